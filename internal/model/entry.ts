@@ -1,0 +1,58 @@
+/** Entries as the store holds them, and the mutations that change them. */
+import type { Position } from '#model/position.ts';
+
+/** `expireAtMs` of an entry that never expires. */
+export const NEVER = 0;
+
+/** What is known of one stored key. `value` belongs to the store: never write into it. */
+export interface Entry {
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** Log-clock deadline in milliseconds since the Unix epoch; `NEVER` (0) for none. */
+  readonly expireAtMs: number;
+  /** The position of the record that wrote it. */
+  readonly version: Position;
+}
+
+/** Why an entry was written or removed. */
+export type Cause = 'client' | 'expired' | 'evicted' | 'restored';
+
+/** A set as an absolute result: never an operation or a condition. */
+export interface SetMutation {
+  readonly op: 'set';
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly expireAtMs: number;
+  readonly cause: Cause;
+}
+
+export interface DeleteMutation {
+  readonly op: 'delete';
+  readonly key: string;
+  readonly cause: Cause;
+}
+
+export type Mutation = SetMutation | DeleteMutation;
+
+/** Limits and policy that the log carries (CONFIG record), so they hold after promotion. */
+export interface StoreLimits {
+  readonly entriesMax: number;
+  readonly bytesMax: number;
+  readonly policy: EvictionPolicy;
+}
+
+/** `lru`: the least recently touched entry makes room; `none`: writes are refused when full. */
+export type EvictionPolicy = 'lru' | 'none';
+
+/** Digest of a stored state: equal for equal states. */
+export interface DigestAnswer {
+  readonly position: Position;
+  readonly entries: number;
+  /** 32 lower-case hex digits. */
+  readonly digest: string;
+}
+
+/** A Get hits while the log clock is before the deadline. */
+export function isExpired(expireAtMs: number, nowMs: number): boolean {
+  return expireAtMs !== NEVER && nowMs >= expireAtMs;
+}

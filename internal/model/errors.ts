@@ -1,0 +1,58 @@
+/**
+ * Every error that a caller can meet, as a closed union of codes. Only
+ * `server/error-mapping.ts` knows what Connect calls them.
+ */
+import type { Lsn, Position } from '#model/position.ts';
+
+export type ErrorCode =
+  /** The request is wrong whatever the state: the message names what was expected. */
+  | 'invalid_argument'
+  /** A write reached a replica: `leaderHint` says where to go. */
+  | 'not_master'
+  /** Right request, wrong moment: loading, draining, too stale, position not reached. */
+  | 'unavailable'
+  /** The position belongs to a history that was discarded. */
+  | 'discarded_history'
+  /** The log no longer (or not yet) holds the position: `earliest` is given. */
+  | 'out_of_range'
+  /** A limit of entries, bytes, disk or message size; nothing was applied. */
+  | 'resource_exhausted'
+  /** An administrative call that does not fit the node's state. */
+  | 'failed_precondition'
+  /** A second live holder of a node id, or a name that is taken. */
+  | 'already_exists'
+  | 'not_found'
+  | 'unauthenticated'
+  /** The caller's deadline passed or it went away. */
+  | 'cancelled'
+  /** The disk failed; the node is stopping. */
+  | 'storage_failed';
+
+export interface ErrorDetails {
+  /** `host:port` of the master, where known. */
+  readonly leaderHint?: string | undefined;
+  /** The first LSN still in the log. */
+  readonly earliest?: Lsn | undefined;
+  readonly latest?: Position | undefined;
+  readonly cause?: unknown;
+}
+
+export class WalnutError extends Error {
+  override readonly name = 'WalnutError';
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.details = details;
+  }
+}
+
+export function invalidArgument(message: string): WalnutError {
+  return new WalnutError('invalid_argument', message);
+}
+
+export function unavailable(message: string, leaderHint?: string): WalnutError {
+  return new WalnutError('unavailable', message, { leaderHint });
+}

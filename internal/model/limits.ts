@@ -1,0 +1,48 @@
+/** Limits of keys, and how keys are checked and shown. */
+import { invalidArgument } from '#model/errors.ts';
+
+/** Bytes of UTF-8. */
+export const KEY_BYTES_MAX = 1_024;
+/** Operations in one Batch. */
+export const BATCH_OPERATIONS_MAX = 1_000;
+/** Entries in one Scan answer; also what `limit: 0` means is `SCAN_LIMIT_DEFAULT`. */
+export const SCAN_LIMIT_MAX = 10_000;
+export const SCAN_LIMIT_DEFAULT = 100;
+/** Default of `server.max_value_bytes`: 8 MiB. */
+export const VALUE_BYTES_MAX_DEFAULT = 8 * 1_024 * 1_024;
+
+const encoder = new TextEncoder();
+
+/** Bytes of `text` in UTF-8, without building them where every character is ASCII-sized. */
+export function utf8Length(text: string): number {
+  const bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    if (text.charCodeAt(i) > 0x7f) return encoder.encode(text).length;
+  }
+  return bytes;
+}
+
+/** Throws `invalid_argument` unless `key` is 1 .. 1,024 bytes of well-formed Unicode. */
+export function checkKey(key: string): void {
+  if (key.length === 0) throw invalidArgument('key is empty: expected 1 to 1,024 bytes of UTF-8');
+  if (!key.isWellFormed()) throw invalidArgument('key is ill-formed: expected UTF-8 without lone surrogates');
+  const bytes = key.length > KEY_BYTES_MAX ? key.length : utf8Length(key);
+  if (bytes > KEY_BYTES_MAX) {
+    throw invalidArgument(`key has ${utf8Length(key)} bytes: expected at most ${KEY_BYTES_MAX}`);
+  }
+}
+
+/** Throws `invalid_argument` where the value is over `bytesMax`. */
+export function checkValue(value: Uint8Array, bytesMax: number): void {
+  if (value.length > bytesMax) {
+    throw invalidArgument(
+      `value has ${value.length} bytes: expected at most ${bytesMax} (server.max_value_bytes)`,
+    );
+  }
+}
+
+/** A key as logs and messages may show it: JSON-quoted and cut to 64 characters. */
+export function quoteKey(key: string): string {
+  const shown = key.length > 64 ? `${key.slice(0, 64)}…` : key;
+  return JSON.stringify(shown.toWellFormed());
+}

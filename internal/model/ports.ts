@@ -1,0 +1,68 @@
+/**
+ * The doors of a node that the server opens to the network. A node implements
+ * them all from its first moment; what it cannot do yet (loading, on a replica,
+ * quarantined) it refuses with a `WalnutError`.
+ *
+ * Methods that need not wait answer synchronously, so that the hot path has no
+ * needless promise; callers `await` only where they must.
+ */
+import type {
+  BatchOperation,
+  BatchResult,
+  DeleteCommand,
+  GetAnswer,
+  GetCommand,
+  ScanAnswer,
+  ScanCommand,
+  SetCommand,
+  UpdatesAnswer,
+  UpdatesCommand,
+  WriteAnswer,
+} from '#model/commands.ts';
+import type { DigestAnswer } from '#model/entry.ts';
+import type {
+  RegisterAnswer,
+  RegisterRequest,
+  ReplicateAnswer,
+  ReplicateRequest,
+  SnapshotChunk,
+} from '#model/replication.ts';
+import type { CheckpointAnswer, NodeStatus, Quarantine, QuarantineRelease, RotateAnswer } from '#model/status.ts';
+
+export type Awaitable<T> = T | Promise<T>;
+
+export interface KeyValuePort {
+  get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer>;
+  set(command: SetCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;
+  delete(command: DeleteCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;
+  /** One result per operation, in order; later operations see earlier ones. */
+  batch(operations: readonly BatchOperation[], signal?: AbortSignal): Awaitable<BatchResult[]>;
+  scan(command: ScanCommand): ScanAnswer;
+  getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer>;
+}
+
+export interface ReplicationPort {
+  /** `remoteAddress`: the peer's IP, for an advertised address without a host. */
+  register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer>;
+  replicate(request: ReplicateRequest): Promise<ReplicateAnswer>;
+  fetchSnapshot(logId: string, signal: AbortSignal): AsyncIterable<SnapshotChunk>;
+}
+
+export interface AdminPort {
+  status(): NodeStatus;
+  digest(): DigestAnswer;
+  /** `host:port`. */
+  addReplica(address: string): Promise<void>;
+  removeReplica(address: string): Promise<void>;
+  checkpoint(): Promise<CheckpointAnswer>;
+  rotateWal(): Promise<RotateAnswer>;
+  quarantineList(): readonly Quarantine[];
+  quarantineRelease(how: QuarantineRelease): Promise<void>;
+}
+
+/** What one server fronts. */
+export interface NodePorts {
+  readonly keyValue: KeyValuePort;
+  readonly replication: ReplicationPort;
+  readonly admin: AdminPort;
+}

@@ -1,0 +1,79 @@
+/** What nodes say to each other: the messages of the Replication service. */
+import type { Epoch, EpochStart, Lsn, Position } from '#model/position.ts';
+
+/** A record's place in the hash chain: `crc` is its header CRC (hcrc). */
+export interface ChainPoint {
+  readonly epoch: Epoch;
+  readonly lsn: Lsn;
+  readonly crc: number;
+}
+
+export interface RegisterRequest {
+  readonly nodeId: string;
+  /** Random per process: tells a restart from a second holder of the node id. */
+  readonly incarnation: string;
+  /** `host:port` to push to; with an empty host the address the master sees is used. */
+  readonly advertise: string;
+  /** Empty on a fresh replica. */
+  readonly logId: string;
+  /** The replica's tail. */
+  readonly tail: ChainPoint;
+  /** Node ids from the replica upward, to refuse cycles. */
+  readonly upstreamPath: readonly string[];
+}
+
+/**
+ * What the replica does next, decided by the node that holds the records:
+ * `continue` from its tail by GetUpdates and pushes; `snapshot` first;
+ * `conflict`: its tail is not in the master's history.
+ */
+export type ResyncVerdict =
+  | { readonly kind: 'continue' }
+  | { readonly kind: 'snapshot'; readonly reason: string }
+  | { readonly kind: 'conflict'; readonly reason: string };
+
+export interface RegisterAnswer {
+  readonly masterNodeId: string;
+  readonly logId: string;
+  readonly term: number;
+  readonly epochs: readonly EpochStart[];
+  /** The master's newest durable position. */
+  readonly latest: ChainPoint;
+  readonly logClockMs: number;
+  readonly verdict: ResyncVerdict;
+}
+
+export interface ReplicateRequest {
+  readonly masterNodeId: string;
+  readonly logId: string;
+  readonly term: number;
+  /** The record before the first frame. */
+  readonly previous: ChainPoint;
+  /** Whole frames one after another, verbatim; empty on a heartbeat. */
+  readonly frames: Uint8Array;
+  /** The master's durable LSN. */
+  readonly durableLsn: Lsn;
+  readonly logClockMs: number;
+  readonly ackWhenDurable: boolean;
+}
+
+export type ReplicateVerdict =
+  | { readonly kind: 'ok' }
+  /** A gap: the sender goes on from this tail. */
+  | { readonly kind: 'need'; readonly tail: ChainPoint }
+  | { readonly kind: 'conflict'; readonly epochs: readonly EpochStart[] }
+  | { readonly kind: 'fenced'; readonly term: number };
+
+export interface ReplicateAnswer {
+  readonly verdict: ReplicateVerdict;
+  readonly durable: Position;
+  readonly appliedLsn: Lsn;
+}
+
+/** A slice of a snapshot file, verbatim. */
+export interface SnapshotChunk {
+  readonly position: Position;
+  readonly offset: number;
+  readonly totalBytes: number;
+  readonly bytes: Uint8Array;
+}

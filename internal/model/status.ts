@@ -1,0 +1,100 @@
+/** What a node says of itself: the answer of Status and the source of most metrics. */
+import type { Lsn, Position } from '#model/position.ts';
+
+export type Role = 'master' | 'replica';
+
+export type NodeState =
+  | 'loading'
+  | 'serving'
+  | 'streaming'
+  | 'catching_up'
+  | 'quarantined'
+  | 'fenced'
+  | 'no_space'
+  | 'draining';
+
+export interface WalStatus {
+  readonly segments: number;
+  readonly bytes: number;
+}
+
+export interface StoreStatus {
+  /** Stored, expired-but-not-yet-deleted included. */
+  readonly entries: number;
+  readonly bytes: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly evicted: number;
+  readonly expired: number;
+}
+
+/** On a replica: the master it follows. */
+export interface UpstreamStatus {
+  /** `host:port`. */
+  readonly address: string;
+  readonly isLinked: boolean;
+  readonly lagRecords: number;
+  readonly lagMs: number;
+}
+
+/** On a master: one replica it knows. `state` is from the pusher's point of view. */
+export interface ReplicaStatus {
+  readonly nodeId: string;
+  readonly address: string;
+  readonly state: NodeState;
+  /** The last position fdatasynced there. */
+  readonly acked: Position;
+  readonly lagRecords: number;
+  readonly lagMs: number;
+  readonly fullResyncs: number;
+  readonly partialResyncs: number;
+  readonly lastFullResyncReason: string;
+}
+
+export interface NodeStatus {
+  readonly nodeId: string;
+  readonly role: Role;
+  readonly state: NodeState;
+  readonly isReady: boolean;
+  /** Why it is not ready, or what an operator should know. */
+  readonly reasons: readonly string[];
+  readonly logId: string;
+  /** The last applied position. */
+  readonly position: Position;
+  readonly durableLsn: Lsn;
+  readonly appliedLsn: Lsn;
+  readonly earliestLsn: Lsn;
+  readonly wal: WalStatus;
+  readonly store: StoreStatus;
+  readonly upstream: UpstreamStatus | undefined;
+  readonly replicas: readonly ReplicaStatus[];
+  readonly uptimeMs: number;
+  readonly version: string;
+}
+
+export interface CheckpointAnswer {
+  readonly position: Position;
+  readonly entries: number;
+  readonly snapshotBytes: number;
+  readonly deletedSegments: number;
+}
+
+export interface RotateAnswer {
+  /** The new segment's sequence number and the LSN it will begin with. */
+  readonly segmentSeq: number;
+  readonly firstLsn: Lsn;
+}
+
+/** Why a replica stopped following, kept until an operator releases it. */
+export interface Quarantine {
+  readonly reason: string;
+  readonly sinceMs: number;
+  readonly upstream: string;
+  readonly upstreamLogId: string;
+  readonly upstreamPosition: Position;
+  readonly localLogId: string;
+  readonly localPosition: Position;
+}
+
+/** `discard_local`: set the local data aside and follow; `keep`: stop following and keep what is here. */
+export type QuarantineRelease = 'discard_local' | 'keep';

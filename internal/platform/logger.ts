@@ -1,0 +1,25 @@
+/** The logging seam; the production logger is pino (`create-logger.ts`). */
+
+/** Structured fields of a log line. Keys of users never go in raw: see `quoteKey`. */
+export type LogFields = Record<string, unknown>;
+
+export interface Logger {
+  debug(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
+  fatal(fields: LogFields, message: string): void;
+  child(fields: LogFields): Logger;
+}
+
+const nothing = (): void => {};
+
+/** Discards everything: for tests and for library use. */
+export const silentLogger: Logger = {
+  debug: nothing,
+  info: nothing,
+  warn: nothing,
+  error: nothing,
+  fatal: nothing,
+  child: () => silentLogger,
+};
