@@ -4,7 +4,7 @@
  */
 import type { Cause, Entry } from '#model/entry.ts';
 import type { WalnutError } from '#model/errors.ts';
-import type { Lsn, Position } from '#model/position.ts';
+import type { Position } from '#model/position.ts';
 
 export interface GetCommand {
   readonly key: string;
@@ -134,6 +134,6 @@ export interface UpdatesAnswer {
   readonly last: Position;
   /** The newest durable position here. */
   readonly latest: Position;
-  /** The first LSN still in the log. */
-  readonly earliest: Lsn;
+  /** The first record still in the log. */
+  readonly earliest: Position;
 }

@@ -2,7 +2,7 @@
  * Every error that a caller can meet, as a closed union of codes. Only
  * `server/error-mapping.ts` knows what Connect calls them.
  */
-import type { Lsn, Position } from '#model/position.ts';
+import type { Position } from '#model/position.ts';
 
 export type ErrorCode =
   /** The request is wrong whatever the state: the message names what was expected. */
@@ -31,8 +31,8 @@ export type ErrorCode =
 export interface ErrorDetails {
   /** `host:port` of the master, where known. */
   readonly leaderHint?: string | undefined;
-  /** The first LSN still in the log. */
-  readonly earliest?: Lsn | undefined;
+  /** The first record still in the log. */
+  readonly earliest?: Position | undefined;
   readonly latest?: Position | undefined;
   readonly cause?: unknown;
 }
