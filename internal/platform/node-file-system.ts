@@ -1,0 +1,110 @@
+/**
+ * The production `FileSystem`, over `node:fs/promises`.
+ *
+ * Every read and write is positional, so a handle has no cursor to race over;
+ * no descriptor is left to the garbage collector. Failures are Node's system
+ * errors as they come. Files are created 0600 and directories 0700, whatever
+ * the umask leaves of that. Directory handles cannot be synced on Windows;
+ * there `syncDirectory` does nothing.
+ */
+import { constants } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { tryLockFile } from '#platform/file-lock.ts';
+import type { File, FileStat, FileSystem, OpenMode } from '#platform/file-system.ts';
+
+const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC } = constants;
+
+const FLAGS: Readonly<Record<OpenMode, number>> = {
+  read: O_RDONLY,
+  write: O_RDWR,
+  create: O_RDWR | O_CREAT | O_EXCL,
+  replace: O_RDWR | O_CREAT | O_TRUNC,
+};
+
+export function createNodeFileSystem(): FileSystem {
+  return {
+    open: async (path, mode) => wrapHandle(await fs.open(path, FLAGS[mode], FILE_MODE)),
+    stat: statPath,
+    readDirectory: (path) => fs.readdir(path),
+    makeDirectory,
+    rename: (from, to) => fs.rename(from, to),
+    remove: (path) => fs.unlink(path),
+    syncDirectory,
+    freeBytes,
+    lock: tryLockFile,
+  };
+}
+
+function wrapHandle(handle: fs.FileHandle): File {
+  return {
+    read: async (target, position) => readFully(handle, target, position),
+    write: async (source, position) => {
+      if (source.length === 0) return 0;
+      return (await handle.write(source, 0, source.length, position)).bytesWritten;
+    },
+    datasync: () => handle.datasync(),
+    sync: () => handle.sync(),
+    truncate: (sizeBytes) => handle.truncate(sizeBytes),
+    stat: async () => toFileStat(await handle.stat()),
+    close: () => handle.close(),
+  };
+}
+
+/** The kernel may answer short in the middle of a file (a signal, 2 GiB at once); the contract may not. */
+async function readFully(handle: fs.FileHandle, target: Uint8Array, position: number): Promise<number> {
+  let filled = 0;
+  while (filled < target.length) {
+    const { bytesRead } = await handle.read(target, filled, target.length - filled, position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return filled;
+}
+
+async function statPath(path: string): Promise<FileStat | undefined> {
+  try {
+    return toFileStat(await fs.stat(path));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function toFileStat(stats: { size: number; mtimeMs: number; isDirectory(): boolean }): FileStat {
+  return {
+    sizeBytes: stats.size,
+    isDirectory: stats.isDirectory(),
+    modifiedMs: Math.floor(stats.mtimeMs),
+  };
+}
+
+/** Also makes the new directories' names durable in their parents: nobody else knows which are new. */
+async function makeDirectory(path: string): Promise<void> {
+  const target = resolve(path);
+  const firstCreated = await fs.mkdir(target, { recursive: true, mode: DIRECTORY_MODE });
+  if (firstCreated === undefined) return;
+  const top = dirname(resolve(firstCreated));
+  for (let parent = dirname(target); ; parent = dirname(parent)) {
+    await syncDirectory(parent);
+    if (parent === top || parent === dirname(parent)) return;
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await fs.open(path, O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function freeBytes(path: string): Promise<number> {
+  const { bavail, bsize } = await fs.statfs(path);
+  return bavail * bsize;
+}
