@@ -120,8 +120,10 @@ export class VirtualClock implements Clock {
     const endMs = this.#monotonicMs + limitMs;
     while (!condition()) {
       const next = this.#next();
-      if (next === undefined) throw new Error('virtual clock: no timer is left and the condition does not hold');
-      if (next.dueMs > endMs) throw new Error(`virtual clock: the condition does not hold after ${limitMs} ms`);
+      if (next === undefined)
+        throw new Error('virtual clock: no timer is left and the condition does not hold');
+      if (next.dueMs > endMs)
+        throw new Error(`virtual clock: the condition does not hold after ${limitMs} ms`);
       await this.#fire(next);
     }
   }
