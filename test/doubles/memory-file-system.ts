@@ -1,0 +1,563 @@
+/**
+ * A file system in memory that breaks every promise `FileSystem` does not make.
+ *
+ * It keeps two states. The *volatile* one is what the running process sees; the
+ * *durable* one is what a power cut leaves: bytes count only once a sync that
+ * was issued after their write has returned, names only once their directory
+ * was synced. `crash(seed)` yields a disk somewhere between the two, page by
+ * page and name by name. Faults (short writes, ENOSPC at a byte budget, errors
+ * and crashes at the n-th call) are switched on by the test.
+ *
+ * Once crashed, every call throws an error with code `ECRASHED` and has no effect.
+ */
+import type { DirectoryLock, File, FileStat, FileSystem, OpenMode } from '#platform/file-system.ts';
+
+/** The calls that change the disk, and that are counted, failed and crashed. */
+export type MutatingCall =
+  | 'create'
+  | 'write'
+  | 'datasync'
+  | 'sync'
+  | 'truncate'
+  | 'rename'
+  | 'remove'
+  | 'syncDirectory'
+  | 'makeDirectory';
+
+export type AnyCall = MutatingCall | 'open' | 'read' | 'stat' | 'readDirectory' | 'lock';
+
+export interface MemoryFileSystemOptions {
+  /** Of every random choice made here. */
+  readonly seed?: number;
+  /** The grain in which unsynced bytes survive a crash. */
+  readonly pageBytes?: number;
+  /** Every write of more than one byte is cut short at a random point. */
+  readonly hasShortWrites?: boolean;
+  /** Bytes that all files together may take; writes beyond are short, then ENOSPC. */
+  readonly bytesMax?: number;
+}
+
+/** `skip`: how many matching calls go well first; `times`: how many then fail (default: all of them). */
+export interface FaultRule {
+  readonly call: AnyCall;
+  readonly code: string;
+  readonly path?: RegExp;
+  readonly skip?: number;
+  readonly times?: number;
+}
+
+interface Inode {
+  readonly kind: 'file' | 'directory';
+  /** What the process sees; its first `size` bytes. */
+  data: Buffer;
+  size: number;
+  /** What the disk has for sure. */
+  durable: Buffer;
+  /** The range changed since the last sync was issued, or from > to. */
+  dirtyFrom: number;
+  dirtyTo: number;
+  modifiedMs: number;
+}
+
+/** A change of names that becomes durable when one of its directories is synced. */
+interface NameChange {
+  readonly directories: readonly string[];
+  readonly changes: readonly (readonly [path: string, inode: Inode | undefined])[];
+}
+
+interface ActiveFault {
+  readonly rule: FaultRule;
+  skip: number;
+  times: number;
+}
+
+type Names = Map<string, Inode>;
+
+/** An error as Node's file system throws it. */
+export function systemError(code: string, call: string, path: string): NodeJS.ErrnoException {
+  const error: NodeJS.ErrnoException = new Error(`${code}: injected or simulated, ${call} '${path}'`);
+  error.code = code;
+  error.syscall = call;
+  error.path = path;
+  return error;
+}
+
+/** A small seeded generator (mulberry32): a number in [0, 1). */
+export function createSeededNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return slash <= 0 ? '/' : path.slice(0, slash);
+}
+
+function normalize(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part === '..') parts.pop();
+    else parts.push(part);
+  }
+  return `/${parts.join('/')}`;
+}
+
+function createInode(kind: Inode['kind'], bytes?: Uint8Array): Inode {
+  const data = bytes === undefined ? Buffer.alloc(0) : Buffer.from(bytes);
+  const durable = Buffer.from(data);
+  return { kind, data, size: data.length, durable, dirtyFrom: Infinity, dirtyTo: 0, modifiedMs: 0 };
+}
+
+function contentOf(inode: Inode): Buffer {
+  return inode.data.subarray(0, inode.size);
+}
+
+export class MemoryFileSystem implements FileSystem {
+  /** Mutating calls begun so far. */
+  callCount = 0;
+  /** How often each call was begun. */
+  readonly counts = new Map<AnyCall, number>();
+  /** At this mutating call (1 = the first from construction) the power goes, in the middle of it. */
+  crashAtCall = Infinity;
+  bytesMax: number;
+  hasShortWrites: boolean;
+  isCrashed = false;
+
+  readonly #pageBytes: number;
+  readonly #random: () => number;
+  #names: Names = new Map([['/', createInode('directory')]]);
+  #durableNames: Names = new Map(this.#names);
+  #pending: NameChange[] = [];
+  #faults: ActiveFault[] = [];
+  readonly #locks = new Set<string>();
+  #heldSyncs: (() => void)[] | undefined;
+  #ticks = 0;
+
+  constructor(options: MemoryFileSystemOptions = {}) {
+    this.#pageBytes = options.pageBytes ?? 4096;
+    this.#random = createSeededNumbers(options.seed ?? 1);
+    this.hasShortWrites = options.hasShortWrites ?? false;
+    this.bytesMax = options.bytesMax ?? Infinity;
+  }
+
+  // ---- faults, and a look behind the scenes ------------------------------------------------
+
+  /** Makes matching calls fail with `rule.code`; a failed sync drops its dirty pages for good, as Linux does. */
+  fail(rule: FaultRule): void {
+    this.#faults.push({ rule, skip: rule.skip ?? 0, times: rule.times ?? Infinity });
+  }
+
+  clearFaults(): void {
+    this.#faults = [];
+  }
+
+  /** From now on syncs of files wait, already issued, until `releaseSyncs`. */
+  holdSyncs(): void {
+    this.#heldSyncs ??= [];
+  }
+
+  /** How many syncs of files are waiting. */
+  get heldSyncCount(): number {
+    return this.#heldSyncs?.length ?? 0;
+  }
+
+  /** Lets the waiting syncs finish, in the order they were issued. */
+  releaseSyncs(): void {
+    const held = this.#heldSyncs ?? [];
+    this.#heldSyncs = undefined;
+    for (const release of held) release();
+  }
+
+  /** Bytes of all files as the process sees them. */
+  get usedBytes(): number {
+    let used = 0;
+    for (const inode of new Set(this.#names.values())) used += inode.size;
+    return used;
+  }
+
+  /** Paths of all files as the process sees them, sorted. */
+  paths(under = '/'): string[] {
+    const prefix = normalize(under) === '/' ? '/' : `${normalize(under)}/`;
+    const found: string[] = [];
+    for (const [path, inode] of this.#names) {
+      if (inode.kind === 'file' && path.startsWith(prefix)) found.push(path);
+    }
+    return found.sort();
+  }
+
+  /** A copy of a file as the process sees it. */
+  content(path: string): Buffer {
+    return Buffer.from(contentOf(this.#file(path, 'content')));
+  }
+
+  /** Puts a file in place, durable at once, with its directories. */
+  put(path: string, bytes: Uint8Array): void {
+    const at = normalize(path);
+    this.#settle();
+    for (let dir = parentOf(at); dir !== '/'; dir = parentOf(dir)) {
+      if (!this.#names.has(dir)) this.#setDurable(dir, createInode('directory'));
+    }
+    this.#setDurable(at, createInode('file', bytes));
+  }
+
+  /** True where the file has bytes, a length or a name that a power cut may take. */
+  isDirty(path: string): boolean {
+    const at = normalize(path);
+    const inode = this.#file(at, 'isDirty');
+    if (this.#durableNames.get(at) !== inode) return true;
+    return !contentOf(inode).equals(inode.durable);
+  }
+
+  /**
+   * The power goes. Returns the disk as the next process finds it: every page and
+   * length not synced, and every change of names whose directory was not, is
+   * there or not by `seed`; locks are free; no faults are set.
+   */
+  crash(seed = 1): MemoryFileSystem {
+    this.isCrashed = true;
+    const random = createSeededNumbers(seed);
+    const survivors = this.#survivingNames(random);
+    const after = new MemoryFileSystem({ seed, pageBytes: this.#pageBytes });
+    const copies = new Map<Inode, Inode>();
+    for (const [path, inode] of survivors) {
+      let copy = copies.get(inode);
+      if (copy === undefined) {
+        copy = createInode(
+          inode.kind,
+          inode.kind === 'file' ? this.#survivingBytes(inode, random) : undefined,
+        );
+        copies.set(inode, copy);
+      }
+      after.#setDurable(path, copy);
+    }
+    return after;
+  }
+
+  /** The process dies but the machine lives: every write is there, locks are free, nothing more is durable. */
+  kill(): MemoryFileSystem {
+    this.isCrashed = true;
+    const after = new MemoryFileSystem({ pageBytes: this.#pageBytes });
+    after.#names = this.#names;
+    after.#durableNames = this.#durableNames;
+    after.#pending = this.#pending;
+    return after;
+  }
+
+  // ---- FileSystem ----------------------------------------------------------------------------
+
+  async open(path: string, mode: OpenMode): Promise<File> {
+    const at = normalize(path);
+    const creates = mode === 'create' || (mode === 'replace' && !this.#names.has(at));
+    await this.#begin(creates ? 'create' : 'open', at);
+    const found = this.#names.get(at);
+    if (found?.kind === 'directory') throw systemError('EISDIR', 'open', at);
+    if (mode === 'create' && found !== undefined) throw systemError('EEXIST', 'open', at);
+    if (!creates && found === undefined) throw systemError('ENOENT', 'open', at);
+    if (creates) {
+      this.#directory(parentOf(at), 'open');
+      const inode = createInode('file');
+      this.#change([[at, inode]]);
+      return this.#handle(inode, at, true);
+    }
+    const inode = this.#file(at, 'open');
+    if (mode === 'replace') this.#truncate(inode, 0);
+    return this.#handle(inode, at, mode !== 'read');
+  }
+
+  async stat(path: string): Promise<FileStat | undefined> {
+    const at = normalize(path);
+    await this.#begin('stat', at);
+    const inode = this.#names.get(at);
+    return inode === undefined ? undefined : statOf(inode);
+  }
+
+  async readDirectory(path: string): Promise<string[]> {
+    const at = normalize(path);
+    await this.#begin('readDirectory', at);
+    this.#directory(at, 'readDirectory');
+    const names: string[] = [];
+    for (const entry of this.#names.keys()) {
+      if (entry !== '/' && parentOf(entry) === at) names.push(entry.slice(at === '/' ? 1 : at.length + 1));
+    }
+    return names;
+  }
+
+  async makeDirectory(path: string): Promise<void> {
+    const at = normalize(path);
+    await this.#begin('makeDirectory', at);
+    const missing: string[] = [];
+    for (let dir = at; !this.#names.has(dir); dir = parentOf(dir)) missing.unshift(dir);
+    if (missing.length === 0) this.#directory(at, 'mkdir');
+    for (const dir of missing) {
+      this.#directory(parentOf(dir), 'mkdir');
+      this.#change([[dir, createInode('directory')]]);
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const source = normalize(from);
+    const target = normalize(to);
+    await this.#begin('rename', source);
+    const inode = this.#names.get(source);
+    if (inode === undefined) throw systemError('ENOENT', 'rename', source);
+    if (inode.kind === 'directory') throw systemError('EPERM', 'rename', source);
+    this.#directory(parentOf(target), 'rename');
+    if (this.#names.get(target)?.kind === 'directory') throw systemError('EISDIR', 'rename', target);
+    if (source !== target)
+      this.#change([
+        [source, undefined],
+        [target, inode],
+      ]);
+  }
+
+  async remove(path: string): Promise<void> {
+    const at = normalize(path);
+    await this.#begin('remove', at);
+    this.#file(at, 'remove');
+    this.#change([[at, undefined]]);
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    const at = normalize(path);
+    await this.#begin('syncDirectory', at);
+    this.#directory(at, 'syncDirectory');
+    const rest: NameChange[] = [];
+    for (const change of this.#pending) {
+      if (change.directories.includes(at)) applyChange(this.#durableNames, change);
+      else rest.push(change);
+    }
+    this.#pending = rest;
+  }
+
+  async freeBytes(path: string): Promise<number> {
+    this.#assertAlive('freeBytes', path);
+    return this.bytesMax === Infinity ? 2 ** 40 : Math.max(0, this.bytesMax - this.usedBytes);
+  }
+
+  async lock(path: string): Promise<DirectoryLock | undefined> {
+    const at = normalize(path);
+    await this.#begin('lock', at);
+    this.#directory(parentOf(at), 'lock');
+    if (this.#locks.has(at)) return undefined;
+    this.#locks.add(at);
+    if (!this.#names.has(at)) this.#change([[at, createInode('file')]]);
+    return {
+      release: async () => {
+        this.#locks.delete(at);
+      },
+    };
+  }
+
+  // ---- inside --------------------------------------------------------------------------------
+
+  #handle(inode: Inode, path: string, isWritable: boolean): File {
+    let isOpen = true;
+    const begin = async (call: AnyCall): Promise<void> => {
+      if (!isOpen) throw systemError('EBADF', call, path);
+      if (!isWritable && (call === 'write' || call === 'truncate')) throw systemError('EBADF', call, path);
+      await this.#begin(call, path, inode);
+    };
+    return {
+      read: async (target, position) => {
+        await begin('read');
+        const bytes = contentOf(inode).subarray(position, position + target.length);
+        target.set(bytes);
+        return bytes.length;
+      },
+      write: async (source, position) => {
+        // The bytes are taken when the call is made, as the kernel would at some moment before it returns.
+        const bytes = Buffer.from(source);
+        if (isOpen && isWritable && this.callCount + 1 >= this.crashAtCall && !this.isCrashed) {
+          this.#put(inode, bytes.subarray(0, Math.floor(this.#random() * (bytes.length + 1))), position);
+        }
+        await begin('write');
+        return this.#write(inode, path, bytes, position);
+      },
+      datasync: () => this.#sync(inode, path, begin('datasync')),
+      sync: () => this.#sync(inode, path, begin('sync')),
+      truncate: async (sizeBytes) => {
+        await begin('truncate');
+        this.#truncate(inode, sizeBytes);
+      },
+      stat: async () => {
+        await begin('stat');
+        return statOf(inode);
+      },
+      close: async () => {
+        isOpen = false;
+      },
+    };
+  }
+
+  #write(inode: Inode, path: string, source: Buffer, position: number): number {
+    if (source.length === 0) return 0;
+    let length = source.length;
+    if (this.hasShortWrites && length > 1) length = 1 + Math.floor(this.#random() * length);
+    const growth = position + length - inode.size;
+    const room = this.bytesMax - this.usedBytes;
+    if (growth > 0 && growth > room) {
+      length -= growth - Math.max(0, room);
+      if (length <= 0) throw systemError('ENOSPC', 'write', path);
+    }
+    this.#put(inode, source.subarray(0, length), position);
+    return length;
+  }
+
+  #put(inode: Inode, bytes: Buffer, position: number): void {
+    const end = position + bytes.length;
+    reserve(inode, end);
+    if (end > inode.size) inode.size = end;
+    bytes.copy(inode.data, position);
+    this.#touch(inode, position, end);
+  }
+
+  #truncate(inode: Inode, sizeBytes: number): void {
+    const before = inode.size;
+    reserve(inode, sizeBytes);
+    inode.data.fill(0, Math.min(sizeBytes, before), Math.max(sizeBytes, before));
+    inode.size = sizeBytes;
+    this.#touch(inode, Math.min(sizeBytes, before), Math.max(sizeBytes, before));
+  }
+
+  #touch(inode: Inode, from: number, to: number): void {
+    inode.dirtyFrom = Math.min(inode.dirtyFrom, from);
+    inode.dirtyTo = Math.max(inode.dirtyTo, to);
+    inode.modifiedMs = ++this.#ticks;
+  }
+
+  /** What was written before the call becomes durable when it returns; what comes meanwhile does not. */
+  async #sync(inode: Inode, path: string, begun: Promise<void>): Promise<void> {
+    const from = Math.min(inode.dirtyFrom, inode.size);
+    const bytes = Buffer.from(inode.data.subarray(from, Math.min(inode.dirtyTo, inode.size)));
+    const size = inode.size;
+    inode.dirtyFrom = Infinity;
+    inode.dirtyTo = 0;
+    await begun;
+    const held = this.#heldSyncs;
+    if (held !== undefined) await new Promise<void>((resolve) => held.push(resolve));
+    this.#assertAlive('datasync', path);
+    if (inode.durable.length !== size) {
+      const resized = Buffer.alloc(size);
+      inode.durable.copy(resized, 0, 0, Math.min(size, inode.durable.length));
+      inode.durable = resized;
+    }
+    bytes.copy(inode.durable, from);
+  }
+
+  /** Counts the call, and fails or crashes it where the test said so. */
+  async #begin(call: AnyCall, path: string, inode?: Inode): Promise<void> {
+    this.#assertAlive(call, path);
+    this.counts.set(call, (this.counts.get(call) ?? 0) + 1);
+    const isMutating = !['open', 'read', 'stat', 'readDirectory', 'lock'].includes(call);
+    if (isMutating) this.callCount++;
+    if (this.callCount >= this.crashAtCall && isMutating) {
+      // Half of the syncs that the power interrupts have reached the disk.
+      if (inode !== undefined && (call === 'datasync' || call === 'sync') && this.#random() < 0.5) {
+        inode.durable = Buffer.from(contentOf(inode));
+      }
+      this.isCrashed = true;
+      throw systemError('ECRASHED', call, path);
+    }
+    for (const fault of this.#faults) {
+      if (fault.rule.call !== call || fault.rule.path?.test(path) === false) continue;
+      if (fault.skip-- > 0) continue;
+      if (fault.times-- <= 0) continue;
+      await Promise.resolve();
+      throw systemError(fault.rule.code, call, path);
+    }
+    await Promise.resolve();
+    this.#assertAlive(call, path);
+  }
+
+  #assertAlive(call: string, path: string): void {
+    if (this.isCrashed) throw systemError('ECRASHED', call, path);
+  }
+
+  #file(path: string, call: string): Inode {
+    const inode = this.#names.get(normalize(path));
+    if (inode === undefined) throw systemError('ENOENT', call, path);
+    if (inode.kind === 'directory') throw systemError('EISDIR', call, path);
+    return inode;
+  }
+
+  #directory(path: string, call: string): void {
+    const inode = this.#names.get(path);
+    if (inode === undefined) throw systemError('ENOENT', call, path);
+    if (inode.kind !== 'directory') throw systemError('ENOTDIR', call, path);
+  }
+
+  #change(changes: NameChange['changes']): void {
+    const change: NameChange = { directories: changes.map(([path]) => parentOf(path)), changes };
+    applyChange(this.#names, change);
+    this.#pending.push(change);
+  }
+
+  #setDurable(path: string, inode: Inode): void {
+    this.#names.set(path, inode);
+    this.#durableNames.set(path, inode);
+  }
+
+  /** Makes all pending changes of names durable: a test that puts a file in place has waited long enough. */
+  #settle(): void {
+    for (const change of this.#pending) applyChange(this.#durableNames, change);
+    this.#pending = [];
+  }
+
+  /** None, all, a prefix or any subset of the pending changes of names, and nothing below a directory that is gone. */
+  #survivingNames(random: () => number): Names {
+    const names: Names = new Map(this.#durableNames);
+    const mode = Math.floor(random() * 4);
+    const prefixLength = Math.floor(random() * (this.#pending.length + 1));
+    this.#pending.forEach((change, i) => {
+      const survives = [false, true, i < prefixLength, random() < 0.5][mode];
+      if (survives === true) applyChange(names, change);
+    });
+    for (const path of [...names.keys()].sort()) {
+      if (path !== '/' && names.get(parentOf(path))?.kind !== 'directory') names.delete(path);
+    }
+    return names;
+  }
+
+  /** The durable bytes with each unsynced page, and the unsynced length, there or not. */
+  #survivingBytes(inode: Inode, random: () => number): Buffer {
+    const mode = Math.floor(random() * 4);
+    const volatile = contentOf(inode);
+    if (mode === 0) return Buffer.from(inode.durable);
+    if (mode === 1) return Buffer.from(volatile);
+    const keepsSize = mode === 2 || random() < 0.5;
+    const low = Math.min(inode.durable.length, volatile.length);
+    const high = Math.max(inode.durable.length, volatile.length);
+    const size = keepsSize ? volatile.length : low + Math.floor(random() * (high - low + 1));
+    const bytes = Buffer.alloc(size);
+    inode.durable.copy(bytes, 0, 0, Math.min(size, inode.durable.length));
+    for (let page = 0; page < size; page += this.#pageBytes) {
+      const end = Math.min(page + this.#pageBytes, size);
+      if (random() < 0.5) volatile.copy(bytes, page, page, Math.min(end, volatile.length));
+    }
+    return bytes;
+  }
+}
+
+function applyChange(names: Names, change: NameChange): void {
+  for (const [path, inode] of change.changes) {
+    if (inode === undefined) names.delete(path);
+    else names.set(path, inode);
+  }
+}
+
+function reserve(inode: Inode, sizeBytes: number): void {
+  if (sizeBytes <= inode.data.length) return;
+  const grown = Buffer.alloc(Math.max(sizeBytes, inode.data.length * 2, 256));
+  inode.data.copy(grown, 0, 0, inode.size);
+  inode.data = grown;
+}
+
+function statOf(inode: Inode): FileStat {
+  return { sizeBytes: inode.size, isDirectory: inode.kind === 'directory', modifiedMs: inode.modifiedMs };
+}
