@@ -1,0 +1,204 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import * as fs from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const LAUNCHER = join(ROOT, 'bin', 'launch.cjs');
+const { isNewEnough } = createRequire(import.meta.url)(LAUNCHER) as { isNewEnough(version: string): boolean };
+
+let directory: string;
+const started: ChildProcess[] = [];
+
+beforeEach(async () => {
+  directory = await fs.mkdtemp(join(tmpdir(), 'walnut-launch-'));
+});
+afterEach(async () => {
+  for (const child of started.splice(0)) if (child.exitCode === null) child.kill('SIGKILL');
+  await fs.rm(directory, { recursive: true, force: true });
+});
+
+/** Writes a TypeScript program; the launcher takes absolute paths too. */
+async function program(source: string): Promise<string> {
+  const file = join(directory, 'program.ts');
+  await fs.writeFile(file, source);
+  return file;
+}
+
+function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+  const inherited = { ...process.env, ...env };
+  if (env['npm_lifecycle_event'] === undefined) delete inherited['npm_lifecycle_event'];
+  const child = spawn(command, args, { cwd: directory, env: inherited, stdio: ['ignore', 'pipe', 'pipe'] });
+  started.push(child);
+  return child;
+}
+
+const launch = (...args: string[]): ChildProcess => start(process.execPath, [LAUNCHER, ...args]);
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function outcome(child: ChildProcess): Promise<Outcome> {
+  let out = '';
+  let err = '';
+  child.stdout?.on('data', (chunk: Buffer) => {
+    out += chunk.toString();
+  });
+  child.stderr?.on('data', (chunk: Buffer) => {
+    err += chunk.toString();
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, out, err };
+}
+
+async function nextLine(child: ChildProcess): Promise<string> {
+  const [chunk] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+  return chunk.toString().trim();
+}
+
+/** Counts signals, says its pid, and leaves with 40 + the count a moment after the first. */
+const COUNTER = `
+  let count = 0;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      count += 1;
+      setTimeout(() => process.exit(40 + count), 400);
+    });
+  }
+  setInterval(() => {}, 1_000);
+  console.log(String(process.pid));
+`;
+
+describe('launcher', () => {
+  it.each([
+    ['v20.20.2', false],
+    ['v22.17.9', false],
+    ['v22.18.0', true],
+    ['v23.5.0', false],
+    ['v23.6.0', true],
+    ['v24.0.0', true],
+    ['v26.10.0', true],
+  ])('knows whether %s runs TypeScript: %s', (version, expected) => {
+    expect(isNewEnough(version)).toBe(expected);
+  });
+
+  it('runs TypeScript with its arguments, working directory, heap limit and thread pool', async () => {
+    const file = await program(`
+      const report: object = {
+        args: process.argv.slice(2),
+        cwd: process.cwd(),
+        heap: process.execArgv.some((flag) => flag.startsWith('--max-old-space-size=')),
+        threads: process.env['UV_THREADPOOL_SIZE'],
+      };
+      console.log(JSON.stringify(report));
+    `);
+    const { code, out } = await outcome(
+      start(process.execPath, [LAUNCHER, file, 'a b', '--flag', ''], { UV_THREADPOOL_SIZE: '' }),
+    );
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toEqual({
+      args: ['a b', '--flag', ''],
+      cwd: await fs.realpath(directory),
+      heap: true,
+      threads: '16',
+    });
+  });
+
+  it('leaves a heap limit given by NODE_OPTIONS alone', async () => {
+    const file = await program('console.log(JSON.stringify(process.execArgv));');
+    const child = start(process.execPath, [LAUNCHER, file], { NODE_OPTIONS: '--max-old-space-size=300' });
+    expect((await outcome(child)).out.trim()).toBe('[]');
+  });
+
+  it('hands on the exit code, also of an uncaught error', async () => {
+    expect((await outcome(launch(await program('process.exit(3);')))).code).toBe(3);
+    expect((await outcome(launch(await program("throw new Error('no');")))).code).toBe(1);
+  });
+
+  it('answers 128 + n where a signal killed the child', async () => {
+    const file = await program("process.kill(process.pid, 'SIGKILL');");
+    expect((await outcome(launch(file))).code).toBe(137);
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('passes %s on once, however often it comes', async (signal) => {
+    const child = launch(await program(COUNTER));
+    await nextLine(child);
+    child.kill(signal);
+    child.kill(signal);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    child.kill(signal);
+    expect((await outcome(child)).code).toBe(41);
+  });
+
+  it('ends the child when npm dies without a word', async () => {
+    const file = await program(COUNTER);
+    // A stand-in for npm that a SIGKILL takes away from above the launcher.
+    const shell = start(
+      process.execPath,
+      [
+        '-e',
+        `require('child_process').spawn(process.execPath, ${JSON.stringify([LAUNCHER, file])}, { stdio: 'inherit' })`,
+      ],
+      { npm_lifecycle_event: 'start' },
+    );
+    const pid = Number(await nextLine(shell));
+    const closed = once(shell, 'close');
+    shell.kill('SIGKILL');
+    // The pipe closes when its last holder, the child, is gone.
+    await closed;
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+  });
+
+  it('outlives the shell that started it, outside npm', async () => {
+    const file = await program(COUNTER);
+    const shell = start(process.execPath, [
+      '-e',
+      `require('child_process').spawn(process.execPath, ${JSON.stringify([LAUNCHER, file])}, { stdio: 'inherit' })`,
+    ]);
+    const pid = Number(await nextLine(shell));
+    shell.kill('SIGKILL');
+    await once(shell, 'exit');
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(process.kill(pid, 0)).toBe(true);
+    const closed = once(shell, 'close');
+    process.kill(pid, 'SIGTERM');
+    await closed;
+  });
+
+  it.each([
+    ['typescript:tsc', /^Version 7/],
+    ['vitest', /^vitest\/5/],
+    ['@bufbuild/buf:buf', /^1\.74/],
+    ['@biomejs/biome', /^Version: 2/],
+  ])('runs the command of %s', async (name, version) => {
+    const { code, out, err } = await outcome(launch('--bin', name, '--version'));
+    expect(`${out}${err}`).toMatch(version);
+    expect(code).toBe(0);
+  });
+
+  it('puts the chosen Node first on PATH, then the packages’ commands', async () => {
+    const file = await program("console.log(process.env['PATH']);");
+    const path = (await outcome(launch(file))).out.trim().split(process.platform === 'win32' ? ';' : ':');
+    expect(path[0]).toBe(join(process.execPath, '..'));
+    expect(path[1]).toBe(join(ROOT, 'node_modules', '.bin'));
+  });
+
+  it.each([
+    [[], 'usage: launch.cjs'],
+    [['--bin'], 'usage: launch.cjs'],
+    [['--bin', 'no-such-package'], 'package no-such-package is not installed'],
+    [['--bin', 'typescript:nothing'], 'package typescript has no command nothing'],
+  ])('refuses %j without a stack', async (args, message) => {
+    const { code, err } = await outcome(launch(...args));
+    expect(code).toBe(1);
+    expect(err).toContain(`walnut: ${message}`);
+    expect(err).not.toContain('    at ');
+  });
+});
