@@ -1,0 +1,75 @@
+/** Admin between protobuf and the model; Status in both directions, for peers and the command line. */
+import type {
+  CheckpointResponse,
+  DigestResponse,
+  QuarantineListResponse,
+  Quarantine as QuarantineMessage,
+  QuarantineReleaseRequest,
+  RotateWalResponse,
+} from '#gen/walnut/v1/admin_pb.ts';
+import type { DigestAnswer } from '#model/entry.ts';
+import { invalidArgument } from '#model/errors.ts';
+import type { CheckpointAnswer, Quarantine, QuarantineRelease, RotateAnswer } from '#model/status.ts';
+import { requireTrue } from '#wire/kv-codec.ts';
+import { fromPosition } from '#wire/position-codec.ts';
+
+export function fromDigest(answer: DigestAnswer): DigestResponse {
+  return {
+    $typeName: 'walnut.v1.DigestResponse',
+    position: fromPosition(answer.position),
+    entries: BigInt(answer.entries),
+    digest: answer.digest,
+  };
+}
+
+export function fromCheckpoint(answer: CheckpointAnswer): CheckpointResponse {
+  return {
+    $typeName: 'walnut.v1.CheckpointResponse',
+    position: fromPosition(answer.position),
+    entries: BigInt(answer.entries),
+    snapshotBytes: BigInt(answer.snapshotBytes),
+    deletedSegments: answer.deletedSegments,
+  };
+}
+
+export function fromRotate(answer: RotateAnswer): RotateWalResponse {
+  return {
+    $typeName: 'walnut.v1.RotateWalResponse',
+    segmentSeq: BigInt(answer.segmentSeq),
+    firstLsn: BigInt(answer.firstLsn),
+  };
+}
+
+export function fromQuarantines(quarantines: readonly Quarantine[]): QuarantineListResponse {
+  return {
+    $typeName: 'walnut.v1.QuarantineListResponse',
+    quarantines: quarantines.map(fromQuarantine),
+  };
+}
+
+function fromQuarantine(quarantine: Quarantine): QuarantineMessage {
+  return {
+    $typeName: 'walnut.v1.Quarantine',
+    reason: quarantine.reason,
+    sinceMs: BigInt(quarantine.sinceMs),
+    upstream: quarantine.upstream,
+    upstreamLogId: quarantine.upstreamLogId,
+    upstreamPosition: fromPosition(quarantine.upstreamPosition),
+    localLogId: quarantine.localLogId,
+    localPosition: fromPosition(quarantine.localPosition),
+  };
+}
+
+export function toQuarantineRelease(request: QuarantineReleaseRequest): QuarantineRelease {
+  const { action } = request;
+  switch (action.case) {
+    case 'discardLocal':
+      requireTrue(action.value, 'discard_local');
+      return 'discard_local';
+    case 'keep':
+      requireTrue(action.value, 'keep');
+      return 'keep';
+    case undefined:
+      throw invalidArgument('action is empty: expected discard_local or keep');
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Batch between protobuf and the model. An operation that is bad by itself
+ * becomes an error result of its own; the others go on. An answer never grows
+ * beyond `answerBytesMax`: what would carry it over becomes an error result.
+ */
+import type {
+  BatchRequest,
+  BatchResponse,
+  BatchOperation as OperationMessage,
+  BatchResult as ResultMessage,
+} from '#gen/walnut/v1/kv_store_pb.ts';
+import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import { invalidArgument, WalnutError } from '#model/errors.ts';
+import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
+import {
+  fromDeleteAnswer,
+  fromGetAnswer,
+  fromSetAnswer,
+  toDeleteCommand,
+  toGetCommand,
+  toSetCommand,
+} from '#wire/kv-codec.ts';
+
+export interface BatchLimits {
+  readonly valueBytesMax: number;
+  /** Bytes of values in one answer. */
+  readonly answerBytesMax: number;
+}
+
+/** Says an error as BatchError does: the wire's code name, and a message fit for callers. */
+export type DescribeError = (error: unknown) => { readonly code: string; readonly message: string };
+
+/** One slot per operation of the request: runnable, or refused already. */
+export interface ParsedBatch {
+  readonly slots: readonly (BatchOperation | WalnutError)[];
+  /** The runnable ones, in order. */
+  readonly operations: readonly BatchOperation[];
+}
+
+/** Throws `invalid_argument` unless there are 1 to 1,000 operations. */
+export function toBatchOperations(request: BatchRequest, limits: BatchLimits): ParsedBatch {
+  const count = request.operations.length;
+  if (count < 1 || count > BATCH_OPERATIONS_MAX) {
+    throw invalidArgument(`batch has ${count} operations: expected 1 to ${BATCH_OPERATIONS_MAX}`);
+  }
+  const operations: BatchOperation[] = [];
+  const slots = request.operations.map((message) => {
+    const slot = tryOperation(message, limits.valueBytesMax);
+    if (!(slot instanceof WalnutError)) operations.push(slot);
+    return slot;
+  });
+  return { slots, operations };
+}
+
+function tryOperation(message: OperationMessage, valueBytesMax: number): BatchOperation | WalnutError {
+  const { operation } = message;
+  try {
+    switch (operation.case) {
+      case 'get':
+        return { kind: 'get', command: toGetCommand(operation.value) };
+      case 'set':
+        return { kind: 'set', command: toSetCommand(operation.value, valueBytesMax) };
+      case 'delete':
+        return { kind: 'delete', command: toDeleteCommand(operation.value) };
+      case undefined:
+        return invalidArgument('operation is empty: expected one of get, set, delete');
+    }
+  } catch (error) {
+    if (error instanceof WalnutError) return error;
+    throw error;
+  }
+}
+
+/** `results`: one per runnable operation, as the port gave them. */
+export function fromBatchResults(
+  parsed: ParsedBatch,
+  results: readonly BatchResult[],
+  limits: BatchLimits,
+  describe: DescribeError,
+): BatchResponse {
+  let next = 0;
+  let bytes = 0;
+  const messages = parsed.slots.map((slot) => {
+    if (slot instanceof WalnutError) return errorMessage(describe(slot));
+    const result = results[next++];
+    if (result === undefined) throw new Error('the batch has fewer results than operations');
+    const resultBytes = valueBytes(result);
+    if (bytes + resultBytes > limits.answerBytesMax) return errorMessage(describe(tooLarge(limits)));
+    bytes += resultBytes;
+    return resultMessage(result, describe);
+  });
+  return { $typeName: 'walnut.v1.BatchResponse', results: messages };
+}
+
+function tooLarge(limits: BatchLimits): WalnutError {
+  return new WalnutError(
+    'resource_exhausted',
+    `the operation was carried out, but its answer would bring the batch over ${limits.answerBytesMax} bytes ` +
+      'of values (server.max_batch_bytes): read the key by itself',
+  );
+}
+
+function valueBytes(result: BatchResult): number {
+  if (result.kind === 'error') return 0;
+  if (result.kind === 'get') return result.answer.entry?.value.length ?? 0;
+  return (result.answer.previous?.value.length ?? 0) + (result.answer.current?.value.length ?? 0);
+}
+
+function resultMessage(result: BatchResult, describe: DescribeError): ResultMessage {
+  switch (result.kind) {
+    case 'get':
+      return wrap({ case: 'get', value: fromGetAnswer(result.answer) });
+    case 'set':
+      return wrap({ case: 'set', value: fromSetAnswer(result.answer) });
+    case 'delete':
+      return wrap({ case: 'delete', value: fromDeleteAnswer(result.answer) });
+    case 'error':
+      return errorMessage(describe(result.error));
+  }
+}
+
+function errorMessage(error: { readonly code: string; readonly message: string }): ResultMessage {
+  return wrap({ case: 'error', value: { $typeName: 'walnut.v1.BatchError', ...error } });
+}
+
+function wrap(result: ResultMessage['result']): ResultMessage {
+  return { $typeName: 'walnut.v1.BatchResult', result };
+}

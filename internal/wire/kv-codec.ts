@@ -1,0 +1,167 @@
+/**
+ * Get, Set and Delete between protobuf and the model, as pure synchronous
+ * functions: rpcs, the unary path and Batch share them.
+ *
+ * Everything a request can have wrong by itself is found here and thrown as
+ * `invalid_argument` naming the field and what was expected. `SetCommand.value`
+ * is a view of the request's buffer: whoever keeps it copies it.
+ */
+import type {
+  DeleteRequest,
+  DeleteResponse,
+  GetRequest,
+  GetResponse,
+  SetRequest,
+  SetResponse,
+} from '#gen/walnut/v1/kv_store_pb.ts';
+import { Durability as WireDurability } from '#gen/walnut/v1/types_pb.ts';
+import type {
+  Condition,
+  DeleteCommand,
+  Durability,
+  Expiry,
+  GetAnswer,
+  GetCommand,
+  SetCommand,
+  WriteAnswer,
+  WriteOptions,
+} from '#model/commands.ts';
+import { invalidArgument } from '#model/errors.ts';
+import { checkKey, checkValue } from '#model/limits.ts';
+import { checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
+import { fromEntry, fromPosition, toPosition } from '#wire/position-codec.ts';
+
+const NO_BYTES = new Uint8Array(0);
+const DEFAULT_EXPIRY: Expiry = { kind: 'default' };
+const KEEP_EXPIRY: Expiry = { kind: 'keep' };
+const IF_ABSENT: Condition = { kind: 'absent' };
+const IF_PRESENT: Condition = { kind: 'present' };
+
+export function toGetCommand(request: GetRequest): GetCommand {
+  checkKey(request.key);
+  const { atLeast, maxStalenessMs } = request;
+  return {
+    key: request.key,
+    atLeast: atLeast === undefined ? undefined : toPosition(atLeast, 'at_least'),
+    waitMs: checkWaitMs(request.waitMs, 'wait_ms'),
+    maxStalenessMs:
+      maxStalenessMs === undefined ? undefined : toSafeNumber(maxStalenessMs, 'max_staleness_ms'),
+  };
+}
+
+export function fromGetAnswer(answer: GetAnswer): GetResponse {
+  const { entry } = answer;
+  return {
+    $typeName: 'walnut.v1.GetResponse',
+    found: entry !== undefined,
+    value: entry === undefined ? NO_BYTES : entry.value,
+    version: entry === undefined ? undefined : fromPosition(entry.version),
+    expireAtMs: entry === undefined ? 0n : BigInt(entry.expireAtMs),
+    asOf: fromPosition(answer.asOf),
+    stalenessMs: BigInt(Math.max(0, Math.floor(answer.stalenessMs))),
+  };
+}
+
+export function toSetCommand(request: SetRequest, valueBytesMax: number): SetCommand {
+  checkKey(request.key);
+  checkValue(request.value, valueBytesMax);
+  return {
+    key: request.key,
+    value: request.value,
+    expiry: toExpiry(request.expiry),
+    condition: toSetCondition(request.condition),
+    ...toWriteOptions(request),
+  };
+}
+
+export function fromSetAnswer(answer: WriteAnswer): SetResponse {
+  return { $typeName: 'walnut.v1.SetResponse', applied: answer.applied, ...fromWriteAnswer(answer) };
+}
+
+export function toDeleteCommand(request: DeleteRequest): DeleteCommand {
+  checkKey(request.key);
+  const { condition } = request;
+  return {
+    key: request.key,
+    condition: condition.case === undefined ? undefined : toVersionCondition(condition.value),
+    ...toWriteOptions(request),
+  };
+}
+
+export function fromDeleteAnswer(answer: WriteAnswer): DeleteResponse {
+  return { $typeName: 'walnut.v1.DeleteResponse', deleted: answer.applied, ...fromWriteAnswer(answer) };
+}
+
+function toExpiry(expiry: SetRequest['expiry']): Expiry {
+  switch (expiry.case) {
+    case undefined:
+      return DEFAULT_EXPIRY;
+    case 'ttlMs':
+      if (expiry.value === 0n) throw invalidArgument('ttl_ms is 0: expected at least 1 millisecond');
+      return { kind: 'ttl', ttlMs: toSafeNumber(expiry.value, 'ttl_ms') };
+    case 'expireAtMs':
+      return { kind: 'at', expireAtMs: toSafeNumber(expiry.value, 'expire_at_ms') };
+    case 'keepTtl':
+      requireTrue(expiry.value, 'keep_ttl');
+      return KEEP_EXPIRY;
+  }
+}
+
+function toSetCondition(condition: SetRequest['condition']): Condition | undefined {
+  switch (condition.case) {
+    case undefined:
+      return undefined;
+    case 'ifAbsent':
+      requireTrue(condition.value, 'if_absent');
+      return IF_ABSENT;
+    case 'ifPresent':
+      requireTrue(condition.value, 'if_present');
+      return IF_PRESENT;
+    case 'ifVersion':
+      return toVersionCondition(condition.value);
+  }
+}
+
+function toVersionCondition(version: Parameters<typeof toPosition>[0]): Condition {
+  return { kind: 'version', version: toPosition(version, 'if_version') };
+}
+
+/** An explicit `false` in a oneof says nothing that leaving it out would not. */
+export function requireTrue(value: boolean, field: string): void {
+  if (!value) throw invalidArgument(`${field} is false: expected true, or the field left out`);
+}
+
+function toWriteOptions(request: SetRequest | DeleteRequest): WriteOptions {
+  return {
+    returnPrevious: request.returnPrevious,
+    durability: toDurability(request.durability),
+    minAcks: request.minAcks,
+    timeoutMs: checkWaitMs(request.timeoutMs, 'timeout_ms'),
+  };
+}
+
+function toDurability(durability: WireDurability): Durability | undefined {
+  switch (durability) {
+    case WireDurability.UNSPECIFIED:
+      return undefined;
+    case WireDurability.ACCEPTED:
+      return 'accepted';
+    case WireDurability.LOCAL:
+      return 'local';
+    default:
+      throw invalidArgument(
+        `durability is ${durability}: expected DURABILITY_ACCEPTED (1) or DURABILITY_LOCAL (2)`,
+      );
+  }
+}
+
+/** What SetResponse and DeleteResponse have in common. */
+function fromWriteAnswer(answer: WriteAnswer): Omit<SetResponse, '$typeName' | 'applied'> {
+  return {
+    position: fromPosition(answer.position),
+    previous: answer.previous === undefined ? undefined : fromEntry(answer.previous),
+    current: answer.current === undefined ? undefined : fromEntry(answer.current),
+    durabilityReached: answer.durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED,
+    replicasAcked: answer.replicasAcked,
+  };
+}

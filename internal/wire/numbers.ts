@@ -1,0 +1,50 @@
+/**
+ * Numbers at the wire: uint64 fields are bigint there and plain numbers below
+ * 2^53 inside. What does not fit is `invalid_argument`, naming the field.
+ */
+import { invalidArgument } from '#model/errors.ts';
+
+const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
+
+/** Longest wait a caller may ask for, milliseconds. */
+export const WAIT_MS_MAX = 60_000;
+
+/** Throws `invalid_argument` beyond 2^53 - 1. */
+export function toSafeNumber(value: bigint, field: string): number {
+  if (value > SAFE_MAX || value < 0n) {
+    throw invalidArgument(`${field} is ${value}: expected a whole number from 0 to ${SAFE_MAX}`);
+  }
+  return Number(value);
+}
+
+/** Throws `invalid_argument` above `WAIT_MS_MAX`. */
+export function checkWaitMs(value: number, field: string): number {
+  if (value > WAIT_MS_MAX) {
+    throw invalidArgument(`${field} is ${value}: expected at most ${WAIT_MS_MAX} milliseconds`);
+  }
+  return value;
+}
+
+/** Throws `invalid_argument` where `text` has lone surrogates or is longer than `charactersMax`. */
+export function checkText(text: string, field: string, charactersMax: number): string {
+  if (!text.isWellFormed()) {
+    throw invalidArgument(`${field} is ill-formed: expected UTF-8 without lone surrogates`);
+  }
+  if (text.length > charactersMax) {
+    throw invalidArgument(`${field} has ${text.length} characters: expected at most ${charactersMax}`);
+  }
+  return text;
+}
+
+const ADDRESS_CHARACTERS_MAX = 262;
+
+/** Throws `invalid_argument` unless `text` is `host:port` (IPv6 hosts in brackets) with port 1 .. 65535. */
+export function checkAddress(text: string, field: string): string {
+  const match = /^(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(text);
+  const port = match === null ? 0 : Number(match[2]);
+  if (text.length > ADDRESS_CHARACTERS_MAX || port < 1 || port > 65_535) {
+    const shown = JSON.stringify(text.slice(0, 80).toWellFormed());
+    throw invalidArgument(`${field} is ${shown}: expected host:port, such as "replica-1:8081"`);
+  }
+  return text;
+}

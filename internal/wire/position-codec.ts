@@ -1,0 +1,35 @@
+/** Positions and entries between protobuf and the model. Pure; bad input throws `invalid_argument`. */
+import type { Entry as EntryMessage, Position as PositionMessage } from '#gen/walnut/v1/types_pb.ts';
+import type { Entry } from '#model/entry.ts';
+import { type Lsn, NO_LSN, NO_POSITION, type Position } from '#model/position.ts';
+import { toSafeNumber } from '#wire/numbers.ts';
+
+export function toLsnField(value: bigint, field: string): Lsn {
+  return value === 0n ? NO_LSN : (toSafeNumber(value, field) as Lsn);
+}
+
+export function toPosition(message: PositionMessage, field: string): Position {
+  return {
+    epoch: toSafeNumber(message.epoch, `${field}.epoch`),
+    lsn: toLsnField(message.lsn, `${field}.lsn`),
+  };
+}
+
+/** An unset position is `NO_POSITION`. */
+export function toPositionOrNone(message: PositionMessage | undefined, field: string): Position {
+  return message === undefined ? NO_POSITION : toPosition(message, field);
+}
+
+export function fromPosition(position: Position): PositionMessage {
+  return { $typeName: 'walnut.v1.Position', epoch: BigInt(position.epoch), lsn: BigInt(position.lsn) };
+}
+
+export function fromEntry(entry: Entry): EntryMessage {
+  return {
+    $typeName: 'walnut.v1.Entry',
+    key: entry.key,
+    value: entry.value,
+    version: fromPosition(entry.version),
+    expireAtMs: BigInt(entry.expireAtMs),
+  };
+}

@@ -1,0 +1,251 @@
+/**
+ * Replication between protobuf and the model, in both directions: the server
+ * takes requests and gives answers, a peer the other way round. Frames are
+ * passed on verbatim and are views of the message's buffer.
+ */
+import {
+  type ChainPoint as ChainPointMessage,
+  type EpochStart as EpochStartMessage,
+  type FetchSnapshotResponse,
+  type RegisterRequest as RegisterRequestMessage,
+  type RegisterResponse,
+  type ReplicateRequest as ReplicateRequestMessage,
+  type ReplicateResponse,
+  ResyncVerdict as WireVerdict,
+} from '#gen/walnut/v1/replication_pb.ts';
+import { invalidArgument } from '#model/errors.ts';
+import { type EpochStart, NO_LSN, TERM_MAX } from '#model/position.ts';
+import type {
+  ChainPoint,
+  RegisterAnswer,
+  RegisterRequest,
+  ReplicateAnswer,
+  ReplicateRequest,
+  ReplicateVerdict,
+  ResyncVerdict,
+  SnapshotChunk,
+} from '#model/replication.ts';
+import { checkText, toSafeNumber } from '#wire/numbers.ts';
+import { fromPosition, toLsnField, toPositionOrNone } from '#wire/position-codec.ts';
+
+const ID_PATTERN = /^[0-9a-f]{32}$/;
+/** Longest chain of replicas behind replicas. */
+const UPSTREAM_PATH_MAX = 64;
+const NO_CHAIN_POINT: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
+
+/** Throws `invalid_argument` unless `text` is a 128-bit identity as 32 lower-case hex digits. */
+export function checkId(text: string, field: string): string {
+  if (!ID_PATTERN.test(text)) {
+    const shown = JSON.stringify(text.slice(0, 40).toWellFormed());
+    throw invalidArgument(`${field} is ${shown}: expected 32 lower-case hex digits`);
+  }
+  return text;
+}
+
+/** Fresh replicas have no log id yet. */
+export function checkIdOrEmpty(text: string, field: string): string {
+  return text === '' ? text : checkId(text, field);
+}
+
+function checkTerm(term: number): number {
+  if (term > TERM_MAX) throw invalidArgument(`term is ${term}: expected at most ${TERM_MAX}`);
+  return term;
+}
+
+export function toRegisterRequest(message: RegisterRequestMessage): RegisterRequest {
+  if (message.upstreamPath.length > UPSTREAM_PATH_MAX) {
+    throw invalidArgument(
+      `upstream_path has ${message.upstreamPath.length} nodes: expected at most ${UPSTREAM_PATH_MAX}`,
+    );
+  }
+  return {
+    nodeId: checkId(message.nodeId, 'node_id'),
+    incarnation: checkText(message.incarnation, 'incarnation', 64),
+    advertise: checkText(message.advertise, 'advertise', 262),
+    logId: checkIdOrEmpty(message.logId, 'log_id'),
+    tail: toChainPoint(message.tail, 'tail'),
+    upstreamPath: message.upstreamPath.map((id) => checkId(id, 'upstream_path')),
+  };
+}
+
+export function fromRegisterRequest(request: RegisterRequest): RegisterRequestMessage {
+  return {
+    $typeName: 'walnut.v1.RegisterRequest',
+    nodeId: request.nodeId,
+    incarnation: request.incarnation,
+    advertise: request.advertise,
+    logId: request.logId,
+    tail: fromChainPoint(request.tail),
+    upstreamPath: [...request.upstreamPath],
+  };
+}
+
+export function toRegisterAnswer(response: RegisterResponse): RegisterAnswer {
+  return {
+    masterNodeId: response.masterNodeId,
+    logId: response.logId,
+    term: checkTerm(response.term),
+    epochs: response.epochs.map(toEpochStart),
+    latest: toChainPoint(response.latest, 'latest'),
+    logClockMs: toSafeNumber(response.logClockMs, 'log_clock_ms'),
+    verdict: toResyncVerdict(response),
+  };
+}
+
+function toResyncVerdict(response: RegisterResponse): ResyncVerdict {
+  switch (response.verdict) {
+    case WireVerdict.CONTINUE:
+      return { kind: 'continue' };
+    case WireVerdict.SNAPSHOT:
+      return { kind: 'snapshot', reason: response.reason };
+    case WireVerdict.CONFLICT:
+      return { kind: 'conflict', reason: response.reason };
+    default:
+      throw invalidArgument(`verdict is ${response.verdict}: not one this version knows`);
+  }
+}
+
+const VERDICTS: Readonly<Record<ResyncVerdict['kind'], WireVerdict>> = {
+  continue: WireVerdict.CONTINUE,
+  snapshot: WireVerdict.SNAPSHOT,
+  conflict: WireVerdict.CONFLICT,
+};
+
+export function fromRegisterAnswer(answer: RegisterAnswer): RegisterResponse {
+  return {
+    $typeName: 'walnut.v1.RegisterResponse',
+    masterNodeId: answer.masterNodeId,
+    logId: answer.logId,
+    term: answer.term,
+    epochs: answer.epochs.map(fromEpochStart),
+    latest: fromChainPoint(answer.latest),
+    logClockMs: BigInt(Math.floor(answer.logClockMs)),
+    verdict: VERDICTS[answer.verdict.kind],
+    reason: answer.verdict.kind === 'continue' ? '' : answer.verdict.reason,
+  };
+}
+
+export function toReplicateRequest(message: ReplicateRequestMessage): ReplicateRequest {
+  return {
+    masterNodeId: checkId(message.masterNodeId, 'master_node_id'),
+    logId: checkId(message.logId, 'log_id'),
+    term: checkTerm(message.term),
+    previous: toChainPoint(message.previous, 'previous'),
+    frames: message.frames,
+    durableLsn: toLsnField(message.durableLsn, 'durable_lsn'),
+    logClockMs: toSafeNumber(message.logClockMs, 'log_clock_ms'),
+    ackWhenDurable: message.ackWhenDurable,
+  };
+}
+
+export function fromReplicateRequest(request: ReplicateRequest): ReplicateRequestMessage {
+  return {
+    $typeName: 'walnut.v1.ReplicateRequest',
+    masterNodeId: request.masterNodeId,
+    logId: request.logId,
+    term: request.term,
+    previous: fromChainPoint(request.previous),
+    frames: request.frames,
+    durableLsn: BigInt(request.durableLsn),
+    logClockMs: BigInt(Math.floor(request.logClockMs)),
+    ackWhenDurable: request.ackWhenDurable,
+  };
+}
+
+export function toReplicateAnswer(response: ReplicateResponse): ReplicateAnswer {
+  return {
+    verdict: toReplicateVerdict(response.refusal),
+    durable: toPositionOrNone(response.durable, 'durable'),
+    appliedLsn: toLsnField(response.appliedLsn, 'applied_lsn'),
+  };
+}
+
+function toReplicateVerdict(refusal: ReplicateResponse['refusal']): ReplicateVerdict {
+  switch (refusal.case) {
+    case undefined:
+      return { kind: 'ok' };
+    case 'need':
+      return { kind: 'need', tail: toChainPoint(refusal.value, 'need') };
+    case 'historyConflict':
+      return { kind: 'conflict', epochs: refusal.value.epochs.map(toEpochStart) };
+    case 'fenced':
+      return { kind: 'fenced', term: checkTerm(refusal.value.term) };
+  }
+}
+
+export function fromReplicateAnswer(answer: ReplicateAnswer): ReplicateResponse {
+  return {
+    $typeName: 'walnut.v1.ReplicateResponse',
+    durable: fromPosition(answer.durable),
+    appliedLsn: BigInt(answer.appliedLsn),
+    refusal: fromReplicateVerdict(answer.verdict),
+  };
+}
+
+function fromReplicateVerdict(verdict: ReplicateVerdict): ReplicateResponse['refusal'] {
+  switch (verdict.kind) {
+    case 'ok':
+      return { case: undefined };
+    case 'need':
+      return { case: 'need', value: fromChainPoint(verdict.tail) };
+    case 'conflict':
+      return {
+        case: 'historyConflict',
+        value: { $typeName: 'walnut.v1.HistoryConflict', epochs: verdict.epochs.map(fromEpochStart) },
+      };
+    case 'fenced':
+      return { case: 'fenced', value: { $typeName: 'walnut.v1.Fenced', term: verdict.term } };
+  }
+}
+
+export function toSnapshotChunk(message: FetchSnapshotResponse): SnapshotChunk {
+  return {
+    position: toPositionOrNone(message.position, 'position'),
+    offset: toSafeNumber(message.offset, 'offset'),
+    totalBytes: toSafeNumber(message.totalBytes, 'total_bytes'),
+    bytes: message.chunk,
+  };
+}
+
+export function fromSnapshotChunk(chunk: SnapshotChunk): FetchSnapshotResponse {
+  return {
+    $typeName: 'walnut.v1.FetchSnapshotResponse',
+    position: fromPosition(chunk.position),
+    offset: BigInt(chunk.offset),
+    totalBytes: BigInt(chunk.totalBytes),
+    chunk: chunk.bytes,
+  };
+}
+
+function toChainPoint(message: ChainPointMessage | undefined, field: string): ChainPoint {
+  if (message === undefined) return NO_CHAIN_POINT;
+  return {
+    epoch: toSafeNumber(message.epoch, `${field}.epoch`),
+    lsn: toLsnField(message.lsn, `${field}.lsn`),
+    crc: message.crc,
+  };
+}
+
+function fromChainPoint(point: ChainPoint): ChainPointMessage {
+  return {
+    $typeName: 'walnut.v1.ChainPoint',
+    epoch: BigInt(point.epoch),
+    lsn: BigInt(point.lsn),
+    crc: point.crc,
+  };
+}
+
+function toEpochStart(message: EpochStartMessage): EpochStart {
+  return {
+    epoch: toSafeNumber(message.epoch, 'epochs.epoch'),
+    firstLsn: toLsnField(message.firstLsn, 'epochs.first_lsn'),
+  };
+}
+
+function fromEpochStart(start: EpochStart): EpochStartMessage {
+  return {
+    $typeName: 'walnut.v1.EpochStart',
+    epoch: BigInt(start.epoch),
+    firstLsn: BigInt(start.firstLsn),
+  };
+}

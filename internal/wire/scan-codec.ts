@@ -1,0 +1,142 @@
+/** Scan and GetUpdates between protobuf and the model, in both directions where peers need it. */
+import {
+  type GetUpdatesRequest,
+  type GetUpdatesResponse,
+  type ScanRequest,
+  type ScanResponse,
+  UpdateFormat,
+  type Update as UpdateMessage,
+} from '#gen/walnut/v1/kv_store_pb.ts';
+import { Op, Cause as WireCause } from '#gen/walnut/v1/types_pb.ts';
+import type { ScanAnswer, ScanCommand, Update, UpdatesAnswer, UpdatesCommand } from '#model/commands.ts';
+import type { Cause } from '#model/entry.ts';
+import { invalidArgument } from '#model/errors.ts';
+import { KEY_BYTES_MAX, SCAN_LIMIT_MAX, utf8Length } from '#model/limits.ts';
+import { checkText, toSafeNumber } from '#wire/numbers.ts';
+import { fromEntry, fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
+
+/** Longest cursor taken back; a node's own are far shorter. */
+const CURSOR_CHARACTERS_MAX = 4_096;
+/** Most bytes of records one GetUpdates may ask for. */
+export const UPDATES_BYTES_MAX = 16 * 1_024 * 1_024;
+
+export function toScanCommand(request: ScanRequest): ScanCommand {
+  const prefix = checkText(request.prefix, 'prefix', KEY_BYTES_MAX);
+  const prefixBytes = utf8Length(prefix);
+  if (prefixBytes > KEY_BYTES_MAX) {
+    throw invalidArgument(`prefix has ${prefixBytes} bytes: expected at most ${KEY_BYTES_MAX}`);
+  }
+  if (request.limit > SCAN_LIMIT_MAX) {
+    throw invalidArgument(`limit is ${request.limit}: expected at most ${SCAN_LIMIT_MAX}`);
+  }
+  return {
+    prefix,
+    cursor: checkText(request.cursor, 'cursor', CURSOR_CHARACTERS_MAX),
+    limit: request.limit,
+    keysOnly: request.keysOnly,
+  };
+}
+
+export function fromScanAnswer(answer: ScanAnswer): ScanResponse {
+  return {
+    $typeName: 'walnut.v1.ScanResponse',
+    entries: answer.entries.map(fromEntry),
+    nextCursor: answer.nextCursor,
+    asOf: fromPosition(answer.asOf),
+    stalenessMs: BigInt(Math.max(0, Math.floor(answer.stalenessMs))),
+  };
+}
+
+export function toUpdatesCommand(request: GetUpdatesRequest): UpdatesCommand {
+  if (request.maxBytes > UPDATES_BYTES_MAX) {
+    throw invalidArgument(`max_bytes is ${request.maxBytes}: expected at most ${UPDATES_BYTES_MAX}`);
+  }
+  return {
+    after: toPositionOrNone(request.after, 'after'),
+    format: toFormat(request.format),
+    bytesMax: request.maxBytes,
+  };
+}
+
+export function fromUpdatesCommand(command: UpdatesCommand): GetUpdatesRequest {
+  return {
+    $typeName: 'walnut.v1.GetUpdatesRequest',
+    after: fromPosition(command.after),
+    format: command.format === 'frames' ? UpdateFormat.FRAMES : UpdateFormat.ENTRIES,
+    maxBytes: command.bytesMax,
+  };
+}
+
+function toFormat(format: UpdateFormat): UpdatesCommand['format'] {
+  switch (format) {
+    case UpdateFormat.UNSPECIFIED:
+    case UpdateFormat.ENTRIES:
+      return 'entries';
+    case UpdateFormat.FRAMES:
+      return 'frames';
+    default:
+      throw invalidArgument(
+        `format is ${format}: expected UPDATE_FORMAT_ENTRIES (1) or UPDATE_FORMAT_FRAMES (2)`,
+      );
+  }
+}
+
+export function fromUpdatesAnswer(answer: UpdatesAnswer): GetUpdatesResponse {
+  return {
+    $typeName: 'walnut.v1.GetUpdatesResponse',
+    entries: answer.updates.map(fromUpdate),
+    frames: answer.frames,
+    last: fromPosition(answer.last),
+    latest: fromPosition(answer.latest),
+    earliest: fromPosition(answer.earliest),
+  };
+}
+
+export function toUpdatesAnswer(response: GetUpdatesResponse): UpdatesAnswer {
+  return {
+    updates: response.entries.map(toUpdate),
+    frames: response.frames,
+    last: toPositionOrNone(response.last, 'last'),
+    latest: toPositionOrNone(response.latest, 'latest'),
+    earliest: toPositionOrNone(response.earliest, 'earliest'),
+  };
+}
+
+const CAUSES: Readonly<Record<Cause, WireCause>> = {
+  client: WireCause.CLIENT,
+  expired: WireCause.EXPIRED,
+  evicted: WireCause.EVICTED,
+  restored: WireCause.RESTORED,
+};
+
+function fromUpdate(update: Update): UpdateMessage {
+  return {
+    $typeName: 'walnut.v1.Update',
+    position: fromPosition(update.position),
+    timestampMs: BigInt(update.timestampMs),
+    op: update.op === 'set' ? Op.SET : Op.DELETE,
+    cause: CAUSES[update.cause],
+    key: update.key,
+    value: update.value,
+    expireAtMs: BigInt(update.expireAtMs),
+  };
+}
+
+function toUpdate(message: UpdateMessage): Update {
+  return {
+    position: toPositionOrNone(message.position, 'position'),
+    timestampMs: toSafeNumber(message.timestampMs, 'timestamp_ms'),
+    op: message.op === Op.SET ? 'set' : 'delete',
+    cause: toCause(message.cause),
+    key: message.key,
+    value: message.value,
+    expireAtMs: toSafeNumber(message.expireAtMs, 'expire_at_ms'),
+  };
+}
+
+function toCause(wire: WireCause): Cause {
+  for (const cause of ['client', 'expired', 'evicted', 'restored'] as const) {
+    if (CAUSES[cause] === wire) return cause;
+  }
+  throw invalidArgument(`cause is ${wire}: expected 1 to 4`);
+}

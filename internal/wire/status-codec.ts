@@ -1,0 +1,145 @@
+/** Status between the model and protobuf, both ways: served by the server, read by peers and the command line. */
+import type {
+  MasterStatus as MasterMessage,
+  ReplicaStatus as ReplicaMessage,
+  StatusResponse,
+} from '#gen/walnut/v1/admin_pb.ts';
+import { Role as WireRole, NodeState as WireState } from '#gen/walnut/v1/types_pb.ts';
+import { invalidArgument } from '#model/errors.ts';
+import type { NodeState, NodeStatus, ReplicaStatus, UpstreamStatus } from '#model/status.ts';
+import { toSafeNumber } from '#wire/numbers.ts';
+import { fromPosition, toLsnField, toPositionOrNone } from '#wire/position-codec.ts';
+
+const STATES: Readonly<Record<NodeState, WireState>> = {
+  loading: WireState.LOADING,
+  serving: WireState.SERVING,
+  streaming: WireState.STREAMING,
+  catching_up: WireState.CATCHING_UP,
+  quarantined: WireState.QUARANTINED,
+  fenced: WireState.FENCED,
+  no_space: WireState.NO_SPACE,
+  draining: WireState.DRAINING,
+};
+
+export function fromStatus(status: NodeStatus): StatusResponse {
+  return {
+    $typeName: 'walnut.v1.StatusResponse',
+    nodeId: status.nodeId,
+    role: status.role === 'master' ? WireRole.MASTER : WireRole.REPLICA,
+    state: STATES[status.state],
+    ready: status.isReady,
+    reasons: [...status.reasons],
+    logId: status.logId,
+    position: fromPosition(status.position),
+    durableLsn: BigInt(status.durableLsn),
+    appliedLsn: BigInt(status.appliedLsn),
+    earliestLsn: BigInt(status.earliestLsn),
+    wal: {
+      $typeName: 'walnut.v1.WalStatus',
+      segments: status.wal.segments,
+      bytes: BigInt(status.wal.bytes),
+    },
+    store: {
+      $typeName: 'walnut.v1.StoreStatus',
+      entries: BigInt(status.store.entries),
+      bytes: BigInt(status.store.bytes),
+      hits: BigInt(status.store.hits),
+      misses: BigInt(status.store.misses),
+      evicted: BigInt(status.store.evicted),
+      expired: BigInt(status.store.expired),
+    },
+    master: status.upstream === undefined ? undefined : fromUpstream(status.upstream),
+    replicas: status.replicas.map(fromReplica),
+    uptimeMs: toUint64(status.uptimeMs),
+    version: status.version,
+  };
+}
+
+function fromUpstream(upstream: UpstreamStatus): MasterMessage {
+  return {
+    $typeName: 'walnut.v1.MasterStatus',
+    address: upstream.address,
+    linked: upstream.isLinked,
+    lagRecords: toUint64(upstream.lagRecords),
+    lagMs: toUint64(upstream.lagMs),
+  };
+}
+
+function fromReplica(replica: ReplicaStatus): ReplicaMessage {
+  return {
+    $typeName: 'walnut.v1.ReplicaStatus',
+    nodeId: replica.nodeId,
+    address: replica.address,
+    state: STATES[replica.state],
+    acked: fromPosition(replica.acked),
+    lagRecords: toUint64(replica.lagRecords),
+    lagMs: toUint64(replica.lagMs),
+    fullResyncs: replica.fullResyncs,
+    partialResyncs: replica.partialResyncs,
+    lastFullResyncReason: replica.lastFullResyncReason,
+  };
+}
+
+/** Times are fractional inside, and a lag measured across two clocks may come out below zero. */
+function toUint64(value: number): bigint {
+  return BigInt(Math.max(0, Math.floor(value)));
+}
+
+export function toStatus(response: StatusResponse): NodeStatus {
+  const { wal, store } = response;
+  return {
+    nodeId: response.nodeId,
+    role: response.role === WireRole.MASTER ? 'master' : 'replica',
+    state: toState(response.state),
+    isReady: response.ready,
+    reasons: response.reasons,
+    logId: response.logId,
+    position: toPositionOrNone(response.position, 'position'),
+    durableLsn: toLsnField(response.durableLsn, 'durable_lsn'),
+    appliedLsn: toLsnField(response.appliedLsn, 'applied_lsn'),
+    earliestLsn: toLsnField(response.earliestLsn, 'earliest_lsn'),
+    wal: { segments: wal?.segments ?? 0, bytes: toSafeNumber(wal?.bytes ?? 0n, 'wal.bytes') },
+    store: {
+      entries: toSafeNumber(store?.entries ?? 0n, 'store.entries'),
+      bytes: toSafeNumber(store?.bytes ?? 0n, 'store.bytes'),
+      hits: toSafeNumber(store?.hits ?? 0n, 'store.hits'),
+      misses: toSafeNumber(store?.misses ?? 0n, 'store.misses'),
+      evicted: toSafeNumber(store?.evicted ?? 0n, 'store.evicted'),
+      expired: toSafeNumber(store?.expired ?? 0n, 'store.expired'),
+    },
+    upstream: response.master === undefined ? undefined : toUpstream(response.master),
+    replicas: response.replicas.map(toReplica),
+    uptimeMs: toSafeNumber(response.uptimeMs, 'uptime_ms'),
+    version: response.version,
+  };
+}
+
+function toUpstream(message: MasterMessage): UpstreamStatus {
+  return {
+    address: message.address,
+    isLinked: message.linked,
+    lagRecords: toSafeNumber(message.lagRecords, 'master.lag_records'),
+    lagMs: toSafeNumber(message.lagMs, 'master.lag_ms'),
+  };
+}
+
+function toReplica(message: ReplicaMessage): ReplicaStatus {
+  return {
+    nodeId: message.nodeId,
+    address: message.address,
+    state: toState(message.state),
+    acked: toPositionOrNone(message.acked, 'replicas.acked'),
+    lagRecords: toSafeNumber(message.lagRecords, 'replicas.lag_records'),
+    lagMs: toSafeNumber(message.lagMs, 'replicas.lag_ms'),
+    fullResyncs: message.fullResyncs,
+    partialResyncs: message.partialResyncs,
+    lastFullResyncReason: message.lastFullResyncReason,
+  };
+}
+
+function toState(wire: WireState): NodeState {
+  for (const [state, value] of Object.entries(STATES)) {
+    if (value === wire) return state as NodeState;
+  }
+  throw invalidArgument(`state is ${wire}: not a state this version knows`);
+}
