@@ -1,0 +1,75 @@
+/**
+ * The Scan of clients: a walk over the slots, a bounded piece per call. An
+ * entry keeps its slot while it is stored, so one that is present throughout is
+ * returned exactly once; one written or deleted meanwhile may or may not be.
+ *
+ * The cursor is `<incarnation>-<slot>`. Slots mean nothing in another store, so
+ * a cursor of another incarnation is `invalid_argument`.
+ */
+import type { ScanCommand } from '#model/commands.ts';
+import { type Entry, isExpired } from '#model/entry.ts';
+import { invalidArgument } from '#model/errors.ts';
+import { SCAN_LIMIT_DEFAULT, SCAN_LIMIT_MAX } from '#model/limits.ts';
+import { SLOT_FREE, type SlotTable } from '#storage/slot-table.ts';
+
+/** Slots examined per entry asked for, and per call at least and at most. */
+const EXAMINED_PER_ENTRY = 64;
+const EXAMINED_MIN = 1_024;
+const EXAMINED_MAX = 65_536;
+/** An answer ends once its keys and values have this many bytes. */
+export const SCAN_ANSWER_BYTES_MAX = 4 * 1_024 * 1_024;
+
+const EMPTY_VALUE = new Uint8Array(0);
+
+export interface ScanPage {
+  readonly entries: Entry[];
+  /** Empty: the scan is complete. */
+  readonly nextCursor: string;
+}
+
+/**
+ * One piece of a scan; expired entries are left out. May hold fewer entries than
+ * the limit, even none, and still have a `nextCursor`.
+ */
+export function scanSlots(
+  slots: SlotTable,
+  incarnation: string,
+  command: ScanCommand,
+  nowMs: number,
+): ScanPage {
+  const limit = checkLimit(command.limit);
+  const first = parseCursor(command.cursor, incarnation);
+  const examinedMax = Math.min(Math.max(limit * EXAMINED_PER_ENTRY, EXAMINED_MIN), EXAMINED_MAX);
+  const end = Math.min(slots.end, first + examinedMax);
+  const entries: Entry[] = [];
+  let bytes = 0;
+  let slot = first;
+  for (; slot < end && entries.length < limit && bytes < SCAN_ANSWER_BYTES_MAX; slot++) {
+    if (slots.stateOf(slot) === SLOT_FREE || isExpired(slots.expireAtMsOf(slot), nowMs)) continue;
+    if (!slots.keyOf(slot).startsWith(command.prefix)) continue;
+    const entry = slots.entry(slot);
+    entries.push(command.keysOnly ? { ...entry, value: EMPTY_VALUE } : entry);
+    bytes += entry.key.length + (command.keysOnly ? 0 : entry.value.length);
+  }
+  return { entries, nextCursor: slot < slots.end ? `${incarnation}-${slot}` : '' };
+}
+
+function checkLimit(limit: number): number {
+  if (!Number.isInteger(limit) || limit < 0 || limit > SCAN_LIMIT_MAX) {
+    throw invalidArgument(
+      `limit is ${limit}: expected 1 to ${SCAN_LIMIT_MAX}, or 0 for ${SCAN_LIMIT_DEFAULT}`,
+    );
+  }
+  return limit === 0 ? SCAN_LIMIT_DEFAULT : limit;
+}
+
+function parseCursor(cursor: string, incarnation: string): number {
+  if (cursor === '') return 0;
+  const match = /^([0-9a-f]{1,64})-(\d{1,9})$/.exec(cursor);
+  if (match === null)
+    throw invalidArgument('cursor is malformed: expected the next_cursor of an earlier answer');
+  if (match[1] !== incarnation) {
+    throw invalidArgument('cursor is from another node or from before a restart: start over without one');
+  }
+  return Number(match[2]);
+}

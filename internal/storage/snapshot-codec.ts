@@ -1,0 +1,322 @@
+/**
+ * The bytes of a snapshot file: pure functions between values and bytes. The
+ * format is specified in README.md; all numbers are little-endian, and u64
+ * holds 0 .. 2^53 - 1. Damage is reported as a `SnapshotError`, never as a
+ * wrong value: every byte of the file is under a CRC-32.
+ */
+import type { StoreLimits } from '#model/entry.ts';
+import { KEY_BYTES_MAX } from '#model/limits.ts';
+import { type EpochStart, toLsn } from '#model/position.ts';
+import type { ChainPoint } from '#model/replication.ts';
+import { assert } from '#platform/assert.ts';
+import { crc32 } from '#platform/crc32.ts';
+
+export const SNAPSHOT_MAGIC = 'WALNUTSN';
+export const SNAPSHOT_FORMAT_VERSION = 1;
+const CRC_ALGORITHM_CRC32 = 1;
+
+/** magic 8, version 2, crc algorithm 2, bytes of the rest of the header 4. */
+export const PREFIX_BYTES = 16;
+/** type 4, payload bytes 4, entries 4, payload CRC 4, CRC of these four 4. */
+export const BLOCK_HEADER_BYTES = 20;
+/** value bytes 4, key bytes 2, zero 2, deadline 8, epoch 8, lsn 8, stamp 8. */
+export const ENTRY_HEADER_BYTES = 40;
+/** entries 8, digest 16, CRC of the file before the footer 4. */
+export const FOOTER_BYTES = 28;
+
+export const BLOCK_ENTRIES = 0x544e4557; // "WENT"
+export const BLOCK_FOOTER = 0x444e4557; // "WEND"
+
+/** A block is closed once it holds this much; a longer entry has a block of its own. */
+export const BLOCK_BYTES_TARGET = 64 * 1_024;
+/** The format's limit of one value, whatever the configuration says. */
+export const SNAPSHOT_VALUE_BYTES_MAX = 64 * 1_024 * 1_024;
+export const BLOCK_BYTES_MAX = SNAPSHOT_VALUE_BYTES_MAX + BLOCK_BYTES_TARGET;
+/** Enough for some 65,000 epochs. */
+export const HEADER_BYTES_MAX = 1_024 * 1_024 + 1_024;
+
+const POLICIES = ['none', 'lru'] as const;
+const LOG_ID_BYTES_MAX = 255;
+const TWO_32 = 2 ** 32;
+
+/** What a snapshot says besides its entries. */
+export interface SnapshotMeta {
+  readonly logId: string;
+  /** The record whose state this is exactly. */
+  readonly position: ChainPoint;
+  readonly epochs: readonly EpochStart[];
+  /** The log clock when it was begun, whole milliseconds. */
+  readonly logClockMs: number;
+  readonly limits: StoreLimits;
+}
+
+export interface SnapshotHeader {
+  readonly meta: SnapshotMeta;
+  readonly entries: number;
+  /** Bytes of the whole header. */
+  readonly headerBytes: number;
+}
+
+export interface BlockHeader {
+  readonly type: number;
+  readonly payloadBytes: number;
+  readonly entries: number;
+  readonly payloadCrc: number;
+}
+
+export interface SnapshotFooter {
+  readonly entries: number;
+  readonly digest: string;
+  readonly fileCrc: number;
+}
+
+/** One entry as the file holds it; `value` is a view of the block. */
+export interface SnapshotEntry {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly expireAtMs: number;
+  readonly epoch: number;
+  readonly lsn: number;
+  readonly stamp: number;
+}
+
+/** The file is damaged, cut or not a snapshot. `offset` is where in the file that showed. */
+export class SnapshotError extends Error {
+  override readonly name = 'SnapshotError';
+  readonly offset: number;
+  readonly why: string;
+
+  constructor(offset: number, why: string) {
+    super(`snapshot: byte ${offset}: ${why}`);
+    this.offset = offset;
+    this.why = why;
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export function encodeHeader(meta: SnapshotMeta, entries: number): Uint8Array {
+  const logId = encoder.encode(meta.logId);
+  assert(logId.length <= LOG_ID_BYTES_MAX, `log id has ${logId.length} bytes`);
+  const bytes = new Uint8Array(PREFIX_BYTES + 1 + logId.length + 57 + meta.epochs.length * 16 + 4);
+  assert(bytes.length <= HEADER_BYTES_MAX, `snapshot header of ${bytes.length} bytes`);
+  const view = viewOf(bytes);
+  encoder.encodeInto(SNAPSHOT_MAGIC, bytes);
+  view.setUint16(8, SNAPSHOT_FORMAT_VERSION, true);
+  view.setUint16(10, CRC_ALGORITHM_CRC32, true);
+  view.setUint32(12, bytes.length - PREFIX_BYTES, true);
+  bytes[16] = logId.length;
+  bytes.set(logId, 17);
+  let at = 17 + logId.length;
+  at = writeU64(view, at, meta.position.epoch);
+  at = writeU64(view, at, meta.position.lsn);
+  view.setUint32(at, meta.position.crc, true);
+  at = writeU64(view, at + 4, meta.logClockMs);
+  at = writeU64(view, at, meta.limits.entriesMax);
+  at = writeU64(view, at, meta.limits.bytesMax);
+  bytes[at] = POLICIES.indexOf(meta.limits.policy);
+  at = writeU64(view, at + 1, entries);
+  view.setUint32(at, meta.epochs.length, true);
+  at += 4;
+  for (const { epoch, firstLsn } of meta.epochs) {
+    at = writeU64(view, at, epoch);
+    at = writeU64(view, at, firstLsn);
+  }
+  view.setUint32(at, crc32(bytes.subarray(0, at)), true);
+  return bytes;
+}
+
+/** Bytes of the header after the prefix. Throws where this is no snapshot, or one of another version. */
+export function decodePrefix(bytes: Uint8Array): number {
+  const view = viewOf(bytes);
+  for (let i = 0; i < SNAPSHOT_MAGIC.length; i++) {
+    if (bytes[i] !== SNAPSHOT_MAGIC.charCodeAt(i)) {
+      throw new SnapshotError(0, `not a snapshot: expected the magic ${SNAPSHOT_MAGIC}`);
+    }
+  }
+  const version = view.getUint16(8, true);
+  if (version !== SNAPSHOT_FORMAT_VERSION) {
+    throw new SnapshotError(8, `format version ${version}: expected ${SNAPSHOT_FORMAT_VERSION}`);
+  }
+  const algorithm = view.getUint16(10, true);
+  if (algorithm !== CRC_ALGORITHM_CRC32) throw new SnapshotError(10, `unknown CRC algorithm ${algorithm}`);
+  const restBytes = view.getUint32(12, true);
+  if (restBytes < 62 || restBytes > HEADER_BYTES_MAX - PREFIX_BYTES) {
+    throw new SnapshotError(
+      12,
+      `header of ${restBytes} bytes: expected 62 to ${HEADER_BYTES_MAX - PREFIX_BYTES}`,
+    );
+  }
+  return restBytes;
+}
+
+/** `bytes` is exactly the header, prefix included. */
+export function decodeHeader(bytes: Uint8Array): SnapshotHeader {
+  const view = viewOf(bytes);
+  const end = bytes.length - 4;
+  if (crc32(bytes.subarray(0, end)) !== view.getUint32(end, true)) {
+    throw new SnapshotError(end, 'header CRC does not match');
+  }
+  const logIdBytes = bytes[PREFIX_BYTES] as number;
+  let at = PREFIX_BYTES + 1 + logIdBytes;
+  if (at + 57 > end) throw new SnapshotError(PREFIX_BYTES, `log id of ${logIdBytes} bytes does not fit`);
+  const logId = decodeText(bytes.subarray(PREFIX_BYTES + 1, at), PREFIX_BYTES + 1);
+  const position = {
+    epoch: readU64(view, at, at),
+    lsn: toLsn(readU64(view, at + 8, at + 8)),
+    crc: view.getUint32(at + 16, true),
+  };
+  const logClockMs = readU64(view, at + 20, at + 20);
+  const policy = POLICIES[bytes[at + 44] as number];
+  if (policy === undefined) throw new SnapshotError(at + 44, `unknown eviction policy ${bytes[at + 44]}`);
+  const limits: StoreLimits = {
+    entriesMax: readU64(view, at + 28, at + 28),
+    bytesMax: readU64(view, at + 36, at + 36),
+    policy,
+  };
+  const entries = readU64(view, at + 45, at + 45);
+  const epochCount = view.getUint32(at + 53, true);
+  at += 57;
+  if (at + epochCount * 16 !== end)
+    throw new SnapshotError(at - 4, `${epochCount} epochs do not fit the header`);
+  const epochs: EpochStart[] = [];
+  for (; at < end; at += 16) {
+    epochs.push({ epoch: readU64(view, at, at), firstLsn: toLsn(readU64(view, at + 8, at + 8)) });
+  }
+  return { meta: { logId, position, epochs, logClockMs, limits }, entries, headerBytes: bytes.length };
+}
+
+/** Reads the header at the beginning of a file's bytes. Throws `SnapshotError`, also where they are cut. */
+export function readSnapshotHeader(bytes: Uint8Array): SnapshotHeader {
+  if (bytes.length < PREFIX_BYTES) throw new SnapshotError(bytes.length, 'the header is cut');
+  const headerBytes = PREFIX_BYTES + decodePrefix(bytes);
+  if (bytes.length < headerBytes) throw new SnapshotError(bytes.length, 'the header is cut');
+  return decodeHeader(bytes.subarray(0, headerBytes));
+}
+
+/** Fills in the block header in front of its payload; `block` is exactly the block. */
+export function sealBlock(block: Uint8Array, type: number, entries: number): void {
+  const view = viewOf(block);
+  view.setUint32(0, type, true);
+  view.setUint32(4, block.length - BLOCK_HEADER_BYTES, true);
+  view.setUint32(8, entries, true);
+  view.setUint32(12, crc32(block.subarray(BLOCK_HEADER_BYTES)), true);
+  view.setUint32(16, crc32(block.subarray(0, 16)), true);
+}
+
+/** Checks a block's header, so that its length is trusted before anything is allocated. */
+export function decodeBlockHeader(bytes: Uint8Array, offset: number): BlockHeader {
+  const view = viewOf(bytes);
+  if (crc32(bytes.subarray(0, 16)) !== view.getUint32(16, true)) {
+    throw new SnapshotError(offset, 'block header CRC does not match');
+  }
+  const type = view.getUint32(0, true);
+  const payloadBytes = view.getUint32(4, true);
+  if (type !== BLOCK_ENTRIES && type !== BLOCK_FOOTER) {
+    throw new SnapshotError(offset, `unknown block type ${type.toString(16)}`);
+  }
+  if (payloadBytes > BLOCK_BYTES_MAX) {
+    throw new SnapshotError(
+      offset + 4,
+      `block of ${payloadBytes} bytes: expected at most ${BLOCK_BYTES_MAX}`,
+    );
+  }
+  return { type, payloadBytes, entries: view.getUint32(8, true), payloadCrc: view.getUint32(12, true) };
+}
+
+export function encodeFooter(footer: SnapshotFooter): Uint8Array {
+  const block = new Uint8Array(BLOCK_HEADER_BYTES + FOOTER_BYTES);
+  const view = viewOf(block);
+  writeU64(view, BLOCK_HEADER_BYTES, footer.entries);
+  block.set(Buffer.from(footer.digest, 'hex'), BLOCK_HEADER_BYTES + 8);
+  view.setUint32(BLOCK_HEADER_BYTES + 24, footer.fileCrc, true);
+  sealBlock(block, BLOCK_FOOTER, 0);
+  return block;
+}
+
+export function decodeFooter(payload: Uint8Array, offset: number): SnapshotFooter {
+  if (payload.length !== FOOTER_BYTES) throw new SnapshotError(offset, `footer of ${payload.length} bytes`);
+  const view = viewOf(payload);
+  return {
+    entries: readU64(view, 0, offset),
+    digest: Buffer.from(payload.subarray(8, 24)).toString('hex'),
+    fileCrc: view.getUint32(24, true),
+  };
+}
+
+/** Writes one entry at `at` and returns where it ends; the caller has made room. */
+export function encodeEntry(target: Buffer, view: DataView, at: number, entry: SnapshotEntry): number {
+  const keyAt = at + ENTRY_HEADER_BYTES;
+  const keyBytes = target.write(entry.key, keyAt, 'utf8');
+  view.setUint32(at, entry.value.length, true);
+  view.setUint16(at + 4, keyBytes, true);
+  view.setUint16(at + 6, 0, true);
+  writeU64(view, at + 8, entry.expireAtMs);
+  writeU64(view, at + 16, entry.epoch);
+  writeU64(view, at + 24, entry.lsn);
+  writeU64(view, at + 32, entry.stamp);
+  target.set(entry.value, keyAt + keyBytes);
+  return keyAt + keyBytes + entry.value.length;
+}
+
+/** Calls `take` with each entry of a block; `offset` is where the payload begins in the file. */
+export function decodeEntries(
+  payload: Uint8Array,
+  entries: number,
+  offset: number,
+  take: (entry: SnapshotEntry, offset: number) => void,
+): void {
+  const view = viewOf(payload);
+  let at = 0;
+  for (let i = 0; i < entries; i++) {
+    if (at + ENTRY_HEADER_BYTES > payload.length)
+      throw new SnapshotError(offset + at, 'entry does not fit its block');
+    const valueBytes = view.getUint32(at, true);
+    const keyBytes = view.getUint16(at + 4, true);
+    const keyAt = at + ENTRY_HEADER_BYTES;
+    const valueAt = keyAt + keyBytes;
+    if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX || valueAt + valueBytes > payload.length) {
+      throw new SnapshotError(
+        offset + at,
+        `entry of ${keyBytes} + ${valueBytes} bytes does not fit its block`,
+      );
+    }
+    const entry = {
+      key: decodeText(payload.subarray(keyAt, valueAt), offset + keyAt),
+      value: payload.subarray(valueAt, valueAt + valueBytes),
+      expireAtMs: readU64(view, at + 8, offset + at + 8),
+      epoch: readU64(view, at + 16, offset + at + 16),
+      lsn: readU64(view, at + 24, offset + at + 24),
+      stamp: readU64(view, at + 32, offset + at + 32),
+    };
+    take(entry, offset + at);
+    at = valueAt + valueBytes;
+  }
+  if (at !== payload.length) throw new SnapshotError(offset + at, 'bytes after the last entry of a block');
+}
+
+function decodeText(bytes: Uint8Array, offset: number): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new SnapshotError(offset, 'text is not UTF-8');
+  }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function writeU64(view: DataView, at: number, value: number): number {
+  assert(Number.isSafeInteger(value) && value >= 0, `not a whole number below 2^53: ${value}`);
+  view.setUint32(at, value >>> 0, true);
+  view.setUint32(at + 4, Math.floor(value / TWO_32), true);
+  return at + 8;
+}
+
+function readU64(view: DataView, at: number, offset: number): number {
+  const high = view.getUint32(at + 4, true);
+  if (high >= 2 ** 21) throw new SnapshotError(offset, 'a number of 2^53 or more');
+  return high * TWO_32 + view.getUint32(at, true);
+}

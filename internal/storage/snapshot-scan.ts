@@ -1,0 +1,177 @@
+/**
+ * Writes the exact state at one moment, in slices, while the store goes on
+ * changing. The scan walks the slots in order; before an entry that it has not
+ * reached is changed or deleted, the store hands over its pre-image. A bit per
+ * slot remembers what is written, and what was put into a slot later counts as
+ * written: the file holds each entry of the moment once and nothing newer.
+ *
+ * Memory: one bit per slot, one open block, and the pre-images since the last
+ * `next`.
+ */
+import { assert } from '#platform/assert.ts';
+import { crc32 } from '#platform/crc32.ts';
+import { SLOT_FREE, type SlotTable } from '#storage/slot-table.ts';
+import {
+  BLOCK_BYTES_TARGET,
+  BLOCK_ENTRIES,
+  BLOCK_HEADER_BYTES,
+  ENTRY_HEADER_BYTES,
+  encodeEntry,
+  encodeFooter,
+  encodeHeader,
+  type SnapshotMeta,
+  sealBlock,
+} from '#storage/snapshot-codec.ts';
+
+/** UTF-8 needs at most this many bytes per UTF-16 code unit. */
+const UTF8_BYTES_PER_UNIT = 3;
+
+type State = 'scanning' | 'complete' | 'cancelled';
+
+/** What the scan needs to know of the store at its moment. */
+export interface ScanSource {
+  readonly slots: SlotTable;
+  readonly entries: number;
+  readonly digest: string;
+  /** Called once, when the scan is complete or cancelled: no more pre-images, please. */
+  readonly onEnd: () => void;
+}
+
+export class SnapshotScan {
+  readonly #slots: SlotTable;
+  readonly #source: ScanSource;
+  /** Slots from here on did not exist at the moment. */
+  readonly #end: number;
+  readonly #isWritten: Uint8Array;
+  readonly #blocks = new BlockWriter();
+  #state: State = 'scanning';
+  #cursor = 0;
+  #entries = 0;
+  #fileCrc = 0;
+
+  constructor(source: ScanSource, meta: SnapshotMeta) {
+    this.#source = source;
+    this.#slots = source.slots;
+    this.#end = source.slots.end;
+    this.#isWritten = new Uint8Array(Math.ceil(this.#end / 8));
+    this.#blocks.push(encodeHeader(meta, source.entries));
+  }
+
+  /**
+   * The next bytes of the file: whole blocks of together about `bytesMax`, at
+   * least one. Undefined when the file is complete. Throws after `cancel`.
+   */
+  next(bytesMax: number): Uint8Array | undefined {
+    assert(this.#state !== 'cancelled', 'the snapshot was cancelled');
+    if (this.#state === 'complete') return undefined;
+    while (this.#cursor < this.#end && this.#blocks.readyBytes < bytesMax) {
+      if (this.#isDue(this.#cursor)) this.#write(this.#cursor);
+      this.#cursor++;
+    }
+    if (this.#cursor === this.#end) this.#blocks.flush();
+    const bytes = this.#blocks.take(bytesMax);
+    if (bytes === undefined) return this.#complete();
+    this.#fileCrc = crc32(bytes, this.#fileCrc);
+    return bytes;
+  }
+
+  /** Ends the scan early; what was written of the file is to be thrown away. */
+  cancel(): void {
+    if (this.#state !== 'scanning') return;
+    this.#state = 'cancelled';
+    this.#source.onEnd();
+  }
+
+  /** The store is about to change or delete what is in `slot`. */
+  beforeChange(slot: number): void {
+    if (slot < this.#end && this.#isDue(slot)) this.#write(slot);
+  }
+
+  /** The store has put a new entry into `slot`: it is not of the moment. */
+  afterAllocate(slot: number): void {
+    if (slot < this.#end) this.#markWritten(slot);
+  }
+
+  /** `cursor` only moves over written and free slots, so those behind it need no bit. */
+  #isDue(slot: number): boolean {
+    if (slot < this.#cursor || this.#slots.stateOf(slot) === SLOT_FREE) return false;
+    return ((this.#isWritten[slot >>> 3] as number) & (1 << (slot & 7))) === 0;
+  }
+
+  #write(slot: number): void {
+    this.#blocks.add({
+      key: this.#slots.keyOf(slot),
+      value: this.#slots.valueOf(slot),
+      expireAtMs: this.#slots.expireAtMsOf(slot),
+      epoch: this.#slots.epochOf(slot),
+      lsn: this.#slots.lsnOf(slot),
+      stamp: this.#slots.stampOf(slot),
+    });
+    this.#markWritten(slot);
+    this.#entries++;
+  }
+
+  #markWritten(slot: number): void {
+    this.#isWritten[slot >>> 3] = (this.#isWritten[slot >>> 3] as number) | (1 << (slot & 7));
+  }
+
+  #complete(): Uint8Array {
+    const { entries, digest } = this.#source;
+    assert(this.#entries === entries, `snapshot wrote ${this.#entries} of ${entries} entries`);
+    this.#state = 'complete';
+    this.#source.onEnd();
+    return encodeFooter({ entries, digest, fileCrc: this.#fileCrc });
+  }
+}
+
+/** Packs entries into blocks of about 64 KiB and keeps those that are ready. */
+class BlockWriter {
+  readyBytes = 0;
+  readonly #ready: Uint8Array[] = [];
+  #block = Buffer.alloc(0);
+  #view = new DataView(this.#block.buffer);
+  #used = BLOCK_HEADER_BYTES;
+  #entries = 0;
+
+  add(entry: Parameters<typeof encodeEntry>[3]): void {
+    const bytesMax = ENTRY_HEADER_BYTES + entry.key.length * UTF8_BYTES_PER_UNIT + entry.value.length;
+    if (this.#used + bytesMax > this.#block.length) {
+      this.flush();
+      const blockBytes = BLOCK_HEADER_BYTES + Math.max(BLOCK_BYTES_TARGET, bytesMax);
+      this.#block = Buffer.allocUnsafeSlow(blockBytes);
+      this.#view = new DataView(this.#block.buffer);
+    }
+    this.#used = encodeEntry(this.#block, this.#view, this.#used, entry);
+    this.#entries++;
+  }
+
+  flush(): void {
+    if (this.#entries === 0) return;
+    const block = this.#block.subarray(0, this.#used);
+    sealBlock(block, BLOCK_ENTRIES, this.#entries);
+    this.push(block);
+    this.#block = Buffer.alloc(0);
+    this.#used = BLOCK_HEADER_BYTES;
+    this.#entries = 0;
+  }
+
+  push(block: Uint8Array): void {
+    this.#ready.push(block);
+    this.readyBytes += block.length;
+  }
+
+  /** The oldest ready blocks of together at most `bytesMax`, at least one where there is one. */
+  take(bytesMax: number): Uint8Array | undefined {
+    let bytes = 0;
+    let count = 0;
+    for (const block of this.#ready) {
+      if (count > 0 && bytes + block.length > bytesMax) break;
+      bytes += block.length;
+      count++;
+    }
+    if (count === 0) return undefined;
+    const taken = this.#ready.splice(0, count);
+    this.readyBytes -= bytes;
+    return taken.length === 1 ? taken[0] : Buffer.concat(taken, bytes);
+  }
+}
