@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import { registerEventLoopDelay, startEventLoopMonitor } from '#platform/event-loop-delay.ts';
+import { Metrics } from '#platform/metrics.ts';
+
+const samples = async (metrics: Metrics): Promise<string[]> =>
+  (await metrics.render()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+
+describe('Metrics', () => {
+  it('renders counters, gauges and histograms with help and type', async () => {
+    const metrics = new Metrics();
+    metrics.counter('walnut_a_total', 'As.').inc(2);
+    metrics.gauge('walnut_b', 'Bs.').set(-1);
+    metrics.histogram('walnut_c_seconds', 'Cs.', [0.1, 1]).observe(0.5);
+    const text = await metrics.render();
+    expect(text).toContain('# HELP walnut_a_total As.\n# TYPE walnut_a_total counter\nwalnut_a_total 2\n');
+    expect(text).toContain('walnut_b -1\n');
+    expect(text).toContain('walnut_c_seconds_bucket{le="1"} 1\n');
+    expect(metrics.contentType).toContain('text/plain');
+  });
+
+  it('holds one child per set of labels, and forgets removed ones', async () => {
+    const metrics = new Metrics();
+    const calls = metrics.counterFamily('walnut_calls_total', 'Calls.', ['method', 'code']);
+    const child = calls.with({ method: 'Get', code: 'ok' });
+    expect(calls.with({ code: 'ok', method: 'Get' })).toBe(child);
+    child.inc();
+    calls.with({ method: 'Set', code: 'ok' }).inc(3);
+    calls.remove({ method: 'Get', code: 'ok' });
+    expect(await samples(metrics)).toEqual(['walnut_calls_total{method="Set",code="ok"} 3']);
+  });
+
+  it('reads values at scrape time; vanished labels vanish', async () => {
+    const metrics = new Metrics();
+    let count = 5;
+    let replicas = ['a', 'b'];
+    metrics.counterFrom('walnut_hits_total', 'Hits.', () => count);
+    metrics.gaugeFrom('walnut_entries', 'Entries.', () => count * 2);
+    metrics.gaugeFamilyFrom('walnut_lag_records', 'Lag.', ['replica'], () =>
+      replicas.map((replica) => ({ labels: { replica }, value: 1 })),
+    );
+    expect(await samples(metrics)).toHaveLength(4);
+    count = 7;
+    replicas = ['b'];
+    expect(await samples(metrics)).toEqual([
+      'walnut_hits_total 7',
+      'walnut_entries 14',
+      'walnut_lag_records{replica="b"} 1',
+    ]);
+  });
+
+  it('survives a reader that throws', async () => {
+    const metrics = new Metrics();
+    metrics.counter('walnut_a_total', 'As.').inc();
+    metrics.gaugeFamilyFrom('walnut_b', 'Bs.', ['x'], () => {
+      throw new Error('closed');
+    });
+    expect(await samples(metrics)).toEqual(['walnut_a_total 1']);
+  });
+
+  it('keeps instances apart and refuses a name twice', async () => {
+    const one = new Metrics();
+    const two = new Metrics();
+    one.counter('walnut_a_total', 'As.').inc();
+    two.counter('walnut_a_total', 'As.');
+    expect(await samples(two)).toEqual(['walnut_a_total 0']);
+    expect(() => one.counter('walnut_a_total', 'As.')).toThrow('already been registered');
+  });
+});
+
+describe('event loop delay', () => {
+  it('sees a stall once', async () => {
+    const monitor = startEventLoopMonitor();
+    const turn = () => new Promise((resolve) => setTimeout(resolve, 30));
+    await turn();
+    monitor.read();
+    await turn();
+    const endMs = performance.now() + 80;
+    while (performance.now() < endMs);
+    await turn();
+    // A lower bound only: noise can lengthen a stall, nothing can shorten it.
+    expect(monitor.read().maxMs).toBeGreaterThan(40);
+    expect(monitor.read()).toEqual({ p50Ms: 0, p99Ms: 0, p999Ms: 0, maxMs: 0 });
+    monitor.close();
+  });
+
+  it('is a metric by quantile', async () => {
+    const metrics = new Metrics();
+    registerEventLoopDelay(metrics, {
+      read: () => ({ p50Ms: 1, p99Ms: 2, p999Ms: 3, maxMs: 4 }),
+      close: () => {},
+    });
+    expect(await samples(metrics)).toEqual([
+      'walnut_event_loop_delay_seconds{quantile="0.5"} 0.001',
+      'walnut_event_loop_delay_seconds{quantile="0.99"} 0.002',
+      'walnut_event_loop_delay_seconds{quantile="0.999"} 0.003',
+      'walnut_event_loop_delay_seconds{quantile="1"} 0.004',
+    ]);
+  });
+});
