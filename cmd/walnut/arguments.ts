@@ -1,0 +1,102 @@
+/**
+ * Reads what people type: durations, numbers, positions, addresses, times.
+ * Everything is strict: `12xyz` is an error naming what was expected
+ * (commander's InvalidArgumentError, which ends in exit code 2).
+ */
+import { InvalidArgumentError } from 'commander';
+import { parsePosition } from '#model/position.ts';
+
+const UNITS_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+const PORT_DEFAULT = 8080;
+
+/** Where a node listens. `text` is `host:port` as shown to people. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+  readonly text: string;
+}
+
+/** A position as the wire has it. */
+export interface WirePosition {
+  readonly epoch: bigint;
+  readonly lsn: bigint;
+}
+
+/** `500ms`, `30s`, `5m`, `2h`, `7d` → milliseconds; undefined where it is not of that form. */
+export function tryParseDurationMs(text: string): number | undefined {
+  const match = /^(\d{1,15})(ms|s|m|h|d)$/.exec(text);
+  if (match === null) return undefined;
+  const ms = Number(match[1]) * (UNITS_MS[match[2] ?? ''] ?? Number.NaN);
+  return Number.isSafeInteger(ms) ? ms : undefined;
+}
+
+export function parseDurationMs(text: string): number {
+  const ms = tryParseDurationMs(text);
+  if (ms === undefined)
+    throw new InvalidArgumentError('Expected a duration such as 500ms, 30s, 5m, 2h or 7d.');
+  return ms;
+}
+
+/** Like `parseDurationMs`, and a plain number is milliseconds. At most `maxMs`. */
+export function parseWaitMs(maxMs: number): (text: string) => number {
+  return (text) => {
+    const ms = /^\d{1,15}$/.test(text) ? Number(text) : parseDurationMs(text);
+    if (ms > maxMs) throw new InvalidArgumentError(`Expected at most ${maxMs} ms.`);
+    return ms;
+  };
+}
+
+export function parseTtlMs(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms === 0) throw new InvalidArgumentError('Expected at least 1ms; to delete a key use: walnut del KEY');
+  return ms;
+}
+
+/** A whole number in `min` .. `max`. */
+export function parseCount(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+    throw new InvalidArgumentError(`Expected a whole number ${range}.`);
+  };
+}
+
+export function parseWirePosition(text: string): WirePosition {
+  const position = parsePosition(text);
+  if (position === undefined) {
+    throw new InvalidArgumentError(
+      'Expected a position EPOCH-LSN such as 4294967303-12, as set and get show it.',
+    );
+  }
+  return { epoch: BigInt(position.epoch), lsn: BigInt(position.lsn) };
+}
+
+/** Milliseconds since the Unix epoch, an ISO 8601 time, or `never`, as milliseconds; 0 is never. */
+export function parseExpireAtMs(text: string): number {
+  if (text === 'never') return 0;
+  if (/^\d{1,16}$/.test(text)) return Number(text);
+  const isIso = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.test(text);
+  const ms = isIso ? Date.parse(text) : Number.NaN;
+  if (ms >= 0) return ms;
+  throw new InvalidArgumentError(
+    'Expected milliseconds since 1970, a time such as 2027-01-31T12:00:00Z, or never.',
+  );
+}
+
+/** `host`, `host:port`, `[v6]:port`, with or without `http://`; the port defaults to 8080. */
+export function parseAddress(text: string): Address {
+  const match = /^(?:http:\/\/)?(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+)(?::(\d{1,5}))?\/?$/.exec(text);
+  const port = match?.[2] === undefined ? PORT_DEFAULT : Number(match[2]);
+  const host = match?.[1];
+  if (host === undefined || port < 1 || port > 65_535) {
+    throw new InvalidArgumentError('Expected HOST:PORT such as 127.0.0.1:8080.');
+  }
+  return { host: host.replace(/^\[|\]$/g, ''), port, text: `${host}:${port}` };
+}

@@ -1,0 +1,71 @@
+/**
+ * What every command gets, and how its end becomes an exit code: the common
+ * options read, errors worded with what to do next.
+ */
+import type { Command } from 'commander';
+import { type Address, parseAddress } from './arguments.ts';
+import { CliError, describeFailure, EXIT, type ExitCode } from './cli-error.ts';
+import { type CliIo, type Colors, chooseColors } from './cli-io.ts';
+import { renderJson } from './output.ts';
+
+export const ADDRESS_DEFAULT = '127.0.0.1:8080';
+
+/** One run of one command. */
+export interface Invocation {
+  readonly io: CliIo;
+  /** The node that --address names. */
+  readonly address: Address;
+  readonly isJson: boolean;
+  readonly colors: Colors;
+  /** Positional arguments. */
+  readonly args: readonly string[];
+}
+
+export type Handler<Options> = (invocation: Invocation, options: Options) => Promise<ExitCode>;
+
+/** Registers handlers and keeps the exit code of the one that ran. */
+export class CommandHost {
+  readonly io: CliIo;
+  exitCode: ExitCode = EXIT.ok;
+
+  constructor(io: CliIo) {
+    this.io = io;
+  }
+
+  /** Makes a commander action of a handler. */
+  action<Options>(handler: Handler<Options>): (...args: unknown[]) => Promise<void> {
+    return async (...args) => {
+      const command = args.at(-1) as Command;
+      const options = command.optsWithGlobals<Options & { address?: Address; json?: boolean }>();
+      const invocation: Invocation = {
+        io: this.io,
+        address: options.address ?? parseAddress(ADDRESS_DEFAULT),
+        isJson: options.json === true,
+        colors: chooseColors(this.io, this.io.isOutTerminal),
+        args: command.args,
+      };
+      try {
+        this.exitCode = await handler(invocation, options);
+      } catch (error) {
+        this.exitCode = this.report(describeFailure(error, invocation.address.text));
+      }
+    };
+  }
+
+  report(error: CliError): ExitCode {
+    const colors = chooseColors(this.io, this.io.isErrTerminal);
+    this.io.note(`${colors.red('walnut:')} ${error.message}\n`);
+    if (error.advice !== undefined) this.io.note(`${error.advice}\n`);
+    return error.exitCode;
+  }
+}
+
+/** Prints `json` or `text`, as asked. */
+export async function show(invocation: Invocation, json: () => unknown, text: () => string): Promise<void> {
+  await invocation.io.write(invocation.isJson ? renderJson(json()) : text());
+}
+
+/** A failure of usage that commander cannot see. */
+export function usageError(message: string, advice?: string): CliError {
+  return new CliError(EXIT.usage, message, advice);
+}

@@ -1,0 +1,143 @@
+/**
+ * Reads HTTP/1.1 responses from a byte stream, one at a time: just what a
+ * Connect server sends to a client that accepts no encoding and never
+ * pipelines. RFC 9112: content-length and chunked bodies. Throws on anything
+ * else, after which the connection is of no use.
+ */
+
+export interface LeanResponse {
+  readonly status: number;
+  readonly contentType: string;
+  readonly leaderHint: string | undefined;
+  readonly body: Uint8Array;
+  /** The server will close the connection after this response. */
+  readonly isLast: boolean;
+}
+
+const HEAD_BYTES_MAX = 64 * 1_024;
+const BODY_BYTES_MAX = 512 * 1_024 * 1_024;
+const CRLF = '\r\n';
+const HEAD_END = '\r\n\r\n';
+
+interface Head {
+  readonly status: number;
+  readonly contentType: string;
+  readonly leaderHint: string | undefined;
+  readonly isLast: boolean;
+  /** Undefined: chunked. */
+  readonly bodyBytes: number | undefined;
+}
+
+export class LeanResponseReader {
+  #parts: Buffer[] = [];
+  #bytes = 0;
+  /** Nothing more can be made of fewer bytes: saves joining the parts of a large body again and again. */
+  #wantedBytes = 0;
+  #head: Head | undefined;
+  #body: Buffer[] = [];
+
+  /** The response, where these bytes complete it; else undefined. */
+  push(bytes: Buffer): LeanResponse | undefined {
+    this.#parts.push(bytes);
+    this.#bytes += bytes.length;
+    if (this.#bytes < this.#wantedBytes) return undefined;
+    let data = this.#parts.length === 1 ? bytes : Buffer.concat(this.#parts, this.#bytes);
+    if (this.#head === undefined) {
+      const end = data.indexOf(HEAD_END, 0, 'latin1');
+      if (end < 0) return this.#waitFor(data, data.length + 1, HEAD_BYTES_MAX);
+      this.#head = parseHead(data.toString('latin1', 0, end));
+      data = data.subarray(end + HEAD_END.length);
+    }
+    return this.#head.bodyBytes === undefined
+      ? this.#readChunks(this.#head, data)
+      : this.#readBody(this.#head, data);
+  }
+
+  #readBody(head: Head, data: Buffer): LeanResponse | undefined {
+    const wanted = head.bodyBytes ?? 0;
+    if (data.length < wanted) return this.#waitFor(data, wanted, BODY_BYTES_MAX);
+    return this.#finish(head, data, data.length - wanted);
+  }
+
+  #readChunks(head: Head, from: Buffer): LeanResponse | undefined {
+    let data = from;
+    for (;;) {
+      const lineEnd = data.indexOf(CRLF, 0, 'latin1');
+      if (lineEnd < 0) return this.#waitFor(data, data.length + 1, HEAD_BYTES_MAX);
+      const size = parseChunkSize(data.toString('latin1', 0, lineEnd));
+      if (size === 0) {
+        // Without trailers the last line is followed by an empty one; else its CRLF begins the end of the head.
+        const end = data.indexOf(HEAD_END, lineEnd, 'latin1');
+        if (end < 0) return this.#waitFor(data, data.length + 1, HEAD_BYTES_MAX);
+        const body = this.#body.length === 1 ? (this.#body[0] as Buffer) : Buffer.concat(this.#body);
+        return this.#finish(head, body, data.length - end - HEAD_END.length);
+      }
+      const start = lineEnd + CRLF.length;
+      const wanted = start + size + CRLF.length;
+      if (data.length < wanted) return this.#waitFor(data, wanted, BODY_BYTES_MAX);
+      this.#body.push(data.subarray(start, start + size));
+      data = data.subarray(wanted);
+    }
+  }
+
+  #waitFor(data: Buffer, wantedBytes: number, bytesMax: number): undefined {
+    if (wantedBytes > bytesMax) throw new Error(`response larger than ${bytesMax} bytes`);
+    this.#parts = [data];
+    this.#bytes = data.length;
+    this.#wantedBytes = wantedBytes;
+    return undefined;
+  }
+
+  #finish(head: Head, body: Buffer, excessBytes: number): LeanResponse {
+    if (excessBytes !== 0) throw new Error('bytes after the response');
+    this.#parts = [];
+    this.#bytes = 0;
+    this.#wantedBytes = 0;
+    this.#head = undefined;
+    this.#body = [];
+    return { ...head, body };
+  }
+}
+
+function parseHead(text: string): Head {
+  const lines = text.split(CRLF);
+  const status = /^HTTP\/1\.1 (\d{3})/.exec(lines[0] ?? '')?.[1];
+  if (status === undefined) throw new Error('not an HTTP/1.1 response');
+  let contentType = '';
+  let leaderHint: string | undefined;
+  let isLast = false;
+  let bodyBytes: number | undefined;
+  let isChunked = false;
+  for (let i = 1; i < lines.length; i++) {
+    const line = lines[i] ?? '';
+    const colon = line.indexOf(':');
+    const value = line.slice(colon + 1).trim();
+    switch (line.slice(0, colon).toLowerCase()) {
+      case 'content-length':
+        bodyBytes = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+        break;
+      case 'transfer-encoding':
+        isChunked = value.toLowerCase() === 'chunked';
+        break;
+      case 'content-type':
+        contentType = value;
+        break;
+      case 'connection':
+        isLast = value.toLowerCase() === 'close';
+        break;
+      case 'x-leader-hint':
+        leaderHint = value;
+        break;
+      default:
+    }
+  }
+  if (isChunked) bodyBytes = undefined;
+  else if (bodyBytes === undefined || Number.isNaN(bodyBytes)) throw new Error('a response without a length');
+  return { status: Number(status), contentType, leaderHint, isLast, bodyBytes };
+}
+
+function parseChunkSize(line: string): number {
+  const size = /^([0-9a-fA-F]{1,8})\s*(;|$)/.exec(line)?.[1];
+  if (size === undefined) throw new Error('a malformed chunk size');
+  return Number.parseInt(size, 16);
+}

@@ -1,0 +1,139 @@
+/** How answers are shown: tables for people, JSON for programs. Nothing here talks to a node. */
+import Table from 'cli-table3';
+import type { Entry, Position } from '#gen/walnut/v1/types_pb.ts';
+import type { Colors } from './cli-io.ts';
+
+const PREVIEW_CHARACTERS = 48;
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const NO_BORDERS = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
+};
+
+/** `epoch-lsn`; `-` where there is none. */
+export function showPosition(position: Position | undefined): string {
+  return position === undefined ? '-' : `${position.epoch}-${position.lsn}`;
+}
+
+/** The value as text where it is UTF-8, else in base64: exactly one of the two fields. */
+export function valueToJson(value: Uint8Array): { value: string } | { valueBase64: string } {
+  try {
+    return { value: utf8.decode(value) };
+  } catch {
+    return { valueBase64: Buffer.from(value).toString('base64') };
+  }
+}
+
+export function entryToJson(entry: Entry, hasValue = true): Record<string, unknown> {
+  return {
+    key: entry.key,
+    ...(hasValue ? { ...valueToJson(entry.value), bytes: entry.value.length } : {}),
+    version: showPosition(entry.version),
+    expireAtMs: Number(entry.expireAtMs),
+  };
+}
+
+/** One line, quoted, without control characters: safe to show on a terminal. */
+export function showText(text: string, charactersMax = PREVIEW_CHARACTERS): string {
+  const shown = text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text;
+  const quoted = JSON.stringify(shown.toWellFormed());
+  // JSON leaves DEL, C1 controls and direction marks alone; a terminal obeys them.
+  return quoted.replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+export function showValue(value: Uint8Array): string {
+  const decoded = valueToJson(value.subarray(0, 4 * PREVIEW_CHARACTERS));
+  if ('value' in decoded) return showText(decoded.value);
+  return `(${value.length} bytes, binary)`;
+}
+
+export function showDeadline(expireAtMs: bigint | number): string {
+  const ms = Number(expireAtMs);
+  if (ms === 0) return 'never';
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? `${ms} ms` : date.toISOString();
+}
+
+/** `1.5 MB`: powers of 1,000, as in the configuration. */
+export function showBytes(bytes: bigint | number): string {
+  let value = Number(bytes);
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let unit = 0;
+  for (; value >= 1_000 && unit < units.length - 1; unit++) value /= 1_000;
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+export function showCount(count: bigint | number): string {
+  return count.toLocaleString('en-US');
+}
+
+/** `3d 4h`, `5m 2s`, `1.2s`. */
+export function showDuration(ms: bigint | number): string {
+  const value = Number(ms);
+  if (value < 1_000) return `${Math.round(value)}ms`;
+  if (value < 60_000) return `${(value / 1_000).toFixed(1)}s`;
+  const seconds = Math.floor(value / 1_000);
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3_600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  const first = parts.findIndex(([count]) => count > 0);
+  return parts
+    .slice(first, first + 2)
+    .map(([count, unit]) => `${count}${unit}`)
+    .join(' ');
+}
+
+/** `NODE_STATE_CATCHING_UP` as generated (`CATCHING_UP`) in lower case with dashes. */
+export function enumName(names: Readonly<Record<string, number>>, value: number): string {
+  const name = Object.keys(names).find((key) => names[key] === value);
+  return name === undefined ? String(value) : name.toLowerCase().replaceAll('_', '-');
+}
+
+export function renderTable(
+  colors: Colors,
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  const table = new Table({
+    head: head.map((text) => colors.bold(text)),
+    chars: NO_BORDERS,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
+  table.push(...rows.map((row) => [...row]));
+  return trimLines(table.toString());
+}
+
+/** Names on the left, values on the right. */
+export function renderFacts(colors: Colors, facts: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...facts.map(([name]) => name.length));
+  return `${facts.map(([name, value]) => `${colors.dim(name.padEnd(width))}  ${value}`).join('\n')}\n`;
+}
+
+export function renderJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function trimLines(text: string): string {
+  return `${text
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n')}\n`;
+}

@@ -1,0 +1,226 @@
+/**
+ * A node made of a Map with exact LRU, behind the stock Connect adapter: what
+ * the command line tool is tested against. It keeps the wire contract in the
+ * parts that the tool sees, and can be told to fail.
+ */
+import * as http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { Admin, type StatusResponseSchema } from '#gen/walnut/v1/admin_pb.ts';
+import {
+  BatchResultSchema,
+  type DeleteRequest,
+  DeleteResponseSchema,
+  type GetRequest,
+  GetResponseSchema,
+  KVStore,
+  type SetRequest,
+  SetResponseSchema,
+} from '#gen/walnut/v1/kv_store_pb.ts';
+import { type Entry, EntrySchema, NodeState, PositionSchema, Role } from '#gen/walnut/v1/types_pb.ts';
+
+export interface FakeNodeOptions {
+  readonly entriesMax?: number;
+  /** `host:port` of the master: makes this a replica. */
+  readonly master?: string;
+  readonly replicas?: NonNullable<MessageInitShape<typeof StatusResponseSchema>['replicas']>;
+  /** A replica's data is its master's. */
+  readonly data?: Map<string, Entry>;
+}
+
+export const EPOCH = 4_294_967_303n;
+
+export class FakeNode {
+  readonly options: FakeNodeOptions;
+  readonly data: Map<string, Entry>;
+  readonly server: http.Server;
+  /** Rpcs by method name. */
+  readonly calls: Record<string, number> = {};
+  /** Every key that was asked for, set or deleted, in order of arrival. */
+  readonly keys: string[] = [];
+  readonly setRequests: SetRequest[] = [];
+  lsn = 0n;
+  digest = 'd'.repeat(32);
+  /** Asked before each rpc: answers what to do with it. */
+  fault: (method: string, call: number) => 'serve' | 'cut' | 'cut after' | 'unavailable' = () => 'serve';
+  #calls = 0;
+
+  constructor(options: FakeNodeOptions = {}) {
+    this.options = options;
+    this.data = options.data ?? new Map();
+    const handler = connectNodeAdapter({ routes: (router) => this.#routes(router) });
+    this.server = http.createServer((request, response) => {
+      const method = (request.url ?? '').split('/').at(-1) ?? '';
+      this.calls[method] = (this.calls[method] ?? 0) + 1;
+      const fault = this.fault(method, ++this.#calls);
+      if (fault === 'cut') return request.socket.destroy();
+      if (fault === 'unavailable') {
+        response.writeHead(503, { 'content-type': 'application/json' });
+        return response.end('{"code":"unavailable","message":"loading"}');
+      }
+      // The work is done, and the answer never leaves.
+      if (fault === 'cut after') response.write = response.end = () => response.destroy() as never;
+      return handler(request, response);
+    });
+  }
+
+  get address(): string {
+    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  async start(): Promise<this> {
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    this.server.closeAllConnections();
+    await closed;
+  }
+
+  position(lsn = this.lsn) {
+    return create(PositionSchema, { epoch: EPOCH, lsn });
+  }
+
+  get(request: GetRequest) {
+    this.keys.push(request.key);
+    const entry = this.data.get(request.key);
+    if (entry === undefined) return create(GetResponseSchema, { asOf: this.position() });
+    this.data.delete(request.key);
+    this.data.set(request.key, entry);
+    const { value, version, expireAtMs } = entry;
+    return create(GetResponseSchema, {
+      found: true,
+      value,
+      expireAtMs,
+      asOf: this.position(),
+      ...(version === undefined ? {} : { version }),
+    });
+  }
+
+  set(request: SetRequest) {
+    this.#refuseOnReplica();
+    this.keys.push(request.key);
+    this.setRequests.push(request);
+    if (request.value.length === 666) throw new ConnectError('full by bytes', Code.ResourceExhausted);
+    const before = this.data.get(request.key);
+    const { condition } = request;
+    const isMet =
+      condition.case === undefined ||
+      (condition.case === 'ifAbsent' && before === undefined) ||
+      (condition.case === 'ifPresent' && before !== undefined) ||
+      (condition.case === 'ifVersion' && before?.version?.lsn === condition.value.lsn);
+    const current = before === undefined ? {} : { current: before };
+    if (!isMet) return create(SetResponseSchema, { applied: false, position: this.position(), ...current });
+    this.lsn++;
+    const expireAtMs = request.expiry.case === 'expireAtMs' ? request.expiry.value : 0n;
+    const entry = { key: request.key, value: Buffer.from(request.value), version: this.position(), expireAtMs };
+    this.data.delete(request.key);
+    this.data.set(request.key, create(EntrySchema, entry));
+    const oldest = this.data.keys().next().value;
+    if (oldest !== undefined && this.data.size > (this.options.entriesMax ?? Number.POSITIVE_INFINITY)) {
+      this.data.delete(oldest);
+    }
+    return create(SetResponseSchema, {
+      applied: true,
+      position: this.position(),
+      durabilityReached: 1,
+      ...(request.returnPrevious && before !== undefined ? { previous: before } : {}),
+    });
+  }
+
+  delete(request: DeleteRequest) {
+    this.#refuseOnReplica();
+    this.keys.push(request.key);
+    const before = this.data.get(request.key);
+    const { condition } = request;
+    const isMet =
+      before !== undefined && (condition.case === undefined || before.version?.lsn === condition.value.lsn);
+    if (isMet) {
+      this.data.delete(request.key);
+      this.lsn++;
+    }
+    return create(DeleteResponseSchema, {
+      deleted: isMet,
+      position: this.position(),
+      ...(before !== undefined && !isMet ? { current: before } : {}),
+      ...(before !== undefined && isMet && request.returnPrevious ? { previous: before } : {}),
+    });
+  }
+
+  #refuseOnReplica(): void {
+    const { master } = this.options;
+    if (master === undefined) return;
+    throw new ConnectError('a replica takes no writes', Code.FailedPrecondition, { 'x-leader-hint': master });
+  }
+
+  #batchOne(operation: { case: string | undefined; value?: unknown }) {
+    try {
+      if (operation.case === 'get') {
+        return create(BatchResultSchema, { result: { case: 'get', value: this.get(operation.value as GetRequest) } });
+      }
+      if (operation.case === 'set') {
+        return create(BatchResultSchema, { result: { case: 'set', value: this.set(operation.value as SetRequest) } });
+      }
+      const value = this.delete(operation.value as DeleteRequest);
+      return create(BatchResultSchema, { result: { case: 'delete', value } });
+    } catch (error) {
+      const { rawMessage: message } = error as ConnectError;
+      return create(BatchResultSchema, {
+        result: { case: 'error', value: { code: 'resource_exhausted', message } },
+      });
+    }
+  }
+
+  #routes(router: ConnectRouter): void {
+    router.service(KVStore, {
+      get: (request) => this.get(request),
+      set: (request) => this.set(request),
+      delete: (request) => this.delete(request),
+      batch: ({ operations }) => {
+        if (operations.some(({ operation }) => operation.case !== 'get')) this.#refuseOnReplica();
+        return { results: operations.map(({ operation }) => this.#batchOne(operation)) };
+      },
+      scan: ({ prefix, cursor, limit }) => {
+        const all = [...this.data.values()].filter(({ key }) => key.startsWith(prefix));
+        const from = Number(cursor || '0');
+        const to = from + Math.min(limit || 100, 7);
+        return { entries: all.slice(from, to), nextCursor: to < all.length ? String(to) : '', asOf: this.position() };
+      },
+    });
+    router.service(Admin, {
+      status: () => this.#status(),
+      digest: () => ({ position: this.position(), entries: BigInt(this.data.size), digest: this.digest }),
+      addReplica: () => ({}),
+      removeReplica: () => ({}),
+      checkpoint: () => ({
+        position: this.position(),
+        entries: BigInt(this.data.size),
+        snapshotBytes: 12_345n,
+        deletedSegments: 2,
+      }),
+      rotateWal: () => ({ segmentSeq: 3n, firstLsn: this.lsn + 1n }),
+      quarantineList: () => ({
+        quarantines: [{ reason: 'foreign log', sinceMs: 1_700_000_000_000n, upstream: '127.0.0.1:9' }],
+      }),
+      quarantineRelease: () => ({}),
+    });
+  }
+
+  #status(): MessageInitShape<typeof StatusResponseSchema> {
+    const { master, replicas } = this.options;
+    return {
+      nodeId: 'a'.repeat(32),
+      role: master === undefined ? Role.MASTER : Role.REPLICA,
+      state: master === undefined ? NodeState.SERVING : NodeState.STREAMING,
+      ready: true,
+      position: this.position(),
+      store: { entries: BigInt(this.data.size) },
+      ...(master === undefined ? {} : { master: { address: master, linked: true } }),
+      ...(replicas === undefined ? {} : { replicas }),
+    };
+  }
+}
