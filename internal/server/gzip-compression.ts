@@ -1,0 +1,35 @@
+/**
+ * Gzip for requests, a few at a time. Expansion is bounded per message by
+ * `readMaxBytes`; the bound on how many expand at once keeps a flood of small
+ * compressed bodies from growing memory. Answers are sent as they are: on the
+ * networks a cache lives in, compressing costs more than it saves.
+ */
+
+import type { Compression } from '@connectrpc/connect/protocol';
+import { compressionGzip } from '@connectrpc/connect-node';
+
+const CONCURRENT_MAX = 4;
+
+/** For `compressMinBytes`: no answer is ever this large. */
+export const NEVER_COMPRESS_BYTES = 0xffff_ffff;
+
+export function createGzipCompression(): Compression {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return {
+    name: compressionGzip.name,
+    compress: (bytes) => compressionGzip.compress(bytes),
+    decompress: async (bytes, readMaxBytes) => {
+      if (running >= CONCURRENT_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
+      else running += 1;
+      try {
+        return await compressionGzip.decompress(bytes, readMaxBytes);
+      } finally {
+        // The slot goes to the next in line, so `running` stays as it is.
+        const next = waiting.shift();
+        if (next === undefined) running -= 1;
+        else next();
+      }
+    },
+  };
+}

@@ -1,0 +1,72 @@
+/** The few things every plain HTTP route does, the same over HTTP/1.1 and HTTP/2. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+
+export type HttpRequest = IncomingMessage | Http2ServerRequest;
+export type HttpResponse = ServerResponse | Http2ServerResponse;
+export type Headers = Readonly<Record<string, string | number>>;
+
+/** Path and query as they came, of origin form and absolute form alike. */
+export function splitUrl(url: string): { readonly path: string; readonly query: string } {
+  const start = url.startsWith('/') ? 0 : pathStart(url);
+  const mark = url.indexOf('?', start);
+  if (mark === -1) return { path: url.slice(start), query: '' };
+  return { path: url.slice(start, mark), query: url.slice(mark + 1) };
+}
+
+/** Proxies send `http://host/path`; anything else without a leading slash stays as it is. */
+function pathStart(url: string): number {
+  const scheme = url.indexOf('://');
+  if (scheme === -1) return 0;
+  const slash = url.indexOf('/', scheme + 3);
+  return slash === -1 ? url.length : slash;
+}
+
+export function isHttp2(request: HttpRequest): request is Http2ServerRequest {
+  return 'stream' in request;
+}
+
+/** Answers once; HEAD gets the headers of the answer and no body. */
+export function send(
+  request: HttpRequest,
+  response: HttpResponse,
+  status: number,
+  headers: Headers,
+  body: Uint8Array | string,
+): void {
+  if (response.headersSent || response.destroyed) return;
+  const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
+  const hasNoContent = status === 204 || status === 304;
+  response.statusCode = status;
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  if (!hasNoContent) response.setHeader('content-length', bytes.length);
+  if (hasNoContent || request.method === 'HEAD') response.end();
+  else response.end(bytes);
+}
+
+export function sendText(request: HttpRequest, response: HttpResponse, status: number, text: string): void {
+  send(
+    request,
+    response,
+    status,
+    { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' },
+    text,
+  );
+}
+
+/** Errors have the shape of the Connect protocol's: `{"code":…,"message":…}`. */
+export function sendError(
+  request: HttpRequest,
+  response: HttpResponse,
+  status: number,
+  error: { readonly code: string; readonly message: string },
+  headers: Headers = {},
+): void {
+  const body = JSON.stringify({ code: error.code, message: error.message });
+  send(request, response, status, { 'content-type': 'application/json', ...headers }, body);
+}
+
+export function sendMethodNotAllowed(request: HttpRequest, response: HttpResponse, allowed: string): void {
+  const message = `method ${request.method} is not allowed here: expected ${allowed}`;
+  sendError(request, response, 405, { code: 'unimplemented', message }, { allow: allowed });
+}

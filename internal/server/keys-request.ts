@@ -1,0 +1,166 @@
+/**
+ * What a request to `/v1/keys/{key}` says, as commands of the model. Pure: it
+ * sees the path, the query and the headers, and throws `invalid_argument`
+ * naming what was expected. Parameters it does not know are refused, so that a
+ * misspelt `?tll=` does not make an entry that never expires.
+ */
+import type {
+  Condition,
+  DeleteCommand,
+  Durability,
+  Expiry,
+  GetCommand,
+  SetCommand,
+  WriteOptions,
+} from '#model/commands.ts';
+import { invalidArgument } from '#model/errors.ts';
+import { checkKey } from '#model/limits.ts';
+import { type Position, parsePosition } from '#model/position.ts';
+import { parseDuration } from '#platform/duration.ts';
+import { checkWaitMs } from '#wire/numbers.ts';
+
+export const KEYS_PREFIX = '/v1/keys/';
+
+/** The header values that keys routes look at. */
+export interface ConditionHeaders {
+  readonly 'if-match'?: string | undefined;
+  readonly 'if-none-match'?: string | undefined;
+}
+
+const WRITE_PARAMETERS = ['durability', 'min_acks', 'timeout'] as const;
+
+/** The rest of the path, slashes included, percent-decoded once. */
+export function keyOfPath(path: string): string {
+  let key: string;
+  try {
+    key = decodeURIComponent(path.slice(KEYS_PREFIX.length));
+  } catch {
+    throw invalidArgument('the key in the path has a bad escape: expected %XX with UTF-8 bytes');
+  }
+  checkKey(key);
+  return key;
+}
+
+/** `?at_least=epoch-lsn&wait=5s&max_staleness=1s` */
+export function toKeysGet(key: string, query: string): GetCommand {
+  const parameters = readQuery(query, ['at_least', 'wait', 'max_staleness']);
+  const atLeast = parameters.get('at_least');
+  const staleness = parameters.get('max_staleness');
+  return {
+    key,
+    atLeast: atLeast === undefined ? undefined : readPosition(atLeast, 'at_least'),
+    waitMs: checkWaitMs(readDuration(parameters.get('wait') ?? '0s', 'wait'), 'wait'),
+    maxStalenessMs: staleness === undefined ? undefined : readDuration(staleness, 'max_staleness'),
+  };
+}
+
+/** `?ttl=30s|keep|never`, `durability=accepted|local`, `min_acks=1`, `timeout=5s`. The value comes later. */
+export function toKeysSet(key: string, query: string, headers: ConditionHeaders): Omit<SetCommand, 'value'> {
+  const parameters = readQuery(query, ['ttl', ...WRITE_PARAMETERS]);
+  return {
+    key,
+    expiry: readExpiry(parameters.get('ttl')),
+    condition: readSetCondition(headers),
+    // Whether there was an entry before decides between 201 and 204.
+    ...readWriteOptions(parameters, true),
+  };
+}
+
+export function toKeysDelete(key: string, query: string, headers: ConditionHeaders): DeleteCommand {
+  const parameters = readQuery(query, WRITE_PARAMETERS);
+  const ifMatch = headers['if-match'];
+  if (headers['if-none-match'] !== undefined) throw invalidArgument('If-None-Match does not go with DELETE');
+  return {
+    key,
+    condition: ifMatch === undefined ? undefined : versionCondition(ifMatch),
+    ...readWriteOptions(parameters, false),
+  };
+}
+
+/** Whether `If-None-Match` of a GET names this entity tag. */
+export function isNoneMatch(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return true;
+  return !header.split(',').some((item) => item.trim() === etag || item.trim() === '*');
+}
+
+function readSetCondition(headers: ConditionHeaders): Condition | undefined {
+  const ifMatch = headers['if-match'];
+  const ifNoneMatch = headers['if-none-match'];
+  if (ifMatch !== undefined && ifNoneMatch !== undefined) {
+    throw invalidArgument('If-Match and If-None-Match: expected at most one of them');
+  }
+  if (ifNoneMatch !== undefined) {
+    if (ifNoneMatch.trim() !== '*') throw invalidArgument('If-None-Match of a PUT: expected *');
+    return { kind: 'absent' };
+  }
+  if (ifMatch === undefined) return undefined;
+  return ifMatch.trim() === '*' ? { kind: 'present' } : versionCondition(ifMatch);
+}
+
+function versionCondition(header: string): Condition {
+  const match = /^"([^"]*)"$/.exec(header.trim());
+  const version = match === null ? undefined : parsePosition(match[1] ?? '');
+  if (version === undefined) {
+    throw invalidArgument('If-Match: expected one quoted version as in the ETag, such as "4294967297-12"');
+  }
+  return { kind: 'version', version };
+}
+
+function readExpiry(text: string | undefined): Expiry {
+  if (text === undefined) return { kind: 'default' };
+  if (text === 'keep') return { kind: 'keep' };
+  if (text === 'never') return { kind: 'at', expireAtMs: 0 };
+  const ttlMs = parseDuration(text);
+  if (ttlMs === undefined || ttlMs === 0) {
+    throw invalidArgument(`ttl is ${quote(text)}: expected keep, never or a duration above 0 such as 30s`);
+  }
+  return { kind: 'ttl', ttlMs };
+}
+
+function readWriteOptions(parameters: ReadonlyMap<string, string>, returnPrevious: boolean): WriteOptions {
+  const minAcks = parameters.get('min_acks') ?? '0';
+  if (!/^\d{1,4}$/.test(minAcks)) {
+    throw invalidArgument(`min_acks is ${quote(minAcks)}: expected a whole number`);
+  }
+  return {
+    returnPrevious,
+    durability: readDurability(parameters.get('durability')),
+    minAcks: Number(minAcks),
+    timeoutMs: checkWaitMs(readDuration(parameters.get('timeout') ?? '0s', 'timeout'), 'timeout'),
+  };
+}
+
+function readDurability(text: string | undefined): Durability | undefined {
+  if (text === undefined || text === 'accepted' || text === 'local') return text;
+  throw invalidArgument(`durability is ${quote(text)}: expected accepted or local`);
+}
+
+function readPosition(text: string, name: string): Position {
+  const position = parsePosition(text);
+  if (position === undefined) throw invalidArgument(`${name} is ${quote(text)}: expected epoch-lsn`);
+  return position;
+}
+
+function readDuration(text: string, name: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined)
+    throw invalidArgument(`${name} is ${quote(text)}: expected a duration such as 250ms or 5s`);
+  return ms;
+}
+
+function readQuery(query: string, known: readonly string[]): ReadonlyMap<string, string> {
+  const parameters = new Map<string, string>();
+  if (query === '') return parameters;
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (!known.includes(name)) {
+      throw invalidArgument(`unknown parameter ${quote(name)}: expected one of ${known.join(', ')}`);
+    }
+    if (parameters.has(name)) throw invalidArgument(`parameter ${name} is given twice`);
+    parameters.set(name, value);
+  }
+  return parameters;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 64).toWellFormed());
+}

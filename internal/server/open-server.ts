@@ -1,0 +1,281 @@
+/**
+ * The inbound edge of a node: one port for Connect, gRPC, gRPC-Web, plain HTTP,
+ * health and metrics. It knows the ports of the model and nothing behind them.
+ *
+ * Layers, outermost first: socket mux → HTTP servers → request listener (plain
+ * routes, keys) → rpc adapter → services. `openServer` rejects with
+ * `ServerAddressError` where the address cannot be bound.
+ */
+
+import type { AddressInfo, Server } from 'node:net';
+import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
+import { Health } from '#gen/grpc/health/v1/health_pb.ts';
+import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
+import { Admin } from '#gen/walnut/v1/admin_pb.ts';
+import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Replication } from '#gen/walnut/v1/replication_pb.ts';
+import type { NodePorts } from '#model/ports.ts';
+import type { NodeStatus } from '#model/status.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Metrics } from '#platform/metrics.ts';
+import { routeAdmin } from '#server/admin-service.ts';
+import { type BodyBudget, createBodyBudget } from '#server/body-budget.ts';
+import { type Connections, createConnections } from '#server/connections.ts';
+import { createErrorMapper, type ErrorMapper } from '#server/error-mapping.ts';
+import { createGzipCompression } from '#server/gzip-compression.ts';
+import { routeHealth } from '#server/health-service.ts';
+import { createHttp1, createHttp2 } from '#server/http-servers.ts';
+import { createKeysRoute } from '#server/keys-route.ts';
+import { routeKeyValue } from '#server/kv-service.ts';
+import { createPlainRoutes } from '#server/plain-routes.ts';
+import { isLoopbackHost, isPrivateAddress, protectedModeMessage } from '#server/protected-mode.ts';
+import { routeReflection } from '#server/reflection-service.ts';
+import { routeReplication } from '#server/replication-service.ts';
+import { createRequestListener } from '#server/request-listener.ts';
+import { createRpcAdapter, type RpcAdapter } from '#server/rpc-adapter.ts';
+import { callOf } from '#server/rpc-call.ts';
+import { createRpcInterceptor } from '#server/rpc-interceptor.ts';
+import { createServerMetrics, type ServerMetrics } from '#server/server-metrics.ts';
+import { createSocketMux, FIRST_BYTES_MS } from '#server/socket-mux.ts';
+
+export interface ServerOptions {
+  readonly ports: NodePorts;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** `server.address`: an IP address or host name to bind. */
+  readonly host: string;
+  /** `server.port`; 0: any free one. */
+  readonly port: number;
+  /** `server.max_value_bytes` */
+  readonly valueBytesMax: number;
+  /** `server.max_batch_bytes`: one Batch as sent, and the values in one Batch answer. */
+  readonly batchBytesMax: number;
+  readonly version: string;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  /** What was bound, as `host:port`. */
+  readonly address: string;
+  /** Not ready from now on; new rpcs are UNAVAILABLE, those under way go on. Twice is fine. */
+  beginDrain(): void;
+  /** Drains, then ends what is left after `graceMs`. Never rejects. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** The address could not be bound; `message` names the key to change. */
+export class ServerAddressError extends Error {
+  override readonly name = 'ServerAddressError';
+}
+
+/** Frames travel whole: the format's largest record, its header and the message around it. */
+const REPLICATION_BYTES_MAX = 64 * 1_024 * 1_024 + 65_536;
+const CONNECTIONS_MAX = 20_000;
+/** Request bodies above 64 KiB, over all connections together. */
+const BODY_BUDGET_BYTES = 512 * 1_024 * 1_024;
+const SERVICES = [KVStore, Replication, Admin, Health, ServerReflection] as const;
+
+/** A server's parts that its layers share. */
+interface Edge {
+  readonly options: ServerOptions;
+  readonly errors: ErrorMapper;
+  readonly metrics: ServerMetrics;
+  readonly budget: BodyBudget;
+  readonly status: () => NodeStatus;
+  readonly isDraining: () => boolean;
+  readonly drainSignal: AbortSignal;
+  readonly shutdownSignal: AbortSignal;
+  readonly isProtected: boolean;
+}
+
+export async function openServer(options: ServerOptions): Promise<RunningServer> {
+  const { ports, clock, logger } = options;
+  const draining = new AbortController();
+  const shutdown = new AbortController();
+  const connections = createConnections();
+  const status = (): NodeStatus => shownStatus(ports.admin.status(), draining.signal.aborted);
+  const edge: Edge = {
+    options,
+    errors: createErrorMapper(logger, clock.wallMs().toString(36)),
+    metrics: createServerMetrics(options.metrics, status, connections.count),
+    budget: createBodyBudget(BODY_BUDGET_BYTES),
+    status,
+    isDraining: () => draining.signal.aborted,
+    drainSignal: draining.signal,
+    shutdownSignal: shutdown.signal,
+    isProtected: !isLoopbackHost(options.host),
+  };
+  const listener = createListener(edge);
+  const http1 = createHttp1(listener);
+  const http2 = createHttp2(listener, connections);
+  const mux = createSocketMux({
+    clock,
+    firstBytesMs: FIRST_BYTES_MS,
+    onSocket: connections.addSocket,
+    onHttp1: (socket) => http1.emit('connection', socket),
+    onHttp2: (socket) => http2.emit('connection', socket),
+  });
+  mux.maxConnections = CONNECTIONS_MAX;
+  const closeHttp1 = (): void => {
+    http1.close();
+  };
+  let bound: AddressInfo;
+  try {
+    bound = await listen(mux, options);
+  } catch (error) {
+    closeHttp1();
+    throw error;
+  }
+  if (edge.isProtected) {
+    logger.warn(
+      { address: bound.address },
+      'protected mode: there is no authentication, so only loopback and private addresses are served',
+    );
+  }
+  const beginDrain = (): void => {
+    if (draining.signal.aborted) return;
+    draining.abort();
+    connections.drain(http1);
+  };
+  let closed: Promise<void> | undefined;
+  return {
+    port: bound.port,
+    address: bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`,
+    beginDrain,
+    close: (graceMs) => {
+      beginDrain();
+      closed ??= closeAll({ mux, connections, shutdown, clock, graceMs }).finally(closeHttp1);
+      return closed;
+    },
+  };
+}
+
+function shownStatus(status: NodeStatus, isDraining: boolean): NodeStatus {
+  if (!isDraining) return status;
+  return {
+    ...status,
+    state: 'draining',
+    isReady: false,
+    reasons: ['the server is stopping', ...status.reasons],
+  };
+}
+
+function createListener(edge: Edge): ReturnType<typeof createRequestListener> {
+  const { options, metrics, errors, budget } = edge;
+  return createRequestListener({
+    logger: options.logger,
+    plainRoutes: createPlainRoutes({
+      metrics: options.metrics,
+      status: edge.status,
+      version: options.version,
+    }),
+    keysRoute: createKeysRoute({
+      port: options.ports.keyValue,
+      errors,
+      budget,
+      valueBytesMax: options.valueBytesMax,
+      observe: metrics.observeKeys,
+    }),
+    rpcAdapter: createAdapter(edge),
+    isDraining: edge.isDraining,
+    isServed: (address) => !edge.isProtected || isPrivateAddress(address),
+    onRefused: metrics.refuseProtected,
+  });
+}
+
+function createAdapter(edge: Edge): RpcAdapter {
+  const { options, errors } = edge;
+  const { ports, valueBytesMax, batchBytesMax } = options;
+  const describe = (error: unknown): { code: string; message: string } => errors.toHttpError(error);
+  return createRpcAdapter({
+    clock: options.clock,
+    logger: options.logger,
+    errors,
+    budget: edge.budget,
+    compression: createGzipCompression(),
+    interceptor: createRpcInterceptor(errors),
+    gate: createGate(edge),
+    shutdownSignal: edge.shutdownSignal,
+    observe: edge.metrics.observeRpc,
+    routes: (router) => {
+      routeKeyValue(router, {
+        port: ports.keyValue,
+        limits: { valueBytesMax, answerBytesMax: batchBytesMax },
+        describe,
+        unaryBytesMax: Math.ceil((valueBytesMax * 4) / 3) + 65_536,
+        batchBytesMax,
+      });
+      routeReplication(router, ports.replication, REPLICATION_BYTES_MAX);
+      routeAdmin(router, ports.admin, edge.status);
+      routeHealth(router, {
+        clock: options.clock,
+        isReady: () => edge.status().isReady,
+        services: SERVICES.slice(0, 3).map(({ typeName }) => typeName),
+        drainSignal: edge.drainSignal,
+      });
+      routeReflection(router, SERVICES);
+    },
+  });
+}
+
+/** Runs before a body is read. Health and Status always answer. */
+function createGate(edge: Edge): (context: HandlerContext) => void {
+  return ({ service, method, values }) => {
+    if (service.typeName === Health.typeName) return;
+    const { remoteAddress } = callOf(values);
+    if (edge.isProtected && !isPrivateAddress(remoteAddress)) {
+      edge.metrics.refuseProtected();
+      throw new ConnectError(protectedModeMessage(remoteAddress), Code.Unauthenticated);
+    }
+    if (edge.isDraining() && method !== Admin.method.status) {
+      throw new ConnectError('the server is stopping: try another node', Code.Unavailable);
+    }
+  };
+}
+
+function listen(mux: Server, { host, port }: ServerOptions): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    mux.once('error', (error: NodeJS.ErrnoException) => reject(addressError(error, host, port)));
+    mux.listen({ host, port, backlog: 1_024 }, () => {
+      mux.removeAllListeners('error');
+      // EMFILE and the like while accepting: that connection fails, the server goes on.
+      mux.on('error', () => {});
+      resolve(mux.address() as AddressInfo);
+    });
+  });
+}
+
+function addressError(error: NodeJS.ErrnoException, host: string, port: number): ServerAddressError {
+  const { code } = error;
+  if (code === 'EADDRINUSE') {
+    return new ServerAddressError(`${host}:${port} is in use: choose another server.port`, { cause: error });
+  }
+  if (code === 'EACCES') {
+    return new ServerAddressError(`${host}:${port} may not be bound: choose a server.port above 1023`, {
+      cause: error,
+    });
+  }
+  return new ServerAddressError(`${host}:${port} cannot be bound (${code}): check server.address`, {
+    cause: error,
+  });
+}
+
+interface Closing {
+  readonly mux: Server;
+  readonly connections: Connections;
+  readonly shutdown: AbortController;
+  readonly clock: Clock;
+  readonly graceMs: number;
+}
+
+async function closeAll({ mux, connections, shutdown, clock, graceMs }: Closing): Promise<void> {
+  const stopped = new Promise<void>((resolve) => mux.close(() => resolve()));
+  const done = new AbortController();
+  await Promise.race([connections.empty(), clock.sleep(graceMs, done.signal)]);
+  done.abort();
+  shutdown.abort(new ConnectError('the server stopped', Code.Unavailable));
+  connections.destroy();
+  await stopped;
+}

@@ -1,0 +1,44 @@
+/**
+ * Protected mode: without authentication, a server bound to anything but
+ * loopback serves only peers on loopback, link-local and private addresses.
+ *
+ * 100.64.0.0/10 counts as public: behind a carrier's NAT the neighbours there
+ * are strangers.
+ */
+import { isIPv4, isIPv6 } from 'node:net';
+
+/** Whether a bind address (`server.address`) is reachable from this machine only. */
+export function isLoopbackHost(host: string): boolean {
+  if (host === 'localhost') return true;
+  return isIPv4(host) ? host.startsWith('127.') : host === '::1';
+}
+
+/** Loopback, link-local or private, IPv4 within IPv6 included. What is no address is not. */
+export function isPrivateAddress(address: string | undefined): boolean {
+  if (address === undefined) return false;
+  const mapped = address.startsWith('::ffff:') ? address.slice(7) : address;
+  return isIPv4(mapped) ? isPrivateIpv4(mapped) : isIPv6(address) && isPrivateIpv6(address.toLowerCase());
+}
+
+function isPrivateIpv4(address: string): boolean {
+  if (address.startsWith('127.') || address.startsWith('10.')) return true;
+  if (address.startsWith('192.168.') || address.startsWith('169.254.')) return true;
+  if (!address.startsWith('172.')) return false;
+  const second = Number.parseInt(address.slice(4), 10);
+  return second >= 16 && second <= 31;
+}
+
+function isPrivateIpv6(address: string): boolean {
+  if (address === '::1') return true;
+  const first = Number.parseInt(address.split(':', 1)[0] ?? '', 16);
+  // fc00::/7 (unique local) and fe80::/10 (link-local).
+  return (first & 0xfe00) === 0xfc00 || (first & 0xffc0) === 0xfe80;
+}
+
+/** What a refused peer is told: which key helps. */
+export function protectedModeMessage(address: string | undefined): string {
+  return (
+    `protected mode: ${address ?? 'your address'} is not a loopback or private address and the server has no ` +
+    'authentication; come from a private network, or set server.address to a private or loopback address'
+  );
+}

@@ -1,0 +1,47 @@
+/** Replication over Connect. Messages are bound by the log's format, not by the clients' limits. */
+import type { ConnectRouter } from '@connectrpc/connect';
+import { type FetchSnapshotResponse, Replication } from '#gen/walnut/v1/replication_pb.ts';
+import type { ReplicationPort } from '#model/ports.ts';
+import { callOf } from '#server/rpc-call.ts';
+import {
+  checkIdOrEmpty,
+  fromRegisterAnswer,
+  fromReplicateAnswer,
+  fromSnapshotChunk,
+  toRegisterRequest,
+  toReplicateRequest,
+} from '#wire/replication-codec.ts';
+
+export function routeReplication(
+  router: ConnectRouter,
+  port: ReplicationPort,
+  messageBytesMax: number,
+): void {
+  const { method } = Replication;
+  const options = { readMaxBytes: messageBytesMax };
+  router
+    .rpc(
+      method.register,
+      async (request, { values }) =>
+        fromRegisterAnswer(await port.register(toRegisterRequest(request), callOf(values).remoteAddress)),
+      options,
+    )
+    .rpc(
+      method.replicate,
+      async (request) => fromReplicateAnswer(await port.replicate(toReplicateRequest(request))),
+      options,
+    )
+    .rpc(
+      method.fetchSnapshot,
+      (request, { signal }) => snapshot(port, checkIdOrEmpty(request.logId, 'log_id'), signal),
+      options,
+    );
+}
+
+async function* snapshot(
+  port: ReplicationPort,
+  logId: string,
+  signal: AbortSignal,
+): AsyncIterable<FetchSnapshotResponse> {
+  for await (const chunk of port.fetchSnapshot(logId, signal)) yield fromSnapshotChunk(chunk);
+}

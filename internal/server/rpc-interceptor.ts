@@ -1,0 +1,36 @@
+/** Around every rpc: turns what the ports throw into Connect errors, and notes the outcome for the metrics. */
+import type { Interceptor } from '@connectrpc/connect';
+import { codeName, type ErrorMapper } from '#server/error-mapping.ts';
+import { callOf, type RpcCall } from '#server/rpc-call.ts';
+
+export function createRpcInterceptor(errors: ErrorMapper): Interceptor {
+  return (next) => async (request) => {
+    const call = callOf(request.contextValues);
+    const fail = (error: unknown): Error => {
+      const mapped = errors.toConnectError(error, request.signal);
+      call.code = codeName(mapped.code);
+      return mapped;
+    };
+    try {
+      const response = await next(request);
+      if (response.stream) return { ...response, message: watched(response.message, call, fail) };
+      call.code = 'ok';
+      return response;
+    } catch (error) {
+      throw fail(error);
+    }
+  };
+}
+
+async function* watched<T>(
+  messages: AsyncIterable<T>,
+  call: RpcCall,
+  fail: (error: unknown) => Error,
+): AsyncIterable<T> {
+  try {
+    yield* messages;
+    call.code = 'ok';
+  } catch (error) {
+    throw fail(error);
+  }
+}

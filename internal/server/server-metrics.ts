@@ -1,0 +1,147 @@
+/**
+ * The edge's metrics: rpcs by method and code as they happen, and the node's
+ * state, read from Status when Prometheus asks.
+ */
+import { NO_POSITION, termOf } from '#model/position.ts';
+import type { NodeStatus, ReplicaStatus } from '#model/status.ts';
+import type { CounterHandle, HistogramHandle, Metrics } from '#platform/metrics.ts';
+
+export interface ServerMetrics {
+  /** `path`: `/walnut.v1.KVStore/Get`, or `unknown`. */
+  observeRpc(path: string, code: string, durationMs: number): void;
+  observeKeys(method: string, code: string): void;
+  refuseProtected(): void;
+}
+
+/** `status`: the node's, as the server shows it. */
+export function createServerMetrics(
+  metrics: Metrics,
+  status: () => NodeStatus,
+  connections: () => number,
+): ServerMetrics {
+  const handled = metrics.counterFamily(
+    'walnut_rpc_handled_total',
+    'Rpcs answered, by method and Connect code (ok included).',
+    ['method', 'code'],
+  );
+  const duration = metrics.histogramFamily(
+    'walnut_rpc_duration_seconds',
+    'Time from the headers of an rpc to its answer.',
+    ['method'],
+  );
+  const keys = metrics.counterFamily(
+    'walnut_keys_requests_total',
+    'Requests to /v1/keys, by HTTP method and code (ok included).',
+    ['method', 'code'],
+  );
+  const refused = metrics.counter(
+    'walnut_protected_mode_refused_total',
+    'Requests refused because the peer was not on a private address.',
+  );
+  metrics.gaugeFrom('walnut_connections', 'Open connections.', connections);
+  registerNode(metrics, status);
+  registerStore(metrics, status);
+  registerReplication(metrics, status);
+
+  // Looking a child up by labels builds a key; the few pairs there are are held here.
+  const counters = new Map<string, CounterHandle>();
+  const histograms = new Map<string, HistogramHandle>();
+  return {
+    observeRpc: (path, code, durationMs) => {
+      const method = path.startsWith('/') ? path.slice(1) : path;
+      const key = `${code} ${path}`;
+      let counter = counters.get(key);
+      if (counter === undefined) {
+        counter = handled.with({ method, code });
+        counters.set(key, counter);
+      }
+      let histogram = histograms.get(path);
+      if (histogram === undefined) {
+        histogram = duration.with({ method });
+        histograms.set(path, histogram);
+      }
+      counter.inc();
+      histogram.observe(durationMs / 1_000);
+    },
+    // Methods come from the network; only those that exist become labels.
+    observeKeys: (method, code) =>
+      keys.with({ method: /^(GET|HEAD|PUT|DELETE)$/.test(method) ? method : 'other', code }).inc(),
+    refuseProtected: () => refused.inc(),
+  };
+}
+
+function registerNode(metrics: Metrics, status: () => NodeStatus): void {
+  metrics.gaugeFrom('walnut_ready', '1 when /readyz answers 200.', () => (status().isReady ? 1 : 0));
+  metrics.gaugeFamilyFrom(
+    'walnut_node_info',
+    'What the node is; always 1.',
+    ['role', 'state', 'version'],
+    () => {
+      const { role, state, version } = status();
+      return [{ labels: { role, state, version }, value: 1 }];
+    },
+  );
+  metrics.gaugeFrom('walnut_uptime_seconds', 'Since the process started.', () => status().uptimeMs / 1_000);
+  metrics.gaugeFrom('walnut_term', 'The term of the last applied record.', () =>
+    termOf((status().position ?? NO_POSITION).epoch),
+  );
+  metrics.gaugeFrom('walnut_applied_lsn', 'Last LSN visible here.', () => status().appliedLsn);
+  metrics.gaugeFrom('walnut_durable_lsn', 'Last LSN fdatasynced here.', () => status().durableLsn);
+  metrics.gaugeFrom('walnut_earliest_lsn', 'First LSN the log still holds.', () => status().earliestLsn);
+  metrics.gaugeFrom('walnut_wal_bytes', 'Bytes of all log segments.', () => status().wal.bytes);
+  metrics.gaugeFrom('walnut_wal_segments', 'Log segments.', () => status().wal.segments);
+}
+
+function registerStore(metrics: Metrics, status: () => NodeStatus): void {
+  metrics.gaugeFrom(
+    'walnut_store_entries',
+    'Stored entries, expired but not yet deleted ones included.',
+    () => status().store.entries,
+  );
+  metrics.gaugeFrom(
+    'walnut_store_bytes',
+    'What counts against storage.max_memory.',
+    () => status().store.bytes,
+  );
+  metrics.counterFrom('walnut_store_hits_total', 'Gets that found their key.', () => status().store.hits);
+  metrics.counterFrom('walnut_store_misses_total', 'Gets that did not.', () => status().store.misses);
+  metrics.counterFrom(
+    'walnut_store_evicted_total',
+    'Entries deleted for room.',
+    () => status().store.evicted,
+  );
+  metrics.counterFrom('walnut_store_expired_total', 'Entries deleted on time.', () => status().store.expired);
+}
+
+function registerReplication(metrics: Metrics, status: () => NodeStatus): void {
+  const upstream = (
+    name: string,
+    help: string,
+    read: (s: NonNullable<NodeStatus['upstream']>) => number,
+  ): void =>
+    metrics.gaugeFamilyFrom(name, help, ['master'], () => {
+      const link = status().upstream;
+      return link === undefined ? [] : [{ labels: { master: link.address }, value: read(link) }];
+    });
+  upstream('walnut_upstream_linked', 'On a replica: 1 when its master is heard.', (s) =>
+    s.isLinked ? 1 : 0,
+  );
+  upstream('walnut_upstream_lag_records', 'On a replica: records behind its master.', (s) => s.lagRecords);
+  upstream('walnut_upstream_lag_seconds', 'On a replica: time since it was level.', (s) => s.lagMs / 1_000);
+
+  const replicas = (name: string, help: string, read: (replica: ReplicaStatus) => number): void =>
+    metrics.gaugeFamilyFrom(name, help, ['node'], () =>
+      status().replicas.map((replica) => ({
+        labels: { node: replica.nodeId === '' ? replica.address : replica.nodeId },
+        value: read(replica),
+      })),
+    );
+  replicas('walnut_replica_streaming', 'On a master: 1 when pushes are taken.', (r) =>
+    r.state === 'streaming' ? 1 : 0,
+  );
+  replicas('walnut_replica_acked_lsn', 'On a master: last LSN on that disk.', (r) => r.acked.lsn);
+  replicas('walnut_replica_lag_records', 'On a master: records not acked there.', (r) => r.lagRecords);
+  replicas('walnut_replica_lag_seconds', 'On a master: time since it was level.', (r) => r.lagMs / 1_000);
+  replicas('walnut_replica_full_resyncs', 'On a master: resyncs by snapshot.', (r) => r.fullResyncs);
+  replicas('walnut_replica_partial_resyncs', 'On a master: resyncs from the log.', (r) => r.partialResyncs);
+}

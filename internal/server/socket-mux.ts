@@ -1,0 +1,67 @@
+/**
+ * HTTP/1.1 and cleartext HTTP/2 on one port. The first bytes of a connection
+ * decide: those that begin the HTTP/2 preface go to the HTTP/2 server, all
+ * others to the HTTP/1 server. A preface may arrive in pieces; a connection
+ * that stays silent is dropped after `firstBytesMs`.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Clock } from '#platform/clock.ts';
+
+const PREFACE = Buffer.from('PRI * HTTP/2.0', 'latin1');
+
+/** How long a new connection may take to say which protocol it speaks. */
+export const FIRST_BYTES_MS = 5_000;
+
+export interface SocketMuxOptions {
+  readonly clock: Clock;
+  readonly firstBytesMs: number;
+  readonly onHttp1: (socket: Socket) => void;
+  readonly onHttp2: (socket: Socket) => void;
+  /** Every connection, before anything is read from it. */
+  readonly onSocket: (socket: Socket) => void;
+}
+
+/** The server is not listening yet. */
+export function createSocketMux(options: SocketMuxOptions): Server {
+  return createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => {
+    options.onSocket(socket);
+    peek(socket, options);
+  });
+}
+
+function peek(socket: Socket, options: SocketMuxOptions): void {
+  let seen: Buffer = Buffer.alloc(0);
+  const timer = options.clock.after(options.firstBytesMs, () => socket.destroy());
+  // A peer may reset at any moment; the HTTP servers bring listeners of their own later.
+  const ignore = (): void => {};
+  const stop = (): void => {
+    timer.cancel();
+    socket.off('data', onData);
+    socket.off('close', stop);
+  };
+  const onData = (chunk: Buffer): void => {
+    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+    const protocol = protocolOf(seen);
+    if (protocol === 'undecided') return;
+    stop();
+    socket.pause();
+    socket.unshift(seen);
+    if (protocol === 'http2') options.onHttp2(socket);
+    else options.onHttp1(socket);
+    socket.off('error', ignore);
+    // The servers read by their own means; flowing again lets them see what was put back.
+    process.nextTick(() => socket.resume());
+  };
+  socket.on('error', ignore);
+  socket.on('close', stop);
+  socket.on('data', onData);
+}
+
+/** What the first bytes of a connection speak; `undecided` while they could be either. */
+export function protocolOf(bytes: Uint8Array): 'http1' | 'http2' | 'undecided' {
+  const length = Math.min(bytes.length, PREFACE.length);
+  for (let i = 0; i < length; i++) {
+    if (bytes[i] !== PREFACE[i]) return 'http1';
+  }
+  return length === PREFACE.length ? 'http2' : 'undecided';
+}

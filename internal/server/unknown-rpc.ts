@@ -1,0 +1,36 @@
+/** The answer to an rpc that does not exist: it names those that do, in the caller's protocol. */
+import { type HttpRequest, type HttpResponse, sendError } from '#server/http-io.ts';
+
+const GRPC_UNIMPLEMENTED = '12';
+
+export function sendUnknownRpc(
+  request: HttpRequest,
+  response: HttpResponse,
+  path: string,
+  knownPaths: readonly string[],
+): void {
+  const message = unknownRpcMessage(path, knownPaths);
+  const contentType = request.headers['content-type'] ?? '';
+  if (!contentType.startsWith('application/grpc')) {
+    sendError(request, response, 404, { code: 'unimplemented', message });
+    return;
+  }
+  // Trailers-only: status and message stand in the headers of an answer without a body.
+  response.statusCode = 200;
+  response.setHeader('content-type', contentType);
+  response.setHeader('grpc-status', GRPC_UNIMPLEMENTED);
+  response.setHeader('grpc-message', encodeURIComponent(message));
+  response.end();
+}
+
+/** Names the service's rpcs where the service exists, else all services. */
+export function unknownRpcMessage(path: string, knownPaths: readonly string[]): string {
+  const shown = JSON.stringify(path.slice(0, 120).toWellFormed());
+  const service = path.slice(1, path.indexOf('/', 1));
+  const methods = knownPaths
+    .filter((known) => known.startsWith(`/${service}/`))
+    .map((known) => known.slice(service.length + 2));
+  if (methods.length > 0) return `unknown rpc ${shown}; known: ${methods.join(', ')}`;
+  const services = new Set(knownPaths.map((known) => known.slice(1, known.indexOf('/', 1))));
+  return `unknown rpc ${shown}; known: services ${[...services].join(', ')}`;
+}
