@@ -1,0 +1,85 @@
+/** A node's configuration, checked and in plain units. Made by `loadConfig`, written by `printConfig`. */
+import type { EvictionPolicy } from '#model/entry.ts';
+import type { LogFormat, LogLevel } from '#platform/create-logger.ts';
+
+/** When the log is fdatasynced: before each answer, every `syncIntervalMs`, or by the kernel's leave. */
+export type FsyncPolicy = 'always' | 'interval' | 'never';
+
+export interface ServerConfig {
+  /** 0: the system gives a free one. */
+  readonly port: number;
+  /** The address to bind. */
+  readonly address: string;
+  /** `host:port` for peers and hints; undefined: the address the master sees, plus the port. */
+  readonly advertise: string | undefined;
+  readonly valueBytesMax: number;
+  readonly batchBytesMax: number;
+}
+
+export interface WalConfig {
+  readonly directory: string;
+  readonly fsync: FsyncPolicy;
+  readonly syncIntervalMs: number;
+  /** Bytes at which a segment is sealed. */
+  readonly fileBytesMax: number;
+  /** Bytes of log kept behind the snapshot, for replicas that were away. */
+  readonly retentionBytes: number;
+}
+
+export interface SnapshotConfig {
+  /** Bytes of log after which a snapshot is made. */
+  readonly everyBytes: number;
+}
+
+export interface StorageConfig {
+  /** 0: no limit by number. */
+  readonly entriesMax: number;
+  readonly memoryBytesMax: number;
+  /** 0: entries without an expiry of their own never expire. */
+  readonly defaultTtlMs: number;
+  readonly evictionPolicy: EvictionPolicy;
+}
+
+export interface ReplicationConfig {
+  /** `host:port` of replicas to push to from the start. */
+  readonly replicas: readonly string[];
+  /** At most one push per replica in this time; 0: whenever the last was answered and there is more. */
+  readonly syncIntervalMs: number;
+  readonly heartbeatMs: number;
+  /** A replica further behind is not ready. */
+  readonly lagMsMax: number;
+  /** Whether an unlinked or quarantined replica still serves reads. */
+  readonly serveStale: boolean;
+}
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+}
+
+/** What both roles have. */
+export interface NodeConfig {
+  readonly server: ServerConfig;
+  readonly wal: WalConfig;
+  readonly snapshot: SnapshotConfig;
+  readonly storage: StorageConfig;
+  readonly replication: ReplicationConfig;
+  readonly log: LogConfig;
+}
+
+export interface MasterConfig extends NodeConfig {
+  readonly role: 'master';
+}
+
+/** The section `master` of a slave's file. */
+export interface UpstreamConfig {
+  /** `host:port` of the master to follow. */
+  readonly address: string;
+  /** Silence after which the replica pulls by itself. */
+  readonly syncIntervalMs: number;
+}
+
+export interface SlaveConfig extends NodeConfig {
+  readonly role: 'replica';
+  readonly master: UpstreamConfig;
+}

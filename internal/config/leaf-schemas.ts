@@ -1,0 +1,160 @@
+/**
+ * Schemas of single values. Each says in its own words what was expected and
+ * what came, gives plain units, and fills in its default where the key is
+ * missing. A key without a default is required.
+ */
+import { z } from 'zod';
+import {
+  DURATION_FORM,
+  formatDuration,
+  formatSize,
+  parseDuration,
+  parseSize,
+  SIZE_FORM,
+} from '#config/units.ts';
+
+/** Reads a value that is there; undefined where it is not what was expected. */
+interface Leaf<T> {
+  readonly expected: string;
+  read(value: unknown): T | undefined;
+}
+
+/** Without a `fallback` the key is required. */
+function define<T>(leaf: Leaf<T>, fallback?: T): z.ZodType<T> {
+  const schema = z.any().transform((value: unknown, context): T => {
+    const result = value === undefined ? undefined : leaf.read(value);
+    if (result !== undefined) return result;
+    const what = value === undefined ? 'missing: expected' : 'expected';
+    const got = value === undefined ? '' : `, got ${show(value)}`;
+    context.addIssue({ code: 'custom', message: `${what} ${leaf.expected}${got}` });
+    return z.NEVER;
+  });
+  const withDefault = fallback === undefined ? schema : schema.default(() => fallback as never);
+  return withDefault as unknown as z.ZodType<T>;
+}
+
+function show(value: unknown): string {
+  if (value === null) return 'nothing';
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+export interface Range {
+  readonly min: number;
+  readonly max?: number;
+}
+
+function isWithin(value: number | undefined, { min, max = Number.MAX_SAFE_INTEGER }: Range): value is number {
+  return value !== undefined && value >= min && value <= max;
+}
+
+function describeRange(form: string, { min, max }: Range, format: (value: number) => string): string {
+  if (max !== undefined) return `${form} from ${format(min)} to ${format(max)}`;
+  return min > 0 ? `${form}, at least ${format(min)}` : form;
+}
+
+export function wholeNumber(range: Range, fallback?: number): z.ZodType<number> {
+  return define(
+    {
+      expected: describeRange('a whole number', range, String),
+      read: (value) => {
+        const isWhole = typeof value === 'number' && Number.isSafeInteger(value);
+        return isWhole && isWithin(value, range) ? value : undefined;
+      },
+    },
+    fallback,
+  );
+}
+
+/** A duration in milliseconds, from text. */
+export function duration(range: Range, fallback?: number): z.ZodType<number> {
+  return define(
+    {
+      expected: describeRange(DURATION_FORM, range, formatDuration),
+      read: (value) => {
+        const ms = typeof value === 'string' ? parseDuration(value) : undefined;
+        return isWithin(ms, range) ? ms : undefined;
+      },
+    },
+    fallback,
+  );
+}
+
+/** A size in bytes, from text. */
+export function size(range: Range, fallback?: number): z.ZodType<number> {
+  return define(
+    {
+      expected: describeRange(SIZE_FORM, range, formatSize),
+      read: (value) => {
+        const bytes = typeof value === 'string' ? parseSize(value) : undefined;
+        return isWithin(bytes, range) ? bytes : undefined;
+      },
+    },
+    fallback,
+  );
+}
+
+export function boolean(fallback: boolean): z.ZodType<boolean> {
+  return define(
+    { expected: 'true or false', read: (value) => (typeof value === 'boolean' ? value : undefined) },
+    fallback,
+  );
+}
+
+export function oneOf<const T extends string>(choices: readonly T[], fallback: T): z.ZodType<T> {
+  return define(
+    { expected: choices.join(', '), read: (value) => choices.find((choice) => choice === value) },
+    fallback,
+  );
+}
+
+/** Text without blanks or control characters at its ends or inside: an address. */
+export function bindAddress(fallback: string): z.ZodType<string> {
+  return define(
+    {
+      expected: 'an address to bind such as "127.0.0.1", "::" or a host name',
+      read: (value) => (typeof value === 'string' && /^[A-Za-z0-9.:_%-]+$/.test(value) ? value : undefined),
+    },
+    fallback,
+  );
+}
+
+export function directory(): z.ZodType<string> {
+  return define({
+    expected: 'the path of a directory',
+    read: (value) => {
+      const isPath = typeof value === 'string' && value.trim() !== '' && !value.includes('\0');
+      return isPath ? value : undefined;
+    },
+  });
+}
+
+const HOST_PORT = '"host:port" with a port from 1 to 65535';
+
+function readHostPort(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  const match = /^(?:\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(value);
+  const port = Number(match?.[1] ?? 0);
+  return port >= 1 && port <= 65_535 ? value : undefined;
+}
+
+export function hostPort(): z.ZodType<string> {
+  return define({ expected: HOST_PORT, read: readHostPort });
+}
+
+export function optionalHostPort(): z.ZodType<string | undefined> {
+  return define({ expected: HOST_PORT, read: readHostPort }).optional();
+}
+
+export function hostPorts(): z.ZodType<string[]> {
+  return define(
+    {
+      expected: `a list of ${HOST_PORT}`,
+      read: (value) => {
+        const isList = Array.isArray(value) && value.every((item) => readHostPort(item) !== undefined);
+        return isList ? (value as string[]) : undefined;
+      },
+    },
+    [],
+  );
+}

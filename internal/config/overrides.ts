@@ -1,0 +1,58 @@
+/**
+ * What the environment (`WALNUT_SECTION__KEY=value`) and the command line
+ * (`--set section.key=value`) put over the file. Their values are plain text;
+ * a key that takes a number, true or false, or a list takes it from there.
+ */
+import type { z } from 'zod';
+
+export interface Override {
+  readonly section: string;
+  readonly key: string;
+  readonly text: string;
+  /** How messages call it, in place of a position in the file. */
+  readonly label: string;
+}
+
+const PREFIX = 'WALNUT_';
+const NAME = /^[a-z][a-z0-9_]*$/;
+
+/** From `WALNUT_SECTION__KEY`; other variables, without a double underscore too, are none of ours. */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Override[] {
+  const overrides: Override[] = [];
+  for (const [name, text] of Object.entries(env)) {
+    const [section, key] = splitOnce(name.slice(PREFIX.length).toLowerCase(), '__');
+    const isOurs = name.startsWith(PREFIX) && NAME.test(section) && key !== undefined && NAME.test(key);
+    if (isOurs && text !== undefined) overrides.push({ section, key, text, label: name });
+  }
+  return overrides;
+}
+
+/** From `section.key=value`; the problem as text where it is not of that form. */
+export function readSets(sets: readonly string[]): { overrides: Override[]; problems: string[] } {
+  const overrides: Override[] = [];
+  const problems: string[] = [];
+  for (const set of sets) {
+    const [name, text] = splitOnce(set, '=');
+    const [section, key] = splitOnce(name, '.');
+    if (text === undefined || key === undefined || !NAME.test(section) || !NAME.test(key)) {
+      problems.push(`--set ${JSON.stringify(set)}: expected section.key=value`);
+    } else {
+      overrides.push({ section, key, text, label: `--set ${name}` });
+    }
+  }
+  return { overrides, problems };
+}
+
+/** The value that `text` stands for, by what the key accepts; the text itself where nothing fits. */
+export function coerce(schema: z.ZodType | undefined, text: string): unknown {
+  const readings: unknown[] = [text];
+  if (/^\d+$/.test(text)) readings.push(Number(text));
+  if (text === 'true' || text === 'false') readings.push(text === 'true');
+  readings.push(text.trim() === '' ? [] : text.split(',').map((item) => item.trim()));
+  return readings.find((reading) => schema?.safeParse(reading).success === true) ?? text;
+}
+
+function splitOnce(text: string, separator: string): [string, string | undefined] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + separator.length)];
+}

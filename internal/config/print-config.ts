@@ -1,0 +1,47 @@
+/** A configuration as YAML in the file's own spelling; loading it gives the same configuration. */
+import { stringify } from 'yaml';
+import type { MasterConfig, SlaveConfig } from '#config/config.ts';
+import { formatDuration, formatSize } from '#config/units.ts';
+
+export function printConfig(config: MasterConfig | SlaveConfig): string {
+  const { server, wal, snapshot, storage, replication, log } = config;
+  return stringify({
+    server: {
+      port: server.port,
+      address: server.address,
+      ...(server.advertise === undefined ? {} : { advertise: server.advertise }),
+      max_value_bytes: formatSize(server.valueBytesMax),
+      max_batch_bytes: formatSize(server.batchBytesMax),
+    },
+    ...(config.role === 'replica'
+      ? {
+          master: {
+            address: config.master.address,
+            sync_interval: formatDuration(config.master.syncIntervalMs),
+          },
+        }
+      : {}),
+    wal: {
+      directory: wal.directory,
+      fsync: wal.fsync,
+      sync_interval: formatDuration(wal.syncIntervalMs),
+      max_file_size: formatSize(wal.fileBytesMax),
+      retention: formatSize(wal.retentionBytes),
+    },
+    snapshot: { every: formatSize(snapshot.everyBytes) },
+    storage: {
+      max_entries: storage.entriesMax,
+      max_memory: formatSize(storage.memoryBytesMax),
+      default_ttl: formatDuration(storage.defaultTtlMs),
+      eviction_policy: storage.evictionPolicy,
+    },
+    replication: {
+      replicas: replication.replicas,
+      sync_interval: formatDuration(replication.syncIntervalMs),
+      heartbeat: formatDuration(replication.heartbeatMs),
+      max_lag: formatDuration(replication.lagMsMax),
+      serve_stale: replication.serveStale,
+    },
+    log: { level: log.level, format: log.format },
+  });
+}

@@ -1,0 +1,43 @@
+/** The key that was probably meant, for messages about unknown ones. */
+import type { SectionShapes } from '#config/config-schema.ts';
+
+const DISTANCE_MAX = 3;
+
+/** `section.key` nearest to what was written, or the same key in another section; undefined where none is near. */
+export function suggestKey(
+  shapes: SectionShapes,
+  section: string,
+  key: string | undefined,
+): string | undefined {
+  const names = key === undefined ? Object.keys(shapes) : keysOf(shapes);
+  const written = key === undefined ? section : `${section}.${key}`;
+  const elsewhere = names.find((name) => key !== undefined && name.endsWith(`.${key}`));
+  if (elsewhere !== undefined) return elsewhere;
+  let best: string | undefined;
+  let bestDistance = DISTANCE_MAX + 1;
+  for (const name of names) {
+    const distance = editDistance(written, name);
+    if (distance < bestDistance) [best, bestDistance] = [name, distance];
+  }
+  return best;
+}
+
+function keysOf(shapes: SectionShapes): string[] {
+  return Object.entries(shapes).flatMap(([section, { shape }]) =>
+    Object.keys(shape).map((key) => `${section}.${key}`),
+  );
+}
+
+/** Levenshtein's distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,64 @@
+/** A YAML file as plain sections, remembering where in the file each key stands. */
+import { isMap, isScalar, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
+
+export type RawSection = Record<string, unknown>;
+
+/** `section` and, below it, `key`. */
+export type KeyPath = readonly string[];
+
+export interface YamlSource {
+  /** What the file says, unchecked. An empty section (`log:` with every key commented out) is `{}`. */
+  readonly values: Record<string, unknown>;
+  /** `file:line:column` of a key's value, or of the key itself; of what is nearest above where it is missing. */
+  locate(path: KeyPath, what: 'key' | 'value'): string;
+  /** What is no YAML, or YAML of the wrong kind, one line each. */
+  readonly problems: readonly string[];
+}
+
+export function parseYaml(file: string, text: string): YamlSource {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
+  const at = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${Math.max(1, line)}:${Math.max(1, col)}`;
+  };
+  const problems = document.errors.map((error) => `${at(error.pos[0])} ${error.message}`);
+  const root = document.contents;
+  const isUsable = root === null || isMap(root) || (isScalar(root) && root.value === null);
+  if (problems.length === 0 && !isUsable) {
+    problems.push(`${at(root.range?.[0] ?? 0)} expected sections such as "server:" with keys below them`);
+  }
+  return {
+    values: problems.length === 0 && isMap(root) ? readSections(document.toJS()) : {},
+    locate: (path, what) => at(findOffset(isMap(root) ? root : undefined, path, what)),
+    problems,
+  };
+}
+
+function readSections(values: Record<string, unknown>): Record<string, unknown> {
+  for (const [name, section] of Object.entries(values)) if (section === null) values[name] = {};
+  return values;
+}
+
+function findOffset(root: YAMLMap | undefined, path: KeyPath, what: 'key' | 'value'): number {
+  let offset = 0;
+  let map = root;
+  for (const [depth, name] of path.entries()) {
+    const pair = map?.items.find((item) => nameOf(item) === name);
+    if (pair === undefined) break;
+    const { key, value } = pair as unknown as { key: Ranged; value: Ranged | null };
+    const isLast = depth === path.length - 1;
+    const isValueWanted = isLast && what === 'value' && value !== null;
+    offset = (isValueWanted ? value : key).range?.[0] ?? offset;
+    map = isMap(value) ? value : undefined;
+  }
+  return offset;
+}
+
+interface Ranged {
+  readonly range?: readonly number[] | null;
+}
+
+function nameOf(pair: Pair): string {
+  return isScalar(pair.key) ? String(pair.key.value) : '';
+}

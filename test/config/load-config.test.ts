@@ -1,0 +1,315 @@
+import * as fs from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ConfigError } from '#config/config-error.ts';
+import { type ConfigSource, loadConfig, readConfigFile } from '#config/load-config.ts';
+import { printConfig } from '#config/print-config.ts';
+import type { Role } from '#model/status.ts';
+import { createNodeFileSystem } from '#platform/node-file-system.ts';
+
+/** The two files of the design, word for word. */
+const DOCUMENTED_MASTER = `server:
+  port: 8080
+  address: "0.0.0.0"
+wal:
+  directory: "/var/log/kvstore/master"
+  sync_interval: "1s"
+  max_file_size: "100MB"
+storage:
+  max_entries: 1000000
+  eviction_policy: "lru"
+`;
+const DOCUMENTED_SLAVE = `server:
+  port: 8081
+  address: "0.0.0.0"
+master:
+  address: "master:8080"
+  sync_interval: "1s"
+wal:
+  directory: "/var/log/kvstore/slave"
+  sync_interval: "1s"
+`;
+
+const GIB = 1_073_741_824;
+const load = (role: Role, text: string, more: Partial<ConfigSource> = {}) =>
+  loadConfig({ role, file: 'node.yaml', text, memoryLimitBytes: 10 * GIB, ...more });
+
+/** The lines of the error that loading ends with. */
+function problemsOf(role: Role, text: string, more: Partial<ConfigSource> = {}): readonly string[] {
+  try {
+    load(role, text, more);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  throw new Error('loaded, against expectation');
+}
+
+const MINIMAL = 'wal: { directory: d }\n';
+
+describe('documented files', () => {
+  it('load as a master', () => {
+    expect(load('master', DOCUMENTED_MASTER)).toEqual({
+      role: 'master',
+      server: {
+        port: 8080,
+        address: '0.0.0.0',
+        advertise: undefined,
+        valueBytesMax: 8 * 1_024 * 1_024,
+        batchBytesMax: 32 * 1_024 * 1_024,
+      },
+      wal: {
+        directory: '/var/log/kvstore/master',
+        fsync: 'interval',
+        syncIntervalMs: 1_000,
+        fileBytesMax: 100_000_000,
+        retentionBytes: 256_000_000,
+      },
+      snapshot: { everyBytes: 256_000_000 },
+      storage: { entriesMax: 1_000_000, memoryBytesMax: 6 * GIB, defaultTtlMs: 0, evictionPolicy: 'lru' },
+      replication: {
+        replicas: [],
+        syncIntervalMs: 10,
+        heartbeatMs: 250,
+        lagMsMax: 5_000,
+        serveStale: true,
+      },
+      log: { level: 'info', format: 'auto' },
+    });
+  });
+
+  it('load as a slave', () => {
+    const config = loadConfig({ role: 'replica', file: 'slave.yaml', text: DOCUMENTED_SLAVE });
+    expect(config.master).toEqual({ address: 'master:8080', syncIntervalMs: 1_000 });
+    expect(config.role).toBe('replica');
+    expect(config.server.port).toBe(8081);
+    expect(config.wal.directory).toBe('/var/log/kvstore/slave');
+    expect(config.storage.entriesMax).toBe(0);
+  });
+});
+
+describe('shipped files', () => {
+  const read = (name: string) => fs.readFile(join(import.meta.dirname, '../../configs', name), 'utf8');
+
+  it.each([
+    ['master.yaml', 'master', 8080, './data/master'],
+    ['slave-1.yaml', 'replica', 8081, './data/slave-1'],
+    ['slave-2.yaml', 'replica', 8082, './data/slave-2'],
+  ] as const)('%s loads', async (name, role, port, directory) => {
+    const config = load(role, await read(name));
+    expect(config.server).toMatchObject({ port, address: '127.0.0.1' });
+    expect(config.wal.directory).toBe(directory);
+    if (config.role === 'replica') expect(config.master.address).toBe('127.0.0.1:8080');
+  });
+
+  it.each([
+    ['master.yaml', 'master'],
+    ['slave-1.yaml', 'replica'],
+    ['slave-2.yaml', 'replica'],
+  ] as const)('%s shows every key, and true defaults in its comments', async (name, role) => {
+    const text = await read(name);
+    const commentedOut = text.replace(/^ {2}# ([a-z_]+: \S.*)$/gm, '  $1');
+    // An example and a default that depends on the machine, not defaults to compare.
+    const comparable = commentedOut.replace(/^ {2}(advertise|max_memory): .*\n/gm, '');
+    expect(load(role, comparable)).toEqual(load(role, text));
+    const keys = (yaml: string) => [...yaml.matchAll(/^( *[a-z_]+):/gm)].map((match) => match[1]).sort();
+    const printed = printConfig(load(role, commentedOut));
+    expect(keys(commentedOut)).toEqual(keys(printed));
+  });
+});
+
+describe('errors', () => {
+  it('come all at once, with their places', () => {
+    const text = `server:
+  port: 70000
+  adress: "0.0.0.0"
+wal:
+  directory: [a]
+  max_flie_size: "100MB"
+  sync_interval: 1
+  max_file_size: "3999B"
+storage:
+  max_entries: "many"
+snapshot: 5
+colour: blue
+`;
+    expect(problemsOf('master', text)).toEqual([
+      'node.yaml:2:9 server.port: expected a whole number from 0 to 65535, got 70000',
+      'node.yaml:3:3 server.adress: unknown key; did you mean server.address?',
+      'node.yaml:5:14 wal.directory: expected the path of a directory, got ["a"]',
+      'node.yaml:7:18 wal.sync_interval: expected a duration such as "500ms", "1s", "5m", "1h" or "1d" from 1ms to 1h, got 1',
+      'node.yaml:8:18 wal.max_file_size: expected a size such as "512B", "100MB" or "64MiB", at least 4KB, got "3999B"',
+      'node.yaml:6:3 wal.max_flie_size: unknown key; did you mean wal.max_file_size?',
+      'node.yaml:11:11 snapshot: expected keys below it, each with a value',
+      'node.yaml:10:16 storage.max_entries: expected a whole number, got "many"',
+      'node.yaml:12:1 colour: unknown key',
+    ]);
+  });
+
+  it('name a missing required key at its section, or the file', () => {
+    expect(problemsOf('master', 'server:\n  port: 1\nwal:\n  fsync: always\n')).toEqual([
+      'node.yaml:3:1 wal.directory: missing: expected the path of a directory',
+    ]);
+    expect(problemsOf('replica', '')).toEqual([
+      'node.yaml:1:1 wal.directory: missing: expected the path of a directory',
+      'node.yaml:1:1 master.address: missing: expected "host:port" with a port from 1 to 65535',
+    ]);
+  });
+
+  it.each([
+    ['master', 'master: { address: "a:1" }', 'master: unknown key'],
+    ['master', 'server: { tls: { cert: a } }', 'server.tls: unknown key'],
+    ['master', 'auth: { token: a }', 'auth: unknown key'],
+    ['master', 'replication: { min_replicas_to_write: 1 }', 'replication.min_replicas_to_write: unknown key'],
+    ['master', 'server: { max_entries: 5 }', 'did you mean storage.max_entries?'],
+    ['master', 'server: { "__proto__": 5 }', 'server.__proto__: unknown key'],
+    ['master', '"__proto__": { port: 5 }', '__proto__: unknown key'],
+    ['master', 'server: { port: }', 'server.port: expected a whole number from 0 to 65535, got nothing'],
+    ['master', 'server: { port: 80.5 }', 'got 80.5'],
+    ['master', 'server: { address: "a b" }', 'server.address: expected an address'],
+    ['master', 'server: { advertise: "host" }', 'server.advertise: expected "host:port"'],
+    ['master', 'server: { max_value_bytes: "49MiB" }', 'from 1B to 48MiB, got "49MiB"'],
+    ['master', 'server: { max_value_bytes: 100 }', 'server.max_value_bytes: expected a size'],
+    ['master', 'wal: { fsync: sometimes }', 'wal.fsync: expected always, interval, never, got "sometimes"'],
+    ['master', 'storage: { default_ttl: forever }', 'storage.default_ttl: expected a duration'],
+    ['master', 'replication: { replicas: "a:1" }', 'replication.replicas: expected a list'],
+    ['master', 'replication: { replicas: ["a:0"] }', 'replication.replicas: expected a list'],
+    [
+      'master',
+      'replication: { serve_stale: yes }',
+      'replication.serve_stale: expected true or false, got "yes"',
+    ],
+    ['master', 'log: { level: loud }', 'log.level: expected debug, info, warn, error, fatal, silent'],
+    ['replica', 'master: { address: "host" }', 'master.address: expected "host:port"'],
+  ] as const)('%s: %s', (role, text, message) => {
+    expect(problemsOf(role, text).join('\n')).toContain(message);
+  });
+
+  it.each([
+    ['server: [', 'node.yaml:1:'],
+    ['- a\n- b\n', 'node.yaml:1:1 expected sections'],
+    ['just words', 'node.yaml:1:1 expected sections'],
+    ['server:\n  port: 1\n  port: 2\n', 'node.yaml:3:3 Map keys must be unique'],
+    ['a: 1\n---\nb: 2\n', 'node.yaml:'],
+    ['server:\n\tport: 1\n', 'node.yaml:2:1'],
+  ])('of YAML itself: %j', (text, message) => {
+    const problems = problemsOf('master', text);
+    expect(problems.join('\n')).toContain(message);
+    // One line each: no excerpt of the file below it.
+    expect(problems.filter((problem) => problem.includes('\n'))).toEqual([]);
+  });
+
+  it('never turn into another exception, whatever the file is', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), fc.json(), (text, json) => {
+        for (const source of [text, json, `server: ${json}`, `wal:\n  directory: ${text}`]) {
+          try {
+            load('replica', source);
+          } catch (error) {
+            expect(error).toBeInstanceOf(ConfigError);
+          }
+        }
+      }),
+    );
+  });
+});
+
+describe('overrides', () => {
+  it('win in order: file, environment, --set', () => {
+    const text = `${MINIMAL}server: { port: 1, address: a }\nlog: { level: warn }\n`;
+    const config = load('master', text, {
+      env: { WALNUT_SERVER__PORT: '2', WALNUT_LOG__LEVEL: 'error', PATH: '/bin', WALNUT_COLOUR: 'x' },
+      sets: ['server.port=3', 'server.port=4'],
+    });
+    expect(config.server).toMatchObject({ port: 4, address: 'a' });
+    expect(config.log.level).toBe('error');
+  });
+
+  it('take numbers, true and false, and lists from text', () => {
+    const config = load('master', '', {
+      env: { WALNUT_REPLICATION__REPLICAS: 'a:1, [::1]:2' },
+      sets: [
+        'wal.directory=7',
+        'storage.max_entries=10',
+        'replication.serve_stale=false',
+        'wal.max_file_size=4KB',
+        'server.advertise=h:1',
+      ],
+    });
+    expect(config.wal.directory).toBe('7');
+    expect(config.wal.fileBytesMax).toBe(4_000);
+    expect(config.storage.entriesMax).toBe(10);
+    expect(config.replication.serveStale).toBe(false);
+    expect(config.replication.replicas).toEqual(['a:1', '[::1]:2']);
+    expect(config.server.advertise).toBe('h:1');
+  });
+
+  it('fill an empty section and keep an equals sign', () => {
+    expect(load('master', 'wal:\n', { sets: ['wal.directory=a=b'] }).wal.directory).toBe('a=b');
+    expect(
+      load('master', `${MINIMAL}replication: { replicas: ["a:1"] }`, { sets: ['replication.replicas='] }),
+    ).toMatchObject({
+      replication: { replicas: [] },
+    });
+  });
+
+  it('are named in messages as they were given', () => {
+    expect(
+      problemsOf('master', `${MINIMAL}server: { port: 1 }`, {
+        env: { WALNUT_SERVER__PORT: 'http', WALNUT_NOSUCH__KEY: '1' },
+        sets: ['wal.max_flie_size=1MB', 'nonsense', 'a.b', 'wal.__proto__=1'],
+      }),
+    ).toEqual([
+      '--set "nonsense": expected section.key=value',
+      '--set "a.b": expected section.key=value',
+      '--set "wal.__proto__=1": expected section.key=value',
+      'WALNUT_SERVER__PORT server.port: expected a whole number from 0 to 65535, got "http"',
+      '--set wal.max_flie_size wal.max_flie_size: unknown key; did you mean wal.max_file_size?',
+      'WALNUT_NOSUCH__KEY nosuch.key: unknown key',
+    ]);
+  });
+});
+
+describe('printConfig', () => {
+  it('loads back as the same configuration', () => {
+    const size = (min: number) => fc.integer({ min, max: 40_000_000 }).map((bytes) => `${bytes}B`);
+    const ms = fc.integer({ min: 1, max: 3_600_000 }).map((value) => `${value}ms`);
+    fc.assert(
+      fc.property(size(65_536), ms, fc.boolean(), fc.nat(), (bytes, duration, stale, entries) => {
+        const sets = [
+          `server.max_batch_bytes=${bytes}`,
+          `wal.max_file_size=${bytes}`,
+          `wal.sync_interval=${duration}`,
+          `replication.max_lag=${duration}`,
+          `replication.serve_stale=${stale}`,
+          `storage.max_entries=${entries}`,
+          'wal.directory=yes: "no" # really',
+        ];
+        for (const [role, text] of [
+          ['master', DOCUMENTED_MASTER],
+          ['replica', DOCUMENTED_SLAVE],
+        ] as const) {
+          const config = load(role, text, { sets });
+          expect(load(role, printConfig(config))).toEqual(config);
+        }
+      }),
+    );
+  });
+});
+
+describe('readConfigFile', () => {
+  it('reads text, and says why it cannot', async () => {
+    const directory = await fs.mkdtemp(join(tmpdir(), 'walnut-config-'));
+    const files = createNodeFileSystem();
+    const path = join(directory, 'a.yaml');
+    await fs.writeFile(path, MINIMAL);
+    expect(await readConfigFile(files, path)).toBe(MINIMAL);
+    await fs.writeFile(path, Buffer.from([0xff, 0xfe]));
+    await expect(readConfigFile(files, path)).rejects.toThrow(`${path}: cannot read the configuration`);
+    await expect(readConfigFile(files, join(directory, 'none.yaml'))).rejects.toThrow('ENOENT');
+    await expect(readConfigFile(files, directory)).rejects.toBeInstanceOf(ConfigError);
+    await fs.rm(directory, { recursive: true });
+  });
+});
