@@ -1,0 +1,129 @@
+/**
+ * Checkpoints: an exact snapshot of the state at one position, written in
+ * slices while writes go on, and published only after the log is durable
+ * through that position (design: Snapshot). Only then is older log deleted.
+ *
+ * A failure before publishing leaves the old snapshot and the whole log; the
+ * temporary file is removed, and at worst by the next opening.
+ */
+import { WalnutError } from '#model/errors.ts';
+import type { CheckpointAnswer } from '#model/status.ts';
+import type { File } from '#platform/file-system.ts';
+import type { SnapshotScan } from '#storage/snapshot-scan.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
+import { formatSnapshotName } from '#wal/file-names.ts';
+import type { Engine } from '#engine/engine.ts';
+import type { EngineOptions } from '#engine/open-engine.ts';
+import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
+
+/** Bytes written between two turns of the event loop. */
+const SLICE_BYTES = 256 * 1_024;
+/** How long the log may take to become durable through the snapshot's position. */
+const DURABLE_TIMEOUT_MS = 60_000;
+
+export class Checkpointer {
+  readonly #directory: WalDirectory;
+  readonly #options: EngineOptions;
+  readonly #engine: Engine;
+  #running: Promise<CheckpointAnswer> | undefined;
+  #bytesSince: number;
+  #isClosed = false;
+
+  /** `bytesSince`: log behind the newest snapshot at the start. */
+  constructor(directory: WalDirectory, options: EngineOptions, engine: Engine, bytesSince: number) {
+    this.#directory = directory;
+    this.#options = options;
+    this.#engine = engine;
+    this.#bytesSince = bytesSince;
+  }
+
+  /** Counts log written; begins a checkpoint in the background when `snapshot.every` is reached. */
+  noteAppended(bytes: number): void {
+    this.#bytesSince += bytes;
+    if (this.#bytesSince < this.#options.snapshotEveryBytes || this.#running !== undefined || this.#isClosed) return;
+    this.#bytesSince = 0;
+    this.run().catch((error: unknown) => {
+      this.#options.logger.warn({ err: error }, 'checkpoint failed; the log is kept and it is tried again later');
+    });
+  }
+
+  /** Makes a checkpoint now, or joins the one that runs. */
+  run(): Promise<CheckpointAnswer> {
+    this.#running ??= this.#make().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /** Waits for a running checkpoint to stop; it is abandoned at its next slice. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#running?.catch(() => undefined);
+  }
+
+  async #make(): Promise<CheckpointAnswer> {
+    const { fileSystem, logger, clock } = this.#options;
+    const engine = this.#engine;
+    const startedMs = clock.monotonicMs();
+    const position = engine.applied;
+    const entries = engine.store.entries;
+    this.#bytesSince = 0;
+    const scan = engine.store.beginSnapshot({
+      logId: manifestOf(this.#directory).logId,
+      position,
+      epochs: engine.epochs.starts(),
+      logClockMs: engine.logClock.nowMs(),
+      limits: engine.store.limits,
+    });
+    const name = formatSnapshotName(position);
+    const path = pathIn(this.#directory, name);
+    const temporary = `${path}.tmp`;
+    let snapshotBytes: number;
+    try {
+      snapshotBytes = await this.#write(scan, temporary);
+      if (!(await engine.waitDurable(position.lsn, DURABLE_TIMEOUT_MS))) {
+        throw new WalnutError('unavailable', 'the log did not become durable in time for the snapshot');
+      }
+      await fileSystem.rename(temporary, path);
+      await fileSystem.syncDirectory(this.#directory.path);
+    } catch (error) {
+      scan.cancel();
+      await fileSystem.remove(temporary).catch(() => undefined);
+      throw error;
+    }
+    const deletedSegments = await this.#publish(name, position.lsn);
+    const seconds = (clock.monotonicMs() - startedMs) / 1_000;
+    logger.info({ lsn: position.lsn, entries, snapshotBytes, deletedSegments, seconds }, 'checkpoint made');
+    return { position: { epoch: position.epoch, lsn: position.lsn }, entries, snapshotBytes, deletedSegments };
+  }
+
+  async #write(scan: SnapshotScan, path: string): Promise<number> {
+    const file = await this.#options.fileSystem.open(path, 'replace');
+    try {
+      let bytes = 0;
+      for (let slice = scan.next(SLICE_BYTES); slice !== undefined; slice = scan.next(SLICE_BYTES)) {
+        if (this.#isClosed) throw new WalnutError('unavailable', 'the node is stopping');
+        await writeFully(file, slice, bytes);
+        bytes += slice.length;
+        await this.#options.clock.yield();
+      }
+      await file.datasync();
+      return bytes;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #publish(name: string, lsn: Engine['applied']['lsn']): Promise<number> {
+    const old = manifestOf(this.#directory).snapshot;
+    await amendManifest(this.#directory, { snapshot: name });
+    if (old !== '' && old !== name) await this.#options.fileSystem.remove(pathIn(this.#directory, old));
+    return this.#engine.log.compact(lsn);
+  }
+}
+
+/** Continues short writes until all of `bytes` is written at `position`. */
+export async function writeFully(file: File, bytes: Uint8Array, position: number): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) done += await file.write(bytes.subarray(done), position + done);
+}

@@ -1,0 +1,156 @@
+/**
+ * The life of one data directory: which engine stands on it now. A master's
+ * engine stays; a replica's is replaced when it adopts a log, installs a
+ * snapshot, cuts a tail or discards what it has. Each change is committed by
+ * one replacement of MANIFEST, so a crash leaves the old state or the new one.
+ */
+import type { Position } from '#model/position.ts';
+import type { ChainPoint } from '#model/replication.ts';
+import type { CheckpointAnswer, Role } from '#model/status.ts';
+import { assert } from '#platform/assert.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
+import { cutLog } from '#wal/cut-log.ts';
+import { formatSnapshotName, parseSnapshotName } from '#wal/file-names.ts';
+import type { Manifest } from '#wal/manifest.ts';
+import { Checkpointer } from '#engine/checkpoint.ts';
+import type { Engine } from '#engine/engine.ts';
+import { type EngineOptions, loadSnapshot, openEngine, type RecoveryProgress } from '#engine/open-engine.ts';
+import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
+
+/** The name a snapshot has while it arrives; excluded by every MANIFEST. */
+const INCOMING = 'incoming.snapshot.tmp';
+
+export class EngineHost {
+  readonly directory: WalDirectory;
+  readonly options: EngineOptions;
+  readonly #onProgress: (progress: RecoveryProgress) => void;
+  #engine: Engine | undefined;
+  #checkpointer: Checkpointer | undefined;
+  #wasClean = true;
+
+  /** Told each engine that takes over, before it serves: to wire its listeners. */
+  onEngine: ((engine: Engine) => void) | undefined;
+
+  constructor(directory: WalDirectory, options: EngineOptions, onProgress: (progress: RecoveryProgress) => void) {
+    this.directory = directory;
+    this.options = options;
+    this.#onProgress = onProgress;
+  }
+
+  /** Undefined on a replica that has not adopted a log yet, and while loading. */
+  get engine(): Engine | undefined {
+    return this.#engine;
+  }
+
+  /** Whether the log ended with a clean stop when it was opened. */
+  get wasClean(): boolean {
+    return this.#wasClean;
+  }
+
+  get manifest(): Manifest {
+    return manifestOf(this.directory);
+  }
+
+  /** Recovers what the directory holds. `logId` must be set in MANIFEST. */
+  async open(role: Role): Promise<Engine> {
+    assert(this.#engine === undefined, 'one engine at a time');
+    const opened = await openEngine(this.directory, this.options, role === 'replica', this.#onProgress);
+    const checkpointer = new Checkpointer(this.directory, this.options, opened.engine, opened.replayedBytes);
+    this.#wasClean = opened.wasClean;
+    this.#engine = opened.engine;
+    this.#checkpointer = checkpointer;
+    this.onEngine?.(opened.engine);
+    return opened.engine;
+  }
+
+  noteAppended(bytes: number): void {
+    this.#checkpointer?.noteAppended(bytes);
+  }
+
+  checkpoint(): Promise<CheckpointAnswer> {
+    assert(this.#checkpointer !== undefined, 'an engine is open');
+    return this.#checkpointer.run();
+  }
+
+  /** Replica without a log: takes on its master's. */
+  async adopt(logId: string, term: number): Promise<Engine> {
+    await amendManifest(this.directory, { logId, term: Math.max(term, this.manifest.term) });
+    return this.open('replica');
+  }
+
+  /** Where an arriving snapshot is to be written. */
+  get incomingPath(): string {
+    return pathIn(this.directory, INCOMING);
+  }
+
+  /**
+   * Replica: replaces everything by the snapshot at `incomingPath`, which must be
+   * complete and fdatasynced. It is checked whole before anything is given up;
+   * throws `SnapshotError` and changes nothing where it is damaged.
+   */
+  async installSnapshot(logId: string): Promise<Engine> {
+    const { fileSystem } = this.options;
+    const { meta } = await loadSnapshot(this.incomingPath, this.options, this.#onProgress);
+    assert(meta.logId === logId, 'the snapshot belongs to the log that was asked for');
+    const name = formatSnapshotName(meta.position);
+    await this.#closeEngine();
+    await fileSystem.rename(this.incomingPath, pathIn(this.directory, name));
+    await fileSystem.syncDirectory(this.directory.path);
+    const lowestSegment = await this.directory.nextSegmentSeq();
+    await amendManifest(this.directory, { logId, snapshot: name, lowestSegment });
+    await this.directory.sweepAside();
+    return this.open('replica');
+  }
+
+  /**
+   * Replica: moves what it holds beyond `common` to `aside/` and recovers the
+   * state at it from the base snapshot. Undefined where that snapshot is newer:
+   * then only a full resync helps.
+   */
+  async cutTo(common: Position): Promise<Engine | undefined> {
+    const baseLsn = this.#baseLsn;
+    if (baseLsn > common.lsn) return undefined;
+    const point = await this.#engine?.log.lookup(common.lsn);
+    if (point === undefined && common.lsn !== baseLsn) return undefined;
+    await this.#closeEngine();
+    await cutLog(this.directory, { fileSystem: this.options.fileSystem, lsn: common.lsn });
+    return this.open('replica');
+  }
+
+  /** Replica: moves everything to `aside/` and is fresh again. */
+  async discard(): Promise<void> {
+    await this.#closeEngine();
+    const lowestSegment = await this.directory.nextSegmentSeq();
+    await amendManifest(this.directory, { logId: '', snapshot: '', lowestSegment, quarantine: null });
+    await this.directory.sweepAside();
+  }
+
+  /** Remembers a term before it is answered. */
+  async raiseTerm(term: number): Promise<void> {
+    if (term > this.manifest.term) await amendManifest(this.directory, { term });
+  }
+
+  async close(): Promise<void> {
+    await this.#closeEngine();
+    await this.directory.close();
+  }
+
+  get #baseLsn(): number {
+    return parseSnapshotName(this.manifest.snapshot)?.lsn ?? 0;
+  }
+
+  async #closeEngine(): Promise<void> {
+    const engine = this.#engine;
+    if (engine === undefined) return;
+    await this.#checkpointer?.close();
+    this.#engine = undefined;
+    this.#checkpointer = undefined;
+    engine.release();
+    await engine.log.close();
+  }
+}
+
+/** The chain point to register with: the tail, or all zero on a fresh replica. */
+export function tailOf(engine: Engine | undefined): ChainPoint {
+  return engine?.applied ?? { epoch: 0, lsn: 0 as ChainPoint['lsn'], crc: 0 };
+}

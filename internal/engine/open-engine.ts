@@ -1,0 +1,156 @@
+/**
+ * Recovery: the newest snapshot, then the log after it, through the same apply
+ * path that serves writes. What comes out is the fold of an exact prefix of the
+ * log; anything else throws `WalOpenError` (exit 3) and nothing is changed.
+ */
+import type { StoreLimits } from '#model/entry.ts';
+import { NO_LSN } from '#model/position.ts';
+import type { ChainPoint } from '#model/replication.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { FileSystem } from '#platform/file-system.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Random } from '#platform/random.ts';
+import { SnapshotError, type SnapshotMeta } from '#storage/snapshot-codec.ts';
+import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
+import { createStore, type Store } from '#storage/store.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
+import { WalOpenError } from '#wal/wal-errors.ts';
+import { openLog, type FsyncPolicy } from '#wal/log.ts';
+import { Engine } from '#engine/engine.ts';
+import { EpochTable } from '#engine/epoch-table.ts';
+import { LogClock } from '#engine/log-clock.ts';
+import { manifestOf, pathIn } from '#engine/manifest-access.ts';
+
+/** What an engine needs besides its directory. Sizes in bytes, times in milliseconds. */
+export interface EngineOptions {
+  readonly fileSystem: FileSystem;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly fsync: FsyncPolicy;
+  /** At `interval`: how often the log is fdatasynced. */
+  readonly syncIntervalMs: number;
+  /** The least time between two fdatasyncs that someone waits for. */
+  readonly requestedSyncGapMs: number;
+  readonly maxFileBytes: number;
+  /** Log kept behind the snapshot for replicas. */
+  readonly retentionBytes: number;
+  /** A checkpoint is made after this much log. */
+  readonly snapshotEveryBytes: number;
+  readonly onFsync?: ((seconds: number) => void) | undefined;
+}
+
+/** How far recovery is. `fraction` is 0 .. 1 of the bytes of the phase. */
+export interface RecoveryProgress {
+  readonly phase: 'snapshot' | 'log';
+  readonly fraction: number;
+  readonly records: number;
+}
+
+export interface OpenedEngine {
+  readonly engine: Engine;
+  /** Whether the log ended with a clean stop. */
+  readonly wasClean: boolean;
+  /** Bytes of log behind the snapshot: they count towards the next checkpoint. */
+  readonly replayedBytes: number;
+}
+
+/** Limits until a CONFIG record or a snapshot says otherwise. */
+const UNLIMITED: StoreLimits = { entriesMax: 0, bytesMax: 0, policy: 'lru' };
+const READ_BYTES = 1 << 20;
+const NO_RECORD: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
+
+/** Recovers the state in `directory`, whose MANIFEST must be there, and opens its log for appending. */
+export async function openEngine(
+  directory: WalDirectory,
+  options: EngineOptions,
+  isFollower: boolean,
+  onProgress: (progress: RecoveryProgress) => void,
+): Promise<OpenedEngine> {
+  const manifest = manifestOf(directory);
+  const base = await loadBase(directory, manifest.snapshot, options, onProgress);
+  const from = base.meta?.position ?? NO_RECORD;
+  const engine = new Engine({
+    clock: options.clock,
+    logger: options.logger,
+    store: base.store,
+    epochs: new EpochTable(base.meta?.epochs ?? []),
+    logClock: new LogClock(options.clock, base.meta?.logClockMs ?? 0),
+    applied: from,
+  });
+  let replayedBytes = 0;
+  const { log, wasClean } = await openLog({
+    ...options,
+    directory,
+    from,
+    logId: manifest.logId,
+    isFollower,
+    onFrame: (frame) => {
+      engine.replay(frame);
+      replayedBytes += frame.bytes.length;
+    },
+    onProgress: ({ bytesDone, bytesTotal, records }) =>
+      onProgress({ phase: 'log', fraction: bytesTotal === 0 ? 1 : bytesDone / bytesTotal, records }),
+  });
+  engine.attach(log);
+  engine.logClock.observe(engine.lastTimestampMs);
+  return { engine, wasClean, replayedBytes };
+}
+
+interface Base {
+  readonly store: Store;
+  readonly meta: SnapshotMeta | undefined;
+}
+
+async function loadBase(
+  directory: WalDirectory,
+  name: string,
+  options: EngineOptions,
+  onProgress: (progress: RecoveryProgress) => void,
+): Promise<Base> {
+  if (name === '') return { store: createStore({ limits: UNLIMITED, ...storeIdentity(options.random) }), meta: undefined };
+  const path = pathIn(directory, name);
+  try {
+    return await loadSnapshot(path, options, onProgress);
+  } catch (error) {
+    if (!(error instanceof SnapshotError) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new WalOpenError(
+      'corrupt',
+      `snapshot ${path} cannot be used: ${why}. It holds state that the log no longer has. ` +
+        'On a replica, move the directory away and start again to fetch everything from the master; ' +
+        `on a master, restore it from a copy or a replica. Look closer with: walnut wal inspect ${directory.path}`,
+      error,
+    );
+  }
+}
+
+/** Reads and checks a whole snapshot file in slices. Throws `SnapshotError` on damage. */
+export async function loadSnapshot(
+  path: string,
+  options: Pick<EngineOptions, 'fileSystem' | 'clock' | 'random'>,
+  onProgress: (progress: RecoveryProgress) => void,
+): Promise<{ store: Store; meta: SnapshotMeta; entries: number }> {
+  const file = await options.fileSystem.open(path, 'read');
+  try {
+    const { sizeBytes } = await file.stat();
+    const loader = createSnapshotLoader(storeIdentity(options.random));
+    const buffer = new Uint8Array(READ_BYTES);
+    let position = 0;
+    while (position < sizeBytes) {
+      const bytes = await file.read(buffer, position);
+      if (bytes === 0) break;
+      loader.push(buffer.subarray(0, bytes));
+      position += bytes;
+      onProgress({ phase: 'snapshot', fraction: position / sizeBytes, records: 0 });
+    }
+    return loader.finish();
+  } finally {
+    await file.close();
+  }
+}
+
+/** A hash seed against chosen collisions, and the mark by which cursors of another run are told apart. */
+function storeIdentity(random: Random): { hashSeed: number; incarnation: string } {
+  return { hashSeed: random.uint32(), incarnation: random.id128().slice(0, 8) };
+}

@@ -1,0 +1,98 @@
+/**
+ * The newest accepted state: the store, overlaid by writes still on their way
+ * to disk. Conditions, previous values and capacity are judged against it, so
+ * that what is answered holds whatever the disk's speed; readers never see it.
+ *
+ * The overlay holds only keys in flight. When a batch is refused (disk full),
+ * everything in flight is dropped together, because later writes were judged
+ * against it.
+ */
+import type { Entry, Mutation } from '#model/entry.ts';
+import type { Lsn, Position } from '#model/position.ts';
+import type { Store } from '#storage/store.ts';
+
+/** A record on its way to disk. `settled` rejects where it is refused. */
+export interface RecordInFlight {
+  readonly position: Position;
+  readonly settled: Promise<void>;
+}
+
+/** What is accepted of a key, and the record in flight, if any, that this knowledge depends on. */
+export interface AcceptedEntry {
+  /** Undefined: the key is missing. */
+  readonly entry: Entry | undefined;
+  readonly record: RecordInFlight | undefined;
+}
+
+export class AcceptedState {
+  readonly #store: Store;
+  readonly #inFlight = new Map<string, AcceptedEntry>();
+  #entries: number;
+  #bytes: number;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#entries = store.entries;
+    this.#bytes = store.bytes;
+  }
+
+  get entries(): number {
+    return this.#entries;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Stored state, expired entries included. */
+  lookup(key: string): AcceptedEntry {
+    const inFlight = this.#inFlight.size === 0 ? undefined : this.#inFlight.get(key);
+    return inFlight ?? { entry: this.#store.peek(key), record: undefined };
+  }
+
+  /** Whether a record in flight has the key's newest state. */
+  isInFlight(key: string): boolean {
+    return this.#inFlight.has(key);
+  }
+
+  /** The oldest entry in flight that is not `key`, for when everything stored is on its way out already. */
+  oldestInFlight(key: string): Entry | undefined {
+    for (const { entry } of this.#inFlight.values()) {
+      if (entry !== undefined && entry.key !== key) return entry;
+    }
+    return undefined;
+  }
+
+  /** Takes a mutation of `record`. */
+  accept(mutation: Mutation, record: RecordInFlight): void {
+    const { position } = record;
+    const before = this.lookup(mutation.key).entry;
+    if (before !== undefined) {
+      this.#entries--;
+      this.#bytes -= this.#store.entryCost(before.key, before.value);
+    }
+    let entry: Entry | undefined;
+    if (mutation.op === 'set') {
+      entry = { key: mutation.key, value: mutation.value, expireAtMs: mutation.expireAtMs, version: position };
+      this.#entries++;
+      this.#bytes += this.#store.entryCost(mutation.key, mutation.value);
+    }
+    // Deleted first, so that the Map's order stays the order of acceptance.
+    this.#inFlight.delete(mutation.key);
+    this.#inFlight.set(mutation.key, { entry, record });
+  }
+
+  /** The record at `lsn` is visible: its keys are the store's again, unless written once more since. */
+  settle(mutations: readonly Mutation[], lsn: Lsn): void {
+    for (const { key } of mutations) {
+      if (this.#inFlight.get(key)?.record?.position.lsn === lsn) this.#inFlight.delete(key);
+    }
+  }
+
+  /** Everything in flight was refused. */
+  drop(): void {
+    this.#inFlight.clear();
+    this.#entries = this.#store.entries;
+    this.#bytes = this.#store.bytes;
+  }
+}

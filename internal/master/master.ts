@@ -1,0 +1,273 @@
+/**
+ * Takes writes: evaluates conditions against the newest accepted state, makes
+ * room, sends one record down the engine and answers when it is visible. Also
+ * the group's only expirer and evictor: both go through the log.
+ *
+ * Everything from looking at the state to submitting the record is synchronous,
+ * so no other write comes between.
+ */
+import type {
+  BatchOperation,
+  BatchResult,
+  Condition,
+  DeleteCommand,
+  Expiry,
+  GetAnswer,
+  GetCommand,
+  SetCommand,
+  WriteAnswer,
+  WriteOptions,
+} from '#model/commands.ts';
+import { type Entry, isExpired, NEVER } from '#model/entry.ts';
+import { invalidArgument, WalnutError } from '#model/errors.ts';
+import type { Position } from '#model/position.ts';
+import { isSamePosition } from '#model/position.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Engine } from '#engine/engine.ts';
+import type { AckLedger } from '#replication/ack-ledger.ts';
+import { AcceptedState, type RecordInFlight } from '#master/accepted-state.ts';
+import { awaitReceipt, receiptOf, wantsWait } from '#master/receipts.ts';
+import { RecordBuilder } from '#master/record-builder.ts';
+
+/** Deletes of expired entries in one record. */
+const EXPIRED_PER_RECORD = 1_024;
+/** Records of expired entries or victims in one tick: what is left waits for the next. */
+const RECORDS_PER_TICK = 16;
+
+export interface MasterOptions {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly acks: AckLedger;
+  /** `storage.default_ttl` in milliseconds; 0: never. */
+  readonly defaultTtlMs: number;
+}
+
+/** What an accepted operation will answer once the records it depends on are settled. */
+interface Accepted {
+  readonly applied: boolean;
+  readonly previous: Entry | undefined;
+  readonly current: Entry | undefined;
+  /** The record in flight that the answer depends on; undefined: none. */
+  readonly dependsOn: RecordInFlight | undefined;
+}
+
+export class Master {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #acks: AckLedger;
+  readonly #defaultTtlMs: number;
+  readonly #accepted: AcceptedState;
+
+  constructor(options: MasterOptions) {
+    this.#engine = options.engine;
+    this.#clock = options.clock;
+    this.#acks = options.acks;
+    this.#defaultTtlMs = options.defaultTtlMs;
+    this.#accepted = new AcceptedState(options.engine.store);
+  }
+
+  async set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    const accepted = this.#write((builder) => this.#acceptSet(command, builder));
+    return this.#answer(accepted, command, signal);
+  }
+
+  async delete(command: DeleteCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    const accepted = this.#write((builder) => this.#acceptDelete(command, builder));
+    return this.#answer(accepted, command, signal);
+  }
+
+  /**
+   * Runs operations in order; their writes share one record. `read` answers a
+   * Get from the visible state; keys in flight are answered from the accepted one.
+   */
+  async batch(
+    operations: readonly BatchOperation[],
+    read: (command: GetCommand) => GetAnswer,
+    signal?: AbortSignal,
+  ): Promise<BatchResult[]> {
+    const steps = this.#write((builder) => operations.map((operation) => this.#step(operation, builder, read)));
+    return Promise.all(steps.map((step) => this.#finishStep(step, signal)));
+  }
+
+  /**
+   * Logs deletes of what has expired and evicts what is over the limits (after
+   * they were lowered). Bounded; returns whether there is more to do at once.
+   */
+  tick(): boolean {
+    for (let i = 0; i < RECORDS_PER_TICK; i++) {
+      if (!this.#expireSome()) break;
+      if (i === RECORDS_PER_TICK - 1) return true;
+    }
+    let hasMore = this.#engine.store.limits.policy === 'lru';
+    for (let i = 0; i < RECORDS_PER_TICK && hasMore; i++) hasMore = this.#write((builder) => builder.trim());
+    return hasMore;
+  }
+
+  #expireSome(): boolean {
+    return this.#write((builder) => {
+      const due = this.#engine.store.due(builder.nowMs, EXPIRED_PER_RECORD);
+      let deletes = 0;
+      for (const { key } of due) {
+        const { entry } = this.#accepted.lookup(key);
+        if (entry === undefined || !isExpired(entry.expireAtMs, builder.nowMs)) continue;
+        builder.delete(key, 'expired');
+        deletes++;
+      }
+      return deletes === EXPIRED_PER_RECORD;
+    });
+  }
+
+  /** Accepts operations into one record and submits it, if anything is in it. */
+  #write<T>(accept: (builder: RecordBuilder) => T): T {
+    const engine = this.#engine;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const position: Position = { epoch: engine.log.tail.epoch, lsn: engine.nextLsn };
+    const record: RecordInFlight = { position, settled: promise };
+    const builder = new RecordBuilder(engine.store, this.#accepted, record, engine.logClock.nowMs());
+    try {
+      return accept(builder);
+    } finally {
+      const { mutations, taken } = builder;
+      if (mutations.length > 0) {
+        // Whoever needs the outcome awaits it through the record; a refusal with no one waiting is no error.
+        promise.catch(() => undefined);
+        engine.submit(mutations, (error) => {
+          if (error === undefined) {
+            this.#accepted.settle(mutations, position.lsn);
+            resolve();
+          } else {
+            for (const entry of taken) engine.store.returnVictim(entry);
+            this.#accepted.drop();
+            reject(error);
+          }
+        });
+      } else {
+        for (const entry of taken) engine.store.returnVictim(entry);
+      }
+    }
+  }
+
+  #step(operation: BatchOperation, builder: RecordBuilder, read: (command: GetCommand) => GetAnswer): Step {
+    try {
+      switch (operation.kind) {
+        case 'get':
+          return this.#stepGet(operation.command, builder, read);
+        case 'set':
+          return { kind: 'write', accepted: this.#acceptSet(operation.command, builder), operation };
+        case 'delete':
+          return { kind: 'write', accepted: this.#acceptDelete(operation.command, builder), operation };
+      }
+    } catch (error) {
+      return toBatchError(error);
+    }
+  }
+
+  async #finishStep(step: Step, signal: AbortSignal | undefined): Promise<BatchResult> {
+    if (step.kind !== 'write') return step;
+    try {
+      const answer = await this.#answer(step.accepted, step.operation.command, signal);
+      return { kind: step.operation.kind, answer };
+    } catch (error) {
+      return toBatchError(error);
+    }
+  }
+
+  #stepGet(command: GetCommand, builder: RecordBuilder, read: (command: GetCommand) => GetAnswer): BatchResult {
+    const answer = read(command);
+    const { entry, record } = this.#accepted.lookup(command.key);
+    // Only this batch's own writes must be seen; those of others become visible when they are applied.
+    if (record !== builder.record) return { kind: 'get', answer };
+    const found = entry !== undefined && !isExpired(entry.expireAtMs, builder.nowMs) ? entry : undefined;
+    return { kind: 'get', answer: { ...answer, entry: found, asOf: record.position } };
+  }
+
+  #acceptSet(command: SetCommand, builder: RecordBuilder): Accepted {
+    const { key, expiry, condition } = command;
+    const { live, stored, record } = this.#look(key, builder.nowMs);
+    if (condition !== undefined && !isMet(condition, live)) {
+      return { applied: false, previous: undefined, current: live, dependsOn: record };
+    }
+    const expireAtMs = this.#deadline(expiry, live, builder.nowMs);
+    const previous = command.returnPrevious ? live : undefined;
+    if (isExpired(expireAtMs, builder.nowMs)) {
+      // A deadline in the past is a delete (as in Redis), and no record where there is nothing to delete.
+      if (stored) builder.delete(key, 'client');
+      return { applied: true, previous, current: undefined, dependsOn: stored ? builder.record : record };
+    }
+    builder.set(key, command.value, expireAtMs);
+    return { applied: true, previous, current: undefined, dependsOn: builder.record };
+  }
+
+  #acceptDelete(command: DeleteCommand, builder: RecordBuilder): Accepted {
+    const { key, condition } = command;
+    const { live, record } = this.#look(key, builder.nowMs);
+    const isWanted = live !== undefined && (condition === undefined || isMet(condition, live));
+    if (!isWanted) {
+      const current = condition === undefined ? undefined : live;
+      return { applied: false, previous: undefined, current, dependsOn: record };
+    }
+    builder.delete(key, 'client');
+    const previous = command.returnPrevious ? live : undefined;
+    return { applied: true, previous, current: undefined, dependsOn: builder.record };
+  }
+
+  /** The accepted state of a key: `live` is what callers see, `stored` counts expired entries too. */
+  #look(key: string, nowMs: number): { live: Entry | undefined; stored: boolean; record: RecordInFlight | undefined } {
+    const { entry, record } = this.#accepted.lookup(key);
+    const isLive = entry !== undefined && !isExpired(entry.expireAtMs, nowMs);
+    return { live: isLive ? entry : undefined, stored: entry !== undefined, record };
+  }
+
+  #deadline(expiry: Expiry, live: Entry | undefined, nowMs: number): number {
+    switch (expiry.kind) {
+      case 'default':
+        return this.#defaultTtlMs === 0 ? NEVER : nowMs + this.#defaultTtlMs;
+      case 'ttl':
+        if (nowMs + expiry.ttlMs > Number.MAX_SAFE_INTEGER) {
+          throw invalidArgument(`ttl_ms is ${expiry.ttlMs}: expected a deadline below 2^53 milliseconds`);
+        }
+        return nowMs + expiry.ttlMs;
+      case 'at':
+        return expiry.expireAtMs;
+      case 'keep':
+        return live?.expireAtMs ?? NEVER;
+    }
+  }
+
+  async #answer(accepted: Accepted, options: WriteOptions, signal?: AbortSignal): Promise<WriteAnswer> {
+    const { applied, previous, current, dependsOn } = accepted;
+    await dependsOn?.settled;
+    const position = dependsOn?.position ?? this.#engine.position;
+    const engine = this.#engine;
+    const receipt =
+      applied && wantsWait(options)
+        ? await awaitReceipt(engine, this.#acks, this.#clock, options, position.lsn, signal)
+        : receiptOf(engine, this.#acks, position.lsn);
+    return { applied, position, previous, current, ...receipt };
+  }
+}
+
+/** What a batch operation came to: done already, or a write that is answered when it is settled. */
+type Step =
+  | BatchResult
+  | {
+      readonly kind: 'write';
+      readonly accepted: Accepted;
+      readonly operation: Exclude<BatchOperation, { kind: 'get' }>;
+    };
+
+function isMet(condition: Condition, live: Entry | undefined): boolean {
+  switch (condition.kind) {
+    case 'absent':
+      return live === undefined;
+    case 'present':
+      return live !== undefined;
+    case 'version':
+      return live !== undefined && isSamePosition(live.version, condition.version);
+  }
+}
+
+function toBatchError(error: unknown): BatchResult {
+  if (error instanceof WalnutError) return { kind: 'error', error };
+  throw error;
+}

@@ -1,0 +1,48 @@
+/**
+ * What a write's answer says of durability: the level reached here and the
+ * replicas that have it on disk, waited for as the caller asked. Running out of
+ * time is no failure; the answer says what was reached.
+ */
+import type { Durability, WriteOptions } from '#model/commands.ts';
+import type { Lsn } from '#model/position.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Engine } from '#engine/engine.ts';
+import type { AckLedger } from '#replication/ack-ledger.ts';
+
+/** Used where `timeoutMs` is 0. */
+export const RECEIPT_TIMEOUT_MS_DEFAULT = 5_000;
+
+export interface Receipt {
+  readonly durabilityReached: Durability;
+  readonly replicasAcked: number;
+}
+
+/** The highest wish of several writes that are answered together. */
+export function wantsWait(options: WriteOptions): boolean {
+  return options.durability === 'local' || options.minAcks > 0;
+}
+
+/** What is known now, without waiting. */
+export function receiptOf(engine: Engine, acks: AckLedger, lsn: Lsn): Receipt {
+  return {
+    durabilityReached: engine.durableLsn >= lsn ? 'local' : 'accepted',
+    replicasAcked: acks.countAtLeast(lsn),
+  };
+}
+
+/** Waits for what `options` ask of the record at `lsn`, then says what was reached. */
+export async function awaitReceipt(
+  engine: Engine,
+  acks: AckLedger,
+  clock: Clock,
+  options: WriteOptions,
+  lsn: Lsn,
+  signal?: AbortSignal,
+): Promise<Receipt> {
+  const timeoutMs = options.timeoutMs === 0 ? RECEIPT_TIMEOUT_MS_DEFAULT : options.timeoutMs;
+  const deadlineMs = clock.monotonicMs() + timeoutMs;
+  // Replicas are sent durable records only, so acks need the fdatasync here too.
+  await engine.waitDurable(lsn, timeoutMs, signal);
+  if (options.minAcks > 0) await acks.wait(lsn, options.minAcks, deadlineMs - clock.monotonicMs(), signal);
+  return receiptOf(engine, acks, lsn);
+}

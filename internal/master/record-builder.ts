@@ -1,0 +1,140 @@
+/**
+ * Gathers the mutations of one record as operations are accepted one after
+ * another: a single write, or a whole Batch. It makes room first (victims stand
+ * in the record before the set that needs it), so that a record applied on any
+ * node leaves it within the limits.
+ */
+import { type Entry, isExpired, type Mutation, type StoreLimits } from '#model/entry.ts';
+import { quoteKey } from '#model/limits.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { Store } from '#storage/store.ts';
+import type { AcceptedState, RecordInFlight } from '#master/accepted-state.ts';
+
+/** Evictions that one record may carry. */
+export const VICTIMS_MAX = 1_024;
+
+export class RecordBuilder {
+  readonly mutations: Mutation[] = [];
+  /** What the store gave up for this record: given back if it is refused. */
+  readonly taken: Entry[] = [];
+  /** Where the record will stand is known before it is submitted, because accepting is synchronous. */
+  readonly record: RecordInFlight;
+  readonly nowMs: number;
+  readonly #store: Store;
+  readonly #accepted: AcceptedState;
+  #victims = 0;
+
+  constructor(store: Store, accepted: AcceptedState, record: RecordInFlight, nowMs: number) {
+    this.#store = store;
+    this.#accepted = accepted;
+    this.record = record;
+    this.nowMs = nowMs;
+  }
+
+  /**
+   * Adds a set, victims before it. Throws `resource_exhausted` where there is
+   * no room: the set is not in the record then, though deletes of expired
+   * entries may be, and the record is to be submitted all the same.
+   */
+  set(key: string, value: Uint8Array, expireAtMs: number): void {
+    this.#makeRoom(key, value);
+    this.#add({ op: 'set', key, value, expireAtMs, cause: 'client' });
+  }
+
+  delete(key: string, cause: 'client' | 'expired'): void {
+    this.#add({ op: 'delete', key, cause });
+  }
+
+  /** Evicts until the limits hold or the record is full of victims. Returns whether there is more to do. */
+  trim(): boolean {
+    while (this.#isOver(0, 0)) {
+      if (!this.#evictOne('')) return false;
+      if (this.#victims >= VICTIMS_MAX) return this.#isOver(0, 0);
+    }
+    return false;
+  }
+
+  #add(mutation: Mutation): void {
+    this.mutations.push(mutation);
+    this.#accepted.accept(mutation, this.record);
+  }
+
+  #makeRoom(key: string, value: Uint8Array): void {
+    const { limits } = this.#store;
+    const cost = this.#store.entryCost(key, value);
+    if (limits.bytesMax > 0 && cost > limits.bytesMax) {
+      throw new WalnutError(
+        'resource_exhausted',
+        `entry ${quoteKey(key)} takes ${cost} bytes: storage.max_memory is ${limits.bytesMax}`,
+      );
+    }
+    // Touched before victims are chosen, so that it is the last to be one.
+    this.#store.touch(key);
+    const before = this.#accepted.lookup(key).entry;
+    const moreEntries = before === undefined ? 1 : 0;
+    const moreBytes = cost - (before === undefined ? 0 : this.#store.entryCost(before.key, before.value));
+    if (!this.#isOver(moreEntries, moreBytes)) return;
+    // An overwrite that is no larger makes nothing worse than it is.
+    if (moreEntries === 0 && moreBytes <= 0) return;
+    if (limits.policy === 'none') this.#dropExpired(moreEntries, moreBytes, limits);
+    else this.#evictFor(key, moreEntries, moreBytes);
+  }
+
+  /**
+   * Where 1,024 victims do not suffice (a huge value among tiny entries, or
+   * limits just lowered) the store stays over until the master's next trim.
+   */
+  #evictFor(key: string, moreEntries: number, moreBytes: number): void {
+    while (this.#isOver(moreEntries, moreBytes) && this.#victims < VICTIMS_MAX) {
+      if (!this.#evictOne(key)) return;
+    }
+  }
+
+  /** Without eviction only what has expired may go. */
+  #dropExpired(moreEntries: number, moreBytes: number, limits: StoreLimits): void {
+    for (const { key } of this.#store.due(this.nowMs, VICTIMS_MAX)) {
+      if (!this.#isOver(moreEntries, moreBytes)) return;
+      const { entry } = this.#accepted.lookup(key);
+      if (entry !== undefined && isExpired(entry.expireAtMs, this.nowMs)) this.delete(key, 'expired');
+    }
+    if (!this.#isOver(moreEntries, moreBytes)) return;
+    throw new WalnutError(
+      'resource_exhausted',
+      `the store is full (${this.#accepted.entries} of storage.max_entries ${limits.entriesMax || 'unlimited'}, ` +
+        `${this.#accepted.bytes} of storage.max_memory ${limits.bytesMax || 'unlimited'} bytes) ` +
+        'and storage.eviction_policy is none',
+    );
+  }
+
+  #isOver(moreEntries: number, moreBytes: number): boolean {
+    const { entriesMax, bytesMax } = this.#store.limits;
+    return (
+      (entriesMax > 0 && this.#accepted.entries + moreEntries > entriesMax) ||
+      (bytesMax > 0 && this.#accepted.bytes + moreBytes > bytesMax)
+    );
+  }
+
+  /** False where nothing is left to evict but `key` itself. */
+  #evictOne(key: string): boolean {
+    for (;;) {
+      const victim = this.#store.takeVictim();
+      if (victim === undefined) break;
+      if (victim.key === key) {
+        this.#store.returnVictim(victim);
+        return false;
+      }
+      this.taken.push(victim);
+      // Deleted by a record in flight: it frees nothing more.
+      if (this.#accepted.lookup(victim.key).entry === undefined) continue;
+      return this.#evict(victim.key);
+    }
+    const inFlight = this.#accepted.oldestInFlight(key);
+    return inFlight === undefined ? false : this.#evict(inFlight.key);
+  }
+
+  #evict(key: string): true {
+    this.#add({ op: 'delete', key, cause: 'evicted' });
+    this.#victims++;
+    return true;
+  }
+}

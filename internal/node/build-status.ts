@@ -1,0 +1,59 @@
+/** Puts together what a node says of itself. Pure. */
+import { NO_LSN, NO_POSITION } from '#model/position.ts';
+import type { NodeState, NodeStatus, Role } from '#model/status.ts';
+import type { Engine } from '#engine/engine.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
+import type { RecoveryProgress } from '#engine/open-engine.ts';
+import type { MasterRole } from '#node/master-role.ts';
+import type { ReplicaRole } from '#node/replica-role.ts';
+
+export interface StatusParts {
+  readonly host: EngineHost | undefined;
+  readonly engine: Engine | undefined;
+  readonly role: MasterRole | ReplicaRole | undefined;
+  readonly progress: RecoveryProgress;
+  readonly isDraining: boolean;
+  readonly uptimeMs: number;
+  readonly version: string;
+  readonly binaryRole: Role;
+}
+
+export function buildStatus(parts: StatusParts): NodeStatus {
+  const { host, engine, role } = parts;
+  const manifest = host?.directory.manifest;
+  const { state, reasons, isReady } = judge(parts);
+  // While it loads an engine may be there already, without its log.
+  const log = role === undefined ? undefined : engine?.log;
+  return {
+    nodeId: manifest?.nodeId ?? '',
+    role: manifest?.role ?? parts.binaryRole,
+    state,
+    isReady,
+    reasons,
+    logId: manifest?.logId ?? '',
+    position: engine?.position ?? NO_POSITION,
+    durableLsn: log?.durableLsn ?? NO_LSN,
+    appliedLsn: engine?.applied.lsn ?? NO_LSN,
+    earliestLsn: log?.earliestLsn ?? NO_LSN,
+    wal: { segments: log?.segmentCount ?? 0, bytes: log?.bytes ?? 0 },
+    store: engine?.store.stats() ?? { entries: 0, bytes: 0, hits: 0, misses: 0, evicted: 0, expired: 0 },
+    upstream: role?.kind === 'replica' ? role.upstream : undefined,
+    replicas: role?.kind === 'master' ? role.replicas : [],
+    uptimeMs: parts.uptimeMs,
+    version: parts.version,
+  };
+}
+
+function judge(parts: StatusParts): { state: NodeState; reasons: string[]; isReady: boolean } {
+  const { role, progress } = parts;
+  if (parts.isDraining) return { state: 'draining', reasons: ['stopping'], isReady: false };
+  if (role === undefined) {
+    const percent = Math.floor(progress.fraction * 100);
+    const reason = `loading: ${progress.phase} ${percent} %, ${progress.records} records`;
+    return { state: 'loading', reasons: [reason], isReady: false };
+  }
+  const reasons = [...role.reasons];
+  const damage = role.keptLogDamage;
+  if (damage !== undefined) reasons.push(`the log kept for replicas is damaged: ${damage}; they get snapshots instead`);
+  return { state: role.state, reasons, isReady: role.isReady };
+}

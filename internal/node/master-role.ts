@@ -1,0 +1,230 @@
+/**
+ * A node as a master: settles its epoch, takes writes, pushes to replicas, and
+ * is the group's only expirer and evictor. Read only (fenced) where a replica
+ * holds newer history or a higher term was seen.
+ */
+import { WalnutError } from '#model/errors.ts';
+import type { Epoch } from '#model/position.ts';
+import { makeEpoch, NO_LSN, termOf } from '#model/position.ts';
+import type { RegisterAnswer, RegisterRequest, ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
+import type { NodeState, ReplicaStatus } from '#model/status.ts';
+import type { Engine } from '#engine/engine.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
+import { Master } from '#master/master.ts';
+import { AckLedger } from '#replication/ack-ledger.ts';
+import { ReplicaRegistry } from '#replication/replica-registry.ts';
+import { askReplicas } from '#node/ask-replicas.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+import { ReplicaList } from '#node/replica-list.ts';
+
+/** How often expired entries are looked for. */
+const TICK_MS = 100;
+/** How often a start that found the disk full tries again. */
+const NO_SPACE_RETRY_MS = 1_000;
+const EPOCH_TIMEOUT_MS = 30_000;
+
+export class MasterRole {
+  readonly kind = 'master';
+  readonly stalenessMs = 0;
+  readonly leaderHint = undefined;
+  readonly master: Master;
+  readonly #options: NodeOptions;
+  readonly #host: EngineHost;
+  readonly #engine: Engine;
+  readonly #acks: AckLedger;
+  readonly #list: ReplicaList;
+  readonly #registry: ReplicaRegistry;
+  readonly #abort = new AbortController();
+  /** Why writes are refused; empty: they are taken. */
+  #fence = '';
+  #hasEpoch = false;
+  #damage: string | undefined;
+  #ticking: Promise<void> | undefined;
+  #verifying: Promise<void> | undefined;
+
+  constructor(options: NodeOptions, host: EngineHost, engine: Engine) {
+    this.#options = options;
+    this.#host = host;
+    this.#engine = engine;
+    this.#acks = new AckLedger(options.clock);
+    this.#list = new ReplicaList(host.directory, options.replicas);
+    this.master = new Master({ engine, clock: options.clock, acks: this.#acks, defaultTtlMs: options.defaultTtlMs });
+    this.#registry = new ReplicaRegistry({
+      engine,
+      nodeId: host.manifest.nodeId,
+      identity: () => ({ logId: host.manifest.logId, term: termOf(engine.log.tail.epoch) }),
+      book: this.#list,
+      dialer: options.dialer,
+      acks: this.#acks,
+      clock: options.clock,
+      logger: options.logger,
+      syncIntervalMs: options.pushIntervalMs,
+      heartbeatMs: options.heartbeatMs,
+      onFenced: (term) => this.#fenced(term),
+    });
+  }
+
+  /** Asks the replicas, settles epoch and limits, and begins to serve writes where nothing speaks against it. */
+  async start(): Promise<void> {
+    const engine = this.#engine;
+    engine.onApplied = (frame) => {
+      this.#host.noteAppended(frame.bytes.length);
+      this.#registry.noteApplied(frame);
+    };
+    engine.onDurable = () => this.#registry.noteDurable();
+    this.#fence = (await this.#objection()) ?? '';
+    if (this.#fence !== '') this.#options.logger.error({ why: this.#fence }, 'read only: this master may be behind');
+    else await this.#beginEpoch();
+    this.#ticking = this.#tick();
+    this.#verifying = this.#verifyKept();
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#registry.close();
+    await this.#ticking;
+    await this.#verifying;
+  }
+
+  get state(): NodeState {
+    if (this.#fence !== '') return 'fenced';
+    return this.#engine.log.isFull || !this.#hasEpoch ? 'no_space' : 'serving';
+  }
+
+  get reasons(): string[] {
+    if (this.#fence !== '') return [`read only: ${this.#fence}`];
+    return this.state === 'no_space' ? ['the disk under wal.directory is full: reads only until there is space'] : [];
+  }
+
+  /** A master is ready once it has recovered; a fenced one cannot serve its clients. */
+  get isReady(): boolean {
+    return this.#fence === '';
+  }
+
+  get keptLogDamage(): string | undefined {
+    return this.#damage;
+  }
+
+  get replicas(): ReplicaStatus[] {
+    return this.#registry.statuses();
+  }
+
+  /** The way to write; throws where writes are refused. */
+  writer(): Master {
+    if (this.#fence !== '') throw new WalnutError('failed_precondition', `this master is read only: ${this.#fence}`);
+    if (!this.#hasEpoch) {
+      throw new WalnutError('resource_exhausted', 'the disk under wal.directory is full: reads only until there is space');
+    }
+    return this.master;
+  }
+
+  register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
+    return this.#registry.register(request, remoteAddress);
+  }
+
+  /** Another master pushes to this one: only a higher term is news. */
+  async refusePush(request: ReplicateRequest): Promise<ReplicateAnswer> {
+    const ownTerm = this.#host.manifest.term;
+    if (request.term > ownTerm && request.logId === this.#host.manifest.logId) {
+      await this.#host.raiseTerm(request.term);
+      this.#fenced(request.term);
+    } else if (request.term < ownTerm) {
+      return { verdict: { kind: 'fenced', term: ownTerm }, durable: this.#engine.durablePosition, appliedLsn: NO_LSN };
+    }
+    throw new WalnutError('failed_precondition', 'this node is a master and takes no pushes');
+  }
+
+  async addReplica(address: string): Promise<void> {
+    await this.#list.remember(address);
+  }
+
+  async removeReplica(address: string): Promise<void> {
+    const isKnown = this.#list.known().includes(address) || this.replicas.some((one) => one.address === address);
+    if (!isKnown) throw new WalnutError('not_found', `no replica ${address} is known here: see Status`);
+    await this.#list.remove(address);
+    await this.#registry.remove(address);
+  }
+
+  async #objection(): Promise<string | undefined> {
+    const { manifest } = this.#host;
+    const { engine, own } = { engine: this.#engine, own: this.#engine.position };
+    const isForced = this.#options.forcedRole === 'master';
+    if (isForced || engine.applied.lsn === 0) return undefined;
+    if (manifest.term > termOf(own.epoch)) {
+      return `term ${manifest.term} was seen, this master's is ${termOf(own.epoch)}; promote it with --force-role master`;
+    }
+    const { dialer, logger } = this.#options;
+    const objection = await askReplicas(dialer, this.#list.known(), { logId: manifest.logId, position: own }, logger);
+    return objection === undefined ? undefined : `${objection}; promote this one all the same with --force-role master`;
+  }
+
+  /** Mints an epoch where the history must not simply go on, and logs limits that changed. */
+  async #beginEpoch(): Promise<void> {
+    const epoch = this.#epochToBegin();
+    try {
+      if (epoch !== undefined) await this.#logged((done) => this.#engine.submitEpoch(epoch, done));
+      const { limits } = this.#options;
+      const { entriesMax, bytesMax, policy } = this.#engine.store.limits;
+      if (entriesMax !== limits.entriesMax || bytesMax !== limits.bytesMax || policy !== limits.policy) {
+        await this.#logged((done) => this.#engine.submitLimits(limits, done));
+      }
+      this.#hasEpoch = true;
+    } catch (error) {
+      if (!(error instanceof WalnutError) || error.code !== 'resource_exhausted') throw error;
+    }
+  }
+
+  #epochToBegin(): Epoch | undefined {
+    const { random, forcedRole } = this.#options;
+    const tail = this.#engine.log.tail;
+    const term = this.#host.manifest.term;
+    if (tail.lsn === 0 || forcedRole === 'master') {
+      // A second try after a full disk finds the epoch begun already.
+      return termOf(tail.epoch) === term && tail.lsn > 0 ? undefined : makeEpoch(Math.max(1, term), random.uint32());
+    }
+    return this.#host.wasClean ? undefined : makeEpoch(termOf(tail.epoch), random.uint32());
+  }
+
+  /** Submits a control record and waits until it is fdatasynced. */
+  async #logged(submit: (done: (error?: WalnutError) => void) => number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      submit((error) => (error === undefined ? resolve() : reject(error)));
+    });
+    const isDurable = await this.#engine.waitDurable(this.#engine.applied.lsn, EPOCH_TIMEOUT_MS);
+    if (!isDurable) throw new WalnutError('storage_failed', `the log did not sync within ${EPOCH_TIMEOUT_MS} ms`);
+  }
+
+  async #tick(): Promise<void> {
+    const { clock, logger } = this.#options;
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      if (!this.#hasEpoch && this.#fence === '') {
+        await clock.sleep(NO_SPACE_RETRY_MS, signal);
+        if (!signal.aborted) await this.#beginEpoch();
+        continue;
+      }
+      await clock.sleep(TICK_MS, signal);
+      try {
+        while (!signal.aborted && this.#fence === '' && this.master.tick()) await clock.yield();
+      } catch (error) {
+        // Only a failed disk throws here, and that is told by `onFatal`.
+        logger.error({ err: error }, 'expiry stopped');
+        return;
+      }
+    }
+  }
+
+  async #verifyKept(): Promise<void> {
+    const damage = await this.#engine.log.verifyKept(this.#abort.signal);
+    if (damage === undefined) return;
+    this.#damage = `${damage.file} at byte ${damage.byte}, LSN ${damage.lsn}: ${damage.why}`;
+    this.#options.logger.error({ damage }, 'the log kept for replicas is damaged');
+  }
+
+  #fenced(term: number): void {
+    if (this.#fence !== '') return;
+    this.#fence = `term ${term} was seen, this master's is ${termOf(this.#engine.log.tail.epoch)}`;
+    this.#options.logger.error({ term }, 'fenced by a higher term: read only from now on');
+    this.#host.raiseTerm(term).catch((error: Error) => this.#options.onFatal(error));
+  }
+}

@@ -1,0 +1,48 @@
+/** What a node is built from: the seams, and configuration in plain units. */
+import type { EvictionPolicy } from '#model/entry.ts';
+import type { Role } from '#model/status.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { FileSystem } from '#platform/file-system.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Random } from '#platform/random.ts';
+import type { PeerDialer } from '#replication/peer-link.ts';
+import type { FsyncPolicy } from '#wal/log.ts';
+
+/** Sizes in bytes, times in milliseconds. */
+export interface NodeOptions {
+  readonly fileSystem: FileSystem;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly dialer: PeerDialer;
+  readonly version: string;
+  /** The binary's role: decides for a fresh directory only. */
+  readonly role: Role;
+  /** `--force-role`: overrides what MANIFEST says; a master forced begins a new term. */
+  readonly forcedRole?: Role | undefined;
+  /** `host:port` of the master; empty on a master. */
+  readonly upstream: string;
+  /** What this node tells its master to push to. */
+  readonly advertise: string;
+  readonly directory: string;
+  readonly fsync: FsyncPolicy;
+  readonly walSyncIntervalMs: number;
+  readonly maxFileBytes: number;
+  readonly retentionBytes: number;
+  readonly snapshotEveryBytes: number;
+  /** A master's limits; a replica has those that the log says. */
+  readonly limits: { readonly entriesMax: number; readonly bytesMax: number; readonly policy: EvictionPolicy };
+  readonly defaultTtlMs: number;
+  /** `replication.replicas`. */
+  readonly replicas: readonly string[];
+  /** `replication.sync_interval`. */
+  readonly pushIntervalMs: number;
+  readonly heartbeatMs: number;
+  readonly maxLagMs: number;
+  readonly serveStale: boolean;
+  /** `master.sync_interval`: silence after which a replica pulls. */
+  readonly pullIntervalMs: number;
+  readonly onFsync?: ((seconds: number) => void) | undefined;
+  /** The disk failed: nothing is acknowledged any more, and the process must exit 4 within a second. */
+  readonly onFatal: (error: Error) => void;
+}

@@ -1,0 +1,253 @@
+/**
+ * One node: a data directory, the engine on it, and the role it plays now. It
+ * implements every port from its first moment; what it cannot do yet it
+ * refuses with a reason. Both binaries start one of these.
+ *
+ * `start` throws `WalOpenError` where the directory cannot be used (exit 3);
+ * afterwards `onFatal` tells a failed disk (exit 4).
+ */
+import type {
+  BatchOperation,
+  BatchResult,
+  DeleteCommand,
+  GetAnswer,
+  GetCommand,
+  ScanAnswer,
+  ScanCommand,
+  SetCommand,
+  UpdatesAnswer,
+  UpdatesCommand,
+  WriteAnswer,
+} from '#model/commands.ts';
+import type { DigestAnswer } from '#model/entry.ts';
+import { unavailable, WalnutError } from '#model/errors.ts';
+import type { AdminPort, Awaitable, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
+import type {
+  RegisterAnswer,
+  RegisterRequest,
+  ReplicateAnswer,
+  ReplicateRequest,
+  SnapshotChunk,
+} from '#model/replication.ts';
+import type { CheckpointAnswer, NodeStatus, Quarantine, QuarantineRelease, RotateAnswer } from '#model/status.ts';
+import { assert } from '#platform/assert.ts';
+import type { Engine } from '#engine/engine.ts';
+import type { RecoveryProgress } from '#engine/open-engine.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
+import { MasterRole } from '#node/master-role.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+import { openHost } from '#node/open-host.ts';
+import { Reader } from '#node/reader.ts';
+import { ReplicaRole } from '#node/replica-role.ts';
+import { SnapshotSource } from '#node/snapshot-source.ts';
+import { buildStatus } from '#node/build-status.ts';
+
+export class Node implements KeyValuePort, ReplicationPort, AdminPort {
+  readonly #options: NodeOptions;
+  readonly #reader: Reader;
+  readonly #startedMs: number;
+  #host: EngineHost | undefined;
+  #role: MasterRole | ReplicaRole | undefined;
+  /** The last engine that could be read: it goes on serving while another takes over. */
+  #engine: Engine | undefined;
+  #progress: RecoveryProgress = { phase: 'snapshot', fraction: 0, records: 0 };
+  #isDraining = false;
+
+  constructor(options: NodeOptions) {
+    this.#options = options;
+    this.#startedMs = options.clock.monotonicMs();
+    const node = this;
+    this.#reader = new Reader({
+      engine: () => node.#readable(),
+      get isMaster() {
+        return node.#role?.kind === 'master';
+      },
+      get stalenessMs() {
+        return node.#role?.stalenessMs ?? 0;
+      },
+      get leaderHint() {
+        return node.#role?.leaderHint;
+      },
+    });
+  }
+
+  get ports(): NodePorts {
+    return { keyValue: this, replication: this, admin: this };
+  }
+
+  /** Recovers the directory and takes up its role. */
+  async start(): Promise<void> {
+    const host = await openHost(this.#options, (progress) => {
+      this.#progress = progress;
+    });
+    this.#host = host;
+    host.onEngine = (engine) => this.#adopt(engine);
+    if (host.manifest.role === 'master') {
+      this.#engine = await host.open('master');
+      const role = new MasterRole(this.#options, host, this.#engine);
+      await role.start();
+      this.#role = role;
+    } else {
+      if (host.manifest.logId !== '') this.#engine = await host.open('replica');
+      const role = new ReplicaRole(this.#options, host, () => {
+        this.#engine = host.engine;
+      });
+      this.#role = role;
+      role.start();
+    }
+  }
+
+  /** From now on not ready; reads and writes in flight finish. */
+  beginDrain(): void {
+    this.#isDraining = true;
+  }
+
+  /** Stops following or pushing, syncs the log, marks a clean stop and frees the directory. */
+  async stop(): Promise<void> {
+    this.#isDraining = true;
+    await this.#role?.stop();
+    await this.#host?.close();
+  }
+
+  get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {
+    return this.#reader.get(command, signal);
+  }
+
+  set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    return this.#writable().set(command, signal);
+  }
+
+  delete(command: DeleteCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    return this.#writable().delete(command, signal);
+  }
+
+  async batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
+    const hasWrites = operations.some((operation) => operation.kind !== 'get');
+    if (hasWrites) {
+      return this.#writable().batch(operations, (command) => this.#reader.getNow(command), signal);
+    }
+    return Promise.all(
+      operations.map(async (operation): Promise<BatchResult> => {
+        assert(operation.kind === 'get', 'only gets are here');
+        try {
+          const pending = this.#reader.get(operation.command, signal);
+          return { kind: 'get', answer: pending instanceof Promise ? await pending : pending };
+        } catch (error) {
+          if (error instanceof WalnutError) return { kind: 'error', error };
+          throw error;
+        }
+      }),
+    );
+  }
+
+  scan(command: ScanCommand): ScanAnswer {
+    return this.#reader.scan(command);
+  }
+
+  getUpdates(command: UpdatesCommand): Promise<UpdatesAnswer> {
+    return this.#reader.getUpdates(command);
+  }
+
+  register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
+    return this.#masterRole('take replicas').register(request, remoteAddress);
+  }
+
+  async replicate(request: ReplicateRequest): Promise<ReplicateAnswer> {
+    const role = this.#requireRole();
+    if (role.kind === 'replica') return role.replicate(request);
+    return role.refusePush(request);
+  }
+
+  async *fetchSnapshot(logId: string, signal: AbortSignal): AsyncGenerator<SnapshotChunk> {
+    this.#requireRole();
+    assert(this.#host !== undefined, 'a node with a role has a directory');
+    yield* new SnapshotSource(this.#host).chunks(logId, signal);
+  }
+
+  status(): NodeStatus {
+    return buildStatus({
+      host: this.#host,
+      engine: this.#engine,
+      role: this.#role,
+      progress: this.#progress,
+      isDraining: this.#isDraining,
+      uptimeMs: Math.round(this.#options.clock.monotonicMs() - this.#startedMs),
+      version: this.#options.version,
+      binaryRole: this.#options.role,
+    });
+  }
+
+  digest(): DigestAnswer {
+    const engine = this.#readable();
+    return { position: engine.position, entries: engine.store.entries, digest: engine.store.digest() };
+  }
+
+  addReplica(address: string): Promise<void> {
+    return this.#masterRole('have replicas').addReplica(address);
+  }
+
+  removeReplica(address: string): Promise<void> {
+    return this.#masterRole('have replicas').removeReplica(address);
+  }
+
+  async checkpoint(): Promise<CheckpointAnswer> {
+    this.#readable();
+    assert(this.#host !== undefined, 'a readable node has a directory');
+    return this.#host.checkpoint();
+  }
+
+  async rotateWal(): Promise<RotateAnswer> {
+    return this.#readable().log.rotate();
+  }
+
+  quarantineList(): readonly Quarantine[] {
+    const role = this.#requireRole();
+    const quarantine = role.kind === 'replica' ? role.quarantine : undefined;
+    return quarantine === undefined ? [] : [quarantine];
+  }
+
+  async quarantineRelease(how: QuarantineRelease): Promise<void> {
+    const role = this.#requireRole();
+    if (role.kind === 'master') throw new WalnutError('failed_precondition', 'a master is never quarantined');
+    await role.release(how);
+  }
+
+  #adopt(engine: Engine): void {
+    this.#engine = engine;
+    engine.onFailed = (error) => this.#options.onFatal(error);
+    engine.onApplied = (frame) => this.#host?.noteAppended(frame.bytes.length);
+  }
+
+  #requireRole(): MasterRole | ReplicaRole {
+    if (this.#role === undefined) throw unavailable('this node is loading: see Status');
+    return this.#role;
+  }
+
+  #readable(): Engine {
+    const role = this.#requireRole();
+    if (role.kind === 'replica') role.checkReadable();
+    if (this.#engine === undefined) {
+      throw unavailable('this replica has received nothing from its master yet: see Status', role.leaderHint);
+    }
+    return this.#engine;
+  }
+
+  #writable(): MasterRole['master'] {
+    const role = this.#requireRole();
+    if (this.#isDraining) throw unavailable('this node is stopping', role.leaderHint);
+    if (role.kind === 'replica') {
+      throw new WalnutError('not_master', 'this node is a replica: writes go to its master', {
+        leaderHint: role.leaderHint,
+      });
+    }
+    return role.writer();
+  }
+
+  #masterRole(what: string): MasterRole {
+    const role = this.#requireRole();
+    if (role.kind === 'master') return role;
+    throw new WalnutError('not_master', `this node is a replica: only a master can ${what}`, {
+      leaderHint: role.leaderHint,
+    });
+  }
+}

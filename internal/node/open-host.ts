@@ -1,0 +1,84 @@
+/**
+ * Takes the data directory and settles its identity and role. The binary and
+ * its YAML decide the role of a fresh directory only; afterwards MANIFEST does,
+ * unless `--force-role` overrides it.
+ */
+import type { Role } from '#model/status.ts';
+import { EngineHost } from '#engine/engine-host.ts';
+import { amendManifest, manifestOf } from '#engine/manifest-access.ts';
+import type { RecoveryProgress } from '#engine/open-engine.ts';
+import { openDirectory, type WalDirectory } from '#wal/wal-directory.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+
+export async function openHost(
+  options: NodeOptions,
+  onProgress: (progress: RecoveryProgress) => void,
+): Promise<EngineHost> {
+  const { fileSystem, logger } = options;
+  const directory = await openDirectory({ fileSystem, path: options.directory, logger });
+  try {
+    await settleIdentity(directory, options);
+    await directory.sweepAside();
+  } catch (error) {
+    await directory.close();
+    throw error;
+  }
+  return new EngineHost(
+    directory,
+    {
+      fileSystem,
+      clock: options.clock,
+      random: options.random,
+      logger,
+      fsync: options.fsync,
+      syncIntervalMs: options.walSyncIntervalMs,
+      requestedSyncGapMs: options.pushIntervalMs,
+      maxFileBytes: options.maxFileBytes,
+      retentionBytes: options.retentionBytes,
+      snapshotEveryBytes: options.snapshotEveryBytes,
+      onFsync: options.onFsync,
+    },
+    onProgress,
+  );
+}
+
+async function settleIdentity(directory: WalDirectory, options: NodeOptions): Promise<void> {
+  const wanted: Role = options.forcedRole ?? options.role;
+  if (directory.manifest === undefined) {
+    await directory.commit({
+      format: 1,
+      logId: wanted === 'master' ? options.random.id128() : '',
+      nodeId: options.random.id128(),
+      role: wanted,
+      upstream: wanted === 'master' ? '' : options.upstream,
+      term: wanted === 'master' ? 1 : 0,
+      snapshot: '',
+      lowestSegment: 1,
+      replicas: { added: [], removed: [] },
+      quarantine: null,
+    });
+    return;
+  }
+  await settleRole(directory, options);
+}
+
+async function settleRole(directory: WalDirectory, options: NodeOptions): Promise<void> {
+  const { logger, forcedRole, upstream } = options;
+  const manifest = manifestOf(directory);
+  if (forcedRole === 'master') {
+    // A forced master begins a new term, which fences whoever was master before.
+    const logId = manifest.logId === '' ? options.random.id128() : manifest.logId;
+    const term = manifest.term + 1;
+    logger.warn({ was: manifest.role, term }, '--force-role master: beginning a new term');
+    await amendManifest(directory, { role: 'master', upstream: '', logId, term, quarantine: null });
+  } else if (forcedRole === 'replica') {
+    await amendManifest(directory, { role: 'replica', upstream });
+  } else if (manifest.role !== options.role) {
+    logger.warn(
+      { manifest: manifest.role, binary: options.role },
+      `the data directory is a ${manifest.role}'s and stays one; change that with --force-role ${options.role}`,
+    );
+  } else if (manifest.role === 'replica' && manifest.upstream !== upstream) {
+    await amendManifest(directory, { upstream });
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Reads, on every node: straight from the store where nothing has to be waited
+ * for, with no promise on that path. Positions that callers bring are judged by
+ * the token rules (design: replication rule 7).
+ */
+import type {
+  GetAnswer,
+  GetCommand,
+  ScanAnswer,
+  ScanCommand,
+  Update,
+  UpdatesAnswer,
+  UpdatesCommand,
+} from '#model/commands.ts';
+import { unavailable, WalnutError } from '#model/errors.ts';
+import type { Lsn, Position } from '#model/position.ts';
+import { formatPosition, nextLsn } from '#model/position.ts';
+import type { Awaitable } from '#model/ports.ts';
+import type { Engine } from '#engine/engine.ts';
+import { decodeMutations } from '#engine/record-codec.ts';
+import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { WalReadError } from '#wal/wal-errors.ts';
+
+/** What the reader must know of the node around it. */
+export interface ReaderContext {
+  /** The engine to read from; throws `unavailable` where there is none to read. */
+  engine(): Engine;
+  readonly isMaster: boolean;
+  readonly stalenessMs: number;
+  readonly leaderHint: string | undefined;
+}
+
+const UPDATES_BYTES_DEFAULT = 1 << 20;
+/** Memory that one GetUpdates may take. */
+const UPDATES_BYTES_MAX = 16 << 20;
+
+export class Reader {
+  readonly #context: ReaderContext;
+
+  constructor(context: ReaderContext) {
+    this.#context = context;
+  }
+
+  get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {
+    const engine = this.#context.engine();
+    const { atLeast } = command;
+    if (atLeast !== undefined && !this.#isReached(engine, atLeast)) {
+      return this.#getLater(engine, command, atLeast, signal);
+    }
+    return this.#read(engine, command);
+  }
+
+  /** As `get`, for a caller that cannot wait: throws `unavailable` where it would. */
+  getNow(command: GetCommand): GetAnswer {
+    const engine = this.#context.engine();
+    if (command.atLeast !== undefined && !this.#isReached(engine, command.atLeast)) {
+      throw this.#notReached(engine, command.atLeast, 0);
+    }
+    return this.#read(engine, command);
+  }
+
+  scan(command: ScanCommand): ScanAnswer {
+    const engine = this.#context.engine();
+    const page = engine.store.scan(command, engine.logClock.nowMs());
+    return { ...page, asOf: engine.position, stalenessMs: this.#context.stalenessMs };
+  }
+
+  async getUpdates(command: UpdatesCommand): Promise<UpdatesAnswer> {
+    const engine = this.#context.engine();
+    const { after } = command;
+    const standing = engine.epochs.standingOf(after);
+    if (standing === 'discarded' || (standing === 'unknown' && this.#context.isMaster)) throw discarded(after);
+    if (standing === 'unknown') throw unavailable(`epoch ${after.epoch} is not known here yet`, this.#context.leaderHint);
+    const latest = engine.durablePosition;
+    const frames = after.lsn >= latest.lsn ? [] : await this.#readFrames(engine, after, command.bytesMax);
+    const last = frames.at(-1);
+    return {
+      updates: command.format === 'entries' ? frames.flatMap(toUpdates) : [],
+      frames: command.format === 'frames' ? Buffer.concat(frames.map((frame) => frame.bytes)) : new Uint8Array(0),
+      last: last === undefined ? after : { epoch: last.epoch, lsn: last.lsn },
+      latest,
+      earliest: engine.earliestPosition,
+    };
+  }
+
+  async #readFrames(engine: Engine, after: Position, bytesMax: number): Promise<readonly Frame[]> {
+    const earliest = engine.earliestPosition;
+    const wanted = Math.min(bytesMax === 0 ? UPDATES_BYTES_DEFAULT : bytesMax, UPDATES_BYTES_MAX);
+    const from: Lsn = nextLsn(after.lsn);
+    try {
+      if (from >= earliest.lsn) return await engine.log.read(from, wanted);
+    } catch (error) {
+      if (!(error instanceof WalReadError) || error.kind !== 'pruned') throw error;
+    }
+    throw new WalnutError(
+      'out_of_range',
+      `the log no longer holds what follows ${formatPosition(after)}: it begins at ${formatPosition(earliest)}`,
+      { earliest, latest: engine.durablePosition },
+    );
+  }
+
+  #read(engine: Engine, command: GetCommand): GetAnswer {
+    const { stalenessMs } = this.#context;
+    const { maxStalenessMs } = command;
+    if (maxStalenessMs !== undefined && stalenessMs > maxStalenessMs) {
+      throw unavailable(
+        `this answer would be ${stalenessMs} ms stale: max_staleness_ms is ${maxStalenessMs}`,
+        this.#context.leaderHint,
+      );
+    }
+    const entry = engine.store.get(command.key, engine.logClock.nowMs());
+    return { entry, asOf: engine.position, stalenessMs };
+  }
+
+  /** Whether a position is visible here; throws where it never will be. */
+  #isReached(engine: Engine, position: Position): boolean {
+    const standing = engine.epochs.standingOf(position);
+    if (standing === 'discarded' || (standing === 'unknown' && this.#context.isMaster)) throw discarded(position);
+    return standing === 'in_history' && position.lsn <= engine.applied.lsn;
+  }
+
+  async #getLater(
+    engine: Engine,
+    command: GetCommand,
+    atLeast: Position,
+    signal: AbortSignal | undefined,
+  ): Promise<GetAnswer> {
+    // An unknown epoch begins with a record still to come, so its LSN is waited for likewise.
+    const isApplied = await engine.waitApplied(atLeast.lsn, command.waitMs, signal);
+    const current = this.#context.engine();
+    if (!isApplied || !this.#isReached(current, atLeast)) throw this.#notReached(current, atLeast, command.waitMs);
+    return this.#read(current, command);
+  }
+
+  #notReached(engine: Engine, atLeast: Position, waitMs: number): WalnutError {
+    return unavailable(
+      `position ${formatPosition(atLeast)} is not reached after ${waitMs} ms: this node is at ` +
+        formatPosition(engine.position),
+      this.#context.leaderHint,
+    );
+  }
+}
+
+function discarded(position: Position): WalnutError {
+  return new WalnutError(
+    'discarded_history',
+    `position ${formatPosition(position)} belongs to a history that was discarded: what it saw may be gone`,
+  );
+}
+
+function toUpdates(frame: Frame): Update[] {
+  if (frame.type !== RECORD_TYPE.data) return [];
+  const position: Position = { epoch: frame.epoch, lsn: frame.lsn };
+  return decodeMutations(frame.payload).map((mutation) => ({
+    position,
+    timestampMs: frame.timestampMs,
+    op: mutation.op,
+    cause: mutation.cause,
+    key: mutation.key,
+    value: mutation.op === 'set' ? mutation.value : new Uint8Array(0),
+    expireAtMs: mutation.op === 'set' ? mutation.expireAtMs : 0,
+  }));
+}

@@ -1,0 +1,94 @@
+/** A node as a replica: follows its master and serves reads. */
+import { unavailable } from '#model/errors.ts';
+import type { ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
+import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#model/status.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
+import { Follower } from '#slave/follower.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+
+export class ReplicaRole {
+  readonly kind = 'replica';
+  readonly keptLogDamage = undefined;
+  readonly #options: NodeOptions;
+  readonly #host: EngineHost;
+  readonly #follower: Follower;
+
+  /** `onEngineChange`: the engine to read from was replaced, or is gone. */
+  constructor(options: NodeOptions, host: EngineHost, onEngineChange: () => void) {
+    this.#options = options;
+    this.#host = host;
+    this.#follower = new Follower({
+      host,
+      dialer: options.dialer,
+      clock: options.clock,
+      random: options.random,
+      logger: options.logger,
+      upstream: options.upstream === '' ? host.manifest.upstream : options.upstream,
+      advertise: options.advertise,
+      syncIntervalMs: options.pullIntervalMs,
+      onChange: onEngineChange,
+    });
+  }
+
+  start(): void {
+    this.#follower.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#follower.stop();
+  }
+
+  get state(): NodeState {
+    if (this.#host.engine?.log.isFull === true) return 'no_space';
+    return this.#follower.state;
+  }
+
+  get reasons(): string[] {
+    const reasons: string[] = [];
+    if (this.#follower.reason !== '') reasons.push(this.#follower.reason);
+    if (this.#host.engine?.log.isFull === true) reasons.push('the disk under wal.directory is full');
+    const { lagMs } = this.#follower.upstream;
+    if (lagMs > this.#options.maxLagMs) {
+      reasons.push(`${lagMs} ms behind: replication.max_lag is ${this.#options.maxLagMs} ms`);
+    }
+    return reasons;
+  }
+
+  get isReady(): boolean {
+    const { isLinked, lagMs } = this.#follower.upstream;
+    return this.#host.engine !== undefined && isLinked && lagMs <= this.#options.maxLagMs;
+  }
+
+  get stalenessMs(): number {
+    return this.#follower.stalenessMs;
+  }
+
+  get leaderHint(): string {
+    return this.#follower.upstream.address;
+  }
+
+  get upstream(): UpstreamStatus {
+    return this.#follower.upstream;
+  }
+
+  get quarantine(): Quarantine | undefined {
+    return this.#follower.quarantine;
+  }
+
+  /** Throws `unavailable` where `replication.serve_stale` is off and this node may be stale. */
+  checkReadable(): void {
+    if (this.#options.serveStale || this.isReady) return;
+    throw unavailable(
+      `this replica may be stale and replication.serve_stale is off: ${this.reasons.join('; ')}`,
+      this.leaderHint,
+    );
+  }
+
+  replicate(request: ReplicateRequest): Promise<ReplicateAnswer> {
+    return this.#follower.replicate(request);
+  }
+
+  release(how: QuarantineRelease): Promise<void> {
+    return this.#follower.release(how);
+  }
+}

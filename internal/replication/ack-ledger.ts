@@ -1,0 +1,64 @@
+/**
+ * Which replica has which LSN on its disk, per node id. Writers wait here for
+ * `min_acks`; acks of a node never go back except by `forget`.
+ */
+import type { Lsn } from '#model/position.ts';
+import type { Clock } from '#platform/clock.ts';
+
+interface AckWaiter {
+  readonly lsn: Lsn;
+  readonly count: number;
+  readonly finish: () => void;
+}
+
+export class AckLedger {
+  readonly #clock: Clock;
+  readonly #durableLsns = new Map<string, Lsn>();
+  readonly #waiters = new Set<AckWaiter>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Whether someone waits: the pusher then asks replicas to fdatasync before they answer. */
+  get hasWaiters(): boolean {
+    return this.#waiters.size > 0;
+  }
+
+  ack(nodeId: string, durableLsn: Lsn): void {
+    const before = this.#durableLsns.get(nodeId);
+    if (before !== undefined && durableLsn <= before) return;
+    this.#durableLsns.set(nodeId, durableLsn);
+    for (const waiter of this.#waiters) {
+      if (this.countAtLeast(waiter.lsn) >= waiter.count) waiter.finish();
+    }
+  }
+
+  /** A node that is not a replica any more, or whose log was replaced. */
+  forget(nodeId: string): void {
+    this.#durableLsns.delete(nodeId);
+  }
+
+  countAtLeast(lsn: Lsn): number {
+    let count = 0;
+    for (const durableLsn of this.#durableLsns.values()) if (durableLsn >= lsn) count++;
+    return count;
+  }
+
+  /** Resolves when `count` nodes have `lsn` durable, after `timeoutMs`, or on an abort. */
+  wait(lsn: Lsn, count: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    if (this.countAtLeast(lsn) >= count || timeoutMs <= 0 || signal?.aborted === true) return Promise.resolve();
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        this.#waiters.delete(waiter);
+        timer.cancel();
+        signal?.removeEventListener('abort', finish);
+        resolve();
+      };
+      const waiter: AckWaiter = { lsn, count, finish };
+      const timer = this.#clock.after(timeoutMs, finish);
+      signal?.addEventListener('abort', finish, { once: true });
+      this.#waiters.add(waiter);
+    });
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * The link between two nodes, as replication needs it. Production speaks
+ * Connect (`internal/peer`); tests cut, delay, duplicate and reorder.
+ *
+ * Every call rejects with `WalnutError` (`unavailable` where the peer cannot be
+ * reached or did not answer within `timeoutMs`), never hangs, and may have
+ * taken effect although it rejected.
+ */
+import type { UpdatesAnswer, UpdatesCommand } from '#model/commands.ts';
+import type {
+  RegisterAnswer,
+  RegisterRequest,
+  ReplicateAnswer,
+  ReplicateRequest,
+  SnapshotChunk,
+} from '#model/replication.ts';
+import type { NodeStatus } from '#model/status.ts';
+
+export interface CallOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PeerLink {
+  register(request: RegisterRequest, options: CallOptions): Promise<RegisterAnswer>;
+  replicate(request: ReplicateRequest, options: CallOptions): Promise<ReplicateAnswer>;
+  getUpdates(command: UpdatesCommand, options: CallOptions): Promise<UpdatesAnswer>;
+  /** Chunks in order from offset 0. `timeoutMs` bounds the wait for each chunk. */
+  fetchSnapshot(logId: string, options: CallOptions): AsyncIterable<SnapshotChunk>;
+  status(options: CallOptions): Promise<NodeStatus>;
+  /** Frees connections; calls under way reject. */
+  close(): void;
+}
+
+/** Opens links by `host:port`; nothing is sent before the first call. */
+export interface PeerDialer {
+  dial(address: string): PeerLink;
+}

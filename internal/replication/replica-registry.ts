@@ -1,0 +1,229 @@
+/**
+ * The replicas of this node: who registered, how each goes on, and a pusher
+ * for each. Knows what is in MANIFEST of them through `ReplicaBook`.
+ */
+import { WalnutError } from '#model/errors.ts';
+import type { Lsn } from '#model/position.ts';
+import type { ChainPoint, RegisterAnswer, RegisterRequest, ResyncVerdict } from '#model/replication.ts';
+import type { ReplicaStatus } from '#model/status.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Engine } from '#engine/engine.ts';
+import type { Frame } from '#wal/frame.ts';
+import type { AckLedger } from '#replication/ack-ledger.ts';
+import type { PeerDialer } from '#replication/peer-link.ts';
+import { Pusher } from '#replication/pusher.ts';
+import { PushSource } from '#replication/push-source.ts';
+import { decideResync } from '#replication/resync.ts';
+
+/** The persisted part: which addresses may register. */
+export interface ReplicaBook {
+  isRemoved(address: string): boolean;
+  /** Remembers an address that registered, for the next start. */
+  remember(address: string): Promise<void>;
+}
+
+export interface RegistryOptions {
+  readonly engine: Engine;
+  readonly nodeId: string;
+  readonly identity: () => { readonly logId: string; readonly term: number };
+  readonly book: ReplicaBook;
+  readonly dialer: PeerDialer;
+  readonly acks: AckLedger;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly syncIntervalMs: number;
+  readonly heartbeatMs: number;
+  readonly onFenced: (term: number) => void;
+}
+
+interface Member {
+  pusher: Pusher;
+  incarnation: string;
+  fullResyncs: number;
+  partialResyncs: number;
+  lastFullResyncReason: string;
+}
+
+/** More registered nodes than this are refused: a guard against runaway node ids. */
+const REPLICAS_MAX = 64;
+
+export class ReplicaRegistry {
+  readonly #options: RegistryOptions;
+  readonly #source: PushSource;
+  readonly #members = new Map<string, Member>();
+  #isClosed = false;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+    this.#source = new PushSource(options.engine, options.acks, () => ({
+      masterNodeId: options.nodeId,
+      ...options.identity(),
+    }));
+  }
+
+  /** A frame became visible here: it is kept for pushing, and synced soon if anyone is to get it. */
+  noteApplied(frame: Frame): void {
+    this.#source.add(frame);
+    if (this.#members.size > 0) this.#options.engine.log.requestSync();
+  }
+
+  noteDurable(): void {
+    for (const { pusher } of this.#members.values()) pusher.wake();
+  }
+
+  /** Decides how a replica goes on and begins to push to it. `remoteAddress` fills an empty advertised host. */
+  async register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
+    const address = completeAddress(request.advertise, remoteAddress);
+    this.#admit(request, address);
+    const { engine } = this.#options;
+    const { logId, term } = this.#options.identity();
+    const verdict = await this.#decide(request, logId);
+    if (verdict.kind !== 'conflict') await this.#options.book.remember(address);
+    await this.#join(request, address, verdict);
+    this.#options.logger.info(
+      { replica: address, nodeId: request.nodeId, tail: request.tail, master: engine.applied, verdict },
+      'replica registered',
+    );
+    return {
+      masterNodeId: this.#options.nodeId,
+      logId,
+      term,
+      epochs: engine.epochs.starts(),
+      latest: await this.#latest(),
+      logClockMs: engine.logClock.nowMs(),
+      verdict,
+    };
+  }
+
+  statuses(): ReplicaStatus[] {
+    return [...this.#members.entries()].map(([nodeId, member]) => ({
+      nodeId,
+      address: member.pusher.address,
+      state: member.pusher.state,
+      acked: member.pusher.acked,
+      lagRecords: member.pusher.lagRecords,
+      lagMs: member.pusher.lagMs,
+      fullResyncs: member.fullResyncs,
+      partialResyncs: member.partialResyncs,
+      lastFullResyncReason: member.lastFullResyncReason,
+    }));
+  }
+
+  /** Stops pushing to every node at `address`. */
+  async remove(address: string): Promise<boolean> {
+    const nodeIds = [...this.#members].filter(([, member]) => member.pusher.address === address).map(([id]) => id);
+    for (const nodeId of nodeIds) await this.#drop(nodeId);
+    return nodeIds.length > 0;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#members.values()].map(({ pusher }) => pusher.stop()));
+  }
+
+  #admit(request: RegisterRequest, address: string): void {
+    const { book, nodeId } = this.#options;
+    if (this.#isClosed) throw new WalnutError('unavailable', 'this node is stopping');
+    if (request.upstreamPath.includes(nodeId)) {
+      throw new WalnutError('failed_precondition', `node ${nodeId} is upstream of this replica already: a cycle`);
+    }
+    if (book.isRemoved(address)) {
+      throw new WalnutError(
+        'failed_precondition',
+        `replica ${address} was removed; take it back with: walnut add-replica ${address}`,
+      );
+    }
+    const member = this.#members.get(request.nodeId);
+    if (member !== undefined && member.incarnation !== request.incarnation && member.pusher.isLive) {
+      throw new WalnutError(
+        'already_exists',
+        `node id ${request.nodeId} is held by the live replica ${member.pusher.address}; ` +
+          `was the data directory of ${address} copied?`,
+      );
+    }
+    if (member === undefined && this.#members.size >= REPLICAS_MAX) {
+      throw new WalnutError('resource_exhausted', `there are ${REPLICAS_MAX} replicas already`);
+    }
+  }
+
+  async #decide(request: RegisterRequest, logId: string): Promise<ResyncVerdict> {
+    const { engine } = this.#options;
+    return decideResync(
+      {
+        logId,
+        epochs: engine.epochs.starts(),
+        durable: await this.#latest(),
+        earliestLsn: engine.log.earliestLsn,
+        atReplicaTail: await this.#source.pointAt(request.tail.lsn),
+      },
+      request,
+    );
+  }
+
+  async #latest(): Promise<ChainPoint> {
+    const { engine } = this.#options;
+    const { epoch, lsn } = engine.durablePosition;
+    return (await this.#source.pointAt(lsn)) ?? { epoch, lsn, crc: 0 };
+  }
+
+  async #join(request: RegisterRequest, address: string, verdict: ResyncVerdict): Promise<void> {
+    const before = this.#members.get(request.nodeId);
+    await before?.pusher.stop();
+    const pusher = this.#createPusher(request.nodeId, address, request.tail);
+    const member: Member = {
+      pusher,
+      incarnation: request.incarnation,
+      fullResyncs: before?.fullResyncs ?? 0,
+      partialResyncs: before?.partialResyncs ?? 0,
+      lastFullResyncReason: before?.lastFullResyncReason ?? '',
+    };
+    if (verdict.kind === 'snapshot') {
+      member.fullResyncs++;
+      member.lastFullResyncReason = verdict.reason;
+    } else if (request.tail.lsn > 0 && request.tail.lsn < this.#source.durable.lsn) {
+      member.partialResyncs++;
+    }
+    // What it had acked before says nothing of the history it is to have.
+    if (verdict.kind !== 'continue') this.#options.acks.forget(request.nodeId);
+    this.#members.set(request.nodeId, member);
+    // Until it has installed the snapshot it could take no push.
+    if (verdict.kind === 'continue') pusher.start();
+    if (verdict.kind === 'conflict') pusher.quarantine();
+  }
+
+  #createPusher(nodeId: string, address: string, tail: ChainPoint): Pusher {
+    const { dialer, clock, logger, syncIntervalMs, heartbeatMs, acks, onFenced } = this.#options;
+    return new Pusher(
+      {
+        nodeId,
+        address,
+        link: dialer.dial(address),
+        source: this.#source,
+        clock,
+        logger,
+        syncIntervalMs,
+        heartbeatMs,
+        onAck: (durableLsn: Lsn) => acks.ack(nodeId, durableLsn),
+        onFenced,
+      },
+      tail,
+    );
+  }
+
+  async #drop(nodeId: string): Promise<void> {
+    const member = this.#members.get(nodeId);
+    if (member === undefined) return;
+    this.#members.delete(nodeId);
+    this.#options.acks.forget(nodeId);
+    await member.pusher.stop();
+  }
+}
+
+/** `:8081` or `8081` gets the host that the master sees; IPv6 hosts are bracketed. */
+function completeAddress(advertise: string, remoteAddress: string): string {
+  const match = /^:?(\d{1,5})$/.exec(advertise);
+  if (match === null) return advertise;
+  const host = remoteAddress.replace(/^::ffff:/, '');
+  return `${host.includes(':') ? `[${host}]` : host}:${match[1]}`;
+}

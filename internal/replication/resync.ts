@@ -1,0 +1,68 @@
+/**
+ * How a replica goes on, decided by the node that holds the records: a pure
+ * function of both sides' values, so that every refusal can be told with them.
+ */
+import type { EpochStart, Lsn } from '#model/position.ts';
+import { formatPosition, NO_LSN } from '#model/position.ts';
+import type { ChainPoint, ResyncVerdict } from '#model/replication.ts';
+
+export interface MasterHistory {
+  readonly logId: string;
+  readonly epochs: readonly EpochStart[];
+  /** The master's newest durable record. */
+  readonly durable: ChainPoint;
+  /** The first LSN in the master's log; one beyond the tail where it is empty. */
+  readonly earliestLsn: Lsn;
+  /** The master's record at the replica's tail LSN, where the log or the snapshot's edge has it. */
+  readonly atReplicaTail: ChainPoint | undefined;
+}
+
+export interface ReplicaHistory {
+  /** Empty on a fresh replica. */
+  readonly logId: string;
+  readonly tail: ChainPoint;
+}
+
+/** Decides for a replica that presents itself (design: replication rules 1 to 3, 6). */
+export function decideResync(master: MasterHistory, replica: ReplicaHistory): ResyncVerdict {
+  const { tail } = replica;
+  if (replica.logId !== '' && replica.logId !== master.logId) {
+    return { kind: 'conflict', reason: `the replica holds log ${replica.logId}, the master log ${master.logId}` };
+  }
+  if (tail.lsn === NO_LSN) {
+    if (master.earliestLsn <= 1) return { kind: 'continue' };
+    return { kind: 'snapshot', reason: `the replica is empty and the log begins at ${master.earliestLsn}` };
+  }
+  if (tail.lsn > master.durable.lsn) {
+    return {
+      kind: 'conflict',
+      reason: `the replica's tail ${formatPosition(tail)} is beyond the master's ${formatPosition(master.durable)}`,
+    };
+  }
+  const ours = master.atReplicaTail;
+  if (ours !== undefined) {
+    if (ours.epoch === tail.epoch && ours.crc === tail.crc) return { kind: 'continue' };
+    return {
+      kind: 'conflict',
+      reason: `at ${tail.lsn} the replica holds ${describe(tail)}, the master ${describe(ours)}`,
+    };
+  }
+  if (epochAt(master.epochs, tail.lsn) !== tail.epoch) {
+    return {
+      kind: 'conflict',
+      reason: `the replica's tail ${formatPosition(tail)} is of an epoch that the master's history does not have there`,
+    };
+  }
+  return {
+    kind: 'snapshot',
+    reason: `the replica's tail is ${formatPosition(tail)} and the log begins at ${master.earliestLsn}`,
+  };
+}
+
+function describe(point: ChainPoint): string {
+  return `${formatPosition(point)} with crc ${point.crc.toString(16).padStart(8, '0')}`;
+}
+
+function epochAt(epochs: readonly EpochStart[], lsn: Lsn): number {
+  return epochs.findLast((start) => start.firstLsn <= lsn)?.epoch ?? 0;
+}

@@ -1,0 +1,356 @@
+/**
+ * Follows a master: registers, pulls until level, takes pushes, and begins
+ * again after a silence. What it holds is never shrunk by a master that is
+ * empty, older or foreign: then it is quarantined, keeps its data and says why
+ * until an operator releases it (design: replication rules 1 to 3).
+ */
+import type { UpdatesCommand } from '#model/commands.ts';
+import { WalnutError } from '#model/errors.ts';
+import { NO_LSN, termOf } from '#model/position.ts';
+import type { ChainPoint, RegisterAnswer, ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
+import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#model/status.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Random } from '#platform/random.ts';
+import type { Engine } from '#engine/engine.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
+import { lastCommonLsn } from '#engine/epoch-table.ts';
+import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
+import { decodeFrames } from '#wal/frame.ts';
+import { LinkState } from '#slave/link-state.ts';
+import { Receiver } from '#slave/receiver.ts';
+import { fetchSnapshot } from '#slave/snapshot-fetch.ts';
+import { amendManifest } from '#engine/manifest-access.ts';
+
+export interface FollowerOptions {
+  readonly host: EngineHost;
+  readonly dialer: PeerDialer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** `host:port` of the master. */
+  readonly upstream: string;
+  /** What the master is told to push to; see `RegisterRequest`. */
+  readonly advertise: string;
+  /** Silence after which the replica pulls: `master.sync_interval`. */
+  readonly syncIntervalMs: number;
+  /** Called after the engine was replaced or its state changed. */
+  readonly onChange: () => void;
+}
+
+const CALL_TIMEOUT_MS = 3_000;
+/** Silence after which the link counts as lost, at least. */
+const LINK_LOST_MS = 1_500;
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 1_000;
+const PULL_BYTES = 4 * 1_024 * 1_024;
+
+const EMPTY_TAIL: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
+
+export class Follower {
+  readonly #options: FollowerOptions;
+  readonly #incarnation: string;
+  readonly #link: PeerLink;
+  readonly #linkState: LinkState;
+  readonly #receiver = new Receiver();
+  readonly #abort = new AbortController();
+  /** The node id of the master registered with; pushes of others are refused. */
+  #upstreamNodeId = '';
+  #state: NodeState = 'catching_up';
+  #reason = 'not linked to the master yet';
+  #isFollowing = true;
+  /** Ends a wait for silence early. */
+  #rejoin: (() => void) | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+    this.#incarnation = options.random.id128();
+    this.#link = options.dialer.dial(options.upstream);
+    this.#linkState = new LinkState(options.clock, Math.max(2 * options.syncIntervalMs, LINK_LOST_MS));
+    if (this.quarantine !== undefined) this.#enterQuarantine(this.quarantine.reason);
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    this.#rejoin?.();
+    this.#link.close();
+    await this.#running;
+    await this.#receiver.idle();
+  }
+
+  get state(): NodeState {
+    return this.#state;
+  }
+
+  /** Why it is not streaming; empty where it is. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  get stalenessMs(): number {
+    return this.#linkState.stalenessMs;
+  }
+
+  get upstream(): UpstreamStatus {
+    const engine = this.#options.host.engine;
+    const lagRecords = this.#linkState.lagRecords(engine?.applied.lsn ?? NO_LSN);
+    const isLinked = this.#state !== 'quarantined' && this.#linkState.isLinked;
+    const isLevel = isLinked && lagRecords === 0 && this.#state === 'streaming';
+    return {
+      address: this.#options.upstream,
+      isLinked,
+      lagRecords,
+      lagMs: isLevel ? 0 : this.#linkState.stalenessMs,
+    };
+  }
+
+  get quarantine(): Quarantine | undefined {
+    return (this.#options.host.manifest.quarantine as Quarantine | null) ?? undefined;
+  }
+
+  /** A push or heartbeat from the master. */
+  async replicate(request: ReplicateRequest): Promise<ReplicateAnswer> {
+    const { host } = this.#options;
+    if (request.term < host.manifest.term) return this.#answer({ kind: 'fenced', term: host.manifest.term });
+    const { engine } = host;
+    if (this.#state === 'quarantined' || !this.#isFollowing) return this.#refuse(engine);
+    if (request.masterNodeId !== this.#upstreamNodeId) {
+      throw new WalnutError('failed_precondition', `this replica is not registered with node ${request.masterNodeId}`);
+    }
+    if (engine === undefined) return this.#answer({ kind: 'need', tail: EMPTY_TAIL });
+    if (request.logId !== host.manifest.logId) {
+      this.#rejoin?.();
+      return this.#refuse(engine);
+    }
+    await host.raiseTerm(request.term);
+    const heardAtMs = this.#options.clock.monotonicMs();
+    const verdict = await this.#receiver.take(
+      engine,
+      request.previous,
+      decodeFrames(request.frames),
+      request.ackWhenDurable,
+    );
+    this.#linkState.heard(request.durableLsn);
+    engine.logClock.follow(request.logClockMs);
+    if (verdict.kind === 'conflict') this.#rejoin?.();
+    if (verdict.kind === 'ok') {
+      if (engine.applied.lsn >= request.durableLsn) this.#linkState.level(heardAtMs);
+      this.#setState('streaming', '');
+    }
+    return this.#answer(verdict);
+  }
+
+  /** Ends a quarantine: throws `failed_precondition` where there is none. */
+  async release(how: QuarantineRelease): Promise<void> {
+    const { host, logger } = this.#options;
+    if (this.quarantine === undefined) throw new WalnutError('failed_precondition', 'this node is not quarantined');
+    logger.warn({ how, quarantine: this.quarantine }, 'quarantine released by the operator');
+    if (how === 'discard_local') {
+      await this.#receiver.idle();
+      await host.discard();
+      this.#options.onChange();
+    } else {
+      await amendManifest(host.directory, { quarantine: null });
+      this.#isFollowing = false;
+    }
+    this.#setState(
+      'catching_up',
+      how === 'keep' ? 'the operator kept the local data: not following until the next start' : 'local data discarded',
+    );
+    this.#rejoin?.();
+  }
+
+  #refuse(engine: Engine | undefined): ReplicateAnswer {
+    return this.#answer({ kind: 'conflict', epochs: engine?.epochs.starts() ?? [] });
+  }
+
+  #answer(verdict: ReplicateAnswer['verdict']): ReplicateAnswer {
+    const engine = this.#options.host.engine;
+    return {
+      verdict,
+      durable: engine?.durablePosition ?? EMPTY_TAIL,
+      appliedLsn: engine?.applied.lsn ?? NO_LSN,
+    };
+  }
+
+  #setState(state: NodeState, reason: string): void {
+    if (state !== this.#state) this.#options.logger.info({ from: this.#state, to: state, reason }, 'replica state');
+    this.#state = state;
+    this.#reason = reason;
+  }
+
+  #enterQuarantine(reason: string): void {
+    this.#setState('quarantined', `quarantined: ${reason}`);
+    this.#linkState.lost();
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger } = this.#options;
+    const { signal } = this.#abort;
+    let retryMs = RETRY_MS_MIN;
+    while (!signal.aborted) {
+      if (this.#state === 'quarantined' || !this.#isFollowing) {
+        await this.#untilRejoin(Number.MAX_SAFE_INTEGER);
+        continue;
+      }
+      try {
+        await this.#join();
+        retryMs = RETRY_MS_MIN;
+        await this.#untilSilent();
+      } catch (error) {
+        if (signal.aborted) return;
+        const why = error instanceof Error ? error.message : String(error);
+        if (this.#state === 'streaming' || retryMs === RETRY_MS_MIN) logger.warn({ why }, 'cannot follow the master');
+        this.#setState('catching_up', `cannot follow ${this.#options.upstream}: ${why}`);
+        await clock.sleep(retryMs, signal);
+        retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+      }
+    }
+  }
+
+  /** Registers, resyncs as told, and pulls until level. */
+  async #join(): Promise<void> {
+    const { host } = this.#options;
+    const answer = await this.#link.register(
+      {
+        nodeId: host.manifest.nodeId,
+        incarnation: this.#incarnation,
+        advertise: this.#options.advertise,
+        logId: host.manifest.logId,
+        tail: host.engine?.log.tail ?? EMPTY_TAIL,
+        upstreamPath: [host.manifest.nodeId],
+      },
+      { timeoutMs: CALL_TIMEOUT_MS, signal: this.#abort.signal },
+    );
+    if (answer.term < host.manifest.term) {
+      throw new WalnutError('failed_precondition', `its term ${answer.term} is over: this node saw ${host.manifest.term}`);
+    }
+    this.#upstreamNodeId = answer.masterNodeId;
+    const isForeign = host.manifest.logId !== '' && answer.logId !== host.manifest.logId;
+    if (isForeign || answer.verdict.kind === 'conflict') {
+      await this.#resolveConflict(answer, isForeign);
+      return;
+    }
+    await host.raiseTerm(answer.term);
+    if (answer.verdict.kind === 'snapshot') {
+      await this.#fullResync(answer, answer.verdict.reason);
+      return this.#join();
+    }
+    if (host.engine === undefined) {
+      await host.adopt(answer.logId, answer.term);
+      this.#options.onChange();
+    }
+    host.engine?.logClock.follow(answer.logClockMs);
+    this.#linkState.heard(answer.latest.lsn);
+    await this.#pullUntilLevel();
+  }
+
+  /** Cuts back to the common history where the master's term is higher; quarantines otherwise. */
+  async #resolveConflict(answer: RegisterAnswer, isForeign: boolean): Promise<void> {
+    const { host, logger } = this.#options;
+    const engine = host.engine;
+    const reason = answer.verdict.kind === 'conflict' ? answer.verdict.reason : 'the master has another log';
+    const ourTail = engine?.log.tail ?? EMPTY_TAIL;
+    if (isForeign || engine === undefined || answer.term <= termOf(ourTail.epoch)) {
+      await this.#quarantine(answer, reason);
+      return;
+    }
+    const common = lastCommonLsn(
+      { epochs: engine.epochs.starts(), tailLsn: ourTail.lsn },
+      { epochs: answer.epochs, tailLsn: answer.latest.lsn },
+    );
+    logger.warn({ reason, tail: ourTail, common, master: answer.latest }, 'setting aside what diverged from the master');
+    await host.raiseTerm(answer.term);
+    await this.#receiver.idle();
+    const cut = await host.cutTo({ epoch: engine.epochAt(common), lsn: common });
+    if (cut === undefined) await this.#fullResync(answer, reason);
+    this.#options.onChange();
+    return this.#join();
+  }
+
+  async #quarantine(answer: RegisterAnswer, reason: string): Promise<void> {
+    const { host, clock, upstream, logger } = this.#options;
+    const tail = host.engine?.log.tail ?? EMPTY_TAIL;
+    const quarantine: Quarantine = {
+      reason,
+      sinceMs: clock.wallMs(),
+      upstream,
+      upstreamLogId: answer.logId,
+      upstreamPosition: { epoch: answer.latest.epoch, lsn: answer.latest.lsn },
+      localLogId: host.manifest.logId,
+      localPosition: { epoch: tail.epoch, lsn: tail.lsn },
+    };
+    await amendManifest(host.directory, { quarantine });
+    logger.error({ quarantine }, 'quarantined: the local data is kept; see: walnut quarantine list');
+    this.#enterQuarantine(reason);
+  }
+
+  async #fullResync(answer: RegisterAnswer, reason: string): Promise<void> {
+    const { host, logger, clock } = this.#options;
+    logger.warn({ reason, tail: host.engine?.log.tail, master: answer.latest }, 'full resync by snapshot');
+    this.#setState('catching_up', `receiving a snapshot: ${reason}`);
+    await fetchSnapshot(this.#link, answer.logId, host.incomingPath, {
+      fileSystem: host.options.fileSystem,
+      clock,
+      logger,
+      signal: this.#abort.signal,
+    });
+    await this.#receiver.idle();
+    await host.installSnapshot(answer.logId);
+    this.#options.onChange();
+  }
+
+  async #pullUntilLevel(): Promise<void> {
+    const { host, clock } = this.#options;
+    const engine = host.engine;
+    if (engine === undefined) return;
+    for (;;) {
+      const startedMs = clock.monotonicMs();
+      const tail = engine.log.tail;
+      const command: UpdatesCommand = {
+        after: { epoch: tail.epoch, lsn: tail.lsn },
+        format: 'frames',
+        bytesMax: PULL_BYTES,
+      };
+      const answer = await this.#link.getUpdates(command, { timeoutMs: CALL_TIMEOUT_MS, signal: this.#abort.signal });
+      this.#linkState.heard(answer.latest.lsn);
+      const verdict = await this.#receiver.take(engine, tail, decodeFrames(answer.frames), false);
+      if (verdict.kind === 'conflict') throw new WalnutError('unavailable', 'the histories differ: registering again');
+      if (engine.log.tail.lsn >= answer.latest.lsn) {
+        this.#linkState.level(startedMs);
+        this.#setState('streaming', '');
+        return;
+      }
+      this.#setState('catching_up', `${answer.latest.lsn - engine.log.tail.lsn} records behind`);
+    }
+  }
+
+  /** Resolves when the master has been silent for `master.sync_interval`, or a push asks to join again. */
+  async #untilSilent(): Promise<void> {
+    const { syncIntervalMs } = this.#options;
+    let isSilent = false;
+    while (!isSilent && !this.#abort.signal.aborted && this.#state === 'streaming') {
+      const heardBefore = this.#linkState.heardCount;
+      const isRejoin = await this.#untilRejoin(syncIntervalMs);
+      isSilent = isRejoin || this.#linkState.heardCount === heardBefore;
+    }
+  }
+
+  /** Waits until someone calls `#rejoin` (true) or `ms` have passed (false). */
+  async #untilRejoin(ms: number): Promise<boolean> {
+    const wait = new AbortController();
+    let isRejoin = false;
+    this.#rejoin = () => {
+      isRejoin = true;
+      wait.abort();
+    };
+    await this.#options.clock.sleep(ms, wait.signal);
+    this.#rejoin = undefined;
+    return isRejoin;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Takes frames from the master, pushed or pulled: checks that they continue
+ * what is here (design: replication rule 2), appends them verbatim and answers
+ * when they are applied. One at a time: a repeated push that overtakes its
+ * first try is compared, not appended twice.
+ */
+import type { Lsn } from '#model/position.ts';
+import { termOf } from '#model/position.ts';
+import type { ChainPoint, ReplicateVerdict } from '#model/replication.ts';
+import type { Engine } from '#engine/engine.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { Frame } from '#wal/frame.ts';
+
+/** What the frames are to this replica, before anything is done. */
+export type FrameStanding =
+  | { readonly kind: 'append'; readonly fresh: readonly Frame[] }
+  /** Compare this point with our own record there first. */
+  | { readonly kind: 'compare'; readonly point: ChainPoint }
+  | { readonly kind: 'gap' }
+  | { readonly kind: 'conflict' };
+
+/**
+ * Judges frames that follow `previous` against our tail; pure. Because every
+ * record carries the hash of the one before, one comparison vouches for all
+ * that overlap.
+ */
+export function standingOf(tail: ChainPoint, previous: ChainPoint, frames: readonly Frame[]): FrameStanding {
+  if (previous.lsn > tail.lsn) return { kind: 'gap' };
+  const last = frames.at(-1);
+  const end: ChainPoint = last === undefined ? previous : { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
+  if (end.lsn < tail.lsn) return { kind: 'compare', point: end };
+  const overlapping = frames.find((frame) => frame.lsn === tail.lsn);
+  const atTail = previous.lsn === tail.lsn ? previous : overlapping;
+  if (atTail === undefined || atTail.epoch !== tail.epoch || atTail.crc !== tail.crc) return { kind: 'conflict' };
+  const fresh = frames.filter((frame) => frame.lsn > tail.lsn);
+  let term = termOf(tail.epoch);
+  for (const frame of fresh) {
+    if (termOf(frame.epoch) < term) return { kind: 'conflict' };
+    term = termOf(frame.epoch);
+  }
+  return { kind: 'append', fresh };
+}
+
+/** How long frames may take from the append to being applied (and durable). */
+const APPLY_TIMEOUT_MS = 30_000;
+
+export class Receiver {
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** Appends what is new in `frames`; resolves when it is applied, and durable where asked. */
+  take(
+    engine: Engine,
+    previous: ChainPoint,
+    frames: readonly Frame[],
+    ackWhenDurable: boolean,
+  ): Promise<ReplicateVerdict> {
+    const turn = this.#last.then(() => this.#take(engine, previous, frames, ackWhenDurable));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Resolves when everything taken so far is answered. */
+  async idle(): Promise<void> {
+    await this.#last;
+  }
+
+  async #take(
+    engine: Engine,
+    previous: ChainPoint,
+    frames: readonly Frame[],
+    ackWhenDurable: boolean,
+  ): Promise<ReplicateVerdict> {
+    const standing = standingOf(engine.log.tail, previous, frames);
+    switch (standing.kind) {
+      case 'gap':
+        return { kind: 'need', tail: engine.log.tail };
+      case 'conflict':
+        return { kind: 'conflict', epochs: engine.epochs.starts() };
+      case 'compare':
+        return (await isOurs(engine, standing.point))
+          ? { kind: 'need', tail: engine.log.tail }
+          : { kind: 'conflict', epochs: engine.epochs.starts() };
+      case 'append':
+        await append(engine, standing.fresh, ackWhenDurable);
+        return { kind: 'ok' };
+    }
+  }
+}
+
+/** True where our log has this very record, or no longer reaches back to it (then nothing speaks against it). */
+async function isOurs(engine: Engine, point: ChainPoint): Promise<boolean> {
+  const ours = await engine.log.lookup(point.lsn);
+  return ours === undefined || (ours.epoch === point.epoch && ours.crc === point.crc);
+}
+
+async function append(engine: Engine, fresh: readonly Frame[], ackWhenDurable: boolean): Promise<void> {
+  if (fresh.length > 0) {
+    await new Promise<void>((resolve, reject) => {
+      engine.appendFrames(fresh, (error) => (error === undefined ? resolve() : reject(error)));
+    });
+  }
+  const lsn: Lsn = engine.log.tail.lsn;
+  if (ackWhenDurable && !(await engine.waitDurable(lsn, APPLY_TIMEOUT_MS))) {
+    throw new WalnutError('unavailable', `record ${lsn} did not become durable within ${APPLY_TIMEOUT_MS} ms`);
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Fetches the master's snapshot file into the data directory, chunk by chunk;
+ * nothing is installed here. A break leaves a partial file that the next fetch
+ * replaces.
+ */
+import { WalnutError } from '#model/errors.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { FileSystem } from '#platform/file-system.ts';
+import type { Logger } from '#platform/logger.ts';
+import { writeFully } from '#engine/checkpoint.ts';
+import type { PeerLink } from '#replication/peer-link.ts';
+
+/** The longest wait for one chunk: the master may have to build the snapshot first. */
+const CHUNK_TIMEOUT_MS = 60_000;
+const PROGRESS_MS = 2_000;
+
+export interface SnapshotFetchOptions {
+  readonly fileSystem: FileSystem;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Resolves when the whole file is at `path` and fdatasynced. */
+export async function fetchSnapshot(
+  link: PeerLink,
+  logId: string,
+  path: string,
+  options: SnapshotFetchOptions,
+): Promise<void> {
+  const { fileSystem, clock, logger, signal } = options;
+  const file = await fileSystem.open(path, 'replace');
+  try {
+    let offset = 0;
+    let totalBytes = -1;
+    let toldMs = clock.monotonicMs();
+    for await (const chunk of link.fetchSnapshot(logId, { timeoutMs: CHUNK_TIMEOUT_MS, signal })) {
+      if (chunk.offset !== offset || (totalBytes !== -1 && chunk.totalBytes !== totalBytes)) {
+        throw new WalnutError('unavailable', `snapshot chunk at ${chunk.offset} came where ${offset} was due`);
+      }
+      totalBytes = chunk.totalBytes;
+      await writeFully(file, chunk.bytes, offset);
+      offset += chunk.bytes.length;
+      if (clock.monotonicMs() - toldMs >= PROGRESS_MS) {
+        toldMs = clock.monotonicMs();
+        logger.info({ bytes: offset, totalBytes }, 'receiving a snapshot');
+      }
+    }
+    if (offset !== totalBytes) throw new WalnutError('unavailable', `the snapshot ended at ${offset} of ${totalBytes} bytes`);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}
