@@ -1,0 +1,70 @@
+/**
+ * Lays queued frames out as records of a segment, prefixes filled, in one
+ * buffer that is reused, so that a batch is one write. The buffer grows to
+ * 4 MiB; a single larger record is written from its own bytes.
+ */
+import type { File } from '#platform/file-system.ts';
+import { FRAME_HEADER_BYTES, type Frame } from '#wal/frame.ts';
+import { PREFIX_BYTES, writeRecordPrefix } from '#wal/segment-format.ts';
+import { writeFully } from '#wal/whole-files.ts';
+
+const BUFFER_BYTES_MIN = 64 * 1_024;
+export const BATCH_BYTES_MAX = 4 * 1_024 * 1_024;
+
+export interface BatchLimits {
+  /** Bytes left in the segment; the first record is taken whatever its size. */
+  readonly room: number;
+  readonly salt: number;
+  /** As of now: what the prefixes vouch for. */
+  readonly durableLsn: number;
+}
+
+export class BatchBuffer {
+  #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN);
+  #bytes = 0;
+  /** A record larger than the buffer may become: its payload follows what is in the buffer. */
+  #large: Frame | undefined;
+
+  /** Takes frames from `queue[head]` on, as many as fit; returns how many. */
+  fill(queue: readonly Frame[], head: number, limits: BatchLimits): number {
+    this.#bytes = 0;
+    this.#large = undefined;
+    const room = Math.min(limits.room, BATCH_BYTES_MAX);
+    let i = head;
+    for (; i < queue.length; i++) {
+      const frame = queue[i] as Frame;
+      const recordBytes = PREFIX_BYTES + frame.bytes.length;
+      if (i > head && this.#bytes + recordBytes > room) break;
+      if (recordBytes > BATCH_BYTES_MAX) {
+        this.#large = frame;
+        this.#put(frame, frame.bytes.subarray(0, FRAME_HEADER_BYTES), limits);
+        return 1;
+      }
+      this.#put(frame, frame.bytes, limits);
+    }
+    return i - head;
+  }
+
+  #put(frame: Frame, bytes: Uint8Array, limits: BatchLimits): void {
+    const at = this.#bytes;
+    const end = at + PREFIX_BYTES + bytes.length;
+    if (end > this.#buffer.length) this.#grow(end);
+    this.#buffer.set(bytes, at + PREFIX_BYTES);
+    writeRecordPrefix(this.#buffer, at, limits.salt, frame.lsn - limits.durableLsn);
+    this.#bytes = end;
+  }
+
+  #grow(bytes: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.min(Math.max(bytes, this.#buffer.length * 2), BATCH_BYTES_MAX));
+    this.#buffer.copy(grown, 0, 0, this.#bytes);
+    this.#buffer = grown;
+  }
+
+  /** Writes the batch at byte `position` of the file, continuing after short writes. */
+  async write(file: File, position: number): Promise<void> {
+    await writeFully(file, this.#buffer.subarray(0, this.#bytes), position);
+    if (this.#large === undefined) return;
+    await writeFully(file, this.#large.bytes.subarray(FRAME_HEADER_BYTES), position + this.#bytes);
+    this.#large = undefined;
+  }
+}

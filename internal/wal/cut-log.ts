@@ -1,0 +1,117 @@
+/**
+ * Cuts a closed log back to a record D: what lies beyond moves to `aside/`,
+ * whole, and the log ends with D. The segment holding D is copied up to it
+ * under a new number; one commit of MANIFEST takes the copy in and the
+ * originals out, so a crash leaves the one log or the other.
+ */
+import type { ChainPoint } from '#model/replication.ts';
+import { assert } from '#platform/assert.ts';
+import type { File } from '#platform/file-system.ts';
+import { formatSegmentName, type SegmentName } from '#wal/file-names.ts';
+import { headerOf } from '#wal/log-reader.ts';
+import type { Manifest } from '#wal/manifest.ts';
+import { createSegment } from '#wal/recovery.ts';
+import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
+import { SegmentScanner } from '#wal/segment-scanner.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
+import { damageError } from '#wal/wal-errors.ts';
+import { copyRange, writeFully } from '#wal/whole-files.ts';
+
+/**
+ * Returns what was set aside, relative to the directory. `changes` are made in
+ * the same commit. Throws `WalOpenError` where the log does not hold D.
+ */
+export async function cutLog(
+  directory: WalDirectory,
+  beyond: ChainPoint,
+  changes: Partial<Manifest> = {},
+): Promise<string[]> {
+  const segments = await directory.segments();
+  const holder = segments.findLast((segment) => segment.firstLsn <= beyond.lsn);
+  const copySeq = await directory.nextSegmentSeq();
+  const out: [number, number][] = [];
+  const first = holder ?? segments[0];
+  const last = segments.at(-1);
+  if (first !== undefined && last !== undefined) out.push([first.seq, last.seq]);
+  if (holder !== undefined) {
+    // Excluded until it is complete: after a crash here the half-made copy is swept aside.
+    await commit(directory, { excludedSegments: [...excluded(directory), [copySeq, copySeq]] });
+    await copyUpTo(directory, holder, beyond, copySeq);
+  }
+  const kept = excluded(directory).filter(([from]) => from !== copySeq);
+  await commit(directory, { ...changes, excludedSegments: [...kept, ...out] });
+  return directory.sweepAside();
+}
+
+function excluded(directory: WalDirectory): readonly (readonly [number, number])[] {
+  return directory.manifest?.excludedSegments ?? [];
+}
+
+function commit(directory: WalDirectory, changes: Partial<Manifest>): Promise<void> {
+  return directory.update((manifest) => {
+    assert(manifest !== undefined, 'the directory is initialised');
+    return { ...manifest, ...changes };
+  });
+}
+
+async function copyUpTo(
+  directory: WalDirectory,
+  holder: SegmentName,
+  beyond: ChainPoint,
+  copySeq: number,
+): Promise<void> {
+  const { fileSystem, path } = directory;
+  const source = await fileSystem.open(`${path}/${holder.name}`, 'read');
+  try {
+    const end = await findEndOf(directory, source, holder, beyond);
+    const segment = createSegment(path, holder, 0);
+    const header = await headerOf(source, segment);
+    const target = `${path}/${formatSegmentName(copySeq, holder.firstLsn)}`;
+    // The salt stays, so that the items can be copied as they are; the number changes.
+    await copyRange(fileSystem, source, 0, end, target);
+    const copy = await fileSystem.open(target, 'write');
+    try {
+      await writeFully(copy, encodeSegmentHeader({ ...header, seq: copySeq }), 0);
+      await copy.datasync();
+    } finally {
+      await copy.close();
+    }
+    await fileSystem.syncDirectory(path);
+  } finally {
+    await source.close();
+  }
+}
+
+/** The offset behind record D, everything before it verified. */
+async function findEndOf(
+  directory: WalDirectory,
+  file: File,
+  holder: SegmentName,
+  beyond: ChainPoint,
+): Promise<number> {
+  const { sizeBytes } = await file.stat();
+  const { salt } = await headerOf(file, createSegment(directory.path, holder, sizeBytes));
+  const scanner = new SegmentScanner(file, { fromOffset: SEGMENT_HEADER_BYTES, endOffset: sizeBytes, salt });
+  const refuse = (byte: number, why: string) =>
+    damageError('corrupt', directory.path, {
+      file: `${directory.path}/${holder.name}`,
+      byte,
+      lsn: beyond.lsn,
+      why,
+    });
+  for (;;) {
+    const item = scanner.tryNext();
+    if (item === undefined) {
+      await scanner.fill();
+      continue;
+    }
+    if (item.kind === 'bad') throw refuse(item.offset, item.why);
+    if (item.kind === 'end')
+      throw refuse(item.offset, 'the log ends before the record it should be cut behind');
+    if (item.kind !== 'record' || item.frame.lsn < beyond.lsn) continue;
+    if (item.frame.lsn !== beyond.lsn || item.frame.crc !== beyond.crc || item.frame.epoch !== beyond.epoch) {
+      throw refuse(item.offset, 'the record to cut behind is another one here');
+    }
+    return item.nextOffset;
+  }
+}

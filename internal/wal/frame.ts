@@ -1,0 +1,173 @@
+/**
+ * The frame: a record as bytes, the same on every node and on the wire.
+ * Pure. Decoding never throws on input: `tryDecodeFrame` says what is wrong;
+ * `decodeFrames` wraps that in a `FrameError` for callers that cannot go on.
+ * The layout is specified in README.md.
+ */
+import type { Epoch, Lsn } from '#model/position.ts';
+import { assert } from '#platform/assert.ts';
+import { crc32 } from '#platform/crc32.ts';
+import { asBuffer, crc32Short, readUint53, writeUint53 } from '#wal/bytes.ts';
+
+export const FRAME_HEADER_BYTES = 44;
+/** The format's own maximum, never configuration: 64 MiB. */
+export const PAYLOAD_BYTES_MAX = 64 * 1_024 * 1_024;
+
+export const RECORD_TYPE = { data: 1, epoch: 2, config: 3 } as const;
+export type RecordType = (typeof RECORD_TYPE)[keyof typeof RECORD_TYPE];
+
+export interface FrameHeader {
+  readonly lsn: Lsn;
+  readonly epoch: Epoch;
+  /** `crc` of the record before; 0 before the first. */
+  readonly prevCrc: number;
+  readonly type: RecordType;
+  /** None is defined yet; kept as given. */
+  readonly flags: number;
+  /** Log clock, milliseconds since the Unix epoch. */
+  readonly timestampMs: number;
+}
+
+export interface Frame extends FrameHeader {
+  /** The header's CRC, which covers the payload's: the record's link in the chain. */
+  readonly crc: number;
+  /** A view into `bytes`. */
+  readonly payload: Uint8Array;
+  /** Header and payload, verbatim. */
+  readonly bytes: Uint8Array;
+}
+
+export type DecodedFrame =
+  | { readonly kind: 'frame'; readonly frame: Frame; readonly nextOffset: number }
+  /** `offset` is the end of the bytes. */
+  | { readonly kind: 'end' }
+  /** The bytes end inside the frame, whose first `bytesNeeded` bytes would tell more. */
+  | { readonly kind: 'short'; readonly bytesNeeded: number }
+  | { readonly kind: 'bad'; readonly why: string };
+
+/** Frames from elsewhere that do not hold: `index` counts from 0. */
+export class FrameError extends Error {
+  override readonly name = 'FrameError';
+  readonly index: number;
+
+  constructor(index: number, why: string) {
+    super(`frame ${index}: ${why}`);
+    this.index = index;
+  }
+}
+
+/**
+ * Builds a frame in one allocation: `writePayload` fills exactly `payloadBytes`
+ * bytes of `target` from `offset` on.
+ */
+export function encodeFrame(
+  header: FrameHeader,
+  payloadBytes: number,
+  writePayload: (target: Buffer, offset: number) => void,
+): Frame {
+  assert(payloadBytes <= PAYLOAD_BYTES_MAX, 'a payload fits the format');
+  const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payloadBytes);
+  writePayload(bytes, FRAME_HEADER_BYTES);
+  const payload = bytes.subarray(FRAME_HEADER_BYTES);
+  bytes.writeUInt32LE(payloadBytes, 4);
+  writeUint53(bytes, header.lsn, 8);
+  writeUint53(bytes, header.epoch, 16);
+  bytes.writeUInt32LE(header.prevCrc, 24);
+  bytes.writeUInt8(header.type, 28);
+  bytes.writeUInt8(header.flags, 29);
+  bytes.writeUInt16LE(0, 30);
+  writeUint53(bytes, header.timestampMs, 32);
+  bytes.writeUInt32LE(crc32(payload), 40);
+  const crc = crc32Short(bytes, 4, FRAME_HEADER_BYTES, 0);
+  bytes.writeUInt32LE(crc, 0);
+  const { lsn, epoch, prevCrc, type, flags, timestampMs } = header;
+  return { lsn, epoch, prevCrc, type, flags, timestampMs, crc, payload, bytes };
+}
+
+/** What the header at `offset` says, or why it cannot be one. The caller has seen to it that 44 bytes are there. */
+export function tryDecodeFrameHeader(
+  buffer: Buffer,
+  offset: number,
+): { readonly header: FrameHeader; readonly crc: number; readonly payloadBytes: number } | string {
+  const crc = buffer.readUInt32LE(offset);
+  if (crc32Short(buffer, offset + 4, offset + FRAME_HEADER_BYTES, 0) !== crc) return 'header CRC differs';
+  const payloadBytes = buffer.readUInt32LE(offset + 4);
+  if (payloadBytes > PAYLOAD_BYTES_MAX) return `payload of ${payloadBytes} bytes is over the maximum`;
+  const type = buffer[offset + 28] as number;
+  if (type < RECORD_TYPE.data || type > RECORD_TYPE.config) return `unknown record type ${type}`;
+  const lsn = readUint53(buffer, offset + 8);
+  const epoch = readUint53(buffer, offset + 16);
+  const timestampMs = readUint53(buffer, offset + 32);
+  if (!(lsn >= 1 && epoch >= 0 && timestampMs >= 0)) return 'a number is out of range';
+  if (buffer.readUInt16LE(offset + 30) !== 0) return 'reserved bytes are not zero';
+  const header: FrameHeader = {
+    lsn: lsn as Lsn,
+    epoch,
+    prevCrc: buffer.readUInt32LE(offset + 24),
+    type: type as RecordType,
+    flags: buffer[offset + 29] as number,
+    timestampMs,
+  };
+  return { header, crc, payloadBytes };
+}
+
+/** Decodes the frame at `offset`. The frame's bytes are views: copy what outlives the buffer. */
+export function tryDecodeFrame(bytes: Uint8Array, offset: number): DecodedFrame {
+  const left = bytes.length - offset;
+  if (left === 0) return { kind: 'end' };
+  if (left < FRAME_HEADER_BYTES) return { kind: 'short', bytesNeeded: FRAME_HEADER_BYTES };
+  const buffer = asBuffer(bytes);
+  const decoded = tryDecodeFrameHeader(buffer, offset);
+  if (typeof decoded === 'string') return { kind: 'bad', why: decoded };
+  const { header, crc, payloadBytes } = decoded;
+  const nextOffset = offset + FRAME_HEADER_BYTES + payloadBytes;
+  if (nextOffset > bytes.length) return { kind: 'short', bytesNeeded: FRAME_HEADER_BYTES + payloadBytes };
+  const payload = buffer.subarray(offset + FRAME_HEADER_BYTES, nextOffset);
+  if (crc32(payload) !== buffer.readUInt32LE(offset + 40)) return { kind: 'bad', why: 'payload CRC differs' };
+  const { lsn, epoch, prevCrc, type, flags, timestampMs } = header;
+  const frame: Frame = {
+    lsn,
+    epoch,
+    prevCrc,
+    type,
+    flags,
+    timestampMs,
+    crc,
+    payload,
+    bytes: buffer.subarray(offset, nextOffset),
+  };
+  return { kind: 'frame', frame, nextOffset };
+}
+
+/**
+ * Decodes whole frames lying one after another, and checks that each follows
+ * the one before. Throws `FrameError`; the first frame's place in a history is
+ * the caller's to check.
+ */
+export function decodeFrames(bytes: Uint8Array): Frame[] {
+  const frames: Frame[] = [];
+  let offset = 0;
+  for (;;) {
+    const decoded = tryDecodeFrame(bytes, offset);
+    if (decoded.kind === 'end') return frames;
+    if (decoded.kind === 'short') throw new FrameError(frames.length, 'the bytes end inside it');
+    if (decoded.kind === 'bad') throw new FrameError(frames.length, decoded.why);
+    const before = frames.at(-1);
+    if (before !== undefined) {
+      const why = whyNotNext(before, decoded.frame);
+      if (why !== undefined) throw new FrameError(frames.length, why);
+    }
+    frames.push(decoded.frame);
+    offset = decoded.nextOffset;
+  }
+}
+
+/** Why `frame` cannot stand directly after the record at `before`; undefined where it can. */
+export function whyNotNext(
+  before: { readonly lsn: number; readonly crc: number },
+  frame: FrameHeader,
+): string | undefined {
+  if (frame.lsn !== before.lsn + 1) return `LSN ${frame.lsn} stands after LSN ${before.lsn}`;
+  if (frame.prevCrc !== before.crc) return `LSN ${frame.lsn} does not follow the record before it (prevCrc)`;
+  return undefined;
+}

@@ -1,0 +1,485 @@
+/**
+ * The one writer loop: everything that changes the end of the log happens in
+ * it, one awaited step after another. What arrived while the last write (and,
+ * at `always`, its fdatasync) ran goes out as one batch.
+ *
+ * Failures: a batch the disk has no room for is cut off again and refused with
+ * everything queued behind it; the log goes on. Any other failure, and any
+ * failed fdatasync or truncate, is `failure`: set once, final, and nothing is
+ * acknowledged ever again.
+ */
+import type { Lsn } from '#model/position.ts';
+import type { ChainPoint } from '#model/replication.ts';
+import { assert } from '#platform/assert.ts';
+import type { Clock, Timer } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import { BatchBuffer } from '#wal/batch-buffer.ts';
+import { type Frame, whyNotNext } from '#wal/frame.ts';
+import { encodeMark, encodeSeal, NOTE_BYTES, PREFIX_BYTES } from '#wal/segment-format.ts';
+import { SyncSchedule } from '#wal/sync-schedule.ts';
+import type { OpenSegment, TailKeeper } from '#wal/tail-keeper.ts';
+import { isOutOfSpace, toError } from '#wal/wal-errors.ts';
+import { writeFully } from '#wal/whole-files.ts';
+
+export type FsyncPolicy = 'always' | 'interval' | 'never';
+
+/** What the log's owner is told, synchronously and in order. A throw from any of these is final. */
+export interface LogEvents {
+  onCommitted: ((lsn: Lsn) => void) | undefined;
+  onDurable: ((lsn: Lsn) => void) | undefined;
+  onRefused: ((firstLsn: Lsn, error: Error) => void) | undefined;
+  onFailed: ((error: Error) => void) | undefined;
+}
+
+export interface LogWriterParts {
+  readonly keeper: TailKeeper;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: LogEvents;
+  readonly fsync: FsyncPolicy;
+  readonly syncIntervalMs: number;
+  readonly requestedSyncGapMs: number;
+  readonly maxFileBytes: number;
+  readonly onFsync: ((seconds: number) => void) | undefined;
+  /** Deletes segments kept only for replicas; returns how many. */
+  readonly releaseRetained: () => Promise<number>;
+  /** Bytes free on the log's disk. */
+  readonly freeBytes: () => Promise<number>;
+}
+
+export interface NewSegment {
+  readonly segmentSeq: number;
+  readonly firstLsn: Lsn;
+}
+
+interface Task {
+  /** Runs once this is written, or nothing is queued any more. */
+  readonly afterLsn: number;
+  readonly run: () => Promise<void>;
+  readonly reject: (error: Error) => void;
+}
+
+const IDLE_BEFORE_MARK_MS = 100;
+const PROBE_INTERVAL_MS = 1_000;
+/** Free bytes from which a full disk counts as usable again. */
+const PROBE_FREE_BYTES = 1_024 * 1_024;
+
+export class LogWriter {
+  readonly #parts: LogWriterParts;
+  readonly #syncs: SyncSchedule;
+  readonly #batch = new BatchBuffer();
+  #queue: Frame[] = [];
+  /** Frames before this index of the queue are written. */
+  #head = 0;
+  #queuedBytes = 0;
+  #open: OpenSegment | undefined;
+  #tasks: Task[] = [];
+  #isRunning = false;
+  #isClosed = false;
+  #tail: ChainPoint;
+  #written: ChainPoint;
+  #durableLsn: number;
+  /** The highest durable LSN that something written later tells of. */
+  #vouchedLsn: number;
+  #lastActivityMs = 0;
+  #markTimer: Timer | undefined;
+  #probeTimer: Timer | undefined;
+  #isFull = false;
+  #failure: Error | undefined;
+
+  constructor(parts: LogWriterParts, tail: ChainPoint, durableLsn: number) {
+    this.#parts = parts;
+    this.#tail = tail;
+    this.#written = tail;
+    this.#durableLsn = durableLsn;
+    this.#vouchedLsn = durableLsn;
+    this.#syncs = new SyncSchedule({
+      clock: parts.clock,
+      intervalMs: parts.fsync === 'interval' ? parts.syncIntervalMs : undefined,
+      requestedGapMs: parts.requestedSyncGapMs,
+      state: () => ({
+        writtenLsn: this.#open === undefined ? this.#durableLsn : this.#written.lsn,
+        durableLsn: this.#durableLsn,
+      }),
+      sync: async () => {
+        try {
+          await this.#sync();
+        } catch (error) {
+          this.#fail(toError(error));
+          throw error;
+        }
+      },
+    });
+  }
+
+  get tail(): ChainPoint {
+    return this.#tail;
+  }
+
+  get writtenLsn(): Lsn {
+    return this.#written.lsn;
+  }
+
+  get durableLsn(): Lsn {
+    return this.#durableLsn as Lsn;
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Gets the end of the log ready; a full disk leaves the log open for reading. */
+  async open(): Promise<void> {
+    try {
+      await this.#openSegment();
+    } catch (error) {
+      if (!isOutOfSpace(error)) throw error;
+      this.#becomeFull(toError(error));
+    }
+  }
+
+  append(frame: Frame): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    assert(!this.#isClosed, 'nothing is appended to a closed log');
+    const why = whyNotNext(this.#tail, frame);
+    assert(why === undefined, why ?? '');
+    this.#queue.push(frame);
+    this.#queuedBytes += frame.bytes.length;
+    this.#tail = { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
+    this.#wake();
+  }
+
+  /** A record that is queued but not yet in the file. */
+  findQueued(lsn: number): Frame | undefined {
+    const first = this.#queue[this.#head];
+    return first === undefined || lsn < first.lsn ? undefined : this.#queue[this.#head + lsn - first.lsn];
+  }
+
+  requestSync(): void {
+    if (this.#parts.fsync !== 'always' && this.#failure === undefined && !this.#isClosed) {
+      this.#syncs.request(this.#tail.lsn);
+    }
+  }
+
+  rotate(): Promise<NewSegment> {
+    return this.#perform(0, async () => {
+      try {
+        const open = await this.#openSegment();
+        const fresh = open.segment.records === 0 ? open : await this.#rotate(open);
+        return { segmentSeq: fresh.segment.seq, firstLsn: fresh.segment.firstLsn };
+      } catch (error) {
+        await this.#undo();
+        throw error;
+      }
+    });
+  }
+
+  drain(): Promise<void> {
+    return this.#perform(this.#tail.lsn, () => this.#syncAll());
+  }
+
+  /** Drains, ends the log with a clean mark and closes the file. After a failure it only closes. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    if (this.#failure === undefined) {
+      await this.#perform(this.#tail.lsn, () => this.#markCleanStop()).catch((error: unknown) => {
+        this.#parts.logger.error({ error: toError(error).message }, 'the log was not closed cleanly');
+      });
+    }
+    this.#isClosed = true;
+    this.#markTimer?.cancel();
+    this.#probeTimer?.cancel();
+    await this.#syncs.stop();
+    await this.#open?.file.close();
+    this.#open = undefined;
+  }
+
+  // ---- the loop ------------------------------------------------------------------------------
+
+  #perform<T>(afterLsn: number, work: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure);
+      assert(!this.#isClosed, 'a closed log does nothing');
+      const run = async (): Promise<void> => {
+        try {
+          resolve(await work());
+        } catch (error) {
+          reject(toError(error));
+          if (!isOutOfSpace(error)) throw error;
+        }
+      };
+      this.#tasks.push({ afterLsn, run, reject });
+      this.#wake();
+    });
+  }
+
+  #wake(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      // Whatever else this turn of the event loop brings belongs to the first batch.
+      await this.#parts.clock.yield();
+      // The look for work and the end of the run are one synchronous step: no append falls between them.
+      for (let step = this.#nextStep(); step !== undefined; step = this.#nextStep()) await step;
+    } catch (error) {
+      this.#fail(toError(error));
+    } finally {
+      this.#isRunning = false;
+    }
+    if (this.#failure === undefined) this.#scheduleMark();
+  }
+
+  /** Starts one batch or task; undefined where there is nothing to do. */
+  #nextStep(): Promise<void> | undefined {
+    if (this.#failure !== undefined) return undefined;
+    const isEmpty = this.#head === this.#queue.length;
+    const task = this.#tasks[0];
+    if (task !== undefined && (isEmpty || this.#written.lsn >= task.afterLsn)) {
+      this.#tasks.shift();
+      return task.run();
+    }
+    return isEmpty ? undefined : this.#writeOrRefuse();
+  }
+
+  async #writeOrRefuse(): Promise<void> {
+    let refusal: unknown;
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      try {
+        await this.#writeBatch();
+        this.#isFull = false;
+        return;
+      } catch (error) {
+        if (this.#failure !== undefined || !isOutOfSpace(error)) throw error;
+        await this.#undo();
+        refusal = error;
+        if (attempt === 1 && (await this.#parts.releaseRetained()) === 0) break;
+      }
+    }
+    this.#becomeFull(toError(refusal));
+    this.#refuseQueued(toError(refusal));
+  }
+
+  async #writeBatch(): Promise<void> {
+    const open = await this.#openFor((this.#queue[this.#head] as Frame).bytes.length);
+    const { segment } = open;
+    const room = this.#parts.maxFileBytes - NOTE_BYTES - segment.sizeBytes;
+    const offset = segment.sizeBytes;
+    const durableLsn = this.#durableLsn;
+    const count = this.#batch.fill(this.#queue, this.#head, { room, salt: open.salt, durableLsn });
+    await this.#batch.write(open.file, offset);
+    this.#accountFor(segment, count);
+    this.#vouchedLsn = Math.max(this.#vouchedLsn, durableLsn);
+    this.#lastActivityMs = this.#parts.clock.monotonicMs();
+    if (this.#parts.fsync === 'always') {
+      await this.#sync(false);
+      this.#parts.events.onCommitted?.(this.#written.lsn);
+      this.#parts.events.onDurable?.(this.durableLsn);
+      return;
+    }
+    this.#parts.events.onCommitted?.(this.#written.lsn);
+    this.#syncs.written();
+  }
+
+  /** Moves `count` frames from the queue to what is written. */
+  #accountFor(segment: OpenSegment['segment'], count: number): void {
+    for (let i = this.#head; i < this.#head + count; i++) {
+      const frame = this.#queue[i] as Frame;
+      segment.index.note(frame.lsn, segment.sizeBytes);
+      segment.sizeBytes += PREFIX_BYTES + frame.bytes.length;
+      this.#queuedBytes -= frame.bytes.length;
+    }
+    const last = this.#queue[this.#head + count - 1] as Frame;
+    segment.records += count;
+    segment.lastLsn = last.lsn;
+    this.#written = { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
+    this.#head += count;
+    if (this.#head === this.#queue.length) {
+      this.#queue = [];
+      this.#head = 0;
+    } else if (this.#head >= 4_096) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  // ---- segments ------------------------------------------------------------------------------
+
+  async #openSegment(): Promise<OpenSegment> {
+    if (this.#open !== undefined) return this.#open;
+    const repairs = this.#parts.keeper.needsRepair;
+    this.#open = await this.#parts.keeper.prepare(this.#written);
+    if (repairs) this.#advanceDurable(this.#written.lsn);
+    return this.#open;
+  }
+
+  /** The open segment if a record of that size still fits, else the next. One larger than a segment gets its own. */
+  async #openFor(frameBytes: number): Promise<OpenSegment> {
+    const open = await this.#openSegment();
+    const { segment } = open;
+    const end = segment.sizeBytes + PREFIX_BYTES + frameBytes + NOTE_BYTES;
+    return segment.records === 0 || end <= this.#parts.maxFileBytes ? open : this.#rotate(open);
+  }
+
+  /** Seals and fdatasyncs the segment under every policy; only then the next one is created. */
+  async #rotate(open: OpenSegment): Promise<OpenSegment> {
+    const { segment, file, salt } = open;
+    const { lsn: lastLsn, crc: lastCrc } = this.#written;
+    const seal = { lastLsn, lastCrc, records: segment.records, durLag: lastLsn - this.#durableLsn };
+    await writeFully(file, encodeSeal(salt, seal), segment.sizeBytes);
+    await this.#syncs.settled();
+    await this.#sync();
+    segment.sizeBytes += NOTE_BYTES;
+    segment.isSealed = true;
+    this.#open = undefined;
+    await file.close();
+    return this.#openSegment();
+  }
+
+  /** Cuts the open segment back to its last whole item. Any failure of that is final. */
+  async #undo(): Promise<void> {
+    const open = this.#open;
+    if (open === undefined || this.#failure !== undefined) return;
+    try {
+      await open.file.truncate(open.segment.sizeBytes);
+    } catch (error) {
+      throw new Error('cutting off a failed batch failed', { cause: error });
+    }
+    await this.#sync();
+  }
+
+  #refuseQueued(error: Error): void {
+    const firstLsn = (this.#written.lsn + 1) as Lsn;
+    this.#queue = [];
+    this.#head = 0;
+    this.#queuedBytes = 0;
+    this.#tail = this.#written;
+    this.#parts.events.onRefused?.(firstLsn, error);
+  }
+
+  /** From now on space is looked for every second, so that the log says by itself when it can be written again. */
+  #becomeFull(error: Error): void {
+    if (!this.#isFull) {
+      this.#parts.logger.warn(
+        { error: error.message, lsn: this.#written.lsn + 1 },
+        'no space for the log: writes are refused',
+      );
+    }
+    this.#isFull = true;
+    this.#probeTimer ??= this.#parts.clock.after(PROBE_INTERVAL_MS, () => {
+      this.#probeTimer = undefined;
+      if (this.#isClosed || !this.#isFull || this.#failure !== undefined) return;
+      this.#perform(0, () => this.#probe()).catch(() => {});
+    });
+  }
+
+  async #probe(): Promise<void> {
+    try {
+      if ((await this.#parts.freeBytes()) < PROBE_FREE_BYTES)
+        return this.#becomeFull(new Error('still full'));
+      await this.#openSegment();
+      this.#isFull = false;
+    } catch (error) {
+      if (!isOutOfSpace(error)) throw error;
+      this.#becomeFull(toError(error));
+    }
+  }
+
+  // ---- durability ----------------------------------------------------------------------------
+
+  /** fdatasyncs the open segment: durable is what was written when it was issued. Failure is final. */
+  async #sync(announces = true): Promise<void> {
+    const open = this.#open;
+    if (open === undefined) return;
+    const { clock, onFsync } = this.#parts;
+    const issuedLsn = this.#written.lsn;
+    const startMs = clock.monotonicMs();
+    try {
+      await open.file.datasync();
+    } catch (thrown) {
+      const error = new Error(`fdatasync of ${open.segment.path} failed`, { cause: thrown });
+      this.#fail(error);
+      throw error;
+    }
+    onFsync?.((clock.monotonicMs() - startMs) / 1_000);
+    if (this.#failure !== undefined) throw this.#failure;
+    if (announces) this.#advanceDurable(issuedLsn);
+    else this.#durableLsn = Math.max(this.#durableLsn, issuedLsn);
+  }
+
+  async #syncAll(): Promise<void> {
+    await this.#syncs.settled();
+    if (this.#durableLsn < this.#written.lsn) await this.#sync();
+  }
+
+  #advanceDurable(lsn: number): void {
+    if (lsn <= this.#durableLsn) return;
+    this.#durableLsn = lsn;
+    this.#parts.events.onDurable?.(lsn as Lsn);
+    this.#scheduleMark();
+  }
+
+  /** After 100 ms of silence with durable records that nothing written later tells of, a mark does. */
+  #scheduleMark(waitMs = IDLE_BEFORE_MARK_MS): void {
+    if (this.#markTimer !== undefined || this.#durableLsn <= this.#vouchedLsn || this.#isClosed) return;
+    const { clock } = this.#parts;
+    this.#markTimer = clock.after(waitMs, () => {
+      this.#markTimer = undefined;
+      if (this.#failure !== undefined || this.#isClosed) return;
+      const idleMs = clock.monotonicMs() - this.#lastActivityMs;
+      if (this.#isRunning || idleMs < IDLE_BEFORE_MARK_MS) {
+        this.#scheduleMark(Math.max(1, Math.min(IDLE_BEFORE_MARK_MS, IDLE_BEFORE_MARK_MS - idleMs)));
+      } else if (this.#durableLsn > this.#vouchedLsn) {
+        this.#perform(0, () => this.#writeMark(false)).catch(() => {});
+      }
+    });
+  }
+
+  async #writeMark(isCleanStop: boolean): Promise<void> {
+    const open = this.#open;
+    if (open === undefined) return;
+    const lastLsn = this.#written.lsn;
+    const durableLsn = this.#durableLsn;
+    const mark = { lastLsn, durLag: lastLsn - durableLsn, isCleanStop };
+    this.#vouchedLsn = durableLsn;
+    try {
+      await writeFully(open.file, encodeMark(open.salt, mark), open.segment.sizeBytes);
+    } catch (error) {
+      if (isOutOfSpace(error)) await this.#undo();
+      throw error;
+    }
+    open.segment.sizeBytes += NOTE_BYTES;
+    await this.#syncs.settled();
+    await this.#sync();
+  }
+
+  async #markCleanStop(): Promise<void> {
+    await this.#syncAll();
+    await this.#writeMark(true);
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#markTimer?.cancel();
+    this.#probeTimer?.cancel();
+    for (const task of this.#tasks.splice(0)) task.reject(error);
+    const cause = error.cause === undefined ? undefined : toError(error.cause).message;
+    this.#parts.logger.fatal(
+      { error: error.message, cause },
+      'the log failed: nothing is acknowledged any more',
+    );
+    this.#parts.events.onFailed?.(error);
+  }
+}

@@ -1,0 +1,275 @@
+/**
+ * The log: open it, append frames, read them back, drop what a snapshot covers.
+ *
+ * `openLog` replays what is on disk, repairs the end and throws `WalOpenError`
+ * (exit code 3) where durable records are damaged. While running, `failure` is
+ * final (exit code 4); a full disk is not: see `onRefused`.
+ */
+import type { Lsn } from '#model/position.ts';
+import type { ChainPoint } from '#model/replication.ts';
+import { assert } from '#platform/assert.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Random } from '#platform/random.ts';
+import { countDeletable, deleteOldest, snapshotLsn } from '#wal/compaction.ts';
+import type { Frame } from '#wal/frame.ts';
+import { LogReader, prunedError } from '#wal/log-reader.ts';
+import { type FsyncPolicy, type LogEvents, LogWriter, type NewSegment } from '#wal/log-writer.ts';
+import { type RecoveryProgress, recoverLog } from '#wal/recovery.ts';
+import { SegmentTable } from '#wal/segment-table.ts';
+import { TailKeeper, type TornTail } from '#wal/tail-keeper.ts';
+import { verifySegment } from '#wal/verify-segments.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
+import { type DamagePlace, WalOpenError } from '#wal/wal-errors.ts';
+
+export interface OpenLogOptions {
+  /** Locked and initialised. */
+  readonly directory: WalDirectory;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly fsync: FsyncPolicy;
+  /** At `interval`: the longest time a record waits for its fdatasync to be issued. */
+  readonly syncIntervalMs: number;
+  /** The least time between two fdatasyncs issued on request. */
+  readonly requestedSyncGapMs: number;
+  /** A segment is closed before it grows over this; a larger record gets one of its own. */
+  readonly maxFileBytes: number;
+  /** Bytes of segments kept behind the snapshot. */
+  readonly retentionBytes: number;
+  /** Where the state came from that `onFrame` adds to: the snapshot's S, or zeros. */
+  readonly from: ChainPoint;
+  readonly logId: string;
+  /**
+   * Called with every record behind `from`, in order. Its bytes are views into
+   * a read buffer: copy what is kept. A throw makes the log corrupt.
+   */
+  readonly onFrame: (frame: Frame) => void;
+  readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
+  /** Seconds each fdatasync of a segment took. */
+  readonly onFsync?: ((seconds: number) => void) | undefined;
+}
+
+export interface OpenedLog {
+  readonly log: Log;
+  /** The log was closed in order: nothing it ever accepted is missing. False in a fresh directory. */
+  readonly wasClean: boolean;
+  readonly tornTail: TornTail | undefined;
+  /** Records replayed. */
+  readonly records: number;
+}
+
+export async function openLog(options: OpenLogOptions): Promise<OpenedLog> {
+  const { directory, random, logger, logId } = options;
+  const recovery = await recoverLog(options);
+  const table = new SegmentTable(recovery.segments, recovery.readableFromLsn);
+  const keeper = new TailKeeper({ directory, table, random, logger, logId }, recovery);
+  const log = new Log(options, table, keeper, recovery);
+  try {
+    await log.openTail();
+  } catch (error) {
+    const { path } = directory;
+    throw new WalOpenError('unusable', `${path}: the end of the log cannot be written: ${error}`, error);
+  }
+  const wasClean = recovery.tailState.kind === 'clean';
+  return { log, wasClean, tornTail: keeper.tornTail, records: recovery.records };
+}
+
+export class Log implements LogEvents {
+  /**
+   * Everything up to `lsn` may be applied: at `always` it is durable, else it
+   * is with the operating system. Called once per batch, in order.
+   */
+  onCommitted: ((lsn: Lsn) => void) | undefined;
+  /** Everything up to `lsn` is durable. */
+  onDurable: ((lsn: Lsn) => void) | undefined;
+  /** No room: `firstLsn` and everything behind it was not appended; `tail` is before it again. */
+  onRefused: ((firstLsn: Lsn, error: Error) => void) | undefined;
+  /** Called once: the disk failed, nothing is acknowledged ever again. */
+  onFailed: ((error: Error) => void) | undefined;
+
+  readonly #options: OpenLogOptions;
+  readonly #table: SegmentTable;
+  readonly #writer: LogWriter;
+  readonly #reader: LogReader;
+  readonly #pins = new Set<{ readonly lsn: number }>();
+  #compaction: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    options: OpenLogOptions,
+    table: SegmentTable,
+    keeper: TailKeeper,
+    recovered: { readonly tail: ChainPoint; readonly durableLsn: number },
+  ) {
+    const { directory, clock, logger, fsync, syncIntervalMs, requestedSyncGapMs, maxFileBytes, onFsync } =
+      options;
+    this.#options = options;
+    this.#table = table;
+    this.#reader = new LogReader(directory, table);
+    const parts = {
+      keeper,
+      clock,
+      logger,
+      events: this,
+      fsync,
+      syncIntervalMs,
+      requestedSyncGapMs,
+      maxFileBytes,
+      onFsync,
+      releaseRetained: () => this.#compact(snapshotLsn(directory), 0),
+      freeBytes: () => directory.fileSystem.freeBytes(directory.path),
+    };
+    this.#writer = new LogWriter(parts, recovered.tail, recovered.durableLsn);
+  }
+
+  /** Part of `openLog`: gets the end of the log ready. */
+  openTail(): Promise<void> {
+    return this.#writer.open();
+  }
+
+  /** The last record accepted by `append`, written or not. */
+  get tail(): ChainPoint {
+    return this.#writer.tail;
+  }
+
+  get writtenLsn(): Lsn {
+    return this.#writer.writtenLsn;
+  }
+
+  get durableLsn(): Lsn {
+    return this.#writer.durableLsn;
+  }
+
+  /** The first record that can be read; `tail + 1` where there is none. */
+  get earliestLsn(): Lsn {
+    return this.#table.earliestLsn(this.#writer.tail.lsn);
+  }
+
+  get segmentCount(): number {
+    return this.#table.count;
+  }
+
+  /** Bytes of all segments. */
+  get bytes(): number {
+    return this.#table.bytes;
+  }
+
+  /** Bytes of frames accepted and not yet written: what back-pressure goes by. */
+  get queuedBytes(): number {
+    return this.#writer.queuedBytes;
+  }
+
+  /**
+   * The last batch found no room. Appending is still tried: it resumes by
+   * itself, and so does this flag within about a second.
+   */
+  get isFull(): boolean {
+    return this.#writer.isFull;
+  }
+
+  /** Set once, for good. */
+  get failure(): Error | undefined {
+    return this.#writer.failure;
+  }
+
+  /** Queues the next record; throws `failure` where there is one. */
+  append(frame: Frame): void {
+    this.#writer.append(frame);
+  }
+
+  /** Somebody waits for what was appended to be durable: an fdatasync is issued as soon as the gap allows. */
+  requestSync(): void {
+    this.#writer.requestSync();
+  }
+
+  /** Closes the segment, unless it holds no record, and begins the next. Rejects where there is no room. */
+  rotate(): Promise<NewSegment> {
+    return this.#writer.rotate();
+  }
+
+  /** Resolves when everything appended so far is durable, or was refused. */
+  drain(): Promise<void> {
+    return this.#writer.drain();
+  }
+
+  /** Drains, marks a clean stop, closes. The directory stays open. */
+  async close(): Promise<void> {
+    await this.#compaction.catch(() => {});
+    await this.#writer.close();
+  }
+
+  /**
+   * Whole frames from `fromLsn` up to `uptoLsn` (default: all), durable ones
+   * only: at least one, then as many as fit `bytesMax`; none where `fromLsn` is
+   * not durable yet. Throws `WalReadError`: `pruned` below `earliestLsn`,
+   * `corrupt` on damage.
+   */
+  async read(fromLsn: number, bytesMax: number, uptoLsn = Number.POSITIVE_INFINITY): Promise<Frame[]> {
+    if (fromLsn < this.earliestLsn) throw prunedError(fromLsn);
+    const lastLsn = Math.min(uptoLsn, this.durableLsn);
+    if (fromLsn > lastLsn) return [];
+    const release = this.pin(fromLsn);
+    try {
+      return await this.#reader.read({ fromLsn, lastLsn, bytesMax });
+    } finally {
+      release();
+    }
+  }
+
+  /** The record's place in the chain; undefined where the log does not know it. Throws `WalReadError` on damage. */
+  async lookup(lsn: number): Promise<ChainPoint | undefined> {
+    const { from } = this.#options;
+    if (lsn === this.tail.lsn) return this.tail;
+    if (lsn === from.lsn) return from;
+    const queued = this.#writer.findQueued(lsn);
+    if (queued !== undefined) return { epoch: queued.epoch, lsn: queued.lsn, crc: queued.crc };
+    const earliestLsn = this.earliestLsn;
+    if (lsn > this.tail.lsn || lsn < earliestLsn - 1 || lsn < 1) return undefined;
+    if (lsn === earliestLsn - 1) {
+      const first = this.#table.all[0];
+      return first?.firstLsn === earliestLsn ? this.#reader.pointBefore(first) : undefined;
+    }
+    const [frame] = await this.#reader.read({ fromLsn: lsn, lastLsn: lsn, bytesMax: 1 });
+    return frame === undefined ? undefined : { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
+  }
+
+  /**
+   * Deletes segments wholly at or below `belowLsn`, the base snapshot's S,
+   * that neither retention nor a pin keeps. Returns how many.
+   */
+  compact(belowLsn: number): Promise<number> {
+    assert(belowLsn <= this.durableLsn, 'a snapshot is published after its log is durable');
+    return this.#compact(belowLsn, this.#options.retentionBytes);
+  }
+
+  #compact(belowLsn: number, retentionBytes: number): Promise<number> {
+    const done = this.#compaction.then(async () => {
+      const pinnedLsn = Math.min(Number.POSITIVE_INFINITY, ...[...this.#pins].map((pin) => pin.lsn));
+      const count = countDeletable(this.#table.all, { belowLsn, pinnedLsn, retentionBytes });
+      await deleteOldest(this.#options.directory, this.#table, count);
+      return count;
+    });
+    this.#compaction = done.catch(() => {});
+    return done;
+  }
+
+  /** Keeps the log from `lsn` on until the returned function is called. */
+  pin(lsn: number): () => void {
+    const pin = { lsn };
+    this.#pins.add(pin);
+    return () => this.#pins.delete(pin);
+  }
+
+  /** Reads all sealed segments through, in slices; the first damage found, or undefined. */
+  async verifyKept(signal: AbortSignal): Promise<DamagePlace | undefined> {
+    const { directory, clock } = this.#options;
+    for (const segment of [...this.#table.all]) {
+      if (signal.aborted) return undefined;
+      if (!segment.isSealed || !this.#table.all.includes(segment)) continue;
+      const damage = await verifySegment(directory, segment, clock, signal);
+      // A segment deleted meanwhile is not missed.
+      if (damage !== undefined && this.#table.all.includes(segment)) return damage;
+    }
+    return undefined;
+  }
+}

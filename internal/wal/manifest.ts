@@ -1,0 +1,76 @@
+/**
+ * MANIFEST: the single commit point of a directory. Text, so that an operator
+ * can read it: one line of JSON and one with its CRC-32. Pure; parsing returns
+ * what is wrong as text. `WalDirectory.commit` puts it on disk.
+ */
+import type { Role } from '#model/status.ts';
+import { crc32 } from '#platform/crc32.ts';
+
+export interface Manifest {
+  readonly format: 1;
+  /** 32 hex digits; empty on a replica that has not met its master. */
+  readonly logId: string;
+  readonly nodeId: string;
+  readonly role: Role;
+  /** `host:port` this replica follows; empty on a master. */
+  readonly upstream: string;
+  /** The highest term seen, persisted before it is answered. */
+  readonly term: number;
+  /** File name of the base snapshot; empty where there is none. */
+  readonly snapshot: string;
+  /** Segments with a lower number are excluded. */
+  readonly lowestSegment: number;
+  /** Further excluded segments, first and last number of each run: what cuts left behind. */
+  readonly excludedSegments?: readonly (readonly [number, number])[];
+  /** What AddReplica and RemoveReplica have changed: addresses and node ids. */
+  readonly replicas: { readonly added: readonly string[]; readonly removed: readonly string[] };
+  /** Why this replica stopped following; opaque here. */
+  readonly quarantine: unknown | null;
+}
+
+export function encodeManifest(manifest: Manifest): Buffer {
+  const json = JSON.stringify(manifest);
+  return Buffer.from(`${json}\ncrc32 ${crcOf(json)}\n`);
+}
+
+/** The manifest, or what is wrong with it. */
+export function tryDecodeManifest(bytes: Uint8Array): Manifest | string {
+  const text = Buffer.from(bytes).toString('utf8');
+  const match = /^(.*)\ncrc32 ([0-9a-f]{8})\n$/s.exec(text);
+  if (match === null) return 'it is not one line of JSON and one of CRC';
+  const json = match[1] as string;
+  if (crcOf(json) !== match[2]) return 'its CRC differs';
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    return 'it is not JSON';
+  }
+  const { format } = value as { format?: unknown };
+  if (format !== 1) return `format ${JSON.stringify(format)} is not known to this program`;
+  return isManifest(value) ? value : 'a field is missing or of the wrong type';
+}
+
+function crcOf(json: string): string {
+  return crc32(Buffer.from(json)).toString(16).padStart(8, '0');
+}
+
+function isManifest(value: unknown): value is Manifest {
+  const m = value as Record<string, unknown>;
+  const texts = [m['logId'], m['nodeId'], m['upstream'], m['snapshot']];
+  const numbers = [m['term'], m['lowestSegment']];
+  const replicas = m['replicas'] as { added?: unknown; removed?: unknown } | undefined;
+  return (
+    texts.every((text) => typeof text === 'string') &&
+    numbers.every((number) => Number.isSafeInteger(number)) &&
+    (m['role'] === 'master' || m['role'] === 'replica') &&
+    Array.isArray(replicas?.added) &&
+    Array.isArray(replicas?.removed)
+  );
+}
+
+/** True where the manifest does not count segment `seq` to the log. */
+export function isSegmentExcluded(manifest: Manifest, seq: number): boolean {
+  if (seq < manifest.lowestSegment) return true;
+  return (manifest.excludedSegments ?? []).some(([first, last]) => seq >= first && seq <= last);
+}

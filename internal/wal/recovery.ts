@@ -1,0 +1,511 @@
+/**
+ * Reading a log when it is opened: from the base snapshot's S on, in order, in
+ * bounded memory, giving the loop a turn every few milliseconds. It changes
+ * nothing on disk but what fsync makes durable: what has to be repaired is
+ * returned as a `TailState`, and done by `tail-repair.ts`.
+ *
+ * Throws `WalOpenError` on corruption and on files of another log.
+ */
+import type { ChainPoint } from '#model/replication.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { File } from '#platform/file-system.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { SegmentName } from '#wal/file-names.ts';
+import { type Frame, whyNotNext } from '#wal/frame.ts';
+import { type LaterItem, searchLaterItems } from '#wal/later-items.ts';
+import {
+  ITEM_KIND,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  tryDecodeSegmentHeader,
+} from '#wal/segment-format.ts';
+import { type SegmentItem, SegmentScanner } from '#wal/segment-scanner.ts';
+import { OffsetIndex, type Segment } from '#wal/segment-table.ts';
+import { type Damage, judgeDamage } from '#wal/verdict.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
+import { damageError, toError, WalOpenError } from '#wal/wal-errors.ts';
+
+export interface RecoveryProgress {
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  readonly records: number;
+}
+
+export interface RecoveryOptions {
+  readonly directory: WalDirectory;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly logId: string;
+  /** The base snapshot's S, or zeros. */
+  readonly from: ChainPoint;
+  readonly onFrame: (frame: Frame) => void;
+  readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
+}
+
+/** What stands at the end of the log on disk. */
+export type TailState =
+  /** The next segment is to be created; the last one, if any, is sealed and durable. */
+  | { readonly kind: 'none' }
+  /** The log ends below S: every segment is to be excluded, then the next created. */
+  | { readonly kind: 'below_snapshot' }
+  /** The last segment ends with a clean mark and can be appended to. */
+  | { readonly kind: 'clean'; readonly segment: Segment }
+  /** The valid prefix of the last segment is to be rewritten. */
+  | {
+      readonly kind: 'unclean';
+      readonly segment: Segment;
+      readonly validEnd: number;
+      readonly fileBytes: number;
+      readonly endsWithCleanMark: boolean;
+      readonly tornWhy: string | undefined;
+    };
+
+export interface Recovery {
+  /** Oldest first; those below S that were not read included. */
+  readonly segments: Segment[];
+  readonly tail: ChainPoint;
+  readonly tailState: TailState;
+  /** Durable whatever becomes of the last segment. */
+  readonly durableLsn: number;
+  /** Below this, damage was found under the snapshot. */
+  readonly readableFromLsn: number;
+  readonly records: number;
+  /** A newest segment no longer than a header: to be removed before anything is created. */
+  readonly stub: SegmentName | undefined;
+}
+
+const YIELD_AFTER_MS = 4;
+const ITEMS_BETWEEN_CLOCK_READS = 32;
+
+export async function recoverLog(options: RecoveryOptions): Promise<Recovery> {
+  const { directory, from } = options;
+  await directory.fileSystem.syncDirectory(directory.path);
+  const found = await sizedSegments(directory);
+  const first = found[0];
+  if (first !== undefined && first.name.firstLsn > from.lsn + 1) {
+    const why = `the log begins here, but LSN ${from.lsn + 1} is missing${from.lsn === 0 ? ' and there is no valid snapshot' : ' after the snapshot'}`;
+    throw damageError('corrupt', directory.path, place(directory, first.name, 0, first.name.firstLsn, why));
+  }
+  // A newest segment no longer than a header holds nothing and is created anew, whatever is in it.
+  const newest = found.at(-1);
+  const stub = newest !== undefined && newest.sizeBytes <= SEGMENT_HEADER_BYTES ? found.pop() : undefined;
+  const replay = new Replay(options, found, stub?.name);
+  return replay.run();
+}
+
+interface SizedSegment {
+  readonly name: SegmentName;
+  readonly sizeBytes: number;
+}
+
+async function sizedSegments(directory: WalDirectory): Promise<SizedSegment[]> {
+  const sized: SizedSegment[] = [];
+  for (const name of await directory.segments()) {
+    const stat = await directory.fileSystem.stat(`${directory.path}/${name.name}`);
+    sized.push({ name, sizeBytes: stat?.sizeBytes ?? 0 });
+  }
+  return sized;
+}
+
+function place(directory: WalDirectory, name: SegmentName, byte: number, lsn: number, why: string) {
+  return { file: `${directory.path}/${name.name}`, byte, lsn, why };
+}
+
+/** How one segment ended. */
+interface SegmentEnd {
+  readonly validEnd: number;
+  readonly isSealed: boolean;
+  readonly endsWithCleanMark: boolean;
+  readonly tornWhy: string | undefined;
+}
+
+class Replay {
+  readonly #options: RecoveryOptions;
+  readonly #found: readonly SizedSegment[];
+  readonly #stub: SegmentName | undefined;
+  readonly #segments: Segment[];
+  readonly #bytesTotal: number;
+  #bytesDone = 0;
+  #records = 0;
+  #chain: ChainPoint;
+  #readableFromLsn = 0;
+  #itemsSinceClock = 0;
+  #sliceEndMs: number;
+
+  constructor(options: RecoveryOptions, found: readonly SizedSegment[], stub: SegmentName | undefined) {
+    this.#options = options;
+    this.#found = found;
+    this.#stub = stub;
+    this.#segments = found.map(({ name, sizeBytes }, i) =>
+      createSegment(options.directory.path, name, sizeBytes, found[i + 1]?.name.firstLsn),
+    );
+    this.#chain = options.from;
+    this.#bytesTotal = found.slice(this.#startIndex()).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    this.#sliceEndMs = options.clock.monotonicMs() + YIELD_AFTER_MS;
+  }
+
+  async run(): Promise<Recovery> {
+    const { from } = this.#options;
+    let end: SegmentEnd | undefined;
+    let durableLsn: number = from.lsn;
+    const start = this.#startIndex();
+    for (let i = start; i < this.#segments.length; i++) {
+      durableLsn = Math.max(durableLsn, i === start ? 0 : this.#chain.lsn);
+      end = await this.#replaySegment(this.#segments[i] as Segment, i === start, this.#hasLater(i));
+    }
+    this.#checkStub();
+    this.#report();
+    const rest = { readableFromLsn: this.#readableFromLsn, records: this.#records, stub: this.#stub };
+    if (end !== undefined && this.#chain.lsn < from.lsn) {
+      const tailState: TailState = { kind: 'below_snapshot' };
+      return { segments: [], tail: from, tailState, durableLsn: from.lsn, ...rest };
+    }
+    const tailState = this.#tailState(end);
+    if (tailState.kind !== 'unclean') durableLsn = this.#chain.lsn;
+    return { segments: this.#segments, tail: this.#chain, tailState, durableLsn, ...rest };
+  }
+
+  /** The last segment that may hold S + 1: the ones before it lie wholly below the snapshot. */
+  #startIndex(): number {
+    const { from } = this.#options;
+    return Math.max(
+      0,
+      this.#found.findLastIndex(({ name }) => name.firstLsn <= from.lsn + 1),
+    );
+  }
+
+  #hasLater(index: number): boolean {
+    return index < this.#segments.length - 1 || this.#stub !== undefined;
+  }
+
+  #checkStub(): void {
+    if (this.#stub === undefined || this.#stub.firstLsn <= this.#chain.lsn + 1) return;
+    const why = `LSN ${this.#chain.lsn + 1} is missing before this segment`;
+    throw this.#damage(this.#stub.name, 0, this.#stub.firstLsn, why);
+  }
+
+  #tailState(end: SegmentEnd | undefined): TailState {
+    const segment = this.#segments.at(-1);
+    if (segment === undefined || end === undefined || this.#stub !== undefined) return { kind: 'none' };
+    const { validEnd, endsWithCleanMark, tornWhy } = end;
+    if (endsWithCleanMark && tornWhy === undefined) return { kind: 'clean', segment };
+    const fileBytes = segment.sizeBytes;
+    segment.sizeBytes = validEnd;
+    segment.index.cutAt(validEnd);
+    return { kind: 'unclean', segment, validEnd, fileBytes, endsWithCleanMark, tornWhy };
+  }
+
+  async #replaySegment(segment: Segment, isFirst: boolean, hasLater: boolean): Promise<SegmentEnd> {
+    const { fileSystem } = this.#options.directory;
+    const file = await fileSystem.open(segment.path, 'write');
+    try {
+      // What is read below must be what the disk has, not what the page cache shows.
+      await file.sync();
+      const header = await this.#readHeader(file, segment, hasLater);
+      segment.header = header;
+      this.#joinChain(segment, header, isFirst);
+      segment.lastLsn = segment.firstLsn - 1;
+      const end = await new SegmentReplay(this, file, segment, header, hasLater).run();
+      segment.isSealed = end.isSealed;
+      return end;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #readHeader(file: File, segment: Segment, hasLater: boolean): Promise<SegmentHeader> {
+    const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
+    const bytesRead = await file.read(bytes, 0);
+    const header = tryDecodeSegmentHeader(bytes.subarray(0, bytesRead));
+    if (typeof header === 'string') {
+      const damage: Damage = {
+        what: 'header',
+        hasLaterSegment: hasLater,
+        neededLsn: segment.firstLsn,
+        provenDurableLsn: 0,
+      };
+      const verdict = judgeDamage(damage);
+      const why = verdict.kind === 'corrupt' ? `${header}; ${verdict.why}` : header;
+      throw this.#damage(segment.name, 0, segment.firstLsn, why);
+    }
+    if (header.logId !== this.#options.logId) {
+      const why = `the segment belongs to log ${header.logId}, this directory to log ${this.#options.logId}`;
+      throw damageError('foreign', this.#options.directory.path, {
+        file: segment.path,
+        byte: 16,
+        lsn: segment.firstLsn,
+        why,
+      });
+    }
+    if (header.seq !== segment.seq || header.firstLsn !== segment.firstLsn) {
+      throw this.#damage(segment.name, 32, segment.firstLsn, 'the file name and the header differ');
+    }
+    return header;
+  }
+
+  /** Checks that the segment goes on where the one before ended, or where the snapshot did. */
+  #joinChain(segment: Segment, header: SegmentHeader, isFirst: boolean): void {
+    const before = { lsn: segment.firstLsn - 1, crc: header.lastCrc, epoch: header.epoch } as ChainPoint;
+    const { from } = this.#options;
+    if (isFirst && before.lsn !== from.lsn) {
+      this.#chain = before;
+      return;
+    }
+    const expected = isFirst ? from : this.#chain;
+    if (before.lsn !== expected.lsn) {
+      throw this.#damage(
+        segment.name,
+        0,
+        segment.firstLsn,
+        `LSN ${expected.lsn + 1} is missing before this segment`,
+      );
+    }
+    if (before.crc !== expected.crc || before.epoch !== expected.epoch) {
+      const what = isFirst ? 'the snapshot' : 'the segment before it';
+      throw this.#damage(segment.name, 48, segment.firstLsn, `the segment does not continue ${what}`);
+    }
+    this.#chain = before;
+  }
+
+  // ---- for SegmentReplay -----------------------------------------------------------------
+
+  get options(): RecoveryOptions {
+    return this.#options;
+  }
+
+  get chain(): ChainPoint {
+    return this.#chain;
+  }
+
+  /** Takes the next record; returns why it cannot be the next. */
+  tryAccept(segment: Segment, frame: Frame, offset: number): string | undefined {
+    const why = whyNotNext(this.#chain, frame);
+    if (why !== undefined) return why;
+    const { from } = this.#options;
+    if (frame.lsn === from.lsn && (frame.crc !== from.crc || frame.epoch !== from.epoch)) {
+      throw this.#damage(
+        segment.name,
+        offset,
+        frame.lsn,
+        'the record is not the one the snapshot was made at',
+      );
+    }
+    this.#chain = { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
+    segment.lastLsn = frame.lsn;
+    segment.records++;
+    segment.index.note(frame.lsn, offset);
+    if (frame.lsn <= from.lsn) return undefined;
+    this.#records++;
+    try {
+      this.#options.onFrame(frame);
+    } catch (error) {
+      if (error instanceof WalOpenError) throw error;
+      const why = `the record cannot be applied: ${toError(error).message}`;
+      throw this.#damage(segment.name, offset, frame.lsn, why);
+    }
+    return undefined;
+  }
+
+  /** Goes on behind damage below the snapshot, at the record `item`. */
+  skipTo(item: LaterItem, prevCrc: number): void {
+    this.#chain = { epoch: 0, lsn: (item.lsn - 1) as ChainPoint['lsn'], crc: prevCrc };
+    this.#readableFromLsn = item.lsn;
+  }
+
+  progressed(bytes: number): void {
+    this.#bytesDone += bytes;
+    this.#report();
+  }
+
+  /** True where the loop is due a turn. */
+  isSliceOver(): boolean {
+    if (++this.#itemsSinceClock < ITEMS_BETWEEN_CLOCK_READS) return false;
+    this.#itemsSinceClock = 0;
+    return this.#options.clock.monotonicMs() >= this.#sliceEndMs;
+  }
+
+  async yieldSlice(): Promise<void> {
+    await this.#options.clock.yield();
+    this.#sliceEndMs = this.#options.clock.monotonicMs() + YIELD_AFTER_MS;
+  }
+
+  #report(): void {
+    const { onProgress } = this.#options;
+    onProgress?.({ bytesDone: this.#bytesDone, bytesTotal: this.#bytesTotal, records: this.#records });
+  }
+
+  #damage(name: string, byte: number, lsn: number, why: string): WalOpenError {
+    const { path } = this.#options.directory;
+    return damageError('corrupt', path, { file: `${path}/${name}`, byte, lsn, why });
+  }
+}
+
+/** One segment's items, in order, up to its end or the first damage. */
+class SegmentReplay {
+  readonly #replay: Replay;
+  readonly #file: File;
+  readonly #segment: Segment;
+  readonly #header: SegmentHeader;
+  readonly #hasLater: boolean;
+  #scanner: SegmentScanner;
+  #validEnd = SEGMENT_HEADER_BYTES;
+  #isSealed = false;
+  #endsWithCleanMark = false;
+  #hasGap = false;
+
+  constructor(replay: Replay, file: File, segment: Segment, header: SegmentHeader, hasLater: boolean) {
+    this.#replay = replay;
+    this.#file = file;
+    this.#segment = segment;
+    this.#header = header;
+    this.#hasLater = hasLater;
+    this.#scanner = this.#scanFrom(SEGMENT_HEADER_BYTES);
+  }
+
+  async run(): Promise<SegmentEnd> {
+    let reported = 0;
+    for (;;) {
+      const item = this.#scanner.tryNext();
+      if (item === undefined) {
+        await this.#scanner.fill();
+        this.#replay.progressed(this.#scanner.offset - reported);
+        reported = this.#scanner.offset;
+        continue;
+      }
+      const why = this.#tryTake(item);
+      if (why !== undefined) {
+        if (await this.#tryResume(item.offset)) continue;
+        await this.#judge(item.offset, why);
+        return this.#end(why);
+      }
+      if (item.kind === 'end') break;
+      if (this.#replay.isSliceOver()) await this.#replay.yieldSlice();
+    }
+    this.#replay.progressed(this.#segment.sizeBytes - reported);
+    if (!this.#isSealed) await this.#judge(this.#validEnd, undefined);
+    return this.#end(undefined);
+  }
+
+  #end(tornWhy: string | undefined): SegmentEnd {
+    return {
+      validEnd: this.#validEnd,
+      isSealed: this.#isSealed,
+      endsWithCleanMark: this.#endsWithCleanMark,
+      tornWhy,
+    };
+  }
+
+  #scanFrom(fromOffset: number): SegmentScanner {
+    const { salt } = this.#header;
+    return new SegmentScanner(this.#file, { fromOffset, endOffset: this.#segment.sizeBytes, salt });
+  }
+
+  /** Takes an item that fits; returns why it does not. */
+  #tryTake(item: SegmentItem): string | undefined {
+    if (item.kind === 'end') return undefined;
+    if (item.kind === 'bad') return item.why;
+    if (this.#isSealed) return 'something stands behind the seal';
+    const why = this.#whyUnfit(item);
+    if (why !== undefined) return why;
+    this.#validEnd = item.nextOffset;
+    this.#isSealed = item.kind === 'seal';
+    this.#endsWithCleanMark = item.kind === 'mark' && item.mark.isCleanStop;
+    return undefined;
+  }
+
+  #whyUnfit(item: Exclude<SegmentItem, { kind: 'end' | 'bad' }>): string | undefined {
+    const { chain } = this.#replay;
+    if (item.kind === 'record') return this.#replay.tryAccept(this.#segment, item.frame, item.offset);
+    if (item.kind === 'mark') {
+      return item.mark.lastLsn === chain.lsn
+        ? undefined
+        : `a mark of LSN ${item.mark.lastLsn} stands after LSN ${chain.lsn}`;
+    }
+    const { lastLsn, lastCrc, records } = item.seal;
+    const isCountRight = this.#hasGap || records === this.#segment.records;
+    const fits = lastLsn === chain.lsn && lastCrc === chain.crc && isCountRight;
+    return fits ? undefined : `the seal (LSN ${lastLsn}, ${records} records) does not fit LSN ${chain.lsn}`;
+  }
+
+  /** Below the snapshot damage is only noted: the log goes on at the next whole record up to S + 1. */
+  async #tryResume(damageOffset: number): Promise<boolean> {
+    const { from, logger } = this.#replay.options;
+    const { chain } = this.#replay;
+    if (chain.lsn >= from.lsn || this.#isSealed) return false;
+    let next: LaterItem | undefined;
+    await this.#search(damageOffset, (item) => {
+      if (item.kind !== ITEM_KIND.record || item.offset === damageOffset) return false;
+      if (item.lsn <= from.lsn + 1 && item.lsn > chain.lsn) next = item;
+      return true;
+    });
+    if (next === undefined) return false;
+    const prevCrc = Buffer.alloc(4);
+    await this.#file.read(prevCrc, next.offset + 12 + 24);
+    const isChained = next.lsn !== from.lsn + 1 || prevCrc.readUInt32LE(0) === from.crc;
+    if (!isChained) return false;
+    logger.error(
+      { file: this.#segment.path, byte: damageOffset, lsn: chain.lsn + 1, resumedAtLsn: next.lsn },
+      'damage in the log below the snapshot: it is not needed here, but replicas cannot read it',
+    );
+    this.#replay.skipTo(next, prevCrc.readUInt32LE(0));
+    this.#hasGap = true;
+    this.#scanner = this.#scanFrom(next.offset);
+    return true;
+  }
+
+  /** Returns where the log may end at `offset`; throws where that would lose what was durable. */
+  async #judge(offset: number, why: string | undefined): Promise<void> {
+    const { chain, options } = this.#replay;
+    const neededLsn = Math.max(chain.lsn, options.from.lsn) + 1;
+    let provenDurableLsn = 0;
+    if (why !== undefined && !this.#hasLater) {
+      await this.#search(offset, (item) => {
+        provenDurableLsn = Math.max(provenDurableLsn, item.lsn - item.durLag);
+        return provenDurableLsn >= neededLsn;
+      });
+    }
+    const what = why === undefined ? 'unsealed_end' : 'item';
+    const verdict = judgeDamage({ what, hasLaterSegment: this.#hasLater, neededLsn, provenDurableLsn });
+    if (verdict.kind !== 'corrupt') return;
+    const reason = why === undefined ? verdict.why : `${why}; ${verdict.why}`;
+    throw damageError('corrupt', options.directory.path, {
+      file: this.#segment.path,
+      byte: offset,
+      lsn: chain.lsn + 1,
+      why: reason,
+    });
+  }
+
+  #search(fromOffset: number, onItem: (item: LaterItem) => boolean): Promise<void> {
+    return searchLaterItems({
+      file: this.#file,
+      fromOffset,
+      sizeBytes: this.#segment.sizeBytes,
+      salt: this.#header.salt,
+      expectedLsn: this.#replay.chain.lsn + 1,
+      clock: this.#replay.options.clock,
+      onItem,
+    });
+  }
+}
+
+/** `nextFirstLsn`: where the following segment begins, which tells where this one ends before it is read. */
+export function createSegment(
+  path: string,
+  name: SegmentName,
+  sizeBytes: number,
+  nextFirstLsn?: number,
+): Segment {
+  return {
+    seq: name.seq,
+    firstLsn: name.firstLsn,
+    name: name.name,
+    path: `${path}/${name.name}`,
+    sizeBytes,
+    lastLsn: (nextFirstLsn ?? name.firstLsn) - 1,
+    records: 0,
+    isSealed: nextFirstLsn !== undefined,
+    header: undefined,
+    index: new OffsetIndex(name.firstLsn),
+  };
+}

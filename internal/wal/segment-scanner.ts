@@ -1,0 +1,163 @@
+/**
+ * Reads the items of one segment in order, in bounded memory: chunks of 1 MiB,
+ * more only for a record whose header is valid and says so. It decides nothing:
+ * the first thing that is not an item is returned as `bad`, with the reason.
+ *
+ * Use: `tryNext()` until it returns undefined, then `await fill()`, and so on.
+ * Frames are views into the chunk they were read with; the chunk is not reused.
+ */
+import { assertNever } from '#platform/assert.ts';
+import type { File } from '#platform/file-system.ts';
+import { FRAME_HEADER_BYTES, type Frame, tryDecodeFrame, tryDecodeFrameHeader } from '#wal/frame.ts';
+import {
+  ITEM_KIND,
+  isPrefixValid,
+  type Mark,
+  NOTE_BYTES,
+  PREFIX_BYTES,
+  peekItemKind,
+  RECORD_OVERHEAD_BYTES,
+  readDurLag,
+  readMark,
+  readSeal,
+  type Seal,
+} from '#wal/segment-format.ts';
+
+export const CHUNK_BYTES = 1_024 * 1_024;
+
+export type SegmentItem =
+  | {
+      readonly kind: 'record';
+      readonly offset: number;
+      readonly nextOffset: number;
+      readonly frame: Frame;
+      readonly durLag: number;
+    }
+  | { readonly kind: 'mark'; readonly offset: number; readonly nextOffset: number; readonly mark: Mark }
+  | { readonly kind: 'seal'; readonly offset: number; readonly nextOffset: number; readonly seal: Seal }
+  /** The file ends here, between two items. */
+  | { readonly kind: 'end'; readonly offset: number }
+  | { readonly kind: 'bad'; readonly offset: number; readonly why: string };
+
+type DecodedItem = SegmentItem | { readonly kind: 'need'; readonly bytes: number };
+
+export interface ScanRange {
+  /** Where the first item begins. */
+  readonly fromOffset: number;
+  /** The file's size, or where the caller wants the scan to end. */
+  readonly endOffset: number;
+  readonly salt: number;
+  /** How much to read at once; default 1 MiB. */
+  readonly chunkBytes?: number;
+}
+
+export class SegmentScanner {
+  readonly #file: File;
+  readonly #range: ScanRange;
+  readonly #chunkBytes: number;
+  #chunk: Buffer = Buffer.alloc(0);
+  /** Offset in the file of the chunk's first byte. */
+  #chunkOffset: number;
+  /** Offset in the file of the next item. */
+  #offset: number;
+  #needBytes = 1;
+
+  constructor(file: File, range: ScanRange) {
+    this.#file = file;
+    this.#range = range;
+    this.#chunkBytes = range.chunkBytes ?? CHUNK_BYTES;
+    this.#chunkOffset = range.fromOffset;
+    this.#offset = range.fromOffset;
+  }
+
+  /** Where the next item begins. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** The next item; undefined where `fill` has to read more first. After `end` or `bad` it stays there. */
+  tryNext(): SegmentItem | undefined {
+    const at = this.#offset;
+    const left = this.#range.endOffset - at;
+    if (left <= 0) return { kind: 'end', offset: at };
+    const item = decodeItem(this.#chunk, at - this.#chunkOffset, this.#chunkOffset, left, this.#range.salt);
+    if (item.kind === 'need') {
+      this.#needBytes = item.bytes;
+      return undefined;
+    }
+    if (item.kind !== 'bad' && item.kind !== 'end') this.#offset = item.nextOffset;
+    return item;
+  }
+
+  /** Reads on. Errors of the file system come through. */
+  async fill(): Promise<void> {
+    const wanted = Math.min(
+      Math.max(this.#needBytes, this.#chunkBytes),
+      this.#range.endOffset - this.#offset,
+    );
+    const chunk = Buffer.allocUnsafeSlow(wanted);
+    const bytesRead = await this.#file.read(chunk, this.#offset);
+    if (bytesRead < wanted)
+      throw new Error(`the file shrank while it was read, at byte ${this.#offset + bytesRead}`);
+    this.#chunk = chunk;
+    this.#chunkOffset = this.#offset;
+  }
+}
+
+/**
+ * The item at `at` in `chunk`, whose first byte is byte `base` of the file;
+ * `left` bytes remain in the file from the item on. Lengths are believed only
+ * once the CRC over them holds and the file can contain them.
+ */
+function decodeItem(chunk: Buffer, at: number, base: number, left: number, salt: number): DecodedItem {
+  const offset = base + at;
+  const bad = (why: string): SegmentItem => ({ kind: 'bad', offset, why });
+  const available = chunk.length - at;
+  const headBytes = Math.min(left, RECORD_OVERHEAD_BYTES);
+  if (available < headBytes) return { kind: 'need', bytes: headBytes };
+  if (left < NOTE_BYTES) return bad(`${left} bytes are too few for anything`);
+  const kind = peekItemKind(chunk, at);
+  if (kind === 0) return bad('no record, mark or seal begins here');
+  if (kind === ITEM_KIND.record && left < RECORD_OVERHEAD_BYTES) return bad('the file ends inside a record');
+  if (!isPrefixValid(chunk, at, salt)) return bad('prefix CRC differs');
+  const nextOffset = offset + NOTE_BYTES;
+  if (kind === ITEM_KIND.mark) {
+    const mark = readMark(chunk, at);
+    return mark === undefined ? bad('the mark makes no sense') : { kind: 'mark', offset, nextOffset, mark };
+  }
+  if (kind === ITEM_KIND.seal) {
+    const seal = readSeal(chunk, at);
+    return seal === undefined ? bad('the seal makes no sense') : { kind: 'seal', offset, nextOffset, seal };
+  }
+  return decodeRecord(chunk, at, base, left);
+}
+
+function decodeRecord(chunk: Buffer, at: number, base: number, left: number): DecodedItem {
+  const offset = base + at;
+  const header = tryDecodeFrameHeader(chunk, at + PREFIX_BYTES);
+  if (typeof header === 'string') return { kind: 'bad', offset, why: header };
+  const bytes = RECORD_OVERHEAD_BYTES + header.payloadBytes;
+  if (bytes > left) return { kind: 'bad', offset, why: 'the file ends inside a record' };
+  if (bytes > chunk.length - at) return { kind: 'need', bytes };
+  const decoded = tryDecodeFrame(chunk.subarray(0, at + bytes), at + PREFIX_BYTES);
+  switch (decoded.kind) {
+    case 'frame': {
+      const nextOffset = base + decoded.nextOffset;
+      return { kind: 'record', offset, nextOffset, frame: decoded.frame, durLag: readDurLag(chunk, at) };
+    }
+    case 'bad':
+      return { kind: 'bad', offset, why: decoded.why };
+    case 'end':
+    case 'short':
+      return { kind: 'bad', offset, why: 'the file ends inside a record' };
+    default:
+      return assertNever(decoded);
+  }
+}
+
+/** What the damaged place itself still tells: a frame header that holds gives the length to step over. */
+export function tryStepOver(buffer: Buffer, at: number): number | undefined {
+  if (buffer.length - at < RECORD_OVERHEAD_BYTES) return undefined;
+  const header = tryDecodeFrameHeader(buffer, at + PREFIX_BYTES);
+  return typeof header === 'string' ? undefined : PREFIX_BYTES + FRAME_HEADER_BYTES + header.payloadBytes;
+}

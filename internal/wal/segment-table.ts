@@ -1,0 +1,112 @@
+/**
+ * The log's segments in memory: which file holds which records, and about where.
+ * Owned by the log; the writer appends to its last row, compaction drops rows
+ * from the front, readers look up.
+ */
+import type { Lsn } from '#model/position.ts';
+import { SEGMENT_HEADER_BYTES, type SegmentHeader } from '#wal/segment-format.ts';
+
+/** Bytes between two remembered places of a segment. */
+const INDEX_STEP_BYTES = 64 * 1_024;
+
+/** Where some records of a segment begin, sparse and ascending. */
+export class OffsetIndex {
+  readonly #lsns: number[];
+  readonly #offsets: number[];
+
+  constructor(firstLsn: number) {
+    this.#lsns = [firstLsn];
+    this.#offsets = [SEGMENT_HEADER_BYTES];
+  }
+
+  /** Notes the place of a record if it is far enough behind the last one noted. */
+  note(lsn: number, offset: number): void {
+    if (offset - (this.#offsets.at(-1) as number) < INDEX_STEP_BYTES) return;
+    this.#lsns.push(lsn);
+    this.#offsets.push(offset);
+  }
+
+  /** The nearest noted place at or before `lsn`. */
+  floor(lsn: number): number {
+    let low = 0;
+    let high = this.#lsns.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#lsns[middle] as number) <= lsn) low = middle;
+      else high = middle - 1;
+    }
+    return this.#offsets[low] as number;
+  }
+
+  /** Forgets places at or behind `offset`, but the first. */
+  cutAt(offset: number): void {
+    while (this.#offsets.length > 1 && (this.#offsets.at(-1) as number) >= offset) {
+      this.#offsets.pop();
+      this.#lsns.pop();
+    }
+  }
+}
+
+export interface Segment {
+  readonly seq: number;
+  readonly firstLsn: Lsn;
+  /** File name and full path. */
+  readonly name: string;
+  readonly path: string;
+  /** Whole items, header included. */
+  sizeBytes: number;
+  /** `firstLsn - 1` where it holds no record. */
+  lastLsn: number;
+  /** Records counted since the header; unknown (0) where the segment was not read. */
+  records: number;
+  isSealed: boolean;
+  /** Undefined until the header was read. */
+  header: SegmentHeader | undefined;
+  readonly index: OffsetIndex;
+}
+
+export class SegmentTable {
+  #segments: Segment[];
+  /** Below this the log is not readable: damage under the base snapshot. */
+  readonly #readableFromLsn: number;
+
+  constructor(segments: Segment[], readableFromLsn: number) {
+    this.#segments = segments;
+    this.#readableFromLsn = readableFromLsn;
+  }
+
+  get all(): readonly Segment[] {
+    return this.#segments;
+  }
+
+  get count(): number {
+    return this.#segments.length;
+  }
+
+  get bytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
+  }
+
+  get last(): Segment | undefined {
+    return this.#segments.at(-1);
+  }
+
+  /** The first LSN that can be read, or will be written. */
+  earliestLsn(tailLsn: number): Lsn {
+    return Math.max(this.#segments[0]?.firstLsn ?? tailLsn + 1, this.#readableFromLsn) as Lsn;
+  }
+
+  add(segment: Segment): void {
+    this.#segments.push(segment);
+  }
+
+  /** Drops the oldest `count` rows. */
+  dropOldest(count: number): void {
+    this.#segments = this.#segments.slice(count);
+  }
+
+  /** The segment that holds the record, as far as is known. */
+  find(lsn: number): Segment | undefined {
+    return this.#segments.findLast((segment) => segment.firstLsn <= lsn && segment.lastLsn >= lsn);
+  }
+}

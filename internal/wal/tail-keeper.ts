@@ -1,0 +1,210 @@
+/**
+ * Gets the end of the log ready for appending: repairs what recovery found,
+ * continues a cleanly closed segment, creates the next one.
+ *
+ * `prepare` may be repeated after a failure: on a full disk the log opens
+ * without a writable end, and the writer tries again before each batch.
+ * Errors of the file system come through; the caller tells a full disk
+ * (`isOutOfSpace`), which is no harm, from everything else, which is final.
+ */
+import type { ChainPoint } from '#model/replication.ts';
+import type { File } from '#platform/file-system.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Random } from '#platform/random.ts';
+import { ASIDE_NAME, formatSegmentName, TEMPORARY_SUFFIX } from '#wal/file-names.ts';
+import { createSegment, type Recovery, type TailState } from '#wal/recovery.ts';
+import { encodeMark, encodeSegmentHeader, NOTE_BYTES, SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
+import type { Segment, SegmentTable } from '#wal/segment-table.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
+import { copyRange, writeFully } from '#wal/whole-files.ts';
+
+/** The segment being written. Whole items end at `segment.sizeBytes`. */
+export interface OpenSegment {
+  readonly segment: Segment;
+  readonly file: File;
+  readonly salt: number;
+}
+
+/** What was cut off, and where it is kept. */
+export interface TornTail {
+  /** File name of the segment. */
+  readonly segment: string;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly why: string;
+  /** Relative to the directory; undefined while the disk has no room for it. */
+  asidePath: string | undefined;
+}
+
+export interface TailKeeperParts {
+  readonly directory: WalDirectory;
+  readonly table: SegmentTable;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly logId: string;
+}
+
+export class TailKeeper {
+  readonly #parts: TailKeeperParts;
+  #state: TailState;
+  #stub: string | undefined;
+  /** Of the segment whose creation has begun. */
+  #nextSeq: number | undefined;
+  readonly tornTail: TornTail | undefined;
+
+  constructor(parts: TailKeeperParts, recovery: Recovery) {
+    this.#parts = parts;
+    this.#state = recovery.tailState;
+    this.#stub = recovery.stub?.name;
+    this.tornTail = describeTorn(recovery.tailState);
+  }
+
+  /** True until what recovery found has been put right: only then is the recovered tail durable. */
+  get needsRepair(): boolean {
+    return this.#state.kind !== 'none' || this.#stub !== undefined;
+  }
+
+  /** The segment in which the record after `tail` can be written. */
+  async prepare(tail: ChainPoint): Promise<OpenSegment> {
+    await this.#removeStub();
+    const state = this.#state;
+    if (state.kind === 'clean') {
+      const opened = await this.#continue(state.segment, true);
+      this.#state = { kind: 'none' };
+      return opened;
+    }
+    if (state.kind === 'unclean') {
+      await this.#rewrite(state);
+      const { segment, endsWithCleanMark } = state;
+      if (!segment.isSealed) {
+        const opened = await this.#continue(segment, endsWithCleanMark);
+        this.#state = { kind: 'none' };
+        return opened;
+      }
+    }
+    if (state.kind === 'below_snapshot') await this.#excludeAll();
+    this.#state = { kind: 'none' };
+    return this.#create(tail);
+  }
+
+  async #removeStub(): Promise<void> {
+    if (this.#stub === undefined) return;
+    const { fileSystem, path } = this.#parts.directory;
+    if ((await fileSystem.stat(`${path}/${this.#stub}`)) !== undefined) {
+      await fileSystem.remove(`${path}/${this.#stub}`);
+    }
+    await fileSystem.syncDirectory(path);
+    this.#stub = undefined;
+  }
+
+  /** Opens a segment at its end. A clean mark there is followed by another, lest a lost append leave it last again. */
+  async #continue(segment: Segment, endsWithCleanMark: boolean): Promise<OpenSegment> {
+    const file = await this.#parts.directory.fileSystem.open(segment.path, 'write');
+    const salt = segment.header?.salt ?? 0;
+    if (!endsWithCleanMark) return { segment, file, salt };
+    const mark = { lastLsn: segment.lastLsn, durLag: 0, isCleanStop: false };
+    try {
+      await writeFully(file, encodeMark(salt, mark), segment.sizeBytes);
+      await file.datasync();
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    segment.sizeBytes += NOTE_BYTES;
+    return { segment, file, salt };
+  }
+
+  /** Replaces the last segment by a fresh copy of its valid prefix; what is cut off is kept aside first. */
+  async #rewrite(state: Extract<TailState, { kind: 'unclean' }>): Promise<void> {
+    const { directory, logger } = this.#parts;
+    const { fileSystem } = directory;
+    const { segment, validEnd } = state;
+    const file = await fileSystem.open(segment.path, 'read');
+    try {
+      if (this.tornTail !== undefined && this.tornTail.asidePath === undefined) {
+        this.tornTail.asidePath = await this.#keepTorn(file, segment, validEnd, state.fileBytes);
+        const { asidePath, bytes, why } = this.tornTail;
+        const fields = {
+          file: segment.path,
+          byte: validEnd,
+          bytes,
+          lsn: segment.lastLsn + 1,
+          why,
+          asidePath,
+        };
+        logger.warn(fields, 'torn tail cut off: it had not been durable');
+      }
+      await copyRange(fileSystem, file, 0, validEnd, segment.path + TEMPORARY_SUFFIX);
+    } finally {
+      await file.close();
+    }
+    await fileSystem.rename(segment.path + TEMPORARY_SUFFIX, segment.path);
+    await fileSystem.syncDirectory(directory.path);
+  }
+
+  async #keepTorn(file: File, segment: Segment, from: number, to: number): Promise<string> {
+    const { directory } = this.#parts;
+    const folder = await directory.makeAsideFolder();
+    const name = `${folder}/${segment.name}.from-${from}`;
+    await copyRange(directory.fileSystem, file, from, to, `${directory.path}/${name}`);
+    await directory.fileSystem.syncDirectory(`${directory.path}/${folder}`);
+    return name;
+  }
+
+  async #excludeAll(): Promise<void> {
+    const { directory, logger } = this.#parts;
+    const nextSeq = await directory.nextSegmentSeq();
+    logger.warn(
+      { directory: directory.path, aside: ASIDE_NAME },
+      'the log ends below its snapshot: begun anew after it',
+    );
+    await directory.update((manifest) => {
+      if (manifest === undefined) throw new Error('the directory is not initialised');
+      return { ...manifest, lowestSegment: nextSeq };
+    });
+    await directory.sweepAside();
+  }
+
+  /**
+   * Creates the segment after `tail`: header, fdatasync, directory, and only
+   * then may anything be appended. A file left by an attempt that failed has
+   * the same name and is replaced.
+   */
+  async #create(tail: ChainPoint): Promise<OpenSegment> {
+    const { directory, table, random, logId } = this.#parts;
+    const { fileSystem, path } = directory;
+    this.#nextSeq ??= await directory.nextSegmentSeq();
+    const seq = this.#nextSeq;
+    const firstLsn = (tail.lsn + 1) as ChainPoint['lsn'];
+    const name = formatSegmentName(seq, firstLsn);
+    const salt = random.uint32();
+    const header = { logId, seq, firstLsn, epoch: tail.epoch, lastCrc: tail.crc, salt };
+    const file = await fileSystem.open(`${path}/${name}`, 'replace');
+    try {
+      await writeFully(file, encodeSegmentHeader(header), 0);
+      await file.datasync();
+      await fileSystem.syncDirectory(path);
+    } catch (error) {
+      await file.close();
+      await fileSystem.remove(`${path}/${name}`).catch(() => {});
+      throw error;
+    }
+    this.#nextSeq = undefined;
+    const segment = createSegment(path, { name, seq, firstLsn }, SEGMENT_HEADER_BYTES);
+    segment.header = header;
+    table.add(segment);
+    return { segment, file, salt };
+  }
+}
+
+function describeTorn(state: TailState): TornTail | undefined {
+  if (state.kind !== 'unclean' || state.tornWhy === undefined) return undefined;
+  const { segment, validEnd, fileBytes, tornWhy } = state;
+  return {
+    segment: segment.name,
+    offset: validEnd,
+    bytes: fileBytes - validEnd,
+    why: tornWhy,
+    asidePath: undefined,
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * Torn or corrupt: what the first bad bytes of a log mean. A pure function of
+ * what the scan found (design.md §6, opening, rules 1 to 3; README.md has the
+ * table with the reasons).
+ */
+import { assertNever } from '#platform/assert.ts';
+
+export interface Damage {
+  /** What stands where an item should begin. */
+  readonly what: 'item' | 'header' | 'unsealed_end';
+  /** A segment with a higher number exists. */
+  readonly hasLaterSegment: boolean;
+  /**
+   * The first record that is lost if the log ends before the damage, or the
+   * first one not in the base snapshot where that is later.
+   */
+  readonly neededLsn: number;
+  /** The highest LSN that any valid item after the damage shows to have been durable; 0 if none. */
+  readonly provenDurableLsn: number;
+}
+
+export type Verdict =
+  | { readonly kind: 'torn' }
+  /** An open segment that ends where it may: no damage at all. */
+  | { readonly kind: 'tail' }
+  | { readonly kind: 'corrupt'; readonly why: string };
+
+export function judgeDamage(damage: Damage): Verdict {
+  if (damage.hasLaterSegment) {
+    const what = damage.what === 'unsealed_end' ? 'the segment ends without its seal' : 'damaged';
+    return { kind: 'corrupt', why: `${what}, though a later segment shows that it was durable` };
+  }
+  switch (damage.what) {
+    case 'unsealed_end':
+      return { kind: 'tail' };
+    case 'header':
+      return { kind: 'corrupt', why: 'the header was durable before anything was appended' };
+    case 'item':
+      if (damage.provenDurableLsn >= damage.neededLsn) {
+        const why = `damaged, and a later item shows that LSN ${damage.provenDurableLsn} had been durable`;
+        return { kind: 'corrupt', why };
+      }
+      return { kind: 'torn' };
+    default:
+      return assertNever(damage.what);
+  }
+}

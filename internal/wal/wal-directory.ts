@@ -1,0 +1,259 @@
+/**
+ * The data directory: its lock, its MANIFEST and what lies aside.
+ *
+ * Every change that must be atomic (initialising, snapshot install, cut,
+ * restore, change of role, compaction) is one `commit` or `update`; what the
+ * manifest excludes is moved to `aside/` by `sweepAside`, never read again and
+ * never deleted here. `openDirectory` throws `WalOpenError`; a commit that
+ * fails after its rename leaves unknown what is on disk, so every later one
+ * throws the same error.
+ */
+import { assert } from '#platform/assert.ts';
+import type { DirectoryLock, FileSystem } from '#platform/file-system.ts';
+import type { Logger } from '#platform/logger.ts';
+import {
+  ASIDE_NAME,
+  LOCK_NAME,
+  MANIFEST_NAME,
+  parseSegmentName,
+  parseSnapshotName,
+  type SegmentName,
+  TEMPORARY_SUFFIX,
+} from '#wal/file-names.ts';
+import { hasFrameSomewhere } from '#wal/later-items.ts';
+import { encodeManifest, isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
+import { toError, WalOpenError } from '#wal/wal-errors.ts';
+import { readWholeFile, writeFully } from '#wal/whole-files.ts';
+
+export interface OpenDirectoryOptions {
+  readonly fileSystem: FileSystem;
+  readonly path: string;
+  readonly logger: Logger;
+}
+
+export interface AsideFile {
+  /** Relative to the directory: `aside/<n>/<name>`. */
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+/** Takes the lock and reads MANIFEST; creates the directory where it is missing. */
+export async function openDirectory(options: OpenDirectoryOptions): Promise<WalDirectory> {
+  const { fileSystem, path } = options;
+  const lock = await orUnusable(path, async () => {
+    await fileSystem.makeDirectory(path);
+    return fileSystem.lock(`${path}/${LOCK_NAME}`);
+  });
+  if (lock === undefined) {
+    throw new WalOpenError('locked', `${path}: another process uses this directory (LOCK); stop it first`);
+  }
+  try {
+    const manifest = await orUnusable(path, () => readManifest(fileSystem, path));
+    const directory = new WalDirectory(options, lock, manifest);
+    if (manifest === undefined) await orUnusable(path, () => setUninitialisedAside(options, directory));
+    return directory;
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+export class WalDirectory {
+  readonly path: string;
+  readonly fileSystem: FileSystem;
+  readonly #logger: Logger;
+  readonly #lock: DirectoryLock;
+  #manifest: Manifest | undefined;
+  #commits: Promise<unknown> = Promise.resolve();
+  #failure: Error | undefined;
+
+  constructor(options: OpenDirectoryOptions, lock: DirectoryLock, manifest: Manifest | undefined) {
+    this.path = options.path;
+    this.fileSystem = options.fileSystem;
+    this.#logger = options.logger;
+    this.#lock = lock;
+    this.#manifest = manifest;
+  }
+
+  /** What is committed; undefined in a fresh directory. */
+  get manifest(): Manifest | undefined {
+    return this.#manifest;
+  }
+
+  /** Replaces the manifest, atomically and durably. Commits run one after another. */
+  commit(manifest: Manifest): Promise<void> {
+    return this.update(() => manifest);
+  }
+
+  /** Like `commit`, made from the manifest of that moment: two owners of different fields cannot undo each other. */
+  update(change: (current: Manifest | undefined) => Manifest): Promise<void> {
+    const done = this.#commits.then(() => this.#replace(change(this.#manifest)));
+    this.#commits = done.catch(() => {});
+    return done;
+  }
+
+  async #replace(manifest: Manifest): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    const target = `${this.path}/${MANIFEST_NAME}`;
+    const temporary = target + TEMPORARY_SUFFIX;
+    const file = await this.fileSystem.open(temporary, 'replace');
+    try {
+      await writeFully(file, encodeManifest(manifest), 0);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    try {
+      await this.fileSystem.rename(temporary, target);
+      await this.fileSystem.syncDirectory(this.path);
+    } catch (error) {
+      this.#failure = toError(error);
+      throw error;
+    }
+    this.#manifest = manifest;
+  }
+
+  /** The segments that belong to the log, in order. */
+  async segments(): Promise<SegmentName[]> {
+    const manifest = this.#manifest;
+    assert(manifest !== undefined, 'the directory is initialised');
+    const all = await this.allSegments();
+    return all.filter((segment) => !isSegmentExcluded(manifest, segment.seq));
+  }
+
+  /** Every file named like a segment, excluded ones included, in order. */
+  async allSegments(): Promise<SegmentName[]> {
+    const segments: SegmentName[] = [];
+    for (const name of await this.fileSystem.readDirectory(this.path)) {
+      const segment = parseSegmentName(name);
+      if (segment !== undefined) segments.push(segment);
+    }
+    return segments.sort((a, b) => a.seq - b.seq);
+  }
+
+  /** A number above every one that was ever used here. */
+  async nextSegmentSeq(): Promise<number> {
+    const last = (await this.allSegments()).at(-1)?.seq ?? 0;
+    const cuts = (this.#manifest?.excludedSegments ?? []).map(([, lastExcluded]) => lastExcluded);
+    return Math.max(last, (this.#manifest?.lowestSegment ?? 1) - 1, ...cuts) + 1;
+  }
+
+  /**
+   * Moves what the manifest excludes (segments, snapshots that are not the base)
+   * to `aside/<n>/`, and deletes temporary files: they were never finished.
+   * Returns the new names, relative to the directory. Safe to repeat.
+   */
+  async sweepAside(): Promise<string[]> {
+    const manifest = this.#manifest;
+    assert(manifest !== undefined, 'the directory is initialised');
+    const excluded: string[] = [];
+    for (const name of await this.fileSystem.readDirectory(this.path)) {
+      const segment = parseSegmentName(name);
+      const isOut =
+        segment === undefined
+          ? parseSnapshotName(name) !== undefined && name !== manifest.snapshot
+          : isSegmentExcluded(manifest, segment.seq);
+      if (isOut) excluded.push(name);
+      else if (name.endsWith(TEMPORARY_SUFFIX)) await this.fileSystem.remove(`${this.path}/${name}`);
+    }
+    return this.moveAside(excluded.sort());
+  }
+
+  /** Moves files of this directory to a new `aside/<n>/`. Returns the new names, relative to the directory. */
+  async moveAside(names: readonly string[]): Promise<string[]> {
+    if (names.length === 0) return [];
+    const folder = await this.makeAsideFolder();
+    for (const name of names) {
+      await this.fileSystem.rename(`${this.path}/${name}`, `${this.path}/${folder}/${name}`);
+    }
+    await this.fileSystem.syncDirectory(`${this.path}/${folder}`);
+    await this.fileSystem.syncDirectory(this.path);
+    this.#logger.warn({ folder, names }, 'set aside: kept, but no part of the log any more');
+    return names.map((name) => `${folder}/${name}`);
+  }
+
+  /** Creates the next `aside/<n>` and returns its name, relative to the directory. */
+  async makeAsideFolder(): Promise<string> {
+    const aside = `${this.path}/${ASIDE_NAME}`;
+    await this.fileSystem.makeDirectory(aside);
+    const numbers = (await this.fileSystem.readDirectory(aside)).map(Number).filter(Number.isSafeInteger);
+    const folder = `${ASIDE_NAME}/${Math.max(0, ...numbers) + 1}`;
+    await this.fileSystem.makeDirectory(`${this.path}/${folder}`);
+    await this.fileSystem.syncDirectory(aside);
+    await this.fileSystem.syncDirectory(this.path);
+    return folder;
+  }
+
+  /** What lies aside, in the order it was put there. */
+  async listAside(): Promise<AsideFile[]> {
+    const aside = `${this.path}/${ASIDE_NAME}`;
+    if ((await this.fileSystem.stat(aside)) === undefined) return [];
+    const files: AsideFile[] = [];
+    const folders = await this.fileSystem.readDirectory(aside);
+    for (const folder of folders.sort((a, b) => Number(a) - Number(b))) {
+      for (const name of (await this.fileSystem.readDirectory(`${aside}/${folder}`)).sort()) {
+        const stat = await this.fileSystem.stat(`${aside}/${folder}/${name}`);
+        files.push({ name: `${ASIDE_NAME}/${folder}/${name}`, sizeBytes: stat?.sizeBytes ?? 0 });
+      }
+    }
+    return files;
+  }
+
+  /** Waits for a commit under way and releases the lock. */
+  async close(): Promise<void> {
+    await this.#commits;
+    await this.#lock.release();
+  }
+}
+
+async function readManifest(fileSystem: FileSystem, path: string): Promise<Manifest | undefined> {
+  const file = `${path}/${MANIFEST_NAME}`;
+  if ((await fileSystem.stat(file)) === undefined) return undefined;
+  // What the page cache shows must be what the disk has before anything is decided by it.
+  await fileSystem.syncDirectory(path);
+  const decoded = tryDecodeManifest(await readWholeFile(fileSystem, file));
+  if (typeof decoded !== 'string') return decoded;
+  throw new WalOpenError(
+    'corrupt',
+    `${file}: ${decoded}. Nothing was changed; look with: walnut wal inspect ${path}`,
+  );
+}
+
+/**
+ * Without MANIFEST a directory may be initialised only if it holds nothing of
+ * a log; files that merely look like one (a crash while they were created)
+ * are set aside.
+ */
+async function setUninitialisedAside(options: OpenDirectoryOptions, directory: WalDirectory): Promise<void> {
+  const { fileSystem, path } = options;
+  const leftovers: string[] = [];
+  for (const name of (await fileSystem.readDirectory(path)).sort()) {
+    if (parseSnapshotName(name) !== undefined || (await isSegmentWithRecords(fileSystem, path, name))) {
+      throw new WalOpenError(
+        'corrupt',
+        `${path}: MANIFEST is missing, but ${name} holds data. Nothing was changed; look with: walnut wal inspect ${path}`,
+      );
+    }
+    if (parseSegmentName(name) !== undefined) leftovers.push(name);
+  }
+  await directory.moveAside(leftovers);
+}
+
+async function isSegmentWithRecords(fileSystem: FileSystem, path: string, name: string): Promise<boolean> {
+  if (parseSegmentName(name) === undefined) return false;
+  const file = await fileSystem.open(`${path}/${name}`, 'read');
+  try {
+    return await hasFrameSomewhere(file, (await file.stat()).sizeBytes);
+  } finally {
+    await file.close();
+  }
+}
+
+async function orUnusable<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof WalOpenError) throw error;
+    throw new WalOpenError('unusable', `${path}: cannot be used: ${toError(error).message}`, error);
+  }
+}

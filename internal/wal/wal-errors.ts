@@ -1,0 +1,66 @@
+/** How the log refuses: to open (exit code 3) and to read. */
+
+export type WalOpenErrorKind =
+  /** Another process owns the directory. */
+  | 'locked'
+  /** Durable bytes are damaged or missing. */
+  | 'corrupt'
+  /** The files belong to another log. */
+  | 'foreign'
+  /** The directory cannot be read or written at all. */
+  | 'unusable';
+
+/** Where in which file; `byte` counts from 0. */
+export interface DamagePlace {
+  readonly file: string;
+  readonly byte: number;
+  /** The record concerned, or the one expected there. */
+  readonly lsn: number;
+  readonly why: string;
+}
+
+/** The data directory cannot be used; the message says why and what to run. Nothing was changed. */
+export class WalOpenError extends Error {
+  override readonly name = 'WalOpenError';
+  readonly kind: WalOpenErrorKind;
+
+  constructor(kind: WalOpenErrorKind, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.kind = kind;
+  }
+}
+
+/** The message for damage found while opening the directory `path`. */
+export function damageError(kind: 'corrupt' | 'foreign', path: string, place: DamagePlace): WalOpenError {
+  const { file, byte, lsn, why } = place;
+  return new WalOpenError(
+    kind,
+    `${file}: byte ${byte}, LSN ${lsn}: ${why}. Nothing was changed; look with: walnut wal inspect ${path}`,
+  );
+}
+
+/**
+ * `pruned`: the log no longer holds the record; `corrupt`: it should, but the
+ * bytes are damaged; `unwritten`: the log does not hold it yet.
+ */
+export class WalReadError extends Error {
+  override readonly name = 'WalReadError';
+  readonly kind: 'pruned' | 'corrupt';
+  readonly place: DamagePlace | undefined;
+
+  constructor(kind: 'pruned' | 'corrupt', message: string, place?: DamagePlace) {
+    super(message);
+    this.kind = kind;
+    this.place = place;
+  }
+}
+
+/** The disk, a quota or the file size limit is full: refuse cleanly, go on later. */
+export function isOutOfSpace(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
+}
+
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
