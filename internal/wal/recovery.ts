@@ -12,15 +12,10 @@ import type { File } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { SegmentName } from '#wal/file-names.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
-import { type LaterItem, searchLaterItems } from '#wal/later-items.ts';
-import {
-  ITEM_KIND,
-  SEGMENT_HEADER_BYTES,
-  type SegmentHeader,
-  tryDecodeSegmentHeader,
-} from '#wal/segment-format.ts';
-import { type SegmentItem, SegmentScanner } from '#wal/segment-scanner.ts';
-import { OffsetIndex, type Segment } from '#wal/segment-table.ts';
+import type { LaterItem } from '#wal/later-items.ts';
+import { SEGMENT_HEADER_BYTES, type SegmentHeader, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
+import { type ReplayContext, type SegmentEnd, SegmentReplay } from '#wal/segment-replay.ts';
+import { createSegment, type Segment } from '#wal/segment-table.ts';
 import { type Damage, judgeDamage } from '#wal/verdict.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { damageError, toError, WalOpenError } from '#wal/wal-errors.ts';
@@ -111,15 +106,7 @@ function place(directory: WalDirectory, name: SegmentName, byte: number, lsn: nu
   return { file: `${directory.path}/${name.name}`, byte, lsn, why };
 }
 
-/** How one segment ended. */
-interface SegmentEnd {
-  readonly validEnd: number;
-  readonly isSealed: boolean;
-  readonly endsWithCleanMark: boolean;
-  readonly tornWhy: string | undefined;
-}
-
-class Replay {
+class Replay implements ReplayContext {
   readonly #options: RecoveryOptions;
   readonly #found: readonly SizedSegment[];
   readonly #stub: SegmentName | undefined;
@@ -267,10 +254,22 @@ class Replay {
     this.#chain = before;
   }
 
-  // ---- for SegmentReplay -----------------------------------------------------------------
+  // ---- ReplayContext -----------------------------------------------------------------------
 
-  get options(): RecoveryOptions {
-    return this.#options;
+  get path(): string {
+    return this.#options.directory.path;
+  }
+
+  get from(): ChainPoint {
+    return this.#options.from;
+  }
+
+  get clock(): Clock {
+    return this.#options.clock;
+  }
+
+  get logger(): Logger {
+    return this.#options.logger;
   }
 
   get chain(): ChainPoint {
@@ -338,174 +337,4 @@ class Replay {
     const { path } = this.#options.directory;
     return damageError('corrupt', path, { file: `${path}/${name}`, byte, lsn, why });
   }
-}
-
-/** One segment's items, in order, up to its end or the first damage. */
-class SegmentReplay {
-  readonly #replay: Replay;
-  readonly #file: File;
-  readonly #segment: Segment;
-  readonly #header: SegmentHeader;
-  readonly #hasLater: boolean;
-  #scanner: SegmentScanner;
-  #validEnd = SEGMENT_HEADER_BYTES;
-  #isSealed = false;
-  #endsWithCleanMark = false;
-  #hasGap = false;
-
-  constructor(replay: Replay, file: File, segment: Segment, header: SegmentHeader, hasLater: boolean) {
-    this.#replay = replay;
-    this.#file = file;
-    this.#segment = segment;
-    this.#header = header;
-    this.#hasLater = hasLater;
-    this.#scanner = this.#scanFrom(SEGMENT_HEADER_BYTES);
-  }
-
-  async run(): Promise<SegmentEnd> {
-    let reported = 0;
-    for (;;) {
-      const item = this.#scanner.tryNext();
-      if (item === undefined) {
-        await this.#scanner.fill();
-        this.#replay.progressed(this.#scanner.offset - reported);
-        reported = this.#scanner.offset;
-        continue;
-      }
-      const why = this.#tryTake(item);
-      if (why !== undefined) {
-        if (await this.#tryResume(item.offset)) continue;
-        await this.#judge(item.offset, why);
-        return this.#end(why);
-      }
-      if (item.kind === 'end') break;
-      if (this.#replay.isSliceOver()) await this.#replay.yieldSlice();
-    }
-    this.#replay.progressed(this.#segment.sizeBytes - reported);
-    if (!this.#isSealed) await this.#judge(this.#validEnd, undefined);
-    return this.#end(undefined);
-  }
-
-  #end(tornWhy: string | undefined): SegmentEnd {
-    return {
-      validEnd: this.#validEnd,
-      isSealed: this.#isSealed,
-      endsWithCleanMark: this.#endsWithCleanMark,
-      tornWhy,
-    };
-  }
-
-  #scanFrom(fromOffset: number): SegmentScanner {
-    const { salt } = this.#header;
-    return new SegmentScanner(this.#file, { fromOffset, endOffset: this.#segment.sizeBytes, salt });
-  }
-
-  /** Takes an item that fits; returns why it does not. */
-  #tryTake(item: SegmentItem): string | undefined {
-    if (item.kind === 'end') return undefined;
-    if (item.kind === 'bad') return item.why;
-    if (this.#isSealed) return 'something stands behind the seal';
-    const why = this.#whyUnfit(item);
-    if (why !== undefined) return why;
-    this.#validEnd = item.nextOffset;
-    this.#isSealed = item.kind === 'seal';
-    this.#endsWithCleanMark = item.kind === 'mark' && item.mark.isCleanStop;
-    return undefined;
-  }
-
-  #whyUnfit(item: Exclude<SegmentItem, { kind: 'end' | 'bad' }>): string | undefined {
-    const { chain } = this.#replay;
-    if (item.kind === 'record') return this.#replay.tryAccept(this.#segment, item.frame, item.offset);
-    if (item.kind === 'mark') {
-      return item.mark.lastLsn === chain.lsn
-        ? undefined
-        : `a mark of LSN ${item.mark.lastLsn} stands after LSN ${chain.lsn}`;
-    }
-    const { lastLsn, lastCrc, records } = item.seal;
-    const isCountRight = this.#hasGap || records === this.#segment.records;
-    const fits = lastLsn === chain.lsn && lastCrc === chain.crc && isCountRight;
-    return fits ? undefined : `the seal (LSN ${lastLsn}, ${records} records) does not fit LSN ${chain.lsn}`;
-  }
-
-  /** Below the snapshot damage is only noted: the log goes on at the next whole record up to S + 1. */
-  async #tryResume(damageOffset: number): Promise<boolean> {
-    const { from, logger } = this.#replay.options;
-    const { chain } = this.#replay;
-    if (chain.lsn >= from.lsn || this.#isSealed) return false;
-    let next: LaterItem | undefined;
-    await this.#search(damageOffset, (item) => {
-      if (item.kind !== ITEM_KIND.record || item.offset === damageOffset) return false;
-      if (item.lsn <= from.lsn + 1 && item.lsn > chain.lsn) next = item;
-      return true;
-    });
-    if (next === undefined) return false;
-    const prevCrc = Buffer.alloc(4);
-    await this.#file.read(prevCrc, next.offset + 12 + 24);
-    const isChained = next.lsn !== from.lsn + 1 || prevCrc.readUInt32LE(0) === from.crc;
-    if (!isChained) return false;
-    logger.error(
-      { file: this.#segment.path, byte: damageOffset, lsn: chain.lsn + 1, resumedAtLsn: next.lsn },
-      'damage in the log below the snapshot: it is not needed here, but replicas cannot read it',
-    );
-    this.#replay.skipTo(next, prevCrc.readUInt32LE(0));
-    this.#hasGap = true;
-    this.#scanner = this.#scanFrom(next.offset);
-    return true;
-  }
-
-  /** Returns where the log may end at `offset`; throws where that would lose what was durable. */
-  async #judge(offset: number, why: string | undefined): Promise<void> {
-    const { chain, options } = this.#replay;
-    const neededLsn = Math.max(chain.lsn, options.from.lsn) + 1;
-    let provenDurableLsn = 0;
-    if (why !== undefined && !this.#hasLater) {
-      await this.#search(offset, (item) => {
-        provenDurableLsn = Math.max(provenDurableLsn, item.lsn - item.durLag);
-        return provenDurableLsn >= neededLsn;
-      });
-    }
-    const what = why === undefined ? 'unsealed_end' : 'item';
-    const verdict = judgeDamage({ what, hasLaterSegment: this.#hasLater, neededLsn, provenDurableLsn });
-    if (verdict.kind !== 'corrupt') return;
-    const reason = why === undefined ? verdict.why : `${why}; ${verdict.why}`;
-    throw damageError('corrupt', options.directory.path, {
-      file: this.#segment.path,
-      byte: offset,
-      lsn: chain.lsn + 1,
-      why: reason,
-    });
-  }
-
-  #search(fromOffset: number, onItem: (item: LaterItem) => boolean): Promise<void> {
-    return searchLaterItems({
-      file: this.#file,
-      fromOffset,
-      sizeBytes: this.#segment.sizeBytes,
-      salt: this.#header.salt,
-      expectedLsn: this.#replay.chain.lsn + 1,
-      clock: this.#replay.options.clock,
-      onItem,
-    });
-  }
-}
-
-/** `nextFirstLsn`: where the following segment begins, which tells where this one ends before it is read. */
-export function createSegment(
-  path: string,
-  name: SegmentName,
-  sizeBytes: number,
-  nextFirstLsn?: number,
-): Segment {
-  return {
-    seq: name.seq,
-    firstLsn: name.firstLsn,
-    name: name.name,
-    path: `${path}/${name.name}`,
-    sizeBytes,
-    lastLsn: (nextFirstLsn ?? name.firstLsn) - 1,
-    records: 0,
-    isSealed: nextFirstLsn !== undefined,
-    header: undefined,
-    index: new OffsetIndex(name.firstLsn),
-  };
 }

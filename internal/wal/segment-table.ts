@@ -4,6 +4,7 @@
  * from the front, readers look up.
  */
 import type { Lsn } from '#model/position.ts';
+import type { SegmentName } from '#wal/file-names.ts';
 import { SEGMENT_HEADER_BYTES, type SegmentHeader } from '#wal/segment-format.ts';
 
 /** Bytes between two remembered places of a segment. */
@@ -63,6 +64,27 @@ export interface Segment {
   /** Undefined until the header was read. */
   header: SegmentHeader | undefined;
   readonly index: OffsetIndex;
+}
+
+/** `nextFirstLsn`: where the following segment begins, which tells where this one ends before it is read. */
+export function createSegment(
+  path: string,
+  name: SegmentName,
+  sizeBytes: number,
+  nextFirstLsn?: number,
+): Segment {
+  return {
+    seq: name.seq,
+    firstLsn: name.firstLsn,
+    name: name.name,
+    path: `${path}/${name.name}`,
+    sizeBytes,
+    lastLsn: (nextFirstLsn ?? name.firstLsn) - 1,
+    records: 0,
+    isSealed: nextFirstLsn !== undefined,
+    header: undefined,
+    index: new OffsetIndex(name.firstLsn),
+  };
 }
 
 export class SegmentTable {
