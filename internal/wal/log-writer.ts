@@ -21,8 +21,6 @@ import type { OpenSegment, TailKeeper } from '#wal/tail-keeper.ts';
 import { isOutOfSpace, toError } from '#wal/wal-errors.ts';
 import { writeFully } from '#wal/whole-files.ts';
 
-export type FsyncPolicy = 'always' | 'interval' | 'never';
-
 /** What the log's owner is told, synchronously and in order. A throw from any of these is final. */
 export interface LogEvents {
   onCommitted: ((lsn: Lsn) => void) | undefined;
@@ -36,8 +34,10 @@ export interface LogWriterParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: LogEvents;
-  readonly fsync: FsyncPolicy;
-  readonly syncIntervalMs: number;
+  /** Every batch is fdatasynced before it counts as committed. */
+  readonly syncsEveryBatch: boolean;
+  /** Between fdatasyncs beside the writes; undefined: on request only. */
+  readonly syncIntervalMs: number | undefined;
   readonly requestedSyncGapMs: number;
   readonly maxFileBytes: number;
   readonly onFsync: ((seconds: number) => void) | undefined;
@@ -95,7 +95,7 @@ export class LogWriter {
     this.#vouchedLsn = durableLsn;
     this.#syncs = new SyncSchedule({
       clock: parts.clock,
-      intervalMs: parts.fsync === 'interval' ? parts.syncIntervalMs : undefined,
+      intervalMs: parts.syncIntervalMs,
       requestedGapMs: parts.requestedSyncGapMs,
       state: () => ({
         writtenLsn: this.#open === undefined ? this.#durableLsn : this.#written.lsn,
@@ -164,7 +164,7 @@ export class LogWriter {
   }
 
   requestSync(): void {
-    if (this.#parts.fsync !== 'always' && this.#failure === undefined && !this.#isClosed) {
+    if (!this.#parts.syncsEveryBatch && this.#failure === undefined && !this.#isClosed) {
       this.#syncs.request(this.#tail.lsn);
     }
   }
@@ -282,7 +282,7 @@ export class LogWriter {
     this.#accountFor(segment, count);
     this.#vouchedLsn = Math.max(this.#vouchedLsn, durableLsn);
     this.#lastActivityMs = this.#parts.clock.monotonicMs();
-    if (this.#parts.fsync === 'always') {
+    if (this.#parts.syncsEveryBatch) {
       await this.#sync(false);
       this.#parts.events.onCommitted?.(this.#written.lsn);
       this.#parts.events.onDurable?.(this.durableLsn);

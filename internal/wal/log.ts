@@ -14,13 +14,19 @@ import type { Random } from '#platform/random.ts';
 import { countDeletable, deleteOldest, snapshotLsn } from '#wal/compaction.ts';
 import type { Frame } from '#wal/frame.ts';
 import { LogReader, prunedError } from '#wal/log-reader.ts';
-import { type FsyncPolicy, type LogEvents, LogWriter, type NewSegment } from '#wal/log-writer.ts';
+import { type LogEvents, LogWriter, type NewSegment } from '#wal/log-writer.ts';
 import { type RecoveryProgress, recoverLog } from '#wal/recovery.ts';
 import { SegmentTable } from '#wal/segment-table.ts';
 import { TailKeeper, type TornTail } from '#wal/tail-keeper.ts';
 import { verifySegment } from '#wal/verify-segments.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { type DamagePlace, WalOpenError } from '#wal/wal-errors.ts';
+
+/**
+ * When records are fdatasynced: before they are acknowledged; every
+ * `syncIntervalMs`; or only on request, at rotation and when closed.
+ */
+export type FsyncPolicy = 'always' | 'interval' | 'never';
 
 export interface OpenLogOptions {
   /** Locked and initialised. */
@@ -101,8 +107,7 @@ export class Log implements LogEvents {
     keeper: TailKeeper,
     recovered: { readonly tail: ChainPoint; readonly durableLsn: number },
   ) {
-    const { directory, clock, logger, fsync, syncIntervalMs, requestedSyncGapMs, maxFileBytes, onFsync } =
-      options;
+    const { directory, clock, logger, fsync, requestedSyncGapMs, maxFileBytes, onFsync } = options;
     this.#options = options;
     this.#table = table;
     this.#reader = new LogReader(directory, table);
@@ -111,8 +116,8 @@ export class Log implements LogEvents {
       clock,
       logger,
       events: this,
-      fsync,
-      syncIntervalMs,
+      syncsEveryBatch: fsync === 'always',
+      syncIntervalMs: fsync === 'interval' ? options.syncIntervalMs : undefined,
       requestedSyncGapMs,
       maxFileBytes,
       onFsync,

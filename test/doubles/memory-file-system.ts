@@ -296,7 +296,8 @@ export class MemoryFileSystem implements FileSystem {
     if (missing.length === 0) this.#directory(at, 'mkdir');
     for (const dir of missing) {
       this.#directory(parentOf(dir), 'mkdir');
-      this.#change([[dir, createInode('directory')]]);
+      // Durable at once, as the production file system has it: it syncs the parents itself.
+      this.#setDurable(dir, createInode('directory'));
     }
   }
 
