@@ -4,15 +4,9 @@
  * (commander's InvalidArgumentError, which ends in exit code 2).
  */
 import { InvalidArgumentError } from 'commander';
+import { DURATION_FORM, parseDuration } from '#config/units.ts';
 import { parsePosition } from '#model/position.ts';
 
-const UNITS_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
 const PORT_DEFAULT = 8080;
 
 /** Where a node listens. `text` is `host:port` as shown to people. */
@@ -28,18 +22,9 @@ export interface WirePosition {
   readonly lsn: bigint;
 }
 
-/** `500ms`, `30s`, `5m`, `2h`, `7d` → milliseconds; undefined where it is not of that form. */
-export function tryParseDurationMs(text: string): number | undefined {
-  const match = /^(\d{1,15})(ms|s|m|h|d)$/.exec(text);
-  if (match === null) return undefined;
-  const ms = Number(match[1]) * (UNITS_MS[match[2] ?? ''] ?? Number.NaN);
-  return Number.isSafeInteger(ms) ? ms : undefined;
-}
-
 export function parseDurationMs(text: string): number {
-  const ms = tryParseDurationMs(text);
-  if (ms === undefined)
-    throw new InvalidArgumentError('Expected a duration such as 500ms, 30s, 5m, 2h or 7d.');
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError(`Expected ${DURATION_FORM}.`);
   return ms;
 }
 

@@ -8,8 +8,8 @@
  * `ttl` is seconds, or a duration such as 500ms (empty or 0: none). Empty
  * lines are skipped. Fails with the line and what was expected.
  */
+import { parseDuration } from '#config/units.ts';
 import { checkKey } from '#model/limits.ts';
-import { tryParseDurationMs } from './arguments.ts';
 import { defaultValueBytesOfKey, type TraceOperation } from './trace-operation.ts';
 
 const COLUMNS = ['time', 'key', 'op', 'size', 'ttl'] as const;
@@ -150,7 +150,7 @@ function toValueBytes(size: string, key: string, line: number): number {
 
 function toTtlMs(ttl: string, line: number): number {
   if (ttl === '') return 0;
-  const ms = /^\d{1,12}(\.\d{1,3})?$/.test(ttl) ? Math.round(Number(ttl) * 1_000) : tryParseDurationMs(ttl);
+  const ms = /^\d{1,12}(\.\d{1,3})?$/.test(ttl) ? Math.round(Number(ttl) * 1_000) : parseDuration(ttl);
   if (ms !== undefined) return ms;
   throw lineError(
     line,

@@ -63,11 +63,14 @@ export async function replayTrace(
   queue: TraceQueue,
   counters: ReplayCounters,
 ): Promise<void> {
-  const { interrupted } = plan.policy;
+  // One plain signal for both reasons to stop: every operation looks at it.
   const stop = new AbortController();
-  const policy = { ...plan.policy, interrupted: AbortSignal.any([interrupted, stop.signal]) };
+  const onInterruption = (): void => stop.abort();
+  plan.policy.interrupted.addEventListener('abort', onInterruption);
+  if (plan.policy.interrupted.aborted) stop.abort();
   // Every worker that pauses listens.
-  setMaxListeners(0, policy.interrupted);
+  setMaxListeners(0, stop.signal);
+  const policy = { ...plan.policy, interrupted: stop.signal };
   const callers = Array.from(
     { length: plan.concurrency },
     (_, index) => new ReplayCaller(counters, policy, plan.master, plan.readers, index),
@@ -76,12 +79,13 @@ export async function replayTrace(
     for (const caller of callers) caller.close();
   };
   let grace: NodeJS.Timeout | undefined;
-  policy.interrupted.addEventListener('abort', () => {
+  stop.signal.addEventListener('abort', () => {
     grace = setTimeout(closeAll, GRACE_MS);
   });
   const workers = callers.map((caller) => new ReplayWorker(caller, counters, plan.batch));
-  const ends = await Promise.allSettled(workers.map((worker) => worker.run(queue, policy.interrupted, stop)));
+  const ends = await Promise.allSettled(workers.map((worker) => worker.run(queue, stop)));
   clearTimeout(grace);
+  plan.policy.interrupted.removeEventListener('abort', onInterruption);
   closeAll();
   const failed = ends.find((end) => end.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
@@ -98,15 +102,12 @@ class ReplayWorker {
     this.#batch = batch;
   }
 
-  async run(queue: TraceQueue, interrupted: AbortSignal, stop: AbortController): Promise<void> {
+  async run(queue: TraceQueue, stop: AbortController): Promise<void> {
     try {
-      while (!interrupted.aborted) {
+      while (!stop.signal.aborted) {
         const operations = queue.take(this.#batch);
-        if (operations === undefined) {
-          if (!(await queue.refill())) return;
-        } else {
-          await this.#carryOut(operations, interrupted);
-        }
+        if (operations !== undefined) await this.#carryOut(operations, stop.signal);
+        else if (!(await queue.refill())) return;
       }
     } catch (error) {
       stop.abort();
@@ -114,7 +115,7 @@ class ReplayWorker {
     }
   }
 
-  async #carryOut(operations: readonly TraceOperation[], interrupted: AbortSignal): Promise<void> {
+  async #carryOut(operations: readonly TraceOperation[], stopped: AbortSignal): Promise<void> {
     try {
       const [first] = operations;
       if (operations.length > 1) await this.#batchOf(operations);
@@ -122,7 +123,7 @@ class ReplayWorker {
       this.#counters.operations += operations.length;
     } catch (error) {
       if (!(error instanceof LeanError)) throw error;
-      if (interrupted.aborted) return;
+      if (stopped.aborted) return;
       if (isRetryable(error) || HOPELESS.has(error.code)) throw error;
       this.#counters.operations += operations.length;
       for (let i = 0; i < operations.length; i++) this.#counters.recordError(error.code, error.message);

@@ -117,7 +117,12 @@ export class FakeNode {
     if (!isMet) return create(SetResponseSchema, { applied: false, position: this.position(), ...current });
     this.lsn++;
     const expireAtMs = request.expiry.case === 'expireAtMs' ? request.expiry.value : 0n;
-    const entry = { key: request.key, value: Buffer.from(request.value), version: this.position(), expireAtMs };
+    const entry = {
+      key: request.key,
+      value: Buffer.from(request.value),
+      version: this.position(),
+      expireAtMs,
+    };
     this.data.delete(request.key);
     this.data.set(request.key, create(EntrySchema, entry));
     const oldest = this.data.keys().next().value;
@@ -160,10 +165,14 @@ export class FakeNode {
   #batchOne(operation: { case: string | undefined; value?: unknown }) {
     try {
       if (operation.case === 'get') {
-        return create(BatchResultSchema, { result: { case: 'get', value: this.get(operation.value as GetRequest) } });
+        return create(BatchResultSchema, {
+          result: { case: 'get', value: this.get(operation.value as GetRequest) },
+        });
       }
       if (operation.case === 'set') {
-        return create(BatchResultSchema, { result: { case: 'set', value: this.set(operation.value as SetRequest) } });
+        return create(BatchResultSchema, {
+          result: { case: 'set', value: this.set(operation.value as SetRequest) },
+        });
       }
       const value = this.delete(operation.value as DeleteRequest);
       return create(BatchResultSchema, { result: { case: 'delete', value } });
@@ -188,7 +197,11 @@ export class FakeNode {
         const all = [...this.data.values()].filter(({ key }) => key.startsWith(prefix));
         const from = Number(cursor || '0');
         const to = from + Math.min(limit || 100, 7);
-        return { entries: all.slice(from, to), nextCursor: to < all.length ? String(to) : '', asOf: this.position() };
+        return {
+          entries: all.slice(from, to),
+          nextCursor: to < all.length ? String(to) : '',
+          asOf: this.position(),
+        };
       },
     });
     router.service(Admin, {

@@ -1,0 +1,232 @@
+/**
+ * Looks through a log's directory, of a stopped node or a live one, and writes
+ * nothing: no lock is taken, no file created. What the node changes meanwhile
+ * is looked at again rather than reported: a changed MANIFEST or a file that
+ * went away begins the inspection anew.
+ *
+ * Rejects where the directory cannot be read; damage is a finding, not an error.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FileSystem } from '#platform/file-system.ts';
+import {
+  ASIDE_NAME,
+  MANIFEST_NAME,
+  parseSegmentName,
+  parseSnapshotName,
+  type SegmentName,
+} from '#wal/file-names.ts';
+import { isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
+import { readWholeFile } from '#wal/whole-files.ts';
+import { type ChainEnd, inspectSegment, type SegmentReport } from './wal-segment-inspect.ts';
+
+export interface Finding {
+  /** `torn`: the next start cuts it off by itself; `corrupt` and `missing`: the next start refuses; `decayed`: below the snapshot. */
+  readonly kind: 'torn' | 'corrupt' | 'missing' | 'decayed';
+  readonly file: string;
+  readonly byte: number;
+  /** The record concerned, or the one expected there; 0 where none is. */
+  readonly lsn: number;
+  readonly why: string;
+}
+
+export interface FileReport {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+export interface SnapshotReport extends FileReport {
+  readonly position: string;
+  /** The one that the log goes on from. */
+  readonly isBase: boolean;
+}
+
+export interface WalReport {
+  readonly directory: string;
+  readonly manifest: Manifest | undefined;
+  readonly segments: readonly SegmentReport[];
+  readonly snapshots: readonly SnapshotReport[];
+  /** Segments that the manifest does not count to the log any more. */
+  readonly excluded: readonly FileReport[];
+  /** What was kept when the log let go of it. */
+  readonly aside: readonly FileReport[];
+  readonly findings: readonly Finding[];
+}
+
+const ATTEMPTS = 5;
+const PAUSE_MS = 100;
+
+export async function inspectWal(fileSystem: FileSystem, directory: string): Promise<WalReport> {
+  for (let attempt = 1; ; attempt++) {
+    const before = await readManifestBytes(fileSystem, directory);
+    try {
+      const report = await inspectOnce(fileSystem, directory, before);
+      const after = await readManifestBytes(fileSystem, directory);
+      const isSame = before === undefined ? after === undefined : after?.equals(before) === true;
+      if (isSame || attempt === ATTEMPTS) return report;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === ATTEMPTS) throw error;
+    }
+    await delay(PAUSE_MS);
+  }
+}
+
+async function readManifestBytes(fileSystem: FileSystem, directory: string): Promise<Buffer | undefined> {
+  const path = `${directory}/${MANIFEST_NAME}`;
+  return (await fileSystem.stat(path)) === undefined ? undefined : readWholeFile(fileSystem, path);
+}
+
+async function inspectOnce(
+  fileSystem: FileSystem,
+  directory: string,
+  manifestBytes: Buffer | undefined,
+): Promise<WalReport> {
+  const names = await fileSystem.readDirectory(directory);
+  const findings: Finding[] = [];
+  const manifest = readManifest(manifestBytes, names, findings);
+  const all = names.flatMap((name) => parseSegmentName(name) ?? []).sort((a, b) => a.seq - b.seq);
+  const isIn = ({ seq }: SegmentName): boolean => manifest === undefined || !isSegmentExcluded(manifest, seq);
+  const live = all.filter(isIn);
+  const excluded = all.filter((segment) => !isIn(segment)).map(({ name }) => name);
+  const snapshots = await inspectSnapshots(fileSystem, directory, names, manifest, findings);
+  const base = parseSnapshotName(manifest?.snapshot ?? '');
+  const segments = await inspectSegments(
+    { fileSystem, directory, segments: live, baseLsn: base?.lsn ?? 0, manifest },
+    findings,
+  );
+  return {
+    directory,
+    manifest,
+    segments,
+    snapshots,
+    excluded: await sizesOf(fileSystem, directory, excluded),
+    aside: await listAside(fileSystem, directory, names),
+    findings,
+  };
+}
+
+function readManifest(
+  bytes: Buffer | undefined,
+  names: readonly string[],
+  findings: Finding[],
+): Manifest | undefined {
+  if (bytes === undefined) {
+    const hasLog = names.some((name) => parseSegmentName(name) ?? parseSnapshotName(name));
+    const why = 'MANIFEST is missing, though there are files of a log';
+    if (hasLog) findings.push({ kind: 'missing', file: MANIFEST_NAME, byte: 0, lsn: 0, why });
+    return undefined;
+  }
+  const manifest = tryDecodeManifest(bytes);
+  if (typeof manifest !== 'string') return manifest;
+  findings.push({ kind: 'corrupt', file: MANIFEST_NAME, byte: 0, lsn: 0, why: manifest });
+  return undefined;
+}
+
+interface SegmentsToInspect {
+  readonly fileSystem: FileSystem;
+  readonly directory: string;
+  /** Oldest first. */
+  readonly segments: readonly SegmentName[];
+  /** The base snapshot's LSN; 0: none. */
+  readonly baseLsn: number;
+  readonly manifest: Manifest | undefined;
+}
+
+async function inspectSegments(log: SegmentsToInspect, findings: Finding[]): Promise<SegmentReport[]> {
+  const { segments, baseLsn } = log;
+  const first = segments[0];
+  if (first !== undefined && first.firstLsn > baseLsn + 1) {
+    const why = `the log begins here, but LSN ${baseLsn + 1} is missing`;
+    findings.push({ kind: 'missing', file: first.name, byte: 0, lsn: baseLsn + 1, why });
+  }
+  const reports: SegmentReport[] = [];
+  let before: ChainEnd | undefined;
+  for (const [index, segment] of segments.entries()) {
+    const hasLater = index < segments.length - 1;
+    const report = await inspectSettled({ ...log, segment, before, hasLater });
+    reports.push(report);
+    if (report.finding !== undefined) findings.push(withDecay(report, segments[index + 1], baseLsn));
+    // Behind damage nothing is known of the chain, so the next segment is taken at its word.
+    before = report.finding === undefined ? report.chain : undefined;
+  }
+  return reports;
+}
+
+/** Corruption that ends below the base snapshot costs this node nothing: a start does not read that far back. */
+function withDecay(report: SegmentReport, next: SegmentName | undefined, baseLsn: number): Finding {
+  const finding = report.finding as Finding;
+  const isBelow = next !== undefined && next.firstLsn <= baseLsn + 1;
+  return finding.kind === 'corrupt' && isBelow ? { ...finding, kind: 'decayed' } : finding;
+}
+
+/** The end of a live log may be seen half written: only what stays as it is counts. */
+async function inspectSettled(request: Parameters<typeof inspectSegment>[0]): Promise<SegmentReport> {
+  let report = await inspectSegment(request);
+  for (let attempt = 1; attempt < ATTEMPTS && report.finding?.kind === 'torn'; attempt++) {
+    await delay(PAUSE_MS);
+    const again = await inspectSegment(request);
+    const isSettled = again.bytes === report.bytes && again.finding?.byte === report.finding.byte;
+    report = again;
+    if (isSettled) break;
+  }
+  return report;
+}
+
+async function inspectSnapshots(
+  fileSystem: FileSystem,
+  directory: string,
+  names: readonly string[],
+  manifest: Manifest | undefined,
+  findings: Finding[],
+): Promise<SnapshotReport[]> {
+  const base = manifest?.snapshot ?? '';
+  if (base !== '' && !names.includes(base)) {
+    const why = 'the base snapshot that MANIFEST names is missing';
+    findings.push({ kind: 'missing', file: base, byte: 0, lsn: parseSnapshotName(base)?.lsn ?? 0, why });
+  }
+  const parsed = names.flatMap((name) => parseSnapshotName(name) ?? []).sort((a, b) => a.lsn - b.lsn);
+  const files = await sizesOf(
+    fileSystem,
+    directory,
+    parsed.map(({ name }) => name),
+  );
+  return parsed.map(({ name, epoch, lsn }, index) => ({
+    name,
+    bytes: files[index]?.bytes ?? 0,
+    position: `${epoch}-${lsn}`,
+    isBase: name === base,
+  }));
+}
+
+async function sizesOf(
+  fileSystem: FileSystem,
+  directory: string,
+  names: readonly string[],
+): Promise<FileReport[]> {
+  const files: FileReport[] = [];
+  for (const name of names) {
+    files.push({ name, bytes: (await fileSystem.stat(`${directory}/${name}`))?.sizeBytes ?? 0 });
+  }
+  return files;
+}
+
+async function listAside(
+  fileSystem: FileSystem,
+  directory: string,
+  names: readonly string[],
+): Promise<FileReport[]> {
+  if (!names.includes(ASIDE_NAME)) return [];
+  const folders = await fileSystem.readDirectory(`${directory}/${ASIDE_NAME}`);
+  const files: FileReport[] = [];
+  for (const folder of folders.sort((a, b) => Number(a) - Number(b))) {
+    const path = `${ASIDE_NAME}/${folder}`;
+    const inside = await fileSystem.readDirectory(`${directory}/${path}`);
+    files.push(
+      ...(await sizesOf(
+        fileSystem,
+        directory,
+        inside.sort().map((name) => `${path}/${name}`),
+      )),
+    );
+  }
+  return files;
+}

@@ -1,0 +1,203 @@
+/**
+ * Reads one segment from its header to its end or its first damage, in bounded
+ * memory, and has damage judged by the same rules as a start does: torn, which
+ * a start cuts off, or corrupt, which it refuses.
+ */
+
+import type { File, FileSystem } from '#platform/file-system.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import type { SegmentName } from '#wal/file-names.ts';
+import { whyNotNext } from '#wal/frame.ts';
+import { searchLaterItems } from '#wal/later-items.ts';
+import type { Manifest } from '#wal/manifest.ts';
+import { SEGMENT_HEADER_BYTES, type SegmentHeader, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
+import { type SegmentItem, SegmentScanner } from '#wal/segment-scanner.ts';
+import { judgeDamage } from '#wal/verdict.ts';
+import type { Finding } from './wal-inspect.ts';
+
+/** The last record so far, which the next one must follow. */
+export interface ChainEnd {
+  readonly lsn: number;
+  readonly crc: number;
+}
+
+export interface SegmentReport {
+  readonly name: string;
+  readonly bytes: number;
+  readonly firstLsn: number;
+  /** `firstLsn - 1` where the segment holds no record. */
+  readonly lastLsn: number;
+  readonly records: number;
+  /** Epochs of its records, in order. */
+  readonly epochs: readonly number[];
+  /** Log-clock times of its first and last record; 0 where there is none. */
+  readonly firstTimestampMs: number;
+  readonly lastTimestampMs: number;
+  /** `empty`: no more than a header, recreated at the next start. */
+  readonly end: 'sealed' | 'stopped' | 'open' | 'empty' | 'damaged';
+  readonly finding: Finding | undefined;
+  readonly chain: ChainEnd;
+}
+
+export interface SegmentToInspect {
+  readonly fileSystem: FileSystem;
+  readonly directory: string;
+  readonly segment: SegmentName;
+  /** The end of the segment before it, where that is known. */
+  readonly before: ChainEnd | undefined;
+  readonly hasLater: boolean;
+  readonly baseLsn: number;
+  readonly manifest: Manifest | undefined;
+}
+
+export async function inspectSegment(request: SegmentToInspect): Promise<SegmentReport> {
+  const { fileSystem, directory, segment } = request;
+  const file = await fileSystem.open(`${directory}/${segment.name}`, 'read');
+  try {
+    return await new SegmentInspection(request, file, (await file.stat()).sizeBytes).run();
+  } finally {
+    await file.close();
+  }
+}
+
+class SegmentInspection {
+  readonly #request: SegmentToInspect;
+  readonly #file: File;
+  readonly #bytes: number;
+  readonly #epochs: number[] = [];
+  #chain: ChainEnd;
+  #records = 0;
+  #firstTimestampMs = 0;
+  #lastTimestampMs = 0;
+  #end: SegmentReport['end'] = 'open';
+
+  constructor(request: SegmentToInspect, file: File, bytes: number) {
+    this.#request = request;
+    this.#file = file;
+    this.#bytes = bytes;
+    this.#chain = { lsn: request.segment.firstLsn - 1, crc: 0 };
+  }
+
+  async run(): Promise<SegmentReport> {
+    if (this.#bytes <= SEGMENT_HEADER_BYTES && !this.#request.hasLater) {
+      this.#end = 'empty';
+      return this.#report(undefined);
+    }
+    const head = Buffer.alloc(SEGMENT_HEADER_BYTES);
+    const header = tryDecodeSegmentHeader(head.subarray(0, await this.#file.read(head, 0)));
+    if (typeof header === 'string') return this.#damaged('header', 0, header, undefined);
+    const why = this.#whyForeign(header);
+    if (why !== undefined) return this.#damaged('header', 0, why, undefined);
+    this.#chain = { lsn: header.firstLsn - 1, crc: header.lastCrc };
+    const bad = await this.#scan(header);
+    if (bad !== undefined) return this.#damaged('item', bad.offset, bad.why, header);
+    if (this.#end !== 'sealed' && this.#request.hasLater) {
+      return this.#damaged('unsealed_end', this.#bytes, 'the segment ends without its seal', header);
+    }
+    return this.#report(undefined);
+  }
+
+  #whyForeign(header: SegmentHeader): string | undefined {
+    const { segment, before, manifest } = this.#request;
+    if (manifest !== undefined && manifest.logId !== '' && header.logId !== manifest.logId) {
+      return `the segment belongs to log ${header.logId}, the directory to log ${manifest.logId}`;
+    }
+    if (header.seq !== segment.seq || header.firstLsn !== segment.firstLsn) {
+      return 'the file name and the header differ';
+    }
+    if (before === undefined) return undefined;
+    if (header.firstLsn !== before.lsn + 1) return `LSN ${before.lsn + 1} is missing before this segment`;
+    return header.lastCrc === before.crc ? undefined : 'the segment does not continue the one before it';
+  }
+
+  async #scan({ salt }: SegmentHeader): Promise<{ offset: number; why: string } | undefined> {
+    const range = { fromOffset: SEGMENT_HEADER_BYTES, endOffset: this.#bytes, salt };
+    const scanner = new SegmentScanner(this.#file, range);
+    for (;;) {
+      const item = scanner.tryNext();
+      if (item === undefined) {
+        await scanner.fill();
+        continue;
+      }
+      if (item.kind === 'end') return undefined;
+      const why = this.#tryTake(item);
+      if (why !== undefined) return { offset: item.offset, why };
+    }
+  }
+
+  /** Why the item cannot stand there; undefined where it can. */
+  #tryTake(item: Exclude<SegmentItem, { kind: 'end' }>): string | undefined {
+    if (item.kind === 'bad') return item.why;
+    if (this.#end === 'sealed') return 'something stands behind the seal';
+    if (item.kind === 'mark') {
+      if (item.mark.lastLsn !== this.#chain.lsn)
+        return `a mark of LSN ${item.mark.lastLsn} stands after LSN ${this.#chain.lsn}`;
+      this.#end = item.mark.isCleanStop ? 'stopped' : 'open';
+      return undefined;
+    }
+    if (item.kind === 'seal') {
+      const { lastLsn, lastCrc, records } = item.seal;
+      const fits = lastLsn === this.#chain.lsn && lastCrc === this.#chain.crc && records === this.#records;
+      if (!fits) return `the seal (LSN ${lastLsn}, ${records} records) does not fit LSN ${this.#chain.lsn}`;
+      this.#end = 'sealed';
+      return undefined;
+    }
+    const { frame } = item;
+    const why = whyNotNext(this.#chain, frame);
+    if (why !== undefined) return why;
+    this.#chain = { lsn: frame.lsn, crc: frame.crc };
+    this.#end = 'open';
+    if (this.#epochs.at(-1) !== frame.epoch) this.#epochs.push(frame.epoch);
+    if (this.#records++ === 0) this.#firstTimestampMs = frame.timestampMs;
+    this.#lastTimestampMs = frame.timestampMs;
+    return undefined;
+  }
+
+  async #damaged(
+    what: 'item' | 'header' | 'unsealed_end',
+    byte: number,
+    why: string,
+    header: SegmentHeader | undefined,
+  ): Promise<SegmentReport> {
+    const { segment, hasLater, baseLsn } = this.#request;
+    const lsn = this.#chain.lsn + 1;
+    const neededLsn = Math.max(this.#chain.lsn, baseLsn) + 1;
+    let provenDurableLsn = 0;
+    if (header !== undefined && what === 'item' && !hasLater) {
+      await searchLaterItems({
+        file: this.#file,
+        fromOffset: byte,
+        sizeBytes: this.#bytes,
+        salt: header.salt,
+        expectedLsn: lsn,
+        clock: createNodeClock(),
+        onItem: (item) => {
+          provenDurableLsn = Math.max(provenDurableLsn, item.lsn - item.durLag);
+          return provenDurableLsn >= neededLsn;
+        },
+      });
+    }
+    const verdict = judgeDamage({ what, hasLaterSegment: hasLater, neededLsn, provenDurableLsn });
+    this.#end = 'damaged';
+    const isTorn = verdict.kind !== 'corrupt';
+    const reason = isTorn || what === 'unsealed_end' ? why : `${why}; ${verdict.why}`;
+    return this.#report({ kind: isTorn ? 'torn' : 'corrupt', file: segment.name, byte, lsn, why: reason });
+  }
+
+  #report(finding: Finding | undefined): SegmentReport {
+    const { segment } = this.#request;
+    return {
+      name: segment.name,
+      bytes: this.#bytes,
+      firstLsn: segment.firstLsn,
+      lastLsn: this.#chain.lsn,
+      records: this.#records,
+      epochs: this.#epochs,
+      firstTimestampMs: this.#firstTimestampMs,
+      lastTimestampMs: this.#lastTimestampMs,
+      end: this.#end,
+      finding,
+      chain: this.#chain,
+    };
+  }
+}

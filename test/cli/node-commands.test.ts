@@ -1,0 +1,164 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { compareDigests } from '../../cmd/walnut/digest-command.ts';
+import { EPOCH, FakeNode } from './fake-node.ts';
+import { runCli } from './memory-io.ts';
+
+let node: FakeNode;
+let replica: FakeNode;
+
+beforeEach(async () => {
+  replica = await new FakeNode({ master: '127.0.0.1:1' }).start();
+  node = await new FakeNode({
+    replicas: [{ address: replica.address, state: 3, lagRecords: 5n, lagMs: 1_500n, fullResyncs: 1 }],
+  }).start();
+});
+afterEach(() => Promise.all([node.stop(), replica.stop()]));
+
+const run = (...args: string[]) => runCli([...args, '--address', node.address]);
+
+describe('status', () => {
+  it('shows node and replicas as a table and as JSON', async () => {
+    const { code, out } = await run('status');
+    expect(code).toBe(0);
+    expect(out).toMatch(/role +master/);
+    expect(out).toMatch(new RegExp(`${replica.address} +streaming +- +5 +1\\.5s +1 full, 0 partial`));
+    expect(JSON.parse((await run('status', '--json')).out)).toMatchObject({
+      role: 'master',
+      state: 'serving',
+      ready: true,
+      position: `${EPOCH}-0`,
+      replicas: [{ address: replica.address, state: 'streaming', lagRecords: 5, lagMs: 1_500 }],
+    });
+  });
+
+  it('uses colours on a terminal only, and never with NO_COLOR', async () => {
+    const args = ['status', '--address', node.address];
+    const colour = '\u001b[';
+    expect((await runCli(args, { isTerminal: true })).out).toContain(colour);
+    expect((await runCli(args, { isTerminal: true, env: { NO_COLOR: '1' } })).out).not.toContain(colour);
+    expect((await runCli(args)).out).not.toContain(colour);
+  });
+
+  it('shows again and again with --watch, until interrupted', async () => {
+    const interruption = new AbortController();
+    const running = runCli(['status', '--watch', '100ms', '--json', '--address', node.address], {
+      interrupted: interruption.signal,
+    });
+    node.fault = (_method, call) => {
+      if (call === 2) interruption.abort();
+      return 'serve';
+    };
+    const { code, out } = await running;
+    expect(code).toBe(0);
+    expect(out.trim().split('\n')).toHaveLength(2);
+  });
+});
+
+describe('digest', () => {
+  it('compares with the replicas that the node knows', async () => {
+    const same = await run('digest', '--compare', '--json');
+    expect(same.code).toBe(0);
+    expect(JSON.parse(same.out)).toMatchObject({
+      verdict: 'same',
+      nodes: [{ address: node.address }, { address: replica.address }],
+    });
+    replica.digest = 'e'.repeat(32);
+    const different = await run('digest', '--compare', replica.address);
+    expect(different).toMatchObject({ code: 1, err: expect.stringContaining('differ at the same position') });
+  });
+
+  it('asks again until the positions meet', async () => {
+    node.lsn = 3n;
+    replica.fault = (method, call) => {
+      if (method === 'Digest' && call === 3) replica.lsn = 3n;
+      return 'serve';
+    };
+    expect(await run('digest', '--compare', replica.address)).toMatchObject({ code: 0 });
+    expect(replica.calls.Digest).toBe(3);
+  });
+
+  it('does not compare digests of different positions', async () => {
+    node.lsn = 3n;
+    const { code, err } = await run('digest', '--compare', replica.address, '--wait', '0');
+    expect(code).toBe(1);
+    expect(err).toContain('did not meet');
+    const at = (position: string, digest: string) => ({ position, digest, entries: 1 });
+    expect(compareDigests([at('1-1', 'a'), at('1-2', 'a')])).toBe('positions differ');
+    expect(compareDigests([at('1-1', 'a'), at('1-1', 'a')])).toBe('same');
+    expect(compareDigests([at('1-1', 'a'), { ...at('1-1', 'a'), entries: 2 }])).toBe('different');
+  });
+});
+
+describe('operation', () => {
+  it.each([
+    [['checkpoint'], { snapshotBytes: 12_345, deletedSegments: 2 }],
+    [['rotate'], { segmentSeq: 3, firstLsn: 1 }],
+    [['add-replica', 'a:1'], { address: 'a:1', added: true }],
+    [['remove-replica', 'a'], { address: 'a:8080', removed: true }],
+    [['quarantine', 'release', '--keep'], { released: true, action: 'keep' }],
+  ])('carries out %j', async (args, answer) => {
+    const { code, out } = await run(...args, '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject(answer);
+    expect((await run(...args)).out).not.toBe('');
+  });
+
+  it('lists quarantines', async () => {
+    expect(JSON.parse((await run('quarantine', 'list', '--json')).out)).toMatchObject([
+      { reason: 'foreign log' },
+    ]);
+    expect((await run('quarantine', 'list')).out).toContain('--discard-local');
+  });
+
+  it('wants exactly one way to release', async () => {
+    expect((await run('quarantine', 'release')).code).toBe(2);
+    expect((await run('quarantine', 'release', '--keep', '--discard-local')).code).toBe(2);
+    expect(node.calls.QuarantineRelease).toBeUndefined();
+  });
+});
+
+describe('help and errors', () => {
+  const commands = [
+    ...['get', 'set', 'del', 'scan', 'status', 'digest', 'replay', 'checkpoint', 'rotate', 'add-replica'],
+    ...['remove-replica', 'quarantine list', 'quarantine release', 'wal inspect'],
+  ];
+  it.each(commands)('%s --help shows examples and the common options', async (command) => {
+    const { code, out } = await runCli([...command.split(' '), '--help']);
+    expect(code).toBe(0);
+    expect(out).toContain(`Usage: walnut ${command}`);
+    expect(out).toContain('Examples:\n  walnut ');
+    expect(out).toContain('--address');
+  });
+
+  it('says what to do where nobody answers', async () => {
+    const { address } = node;
+    await node.stop();
+    expect(await runCli(['get', 'k', '--address', address])).toMatchObject({
+      code: 5,
+      err: expect.stringContaining('npm start'),
+    });
+    await node.start();
+  });
+
+  it('tells an unavailable node from an unreachable one', async () => {
+    node.fault = () => 'unavailable';
+    const { code, err } = await run('get', 'k');
+    expect(code).toBe(5);
+    expect(err).toContain('UNAVAILABLE: loading');
+    expect(err).toContain('walnut status');
+    expect(err).not.toContain('npm start');
+  });
+
+  it('takes the address from the environment, and refuses a wrong one', async () => {
+    const env = { WALNUT_ADDRESS: node.address };
+    expect((await runCli(['rotate'], { env })).code).toBe(0);
+    const wrong = await runCli(['rotate'], { env: { WALNUT_ADDRESS: 'a:b' } });
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('WALNUT_ADDRESS') });
+  });
+
+  it('refuses unknown commands and too many arguments as usage', async () => {
+    expect(await run('gett', 'k')).toMatchObject({ code: 2, err: expect.stringContaining('get') });
+    expect(await run('get', 'k', 'l')).toMatchObject({ code: 2 });
+    expect(await runCli([])).toMatchObject({ code: 2 });
+  });
+});

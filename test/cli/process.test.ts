@@ -1,0 +1,66 @@
+/** The few things that only a real process shows: exit codes, raw stdout, Ctrl-C. */
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FakeNode } from './fake-node.ts';
+
+const TOOL = new URL('../../cmd/walnut.ts', import.meta.url).pathname;
+let node: FakeNode;
+let directory = '';
+
+beforeAll(async () => {
+  node = await new FakeNode().start();
+  directory = await mkdtemp(join(tmpdir(), 'walnut-process-'));
+});
+afterAll(async () => {
+  await node.stop();
+  await rm(directory, { recursive: true });
+});
+
+function start(args: readonly string[]) {
+  const env = { ...process.env, WALNUT_ADDRESS: node.address };
+  const child = spawn(process.execPath, [TOOL, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout.on('data', (bytes: Buffer) => out.push(bytes));
+  child.stderr.on('data', (bytes: Buffer) => err.push(bytes));
+  const ended = new Promise<{ code: number | null; out: Buffer; err: string }>((resolve) => {
+    child.on('close', (code) =>
+      resolve({ code, out: Buffer.concat(out), err: Buffer.concat(err).toString() }),
+    );
+  });
+  return { child, ended };
+}
+
+describe('the process', () => {
+  it('carries bytes from stdin to stdout, and its exit code', async () => {
+    const value = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 7) % 256));
+    const set = start(['set', 'k', '-']);
+    set.child.stdin.end(value);
+    expect(await set.ended).toMatchObject({ code: 0, err: '' });
+    const got = await start(['get', 'k']).ended;
+    expect(got).toMatchObject({ code: 0, err: '' });
+    expect(got.out.equals(value)).toBe(true);
+    expect((await start(['get', 'none']).ended).code).toBe(1);
+    expect((await start(['get']).ended).code).toBe(2);
+  }, 30_000);
+
+  it('ends a replay at Ctrl-C with the summary so far', async () => {
+    const file = join(directory, 'trace');
+    await writeFile(file, Buffer.alloc(4_000_000, 1));
+    node.fault = (method) => {
+      if (method === 'Get' && node.calls.Get === 500) {
+        child.kill('SIGINT');
+        child.kill('SIGINT');
+      }
+      return 'serve';
+    };
+    const { child, ended } = start(['replay', file, '--json']);
+    const { code, out, err } = await ended;
+    expect(code).toBe(130);
+    expect(JSON.parse(out.toString())).toMatchObject({ isComplete: false, errors: 0 });
+    expect(err).toContain('interrupted');
+  }, 30_000);
+});
