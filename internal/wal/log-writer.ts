@@ -186,12 +186,18 @@ export class LogWriter {
     return this.#perform(this.#tail.lsn, () => this.#syncAll());
   }
 
-  /** Drains, ends the log with a clean mark and closes the file. After a failure it only closes. */
+  /**
+   * Drains, ends the log with a clean mark and closes the file. Without room
+   * for the mark the next start finds an unclean stop; a disk that fails only
+   * now rejects. After an earlier failure it only closes.
+   */
   async close(): Promise<void> {
     if (this.#isClosed) return;
+    let failure: unknown;
     if (this.#failure === undefined) {
       await this.#perform(this.#tail.lsn, () => this.#markCleanStop()).catch((error: unknown) => {
         this.#parts.logger.error({ error: toError(error).message }, 'the log was not closed cleanly');
+        if (!isOutOfSpace(error)) failure = error;
       });
     }
     this.#isClosed = true;
@@ -200,6 +206,7 @@ export class LogWriter {
     await this.#syncs.stop();
     await this.#open?.file.close();
     this.#open = undefined;
+    if (failure !== undefined) throw failure;
   }
 
   // ---- the loop ------------------------------------------------------------------------------
