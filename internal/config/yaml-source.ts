@@ -28,8 +28,15 @@ export function parseYaml(file: string, text: string): YamlSource {
   if (problems.length === 0 && !isUsable) {
     problems.push(`${at(root.range?.[0] ?? 0)} expected sections such as "server:" with keys below them`);
   }
+  let values: Record<string, unknown> = {};
+  try {
+    if (problems.length === 0 && isMap(root)) values = readSections(document.toJS());
+  } catch (error) {
+    // An alias without its anchor, or so many that the file is an attack.
+    problems.push(`${at(root?.range?.[0] ?? 0)} ${(error as Error).message}`);
+  }
   return {
-    values: problems.length === 0 && isMap(root) ? readSections(document.toJS()) : {},
+    values,
     locate: (path, what) => at(findOffset(isMap(root) ? root : undefined, path, what)),
     problems,
   };

@@ -193,6 +193,7 @@ colour: blue
     ['just words', 'node.yaml:1:1 expected sections'],
     ['server:\n  port: 1\n  port: 2\n', 'node.yaml:3:3 Map keys must be unique'],
     ['a: 1\n---\nb: 2\n', 'node.yaml:'],
+    ['server: *nowhere\n', 'node.yaml:1:1 Unresolved alias'],
     ['server:\n\tport: 1\n', 'node.yaml:2:1'],
   ])('of YAML itself: %j', (text, message) => {
     const problems = problemsOf('master', text);
