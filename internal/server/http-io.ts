@@ -26,6 +26,11 @@ export function isHttp2(request: HttpRequest): request is Http2ServerRequest {
   return 'stream' in request;
 }
 
+/** The body's chunks. Leaving off early does not destroy the connection that the answer needs. */
+export function bodyOf(request: HttpRequest): AsyncIterable<Uint8Array> {
+  return request.iterator({ destroyOnReturn: false });
+}
+
 /** Answers once; HEAD gets the headers of the answer and no body. */
 export function send(
   request: HttpRequest,

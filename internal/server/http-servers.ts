@@ -6,7 +6,7 @@ import { createServer as createHttp1Server, type Server as Http1Server } from 'n
 import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
 import type { Connections } from '#server/connections.ts';
 import type { HttpRequest, HttpResponse } from '#server/http-io.ts';
-import { BODY_TIMEOUT_MS } from '#server/rpc-adapter.ts';
+import { BODY_TIMEOUT_MS } from '#server/request-listener.ts';
 
 const HEADER_BYTES_MAX = 16_384;
 const HEADERS_TIMEOUT_MS = 10_000;

@@ -14,6 +14,7 @@ import { formatPosition, type Position } from '#model/position.ts';
 import type { BodyBudget } from '#server/body-budget.ts';
 import type { ErrorMapper } from '#server/error-mapping.ts';
 import {
+  bodyOf,
   type Headers,
   type HttpRequest,
   type HttpResponse,
@@ -168,7 +169,7 @@ async function readBody(
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   try {
-    for await (const chunk of request as AsyncIterable<Uint8Array>) {
+    for await (const chunk of bodyOf(request)) {
       bytes += chunk.length;
       if (bytes > valueBytesMax) throw tooLarge(`more than ${valueBytesMax}`);
       reservation.add(chunk.length);

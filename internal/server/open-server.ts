@@ -165,6 +165,7 @@ function shownStatus(status: NodeStatus, isDraining: boolean): NodeStatus {
 function createListener(edge: Edge): ReturnType<typeof createRequestListener> {
   const { options, metrics, errors, budget } = edge;
   return createRequestListener({
+    clock: options.clock,
     logger: options.logger,
     plainRoutes: createPlainRoutes({
       metrics: options.metrics,
@@ -224,12 +225,15 @@ function createAdapter(edge: Edge): RpcAdapter {
 function createGate(edge: Edge): (context: HandlerContext) => void {
   return ({ service, method, values }) => {
     if (service.typeName === Health.typeName) return;
-    const { remoteAddress } = callOf(values);
+    const call = callOf(values);
+    const { remoteAddress } = call;
     if (edge.isProtected && !isPrivateAddress(remoteAddress)) {
       edge.metrics.refuseProtected();
+      call.code = 'unauthenticated';
       throw new ConnectError(protectedModeMessage(remoteAddress), Code.Unauthenticated);
     }
     if (edge.isDraining() && method !== Admin.method.status) {
+      call.code = 'unavailable';
       throw new ConnectError('the server is stopping: try another node', Code.Unavailable);
     }
   };

@@ -2,6 +2,8 @@
  * The first layer that sees a request: plain routes, keys, rpcs, and 404 for the
  * rest. Nothing thrown here leaves it, as that would end the process.
  */
+import { constants, type Http2ServerRequest } from 'node:http2';
+import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import { type HttpRequest, type HttpResponse, isHttp2, sendError, splitUrl } from '#server/http-io.ts';
 import { KEYS_PREFIX } from '#server/keys-request.ts';
@@ -10,7 +12,11 @@ import { isHealthPath, type PlainRoute } from '#server/plain-routes.ts';
 import { protectedModeMessage } from '#server/protected-mode.ts';
 import type { RpcAdapter } from '#server/rpc-adapter.ts';
 
+/** How long the body of one request may take. */
+export const BODY_TIMEOUT_MS = 120_000;
+
 export interface RequestListenerOptions {
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly plainRoutes: ReadonlyMap<string, PlainRoute>;
   readonly keysRoute: KeysRoute;
@@ -28,6 +34,7 @@ export function createRequestListener(
     // Without listeners, a peer that resets its stream would be an uncaught error.
     request.on('error', ignore);
     response.on('error', ignore);
+    if (isHttp2(request)) boundBody(options.clock, request);
     const fail = (error: unknown): void => {
       options.logger.error({ err: error }, 'a request failed unexpectedly');
       sendError(request, response, 500, { code: 'internal', message: 'internal error' });
@@ -43,6 +50,21 @@ export function createRequestListener(
 }
 
 function ignore(): void {}
+
+/**
+ * HTTP/1.1 has `requestTimeout`; an HTTP/2 stream gets its bound here. What is
+ * left of a body after the answer is thrown away until then.
+ */
+function boundBody(clock: Clock, request: Http2ServerRequest): void {
+  const { stream } = request;
+  if (stream.endAfterHeaders) return;
+  const timer = clock.after(BODY_TIMEOUT_MS, () => stream.close(constants.NGHTTP2_CANCEL));
+  stream.once('end', timer.cancel);
+  stream.once('close', timer.cancel);
+  stream.once('finish', () => {
+    if (!request.readableEnded) request.resume();
+  });
+}
 
 function dispatch(
   options: RequestListenerOptions,

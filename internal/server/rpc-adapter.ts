@@ -25,14 +25,12 @@ import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { BodyBudget, BodyReservation } from '#server/body-budget.ts';
+import { settleEarlyFailure } from '#server/early-failure.ts';
 import { codeName, type ErrorMapper } from '#server/error-mapping.ts';
 import { NEVER_COMPRESS_BYTES } from '#server/gzip-compression.ts';
-import { type HttpRequest, type HttpResponse, isHttp2, sendError } from '#server/http-io.ts';
+import { bodyOf, type HttpRequest, type HttpResponse, sendError } from '#server/http-io.ts';
 import { contextValuesOf, type RpcCall } from '#server/rpc-call.ts';
 import { sendUnknownRpc } from '#server/unknown-rpc.ts';
-
-/** How long the body of one request may take. HTTP/1.1 has the same in `requestTimeout`. */
-export const BODY_TIMEOUT_MS = 120_000;
 
 export interface RpcAdapterOptions {
   readonly clock: Clock;
@@ -56,6 +54,11 @@ export interface RpcAdapter {
 
 /** `/package.Service/Method`, with a package: no other route of the server has a dot there. */
 const RPC_PATH = /^\/[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\/[^/]*$/;
+/**
+ * Unknown fields are errors, and so are bytes that are no UTF-8: the default
+ * decoder would replace them, and two different keys could become one.
+ */
+const STRICT_JSON = { ignoreUnknownFields: false, textDecoder: new TextDecoder('utf-8', { fatal: true }) };
 const REFLECTION_ALPHA = '/grpc.reflection.v1alpha.ServerReflection/';
 const REFLECTION = '/grpc.reflection.v1.ServerReflection/';
 
@@ -63,7 +66,7 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
   const router = createConnectRouter({
     acceptCompression: [options.compression],
     compressMinBytes: NEVER_COMPRESS_BYTES,
-    jsonOptions: { ignoreUnknownFields: false },
+    jsonOptions: STRICT_JSON,
     interceptors: [options.interceptor],
     requestGate: options.gate,
     shutdownSignal: options.shutdownSignal,
@@ -98,42 +101,49 @@ function serve(
 ): void {
   const startedMs = options.clock.monotonicMs();
   const call: RpcCall = { remoteAddress: request.socket.remoteAddress ?? '', code: undefined };
+  const observe = (code: string): void =>
+    options.observe(handler.requestPath, code, options.clock.monotonicMs() - startedMs);
   const reservation = options.budget.reserve();
-  const done = (): void => reservation.release();
-  response.once('close', done);
-  if (isHttp2(request) && handler.method.methodKind !== 'bidi_streaming')
-    limitBodyTime(options.clock, request);
-
+  response.once('close', reservation.release);
   const universal = tryConvert(request, response, call, reservation, options.errors);
   if (universal === undefined) {
     const message = 'the Host header or the path is missing or ill-formed';
     sendError(request, response, 400, { code: 'invalid_argument', message });
-    options.observe(handler.requestPath, 'invalid_argument', 0);
+    observe('invalid_argument');
     return;
   }
-  handler(universal).then(
-    (answer) => {
-      const isUnary = handler.method.methodKind === 'unary';
-      const observe = (): void =>
-        options.observe(
-          handler.requestPath,
-          call.code ?? codeOfAnswer(answer),
-          options.clock.monotonicMs() - startedMs,
-        );
-      if (isUnary) observe();
-      else response.once('close', observe);
-      if (isRefusal(answer)) sendRefusal(request, response, handler, answer);
-      else universalResponseToNodeResponse(answer, response).catch(() => response.destroy());
-    },
-    (error: unknown) => {
-      // The handlers catch what the implementations throw; this is the protocol layer itself.
-      const mapped = options.errors.toConnectError(error, universal.signal);
-      options.logger.debug({ err: error, path: handler.requestPath }, 'an rpc ended before its answer');
-      options.observe(handler.requestPath, codeName(mapped.code), options.clock.monotonicMs() - startedMs);
-      const { code } = mapped;
-      sendError(request, response, 400, { code: codeName(code), message: mapped.rawMessage });
-    },
-  );
+  answer(handler, universal, call, request, response, observe).catch((error: unknown) => {
+    // The handlers catch what the implementations throw; this is the protocol layer itself.
+    const { code, rawMessage } = options.errors.toConnectError(error, universal.signal);
+    observe(codeName(code));
+    sendError(request, response, 400, { code: codeName(code), message: rawMessage });
+  });
+}
+
+async function answer(
+  handler: UniversalHandler,
+  universal: UniversalServerRequest,
+  call: RpcCall,
+  request: HttpRequest,
+  response: HttpResponse,
+  observe: (code: string) => void,
+): Promise<void> {
+  let given = await handler(universal);
+  if (isRefusal(given)) {
+    sendRefusal(request, response, handler, given);
+    return observe('unimplemented');
+  }
+  if (handler.method.methodKind !== 'unary') {
+    response.once('close', () => observe(call.code ?? 'canceled'));
+  } else if (call.code !== undefined) {
+    observe(call.code);
+  } else {
+    const settled = await settleEarlyFailure(given);
+    given = settled.answer;
+    observe(settled.code);
+  }
+  // Not awaited: over HTTP/1.1 its promise stays open after the answer.
+  universalResponseToNodeResponse(given, response).catch(() => response.destroy());
 }
 
 /** connect-node throws where the request has no usable authority: undefined. */
@@ -163,7 +173,7 @@ async function* counted(
   errors: ErrorMapper,
 ): AsyncIterable<Uint8Array> {
   try {
-    for await (const chunk of request as AsyncIterable<Uint8Array>) {
+    for await (const chunk of bodyOf(request)) {
       reservation.add(chunk.length);
       yield chunk;
     }
@@ -172,13 +182,6 @@ async function* counted(
     // Nobody is left to read this: the caller went away in the middle of its body.
     throw new ConnectError('the request body ended early', Code.Canceled);
   }
-}
-
-function limitBodyTime(clock: Clock, request: HttpRequest): void {
-  if (!isHttp2(request) || request.stream.endAfterHeaders) return;
-  const timer = clock.after(BODY_TIMEOUT_MS, () => request.stream.close());
-  request.once('end', () => timer.cancel());
-  request.once('close', () => timer.cancel());
 }
 
 /** Connect answers 405 and 415 with nothing: a caller deserves to know what was expected. */
@@ -211,31 +214,4 @@ function refusalMessage(status: number, request: HttpRequest, handler: Universal
     'unsupported Content-Type: expected application/json or application/proto for a unary rpc, ' +
     'application/connect+json or application/connect+proto for a stream, application/grpc or application/grpc-web'
   );
-}
-
-/** The outcome of a call that never reached the interceptor: its body or headers were refused. */
-function codeOfAnswer(answer: UniversalServerResponse): string {
-  const grpcStatus = answer.trailer?.get('grpc-status') ?? answer.header?.get('grpc-status');
-  if (grpcStatus !== null && grpcStatus !== undefined) {
-    const code = Number(grpcStatus);
-    return code === 0 ? 'ok' : (codeName(code) ?? 'unknown');
-  }
-  switch (answer.status) {
-    case 200:
-      return 'ok';
-    case 400:
-      return 'invalid_argument';
-    case 401:
-      return 'unauthenticated';
-    case 429:
-      return 'resource_exhausted';
-    case 503:
-      return 'unavailable';
-    case 404:
-    case 405:
-    case 415:
-      return 'unimplemented';
-    default:
-      return 'unknown';
-  }
 }

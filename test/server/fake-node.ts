@@ -1,0 +1,237 @@
+/** A node without disk or replication: what the server's tests put behind the edge. */
+import type {
+  BatchOperation,
+  BatchResult,
+  DeleteCommand,
+  GetAnswer,
+  GetCommand,
+  SetCommand,
+  WriteAnswer,
+} from '#model/commands.ts';
+import type { Entry } from '#model/entry.ts';
+import type { WalnutError } from '#model/errors.ts';
+import type { AdminPort, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
+import { isSamePosition, type Lsn, type Position, toLsn } from '#model/position.ts';
+import type { SnapshotChunk } from '#model/replication.ts';
+import type { NodeStatus } from '#model/status.ts';
+
+export const EPOCH = 4_294_967_297;
+export const NODE_ID = '0123456789abcdef0123456789abcdef';
+export const LOG_ID = 'fedcba9876543210fedcba9876543210';
+
+export function positionOf(lsn: number): Position {
+  return { epoch: EPOCH, lsn: toLsn(lsn) };
+}
+
+/** What the ports were asked, and what they are told to answer. */
+export class FakeNode {
+  readonly entries = new Map<string, Entry>();
+  readonly calls: { readonly port: string; readonly argument: unknown; readonly extra?: unknown }[] = [];
+  /** Thrown by every key-value and replication call while set. */
+  failure: WalnutError | Error | undefined;
+  /** Awaited by every Get while set; the call's signal is given to it. */
+  hold: ((signal: AbortSignal | undefined) => Promise<void>) | undefined;
+  statusOverrides: Partial<NodeStatus> = {};
+  snapshot: readonly Uint8Array[] = [new Uint8Array([1, 2, 3]), new Uint8Array([4, 5])];
+  lsn = 0;
+
+  readonly ports: NodePorts = {
+    keyValue: this.#keyValue(),
+    replication: this.#replication(),
+    admin: this.#admin(),
+  };
+
+  #note(port: string, argument: unknown, extra?: unknown): void {
+    this.calls.push({ port, argument, extra });
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  status(): NodeStatus {
+    return {
+      nodeId: NODE_ID,
+      role: 'master',
+      state: 'serving',
+      isReady: true,
+      reasons: [],
+      logId: LOG_ID,
+      position: positionOf(this.lsn),
+      durableLsn: toLsn(this.lsn),
+      appliedLsn: toLsn(this.lsn),
+      earliestLsn: 1 as Lsn,
+      wal: { segments: 2, bytes: 4_096 },
+      store: { entries: this.entries.size, bytes: 1_000, hits: 3, misses: 4, evicted: 5, expired: 6 },
+      upstream: undefined,
+      replicas: [],
+      uptimeMs: 12_345.6,
+      version: '0.0.0-test',
+      ...this.statusOverrides,
+    };
+  }
+
+  #get(command: GetCommand): GetAnswer {
+    return { entry: this.entries.get(command.key), asOf: positionOf(this.lsn), stalenessMs: 0 };
+  }
+
+  #set(command: SetCommand): WriteAnswer {
+    const before = this.entries.get(command.key);
+    if (!isMet(command, before)) return this.#written(false, command, undefined, before);
+    this.lsn += 1;
+    const expireAtMs = command.expiry.kind === 'ttl' ? 1_000_000 + command.expiry.ttlMs : 0;
+    const value = Uint8Array.from(command.value);
+    this.entries.set(command.key, { key: command.key, value, expireAtMs, version: positionOf(this.lsn) });
+    return this.#written(true, command, before, undefined);
+  }
+
+  #delete(command: DeleteCommand): WriteAnswer {
+    const before = this.entries.get(command.key);
+    if (before === undefined || !isMet(command, before)) {
+      return this.#written(false, command, undefined, before);
+    }
+    this.lsn += 1;
+    this.entries.delete(command.key);
+    return this.#written(true, command, before, undefined);
+  }
+
+  #written(
+    applied: boolean,
+    command: SetCommand | DeleteCommand,
+    previous: Entry | undefined,
+    current: Entry | undefined,
+  ): WriteAnswer {
+    return {
+      applied,
+      position: positionOf(this.lsn),
+      previous: command.returnPrevious ? previous : undefined,
+      current,
+      durabilityReached: command.durability ?? 'accepted',
+      replicasAcked: 0,
+    };
+  }
+
+  #keyValue(): KeyValuePort {
+    return {
+      get: (command, signal) => {
+        this.#note('get', command);
+        if (this.hold === undefined) return this.#get(command);
+        return this.hold(signal).then(() => this.#get(command));
+      },
+      set: (command) => {
+        this.#note('set', command);
+        return this.#set(command);
+      },
+      delete: (command) => {
+        this.#note('delete', command);
+        return this.#delete(command);
+      },
+      batch: (operations) => {
+        this.#note('batch', operations);
+        return operations.map((operation) => this.#run(operation));
+      },
+      scan: (command) => {
+        this.#note('scan', command);
+        const entries = [...this.entries.values()].filter(({ key }) => key.startsWith(command.prefix));
+        return { entries, nextCursor: '', asOf: positionOf(this.lsn), stalenessMs: 1.5 };
+      },
+      getUpdates: async (command) => {
+        this.#note('getUpdates', command);
+        const at = positionOf(1);
+        const update = {
+          position: at,
+          timestampMs: 7,
+          op: 'set' as const,
+          cause: 'restored' as const,
+          key: 'k',
+          value: new Uint8Array([9]),
+          expireAtMs: 0,
+        };
+        return {
+          updates: command.format === 'entries' ? [update] : [],
+          frames: command.format === 'frames' ? new Uint8Array([7, 7]) : new Uint8Array(0),
+          last: at,
+          latest: at,
+          earliest: at,
+        };
+      },
+    };
+  }
+
+  #run(operation: BatchOperation): BatchResult {
+    switch (operation.kind) {
+      case 'get':
+        return { kind: 'get', answer: this.#get(operation.command) };
+      case 'set':
+        return { kind: 'set', answer: this.#set(operation.command) };
+      case 'delete':
+        return { kind: 'delete', answer: this.#delete(operation.command) };
+    }
+  }
+
+  #replication(): ReplicationPort {
+    return {
+      register: async (request, remoteAddress) => {
+        this.#note('register', request, remoteAddress);
+        return {
+          masterNodeId: NODE_ID,
+          logId: LOG_ID,
+          term: 1,
+          epochs: [{ epoch: EPOCH, firstLsn: toLsn(1) }],
+          latest: { ...positionOf(9), crc: 0xdead_beef },
+          logClockMs: 1_234,
+          verdict: { kind: 'snapshot', reason: 'the log begins at 5' },
+        };
+      },
+      replicate: async (request) => {
+        this.#note('replicate', request);
+        return {
+          verdict: { kind: 'need', tail: { ...positionOf(3), crc: 17 } },
+          durable: positionOf(3),
+          appliedLsn: toLsn(3),
+        };
+      },
+      fetchSnapshot: (logId, signal) => this.#chunks(logId, signal),
+    };
+  }
+
+  async *#chunks(logId: string, signal: AbortSignal): AsyncIterable<SnapshotChunk> {
+    this.#note('fetchSnapshot', logId, signal);
+    let offset = 0;
+    const totalBytes = this.snapshot.reduce((sum, chunk) => sum + chunk.length, 0);
+    for (const bytes of this.snapshot) {
+      yield { position: positionOf(4), offset, totalBytes, bytes };
+      offset += bytes.length;
+    }
+  }
+
+  #admin(): AdminPort {
+    return {
+      status: () => this.status(),
+      digest: () => ({ position: positionOf(this.lsn), entries: this.entries.size, digest: 'ab'.repeat(16) }),
+      addReplica: async (address) => this.#note('addReplica', address),
+      removeReplica: async (address) => this.#note('removeReplica', address),
+      checkpoint: async () => {
+        this.#note('checkpoint', undefined);
+        return { position: positionOf(this.lsn), entries: 2, snapshotBytes: 300, deletedSegments: 1 };
+      },
+      rotateWal: async () => {
+        this.#note('rotateWal', undefined);
+        return { segmentSeq: 3, firstLsn: toLsn(12) };
+      },
+      quarantineList: () => [],
+      quarantineRelease: async (how) => this.#note('quarantineRelease', how),
+    };
+  }
+}
+
+function isMet(command: SetCommand | DeleteCommand, entry: Entry | undefined): boolean {
+  const { condition } = command;
+  switch (condition?.kind) {
+    case undefined:
+      return true;
+    case 'absent':
+      return entry === undefined;
+    case 'present':
+      return entry !== undefined;
+    case 'version':
+      return entry !== undefined && isSamePosition(entry.version, condition.version);
+  }
+}

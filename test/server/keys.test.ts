@@ -1,0 +1,165 @@
+import { describe, expect, it } from 'vitest';
+import { WalnutError } from '#model/errors.ts';
+import { positionOf } from '#test/server/fake-node.ts';
+import { http1, type PlainRequest, start } from '#test/server/running.ts';
+
+describe('/v1/keys/{key}', () => {
+  it('keeps a value as it is: PUT, GET, HEAD, DELETE', async () => {
+    const running = await start();
+    const value = Buffer.from([0, 255, 13, 10, 128]);
+    const put = await http1(running, 'PUT', '/v1/keys/k', { body: value });
+    expect(put.status).toBe(201);
+    expect(put.headers).toMatchObject({
+      etag: '"4294967297-1"',
+      'x-walnut-position': '4294967297-1',
+      'x-walnut-durability': 'accepted',
+      'x-walnut-replicas-acked': '0',
+    });
+
+    const got = await http1(running, 'GET', '/v1/keys/k');
+    expect(got.status).toBe(200);
+    expect(got.body.equals(value)).toBe(true);
+    expect(got.headers).toMatchObject({
+      'content-type': 'application/octet-stream',
+      etag: '"4294967297-1"',
+      'x-walnut-as-of': '4294967297-1',
+      'x-walnut-staleness-ms': '0',
+    });
+    expect(got.headers['x-walnut-expire-at-ms']).toBeUndefined();
+
+    const head = await http1(running, 'HEAD', '/v1/keys/k');
+    expect([head.status, head.headers['content-length'], head.body.length]).toEqual([200, '5', 0]);
+
+    expect((await http1(running, 'PUT', '/v1/keys/k', { body: 'again' })).status).toBe(204);
+    const deleted = await http1(running, 'DELETE', '/v1/keys/k');
+    expect([deleted.status, deleted.headers['x-walnut-position']]).toEqual([204, '4294967297-3']);
+    const missing = await http1(running, 'GET', '/v1/keys/k');
+    expect(missing.status).toBe(404);
+    expect(JSON.parse(missing.text)).toMatchObject({ code: 'not_found' });
+    expect(missing.headers['x-walnut-as-of']).toBe('4294967297-3');
+    expect((await http1(running, 'DELETE', '/v1/keys/k')).status).toBe(404);
+  });
+
+  it.each([
+    ['/v1/keys/a/b//c', 'a/b//c'],
+    ['/v1/keys/a%2Fb%20%C3%BC', 'a/b ü'],
+    ['/v1/keys/__proto__', '__proto__'],
+    ['/v1/keys/a%00%0d%0a', 'a\u0000\r\n'],
+    ['/v1/keys/../x', '../x'],
+    ['/v1/keys/a+b', 'a+b'],
+    ['http://other.example/v1/keys/abs', 'abs'],
+  ])('%s is the key %j', async (path, key) => {
+    const running = await start();
+    await http1(running, 'PUT', path, { body: 'v' });
+    expect([...running.node.entries.keys()]).toEqual([key]);
+    expect((await http1(running, 'GET', path)).text).toBe('v');
+  });
+
+  it('reads the expiry and the write options', async () => {
+    const running = await start();
+    await http1(running, 'PUT', '/v1/keys/k?ttl=30s&durability=local&min_acks=2&timeout=1.5s', { body: 'v' });
+    expect(running.node.calls[0]?.argument).toMatchObject({
+      expiry: { kind: 'ttl', ttlMs: 30_000 },
+      durability: 'local',
+      minAcks: 2,
+      timeoutMs: 1_500,
+    });
+    expect((await http1(running, 'GET', '/v1/keys/k')).headers['x-walnut-expire-at-ms']).toBe('1030000');
+    await http1(running, 'PUT', '/v1/keys/k?ttl=keep', { body: 'v' });
+    expect(running.node.calls.at(-1)?.argument).toMatchObject({ expiry: { kind: 'keep' } });
+    await http1(running, 'PUT', '/v1/keys/k?ttl=never', { body: 'v' });
+    expect(running.node.calls.at(-1)?.argument).toMatchObject({ expiry: { kind: 'at', expireAtMs: 0 } });
+    await http1(running, 'GET', '/v1/keys/k?at_least=4294967297-1&wait=250ms&max_staleness=1s');
+    expect(running.node.calls.at(-1)?.argument).toMatchObject({
+      atLeast: positionOf(1),
+      waitMs: 250,
+      maxStalenessMs: 1_000,
+    });
+  });
+
+  it('keeps the conditions of HTTP', async () => {
+    const running = await start();
+    const put = (headers: PlainRequest['headers']): ReturnType<typeof http1> =>
+      http1(running, 'PUT', '/v1/keys/k', { headers: headers ?? {}, body: 'v' });
+    const missing = await put({ 'if-match': '*' });
+    expect([missing.status, missing.headers.etag]).toEqual([412, undefined]);
+    expect((await put({ 'if-none-match': '*' })).status).toBe(201);
+    const taken = await put({ 'if-none-match': '*' });
+    expect([taken.status, taken.headers.etag]).toEqual([412, '"4294967297-1"']);
+    expect(JSON.parse(taken.text).message).toContain('the version is 4294967297-1');
+    expect((await put({ 'if-match': '"4294967297-1"' })).status).toBe(204);
+    expect((await put({ 'if-match': '"4294967297-1"' })).status).toBe(412);
+
+    const unchanged = await http1(running, 'GET', '/v1/keys/k', {
+      headers: { 'if-none-match': '"4294967297-2"' },
+    });
+    expect([unchanged.status, unchanged.text]).toEqual([304, '']);
+    const changed = await http1(running, 'GET', '/v1/keys/k', {
+      headers: { 'if-none-match': '"4294967297-1"' },
+    });
+    expect(changed.status).toBe(200);
+
+    const remove = (etag: string): ReturnType<typeof http1> =>
+      http1(running, 'DELETE', '/v1/keys/k', { headers: { 'if-match': etag } });
+    const refused = await remove('"4294967297-1"');
+    expect([refused.status, refused.headers.etag]).toEqual([412, '"4294967297-2"']);
+    expect((await remove('"4294967297-2"')).status).toBe(204);
+  });
+
+  it.each<[string, string, PlainRequest, string]>([
+    ['GET', '/v1/keys/', {}, 'key is empty'],
+    ['GET', '/v1/keys/%zz', {}, 'bad escape'],
+    ['GET', '/v1/keys/%ff', {}, 'bad escape'],
+    ['GET', `/v1/keys/${'k'.repeat(1_025)}`, {}, 'at most 1024'],
+    ['GET', '/v1/keys/k?ttl=5s', {}, 'unknown parameter \\"ttl\\"'],
+    ['GET', '/v1/keys/k?at_least=5', {}, 'expected epoch-lsn'],
+    ['GET', '/v1/keys/k?wait=61s', {}, 'at most 60000'],
+    ['PUT', '/v1/keys/k?ttl=5', {}, 'expected keep, never or a duration'],
+    ['PUT', '/v1/keys/k?ttl=0s', {}, 'above 0'],
+    ['PUT', '/v1/keys/k?ttl=12xyz', {}, 'above 0'],
+    ['PUT', '/v1/keys/k?tll=5s', {}, 'unknown parameter \\"tll\\"'],
+    ['PUT', '/v1/keys/k?ttl=5s&ttl=6s', {}, 'twice'],
+    ['PUT', '/v1/keys/k?durability=much', {}, 'expected accepted or local'],
+    ['PUT', '/v1/keys/k?min_acks=-1', {}, 'expected a whole number'],
+    ['PUT', '/v1/keys/k', { headers: { 'if-match': '1-1' } }, 'quoted version'],
+    ['PUT', '/v1/keys/k', { headers: { 'if-match': 'W/"1-1"' } }, 'quoted version'],
+    ['PUT', '/v1/keys/k', { headers: { 'if-none-match': '"1-1"' } }, 'expected *'],
+    ['PUT', '/v1/keys/k', { headers: { 'if-match': '*', 'if-none-match': '*' } }, 'at most one'],
+    ['DELETE', '/v1/keys/k', { headers: { 'if-none-match': '*' } }, 'does not go with DELETE'],
+  ])('%s %s with %j is 400 and reaches no port', async (method, path, request, expected) => {
+    const running = await start();
+    const answer = await http1(running, method, path, request);
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.text)).toMatchObject({ code: 'invalid_argument' });
+    expect(answer.text).toContain(expected);
+    expect(running.node.calls).toEqual([]);
+  });
+
+  it('refuses a body over the limit, announced or not', async () => {
+    const running = await start();
+    const announced = await http1(running, 'PUT', '/v1/keys/k', { body: Buffer.alloc(1_025) });
+    expect([announced.status, announced.headers.connection]).toEqual([413, 'close']);
+    expect(announced.text).toContain('at most 1024 (server.max_value_bytes)');
+    const chunked = await http1(running, 'PUT', '/v1/keys/k', {
+      headers: { 'transfer-encoding': 'chunked' },
+      body: Buffer.alloc(1_025),
+    });
+    expect(chunked.status).toBe(413);
+    expect((await http1(running, 'PUT', '/v1/keys/k', { body: Buffer.alloc(1_024) })).status).toBe(201);
+    expect(running.node.calls.length).toBe(1);
+  });
+
+  it('names the methods there are', async () => {
+    const answer = await http1(await start(), 'POST', '/v1/keys/k', { body: 'v' });
+    expect([answer.status, answer.headers.allow]).toEqual([405, 'GET, HEAD, PUT, DELETE']);
+  });
+
+  it('sends a write on a replica to the master', async () => {
+    const running = await start();
+    running.node.failure = new WalnutError('not_master', 'this node is a replica', { leaderHint: 'm:8080' });
+    for (const method of ['PUT', 'DELETE']) {
+      const answer = await http1(running, method, '/v1/keys/k');
+      expect([answer.status, answer.headers['x-leader-hint']]).toEqual([421, 'm:8080']);
+    }
+  });
+});

@@ -1,0 +1,171 @@
+import { createClient, type Transport } from '@connectrpc/connect';
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from '@connectrpc/connect-node';
+import { describe, expect, it } from 'vitest';
+import { Admin } from '#gen/walnut/v1/admin_pb.ts';
+import { KVStore, UpdateFormat } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Replication, ResyncVerdict } from '#gen/walnut/v1/replication_pb.ts';
+import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
+import { protocolOf } from '#server/socket-mux.ts';
+import { LOG_ID, NODE_ID } from '#test/server/fake-node.ts';
+import { http1, http2, rpc, session, start, tcp, until } from '#test/server/running.ts';
+
+const bytes = (text: string): Uint8Array<ArrayBuffer> =>
+  new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
+
+const TRANSPORTS: readonly [string, (baseUrl: string) => Transport][] = [
+  [
+    'Connect with protobuf over HTTP/1.1',
+    (baseUrl) => createConnectTransport({ baseUrl, httpVersion: '1.1' }),
+  ],
+  [
+    'Connect with JSON over HTTP/1.1',
+    (baseUrl) => createConnectTransport({ baseUrl, httpVersion: '1.1', useBinaryFormat: false }),
+  ],
+  [
+    'Connect by HTTP GET',
+    (baseUrl) => createConnectTransport({ baseUrl, httpVersion: '1.1', useHttpGet: true }),
+  ],
+  [
+    'Connect with protobuf over HTTP/2',
+    (baseUrl) => createConnectTransport({ baseUrl, httpVersion: '2', idleConnectionTimeoutMs: 10 }),
+  ],
+  ['gRPC over HTTP/2', (baseUrl) => createGrpcTransport({ baseUrl, idleConnectionTimeoutMs: 10 })],
+  ['gRPC-Web over HTTP/1.1', (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: '1.1' })],
+];
+
+describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
+  it('carries every kind of call', async () => {
+    const running = await start();
+    const transport = createTransport(running.baseUrl);
+    const store = createClient(KVStore, transport);
+
+    const set = await store.set({ key: 'a/ü', value: bytes('one'), expiry: { case: 'ttlMs', value: 5n } });
+    expect(set.applied).toBe(true);
+    const got = await store.get({ key: 'a/ü' });
+    expect(got).toMatchObject({
+      found: true,
+      value: bytes('one'),
+      expireAtMs: 1_000_005n,
+      version: set.position,
+    });
+    expect((await store.get({ key: 'nothing' })).found).toBe(false);
+
+    const batch = await store.batch({
+      operations: [
+        { operation: { case: 'set', value: { key: 'b', value: bytes('two') } } },
+        { operation: { case: 'get', value: { key: 'b' } } },
+        { operation: { case: 'delete', value: { key: 'b' } } },
+      ],
+    });
+    expect(batch.results.map(({ result }) => result.case)).toEqual(['set', 'get', 'delete']);
+    expect((await store.scan({ prefix: 'a' })).entries.map(({ key }) => key)).toEqual(['a/ü']);
+    const updates = await store.getUpdates({ format: UpdateFormat.FRAMES });
+    expect(updates.frames).toEqual(new Uint8Array([7, 7]));
+
+    const status = await createClient(Admin, transport).status({});
+    expect(status).toMatchObject({
+      nodeId: NODE_ID,
+      role: Role.MASTER,
+      state: NodeState.SERVING,
+      uptimeMs: 12_345n,
+    });
+
+    const chunks: number[] = [];
+    for await (const { chunk } of createClient(Replication, transport).fetchSnapshot({ logId: LOG_ID })) {
+      chunks.push(...chunk);
+    }
+    expect(chunks).toEqual([1, 2, 3, 4, 5]);
+  });
+});
+
+describe('replication', () => {
+  it('tells the port the address of the peer and answers its verdicts', async () => {
+    const running = await start();
+    const client = createClient(
+      Replication,
+      createGrpcTransport({ baseUrl: running.baseUrl, idleConnectionTimeoutMs: 10 }),
+    );
+    const registered = await client.register({ nodeId: NODE_ID, advertise: ':8081' });
+    expect(running.node.calls[0]).toMatchObject({ port: 'register', extra: '127.0.0.1' });
+    expect(registered).toMatchObject({ verdict: ResyncVerdict.SNAPSHOT, reason: 'the log begins at 5' });
+    expect(registered.latest?.crc).toBe(0xdead_beef);
+
+    const replicated = await client.replicate({
+      masterNodeId: NODE_ID,
+      logId: LOG_ID,
+      frames: new Uint8Array(2_000_000),
+    });
+    expect(replicated.refusal).toMatchObject({ case: 'need', value: { lsn: 3n, crc: 17 } });
+  });
+});
+
+describe('one port for HTTP/1.1 and HTTP/2', () => {
+  it('decides by the first bytes', () => {
+    expect(protocolOf(Buffer.from('P'))).toBe('undecided');
+    expect(protocolOf(Buffer.from('PRI * HTTP/2'))).toBe('undecided');
+    expect(protocolOf(Buffer.from('PRI * HTTP/2.0\r\n'))).toBe('http2');
+    expect(protocolOf(Buffer.from('POST / HTTP/1.1'))).toBe('http1');
+    expect(protocolOf(Buffer.from('PUT'))).toBe('http1');
+  });
+
+  it('takes a preface that arrives byte by byte', async () => {
+    const { socket, received } = tcp(await start());
+    socket.setNoDelay(true);
+    for (const byte of Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')) {
+      socket.write(Buffer.from([byte]));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
+    await until(() => received().length >= 9);
+    // The server's first frame is SETTINGS, type 4.
+    expect(received().charCodeAt(3)).toBe(4);
+  });
+
+  it('takes an HTTP/1.1 request that arrives byte by byte, and the next one on the same connection', async () => {
+    const { socket, received } = tcp(await start());
+    socket.setNoDelay(true);
+    for (const byte of Buffer.from('PUT /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n')) {
+      socket.write(Buffer.from([byte]));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => received().includes('HTTP/1.1 405'));
+    socket.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
+    await until(() => received().includes('HTTP/1.1 200'));
+  });
+
+  it('serves plain routes over HTTP/2 too', async () => {
+    const running = await start();
+    const client = session(running);
+    const live = await http2(client, { ':path': '/livez' });
+    expect([live.headers[':status'], live.text]).toEqual([200, 'ok\n']);
+    const put = await http2(client, { ':path': '/v1/keys/k', ':method': 'PUT' }, 'over http/2');
+    expect(put.headers[':status']).toBe(201);
+    expect((await http1(running, 'GET', '/v1/keys/k')).text).toBe('over http/2');
+  });
+});
+
+describe('HTTP GET', () => {
+  it('reads by GET and refuses to write by it, naming the method', async () => {
+    const running = await start();
+    await rpc(running, 'KVStore/Set', { key: 'k', value: 'djE=' });
+    const message = encodeURIComponent(JSON.stringify({ key: 'k' }));
+    const got = await http1(
+      running,
+      'GET',
+      `/walnut.v1.KVStore/Get?connect=v1&encoding=json&message=${message}`,
+    );
+    expect(JSON.parse(got.text)).toMatchObject({ found: true, value: 'djE=' });
+    const set = await http1(
+      running,
+      'GET',
+      `/walnut.v1.KVStore/Set?connect=v1&encoding=json&message=${message}`,
+    );
+    expect(set.status).toBe(405);
+    expect(set.headers.allow).toBe('POST');
+    expect(JSON.parse(set.text).message).toContain('expected POST');
+  });
+});
