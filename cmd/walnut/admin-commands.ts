@@ -45,7 +45,7 @@ function addReplicaCommands(program: Command, host: CommandHost): void {
     .command('remove-replica')
     .summary('stop pushing to a replica and refuse its registration')
     .description(
-      'Stops pushing to a replica and refuses its registration, also after a restart, until\n' +
+      'Stops pushing to a replica and refuses its registration, also after a restart, until ' +
         'add-replica. The replica keeps its data. For the master.',
     )
     .argument('<replica>', 'HOST:PORT that the replica advertises')
@@ -59,7 +59,8 @@ function addQuarantineCommands(program: Command, host: CommandHost): void {
     .summary('why a replica stopped following, and how it goes on')
     .description(
       'Shows and ends the quarantine of a replica whose data does not belong to its master’s history.',
-    );
+    )
+    .addHelpText('after', '\nExamples:\n  walnut quarantine list --address 127.0.0.1:8081');
   quarantine
     .command('list')
     .description('Says why the replica at --address stopped following its master.')

@@ -36,8 +36,8 @@ export function addDigestCommand(program: Command, host: CommandHost): void {
     .command('digest')
     .summary('digest of the stored state, and comparison with other nodes')
     .description(
-      'Prints the digest of the stored state at one position. With --compare, asks the nodes\n' +
-        'again until all are at one position, then compares. Exits 1 where digests differ or the\n' +
+      'Prints the digest of the stored state at one position. With --compare, asks the nodes ' +
+        'again until all are at one position, then compares. Exits 1 where digests differ or the ' +
         'positions do not meet in time.',
     )
     .option('--compare [addresses...]', 'other nodes; none named: the replicas that the node knows')

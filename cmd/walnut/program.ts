@@ -13,6 +13,9 @@ import { addStatusCommand } from './status-command.ts';
 import { addWalCommand } from './wal-command.ts';
 import { addWriteCommands } from './write-commands.ts';
 
+/** Columns: as wide as the examples are. */
+const HELP_WIDTH = 100;
+
 /** Runs the tool; resolves with the exit code. Rejects only for bugs. */
 export async function runWalnut(args: readonly string[], io: CliIo): Promise<number> {
   const host = new CommandHost(io);
@@ -37,6 +40,8 @@ function createProgram(host: CommandHost, output: string[]): Command {
     .configureOutput({
       writeOut: (text) => void output.push(text),
       writeErr: (text) => io.note(text),
+      getOutHelpWidth: () => HELP_WIDTH,
+      getErrHelpWidth: () => HELP_WIDTH,
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })

@@ -49,7 +49,7 @@ export function addReadCommands(program: Command, host: CommandHost): void {
     .command('get')
     .summary('print the value of a key')
     .description(
-      'Prints the raw value to stdout, byte for byte (a newline follows only on a terminal).\n' +
+      'Prints the raw value to stdout, byte for byte (a newline follows only on a terminal). ' +
         'Exits 1 where the key is missing or expired.',
     )
     .argument('<key>')

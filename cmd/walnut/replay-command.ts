@@ -29,8 +29,8 @@ export function addReplayCommand(program: Command, host: CommandHost): void {
     .command('replay')
     .summary('drive a recorded trace against a group as a read-through cache')
     .description(
-      'Replays the accesses in FILE: gets each key and, on a miss, sets it; nothing is flushed first.\n' +
-        'Prints hits, misses, operations, errors, retries, time, rate, latency and the largest lag of a\n' +
+      'Replays the accesses in FILE: gets each key and, on a miss, sets it; nothing is flushed first. ' +
+        'Prints hits, misses, operations, errors, retries, time, rate, latency and the largest lag of a ' +
         'replica. Exits 1 where operations failed.',
     )
     .argument('<file>', 'a trace, gzipped or not')

@@ -11,12 +11,14 @@ export function addWalCommand(program: Command, host: CommandHost): void {
   const wal = program
     .command('wal')
     .summary('look at a log on disk')
-    .description('Looks at a log on disk. The node may be running.');
+    .description('Looks at a log on disk. The node may be running.')
+    .addHelpText('after', '\nExamples:\n  walnut wal inspect data/master');
   wal
     .command('inspect')
+    .summary('segments, ranges, epochs and damage; exits 1 where there is damage')
     .description(
-      'Reads every segment in DIR and shows ranges, sizes, epochs and damage; writes nothing.\n' +
-        'DIR is wal.directory of a node, stopped or running. Snapshots are listed, not read.\n' +
+      'Reads every segment in DIR and shows ranges, sizes, epochs and damage; writes nothing. ' +
+        'DIR is wal.directory of a node, stopped or running. Snapshots are listed, not read. ' +
         'Exits 1 where there is damage.',
     )
     .argument('<dir>', 'wal.directory')

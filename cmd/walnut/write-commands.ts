@@ -50,8 +50,8 @@ export function addWriteCommands(program: Command, host: CommandHost): void {
     .command('set')
     .summary('write a key')
     .description(
-      'Writes VALUE, or what stdin (-) or --file holds, and prints the position of the write.\n' +
-        'Exits 1 where a condition was not met (nothing is written), and where --durability or\n' +
+      'Writes VALUE, or what stdin (-) or --file holds, and prints the position of the write. ' +
+        'Exits 1 where a condition was not met (nothing is written), and where --durability or ' +
         '--min-acks were not reached in time (the write stands).',
     )
     .argument('<key>')

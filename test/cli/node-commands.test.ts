@@ -120,7 +120,7 @@ describe('operation', () => {
 describe('help and errors', () => {
   const commands = [
     ...['get', 'set', 'del', 'scan', 'status', 'digest', 'replay', 'checkpoint', 'rotate', 'add-replica'],
-    ...['remove-replica', 'quarantine list', 'quarantine release', 'wal inspect'],
+    ...['remove-replica', 'quarantine', 'quarantine list', 'quarantine release', 'wal', 'wal inspect'],
   ];
   it.each(commands)('%s --help shows examples and the common options', async (command) => {
     const { code, out } = await runCli([...command.split(' '), '--help']);
