@@ -6,7 +6,7 @@
  */
 import type { Position } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
-import type { CheckpointAnswer, Role } from '#model/status.ts';
+import type { CheckpointAnswer } from '#model/status.ts';
 import { assert } from '#platform/assert.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { cutLog } from '#wal/cut-log.ts';
@@ -52,9 +52,9 @@ export class EngineHost {
   }
 
   /** Recovers what the directory holds. `logId` must be set in MANIFEST. */
-  async open(role: Role): Promise<Engine> {
+  async open(): Promise<Engine> {
     assert(this.#engine === undefined, 'one engine at a time');
-    const opened = await openEngine(this.directory, this.options, role === 'replica', this.#onProgress);
+    const opened = await openEngine(this.directory, this.options, this.#onProgress);
     const checkpointer = new Checkpointer(this.directory, this.options, opened.engine, opened.replayedBytes);
     this.#wasClean = opened.wasClean;
     this.#engine = opened.engine;
@@ -75,7 +75,7 @@ export class EngineHost {
   /** Replica without a log: takes on its master's. */
   async adopt(logId: string, term: number): Promise<Engine> {
     await amendManifest(this.directory, { logId, term: Math.max(term, this.manifest.term) });
-    return this.open('replica');
+    return this.open();
   }
 
   /** Where an arriving snapshot is to be written. */
@@ -99,7 +99,7 @@ export class EngineHost {
     const lowestSegment = await this.directory.nextSegmentSeq();
     await amendManifest(this.directory, { logId, snapshot: name, lowestSegment });
     await this.directory.sweepAside();
-    return this.open('replica');
+    return this.open();
   }
 
   /**
@@ -113,8 +113,8 @@ export class EngineHost {
     const point = await this.#engine?.log.lookup(common.lsn);
     if (point === undefined && common.lsn !== baseLsn) return undefined;
     await this.#closeEngine();
-    await cutLog(this.directory, { fileSystem: this.options.fileSystem, lsn: common.lsn });
-    return this.open('replica');
+    await cutLog(this.directory, point ?? { ...common, crc: 0 });
+    return this.open();
   }
 
   /** Replica: moves everything to `aside/` and is fresh again. */

@@ -64,7 +64,6 @@ const NO_RECORD: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 export async function openEngine(
   directory: WalDirectory,
   options: EngineOptions,
-  isFollower: boolean,
   onProgress: (progress: RecoveryProgress) => void,
 ): Promise<OpenedEngine> {
   const manifest = manifestOf(directory);
@@ -84,7 +83,6 @@ export async function openEngine(
     directory,
     from,
     logId: manifest.logId,
-    isFollower,
     onFrame: (frame) => {
       engine.replay(frame);
       replayedBytes += frame.bytes.length;

@@ -4,7 +4,7 @@
  * holds newer history or a higher term was seen.
  */
 import { WalnutError } from '#model/errors.ts';
-import type { Epoch } from '#model/position.ts';
+import type { Epoch, Lsn } from '#model/position.ts';
 import { makeEpoch, NO_LSN, termOf } from '#model/position.ts';
 import type { RegisterAnswer, RegisterRequest, ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
@@ -16,6 +16,7 @@ import { ReplicaRegistry } from '#replication/replica-registry.ts';
 import { askReplicas } from '#node/ask-replicas.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaList } from '#node/replica-list.ts';
+import type { Frame } from '#wal/frame.ts';
 
 /** How often expired entries are looked for. */
 const TICK_MS = 100;
@@ -116,6 +117,10 @@ export class MasterRole {
       throw new WalnutError('resource_exhausted', 'the disk under wal.directory is full: reads only until there is space');
     }
     return this.master;
+  }
+
+  recentFrames(fromLsn: Lsn, bytesMax: number): readonly Frame[] | undefined {
+    return this.#registry.recentFrames(fromLsn, bytesMax);
   }
 
   register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {

@@ -22,8 +22,6 @@ export interface NodeOptions {
   readonly forcedRole?: Role | undefined;
   /** `host:port` of the master; empty on a master. */
   readonly upstream: string;
-  /** What this node tells its master to push to. */
-  readonly advertise: string;
   readonly directory: string;
   readonly fsync: FsyncPolicy;
   readonly walSyncIntervalMs: number;

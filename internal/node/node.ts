@@ -59,6 +59,8 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     const node = this;
     this.#reader = new Reader({
       engine: () => node.#readable(),
+      recentFrames: (fromLsn, bytesMax) =>
+        node.#role?.kind === 'master' ? node.#role.recentFrames(fromLsn, bytesMax) : undefined,
       get isMaster() {
         return node.#role?.kind === 'master';
       },
@@ -75,21 +77,25 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     return { keyValue: this, replication: this, admin: this };
   }
 
-  /** Recovers the directory and takes up its role. */
-  async start(): Promise<void> {
+  /**
+   * Recovers the directory and takes up its role. `advertise`: what a replica
+   * tells its master to push to, `host:port`, or `:port` for the address that
+   * the master sees.
+   */
+  async start(advertise: string): Promise<void> {
     const host = await openHost(this.#options, (progress) => {
       this.#progress = progress;
     });
     this.#host = host;
     host.onEngine = (engine) => this.#adopt(engine);
     if (host.manifest.role === 'master') {
-      this.#engine = await host.open('master');
+      this.#engine = await host.open();
       const role = new MasterRole(this.#options, host, this.#engine);
       await role.start();
       this.#role = role;
     } else {
-      if (host.manifest.logId !== '') this.#engine = await host.open('replica');
-      const role = new ReplicaRole(this.#options, host, () => {
+      if (host.manifest.logId !== '') this.#engine = await host.open();
+      const role = new ReplicaRole(this.#options, host, advertise, () => {
         this.#engine = host.engine;
       });
       this.#role = role;

@@ -25,6 +25,8 @@ import { WalReadError } from '#wal/wal-errors.ts';
 export interface ReaderContext {
   /** The engine to read from; throws `unavailable` where there is none to read. */
   engine(): Engine;
+  /** Durable frames from `fromLsn` that are in memory still; undefined where they are not. */
+  recentFrames(fromLsn: Lsn, bytesMax: number): readonly Frame[] | undefined;
   readonly isMaster: boolean;
   readonly stalenessMs: number;
   readonly leaderHint: string | undefined;
@@ -87,6 +89,8 @@ export class Reader {
     const earliest = engine.earliestPosition;
     const wanted = Math.min(bytesMax === 0 ? UPDATES_BYTES_DEFAULT : bytesMax, UPDATES_BYTES_MAX);
     const from: Lsn = nextLsn(after.lsn);
+    const recent = this.#context.recentFrames(from, wanted);
+    if (recent !== undefined) return recent;
     try {
       if (from >= earliest.lsn) return await engine.log.read(from, wanted);
     } catch (error) {

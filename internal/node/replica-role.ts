@@ -14,7 +14,7 @@ export class ReplicaRole {
   readonly #follower: Follower;
 
   /** `onEngineChange`: the engine to read from was replaced, or is gone. */
-  constructor(options: NodeOptions, host: EngineHost, onEngineChange: () => void) {
+  constructor(options: NodeOptions, host: EngineHost, advertise: string, onEngineChange: () => void) {
     this.#options = options;
     this.#host = host;
     this.#follower = new Follower({
@@ -24,7 +24,7 @@ export class ReplicaRole {
       random: options.random,
       logger: options.logger,
       upstream: options.upstream === '' ? host.manifest.upstream : options.upstream,
-      advertise: options.advertise,
+      advertise,
       syncIntervalMs: options.pullIntervalMs,
       onChange: onEngineChange,
     });

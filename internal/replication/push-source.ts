@@ -58,10 +58,15 @@ export class PushSource {
     return lsn + 1 >= this.#engine.log.earliestLsn;
   }
 
+  /** Whole durable frames from `fromLsn` where the ring holds them. */
+  recent(fromLsn: Lsn, bytesMax: number): readonly Frame[] | undefined {
+    return this.#ring.read(fromLsn, this.#engine.durableLsn, bytesMax);
+  }
+
   /** Whole durable frames after `afterLsn`; none where the log no longer reaches back to it. */
   async read(afterLsn: Lsn, bytesMax: number): Promise<readonly Frame[]> {
     const from = nextLsn(afterLsn);
-    const inRing = this.#ring.read(from, this.#engine.durableLsn, bytesMax);
+    const inRing = this.recent(from, bytesMax);
     if (inRing !== undefined) return inRing;
     return this.canReach(afterLsn) ? this.#engine.log.read(from, bytesMax) : [];
   }

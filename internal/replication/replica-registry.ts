@@ -96,6 +96,11 @@ export class ReplicaRegistry {
     };
   }
 
+  /** Durable frames from `fromLsn` that are in memory still. */
+  recentFrames(fromLsn: Lsn, bytesMax: number): readonly Frame[] | undefined {
+    return this.#source.recent(fromLsn, bytesMax);
+  }
+
   statuses(): ReplicaStatus[] {
     return [...this.#members.entries()].map(([nodeId, member]) => ({
       nodeId,

@@ -1,0 +1,187 @@
+/**
+ * What both binaries do: flags → configuration → node → port → signals → exit
+ * code. The composition root: everything is built here, and closed in reverse.
+ *
+ * Exit codes: 0 clean; 2 configuration or flags; 3 the data directory cannot
+ * be used; 4 storage failure while running; 1 anything else.
+ */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { MasterConfig, SlaveConfig } from '#config/config.ts';
+import { CONFIG_EXIT_CODE, ConfigError } from '#config/config-error.ts';
+import { loadConfig, readConfigFile } from '#config/load-config.ts';
+import { type NodeFlags, nodeUsage, parseNodeFlags } from '#config/node-flags.ts';
+import { printConfig } from '#config/print-config.ts';
+import type { Role } from '#model/status.ts';
+import { Node } from '#node/node.ts';
+import { createPeerDialer } from '#peer/peer-dialer.ts';
+import type { Clock } from '#platform/clock.ts';
+import { CloserStack } from '#platform/closer-stack.ts';
+import { createLogger, type LevelLogger } from '#platform/create-logger.ts';
+import { registerEventLoopDelay, startEventLoopMonitor } from '#platform/event-loop-delay.ts';
+import { DURATION_BUCKETS_S, Metrics } from '#platform/metrics.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { createNodeRandom } from '#platform/random.ts';
+import { listenForShutdown } from '#platform/shutdown-signals.ts';
+import { openServer, ServerAddressError } from '#server/open-server.ts';
+import { WalOpenError } from '#wal/wal-errors.ts';
+import { toNodeOptions } from './to-node-options.ts';
+
+const EXIT_OTHER = 1;
+const EXIT_DIRECTORY = 3;
+const EXIT_STORAGE = 4;
+/** How long calls under way may take at the end; the log's sync comes after. */
+const DRAIN_MS = 3_000;
+/** A stop that takes longer than this is a stuck one. */
+const STOP_MS_MAX = 9_500;
+
+type Config = MasterConfig | SlaveConfig;
+
+/** Runs a node until it is told to stop; sets the process's exit code. */
+export async function runNode(role: Role, command: string, argv: readonly string[]): Promise<void> {
+  const flags = parseNodeFlags(argv);
+  switch (flags.kind) {
+    case 'help':
+      process.stdout.write(nodeUsage(command));
+      return;
+    case 'version':
+      process.stdout.write(`${packageVersion()}\n`);
+      return;
+    case 'error':
+      fail(CONFIG_EXIT_CODE, `${command}: ${flags.problems.join('\n')}\nSee ${command} --help.`);
+      return;
+    case 'run': {
+      const config = await readConfig(role, flags);
+      if (config === undefined) return;
+      if (flags.shouldPrintConfig) process.stdout.write(printConfig(config));
+      else if (flags.shouldCheckConfig) process.stdout.write('the configuration is valid\n');
+      else await serve(config, flags);
+    }
+  }
+}
+
+async function readConfig(role: Role, flags: NodeFlags): Promise<Config | undefined> {
+  try {
+    const file = flags.configFile;
+    const text = file === undefined ? '' : await readConfigFile(createNodeFileSystem(), file);
+    return loadConfig({ role, file: file ?? '(no file)', text, env: process.env, sets: flags.sets });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    fail(CONFIG_EXIT_CODE, error.message);
+    return undefined;
+  }
+}
+
+async function serve(config: Config, flags: NodeFlags): Promise<void> {
+  const logger = createLogger({ level: config.log.level, format: config.log.format });
+  const clock = createNodeClock();
+  const closers = new CloserStack();
+  try {
+    await start(config, flags, { logger, clock, closers });
+  } catch (error) {
+    await closers.close().catch((closing: unknown) => logger.error({ err: closing }, 'could not close cleanly'));
+    // These two say all there is to say; anything else is unexpected and shown whole.
+    if (error instanceof WalOpenError || error instanceof ServerAddressError) logger.fatal({}, error.message);
+    else logger.fatal({ err: error }, 'could not start');
+    leave(error instanceof WalOpenError ? EXIT_DIRECTORY : EXIT_OTHER);
+  }
+}
+
+interface Surroundings {
+  readonly logger: LevelLogger;
+  readonly clock: Clock;
+  readonly closers: CloserStack;
+}
+
+async function start(config: Config, flags: NodeFlags, { logger, clock, closers }: Surroundings): Promise<void> {
+  const metrics = new Metrics();
+  const monitor = startEventLoopMonitor();
+  closers.push('event loop monitor', () => monitor.close());
+  registerEventLoopDelay(metrics, monitor);
+  const fsyncSeconds = metrics.histogram(
+    'walnut_wal_fsync_duration_seconds',
+    'Time of each fdatasync of the log.',
+    DURATION_BUCKETS_S,
+  );
+  const version = packageVersion();
+  const node = new Node({
+    ...toNodeOptions(config),
+    fileSystem: createNodeFileSystem(),
+    clock,
+    random: createNodeRandom(),
+    logger,
+    dialer: createPeerDialer({ clock }),
+    version,
+    directory: resolve(config.wal.directory),
+    forcedRole: flags.forceRole,
+    onFsync: (seconds) => fsyncSeconds.observe(seconds),
+    onFatal: (error) => {
+      // Nothing more may be acknowledged: out at once, without closing anything.
+      logger.fatal({ err: error }, 'the disk under wal.directory failed: stopping; see docs/operations.md');
+      process.exit(EXIT_STORAGE);
+    },
+  });
+  const server = await openServer({
+    ports: node.ports,
+    clock,
+    logger,
+    metrics,
+    host: config.server.address,
+    port: config.server.port,
+    valueBytesMax: config.server.valueBytesMax,
+    batchBytesMax: config.server.batchBytesMax,
+    version,
+  });
+  // Pushed in the order of need: the server drains first, then the node stops and the log syncs.
+  closers.push('node', () => node.stop());
+  closers.push('server', () => server.close(DRAIN_MS));
+  stopOnSignals(logger, clock, closers, () => {
+    node.beginDrain();
+    server.beginDrain();
+  });
+  logger.info({ address: server.address, role: config.role, version }, 'listening');
+  await node.start(config.server.advertise ?? `:${server.port}`);
+  const { state, position, store } = node.status();
+  logger.info({ state, position, entries: store.entries }, 'recovered');
+}
+
+function stopOnSignals(logger: LevelLogger, clock: Clock, closers: CloserStack, beginDrain: () => void): void {
+  listenForShutdown(clock, {
+    onFirst: (signal) => {
+      logger.info({ signal }, 'stopping');
+      beginDrain();
+      const stuck = clock.after(STOP_MS_MAX, () => {
+        logger.fatal({}, `not stopped within ${STOP_MS_MAX} ms: leaving; the log recovers at the next start`);
+        process.exit(EXIT_OTHER);
+      });
+      closers.close().then(
+        () => {
+          stuck.cancel();
+          logger.info({}, 'stopped');
+          leave(0);
+        },
+        (error: unknown) => {
+          logger.fatal({ err: error }, 'could not stop cleanly; the log recovers at the next start');
+          leave(EXIT_OTHER);
+        },
+      );
+    },
+    onAgain: () => leave(EXIT_OTHER),
+  });
+}
+
+/** The logger writes synchronously, so nothing is lost. */
+function leave(code: number): never {
+  process.exit(code);
+}
+
+function fail(code: number, message: string): void {
+  process.stderr.write(`${message}\n`);
+  process.exitCode = code;
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

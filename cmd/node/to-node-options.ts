@@ -1,0 +1,50 @@
+/** Configuration as the node room wants it. Pure. */
+import type { MasterConfig, SlaveConfig } from '#config/config.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+
+export type ConfiguredOptions = Pick<
+  NodeOptions,
+  | 'role'
+  | 'upstream'
+  | 'fsync'
+  | 'walSyncIntervalMs'
+  | 'maxFileBytes'
+  | 'retentionBytes'
+  | 'snapshotEveryBytes'
+  | 'limits'
+  | 'defaultTtlMs'
+  | 'replicas'
+  | 'pushIntervalMs'
+  | 'heartbeatMs'
+  | 'maxLagMs'
+  | 'serveStale'
+  | 'pullIntervalMs'
+>;
+
+/** Used where a master's data directory turns out to be a replica's: it has no `master.sync_interval`. */
+const PULL_INTERVAL_MS_DEFAULT = 1_000;
+
+export function toNodeOptions(config: MasterConfig | SlaveConfig): ConfiguredOptions {
+  const { wal, storage, replication } = config;
+  return {
+    role: config.role,
+    upstream: config.role === 'replica' ? config.master.address : '',
+    fsync: wal.fsync,
+    walSyncIntervalMs: wal.syncIntervalMs,
+    maxFileBytes: wal.fileBytesMax,
+    retentionBytes: wal.retentionBytes,
+    snapshotEveryBytes: config.snapshot.everyBytes,
+    limits: {
+      entriesMax: storage.entriesMax,
+      bytesMax: storage.memoryBytesMax,
+      policy: storage.evictionPolicy,
+    },
+    defaultTtlMs: storage.defaultTtlMs,
+    replicas: replication.replicas,
+    pushIntervalMs: replication.syncIntervalMs,
+    heartbeatMs: replication.heartbeatMs,
+    maxLagMs: replication.lagMsMax,
+    serveStale: replication.serveStale,
+    pullIntervalMs: config.role === 'replica' ? config.master.syncIntervalMs : PULL_INTERVAL_MS_DEFAULT,
+  };
+}
