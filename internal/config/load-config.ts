@@ -119,7 +119,7 @@ function describeIssue(issue: z.core.$ZodIssue, context: Context): string[] {
   }
   // The only other issue that is not in our own words: a section that is no mapping.
   const message = issue.code === 'custom' ? issue.message : 'expected keys below it, each with a value';
-  return [`${locate(path, 'value', context)} ${path.join('.')}: ${message}`];
+  return [`${locate(path, 'value', context)} ${showPath(path)}: ${message}`];
 }
 
 function describeUnknown(path: KeyPath, context: Context): string[] {
@@ -131,7 +131,14 @@ function describeUnknown(path: KeyPath, context: Context): string[] {
   }
   const suggestion = suggestKey(context.shapes, section, key);
   const hint = suggestion === undefined ? '' : `; did you mean ${suggestion}?`;
-  return [`${locate(path, 'key', context)} ${path.join('.')}: unknown key${hint}`];
+  return [`${locate(path, 'key', context)} ${showPath(path)}: unknown key${hint}`];
+}
+
+/** A key of the file may be any text: one that is no plain word is quoted, and cut. */
+function showPath(path: KeyPath): string {
+  return path
+    .map((name) => (/^[\w-]{1,64}$/.test(name) ? name : JSON.stringify(name.slice(0, 64))))
+    .join('.');
 }
 
 function locate(path: KeyPath, what: 'key' | 'value', { yaml, labels }: Context): string {

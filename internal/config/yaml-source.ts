@@ -22,7 +22,7 @@ export function parseYaml(file: string, text: string): YamlSource {
     const { line, col } = lines.linePos(offset);
     return `${file}:${Math.max(1, line)}:${Math.max(1, col)}`;
   };
-  const problems = document.errors.map((error) => `${at(error.pos[0])} ${error.message}`);
+  const problems = document.errors.map((error) => `${at(error.pos[0])} ${onOneLine(error.message)}`);
   const root = document.contents;
   const isUsable = root === null || isMap(root) || (isScalar(root) && root.value === null);
   if (problems.length === 0 && !isUsable) {
@@ -33,13 +33,18 @@ export function parseYaml(file: string, text: string): YamlSource {
     if (problems.length === 0 && isMap(root)) values = readSections(document.toJS());
   } catch (error) {
     // An alias without its anchor, or so many that the file is an attack.
-    problems.push(`${at(root?.range?.[0] ?? 0)} ${(error as Error).message}`);
+    problems.push(`${at(root?.range?.[0] ?? 0)} ${onOneLine((error as Error).message)}`);
   }
   return {
     values,
     locate: (path, what) => at(findOffset(isMap(root) ? root : undefined, path, what)),
     problems,
   };
+}
+
+/** The library quotes the file, which may hold anything. */
+function onOneLine(message: string): string {
+  return message.replace(/\p{Cc}+/gu, ' ');
 }
 
 function readSections(values: Record<string, unknown>): Record<string, unknown> {

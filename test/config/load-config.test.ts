@@ -166,6 +166,7 @@ colour: blue
     ['master', 'server: { max_entries: 5 }', 'did you mean storage.max_entries?'],
     ['master', 'server: { "__proto__": 5 }', 'server.__proto__: unknown key'],
     ['master', '"__proto__": { port: 5 }', '__proto__: unknown key'],
+    ['master', '"a\\n\\u001b[2J": 1', 'node.yaml:1:1 "a\\n\\u001b[2J": unknown key'],
     ['master', 'server: { port: }', 'server.port: expected a whole number from 0 to 65535, got nothing'],
     ['master', 'server: { port: 80.5 }', 'got 80.5'],
     ['master', 'server: { address: "a b" }', 'server.address: expected an address'],
@@ -202,17 +203,27 @@ colour: blue
     expect(problems.filter((problem) => problem.includes('\n'))).toEqual([]);
   });
 
-  it('never turn into another exception, whatever the file is', () => {
+  it('never turn into another exception or line, whatever the file is', () => {
+    const piece = fc.constantFrom(
+      ...['server', 'wal', 'port', 'directory', 'x', '1', 'null', '~', '<<', '__proto__', '!!int', '!!set'],
+      ...[':', ' ', '\n', '  ', '\t', '\r', '\0', '- ', '[', ']', '{', '}', ',', '&a', '*a', '"', "'"],
+      ...['|', '>', '#', '?', '---', '%YAML'],
+    );
+    const text = fc.oneof(
+      fc.array(piece, { maxLength: 30 }).map((pieces) => pieces.join('')),
+      fc.json().map((json) => `server: ${json}`),
+      fc.string({ unit: 'grapheme' }),
+    );
     fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }), fc.json(), (text, json) => {
-        for (const source of [text, json, `server: ${json}`, `wal:\n  directory: ${text}`]) {
-          try {
-            load('replica', source);
-          } catch (error) {
-            expect(error).toBeInstanceOf(ConfigError);
-          }
+      fc.property(text, (source) => {
+        try {
+          load('replica', source);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError);
+          expect((error as ConfigError).problems.filter((problem) => /\p{Cc}/u.test(problem))).toEqual([]);
         }
       }),
+      { numRuns: 1_000 },
     );
   });
 });
