@@ -1,0 +1,297 @@
+/** Group commit, fdatasync policies, full and failing disks. */
+import { describe, expect, it } from 'vitest';
+import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import type { Log, OpenLogOptions } from '#wal/log.ts';
+import { appendAll, close, DIR, frameAfter, MANIFEST, numbered, type Opened, open } from './harness.ts';
+
+interface Rig extends Opened {
+  readonly clock: VirtualClock;
+  readonly disk: MemoryFileSystem;
+  readonly told: string[];
+}
+
+async function rig(disk = new MemoryFileSystem(), options: Partial<OpenLogOptions> = {}): Promise<Rig> {
+  const clock = new VirtualClock();
+  const opened = await open(disk, { clock, ...options });
+  const told: string[] = [];
+  opened.log.onCommitted = (lsn) => told.push(`committed ${lsn}`);
+  opened.log.onDurable = (lsn) => told.push(`durable ${lsn}`);
+  opened.log.onRefused = (lsn, error) => told.push(`refused ${lsn} ${(error as NodeJS.ErrnoException).code}`);
+  opened.log.onFailed = () => told.push('failed');
+  return { ...opened, clock, disk, told };
+}
+
+function append(log: Log, payloads: readonly string[]): void {
+  for (const payload of payloads) log.append(frameAfter(log.tail, payload));
+}
+
+function syncsOf(disk: MemoryFileSystem): number {
+  return disk.counts.get('datasync') ?? 0;
+}
+
+describe('group commit', () => {
+  it('writes what is queued with one write and one fdatasync', async () => {
+    const { log, clock, disk, told } = await rig();
+    const writes = disk.counts.get('write') as number;
+    const syncs = syncsOf(disk);
+    append(log, numbered(100));
+    expect(log.queuedBytes).toBeGreaterThan(4_400);
+    await clock.settle();
+    expect(disk.counts.get('write')).toBe(writes + 1);
+    expect(syncsOf(disk)).toBe(syncs + 1);
+    expect(told).toEqual(['committed 100', 'durable 100']);
+    expect(log.queuedBytes).toBe(0);
+  });
+
+  it('takes what arrived during an fdatasync as the next batch, and acknowledges nothing before its own', async () => {
+    const { log, clock, disk, told } = await rig();
+    disk.holdSyncs();
+    append(log, ['a']);
+    await clock.settle();
+    append(log, ['b', 'c']);
+    await clock.settle();
+    expect(told).toEqual([]);
+    expect(log.writtenLsn).toBe(1);
+    disk.releaseSyncs();
+    await clock.settle();
+    expect(told).toEqual(['committed 1', 'durable 1', 'committed 3', 'durable 3']);
+  });
+
+  it('continues after short writes', async () => {
+    const { log, disk } = await rig(new MemoryFileSystem({ hasShortWrites: true, seed: 3 }));
+    await appendAll(log, numbered(50));
+    expect((await open(disk.crash())).replayed).toEqual(numbered(50));
+  });
+});
+
+describe('fdatasync at interval', () => {
+  it('runs beside the writes; durable is what was written when it was issued', async () => {
+    const { log, clock, disk, told } = await rig(undefined, { fsync: 'interval', syncIntervalMs: 1_000 });
+    append(log, ['a']);
+    await clock.settle();
+    expect(told).toEqual(['committed 1']);
+    disk.holdSyncs();
+    await clock.advance(1_000);
+    expect(disk.heldSyncCount).toBe(1);
+    append(log, ['b', 'c']);
+    await clock.settle();
+    expect(told).toEqual(['committed 1', 'committed 3']);
+    disk.releaseSyncs();
+    await clock.settle();
+    expect(log.durableLsn).toBe(1);
+    await clock.advance(1_000);
+    expect(log.durableLsn).toBe(3);
+    expect(told).toEqual(['committed 1', 'committed 3', 'durable 1', 'durable 3']);
+  });
+
+  it('is issued at once on request, at most once per gap, and covers what waits', async () => {
+    const { log, clock, disk } = await rig(undefined, { fsync: 'never', requestedSyncGapMs: 10 });
+    const syncs = syncsOf(disk);
+    append(log, ['a']);
+    log.requestSync();
+    await clock.settle();
+    expect(log.durableLsn).toBe(1);
+    for (let i = 0; i < 5; i++) {
+      append(log, ['b']);
+      log.requestSync();
+      await clock.advance(1);
+    }
+    expect(syncsOf(disk)).toBe(syncs + 1);
+    await clock.advance(5);
+    expect(syncsOf(disk)).toBe(syncs + 2);
+    expect(log.durableLsn).toBe(6);
+    append(log, ['not asked for']);
+    await clock.advance(60);
+    expect(log.durableLsn).toBe(6);
+  });
+});
+
+describe('a mark', () => {
+  it('follows 100 ms of silence, once, so that a flipped bit in the last batch is loud', async () => {
+    const { log, clock, disk } = await rig();
+    append(log, ['a', 'b']);
+    await clock.settle();
+    const path = disk.paths(DIR).find((name) => name.endsWith('.wal')) as string;
+    const unvouched = disk.content(path);
+    await clock.advance(150);
+    const vouched = disk.content(path);
+    expect(vouched.length).toBe(unvouched.length + 28);
+    await clock.advance(10_000);
+    expect(disk.content(path).length).toBe(vouched.length);
+
+    const damage = async (content: Buffer): Promise<Opened> => {
+      const damaged = new MemoryFileSystem();
+      damaged.put(`${DIR}/MANIFEST`, disk.content(`${DIR}/MANIFEST`));
+      content.writeUInt8((content[100] as number) ^ 1, 100);
+      damaged.put(path, content);
+      return open(damaged);
+    };
+    expect((await damage(unvouched)).log.tail.lsn).toBe(0);
+    await expect(damage(vouched)).rejects.toMatchObject({ kind: 'corrupt' });
+  });
+});
+
+describe('a full disk', () => {
+  it('refuses the batch and what is behind it, keeps what was there, and reuses the LSNs', async () => {
+    const { log, clock, disk, told } = await rig();
+    await appendAll(log, ['a', 'b']);
+    told.length = 0;
+    disk.bytesMax = disk.usedBytes + 100;
+    append(log, ['c', 'd', 'e']);
+    await clock.settle();
+    expect(told).toEqual(['refused 3 ENOSPC']);
+    expect(log.tail.lsn).toBe(2);
+    expect(log.isFull).toBe(true);
+    expect((await open(disk.crash())).replayed).toEqual(['a', 'b']);
+  });
+
+  it('goes on by itself when there is room again', async () => {
+    const { log, clock, disk, told } = await rig();
+    disk.bytesMax = disk.usedBytes + 10;
+    append(log, ['refused']);
+    await clock.settle();
+    expect(log.isFull).toBe(true);
+    disk.bytesMax = Number.POSITIVE_INFINITY;
+    await clock.advance(1_000);
+    expect(log.isFull).toBe(false);
+    append(log, ['taken']);
+    await clock.settle();
+    expect(told).toEqual(['refused 1 ENOSPC', 'committed 1', 'durable 1']);
+    expect((await open(disk.crash())).replayed).toEqual(['taken']);
+  });
+
+  it('is relieved first by segments that are kept only for replicas', async () => {
+    const disk = new MemoryFileSystem();
+    const { log, clock, directory, told } = await rig(disk, { maxFileBytes: 400, retentionBytes: 10_000 });
+    const frames = await appendAll(log, numbered(20));
+    const snapshot = `${'9'.padStart(20, '0')}-${String(frames[8]?.epoch).padStart(16, '0')}.snapshot`;
+    await directory.commit({ ...MANIFEST, snapshot });
+    expect(await log.compact(9)).toBe(0);
+    told.length = 0;
+    disk.bytesMax = disk.usedBytes;
+    append(log, ['fits after all']);
+    await clock.settle();
+    expect(told).toEqual(['committed 21', 'durable 21']);
+    expect(log.earliestLsn).toBeGreaterThan(1);
+    expect(log.earliestLsn).toBeLessThanOrEqual(10);
+    await expect(log.read(1, 100)).rejects.toMatchObject({ kind: 'pruned' });
+    const { epoch, lsn, crc } = frames[8] as (typeof frames)[0];
+    const again = await open(disk.crash(), { from: { epoch, lsn, crc } });
+    expect(again.replayed).toEqual([...numbered(11, 10), 'fits after all']);
+  });
+
+  it('in the middle of a rotation refuses cleanly too, at every budget', async () => {
+    for (let room = 0; room < 700; room += 7) {
+      const disk = new MemoryFileSystem();
+      const { log, clock, told } = await rig(disk, { maxFileBytes: 300 });
+      await appendAll(log, ['a']);
+      disk.bytesMax = disk.usedBytes + room;
+      for (let i = 0; i < 6; i++) {
+        append(log, [`${i}`.repeat(40)]);
+        await clock.settle();
+      }
+      const kept = log.tail.lsn;
+      disk.bytesMax = Number.POSITIVE_INFINITY;
+      await clock.advance(1_000);
+      append(log, ['last']);
+      await clock.settle();
+      expect(told.at(-1), `room ${room}`).toBe(`durable ${kept + 1}`);
+      const again = await open(disk.crash(room));
+      expect(again.replayed.length, `room ${room}`).toBe(kept + 1);
+      expect(again.replayed.at(-1)).toBe('last');
+    }
+  });
+
+  it('at the start leaves the log readable, repaired and writable as soon as there is room', async () => {
+    const disk = new MemoryFileSystem();
+    const first = await rig(disk);
+    await appendAll(first.log, ['a', 'b']);
+    const after = disk.kill();
+    after.bytesMax = after.usedBytes;
+    const { log, clock, told, replayed } = await rig(after);
+    expect(replayed).toEqual(['a', 'b']);
+    expect(log.isFull).toBe(true);
+    append(log, ['c']);
+    await clock.settle();
+    expect(told).toEqual(['refused 3 ENOSPC']);
+    after.bytesMax = Number.POSITIVE_INFINITY;
+    await clock.advance(1_000);
+    append(log, ['d']);
+    await clock.settle();
+    expect((await open(after.crash())).replayed).toEqual(['a', 'b', 'd']);
+  });
+});
+
+describe('a failing disk', () => {
+  it.each(['always', 'interval'] as const)('at %s: a failed fdatasync is final', async (fsync) => {
+    const disk = new MemoryFileSystem();
+    const { log, clock, told } = await rig(disk, { fsync });
+    disk.fail({ call: 'datasync', code: 'EIO', times: 1 });
+    append(log, ['a']);
+    await clock.advance(1_000);
+    expect(told.filter((event) => event !== 'committed 1')).toEqual(['failed']);
+    expect(log.failure?.message).toContain('fdatasync');
+    expect(log.durableLsn).toBe(0);
+    // The disk would accept everything again: nothing is tried.
+    const calls = disk.callCount;
+    expect(() => append(log, ['b'])).toThrow('fdatasync');
+    await expect(log.drain()).rejects.toThrow('fdatasync');
+    await expect(log.rotate()).rejects.toThrow('fdatasync');
+    log.requestSync();
+    await log.close();
+    await clock.advance(10_000);
+    expect(disk.callCount).toBe(calls);
+    expect(told.filter((event) => event.startsWith('durable'))).toEqual([]);
+  });
+
+  it('a failed fdatasync reporting ENOSPC is final all the same', async () => {
+    const disk = new MemoryFileSystem();
+    const { log, clock, told } = await rig(disk);
+    disk.fail({ call: 'datasync', code: 'ENOSPC', times: 1 });
+    append(log, ['a']);
+    await clock.settle();
+    expect(told).toEqual(['failed']);
+    expect(log.failure).toBeDefined();
+  });
+
+  it('a full disk whose batch cannot be cut off again is final', async () => {
+    const disk = new MemoryFileSystem();
+    const { log, clock, told } = await rig(disk);
+    disk.bytesMax = disk.usedBytes + 20;
+    disk.fail({ call: 'truncate', code: 'EIO' });
+    append(log, ['a']);
+    await clock.settle();
+    expect(told).toEqual(['failed']);
+    expect(log.failure).toBeDefined();
+  });
+
+  it('what the page cache shows after a failed fdatasync is written anew by the next start', async () => {
+    const disk = new MemoryFileSystem();
+    const { log, clock } = await rig(disk);
+    disk.fail({ call: 'datasync', code: 'EIO', times: 1 });
+    append(log, ['seen but not on disk']);
+    await clock.settle();
+    expect(log.failure).toBeDefined();
+    // The process dies, the machine lives: the kernel took the dirty pages for clean.
+    const second = disk.kill();
+    const opened = await rig(second);
+    expect(opened.replayed).toEqual(['seen but not on disk']);
+    expect(opened.log.durableLsn).toBe(1);
+    for (let seed = 0; seed < 8; seed++) {
+      expect((await open(second.crash(seed))).replayed).toEqual(['seen but not on disk']);
+    }
+  });
+});
+
+describe('closing', () => {
+  it('drains, and nothing of the log stays behind on the clock', async () => {
+    const { log, clock, disk, ...rest } = await rig(undefined, { fsync: 'interval' });
+    append(log, numbered(10));
+    await close({ log, ...rest });
+    expect(clock.pendingTimers).toBe(0);
+    const again = await open(disk.crash());
+    expect(again.wasClean).toBe(true);
+    expect(again.replayed).toEqual(numbered(10));
+  });
+});
