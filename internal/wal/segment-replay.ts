@@ -148,6 +148,7 @@ export class SegmentReplay {
       'damage in the log below the snapshot: it is not needed here, but replicas cannot read it',
     );
     this.#replay.skipTo(next, prevCrc.readUInt32LE(0));
+    this.#segment.index.restartAt(next.lsn, next.offset);
     this.#hasGap = true;
     this.#scanner = this.#scanFrom(next.offset);
     return true;

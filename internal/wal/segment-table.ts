@@ -39,6 +39,12 @@ export class OffsetIndex {
     return this.#offsets[low] as number;
   }
 
+  /** Begins anew: what lies before `offset` is damaged and no longer read. */
+  restartAt(lsn: number, offset: number): void {
+    this.#lsns.splice(0, this.#lsns.length, lsn);
+    this.#offsets.splice(0, this.#offsets.length, offset);
+  }
+
   /** Forgets places at or behind `offset`, but the first. */
   cutAt(offset: number): void {
     while (this.#offsets.length > 1 && (this.#offsets.at(-1) as number) >= offset) {
