@@ -11,6 +11,22 @@
  * Once crashed, every call throws an error with code `ECRASHED` and has no effect.
  */
 import type { DirectoryLock, File, FileStat, FileSystem, OpenMode } from '#platform/file-system.ts';
+import {
+  applyChange,
+  contentOf,
+  createInode,
+  type Inode,
+  type NameChange,
+  type Names,
+  normalize,
+  parentOf,
+  putBytes,
+  resize,
+  statOf,
+  survivingBytes,
+  systemError,
+} from '#test/doubles/memory-inode.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
 
 /** The calls that change the disk, and that are counted, failed and crashed. */
 export type MutatingCall =
@@ -46,76 +62,10 @@ export interface FaultRule {
   readonly times?: number;
 }
 
-interface Inode {
-  readonly kind: 'file' | 'directory';
-  /** What the process sees; its first `size` bytes. */
-  data: Buffer;
-  size: number;
-  /** What the disk has for sure. */
-  durable: Buffer;
-  /** The range changed since the last sync was issued, or from > to. */
-  dirtyFrom: number;
-  dirtyTo: number;
-  modifiedMs: number;
-}
-
-/** A change of names that becomes durable when one of its directories is synced. */
-interface NameChange {
-  readonly directories: readonly string[];
-  readonly changes: readonly (readonly [path: string, inode: Inode | undefined])[];
-}
-
 interface ActiveFault {
   readonly rule: FaultRule;
   skip: number;
   times: number;
-}
-
-type Names = Map<string, Inode>;
-
-/** An error as Node's file system throws it. */
-export function systemError(code: string, call: string, path: string): NodeJS.ErrnoException {
-  const error: NodeJS.ErrnoException = new Error(`${code}: injected or simulated, ${call} '${path}'`);
-  error.code = code;
-  error.syscall = call;
-  error.path = path;
-  return error;
-}
-
-/** A small seeded generator (mulberry32): a number in [0, 1). */
-export function createSeededNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-function parentOf(path: string): string {
-  const slash = path.lastIndexOf('/');
-  return slash <= 0 ? '/' : path.slice(0, slash);
-}
-
-function normalize(path: string): string {
-  const parts: string[] = [];
-  for (const part of path.split('/')) {
-    if (part === '' || part === '.') continue;
-    if (part === '..') parts.pop();
-    else parts.push(part);
-  }
-  return `/${parts.join('/')}`;
-}
-
-function createInode(kind: Inode['kind'], bytes?: Uint8Array): Inode {
-  const data = bytes === undefined ? Buffer.alloc(0) : Buffer.from(bytes);
-  const durable = Buffer.from(data);
-  return { kind, data, size: data.length, durable, dirtyFrom: Infinity, dirtyTo: 0, modifiedMs: 0 };
-}
-
-function contentOf(inode: Inode): Buffer {
-  return inode.data.subarray(0, inode.size);
 }
 
 export class MemoryFileSystem implements FileSystem {
@@ -130,18 +80,17 @@ export class MemoryFileSystem implements FileSystem {
   isCrashed = false;
 
   readonly #pageBytes: number;
-  readonly #random: () => number;
+  readonly #random: SeededRandom;
   #names: Names = new Map([['/', createInode('directory')]]);
   #durableNames: Names = new Map(this.#names);
   #pending: NameChange[] = [];
   #faults: ActiveFault[] = [];
   readonly #locks = new Set<string>();
   #heldSyncs: (() => void)[] | undefined;
-  #ticks = 0;
 
   constructor(options: MemoryFileSystemOptions = {}) {
     this.#pageBytes = options.pageBytes ?? 4096;
-    this.#random = createSeededNumbers(options.seed ?? 1);
+    this.#random = new SeededRandom(options.seed ?? 1);
     this.hasShortWrites = options.hasShortWrites ?? false;
     this.bytesMax = options.bytesMax ?? Infinity;
   }
@@ -221,7 +170,7 @@ export class MemoryFileSystem implements FileSystem {
    */
   crash(seed = 1): MemoryFileSystem {
     this.isCrashed = true;
-    const random = createSeededNumbers(seed);
+    const random = new SeededRandom(seed);
     const survivors = this.#survivingNames(random);
     const after = new MemoryFileSystem({ seed, pageBytes: this.#pageBytes });
     const copies = new Map<Inode, Inode>();
@@ -230,7 +179,7 @@ export class MemoryFileSystem implements FileSystem {
       if (copy === undefined) {
         copy = createInode(
           inode.kind,
-          inode.kind === 'file' ? this.#survivingBytes(inode, random) : undefined,
+          inode.kind === 'file' ? survivingBytes(inode, this.#pageBytes, random) : undefined,
         );
         copies.set(inode, copy);
       }
@@ -266,7 +215,7 @@ export class MemoryFileSystem implements FileSystem {
       return this.#handle(inode, at, true);
     }
     const inode = this.#file(at, 'open');
-    if (mode === 'replace') this.#truncate(inode, 0);
+    if (mode === 'replace') resize(inode, 0);
     return this.#handle(inode, at, mode !== 'read');
   }
 
@@ -375,7 +324,11 @@ export class MemoryFileSystem implements FileSystem {
         // The bytes are taken when the call is made, as the kernel would at some moment before it returns.
         const bytes = Buffer.from(source);
         if (isOpen && isWritable && this.callCount + 1 >= this.crashAtCall && !this.isCrashed) {
-          this.#put(inode, bytes.subarray(0, Math.floor(this.#random() * (bytes.length + 1))), position);
+          putBytes(
+            inode,
+            bytes.subarray(0, Math.floor(this.#random.fraction() * (bytes.length + 1))),
+            position,
+          );
         }
         await begin('write');
         return this.#write(inode, path, bytes, position);
@@ -384,7 +337,7 @@ export class MemoryFileSystem implements FileSystem {
       sync: () => this.#sync(inode, path, begin('sync')),
       truncate: async (sizeBytes) => {
         await begin('truncate');
-        this.#truncate(inode, sizeBytes);
+        resize(inode, sizeBytes);
       },
       stat: async () => {
         await begin('stat');
@@ -399,37 +352,15 @@ export class MemoryFileSystem implements FileSystem {
   #write(inode: Inode, path: string, source: Buffer, position: number): number {
     if (source.length === 0) return 0;
     let length = source.length;
-    if (this.hasShortWrites && length > 1) length = 1 + Math.floor(this.#random() * length);
+    if (this.hasShortWrites && length > 1) length = 1 + Math.floor(this.#random.fraction() * length);
     const growth = position + length - inode.size;
     const room = this.bytesMax - this.usedBytes;
     if (growth > 0 && growth > room) {
       length -= growth - Math.max(0, room);
       if (length <= 0) throw systemError('ENOSPC', 'write', path);
     }
-    this.#put(inode, source.subarray(0, length), position);
+    putBytes(inode, source.subarray(0, length), position);
     return length;
-  }
-
-  #put(inode: Inode, bytes: Buffer, position: number): void {
-    const end = position + bytes.length;
-    reserve(inode, end);
-    if (end > inode.size) inode.size = end;
-    bytes.copy(inode.data, position);
-    this.#touch(inode, position, end);
-  }
-
-  #truncate(inode: Inode, sizeBytes: number): void {
-    const before = inode.size;
-    reserve(inode, sizeBytes);
-    inode.data.fill(0, Math.min(sizeBytes, before), Math.max(sizeBytes, before));
-    inode.size = sizeBytes;
-    this.#touch(inode, Math.min(sizeBytes, before), Math.max(sizeBytes, before));
-  }
-
-  #touch(inode: Inode, from: number, to: number): void {
-    inode.dirtyFrom = Math.min(inode.dirtyFrom, from);
-    inode.dirtyTo = Math.max(inode.dirtyTo, to);
-    inode.modifiedMs = ++this.#ticks;
   }
 
   /** What was written before the call becomes durable when it returns; what comes meanwhile does not. */
@@ -459,7 +390,7 @@ export class MemoryFileSystem implements FileSystem {
     if (isMutating) this.callCount++;
     if (this.callCount >= this.crashAtCall && isMutating) {
       // Half of the syncs that the power interrupts have reached the disk.
-      if (inode !== undefined && (call === 'datasync' || call === 'sync') && this.#random() < 0.5) {
+      if (inode !== undefined && (call === 'datasync' || call === 'sync') && this.#random.fraction() < 0.5) {
         inode.durable = Buffer.from(contentOf(inode));
       }
       this.isCrashed = true;
@@ -511,12 +442,12 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   /** None, all, a prefix or any subset of the pending changes of names, and nothing below a directory that is gone. */
-  #survivingNames(random: () => number): Names {
+  #survivingNames(random: SeededRandom): Names {
     const names: Names = new Map(this.#durableNames);
-    const mode = Math.floor(random() * 4);
-    const prefixLength = Math.floor(random() * (this.#pending.length + 1));
+    const mode = Math.floor(random.fraction() * 4);
+    const prefixLength = Math.floor(random.fraction() * (this.#pending.length + 1));
     this.#pending.forEach((change, i) => {
-      const survives = [false, true, i < prefixLength, random() < 0.5][mode];
+      const survives = [false, true, i < prefixLength, random.fraction() < 0.5][mode];
       if (survives === true) applyChange(names, change);
     });
     for (const path of [...names.keys()].sort()) {
@@ -524,41 +455,4 @@ export class MemoryFileSystem implements FileSystem {
     }
     return names;
   }
-
-  /** The durable bytes with each unsynced page, and the unsynced length, there or not. */
-  #survivingBytes(inode: Inode, random: () => number): Buffer {
-    const mode = Math.floor(random() * 4);
-    const volatile = contentOf(inode);
-    if (mode === 0) return Buffer.from(inode.durable);
-    if (mode === 1) return Buffer.from(volatile);
-    const keepsSize = mode === 2 || random() < 0.5;
-    const low = Math.min(inode.durable.length, volatile.length);
-    const high = Math.max(inode.durable.length, volatile.length);
-    const size = keepsSize ? volatile.length : low + Math.floor(random() * (high - low + 1));
-    const bytes = Buffer.alloc(size);
-    inode.durable.copy(bytes, 0, 0, Math.min(size, inode.durable.length));
-    for (let page = 0; page < size; page += this.#pageBytes) {
-      const end = Math.min(page + this.#pageBytes, size);
-      if (random() < 0.5) volatile.copy(bytes, page, page, Math.min(end, volatile.length));
-    }
-    return bytes;
-  }
-}
-
-function applyChange(names: Names, change: NameChange): void {
-  for (const [path, inode] of change.changes) {
-    if (inode === undefined) names.delete(path);
-    else names.set(path, inode);
-  }
-}
-
-function reserve(inode: Inode, sizeBytes: number): void {
-  if (sizeBytes <= inode.data.length) return;
-  const grown = Buffer.alloc(Math.max(sizeBytes, inode.data.length * 2, 256));
-  inode.data.copy(grown, 0, 0, inode.size);
-  inode.data = grown;
-}
-
-function statOf(inode: Inode): FileStat {
-  return { sizeBytes: inode.size, isDirectory: inode.kind === 'directory', modifiedMs: inode.modifiedMs };
 }
