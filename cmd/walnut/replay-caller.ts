@@ -84,7 +84,7 @@ export class ReplayCaller {
     const deadlineMs = performance.now() + patienceMs;
     let error = firstError;
     for (let pauseMs = PAUSE_MS_FIRST; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
-      if (!isRetryable(error) || interrupted.aborted || performance.now() >= deadlineMs) throw error;
+      if (!isRetryable(error) || performance.now() >= deadlineMs) throw error;
       // Half of it by chance: many workers must not come back at the same instant.
       const jitteredMs = pauseMs * (0.5 + Math.random() / 2);
       await delay(jitteredMs, undefined, { signal: interrupted }).catch(() => {});

@@ -108,6 +108,15 @@ describe('the lean client', () => {
     node = await new FakeNode().start();
   });
 
+  it('keeps a new call apart from the end of the connection before', async () => {
+    await get('a');
+    const first = get('a');
+    client.close();
+    const second = get('a');
+    await expect(first).rejects.toMatchObject({ code: 'lost' });
+    expect((await second).found).toBe(false);
+  });
+
   it('fails the call where no answer comes in time', async () => {
     const silent = net.createServer((socket) => void socket.resume()).listen(0, '127.0.0.1');
     await new Promise((resolve) => silent.once('listening', resolve));

@@ -2,8 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { valueFor } from '../../cmd/walnut/replay-driver.ts';
-import type { ReplayReport } from '../../cmd/walnut/replay-report.ts';
+import { parseAddress } from '../../cmd/walnut/arguments.ts';
+import { replayTrace, valueFor } from '../../cmd/walnut/replay-driver.ts';
+import { ReplayCounters, type ReplayReport } from '../../cmd/walnut/replay-report.ts';
+import { TraceQueue } from '../../cmd/walnut/trace-queue.ts';
 import { FakeNode } from './fake-node.ts';
 import { type RunOptions, runCli } from './memory-io.ts';
 
@@ -191,6 +193,27 @@ describe('replay', () => {
     expect(code).toBe(130);
     expect(report).toMatchObject({ operations: 0, isComplete: false });
     expect(report.retries).toBeGreaterThan(0);
+  });
+
+  it('stops where patience ends, leaving the rest of the trace', async () => {
+    node.fault = (method) => (method === 'Set' ? 'unavailable' : 'serve');
+    const operations = Array.from(
+      { length: 20 },
+      (_, key) => ({ kind: 'get', key: `${key}`, valueBytes: 1, ttlMs: 0 }) as const,
+    );
+    const counters = new ReplayCounters();
+    const master = parseAddress(node.address);
+    const policy = { patienceMs: 40, interrupted: new AbortController().signal };
+    const plan = { master, readers: [master], concurrency: 2, batch: 1, policy };
+    async function* chunks() {
+      yield operations;
+    }
+    await expect(replayTrace(plan, new TraceQueue(chunks()), counters)).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    expect(counters.report(false)).toMatchObject({ operations: 0, misses: 2 });
+    expect(counters.retries).toBeGreaterThan(0);
+    expect(node.calls.Get).toBe(2);
   });
 
   it('prints a table without --json', async () => {

@@ -285,6 +285,38 @@ describe('wal inspect', () => {
     expect(report.segments.map(({ name }) => name)).toEqual([second]);
   });
 
+  it('looks again where MANIFEST changed between reading it and the files', async () => {
+    await writeSegment(1, 1, 2, 'seal');
+    const second = await writeSegment(2, 3, 2, 'stop');
+    const fileSystem = createNodeFileSystem();
+    let listings = 0;
+    const compacting = {
+      ...fileSystem,
+      readDirectory: async (path: string) => {
+        if (listings++ === 0) {
+          const snapshot = formatSnapshotName({ epoch: EPOCH, lsn: 2 });
+          await writeFile(join(directory, snapshot), '');
+          await writeFile(join(directory, 'MANIFEST'), encodeManifest({ ...MANIFEST, snapshot }));
+          await rm(join(directory, formatSegmentName(1, 1)));
+        }
+        return fileSystem.readDirectory(path);
+      },
+    };
+    const report = await inspectWal(compacting, directory);
+    expect(report.findings).toEqual([]);
+    expect(report.segments.map(({ name }) => name)).toEqual([second]);
+    expect(listings).toBe(2);
+  });
+
+  it('finds what stands behind a seal', async () => {
+    const name = await writeSegment(1, 1, 2, 'seal');
+    const mark = encodeMark(1_001, { lastLsn: 2, durLag: 0, isCleanStop: true });
+    await damage(name, (bytes) => Buffer.concat([bytes, mark]));
+    expect((await inspect()).findings).toMatchObject([
+      { file: name, why: 'something stands behind the seal' },
+    ]);
+  });
+
   it('refuses what is no directory as usage', async () => {
     expect(await runCli(['wal', 'inspect', join(directory, 'none')])).toMatchObject({ code: 2 });
     expect(await runCli(['wal', 'inspect'])).toMatchObject({ code: 2 });
