@@ -20,7 +20,7 @@ import { SegmentTable } from '#wal/segment-table.ts';
 import { TailKeeper, type TornTail } from '#wal/tail-keeper.ts';
 import { verifySegment } from '#wal/verify-segments.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import { type DamagePlace, WalOpenError } from '#wal/wal-errors.ts';
+import { type DamagePlace, toError, WalOpenError } from '#wal/wal-errors.ts';
 
 /**
  * When records are fdatasynced: before they are acknowledged; every
@@ -67,18 +67,24 @@ export interface OpenedLog {
 
 export async function openLog(options: OpenLogOptions): Promise<OpenedLog> {
   const { directory, random, logger, logId } = options;
-  const recovery = await recoverLog(options);
+  const recovery = await recoverLog(options).catch((error: unknown) => {
+    throw asOpenError(error, directory.path, 'cannot be read');
+  });
   const table = new SegmentTable(recovery.segments, recovery.readableFromLsn);
   const keeper = new TailKeeper({ directory, table, random, logger, logId }, recovery);
   const log = new Log(options, table, keeper, recovery);
   try {
     await log.openTail();
   } catch (error) {
-    const { path } = directory;
-    throw new WalOpenError('unusable', `${path}: the end of the log cannot be written: ${error}`, error);
+    throw asOpenError(error, directory.path, 'the end of the log cannot be written');
   }
   const wasClean = recovery.tailState.kind === 'clean';
   return { log, wasClean, tornTail: keeper.tornTail, records: recovery.records };
+}
+
+function asOpenError(error: unknown, path: string, what: string): WalOpenError {
+  if (error instanceof WalOpenError) return error;
+  return new WalOpenError('unusable', `${path}: ${what}: ${toError(error).message}`, error);
 }
 
 export class Log implements LogEvents {

@@ -49,6 +49,8 @@ export interface MemoryFileSystemOptions {
   readonly pageBytes?: number;
   /** Every write of more than one byte is cut short at a random point. */
   readonly hasShortWrites?: boolean;
+  /** What is written reaches the disk by itself, at once; truncating does not. */
+  readonly isEager?: boolean;
   /** Bytes that all files together may take; writes beyond are short, then ENOSPC. */
   readonly bytesMax?: number;
 }
@@ -80,6 +82,7 @@ export class MemoryFileSystem implements FileSystem {
   isCrashed = false;
 
   readonly #pageBytes: number;
+  readonly #isEager: boolean;
   readonly #random: SeededRandom;
   #names: Names = new Map([['/', createInode('directory')]]);
   #durableNames: Names = new Map(this.#names);
@@ -91,6 +94,7 @@ export class MemoryFileSystem implements FileSystem {
   constructor(options: MemoryFileSystemOptions = {}) {
     this.#pageBytes = options.pageBytes ?? 4096;
     this.#random = new SeededRandom(options.seed ?? 1);
+    this.#isEager = options.isEager ?? false;
     this.hasShortWrites = options.hasShortWrites ?? false;
     this.bytesMax = options.bytesMax ?? Infinity;
   }
@@ -360,6 +364,7 @@ export class MemoryFileSystem implements FileSystem {
       if (length <= 0) throw systemError('ENOSPC', 'write', path);
     }
     putBytes(inode, source.subarray(0, length), position);
+    if (this.#isEager) inode.durable = Buffer.from(contentOf(inode));
     return length;
   }
 

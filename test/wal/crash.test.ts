@@ -10,7 +10,16 @@ import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { formatSnapshotName } from '#wal/file-names.ts';
 import type { FsyncPolicy } from '#wal/log.ts';
-import { frameAfter, MANIFEST, numbered, type Opened, ORIGIN, open, openInitialised } from './harness.ts';
+import {
+  frameAfter,
+  MANIFEST,
+  numbered,
+  type Opened,
+  ORIGIN,
+  open,
+  openInitialised,
+  payloadsOf,
+} from './harness.ts';
 
 const PAYLOADS = numbered(30);
 /** The record the script's snapshot is made at. */
@@ -71,12 +80,20 @@ async function recover(fileSystem: MemoryFileSystem): Promise<Opened> {
   return open(fileSystem, { from, maxFileBytes: MAX_FILE_BYTES });
 }
 
-function checkPrefix(opened: Opened, promised: Promised, fsync: FsyncPolicy, label: string): void {
+async function checkPrefix(
+  opened: Opened,
+  promised: Promised,
+  fsync: FsyncPolicy,
+  label: string,
+): Promise<void> {
   const { lsn, crc } = opened.log.tail;
   const startLsn = opened.frames[0] === undefined ? lsn : opened.frames[0].lsn - 1;
   expect(opened.replayed, label).toEqual(PAYLOADS.slice(startLsn, lsn));
   expect(crc, label).toBe(POINTS[lsn]?.crc);
   expect([0, SNAPSHOT_LSN, lsn], label).toContain(startLsn);
+  const { earliestLsn } = opened.log;
+  const kept = lsn < earliestLsn ? [] : await opened.log.read(earliestLsn, 1_000_000);
+  expect(payloadsOf(kept), label).toEqual(PAYLOADS.slice(earliestLsn - 1, lsn));
   const leastLsn = fsync === 'always' ? promised.committedLsn : promised.durableLsn;
   expect(lsn, label).toBeGreaterThanOrEqual(leastLsn);
   expect(opened.log.durableLsn, label).toBe(lsn);
@@ -109,7 +126,7 @@ describe.each(['always', 'interval', 'never'] as const)('a power cut at any call
         const opened = await recover(disk).catch((error: unknown) => {
           throw new Error(label, { cause: error });
         });
-        checkPrefix(opened, promised, fsync, label);
+        await checkPrefix(opened, promised, fsync, label);
         const { tail } = opened.log;
         opened.log.append(frameAfter(tail, 'after'));
         await opened.log.drain();
@@ -139,7 +156,7 @@ describe.each(['always', 'interval', 'never'] as const)('a power cut at any call
         const opened = await recover(disk.crash(random.below(1_000))).catch((error: unknown) => {
           throw new Error(label, { cause: error });
         });
-        checkPrefix(opened, { ...promised, isClosed: false }, fsync, label);
+        await checkPrefix(opened, { ...promised, isClosed: false }, fsync, label);
       }
     }
   });

@@ -196,7 +196,7 @@ describe('cutting', () => {
     await cut(rehearsal);
     const seen = new Set<number>();
     for (let call = 1; call <= rehearsal.callCount; call++) {
-      for (let seed = 0; seed < 8; seed++) {
+      for (let seed = 0; seed < 40; seed++) {
         const disk = fileSystem.crash();
         disk.crashAtCall = call;
         await cut(disk).catch(() => {});
@@ -227,6 +227,15 @@ describe('a directory', () => {
     ]);
   });
 
+  it('has what was committed after any power cut', async () => {
+    const fileSystem = new MemoryFileSystem();
+    const directory = await openInitialised(fileSystem);
+    await directory.update((manifest) => ({ ...MANIFEST, ...manifest, term: 9 }));
+    for (let seed = 0; seed < 16; seed++) {
+      expect((await openInitialised(fileSystem.crash(seed))).manifest?.term).toBe(9);
+    }
+  });
+
   it('with a damaged MANIFEST is refused', async () => {
     const fileSystem = new MemoryFileSystem();
     await close(await open(fileSystem));
@@ -243,6 +252,16 @@ describe('a directory', () => {
     const opening = openDirectory({ fileSystem, path: DIR, logger: silentLogger });
     await expect(opening).rejects.toMatchObject({ kind: 'unusable' });
   });
+
+  it.each(['sync', 'read', 'syncDirectory'] as const)(
+    'is not used where %s fails while it is opened',
+    async (call) => {
+      const { fileSystem, log, directory } = await filled();
+      await close({ log, directory } as Parameters<typeof close>[0]);
+      fileSystem.fail({ call, code: 'EIO', skip: call === 'sync' ? 0 : 1 });
+      await expect(open(fileSystem)).rejects.toMatchObject({ name: 'WalOpenError', kind: 'unusable' });
+    },
+  );
 
   it('sweeps excluded segments and other snapshots aside, and deletes what was never finished', async () => {
     const fileSystem = new MemoryFileSystem();

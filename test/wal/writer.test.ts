@@ -146,6 +146,20 @@ describe('a full disk', () => {
     expect((await open(disk.crash())).replayed).toEqual(['a', 'b']);
   });
 
+  it('leaves nothing of a refused batch on the disk, even where it had got there', async () => {
+    const { log, clock, disk, told } = await rig(new MemoryFileSystem({ isEager: true }));
+    await appendAll(log, ['a', 'b']);
+    disk.bytesMax = disk.usedBytes + 100;
+    append(log, ['c', 'd', 'e']);
+    await clock.settle();
+    expect(told.at(-1)).toBe('refused 3 ENOSPC');
+    for (let seed = 0; seed < 16; seed++) {
+      const after = await open(disk.crash(seed));
+      expect(after.replayed).toEqual(['a', 'b']);
+      expect(after.tornTail).toBeUndefined();
+    }
+  });
+
   it('goes on by itself when there is room again', async () => {
     const { log, clock, disk, told } = await rig();
     disk.bytesMax = disk.usedBytes + 10;
