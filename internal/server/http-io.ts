@@ -26,8 +26,24 @@ export function isHttp2(request: HttpRequest): request is Http2ServerRequest {
   return 'stream' in request;
 }
 
+/** HTTP/1.1 requests whose sender waits to be told that the body is wanted. */
+const awaitingContinue = new WeakMap<HttpRequest, ServerResponse>();
+
+/** `Expect: 100-continue`: the sender is told to go on when the body is read, and never if it is not. */
+export function deferContinue(request: IncomingMessage, response: ServerResponse): void {
+  awaitingContinue.set(request, response);
+  // After a refusal the sender may or may not send its body: nothing can follow on that connection.
+  response.setHeader('connection', 'close');
+}
+
 /** The body's chunks. Leaving off early does not destroy the connection that the answer needs. */
 export function bodyOf(request: HttpRequest): AsyncIterable<Uint8Array> {
+  const waiting = awaitingContinue.get(request);
+  if (waiting !== undefined) {
+    awaitingContinue.delete(request);
+    waiting.removeHeader('connection');
+    waiting.writeContinue();
+  }
   return request.iterator({ destroyOnReturn: false });
 }
 

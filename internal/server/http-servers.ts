@@ -5,7 +5,7 @@
 import { createServer as createHttp1Server, type Server as Http1Server } from 'node:http';
 import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
 import type { Connections } from '#server/connections.ts';
-import type { HttpRequest, HttpResponse } from '#server/http-io.ts';
+import { deferContinue, type HttpRequest, type HttpResponse } from '#server/http-io.ts';
 import { BODY_TIMEOUT_MS } from '#server/request-listener.ts';
 
 const HEADER_BYTES_MAX = 16_384;
@@ -32,6 +32,10 @@ export function createHttp1(listener: RequestListener): Http1Server {
     },
     listener,
   );
+  server.on('checkContinue', (request, response) => {
+    deferContinue(request, response);
+    listener(request, response);
+  });
   // Node checks the timeouts above from 'listening' on, and this server never listens itself.
   server.emit('listening');
   return server;

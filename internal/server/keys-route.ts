@@ -18,7 +18,6 @@ import {
   type Headers,
   type HttpRequest,
   type HttpResponse,
-  isHttp2,
   send,
   sendError,
   sendMethodNotAllowed,
@@ -71,7 +70,7 @@ export function createKeysRoute(options: KeysRouteOptions): KeysRoute {
               httpStatus: BODY_TOO_LARGE,
               code: 'resource_exhausted',
               message: error.message,
-              headers: closing(request),
+              headers: {},
             }
           : options.errors.toHttpError(error);
       options.observe(method, code);
@@ -180,11 +179,6 @@ async function readBody(
     throw new WalnutError('cancelled', 'the request body ended early', { cause: error });
   }
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes);
-}
-
-/** What follows on the connection is the rest of a body nobody reads. */
-function closing(request: HttpRequest): Headers {
-  return isHttp2(request) ? {} : { connection: 'close' };
 }
 
 function etagOf(version: Position): string {

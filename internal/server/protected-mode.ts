@@ -13,11 +13,19 @@ export function isLoopbackHost(host: string): boolean {
   return isIPv4(host) ? host.startsWith('127.') : host === '::1';
 }
 
+const IPV4_IN_IPV6 = '::ffff:';
+
+/** An IPv4 peer of a socket bound to `::` as the IPv4 address it is; empty where it has gone. */
+export function plainAddress(address: string | undefined): string {
+  if (address === undefined) return '';
+  return address.startsWith(IPV4_IN_IPV6) ? address.slice(IPV4_IN_IPV6.length) : address;
+}
+
 /** Loopback, link-local or private, IPv4 within IPv6 included. What is no address is not. */
 export function isPrivateAddress(address: string | undefined): boolean {
   if (address === undefined) return false;
-  const mapped = address.startsWith('::ffff:') ? address.slice(7) : address;
-  return isIPv4(mapped) ? isPrivateIpv4(mapped) : isIPv6(address) && isPrivateIpv6(address.toLowerCase());
+  const plain = plainAddress(address);
+  return isIPv4(plain) ? isPrivateIpv4(plain) : isIPv6(plain) && isPrivateIpv6(plain.toLowerCase());
 }
 
 function isPrivateIpv4(address: string): boolean {

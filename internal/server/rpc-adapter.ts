@@ -29,6 +29,7 @@ import { settleEarlyFailure } from '#server/early-failure.ts';
 import { codeName, type ErrorMapper } from '#server/error-mapping.ts';
 import { NEVER_COMPRESS_BYTES } from '#server/gzip-compression.ts';
 import { bodyOf, type HttpRequest, type HttpResponse, sendError } from '#server/http-io.ts';
+import { plainAddress } from '#server/protected-mode.ts';
 import { contextValuesOf, type RpcCall } from '#server/rpc-call.ts';
 import { sendUnknownRpc } from '#server/unknown-rpc.ts';
 
@@ -100,7 +101,7 @@ function serve(
   response: HttpResponse,
 ): void {
   const startedMs = options.clock.monotonicMs();
-  const call: RpcCall = { remoteAddress: request.socket.remoteAddress ?? '', code: undefined };
+  const call: RpcCall = { remoteAddress: plainAddress(request.socket.remoteAddress), code: undefined };
   const observe = (code: string): void =>
     options.observe(handler.requestPath, code, options.clock.monotonicMs() - startedMs);
   const reservation = options.budget.reserve();

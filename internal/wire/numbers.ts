@@ -40,7 +40,7 @@ const ADDRESS_CHARACTERS_MAX = 262;
 
 /** Throws `invalid_argument` unless `text` is `host:port` (IPv6 hosts in brackets) with port 1 .. 65535. */
 export function checkAddress(text: string, field: string): string {
-  const match = /^(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(text);
+  const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(text);
   const port = match === null ? 0 : Number(match[2]);
   if (text.length > ADDRESS_CHARACTERS_MAX || port < 1 || port > 65_535) {
     const shown = JSON.stringify(text.slice(0, 80).toWellFormed());

@@ -84,7 +84,8 @@ describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
 
 describe('replication', () => {
   it('tells the port the address of the peer and answers its verdicts', async () => {
-    const running = await start();
+    // Bound to ::, an IPv4 peer arrives as ::ffff:127.0.0.1.
+    const running = await start({ host: '::' });
     const client = createClient(
       Replication,
       createGrpcTransport({ baseUrl: running.baseUrl, idleConnectionTimeoutMs: 10 }),

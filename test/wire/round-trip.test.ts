@@ -1,0 +1,256 @@
+/** What the model says survives the wire: encoded by one node, decoded by another. */
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { StatusResponseSchema } from '#gen/walnut/v1/admin_pb.ts';
+import { GetUpdatesRequestSchema, GetUpdatesResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import {
+  FetchSnapshotResponseSchema,
+  RegisterRequestSchema,
+  RegisterResponseSchema,
+  ReplicateRequestSchema,
+  ReplicateResponseSchema,
+} from '#gen/walnut/v1/replication_pb.ts';
+import { WalnutError } from '#model/errors.ts';
+import { type Lsn, TERM_MAX } from '#model/position.ts';
+import type { ReplicateVerdict, ResyncVerdict } from '#model/replication.ts';
+import type { NodeState } from '#model/status.ts';
+import { checkAddress, toSafeNumber } from '#wire/numbers.ts';
+import * as replication from '#wire/replication-codec.ts';
+import {
+  fromUpdatesAnswer,
+  fromUpdatesCommand,
+  toUpdatesAnswer,
+  toUpdatesCommand,
+} from '#wire/scan-codec.ts';
+import { fromStatus, toStatus } from '#wire/status-codec.ts';
+
+const number = fc.maxSafeNat();
+const uint32 = fc.nat({ max: 0xffff_ffff });
+const lsn = number as fc.Arbitrary<Lsn>;
+const term = fc.nat({ max: TERM_MAX });
+const text = fc.string({ unit: 'grapheme', maxLength: 20 });
+const id = fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }).map((value) => value.toString(16).padStart(32, '0'));
+const bytes = fc.uint8Array({ maxLength: 50 });
+const position = fc.record({ epoch: number, lsn });
+const chainPoint = fc.record({ epoch: number, lsn, crc: uint32 });
+const epochs = fc.array(fc.record({ epoch: number, firstLsn: lsn }), { maxLength: 4 });
+const state = fc.constantFrom<NodeState>(
+  'loading',
+  'serving',
+  'streaming',
+  'catching_up',
+  'quarantined',
+  'fenced',
+  'no_space',
+  'draining',
+);
+const resync: fc.Arbitrary<ResyncVerdict> = fc.oneof(
+  fc.constant({ kind: 'continue' as const }),
+  fc.record({ kind: fc.constantFrom('snapshot' as const, 'conflict' as const), reason: text }),
+);
+const verdict: fc.Arbitrary<ReplicateVerdict> = fc.oneof(
+  fc.constant({ kind: 'ok' as const }),
+  fc.record({ kind: fc.constant('need' as const), tail: chainPoint }),
+  fc.record({ kind: fc.constant('conflict' as const), epochs }),
+  fc.record({ kind: fc.constant('fenced' as const), term }),
+);
+
+/** `encode` and `decode` as two nodes use them, with real bytes between. */
+function itSurvives<T>(name: string, model: fc.Arbitrary<T>, pass: (value: T) => T): void {
+  it(name, () => {
+    fc.assert(
+      fc.property(model, (value) => {
+        expect(pass(value)).toEqual(value);
+      }),
+    );
+  });
+}
+
+describe('the model survives the wire', () => {
+  itSurvives(
+    'register, asking',
+    fc.record({
+      nodeId: id,
+      incarnation: text,
+      advertise: text,
+      logId: fc.oneof(id, fc.constant('')),
+      tail: chainPoint,
+      upstreamPath: fc.array(id, { maxLength: 3 }),
+    }),
+    (value) => {
+      const wire = toBinary(RegisterRequestSchema, replication.fromRegisterRequest(value));
+      return replication.toRegisterRequest(fromBinary(RegisterRequestSchema, wire)) as typeof value;
+    },
+  );
+  itSurvives(
+    'register, answering',
+    fc.record({
+      masterNodeId: id,
+      logId: id,
+      term,
+      epochs,
+      latest: chainPoint,
+      logClockMs: number,
+      verdict: resync,
+    }),
+    (value) => {
+      const wire = toBinary(RegisterResponseSchema, replication.fromRegisterAnswer(value));
+      return replication.toRegisterAnswer(fromBinary(RegisterResponseSchema, wire)) as typeof value;
+    },
+  );
+  itSurvives(
+    'replicate, asking',
+    fc.record({
+      masterNodeId: id,
+      logId: id,
+      term,
+      previous: chainPoint,
+      frames: bytes,
+      durableLsn: lsn,
+      logClockMs: number,
+      ackWhenDurable: fc.boolean(),
+    }),
+    (value) => {
+      const wire = toBinary(ReplicateRequestSchema, replication.fromReplicateRequest(value));
+      return replication.toReplicateRequest(fromBinary(ReplicateRequestSchema, wire)) as typeof value;
+    },
+  );
+  itSurvives('replicate, answering', fc.record({ verdict, durable: position, appliedLsn: lsn }), (value) => {
+    const wire = toBinary(ReplicateResponseSchema, replication.fromReplicateAnswer(value));
+    return replication.toReplicateAnswer(fromBinary(ReplicateResponseSchema, wire)) as typeof value;
+  });
+  itSurvives(
+    'a slice of a snapshot',
+    fc.record({ position, offset: number, totalBytes: number, bytes }),
+    (value) => {
+      const wire = toBinary(FetchSnapshotResponseSchema, replication.fromSnapshotChunk(value));
+      return replication.toSnapshotChunk(fromBinary(FetchSnapshotResponseSchema, wire)) as typeof value;
+    },
+  );
+  itSurvives(
+    'updates, asking',
+    fc.record({
+      after: position,
+      format: fc.constantFrom('entries' as const, 'frames' as const),
+      bytesMax: fc.nat({ max: 16_777_216 }),
+    }),
+    (value) => {
+      const wire = toBinary(GetUpdatesRequestSchema, fromUpdatesCommand(value));
+      return toUpdatesCommand(fromBinary(GetUpdatesRequestSchema, wire)) as typeof value;
+    },
+  );
+  itSurvives(
+    'updates, answering',
+    fc.record({
+      updates: fc.array(
+        fc.record({
+          position,
+          timestampMs: number,
+          op: fc.constantFrom('set' as const, 'delete' as const),
+          cause: fc.constantFrom(
+            'client' as const,
+            'expired' as const,
+            'evicted' as const,
+            'restored' as const,
+          ),
+          key: text,
+          value: bytes,
+          expireAtMs: number,
+        }),
+        { maxLength: 3 },
+      ),
+      frames: bytes,
+      last: position,
+      latest: position,
+      earliest: position,
+    }),
+    (value) => {
+      const wire = toBinary(GetUpdatesResponseSchema, fromUpdatesAnswer(value));
+      return toUpdatesAnswer(fromBinary(GetUpdatesResponseSchema, wire)) as typeof value;
+    },
+  );
+  itSurvives(
+    'status',
+    fc.record({
+      nodeId: id,
+      role: fc.constantFrom('master' as const, 'replica' as const),
+      state,
+      isReady: fc.boolean(),
+      reasons: fc.array(text, { maxLength: 2 }),
+      logId: id,
+      position,
+      durableLsn: lsn,
+      appliedLsn: lsn,
+      earliestLsn: lsn,
+      wal: fc.record({ segments: uint32, bytes: number }),
+      store: fc.record({
+        entries: number,
+        bytes: number,
+        hits: number,
+        misses: number,
+        evicted: number,
+        expired: number,
+      }),
+      upstream: fc.option(
+        fc.record({ address: text, isLinked: fc.boolean(), lagRecords: number, lagMs: number }),
+        { nil: undefined },
+      ),
+      replicas: fc.array(
+        fc.record({
+          nodeId: id,
+          address: text,
+          state,
+          acked: position,
+          lagRecords: number,
+          lagMs: number,
+          fullResyncs: uint32,
+          partialResyncs: uint32,
+          lastFullResyncReason: text,
+        }),
+        { maxLength: 2 },
+      ),
+      uptimeMs: number,
+      version: text,
+    }),
+    (value) =>
+      toStatus(
+        fromBinary(StatusResponseSchema, toBinary(StatusResponseSchema, fromStatus(value))),
+      ) as typeof value,
+  );
+});
+
+describe('numbers', () => {
+  it('beyond 2^53 - 1 are refused, never rounded', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (value) => {
+        if (value <= BigInt(Number.MAX_SAFE_INTEGER)) expect(BigInt(toSafeNumber(value, 'x'))).toBe(value);
+        else expect(() => toSafeNumber(value, 'x')).toThrow(WalnutError);
+      }),
+    );
+  });
+});
+
+describe('addresses', () => {
+  it.each(['a:1', 'replica-1.example:65535', '10.0.0.1:8080', '[::1]:8081', 'my_host:80'])(
+    '%s is one',
+    (address) => expect(checkAddress(address, 'address')).toBe(address),
+  );
+  it.each([
+    '',
+    'a',
+    ':80',
+    'a:',
+    'a:0',
+    'a:65536',
+    'a:080808',
+    '::1:80',
+    'http://a:80',
+    '[fe80::1%eth0]:1',
+    'a b:80',
+    'a:80/x',
+    'a\n:80',
+  ])('%j is not one', (address) =>
+    expect(() => checkAddress(address, 'address')).toThrow('expected host:port'),
+  );
+});
