@@ -65,7 +65,9 @@ async function run(): Promise<void> {
   }
   await untilReady(members);
   if (isStopping) return;
-  process.stdout.write(`${statusTable(await Promise.all(members.map((member) => member.describe())))}\n${invitation()}\n`);
+  process.stdout.write(
+    `${statusTable(await Promise.all(members.map((member) => member.describe())))}\n${invitation()}\n`,
+  );
 }
 
 /** Resolves when all of them say that they are ready; shows what they wait for where it takes long. */
@@ -77,7 +79,8 @@ async function untilReady(waited: readonly GroupMember[]): Promise<void> {
     if (clock.monotonicMs() - toldMs > SLOW_MS) {
       toldMs = clock.monotonicMs();
       const waiting = states.filter((state) => !state.isReady);
-      for (const state of waiting) process.stdout.write(`  ${state.name}: ${state.reasons.join('; ') || 'starting'}\n`);
+      for (const state of waiting)
+        process.stdout.write(`  ${state.name}: ${state.reasons.join('; ') || 'starting'}\n`);
     }
     await clock.sleep(POLL_MS);
   }
@@ -96,7 +99,9 @@ async function stopAll(code: number): Promise<void> {
   // Replicas first: they then miss nothing that the master writes while it stops.
   const codes = await Promise.all(members.map((member) => member.stop()));
   const failed = codes.some((one) => one !== 0 && one !== undefined);
-  process.stdout.write(failed ? 'Stopped, not all of them cleanly: see data/*.log\n' : 'Stopped; the data is in ./data\n');
+  process.stdout.write(
+    failed ? 'Stopped, not all of them cleanly: see data/*.log\n' : 'Stopped; the data is in ./data\n',
+  );
   process.exit(code === 0 && failed ? 1 : code);
 }
 

@@ -54,9 +54,13 @@ export class GroupMember {
   /** `onExit` is told when the process ends, for whatever reason. */
   start(onExit: (reason: string) => void): void {
     const log = openSync(this.logFile, 'w', 0o600);
-    const child = spawn(process.execPath, [...process.execArgv, this.spec.entry, '--config', this.spec.config], {
-      stdio: ['ignore', log, log],
-    });
+    const child = spawn(
+      process.execPath,
+      [...process.execArgv, this.spec.entry, '--config', this.spec.config],
+      {
+        stdio: ['ignore', log, log],
+      },
+    );
     this.#child = child;
     this.#exit = new Promise((resolve) => {
       child.once('error', (error) => {

@@ -8,7 +8,8 @@ export function statusTable(states: readonly MemberState[]): string {
     head: ['role', 'address', 'position', 'lag', 'entries'],
     style: { head: pc.isColorSupported ? ['bold'] : [], border: [] },
   });
-  for (const { role, address, position, lag, entries } of states) table.push([role, address, position, lag, entries]);
+  for (const { role, address, position, lag, entries } of states)
+    table.push([role, address, position, lag, entries]);
   return table.toString();
 }
 

@@ -80,7 +80,9 @@ async function serve(config: Config, flags: NodeFlags): Promise<void> {
   try {
     await start(config, flags, { logger, clock, closers });
   } catch (error) {
-    await closers.close().catch((closing: unknown) => logger.error({ err: closing }, 'could not close cleanly'));
+    await closers
+      .close()
+      .catch((closing: unknown) => logger.error({ err: closing }, 'could not close cleanly'));
     // These two say all there is to say; anything else is unexpected and shown whole.
     if (error instanceof WalOpenError || error instanceof ServerAddressError) logger.fatal({}, error.message);
     else logger.fatal({ err: error }, 'could not start');
@@ -94,7 +96,11 @@ interface Surroundings {
   readonly closers: CloserStack;
 }
 
-async function start(config: Config, flags: NodeFlags, { logger, clock, closers }: Surroundings): Promise<void> {
+async function start(
+  config: Config,
+  flags: NodeFlags,
+  { logger, clock, closers }: Surroundings,
+): Promise<void> {
   const metrics = new Metrics();
   const monitor = startEventLoopMonitor();
   closers.push('event loop monitor', () => monitor.close());
@@ -146,7 +152,12 @@ async function start(config: Config, flags: NodeFlags, { logger, clock, closers 
   logger.info({ state, position, entries: store.entries }, 'recovered');
 }
 
-function stopOnSignals(logger: LevelLogger, clock: Clock, closers: CloserStack, beginDrain: () => void): void {
+function stopOnSignals(
+  logger: LevelLogger,
+  clock: Clock,
+  closers: CloserStack,
+  beginDrain: () => void,
+): void {
   listenForShutdown(clock, {
     onFirst: (signal) => {
       logger.info({ signal }, 'stopping');

@@ -6,15 +6,16 @@
  * A failure before publishing leaves the old snapshot and the whole log; the
  * temporary file is removed, and at worst by the next opening.
  */
+
+import type { Engine } from '#engine/engine.ts';
+import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
+import type { EngineOptions } from '#engine/open-engine.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { CheckpointAnswer } from '#model/status.ts';
 import type { File } from '#platform/file-system.ts';
 import type { SnapshotScan } from '#storage/snapshot-scan.ts';
-import type { WalDirectory } from '#wal/wal-directory.ts';
 import { formatSnapshotName } from '#wal/file-names.ts';
-import type { Engine } from '#engine/engine.ts';
-import type { EngineOptions } from '#engine/open-engine.ts';
-import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
 
 /** Bytes written between two turns of the event loop. */
 const SLICE_BYTES = 256 * 1_024;
@@ -40,10 +41,14 @@ export class Checkpointer {
   /** Counts log written; begins a checkpoint in the background when `snapshot.every` is reached. */
   noteAppended(bytes: number): void {
     this.#bytesSince += bytes;
-    if (this.#bytesSince < this.#options.snapshotEveryBytes || this.#running !== undefined || this.#isClosed) return;
+    if (this.#bytesSince < this.#options.snapshotEveryBytes || this.#running !== undefined || this.#isClosed)
+      return;
     this.#bytesSince = 0;
     this.run().catch((error: unknown) => {
-      this.#options.logger.warn({ err: error }, 'checkpoint failed; the log is kept and it is tried again later');
+      this.#options.logger.warn(
+        { err: error },
+        'checkpoint failed; the log is kept and it is tried again later',
+      );
     });
   }
 
@@ -94,7 +99,12 @@ export class Checkpointer {
     const deletedSegments = await this.#publish(name, position.lsn);
     const seconds = (clock.monotonicMs() - startedMs) / 1_000;
     logger.info({ lsn: position.lsn, entries, snapshotBytes, deletedSegments, seconds }, 'checkpoint made');
-    return { position: { epoch: position.epoch, lsn: position.lsn }, entries, snapshotBytes, deletedSegments };
+    return {
+      position: { epoch: position.epoch, lsn: position.lsn },
+      entries,
+      snapshotBytes,
+      deletedSegments,
+    };
   }
 
   async #write(scan: SnapshotScan, path: string): Promise<number> {

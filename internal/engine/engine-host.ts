@@ -4,18 +4,19 @@
  * snapshot, cuts a tail or discards what it has. Each change is committed by
  * one replacement of MANIFEST, so a crash leaves the old state or the new one.
  */
+
+import { Checkpointer } from '#engine/checkpoint.ts';
+import type { Engine } from '#engine/engine.ts';
+import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
+import { type EngineOptions, loadSnapshot, openEngine, type RecoveryProgress } from '#engine/open-engine.ts';
 import type { Position } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { CheckpointAnswer } from '#model/status.ts';
 import { assert } from '#platform/assert.ts';
-import type { WalDirectory } from '#wal/wal-directory.ts';
 import { cutLog } from '#wal/cut-log.ts';
 import { formatSnapshotName, parseSnapshotName } from '#wal/file-names.ts';
 import type { Manifest } from '#wal/manifest.ts';
-import { Checkpointer } from '#engine/checkpoint.ts';
-import type { Engine } from '#engine/engine.ts';
-import { type EngineOptions, loadSnapshot, openEngine, type RecoveryProgress } from '#engine/open-engine.ts';
-import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
 
 /** The name a snapshot has while it arrives; excluded by every MANIFEST. */
 const INCOMING = 'incoming.snapshot.tmp';
@@ -31,7 +32,11 @@ export class EngineHost {
   /** Told each engine that takes over, before it serves: to wire its listeners. */
   onEngine: ((engine: Engine) => void) | undefined;
 
-  constructor(directory: WalDirectory, options: EngineOptions, onProgress: (progress: RecoveryProgress) => void) {
+  constructor(
+    directory: WalDirectory,
+    options: EngineOptions,
+    onProgress: (progress: RecoveryProgress) => void,
+  ) {
     this.directory = directory;
     this.options = options;
     this.#onProgress = onProgress;

@@ -7,6 +7,19 @@
  * Failures: a refused batch (disk full) reports `resource_exhausted` to every
  * record in it and leaves no trace; a failed disk is final (`log.failure`).
  */
+
+import type { EpochTable } from '#engine/epoch-table.ts';
+import type { LogClock } from '#engine/log-clock.ts';
+import { LsnWaiters } from '#engine/lsn-waiters.ts';
+import {
+  decodeEpochParent,
+  decodeLimits,
+  decodeMutations,
+  encodeEpochParent,
+  encodeLimits,
+  mutationsBytes,
+  writeMutations,
+} from '#engine/record-codec.ts';
 import type { Mutation, StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Epoch, Lsn, Position } from '#model/position.ts';
@@ -18,18 +31,6 @@ import type { Logger } from '#platform/logger.ts';
 import type { Store } from '#storage/store.ts';
 import { encodeFrame, type Frame, type FrameHeader, RECORD_TYPE } from '#wal/frame.ts';
 import type { Log } from '#wal/log.ts';
-import { EpochTable } from '#engine/epoch-table.ts';
-import { LogClock } from '#engine/log-clock.ts';
-import { LsnWaiters } from '#engine/lsn-waiters.ts';
-import {
-  decodeEpochParent,
-  decodeLimits,
-  decodeMutations,
-  encodeEpochParent,
-  encodeLimits,
-  mutationsBytes,
-  writeMutations,
-} from '#engine/record-codec.ts';
 
 /** Called once: when the record is visible here, or with why it never will be. */
 export type RecordDone = (error?: WalnutError) => void;
@@ -265,10 +266,17 @@ export class Engine {
   #refuse(firstLsn: Lsn, error: Error): void {
     const first = this.#pending.findIndex((record) => record.frame.lsn >= firstLsn);
     const refused = first === -1 ? [] : this.#pending.splice(first);
-    this.#logger.warn({ firstLsn, records: refused.length, error: error.message }, 'disk full: writes refused');
-    const reason = new WalnutError('resource_exhausted', 'the disk under wal.directory is full; nothing was written', {
-      cause: error,
-    });
+    this.#logger.warn(
+      { firstLsn, records: refused.length, error: error.message },
+      'disk full: writes refused',
+    );
+    const reason = new WalnutError(
+      'resource_exhausted',
+      'the disk under wal.directory is full; nothing was written',
+      {
+        cause: error,
+      },
+    );
     for (const record of refused) record.done?.(reason);
   }
 
@@ -283,7 +291,9 @@ export class Engine {
 }
 
 function storageFailed(cause: Error): WalnutError {
-  return new WalnutError('storage_failed', 'the disk under wal.directory failed; this node is stopping', { cause });
+  return new WalnutError('storage_failed', 'the disk under wal.directory failed; this node is stopping', {
+    cause,
+  });
 }
 
 /** Refuses a control record that could not be applied, before it is appended. */

@@ -3,6 +3,11 @@
  * path that serves writes. What comes out is the fold of an exact prefix of the
  * log; anything else throws `WalOpenError` (exit 3) and nothing is changed.
  */
+
+import { Engine } from '#engine/engine.ts';
+import { EpochTable } from '#engine/epoch-table.ts';
+import { LogClock } from '#engine/log-clock.ts';
+import { manifestOf, pathIn } from '#engine/manifest-access.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { NO_LSN } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -13,13 +18,9 @@ import type { Random } from '#platform/random.ts';
 import { SnapshotError, type SnapshotMeta } from '#storage/snapshot-codec.ts';
 import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
 import { createStore, type Store } from '#storage/store.ts';
+import { type FsyncPolicy, openLog } from '#wal/log.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
-import { openLog, type FsyncPolicy } from '#wal/log.ts';
-import { Engine } from '#engine/engine.ts';
-import { EpochTable } from '#engine/epoch-table.ts';
-import { LogClock } from '#engine/log-clock.ts';
-import { manifestOf, pathIn } from '#engine/manifest-access.ts';
 
 /** What an engine needs besides its directory. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
@@ -106,7 +107,8 @@ async function loadBase(
   options: EngineOptions,
   onProgress: (progress: RecoveryProgress) => void,
 ): Promise<Base> {
-  if (name === '') return { store: createStore({ limits: UNLIMITED, ...storeIdentity(options.random) }), meta: undefined };
+  if (name === '')
+    return { store: createStore({ limits: UNLIMITED, ...storeIdentity(options.random) }), meta: undefined };
   const path = pathIn(directory, name);
   try {
     return await loadSnapshot(path, options, onProgress);

@@ -8,8 +8,8 @@
  */
 import type { Cause, EvictionPolicy, Mutation, StoreLimits } from '#model/entry.ts';
 import type { Epoch } from '#model/position.ts';
-import type { ChainPoint } from '#model/replication.ts';
 import { toLsn } from '#model/position.ts';
+import type { ChainPoint } from '#model/replication.ts';
 
 /** The layout version, the first byte of every payload. */
 const VERSION = 1;
@@ -70,7 +70,8 @@ export function decodeMutations(payload: Uint8Array): Mutation[] {
   reader.version();
   const count = reader.uint32();
   // A mutation takes at least its header and one byte of key.
-  if (count > payload.length / (MUTATION_HEADER_BYTES + 1)) throw new RecordError(`${count} mutations cannot fit`);
+  if (count > payload.length / (MUTATION_HEADER_BYTES + 1))
+    throw new RecordError(`${count} mutations cannot fit`);
   const mutations: Mutation[] = [];
   for (let i = 0; i < count; i++) mutations.push(readMutation(reader));
   reader.end();
@@ -180,7 +181,8 @@ class PayloadReader {
   }
 
   end(): void {
-    if (this.#at !== this.#bytes.length) throw new RecordError(`${this.#bytes.length - this.#at} bytes too many`);
+    if (this.#at !== this.#bytes.length)
+      throw new RecordError(`${this.#bytes.length - this.#at} bytes too many`);
   }
 
   #advance(length: number): number {

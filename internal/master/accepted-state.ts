@@ -73,7 +73,12 @@ export class AcceptedState {
     }
     let entry: Entry | undefined;
     if (mutation.op === 'set') {
-      entry = { key: mutation.key, value: mutation.value, expireAtMs: mutation.expireAtMs, version: position };
+      entry = {
+        key: mutation.key,
+        value: mutation.value,
+        expireAtMs: mutation.expireAtMs,
+        version: position,
+      };
       this.#entries++;
       this.#bytes += this.#store.entryCost(mutation.key, mutation.value);
     }

@@ -6,6 +6,11 @@
  * Everything from looking at the state to submitting the record is synchronous,
  * so no other write comes between.
  */
+
+import type { Engine } from '#engine/engine.ts';
+import { AcceptedState, type RecordInFlight } from '#master/accepted-state.ts';
+import { awaitReceipt, receiptOf, wantsWait } from '#master/receipts.ts';
+import { RecordBuilder } from '#master/record-builder.ts';
 import type {
   BatchOperation,
   BatchResult,
@@ -23,11 +28,7 @@ import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import { isSamePosition } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
-import type { Engine } from '#engine/engine.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
-import { AcceptedState, type RecordInFlight } from '#master/accepted-state.ts';
-import { awaitReceipt, receiptOf, wantsWait } from '#master/receipts.ts';
-import { RecordBuilder } from '#master/record-builder.ts';
 
 /** Deletes of expired entries in one record. */
 const EXPIRED_PER_RECORD = 1_024;
@@ -85,7 +86,9 @@ export class Master {
     read: (command: GetCommand) => GetAnswer,
     signal?: AbortSignal,
   ): Promise<BatchResult[]> {
-    const steps = this.#write((builder) => operations.map((operation) => this.#step(operation, builder, read)));
+    const steps = this.#write((builder) =>
+      operations.map((operation) => this.#step(operation, builder, read)),
+    );
     return Promise.all(steps.map((step) => this.#finishStep(step, signal)));
   }
 
@@ -172,7 +175,11 @@ export class Master {
     }
   }
 
-  #stepGet(command: GetCommand, builder: RecordBuilder, read: (command: GetCommand) => GetAnswer): BatchResult {
+  #stepGet(
+    command: GetCommand,
+    builder: RecordBuilder,
+    read: (command: GetCommand) => GetAnswer,
+  ): BatchResult {
     const answer = read(command);
     const { entry, record } = this.#accepted.lookup(command.key);
     // Only this batch's own writes must be seen; those of others become visible when they are applied.
@@ -212,7 +219,10 @@ export class Master {
   }
 
   /** The accepted state of a key: `live` is what callers see, `stored` counts expired entries too. */
-  #look(key: string, nowMs: number): { live: Entry | undefined; stored: boolean; record: RecordInFlight | undefined } {
+  #look(
+    key: string,
+    nowMs: number,
+  ): { live: Entry | undefined; stored: boolean; record: RecordInFlight | undefined } {
     const { entry, record } = this.#accepted.lookup(key);
     const isLive = entry !== undefined && !isExpired(entry.expireAtMs, nowMs);
     return { live: isLive ? entry : undefined, stored: entry !== undefined, record };

@@ -3,10 +3,11 @@
  * replicas that have it on disk, waited for as the caller asked. Running out of
  * time is no failure; the answer says what was reached.
  */
+
+import type { Engine } from '#engine/engine.ts';
 import type { Durability, WriteOptions } from '#model/commands.ts';
 import type { Lsn } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
-import type { Engine } from '#engine/engine.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
 
 /** Used where `timeoutMs` is 0. */

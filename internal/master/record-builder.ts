@@ -4,11 +4,12 @@
  * in the record before the set that needs it), so that a record applied on any
  * node leaves it within the limits.
  */
-import { type Entry, isExpired, type Mutation, type StoreLimits } from '#model/entry.ts';
-import { quoteKey } from '#model/limits.ts';
-import { WalnutError } from '#model/errors.ts';
-import type { Store } from '#storage/store.ts';
+
 import type { AcceptedState, RecordInFlight } from '#master/accepted-state.ts';
+import { type Entry, isExpired, type Mutation, type StoreLimits } from '#model/entry.ts';
+import { WalnutError } from '#model/errors.ts';
+import { quoteKey } from '#model/limits.ts';
+import type { Store } from '#storage/store.ts';
 
 /** Evictions that one record may carry. */
 export const VICTIMS_MAX = 1_024;

@@ -27,7 +27,13 @@ import type {
   ReplicateRequest,
   SnapshotChunk,
 } from '#model/replication.ts';
-import type { CheckpointAnswer, NodeStatus, Quarantine, QuarantineRelease, RotateAnswer } from '#model/status.ts';
+import type {
+  CheckpointAnswer,
+  NodeStatus,
+  Quarantine,
+  QuarantineRelease,
+  RotateAnswer,
+} from '#model/status.ts';
 
 export type Awaitable<T> = T | Promise<T>;
 

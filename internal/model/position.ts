@@ -43,7 +43,8 @@ export function nextLsn(lsn: Lsn): Lsn {
 /** Throws RangeError where the term does not fit 21 bits or the nonce 32. */
 export function makeEpoch(term: number, nonce: number): Epoch {
   if (!Number.isInteger(term) || term < 0 || term > TERM_MAX) throw new RangeError(`not a term: ${term}`);
-  if (!Number.isInteger(nonce) || nonce < 0 || nonce >= NONCE_SPAN) throw new RangeError(`not a nonce: ${nonce}`);
+  if (!Number.isInteger(nonce) || nonce < 0 || nonce >= NONCE_SPAN)
+    throw new RangeError(`not a nonce: ${nonce}`);
   return term * NONCE_SPAN + nonce;
 }
 

@@ -29,7 +29,10 @@ export async function askReplicas(
       try {
         return judge(address, await link.status({ timeoutMs: ASK_TIMEOUT_MS }), own);
       } catch (error) {
-        logger.info({ replica: address, why: error instanceof Error ? error.message : error }, 'replica not asked');
+        logger.info(
+          { replica: address, why: error instanceof Error ? error.message : error },
+          'replica not asked',
+        );
         return undefined;
       } finally {
         link.close();

@@ -1,9 +1,10 @@
 /** Puts together what a node says of itself. Pure. */
-import { NO_LSN, NO_POSITION } from '#model/position.ts';
-import type { NodeState, NodeStatus, Role } from '#model/status.ts';
+
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import type { RecoveryProgress } from '#engine/open-engine.ts';
+import { NO_LSN, NO_POSITION } from '#model/position.ts';
+import type { NodeState, NodeStatus, Role } from '#model/status.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
 
@@ -54,6 +55,7 @@ function judge(parts: StatusParts): { state: NodeState; reasons: string[]; isRea
   }
   const reasons = [...role.reasons];
   const damage = role.keptLogDamage;
-  if (damage !== undefined) reasons.push(`the log kept for replicas is damaged: ${damage}; they get snapshots instead`);
+  if (damage !== undefined)
+    reasons.push(`the log kept for replicas is damaged: ${damage}; they get snapshots instead`);
   return { state: role.state, reasons, isReady: role.isReady };
 }

@@ -3,19 +3,25 @@
  * is the group's only expirer and evictor. Read only (fenced) where a replica
  * holds newer history or a higher term was seen.
  */
-import { WalnutError } from '#model/errors.ts';
-import type { Epoch, Lsn } from '#model/position.ts';
-import { makeEpoch, NO_LSN, termOf } from '#model/position.ts';
-import type { RegisterAnswer, RegisterRequest, ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
-import type { NodeState, ReplicaStatus } from '#model/status.ts';
+
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { Master } from '#master/master.ts';
-import { AckLedger } from '#replication/ack-ledger.ts';
-import { ReplicaRegistry } from '#replication/replica-registry.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { Epoch, Lsn } from '#model/position.ts';
+import { makeEpoch, NO_LSN, termOf } from '#model/position.ts';
+import type {
+  RegisterAnswer,
+  RegisterRequest,
+  ReplicateAnswer,
+  ReplicateRequest,
+} from '#model/replication.ts';
+import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { askReplicas } from '#node/ask-replicas.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaList } from '#node/replica-list.ts';
+import { AckLedger } from '#replication/ack-ledger.ts';
+import { ReplicaRegistry } from '#replication/replica-registry.ts';
 import type { Frame } from '#wal/frame.ts';
 
 /** How often expired entries are looked for. */
@@ -49,7 +55,12 @@ export class MasterRole {
     this.#engine = engine;
     this.#acks = new AckLedger(options.clock);
     this.#list = new ReplicaList(host.directory, options.replicas);
-    this.master = new Master({ engine, clock: options.clock, acks: this.#acks, defaultTtlMs: options.defaultTtlMs });
+    this.master = new Master({
+      engine,
+      clock: options.clock,
+      acks: this.#acks,
+      defaultTtlMs: options.defaultTtlMs,
+    });
     this.#registry = new ReplicaRegistry({
       engine,
       nodeId: host.manifest.nodeId,
@@ -74,7 +85,8 @@ export class MasterRole {
     };
     engine.onDurable = () => this.#registry.noteDurable();
     this.#fence = (await this.#objection()) ?? '';
-    if (this.#fence !== '') this.#options.logger.error({ why: this.#fence }, 'read only: this master may be behind');
+    if (this.#fence !== '')
+      this.#options.logger.error({ why: this.#fence }, 'read only: this master may be behind');
     else await this.#beginEpoch();
     this.#ticking = this.#tick();
     this.#verifying = this.#verifyKept();
@@ -94,7 +106,9 @@ export class MasterRole {
 
   get reasons(): string[] {
     if (this.#fence !== '') return [`read only: ${this.#fence}`];
-    return this.state === 'no_space' ? ['the disk under wal.directory is full: reads only until there is space'] : [];
+    return this.state === 'no_space'
+      ? ['the disk under wal.directory is full: reads only until there is space']
+      : [];
   }
 
   /** A master is ready once it has recovered; a fenced one cannot serve its clients. */
@@ -112,9 +126,13 @@ export class MasterRole {
 
   /** The way to write; throws where writes are refused. */
   writer(): Master {
-    if (this.#fence !== '') throw new WalnutError('failed_precondition', `this master is read only: ${this.#fence}`);
+    if (this.#fence !== '')
+      throw new WalnutError('failed_precondition', `this master is read only: ${this.#fence}`);
     if (!this.#hasEpoch) {
-      throw new WalnutError('resource_exhausted', 'the disk under wal.directory is full: reads only until there is space');
+      throw new WalnutError(
+        'resource_exhausted',
+        'the disk under wal.directory is full: reads only until there is space',
+      );
     }
     return this.master;
   }
@@ -134,7 +152,11 @@ export class MasterRole {
       await this.#host.raiseTerm(request.term);
       this.#fenced(request.term);
     } else if (request.term < ownTerm) {
-      return { verdict: { kind: 'fenced', term: ownTerm }, durable: this.#engine.durablePosition, appliedLsn: NO_LSN };
+      return {
+        verdict: { kind: 'fenced', term: ownTerm },
+        durable: this.#engine.durablePosition,
+        appliedLsn: NO_LSN,
+      };
     }
     throw new WalnutError('failed_precondition', 'this node is a master and takes no pushes');
   }
@@ -144,7 +166,8 @@ export class MasterRole {
   }
 
   async removeReplica(address: string): Promise<void> {
-    const isKnown = this.#list.known().includes(address) || this.replicas.some((one) => one.address === address);
+    const isKnown =
+      this.#list.known().includes(address) || this.replicas.some((one) => one.address === address);
     if (!isKnown) throw new WalnutError('not_found', `no replica ${address} is known here: see Status`);
     await this.#list.remove(address);
     await this.#registry.remove(address);
@@ -159,8 +182,15 @@ export class MasterRole {
       return `term ${manifest.term} was seen, this master's is ${termOf(own.epoch)}; promote it with --force-role master`;
     }
     const { dialer, logger } = this.#options;
-    const objection = await askReplicas(dialer, this.#list.known(), { logId: manifest.logId, position: own }, logger);
-    return objection === undefined ? undefined : `${objection}; promote this one all the same with --force-role master`;
+    const objection = await askReplicas(
+      dialer,
+      this.#list.known(),
+      { logId: manifest.logId, position: own },
+      logger,
+    );
+    return objection === undefined
+      ? undefined
+      : `${objection}; promote this one all the same with --force-role master`;
   }
 
   /** Mints an epoch where the history must not simply go on, and logs limits that changed. */
@@ -185,7 +215,9 @@ export class MasterRole {
     const term = this.#host.manifest.term;
     if (tail.lsn === 0 || forcedRole === 'master') {
       // A second try after a full disk finds the epoch begun already.
-      return termOf(tail.epoch) === term && tail.lsn > 0 ? undefined : makeEpoch(Math.max(1, term), random.uint32());
+      return termOf(tail.epoch) === term && tail.lsn > 0
+        ? undefined
+        : makeEpoch(Math.max(1, term), random.uint32());
     }
     return this.#host.wasClean ? undefined : makeEpoch(termOf(tail.epoch), random.uint32());
   }
@@ -196,7 +228,8 @@ export class MasterRole {
       submit((error) => (error === undefined ? resolve() : reject(error)));
     });
     const isDurable = await this.#engine.waitDurable(this.#engine.applied.lsn, EPOCH_TIMEOUT_MS);
-    if (!isDurable) throw new WalnutError('storage_failed', `the log did not sync within ${EPOCH_TIMEOUT_MS} ms`);
+    if (!isDurable)
+      throw new WalnutError('storage_failed', `the log did not sync within ${EPOCH_TIMEOUT_MS} ms`);
   }
 
   async #tick(): Promise<void> {

@@ -29,7 +29,11 @@ export interface NodeOptions {
   readonly retentionBytes: number;
   readonly snapshotEveryBytes: number;
   /** A master's limits; a replica has those that the log says. */
-  readonly limits: { readonly entriesMax: number; readonly bytesMax: number; readonly policy: EvictionPolicy };
+  readonly limits: {
+    readonly entriesMax: number;
+    readonly bytesMax: number;
+    readonly policy: EvictionPolicy;
+  };
   readonly defaultTtlMs: number;
   /** `replication.replicas`. */
   readonly replicas: readonly string[];

@@ -6,6 +6,10 @@
  * `start` throws `WalOpenError` where the directory cannot be used (exit 3);
  * afterwards `onFatal` tells a failed disk (exit 4).
  */
+
+import type { Engine } from '#engine/engine.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
+import type { RecoveryProgress } from '#engine/open-engine.ts';
 import type {
   BatchOperation,
   BatchResult,
@@ -29,18 +33,21 @@ import type {
   ReplicateRequest,
   SnapshotChunk,
 } from '#model/replication.ts';
-import type { CheckpointAnswer, NodeStatus, Quarantine, QuarantineRelease, RotateAnswer } from '#model/status.ts';
-import { assert } from '#platform/assert.ts';
-import type { Engine } from '#engine/engine.ts';
-import type { RecoveryProgress } from '#engine/open-engine.ts';
-import type { EngineHost } from '#engine/engine-host.ts';
+import type {
+  CheckpointAnswer,
+  NodeStatus,
+  Quarantine,
+  QuarantineRelease,
+  RotateAnswer,
+} from '#model/status.ts';
+import { buildStatus } from '#node/build-status.ts';
 import { MasterRole } from '#node/master-role.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { openHost } from '#node/open-host.ts';
 import { Reader } from '#node/reader.ts';
 import { ReplicaRole } from '#node/replica-role.ts';
 import { SnapshotSource } from '#node/snapshot-source.ts';
-import { buildStatus } from '#node/build-status.ts';
+import { assert } from '#platform/assert.ts';
 
 export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   readonly #options: NodeOptions;

@@ -3,12 +3,13 @@
  * its YAML decide the role of a fresh directory only; afterwards MANIFEST does,
  * unless `--force-role` overrides it.
  */
-import type { Role } from '#model/status.ts';
+
 import { EngineHost } from '#engine/engine-host.ts';
 import { amendManifest, manifestOf } from '#engine/manifest-access.ts';
 import type { RecoveryProgress } from '#engine/open-engine.ts';
-import { openDirectory, type WalDirectory } from '#wal/wal-directory.ts';
+import type { Role } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import { openDirectory, type WalDirectory } from '#wal/wal-directory.ts';
 
 export async function openHost(
   options: NodeOptions,

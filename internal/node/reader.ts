@@ -3,6 +3,9 @@
  * for, with no promise on that path. Positions that callers bring are judged by
  * the token rules (design: replication rule 7).
  */
+
+import type { Engine } from '#engine/engine.ts';
+import { decodeMutations } from '#engine/record-codec.ts';
 import type {
   GetAnswer,
   GetCommand,
@@ -13,11 +16,9 @@ import type {
   UpdatesCommand,
 } from '#model/commands.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
+import type { Awaitable } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, nextLsn } from '#model/position.ts';
-import type { Awaitable } from '#model/ports.ts';
-import type { Engine } from '#engine/engine.ts';
-import { decodeMutations } from '#engine/record-codec.ts';
 import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
 import { WalReadError } from '#wal/wal-errors.ts';
 
@@ -71,14 +72,17 @@ export class Reader {
     const engine = this.#context.engine();
     const { after } = command;
     const standing = engine.epochs.standingOf(after);
-    if (standing === 'discarded' || (standing === 'unknown' && this.#context.isMaster)) throw discarded(after);
-    if (standing === 'unknown') throw unavailable(`epoch ${after.epoch} is not known here yet`, this.#context.leaderHint);
+    if (standing === 'discarded' || (standing === 'unknown' && this.#context.isMaster))
+      throw discarded(after);
+    if (standing === 'unknown')
+      throw unavailable(`epoch ${after.epoch} is not known here yet`, this.#context.leaderHint);
     const latest = engine.durablePosition;
     const frames = after.lsn >= latest.lsn ? [] : await this.#readFrames(engine, after, command.bytesMax);
     const last = frames.at(-1);
     return {
       updates: command.format === 'entries' ? frames.flatMap(toUpdates) : [],
-      frames: command.format === 'frames' ? Buffer.concat(frames.map((frame) => frame.bytes)) : new Uint8Array(0),
+      frames:
+        command.format === 'frames' ? Buffer.concat(frames.map((frame) => frame.bytes)) : new Uint8Array(0),
       last: last === undefined ? after : { epoch: last.epoch, lsn: last.lsn },
       latest,
       earliest: engine.earliestPosition,
@@ -119,7 +123,8 @@ export class Reader {
   /** Whether a position is visible here; throws where it never will be. */
   #isReached(engine: Engine, position: Position): boolean {
     const standing = engine.epochs.standingOf(position);
-    if (standing === 'discarded' || (standing === 'unknown' && this.#context.isMaster)) throw discarded(position);
+    if (standing === 'discarded' || (standing === 'unknown' && this.#context.isMaster))
+      throw discarded(position);
     return standing === 'in_history' && position.lsn <= engine.applied.lsn;
   }
 
@@ -132,7 +137,8 @@ export class Reader {
     // An unknown epoch begins with a record still to come, so its LSN is waited for likewise.
     const isApplied = await engine.waitApplied(atLeast.lsn, command.waitMs, signal);
     const current = this.#context.engine();
-    if (!isApplied || !this.#isReached(current, atLeast)) throw this.#notReached(current, atLeast, command.waitMs);
+    if (!isApplied || !this.#isReached(current, atLeast))
+      throw this.#notReached(current, atLeast, command.waitMs);
     return this.#read(current, command);
   }
 

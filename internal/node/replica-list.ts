@@ -1,7 +1,8 @@
 /** The replicas that MANIFEST remembers: which addresses registered or were added, and which were removed. */
-import type { WalDirectory } from '#wal/wal-directory.ts';
-import type { ReplicaBook } from '#replication/replica-registry.ts';
+
 import { amendManifest, manifestOf } from '#engine/manifest-access.ts';
+import type { ReplicaBook } from '#replication/replica-registry.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
 
 export class ReplicaList implements ReplicaBook {
   readonly #directory: WalDirectory;
@@ -27,14 +28,20 @@ export class ReplicaList implements ReplicaBook {
     const { added, removed } = manifestOf(this.#directory).replicas;
     if (added.includes(address) && !removed.includes(address)) return;
     await amendManifest(this.#directory, {
-      replicas: { added: [...new Set([...added, address])], removed: removed.filter((one) => one !== address) },
+      replicas: {
+        added: [...new Set([...added, address])],
+        removed: removed.filter((one) => one !== address),
+      },
     });
   }
 
   async remove(address: string): Promise<void> {
     const { added, removed } = manifestOf(this.#directory).replicas;
     await amendManifest(this.#directory, {
-      replicas: { added: added.filter((one) => one !== address), removed: [...new Set([...removed, address])] },
+      replicas: {
+        added: added.filter((one) => one !== address),
+        removed: [...new Set([...removed, address])],
+      },
     });
   }
 }

@@ -1,10 +1,11 @@
 /** A node as a replica: follows its master and serves reads. */
+
+import type { EngineHost } from '#engine/engine-host.ts';
 import { unavailable } from '#model/errors.ts';
 import type { ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
 import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#model/status.ts';
-import type { EngineHost } from '#engine/engine-host.ts';
-import { Follower } from '#slave/follower.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import { Follower } from '#slave/follower.ts';
 
 export class ReplicaRole {
   readonly kind = 'replica';

@@ -3,13 +3,14 @@
  * shared; while it is read, and for a while after, the log behind it is pinned,
  * so that the replica can go on from there.
  */
+
+import type { EngineHost } from '#engine/engine-host.ts';
+import { pathIn } from '#engine/manifest-access.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import { toLsn } from '#model/position.ts';
 import type { SnapshotChunk } from '#model/replication.ts';
-import { WalnutError } from '#model/errors.ts';
 import type { File } from '#platform/file-system.ts';
-import type { EngineHost } from '#engine/engine-host.ts';
-import { pathIn } from '#engine/manifest-access.ts';
 import { parseSnapshotName } from '#wal/file-names.ts';
 
 const CHUNK_BYTES = 256 * 1_024;
@@ -27,12 +28,19 @@ export class SnapshotSource {
 
   async *chunks(logId: string, signal: AbortSignal): AsyncGenerator<SnapshotChunk> {
     const { engine } = this.#host;
-    if (engine === undefined) throw new WalnutError('unavailable', 'there is nothing to make a snapshot of yet');
+    if (engine === undefined)
+      throw new WalnutError('unavailable', 'there is nothing to make a snapshot of yet');
     if (logId !== this.#host.manifest.logId) {
-      throw new WalnutError('failed_precondition', `log ${logId} was asked for; this node holds ${this.#host.manifest.logId}`);
+      throw new WalnutError(
+        'failed_precondition',
+        `log ${logId} was asked for; this node holds ${this.#host.manifest.logId}`,
+      );
     }
     if (this.#readers >= READERS_MAX) {
-      throw new WalnutError('resource_exhausted', `${READERS_MAX} snapshots are being read already: try again later`);
+      throw new WalnutError(
+        'resource_exhausted',
+        `${READERS_MAX} snapshots are being read already: try again later`,
+      );
     }
     this.#readers++;
     let unpin: (() => void) | undefined;
@@ -54,7 +62,10 @@ export class SnapshotSource {
       const position = parseSnapshotName(name);
       if (position === undefined) continue;
       try {
-        return { file: await this.#host.options.fileSystem.open(pathIn(this.#host.directory, name), 'read'), position };
+        return {
+          file: await this.#host.options.fileSystem.open(pathIn(this.#host.directory, name), 'read'),
+          position,
+        };
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       }
@@ -63,7 +74,11 @@ export class SnapshotSource {
   }
 }
 
-async function* readChunks(file: File, position: Position, signal: AbortSignal): AsyncGenerator<SnapshotChunk> {
+async function* readChunks(
+  file: File,
+  position: Position,
+  signal: AbortSignal,
+): AsyncGenerator<SnapshotChunk> {
   try {
     const { sizeBytes } = await file.stat();
     let offset = 0;

@@ -47,7 +47,8 @@ export class AckLedger {
 
   /** Resolves when `count` nodes have `lsn` durable, after `timeoutMs`, or on an abort. */
   wait(lsn: Lsn, count: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    if (this.countAtLeast(lsn) >= count || timeoutMs <= 0 || signal?.aborted === true) return Promise.resolve();
+    if (this.countAtLeast(lsn) >= count || timeoutMs <= 0 || signal?.aborted === true)
+      return Promise.resolve();
     return new Promise((resolve) => {
       const finish = (): void => {
         this.#waiters.delete(waiter);

@@ -50,7 +50,8 @@ export class FrameRing {
   read(fromLsn: Lsn, throughLsn: Lsn, bytesMax: number): Frame[] | undefined {
     const oldest = this.oldestLsn;
     const newest = this.#frames.at(-1)?.lsn;
-    if (oldest === undefined || newest === undefined || fromLsn < oldest || fromLsn > newest) return undefined;
+    if (oldest === undefined || newest === undefined || fromLsn < oldest || fromLsn > newest)
+      return undefined;
     const frames: Frame[] = [];
     let bytes = 0;
     for (let i = this.#head + (fromLsn - oldest); i < this.#frames.length; i++) {

@@ -2,13 +2,14 @@
  * What pushers send from: the engine's durable log, newest part in the ring.
  * One per master; shared by its pushers.
  */
+
+import type { Engine } from '#engine/engine.ts';
 import type { Lsn } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
-import type { Engine } from '#engine/engine.ts';
-import type { Frame } from '#wal/frame.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
 import { FrameRing } from '#replication/frame-ring.ts';
+import type { Frame } from '#wal/frame.ts';
 
 export interface PushIdentity {
   readonly masterNodeId: string;

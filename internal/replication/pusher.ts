@@ -88,7 +88,9 @@ export class Pusher {
 
   /** Whether the replica answered within the last few heartbeats. */
   get isLive(): boolean {
-    return this.#options.clock.monotonicMs() - this.#lastAnswerMs < LIVE_HEARTBEATS * this.#options.heartbeatMs;
+    return (
+      this.#options.clock.monotonicMs() - this.#lastAnswerMs < LIVE_HEARTBEATS * this.#options.heartbeatMs
+    );
   }
 
   /** Its history does not fit: it is listed, and nothing is pushed. */
@@ -165,7 +167,10 @@ export class Pusher {
       {
         ...source.identity(),
         previous,
-        frames: frames.length === 1 && frames[0] !== undefined ? frames[0].bytes : Buffer.concat(frames.map((frame) => frame.bytes)),
+        frames:
+          frames.length === 1 && frames[0] !== undefined
+            ? frames[0].bytes
+            : Buffer.concat(frames.map((frame) => frame.bytes)),
         durableLsn: source.durable.lsn,
         logClockMs: source.logClockMs(),
         ackWhenDurable: source.wantsDurableAcks(),

@@ -2,19 +2,20 @@
  * The replicas of this node: who registered, how each goes on, and a pusher
  * for each. Knows what is in MANIFEST of them through `ReplicaBook`.
  */
+
+import type { Engine } from '#engine/engine.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint, RegisterAnswer, RegisterRequest, ResyncVerdict } from '#model/replication.ts';
 import type { ReplicaStatus } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
-import type { Engine } from '#engine/engine.ts';
-import type { Frame } from '#wal/frame.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
-import { Pusher } from '#replication/pusher.ts';
 import { PushSource } from '#replication/push-source.ts';
+import { Pusher } from '#replication/pusher.ts';
 import { decideResync } from '#replication/resync.ts';
+import type { Frame } from '#wal/frame.ts';
 
 /** The persisted part: which addresses may register. */
 export interface ReplicaBook {
@@ -117,7 +118,9 @@ export class ReplicaRegistry {
 
   /** Stops pushing to every node at `address`. */
   async remove(address: string): Promise<boolean> {
-    const nodeIds = [...this.#members].filter(([, member]) => member.pusher.address === address).map(([id]) => id);
+    const nodeIds = [...this.#members]
+      .filter(([, member]) => member.pusher.address === address)
+      .map(([id]) => id);
     for (const nodeId of nodeIds) await this.#drop(nodeId);
     return nodeIds.length > 0;
   }
@@ -131,7 +134,10 @@ export class ReplicaRegistry {
     const { book, nodeId } = this.#options;
     if (this.#isClosed) throw new WalnutError('unavailable', 'this node is stopping');
     if (request.upstreamPath.includes(nodeId)) {
-      throw new WalnutError('failed_precondition', `node ${nodeId} is upstream of this replica already: a cycle`);
+      throw new WalnutError(
+        'failed_precondition',
+        `node ${nodeId} is upstream of this replica already: a cycle`,
+      );
     }
     if (book.isRemoved(address)) {
       throw new WalnutError(

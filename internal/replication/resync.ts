@@ -27,7 +27,10 @@ export interface ReplicaHistory {
 export function decideResync(master: MasterHistory, replica: ReplicaHistory): ResyncVerdict {
   const { tail } = replica;
   if (replica.logId !== '' && replica.logId !== master.logId) {
-    return { kind: 'conflict', reason: `the replica holds log ${replica.logId}, the master log ${master.logId}` };
+    return {
+      kind: 'conflict',
+      reason: `the replica holds log ${replica.logId}, the master log ${master.logId}`,
+    };
   }
   if (tail.lsn === NO_LSN) {
     if (master.earliestLsn <= 1) return { kind: 'continue' };

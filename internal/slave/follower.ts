@@ -4,6 +4,11 @@
  * empty, older or foreign: then it is quarantined, keeps its data and says why
  * until an operator releases it (design: replication rules 1 to 3).
  */
+
+import type { Engine } from '#engine/engine.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
+import { lastCommonLsn } from '#engine/epoch-table.ts';
+import { amendManifest } from '#engine/manifest-access.ts';
 import type { UpdatesCommand } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { NO_LSN, termOf } from '#model/position.ts';
@@ -12,15 +17,11 @@ import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
-import type { Engine } from '#engine/engine.ts';
-import type { EngineHost } from '#engine/engine-host.ts';
-import { lastCommonLsn } from '#engine/epoch-table.ts';
 import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
-import { decodeFrames } from '#wal/frame.ts';
 import { LinkState } from '#slave/link-state.ts';
 import { Receiver } from '#slave/receiver.ts';
 import { fetchSnapshot } from '#slave/snapshot-fetch.ts';
-import { amendManifest } from '#engine/manifest-access.ts';
+import { decodeFrames } from '#wal/frame.ts';
 
 export interface FollowerOptions {
   readonly host: EngineHost;
@@ -120,7 +121,10 @@ export class Follower {
     const { engine } = host;
     if (this.#state === 'quarantined' || !this.#isFollowing) return this.#refuse(engine);
     if (request.masterNodeId !== this.#upstreamNodeId) {
-      throw new WalnutError('failed_precondition', `this replica is not registered with node ${request.masterNodeId}`);
+      throw new WalnutError(
+        'failed_precondition',
+        `this replica is not registered with node ${request.masterNodeId}`,
+      );
     }
     if (engine === undefined) return this.#answer({ kind: 'need', tail: EMPTY_TAIL });
     if (request.logId !== host.manifest.logId) {
@@ -148,7 +152,8 @@ export class Follower {
   /** Ends a quarantine: throws `failed_precondition` where there is none. */
   async release(how: QuarantineRelease): Promise<void> {
     const { host, logger } = this.#options;
-    if (this.quarantine === undefined) throw new WalnutError('failed_precondition', 'this node is not quarantined');
+    if (this.quarantine === undefined)
+      throw new WalnutError('failed_precondition', 'this node is not quarantined');
     logger.warn({ how, quarantine: this.quarantine }, 'quarantine released by the operator');
     if (how === 'discard_local') {
       await this.#receiver.idle();
@@ -160,7 +165,9 @@ export class Follower {
     }
     this.#setState(
       'catching_up',
-      how === 'keep' ? 'the operator kept the local data: not following until the next start' : 'local data discarded',
+      how === 'keep'
+        ? 'the operator kept the local data: not following until the next start'
+        : 'local data discarded',
     );
     this.#rejoin?.();
   }
@@ -179,7 +186,8 @@ export class Follower {
   }
 
   #setState(state: NodeState, reason: string): void {
-    if (state !== this.#state) this.#options.logger.info({ from: this.#state, to: state, reason }, 'replica state');
+    if (state !== this.#state)
+      this.#options.logger.info({ from: this.#state, to: state, reason }, 'replica state');
     this.#state = state;
     this.#reason = reason;
   }
@@ -205,7 +213,8 @@ export class Follower {
       } catch (error) {
         if (signal.aborted) return;
         const why = error instanceof Error ? error.message : String(error);
-        if (this.#state === 'streaming' || retryMs === RETRY_MS_MIN) logger.warn({ why }, 'cannot follow the master');
+        if (this.#state === 'streaming' || retryMs === RETRY_MS_MIN)
+          logger.warn({ why }, 'cannot follow the master');
         this.#setState('catching_up', `cannot follow ${this.#options.upstream}: ${why}`);
         await clock.sleep(retryMs, signal);
         retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
@@ -228,7 +237,10 @@ export class Follower {
       { timeoutMs: CALL_TIMEOUT_MS, signal: this.#abort.signal },
     );
     if (answer.term < host.manifest.term) {
-      throw new WalnutError('failed_precondition', `its term ${answer.term} is over: this node saw ${host.manifest.term}`);
+      throw new WalnutError(
+        'failed_precondition',
+        `its term ${answer.term} is over: this node saw ${host.manifest.term}`,
+      );
     }
     this.#upstreamNodeId = answer.masterNodeId;
     const isForeign = host.manifest.logId !== '' && answer.logId !== host.manifest.logId;
@@ -264,7 +276,10 @@ export class Follower {
       { epochs: engine.epochs.starts(), tailLsn: ourTail.lsn },
       { epochs: answer.epochs, tailLsn: answer.latest.lsn },
     );
-    logger.warn({ reason, tail: ourTail, common, master: answer.latest }, 'setting aside what diverged from the master');
+    logger.warn(
+      { reason, tail: ourTail, common, master: answer.latest },
+      'setting aside what diverged from the master',
+    );
     await host.raiseTerm(answer.term);
     await this.#receiver.idle();
     const cut = await host.cutTo({ epoch: engine.epochAt(common), lsn: common });
@@ -317,10 +332,14 @@ export class Follower {
         format: 'frames',
         bytesMax: PULL_BYTES,
       };
-      const answer = await this.#link.getUpdates(command, { timeoutMs: CALL_TIMEOUT_MS, signal: this.#abort.signal });
+      const answer = await this.#link.getUpdates(command, {
+        timeoutMs: CALL_TIMEOUT_MS,
+        signal: this.#abort.signal,
+      });
       this.#linkState.heard(answer.latest.lsn);
       const verdict = await this.#receiver.take(engine, tail, decodeFrames(answer.frames), false);
-      if (verdict.kind === 'conflict') throw new WalnutError('unavailable', 'the histories differ: registering again');
+      if (verdict.kind === 'conflict')
+        throw new WalnutError('unavailable', 'the histories differ: registering again');
       if (engine.log.tail.lsn >= answer.latest.lsn) {
         this.#linkState.level(startedMs);
         this.#setState('streaming', '');

@@ -4,11 +4,12 @@
  * when they are applied. One at a time: a repeated push that overtakes its
  * first try is compared, not appended twice.
  */
+
+import type { Engine } from '#engine/engine.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
 import { termOf } from '#model/position.ts';
 import type { ChainPoint, ReplicateVerdict } from '#model/replication.ts';
-import type { Engine } from '#engine/engine.ts';
-import { WalnutError } from '#model/errors.ts';
 import type { Frame } from '#wal/frame.ts';
 
 /** What the frames are to this replica, before anything is done. */
@@ -31,7 +32,8 @@ export function standingOf(tail: ChainPoint, previous: ChainPoint, frames: reado
   if (end.lsn < tail.lsn) return { kind: 'compare', point: end };
   const overlapping = frames.find((frame) => frame.lsn === tail.lsn);
   const atTail = previous.lsn === tail.lsn ? previous : overlapping;
-  if (atTail === undefined || atTail.epoch !== tail.epoch || atTail.crc !== tail.crc) return { kind: 'conflict' };
+  if (atTail === undefined || atTail.epoch !== tail.epoch || atTail.crc !== tail.crc)
+    return { kind: 'conflict' };
   const fresh = frames.filter((frame) => frame.lsn > tail.lsn);
   let term = termOf(tail.epoch);
   for (const frame of fresh) {
@@ -101,6 +103,9 @@ async function append(engine: Engine, fresh: readonly Frame[], ackWhenDurable: b
   }
   const lsn: Lsn = engine.log.tail.lsn;
   if (ackWhenDurable && !(await engine.waitDurable(lsn, APPLY_TIMEOUT_MS))) {
-    throw new WalnutError('unavailable', `record ${lsn} did not become durable within ${APPLY_TIMEOUT_MS} ms`);
+    throw new WalnutError(
+      'unavailable',
+      `record ${lsn} did not become durable within ${APPLY_TIMEOUT_MS} ms`,
+    );
   }
 }

@@ -3,11 +3,12 @@
  * nothing is installed here. A break leaves a partial file that the next fetch
  * replaces.
  */
+
+import { writeFully } from '#engine/checkpoint.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
-import { writeFully } from '#engine/checkpoint.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
 
 /** The longest wait for one chunk: the master may have to build the snapshot first. */
@@ -36,7 +37,10 @@ export async function fetchSnapshot(
     let toldMs = clock.monotonicMs();
     for await (const chunk of link.fetchSnapshot(logId, { timeoutMs: CHUNK_TIMEOUT_MS, signal })) {
       if (chunk.offset !== offset || (totalBytes !== -1 && chunk.totalBytes !== totalBytes)) {
-        throw new WalnutError('unavailable', `snapshot chunk at ${chunk.offset} came where ${offset} was due`);
+        throw new WalnutError(
+          'unavailable',
+          `snapshot chunk at ${chunk.offset} came where ${offset} was due`,
+        );
       }
       totalBytes = chunk.totalBytes;
       await writeFully(file, chunk.bytes, offset);
@@ -46,7 +50,8 @@ export async function fetchSnapshot(
         logger.info({ bytes: offset, totalBytes }, 'receiving a snapshot');
       }
     }
-    if (offset !== totalBytes) throw new WalnutError('unavailable', `the snapshot ended at ${offset} of ${totalBytes} bytes`);
+    if (offset !== totalBytes)
+      throw new WalnutError('unavailable', `the snapshot ended at ${offset} of ${totalBytes} bytes`);
     await file.datasync();
   } finally {
     await file.close();
