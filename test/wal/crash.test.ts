@@ -122,7 +122,7 @@ describe.each(['always', 'interval', 'never'] as const)('a power cut at any call
       await runScript(fileSystem, fsync, promised);
       for (let seed = 0; seed < 8; seed++) {
         const label = `call ${call}, seed ${seed}, committed ${promised.committedLsn}`;
-        const disk = fileSystem.crash(seed);
+        const disk = fileSystem.crash(call * 100 + seed);
         const opened = await recover(disk).catch((error: unknown) => {
           throw new Error(label, { cause: error });
         });

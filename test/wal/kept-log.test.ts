@@ -200,16 +200,17 @@ describe('cutting', () => {
         const disk = fileSystem.crash();
         disk.crashAtCall = call;
         await cut(disk).catch(() => {});
-        const after = disk.crash(seed);
+        const after = disk.crash(call * 100 + seed);
         const sweeping = await openInitialised(after);
         await sweeping.sweepAside();
         await sweeping.close();
-        const opened = await open(after);
+        const opened = await open(after, { maxFileBytes: 400 });
         expect([12, 30], `call ${call}, seed ${seed}`).toContain(opened.replayed.length);
         expect(opened.replayed).toEqual(numbered(opened.replayed.length));
         seen.add(opened.replayed.length);
-        await appendAll(opened.log, ['on']);
-        expect((await open(after.crash(seed))).replayed.at(-1)).toBe('on');
+        if (seed > 5) continue;
+        await appendAll(opened.log, numbered(10, 100));
+        expect((await open(after.crash(seed))).replayed.slice(-10)).toEqual(numbered(10, 100));
       }
     }
     expect([...seen].sort()).toEqual([12, 30]);
