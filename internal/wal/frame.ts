@@ -84,11 +84,14 @@ export function encodeFrame(
   return { lsn, epoch, prevCrc, type, flags, timestampMs, crc, payload, bytes };
 }
 
+export interface DecodedHeader {
+  readonly header: FrameHeader;
+  readonly crc: number;
+  readonly payloadBytes: number;
+}
+
 /** What the header at `offset` says, or why it cannot be one. The caller has seen to it that 44 bytes are there. */
-export function tryDecodeFrameHeader(
-  buffer: Buffer,
-  offset: number,
-): { readonly header: FrameHeader; readonly crc: number; readonly payloadBytes: number } | string {
+export function tryDecodeFrameHeader(buffer: Buffer, offset: number): DecodedHeader | string {
   const crc = buffer.readUInt32LE(offset);
   if (crc32Short(buffer, offset + 4, offset + FRAME_HEADER_BYTES, 0) !== crc) return 'header CRC differs';
   const payloadBytes = buffer.readUInt32LE(offset + 4);
@@ -111,6 +114,17 @@ export function tryDecodeFrameHeader(
   return { header, crc, payloadBytes };
 }
 
+/** The whole frame behind a decoded header, or why it is none. All its bytes are in `buffer`. */
+export function tryCompleteFrame(buffer: Buffer, offset: number, decoded: DecodedHeader): Frame | string {
+  const { header, crc, payloadBytes } = decoded;
+  const payloadOffset = offset + FRAME_HEADER_BYTES;
+  const payload = buffer.subarray(payloadOffset, payloadOffset + payloadBytes);
+  if (crc32(payload) !== buffer.readUInt32LE(offset + 40)) return 'payload CRC differs';
+  const { lsn, epoch, prevCrc, type, flags, timestampMs } = header;
+  const bytes = buffer.subarray(offset, payloadOffset + payloadBytes);
+  return { lsn, epoch, prevCrc, type, flags, timestampMs, crc, payload, bytes };
+}
+
 /** Decodes the frame at `offset`. The frame's bytes are views: copy what outlives the buffer. */
 export function tryDecodeFrame(bytes: Uint8Array, offset: number): DecodedFrame {
   const left = bytes.length - offset;
@@ -119,24 +133,10 @@ export function tryDecodeFrame(bytes: Uint8Array, offset: number): DecodedFrame 
   const buffer = asBuffer(bytes);
   const decoded = tryDecodeFrameHeader(buffer, offset);
   if (typeof decoded === 'string') return { kind: 'bad', why: decoded };
-  const { header, crc, payloadBytes } = decoded;
-  const nextOffset = offset + FRAME_HEADER_BYTES + payloadBytes;
-  if (nextOffset > bytes.length) return { kind: 'short', bytesNeeded: FRAME_HEADER_BYTES + payloadBytes };
-  const payload = buffer.subarray(offset + FRAME_HEADER_BYTES, nextOffset);
-  if (crc32(payload) !== buffer.readUInt32LE(offset + 40)) return { kind: 'bad', why: 'payload CRC differs' };
-  const { lsn, epoch, prevCrc, type, flags, timestampMs } = header;
-  const frame: Frame = {
-    lsn,
-    epoch,
-    prevCrc,
-    type,
-    flags,
-    timestampMs,
-    crc,
-    payload,
-    bytes: buffer.subarray(offset, nextOffset),
-  };
-  return { kind: 'frame', frame, nextOffset };
+  const nextOffset = offset + FRAME_HEADER_BYTES + decoded.payloadBytes;
+  if (nextOffset > bytes.length) return { kind: 'short', bytesNeeded: nextOffset - offset };
+  const frame = tryCompleteFrame(buffer, offset, decoded);
+  return typeof frame === 'string' ? { kind: 'bad', why: frame } : { kind: 'frame', frame, nextOffset };
 }
 
 /**

@@ -6,9 +6,8 @@
  * Use: `tryNext()` until it returns undefined, then `await fill()`, and so on.
  * Frames are views into the chunk they were read with; the chunk is not reused.
  */
-import { assertNever } from '#platform/assert.ts';
 import type { File } from '#platform/file-system.ts';
-import { FRAME_HEADER_BYTES, type Frame, tryDecodeFrame, tryDecodeFrameHeader } from '#wal/frame.ts';
+import { FRAME_HEADER_BYTES, type Frame, tryCompleteFrame, tryDecodeFrameHeader } from '#wal/frame.ts';
 import {
   ITEM_KIND,
   isPrefixValid,
@@ -139,20 +138,9 @@ function decodeRecord(chunk: Buffer, at: number, base: number, left: number): De
   const bytes = RECORD_OVERHEAD_BYTES + header.payloadBytes;
   if (bytes > left) return { kind: 'bad', offset, why: 'the file ends inside a record' };
   if (bytes > chunk.length - at) return { kind: 'need', bytes };
-  const decoded = tryDecodeFrame(chunk.subarray(0, at + bytes), at + PREFIX_BYTES);
-  switch (decoded.kind) {
-    case 'frame': {
-      const nextOffset = base + decoded.nextOffset;
-      return { kind: 'record', offset, nextOffset, frame: decoded.frame, durLag: readDurLag(chunk, at) };
-    }
-    case 'bad':
-      return { kind: 'bad', offset, why: decoded.why };
-    case 'end':
-    case 'short':
-      return { kind: 'bad', offset, why: 'the file ends inside a record' };
-    default:
-      return assertNever(decoded);
-  }
+  const frame = tryCompleteFrame(chunk, at + PREFIX_BYTES, header);
+  if (typeof frame === 'string') return { kind: 'bad', offset, why: frame };
+  return { kind: 'record', offset, nextOffset: offset + bytes, frame, durLag: readDurLag(chunk, at) };
 }
 
 /** What the damaged place itself still tells: a frame header that holds gives the length to step over. */

@@ -41,7 +41,7 @@ export function damageError(kind: 'corrupt' | 'foreign', path: string, place: Da
 
 /**
  * `pruned`: the log no longer holds the record; `corrupt`: it should, but the
- * bytes are damaged; `unwritten`: the log does not hold it yet.
+ * bytes are damaged.
  */
 export class WalReadError extends Error {
   override readonly name = 'WalReadError';
