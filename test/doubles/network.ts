@@ -1,20 +1,41 @@
 /**
  * Links between nodes of one process: calls go straight to the other node's
- * ports, copied as a wire would, and can be cut or made to fail after they took
- * effect. Nothing here waits by itself.
+ * ports, copied as a wire would. Ways can be cut, delayed, stalled, or made to
+ * lose answers after calls took effect. Every call ends at its time limit, when
+ * its caller gives up or closes the link, as the contract of `PeerLink` says.
+ * A process that died neither calls nor answers any more.
  */
 import type { UpdatesAnswer } from '#model/commands.ts';
-import { unavailable } from '#model/errors.ts';
+import { unavailable, WalnutError } from '#model/errors.ts';
 import type { NodePorts } from '#model/ports.ts';
 import type { SnapshotChunk } from '#model/replication.ts';
-import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { CallOptions, PeerDialer, PeerLink } from '#replication/peer-link.ts';
+
+/** What can be wrong with the way from one address to another. */
+interface Fault {
+  isCut?: boolean;
+  losesAnswers?: boolean;
+  /** Calls arrive and are never answered. */
+  isStalled?: boolean;
+  /** Calls arrive this much later, milliseconds. */
+  delayMs?: number;
+}
 
 export class TestNetwork {
+  readonly #clock: Clock;
   readonly #nodes = new Map<string, NodePorts>();
-  readonly #cuts = new Set<string>();
-  readonly #lossy = new Set<string>();
+  readonly #faults = new Map<string, Fault>();
+  /** Rises when the process at an address dies: its links are dead. */
+  readonly #generations = new Map<string, number>();
   /** Calls that went through, by `method from>to`. */
   readonly calls = new Map<string, number>();
+  /** Calls that failed by each kind of fault. */
+  readonly failed = { cut: 0, lost: 0, stalled: 0, delayed: 0 };
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   attach(address: string, ports: NodePorts): void {
     this.#nodes.set(address, ports);
@@ -23,63 +44,158 @@ export class TestNetwork {
   /** The process behind the address is gone. */
   detach(address: string): void {
     this.#nodes.delete(address);
+    this.#generations.set(address, this.#generationOf(address) + 1);
   }
 
   /** Calls from one address to the other fail before they arrive. */
   cut(from: string, to: string): void {
-    this.#cuts.add(`${from}>${to}`);
+    this.#fault(from, to).isCut = true;
   }
 
   /** Calls arrive and take effect, but the answers are lost. */
   loseAnswers(from: string, to: string): void {
-    this.#lossy.add(`${from}>${to}`);
+    this.#fault(from, to).losesAnswers = true;
   }
 
-  heal(): void {
-    this.#cuts.clear();
-    this.#lossy.clear();
+  /** Calls arrive and take effect, and hang until their time limit. */
+  stall(from: string, to: string): void {
+    this.#fault(from, to).isStalled = true;
   }
 
+  /** Calls arrive `ms` milliseconds after they were made, even when the caller has given up. */
+  delay(from: string, to: string, ms: number): void {
+    this.#fault(from, to).delayMs = ms;
+  }
+
+  /** Of one way, or of all. */
+  heal(from?: string, to?: string): void {
+    if (from === undefined) this.#faults.clear();
+    else this.#faults.delete(`${from}>${to}`);
+  }
+
+  /** Links of the process now starting at `from`. */
   dialer(from: string): PeerDialer {
-    return { dial: (to) => this.#link(from, to) };
+    const generation = this.#generationOf(from);
+    return { dial: (to) => this.#link(from, to, () => this.#generationOf(from) === generation) };
   }
 
-  #link(from: string, to: string): PeerLink {
-    let isClosed = false;
-    const reach = async <T>(method: string, call: (ports: NodePorts) => T | Promise<T>): Promise<T> => {
-      const ports = this.#nodes.get(to);
-      const way = `${from}>${to}`;
-      if (isClosed || ports === undefined || this.#cuts.has(way)) throw unavailable(`${to} cannot be reached`);
-      this.calls.set(`${method} ${way}`, (this.calls.get(`${method} ${way}`) ?? 0) + 1);
-      const answer = await call(ports);
-      if (this.#lossy.has(way)) throw unavailable(`${to} did not answer`);
-      return answer;
+  callCount(method: string, from: string, to: string): number {
+    return this.calls.get(`${method} ${from}>${to}`) ?? 0;
+  }
+
+  #generationOf(address: string): number {
+    return this.#generations.get(address) ?? 0;
+  }
+
+  #fault(from: string, to: string): Fault {
+    const way = `${from}>${to}`;
+    const fault = this.#faults.get(way) ?? {};
+    this.#faults.set(way, fault);
+    return fault;
+  }
+
+  /** One call, without its time limit. */
+  async #carry<T>(method: string, from: string, to: string, call: (ports: NodePorts) => T | Promise<T>): Promise<T> {
+    const way = `${from}>${to}`;
+    const fault = (): Fault => this.#faults.get(way) ?? {};
+    const unreachable = (): WalnutError => unavailable(`${to} cannot be reached`);
+    if (fault().isCut === true) {
+      this.failed.cut++;
+      throw unreachable();
+    }
+    const delayMs = fault().delayMs ?? 0;
+    if (delayMs > 0) {
+      this.failed.delayed++;
+      await this.#clock.sleep(delayMs);
+    }
+    const ports = this.#nodes.get(to);
+    if (ports === undefined) throw unreachable();
+    const generation = this.#generationOf(to);
+    this.calls.set(`${method} ${way}`, (this.calls.get(`${method} ${way}`) ?? 0) + 1);
+    const answer = await call(ports);
+    if (generation !== this.#generationOf(to)) throw unreachable();
+    if (fault().losesAnswers === true || fault().isCut === true) {
+      this.failed.lost++;
+      throw unavailable(`${to} did not answer`);
+    }
+    if (fault().isStalled === true) {
+      this.failed.stalled++;
+      await new Promise(() => {});
+    }
+    return answer;
+  }
+
+  #link(from: string, to: string, isAlive: () => boolean): PeerLink {
+    const closed = new AbortController();
+    const reach = <T>(
+      method: string,
+      options: CallOptions,
+      call: (ports: NodePorts) => T | Promise<T>,
+    ): Promise<T> => {
+      if (!isAlive() || closed.signal.aborted) return Promise.reject(unavailable(`${from} is gone`));
+      return this.#bounded(to, options, closed.signal, this.#carry(method, from, to, call)).then((answer) => {
+        if (!isAlive()) throw unavailable(`${from} is gone`);
+        return answer;
+      });
     };
-    const network = this;
+    const isCut = (): boolean => !isAlive() || this.#faults.get(`${from}>${to}`)?.isCut === true || !this.#nodes.has(to);
     return {
-      register: (request) => reach('register', (ports) => ports.replication.register(request, '10.0.0.1')),
-      replicate: (request) =>
-        reach('replicate', (ports) =>
+      register: (request, options) =>
+        reach('register', options, (ports) => ports.replication.register(request, '10.0.0.1')),
+      replicate: (request, options) =>
+        reach('replicate', options, (ports) =>
           ports.replication.replicate({ ...request, frames: new Uint8Array(request.frames) }),
         ),
-      getUpdates: (command) =>
-        reach('getUpdates', async (ports): Promise<UpdatesAnswer> => {
+      getUpdates: (command, options) =>
+        reach('getUpdates', options, async (ports): Promise<UpdatesAnswer> => {
           const answer = await ports.keyValue.getUpdates(command);
           return { ...answer, frames: new Uint8Array(answer.frames) };
         }),
       async *fetchSnapshot(logId, options): AsyncGenerator<SnapshotChunk> {
-        const chunks = await reach('fetchSnapshot', (ports) =>
-          ports.replication.fetchSnapshot(logId, options.signal ?? new AbortController().signal),
+        const signal = AbortSignal.any([closed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+        const chunks = await reach('fetchSnapshot', options, (ports) =>
+          ports.replication.fetchSnapshot(logId, signal),
         );
         for await (const chunk of chunks) {
-          if (network.#cuts.has(`${from}>${to}`)) throw unavailable(`${to} cannot be reached`);
+          if (isCut() || signal.aborted) throw unavailable(`${to} cannot be reached`);
           yield { ...chunk, bytes: new Uint8Array(chunk.bytes) };
         }
       },
-      status: () => reach('status', (ports) => ports.admin.status()),
-      close: () => {
-        isClosed = true;
-      },
+      status: (options) => reach('status', options, (ports) => ports.admin.status()),
+      close: () => closed.abort(),
     };
+  }
+
+  #bounded<T>(to: string, options: CallOptions, closed: AbortSignal, call: Promise<T>): Promise<T> {
+    const { timeoutMs, signal } = options;
+    return new Promise((resolve, reject) => {
+      const end = (error: WalnutError): void => {
+        release();
+        reject(error);
+      };
+      const onClosed = (): void => end(unavailable(`the link to ${to} is closed`));
+      const onCancel = (): void => end(new WalnutError('cancelled', `the call to ${to} was given up`));
+      const timer = this.#clock.after(timeoutMs, () =>
+        end(unavailable(`${to} did not answer within ${timeoutMs} ms`)),
+      );
+      const release = (): void => {
+        timer.cancel();
+        closed.removeEventListener('abort', onClosed);
+        signal?.removeEventListener('abort', onCancel);
+      };
+      closed.addEventListener('abort', onClosed, { once: true });
+      signal?.addEventListener('abort', onCancel, { once: true });
+      if (signal?.aborted === true) onCancel();
+      call.then(
+        (answer) => {
+          release();
+          resolve(answer);
+        },
+        (error: unknown) => {
+          release();
+          reject(error);
+        },
+      );
+    });
   }
 }

@@ -27,7 +27,7 @@ const MASTER_ADDRESS = 'master:1';
 
 export class TestGroup {
   readonly clock = new VirtualClock();
-  readonly network = new TestNetwork();
+  readonly network = new TestNetwork(this.clock);
   #seed: number;
 
   constructor(seed = 1) {
@@ -102,8 +102,13 @@ export class TestGroup {
 
   /** All nodes at one position with one digest. */
   async untilLevel(nodes: readonly TestNode[]): Promise<void> {
-    await this.untilTrue(() => new Set(nodes.map((one) => describeState(one))).size === 1, 'nodes level').catch(() => {
-      throw new Error(`nodes are not level: ${nodes.map((one) => `${one.name} ${describeState(one)}`).join(', ')}`);
+    await this.untilTrue(
+      () => new Set(nodes.map((one) => describeState(one))).size === 1,
+      'nodes level',
+    ).catch(() => {
+      throw new Error(
+        `nodes are not level: ${nodes.map((one) => `${one.name} ${describeState(one)}`).join(', ')}`,
+      );
     });
   }
 
@@ -131,13 +136,22 @@ export class TestGroup {
   /** SIGKILL: the disk keeps all that was written, synced or not. */
   kill(one: TestNode): MemoryFileSystem {
     this.network.detach(one.address);
-    return one.fileSystem.kill();
+    const disk = one.fileSystem.kill();
+    this.#bury(one);
+    return disk;
   }
 
   /** A power cut: of what was not synced a part survives, chosen by the seed. */
   powerCut(one: TestNode, seed: number): MemoryFileSystem {
     this.network.detach(one.address);
-    return one.fileSystem.crash(seed);
+    const disk = one.fileSystem.crash(seed);
+    this.#bury(one);
+    return disk;
+  }
+
+  /** The dead process has no disk and no network any more; this only ends its timers. */
+  #bury(one: TestNode): void {
+    one.node.stop().catch(() => undefined);
   }
 }
 
