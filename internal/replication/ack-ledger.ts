@@ -16,6 +16,9 @@ export class AckLedger {
   readonly #durableLsns = new Map<string, Lsn>();
   readonly #waiters = new Set<AckWaiter>();
 
+  /** Told when someone begins to wait: replicas are then asked for acks that cover what they have. */
+  onWait: (() => void) | undefined;
+
   constructor(clock: Clock) {
     this.#clock = clock;
   }
@@ -60,6 +63,7 @@ export class AckLedger {
       const timer = this.#clock.after(timeoutMs, finish);
       signal?.addEventListener('abort', finish, { once: true });
       this.#waiters.add(waiter);
+      this.onWait?.();
     });
   }
 }

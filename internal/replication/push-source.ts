@@ -1,6 +1,7 @@
 /**
  * What pushers send from: the engine's durable log, newest part in the ring.
- * One per master; shared by its pushers.
+ * One per master; shared by its pushers. Damage met in the log kept for
+ * replicas is remembered, and reads as "no longer here".
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -9,22 +10,19 @@ import { nextLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
 import { FrameRing } from '#replication/frame-ring.ts';
+import type { PushIdentity, PushLog } from '#replication/pusher.ts';
 import type { Frame } from '#wal/frame.ts';
-
-export interface PushIdentity {
-  readonly masterNodeId: string;
-  readonly logId: string;
-  readonly term: number;
-}
+import { WalReadError } from '#wal/wal-errors.ts';
 
 /** Memory that the newest frames may take, whatever the number of replicas. */
 export const RING_BYTES_MAX = 32 * 1_024 * 1_024;
 
-export class PushSource {
+export class PushSource implements PushLog {
   readonly #engine: Engine;
   readonly #acks: AckLedger;
   readonly #identity: () => PushIdentity;
   readonly #ring = new FrameRing(RING_BYTES_MAX);
+  #damagedLsn: number | undefined;
 
   constructor(engine: Engine, acks: AckLedger, identity: () => PushIdentity) {
     this.#engine = engine;
@@ -42,6 +40,15 @@ export class PushSource {
     return this.#engine.durablePosition;
   }
 
+  /** The last record known to be damaged on disk; undefined: none. */
+  get damagedLsn(): number | undefined {
+    return this.#damagedLsn;
+  }
+
+  noteDamage(lsn: number): void {
+    this.#damagedLsn = Math.max(this.#damagedLsn ?? 0, lsn);
+  }
+
   identity(): PushIdentity {
     return this.#identity();
   }
@@ -54,29 +61,34 @@ export class PushSource {
     return this.#acks.hasWaiters;
   }
 
-  /** Whether the record after `lsn` can still be read here, if there is one. */
-  canReach(lsn: Lsn): boolean {
-    return lsn + 1 >= this.#engine.log.earliestLsn;
-  }
-
   /** Whole durable frames from `fromLsn` where the ring holds them. */
   recent(fromLsn: Lsn, bytesMax: number): readonly Frame[] | undefined {
     return this.#ring.read(fromLsn, this.#engine.durableLsn, bytesMax);
   }
 
-  /** Whole durable frames after `afterLsn`; none where the log no longer reaches back to it. */
   async read(afterLsn: Lsn, bytesMax: number): Promise<readonly Frame[]> {
     const from = nextLsn(afterLsn);
-    const inRing = this.recent(from, bytesMax);
-    if (inRing !== undefined) return inRing;
-    return this.canReach(afterLsn) ? this.#engine.log.read(from, bytesMax) : [];
+    return (
+      this.recent(from, bytesMax) ??
+      (await this.#whereHeld(() => this.#engine.log.read(from, bytesMax))) ??
+      []
+    );
   }
 
-  /** The chain point at `lsn`, from ring or log; undefined where neither holds it. */
   async pointAt(lsn: Lsn): Promise<ChainPoint | undefined> {
     const frame = this.#ring.at(lsn);
     if (frame !== undefined) return { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
     const { applied } = this.#engine;
-    return applied.lsn === lsn ? applied : this.#engine.log.lookup(lsn);
+    return applied.lsn === lsn ? applied : this.#whereHeld(() => this.#engine.log.lookup(lsn));
+  }
+
+  async #whereHeld<T>(read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof WalReadError)) throw error;
+      if (error.place !== undefined) this.noteDamage(error.place.lsn);
+      return undefined;
+    }
   }
 }

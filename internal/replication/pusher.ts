@@ -5,30 +5,54 @@
  * and an empty heartbeat every `replication.heartbeat`.
  *
  * The cursor moves only on an answer, never on a failure: a push that may or
- * may not have arrived is repeated, and the replica compares what it has.
+ * may not have arrived is repeated, and the replica compares what it has. It
+ * moves only to records that the log here holds: where the replica claims
+ * another, or needs one that is gone, pushing ends. The silence makes the
+ * replica register again, and there it is decided how it goes on.
  */
 import type { Lsn } from '#model/position.ts';
+import { NO_LSN, NO_POSITION } from '#model/position.ts';
 import type { ChainPoint, ReplicateAnswer } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { assertNever } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
-import type { PushSource } from '#replication/push-source.ts';
+import type { Frame } from '#wal/frame.ts';
+
+/** Who pushes, as every push says. */
+export interface PushIdentity {
+  readonly masterNodeId: string;
+  readonly logId: string;
+  readonly term: number;
+}
+
+/** What is pushed: the durable log of this node. */
+export interface PushLog {
+  /** The newest durable record. */
+  readonly durable: { readonly lsn: Lsn };
+  identity(): PushIdentity;
+  logClockMs(): number;
+  wantsDurableAcks(): boolean;
+  /** Whole durable frames after `afterLsn`; none where they can no longer be read. */
+  read(afterLsn: Lsn, bytesMax: number): Promise<readonly Frame[]>;
+  /** The record at `lsn`; undefined where it is not held any more, or not yet. */
+  pointAt(lsn: Lsn): Promise<ChainPoint | undefined>;
+}
 
 export interface PusherOptions {
   readonly nodeId: string;
   readonly address: string;
   readonly link: PeerLink;
-  readonly source: PushSource;
+  readonly source: PushLog;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The least time between two pushes; 0: as soon as the last is answered. */
   readonly syncIntervalMs: number;
   readonly heartbeatMs: number;
-  /** Called with every answer's durable LSN. */
+  /** Called with every durable LSN of the replica that is known to be of this history. */
   readonly onAck: (durableLsn: Lsn) => void;
-  /** Called once when the replica has seen a higher term than this node's. */
+  /** Called when the replica has seen a higher term than this node's. */
   readonly onFenced: (term: number) => void;
 }
 
@@ -36,7 +60,7 @@ export interface PusherOptions {
 const PUSH_BYTES_MAX = 1 << 20;
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1_000;
-/** A replica counts as live for this many heartbeats after an answer. */
+/** A replica counts as live for this many heartbeats after a word of it. */
 const LIVE_HEARTBEATS = 3;
 /** A push is given up and repeated after this long. */
 const PUSH_TIMEOUT_MS = 5_000;
@@ -49,23 +73,27 @@ export class Pusher {
   /** The last record the replica is known to hold. */
   #cursor: ChainPoint;
   #appliedLsn: Lsn;
-  #acked: ReplicaStatus['acked'];
+  #acked: ReplicaStatus['acked'] = NO_POSITION;
   #state: NodeState = 'catching_up';
   #wake: (() => void) | undefined;
   #retryMs = 0;
   #lastPushMs = Number.NEGATIVE_INFINITY;
   #lastLevelMs: number;
-  #lastAnswerMs = Number.NEGATIVE_INFINITY;
+  #lastAnswerMs: number;
+  /** Nothing more can be pushed from the cursor: the replica must register again. */
+  #isOver = false;
   #running: Promise<void> | undefined;
 
+  /** `tail`: the replica's last record, which the log here holds. */
   constructor(options: PusherOptions, tail: ChainPoint) {
     this.nodeId = options.nodeId;
     this.address = options.address;
     this.#options = options;
     this.#cursor = tail;
     this.#appliedLsn = tail.lsn;
-    this.#acked = { epoch: tail.epoch, lsn: tail.lsn };
     this.#lastLevelMs = options.clock.monotonicMs();
+    // It registered a moment ago.
+    this.#lastAnswerMs = options.clock.monotonicMs();
   }
 
   get state(): NodeState {
@@ -86,11 +114,10 @@ export class Pusher {
     return this.lagRecords === 0 ? 0 : Math.round(this.#options.clock.monotonicMs() - this.#lastLevelMs);
   }
 
-  /** Whether the replica answered within the last few heartbeats. */
+  /** Whether the replica was heard of within the last few heartbeats. */
   get isLive(): boolean {
-    return (
-      this.#options.clock.monotonicMs() - this.#lastAnswerMs < LIVE_HEARTBEATS * this.#options.heartbeatMs
-    );
+    const { clock, heartbeatMs } = this.#options;
+    return clock.monotonicMs() - this.#lastAnswerMs < LIVE_HEARTBEATS * heartbeatMs;
   }
 
   /** Its history does not fit: it is listed, and nothing is pushed. */
@@ -102,11 +129,12 @@ export class Pusher {
     this.#running = this.#run();
   }
 
-  /** There is more durable log. */
+  /** There is more durable log, or someone waits for acks. */
   wake(): void {
     this.#wake?.();
   }
 
+  /** Gives up the push in flight, if there is one. */
   async stop(): Promise<void> {
     this.#abort.abort();
     this.#options.link.close();
@@ -116,31 +144,30 @@ export class Pusher {
 
   async #run(): Promise<void> {
     const { signal } = this.#abort;
-    const { clock, heartbeatMs } = this.#options;
-    while (!signal.aborted) {
+    const { clock, logger } = this.#options;
+    while (!signal.aborted && !this.#isOver) {
       if (this.#retryMs > 0) await clock.sleep(this.#retryMs, signal);
-      else await this.#untilDue();
+      await this.#untilDue();
       if (signal.aborted) return;
       try {
         await this.#pushOnce();
       } catch (error) {
         if (signal.aborted) return;
-        if (this.#state !== 'catching_up') {
-          this.#options.logger.warn({ replica: this.address, err: error }, 'replica does not answer pushes');
-        }
+        const isNews = this.#state !== 'catching_up';
+        if (isNews) logger.warn({ replica: this.address, err: error }, 'replica does not answer pushes');
         this.#state = 'catching_up';
-        this.#retryMs = Math.min(Math.max(RETRY_MS_MIN, this.#retryMs * 2), RETRY_MS_MAX, heartbeatMs * 4);
+        this.#retryMs = Math.min(Math.max(RETRY_MS_MIN, this.#retryMs * 2), RETRY_MS_MAX);
       }
     }
   }
 
   /** Waits until there is something to push and the interval allows it, or a heartbeat is due. */
   async #untilDue(): Promise<void> {
-    const { clock, source, syncIntervalMs, heartbeatMs } = this.#options;
+    const { clock, syncIntervalMs, heartbeatMs } = this.#options;
     const { signal } = this.#abort;
     const sinceMs = clock.monotonicMs() - this.#lastPushMs;
     if (sinceMs < syncIntervalMs) await clock.sleep(syncIntervalMs - sinceMs, signal);
-    if (source.durable.lsn > this.#cursor.lsn || signal.aborted) return;
+    if (this.#hasMore || signal.aborted) return;
     const heartbeatInMs = heartbeatMs - (clock.monotonicMs() - this.#lastPushMs);
     if (heartbeatInMs <= 0) return;
     await new Promise<void>((resolve) => {
@@ -151,18 +178,32 @@ export class Pusher {
       };
     });
     this.#wake = undefined;
-    const restMs = syncIntervalMs - (clock.monotonicMs() - this.#lastPushMs);
-    if (restMs > 0) await clock.sleep(restMs, signal);
+  }
+
+  /** Whether there are records to push, or acks to ask for that someone waits for. */
+  get #hasMore(): boolean {
+    const { source } = this.#options;
+    const { lsn } = source.durable;
+    return lsn > this.#cursor.lsn || (source.wantsDurableAcks() && this.#acked.lsn < lsn);
   }
 
   async #pushOnce(): Promise<void> {
-    const { source, link, clock } = this.#options;
+    const { source, link, clock, logger } = this.#options;
     const previous = this.#cursor;
     const isWanted = source.durable.lsn > previous.lsn;
     const frames = isWanted ? await source.read(previous.lsn, PUSH_BYTES_MAX) : [];
-    const sentLevel = frames.at(-1)?.lsn ?? previous.lsn;
+    if (isWanted && frames.length === 0) {
+      logger.warn(
+        { replica: this.address, after: previous },
+        'the log no longer holds what a replica needs next',
+      );
+      return this.#end();
+    }
+    if (this.#abort.signal.aborted) return;
+    const last = frames.at(-1);
+    const sent = last === undefined ? previous : { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
+    const durableLsn = source.durable.lsn;
     this.#lastPushMs = clock.monotonicMs();
-    const isLevelAfter = sentLevel >= source.durable.lsn;
     const answer = await link.replicate(
       {
         ...source.identity(),
@@ -171,38 +212,28 @@ export class Pusher {
           frames.length === 1 && frames[0] !== undefined
             ? frames[0].bytes
             : Buffer.concat(frames.map((frame) => frame.bytes)),
-        durableLsn: source.durable.lsn,
+        durableLsn,
         logClockMs: source.logClockMs(),
         ackWhenDurable: source.wantsDurableAcks(),
       },
       { timeoutMs: PUSH_TIMEOUT_MS, signal: this.#abort.signal },
     );
-    const last = frames.at(-1);
-    const sent = last === undefined ? previous : { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
-    this.#take(answer, sent, isLevelAfter);
+    await this.#take(answer, sent, sent.lsn >= durableLsn);
   }
 
-  #take(answer: ReplicateAnswer, sent: ChainPoint, isLevelAfter: boolean): void {
-    const { verdict, durable } = answer;
-    const { heartbeatMs, clock } = this.#options;
+  async #take(answer: ReplicateAnswer, sent: ChainPoint, isLevelAfter: boolean): Promise<void> {
+    const { verdict } = answer;
+    const pushedMs = this.#lastPushMs;
     this.#retryMs = 0;
-    this.#lastAnswerMs = clock.monotonicMs();
-    this.#appliedLsn = answer.appliedLsn;
+    this.#lastAnswerMs = this.#options.clock.monotonicMs();
     switch (verdict.kind) {
       case 'ok':
-        this.#cursor = sent;
-        this.#acked = durable;
-        if (isLevelAfter && answer.appliedLsn >= sent.lsn) this.#lastLevelMs = clock.monotonicMs();
-        this.#state = this.#options.source.canReach(sent.lsn) ? 'streaming' : 'catching_up';
-        this.#options.onAck(durable.lsn);
+        this.#moveTo(sent, answer);
+        if (isLevelAfter && answer.appliedLsn >= sent.lsn) this.#lastLevelMs = pushedMs;
+        this.#state = 'streaming';
         return;
       case 'need':
-        // It is behind (or pulling by itself): go on from its tail, but not in a tight loop.
-        this.#retryMs = Math.min(RETRY_MS_MIN, heartbeatMs);
-        this.#cursor = verdict.tail;
-        this.#state = 'catching_up';
-        this.#options.onAck(durable.lsn);
-        return;
+        return this.#goOnFrom(verdict.tail, answer);
       case 'conflict':
         this.#state = 'quarantined';
         this.#retryMs = RETRY_MS_MAX;
@@ -215,5 +246,34 @@ export class Pusher {
       default:
         assertNever(verdict);
     }
+  }
+
+  /** It is behind (or pulling by itself): on from its tail, if that is ours, and not in a tight loop. */
+  async #goOnFrom(tail: ChainPoint, answer: ReplicateAnswer): Promise<void> {
+    const { source, logger } = this.#options;
+    this.#state = 'catching_up';
+    const ours = await source.pointAt(tail.lsn);
+    const isOurs = tail.lsn === NO_LSN || (ours?.epoch === tail.epoch && ours.crc === tail.crc);
+    if (!isOurs) {
+      logger.warn(
+        { replica: this.address, tail, ours },
+        "a replica's tail is not in the log here: it must register again",
+      );
+      return this.#end();
+    }
+    this.#retryMs = RETRY_MS_MIN;
+    this.#moveTo(tail, answer);
+  }
+
+  #moveTo(point: ChainPoint, answer: ReplicateAnswer): void {
+    this.#cursor = point;
+    this.#appliedLsn = answer.appliedLsn;
+    this.#acked = answer.durable;
+    this.#options.onAck(answer.durable.lsn);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#state = 'catching_up';
   }
 }

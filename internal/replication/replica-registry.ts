@@ -6,6 +6,7 @@
 import type { Engine } from '#engine/engine.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
+import { termOf } from '#model/position.ts';
 import type { ChainPoint, RegisterAnswer, RegisterRequest, ResyncVerdict } from '#model/replication.ts';
 import type { ReplicaStatus } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -14,13 +15,14 @@ import type { AckLedger } from '#replication/ack-ledger.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 import { PushSource } from '#replication/push-source.ts';
 import { Pusher } from '#replication/pusher.ts';
+import { completeAddress } from '#replication/replica-address.ts';
 import { decideResync } from '#replication/resync.ts';
 import type { Frame } from '#wal/frame.ts';
 
 /** The persisted part: which addresses may register. */
 export interface ReplicaBook {
   isRemoved(address: string): boolean;
-  /** Remembers an address that registered, for the next start. */
+  /** Remembers an address that registered, for the next start; never takes back one that was removed. */
   remember(address: string): Promise<void>;
 }
 
@@ -53,10 +55,13 @@ export class ReplicaRegistry {
   readonly #options: RegistryOptions;
   readonly #source: PushSource;
   readonly #members = new Map<string, Member>();
+  /** Registrations and removals run one after another: two of one node would leave a pusher behind. */
+  #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    options.acks.onWait = () => this.noteDurable();
     this.#source = new PushSource(options.engine, options.acks, () => ({
       masterNodeId: options.nodeId,
       ...options.identity(),
@@ -69,16 +74,23 @@ export class ReplicaRegistry {
     if (this.#members.size > 0) this.#options.engine.log.requestSync();
   }
 
+  /** There is more to push, or someone waits for acks. */
   noteDurable(): void {
     for (const { pusher } of this.#members.values()) pusher.wake();
   }
 
   /** Decides how a replica goes on and begins to push to it. `remoteAddress` fills an empty advertised host. */
-  async register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
+  register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
+    return this.#inTurn(() => this.#register(request, remoteAddress));
+  }
+
+  async #register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
     const address = completeAddress(request.advertise, remoteAddress);
     this.#admit(request, address);
     const { engine } = this.#options;
     const { logId, term } = this.#options.identity();
+    const tailTerm = termOf(request.tail.epoch);
+    if (request.logId === logId && tailTerm > term) this.#options.onFenced(tailTerm);
     const verdict = await this.#decide(request, logId);
     if (verdict.kind !== 'conflict') await this.#options.book.remember(address);
     await this.#join(request, address, verdict);
@@ -117,17 +129,36 @@ export class ReplicaRegistry {
   }
 
   /** Stops pushing to every node at `address`. */
-  async remove(address: string): Promise<boolean> {
-    const nodeIds = [...this.#members]
-      .filter(([, member]) => member.pusher.address === address)
-      .map(([id]) => id);
-    for (const nodeId of nodeIds) await this.#drop(nodeId);
-    return nodeIds.length > 0;
+  remove(address: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const nodeIds = [...this.#members]
+        .filter(([, member]) => member.pusher.address === address)
+        .map(([nodeId]) => nodeId);
+      for (const nodeId of nodeIds) await this.#drop(nodeId);
+    });
   }
 
-  async close(): Promise<void> {
+  /** Ends all pushes, those in flight too, and takes no registration any more. */
+  close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...this.#members.values()].map(({ pusher }) => pusher.stop()));
+    return this.#inTurn(async () => {
+      await Promise.all([...this.#members.values()].map(({ pusher }) => pusher.stop()));
+    });
+  }
+
+  /** The last record known to be damaged in the log kept for replicas. */
+  get damagedLsn(): number | undefined {
+    return this.#source.damagedLsn;
+  }
+
+  noteDamage(lsn: number): void {
+    this.#source.noteDamage(lsn);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
   }
 
   #admit(request: RegisterRequest, address: string): void {
@@ -167,6 +198,7 @@ export class ReplicaRegistry {
         durable: await this.#latest(),
         earliestLsn: engine.log.earliestLsn,
         atReplicaTail: await this.#source.pointAt(request.tail.lsn),
+        damagedLsn: this.#source.damagedLsn,
       },
       request,
     );
@@ -229,12 +261,4 @@ export class ReplicaRegistry {
     this.#options.acks.forget(nodeId);
     await member.pusher.stop();
   }
-}
-
-/** `:8081` or `8081` gets the host that the master sees; IPv6 hosts are bracketed. */
-function completeAddress(advertise: string, remoteAddress: string): string {
-  const match = /^:?(\d{1,5})$/.exec(advertise);
-  if (match === null) return advertise;
-  const host = remoteAddress.replace(/^::ffff:/, '');
-  return `${host.includes(':') ? `[${host}]` : host}:${match[1]}`;
 }

@@ -15,6 +15,8 @@ export interface MasterHistory {
   readonly earliestLsn: Lsn;
   /** The master's record at the replica's tail LSN, where the log or the snapshot's edge has it. */
   readonly atReplicaTail: ChainPoint | undefined;
+  /** The last record known to be damaged in the log kept for replicas; undefined: none. */
+  readonly damagedLsn?: number | undefined;
 }
 
 export interface ReplicaHistory {
@@ -32,7 +34,13 @@ export function decideResync(master: MasterHistory, replica: ReplicaHistory): Re
       reason: `the replica holds log ${replica.logId}, the master log ${master.logId}`,
     };
   }
+  const { damagedLsn } = master;
+  const damaged: ResyncVerdict | undefined =
+    damagedLsn === undefined || tail.lsn >= damagedLsn
+      ? undefined
+      : { kind: 'snapshot', reason: `the log after ${formatPosition(tail)} is damaged at ${damagedLsn}` };
   if (tail.lsn === NO_LSN) {
+    if (damaged !== undefined) return damaged;
     if (master.earliestLsn <= 1) return { kind: 'continue' };
     return { kind: 'snapshot', reason: `the replica is empty and the log begins at ${master.earliestLsn}` };
   }
@@ -44,7 +52,7 @@ export function decideResync(master: MasterHistory, replica: ReplicaHistory): Re
   }
   const ours = master.atReplicaTail;
   if (ours !== undefined) {
-    if (ours.epoch === tail.epoch && ours.crc === tail.crc) return { kind: 'continue' };
+    if (ours.epoch === tail.epoch && ours.crc === tail.crc) return damaged ?? { kind: 'continue' };
     return {
       kind: 'conflict',
       reason: `at ${tail.lsn} the replica holds ${describe(tail)}, the master ${describe(ours)}`,

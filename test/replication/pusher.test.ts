@@ -1,0 +1,349 @@
+import { describe, expect, it } from 'vitest';
+import { unavailable } from '#model/errors.ts';
+import type { Lsn } from '#model/position.ts';
+import type { ChainPoint, ReplicateAnswer, ReplicateRequest, ReplicateVerdict } from '#model/replication.ts';
+import { silentLogger } from '#platform/logger.ts';
+import type { CallOptions, PeerLink } from '#replication/peer-link.ts';
+import { Pusher, type PusherOptions, type PushLog } from '#replication/pusher.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { bytesOf, chainOf, EPOCH_ONE, pointOf } from '#test/replication/chain.ts';
+import { decodeFrames, type Frame } from '#wal/frame.ts';
+
+type Reply = ReplicateVerdict | 'fail' | 'hang';
+
+const lsn = (value: number): Lsn => value as Lsn;
+const NOTHING: ChainPoint = pointOf(undefined);
+
+/** A replica that answers by script, then `ok` with everything it was sent durable. */
+class Script {
+  readonly clock = new VirtualClock();
+  readonly requests: { atMs: number; request: ReplicateRequest }[] = [];
+  readonly replies: Reply[] = [];
+  readonly acks: number[] = [];
+  readonly fenced: number[] = [];
+  log: Frame[] = [];
+  durableLsn = 0;
+  keptFromLsn = 1;
+  isWaitedFor = false;
+  /** Has nothing on its disk unless asked. */
+  isLazy = false;
+  inFlight = 0;
+  inFlightMax = 0;
+  answerAfterMs = 0;
+  readonly pusher: Pusher;
+
+  constructor(changes: Partial<PusherOptions> = {}, tail: ChainPoint = NOTHING) {
+    const script = this;
+    const source: PushLog = {
+      get durable() {
+        return { lsn: lsn(script.durableLsn) };
+      },
+      identity: () => ({ masterNodeId: 'm', logId: 'L', term: 1 }),
+      logClockMs: () => this.clock.wallMs(),
+      wantsDurableAcks: () => this.isWaitedFor,
+      read: async (afterLsn, bytesMax) => {
+        if (afterLsn + 1 < this.keptFromLsn) return [];
+        const frames: Frame[] = [];
+        let bytes = 0;
+        for (const frame of this.log.filter((one) => one.lsn > afterLsn && one.lsn <= this.durableLsn)) {
+          if (frames.length > 0 && bytes + frame.bytes.length > bytesMax) break;
+          frames.push(frame);
+          bytes += frame.bytes.length;
+        }
+        return frames;
+      },
+      pointAt: async (at) => {
+        const frame = this.log.find((one) => one.lsn === at && at >= this.keptFromLsn - 1);
+        return frame === undefined ? undefined : pointOf(frame);
+      },
+    };
+    const link = {
+      replicate: (request: ReplicateRequest, { signal }: CallOptions) => this.#replicate(request, signal),
+      close: () => {},
+    };
+    this.pusher = new Pusher(
+      {
+        nodeId: 'r',
+        address: 'r:1',
+        link: link as unknown as PeerLink,
+        source,
+        clock: this.clock,
+        logger: silentLogger,
+        syncIntervalMs: 10,
+        heartbeatMs: 250,
+        onAck: (durableLsn) => this.acks.push(durableLsn),
+        onFenced: (term) => this.fenced.push(term),
+        ...changes,
+      },
+      tail,
+    );
+  }
+
+  /** Records become durable on the master. */
+  write(count: number, payloadBytes = 10): void {
+    const last = this.log.at(-1);
+    const sizes = Array.from({ length: count }, () => payloadBytes);
+    this.log.push(...chainOf(sizes, { firstLsn: this.log.length + 1, prevCrc: last?.crc ?? 0 }));
+    this.durableLsn = this.log.length;
+    this.pusher.wake();
+  }
+
+  get lsns(): number[][] {
+    return this.requests.map(({ request }) => decodeFrames(request.frames).map((frame) => frame.lsn));
+  }
+
+  get previous(): number[] {
+    return this.requests.map(({ request }) => request.previous.lsn);
+  }
+
+  async #replicate(request: ReplicateRequest, signal?: AbortSignal): Promise<ReplicateAnswer> {
+    this.requests.push({ atMs: this.clock.monotonicMs(), request });
+    this.inFlight++;
+    this.inFlightMax = Math.max(this.inFlightMax, this.inFlight);
+    try {
+      if (this.answerAfterMs > 0) await this.clock.sleep(this.answerAfterMs);
+      const reply = this.replies.shift() ?? { kind: 'ok' };
+      if (reply === 'fail') throw unavailable('lost');
+      if (reply === 'hang') {
+        await new Promise((_, reject) => {
+          signal?.addEventListener('abort', () => reject(unavailable('given up')), { once: true });
+        });
+      }
+      const verdict = reply as ReplicateVerdict;
+      const last = decodeFrames(request.frames).at(-1)?.lsn ?? request.previous.lsn;
+      const held = verdict.kind === 'need' ? verdict.tail.lsn : last;
+      const durable = this.isLazy && !request.ackWhenDurable ? 0 : held;
+      return { verdict, durable: { epoch: EPOCH_ONE, lsn: lsn(durable) }, appliedLsn: held };
+    } finally {
+      this.inFlight--;
+    }
+  }
+}
+
+describe('Pusher', () => {
+  it('sends what is durable, verbatim, and moves its cursor by the answers', async () => {
+    const script = new Script();
+    script.pusher.start();
+    script.write(3);
+    await script.clock.advance(20);
+    script.write(2);
+    await script.clock.advance(20);
+    expect(script.lsns).toEqual([
+      [1, 2, 3],
+      [4, 5],
+    ]);
+    expect(script.previous).toEqual([0, 3]);
+    expect(Buffer.from(script.requests[1]?.request.frames ?? []).equals(bytesOf(script.log.slice(3)))).toBe(
+      true,
+    );
+    expect(script.requests[1]?.request.previous).toEqual(pointOf(script.log[2]));
+    expect(script.acks).toEqual([3, 5]);
+    expect(script.pusher).toMatchObject({ state: 'streaming', lagRecords: 0, lagMs: 0, acked: { lsn: 5 } });
+    await script.pusher.stop();
+  });
+
+  it('never sends beyond the durable LSN', async () => {
+    const script = new Script();
+    script.write(5);
+    script.durableLsn = 2;
+    script.pusher.start();
+    await script.clock.advance(300);
+    expect(script.lsns).toEqual([[1, 2], []]);
+    expect(script.requests.map(({ request }) => request.durableLsn)).toEqual([2, 2]);
+    await script.pusher.stop();
+  });
+
+  it('repeats a push that failed, from the same cursor, less and less often', async () => {
+    const script = new Script();
+    script.replies.push('fail', 'fail', 'fail', 'fail', 'fail', 'fail', 'fail');
+    script.write(2);
+    script.pusher.start();
+    await script.clock.advance(5_000);
+    const tries = script.requests.slice(0, 8);
+    expect(tries.map(({ request }) => request.previous.lsn)).toEqual(Array(8).fill(0));
+    expect(tries.map(({ request }) => decodeFrames(request.frames).length)).toEqual(Array(8).fill(2));
+    const gaps = tries.slice(1).map(({ atMs }, i) => atMs - (tries[i]?.atMs ?? 0));
+    expect(gaps).toEqual([50, 100, 200, 400, 800, 1_000, 1_000]);
+    expect(script.acks[0]).toBe(2);
+    await script.pusher.stop();
+  });
+
+  it('pushes at most once per interval, one at a time, whatever is written', async () => {
+    const script = new Script();
+    script.answerAfterMs = 35;
+    script.pusher.start();
+    for (let i = 0; i < 200; i++) {
+      script.write(1);
+      await script.clock.advance(1);
+    }
+    const times = script.requests.map(({ atMs }) => atMs);
+    for (let i = 1; i < times.length; i++)
+      expect((times[i] ?? 0) - (times[i - 1] ?? 0)).toBeGreaterThanOrEqual(10);
+    expect(script.inFlightMax).toBe(1);
+    await script.clock.advance(100);
+    expect(script.lsns.flat()).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
+    await script.pusher.stop();
+  });
+
+  it('keeps the interval after a failure, too', async () => {
+    const script = new Script({ syncIntervalMs: 400, heartbeatMs: 1_000 });
+    script.replies.push('fail', { kind: 'ok' });
+    script.write(1);
+    script.pusher.start();
+    await script.clock.advance(1_000);
+    expect(script.requests.slice(0, 2).map(({ atMs }) => atMs)).toEqual([0, 400]);
+    await script.pusher.stop();
+  });
+
+  it('heartbeats at its interval while idle, and not while busy', async () => {
+    const script = new Script();
+    script.pusher.start();
+    await script.clock.advance(1_000);
+    expect(script.requests.map(({ atMs }) => atMs)).toEqual([0, 250, 500, 750, 1_000]);
+    script.requests.length = 0;
+    for (let i = 0; i < 10; i++) {
+      script.write(1);
+      await script.clock.advance(100);
+    }
+    expect(script.lsns.every((frames) => frames.length === 1)).toBe(true);
+    await script.pusher.stop();
+  });
+
+  it('with interval 0 goes on as soon as the last push is answered, and stops when level', async () => {
+    const script = new Script({ syncIntervalMs: 0 });
+    script.write(3, 600_000);
+    script.pusher.start();
+    await script.clock.settle();
+    expect(script.lsns).toEqual([[1], [2], [3]]);
+    await script.clock.advance(249);
+    expect(script.requests).toHaveLength(3);
+    await script.pusher.stop();
+  });
+
+  it('sends a record larger than a push whole', async () => {
+    const script = new Script();
+    script.write(1, 3_000_000);
+    script.pusher.start();
+    await script.clock.advance(10);
+    expect(script.lsns).toEqual([[1]]);
+    await script.pusher.stop();
+  });
+
+  it('goes on from where the replica says it is', async () => {
+    const script = new Script();
+    script.write(9);
+    const tail = pointOf(script.log[3]);
+    script.replies.push({ kind: 'need', tail });
+    script.pusher.start();
+    await script.clock.advance(100);
+    expect(script.previous.slice(0, 2)).toEqual([0, 4]);
+    expect(script.lsns[1]).toEqual([5, 6, 7, 8, 9]);
+    expect(script.acks).toEqual([4, 9]);
+    await script.pusher.stop();
+  });
+
+  it('ends where the replica claims a record that is another here: neither pushes nor acks', async () => {
+    const script = new Script();
+    script.write(9);
+    script.replies.push({ kind: 'need', tail: { ...pointOf(script.log[3]), crc: 99 } });
+    script.pusher.start();
+    await script.clock.advance(5_000);
+    expect(script.requests).toHaveLength(1);
+    expect(script.acks).toEqual([]);
+    expect(script.pusher.state).toBe('catching_up');
+    await script.pusher.stop();
+  });
+
+  it('ends where the replica claims to be ahead', async () => {
+    const script = new Script();
+    script.write(3);
+    script.replies.push({ kind: 'need', tail: { epoch: EPOCH_ONE, lsn: lsn(12), crc: 1 } });
+    script.pusher.start();
+    await script.clock.advance(5_000);
+    expect([script.requests.length, script.acks]).toEqual([1, []]);
+    await script.pusher.stop();
+  });
+
+  it('ends where the log no longer holds what comes next: no empty pushes that feign a link', async () => {
+    const script = new Script();
+    script.write(9);
+    script.keptFromLsn = 5;
+    script.pusher.start();
+    await script.clock.advance(5_000);
+    expect(script.requests).toHaveLength(0);
+    expect(script.pusher.state).toBe('catching_up');
+    await script.pusher.stop();
+  });
+
+  it('a conflict is shown and asked about again at leisure', async () => {
+    const script = new Script();
+    script.write(1);
+    const conflict: Reply = { kind: 'conflict', epochs: [] };
+    script.replies.push(...Array<Reply>(5).fill(conflict));
+    script.pusher.start();
+    await script.clock.advance(100);
+    expect(script.pusher.state).toBe('quarantined');
+    await script.clock.advance(2_500);
+    expect(script.requests).toHaveLength(3);
+    expect(script.acks).toEqual([]);
+    await script.pusher.stop();
+  });
+
+  it('a higher term is told, and no ack is counted', async () => {
+    const script = new Script();
+    script.write(1);
+    script.replies.push({ kind: 'fenced', term: 4 });
+    script.pusher.start();
+    await script.clock.advance(100);
+    expect([script.fenced, script.acks, script.pusher.state]).toEqual([[4], [], 'fenced']);
+    await script.pusher.stop();
+  });
+
+  it('asks for durable acks as soon as someone waits for them, and once', async () => {
+    const script = new Script();
+    script.isLazy = true;
+    script.pusher.start();
+    script.write(1);
+    await script.clock.advance(20);
+    expect(script.requests.map(({ request }) => request.ackWhenDurable)).toEqual([false]);
+    expect(script.acks).toEqual([0]);
+    script.isWaitedFor = true;
+    script.pusher.wake();
+    await script.clock.advance(10);
+    expect(script.requests.map(({ request }) => request.ackWhenDurable)).toEqual([false, true]);
+    expect(script.acks).toEqual([0, 1]);
+    await script.clock.advance(200);
+    expect(script.requests).toHaveLength(2);
+    await script.pusher.stop();
+  });
+
+  it('stops at once, whatever hangs', async () => {
+    const script = new Script();
+    script.replies.push('hang');
+    script.write(1);
+    script.pusher.start();
+    await script.clock.advance(20);
+    let isStopped = false;
+    script.pusher.stop().then(() => {
+      isStopped = true;
+    });
+    await script.clock.settle();
+    expect(isStopped).toBe(true);
+    expect(script.clock.pendingTimers).toBe(0);
+  });
+
+  it('tells lag in records and in milliseconds', async () => {
+    const script = new Script();
+    script.write(5);
+    script.pusher.start();
+    await script.clock.advance(20);
+    expect(script.pusher).toMatchObject({ lagRecords: 0, lagMs: 0, isLive: true });
+    script.replies.push(...Array<Reply>(20).fill('fail'));
+    script.write(7);
+    await script.clock.advance(3_000);
+    expect(script.pusher).toMatchObject({ lagRecords: 7, isLive: false, state: 'catching_up' });
+    expect(script.pusher.lagMs).toBeGreaterThanOrEqual(3_000);
+    expect(script.pusher.lagMs).toBeLessThan(3_300);
+    await script.pusher.stop();
+  });
+});
