@@ -122,11 +122,17 @@ export class EngineHost {
     return this.open();
   }
 
-  /** Replica: moves everything to `aside/` and is fresh again. */
+  /** Replica: moves everything to `aside/` and is fresh again; terms of that log count no more. */
   async discard(): Promise<void> {
     await this.#closeEngine();
     const lowestSegment = await this.directory.nextSegmentSeq();
-    await amendManifest(this.directory, { logId: '', snapshot: '', lowestSegment, quarantine: null });
+    await amendManifest(this.directory, {
+      logId: '',
+      term: 0,
+      snapshot: '',
+      lowestSegment,
+      quarantine: null,
+    });
     await this.directory.sweepAside();
   }
 

@@ -12,14 +12,14 @@ import { amendManifest } from '#engine/manifest-access.ts';
 import type { UpdatesCommand } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { NO_LSN, termOf } from '#model/position.ts';
-import type { ChainPoint, RegisterAnswer, ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
+import type { RegisterAnswer, ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
 import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
 import { LinkState } from '#slave/link-state.ts';
-import { Receiver } from '#slave/receiver.ts';
+import { EMPTY_TAIL, Receiver } from '#slave/receiver.ts';
 import { fetchSnapshot } from '#slave/snapshot-fetch.ts';
 import { decodeFrames } from '#wal/frame.ts';
 
@@ -45,21 +45,26 @@ const LINK_LOST_MS = 1_500;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 1_000;
 const PULL_BYTES = 4 * 1_024 * 1_024;
-
-const EMPTY_TAIL: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
+/** So many full resyncs may fail to make it level before it waits between them. */
+const RESYNCS_IN_A_ROW = 3;
+const RESYNC_WAIT_MS_MIN = 5_000;
+const RESYNC_WAIT_MS_MAX = 60_000;
 
 export class Follower {
   readonly #options: FollowerOptions;
   readonly #incarnation: string;
   readonly #link: PeerLink;
   readonly #linkState: LinkState;
-  readonly #receiver = new Receiver();
+  readonly #receiver: Receiver;
+  readonly #startedMs: number;
   readonly #abort = new AbortController();
   /** The node id of the master registered with; pushes of others are refused. */
   #upstreamNodeId = '';
   #state: NodeState = 'catching_up';
   #reason = 'not linked to the master yet';
   #isFollowing = true;
+  /** Full resyncs begun since it was last level. */
+  #resyncs = 0;
   /** Ends a wait for silence early. */
   #rejoin: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -67,6 +72,8 @@ export class Follower {
   constructor(options: FollowerOptions) {
     this.#options = options;
     this.#incarnation = options.random.id128();
+    this.#receiver = new Receiver(() => options.host.engine);
+    this.#startedMs = options.clock.monotonicMs();
     this.#link = options.dialer.dial(options.upstream);
     this.#linkState = new LinkState(options.clock, Math.max(2 * options.syncIntervalMs, LINK_LOST_MS));
     if (this.quarantine !== undefined) this.#enterQuarantine(this.quarantine.reason);
@@ -93,8 +100,16 @@ export class Follower {
     return this.#reason;
   }
 
+  /**
+   * Milliseconds since this node was last known level. Where it never was since
+   * its start, the age of its newest record: at that moment it had everything.
+   */
   get stalenessMs(): number {
-    return this.#linkState.stalenessMs;
+    const { host, clock } = this.#options;
+    const { engine } = host;
+    if (this.#linkState.stalenessMs !== undefined) return this.#linkState.stalenessMs;
+    if (engine === undefined) return Math.floor(clock.monotonicMs() - this.#startedMs);
+    return Math.max(0, engine.logClock.nowMs() - engine.lastTimestampMs);
   }
 
   get upstream(): UpstreamStatus {
@@ -106,7 +121,7 @@ export class Follower {
       address: this.#options.upstream,
       isLinked,
       lagRecords,
-      lagMs: isLevel ? 0 : this.#linkState.stalenessMs,
+      lagMs: isLevel ? 0 : this.stalenessMs,
     };
   }
 
@@ -117,6 +132,7 @@ export class Follower {
   /** A push or heartbeat from the master. */
   async replicate(request: ReplicateRequest): Promise<ReplicateAnswer> {
     const { host } = this.#options;
+    if (this.#abort.signal.aborted) throw new WalnutError('unavailable', 'this replica is stopping');
     if (request.term < host.manifest.term) return this.#answer({ kind: 'fenced', term: host.manifest.term });
     const { engine } = host;
     if (this.#state === 'quarantined' || !this.#isFollowing) return this.#refuse(engine);
@@ -131,19 +147,15 @@ export class Follower {
       this.#rejoin?.();
       return this.#refuse(engine);
     }
+    const saidAtMs = this.#linkState.saidAtMs(request.logClockMs);
     await host.raiseTerm(request.term);
-    const heardAtMs = this.#options.clock.monotonicMs();
-    const verdict = await this.#receiver.take(
-      engine,
-      request.previous,
-      decodeFrames(request.frames),
-      request.ackWhenDurable,
-    );
+    const frames = decodeFrames(request.frames);
+    const verdict = await this.#receiver.take(request.previous, frames, request.ackWhenDurable);
     this.#linkState.heard(request.durableLsn);
-    engine.logClock.follow(request.logClockMs);
+    host.engine?.logClock.follow(request.logClockMs);
     if (verdict.kind === 'conflict') this.#rejoin?.();
     if (verdict.kind === 'ok') {
-      if (engine.applied.lsn >= request.durableLsn) this.#linkState.level(heardAtMs);
+      if ((host.engine?.applied.lsn ?? NO_LSN) >= request.durableLsn) this.#levelSince(saidAtMs);
       this.#setState('streaming', '');
     }
     return this.#answer(verdict);
@@ -152,23 +164,21 @@ export class Follower {
   /** Ends a quarantine: throws `failed_precondition` where there is none. */
   async release(how: QuarantineRelease): Promise<void> {
     const { host, logger } = this.#options;
-    if (this.quarantine === undefined)
-      throw new WalnutError('failed_precondition', 'this node is not quarantined');
-    logger.warn({ how, quarantine: this.quarantine }, 'quarantine released by the operator');
+    await this.#receiver.exclusive(async () => {
+      if (this.quarantine === undefined) {
+        throw new WalnutError('failed_precondition', 'this node is not quarantined');
+      }
+      logger.warn({ how, quarantine: this.quarantine }, 'quarantine released by the operator');
+      if (how === 'discard_local') await host.discard();
+      else await amendManifest(host.directory, { quarantine: null });
+    });
     if (how === 'discard_local') {
-      await this.#receiver.idle();
-      await host.discard();
       this.#options.onChange();
+      this.#setState('catching_up', 'local data discarded');
     } else {
-      await amendManifest(host.directory, { quarantine: null });
       this.#isFollowing = false;
+      this.#setState('catching_up', 'the operator kept the local data: not following until the next start');
     }
-    this.#setState(
-      'catching_up',
-      how === 'keep'
-        ? 'the operator kept the local data: not following until the next start'
-        : 'local data discarded',
-    );
     this.#rejoin?.();
   }
 
@@ -222,9 +232,19 @@ export class Follower {
     }
   }
 
-  /** Registers, resyncs as told, and pulls until level. */
+  /** Registers and resyncs as told until level, or quarantined. */
   async #join(): Promise<void> {
+    let isSettled = false;
+    while (!isSettled) isSettled = await this.#goOn(await this.#register());
+  }
+
+  async #register(): Promise<RegisterAnswer> {
     const { host } = this.#options;
+    if (host.engine === undefined && host.manifest.logId !== '') {
+      // A resync broke between two engines: what the directory holds counts, not that nothing is open.
+      await this.#receiver.exclusive(() => host.open());
+      this.#options.onChange();
+    }
     const answer = await this.#link.register(
       {
         nodeId: host.manifest.nodeId,
@@ -236,41 +256,46 @@ export class Follower {
       },
       { timeoutMs: CALL_TIMEOUT_MS, signal: this.#abort.signal },
     );
-    if (answer.term < host.manifest.term) {
-      throw new WalnutError(
-        'failed_precondition',
-        `its term ${answer.term} is over: this node saw ${host.manifest.term}`,
-      );
-    }
+    if (this.#upstreamNodeId !== answer.masterNodeId) this.#linkState.registered();
+    this.#linkState.saidAtMs(answer.logClockMs);
     this.#upstreamNodeId = answer.masterNodeId;
+    return answer;
+  }
+
+  /** Does what the master's answer asks for. Returns whether that settles it: else register again. */
+  async #goOn(answer: RegisterAnswer): Promise<boolean> {
+    const { host } = this.#options;
     const isForeign = host.manifest.logId !== '' && answer.logId !== host.manifest.logId;
-    if (isForeign || answer.verdict.kind === 'conflict') {
-      await this.#resolveConflict(answer, isForeign);
-      return;
+    // Terms of another log say nothing about this one.
+    if (!isForeign && answer.term < host.manifest.term) {
+      const why = `its term ${answer.term} is over: this node saw ${host.manifest.term}`;
+      throw new WalnutError('failed_precondition', why);
     }
+    if (isForeign || answer.verdict.kind === 'conflict') return this.#resolveConflict(answer, isForeign);
     await host.raiseTerm(answer.term);
     if (answer.verdict.kind === 'snapshot') {
       await this.#fullResync(answer, answer.verdict.reason);
-      return this.#join();
+      return false;
     }
     if (host.engine === undefined) {
-      await host.adopt(answer.logId, answer.term);
+      await this.#receiver.exclusive(() => host.adopt(answer.logId, answer.term));
       this.#options.onChange();
     }
     host.engine?.logClock.follow(answer.logClockMs);
     this.#linkState.heard(answer.latest.lsn);
     await this.#pullUntilLevel();
+    return true;
   }
 
   /** Cuts back to the common history where the master's term is higher; quarantines otherwise. */
-  async #resolveConflict(answer: RegisterAnswer, isForeign: boolean): Promise<void> {
+  async #resolveConflict(answer: RegisterAnswer, isForeign: boolean): Promise<boolean> {
     const { host, logger } = this.#options;
     const engine = host.engine;
     const reason = answer.verdict.kind === 'conflict' ? answer.verdict.reason : 'the master has another log';
     const ourTail = engine?.log.tail ?? EMPTY_TAIL;
     if (isForeign || engine === undefined || answer.term <= termOf(ourTail.epoch)) {
       await this.#quarantine(answer, reason);
-      return;
+      return true;
     }
     const common = lastCommonLsn(
       { epochs: engine.epochs.starts(), tailLsn: ourTail.lsn },
@@ -281,11 +306,14 @@ export class Follower {
       'setting aside what diverged from the master',
     );
     await host.raiseTerm(answer.term);
-    await this.#receiver.idle();
-    const cut = await host.cutTo({ epoch: engine.epochAt(common), lsn: common });
+    // Where the tables say that all of ours is theirs and the records differ all the same, they cannot be trusted.
+    const cut =
+      common < ourTail.lsn
+        ? await this.#receiver.exclusive(() => host.cutTo({ epoch: engine.epochAt(common), lsn: common }))
+        : undefined;
     if (cut === undefined) await this.#fullResync(answer, reason);
     this.#options.onChange();
-    return this.#join();
+    return false;
   }
 
   async #quarantine(answer: RegisterAnswer, reason: string): Promise<void> {
@@ -307,6 +335,7 @@ export class Follower {
 
   async #fullResync(answer: RegisterAnswer, reason: string): Promise<void> {
     const { host, logger, clock } = this.#options;
+    await this.#waitBeforeResync();
     logger.warn({ reason, tail: host.engine?.log.tail, master: answer.latest }, 'full resync by snapshot');
     this.#setState('catching_up', `receiving a snapshot: ${reason}`);
     await fetchSnapshot(this.#link, answer.logId, host.incomingPath, {
@@ -315,9 +344,28 @@ export class Follower {
       logger,
       signal: this.#abort.signal,
     });
-    await this.#receiver.idle();
-    await host.installSnapshot(answer.logId);
+    await this.#receiver.exclusive(() => host.installSnapshot(answer.logId));
     this.#options.onChange();
+  }
+
+  /** Snapshots that do not help are no reason to load the master with them for ever. */
+  async #waitBeforeResync(): Promise<void> {
+    const { clock, logger } = this.#options;
+    this.#resyncs++;
+    const excess = this.#resyncs - RESYNCS_IN_A_ROW;
+    if (excess <= 0) return;
+    const waitMs = Math.min(RESYNC_WAIT_MS_MIN * 2 ** (excess - 1), RESYNC_WAIT_MS_MAX);
+    const reason = `${this.#resyncs - 1} full resyncs in a row did not make it level: waiting ${waitMs} ms`;
+    logger.error({ resyncs: this.#resyncs - 1, waitMs }, 'full resyncs do not help: waiting');
+    this.#setState('catching_up', reason);
+    await clock.sleep(waitMs, this.#abort.signal);
+    if (this.#abort.signal.aborted) throw new WalnutError('unavailable', 'this replica is stopping');
+  }
+
+  /** Everything that the master had durable at `atMs` (monotonic) is here. */
+  #levelSince(atMs: number): void {
+    this.#resyncs = 0;
+    this.#linkState.level(atMs);
   }
 
   async #pullUntilLevel(): Promise<void> {
@@ -337,11 +385,11 @@ export class Follower {
         signal: this.#abort.signal,
       });
       this.#linkState.heard(answer.latest.lsn);
-      const verdict = await this.#receiver.take(engine, tail, decodeFrames(answer.frames), false);
+      const verdict = await this.#receiver.take(tail, decodeFrames(answer.frames), false);
       if (verdict.kind === 'conflict')
         throw new WalnutError('unavailable', 'the histories differ: registering again');
       if (engine.log.tail.lsn >= answer.latest.lsn) {
-        this.#linkState.level(startedMs);
+        this.#levelSince(startedMs);
         this.#setState('streaming', '');
         return;
       }

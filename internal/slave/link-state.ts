@@ -6,20 +6,25 @@ import type { Lsn } from '#model/position.ts';
 import { NO_LSN } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 
+/** The most by which a log clock gains on or loses to monotonic time; a little more for rounding. */
+const SLEW_MAX = 0.055;
+
 export class LinkState {
   readonly #clock: Clock;
   readonly #silenceMs: number;
   #heardCount = 0;
   #lastHeardMs = Number.NEGATIVE_INFINITY;
   #upstreamDurableLsn: Lsn = NO_LSN;
-  /** Monotonic time when this node was last known level; at first: since it began to follow. */
-  #lastLevelMs: number;
+  /** Monotonic time when this node was last known level; undefined: not since its start. */
+  #lastLevelMs: number | undefined;
+  /** The least that our monotonic time was ahead of the master's clock: what the fastest word took. */
+  #offsetMs = Number.POSITIVE_INFINITY;
+  #lastSaidMs = 0;
 
   /** `silenceMs`: after this long without a word the link counts as lost. */
   constructor(clock: Clock, silenceMs: number) {
     this.#clock = clock;
     this.#silenceMs = silenceMs;
-    this.#lastLevelMs = clock.monotonicMs();
   }
 
   /** The master said what it has durable. */
@@ -29,9 +34,28 @@ export class LinkState {
     this.#upstreamDurableLsn = upstreamDurableLsn;
   }
 
+  /** A master was found, which may be another one. */
+  registered(): void {
+    this.#offsetMs = Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * When (monotonic, never in the future) the master said that its clock shows
+   * `logClockMs`. A word that was long on its way tells of an old state; how
+   * long shows by comparison with the fastest one. The master's clock may be
+   * slewed, so the comparison gives way as fast as that can be.
+   */
+  saidAtMs(logClockMs: number): number {
+    const nowMs = this.#clock.monotonicMs();
+    const leewayMs = (nowMs - this.#lastSaidMs) * SLEW_MAX;
+    this.#lastSaidMs = nowMs;
+    this.#offsetMs = Math.min(this.#offsetMs + leewayMs, nowMs - logClockMs);
+    return Math.min(nowMs, logClockMs + this.#offsetMs);
+  }
+
   /** Everything that the master had durable at `atMs` (monotonic) is applied here. */
   level(atMs: number): void {
-    this.#lastLevelMs = Math.max(this.#lastLevelMs, atMs);
+    this.#lastLevelMs = Math.max(this.#lastLevelMs ?? atMs, atMs);
   }
 
   lost(): void {
@@ -51,8 +75,9 @@ export class LinkState {
     return Math.max(0, this.#upstreamDurableLsn - appliedLsn);
   }
 
-  /** Milliseconds since this node was last known level, whole. */
-  get stalenessMs(): number {
+  /** Whole milliseconds since this node was last known level; undefined where it never was since its start. */
+  get stalenessMs(): number | undefined {
+    if (this.#lastLevelMs === undefined) return undefined;
     return Math.max(0, Math.floor(this.#clock.monotonicMs() - this.#lastLevelMs));
   }
 }

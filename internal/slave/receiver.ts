@@ -8,9 +8,10 @@
 import type { Engine } from '#engine/engine.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
-import { termOf } from '#model/position.ts';
+import { NO_LSN, termOf } from '#model/position.ts';
 import type { ChainPoint, ReplicateVerdict } from '#model/replication.ts';
-import type { Frame } from '#wal/frame.ts';
+import { assertNever } from '#platform/assert.ts';
+import { type Frame, whyNotNext } from '#wal/frame.ts';
 
 /** What the frames are to this replica, before anything is done. */
 export type FrameStanding =
@@ -26,6 +27,9 @@ export type FrameStanding =
  * that overlap.
  */
 export function standingOf(tail: ChainPoint, previous: ChainPoint, frames: readonly Frame[]): FrameStanding {
+  const first = frames[0];
+  // What a sender says stands before its frames may be an echo of what we said: the frames themselves must say so.
+  if (first !== undefined && whyNotNext(previous, first) !== undefined) return { kind: 'conflict' };
   if (previous.lsn > tail.lsn) return { kind: 'gap' };
   const last = frames.at(-1);
   const end: ChainPoint = last === undefined ? previous : { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
@@ -46,17 +50,30 @@ export function standingOf(tail: ChainPoint, previous: ChainPoint, frames: reado
 /** How long frames may take from the append to being applied (and durable). */
 const APPLY_TIMEOUT_MS = 30_000;
 
+/** What a replica without a log registers with. */
+export const EMPTY_TAIL: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
+
 export class Receiver {
+  readonly #engine: () => Engine | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
+  /** `engine`: the one that stands on the data directory at the moment, if any. */
+  constructor(engine: () => Engine | undefined) {
+    this.#engine = engine;
+  }
+
   /** Appends what is new in `frames`; resolves when it is applied, and durable where asked. */
-  take(
-    engine: Engine,
-    previous: ChainPoint,
-    frames: readonly Frame[],
-    ackWhenDurable: boolean,
-  ): Promise<ReplicateVerdict> {
-    const turn = this.#last.then(() => this.#take(engine, previous, frames, ackWhenDurable));
+  take(previous: ChainPoint, frames: readonly Frame[], ackWhenDurable: boolean): Promise<ReplicateVerdict> {
+    return this.exclusive(async () => {
+      const engine = this.#engine();
+      if (engine === undefined) return { kind: 'need', tail: EMPTY_TAIL };
+      return takeInto(engine, previous, frames, ackWhenDurable);
+    });
+  }
+
+  /** Runs `work` while nothing is taken: the engine may be replaced in it. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
     this.#last = turn.catch(() => undefined);
     return turn;
   }
@@ -65,27 +82,29 @@ export class Receiver {
   async idle(): Promise<void> {
     await this.#last;
   }
+}
 
-  async #take(
-    engine: Engine,
-    previous: ChainPoint,
-    frames: readonly Frame[],
-    ackWhenDurable: boolean,
-  ): Promise<ReplicateVerdict> {
-    const standing = standingOf(engine.log.tail, previous, frames);
-    switch (standing.kind) {
-      case 'gap':
-        return { kind: 'need', tail: engine.log.tail };
-      case 'conflict':
-        return { kind: 'conflict', epochs: engine.epochs.starts() };
-      case 'compare':
-        return (await isOurs(engine, standing.point))
-          ? { kind: 'need', tail: engine.log.tail }
-          : { kind: 'conflict', epochs: engine.epochs.starts() };
-      case 'append':
-        await append(engine, standing.fresh, ackWhenDurable);
-        return { kind: 'ok' };
-    }
+async function takeInto(
+  engine: Engine,
+  previous: ChainPoint,
+  frames: readonly Frame[],
+  ackWhenDurable: boolean,
+): Promise<ReplicateVerdict> {
+  const standing = standingOf(engine.log.tail, previous, frames);
+  switch (standing.kind) {
+    case 'gap':
+      return { kind: 'need', tail: engine.log.tail };
+    case 'conflict':
+      return { kind: 'conflict', epochs: engine.epochs.starts() };
+    case 'compare':
+      return (await isOurs(engine, standing.point))
+        ? { kind: 'need', tail: engine.log.tail }
+        : { kind: 'conflict', epochs: engine.epochs.starts() };
+    case 'append':
+      await append(engine, standing.fresh, ackWhenDurable);
+      return { kind: 'ok' };
+    default:
+      return assertNever(standing);
   }
 }
 
