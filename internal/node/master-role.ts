@@ -21,6 +21,7 @@ import { askReplicas } from '#node/ask-replicas.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
+import { completeAddress } from '#replication/replica-address.ts';
 import { ReplicaRegistry } from '#replication/replica-registry.ts';
 import type { Frame } from '#wal/frame.ts';
 
@@ -45,6 +46,7 @@ export class MasterRole {
   /** Why writes are refused; empty: they are taken. */
   #fence = '';
   #hasEpoch = false;
+  #isEpochLogged = false;
   #damage: string | undefined;
   #ticking: Promise<void> | undefined;
   #verifying: Promise<void> | undefined;
@@ -117,7 +119,19 @@ export class MasterRole {
   }
 
   get keptLogDamage(): string | undefined {
-    return this.#damage;
+    if (this.#damage !== undefined) return this.#damage;
+    const { damagedLsn } = this.#registry;
+    return damagedLsn === undefined ? undefined : `LSN ${damagedLsn} cannot be read`;
+  }
+
+  /** The last record known to be damaged in the log kept for replicas. */
+  get damagedLsn(): number | undefined {
+    return this.#registry.damagedLsn;
+  }
+
+  /** A reader met damage in the log. */
+  noteDamage(lsn: number): void {
+    this.#registry.noteDamage(lsn);
   }
 
   get replicas(): ReplicaStatus[] {
@@ -162,7 +176,7 @@ export class MasterRole {
   }
 
   async addReplica(address: string): Promise<void> {
-    await this.#list.remember(address);
+    await this.#list.add(completeAddress(address, ''));
   }
 
   async removeReplica(address: string): Promise<void> {
@@ -198,6 +212,7 @@ export class MasterRole {
     const epoch = this.#epochToBegin();
     try {
       if (epoch !== undefined) await this.#logged((done) => this.#engine.submitEpoch(epoch, done));
+      this.#isEpochLogged = true;
       const { limits } = this.#options;
       const { entriesMax, bytesMax, policy } = this.#engine.store.limits;
       if (entriesMax !== limits.entriesMax || bytesMax !== limits.bytesMax || policy !== limits.policy) {
@@ -211,13 +226,12 @@ export class MasterRole {
 
   #epochToBegin(): Epoch | undefined {
     const { random, forcedRole } = this.#options;
+    // A second try after a full disk may find the epoch begun already.
+    if (this.#isEpochLogged) return undefined;
     const tail = this.#engine.log.tail;
     const term = this.#host.manifest.term;
     if (tail.lsn === 0 || forcedRole === 'master') {
-      // A second try after a full disk finds the epoch begun already.
-      return termOf(tail.epoch) === term && tail.lsn > 0
-        ? undefined
-        : makeEpoch(Math.max(1, term), random.uint32());
+      return makeEpoch(Math.max(1, term), random.uint32());
     }
     return this.#host.wasClean ? undefined : makeEpoch(termOf(tail.epoch), random.uint32());
   }
@@ -235,28 +249,33 @@ export class MasterRole {
   async #tick(): Promise<void> {
     const { clock, logger } = this.#options;
     const { signal } = this.#abort;
-    while (!signal.aborted) {
-      if (!this.#hasEpoch && this.#fence === '') {
-        await clock.sleep(NO_SPACE_RETRY_MS, signal);
-        if (!signal.aborted) await this.#beginEpoch();
-        continue;
+    try {
+      while (!signal.aborted) {
+        const lacksEpoch = !this.#hasEpoch && this.#fence === '';
+        await clock.sleep(lacksEpoch ? NO_SPACE_RETRY_MS : TICK_MS, signal);
+        if (signal.aborted) return;
+        if (lacksEpoch) await this.#beginEpoch();
+        else while (!signal.aborted && this.#fence === '' && this.master.tick()) await clock.yield();
       }
-      await clock.sleep(TICK_MS, signal);
-      try {
-        while (!signal.aborted && this.#fence === '' && this.master.tick()) await clock.yield();
-      } catch (error) {
-        // Only a failed disk throws here, and that is told by `onFatal`.
-        logger.error({ err: error }, 'expiry stopped');
-        return;
-      }
+    } catch (error) {
+      // Only a failed disk throws here, and that is told by `onFatal`.
+      logger.error({ err: error }, 'expiry stopped');
     }
   }
 
   async #verifyKept(): Promise<void> {
-    const damage = await this.#engine.log.verifyKept(this.#abort.signal);
-    if (damage === undefined) return;
-    this.#damage = `${damage.file} at byte ${damage.byte}, LSN ${damage.lsn}: ${damage.why}`;
-    this.#options.logger.error({ damage }, 'the log kept for replicas is damaged');
+    const { logger } = this.#options;
+    try {
+      const damage = await this.#engine.log.verifyKept(this.#abort.signal);
+      if (damage === undefined) return;
+      this.#damage = `${damage.file} at byte ${damage.byte}, LSN ${damage.lsn}: ${damage.why}`;
+      this.#registry.noteDamage(damage.lsn);
+      logger.error({ damage }, 'the log kept for replicas is damaged');
+    } catch (error) {
+      if (this.#abort.signal.aborted) return;
+      this.#damage = `it cannot be read: ${error instanceof Error ? error.message : error}`;
+      logger.error({ err: error }, 'the log kept for replicas cannot be read');
+    }
   }
 
   #fenced(term: number): void {

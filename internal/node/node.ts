@@ -54,6 +54,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   readonly #reader: Reader;
   readonly #startedMs: number;
   #host: EngineHost | undefined;
+  #snapshots: SnapshotSource | undefined;
   #role: MasterRole | ReplicaRole | undefined;
   /** The last engine that could be read: it goes on serving while another takes over. */
   #engine: Engine | undefined;
@@ -66,6 +67,10 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     const node = this;
     this.#reader = new Reader({
       engine: () => node.#readable(),
+      clock: options.clock,
+      noteDamage: (lsn) => {
+        if (node.#role?.kind === 'master') node.#role.noteDamage(lsn);
+      },
       recentFrames: (fromLsn, bytesMax) =>
         node.#role?.kind === 'master' ? node.#role.recentFrames(fromLsn, bytesMax) : undefined,
       get isMaster() {
@@ -94,6 +99,9 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
       this.#progress = progress;
     });
     this.#host = host;
+    this.#snapshots = new SnapshotSource(host, () =>
+      this.#role?.kind === 'master' ? this.#role.damagedLsn : undefined,
+    );
     host.onEngine = (engine) => this.#adopt(engine);
     if (host.manifest.role === 'master') {
       this.#engine = await host.open();
@@ -173,8 +181,8 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
 
   async *fetchSnapshot(logId: string, signal: AbortSignal): AsyncGenerator<SnapshotChunk> {
     this.#requireRole();
-    assert(this.#host !== undefined, 'a node with a role has a directory');
-    yield* new SnapshotSource(this.#host).chunks(logId, signal);
+    assert(this.#snapshots !== undefined, 'a node with a role has a directory');
+    yield* this.#snapshots.chunks(logId, signal);
   }
 
   status(): NodeStatus {
@@ -191,7 +199,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   }
 
   digest(): DigestAnswer {
-    const engine = this.#readable();
+    const engine = this.#current();
     return { position: engine.position, entries: engine.store.entries, digest: engine.store.digest() };
   }
 
@@ -204,13 +212,13 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   }
 
   async checkpoint(): Promise<CheckpointAnswer> {
-    this.#readable();
+    this.#current();
     assert(this.#host !== undefined, 'a readable node has a directory');
     return this.#host.checkpoint();
   }
 
   async rotateWal(): Promise<RotateAnswer> {
-    return this.#readable().log.rotate();
+    return this.#current().log.rotate();
   }
 
   quarantineList(): readonly Quarantine[] {
@@ -236,9 +244,16 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     return this.#role;
   }
 
+  /** For clients: refused where the node may be stale and must not be. */
   #readable(): Engine {
     const role = this.#requireRole();
     if (role.kind === 'replica') role.checkReadable();
+    return this.#current();
+  }
+
+  /** For operators: whatever state there is. */
+  #current(): Engine {
+    const role = this.#requireRole();
     if (this.#engine === undefined) {
       throw unavailable('this replica has received nothing from its master yet: see Status', role.leaderHint);
     }

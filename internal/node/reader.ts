@@ -19,6 +19,7 @@ import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Awaitable } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, nextLsn } from '#model/position.ts';
+import type { Clock } from '#platform/clock.ts';
 import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
 import { WalReadError } from '#wal/wal-errors.ts';
 
@@ -28,6 +29,9 @@ export interface ReaderContext {
   engine(): Engine;
   /** Durable frames from `fromLsn` that are in memory still; undefined where they are not. */
   recentFrames(fromLsn: Lsn, bytesMax: number): readonly Frame[] | undefined;
+  readonly clock: Clock;
+  /** The log on disk is damaged at `lsn`. */
+  noteDamage(lsn: number): void;
   readonly isMaster: boolean;
   readonly stalenessMs: number;
   readonly leaderHint: string | undefined;
@@ -36,6 +40,9 @@ export interface ReaderContext {
 const UPDATES_BYTES_DEFAULT = 1 << 20;
 /** Memory that one GetUpdates may take. */
 const UPDATES_BYTES_MAX = 16 << 20;
+
+/** How often a waiting read looks whether the engine was replaced. */
+const RECHECK_MS = 250;
 
 export class Reader {
   readonly #context: ReaderContext;
@@ -48,7 +55,7 @@ export class Reader {
     const engine = this.#context.engine();
     const { atLeast } = command;
     if (atLeast !== undefined && !this.#isReached(engine, atLeast)) {
-      return this.#getLater(engine, command, atLeast, signal);
+      return this.#getLater(command, atLeast, signal);
     }
     return this.#read(engine, command);
   }
@@ -95,14 +102,19 @@ export class Reader {
     const from: Lsn = nextLsn(after.lsn);
     const recent = this.#context.recentFrames(from, wanted);
     if (recent !== undefined) return recent;
+    const damage = { lsn: 0 };
     try {
       if (from >= earliest.lsn) return await engine.log.read(from, wanted);
     } catch (error) {
-      if (!(error instanceof WalReadError) || error.kind !== 'pruned') throw error;
+      if (!(error instanceof WalReadError)) throw error;
+      damage.lsn = error.place?.lsn ?? 0;
+      if (error.place !== undefined) this.#context.noteDamage(error.place.lsn);
     }
+    const why =
+      damage.lsn === 0 ? `it begins at ${formatPosition(earliest)}` : `it is damaged at LSN ${damage.lsn}`;
     throw new WalnutError(
       'out_of_range',
-      `the log no longer holds what follows ${formatPosition(after)}: it begins at ${formatPosition(earliest)}`,
+      `the log no longer holds what follows ${formatPosition(after)}: ${why}`,
       { earliest, latest: engine.durablePosition },
     );
   }
@@ -128,18 +140,25 @@ export class Reader {
     return standing === 'in_history' && position.lsn <= engine.applied.lsn;
   }
 
+  /**
+   * Waits, looking again now and then: the engine may be replaced meanwhile, and
+   * a position of an unknown epoch may become known only with a later record.
+   */
   async #getLater(
-    engine: Engine,
     command: GetCommand,
     atLeast: Position,
     signal: AbortSignal | undefined,
   ): Promise<GetAnswer> {
-    // An unknown epoch begins with a record still to come, so its LSN is waited for likewise.
-    const isApplied = await engine.waitApplied(atLeast.lsn, command.waitMs, signal);
-    const current = this.#context.engine();
-    if (!isApplied || !this.#isReached(current, atLeast))
-      throw this.#notReached(current, atLeast, command.waitMs);
-    return this.#read(current, command);
+    const { clock } = this.#context;
+    const endMs = clock.monotonicMs() + command.waitMs;
+    for (;;) {
+      const engine = this.#context.engine();
+      if (this.#isReached(engine, atLeast)) return this.#read(engine, command);
+      const leftMs = endMs - clock.monotonicMs();
+      if (leftMs <= 0 || signal?.aborted === true) throw this.#notReached(engine, atLeast, command.waitMs);
+      const wanted = Math.max(atLeast.lsn, engine.applied.lsn + 1) as Lsn;
+      await engine.waitApplied(wanted, Math.min(leftMs, RECHECK_MS), signal);
+    }
   }
 
   #notReached(engine: Engine, atLeast: Position, waitMs: number): WalnutError {

@@ -1,6 +1,11 @@
 /** The replicas that MANIFEST remembers: which addresses registered or were added, and which were removed. */
 
-import { amendManifest, manifestOf } from '#engine/manifest-access.ts';
+import { manifestOf } from '#engine/manifest-access.ts';
+import { assert } from '#platform/assert.ts';
+import type { Manifest } from '#wal/manifest.ts';
+
+type Replicas = Manifest['replicas'];
+
 import type { ReplicaBook } from '#replication/replica-registry.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 
@@ -26,22 +31,40 @@ export class ReplicaList implements ReplicaBook {
 
   async remember(address: string): Promise<void> {
     const { added, removed } = manifestOf(this.#directory).replicas;
-    if (added.includes(address) && !removed.includes(address)) return;
-    await amendManifest(this.#directory, {
-      replicas: {
-        added: [...new Set([...added, address])],
-        removed: removed.filter((one) => one !== address),
-      },
-    });
+    if (added.includes(address) || removed.includes(address)) return;
+    await this.#change((list) =>
+      list.removed.includes(address) ? list : { ...list, added: including(list.added, address) },
+    );
   }
 
-  async remove(address: string): Promise<void> {
-    const { added, removed } = manifestOf(this.#directory).replicas;
-    await amendManifest(this.#directory, {
-      replicas: {
-        added: added.filter((one) => one !== address),
-        removed: [...new Set([...removed, address])],
-      },
+  /** The operator adds an address, or takes it back. */
+  add(address: string): Promise<void> {
+    return this.#change((list) => ({
+      added: including(list.added, address),
+      removed: without(list.removed, address),
+    }));
+  }
+
+  remove(address: string): Promise<void> {
+    return this.#change((list) => ({
+      added: without(list.added, address),
+      removed: including(list.removed, address),
+    }));
+  }
+
+  /** From the list of that moment: two changes at a time must not undo each other. */
+  #change(change: (list: Replicas) => Replicas): Promise<void> {
+    return this.#directory.update((manifest) => {
+      assert(manifest !== undefined, 'the directory is initialised');
+      return { ...manifest, replicas: change(manifest.replicas) };
     });
   }
+}
+
+function including(list: readonly string[], address: string): readonly string[] {
+  return [...new Set([...list, address])];
+}
+
+function without(list: readonly string[], address: string): readonly string[] {
+  return list.filter((one) => one !== address);
 }

@@ -4,16 +4,19 @@
  * so that the replica can go on from there.
  */
 
+import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { pathIn } from '#engine/manifest-access.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import { toLsn } from '#model/position.ts';
 import type { SnapshotChunk } from '#model/replication.ts';
-import type { File } from '#platform/file-system.ts';
+import type { File, FileSystem } from '#platform/file-system.ts';
 import { parseSnapshotName } from '#wal/file-names.ts';
 
 const CHUNK_BYTES = 256 * 1_024;
+/** How long the log stays pinned for one reader at most: a stalled one must not fill the disk. */
+const PIN_MS_MAX = 600_000;
 /** How long the log stays pinned after the last chunk: time to load it and ask on. */
 const PIN_AFTER_MS = 60_000;
 const READERS_MAX = 8;
@@ -22,8 +25,12 @@ export class SnapshotSource {
   readonly #host: EngineHost;
   #readers = 0;
 
-  constructor(host: EngineHost) {
+  readonly #damagedLsn: () => number | undefined;
+
+  /** `damagedLsn`: the last record in the log that cannot be read; a snapshot must reach beyond it. */
+  constructor(host: EngineHost, damagedLsn: () => number | undefined) {
     this.#host = host;
+    this.#damagedLsn = damagedLsn;
   }
 
   async *chunks(logId: string, signal: AbortSignal): AsyncGenerator<SnapshotChunk> {
@@ -43,34 +50,50 @@ export class SnapshotSource {
       );
     }
     this.#readers++;
-    let unpin: (() => void) | undefined;
+    const { clock } = this.#host.options;
     try {
-      const { file, position } = await this.#openBase();
-      unpin = engine.log.pin(toLsn(position.lsn + 1));
-      yield* readChunks(file, position, signal);
+      const { file, position, unpin } = await this.#openBase(engine);
+      const cap = clock.after(PIN_MS_MAX, unpin);
+      try {
+        yield* readChunks(file, position, signal);
+      } finally {
+        cap.cancel();
+        clock.after(PIN_AFTER_MS, unpin);
+      }
     } finally {
       this.#readers--;
-      if (unpin !== undefined) this.#host.options.clock.after(PIN_AFTER_MS, unpin);
     }
   }
 
-  /** The newest snapshot, made now where there is none. A checkpoint may replace it between look and open. */
-  async #openBase(): Promise<{ file: File; position: Position }> {
+  /**
+   * The newest snapshot, made now where there is none or damaged log lies behind
+   * it. A checkpoint may replace it, and delete log behind it, between look and
+   * open: then the newer one is taken.
+   */
+  async #openBase(engine: Engine): Promise<{ file: File; position: Position; unpin: () => void }> {
+    const { fileSystem } = this.#host.options;
     for (let attempt = 0; attempt < 3; attempt++) {
-      if (this.#host.manifest.snapshot === '') await this.#host.checkpoint();
+      const base = parseSnapshotName(this.#host.manifest.snapshot);
+      if (base === undefined || base.lsn < (this.#damagedLsn() ?? 0)) await this.#host.checkpoint();
       const name = this.#host.manifest.snapshot;
       const position = parseSnapshotName(name);
       if (position === undefined) continue;
-      try {
-        return {
-          file: await this.#host.options.fileSystem.open(pathIn(this.#host.directory, name), 'read'),
-          position,
-        };
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      }
+      const unpin = engine.log.pin(toLsn(position.lsn + 1));
+      const file = await this.#tryOpen(fileSystem, name);
+      if (file !== undefined && engine.log.earliestLsn <= position.lsn + 1) return { file, position, unpin };
+      unpin();
+      await file?.close();
     }
     throw new WalnutError('unavailable', 'the snapshot was replaced while it was opened: try again');
+  }
+
+  async #tryOpen(fileSystem: FileSystem, name: string): Promise<File | undefined> {
+    try {
+      return await fileSystem.open(pathIn(this.#host.directory, name), 'read');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
   }
 }
 

@@ -324,7 +324,7 @@ describe('Pusher', () => {
     script.pusher.start();
     await script.clock.advance(20);
     let isStopped = false;
-    script.pusher.stop().then(() => {
+    void script.pusher.stop().then(() => {
       isStopped = true;
     });
     await script.clock.settle();
