@@ -151,7 +151,7 @@ export class Follower {
     await host.raiseTerm(request.term);
     const frames = decodeFrames(request.frames);
     const verdict = await this.#receiver.take(request.previous, frames, request.ackWhenDurable);
-    this.#linkState.heard(request.durableLsn);
+    this.#linkState.heard(request.durableLsn, saidAtMs);
     host.engine?.logClock.follow(request.logClockMs);
     if (verdict.kind === 'conflict') this.#rejoin?.();
     if (verdict.kind === 'ok') {
@@ -256,7 +256,7 @@ export class Follower {
       },
       { timeoutMs: CALL_TIMEOUT_MS, signal: this.#abort.signal },
     );
-    if (this.#upstreamNodeId !== answer.masterNodeId) this.#linkState.registered();
+    this.#linkState.registered(answer.latest.lsn, this.#upstreamNodeId !== answer.masterNodeId);
     this.#linkState.saidAtMs(answer.logClockMs);
     this.#upstreamNodeId = answer.masterNodeId;
     return answer;
@@ -282,7 +282,6 @@ export class Follower {
       this.#options.onChange();
     }
     host.engine?.logClock.follow(answer.logClockMs);
-    this.#linkState.heard(answer.latest.lsn);
     await this.#pullUntilLevel();
     return true;
   }
@@ -384,7 +383,7 @@ export class Follower {
         timeoutMs: CALL_TIMEOUT_MS,
         signal: this.#abort.signal,
       });
-      this.#linkState.heard(answer.latest.lsn);
+      this.#linkState.heard(answer.latest.lsn, clock.monotonicMs());
       const verdict = await this.#receiver.take(tail, decodeFrames(answer.frames), false);
       if (verdict.kind === 'conflict')
         throw new WalnutError('unavailable', 'the histories differ: registering again');

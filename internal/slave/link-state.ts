@@ -27,16 +27,18 @@ export class LinkState {
     this.#silenceMs = silenceMs;
   }
 
-  /** The master said what it has durable. */
-  heard(upstreamDurableLsn: Lsn): void {
-    this.#heardCount++;
-    this.#lastHeardMs = this.#clock.monotonicMs();
+  /** A master answered; `isOther`: not the one before. */
+  registered(upstreamDurableLsn: Lsn, isOther: boolean): void {
+    if (isOther) this.#offsetMs = Number.POSITIVE_INFINITY;
     this.#upstreamDurableLsn = upstreamDurableLsn;
+    this.heard(upstreamDurableLsn, this.#clock.monotonicMs());
   }
 
-  /** A master was found, which may be another one. */
-  registered(): void {
-    this.#offsetMs = Number.POSITIVE_INFINITY;
+  /** The master said at `saidAtMs` (monotonic) what it has durable. A word from long ago is no sign of a link. */
+  heard(upstreamDurableLsn: Lsn, saidAtMs: number): void {
+    if (this.#clock.monotonicMs() - saidAtMs < this.#silenceMs) this.#heardCount++;
+    this.#lastHeardMs = Math.max(this.#lastHeardMs, saidAtMs);
+    this.#upstreamDurableLsn = Math.max(this.#upstreamDurableLsn, upstreamDurableLsn) as Lsn;
   }
 
   /**

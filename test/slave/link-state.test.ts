@@ -29,7 +29,7 @@ describe('LinkState', () => {
     const clock = new VirtualClock();
     const link = new LinkState(clock, 1_500);
     expect(link.isLinked).toBe(false);
-    link.heard(lsn(10));
+    link.heard(lsn(10), clock.monotonicMs());
     expect(link.isLinked).toBe(true);
     expect(link.lagRecords(lsn(4))).toBe(6);
     expect(link.lagRecords(lsn(12))).toBe(0);
@@ -37,7 +37,7 @@ describe('LinkState', () => {
     expect(link.isLinked).toBe(true);
     await clock.advance(1);
     expect(link.isLinked).toBe(false);
-    link.heard(lsn(10));
+    link.heard(lsn(10), clock.monotonicMs());
     link.lost();
     expect(link.isLinked).toBe(false);
   });
@@ -78,7 +78,22 @@ describe('LinkState', () => {
     const link = new LinkState(clock, 1_500);
     link.saidAtMs(5_000_000);
     await clock.advance(1_000);
-    link.registered();
+    link.registered(lsn(3), true);
     expect(link.saidAtMs(1_000)).toBe(1_000);
+  });
+
+  it('does not take an old word for a link, nor for a step back of the master', async () => {
+    const clock = new VirtualClock();
+    const link = new LinkState(clock, 1_500);
+    link.registered(lsn(10), true);
+    await clock.advance(5_000);
+    const before = link.heardCount;
+    link.heard(lsn(4), 1_000);
+    expect([link.isLinked, link.heardCount, link.lagRecords(lsn(2))]).toEqual([false, before, 8]);
+    link.heard(lsn(11), 4_900);
+    expect([link.isLinked, link.heardCount, link.lagRecords(lsn(2))]).toEqual([true, before + 1, 9]);
+    // A master that lost its newest records says so when registered with.
+    link.registered(lsn(7), false);
+    expect(link.lagRecords(lsn(2))).toBe(5);
   });
 });
