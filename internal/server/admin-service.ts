@@ -1,8 +1,8 @@
 /** Admin over Connect. */
-import type { ConnectRouter } from '@connectrpc/connect';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import type { AdminPort } from '#model/ports.ts';
 import type { NodeStatus } from '#model/status.ts';
+import type { RpcRoutes } from '#server/rpc-routes.ts';
 import {
   fromCheckpoint,
   fromDigest,
@@ -16,13 +16,13 @@ import { fromStatus } from '#wire/status-codec.ts';
 const REQUEST_BYTES_MAX = 65_536;
 
 /** `status`: the node's, as the server shows it. */
-export function routeAdmin(router: ConnectRouter, port: AdminPort, status: () => NodeStatus): void {
+export function routeAdmin(routes: RpcRoutes, port: AdminPort, status: () => NodeStatus): void {
   const { method } = Admin;
   const options = { readMaxBytes: REQUEST_BYTES_MAX };
-  router
-    .rpc(method.status, () => fromStatus(status()), options)
-    .rpc(method.digest, () => fromDigest(port.digest()), options)
-    .rpc(
+  routes
+    .unary(method.status, () => fromStatus(status()), options)
+    .unary(method.digest, () => fromDigest(port.digest()), options)
+    .unary(
       method.addReplica,
       async (request) => {
         await port.addReplica(checkAddress(request.address, 'address'));
@@ -30,7 +30,7 @@ export function routeAdmin(router: ConnectRouter, port: AdminPort, status: () =>
       },
       options,
     )
-    .rpc(
+    .unary(
       method.removeReplica,
       async (request) => {
         await port.removeReplica(checkAddress(request.address, 'address'));
@@ -38,10 +38,10 @@ export function routeAdmin(router: ConnectRouter, port: AdminPort, status: () =>
       },
       options,
     )
-    .rpc(method.checkpoint, async () => fromCheckpoint(await port.checkpoint()), options)
-    .rpc(method.rotateWal, async () => fromRotate(await port.rotateWal()), options)
-    .rpc(method.quarantineList, () => fromQuarantines(port.quarantineList()), options)
-    .rpc(
+    .unary(method.checkpoint, async () => fromCheckpoint(await port.checkpoint()), options)
+    .unary(method.rotateWal, async () => fromRotate(await port.rotateWal()), options)
+    .unary(method.quarantineList, () => fromQuarantines(port.quarantineList()), options)
+    .unary(
       method.quarantineRelease,
       async (request) => {
         await port.quarantineRelease(toQuarantineRelease(request));

@@ -2,13 +2,14 @@
  * The standard gRPC health service. It tells readiness, as `/readyz` does: the
  * server as a whole and each of Walnut's services are SERVING together.
  */
-import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
+import { Code, ConnectError } from '@connectrpc/connect';
 import {
   Health,
   type HealthCheckResponse,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '#gen/grpc/health/v1/health_pb.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { RpcRoutes } from '#server/rpc-routes.ts';
 
 const REQUEST_BYTES_MAX = 4_096;
 /** How often a Watch looks. */
@@ -23,7 +24,7 @@ export interface HealthServiceOptions {
   readonly drainSignal: AbortSignal;
 }
 
-export function routeHealth(router: ConnectRouter, options: HealthServiceOptions): void {
+export function routeHealth(routes: RpcRoutes, options: HealthServiceOptions): void {
   const names = new Set(['', ...options.services]);
   const limits = { readMaxBytes: REQUEST_BYTES_MAX };
   const statusOf = (service: string): HealthCheckResponse => {
@@ -32,8 +33,8 @@ export function routeHealth(router: ConnectRouter, options: HealthServiceOptions
     const status = options.isReady() ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
     return { $typeName: 'grpc.health.v1.HealthCheckResponse', status };
   };
-  router
-    .rpc(
+  routes
+    .unary(
       Health.method.check,
       ({ service }) => {
         if (names.has(service)) return statusOf(service);
@@ -42,12 +43,12 @@ export function routeHealth(router: ConnectRouter, options: HealthServiceOptions
       },
       limits,
     )
-    .rpc(
+    .unary(
       Health.method.list,
       () => ({ statuses: Object.fromEntries([...names].map((name) => [name, statusOf(name)])) }),
       limits,
     )
-    .rpc(
+    .stream(
       Health.method.watch,
       ({ service }, { signal }) => {
         const ended = AbortSignal.any([signal, options.drainSignal]);

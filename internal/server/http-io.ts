@@ -36,6 +36,11 @@ export function deferContinue(request: IncomingMessage, response: ServerResponse
   response.setHeader('connection', 'close');
 }
 
+/** Whether the sender still waits to be told to send its body. */
+export function isAwaitingContinue(request: HttpRequest): boolean {
+  return awaitingContinue.has(request);
+}
+
 /** The body's chunks. Leaving off early does not destroy the connection that the answer needs. */
 export function bodyOf(request: HttpRequest): AsyncIterable<Uint8Array> {
   const waiting = awaitingContinue.get(request);

@@ -1,7 +1,8 @@
 /** KVStore over Connect: decode, ask the port, encode. */
-import type { ConnectRouter } from '@connectrpc/connect';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { WriteOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { RpcRoutes, UnaryContext } from '#server/rpc-routes.ts';
 import {
   type BatchLimits,
   type DescribeError,
@@ -27,28 +28,41 @@ export interface KeyValueServiceOptions {
   readonly batchBytesMax: number;
 }
 
-export function routeKeyValue(router: ConnectRouter, options: KeyValueServiceOptions): void {
+export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions): void {
   const { port, limits, describe } = options;
   const { method } = KVStore;
   const unary = { readMaxBytes: options.unaryBytesMax };
-  router
-    .rpc(
+  routes
+    .unary(
       method.get,
-      async (request, { signal }) => fromGetAnswer(await port.get(toGetCommand(request), signal)),
+      (request, context) => {
+        const command = toGetCommand(request);
+        // Only a read that may wait needs to know that its caller went away.
+        const answer = port.get(
+          command,
+          command.waitMs > 0 || context.hasDeadline ? context.signal : undefined,
+        );
+        return answer instanceof Promise ? answer.then(fromGetAnswer) : fromGetAnswer(answer);
+      },
       unary,
     )
-    .rpc(
+    .unary(
       method.set,
-      async (request, { signal }) =>
-        fromSetAnswer(await port.set(toSetCommand(request, limits.valueBytesMax), signal)),
+      async (request, context) => {
+        const command = toSetCommand(request, limits.valueBytesMax);
+        return fromSetAnswer(await port.set(command, signalFor(command, context)));
+      },
       unary,
     )
-    .rpc(
+    .unary(
       method.delete,
-      async (request, { signal }) => fromDeleteAnswer(await port.delete(toDeleteCommand(request), signal)),
+      async (request, context) => {
+        const command = toDeleteCommand(request);
+        return fromDeleteAnswer(await port.delete(command, signalFor(command, context)));
+      },
       unary,
     )
-    .rpc(
+    .unary(
       method.batch,
       async (request, { signal }) => {
         const parsed = toBatchOperations(request, limits);
@@ -57,11 +71,17 @@ export function routeKeyValue(router: ConnectRouter, options: KeyValueServiceOpt
       },
       { readMaxBytes: options.batchBytesMax },
     )
-    .rpc(method.scan, (request) => fromScanAnswer(port.scan(toScanCommand(request))), unary)
-    .rpc(
+    .unary(method.scan, (request) => fromScanAnswer(port.scan(toScanCommand(request))), unary)
+    .unary(
       method.getUpdates,
       async (request, { signal }) =>
         fromUpdatesAnswer(await port.getUpdates(toUpdatesCommand(request), signal)),
       unary,
     );
+}
+
+/** Only a write that waits for more than being visible needs to know that its caller went away. */
+function signalFor(options: WriteOptions, context: UnaryContext): AbortSignal | undefined {
+  const mayWait = options.minAcks > 0 || options.durability !== undefined;
+  return mayWait || context.hasDeadline ? context.signal : undefined;
 }

@@ -8,7 +8,8 @@
  */
 
 import type { AddressInfo, Server } from 'node:net';
-import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
+import type { DescMethod } from '@bufbuild/protobuf';
+import { Code, ConnectError } from '@connectrpc/connect';
 import { Health } from '#gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
@@ -34,7 +35,7 @@ import { routeReflection } from '#server/reflection-service.ts';
 import { routeReplication } from '#server/replication-service.ts';
 import { createRequestListener } from '#server/request-listener.ts';
 import { createRpcAdapter, type RpcAdapter } from '#server/rpc-adapter.ts';
-import { callOf } from '#server/rpc-call.ts';
+import type { RpcCall } from '#server/rpc-call.ts';
 import { createRpcInterceptor } from '#server/rpc-interceptor.ts';
 import { createServerMetrics, type ServerMetrics } from '#server/server-metrics.ts';
 import { createSocketMux, FIRST_BYTES_MS } from '#server/socket-mux.ts';
@@ -200,17 +201,17 @@ function createAdapter(edge: Edge): RpcAdapter {
     gate: createGate(edge),
     shutdownSignal: edge.shutdownSignal,
     observe: edge.metrics.observeRpc,
-    routes: (router) => {
-      routeKeyValue(router, {
+    routes: (router, routes) => {
+      routeKeyValue(routes, {
         port: ports.keyValue,
         limits: { valueBytesMax, answerBytesMax: batchBytesMax },
         describe,
         unaryBytesMax: Math.ceil((valueBytesMax * 4) / 3) + 65_536,
         batchBytesMax,
       });
-      routeReplication(router, ports.replication, REPLICATION_BYTES_MAX);
-      routeAdmin(router, ports.admin, edge.status);
-      routeHealth(router, {
+      routeReplication(routes, ports.replication, REPLICATION_BYTES_MAX);
+      routeAdmin(routes, ports.admin, edge.status);
+      routeHealth(routes, {
         clock: options.clock,
         isReady: () => edge.status().isReady,
         services: SERVICES.slice(0, 3).map(({ typeName }) => typeName),
@@ -222,10 +223,9 @@ function createAdapter(edge: Edge): RpcAdapter {
 }
 
 /** Runs before a body is read. Health and Status always answer. */
-function createGate(edge: Edge): (context: HandlerContext) => void {
-  return ({ service, method, values }) => {
-    if (service.typeName === Health.typeName) return;
-    const call = callOf(values);
+function createGate(edge: Edge): (method: DescMethod, call: RpcCall) => void {
+  return (method, call) => {
+    if (method.parent === Health) return;
     const { remoteAddress } = call;
     if (edge.isProtected && !isPrivateAddress(remoteAddress)) {
       edge.metrics.refuseProtected();

@@ -1,8 +1,8 @@
 /** Replication over Connect. Messages are bound by the log's format, not by the clients' limits. */
-import type { ConnectRouter } from '@connectrpc/connect';
 import { type FetchSnapshotResponse, Replication } from '#gen/walnut/v1/replication_pb.ts';
 import type { ReplicationPort } from '#model/ports.ts';
 import { callOf } from '#server/rpc-call.ts';
+import type { RpcRoutes } from '#server/rpc-routes.ts';
 import {
   checkIdOrEmpty,
   fromRegisterAnswer,
@@ -12,26 +12,22 @@ import {
   toReplicateRequest,
 } from '#wire/replication-codec.ts';
 
-export function routeReplication(
-  router: ConnectRouter,
-  port: ReplicationPort,
-  messageBytesMax: number,
-): void {
+export function routeReplication(routes: RpcRoutes, port: ReplicationPort, messageBytesMax: number): void {
   const { method } = Replication;
   const options = { readMaxBytes: messageBytesMax };
-  router
-    .rpc(
+  routes
+    .unary(
       method.register,
       async (request, { values }) =>
         fromRegisterAnswer(await port.register(toRegisterRequest(request), callOf(values).remoteAddress)),
       options,
     )
-    .rpc(
+    .unary(
       method.replicate,
       async (request) => fromReplicateAnswer(await port.replicate(toReplicateRequest(request))),
       options,
     )
-    .rpc(
+    .stream(
       method.fetchSnapshot,
       (request, { signal }) => snapshot(port, checkIdOrEmpty(request.logId, 'log_id'), signal),
       options,

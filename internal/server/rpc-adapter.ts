@@ -6,12 +6,12 @@
  * out of the request listener, bodies count against a budget and have a
  * deadline, unknown rpcs are answered by name, and every outcome is measured.
  */
+import type { DescMethod } from '@bufbuild/protobuf';
 import {
   Code,
   ConnectError,
   type ConnectRouter,
   createConnectRouter,
-  type HandlerContext,
   type Interceptor,
 } from '@connectrpc/connect';
 import type {
@@ -30,7 +30,9 @@ import { codeName, type ErrorMapper } from '#server/error-mapping.ts';
 import { NEVER_COMPRESS_BYTES } from '#server/gzip-compression.ts';
 import { bodyOf, type HttpRequest, type HttpResponse, sendError } from '#server/http-io.ts';
 import { plainAddress } from '#server/protected-mode.ts';
-import { contextValuesOf, type RpcCall } from '#server/rpc-call.ts';
+import { callOf, contextValuesOf, type RpcCall } from '#server/rpc-call.ts';
+import { RpcRoutes } from '#server/rpc-routes.ts';
+import { createUnaryPath } from '#server/unary-path.ts';
 import { sendUnknownRpc } from '#server/unknown-rpc.ts';
 
 export interface RpcAdapterOptions {
@@ -41,8 +43,8 @@ export interface RpcAdapterOptions {
   readonly compression: Compression;
   readonly interceptor: Interceptor;
   /** Throws a ConnectError to refuse a call before its body is read. */
-  readonly gate: (context: HandlerContext) => void;
-  readonly routes: (router: ConnectRouter) => void;
+  readonly gate: (method: DescMethod, call: RpcCall) => void;
+  readonly routes: (router: ConnectRouter, routes: RpcRoutes) => void;
   readonly shutdownSignal: AbortSignal;
   /** Called once per rpc, with its path, the Connect code (`ok` included) and its time. */
   readonly observe: (path: string, code: string, durationMs: number) => void;
@@ -69,12 +71,21 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
     compressMinBytes: NEVER_COMPRESS_BYTES,
     jsonOptions: STRICT_JSON,
     interceptors: [options.interceptor],
-    requestGate: options.gate,
+    requestGate: ({ method, values }) => options.gate(method, callOf(values)),
     shutdownSignal: options.shutdownSignal,
   });
-  options.routes(router);
+  const routes = new RpcRoutes(router);
+  options.routes(router, routes);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const knownPaths = [...handlers.keys()];
+  const tryDirectly = createUnaryPath({
+    clock: options.clock,
+    errors: options.errors,
+    routes: routes.unaryRoutes,
+    gate: options.gate,
+    strictJson: STRICT_JSON,
+    observe: options.observe,
+  });
 
   return {
     tryHandle: (request, response, rawPath) => {
@@ -88,7 +99,7 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
         options.observe('unknown', 'unimplemented', 0);
         return true;
       }
-      serve(options, handler, request, response);
+      if (!tryDirectly(request, response, path)) serve(options, handler, request, response);
       return true;
     },
   };

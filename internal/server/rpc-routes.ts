@@ -1,0 +1,87 @@
+/**
+ * Where services register their rpcs: with Connect's router, which can do
+ * everything, and, when unary, with the table of the direct path, which does
+ * the common case fast. One implementation serves both.
+ */
+import type {
+  DescMessage,
+  DescMethod,
+  DescMethodStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from '@bufbuild/protobuf';
+import type { ConnectRouter, ContextValues, HandlerContext, MethodImpl } from '@connectrpc/connect';
+
+/** What an implementation of a unary rpc may know of its call. */
+export interface UnaryContext {
+  /** Aborts when the caller goes away or its deadline passes; made when first asked for. */
+  readonly signal: AbortSignal;
+  /** Whether the caller set one: then even a call that seldom waits takes the signal. */
+  readonly hasDeadline: boolean;
+  readonly values: ContextValues;
+}
+
+export type UnaryImpl<Method extends DescMethodUnary> = (
+  request: MessageShape<Method['input']>,
+  context: UnaryContext,
+) => MessageInitShape<Method['output']> | Promise<MessageInitShape<Method['output']>>;
+
+export interface RpcLimits {
+  /** Bytes of one message as sent. */
+  readonly readMaxBytes: number;
+}
+
+/** A unary rpc as the direct path needs it. */
+export interface UnaryRoute {
+  readonly method: DescMethodUnary;
+  readonly impl: (
+    request: MessageShape<DescMessage>,
+    context: UnaryContext,
+  ) => MessageInitShape<DescMessage> | Promise<MessageInitShape<DescMessage>>;
+  readonly readMaxBytes: number;
+}
+
+export class RpcRoutes {
+  readonly #router: ConnectRouter;
+  readonly #unary = new Map<string, UnaryRoute>();
+
+  constructor(router: ConnectRouter) {
+    this.#router = router;
+  }
+
+  /** By path, `/package.Service/Method`. */
+  get unaryRoutes(): ReadonlyMap<string, UnaryRoute> {
+    return this.#unary;
+  }
+
+  unary<Method extends DescMethodUnary>(method: Method, impl: UnaryImpl<Method>, limits: RpcLimits): this {
+    this.#router.rpc(
+      method as DescMethod,
+      ((request: MessageShape<Method['input']>, context: HandlerContext) =>
+        impl(request, {
+          signal: context.signal,
+          hasDeadline: context.timeoutMs() !== undefined,
+          values: context.values,
+        })) as MethodImpl<DescMethod>,
+      limits,
+    );
+    const path = `/${method.parent.typeName}/${method.name}`;
+    // The request handed to it is always one of the method's own input type.
+    this.#unary.set(path, {
+      method,
+      impl: impl as unknown as UnaryRoute['impl'],
+      readMaxBytes: limits.readMaxBytes,
+    });
+    return this;
+  }
+
+  stream<Method extends DescMethodStreaming>(
+    method: Method,
+    impl: MethodImpl<Method>,
+    limits?: RpcLimits,
+  ): this {
+    this.#router.rpc(method as DescMethod, impl as MethodImpl<DescMethod>, limits);
+    return this;
+  }
+}
