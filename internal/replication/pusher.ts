@@ -114,7 +114,7 @@ export class Pusher {
     return this.lagRecords === 0 ? 0 : Math.round(this.#options.clock.monotonicMs() - this.#lastLevelMs);
   }
 
-  /** Whether the replica was heard of within the last few heartbeats. */
+  /** Whether the replica took pushes, or registered, within the last few heartbeats. */
   get isLive(): boolean {
     const { clock, heartbeatMs } = this.#options;
     return clock.monotonicMs() - this.#lastAnswerMs < LIVE_HEARTBEATS * heartbeatMs;
@@ -225,7 +225,6 @@ export class Pusher {
     const { verdict } = answer;
     const pushedMs = this.#lastPushMs;
     this.#retryMs = 0;
-    this.#lastAnswerMs = this.#options.clock.monotonicMs();
     switch (verdict.kind) {
       case 'ok':
         this.#moveTo(sent, answer);
@@ -266,6 +265,8 @@ export class Pusher {
   }
 
   #moveTo(point: ChainPoint, answer: ReplicateAnswer): void {
+    // A refusal is no sign of life: whoever stands at the address now may not be who registered.
+    this.#lastAnswerMs = this.#options.clock.monotonicMs();
     this.#cursor = point;
     this.#appliedLsn = answer.appliedLsn;
     this.#acked = answer.durable;

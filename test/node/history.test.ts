@@ -1,0 +1,525 @@
+/** Histories that part: promotion, rolled-back masters, quarantine, removal, node ids. */
+import { describe, expect, it } from 'vitest';
+import { formatPosition, termOf } from '#model/position.ts';
+import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
+import { describeState, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+
+const replicaOf = (master: TestNode, address: string) =>
+  master.node.status().replicas.find((one) => one.address === address);
+
+const asideOf = (one: TestNode) =>
+  one.fileSystem.paths('/data/aside').filter((path) => path.endsWith('.wal'));
+
+/** The bytes of a disk as they are now, for a later start from this old state. */
+function copyOf(fileSystem: MemoryFileSystem): MemoryFileSystem {
+  const copy = new MemoryFileSystem();
+  for (const path of fileSystem.paths()) {
+    if (!path.endsWith('LOCK')) copy.put(path, fileSystem.content(path));
+  }
+  return copy;
+}
+
+async function isolate(group: TestGroup, one: TestNode, others: readonly TestNode[]): Promise<void> {
+  for (const other of others) {
+    group.network.cut(one.address, other.address);
+    group.network.cut(other.address, one.address);
+  }
+  await group.clock.advance(100);
+}
+
+/**
+ * Master, `one` and `two` share some records; then the master goes on alone and
+ * so does `one`, promoted by force.
+ */
+async function parted(changes = {}) {
+  const group = new TestGroup();
+  const master = await group.master();
+  const one = await group.replica('one');
+  const two = await group.replica('two', changes);
+  for (let i = 0; i < 10; i++) await group.set(master, `k${i}`, 'shared');
+  await group.untilLevel([master, one, two]);
+  const common = master.node.status().position;
+  await isolate(group, one, [master, two]);
+  return { group, master, one, two, common };
+}
+
+describe('after a forced promotion', () => {
+  it('the old master and its replica set their own tails aside and converge', async () => {
+    const { group, master, one, two, common } = await parted();
+    await group.set(master, 'k1', 'only on the old master');
+    await group.set(master, 'lost', 'too');
+    await group.untilLevel([master, two]);
+    const discarded = master.node.status().position;
+    const promoted = await group.start('one', 'replica', {
+      fileSystem: await group.stop(one),
+      forcedRole: 'master',
+    });
+    expect(promoted.node.status()).toMatchObject({ role: 'master', state: 'serving', isReady: true });
+    expect(termOf(promoted.node.status().position.epoch)).toBe(termOf(common.epoch) + 1);
+    await group.set(promoted, 'k2', 'of the new master');
+    const oldDisk = await group.stop(master);
+    const twoDisk = await group.stop(two);
+    group.network.heal();
+    const changes = { upstream: 'one:1' };
+    const old = await group.start('master', 'master', {
+      ...changes,
+      fileSystem: oldDisk,
+      forcedRole: 'replica',
+    });
+    const twoAgain = await group.replica('two', { ...changes, fileSystem: twoDisk });
+    await group.untilLevel([promoted, old, twoAgain]);
+    for (const node of [old, twoAgain]) {
+      expect(await group.get(node, 'k1')).toBe('shared');
+      expect(await group.get(node, 'lost')).toBeUndefined();
+      expect(await group.get(node, 'k2')).toBe('of the new master');
+      expect(asideOf(node).length).toBeGreaterThan(0);
+      expect(node.node.quarantineList()).toEqual([]);
+      // A token of the discarded tail says so.
+      const token = { key: 'k1', waitMs: 0, atLeast: discarded };
+      await expect(async () => node.node.get(token)).rejects.toMatchObject({ code: 'discarded_history' });
+      expect(await group.get(node, 'k1', { atLeast: common })).toBe('shared');
+    }
+    // By the cut, not by a snapshot.
+    expect(group.network.callCount('fetchSnapshot', 'master:1', 'one:1')).toBe(0);
+    expect(group.network.callCount('fetchSnapshot', 'two:1', 'one:1')).toBe(0);
+    // It holds over restarts of everything.
+    const disks = [await group.stop(old), await group.stop(twoAgain), await group.stop(promoted)];
+    const masterNow = await group.start('one', 'replica', { fileSystem: disks[2] as MemoryFileSystem });
+    const oldNow = await group.start('master', 'master', {
+      ...changes,
+      fileSystem: disks[0] as MemoryFileSystem,
+    });
+    const twoNow = await group.replica('two', { ...changes, fileSystem: disks[1] as MemoryFileSystem });
+    expect(masterNow.node.status().role).toBe('master');
+    expect(oldNow.node.status().role).toBe('replica');
+    await group.set(masterNow, 'again', 'fine');
+    await group.untilLevel([masterNow, oldNow, twoNow]);
+  });
+
+  it('a tail whose base snapshot is beyond the common record takes a full resync', async () => {
+    const { group, master, one, two } = await parted();
+    await group.set(master, 'k1', 'only on the old master');
+    await group.untilLevel([master, two]);
+    await group.until(two.node.checkpoint());
+    const promoted = await group.start('one', 'replica', {
+      fileSystem: await group.stop(one),
+      forcedRole: 'master',
+    });
+    await group.set(promoted, 'k2', 'of the new master');
+    await group.stop(master);
+    const disk = await group.stop(two);
+    group.network.heal();
+    const again = await group.replica('two', { fileSystem: disk, upstream: 'one:1' });
+    await group.untilLevel([promoted, again]);
+    expect(await group.get(again, 'k1')).toBe('shared');
+    expect(group.network.callCount('fetchSnapshot', 'two:1', 'one:1')).toBe(1);
+    expect(asideOf(again).length).toBeGreaterThan(0);
+  });
+
+  it('the old master, still running, is fenced by the first push of the new one and says so', async () => {
+    const { group, master, one, two } = await parted();
+    const promoted = await group.start('one', 'replica', {
+      fileSystem: await group.stop(one),
+      forcedRole: 'master',
+    });
+    group.network.heal();
+    // `two` goes over to the new master: the old one's pushes to it are refused with the higher term.
+    const again = await group.replica('two', { fileSystem: await group.stop(two), upstream: 'one:1' });
+    await group.untilLevel([promoted, again]);
+    await group.clock.advance(2_000);
+    expect(master.node.status()).toMatchObject({ state: 'fenced', isReady: false });
+    expect(master.node.status().reasons.join()).toMatch(/read only: term 2 was seen, this master's is 1/);
+    await expect(async () => group.set(master, 'x', 'y')).rejects.toMatchObject({
+      code: 'failed_precondition',
+    });
+    expect(await group.get(master, 'k1')).toBe('shared');
+    // And remembers it.
+    const disk = await group.stop(master);
+    const restarted = await group.master({ fileSystem: disk });
+    expect(restarted.node.status().state).toBe('fenced');
+  });
+
+  it('the old master that was down is kept read only by what its replicas say', async () => {
+    const { group, master, one } = await parted();
+    const disk = await group.stop(master);
+    const promoted = await group.start('one', 'replica', {
+      fileSystem: await group.stop(one),
+      forcedRole: 'master',
+    });
+    await group.set(promoted, 'k2', 'of the new master');
+    group.network.heal();
+    const old = await group.master({ fileSystem: disk });
+    expect(old.node.status().state).toBe('fenced');
+    expect(old.node.status().reasons.join()).toMatch(
+      /replica one:1 is at .* a higher term than this master's .*--force-role master/,
+    );
+  });
+
+  it('a replica of a higher term that registers with the old master fences it', async () => {
+    const { group, master, one } = await parted();
+    const promoted = await group.start('one', 'replica', {
+      fileSystem: await group.stop(one),
+      forcedRole: 'master',
+    });
+    await group.set(promoted, 'k2', 'of the new master');
+    const disk = await group.stop(promoted);
+    group.network.heal();
+    // Demoted again, and pointed at the old master.
+    const demoted = await group.start('one', 'replica', { fileSystem: disk, forcedRole: 'replica' });
+    await group.clock.advance(3_000);
+    expect(master.node.status().state).toBe('fenced');
+    expect(demoted.node.status().reasons.join()).toMatch(/term 1 is over: this node saw 2/);
+    expect(await group.get(demoted, 'k2')).toBe('of the new master');
+  });
+});
+
+describe('a master rolled back to an older copy of its disk', () => {
+  async function rolledBack(isCut: boolean) {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    await group.set(master, 'a', 'old');
+    await group.untilLevel([master, one]);
+    const copy = copyOf(await group.stop(master));
+    const on = await group.master({ fileSystem: master.fileSystem });
+    for (let i = 0; i < 5; i++) await group.set(on, 'a', `new ${i}`);
+    await group.untilLevel([on, one]);
+    await group.stop(on);
+    if (isCut) {
+      group.network.cut('master:1', 'one:1');
+      group.network.cut('one:1', 'master:1');
+    }
+    const back = await group.master({ fileSystem: copy });
+    return { group, back, one };
+  }
+
+  it('asks its replicas, stays read only and says so', async () => {
+    const { group, back, one } = await rolledBack(false);
+    expect(back.node.status()).toMatchObject({ state: 'fenced', isReady: false });
+    expect(back.node.status().reasons.join()).toMatch(/replica one:1 is at .*, ahead of this master's/);
+    await expect(async () => group.set(back, 'a', 'x')).rejects.toMatchObject({
+      code: 'failed_precondition',
+    });
+    expect(await group.get(back, 'a')).toBe('old');
+    await group.clock.advance(3_000);
+    expect(one.node.status().state).toBe('quarantined');
+    expect(await group.get(one, 'a')).toBe('new 4');
+  });
+
+  it('and could not ask: the replica that is ahead is quarantined and keeps its data', async () => {
+    const { group, back, one } = await rolledBack(true);
+    expect(back.node.status().state).toBe('serving');
+    const position = one.node.status().position;
+    group.network.heal();
+    await group.untilTrue(() => one.node.status().state === 'quarantined', 'quarantined');
+    expect(await group.get(one, 'a')).toBe('new 4');
+    const [quarantine] = one.node.quarantineList();
+    expect(quarantine?.reason).toContain(formatPosition(position));
+    expect(quarantine?.reason).toContain(formatPosition(back.node.status().position));
+    expect(quarantine).toMatchObject({
+      upstream: 'master:1',
+      upstreamLogId: back.node.status().logId,
+      localLogId: one.node.status().logId,
+      localPosition: position,
+    });
+  });
+
+  it('and wrote on past its replicas: another record at the same place is a conflict, too', async () => {
+    const { group, back, one } = await rolledBack(true);
+    for (let i = 0; i < 20; i++) await group.set(back, 'a', `other ${i}`);
+    await group.clock.advance(1_500);
+    group.network.heal();
+    await group.untilTrue(() => one.node.status().state === 'quarantined', 'quarantined');
+    expect(await group.get(one, 'a')).toBe('new 4');
+    expect(one.node.quarantineList()[0]?.reason).toMatch(/the replica holds .* the master/);
+    await group.clock.advance(2_000);
+    expect(replicaOf(back, 'one:1')?.state).toBe('quarantined');
+  });
+});
+
+describe('a quarantined replica', () => {
+  async function quarantined() {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    await group.set(master, 'precious', 'data');
+    await group.untilLevel([master, one]);
+    await group.stop(master);
+    const fresh = await group.master();
+    await group.set(fresh, 'new', 'world');
+    await group.untilTrue(() => one.node.status().state === 'quarantined', 'quarantined');
+    return { group, fresh, one };
+  }
+
+  it('makes its master no work, takes no pushes and does not follow again by itself', async () => {
+    const { group, fresh, one } = await quarantined();
+    const before = [...group.network.calls.values()].reduce((a, b) => a + b, 0);
+    await group.clock.advance(60_000);
+    expect([...group.network.calls.values()].reduce((a, b) => a + b, 0) - before).toBeLessThanOrEqual(2);
+    const disk = group.kill(one);
+    const again = await group.replica('one', { fileSystem: disk });
+    await group.clock.advance(5_000);
+    expect(again.node.status()).toMatchObject({ state: 'quarantined', isReady: false, role: 'replica' });
+    expect(again.node.status().reasons[0]).toMatch(/quarantined: the replica holds log/);
+    expect(await group.get(again, 'precious')).toBe('data');
+    expect(fresh.node.status().replicas).toHaveLength(1);
+  });
+
+  it('is released by discarding: what it had lies aside, and it follows, whatever the terms were', async () => {
+    const { group, fresh, one } = await quarantined();
+    const before = describeState(one);
+    await group.until(one.node.quarantineRelease('discard_local'));
+    await group.untilLevel([fresh, one]);
+    expect(describeState(one)).not.toBe(before);
+    expect(one.node.quarantineList()).toEqual([]);
+    expect(asideOf(one).length).toBeGreaterThan(0);
+    await group.clock.advance(1_000);
+    expect(one.node.status()).toMatchObject({ state: 'streaming', isReady: true });
+  });
+
+  it('of a higher term than the new master can follow it after discarding', async () => {
+    const group = new TestGroup();
+    const first = await group.master();
+    await group.set(first, 'a', '1');
+    const promoted = await group.master({ fileSystem: await group.stop(first), forcedRole: 'master' });
+    const one = await group.replica('one');
+    await group.untilLevel([promoted, one]);
+    await group.stop(promoted);
+    const fresh = await group.master();
+    await group.untilTrue(() => one.node.status().state === 'quarantined', 'quarantined');
+    await group.until(one.node.quarantineRelease('discard_local'));
+    await group.untilLevel([fresh, one]);
+  });
+
+  it('is released by keeping: it serves what it has and follows no more until restarted', async () => {
+    const { group, fresh, one } = await quarantined();
+    await group.until(one.node.quarantineRelease('keep'));
+    expect(one.node.quarantineList()).toEqual([]);
+    expect(one.node.status().reasons.join()).toMatch(/kept the local data/);
+    await group.clock.advance(5_000);
+    expect(await group.get(one, 'precious')).toBe('data');
+    expect(await group.get(one, 'new')).toBeUndefined();
+    // After a restart its history fits no better.
+    const again = await group.replica('one', { fileSystem: await group.stop(one) });
+    await group.untilTrue(() => again.node.status().state === 'quarantined', 'quarantined again');
+    expect(fresh.node.status().state).toBe('serving');
+  });
+
+  it('cannot be released twice, nor a node that is not quarantined', async () => {
+    const { group, fresh, one } = await quarantined();
+    const both = await group.until(
+      Promise.allSettled([
+        one.node.quarantineRelease('discard_local'),
+        one.node.quarantineRelease('discard_local'),
+      ]),
+    );
+    expect(both.map((result) => result.status)).toEqual(['fulfilled', 'rejected']);
+    await group.untilLevel([fresh, one]);
+    for (const node of [one, fresh]) {
+      await expect(node.node.quarantineRelease('keep')).rejects.toMatchObject({
+        code: 'failed_precondition',
+      });
+    }
+  });
+
+  it('with serve_stale off reads are refused, Status and Digest are not', async () => {
+    const { group, one } = await quarantined();
+    const again = await group.replica('one', { fileSystem: await group.stop(one), serveStale: false });
+    expect(() => again.node.get({ key: 'precious', waitMs: 0 })).toThrow(
+      expect.objectContaining({ code: 'unavailable', details: { leaderHint: 'master:1' } }),
+    );
+    expect(() => again.node.scan({ prefix: '', cursor: '', limit: 0, keysOnly: false })).toThrow(
+      /serve_stale/,
+    );
+    expect(again.node.digest().entries).toBe(1);
+    expect(again.node.status().state).toBe('quarantined');
+  });
+
+  it('made a master by force serves its own data', async () => {
+    const { group, fresh, one } = await quarantined();
+    await group.stop(fresh);
+    const master = await group.start('one', 'replica', {
+      fileSystem: await group.stop(one),
+      forcedRole: 'master',
+    });
+    expect(await group.get(master, 'precious')).toBe('data');
+    await group.set(master, 'more', 'data');
+    expect(master.node.quarantineList()).toEqual([]);
+  });
+});
+
+describe('removing a replica', () => {
+  it('lasts over restarts of the master, until it is added again', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    await group.untilLevel([master, one]);
+    await group.until(master.node.removeReplica('one:1'));
+    await group.set(master, 'a', '1');
+    await group.clock.advance(3_000);
+    expect(master.node.status().replicas).toEqual([]);
+    expect(await group.get(one, 'a')).toBeUndefined();
+    const again = await group.master({ fileSystem: await group.stop(master) });
+    await group.clock.advance(3_000);
+    expect(again.node.status().replicas).toEqual([]);
+    expect(one.node.status().reasons.join()).toMatch(/was removed/);
+    await group.until(again.node.addReplica('one:1'));
+    await group.untilLevel([again, one]);
+    expect(await group.get(one, 'a')).toBe('1');
+    const third = await group.master({ fileSystem: await group.stop(again) });
+    await group.set(third, 'a', '2');
+    await group.untilLevel([third, one]);
+  });
+
+  it('is not undone by a registration at the same moment', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    await group.untilLevel([master, one]);
+    const { nodeId, logId } = one.node.status();
+    const register = (incarnation: string) =>
+      master.node.register(
+        {
+          nodeId,
+          incarnation,
+          advertise: 'one:1',
+          logId,
+          tail: { epoch: 0, lsn: 0 as never, crc: 0 },
+          upstreamPath: [nodeId],
+        },
+        '10.0.0.9',
+      );
+    await group.until(
+      Promise.allSettled([register('x'), master.node.removeReplica('one:1'), register('y'), register('z')]),
+    );
+    expect(master.node.status().replicas).toEqual([]);
+    await expect(register('w')).rejects.toMatchObject({ code: 'failed_precondition' });
+  });
+
+  it('names what is unknown and what is no address', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    await expect(master.node.removeReplica('nobody:1')).rejects.toMatchObject({ code: 'not_found' });
+    await expect(master.node.addReplica('nonsense')).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it('and adding at the same time lose neither', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const addresses = ['a:1', 'b:1', 'c:1', 'd:1'];
+    await group.until(Promise.all(addresses.map((address) => master.node.addReplica(address))));
+    await group.until(Promise.all(addresses.slice(1).map((address) => master.node.removeReplica(address))));
+    const manifest = master.fileSystem.content('/data/MANIFEST').toString();
+    expect(JSON.parse(manifest.split('\n')[0] ?? '').replicas).toEqual({
+      added: ['a:1'],
+      removed: ['b:1', 'c:1', 'd:1'],
+    });
+  });
+});
+
+describe('node ids', () => {
+  it('a second live holder is refused, and the first goes on', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    await group.set(master, 'a', '1');
+    await group.untilLevel([master, one]);
+    const copy = copyOf(one.fileSystem);
+    const twin = await group.replica('twin', { fileSystem: copy });
+    await group.clock.advance(5_000);
+    expect(twin.node.status().reasons.join()).toMatch(
+      /held by the live replica one:1; was the data directory of twin:1 copied/,
+    );
+    expect(master.node.status().replicas.map((replica) => replica.address)).toEqual(['one:1']);
+    await group.set(master, 'a', '2');
+    await group.untilLevel([master, one]);
+    // Once the first is gone for good, the other may take its place.
+    group.kill(one);
+    await group.untilLevel([master, twin]);
+  });
+
+  it('a node that would follow itself is refused', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const { nodeId, logId } = master.node.status();
+    const request = {
+      nodeId: 'f'.repeat(32),
+      incarnation: 'x',
+      advertise: 'r:1',
+      logId,
+      tail: { epoch: 0, lsn: 0 as never, crc: 0 },
+      upstreamPath: ['f'.repeat(32), nodeId],
+    };
+    await expect(master.node.register(request, '10.0.0.9')).rejects.toThrow(/cycle/);
+    await expect(
+      master.node.register({ ...request, upstreamPath: [], advertise: 'not an address' }, '10.0.0.9'),
+    ).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it('a replica takes no replicas', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    await group.untilLevel([master, one]);
+    expect(() => one.node.addReplica('x:1')).toThrow(expect.objectContaining({ code: 'not_master' }));
+  });
+});
+
+describe('pushes', () => {
+  async function pair() {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    await group.set(master, 'a', '1');
+    await group.untilLevel([master, one]);
+    const { nodeId, logId } = master.node.status();
+    const tail = { epoch: 0, lsn: 0 as never, crc: 0 };
+    const push = {
+      masterNodeId: nodeId,
+      logId,
+      term: 1,
+      previous: tail,
+      frames: new Uint8Array(0),
+      durableLsn: 3 as never,
+      logClockMs: group.clock.wallMs(),
+      ackWhenDurable: false,
+    };
+    return { group, master, one, push };
+  }
+
+  it('from a node that the replica did not register with are refused', async () => {
+    const { one, push } = await pair();
+    await expect(one.node.replicate({ ...push, masterNodeId: 'e'.repeat(32) })).rejects.toMatchObject({
+      code: 'failed_precondition',
+    });
+  });
+
+  it('of a lower term are fenced, of a foreign log refused, and change nothing', async () => {
+    const { group, one, push } = await pair();
+    const before = describeState(one);
+    expect((await one.node.replicate({ ...push, term: 0 })).verdict).toEqual({ kind: 'fenced', term: 1 });
+    expect((await one.node.replicate({ ...push, logId: 'd'.repeat(32) })).verdict.kind).toBe('conflict');
+    expect(describeState(one)).toBe(before);
+    await group.clock.advance(2_000);
+    expect(one.node.status().state).toBe('streaming');
+  });
+
+  it('of a higher term make it remember the term before it answers', async () => {
+    const { one, push } = await pair();
+    await one.node.replicate({ ...push, term: 7 });
+    expect(one.fileSystem.content('/data/MANIFEST').toString()).toContain('"term":7');
+    expect((await one.node.replicate({ ...push, term: 6 })).verdict).toEqual({ kind: 'fenced', term: 7 });
+  });
+
+  it('to a master are refused; a higher term fences it for good', async () => {
+    const { group, master, push } = await pair();
+    await expect(master.node.replicate(push)).rejects.toMatchObject({ code: 'failed_precondition' });
+    expect((await master.node.replicate({ ...push, term: 0 })).verdict).toEqual({ kind: 'fenced', term: 1 });
+    await expect(master.node.replicate({ ...push, term: 3, logId: 'c'.repeat(32) })).rejects.toThrow();
+    expect(master.node.status().state).toBe('serving');
+    await expect(master.node.replicate({ ...push, term: 3 })).rejects.toThrow();
+    expect(master.node.status().state).toBe('fenced');
+    const again = await group.master({ fileSystem: await group.stop(master) });
+    expect(again.node.status().state).toBe('fenced');
+  });
+});
