@@ -20,7 +20,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import type { Clock } from '#platform/clock.ts';
 import { codeName, type ErrorMapper } from '#server/error-mapping.ts';
-import { type HttpRequest, type HttpResponse, isAwaitingContinue } from '#server/http-io.ts';
+import { type HttpRequest, type HttpResponse, isAwaitingContinue, isHttp2 } from '#server/http-io.ts';
 import { plainAddress } from '#server/protected-mode.ts';
 import { contextValuesOf, type RpcCall } from '#server/rpc-call.ts';
 import type { UnaryContext, UnaryRoute } from '#server/rpc-routes.ts';
@@ -42,6 +42,8 @@ const PROTO = 'application/proto';
 const JSON_TYPE = 'application/json';
 /** Larger bodies count against the budget of all connections, which the adapter keeps. */
 const BODY_BYTES_MAX = 65_536;
+/** Over HTTP/1.1 a body given as text joins the headers in one buffer and one write; copying pays up to about this. */
+const ONE_WRITE_BYTES_MAX = 16_384;
 /** Headers that ask for more than this path does. */
 const HANDED_OVER = ['content-encoding', 'connect-timeout-ms', 'transfer-encoding', 'expect'] as const;
 
@@ -227,12 +229,13 @@ function sendFailure(exchange: Exchange, error: unknown, context?: LazyContext):
   observe(exchange, codeName(mapped.code));
 }
 
-function send({ response }: Exchange, status: number, type: string, body: Uint8Array): void {
+function send({ request, response }: Exchange, status: number, type: string, body: Uint8Array): void {
   if (response.headersSent || response.destroyed) return;
   response.statusCode = status;
   response.setHeader('content-type', type);
   response.setHeader('content-length', body.length);
-  response.end(body);
+  if (body.length > ONE_WRITE_BYTES_MAX || isHttp2(request)) response.end(body);
+  else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).latin1Slice(), 'latin1');
 }
 
 function observe({ options, path, startedMs }: Exchange, code: string): void {
