@@ -6,6 +6,7 @@
  * Decoding never trusts a length: anything that does not fit exactly throws
  * `RecordError`, which recovery reports as corruption and a replica as a bad push.
  */
+import { isUtf8 } from 'node:buffer';
 import type { Cause, EvictionPolicy, Mutation, StoreLimits } from '#model/entry.ts';
 import type { Epoch } from '#model/position.ts';
 import { toLsn } from '#model/position.ts';
@@ -172,7 +173,11 @@ class PayloadReader {
 
   text(length: number): string {
     const at = this.#advance(length);
-    return this.#bytes.toString('utf8', at, at + length);
+    const text = this.#bytes.toString('utf8', at, at + length);
+    // Ill-formed bytes decode to U+FFFD: mended like that, two keys would become one.
+    if (text.includes('\ufffd') && !isUtf8(this.#bytes.subarray(at, at + length)))
+      throw new RecordError('a key is not UTF-8');
+    return text;
   }
 
   bytes(length: number): Uint8Array {

@@ -1,0 +1,198 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  decodeEpochParent,
+  decodeLimits,
+  decodeMutations,
+  encodeEpochParent,
+  encodeLimits,
+  mutationsBytes,
+  RecordError,
+  writeMutations,
+} from '#engine/record-codec.ts';
+import type { Cause, Mutation, StoreLimits } from '#model/entry.ts';
+import type { Lsn } from '#model/position.ts';
+import type { ChainPoint } from '#model/replication.ts';
+
+const MUTATIONS: readonly Mutation[] = [
+  { op: 'delete', key: 'victim', cause: 'evicted' },
+  { op: 'set', key: 'ключ', value: Buffer.from('значение'), expireAtMs: 1_767_225_600_123, cause: 'client' },
+  { op: 'set', key: '__proto__', value: Buffer.alloc(0), expireAtMs: 0, cause: 'restored' },
+  {
+    op: 'set',
+    key: 'a\u0000b\r\n😀',
+    value: Buffer.from([0, 255, 10]),
+    expireAtMs: 2 ** 53 - 1,
+    cause: 'client',
+  },
+  { op: 'delete', key: 'stale', cause: 'expired' },
+  { op: 'delete', key: 'asked', cause: 'client' },
+];
+const PARENT: ChainPoint = { epoch: 3 * 2 ** 32 + 0xfedcba98, lsn: (2 ** 40 + 5) as Lsn, crc: 0xdeadbeef };
+const LIMITS: StoreLimits = { entriesMax: 1_000_000, bytesMax: 2 ** 42 + 1, policy: 'none' };
+
+function encode(mutations: readonly Mutation[]): Buffer {
+  const payload = Buffer.alloc(mutationsBytes(mutations), 0xaa);
+  writeMutations(mutations, payload, 0);
+  return payload;
+}
+
+/** As plain values, so that Buffers and views compare by content. */
+function plain(mutations: readonly Mutation[]): unknown[] {
+  return mutations.map((one) =>
+    one.op === 'set' ? { ...one, value: Buffer.from(one.value).toString('hex') } : one,
+  );
+}
+
+const key = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 });
+const cause = fc.constantFrom<Cause>('client', 'expired', 'evicted', 'restored');
+const expireAtMs = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2 ** 53 - 1 }));
+const value = fc.uint8Array({ maxLength: 60 });
+const mutation: fc.Arbitrary<Mutation> = fc.oneof(
+  fc.record({ op: fc.constant('set' as const), key, value, expireAtMs, cause }),
+  fc.record({ op: fc.constant('delete' as const), key, cause }),
+);
+
+const DECODERS: readonly (readonly [string, Buffer, (payload: Uint8Array) => unknown])[] = [
+  ['DATA', encode(MUTATIONS), decodeMutations],
+  ['EPOCH', encodeEpochParent(PARENT), decodeEpochParent],
+  ['CONFIG', encodeLimits(LIMITS), decodeLimits],
+];
+
+/** Decoding is either a value or a RecordError; what is thrown otherwise fails the test. */
+function tryDecode(decode: (payload: Uint8Array) => unknown, payload: Uint8Array): unknown {
+  try {
+    return decode(payload);
+  } catch (error) {
+    if (error instanceof RecordError) return error;
+    throw error;
+  }
+}
+
+describe('record payloads', () => {
+  it('come back as they were', () => {
+    fc.assert(
+      fc.property(fc.array(mutation, { maxLength: 20 }), (mutations) => {
+        expect(plain(decodeMutations(encode(mutations)))).toEqual(plain(mutations));
+      }),
+    );
+    fc.assert(
+      fc.property(fc.maxSafeNat(), fc.maxSafeNat(), fc.nat({ max: 2 ** 32 - 1 }), (epoch, lsn, crc) => {
+        const parent = { epoch, lsn: lsn as Lsn, crc };
+        expect(decodeEpochParent(encodeEpochParent(parent))).toEqual(parent);
+      }),
+    );
+    fc.assert(
+      fc.property(
+        fc.maxSafeNat(),
+        fc.maxSafeNat(),
+        fc.constantFrom('lru', 'none'),
+        (entriesMax, bytesMax, policy) => {
+          expect(decodeLimits(encodeLimits({ entriesMax, bytesMax, policy }))).toEqual({
+            entriesMax,
+            bytesMax,
+            policy,
+          });
+        },
+      ),
+    );
+  });
+
+  it('are written where they are asked to be, and nowhere else', () => {
+    const target = Buffer.alloc(mutationsBytes(MUTATIONS) + 20, 0x77);
+    writeMutations(MUTATIONS, target, 10);
+    expect(target.subarray(0, 10)).toEqual(Buffer.alloc(10, 0x77));
+    expect(target.subarray(-10)).toEqual(Buffer.alloc(10, 0x77));
+    expect(plain(decodeMutations(target.subarray(10, -10)))).toEqual(plain(MUTATIONS));
+  });
+
+  it.each(DECODERS)('%s: no cut and no addition is taken for the whole', (_, payload, decode) => {
+    for (let end = 0; end < payload.length; end++) {
+      expect(tryDecode(decode, payload.subarray(0, end))).toBeInstanceOf(RecordError);
+    }
+    expect(tryDecode(decode, Buffer.concat([payload, Buffer.alloc(1)]))).toBeInstanceOf(RecordError);
+  });
+
+  it.each(DECODERS)('%s: every flipped bit is another valid value or a RecordError', (_, payload, decode) => {
+    for (let bit = 0; bit < payload.length * 8; bit++) {
+      const flipped = Buffer.from(payload);
+      flipped[bit >>> 3] = (flipped[bit >>> 3] as number) ^ (1 << (bit & 7));
+      const decoded = tryDecode(decode, flipped);
+      if (decode === decodeMutations && Array.isArray(decoded)) {
+        // Nothing is silently mended: what decodes is exactly what these bytes say.
+        expect(encode(decoded as Mutation[]).equals(flipped)).toBe(true);
+      }
+    }
+  });
+
+  it('of any bytes do no more than throw a RecordError, and never allocate by a length they claim', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
+        for (const [, , decode] of DECODERS) {
+          tryDecode(decode, bytes);
+          tryDecode(decode, Buffer.concat([Buffer.from([1]), bytes]));
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+    const claims = Buffer.from([
+      1,
+      0xff,
+      0xff,
+      0xff,
+      0xff,
+      1,
+      0,
+      1,
+      0,
+      0x61,
+      0xff,
+      0xff,
+      0xff,
+      0xff,
+      ...Array(8).fill(0),
+    ]);
+    expect(tryDecode(decodeMutations, claims)).toBeInstanceOf(RecordError);
+    claims.writeUInt32LE(1, 1);
+    expect(tryDecode(decodeMutations, claims)).toBeInstanceOf(RecordError);
+  });
+
+  it('with a key that is not UTF-8, or empty, are refused', () => {
+    const payload = encode([{ op: 'delete', key: 'abc', cause: 'client' }]);
+    payload[10] = 0xff;
+    expect(tryDecode(decodeMutations, payload)).toBeInstanceOf(RecordError);
+    // A lone surrogate, as CESU-8 has it.
+    payload.set([0xed, 0xa0, 0x80], 9);
+    expect(tryDecode(decodeMutations, payload)).toBeInstanceOf(RecordError);
+    expect(tryDecode(decodeMutations, encode([{ op: 'delete', key: '', cause: 'client' }]))).toBeInstanceOf(
+      RecordError,
+    );
+  });
+
+  it('keep a byte order mark at the start of a key', () => {
+    const marked: Mutation[] = [{ op: 'delete', key: '\ufeffkey', cause: 'client' }];
+    expect(decodeMutations(encode(marked))).toEqual(marked);
+  });
+
+  it('of an unknown version are refused by their first byte', () => {
+    for (const [, payload, decode] of DECODERS) {
+      const other = Buffer.from(payload);
+      other[0] = 2;
+      expect(() => decode(other)).toThrow('unknown payload version 2');
+    }
+  });
+});
+
+describe('golden payloads', () => {
+  it.each([
+    ['data-v1', encode(MUTATIONS), (bytes: Buffer) => plain(decodeMutations(bytes)), plain(MUTATIONS)],
+    ['epoch-v1', encodeEpochParent(PARENT), decodeEpochParent, PARENT],
+    ['config-v1', encodeLimits(LIMITS), decodeLimits, LIMITS],
+  ] as const)('%s is read and written byte for byte', (name, written, decode, meant) => {
+    const golden = readFileSync(new URL(`golden/${name}.hex`, import.meta.url), 'utf8');
+    const bytes = Buffer.from(golden.replaceAll(/\s/g, ''), 'hex');
+    expect((decode as (bytes: Buffer) => unknown)(bytes)).toEqual(meant);
+    expect(written.toString('hex')).toBe(bytes.toString('hex'));
+  });
+});
