@@ -63,7 +63,7 @@ export class Follower {
   #state: NodeState = 'catching_up';
   #reason = 'not linked to the master yet';
   #isFollowing = true;
-  /** Full resyncs begun since it was last level. */
+  /** Snapshots received, or broken by this node's own disk, since it was last level. */
   #resyncs = 0;
   /** Ends a wait for silence early. */
   #rejoin: (() => void) | undefined;
@@ -337,12 +337,19 @@ export class Follower {
     await this.#waitBeforeResync();
     logger.warn({ reason, tail: host.engine?.log.tail, master: answer.latest }, 'full resync by snapshot');
     this.#setState('catching_up', `receiving a snapshot: ${reason}`);
-    await fetchSnapshot(this.#link, answer.logId, host.incomingPath, {
-      fileSystem: host.options.fileSystem,
-      clock,
-      logger,
-      signal: this.#abort.signal,
-    });
+    try {
+      await fetchSnapshot(this.#link, answer.logId, host.incomingPath, {
+        fileSystem: host.options.fileSystem,
+        clock,
+        logger,
+        signal: this.#abort.signal,
+      });
+      this.#resyncs++;
+    } catch (error) {
+      // A broken link is tried again at once; a disk that fails would cost the master one snapshot after the other.
+      if (!(error instanceof WalnutError)) this.#resyncs++;
+      throw error;
+    }
     await this.#receiver.exclusive(() => host.installSnapshot(answer.logId));
     this.#options.onChange();
   }
@@ -350,12 +357,11 @@ export class Follower {
   /** Snapshots that do not help are no reason to load the master with them for ever. */
   async #waitBeforeResync(): Promise<void> {
     const { clock, logger } = this.#options;
-    this.#resyncs++;
     const excess = this.#resyncs - RESYNCS_IN_A_ROW;
-    if (excess <= 0) return;
-    const waitMs = Math.min(RESYNC_WAIT_MS_MIN * 2 ** (excess - 1), RESYNC_WAIT_MS_MAX);
-    const reason = `${this.#resyncs - 1} full resyncs in a row did not make it level: waiting ${waitMs} ms`;
-    logger.error({ resyncs: this.#resyncs - 1, waitMs }, 'full resyncs do not help: waiting');
+    if (excess < 0) return;
+    const waitMs = Math.min(RESYNC_WAIT_MS_MIN * 2 ** excess, RESYNC_WAIT_MS_MAX);
+    const reason = `${this.#resyncs} full resyncs in a row did not make it level: waiting ${waitMs} ms`;
+    logger.error({ resyncs: this.#resyncs, waitMs }, 'full resyncs do not help: waiting');
     this.#setState('catching_up', reason);
     await clock.sleep(waitMs, this.#abort.signal);
     if (this.#abort.signal.aborted) throw new WalnutError('unavailable', 'this replica is stopping');

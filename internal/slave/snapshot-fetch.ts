@@ -42,6 +42,7 @@ export async function fetchSnapshot(
           `snapshot chunk at ${chunk.offset} came where ${offset} was due`,
         );
       }
+      if (totalBytes === -1) await checkRoom(fileSystem, path, chunk.totalBytes);
       totalBytes = chunk.totalBytes;
       await writeFully(file, chunk.bytes, offset);
       offset += chunk.bytes.length;
@@ -56,4 +57,14 @@ export async function fetchSnapshot(
   } finally {
     await file.close();
   }
+}
+
+/** Before the master has sent more than one chunk. What is there stays beside the snapshot until that is installed. */
+async function checkRoom(fileSystem: FileSystem, path: string, wantedBytes: number): Promise<void> {
+  const freeBytes = await fileSystem.freeBytes(path.slice(0, path.lastIndexOf('/')));
+  if (freeBytes >= wantedBytes) return;
+  throw new WalnutError(
+    'resource_exhausted',
+    `the snapshot takes ${wantedBytes} bytes and the disk under wal.directory has ${freeBytes} free`,
+  );
 }

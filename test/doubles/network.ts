@@ -28,6 +28,8 @@ export class TestNetwork {
   readonly #faults = new Map<string, Fault>();
   /** Rises when the process at an address dies: its links are dead. */
   readonly #generations = new Map<string, number>();
+  /** Ends the calls that hang. */
+  readonly #stalled = new Set<() => void>();
   /** Calls that went through, by `method from>to`. */
   readonly calls = new Map<string, number>();
   /** Calls that failed by each kind of fault. */
@@ -67,10 +69,12 @@ export class TestNetwork {
     this.#fault(from, to).delayMs = ms;
   }
 
-  /** Of one way, or of all. */
+  /** Of one way, or of all. Calls that hang end without an answer. */
   heal(from?: string, to?: string): void {
     if (from === undefined) this.#faults.clear();
     else this.#faults.delete(`${from}>${to}`);
+    for (const end of this.#stalled) end();
+    this.#stalled.clear();
   }
 
   /** Links of the process now starting at `from`. */
@@ -95,7 +99,12 @@ export class TestNetwork {
   }
 
   /** One call, without its time limit. */
-  async #carry<T>(method: string, from: string, to: string, call: (ports: NodePorts) => T | Promise<T>): Promise<T> {
+  async #carry<T>(
+    method: string,
+    from: string,
+    to: string,
+    call: (ports: NodePorts) => T | Promise<T>,
+  ): Promise<T> {
     const way = `${from}>${to}`;
     const fault = (): Fault => this.#faults.get(way) ?? {};
     const unreachable = (): WalnutError => unavailable(`${to} cannot be reached`);
@@ -120,7 +129,8 @@ export class TestNetwork {
     }
     if (fault().isStalled === true) {
       this.failed.stalled++;
-      await new Promise(() => {});
+      await new Promise<void>((resolve) => this.#stalled.add(resolve));
+      throw unavailable(`${to} did not answer`);
     }
     return answer;
   }
@@ -138,7 +148,8 @@ export class TestNetwork {
         return answer;
       });
     };
-    const isCut = (): boolean => !isAlive() || this.#faults.get(`${from}>${to}`)?.isCut === true || !this.#nodes.has(to);
+    const isCut = (): boolean =>
+      !isAlive() || this.#faults.get(`${from}>${to}`)?.isCut === true || !this.#nodes.has(to);
     return {
       register: (request, options) =>
         reach('register', options, (ports) => ports.replication.register(request, '10.0.0.1')),
@@ -152,7 +163,10 @@ export class TestNetwork {
           return { ...answer, frames: new Uint8Array(answer.frames) };
         }),
       async *fetchSnapshot(logId, options): AsyncGenerator<SnapshotChunk> {
-        const signal = AbortSignal.any([closed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+        const signal = AbortSignal.any([
+          closed.signal,
+          ...(options.signal === undefined ? [] : [options.signal]),
+        ]);
         const chunks = await reach('fetchSnapshot', options, (ports) =>
           ports.replication.fetchSnapshot(logId, signal),
         );

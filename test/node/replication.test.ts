@@ -266,16 +266,37 @@ describe('resync', () => {
     await group.until(master.node.rotateWal());
     await group.until(master.node.checkpoint());
     const again = await group.master({ fileSystem: await group.stop(master), retentionBytes: 0 });
-    // The replica's disk has no room for the snapshot.
-    const fileSystem = new MemoryFileSystem({ bytesMax: 2_000 });
+    const fileSystem = new MemoryFileSystem();
     const one = await group.replica('one', { fileSystem });
+    await group.untilLevel([again, one]);
+    const fresh = new MemoryFileSystem();
+    fresh.fail({ call: 'datasync', code: 'EIO', path: /incoming/ });
+    const broken = await group.replica('two', { fileSystem: fresh });
     await group.clock.advance(120_000);
-    const tries = group.network.callCount('fetchSnapshot', 'one:1', 'master:1');
+    const tries = group.network.callCount('fetchSnapshot', 'two:1', 'master:1');
     expect(tries).toBeGreaterThanOrEqual(4);
-    expect(tries).toBeLessThanOrEqual(9);
-    expect(one.node.status().isReady).toBe(false);
-    fileSystem.bytesMax = Number.POSITIVE_INFINITY;
+    expect(tries).toBeLessThanOrEqual(8);
+    expect(broken.node.status().reasons.join()).toMatch(/\d full resyncs in a row did not make it level/);
+    fresh.clearFaults();
     await group.clock.advance(61_000);
+    expect(describeState(broken)).toBe(describeState(again));
+  });
+
+  it('asks for room before it loads its master with a snapshot', async () => {
+    const group = new TestGroup();
+    const master = await group.master({ retentionBytes: 0, maxFileBytes: 4_096 });
+    for (let i = 0; i < 100; i++) await group.set(master, `k${i}`, 'v'.repeat(100));
+    await group.until(master.node.rotateWal());
+    await group.until(master.node.checkpoint());
+    const again = await group.master({ fileSystem: await group.stop(master), retentionBytes: 0 });
+    const fileSystem = new MemoryFileSystem({ bytesMax: 3_000 });
+    const one = await group.replica('one', { fileSystem });
+    await group.clock.advance(20_000);
+    expect(one.node.status().reasons.join()).toMatch(
+      /the snapshot takes \d+ bytes and the disk under wal.directory has/,
+    );
+    fileSystem.bytesMax = Number.POSITIVE_INFINITY;
+    await group.clock.advance(2_000);
     expect(describeState(one)).toBe(describeState(again));
   });
 
