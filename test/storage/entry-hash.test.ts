@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
+import { EntryHasher } from '#storage/entry-hash.ts';
 
 function murmur(text: string): string {
   const hasher = new EntryHasher();
