@@ -16,8 +16,13 @@ export class LogClock {
   /** Monotonic time and log time of the last calibration. */
   #baseMonotonicMs: number;
   #baseMs: number;
-  #rate = 1;
+  /** Gained on real time per millisecond of it: -0.05 .. 0.05. */
+  #rate = 0;
+  /** What slewing may add or take until the next calibration: it ends at its target, however long nobody asks. */
+  #slewMs = 0;
   #isFollowing = false;
+  /** Nobody has confirmed this machine's own wall time yet. */
+  #isGuess = true;
   #newestTimestampMs: number;
 
   /** `lastTimestampMs`: the newest timestamp in the log, 0 for none. */
@@ -48,35 +53,47 @@ export class LogClock {
    */
   follow(masterMs: number): void {
     const monotonicMs = this.#clock.monotonicMs();
-    const now = this.#isFollowing ? this.#at(monotonicMs) : this.#newestTimestampMs;
+    const now = this.#isGuess ? this.#newestTimestampMs : this.#at(monotonicMs);
     this.#isFollowing = true;
+    this.#isGuess = false;
     this.#baseMonotonicMs = monotonicMs;
     this.#baseMs = Math.max(now, masterMs);
-    this.#rate = masterMs < now ? 1 - SLEW_MAX : 1;
+    this.#slew(masterMs < now ? -SLEW_MAX : 0, Math.min(0, masterMs - now));
   }
 
   /** After becoming a master: towards the own wall time again. */
   lead(): void {
     this.#isFollowing = false;
+    this.#isGuess = false;
   }
 
   #at(monotonicMs: number): number {
-    return this.#baseMs + (monotonicMs - this.#baseMonotonicMs) * this.#rate;
+    const passedMs = monotonicMs - this.#baseMonotonicMs;
+    const slewedMs = passedMs * this.#rate;
+    const cappedMs = this.#slewMs < 0 ? Math.max(slewedMs, this.#slewMs) : Math.min(slewedMs, this.#slewMs);
+    return this.#baseMs + passedMs + cappedMs;
   }
 
+  #slew(rate: number, slewMs: number): void {
+    this.#rate = rate;
+    this.#slewMs = slewMs;
+  }
+
+  /** What was behind is made up for by the jump; the next calibration says anew. */
   #rebase(ms: number): void {
     this.#baseMonotonicMs = this.#clock.monotonicMs();
     this.#baseMs = ms;
+    this.#slew(0, 0);
   }
 
   #calibrate(monotonicMs: number): void {
     this.#baseMs = this.#at(monotonicMs);
     this.#baseMonotonicMs = monotonicMs;
     if (this.#isFollowing) {
-      this.#rate = 1;
+      this.#slew(0, 0);
       return;
     }
     const behindMs = this.#clock.wallMs() - this.#baseMs;
-    this.#rate = 1 + Math.max(-SLEW_MAX, Math.min(SLEW_MAX, behindMs / (10 * SLEW_PERIOD_MS)));
+    this.#slew(Math.max(-SLEW_MAX, Math.min(SLEW_MAX, behindMs / (10 * SLEW_PERIOD_MS))), behindMs);
   }
 }
