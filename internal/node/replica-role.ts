@@ -7,6 +7,9 @@ import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#
 import type { NodeOptions } from '#node/node-options.ts';
 import { Follower } from '#slave/follower.ts';
 
+/** A data directory with a snapshot and no record behind it has no time to go by: its age counts from 1970. */
+const UNKNOWN_LAG_MS = 30 * 365 * 86_400_000;
+
 export class ReplicaRole {
   readonly kind = 'replica';
   readonly keptLogDamage = undefined;
@@ -49,7 +52,9 @@ export class ReplicaRole {
     if (this.#follower.reason !== '') reasons.push(this.#follower.reason);
     if (this.#host.engine?.log.isFull === true) reasons.push('the disk under wal.directory is full');
     const { lagMs } = this.#follower.upstream;
-    if (lagMs > this.#options.maxLagMs) {
+    if (lagMs > UNKNOWN_LAG_MS)
+      reasons.push('how old the data is cannot be told before the master is reached');
+    else if (lagMs > this.#options.maxLagMs) {
       reasons.push(`${lagMs} ms behind: replication.max_lag is ${this.#options.maxLagMs} ms`);
     }
     return reasons;

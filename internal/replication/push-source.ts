@@ -40,6 +40,12 @@ export class PushSource implements PushLog {
     return this.#engine.durablePosition;
   }
 
+  /** The first record that can be sent: from disk, or from memory where the log was compacted meanwhile. */
+  get earliestLsn(): Lsn {
+    const { earliestLsn } = this.#engine.log;
+    return Math.min(earliestLsn, this.#ring.oldestLsn ?? earliestLsn) as Lsn;
+  }
+
   /** The last record known to be damaged on disk; undefined: none. */
   get damagedLsn(): number | undefined {
     return this.#damagedLsn;

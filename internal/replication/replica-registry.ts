@@ -196,7 +196,7 @@ export class ReplicaRegistry {
         logId,
         epochs: engine.epochs.starts(),
         durable: await this.#latest(),
-        earliestLsn: engine.log.earliestLsn,
+        earliestLsn: this.#source.earliestLsn,
         atReplicaTail: await this.#source.pointAt(request.tail.lsn),
         damagedLsn: this.#source.damagedLsn,
       },

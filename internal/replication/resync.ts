@@ -11,7 +11,7 @@ export interface MasterHistory {
   readonly epochs: readonly EpochStart[];
   /** The master's newest durable record. */
   readonly durable: ChainPoint;
-  /** The first LSN in the master's log; one beyond the tail where it is empty. */
+  /** The first LSN that the master can send; one beyond the tail where it is empty. */
   readonly earliestLsn: Lsn;
   /** The master's record at the replica's tail LSN, where the log or the snapshot's edge has it. */
   readonly atReplicaTail: ChainPoint | undefined;
@@ -51,19 +51,20 @@ export function decideResync(master: MasterHistory, replica: ReplicaHistory): Re
     };
   }
   const ours = master.atReplicaTail;
-  if (ours !== undefined) {
-    if (ours.epoch === tail.epoch && ours.crc === tail.crc) return damaged ?? { kind: 'continue' };
+  if (ours !== undefined && (ours.epoch !== tail.epoch || ours.crc !== tail.crc)) {
     return {
       kind: 'conflict',
       reason: `at ${tail.lsn} the replica holds ${describe(tail)}, the master ${describe(ours)}`,
     };
   }
-  if (epochAt(master.epochs, tail.lsn) !== tail.epoch) {
+  if (ours === undefined && epochAt(master.epochs, tail.lsn) !== tail.epoch) {
     return {
       kind: 'conflict',
       reason: `the replica's tail ${formatPosition(tail)} is of an epoch that the master's history does not have there`,
     };
   }
+  // A record may be known where the log no longer reaches back to what follows it.
+  if (ours !== undefined && tail.lsn + 1 >= master.earliestLsn) return damaged ?? { kind: 'continue' };
   return {
     kind: 'snapshot',
     reason: `the replica's tail is ${formatPosition(tail)} and the log begins at ${master.earliestLsn}`,

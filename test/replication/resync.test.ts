@@ -32,6 +32,20 @@ describe('decideResync', () => {
     ['behind', { atReplicaTail: at(E1, 30) }, { logId: 'L', tail: at(E1, 30) }, 'continue'],
     ["at the snapshot's edge", { atReplicaTail: at(E1, 19) }, { logId: 'L', tail: at(E1, 19) }, 'continue'],
     ['past retention', {}, { logId: 'L', tail: at(E1, 10) }, 'snapshot', /begins at 20/],
+    // The log knows the record it was opened behind for ever, but need not reach back to it.
+    [
+      'known, but past retention',
+      { atReplicaTail: at(E1, 10) },
+      { logId: 'L', tail: at(E1, 10) },
+      'snapshot',
+      /begins at 20/,
+    ],
+    [
+      'known, level, nothing kept',
+      { atReplicaTail: at(E1B, 100), earliestLsn: 101 as Lsn },
+      { logId: 'L', tail: at(E1B, 100) },
+      'continue',
+    ],
     ['past retention, of an unknown epoch', {}, { logId: 'L', tail: at(E2, 10) }, 'conflict', /epoch/],
     [
       'past retention, of an epoch that came later',
