@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { addAdminCommands } from './admin-commands.ts';
 import { parseAddress } from './arguments.ts';
+import { addBackupCommand } from './backup-command.ts';
 import { CliError, EXIT } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { ADDRESS_DEFAULT, CommandHost, usageError } from './command-host.ts';
@@ -56,6 +57,7 @@ function createProgram(host: CommandHost, output: string[]): Command {
   addDigestCommand(program, host);
   addReplayCommand(program, host);
   addWalCommand(program, host);
+  addBackupCommand(program, host);
   addAdminCommands(program, host);
   return program;
 }

@@ -1,0 +1,204 @@
+/**
+ * Where backups are kept:
+ *
+ *     <id>.backup.json       the manifest of one backup
+ *     objects/ab/abcd…       file contents, named by their SHA-256
+ *     tmp/                   what is being written
+ *
+ * Objects are shared: what an earlier backup holds is not written again. Files
+ * are written under `tmp/`, fdatasynced, renamed, and their directory is
+ * fsynced; the manifest comes last, so that a crash leaves whole backups and at
+ * worst objects that nobody names. Two processes may write to one repository.
+ */
+import type { BackupManifest } from '#engine/backup/backup-manifest.ts';
+import { encodeBackupManifest, tryDecodeBackupManifest } from '#engine/backup/backup-manifest.ts';
+import { BackupRequestError, ImageDamageError, type ImageReaderParts } from '#engine/backup/log-image.ts';
+import { LogMovedError } from '#engine/backup/survey-log.ts';
+import type { File } from '#platform/file-system.ts';
+import { createSha256 } from '#platform/sha256.ts';
+import { readWholeFile, writeFully } from '#wal/whole-files.ts';
+
+const SUFFIX = '.backup.json';
+const CHUNK_BYTES = 1 << 20;
+/** Unfinished files of a process that died are deleted after this. */
+const STALE_MS = 24 * 3_600_000;
+
+export interface StoredObject {
+  readonly sha256: string;
+  /** It was there already, whole. */
+  readonly isReused: boolean;
+}
+
+/** A manifest that cannot be read is listed with why. */
+export type ListedBackup =
+  | { readonly id: string; readonly manifest: BackupManifest }
+  | { readonly id: string; readonly manifest: undefined; readonly why: string };
+
+export class BackupRepository {
+  readonly path: string;
+  readonly #parts: ImageReaderParts;
+
+  constructor(parts: ImageReaderParts, path: string) {
+    this.#parts = parts;
+    this.path = path;
+  }
+
+  /** Creates the directories that are missing and deletes what died long ago. */
+  async prepare(): Promise<void> {
+    const { fileSystem, clock } = this.#parts;
+    const temporary = `${this.path}/tmp`;
+    await fileSystem.makeDirectory(`${this.path}/objects`);
+    await fileSystem.makeDirectory(temporary);
+    for (const name of await fileSystem.readDirectory(temporary)) {
+      const stat = await fileSystem.stat(`${temporary}/${name}`);
+      if (stat !== undefined && clock.wallMs() - stat.modifiedMs > STALE_MS) {
+        await fileSystem.remove(`${temporary}/${name}`);
+      }
+    }
+  }
+
+  objectPath(sha256: string): string {
+    return `${this.path}/objects/${sha256.slice(0, 2)}/${sha256}`;
+  }
+
+  /** Keeps the first `bytes` bytes of the file at `path`. Throws `LogMovedError` where they change meanwhile. */
+  async putObject(path: string, bytes: number): Promise<StoredObject> {
+    const { fileSystem } = this.#parts;
+    const source = await fileSystem.open(path, 'read');
+    try {
+      const sha256 = await this.#hash(source, bytes);
+      if (sha256 === undefined) throw new LogMovedError(`${path} shrank`);
+      // What is there is believed only once it was read: a damaged object would spoil this backup too.
+      if ((await this.#whyBad(sha256, bytes)) === undefined) return { sha256, isReused: true };
+      await this.#store(source, bytes, sha256, path);
+      return { sha256, isReused: false };
+    } finally {
+      await source.close();
+    }
+  }
+
+  /** Reads the object through; throws `ImageDamageError` where it is missing or not what its name says. */
+  async verifyObject(sha256: string, bytes: number): Promise<void> {
+    const why = await this.#whyBad(sha256, bytes);
+    if (why !== undefined)
+      throw new ImageDamageError({ file: this.objectPath(sha256), byte: 0, lsn: 0, why });
+  }
+
+  /** The last step of a backup: from here on it is there. */
+  async putManifest(manifest: BackupManifest): Promise<void> {
+    const { fileSystem } = this.#parts;
+    const temporary = this.#temporaryPath();
+    const file = await fileSystem.open(temporary, 'create');
+    try {
+      await writeFully(file, encodeBackupManifest(manifest), 0);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    await fileSystem.rename(temporary, this.#manifestPath(manifest.id));
+    await fileSystem.syncDirectory(this.path);
+  }
+
+  /** All backups, oldest first. */
+  async list(): Promise<ListedBackup[]> {
+    const { fileSystem } = this.#parts;
+    if ((await fileSystem.stat(this.path))?.isDirectory !== true) {
+      throw new BackupRequestError(`there is no directory ${this.path}`);
+    }
+    const names = (await fileSystem.readDirectory(this.path)).filter((name) => name.endsWith(SUFFIX)).sort();
+    const listed: ListedBackup[] = [];
+    for (const name of names) {
+      const id = name.slice(0, -SUFFIX.length);
+      const manifest = await this.#tryRead(id);
+      listed.push(
+        typeof manifest === 'string' ? { id, manifest: undefined, why: manifest } : { id, manifest },
+      );
+    }
+    return listed;
+  }
+
+  /** `latest`, an id, or the beginning of exactly one. */
+  async find(idOrStart: string): Promise<BackupManifest> {
+    const all = await this.list();
+    const matches =
+      idOrStart === 'latest'
+        ? all.slice(-1)
+        : all.filter(({ id }) => id === idOrStart || id.startsWith(idOrStart));
+    const exact = matches.find(({ id }) => id === idOrStart);
+    const found = exact ?? matches[0];
+    if (found === undefined) throw new BackupRequestError(`${this.path} holds no backup ${idOrStart}`);
+    if (exact === undefined && matches.length > 1) {
+      throw new BackupRequestError(`${matches.length} backups begin with ${idOrStart}`);
+    }
+    if (found.manifest !== undefined) return found.manifest;
+    throw new ImageDamageError({ file: this.#manifestPath(found.id), byte: 0, lsn: 0, why: found.why });
+  }
+
+  async #tryRead(id: string): Promise<BackupManifest | string> {
+    const bytes = await readWholeFile(this.#parts.fileSystem, this.#manifestPath(id));
+    const manifest = tryDecodeBackupManifest(bytes);
+    if (typeof manifest === 'string') return manifest;
+    return manifest.id === id ? manifest : `it is the manifest of ${manifest.id}`;
+  }
+
+  /** The hash of the file's first `bytes` bytes; undefined where it has fewer. `onChunk` is told each piece. */
+  async #hash(
+    file: File,
+    bytes: number,
+    onChunk?: (chunk: Uint8Array, offset: number) => Promise<void>,
+  ): Promise<string | undefined> {
+    const hash = createSha256();
+    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Math.max(1, bytes)));
+    for (let at = 0; at < bytes; ) {
+      const chunk = buffer.subarray(0, Math.min(buffer.length, bytes - at));
+      if ((await file.read(chunk, at)) < chunk.length) return undefined;
+      hash.update(chunk);
+      await onChunk?.(chunk, at);
+      at += chunk.length;
+    }
+    return hash.hex();
+  }
+
+  async #whyBad(sha256: string, bytes: number): Promise<string | undefined> {
+    const { fileSystem } = this.#parts;
+    const path = this.objectPath(sha256);
+    const stat = await fileSystem.stat(path);
+    if (stat === undefined) return 'the object is missing';
+    if (stat.sizeBytes !== bytes) return `the object has ${stat.sizeBytes} bytes instead of ${bytes}`;
+    const file = await fileSystem.open(path, 'read');
+    try {
+      return (await this.#hash(file, bytes)) === sha256 ? undefined : 'the object’s SHA-256 differs';
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #store(source: File, bytes: number, sha256: string, path: string): Promise<void> {
+    const { fileSystem } = this.#parts;
+    const temporary = this.#temporaryPath();
+    const target = await fileSystem.open(temporary, 'create');
+    let written: string | undefined;
+    try {
+      written = await this.#hash(source, bytes, (chunk, offset) => writeFully(target, chunk, offset));
+      await target.datasync();
+    } finally {
+      await target.close();
+    }
+    if (written !== sha256) {
+      await fileSystem.remove(temporary);
+      throw new LogMovedError(`${path} changed while it was copied`);
+    }
+    const directory = `${this.path}/objects/${sha256.slice(0, 2)}`;
+    await fileSystem.makeDirectory(directory);
+    await fileSystem.rename(temporary, this.objectPath(sha256));
+    await fileSystem.syncDirectory(directory);
+  }
+
+  #temporaryPath(): string {
+    return `${this.path}/tmp/${this.#parts.random.id128()}`;
+  }
+
+  #manifestPath(id: string): string {
+    return `${this.path}/${id}${SUFFIX}`;
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Makes a backup of a node's data directory, running or stopped: base snapshot,
+ * sealed segments whole, the last one up to its last valid record. It takes no
+ * lock and writes nothing but the repository.
+ *
+ * Every segment's CRCs are checked on the way, and the copy of what was still
+ * being written is read again. Throws `ImageDamageError` on a damaged source,
+ * `BackupRequestError` where there is nothing to back up.
+ */
+import { type BackupFile, type BackupManifest, imageOfBackup } from '#engine/backup/backup-manifest.ts';
+import type { BackupRepository } from '#engine/backup/backup-repository.ts';
+import { foldLog } from '#engine/backup/fold-log.ts';
+import {
+  BackupRequestError,
+  type ImageReaderParts,
+  type ImageSegment,
+  type LogImage,
+  NO_RECORD,
+} from '#engine/backup/log-image.ts';
+import { tryReadSegmentHeader, walkSegment } from '#engine/backup/segment-walk.ts';
+import { LogMovedError, withLogImage } from '#engine/backup/survey-log.ts';
+import { crc32 } from '#platform/crc32.ts';
+import { BLOCK_HEADER_BYTES, decodeFooter, FOOTER_BYTES, SnapshotError } from '#storage/snapshot-codec.ts';
+
+export interface CreatedBackup {
+  readonly manifest: BackupManifest;
+  readonly copiedBytes: number;
+  readonly reusedBytes: number;
+  readonly copiedFiles: number;
+  readonly reusedFiles: number;
+}
+
+export interface CreateBackupOptions {
+  /** Replays the copy and writes the digest of its state into the manifest. Takes the memory of the state. */
+  readonly isReplayed: boolean;
+}
+
+export async function createBackup(
+  parts: ImageReaderParts,
+  from: string,
+  repository: BackupRepository,
+  { isReplayed }: CreateBackupOptions,
+): Promise<CreatedBackup> {
+  const created = await withLogImage(parts, from, async (image) => {
+    if (image.last.lsn === 0) throw new BackupRequestError(`${from} holds no record yet`);
+    await repository.prepare();
+    return copyImage(parts, image, repository);
+  });
+  const state = isReplayed ? await replay(parts, created.manifest, repository) : null;
+  const manifest = { ...created.manifest, state };
+  await repository.putManifest(manifest);
+  return { ...created, manifest };
+}
+
+async function copyImage(
+  parts: ImageReaderParts,
+  image: LogImage,
+  repository: BackupRepository,
+): Promise<CreatedBackup> {
+  const { base, segments } = image;
+  const counts = { copiedBytes: 0, reusedBytes: 0, copiedFiles: 0, reusedFiles: 0 };
+  const files: BackupFile[] = [];
+  const put = async (file: Omit<BackupFile, 'sha256'>, path: string): Promise<string> => {
+    const { sha256, isReused } = await repository.putObject(path, file.bytes);
+    counts[isReused ? 'reusedBytes' : 'copiedBytes'] += file.bytes;
+    counts[isReused ? 'reusedFiles' : 'copiedFiles']++;
+    files.push({ ...file, sha256 });
+    return repository.objectPath(sha256);
+  };
+  if (base !== undefined) {
+    const { name, bytes, path, point } = base;
+    const range = { firstLsn: point.lsn, lastLsn: point.lsn, isSealed: true };
+    await checkSnapshot(parts, await put({ name, kind: 'snapshot', bytes, ...range }, path), bytes);
+  }
+  for (const segment of segments) {
+    const { name, bytes, path, firstLsn, lastLsn, isSealed } = segment;
+    const copy = await put({ name, kind: 'segment', bytes, firstLsn, lastLsn, isSealed }, path);
+    if (!isSealed) await checkTail(parts, { ...segment, path: copy }, image);
+  }
+  return { manifest: describe(parts, image, files), ...counts };
+}
+
+function describe(parts: ImageReaderParts, image: LogImage, files: readonly BackupFile[]): BackupManifest {
+  const { logId, nodeId, role, upstream, term } = image.manifest;
+  const createdMs = image.takenMs;
+  return {
+    format: 1,
+    id: formatBackupId(createdMs, parts.random.uint32()),
+    createdMs,
+    logId,
+    nodeId,
+    role,
+    upstream,
+    term,
+    from: image.base?.point ?? NO_RECORD,
+    to: image.last,
+    fromTimestampMs: image.base?.logClockMs ?? 0,
+    toTimestampMs: image.lastTimestampMs,
+    state: null,
+    files,
+  };
+}
+
+/** Sorts by time: `20261121T044500.123Z-9f86d081`. */
+function formatBackupId(createdMs: number, nonce: number): string {
+  const time = new Date(createdMs).toISOString().replace(/[-:]/g, '');
+  return `${time}-${nonce.toString(16).padStart(8, '0')}`;
+}
+
+async function replay(parts: ImageReaderParts, manifest: BackupManifest, repository: BackupRepository) {
+  const image = imageOfBackup(manifest, (sha256) => repository.objectPath(sha256));
+  const { store } = await foldLog(parts, image);
+  return { entries: store.entries, digest: store.digest() };
+}
+
+/** The CRC of the whole file, which its footer states; the blocks are read when it is loaded. */
+async function checkSnapshot(
+  { fileSystem, clock }: ImageReaderParts,
+  path: string,
+  bytes: number,
+): Promise<void> {
+  const bodyBytes = bytes - BLOCK_HEADER_BYTES - FOOTER_BYTES;
+  const file = await fileSystem.open(path, 'read');
+  try {
+    const buffer = Buffer.allocUnsafe(1 << 20);
+    let crc = 0;
+    for (let at = 0; at < bodyBytes; at += buffer.length) {
+      const chunk = buffer.subarray(0, Math.min(buffer.length, bodyBytes - at));
+      await file.read(chunk, at);
+      crc = crc32(chunk, crc);
+      await clock.yield();
+    }
+    const footer = Buffer.alloc(FOOTER_BYTES);
+    await file.read(footer, bytes - FOOTER_BYTES);
+    if (decodeFooter(footer, bodyBytes).fileCrc !== crc)
+      throw new SnapshotError(bodyBytes, 'file CRC does not match');
+  } finally {
+    await file.close();
+  }
+}
+
+/** A batch that a full disk refused is cut off again and its LSNs are reused: the copy must be of one piece. */
+async function checkTail(
+  { fileSystem, clock }: ImageReaderParts,
+  copy: ImageSegment,
+  image: LogImage,
+): Promise<void> {
+  const file = await fileSystem.open(copy.path, 'read');
+  try {
+    const header = await tryReadSegmentHeader(file);
+    if (typeof header === 'string') throw new LogMovedError(`${copy.name}: ${header}`);
+    const walk = { file, header, endOffset: copy.bytes, clock, onRecord: () => false };
+    const { bad, chain } = await walkSegment(walk);
+    const isSame = bad === undefined && chain.lsn === copy.lastLsn && chain.crc === image.last.crc;
+    if (!isSame) throw new LogMovedError(`${copy.name} was written to while it was copied`);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,250 @@
+/**
+ * The state that a log means at a position: snapshot plus records, applied one
+ * by one to a store, with none of the code that recovers a node. It reads only,
+ * so it works on the files of a live node; it is what recoveries are compared
+ * with, and what point-in-time reads answer from.
+ *
+ * Throws `ImageDamageError` on damage, `BackupRequestError` where the image
+ * does not reach the position.
+ */
+import {
+  BackupRequestError,
+  ImageDamageError,
+  type ImageReaderParts,
+  type ImageSegment,
+  type LogImage,
+  NO_RECORD,
+} from '#engine/backup/log-image.ts';
+import { tryReadSegmentHeader, walkSegment } from '#engine/backup/segment-walk.ts';
+import { loadSnapshot } from '#engine/open-engine.ts';
+import { decodeLimits, decodeMutations, RecordError } from '#engine/record-codec.ts';
+import type { StoreLimits } from '#model/entry.ts';
+import type { ChainPoint } from '#model/replication.ts';
+import { crc32 } from '#platform/crc32.ts';
+import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
+import { SnapshotError } from '#storage/snapshot-codec.ts';
+import { createStore, type Store } from '#storage/store.ts';
+import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
+
+/** Up to and with a record, or the last record not later than a time of the log clock. */
+export type FoldTarget =
+  | { readonly kind: 'end' }
+  | { readonly kind: 'lsn'; readonly lsn: number }
+  | { readonly kind: 'time'; readonly timeMs: number };
+
+export interface Folded {
+  readonly store: Store;
+  /** The last record in it. */
+  readonly position: ChainPoint;
+  /** Log clock of that record; of the snapshot where no record is behind it. */
+  readonly timestampMs: number;
+  /** Records behind the snapshot. */
+  readonly records: number;
+  /** Segments that hold them, the last with the bytes up to its last record wanted. */
+  readonly segments: readonly ImageSegment[];
+  /** Digest at each position that was asked for and is there. */
+  readonly digests: ReadonlyMap<number, StateDigest>;
+}
+
+export interface StateDigest {
+  readonly entries: number;
+  readonly digest: string;
+}
+
+export interface FoldOptions {
+  readonly target?: FoldTarget;
+  /** LSNs at which the digest is wanted on the way. */
+  readonly digestAt?: ReadonlySet<number>;
+}
+
+const UNLIMITED: StoreLimits = { entriesMax: 0, bytesMax: 0, policy: 'none' };
+const SCAN_LIMIT = 10_000;
+
+export async function foldLog(
+  parts: ImageReaderParts,
+  image: LogImage,
+  { target = { kind: 'end' }, digestAt = new Set() }: FoldOptions = {},
+): Promise<Folded> {
+  checkTarget(image, target);
+  const { store, timestampMs } = await foldBase(parts, image);
+  const fold = new Fold(parts, image, target, { store, timestampMs, digestAt });
+  return fold.run();
+}
+
+async function foldBase(
+  parts: ImageReaderParts,
+  { base }: LogImage,
+): Promise<{ store: Store; timestampMs: number }> {
+  if (base === undefined) return { store: createStore({ limits: UNLIMITED }), timestampMs: 0 };
+  try {
+    const { store, meta } = await loadSnapshot(base.path, parts, () => {});
+    return { store, timestampMs: meta.logClockMs };
+  } catch (error) {
+    if (!(error instanceof SnapshotError)) throw error;
+    const { offset: byte, why } = error;
+    throw new ImageDamageError({ file: base.path, byte, lsn: base.point.lsn, why });
+  }
+}
+
+function checkTarget(image: LogImage, target: FoldTarget): void {
+  const why = whyNotIn(image, target);
+  if (why !== undefined) throw new BackupRequestError(why);
+}
+
+/** Why the image does not reach `target`; undefined where it does. */
+export function whyNotIn(image: LogImage, target: FoldTarget): string | undefined {
+  if (target.kind === 'lsn') {
+    const first = image.base?.point.lsn ?? 0;
+    const isIn = target.lsn >= first && target.lsn <= image.last.lsn;
+    return isIn ? undefined : `LSN ${target.lsn} is not in it: it reaches from ${first} to ${image.last.lsn}`;
+  }
+  if (target.kind === 'end') return undefined;
+  const fromMs = image.base?.logClockMs ?? 0;
+  const untilMs = Math.max(image.lastTimestampMs, image.takenMs);
+  if (target.timeMs >= fromMs && target.timeMs <= untilMs) return undefined;
+  const [wanted, from, until] = [target.timeMs, fromMs, untilMs].map((ms) => new Date(ms).toISOString());
+  return target.timeMs < fromMs
+    ? `${wanted} is before its beginning: its snapshot is of ${from}`
+    : `${wanted} is after its end: it was taken at ${until}`;
+}
+
+class Fold {
+  readonly #parts: ImageReaderParts;
+  readonly #image: LogImage;
+  readonly #target: FoldTarget;
+  readonly #store: Store;
+  readonly #digestAt: ReadonlySet<number>;
+  readonly #digests = new Map<number, StateDigest>();
+  readonly #segments: ImageSegment[] = [];
+  #chain: ChainPoint;
+  #timestampMs: number;
+  #records = 0;
+
+  constructor(
+    parts: ImageReaderParts,
+    image: LogImage,
+    target: FoldTarget,
+    start: { readonly store: Store; readonly timestampMs: number; readonly digestAt: ReadonlySet<number> },
+  ) {
+    this.#parts = parts;
+    this.#image = image;
+    this.#target = target;
+    this.#store = start.store;
+    this.#timestampMs = start.timestampMs;
+    this.#digestAt = start.digestAt;
+    this.#chain = image.base?.point ?? NO_RECORD;
+  }
+
+  async run(): Promise<Folded> {
+    this.#noteDigest();
+    for (const segment of this.#image.segments) {
+      if (await this.#foldSegment(segment)) break;
+    }
+    return {
+      store: this.#store,
+      position: this.#chain,
+      timestampMs: this.#timestampMs,
+      records: this.#records,
+      segments: this.#segments,
+      digests: this.#digests,
+    };
+  }
+
+  /** Returns whether the target was reached. */
+  async #foldSegment(segment: ImageSegment): Promise<boolean> {
+    const file = await this.#parts.fileSystem.open(segment.path, 'read');
+    try {
+      const header = await tryReadSegmentHeader(file);
+      if (typeof header === 'string') throw this.#damage(segment, 0, header);
+      let cutOffset = SEGMENT_HEADER_BYTES;
+      const end = await walkSegment({
+        file,
+        header,
+        endOffset: segment.bytes,
+        clock: this.#parts.clock,
+        onRecord: (frame, endOffset) => {
+          if (this.#isBeyond(frame)) return true;
+          this.#take(segment, frame, endOffset);
+          cutOffset = endOffset;
+          return false;
+        },
+      });
+      if (end.bad !== undefined) throw this.#damage(segment, end.bad.offset, end.bad.why);
+      const hasWanted =
+        end.chain.lsn >= segment.firstLsn && end.chain.lsn > (this.#image.base?.point.lsn ?? 0);
+      const { lsn: lastLsn } = end.chain;
+      if (!end.isCut) {
+        if (lastLsn !== segment.lastLsn) throw this.#damage(segment, end.recordsEnd, 'records are missing');
+        this.#segments.push(segment);
+      } else if (hasWanted) {
+        this.#segments.push({ ...segment, lastLsn, bytes: cutOffset, isSealed: false });
+      }
+      return end.isCut;
+    } finally {
+      await file.close();
+    }
+  }
+
+  #isBeyond({ lsn, timestampMs }: Frame): boolean {
+    const target = this.#target;
+    if (target.kind === 'lsn') return lsn > target.lsn;
+    return target.kind === 'time' && timestampMs > target.timeMs && lsn > this.#chain.lsn;
+  }
+
+  #take(segment: ImageSegment, frame: Frame, endOffset: number): void {
+    const { lsn, crc, epoch } = this.#chain;
+    if (frame.lsn < lsn) return;
+    if (frame.lsn === lsn) {
+      if (frame.crc !== crc) throw this.#damage(segment, endOffset, 'it does not continue the snapshot');
+      return;
+    }
+    // Behind S itself the walk checks the chain; here it is checked from S on, and from segment to segment.
+    if (frame.lsn !== lsn + 1 || frame.prevCrc !== crc)
+      throw this.#damage(segment, endOffset, `LSN ${frame.lsn} does not continue ${epoch}-${lsn}`);
+    try {
+      this.#apply(frame);
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      throw this.#damage(segment, endOffset, error.message);
+    }
+    this.#chain = { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
+    this.#timestampMs = frame.timestampMs;
+    this.#records++;
+    this.#noteDigest();
+  }
+
+  #apply(frame: Frame): void {
+    if (frame.type === RECORD_TYPE.data) {
+      for (const mutation of decodeMutations(frame.payload)) this.#store.apply(mutation, frame);
+    } else if (frame.type === RECORD_TYPE.config) {
+      decodeLimits(frame.payload);
+    }
+  }
+
+  #noteDigest(): void {
+    if (!this.#digestAt.has(this.#chain.lsn)) return;
+    this.#digests.set(this.#chain.lsn, { entries: this.#store.entries, digest: this.#store.digest() });
+  }
+
+  #damage(segment: ImageSegment, byte: number, why: string): ImageDamageError {
+    return new ImageDamageError({ file: segment.path, byte, lsn: this.#chain.lsn + 1, why });
+  }
+}
+
+/** The digest summed over every entry anew: it shows a running sum that went astray. */
+export function digestAnew(store: Store): StateDigest {
+  const hasher = new EntryHasher();
+  const sum = new DigestSum();
+  let entries = 0;
+  for (let cursor = ''; ; ) {
+    const page = store.scan({ prefix: '', cursor, limit: SCAN_LIMIT, keysOnly: false }, 0);
+    for (const { key, value, expireAtMs, version } of page.entries) {
+      hasher.hashEntry(key, crc32(value), expireAtMs, version.epoch, version.lsn);
+      sum.add(hasher);
+      entries++;
+    }
+    cursor = page.nextCursor;
+    if (cursor === '') return { entries, digest: sum.hex() };
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Makes a data directory of a log image, as it was at a record or time, in a
+ * directory that is new or empty. Nothing counts until MANIFEST is there, which
+ * is written last: after the files were recovered by the code every start runs,
+ * and the state compared with an independent fold of the image. What a crash
+ * leaves is refused by every start.
+ *
+ * The directory is a node of its own: new node id, no replicas, no quarantine,
+ * and no clean mark, so that a master's start mints a new epoch.
+ */
+import { type Folded, type FoldTarget, foldLog } from '#engine/backup/fold-log.ts';
+import { BackupRequestError, ImageDamageError, type LogImage } from '#engine/backup/log-image.ts';
+import { tryReadSegmentHeader, walkSegment } from '#engine/backup/segment-walk.ts';
+import { type Recovered, recoverShadow, type ShadowParts, writeImage } from '#engine/backup/shadow.ts';
+import type { ChainPoint } from '#model/replication.ts';
+import { LOCK_NAME } from '#wal/file-names.ts';
+import type { Manifest } from '#wal/manifest.ts';
+import { WalDirectory } from '#wal/wal-directory.ts';
+
+export interface Restored {
+  readonly position: ChainPoint;
+  /** Log clock of the last record restored. */
+  readonly timestampMs: number;
+  readonly entries: number;
+  readonly digest: string;
+  readonly nodeId: string;
+  readonly role: Manifest['role'];
+  /** Records of the image behind the position: left out. */
+  readonly leftOut: number;
+  readonly recoveryMs: number;
+}
+
+export async function restoreImage(
+  parts: ShadowParts,
+  image: LogImage,
+  target: FoldTarget,
+  to: string,
+): Promise<Restored> {
+  await checkEmpty(parts, to);
+  const { segments, timestampMs, ...expected } = await foldTo(parts, image, target);
+  const manifest: Manifest = {
+    ...image.manifest,
+    nodeId: parts.random.id128(),
+    lowestSegment: segments[0]?.seq ?? image.manifest.lowestSegment,
+    excludedSegments: [],
+    replicas: { added: [], removed: [] },
+    quarantine: null,
+  };
+  const { elapsedMs: recoveryMs } = await build(parts, to, { ...image, segments }, manifest, expected);
+  const { nodeId, role } = manifest;
+  const leftOut = image.last.lsn - expected.position.lsn;
+  return { ...expected, timestampMs, nodeId, role, leftOut, recoveryMs };
+}
+
+/** The fold without its store, so that two states are never in memory at once. */
+async function foldTo(parts: ShadowParts, image: LogImage, target: FoldTarget): Promise<Expected & Cut> {
+  const { store, position, timestampMs, segments } = await foldLog(parts, image, { target });
+  return { position, timestampMs, segments, entries: store.entries, digest: store.digest() };
+}
+
+interface Expected {
+  readonly position: ChainPoint;
+  readonly entries: number;
+  readonly digest: string;
+}
+
+type Cut = Pick<Folded, 'segments' | 'timestampMs'>;
+
+async function checkEmpty({ fileSystem }: ShadowParts, to: string): Promise<void> {
+  const stat = await fileSystem.stat(to);
+  if (stat === undefined) return;
+  if (!stat.isDirectory) throw new BackupRequestError(`${to} is not a directory`);
+  if ((await fileSystem.readDirectory(to)).length > 0) {
+    throw new BackupRequestError(`${to} is not empty: a restore goes into a new directory only`);
+  }
+}
+
+async function build(
+  parts: ShadowParts,
+  to: string,
+  image: LogImage,
+  manifest: Manifest,
+  expected: Expected,
+): Promise<Recovered> {
+  const { fileSystem, logger } = parts;
+  await fileSystem.makeDirectory(to);
+  const lock = await fileSystem.lock(`${to}/${LOCK_NAME}`);
+  if (lock === undefined) throw new BackupRequestError(`${to} is in use by another process`);
+  const directory = new WalDirectory({ fileSystem, path: to, logger }, lock, manifest);
+  try {
+    await writeImage(parts, image, to);
+    const recovered = await recoverShadow(parts, directory);
+    const { position, digest, entries } = recovered;
+    const isSame = position.lsn === expected.position.lsn && position.crc === expected.position.crc;
+    if (!isSame || digest !== expected.digest || entries !== expected.entries) {
+      const why = `recovery came to LSN ${position.lsn}, ${entries} entries, digest ${digest}; expected LSN ${expected.position.lsn}, ${expected.entries} entries, digest ${expected.digest}`;
+      throw new ImageDamageError({ file: to, byte: 0, lsn: position.lsn, why });
+    }
+    await removeCleanMark(parts, directory);
+    await directory.commit(manifest);
+    return recovered;
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Ends the log with its last record, so that the next start is an unclean one. */
+async function removeCleanMark({ fileSystem, clock }: ShadowParts, directory: WalDirectory): Promise<void> {
+  const last = (await directory.segments()).at(-1);
+  if (last === undefined) return;
+  const file = await fileSystem.open(`${directory.path}/${last.name}`, 'write');
+  try {
+    const header = await tryReadSegmentHeader(file);
+    if (typeof header === 'string') throw new Error(`${last.name}: ${header}`);
+    const { sizeBytes: endOffset } = await file.stat();
+    const { recordsEnd } = await walkSegment({ file, header, endOffset, clock, onRecord: () => false });
+    await file.truncate(recordsEnd);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

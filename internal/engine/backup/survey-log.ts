@@ -1,0 +1,283 @@
+/**
+ * Looks through the data directory of a node, running or stopped, and says
+ * which bytes of which files are its log now. Nothing is written, and LOCK is
+ * never opened: on POSIX closing any descriptor of it would drop the owner's lock.
+ *
+ * What is found is believed for what it says of itself, not for when it was
+ * read: the snapshot and the segments must form one chain of CRCs. A checkpoint
+ * or a cut that replaces files meanwhile shows as a missing file or a broken
+ * chain, and the survey begins anew, a bounded number of times.
+ *
+ * Throws `ImageDamageError` where durable bytes are damaged or missing, and
+ * `BackupRequestError` where there is no log.
+ */
+import {
+  BackupRequestError,
+  type ImageBase,
+  ImageDamageError,
+  type ImageReaderParts,
+  type ImageSegment,
+  type LogImage,
+  NO_RECORD,
+} from '#engine/backup/log-image.ts';
+import { tryReadSegmentHeader, type WalkEnd, walkSegment } from '#engine/backup/segment-walk.ts';
+import type { ChainPoint } from '#model/replication.ts';
+import type { File } from '#platform/file-system.ts';
+import {
+  HEADER_BYTES_MAX,
+  PREFIX_BYTES,
+  readSnapshotHeader,
+  SnapshotError,
+} from '#storage/snapshot-codec.ts';
+import { MANIFEST_NAME, parseSegmentName, parseSnapshotName, type SegmentName } from '#wal/file-names.ts';
+import { searchLaterItems } from '#wal/later-items.ts';
+import { isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
+import { SEGMENT_HEADER_BYTES, type SegmentHeader } from '#wal/segment-format.ts';
+import { readWholeFile } from '#wal/whole-files.ts';
+
+const ATTEMPTS = 10;
+const PAUSE_MS = 100;
+
+/**
+ * Surveys the log in `directory` and does `work` with it; both begin anew where
+ * the node replaced files meanwhile. Damage counts only when it is found twice
+ * at one place with no change of MANIFEST between.
+ */
+export async function withLogImage<T>(
+  parts: ImageReaderParts,
+  directory: string,
+  work: (image: LogImage) => Promise<T>,
+): Promise<T> {
+  let lastDamage = '';
+  for (let attempt = 1; ; attempt++) {
+    const manifestBytes = await readManifestBytes(parts, directory);
+    try {
+      return await work(await surveyOnce(parts, directory, manifestBytes));
+    } catch (error) {
+      const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof LogMovedError;
+      if (!isGone && !(error instanceof ImageDamageError)) throw error;
+      if (attempt === ATTEMPTS) throw asGivenUp(error, directory);
+      const isSame = manifestBytes.equals(await readManifestBytes(parts, directory));
+      const damage = isGone || !isSame ? '' : (error as Error).message;
+      if (damage !== '' && damage === lastDamage) throw error;
+      lastDamage = damage;
+    }
+    await parts.clock.sleep(PAUSE_MS);
+  }
+}
+
+/** The files changed under the reader: to be tried again. */
+export class LogMovedError extends Error {
+  override readonly name = 'LogMovedError';
+}
+
+function asGivenUp(error: unknown, directory: string): unknown {
+  if (error instanceof ImageDamageError) return error;
+  const why = error instanceof Error ? error.message : String(error);
+  const place = { file: directory, byte: 0, lsn: 0, why: `not whole in ${ATTEMPTS} attempts: ${why}` };
+  return new ImageDamageError(place);
+}
+
+async function readManifestBytes({ fileSystem }: ImageReaderParts, directory: string): Promise<Buffer> {
+  const path = `${directory}/${MANIFEST_NAME}`;
+  if ((await fileSystem.stat(path)) === undefined) {
+    throw new BackupRequestError(
+      `${directory} is not the data directory of a node: there is no ${MANIFEST_NAME}`,
+    );
+  }
+  return readWholeFile(fileSystem, path);
+}
+
+async function surveyOnce(
+  parts: ImageReaderParts,
+  directory: string,
+  manifestBytes: Buffer,
+): Promise<LogImage> {
+  const manifest = tryDecodeManifest(manifestBytes);
+  if (typeof manifest === 'string') {
+    throw new ImageDamageError({ file: `${directory}/${MANIFEST_NAME}`, byte: 0, lsn: 0, why: manifest });
+  }
+  if (manifest.logId === '') {
+    throw new BackupRequestError(`${directory} holds no log yet: this replica has not met its master`);
+  }
+  const base = await readBase(parts, directory, manifest);
+  const names = await liveSegments(parts, directory, manifest);
+  return new Survey(parts, directory, manifest, base).run(names);
+}
+
+async function readBase(
+  { fileSystem }: ImageReaderParts,
+  directory: string,
+  manifest: Manifest,
+): Promise<ImageBase | undefined> {
+  const name = manifest.snapshot;
+  if (name === '') return undefined;
+  const path = `${directory}/${name}`;
+  const file = await fileSystem.open(path, 'read');
+  try {
+    const { sizeBytes: bytes } = await file.stat();
+    const { meta } = await readBaseHeader(file);
+    if (meta.logId !== manifest.logId) {
+      throw new SnapshotError(PREFIX_BYTES, `it belongs to log ${meta.logId}`);
+    }
+    return { name, path, bytes, point: meta.position, logClockMs: meta.logClockMs };
+  } catch (error) {
+    if (!(error instanceof SnapshotError)) throw error;
+    const lsn = parseSnapshotName(name)?.lsn ?? 0;
+    throw new ImageDamageError({ file: path, byte: error.offset, lsn, why: error.why });
+  } finally {
+    await file.close();
+  }
+}
+
+async function readBaseHeader(file: File) {
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  const got = await file.read(prefix, 0);
+  const restBytes = got < PREFIX_BYTES ? 0 : prefix.readUInt32LE(12);
+  // The length is believed only as far as the format allows: readSnapshotHeader checks it first.
+  const bytes = Buffer.alloc(PREFIX_BYTES + Math.min(restBytes, HEADER_BYTES_MAX));
+  return readSnapshotHeader(bytes.subarray(0, await file.read(bytes, 0)));
+}
+
+async function liveSegments(
+  { fileSystem }: ImageReaderParts,
+  directory: string,
+  manifest: Manifest,
+): Promise<SegmentName[]> {
+  const names = await fileSystem.readDirectory(directory);
+  return names
+    .flatMap((name) => parseSegmentName(name) ?? [])
+    .filter(({ seq }) => !isSegmentExcluded(manifest, seq))
+    .sort((a, b) => a.seq - b.seq);
+}
+
+class Survey {
+  readonly #parts: ImageReaderParts;
+  readonly #directory: string;
+  readonly #manifest: Manifest;
+  readonly #base: ImageBase | undefined;
+  readonly #from: ChainPoint;
+  #chain: ChainPoint;
+  readonly #takenMs: number;
+  #lastTimestampMs = 0;
+
+  constructor(parts: ImageReaderParts, directory: string, manifest: Manifest, base: ImageBase | undefined) {
+    this.#parts = parts;
+    this.#directory = directory;
+    this.#manifest = manifest;
+    this.#base = base;
+    this.#from = base?.point ?? NO_RECORD;
+    this.#chain = this.#from;
+    this.#takenMs = parts.clock.wallMs();
+  }
+
+  async run(names: readonly SegmentName[]): Promise<LogImage> {
+    const first = names[0];
+    if (first !== undefined && first.firstLsn > this.#from.lsn + 1) {
+      throw this.#damage(first, 0, `LSN ${this.#from.lsn + 1} is missing before it`);
+    }
+    const start = names.findLastIndex(({ firstLsn }) => firstLsn <= this.#from.lsn + 1);
+    const needed = names.slice(Math.max(0, start));
+    const segments: ImageSegment[] = [];
+    for (const [index, name] of needed.entries()) {
+      const segment = await this.#survey(name, index === 0, index === needed.length - 1);
+      if (segment !== undefined && segment.lastLsn > this.#from.lsn) segments.push(segment);
+    }
+    // A log that ends below its snapshot is begun anew behind it at the next start.
+    const last = this.#chain.lsn < this.#from.lsn ? this.#from : this.#chain;
+    return {
+      manifest: this.#manifest,
+      base: this.#base,
+      segments,
+      last,
+      lastTimestampMs: this.#lastTimestampMs,
+      takenMs: this.#takenMs,
+    };
+  }
+
+  async #survey(name: SegmentName, isFirst: boolean, isLast: boolean): Promise<ImageSegment | undefined> {
+    const path = `${this.#directory}/${name.name}`;
+    const file = await this.#parts.fileSystem.open(path, 'read');
+    try {
+      const { sizeBytes } = await file.stat();
+      // A newest segment no longer than a header holds nothing, whatever is in it.
+      if (isLast && sizeBytes <= SEGMENT_HEADER_BYTES) return undefined;
+      const header = await tryReadSegmentHeader(file);
+      if (typeof header === 'string') throw this.#damage(name, 0, header);
+      this.#join(name, header, isFirst);
+      const end = await this.#walk(file, header, sizeBytes, name);
+      await this.#judge(file, header, sizeBytes, { name, isLast, end });
+      this.#chain = end.chain;
+      const bytes = end.isSealed ? sizeBytes : end.recordsEnd;
+      const { seq, firstLsn } = name;
+      return { name: name.name, path, seq, firstLsn, lastLsn: end.chain.lsn, bytes, isSealed: end.isSealed };
+    } finally {
+      await file.close();
+    }
+  }
+
+  #join(name: SegmentName, header: SegmentHeader, isFirst: boolean): void {
+    if (header.logId !== this.#manifest.logId)
+      throw this.#damage(name, 16, `it belongs to log ${header.logId}`);
+    if (header.seq !== name.seq || header.firstLsn !== name.firstLsn)
+      throw this.#damage(name, 32, 'the file name and the header differ');
+    if (isFirst && header.firstLsn - 1 !== this.#from.lsn) return;
+    const { lsn, crc } = this.#chain;
+    if (header.firstLsn - 1 !== lsn) throw this.#damage(name, 40, `LSN ${lsn + 1} is missing before it`);
+    if (header.lastCrc !== crc) throw this.#damage(name, 56, 'it does not continue what is before it');
+  }
+
+  #walk(file: File, header: SegmentHeader, endOffset: number, name: SegmentName): Promise<WalkEnd> {
+    const { lsn, crc, epoch } = this.#from;
+    return walkSegment({
+      file,
+      header,
+      endOffset,
+      clock: this.#parts.clock,
+      onRecord: (frame, offset) => {
+        if (frame.lsn === lsn && (frame.crc !== crc || frame.epoch !== epoch))
+          throw this.#damage(name, offset, 'the record is not the one the snapshot was made at');
+        this.#lastTimestampMs = frame.timestampMs;
+        return false;
+      },
+    });
+  }
+
+  /** A bad end is no harm where the log may end: at the last segment, unless what follows proves it durable. */
+  async #judge(
+    file: File,
+    header: SegmentHeader,
+    sizeBytes: number,
+    { name, isLast, end }: { name: SegmentName; isLast: boolean; end: WalkEnd },
+  ): Promise<void> {
+    const { bad, chain } = end;
+    if (bad === undefined) {
+      if (!isLast && !end.isSealed)
+        throw this.#damage(name, end.recordsEnd, 'it ends without its seal', chain);
+      return;
+    }
+    if (!isLast) throw this.#damage(name, bad.offset, bad.why, chain);
+    let provenLsn = 0;
+    await searchLaterItems({
+      file,
+      fromOffset: bad.offset,
+      sizeBytes,
+      salt: header.salt,
+      expectedLsn: chain.lsn + 1,
+      clock: this.#parts.clock,
+      onItem: (item) => {
+        provenLsn = Math.max(provenLsn, item.lsn - item.durLag);
+        return provenLsn > chain.lsn;
+      },
+    });
+    if (provenLsn > chain.lsn) {
+      const why = `${bad.why}; a later item shows that LSN ${provenLsn} had been durable`;
+      throw this.#damage(name, bad.offset, why, chain);
+    }
+  }
+
+  #damage({ name, firstLsn }: SegmentName, byte: number, why: string, chain?: ChainPoint): ImageDamageError {
+    const lsn = chain === undefined ? firstLsn : chain.lsn + 1;
+    return new ImageDamageError({ file: `${this.#directory}/${name}`, byte, lsn, why });
+  }
+}
