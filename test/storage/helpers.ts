@@ -1,0 +1,61 @@
+/** Short ways to say what the storage tests do over and over. */
+import type { Cause, Mutation, StoreLimits } from '#model/entry.ts';
+import { type Position, toLsn } from '#model/position.ts';
+import type { SnapshotMeta } from '#storage/snapshot-codec.ts';
+import type { SnapshotScan } from '#storage/snapshot-scan.ts';
+import { createStore, type Store } from '#storage/store.ts';
+
+export const UNLIMITED: StoreLimits = { entriesMax: 0, bytesMax: 0, policy: 'lru' };
+export const EPOCH = 3 * 2 ** 32 + 17;
+
+export function newStore(partitions = 64, limits: StoreLimits = UNLIMITED): Store {
+  return createStore({ limits, partitions, hashSeed: 0x5eed });
+}
+
+export function at(lsn: number, epoch = EPOCH): Position {
+  return { epoch, lsn: toLsn(lsn) };
+}
+
+export function set(key: string, value: string | Uint8Array = key, expireAtMs = 0): Mutation {
+  return { op: 'set', key, value: Buffer.from(value), expireAtMs, cause: 'client' };
+}
+
+export function remove(key: string, cause: Cause = 'client'): Mutation {
+  return { op: 'delete', key, cause };
+}
+
+export function meta(lsn: number, limits: StoreLimits = UNLIMITED): SnapshotMeta {
+  return {
+    logId: '00112233445566778899aabbccddeeff',
+    position: { ...at(lsn), crc: 0xdeadbeef },
+    epochs: [
+      { epoch: 1, firstLsn: toLsn(1) },
+      { epoch: EPOCH, firstLsn: toLsn(2) },
+    ],
+    logClockMs: 1_700_000_000_123,
+    limits,
+  };
+}
+
+/** The whole file of a store that nobody changes meanwhile. */
+export function snapshotOf(store: Store, lsn = 1): Buffer {
+  return drain(store.beginSnapshot(meta(lsn, store.limits)), 1 << 20);
+}
+
+/** The rest of a scan; `between` runs after each slice. */
+export function drain(scan: SnapshotScan, bytesMax: number, between: () => void = () => {}): Buffer {
+  const parts: Uint8Array[] = [];
+  for (let bytes = scan.next(bytesMax); bytes !== undefined; bytes = scan.next(bytesMax)) {
+    parts.push(Buffer.from(bytes));
+    between();
+  }
+  return Buffer.concat(parts);
+}
+
+/** Every key in the order in which the store would give it up. The store is spent afterwards. */
+export function victimsOf(store: Store): string[] {
+  const keys: string[] = [];
+  for (let victim = store.takeVictim(); victim !== undefined; victim = store.takeVictim())
+    keys.push(victim.key);
+  return keys;
+}

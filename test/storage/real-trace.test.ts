@@ -1,0 +1,46 @@
+/**
+ * Replays real cache accesses read-through and compares with the hits that an
+ * exact LRU is known to have. The trace (orm-busy, copyright headissue GmbH, Jens
+ * Wilke, from the cache2k project, CC BY 4.0) is not part of this repository.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { at, newStore, remove, set } from '#test/storage/helpers.ts';
+
+const TRACE = new URL('../../../shared/data/orm-busy.trace.gz', import.meta.url);
+const isThere = existsSync(TRACE);
+if (!isThere)
+  console.warn(`SKIPPED: no trace at ${TRACE.pathname}, exact LRU hits are not checked on real accesses`);
+
+function hitsOf(accesses: Int32Array, entriesMax: number, partitions: number): number {
+  const store = newStore(partitions);
+  const value = Buffer.alloc(1_040, 1);
+  let lsn = 0;
+  for (const number of accesses) {
+    const key = String(number);
+    if (store.get(key, 1) !== undefined) continue;
+    lsn++;
+    if (store.entries === entriesMax) {
+      const victim = store.takeVictim();
+      if (victim !== undefined) store.apply(remove(victim.key, 'evicted'), at(lsn));
+    }
+    store.apply(set(key, value.subarray(0, 40 + (((number % 1_000) + 1_000) % 1_000))), at(lsn));
+  }
+  return store.stats().hits;
+}
+
+describe.skipIf(!isThere)('exact LRU on real accesses', () => {
+  const bytes = isThere ? gunzipSync(readFileSync(TRACE)) : Buffer.alloc(0);
+  const accesses = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+
+  it.each([
+    [100_000, 1_000, 64, 77_300],
+    [100_000, 1_000, 1, 77_300],
+    [100_000, 20_000, 64, 84_872],
+    [1_000_000, 1_000, 64, 795_726],
+    [1_000_000, 5_000, 16, 865_590],
+  ])('of %d accesses, %d entries in %d partitions: %d hits', (count, entriesMax, partitions, hits) => {
+    expect(hitsOf(accesses.subarray(0, count), entriesMax, partitions)).toBe(hits);
+  });
+});
