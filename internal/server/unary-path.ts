@@ -235,7 +235,7 @@ function send({ request, response }: Exchange, status: number, type: string, bod
   response.setHeader('content-type', type);
   response.setHeader('content-length', body.length);
   if (body.length > ONE_WRITE_BYTES_MAX || isHttp2(request)) response.end(body);
-  else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).latin1Slice(), 'latin1');
+  else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
 }
 
 function observe({ options, path, startedMs }: Exchange, code: string): void {
