@@ -1,0 +1,23 @@
+/**
+ * `npm run test:torture`: the long forms of the durability tests. Prints the
+ * seeds that reproduce what it did, counts, and `N passed, N failed` last.
+ * Exit code 0 where nothing failed, 1 where something did, 2 for wrong arguments.
+ */
+import { Report } from './report.ts';
+import { type Part, parseTortureOptions, USAGE } from './run-options.ts';
+import { tortureDamage } from './torture-damage.ts';
+import { tortureWal } from './torture-wal.ts';
+
+const options = parseTortureOptions(process.argv.slice(2), Date.now() % 1_000_000);
+if (typeof options === 'string') {
+  process.stderr.write(`${options}\n${USAGE}\n`);
+  process.exit(2);
+}
+const { only, seed, seconds } = options;
+const report = new Report();
+const isWanted = (part: Part): boolean => only === undefined || only === part;
+if (isWanted('wal')) await tortureWal(report, seed, seconds);
+if (isWanted('damage')) await tortureDamage(report, seed);
+if (report.skipped > 0) report.say(`${report.skipped} skipped`);
+report.say(`${report.passed} passed, ${report.failed} failed`);
+process.exitCode = report.failed === 0 && report.passed > 0 ? 0 : 1;
