@@ -32,7 +32,7 @@ import type { AckLedger } from '#replication/ack-ledger.ts';
 
 /** Deletes of expired entries in one record. */
 const EXPIRED_PER_RECORD = 1_024;
-/** Records of expired entries or victims in one tick: what is left waits for the next. */
+/** Records of expired entries, and of victims, in one tick: what is left waits for the next. */
 const RECORDS_PER_TICK = 16;
 
 export interface MasterOptions {
@@ -97,27 +97,35 @@ export class Master {
    * they were lowered). Bounded; returns whether there is more to do at once.
    */
   tick(): boolean {
-    for (let i = 0; i < RECORDS_PER_TICK; i++) {
-      if (!this.#expireSome()) break;
-      if (i === RECORDS_PER_TICK - 1) return true;
-    }
+    const hasMoreExpired = this.#expireDue();
     let hasMore = this.#engine.store.limits.policy === 'lru';
     for (let i = 0; i < RECORDS_PER_TICK && hasMore; i++) hasMore = this.#write((builder) => builder.trim());
-    return hasMore;
+    return hasMoreExpired || hasMore;
   }
 
-  #expireSome(): boolean {
-    return this.#write((builder) => {
-      const due = this.#engine.store.due(builder.nowMs, EXPIRED_PER_RECORD);
-      let deletes = 0;
-      for (const { key } of due) {
-        const { entry } = this.#accepted.lookup(key);
-        if (entry === undefined || !isExpired(entry.expireAtMs, builder.nowMs)) continue;
-        builder.delete(key, 'expired');
-        deletes++;
-      }
-      return deletes === EXPIRED_PER_RECORD;
-    });
+  /**
+   * Deletes up to 16 records full of what is due. The store names the same
+   * entries again until their deletes are applied, so a disk that does not keep
+   * up gets no more than that to do.
+   */
+  #expireDue(): boolean {
+    const due = this.#engine.store.due(this.#engine.logClock.nowMs(), EXPIRED_PER_RECORD * RECORDS_PER_TICK);
+    let deletes = 0;
+    for (let at = 0; at < due.length; at += EXPIRED_PER_RECORD) {
+      deletes += this.#write((builder) => this.#expire(due.slice(at, at + EXPIRED_PER_RECORD), builder));
+    }
+    return deletes === EXPIRED_PER_RECORD * RECORDS_PER_TICK;
+  }
+
+  #expire(due: readonly Entry[], builder: RecordBuilder): number {
+    let deletes = 0;
+    for (const { key } of due) {
+      const { entry } = this.#accepted.lookup(key);
+      if (entry === undefined || !isExpired(entry.expireAtMs, builder.nowMs)) continue;
+      builder.delete(key, 'expired');
+      deletes++;
+    }
+    return deletes;
   }
 
   /** Accepts operations into one record and submits it, if anything is in it. */

@@ -6,13 +6,19 @@
  */
 
 import type { AcceptedState, RecordInFlight } from '#master/accepted-state.ts';
-import { type Entry, isExpired, type Mutation, type StoreLimits } from '#model/entry.ts';
+import { type Entry, isExpired, type Mutation } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
-import { quoteKey } from '#model/limits.ts';
+import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, quoteKey } from '#model/limits.ts';
 import type { Store } from '#storage/store.ts';
+import { PAYLOAD_BYTES_MAX } from '#wal/frame.ts';
 
-/** Evictions that one record may carry. */
+/** Deletes that one record may carry to make room. */
 export const VICTIMS_MAX = 1_024;
+/** What a mutation takes in a record beyond key and value, at most. */
+const MUTATION_OVERHEAD_BYTES = 16;
+/** What sets may take of a record: whatever else a Batch may need still fits. */
+const SETS_BYTES_MAX =
+  PAYLOAD_BYTES_MAX - (VICTIMS_MAX + BATCH_OPERATIONS_MAX) * (KEY_BYTES_MAX + MUTATION_OVERHEAD_BYTES);
 
 export class RecordBuilder {
   readonly mutations: Mutation[] = [];
@@ -24,6 +30,7 @@ export class RecordBuilder {
   readonly #store: Store;
   readonly #accepted: AcceptedState;
   #victims = 0;
+  #setsBytes = 0;
 
   constructor(store: Store, accepted: AcceptedState, record: RecordInFlight, nowMs: number) {
     this.#store = store;
@@ -38,7 +45,15 @@ export class RecordBuilder {
    * entries may be, and the record is to be submitted all the same.
    */
   set(key: string, value: Uint8Array, expireAtMs: number): void {
+    const bytes = KEY_BYTES_MAX + value.length + MUTATION_OVERHEAD_BYTES;
+    if (this.#setsBytes + bytes > SETS_BYTES_MAX) {
+      throw new WalnutError(
+        'resource_exhausted',
+        `writes that are made together take at most ${SETS_BYTES_MAX} bytes: make the batch smaller`,
+      );
+    }
     this.#makeRoom(key, value);
+    this.#setsBytes += bytes;
     this.#add({ op: 'set', key, value, expireAtMs, cause: 'client' });
   }
 
@@ -77,7 +92,7 @@ export class RecordBuilder {
     if (!this.#isOver(moreEntries, moreBytes)) return;
     // An overwrite that is no larger makes nothing worse than it is.
     if (moreEntries === 0 && moreBytes <= 0) return;
-    if (limits.policy === 'none') this.#dropExpired(moreEntries, moreBytes, limits);
+    if (limits.policy === 'none') this.#dropExpired(key, moreEntries, moreBytes);
     else this.#evictFor(key, moreEntries, moreBytes);
   }
 
@@ -91,14 +106,18 @@ export class RecordBuilder {
     }
   }
 
-  /** Without eviction only what has expired may go. */
-  #dropExpired(moreEntries: number, moreBytes: number, limits: StoreLimits): void {
-    for (const { key } of this.#store.due(this.nowMs, VICTIMS_MAX)) {
+  /** Without eviction only what has expired may go; `key` itself is replaced anyway, and counted as such. */
+  #dropExpired(key: string, moreEntries: number, moreBytes: number): void {
+    for (const { key: due } of this.#store.due(this.nowMs, VICTIMS_MAX)) {
       if (!this.#isOver(moreEntries, moreBytes)) return;
-      const { entry } = this.#accepted.lookup(key);
-      if (entry !== undefined && isExpired(entry.expireAtMs, this.nowMs)) this.delete(key, 'expired');
+      if (this.#victims >= VICTIMS_MAX) break;
+      const { entry } = this.#accepted.lookup(due);
+      if (due === key || entry === undefined || !isExpired(entry.expireAtMs, this.nowMs)) continue;
+      this.delete(due, 'expired');
+      this.#victims++;
     }
     if (!this.#isOver(moreEntries, moreBytes)) return;
+    const { limits } = this.#store;
     throw new WalnutError(
       'resource_exhausted',
       `the store is full (${this.#accepted.entries} of storage.max_entries ${limits.entriesMax || 'unlimited'}, ` +
@@ -117,20 +136,32 @@ export class RecordBuilder {
 
   /** False where nothing is left to evict but `key` itself. */
   #evictOne(key: string): boolean {
+    const stored = this.#oldestStored(key);
+    if (stored !== undefined && !this.#accepted.isInFlight(stored.key)) {
+      this.taken.push(stored);
+      return this.#evict(stored.key);
+    }
+    // All else stored is in flight too: among those the order is that of acceptance.
+    const inFlight = this.#accepted.oldestInFlight(key);
+    if (stored !== undefined && stored.key === inFlight?.key) this.taken.push(stored);
+    else if (stored !== undefined) this.#store.returnVictim(stored);
+    return inFlight === undefined ? false : this.#evict(inFlight.key);
+  }
+
+  /** Takes the least recently touched of what is stored and not deleted by a record in flight; never `key`. */
+  #oldestStored(key: string): Entry | undefined {
     for (;;) {
       const victim = this.#store.takeVictim();
-      if (victim === undefined) break;
+      if (victim === undefined) return undefined;
       if (victim.key === key) {
+        // It was touched last, so there is no other.
         this.#store.returnVictim(victim);
-        return false;
+        return undefined;
       }
+      if (this.#accepted.lookup(victim.key).entry !== undefined) return victim;
+      // It frees nothing more.
       this.taken.push(victim);
-      // Deleted by a record in flight: it frees nothing more.
-      if (this.#accepted.lookup(victim.key).entry === undefined) continue;
-      return this.#evict(victim.key);
     }
-    const inFlight = this.#accepted.oldestInFlight(key);
-    return inFlight === undefined ? false : this.#evict(inFlight.key);
   }
 
   #evict(key: string): true {

@@ -1,0 +1,189 @@
+/**
+ * The plain truth about one master, as slow and obvious as it gets: a Map of
+ * entries, an array for the exact order of recency, and the rules of
+ * design §4. Knows no log, no disk and no concurrency.
+ */
+import type { Condition, Expiry } from '#model/commands.ts';
+import type { Mutation, StoreLimits } from '#model/entry.ts';
+import type { Position } from '#model/position.ts';
+import { ENTRY_OVERHEAD_BYTES } from '#storage/store.ts';
+
+export interface ModelEntry {
+  readonly key: string;
+  readonly value: string;
+  readonly expireAtMs: number;
+  readonly version: Position;
+}
+
+export type ModelOutcome =
+  | {
+      readonly kind: 'applied';
+      readonly previous: ModelEntry | undefined;
+      readonly mutations: readonly string[];
+    }
+  | { readonly kind: 'not_met'; readonly current: ModelEntry | undefined }
+  | { readonly kind: 'full' };
+
+export class Model {
+  readonly entries = new Map<string, ModelEntry>();
+  /** Least recently touched first. */
+  order: string[] = [];
+  limits: StoreLimits;
+  /** The keys whose expired entries the master has dropped to make room, in its order. */
+  droppedExpired: string[] = [];
+  readonly defaultTtlMs: number;
+
+  constructor(limits: StoreLimits, defaultTtlMs: number) {
+    this.limits = limits;
+    this.defaultTtlMs = defaultTtlMs;
+  }
+
+  get bytes(): number {
+    let bytes = 0;
+    for (const { key, value } of this.entries.values()) bytes += costOf(key, value);
+    return bytes;
+  }
+
+  live(key: string, nowMs: number): ModelEntry | undefined {
+    const entry = this.entries.get(key);
+    return entry !== undefined && (entry.expireAtMs === 0 || nowMs < entry.expireAtMs) ? entry : undefined;
+  }
+
+  get(key: string, nowMs: number): ModelEntry | undefined {
+    const entry = this.live(key, nowMs);
+    if (entry !== undefined) this.touch(key);
+    return entry;
+  }
+
+  set(
+    key: string,
+    value: string,
+    options: { expiry: Expiry; condition?: Condition | undefined },
+    nowMs: number,
+    position: Position,
+  ): ModelOutcome {
+    const live = this.live(key, nowMs);
+    if (!meets(options.condition, live)) return { kind: 'not_met', current: live };
+    const expireAtMs = this.deadline(options.expiry, live, nowMs);
+    if (expireAtMs !== 0 && expireAtMs <= nowMs) {
+      const wasStored = this.remove(key);
+      return { kind: 'applied', previous: live, mutations: wasStored ? [`delete ${key} client`] : [] };
+    }
+    const victims = this.#makeRoom(key, value, nowMs);
+    if (victims === undefined) return { kind: 'full' };
+    this.remove(key);
+    this.entries.set(key, { key, value, expireAtMs, version: position });
+    this.order.push(key);
+    return { kind: 'applied', previous: live, mutations: [...victims, `set ${key} client`] };
+  }
+
+  delete(key: string, condition: Condition | undefined, nowMs: number): ModelOutcome {
+    const live = this.live(key, nowMs);
+    if (live === undefined || !meets(condition, live)) {
+      return { kind: 'not_met', current: condition === undefined ? undefined : live };
+    }
+    this.remove(key);
+    return { kind: 'applied', previous: live, mutations: [`delete ${key} client`] };
+  }
+
+  expire(nowMs: number): string[] {
+    const due = [...this.entries.values()].filter((one) => one.expireAtMs !== 0 && one.expireAtMs <= nowMs);
+    for (const { key } of due) this.remove(key);
+    return due.map(({ key }) => key).sort();
+  }
+
+  touch(key: string): void {
+    this.order = this.order.filter((one) => one !== key);
+    this.order.push(key);
+  }
+
+  remove(key: string): boolean {
+    this.order = this.order.filter((one) => one !== key);
+    return this.entries.delete(key);
+  }
+
+  /** Folds a record of the log. */
+  apply(mutations: readonly Mutation[], position: Position): void {
+    for (const mutation of mutations) {
+      this.remove(mutation.key);
+      if (mutation.op === 'delete') continue;
+      const value = Buffer.from(mutation.value).toString();
+      this.entries.set(mutation.key, {
+        key: mutation.key,
+        value,
+        expireAtMs: mutation.expireAtMs,
+        version: position,
+      });
+      this.order.push(mutation.key);
+    }
+  }
+
+  isOver(moreEntries: number, moreBytes: number): boolean {
+    const { entriesMax, bytesMax } = this.limits;
+    return (
+      (entriesMax > 0 && this.entries.size + moreEntries > entriesMax) ||
+      (bytesMax > 0 && this.bytes + moreBytes > bytesMax)
+    );
+  }
+
+  deadline(expiry: Expiry, live: ModelEntry | undefined, nowMs: number): number {
+    if (expiry.kind === 'default') return this.defaultTtlMs === 0 ? 0 : nowMs + this.defaultTtlMs;
+    if (expiry.kind === 'ttl') return nowMs + expiry.ttlMs;
+    if (expiry.kind === 'at') return expiry.expireAtMs;
+    return live?.expireAtMs ?? 0;
+  }
+
+  /** The deletes that make room, or undefined where there is none to make. */
+  #makeRoom(key: string, value: string, nowMs: number): string[] | undefined {
+    const { limits } = this;
+    const cost = costOf(key, value);
+    if (limits.bytesMax > 0 && cost > limits.bytesMax) return undefined;
+    const before = this.entries.get(key);
+    const moreEntries = before === undefined ? 1 : 0;
+    const moreBytes = cost - (before === undefined ? 0 : costOf(before.key, before.value));
+    if (moreEntries === 0 && moreBytes <= 0) return [];
+    const deletes: string[] = [];
+    if (limits.policy === 'none') {
+      // Which of the expired ones go first is the master's choice: it may only take what it needs.
+      for (const dropped of [...this.droppedExpired]) {
+        const entry = this.entries.get(dropped);
+        if (!this.isOver(moreEntries, moreBytes) || dropped === key) break;
+        if (entry === undefined || this.live(dropped, nowMs) !== undefined)
+          throw new Error(`${dropped} had to stay`);
+        this.remove(dropped);
+        this.droppedExpired.shift();
+        deletes.push(`delete ${dropped} expired`);
+      }
+      const hasOtherExpired = [...this.entries.keys()].some((one) => one !== key && !this.live(one, nowMs));
+      if (!this.isOver(moreEntries, moreBytes)) return deletes;
+      if (hasOtherExpired) throw new Error('refused although something has expired');
+      return undefined;
+    }
+    for (const victim of this.order.filter((one) => one !== key)) {
+      if (!this.isOver(moreEntries, moreBytes)) break;
+      this.remove(victim);
+      deletes.push(`delete ${victim} evicted`);
+    }
+    return deletes;
+  }
+}
+
+export function costOf(key: string, value: string): number {
+  return Buffer.byteLength(key) + Buffer.byteLength(value) + ENTRY_OVERHEAD_BYTES;
+}
+
+export function meets(condition: Condition | undefined, live: ModelEntry | undefined): boolean {
+  if (condition === undefined) return true;
+  if (condition.kind === 'absent') return live === undefined;
+  if (condition.kind === 'present') return live !== undefined;
+  return (
+    live !== undefined &&
+    live.version.epoch === condition.version.epoch &&
+    live.version.lsn === condition.version.lsn
+  );
+}
+
+/** The mutations of a record as short lines. */
+export function linesOf(mutations: readonly Mutation[]): string[] {
+  return mutations.map(({ op, key, cause }) => `${op} ${key} ${cause}`);
+}
