@@ -4,6 +4,7 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
 import { renderFacts, renderTable, showBytes, showCount, showDeadline } from './output.ts';
+import { addDumpCommand } from './wal-dump.ts';
 import { type Finding, inspectWal, type WalReport } from './wal-inspect.ts';
 import type { SegmentReport } from './wal-segment-inspect.ts';
 
@@ -12,7 +13,11 @@ export function addWalCommand(program: Command, host: CommandHost): void {
     .command('wal')
     .summary('look at a log on disk')
     .description('Looks at a log on disk. The node may be running.')
-    .addHelpText('after', '\nExamples:\n  walnut wal inspect data/master');
+    .addHelpText(
+      'after',
+      '\nExamples:\n  walnut wal inspect data/master\n  walnut wal dump data/master --no-values',
+    );
+  addDumpCommand(wal, host);
   wal
     .command('inspect')
     .summary('segments, ranges, epochs and damage; exits 1 where there is damage')

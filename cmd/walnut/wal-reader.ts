@@ -1,0 +1,163 @@
+/**
+ * Reads the records of a log's directory in order, of a stopped node or a live
+ * one, from an LSN on. Nothing is written and no lock taken. Damage is told
+ * and stepped over; where to read is decided anew by MANIFEST and the listing
+ * at each call of `readOn`, so that a log which grows, rotates and is compacted
+ * meanwhile can be followed by calling it again.
+ */
+import type { Clock } from '#platform/clock.ts';
+import type { File, FileSystem } from '#platform/file-system.ts';
+import { MANIFEST_NAME, parseSegmentName, type SegmentName } from '#wal/file-names.ts';
+import type { Frame } from '#wal/frame.ts';
+import { isSegmentExcluded, tryDecodeManifest } from '#wal/manifest.ts';
+import { type Salvaged, salvageSegment } from '#wal/salvage.ts';
+import { SEGMENT_HEADER_BYTES, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
+import { readWholeFile } from '#wal/whole-files.ts';
+
+export interface RecordPlace {
+  readonly file: string;
+  readonly byte: number;
+}
+
+export interface LogTrouble extends RecordPlace {
+  /** `end`: the last segment ends in something unfinished, torn or being written just now. `gap`: the log does not hold these records any more. */
+  readonly kind: 'damage' | 'gap' | 'end';
+  readonly lsn: number;
+  readonly why: string;
+}
+
+export interface LogReading {
+  readonly fileSystem: FileSystem;
+  readonly clock: Clock;
+  readonly directory: string;
+  /** The first LSN wanted. */
+  readonly fromLsn: number;
+  /** The last one wanted. */
+  readonly toLsn: number;
+  readonly onRecord: (frame: Frame, place: RecordPlace) => Promise<void>;
+  readonly onTrouble: (trouble: LogTrouble) => void;
+}
+
+/** How often a file that went away meanwhile is taken for compaction. */
+const ATTEMPTS = 5;
+
+export class WalReader {
+  readonly #reading: LogReading;
+  /** 0 before the first record. */
+  #nextLsn: number;
+  /** The segment read last, and where to go on in it. */
+  #seq = 0;
+  #offset = SEGMENT_HEADER_BYTES;
+  #hasRead = false;
+  readonly #told = new Set<string>();
+
+  constructor(reading: LogReading) {
+    this.#reading = reading;
+    this.#nextLsn = reading.fromLsn;
+  }
+
+  get isDone(): boolean {
+    return this.#nextLsn > this.#reading.toLsn;
+  }
+
+  /** Reads everything that is there now. `isLive`: an unfinished end is left for the next call. */
+  async readOn(isLive: boolean): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#readOnce(isLive);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  async #readOnce(isLive: boolean): Promise<void> {
+    const segments = await this.#liveSegments();
+    const start = segments.findLastIndex(({ firstLsn }) => firstLsn <= Math.max(1, this.#nextLsn));
+    for (const [index, segment] of segments.entries()) {
+      if (index < start || segment.seq < this.#seq || this.isDone) continue;
+      await this.#readSegment(segment, index === segments.length - 1, isLive);
+    }
+  }
+
+  async #liveSegments(): Promise<SegmentName[]> {
+    const { fileSystem, directory } = this.#reading;
+    const path = `${directory}/${MANIFEST_NAME}`;
+    const has = (await fileSystem.stat(path)) !== undefined;
+    const decoded = has ? tryDecodeManifest(await readWholeFile(fileSystem, path)) : 'missing';
+    // Without a MANIFEST that can be read, every segment is shown rather than none.
+    const isIn = (seq: number): boolean => typeof decoded === 'string' || !isSegmentExcluded(decoded, seq);
+    return (await fileSystem.readDirectory(directory))
+      .flatMap((name) => parseSegmentName(name) ?? [])
+      .filter(({ seq }) => isIn(seq))
+      .sort((a, b) => a.seq - b.seq);
+  }
+
+  async #readSegment(segment: SegmentName, isLast: boolean, isLive: boolean): Promise<void> {
+    const { fileSystem, directory } = this.#reading;
+    const file = await fileSystem.open(`${directory}/${segment.name}`, 'read');
+    try {
+      const { sizeBytes } = await file.stat();
+      // A newest segment no longer than a header holds nothing yet.
+      if (isLast && sizeBytes <= SEGMENT_HEADER_BYTES) return;
+      await this.#readFile(file, segment, sizeBytes, isLast ? (isLive ? 'live' : 'last') : 'inner');
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #readFile(
+    file: File,
+    segment: SegmentName,
+    endOffset: number,
+    where: 'inner' | 'last' | 'live',
+  ): Promise<void> {
+    const { clock } = this.#reading;
+    const head = Buffer.alloc(SEGMENT_HEADER_BYTES);
+    const header = tryDecodeSegmentHeader(head.subarray(0, await file.read(head, 0)));
+    const isSame = segment.seq === this.#seq;
+    const fromOffset = isSame ? this.#offset : SEGMENT_HEADER_BYTES;
+    if (typeof header === 'string') this.#tell('damage', segment, 0, segment.firstLsn, header);
+    this.#seq = segment.seq;
+    this.#offset = fromOffset;
+    const expectedLsn = isSame ? Math.max(this.#nextLsn, segment.firstLsn) : segment.firstLsn;
+    const salt = typeof header === 'string' ? undefined : header.salt;
+    for await (const found of salvageSegment({ file, fromOffset, endOffset, salt, expectedLsn, clock })) {
+      if (found.kind === 'record') {
+        await this.#take(found, segment);
+        if (this.isDone) return;
+      } else if (found.resumedAt !== undefined || where === 'inner') {
+        if (salt !== undefined || found.resumedAt !== undefined)
+          this.#tell('damage', segment, found.offset, found.lsn, found.why);
+      } else if (where === 'last') {
+        this.#tell('end', segment, found.offset, found.lsn, found.why);
+      }
+    }
+  }
+
+  async #take({ frame, offset, nextOffset }: Extract<Salvaged, { kind: 'record' }>, segment: SegmentName) {
+    this.#offset = nextOffset;
+    if (frame.lsn < this.#nextLsn) return;
+    if (frame.lsn > this.#reading.toLsn) {
+      this.#nextLsn = frame.lsn;
+      return;
+    }
+    const expectedLsn = Math.max(1, this.#nextLsn);
+    // Where no beginning was asked for, the log's own is no gap.
+    if (frame.lsn > expectedLsn && (this.#hasRead || this.#reading.fromLsn > 0)) {
+      const why = `LSN ${expectedLsn} to ${frame.lsn - 1} are not there`;
+      this.#tell('gap', segment, offset, expectedLsn, why);
+    }
+    this.#hasRead = true;
+    this.#nextLsn = frame.lsn + 1;
+    await this.#reading.onRecord(frame, { file: segment.name, byte: offset });
+  }
+
+  #tell(kind: LogTrouble['kind'], segment: SegmentName, byte: number, lsn: number, why: string): void {
+    // A live log is looked at again and again: the same place is told once.
+    const place = `${segment.seq} ${byte}`;
+    if (kind !== 'gap' && this.#told.has(place)) return;
+    this.#told.add(place);
+    this.#reading.onTrouble({ kind, file: segment.name, byte, lsn, why });
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * A `FileSystem` through which nothing can be changed: what reads a data
+ * directory by the code that normally owns it goes through one of these.
+ *
+ * Opening to write opens to read. Syncs do nothing, because there is nothing
+ * of ours to make durable. Every other change throws EROFS; so does `lock`,
+ * whose file a reader must never open (see `file-lock.ts`).
+ */
+import type { File, FileSystem, OpenMode } from '#platform/file-system.ts';
+
+const nothing = async (): Promise<void> => {};
+
+/** `onRead`, where given, is told the bytes of each read: the progress of whoever reads. */
+export function createReadOnlyFileSystem(inner: FileSystem, onRead?: (bytes: number) => void): FileSystem {
+  return {
+    open: async (path, mode) => {
+      if (mode === 'create' || mode === 'replace') throw readOnlyError(`open for ${mode}`, path);
+      return wrapFile(await inner.open(path, 'read' satisfies OpenMode), path, onRead);
+    },
+    stat: (path) => inner.stat(path),
+    readDirectory: (path) => inner.readDirectory(path),
+    freeBytes: (path) => inner.freeBytes(path),
+    syncDirectory: nothing,
+    makeDirectory: (path) => refuse('mkdir', path),
+    rename: (from) => refuse('rename', from),
+    remove: (path) => refuse('remove', path),
+    lock: (path) => refuse('lock', path),
+  };
+}
+
+function wrapFile(file: File, path: string, onRead: ((bytes: number) => void) | undefined): File {
+  return {
+    read: async (target, position) => {
+      const bytes = await file.read(target, position);
+      onRead?.(bytes);
+      return bytes;
+    },
+    stat: () => file.stat(),
+    close: () => file.close(),
+    datasync: nothing,
+    sync: nothing,
+    write: () => refuse('write', path),
+    truncate: () => refuse('truncate', path),
+  };
+}
+
+function refuse(call: string, path: string): Promise<never> {
+  return Promise.reject(readOnlyError(call, path));
+}
+
+function readOnlyError(call: string, path: string): Error {
+  return Object.assign(new Error(`EROFS: opened for reading only, ${call} '${path}'`), { code: 'EROFS' });
+}

@@ -1,0 +1,159 @@
+/**
+ * Reads what can still be read of a segment, whatever is damaged in it: every
+ * whole record, and where something stood that is none. What a start would
+ * refuse, people want to see: the tools that show a log and that tell what a
+ * repair loses read by this. Nothing here decides what counts.
+ *
+ * With the segment's salt, reading goes on behind damage at the next item whose
+ * prefix and header hold. Without it (the segment's header is damaged) frames
+ * are looked for by their own CRCs. Errors of the file system come through.
+ */
+import type { Clock } from '#platform/clock.ts';
+import type { File } from '#platform/file-system.ts';
+import { FRAME_HEADER_BYTES, type Frame, tryCompleteFrame, tryDecodeFrameHeader } from '#wal/frame.ts';
+import { type LaterItem, searchLaterItems } from '#wal/later-items.ts';
+import { PREFIX_BYTES, RECORD_OVERHEAD_BYTES } from '#wal/segment-format.ts';
+import { CHUNK_BYTES, SegmentScanner } from '#wal/segment-scanner.ts';
+
+export type Salvaged =
+  | {
+      readonly kind: 'record';
+      readonly frame: Frame;
+      /** Where its prefix begins, and the next item. */
+      readonly offset: number;
+      readonly nextOffset: number;
+    }
+  | {
+      readonly kind: 'damage';
+      readonly offset: number;
+      /** The record expected there. */
+      readonly lsn: number;
+      readonly why: string;
+      /** Where reading goes on; undefined where nothing whole follows. */
+      readonly resumedAt: number | undefined;
+    };
+
+export interface SalvageOptions {
+  readonly file: File;
+  /** Between two items. */
+  readonly fromOffset: number;
+  readonly endOffset: number;
+  /** Undefined where the segment's header cannot be read. */
+  readonly salt: number | undefined;
+  /** The record expected at `fromOffset`. */
+  readonly expectedLsn: number;
+  readonly clock: Clock;
+}
+
+/** Frames are views into buffers that are not reused. */
+export async function* salvageSegment(options: SalvageOptions): AsyncGenerator<Salvaged, void> {
+  const { file, endOffset, salt, clock } = options;
+  if (salt === undefined) {
+    yield* salvageFrames(options);
+    return;
+  }
+  let { fromOffset, expectedLsn } = options;
+  for (;;) {
+    const scanner = new SegmentScanner(file, { fromOffset, endOffset, salt });
+    let bad: { readonly offset: number; readonly why: string } | undefined;
+    while (bad === undefined) {
+      const item = scanner.tryNext();
+      if (item === undefined) {
+        await scanner.fill();
+        continue;
+      }
+      if (item.kind === 'end') return;
+      if (item.kind === 'bad') bad = item;
+      if (item.kind !== 'record') continue;
+      expectedLsn = item.frame.lsn + 1;
+      yield item;
+    }
+    const next = await findItemBehind({ ...options, salt, clock }, bad.offset, expectedLsn);
+    yield { kind: 'damage', ...bad, lsn: expectedLsn, resumedAt: next?.offset };
+    if (next === undefined) return;
+    fromOffset = next.offset;
+  }
+}
+
+async function findItemBehind(
+  { file, endOffset, salt, clock }: SalvageOptions & { readonly salt: number },
+  fromOffset: number,
+  expectedLsn: number,
+): Promise<LaterItem | undefined> {
+  let next: LaterItem | undefined;
+  await searchLaterItems({
+    file,
+    fromOffset,
+    sizeBytes: endOffset,
+    salt,
+    expectedLsn,
+    clock,
+    onItem: (item) => {
+      if (item.offset === fromOffset) return false;
+      next = item;
+      return true;
+    },
+  });
+  return next;
+}
+
+async function* salvageFrames(options: SalvageOptions): AsyncGenerator<Salvaged, void> {
+  const { fromOffset, endOffset } = options;
+  let expectedLsn = options.expectedLsn;
+  let offset = fromOffset;
+  let damagedFrom: number | undefined;
+  const damage = (resumedAt: number | undefined): Salvaged => {
+    const why = 'nothing whole begins here';
+    return { kind: 'damage', offset: damagedFrom ?? offset, lsn: expectedLsn, why, resumedAt };
+  };
+  while (endOffset - offset >= RECORD_OVERHEAD_BYTES) {
+    const found = await findFrame(options, offset, expectedLsn);
+    if (found === undefined) break;
+    if (found.offset > offset) damagedFrom ??= offset;
+    if (damagedFrom !== undefined) yield damage(found.offset);
+    damagedFrom = undefined;
+    expectedLsn = found.frame.lsn + 1;
+    yield { kind: 'record', ...found };
+    offset = found.nextOffset;
+  }
+  if (offset < endOffset) yield damage(undefined);
+}
+
+interface FoundFrame {
+  readonly frame: Frame;
+  readonly offset: number;
+  readonly nextOffset: number;
+}
+
+/** The next place at or behind `offset` where a frame's CRCs hold and its LSN is plausible. */
+async function findFrame(
+  { file, endOffset, fromOffset, clock }: SalvageOptions,
+  offset: number,
+  expectedLsn: number,
+): Promise<FoundFrame | undefined> {
+  for (let base = offset; endOffset - base >= RECORD_OVERHEAD_BYTES; ) {
+    const window = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, endOffset - base));
+    const bytesRead = await file.read(window, base);
+    const lastStart = bytesRead - RECORD_OVERHEAD_BYTES;
+    for (let at = 0; at <= lastStart; at++) {
+      const frameAt = at + PREFIX_BYTES;
+      const type = window[frameAt + 28] as number;
+      if (type < 1 || type > 3 || window.readUInt16LE(frameAt + 30) !== 0) continue;
+      const decoded = tryDecodeFrameHeader(window, frameAt);
+      if (typeof decoded === 'string') continue;
+      const { lsn } = decoded.header;
+      const lsnMax = expectedLsn + Math.ceil((base + at - fromOffset) / RECORD_OVERHEAD_BYTES);
+      if (lsn < expectedLsn || lsn > lsnMax) continue;
+      const nextOffset = base + frameAt + FRAME_HEADER_BYTES + decoded.payloadBytes;
+      if (nextOffset > endOffset) continue;
+      const bytes = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES + decoded.payloadBytes);
+      await file.read(bytes, base + frameAt);
+      const frame = tryCompleteFrame(bytes, 0, decoded);
+      if (typeof frame !== 'string') return { frame, offset: base + at, nextOffset };
+    }
+    if (lastStart < 0) return undefined;
+    base += lastStart + 1;
+    await clock.yield();
+  }
+  return undefined;
+}
