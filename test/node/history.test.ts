@@ -164,7 +164,8 @@ describe('after a forced promotion', () => {
     await group.set(promoted, 'k2', 'of the new master');
     const disk = await group.stop(promoted);
     group.network.heal();
-    // Demoted again, and pointed at the old master.
+    // Demoted again, and pointed at the old master, whose pushes do not reach it.
+    group.network.cut('master:1', 'one:1');
     const demoted = await group.start('one', 'replica', { fileSystem: disk, forcedRole: 'replica' });
     await group.clock.advance(3_000);
     expect(master.node.status().state).toBe('fenced');
@@ -234,6 +235,32 @@ describe('a master rolled back to an older copy of its disk', () => {
     expect(one.node.quarantineList()[0]?.reason).toMatch(/the replica holds .* the master/);
     await group.clock.advance(2_000);
     expect(replicaOf(back, 'one:1')?.state).toBe('quarantined');
+  });
+});
+
+describe('one epoch with two histories, of which one was promoted', () => {
+  it('is no endless cutting: the tables lie, so the replica takes a full resync', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    await group.set(master, 'a', 'old');
+    await group.untilLevel([master, one]);
+    const copy = copyOf(await group.stop(master));
+    const on = await group.master({ fileSystem: master.fileSystem });
+    for (let i = 0; i < 5; i++) await group.set(on, 'a', `one way ${i}`);
+    await group.untilLevel([on, one]);
+    await group.stop(on);
+    group.network.cut('master:1', 'one:1');
+    group.network.cut('one:1', 'master:1');
+    // After a clean stop the copy goes on in the same epoch.
+    const back = await group.master({ fileSystem: copy });
+    for (let i = 0; i < 15; i++) await group.set(back, 'a', `other way ${i}`);
+    const promoted = await group.master({ fileSystem: await group.stop(back), forcedRole: 'master' });
+    group.network.heal();
+    await group.untilLevel([promoted, one]);
+    expect(await group.get(one, 'a')).toBe('other way 14');
+    expect(asideOf(one).length).toBeGreaterThan(0);
+    expect(group.network.callCount('fetchSnapshot', 'one:1', 'master:1')).toBe(1);
   });
 });
 

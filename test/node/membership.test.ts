@@ -120,6 +120,61 @@ describe('node ids', () => {
     ).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
+  it('that register twice at a time are pushed to once', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    await group.untilLevel([master, one]);
+    const { nodeId } = one.node.status();
+    group.kill(one);
+    await group.clock.advance(2_000);
+    const fresh = {
+      nodeId,
+      incarnation: 'x',
+      advertise: 'one:1',
+      logId: '',
+      tail: { epoch: 0, lsn: 0 as never, crc: 0 },
+      upstreamPath: [nodeId],
+    };
+    let pushes = 0;
+    group.network.attach('one:1', {
+      replication: {
+        replicate: async ({ previous }: { previous: { lsn: number } }) => {
+          pushes++;
+          return { verdict: { kind: 'ok' }, durable: previous, appliedLsn: previous.lsn };
+        },
+      },
+    } as never);
+    await group.until(
+      Promise.all([fresh, fresh, fresh].map((each) => master.node.register(each, '10.0.0.9'))),
+    );
+    await group.clock.advance(10_000);
+    expect(pushes).toBeGreaterThanOrEqual(39);
+    expect(pushes).toBeLessThanOrEqual(45);
+    expect(master.node.status().replicas).toHaveLength(1);
+  });
+
+  it('beyond 64 are refused', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const register = (i: number) =>
+      master.node.register(
+        {
+          nodeId: `${i}`.padStart(32, '0'),
+          incarnation: 'x',
+          advertise: `r${i}:1`,
+          logId: '',
+          tail: { epoch: 0, lsn: 0 as never, crc: 0 },
+          upstreamPath: [],
+        },
+        '10.0.0.9',
+      );
+    for (let i = 0; i < 64; i++) await group.until(register(i));
+    await expect(register(64)).rejects.toMatchObject({ code: 'resource_exhausted' });
+    await group.until(register(3));
+    await group.stop(master);
+  });
+
   it('a replica takes no replicas', async () => {
     const group = new TestGroup();
     const master = await group.master();

@@ -317,6 +317,21 @@ describe('Pusher', () => {
     await script.pusher.stop();
   });
 
+  it('asks for durable acks also when the wait began while a push was in flight', async () => {
+    const script = new Script();
+    script.isLazy = true;
+    script.answerAfterMs = 30;
+    script.pusher.start();
+    script.write(1);
+    await script.clock.advance(10);
+    script.isWaitedFor = true;
+    script.pusher.wake();
+    await script.clock.advance(60);
+    expect(script.requests.map(({ request }) => request.ackWhenDurable)).toEqual([false, true]);
+    expect(script.acks).toEqual([0, 1]);
+    await script.pusher.stop();
+  });
+
   it('stops at once, whatever hangs', async () => {
     const script = new Script();
     script.replies.push('hang');
