@@ -92,9 +92,8 @@ export class SnapshotScan {
     if (slot < this.#end) this.#markWritten(slot);
   }
 
-  /** `cursor` only moves over written and free slots, so those behind it need no bit. */
   #isDue(slot: number): boolean {
-    if (slot < this.#cursor || this.#slots.stateOf(slot) === SLOT_FREE) return false;
+    if (this.#slots.stateOf(slot) === SLOT_FREE) return false;
     return ((this.#isWritten[slot >>> 3] as number) & (1 << (slot & 7))) === 0;
   }
 

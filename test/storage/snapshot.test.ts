@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { readSnapshotHeader, SnapshotError } from '#storage/snapshot-codec.ts';
 import { createSnapshotLoader, type LoadedSnapshot } from '#storage/snapshot-loader.ts';
@@ -180,6 +181,22 @@ describe('a damaged snapshot', () => {
     expect(() => load(Buffer.concat(doubled))).toThrow(/second time/);
     const swapped = [blocks[0], blocks[2], blocks[1], ...blocks.slice(3)] as Uint8Array[];
     expect(() => load(Buffer.concat(swapped))).toThrow(/file CRC/);
+  });
+
+  it('is refused for content that differs from its digest, even where every CRC was made to fit', () => {
+    const file = small();
+    const { headerBytes } = readSnapshotHeader(file);
+    const blockBytes = 20 + file.readUInt32LE(headerBytes + 4);
+    const block = file.subarray(headerBytes, headerBytes + blockBytes);
+    const at = file.indexOf('value 3');
+    file.write('VALUE 3', at);
+    block.writeUInt32LE(crc32(block.subarray(20)), 12);
+    block.writeUInt32LE(crc32(block.subarray(0, 16)), 16);
+    const footer = file.subarray(headerBytes + blockBytes);
+    footer.writeUInt32LE(crc32(file.subarray(0, headerBytes + blockBytes)), 20 + 24);
+    footer.writeUInt32LE(crc32(footer.subarray(20)), 12);
+    footer.writeUInt32LE(crc32(footer.subarray(0, 16)), 16);
+    expect(() => load(file)).toThrow(/digest is/);
   });
 
   it('is refused before its lengths are believed', () => {

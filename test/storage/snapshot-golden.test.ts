@@ -1,0 +1,33 @@
+/** A snapshot file of format version 1, byte for byte: every later version must read it. */
+import { expect, it } from 'vitest';
+import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
+import { at, meta, newStore, set, snapshotOf } from '#test/storage/helpers.ts';
+
+const GOLDEN = [
+  '57414c4e5554534e010001007e0000002030303131323233333434353536363737383839396161626263636464656566',
+  '6611000000030000000200000000000000efbeadde7b68e5cf8b0100000a000000000000000000000002000000010200',
+  '000000000000020000000100000000000000010000000000000011000000030000000200000000000000d71771f35745',
+  '4e545800000002000000acb17cf77409567803000000010000000068e5cf8b0100001100000003000000010000000000',
+  '00000100000000000000616f6e6500000000040000000000000000000000110000000300000002000000000000000200',
+  '000000000000f09f979d57454e441c00000000000000593c67f987accaab0200000000000000cfd857f6a4d242243cfb',
+  '38f546160504489f49da',
+].join('');
+
+it('writes and reads format version 1', () => {
+  const store = newStore(1, { entriesMax: 10, bytesMax: 2 ** 33, policy: 'lru' });
+  store.apply(set('a', 'one', 1_700_000_000_000), at(1));
+  store.apply(set('\u{1f5dd}', ''), at(2));
+  expect(snapshotOf(store, 2).toString('hex')).toBe(GOLDEN);
+
+  const loader = createSnapshotLoader();
+  loader.push(Buffer.from(GOLDEN, 'hex'));
+  const loaded = loader.finish();
+  expect(loaded.meta).toEqual(meta(2, store.limits));
+  expect(loaded.store.peek('a')).toEqual({
+    key: 'a',
+    value: new Uint8Array(Buffer.from('one')),
+    expireAtMs: 1_700_000_000_000,
+    version: at(1),
+  });
+  expect(loaded.store.peek('\u{1f5dd}')?.value.length).toBe(0);
+});
