@@ -8,6 +8,7 @@ import { CliError, EXIT } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { ADDRESS_DEFAULT, CommandHost, usageError } from './command-host.ts';
 import { addDigestCommand } from './digest-command.ts';
+import { addDrillCommand } from './drill-command.ts';
 import { addReadCommands } from './read-commands.ts';
 import { addReplayCommand } from './replay-command.ts';
 import { addStatusCommand } from './status-command.ts';
@@ -58,6 +59,7 @@ function createProgram(host: CommandHost, output: string[]): Command {
   addReplayCommand(program, host);
   addWalCommand(program, host);
   addBackupCommand(program, host);
+  addDrillCommand(program, host);
   addAdminCommands(program, host);
   return program;
 }

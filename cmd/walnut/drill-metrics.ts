@@ -1,0 +1,63 @@
+/**
+ * What a drill leaves for Prometheus, in the form that node_exporter's textfile
+ * collector reads. The file is replaced whole; the time of the last success is
+ * carried over when a drill fails, which is what an alert goes by.
+ */
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import type { DrillReport } from '#engine/backup/drill.ts';
+
+/** The collector runs as another user. */
+const MODE = 0o644;
+const LAST_SUCCESS = 'walnut_drill_last_success_timestamp_seconds';
+
+export async function writeDrillMetrics(path: string, report: DrillReport, nowMs: number): Promise<void> {
+  const lastSuccess = report.isPassed ? nowMs / 1_000 : await readLastSuccess(path);
+  const temporary = `${path}.${process.pid}.tmp`;
+  await writeFile(temporary, renderDrillMetrics(report, nowMs / 1_000, lastSuccess), { mode: MODE });
+  await rename(temporary, path);
+}
+
+/** Seconds since 1970; 0: never. */
+async function readLastSuccess(path: string): Promise<number> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  const match = new RegExp(`^${LAST_SUCCESS} ([0-9.]+)$`, 'm').exec(text);
+  return match === null ? 0 : Number(match[1]);
+}
+
+/** Pure. */
+export function renderDrillMetrics(report: DrillReport, nowSeconds: number, lastSuccess: number): string {
+  const worst = figuresOf(report);
+  const gauges: [string, string, number][] = [
+    [LAST_SUCCESS, 'When a recovery drill last passed; 0: never.', lastSuccess],
+    ['walnut_drill_last_run_timestamp_seconds', 'When the last recovery drill ended.', nowSeconds],
+    ['walnut_drill_success', 'Whether the last recovery drill passed.', report.isPassed ? 1 : 0],
+    ['walnut_drill_recovery_seconds', 'The longest recovery of the last drill.', worst.recoverySeconds],
+    ['walnut_drill_lost_records', 'The most records that a cut of the last drill took.', worst.lostRecords],
+    ['walnut_drill_records_per_second', 'Records replayed per second of recovery.', worst.recordsPerSecond],
+    ['walnut_drill_bytes_per_second', 'Bytes read per second of recovery.', worst.bytesPerSecond],
+  ];
+  return gauges
+    .map(([name, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`)
+    .join('');
+}
+
+export interface DrillFigures {
+  /** RTO: the longest recovery. */
+  readonly recoverySeconds: number;
+  /** RPO: the most records lost against the log's end. */
+  readonly lostRecords: number;
+  readonly recordsPerSecond: number;
+  readonly bytesPerSecond: number;
+}
+
+/** The worst of the runs, and the rates of all of them together. */
+export function figuresOf({ runs }: DrillReport): DrillFigures {
+  const seconds = runs.reduce((sum, { recoveryMs }) => sum + recoveryMs, 0) / 1_000;
+  const rate = (count: number): number => (seconds === 0 ? 0 : Math.round(count / seconds));
+  return {
+    recoverySeconds: Math.max(0, ...runs.map(({ recoveryMs }) => recoveryMs)) / 1_000,
+    lostRecords: Math.max(0, ...runs.map(({ lostRecords }) => lostRecords)),
+    recordsPerSecond: rate(runs.reduce((sum, { records }) => sum + records, 0)),
+    bytesPerSecond: rate(runs.reduce((sum, { bytes }) => sum + bytes, 0)),
+  };
+}

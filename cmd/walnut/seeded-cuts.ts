@@ -1,0 +1,9 @@
+/** Randomness that a seed reproduces on every machine, for choosing where a drill cuts. Not fit for secrets. */
+import { createHash } from 'node:crypto';
+import type { Random } from '#platform/random.ts';
+
+export function createSeededRandom(seed: number): Random {
+  let draws = 0;
+  const next = (): Buffer => createHash('sha256').update(`${seed} ${draws++}`).digest();
+  return { uint32: () => next().readUInt32LE(0), id128: () => next().toString('hex', 0, 16) };
+}

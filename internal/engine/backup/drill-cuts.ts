@@ -1,0 +1,123 @@
+/**
+ * Where a drill ends the log before it is recovered, and what must come of it:
+ * as if the power had gone there. Pure but for reading the segment concerned.
+ */
+import type { ImageReaderParts, ImageSegment, LogImage } from '#engine/backup/log-image.ts';
+import { tryReadSegmentHeader, walkSegment } from '#engine/backup/segment-walk.ts';
+import { assert, assertNever } from '#platform/assert.ts';
+import type { Random } from '#platform/random.ts';
+import { RECORD_OVERHEAD_BYTES, SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
+
+export type CutKind = 'none' | 'torn-tail' | 'each-segment' | 'random';
+export const CUT_KINDS: readonly CutKind[] = ['none', 'torn-tail', 'each-segment', 'random'];
+
+export interface DrillCut {
+  /** For people: where. */
+  readonly label: string;
+  /** The log up to the cut; the last segment's `bytes` may end within a record. */
+  readonly image: LogImage;
+  /** What recovery must come to. */
+  readonly expectedLsn: number;
+}
+
+/** `runs`: how many random cuts. */
+export async function planCuts(
+  parts: ImageReaderParts,
+  image: LogImage,
+  kind: CutKind,
+  { random, runs }: { readonly random: Random; readonly runs: number },
+): Promise<DrillCut[]> {
+  switch (kind) {
+    case 'none':
+      return [whole(image)];
+    case 'torn-tail':
+      return [await tornTail(parts, image)];
+    case 'each-segment':
+      return eachSegment(image);
+    case 'random': {
+      if (image.segments.length === 0) return [whole(image)];
+      const cuts: DrillCut[] = [];
+      for (let i = 0; i < runs; i++) cuts.push(await randomCut(parts, image, random));
+      return cuts;
+    }
+    default:
+      return assertNever(kind);
+  }
+}
+
+function whole(image: LogImage): DrillCut {
+  return { label: 'none', image, expectedLsn: image.last.lsn };
+}
+
+/** Half of the last record is gone. */
+async function tornTail(parts: ImageReaderParts, image: LogImage): Promise<DrillCut> {
+  const last = image.segments.at(-1);
+  if (last === undefined) return whole(image);
+  const { recordStart, recordsEnd, lsn } = await lookUpTo(parts, last, last.bytes);
+  const bytes = Math.floor((recordStart + recordsEnd) / 2);
+  return cutAt(image, image.segments.length - 1, bytes, lsn - 1);
+}
+
+function eachSegment(image: LogImage): DrillCut[] {
+  const cuts = image.segments.map((segment, index) => ({
+    label: `after ${segment.name}`,
+    image: { ...image, segments: image.segments.slice(0, index + 1) },
+    expectedLsn: segment.lastLsn,
+  }));
+  if (image.base === undefined) return cuts;
+  const { name, point } = image.base;
+  return [{ label: `after ${name}`, image: { ...image, segments: [] }, expectedLsn: point.lsn }, ...cuts];
+}
+
+/** At any byte of the log behind the first segment's header, all bytes alike. */
+async function randomCut(parts: ImageReaderParts, image: LogImage, random: Random): Promise<DrillCut> {
+  const { segments } = image;
+  const roomOf = ({ bytes }: ImageSegment): number => bytes - SEGMENT_HEADER_BYTES;
+  const total = segments.reduce((sum, segment) => sum + roomOf(segment), 0);
+  let at = Math.floor((random.uint32() / 2 ** 32) * total);
+  const index = segments.findIndex((segment) => {
+    if (at < roomOf(segment)) return true;
+    at -= roomOf(segment);
+    return false;
+  });
+  const segment = segments[index];
+  assert(segment !== undefined, 'a byte of the log lies in a segment');
+  const bytes = SEGMENT_HEADER_BYTES + at;
+  const { lsn } = await lookUpTo(parts, segment, bytes);
+  return cutAt(image, index, bytes, lsn);
+}
+
+function cutAt(image: LogImage, index: number, bytes: number, lsn: number): DrillCut {
+  const segment = image.segments[index] as ImageSegment;
+  const segments = [...image.segments.slice(0, index), { ...segment, bytes }];
+  const expectedLsn = Math.max(lsn, image.base?.point.lsn ?? 0);
+  return { label: `${segment.name} at byte ${bytes}`, image: { ...image, segments }, expectedLsn };
+}
+
+/** The last record that ends at or before `offset`, and where it begins and ends. */
+async function lookUpTo(
+  { fileSystem, clock }: ImageReaderParts,
+  segment: ImageSegment,
+  offset: number,
+): Promise<{ readonly recordStart: number; readonly recordsEnd: number; readonly lsn: number }> {
+  const file = await fileSystem.open(segment.path, 'read');
+  try {
+    const header = await tryReadSegmentHeader(file);
+    assert(typeof header !== 'string', 'the segment was read before');
+    let recordStart = SEGMENT_HEADER_BYTES;
+    const { recordsEnd, chain } = await walkSegment({
+      file,
+      header,
+      endOffset: segment.bytes,
+      clock,
+      onRecord: ({ payload }, endOffset) => {
+        if (endOffset > offset) return true;
+        recordStart = endOffset - RECORD_OVERHEAD_BYTES - payload.length;
+        return false;
+      },
+    });
+    return { recordStart, recordsEnd, lsn: chain.lsn };
+  } finally {
+    await file.close();
+  }
+}
