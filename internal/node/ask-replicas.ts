@@ -22,12 +22,13 @@ export async function askReplicas(
   addresses: readonly string[],
   own: OwnHistory,
   logger: Logger,
+  signal: AbortSignal,
 ): Promise<string | undefined> {
   const objections = await Promise.all(
     addresses.map(async (address) => {
       const link = dialer.dial(address);
       try {
-        return judge(address, await link.status({ timeoutMs: ASK_TIMEOUT_MS }), own);
+        return judge(address, await link.status({ timeoutMs: ASK_TIMEOUT_MS, signal }), own);
       } catch (error) {
         logger.info(
           { replica: address, why: error instanceof Error ? error.message : error },

@@ -48,6 +48,7 @@ export class MasterRole {
   #hasEpoch = false;
   #isEpochLogged = false;
   #damage: string | undefined;
+  #starting: Promise<void> | undefined;
   #ticking: Promise<void> | undefined;
   #verifying: Promise<void> | undefined;
 
@@ -79,7 +80,12 @@ export class MasterRole {
   }
 
   /** Asks the replicas, settles epoch and limits, and begins to serve writes where nothing speaks against it. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     const engine = this.#engine;
     engine.onApplied = (frame) => {
       this.#host.noteAppended(frame.bytes.length);
@@ -87,6 +93,7 @@ export class MasterRole {
     };
     engine.onDurable = () => this.#registry.noteDurable();
     this.#fence = (await this.#objection()) ?? '';
+    if (this.#abort.signal.aborted) return;
     if (this.#fence !== '')
       this.#options.logger.error({ why: this.#fence }, 'read only: this master may be behind');
     else await this.#beginEpoch();
@@ -96,6 +103,8 @@ export class MasterRole {
 
   async stop(): Promise<void> {
     this.#abort.abort();
+    // Who started it hears of a failure.
+    await this.#starting?.catch(() => undefined);
     await this.#registry.close();
     await this.#ticking;
     await this.#verifying;
@@ -201,6 +210,7 @@ export class MasterRole {
       this.#list.known(),
       { logId: manifest.logId, position: own },
       logger,
+      this.#abort.signal,
     );
     return objection === undefined
       ? undefined

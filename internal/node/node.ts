@@ -56,6 +56,8 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   #host: EngineHost | undefined;
   #snapshots: SnapshotSource | undefined;
   #role: MasterRole | ReplicaRole | undefined;
+  /** Asks its replicas and settles its epoch; not to be seen before that is done. */
+  #beginning: MasterRole | undefined;
   /** The last engine that could be read: it goes on serving while another takes over. */
   #engine: Engine | undefined;
   #progress: RecoveryProgress = { phase: 'snapshot', fraction: 0, records: 0 };
@@ -106,6 +108,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     if (host.manifest.role === 'master') {
       this.#engine = await host.open();
       const role = new MasterRole(this.#options, host, this.#engine);
+      this.#beginning = role;
       await role.start();
       this.#role = role;
     } else {
@@ -126,7 +129,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   /** Stops following or pushing, syncs the log, marks a clean stop and frees the directory. */
   async stop(): Promise<void> {
     this.#isDraining = true;
-    await this.#role?.stop();
+    await (this.#role ?? this.#beginning)?.stop();
     await this.#host?.close();
   }
 

@@ -28,6 +28,8 @@ const MASTER_ADDRESS = 'master:1';
 export class TestGroup {
   readonly clock = new VirtualClock();
   readonly network = new TestNetwork(this.clock);
+  /** Nodes in the order of their starts, those still starting too. */
+  readonly started: Node[] = [];
   #seed: number;
 
   constructor(seed = 1) {
@@ -74,6 +76,7 @@ export class TestGroup {
       ...changes,
     });
     this.network.attach(address, node.ports);
+    this.started.push(node);
     const starting = node.start(address);
     await this.until(starting);
     return { name, address, node, fileSystem, failures };

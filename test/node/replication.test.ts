@@ -332,6 +332,27 @@ describe('a node that stops', () => {
     expect(group.clock.monotonicMs() - before).toBeLessThanOrEqual(1_000);
   });
 
+  it('while it still asks its replicas, does not wait for them and writes nothing', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    await group.set(master, 'a', '1');
+    await group.untilLevel([master, one]);
+    const disk = group.kill(master);
+    group.network.stall('master:1', 'one:1');
+    const starting = group.master({ fileSystem: disk });
+    await group.clock.advance(500);
+    const node = group.started.at(-1);
+    const before = group.clock.monotonicMs();
+    await group.until(Promise.resolve(node?.stop()));
+    expect(group.clock.monotonicMs() - before).toBeLessThanOrEqual(100);
+    expect((await starting).failures).toEqual([]);
+    group.network.heal();
+    group.network.detach('master:1');
+    const again = await group.master({ fileSystem: disk });
+    await group.untilLevel([again, one]);
+  });
+
   it('leaves no push behind', async () => {
     const group = new TestGroup();
     const master = await group.master();
