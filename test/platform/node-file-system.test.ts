@@ -93,6 +93,15 @@ describe('lock', () => {
     await again?.release();
   });
 
+  it('needs no space on the disk: nothing is beside the empty file while it is held', async () => {
+    const path = join(root, 'held', 'LOCK');
+    await files.makeDirectory(join(root, 'held'));
+    const lock = await files.lock(path);
+    expect(await files.readDirectory(join(root, 'held'))).toEqual(['LOCK']);
+    expect((await files.stat(path))?.sizeBytes).toBe(0);
+    await lock?.release();
+  });
+
   it('refuses a file that is no lock', async () => {
     const path = join(root, 'LOCK');
     await fs.writeFile(path, 'something of somebody else '.repeat(100));
