@@ -192,12 +192,17 @@ export class Engine {
     });
   }
 
+  /** Throws `storage_failed` once the disk has failed: from then on nothing is acknowledged. */
+  checkDisk(): void {
+    if (this.log.failure !== undefined) throw storageFailed(this.log.failure);
+  }
+
   /** Resolves true once `lsn` is visible here, false after the timeout or an abort. */
   async waitApplied(lsn: Lsn, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     return this.#applied.lsn >= lsn || this.#appliedWaiters.wait(lsn, timeoutMs, signal);
   }
 
-  /** Makes the log fdatasync soon and resolves true once `lsn` is durable here. */
+  /** Makes the log fdatasync soon and resolves true once `lsn` is durable here, false as `waitApplied`. */
   async waitDurable(lsn: Lsn, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     if (this.log.durableLsn >= lsn) return true;
     this.log.requestSync();
@@ -217,7 +222,7 @@ export class Engine {
   }
 
   #append(record: PendingRecord): Lsn {
-    if (this.log.failure !== undefined) throw storageFailed(this.log.failure);
+    this.checkDisk();
     this.log.append(record.frame);
     this.#lastTimestampMs = Math.max(this.#lastTimestampMs, record.frame.timestampMs);
     this.#pending.push(record);

@@ -15,6 +15,7 @@ export class LsnWaiters {
   readonly #clock: Clock;
   readonly #waiters = new Set<Waiter>();
   #lowestLsn = Number.POSITIVE_INFINITY;
+  #isReleased = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -22,7 +23,7 @@ export class LsnWaiters {
 
   /** Resolves true when `advance` reaches `lsn`, false after `timeoutMs`, an abort or `release`. */
   wait(lsn: Lsn, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
-    if (signal?.aborted === true || timeoutMs <= 0) return Promise.resolve(false);
+    if (this.#isReleased || signal?.aborted === true || timeoutMs <= 0) return Promise.resolve(false);
     return new Promise((resolve) => {
       const finish = (isReached: boolean): void => {
         this.#waiters.delete(waiter);
@@ -53,8 +54,9 @@ export class LsnWaiters {
     this.#lowestLsn = lowest;
   }
 
-  /** Ends all waits unreached. */
+  /** Ends all waits unreached, and those to come: nothing will advance any more. */
   release(): void {
+    this.#isReleased = true;
     for (const waiter of this.#waiters) waiter.finish(false);
     this.#lowestLsn = Number.POSITIVE_INFINITY;
   }

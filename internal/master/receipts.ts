@@ -18,7 +18,7 @@ export interface Receipt {
   readonly replicasAcked: number;
 }
 
-/** The highest wish of several writes that are answered together. */
+/** Whether a write asks for more than being visible. */
 export function wantsWait(options: WriteOptions): boolean {
   return options.durability === 'local' || options.minAcks > 0;
 }
@@ -31,7 +31,10 @@ export function receiptOf(engine: Engine, acks: AckLedger, lsn: Lsn): Receipt {
   };
 }
 
-/** Waits for what `options` ask of the record at `lsn`, then says what was reached. */
+/**
+ * Waits for what `options` ask of the record at `lsn`, then says what was
+ * reached. Throws `storage_failed` where the disk failed meanwhile.
+ */
 export async function awaitReceipt(
   engine: Engine,
   acks: AckLedger,
@@ -44,6 +47,7 @@ export async function awaitReceipt(
   const deadlineMs = clock.monotonicMs() + timeoutMs;
   // Replicas are sent durable records only, so acks need the fdatasync here too.
   await engine.waitDurable(lsn, timeoutMs, signal);
+  engine.checkDisk();
   if (options.minAcks > 0) await acks.wait(lsn, options.minAcks, deadlineMs - clock.monotonicMs(), signal);
   return receiptOf(engine, acks, lsn);
 }

@@ -47,6 +47,7 @@ describe('waiters for an LSN', () => {
     const waits = [1, 2, 3].map((lsn) => waiters.wait(toLsn(lsn), 1_000));
     waiters.release();
     expect(await Promise.all(waits)).toEqual([false, false, false]);
+    expect(await waiters.wait(toLsn(4), 1_000)).toBe(false);
     expect(clock.pendingTimers).toBe(0);
   });
 });
