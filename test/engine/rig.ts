@@ -121,6 +121,7 @@ export class Rig {
     if (JSON.stringify(limits) !== JSON.stringify(engine.store.limits)) {
       await rig.logged((done) => engine.submitLimits(limits, done));
     }
+    await rig.until(engine.waitDurable(engine.applied.lsn, 30_000));
     return rig;
   }
 

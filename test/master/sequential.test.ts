@@ -327,7 +327,7 @@ describe('one write at a time', () => {
           await comparison.run(steps);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
