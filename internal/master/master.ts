@@ -10,7 +10,7 @@
 import type { Engine } from '#engine/engine.ts';
 import { AcceptedState, type RecordInFlight } from '#master/accepted-state.ts';
 import { awaitReceipt, receiptOf, wantsWait } from '#master/receipts.ts';
-import { RecordBuilder } from '#master/record-builder.ts';
+import { RecordBuilder, type WriteCause } from '#master/record-builder.ts';
 import type {
   BatchOperation,
   BatchResult,
@@ -84,14 +84,17 @@ export class Master {
   /**
    * Runs operations in order; their writes share one record. `read` answers a
    * Get from the visible state; keys in flight are answered from the accepted one.
+   * `cause`: why, as the log has it.
    */
   async batch(
     operations: readonly BatchOperation[],
     read: (command: GetCommand) => GetAnswer,
     signal?: AbortSignal,
+    cause: WriteCause = 'client',
   ): Promise<BatchResult[]> {
-    const steps = this.#write((builder) =>
-      operations.map((operation) => this.#step(operation, builder, read)),
+    const steps = this.#write(
+      (builder) => operations.map((operation) => this.#step(operation, builder, read)),
+      cause,
     );
     return Promise.all(steps.map((step) => this.#finishStep(step, signal)));
   }
@@ -134,13 +137,13 @@ export class Master {
   }
 
   /** Accepts operations into one record and submits it, if anything is in it. */
-  #write<T>(accept: (builder: RecordBuilder) => T): T {
+  #write<T>(accept: (builder: RecordBuilder) => T, cause: WriteCause = 'client'): T {
     const engine = this.#engine;
     engine.checkDisk();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const position: Position = { epoch: engine.log.tail.epoch, lsn: engine.nextLsn };
     const record: RecordInFlight = { position, settled: promise };
-    const builder = new RecordBuilder(engine.store, this.#accepted, record, engine.logClock.nowMs());
+    const builder = new RecordBuilder(engine.store, this.#accepted, record, engine.logClock.nowMs(), cause);
     try {
       return accept(builder);
     } finally {
@@ -213,7 +216,7 @@ export class Master {
     const previous = command.returnPrevious ? live : undefined;
     if (isExpired(expireAtMs, builder.nowMs)) {
       // A deadline in the past is a delete (as in Redis), and no record where there is nothing to delete.
-      if (stored) builder.delete(key, 'client');
+      if (stored) builder.delete(key);
       return { applied: true, previous, current: undefined, dependsOn: stored ? builder.record : record };
     }
     builder.set(key, command.value, expireAtMs);
@@ -228,7 +231,7 @@ export class Master {
       const current = condition === undefined ? undefined : live;
       return { applied: false, previous: undefined, current, dependsOn: record };
     }
-    builder.delete(key, 'client');
+    builder.delete(key);
     const previous = command.returnPrevious ? live : undefined;
     return { applied: true, previous, current: undefined, dependsOn: builder.record };
   }

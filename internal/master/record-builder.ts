@@ -12,6 +12,9 @@ import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, quoteKey } from '#model/limits.ts'
 import type { Store } from '#storage/store.ts';
 import { PAYLOAD_BYTES_MAX } from '#wal/frame.ts';
 
+/** Why a caller's set or delete is in the log. */
+export type WriteCause = 'client' | 'restored';
+
 /** Deletes that one record may carry to make room. */
 export const VICTIMS_MAX = 1_024;
 /** What a mutation takes in a record beyond key and value, at most. */
@@ -29,11 +32,19 @@ export class RecordBuilder {
   readonly nowMs: number;
   readonly #store: Store;
   readonly #accepted: AcceptedState;
+  readonly #cause: WriteCause;
   #victims = 0;
   #setsBytes = 0;
 
-  constructor(store: Store, accepted: AcceptedState, record: RecordInFlight, nowMs: number) {
+  constructor(
+    store: Store,
+    accepted: AcceptedState,
+    record: RecordInFlight,
+    nowMs: number,
+    cause: WriteCause = 'client',
+  ) {
     this.#store = store;
+    this.#cause = cause;
     this.#accepted = accepted;
     this.record = record;
     this.nowMs = nowMs;
@@ -54,10 +65,11 @@ export class RecordBuilder {
     }
     this.#makeRoom(key, value);
     this.#setsBytes += bytes;
-    this.#add({ op: 'set', key, value, expireAtMs, cause: 'client' });
+    this.#add({ op: 'set', key, value, expireAtMs, cause: this.#cause });
   }
 
-  delete(key: string, cause: 'client' | 'expired'): void {
+  /** Without `cause`: the caller's. */
+  delete(key: string, cause: WriteCause | 'expired' = this.#cause): void {
     this.#add({ op: 'delete', key, cause });
   }
 

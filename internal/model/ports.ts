@@ -64,6 +64,8 @@ export interface AdminPort {
   rotateWal(): Promise<RotateAnswer>;
   quarantineList(): readonly Quarantine[];
   quarantineRelease(how: QuarantineRelease): Promise<void>;
+  /** Sets and deletes, each with a condition, logged with the cause `restored`; one result each, in order. */
+  restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]>;
 }
 
 /** What one server fronts. */

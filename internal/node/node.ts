@@ -236,6 +236,10 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     await role.release(how);
   }
 
+  async restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
+    return this.#writable().batch(operations, (command) => this.#reader.getNow(command), signal, 'restored');
+  }
+
   #adopt(engine: Engine): void {
     this.#engine = engine;
     engine.onFailed = (error) => this.#options.onFatal(error);

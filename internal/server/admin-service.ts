@@ -10,13 +10,27 @@ import {
   fromRotate,
   toQuarantineRelease,
 } from '#wire/admin-codec.ts';
+import type { DescribeError } from '#wire/batch-codec.ts';
 import { checkAddress } from '#wire/numbers.ts';
+import { fromRestoreResults, type RestoreLimits, toRestoreOperations } from '#wire/restore-codec.ts';
 import { fromStatus } from '#wire/status-codec.ts';
 
 const REQUEST_BYTES_MAX = 65_536;
 
+/** What Restore needs besides the port. */
+export interface RestoreRpcOptions extends RestoreLimits {
+  readonly describe: DescribeError;
+  /** Transport limit, bytes of one message as sent. */
+  readonly batchBytesMax: number;
+}
+
 /** `status`: the node's, as the server shows it. */
-export function routeAdmin(routes: RpcRoutes, port: AdminPort, status: () => NodeStatus): void {
+export function routeAdmin(
+  routes: RpcRoutes,
+  port: AdminPort,
+  status: () => NodeStatus,
+  restore: RestoreRpcOptions,
+): void {
   const { method } = Admin;
   const options = { readMaxBytes: REQUEST_BYTES_MAX };
   routes
@@ -48,5 +62,13 @@ export function routeAdmin(routes: RpcRoutes, port: AdminPort, status: () => Nod
         return {};
       },
       options,
+    )
+    .unary(
+      method.restore,
+      async (request, { signal }) => {
+        const operations = toRestoreOperations(request, restore);
+        return fromRestoreResults(await port.restore(operations, signal), restore.describe);
+      },
+      { readMaxBytes: restore.batchBytesMax },
     );
 }

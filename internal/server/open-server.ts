@@ -210,7 +210,7 @@ function createAdapter(edge: Edge): RpcAdapter {
         batchBytesMax,
       });
       routeReplication(routes, ports.replication, REPLICATION_BYTES_MAX);
-      routeAdmin(routes, ports.admin, edge.status);
+      routeAdmin(routes, ports.admin, edge.status, { valueBytesMax, batchBytesMax, describe });
       routeHealth(routes, {
         clock: options.clock,
         isReady: () => edge.status().isReady,

@@ -140,7 +140,7 @@ function toWriteOptions(request: SetRequest | DeleteRequest): WriteOptions {
   };
 }
 
-function toDurability(durability: WireDurability): Durability | undefined {
+export function toDurability(durability: WireDurability): Durability | undefined {
   switch (durability) {
     case WireDurability.UNSPECIFIED:
       return undefined;

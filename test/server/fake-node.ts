@@ -218,6 +218,10 @@ export class FakeNode {
       },
       quarantineList: () => [],
       quarantineRelease: async (how) => this.#note('quarantineRelease', how),
+      restore: async (operations) => {
+        this.#note('restore', operations);
+        return operations.map((operation) => this.#run(operation));
+      },
     };
   }
 }

@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { NodeState, Position, Role } from "./types_pb.ts";
+import type { Durability, NodeState, Position, Role } from "./types_pb.ts";
 import { file_walnut_v1_types } from "./types_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/admin.proto.
  */
 export const file_walnut_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0Ir8DCg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJIiwKCVdhbFN0YXR1cxIQCghzZWdtZW50cxgBIAEoDRINCgVieXRlcxgCIAEoBCJtCgtTdG9yZVN0YXR1cxIPCgdlbnRyaWVzGAEgASgEEg0KBWJ5dGVzGAIgASgEEgwKBGhpdHMYAyABKAQSDgoGbWlzc2VzGAQgASgEEg8KB2V2aWN0ZWQYBSABKAQSDwoHZXhwaXJlZBgGIAEoBCJUCgxNYXN0ZXJTdGF0dXMSDwoHYWRkcmVzcxgBIAEoCRIOCgZsaW5rZWQYAiABKAgSEwoLbGFnX3JlY29yZHMYAyABKAQSDgoGbGFnX21zGAQgASgEIu8BCg1SZXBsaWNhU3RhdHVzEg8KB25vZGVfaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSIgoFYWNrZWQYBCABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLbGFnX3JlY29yZHMYBSABKAQSDgoGbGFnX21zGAYgASgEEhQKDGZ1bGxfcmVzeW5jcxgHIAEoDRIXCg9wYXJ0aWFsX3Jlc3luY3MYCCABKA0SHwoXbGFzdF9mdWxsX3Jlc3luY19yZWFzb24YCSABKAkiDwoNRGlnZXN0UmVxdWVzdCJYCg5EaWdlc3RSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEg4KBmRpZ2VzdBgDIAEoCSIkChFBZGRSZXBsaWNhUmVxdWVzdBIPCgdhZGRyZXNzGAEgASgJIhQKEkFkZFJlcGxpY2FSZXNwb25zZSInChRSZW1vdmVSZXBsaWNhUmVxdWVzdBIPCgdhZGRyZXNzGAEgASgJIhcKFVJlbW92ZVJlcGxpY2FSZXNwb25zZSITChFDaGVja3BvaW50UmVxdWVzdCJ+ChJDaGVja3BvaW50UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHZW50cmllcxgCIAEoBBIWCg5zbmFwc2hvdF9ieXRlcxgDIAEoBBIYChBkZWxldGVkX3NlZ21lbnRzGAQgASgNIhIKEFJvdGF0ZVdhbFJlcXVlc3QiOwoRUm90YXRlV2FsUmVzcG9uc2USEwoLc2VnbWVudF9zZXEYASABKAQSEQoJZmlyc3RfbHNuGAIgASgEIhcKFVF1YXJhbnRpbmVMaXN0UmVxdWVzdCJEChZRdWFyYW50aW5lTGlzdFJlc3BvbnNlEioKC3F1YXJhbnRpbmVzGAEgAygLMhUud2FsbnV0LnYxLlF1YXJhbnRpbmUizAEKClF1YXJhbnRpbmUSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgEEhAKCHVwc3RyZWFtGAMgASgJEhcKD3Vwc3RyZWFtX2xvZ19pZBgEIAEoCRIuChF1cHN0cmVhbV9wb3NpdGlvbhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxsb2NhbF9sb2dfaWQYBiABKAkSKwoObG9jYWxfcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24iTQoYUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0EhcKDWRpc2NhcmRfbG9jYWwYASABKAhIABIOCgRrZWVwGAIgASgISABCCAoGYWN0aW9uIhsKGVF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2Uy/QQKBUFkbWluEkIKBlN0YXR1cxIYLndhbG51dC52MS5TdGF0dXNSZXF1ZXN0Ghkud2FsbnV0LnYxLlN0YXR1c1Jlc3BvbnNlIgOQAgESQgoGRGlnZXN0Ehgud2FsbnV0LnYxLkRpZ2VzdFJlcXVlc3QaGS53YWxudXQudjEuRGlnZXN0UmVzcG9uc2UiA5ACARJJCgpBZGRSZXBsaWNhEhwud2FsbnV0LnYxLkFkZFJlcGxpY2FSZXF1ZXN0Gh0ud2FsbnV0LnYxLkFkZFJlcGxpY2FSZXNwb25zZRJSCg1SZW1vdmVSZXBsaWNhEh8ud2FsbnV0LnYxLlJlbW92ZVJlcGxpY2FSZXF1ZXN0GiAud2FsbnV0LnYxLlJlbW92ZVJlcGxpY2FSZXNwb25zZRJJCgpDaGVja3BvaW50Ehwud2FsbnV0LnYxLkNoZWNrcG9pbnRSZXF1ZXN0Gh0ud2FsbnV0LnYxLkNoZWNrcG9pbnRSZXNwb25zZRJGCglSb3RhdGVXYWwSGy53YWxudXQudjEuUm90YXRlV2FsUmVxdWVzdBocLndhbG51dC52MS5Sb3RhdGVXYWxSZXNwb25zZRJaCg5RdWFyYW50aW5lTGlzdBIgLndhbG51dC52MS5RdWFyYW50aW5lTGlzdFJlcXVlc3QaIS53YWxudXQudjEuUXVhcmFudGluZUxpc3RSZXNwb25zZSIDkAIBEl4KEVF1YXJhbnRpbmVSZWxlYXNlEiMud2FsbnV0LnYxLlF1YXJhbnRpbmVSZWxlYXNlUmVxdWVzdBokLndhbG51dC52MS5RdWFyYW50aW5lUmVsZWFzZVJlc3BvbnNlYgZwcm90bzM", [file_walnut_v1_types]);
+  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0Ir8DCg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJIiwKCVdhbFN0YXR1cxIQCghzZWdtZW50cxgBIAEoDRINCgVieXRlcxgCIAEoBCJtCgtTdG9yZVN0YXR1cxIPCgdlbnRyaWVzGAEgASgEEg0KBWJ5dGVzGAIgASgEEgwKBGhpdHMYAyABKAQSDgoGbWlzc2VzGAQgASgEEg8KB2V2aWN0ZWQYBSABKAQSDwoHZXhwaXJlZBgGIAEoBCJUCgxNYXN0ZXJTdGF0dXMSDwoHYWRkcmVzcxgBIAEoCRIOCgZsaW5rZWQYAiABKAgSEwoLbGFnX3JlY29yZHMYAyABKAQSDgoGbGFnX21zGAQgASgEIu8BCg1SZXBsaWNhU3RhdHVzEg8KB25vZGVfaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSIgoFYWNrZWQYBCABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLbGFnX3JlY29yZHMYBSABKAQSDgoGbGFnX21zGAYgASgEEhQKDGZ1bGxfcmVzeW5jcxgHIAEoDRIXCg9wYXJ0aWFsX3Jlc3luY3MYCCABKA0SHwoXbGFzdF9mdWxsX3Jlc3luY19yZWFzb24YCSABKAkiDwoNRGlnZXN0UmVxdWVzdCJYCg5EaWdlc3RSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEg4KBmRpZ2VzdBgDIAEoCSIkChFBZGRSZXBsaWNhUmVxdWVzdBIPCgdhZGRyZXNzGAEgASgJIhQKEkFkZFJlcGxpY2FSZXNwb25zZSInChRSZW1vdmVSZXBsaWNhUmVxdWVzdBIPCgdhZGRyZXNzGAEgASgJIhcKFVJlbW92ZVJlcGxpY2FSZXNwb25zZSITChFDaGVja3BvaW50UmVxdWVzdCJ+ChJDaGVja3BvaW50UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHZW50cmllcxgCIAEoBBIWCg5zbmFwc2hvdF9ieXRlcxgDIAEoBBIYChBkZWxldGVkX3NlZ21lbnRzGAQgASgNIhIKEFJvdGF0ZVdhbFJlcXVlc3QiOwoRUm90YXRlV2FsUmVzcG9uc2USEwoLc2VnbWVudF9zZXEYASABKAQSEQoJZmlyc3RfbHNuGAIgASgEIhcKFVF1YXJhbnRpbmVMaXN0UmVxdWVzdCJEChZRdWFyYW50aW5lTGlzdFJlc3BvbnNlEioKC3F1YXJhbnRpbmVzGAEgAygLMhUud2FsbnV0LnYxLlF1YXJhbnRpbmUizAEKClF1YXJhbnRpbmUSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgEEhAKCHVwc3RyZWFtGAMgASgJEhcKD3Vwc3RyZWFtX2xvZ19pZBgEIAEoCRIuChF1cHN0cmVhbV9wb3NpdGlvbhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxsb2NhbF9sb2dfaWQYBiABKAkSKwoObG9jYWxfcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24iTQoYUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0EhcKDWRpc2NhcmRfbG9jYWwYASABKAhIABIOCgRrZWVwGAIgASgISABCCAoGYWN0aW9uIhsKGVF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2UiZgoOUmVzdG9yZVJlcXVlc3QSKQoHY2hhbmdlcxgBIAMoCzIYLndhbG51dC52MS5SZXN0b3JlQ2hhbmdlEikKCmR1cmFiaWxpdHkYAiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eSKKAQoNUmVzdG9yZUNoYW5nZRILCgNrZXkYASABKAkSJwoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgNzZXQYAyABKAsyGC53YWxudXQudjEuUmVzdG9yZWRWYWx1ZUgAEhAKBmRlbGV0ZRgEIAEoCEgAQggKBmNoYW5nZSI0Cg1SZXN0b3JlZFZhbHVlEg0KBXZhbHVlGAEgASgMEhQKDGV4cGlyZV9hdF9tcxgCIAEoBCI8Cg9SZXN0b3JlUmVzcG9uc2USKQoHcmVzdWx0cxgBIAMoCzIYLndhbG51dC52MS5SZXN0b3JlUmVzdWx0IpsBCg1SZXN0b3JlUmVzdWx0EiYKB2FwcGxpZWQYASABKAsyEy53YWxudXQudjEuUG9zaXRpb25IABIuCghjb25mbGljdBgCIAEoCzIaLndhbG51dC52MS5SZXN0b3JlQ29uZmxpY3RIABIoCgVlcnJvchgDIAEoCzIXLndhbG51dC52MS5SZXN0b3JlRXJyb3JIAEIICgZyZXN1bHQiPwoPUmVzdG9yZUNvbmZsaWN0EiwKD2N1cnJlbnRfdmVyc2lvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiItCgxSZXN0b3JlRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJMr8FCgVBZG1pbhJCCgZTdGF0dXMSGC53YWxudXQudjEuU3RhdHVzUmVxdWVzdBoZLndhbG51dC52MS5TdGF0dXNSZXNwb25zZSIDkAIBEkIKBkRpZ2VzdBIYLndhbG51dC52MS5EaWdlc3RSZXF1ZXN0Ghkud2FsbnV0LnYxLkRpZ2VzdFJlc3BvbnNlIgOQAgESSQoKQWRkUmVwbGljYRIcLndhbG51dC52MS5BZGRSZXBsaWNhUmVxdWVzdBodLndhbG51dC52MS5BZGRSZXBsaWNhUmVzcG9uc2USUgoNUmVtb3ZlUmVwbGljYRIfLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVxdWVzdBogLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVzcG9uc2USSQoKQ2hlY2twb2ludBIcLndhbG51dC52MS5DaGVja3BvaW50UmVxdWVzdBodLndhbG51dC52MS5DaGVja3BvaW50UmVzcG9uc2USRgoJUm90YXRlV2FsEhsud2FsbnV0LnYxLlJvdGF0ZVdhbFJlcXVlc3QaHC53YWxudXQudjEuUm90YXRlV2FsUmVzcG9uc2USWgoOUXVhcmFudGluZUxpc3QSIC53YWxudXQudjEuUXVhcmFudGluZUxpc3RSZXF1ZXN0GiEud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVzcG9uc2UiA5ACARJeChFRdWFyYW50aW5lUmVsZWFzZRIjLndhbG51dC52MS5RdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QaJC53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZRJACgdSZXN0b3JlEhkud2FsbnV0LnYxLlJlc3RvcmVSZXF1ZXN0Ghoud2FsbnV0LnYxLlJlc3RvcmVSZXNwb25zZWIGcHJvdG8z", [file_walnut_v1_types]);
 
 /**
  * Asks what the node is doing.
@@ -733,6 +733,228 @@ export const QuarantineReleaseResponseSchema: GenMessage<QuarantineReleaseRespon
   messageDesc(file_walnut_v1_admin, 20);
 
 /**
+ * Changes that bring keys back.
+ *
+ * @generated from message walnut.v1.RestoreRequest
+ */
+export type RestoreRequest = Message<"walnut.v1.RestoreRequest"> & {
+  /**
+   * 1 to 1,000 changes; later ones see earlier ones.
+   *
+   * @generated from field: repeated walnut.v1.RestoreChange changes = 1;
+   */
+  changes: RestoreChange[];
+
+  /**
+   * Raises the durability that the answer waits for.
+   *
+   * @generated from field: walnut.v1.Durability durability = 2;
+   */
+  durability: Durability;
+};
+
+/**
+ * Describes the message walnut.v1.RestoreRequest.
+ * Use `create(RestoreRequestSchema)` to create a new message.
+ */
+export const RestoreRequestSchema: GenMessage<RestoreRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 21);
+
+/**
+ * What one key is to be.
+ *
+ * @generated from message walnut.v1.RestoreChange
+ */
+export type RestoreChange = Message<"walnut.v1.RestoreChange"> & {
+  /**
+   * 1 to 1,024 bytes of well-formed UTF-8.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * The version that the key must have. Unset: the key must be missing.
+   *
+   * @generated from field: walnut.v1.Position if_version = 2;
+   */
+  ifVersion?: Position | undefined;
+
+  /**
+   * Exactly one is set.
+   *
+   * @generated from oneof walnut.v1.RestoreChange.change
+   */
+  change: {
+    /**
+     * The key gets this value and deadline.
+     *
+     * @generated from field: walnut.v1.RestoredValue set = 3;
+     */
+    value: RestoredValue;
+    case: "set";
+  } | {
+    /**
+     * The key goes; needs `if_version`. Only `true`.
+     *
+     * @generated from field: bool delete = 4;
+     */
+    value: boolean;
+    case: "delete";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message walnut.v1.RestoreChange.
+ * Use `create(RestoreChangeSchema)` to create a new message.
+ */
+export const RestoreChangeSchema: GenMessage<RestoreChange> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 22);
+
+/**
+ * A value as it was.
+ *
+ * @generated from message walnut.v1.RestoredValue
+ */
+export type RestoredValue = Message<"walnut.v1.RestoredValue"> & {
+  /**
+   * At most `server.max_value_bytes`, 8 MiB by default.
+   *
+   * @generated from field: bytes value = 1;
+   */
+  value: Uint8Array;
+
+  /**
+   * Milliseconds since the Unix epoch. 0: never; one in the past deletes.
+   *
+   * @generated from field: uint64 expire_at_ms = 2;
+   */
+  expireAtMs: bigint;
+};
+
+/**
+ * Describes the message walnut.v1.RestoredValue.
+ * Use `create(RestoredValueSchema)` to create a new message.
+ */
+export const RestoredValueSchema: GenMessage<RestoredValue> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 23);
+
+/**
+ * The results, one per change and in their order.
+ *
+ * @generated from message walnut.v1.RestoreResponse
+ */
+export type RestoreResponse = Message<"walnut.v1.RestoreResponse"> & {
+  /**
+   * As many as there were changes.
+   *
+   * @generated from field: repeated walnut.v1.RestoreResult results = 1;
+   */
+  results: RestoreResult[];
+};
+
+/**
+ * Describes the message walnut.v1.RestoreResponse.
+ * Use `create(RestoreResponseSchema)` to create a new message.
+ */
+export const RestoreResponseSchema: GenMessage<RestoreResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 24);
+
+/**
+ * What became of one change.
+ *
+ * @generated from message walnut.v1.RestoreResult
+ */
+export type RestoreResult = Message<"walnut.v1.RestoreResult"> & {
+  /**
+   * Exactly one is set.
+   *
+   * @generated from oneof walnut.v1.RestoreResult.result
+   */
+  result: {
+    /**
+     * The record that made it.
+     *
+     * @generated from field: walnut.v1.Position applied = 1;
+     */
+    value: Position;
+    case: "applied";
+  } | {
+    /**
+     * The key had another version, and nothing was changed.
+     *
+     * @generated from field: walnut.v1.RestoreConflict conflict = 2;
+     */
+    value: RestoreConflict;
+    case: "conflict";
+  } | {
+    /**
+     * The change was refused; the others were not.
+     *
+     * @generated from field: walnut.v1.RestoreError error = 3;
+     */
+    value: RestoreError;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message walnut.v1.RestoreResult.
+ * Use `create(RestoreResultSchema)` to create a new message.
+ */
+export const RestoreResultSchema: GenMessage<RestoreResult> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 25);
+
+/**
+ * What stood in the way of a change.
+ *
+ * @generated from message walnut.v1.RestoreConflict
+ */
+export type RestoreConflict = Message<"walnut.v1.RestoreConflict"> & {
+  /**
+   * The version that the key has. Unset: it is missing.
+   *
+   * @generated from field: walnut.v1.Position current_version = 1;
+   */
+  currentVersion?: Position | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.RestoreConflict.
+ * Use `create(RestoreConflictSchema)` to create a new message.
+ */
+export const RestoreConflictSchema: GenMessage<RestoreConflict> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 26);
+
+/**
+ * Why one change was refused.
+ *
+ * @generated from message walnut.v1.RestoreError
+ */
+export type RestoreError = Message<"walnut.v1.RestoreError"> & {
+  /**
+   * The Connect code in lower case, such as `resource_exhausted`.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * What was expected.
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message walnut.v1.RestoreError.
+ * Use `create(RestoreErrorSchema)` to create a new message.
+ */
+export const RestoreErrorSchema: GenMessage<RestoreError> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 27);
+
+/**
  * Operation and inspection of one node. Every node serves it.
  *
  * @generated from service walnut.v1.Admin
@@ -759,7 +981,8 @@ export const Admin: GenService<{
     output: typeof DigestResponseSchema;
   },
   /**
-   * Lets a replica register again after RemoveReplica, and asks it to. Master only.
+   * Lets a replica register again after RemoveReplica; replicas try by
+   * themselves every second. Master only.
    *
    * @generated from rpc walnut.v1.Admin.AddReplica
    */
@@ -818,6 +1041,19 @@ export const Admin: GenService<{
     methodKind: "unary";
     input: typeof QuarantineReleaseRequestSchema;
     output: typeof QuarantineReleaseResponseSchema;
+  },
+  /**
+   * Brings keys back to what they were, as new entries of the log with the
+   * cause RESTORED, so that replicas and tokens stay valid. Each change is made
+   * only where the key still has the version that the caller saw. Not atomic:
+   * each has its own result. Master only.
+   *
+   * @generated from rpc walnut.v1.Admin.Restore
+   */
+  restore: {
+    methodKind: "unary";
+    input: typeof RestoreRequestSchema;
+    output: typeof RestoreResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_walnut_v1_admin, 0);
