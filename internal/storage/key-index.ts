@@ -1,6 +1,6 @@
 /**
  * From keys to slots: one Map per partition, because a Map rehashes all at once
- * (51 ms at a million keys) and 64 small ones rehash a few milliseconds each at
+ * (51 ms at a million keys) and many small ones rehash a millisecond or two each at
  * different moments. Keys are any string; a Map has no special ones.
  */
 import { assert } from '#platform/assert.ts';

@@ -88,7 +88,7 @@ export class SnapshotLoader {
     }
   }
 
-  /** `finish` in slices of some 10 ms per million entries, for callers that must not stall the loop. */
+  /** `finish` in slices, one per partition (some 5 ms per million entries), for callers that must not stall the loop. */
   *finishSlices(): Generator<undefined, LoadedSnapshot> {
     const { header, store, footer } = this.#complete();
     if (store.entries !== header.entries || footer.entries !== header.entries) {

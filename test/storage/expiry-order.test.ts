@@ -1,0 +1,182 @@
+/** The expiry index against a plain list: none missed, none early, bounded, oldest bucket first. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { BUCKET_MS, ExpiryIndex } from '#storage/expiry-index.ts';
+import { SlotTable } from '#storage/slot-table.ts';
+import { at, newStore, remove, set } from '#test/storage/helpers.ts';
+
+const EMPTY = new Uint8Array(0);
+
+/** An index and, beside it, what each of its slots has for a deadline. */
+class Indexed {
+  readonly slots = new SlotTable();
+  readonly index = new ExpiryIndex(this.slots);
+  readonly deadlines = new Map<number, number>();
+
+  add(expireAtMs: number): number {
+    const slot = this.slots.allocate('k');
+    this.#write(slot, expireAtMs);
+    return slot;
+  }
+
+  change(slot: number, expireAtMs: number): void {
+    this.index.remove(slot);
+    this.#write(slot, expireAtMs);
+  }
+
+  remove(slot: number): void {
+    this.index.remove(slot);
+    this.slots.free(slot);
+    this.deadlines.delete(slot);
+  }
+
+  dueAt(nowMs: number): number[] {
+    return [...this.deadlines].filter(([, ms]) => ms !== 0 && ms <= nowMs).map(([slot]) => slot);
+  }
+
+  #write(slot: number, expireAtMs: number): void {
+    this.slots.write(slot, EMPTY, expireAtMs, 1, 1);
+    this.index.add(slot);
+    this.deadlines.set(slot, expireAtMs);
+  }
+}
+
+const bucketOf = (ms: number): number => Math.floor(ms / BUCKET_MS);
+const sorted = (list: readonly number[]): number[] => [...list].sort((a, b) => a - b);
+
+/** Deadlines on both sides of bucket borders, alone and crowded, never and far away. */
+const deadline = fc.oneof(
+  { weight: 6, arbitrary: fc.integer({ min: 1, max: 3_000 }) },
+  { weight: 3, arbitrary: fc.integer({ min: 1, max: 12 }).map((n) => n * BUCKET_MS) },
+  { weight: 3, arbitrary: fc.integer({ min: 1, max: 12 }).map((n) => n * BUCKET_MS - 1) },
+  { weight: 2, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.constantFrom(2 ** 31, 2 ** 42 + 1, Number.MAX_SAFE_INTEGER) },
+);
+const step = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('add' as const), ms: deadline, pick: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('change' as const), ms: deadline, pick: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('remove' as const), ms: deadline, pick: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('due' as const), ms: deadline, pick: fc.nat(6) }) },
+);
+
+describe('the expiry index', () => {
+  it('is a list searched from end to end, after any adds, changes and removals', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
+        const indexed = new Indexed();
+        for (const { do: kind, ms, pick } of steps) {
+          const known = [...indexed.deadlines.keys()];
+          const slot = known[pick % Math.max(1, known.length)];
+          if (kind === 'add') indexed.add(ms);
+          else if (kind === 'due') checkDue(indexed, ms, pick);
+          else if (slot !== undefined && kind === 'change') indexed.change(slot, ms);
+          else if (slot !== undefined) indexed.remove(slot);
+        }
+        for (const ms of [0, 1, 249, 250, 1_500, 4_000, Number.MAX_SAFE_INTEGER]) checkDue(indexed, ms, 3);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  function checkDue(indexed: Indexed, nowMs: number, max: number): void {
+    const expected = indexed.dueAt(nowMs);
+    expect(sorted(indexed.index.due(nowMs, 1_000))).toEqual(sorted(expected));
+    const some = indexed.index.due(nowMs, max);
+    expect(some.length).toBe(Math.min(max, expected.length));
+    expect(new Set(some).size).toBe(some.length);
+    for (const slot of some) expect(expected).toContain(slot);
+    const oldest = Math.min(...expected.map((slot) => bucketOf(indexed.deadlines.get(slot) as number)));
+    const first = some[0];
+    // The bucket that `nowMs` is in may be the oldest and hold more that is not due yet.
+    if (first !== undefined) expect(bucketOf(indexed.deadlines.get(first) as number)).toBe(oldest);
+  }
+
+  it('drains completely in small pieces, whatever the order of deadlines', () => {
+    fc.assert(
+      fc.property(fc.array(deadline, { maxLength: 200 }), fc.integer({ min: 1, max: 7 }), (list, max) => {
+        const indexed = new Indexed();
+        for (const ms of list) indexed.add(ms);
+        let last = Number.NEGATIVE_INFINITY;
+        for (let due = indexed.index.due(10_000, max); due.length > 0; due = indexed.index.due(10_000, max)) {
+          const oldest = bucketOf(indexed.deadlines.get(due[0] as number) as number);
+          expect(oldest).toBeGreaterThanOrEqual(last);
+          last = oldest;
+          for (const slot of due) indexed.remove(slot);
+        }
+        expect(indexed.dueAt(10_000)).toEqual([]);
+        expect(indexed.deadlines.size).toBe(list.filter((ms) => ms === 0 || ms > 10_000).length);
+      }),
+    );
+  });
+
+  it('names the same ones again until they are removed, and none for max 0', () => {
+    const indexed = new Indexed();
+    indexed.add(5);
+    indexed.add(6);
+    expect(indexed.index.due(100, 0)).toEqual([]);
+    expect(indexed.index.due(100, 2)).toEqual(indexed.index.due(100, 2));
+  });
+
+  it('looks at a bounded number of entries of the bucket that is not over, and finds the rest after it', () => {
+    let examined = 0;
+    class CountingTable extends SlotTable {
+      override expireAtMsOf(slot: number): number {
+        examined++;
+        return super.expireAtMsOf(slot);
+      }
+    }
+    const slots = new CountingTable();
+    const index = new ExpiryIndex(slots);
+    // Added first, so it hangs at the far end behind 50,000 that are due 100 ms later.
+    for (let i = 0; i <= 50_000; i++) {
+      const slot = slots.allocate('k');
+      slots.write(slot, EMPTY, i === 0 ? 1_001 : 1_101, 1, 1);
+      index.add(slot);
+    }
+    examined = 0;
+    expect(index.due(1_050, 10)).toEqual([]);
+    expect(examined).toBeLessThan(5_000);
+    examined = 0;
+    expect(index.due(1_250, 10).length).toBe(10);
+    expect(examined).toBeLessThan(100);
+    expect(index.due(1_250, 100_000).length).toBe(50_001);
+  });
+
+  it('does not walk what is not due: 100,000 deadlines to come cost a call nothing', () => {
+    let links = 0;
+    class CountingTable extends SlotTable {
+      override next(slot: number): number {
+        links++;
+        return super.next(slot);
+      }
+    }
+    const slots = new CountingTable();
+    const index = new ExpiryIndex(slots);
+    for (let i = 0; i < 100_000; i++) {
+      const slot = slots.allocate('k');
+      slots.write(slot, EMPTY, 1_000 + i * 37, 1, 1);
+      index.add(slot);
+    }
+    links = 0;
+    expect(index.due(999, 1_000)).toEqual([]);
+    expect(index.due(1_000 + 50 * 37, 1_000).length).toBe(51);
+    expect(links).toBeLessThan(200);
+  });
+
+  it('forgets a deadline that an overwrite or a delete replaced, through the store', () => {
+    const store = newStore();
+    store.apply(set('sooner', '', 5_000), at(1));
+    store.apply(set('later', '', 5_000), at(2));
+    store.apply(set('never', '', 5_000), at(3));
+    store.apply(set('gone', '', 5_000), at(4));
+    store.apply(set('sooner', '', 100), at(5));
+    store.apply(set('later', '', 9_000), at(6));
+    store.apply(set('never', '', 0), at(7));
+    store.apply(remove('gone'), at(8));
+    const due = (nowMs: number): string[] => store.due(nowMs, 10).map(({ key }) => key);
+    expect(due(99)).toEqual([]);
+    expect(due(100)).toEqual(['sooner']);
+    expect(due(8_999)).toEqual(['sooner']);
+    expect(due(9_000).sort()).toEqual(['later', 'sooner']);
+  });
+});
