@@ -37,7 +37,7 @@ function addReplicaCommands(program: Command, host: CommandHost): void {
   program
     .command('add-replica')
     .summary('let a removed replica come back')
-    .description('Lets a replica register again after remove-replica, and asks it to. For the master.')
+    .description('Lets a replica register again after remove-replica; it tries by itself. For the master.')
     .argument('<replica>', 'HOST:PORT that the replica advertises')
     .addHelpText('after', '\nExamples:\n  walnut add-replica 127.0.0.1:8081')
     .action(host.action(runAddReplica));

@@ -41,7 +41,7 @@ export interface StorageConfig {
 }
 
 export interface ReplicationConfig {
-  /** `host:port` of replicas to push to from the start. */
+  /** `host:port` of replicas that a starting master asks whether they hold newer history. */
   readonly replicas: readonly string[];
   /** At most one push per replica in this time; 0: whenever the last was answered and there is more. */
   readonly syncIntervalMs: number;

@@ -198,9 +198,9 @@ export class MasterRole {
 
   async #objection(): Promise<string | undefined> {
     const { manifest } = this.#host;
-    const { engine, own } = { engine: this.#engine, own: this.#engine.position };
+    const own = this.#engine.position;
     const isForced = this.#options.forcedRole === 'master';
-    if (isForced || engine.applied.lsn === 0) return undefined;
+    if (isForced || own.lsn === 0) return undefined;
     if (manifest.term > termOf(own.epoch)) {
       return `term ${manifest.term} was seen, this master's is ${termOf(own.epoch)}; promote it with --force-role master`;
     }
@@ -223,15 +223,25 @@ export class MasterRole {
     try {
       if (epoch !== undefined) await this.#logged((done) => this.#engine.submitEpoch(epoch, done));
       this.#isEpochLogged = true;
-      const { limits } = this.#options;
-      const { entriesMax, bytesMax, policy } = this.#engine.store.limits;
-      if (entriesMax !== limits.entriesMax || bytesMax !== limits.bytesMax || policy !== limits.policy) {
-        await this.#logged((done) => this.#engine.submitLimits(limits, done));
+      if (this.#hasNewLimits(epoch)) {
+        await this.#logged((done) => this.#engine.submitLimits(this.#options.limits, done));
       }
       this.#hasEpoch = true;
     } catch (error) {
       if (!(error instanceof WalnutError) || error.code !== 'resource_exhausted') throw error;
     }
+  }
+
+  /**
+   * A master's own YAML sets the limits. A replica that was promoted keeps
+   * those of the log, whatever its file says, until a master's file replaces it.
+   */
+  #hasNewLimits(begun: Epoch | undefined): boolean {
+    const isFresh = begun !== undefined && this.#engine.epochs.starts().length === 1;
+    if (this.#options.role === 'replica' && !isFresh) return false;
+    const { limits } = this.#options;
+    const { entriesMax, bytesMax, policy } = this.#engine.store.limits;
+    return entriesMax !== limits.entriesMax || bytesMax !== limits.bytesMax || policy !== limits.policy;
   }
 
   #epochToBegin(): Epoch | undefined {
