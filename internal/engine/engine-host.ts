@@ -13,6 +13,7 @@ import type { Position } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { CheckpointAnswer } from '#model/status.ts';
 import { assert } from '#platform/assert.ts';
+import { SnapshotError } from '#storage/snapshot-codec.ts';
 import { cutLog } from '#wal/cut-log.ts';
 import { formatSnapshotName, parseSnapshotName } from '#wal/file-names.ts';
 import type { Manifest } from '#wal/manifest.ts';
@@ -79,7 +80,10 @@ export class EngineHost {
 
   /** Replica without a log: takes on its master's. */
   async adopt(logId: string, term: number): Promise<Engine> {
-    await amendManifest(this.directory, { logId, term: Math.max(term, this.manifest.term) });
+    await this.directory.update((current) => {
+      assert(current !== undefined, 'the directory is initialised');
+      return { ...current, logId, term: Math.max(term, current.term) };
+    });
     return this.open();
   }
 
@@ -91,12 +95,12 @@ export class EngineHost {
   /**
    * Replica: replaces everything by the snapshot at `incomingPath`, which must be
    * complete and fdatasynced. It is checked whole before anything is given up;
-   * throws `SnapshotError` and changes nothing where it is damaged.
+   * throws `SnapshotError` and changes nothing where it is damaged or of another log.
    */
   async installSnapshot(logId: string): Promise<Engine> {
     const { fileSystem } = this.options;
     const { meta } = await loadSnapshot(this.incomingPath, this.options, this.#onProgress);
-    assert(meta.logId === logId, 'the snapshot belongs to the log that was asked for');
+    if (meta.logId !== logId) throw new SnapshotError(0, `it belongs to log ${meta.logId}, not to ${logId}`);
     const name = formatSnapshotName(meta.position);
     await this.#closeEngine();
     await fileSystem.rename(this.incomingPath, pathIn(this.directory, name));
@@ -136,9 +140,13 @@ export class EngineHost {
     await this.directory.sweepAside();
   }
 
-  /** Remembers a term before it is answered. */
+  /** Remembers a term before it is answered; a lower one changes nothing. */
   async raiseTerm(term: number): Promise<void> {
-    if (term > this.manifest.term) await amendManifest(this.directory, { term });
+    if (term <= this.manifest.term) return;
+    await this.directory.update((current) => {
+      assert(current !== undefined, 'the directory is initialised');
+      return { ...current, term: Math.max(term, current.term) };
+    });
   }
 
   async close(): Promise<void> {

@@ -9,7 +9,7 @@ import { EpochTable } from '#engine/epoch-table.ts';
 import { LogClock } from '#engine/log-clock.ts';
 import { manifestOf, pathIn } from '#engine/manifest-access.ts';
 import type { StoreLimits } from '#model/entry.ts';
-import { NO_LSN } from '#model/position.ts';
+import { formatPosition, NO_LSN } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
@@ -18,9 +18,10 @@ import type { Random } from '#platform/random.ts';
 import { SnapshotError, type SnapshotMeta } from '#storage/snapshot-codec.ts';
 import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
 import { createStore, type Store } from '#storage/store.ts';
+import { formatSnapshotName } from '#wal/file-names.ts';
 import { type FsyncPolicy, openLog } from '#wal/log.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import { WalOpenError } from '#wal/wal-errors.ts';
+import { adviseRepair, WalOpenError } from '#wal/wal-errors.ts';
 
 /** What an engine needs besides its directory. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
@@ -58,7 +59,8 @@ export interface OpenedEngine {
 
 /** Limits until a CONFIG record or a snapshot says otherwise. */
 const UNLIMITED: StoreLimits = { entriesMax: 0, bytesMax: 0, policy: 'lru' };
-const READ_BYTES = 1 << 20;
+/** Read and loaded between two turns of the event loop: some 5 ms of work. */
+const READ_BYTES = 256 * 1_024;
 const NO_RECORD: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 
 /** Recovers the state in `directory`, whose MANIFEST must be there, and opens its log for appending. */
@@ -110,17 +112,43 @@ async function loadBase(
   if (name === '')
     return { store: createStore({ limits: UNLIMITED, ...storeIdentity(options.random) }), meta: undefined };
   const path = pathIn(directory, name);
-  try {
-    return await loadSnapshot(path, options, onProgress);
-  } catch (error) {
-    if (!(error instanceof SnapshotError) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    const why = error instanceof Error ? error.message : String(error);
+  const loaded = await loadSnapshot(path, options, onProgress).catch((error: unknown) => {
+    throw unusableSnapshot(directory, path, error);
+  });
+  checkBelongs(directory, path, loaded.meta);
+  return loaded;
+}
+
+function unusableSnapshot(directory: WalDirectory, path: string, error: unknown): WalOpenError {
+  const why = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof SnapshotError) && (error as NodeJS.ErrnoException).code !== 'ENOENT') {
+    return new WalOpenError('unusable', `snapshot ${path} cannot be read: ${why}`, error);
+  }
+  return new WalOpenError(
+    'corrupt',
+    `snapshot ${path} cannot be used: ${why}. It holds state that the log no longer has. ` +
+      'On a replica, move the directory away and start again to fetch everything from the master; ' +
+      `on a master, restore it from a backup or a replica. ${adviseRepair(directory.path)}`,
+    error,
+  );
+}
+
+/** A file is valid in itself whatever it is called: MANIFEST says which one is meant. */
+function checkBelongs(directory: WalDirectory, path: string, meta: SnapshotMeta): void {
+  const { logId, snapshot } = manifestOf(directory);
+  if (meta.logId !== logId) {
+    throw new WalOpenError(
+      'foreign',
+      `snapshot ${path} belongs to log ${meta.logId}, this directory to log ${logId}. Nothing was changed. ` +
+        `Look with: walnut wal inspect ${directory.path}`,
+    );
+  }
+  const { epoch, lsn } = meta.position;
+  if (formatSnapshotName({ epoch, lsn }) !== snapshot) {
     throw new WalOpenError(
       'corrupt',
-      `snapshot ${path} cannot be used: ${why}. It holds state that the log no longer has. ` +
-        'On a replica, move the directory away and start again to fetch everything from the master; ' +
-        `on a master, restore it from a copy or a replica. Look closer with: walnut wal inspect ${directory.path}`,
-      error,
+      `snapshot ${path} is that of position ${formatPosition(meta.position)}, not of the one in its name. ` +
+        `Nothing was changed. ${adviseRepair(directory.path)}`,
     );
   }
 }
@@ -143,8 +171,14 @@ export async function loadSnapshot(
       loader.push(buffer.subarray(0, bytes));
       position += bytes;
       onProgress({ phase: 'snapshot', fraction: position / sizeBytes, records: 0 });
+      await options.clock.yield();
     }
-    return loader.finish();
+    const slices = loader.finishSlices();
+    for (;;) {
+      const step = slices.next();
+      if (step.done === true) return step.value;
+      await options.clock.yield();
+    }
   } finally {
     await file.close();
   }

@@ -111,7 +111,10 @@ export class Rig {
     const clock = options.clock ?? new VirtualClock();
     const seed = options.seed ?? 1;
     const host = await openBareHost({ ...options, fileSystem, clock });
-    const engine = await settled(clock, host.open());
+    const engine = await settled(clock, host.open()).catch(async (error: unknown) => {
+      await host.close();
+      throw error;
+    });
     const rig = new Rig(host, options, clock, fileSystem);
     const random = new SeededRandom(seed * 7_919 + engine.log.tail.lsn);
     if (engine.log.tail.lsn === 0 || !host.wasClean) {
