@@ -5,19 +5,24 @@ import { EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
 import { renderFacts, renderTable, showBytes, showCount, showDeadline } from './output.ts';
 import { addDumpCommand } from './wal-dump.ts';
-import { type Finding, inspectWal, type WalReport } from './wal-inspect.ts';
+import { inspectWal, type WalReport } from './wal-inspect.ts';
+import { addRepairCommand } from './wal-repair.ts';
 import type { SegmentReport } from './wal-segment-inspect.ts';
+import { addVerifyCommand, describeFinding } from './wal-verify.ts';
 
 export function addWalCommand(program: Command, host: CommandHost): void {
   const wal = program
     .command('wal')
-    .summary('look at a log on disk')
-    .description('Looks at a log on disk. The node may be running.')
+    .summary('look at a log on disk, verify it, repair it')
+    .description('Looks at a log on disk; the node may be running. Only repair --apply changes anything.')
     .addHelpText(
       'after',
-      '\nExamples:\n  walnut wal inspect data/master\n  walnut wal dump data/master --no-values',
+      '\nExamples:\n  walnut wal inspect data/master\n  walnut wal dump data/master --no-values\n' +
+        '  walnut wal verify data/master\n  walnut wal repair data/master',
     );
   addDumpCommand(wal, host);
+  addVerifyCommand(wal, host);
+  addRepairCommand(wal, host);
   wal
     .command('inspect')
     .summary('segments, ranges, epochs and damage; exits 1 where there is damage')
@@ -117,9 +122,4 @@ function segmentToCells(segment: SegmentReport): string[] {
     segment.lastTimestampMs === 0 ? '-' : showDeadline(segment.lastTimestampMs),
     segment.end,
   ];
-}
-
-function describeFinding({ kind, file, byte, lsn, why }: Finding): string {
-  const where = lsn === 0 ? file : `${file}: byte ${byte}, LSN ${lsn}`;
-  return `${kind}: ${where}: ${why}`;
 }

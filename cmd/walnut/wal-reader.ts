@@ -126,6 +126,7 @@ export class WalReader {
       if (found.kind === 'record') {
         await this.#take(found, segment);
         if (this.isDone) return;
+      } else if (found.kind === 'note') {
       } else if (found.resumedAt !== undefined || where === 'inner') {
         if (salt !== undefined || found.resumedAt !== undefined)
           this.#tell('damage', segment, found.offset, found.lsn, found.why);

@@ -19,12 +19,15 @@ import { copyRange, writeFully } from '#wal/whole-files.ts';
 
 /**
  * Returns what was set aside, relative to the directory. `changes` are made in
- * the same commit. Throws `WalOpenError` where the log does not hold D.
+ * the same commit. `endOffset`, where given, is where D ends in its segment: the
+ * caller has verified what comes before, or knows that it is not needed. Throws
+ * `WalOpenError` where the log does not hold D.
  */
 export async function cutLog(
   directory: WalDirectory,
   beyond: ChainPoint,
   changes: Partial<Manifest> = {},
+  endOffset?: number,
 ): Promise<string[]> {
   const segments = await directory.segments();
   const holder = segments.findLast((segment) => segment.firstLsn <= beyond.lsn);
@@ -36,7 +39,7 @@ export async function cutLog(
   if (holder !== undefined) {
     // Excluded until it is complete: after a crash here the half-made copy is swept aside.
     await commit(directory, { excludedSegments: [...excluded(directory), [copySeq, copySeq]] });
-    await copyUpTo(directory, holder, beyond, copySeq);
+    await copyUpTo(directory, holder, { beyond, copySeq, endOffset });
   }
   const kept = excluded(directory).filter(([from]) => from !== copySeq);
   await commit(directory, { ...changes, excludedSegments: [...kept, ...out] });
@@ -57,13 +60,13 @@ function commit(directory: WalDirectory, changes: Partial<Manifest>): Promise<vo
 async function copyUpTo(
   directory: WalDirectory,
   holder: SegmentName,
-  beyond: ChainPoint,
-  copySeq: number,
+  cut: { readonly beyond: ChainPoint; readonly copySeq: number; readonly endOffset: number | undefined },
 ): Promise<void> {
   const { fileSystem, path } = directory;
+  const { beyond, copySeq } = cut;
   const source = await fileSystem.open(`${path}/${holder.name}`, 'read');
   try {
-    const end = await findEndOf(directory, source, holder, beyond);
+    const end = cut.endOffset ?? (await findEndOf(directory, source, holder, beyond));
     const segment = createSegment(path, holder, 0);
     const header = await headerOf(source, segment);
     const target = `${path}/${formatSegmentName(copySeq, holder.firstLsn)}`;

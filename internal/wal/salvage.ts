@@ -23,6 +23,8 @@ export type Salvaged =
       readonly offset: number;
       readonly nextOffset: number;
     }
+  /** A mark or a seal: the last record that was written before it. */
+  | { readonly kind: 'note'; readonly offset: number; readonly lastLsn: number }
   | {
       readonly kind: 'damage';
       readonly offset: number;
@@ -64,12 +66,18 @@ export async function* salvageSegment(options: SalvageOptions): AsyncGenerator<S
       }
       if (item.kind === 'end') return;
       if (item.kind === 'bad') bad = item;
-      if (item.kind !== 'record') continue;
-      expectedLsn = item.frame.lsn + 1;
-      yield item;
+      else if (item.kind === 'record') {
+        expectedLsn = item.frame.lsn + 1;
+        yield item;
+      } else {
+        const { lastLsn } = item.kind === 'mark' ? item.mark : item.seal;
+        expectedLsn = Math.max(expectedLsn, lastLsn + 1);
+        yield { kind: 'note', offset: item.offset, lastLsn };
+      }
     }
     const next = await findItemBehind({ ...options, salt, clock }, bad.offset, expectedLsn);
-    yield { kind: 'damage', ...bad, lsn: expectedLsn, resumedAt: next?.offset };
+    const { offset, why } = bad;
+    yield { kind: 'damage', offset, lsn: expectedLsn, why, resumedAt: next?.offset };
     if (next === undefined) return;
     fromOffset = next.offset;
   }

@@ -215,7 +215,7 @@ async function readManifest(fileSystem: FileSystem, path: string): Promise<Manif
   if (typeof decoded !== 'string') return decoded;
   throw new WalOpenError(
     'corrupt',
-    `${file}: ${decoded}. Nothing was changed; look with: walnut wal inspect ${path}`,
+    `${file}: ${decoded}. Nothing was changed; look with: walnut wal verify ${path}`,
   );
 }
 

@@ -23,19 +23,29 @@ export interface DamagePlace {
 export class WalOpenError extends Error {
   override readonly name = 'WalOpenError';
   readonly kind: WalOpenErrorKind;
+  /** Where the damage is, where it is at one place of the log. */
+  readonly place: DamagePlace | undefined;
 
-  constructor(kind: WalOpenErrorKind, message: string, cause?: unknown) {
+  constructor(kind: WalOpenErrorKind, message: string, cause?: unknown, place?: DamagePlace) {
     super(message, cause === undefined ? undefined : { cause });
     this.kind = kind;
+    this.place = place;
   }
 }
 
 /** The message for damage found while opening the directory `path`. */
 export function damageError(kind: 'corrupt' | 'foreign', path: string, place: DamagePlace): WalOpenError {
   const { file, byte, lsn, why } = place;
-  return new WalOpenError(
-    kind,
-    `${file}: byte ${byte}, LSN ${lsn}: ${why}. Nothing was changed; look with: walnut wal inspect ${path}`,
+  const advice = kind === 'corrupt' ? adviseRepair(path) : `Look with: walnut wal inspect ${path}`;
+  const message = `${file}: byte ${byte}, LSN ${lsn}: ${why}. Nothing was changed. ${advice}`;
+  return new WalOpenError(kind, message, undefined, place);
+}
+
+/** What to run where durable bytes are damaged. */
+export function adviseRepair(path: string): string {
+  return (
+    `Look closer with: walnut wal verify ${path}. What could be kept and what would be lost, ` +
+    `without changing anything: walnut wal repair ${path}`
   );
 }
 

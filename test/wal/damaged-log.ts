@@ -99,7 +99,7 @@ export async function outcomeOf(
   for (const [path, bytes] of files) fileSystem.put(path, bytes);
   const opened = await open(fileSystem).catch((error: { kind?: string; message: string }) => error);
   if (!('log' in opened)) {
-    if (!opened.message.includes('walnut wal inspect')) throw new Error(`no advice in: ${opened.message}`);
+    if (!opened.message.includes('walnut wal repair')) throw new Error(`no advice in: ${opened.message}`);
     return opened.kind ?? opened.message;
   }
   const count = opened.replayed.length;

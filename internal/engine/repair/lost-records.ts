@@ -1,0 +1,160 @@
+/**
+ * What a cut behind a record D takes away: every record beyond it that can
+ * still be read, told by key; and the LSNs of those that cannot. The memory
+ * used grows with the keys lost, not with their values.
+ */
+import { decodeMutations, RecordError } from '#engine/record-codec.ts';
+import type { Position } from '#model/position.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { FileSystem } from '#platform/file-system.ts';
+import type { Store } from '#storage/store.ts';
+import type { SegmentName } from '#wal/file-names.ts';
+import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { salvageSegment } from '#wal/salvage.ts';
+import { SEGMENT_HEADER_BYTES, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
+import type { DamagePlace } from '#wal/wal-errors.ts';
+
+/** What becomes of one key. */
+export interface LostKey {
+  readonly key: string;
+  /** How many mutations of it are lost. */
+  readonly writes: number;
+  /** The last of them. */
+  readonly lost: Position;
+  readonly op: 'set' | 'delete';
+  /** The version it goes back to; undefined where it is not there then. */
+  readonly kept: Position | undefined;
+}
+
+export interface LsnRange {
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+}
+
+export interface Loss {
+  /** Records that can still be read, and their mutations. */
+  readonly records: number;
+  readonly mutations: number;
+  /** The highest LSN of which anything is known; that of D where nothing is lost. */
+  readonly lastLsn: number;
+  /** Log clock of the newest record lost, milliseconds; 0 where none can be read. */
+  readonly lastTimestampMs: number;
+  /** In the order in which they were last written. */
+  readonly keys: readonly LostKey[];
+  /** Records whose content cannot be read: which keys they wrote is not known. */
+  readonly unreadable: readonly LsnRange[];
+  readonly damage: readonly DamagePlace[];
+}
+
+export interface LossOptions {
+  readonly fileSystem: FileSystem;
+  readonly clock: Clock;
+  readonly path: string;
+  /** Those that may hold records beyond D, oldest first. */
+  readonly segments: readonly SegmentName[];
+  readonly beyondLsn: number;
+  /** The state at D. */
+  readonly store: Store;
+}
+
+export async function findLoss(options: LossOptions): Promise<Loss> {
+  const tally = new Tally(options);
+  for (const segment of options.segments) await readSegment(options, segment, tally);
+  return tally.result();
+}
+
+async function readSegment(options: LossOptions, segment: SegmentName, tally: Tally): Promise<void> {
+  const { fileSystem, clock, path } = options;
+  const name = `${path}/${segment.name}`;
+  const file = await fileSystem.open(name, 'read');
+  try {
+    const { sizeBytes: endOffset } = await file.stat();
+    const head = Buffer.alloc(SEGMENT_HEADER_BYTES);
+    const header = tryDecodeSegmentHeader(head.subarray(0, await file.read(head, 0)));
+    if (typeof header === 'string') {
+      tally.damage.push({ file: name, byte: 0, lsn: segment.firstLsn, why: header });
+    }
+    // That a segment was begun shows that the records before it were written.
+    tally.noteLast(segment.firstLsn - 1);
+    const range = { fromOffset: SEGMENT_HEADER_BYTES, endOffset, expectedLsn: segment.firstLsn };
+    const salt = typeof header === 'string' ? undefined : header.salt;
+    for await (const found of salvageSegment({ file, clock, salt, ...range })) {
+      if (found.kind === 'record') tally.add(found.frame);
+      else if (found.kind === 'note') tally.noteLast(found.lastLsn);
+      else if (salt !== undefined) {
+        tally.damage.push({ file: name, byte: found.offset, lsn: found.lsn, why: found.why });
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+class Tally {
+  readonly damage: DamagePlace[] = [];
+  readonly #options: LossOptions;
+  readonly #keys = new Map<string, { writes: number; lost: Position; op: 'set' | 'delete' }>();
+  readonly #unreadable: LsnRange[] = [];
+  #records = 0;
+  #mutations = 0;
+  /** Every LSN up to this one is accounted for. */
+  #lastLsn: number;
+  #lastTimestampMs = 0;
+
+  constructor(options: LossOptions) {
+    this.#options = options;
+    this.#lastLsn = options.beyondLsn;
+  }
+
+  add(frame: Frame): void {
+    if (frame.lsn <= this.#lastLsn) return;
+    this.noteLast(frame.lsn - 1);
+    this.#lastLsn = frame.lsn;
+    this.#lastTimestampMs = frame.timestampMs;
+    if (frame.type !== RECORD_TYPE.data) {
+      this.#records++;
+      return;
+    }
+    try {
+      const mutations = decodeMutations(frame.payload);
+      for (const { key, op } of mutations) this.#note(key, op, frame);
+      this.#records++;
+      this.#mutations += mutations.length;
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      this.#skip({ firstLsn: frame.lsn, lastLsn: frame.lsn });
+    }
+  }
+
+  /** There were records up to `lsn`: those not seen cannot be read. */
+  noteLast(lsn: number): void {
+    if (lsn <= this.#lastLsn) return;
+    this.#skip({ firstLsn: this.#lastLsn + 1, lastLsn: lsn });
+    this.#lastLsn = lsn;
+  }
+
+  #skip(range: LsnRange): void {
+    const before = this.#unreadable.at(-1);
+    if (before === undefined || before.lastLsn + 1 < range.firstLsn) this.#unreadable.push(range);
+    else this.#unreadable.splice(-1, 1, { firstLsn: before.firstLsn, lastLsn: range.lastLsn });
+  }
+
+  #note(key: string, op: 'set' | 'delete', { epoch, lsn }: Frame): void {
+    const writes = (this.#keys.get(key)?.writes ?? 0) + 1;
+    this.#keys.delete(key);
+    this.#keys.set(key, { writes, lost: { epoch, lsn }, op });
+  }
+
+  result(): Loss {
+    const { store } = this.#options;
+    return {
+      records: this.#records,
+      mutations: this.#mutations,
+      lastLsn: this.#lastLsn,
+      lastTimestampMs: this.#lastTimestampMs,
+      keys: [...this.#keys].map(([key, lost]) => ({ key, ...lost, kept: store.peek(key)?.version })),
+      unreadable: this.#unreadable,
+      damage: this.damage,
+    };
+  }
+}

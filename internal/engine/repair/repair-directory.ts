@@ -1,0 +1,177 @@
+/**
+ * Makes a directory that a start refuses one that it accepts: cut back to the
+ * longest valid prefix of its history. `planRepair` changes nothing and says
+ * what would be cut and lost; `applyRepair` does it, in one commit of MANIFEST,
+ * and sets everything it takes out of the log aside.
+ *
+ * What is not the log's to decide is refused with a reason: a lost MANIFEST,
+ * segments of another log.
+ */
+import { findLoss, type Loss } from '#engine/repair/lost-records.ts';
+import {
+  NO_RECORD,
+  type Rehearsal,
+  type RehearsalParts,
+  readManifestBytes,
+  rehearseSettled,
+  rehearseStart,
+} from '#engine/repair/rehearse-start.ts';
+import type { ChainPoint } from '#model/replication.ts';
+import { assert } from '#platform/assert.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { FileSystem } from '#platform/file-system.ts';
+import { cutLog } from '#wal/cut-log.ts';
+import { parseSegmentName, type SegmentName } from '#wal/file-names.ts';
+import { isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
+import { salvageSegment } from '#wal/salvage.ts';
+import { SEGMENT_HEADER_BYTES, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
+import type { DamagePlace } from '#wal/wal-errors.ts';
+
+/** A file that the log loses, wholly or from a byte on. It is kept whole in aside/. */
+export interface CutFile {
+  readonly name: string;
+  readonly fromByte: number;
+  readonly bytes: number;
+}
+
+export interface Cut {
+  readonly kind: 'cut';
+  readonly rehearsal: Rehearsal;
+  readonly damage: DamagePlace;
+  /** The last record that stays. */
+  readonly keep: ChainPoint;
+  /** The base snapshot cannot be read and is not needed: the log reaches back to its beginning. */
+  readonly dropsSnapshot: boolean;
+  readonly files: readonly CutFile[];
+  readonly loss: Loss;
+  /** Where `keep` ends in its segment; undefined where no segment stays that the state needs, or none is cut. */
+  readonly endOffset: number | undefined;
+  readonly cutsLog: boolean;
+}
+
+export type RepairPlan =
+  /** A start accepts the directory as it is. */
+  | { readonly kind: 'nothing'; readonly rehearsal: Rehearsal | undefined }
+  | { readonly kind: 'refused'; readonly why: string }
+  | Cut;
+
+/** `isOwned`: nobody else can change the directory meanwhile. */
+export async function planRepair(parts: RehearsalParts, path: string, isOwned: boolean): Promise<RepairPlan> {
+  const bytes = await readManifestBytes(parts.fileSystem, path);
+  if (bytes === undefined)
+    return refuse(`${path} has no MANIFEST: bring it back from where the files came from`);
+  const manifest = tryDecodeManifest(bytes);
+  if (typeof manifest === 'string') return refuse(`${path}/MANIFEST: ${manifest}. Bring it back from a copy`);
+  if (manifest.logId === '') return { kind: 'nothing', rehearsal: undefined };
+  const rehearsal = await (isOwned ? rehearseStart(parts, path, manifest) : rehearseSettled(parts, path));
+  const { outcome } = rehearsal;
+  if (outcome.kind === 'starts') return { kind: 'nothing', rehearsal };
+  if (outcome.what === 'foreign') {
+    return refuse(`${outcome.place.file}: ${outcome.place.why}. Take the files of the other log out`);
+  }
+  if (outcome.what === 'log') return planCut(parts, path, rehearsal, { damage: outcome.place });
+  const without = await rehearseStart(parts, path, rehearsal.manifest, true);
+  return planCut(parts, path, without, { damage: outcome.place, dropsSnapshot: true });
+}
+
+function refuse(why: string): RepairPlan {
+  return { kind: 'refused', why };
+}
+
+async function planCut(
+  parts: RehearsalParts,
+  path: string,
+  rehearsal: Rehearsal,
+  { damage, dropsSnapshot = false }: { readonly damage: DamagePlace; readonly dropsSnapshot?: boolean },
+): Promise<RepairPlan> {
+  const { end: keep, from, store, outcome, manifest } = rehearsal;
+  if (outcome.kind === 'refused' && outcome.what === 'foreign') {
+    return refuse(`${outcome.place.file}: ${outcome.place.why}. Take the files of the other log out`);
+  }
+  const { fileSystem, clock } = parts;
+  const segments = await segmentsOf(fileSystem, path, manifest);
+  // What is torn behind the last record is the next start's to cut.
+  const cutsLog = outcome.kind === 'refused';
+  // Where nothing behind the snapshot stays, no segment does: the log goes on at S + 1.
+  const isWhole = keep.lsn === from.lsn;
+  const holderIndex = isWhole ? -1 : segments.findLastIndex(({ firstLsn }) => firstLsn <= keep.lsn);
+  const holder = segments[holderIndex];
+  const endOffset = cutsLog && holder !== undefined ? await findEnd(parts, path, holder, keep) : undefined;
+  const cutSegments = cutsLog ? segments.slice(Math.max(0, holderIndex)) : [];
+  const files = await sizesOf(fileSystem, path, cutSegments, endOffset);
+  if (dropsSnapshot) files.push(...(await snapshotFile(fileSystem, path, manifest.snapshot)));
+  const first = segments.findLastIndex(({ firstLsn }) => firstLsn <= keep.lsn + 1);
+  const beyond = { segments: cutsLog ? segments.slice(Math.max(0, first)) : [], beyondLsn: keep.lsn };
+  const loss = await findLoss({ fileSystem, clock, path, store, ...beyond });
+  return { kind: 'cut', rehearsal, damage, keep, dropsSnapshot, files, loss, endOffset, cutsLog };
+}
+
+async function segmentsOf(fileSystem: FileSystem, path: string, manifest: Manifest): Promise<SegmentName[]> {
+  return (await fileSystem.readDirectory(path))
+    .flatMap((name) => parseSegmentName(name) ?? [])
+    .filter(({ seq }) => !isSegmentExcluded(manifest, seq))
+    .sort((a, b) => a.seq - b.seq);
+}
+
+/** Where record D ends in its segment. What stands before it and is not needed may be damaged. */
+async function findEnd(
+  { fileSystem, clock }: { readonly fileSystem: FileSystem; readonly clock: Clock },
+  path: string,
+  holder: SegmentName,
+  keep: ChainPoint,
+): Promise<number> {
+  const file = await fileSystem.open(`${path}/${holder.name}`, 'read');
+  try {
+    const { sizeBytes: endOffset } = await file.stat();
+    const head = Buffer.alloc(SEGMENT_HEADER_BYTES);
+    const header = tryDecodeSegmentHeader(head.subarray(0, await file.read(head, 0)));
+    assert(typeof header !== 'string', 'the record that stays was read from this segment');
+    const range = { fromOffset: SEGMENT_HEADER_BYTES, endOffset, expectedLsn: holder.firstLsn };
+    for await (const found of salvageSegment({ file, clock, salt: header.salt, ...range })) {
+      if (found.kind !== 'record' || found.frame.lsn !== keep.lsn) continue;
+      if (found.frame.crc === keep.crc && found.frame.epoch === keep.epoch) return found.nextOffset;
+    }
+    throw new Error(`${path}/${holder.name} no longer holds LSN ${keep.lsn}: it changed while it was read`);
+  } finally {
+    await file.close();
+  }
+}
+
+async function sizesOf(
+  fileSystem: FileSystem,
+  path: string,
+  segments: readonly SegmentName[],
+  endOffset: number | undefined,
+): Promise<CutFile[]> {
+  const files: CutFile[] = [];
+  for (const [index, { name }] of segments.entries()) {
+    const sizeBytes = (await fileSystem.stat(`${path}/${name}`))?.sizeBytes ?? 0;
+    const fromByte = index === 0 ? (endOffset ?? 0) : 0;
+    files.push({ name, fromByte, bytes: sizeBytes - fromByte });
+  }
+  return files;
+}
+
+async function snapshotFile(fileSystem: FileSystem, path: string, name: string): Promise<CutFile[]> {
+  const stat = await fileSystem.stat(`${path}/${name}`);
+  return stat === undefined ? [] : [{ name, fromByte: 0, bytes: stat.sizeBytes }];
+}
+
+/**
+ * Does what was planned, under the directory's lock. Returns what was set
+ * aside, relative to the directory. A crash leaves the directory as it was or
+ * repaired.
+ */
+export async function applyRepair(directory: WalDirectory, plan: Cut): Promise<string[]> {
+  const changes: Partial<Manifest> = plan.dropsSnapshot ? { snapshot: '' } : {};
+  if (plan.cutsLog) {
+    const beyond = plan.endOffset === undefined ? NO_RECORD : plan.keep;
+    return cutLog(directory, beyond, changes, plan.endOffset);
+  }
+  await directory.update((manifest) => {
+    assert(manifest !== undefined, 'the directory is initialised');
+    return { ...manifest, ...changes };
+  });
+  return directory.sweepAside();
+}

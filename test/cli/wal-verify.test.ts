@@ -1,0 +1,164 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { createNodeRandom } from '#platform/random.ts';
+import { verifyWal } from '../../cmd/walnut/wal-verify.ts';
+import { runCli } from './memory-io.ts';
+import { change, EPOCH, fingerprint, flipAt, segmentsIn, WalRig } from './wal-rig.ts';
+
+let directory = '';
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'walnut-verify-'));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+const verify = (...args: string[]) => runCli(['wal', 'verify', directory, ...args]);
+
+async function verdict() {
+  const { code, out } = await verify('--json');
+  const { verdict: said, findings } = JSON.parse(out) as { verdict: string; findings: { kind: string }[] };
+  return { code, verdict: said, kinds: findings.map(({ kind }) => kind) };
+}
+
+/** A snapshot, segments below it that are kept for replicas, and segments behind it. */
+async function logWithSnapshot(): Promise<{ rig: WalRig; snapshotLsn: number; digest: string }> {
+  const rig = await WalRig.open(directory, { retentionBytes: 1_000_000 });
+  await rig.write(80);
+  const { position } = await rig.host.checkpoint();
+  await rig.write(80);
+  const digest = rig.engine.store.digest();
+  await rig.close();
+  return { rig, snapshotLsn: position.lsn, digest };
+}
+
+const snapshotOf = async (rig: WalRig): Promise<string> => rig.host.manifest.snapshot;
+
+describe('wal verify', () => {
+  it('finds a whole directory whole, with the state it holds, and changes nothing', async () => {
+    const { rig, digest } = await logWithSnapshot();
+    const before = await fingerprint(directory);
+    const { code, out, err } = await verify('--json');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(JSON.parse(out)).toMatchObject({
+      verdict: 'whole',
+      starts: true,
+      position: `${EPOCH}-161`,
+      digest,
+      recordsRead: 161,
+      recordsReplayed: 80,
+      snapshot: await snapshotOf(rig),
+      findings: [],
+    });
+    expect((await verify()).out).toContain('whole: no damage found');
+    expect(await fingerprint(directory)).toBe(before);
+  });
+
+  it('finds a directory whole while a node writes, rotates and compacts', async () => {
+    const rig = await WalRig.open(directory);
+    await rig.write(20);
+    const verdicts: Promise<Awaited<ReturnType<typeof verdict>>>[] = [];
+    for (let i = 0; i < 40; i++) {
+      if (i % 4 === 0) verdicts.push(verdict());
+      await rig.write(15);
+      if (i % 10 === 9) await rig.host.checkpoint();
+    }
+    for (const each of await Promise.all(verdicts)) {
+      expect(each).toEqual({ code: 0, verdict: 'whole', kinds: [] });
+    }
+    await rig.close();
+  });
+
+  it('calls a torn end torn, which a start does not mind', async () => {
+    await logWithSnapshot();
+    const last = (await segmentsIn(directory)).at(-1) as string;
+    await change(directory, last, (bytes) => Buffer.concat([bytes, Buffer.alloc(300, 7)]));
+    expect(await verdict()).toEqual({ code: 0, verdict: 'torn', kinds: ['torn'] });
+  });
+
+  it('calls damage below the snapshot decayed', async () => {
+    await logWithSnapshot();
+    const first = (await segmentsIn(directory))[0] as string;
+    await change(directory, first, flipAt(200));
+    expect(await verdict()).toEqual({ code: 1, verdict: 'decayed', kinds: ['decayed'] });
+    expect((await verify()).out).toContain('a start does not need what is damaged');
+  });
+
+  it('calls damage decayed that lies below the snapshot in the segment that goes on behind it', async () => {
+    const rig = await WalRig.open(directory, { maxFileBytes: 1_000_000 });
+    await rig.write(30);
+    await rig.host.checkpoint();
+    await rig.write(10);
+    await rig.close();
+    await change(directory, (await segmentsIn(directory))[0] as string, flipAt(200));
+    expect(await verdict()).toEqual({ code: 1, verdict: 'decayed', kinds: ['decayed'] });
+  });
+
+  it('calls damage behind the snapshot damaged, and names the repair', async () => {
+    await logWithSnapshot();
+    const segments = await segmentsIn(directory);
+    await change(directory, segments.at(-2) as string, flipAt(200));
+    expect(await verdict()).toEqual({ code: 1, verdict: 'damaged', kinds: ['corrupt'] });
+    expect((await verify()).out).toContain(`walnut wal repair ${directory}`);
+  });
+
+  it.each([
+    ['flipped', (bytes: Buffer) => flipAt(bytes.length >> 1)(bytes)],
+    ['cut', (bytes: Buffer) => bytes.subarray(0, -10)],
+    ['prolonged', (bytes: Buffer) => Buffer.concat([bytes, Buffer.of(0)])],
+  ])('reads the whole snapshot: %s', async (_what, edit) => {
+    const { rig } = await logWithSnapshot();
+    await change(directory, await snapshotOf(rig), edit);
+    expect(await verdict()).toEqual({ code: 1, verdict: 'damaged', kinds: ['corrupt'] });
+  });
+
+  it('misses the snapshot, a segment, MANIFEST', async () => {
+    const { rig } = await logWithSnapshot();
+    const segments = await segmentsIn(directory);
+    await rm(join(directory, segments.at(-2) as string));
+    expect(await verdict()).toEqual({ code: 1, verdict: 'damaged', kinds: ['corrupt'] });
+    await rm(join(directory, await snapshotOf(rig)));
+    expect((await verdict()).kinds).toEqual(expect.arrayContaining(['missing']));
+    await rm(join(directory, 'MANIFEST'));
+    expect(await verdict()).toMatchObject({ code: 1, verdict: 'damaged' });
+  });
+
+  it('finds that the log does not continue the snapshot', async () => {
+    const { rig } = await logWithSnapshot();
+    const other = await mkdtemp(join(tmpdir(), 'walnut-verify-other-'));
+    const twin = await WalRig.open(other, { seed: 9, retentionBytes: 1_000_000 });
+    await twin.write(80);
+    await twin.host.checkpoint();
+    await twin.close();
+    const bytes = createNodeFileSystem();
+    const file = await bytes.open(join(other, await snapshotOf(twin)), 'read');
+    const copy = Buffer.alloc((await file.stat()).sizeBytes);
+    await file.read(copy, 0);
+    await file.close();
+    await change(directory, await snapshotOf(rig), () => copy);
+    await rm(other, { recursive: true });
+    expect(await verdict()).toEqual({ code: 1, verdict: 'damaged', kinds: ['corrupt'] });
+  });
+
+  it('takes a fresh directory, and refuses what is none as usage', async () => {
+    expect(await verdict()).toEqual({ code: 0, verdict: 'whole', kinds: [] });
+    expect(await runCli(['wal', 'verify', join(directory, 'none')])).toMatchObject({ code: 2 });
+  });
+
+  it('tells on the way how far it is, from two seconds on', async () => {
+    await logWithSnapshot();
+    const real = createNodeClock();
+    let readings = 0;
+    // Every look at the clock is a second later.
+    const clock = { ...real, monotonicMs: () => 1_000 * readings++ };
+    const notes: string[] = [];
+    const parts = { fileSystem: createNodeFileSystem(), clock, random: createNodeRandom() };
+    await verifyWal(parts, directory, (text) => notes.push(text));
+    expect(notes.length).toBeGreaterThan(2);
+    expect(notes[0]).toMatch(/^verifying: \d+ %, .*\/s, about .* left\n$/);
+    const percents = notes.map((note) => Number(/(\d+) %/.exec(note)?.[1]));
+    expect(percents).toEqual([...percents].sort((a, b) => a - b));
+  });
+});
