@@ -11,6 +11,7 @@ import { addDigestCommand } from './digest-command.ts';
 import { addDrillCommand } from './drill-command.ts';
 import { addReadCommands } from './read-commands.ts';
 import { addReplayCommand } from './replay-command.ts';
+import { addRestoreToCommand } from './restore-to-command.ts';
 import { addStatusCommand } from './status-command.ts';
 import { addWalCommand } from './wal-command.ts';
 import { addWriteCommands } from './write-commands.ts';
@@ -59,6 +60,7 @@ function createProgram(host: CommandHost, output: string[]): Command {
   addReplayCommand(program, host);
   addWalCommand(program, host);
   addBackupCommand(program, host);
+  addRestoreToCommand(program, host);
   addDrillCommand(program, host);
   addAdminCommands(program, host);
   return program;
