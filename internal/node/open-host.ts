@@ -6,10 +6,11 @@
 
 import { EngineHost } from '#engine/engine-host.ts';
 import { amendManifest, manifestOf } from '#engine/manifest-access.ts';
-import type { RecoveryProgress } from '#engine/open-engine.ts';
+import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import type { Role } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { openDirectory, type WalDirectory } from '#wal/wal-directory.ts';
+import { WalOpenError } from '#wal/wal-errors.ts';
 
 export async function openHost(
   options: NodeOptions,
@@ -19,6 +20,7 @@ export async function openHost(
   const directory = await openDirectory({ fileSystem, path: options.directory, logger });
   try {
     await settleIdentity(directory, options);
+    checkUpstream(directory, options);
     await directory.sweepAside();
   } catch (error) {
     await directory.close();
@@ -40,6 +42,16 @@ export async function openHost(
       onFsync: options.onFsync,
     },
     onProgress,
+  );
+}
+
+/** A replica without a master to follow would wait for ever. */
+function checkUpstream(directory: WalDirectory, options: NodeOptions): void {
+  const { role, upstream } = manifestOf(directory);
+  if (role !== 'replica' || options.upstream !== '' || upstream !== '') return;
+  throw new WalOpenError(
+    'unusable',
+    `${directory.path} is a replica's and no master is known to it: start it with walnut-slave and master.address set`,
   );
 }
 

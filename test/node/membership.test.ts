@@ -242,3 +242,12 @@ describe('pushes', () => {
     expect(again.node.status().state).toBe('fenced');
   });
 });
+
+describe('a directory forced to be a replica by the master binary', () => {
+  it('is refused where no master is known to it', async () => {
+    const group = new TestGroup();
+    const disk = await group.stop(await group.master());
+    const starting = group.master({ fileSystem: disk, forcedRole: 'replica' });
+    await expect(starting).rejects.toThrow('start it with walnut-slave and master.address set');
+  });
+});
