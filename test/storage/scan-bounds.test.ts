@@ -67,6 +67,7 @@ describe('a scan', () => {
         expect(stayed.length).toBe(40);
         expect(new Set(stayed).size).toBe(40);
       }),
+      { numRuns: 40 },
     );
   });
 
