@@ -80,6 +80,27 @@ describe.each(['always', 'interval'] as const)('a full disk, at fsync %s', (fsyn
     expect(drainVictims(again.engine)).toEqual(['d', 'e', 'f']);
   });
 
+  it('frees the places and bytes that refused writes were to take', async () => {
+    const limits: StoreLimits = { entriesMax: 6, bytesMax: 6_000, policy: 'lru' };
+    const rig = await Rig.open({ fsync, limits });
+    for (const key of ['a', 'b', 'c']) await rig.set(key, 'old');
+    const room = rig.fileSystem.usedBytes;
+    for (let round = 0; round < 3; round++) {
+      rig.fileSystem.bytesMax = room + 20;
+      const refused = [
+        ...['d', 'e', 'f'].map((key) => watch(rig.master.set(setOf(key, 'x'.repeat(500))))),
+        watch(rig.master.delete(deleteOf('a'))),
+      ];
+      await rig.settle();
+      expect(refused.every(({ error }) => error !== undefined)).toBe(true);
+      rig.fileSystem.bytesMax = Number.POSITIVE_INFINITY;
+    }
+    for (const key of ['d', 'e', 'f']) await rig.set(key, 'x'.repeat(500));
+    expect(['a', 'b', 'c'].map((key) => rig.get(key))).toEqual(['old', 'old', 'old']);
+    await rig.set('g', 'x');
+    expect(rig.engine.store.entries).toBe(6);
+  });
+
   it('gives all victims back, so that all of them can be one again', async () => {
     const rig = await fullRig(fsync);
     for (let round = 0; round < 5; round++) {
