@@ -3,8 +3,10 @@ import type { Command } from 'commander';
 import { imageOfBackup } from '#engine/backup/backup-manifest.ts';
 import { BackupRepository, type ListedBackup } from '#engine/backup/backup-repository.ts';
 import { createBackup } from '#engine/backup/create-backup.ts';
+import { ImageDamageError } from '#engine/backup/log-image.ts';
 import { restoreImage } from '#engine/backup/restore-backup.ts';
-import { verifyBackup } from '#engine/backup/verify-backup.ts';
+import type { ShadowParts } from '#engine/backup/shadow.ts';
+import { type VerifiedBackup, verifyBackup } from '#engine/backup/verify-backup.ts';
 import { formatPosition } from '#model/position.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show } from './command-host.ts';
@@ -168,34 +170,52 @@ function summaryOf(manifest: NonNullable<ListedBackup['manifest']>) {
   };
 }
 
+type Verdict = { readonly id: string } & (VerifiedBackup | { readonly damage: string });
+
 async function runVerify(invocation: Invocation, options: { all?: boolean }): Promise<ExitCode> {
   const parts = createFileParts();
   const path = cleanPath(invocation.args[0] ?? '');
-  const verified = await onFiles(async () => {
+  const verdicts = await onFiles(async () => {
+    if (options.all === true) return verifyAll(parts, new BackupRepository(parts, path));
     const { repository, backup } = await findBackup(parts, path);
-    const ids = options.all === true ? (await repository.list()).map(({ id }) => id) : [backup.id];
-    const results = [];
-    for (const id of ids)
-      results.push({ id, ...(await verifyBackup(parts, repository, await repository.find(id))) });
-    return results;
+    return [{ id: backup.id, ...(await verifyBackup(parts, repository, backup)) }];
   });
   await show(
     invocation,
-    () => verified,
-    () =>
-      renderTable(
-        invocation.colors,
-        ['BACKUP', 'SIZE', 'REPLAYED', 'ENTRIES', 'DIGEST'],
-        verified.map(({ id, bytes, records, entries, digest }) => [
-          id,
-          showBytes(bytes),
-          showCount(records),
-          showCount(entries),
-          digest,
-        ]),
-      ) + invocation.colors.green('whole\n'),
+    () => verdicts,
+    () => renderVerdicts(invocation, verdicts),
   );
-  return EXIT.ok;
+  return verdicts.some((verdict) => 'damage' in verdict) ? EXIT.negative : EXIT.ok;
+}
+
+/** Damage of one backup says nothing of the others. */
+async function verifyAll(parts: ShadowParts, repository: BackupRepository): Promise<Verdict[]> {
+  const verdicts: Verdict[] = [];
+  for (const { id } of await repository.list()) {
+    try {
+      verdicts.push({ id, ...(await verifyBackup(parts, repository, await repository.find(id))) });
+    } catch (error) {
+      if (!(error instanceof ImageDamageError)) throw error;
+      verdicts.push({ id, damage: error.message });
+    }
+  }
+  return verdicts;
+}
+
+function renderVerdicts({ colors }: Invocation, verdicts: readonly Verdict[]): string {
+  const rows = verdicts.map((verdict) =>
+    'damage' in verdict
+      ? [verdict.id, colors.red(`damaged: ${verdict.damage}`)]
+      : [
+          verdict.id,
+          'whole',
+          showBytes(verdict.bytes),
+          showCount(verdict.records),
+          showCount(verdict.entries),
+          verdict.digest,
+        ],
+  );
+  return renderTable(colors, ['BACKUP', 'VERDICT', 'SIZE', 'REPLAYED', 'ENTRIES', 'DIGEST'], rows);
 }
 
 async function runList(invocation: Invocation): Promise<ExitCode> {

@@ -93,11 +93,19 @@ describe('walnut backup', () => {
     expect(verified.err).toContain('SHA-256 differs');
     expect((await runCli(['backup', 'restore', backups, '--to', join(root, 'r')])).code).toBe(1);
     expect(await readdir(root)).not.toContain('r');
+    await live.checkpoint();
+    await create();
+    const all = await runCli(['backup', 'verify', backups, '--all', '--json']);
+    expect(all.code).toBe(1);
+    expect(JSON.parse(all.out)).toMatchObject([
+      { id, damage: expect.stringContaining('SHA-256 differs') },
+      { digest: live.digests[31] },
+    ]);
     await writeFile(manifest, '{}');
     const listed = await runCli(['backup', 'list', backups]);
     expect(listed.code).toBe(1);
     expect(listed.out).toContain('damaged:');
-    expect((await runCli(['backup', 'verify', backups])).code).toBe(1);
+    expect((await runCli(['backup', 'verify', `${backups}/${id}`])).code).toBe(1);
   });
 
   it('exits 2 on what cannot be met', async () => {

@@ -4,6 +4,7 @@
  * after each record, kept in a plain Map outside of everything under test.
  */
 
+import type { ShadowParts } from '#engine/backup/shadow.ts';
 import type { Engine } from '#engine/engine.ts';
 import { EngineHost } from '#engine/engine-host.ts';
 import type { Mutation } from '#model/entry.ts';
@@ -15,7 +16,7 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 
-export const fileParts = {
+export const fileParts: ShadowParts & { readonly random: SeededRandom } = {
   fileSystem: createNodeFileSystem(),
   clock: createNodeClock(),
   random: new SeededRandom(7),
@@ -30,6 +31,7 @@ export interface LiveLogOptions {
   readonly role?: Role;
   readonly maxFileBytes?: number;
   readonly retentionBytes?: number;
+  readonly parts?: typeof fileParts;
 }
 
 export class LiveLog {
@@ -54,9 +56,15 @@ export class LiveLog {
   }
 
   static async open(path: string, options: LiveLogOptions = {}): Promise<LiveLog> {
-    const { seed = 1, role = 'master', maxFileBytes = 4_096, retentionBytes = 0 } = options;
+    const {
+      seed = 1,
+      role = 'master',
+      maxFileBytes = 4_096,
+      retentionBytes = 0,
+      parts = fileParts,
+    } = options;
     const random = new SeededRandom(seed);
-    const directory = await openDirectory({ ...fileParts, path });
+    const directory = await openDirectory({ ...parts, path });
     await directory.commit({
       format: 1,
       logId: random.id128(),
@@ -72,7 +80,7 @@ export class LiveLog {
     const host = new EngineHost(
       directory,
       {
-        ...fileParts,
+        ...parts,
         fsync: 'never',
         syncIntervalMs: 1_000,
         requestedSyncGapMs: 0,

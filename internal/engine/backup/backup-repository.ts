@@ -12,8 +12,12 @@
  */
 import type { BackupManifest } from '#engine/backup/backup-manifest.ts';
 import { encodeBackupManifest, tryDecodeBackupManifest } from '#engine/backup/backup-manifest.ts';
-import { BackupRequestError, ImageDamageError, type ImageReaderParts } from '#engine/backup/log-image.ts';
-import { LogMovedError } from '#engine/backup/survey-log.ts';
+import {
+  BackupRequestError,
+  ImageDamageError,
+  type ImageReaderParts,
+  LogMovedError,
+} from '#engine/backup/log-image.ts';
 import type { File } from '#platform/file-system.ts';
 import { createSha256 } from '#platform/sha256.ts';
 import { readWholeFile, writeFully } from '#wal/whole-files.ts';

@@ -13,12 +13,11 @@ import { foldLog } from '#engine/backup/fold-log.ts';
 import {
   BackupRequestError,
   type ImageReaderParts,
-  type ImageSegment,
   type LogImage,
   NO_RECORD,
 } from '#engine/backup/log-image.ts';
-import { tryReadSegmentHeader, walkSegment } from '#engine/backup/segment-walk.ts';
-import { LogMovedError, withLogImage } from '#engine/backup/survey-log.ts';
+import { checkTail } from '#engine/backup/segment-walk.ts';
+import { withLogImage } from '#engine/backup/survey-log.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { BLOCK_HEADER_BYTES, decodeFooter, FOOTER_BYTES, SnapshotError } from '#storage/snapshot-codec.ts';
 
@@ -75,7 +74,7 @@ async function copyImage(
   for (const segment of segments) {
     const { name, bytes, path, firstLsn, lastLsn, isSealed } = segment;
     const copy = await put({ name, kind: 'segment', bytes, firstLsn, lastLsn, isSealed }, path);
-    if (!isSealed) await checkTail(parts, { ...segment, path: copy }, image);
+    if (!isSealed) await checkTail(parts, { ...segment, path: copy }, image.last);
   }
   return { manifest: describe(parts, image, files), ...counts };
 }
@@ -134,25 +133,6 @@ async function checkSnapshot(
     await file.read(footer, bytes - FOOTER_BYTES);
     if (decodeFooter(footer, bodyBytes).fileCrc !== crc)
       throw new SnapshotError(bodyBytes, 'file CRC does not match');
-  } finally {
-    await file.close();
-  }
-}
-
-/** A batch that a full disk refused is cut off again and its LSNs are reused: the copy must be of one piece. */
-async function checkTail(
-  { fileSystem, clock }: ImageReaderParts,
-  copy: ImageSegment,
-  image: LogImage,
-): Promise<void> {
-  const file = await fileSystem.open(copy.path, 'read');
-  try {
-    const header = await tryReadSegmentHeader(file);
-    if (typeof header === 'string') throw new LogMovedError(`${copy.name}: ${header}`);
-    const walk = { file, header, endOffset: copy.bytes, clock, onRecord: () => false };
-    const { bad, chain } = await walkSegment(walk);
-    const isSame = bad === undefined && chain.lsn === copy.lastLsn && chain.crc === image.last.crc;
-    if (!isSame) throw new LogMovedError(`${copy.name} was written to while it was copied`);
   } finally {
     await file.close();
   }

@@ -9,6 +9,7 @@
 import { type CutKind, type DrillCut, planCuts } from '#engine/backup/drill-cuts.ts';
 import { digestAnew, foldLog, type StateDigest } from '#engine/backup/fold-log.ts';
 import { ImageDamageError, type LogImage } from '#engine/backup/log-image.ts';
+import { checkTail } from '#engine/backup/segment-walk.ts';
 import { recoverShadow, type ShadowParts, writeImage } from '#engine/backup/shadow.ts';
 import { withLogImage } from '#engine/backup/survey-log.ts';
 import type { DigestAnswer } from '#model/entry.ts';
@@ -84,7 +85,10 @@ async function drill(parts: ShadowParts, options: DrillOptions): Promise<DrillRe
   const image = await withLogImage(parts, options.from, async (source) => {
     for (const name of await fileSystem.readDirectory(held)) await fileSystem.remove(`${held}/${name}`);
     await writeImage(parts, source, held);
-    return movedTo(source, held);
+    const copy = movedTo(source, held);
+    const tail = copy.segments.at(-1);
+    if (tail !== undefined && !tail.isSealed) await checkTail(parts, tail, copy.last);
+    return copy;
   });
   const cuts = await planCuts(parts, image, options.cut, options);
   const wanted = new Set(cuts.map(({ expectedLsn }) => expectedLsn));

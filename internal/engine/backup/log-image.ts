@@ -73,6 +73,11 @@ export class ImageDamageError extends Error {
   }
 }
 
+/** The files changed under the reader: to be tried again. */
+export class LogMovedError extends Error {
+  override readonly name = 'LogMovedError';
+}
+
 /** The request cannot be met as it stands: no such directory, backup, record or time. */
 export class BackupRequestError extends Error {
   override readonly name = 'BackupRequestError';

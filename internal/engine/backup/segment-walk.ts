@@ -3,6 +3,7 @@
  * and tells each record. It decides nothing: where the segment stops making
  * sense is returned with the reason.
  */
+import { type ImageReaderParts, type ImageSegment, LogMovedError } from '#engine/backup/log-image.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
@@ -47,13 +48,24 @@ export async function walkSegment(walk: SegmentWalk): Promise<WalkEnd> {
     const item = scanner.tryNext();
     if (item === undefined) {
       await clock.yield();
-      await scanner.fill();
+      await fill(scanner, walk);
       continue;
     }
     if (item.kind === 'end') return state.end(false, undefined);
     const why = state.tryTake(item);
     if (why === 'cut') return state.end(true, undefined);
     if (why !== undefined) return state.end(false, { offset: item.offset, why });
+  }
+}
+
+/** A batch that a full disk refused is cut off again: the file may end earlier than it did. */
+async function fill(scanner: SegmentScanner, { file, endOffset }: SegmentWalk): Promise<void> {
+  try {
+    await scanner.fill();
+  } catch (error) {
+    if ((await file.stat()).sizeBytes < endOffset)
+      throw new LogMovedError('a segment was cut while it was read');
+    throw error;
   }
 }
 
@@ -108,5 +120,28 @@ class WalkState {
     this.#recordsEnd = nextOffset;
     this.#records++;
     return undefined;
+  }
+}
+
+/**
+ * Reads the copy of a segment that was still being written, and throws
+ * `LogMovedError` where it is not of one piece up to `last`: what a full disk
+ * refused is cut off again, and its LSNs are reused.
+ */
+export async function checkTail(
+  { fileSystem, clock }: ImageReaderParts,
+  copy: ImageSegment,
+  last: ChainPoint,
+): Promise<void> {
+  const file = await fileSystem.open(copy.path, 'read');
+  try {
+    const header = await tryReadSegmentHeader(file);
+    if (typeof header === 'string') throw new LogMovedError(`${copy.name}: ${header}`);
+    const walk = { file, header, endOffset: copy.bytes, clock, onRecord: () => false };
+    const { bad, chain } = await walkSegment(walk);
+    const isSame = bad === undefined && chain.lsn === copy.lastLsn && chain.crc === last.crc;
+    if (!isSame) throw new LogMovedError(`${copy.name} was written to while it was copied`);
+  } finally {
+    await file.close();
   }
 }

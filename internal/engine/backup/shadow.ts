@@ -3,7 +3,7 @@
  * that every start runs: what drills measure, and how a restore is proven
  * before it counts.
  */
-import type { ImageReaderParts, LogImage } from '#engine/backup/log-image.ts';
+import { type ImageReaderParts, type LogImage, LogMovedError } from '#engine/backup/log-image.ts';
 import type { Engine } from '#engine/engine.ts';
 import { openEngine } from '#engine/open-engine.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -31,6 +31,7 @@ export async function writeImage(parts: ImageReaderParts, image: LogImage, path:
   for (const file of [...(base === undefined ? [] : [base]), ...segments]) {
     const source = await fileSystem.open(file.path, 'read');
     try {
+      if ((await source.stat()).sizeBytes < file.bytes) throw new LogMovedError(`${file.path} was cut`);
       await copyRange(fileSystem, source, 0, file.bytes, `${path}/${file.name}`);
     } finally {
       await source.close();

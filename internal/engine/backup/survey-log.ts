@@ -18,6 +18,7 @@ import {
   type ImageReaderParts,
   type ImageSegment,
   type LogImage,
+  LogMovedError,
   NO_RECORD,
 } from '#engine/backup/log-image.ts';
 import { tryReadSegmentHeader, type WalkEnd, walkSegment } from '#engine/backup/segment-walk.ts';
@@ -64,11 +65,6 @@ export async function withLogImage<T>(
     }
     await parts.clock.sleep(PAUSE_MS);
   }
-}
-
-/** The files changed under the reader: to be tried again. */
-export class LogMovedError extends Error {
-  override readonly name = 'LogMovedError';
 }
 
 function asGivenUp(error: unknown, directory: string): unknown {
