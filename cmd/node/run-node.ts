@@ -148,8 +148,9 @@ async function start(
   });
   logger.info({ address: server.address, role: config.role, version }, 'listening');
   await node.start(config.server.advertise ?? `:${server.port}`);
-  const { state, position, store } = node.status();
-  logger.info({ state, position, entries: store.entries }, 'recovered');
+  const { state, position, store, recovery } = node.status();
+  const { records, elapsedMs } = recovery ?? { records: 0, elapsedMs: 0 };
+  logger.info({ state, position, entries: store.entries, records, elapsedMs }, 'recovered');
 }
 
 function stopOnSignals(

@@ -8,7 +8,8 @@
 import { Checkpointer } from '#engine/checkpoint.ts';
 import type { Engine } from '#engine/engine.ts';
 import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
-import { type EngineOptions, loadSnapshot, openEngine, type RecoveryProgress } from '#engine/open-engine.ts';
+import { type EngineOptions, loadSnapshot, openEngine } from '#engine/open-engine.ts';
+import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import type { Position } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { CheckpointAnswer } from '#model/status.ts';
@@ -99,7 +100,7 @@ export class EngineHost {
    */
   async installSnapshot(logId: string): Promise<Engine> {
     const { fileSystem } = this.options;
-    const { meta } = await loadSnapshot(this.incomingPath, this.options, this.#onProgress);
+    const { meta } = await loadSnapshot(this.incomingPath, this.options, () => {});
     if (meta.logId !== logId) throw new SnapshotError(0, `it belongs to log ${meta.logId}, not to ${logId}`);
     const name = formatSnapshotName(meta.position);
     await this.#closeEngine();

@@ -8,6 +8,7 @@ import { Engine } from '#engine/engine.ts';
 import { EpochTable } from '#engine/epoch-table.ts';
 import { LogClock } from '#engine/log-clock.ts';
 import { manifestOf, pathIn } from '#engine/manifest-access.ts';
+import { bytesToRecover, RecoveryMeter, type RecoveryProgress } from '#engine/recovery-meter.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { formatPosition, NO_LSN } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -42,13 +43,6 @@ export interface EngineOptions {
   readonly onFsync?: ((seconds: number) => void) | undefined;
 }
 
-/** How far recovery is. `fraction` is 0 .. 1 of the bytes of the phase. */
-export interface RecoveryProgress {
-  readonly phase: 'snapshot' | 'log';
-  readonly fraction: number;
-  readonly records: number;
-}
-
 export interface OpenedEngine {
   readonly engine: Engine;
   /** Whether the log ended with a clean stop. */
@@ -70,7 +64,8 @@ export async function openEngine(
   onProgress: (progress: RecoveryProgress) => void,
 ): Promise<OpenedEngine> {
   const manifest = manifestOf(directory);
-  const base = await loadBase(directory, manifest.snapshot, options, onProgress);
+  const meter = new RecoveryMeter(options.clock, await bytesToRecover(directory), onProgress);
+  const base = await loadBase(directory, manifest.snapshot, options, (bytes) => meter.snapshot(bytes));
   const from = base.meta?.position ?? NO_RECORD;
   const engine = new Engine({
     clock: options.clock,
@@ -90,11 +85,11 @@ export async function openEngine(
       engine.replay(frame);
       replayedBytes += frame.bytes.length;
     },
-    onProgress: ({ bytesDone, bytesTotal, records }) =>
-      onProgress({ phase: 'log', fraction: bytesTotal === 0 ? 1 : bytesDone / bytesTotal, records }),
+    onProgress: ({ bytesDone, bytesTotal, records }) => meter.log(bytesDone, bytesTotal, records),
   });
   engine.attach(log);
   engine.logClock.observe(engine.lastTimestampMs);
+  meter.done();
   return { engine, wasClean, replayedBytes };
 }
 
@@ -107,7 +102,7 @@ async function loadBase(
   directory: WalDirectory,
   name: string,
   options: EngineOptions,
-  onProgress: (progress: RecoveryProgress) => void,
+  onProgress: (bytesDone: number) => void,
 ): Promise<Base> {
   if (name === '')
     return { store: createStore({ limits: UNLIMITED, ...storeIdentity(options.random) }), meta: undefined };
@@ -157,7 +152,7 @@ function checkBelongs(directory: WalDirectory, path: string, meta: SnapshotMeta)
 export async function loadSnapshot(
   path: string,
   options: Pick<EngineOptions, 'fileSystem' | 'clock' | 'random'>,
-  onProgress: (progress: RecoveryProgress) => void,
+  onProgress: (bytesDone: number) => void,
 ): Promise<{ store: Store; meta: SnapshotMeta; entries: number }> {
   const file = await options.fileSystem.open(path, 'read');
   try {
@@ -170,7 +165,7 @@ export async function loadSnapshot(
       if (bytes === 0) break;
       loader.push(buffer.subarray(0, bytes));
       position += bytes;
-      onProgress({ phase: 'snapshot', fraction: position / sizeBytes, records: 0 });
+      onProgress(position);
       await options.clock.yield();
     }
     const slices = loader.finishSlices();

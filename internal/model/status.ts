@@ -51,6 +51,21 @@ export interface ReplicaStatus {
   readonly lastFullResyncReason: string;
 }
 
+/** How a recovery goes, or went: from the base snapshot through the log behind it. */
+export interface RecoveryStatus {
+  readonly phase: 'snapshot' | 'log' | 'done';
+  /** 0 .. 1 of all bytes to be read. */
+  readonly fraction: number;
+  /** Records of the log applied, and how many a second. */
+  readonly records: number;
+  readonly recordsPerS: number;
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  readonly elapsedMs: number;
+  /** About how long it still takes; undefined where nothing can be said yet. */
+  readonly etaMs: number | undefined;
+}
+
 export interface NodeStatus {
   readonly nodeId: string;
   readonly role: Role;
@@ -68,6 +83,8 @@ export interface NodeStatus {
   readonly store: StoreStatus;
   readonly upstream: UpstreamStatus | undefined;
   readonly replicas: readonly ReplicaStatus[];
+  /** The recovery under way, or the last one. */
+  readonly recovery?: RecoveryStatus;
   readonly uptimeMs: number;
   readonly version: string;
 }

@@ -2,10 +2,11 @@
 
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
-import type { RecoveryProgress } from '#engine/open-engine.ts';
+import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import { NO_LSN, NO_POSITION } from '#model/position.ts';
 import type { NodeState, NodeStatus, Role } from '#model/status.ts';
 import type { MasterRole } from '#node/master-role.ts';
+import { describeRecovery } from '#node/recovery-watch.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
 
 export interface StatusParts {
@@ -40,6 +41,7 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     store: engine?.store.stats() ?? { entries: 0, bytes: 0, hits: 0, misses: 0, evicted: 0, expired: 0 },
     upstream: role?.kind === 'replica' ? role.upstream : undefined,
     replicas: role?.kind === 'master' ? role.replicas : [],
+    recovery: parts.progress,
     uptimeMs: parts.uptimeMs,
     version: parts.version,
   };
@@ -49,9 +51,7 @@ function judge(parts: StatusParts): { state: NodeState; reasons: string[]; isRea
   const { role, progress } = parts;
   if (parts.isDraining) return { state: 'draining', reasons: ['stopping'], isReady: false };
   if (role === undefined) {
-    const percent = Math.floor(progress.fraction * 100);
-    const reason = `loading: ${progress.phase} ${percent} %, ${progress.records} records`;
-    return { state: 'loading', reasons: [reason], isReady: false };
+    return { state: 'loading', reasons: [describeRecovery(progress)], isReady: false };
   }
   const reasons = [...role.reasons];
   const damage = role.keptLogDamage;

@@ -9,7 +9,6 @@
 
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
-import type { RecoveryProgress } from '#engine/open-engine.ts';
 import type {
   BatchOperation,
   BatchResult,
@@ -45,6 +44,7 @@ import { MasterRole } from '#node/master-role.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { openHost } from '#node/open-host.ts';
 import { Reader } from '#node/reader.ts';
+import { RecoveryWatch } from '#node/recovery-watch.ts';
 import { ReplicaRole } from '#node/replica-role.ts';
 import { SnapshotSource } from '#node/snapshot-source.ts';
 import { assert } from '#platform/assert.ts';
@@ -60,12 +60,13 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   #beginning: MasterRole | undefined;
   /** The last engine that could be read: it goes on serving while another takes over. */
   #engine: Engine | undefined;
-  #progress: RecoveryProgress = { phase: 'snapshot', fraction: 0, records: 0 };
+  readonly #recovery: RecoveryWatch;
   #isDraining = false;
 
   constructor(options: NodeOptions) {
     this.#options = options;
     this.#startedMs = options.clock.monotonicMs();
+    this.#recovery = new RecoveryWatch(options.clock, options.logger);
     const node = this;
     this.#reader = new Reader({
       engine: () => node.#readable(),
@@ -97,9 +98,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
    * the master sees.
    */
   async start(advertise: string): Promise<void> {
-    const host = await openHost(this.#options, (progress) => {
-      this.#progress = progress;
-    });
+    const host = await openHost(this.#options, (progress) => this.#recovery.note(progress));
     this.#host = host;
     this.#snapshots = new SnapshotSource(host, () =>
       this.#role?.kind === 'master' ? this.#role.damagedLsn : undefined,
@@ -113,6 +112,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
       this.#role = role;
     } else {
       if (host.manifest.logId !== '') this.#engine = await host.open();
+      else this.#recovery.noteNothing();
       const role = new ReplicaRole(this.#options, host, advertise, () => {
         this.#engine = host.engine;
       });
@@ -193,7 +193,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
       host: this.#host,
       engine: this.#engine,
       role: this.#role,
-      progress: this.#progress,
+      progress: this.#recovery.progress,
       isDraining: this.#isDraining,
       uptimeMs: Math.round(this.#options.clock.monotonicMs() - this.#startedMs),
       version: this.#options.version,

@@ -56,8 +56,8 @@ function sendReadiness(
 ): void {
   const code = status.isReady ? 200 : 503;
   if (new URLSearchParams(query).has('verbose')) {
-    const { isReady, role, state, reasons } = status;
-    const body = `${JSON.stringify({ ready: isReady, role, state, reasons })}\n`;
+    const { isReady, role, state, reasons, recovery } = status;
+    const body = `${JSON.stringify({ ready: isReady, role, state, reasons, recovery })}\n`;
     send(request, response, code, { 'content-type': 'application/json', 'cache-control': 'no-store' }, body);
     return;
   }

@@ -3,7 +3,7 @@
  * state, read from Status when Prometheus asks.
  */
 import { NO_POSITION, termOf } from '#model/position.ts';
-import type { NodeStatus, ReplicaStatus } from '#model/status.ts';
+import type { NodeStatus, RecoveryStatus, ReplicaStatus } from '#model/status.ts';
 import type { CounterHandle, HistogramHandle, Metrics } from '#platform/metrics.ts';
 
 export interface ServerMetrics {
@@ -40,6 +40,7 @@ export function createServerMetrics(
   );
   metrics.gaugeFrom('walnut_connections', 'Open connections.', connections);
   registerNode(metrics, status);
+  registerRecovery(metrics, status);
   registerStore(metrics, status);
   registerReplication(metrics, status);
 
@@ -90,6 +91,24 @@ function registerNode(metrics: Metrics, status: () => NodeStatus): void {
   metrics.gaugeFrom('walnut_earliest_lsn', 'First LSN the log still holds.', () => status().earliestLsn);
   metrics.gaugeFrom('walnut_wal_bytes', 'Bytes of all log segments.', () => status().wal.bytes);
   metrics.gaugeFrom('walnut_wal_segments', 'Log segments.', () => status().wal.segments);
+}
+
+/** Of the recovery under way, or the last one. */
+function registerRecovery(metrics: Metrics, status: () => NodeStatus): void {
+  const gauge = (name: string, help: string, read: (recovery: RecoveryStatus) => number | undefined): void =>
+    metrics.gaugeFamilyFrom(name, help, [], () => {
+      const { recovery } = status();
+      const value = recovery === undefined ? undefined : read(recovery);
+      return value === undefined ? [] : [{ labels: {}, value }];
+    });
+  gauge('walnut_recovery_progress_ratio', '1 when the directory is recovered.', (r) => r.fraction);
+  gauge('walnut_recovery_records', 'Log records applied by the recovery.', (r) => r.records);
+  gauge('walnut_recovery_bytes', 'Bytes of snapshot and log read by the recovery.', (r) => r.bytesDone);
+  gauge('walnut_recovery_bytes_expected', 'Bytes of snapshot and log to be read.', (r) => r.bytesTotal);
+  gauge('walnut_recovery_duration_seconds', 'How long it takes, or took.', (r) => r.elapsedMs / 1_000);
+  gauge('walnut_recovery_remaining_seconds', 'About how long it still takes.', (r) =>
+    r.etaMs === undefined ? undefined : r.etaMs / 1_000,
+  );
 }
 
 function registerStore(metrics: Metrics, status: () => NodeStatus): void {

@@ -35,6 +35,34 @@ describe('plain routes', () => {
     });
   });
 
+  it('/readyz?verbose and metrics tell how far a recovery is', async () => {
+    const recovery = {
+      phase: 'log',
+      fraction: 0.25,
+      records: 1_000,
+      recordsPerS: 500,
+      bytesDone: 250,
+      bytesTotal: 1_000,
+      elapsedMs: 2_000,
+      etaMs: 6_000,
+    } as const;
+    const running = await start();
+    running.node.statusOverrides = { isReady: false, state: 'loading', recovery };
+    const verbose = await http1(running, 'GET', '/readyz?verbose');
+    expect(JSON.parse(verbose.text)).toMatchObject({ ready: false, state: 'loading', recovery });
+    const metrics = (await http1(running, 'GET', '/metrics')).text.split('\n');
+    expect(metrics).toEqual(
+      expect.arrayContaining([
+        'walnut_recovery_progress_ratio 0.25',
+        'walnut_recovery_records 1000',
+        'walnut_recovery_bytes 250',
+        'walnut_recovery_bytes_expected 1000',
+        'walnut_recovery_duration_seconds 2',
+        'walnut_recovery_remaining_seconds 6',
+      ]),
+    );
+  });
+
   it('/ says what this is', async () => {
     const answer = await http1(await start(), 'GET', '/');
     expect(answer.status).toBe(200);
