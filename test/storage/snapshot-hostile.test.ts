@@ -147,6 +147,16 @@ describe('a snapshot', () => {
     expect(victimsOf(loaded)).toEqual(['b', 'c', 'a', 'd']);
   });
 
+  it('goes on from the highest stamp where nothing is in the order: all taken, and the policy rebuilt', () => {
+    const store = newStore(4);
+    for (const [i, key] of ['a', 'b', 'c'].entries()) store.apply(set(key), at(i + 1));
+    expect(victimsOf(store)).toEqual(['a', 'b', 'c']);
+    store.setLimits({ ...store.limits, policy: 'none' });
+    store.setLimits({ ...store.limits, policy: 'lru' });
+    store.apply(set('d'), at(4));
+    expect(victimsOf(load(snapshotOf(store)).store)).toEqual(['a', 'b', 'c', 'd']);
+  });
+
   it('lets the store alone after a cancel, in whatever slice it comes', () => {
     const store = newStore(4);
     for (let i = 0; i < 20; i++) store.apply(set(`k${i}`, Buffer.alloc(20_000)), at(i + 1));
