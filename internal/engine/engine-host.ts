@@ -19,6 +19,7 @@ import { cutLog } from '#wal/cut-log.ts';
 import { formatSnapshotName, parseSnapshotName } from '#wal/file-names.ts';
 import type { Manifest } from '#wal/manifest.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
+import { WalReadError } from '#wal/wal-errors.ts';
 
 /** The name a snapshot has while it arrives; excluded by every MANIFEST. */
 const INCOMING = 'incoming.snapshot.tmp';
@@ -114,13 +115,13 @@ export class EngineHost {
 
   /**
    * Replica: moves what it holds beyond `common` to `aside/` and recovers the
-   * state at it from the base snapshot. Undefined where that snapshot is newer:
-   * then only a full resync helps.
+   * state at it from the base snapshot. Undefined where that snapshot is newer,
+   * or the log is damaged there: then only a full resync helps.
    */
   async cutTo(common: Position): Promise<Engine | undefined> {
     const baseLsn = this.#baseLsn;
     if (baseLsn > common.lsn) return undefined;
-    const point = await this.#engine?.log.lookup(common.lsn);
+    const point = await this.#pointAt(common.lsn);
     if (point === undefined && common.lsn !== baseLsn) return undefined;
     await this.#closeEngine();
     await cutLog(this.directory, point ?? { ...common, crc: 0 });
@@ -153,6 +154,15 @@ export class EngineHost {
   async close(): Promise<void> {
     await this.#closeEngine();
     await this.directory.close();
+  }
+
+  async #pointAt(lsn: number): Promise<ChainPoint | undefined> {
+    try {
+      return await this.#engine?.log.lookup(lsn);
+    } catch (error) {
+      if (error instanceof WalReadError) return undefined;
+      throw error;
+    }
   }
 
   get #baseLsn(): number {

@@ -205,6 +205,7 @@ export class Engine {
   /** Makes the log fdatasync soon and resolves true once `lsn` is durable here, false as `waitApplied`. */
   async waitDurable(lsn: Lsn, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     if (this.log.durableLsn >= lsn) return true;
+    if (this.log.failure !== undefined) return false;
     this.log.requestSync();
     return this.#durableWaiters.wait(lsn, timeoutMs, signal);
   }

@@ -15,7 +15,6 @@ export class LsnWaiters {
   readonly #clock: Clock;
   readonly #waiters = new Set<Waiter>();
   #lowestLsn = Number.POSITIVE_INFINITY;
-  #isReleased = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -23,7 +22,7 @@ export class LsnWaiters {
 
   /** Resolves true when `advance` reaches `lsn`, false after `timeoutMs`, an abort or `release`. */
   wait(lsn: Lsn, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
-    if (this.#isReleased || signal?.aborted === true || timeoutMs <= 0) return Promise.resolve(false);
+    if (signal?.aborted === true || timeoutMs <= 0) return Promise.resolve(false);
     return new Promise((resolve) => {
       const finish = (isReached: boolean): void => {
         this.#waiters.delete(waiter);
@@ -54,9 +53,8 @@ export class LsnWaiters {
     this.#lowestLsn = lowest;
   }
 
-  /** Ends all waits unreached, and those to come: nothing will advance any more. */
+  /** Ends all waits unreached. Later ones last as long as they ask for: callers that look again must not spin. */
   release(): void {
-    this.#isReleased = true;
     for (const waiter of this.#waiters) waiter.finish(false);
     this.#lowestLsn = Number.POSITIVE_INFINITY;
   }

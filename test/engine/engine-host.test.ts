@@ -220,11 +220,12 @@ describe('installing a snapshot', () => {
     const disk = await ReplicaDisk.holding(frames.slice(0, 4));
     const before = disk.engine;
     await disk.putIncoming(snapshot);
+    const waiting = watch(before.waitApplied(toLsn(1_000), 60_000_000));
     const engine = await disk.until(disk.host.installSnapshot(LOG_ID));
     expect(disk.host.engine).toBe(engine);
     expect(engine).not.toBe(before);
     // Whoever waited at the old one is not left waiting.
-    expect(await before.waitApplied(toLsn(1_000), 60_000_000)).toBe(false);
+    expect(waiting.value).toBe(false);
     await disk.append(longer.frames.slice(tail.lsn));
     await disk.until(disk.host.close());
     const again = await ReplicaDisk.open(disk.fileSystem);
@@ -291,6 +292,21 @@ describe('cutting the tail', () => {
     const engine = await disk.until(disk.host.cutTo({ epoch: frames[0]?.epoch as number, lsn: toLsn(8) }));
     expect(engine).toBe(disk.engine);
     expect(disk.state).toBe(`${LOG_ID} ${states.get(8)}`);
+  });
+
+  it('behind a record that is damaged is not possible and changes nothing', async () => {
+    const { frames, states } = await writeHistory(30);
+    const disk = await ReplicaDisk.holding(frames);
+    const { engine } = disk;
+    const [first] = disk.fileSystem.paths(DIR).filter((path) => path.endsWith('.wal'));
+    const bytes = disk.fileSystem.content(first ?? '');
+    bytes.fill(0xee, 200);
+    disk.fileSystem.put(first ?? '', bytes);
+    expect(
+      await disk.until(disk.host.cutTo({ epoch: frames[0]?.epoch as number, lsn: toLsn(4) })),
+    ).toBeUndefined();
+    expect(disk.host.engine).toBe(engine);
+    expect(disk.state).toBe(`${LOG_ID} ${states.get(frames.length)}`);
   });
 
   it('below the base snapshot is not possible and changes nothing', async () => {
