@@ -128,6 +128,8 @@ async function start(
       process.exit(EXIT_STORAGE);
     },
   });
+  await node.lock();
+  closers.push('node', () => node.stop());
   const server = await openServer({
     ports: node.ports,
     clock,
@@ -139,8 +141,7 @@ async function start(
     batchBytesMax: config.server.batchBytesMax,
     version,
   });
-  // Pushed in the order of need: the server drains first, then the node stops and the log syncs.
-  closers.push('node', () => node.stop());
+  // Closed in reverse: the server drains first, then the node stops and the log syncs.
   closers.push('server', () => server.close(DRAIN_MS));
   stopOnSignals(logger, clock, closers, () => {
     node.beginDrain();

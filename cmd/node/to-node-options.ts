@@ -18,6 +18,7 @@ export type ConfiguredOptions = Pick<
   | 'heartbeatMs'
   | 'maxLagMs'
   | 'serveStale'
+  | 'minReplicasToWrite'
   | 'pullIntervalMs'
 >;
 
@@ -45,6 +46,7 @@ export function toNodeOptions(config: MasterConfig | SlaveConfig): ConfiguredOpt
     heartbeatMs: replication.heartbeatMs,
     maxLagMs: replication.lagMsMax,
     serveStale: replication.serveStale,
+    minReplicasToWrite: replication.minReplicasToWrite,
     pullIntervalMs: config.role === 'replica' ? config.master.syncIntervalMs : PULL_INTERVAL_MS_DEFAULT,
   };
 }

@@ -64,6 +64,7 @@ function nodeSections(memoryLimitBytes: number) {
       heartbeat: duration({ min: 1, max: HOUR }, 250),
       max_lag: duration({ min: 1 }, 5 * SECOND),
       serve_stale: boolean(true),
+      min_replicas_to_write: wholeNumber({ min: 0, max: 64 }, 0),
     }),
     log: z.strictObject({
       level: oneOf(LOG_LEVELS, 'info'),

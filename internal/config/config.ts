@@ -50,6 +50,8 @@ export interface ReplicationConfig {
   readonly lagMsMax: number;
   /** Whether an unlinked or quarantined replica still serves reads. */
   readonly serveStale: boolean;
+  /** Writes are refused while fewer replicas than this take pushes. */
+  readonly minReplicasToWrite: number;
 }
 
 export interface LogConfig {

@@ -181,6 +181,7 @@ function toNodeConfig({
       heartbeatMs: replication.heartbeat,
       lagMsMax: replication.max_lag,
       serveStale: replication.serve_stale,
+      minReplicasToWrite: replication.min_replicas_to_write,
     },
     log: { level: log.level, format: log.format },
   };

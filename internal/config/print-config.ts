@@ -41,6 +41,7 @@ export function printConfig(config: MasterConfig | SlaveConfig): string {
       heartbeat: formatDuration(replication.heartbeatMs),
       max_lag: formatDuration(replication.lagMsMax),
       serve_stale: replication.serveStale,
+      min_replicas_to_write: replication.minReplicasToWrite,
     },
     log: { level: log.level, format: log.format },
   });

@@ -7,7 +7,7 @@
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { Master } from '#master/master.ts';
-import { WalnutError } from '#model/errors.ts';
+import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Epoch, Lsn } from '#model/position.ts';
 import { makeEpoch, NO_LSN, termOf } from '#model/position.ts';
 import type {
@@ -155,6 +155,12 @@ export class MasterRole {
       throw new WalnutError(
         'resource_exhausted',
         'the disk under wal.directory is full: reads only until there is space',
+      );
+    }
+    const { minReplicasToWrite = 0 } = this.#options;
+    if (minReplicasToWrite > 0 && this.#registry.liveCount < minReplicasToWrite) {
+      throw unavailable(
+        `${this.#registry.liveCount} replicas take pushes: replication.min_replicas_to_write is ${minReplicasToWrite}`,
       );
     }
     return this.master;

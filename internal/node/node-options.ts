@@ -42,6 +42,8 @@ export interface NodeOptions {
   readonly heartbeatMs: number;
   readonly maxLagMs: number;
   readonly serveStale: boolean;
+  /** A master refuses writes while fewer replicas than this take pushes; 0, the default: never. */
+  readonly minReplicasToWrite?: number | undefined;
   /** `master.sync_interval`: silence after which a replica pulls. */
   readonly pullIntervalMs: number;
   readonly onFsync?: ((seconds: number) => void) | undefined;

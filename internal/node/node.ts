@@ -92,14 +92,21 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     return { keyValue: this, replication: this, admin: this };
   }
 
+  /** Takes the data directory: nobody else can from here on. Throws `WalOpenError` where it cannot be had. */
+  async lock(): Promise<void> {
+    this.#host = await openHost(this.#options, (progress) => this.#recovery.note(progress));
+  }
+
   /**
-   * Recovers the directory and takes up its role. `advertise`: what a replica
+   * Recovers the directory and takes up its role, locking it first where `lock`
+   * was not called. `advertise`: what a replica
    * tells its master to push to, `host:port`, or `:port` for the address that
    * the master sees.
    */
   async start(advertise: string): Promise<void> {
-    const host = await openHost(this.#options, (progress) => this.#recovery.note(progress));
-    this.#host = host;
+    if (this.#host === undefined) await this.lock();
+    const host = this.#host;
+    assert(host !== undefined, 'the directory is locked');
     this.#snapshots = new SnapshotSource(host, () =>
       this.#role?.kind === 'master' ? this.#role.damagedLsn : undefined,
     );

@@ -83,6 +83,7 @@ export class Reader {
       throw discarded(after);
     if (standing === 'unknown')
       throw unavailable(`epoch ${after.epoch} is not known here yet`, this.#context.leaderHint);
+    if (after.lsn > engine.log.tail.lsn) throw this.#notReached(engine, after, 0);
     const latest = engine.durablePosition;
     const frames = after.lsn >= latest.lsn ? [] : await this.#readFrames(engine, after, command.bytesMax);
     const last = frames.at(-1);

@@ -114,6 +114,14 @@ export class ReplicaRegistry {
     return this.#source.recent(fromLsn, bytesMax);
   }
 
+  /** Replicas that take pushes and answered lately. */
+  get liveCount(): number {
+    let count = 0;
+    for (const { pusher } of this.#members.values())
+      if (pusher.isLive && pusher.state === 'streaming') count++;
+    return count;
+  }
+
   statuses(): ReplicaStatus[] {
     return [...this.#members.entries()].map(([nodeId, member]) => ({
       nodeId,
@@ -224,7 +232,11 @@ export class ReplicaRegistry {
     if (verdict.kind === 'snapshot') {
       member.fullResyncs++;
       member.lastFullResyncReason = verdict.reason;
-    } else if (request.tail.lsn > 0 && request.tail.lsn < this.#source.durable.lsn) {
+    } else if (
+      verdict.kind === 'continue' &&
+      request.tail.lsn > 0 &&
+      request.tail.lsn < this.#source.durable.lsn
+    ) {
       member.partialResyncs++;
     }
     // What it had acked before says nothing of the history it is to have.

@@ -5,9 +5,6 @@
  */
 import { WalnutError } from '#model/errors.ts';
 
-/** Bodies up to this many bytes are not counted: connections and streams bound them. */
-const UNCOUNTED_BYTES = 65_536;
-
 export interface BodyReservation {
   /** Throws `resource_exhausted` where the budget is spent. */
   add(bytes: number): void;
@@ -25,27 +22,24 @@ export function createBodyBudget(bytesMax: number): BodyBudget {
   return {
     heldBytes: () => held,
     reserve: () => {
-      let seen = 0;
       let counted = 0;
+      let isReleased = false;
       return {
         add: (bytes) => {
-          seen += bytes;
-          if (seen <= UNCOUNTED_BYTES) return;
-          const wanted = seen - counted;
-          if (held + wanted > bytesMax) {
+          // What came after the release would never be given back, so it counts as nothing.
+          if (isReleased) return;
+          if (held + bytes > bytesMax) {
             throw new WalnutError(
               'resource_exhausted',
               `request bodies of ${held} bytes are being received already, at most ${bytesMax} at once: try again`,
             );
           }
-          held += wanted;
-          counted = seen;
+          held += bytes;
+          counted += bytes;
         },
         release: () => {
-          held -= counted;
-          counted = 0;
-          // What is added later on would never be given back, so it counts as nothing.
-          seen = Number.NEGATIVE_INFINITY;
+          if (!isReleased) held -= counted;
+          isReleased = true;
         },
       };
     },

@@ -68,7 +68,7 @@ export function createKeysRoute(options: KeysRouteOptions): KeysRoute {
         error instanceof BodyTooLargeError
           ? {
               httpStatus: BODY_TOO_LARGE,
-              code: 'resource_exhausted',
+              code: 'invalid_argument',
               message: error.message,
               headers: {},
             }
@@ -198,6 +198,7 @@ function entryHeaders(entry: Entry): Headers {
 
 function freshnessHeaders({ asOf, stalenessMs }: GetAnswer): Headers {
   return {
+    'x-walnut-position': formatPosition(asOf),
     'x-walnut-as-of': formatPosition(asOf),
     'x-walnut-staleness-ms': String(Math.max(0, Math.floor(stalenessMs))),
   };

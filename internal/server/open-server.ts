@@ -74,7 +74,7 @@ export class ServerAddressError extends Error {
 /** Frames travel whole: the format's largest record, its header and the message around it. */
 const REPLICATION_BYTES_MAX = 64 * 1_024 * 1_024 + 65_536;
 const CONNECTIONS_MAX = 20_000;
-/** Request bodies above 64 KiB, over all connections together. */
+/** Request bodies under way, over all connections together. */
 const BODY_BUDGET_BYTES = 512 * 1_024 * 1_024;
 const SERVICES = [KVStore, Replication, Admin, Health, ServerReflection] as const;
 

@@ -81,6 +81,7 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
   const tryDirectly = createUnaryPath({
     clock: options.clock,
     errors: options.errors,
+    budget: options.budget,
     routes: routes.unaryRoutes,
     gate: options.gate,
     strictJson: STRICT_JSON,

@@ -19,6 +19,7 @@ import {
 import { Code, ConnectError } from '@connectrpc/connect';
 import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import type { Clock } from '#platform/clock.ts';
+import type { BodyBudget, BodyReservation } from '#server/body-budget.ts';
 import { codeName, type ErrorMapper } from '#server/error-mapping.ts';
 import { type HttpRequest, type HttpResponse, isAwaitingContinue, isHttp2 } from '#server/http-io.ts';
 import { plainAddress } from '#server/protected-mode.ts';
@@ -28,6 +29,7 @@ import type { UnaryContext, UnaryRoute } from '#server/rpc-routes.ts';
 export interface UnaryPathOptions {
   readonly clock: Clock;
   readonly errors: ErrorMapper;
+  readonly budget: BodyBudget;
   readonly routes: ReadonlyMap<string, UnaryRoute>;
   /** Throws a ConnectError to refuse a call before its body is read. */
   readonly gate: (method: UnaryRoute['method'], call: RpcCall) => void;
@@ -40,7 +42,7 @@ export type UnaryPath = (request: HttpRequest, response: HttpResponse, path: str
 
 const PROTO = 'application/proto';
 const JSON_TYPE = 'application/json';
-/** Larger bodies count against the budget of all connections, which the adapter keeps. */
+/** Larger bodies are the adapter's. */
 const BODY_BYTES_MAX = 65_536;
 /** Over HTTP/1.1 a body given as text joins the headers in one buffer and one write; copying pays up to about this. */
 const ONE_WRITE_BYTES_MAX = 16_384;
@@ -103,23 +105,38 @@ function isSpecial(request: HttpRequest): boolean {
 
 /** What the adapter would refuse, it shall refuse itself. */
 function isPlainAuthority(authority: string | string[] | undefined): boolean {
-  return typeof authority === 'string' && /^[\w.-]+(?::\d{1,5})?$/.test(authority);
+  const port = typeof authority === 'string' ? /^[\w.-]+(?::(\d{1,5}))?$/.exec(authority) : null;
+  return port !== null && Number(port[1] ?? 0) <= 65_535;
 }
 
 function readBody(exchange: Exchange, length: number): void {
-  const { request } = exchange;
+  const { request, response, options } = exchange;
   let first: Uint8Array | undefined;
   let rest: Uint8Array[] | undefined;
   let received = 0;
+  let reservation: BodyReservation | undefined;
+  let isRefused = false;
   request.on('data', (chunk: Uint8Array) => {
+    if (isRefused) return;
     received += chunk.length;
     if (first === undefined) first = chunk;
     else {
       rest ??= [first];
       rest.push(chunk);
     }
+    // A body that came in one piece is not held; one that is waited for counts whole.
+    if (received >= length || reservation !== undefined) return;
+    reservation = options.budget.reserve();
+    response.once('close', reservation.release);
+    try {
+      reservation.add(length);
+    } catch (error) {
+      isRefused = true;
+      sendFailure(exchange, error);
+    }
   });
   request.on('end', () => {
+    if (isRefused) return;
     // HTTP/1.1 parsers see to this; an HTTP/2 peer could send more or less than it said.
     if (received !== length) {
       sendFailure(

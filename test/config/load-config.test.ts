@@ -75,6 +75,7 @@ describe('documented files', () => {
         heartbeatMs: 250,
         lagMsMax: 5_000,
         serveStale: true,
+        minReplicasToWrite: 0,
       },
       log: { level: 'info', format: 'auto' },
     });
@@ -162,7 +163,7 @@ colour: blue
     ['master', 'master: { address: "a:1" }', 'master: unknown key'],
     ['master', 'server: { tls: { cert: a } }', 'server.tls: unknown key'],
     ['master', 'auth: { token: a }', 'auth: unknown key'],
-    ['master', 'replication: { min_replicas_to_write: 1 }', 'replication.min_replicas_to_write: unknown key'],
+    ['master', 'replication: { min_replicas_to_write: 65 }', 'expected a whole number from 0 to 64, got 65'],
     ['master', 'server: { max_entries: 5 }', 'did you mean storage.max_entries?'],
     ['master', 'server: { "__proto__": 5 }', 'server.__proto__: unknown key'],
     ['master', '"__proto__": { port: 5 }', '__proto__: unknown key'],

@@ -71,6 +71,7 @@ export class TestGroup {
       heartbeatMs: 250,
       maxLagMs: 5_000,
       serveStale: true,
+      minReplicasToWrite: 0,
       pullIntervalMs: 1_000,
       onFatal: (error) => failures.push(error),
       ...changes,
