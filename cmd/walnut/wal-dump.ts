@@ -76,7 +76,7 @@ async function runDump(invocation: Invocation, options: DumpOptions): Promise<Ex
       return lines.add({ ...json, file, byte });
     },
     onTrouble: (trouble) => {
-      hasDamage ||= trouble.kind !== 'end';
+      hasDamage ||= trouble.kind === 'damage' || trouble.kind === 'gap';
       io.note(`walnut: ${describeTrouble(trouble)}\n`);
     },
   });

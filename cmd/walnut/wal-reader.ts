@@ -20,8 +20,8 @@ export interface RecordPlace {
 }
 
 export interface LogTrouble extends RecordPlace {
-  /** `end`: the last segment ends in something unfinished, torn or being written just now. `gap`: the log does not hold these records any more. */
-  readonly kind: 'damage' | 'gap' | 'end';
+  /** `end`: the last segment ends in something unfinished, torn or being written just now. `gap`: the log does not hold these records any more. `cut`: it was cut back, and another history goes on from here. */
+  readonly kind: 'damage' | 'gap' | 'end' | 'cut';
   readonly lsn: number;
   readonly why: string;
 }
@@ -49,6 +49,8 @@ export class WalReader {
   #seq = 0;
   #offset = SEGMENT_HEADER_BYTES;
   #hasRead = false;
+  #firstLsn = 0;
+  readonly #epochs = new Set<number>();
   readonly #told = new Set<string>();
 
   constructor(reading: LogReading) {
@@ -73,7 +75,9 @@ export class WalReader {
 
   async #readOnce(isLive: boolean): Promise<void> {
     const segments = await this.#liveSegments();
-    const start = segments.findLastIndex(({ firstLsn }) => firstLsn <= Math.max(1, this.#nextLsn));
+    const wantedLsn = Math.max(1, this.#nextLsn);
+    // Later on every new segment is looked at: after a cut they begin anew at an earlier LSN.
+    const start = this.#seq === 0 ? segments.findLastIndex(({ firstLsn }) => firstLsn <= wantedLsn) : 0;
     for (const [index, segment] of segments.entries()) {
       if (index < start || segment.seq < this.#seq || this.isDone) continue;
       await this.#readSegment(segment, index === segments.length - 1, isLive);
@@ -138,6 +142,13 @@ export class WalReader {
 
   async #take({ frame, offset, nextOffset }: Extract<Salvaged, { kind: 'record' }>, segment: SegmentName) {
     this.#offset = nextOffset;
+    // An unknown epoch where something was read before: a replica gave up what its master does not have.
+    const isOther = this.#hasRead && frame.lsn >= this.#firstLsn && !this.#epochs.has(frame.epoch);
+    if (frame.lsn < this.#nextLsn && isOther) {
+      const why = `the log was cut back before it, from LSN ${this.#nextLsn - 1}; what follows took its place`;
+      this.#tell('cut', segment, offset, frame.lsn, why);
+      this.#nextLsn = frame.lsn;
+    }
     if (frame.lsn < this.#nextLsn) return;
     if (frame.lsn > this.#reading.toLsn) {
       this.#nextLsn = frame.lsn;
@@ -149,7 +160,9 @@ export class WalReader {
       const why = `LSN ${expectedLsn} to ${frame.lsn - 1} are not there`;
       this.#tell('gap', segment, offset, expectedLsn, why);
     }
+    if (!this.#hasRead) this.#firstLsn = frame.lsn;
     this.#hasRead = true;
+    this.#epochs.add(frame.epoch);
     this.#nextLsn = frame.lsn + 1;
     await this.#reading.onRecord(frame, { file: segment.name, byte: offset });
   }
@@ -157,7 +170,7 @@ export class WalReader {
   #tell(kind: LogTrouble['kind'], segment: SegmentName, byte: number, lsn: number, why: string): void {
     // A live log is looked at again and again: the same place is told once.
     const place = `${segment.seq} ${byte}`;
-    if (kind !== 'gap' && this.#told.has(place)) return;
+    if (kind === 'damage' && this.#told.has(place)) return;
     this.#told.add(place);
     this.#reading.onTrouble({ kind, file: segment.name, byte, lsn, why });
   }

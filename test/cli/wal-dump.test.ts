@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makeEpoch } from '#model/position.ts';
 import { runCli } from './memory-io.ts';
 import { change, EPOCH, fingerprint, flipAt, segmentsIn, WalRig, type Written } from './wal-rig.ts';
 
@@ -148,6 +149,26 @@ describe('wal dump', () => {
     );
     expect({ missing, code }).toEqual({ missing: told, code: told === 0 ? 0 : 1 });
     expect(lsns).toEqual([...lsns].sort((a, b) => a - b));
+  });
+
+  it('says where a log that it follows was cut back, and goes on with what took its place', async () => {
+    const rig = await WalRig.open(directory);
+    await rig.write(20);
+    const follow = dump('--follow', '--to', '40', '--every', '10ms', '--no-values');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const epoch = makeEpoch(2, 9);
+    await rig.cutTo(15, epoch);
+    await rig.write(24);
+    const { code, out, err } = await follow;
+    await rig.close();
+    expect(code).toBe(0);
+    expect(err).toMatch(/cut: .*LSN 16: the log was cut back before it, from LSN 21/);
+    const positions = linesOf(out).map(({ position }) => position);
+    const expected = [
+      ...Array.from({ length: 21 }, (_, i) => `${EPOCH}-${i + 1}`),
+      ...Array.from({ length: 25 }, (_, i) => `${epoch}-${i + 16}`),
+    ];
+    expect(positions).toEqual(expected);
   });
 
   it('ends following at Ctrl-C', async () => {

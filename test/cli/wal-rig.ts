@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { Engine } from '#engine/engine.ts';
 import { EngineHost } from '#engine/engine-host.ts';
 import type { Mutation } from '#model/entry.ts';
-import { makeEpoch } from '#model/position.ts';
+import { makeEpoch, toLsn } from '#model/position.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
@@ -107,6 +107,12 @@ export class WalRig {
       await this.#logged((done) => this.engine.submit(mutations, done));
       this.written.push({ lsn, mutations });
     }
+  }
+
+  /** Cuts the log back to `lsn`, and begins another history from there. */
+  async cutTo(lsn: number, epoch: number): Promise<void> {
+    await this.host.cutTo({ epoch: EPOCH, lsn: toLsn(lsn) });
+    await this.#logged((done) => this.engine.submitEpoch(epoch, done));
   }
 
   async close(): Promise<void> {
