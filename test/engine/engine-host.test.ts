@@ -218,6 +218,26 @@ describe('installing a snapshot', () => {
     expect(aside.some(({ name }) => name.endsWith('.snapshot'))).toBe(true);
   });
 
+  it('of another, shorter history leaves nothing of the longer one, at every call', async () => {
+    const ours = await writeHistory(20);
+    const theirs = await writeHistory(6, 'other');
+    expect(theirs.tail.epoch).not.toBe(ours.tail.epoch);
+    const { last } = await cutAtEveryCall(
+      async () => {
+        const disk = await ReplicaDisk.holding(ours.frames);
+        await disk.putIncoming(theirs.snapshot);
+        return disk;
+      },
+      (disk) => disk.host.installSnapshot(LOG_ID),
+      {
+        old: `${LOG_ID} ${ours.states.get(ours.tail.lsn)}`,
+        new: `${LOG_ID} ${theirs.states.get(theirs.tail.lsn)}`,
+      },
+    );
+    expect(last.engine.epochs.starts()).toHaveLength(1);
+    expect(last.engine.log.tail).toMatchObject(theirs.tail);
+  });
+
   it('goes on from its position', async () => {
     const { frames, snapshot, tail } = await writeHistory(10);
     const longer = await writeHistory(25);
