@@ -6,7 +6,7 @@
 import { Report } from './report.ts';
 import { type Part, parseTortureOptions, USAGE } from './run-options.ts';
 import { tortureDamage } from './torture-damage.ts';
-import { tortureProcess } from './torture-process.ts';
+import { tortureProcess, tortureSyscalls } from './torture-process.ts';
 import { tortureWal } from './torture-wal.ts';
 
 const options = parseTortureOptions(process.argv.slice(2), Date.now() % 1_000_000);
@@ -20,6 +20,7 @@ const isWanted = (part: Part): boolean => only === undefined || only === part;
 if (isWanted('wal')) await tortureWal(report, seed, seconds);
 if (isWanted('damage')) await tortureDamage(report, seed);
 if (isWanted('process')) await tortureProcess(report, seed);
+if (isWanted('syscalls')) await tortureSyscalls(report);
 if (report.skipped > 0) report.say(`${report.skipped} skipped`);
 report.say(`${report.passed} passed, ${report.failed} failed`);
 process.exitCode = report.failed === 0 && report.passed > 0 ? 0 : 1;

@@ -1,8 +1,8 @@
 /**
  * Real processes on a real disk: 200 SIGKILLs over a million acknowledged
- * writes, a kill at every disk call of the scripted run, EIO at every
- * fdatasync, fsync, rename and close of it, full disks, two owners. What needs
- * a tool that is missing is said and counted as skipped.
+ * writes, full disks, two owners; and, under strace, a kill at every disk call
+ * of the scripted run and EIO at every fdatasync, fsync, rename and close of
+ * it. What needs a tool that is missing is said and counted as skipped.
  */
 import { whyNoStrace, withScratch } from './master-process.ts';
 import {
@@ -35,6 +35,10 @@ export async function tortureProcess(report: Report, seed: number): Promise<void
   const noTmpfs = await whyNoTmpfs();
   if (noTmpfs === undefined) await attempts(report, 'a full tmpfs', 3, fillTmpfs);
   else report.skip(`a full tmpfs: ${noTmpfs}`);
+}
+
+/** Needs strace. */
+export async function tortureSyscalls(report: Report): Promise<void> {
   const noStrace = await whyNoStrace();
   if (noStrace === undefined) await systemCalls(report);
   else report.skip(`faults at each system call: ${noStrace}`);

@@ -1,0 +1,174 @@
+/**
+ * Durability bugs, to be planted one at a time, each with the tests that must
+ * notice it. `text` must stand in `file` exactly once: where the code has moved
+ * on, the run fails, so that this table cannot rot unseen.
+ */
+
+export interface Mutant {
+  readonly name: string;
+  /** Relative to the root. */
+  readonly file: string;
+  readonly text: string;
+  readonly replacement: string;
+  /** Test files of which at least one test must fail. */
+  readonly tests: readonly string[];
+}
+
+const SIMULATION = 'test/torture/simulation.test.ts';
+const DAMAGE = 'test/torture/damage-matrix.test.ts';
+const WRITER = 'test/wal/writer.test.ts';
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'acknowledged before its fdatasync',
+    file: 'internal/wal/log-writer.ts',
+    text: `      await this.#sync(false);
+      this.#parts.events.onCommitted?.(this.#written.lsn);`,
+    replacement: `      this.#parts.events.onCommitted?.(this.#written.lsn);
+      await this.#sync(false);`,
+    tests: [SIMULATION],
+  },
+  {
+    name: 'durable counts what was written during the fdatasync',
+    file: 'internal/wal/log-writer.ts',
+    text: 'if (announces) this.#advanceDurable(issuedLsn);',
+    replacement: 'if (announces) this.#advanceDurable(this.#written.lsn + 0 * issuedLsn);',
+    tests: [WRITER],
+  },
+  {
+    name: 'failed fdatasync tried again',
+    file: 'internal/wal/log-writer.ts',
+    text: '      await open.file.datasync();',
+    replacement: '      await open.file.datasync().catch(() => open.file.datasync());',
+    tests: [SIMULATION],
+  },
+  {
+    name: 'short write taken for a whole one',
+    file: 'internal/wal/whole-files.ts',
+    text: '  while (written < bytes.length) written += await file.write(bytes.subarray(written), position + written);',
+    replacement: '  if (written > bytes.length) written = 0;',
+    tests: [SIMULATION],
+  },
+  {
+    name: 'segment left without its seal',
+    file: 'internal/wal/log-writer.ts',
+    text: '    await writeFully(file, encodeSeal(salt, seal), segment.sizeBytes);',
+    replacement: '    encodeSeal(salt, seal);',
+    tests: [SIMULATION],
+  },
+  {
+    name: 'seal not fdatasynced before the next segment',
+    file: 'internal/wal/log-writer.ts',
+    text: `    await this.#sync();
+    segment.sizeBytes += NOTE_BYTES;
+    segment.isSealed = true;`,
+    replacement: `    segment.sizeBytes += NOTE_BYTES;
+    segment.isSealed = true;`,
+    tests: [SIMULATION],
+  },
+  {
+    name: 'directory not fsynced after a new segment',
+    file: 'internal/wal/tail-keeper.ts',
+    text: `      await file.datasync();
+      await fileSystem.syncDirectory(path);`,
+    replacement: '      await file.datasync();',
+    tests: [SIMULATION],
+  },
+  {
+    name: 'batch refused for want of space not cut off again',
+    file: 'internal/wal/log-writer.ts',
+    text: '      await open.file.truncate(open.segment.sizeBytes);',
+    replacement: '      await Promise.resolve();',
+    tests: [SIMULATION, WRITER],
+  },
+  {
+    name: 'LSNs of a refused batch not reused',
+    file: 'internal/wal/log-writer.ts',
+    text: `    this.#tail = this.#written;
+    this.#parts.events.onRefused`,
+    replacement: '    this.#parts.events.onRefused',
+    tests: [SIMULATION],
+  },
+  {
+    name: 'accepted state of a refused batch kept',
+    file: 'internal/master/master.ts',
+    text: '            this.#accepted.drop();',
+    replacement: '',
+    tests: [SIMULATION],
+  },
+  {
+    name: 'unclean tail trusted in place',
+    file: 'internal/wal/tail-keeper.ts',
+    text: '      await this.#rewrite(state);',
+    replacement: '      if (state.tornWhy !== undefined) await this.#rewrite(state);',
+    tests: [SIMULATION, WRITER],
+  },
+  {
+    name: 'damage before a durable record taken for a torn tail',
+    file: 'internal/wal/verdict.ts',
+    text: '      if (damage.provenDurableLsn >= damage.neededLsn) {',
+    replacement: '      if (damage.provenDurableLsn > damage.neededLsn + 1_000_000) {',
+    tests: [DAMAGE],
+  },
+  {
+    name: 'payload with a wrong CRC taken',
+    file: 'internal/wal/frame.ts',
+    text: "  if (crc32(payload) !== buffer.readUInt32LE(offset + 40)) return 'payload CRC differs';",
+    replacement: "  if (crc32(payload) < 0) return 'payload CRC differs';",
+    tests: [DAMAGE],
+  },
+  {
+    name: 'durLag one too small',
+    file: 'internal/wal/batch-buffer.ts',
+    text: 'frame.lsn - limits.durableLsn);',
+    replacement: 'frame.lsn - limits.durableLsn - 1);',
+    tests: [SIMULATION],
+  },
+  {
+    name: 'MANIFEST renamed before its fdatasync',
+    file: 'internal/wal/wal-directory.ts',
+    text: `      await writeFully(file, encodeManifest(manifest), 0);
+      await file.datasync();`,
+    replacement: '      await writeFully(file, encodeManifest(manifest), 0);',
+    tests: [SIMULATION],
+  },
+  {
+    name: 'directory not fsynced after MANIFEST',
+    file: 'internal/wal/wal-directory.ts',
+    text: `      await this.fileSystem.rename(temporary, target);
+      await this.fileSystem.syncDirectory(this.path);`,
+    replacement: '      await this.fileSystem.rename(temporary, target);',
+    tests: ['test/wal/kept-log.test.ts'],
+  },
+  {
+    name: 'snapshot renamed before its fdatasync',
+    file: 'internal/engine/checkpoint.ts',
+    text: `      await file.datasync();
+      return bytes;`,
+    replacement: '      return bytes;',
+    tests: [SIMULATION],
+  },
+  {
+    name: 'log deleted before MANIFEST names the snapshot',
+    file: 'internal/engine/checkpoint.ts',
+    text: '    await amendManifest(this.#directory, { snapshot: name });',
+    replacement: `    await this.#engine.log.compact(lsn);
+    await amendManifest(this.#directory, { snapshot: name });`,
+    tests: [SIMULATION],
+  },
+  {
+    name: 'snapshot without the pre-image of a changed entry',
+    file: 'internal/storage/snapshot-scan.ts',
+    text: '    if (slot < this.#end && this.#isDue(slot)) this.#write(slot);',
+    replacement: '    if (slot < this.#end && this.#isDue(slot)) this.#markWritten(slot);',
+    tests: ['test/storage/snapshot.test.ts'],
+  },
+  {
+    name: 'deletes of expired entries not applied',
+    file: 'internal/engine/engine.ts',
+    text: '      for (const mutation of mutations) this.store.apply(mutation, position);',
+    replacement:
+      "      for (const mutation of mutations) if (mutation.cause !== 'expired') this.store.apply(mutation, position);",
+    tests: [SIMULATION],
+  },
+];
