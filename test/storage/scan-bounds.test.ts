@@ -92,6 +92,7 @@ describe('a scan', () => {
     const second = scanSlots(table, 'ab', { ...ALL, cursor: first.nextCursor }, 0);
     expect([second.entries.length, second.nextCursor]).toEqual([50, '']);
     expect(scanSlots(table, 'ab', { ...ALL, limit: 150 }, 0).nextCursor).toBe('');
+    expect(scanSlots(table, 'ab', { ...ALL, limit: 149 }, 0).nextCursor).toBe('ab-149');
     expect(scanSlots(new SlotTable(), 'ab', ALL, 0)).toEqual({ entries: [], nextCursor: '' });
   });
 });

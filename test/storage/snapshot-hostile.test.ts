@@ -171,6 +171,20 @@ describe('a snapshot', () => {
     const { store: loaded } = load(snapshotOf(store));
     expect(loaded.digest()).toBe(store.digest());
   });
+
+  it('is not disturbed by a late cancel of the one before it', () => {
+    const store = newStore(4);
+    for (let i = 0; i < 10; i++) store.apply(set(`k${i}`, Buffer.alloc(20_000, i)), at(i + 1));
+    const digest = store.digest();
+    const first = store.beginSnapshot(meta(1));
+    drain(first, MIB);
+    const second = store.beginSnapshot(meta(1));
+    first.cancel();
+    expect(first.next(1)).toBeUndefined();
+    expect(() => store.beginSnapshot(meta(1))).toThrow(/one snapshot at a time/);
+    const file = drain(second, 1, () => store.apply(remove(`k${store.entries - 1}`), at(20)));
+    expect(load(file).store.digest()).toBe(digest);
+  });
 });
 
 describe('a forged snapshot whose CRCs hold', () => {

@@ -146,6 +146,17 @@ describe('a store, whatever the number of its partitions,', () => {
     );
   });
 
+  it('leaves victims out of the order that a change of policy builds anew, until they are returned', () => {
+    const store = createStore({ limits: UNLIMITED, partitions: 2 });
+    for (const [i, name] of ['a', 'b', 'c'].entries()) store.apply(set(name), at(i + 1));
+    const victim = store.takeVictim() as Entry;
+    store.setLimits({ ...UNLIMITED, policy: 'none' });
+    store.setLimits(UNLIMITED);
+    expect(store.takeVictim()?.key).toBe('b');
+    store.returnVictim(victim);
+    expect([1, 2, 3].map(() => store.takeVictim()?.key)).toEqual(['c', 'a', undefined]);
+  });
+
   it('does not bring a returned victim back into the order twice', () => {
     const store = createStore({ limits: UNLIMITED, partitions: 2 });
     for (const [i, name] of ['a', 'b'].entries()) store.apply(set(name), at(i + 1));
