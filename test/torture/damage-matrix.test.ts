@@ -2,7 +2,9 @@
 import { expect, it } from 'vitest';
 import { createDamageCounts, damageEverywhere } from './damage-matrix.ts';
 
-it('cuts and flipped bits in logs of any layout have the predicted verdict and no wrong values', async () => {
+it('cuts and flipped bits in logs of any layout have the predicted verdict and no wrong values', {
+  timeout: 120_000,
+}, async () => {
   const counts = createDamageCounts();
   for (const seed of [1, 2, 3, 4]) await damageEverywhere(seed, 13, counts);
   expect(counts.cuts).toBeGreaterThan(1_000);

@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { parseTortureOptions } from './run-options.ts';
 import { createCounts, FAULTS, simulate, simulateEveryCall } from './simulation.ts';
 
-describe('a master on a disk that fails', () => {
+/** Computing all along: the limit is for machines that do other things meanwhile. */
+const TIMEOUT_MS = 120_000;
+
+describe('a master on a disk that fails', { timeout: TIMEOUT_MS }, () => {
   it('recovers an exact prefix with all that was promised, fault after fault', async () => {
     const counts = createCounts();
     for (let seed = 1; seed <= 80; seed++) await simulate(seed, counts);
