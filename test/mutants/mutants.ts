@@ -164,6 +164,13 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ['test/storage/snapshot.test.ts'],
   },
   {
+    name: 'old epoch continued after an unclean stop',
+    file: 'internal/node/master-role.ts',
+    text: 'return this.#host.wasClean ? undefined : makeEpoch(',
+    replacement: 'return tail.lsn > 0 ? undefined : makeEpoch(',
+    tests: [SIMULATION],
+  },
+  {
     name: 'deletes of expired entries not applied',
     file: 'internal/engine/engine.ts',
     text: '      for (const mutation of mutations) this.store.apply(mutation, position);',

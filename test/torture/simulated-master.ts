@@ -125,9 +125,14 @@ export class SimulatedMaster {
   async serve(): Promise<boolean> {
     const host = this.#host ?? fail('recovered before serving');
     this.#role = new MasterRole(this.#options(withoutSleep(this.clock)), host, this.engine);
+    const epochBefore = this.engine.log.tail.epoch;
     await this.#until(this.#role.start());
     this.noteControlRecords();
     this.#isServing = this.#role.state === 'serving';
+    // Else a position could name two records: one that was lost, and one written since.
+    if (this.#isServing && !this.wasClean && this.engine.log.tail.epoch === epochBefore) {
+      fail('after an unclean stop the old epoch goes on');
+    }
     return this.#isServing;
   }
 
