@@ -142,6 +142,19 @@ describe('a backup of a stopped node', () => {
     await expect(create()).rejects.toThrow(`${segments[0]}: byte`);
   });
 
+  it('refuses a snapshot with a flipped bit anywhere, without replaying it', async () => {
+    await live.write(30);
+    await live.checkpoint();
+    const path = join(data, live.host.manifest.snapshot);
+    const { size } = await stat(path);
+    for (const offset of [0, 40, 300, size >> 1, size - 40, size - 1]) {
+      await flip(path, offset);
+      await expect(create(), `byte ${offset}`).rejects.toMatchObject({ place: { file: path } });
+      await flip(path, offset);
+    }
+    await create();
+  });
+
   it('refuses what holds no log', async () => {
     await expect(createBackup(fileParts, root, repository, { isReplayed: false })).rejects.toThrow(
       BackupRequestError,
@@ -267,6 +280,32 @@ describe('a restore', () => {
     const later = { kind: 'time', timeMs: Date.now() + 3_600_000 } as const;
     await expect(restore(later, 'a')).rejects.toThrow('after its end');
     await expect(stat(join(root, 'a'))).rejects.toThrow('ENOENT');
+  });
+
+  it('is refused where its recovery comes to another state', async () => {
+    await live.write(40);
+    const { manifest } = await create();
+    const to = join(root, 'shorter');
+    const { fileSystem } = fileParts;
+    // The copy of the last segment loses its last bytes, as if the disk had lied.
+    const last = manifest.files.at(-1) as BackupManifest['files'][number];
+    const lying = {
+      ...fileSystem,
+      open: async (path: string, mode: Parameters<typeof fileSystem.open>[1]) => {
+        const file = await fileSystem.open(path, mode);
+        const isTarget = path === join(to, last.name) && mode === 'replace';
+        const datasync = async (): Promise<void> => file.truncate(last.bytes - 5);
+        return isTarget ? { ...file, datasync } : file;
+      },
+    };
+    const restored = restoreImage(
+      { ...fileParts, fileSystem: lying },
+      imageOf(manifest),
+      { kind: 'end' },
+      to,
+    );
+    await expect(restored).rejects.toThrow('recovery came to LSN 40');
+    await expect(openDirectory({ ...fileParts, path: to })).rejects.toMatchObject({ kind: 'corrupt' });
   });
 
   it('leaves nothing that a start would take for a node where it fails', async () => {

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type DrillOptions, runDrill } from '#engine/backup/drill.ts';
+import { type DrillOptions, runDrill, whyWrong } from '#engine/backup/drill.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { fileParts, LiveLog } from '#test/engine/live-log.ts';
 
@@ -114,6 +114,17 @@ describe('a recovery drill', () => {
     }
     expect(sealed.length).toBeGreaterThan(3);
     expect(await drill('none')).toMatchObject({ isPassed: true });
+  });
+
+  it('fails where the recovered state is another one', () => {
+    const fold = { entries: 3, digest: 'a'.repeat(32) };
+    const recovered = { position: { lsn: 7 }, ...fold };
+    expect(whyWrong({ expectedLsn: 7 }, recovered, fold)).toBeUndefined();
+    expect(whyWrong({ expectedLsn: 8 }, recovered, fold)).toContain('expected LSN 8');
+    expect(whyWrong({ expectedLsn: 7 }, { ...recovered, entries: 2 }, fold)).toContain('2 entries');
+    const digest = 'b'.repeat(32);
+    expect(whyWrong({ expectedLsn: 7 }, { ...recovered, digest }, fold)).toContain(`digest ${digest}`);
+    expect(whyWrong({ expectedLsn: 7 }, recovered, undefined)).toContain('did not come by');
   });
 
   it('fails where the live node has another state', async () => {

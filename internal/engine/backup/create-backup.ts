@@ -12,6 +12,8 @@ import type { BackupRepository } from '#engine/backup/backup-repository.ts';
 import { foldLog } from '#engine/backup/fold-log.ts';
 import {
   BackupRequestError,
+  type ImageBase,
+  ImageDamageError,
   type ImageReaderParts,
   type LogImage,
   NO_RECORD,
@@ -19,7 +21,14 @@ import {
 import { checkTail } from '#engine/backup/segment-walk.ts';
 import { withLogImage } from '#engine/backup/survey-log.ts';
 import { crc32 } from '#platform/crc32.ts';
-import { BLOCK_HEADER_BYTES, decodeFooter, FOOTER_BYTES, SnapshotError } from '#storage/snapshot-codec.ts';
+import {
+  BLOCK_FOOTER,
+  BLOCK_HEADER_BYTES,
+  decodeBlockHeader,
+  decodeFooter,
+  FOOTER_BYTES,
+  SnapshotError,
+} from '#storage/snapshot-codec.ts';
 
 export interface CreatedBackup {
   readonly manifest: BackupManifest;
@@ -69,7 +78,11 @@ async function copyImage(
   if (base !== undefined) {
     const { name, bytes, path, point } = base;
     const range = { firstLsn: point.lsn, lastLsn: point.lsn, isSealed: true };
-    await checkSnapshot(parts, await put({ name, kind: 'snapshot', bytes, ...range }, path), bytes);
+    const copy = await put({ name, kind: 'snapshot', bytes, ...range }, path);
+    await checkSnapshot(parts, { ...base, path: copy }).catch((error: unknown) => {
+      if (!(error instanceof SnapshotError)) throw error;
+      throw new ImageDamageError({ file: path, byte: error.offset, lsn: point.lsn, why: error.why });
+    });
   }
   for (const segment of segments) {
     const { name, bytes, path, firstLsn, lastLsn, isSealed } = segment;
@@ -115,8 +128,7 @@ async function replay(parts: ImageReaderParts, manifest: BackupManifest, reposit
 /** The CRC of the whole file, which its footer states; the blocks are read when it is loaded. */
 async function checkSnapshot(
   { fileSystem, clock }: ImageReaderParts,
-  path: string,
-  bytes: number,
+  { path, bytes }: ImageBase,
 ): Promise<void> {
   const bodyBytes = bytes - BLOCK_HEADER_BYTES - FOOTER_BYTES;
   const file = await fileSystem.open(path, 'read');
@@ -129,9 +141,13 @@ async function checkSnapshot(
       crc = crc32(chunk, crc);
       await clock.yield();
     }
-    const footer = Buffer.alloc(FOOTER_BYTES);
-    await file.read(footer, bytes - FOOTER_BYTES);
-    if (decodeFooter(footer, bodyBytes).fileCrc !== crc)
+    const footer = Buffer.alloc(BLOCK_HEADER_BYTES + FOOTER_BYTES);
+    await file.read(footer, bodyBytes);
+    const payload = footer.subarray(BLOCK_HEADER_BYTES);
+    const { type, payloadCrc } = decodeBlockHeader(footer.subarray(0, BLOCK_HEADER_BYTES), bodyBytes);
+    if (type !== BLOCK_FOOTER || crc32(payload) !== payloadCrc)
+      throw new SnapshotError(bodyBytes, 'the footer is damaged');
+    if (decodeFooter(payload, bodyBytes).fileCrc !== crc)
       throw new SnapshotError(bodyBytes, 'file CRC does not match');
   } finally {
     await file.close();

@@ -177,8 +177,9 @@ async function boot(parts: ShadowParts, cut: DrillCut, path: string): Promise<nu
   }
 }
 
-function whyWrong(
-  cut: DrillCut,
+/** Pure: why what was recovered is not what had to be; undefined where it is. */
+export function whyWrong(
+  cut: Pick<DrillCut, 'expectedLsn'>,
   recovered: { readonly position: { readonly lsn: number } } & StateDigest,
   expected: StateDigest | undefined,
 ): string | undefined {
