@@ -31,6 +31,7 @@ export class EngineHost {
   #engine: Engine | undefined;
   #checkpointer: Checkpointer | undefined;
   #wasClean = true;
+  #withholdsCleanMark = false;
 
   /** Told each engine that takes over, before it serves: to wire its listeners. */
   onEngine: ((engine: Engine) => void) | undefined;
@@ -57,6 +58,14 @@ export class EngineHost {
 
   get manifest(): Manifest {
     return manifestOf(this.directory);
+  }
+
+  /**
+   * The next close counts as unclean: a master that opened after an unclean stop
+   * and has not begun its new epoch must begin it at the next start.
+   */
+  withholdCleanMark(): void {
+    this.#withholdsCleanMark = true;
   }
 
   /** Recovers what the directory holds. `logId` must be set in MANIFEST. */
@@ -124,6 +133,11 @@ export class EngineHost {
     const point = await this.#pointAt(common.lsn);
     if (point === undefined && common.lsn !== baseLsn) return undefined;
     await this.#closeEngine();
+    // A checkpoint that ran until now may have published a base beyond it.
+    if (this.#baseLsn > common.lsn) {
+      await this.open();
+      return undefined;
+    }
     await cutLog(this.directory, point ?? { ...common, crc: 0 });
     return this.open();
   }
@@ -176,7 +190,7 @@ export class EngineHost {
     this.#engine = undefined;
     this.#checkpointer = undefined;
     engine.release();
-    await engine.log.close();
+    await engine.log.close({ isClean: !this.#withholdsCleanMark });
   }
 }
 

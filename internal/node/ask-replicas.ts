@@ -16,19 +16,29 @@ export interface OwnHistory {
   readonly position: Position;
 }
 
-/** Why this master may not take writes; undefined: nothing speaks against it. Who does not answer in time has no say. */
+export interface Verdict {
+  /** Why this master may not take writes; undefined: nothing speaks against it. */
+  readonly objection: string | undefined;
+  /** The highest term that a node of this log is in; 0 where none answered. */
+  readonly term: number;
+}
+
+/** Who does not answer in time has no say. */
 export async function askReplicas(
   dialer: PeerDialer,
   addresses: readonly string[],
   own: OwnHistory,
   logger: Logger,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Verdict> {
+  let term = 0;
   const objections = await Promise.all(
     addresses.map(async (address) => {
       const link = dialer.dial(address);
       try {
-        return judge(address, await link.status({ timeoutMs: ASK_TIMEOUT_MS, signal }), own);
+        const status = await link.status({ timeoutMs: ASK_TIMEOUT_MS, signal });
+        if (status.logId === own.logId) term = Math.max(term, termOf(status.position.epoch));
+        return judge(address, status, own);
       } catch (error) {
         logger.info(
           { replica: address, why: error instanceof Error ? error.message : error },
@@ -40,7 +50,7 @@ export async function askReplicas(
       }
     }),
   );
-  return objections.find((objection) => objection !== undefined);
+  return { objection: objections.find((objection) => objection !== undefined), term };
 }
 
 /** Pure: what a replica's status says against this master. */

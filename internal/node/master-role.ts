@@ -24,6 +24,7 @@ import { AckLedger } from '#replication/ack-ledger.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 import { ReplicaRegistry } from '#replication/replica-registry.ts';
 import type { Frame } from '#wal/frame.ts';
+import { isOutOfSpace } from '#wal/wal-errors.ts';
 
 /** How often expired entries are looked for. */
 const TICK_MS = 100;
@@ -46,6 +47,8 @@ export class MasterRole {
   /** Why writes are refused; empty: they are taken. */
   #fence = '';
   #hasEpoch = false;
+  /** A term that was seen and is not in MANIFEST yet; 0: none. */
+  #unsavedTerm = 0;
   #isEpochLogged = false;
   #damage: string | undefined;
   #starting: Promise<void> | undefined;
@@ -105,6 +108,8 @@ export class MasterRole {
     this.#abort.abort();
     // Who started it hears of a failure.
     await this.#starting?.catch(() => undefined);
+    // The history must not simply go on where an epoch is due and was not begun.
+    if (!this.#isEpochLogged && !this.#host.wasClean) this.#host.withholdCleanMark();
     await this.#registry.close();
     await this.#ticking;
     await this.#verifying;
@@ -206,19 +211,22 @@ export class MasterRole {
     const { manifest } = this.#host;
     const own = this.#engine.position;
     const isForced = this.#options.forcedRole === 'master';
-    if (isForced || own.lsn === 0) return undefined;
-    if (manifest.term > termOf(own.epoch)) {
+    if (own.lsn === 0) return undefined;
+    if (!isForced && manifest.term > termOf(own.epoch)) {
       return `term ${manifest.term} was seen, this master's is ${termOf(own.epoch)}; promote it with --force-role master`;
     }
     const { dialer, logger } = this.#options;
-    const objection = await askReplicas(
+    const { objection, term } = await askReplicas(
       dialer,
       this.#list.known(),
       { logId: manifest.logId, position: own },
       logger,
       this.#abort.signal,
     );
-    return objection === undefined
+    // A term once seen is remembered before anything is decided by it; a forced master begins above all.
+    if (isForced && term >= manifest.term) await this.#host.raiseTerm(term + 1);
+    else if (!isForced && term > manifest.term) await this.#host.raiseTerm(term);
+    return objection === undefined || isForced
       ? undefined
       : `${objection}; promote this one all the same with --force-role master`;
   }
@@ -280,6 +288,7 @@ export class MasterRole {
         const lacksEpoch = !this.#hasEpoch && this.#fence === '';
         await clock.sleep(lacksEpoch ? NO_SPACE_RETRY_MS : TICK_MS, signal);
         if (signal.aborted) return;
+        if (this.#unsavedTerm > 0) await this.#saveTerm();
         if (lacksEpoch) await this.#beginEpoch();
         else while (!signal.aborted && this.#fence === '' && this.master.tick()) await clock.yield();
       }
@@ -308,6 +317,19 @@ export class MasterRole {
     if (this.#fence !== '') return;
     this.#fence = `term ${term} was seen, this master's is ${termOf(this.#engine.log.tail.epoch)}`;
     this.#options.logger.error({ term }, 'fenced by a higher term: read only from now on');
-    this.#host.raiseTerm(term).catch((error: Error) => this.#options.onFatal(error));
+    this.#unsavedTerm = term;
+    void this.#saveTerm();
+  }
+
+  /** A full disk is no failure: the fence holds in memory, and the term is saved when there is space. */
+  async #saveTerm(): Promise<void> {
+    try {
+      await this.#host.raiseTerm(this.#unsavedTerm);
+      this.#unsavedTerm = 0;
+    } catch (error) {
+      if (isOutOfSpace(error))
+        this.#options.logger.warn({ term: this.#unsavedTerm }, 'no space to save the term');
+      else this.#options.onFatal(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 }

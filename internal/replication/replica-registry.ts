@@ -18,6 +18,7 @@ import { Pusher } from '#replication/pusher.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 import { decideResync } from '#replication/resync.ts';
 import type { Frame } from '#wal/frame.ts';
+import { isOutOfSpace } from '#wal/wal-errors.ts';
 
 /** The persisted part: which addresses may register. */
 export interface ReplicaBook {
@@ -92,7 +93,7 @@ export class ReplicaRegistry {
     const tailTerm = termOf(request.tail.epoch);
     if (request.logId === logId && tailTerm > term) this.#options.onFenced(tailTerm);
     const verdict = await this.#decide(request, logId);
-    if (verdict.kind !== 'conflict') await this.#options.book.remember(address);
+    if (verdict.kind !== 'conflict') await this.#remember(address);
     await this.#join(request, address, verdict);
     this.#options.logger.info(
       { replica: address, nodeId: request.nodeId, tail: request.tail, master: engine.applied, verdict },
@@ -169,6 +170,16 @@ export class ReplicaRegistry {
     return turn;
   }
 
+  /** A full disk keeps nobody from following: it is remembered at its next registration. */
+  async #remember(address: string): Promise<void> {
+    try {
+      await this.#options.book.remember(address);
+    } catch (error) {
+      if (!isOutOfSpace(error)) throw error;
+      this.#options.logger.warn({ replica: address }, 'no space to remember the replica');
+    }
+  }
+
   #admit(request: RegisterRequest, address: string): void {
     const { book, nodeId } = this.#options;
     if (this.#isClosed) throw new WalnutError('unavailable', 'this node is stopping');
@@ -199,6 +210,11 @@ export class ReplicaRegistry {
 
   async #decide(request: RegisterRequest, logId: string): Promise<ResyncVerdict> {
     const { engine } = this.#options;
+    const { tail } = request;
+    if (request.logId === logId && tail.lsn > engine.durableLsn && tail.lsn <= engine.log.tail.lsn) {
+      // After an unclean start on a full disk what is here is not known to be on disk again yet.
+      throw new WalnutError('unavailable', `record ${tail.lsn} is not durable here yet: try again`);
+    }
     return decideResync(
       {
         logId,

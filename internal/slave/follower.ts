@@ -150,7 +150,11 @@ export class Follower {
     const saidAtMs = this.#linkState.saidAtMs(request.logClockMs);
     await host.raiseTerm(request.term);
     const frames = decodeFrames(request.frames);
+    if (this.#receiver.isBusy)
+      throw new WalnutError('unavailable', 'this replica is behind with earlier pushes');
     const verdict = await this.#receiver.take(request.previous, frames, request.ackWhenDurable);
+    // It may have been quarantined while the frames waited for the disk.
+    if (this.#isQuarantined() || !this.#isFollowing) return this.#refuse(host.engine);
     this.#linkState.heard(request.durableLsn, saidAtMs);
     host.engine?.logClock.follow(request.logClockMs);
     if (verdict.kind === 'conflict') this.#rejoin?.();
@@ -180,6 +184,10 @@ export class Follower {
       this.#setState('catching_up', 'the operator kept the local data: not following until the next start');
     }
     this.#rejoin?.();
+  }
+
+  #isQuarantined(): boolean {
+    return this.#state === 'quarantined';
   }
 
   #refuse(engine: Engine | undefined): ReplicateAnswer {

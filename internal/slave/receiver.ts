@@ -50,12 +50,16 @@ export function standingOf(tail: ChainPoint, previous: ChainPoint, frames: reado
 /** How long frames may take from the append to being applied (and durable). */
 const APPLY_TIMEOUT_MS = 30_000;
 
+/** One at work, one waiting. */
+const TURNS_MAX = 2;
+
 /** What a replica without a log registers with. */
 export const EMPTY_TAIL: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 
 export class Receiver {
   readonly #engine: () => Engine | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
 
   /** `engine`: the one that stands on the data directory at the moment, if any. */
   constructor(engine: () => Engine | undefined) {
@@ -73,9 +77,17 @@ export class Receiver {
 
   /** Runs `work` while nothing is taken: the engine may be replaced in it. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work);
+    this.#waiting++;
+    const turn = this.#last.then(work).finally(() => {
+      this.#waiting--;
+    });
     this.#last = turn.catch(() => undefined);
     return turn;
+  }
+
+  /** Whether one is at work and another waits: what a hung disk may hold of the master's memory ends here. */
+  get isBusy(): boolean {
+    return this.#waiting >= TURNS_MAX;
   }
 
   /** Resolves when everything taken so far is answered. */

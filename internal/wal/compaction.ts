@@ -62,7 +62,12 @@ export async function deleteOldest(
     if (!isExcluded) await directory.fileSystem.syncDirectory(directory.path);
   }
   if (isExcluded) await directory.fileSystem.syncDirectory(directory.path);
-  else await raiseLowest(directory, lowestSegment);
+  else await raiseLowest(directory, lowestSegment).catch(unlessOutOfSpace);
+}
+
+/** The files are gone, oldest first and durably: a MANIFEST that still counts them in does no harm. */
+function unlessOutOfSpace(error: unknown): void {
+  if (!isOutOfSpace(error)) throw error;
 }
 
 function raiseLowest(directory: WalDirectory, lowestSegment: number): Promise<void> {

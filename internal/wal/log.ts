@@ -20,7 +20,7 @@ import { SegmentTable } from '#wal/segment-table.ts';
 import { TailKeeper, type TornTail } from '#wal/tail-keeper.ts';
 import { verifySegment } from '#wal/verify-segments.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import { type DamagePlace, toError, WalOpenError } from '#wal/wal-errors.ts';
+import { type DamagePlace, isOutOfSpace, toError, WalOpenError } from '#wal/wal-errors.ts';
 
 /**
  * When records are fdatasynced: before they are acknowledged; every
@@ -127,7 +127,7 @@ export class Log implements LogEvents {
       requestedSyncGapMs,
       maxFileBytes,
       onFsync,
-      releaseRetained: () => this.#compact(snapshotLsn(directory), 0),
+      releaseRetained: () => this.#compact(snapshotLsn(directory), 0).catch(noneWithoutSpace),
       freeBytes: () => directory.fileSystem.freeBytes(directory.path),
     };
     this.#writer = new LogWriter(parts, recovered.tail, recovered.durableLsn);
@@ -204,9 +204,9 @@ export class Log implements LogEvents {
   }
 
   /** Drains, marks a clean stop, closes. The directory stays open. */
-  async close(): Promise<void> {
+  async close(options: { readonly isClean: boolean } = { isClean: true }): Promise<void> {
     await this.#compaction.catch(() => {});
-    await this.#writer.close();
+    await this.#writer.close(options.isClean);
   }
 
   /**
@@ -283,4 +283,10 @@ export class Log implements LogEvents {
     }
     return undefined;
   }
+}
+
+/** Making room may itself find no room for MANIFEST: then nothing was released. */
+function noneWithoutSpace(error: unknown): number {
+  if (!isOutOfSpace(error)) throw error;
+  return 0;
 }
