@@ -12,10 +12,10 @@ import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
 import type { EngineOptions } from '#engine/open-engine.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { CheckpointAnswer } from '#model/status.ts';
-import type { File } from '#platform/file-system.ts';
 import type { SnapshotScan } from '#storage/snapshot-scan.ts';
 import { formatSnapshotName } from '#wal/file-names.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
+import { writeFully } from '#wal/whole-files.ts';
 
 /** Bytes written between two turns of the event loop. */
 const SLICE_BYTES = 256 * 1_024;
@@ -136,10 +136,4 @@ export class Checkpointer {
     }
     return this.#engine.log.compact(lsn);
   }
-}
-
-/** Continues short writes until all of `bytes` is written at `position`. */
-export async function writeFully(file: File, bytes: Uint8Array, position: number): Promise<void> {
-  let done = 0;
-  while (done < bytes.length) done += await file.write(bytes.subarray(done), position + done);
 }

@@ -193,8 +193,3 @@ export class EngineHost {
     await engine.log.close({ isClean: !this.#withholdsCleanMark });
   }
 }
-
-/** The chain point to register with: the tail, or all zero on a fresh replica. */
-export function tailOf(engine: Engine | undefined): ChainPoint {
-  return engine?.applied ?? { epoch: 0, lsn: 0 as ChainPoint['lsn'], crc: 0 };
-}

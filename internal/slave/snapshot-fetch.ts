@@ -4,12 +4,12 @@
  * replaces.
  */
 
-import { writeFully } from '#engine/checkpoint.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
+import { writeFully } from '#wal/whole-files.ts';
 
 /** The longest wait for one chunk: the master may have to build the snapshot first. */
 const CHUNK_TIMEOUT_MS = 60_000;
