@@ -91,10 +91,7 @@ export class EngineHost {
 
   /** Replica without a log: takes on its master's. */
   async adopt(logId: string, term: number): Promise<Engine> {
-    await this.directory.update((current) => {
-      assert(current !== undefined, 'the directory is initialised');
-      return { ...current, logId, term: Math.max(term, current.term) };
-    });
+    await this.#amendRaising(term, { logId });
     return this.open();
   }
 
@@ -159,15 +156,20 @@ export class EngineHost {
   /** Remembers a term before it is answered; a lower one changes nothing. */
   async raiseTerm(term: number): Promise<void> {
     if (term <= this.manifest.term) return;
-    await this.directory.update((current) => {
-      assert(current !== undefined, 'the directory is initialised');
-      return { ...current, term: Math.max(term, current.term) };
-    });
+    await this.#amendRaising(term, {});
   }
 
   async close(): Promise<void> {
     await this.#closeEngine();
     await this.directory.close();
+  }
+
+  /** The term is compared inside the update: two that run at once never lower it. */
+  #amendRaising(term: number, fields: Partial<Manifest>): Promise<void> {
+    return this.directory.update((current) => {
+      assert(current !== undefined, 'the directory is initialised');
+      return { ...current, ...fields, term: Math.max(term, current.term) };
+    });
   }
 
   async #pointAt(lsn: number): Promise<ChainPoint | undefined> {

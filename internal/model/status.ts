@@ -19,11 +19,12 @@ export interface WalStatus {
 }
 
 export interface StoreStatus {
-  /** Stored, expired-but-not-yet-deleted included. */
+  /** Stored, expired-but-not-yet-deleted included, as in `bytes` and the digest. */
   readonly entries: number;
   readonly bytes: number;
   readonly hits: number;
   readonly misses: number;
+  /** Entries deleted with the cause `evicted`, `expired`. */
   readonly evicted: number;
   readonly expired: number;
 }

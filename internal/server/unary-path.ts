@@ -153,7 +153,7 @@ const EMPTY = new Uint8Array(0);
 
 function invoke(exchange: Exchange, body: Uint8Array): void {
   const { route } = exchange;
-  const context = createContext(exchange);
+  const context = new LazyContext(exchange.response, exchange.call);
   try {
     const message = parse(exchange, body);
     const answer = route.impl(message, context);
@@ -212,10 +212,6 @@ class LazyContext implements UnaryContext {
   get madeSignal(): AbortSignal | undefined {
     return this.#abort?.signal;
   }
-}
-
-function createContext({ response, call }: Exchange): LazyContext {
-  return new LazyContext(response, call);
 }
 
 type Answer = Awaited<ReturnType<UnaryRoute['impl']>>;

@@ -12,6 +12,7 @@ import type { ScanCommand } from '#model/commands.ts';
 import { type Entry, isExpired, type Mutation, type SetMutation, type StoreLimits } from '#model/entry.ts';
 import { utf8Length } from '#model/limits.ts';
 import type { Position } from '#model/position.ts';
+import type { StoreStatus } from '#model/status.ts';
 import { assert } from '#platform/assert.ts';
 import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { ExpiryIndex } from '#storage/expiry-index.ts';
@@ -38,17 +39,6 @@ export interface StoreOptions {
   readonly hashSeed?: number | undefined;
   /** Lower-case hex that names this store in scan cursors; derived from `hashSeed` where not given. */
   readonly incarnation?: string | undefined;
-}
-
-export interface StoreStats {
-  /** Stored, expired-but-not-yet-deleted included, as in `bytes` and the digest. */
-  readonly entries: number;
-  readonly bytes: number;
-  readonly hits: number;
-  readonly misses: number;
-  /** Entries deleted with the cause `evicted`, `expired`. */
-  readonly evicted: number;
-  readonly expired: number;
 }
 
 export function createStore(options: StoreOptions): Store {
@@ -200,7 +190,7 @@ export class Store {
     return entryCost(key, value);
   }
 
-  stats(): StoreStats {
+  stats(): StoreStatus {
     return {
       entries: this.#entries,
       bytes: this.#bytes,
