@@ -3,6 +3,8 @@ import { invalidArgument } from '#model/errors.ts';
 
 /** Bytes of UTF-8. */
 export const KEY_BYTES_MAX = 1_024;
+/** Bytes of keys that one ack hints at as recently read. */
+export const HOT_KEYS_BYTES_MAX = 4_096;
 /** Operations in one Batch. */
 export const BATCH_OPERATIONS_MAX = 1_000;
 /** Entries in one Scan answer; also what `limit: 0` means is `SCAN_LIMIT_DEFAULT`. */

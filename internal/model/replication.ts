@@ -68,6 +68,8 @@ export interface ReplicateAnswer {
   readonly verdict: ReplicateVerdict;
   readonly durable: Position;
   readonly appliedLsn: Lsn;
+  /** Keys read on the replica of late, the hottest last: the sender counts them as touched. */
+  readonly hotKeys?: readonly string[] | undefined;
 }
 
 /** A slice of a snapshot file, verbatim. */

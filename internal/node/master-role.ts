@@ -78,6 +78,10 @@ export class MasterRole {
       logger: options.logger,
       syncIntervalMs: options.pushIntervalMs,
       heartbeatMs: options.heartbeatMs,
+      // Reads on replicas keep an entry as reads here do.
+      onHotKeys: (keys) => {
+        for (const key of keys) engine.store.touch(key);
+      },
       onFenced: (term) => this.#fenced(term),
     });
   }

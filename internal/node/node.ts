@@ -71,6 +71,9 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     this.#reader = new Reader({
       engine: () => node.#readable(),
       clock: options.clock,
+      noteRead: (key) => {
+        if (node.#role?.kind === 'replica') node.#role.noteRead(key);
+      },
       noteDamage: (lsn) => {
         if (node.#role?.kind === 'master') node.#role.noteDamage(lsn);
       },

@@ -30,6 +30,8 @@ export interface ReaderContext {
   /** Durable frames from `fromLsn` that are in memory still; undefined where they are not. */
   recentFrames(fromLsn: Lsn, bytesMax: number): readonly Frame[] | undefined;
   readonly clock: Clock;
+  /** A Get found `key`. */
+  noteRead(key: string): void;
   /** The log on disk is damaged at `lsn`. */
   noteDamage(lsn: number): void;
   readonly isMaster: boolean;
@@ -130,6 +132,7 @@ export class Reader {
       );
     }
     const entry = engine.store.get(command.key, engine.logClock.nowMs());
+    if (entry !== undefined) this.#context.noteRead(command.key);
     return { entry, asOf: engine.position, stalenessMs };
   }
 

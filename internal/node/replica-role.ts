@@ -6,6 +6,7 @@ import type { ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
 import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { Follower } from '#slave/follower.ts';
+import { HotKeys } from '#slave/hot-keys.ts';
 
 /** A data directory with a snapshot and no record behind it has no time to go by: its age counts from 1970. */
 const UNKNOWN_LAG_MS = 30 * 365 * 86_400_000;
@@ -16,6 +17,7 @@ export class ReplicaRole {
   readonly #options: NodeOptions;
   readonly #host: EngineHost;
   readonly #follower: Follower;
+  readonly #hotKeys = new HotKeys();
 
   /** `onEngineChange`: the engine to read from was replaced, or is gone. */
   constructor(options: NodeOptions, host: EngineHost, advertise: string, onEngineChange: () => void) {
@@ -90,8 +92,14 @@ export class ReplicaRole {
     );
   }
 
-  replicate(request: ReplicateRequest): Promise<ReplicateAnswer> {
-    return this.#follower.replicate(request);
+  /** A client read `key` here and found it. */
+  noteRead(key: string): void {
+    this.#hotKeys.note(key);
+  }
+
+  async replicate(request: ReplicateRequest): Promise<ReplicateAnswer> {
+    const answer = await this.#follower.replicate(request);
+    return answer.verdict.kind === 'ok' ? { ...answer, hotKeys: this.#hotKeys.take() } : answer;
   }
 
   release(how: QuarantineRelease): Promise<void> {

@@ -52,6 +52,8 @@ export interface PusherOptions {
   readonly heartbeatMs: number;
   /** Called with every durable LSN of the replica that is known to be of this history. */
   readonly onAck: (durableLsn: Lsn) => void;
+  /** Called with keys that were read on the replica of late, the hottest last. */
+  readonly onHotKeys: (keys: readonly string[]) => void;
   /** Called when the replica has seen a higher term than this node's. */
   readonly onFenced: (term: number) => void;
 }
@@ -228,6 +230,7 @@ export class Pusher {
     switch (verdict.kind) {
       case 'ok':
         this.#moveTo(sent, answer);
+        if (answer.hotKeys !== undefined) this.#options.onHotKeys(answer.hotKeys);
         if (isLevelAfter && answer.appliedLsn >= sent.lsn) this.#lastLevelMs = pushedMs;
         this.#state = 'streaming';
         return;

@@ -38,6 +38,8 @@ export interface RegistryOptions {
   readonly logger: Logger;
   readonly syncIntervalMs: number;
   readonly heartbeatMs: number;
+  /** Keys that a replica's clients read of late. */
+  readonly onHotKeys: (keys: readonly string[]) => void;
   readonly onFenced: (term: number) => void;
 }
 
@@ -264,7 +266,7 @@ export class ReplicaRegistry {
   }
 
   #createPusher(nodeId: string, address: string, tail: ChainPoint): Pusher {
-    const { dialer, clock, logger, syncIntervalMs, heartbeatMs, acks, onFenced } = this.#options;
+    const { dialer, clock, logger, syncIntervalMs, heartbeatMs, acks, onHotKeys, onFenced } = this.#options;
     return new Pusher(
       {
         nodeId,
@@ -276,6 +278,7 @@ export class ReplicaRegistry {
         syncIntervalMs,
         heartbeatMs,
         onAck: (durableLsn: Lsn) => acks.ack(nodeId, durableLsn),
+        onHotKeys,
         onFenced,
       },
       tail,

@@ -14,6 +14,7 @@ import {
   ResyncVerdict as WireVerdict,
 } from '#gen/walnut/v1/replication_pb.ts';
 import { invalidArgument } from '#model/errors.ts';
+import { HOT_KEYS_BYTES_MAX, utf8Length } from '#model/limits.ts';
 import { type EpochStart, NO_LSN, TERM_MAX } from '#model/position.ts';
 import type {
   ChainPoint,
@@ -157,7 +158,17 @@ export function toReplicateAnswer(response: ReplicateResponse): ReplicateAnswer 
     verdict: toReplicateVerdict(response.refusal),
     durable: toPositionOrNone(response.durable, 'durable'),
     appliedLsn: toLsnField(response.appliedLsn, 'applied_lsn'),
+    hotKeys: toHotKeys(response.hotKeys),
   };
+}
+
+/** A hint over its bound is cut, not refused: nothing depends on it. */
+function toHotKeys(keys: readonly string[]): readonly string[] {
+  let bytes = 0;
+  return keys.filter((key) => {
+    bytes += utf8Length(key);
+    return bytes <= HOT_KEYS_BYTES_MAX;
+  });
 }
 
 function toReplicateVerdict(refusal: ReplicateResponse['refusal']): ReplicateVerdict {
@@ -179,6 +190,7 @@ export function fromReplicateAnswer(answer: ReplicateAnswer): ReplicateResponse 
     durable: fromPosition(answer.durable),
     appliedLsn: BigInt(answer.appliedLsn),
     refusal: fromReplicateVerdict(answer.verdict),
+    hotKeys: [...(answer.hotKeys ?? [])],
   };
 }
 

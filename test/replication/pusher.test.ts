@@ -72,6 +72,7 @@ class Script {
         syncIntervalMs: 10,
         heartbeatMs: 250,
         onAck: (durableLsn) => this.acks.push(durableLsn),
+        onHotKeys: () => undefined,
         onFenced: (term) => this.fenced.push(term),
         ...changes,
       },

@@ -12,7 +12,7 @@ import {
   ReplicateResponseSchema,
 } from '#gen/walnut/v1/replication_pb.ts';
 import { WalnutError } from '#model/errors.ts';
-import { type Lsn, TERM_MAX } from '#model/position.ts';
+import { type Lsn, NO_LSN, NO_POSITION, TERM_MAX } from '#model/position.ts';
 import type { ReplicateVerdict, ResyncVerdict } from '#model/replication.ts';
 import type { NodeState } from '#model/status.ts';
 import { checkAddress, toSafeNumber } from '#wire/numbers.ts';
@@ -116,9 +116,26 @@ describe('the model survives the wire', () => {
       return replication.toReplicateRequest(fromBinary(ReplicateRequestSchema, wire)) as typeof value;
     },
   );
-  itSurvives('replicate, answering', fc.record({ verdict, durable: position, appliedLsn: lsn }), (value) => {
-    const wire = toBinary(ReplicateResponseSchema, replication.fromReplicateAnswer(value));
-    return replication.toReplicateAnswer(fromBinary(ReplicateResponseSchema, wire)) as typeof value;
+  const hotKeys = fc.array(fc.string({ minLength: 1, maxLength: 40 }), { maxLength: 20 });
+  itSurvives(
+    'replicate, answering',
+    fc.record({ verdict, durable: position, appliedLsn: lsn, hotKeys }),
+    (value) => {
+      const wire = toBinary(ReplicateResponseSchema, replication.fromReplicateAnswer(value));
+      return replication.toReplicateAnswer(fromBinary(ReplicateResponseSchema, wire)) as typeof value;
+    },
+  );
+  it('a hint of keys over its bound is cut', () => {
+    const keys = Array.from({ length: 10 }, (_, i) => `${i}`.repeat(1_000));
+    const answer = {
+      verdict: { kind: 'ok' },
+      durable: NO_POSITION,
+      appliedLsn: NO_LSN,
+      hotKeys: keys,
+    } as const;
+    expect(replication.toReplicateAnswer(replication.fromReplicateAnswer(answer)).hotKeys).toEqual(
+      keys.slice(0, 4),
+    );
   });
   itSurvives(
     'a slice of a snapshot',
