@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { addAdminCommands } from './admin-commands.ts';
 import { parseAddress } from './arguments.ts';
+import { addAwaitCommand } from './await-command.ts';
 import { addBackupCommand } from './backup-command.ts';
 import { CliError, EXIT } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
@@ -55,6 +56,7 @@ function createProgram(host: CommandHost, output: string[]): Command {
     .addHelpText('after', EXAMPLES);
   addReadCommands(program, host);
   addWriteCommands(program, host);
+  addAwaitCommand(program, host);
   addStatusCommand(program, host);
   addDigestCommand(program, host);
   addReplayCommand(program, host);

@@ -8,7 +8,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Command, Option } from 'commander';
 import type { DeleteResponse, SetRequestSchema, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability } from '#gen/walnut/v1/types_pb.ts';
-import { quoteKey } from '#model/limits.ts';
+import { quoteKey, REPLICAS_MAX } from '#model/limits.ts';
 import {
   parseAddress,
   parseCount,
@@ -112,7 +112,7 @@ function addWriteOptions(command: Command): Command {
     .option(
       '--min-acks <n>',
       'answer only when this many replicas have it on disk',
-      parseCount(0, 0xffff_ffff),
+      parseCount(0, REPLICAS_MAX),
     )
     .option(
       '--timeout <duration>',
@@ -197,10 +197,11 @@ function commonFields(options: WriteOptions) {
 }
 
 /** A second refusal is final: two nodes that point at each other must not keep us busy. */
-async function callFollowing<T>(
+export async function callFollowing<T>(
   invocation: Invocation,
-  options: WriteOptions,
+  options: { readonly follow?: boolean },
   call: (clients: NodeClients) => Promise<T>,
+  does = 'writing to',
 ): Promise<T> {
   try {
     return await call(createNodeClients(invocation.address));
@@ -208,7 +209,7 @@ async function callFollowing<T>(
     const hint = leaderHintOf(error);
     if (hint === undefined || options.follow === false) throw error;
     const master = parseAddress(hint);
-    invocation.io.note(`${invocation.address.text} is a replica; writing to its master at ${master.text}\n`);
+    invocation.io.note(`${invocation.address.text} is a replica; ${does} its master at ${master.text}\n`);
     return await call(createNodeClients(master)).catch((cause: unknown) => {
       throw describeFailure(cause, master.text);
     });
@@ -284,9 +285,12 @@ function notWritten(key: string, response: SetResponse | DeleteResponse, options
 }
 
 /** What was asked for and had not been reached when the time was up. */
-function missedGuarantee(response: SetResponse | DeleteResponse, options: WriteOptions): string | undefined {
+export function missedGuarantee(
+  response: { readonly durabilityReached: Durability; readonly replicasAcked: number },
+  options: Pick<WriteOptions, 'durability' | 'minAcks'>,
+): string | undefined {
   if (options.durability === 'local' && response.durabilityReached < Durability.LOCAL) {
-    return 'not known to be on the disk of the master in time';
+    return 'not known to be on the disk of the node in time';
   }
   const wanted = options.minAcks ?? 0;
   if (response.replicasAcked >= wanted) return undefined;

@@ -5,7 +5,7 @@
  */
 
 import type { Engine } from '#engine/engine.ts';
-import type { Durability, WriteOptions } from '#model/commands.ts';
+import type { AwaitDurableCommand, Durability, WriteOptions } from '#model/commands.ts';
 import type { Lsn } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
@@ -19,15 +19,20 @@ export interface Receipt {
 }
 
 /** Whether a write asks for more than being visible. */
-export function wantsWait(options: WriteOptions): boolean {
+export function wantsWait(options: WriteOptions | AwaitDurableCommand): boolean {
   return options.durability === 'local' || options.minAcks > 0;
 }
 
-/** What is known now, without waiting. */
-export function receiptOf(engine: Engine, acks: AckLedger, lsn: Lsn): Receipt {
+/** How long to wait, where the caller asks for `timeoutMs`. */
+export function receiptTimeoutMs(timeoutMs: number): number {
+  return timeoutMs === 0 ? RECEIPT_TIMEOUT_MS_DEFAULT : timeoutMs;
+}
+
+/** What is known now, without waiting. `acks`: undefined on a replica, which has none to count. */
+export function receiptOf(engine: Engine, acks: AckLedger | undefined, lsn: Lsn): Receipt {
   return {
     durabilityReached: engine.durableLsn >= lsn ? 'local' : 'accepted',
-    replicasAcked: acks.countAtLeast(lsn),
+    replicasAcked: acks?.countAtLeast(lsn) ?? 0,
   };
 }
 
@@ -37,17 +42,17 @@ export function receiptOf(engine: Engine, acks: AckLedger, lsn: Lsn): Receipt {
  */
 export async function awaitReceipt(
   engine: Engine,
-  acks: AckLedger,
+  acks: AckLedger | undefined,
   clock: Clock,
-  options: WriteOptions,
+  options: Pick<WriteOptions, 'minAcks' | 'timeoutMs'>,
   lsn: Lsn,
   signal?: AbortSignal,
 ): Promise<Receipt> {
-  const timeoutMs = options.timeoutMs === 0 ? RECEIPT_TIMEOUT_MS_DEFAULT : options.timeoutMs;
+  const timeoutMs = receiptTimeoutMs(options.timeoutMs);
   const deadlineMs = clock.monotonicMs() + timeoutMs;
   // Replicas are sent durable records only, so acks need the fdatasync here too.
   await engine.waitDurable(lsn, timeoutMs, signal);
   engine.checkDisk();
-  if (options.minAcks > 0) await acks.wait(lsn, options.minAcks, deadlineMs - clock.monotonicMs(), signal);
+  if (options.minAcks > 0) await acks?.wait(lsn, options.minAcks, deadlineMs - clock.monotonicMs(), signal);
   return receiptOf(engine, acks, lsn);
 }

@@ -78,6 +78,23 @@ export interface WriteAnswer {
   readonly replicasAcked: number;
 }
 
+/** Asks how safe a position is, whoever wrote it. */
+export interface AwaitDurableCommand {
+  readonly position: Position;
+  readonly durability: Durability;
+  /** As in `WriteOptions`. */
+  readonly minAcks: number;
+  readonly timeoutMs: number;
+}
+
+export interface DurableAnswer {
+  readonly durabilityReached: Durability;
+  /** Of this node's replicas; 0 on a replica. */
+  readonly replicasAcked: number;
+  /** The newest position on this node's disk. */
+  readonly durable: Position;
+}
+
 export type BatchOperation =
   | { readonly kind: 'get'; readonly command: GetCommand }
   | { readonly kind: 'set'; readonly command: SetCommand }

@@ -7,6 +7,8 @@ export const KEY_BYTES_MAX = 1_024;
 export const HOT_KEYS_BYTES_MAX = 4_096;
 /** Operations in one Batch. */
 export const BATCH_OPERATIONS_MAX = 1_000;
+/** Replicas of one node, and so the most that `min_acks` can ask for. */
+export const REPLICAS_MAX = 64;
 /** Entries in one Scan answer; also what `limit: 0` means is `SCAN_LIMIT_DEFAULT`. */
 export const SCAN_LIMIT_MAX = 10_000;
 export const SCAN_LIMIT_DEFAULT = 100;
@@ -41,6 +43,14 @@ export function checkValue(value: Uint8Array, bytesMax: number): void {
       `value has ${value.length} bytes: expected at most ${bytesMax} (server.max_value_bytes)`,
     );
   }
+}
+
+/** Throws `invalid_argument` where no node can have so many replicas: it could only run out of time. */
+export function checkMinAcks(minAcks: number): number {
+  if (minAcks > REPLICAS_MAX) {
+    throw invalidArgument(`min_acks is ${minAcks}: expected at most ${REPLICAS_MAX}`);
+  }
+  return minAcks;
 }
 
 /** A key as logs and messages may show it: JSON-quoted and cut to 64 characters. */

@@ -7,9 +7,11 @@
  * needless promise; callers `await` only where they must.
  */
 import type {
+  AwaitDurableCommand,
   BatchOperation,
   BatchResult,
   DeleteCommand,
+  DurableAnswer,
   GetAnswer,
   GetCommand,
   ScanAnswer,
@@ -45,6 +47,7 @@ export interface KeyValuePort {
   batch(operations: readonly BatchOperation[], signal?: AbortSignal): Awaitable<BatchResult[]>;
   scan(command: ScanCommand): ScanAnswer;
   getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer>;
+  awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer>;
 }
 
 export interface ReplicationPort {

@@ -34,13 +34,12 @@ const EPOCH_TIMEOUT_MS = 30_000;
 
 export class MasterRole {
   readonly kind = 'master';
-  readonly stalenessMs = 0;
   readonly leaderHint = undefined;
   readonly master: Master;
   readonly #options: NodeOptions;
   readonly #host: EngineHost;
   readonly #engine: Engine;
-  readonly #acks: AckLedger;
+  readonly acks: AckLedger;
   readonly #list: ReplicaList;
   readonly #registry: ReplicaRegistry;
   readonly #abort = new AbortController();
@@ -59,12 +58,12 @@ export class MasterRole {
     this.#options = options;
     this.#host = host;
     this.#engine = engine;
-    this.#acks = new AckLedger(options.clock);
+    this.acks = new AckLedger(options.clock);
     this.#list = new ReplicaList(host.directory, options.replicas);
     this.master = new Master({
       engine,
       clock: options.clock,
-      acks: this.#acks,
+      acks: this.acks,
       defaultTtlMs: options.defaultTtlMs,
     });
     this.#registry = new ReplicaRegistry({
@@ -73,7 +72,7 @@ export class MasterRole {
       identity: () => ({ logId: host.manifest.logId, term: termOf(engine.log.tail.epoch) }),
       book: this.#list,
       dialer: options.dialer,
-      acks: this.#acks,
+      acks: this.acks,
       clock: options.clock,
       logger: options.logger,
       syncIntervalMs: options.pushIntervalMs,
@@ -117,6 +116,12 @@ export class MasterRole {
     await this.#registry.close();
     await this.#ticking;
     await this.#verifying;
+  }
+
+  /** One that was replaced, or may be behind, had everything when it wrote its newest record. */
+  get stalenessMs(): number {
+    if (this.#fence === '') return 0;
+    return Math.max(0, this.#engine.logClock.nowMs() - this.#engine.lastTimestampMs);
   }
 
   get state(): NodeState {

@@ -9,10 +9,13 @@
 
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
+import { awaitReceipt, receiptOf, receiptTimeoutMs, wantsWait } from '#master/receipts.ts';
 import type {
+  AwaitDurableCommand,
   BatchOperation,
   BatchResult,
   DeleteCommand,
+  DurableAnswer,
   GetAnswer,
   GetCommand,
   ScanAnswer,
@@ -182,6 +185,23 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     return this.#reader.getUpdates(command);
   }
 
+  async awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {
+    const { clock } = this.#options;
+    const { position, minAcks } = command;
+    const endMs = clock.monotonicMs() + receiptTimeoutMs(command.timeoutMs);
+    for (;;) {
+      // Asked anew in each turn: role and engine may change while a position is waited for.
+      const acks = minAcks > 0 ? this.#masterRole('count the acks of replicas').acks : this.#acks;
+      const leftMs = Math.max(0, endMs - clock.monotonicMs());
+      const engine = await this.#reader.untilReached(position, leftMs, signal);
+      const options = { minAcks, timeoutMs: Math.max(1, endMs - clock.monotonicMs()) };
+      const receipt = wantsWait(command)
+        ? await awaitReceipt(engine, acks, clock, options, position.lsn, signal)
+        : receiptOf(engine, acks, position.lsn);
+      if (engine === this.#engine) return { ...receipt, durable: engine.durablePosition };
+    }
+  }
+
   register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
     return this.#masterRole('take replicas').register(request, remoteAddress);
   }
@@ -259,6 +279,11 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   #requireRole(): MasterRole | ReplicaRole {
     if (this.#role === undefined) throw unavailable('this node is loading: see Status');
     return this.#role;
+  }
+
+  /** Undefined on a replica: it has no replicas to count. */
+  get #acks(): MasterRole['acks'] | undefined {
+    return this.#role?.kind === 'master' ? this.#role.acks : undefined;
   }
 
   /** For clients: refused where the node may be stale and must not be. */

@@ -18,7 +18,7 @@ import type {
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Awaitable } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
-import { formatPosition, nextLsn } from '#model/position.ts';
+import { formatPosition, nextLsn, termOf } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
 import { WalReadError } from '#wal/wal-errors.ts';
@@ -57,7 +57,7 @@ export class Reader {
     const engine = this.#context.engine();
     const { atLeast } = command;
     if (atLeast !== undefined && !this.#isReached(engine, atLeast)) {
-      return this.#getLater(command, atLeast, signal);
+      return this.untilReached(atLeast, command.waitMs, signal).then((one) => this.#read(one, command));
     }
     return this.#read(engine, command);
   }
@@ -80,10 +80,7 @@ export class Reader {
   async getUpdates(command: UpdatesCommand): Promise<UpdatesAnswer> {
     const engine = this.#context.engine();
     const { after } = command;
-    const standing = engine.epochs.standingOf(after);
-    if (standing === 'discarded' || (standing === 'unknown' && this.#context.isMaster))
-      throw discarded(after);
-    if (standing === 'unknown')
+    if (this.#standingOf(engine, after) === 'unknown')
       throw unavailable(`epoch ${after.epoch} is not known here yet`, this.#context.leaderHint);
     if (after.lsn > engine.log.tail.lsn) throw this.#notReached(engine, after, 0);
     const latest = engine.durablePosition;
@@ -136,30 +133,42 @@ export class Reader {
     return { entry, asOf: engine.position, stalenessMs };
   }
 
+  /**
+   * Whether a position is in the history here, or may come to be; throws where
+   * it never will. A master has all of its history: what is beyond its log is
+   * gone. Only an epoch of a higher term says that it is the master that is behind.
+   */
+  #standingOf(engine: Engine, position: Position): 'in_history' | 'unknown' {
+    const { isMaster } = this.#context;
+    const standing = engine.epochs.standingOf(position);
+    if (standing === 'discarded') throw discarded(position);
+    if (standing === 'unknown') {
+      if (isMaster && termOf(position.epoch) <= termOf(engine.log.tail.epoch)) throw discarded(position);
+      return standing;
+    }
+    if (isMaster && position.lsn > engine.log.tail.lsn) throw discarded(position);
+    return standing;
+  }
+
   /** Whether a position is visible here; throws where it never will be. */
   #isReached(engine: Engine, position: Position): boolean {
-    const standing = engine.epochs.standingOf(position);
-    if (standing === 'discarded' || (standing === 'unknown' && this.#context.isMaster))
-      throw discarded(position);
-    return standing === 'in_history' && position.lsn <= engine.applied.lsn;
+    return this.#standingOf(engine, position) === 'in_history' && position.lsn <= engine.applied.lsn;
   }
 
   /**
-   * Waits, looking again now and then: the engine may be replaced meanwhile, and
-   * a position of an unknown epoch may become known only with a later record.
+   * Waits until `atLeast` is visible here and gives the engine that shows it;
+   * throws `unavailable` after `waitMs`, `discarded_history` where it never
+   * will be. Looks again now and then: the engine may be replaced meanwhile,
+   * and a position of an unknown epoch may become known only with a later record.
    */
-  async #getLater(
-    command: GetCommand,
-    atLeast: Position,
-    signal: AbortSignal | undefined,
-  ): Promise<GetAnswer> {
+  async untilReached(atLeast: Position, waitMs: number, signal: AbortSignal | undefined): Promise<Engine> {
     const { clock } = this.#context;
-    const endMs = clock.monotonicMs() + command.waitMs;
+    const endMs = clock.monotonicMs() + waitMs;
     for (;;) {
       const engine = this.#context.engine();
-      if (this.#isReached(engine, atLeast)) return this.#read(engine, command);
+      if (this.#isReached(engine, atLeast)) return engine;
       const leftMs = endMs - clock.monotonicMs();
-      if (leftMs <= 0 || signal?.aborted === true) throw this.#notReached(engine, atLeast, command.waitMs);
+      if (leftMs <= 0 || signal?.aborted === true) throw this.#notReached(engine, atLeast, waitMs);
       const wanted = Math.max(atLeast.lsn, engine.applied.lsn + 1) as Lsn;
       const sliceMs = Math.min(leftMs, RECHECK_MS);
       const sliceEndMs = clock.monotonicMs() + sliceMs;

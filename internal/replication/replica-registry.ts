@@ -5,6 +5,7 @@
 
 import type { Engine } from '#engine/engine.ts';
 import { WalnutError } from '#model/errors.ts';
+import { REPLICAS_MAX } from '#model/limits.ts';
 import type { Lsn } from '#model/position.ts';
 import { termOf } from '#model/position.ts';
 import type { ChainPoint, RegisterAnswer, RegisterRequest, ResyncVerdict } from '#model/replication.ts';
@@ -50,9 +51,6 @@ interface Member {
   partialResyncs: number;
   lastFullResyncReason: string;
 }
-
-/** More registered nodes than this are refused: a guard against runaway node ids. */
-const REPLICAS_MAX = 64;
 
 export class ReplicaRegistry {
   readonly #options: RegistryOptions;
@@ -205,6 +203,7 @@ export class ReplicaRegistry {
           `was the data directory of ${address} copied?`,
       );
     }
+    // A guard against runaway node ids.
     if (member === undefined && this.#members.size >= REPLICAS_MAX) {
       throw new WalnutError('resource_exhausted', `there are ${REPLICAS_MAX} replicas already`);
     }

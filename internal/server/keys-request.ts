@@ -14,7 +14,7 @@ import type {
   WriteOptions,
 } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
-import { checkKey } from '#model/limits.ts';
+import { checkKey, checkMinAcks } from '#model/limits.ts';
 import { type Position, parsePosition } from '#model/position.ts';
 import { parseDuration } from '#platform/duration.ts';
 import { checkWaitMs } from '#wire/numbers.ts';
@@ -125,7 +125,7 @@ function readWriteOptions(parameters: ReadonlyMap<string, string>, returnPreviou
   return {
     returnPrevious,
     durability: readDurability(parameters.get('durability')),
-    minAcks: Number(minAcks),
+    minAcks: checkMinAcks(Number(minAcks)),
     timeoutMs: checkWaitMs(readDuration(parameters.get('timeout') ?? '0s', 'timeout'), 'timeout'),
   };
 }

@@ -11,8 +11,10 @@ import {
 } from '#wire/batch-codec.ts';
 import {
   fromDeleteAnswer,
+  fromDurableAnswer,
   fromGetAnswer,
   fromSetAnswer,
+  toAwaitDurableCommand,
   toDeleteCommand,
   toGetCommand,
   toSetCommand,
@@ -76,6 +78,12 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
       method.getUpdates,
       async (request, { signal }) =>
         fromUpdatesAnswer(await port.getUpdates(toUpdatesCommand(request), signal)),
+      unary,
+    )
+    .unary(
+      method.awaitDurable,
+      async (request, { signal }) =>
+        fromDurableAnswer(await port.awaitDurable(toAwaitDurableCommand(request), signal)),
       unary,
     );
 }

@@ -7,6 +7,8 @@
  * is a view of the request's buffer: whoever keeps it copies it.
  */
 import type {
+  AwaitDurableRequest,
+  AwaitDurableResponse,
   DeleteRequest,
   DeleteResponse,
   GetRequest,
@@ -16,9 +18,11 @@ import type {
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability as WireDurability } from '#gen/walnut/v1/types_pb.ts';
 import type {
+  AwaitDurableCommand,
   Condition,
   DeleteCommand,
   Durability,
+  DurableAnswer,
   Expiry,
   GetAnswer,
   GetCommand,
@@ -27,7 +31,7 @@ import type {
   WriteOptions,
 } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
-import { checkKey, checkValue } from '#model/limits.ts';
+import { checkKey, checkMinAcks, checkValue } from '#model/limits.ts';
 import { checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
 import { fromEntry, fromPosition, toPosition } from '#wire/position-codec.ts';
 
@@ -135,8 +139,30 @@ function toWriteOptions(request: SetRequest | DeleteRequest): WriteOptions {
   return {
     returnPrevious: request.returnPrevious,
     durability: toDurability(request.durability),
-    minAcks: request.minAcks,
+    minAcks: checkMinAcks(request.minAcks),
     timeoutMs: checkWaitMs(request.timeoutMs, 'timeout_ms'),
+  };
+}
+
+export function toAwaitDurableCommand(request: AwaitDurableRequest): AwaitDurableCommand {
+  const { position } = request;
+  if (position === undefined || position.lsn === 0n) {
+    throw invalidArgument('position is missing: expected that of a write, or the as_of of a read');
+  }
+  return {
+    position: toPosition(position, 'position'),
+    durability: toDurability(request.durability) ?? 'local',
+    minAcks: checkMinAcks(request.minAcks),
+    timeoutMs: checkWaitMs(request.timeoutMs, 'timeout_ms'),
+  };
+}
+
+export function fromDurableAnswer(answer: DurableAnswer): AwaitDurableResponse {
+  return {
+    $typeName: 'walnut.v1.AwaitDurableResponse',
+    durabilityReached: fromDurability(answer.durabilityReached),
+    replicasAcked: answer.replicasAcked,
+    durable: fromPosition(answer.durable),
   };
 }
 
@@ -155,13 +181,17 @@ export function toDurability(durability: WireDurability): Durability | undefined
   }
 }
 
+function fromDurability(durability: Durability): WireDurability {
+  return durability === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
+}
+
 /** What SetResponse and DeleteResponse have in common. */
 function fromWriteAnswer(answer: WriteAnswer): Omit<SetResponse, '$typeName' | 'applied'> {
   return {
     position: fromPosition(answer.position),
     previous: answer.previous === undefined ? undefined : fromEntry(answer.previous),
     current: answer.current === undefined ? undefined : fromEntry(answer.current),
-    durabilityReached: answer.durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED,
+    durabilityReached: fromDurability(answer.durabilityReached),
     replicasAcked: answer.replicasAcked,
   };
 }

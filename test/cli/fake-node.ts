@@ -19,7 +19,14 @@ import {
   type SetRequest,
   SetResponseSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
-import { type Entry, EntrySchema, NodeState, PositionSchema, Role } from '#gen/walnut/v1/types_pb.ts';
+import {
+  Durability,
+  type Entry,
+  EntrySchema,
+  NodeState,
+  PositionSchema,
+  Role,
+} from '#gen/walnut/v1/types_pb.ts';
 
 export interface FakeNodeOptions {
   readonly entriesMax?: number;
@@ -192,6 +199,11 @@ export class FakeNode {
       batch: ({ operations }) => {
         if (operations.some(({ operation }) => operation.case !== 'get')) this.#refuseOnReplica();
         return { results: operations.map(({ operation }) => this.#batchOne(operation)) };
+      },
+      awaitDurable: (request) => {
+        if (request.minAcks > 0) this.#refuseOnReplica();
+        if ((request.position?.lsn ?? 0n) > this.lsn) throw new ConnectError('not here', Code.Unavailable);
+        return { durabilityReached: Durability.LOCAL, replicasAcked: 1, durable: this.position() };
       },
       scan: ({ prefix, cursor, limit }) => {
         const all = [...this.data.values()].filter(({ key }) => key.startsWith(prefix));

@@ -61,6 +61,32 @@ describe('get', () => {
   });
 });
 
+describe('await', () => {
+  it('prints what was reached, and exits 1 where that is less than asked', async () => {
+    await run(['set', 'k', 'v']);
+    expect(await run(['await', `${EPOCH}-1`, '--min-acks', '1'])).toMatchObject({
+      code: 0,
+      out: `${EPOCH}-1: local, 1 replicas\n`,
+    });
+    const missed = await run(['await', `${EPOCH}-1`, '--min-acks', '2', '--json']);
+    expect(missed.code).toBe(1);
+    expect(missed.err).toContain('only 1 of 2 replicas');
+    expect(JSON.parse(missed.out)).toEqual({
+      position: `${EPOCH}-1`,
+      durabilityReached: 'local',
+      replicasAcked: 1,
+      durable: `${EPOCH}-1`,
+    });
+  });
+
+  it('tells a position that is not here from a bad one', async () => {
+    expect(await run(['await', `${EPOCH}-9`])).toMatchObject({ code: 5 });
+    for (const args of [['12'], ['7-1', '--min-acks', '65'], ['7-1', '--timeout', '61s'], []]) {
+      expect((await run(['await', ...args])).code).toBe(2);
+    }
+  });
+});
+
 describe('set and del', () => {
   it('reads the value from the command line, stdin or a file, and from exactly one of them', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'walnut-cli-'));
@@ -133,9 +159,7 @@ describe('set and del', () => {
     expect(code).toBe(1);
     expect(out).toBe(`OK ${EPOCH}-1\n`);
     expect(err).toContain('only 0 of 1 replicas');
-    expect((await run(['set', 'k', 'v', '--durability', 'local'])).err).toContain(
-      'on the disk of the master',
-    );
+    expect((await run(['set', 'k', 'v', '--durability', 'local'])).err).toContain('on the disk of the node');
   });
 
   it('deletes, and exits 1 where there is nothing to delete', async () => {

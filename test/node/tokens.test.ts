@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { UpdatesAnswer, UpdatesCommand } from '#model/commands.ts';
 import { makeEpoch, NO_POSITION, termOf, toLsn } from '#model/position.ts';
+import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import { decodeFrames } from '#wal/frame.ts';
 
@@ -57,6 +58,29 @@ describe('at_least', () => {
       group.until(Promise.resolve(one.node.get({ key: 'a', atLeast, waitMs: 1_000 }))),
     ).rejects.toMatchObject({ code: 'unavailable' });
     expect(group.clock.monotonicMs() - before).toBeGreaterThanOrEqual(1_000);
+  });
+
+  it('beyond the log of a master is gone, not to come: it may be an older copy of itself', async () => {
+    const { group, master, one } = await pair();
+    const disk = await group.stop(master);
+    const older = new MemoryFileSystem();
+    for (const path of disk.paths()) older.put(path, disk.content(path));
+    const again = await group.master({ fileSystem: disk });
+    await group.untilLevel([again, one]);
+    const { position } = await group.set(again, 'a', '2');
+    await group.stop(again);
+    await group.stop(one);
+    const rolledBack = await group.master({ fileSystem: older });
+    expect(() => rolledBack.node.get({ key: 'a', atLeast: position, waitMs: 5_000 })).toThrow(
+      expect.objectContaining({ code: 'discarded_history' }),
+    );
+  });
+
+  it('of a higher term does not make a master that was replaced call it discarded', async () => {
+    const { group, master } = await pair();
+    const atLeast = { epoch: makeEpoch(7, 1), lsn: toLsn(1) };
+    const read = group.until(Promise.resolve(master.node.get({ key: 'a', atLeast, waitMs: 500 })));
+    await expect(read).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   it('of an epoch that the replica is about to learn is waited for, however far its own log is', async () => {
@@ -232,16 +256,17 @@ describe('GetUpdates', () => {
     });
   });
 
-  it('after a discarded position says so; after one still to come it cannot answer yet', async () => {
+  it('after a discarded position says so; after one still to come a replica cannot answer yet', async () => {
     const { group, master, one } = await pair();
     const { position } = await group.set(master, 'a', '2');
     const ahead = { ...position, lsn: toLsn(position.lsn + 50) };
-    await expect(ask(master, { after: ahead })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(ask(one, { after: ahead })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(ask(master, { after: ahead })).rejects.toMatchObject({ code: 'discarded_history' });
     const again = await group.master({ fileSystem: group.kill(master) });
     await group.untilLevel([again, one]);
     await expect(ask(again, { after: ahead })).rejects.toMatchObject({ code: 'discarded_history' });
     await expect(ask(one, { after: ahead })).rejects.toMatchObject({ code: 'discarded_history' });
-    const unknown = { epoch: makeEpoch(9, 9), lsn: toLsn(1) };
+    const unknown = { epoch: makeEpoch(1, 9), lsn: toLsn(1) };
     await expect(ask(again, { after: unknown })).rejects.toMatchObject({ code: 'discarded_history' });
     await expect(ask(one, { after: unknown })).rejects.toMatchObject({ code: 'unavailable' });
   });

@@ -132,6 +132,11 @@ export class FakeNode {
         const entries = [...this.entries.values()].filter(({ key }) => key.startsWith(command.prefix));
         return { entries, nextCursor: '', asOf: positionOf(this.lsn), stalenessMs: 1.5 };
       },
+      awaitDurable: async (command, signal) => {
+        this.#note('awaitDurable', command, signal);
+        const { durability, minAcks } = command;
+        return { durabilityReached: durability, replicasAcked: minAcks, durable: positionOf(this.lsn) };
+      },
       getUpdates: async (command) => {
         this.#note('getUpdates', command);
         const at = positionOf(1);

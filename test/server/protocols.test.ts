@@ -8,9 +8,9 @@ import { describe, expect, it } from 'vitest';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore, UpdateFormat } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Replication, ResyncVerdict } from '#gen/walnut/v1/replication_pb.ts';
-import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
+import { Durability, NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { protocolOf } from '#server/socket-mux.ts';
-import { LOG_ID, NODE_ID } from '#test/server/fake-node.ts';
+import { EPOCH, LOG_ID, NODE_ID } from '#test/server/fake-node.ts';
 import { http1, http2, rpc, session, start, tcp, until } from '#test/server/running.ts';
 
 const bytes = (text: string): Uint8Array<ArrayBuffer> =>
@@ -65,6 +65,12 @@ describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
     expect((await store.scan({ prefix: 'a' })).entries.map(({ key }) => key)).toEqual(['a/ü']);
     const updates = await store.getUpdates({ format: UpdateFormat.FRAMES });
     expect(updates.frames).toEqual(new Uint8Array([7, 7]));
+
+    const position = { epoch: BigInt(EPOCH), lsn: 1n };
+    expect(await store.awaitDurable({ position, minAcks: 2 })).toMatchObject({
+      durabilityReached: Durability.LOCAL,
+      replicasAcked: 2,
+    });
 
     const status = await createClient(Admin, transport).status({});
     expect(status).toMatchObject({

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/kv_store.proto.
  */
 export const file_walnut_v1_kv_store: GenFile = /*@__PURE__*/
-  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSKFAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQFCEwoRX21heF9zdGFsZW5lc3NfbXMioQEKC0dldFJlc3BvbnNlEg0KBWZvdW5kGAEgASgIEg0KBXZhbHVlGAIgASgMEiQKB3ZlcnNpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiIKBWFzX29mGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgGIAEoBCK9AgoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKD3JldHVybl9wcmV2aW91cxgJIAEoCBIpCgpkdXJhYmlsaXR5GAogASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCyABKA0SEgoKdGltZW91dF9tcxgMIAEoDUIICgZleHBpcnlCCwoJY29uZGl0aW9uItcBCgtTZXRSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiIKCHByZXZpb3VzGAMgASgLMhAud2FsbnV0LnYxLkVudHJ5EiEKB2N1cnJlbnQYBCABKAsyEC53YWxudXQudjEuRW50cnkSMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAUgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBiABKA0ivgEKDURlbGV0ZVJlcXVlc3QSCwoDa2V5GAEgASgJEikKCmlmX3ZlcnNpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb25IABIXCg9yZXR1cm5fcHJldmlvdXMYAyABKAgSKQoKZHVyYWJpbGl0eRgEIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAUgASgNEhIKCnRpbWVvdXRfbXMYBiABKA1CCwoJY29uZGl0aW9uItoBCg5EZWxldGVSZXNwb25zZRIPCgdkZWxldGVkGAEgASgIEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiIKCHByZXZpb3VzGAMgASgLMhAud2FsbnV0LnYxLkVudHJ5EiEKB2N1cnJlbnQYBCABKAsyEC53YWxudXQudjEuRW50cnkSMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAUgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBiABKA0iPQoMQmF0Y2hSZXF1ZXN0Ei0KCm9wZXJhdGlvbnMYASADKAsyGS53YWxudXQudjEuQmF0Y2hPcGVyYXRpb24ilQEKDkJhdGNoT3BlcmF0aW9uEiQKA2dldBgBIAEoCzIVLndhbG51dC52MS5HZXRSZXF1ZXN0SAASJAoDc2V0GAIgASgLMhUud2FsbnV0LnYxLlNldFJlcXVlc3RIABIqCgZkZWxldGUYAyABKAsyGC53YWxudXQudjEuRGVsZXRlUmVxdWVzdEgAQgsKCW9wZXJhdGlvbiI4Cg1CYXRjaFJlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi53YWxudXQudjEuQmF0Y2hSZXN1bHQiugEKC0JhdGNoUmVzdWx0EiUKA2dldBgBIAEoCzIWLndhbG51dC52MS5HZXRSZXNwb25zZUgAEiUKA3NldBgCIAEoCzIWLndhbG51dC52MS5TZXRSZXNwb25zZUgAEisKBmRlbGV0ZRgDIAEoCzIZLndhbG51dC52MS5EZWxldGVSZXNwb25zZUgAEiYKBWVycm9yGAQgASgLMhUud2FsbnV0LnYxLkJhdGNoRXJyb3JIAEIICgZyZXN1bHQiKwoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiTwoLU2NhblJlcXVlc3QSDgoGcHJlZml4GAEgASgJEg4KBmN1cnNvchgCIAEoCRINCgVsaW1pdBgDIAEoDRIRCglrZXlzX29ubHkYBCABKAgigAEKDFNjYW5SZXNwb25zZRIhCgdlbnRyaWVzGAEgAygLMhAud2FsbnV0LnYxLkVudHJ5EhMKC25leHRfY3Vyc29yGAIgASgJEiIKBWFzX29mGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgEIAEoBCJzChFHZXRVcGRhdGVzUmVxdWVzdBIiCgVhZnRlchgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgZmb3JtYXQYAiABKA4yFy53YWxudXQudjEuVXBkYXRlRm9ybWF0EhEKCW1heF9ieXRlcxgDIAEoDSK3AQoSR2V0VXBkYXRlc1Jlc3BvbnNlEiIKB2VudHJpZXMYASADKAsyES53YWxudXQudjEuVXBkYXRlEg4KBmZyYW1lcxgCIAEoDBIhCgRsYXN0GAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIlCghlYXJsaWVzdBgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiKzAQoGVXBkYXRlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHRpbWVzdGFtcF9tcxgCIAEoBBIZCgJvcBgDIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgEIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYBSABKAkSDQoFdmFsdWUYBiABKAwSFAoMZXhwaXJlX2F0X21zGAcgASgEKmIKDFVwZGF0ZUZvcm1hdBIdChlVUERBVEVfRk9STUFUX1VOU1BFQ0lGSUVEEAASGQoVVVBEQVRFX0ZPUk1BVF9FTlRSSUVTEAESGAoUVVBEQVRFX0ZPUk1BVF9GUkFNRVMQAjKDAwoHS1ZTdG9yZRI5CgNHZXQSFS53YWxudXQudjEuR2V0UmVxdWVzdBoWLndhbG51dC52MS5HZXRSZXNwb25zZSIDkAIBEjQKA1NldBIVLndhbG51dC52MS5TZXRSZXF1ZXN0GhYud2FsbnV0LnYxLlNldFJlc3BvbnNlEj0KBkRlbGV0ZRIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0Ghkud2FsbnV0LnYxLkRlbGV0ZVJlc3BvbnNlEjoKBUJhdGNoEhcud2FsbnV0LnYxLkJhdGNoUmVxdWVzdBoYLndhbG51dC52MS5CYXRjaFJlc3BvbnNlEjwKBFNjYW4SFi53YWxudXQudjEuU2NhblJlcXVlc3QaFy53YWxudXQudjEuU2NhblJlc3BvbnNlIgOQAgESTgoKR2V0VXBkYXRlcxIcLndhbG51dC52MS5HZXRVcGRhdGVzUmVxdWVzdBodLndhbG51dC52MS5HZXRVcGRhdGVzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_walnut_v1_types]);
+  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSKFAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQFCEwoRX21heF9zdGFsZW5lc3NfbXMioQEKC0dldFJlc3BvbnNlEg0KBWZvdW5kGAEgASgIEg0KBXZhbHVlGAIgASgMEiQKB3ZlcnNpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiIKBWFzX29mGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgGIAEoBCK9AgoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKD3JldHVybl9wcmV2aW91cxgJIAEoCBIpCgpkdXJhYmlsaXR5GAogASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCyABKA0SEgoKdGltZW91dF9tcxgMIAEoDUIICgZleHBpcnlCCwoJY29uZGl0aW9uItcBCgtTZXRSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiIKCHByZXZpb3VzGAMgASgLMhAud2FsbnV0LnYxLkVudHJ5EiEKB2N1cnJlbnQYBCABKAsyEC53YWxudXQudjEuRW50cnkSMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAUgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBiABKA0ivgEKDURlbGV0ZVJlcXVlc3QSCwoDa2V5GAEgASgJEikKCmlmX3ZlcnNpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb25IABIXCg9yZXR1cm5fcHJldmlvdXMYAyABKAgSKQoKZHVyYWJpbGl0eRgEIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAUgASgNEhIKCnRpbWVvdXRfbXMYBiABKA1CCwoJY29uZGl0aW9uItoBCg5EZWxldGVSZXNwb25zZRIPCgdkZWxldGVkGAEgASgIEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiIKCHByZXZpb3VzGAMgASgLMhAud2FsbnV0LnYxLkVudHJ5EiEKB2N1cnJlbnQYBCABKAsyEC53YWxudXQudjEuRW50cnkSMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAUgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBiABKA0iPQoMQmF0Y2hSZXF1ZXN0Ei0KCm9wZXJhdGlvbnMYASADKAsyGS53YWxudXQudjEuQmF0Y2hPcGVyYXRpb24ilQEKDkJhdGNoT3BlcmF0aW9uEiQKA2dldBgBIAEoCzIVLndhbG51dC52MS5HZXRSZXF1ZXN0SAASJAoDc2V0GAIgASgLMhUud2FsbnV0LnYxLlNldFJlcXVlc3RIABIqCgZkZWxldGUYAyABKAsyGC53YWxudXQudjEuRGVsZXRlUmVxdWVzdEgAQgsKCW9wZXJhdGlvbiI4Cg1CYXRjaFJlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi53YWxudXQudjEuQmF0Y2hSZXN1bHQiugEKC0JhdGNoUmVzdWx0EiUKA2dldBgBIAEoCzIWLndhbG51dC52MS5HZXRSZXNwb25zZUgAEiUKA3NldBgCIAEoCzIWLndhbG51dC52MS5TZXRSZXNwb25zZUgAEisKBmRlbGV0ZRgDIAEoCzIZLndhbG51dC52MS5EZWxldGVSZXNwb25zZUgAEiYKBWVycm9yGAQgASgLMhUud2FsbnV0LnYxLkJhdGNoRXJyb3JIAEIICgZyZXN1bHQiKwoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiTwoLU2NhblJlcXVlc3QSDgoGcHJlZml4GAEgASgJEg4KBmN1cnNvchgCIAEoCRINCgVsaW1pdBgDIAEoDRIRCglrZXlzX29ubHkYBCABKAgigAEKDFNjYW5SZXNwb25zZRIhCgdlbnRyaWVzGAEgAygLMhAud2FsbnV0LnYxLkVudHJ5EhMKC25leHRfY3Vyc29yGAIgASgJEiIKBWFzX29mGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgEIAEoBCJzChFHZXRVcGRhdGVzUmVxdWVzdBIiCgVhZnRlchgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgZmb3JtYXQYAiABKA4yFy53YWxudXQudjEuVXBkYXRlRm9ybWF0EhEKCW1heF9ieXRlcxgDIAEoDSK3AQoSR2V0VXBkYXRlc1Jlc3BvbnNlEiIKB2VudHJpZXMYASADKAsyES53YWxudXQudjEuVXBkYXRlEg4KBmZyYW1lcxgCIAEoDBIhCgRsYXN0GAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIlCghlYXJsaWVzdBgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiKzAQoGVXBkYXRlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHRpbWVzdGFtcF9tcxgCIAEoBBIZCgJvcBgDIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgEIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYBSABKAkSDQoFdmFsdWUYBiABKAwSFAoMZXhwaXJlX2F0X21zGAcgASgEIo0BChNBd2FpdER1cmFibGVSZXF1ZXN0EiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEikKCmR1cmFiaWxpdHkYAiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgDIAEoDRISCgp0aW1lb3V0X21zGAQgASgNIocBChRBd2FpdER1cmFibGVSZXNwb25zZRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYASABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgCIAEoDRIkCgdkdXJhYmxlGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uKmIKDFVwZGF0ZUZvcm1hdBIdChlVUERBVEVfRk9STUFUX1VOU1BFQ0lGSUVEEAASGQoVVVBEQVRFX0ZPUk1BVF9FTlRSSUVTEAESGAoUVVBEQVRFX0ZPUk1BVF9GUkFNRVMQAjLZAwoHS1ZTdG9yZRI5CgNHZXQSFS53YWxudXQudjEuR2V0UmVxdWVzdBoWLndhbG51dC52MS5HZXRSZXNwb25zZSIDkAIBEjQKA1NldBIVLndhbG51dC52MS5TZXRSZXF1ZXN0GhYud2FsbnV0LnYxLlNldFJlc3BvbnNlEj0KBkRlbGV0ZRIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0Ghkud2FsbnV0LnYxLkRlbGV0ZVJlc3BvbnNlEjoKBUJhdGNoEhcud2FsbnV0LnYxLkJhdGNoUmVxdWVzdBoYLndhbG51dC52MS5CYXRjaFJlc3BvbnNlEjwKBFNjYW4SFi53YWxudXQudjEuU2NhblJlcXVlc3QaFy53YWxudXQudjEuU2NhblJlc3BvbnNlIgOQAgESTgoKR2V0VXBkYXRlcxIcLndhbG51dC52MS5HZXRVcGRhdGVzUmVxdWVzdBodLndhbG51dC52MS5HZXRVcGRhdGVzUmVzcG9uc2UiA5ACARJUCgxBd2FpdER1cmFibGUSHi53YWxudXQudjEuQXdhaXREdXJhYmxlUmVxdWVzdBofLndhbG51dC52MS5Bd2FpdER1cmFibGVSZXNwb25zZSIDkAICYgZwcm90bzM", [file_walnut_v1_types]);
 
 /**
  * Asks for one key.
@@ -99,7 +99,8 @@ export type GetResponse = Message<"walnut.v1.GetResponse"> & {
   asOf?: Position | undefined;
 
   /**
-   * 0 on a master; on a replica the milliseconds since it was last known level.
+   * 0 on a master (a fenced one: the age of its newest record); on a replica
+   * the milliseconds since it was last known level.
    *
    * @generated from field: uint64 staleness_ms = 6;
    */
@@ -210,7 +211,7 @@ export type SetRequest = Message<"walnut.v1.SetRequest"> & {
   durability: Durability;
 
   /**
-   * Wait until this many replicas have it on disk.
+   * Wait until this many replicas have it on disk, at most 64.
    *
    * @generated from field: uint32 min_acks = 11;
    */
@@ -331,7 +332,7 @@ export type DeleteRequest = Message<"walnut.v1.DeleteRequest"> & {
   durability: Durability;
 
   /**
-   * Wait until this many replicas have it on disk.
+   * Wait until this many replicas have it on disk, at most 64.
    *
    * @generated from field: uint32 min_acks = 5;
    */
@@ -647,7 +648,8 @@ export type ScanResponse = Message<"walnut.v1.ScanResponse"> & {
   asOf?: Position | undefined;
 
   /**
-   * 0 on a master; on a replica the milliseconds since it was last known level.
+   * 0 on a master (a fenced one: the age of its newest record); on a replica
+   * the milliseconds since it was last known level.
    *
    * @generated from field: uint64 staleness_ms = 4;
    */
@@ -809,6 +811,84 @@ export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
   messageDesc(file_walnut_v1_kv_store, 15);
 
 /**
+ * Asks whether a position is safe, and waits until it is.
+ *
+ * @generated from message walnut.v1.AwaitDurableRequest
+ */
+export type AwaitDurableRequest = Message<"walnut.v1.AwaitDurableRequest"> & {
+  /**
+   * The `position` of a write, or the `as_of` of a read. Required.
+   *
+   * @generated from field: walnut.v1.Position position = 1;
+   */
+  position?: Position | undefined;
+
+  /**
+   * What to wait for on this node. Unset: DURABILITY_LOCAL, on its disk.
+   *
+   * @generated from field: walnut.v1.Durability durability = 2;
+   */
+  durability: Durability;
+
+  /**
+   * Wait until this many replicas have it on disk, at most 64. Only a master counts them.
+   *
+   * @generated from field: uint32 min_acks = 3;
+   */
+  minAcks: number;
+
+  /**
+   * How long to wait, in milliseconds, at most 60,000; 0: 5,000. Where the
+   * position is here, running out is no failure: the answer says what was reached.
+   *
+   * @generated from field: uint32 timeout_ms = 4;
+   */
+  timeoutMs: number;
+};
+
+/**
+ * Describes the message walnut.v1.AwaitDurableRequest.
+ * Use `create(AwaitDurableRequestSchema)` to create a new message.
+ */
+export const AwaitDurableRequestSchema: GenMessage<AwaitDurableRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_kv_store, 16);
+
+/**
+ * What was reached.
+ *
+ * @generated from message walnut.v1.AwaitDurableResponse
+ */
+export type AwaitDurableResponse = Message<"walnut.v1.AwaitDurableResponse"> & {
+  /**
+   * Of the position, on this node, when the answer was given.
+   *
+   * @generated from field: walnut.v1.Durability durability_reached = 1;
+   */
+  durabilityReached: Durability;
+
+  /**
+   * Replicas that had it on disk when the answer was given; 0 on a replica.
+   *
+   * @generated from field: uint32 replicas_acked = 2;
+   */
+  replicasAcked: number;
+
+  /**
+   * The newest position that is on this node's disk.
+   *
+   * @generated from field: walnut.v1.Position durable = 3;
+   */
+  durable?: Position | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.AwaitDurableResponse.
+ * Use `create(AwaitDurableResponseSchema)` to create a new message.
+ */
+export const AwaitDurableResponseSchema: GenMessage<AwaitDurableResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_kv_store, 17);
+
+/**
  * How GetUpdates tells the log.
  *
  * @generated from enum walnut.v1.UpdateFormat
@@ -919,6 +999,20 @@ export const KVStore: GenService<{
     methodKind: "unary";
     input: typeof GetUpdatesRequestSchema;
     output: typeof GetUpdatesResponseSchema;
+  },
+  /**
+   * Waits until a position is as safe as asked, whoever wrote it and over
+   * whichever connection: on a master its disk and its replicas', on a replica
+   * its own disk. DATA_LOSS where the position is of a discarded history,
+   * UNAVAILABLE where it is not here in time; `min_acks` on a replica is
+   * FAILED_PRECONDITION with `x-leader-hint`.
+   *
+   * @generated from rpc walnut.v1.KVStore.AwaitDurable
+   */
+  awaitDurable: {
+    methodKind: "unary";
+    input: typeof AwaitDurableRequestSchema;
+    output: typeof AwaitDurableResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_walnut_v1_kv_store, 0);
