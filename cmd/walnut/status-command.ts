@@ -1,7 +1,7 @@
 /** `walnut status`: what a node is doing, and on a master its replicas. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { ReplicaStatus, StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
+import type { IntegrityStatus, ReplicaStatus, StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { parseDurationMs } from './arguments.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
@@ -100,6 +100,11 @@ export function statusToJson(status: StatusResponse): Record<string, unknown> {
           },
         }),
     replicas: status.replicas.map(replicaToJson),
+    integrity: {
+      digestComparisons: Number(status.integrity?.digestComparisons ?? 0),
+      digestMismatches: Number(status.integrity?.digestMismatches ?? 0),
+      rebuilds: Number(status.integrity?.rebuilds ?? 0),
+    },
     uptimeMs: Number(status.uptimeMs),
     version: status.version,
   };
@@ -116,6 +121,7 @@ function replicaToJson(replica: ReplicaStatus): Record<string, unknown> {
     fullResyncs: replica.fullResyncs,
     partialResyncs: replica.partialResyncs,
     lastFullResyncReason: replica.lastFullResyncReason,
+    different: replica.different,
   };
 }
 
@@ -138,9 +144,15 @@ function renderStatus(status: StatusResponse, { colors, address }: Invocation): 
     const linked = master.linked ? colors.green('linked') : colors.red('not linked');
     const lag = `${showCount(master.lagRecords)} records, ${showDuration(master.lagMs)} behind`;
     facts.push(['master', `${master.address}, ${linked}, ${lag}`]);
+    facts.push(['digests', renderComparisons(status.integrity)]);
   }
   facts.push(['up', `${showDuration(status.uptimeMs)}, version ${status.version}`]);
   return renderFacts(colors, facts) + renderReplicas(status, colors);
+}
+
+function renderComparisons(integrity: IntegrityStatus | undefined): string {
+  const { digestComparisons = 0n, digestMismatches = 0n, rebuilds = 0n } = integrity ?? {};
+  return `${showCount(digestComparisons)} compared with the master, ${showCount(digestMismatches)} differed, ${showCount(rebuilds)} rebuilds`;
 }
 
 function renderReplicas(status: StatusResponse, colors: Colors): string {
@@ -148,7 +160,7 @@ function renderReplicas(status: StatusResponse, colors: Colors): string {
   const head = ['REPLICA', 'STATE', 'ACKED', 'BEHIND', 'FOR', 'RESYNCS', 'LAST FULL RESYNC'];
   const rows = status.replicas.map((replica) => [
     replica.address,
-    showState(replica.state, colors),
+    showState(replica.state, colors) + (replica.different ? colors.red(' different') : ''),
     showPosition(replica.acked),
     showCount(replica.lagRecords),
     showDuration(replica.lagMs),

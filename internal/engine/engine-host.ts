@@ -80,6 +80,16 @@ export class EngineHost {
     return opened.engine;
   }
 
+  /**
+   * Gives up the state in memory and recovers it from the snapshot and the log:
+   * for memory that is not what the log says. Throws as `open` does; then no
+   * engine is open.
+   */
+  async rebuild(): Promise<Engine> {
+    await this.#closeEngine();
+    return this.open();
+  }
+
   noteAppended(bytes: number): void {
     this.#checkpointer?.noteAppended(bytes);
   }

@@ -8,6 +8,7 @@
  * record in it and leaves no trace; a failed disk is final (`log.failure`).
  */
 
+import { DigestWindow } from '#engine/digest-window.ts';
 import type { EpochTable } from '#engine/epoch-table.ts';
 import type { LogClock } from '#engine/log-clock.ts';
 import { LsnWaiters } from '#engine/lsn-waiters.ts';
@@ -56,6 +57,8 @@ export class Engine {
   readonly store: Store;
   readonly epochs: EpochTable;
   readonly logClock: LogClock;
+  /** What the digest was after each of the last records. */
+  readonly digests = new DigestWindow();
   readonly #logger: Logger;
   readonly #appliedWaiters: LsnWaiters;
   readonly #durableWaiters: LsnWaiters;
@@ -81,6 +84,7 @@ export class Engine {
     this.#logger = parts.logger;
     this.#applied = parts.applied;
     this.#appliedPosition = { epoch: parts.applied.epoch, lsn: parts.applied.lsn };
+    this.digests.note(parts.applied.lsn, parts.store);
     this.#appliedWaiters = new LsnWaiters(parts.clock);
     this.#durableWaiters = new LsnWaiters(parts.clock);
   }
@@ -265,6 +269,7 @@ export class Engine {
     }
     this.#applied = { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
     this.#appliedPosition = position;
+    this.digests.note(frame.lsn, this.store);
     this.#lastTimestampMs = Math.max(this.#lastTimestampMs, frame.timestampMs);
     this.onApplied?.(frame);
   }

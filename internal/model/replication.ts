@@ -20,6 +20,8 @@ export interface RegisterRequest {
   readonly tail: ChainPoint;
   /** Node ids from the replica upward, to refuse cycles. */
   readonly upstreamPath: readonly string[];
+  /** Not empty: the replica wants a snapshot although its tail would do, and why. */
+  readonly fullResyncReason?: string | undefined;
 }
 
 /**
@@ -55,6 +57,11 @@ export interface ReplicateRequest {
   readonly durableLsn: Lsn;
   readonly logClockMs: number;
   readonly ackWhenDurable: boolean;
+  /**
+   * The digest of the master's state at the last frame, on a heartbeat at
+   * `previous`: 32 lower-case hex digits; empty where the master no longer knows it.
+   */
+  readonly digest?: string | undefined;
 }
 
 export type ReplicateVerdict =
@@ -64,12 +71,21 @@ export type ReplicateVerdict =
   | { readonly kind: 'conflict'; readonly epochs: readonly EpochStart[] }
   | { readonly kind: 'fenced'; readonly term: number };
 
+/** The replica's state was not the master's at one LSN; both digests as 32 lower-case hex digits. */
+export interface DigestMismatch {
+  readonly lsn: Lsn;
+  readonly stated: string;
+  readonly found: string;
+}
+
 export interface ReplicateAnswer {
   readonly verdict: ReplicateVerdict;
   readonly durable: Position;
   readonly appliedLsn: Lsn;
   /** Keys read on the replica of late, the hottest last: the sender counts them as touched. */
   readonly hotKeys?: readonly string[] | undefined;
+  /** Set as long as the replica's state is known to differ from the master's. */
+  readonly digestMismatch?: DigestMismatch | undefined;
 }
 
 /** A slice of a snapshot file, verbatim. */

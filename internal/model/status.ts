@@ -29,6 +29,17 @@ export interface StoreStatus {
   readonly expired: number;
 }
 
+/** What was found out about the state in memory, since the process started. */
+export interface IntegrityStatus {
+  /** On a replica: digests compared with the master's at one LSN, and those that differed. */
+  readonly digestComparisons: number;
+  readonly digestMismatches: number;
+  /** How often the state in memory was given up and recovered from the disk here. */
+  readonly rebuilds: number;
+}
+
+export const INTEGRITY_UNKNOWN: IntegrityStatus = { digestComparisons: 0, digestMismatches: 0, rebuilds: 0 };
+
 /** On a replica: the master it follows. */
 export interface UpstreamStatus {
   /** `host:port`. */
@@ -50,6 +61,8 @@ export interface ReplicaStatus {
   readonly fullResyncs: number;
   readonly partialResyncs: number;
   readonly lastFullResyncReason: string;
+  /** Its state is known to differ from this node's. */
+  readonly isDifferent?: boolean | undefined;
 }
 
 /** How a recovery goes, or went: from the base snapshot through the log behind it. */
@@ -82,6 +95,7 @@ export interface NodeStatus {
   readonly earliestLsn: Lsn;
   readonly wal: WalStatus;
   readonly store: StoreStatus;
+  readonly integrity: IntegrityStatus;
   readonly upstream: UpstreamStatus | undefined;
   readonly replicas: readonly ReplicaStatus[];
   /** The recovery under way, or the last one. */

@@ -3,7 +3,13 @@
 import type { EngineHost } from '#engine/engine-host.ts';
 import { unavailable } from '#model/errors.ts';
 import type { ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
-import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#model/status.ts';
+import type {
+  IntegrityStatus,
+  NodeState,
+  Quarantine,
+  QuarantineRelease,
+  UpstreamStatus,
+} from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { Follower } from '#slave/follower.ts';
 import { HotKeys } from '#slave/hot-keys.ts';
@@ -52,6 +58,7 @@ export class ReplicaRole {
   get reasons(): string[] {
     const reasons: string[] = [];
     if (this.#follower.reason !== '') reasons.push(this.#follower.reason);
+    if (this.#follower.doubt !== '') reasons.push(this.#follower.doubt);
     if (this.#host.engine?.log.isFull === true) reasons.push('the disk under wal.directory is full');
     const { lagMs } = this.#follower.upstream;
     if (lagMs > UNKNOWN_LAG_MS)
@@ -64,6 +71,7 @@ export class ReplicaRole {
 
   get isReady(): boolean {
     const { isLinked, lagMs } = this.#follower.upstream;
+    if (this.#follower.doubt !== '') return false;
     return this.#host.engine !== undefined && isLinked && lagMs <= this.#options.maxLagMs;
   }
 
@@ -83,8 +91,13 @@ export class ReplicaRole {
     return this.#follower.quarantine;
   }
 
-  /** Throws `unavailable` where `replication.serve_stale` is off and this node may be stale. */
+  get integrity(): IntegrityStatus {
+    return this.#follower.integrity;
+  }
+
+  /** Throws `unavailable` where memory is known to be wrong, or `replication.serve_stale` is off and this node may be stale. */
   checkReadable(): void {
+    if (this.#follower.isSuspect) throw unavailable(this.#follower.doubt, this.leaderHint);
     if (this.#options.serveStale || this.isReady) return;
     throw unavailable(
       `this replica may be stale and replication.serve_stale is off: ${this.reasons.join('; ')}`,

@@ -63,6 +63,10 @@ export class PushSource implements PushLog {
     return this.#engine.logClock.nowMs();
   }
 
+  digestAt(lsn: Lsn): string {
+    return this.#engine.digests.at(lsn)?.digest ?? '';
+  }
+
   wantsDurableAcks(): boolean {
     return this.#acks.hasWaiters;
   }

@@ -12,7 +12,7 @@
  */
 import type { Lsn } from '#model/position.ts';
 import { NO_LSN, NO_POSITION } from '#model/position.ts';
-import type { ChainPoint, ReplicateAnswer } from '#model/replication.ts';
+import type { ChainPoint, DigestMismatch, ReplicateAnswer } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { assertNever } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -34,6 +34,8 @@ export interface PushLog {
   identity(): PushIdentity;
   logClockMs(): number;
   wantsDurableAcks(): boolean;
+  /** The digest of the state at `lsn`, 32 hex digits; empty where it is not known any more, or not yet. */
+  digestAt(lsn: Lsn): string;
   /** Whole durable frames after `afterLsn`; none where they can no longer be read. */
   read(afterLsn: Lsn, bytesMax: number): Promise<readonly Frame[]>;
   /** The record at `lsn`; undefined where it is not held any more, or not yet. */
@@ -56,6 +58,8 @@ export interface PusherOptions {
   readonly onHotKeys: (keys: readonly string[]) => void;
   /** Called when the replica has seen a higher term than this node's. */
   readonly onFenced: (term: number) => void;
+  /** Called when the replica begins to say that its state differs from this node's. */
+  readonly onMismatch?: ((mismatch: DigestMismatch) => void) | undefined;
 }
 
 /** Bytes of frames in one push; a single larger record still goes out whole. */
@@ -82,6 +86,8 @@ export class Pusher {
   #lastPushMs = Number.NEGATIVE_INFINITY;
   #lastLevelMs: number;
   #lastAnswerMs: number;
+  /** What the replica says of its state, as long as it differs. */
+  #mismatch: DigestMismatch | undefined;
   /** Nothing more can be pushed from the cursor: the replica must register again. */
   #isOver = false;
   #running: Promise<void> | undefined;
@@ -120,6 +126,11 @@ export class Pusher {
   get isLive(): boolean {
     const { clock, heartbeatMs } = this.#options;
     return clock.monotonicMs() - this.#lastAnswerMs < LIVE_HEARTBEATS * heartbeatMs;
+  }
+
+  /** Whether the replica's state is known to differ from this node's. */
+  get isDifferent(): boolean {
+    return this.#mismatch !== undefined;
   }
 
   /** Its history does not fit: it is listed, and nothing is pushed. */
@@ -217,6 +228,7 @@ export class Pusher {
         durableLsn,
         logClockMs: source.logClockMs(),
         ackWhenDurable: source.wantsDurableAcks(),
+        digest: source.digestAt(sent.lsn),
       },
       { timeoutMs: PUSH_TIMEOUT_MS, signal: this.#abort.signal },
     );
@@ -227,6 +239,7 @@ export class Pusher {
     const { verdict } = answer;
     const pushedMs = this.#lastPushMs;
     this.#retryMs = 0;
+    this.#noteMismatch(answer.digestMismatch);
     switch (verdict.kind) {
       case 'ok':
         this.#moveTo(sent, answer);
@@ -248,6 +261,15 @@ export class Pusher {
       default:
         assertNever(verdict);
     }
+  }
+
+  #noteMismatch(mismatch: DigestMismatch | undefined): void {
+    const before = this.#mismatch;
+    this.#mismatch = mismatch;
+    const { logger, onMismatch } = this.#options;
+    if (mismatch === undefined || before !== undefined) return;
+    logger.error({ replica: this.address, mismatch }, 'a replica’s state is not the one here');
+    onMismatch?.(mismatch);
   }
 
   /** It is behind (or pulling by itself): on from its tail, if that is ours, and not in a tight loop. */

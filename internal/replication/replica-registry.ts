@@ -134,6 +134,7 @@ export class ReplicaRegistry {
       fullResyncs: member.fullResyncs,
       partialResyncs: member.partialResyncs,
       lastFullResyncReason: member.lastFullResyncReason,
+      isDifferent: member.pusher.isDifferent,
     }));
   }
 

@@ -23,6 +23,8 @@ export interface ReplicaHistory {
   /** Empty on a fresh replica. */
   readonly logId: string;
   readonly tail: ChainPoint;
+  /** Not empty: it wants a snapshot, and why. */
+  readonly fullResyncReason?: string | undefined;
 }
 
 /** Decides for a replica that presents itself (design: replication rules 1 to 3, 6). */
@@ -39,7 +41,9 @@ export function decideResync(master: MasterHistory, replica: ReplicaHistory): Re
     damagedLsn === undefined || tail.lsn >= damagedLsn
       ? undefined
       : { kind: 'snapshot', reason: `the log after ${formatPosition(tail)} is damaged at ${damagedLsn}` };
+  const { fullResyncReason: wanted = '' } = replica;
   if (tail.lsn === NO_LSN) {
+    if (wanted !== '') return { kind: 'snapshot', reason: wanted };
     if (damaged !== undefined) return damaged;
     if (master.earliestLsn <= 1) return { kind: 'continue' };
     return { kind: 'snapshot', reason: `the replica is empty and the log begins at ${master.earliestLsn}` };
@@ -63,6 +67,7 @@ export function decideResync(master: MasterHistory, replica: ReplicaHistory): Re
       reason: `the replica's tail ${formatPosition(tail)} is of an epoch that the master's history does not have there`,
     };
   }
+  if (wanted !== '') return { kind: 'snapshot', reason: wanted };
   // A record may be known where the log no longer reaches back to what follows it.
   if (ours !== undefined && tail.lsn + 1 >= master.earliestLsn) return damaged ?? { kind: 'continue' };
   return {

@@ -42,6 +42,7 @@ export function createServerMetrics(
   registerNode(metrics, status);
   registerRecovery(metrics, status);
   registerStore(metrics, status);
+  registerIntegrity(metrics, status);
   registerReplication(metrics, status);
 
   // Looking a child up by labels builds a key; the few pairs there are are held here.
@@ -132,6 +133,24 @@ function registerStore(metrics: Metrics, status: () => NodeStatus): void {
   metrics.counterFrom('walnut_store_expired_total', 'Entries deleted on time.', () => status().store.expired);
 }
 
+function registerIntegrity(metrics: Metrics, status: () => NodeStatus): void {
+  metrics.counterFrom(
+    'walnut_digest_comparisons_total',
+    'On a replica: digests compared with the master’s.',
+    () => status().integrity.digestComparisons,
+  );
+  metrics.counterFrom(
+    'walnut_digest_mismatches_total',
+    'On a replica: comparisons that found another state here.',
+    () => status().integrity.digestMismatches,
+  );
+  metrics.counterFrom(
+    'walnut_rebuilds_total',
+    'Times that the state in memory was given up and recovered from the disk here.',
+    () => status().integrity.rebuilds,
+  );
+}
+
 function registerReplication(metrics: Metrics, status: () => NodeStatus): void {
   const upstream = (
     name: string,
@@ -157,6 +176,9 @@ function registerReplication(metrics: Metrics, status: () => NodeStatus): void {
     );
   replicas('walnut_replica_streaming', 'On a master: 1 when pushes are taken.', (r) =>
     r.state === 'streaming' ? 1 : 0,
+  );
+  replicas('walnut_replica_different', 'On a master: 1 when that state is known to differ.', (r) =>
+    r.isDifferent === true ? 1 : 0,
   );
   replicas('walnut_replica_acked_lsn', 'On a master: last LSN on that disk.', (r) => r.acked.lsn);
   replicas('walnut_replica_lag_records', 'On a master: records not acked there.', (r) => r.lagRecords);

@@ -11,13 +11,20 @@ import { lastCommonLsn } from '#engine/epoch-table.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
 import type { UpdatesCommand } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
-import { NO_LSN, termOf } from '#model/position.ts';
+import { type Lsn, NO_LSN, termOf } from '#model/position.ts';
 import type { RegisterAnswer, ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
-import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#model/status.ts';
+import type {
+  IntegrityStatus,
+  NodeState,
+  Quarantine,
+  QuarantineRelease,
+  UpstreamStatus,
+} from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
+import { DigestCheck } from '#slave/digest-check.ts';
 import { LinkState } from '#slave/link-state.ts';
 import { EMPTY_TAIL, Receiver } from '#slave/receiver.ts';
 import { fetchSnapshot } from '#slave/snapshot-fetch.ts';
@@ -56,6 +63,7 @@ export class Follower {
   readonly #link: PeerLink;
   readonly #linkState: LinkState;
   readonly #receiver: Receiver;
+  readonly #check: DigestCheck;
   readonly #startedMs: number;
   readonly #abort = new AbortController();
   /** The node id of the master registered with; pushes of others are refused. */
@@ -73,6 +81,7 @@ export class Follower {
     this.#options = options;
     this.#incarnation = options.random.id128();
     this.#receiver = new Receiver(() => options.host.engine);
+    this.#check = new DigestCheck(options.clock, options.logger);
     this.#startedMs = options.clock.monotonicMs();
     this.#link = options.dialer.dial(options.upstream);
     this.#linkState = new LinkState(options.clock, Math.max(2 * options.syncIntervalMs, LINK_LOST_MS));
@@ -92,7 +101,7 @@ export class Follower {
   }
 
   get state(): NodeState {
-    return this.#state;
+    return this.#check.isSuspect ? 'loading' : this.#state;
   }
 
   /** Why it is not streaming; empty where it is. */
@@ -123,6 +132,26 @@ export class Follower {
       lagRecords,
       lagMs: isLevel ? 0 : this.stalenessMs,
     };
+  }
+
+  /** Whether what is in memory is known to be wrong and must not be served. */
+  get isSuspect(): boolean {
+    return this.#check.isSuspect;
+  }
+
+  /** Why the state here cannot be vouched for; empty where it can. */
+  get doubt(): string {
+    return this.#check.reason;
+  }
+
+  get integrity(): IntegrityStatus {
+    return this.#check.status;
+  }
+
+  /** The state in memory was found altered: it is recovered from the disk. */
+  distrust(why: string): void {
+    this.#check.distrust(why);
+    this.#rejoin?.();
   }
 
   get quarantine(): Quarantine | undefined {
@@ -158,11 +187,19 @@ export class Follower {
     this.#linkState.heard(request.durableLsn, saidAtMs);
     host.engine?.logClock.follow(request.logClockMs);
     if (verdict.kind === 'conflict') this.#rejoin?.();
+    if (verdict.kind === 'ok') this.#compare(frames.at(-1)?.lsn ?? request.previous.lsn, request.digest);
     if (verdict.kind === 'ok') {
       if ((host.engine?.applied.lsn ?? NO_LSN) >= request.durableLsn) this.#levelSince(saidAtMs);
       this.#setState('streaming', '');
     }
     return this.#answer(verdict);
+  }
+
+  #compare(lsn: Lsn, stated = ''): void {
+    const { engine } = this.#options.host;
+    if (engine === undefined) return;
+    this.#check.compare(engine.digests, lsn, stated);
+    if (this.#check.remedy !== 'none') this.#rejoin?.();
   }
 
   /** Ends a quarantine: throws `failed_precondition` where there is none. */
@@ -200,6 +237,7 @@ export class Follower {
       verdict,
       durable: engine?.durablePosition ?? EMPTY_TAIL,
       appliedLsn: engine?.applied.lsn ?? NO_LSN,
+      digestMismatch: this.#check.mismatch,
     };
   }
 
@@ -220,6 +258,7 @@ export class Follower {
     const { signal } = this.#abort;
     let retryMs = RETRY_MS_MIN;
     while (!signal.aborted) {
+      if (this.#check.remedy === 'rebuild') await this.#rebuild();
       if (this.#state === 'quarantined' || !this.#isFollowing) {
         await this.#untilRejoin(Number.MAX_SAFE_INTEGER);
         continue;
@@ -240,6 +279,19 @@ export class Follower {
     }
   }
 
+  /** Gives up the state in memory for that on the disk here. */
+  async #rebuild(): Promise<void> {
+    const { host } = this.#options;
+    await this.#receiver.exclusive(async () => {
+      try {
+        this.#check.rebuilt((await host.rebuild()).digests);
+      } catch (error) {
+        this.#check.rebuildFailed(error);
+      }
+    });
+    this.#options.onChange();
+  }
+
   /** Registers and resyncs as told until level, or quarantined. */
   async #join(): Promise<void> {
     let isSettled = false;
@@ -248,7 +300,8 @@ export class Follower {
 
   async #register(): Promise<RegisterAnswer> {
     const { host } = this.#options;
-    if (host.engine === undefined && host.manifest.logId !== '') {
+    const { fullResyncReason } = this.#check;
+    if (host.engine === undefined && host.manifest.logId !== '' && fullResyncReason === '') {
       // A resync broke between two engines: what the directory holds counts, not that nothing is open.
       await this.#receiver.exclusive(() => host.open());
       this.#options.onChange();
@@ -261,6 +314,7 @@ export class Follower {
         logId: host.manifest.logId,
         tail: host.engine?.log.tail ?? EMPTY_TAIL,
         upstreamPath: [host.manifest.nodeId],
+        fullResyncReason,
       },
       { timeoutMs: CALL_TIMEOUT_MS, signal: this.#abort.signal },
     );
@@ -359,6 +413,7 @@ export class Follower {
       throw error;
     }
     await this.#receiver.exclusive(() => host.installSnapshot(answer.logId));
+    this.#check.resynced();
     this.#options.onChange();
   }
 
@@ -414,7 +469,8 @@ export class Follower {
   async #untilSilent(): Promise<void> {
     const { syncIntervalMs } = this.#options;
     let isSilent = false;
-    while (!isSilent && !this.#abort.signal.aborted && this.#state === 'streaming') {
+    const isFine = (): boolean => this.#state === 'streaming' && this.#check.remedy === 'none';
+    while (!isSilent && !this.#abort.signal.aborted && isFine()) {
       const heardBefore = this.#linkState.heardCount;
       const isRejoin = await this.#untilRejoin(syncIntervalMs);
       isSilent = isRejoin || this.#linkState.heardCount === heardBefore;

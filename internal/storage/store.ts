@@ -206,6 +206,11 @@ export class Store {
     return this.#digest.hex();
   }
 
+  /** The digest as four numbers, into `target` from `at` on; `formatDigest` makes text of them. */
+  copyDigest(target: Uint32Array, at: number): void {
+    this.#digest.copyTo(target, at);
+  }
+
   /**
    * Begins a snapshot of exactly the present state, which the caller says is that
    * of `meta.position`. Throws where one is under way. See `snapshot-scan.ts`.

@@ -5,6 +5,7 @@
  */
 import {
   type ChainPoint as ChainPointMessage,
+  type DigestMismatch as DigestMismatchMessage,
   type EpochStart as EpochStartMessage,
   type FetchSnapshotResponse,
   type RegisterRequest as RegisterRequestMessage,
@@ -18,6 +19,7 @@ import { HOT_KEYS_BYTES_MAX, utf8Length } from '#model/limits.ts';
 import { type EpochStart, NO_LSN, TERM_MAX } from '#model/position.ts';
 import type {
   ChainPoint,
+  DigestMismatch,
   RegisterAnswer,
   RegisterRequest,
   ReplicateAnswer,
@@ -32,6 +34,7 @@ import { fromPosition, toLsnField, toPositionOrNone } from '#wire/position-codec
 const ID_PATTERN = /^[0-9a-f]{32}$/;
 /** Longest chain of replicas behind replicas. */
 const UPSTREAM_PATH_MAX = 64;
+const REASON_LENGTH_MAX = 512;
 const NO_CHAIN_POINT: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 
 /** Throws `invalid_argument` unless `text` is a 128-bit identity as 32 lower-case hex digits. */
@@ -66,6 +69,7 @@ export function toRegisterRequest(message: RegisterRequestMessage): RegisterRequ
     logId: checkIdOrEmpty(message.logId, 'log_id'),
     tail: toChainPoint(message.tail, 'tail'),
     upstreamPath: message.upstreamPath.map((id) => checkId(id, 'upstream_path')),
+    fullResyncReason: checkText(message.fullResyncReason, 'full_resync_reason', REASON_LENGTH_MAX),
   };
 }
 
@@ -78,6 +82,7 @@ export function fromRegisterRequest(request: RegisterRequest): RegisterRequestMe
     logId: request.logId,
     tail: fromChainPoint(request.tail),
     upstreamPath: [...request.upstreamPath],
+    fullResyncReason: (request.fullResyncReason ?? '').slice(0, REASON_LENGTH_MAX),
   };
 }
 
@@ -136,6 +141,7 @@ export function toReplicateRequest(message: ReplicateRequestMessage): ReplicateR
     durableLsn: toLsnField(message.durableLsn, 'durable_lsn'),
     logClockMs: toSafeNumber(message.logClockMs, 'log_clock_ms'),
     ackWhenDurable: message.ackWhenDurable,
+    digest: checkIdOrEmpty(message.digest, 'digest'),
   };
 }
 
@@ -150,6 +156,7 @@ export function fromReplicateRequest(request: ReplicateRequest): ReplicateReques
     durableLsn: BigInt(request.durableLsn),
     logClockMs: BigInt(Math.floor(request.logClockMs)),
     ackWhenDurable: request.ackWhenDurable,
+    digest: request.digest ?? '',
   };
 }
 
@@ -159,6 +166,7 @@ export function toReplicateAnswer(response: ReplicateResponse): ReplicateAnswer 
     durable: toPositionOrNone(response.durable, 'durable'),
     appliedLsn: toLsnField(response.appliedLsn, 'applied_lsn'),
     hotKeys: toHotKeys(response.hotKeys),
+    digestMismatch: toDigestMismatch(response.digestMismatch),
   };
 }
 
@@ -169,6 +177,19 @@ function toHotKeys(keys: readonly string[]): readonly string[] {
     bytes += utf8Length(key);
     return bytes <= HOT_KEYS_BYTES_MAX;
   });
+}
+
+function toDigestMismatch(message: DigestMismatchMessage | undefined): DigestMismatch | undefined {
+  if (message === undefined) return undefined;
+  return {
+    lsn: toLsnField(message.lsn, 'digest_mismatch.lsn'),
+    stated: checkId(message.stated, 'digest_mismatch.stated'),
+    found: checkId(message.found, 'digest_mismatch.found'),
+  };
+}
+
+function fromDigestMismatch({ lsn, stated, found }: DigestMismatch): DigestMismatchMessage {
+  return { $typeName: 'walnut.v1.DigestMismatch', lsn: BigInt(lsn), stated, found };
 }
 
 function toReplicateVerdict(refusal: ReplicateResponse['refusal']): ReplicateVerdict {
@@ -191,6 +212,8 @@ export function fromReplicateAnswer(answer: ReplicateAnswer): ReplicateResponse 
     appliedLsn: BigInt(answer.appliedLsn),
     refusal: fromReplicateVerdict(answer.verdict),
     hotKeys: [...(answer.hotKeys ?? [])],
+    digestMismatch:
+      answer.digestMismatch === undefined ? undefined : fromDigestMismatch(answer.digestMismatch),
   };
 }
 

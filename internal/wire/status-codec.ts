@@ -1,12 +1,20 @@
 /** Status between the model and protobuf, both ways: served by the server, read by peers and the command line. */
 import type {
+  IntegrityStatus as IntegrityMessage,
   MasterStatus as MasterMessage,
   ReplicaStatus as ReplicaMessage,
   StatusResponse,
 } from '#gen/walnut/v1/admin_pb.ts';
 import { Role as WireRole, NodeState as WireState } from '#gen/walnut/v1/types_pb.ts';
 import { invalidArgument } from '#model/errors.ts';
-import type { NodeState, NodeStatus, ReplicaStatus, UpstreamStatus } from '#model/status.ts';
+import {
+  INTEGRITY_UNKNOWN,
+  type IntegrityStatus,
+  type NodeState,
+  type NodeStatus,
+  type ReplicaStatus,
+  type UpstreamStatus,
+} from '#model/status.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toLsnField, toPositionOrNone } from '#wire/position-codec.ts';
 
@@ -52,6 +60,25 @@ export function fromStatus(status: NodeStatus): StatusResponse {
     replicas: status.replicas.map(fromReplica),
     uptimeMs: toUint64(status.uptimeMs),
     version: status.version,
+    integrity: fromIntegrity(status.integrity),
+  };
+}
+
+function fromIntegrity(integrity: IntegrityStatus): IntegrityMessage {
+  return {
+    $typeName: 'walnut.v1.IntegrityStatus',
+    digestComparisons: BigInt(integrity.digestComparisons),
+    digestMismatches: BigInt(integrity.digestMismatches),
+    rebuilds: BigInt(integrity.rebuilds),
+  };
+}
+
+function toIntegrity(message: IntegrityMessage | undefined): IntegrityStatus {
+  if (message === undefined) return INTEGRITY_UNKNOWN;
+  return {
+    digestComparisons: toSafeNumber(message.digestComparisons, 'integrity.digest_comparisons'),
+    digestMismatches: toSafeNumber(message.digestMismatches, 'integrity.digest_mismatches'),
+    rebuilds: toSafeNumber(message.rebuilds, 'integrity.rebuilds'),
   };
 }
 
@@ -77,6 +104,7 @@ function fromReplica(replica: ReplicaStatus): ReplicaMessage {
     fullResyncs: replica.fullResyncs,
     partialResyncs: replica.partialResyncs,
     lastFullResyncReason: replica.lastFullResyncReason,
+    different: replica.isDifferent ?? false,
   };
 }
 
@@ -107,6 +135,7 @@ export function toStatus(response: StatusResponse): NodeStatus {
       evicted: toSafeNumber(store?.evicted ?? 0n, 'store.evicted'),
       expired: toSafeNumber(store?.expired ?? 0n, 'store.expired'),
     },
+    integrity: toIntegrity(response.integrity),
     upstream: response.master === undefined ? undefined : toUpstream(response.master),
     replicas: response.replicas.map(toReplica),
     uptimeMs: toSafeNumber(response.uptimeMs, 'uptime_ms'),
@@ -134,6 +163,7 @@ function toReplica(message: ReplicaMessage): ReplicaStatus {
     fullResyncs: message.fullResyncs,
     partialResyncs: message.partialResyncs,
     lastFullResyncReason: message.lastFullResyncReason,
+    isDifferent: message.different,
   };
 }
 

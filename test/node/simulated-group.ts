@@ -33,6 +33,7 @@ export const FAULTS = [
   'rotate',
 ] as const;
 export type FaultKind = (typeof FAULTS)[number];
+export type Outcome = 'fullResync' | 'partialResync' | 'ackedWrites' | 'digestComparison';
 
 /** `master.sync_interval`. */
 export const PULL_INTERVAL_MS = 1_000;
@@ -51,7 +52,7 @@ interface Promised {
 }
 
 export class SimulatedGroup {
-  readonly counts = new Map<FaultKind | 'fullResync' | 'partialResync' | 'ackedWrites', number>();
+  readonly counts = new Map<FaultKind | Outcome, number>();
   readonly #random: SeededRandom;
   readonly #group: TestGroup;
   readonly #members: Member[];
@@ -106,7 +107,7 @@ export class SimulatedGroup {
     return this.#members[0]?.running;
   }
 
-  #count(what: FaultKind | 'fullResync' | 'partialResync' | 'ackedWrites', by = 1): void {
+  #count(what: FaultKind | Outcome, by = 1): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + by);
   }
 
@@ -159,6 +160,9 @@ export class SimulatedGroup {
       if (state === 'quarantined')
         throw new Error(`${name} is quarantined: ${running.node.status().reasons}`);
       if (running.failures.length > 0) throw new Error(`${name} failed: ${running.failures[0]}`);
+      const { digestMismatches, rebuilds } = running.node.status().integrity;
+      if (digestMismatches + rebuilds > 0)
+        throw new Error(`${name} took a digest for wrong: ${running.node.status().reasons}`);
       if (position.lsn === 0) continue;
       const at = formatPosition(position);
       const { digest } = running.node.digest();
@@ -251,6 +255,7 @@ export class SimulatedGroup {
   }
 
   #noteResyncs(member: Member, running: TestNode): void {
+    this.#count('digestComparison', running.node.status().integrity.digestComparisons);
     if (member.name !== 'master') return;
     for (const { fullResyncs, partialResyncs } of running.node.status().replicas) {
       this.#count('fullResync', fullResyncs);
@@ -284,7 +289,9 @@ export class SimulatedGroup {
         throw new Error(`acknowledged write of ${key} at ${formatPosition(position)} is lost`);
     }
     this.#count('ackedWrites', this.#promised.length);
-    this.#noteResyncs(master, nodes[0] as TestNode);
+    this.#members.forEach((member, i) => {
+      this.#noteResyncs(member, nodes[i] as TestNode);
+    });
     for (const node of nodes) {
       const { isReady, reasons } = node.node.status();
       if (!isReady) throw new Error(`${node.name} is not ready: ${reasons}`);

@@ -30,7 +30,7 @@ describe('a group under random faults', () => {
       }
       if (seeds.length < SEEDS_DEFAULT) return;
       // A run in which a fault never happened proves nothing about it.
-      for (const what of [...FAULTS, 'fullResync', 'partialResync', 'ackedWrites']) {
+      for (const what of [...FAULTS, 'fullResync', 'partialResync', 'ackedWrites', 'digestComparison']) {
         expect(totals.get(what) ?? 0, what).toBeGreaterThan(0);
       }
     },

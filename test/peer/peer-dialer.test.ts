@@ -17,6 +17,7 @@ const REGISTER = {
   logId: LOG_ID,
   tail: TAIL,
   upstreamPath: [NODE_ID],
+  fullResyncReason: 'digest_mismatch: at LSN 3',
 };
 const PUSH = {
   masterNodeId: NODE_ID,
@@ -27,6 +28,7 @@ const PUSH = {
   durableLsn: toLsn(4),
   logClockMs: 1_700_000_000_000,
   ackWhenDurable: true,
+  digest: NODE_ID,
 };
 
 function link(address: string, clock = new VirtualClock()): PeerLink {
@@ -70,6 +72,7 @@ describe('a link', () => {
     expect({ ...seen, frames: Uint8Array.from(seen.frames) }).toEqual(PUSH);
     expect(pushed).toEqual({
       verdict: { kind: 'need', tail: { epoch: EPOCH, lsn: 3, crc: 17 } },
+      hotKeys: [],
       durable: positionOf(3),
       appliedLsn: 3,
     });

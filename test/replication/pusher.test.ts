@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { unavailable } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
-import type { ChainPoint, ReplicateAnswer, ReplicateRequest, ReplicateVerdict } from '#model/replication.ts';
+import type {
+  ChainPoint,
+  DigestMismatch,
+  ReplicateAnswer,
+  ReplicateRequest,
+  ReplicateVerdict,
+} from '#model/replication.ts';
 import { silentLogger } from '#platform/logger.ts';
 import type { CallOptions, PeerLink } from '#replication/peer-link.ts';
 import { Pusher, type PusherOptions, type PushLog } from '#replication/pusher.ts';
@@ -12,6 +18,7 @@ import { decodeFrames, type Frame } from '#wal/frame.ts';
 type Reply = ReplicateVerdict | 'fail' | 'hang';
 
 const lsn = (value: number): Lsn => value as Lsn;
+const digestOf = (at: number): string => at.toString(16).padStart(32, '0');
 const NOTHING: ChainPoint = pointOf(undefined);
 
 /** A replica that answers by script, then `ok` with everything it was sent durable. */
@@ -30,6 +37,10 @@ class Script {
   inFlight = 0;
   inFlightMax = 0;
   answerAfterMs = 0;
+  /** What the replica says of its state. */
+  mismatch: DigestMismatch | undefined;
+  /** Digests of later states are not known. */
+  digestsThroughLsn = Number.POSITIVE_INFINITY;
   readonly pusher: Pusher;
 
   constructor(changes: Partial<PusherOptions> = {}, tail: ChainPoint = NOTHING) {
@@ -40,6 +51,7 @@ class Script {
       },
       identity: () => ({ masterNodeId: 'm', logId: 'L', term: 1 }),
       logClockMs: () => this.clock.wallMs(),
+      digestAt: (at) => (at <= this.digestsThroughLsn ? digestOf(at) : ''),
       wantsDurableAcks: () => this.isWaitedFor,
       read: async (afterLsn, bytesMax) => {
         if (afterLsn + 1 < this.keptFromLsn) return [];
@@ -114,7 +126,12 @@ class Script {
       const last = decodeFrames(request.frames).at(-1)?.lsn ?? request.previous.lsn;
       const held = verdict.kind === 'need' ? verdict.tail.lsn : last;
       const durable = this.isLazy && !request.ackWhenDurable ? 0 : held;
-      return { verdict, durable: { epoch: EPOCH_ONE, lsn: lsn(durable) }, appliedLsn: held };
+      return {
+        verdict,
+        durable: { epoch: EPOCH_ONE, lsn: lsn(durable) },
+        appliedLsn: held,
+        digestMismatch: this.mismatch,
+      };
     } finally {
       this.inFlight--;
     }
@@ -140,6 +157,41 @@ describe('Pusher', () => {
     expect(script.requests[1]?.request.previous).toEqual(pointOf(script.log[2]));
     expect(script.acks).toEqual([3, 5]);
     expect(script.pusher).toMatchObject({ state: 'streaming', lagRecords: 0, lagMs: 0, acked: { lsn: 5 } });
+    await script.pusher.stop();
+  });
+
+  it('states the digest of its last frame, on a heartbeat of the record before, and only where it knows it', async () => {
+    const script = new Script();
+    script.pusher.start();
+    script.write(3);
+    await script.clock.advance(20);
+    script.write(2);
+    script.digestsThroughLsn = 4;
+    await script.clock.advance(300);
+    expect(script.lsns).toEqual([[1, 2, 3], [4, 5], []]);
+    expect(script.requests.map(({ request }) => request.digest)).toEqual([digestOf(3), '', '']);
+    script.digestsThroughLsn = 5;
+    await script.clock.advance(250);
+    expect(script.requests.at(-1)?.request.digest).toBe(digestOf(5));
+    await script.pusher.stop();
+  });
+
+  it('tells once that a replica differs, until it says that it does not any more', async () => {
+    const told: number[] = [];
+    const script = new Script({ onMismatch: (mismatch) => told.push(mismatch.lsn) });
+    const mismatch = { lsn: lsn(2), stated: digestOf(2), found: digestOf(9) };
+    script.pusher.start();
+    script.mismatch = mismatch;
+    script.write(2);
+    await script.clock.advance(600);
+    expect(told).toEqual([2]);
+    expect(script.pusher.isDifferent).toBe(true);
+    script.mismatch = undefined;
+    await script.clock.advance(300);
+    expect(script.pusher.isDifferent).toBe(false);
+    script.mismatch = mismatch;
+    await script.clock.advance(300);
+    expect(told).toEqual([2, 2]);
     await script.pusher.stop();
   });
 

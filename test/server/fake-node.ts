@@ -60,6 +60,7 @@ export class FakeNode {
       earliestLsn: 1 as Lsn,
       wal: { segments: 2, bytes: 4_096 },
       store: { entries: this.entries.size, bytes: 1_000, hits: 3, misses: 4, evicted: 5, expired: 6 },
+      integrity: { digestComparisons: 7, digestMismatches: 1, rebuilds: 2 },
       upstream: undefined,
       replicas: [],
       uptimeMs: 12_345.6,

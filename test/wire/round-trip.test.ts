@@ -77,6 +77,7 @@ describe('the model survives the wire', () => {
       logId: fc.oneof(id, fc.constant('')),
       tail: chainPoint,
       upstreamPath: fc.array(id, { maxLength: 3 }),
+      fullResyncReason: text,
     }),
     (value) => {
       const wire = toBinary(RegisterRequestSchema, replication.fromRegisterRequest(value));
@@ -110,6 +111,7 @@ describe('the model survives the wire', () => {
       durableLsn: lsn,
       logClockMs: number,
       ackWhenDurable: fc.boolean(),
+      digest: fc.oneof(id, fc.constant('')),
     }),
     (value) => {
       const wire = toBinary(ReplicateRequestSchema, replication.fromReplicateRequest(value));
@@ -117,9 +119,10 @@ describe('the model survives the wire', () => {
     },
   );
   const hotKeys = fc.array(fc.string({ minLength: 1, maxLength: 40 }), { maxLength: 20 });
+  const digestMismatch = fc.option(fc.record({ lsn, stated: id, found: id }), { nil: undefined });
   itSurvives(
     'replicate, answering',
-    fc.record({ verdict, durable: position, appliedLsn: lsn, hotKeys }),
+    fc.record({ verdict, durable: position, appliedLsn: lsn, hotKeys, digestMismatch }),
     (value) => {
       const wire = toBinary(ReplicateResponseSchema, replication.fromReplicateAnswer(value));
       return replication.toReplicateAnswer(fromBinary(ReplicateResponseSchema, wire)) as typeof value;
@@ -209,6 +212,7 @@ describe('the model survives the wire', () => {
         evicted: number,
         expired: number,
       }),
+      integrity: fc.record({ digestComparisons: number, digestMismatches: number, rebuilds: number }),
       upstream: fc.option(
         fc.record({ address: text, isLinked: fc.boolean(), lagRecords: number, lagMs: number }),
         { nil: undefined },
@@ -224,6 +228,7 @@ describe('the model survives the wire', () => {
           fullResyncs: uint32,
           partialResyncs: uint32,
           lastFullResyncReason: text,
+          isDifferent: fc.boolean(),
         }),
         { maxLength: 2 },
       ),

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/admin.proto.
  */
 export const file_walnut_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0Ir8DCg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJIiwKCVdhbFN0YXR1cxIQCghzZWdtZW50cxgBIAEoDRINCgVieXRlcxgCIAEoBCJtCgtTdG9yZVN0YXR1cxIPCgdlbnRyaWVzGAEgASgEEg0KBWJ5dGVzGAIgASgEEgwKBGhpdHMYAyABKAQSDgoGbWlzc2VzGAQgASgEEg8KB2V2aWN0ZWQYBSABKAQSDwoHZXhwaXJlZBgGIAEoBCJUCgxNYXN0ZXJTdGF0dXMSDwoHYWRkcmVzcxgBIAEoCRIOCgZsaW5rZWQYAiABKAgSEwoLbGFnX3JlY29yZHMYAyABKAQSDgoGbGFnX21zGAQgASgEIu8BCg1SZXBsaWNhU3RhdHVzEg8KB25vZGVfaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSIgoFYWNrZWQYBCABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLbGFnX3JlY29yZHMYBSABKAQSDgoGbGFnX21zGAYgASgEEhQKDGZ1bGxfcmVzeW5jcxgHIAEoDRIXCg9wYXJ0aWFsX3Jlc3luY3MYCCABKA0SHwoXbGFzdF9mdWxsX3Jlc3luY19yZWFzb24YCSABKAkiDwoNRGlnZXN0UmVxdWVzdCJYCg5EaWdlc3RSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEg4KBmRpZ2VzdBgDIAEoCSIkChFBZGRSZXBsaWNhUmVxdWVzdBIPCgdhZGRyZXNzGAEgASgJIhQKEkFkZFJlcGxpY2FSZXNwb25zZSInChRSZW1vdmVSZXBsaWNhUmVxdWVzdBIPCgdhZGRyZXNzGAEgASgJIhcKFVJlbW92ZVJlcGxpY2FSZXNwb25zZSITChFDaGVja3BvaW50UmVxdWVzdCJ+ChJDaGVja3BvaW50UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHZW50cmllcxgCIAEoBBIWCg5zbmFwc2hvdF9ieXRlcxgDIAEoBBIYChBkZWxldGVkX3NlZ21lbnRzGAQgASgNIhIKEFJvdGF0ZVdhbFJlcXVlc3QiOwoRUm90YXRlV2FsUmVzcG9uc2USEwoLc2VnbWVudF9zZXEYASABKAQSEQoJZmlyc3RfbHNuGAIgASgEIhcKFVF1YXJhbnRpbmVMaXN0UmVxdWVzdCJEChZRdWFyYW50aW5lTGlzdFJlc3BvbnNlEioKC3F1YXJhbnRpbmVzGAEgAygLMhUud2FsbnV0LnYxLlF1YXJhbnRpbmUizAEKClF1YXJhbnRpbmUSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgEEhAKCHVwc3RyZWFtGAMgASgJEhcKD3Vwc3RyZWFtX2xvZ19pZBgEIAEoCRIuChF1cHN0cmVhbV9wb3NpdGlvbhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxsb2NhbF9sb2dfaWQYBiABKAkSKwoObG9jYWxfcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24iTQoYUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0EhcKDWRpc2NhcmRfbG9jYWwYASABKAhIABIOCgRrZWVwGAIgASgISABCCAoGYWN0aW9uIhsKGVF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2UiZgoOUmVzdG9yZVJlcXVlc3QSKQoHY2hhbmdlcxgBIAMoCzIYLndhbG51dC52MS5SZXN0b3JlQ2hhbmdlEikKCmR1cmFiaWxpdHkYAiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eSKKAQoNUmVzdG9yZUNoYW5nZRILCgNrZXkYASABKAkSJwoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgNzZXQYAyABKAsyGC53YWxudXQudjEuUmVzdG9yZWRWYWx1ZUgAEhAKBmRlbGV0ZRgEIAEoCEgAQggKBmNoYW5nZSI0Cg1SZXN0b3JlZFZhbHVlEg0KBXZhbHVlGAEgASgMEhQKDGV4cGlyZV9hdF9tcxgCIAEoBCI8Cg9SZXN0b3JlUmVzcG9uc2USKQoHcmVzdWx0cxgBIAMoCzIYLndhbG51dC52MS5SZXN0b3JlUmVzdWx0IpsBCg1SZXN0b3JlUmVzdWx0EiYKB2FwcGxpZWQYASABKAsyEy53YWxudXQudjEuUG9zaXRpb25IABIuCghjb25mbGljdBgCIAEoCzIaLndhbG51dC52MS5SZXN0b3JlQ29uZmxpY3RIABIoCgVlcnJvchgDIAEoCzIXLndhbG51dC52MS5SZXN0b3JlRXJyb3JIAEIICgZyZXN1bHQiPwoPUmVzdG9yZUNvbmZsaWN0EiwKD2N1cnJlbnRfdmVyc2lvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiItCgxSZXN0b3JlRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJMr8FCgVBZG1pbhJCCgZTdGF0dXMSGC53YWxudXQudjEuU3RhdHVzUmVxdWVzdBoZLndhbG51dC52MS5TdGF0dXNSZXNwb25zZSIDkAIBEkIKBkRpZ2VzdBIYLndhbG51dC52MS5EaWdlc3RSZXF1ZXN0Ghkud2FsbnV0LnYxLkRpZ2VzdFJlc3BvbnNlIgOQAgESSQoKQWRkUmVwbGljYRIcLndhbG51dC52MS5BZGRSZXBsaWNhUmVxdWVzdBodLndhbG51dC52MS5BZGRSZXBsaWNhUmVzcG9uc2USUgoNUmVtb3ZlUmVwbGljYRIfLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVxdWVzdBogLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVzcG9uc2USSQoKQ2hlY2twb2ludBIcLndhbG51dC52MS5DaGVja3BvaW50UmVxdWVzdBodLndhbG51dC52MS5DaGVja3BvaW50UmVzcG9uc2USRgoJUm90YXRlV2FsEhsud2FsbnV0LnYxLlJvdGF0ZVdhbFJlcXVlc3QaHC53YWxudXQudjEuUm90YXRlV2FsUmVzcG9uc2USWgoOUXVhcmFudGluZUxpc3QSIC53YWxudXQudjEuUXVhcmFudGluZUxpc3RSZXF1ZXN0GiEud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVzcG9uc2UiA5ACARJeChFRdWFyYW50aW5lUmVsZWFzZRIjLndhbG51dC52MS5RdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QaJC53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZRJACgdSZXN0b3JlEhkud2FsbnV0LnYxLlJlc3RvcmVSZXF1ZXN0Ghoud2FsbnV0LnYxLlJlc3RvcmVSZXNwb25zZWIGcHJvdG8z", [file_walnut_v1_types]);
+  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0Iu4DCg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMiWgoPSW50ZWdyaXR5U3RhdHVzEhoKEmRpZ2VzdF9jb21wYXJpc29ucxgBIAEoBBIZChFkaWdlc3RfbWlzbWF0Y2hlcxgCIAEoBBIQCghyZWJ1aWxkcxgDIAEoBCIsCglXYWxTdGF0dXMSEAoIc2VnbWVudHMYASABKA0SDQoFYnl0ZXMYAiABKAQibQoLU3RvcmVTdGF0dXMSDwoHZW50cmllcxgBIAEoBBINCgVieXRlcxgCIAEoBBIMCgRoaXRzGAMgASgEEg4KBm1pc3NlcxgEIAEoBBIPCgdldmljdGVkGAUgASgEEg8KB2V4cGlyZWQYBiABKAQiVAoMTWFzdGVyU3RhdHVzEg8KB2FkZHJlc3MYASABKAkSDgoGbGlua2VkGAIgASgIEhMKC2xhZ19yZWNvcmRzGAMgASgEEg4KBmxhZ19tcxgEIAEoBCKCAgoNUmVwbGljYVN0YXR1cxIPCgdub2RlX2lkGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSIwoFc3RhdGUYAyABKA4yFC53YWxudXQudjEuTm9kZVN0YXRlEiIKBWFja2VkGAQgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhMKC2xhZ19yZWNvcmRzGAUgASgEEg4KBmxhZ19tcxgGIAEoBBIUCgxmdWxsX3Jlc3luY3MYByABKA0SFwoPcGFydGlhbF9yZXN5bmNzGAggASgNEh8KF2xhc3RfZnVsbF9yZXN5bmNfcmVhc29uGAkgASgJEhEKCWRpZmZlcmVudBgKIAEoCCIPCg1EaWdlc3RSZXF1ZXN0IlgKDkRpZ2VzdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSDgoGZGlnZXN0GAMgASgJIiQKEUFkZFJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFAoSQWRkUmVwbGljYVJlc3BvbnNlIicKFFJlbW92ZVJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFwoVUmVtb3ZlUmVwbGljYVJlc3BvbnNlIhMKEUNoZWNrcG9pbnRSZXF1ZXN0In4KEkNoZWNrcG9pbnRSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEhYKDnNuYXBzaG90X2J5dGVzGAMgASgEEhgKEGRlbGV0ZWRfc2VnbWVudHMYBCABKA0iEgoQUm90YXRlV2FsUmVxdWVzdCI7ChFSb3RhdGVXYWxSZXNwb25zZRITCgtzZWdtZW50X3NlcRgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQiFwoVUXVhcmFudGluZUxpc3RSZXF1ZXN0IkQKFlF1YXJhbnRpbmVMaXN0UmVzcG9uc2USKgoLcXVhcmFudGluZXMYASADKAsyFS53YWxudXQudjEuUXVhcmFudGluZSLMAQoKUXVhcmFudGluZRIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAQSEAoIdXBzdHJlYW0YAyABKAkSFwoPdXBzdHJlYW1fbG9nX2lkGAQgASgJEi4KEXVwc3RyZWFtX3Bvc2l0aW9uGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGxvY2FsX2xvZ19pZBgGIAEoCRIrCg5sb2NhbF9wb3NpdGlvbhgHIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiJNChhRdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QSFwoNZGlzY2FyZF9sb2NhbBgBIAEoCEgAEg4KBGtlZXAYAiABKAhIAEIICgZhY3Rpb24iGwoZUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZSJmCg5SZXN0b3JlUmVxdWVzdBIpCgdjaGFuZ2VzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVDaGFuZ2USKQoKZHVyYWJpbGl0eRgCIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5IooBCg1SZXN0b3JlQ2hhbmdlEgsKA2tleRgBIAEoCRInCgppZl92ZXJzaW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEicKA3NldBgDIAEoCzIYLndhbG51dC52MS5SZXN0b3JlZFZhbHVlSAASEAoGZGVsZXRlGAQgASgISABCCAoGY2hhbmdlIjQKDVJlc3RvcmVkVmFsdWUSDQoFdmFsdWUYASABKAwSFAoMZXhwaXJlX2F0X21zGAIgASgEIjwKD1Jlc3RvcmVSZXNwb25zZRIpCgdyZXN1bHRzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVSZXN1bHQimwEKDVJlc3RvcmVSZXN1bHQSJgoHYXBwbGllZBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEi4KCGNvbmZsaWN0GAIgASgLMhoud2FsbnV0LnYxLlJlc3RvcmVDb25mbGljdEgAEigKBWVycm9yGAMgASgLMhcud2FsbnV0LnYxLlJlc3RvcmVFcnJvckgAQggKBnJlc3VsdCI/Cg9SZXN0b3JlQ29uZmxpY3QSLAoPY3VycmVudF92ZXJzaW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIi0KDFJlc3RvcmVFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkyvwUKBUFkbWluEkIKBlN0YXR1cxIYLndhbG51dC52MS5TdGF0dXNSZXF1ZXN0Ghkud2FsbnV0LnYxLlN0YXR1c1Jlc3BvbnNlIgOQAgESQgoGRGlnZXN0Ehgud2FsbnV0LnYxLkRpZ2VzdFJlcXVlc3QaGS53YWxudXQudjEuRGlnZXN0UmVzcG9uc2UiA5ACARJJCgpBZGRSZXBsaWNhEhwud2FsbnV0LnYxLkFkZFJlcGxpY2FSZXF1ZXN0Gh0ud2FsbnV0LnYxLkFkZFJlcGxpY2FSZXNwb25zZRJSCg1SZW1vdmVSZXBsaWNhEh8ud2FsbnV0LnYxLlJlbW92ZVJlcGxpY2FSZXF1ZXN0GiAud2FsbnV0LnYxLlJlbW92ZVJlcGxpY2FSZXNwb25zZRJJCgpDaGVja3BvaW50Ehwud2FsbnV0LnYxLkNoZWNrcG9pbnRSZXF1ZXN0Gh0ud2FsbnV0LnYxLkNoZWNrcG9pbnRSZXNwb25zZRJGCglSb3RhdGVXYWwSGy53YWxudXQudjEuUm90YXRlV2FsUmVxdWVzdBocLndhbG51dC52MS5Sb3RhdGVXYWxSZXNwb25zZRJaCg5RdWFyYW50aW5lTGlzdBIgLndhbG51dC52MS5RdWFyYW50aW5lTGlzdFJlcXVlc3QaIS53YWxudXQudjEuUXVhcmFudGluZUxpc3RSZXNwb25zZSIDkAIBEl4KEVF1YXJhbnRpbmVSZWxlYXNlEiMud2FsbnV0LnYxLlF1YXJhbnRpbmVSZWxlYXNlUmVxdWVzdBokLndhbG51dC52MS5RdWFyYW50aW5lUmVsZWFzZVJlc3BvbnNlEkAKB1Jlc3RvcmUSGS53YWxudXQudjEuUmVzdG9yZVJlcXVlc3QaGi53YWxudXQudjEuUmVzdG9yZVJlc3BvbnNlYgZwcm90bzM", [file_walnut_v1_types]);
 
 /**
  * Asks what the node is doing.
@@ -146,6 +146,13 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
    * @generated from field: string version = 16;
    */
   version: string;
+
+  /**
+   * What was found out about the state in memory.
+   *
+   * @generated from field: walnut.v1.IntegrityStatus integrity = 17;
+   */
+  integrity?: IntegrityStatus | undefined;
 };
 
 /**
@@ -154,6 +161,41 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
  */
 export const StatusResponseSchema: GenMessage<StatusResponse> = /*@__PURE__*/
   messageDesc(file_walnut_v1_admin, 1);
+
+/**
+ * What was found out about the state in memory, since the process started.
+ *
+ * @generated from message walnut.v1.IntegrityStatus
+ */
+export type IntegrityStatus = Message<"walnut.v1.IntegrityStatus"> & {
+  /**
+   * On a replica: digests compared with the master's at one LSN.
+   *
+   * @generated from field: uint64 digest_comparisons = 1;
+   */
+  digestComparisons: bigint;
+
+  /**
+   * Those that differed.
+   *
+   * @generated from field: uint64 digest_mismatches = 2;
+   */
+  digestMismatches: bigint;
+
+  /**
+   * How often the state was given up and recovered from snapshot and log.
+   *
+   * @generated from field: uint64 rebuilds = 3;
+   */
+  rebuilds: bigint;
+};
+
+/**
+ * Describes the message walnut.v1.IntegrityStatus.
+ * Use `create(IntegrityStatusSchema)` to create a new message.
+ */
+export const IntegrityStatusSchema: GenMessage<IntegrityStatus> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 2);
 
 /**
  * The log's files.
@@ -181,7 +223,7 @@ export type WalStatus = Message<"walnut.v1.WalStatus"> & {
  * Use `create(WalStatusSchema)` to create a new message.
  */
 export const WalStatusSchema: GenMessage<WalStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 2);
+  messageDesc(file_walnut_v1_admin, 3);
 
 /**
  * The store.
@@ -237,7 +279,7 @@ export type StoreStatus = Message<"walnut.v1.StoreStatus"> & {
  * Use `create(StoreStatusSchema)` to create a new message.
  */
 export const StoreStatusSchema: GenMessage<StoreStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 3);
+  messageDesc(file_walnut_v1_admin, 4);
 
 /**
  * The master a replica follows.
@@ -279,7 +321,7 @@ export type MasterStatus = Message<"walnut.v1.MasterStatus"> & {
  * Use `create(MasterStatusSchema)` to create a new message.
  */
 export const MasterStatusSchema: GenMessage<MasterStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 4);
+  messageDesc(file_walnut_v1_admin, 5);
 
 /**
  * One replica of a master.
@@ -349,6 +391,13 @@ export type ReplicaStatus = Message<"walnut.v1.ReplicaStatus"> & {
    * @generated from field: string last_full_resync_reason = 9;
    */
   lastFullResyncReason: string;
+
+  /**
+   * Whether its state is known to differ from this node's: see its own Status.
+   *
+   * @generated from field: bool different = 10;
+   */
+  different: boolean;
 };
 
 /**
@@ -356,7 +405,7 @@ export type ReplicaStatus = Message<"walnut.v1.ReplicaStatus"> & {
  * Use `create(ReplicaStatusSchema)` to create a new message.
  */
 export const ReplicaStatusSchema: GenMessage<ReplicaStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 5);
+  messageDesc(file_walnut_v1_admin, 6);
 
 /**
  * Asks for the digest.
@@ -371,7 +420,7 @@ export type DigestRequest = Message<"walnut.v1.DigestRequest"> & {
  * Use `create(DigestRequestSchema)` to create a new message.
  */
 export const DigestRequestSchema: GenMessage<DigestRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 6);
+  messageDesc(file_walnut_v1_admin, 7);
 
 /**
  * The digest at one exact position.
@@ -406,7 +455,7 @@ export type DigestResponse = Message<"walnut.v1.DigestResponse"> & {
  * Use `create(DigestResponseSchema)` to create a new message.
  */
 export const DigestResponseSchema: GenMessage<DigestResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 7);
+  messageDesc(file_walnut_v1_admin, 8);
 
 /**
  * Names a replica to take (back).
@@ -427,7 +476,7 @@ export type AddReplicaRequest = Message<"walnut.v1.AddReplicaRequest"> & {
  * Use `create(AddReplicaRequestSchema)` to create a new message.
  */
 export const AddReplicaRequestSchema: GenMessage<AddReplicaRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 8);
+  messageDesc(file_walnut_v1_admin, 9);
 
 /**
  * The replica may register.
@@ -442,7 +491,7 @@ export type AddReplicaResponse = Message<"walnut.v1.AddReplicaResponse"> & {
  * Use `create(AddReplicaResponseSchema)` to create a new message.
  */
 export const AddReplicaResponseSchema: GenMessage<AddReplicaResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 9);
+  messageDesc(file_walnut_v1_admin, 10);
 
 /**
  * Names a replica to drop.
@@ -463,7 +512,7 @@ export type RemoveReplicaRequest = Message<"walnut.v1.RemoveReplicaRequest"> & {
  * Use `create(RemoveReplicaRequestSchema)` to create a new message.
  */
 export const RemoveReplicaRequestSchema: GenMessage<RemoveReplicaRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 10);
+  messageDesc(file_walnut_v1_admin, 11);
 
 /**
  * The replica is dropped.
@@ -478,7 +527,7 @@ export type RemoveReplicaResponse = Message<"walnut.v1.RemoveReplicaResponse"> &
  * Use `create(RemoveReplicaResponseSchema)` to create a new message.
  */
 export const RemoveReplicaResponseSchema: GenMessage<RemoveReplicaResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 11);
+  messageDesc(file_walnut_v1_admin, 12);
 
 /**
  * Asks for a snapshot now.
@@ -493,7 +542,7 @@ export type CheckpointRequest = Message<"walnut.v1.CheckpointRequest"> & {
  * Use `create(CheckpointRequestSchema)` to create a new message.
  */
 export const CheckpointRequestSchema: GenMessage<CheckpointRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 12);
+  messageDesc(file_walnut_v1_admin, 13);
 
 /**
  * The snapshot written.
@@ -535,7 +584,7 @@ export type CheckpointResponse = Message<"walnut.v1.CheckpointResponse"> & {
  * Use `create(CheckpointResponseSchema)` to create a new message.
  */
 export const CheckpointResponseSchema: GenMessage<CheckpointResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 13);
+  messageDesc(file_walnut_v1_admin, 14);
 
 /**
  * Asks for a new segment.
@@ -550,7 +599,7 @@ export type RotateWalRequest = Message<"walnut.v1.RotateWalRequest"> & {
  * Use `create(RotateWalRequestSchema)` to create a new message.
  */
 export const RotateWalRequestSchema: GenMessage<RotateWalRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 14);
+  messageDesc(file_walnut_v1_admin, 15);
 
 /**
  * The new segment.
@@ -578,7 +627,7 @@ export type RotateWalResponse = Message<"walnut.v1.RotateWalResponse"> & {
  * Use `create(RotateWalResponseSchema)` to create a new message.
  */
 export const RotateWalResponseSchema: GenMessage<RotateWalResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 15);
+  messageDesc(file_walnut_v1_admin, 16);
 
 /**
  * Asks why a replica is quarantined.
@@ -593,7 +642,7 @@ export type QuarantineListRequest = Message<"walnut.v1.QuarantineListRequest"> &
  * Use `create(QuarantineListRequestSchema)` to create a new message.
  */
 export const QuarantineListRequestSchema: GenMessage<QuarantineListRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 16);
+  messageDesc(file_walnut_v1_admin, 17);
 
 /**
  * Empty where the node follows its master.
@@ -614,7 +663,7 @@ export type QuarantineListResponse = Message<"walnut.v1.QuarantineListResponse">
  * Use `create(QuarantineListResponseSchema)` to create a new message.
  */
 export const QuarantineListResponseSchema: GenMessage<QuarantineListResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 17);
+  messageDesc(file_walnut_v1_admin, 18);
 
 /**
  * Why a replica stopped following.
@@ -677,7 +726,7 @@ export type Quarantine = Message<"walnut.v1.Quarantine"> & {
  * Use `create(QuarantineSchema)` to create a new message.
  */
 export const QuarantineSchema: GenMessage<Quarantine> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 18);
+  messageDesc(file_walnut_v1_admin, 19);
 
 /**
  * Ends a quarantine.
@@ -715,7 +764,7 @@ export type QuarantineReleaseRequest = Message<"walnut.v1.QuarantineReleaseReque
  * Use `create(QuarantineReleaseRequestSchema)` to create a new message.
  */
 export const QuarantineReleaseRequestSchema: GenMessage<QuarantineReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 19);
+  messageDesc(file_walnut_v1_admin, 20);
 
 /**
  * The quarantine is over.
@@ -730,7 +779,7 @@ export type QuarantineReleaseResponse = Message<"walnut.v1.QuarantineReleaseResp
  * Use `create(QuarantineReleaseResponseSchema)` to create a new message.
  */
 export const QuarantineReleaseResponseSchema: GenMessage<QuarantineReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 20);
+  messageDesc(file_walnut_v1_admin, 21);
 
 /**
  * Changes that bring keys back.
@@ -758,7 +807,7 @@ export type RestoreRequest = Message<"walnut.v1.RestoreRequest"> & {
  * Use `create(RestoreRequestSchema)` to create a new message.
  */
 export const RestoreRequestSchema: GenMessage<RestoreRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 21);
+  messageDesc(file_walnut_v1_admin, 22);
 
 /**
  * What one key is to be.
@@ -809,7 +858,7 @@ export type RestoreChange = Message<"walnut.v1.RestoreChange"> & {
  * Use `create(RestoreChangeSchema)` to create a new message.
  */
 export const RestoreChangeSchema: GenMessage<RestoreChange> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 22);
+  messageDesc(file_walnut_v1_admin, 23);
 
 /**
  * A value as it was.
@@ -837,7 +886,7 @@ export type RestoredValue = Message<"walnut.v1.RestoredValue"> & {
  * Use `create(RestoredValueSchema)` to create a new message.
  */
 export const RestoredValueSchema: GenMessage<RestoredValue> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 23);
+  messageDesc(file_walnut_v1_admin, 24);
 
 /**
  * The results, one per change and in their order.
@@ -858,7 +907,7 @@ export type RestoreResponse = Message<"walnut.v1.RestoreResponse"> & {
  * Use `create(RestoreResponseSchema)` to create a new message.
  */
 export const RestoreResponseSchema: GenMessage<RestoreResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 24);
+  messageDesc(file_walnut_v1_admin, 25);
 
 /**
  * What became of one change.
@@ -903,7 +952,7 @@ export type RestoreResult = Message<"walnut.v1.RestoreResult"> & {
  * Use `create(RestoreResultSchema)` to create a new message.
  */
 export const RestoreResultSchema: GenMessage<RestoreResult> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 25);
+  messageDesc(file_walnut_v1_admin, 26);
 
 /**
  * What stood in the way of a change.
@@ -924,7 +973,7 @@ export type RestoreConflict = Message<"walnut.v1.RestoreConflict"> & {
  * Use `create(RestoreConflictSchema)` to create a new message.
  */
 export const RestoreConflictSchema: GenMessage<RestoreConflict> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 26);
+  messageDesc(file_walnut_v1_admin, 27);
 
 /**
  * Why one change was refused.
@@ -952,7 +1001,7 @@ export type RestoreError = Message<"walnut.v1.RestoreError"> & {
  * Use `create(RestoreErrorSchema)` to create a new message.
  */
 export const RestoreErrorSchema: GenMessage<RestoreError> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 27);
+  messageDesc(file_walnut_v1_admin, 28);
 
 /**
  * Operation and inspection of one node. Every node serves it.

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/replication.proto.
  */
 export const file_walnut_v1_replication: GenFile = /*@__PURE__*/
-  fileDesc("Cht3YWxudXQvdjEvcmVwbGljYXRpb24ucHJvdG8SCXdhbG51dC52MSI1CgpDaGFpblBvaW50Eg0KBWVwb2NoGAEgASgEEgsKA2xzbhgCIAEoBBILCgNjcmMYAyABKA0iLgoKRXBvY2hTdGFydBINCgVlcG9jaBgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQilgEKD1JlZ2lzdGVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEhEKCWFkdmVydGlzZRgDIAEoCRIOCgZsb2dfaWQYBCABKAkSIwoEdGFpbBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhUKDXVwc3RyZWFtX3BhdGgYBiADKAki5wEKEFJlZ2lzdGVyUmVzcG9uc2USFgoObWFzdGVyX25vZGVfaWQYASABKAkSDgoGbG9nX2lkGAIgASgJEgwKBHRlcm0YAyABKA0SJQoGZXBvY2hzGAQgAygLMhUud2FsbnV0LnYxLkVwb2NoU3RhcnQSJQoGbGF0ZXN0GAUgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnQSFAoMbG9nX2Nsb2NrX21zGAYgASgEEikKB3ZlcmRpY3QYByABKA4yGC53YWxudXQudjEuUmVzeW5jVmVyZGljdBIOCgZyZWFzb24YCCABKAkixgEKEFJlcGxpY2F0ZVJlcXVlc3QSFgoObWFzdGVyX25vZGVfaWQYASABKAkSDgoGbG9nX2lkGAIgASgJEgwKBHRlcm0YAyABKA0SJwoIcHJldmlvdXMYBCABKAsyFS53YWxudXQudjEuQ2hhaW5Qb2ludBIOCgZmcmFtZXMYBSABKAwSEwoLZHVyYWJsZV9sc24YBiABKAQSFAoMbG9nX2Nsb2NrX21zGAcgASgEEhgKEGFja193aGVuX2R1cmFibGUYCCABKAgi7wEKEVJlcGxpY2F0ZVJlc3BvbnNlEiQKB2R1cmFibGUYASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLYXBwbGllZF9sc24YAiABKAQSJQoEbmVlZBgDIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50SAASNgoQaGlzdG9yeV9jb25mbGljdBgEIAEoCzIaLndhbG51dC52MS5IaXN0b3J5Q29uZmxpY3RIABIjCgZmZW5jZWQYBSABKAsyES53YWxudXQudjEuRmVuY2VkSAASEAoIaG90X2tleXMYBiADKAlCCQoHcmVmdXNhbCI4Cg9IaXN0b3J5Q29uZmxpY3QSJQoGZXBvY2hzGAEgAygLMhUud2FsbnV0LnYxLkVwb2NoU3RhcnQiFgoGRmVuY2VkEgwKBHRlcm0YASABKA0iJgoURmV0Y2hTbmFwc2hvdFJlcXVlc3QSDgoGbG9nX2lkGAEgASgJInIKFUZldGNoU25hcHNob3RSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIOCgZvZmZzZXQYAiABKAQSEwoLdG90YWxfYnl0ZXMYAyABKAQSDQoFY2h1bmsYBCABKAwqhgEKDVJlc3luY1ZlcmRpY3QSHgoaUkVTWU5DX1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIbChdSRVNZTkNfVkVSRElDVF9DT05USU5VRRABEhsKF1JFU1lOQ19WRVJESUNUX1NOQVBTSE9UEAISGwoXUkVTWU5DX1ZFUkRJQ1RfQ09ORkxJQ1QQAzLwAQoLUmVwbGljYXRpb24SQwoIUmVnaXN0ZXISGi53YWxudXQudjEuUmVnaXN0ZXJSZXF1ZXN0Ghsud2FsbnV0LnYxLlJlZ2lzdGVyUmVzcG9uc2USRgoJUmVwbGljYXRlEhsud2FsbnV0LnYxLlJlcGxpY2F0ZVJlcXVlc3QaHC53YWxudXQudjEuUmVwbGljYXRlUmVzcG9uc2USVAoNRmV0Y2hTbmFwc2hvdBIfLndhbG51dC52MS5GZXRjaFNuYXBzaG90UmVxdWVzdBogLndhbG51dC52MS5GZXRjaFNuYXBzaG90UmVzcG9uc2UwAWIGcHJvdG8z", [file_walnut_v1_types]);
+  fileDesc("Cht3YWxudXQvdjEvcmVwbGljYXRpb24ucHJvdG8SCXdhbG51dC52MSI1CgpDaGFpblBvaW50Eg0KBWVwb2NoGAEgASgEEgsKA2xzbhgCIAEoBBILCgNjcmMYAyABKA0iLgoKRXBvY2hTdGFydBINCgVlcG9jaBgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQisgEKD1JlZ2lzdGVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEhEKCWFkdmVydGlzZRgDIAEoCRIOCgZsb2dfaWQYBCABKAkSIwoEdGFpbBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhUKDXVwc3RyZWFtX3BhdGgYBiADKAkSGgoSZnVsbF9yZXN5bmNfcmVhc29uGAcgASgJIucBChBSZWdpc3RlclJlc3BvbnNlEhYKDm1hc3Rlcl9ub2RlX2lkGAEgASgJEg4KBmxvZ19pZBgCIAEoCRIMCgR0ZXJtGAMgASgNEiUKBmVwb2NocxgEIAMoCzIVLndhbG51dC52MS5FcG9jaFN0YXJ0EiUKBmxhdGVzdBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhQKDGxvZ19jbG9ja19tcxgGIAEoBBIpCgd2ZXJkaWN0GAcgASgOMhgud2FsbnV0LnYxLlJlc3luY1ZlcmRpY3QSDgoGcmVhc29uGAggASgJItYBChBSZXBsaWNhdGVSZXF1ZXN0EhYKDm1hc3Rlcl9ub2RlX2lkGAEgASgJEg4KBmxvZ19pZBgCIAEoCRIMCgR0ZXJtGAMgASgNEicKCHByZXZpb3VzGAQgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnQSDgoGZnJhbWVzGAUgASgMEhMKC2R1cmFibGVfbHNuGAYgASgEEhQKDGxvZ19jbG9ja19tcxgHIAEoBBIYChBhY2tfd2hlbl9kdXJhYmxlGAggASgIEg4KBmRpZ2VzdBgJIAEoCSKjAgoRUmVwbGljYXRlUmVzcG9uc2USJAoHZHVyYWJsZRgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgthcHBsaWVkX2xzbhgCIAEoBBIlCgRuZWVkGAMgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnRIABI2ChBoaXN0b3J5X2NvbmZsaWN0GAQgASgLMhoud2FsbnV0LnYxLkhpc3RvcnlDb25mbGljdEgAEiMKBmZlbmNlZBgFIAEoCzIRLndhbG51dC52MS5GZW5jZWRIABIQCghob3Rfa2V5cxgGIAMoCRIyCg9kaWdlc3RfbWlzbWF0Y2gYByABKAsyGS53YWxudXQudjEuRGlnZXN0TWlzbWF0Y2hCCQoHcmVmdXNhbCI8Cg5EaWdlc3RNaXNtYXRjaBILCgNsc24YASABKAQSDgoGc3RhdGVkGAIgASgJEg0KBWZvdW5kGAMgASgJIjgKD0hpc3RvcnlDb25mbGljdBIlCgZlcG9jaHMYASADKAsyFS53YWxudXQudjEuRXBvY2hTdGFydCIWCgZGZW5jZWQSDAoEdGVybRgBIAEoDSImChRGZXRjaFNuYXBzaG90UmVxdWVzdBIOCgZsb2dfaWQYASABKAkicgoVRmV0Y2hTbmFwc2hvdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg4KBm9mZnNldBgCIAEoBBITCgt0b3RhbF9ieXRlcxgDIAEoBBINCgVjaHVuaxgEIAEoDCqGAQoNUmVzeW5jVmVyZGljdBIeChpSRVNZTkNfVkVSRElDVF9VTlNQRUNJRklFRBAAEhsKF1JFU1lOQ19WRVJESUNUX0NPTlRJTlVFEAESGwoXUkVTWU5DX1ZFUkRJQ1RfU05BUFNIT1QQAhIbChdSRVNZTkNfVkVSRElDVF9DT05GTElDVBADMvABCgtSZXBsaWNhdGlvbhJDCghSZWdpc3RlchIaLndhbG51dC52MS5SZWdpc3RlclJlcXVlc3QaGy53YWxudXQudjEuUmVnaXN0ZXJSZXNwb25zZRJGCglSZXBsaWNhdGUSGy53YWxudXQudjEuUmVwbGljYXRlUmVxdWVzdBocLndhbG51dC52MS5SZXBsaWNhdGVSZXNwb25zZRJUCg1GZXRjaFNuYXBzaG90Eh8ud2FsbnV0LnYxLkZldGNoU25hcHNob3RSZXF1ZXN0GiAud2FsbnV0LnYxLkZldGNoU25hcHNob3RSZXNwb25zZTABYgZwcm90bzM", [file_walnut_v1_types]);
 
 /**
  * A record's place in the log's hash chain.
@@ -124,6 +124,14 @@ export type RegisterRequest = Message<"walnut.v1.RegisterRequest"> & {
    * @generated from field: repeated string upstream_path = 6;
    */
   upstreamPath: string[];
+
+  /**
+   * Not empty: the replica wants a snapshot although its tail would do, and
+   * why, such as `digest_mismatch: …`.
+   *
+   * @generated from field: string full_resync_reason = 7;
+   */
+  fullResyncReason: string;
 };
 
 /**
@@ -264,6 +272,15 @@ export type ReplicateRequest = Message<"walnut.v1.ReplicateRequest"> & {
    * @generated from field: bool ack_when_durable = 8;
    */
   ackWhenDurable: boolean;
+
+  /**
+   * The digest of the sender's state at the last frame, on a heartbeat at
+   * `previous`: 32 lower-case hex digits. Empty where the sender no longer
+   * knows it.
+   *
+   * @generated from field: string digest = 9;
+   */
+  digest: string;
 };
 
 /**
@@ -332,6 +349,13 @@ export type ReplicateResponse = Message<"walnut.v1.ReplicateResponse"> & {
    * @generated from field: repeated string hot_keys = 6;
    */
   hotKeys: string[];
+
+  /**
+   * Set as long as the replica's state is known to differ from the sender's.
+   *
+   * @generated from field: walnut.v1.DigestMismatch digest_mismatch = 7;
+   */
+  digestMismatch?: DigestMismatch | undefined;
 };
 
 /**
@@ -340,6 +364,41 @@ export type ReplicateResponse = Message<"walnut.v1.ReplicateResponse"> & {
  */
 export const ReplicateResponseSchema: GenMessage<ReplicateResponse> = /*@__PURE__*/
   messageDesc(file_walnut_v1_replication, 5);
+
+/**
+ * Two states that should be one.
+ *
+ * @generated from message walnut.v1.DigestMismatch
+ */
+export type DigestMismatch = Message<"walnut.v1.DigestMismatch"> & {
+  /**
+   * The record after which they differed.
+   *
+   * @generated from field: uint64 lsn = 1;
+   */
+  lsn: bigint;
+
+  /**
+   * What the sender stated.
+   *
+   * @generated from field: string stated = 2;
+   */
+  stated: string;
+
+  /**
+   * What the replica has.
+   *
+   * @generated from field: string found = 3;
+   */
+  found: string;
+};
+
+/**
+ * Describes the message walnut.v1.DigestMismatch.
+ * Use `create(DigestMismatchSchema)` to create a new message.
+ */
+export const DigestMismatchSchema: GenMessage<DigestMismatch> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 6);
 
 /**
  * The replica's history, where it differs from the sender's.
@@ -360,7 +419,7 @@ export type HistoryConflict = Message<"walnut.v1.HistoryConflict"> & {
  * Use `create(HistoryConflictSchema)` to create a new message.
  */
 export const HistoryConflictSchema: GenMessage<HistoryConflict> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 6);
+  messageDesc(file_walnut_v1_replication, 7);
 
 /**
  * A higher term was seen.
@@ -381,7 +440,7 @@ export type Fenced = Message<"walnut.v1.Fenced"> & {
  * Use `create(FencedSchema)` to create a new message.
  */
 export const FencedSchema: GenMessage<Fenced> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 7);
+  messageDesc(file_walnut_v1_replication, 8);
 
 /**
  * Asks for the snapshot of a log.
@@ -402,7 +461,7 @@ export type FetchSnapshotRequest = Message<"walnut.v1.FetchSnapshotRequest"> & {
  * Use `create(FetchSnapshotRequestSchema)` to create a new message.
  */
 export const FetchSnapshotRequestSchema: GenMessage<FetchSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 8);
+  messageDesc(file_walnut_v1_replication, 9);
 
 /**
  * A slice of the snapshot file, verbatim (internal/storage/README.md).
@@ -444,7 +503,7 @@ export type FetchSnapshotResponse = Message<"walnut.v1.FetchSnapshotResponse"> &
  * Use `create(FetchSnapshotResponseSchema)` to create a new message.
  */
 export const FetchSnapshotResponseSchema: GenMessage<FetchSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 9);
+  messageDesc(file_walnut_v1_replication, 10);
 
 /**
  * How a replica goes on.
