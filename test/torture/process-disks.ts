@@ -5,7 +5,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:http2';
 import { join } from 'node:path';
-import { attachStrace, MasterProcess, pause, runCommand, withScratch } from './master-process.ts';
+import { attachStrace, MasterProcess, runCommand, withScratch } from './master-process.ts';
+import { pause } from './node-process.ts';
 import { ProcessJournal, writeOne } from './process-journal.ts';
 import { fail } from './reference-model.ts';
 

@@ -4,7 +4,7 @@
  * after a crash the key must hold its last acknowledged number, or one of those
  * asked for since and never answered. What is then found is the new truth.
  */
-import type { MasterProcess } from './master-process.ts';
+import type { NodeProcess } from './node-process.ts';
 
 interface Known {
   /** 0: missing. */
@@ -51,7 +51,7 @@ export class ProcessJournal {
   }
 
   /** Compares every key with what the master holds. Throws on anything lost, undone or made up. */
-  async verify(master: MasterProcess): Promise<void> {
+  async verify(master: NodeProcess): Promise<void> {
     const found = await readAll(master);
     for (const [key, known] of this.#keys) {
       const number = found.get(key) ?? 0;
@@ -75,7 +75,7 @@ export function numberValue(number: number, paddingBytes = 60): string {
   return Buffer.from(`${number}:`.padEnd(paddingBytes, '.')).toString('base64');
 }
 
-async function readAll(master: MasterProcess): Promise<Map<string, number>> {
+async function readAll(master: NodeProcess): Promise<Map<string, number>> {
   const found = new Map<string, number>();
   let cursor = '';
   do {
@@ -91,7 +91,7 @@ async function readAll(master: MasterProcess): Promise<Map<string, number>> {
 
 /** One Set or Delete of its own. True where it was acknowledged; a refusal is noted, no answer leaves it unknown. */
 export async function writeOne(
-  master: MasterProcess,
+  master: NodeProcess,
   journal: ProcessJournal,
   write: JournalWrite,
 ): Promise<boolean> {
@@ -114,7 +114,7 @@ export async function writeOne(
 
 /** Many writes in one Batch, and so in one record. */
 export async function writeBatch(
-  master: MasterProcess,
+  master: NodeProcess,
   journal: ProcessJournal,
   writes: readonly JournalWrite[],
 ): Promise<boolean> {

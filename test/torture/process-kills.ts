@@ -4,7 +4,8 @@
  * must come up by itself and hold every acknowledged write.
  */
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
-import { MasterProcess, pause } from './master-process.ts';
+import { MasterProcess } from './master-process.ts';
+import { pause } from './node-process.ts';
 import { ProcessJournal, writeBatch, writeOne } from './process-journal.ts';
 
 export interface KillOptions {

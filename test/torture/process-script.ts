@@ -5,7 +5,8 @@
  * anything was acknowledged afterwards.
  */
 import { join } from 'node:path';
-import { attachStrace, type Exit, MasterProcess, pause, readTrace, withScratch } from './master-process.ts';
+import { attachStrace, MasterProcess, readTrace, withScratch } from './master-process.ts';
+import { type Exit, pause } from './node-process.ts';
 import { ProcessJournal, writeBatch, writeOne } from './process-journal.ts';
 
 /** The calls through which Walnut changes a disk. */

@@ -1,11 +1,12 @@
 /**
- * `npm run test:torture`: the long forms of the durability tests. Prints the
+ * `npm run test:torture`: the long forms of the durability and replication tests. Prints the
  * seeds that reproduce what it did, counts, and `N passed, N failed` last.
  * Exit code 0 where nothing failed, 1 where something did, 2 for wrong arguments.
  */
 import { Report } from './report.ts';
 import { type Part, parseTortureOptions, USAGE } from './run-options.ts';
 import { tortureDamage } from './torture-damage.ts';
+import { tortureLinks } from './torture-links.ts';
 import { tortureProcess, tortureSyscalls } from './torture-process.ts';
 import { tortureWal } from './torture-wal.ts';
 
@@ -21,6 +22,7 @@ if (isWanted('wal')) await tortureWal(report, seed, seconds);
 if (isWanted('damage')) await tortureDamage(report, seed);
 if (isWanted('process')) await tortureProcess(report, seed);
 if (isWanted('syscalls')) await tortureSyscalls(report);
+if (isWanted('links')) await tortureLinks(report, seed);
 if (report.skipped > 0) report.say(`${report.skipped} skipped`);
 report.say(`${report.passed} passed, ${report.failed} failed`);
 process.exitCode = report.failed === 0 && report.passed > 0 ? 0 : 1;
