@@ -91,8 +91,7 @@ export class Engine {
 
   /** Recovery: applies a frame that is in the log already. Throws on an ill-formed payload. */
   replay(frame: Frame): void {
-    const mutations = frame.type === RECORD_TYPE.data ? decodeMutations(frame.payload) : undefined;
-    this.#applyFrame(frame, mutations);
+    this.#applyFrame(frame, frame.type === RECORD_TYPE.data ? mutationsOf(frame) : undefined);
   }
 
   /** Recovery is over: from here on records go through `log`. */
@@ -188,7 +187,7 @@ export class Engine {
   appendFrames(frames: readonly Frame[], done?: RecordDone): void {
     const records = frames.map((frame) => ({
       frame,
-      mutations: frame.type === RECORD_TYPE.data ? decodeMutations(frame.payload) : checkControl(frame),
+      mutations: frame.type === RECORD_TYPE.data ? mutationsOf(frame) : checkControl(frame),
     }));
     const last = records.length - 1;
     records.forEach((record, index) => {
@@ -305,6 +304,10 @@ function storageFailed(cause: Error): WalnutError {
   return new WalnutError('storage_failed', 'the disk under wal.directory failed; this node is stopping', {
     cause,
   });
+}
+
+function mutationsOf({ buffer, payloadOffset, payloadBytes }: Frame): Mutation[] {
+  return decodeMutations(buffer, payloadOffset, payloadOffset + payloadBytes);
 }
 
 /** Refuses a control record that could not be applied, before it is appended. */

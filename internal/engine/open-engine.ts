@@ -16,10 +16,13 @@ import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
+import { TimeSlices } from '#platform/time-slices.ts';
 import { SnapshotError, type SnapshotMeta } from '#storage/snapshot-codec.ts';
 import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
 import { createStore, type Store } from '#storage/store.ts';
+import { CHUNK_BYTES, ReadAheadChunks } from '#wal/chunk-source.ts';
 import { formatSnapshotName } from '#wal/file-names.ts';
+import { FRAME_HEADER_BYTES } from '#wal/frame.ts';
 import { type FsyncPolicy, openLog } from '#wal/log.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { adviseRepair, WalOpenError } from '#wal/wal-errors.ts';
@@ -53,8 +56,8 @@ export interface OpenedEngine {
 
 /** Limits until a CONFIG record or a snapshot says otherwise. */
 const UNLIMITED: StoreLimits = { entriesMax: 0, bytesMax: 0, policy: 'lru' };
-/** Read and loaded between two turns of the event loop: some 5 ms of work. */
-const READ_BYTES = 256 * 1_024;
+/** Of a snapshot, loaded between two looks at the clock: about one of its blocks. */
+const PUSH_BYTES = 64 * 1_024;
 const NO_RECORD: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 
 /** Recovers the state in `directory`, whose MANIFEST must be there, and opens its log for appending. */
@@ -83,7 +86,7 @@ export async function openEngine(
     logId: manifest.logId,
     onFrame: (frame) => {
       engine.replay(frame);
-      replayedBytes += frame.bytes.length;
+      replayedBytes += FRAME_HEADER_BYTES + frame.payloadBytes;
     },
     onProgress: ({ bytesDone, bytesTotal, records }) => meter.log(bytesDone, bytesTotal, records),
   });
@@ -158,21 +161,22 @@ export async function loadSnapshot(
   try {
     const { sizeBytes } = await file.stat();
     const loader = createSnapshotLoader(storeIdentity(options.random));
-    const buffer = new Uint8Array(READ_BYTES);
-    let position = 0;
-    while (position < sizeBytes) {
-      const bytes = await file.read(buffer, position);
-      if (bytes === 0) break;
-      loader.push(buffer.subarray(0, bytes));
-      position += bytes;
+    const chunks = new ReadAheadChunks(file, 0, sizeBytes, CHUNK_BYTES);
+    const slices = new TimeSlices(options.clock);
+    for (let position = 0; position < sizeBytes; ) {
+      const chunk = await chunks.load(position, 1);
+      for (let at = 0; at < chunk.length; at += PUSH_BYTES) {
+        loader.push(chunk.subarray(at, at + PUSH_BYTES));
+        if (slices.isOver) await slices.next();
+      }
+      position += chunk.length;
       onProgress(position);
-      await options.clock.yield();
     }
-    const slices = loader.finishSlices();
+    const steps = loader.finishSlices();
     for (;;) {
-      const step = slices.next();
+      const step = steps.next();
       if (step.done === true) return step.value;
-      await options.clock.yield();
+      if (slices.isOver) await slices.next();
     }
   } finally {
     await file.close();

@@ -6,11 +6,11 @@
  * Decoding never trusts a length: anything that does not fit exactly throws
  * `RecordError`, which recovery reports as corruption and a replica as a bad push.
  */
-import { isUtf8 } from 'node:buffer';
 import type { Cause, EvictionPolicy, Mutation, StoreLimits } from '#model/entry.ts';
 import type { Epoch } from '#model/position.ts';
 import { toLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
+import { tryDecodeUtf8 } from '#platform/utf8.ts';
 
 /** The layout version, the first byte of every payload. */
 const VERSION = 1;
@@ -63,15 +63,15 @@ export function writeMutations(mutations: readonly Mutation[], target: Buffer, s
 }
 
 /**
- * The mutations of a DATA record. Values are views of `payload`: the store
- * copies what it keeps.
+ * The mutations of a DATA record, whose payload is `bytes[from, to)`, by default
+ * all of it. Values are views of `bytes`: the store copies what it keeps.
  */
-export function decodeMutations(payload: Uint8Array): Mutation[] {
-  const reader = new PayloadReader(payload);
+export function decodeMutations(bytes: Uint8Array, from = 0, to = bytes.length): Mutation[] {
+  const reader = new PayloadReader(bytes, from, to);
   reader.version();
   const count = reader.uint32();
   // A mutation takes at least its header and one byte of key.
-  if (count > payload.length / (MUTATION_HEADER_BYTES + 1))
+  if (count > (to - from) / (MUTATION_HEADER_BYTES + 1))
     throw new RecordError(`${count} mutations cannot fit`);
   const mutations: Mutation[] = [];
   for (let i = 0; i < count; i++) mutations.push(readMutation(reader));
@@ -141,10 +141,13 @@ function writeUint64(target: Buffer, value: number, at: number): number {
 /** Reads fields in order, each checked against what is left. */
 class PayloadReader {
   readonly #bytes: Buffer;
-  #at = 0;
+  readonly #end: number;
+  #at: number;
 
-  constructor(payload: Uint8Array) {
-    this.#bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+  constructor(bytes: Uint8Array, from = 0, end = bytes.length) {
+    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#at = from;
+    this.#end = end;
   }
 
   version(): void {
@@ -173,10 +176,9 @@ class PayloadReader {
 
   text(length: number): string {
     const at = this.#advance(length);
-    const text = this.#bytes.toString('utf8', at, at + length);
-    // Ill-formed bytes decode to U+FFFD: mended like that, two keys would become one.
-    if (text.includes('\ufffd') && !isUtf8(this.#bytes.subarray(at, at + length)))
-      throw new RecordError('a key is not UTF-8');
+    // Mended by a decoder, ill-formed bytes would make two keys one.
+    const text = tryDecodeUtf8(this.#bytes, at, at + length);
+    if (text === undefined) throw new RecordError('a key is not UTF-8');
     return text;
   }
 
@@ -186,13 +188,12 @@ class PayloadReader {
   }
 
   end(): void {
-    if (this.#at !== this.#bytes.length)
-      throw new RecordError(`${this.#bytes.length - this.#at} bytes too many`);
+    if (this.#at !== this.#end) throw new RecordError(`${this.#end - this.#at} bytes too many`);
   }
 
   #advance(length: number): number {
     const at = this.#at;
-    if (at + length > this.#bytes.length) throw new RecordError('payload ends within a field');
+    if (at + length > this.#end) throw new RecordError('payload ends within a field');
     this.#at = at + length;
     return at;
   }

@@ -10,6 +10,7 @@ import { type EpochStart, toLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import { crc32 } from '#platform/crc32.ts';
+import { tryDecodeUtf8 } from '#platform/utf8.ts';
 
 export const SNAPSHOT_MAGIC = 'WALNUTSN';
 export const SNAPSHOT_FORMAT_VERSION = 1;
@@ -94,7 +95,6 @@ export class SnapshotError extends Error {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function encodeHeader(meta: SnapshotMeta, entries: number): Uint8Array {
   const logId = encoder.encode(meta.logId);
@@ -123,7 +123,7 @@ export function encodeHeader(meta: SnapshotMeta, entries: number): Uint8Array {
     at = writeU64(view, at, epoch);
     at = writeU64(view, at, firstLsn);
   }
-  view.setUint32(at, crc32(bytes.subarray(0, at)), true);
+  view.setUint32(at, crc32(bytes, 0, 0, at), true);
   return bytes;
 }
 
@@ -155,13 +155,13 @@ export function decodePrefix(bytes: Uint8Array): number {
 export function decodeHeader(bytes: Uint8Array): SnapshotHeader {
   const view = viewOf(bytes);
   const end = bytes.length - 4;
-  if (crc32(bytes.subarray(0, end)) !== view.getUint32(end, true)) {
+  if (crc32(bytes, 0, 0, end) !== view.getUint32(end, true)) {
     throw new SnapshotError(end, 'header CRC does not match');
   }
   const logIdBytes = bytes[PREFIX_BYTES] as number;
   let at = PREFIX_BYTES + 1 + logIdBytes;
   if (at + 57 > end) throw new SnapshotError(PREFIX_BYTES, `log id of ${logIdBytes} bytes does not fit`);
-  const logId = decodeText(bytes.subarray(PREFIX_BYTES + 1, at), PREFIX_BYTES + 1);
+  const logId = decodeText(bufferOf(bytes), PREFIX_BYTES + 1, at, PREFIX_BYTES + 1);
   const position = {
     epoch: readU64(view, at, at),
     lsn: toLsn(readU64(view, at + 8, at + 8)),
@@ -201,14 +201,14 @@ export function sealBlock(block: Uint8Array, type: number, entries: number): voi
   view.setUint32(0, type, true);
   view.setUint32(4, block.length - BLOCK_HEADER_BYTES, true);
   view.setUint32(8, entries, true);
-  view.setUint32(12, crc32(block.subarray(BLOCK_HEADER_BYTES)), true);
-  view.setUint32(16, crc32(block.subarray(0, 16)), true);
+  view.setUint32(12, crc32(block, 0, BLOCK_HEADER_BYTES), true);
+  view.setUint32(16, crc32(block, 0, 0, 16), true);
 }
 
 /** Checks a block's header, so that its length is trusted before anything is allocated. */
 export function decodeBlockHeader(bytes: Uint8Array, offset: number): BlockHeader {
   const view = viewOf(bytes);
-  if (crc32(bytes.subarray(0, 16)) !== view.getUint32(16, true)) {
+  if (crc32(bytes, 0, 0, 16) !== view.getUint32(16, true)) {
     throw new SnapshotError(offset, 'block header CRC does not match');
   }
   const type = view.getUint32(0, true);
@@ -268,6 +268,7 @@ export function decodeEntries(
   take: (entry: SnapshotEntry, offset: number) => void,
 ): void {
   const view = viewOf(payload);
+  const buffer = bufferOf(payload);
   let at = 0;
   for (let i = 0; i < entries; i++) {
     if (at + ENTRY_HEADER_BYTES > payload.length)
@@ -283,8 +284,8 @@ export function decodeEntries(
       );
     }
     const entry = {
-      key: decodeText(payload.subarray(keyAt, valueAt), offset + keyAt),
-      value: payload.subarray(valueAt, valueAt + valueBytes),
+      key: decodeText(buffer, keyAt, valueAt, offset + keyAt),
+      value: buffer.subarray(valueAt, valueAt + valueBytes),
       expireAtMs: readU64(view, at + 8, offset + at + 8),
       epoch: readU64(view, at + 16, offset + at + 16),
       lsn: readU64(view, at + 24, offset + at + 24),
@@ -296,12 +297,15 @@ export function decodeEntries(
   if (at !== payload.length) throw new SnapshotError(offset + at, 'bytes after the last entry of a block');
 }
 
-function decodeText(bytes: Uint8Array, offset: number): string {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    throw new SnapshotError(offset, 'text is not UTF-8');
-  }
+/** The text of `bytes[from, to)`, which stands at `offset` in the file. */
+function decodeText(bytes: Buffer, from: number, to: number, offset: number): string {
+  const text = tryDecodeUtf8(bytes, from, to);
+  if (text === undefined) throw new SnapshotError(offset, 'text is not UTF-8');
+  return text;
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function viewOf(bytes: Uint8Array): DataView {

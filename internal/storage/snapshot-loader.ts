@@ -47,9 +47,9 @@ export class SnapshotLoader {
   readonly #options: LoaderOptions;
   #piece: Piece = { kind: 'prefix' };
   #pieceBytes = PREFIX_BYTES;
-  /** Copies of what came of the piece so far: callers may reuse their buffers. */
-  #parts: Uint8Array[] = [];
-  #partsBytes = 0;
+  /** What came of the piece so far, where it came in parts: in a buffer that is reused, as callers may reuse theirs. */
+  #held = Buffer.alloc(0);
+  #heldBytes = 0;
   /** Where in the file the piece begins. */
   #offset = 0;
   /** CRC of the file up to the piece, and up to the block header before it. */
@@ -68,15 +68,28 @@ export class SnapshotLoader {
     let at = 0;
     while (at < bytes.length) {
       if (this.#piece.kind === 'end') throw new SnapshotError(this.#offset, 'bytes after the footer');
-      const piece = bytes.subarray(at, at + this.#pieceBytes - this.#partsBytes);
-      at += piece.length;
-      if (this.#partsBytes + piece.length < this.#pieceBytes) {
-        this.#parts.push(new Uint8Array(piece));
-        this.#partsBytes += piece.length;
-        return;
+      const part = bytes.subarray(at, at + this.#pieceBytes - this.#heldBytes);
+      at += part.length;
+      const isWhole = this.#heldBytes + part.length === this.#pieceBytes;
+      if (isWhole && this.#heldBytes === 0) {
+        this.#takePiece(part);
+      } else {
+        this.#hold(part);
+        if (isWhole) this.#takePiece(this.#held.subarray(0, this.#pieceBytes));
       }
-      this.#takePiece(this.#partsBytes === 0 ? piece : Buffer.concat([...this.#parts, piece]));
     }
+  }
+
+  #hold(part: Uint8Array): void {
+    const bytes = this.#heldBytes + part.length;
+    if (bytes > this.#held.length) {
+      // No more than twice what came, whatever a header claims.
+      const grown = Buffer.allocUnsafeSlow(Math.min(this.#pieceBytes, bytes * 2));
+      this.#held.copy(grown, 0, 0, this.#heldBytes);
+      this.#held = grown;
+    }
+    this.#held.set(part, this.#heldBytes);
+    this.#heldBytes = bytes;
   }
 
   /** To be called after the last push: checks counts and digest, restores the recency order. */
@@ -104,7 +117,7 @@ export class SnapshotLoader {
 
   #complete(): { header: SnapshotHeader; store: Store; footer: SnapshotFooter } {
     if (this.#header === undefined || this.#store === undefined || this.#footer === undefined) {
-      throw new SnapshotError(this.#offset + this.#partsBytes, 'the file is cut: there is no footer');
+      throw new SnapshotError(this.#offset + this.#heldBytes, 'the file is cut: there is no footer');
     }
     return { header: this.#header, store: this.#store, footer: this.#footer };
   }
@@ -112,8 +125,7 @@ export class SnapshotLoader {
   #takePiece(bytes: Uint8Array): void {
     const piece = this.#piece;
     const offset = this.#offset;
-    this.#parts = [];
-    this.#partsBytes = 0;
+    this.#heldBytes = 0;
     this.#offset += bytes.length;
     if (piece.kind === 'block header') this.#fileCrcBeforeBlock = this.#fileCrc;
     this.#fileCrc = crc32(bytes, this.#fileCrc);

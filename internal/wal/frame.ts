@@ -7,7 +7,7 @@
 import type { Epoch, Lsn } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
 import { crc32 } from '#platform/crc32.ts';
-import { asBuffer, crc32Short, readUint53, writeUint53 } from '#wal/bytes.ts';
+import { asBuffer, readUint53, writeUint53 } from '#wal/bytes.ts';
 
 export const FRAME_HEADER_BYTES = 44;
 /** The format's own maximum, never configuration: 64 MiB. */
@@ -28,13 +28,59 @@ export interface FrameHeader {
   readonly timestampMs: number;
 }
 
-export interface Frame extends FrameHeader {
+/** A decoded header. */
+export interface FrameHead extends FrameHeader {
   /** The header's CRC, which covers the payload's: the record's link in the chain. */
   readonly crc: number;
-  /** A view into `bytes`. */
+  readonly payloadBytes: number;
+}
+
+export interface Frame extends FrameHead {
+  /** Where the frame stands: for readers that do without a view of their own for each record. */
+  readonly buffer: Buffer;
+  readonly payloadOffset: number;
+  /** A view of the payload. */
   readonly payload: Uint8Array;
   /** Header and payload, verbatim. */
   readonly bytes: Uint8Array;
+}
+
+/** A frame at `offset` of a buffer. Views are made when asked for: a replay never wants `bytes`. */
+class FrameView implements Frame {
+  readonly lsn: Lsn;
+  readonly epoch: Epoch;
+  readonly prevCrc: number;
+  readonly type: RecordType;
+  readonly flags: number;
+  readonly timestampMs: number;
+  readonly crc: number;
+  readonly payloadBytes: number;
+  readonly buffer: Buffer;
+  readonly payloadOffset: number;
+  #bytes: Uint8Array | undefined;
+
+  constructor(head: FrameHead, buffer: Buffer, offset: number) {
+    this.lsn = head.lsn;
+    this.epoch = head.epoch;
+    this.prevCrc = head.prevCrc;
+    this.type = head.type;
+    this.flags = head.flags;
+    this.timestampMs = head.timestampMs;
+    this.crc = head.crc;
+    this.payloadBytes = head.payloadBytes;
+    this.buffer = buffer;
+    this.payloadOffset = offset + FRAME_HEADER_BYTES;
+  }
+
+  get bytes(): Uint8Array {
+    const offset = this.payloadOffset - FRAME_HEADER_BYTES;
+    this.#bytes ??= this.buffer.subarray(offset, this.payloadOffset + this.payloadBytes);
+    return this.#bytes;
+  }
+
+  get payload(): Uint8Array {
+    return this.buffer.subarray(this.payloadOffset, this.payloadOffset + this.payloadBytes);
+  }
 }
 
 export type DecodedFrame =
@@ -68,7 +114,6 @@ export function encodeFrame(
   assert(payloadBytes <= PAYLOAD_BYTES_MAX, 'a payload fits the format');
   const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payloadBytes);
   writePayload(bytes, FRAME_HEADER_BYTES);
-  const payload = bytes.subarray(FRAME_HEADER_BYTES);
   bytes.writeUInt32LE(payloadBytes, 4);
   writeUint53(bytes, header.lsn, 8);
   writeUint53(bytes, header.epoch, 16);
@@ -77,23 +122,17 @@ export function encodeFrame(
   bytes.writeUInt8(header.flags, 29);
   bytes.writeUInt16LE(0, 30);
   writeUint53(bytes, header.timestampMs, 32);
-  bytes.writeUInt32LE(crc32(payload), 40);
-  const crc = crc32Short(bytes, 4, FRAME_HEADER_BYTES, 0);
+  bytes.writeUInt32LE(crc32(bytes, 0, FRAME_HEADER_BYTES), 40);
+  const crc = crc32(bytes, 0, 4, FRAME_HEADER_BYTES);
   bytes.writeUInt32LE(crc, 0);
   const { lsn, epoch, prevCrc, type, flags, timestampMs } = header;
-  return { lsn, epoch, prevCrc, type, flags, timestampMs, crc, payload, bytes };
-}
-
-export interface DecodedHeader {
-  readonly header: FrameHeader;
-  readonly crc: number;
-  readonly payloadBytes: number;
+  return new FrameView({ lsn, epoch, prevCrc, type, flags, timestampMs, crc, payloadBytes }, bytes, 0);
 }
 
 /** What the header at `offset` says, or why it cannot be one. The caller has seen to it that 44 bytes are there. */
-export function tryDecodeFrameHeader(buffer: Buffer, offset: number): DecodedHeader | string {
+export function tryDecodeFrameHeader(buffer: Buffer, offset: number): FrameHead | string {
   const crc = buffer.readUInt32LE(offset);
-  if (crc32Short(buffer, offset + 4, offset + FRAME_HEADER_BYTES, 0) !== crc) return 'header CRC differs';
+  if (crc32(buffer, 0, offset + 4, offset + FRAME_HEADER_BYTES) !== crc) return 'header CRC differs';
   const payloadBytes = buffer.readUInt32LE(offset + 4);
   if (payloadBytes > PAYLOAD_BYTES_MAX) return `payload of ${payloadBytes} bytes is over the maximum`;
   const type = buffer[offset + 28] as number;
@@ -103,26 +142,24 @@ export function tryDecodeFrameHeader(buffer: Buffer, offset: number): DecodedHea
   const timestampMs = readUint53(buffer, offset + 32);
   if (!(lsn >= 1 && epoch >= 0 && timestampMs >= 0)) return 'a number is out of range';
   if (buffer.readUInt16LE(offset + 30) !== 0) return 'reserved bytes are not zero';
-  const header: FrameHeader = {
+  return {
     lsn: lsn as Lsn,
     epoch,
     prevCrc: buffer.readUInt32LE(offset + 24),
     type: type as RecordType,
     flags: buffer[offset + 29] as number,
     timestampMs,
+    crc,
+    payloadBytes,
   };
-  return { header, crc, payloadBytes };
 }
 
 /** The whole frame behind a decoded header, or why it is none. All its bytes are in `buffer`. */
-export function tryCompleteFrame(buffer: Buffer, offset: number, decoded: DecodedHeader): Frame | string {
-  const { header, crc, payloadBytes } = decoded;
+export function tryCompleteFrame(buffer: Buffer, offset: number, head: FrameHead): Frame | string {
   const payloadOffset = offset + FRAME_HEADER_BYTES;
-  const payload = buffer.subarray(payloadOffset, payloadOffset + payloadBytes);
-  if (crc32(payload) !== buffer.readUInt32LE(offset + 40)) return 'payload CRC differs';
-  const { lsn, epoch, prevCrc, type, flags, timestampMs } = header;
-  const bytes = buffer.subarray(offset, payloadOffset + payloadBytes);
-  return { lsn, epoch, prevCrc, type, flags, timestampMs, crc, payload, bytes };
+  const crc = crc32(buffer, 0, payloadOffset, payloadOffset + head.payloadBytes);
+  if (crc !== buffer.readUInt32LE(offset + 40)) return 'payload CRC differs';
+  return new FrameView(head, buffer, offset);
 }
 
 /** Decodes the frame at `offset`. The frame's bytes are views: copy what outlives the buffer. */

@@ -11,7 +11,9 @@
  */
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
+import { TimeSlices } from '#platform/time-slices.ts';
 import { readUint53 } from '#wal/bytes.ts';
+import { CHUNK_BYTES } from '#wal/chunk-source.ts';
 import { FRAME_HEADER_BYTES, tryDecodeFrameHeader } from '#wal/frame.ts';
 import {
   ITEM_KIND,
@@ -22,7 +24,7 @@ import {
   RECORD_OVERHEAD_BYTES,
   readDurLag,
 } from '#wal/segment-format.ts';
-import { CHUNK_BYTES, tryStepOver } from '#wal/segment-scanner.ts';
+import { tryStepOver } from '#wal/segment-scanner.ts';
 
 export interface LaterItem {
   readonly offset: number;
@@ -45,8 +47,6 @@ export interface LaterItemsOptions {
   readonly onItem: (item: LaterItem) => boolean;
 }
 
-/** Milliseconds of search between two turns of the event loop. */
-const SLICE_MS = 4;
 /** Bytes tested between two looks at the clock. */
 const SLICE_BYTES = 64 * 1_024;
 
@@ -56,7 +56,7 @@ export async function searchLaterItems(options: LaterItemsOptions): Promise<void
   await window.loadAt(fromOffset);
   const isItem = sizeBytes - fromOffset >= NOTE_BYTES && tryItemAt(window.buffer, 0, fromOffset, options);
   let offset = isItem ? fromOffset : fromOffset + (tryStepOver(window.buffer, 0) ?? 1);
-  let sliceEndMs = clock.monotonicMs() + SLICE_MS;
+  const slices = new TimeSlices(clock);
   while (sizeBytes - offset >= NOTE_BYTES) {
     if (!window.holds(offset)) await window.loadAt(offset);
     const sliceEnd = Math.min(offset + SLICE_BYTES, window.lastStart + 1);
@@ -69,10 +69,7 @@ export async function searchLaterItems(options: LaterItemsOptions): Promise<void
       if (options.onItem(found.item)) return;
       offset += found.bytes;
     }
-    if (clock.monotonicMs() >= sliceEndMs) {
-      await clock.yield();
-      sliceEndMs = clock.monotonicMs() + SLICE_MS;
-    }
+    if (slices.isOver) await slices.next();
   }
 }
 

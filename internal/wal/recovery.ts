@@ -10,6 +10,7 @@ import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
+import { TimeSlices } from '#platform/time-slices.ts';
 import type { SegmentName } from '#wal/file-names.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
 import type { LaterItem } from '#wal/later-items.ts';
@@ -69,7 +70,6 @@ export interface Recovery {
   readonly stub: SegmentName | undefined;
 }
 
-const YIELD_AFTER_MS = 4;
 const ITEMS_BETWEEN_CLOCK_READS = 32;
 
 export async function recoverLog(options: RecoveryOptions): Promise<Recovery> {
@@ -117,7 +117,7 @@ class Replay implements ReplayContext {
   #chain: ChainPoint;
   #readableFromLsn = 0;
   #itemsSinceClock = 0;
-  #sliceEndMs: number;
+  readonly #slices: TimeSlices;
 
   constructor(options: RecoveryOptions, found: readonly SizedSegment[], stub: SegmentName | undefined) {
     this.#options = options;
@@ -128,7 +128,7 @@ class Replay implements ReplayContext {
     );
     this.#chain = options.from;
     this.#bytesTotal = found.slice(this.#startIndex()).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    this.#sliceEndMs = options.clock.monotonicMs() + YIELD_AFTER_MS;
+    this.#slices = new TimeSlices(options.clock);
   }
 
   async run(): Promise<Recovery> {
@@ -320,12 +320,11 @@ class Replay implements ReplayContext {
   isSliceOver(): boolean {
     if (++this.#itemsSinceClock < ITEMS_BETWEEN_CLOCK_READS) return false;
     this.#itemsSinceClock = 0;
-    return this.#options.clock.monotonicMs() >= this.#sliceEndMs;
+    return this.#slices.isOver;
   }
 
-  async yieldSlice(): Promise<void> {
-    await this.#options.clock.yield();
-    this.#sliceEndMs = this.#options.clock.monotonicMs() + YIELD_AFTER_MS;
+  nextSlice(): Promise<void> {
+    return this.#slices.next();
   }
 
   #report(): void {

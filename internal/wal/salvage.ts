@@ -10,10 +10,11 @@
  */
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
+import { CHUNK_BYTES } from '#wal/chunk-source.ts';
 import { FRAME_HEADER_BYTES, type Frame, tryCompleteFrame, tryDecodeFrameHeader } from '#wal/frame.ts';
 import { type LaterItem, searchLaterItems } from '#wal/later-items.ts';
 import { PREFIX_BYTES, RECORD_OVERHEAD_BYTES } from '#wal/segment-format.ts';
-import { CHUNK_BYTES, SegmentScanner } from '#wal/segment-scanner.ts';
+import { SegmentScanner } from '#wal/segment-scanner.ts';
 
 export type Salvaged =
   | {
@@ -149,7 +150,7 @@ async function findFrame(
       if (type < 1 || type > 3 || window.readUInt16LE(frameAt + 30) !== 0) continue;
       const decoded = tryDecodeFrameHeader(window, frameAt);
       if (typeof decoded === 'string') continue;
-      const { lsn } = decoded.header;
+      const { lsn } = decoded;
       const lsnMax = expectedLsn + Math.ceil((base + at - fromOffset) / RECORD_OVERHEAD_BYTES);
       if (lsn < expectedLsn || lsn > lsnMax) continue;
       const nextOffset = base + frameAt + FRAME_HEADER_BYTES + decoded.payloadBytes;

@@ -4,7 +4,8 @@
  * The layout is specified in README.md.
  */
 import type { Epoch, Lsn } from '#model/position.ts';
-import { crc32Short, readUint53, writeUint53 } from '#wal/bytes.ts';
+import { crc32 } from '#platform/crc32.ts';
+import { readUint53, writeUint53 } from '#wal/bytes.ts';
 import { FRAME_HEADER_BYTES } from '#wal/frame.ts';
 
 export const SEGMENT_HEADER_BYTES = 96;
@@ -47,7 +48,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   writeUint53(bytes, header.epoch, 48);
   bytes.writeUInt32LE(header.lastCrc, 56);
   bytes.writeUInt32LE(header.salt, 60);
-  bytes.writeUInt32LE(crc32Short(bytes, 0, SEGMENT_HEADER_BYTES - 4, 0), SEGMENT_HEADER_BYTES - 4);
+  bytes.writeUInt32LE(crc32(bytes, 0, 0, SEGMENT_HEADER_BYTES - 4), SEGMENT_HEADER_BYTES - 4);
   return bytes;
 }
 
@@ -55,7 +56,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
 export function tryDecodeSegmentHeader(bytes: Buffer): SegmentHeader | string {
   if (bytes.length < SEGMENT_HEADER_BYTES) return 'the header is cut short';
   if (!bytes.subarray(0, 8).equals(MAGIC)) return 'this is not a segment of a Walnut log (magic)';
-  const crc = crc32Short(bytes, 0, SEGMENT_HEADER_BYTES - 4, 0);
+  const crc = crc32(bytes, 0, 0, SEGMENT_HEADER_BYTES - 4);
   if (crc !== bytes.readUInt32LE(SEGMENT_HEADER_BYTES - 4)) return 'segment header CRC differs';
   const version = bytes.readUInt16LE(8);
   if (version !== FORMAT_VERSION) return `format version ${version} is not known to this program`;
@@ -78,7 +79,7 @@ export function tryDecodeSegmentHeader(bytes: Buffer): SegmentHeader | string {
 /** Writes the prefix of a record whose frame already stands at `offset + 12`: the CRC covers its hcrc. */
 export function writeRecordPrefix(target: Buffer, offset: number, salt: number, durLag: number): void {
   writePrefix(target, offset, ITEM_KIND.record, durLag);
-  target.writeUInt32LE(crc32Short(target, offset + 4, offset + 16, salt), offset);
+  target.writeUInt32LE(crc32(target, salt, offset + 4, offset + 16), offset);
 }
 
 function writePrefix(target: Buffer, offset: number, kind: number, durLag: number): void {
@@ -99,7 +100,7 @@ export function encodeMark(salt: number, mark: Mark): Buffer {
   writePrefix(bytes, 0, ITEM_KIND.mark, mark.durLag);
   writeUint53(bytes, mark.lastLsn, 12);
   bytes.writeUInt8(mark.isCleanStop ? FLAG_CLEAN_STOP : 0, 20);
-  bytes.writeUInt32LE(crc32Short(bytes, 4, NOTE_BYTES, salt), 0);
+  bytes.writeUInt32LE(crc32(bytes, salt, 4, NOTE_BYTES), 0);
   return bytes;
 }
 
@@ -117,7 +118,7 @@ export function encodeSeal(salt: number, seal: Seal): Buffer {
   writeUint53(bytes, seal.lastLsn, 12);
   bytes.writeUInt32LE(seal.lastCrc, 20);
   bytes.writeUInt32LE(seal.records, 24);
-  bytes.writeUInt32LE(crc32Short(bytes, 4, NOTE_BYTES, salt), 0);
+  bytes.writeUInt32LE(crc32(bytes, salt, 4, NOTE_BYTES), 0);
   return bytes;
 }
 
@@ -130,7 +131,7 @@ export function peekItemKind(buffer: Buffer, offset: number): number {
 /** True where the prefix's own CRC holds; `offset + 28` bytes (records: `offset + 16`) are there. */
 export function isPrefixValid(buffer: Buffer, offset: number, salt: number): boolean {
   const covered = peekItemKind(buffer, offset) === ITEM_KIND.record ? 16 : NOTE_BYTES;
-  return crc32Short(buffer, offset + 4, offset + covered, salt) === buffer.readUInt32LE(offset);
+  return crc32(buffer, salt, offset + 4, offset + covered) === buffer.readUInt32LE(offset);
 }
 
 export function readDurLag(buffer: Buffer, offset: number): number {

@@ -30,7 +30,7 @@ export interface ReplayContext {
   progressed(bytes: number): void;
   /** True where the loop is due a turn. */
   isSliceOver(): boolean;
-  yieldSlice(): Promise<void>;
+  nextSlice(): Promise<void>;
 }
 
 /** How one segment ended. */
@@ -80,7 +80,7 @@ export class SegmentReplay {
         return this.#end(why);
       }
       if (item.kind === 'end') break;
-      if (this.#replay.isSliceOver()) await this.#replay.yieldSlice();
+      if (this.#replay.isSliceOver()) await this.#replay.nextSlice();
     }
     this.#replay.progressed(this.#segment.sizeBytes - reported);
     if (!this.#isSealed) await this.#judge(this.#validEnd, undefined);
@@ -98,7 +98,8 @@ export class SegmentReplay {
 
   #scanFrom(fromOffset: number): SegmentScanner {
     const { salt } = this.#header;
-    return new SegmentScanner(this.#file, { fromOffset, endOffset: this.#segment.sizeBytes, salt });
+    const endOffset = this.#segment.sizeBytes;
+    return new SegmentScanner(this.#file, { fromOffset, endOffset, salt, readsAhead: true });
   }
 
   /** Takes an item that fits; returns why it does not. */

@@ -4,9 +4,11 @@
  * the first thing that is not an item is returned as `bad`, with the reason.
  *
  * Use: `tryNext()` until it returns undefined, then `await fill()`, and so on.
- * Frames are views into the chunk they were read with; the chunk is not reused.
+ * Frames are views into the chunk they were read with, which is reused only
+ * where the caller says that it keeps none.
  */
 import type { File } from '#platform/file-system.ts';
+import { CHUNK_BYTES, type ChunkSource, FreshChunks, ReadAheadChunks } from '#wal/chunk-source.ts';
 import { FRAME_HEADER_BYTES, type Frame, tryCompleteFrame, tryDecodeFrameHeader } from '#wal/frame.ts';
 import {
   ITEM_KIND,
@@ -21,8 +23,6 @@ import {
   readSeal,
   type Seal,
 } from '#wal/segment-format.ts';
-
-export const CHUNK_BYTES = 1_024 * 1_024;
 
 export type SegmentItem =
   | {
@@ -48,12 +48,13 @@ export interface ScanRange {
   readonly salt: number;
   /** How much to read at once; default 1 MiB. */
   readonly chunkBytes?: number;
+  /** The caller reads on to the end and keeps no frame beyond the next `fill`: two chunks take turns. */
+  readonly readsAhead?: boolean;
 }
 
 export class SegmentScanner {
-  readonly #file: File;
+  readonly #chunks: ChunkSource;
   readonly #range: ScanRange;
-  readonly #chunkBytes: number;
   #chunk: Buffer = Buffer.alloc(0);
   /** Offset in the file of the chunk's first byte. */
   #chunkOffset: number;
@@ -62,11 +63,13 @@ export class SegmentScanner {
   #needBytes = 1;
 
   constructor(file: File, range: ScanRange) {
-    this.#file = file;
+    const { fromOffset, endOffset, chunkBytes = CHUNK_BYTES, readsAhead = false } = range;
+    this.#chunks = readsAhead
+      ? new ReadAheadChunks(file, fromOffset, endOffset, chunkBytes)
+      : new FreshChunks(file, endOffset, chunkBytes);
     this.#range = range;
-    this.#chunkBytes = range.chunkBytes ?? CHUNK_BYTES;
-    this.#chunkOffset = range.fromOffset;
-    this.#offset = range.fromOffset;
+    this.#chunkOffset = fromOffset;
+    this.#offset = fromOffset;
   }
 
   /** Where the next item begins. */
@@ -90,15 +93,7 @@ export class SegmentScanner {
 
   /** Reads on. Errors of the file system come through. */
   async fill(): Promise<void> {
-    const wanted = Math.min(
-      Math.max(this.#needBytes, this.#chunkBytes),
-      this.#range.endOffset - this.#offset,
-    );
-    const chunk = Buffer.allocUnsafeSlow(wanted);
-    const bytesRead = await this.#file.read(chunk, this.#offset);
-    if (bytesRead < wanted)
-      throw new Error(`the file shrank while it was read, at byte ${this.#offset + bytesRead}`);
-    this.#chunk = chunk;
+    this.#chunk = await this.#chunks.load(this.#offset, this.#needBytes);
     this.#chunkOffset = this.#offset;
   }
 }

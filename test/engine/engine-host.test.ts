@@ -6,7 +6,7 @@ import { SnapshotError } from '#storage/snapshot-codec.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { DIR, LOG_ID, openBareHost, Rig, settled, stateOf, toRecord, watch } from '#test/engine/rig.ts';
-import type { Frame } from '#wal/frame.ts';
+import { encodeFrame, type Frame } from '#wal/frame.ts';
 
 const SEGMENTS = { maxFileBytes: 1_500, retentionBytes: 1 << 20 } as const;
 
@@ -180,7 +180,7 @@ describe('frames of a master', () => {
   it('of which one cannot be decoded are not appended at all', async () => {
     const { frames } = await writeHistory(5);
     const disk = await ReplicaDisk.holding(frames.slice(0, 3));
-    const bad = { ...(frames[4] as Frame), payload: Buffer.from([9]) };
+    const bad = encodeFrame(frames[4] as Frame, 1, (target, at) => target.writeUInt8(9, at));
     expect(() => disk.engine.appendFrames([frames[3] as Frame, bad])).toThrow('unknown payload version 9');
     expect(disk.engine.log.tail.lsn).toBe(3);
     await disk.append(frames.slice(3));

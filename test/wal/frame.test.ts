@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Lsn } from '#model/position.ts';
 import { crc32 } from '#platform/crc32.ts';
-import { crc32Short, readUint53, writeUint53 } from '#wal/bytes.ts';
+import { readUint53, writeUint53 } from '#wal/bytes.ts';
 import {
   decodeFrames,
   encodeFrame,
@@ -99,14 +99,6 @@ describe('frames in a row', () => {
 });
 
 describe('bytes', () => {
-  it('the short CRC is the CRC', () => {
-    fc.assert(
-      fc.property(payload, fc.integer({ min: 0, max: 2 ** 32 - 1 }), (bytes, seed) => {
-        expect(crc32Short(bytes, 0, bytes.length, seed)).toBe(crc32(bytes, seed));
-      }),
-    );
-  });
-
   it('a number of 53 bits keeps all of them, and more are not a number', () => {
     const buffer = Buffer.alloc(8);
     fc.assert(
