@@ -1,49 +1,52 @@
 /**
  * `walnut digest`: the digest of the stored state at one position, and whether
- * other nodes have the same. Digests say something about each other only at
- * equal positions, so nodes are asked again until their positions meet.
+ * the other nodes of the group have the same there.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { DigestResponse } from '#gen/walnut/v1/admin_pb.ts';
-import { type Address, parseAddress, parseWaitMs } from './arguments.ts';
+import { Role } from '#gen/walnut/v1/types_pb.ts';
+import {
+  type Address,
+  parseAddress,
+  parseWaitMs,
+  parseWirePosition,
+  type WirePosition,
+} from './arguments.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from './cli-error.ts';
-import { type CommandHost, type Invocation, show } from './command-host.ts';
-import { createNodeClients, LONG_CALL, type NodeClients } from './connection.ts';
+import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
+import { CALL, createNodeClients, WAITING_CALL } from './connection.ts';
+import { type Comparison, compareNodes, failureOf } from './digest-compare.ts';
 import { renderTable, showCount, showPosition } from './output.ts';
 
 const WAIT_MS_DEFAULT = 10_000;
 const WAIT_MS_MAX = 3_600_000;
-const PAUSE_MS = 100;
+/** What one call may wait. */
+const CALL_WAIT_MS_MAX = 60_000;
 
 interface DigestOptions {
-  /** `true`: the replicas that the master knows. */
+  /** `true`: the whole group. */
   readonly compare?: readonly string[] | true;
+  readonly at?: WirePosition;
   readonly wait?: number;
 }
-
-interface NodeDigest {
-  readonly address: string;
-  readonly position: string;
-  readonly entries: number;
-  readonly digest: string;
-}
-
-export type DigestVerdict = 'same' | 'different' | 'positions differ';
 
 export function addDigestCommand(program: Command, host: CommandHost): void {
   program
     .command('digest')
     .summary('digest of the stored state, and comparison with other nodes')
     .description(
-      'Prints the digest of the stored state at one position. With --compare, asks the nodes ' +
-        'again until all are at one position, then compares. Exits 1 where digests differ or the ' +
-        'positions do not meet in time.',
+      'Prints the digest of the stored state at one position. With --compare, takes the digests of ' +
+        'all nodes of the group at one and the same position, while they go on, and compares them: ' +
+        'exits 0 where all are the same, 1 where one differs, which is named, or the nodes do not ' +
+        'meet at one position in time, and 5 where a node does not answer.',
     )
-    .option('--compare [addresses...]', 'other nodes; none named: the replicas that the node knows')
+    .option(
+      '--compare [addresses...]',
+      'the nodes to compare with; none named: the master of the node and its replicas',
+    )
+    .option('--at <position>', 'the position EPOCH-LSN, one of the last 16,384 records', parseWirePosition)
     .option(
       '--wait <duration>',
-      'how long positions may take to meet (default: 10s)',
+      'how long positions may take to be reached (default: 10s)',
       parseWaitMs(WAIT_MS_MAX),
     )
     .addHelpText(
@@ -51,102 +54,100 @@ export function addDigestCommand(program: Command, host: CommandHost): void {
       `
 Examples:
   walnut digest
+  walnut digest --at 4294967303-120 --wait 5s
   walnut digest --compare
   walnut digest --compare 127.0.0.1:8081 127.0.0.1:8082 --wait 30s
-  walnut digest --compare --json
-
-Positions meet only while nothing is written: stop the writers first.`,
+  walnut digest --compare --json`,
     )
     .action(host.action<DigestOptions>(runDigest));
 }
 
 async function runDigest(invocation: Invocation, options: DigestOptions): Promise<ExitCode> {
-  const addresses = [invocation.address, ...(await othersOf(invocation, options))];
-  const nodes = addresses.map((address) => ({ address, clients: createNodeClients(address) }));
-  if (options.compare === undefined) {
-    const digest = await askDigest(invocation.address, createNodeClients(invocation.address));
-    await show(
-      invocation,
-      () => digest,
-      () => renderDigests(invocation, [digest]),
-    );
-    return EXIT.ok;
+  if (options.compare === undefined) return showOne(invocation, options);
+  if (options.at !== undefined) {
+    throw usageError('--at and --compare exclude each other', 'A comparison finds its position by itself.');
   }
-  const deadlineMs = Date.now() + (options.wait ?? WAIT_MS_DEFAULT);
-  for (;;) {
-    const digests = await Promise.all(nodes.map(({ address, clients }) => askDigest(address, clients)));
-    const verdict = compareDigests(digests);
-    const isOver = Date.now() >= deadlineMs || invocation.io.interrupted.aborted;
-    if (verdict !== 'positions differ' || isOver) return showVerdict(invocation, digests, verdict);
-    await delay(PAUSE_MS, undefined, { signal: invocation.io.interrupted }).catch(() => {});
-  }
-}
-
-async function othersOf(invocation: Invocation, options: DigestOptions): Promise<Address[]> {
-  if (options.compare === undefined) return [];
-  if (options.compare !== true) return options.compare.map(parseAddress);
-  const { replicas } = await createNodeClients(invocation.address).admin.status({}, LONG_CALL);
-  if (replicas.length > 0) return replicas.map((replica) => parseAddress(replica.address));
-  throw new CliError(
-    EXIT.usage,
-    `${invocation.address.text} knows no replicas`,
-    'Name them: --compare HOST:PORT …',
+  const addresses =
+    options.compare === true
+      ? await groupOf(invocation.address)
+      : [invocation.address, ...options.compare.map(parseAddress)];
+  const comparison = await compareNodes(
+    addresses,
+    options.wait ?? WAIT_MS_DEFAULT,
+    invocation.io.interrupted,
   );
+  await show(
+    invocation,
+    () => comparison,
+    () => renderComparison(invocation, comparison),
+  );
+  const failure = failureOf(comparison);
+  if (failure !== undefined) throw failure;
+  if (!invocation.isJson) {
+    const all = `all ${comparison.nodes.length} the same at ${comparison.position}\n`;
+    await invocation.io.write(invocation.colors.green(all));
+  }
+  return EXIT.ok;
 }
 
-async function askDigest(address: Address, clients: NodeClients): Promise<NodeDigest> {
-  const answer: DigestResponse = await clients.admin.digest({}, LONG_CALL).catch((error: unknown) => {
-    throw describeFailure(error, address.text);
-  });
-  const { digest } = answer;
-  return {
+async function showOne(invocation: Invocation, { at, wait }: DigestOptions): Promise<ExitCode> {
+  const { address } = invocation;
+  const { admin } = createNodeClients(address);
+  const waitMs = Math.min(wait ?? 0, CALL_WAIT_MS_MAX);
+  const answer = await admin.digest(at === undefined ? {} : { at, waitMs }, WAITING_CALL);
+  const digest = {
     address: address.text,
     position: showPosition(answer.position),
     entries: Number(answer.entries),
-    digest,
+    digest: answer.digest,
   };
-}
-
-/** Digests at different positions cannot be compared. */
-export function compareDigests(
-  digests: readonly Pick<NodeDigest, 'position' | 'digest' | 'entries'>[],
-): DigestVerdict {
-  const first = digests[0];
-  if (first === undefined) return 'same';
-  if (digests.some(({ position }) => position !== first.position)) return 'positions differ';
-  const isSame = digests.every(({ digest, entries }) => digest === first.digest && entries === first.entries);
-  return isSame ? 'same' : 'different';
-}
-
-async function showVerdict(
-  invocation: Invocation,
-  nodes: NodeDigest[],
-  verdict: DigestVerdict,
-): Promise<ExitCode> {
   await show(
     invocation,
-    () => ({ verdict, nodes }),
-    () => renderDigests(invocation, nodes),
+    () => digest,
+    () =>
+      renderTable(
+        invocation.colors,
+        ['NODE', 'POSITION', 'ENTRIES', 'DIGEST'],
+        [[digest.address, digest.position, showCount(digest.entries), digest.digest]],
+      ),
   );
-  if (verdict === 'same') {
-    if (!invocation.isJson) await invocation.io.write(invocation.colors.green('same\n'));
-    return EXIT.ok;
-  }
-  if (verdict === 'different') {
-    throw new CliError(
-      EXIT.negative,
-      'the digests differ at the same position',
-      'See what the nodes say with: walnut status --address HOST:PORT',
-    );
-  }
-  throw new CliError(
-    EXIT.negative,
-    'the positions did not meet in time, so the digests were not compared',
-    'Stop the writers, or give more time: --wait 60s',
-  );
+  return EXIT.ok;
 }
 
-function renderDigests({ colors }: Invocation, digests: readonly NodeDigest[]): string {
-  const rows = digests.map((node) => [node.address, node.position, showCount(node.entries), node.digest]);
-  return renderTable(colors, ['NODE', 'POSITION', 'ENTRIES', 'DIGEST'], rows);
+/** The master that `asked` is, or follows, and its replicas. */
+async function groupOf(asked: Address): Promise<Address[]> {
+  const status = await statusOf(asked);
+  if (status.role === Role.MASTER) {
+    if (status.replicas.length === 0) throw knowsNobody(asked);
+    return [asked, ...status.replicas.map((replica) => parseAddress(replica.address))];
+  }
+  const master = parseAddress(status.master?.address ?? '');
+  const { replicas } = await statusOf(master);
+  // The asked one may be known there by another name.
+  const others = replicas.filter(({ nodeId, address }) => nodeId !== status.nodeId && address !== asked.text);
+  return [master, asked, ...others.map((replica) => parseAddress(replica.address))];
+}
+
+async function statusOf(address: Address) {
+  return createNodeClients(address)
+    .admin.status({}, CALL)
+    .catch((error: unknown) => {
+      throw describeFailure(error, address.text);
+    });
+}
+
+function knowsNobody(address: Address): CliError {
+  return new CliError(EXIT.usage, `${address.text} knows no replicas`, 'Name them: --compare HOST:PORT …');
+}
+
+function renderComparison({ colors }: Invocation, { nodes }: Comparison): string {
+  const rows = nodes.map(({ address, role, position, entries, digest, verdict }) => [
+    address,
+    role,
+    position,
+    entries === undefined ? '-' : showCount(entries),
+    digest ?? '-',
+    verdict === 'same' ? colors.green(verdict) : colors.red(verdict),
+  ]);
+  return renderTable(colors, ['NODE', 'ROLE', 'POSITION', 'ENTRIES', 'DIGEST', 'VERDICT'], rows);
 }

@@ -22,6 +22,7 @@ import type {
   WriteAnswer,
 } from '#model/commands.ts';
 import type { DigestAnswer } from '#model/entry.ts';
+import type { Position } from '#model/position.ts';
 import type {
   RegisterAnswer,
   RegisterRequest,
@@ -60,6 +61,8 @@ export interface ReplicationPort {
 export interface AdminPort {
   status(): NodeStatus;
   digest(): DigestAnswer;
+  /** The digest at one exact position, waited for up to `waitMs`. */
+  digestAt(position: Position, waitMs: number, signal?: AbortSignal): Promise<DigestAnswer>;
   /** `host:port`. */
   addReplica(address: string): Promise<void>;
   removeReplica(address: string): Promise<void>;

@@ -28,6 +28,7 @@ import type {
 import type { DigestAnswer } from '#model/entry.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { AdminPort, Awaitable, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
+import type { Position } from '#model/position.ts';
 import type {
   RegisterAnswer,
   RegisterRequest,
@@ -43,6 +44,7 @@ import type {
   RotateAnswer,
 } from '#model/status.ts';
 import { buildStatus } from '#node/build-status.ts';
+import { digestAt } from '#node/digest-at.ts';
 import { MasterRole } from '#node/master-role.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { openHost } from '#node/open-host.ts';
@@ -234,6 +236,10 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   digest(): DigestAnswer {
     const engine = this.#current();
     return { position: engine.position, entries: engine.store.entries, digest: engine.store.digest() };
+  }
+
+  digestAt(position: Position, waitMs: number, signal?: AbortSignal): Promise<DigestAnswer> {
+    return digestAt(() => this.#current(), this.#options.clock, { position, waitMs, signal });
   }
 
   addReplica(address: string): Promise<void> {

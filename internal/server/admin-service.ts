@@ -11,7 +11,8 @@ import {
   toQuarantineRelease,
 } from '#wire/admin-codec.ts';
 import type { DescribeError } from '#wire/batch-codec.ts';
-import { checkAddress } from '#wire/numbers.ts';
+import { checkAddress, checkWaitMs } from '#wire/numbers.ts';
+import { toPosition } from '#wire/position-codec.ts';
 import { fromRestoreResults, type RestoreLimits, toRestoreOperations } from '#wire/restore-codec.ts';
 import { fromStatus } from '#wire/status-codec.ts';
 
@@ -35,7 +36,16 @@ export function routeAdmin(
   const options = { readMaxBytes: REQUEST_BYTES_MAX };
   routes
     .unary(method.status, () => fromStatus(status()), options)
-    .unary(method.digest, () => fromDigest(port.digest()), options)
+    .unary(
+      method.digest,
+      async ({ at, waitMs }, { signal }) =>
+        fromDigest(
+          at === undefined
+            ? port.digest()
+            : await port.digestAt(toPosition(at, 'at'), checkWaitMs(waitMs, 'wait_ms'), signal),
+        ),
+      options,
+    )
     .unary(
       method.addReplica,
       async (request) => {

@@ -31,7 +31,7 @@ import {
 export interface FakeNodeOptions {
   readonly entriesMax?: number;
   /** `host:port` of the master: makes this a replica. */
-  readonly master?: string;
+  master?: string;
   readonly replicas?: NonNullable<MessageInitShape<typeof StatusResponseSchema>['replicas']>;
   /** A replica's data is its master's. */
   readonly data?: Map<string, Entry>;
@@ -50,6 +50,7 @@ export class FakeNode {
   readonly setRequests: SetRequest[] = [];
   lsn = 0n;
   digest = 'd'.repeat(32);
+  digestsFromLsn = 0n;
   /** Asked before each rpc: answers what to do with it. */
   fault: (method: string, call: number) => 'serve' | 'cut' | 'cut after' | 'unavailable' = () => 'serve';
   #calls = 0;
@@ -218,7 +219,13 @@ export class FakeNode {
     });
     router.service(Admin, {
       status: () => this.#status(),
-      digest: () => ({ position: this.position(), entries: BigInt(this.data.size), digest: this.digest }),
+      digest: ({ at }) => {
+        if ((at?.lsn ?? 0n) > this.lsn) throw new ConnectError('not reached', Code.Unavailable);
+        if (at !== undefined && at.lsn < this.digestsFromLsn) {
+          throw new ConnectError('longer ago', Code.OutOfRange);
+        }
+        return { position: at ?? this.position(), entries: BigInt(this.data.size), digest: this.digest };
+      },
       addReplica: () => ({}),
       removeReplica: () => ({}),
       checkpoint: () => ({

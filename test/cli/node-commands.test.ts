@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { compareDigests } from '../../cmd/walnut/digest-command.ts';
 import { EPOCH, FakeNode } from './fake-node.ts';
 import { runCli } from './memory-io.ts';
 
@@ -55,37 +54,81 @@ describe('status', () => {
 });
 
 describe('digest', () => {
-  it('compares with the replicas that the node knows', async () => {
-    const same = await run('digest', '--compare', '--json');
+  const compare = (...args: string[]) => run('digest', '--compare', ...args);
+
+  it('compares with the replicas that the node knows, from either side', async () => {
+    const same = await compare('--json');
     expect(same.code).toBe(0);
     expect(JSON.parse(same.out)).toMatchObject({
       verdict: 'same',
-      nodes: [{ address: node.address }, { address: replica.address }],
+      position: `${EPOCH}-0`,
+      nodes: [
+        { address: node.address, role: 'master', verdict: 'same' },
+        { address: replica.address, role: 'replica', verdict: 'same' },
+      ],
     });
-    replica.digest = 'e'.repeat(32);
-    const different = await run('digest', '--compare', replica.address);
-    expect(different).toMatchObject({ code: 1, err: expect.stringContaining('differ at the same position') });
+    replica.options.master = node.address;
+    const fromReplica = await runCli(['digest', '--compare', '--address', replica.address]);
+    expect(fromReplica).toMatchObject({ code: 0, out: expect.stringContaining('all 2 the same') });
   });
 
-  it('asks again until the positions meet', async () => {
+  it('names the node that differs, and exits 1', async () => {
+    replica.digest = 'e'.repeat(32);
+    const { code, out, err } = await compare(replica.address);
+    expect(code).toBe(1);
+    expect(out).toMatch(new RegExp(`${replica.address} +replica .* different`));
+    expect(err).toContain(`differs from that of ${node.address}: ${replica.address} (different)`);
+    const json = JSON.parse((await compare('--json')).out);
+    expect(json).toMatchObject({
+      verdict: 'different',
+      nodes: [{ verdict: 'same' }, { verdict: 'different' }],
+    });
+  });
+
+  it('asks every node for one position, the furthest, although they go on', async () => {
     node.lsn = 3n;
-    replica.fault = (method, call) => {
-      if (method === 'Digest' && call === 3) replica.lsn = 3n;
+    node.fault = (method) => {
+      // Written to all the time.
+      if (method === 'Digest') node.lsn++;
       return 'serve';
     };
-    expect(await run('digest', '--compare', replica.address)).toMatchObject({ code: 0 });
-    expect(replica.calls.Digest).toBe(3);
+    replica.lsn = 1n;
+    replica.fault = (method, call) => {
+      if (method === 'Digest' && call === 4) replica.lsn = 9n;
+      return 'serve';
+    };
+    const { code, out } = await compare('--json');
+    expect(code).toBe(0);
+    const { position, nodes } = JSON.parse(out);
+    expect(new Set(nodes.map((one: { position: string }) => one.position))).toEqual(new Set([position]));
   });
 
   it('does not compare digests of different positions', async () => {
     node.lsn = 3n;
-    const { code, err } = await run('digest', '--compare', replica.address, '--wait', '0');
-    expect(code).toBe(1);
-    expect(err).toContain('did not meet');
-    const at = (position: string, digest: string) => ({ position, digest, entries: 1 });
-    expect(compareDigests([at('1-1', 'a'), at('1-2', 'a')])).toBe('positions differ');
-    expect(compareDigests([at('1-1', 'a'), at('1-1', 'a')])).toBe('same');
-    expect(compareDigests([at('1-1', 'a'), { ...at('1-1', 'a'), entries: 2 }])).toBe('different');
+    const behind = await compare(replica.address, '--wait', '0');
+    expect(behind.code).toBe(1);
+    expect(behind.err).toContain(`did not meet at one position in time: ${replica.address} (not reached)`);
+    replica.lsn = 3n;
+    replica.digestsFromLsn = 4n;
+    const ahead = await compare(replica.address, '--wait', '0');
+    expect(ahead).toMatchObject({ code: 1, err: expect.stringContaining('too far ahead') });
+  });
+
+  it('says which node does not answer, and exits 5', async () => {
+    const { address } = replica;
+    await replica.stop();
+    const { code, err } = await compare();
+    expect(code).toBe(5);
+    expect(err).toContain(`not compared: ${address} (no answer)`);
+  });
+
+  it('gives the digest at a position', async () => {
+    node.lsn = 7n;
+    const { code, out } = await run('digest', '--at', `${EPOCH}-5`, '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ position: `${EPOCH}-5` });
+    expect((await run('digest', '--at', `${EPOCH}-9`)).code).toBe(5);
+    expect((await run('digest', '--at', `${EPOCH}-5`, '--compare')).code).toBe(2);
   });
 });
 

@@ -121,8 +121,7 @@ export class TestGroup {
   }
 
   delete(to: TestNode, key: string, changes: Partial<DeleteCommand> = {}) {
-    const command = { key, returnPrevious: false, minAcks: 0, timeoutMs: 0, ...changes };
-    return this.until(Promise.resolve(to.node.delete(command)));
+    return this.until(Promise.resolve(to.node.delete(deleteCommand(key, changes))));
   }
 
   async get(from: TestNode, key: string, changes: Partial<GetCommand> = {}): Promise<string | undefined> {
@@ -169,6 +168,10 @@ export function setCommand(key: string, value: string, changes: Partial<SetComma
     timeoutMs: 0,
     ...changes,
   };
+}
+
+export function deleteCommand(key: string, changes: Partial<DeleteCommand> = {}): DeleteCommand {
+  return { key, returnPrevious: false, minAcks: 0, timeoutMs: 0, ...changes };
 }
 
 export function describeState(one: TestNode): string {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { toLsn } from '#model/position.ts';
 import { collectEngines, sabotageApply } from '#test/doubles/engines.ts';
-import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+import { deleteCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 
 const engines = collectEngines();
 
@@ -121,5 +121,40 @@ describe('a master that is the one in the wrong', () => {
     await group.untilTrue(() => one.node.status().isReady, 'ready');
     expect(await group.get(again, 'b')).toBeUndefined();
     expect(toLsn(one.node.status().position.lsn)).toBe(again.node.status().position.lsn);
+  });
+});
+
+describe('the digest at a position', () => {
+  it('is that of both nodes at that record, while writes go on', async () => {
+    const { group, master, one } = await pair();
+    for (let i = 0; i < 20; i++) {
+      const { position } = await group.set(master, 'a', `${i}`);
+      const there = one.node.digestAt(position, 5_000);
+      group.until(Promise.resolve(master.node.delete(deleteCommand('a')))).catch(() => undefined);
+      const here = await group.until(master.node.digestAt(position, 0));
+      expect(await group.until(there)).toEqual(here);
+      expect(here.position).toEqual(position);
+    }
+    await group.untilLevel([master, one]);
+    const { position, digest, entries } = master.node.digest();
+    expect(await group.until(one.node.digestAt(position, 0))).toEqual({ position, digest, entries });
+  });
+
+  it('is waited for, and is an error where it never comes, is long ago, or of another history', async () => {
+    const { group, master, one } = await pair();
+    const { position } = master.node.digest();
+    const next = { epoch: position.epoch, lsn: toLsn(position.lsn + 1) };
+    const before = group.clock.monotonicMs();
+    await expect(group.until(one.node.digestAt(next, 700))).rejects.toMatchObject({ code: 'unavailable' });
+    expect(group.clock.monotonicMs() - before).toBeGreaterThanOrEqual(700);
+    const other = { epoch: position.epoch + 1, lsn: position.lsn };
+    await expect(group.until(one.node.digestAt(other, 700))).rejects.toMatchObject({
+      code: 'discarded_history',
+    });
+    await group.until(one.node.checkpoint());
+    const again = await group.replica('one', { fileSystem: await group.stop(one) });
+    const past = { epoch: position.epoch, lsn: toLsn(position.lsn - 1) };
+    await expect(group.until(again.node.digestAt(past, 700))).rejects.toMatchObject({ code: 'out_of_range' });
+    expect(await group.until(again.node.digestAt(position, 0))).toMatchObject({ position });
   });
 });

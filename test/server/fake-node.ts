@@ -212,6 +212,10 @@ export class FakeNode {
     return {
       status: () => this.status(),
       digest: () => ({ position: positionOf(this.lsn), entries: this.entries.size, digest: 'ab'.repeat(16) }),
+      digestAt: async (position, waitMs) => {
+        this.#note('digestAt', position, waitMs);
+        return { position, entries: this.entries.size, digest: 'cd'.repeat(16) };
+      },
       addReplica: async (address) => this.#note('addReplica', address),
       removeReplica: async (address) => this.#note('removeReplica', address),
       checkpoint: async () => {
