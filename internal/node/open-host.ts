@@ -26,6 +26,7 @@ export async function openHost(
     await directory.close();
     throw error;
   }
+  directory.onFailed = (error) => options.onFatal(error);
   return new EngineHost(
     directory,
     {

@@ -475,7 +475,12 @@ export class LogWriter {
 
   async #markCleanStop(): Promise<void> {
     await this.#syncAll();
-    await this.#writeMark(true);
+    const endBefore = this.#open?.segment.sizeBytes ?? 0;
+    await this.#writeMark(true).catch(async (error: unknown) => {
+      // The page cache may show a mark that the disk has not: the next start must not believe it.
+      await this.#open?.file.truncate(endBefore).catch(() => {});
+      throw error;
+    });
   }
 
   #fail(error: Error): void {

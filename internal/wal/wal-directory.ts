@@ -5,8 +5,8 @@
  * restore, change of role, compaction) is one `commit` or `update`; what the
  * manifest excludes is moved to `aside/` by `sweepAside`, never read again and
  * never deleted here. `openDirectory` throws `WalOpenError`; a commit that
- * fails after its rename leaves unknown what is on disk, so every later one
- * throws the same error.
+ * fails for anything but a full disk, or after its rename, leaves unknown what
+ * is on disk: every later one throws the same error, and `onFailed` is told.
  */
 import { assert } from '#platform/assert.ts';
 import type { DirectoryLock, FileSystem } from '#platform/file-system.ts';
@@ -22,7 +22,7 @@ import {
 } from '#wal/file-names.ts';
 import { hasFrameSomewhere } from '#wal/later-items.ts';
 import { encodeManifest, isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
-import { toError, WalOpenError } from '#wal/wal-errors.ts';
+import { isOutOfSpace, toError, WalOpenError } from '#wal/wal-errors.ts';
 import { readWholeFile, writeFully } from '#wal/whole-files.ts';
 
 export interface OpenDirectoryOptions {
@@ -61,6 +61,8 @@ export async function openDirectory(options: OpenDirectoryOptions): Promise<WalD
 export class WalDirectory {
   readonly path: string;
   readonly fileSystem: FileSystem;
+  /** Told once, when nothing can be committed any more. */
+  onFailed: ((error: Error) => void) | undefined;
   readonly #logger: Logger;
   readonly #lock: DirectoryLock;
   #manifest: Manifest | undefined;
@@ -96,21 +98,28 @@ export class WalDirectory {
     if (this.#failure !== undefined) throw this.#failure;
     const target = `${this.path}/${MANIFEST_NAME}`;
     const temporary = target + TEMPORARY_SUFFIX;
-    const file = await this.fileSystem.open(temporary, 'replace');
+    let isReplaced = false;
     try {
-      await writeFully(file, encodeManifest(manifest), 0);
-      await file.datasync();
-    } finally {
-      await file.close();
-    }
-    try {
+      const file = await this.fileSystem.open(temporary, 'replace');
+      try {
+        await writeFully(file, encodeManifest(manifest), 0);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
       await this.fileSystem.rename(temporary, target);
+      isReplaced = true;
       await this.fileSystem.syncDirectory(this.path);
     } catch (error) {
-      this.#failure = toError(error);
+      if (isReplaced || !isOutOfSpace(error)) this.#fail(toError(error));
       throw error;
     }
     this.#manifest = manifest;
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error;
+    this.onFailed?.(error);
   }
 
   /** The segments that belong to the log, in order. */

@@ -3,7 +3,8 @@
  * ports, copied as a wire would. Ways can be cut, delayed, stalled, or made to
  * lose answers after calls took effect. Every call ends at its time limit, when
  * its caller gives up or closes the link, as the contract of `PeerLink` says.
- * A process that died neither calls nor answers any more.
+ * A process that died neither calls nor answers any more; one that is paused
+ * does so later.
  */
 import type { UpdatesAnswer } from '#model/commands.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
@@ -11,6 +12,7 @@ import type { NodePorts } from '#model/ports.ts';
 import type { SnapshotChunk } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { CallOptions, PeerDialer, PeerLink } from '#replication/peer-link.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
 
 /** What can be wrong with the way from one address to another. */
 interface Fault {
@@ -20,7 +22,13 @@ interface Fault {
   isStalled?: boolean;
   /** Calls arrive this much later, milliseconds. */
   delayMs?: number;
+  /** Each call arrives up to this much later, milliseconds: later ones overtake. */
+  jitterMs?: number;
+  /** Pushes and registrations arrive a second time, this much later, milliseconds. */
+  duplicateMs?: number;
 }
+
+const DUPLICATED: readonly string[] = ['register', 'replicate'];
 
 export class TestNetwork {
   readonly #clock: Clock;
@@ -28,15 +36,21 @@ export class TestNetwork {
   readonly #faults = new Map<string, Fault>();
   /** Rises when the process at an address dies: its links are dead. */
   readonly #generations = new Map<string, number>();
+  /** Those who wait for a paused process, by its address. */
+  readonly #paused = new Map<string, (() => void)[]>();
   /** Ends the calls that hang. */
   readonly #stalled = new Set<() => void>();
   /** Calls that went through, by `method from>to`. */
   readonly calls = new Map<string, number>();
   /** Calls that failed by each kind of fault. */
   readonly failed = { cut: 0, lost: 0, stalled: 0, delayed: 0 };
+  /** Calls that arrived late by chance, or twice, or at a paused process. */
+  readonly shaken = { jittered: 0, duplicated: 0, paused: 0 };
+  readonly #random: SeededRandom;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, seed = 1) {
     this.#clock = clock;
+    this.#random = new SeededRandom(seed);
   }
 
   attach(address: string, ports: NodePorts): void {
@@ -69,6 +83,27 @@ export class TestNetwork {
     this.#fault(from, to).delayMs = ms;
   }
 
+  /** Calls arrive up to `ms` milliseconds later, each its own time: they overtake each other. */
+  jitter(from: string, to: string, ms: number): void {
+    this.#fault(from, to).jitterMs = ms;
+  }
+
+  /** Pushes and registrations arrive again `ms` milliseconds after they did. */
+  duplicate(from: string, to: string, ms: number): void {
+    this.#fault(from, to).duplicateMs = ms;
+  }
+
+  /** The process at the address stands still: calls to it and answers to it wait. */
+  pause(address: string): void {
+    if (!this.#paused.has(address)) this.#paused.set(address, []);
+  }
+
+  resume(address: string): void {
+    const waiting = this.#paused.get(address) ?? [];
+    this.#paused.delete(address);
+    for (const goOn of waiting) goOn();
+  }
+
   /** Of one way, or of all. Calls that hang end without an answer. */
   heal(from?: string, to?: string): void {
     if (from === undefined) this.#faults.clear();
@@ -98,6 +133,22 @@ export class TestNetwork {
     return fault;
   }
 
+  async #untilRunning(address: string): Promise<void> {
+    const waiting = this.#paused.get(address);
+    if (waiting === undefined) return;
+    this.shaken.paused++;
+    await new Promise<void>((resolve) => waiting.push(resolve));
+  }
+
+  async #repeatLater<T>(to: string, ms: number, call: (ports: NodePorts) => T | Promise<T>): Promise<void> {
+    await this.#clock.sleep(ms);
+    await this.#untilRunning(to);
+    const ports = this.#nodes.get(to);
+    if (ports === undefined) return;
+    this.shaken.duplicated++;
+    await call(ports);
+  }
+
   /** One call, without its time limit. */
   async #carry<T>(
     method: string,
@@ -112,16 +163,24 @@ export class TestNetwork {
       this.failed.cut++;
       throw unreachable();
     }
-    const delayMs = fault().delayMs ?? 0;
+    const { jitterMs = 0, delayMs = 0, duplicateMs = 0 } = fault();
     if (delayMs > 0) {
       this.failed.delayed++;
       await this.#clock.sleep(delayMs);
     }
+    if (jitterMs > 0) {
+      this.shaken.jittered++;
+      await this.#clock.sleep(this.#random.below(jitterMs));
+    }
+    await this.#untilRunning(to);
     const ports = this.#nodes.get(to);
     if (ports === undefined) throw unreachable();
     const generation = this.#generationOf(to);
     this.calls.set(`${method} ${way}`, (this.calls.get(`${method} ${way}`) ?? 0) + 1);
+    if (duplicateMs > 0 && DUPLICATED.includes(method))
+      this.#repeatLater(to, duplicateMs, call).catch(() => undefined);
     const answer = await call(ports);
+    await this.#untilRunning(from);
     if (generation !== this.#generationOf(to)) throw unreachable();
     if (fault().losesAnswers === true || fault().isCut === true) {
       this.failed.lost++;

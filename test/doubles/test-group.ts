@@ -27,13 +27,14 @@ const MASTER_ADDRESS = 'master:1';
 
 export class TestGroup {
   readonly clock = new VirtualClock();
-  readonly network = new TestNetwork(this.clock);
+  readonly network: TestNetwork;
   /** Nodes in the order of their starts, those still starting too. */
   readonly started: Node[] = [];
   #seed: number;
 
   constructor(seed = 1) {
     this.#seed = seed;
+    this.network = new TestNetwork(this.clock, seed);
   }
 
   master(changes: NodeChanges = {}): Promise<TestNode> {

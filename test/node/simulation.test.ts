@@ -1,12 +1,15 @@
 /**
  * Whole groups under random work and faults. `WALNUT_SEEDS=500` runs more of
- * them, `WALNUT_SEED=17` runs one.
+ * them, `WALNUT_SEED=17` runs one; `npm run test:torture -- --only groups` runs
+ * them by the thousand.
  */
 import { describe, expect, it } from 'vitest';
-import { FAULTS, SimulatedGroup } from '#test/node/simulated-group.ts';
+import { SimulatedGroup } from '#test/node/simulated-group.ts';
+import { HAPPENINGS, RunTally } from '#test/node/simulated-runs.ts';
 
-const SEEDS_DEFAULT = 30;
+const SEEDS_DEFAULT = 60;
 const SEED_MS_MAX = 10_000;
+const TRACE_LINES = 40;
 
 const one = process.env['WALNUT_SEED'];
 const count = Number(process.env['WALNUT_SEEDS'] ?? SEEDS_DEFAULT);
@@ -16,24 +19,26 @@ describe('a group under random faults', () => {
   it(
     `converges without losing or inventing anything (${seeds.length} seeds)`,
     async () => {
-      const totals = new Map<string, number>();
-      for (const seed of seeds) {
-        const group = new SimulatedGroup(seed);
-        try {
-          await group.run();
-        } catch (error) {
-          throw new Error(`seed ${seed}, again with WALNUT_SEED=${seed}: ${(error as Error).message}`, {
-            cause: error,
-          });
-        }
-        for (const [what, times] of group.counts) totals.set(what, (totals.get(what) ?? 0) + times);
-      }
+      const tally = new RunTally();
+      for (const seed of seeds) tally.add(await runSeed(seed));
       if (seeds.length < SEEDS_DEFAULT) return;
+      console.log(tally.describe());
       // A run in which a fault never happened proves nothing about it.
-      for (const what of [...FAULTS, 'fullResync', 'partialResync', 'ackedWrites', 'digestComparison']) {
-        expect(totals.get(what) ?? 0, what).toBeGreaterThan(0);
-      }
+      for (const what of HAPPENINGS) expect(tally.runsWith(what), what).toBeGreaterThan(0);
     },
     seeds.length * SEED_MS_MAX,
   );
 });
+
+/** Throws with what was done in the run where it fails. */
+async function runSeed(seed: number): Promise<SimulatedGroup> {
+  const group = new SimulatedGroup(seed);
+  try {
+    await group.run();
+  } catch (error) {
+    const trace = group.trace.slice(-TRACE_LINES).join('\n  ');
+    const why = (error as Error).message;
+    throw new Error(`seed ${seed}, again with WALNUT_SEED=${seed}: ${why}\n  ${trace}`, { cause: error });
+  }
+  return group;
+}

@@ -237,6 +237,38 @@ describe('a directory', () => {
     }
   });
 
+  it.each([
+    ['create', 'EIO'],
+    ['write', 'EIO'],
+    ['datasync', 'EIO'],
+    ['rename', 'EIO'],
+    ['syncDirectory', 'EIO'],
+    ['syncDirectory', 'ENOSPC'],
+  ] as const)(
+    'whose MANIFEST cannot be replaced (%s: %s) says so, once, and commits no more',
+    async (call, code) => {
+      const { directory, fileSystem } = await filled();
+      const failures: string[] = [];
+      directory.onFailed = (error) => failures.push((error as NodeJS.ErrnoException).code ?? '');
+      fileSystem.fail({ call, code, times: 1 });
+      await expect(directory.commit(MANIFEST)).rejects.toMatchObject({ code });
+      await expect(directory.commit(MANIFEST)).rejects.toMatchObject({ code });
+      expect(failures).toEqual([code]);
+    },
+  );
+
+  it.each(['create', 'write', 'datasync', 'rename'] as const)(
+    'takes a full disk (%s) for a refusal',
+    async (call) => {
+      const { directory, fileSystem } = await filled();
+      directory.onFailed = () => expect.unreachable();
+      fileSystem.fail({ call, code: 'ENOSPC', times: 1 });
+      await expect(directory.commit(MANIFEST)).rejects.toMatchObject({ code: 'ENOSPC' });
+      await directory.commit(MANIFEST);
+      expect(directory.manifest).toEqual(MANIFEST);
+    },
+  );
+
   it('with a damaged MANIFEST is refused', async () => {
     const fileSystem = new MemoryFileSystem();
     await close(await open(fileSystem));

@@ -308,4 +308,21 @@ describe('closing', () => {
     expect(again.wasClean).toBe(true);
     expect(again.replayed).toEqual(numbered(10));
   });
+
+  it('with a mark that the disk does not take is no clean stop to the next start', async () => {
+    const first = await rig(undefined, { fsync: 'always' });
+    append(first.log, numbered(3));
+    await first.clock.settle();
+    // Everything else is on disk: the one fdatasync left is that of the mark.
+    first.disk.fail({ call: 'datasync', code: 'EIO', times: 1 });
+    await expect(close(first)).rejects.toThrow('fdatasync');
+    const second = first.disk.kill();
+    const opened = await rig(second);
+    expect(opened.wasClean).toBe(false);
+    append(opened.log, numbered(3));
+    await opened.clock.settle();
+    for (let seed = 0; seed < 8; seed++) {
+      expect((await open(second.crash(seed))).replayed).toEqual([...numbered(3), ...numbered(3)]);
+    }
+  });
 });
