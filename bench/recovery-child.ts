@@ -74,8 +74,10 @@ async function start(directory: string): Promise<void> {
   const node = createNode(directory);
   await node.start(':0');
   const seconds = (performance.now() - startedMs) / 1_000;
-  // maxRSS is in kilobytes.
-  process.stdout.write(JSON.stringify({ seconds, peakBytes: process.resourceUsage().maxRSS * 1_024 }));
+  // Microseconds and kilobytes.
+  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
+  const cpuSeconds = (userCPUTime + systemCPUTime) / 1e6;
+  process.stdout.write(JSON.stringify({ seconds, cpuSeconds, peakBytes: maxRSS * 1_024 }));
   await node.stop();
 }
 

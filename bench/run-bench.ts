@@ -11,7 +11,7 @@ const USAGE = `Usage: npm run bench -- recovery [--entries N,N,…] [--rounds N]
              RDB where it is installed
 
   --entries  numbers of entries; default 100000,500000,1000000
-  --rounds   starts of each kind; default 3, the median is shown
+  --rounds   starts of each kind, in turn; default 5, the median is shown
   --json     print JSON instead of a table
 `;
 
@@ -25,7 +25,7 @@ function parse(argv: readonly string[]): Arguments | string {
   const [suite, ...rest] = argv;
   if (suite !== 'recovery') return `expected the suite recovery, got ${suite ?? 'nothing'}`;
   let entries = [100_000, 500_000, 1_000_000];
-  let rounds = 3;
+  let rounds = 5;
   let isJson = false;
   while (rest.length > 0) {
     const flag = rest.shift();
