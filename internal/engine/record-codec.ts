@@ -73,8 +73,8 @@ export function decodeMutations(bytes: Uint8Array, from = 0, to = bytes.length):
   // A mutation takes at least its header and one byte of key.
   if (count > (to - from) / (MUTATION_HEADER_BYTES + 1))
     throw new RecordError(`${count} mutations cannot fit`);
-  const mutations: Mutation[] = [];
-  for (let i = 0; i < count; i++) mutations.push(readMutation(reader));
+  const mutations = new Array<Mutation>(count);
+  for (let i = 0; i < count; i++) mutations[i] = readMutation(reader);
   reader.end();
   return mutations;
 }

@@ -16,6 +16,9 @@ export const PAYLOAD_BYTES_MAX = 64 * 1_024 * 1_024;
 export const RECORD_TYPE = { data: 1, epoch: 2, config: 3 } as const;
 export type RecordType = (typeof RECORD_TYPE)[keyof typeof RECORD_TYPE];
 
+/** Why a frame is none whose payload is not intact. */
+export const PAYLOAD_DIFFERS = 'payload CRC differs';
+
 export interface FrameHeader {
   readonly lsn: Lsn;
   readonly epoch: Epoch;
@@ -28,14 +31,10 @@ export interface FrameHeader {
   readonly timestampMs: number;
 }
 
-/** A decoded header. */
-export interface FrameHead extends FrameHeader {
+export interface Frame extends FrameHeader {
   /** The header's CRC, which covers the payload's: the record's link in the chain. */
   readonly crc: number;
   readonly payloadBytes: number;
-}
-
-export interface Frame extends FrameHead {
   /** Where the frame stands: for readers that do without a view of their own for each record. */
   readonly buffer: Buffer;
   readonly payloadOffset: number;
@@ -59,15 +58,16 @@ class FrameView implements Frame {
   readonly payloadOffset: number;
   #bytes: Uint8Array | undefined;
 
-  constructor(head: FrameHead, buffer: Buffer, offset: number) {
-    this.lsn = head.lsn;
-    this.epoch = head.epoch;
-    this.prevCrc = head.prevCrc;
-    this.type = head.type;
-    this.flags = head.flags;
-    this.timestampMs = head.timestampMs;
-    this.crc = head.crc;
-    this.payloadBytes = head.payloadBytes;
+  /** The numbers are read as they are: the caller checks them. */
+  constructor(buffer: Buffer, offset: number) {
+    this.lsn = readUint53(buffer, offset + 8) as Lsn;
+    this.epoch = readUint53(buffer, offset + 16);
+    this.prevCrc = buffer.readUInt32LE(offset + 24);
+    this.type = buffer[offset + 28] as RecordType;
+    this.flags = buffer[offset + 29] as number;
+    this.timestampMs = readUint53(buffer, offset + 32);
+    this.crc = buffer.readUInt32LE(offset);
+    this.payloadBytes = buffer.readUInt32LE(offset + 4);
     this.buffer = buffer;
     this.payloadOffset = offset + FRAME_HEADER_BYTES;
   }
@@ -123,43 +123,31 @@ export function encodeFrame(
   bytes.writeUInt16LE(0, 30);
   writeUint53(bytes, header.timestampMs, 32);
   bytes.writeUInt32LE(crc32(bytes, 0, FRAME_HEADER_BYTES), 40);
-  const crc = crc32(bytes, 0, 4, FRAME_HEADER_BYTES);
-  bytes.writeUInt32LE(crc, 0);
-  const { lsn, epoch, prevCrc, type, flags, timestampMs } = header;
-  return new FrameView({ lsn, epoch, prevCrc, type, flags, timestampMs, crc, payloadBytes }, bytes, 0);
+  bytes.writeUInt32LE(crc32(bytes, 0, 4, FRAME_HEADER_BYTES), 0);
+  return new FrameView(bytes, 0);
 }
 
-/** What the header at `offset` says, or why it cannot be one. The caller has seen to it that 44 bytes are there. */
-export function tryDecodeFrameHeader(buffer: Buffer, offset: number): FrameHead | string {
+/**
+ * The frame whose header stands at `offset`, or why none can. The caller has
+ * seen to it that 44 bytes are there; whether the payload is there, too, is to
+ * be seen next, and whether it holds, by `isPayloadIntact`.
+ */
+export function tryDecodeFrameHeader(buffer: Buffer, offset: number): Frame | string {
   const crc = buffer.readUInt32LE(offset);
   if (crc32(buffer, 0, offset + 4, offset + FRAME_HEADER_BYTES) !== crc) return 'header CRC differs';
-  const payloadBytes = buffer.readUInt32LE(offset + 4);
+  const frame = new FrameView(buffer, offset);
+  const { payloadBytes, type, lsn, epoch, timestampMs } = frame;
   if (payloadBytes > PAYLOAD_BYTES_MAX) return `payload of ${payloadBytes} bytes is over the maximum`;
-  const type = buffer[offset + 28] as number;
   if (type < RECORD_TYPE.data || type > RECORD_TYPE.config) return `unknown record type ${type}`;
-  const lsn = readUint53(buffer, offset + 8);
-  const epoch = readUint53(buffer, offset + 16);
-  const timestampMs = readUint53(buffer, offset + 32);
   if (!(lsn >= 1 && epoch >= 0 && timestampMs >= 0)) return 'a number is out of range';
   if (buffer.readUInt16LE(offset + 30) !== 0) return 'reserved bytes are not zero';
-  return {
-    lsn: lsn as Lsn,
-    epoch,
-    prevCrc: buffer.readUInt32LE(offset + 24),
-    type: type as RecordType,
-    flags: buffer[offset + 29] as number,
-    timestampMs,
-    crc,
-    payloadBytes,
-  };
+  return frame;
 }
 
-/** The whole frame behind a decoded header, or why it is none. All its bytes are in `buffer`. */
-export function tryCompleteFrame(buffer: Buffer, offset: number, head: FrameHead): Frame | string {
-  const payloadOffset = offset + FRAME_HEADER_BYTES;
-  const crc = crc32(buffer, 0, payloadOffset, payloadOffset + head.payloadBytes);
-  if (crc !== buffer.readUInt32LE(offset + 40)) return 'payload CRC differs';
-  return new FrameView(head, buffer, offset);
+/** Whether the payload is the one the header was written for. All of it is in the frame's buffer. */
+export function isPayloadIntact({ buffer, payloadOffset, payloadBytes }: Frame): boolean {
+  const crc = crc32(buffer, 0, payloadOffset, payloadOffset + payloadBytes);
+  return crc === buffer.readUInt32LE(payloadOffset - 4);
 }
 
 /** Decodes the frame at `offset`. The frame's bytes are views: copy what outlives the buffer. */
@@ -168,12 +156,13 @@ export function tryDecodeFrame(bytes: Uint8Array, offset: number): DecodedFrame 
   if (left === 0) return { kind: 'end' };
   if (left < FRAME_HEADER_BYTES) return { kind: 'short', bytesNeeded: FRAME_HEADER_BYTES };
   const buffer = asBuffer(bytes);
-  const decoded = tryDecodeFrameHeader(buffer, offset);
-  if (typeof decoded === 'string') return { kind: 'bad', why: decoded };
-  const nextOffset = offset + FRAME_HEADER_BYTES + decoded.payloadBytes;
+  const frame = tryDecodeFrameHeader(buffer, offset);
+  if (typeof frame === 'string') return { kind: 'bad', why: frame };
+  const nextOffset = offset + FRAME_HEADER_BYTES + frame.payloadBytes;
   if (nextOffset > bytes.length) return { kind: 'short', bytesNeeded: nextOffset - offset };
-  const frame = tryCompleteFrame(buffer, offset, decoded);
-  return typeof frame === 'string' ? { kind: 'bad', why: frame } : { kind: 'frame', frame, nextOffset };
+  return isPayloadIntact(frame)
+    ? { kind: 'frame', frame, nextOffset }
+    : { kind: 'bad', why: PAYLOAD_DIFFERS };
 }
 
 /**

@@ -114,6 +114,7 @@ class Replay implements ReplayContext {
   readonly #bytesTotal: number;
   #bytesDone = 0;
   #records = 0;
+  /** The last record taken, as its frame or as what stands for it. */
   #chain: ChainPoint;
   #readableFromLsn = 0;
   #itemsSinceClock = 0;
@@ -149,7 +150,8 @@ class Replay implements ReplayContext {
     }
     const tailState = this.#tailState(end);
     if (tailState.kind !== 'unclean') durableLsn = this.#chain.lsn;
-    return { segments: this.#segments, tail: this.#chain, tailState, durableLsn, ...rest };
+    const { epoch, lsn, crc } = this.#chain;
+    return { segments: this.#segments, tail: { epoch, lsn, crc }, tailState, durableLsn, ...rest };
   }
 
   /** The last segment that may hold S + 1: the ones before it lie wholly below the snapshot. */
@@ -289,7 +291,7 @@ class Replay implements ReplayContext {
         'the record is not the one the snapshot was made at',
       );
     }
-    this.#chain = { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
+    this.#chain = frame;
     segment.lastLsn = frame.lsn;
     segment.records++;
     segment.index.note(frame.lsn, offset);

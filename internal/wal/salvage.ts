@@ -11,7 +11,7 @@
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
 import { CHUNK_BYTES } from '#wal/chunk-source.ts';
-import { FRAME_HEADER_BYTES, type Frame, tryCompleteFrame, tryDecodeFrameHeader } from '#wal/frame.ts';
+import { FRAME_HEADER_BYTES, type Frame, tryDecodeFrame, tryDecodeFrameHeader } from '#wal/frame.ts';
 import { type LaterItem, searchLaterItems } from '#wal/later-items.ts';
 import { PREFIX_BYTES, RECORD_OVERHEAD_BYTES } from '#wal/segment-format.ts';
 import { SegmentScanner } from '#wal/segment-scanner.ts';
@@ -157,8 +157,8 @@ async function findFrame(
       if (nextOffset > endOffset) continue;
       const bytes = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES + decoded.payloadBytes);
       await file.read(bytes, base + frameAt);
-      const frame = tryCompleteFrame(bytes, 0, decoded);
-      if (typeof frame !== 'string') return { frame, offset: base + at, nextOffset };
+      const whole = tryDecodeFrame(bytes, 0);
+      if (whole.kind === 'frame') return { frame: whole.frame, offset: base + at, nextOffset };
     }
     if (lastStart < 0) return undefined;
     base += lastStart + 1;

@@ -9,7 +9,13 @@
  */
 import type { File } from '#platform/file-system.ts';
 import { CHUNK_BYTES, type ChunkSource, FreshChunks, ReadAheadChunks } from '#wal/chunk-source.ts';
-import { FRAME_HEADER_BYTES, type Frame, tryCompleteFrame, tryDecodeFrameHeader } from '#wal/frame.ts';
+import {
+  FRAME_HEADER_BYTES,
+  type Frame,
+  isPayloadIntact,
+  PAYLOAD_DIFFERS,
+  tryDecodeFrameHeader,
+} from '#wal/frame.ts';
 import {
   ITEM_KIND,
   isPrefixValid,
@@ -128,13 +134,12 @@ function decodeItem(chunk: Buffer, at: number, base: number, left: number, salt:
 
 function decodeRecord(chunk: Buffer, at: number, base: number, left: number): DecodedItem {
   const offset = base + at;
-  const header = tryDecodeFrameHeader(chunk, at + PREFIX_BYTES);
-  if (typeof header === 'string') return { kind: 'bad', offset, why: header };
-  const bytes = RECORD_OVERHEAD_BYTES + header.payloadBytes;
+  const frame = tryDecodeFrameHeader(chunk, at + PREFIX_BYTES);
+  if (typeof frame === 'string') return { kind: 'bad', offset, why: frame };
+  const bytes = RECORD_OVERHEAD_BYTES + frame.payloadBytes;
   if (bytes > left) return { kind: 'bad', offset, why: 'the file ends inside a record' };
   if (bytes > chunk.length - at) return { kind: 'need', bytes };
-  const frame = tryCompleteFrame(chunk, at + PREFIX_BYTES, header);
-  if (typeof frame === 'string') return { kind: 'bad', offset, why: frame };
+  if (!isPayloadIntact(frame)) return { kind: 'bad', offset, why: PAYLOAD_DIFFERS };
   return { kind: 'record', offset, nextOffset: offset + bytes, frame, durLag: readDurLag(chunk, at) };
 }
 

@@ -22,7 +22,7 @@ export class OffsetIndex {
 
   /** Notes the place of a record if it is far enough behind the last one noted. */
   note(lsn: number, offset: number): void {
-    if (offset - (this.#offsets.at(-1) as number) < INDEX_STEP_BYTES) return;
+    if (offset - (this.#offsets[this.#offsets.length - 1] as number) < INDEX_STEP_BYTES) return;
     this.#lsns.push(lsn);
     this.#offsets.push(offset);
   }
