@@ -214,7 +214,9 @@ export class ReplicaRegistry {
     const { engine } = this.#options;
     const { tail } = request;
     if (request.logId === logId && tail.lsn > engine.durableLsn && tail.lsn <= engine.log.tail.lsn) {
-      // After an unclean start on a full disk what is here is not known to be on disk again yet.
+      // After an unclean start on a full disk what is here is not known to be on disk again yet;
+      // and where nobody is pushed to, nothing else may ask for a sync.
+      engine.log.requestSync();
       throw new WalnutError('unavailable', `record ${tail.lsn} is not durable here yet: try again`);
     }
     return decideResync(

@@ -179,10 +179,12 @@ export class SimulatedGroup {
     member.isNew = false;
   }
 
-  /** Nothing is taken back but by a higher term, or at an operator's word. */
+  /** Nothing is taken back but what a master of a higher term does not have, or at an operator's word. */
   #checkGoesOn({ name, seen, isNew }: Member, record: KnownRecord): void {
     if (isNew || seen === undefined || recordIn(record, seen.position) === seen) return;
-    if (termOf(record.position.epoch) > termOf(seen.position.epoch)) return;
+    const { seen: master } = this.#members.leader;
+    const isOver = master !== undefined && termOf(master.position.epoch) > termOf(seen.position.epoch);
+    if (isOver && recordIn(master, seen.position) !== seen) return;
     const [from, to] = [formatPosition(seen.position), formatPosition(record.position)];
     throw new Error(`${name} went from ${from} to ${to}, which does not hold it`);
   }
@@ -316,7 +318,9 @@ export class SimulatedGroup {
     // From here on what the old one acknowledges is no promise any more.
     members.leader = member;
     const lost = this.#discardBut(member.seen);
-    const worst = lost.find(({ isReplicated }) => isReplicated);
+    // Two promotions apart from each other may begin the same term: between such forks nobody is more advanced.
+    const epoch = member.seen?.position.epoch;
+    const worst = lost.find(({ isReplicated, position }) => isReplicated && position.epoch === epoch);
     if (worst !== undefined && isComplete && !this.#wasRolledBack) {
       const at = formatPosition(worst.position);
       throw new Error(`${worst.key} at ${at} was on a replica's disk, and the most advanced one has it not`);
