@@ -10,6 +10,7 @@ import type { CliIo } from './cli-io.ts';
 import { ADDRESS_DEFAULT, CommandHost, usageError } from './command-host.ts';
 import { addDigestCommand } from './digest-command.ts';
 import { addDrillCommand } from './drill-command.ts';
+import { addLeaderCommands } from './leader-commands.ts';
 import { addReadCommands } from './read-commands.ts';
 import { addReplayCommand } from './replay-command.ts';
 import { addRestoreToCommand } from './restore-to-command.ts';
@@ -65,6 +66,7 @@ function createProgram(host: CommandHost, output: string[]): Command {
   addRestoreToCommand(program, host);
   addDrillCommand(program, host);
   addAdminCommands(program, host);
+  addLeaderCommands(program, host);
   return program;
 }
 

@@ -76,6 +76,8 @@ export function statusToJson(status: StatusResponse): Record<string, unknown> {
     ready: status.ready,
     reasons: status.reasons,
     logId: status.logId,
+    term: status.term,
+    promotions: status.promotions,
     position: showPosition(status.position),
     durableLsn: Number(status.durableLsn),
     appliedLsn: Number(status.appliedLsn),
@@ -130,7 +132,7 @@ function renderStatus(status: StatusResponse, { colors, address }: Invocation): 
   const ready = status.ready ? colors.green('ready') : colors.yellow('not ready');
   const facts: [string, string][] = [
     ['node', `${address.text}  ${status.nodeId}`],
-    ['role', enumName(Role, status.role)],
+    ['role', `${enumName(Role, status.role)}, term ${status.term}`],
     ['state', `${showState(status.state, colors)}, ${ready}`],
     ...status.reasons.map((reason): [string, string] => ['reason', colors.yellow(reason)]),
     ['position', showPosition(status.position)],

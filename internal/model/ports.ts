@@ -22,6 +22,16 @@ import type {
   WriteAnswer,
 } from '#model/commands.ts';
 import type { DigestAnswer } from '#model/entry.ts';
+import type {
+  AnnounceAnswer,
+  AnnounceRequest,
+  ClaimAnswer,
+  ClaimRequest,
+  FailoverAnswer,
+  PromoteAnswer,
+  TakeOverAnswer,
+  TakeOverRequest,
+} from '#model/leadership.ts';
 import type { Position } from '#model/position.ts';
 import type {
   RegisterAnswer,
@@ -56,6 +66,10 @@ export interface ReplicationPort {
   register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer>;
   replicate(request: ReplicateRequest): Promise<ReplicateAnswer>;
   fetchSnapshot(logId: string, signal: AbortSignal): AsyncIterable<SnapshotChunk>;
+  claim(request: ClaimRequest): Promise<ClaimAnswer>;
+  /** `remoteAddress`: as for `register`. */
+  announce(request: AnnounceRequest, remoteAddress: string): Promise<AnnounceAnswer>;
+  takeOver(request: TakeOverRequest): Promise<TakeOverAnswer>;
 }
 
 export interface AdminPort {
@@ -72,6 +86,10 @@ export interface AdminPort {
   quarantineRelease(how: QuarantineRelease): Promise<void>;
   /** Sets and deletes, each with a condition, logged with the cause `restored`; one result each, in order. */
   restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]>;
+  /** `isForced`: although the master answers or another replica holds more. */
+  promote(isForced: boolean): Promise<PromoteAnswer>;
+  /** `to`: `host:port` of a replica; `timeoutMs` 0: the default. */
+  failover(to: string, timeoutMs: number): Promise<FailoverAnswer>;
 }
 
 /** What one server fronts. */

@@ -34,6 +34,14 @@ export type ResyncVerdict =
   | { readonly kind: 'snapshot'; readonly reason: string }
   | { readonly kind: 'conflict'; readonly reason: string };
 
+/** The replicas of a master: each knows its siblings by it when the master is gone. */
+export interface GroupMembers {
+  /** `host:port` of those that registered, are configured or were added. */
+  readonly replicas: readonly string[];
+  /** Of those that were removed. */
+  readonly removed: readonly string[];
+}
+
 export interface RegisterAnswer {
   readonly masterNodeId: string;
   readonly logId: string;
@@ -43,6 +51,9 @@ export interface RegisterAnswer {
   readonly latest: ChainPoint;
   readonly logClockMs: number;
   readonly verdict: ResyncVerdict;
+  /** The replica's own address as the master has it. */
+  readonly address: string;
+  readonly group: GroupMembers;
 }
 
 export interface ReplicateRequest {
@@ -62,6 +73,8 @@ export interface ReplicateRequest {
    * `previous`: 32 lower-case hex digits; empty where the master no longer knows it.
    */
   readonly digest?: string | undefined;
+  /** Who is in the group, where that changed since the last push that was taken. */
+  readonly group?: GroupMembers | undefined;
 }
 
 export type ReplicateVerdict =

@@ -88,6 +88,10 @@ export interface NodeStatus {
   /** Why it is not ready, or what an operator should know. */
   readonly reasons: readonly string[];
   readonly logId: string;
+  /** The highest term persisted here. */
+  readonly term: number;
+  /** How often this node became master since the process started. */
+  readonly promotions: number;
   /** The last applied position. */
   readonly position: Position;
   readonly durableLsn: Lsn;

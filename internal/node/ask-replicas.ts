@@ -1,9 +1,10 @@
 /**
- * Before a master serves writes it asks the replicas it knows whether any of
- * them has seen more than it has (design: replication rule 8): a higher term,
- * or records of its own log beyond its tail. Those it could only lose.
+ * Before a master serves writes it asks the nodes it knows whether any of them
+ * has seen more than it has (design: replication rule 8): a higher term, or
+ * records of its own term beyond its tail. Those it could only lose. A master
+ * that is over finds by the same questions whom to follow.
  */
-import type { Position } from '#model/position.ts';
+import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -12,57 +13,115 @@ import type { PeerDialer } from '#replication/peer-link.ts';
 export const ASK_TIMEOUT_MS = 3_000;
 
 export interface OwnHistory {
+  readonly nodeId: string;
   readonly logId: string;
   readonly position: Position;
+}
+
+export interface Asked {
+  readonly address: string;
+  readonly status: NodeStatus;
 }
 
 export interface Verdict {
   /** Why this master may not take writes; undefined: nothing speaks against it. */
   readonly objection: string | undefined;
-  /** The highest term that a node of this log is in; 0 where none answered. */
+  /** The highest term that a node of this log has seen; 0 where none answered. */
   readonly term: number;
 }
 
-/** Who does not answer in time has no say. */
-export async function askReplicas(
+/** Status of those of `addresses` that answer in time; the others have no say. */
+export async function askNodes(
   dialer: PeerDialer,
   addresses: readonly string[],
-  own: OwnHistory,
   logger: Logger,
   signal: AbortSignal,
-): Promise<Verdict> {
-  let term = 0;
-  const objections = await Promise.all(
-    addresses.map(async (address) => {
+): Promise<Asked[]> {
+  const answers = await Promise.all(
+    addresses.map(async (address): Promise<Asked | undefined> => {
       const link = dialer.dial(address);
       try {
-        const status = await link.status({ timeoutMs: ASK_TIMEOUT_MS, signal });
-        if (status.logId === own.logId) term = Math.max(term, termOf(status.position.epoch));
-        return judge(address, status, own);
+        return { address, status: await link.status({ timeoutMs: ASK_TIMEOUT_MS, signal }) };
       } catch (error) {
-        logger.info(
-          { replica: address, why: error instanceof Error ? error.message : error },
-          'replica not asked',
-        );
+        const why = error instanceof Error ? error.message : error;
+        logger.info({ replica: address, why }, 'replica not asked');
         return undefined;
       } finally {
         link.close();
       }
     }),
   );
-  return { objection: objections.find((objection) => objection !== undefined), term };
+  return answers.filter((answer) => answer !== undefined);
 }
 
-/** Pure: what a replica's status says against this master. */
+/** What all of them together say against a master. */
+export function judgeAll(asked: readonly Asked[], own: OwnHistory): Verdict {
+  const objections = asked.map(({ address, status }) => judge(address, status, own));
+  return {
+    objection: objections.find((objection) => objection !== undefined),
+    term: Math.max(0, ...asked.filter(({ status }) => status.logId === own.logId).map(termSeenBy)),
+  };
+}
+
+/** Pure: what a node's status says against this master. */
 export function judge(address: string, status: NodeStatus, own: OwnHistory): string | undefined {
-  if (status.logId !== own.logId) return undefined;
+  if (status.logId !== own.logId || status.nodeId === own.nodeId) return undefined;
   const theirs = formatPosition(status.position);
   const ours = formatPosition(own.position);
-  if (termOf(status.position.epoch) > termOf(own.position.epoch)) {
+  const ownTerm = termOf(own.position.epoch);
+  if (termOf(status.position.epoch) > ownTerm) {
     return `replica ${address} is at ${theirs}, a higher term than this master's ${ours}`;
   }
-  if (status.position.lsn > own.position.lsn) {
+  if (status.term > ownTerm)
+    return `replica ${address} has seen term ${status.term}, this master's is ${ownTerm}`;
+  // Ahead in a lower term is a tail that this master's term has left behind.
+  if (endOf(status) > own.position.lsn && termOf(status.position.epoch) === ownTerm) {
     return `replica ${address} is at ${theirs}, ahead of this master's ${ours}: its data would be lost`;
   }
+  if (isLeading(status) && termOf(status.position.epoch) === ownTerm) {
+    return `${address} is a master of the same term ${ownTerm}`;
+  }
   return undefined;
+}
+
+/** The last record a node holds: a delayed replica has more than it has applied. */
+export function endOf(status: NodeStatus): Lsn {
+  return Math.max(status.position.lsn, status.durableLsn) as Lsn;
+}
+
+export function isLeading(status: NodeStatus): boolean {
+  return status.role === 'master' && status.state !== 'fenced' && status.state !== 'loading';
+}
+
+export function termSeenBy({ status }: Asked): number {
+  return Math.max(status.term, termOf(status.position.epoch));
+}
+
+/**
+ * Whom a master that is over may follow: the node that leads this log in the
+ * highest term above its own, and asked of replicas, whom they follow in one.
+ */
+export async function findLeader(
+  asked: readonly Asked[],
+  own: OwnHistory,
+  ask: (addresses: readonly string[]) => Promise<Asked[]>,
+): Promise<Asked | undefined> {
+  const known = leaderAmong(asked, own);
+  if (known !== undefined) return known;
+  const hints = asked
+    .filter(({ status }) => status.logId === own.logId && status.term > termOf(own.position.epoch))
+    .map(({ status }) => status.upstream?.address ?? '')
+    .filter((address) => address !== '' && !asked.some((one) => one.address === address));
+  return hints.length === 0 ? undefined : leaderAmong(await ask([...new Set(hints)]), own);
+}
+
+function leaderAmong(asked: readonly Asked[], own: OwnHistory): Asked | undefined {
+  const leaders = asked.filter(
+    ({ status }) =>
+      status.logId === own.logId &&
+      status.nodeId !== own.nodeId &&
+      isLeading(status) &&
+      termOf(status.position.epoch) > termOf(own.position.epoch),
+  );
+  return leaders.sort((a, b) => b.status.position.epoch - a.status.position.epoch)[0];
 }

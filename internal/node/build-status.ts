@@ -14,6 +14,7 @@ export interface StatusParts {
   readonly engine: Engine | undefined;
   readonly role: MasterRole | ReplicaRole | undefined;
   readonly progress: RecoveryProgress;
+  readonly promotions: number;
   readonly isDraining: boolean;
   readonly uptimeMs: number;
   readonly version: string;
@@ -33,6 +34,8 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     isReady,
     reasons,
     logId: manifest?.logId ?? '',
+    term: manifest?.term ?? 0,
+    promotions: parts.promotions,
     position: engine?.position ?? NO_POSITION,
     durableLsn: log?.durableLsn ?? NO_LSN,
     appliedLsn: engine?.applied.lsn ?? NO_LSN,

@@ -6,6 +6,7 @@
 
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
+import { amendManifest } from '#engine/manifest-access.ts';
 import { Master } from '#master/master.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Epoch, Lsn } from '#model/position.ts';
@@ -17,7 +18,8 @@ import type {
   ReplicateRequest,
 } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
-import { askReplicas } from '#node/ask-replicas.ts';
+import { Announcer } from '#node/announcer.ts';
+import { type Asked, askNodes, findLeader, judgeAll } from '#node/ask-replicas.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
@@ -30,7 +32,17 @@ import { isOutOfSpace } from '#wal/wal-errors.ts';
 const TICK_MS = 100;
 /** How often a start that found the disk full tries again. */
 const NO_SPACE_RETRY_MS = 1_000;
+/** How often a master that is over asks for whoever leads now. */
+const LEADER_SEARCH_MS = 2_000;
 const EPOCH_TIMEOUT_MS = 30_000;
+
+/** What a master needs to know of the node around it. */
+export interface MasterSeat {
+  /** What other nodes are told to register with; see `AnnounceRequest`. */
+  readonly advertise: string;
+  /** This master is over, and another node leads its log in a higher term. */
+  readonly onLeader: (address: string, term: number) => void;
+}
 
 export class MasterRole {
   readonly kind = 'master';
@@ -42,9 +54,13 @@ export class MasterRole {
   readonly acks: AckLedger;
   readonly #list: ReplicaList;
   readonly #registry: ReplicaRegistry;
+  readonly #seat: MasterSeat;
+  readonly #announcer: Announcer;
   readonly #abort = new AbortController();
   /** Why writes are refused; empty: they are taken. */
   #fence = '';
+  /** Whom a failover under way hands over to; undefined: none is. */
+  #pausedFor: string | undefined;
   #hasEpoch = false;
   /** A term that was seen and is not in MANIFEST yet; 0: none. */
   #unsavedTerm = 0;
@@ -54,8 +70,9 @@ export class MasterRole {
   #ticking: Promise<void> | undefined;
   #verifying: Promise<void> | undefined;
 
-  constructor(options: NodeOptions, host: EngineHost, engine: Engine) {
+  constructor(options: NodeOptions, host: EngineHost, engine: Engine, seat: MasterSeat) {
     this.#options = options;
+    this.#seat = seat;
     this.#host = host;
     this.#engine = engine;
     this.acks = new AckLedger(options.clock);
@@ -83,32 +100,52 @@ export class MasterRole {
       },
       onFenced: (term) => this.#fenced(term),
     });
+    this.#announcer = new Announcer({
+      dialer: options.dialer,
+      clock: options.clock,
+      logger: options.logger,
+      announcement: () => ({
+        nodeId: host.manifest.nodeId,
+        logId: host.manifest.logId,
+        term: termOf(engine.log.tail.epoch),
+        advertise: seat.advertise,
+      }),
+      absent: () => (this.isTakingWrites ? this.#absent() : []),
+      onFenced: (term) => this.#fenced(term),
+    });
   }
 
-  /** Asks the replicas, settles epoch and limits, and begins to serve writes where nothing speaks against it. */
-  start(): Promise<void> {
-    this.#starting = this.#start();
+  /**
+   * Asks the replicas, settles epoch and limits, and begins to serve writes where
+   * nothing speaks against it. `isAsked`: a promotion has just asked them.
+   */
+  start(isAsked = false): Promise<void> {
+    this.#starting = this.#start(isAsked);
     return this.#starting;
   }
 
-  async #start(): Promise<void> {
+  async #start(isAsked: boolean): Promise<void> {
     const engine = this.#engine;
     engine.onApplied = (frame) => {
       this.#host.noteAppended(frame.bytes.length);
       this.#registry.noteApplied(frame);
     };
     engine.onDurable = () => this.#registry.noteDurable();
-    this.#fence = (await this.#objection()) ?? '';
+    engine.logClock.lead();
+    this.#fence = isAsked ? '' : ((await this.#objection()) ?? '');
     if (this.#abort.signal.aborted) return;
     if (this.#fence !== '')
       this.#options.logger.error({ why: this.#fence }, 'read only: this master may be behind');
     else await this.#beginEpoch();
+    this.#announcer.start();
     this.#ticking = this.#tick();
     this.#verifying = this.#verifyKept();
   }
 
+  /** Ends everything that this role does; the engine stays, and takes what was accepted to the disk. */
   async stop(): Promise<void> {
     this.#abort.abort();
+    await this.#announcer.stop();
     // Who started it hears of a failure.
     await this.#starting?.catch(() => undefined);
     // The history must not simply go on where an epoch is due and was not begun.
@@ -116,6 +153,33 @@ export class MasterRole {
     await this.#registry.close();
     await this.#ticking;
     await this.#verifying;
+    this.#engine.onApplied = undefined;
+    this.#engine.onDurable = undefined;
+  }
+
+  /** Whether a client may write here now, space and replicas aside. */
+  get isTakingWrites(): boolean {
+    return this.#fence === '' && this.#hasEpoch;
+  }
+
+  /** A failover to `to` begins: writes are refused, nothing expires or is evicted, so that the log ends. */
+  pauseWrites(to: string): void {
+    this.#pausedFor = to;
+  }
+
+  resumeWrites(): void {
+    this.#pausedFor = undefined;
+  }
+
+  /** Replicas sync what they have through `lsn` before they answer, until the time is over or the signal aborts. */
+  demandAcks(lsn: Lsn, timeoutMs: number, signal: AbortSignal): void {
+    void this.acks.wait(lsn, Number.MAX_SAFE_INTEGER, timeoutMs, signal);
+  }
+
+  /** Everyone who is known and does not take pushes. */
+  #absent(): string[] {
+    const live = this.#registry.liveAddresses;
+    return this.#list.known().filter((address) => !live.includes(address));
   }
 
   /** One that was replaced, or may be behind, had everything when it wrote its newest record. */
@@ -131,6 +195,7 @@ export class MasterRole {
 
   get reasons(): string[] {
     if (this.#fence !== '') return [`read only: ${this.#fence}`];
+    if (this.#pausedFor !== undefined) return [`a failover to ${this.#pausedFor} is under way: writes wait`];
     return this.state === 'no_space'
       ? ['the disk under wal.directory is full: reads only until there is space']
       : [];
@@ -165,6 +230,12 @@ export class MasterRole {
   writer(): Master {
     if (this.#fence !== '')
       throw new WalnutError('failed_precondition', `this master is read only: ${this.#fence}`);
+    if (this.#pausedFor !== undefined) {
+      throw unavailable(
+        `a failover to ${this.#pausedFor} is under way: try again in a moment, there or here`,
+        this.#pausedFor,
+      );
+    }
     if (!this.#hasEpoch) {
       throw new WalnutError(
         'resource_exhausted',
@@ -221,23 +292,44 @@ export class MasterRole {
     const own = this.#engine.position;
     const isForced = this.#options.forcedRole === 'master';
     if (own.lsn === 0) return undefined;
-    if (!isForced && manifest.term > termOf(own.epoch)) {
-      return `term ${manifest.term} was seen, this master's is ${termOf(own.epoch)}; promote it with --force-role master`;
+    const promoteAnyway = 'make it the master of a new term with: walnut promote';
+    if (!this.#isPromoted && manifest.term > termOf(own.epoch)) {
+      return `term ${manifest.term} was seen, this master's is ${termOf(own.epoch)}; ${promoteAnyway}`;
     }
-    const { dialer, logger } = this.#options;
-    const { objection, term } = await askReplicas(
-      dialer,
-      this.#list.known(),
-      { logId: manifest.logId, position: own },
-      logger,
-      this.#abort.signal,
-    );
+    // A promotion that was cut short stands where nobody has gone beyond its term.
+    const epoch = this.#isPromoted ? makeEpoch(manifest.term, 0) : own.epoch;
+    const { objection, term } = judgeAll(await this.#askAll(this.#list.known()), {
+      nodeId: manifest.nodeId,
+      logId: manifest.logId,
+      position: { epoch, lsn: own.lsn },
+    });
     // A term once seen is remembered before anything is decided by it; a forced master begins above all.
-    if (isForced && term >= manifest.term) await this.#host.raiseTerm(term + 1);
-    else if (!isForced && term > manifest.term) await this.#host.raiseTerm(term);
-    return objection === undefined || isForced
-      ? undefined
-      : `${objection}; promote this one all the same with --force-role master`;
+    if (isForced && term >= manifest.term) {
+      await amendManifest(this.#host.directory, { term: term + 1, promotedTo: term + 1 });
+    } else if (!isForced && term > manifest.term) await this.#host.raiseTerm(term);
+    return objection === undefined || isForced ? undefined : `${objection}; ${promoteAnyway}`;
+  }
+
+  /** Whether this node was promoted to the highest term it knows of, and has no record of it yet. */
+  get #isPromoted(): boolean {
+    const { term, promotedTo = 0 } = this.#host.manifest;
+    return promotedTo === term && term > termOf(this.#engine.log.tail.epoch);
+  }
+
+  #askAll(addresses: readonly string[]): Promise<Asked[]> {
+    const { dialer, logger } = this.#options;
+    return askNodes(dialer, addresses, logger, this.#abort.signal);
+  }
+
+  /** A master that is over follows whoever leads now, as soon as it finds out who that is. */
+  async #findLeader(): Promise<void> {
+    const { nodeId, logId } = this.#host.manifest;
+    const own = { nodeId, logId, position: this.#engine.position };
+    const leader = await findLeader(await this.#askAll(this.#list.known()), own, (hints) =>
+      this.#askAll(hints),
+    );
+    if (leader === undefined || this.#abort.signal.aborted) return;
+    this.#seat.onLeader(leader.address, termOf(leader.status.position.epoch));
   }
 
   /** Mints an epoch where the history must not simply go on, and logs limits that changed. */
@@ -268,14 +360,12 @@ export class MasterRole {
   }
 
   #epochToBegin(): Epoch | undefined {
-    const { random, forcedRole } = this.#options;
+    const { random } = this.#options;
     // A second try after a full disk may find the epoch begun already.
     if (this.#isEpochLogged) return undefined;
     const tail = this.#engine.log.tail;
     const term = this.#host.manifest.term;
-    if (tail.lsn === 0 || forcedRole === 'master') {
-      return makeEpoch(Math.max(1, term), random.uint32());
-    }
+    if (tail.lsn === 0 || this.#isPromoted) return makeEpoch(Math.max(1, term), random.uint32());
     return this.#host.wasClean ? undefined : makeEpoch(termOf(tail.epoch), random.uint32());
   }
 
@@ -292,19 +382,28 @@ export class MasterRole {
   async #tick(): Promise<void> {
     const { clock, logger } = this.#options;
     const { signal } = this.#abort;
+    let searchedMs = Number.NEGATIVE_INFINITY;
     try {
       while (!signal.aborted) {
         const lacksEpoch = !this.#hasEpoch && this.#fence === '';
         await clock.sleep(lacksEpoch ? NO_SPACE_RETRY_MS : TICK_MS, signal);
         if (signal.aborted) return;
         if (this.#unsavedTerm > 0) await this.#saveTerm();
+        if (this.#fence !== '' && clock.monotonicMs() - searchedMs >= LEADER_SEARCH_MS) {
+          searchedMs = clock.monotonicMs();
+          await this.#findLeader();
+        }
         if (lacksEpoch) await this.#beginEpoch();
-        else while (!signal.aborted && this.#fence === '' && this.master.tick()) await clock.yield();
+        else while (!signal.aborted && this.#mayTick && this.master.tick()) await clock.yield();
       }
     } catch (error) {
       // Only a failed disk throws here, and that is told by `onFatal`.
       logger.error({ err: error }, 'expiry stopped');
     }
+  }
+
+  get #mayTick(): boolean {
+    return this.#fence === '' && this.#pausedFor === undefined;
   }
 
   async #verifyKept(): Promise<void> {
@@ -322,10 +421,19 @@ export class MasterRole {
     }
   }
 
+  /** Another node leads a higher term: no more writes, whatever happens. */
+  fence(term: number): void {
+    this.#fenced(term);
+  }
+
   #fenced(term: number): void {
     if (this.#fence !== '') return;
-    this.#fence = `term ${term} was seen, this master's is ${termOf(this.#engine.log.tail.epoch)}`;
-    this.#options.logger.error({ term }, 'fenced by a higher term: read only from now on');
+    const ownTerm = termOf(this.#engine.log.tail.epoch);
+    this.#fence =
+      term > ownTerm
+        ? `term ${term} was seen, this master's is ${ownTerm}`
+        : `another node leads the same term ${ownTerm}: promote one of them with: walnut promote --force`;
+    this.#options.logger.error({ term, ownTerm }, 'fenced: read only from now on');
     this.#unsavedTerm = term;
     void this.#saveTerm();
   }

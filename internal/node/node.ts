@@ -27,6 +27,16 @@ import type {
 } from '#model/commands.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
+import type {
+  AnnounceAnswer,
+  AnnounceRequest,
+  ClaimAnswer,
+  ClaimRequest,
+  FailoverAnswer,
+  PromoteAnswer,
+  TakeOverAnswer,
+  TakeOverRequest,
+} from '#model/leadership.ts';
 import type { AdminPort, Awaitable, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import type {
@@ -45,12 +55,14 @@ import type {
 } from '#model/status.ts';
 import { buildStatus } from '#node/build-status.ts';
 import { digestAt } from '#node/digest-at.ts';
-import { MasterRole } from '#node/master-role.ts';
+import { Leadership } from '#node/leadership.ts';
+import type { MasterRole } from '#node/master-role.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { openHost } from '#node/open-host.ts';
 import { Reader } from '#node/reader.ts';
 import { RecoveryWatch } from '#node/recovery-watch.ts';
-import { ReplicaRole } from '#node/replica-role.ts';
+import type { ReplicaRole } from '#node/replica-role.ts';
+import { RoleKeeper } from '#node/role-keeper.ts';
 import { SnapshotSource } from '#node/snapshot-source.ts';
 import { assert } from '#platform/assert.ts';
 
@@ -60,11 +72,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   readonly #startedMs: number;
   #host: EngineHost | undefined;
   #snapshots: SnapshotSource | undefined;
-  #role: MasterRole | ReplicaRole | undefined;
-  /** Asks its replicas and settles its epoch; not to be seen before that is done. */
-  #beginning: MasterRole | undefined;
-  /** The last engine that could be read: it goes on serving while another takes over. */
-  #engine: Engine | undefined;
+  #keeper: RoleKeeper | undefined;
   readonly #recovery: RecoveryWatch;
   #isDraining = false;
 
@@ -118,22 +126,8 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     this.#snapshots = new SnapshotSource(host, () =>
       this.#role?.kind === 'master' ? this.#role.damagedLsn : undefined,
     );
-    host.onEngine = (engine) => this.#adopt(engine);
-    if (host.manifest.role === 'master') {
-      this.#engine = await host.open();
-      const role = new MasterRole(this.#options, host, this.#engine);
-      this.#beginning = role;
-      await role.start();
-      this.#role = role;
-    } else {
-      if (host.manifest.logId !== '') this.#engine = await host.open();
-      else this.#recovery.noteNothing();
-      const role = new ReplicaRole(this.#options, host, advertise, () => {
-        this.#engine = host.engine;
-      });
-      this.#role = role;
-      role.start();
-    }
+    this.#keeper = new RoleKeeper(this.#options, host, advertise);
+    await this.#keeper.start(() => this.#recovery.noteNothing());
   }
 
   /** From now on not ready; reads and writes in flight finish. */
@@ -144,7 +138,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   /** Stops following or pushing, syncs the log, marks a clean stop and frees the directory. */
   async stop(): Promise<void> {
     this.#isDraining = true;
-    await (this.#role ?? this.#beginning)?.stop();
+    await this.#keeper?.stop();
     await this.#host?.close();
   }
 
@@ -226,6 +220,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
       engine: this.#engine,
       role: this.#role,
       progress: this.#recovery.progress,
+      promotions: this.#keeper?.promotions ?? 0,
       isDraining: this.#isDraining,
       uptimeMs: Math.round(this.#options.clock.monotonicMs() - this.#startedMs),
       version: this.#options.version,
@@ -276,10 +271,39 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     return this.#writable().batch(operations, (command) => this.#reader.getNow(command), signal, 'restored');
   }
 
-  #adopt(engine: Engine): void {
-    this.#engine = engine;
-    engine.onFailed = (error) => this.#options.onFatal(error);
-    engine.onApplied = (frame) => this.#host?.noteAppended(frame.bytes.length);
+  promote(isForced: boolean): Promise<PromoteAnswer> {
+    return this.#leadership().promote(isForced);
+  }
+
+  claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    return this.#leadership().claim(request);
+  }
+
+  announce(request: AnnounceRequest, remoteAddress: string): Promise<AnnounceAnswer> {
+    return this.#leadership().announce(request, remoteAddress);
+  }
+
+  async failover(to: string, timeoutMs: number): Promise<FailoverAnswer> {
+    this.#masterRole('hand over');
+    return this.#leadership().failover(to, timeoutMs);
+  }
+
+  takeOver(request: TakeOverRequest): Promise<TakeOverAnswer> {
+    return this.#leadership().takeOver(request);
+  }
+
+  get #role(): MasterRole | ReplicaRole | undefined {
+    return this.#keeper?.current;
+  }
+
+  get #engine(): Engine | undefined {
+    return this.#keeper?.engine;
+  }
+
+  #leadership(): Leadership {
+    this.#requireRole();
+    if (this.#isDraining || this.#keeper === undefined) throw unavailable('this node is stopping');
+    return new Leadership(this.#keeper);
   }
 
   #requireRole(): MasterRole | ReplicaRole {

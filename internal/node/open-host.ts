@@ -65,6 +65,7 @@ async function settleIdentity(directory: WalDirectory, options: NodeOptions): Pr
       nodeId: options.random.id128(),
       role: wanted,
       upstream: wanted === 'master' ? '' : options.upstream,
+      configuredUpstream: options.upstream,
       term: wanted === 'master' ? 1 : 0,
       snapshot: '',
       lowestSegment: 1,
@@ -84,15 +85,30 @@ async function settleRole(directory: WalDirectory, options: NodeOptions): Promis
     const logId = manifest.logId === '' ? options.random.id128() : manifest.logId;
     const term = manifest.term + 1;
     logger.warn({ was: manifest.role, term }, '--force-role master: beginning a new term');
-    await amendManifest(directory, { role: 'master', upstream: '', logId, term, quarantine: null });
-  } else if (forcedRole === 'replica') {
-    await amendManifest(directory, { role: 'replica', upstream });
-  } else if (manifest.role !== options.role) {
-    logger.warn(
-      { manifest: manifest.role, binary: options.role },
-      `the data directory is a ${manifest.role}'s and stays one; change that with --force-role ${options.role}`,
-    );
-  } else if (manifest.role === 'replica' && manifest.upstream !== upstream) {
-    await amendManifest(directory, { upstream });
+    const role = { role: 'master', upstream: '', term, promotedTo: term } as const;
+    await amendManifest(directory, { ...role, logId, quarantine: null });
+    return;
   }
+  if (forcedRole === 'replica') {
+    const follows = { upstream, configuredUpstream: upstream };
+    await amendManifest(directory, { role: 'replica', ...follows, promotedTo: 0 });
+    return;
+  }
+  await settleUpstream(directory, upstream);
+  if (manifest.role === options.role) return;
+  logger.warn(
+    { manifest: manifest.role, binary: options.role },
+    `the data directory is a ${manifest.role}'s and stays one; change that with --force-role ${options.role}`,
+  );
+}
+
+/**
+ * After a failover the configuration of a replica names the old master still.
+ * It counts where an operator has changed it since the last start.
+ */
+async function settleUpstream(directory: WalDirectory, upstream: string): Promise<void> {
+  const manifest = manifestOf(directory);
+  if (upstream === '' || manifest.configuredUpstream === upstream) return;
+  const follows = manifest.role === 'replica' ? upstream : manifest.upstream;
+  await amendManifest(directory, { upstream: follows, configuredUpstream: upstream });
 }

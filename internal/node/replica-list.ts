@@ -1,6 +1,7 @@
 /** The replicas that MANIFEST remembers: which addresses registered or were added, and which were removed. */
 
 import { manifestOf } from '#engine/manifest-access.ts';
+import type { GroupMembers } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import type { Manifest } from '#wal/manifest.ts';
 
@@ -12,6 +13,9 @@ import type { WalDirectory } from '#wal/wal-directory.ts';
 export class ReplicaList implements ReplicaBook {
   readonly #directory: WalDirectory;
   readonly #configured: readonly string[];
+  /** Made of `#groupOf`; the same object as long as nothing changed. */
+  #group: GroupMembers = { replicas: [], removed: [] };
+  #groupOf: Replicas | undefined;
 
   /** `configured`: `replication.replicas`. */
   constructor(directory: WalDirectory, configured: readonly string[]) {
@@ -23,6 +27,15 @@ export class ReplicaList implements ReplicaBook {
   known(): string[] {
     const { added } = manifestOf(this.#directory).replicas;
     return [...new Set([...this.#configured, ...added])].filter((address) => !this.isRemoved(address));
+  }
+
+  group(): GroupMembers {
+    const { replicas } = manifestOf(this.#directory);
+    if (replicas !== this.#groupOf) {
+      this.#group = { replicas: this.known(), removed: replicas.removed };
+      this.#groupOf = replicas;
+    }
+    return this.#group;
   }
 
   isRemoved(address: string): boolean {

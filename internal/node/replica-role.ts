@@ -35,7 +35,6 @@ export class ReplicaRole {
       clock: options.clock,
       random: options.random,
       logger: options.logger,
-      upstream: options.upstream === '' ? host.manifest.upstream : options.upstream,
       advertise,
       syncIntervalMs: options.pullIntervalMs,
       onChange: onEngineChange,
@@ -48,6 +47,21 @@ export class ReplicaRole {
 
   stop(): Promise<void> {
     return this.#follower.stop();
+  }
+
+  /** MANIFEST names another master. */
+  retarget(): void {
+    this.#follower.retarget();
+  }
+
+  /** Resolves when every push taken so far is in the log. */
+  settled(): Promise<void> {
+    return this.#follower.settled();
+  }
+
+  /** The node id of the master registered with; empty: with none. */
+  get upstreamNodeId(): string {
+    return this.#follower.upstreamNodeId;
   }
 
   get state(): NodeState {

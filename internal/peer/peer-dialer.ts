@@ -18,6 +18,14 @@ import { createCallGuard } from '#peer/call-guard.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { CallOptions, PeerDialer, PeerLink } from '#replication/peer-link.ts';
 import {
+  fromAnnounceRequest,
+  fromClaimRequest,
+  fromTakeOverRequest,
+  toAnnounceAnswer,
+  toClaimAnswer,
+  toTakeOverAnswer,
+} from '#wire/leadership-codec.ts';
+import {
   fromRegisterRequest,
   fromReplicateRequest,
   toRegisterAnswer,
@@ -77,6 +85,18 @@ function dial(clock: Clock, address: string): PeerLink {
     getUpdates: (command, options) =>
       call(options, async (signal) =>
         toUpdatesAnswer(await store.getUpdates(fromUpdatesCommand(command), { signal })),
+      ),
+    claim: (request, options) =>
+      call(options, async (signal) =>
+        toClaimAnswer(await replication.claim(fromClaimRequest(request), { signal })),
+      ),
+    announce: (request, options) =>
+      call(options, async (signal) =>
+        toAnnounceAnswer(await replication.announce(fromAnnounceRequest(request), { signal })),
+      ),
+    takeOver: (request, options) =>
+      call(options, async (signal) =>
+        toTakeOverAnswer(await replication.takeOver(fromTakeOverRequest(request), { signal })),
       ),
     status: (options) => call(options, async (signal) => toStatus(await admin.status({}, { signal }))),
     fetchSnapshot: (logId, options) =>

@@ -8,6 +8,14 @@
  */
 import type { UpdatesAnswer, UpdatesCommand } from '#model/commands.ts';
 import type {
+  AnnounceAnswer,
+  AnnounceRequest,
+  ClaimAnswer,
+  ClaimRequest,
+  TakeOverAnswer,
+  TakeOverRequest,
+} from '#model/leadership.ts';
+import type {
   RegisterAnswer,
   RegisterRequest,
   ReplicateAnswer,
@@ -28,6 +36,9 @@ export interface PeerLink {
   /** Chunks in order from offset 0. `timeoutMs` bounds the wait for each chunk. */
   fetchSnapshot(logId: string, options: CallOptions): AsyncIterable<SnapshotChunk>;
   status(options: CallOptions): Promise<NodeStatus>;
+  claim(request: ClaimRequest, options: CallOptions): Promise<ClaimAnswer>;
+  announce(request: AnnounceRequest, options: CallOptions): Promise<AnnounceAnswer>;
+  takeOver(request: TakeOverRequest, options: CallOptions): Promise<TakeOverAnswer>;
   /** Frees connections; calls under way reject. */
   close(): void;
 }

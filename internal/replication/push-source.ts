@@ -7,7 +7,7 @@
 import type { Engine } from '#engine/engine.ts';
 import type { Lsn } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
-import type { ChainPoint } from '#model/replication.ts';
+import type { ChainPoint, GroupMembers } from '#model/replication.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
 import { FrameRing } from '#replication/frame-ring.ts';
 import type { PushIdentity, PushLog } from '#replication/pusher.ts';
@@ -21,13 +21,15 @@ export class PushSource implements PushLog {
   readonly #engine: Engine;
   readonly #acks: AckLedger;
   readonly #identity: () => PushIdentity;
+  readonly #group: () => GroupMembers;
   readonly #ring = new FrameRing(RING_BYTES_MAX);
   #damagedLsn: number | undefined;
 
-  constructor(engine: Engine, acks: AckLedger, identity: () => PushIdentity) {
+  constructor(engine: Engine, acks: AckLedger, identity: () => PushIdentity, group: () => GroupMembers) {
     this.#engine = engine;
     this.#acks = acks;
     this.#identity = identity;
+    this.#group = group;
   }
 
   /** A frame became visible here. */
@@ -57,6 +59,10 @@ export class PushSource implements PushLog {
 
   identity(): PushIdentity {
     return this.#identity();
+  }
+
+  group(): GroupMembers {
+    return this.#group();
   }
 
   logClockMs(): number {

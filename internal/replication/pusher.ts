@@ -12,7 +12,7 @@
  */
 import type { Lsn } from '#model/position.ts';
 import { NO_LSN, NO_POSITION } from '#model/position.ts';
-import type { ChainPoint, DigestMismatch, ReplicateAnswer } from '#model/replication.ts';
+import type { ChainPoint, DigestMismatch, GroupMembers, ReplicateAnswer } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { assertNever } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -32,6 +32,8 @@ export interface PushLog {
   /** The newest durable record. */
   readonly durable: { readonly lsn: Lsn };
   identity(): PushIdentity;
+  /** Who is in the group: the same object as long as nothing changed. */
+  group(): GroupMembers;
   logClockMs(): number;
   wantsDurableAcks(): boolean;
   /** The digest of the state at `lsn`, 32 hex digits; empty where it is not known any more, or not yet. */
@@ -81,6 +83,8 @@ export class Pusher {
   #appliedLsn: Lsn;
   #acked: ReplicaStatus['acked'] = NO_POSITION;
   #state: NodeState = 'catching_up';
+  /** The group as the replica was told it. */
+  #toldGroup: GroupMembers | undefined;
   #wake: (() => void) | undefined;
   #retryMs = 0;
   #lastPushMs = Number.NEGATIVE_INFINITY;
@@ -216,6 +220,7 @@ export class Pusher {
     const last = frames.at(-1);
     const sent = last === undefined ? previous : { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
     const durableLsn = source.durable.lsn;
+    const group = source.group();
     this.#lastPushMs = clock.monotonicMs();
     const answer = await link.replicate(
       {
@@ -229,9 +234,11 @@ export class Pusher {
         logClockMs: source.logClockMs(),
         ackWhenDurable: source.wantsDurableAcks(),
         digest: source.digestAt(sent.lsn),
+        group: group === this.#toldGroup ? undefined : group,
       },
       { timeoutMs: PUSH_TIMEOUT_MS, signal: this.#abort.signal },
     );
+    if (answer.verdict.kind === 'ok') this.#toldGroup = group;
     await this.#take(answer, sent, sent.lsn >= durableLsn);
   }
 

@@ -8,7 +8,13 @@ import { WalnutError } from '#model/errors.ts';
 import { REPLICAS_MAX } from '#model/limits.ts';
 import type { Lsn } from '#model/position.ts';
 import { termOf } from '#model/position.ts';
-import type { ChainPoint, RegisterAnswer, RegisterRequest, ResyncVerdict } from '#model/replication.ts';
+import type {
+  ChainPoint,
+  GroupMembers,
+  RegisterAnswer,
+  RegisterRequest,
+  ResyncVerdict,
+} from '#model/replication.ts';
 import type { ReplicaStatus } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -23,6 +29,8 @@ import { isOutOfSpace } from '#wal/wal-errors.ts';
 
 /** The persisted part: which addresses may register. */
 export interface ReplicaBook {
+  /** The same object as long as nothing changed. */
+  group(): GroupMembers;
   isRemoved(address: string): boolean;
   /** Remembers an address that registered, for the next start; never takes back one that was removed. */
   remember(address: string): Promise<void>;
@@ -63,10 +71,12 @@ export class ReplicaRegistry {
   constructor(options: RegistryOptions) {
     this.#options = options;
     options.acks.onWait = () => this.noteDurable();
-    this.#source = new PushSource(options.engine, options.acks, () => ({
-      masterNodeId: options.nodeId,
-      ...options.identity(),
-    }));
+    this.#source = new PushSource(
+      options.engine,
+      options.acks,
+      () => ({ masterNodeId: options.nodeId, ...options.identity() }),
+      () => options.book.group(),
+    );
   }
 
   /** A frame became visible here: it is kept for pushing, and synced soon if anyone is to get it. */
@@ -107,6 +117,8 @@ export class ReplicaRegistry {
       latest: await this.#latest(),
       logClockMs: engine.logClock.nowMs(),
       verdict,
+      address,
+      group: this.#options.book.group(),
     };
   }
 
@@ -121,6 +133,13 @@ export class ReplicaRegistry {
     for (const { pusher } of this.#members.values())
       if (pusher.isLive && pusher.state === 'streaming') count++;
     return count;
+  }
+
+  /** Where the replicas are that take pushes and answered lately. */
+  get liveAddresses(): string[] {
+    return [...this.#members.values()]
+      .filter(({ pusher }) => pusher.isLive)
+      .map(({ pusher }) => pusher.address);
   }
 
   statuses(): ReplicaStatus[] {

@@ -11,6 +11,7 @@ import {
   toQuarantineRelease,
 } from '#wire/admin-codec.ts';
 import type { DescribeError } from '#wire/batch-codec.ts';
+import { fromFailoverAnswer, fromPromoteAnswer, toFailover } from '#wire/leadership-codec.ts';
 import { checkAddress, checkWaitMs } from '#wire/numbers.ts';
 import { toPosition } from '#wire/position-codec.ts';
 import { fromRestoreResults, type RestoreLimits, toRestoreOperations } from '#wire/restore-codec.ts';
@@ -80,5 +81,14 @@ export function routeAdmin(
         return fromRestoreResults(await port.restore(operations, signal), restore.describe);
       },
       { readMaxBytes: restore.batchBytesMax },
+    )
+    .unary(method.promote, async (request) => fromPromoteAnswer(await port.promote(request.force)), options)
+    .unary(
+      method.failover,
+      async (request) => {
+        const { to, timeoutMs } = toFailover(request);
+        return fromFailoverAnswer(await port.failover(to, timeoutMs));
+      },
+      options,
     );
 }

@@ -4,6 +4,14 @@ import type { ReplicationPort } from '#model/ports.ts';
 import { callOf } from '#server/rpc-call.ts';
 import type { RpcRoutes } from '#server/rpc-routes.ts';
 import {
+  fromAnnounceAnswer,
+  fromClaimAnswer,
+  fromTakeOverAnswer,
+  toAnnounceRequest,
+  toClaimRequest,
+  toTakeOverRequest,
+} from '#wire/leadership-codec.ts';
+import {
   checkIdOrEmpty,
   fromRegisterAnswer,
   fromReplicateAnswer,
@@ -30,6 +38,22 @@ export function routeReplication(routes: RpcRoutes, port: ReplicationPort, messa
     .stream(
       method.fetchSnapshot,
       (request, { signal }) => snapshot(port, checkIdOrEmpty(request.logId, 'log_id'), signal),
+      options,
+    )
+    .unary(
+      method.claim,
+      async (request) => fromClaimAnswer(await port.claim(toClaimRequest(request))),
+      options,
+    )
+    .unary(
+      method.announce,
+      async (request, { values }) =>
+        fromAnnounceAnswer(await port.announce(toAnnounceRequest(request), callOf(values).remoteAddress)),
+      options,
+    )
+    .unary(
+      method.takeOver,
+      async (request) => fromTakeOverAnswer(await port.takeOver(toTakeOverRequest(request))),
       options,
     );
 }

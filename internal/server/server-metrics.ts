@@ -87,6 +87,12 @@ function registerNode(metrics: Metrics, status: () => NodeStatus): void {
   metrics.gaugeFrom('walnut_term', 'The term of the last applied record.', () =>
     termOf((status().position ?? NO_POSITION).epoch),
   );
+  metrics.gaugeFrom('walnut_term_seen', 'The highest term persisted here.', () => status().term);
+  metrics.counterFrom(
+    'walnut_promotions_total',
+    'How often this node became master since the process started.',
+    () => status().promotions,
+  );
   metrics.gaugeFrom('walnut_applied_lsn', 'Last LSN visible here.', () => status().appliedLsn);
   metrics.gaugeFrom('walnut_durable_lsn', 'Last LSN fdatasynced here.', () => status().durableLsn);
   metrics.gaugeFrom('walnut_earliest_lsn', 'First LSN the log still holds.', () => status().earliestLsn);

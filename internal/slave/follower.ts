@@ -10,7 +10,7 @@ import type { EngineHost } from '#engine/engine-host.ts';
 import { lastCommonLsn } from '#engine/epoch-table.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
 import type { UpdatesCommand } from '#model/commands.ts';
-import { WalnutError } from '#model/errors.ts';
+import { unavailable, WalnutError } from '#model/errors.ts';
 import { type Lsn, NO_LSN, termOf } from '#model/position.ts';
 import type { RegisterAnswer, ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
 import type {
@@ -23,11 +23,13 @@ import type {
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
-import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
+import type { PeerDialer } from '#replication/peer-link.ts';
+import { describeQuarantine } from '#slave/describe-quarantine.ts';
 import { DigestCheck } from '#slave/digest-check.ts';
 import { LinkState } from '#slave/link-state.ts';
 import { EMPTY_TAIL, Receiver } from '#slave/receiver.ts';
 import { fetchSnapshot } from '#slave/snapshot-fetch.ts';
+import { Upstream } from '#slave/upstream.ts';
 import { decodeFrames } from '#wal/frame.ts';
 
 export interface FollowerOptions {
@@ -36,8 +38,6 @@ export interface FollowerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** `host:port` of the master. */
-  readonly upstream: string;
   /** What the master is told to push to; see `RegisterRequest`. */
   readonly advertise: string;
   /** Silence after which the replica pulls: `master.sync_interval`. */
@@ -60,7 +60,7 @@ const RESYNC_WAIT_MS_MAX = 60_000;
 export class Follower {
   readonly #options: FollowerOptions;
   readonly #incarnation: string;
-  readonly #link: PeerLink;
+  readonly #upstream: Upstream;
   readonly #linkState: LinkState;
   readonly #receiver: Receiver;
   readonly #check: DigestCheck;
@@ -83,7 +83,7 @@ export class Follower {
     this.#receiver = new Receiver(() => options.host.engine);
     this.#check = new DigestCheck(options.clock, options.logger);
     this.#startedMs = options.clock.monotonicMs();
-    this.#link = options.dialer.dial(options.upstream);
+    this.#upstream = new Upstream({ ...options, signal: this.#abort.signal });
     this.#linkState = new LinkState(options.clock, Math.max(2 * options.syncIntervalMs, LINK_LOST_MS));
     if (this.quarantine !== undefined) this.#enterQuarantine(this.quarantine.reason);
   }
@@ -92,10 +92,28 @@ export class Follower {
     this.#running = this.#run();
   }
 
+  /** Follows whom MANIFEST names now, and keeps what it knows of its own staleness. */
+  retarget(): void {
+    this.#upstream.retarget();
+    this.#upstreamNodeId = '';
+    this.#linkState.lost();
+    this.#rejoin?.();
+  }
+
+  /** Resolves when every push taken so far is in the log, or refused. */
+  settled(): Promise<void> {
+    return this.#receiver.idle();
+  }
+
+  /** The node id of the master registered with; empty: with none. */
+  get upstreamNodeId(): string {
+    return this.#upstreamNodeId;
+  }
+
   async stop(): Promise<void> {
     this.#abort.abort();
     this.#rejoin?.();
-    this.#link.close();
+    this.#upstream.close();
     await this.#running;
     await this.#receiver.idle();
   }
@@ -127,7 +145,7 @@ export class Follower {
     const isLinked = this.#state !== 'quarantined' && this.#linkState.isLinked;
     const isLevel = isLinked && lagRecords === 0 && this.#state === 'streaming';
     return {
-      address: this.#options.upstream,
+      address: this.#upstream.address,
       isLinked,
       lagRecords,
       lagMs: isLevel ? 0 : this.stalenessMs,
@@ -161,15 +179,13 @@ export class Follower {
   /** A push or heartbeat from the master. */
   async replicate(request: ReplicateRequest): Promise<ReplicateAnswer> {
     const { host } = this.#options;
-    if (this.#abort.signal.aborted) throw new WalnutError('unavailable', 'this replica is stopping');
+    if (this.#abort.signal.aborted) throw unavailable('this replica is stopping');
     if (request.term < host.manifest.term) return this.#answer({ kind: 'fenced', term: host.manifest.term });
     const { engine } = host;
     if (this.#state === 'quarantined' || !this.#isFollowing) return this.#refuse(engine);
     if (request.masterNodeId !== this.#upstreamNodeId) {
-      throw new WalnutError(
-        'failed_precondition',
-        `this replica is not registered with node ${request.masterNodeId}`,
-      );
+      const why = `this replica is not registered with node ${request.masterNodeId}`;
+      throw new WalnutError('failed_precondition', why);
     }
     if (engine === undefined) return this.#answer({ kind: 'need', tail: EMPTY_TAIL });
     if (request.logId !== host.manifest.logId) {
@@ -179,19 +195,22 @@ export class Follower {
     const saidAtMs = this.#linkState.saidAtMs(request.logClockMs);
     await host.raiseTerm(request.term);
     const frames = decodeFrames(request.frames);
-    if (this.#receiver.isBusy)
-      throw new WalnutError('unavailable', 'this replica is behind with earlier pushes');
-    const verdict = await this.#receiver.take(request.previous, frames, request.ackWhenDurable);
+    if (this.#receiver.isBusy) throw unavailable('this replica is behind with earlier pushes');
+    const verdict = await this.#receiver.take(request.previous, frames, request.ackWhenDurable, () =>
+      // A higher term may have been granted while it waited: what is acked from then on could be lost.
+      request.term < host.manifest.term ? { kind: 'fenced', term: host.manifest.term } : undefined,
+    );
     // It may have been quarantined while the frames waited for the disk.
     if (this.#isQuarantined() || !this.#isFollowing) return this.#refuse(host.engine);
     this.#linkState.heard(request.durableLsn, saidAtMs);
     host.engine?.logClock.follow(request.logClockMs);
     if (verdict.kind === 'conflict') this.#rejoin?.();
-    if (verdict.kind === 'ok') this.#compare(frames.at(-1)?.lsn ?? request.previous.lsn, request.digest);
     if (verdict.kind === 'ok') {
+      this.#compare(frames.at(-1)?.lsn ?? request.previous.lsn, request.digest);
       if ((host.engine?.applied.lsn ?? NO_LSN) >= request.durableLsn) this.#levelSince(saidAtMs);
       this.#setState('streaming', '');
     }
+    if (request.group !== undefined) await this.#upstream.remember(request.group);
     return this.#answer(verdict);
   }
 
@@ -206,9 +225,8 @@ export class Follower {
   async release(how: QuarantineRelease): Promise<void> {
     const { host, logger } = this.#options;
     await this.#receiver.exclusive(async () => {
-      if (this.quarantine === undefined) {
+      if (this.quarantine === undefined)
         throw new WalnutError('failed_precondition', 'this node is not quarantined');
-      }
       logger.warn({ how, quarantine: this.quarantine }, 'quarantine released by the operator');
       if (how === 'discard_local') await host.discard();
       else await amendManifest(host.directory, { quarantine: null });
@@ -254,7 +272,7 @@ export class Follower {
   }
 
   async #run(): Promise<void> {
-    const { clock, logger } = this.#options;
+    const { logger } = this.#options;
     const { signal } = this.#abort;
     let retryMs = RETRY_MS_MIN;
     while (!signal.aborted) {
@@ -272,8 +290,8 @@ export class Follower {
         const why = error instanceof Error ? error.message : String(error);
         if (this.#state === 'streaming' || retryMs === RETRY_MS_MIN)
           logger.warn({ why }, 'cannot follow the master');
-        this.#setState('catching_up', `cannot follow ${this.#options.upstream}: ${why}`);
-        await clock.sleep(retryMs, signal);
+        this.#setState('catching_up', `cannot follow ${this.#upstream.address}: ${why}`);
+        await this.#untilRejoin(retryMs);
         retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
       }
     }
@@ -306,18 +324,16 @@ export class Follower {
       await this.#receiver.exclusive(() => host.open());
       this.#options.onChange();
     }
-    const answer = await this.#link.register(
-      {
-        nodeId: host.manifest.nodeId,
-        incarnation: this.#incarnation,
-        advertise: this.#options.advertise,
-        logId: host.manifest.logId,
-        tail: host.engine?.log.tail ?? EMPTY_TAIL,
-        upstreamPath: [host.manifest.nodeId],
-        fullResyncReason,
-      },
-      { timeoutMs: CALL_TIMEOUT_MS, signal: this.#abort.signal },
-    );
+    const { nodeId, logId } = host.manifest;
+    const answer = await this.#upstream.register({
+      nodeId,
+      incarnation: this.#incarnation,
+      advertise: this.#options.advertise,
+      logId,
+      tail: host.engine?.log.tail ?? EMPTY_TAIL,
+      upstreamPath: [nodeId],
+      fullResyncReason,
+    });
     this.#linkState.registered(answer.latest.lsn, this.#upstreamNodeId !== answer.masterNodeId);
     this.#linkState.saidAtMs(answer.logClockMs);
     this.#upstreamNodeId = answer.masterNodeId;
@@ -378,17 +394,10 @@ export class Follower {
   }
 
   async #quarantine(answer: RegisterAnswer, reason: string): Promise<void> {
-    const { host, clock, upstream, logger } = this.#options;
-    const tail = host.engine?.log.tail ?? EMPTY_TAIL;
-    const quarantine: Quarantine = {
-      reason,
-      sinceMs: clock.wallMs(),
-      upstream,
-      upstreamLogId: answer.logId,
-      upstreamPosition: { epoch: answer.latest.epoch, lsn: answer.latest.lsn },
-      localLogId: host.manifest.logId,
-      localPosition: { epoch: tail.epoch, lsn: tail.lsn },
-    };
+    const { host, clock, logger } = this.#options;
+    const here = { logId: host.manifest.logId, tail: host.engine?.log.tail };
+    const why = { reason, sinceMs: clock.wallMs(), upstream: this.#upstream.address };
+    const quarantine = describeQuarantine(answer, here, why);
     await amendManifest(host.directory, { quarantine });
     logger.error({ quarantine }, 'quarantined: the local data is kept; see: walnut quarantine list');
     this.#enterQuarantine(reason);
@@ -400,7 +409,7 @@ export class Follower {
     logger.warn({ reason, tail: host.engine?.log.tail, master: answer.latest }, 'full resync by snapshot');
     this.#setState('catching_up', `receiving a snapshot: ${reason}`);
     try {
-      await fetchSnapshot(this.#link, answer.logId, host.incomingPath, {
+      await fetchSnapshot(this.#upstream.link, answer.logId, host.incomingPath, {
         fileSystem: host.options.fileSystem,
         clock,
         logger,
@@ -427,7 +436,7 @@ export class Follower {
     logger.error({ resyncs: this.#resyncs, waitMs }, 'full resyncs do not help: waiting');
     this.#setState('catching_up', reason);
     await clock.sleep(waitMs, this.#abort.signal);
-    if (this.#abort.signal.aborted) throw new WalnutError('unavailable', 'this replica is stopping');
+    if (this.#abort.signal.aborted) throw unavailable('this replica is stopping');
   }
 
   /** Everything that the master had durable at `atMs` (monotonic) is here. */
@@ -448,14 +457,13 @@ export class Follower {
         format: 'frames',
         bytesMax: PULL_BYTES,
       };
-      const answer = await this.#link.getUpdates(command, {
+      const answer = await this.#upstream.link.getUpdates(command, {
         timeoutMs: CALL_TIMEOUT_MS,
         signal: this.#abort.signal,
       });
       this.#linkState.heard(answer.latest.lsn, clock.monotonicMs());
       const verdict = await this.#receiver.take(tail, decodeFrames(answer.frames), false);
-      if (verdict.kind === 'conflict')
-        throw new WalnutError('unavailable', 'the histories differ: registering again');
+      if (verdict.kind === 'conflict') throw unavailable('the histories differ: registering again');
       if (engine.log.tail.lsn >= answer.latest.lsn) {
         this.#levelSince(startedMs);
         this.#setState('streaming', '');

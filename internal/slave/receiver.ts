@@ -66,9 +66,19 @@ export class Receiver {
     this.#engine = engine;
   }
 
-  /** Appends what is new in `frames`; resolves when it is applied, and durable where asked. */
-  take(previous: ChainPoint, frames: readonly Frame[], ackWhenDurable: boolean): Promise<ReplicateVerdict> {
+  /**
+   * Appends what is new in `frames`; resolves when it is applied, and durable where
+   * asked. `refusal` is asked when its turn has come.
+   */
+  take(
+    previous: ChainPoint,
+    frames: readonly Frame[],
+    ackWhenDurable: boolean,
+    refusal: () => ReplicateVerdict | undefined = () => undefined,
+  ): Promise<ReplicateVerdict> {
     return this.exclusive(async () => {
+      const refused = refusal();
+      if (refused !== undefined) return refused;
       const engine = this.#engine();
       if (engine === undefined) return { kind: 'need', tail: EMPTY_TAIL };
       return takeInto(engine, previous, frames, ackWhenDurable);

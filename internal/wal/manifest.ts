@@ -24,6 +24,15 @@ export interface Manifest {
   readonly excludedSegments?: readonly (readonly [number, number])[];
   /** What AddReplica and RemoveReplica have changed: addresses and node ids. */
   readonly replicas: { readonly added: readonly string[]; readonly removed: readonly string[] };
+  /** The term that this node was promoted to; it begins with its next epoch record if none of it is there yet. */
+  readonly promotedTo?: number;
+  /**
+   * On a master that has handed over: whom it told to lead, which term and from
+   * which record, until it knows that this happened. Opaque here.
+   */
+  readonly handover?: unknown;
+  /** `master.address` as the configuration had it at the last start: only a change of it overrides `upstream`. */
+  readonly configuredUpstream?: string;
   /** Why this replica stopped following; opaque here. */
   readonly quarantine: unknown | null;
 }
@@ -64,6 +73,8 @@ function isManifest(value: unknown): value is Manifest {
     texts.every((text) => typeof text === 'string') &&
     numbers.every((number) => Number.isSafeInteger(number)) &&
     (m['role'] === 'master' || m['role'] === 'replica') &&
+    [m['promotedTo'] ?? 0].every((number) => Number.isSafeInteger(number)) &&
+    [m['configuredUpstream'] ?? ''].every((text) => typeof text === 'string') &&
     Array.isArray(replicas?.added) &&
     Array.isArray(replicas?.removed)
   );

@@ -8,6 +8,7 @@ import {
   type DigestMismatch as DigestMismatchMessage,
   type EpochStart as EpochStartMessage,
   type FetchSnapshotResponse,
+  type Group,
   type RegisterRequest as RegisterRequestMessage,
   type RegisterResponse,
   type ReplicateRequest as ReplicateRequestMessage,
@@ -20,6 +21,7 @@ import { type EpochStart, NO_LSN, TERM_MAX } from '#model/position.ts';
 import type {
   ChainPoint,
   DigestMismatch,
+  GroupMembers,
   RegisterAnswer,
   RegisterRequest,
   ReplicateAnswer,
@@ -28,13 +30,18 @@ import type {
   ResyncVerdict,
   SnapshotChunk,
 } from '#model/replication.ts';
-import { checkText, toSafeNumber } from '#wire/numbers.ts';
+import { checkAddress, checkText, toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toLsnField, toPositionOrNone } from '#wire/position-codec.ts';
 
 const ID_PATTERN = /^[0-9a-f]{32}$/;
 /** Longest chain of replicas behind replicas. */
 const UPSTREAM_PATH_MAX = 64;
 const REASON_LENGTH_MAX = 512;
+/** A host name of 253 characters, brackets, a colon and a port. */
+export const ADDRESS_CHARACTERS_MAX = 262;
+/** More addresses than this are no group. */
+const GROUP_ADDRESSES_MAX = 1_024;
+const NO_GROUP: GroupMembers = { replicas: [], removed: [] };
 const NO_CHAIN_POINT: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 
 /** Throws `invalid_argument` unless `text` is a 128-bit identity as 32 lower-case hex digits. */
@@ -51,7 +58,7 @@ export function checkIdOrEmpty(text: string, field: string): string {
   return text === '' ? text : checkId(text, field);
 }
 
-function checkTerm(term: number): number {
+export function checkTerm(term: number): number {
   if (term > TERM_MAX) throw invalidArgument(`term is ${term}: expected at most ${TERM_MAX}`);
   return term;
 }
@@ -65,7 +72,7 @@ export function toRegisterRequest(message: RegisterRequestMessage): RegisterRequ
   return {
     nodeId: checkId(message.nodeId, 'node_id'),
     incarnation: checkText(message.incarnation, 'incarnation', 64),
-    advertise: checkText(message.advertise, 'advertise', 262),
+    advertise: checkText(message.advertise, 'advertise', ADDRESS_CHARACTERS_MAX),
     logId: checkIdOrEmpty(message.logId, 'log_id'),
     tail: toChainPoint(message.tail, 'tail'),
     upstreamPath: message.upstreamPath.map((id) => checkId(id, 'upstream_path')),
@@ -95,6 +102,8 @@ export function toRegisterAnswer(response: RegisterResponse): RegisterAnswer {
     latest: toChainPoint(response.latest, 'latest'),
     logClockMs: toSafeNumber(response.logClockMs, 'log_clock_ms'),
     verdict: toResyncVerdict(response),
+    address: checkText(response.address, 'address', ADDRESS_CHARACTERS_MAX),
+    group: response.group === undefined ? NO_GROUP : toGroup(response.group),
   };
 }
 
@@ -128,6 +137,8 @@ export function fromRegisterAnswer(answer: RegisterAnswer): RegisterResponse {
     logClockMs: BigInt(Math.floor(answer.logClockMs)),
     verdict: VERDICTS[answer.verdict.kind],
     reason: answer.verdict.kind === 'continue' ? '' : answer.verdict.reason,
+    address: answer.address,
+    group: fromGroup(answer.group),
   };
 }
 
@@ -142,6 +153,7 @@ export function toReplicateRequest(message: ReplicateRequestMessage): ReplicateR
     logClockMs: toSafeNumber(message.logClockMs, 'log_clock_ms'),
     ackWhenDurable: message.ackWhenDurable,
     digest: checkIdOrEmpty(message.digest, 'digest'),
+    group: message.group === undefined ? undefined : toGroup(message.group),
   };
 }
 
@@ -157,6 +169,7 @@ export function fromReplicateRequest(request: ReplicateRequest): ReplicateReques
     logClockMs: BigInt(Math.floor(request.logClockMs)),
     ackWhenDurable: request.ackWhenDurable,
     digest: request.digest ?? '',
+    group: request.group === undefined ? undefined : fromGroup(request.group),
   };
 }
 
@@ -252,7 +265,21 @@ export function fromSnapshotChunk(chunk: SnapshotChunk): FetchSnapshotResponse {
   };
 }
 
-function toChainPoint(message: ChainPointMessage | undefined, field: string): ChainPoint {
+function toGroup(message: Group): GroupMembers {
+  if (message.replicas.length + message.removed.length > GROUP_ADDRESSES_MAX) {
+    throw invalidArgument(`group has more than ${GROUP_ADDRESSES_MAX} addresses`);
+  }
+  return {
+    replicas: message.replicas.map((address) => checkAddress(address, 'group.replicas')),
+    removed: message.removed.map((address) => checkAddress(address, 'group.removed')),
+  };
+}
+
+function fromGroup(group: GroupMembers): Group {
+  return { $typeName: 'walnut.v1.Group', replicas: [...group.replicas], removed: [...group.removed] };
+}
+
+export function toChainPoint(message: ChainPointMessage | undefined, field: string): ChainPoint {
   if (message === undefined) return NO_CHAIN_POINT;
   return {
     epoch: toSafeNumber(message.epoch, `${field}.epoch`),
@@ -261,7 +288,7 @@ function toChainPoint(message: ChainPointMessage | undefined, field: string): Ch
   };
 }
 
-function fromChainPoint(point: ChainPoint): ChainPointMessage {
+export function fromChainPoint(point: ChainPoint): ChainPointMessage {
   return {
     $typeName: 'walnut.v1.ChainPoint',
     epoch: BigInt(point.epoch),

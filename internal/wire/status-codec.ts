@@ -61,6 +61,8 @@ export function fromStatus(status: NodeStatus): StatusResponse {
     uptimeMs: toUint64(status.uptimeMs),
     version: status.version,
     integrity: fromIntegrity(status.integrity),
+    term: status.term,
+    promotions: status.promotions,
   };
 }
 
@@ -122,6 +124,8 @@ export function toStatus(response: StatusResponse): NodeStatus {
     isReady: response.ready,
     reasons: response.reasons,
     logId: response.logId,
+    term: response.term,
+    promotions: response.promotions,
     position: toPositionOrNone(response.position, 'position'),
     durableLsn: toLsnField(response.durableLsn, 'durable_lsn'),
     appliedLsn: toLsnField(response.appliedLsn, 'applied_lsn'),

@@ -234,6 +234,11 @@ export class TestNetwork {
           yield { ...chunk, bytes: new Uint8Array(chunk.bytes) };
         }
       },
+      claim: (request, options) => reach('claim', options, (ports) => ports.replication.claim(request)),
+      announce: (request, options) =>
+        reach('announce', options, (ports) => ports.replication.announce(request, '10.0.0.1')),
+      takeOver: (request, options) =>
+        reach('takeOver', options, (ports) => ports.replication.takeOver(request)),
       status: (options) => reach('status', options, (ports) => ports.admin.status()),
       close: () => closed.abort(),
     };

@@ -116,27 +116,28 @@ describe('after a forced promotion', () => {
     expect(asideOf(again).length).toBeGreaterThan(0);
   });
 
-  it('the old master, still running, is fenced by the first push of the new one and says so', async () => {
+  it('the old master, still running, is fenced, sets its tail aside and follows by itself', async () => {
     const { group, master, one, two } = await parted();
     const promoted = await group.start('one', 'replica', {
       fileSystem: await group.stop(one),
       forcedRole: 'master',
     });
+    await group.set(master, 'k1', 'only on the old master');
     group.network.heal();
-    // `two` goes over to the new master: the old one's pushes to it are refused with the higher term.
-    const again = await group.replica('two', { fileSystem: await group.stop(two), upstream: 'one:1' });
-    await group.untilLevel([promoted, again]);
-    await group.clock.advance(2_000);
-    expect(master.node.status()).toMatchObject({ state: 'fenced', isReady: false });
-    expect(master.node.status().reasons.join()).toMatch(/read only: term 2 was seen, this master's is 1/);
-    await expect(async () => group.set(master, 'x', 'y')).rejects.toMatchObject({
-      code: 'failed_precondition',
-    });
+    // Nobody tells `two` either: the new master finds both.
+    await group.untilTrue(() => master.node.status().role === 'replica', 'the old master follows');
+    await group.untilLevel([promoted, master, two]);
     expect(await group.get(master, 'k1')).toBe('shared');
+    expect(asideOf(master).length).toBeGreaterThan(0);
+    await expect(async () => group.set(master, 'x', 'y')).rejects.toMatchObject({
+      code: 'not_master',
+      details: { leaderHint: 'one:1' },
+    });
     // And remembers it.
     const disk = await group.stop(master);
     const restarted = await group.master({ fileSystem: disk });
-    expect(restarted.node.status().state).toBe('fenced');
+    await group.untilLevel([promoted, restarted, two]);
+    expect(restarted.node.status()).toMatchObject({ role: 'replica', term: 2 });
   });
 
   it('the old master that was down is kept read only by what its replicas say', async () => {
@@ -148,11 +149,16 @@ describe('after a forced promotion', () => {
     });
     await group.set(promoted, 'k2', 'of the new master');
     group.network.heal();
+    // What the new one says does not reach it: it asks.
+    group.network.cut('one:1', 'master:1');
     const old = await group.master({ fileSystem: disk });
-    expect(old.node.status().state).toBe('fenced');
+    expect(old.node.status()).toMatchObject({ state: 'fenced', isReady: false });
     expect(old.node.status().reasons.join()).toMatch(
-      /replica one:1 is at .* a higher term than this master's .*--force-role master/,
+      /replica one:1 is at .* a higher term than this master's .*walnut promote/,
     );
+    await expect(async () => group.set(old, 'x', 'y')).rejects.toMatchObject({ code: 'failed_precondition' });
+    await group.untilTrue(() => old.node.status().role === 'replica', 'the old master follows');
+    await group.untilLevel([promoted, old]);
   });
 
   it('a replica of a higher term that registers with the old master fences it', async () => {

@@ -34,8 +34,10 @@ describe('a master that learnt of a higher term by asking', () => {
   it('begins above that term where the operator forces it, and fences the other', async () => {
     const { group, masterDisk, successor } = await promoted(9);
     const forced = await group.master({ fileSystem: masterDisk, forcedRole: 'master' });
-    const terms = [forced, successor].map((one) => termOf(one.node.status().position.epoch));
-    expect(terms).toEqual([3, 2]);
+    expect(termOf(forced.node.status().position.epoch)).toBe(3);
+    await group.untilLevel([forced, successor]);
+    expect(successor.node.status().role).toBe('replica');
+    expect(await group.get(successor, 'p')).toBeUndefined();
   });
 });
 

@@ -17,6 +17,7 @@ import { decodeFrames, type Frame } from '#wal/frame.ts';
 
 type Reply = ReplicateVerdict | 'fail' | 'hang';
 
+const GROUP = { replicas: ['r:1'], removed: [] };
 const lsn = (value: number): Lsn => value as Lsn;
 const digestOf = (at: number): string => at.toString(16).padStart(32, '0');
 const NOTHING: ChainPoint = pointOf(undefined);
@@ -50,6 +51,7 @@ class Script {
         return { lsn: lsn(script.durableLsn) };
       },
       identity: () => ({ masterNodeId: 'm', logId: 'L', term: 1 }),
+      group: () => GROUP,
       logClockMs: () => this.clock.wallMs(),
       digestAt: (at) => (at <= this.digestsThroughLsn ? digestOf(at) : ''),
       wantsDurableAcks: () => this.isWaitedFor,

@@ -54,6 +54,8 @@ export class FakeNode {
       isReady: true,
       reasons: [],
       logId: LOG_ID,
+      term: 1,
+      promotions: 2,
       position: positionOf(this.lsn),
       durableLsn: toLsn(this.lsn),
       appliedLsn: toLsn(this.lsn),
@@ -184,6 +186,8 @@ export class FakeNode {
           latest: { ...positionOf(9), crc: 0xdead_beef },
           logClockMs: 1_234,
           verdict: { kind: 'snapshot', reason: 'the log begins at 5' },
+          address: '10.0.0.1:8081',
+          group: { replicas: ['10.0.0.1:8081', 'b:2'], removed: ['c:3'] },
         };
       },
       replicate: async (request) => {
@@ -195,6 +199,18 @@ export class FakeNode {
         };
       },
       fetchSnapshot: (logId, signal) => this.#chunks(logId, signal),
+      claim: async (request) => {
+        this.#note('claim', request);
+        return { isGranted: false, term: 7, reason: 'it is the master', tail: positionOf(4) };
+      },
+      announce: async (request, remoteAddress) => {
+        this.#note('announce', request, remoteAddress);
+        return { fencedBy: 9 };
+      },
+      takeOver: async (request) => {
+        this.#note('takeOver', request);
+        return { isAccepted: false, reason: 'its tail is another' };
+      },
     };
   }
 
@@ -211,6 +227,14 @@ export class FakeNode {
   #admin(): AdminPort {
     return {
       status: () => this.status(),
+      promote: async (isForced) => {
+        this.#note('promote', isForced);
+        return { term: 2, position: positionOf(5), isPromoted: true };
+      },
+      failover: async (to, timeoutMs) => {
+        this.#note('failover', to, timeoutMs);
+        return { term: 3, position: positionOf(6), pausedMs: 12.5 };
+      },
       digest: () => ({ position: positionOf(this.lsn), entries: this.entries.size, digest: 'ab'.repeat(16) }),
       digestAt: async (position, waitMs) => {
         this.#note('digestAt', position, waitMs);

@@ -124,7 +124,10 @@ export class SimulatedMaster {
   /** Begins to take writes. False where the disk was full. */
   async serve(): Promise<boolean> {
     const host = this.#host ?? fail('recovered before serving');
-    this.#role = new MasterRole(this.#options(withoutSleep(this.clock)), host, this.engine);
+    this.#role = new MasterRole(this.#options(withoutSleep(this.clock)), host, this.engine, {
+      advertise: 'master:1',
+      onLeader: () => fail('a lone master follows nobody'),
+    });
     const epochBefore = this.engine.log.tail.epoch;
     await this.#until(this.#role.start());
     this.noteControlRecords();

@@ -5,16 +5,23 @@ import { describe, expect, it } from 'vitest';
 import { StatusResponseSchema } from '#gen/walnut/v1/admin_pb.ts';
 import { GetUpdatesRequestSchema, GetUpdatesResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import {
+  AnnounceRequestSchema,
+  AnnounceResponseSchema,
+  ClaimRequestSchema,
+  ClaimResponseSchema,
   FetchSnapshotResponseSchema,
   RegisterRequestSchema,
   RegisterResponseSchema,
   ReplicateRequestSchema,
   ReplicateResponseSchema,
+  TakeOverRequestSchema,
+  TakeOverResponseSchema,
 } from '#gen/walnut/v1/replication_pb.ts';
 import { WalnutError } from '#model/errors.ts';
 import { type Lsn, NO_LSN, NO_POSITION, TERM_MAX } from '#model/position.ts';
 import type { ReplicateVerdict, ResyncVerdict } from '#model/replication.ts';
 import type { NodeState } from '#model/status.ts';
+import * as leadership from '#wire/leadership-codec.ts';
 import { checkAddress, toSafeNumber } from '#wire/numbers.ts';
 import * as replication from '#wire/replication-codec.ts';
 import {
@@ -34,6 +41,8 @@ const id = fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }).map((value) => value.toS
 const bytes = fc.uint8Array({ maxLength: 50 });
 const position = fc.record({ epoch: number, lsn });
 const chainPoint = fc.record({ epoch: number, lsn, crc: uint32 });
+const address = fc.nat({ max: 65_534 }).map((port) => `node-${port % 7}:${port + 1}`);
+const group = fc.record({ replicas: fc.array(address), removed: fc.array(address, { maxLength: 2 }) });
 const epochs = fc.array(fc.record({ epoch: number, firstLsn: lsn }), { maxLength: 4 });
 const state = fc.constantFrom<NodeState>(
   'loading',
@@ -94,6 +103,8 @@ describe('the model survives the wire', () => {
       latest: chainPoint,
       logClockMs: number,
       verdict: resync,
+      address: text,
+      group,
     }),
     (value) => {
       const wire = toBinary(RegisterResponseSchema, replication.fromRegisterAnswer(value));
@@ -112,11 +123,53 @@ describe('the model survives the wire', () => {
       logClockMs: number,
       ackWhenDurable: fc.boolean(),
       digest: fc.oneof(id, fc.constant('')),
+      group: fc.option(group, { nil: undefined }),
     }),
     (value) => {
       const wire = toBinary(ReplicateRequestSchema, replication.fromReplicateRequest(value));
       return replication.toReplicateRequest(fromBinary(ReplicateRequestSchema, wire)) as typeof value;
     },
+  );
+  itSurvives('claim', fc.record({ logId: id, term, nodeId: id }), (value) =>
+    leadership.toClaimRequest(
+      fromBinary(ClaimRequestSchema, toBinary(ClaimRequestSchema, leadership.fromClaimRequest(value))),
+    ),
+  );
+  itSurvives(
+    'claim, answering',
+    fc.record({ isGranted: fc.boolean(), term, reason: text, tail: position }),
+    (value) =>
+      leadership.toClaimAnswer(
+        fromBinary(ClaimResponseSchema, toBinary(ClaimResponseSchema, leadership.fromClaimAnswer(value))),
+      ),
+  );
+  itSurvives('announce', fc.record({ logId: id, term, nodeId: id, advertise: text }), (value) =>
+    leadership.toAnnounceRequest(
+      fromBinary(
+        AnnounceRequestSchema,
+        toBinary(AnnounceRequestSchema, leadership.fromAnnounceRequest(value)),
+      ),
+    ),
+  );
+  itSurvives('announce, answering', fc.record({ fencedBy: fc.option(term, { nil: undefined }) }), (value) => {
+    const wire = toBinary(AnnounceResponseSchema, leadership.fromAnnounceAnswer(value));
+    return leadership.toAnnounceAnswer(fromBinary(AnnounceResponseSchema, wire)) as typeof value;
+  });
+  itSurvives(
+    'take over',
+    fc.record({ logId: id, term, nodeId: id, tail: chainPoint, isCheck: fc.boolean() }),
+    (value) => {
+      const wire = toBinary(TakeOverRequestSchema, leadership.fromTakeOverRequest(value));
+      return leadership.toTakeOverRequest(fromBinary(TakeOverRequestSchema, wire)) as typeof value;
+    },
+  );
+  itSurvives('take over, answering', fc.record({ isAccepted: fc.boolean(), reason: text }), (value) =>
+    leadership.toTakeOverAnswer(
+      fromBinary(
+        TakeOverResponseSchema,
+        toBinary(TakeOverResponseSchema, leadership.fromTakeOverAnswer(value)),
+      ),
+    ),
   );
   const hotKeys = fc.array(fc.string({ minLength: 1, maxLength: 40 }), { maxLength: 20 });
   const digestMismatch = fc.option(fc.record({ lsn, stated: id, found: id }), { nil: undefined });
@@ -199,6 +252,8 @@ describe('the model survives the wire', () => {
       isReady: fc.boolean(),
       reasons: fc.array(text, { maxLength: 2 }),
       logId: id,
+      term,
+      promotions: uint32,
       position,
       durableLsn: lsn,
       appliedLsn: lsn,

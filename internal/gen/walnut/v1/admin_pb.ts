@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/admin.proto.
  */
 export const file_walnut_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0Iu4DCg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMiWgoPSW50ZWdyaXR5U3RhdHVzEhoKEmRpZ2VzdF9jb21wYXJpc29ucxgBIAEoBBIZChFkaWdlc3RfbWlzbWF0Y2hlcxgCIAEoBBIQCghyZWJ1aWxkcxgDIAEoBCIsCglXYWxTdGF0dXMSEAoIc2VnbWVudHMYASABKA0SDQoFYnl0ZXMYAiABKAQibQoLU3RvcmVTdGF0dXMSDwoHZW50cmllcxgBIAEoBBINCgVieXRlcxgCIAEoBBIMCgRoaXRzGAMgASgEEg4KBm1pc3NlcxgEIAEoBBIPCgdldmljdGVkGAUgASgEEg8KB2V4cGlyZWQYBiABKAQiVAoMTWFzdGVyU3RhdHVzEg8KB2FkZHJlc3MYASABKAkSDgoGbGlua2VkGAIgASgIEhMKC2xhZ19yZWNvcmRzGAMgASgEEg4KBmxhZ19tcxgEIAEoBCKCAgoNUmVwbGljYVN0YXR1cxIPCgdub2RlX2lkGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSIwoFc3RhdGUYAyABKA4yFC53YWxudXQudjEuTm9kZVN0YXRlEiIKBWFja2VkGAQgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhMKC2xhZ19yZWNvcmRzGAUgASgEEg4KBmxhZ19tcxgGIAEoBBIUCgxmdWxsX3Jlc3luY3MYByABKA0SFwoPcGFydGlhbF9yZXN5bmNzGAggASgNEh8KF2xhc3RfZnVsbF9yZXN5bmNfcmVhc29uGAkgASgJEhEKCWRpZmZlcmVudBgKIAEoCCJBCg1EaWdlc3RSZXF1ZXN0Eh8KAmF0GAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB3dhaXRfbXMYAiABKA0iWAoORGlnZXN0UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHZW50cmllcxgCIAEoBBIOCgZkaWdlc3QYAyABKAkiJAoRQWRkUmVwbGljYVJlcXVlc3QSDwoHYWRkcmVzcxgBIAEoCSIUChJBZGRSZXBsaWNhUmVzcG9uc2UiJwoUUmVtb3ZlUmVwbGljYVJlcXVlc3QSDwoHYWRkcmVzcxgBIAEoCSIXChVSZW1vdmVSZXBsaWNhUmVzcG9uc2UiEwoRQ2hlY2twb2ludFJlcXVlc3QifgoSQ2hlY2twb2ludFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSFgoOc25hcHNob3RfYnl0ZXMYAyABKAQSGAoQZGVsZXRlZF9zZWdtZW50cxgEIAEoDSISChBSb3RhdGVXYWxSZXF1ZXN0IjsKEVJvdGF0ZVdhbFJlc3BvbnNlEhMKC3NlZ21lbnRfc2VxGAEgASgEEhEKCWZpcnN0X2xzbhgCIAEoBCIXChVRdWFyYW50aW5lTGlzdFJlcXVlc3QiRAoWUXVhcmFudGluZUxpc3RSZXNwb25zZRIqCgtxdWFyYW50aW5lcxgBIAMoCzIVLndhbG51dC52MS5RdWFyYW50aW5lIswBCgpRdWFyYW50aW5lEg4KBnJlYXNvbhgBIAEoCRIQCghzaW5jZV9tcxgCIAEoBBIQCgh1cHN0cmVhbRgDIAEoCRIXCg91cHN0cmVhbV9sb2dfaWQYBCABKAkSLgoRdXBzdHJlYW1fcG9zaXRpb24YBSABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMbG9jYWxfbG9nX2lkGAYgASgJEisKDmxvY2FsX3Bvc2l0aW9uGAcgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIk0KGFF1YXJhbnRpbmVSZWxlYXNlUmVxdWVzdBIXCg1kaXNjYXJkX2xvY2FsGAEgASgISAASDgoEa2VlcBgCIAEoCEgAQggKBmFjdGlvbiIbChlRdWFyYW50aW5lUmVsZWFzZVJlc3BvbnNlImYKDlJlc3RvcmVSZXF1ZXN0EikKB2NoYW5nZXMYASADKAsyGC53YWxudXQudjEuUmVzdG9yZUNoYW5nZRIpCgpkdXJhYmlsaXR5GAIgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkiigEKDVJlc3RvcmVDaGFuZ2USCwoDa2V5GAEgASgJEicKCmlmX3ZlcnNpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SJwoDc2V0GAMgASgLMhgud2FsbnV0LnYxLlJlc3RvcmVkVmFsdWVIABIQCgZkZWxldGUYBCABKAhIAEIICgZjaGFuZ2UiNAoNUmVzdG9yZWRWYWx1ZRINCgV2YWx1ZRgBIAEoDBIUCgxleHBpcmVfYXRfbXMYAiABKAQiPAoPUmVzdG9yZVJlc3BvbnNlEikKB3Jlc3VsdHMYASADKAsyGC53YWxudXQudjEuUmVzdG9yZVJlc3VsdCKbAQoNUmVzdG9yZVJlc3VsdBImCgdhcHBsaWVkGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uSAASLgoIY29uZmxpY3QYAiABKAsyGi53YWxudXQudjEuUmVzdG9yZUNvbmZsaWN0SAASKAoFZXJyb3IYAyABKAsyFy53YWxudXQudjEuUmVzdG9yZUVycm9ySABCCAoGcmVzdWx0Ij8KD1Jlc3RvcmVDb25mbGljdBIsCg9jdXJyZW50X3ZlcnNpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24iLQoMUmVzdG9yZUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCTK/BQoFQWRtaW4SQgoGU3RhdHVzEhgud2FsbnV0LnYxLlN0YXR1c1JlcXVlc3QaGS53YWxudXQudjEuU3RhdHVzUmVzcG9uc2UiA5ACARJCCgZEaWdlc3QSGC53YWxudXQudjEuRGlnZXN0UmVxdWVzdBoZLndhbG51dC52MS5EaWdlc3RSZXNwb25zZSIDkAIBEkkKCkFkZFJlcGxpY2ESHC53YWxudXQudjEuQWRkUmVwbGljYVJlcXVlc3QaHS53YWxudXQudjEuQWRkUmVwbGljYVJlc3BvbnNlElIKDVJlbW92ZVJlcGxpY2ESHy53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlcXVlc3QaIC53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlc3BvbnNlEkkKCkNoZWNrcG9pbnQSHC53YWxudXQudjEuQ2hlY2twb2ludFJlcXVlc3QaHS53YWxudXQudjEuQ2hlY2twb2ludFJlc3BvbnNlEkYKCVJvdGF0ZVdhbBIbLndhbG51dC52MS5Sb3RhdGVXYWxSZXF1ZXN0Ghwud2FsbnV0LnYxLlJvdGF0ZVdhbFJlc3BvbnNlEloKDlF1YXJhbnRpbmVMaXN0EiAud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVxdWVzdBohLndhbG51dC52MS5RdWFyYW50aW5lTGlzdFJlc3BvbnNlIgOQAgESXgoRUXVhcmFudGluZVJlbGVhc2USIy53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0GiQud2FsbnV0LnYxLlF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2USQAoHUmVzdG9yZRIZLndhbG51dC52MS5SZXN0b3JlUmVxdWVzdBoaLndhbG51dC52MS5SZXN0b3JlUmVzcG9uc2ViBnByb3RvMw", [file_walnut_v1_types]);
+  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0IpAECg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNIloKD0ludGVncml0eVN0YXR1cxIaChJkaWdlc3RfY29tcGFyaXNvbnMYASABKAQSGQoRZGlnZXN0X21pc21hdGNoZXMYAiABKAQSEAoIcmVidWlsZHMYAyABKAQiLAoJV2FsU3RhdHVzEhAKCHNlZ21lbnRzGAEgASgNEg0KBWJ5dGVzGAIgASgEIm0KC1N0b3JlU3RhdHVzEg8KB2VudHJpZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEaGl0cxgDIAEoBBIOCgZtaXNzZXMYBCABKAQSDwoHZXZpY3RlZBgFIAEoBBIPCgdleHBpcmVkGAYgASgEIlQKDE1hc3RlclN0YXR1cxIPCgdhZGRyZXNzGAEgASgJEg4KBmxpbmtlZBgCIAEoCBITCgtsYWdfcmVjb3JkcxgDIAEoBBIOCgZsYWdfbXMYBCABKAQiggIKDVJlcGxpY2FTdGF0dXMSDwoHbm9kZV9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEiMKBXN0YXRlGAMgASgOMhQud2FsbnV0LnYxLk5vZGVTdGF0ZRIiCgVhY2tlZBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgtsYWdfcmVjb3JkcxgFIAEoBBIOCgZsYWdfbXMYBiABKAQSFAoMZnVsbF9yZXN5bmNzGAcgASgNEhcKD3BhcnRpYWxfcmVzeW5jcxgIIAEoDRIfChdsYXN0X2Z1bGxfcmVzeW5jX3JlYXNvbhgJIAEoCRIRCglkaWZmZXJlbnQYCiABKAgiQQoNRGlnZXN0UmVxdWVzdBIfCgJhdBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNIlgKDkRpZ2VzdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSDgoGZGlnZXN0GAMgASgJIiQKEUFkZFJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFAoSQWRkUmVwbGljYVJlc3BvbnNlIicKFFJlbW92ZVJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFwoVUmVtb3ZlUmVwbGljYVJlc3BvbnNlIhMKEUNoZWNrcG9pbnRSZXF1ZXN0In4KEkNoZWNrcG9pbnRSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEhYKDnNuYXBzaG90X2J5dGVzGAMgASgEEhgKEGRlbGV0ZWRfc2VnbWVudHMYBCABKA0iEgoQUm90YXRlV2FsUmVxdWVzdCI7ChFSb3RhdGVXYWxSZXNwb25zZRITCgtzZWdtZW50X3NlcRgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQiFwoVUXVhcmFudGluZUxpc3RSZXF1ZXN0IkQKFlF1YXJhbnRpbmVMaXN0UmVzcG9uc2USKgoLcXVhcmFudGluZXMYASADKAsyFS53YWxudXQudjEuUXVhcmFudGluZSLMAQoKUXVhcmFudGluZRIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAQSEAoIdXBzdHJlYW0YAyABKAkSFwoPdXBzdHJlYW1fbG9nX2lkGAQgASgJEi4KEXVwc3RyZWFtX3Bvc2l0aW9uGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGxvY2FsX2xvZ19pZBgGIAEoCRIrCg5sb2NhbF9wb3NpdGlvbhgHIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiJNChhRdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QSFwoNZGlzY2FyZF9sb2NhbBgBIAEoCEgAEg4KBGtlZXAYAiABKAhIAEIICgZhY3Rpb24iGwoZUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZSJmCg5SZXN0b3JlUmVxdWVzdBIpCgdjaGFuZ2VzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVDaGFuZ2USKQoKZHVyYWJpbGl0eRgCIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5IooBCg1SZXN0b3JlQ2hhbmdlEgsKA2tleRgBIAEoCRInCgppZl92ZXJzaW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEicKA3NldBgDIAEoCzIYLndhbG51dC52MS5SZXN0b3JlZFZhbHVlSAASEAoGZGVsZXRlGAQgASgISABCCAoGY2hhbmdlIjQKDVJlc3RvcmVkVmFsdWUSDQoFdmFsdWUYASABKAwSFAoMZXhwaXJlX2F0X21zGAIgASgEIjwKD1Jlc3RvcmVSZXNwb25zZRIpCgdyZXN1bHRzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVSZXN1bHQimwEKDVJlc3RvcmVSZXN1bHQSJgoHYXBwbGllZBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEi4KCGNvbmZsaWN0GAIgASgLMhoud2FsbnV0LnYxLlJlc3RvcmVDb25mbGljdEgAEigKBWVycm9yGAMgASgLMhcud2FsbnV0LnYxLlJlc3RvcmVFcnJvckgAQggKBnJlc3VsdCI/Cg9SZXN0b3JlQ29uZmxpY3QSLAoPY3VycmVudF92ZXJzaW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIi0KDFJlc3RvcmVFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiHwoOUHJvbW90ZVJlcXVlc3QSDQoFZm9yY2UYASABKAgiWAoPUHJvbW90ZVJlc3BvbnNlEgwKBHRlcm0YASABKA0SJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEAoIcHJvbW90ZWQYAyABKAgiMQoPRmFpbG92ZXJSZXF1ZXN0EgoKAnRvGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKA0iWgoQRmFpbG92ZXJSZXNwb25zZRIMCgR0ZXJtGAEgASgNEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhEKCXBhdXNlZF9tcxgDIAEoBDLGBgoFQWRtaW4SQgoGU3RhdHVzEhgud2FsbnV0LnYxLlN0YXR1c1JlcXVlc3QaGS53YWxudXQudjEuU3RhdHVzUmVzcG9uc2UiA5ACARJCCgZEaWdlc3QSGC53YWxudXQudjEuRGlnZXN0UmVxdWVzdBoZLndhbG51dC52MS5EaWdlc3RSZXNwb25zZSIDkAIBEkkKCkFkZFJlcGxpY2ESHC53YWxudXQudjEuQWRkUmVwbGljYVJlcXVlc3QaHS53YWxudXQudjEuQWRkUmVwbGljYVJlc3BvbnNlElIKDVJlbW92ZVJlcGxpY2ESHy53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlcXVlc3QaIC53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlc3BvbnNlEkkKCkNoZWNrcG9pbnQSHC53YWxudXQudjEuQ2hlY2twb2ludFJlcXVlc3QaHS53YWxudXQudjEuQ2hlY2twb2ludFJlc3BvbnNlEkYKCVJvdGF0ZVdhbBIbLndhbG51dC52MS5Sb3RhdGVXYWxSZXF1ZXN0Ghwud2FsbnV0LnYxLlJvdGF0ZVdhbFJlc3BvbnNlEloKDlF1YXJhbnRpbmVMaXN0EiAud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVxdWVzdBohLndhbG51dC52MS5RdWFyYW50aW5lTGlzdFJlc3BvbnNlIgOQAgESXgoRUXVhcmFudGluZVJlbGVhc2USIy53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0GiQud2FsbnV0LnYxLlF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2USQAoHUmVzdG9yZRIZLndhbG51dC52MS5SZXN0b3JlUmVxdWVzdBoaLndhbG51dC52MS5SZXN0b3JlUmVzcG9uc2USQAoHUHJvbW90ZRIZLndhbG51dC52MS5Qcm9tb3RlUmVxdWVzdBoaLndhbG51dC52MS5Qcm9tb3RlUmVzcG9uc2USQwoIRmFpbG92ZXISGi53YWxudXQudjEuRmFpbG92ZXJSZXF1ZXN0Ghsud2FsbnV0LnYxLkZhaWxvdmVyUmVzcG9uc2ViBnByb3RvMw", [file_walnut_v1_types]);
 
 /**
  * Asks what the node is doing.
@@ -153,6 +153,21 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
    * @generated from field: walnut.v1.IntegrityStatus integrity = 17;
    */
   integrity?: IntegrityStatus | undefined;
+
+  /**
+   * The highest term this node has persisted; above that of `position` where
+   * another node leads, or is about to.
+   *
+   * @generated from field: uint32 term = 18;
+   */
+  term: number;
+
+  /**
+   * How often this node became master since the process started.
+   *
+   * @generated from field: uint32 promotions = 19;
+   */
+  promotions: number;
 };
 
 /**
@@ -1020,6 +1035,126 @@ export const RestoreErrorSchema: GenMessage<RestoreError> = /*@__PURE__*/
   messageDesc(file_walnut_v1_admin, 28);
 
 /**
+ * Asks a replica to become the master.
+ *
+ * @generated from message walnut.v1.PromoteRequest
+ */
+export type PromoteRequest = Message<"walnut.v1.PromoteRequest"> & {
+  /**
+   * Although the master answers or another replica holds more: their writes are given up.
+   *
+   * @generated from field: bool force = 1;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message walnut.v1.PromoteRequest.
+ * Use `create(PromoteRequestSchema)` to create a new message.
+ */
+export const PromoteRequestSchema: GenMessage<PromoteRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 29);
+
+/**
+ * The node is the master.
+ *
+ * @generated from message walnut.v1.PromoteResponse
+ */
+export type PromoteResponse = Message<"walnut.v1.PromoteResponse"> & {
+  /**
+   * The term it leads.
+   *
+   * @generated from field: uint32 term = 1;
+   */
+  term: number;
+
+  /**
+   * Its first record of that term, or its last record where it was the master already.
+   *
+   * @generated from field: walnut.v1.Position position = 2;
+   */
+  position?: Position | undefined;
+
+  /**
+   * False: it was the master already, and nothing changed.
+   *
+   * @generated from field: bool promoted = 3;
+   */
+  promoted: boolean;
+};
+
+/**
+ * Describes the message walnut.v1.PromoteResponse.
+ * Use `create(PromoteResponseSchema)` to create a new message.
+ */
+export const PromoteResponseSchema: GenMessage<PromoteResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 30);
+
+/**
+ * Asks a master to hand over.
+ *
+ * @generated from message walnut.v1.FailoverRequest
+ */
+export type FailoverRequest = Message<"walnut.v1.FailoverRequest"> & {
+  /**
+   * `host:port` of the replica that is to lead, as Status lists it.
+   *
+   * @generated from field: string to = 1;
+   */
+  to: string;
+
+  /**
+   * How long it may take, in milliseconds, at most 60,000; 0: 10,000. When it is
+   * over before the replica is level, the master takes writes again.
+   *
+   * @generated from field: uint32 timeout_ms = 2;
+   */
+  timeoutMs: number;
+};
+
+/**
+ * Describes the message walnut.v1.FailoverRequest.
+ * Use `create(FailoverRequestSchema)` to create a new message.
+ */
+export const FailoverRequestSchema: GenMessage<FailoverRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 31);
+
+/**
+ * The replica is the master.
+ *
+ * @generated from message walnut.v1.FailoverResponse
+ */
+export type FailoverResponse = Message<"walnut.v1.FailoverResponse"> & {
+  /**
+   * The term it leads.
+   *
+   * @generated from field: uint32 term = 1;
+   */
+  term: number;
+
+  /**
+   * The last record of the old master, which the new one holds.
+   *
+   * @generated from field: walnut.v1.Position position = 2;
+   */
+  position?: Position | undefined;
+
+  /**
+   * How long writes were refused, in milliseconds.
+   *
+   * @generated from field: uint64 paused_ms = 3;
+   */
+  pausedMs: bigint;
+};
+
+/**
+ * Describes the message walnut.v1.FailoverResponse.
+ * Use `create(FailoverResponseSchema)` to create a new message.
+ */
+export const FailoverResponseSchema: GenMessage<FailoverResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 32);
+
+/**
  * Operation and inspection of one node. Every node serves it.
  *
  * @generated from service walnut.v1.Admin
@@ -1119,6 +1254,30 @@ export const Admin: GenService<{
     methodKind: "unary";
     input: typeof RestoreRequestSchema;
     output: typeof RestoreResponseSchema;
+  },
+  /**
+   * Makes a replica the master of a new term, where the master is gone.
+   * FAILED_PRECONDITION where the master answers, or a replica is reachable
+   * that holds more, unless forced. What only other nodes hold is then no part
+   * of the history any more; they set it aside.
+   *
+   * @generated from rpc walnut.v1.Admin.Promote
+   */
+  promote: {
+    methodKind: "unary";
+    input: typeof PromoteRequestSchema;
+    output: typeof PromoteResponseSchema;
+  },
+  /**
+   * Hands the master's role to a replica without losing a write, while both are
+   * up. Writes are refused with UNAVAILABLE meanwhile. Master only.
+   *
+   * @generated from rpc walnut.v1.Admin.Failover
+   */
+  failover: {
+    methodKind: "unary";
+    input: typeof FailoverRequestSchema;
+    output: typeof FailoverResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_walnut_v1_admin, 0);

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/replication.proto.
  */
 export const file_walnut_v1_replication: GenFile = /*@__PURE__*/
-  fileDesc("Cht3YWxudXQvdjEvcmVwbGljYXRpb24ucHJvdG8SCXdhbG51dC52MSI1CgpDaGFpblBvaW50Eg0KBWVwb2NoGAEgASgEEgsKA2xzbhgCIAEoBBILCgNjcmMYAyABKA0iLgoKRXBvY2hTdGFydBINCgVlcG9jaBgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQisgEKD1JlZ2lzdGVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEhEKCWFkdmVydGlzZRgDIAEoCRIOCgZsb2dfaWQYBCABKAkSIwoEdGFpbBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhUKDXVwc3RyZWFtX3BhdGgYBiADKAkSGgoSZnVsbF9yZXN5bmNfcmVhc29uGAcgASgJIucBChBSZWdpc3RlclJlc3BvbnNlEhYKDm1hc3Rlcl9ub2RlX2lkGAEgASgJEg4KBmxvZ19pZBgCIAEoCRIMCgR0ZXJtGAMgASgNEiUKBmVwb2NocxgEIAMoCzIVLndhbG51dC52MS5FcG9jaFN0YXJ0EiUKBmxhdGVzdBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhQKDGxvZ19jbG9ja19tcxgGIAEoBBIpCgd2ZXJkaWN0GAcgASgOMhgud2FsbnV0LnYxLlJlc3luY1ZlcmRpY3QSDgoGcmVhc29uGAggASgJItYBChBSZXBsaWNhdGVSZXF1ZXN0EhYKDm1hc3Rlcl9ub2RlX2lkGAEgASgJEg4KBmxvZ19pZBgCIAEoCRIMCgR0ZXJtGAMgASgNEicKCHByZXZpb3VzGAQgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnQSDgoGZnJhbWVzGAUgASgMEhMKC2R1cmFibGVfbHNuGAYgASgEEhQKDGxvZ19jbG9ja19tcxgHIAEoBBIYChBhY2tfd2hlbl9kdXJhYmxlGAggASgIEg4KBmRpZ2VzdBgJIAEoCSKjAgoRUmVwbGljYXRlUmVzcG9uc2USJAoHZHVyYWJsZRgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgthcHBsaWVkX2xzbhgCIAEoBBIlCgRuZWVkGAMgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnRIABI2ChBoaXN0b3J5X2NvbmZsaWN0GAQgASgLMhoud2FsbnV0LnYxLkhpc3RvcnlDb25mbGljdEgAEiMKBmZlbmNlZBgFIAEoCzIRLndhbG51dC52MS5GZW5jZWRIABIQCghob3Rfa2V5cxgGIAMoCRIyCg9kaWdlc3RfbWlzbWF0Y2gYByABKAsyGS53YWxudXQudjEuRGlnZXN0TWlzbWF0Y2hCCQoHcmVmdXNhbCI8Cg5EaWdlc3RNaXNtYXRjaBILCgNsc24YASABKAQSDgoGc3RhdGVkGAIgASgJEg0KBWZvdW5kGAMgASgJIjgKD0hpc3RvcnlDb25mbGljdBIlCgZlcG9jaHMYASADKAsyFS53YWxudXQudjEuRXBvY2hTdGFydCIWCgZGZW5jZWQSDAoEdGVybRgBIAEoDSImChRGZXRjaFNuYXBzaG90UmVxdWVzdBIOCgZsb2dfaWQYASABKAkicgoVRmV0Y2hTbmFwc2hvdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg4KBm9mZnNldBgCIAEoBBITCgt0b3RhbF9ieXRlcxgDIAEoBBINCgVjaHVuaxgEIAEoDCqGAQoNUmVzeW5jVmVyZGljdBIeChpSRVNZTkNfVkVSRElDVF9VTlNQRUNJRklFRBAAEhsKF1JFU1lOQ19WRVJESUNUX0NPTlRJTlVFEAESGwoXUkVTWU5DX1ZFUkRJQ1RfU05BUFNIT1QQAhIbChdSRVNZTkNfVkVSRElDVF9DT05GTElDVBADMvABCgtSZXBsaWNhdGlvbhJDCghSZWdpc3RlchIaLndhbG51dC52MS5SZWdpc3RlclJlcXVlc3QaGy53YWxudXQudjEuUmVnaXN0ZXJSZXNwb25zZRJGCglSZXBsaWNhdGUSGy53YWxudXQudjEuUmVwbGljYXRlUmVxdWVzdBocLndhbG51dC52MS5SZXBsaWNhdGVSZXNwb25zZRJUCg1GZXRjaFNuYXBzaG90Eh8ud2FsbnV0LnYxLkZldGNoU25hcHNob3RSZXF1ZXN0GiAud2FsbnV0LnYxLkZldGNoU25hcHNob3RSZXNwb25zZTABYgZwcm90bzM", [file_walnut_v1_types]);
+  fileDesc("Cht3YWxudXQvdjEvcmVwbGljYXRpb24ucHJvdG8SCXdhbG51dC52MSI1CgpDaGFpblBvaW50Eg0KBWVwb2NoGAEgASgEEgsKA2xzbhgCIAEoBBILCgNjcmMYAyABKA0iLgoKRXBvY2hTdGFydBINCgVlcG9jaBgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQisgEKD1JlZ2lzdGVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEhEKCWFkdmVydGlzZRgDIAEoCRIOCgZsb2dfaWQYBCABKAkSIwoEdGFpbBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhUKDXVwc3RyZWFtX3BhdGgYBiADKAkSGgoSZnVsbF9yZXN5bmNfcmVhc29uGAcgASgJIpkCChBSZWdpc3RlclJlc3BvbnNlEhYKDm1hc3Rlcl9ub2RlX2lkGAEgASgJEg4KBmxvZ19pZBgCIAEoCRIMCgR0ZXJtGAMgASgNEiUKBmVwb2NocxgEIAMoCzIVLndhbG51dC52MS5FcG9jaFN0YXJ0EiUKBmxhdGVzdBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhQKDGxvZ19jbG9ja19tcxgGIAEoBBIpCgd2ZXJkaWN0GAcgASgOMhgud2FsbnV0LnYxLlJlc3luY1ZlcmRpY3QSDgoGcmVhc29uGAggASgJEg8KB2FkZHJlc3MYCSABKAkSHwoFZ3JvdXAYCiABKAsyEC53YWxudXQudjEuR3JvdXAiKgoFR3JvdXASEAoIcmVwbGljYXMYASADKAkSDwoHcmVtb3ZlZBgCIAMoCSL3AQoQUmVwbGljYXRlUmVxdWVzdBIWCg5tYXN0ZXJfbm9kZV9pZBgBIAEoCRIOCgZsb2dfaWQYAiABKAkSDAoEdGVybRgDIAEoDRInCghwcmV2aW91cxgEIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50Eg4KBmZyYW1lcxgFIAEoDBITCgtkdXJhYmxlX2xzbhgGIAEoBBIUCgxsb2dfY2xvY2tfbXMYByABKAQSGAoQYWNrX3doZW5fZHVyYWJsZRgIIAEoCBIOCgZkaWdlc3QYCSABKAkSHwoFZ3JvdXAYCiABKAsyEC53YWxudXQudjEuR3JvdXAiowIKEVJlcGxpY2F0ZVJlc3BvbnNlEiQKB2R1cmFibGUYASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLYXBwbGllZF9sc24YAiABKAQSJQoEbmVlZBgDIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50SAASNgoQaGlzdG9yeV9jb25mbGljdBgEIAEoCzIaLndhbG51dC52MS5IaXN0b3J5Q29uZmxpY3RIABIjCgZmZW5jZWQYBSABKAsyES53YWxudXQudjEuRmVuY2VkSAASEAoIaG90X2tleXMYBiADKAkSMgoPZGlnZXN0X21pc21hdGNoGAcgASgLMhkud2FsbnV0LnYxLkRpZ2VzdE1pc21hdGNoQgkKB3JlZnVzYWwiPAoORGlnZXN0TWlzbWF0Y2gSCwoDbHNuGAEgASgEEg4KBnN0YXRlZBgCIAEoCRINCgVmb3VuZBgDIAEoCSI4Cg9IaXN0b3J5Q29uZmxpY3QSJQoGZXBvY2hzGAEgAygLMhUud2FsbnV0LnYxLkVwb2NoU3RhcnQiFgoGRmVuY2VkEgwKBHRlcm0YASABKA0iJgoURmV0Y2hTbmFwc2hvdFJlcXVlc3QSDgoGbG9nX2lkGAEgASgJInIKFUZldGNoU25hcHNob3RSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIOCgZvZmZzZXQYAiABKAQSEwoLdG90YWxfYnl0ZXMYAyABKAQSDQoFY2h1bmsYBCABKAwiPQoMQ2xhaW1SZXF1ZXN0Eg4KBmxvZ19pZBgBIAEoCRIMCgR0ZXJtGAIgASgNEg8KB25vZGVfaWQYAyABKAkiYQoNQ2xhaW1SZXNwb25zZRIPCgdncmFudGVkGAEgASgIEgwKBHRlcm0YAiABKA0SDgoGcmVhc29uGAMgASgJEiEKBHRhaWwYBCABKAsyEy53YWxudXQudjEuUG9zaXRpb24iUwoPQW5ub3VuY2VSZXF1ZXN0Eg4KBmxvZ19pZBgBIAEoCRIMCgR0ZXJtGAIgASgNEg8KB25vZGVfaWQYAyABKAkSEQoJYWR2ZXJ0aXNlGAQgASgJIjUKEEFubm91bmNlUmVzcG9uc2USIQoGZmVuY2VkGAEgASgLMhEud2FsbnV0LnYxLkZlbmNlZCJ5Cg9UYWtlT3ZlclJlcXVlc3QSDgoGbG9nX2lkGAEgASgJEgwKBHRlcm0YAiABKA0SDwoHbm9kZV9pZBgDIAEoCRIjCgR0YWlsGAQgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnQSEgoKY2hlY2tfb25seRgFIAEoCCI0ChBUYWtlT3ZlclJlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgIEg4KBnJlYXNvbhgCIAEoCSqGAQoNUmVzeW5jVmVyZGljdBIeChpSRVNZTkNfVkVSRElDVF9VTlNQRUNJRklFRBAAEhsKF1JFU1lOQ19WRVJESUNUX0NPTlRJTlVFEAESGwoXUkVTWU5DX1ZFUkRJQ1RfU05BUFNIT1QQAhIbChdSRVNZTkNfVkVSRElDVF9DT05GTElDVBADMrYDCgtSZXBsaWNhdGlvbhJDCghSZWdpc3RlchIaLndhbG51dC52MS5SZWdpc3RlclJlcXVlc3QaGy53YWxudXQudjEuUmVnaXN0ZXJSZXNwb25zZRJGCglSZXBsaWNhdGUSGy53YWxudXQudjEuUmVwbGljYXRlUmVxdWVzdBocLndhbG51dC52MS5SZXBsaWNhdGVSZXNwb25zZRJUCg1GZXRjaFNuYXBzaG90Eh8ud2FsbnV0LnYxLkZldGNoU25hcHNob3RSZXF1ZXN0GiAud2FsbnV0LnYxLkZldGNoU25hcHNob3RSZXNwb25zZTABEjoKBUNsYWltEhcud2FsbnV0LnYxLkNsYWltUmVxdWVzdBoYLndhbG51dC52MS5DbGFpbVJlc3BvbnNlEkMKCEFubm91bmNlEhoud2FsbnV0LnYxLkFubm91bmNlUmVxdWVzdBobLndhbG51dC52MS5Bbm5vdW5jZVJlc3BvbnNlEkMKCFRha2VPdmVyEhoud2FsbnV0LnYxLlRha2VPdmVyUmVxdWVzdBobLndhbG51dC52MS5UYWtlT3ZlclJlc3BvbnNlYgZwcm90bzM", [file_walnut_v1_types]);
 
 /**
  * A record's place in the log's hash chain.
@@ -202,6 +202,20 @@ export type RegisterResponse = Message<"walnut.v1.RegisterResponse"> & {
    * @generated from field: string reason = 8;
    */
   reason: string;
+
+  /**
+   * The replica's address as the master has it, `host:port`.
+   *
+   * @generated from field: string address = 9;
+   */
+  address: string;
+
+  /**
+   * Who is in the group.
+   *
+   * @generated from field: walnut.v1.Group group = 10;
+   */
+  group?: Group | undefined;
 };
 
 /**
@@ -210,6 +224,34 @@ export type RegisterResponse = Message<"walnut.v1.RegisterResponse"> & {
  */
 export const RegisterResponseSchema: GenMessage<RegisterResponse> = /*@__PURE__*/
   messageDesc(file_walnut_v1_replication, 3);
+
+/**
+ * The replicas of a master, so that each knows its siblings when the master is gone.
+ *
+ * @generated from message walnut.v1.Group
+ */
+export type Group = Message<"walnut.v1.Group"> & {
+  /**
+   * The addresses that registered, are configured or were added: `host:port`.
+   *
+   * @generated from field: repeated string replicas = 1;
+   */
+  replicas: string[];
+
+  /**
+   * The addresses that were removed: they may not register.
+   *
+   * @generated from field: repeated string removed = 2;
+   */
+  removed: string[];
+};
+
+/**
+ * Describes the message walnut.v1.Group.
+ * Use `create(GroupSchema)` to create a new message.
+ */
+export const GroupSchema: GenMessage<Group> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 4);
 
 /**
  * Frames for a replica.
@@ -281,6 +323,13 @@ export type ReplicateRequest = Message<"walnut.v1.ReplicateRequest"> & {
    * @generated from field: string digest = 9;
    */
   digest: string;
+
+  /**
+   * Who is in the group, where that changed since the last push that was taken.
+   *
+   * @generated from field: walnut.v1.Group group = 10;
+   */
+  group?: Group | undefined;
 };
 
 /**
@@ -288,7 +337,7 @@ export type ReplicateRequest = Message<"walnut.v1.ReplicateRequest"> & {
  * Use `create(ReplicateRequestSchema)` to create a new message.
  */
 export const ReplicateRequestSchema: GenMessage<ReplicateRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 4);
+  messageDesc(file_walnut_v1_replication, 5);
 
 /**
  * What became of the frames.
@@ -363,7 +412,7 @@ export type ReplicateResponse = Message<"walnut.v1.ReplicateResponse"> & {
  * Use `create(ReplicateResponseSchema)` to create a new message.
  */
 export const ReplicateResponseSchema: GenMessage<ReplicateResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 5);
+  messageDesc(file_walnut_v1_replication, 6);
 
 /**
  * Two states that should be one.
@@ -398,7 +447,7 @@ export type DigestMismatch = Message<"walnut.v1.DigestMismatch"> & {
  * Use `create(DigestMismatchSchema)` to create a new message.
  */
 export const DigestMismatchSchema: GenMessage<DigestMismatch> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 6);
+  messageDesc(file_walnut_v1_replication, 7);
 
 /**
  * The replica's history, where it differs from the sender's.
@@ -419,7 +468,7 @@ export type HistoryConflict = Message<"walnut.v1.HistoryConflict"> & {
  * Use `create(HistoryConflictSchema)` to create a new message.
  */
 export const HistoryConflictSchema: GenMessage<HistoryConflict> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 7);
+  messageDesc(file_walnut_v1_replication, 8);
 
 /**
  * A higher term was seen.
@@ -440,7 +489,7 @@ export type Fenced = Message<"walnut.v1.Fenced"> & {
  * Use `create(FencedSchema)` to create a new message.
  */
 export const FencedSchema: GenMessage<Fenced> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 8);
+  messageDesc(file_walnut_v1_replication, 9);
 
 /**
  * Asks for the snapshot of a log.
@@ -461,7 +510,7 @@ export type FetchSnapshotRequest = Message<"walnut.v1.FetchSnapshotRequest"> & {
  * Use `create(FetchSnapshotRequestSchema)` to create a new message.
  */
 export const FetchSnapshotRequestSchema: GenMessage<FetchSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 9);
+  messageDesc(file_walnut_v1_replication, 10);
 
 /**
  * A slice of the snapshot file, verbatim (internal/storage/README.md).
@@ -503,7 +552,226 @@ export type FetchSnapshotResponse = Message<"walnut.v1.FetchSnapshotResponse"> &
  * Use `create(FetchSnapshotResponseSchema)` to create a new message.
  */
 export const FetchSnapshotResponseSchema: GenMessage<FetchSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 10);
+  messageDesc(file_walnut_v1_replication, 11);
+
+/**
+ * Asks to lead a term.
+ *
+ * @generated from message walnut.v1.ClaimRequest
+ */
+export type ClaimRequest = Message<"walnut.v1.ClaimRequest"> & {
+  /**
+   * The identity of the log.
+   *
+   * @generated from field: string log_id = 1;
+   */
+  logId: string;
+
+  /**
+   * The term.
+   *
+   * @generated from field: uint32 term = 2;
+   */
+  term: number;
+
+  /**
+   * Who is to lead it.
+   *
+   * @generated from field: string node_id = 3;
+   */
+  nodeId: string;
+};
+
+/**
+ * Describes the message walnut.v1.ClaimRequest.
+ * Use `create(ClaimRequestSchema)` to create a new message.
+ */
+export const ClaimRequestSchema: GenMessage<ClaimRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 12);
+
+/**
+ * Whether the term is granted.
+ *
+ * @generated from message walnut.v1.ClaimResponse
+ */
+export type ClaimResponse = Message<"walnut.v1.ClaimResponse"> & {
+  /**
+   * The term is persisted here.
+   *
+   * @generated from field: bool granted = 1;
+   */
+  granted: boolean;
+
+  /**
+   * The highest term this node has persisted.
+   *
+   * @generated from field: uint32 term = 2;
+   */
+  term: number;
+
+  /**
+   * Why it is not granted.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * The last record here, with every push of a lower term refused from now on.
+   *
+   * @generated from field: walnut.v1.Position tail = 4;
+   */
+  tail?: Position | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.ClaimResponse.
+ * Use `create(ClaimResponseSchema)` to create a new message.
+ */
+export const ClaimResponseSchema: GenMessage<ClaimResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 13);
+
+/**
+ * Says who leads.
+ *
+ * @generated from message walnut.v1.AnnounceRequest
+ */
+export type AnnounceRequest = Message<"walnut.v1.AnnounceRequest"> & {
+  /**
+   * The identity of the log.
+   *
+   * @generated from field: string log_id = 1;
+   */
+  logId: string;
+
+  /**
+   * The term that the sender leads.
+   *
+   * @generated from field: uint32 term = 2;
+   */
+  term: number;
+
+  /**
+   * The sender's node id.
+   *
+   * @generated from field: string node_id = 3;
+   */
+  nodeId: string;
+
+  /**
+   * Where to register: `host:port`; an empty host means the address the receiver sees.
+   *
+   * @generated from field: string advertise = 4;
+   */
+  advertise: string;
+};
+
+/**
+ * Describes the message walnut.v1.AnnounceRequest.
+ * Use `create(AnnounceRequestSchema)` to create a new message.
+ */
+export const AnnounceRequestSchema: GenMessage<AnnounceRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 14);
+
+/**
+ * What the receiver makes of it.
+ *
+ * @generated from message walnut.v1.AnnounceResponse
+ */
+export type AnnounceResponse = Message<"walnut.v1.AnnounceResponse"> & {
+  /**
+   * Set where the sender's term is over.
+   *
+   * @generated from field: walnut.v1.Fenced fenced = 1;
+   */
+  fenced?: Fenced | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.AnnounceResponse.
+ * Use `create(AnnounceResponseSchema)` to create a new message.
+ */
+export const AnnounceResponseSchema: GenMessage<AnnounceResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 15);
+
+/**
+ * Tells a replica to lead.
+ *
+ * @generated from message walnut.v1.TakeOverRequest
+ */
+export type TakeOverRequest = Message<"walnut.v1.TakeOverRequest"> & {
+  /**
+   * The identity of the log.
+   *
+   * @generated from field: string log_id = 1;
+   */
+  logId: string;
+
+  /**
+   * The term to lead: above every one that the master has seen.
+   *
+   * @generated from field: uint32 term = 2;
+   */
+  term: number;
+
+  /**
+   * The master's node id.
+   *
+   * @generated from field: string node_id = 3;
+   */
+  nodeId: string;
+
+  /**
+   * The master's last record: the replica takes over only from exactly there.
+   * Unset, with `check_only`: whatever it is.
+   *
+   * @generated from field: walnut.v1.ChainPoint tail = 4;
+   */
+  tail?: ChainPoint | undefined;
+
+  /**
+   * Only say whether it could.
+   *
+   * @generated from field: bool check_only = 5;
+   */
+  checkOnly: boolean;
+};
+
+/**
+ * Describes the message walnut.v1.TakeOverRequest.
+ * Use `create(TakeOverRequestSchema)` to create a new message.
+ */
+export const TakeOverRequestSchema: GenMessage<TakeOverRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 16);
+
+/**
+ * Whether the replica leads, or with `check_only` could.
+ *
+ * @generated from message walnut.v1.TakeOverResponse
+ */
+export type TakeOverResponse = Message<"walnut.v1.TakeOverResponse"> & {
+  /**
+   * It leads the term; its first record is durable.
+   *
+   * @generated from field: bool accepted = 1;
+   */
+  accepted: boolean;
+
+  /**
+   * Why not. What is refused once, without `check_only`, is refused for good:
+   * the term is persisted as over.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message walnut.v1.TakeOverResponse.
+ * Use `create(TakeOverResponseSchema)` to create a new message.
+ */
+export const TakeOverResponseSchema: GenMessage<TakeOverResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 17);
 
 /**
  * How a replica goes on.
@@ -588,6 +856,39 @@ export const Replication: GenService<{
     methodKind: "server_streaming";
     input: typeof FetchSnapshotRequestSchema;
     output: typeof FetchSnapshotResponseSchema;
+  },
+  /**
+   * A node is about to lead a new term: whoever grants it has persisted the
+   * term, refuses pushes of every lower one and grants it to nobody else.
+   *
+   * @generated from rpc walnut.v1.Replication.Claim
+   */
+  claim: {
+    methodKind: "unary";
+    input: typeof ClaimRequestSchema;
+    output: typeof ClaimResponseSchema;
+  },
+  /**
+   * A node leads a term: replicas follow it from now on, a master of a lower
+   * term becomes its replica. FAILED_PRECONDITION where that cannot be.
+   *
+   * @generated from rpc walnut.v1.Replication.Announce
+   */
+  announce: {
+    methodKind: "unary";
+    input: typeof AnnounceRequestSchema;
+    output: typeof AnnounceResponseSchema;
+  },
+  /**
+   * A master that has stopped taking writes tells a replica to lead in its
+   * place. The answer to a repeated call is that to the first.
+   *
+   * @generated from rpc walnut.v1.Replication.TakeOver
+   */
+  takeOver: {
+    methodKind: "unary";
+    input: typeof TakeOverRequestSchema;
+    output: typeof TakeOverResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_walnut_v1_replication, 0);

@@ -1,0 +1,67 @@
+/** How the master's role changes hands: what nodes say to each other, and what operators are told. */
+import type { Position } from '#model/position.ts';
+import type { ChainPoint } from '#model/replication.ts';
+
+/** A node is about to lead `term`. */
+export interface ClaimRequest {
+  readonly logId: string;
+  readonly term: number;
+  readonly nodeId: string;
+}
+
+/** Granted: the term is persisted, and granted to nobody else. `term`: the highest persisted. */
+export interface ClaimAnswer {
+  readonly isGranted: boolean;
+  readonly term: number;
+  /** Why it is not granted. */
+  readonly reason: string;
+  /** The last record there, with every push of a lower term refused from now on. */
+  readonly tail: Position;
+}
+
+/** A node leads `term`. */
+export interface AnnounceRequest {
+  readonly logId: string;
+  readonly term: number;
+  readonly nodeId: string;
+  /** `host:port`; with an empty host the address the receiver sees is used. */
+  readonly advertise: string;
+}
+
+/** `fencedBy`: a higher term that the receiver has persisted; undefined: it follows the sender. */
+export interface AnnounceAnswer {
+  readonly fencedBy: number | undefined;
+}
+
+/** A master that takes no more writes tells a replica to lead `term`. */
+export interface TakeOverRequest {
+  readonly logId: string;
+  readonly term: number;
+  readonly nodeId: string;
+  /** The master's last record. */
+  readonly tail: ChainPoint;
+  /** Only say whether it could. */
+  readonly isCheck: boolean;
+}
+
+export interface TakeOverAnswer {
+  readonly isAccepted: boolean;
+  /** Why not: for good, unless it was only a check. */
+  readonly reason: string;
+}
+
+export interface PromoteAnswer {
+  readonly term: number;
+  /** The first record of the term; where it was the master already, its last record. */
+  readonly position: Position;
+  /** False: it was the master already. */
+  readonly isPromoted: boolean;
+}
+
+export interface FailoverAnswer {
+  readonly term: number;
+  /** The last record of the old master. */
+  readonly position: Position;
+  /** How long writes were refused. */
+  readonly pausedMs: number;
+}

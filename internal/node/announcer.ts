@@ -1,0 +1,87 @@
+/**
+ * Tells everyone who should follow this master that it leads: siblings that
+ * still wait for the old one, and the old one when it comes back. It goes on,
+ * at growing intervals, until they take pushes from here. Whoever knows of a
+ * higher term, or leads the same one, says so, and this master is over.
+ */
+import type { AnnounceRequest } from '#model/leadership.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { PeerDialer } from '#replication/peer-link.ts';
+
+export interface AnnouncerOptions {
+  readonly dialer: PeerDialer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly announcement: () => AnnounceRequest;
+  /** Addresses that are known and do not take pushes. */
+  readonly absent: () => readonly string[];
+  readonly onFenced: (term: number) => void;
+}
+
+const CALL_TIMEOUT_MS = 1_000;
+const ROUND_MS = 500;
+const RETRY_MS_MIN = 1_000;
+const RETRY_MS_MAX = 15_000;
+
+interface Try {
+  readonly dueMs: number;
+  readonly waitMs: number;
+}
+
+export class Announcer {
+  readonly #options: AnnouncerOptions;
+  readonly #abort = new AbortController();
+  readonly #tries = new Map<string, Try>();
+  #running: Promise<void> | undefined;
+
+  constructor(options: AnnouncerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, absent } = this.#options;
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      const addresses = absent();
+      for (const address of this.#tries.keys()) if (!addresses.includes(address)) this.#tries.delete(address);
+      const due = addresses.filter(
+        (address) => (this.#tries.get(address)?.dueMs ?? 0) <= clock.monotonicMs(),
+      );
+      await Promise.all(due.map((address) => this.#tell(address)));
+      await clock.sleep(ROUND_MS, signal);
+    }
+  }
+
+  async #tell(address: string): Promise<void> {
+    const { dialer, clock, logger, announcement, onFenced } = this.#options;
+    const before = this.#tries.get(address);
+    const waitMs = Math.min(before === undefined ? RETRY_MS_MIN : before.waitMs * 2, RETRY_MS_MAX);
+    this.#tries.set(address, { dueMs: clock.monotonicMs() + waitMs, waitMs });
+    const link = dialer.dial(address);
+    const said = announcement();
+    try {
+      const { fencedBy } = await link.announce(said, {
+        timeoutMs: CALL_TIMEOUT_MS,
+        signal: this.#abort.signal,
+      });
+      if (fencedBy === undefined) logger.info({ node: address, term: said.term }, 'told a node to follow');
+      else onFenced(fencedBy);
+    } catch (error) {
+      if (before !== undefined || this.#abort.signal.aborted) return;
+      const why = error instanceof Error ? error.message : error;
+      logger.info({ node: address, why }, 'a node that should follow cannot be told yet');
+    } finally {
+      link.close();
+    }
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * The planned failover, as the master runs it (docs/adr/0008-failover.md):
+ *
+ * 1. ask the replica whether it could lead; 2. take no more writes; 3. wait until
+ * the replica has the last record on its disk; 4. ask again, now by that record.
+ * Until here any failure ends with this node taking writes again.
+ * 5. Commit to MANIFEST that this node follows the other one in the next term.
+ * From here on it takes no writes in its old term, whatever happens: nobody needs
+ * to guess. 6. Tell the replica to lead, until it has or refuses for good.
+ */
+import type { Engine } from '#engine/engine.ts';
+import { unavailable, WalnutError } from '#model/errors.ts';
+import { TERM_MAX } from '#model/position.ts';
+import type { ChainPoint } from '#model/replication.ts';
+import type { MasterRole } from '#node/master-role.ts';
+import type { RoleKeeper } from '#node/role-keeper.ts';
+import type { PeerLink } from '#replication/peer-link.ts';
+
+export const FAILOVER_TIMEOUT_MS_DEFAULT = 10_000;
+const CALL_TIMEOUT_MS = 2_000;
+/** How often the replica's progress is looked at. */
+const LOOK_MS = 5;
+/** Between two tries to tell the replica to lead. */
+const RETRY_MS = 100;
+/** Once committed, it is told for at least so long before the answer is "not known yet". */
+const INSIST_MS_MIN = 3_000;
+/** What the replica is asked before writes stop: not by which record. */
+const ANY_TAIL: ChainPoint = { epoch: 0, lsn: 0 as ChainPoint['lsn'], crc: 0 };
+
+/** `led`: the replica leads; `refused`: it never will in this term; `unknown`: it does not answer. */
+export type HandoverOutcome =
+  | { readonly kind: 'led' }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+export interface Handover {
+  readonly to: string;
+  readonly term: number;
+  readonly tail: ChainPoint;
+  /** How long writes have been refused, milliseconds. */
+  readonly pausedMs: number;
+  readonly outcome: HandoverOutcome;
+}
+
+/**
+ * Runs steps 1 to 6. Rejects where the failover was aborted before step 5: then
+ * `role` takes writes again. Afterwards the caller makes the outcome true here.
+ */
+export async function handOver(
+  keeper: RoleKeeper,
+  role: MasterRole,
+  engine: Engine,
+  to: string,
+  timeoutMs: number,
+): Promise<Handover> {
+  const { clock, dialer, logger } = keeper.options;
+  const startedMs = clock.monotonicMs();
+  const deadlineMs = startedMs + timeoutMs;
+  const term = keeper.host.manifest.term + 1;
+  if (term > TERM_MAX) throw new WalnutError('failed_precondition', `all ${TERM_MAX} terms are used up`);
+  const link = dialer.dial(to);
+  try {
+    await check(keeper, link, { to, term, tail: ANY_TAIL });
+    const pausedAtMs = clock.monotonicMs();
+    logger.warn({ to, term, timeoutMs }, 'failover: no more writes until the replica is level');
+    role.pauseWrites(to);
+    let tail: ChainPoint;
+    try {
+      tail = await untilLevel(keeper, role, engine, to, deadlineMs);
+      await check(keeper, link, { to, term, tail });
+      await keeper.cede({ to, term, tail });
+    } catch (error) {
+      role.resumeWrites();
+      const why = error instanceof Error ? error.message : String(error);
+      logger.warn({ to, why }, 'failover aborted: taking writes again');
+      throw error;
+    }
+    const endMs = Math.max(deadlineMs, clock.monotonicMs() + INSIST_MS_MIN);
+    const outcome = await tell(keeper, link, { to, term, tail }, endMs);
+    return { to, term, tail, pausedMs: clock.monotonicMs() - pausedAtMs, outcome };
+  } finally {
+    link.close();
+  }
+}
+
+interface Target {
+  readonly to: string;
+  readonly term: number;
+  readonly tail: ChainPoint;
+}
+
+async function check(keeper: RoleKeeper, link: PeerLink, { to, term, tail }: Target): Promise<void> {
+  const { nodeId, logId } = keeper.host.manifest;
+  const answer = await link.takeOver(
+    { nodeId, logId, term, tail, isCheck: true },
+    { timeoutMs: CALL_TIMEOUT_MS, signal: keeper.stopSignal },
+  );
+  if (!answer.isAccepted) throw new WalnutError('failed_precondition', `${to} cannot lead: ${answer.reason}`);
+}
+
+/** Resolves with the last record when it is durable here and there. */
+async function untilLevel(
+  keeper: RoleKeeper,
+  role: MasterRole,
+  engine: Engine,
+  to: string,
+  deadlineMs: number,
+): Promise<ChainPoint> {
+  const { clock } = keeper.options;
+  // Nothing is appended any more: what is on its way now is the end.
+  const { tail } = engine.log;
+  const leftMs = (): number => deadlineMs - clock.monotonicMs();
+  const waiting = new AbortController();
+  role.demandAcks(tail.lsn, Math.max(0, leftMs()), waiting.signal);
+  try {
+    await engine.waitDurable(tail.lsn, Math.max(0, leftMs()), keeper.stopSignal);
+    for (;;) {
+      engine.checkDisk();
+      if (keeper.stopSignal.aborted) throw unavailable('this node is stopping');
+      if (!role.isTakingWrites) throw new WalnutError('failed_precondition', role.reasons.join('; '));
+      const replica = role.replicas.find(({ address }) => address === to);
+      if (replica === undefined || replica.state === 'quarantined' || replica.state === 'fenced') {
+        const state = replica?.state ?? 'not registered any more';
+        throw new WalnutError('failed_precondition', `${to} cannot become level: it is ${state}`);
+      }
+      const isLevel = replica.acked.lsn >= tail.lsn && replica.acked.epoch === tail.epoch;
+      if (isLevel && engine.durableLsn >= tail.lsn && engine.applied.lsn >= tail.lsn) return tail;
+      if (leftMs() <= 0) {
+        const behind = Math.max(0, tail.lsn - replica.acked.lsn);
+        throw unavailable(
+          `${to} is not level in time: ${behind} records are not on its disk; it is ${replica.state}`,
+        );
+      }
+      await clock.sleep(Math.min(LOOK_MS, leftMs()), keeper.stopSignal);
+    }
+  } finally {
+    waiting.abort();
+  }
+}
+
+/** Tells the replica to lead until it says that it does, or that it never will. */
+export async function tell(
+  keeper: RoleKeeper,
+  link: PeerLink,
+  { to, term, tail }: Target,
+  endMs: number,
+): Promise<HandoverOutcome> {
+  const { clock } = keeper.options;
+  const { nodeId, logId } = keeper.host.manifest;
+  let reason = `${to} was not asked`;
+  do {
+    try {
+      const answer = await link.takeOver(
+        { nodeId, logId, term, tail, isCheck: false },
+        { timeoutMs: CALL_TIMEOUT_MS, signal: keeper.stopSignal },
+      );
+      return answer.isAccepted ? { kind: 'led' } : { kind: 'refused', reason: answer.reason };
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+    }
+    await clock.sleep(RETRY_MS, keeper.stopSignal);
+  } while (clock.monotonicMs() < endMs && !keeper.stopSignal.aborted);
+  return { kind: 'unknown', reason };
+}

@@ -1,0 +1,247 @@
+/** Who leads: what operators ask of this node, and what other nodes tell it. */
+import { unavailable, WalnutError } from '#model/errors.ts';
+import type {
+  AnnounceAnswer,
+  AnnounceRequest,
+  ClaimAnswer,
+  ClaimRequest,
+  FailoverAnswer,
+  PromoteAnswer,
+  TakeOverAnswer,
+  TakeOverRequest,
+} from '#model/leadership.ts';
+import { formatPosition, NO_POSITION, type Position, termOf } from '#model/position.ts';
+import { askNodes } from '#node/ask-replicas.ts';
+import { FAILOVER_TIMEOUT_MS_DEFAULT, type Handover, handOver } from '#node/handover.ts';
+import { type Candidate, claimTerm, nextTerm, objectionTo } from '#node/promotion.ts';
+import { ReplicaList } from '#node/replica-list.ts';
+import type { RoleKeeper } from '#node/role-keeper.ts';
+import { assert } from '#platform/assert.ts';
+import { completeAddress } from '#replication/replica-address.ts';
+
+export class Leadership {
+  readonly #keeper: RoleKeeper;
+
+  constructor(keeper: RoleKeeper) {
+    this.#keeper = keeper;
+  }
+
+  /** Makes this node the master. Throws `failed_precondition` with what speaks against it, unless forced. */
+  promote(isForced: boolean): Promise<PromoteAnswer> {
+    return this.#keeper.exclusively('a promotion', () => this.#promote(isForced));
+  }
+
+  async #promote(isForced: boolean): Promise<PromoteAnswer> {
+    const keeper = this.#keeper;
+    const { host } = keeper;
+    const role = keeper.current;
+    const { engine } = host;
+    if (role === undefined) throw unavailable('this node is loading: see Status');
+    if (role.kind === 'master' && role.isTakingWrites) {
+      const { position } = engine ?? {};
+      if (position !== undefined) return { term: termOf(position.epoch), position, isPromoted: false };
+    }
+    if (engine === undefined) {
+      throw new WalnutError(
+        'failed_precondition',
+        'this replica has received nothing yet: promote another one',
+      );
+    }
+    const { manifest } = host;
+    if (manifest.quarantine !== null && !isForced) {
+      throw new WalnutError(
+        'failed_precondition',
+        'this replica is quarantined: its data does not belong to its master’s history; see: walnut quarantine list',
+      );
+    }
+    const pending = keeper.handover;
+    if (pending !== undefined && !isForced) {
+      throw new WalnutError(
+        'failed_precondition',
+        `${pending.to} was told to lead term ${pending.term} and may do so: bring it back, or force this promotion if it is lost`,
+      );
+    }
+    return this.#lead(isForced, manifest.upstream === '' ? [] : [manifest.upstream]);
+  }
+
+  /** Asks everyone, claims a term and leads it. `upstream`: the old master. */
+  async #lead(isForced: boolean, upstream: readonly string[]): Promise<PromoteAnswer> {
+    const keeper = this.#keeper;
+    const { host, options } = keeper;
+    const { manifest, engine } = host;
+    assert(engine !== undefined, 'a node that has a log leads');
+    const siblings = new ReplicaList(host.directory, options.replicas).known();
+    const everyone = [...new Set([...upstream, ...siblings])];
+    const candidate: Candidate = {
+      nodeId: manifest.nodeId,
+      logId: manifest.logId,
+      tail: engine.log.tail,
+      term: manifest.term,
+    };
+    const { dialer, logger } = options;
+    const signal = keeper.stopSignal;
+    const asked = await askNodes(dialer, everyone, logger, signal);
+    const objection = objectionTo(candidate, asked);
+    if (objection !== undefined && !isForced) throw new WalnutError('failed_precondition', objection);
+    const term = nextTerm(candidate, asked);
+    const refusal = await claimTerm(candidate, term, siblings, { dialer, logger, signal });
+    if (refusal !== undefined && !isForced) throw new WalnutError('failed_precondition', refusal);
+    if (signal.aborted) throw unavailable('this node is stopping');
+    if (objection !== undefined) logger.warn({ objection }, 'promoted by force');
+    await keeper.lead(term, upstream);
+    return { term, position: engine.position, isPromoted: true };
+  }
+
+  /**
+   * Hands over to the replica at `to`. Throws `failed_precondition` or
+   * `unavailable` where that was aborted and this node takes writes again; where
+   * the end is not known, `unavailable` too, and it takes none.
+   */
+  failover(to: string, timeoutMs: number): Promise<FailoverAnswer> {
+    return this.#keeper.exclusively('a failover', () => this.#failover(to, timeoutMs));
+  }
+
+  async #failover(to: string, timeoutMs: number): Promise<FailoverAnswer> {
+    const keeper = this.#keeper;
+    const role = keeper.current;
+    const { engine } = keeper.host;
+    if (role?.kind !== 'master' || engine === undefined) throw unavailable('this node is no master any more');
+    if (!role.isTakingWrites || role.state !== 'serving') {
+      throw new WalnutError(
+        'failed_precondition',
+        `this master cannot hand over: ${role.reasons.join('; ')}`,
+      );
+    }
+    if (!role.replicas.some(({ address }) => address === to)) {
+      const known = role.replicas.map(({ address }) => address).join(', ') || 'none';
+      throw new WalnutError('not_found', `no replica ${to} is registered here: there are ${known}`);
+    }
+    const handover = await handOver(keeper, role, engine, to, timeoutMs || FAILOVER_TIMEOUT_MS_DEFAULT);
+    const { term, tail, pausedMs, outcome } = handover;
+    if (outcome.kind === 'refused') return this.#takeBack(handover, outcome.reason);
+    await keeper.follow(to, term, outcome.kind === 'led');
+    if (outcome.kind === 'led') return { term, position: { epoch: tail.epoch, lsn: tail.lsn }, pausedMs };
+    throw unavailable(
+      `${to} was told to lead term ${term} and does not answer: ${outcome.reason}. Whether it does is not known, ` +
+        'so this node takes no writes and goes on telling it; if it is lost for good: walnut promote --force',
+      to,
+    );
+  }
+
+  /** It never leads that term; this node leads the next one, as long as nobody else does. */
+  async #takeBack({ to, term }: Handover, reason: string): Promise<never> {
+    const keeper = this.#keeper;
+    keeper.options.logger.warn({ to, term, reason }, 'failover refused: becoming the master again');
+    if (keeper.current?.kind === 'master') keeper.current.fence(term);
+    const { term: own } = await this.#lead(false, []).catch(async (error: unknown) => {
+      await keeper.follow(to, term);
+      throw error;
+    });
+    throw new WalnutError(
+      'failed_precondition',
+      `${to} refused to lead: ${reason}. This node is the master again, in term ${own}`,
+    );
+  }
+
+  /** The master, which takes no more writes, tells this replica to lead. */
+  async takeOver(request: TakeOverRequest): Promise<TakeOverAnswer> {
+    const keeper = this.#keeper;
+    const { host } = keeper;
+    if (
+      keeper.current?.kind === 'master' &&
+      this.#ownTerm === request.term &&
+      host.manifest.promotedTo === request.term
+    ) {
+      return { isAccepted: true, reason: '' };
+    }
+    return keeper.exclusively('a failover', async () => {
+      const reason = this.#whyNotLead(request);
+      if (request.isCheck) return { isAccepted: reason === undefined, reason: reason ?? '' };
+      if (reason !== undefined) {
+        // Refused for good: the call may come again, late.
+        if (request.logId === host.manifest.logId) await host.raiseTerm(request.term);
+        return { isAccepted: false, reason };
+      }
+      await keeper.lead(request.term, [host.manifest.upstream]);
+      return { isAccepted: true, reason: '' };
+    });
+  }
+
+  #whyNotLead(request: TakeOverRequest): string | undefined {
+    const { host, current } = this.#keeper;
+    const { manifest, engine } = host;
+    if (request.logId !== manifest.logId || engine === undefined)
+      return `it holds log ${manifest.logId || '(none)'}`;
+    if (current?.kind !== 'replica') return 'it is a master';
+    if (request.term <= manifest.term) return `it has seen term ${manifest.term}`;
+    if (manifest.quarantine !== null) return 'it is quarantined';
+    if (request.isCheck && current.state !== 'streaming')
+      return `it is ${current.state}: ${current.reasons.join('; ')}`;
+    if (request.isCheck && request.tail.lsn === 0) return undefined;
+    const { tail } = engine.log;
+    if (tail.lsn !== request.tail.lsn || tail.epoch !== request.tail.epoch || tail.crc !== request.tail.crc) {
+      return `its last record is ${formatPosition(tail)}, not ${formatPosition(request.tail)}`;
+    }
+    if (engine.applied.lsn < tail.lsn)
+      return `it has applied only through ${engine.applied.lsn} of ${tail.lsn}`;
+    return engine.durableLsn < tail.lsn ? `its disk has only ${engine.durableLsn} of ${tail.lsn}` : undefined;
+  }
+
+  get #ownTerm(): number {
+    return termOf(this.#keeper.host.engine?.log.tail.epoch ?? 0);
+  }
+
+  /** Another node is about to lead `term`: granted once, persisted before it is answered. */
+  async claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    const keeper = this.#keeper;
+    const { host } = keeper;
+    const tail = (): Position => host.engine?.log.tail ?? NO_POSITION;
+    const refuse = (reason: string): ClaimAnswer => ({
+      isGranted: false,
+      term: host.manifest.term,
+      reason,
+      tail: tail(),
+    });
+    if (keeper.changing !== undefined) return refuse(`${keeper.changing} is under way there`);
+    return keeper.exclusively('a claim', async () => {
+      const { manifest } = host;
+      if (request.logId !== manifest.logId) return refuse(`it holds log ${manifest.logId || '(none)'}`);
+      if (request.term <= manifest.term) return refuse(`it has seen term ${manifest.term}`);
+      const role = keeper.current;
+      if (role?.kind === 'master' && role.isTakingWrites) return refuse('it is the master');
+      await host.raiseTerm(request.term);
+      if (role?.kind === 'replica') await role.settled();
+      keeper.options.logger.warn({ term: request.term, node: request.nodeId }, 'granted a term');
+      return { isGranted: true, term: request.term, reason: '', tail: tail() };
+    });
+  }
+
+  /** Another node leads: it is followed where its term is higher, or this node has seen nothing of that term yet. */
+  announce(request: AnnounceRequest, remoteAddress: string): Promise<AnnounceAnswer> {
+    const keeper = this.#keeper;
+    const { host } = keeper;
+    const address = completeAddress(request.advertise, remoteAddress);
+    return keeper.exclusively('a change of master', async () => {
+      const role = keeper.current;
+      const { manifest } = host;
+      if (role === undefined) throw unavailable('this node is loading: see Status');
+      if (request.nodeId === manifest.nodeId) return { fencedBy: undefined };
+      if (request.logId !== manifest.logId) {
+        throw new WalnutError('failed_precondition', `this node holds log ${manifest.logId || '(none)'}`);
+      }
+      if (request.term < manifest.term) return { fencedBy: manifest.term };
+      const ownTerm = this.#ownTerm;
+      if (role.kind === 'master' && request.term === ownTerm) return { fencedBy: ownTerm };
+      if (role.kind === 'replica') {
+        if (role.upstreamNodeId === request.nodeId && manifest.upstream === address)
+          return { fencedBy: undefined };
+        if (request.term === ownTerm && role.upstreamNodeId !== request.nodeId) {
+          const why = `this replica follows ${manifest.upstream} in term ${ownTerm} already`;
+          throw new WalnutError('failed_precondition', why);
+        }
+      }
+      await keeper.follow(address, request.term);
+      return { fencedBy: undefined };
+    });
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * How an unplanned promotion is decided: what the other nodes say is judged,
+ * then the term is claimed from everyone that answers, so that it is nobody
+ * else's and the old master's pushes are refused from then on.
+ */
+import { formatPosition, type Position, TERM_MAX, termOf } from '#model/position.ts';
+import { type Asked, endOf, isLeading, termSeenBy } from '#node/ask-replicas.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { PeerDialer } from '#replication/peer-link.ts';
+
+export interface Candidate {
+  readonly nodeId: string;
+  readonly logId: string;
+  /** The last record in its log. */
+  readonly tail: Position;
+  /** The highest term it has seen. */
+  readonly term: number;
+}
+
+const CLAIM_TIMEOUT_MS = 3_000;
+
+/** Pure: why this node should not be the master, by what the others say; undefined: nothing speaks against it. */
+export function objectionTo(candidate: Candidate, asked: readonly Asked[]): string | undefined {
+  const others = asked.filter(
+    ({ status }) => status.logId === candidate.logId && status.nodeId !== candidate.nodeId,
+  );
+  const leader = others.find(({ status }) => isLeading(status));
+  if (leader !== undefined) {
+    return `the master ${leader.address} answers; hand over from there with: walnut failover --address ${leader.address} --to this node`;
+  }
+  const best = others.reduce<Asked | undefined>(
+    (most, one) => (most === undefined || isAhead(endOfLog(one), endOfLog(most)) ? one : most),
+    undefined,
+  );
+  if (best === undefined || !isAhead(endOfLog(best), candidate.tail)) return undefined;
+  return aheadOf(candidate, best.address, endOfLog(best));
+}
+
+function aheadOf({ tail }: Candidate, address: string, theirs: Position): string {
+  return (
+    `${address} is at ${formatPosition(theirs)}, ahead of this node's ${formatPosition(tail)}: ` +
+    `promote that one with: walnut promote --address ${address}`
+  );
+}
+
+/** The term to claim: above every one that anybody has seen. Throws RangeError where there is none left. */
+export function nextTerm(candidate: Candidate, asked: readonly Asked[]): number {
+  const seen = asked.filter(({ status }) => status.logId === candidate.logId).map(termSeenBy);
+  const term = Math.max(candidate.term, ...seen) + 1;
+  if (term > TERM_MAX) throw new RangeError(`all ${TERM_MAX} terms are used up`);
+  return term;
+}
+
+/**
+ * Asks everyone for the term. Why somebody does not grant it, or holds more than
+ * this node now that no push of the old master counts any more; undefined: nothing.
+ */
+export async function claimTerm(
+  candidate: Candidate,
+  term: number,
+  addresses: readonly string[],
+  peers: { readonly dialer: PeerDialer; readonly logger: Logger; readonly signal: AbortSignal },
+): Promise<string | undefined> {
+  const { dialer, logger, signal } = peers;
+  const { logId, nodeId } = candidate;
+  const refusals = await Promise.all(
+    addresses.map(async (address) => {
+      const link = dialer.dial(address);
+      try {
+        const answer = await link.claim({ logId, term, nodeId }, { timeoutMs: CLAIM_TIMEOUT_MS, signal });
+        if (!answer.isGranted) return `${address} does not grant term ${term}: ${answer.reason}`;
+        return isAhead(answer.tail, candidate.tail) ? aheadOf(candidate, address, answer.tail) : undefined;
+      } catch (error) {
+        const why = error instanceof Error ? error.message : error;
+        logger.info({ node: address, term, why }, 'not asked for the term');
+        return undefined;
+      } finally {
+        link.close();
+      }
+    }),
+  );
+  return refusals.find((refusal) => refusal !== undefined);
+}
+
+/** A delayed replica has more in its log than it has applied, in the newest epoch it knows. */
+function endOfLog({ status }: Asked): Position {
+  return { epoch: status.position.epoch, lsn: endOf(status) };
+}
+
+function isAhead(a: Position, b: Position): boolean {
+  const [termA, termB] = [termOf(a.epoch), termOf(b.epoch)];
+  return termA === termB ? a.lsn > b.lsn : termA > termB;
+}

@@ -1,0 +1,278 @@
+/**
+ * The role that a node plays now, and how it changes in place: the engine stays
+ * open, MANIFEST is the commit point, and one change runs at a time. Before the
+ * commit a failure leaves the old role; after it a crash leaves the new one for
+ * the next start.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Engine } from '#engine/engine.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
+import { amendManifest } from '#engine/manifest-access.ts';
+import { unavailable, WalnutError } from '#model/errors.ts';
+import type { ChainPoint } from '#model/replication.ts';
+import { type HandoverOutcome, tell } from '#node/handover.ts';
+import { MasterRole } from '#node/master-role.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+import { ReplicaRole } from '#node/replica-role.ts';
+import { assert } from '#platform/assert.ts';
+import type { Manifest } from '#wal/manifest.ts';
+import { isOutOfSpace, toError } from '#wal/wal-errors.ts';
+
+/** How long a look at a slow disk lasts before the next. */
+const SETTLE_SLICE_MS = 1_000;
+
+/** Between two tries to reach the node that was told to lead. */
+const INSIST_MS = 1_000;
+
+/** A failover whose end this node does not know: who was told to lead, which term, from which record. */
+export interface PendingHandover {
+  readonly to: string;
+  readonly term: number;
+  readonly tail: ChainPoint;
+}
+
+export class RoleKeeper {
+  readonly host: EngineHost;
+  readonly options: NodeOptions;
+  readonly #advertise: string;
+  #current: MasterRole | ReplicaRole | undefined;
+  /** Asks its replicas and settles its epoch; not to be seen before that is done. */
+  #beginning: MasterRole | undefined;
+  /** The last engine that could be read: it goes on serving while another takes over. */
+  #engine: Engine | undefined;
+  /** What changes the role now; undefined: nothing. */
+  #change: { readonly what: string; readonly done: Promise<unknown> } | undefined;
+  readonly #abort = new AbortController();
+  #promotions = 0;
+  #insisting: Promise<void> | undefined;
+
+  constructor(options: NodeOptions, host: EngineHost, advertise: string) {
+    this.options = options;
+    this.host = host;
+    this.#advertise = advertise;
+    host.onEngine = (engine) => this.#adopt(engine);
+  }
+
+  /** Recovers the directory and takes up the role that MANIFEST says. `onNothing`: there is nothing to recover. */
+  async start(onNothing: () => void): Promise<void> {
+    const { host } = this;
+    if (host.manifest.logId !== '') this.#engine = await host.open();
+    else onNothing();
+    if (host.manifest.role === 'master') await this.#beginMaster(false);
+    else this.#beginReplica();
+  }
+
+  /** Waits for a change under way, and ends the role. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#change?.done.catch(() => undefined);
+    await this.#insisting;
+    await (this.#current ?? this.#beginning)?.stop();
+  }
+
+  get current(): MasterRole | ReplicaRole | undefined {
+    return this.#current;
+  }
+
+  get engine(): Engine | undefined {
+    return this.#engine;
+  }
+
+  /** How often this process became master in place. */
+  get promotions(): number {
+    return this.#promotions;
+  }
+
+  get advertise(): string {
+    return this.#advertise;
+  }
+
+  /** Aborts when the node stops. */
+  get stopSignal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** What changes the role now; undefined: nothing. */
+  get changing(): string | undefined {
+    return this.#change?.what;
+  }
+
+  /** Runs `work` as the only change of role; throws `unavailable` where another runs. */
+  async exclusively<T>(what: string, work: () => Promise<T>): Promise<T> {
+    if (this.#abort.signal.aborted) throw unavailable('this node is stopping');
+    if (this.#change !== undefined) throw unavailable(`${this.#change.what} is under way on this node`);
+    const done = work();
+    this.#change = { what, done };
+    try {
+      return await done;
+    } finally {
+      this.#change = undefined;
+    }
+  }
+
+  /**
+   * Makes this node the master of `term`, which nobody else was granted. What is
+   * in the log is applied first, a delayed replica's too. `known`: who is told,
+   * besides those that MANIFEST remembers. Within `exclusively`.
+   */
+  async lead(term: number, known: readonly string[]): Promise<void> {
+    const { host, options } = this;
+    const before = this.#current;
+    const engine = host.engine;
+    assert(before !== undefined && engine !== undefined, 'a node that has a log leads');
+    options.logger.warn(
+      { term, tail: engine.log.tail, was: before.kind },
+      'becoming the master of a new term',
+    );
+    await before.stop();
+    try {
+      await this.#settle(engine);
+      const { added, removed } = host.manifest.replicas;
+      await this.#commit({
+        role: 'master',
+        upstream: '',
+        term,
+        promotedTo: term,
+        handover: undefined,
+        quarantine: null,
+        replicas: {
+          added: [...new Set([...added, ...known])].filter((address) => !removed.includes(address)),
+          removed,
+        },
+      });
+    } catch (error) {
+      if (before.kind === 'master') await this.#beginMaster(false);
+      else this.#beginReplica();
+      throw error;
+    }
+    this.#promotions++;
+    await this.#beginMaster(true);
+    options.logger.warn({ term, position: engine.position }, 'master of a new term');
+  }
+
+  /**
+   * The point of no return of a failover: from here on this node is a replica of
+   * `to`, also after a crash, and takes no writes in its term. Within `exclusively`.
+   */
+  cede(handover: PendingHandover): Promise<void> {
+    const { to, term } = handover;
+    return this.#commit({ role: 'replica', upstream: to, term, promotedTo: 0, handover });
+  }
+
+  /** Whom this node has told to lead and not heard of since. */
+  get handover(): PendingHandover | undefined {
+    return this.host.manifest.handover as PendingHandover | undefined;
+  }
+
+  /**
+   * Makes this node a replica of `address`, which leads `term`. `isKnown`: false
+   * where it was only told to. Within `exclusively`.
+   */
+  async follow(address: string, term: number, isKnown = true): Promise<void> {
+    const { host, options } = this;
+    const before = this.#current;
+    assert(before !== undefined, 'a node with a role follows');
+    options.logger.warn({ was: before.kind, master: address, term }, 'following another master');
+    if (before.kind === 'master') before.fence(term);
+    await this.#commit({
+      role: 'replica',
+      upstream: address,
+      term: Math.max(term, host.manifest.term),
+      promotedTo: 0,
+      ...(isKnown ? { handover: undefined } : {}),
+    });
+    if (before.kind === 'replica') return before.retarget();
+    await before.stop();
+    assert(host.engine !== undefined, 'a master has an engine');
+    await this.#settle(host.engine);
+    this.#beginReplica();
+  }
+
+  #commit(fields: Partial<Manifest>): Promise<void> {
+    return amendManifest(this.host.directory, fields);
+  }
+
+  /** Until everything in the log is applied: what was accepted is on its way to the disk still. */
+  async #settle(engine: Engine): Promise<void> {
+    for (;;) {
+      engine.checkDisk();
+      if (await engine.waitApplied(engine.log.tail.lsn, SETTLE_SLICE_MS, this.#abort.signal)) return;
+      if (this.#abort.signal.aborted) throw unavailable('this node is stopping');
+    }
+  }
+
+  async #beginMaster(isAsked: boolean): Promise<void> {
+    const { host, options } = this;
+    assert(host.engine !== undefined, 'a master has an engine');
+    const role = new MasterRole(options, host, host.engine, {
+      advertise: this.#advertise,
+      onLeader: (address, term) => void this.#followLeader(address, term),
+    });
+    this.#beginning = role;
+    await role.start(isAsked);
+    this.#current = role;
+    this.#beginning = undefined;
+  }
+
+  #beginReplica(): void {
+    const { host, options } = this;
+    if (host.engine !== undefined) this.#adopt(host.engine);
+    const role = new ReplicaRole(options, host, this.#advertise, () => {
+      this.#engine = host.engine;
+    });
+    this.#current = role;
+    role.start();
+    if (this.handover !== undefined) this.#insisting ??= this.#insist();
+  }
+
+  /** Goes on telling the node that was to lead, until it does or says that it never will. */
+  async #insist(): Promise<void> {
+    const { clock, dialer } = this.options;
+    const { signal } = this.#abort;
+    for (let pending = this.handover; pending !== undefined && !signal.aborted; pending = this.handover) {
+      const link = dialer.dial(pending.to);
+      const outcome = await tell(this, link, pending, 0);
+      link.close();
+      if (outcome.kind === 'unknown') await clock.sleep(INSIST_MS, signal);
+      else await this.#endHandover(pending, outcome);
+    }
+    this.#insisting = undefined;
+  }
+
+  async #endHandover(pending: PendingHandover, outcome: HandoverOutcome): Promise<void> {
+    const { to, term } = pending;
+    if (outcome.kind === 'led') this.options.logger.warn({ to, term }, 'the failover is complete');
+    else
+      this.options.logger.error({ to, term, outcome }, 'the failover failed: promote this node or another');
+    try {
+      await this.host.directory.update((manifest) => {
+        assert(manifest !== undefined, 'the directory is initialised');
+        return isDeepStrictEqual(manifest.handover, pending)
+          ? { ...manifest, handover: undefined }
+          : manifest;
+      });
+    } catch (error) {
+      if (!isOutOfSpace(error)) this.options.onFatal(toError(error));
+      await this.options.clock.sleep(INSIST_MS, this.#abort.signal);
+    }
+  }
+
+  /** A fenced master found out who leads. It tries again where this fails. */
+  async #followLeader(address: string, term: number): Promise<void> {
+    try {
+      await this.exclusively('a change of master', async () => {
+        if (term > this.host.manifest.term || this.#current?.kind === 'master')
+          await this.follow(address, term);
+      });
+    } catch (error) {
+      if (!(error instanceof WalnutError))
+        this.options.logger.error({ err: error }, 'cannot follow the new master');
+    }
+  }
+
+  #adopt(engine: Engine): void {
+    this.#engine = engine;
+    engine.onFailed = (error) => this.options.onFatal(error);
+    engine.onApplied = (frame) => this.host.noteAppended(frame.bytes.length);
+  }
+}

@@ -1,0 +1,144 @@
+/** Claim, Announce, TakeOver, Promote and Failover between protobuf and the model. */
+import type {
+  FailoverRequest as FailoverRequestMessage,
+  FailoverResponse,
+  PromoteResponse,
+} from '#gen/walnut/v1/admin_pb.ts';
+import type {
+  AnnounceRequest as AnnounceRequestMessage,
+  AnnounceResponse,
+  ClaimRequest as ClaimRequestMessage,
+  ClaimResponse,
+  TakeOverRequest as TakeOverRequestMessage,
+  TakeOverResponse,
+} from '#gen/walnut/v1/replication_pb.ts';
+import type {
+  AnnounceAnswer,
+  AnnounceRequest,
+  ClaimAnswer,
+  ClaimRequest,
+  FailoverAnswer,
+  PromoteAnswer,
+  TakeOverAnswer,
+  TakeOverRequest,
+} from '#model/leadership.ts';
+import { checkAddress, checkText, checkWaitMs } from '#wire/numbers.ts';
+import { fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
+import {
+  ADDRESS_CHARACTERS_MAX,
+  checkId,
+  checkTerm,
+  fromChainPoint,
+  toChainPoint,
+} from '#wire/replication-codec.ts';
+
+export function toClaimRequest(message: ClaimRequestMessage): ClaimRequest {
+  return {
+    logId: checkId(message.logId, 'log_id'),
+    term: checkTerm(message.term),
+    nodeId: checkId(message.nodeId, 'node_id'),
+  };
+}
+
+export function fromClaimRequest(request: ClaimRequest): ClaimRequestMessage {
+  return { $typeName: 'walnut.v1.ClaimRequest', ...request };
+}
+
+export function toClaimAnswer(response: ClaimResponse): ClaimAnswer {
+  return {
+    isGranted: response.granted,
+    term: checkTerm(response.term),
+    reason: response.reason,
+    tail: toPositionOrNone(response.tail, 'tail'),
+  };
+}
+
+export function fromClaimAnswer(answer: ClaimAnswer): ClaimResponse {
+  return {
+    $typeName: 'walnut.v1.ClaimResponse',
+    granted: answer.isGranted,
+    term: answer.term,
+    reason: answer.reason,
+    tail: fromPosition(answer.tail),
+  };
+}
+
+export function toAnnounceRequest(message: AnnounceRequestMessage): AnnounceRequest {
+  return {
+    logId: checkId(message.logId, 'log_id'),
+    term: checkTerm(message.term),
+    nodeId: checkId(message.nodeId, 'node_id'),
+    advertise: checkText(message.advertise, 'advertise', ADDRESS_CHARACTERS_MAX),
+  };
+}
+
+export function fromAnnounceRequest(request: AnnounceRequest): AnnounceRequestMessage {
+  return { $typeName: 'walnut.v1.AnnounceRequest', ...request };
+}
+
+export function toAnnounceAnswer(response: AnnounceResponse): AnnounceAnswer {
+  return { fencedBy: response.fenced === undefined ? undefined : checkTerm(response.fenced.term) };
+}
+
+export function fromAnnounceAnswer(answer: AnnounceAnswer): AnnounceResponse {
+  const { fencedBy } = answer;
+  return {
+    $typeName: 'walnut.v1.AnnounceResponse',
+    fenced: fencedBy === undefined ? undefined : { $typeName: 'walnut.v1.Fenced', term: fencedBy },
+  };
+}
+
+export function toTakeOverRequest(message: TakeOverRequestMessage): TakeOverRequest {
+  return {
+    logId: checkId(message.logId, 'log_id'),
+    term: checkTerm(message.term),
+    nodeId: checkId(message.nodeId, 'node_id'),
+    tail: toChainPoint(message.tail, 'tail'),
+    isCheck: message.checkOnly,
+  };
+}
+
+export function fromTakeOverRequest(request: TakeOverRequest): TakeOverRequestMessage {
+  return {
+    $typeName: 'walnut.v1.TakeOverRequest',
+    logId: request.logId,
+    term: request.term,
+    nodeId: request.nodeId,
+    tail: fromChainPoint(request.tail),
+    checkOnly: request.isCheck,
+  };
+}
+
+export function toTakeOverAnswer(response: TakeOverResponse): TakeOverAnswer {
+  return { isAccepted: response.accepted, reason: response.reason };
+}
+
+export function fromTakeOverAnswer(answer: TakeOverAnswer): TakeOverResponse {
+  return { $typeName: 'walnut.v1.TakeOverResponse', accepted: answer.isAccepted, reason: answer.reason };
+}
+
+export function fromPromoteAnswer(answer: PromoteAnswer): PromoteResponse {
+  return {
+    $typeName: 'walnut.v1.PromoteResponse',
+    term: answer.term,
+    position: fromPosition(answer.position),
+    promoted: answer.isPromoted,
+  };
+}
+
+/** Throws `invalid_argument` on what is no `host:port`, or too long a time. */
+export function toFailover(message: FailoverRequestMessage): { to: string; timeoutMs: number } {
+  return {
+    to: checkAddress(message.to, 'to'),
+    timeoutMs: checkWaitMs(message.timeoutMs, 'timeout_ms'),
+  };
+}
+
+export function fromFailoverAnswer(answer: FailoverAnswer): FailoverResponse {
+  return {
+    $typeName: 'walnut.v1.FailoverResponse',
+    term: answer.term,
+    position: fromPosition(answer.position),
+    pausedMs: BigInt(Math.ceil(answer.pausedMs)),
+  };
+}
