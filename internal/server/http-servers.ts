@@ -3,10 +3,15 @@
  * headers, time, streams, windows. Neither listens; the socket mux feeds them.
  */
 import { createServer as createHttp1Server, type Server as Http1Server } from 'node:http';
-import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Connections } from '#server/connections.ts';
-import { deferContinue, type HttpRequest, type HttpResponse } from '#server/http-io.ts';
-import { BODY_TIMEOUT_MS } from '#server/request-listener.ts';
+import { deferContinue } from '#server/http-io.ts';
+import { BODY_TIMEOUT_MS, type Listener } from '#server/request-listener.ts';
 
 const HEADER_BYTES_MAX = 16_384;
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -19,9 +24,7 @@ const STREAM_WINDOW_BYTES = 1_048_576;
 /** All streams of a connection together: what a peer can make one connection buffer. */
 const SESSION_WINDOW_BYTES = 4_194_304;
 
-export type RequestListener = (request: HttpRequest, response: HttpResponse) => void;
-
-export function createHttp1(listener: RequestListener): Http1Server {
+export function createHttp1({ onRequest }: Listener): Http1Server {
   const server = createHttp1Server(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -30,18 +33,18 @@ export function createHttp1(listener: RequestListener): Http1Server {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: 2_000,
     },
-    listener,
+    onRequest,
   );
   server.on('checkContinue', (request, response) => {
     deferContinue(request, response);
-    listener(request, response);
+    onRequest(request, response);
   });
   // Node checks the timeouts above from 'listening' on, and this server never listens itself.
   server.emit('listening');
   return server;
 }
 
-export function createHttp2(listener: RequestListener, connections: Connections): Http2Server {
+export function createHttp2({ onRequest, onStream }: Listener, connections: Connections): Http2Server {
   const server = createHttp2Server(
     {
       settings: {
@@ -51,8 +54,9 @@ export function createHttp2(listener: RequestListener, connections: Connections)
       },
       maxSessionMemory: 32,
     },
-    listener,
+    onRequest,
   );
+  askFirst(server, onStream);
   server.on('session', (session) => {
     connections.addSession(session);
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
@@ -61,4 +65,25 @@ export function createHttp2(listener: RequestListener, connections: Connections)
   // A peer that breaks the protocol or resets ends its own session, nothing else.
   server.on('sessionError', () => {});
   return server;
+}
+
+type StreamHandler = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  flags: number,
+  rawHeaders: string[],
+) => void;
+
+/**
+ * Gives each stream to `onStream` before Node makes a request and a response of
+ * it, which costs as much as answering most calls does.
+ */
+function askFirst(server: Http2Server, onStream: Listener['onStream']): void {
+  const asRequest = server.listeners('stream') as StreamHandler[];
+  server.removeAllListeners('stream');
+  const first: StreamHandler = (stream, headers, flags, rawHeaders) => {
+    if (onStream(stream, headers)) return;
+    for (const handler of asRequest) handler.call(server, stream, headers, flags, rawHeaders);
+  };
+  server.on('stream', first);
 }

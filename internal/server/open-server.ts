@@ -22,9 +22,10 @@ import type { Logger } from '#platform/logger.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import { routeAdmin } from '#server/admin-service.ts';
 import { type BodyBudget, createBodyBudget } from '#server/body-budget.ts';
+import { type BodyDeadlines, createBodyDeadlines } from '#server/body-deadlines.ts';
 import { type Connections, createConnections } from '#server/connections.ts';
 import { createErrorMapper, type ErrorMapper } from '#server/error-mapping.ts';
-import { createGzipCompression } from '#server/gzip-compression.ts';
+import { createGzipCompression, NEVER_COMPRESS_BYTES } from '#server/gzip-compression.ts';
 import { routeHealth } from '#server/health-service.ts';
 import { createHttp1, createHttp2 } from '#server/http-servers.ts';
 import { createKeysRoute } from '#server/keys-route.ts';
@@ -33,7 +34,7 @@ import { createPlainRoutes } from '#server/plain-routes.ts';
 import { isLoopbackHost, isPrivateAddress, protectedModeMessage } from '#server/protected-mode.ts';
 import { routeReflection } from '#server/reflection-service.ts';
 import { routeReplication } from '#server/replication-service.ts';
-import { createRequestListener } from '#server/request-listener.ts';
+import { BODY_TIMEOUT_MS, createRequestListener } from '#server/request-listener.ts';
 import { createRpcAdapter, type RpcAdapter } from '#server/rpc-adapter.ts';
 import type { RpcCall } from '#server/rpc-call.ts';
 import { createRpcInterceptor } from '#server/rpc-interceptor.ts';
@@ -84,6 +85,7 @@ interface Edge {
   readonly errors: ErrorMapper;
   readonly metrics: ServerMetrics;
   readonly budget: BodyBudget;
+  readonly deadlines: BodyDeadlines;
   readonly status: () => NodeStatus;
   readonly isDraining: () => boolean;
   readonly drainSignal: AbortSignal;
@@ -102,6 +104,7 @@ export async function openServer(options: ServerOptions): Promise<RunningServer>
     errors: createErrorMapper(logger, clock.wallMs().toString(36)),
     metrics: createServerMetrics(options.metrics, status, connections.count),
     budget: createBodyBudget(BODY_BUDGET_BYTES),
+    deadlines: createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdown.signal),
     status,
     isDraining: () => draining.signal.aborted,
     drainSignal: draining.signal,
@@ -166,7 +169,7 @@ function shownStatus(status: NodeStatus, isDraining: boolean): NodeStatus {
 function createListener(edge: Edge): ReturnType<typeof createRequestListener> {
   const { options, metrics, errors, budget } = edge;
   return createRequestListener({
-    clock: options.clock,
+    deadlines: edge.deadlines,
     logger: options.logger,
     plainRoutes: createPlainRoutes({
       metrics: options.metrics,
@@ -196,7 +199,9 @@ function createAdapter(edge: Edge): RpcAdapter {
     logger: options.logger,
     errors,
     budget: edge.budget,
+    deadlines: edge.deadlines,
     compression: createGzipCompression(),
+    compressMinBytes: NEVER_COMPRESS_BYTES,
     interceptor: createRpcInterceptor(errors),
     gate: createGate(edge),
     shutdownSignal: edge.shutdownSignal,

@@ -2,9 +2,14 @@
  * The first layer that sees a request: plain routes, keys, rpcs, and 404 for the
  * rest. Nothing thrown here leaves it, as that would end the process.
  */
-import { constants, type Http2ServerRequest } from 'node:http2';
-import type { Clock } from '#platform/clock.ts';
+import {
+  constants,
+  type Http2ServerRequest,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Logger } from '#platform/logger.ts';
+import type { BodyDeadlines } from '#server/body-deadlines.ts';
 import { type HttpRequest, type HttpResponse, isHttp2, sendError, splitUrl } from '#server/http-io.ts';
 import { KEYS_PREFIX } from '#server/keys-request.ts';
 import type { KeysRoute } from '#server/keys-route.ts';
@@ -16,7 +21,7 @@ import type { RpcAdapter } from '#server/rpc-adapter.ts';
 export const BODY_TIMEOUT_MS = 120_000;
 
 export interface RequestListenerOptions {
-  readonly clock: Clock;
+  readonly deadlines: BodyDeadlines;
   readonly logger: Logger;
   readonly plainRoutes: ReadonlyMap<string, PlainRoute>;
   readonly keysRoute: KeysRoute;
@@ -27,14 +32,18 @@ export interface RequestListenerOptions {
   readonly onRefused: () => void;
 }
 
-export function createRequestListener(
-  options: RequestListenerOptions,
-): (request: HttpRequest, response: HttpResponse) => void {
-  return (request, response) => {
+export interface Listener {
+  onRequest(request: HttpRequest, response: HttpResponse): void;
+  /** HTTP/2 streams come here first; false: it should come as a request. */
+  onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+}
+
+export function createRequestListener(options: RequestListenerOptions): Listener {
+  const onRequest: Listener['onRequest'] = (request, response) => {
     // Without listeners, a peer that resets its stream would be an uncaught error.
     request.on('error', ignore);
     response.on('error', ignore);
-    if (isHttp2(request)) boundBody(options.clock, request);
+    if (isHttp2(request)) boundBody(options.deadlines, request);
     const fail = (error: unknown): void => {
       options.logger.error({ err: error }, 'a request failed unexpectedly');
       sendError(request, response, 500, { code: 'internal', message: 'internal error' });
@@ -47,6 +56,17 @@ export function createRequestListener(
       fail(error);
     }
   };
+  const onStream: Listener['onStream'] = (stream, headers) => {
+    stream.on('error', ignore);
+    try {
+      return options.rpcAdapter.tryStream(stream, headers);
+    } catch (error) {
+      options.logger.error({ err: error }, 'a request failed unexpectedly');
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      return true;
+    }
+  };
+  return { onRequest, onStream };
 }
 
 function ignore(): void {}
@@ -55,12 +75,13 @@ function ignore(): void {}
  * HTTP/1.1 has `requestTimeout`; an HTTP/2 stream gets its bound here. What is
  * left of a body after the answer is thrown away until then.
  */
-function boundBody(clock: Clock, request: Http2ServerRequest): void {
+function boundBody(deadlines: BodyDeadlines, request: Http2ServerRequest): void {
   const { stream } = request;
   if (stream.endAfterHeaders) return;
-  const timer = clock.after(BODY_TIMEOUT_MS, () => stream.close(constants.NGHTTP2_CANCEL));
-  stream.once('end', timer.cancel);
-  stream.once('close', timer.cancel);
+  const forget = (): void => deadlines.forget(stream);
+  deadlines.watch(stream);
+  stream.once('end', forget);
+  stream.once('close', forget);
   stream.once('finish', () => {
     if (!request.readableEnded) request.resume();
   });
@@ -72,7 +93,7 @@ function dispatch(
   response: HttpResponse,
 ): void | Promise<void> {
   const { path, query } = splitUrl(request.url ?? '');
-  if (options.rpcAdapter.tryHandle(request, response, path)) return;
+  if (options.rpcAdapter.tryHandle(request, response, path, query)) return;
   if (!isHealthPath(path) && !options.isServed(request.socket.remoteAddress)) {
     options.onRefused();
     const message = protectedModeMessage(request.socket.remoteAddress);

@@ -6,6 +6,8 @@
  * out of the request listener, bodies count against a budget and have a
  * deadline, unknown rpcs are answered by name, and every outcome is measured.
  */
+import { IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { DescMethod } from '@bufbuild/protobuf';
 import {
   Code,
@@ -25,14 +27,14 @@ import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { BodyBudget, BodyReservation } from '#server/body-budget.ts';
+import type { BodyDeadlines } from '#server/body-deadlines.ts';
 import { settleEarlyFailure } from '#server/early-failure.ts';
 import { codeName, type ErrorMapper } from '#server/error-mapping.ts';
-import { NEVER_COMPRESS_BYTES } from '#server/gzip-compression.ts';
 import { bodyOf, type HttpRequest, type HttpResponse, sendError } from '#server/http-io.ts';
 import { plainAddress } from '#server/protected-mode.ts';
 import { callOf, contextValuesOf, type RpcCall } from '#server/rpc-call.ts';
 import { RpcRoutes } from '#server/rpc-routes.ts';
-import { createUnaryPath } from '#server/unary-path.ts';
+import { createUnaryPath } from '#server/unary/unary-path.ts';
 import { sendUnknownRpc } from '#server/unknown-rpc.ts';
 
 export interface RpcAdapterOptions {
@@ -40,7 +42,10 @@ export interface RpcAdapterOptions {
   readonly logger: Logger;
   readonly errors: ErrorMapper;
   readonly budget: BodyBudget;
+  readonly deadlines: BodyDeadlines;
   readonly compression: Compression;
+  /** Unary answers, and messages of streams, of this many bytes are compressed where the caller takes it. */
+  readonly compressMinBytes: number;
   readonly interceptor: Interceptor;
   /** Throws a ConnectError to refuse a call before its body is read. */
   readonly gate: (method: DescMethod, call: RpcCall) => void;
@@ -52,7 +57,9 @@ export interface RpcAdapterOptions {
 
 export interface RpcAdapter {
   /** Answers the request if it is an rpc, known or not; false where it is none. */
-  tryHandle(request: HttpRequest, response: HttpResponse, path: string): boolean;
+  tryHandle(request: HttpRequest, response: HttpResponse, path: string, query: string): boolean;
+  /** Answers the HTTP/2 stream if the unary path takes it; else it should come as a request. */
+  tryStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
 }
 
 /** `/package.Service/Method`, with a package: no other route of the server has a dot there. */
@@ -68,7 +75,7 @@ const REFLECTION = '/grpc.reflection.v1.ServerReflection/';
 export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
   const router = createConnectRouter({
     acceptCompression: [options.compression],
-    compressMinBytes: NEVER_COMPRESS_BYTES,
+    compressMinBytes: options.compressMinBytes,
     jsonOptions: STRICT_JSON,
     interceptors: [options.interceptor],
     requestGate: ({ method, values }) => options.gate(method, callOf(values)),
@@ -78,18 +85,15 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
   options.routes(router, routes);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const knownPaths = [...handlers.keys()];
-  const tryDirectly = createUnaryPath({
-    clock: options.clock,
-    errors: options.errors,
-    budget: options.budget,
+  const unaryPath = createUnaryPath({
+    ...options,
     routes: routes.unaryRoutes,
-    gate: options.gate,
-    strictJson: STRICT_JSON,
-    observe: options.observe,
+    jsonOptions: STRICT_JSON,
   });
 
   return {
-    tryHandle: (request, response, rawPath) => {
+    tryStream: unaryPath.takeStream,
+    tryHandle: (request, response, rawPath, query) => {
       const path = rawPath.startsWith(REFLECTION_ALPHA)
         ? REFLECTION + rawPath.slice(REFLECTION_ALPHA.length)
         : rawPath;
@@ -100,7 +104,10 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
         options.observe('unknown', 'unimplemented', 0);
         return true;
       }
-      if (!tryDirectly(request, response, path)) serve(options, handler, request, response);
+      const isTaken =
+        request instanceof IncomingMessage &&
+        unaryPath.takeRequest(request, response as ServerResponse, path, query);
+      if (!isTaken) serve(options, handler, request, response);
       return true;
     },
   };

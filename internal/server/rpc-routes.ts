@@ -20,6 +20,12 @@ export interface UnaryContext {
   /** Whether the caller set one: then even a call that seldom waits takes the signal. */
   readonly hasDeadline: boolean;
   readonly values: ContextValues;
+  /** Milliseconds left, below zero when it has passed; undefined without a deadline. */
+  timeoutMs(): number | undefined;
+  readonly requestHeader: Headers;
+  /** Metadata sent before the answer and after it. */
+  readonly responseHeader: Headers;
+  readonly responseTrailer: Headers;
 }
 
 export type UnaryImpl<Method extends DescMethodUnary> = (
@@ -34,6 +40,8 @@ export interface RpcLimits {
 
 /** A unary rpc as the direct path needs it. */
 export interface UnaryRoute {
+  /** `/package.Service/Method` */
+  readonly path: string;
   readonly method: DescMethodUnary;
   readonly impl: (
     request: MessageShape<DescMessage>,
@@ -59,16 +67,16 @@ export class RpcRoutes {
     this.#router.rpc(
       method as DescMethod,
       ((request: MessageShape<Method['input']>, context: HandlerContext) =>
-        impl(request, {
-          signal: context.signal,
-          hasDeadline: context.timeoutMs() !== undefined,
-          values: context.values,
-        })) as MethodImpl<DescMethod>,
+        impl(
+          request,
+          Object.assign(context, { hasDeadline: context.timeoutMs() !== undefined }),
+        )) as MethodImpl<DescMethod>,
       limits,
     );
     const path = `/${method.parent.typeName}/${method.name}`;
     // The request handed to it is always one of the method's own input type.
     this.#unary.set(path, {
+      path,
       method,
       impl: impl as unknown as UnaryRoute['impl'],
       readMaxBytes: limits.readMaxBytes,

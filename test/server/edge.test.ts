@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { createBodyBudget } from '#server/body-budget.ts';
+import { createBodyDeadlines } from '#server/body-deadlines.ts';
 import { createHttp1 } from '#server/http-servers.ts';
 import { BODY_TIMEOUT_MS, createRequestListener } from '#server/request-listener.ts';
 import { FIRST_BYTES_MS } from '#server/socket-mux.ts';
@@ -170,7 +171,7 @@ describe('hostile and broken peers', () => {
   });
 
   it('checks the time of HTTP/1.1 requests although it never listens itself', () => {
-    const server = createHttp1(() => {});
+    const server = createHttp1({ onRequest: () => {}, onStream: () => false });
     onCleanup(() => {
       server.close();
     });
@@ -242,7 +243,7 @@ describe('a peer outside of private networks', () => {
   it('gets UNAUTHENTICATED on every route but health', () => {
     const answers: [string, number][] = [];
     const listener = createRequestListener({
-      clock: new VirtualClock(),
+      deadlines: createBodyDeadlines(new VirtualClock(), BODY_TIMEOUT_MS, new AbortController().signal),
       logger: silentLogger,
       plainRoutes: new Map(
         ['/', '/livez', '/readyz', '/metrics'].map((path) => [
@@ -255,7 +256,7 @@ describe('a peer outside of private networks', () => {
       keysRoute: async () => {
         throw new Error('reached');
       },
-      rpcAdapter: { tryHandle: () => false },
+      rpcAdapter: { tryHandle: () => false, tryStream: () => false },
       isDraining: () => false,
       isServed: () => false,
       onRefused: () => {},
@@ -274,7 +275,7 @@ describe('a peer outside of private networks', () => {
         on: () => request,
         socket: { remoteAddress: '8.8.8.8' },
       };
-      listener(request as never, response as never);
+      listener.onRequest(request as never, response as never);
     }
     expect(answers).toEqual([
       ['/', 401],

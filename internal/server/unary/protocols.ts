@@ -1,0 +1,194 @@
+/**
+ * How Connect and gRPC put a unary call into HTTP: what a body holds, and what
+ * an answer and an error look like. The words of errors are connect-node's, so
+ * that a caller cannot tell which of the two ways served it.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { encodeEnvelope, mergeNonProtocolHeaders } from '@connectrpc/connect/protocol';
+import { codeToHttpStatus, errorToJsonBytes, trailerMux } from '@connectrpc/connect/protocol-connect';
+import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
+import type { CallContext } from '#server/unary/call-context.ts';
+import type { Answer, AnswerHeaders } from '#server/unary/exchange.ts';
+import type { ProtocolName, RequestShape } from '#server/unary/request-shape.ts';
+
+export interface ReceivedMessage {
+  readonly bytes: Uint8Array;
+  readonly isGzip: boolean;
+  /** What is wrong with the rest of the body, once the message is found to be well-formed. */
+  readonly excess: ConnectError | undefined;
+}
+
+export interface SentMessage {
+  readonly bytes: Uint8Array;
+  readonly isGzip: boolean;
+}
+
+export interface Protocol {
+  /** Longer bodies are not read. */
+  bodyBytesMax(readMaxBytes: number): number;
+  /** What to say of such a body; `length` as the caller gave it. */
+  tooLong(length: number | undefined, readMaxBytes: number): ConnectError;
+  /** The body's length where its first chunk tells it. Throws a ConnectError where it is too long. */
+  lengthFrom(chunk: Uint8Array, readMaxBytes: number): number | undefined;
+  /** Throws a ConnectError where the body does not hold a message. */
+  open(body: Uint8Array, shape: RequestShape, readMaxBytes: number): ReceivedMessage;
+  /** Whether the caller would read a compressed answer. */
+  acceptsGzip(headers: IncomingHttpHeaders, shape: RequestShape): boolean;
+  succeed(
+    message: SentMessage,
+    shape: RequestShape,
+    headers: IncomingHttpHeaders,
+    context: CallContext,
+  ): Answer;
+  fail(error: ConnectError, shape: RequestShape, headers: IncomingHttpHeaders, context: CallContext): Answer;
+}
+
+const PROTO = 'application/proto';
+const JSON_TYPE = 'application/json';
+
+function tooLarge(bytes: number | undefined, readMaxBytes: number): ConnectError {
+  const size = bytes === undefined ? '' : ` ${bytes}`;
+  const message = `message size${size} is larger than configured readMaxBytes ${readMaxBytes}`;
+  return new ConnectError(message, Code.ResourceExhausted);
+}
+
+const connect: Protocol = {
+  bodyBytesMax: (readMaxBytes) => readMaxBytes,
+  tooLong: tooLarge,
+  lengthFrom: () => undefined,
+  open: (body, { isGzip }, readMaxBytes) => {
+    if (body.length > readMaxBytes) throw tooLarge(body.length, readMaxBytes);
+    return { bytes: body, isGzip, excess: undefined };
+  },
+  acceptsGzip: (headers, shape) => isGzipAccepted(headers['accept-encoding'], shape.isGzip),
+  succeed: ({ bytes, isGzip }, { isBinary }, _headers, context) => {
+    const headers: AnswerHeaders = {
+      'content-type': isBinary ? PROTO : JSON_TYPE,
+      'content-length': String(bytes.length),
+    };
+    if (isGzip) headers['content-encoding'] = 'gzip';
+    addConnectMetadata(headers, context.madeHeader, context.madeTrailer);
+    return { status: 200, headers, body: bytes };
+  },
+  fail: (error, _shape, _headers, context) => {
+    const body = errorToJsonBytes(error, undefined);
+    const headers: AnswerHeaders = { 'content-type': JSON_TYPE, 'content-length': String(body.length) };
+    const metadata = new Headers(context.madeHeader);
+    if (!error.isWireError) mergeNonProtocolHeaders(metadata, error.metadata);
+    addConnectMetadata(headers, metadata, context.madeTrailer);
+    return { status: codeToHttpStatus(error.code), headers, body };
+  },
+};
+
+function addConnectMetadata(
+  headers: AnswerHeaders,
+  header: Headers | undefined,
+  trailer: Headers | undefined,
+): void {
+  if (trailer !== undefined) addHeaders(headers, trailerMux(header ?? new Headers(), trailer));
+  else if (header !== undefined) addHeaders(headers, header);
+}
+
+const ENVELOPE_BYTES = 5;
+const COMPRESSED = 1;
+const STATUS_OK = '0';
+
+const grpc: Protocol = {
+  // Behind the message may come another one, which is refused for what it is.
+  bodyBytesMax: (readMaxBytes) => 2 * (ENVELOPE_BYTES + readMaxBytes),
+  tooLong: extraMessage,
+  lengthFrom: (chunk, readMaxBytes) => {
+    if (chunk.length < ENVELOPE_BYTES) return undefined;
+    const bytes = sizeOf(chunk);
+    if (bytes > readMaxBytes) throw tooLarge(bytes, readMaxBytes);
+    return ENVELOPE_BYTES + bytes;
+  },
+  open: (body, { isGzip }, readMaxBytes) => {
+    if (body.length === 0) throw missingMessage();
+    const end = grpc.lengthFrom(body, readMaxBytes);
+    if (end === undefined) throw incompleteEnvelope();
+    if (body.length < end) throw body.length === ENVELOPE_BYTES ? missingMessage() : incompleteEnvelope();
+    const isCompressed = ((body[0] as number) & COMPRESSED) === COMPRESSED;
+    if (isCompressed && !isGzip) {
+      const message = 'received compressed envelope, but do not know how to decompress';
+      throw new ConnectError(message, Code.Internal);
+    }
+    const excess = body.length === end ? undefined : excessOf(body.subarray(end), readMaxBytes);
+    return { bytes: body.subarray(ENVELOPE_BYTES, end), isGzip: isCompressed, excess };
+  },
+  acceptsGzip: (headers, shape) => isGzipAccepted(headers['grpc-accept-encoding'], shape.isGzip),
+  succeed: ({ bytes, isGzip }, shape, requestHeaders, context) => {
+    const headers = grpcHeaders(shape, requestHeaders, context);
+    const trailers: AnswerHeaders = { 'grpc-status': STATUS_OK };
+    if (context.madeTrailer !== undefined) addHeaders(trailers, context.madeTrailer);
+    return { status: 200, headers, body: encodeEnvelope(isGzip ? COMPRESSED : 0, bytes), trailers };
+  },
+  fail: (error, shape, requestHeaders, context) => {
+    const headers = grpcHeaders(shape, requestHeaders, context);
+    const trailers: AnswerHeaders = {};
+    addHeaders(trailers, setTrailerStatus(new Headers(context.madeTrailer), error));
+    return { status: 200, headers, body: NOTHING, trailers };
+  },
+};
+
+function missingMessage(): ConnectError {
+  return new ConnectError('protocol error: missing input message for unary method', Code.Unimplemented);
+}
+
+function extraMessage(): ConnectError {
+  return new ConnectError(
+    'protocol error: received extra input message for unary method',
+    Code.Unimplemented,
+  );
+}
+
+function incompleteEnvelope(): ConnectError {
+  return new ConnectError('protocol error: incomplete envelope', Code.InvalidArgument);
+}
+
+/** What to say of the bytes behind a message. */
+function excessOf(rest: Uint8Array, readMaxBytes: number): ConnectError {
+  const end = grpc.lengthFrom(rest, readMaxBytes);
+  return end === undefined || rest.length < end ? incompleteEnvelope() : extraMessage();
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** The message's size as its envelope gives it, big-endian behind the flags. */
+function sizeOf(envelope: Uint8Array): number {
+  let bytes = 0;
+  for (let i = 1; i < ENVELOPE_BYTES; i++) bytes = bytes * 256 + (envelope[i] ?? 0);
+  return bytes;
+}
+
+function grpcHeaders(
+  shape: RequestShape,
+  requestHeaders: IncomingHttpHeaders,
+  { madeHeader }: CallContext,
+): AnswerHeaders {
+  const headers: AnswerHeaders = {
+    'content-type': shape.isBinary ? 'application/grpc+proto' : 'application/grpc+json',
+  };
+  if (grpc.acceptsGzip(requestHeaders, shape)) headers['grpc-encoding'] = 'gzip';
+  if (madeHeader !== undefined) addHeaders(headers, madeHeader);
+  return headers;
+}
+
+/** A caller that names nothing reads what it writes. */
+function isGzipAccepted(accepted: string | string[] | undefined, isRequestGzip: boolean): boolean {
+  if (accepted === undefined || accepted === '') return isRequestGzip;
+  if (accepted === 'gzip') return true;
+  const names = Array.isArray(accepted) ? accepted.join(',') : accepted;
+  return names.split(',').some((name) => name.trim() === 'gzip');
+}
+
+function addHeaders(target: AnswerHeaders, source: Headers): void {
+  for (const [name, value] of source) {
+    // Only cookies come more than once.
+    const before = name === 'set-cookie' ? target[name] : undefined;
+    target[name] = before === undefined ? value : [before, value].flat();
+  }
+}
+
+export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = { connect, grpc };

@@ -1,0 +1,151 @@
+/**
+ * Which requests the unary path takes: what their headers ask for, or undefined
+ * where it is more than the path does, or wrong in any way. Those go to the
+ * adapter, which knows all of the protocols, untouched.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { DescMethodUnary } from '@bufbuild/protobuf';
+import { base64Decode } from '@bufbuild/protobuf/wire';
+import { MethodOptions_IdempotencyLevel as IdempotencyLevel } from '@bufbuild/protobuf/wkt';
+import { parseTimeout as parseConnectTimeout } from '@connectrpc/connect/protocol-connect';
+import { parseTimeout as parseGrpcTimeout } from '@connectrpc/connect/protocol-grpc';
+
+export type ProtocolName = 'connect' | 'grpc';
+
+export interface RequestShape {
+  readonly protocol: ProtocolName;
+  readonly isBinary: boolean;
+  /** Connect: the whole message. gRPC: those whose envelope says so. */
+  readonly isGzip: boolean;
+  readonly timeoutMs: number | undefined;
+  /** Of a Connect GET: its message, and no body follows. */
+  readonly message: Uint8Array | undefined;
+  /** Connect: bytes of the body, where the caller said. gRPC's envelopes tell. */
+  readonly length: number | undefined;
+}
+
+export interface RequestLine {
+  readonly verb: string;
+  readonly query: string;
+  readonly isHttp2: boolean;
+}
+
+interface ContentType {
+  readonly protocol: ProtocolName;
+  readonly isBinary: boolean;
+}
+
+const CONTENT_TYPES: ReadonlyMap<string, ContentType> = new Map([
+  ['application/proto', { protocol: 'connect', isBinary: true }],
+  ['application/json', { protocol: 'connect', isBinary: false }],
+  ['application/json; charset=utf-8', { protocol: 'connect', isBinary: false }],
+  ['application/grpc', { protocol: 'grpc', isBinary: true }],
+  ['application/grpc+proto', { protocol: 'grpc', isBinary: true }],
+  ['application/grpc+json', { protocol: 'grpc', isBinary: false }],
+]);
+
+export function shapeOf(
+  method: DescMethodUnary,
+  line: RequestLine,
+  headers: IncomingHttpHeaders,
+): RequestShape | undefined {
+  if (!isPlainAuthority(headers[':authority'] ?? headers.host)) return undefined;
+  if (line.verb === 'POST') return shapeOfPost(line, headers);
+  const isReadable = method.idempotency === IdempotencyLevel.NO_SIDE_EFFECTS;
+  return line.verb === 'GET' && isReadable ? shapeOfGet(line, headers) : undefined;
+}
+
+function shapeOfPost({ isHttp2 }: RequestLine, headers: IncomingHttpHeaders): RequestShape | undefined {
+  const type = CONTENT_TYPES.get(headers['content-type'] ?? '');
+  if (type === undefined || headers['transfer-encoding'] !== undefined || headers.expect !== undefined) {
+    return undefined;
+  }
+  const length = lengthOf(headers['content-length'], isHttp2);
+  if (length === undefined) return undefined;
+  const isGrpc = type.protocol === 'grpc';
+  if (isGrpc && !isHttp2) return undefined;
+  const encoding = encodingOf(headers[isGrpc ? 'grpc-encoding' : 'content-encoding']);
+  const timeout = timeoutOf(type.protocol, headers);
+  if (encoding === undefined || timeout === undefined) return undefined;
+  return {
+    protocol: type.protocol,
+    isBinary: type.isBinary,
+    isGzip: encoding === 'gzip',
+    timeoutMs: timeout.timeoutMs,
+    message: undefined,
+    length: isGrpc || length === UNKNOWN_LENGTH ? undefined : length,
+  };
+}
+
+const UNKNOWN_LENGTH = -1;
+
+/** Undefined where it is no number. HTTP/1.1 without one, and without chunks, has no body. */
+function lengthOf(text: string | undefined, isHttp2: boolean): number | undefined {
+  if (text === undefined) return isHttp2 ? UNKNOWN_LENGTH : 0;
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+function encodingOf(text: string | string[] | undefined): 'gzip' | 'identity' | undefined {
+  if (text === undefined || text === 'identity') return 'identity';
+  return text === 'gzip' ? 'gzip' : undefined;
+}
+
+const NO_TIMEOUT = { timeoutMs: undefined } as const;
+
+function timeoutOf(
+  protocol: ProtocolName,
+  headers: IncomingHttpHeaders,
+): { readonly timeoutMs: number | undefined } | undefined {
+  const text = headers[protocol === 'grpc' ? 'grpc-timeout' : 'connect-timeout-ms'];
+  if (text === undefined) return NO_TIMEOUT;
+  if (typeof text !== 'string') return undefined;
+  const parse = protocol === 'grpc' ? parseGrpcTimeout : parseConnectTimeout;
+  const { timeoutMs, error } = parse(text, Number.MAX_SAFE_INTEGER);
+  return error === undefined && timeoutMs !== undefined ? { timeoutMs } : undefined;
+}
+
+/** Printable ASCII without a fragment: what no URL parser changes. */
+const PLAIN_QUERY = /^[!"$-~]*$/;
+
+function shapeOfGet({ query }: RequestLine, headers: IncomingHttpHeaders): RequestShape | undefined {
+  const hasBody = (headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined;
+  if (hasBody || headers['content-type'] !== undefined || headers.expect !== undefined) return undefined;
+  if (!PLAIN_QUERY.test(query)) return undefined;
+  const parameters = new URLSearchParams(query);
+  const format = parameters.get('encoding');
+  if (format !== 'proto' && format !== 'json') return undefined;
+  const encoding = encodingOf(parameters.get('compression') ?? undefined);
+  const timeout = timeoutOf('connect', headers);
+  const message = messageOf(parameters);
+  if (encoding === undefined || timeout === undefined || message === undefined) return undefined;
+  return {
+    protocol: 'connect',
+    isBinary: format === 'proto',
+    isGzip: encoding === 'gzip',
+    timeoutMs: timeout.timeoutMs,
+    message,
+    length: 0,
+  };
+}
+
+function messageOf(parameters: URLSearchParams): Uint8Array | undefined {
+  const text = parameters.get('message') ?? '';
+  if (parameters.get('base64') !== '1') return Buffer.from(text, 'utf8');
+  try {
+    return base64Decode(text);
+  } catch {
+    return undefined;
+  }
+}
+
+let lastPlainAuthority = '';
+
+/** What connect-node could not make a URL of, the adapter refuses. */
+function isPlainAuthority(authority: string | string[] | undefined): boolean {
+  if (typeof authority !== 'string' || authority === '') return false;
+  if (authority === lastPlainAuthority) return true;
+  const port = /^[\w.-]+(?::(\d{1,5}))?$/.exec(authority);
+  if (port === null || Number(port[1] ?? 0) > 65_535) return false;
+  lastPlainAuthority = authority;
+  return true;
+}

@@ -1,0 +1,148 @@
+/**
+ * One unary call from its headers to its answer: gate → body → message →
+ * implementation → message → answer. What fails on the way is answered in the
+ * caller's protocol and counted; only what has to wait is asynchronous.
+ */
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
+import { codeName } from '#server/error-mapping.ts';
+import type { RpcCall } from '#server/rpc-call.ts';
+import type { UnaryRoute } from '#server/rpc-routes.ts';
+import { readBody } from '#server/unary/body.ts';
+import { CallContext } from '#server/unary/call-context.ts';
+import type { Exchange } from '#server/unary/exchange.ts';
+import { decodeMessage, encodeMessage } from '#server/unary/message-codec.ts';
+import { PROTOCOLS, type Protocol, type ReceivedMessage } from '#server/unary/protocols.ts';
+import type { RequestShape } from '#server/unary/request-shape.ts';
+import type { UnaryPathOptions } from '#server/unary/unary-path.ts';
+
+type Output = Awaited<ReturnType<UnaryRoute['impl']>>;
+
+export class UnaryCall {
+  readonly #options: UnaryPathOptions;
+  readonly #route: UnaryRoute;
+  readonly #shape: RequestShape;
+  readonly #exchange: Exchange;
+  readonly #protocol: Protocol;
+  readonly #startedMs: number;
+  readonly #call: RpcCall;
+  readonly #context: CallContext;
+
+  constructor(options: UnaryPathOptions, route: UnaryRoute, shape: RequestShape, exchange: Exchange) {
+    this.#options = options;
+    this.#route = route;
+    this.#shape = shape;
+    this.#exchange = exchange;
+    this.#protocol = PROTOCOLS[shape.protocol];
+    this.#startedMs = options.clock.monotonicMs();
+    this.#call = { remoteAddress: exchange.remoteAddress, code: undefined };
+    const { timeoutMs } = shape;
+    const deadlineMs = timeoutMs === undefined ? undefined : this.#startedMs + timeoutMs;
+    this.#context = new CallContext(options, exchange, this.#call, deadlineMs);
+  }
+
+  start(): void {
+    try {
+      this.#options.gate(this.#route.method, this.#call);
+    } catch (error) {
+      this.#fail(error);
+      this.#exchange.discard();
+      return;
+    }
+    const { message } = this.#shape;
+    if (message === undefined) {
+      this.#receive();
+    } else {
+      this.#open(message);
+      this.#exchange.discard();
+    }
+  }
+
+  #receive(): void {
+    const { readMaxBytes } = this.#route;
+    readBody(this.#exchange, this.#shape.length, {
+      budget: this.#options.budget,
+      bytesMax: this.#protocol.bodyBytesMax(readMaxBytes),
+      lengthFrom: (chunk) => this.#protocol.lengthFrom(chunk, readMaxBytes),
+      tooLong: (length) => this.#protocol.tooLong(length, readMaxBytes),
+      onWhole: (body) => this.#open(body),
+      onFailed: (error) => this.#fail(error),
+    });
+  }
+
+  /** Never throws. */
+  #open(body: Uint8Array): void {
+    try {
+      const received = this.#protocol.open(body, this.#shape, this.#route.readMaxBytes);
+      if (received.isGzip) this.#expand(received);
+      else this.#invoke(received.bytes, received.excess);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #expand({ bytes, excess }: ReceivedMessage): void {
+    const { compression } = this.#options;
+    compression
+      .decompress(bytes, this.#route.readMaxBytes)
+      .then((expanded) => this.#invoke(expanded, excess))
+      .catch((error: unknown) => this.#fail(error));
+  }
+
+  #invoke(bytes: Uint8Array, excess: Error | undefined): void {
+    const { method, impl } = this.#route;
+    const input = decodeMessage(method.input, this.#shape.isBinary, bytes, this.#options.jsonOptions);
+    if (excess !== undefined) throw excess;
+    const output = impl(input, this.#context);
+    if (!(output instanceof Promise)) {
+      this.#succeed(output);
+      return;
+    }
+    output.then((settled) => this.#succeed(settled)).catch((error: unknown) => this.#fail(error));
+  }
+
+  #succeed(output: Output): void {
+    const { compressMinBytes, compression } = this.#options;
+    const bytes = encodeMessage(
+      this.#route.method.output,
+      this.#shape.isBinary,
+      output as MessageShape<DescMessage>,
+      this.#options.jsonOptions,
+    );
+    const isLarge = bytes.length >= compressMinBytes;
+    if (!isLarge || !this.#protocol.acceptsGzip(this.#exchange.headers, this.#shape)) {
+      this.#answer(bytes, false);
+      return;
+    }
+    compression
+      .compress(bytes)
+      .then((compressed) => this.#answer(compressed, true))
+      .catch((error: unknown) => this.#fail(error));
+  }
+
+  #answer(bytes: Uint8Array, isGzip: boolean): void {
+    const { headers } = this.#exchange;
+    this.#exchange.answer(this.#protocol.succeed({ bytes, isGzip }, this.#shape, headers, this.#context));
+    this.#end('ok');
+  }
+
+  /** Never throws. */
+  #fail(error: unknown): void {
+    const { errors } = this.#options;
+    const mapped = errors.toConnectError(error, this.#context.madeSignal);
+    const { headers } = this.#exchange;
+    try {
+      this.#exchange.answer(this.#protocol.fail(mapped, this.#shape, headers, this.#context));
+    } catch (unexpected) {
+      // Such as metadata that is no header. It is logged, and nothing can be answered.
+      errors.toConnectError(unexpected);
+      this.#exchange.destroy();
+    }
+    this.#end(codeName(mapped.code));
+  }
+
+  #end(code: string): void {
+    const { clock, observe } = this.#options;
+    this.#context.finish();
+    observe(this.#route.path, code, clock.monotonicMs() - this.#startedMs);
+  }
+}

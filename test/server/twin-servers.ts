@@ -1,0 +1,148 @@
+/**
+ * Two servers of one service that differ in nothing but the unary path: what
+ * `direct` takes, `adapter` leaves to connect-node.
+ */
+import { type AddressInfo, createServer } from 'node:net';
+import { create } from '@bufbuild/protobuf';
+import { type Code, ConnectError } from '@connectrpc/connect';
+import { GetResponseSchema, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { PositionSchema } from '#gen/walnut/v1/types_pb.ts';
+import { silentLogger } from '#platform/logger.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { createBodyBudget } from '#server/body-budget.ts';
+import { createBodyDeadlines } from '#server/body-deadlines.ts';
+import { createConnections } from '#server/connections.ts';
+import { createErrorMapper } from '#server/error-mapping.ts';
+import { createGzipCompression } from '#server/gzip-compression.ts';
+import { createHttp1, createHttp2 } from '#server/http-servers.ts';
+import { createRequestListener } from '#server/request-listener.ts';
+import { createRpcAdapter } from '#server/rpc-adapter.ts';
+import { createRpcInterceptor } from '#server/rpc-interceptor.ts';
+import { RpcRoutes, type UnaryContext, type UnaryImpl } from '#server/rpc-routes.ts';
+import { protocolOf } from '#server/socket-mux.ts';
+import { CallContext } from '#server/unary/call-context.ts';
+import { onCleanup } from '#test/server/running.ts';
+
+export const READ_BYTES_MAX = 2_000;
+export const COMPRESS_MIN_BYTES = 300;
+
+export interface Twin {
+  readonly port: number;
+  /** Of each call that reached the implementation: whether the unary path brought it. */
+  readonly wasDirect: boolean[];
+  /** Codes as the metrics count them. */
+  readonly observed: string[];
+}
+
+type Get = UnaryImpl<typeof KVStore.method.get>;
+
+/** What the key asks for; the answer holds what the call looked like. */
+const behave: Get = (request, context) => {
+  const [what = '', argument = ''] = request.key.split(':');
+  switch (what) {
+    case 'metadata':
+      return withMetadata(context, argument);
+    case 'error':
+      throw failure(Number(argument) as Code);
+    case 'late':
+      return Promise.reject(failure(Number(argument) as Code));
+    case 'bug':
+      throw new TypeError(argument);
+    case 'wait':
+      return new Promise((_, reject) => {
+        const { signal } = context;
+        const fail = (): void => reject(signal.reason);
+        if (signal.aborted) fail();
+        else signal.addEventListener('abort', fail);
+      });
+    case 'large':
+      return create(GetResponseSchema, { found: true, value: new Uint8Array(Number(argument)).fill(7) });
+    case 'ill-formed':
+      return { found: 'no boolean' as unknown as boolean, stalenessMs: 'none' as unknown as bigint };
+    case 'later':
+      return new Promise((resolve) => setImmediate(resolve, { found: true, stalenessMs: 5n }));
+    default:
+      return { found: request.key !== '', value: new TextEncoder().encode(request.key) };
+  }
+};
+
+function withMetadata(context: UnaryContext, argument: string): Awaited<ReturnType<Get>> {
+  context.responseHeader.set('x-seen', context.requestHeader.get('x-sent') ?? 'nothing');
+  context.responseHeader.append('x-twice', 'a');
+  context.responseHeader.append('x-twice', 'b');
+  context.responseHeader.set('x-data-bin', 'AAEC');
+  context.responseTrailer.set('x-after', 'ü');
+  context.responseTrailer.set('x-deadline', String((context.timeoutMs() ?? 0) > 0));
+  if (argument !== '') throw failure(Number(argument) as Code);
+  return { found: true };
+}
+
+function failure(code: Code): ConnectError {
+  const headers = { 'x-leader-hint': 'm:8080', 'content-type': 'x/y', 'x-bin-bin': 'AAE' };
+  const detail = { desc: PositionSchema, value: { epoch: 7n, lsn: 8n } };
+  return new ConnectError(`why: 100% „${code}“`, code, headers, [detail]);
+}
+
+export async function startTwin(isDirect: boolean): Promise<Twin> {
+  const clock = createNodeClock();
+  const errors = createErrorMapper(silentLogger, 'test');
+  const shutdown = new AbortController();
+  const deadlines = createBodyDeadlines(clock, 10_000, shutdown.signal);
+  const wasDirect: boolean[] = [];
+  const observed: string[] = [];
+  const get: Get = (request, context) => {
+    wasDirect.push(context instanceof CallContext);
+    return behave(request, context);
+  };
+  const rpcAdapter = createRpcAdapter({
+    clock,
+    errors,
+    deadlines,
+    logger: silentLogger,
+    budget: createBodyBudget(1_000_000),
+    compression: createGzipCompression(),
+    compressMinBytes: COMPRESS_MIN_BYTES,
+    interceptor: createRpcInterceptor(errors),
+    gate: () => undefined,
+    shutdownSignal: shutdown.signal,
+    observe: (_path, code) => observed.push(code),
+    routes: (router, table) => {
+      // A table of its own is one that the unary path does not see.
+      const routes = isDirect ? table : new RpcRoutes(router);
+      const limits = { readMaxBytes: READ_BYTES_MAX };
+      routes.unary(KVStore.method.get, get, limits);
+      routes.unary(KVStore.method.set, () => ({ applied: true }), limits);
+    },
+  });
+  const listener = createRequestListener({
+    deadlines,
+    rpcAdapter,
+    logger: silentLogger,
+    plainRoutes: new Map(),
+    keysRoute: () => Promise.reject(new Error('not asked for')),
+    isDraining: () => false,
+    isServed: () => true,
+    onRefused: () => {},
+  });
+  const connections = createConnections();
+  const http1 = createHttp1(listener);
+  const http2 = createHttp2(listener, connections);
+  const server = createServer((socket) => {
+    connections.addSocket(socket);
+    socket.on('error', () => {});
+    socket.once('data', (chunk: Buffer) => {
+      socket.pause();
+      socket.unshift(chunk);
+      (protocolOf(chunk) === 'http2' ? http2 : http1).emit('connection', socket);
+      process.nextTick(() => socket.resume());
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onCleanup(() => {
+    shutdown.abort();
+    connections.destroy();
+    http1.close();
+    server.close();
+  });
+  return { port: (server.address() as AddressInfo).port, wasDirect, observed };
+}

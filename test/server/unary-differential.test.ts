@@ -1,0 +1,375 @@
+/** The unary path answers as connect-node does, whatever it is sent. */
+import { request as requestHttp1 } from 'node:http';
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';
+import { gzipSync } from 'node:zlib';
+import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { base64Encode } from '@bufbuild/protobuf/wire';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { GetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { onCleanup } from '#test/server/running.ts';
+import { READ_BYTES_MAX, startTwin, type Twin } from '#test/server/twin-servers.ts';
+
+const PATH = '/walnut.v1.KVStore/Get';
+
+interface Sent {
+  readonly http: 1 | 2;
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+interface Received {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: string;
+  readonly trailers: Readonly<Record<string, unknown>>;
+}
+
+/** Nobody promises the same for these: time, and the connection's own. */
+const UNCOMPARED = new Set(['date', 'connection', 'keep-alive']);
+
+function compared(headers: IncomingHttpHeaders): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !UNCOMPARED.has(name)));
+}
+
+function overHttp1(port: number, { method, path, headers, body }: Sent): Promise<Received> {
+  return new Promise((resolve, reject) => {
+    const hasBody = method !== 'GET' && method !== 'HEAD';
+    const length =
+      hasBody && headers['transfer-encoding'] === undefined ? { 'content-length': body.length } : {};
+    const all = { ...length, ...headers };
+    const request = requestHttp1({ host: '127.0.0.1', port, method, path, headers: all, agent: false });
+    request.on('error', reject);
+    request.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: compared(response.headers),
+          body: Buffer.concat(chunks).toString('latin1'),
+          trailers: response.trailers,
+        }),
+      );
+    });
+    request.end(hasBody ? body : undefined);
+  });
+}
+
+function overHttp2(client: ClientHttp2Session, { method, path, headers, body }: Sent): Promise<Received> {
+  return new Promise((resolve, reject) => {
+    const hasBody = method !== 'GET' && method !== 'HEAD';
+    const stream = client.request({ ':method': method, ':path': path, ...headers }, { endStream: !hasBody });
+    const chunks: Buffer[] = [];
+    let answered: IncomingHttpHeaders = {};
+    let trailers: IncomingHttpHeaders = {};
+    stream.on('response', (given) => {
+      answered = given;
+    });
+    stream.on('trailers', (given) => {
+      trailers = given;
+    });
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.on('error', reject);
+    stream.on('end', () => {
+      const { ':status': status, ...rest } = compared(answered);
+      const text = Buffer.concat(chunks).toString('latin1');
+      resolve({ status: Number(status), headers: rest, body: text, trailers: compared(trailers) });
+    });
+    if (hasBody) stream.end(body);
+  });
+}
+
+async function startBoth() {
+  const open = async (isDirect: boolean) => {
+    const twin = await startTwin(isDirect);
+    const client = connect(`http://127.0.0.1:${twin.port}`);
+    client.on('error', () => {});
+    onCleanup(() => client.destroy());
+    const send = (sent: Sent): Promise<Received> =>
+      sent.http === 1 ? overHttp1(twin.port, sent) : overHttp2(client, sent);
+    return { twin, send };
+  };
+  return { direct: await open(true), adapter: await open(false) };
+}
+
+type Both = Awaited<ReturnType<typeof startBoth>>;
+
+/** Sends to both, compares, and gives the answer. */
+async function same({ direct, adapter }: Both, sent: Sent): Promise<Received> {
+  const [given, expected] = await Promise.all([direct.send(sent), adapter.send(sent)]);
+  expect(given).toEqual(expected);
+  return given;
+}
+
+const message = (key: string): Uint8Array => toBinary(GetRequestSchema, create(GetRequestSchema, { key }));
+const json = (key: string): Uint8Array =>
+  Buffer.from(toJsonString(GetRequestSchema, create(GetRequestSchema, { key })));
+
+function envelope(body: Uint8Array, flags = 0, length = body.length): Uint8Array {
+  const head = Buffer.alloc(5);
+  head[0] = flags;
+  head.writeUInt32BE(length, 1);
+  return Buffer.concat([head, body]);
+}
+
+const KINDS = ['connect+proto', 'connect+json', 'grpc'] as const;
+
+/** One well-formed call. */
+function callOf(kind: (typeof KINDS)[number], http: 1 | 2, key: string, headers: Sent['headers'] = {}): Sent {
+  const [type, body] = {
+    'connect+proto': ['application/proto', message(key)] as const,
+    'connect+json': ['application/json', json(key)] as const,
+    grpc: ['application/grpc', envelope(message(key))] as const,
+  }[kind];
+  return {
+    http,
+    method: 'POST',
+    path: PATH,
+    headers: { 'content-type': type, te: 'trailers', ...headers },
+    body,
+  };
+}
+
+const KEYS = [
+  'plain',
+  '',
+  'metadata',
+  'metadata:9',
+  'error:3',
+  'error:5',
+  'error:14',
+  'late:8',
+  'later',
+  'large:100',
+  'large:5000',
+  'large:70000',
+  'ill-formed',
+];
+
+const direct = (twin: Twin): boolean => twin.wasDirect.every(Boolean) && twin.wasDirect.length > 0;
+
+describe.each(KINDS)('%s', (kind) => {
+  it.each(kind === 'grpc' ? [2] : [1, 2])(
+    'is served directly over HTTP/%d, and the same',
+    async (version) => {
+      const both = await startBoth();
+      for (const key of KEYS) await same(both, callOf(kind, version as 1 | 2, key));
+      for (const key of KEYS) {
+        const headers = {
+          'x-sent': 'ä',
+          'accept-encoding': 'br, gzip',
+          'grpc-accept-encoding': 'gzip',
+          'connect-timeout-ms': '60000',
+          'grpc-timeout': '1M',
+          'connect-protocol-version': '1',
+        };
+        await same(both, callOf(kind, version as 1 | 2, key, headers));
+      }
+      // The adapter counts before it encodes, and so takes an answer it cannot encode for a good one.
+      const counted = [...KEYS, ...KEYS].map((key, i) =>
+        key === 'ill-formed' ? 'internal' : both.adapter.twin.observed[i],
+      );
+      expect(both.direct.twin.observed).toEqual(counted);
+      expect(direct(both.direct.twin)).toBe(true);
+      expect(both.adapter.twin.wasDirect.some(Boolean)).toBe(false);
+      expect(both.direct.twin.wasDirect.length).toBe(2 * KEYS.length);
+    },
+  );
+
+  it('ends by its deadline', async () => {
+    const both = await startBoth();
+    for (const http of kind === 'grpc' ? ([2] as const) : ([1, 2] as const)) {
+      for (const ms of [0, 20]) {
+        const headers = { 'connect-timeout-ms': String(ms), 'grpc-timeout': `${ms}m` };
+        const { body, trailers } = await same(both, callOf(kind, http, 'wait', headers));
+        expect(body + JSON.stringify(trailers)).toMatch(/deadline_exceeded|"grpc-status":"4"/);
+      }
+    }
+    expect(direct(both.direct.twin)).toBe(true);
+  });
+});
+
+describe('Connect by GET', () => {
+  const get = (http: 1 | 2, query: string, headers: Sent['headers'] = {}): Sent => ({
+    http,
+    method: 'GET',
+    path: `${PATH}?${query}`,
+    headers,
+    body: new Uint8Array(0),
+  });
+
+  it('is served directly, and the same', async () => {
+    const both = await startBoth();
+    const binary = base64Encode(message('metadata'), 'url');
+    const squeezed = base64Encode(gzipSync(message('large:900')), 'url');
+    for (const http of [1, 2] as const) {
+      for (const query of [
+        `connect=v1&encoding=proto&base64=1&message=${binary}`,
+        `encoding=json&message=${encodeURIComponent('{"key":"ü+&="}')}`,
+        `encoding=json&message=%7B%22key%22:"a"}`,
+        `encoding=proto&base64=1&compression=gzip&message=${squeezed}`,
+        'encoding=proto',
+        'encoding=json&message=%7B%22nokey%22:1}',
+        'encoding=proto&message=%FF%FF',
+      ]) {
+        await same(both, get(http, query, { 'accept-encoding': 'gzip' }));
+      }
+    }
+    expect(direct(both.direct.twin)).toBe(true);
+    expect(both.direct.twin.wasDirect.length).toBe(2 * 5);
+  });
+
+  it.each([
+    'encoding=xml&message=',
+    'message=',
+    'encoding=proto&base64=1&message=***',
+    'encoding=proto&compression=br&message=',
+    'encoding=json&compression=&message={}',
+    `encoding=json&message=${encodeURIComponent(`{"key":"${'k'.repeat(READ_BYTES_MAX)}"}`)}`,
+  ])('of %.60s is answered as connect-node would', async (query) => {
+    const both = await startBoth();
+    await same(both, get(1, query));
+    await same(both, get(2, query));
+    await same(both, { ...get(1, query), path: `/walnut.v1.KVStore/Set?${query}` });
+    await same(both, get(1, query, { 'content-type': 'application/json' }));
+    await same(both, { ...get(1, query), method: 'HEAD' });
+  });
+});
+
+/** Bodies that fit no kind, and those that fit one. */
+const bodies: fc.Arbitrary<Uint8Array> = fc
+  .tuple(
+    fc.constantFrom(...KEYS, 'k'.repeat(READ_BYTES_MAX - 10), 'k'.repeat(READ_BYTES_MAX + 1)),
+    fc.constantFrom('proto', 'json', 'noise', 'cut', 'nothing'),
+    fc.constantFrom(
+      'bare',
+      'gzip',
+      'envelope',
+      'gzip in envelope',
+      'flagged',
+      'two',
+      'short',
+      'long',
+      'head',
+    ),
+    fc.uint8Array({ maxLength: 40 }),
+  )
+  .map(([key, content, wrapping, noise]) => {
+    const inner = {
+      proto: () => message(key),
+      json: () => json(key),
+      noise: () => noise,
+      cut: () => message(key).subarray(0, -1),
+      nothing: () => new Uint8Array(0),
+    }[content]();
+    switch (wrapping) {
+      case 'gzip':
+        return gzipSync(inner);
+      case 'envelope':
+        return envelope(inner);
+      case 'gzip in envelope':
+        return envelope(gzipSync(inner), 1);
+      case 'flagged':
+        return envelope(inner, 1);
+      case 'two':
+        return Buffer.concat([envelope(inner), envelope(inner)]);
+      case 'short':
+        return envelope(inner, 0, inner.length + 3);
+      case 'long':
+        return envelope(inner, 0, READ_BYTES_MAX + 1);
+      case 'head':
+        return envelope(inner).subarray(0, noise.length % 6);
+      default:
+        return inner;
+    }
+  });
+
+const sometimes = (...values: string[]): fc.Arbitrary<string | undefined> =>
+  fc.oneof(
+    { weight: 3, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.constantFrom(...values) },
+  );
+
+/** Headers that ask for more than the plain call does, well-formed or not. */
+const extras: fc.Arbitrary<Record<string, string>> = fc
+  .record({
+    encoding: sometimes('gzip', 'identity', 'br', 'GZIP'),
+    accepts: sometimes('gzip', 'br,gzip;q=1', 'br , gzip', 'identity', '*'),
+    timeout: sometimes('5000', '', '-1', '1.5', '99999999999', 'x'),
+    grpcTimeout: sometimes('5S', '', '1', '123456789S', '1H', '5s'),
+  })
+  .map(({ encoding, accepts, timeout, grpcTimeout }) => {
+    const headers: Record<string, string | undefined> = {
+      'content-encoding': encoding,
+      'grpc-encoding': encoding,
+      'accept-encoding': accepts,
+      'grpc-accept-encoding': accepts,
+      'connect-timeout-ms': timeout,
+      'grpc-timeout': grpcTimeout,
+    };
+    return Object.fromEntries(
+      Object.entries(headers).filter((pair): pair is [string, string] => pair[1] !== undefined),
+    );
+  });
+
+const versions = fc.constantFrom(1 as const, 2 as const);
+
+/** Well-formed but for the headers that come with it. */
+const tame: fc.Arbitrary<Sent> = fc
+  .tuple(fc.constantFrom(...KINDS), versions, fc.constantFrom(...KEYS), extras, fc.boolean())
+  .map(([kind, http, key, headers, isSqueezed]) => {
+    const call = callOf(kind, http, key, headers);
+    if (headers['content-encoding'] !== 'gzip' || !isSqueezed) return call;
+    const inner = kind === 'grpc' ? call.body.subarray(5) : call.body;
+    const squeezed = gzipSync(inner);
+    return { ...call, body: kind === 'grpc' ? envelope(squeezed, 1) : squeezed };
+  });
+
+const wild: fc.Arbitrary<Sent> = fc
+  .record({
+    http: versions,
+    method: fc.constantFrom('POST', 'POST', 'POST', 'POST', 'PUT'),
+    type: fc.constantFrom(
+      'application/proto',
+      'application/json',
+      'application/json; charset=utf-8',
+      'application/json;charset=utf8',
+      'Application/JSON',
+      'application/grpc',
+      'application/grpc+proto',
+      'application/grpc+json',
+      'application/grpc-web',
+      'application/connect+proto',
+      'text/plain',
+    ),
+    body: bodies,
+    extra: extras,
+    isChunked: fc.boolean(),
+  })
+  .map(({ http, method, type, body, extra, isChunked }) => {
+    const chunked = http === 1 && isChunked ? { 'transfer-encoding': 'chunked' } : {};
+    return {
+      http,
+      method,
+      path: PATH,
+      headers: { 'content-type': type, te: 'trailers', ...extra, ...chunked },
+      body,
+    };
+  });
+
+describe('any request', () => {
+  it('gets the same answer from both', async () => {
+    const both = await startBoth();
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(tame, wild), async (sent) => {
+        await same(both, sent);
+      }),
+      { numRuns: 200 },
+    );
+    expect(both.direct.twin.wasDirect).toContain(true);
+  }, 30_000);
+});
