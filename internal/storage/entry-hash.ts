@@ -10,6 +10,9 @@
  * accidents, not attackers.
  */
 
+import { assert } from '#platform/assert.ts';
+import { KeyBytes } from '#storage/key-bytes.ts';
+
 const C1 = 0x239b961b;
 const C2 = 0xab0e9789;
 const C3 = 0x38b34ae5;
@@ -38,27 +41,31 @@ export class EntryHasher {
   h4 = 0;
   /** Bytes of UTF-8 of the key hashed last. */
   keyBytes = 0;
-  readonly #encoder = new TextEncoder();
-  #scratch: Uint8Array = new Uint8Array(4_096);
+  readonly #key = new KeyBytes();
 
-  /** Hashes one entry; read the lanes and `keyBytes` before the next call. */
+  /** Hashes one entry; read the lanes and `keyBytes` before the next call. The key is well-formed. */
   hashEntry(key: string, valueCrc: number, expireAtMs: number, epoch: number, lsn: number): void {
-    this.#hashFixed(valueCrc, expireAtMs, epoch, lsn, key.length);
-    if (!this.#absorbAscii(key)) {
-      const keyBytes = this.#encode(key);
-      this.#hashFixed(valueCrc, expireAtMs, epoch, lsn, keyBytes);
-      this.#absorbBytes(this.#scratch, keyBytes);
-      this.keyBytes = keyBytes;
-    } else {
-      this.keyBytes = key.length;
-    }
-    this.#finish(FIXED_BYTES + this.keyBytes);
+    assert(this.#key.load(key), 'the key of an entry is well-formed');
+    this.hashKey(this.#key, valueCrc, expireAtMs, epoch, lsn);
+  }
+
+  /** As `hashEntry`, of a key that was read already. */
+  hashKey(key: KeyBytes, valueCrc: number, expireAtMs: number, epoch: number, lsn: number): void {
+    const { words, length } = key;
+    this.keyBytes = length;
+    this.h1 = this.h2 = this.h3 = this.h4 = 0;
+    this.#block(valueCrc | 0, expireAtMs | 0, (expireAtMs / TWO_32) | 0, epoch | 0);
+    this.#block((epoch / TWO_32) | 0, lsn | 0, (lsn / TWO_32) | 0, length);
+    this.#absorb(words, length);
+    this.#finish(FIXED_BYTES + length);
   }
 
   /** Plain MurmurHash3_x86_128 of `bytes`, seed 0: what the golden test compares with published values. */
   hashBytes(bytes: Uint8Array): void {
     this.h1 = this.h2 = this.h3 = this.h4 = 0;
-    this.#absorbBytes(bytes, bytes.length);
+    const words = new Int32Array((bytes.length + 3) >>> 2);
+    new Uint8Array(words.buffer).set(bytes);
+    this.#absorb(words, bytes.length);
     this.#finish(bytes.length);
   }
 
@@ -67,55 +74,26 @@ export class EntryHasher {
     return lanesToHex(this.h1, this.h2, this.h3, this.h4);
   }
 
-  #hashFixed(valueCrc: number, expireAtMs: number, epoch: number, lsn: number, keyBytes: number): void {
-    this.h1 = this.h2 = this.h3 = this.h4 = 0;
-    this.#block(valueCrc | 0, expireAtMs | 0, (expireAtMs / TWO_32) | 0, epoch | 0);
-    this.#block((epoch / TWO_32) | 0, lsn | 0, (lsn / TWO_32) | 0, keyBytes);
-  }
-
-  /** False where a character is not ASCII: the lanes are then spoilt and the caller starts over. */
-  #absorbAscii(key: string): boolean {
-    const length = key.length;
-    let seen = 0;
-    let i = 0;
-    for (; i + 16 <= length; i += 16) {
-      const k1 = word(key, i);
-      const k2 = word(key, i + 4);
-      const k3 = word(key, i + 8);
-      const k4 = word(key, i + 12);
-      if (((k1 | k2 | k3 | k4) & 0x80808080) !== 0) return false;
-      this.#block(k1, k2, k3, k4);
+  /** `words` hold `length` bytes, the last of them padded with zeros, which change nothing. */
+  #absorb(words: Int32Array, length: number): void {
+    const whole = length >>> 4;
+    for (let i = 0; i < whole; i++) {
+      const at = 4 * i;
+      this.#block(
+        words[at] as number,
+        words[at + 1] as number,
+        words[at + 2] as number,
+        words[at + 3] as number,
+      );
     }
-    let k1 = 0;
-    let k2 = 0;
-    let k3 = 0;
-    let k4 = 0;
-    for (let j = 0; i < length; i++, j++) {
-      const code = key.charCodeAt(i);
-      seen |= code;
-      const shifted = code << ((j & 3) * 8);
-      if (j < 4) k1 |= shifted;
-      else if (j < 8) k2 |= shifted;
-      else if (j < 12) k3 |= shifted;
-      else k4 |= shifted;
-    }
-    this.#tail(k1, k2, k3, k4);
-    return seen <= 0x7f;
-  }
-
-  #absorbBytes(bytes: Uint8Array, length: number): void {
-    let i = 0;
-    for (; i + 16 <= length; i += 16) {
-      this.#block(wordOf(bytes, i), wordOf(bytes, i + 4), wordOf(bytes, i + 8), wordOf(bytes, i + 12));
-    }
-    const last = new Uint8Array(16);
-    last.set(bytes.subarray(i, length));
-    this.#tail(wordOf(last, 0), wordOf(last, 4), wordOf(last, 8), wordOf(last, 12));
-  }
-
-  #encode(key: string): number {
-    if (this.#scratch.length < key.length * 3) this.#scratch = new Uint8Array(key.length * 3);
-    return this.#encoder.encodeInto(key, this.#scratch).written;
+    const rest = length & 15;
+    const at = 4 * whole;
+    this.#tail(
+      rest > 0 ? (words[at] as number) : 0,
+      rest > 4 ? (words[at + 1] as number) : 0,
+      rest > 8 ? (words[at + 2] as number) : 0,
+      rest > 12 ? (words[at + 3] as number) : 0,
+    );
   }
 
   #block(w1: number, w2: number, w3: number, w4: number): void {
@@ -133,7 +111,7 @@ export class EntryHasher {
     this.h4 = h4;
   }
 
-  /** The last 0 .. 15 bytes, padded with zeros, which change nothing. */
+  /** The last 0 .. 15 bytes. */
   #tail(w1: number, w2: number, w3: number, w4: number): void {
     this.h4 ^= Math.imul(rotate(Math.imul(w4, C4), 18), C1);
     this.h3 ^= Math.imul(rotate(Math.imul(w3, C3), 17), C4);
@@ -213,23 +191,4 @@ function avalanche(h: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   return h ^ (h >>> 16);
-}
-
-/** Four ASCII characters as a little-endian word; a higher character sets one of the bytes' top bits. */
-function word(key: string, i: number): number {
-  const a = key.charCodeAt(i);
-  const b = key.charCodeAt(i + 1);
-  const c = key.charCodeAt(i + 2);
-  const d = key.charCodeAt(i + 3);
-  if ((a | b | c | d) > 0x7f) return 0x80808080;
-  return a | (b << 8) | (c << 16) | (d << 24);
-}
-
-function wordOf(bytes: Uint8Array, i: number): number {
-  return (
-    (bytes[i] as number) |
-    ((bytes[i + 1] as number) << 8) |
-    ((bytes[i + 2] as number) << 16) |
-    ((bytes[i + 3] as number) << 24)
-  );
 }

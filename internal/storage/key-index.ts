@@ -1,67 +1,230 @@
 /**
- * From keys to slots: one Map per partition, because a Map rehashes all at once
- * (51 ms at a million keys) and many small ones rehash a millisecond or two each at
- * different moments. Keys are any string; a Map has no special ones.
+ * From keys to slots: an open-addressing table by extendible hashing (Fagin et
+ * al., 1979). The top bits of a hash choose a segment of the directory, its low
+ * bits a home within the segment; a cell holds the whole hash and the slot, so
+ * that growing looks at no entry and a miss seldom does. A segment grows by a
+ * quarter until it is full size, then splits in two: no call moves more than
+ * some 8,000 cells, whatever the size of the table.
+ *
+ * Segments shrink and merge as entries go. Their buffers are given back at
+ * once, not when the collector comes.
  */
 import { assert } from '#platform/assert.ts';
+import type { KeyBytes } from '#storage/key-bytes.ts';
+import { NO_SLOT } from '#storage/slot-table.ts';
 
-/** From this length on V8 may make a substring a view of its parent string. */
-const SLICED_STRING_MIN = 13;
+const CELLS_MIN = 64;
+/** Up to here a segment doubles, above it grows by a quarter: large tables are 64 to 80 % full. */
+const CELLS_DOUBLING_MAX = 4_096;
+/** The step after which a segment splits: 4,096, 5,120, 6,400, 8,000. */
+const CELLS_MAX = 8_000;
+/** Directory bits; the other 16 of a hash choose the home. Only colliding hashes make larger segments then. */
+const DEPTH_MAX = 16;
+const MERGED_ENTRIES_MAX = 1_024;
+
+interface Segment {
+  /** Pairs of hash and slot + 1; 0 is an empty cell. */
+  cells: Int32Array<ArrayBuffer>;
+  entries: number;
+  /** Leading bits of the hash that all its entries share. */
+  depth: number;
+}
+
+/** Says whether the key at hand is the one in `slot`. */
+export interface KeyMatcher {
+  matches(slot: number, key: KeyBytes): boolean;
+}
 
 export class KeyIndex {
-  readonly #maps: Map<string, number>[];
-  readonly #mask: number;
-  readonly #seed: number;
+  readonly #matcher: KeyMatcher;
+  #directory: Segment[] = [createSegment(CELLS_MIN, 0)];
+  #depth = 0;
 
-  /** `partitions` is a power of two; `seed` keeps clients from choosing partitions. */
-  constructor(partitions: number, seed: number) {
-    assert(partitions >= 1 && (partitions & (partitions - 1)) === 0, 'partitions is a power of two');
-    this.#maps = Array.from({ length: partitions }, () => new Map<string, number>());
-    this.#mask = partitions - 1;
-    this.#seed = seed | 0;
+  constructor(matcher: KeyMatcher) {
+    this.#matcher = matcher;
   }
 
-  partitionOf(key: string): number {
-    let h = this.#seed;
-    for (let i = 0; i < key.length; i++) {
-      h = Math.imul(h ^ key.charCodeAt(i), 0x5bd1e995);
-      h ^= h >>> 15;
+  /** The key's slot, or `NO_SLOT`. */
+  find(key: KeyBytes): number {
+    const { hash } = key;
+    const { cells } = this.#segmentOf(hash);
+    const end = cells.length;
+    let at = homeOf(hash, end);
+    for (;;) {
+      const slot = cells[at + 1] as number;
+      if (slot === 0) return NO_SLOT;
+      if (cells[at] === hash && this.#matcher.matches(slot - 1, key)) return slot - 1;
+      at += 2;
+      if (at === end) at = 0;
     }
-    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-    return (h ^ (h >>> 13)) & this.#mask;
   }
 
-  /** The key's slot, or undefined. */
-  find(partition: number, key: string): number | undefined {
-    return this.#map(partition).get(key);
+  /** The caller knows that the key is not there. */
+  add(hash: number, slot: number): void {
+    let segment = this.#segmentOf(hash);
+    while ((segment.entries + 1) * 10 > (segment.cells.length >>> 1) * 8) {
+      this.#grow(segment, hash);
+      segment = this.#segmentOf(hash);
+    }
+    put(segment.cells, hash, slot + 1);
+    segment.entries++;
   }
 
-  add(partition: number, key: string, slot: number): void {
-    this.#map(partition).set(key, slot);
+  remove(hash: number, slot: number): void {
+    const segment = this.#segmentOf(hash);
+    const { cells } = segment;
+    let at = homeOf(hash, cells.length);
+    while (cells[at + 1] !== slot + 1) {
+      assert(cells[at + 1] !== 0, `slot ${slot} is not in the index`);
+      at = at + 2 === cells.length ? 0 : at + 2;
+    }
+    closeGap(cells, at);
+    segment.entries--;
+    // A third full or less: even halved it is far from full.
+    if (cells.length > 2 * CELLS_MIN && segment.entries * 10 < (cells.length >>> 1) * 3)
+      this.#shrink(segment, hash);
   }
 
-  remove(partition: number, key: string): void {
-    this.#map(partition).delete(key);
+  /** Bytes of all segments, for figures. */
+  get heldBytes(): number {
+    return [...new Set(this.#directory)].reduce((sum, { cells }) => sum + cells.byteLength, 0);
   }
 
-  sizeOf(partition: number): number {
-    return this.#map(partition).size;
+  #segmentOf(hash: number): Segment {
+    return this.#directory[this.#directoryIndex(hash)] as Segment;
   }
 
-  slotsOf(partition: number): Iterable<number> {
-    return this.#map(partition).values();
+  #directoryIndex(hash: number): number {
+    // In two steps, because a shift by 32 would be none.
+    return (hash >>> 1) >>> (31 - this.#depth);
   }
 
-  #map(partition: number): Map<string, number> {
-    return this.#maps[partition] as Map<string, number>;
+  #grow(segment: Segment, hash: number): void {
+    const count = segment.cells.length >>> 1;
+    if (count >= CELLS_MAX && segment.depth < DEPTH_MAX) this.#split(segment, hash);
+    else resize(segment, count < CELLS_DOUBLING_MAX ? 2 * count : count + (count >>> 2));
+  }
+
+  #split(segment: Segment, hash: number): void {
+    if (segment.depth === this.#depth) {
+      this.#directory = this.#directory.flatMap((each) => [each, each]);
+      this.#depth++;
+    }
+    const depth = segment.depth + 1;
+    const [low, high] = splitCells(segment.cells, depth);
+    release(segment.cells);
+    // The directory's entries with the segment's prefix are neighbours.
+    const span = 1 << (this.#depth - segment.depth);
+    const first = this.#directoryIndex(hash) & ~(span - 1);
+    this.#directory.fill(low, first, first + span / 2);
+    this.#directory.fill(high, first + span / 2, first + span);
+  }
+
+  #shrink(segment: Segment, hash: number): void {
+    const buddy = this.#buddyOf(segment, hash);
+    if (buddy !== undefined && buddy.entries + segment.entries <= MERGED_ENTRIES_MAX) {
+      this.#merge(segment, buddy, hash);
+    } else {
+      resize(segment, Math.max(CELLS_MIN, segment.cells.length >>> 2));
+    }
+  }
+
+  /** The segment that differs in the last bit of the prefix only, where it was not split further. */
+  #buddyOf(segment: Segment, hash: number): Segment | undefined {
+    if (segment.depth === 0) return undefined;
+    const buddy = this.#segmentOf(hash ^ (1 << (32 - segment.depth)));
+    return buddy.depth === segment.depth ? buddy : undefined;
+  }
+
+  #merge(segment: Segment, buddy: Segment, hash: number): void {
+    const merged = createSegment(2 * MERGED_ENTRIES_MAX, segment.depth - 1);
+    for (const { cells } of [segment, buddy]) {
+      moveCells(cells, merged.cells);
+      release(cells);
+    }
+    merged.entries = segment.entries + buddy.entries;
+    const span = 1 << (this.#depth - merged.depth);
+    const first = this.#directoryIndex(hash) & ~(span - 1);
+    this.#directory.fill(merged, first, first + span);
   }
 }
 
-/**
- * The key as a string of its own: one cut out of a URL or a frame may be a view
- * that would keep all of it alive for as long as the entry lives.
- */
-export function ownKey(key: string): string {
-  if (key.length < SLICED_STRING_MIN) return key;
-  return Buffer.from(key, 'utf8').toString('utf8');
+function createSegment(cells: number, depth: number): Segment {
+  return { cells: new Int32Array(2 * cells), entries: 0, depth };
+}
+
+/** Frees the memory now: it would otherwise wait for the collector, which has little else to come for. */
+function release(cells: Int32Array<ArrayBuffer>): void {
+  cells.buffer.transfer(0);
+}
+
+function resize(segment: Segment, count: number): void {
+  const old = segment.cells;
+  segment.cells = new Int32Array(2 * count);
+  moveCells(old, segment.cells);
+  release(old);
+}
+
+function homeOf(hash: number, length: number): number {
+  return 2 * (((hash & 0xffff) * (length >>> 1)) >>> 16);
+}
+
+function put(cells: Int32Array, hash: number, slotPlusOne: number): void {
+  const end = cells.length;
+  let at = homeOf(hash, end);
+  while (cells[at + 1] !== 0) {
+    at += 2;
+    if (at === end) at = 0;
+  }
+  cells[at] = hash;
+  cells[at + 1] = slotPlusOne;
+}
+
+function moveCells(from: Int32Array, to: Int32Array): void {
+  for (let at = 0; at < from.length; at += 2) {
+    const slotPlusOne = from[at + 1] as number;
+    if (slotPlusOne !== 0) put(to, from[at] as number, slotPlusOne);
+  }
+}
+
+/** Two segments of the next depth: hashes with a 0 and those with a 1 in its bit. */
+function splitCells(cells: Int32Array, depth: number): [Segment, Segment] {
+  const shift = 32 - depth;
+  const counts: [number, number] = [0, 0];
+  for (let at = 0; at < cells.length; at += 2) {
+    if (cells[at + 1] !== 0) (counts[(((cells[at] as number) >>> shift) & 1) as 0 | 1] as number)++;
+  }
+  const halves = counts.map((entries) => {
+    // All on one side takes colliding hashes, and splitting again would not help much.
+    const segment = createSegment(
+      entries * 10 <= CELLS_DOUBLING_MAX * 9 ? CELLS_DOUBLING_MAX : cells.length >>> 1,
+      depth,
+    );
+    segment.entries = entries;
+    return segment;
+  }) as [Segment, Segment];
+  for (let at = 0; at < cells.length; at += 2) {
+    const hash = cells[at] as number;
+    const slotPlusOne = cells[at + 1] as number;
+    if (slotPlusOne !== 0) put(halves[((hash >>> shift) & 1) as 0 | 1].cells, hash, slotPlusOne);
+  }
+  return halves;
+}
+
+/** Empties the cell at `gap`, moving back what probing would no longer reach over it. */
+function closeGap(cells: Int32Array, gap: number): void {
+  const end = cells.length;
+  let at = gap;
+  for (;;) {
+    at = at + 2 === end ? 0 : at + 2;
+    if (cells[at + 1] === 0) break;
+    const home = homeOf(cells[at] as number, end);
+    const isBehindGap = gap < at ? home > gap && home <= at : home > gap || home <= at;
+    if (isBehindGap) continue;
+    cells[gap] = cells[at] as number;
+    cells[gap + 1] = cells[at + 1] as number;
+    gap = at;
+  }
+  cells[gap] = 0;
+  cells[gap + 1] = 0;
 }

@@ -1,125 +1,94 @@
 /**
- * Who was touched least recently. Each partition keeps its own order; stamps
- * from one counter make the orders comparable, so the victim is the entry with
- * the oldest stamp exactly, whatever the number of partitions.
+ * Who was touched least recently: one doubly linked list through the slots, the
+ * oldest at one end, so that touching, removing and choosing a victim each take
+ * a few writes whatever the number of entries. Every touch has a stamp from one
+ * counter; a snapshot carries the stamps, and from them the list is built anew.
  */
-import { LRUCache } from 'lru-cache';
-import { NO_SLOT, type SlotTable } from '#storage/slot-table.ts';
+import { NO_SLOT, SLOT_LIVE, type SlotTable } from '#storage/slot-table.ts';
+import { sortByStamp } from '#storage/stamp-sort.ts';
 
-/** One partition's order of slots. */
-export interface PartitionRecency {
-  /** Adds the slot as the newest, or makes it the newest. */
-  touch(slot: number): void;
-  remove(slot: number): void;
-  /** The least recently touched slot, or `NO_SLOT`. */
-  oldest(): number;
-}
+/** Slots that a step of `rebuild` looks at. */
+const REBUILD_SLOTS = 65_536;
 
-/** Shared by all calls, so that touching allocates nothing; lru-cache only writes `status` into it. */
-const SET_OPTIONS = { size: 1 };
-
-/** lru-cache keeps the order. With a size of 1 each and no real maximum it never evicts by itself. */
-export class LruRecency implements PartitionRecency {
-  readonly #order = new LRUCache<number, true>({
-    maxSize: Number.MAX_SAFE_INTEGER,
-    sizeCalculation: () => 1,
-  });
-
-  touch(slot: number): void {
-    this.#order.set(slot, true, SET_OPTIONS);
-  }
-
-  remove(slot: number): void {
-    this.#order.delete(slot);
-  }
-
-  oldest(): number {
-    return this.#order.rkeys().next().value ?? NO_SLOT;
-  }
-}
-
-/** For the policy `none`: there is no order and never a victim. */
-export class NoRecency implements PartitionRecency {
-  touch(): void {}
-  remove(): void {}
-  oldest(): number {
-    return NO_SLOT;
-  }
-}
-
-/**
- * All partitions together. `#tailStamps` caches a lower bound of each
- * partition's oldest stamp, `Infinity` where it is empty. A tail's stamp only
- * rises (a touch moves it to the front with a newer stamp, a removal uncovers a
- * newer one), so a bound goes stale in one direction only and is corrected when
- * it comes up as the minimum.
- */
-export class RecencyOrder {
+export class RecencyList {
   readonly #slots: SlotTable;
-  readonly #partitions: PartitionRecency[];
-  readonly #tailStamps: Float64Array;
+  #oldest = NO_SLOT;
+  #newest = NO_SLOT;
   #lastStamp = 0;
+  /** False once a slot was placed with a stamp that is not the newest. */
+  #isSorted = true;
 
-  constructor(slots: SlotTable, partitions: number, create: () => PartitionRecency) {
+  constructor(slots: SlotTable) {
     this.#slots = slots;
-    this.#partitions = Array.from({ length: partitions }, create);
-    this.#tailStamps = new Float64Array(partitions).fill(Number.POSITIVE_INFINITY);
   }
 
-  /** Stamps the slot as the newest of all and puts it into the order. */
-  touch(partition: number, slot: number): void {
-    this.place(partition, slot, ++this.#lastStamp);
+  /** Puts a slot that is not in the list at its new end, stamped as the newest of all. */
+  add(slot: number): void {
+    this.#slots.setStamp(slot, ++this.#lastStamp);
+    this.#append(slot);
   }
 
-  /** Puts a slot at the new end of its partition's order under a given stamp: stamps must rise there. */
-  place(partition: number, slot: number, stamp: number): void {
-    if (stamp > this.#lastStamp) this.#lastStamp = stamp;
+  /** Makes a slot of the list the newest of all. */
+  touch(slot: number): void {
+    this.#slots.setStamp(slot, ++this.#lastStamp);
+    if (slot === this.#newest) return;
+    this.remove(slot);
+    this.#append(slot);
+  }
+
+  /** Puts a slot at the new end under the stamp that it had; `rebuild` sorts where stamps do not come in order. */
+  restore(slot: number, stamp: number): void {
     this.#slots.setStamp(slot, stamp);
-    this.#recency(partition).touch(slot);
-    if (stamp < (this.#tailStamps[partition] as number)) this.#tailStamps[partition] = stamp;
+    if (stamp < this.#lastStamp) this.#isSorted = false;
+    else this.#lastStamp = stamp;
+    this.#append(slot);
   }
 
-  remove(partition: number, slot: number): void {
-    this.#recency(partition).remove(slot);
+  /** Takes a slot out of the list. */
+  remove(slot: number): void {
+    const newer = this.#slots.newerOf(slot);
+    const older = this.#slots.olderOf(slot);
+    if (newer === NO_SLOT) this.#newest = older;
+    else this.#slots.setOlder(newer, older);
+    if (older === NO_SLOT) this.#oldest = newer;
+    else this.#slots.setNewer(older, newer);
   }
 
-  /** Goes on counting above `stamp`. */
-  continueFrom(stamp: number): void {
-    this.#lastStamp = Math.max(this.#lastStamp, stamp);
-  }
-
-  get lastStamp(): number {
-    return this.#lastStamp;
-  }
-
-  /** Removes and returns the slot with the oldest stamp, or `NO_SLOT`. */
+  /** Takes the least recently touched slot out of the list, or `NO_SLOT` where it is empty. */
   takeOldest(): number {
-    for (;;) {
-      const partition = this.#minimum();
-      const bound = this.#tailStamps[partition] as number;
-      if (bound === Number.POSITIVE_INFINITY) return NO_SLOT;
-      const slot = this.#recency(partition).oldest();
-      const stamp = slot === NO_SLOT ? Number.POSITIVE_INFINITY : this.#slots.stampOf(slot);
-      if (stamp !== bound) {
-        this.#tailStamps[partition] = stamp;
-        continue;
-      }
-      this.#recency(partition).remove(slot);
-      return slot;
-    }
+    const slot = this.#oldest;
+    if (slot !== NO_SLOT) this.remove(slot);
+    return slot;
   }
 
-  /** A plain walk over some 256 numbers (0.2 µs) is quicker than keeping a heap of them. */
-  #minimum(): number {
-    const stamps = this.#tailStamps;
-    let best = 0;
-    for (let i = 1; i < stamps.length; i++) {
-      if ((stamps[i] as number) < (stamps[best] as number)) best = i;
+  /** Puts what was restored out of order in order, in steps of a few milliseconds. Nothing may be applied in between. */
+  *rebuild(entries: number): Generator<undefined, void> {
+    if (this.#isSorted) return;
+    let stamps: Float64Array = new Float64Array(entries);
+    let slots: Uint32Array = new Uint32Array(entries);
+    let count = 0;
+    for (let slot = 0; slot < this.#slots.end; slot++) {
+      if (slot % REBUILD_SLOTS === REBUILD_SLOTS - 1) yield;
+      if (this.#slots.stateOf(slot) !== SLOT_LIVE) continue;
+      stamps[count] = this.#slots.stampOf(slot);
+      slots[count++] = slot;
     }
-    return best;
+    stamps = stamps.subarray(0, count);
+    slots = yield* sortByStamp(stamps, slots.subarray(0, count));
+    this.#oldest = NO_SLOT;
+    this.#newest = NO_SLOT;
+    for (let i = 0; i < slots.length; i++) {
+      if (i % REBUILD_SLOTS === REBUILD_SLOTS - 1) yield;
+      this.#append(slots[i] as number);
+    }
+    this.#isSorted = true;
   }
 
-  #recency(partition: number): PartitionRecency {
-    return this.#partitions[partition] as PartitionRecency;
+  #append(slot: number): void {
+    this.#slots.setNewer(slot, NO_SLOT);
+    this.#slots.setOlder(slot, this.#newest);
+    if (this.#newest === NO_SLOT) this.#oldest = slot;
+    else this.#slots.setNewer(this.#newest, slot);
+    this.#newest = slot;
   }
 }

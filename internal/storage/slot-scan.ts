@@ -19,7 +19,7 @@ const EXAMINED_MAX = 65_536;
 /** An answer ends once its keys and values have this many bytes. */
 export const SCAN_ANSWER_BYTES_MAX = 4 * 1_024 * 1_024;
 
-const EMPTY_VALUE = new Uint8Array(0);
+const encoder = new TextEncoder();
 
 export interface ScanPage {
   readonly entries: Entry[];
@@ -41,15 +41,16 @@ export function scanSlots(
   const first = parseCursor(command.cursor, incarnation);
   const examinedMax = Math.min(Math.max(limit * EXAMINED_PER_ENTRY, EXAMINED_MIN), EXAMINED_MAX);
   const end = Math.min(slots.end, first + examinedMax);
+  const prefix = encoder.encode(command.prefix);
   const entries: Entry[] = [];
   let bytes = 0;
   let slot = first;
   for (; slot < end && entries.length < limit && bytes < SCAN_ANSWER_BYTES_MAX; slot++) {
     if (slots.stateOf(slot) === SLOT_FREE || isExpired(slots.expireAtMsOf(slot), nowMs)) continue;
-    if (!slots.keyOf(slot).startsWith(command.prefix)) continue;
-    const entry = slots.entry(slot);
-    entries.push(command.keysOnly ? { ...entry, value: EMPTY_VALUE } : entry);
-    bytes += entry.key.length + (command.keysOnly ? 0 : entry.value.length);
+    if (!slots.hasPrefix(slot, prefix)) continue;
+    const entry = command.keysOnly ? slots.entryWithoutValue(slot) : slots.entry(slot);
+    entries.push(entry);
+    bytes += entry.key.length + entry.value.length;
   }
   return { entries, nextCursor: slot < slots.end ? `${incarnation}-${slot}` : '' };
 }

@@ -1,21 +1,45 @@
 /**
  * Every stored entry has a slot: a small whole number that stays its own until
- * the entry is deleted. The fields of entries live in columns of chunks of
- * 16,384 slots, most of them typed arrays: growing allocates one more chunk and
- * copies nothing, and the collector has a string and a value to visit per
- * entry instead of a tree of objects.
+ * the entry is deleted. A slot is ten 32-bit words in a chunk of 16,384, so that
+ * growing allocates one more chunk and copies nothing, all fields of an entry
+ * lie within two cache lines, and the collector sees no entry at all. Key and
+ * value lie together in a cell of the arena; a value over 16 KiB is a buffer of
+ * its own, which is never written again and so is handed out as it is.
  *
- * This file is the one place that knows how values are kept. Here each is a
- * Uint8Array of its own; an arena would change `write`, `valueOf` and `free`.
+ * Deadlines and their links take 16 bytes more, in chunks beside that exist only
+ * where some slot has ever had one. In a free slot word 0 links the chunk's free slots.
  */
-import type { Entry } from '#model/entry.ts';
+import { type Entry, NEVER } from '#model/entry.ts';
 import type { Lsn } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
 import { crc32 } from '#platform/crc32.ts';
-
-const CHUNK_BITS = 14;
-export const SLOTS_PER_CHUNK = 1 << CHUNK_BITS;
-const CHUNK_MASK = SLOTS_PER_CHUNK - 1;
+import { Arena, type ArenaChunk, roundUp } from '#storage/arena.ts';
+import { Compactor } from '#storage/compactor.ts';
+import { EpochIds } from '#storage/epoch-ids.ts';
+import { type KeyBytes, STORED_KEY_BYTES_MAX } from '#storage/key-bytes.ts';
+import { firstWordOf, indexOf, SLOT_WORDS, SlotChunks } from '#storage/slot-chunks.ts';
+import {
+  cellBytesAt,
+  cellWordAt,
+  chunkIdAt,
+  epochIdAt,
+  hasDeadlineAt,
+  hasOwnAt,
+  keyBytesAt,
+  lsnAt,
+  setCellAt,
+  setHasDeadlineAt,
+  setKeyAt,
+  setStampAt,
+  setStateAt,
+  setValueBytesAt,
+  stampAt,
+  stateAt,
+  valueByteAt,
+  valueBytesAt,
+  wordsFor,
+} from '#storage/slot-words.ts';
+import { EMPTY_VALUE, ValuePool } from '#storage/value-pool.ts';
 
 /** "No slot", as a link and as an answer. */
 export const NO_SLOT = -1;
@@ -25,157 +49,340 @@ export const SLOT_FREE = 0;
 export const SLOT_LIVE = 1;
 export const SLOT_TAKEN = 2;
 
-const EMPTY_VALUE = new Uint8Array(0);
-const EMPTY_KEY = '';
-
-interface Chunk {
-  readonly keys: string[];
-  readonly values: Uint8Array[];
-  readonly states: Uint8Array;
-  readonly valueCrcs: Int32Array;
-  readonly expireAtsMs: Float64Array;
-  readonly epochs: Float64Array;
-  readonly lsns: Float64Array;
-  /** When last touched; 0 is before everything. */
-  readonly stamps: Float64Array;
-  /** Links of the expiry bucket's list; in a free slot `next` links the free list. */
-  readonly next: Int32Array;
-  readonly previous: Int32Array;
-}
+/** A longer value has a buffer of its own. */
+export const ARENA_VALUE_BYTES_MAX = 16_384;
 
 export class SlotTable {
-  readonly #chunks: Chunk[] = [];
-  #freeHead = NO_SLOT;
-  #end = 0;
+  readonly #slots = new SlotChunks();
+  readonly #arena = new Arena();
+  readonly #epochs = new EpochIds();
+  readonly #pool = new ValuePool();
+  /** Values with buffers of their own, by a number that stands behind the key in the cell. */
+  readonly #own: (Uint8Array | undefined)[] = [];
+  readonly #ownFree: number[] = [];
+  readonly #compactor = new Compactor(this.#arena, this);
+  /** Bytes of the arena freed by the operation at hand. */
+  #freedBytes = 0;
 
-  /** One past the highest slot ever used. */
+  /** One past the highest slot that may be in use. */
   get end(): number {
-    return this.#end;
+    return this.#slots.end;
   }
 
-  /** Takes a slot for `key`; the caller writes the other fields next. */
-  allocate(key: string): number {
-    let slot = this.#freeHead;
-    if (slot === NO_SLOT) {
-      slot = this.#end++;
-      if ((slot & CHUNK_MASK) === 0) this.#chunks.push(createChunk());
-    } else {
-      this.#freeHead = this.next(slot);
-    }
-    const chunk = this.#chunk(slot);
-    chunk.keys[slot & CHUNK_MASK] = key;
-    chunk.states[slot & CHUNK_MASK] = SLOT_LIVE;
-    chunk.next[slot & CHUNK_MASK] = NO_SLOT;
-    chunk.previous[slot & CHUNK_MASK] = NO_SLOT;
+  get arena(): Arena {
+    return this.#arena;
+  }
+
+  /** Bytes of buffers, those of long values not counted. */
+  get heldBytes(): number {
+    return this.#slots.heldBytes + this.#arena.heldBytes;
+  }
+
+  /** Takes a slot without a key or value; the caller writes it next. */
+  allocate(): number {
+    const slot = this.#slots.allocate();
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    words.fill(0, at, at + SLOT_WORDS);
+    setStateAt(words, at, SLOT_LIVE);
     return slot;
   }
 
-  /** Stores a copy of `value`, which may be a view of a request's buffer. */
-  write(slot: number, value: Uint8Array, expireAtMs: number, epoch: number, lsn: number): void {
-    const chunk = this.#chunk(slot);
-    const i = slot & CHUNK_MASK;
-    // The copying constructor never takes from Node's pool, so a small value retains nothing but itself.
-    chunk.values[i] = value.length === 0 ? EMPTY_VALUE : new Uint8Array(value);
-    chunk.valueCrcs[i] = crc32(value);
-    chunk.expireAtsMs[i] = expireAtMs;
-    chunk.epochs[i] = epoch;
-    chunk.lsns[i] = lsn;
+  /** Stores the key and copies of `value`, which may be a view of a request's buffer, over what was there. */
+  write(
+    slot: number,
+    key: KeyBytes,
+    value: Uint8Array,
+    expireAtMs: number,
+    epoch: number,
+    lsn: number,
+  ): void {
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    const isNew = words[at + 2] === 0;
+    if (isNew) assert(key.length > 0 && key.length <= STORED_KEY_BYTES_MAX, `a key of ${key.length} bytes`);
+    else this.#epochs.release(epochIdAt(words, at));
+    this.#fill(words, at, key, value);
+    words[at + 3] = crc32(value);
+    const epochId = this.#epochs.retain(epoch);
+    setKeyAt(words, at, key.length, epochId, lsn);
+    setHasDeadlineAt(words, at, expireAtMs !== NEVER);
+    if (expireAtMs !== NEVER) this.#slots.makeDeadlinesOf(slot).atMs[indexOf(slot)] = expireAtMs;
+    this.#compact();
   }
 
   free(slot: number): void {
-    const chunk = this.#chunk(slot);
-    const i = slot & CHUNK_MASK;
-    assert(chunk.states[i] !== SLOT_FREE, `slot ${slot} is freed twice`);
-    chunk.keys[i] = EMPTY_KEY;
-    chunk.values[i] = EMPTY_VALUE;
-    chunk.states[i] = SLOT_FREE;
-    chunk.next[i] = this.#freeHead;
-    this.#freeHead = slot;
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    assert(stateAt(words, at) !== SLOT_FREE, `slot ${slot} is freed twice`);
+    if (words[at + 2] !== 0) {
+      this.#dropOwn(words, at);
+      this.#free(words, at, cellBytesAt(words, at));
+      this.#epochs.release(epochIdAt(words, at));
+    }
+    setStateAt(words, at, SLOT_FREE);
+    this.#slots.free(slot);
+    this.#compact();
   }
 
-  entry(slot: number): Entry {
-    const chunk = this.#chunk(slot);
-    const i = slot & CHUNK_MASK;
+  /** For the compactor: copies the slot's cell to the end of the arena where its chunk is to be emptied. */
+  relocate(slot: number): void {
+    const words = this.#slots.tryWordsOf(slot);
+    if (words === undefined) return;
+    const at = firstWordOf(slot);
+    if (stateAt(words, at) === SLOT_FREE || words[at + 2] === 0) return;
+    const id = chunkIdAt(words, at);
+    const from = this.#arena.chunk(id);
+    if (!from.isMarked) return;
+    const first = cellWordAt(words, at);
+    const bytes = cellBytesAt(words, at);
+    this.#placeCell(words, at, bytes);
+    const { words: target } = this.#chunkAt(words, at);
+    const start = cellWordAt(words, at);
+    for (let i = 0; i < bytes >>> 2; i++) target[start + i] = from.words[first + i] as number;
+    this.#arena.free(id, bytes);
+  }
+
+  /** The entry; its value is a copy, or a buffer that is never written again. `key` spares reading it. */
+  entry(slot: number, key?: string): Entry {
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
     return {
-      key: chunk.keys[i] as string,
-      value: chunk.values[i] as Uint8Array,
-      expireAtMs: chunk.expireAtsMs[i] as number,
-      version: { epoch: chunk.epochs[i] as number, lsn: chunk.lsns[i] as Lsn },
+      key: key ?? this.keyOf(slot),
+      value: this.#valueAt(words, at),
+      expireAtMs: this.expireAtMsOf(slot),
+      version: { epoch: this.#epochs.epochOf(epochIdAt(words, at)), lsn: lsnAt(words, at) as Lsn },
+    };
+  }
+
+  /** As `entry`, with no bytes for the value. */
+  entryWithoutValue(slot: number): Entry {
+    return {
+      key: this.keyOf(slot),
+      value: EMPTY_VALUE,
+      expireAtMs: this.expireAtMsOf(slot),
+      version: { epoch: this.epochOf(slot), lsn: this.lsnOf(slot) as Lsn },
     };
   }
 
   keyOf(slot: number): string {
-    return this.#chunk(slot).keys[slot & CHUNK_MASK] as string;
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    const chunk = this.#chunkAt(words, at);
+    const first = cellWordAt(words, at);
+    const length = keyBytesAt(words, at);
+    let seen = 0;
+    for (let i = first; i < first + wordsFor(length); i++) seen |= chunk.words[i] as number;
+    // The zeros behind the last byte look like ASCII, too.
+    return chunk.bytes.toString((seen & 0x80808080) === 0 ? 'latin1' : 'utf8', 4 * first, 4 * first + length);
+  }
+
+  /** Whether the slot's key is the one at hand. */
+  matches(slot: number, key: KeyBytes): boolean {
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    if (keyBytesAt(words, at) !== key.length) return false;
+    const cells = this.#chunkAt(words, at).words;
+    const first = cellWordAt(words, at);
+    const count = wordsFor(key.length);
+    for (let i = 0; i < count; i++) if (cells[first + i] !== key.words[i]) return false;
+    return true;
+  }
+
+  /** Whether the slot's key begins with these bytes of UTF-8. */
+  hasPrefix(slot: number, prefix: Uint8Array): boolean {
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    if (keyBytesAt(words, at) < prefix.length) return false;
+    const { bytes } = this.#chunkAt(words, at);
+    const first = 4 * cellWordAt(words, at);
+    for (let i = 0; i < prefix.length; i++) if (bytes[first + i] !== prefix[i]) return false;
+    return true;
+  }
+
+  /** Makes the slot's key the one at hand. */
+  loadKey(slot: number, key: KeyBytes): void {
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    key.loadBytes(this.#chunkAt(words, at).bytes, 4 * cellWordAt(words, at), keyBytesAt(words, at));
+  }
+
+  /** Copies the key's bytes and behind them the value's to `targetAt`; the caller has made room. */
+  copyTo(slot: number, target: Uint8Array, targetAt: number): void {
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    const { bytes } = this.#chunkAt(words, at);
+    const first = 4 * cellWordAt(words, at);
+    const keyBytes = keyBytesAt(words, at);
+    bytes.copy(target, targetAt, first, first + keyBytes);
+    const own = this.#ownAt(words, at);
+    if (own !== undefined) target.set(own, targetAt + keyBytes);
+    else
+      bytes.copy(
+        target,
+        targetAt + keyBytes,
+        valueByteAt(words, at),
+        valueByteAt(words, at) + valueBytesAt(words, at),
+      );
   }
 
   valueOf(slot: number): Uint8Array {
-    return this.#chunk(slot).values[slot & CHUNK_MASK] as Uint8Array;
+    return this.#valueAt(this.#slots.wordsOf(slot), firstWordOf(slot));
+  }
+
+  keyBytesOf(slot: number): number {
+    return keyBytesAt(this.#slots.wordsOf(slot), firstWordOf(slot));
+  }
+
+  valueBytesOf(slot: number): number {
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    return this.#ownAt(words, at)?.length ?? valueBytesAt(words, at);
   }
 
   stateOf(slot: number): number {
-    return this.#chunk(slot).states[slot & CHUNK_MASK] as number;
+    const words = this.#slots.tryWordsOf(slot);
+    return words === undefined ? SLOT_FREE : stateAt(words, firstWordOf(slot));
+  }
+
+  /** Whether nothing is stored in the slot's whole chunk, so that a walk may skip it. */
+  isChunkEmpty(slot: number): boolean {
+    return this.#slots.isChunkEmpty(slot);
   }
 
   setState(slot: number, state: number): void {
-    this.#chunk(slot).states[slot & CHUNK_MASK] = state;
+    setStateAt(this.#slots.wordsOf(slot), firstWordOf(slot), state);
   }
 
   valueCrcOf(slot: number): number {
-    return this.#chunk(slot).valueCrcs[slot & CHUNK_MASK] as number;
-  }
-
-  expireAtMsOf(slot: number): number {
-    return this.#chunk(slot).expireAtsMs[slot & CHUNK_MASK] as number;
+    return this.#slots.wordsOf(slot)[firstWordOf(slot) + 3] as number;
   }
 
   epochOf(slot: number): number {
-    return this.#chunk(slot).epochs[slot & CHUNK_MASK] as number;
+    return this.#epochs.epochOf(epochIdAt(this.#slots.wordsOf(slot), firstWordOf(slot)));
   }
 
   lsnOf(slot: number): number {
-    return this.#chunk(slot).lsns[slot & CHUNK_MASK] as number;
+    return lsnAt(this.#slots.wordsOf(slot), firstWordOf(slot));
   }
 
+  /** When last touched; 0 is before everything. */
   stampOf(slot: number): number {
-    return this.#chunk(slot).stamps[slot & CHUNK_MASK] as number;
+    return stampAt(this.#slots.wordsOf(slot), firstWordOf(slot));
   }
 
   setStamp(slot: number, stamp: number): void {
-    this.#chunk(slot).stamps[slot & CHUNK_MASK] = stamp;
+    setStampAt(this.#slots.wordsOf(slot), firstWordOf(slot), stamp);
   }
 
+  newerOf(slot: number): number {
+    return this.#slots.wordsOf(slot)[firstWordOf(slot) + 4] as number;
+  }
+
+  setNewer(slot: number, newer: number): void {
+    this.#slots.wordsOf(slot)[firstWordOf(slot) + 4] = newer;
+  }
+
+  olderOf(slot: number): number {
+    return this.#slots.wordsOf(slot)[firstWordOf(slot) + 5] as number;
+  }
+
+  setOlder(slot: number, older: number): void {
+    this.#slots.wordsOf(slot)[firstWordOf(slot) + 5] = older;
+  }
+
+  expireAtMsOf(slot: number): number {
+    if (!hasDeadlineAt(this.#slots.wordsOf(slot), firstWordOf(slot))) return NEVER;
+    return this.#slots.deadlinesOf(slot).atMs[indexOf(slot)] as number;
+  }
+
+  /** Links of the expiry bucket's list, of slots with a deadline only. */
   next(slot: number): number {
-    return this.#chunk(slot).next[slot & CHUNK_MASK] as number;
+    return this.#slots.deadlinesOf(slot).next[indexOf(slot)] as number;
   }
 
   setNext(slot: number, to: number): void {
-    this.#chunk(slot).next[slot & CHUNK_MASK] = to;
+    this.#slots.deadlinesOf(slot).next[indexOf(slot)] = to;
   }
 
   previous(slot: number): number {
-    return this.#chunk(slot).previous[slot & CHUNK_MASK] as number;
+    return this.#slots.deadlinesOf(slot).previous[indexOf(slot)] as number;
   }
 
   setPrevious(slot: number, to: number): void {
-    this.#chunk(slot).previous[slot & CHUNK_MASK] = to;
+    this.#slots.deadlinesOf(slot).previous[indexOf(slot)] = to;
   }
 
-  #chunk(slot: number): Chunk {
-    return this.#chunks[slot >>> CHUNK_BITS] as Chunk;
+  /** Writes key and value into the cell: the one there is if it is large enough, otherwise a new one. */
+  #fill(words: Int32Array, at: number, key: KeyBytes, value: Uint8Array): void {
+    const isOwn = value.length > ARENA_VALUE_BYTES_MAX;
+    const keyWords = wordsFor(key.length);
+    const oldBytes = words[at + 2] === 0 ? 0 : cellBytesAt(words, at);
+    const newBytes = roundUp(4 * keyWords + (isOwn ? 4 : value.length));
+    this.#dropOwn(words, at);
+    if (newBytes > oldBytes) {
+      if (oldBytes > 0) this.#free(words, at, oldBytes);
+      this.#placeCell(words, at, newBytes);
+      const { words: cells } = this.#chunkAt(words, at);
+      const first = cellWordAt(words, at);
+      for (let i = 0; i < keyWords; i++) cells[first + i] = key.words[i] as number;
+    } else if (newBytes < oldBytes) {
+      this.#free(words, at, oldBytes - newBytes);
+    }
+    setValueBytesAt(words, at, isOwn ? undefined : value.length);
+    const chunk = this.#chunkAt(words, at);
+    const first = cellWordAt(words, at) + keyWords;
+    if (isOwn) chunk.words[first] = this.#keepOwn(value);
+    else chunk.bytes.set(value, 4 * first);
   }
-}
 
-function createChunk(): Chunk {
-  return {
-    keys: new Array<string>(SLOTS_PER_CHUNK).fill(EMPTY_KEY),
-    values: new Array<Uint8Array>(SLOTS_PER_CHUNK).fill(EMPTY_VALUE),
-    states: new Uint8Array(SLOTS_PER_CHUNK),
-    valueCrcs: new Int32Array(SLOTS_PER_CHUNK),
-    expireAtsMs: new Float64Array(SLOTS_PER_CHUNK),
-    epochs: new Float64Array(SLOTS_PER_CHUNK),
-    lsns: new Float64Array(SLOTS_PER_CHUNK),
-    stamps: new Float64Array(SLOTS_PER_CHUNK),
-    next: new Int32Array(SLOTS_PER_CHUNK),
-    previous: new Int32Array(SLOTS_PER_CHUNK),
-  };
+  /** Takes a new cell for the slot. */
+  #placeCell(words: Int32Array, at: number, bytes: number): void {
+    const place = this.#arena.allocate(bytes);
+    setCellAt(words, at, this.#arena.openId, place);
+  }
+
+  #free(words: Int32Array, at: number, bytes: number): void {
+    this.#arena.free(chunkIdAt(words, at), bytes);
+    this.#freedBytes += bytes;
+  }
+
+  /** At the end of an operation, when no slot is half written. */
+  #compact(): void {
+    if (this.#freedBytes === 0) return;
+    this.#compactor.onFreed(this.#freedBytes);
+    this.#freedBytes = 0;
+  }
+
+  #keepOwn(value: Uint8Array): number {
+    const id = this.#ownFree.pop() ?? this.#own.length;
+    this.#own[id] = new Uint8Array(value);
+    return id;
+  }
+
+  #dropOwn(words: Int32Array, at: number): void {
+    if (!hasOwnAt(words, at)) return;
+    const id = this.#chunkAt(words, at).words[valueByteAt(words, at) >>> 2] as number;
+    this.#own[id] = undefined;
+    this.#ownFree.push(id);
+  }
+
+  #ownAt(words: Int32Array, at: number): Uint8Array | undefined {
+    if (!hasOwnAt(words, at)) return undefined;
+    return this.#own[this.#chunkAt(words, at).words[valueByteAt(words, at) >>> 2] as number];
+  }
+
+  #valueAt(words: Int32Array, at: number): Uint8Array {
+    const own = this.#ownAt(words, at);
+    if (own !== undefined) return own;
+    return this.#pool.copy(
+      this.#chunkAt(words, at).words,
+      valueByteAt(words, at) >>> 2,
+      valueBytesAt(words, at),
+    );
+  }
+
+  #chunkAt(words: Int32Array, at: number): ArenaChunk {
+    return this.#arena.chunk(chunkIdAt(words, at));
+  }
 }

@@ -245,19 +245,21 @@ export function decodeFooter(payload: Uint8Array, offset: number): SnapshotFoote
   };
 }
 
-/** Writes one entry at `at` and returns where it ends; the caller has made room. */
-export function encodeEntry(target: Buffer, view: DataView, at: number, entry: SnapshotEntry): number {
-  const keyAt = at + ENTRY_HEADER_BYTES;
-  const keyBytes = target.write(entry.key, keyAt, 'utf8');
-  view.setUint32(at, entry.value.length, true);
-  view.setUint16(at + 4, keyBytes, true);
+/** The fixed fields of an entry as the file holds them. */
+export interface EntryHeader extends Omit<SnapshotEntry, 'key' | 'value'> {
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+}
+
+/** Writes what stands before key and value at `at` and returns where it ends; the caller has made room. */
+export function encodeEntryHeader(view: DataView, at: number, header: EntryHeader): number {
+  view.setUint32(at, header.valueBytes, true);
+  view.setUint16(at + 4, header.keyBytes, true);
   view.setUint16(at + 6, 0, true);
-  writeU64(view, at + 8, entry.expireAtMs);
-  writeU64(view, at + 16, entry.epoch);
-  writeU64(view, at + 24, entry.lsn);
-  writeU64(view, at + 32, entry.stamp);
-  target.set(entry.value, keyAt + keyBytes);
-  return keyAt + keyBytes + entry.value.length;
+  writeU64(view, at + 8, header.expireAtMs);
+  writeU64(view, at + 16, header.epoch);
+  writeU64(view, at + 24, header.lsn);
+  return writeU64(view, at + 32, header.stamp);
 }
 
 /** Calls `take` with each entry of a block; `offset` is where the payload begins in the file. */

@@ -101,7 +101,7 @@ export class SnapshotLoader {
     }
   }
 
-  /** `finish` in slices, one per partition (some 5 ms per million entries), for callers that must not stall the loop. */
+  /** `finish` in slices of a few milliseconds, for callers that must not stall the loop. */
   *finishSlices(): Generator<undefined, LoadedSnapshot> {
     const { header, store, footer } = this.#complete();
     if (store.entries !== header.entries || footer.entries !== header.entries) {

@@ -16,15 +16,12 @@ import {
   BLOCK_ENTRIES,
   BLOCK_HEADER_BYTES,
   ENTRY_HEADER_BYTES,
-  encodeEntry,
+  encodeEntryHeader,
   encodeFooter,
   encodeHeader,
   type SnapshotMeta,
   sealBlock,
 } from '#storage/snapshot-codec.ts';
-
-/** UTF-8 needs at most this many bytes per UTF-16 code unit. */
-const UTF8_BYTES_PER_UNIT = 3;
 
 type State = 'scanning' | 'complete' | 'cancelled';
 
@@ -98,14 +95,7 @@ export class SnapshotScan {
   }
 
   #write(slot: number): void {
-    this.#blocks.add({
-      key: this.#slots.keyOf(slot),
-      value: this.#slots.valueOf(slot),
-      expireAtMs: this.#slots.expireAtMsOf(slot),
-      epoch: this.#slots.epochOf(slot),
-      lsn: this.#slots.lsnOf(slot),
-      stamp: this.#slots.stampOf(slot),
-    });
+    this.#blocks.add(this.#slots, slot);
     this.#markWritten(slot);
     this.#entries++;
   }
@@ -132,15 +122,25 @@ class BlockWriter {
   #used = BLOCK_HEADER_BYTES;
   #entries = 0;
 
-  add(entry: Parameters<typeof encodeEntry>[3]): void {
-    const bytesMax = ENTRY_HEADER_BYTES + entry.key.length * UTF8_BYTES_PER_UNIT + entry.value.length;
-    if (this.#used + bytesMax > this.#block.length) {
+  add(slots: SlotTable, slot: number): void {
+    const keyBytes = slots.keyBytesOf(slot);
+    const valueBytes = slots.valueBytesOf(slot);
+    const bytes = ENTRY_HEADER_BYTES + keyBytes + valueBytes;
+    if (this.#used + bytes > this.#block.length) {
       this.flush();
-      const blockBytes = BLOCK_HEADER_BYTES + Math.max(BLOCK_BYTES_TARGET, bytesMax);
-      this.#block = Buffer.allocUnsafeSlow(blockBytes);
+      this.#block = Buffer.allocUnsafeSlow(BLOCK_HEADER_BYTES + Math.max(BLOCK_BYTES_TARGET, bytes));
       this.#view = new DataView(this.#block.buffer);
     }
-    this.#used = encodeEntry(this.#block, this.#view, this.#used, entry);
+    const keyAt = encodeEntryHeader(this.#view, this.#used, {
+      keyBytes,
+      valueBytes,
+      expireAtMs: slots.expireAtMsOf(slot),
+      epoch: slots.epochOf(slot),
+      lsn: slots.lsnOf(slot),
+      stamp: slots.stampOf(slot),
+    });
+    slots.copyTo(slot, this.#block, keyAt);
+    this.#used += bytes;
     this.#entries++;
   }
 

@@ -16,27 +16,27 @@ import type { StoreStatus } from '#model/status.ts';
 import { assert } from '#platform/assert.ts';
 import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { ExpiryIndex } from '#storage/expiry-index.ts';
-import { KeyIndex, ownKey } from '#storage/key-index.ts';
-import { LruRecency, NoRecency, type PartitionRecency, RecencyOrder } from '#storage/recency.ts';
+import { KeyBytes } from '#storage/key-bytes.ts';
+import { KeyIndex } from '#storage/key-index.ts';
+import { RecencyList } from '#storage/recency.ts';
 import { type ScanPage, scanSlots } from '#storage/slot-scan.ts';
 import { NO_SLOT, SLOT_LIVE, SLOT_TAKEN, SlotTable } from '#storage/slot-table.ts';
 import type { SnapshotEntry, SnapshotMeta } from '#storage/snapshot-codec.ts';
 import { SnapshotScan } from '#storage/snapshot-scan.ts';
 
-/** At 4 million keys a partition has 16,000, and its Maps rehash in one or two milliseconds. */
-export const PARTITIONS_DEFAULT = 256;
 /**
  * What an entry costs beyond the bytes of its key and value: measured (README.md),
- * so that `bytesMax` is about what the process really uses.
+ * so that `bytesMax` is about what the process really uses. A constant, because
+ * every node must count the same.
  */
-export const ENTRY_OVERHEAD_BYTES = 400;
+export const ENTRY_OVERHEAD_BYTES = 80;
 
 export interface StoreOptions {
   readonly limits: StoreLimits;
-  /** A power of two; `PARTITIONS_DEFAULT` where not given. It changes no answer, only the size of a stall. */
-  readonly partitions?: number | undefined;
-  /** 32 random bits per process, so that nobody can aim keys at one partition. */
+  /** 32 random bits per process, so that nobody can make keys collide. */
   readonly hashSeed?: number | undefined;
+  /** For tests, which want collisions: the bits of the hash that are used; all where not given. */
+  readonly hashMask?: number | undefined;
   /** Lower-case hex that names this store in scan cursors; derived from `hashSeed` where not given. */
   readonly incarnation?: string | undefined;
 }
@@ -51,14 +51,15 @@ export function entryCost(key: string, value: Uint8Array): number {
 }
 
 export class Store {
-  readonly #partitions: number;
   readonly #incarnation: string;
-  readonly #keys: KeyIndex;
+  /** The key of the operation at hand. */
+  readonly #key: KeyBytes;
   readonly #slots = new SlotTable();
+  readonly #index = new KeyIndex(this.#slots);
   readonly #expiry = new ExpiryIndex(this.#slots);
+  readonly #recency = new RecencyList(this.#slots);
   readonly #hasher = new EntryHasher();
   readonly #digest = new DigestSum();
-  #recency: RecencyOrder;
   #limits: StoreLimits;
   #snapshot: SnapshotScan | undefined;
   #entries = 0;
@@ -70,10 +71,8 @@ export class Store {
 
   constructor(options: StoreOptions) {
     const hashSeed = options.hashSeed ?? 0;
-    this.#partitions = options.partitions ?? PARTITIONS_DEFAULT;
-    this.#keys = new KeyIndex(this.#partitions, hashSeed);
+    this.#key = new KeyBytes(hashSeed, options.hashMask);
     this.#limits = options.limits;
-    this.#recency = new RecencyOrder(this.#slots, this.#partitions, recencyOf(options.limits));
     this.#incarnation = options.incarnation ?? deriveIncarnation(hashSeed);
   }
 
@@ -91,61 +90,49 @@ export class Store {
     return this.#limits;
   }
 
-  /**
-   * Limits are only kept here; the master enforces them. A change of policy
-   * rebuilds the order from the stamps, which are kept under every policy, in one
-   * go: about a second per million entries.
-   */
+  /** Limits are only kept here; the master enforces them. The order is kept under every policy. */
   setLimits(limits: StoreLimits): void {
-    const isSamePolicy = limits.policy === this.#limits.policy;
     this.#limits = limits;
-    if (isSamePolicy) return;
-    for (const _ of this.rebuildRecency()) {
-      // Each step is one partition; nobody waits in between.
-    }
   }
 
   /** What a Get answers at `nowMs` (log clock). Counts a hit or a miss; a hit touches. */
   get(key: string, nowMs: number): Entry | undefined {
-    const partition = this.#keys.partitionOf(key);
-    const slot = this.#keys.find(partition, key);
-    if (slot === undefined || isExpired(this.#slots.expireAtMsOf(slot), nowMs)) {
+    const slot = this.#find(key);
+    if (slot === NO_SLOT || isExpired(this.#slots.expireAtMsOf(slot), nowMs)) {
       this.#misses++;
       return undefined;
     }
     this.#hits++;
-    if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.touch(partition, slot);
-    return this.#slots.entry(slot);
+    if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.touch(slot);
+    return this.#slots.entry(slot, key);
   }
 
   /** What is stored, expired or not. Neither touches nor counts. */
   peek(key: string): Entry | undefined {
-    const slot = this.#keys.find(this.#keys.partitionOf(key), key);
-    return slot === undefined ? undefined : this.#slots.entry(slot);
+    const slot = this.#find(key);
+    return slot === NO_SLOT ? undefined : this.#slots.entry(slot, key);
   }
 
   /** Makes a stored entry the most recently touched; nothing for one that is missing or taken. */
   touch(key: string): void {
-    const partition = this.#keys.partitionOf(key);
-    const slot = this.#keys.find(partition, key);
-    if (slot !== undefined && this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.touch(partition, slot);
+    const slot = this.#find(key);
+    if (slot !== NO_SLOT && this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.touch(slot);
   }
 
   /**
-   * The only way the state changes: `mutation` of the record at `position`. The
-   * value is copied. Deleting a missing key does nothing.
+   * The only way the state changes: `mutation` of the record at `position`. Key
+   * and value are copied. Deleting a missing key does nothing.
    */
   apply(mutation: Mutation, position: Position): void {
-    const partition = this.#keys.partitionOf(mutation.key);
-    const slot = this.#keys.find(partition, mutation.key);
+    const slot = this.#find(mutation.key);
     if (mutation.op === 'set') {
-      this.#set(partition, slot, mutation, position);
+      this.#set(slot, mutation, position);
       return;
     }
-    if (slot === undefined) return;
+    if (slot === NO_SLOT) return;
     if (mutation.cause === 'evicted') this.#evicted++;
     else if (mutation.cause === 'expired') this.#expired++;
-    this.#delete(partition, slot, mutation.key);
+    this.#delete(slot);
   }
 
   /**
@@ -154,7 +141,7 @@ export class Store {
    * key puts it back. Undefined where there is none, or the policy is `none`.
    */
   takeVictim(): Entry | undefined {
-    const slot = this.#recency.takeOldest();
+    const slot = this.#limits.policy === 'lru' ? this.#recency.takeOldest() : NO_SLOT;
     if (slot === NO_SLOT) return undefined;
     this.#slots.setState(slot, SLOT_TAKEN);
     return this.#slots.entry(slot);
@@ -166,11 +153,10 @@ export class Store {
    * where it is no longer stored or no longer taken.
    */
   returnVictim(victim: Entry): void {
-    const partition = this.#keys.partitionOf(victim.key);
-    const slot = this.#keys.find(partition, victim.key);
-    if (slot === undefined || this.#slots.stateOf(slot) !== SLOT_TAKEN) return;
+    const slot = this.#find(victim.key);
+    if (slot === NO_SLOT || this.#slots.stateOf(slot) !== SLOT_TAKEN) return;
     this.#slots.setState(slot, SLOT_LIVE);
-    this.#recency.touch(partition, slot);
+    this.#recency.add(slot);
   }
 
   /**
@@ -225,94 +211,78 @@ export class Store {
     return this.#snapshot;
   }
 
-  /**
-   * For the snapshot loader: stores an entry under the stamp it had, outside the
-   * recency order until `rebuildRecency`. False where the key is there already.
-   */
+  /** For the snapshot loader: stores an entry under the stamp it had. False where the key is there already. */
   tryRestore(entry: SnapshotEntry): boolean {
-    const partition = this.#keys.partitionOf(entry.key);
-    if (this.#keys.find(partition, entry.key) !== undefined) return false;
-    const slot = this.#slots.allocate(entry.key);
-    this.#keys.add(partition, entry.key, slot);
-    this.#write(slot, entry.key, entry.value, entry.expireAtMs, entry.epoch, entry.lsn);
-    this.#slots.setStamp(slot, entry.stamp);
-    this.#recency.continueFrom(entry.stamp);
+    if (this.#find(entry.key) !== NO_SLOT) return false;
+    const slot = this.#slots.allocate();
+    this.#index.add(this.#key.hash, slot);
+    this.#write(slot, entry.value, entry.expireAtMs, entry.epoch, entry.lsn);
+    this.#recency.restore(slot, entry.stamp);
     return true;
   }
 
-  /** Builds the recency order anew from the stamps, a partition per step. Nothing may be applied in between. */
-  *rebuildRecency(): Generator<undefined, void> {
-    const recency = new RecencyOrder(this.#slots, this.#partitions, recencyOf(this.#limits));
-    recency.continueFrom(this.#recency.lastStamp);
-    for (let partition = 0; partition < this.#partitions; partition++) {
-      const slots = Uint32Array.from(this.#keys.slotsOf(partition));
-      slots.sort((a, b) => this.#slots.stampOf(a) - this.#slots.stampOf(b));
-      for (const slot of slots) {
-        if (this.#slots.stateOf(slot) === SLOT_LIVE)
-          recency.place(partition, slot, this.#slots.stampOf(slot));
-      }
-      yield;
-    }
-    this.#recency = recency;
+  /** To be driven to its end after the last `tryRestore`: the order by stamps. Nothing may be applied in between. */
+  rebuildRecency(): Generator<undefined, void> {
+    return this.#recency.rebuild(this.#entries);
   }
 
-  #set(partition: number, found: number | undefined, mutation: SetMutation, position: Position): void {
+  /** Makes `key` the one at hand; its slot, or `NO_SLOT`. Nothing is stored under an ill-formed string. */
+  #find(key: string): number {
+    return this.#key.load(key) ? this.#index.find(this.#key) : NO_SLOT;
+  }
+
+  #set(found: number, mutation: SetMutation, position: Position): void {
     let slot = found;
-    if (slot === undefined) {
-      const key = ownKey(mutation.key);
-      slot = this.#slots.allocate(key);
-      this.#keys.add(partition, key, slot);
+    if (slot === NO_SLOT) {
+      slot = this.#slots.allocate();
+      this.#index.add(this.#key.hash, slot);
       this.#snapshot?.afterAllocate(slot);
     } else {
       this.#snapshot?.beforeChange(slot);
-      this.#forget(slot, mutation.key);
-      this.#slots.setState(slot, SLOT_LIVE);
+      this.#forget(slot);
     }
-    this.#write(slot, mutation.key, mutation.value, mutation.expireAtMs, position.epoch, position.lsn);
-    this.#recency.touch(partition, slot);
+    this.#write(slot, mutation.value, mutation.expireAtMs, position.epoch, position.lsn);
+    if (found !== NO_SLOT && this.#slots.stateOf(slot) === SLOT_LIVE) {
+      this.#recency.touch(slot);
+    } else {
+      this.#slots.setState(slot, SLOT_LIVE);
+      this.#recency.add(slot);
+    }
   }
 
-  #delete(partition: number, slot: number, key: string): void {
+  #delete(slot: number): void {
     this.#snapshot?.beforeChange(slot);
-    this.#forget(slot, key);
-    this.#recency.remove(partition, slot);
-    this.#keys.remove(partition, key);
+    this.#forget(slot);
+    if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.remove(slot);
+    this.#index.remove(this.#key.hash, slot);
     this.#slots.free(slot);
   }
 
-  /** Fills the slot and adds it to every sum and to the expiry index. */
-  #write(slot: number, key: string, value: Uint8Array, expireAtMs: number, epoch: number, lsn: number): void {
-    this.#slots.write(slot, value, expireAtMs, epoch, lsn);
+  /** Fills the slot with the key at hand and the rest, and adds it to every sum and to the expiry index. */
+  #write(slot: number, value: Uint8Array, expireAtMs: number, epoch: number, lsn: number): void {
+    this.#slots.write(slot, this.#key, value, expireAtMs, epoch, lsn);
     this.#expiry.add(slot);
-    this.#hash(slot, key);
+    this.#hasher.hashKey(this.#key, this.#slots.valueCrcOf(slot), expireAtMs, epoch, lsn);
     this.#digest.add(this.#hasher);
     this.#entries++;
-    this.#bytes += this.#hasher.keyBytes + value.length + ENTRY_OVERHEAD_BYTES;
+    this.#bytes += this.#key.length + value.length + ENTRY_OVERHEAD_BYTES;
   }
 
-  /** Takes the slot out of every sum and out of the expiry index. */
-  #forget(slot: number, key: string): void {
-    this.#hash(slot, key);
-    this.#digest.subtract(this.#hasher);
-    this.#entries--;
-    this.#bytes -= this.#hasher.keyBytes + this.#slots.valueOf(slot).length + ENTRY_OVERHEAD_BYTES;
-    this.#expiry.remove(slot);
-  }
-
-  #hash(slot: number, key: string): void {
+  /** Takes the slot, whose key is at hand, out of every sum and out of the expiry index. */
+  #forget(slot: number): void {
     const slots = this.#slots;
-    this.#hasher.hashEntry(
-      key,
+    this.#hasher.hashKey(
+      this.#key,
       slots.valueCrcOf(slot),
       slots.expireAtMsOf(slot),
       slots.epochOf(slot),
       slots.lsnOf(slot),
     );
+    this.#digest.subtract(this.#hasher);
+    this.#entries--;
+    this.#bytes -= this.#key.length + slots.valueBytesOf(slot) + ENTRY_OVERHEAD_BYTES;
+    this.#expiry.remove(slot);
   }
-}
-
-function recencyOf(limits: StoreLimits): () => PartitionRecency {
-  return limits.policy === 'lru' ? () => new LruRecency() : () => new NoRecency();
 }
 
 /** One way, so that a cursor does not tell where keys go. */

@@ -25,7 +25,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   platform: { rooms: ['model'], packages: ['node:*', 'pino', 'pino-pretty', '@prometheus-io/client'] },
   config: { rooms: ['model', 'platform'], packages: ['yaml', 'zod', ...PURE_BUILTINS] },
   wal: { rooms: ['model', 'platform'], packages: PURE_BUILTINS },
-  storage: { rooms: ['model', 'platform'], packages: ['lru-cache', 'node:crypto', ...PURE_BUILTINS] },
+  storage: { rooms: ['model', 'platform'], packages: ['node:crypto', ...PURE_BUILTINS] },
   engine: { rooms: BELOW_ENGINE, packages: PURE_BUILTINS },
   replication: { rooms: BELOW_REPLICATION, packages: PURE_BUILTINS },
   master: { rooms: BELOW_ROLES, packages: PURE_BUILTINS },

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { createStore, type Store } from '#storage/store.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
-import { at, remove, set, UNLIMITED } from '#test/storage/helpers.ts';
+import { at, HASH_MASKS, remove, set, UNLIMITED } from '#test/storage/helpers.ts';
 import { type ModelEntry, modelEntryHash } from '#test/storage/model-store.ts';
 
 interface Digested extends ModelEntry {
@@ -29,7 +29,7 @@ function fill(store: Store, entries: readonly Digested[]): Store {
 }
 
 function digestOf(...entries: Digested[]): string {
-  return fill(createStore({ limits: UNLIMITED, partitions: 4 }), entries).digest();
+  return fill(createStore({ limits: UNLIMITED, hashMask: 4 }), entries).digest();
 }
 
 function toHex(sum: bigint): string {
@@ -54,15 +54,15 @@ describe('the digest of a store', () => {
     expect(digestOf()).toBe(ZERO);
   });
 
-  it('is the sum of the definition, whatever the order, the partitions, the seed and the slots', () => {
+  it('is the sum of the definition, whatever the order, collisions, the seed and the slots', () => {
     fc.assert(
       fc.property(
         state,
         fc.integer(),
         fc.nat(),
-        fc.constantFrom(1, 16, 256),
-        (entries, seed, order, partitions) => {
-          const store = createStore({ limits: UNLIMITED, partitions, hashSeed: seed });
+        fc.constantFrom(...HASH_MASKS),
+        (entries, seed, order, hashMask) => {
+          const store = createStore({ limits: UNLIMITED, hashMask, hashSeed: seed });
           const random = new SeededRandom(order);
           fill(
             store,

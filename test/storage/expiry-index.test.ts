@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { ExpiryIndex } from '#storage/expiry-index.ts';
 import { SlotTable } from '#storage/slot-table.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { addSlot } from '#test/storage/helpers.ts';
+
+const EMPTY = new Uint8Array(0);
 
 describe('expiry index', () => {
   it('always knows the oldest bucket and everything due, through thousands of buckets coming and going', () => {
@@ -12,9 +15,8 @@ describe('expiry index', () => {
       const stored = new Map<number, number>();
       for (let i = 0; i < 600; i++) {
         if (random.below(5) < 3 || stored.size === 0) {
-          const slot = slots.allocate(`k${i}`);
           const expireAtMs = 1 + random.below(200_000);
-          slots.write(slot, new Uint8Array(0), expireAtMs, 1, i);
+          const slot = addSlot(slots, `k${i}`, EMPTY, expireAtMs);
           index.add(slot);
           stored.set(slot, expireAtMs);
         } else {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BUCKET_MS, ExpiryIndex } from '#storage/expiry-index.ts';
 import { SlotTable } from '#storage/slot-table.ts';
-import { at, newStore, remove, set } from '#test/storage/helpers.ts';
+import { addSlot, at, newStore, remove, set, writeSlot } from '#test/storage/helpers.ts';
 
 const EMPTY = new Uint8Array(0);
 
@@ -14,7 +14,7 @@ class Indexed {
   readonly deadlines = new Map<number, number>();
 
   add(expireAtMs: number): number {
-    const slot = this.slots.allocate('k');
+    const slot = this.slots.allocate();
     this.#write(slot, expireAtMs);
     return slot;
   }
@@ -35,7 +35,7 @@ class Indexed {
   }
 
   #write(slot: number, expireAtMs: number): void {
-    this.slots.write(slot, EMPTY, expireAtMs, 1, 1);
+    writeSlot(this.slots, slot, 'k', EMPTY, expireAtMs);
     this.index.add(slot);
     this.deadlines.set(slot, expireAtMs);
   }
@@ -129,8 +129,7 @@ describe('the expiry index', () => {
     const index = new ExpiryIndex(slots);
     // Added first, so it hangs at the far end behind 50,000 that are due 100 ms later.
     for (let i = 0; i <= 50_000; i++) {
-      const slot = slots.allocate('k');
-      slots.write(slot, EMPTY, i === 0 ? 1_001 : 1_101, 1, 1);
+      const slot = addSlot(slots, 'k', EMPTY, i === 0 ? 1_001 : 1_101);
       index.add(slot);
     }
     examined = 0;
@@ -153,8 +152,7 @@ describe('the expiry index', () => {
     const slots = new CountingTable();
     const index = new ExpiryIndex(slots);
     for (let i = 0; i < 100_000; i++) {
-      const slot = slots.allocate('k');
-      slots.write(slot, EMPTY, 1_000 + i * 37, 1, 1);
+      const slot = addSlot(slots, 'k', EMPTY, 1_000 + i * 37);
       index.add(slot);
     }
     links = 0;

@@ -1,6 +1,8 @@
 /** Short ways to say what the storage tests do over and over. */
 import type { Cause, Mutation, StoreLimits } from '#model/entry.ts';
 import { type Position, toLsn } from '#model/position.ts';
+import { KeyBytes } from '#storage/key-bytes.ts';
+import type { SlotTable } from '#storage/slot-table.ts';
 import type { SnapshotMeta } from '#storage/snapshot-codec.ts';
 import type { SnapshotScan } from '#storage/snapshot-scan.ts';
 import { createStore, type Store } from '#storage/store.ts';
@@ -8,8 +10,39 @@ import { createStore, type Store } from '#storage/store.ts';
 export const UNLIMITED: StoreLimits = { entriesMax: 0, bytesMax: 0, policy: 'lru' };
 export const EPOCH = 3 * 2 ** 32 + 17;
 
-export function newStore(partitions = 64, limits: StoreLimits = UNLIMITED): Store {
-  return createStore({ limits, partitions, hashSeed: 0x5eed });
+/** Bits of the hash that are used: all, few, or none, so that every key collides with every other. */
+export const HASH_MASKS = [-1, 0, 0x3, 0x7, 0x8000_0001 | 0] as const;
+
+export function newStore(hashMask = -1, limits: StoreLimits = UNLIMITED): Store {
+  return createStore({ limits, hashMask, hashSeed: 0x5eed });
+}
+
+/** A slot with the key and value, as the store writes it. */
+export function addSlot(
+  slots: SlotTable,
+  key: string,
+  value: Uint8Array = new Uint8Array(0),
+  expireAtMs = 0,
+): number {
+  const slot = slots.allocate();
+  writeSlot(slots, slot, key, value, expireAtMs);
+  return slot;
+}
+
+export function writeSlot(
+  slots: SlotTable,
+  slot: number,
+  key: string,
+  value: Uint8Array,
+  expireAtMs: number,
+): void {
+  slots.write(slot, keyOf(key), value, expireAtMs, 1, 1);
+}
+
+export function keyOf(text: string, seed = 0, hashMask = -1): KeyBytes {
+  const key = new KeyBytes(seed, hashMask);
+  if (!key.load(text)) throw new Error('ill-formed');
+  return key;
 }
 
 export function at(lsn: number, epoch = EPOCH): Position {

@@ -13,8 +13,8 @@ const isThere = existsSync(TRACE);
 if (!isThere)
   console.warn(`SKIPPED: no trace at ${TRACE.pathname}, exact LRU hits are not checked on real accesses`);
 
-function hitsOf(accesses: Int32Array, entriesMax: number, partitions: number): number {
-  const store = newStore(partitions);
+function hitsOf(accesses: Int32Array, entriesMax: number, hashMask: number): number {
+  const store = newStore(hashMask);
   const value = Buffer.alloc(1_040, 1);
   let lsn = 0;
   for (const number of accesses) {
@@ -35,12 +35,12 @@ describe.skipIf(!isThere)('exact LRU on real accesses', () => {
   const accesses = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 
   it.each([
-    [100_000, 1_000, 64, 77_300],
-    [100_000, 1_000, 1, 77_300],
-    [100_000, 20_000, 64, 84_872],
-    [1_000_000, 1_000, 64, 795_726],
-    [1_000_000, 5_000, 16, 865_590],
-  ])('of %d accesses, %d entries in %d partitions: %d hits', (count, entriesMax, partitions, hits) => {
-    expect(hitsOf(accesses.subarray(0, count), entriesMax, partitions)).toBe(hits);
+    [100_000, 1_000, -1, 77_300],
+    [100_000, 1_000, 0x3f, 77_300],
+    [100_000, 20_000, -1, 84_872],
+    [1_000_000, 1_000, -1, 795_726],
+    [1_000_000, 5_000, -1, 865_590],
+  ])('of %d accesses, %d entries, hash mask %d: %d hits', (count, entriesMax, hashMask, hits) => {
+    expect(hitsOf(accesses.subarray(0, count), entriesMax, hashMask)).toBe(hits);
   });
 });

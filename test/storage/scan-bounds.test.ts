@@ -5,7 +5,7 @@ import type { ScanCommand } from '#model/commands.ts';
 import { scanSlots } from '#storage/slot-scan.ts';
 import { SlotTable } from '#storage/slot-table.ts';
 import { createStore, type Store } from '#storage/store.ts';
-import { at, remove, set, UNLIMITED } from '#test/storage/helpers.ts';
+import { addSlot, at, remove, set, UNLIMITED } from '#test/storage/helpers.ts';
 
 const ALL: ScanCommand = { prefix: '', cursor: '', limit: 0, keysOnly: true };
 
@@ -20,7 +20,7 @@ class CountingTable extends SlotTable {
 
 function tableOf(slots: number): CountingTable {
   const table = new CountingTable();
-  for (let i = 0; i < slots; i++) table.write(table.allocate(`k${i}`), new Uint8Array(0), 0, 1, 1);
+  for (let i = 0; i < slots; i++) addSlot(table, `k${i}`);
   return table;
 }
 
@@ -37,7 +37,7 @@ describe('a scan', () => {
     const limit = fc.integer({ min: 1, max: 9 });
     fc.assert(
       fc.property(fc.array(round, { maxLength: 40 }), limit, fc.boolean(), (rounds, pageLimit, keysOnly) => {
-        const store = createStore({ limits: UNLIMITED, partitions: 4 });
+        const store = createStore({ limits: UNLIMITED, hashMask: 4 });
         for (let i = 0; i < 40; i++) {
           store.apply(set(`a:stay:${i}`, 'v'), at(1));
           store.apply(set(`a:go:${i}`, 'v'), at(1));

@@ -11,7 +11,7 @@ import {
   BLOCK_FOOTER,
   BLOCK_HEADER_BYTES,
   ENTRY_HEADER_BYTES,
-  encodeEntry,
+  encodeEntryHeader,
   encodeFooter,
   encodeHeader,
   HEADER_BYTES_MAX,
@@ -25,7 +25,7 @@ import { at, drain, meta, newStore, remove, set, snapshotOf, victimsOf } from '#
 const MIB = 1_024 * 1_024;
 
 function load(...pieces: Uint8Array[]): LoadedSnapshot {
-  const loader = createSnapshotLoader({ partitions: 2 });
+  const loader = createSnapshotLoader({ hashMask: 2 });
   for (const piece of pieces) loader.push(piece);
   return loader.finish();
 }
@@ -49,8 +49,10 @@ function claiming(type: number, payloadBytes: number): Buffer {
 
 function entryBytes(key: string, value = 'v'): Buffer {
   const bytes = Buffer.alloc(ENTRY_HEADER_BYTES + Buffer.byteLength(key) + value.length);
-  const entry = { key, value: Buffer.from(value), expireAtMs: 0, epoch: 1, lsn: 1, stamp: 1 };
-  encodeEntry(bytes, new DataView(bytes.buffer, bytes.byteOffset), 0, entry);
+  const sizes = { keyBytes: Buffer.byteLength(key), valueBytes: value.length };
+  const header = { ...sizes, expireAtMs: 0, epoch: 1, lsn: 1, stamp: 1 };
+  const keyAt = encodeEntryHeader(new DataView(bytes.buffer, bytes.byteOffset), 0, header);
+  bytes.write(key + value, keyAt);
   return bytes;
 }
 
@@ -75,7 +77,7 @@ describe('a snapshot', () => {
     const order = victimsOf(store);
     fc.assert(
       fc.property(fc.array(fc.oneof(fc.nat(60), fc.nat(20_000)), { maxLength: 60 }), (sizes) => {
-        const loader = createSnapshotLoader({ partitions: 2 });
+        const loader = createSnapshotLoader({ hashMask: 2 });
         const buffer = new Uint8Array(20_000);
         let offset = 0;
         for (const size of sizes) {
@@ -271,7 +273,7 @@ describe('a forged snapshot whose CRCs hold', () => {
     expect(() => load(headerOf(1), claiming(BLOCK_ENTRIES, 2 ** 32 - 1))).toThrow(/expected at most/);
     // The longest block there may be, of which ten bytes come; and an entry that claims 4 GiB.
     const waiting = Array.from({ length: 20 }, () => {
-      const loader = createSnapshotLoader({ partitions: 1 });
+      const loader = createSnapshotLoader({ hashMask: 1 });
       loader.push(headerOf(1));
       loader.push(claiming(BLOCK_ENTRIES, BLOCK_BYTES_MAX));
       loader.push(new Uint8Array(10));

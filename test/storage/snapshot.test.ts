@@ -4,10 +4,20 @@ import { readSnapshotHeader, SnapshotError } from '#storage/snapshot-codec.ts';
 import { createSnapshotLoader, type LoadedSnapshot } from '#storage/snapshot-loader.ts';
 import type { Store } from '#storage/store.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
-import { at, drain, meta, newStore, remove, set, snapshotOf, victimsOf } from '#test/storage/helpers.ts';
+import {
+  at,
+  drain,
+  HASH_MASKS,
+  meta,
+  newStore,
+  remove,
+  set,
+  snapshotOf,
+  victimsOf,
+} from '#test/storage/helpers.ts';
 
-function load(file: Uint8Array, partitions = 8): LoadedSnapshot {
-  const loader = createSnapshotLoader({ partitions, hashSeed: 99 });
+function load(file: Uint8Array, hashMask = -1): LoadedSnapshot {
+  const loader = createSnapshotLoader({ hashMask, hashSeed: 99 });
   loader.push(file);
   return loader.finish();
 }
@@ -34,9 +44,9 @@ function randomSet(random: SeededRandom, bytesMax: number): ReturnType<typeof se
 }
 
 describe('snapshot', () => {
-  it('brings back entries, meta and victim order, whatever the numbers of partitions', () => {
-    for (const partitions of [1, 4, 64]) {
-      const store = newStore(partitions, { entriesMax: 7, bytesMax: 2 ** 40, policy: 'lru' });
+  it('brings back entries, meta and victim order, whatever keys collide', () => {
+    for (const hashMask of HASH_MASKS) {
+      const store = newStore(hashMask, { entriesMax: 7, bytesMax: 2 ** 40, policy: 'lru' });
       for (let i = 0; i < 1_000; i++) store.apply(set(`k${i}`, `v${i}`, i % 5 ? 0 : 1e12 + i), at(i + 1));
       for (let i = 0; i < 500; i++) store.get(`k${(i * 37) % 1_000}`, 1);
       const file = snapshotOf(store, 1_000);
@@ -57,7 +67,7 @@ describe('snapshot', () => {
   it('is exact at its moment while writes, deletes and evictions go on between slices', () => {
     for (let seed = 1; seed <= 60; seed++) {
       const random = new SeededRandom(seed);
-      const store = newStore(16);
+      const store = newStore(0x1f);
       let lsn = 1;
       for (let i = random.below(400); i > 0; i--) {
         if (random.below(4) === 0) store.apply(remove(`key ${random.below(200)}`), at(lsn++));
@@ -92,7 +102,7 @@ describe('snapshot', () => {
   });
 
   it('keeps stamps with the policy none, so that a later change to lru has the order', () => {
-    const store = newStore(4, { entriesMax: 1, bytesMax: 0, policy: 'none' });
+    const store = newStore(3, { entriesMax: 1, bytesMax: 0, policy: 'none' });
     for (const key of ['a', 'b', 'c']) store.apply(set(key), at(1));
     store.get('a', 1);
     const loaded = load(snapshotOf(store)).store;
@@ -144,7 +154,7 @@ describe('snapshot', () => {
 
 describe('a damaged snapshot', () => {
   function small(): Buffer {
-    const store = newStore(2);
+    const store = newStore(0);
     for (let i = 0; i < 6; i++) store.apply(set(`key ${i}`, `value ${i}`, i * 1e9), at(i + 1));
     return snapshotOf(store, 6);
   }

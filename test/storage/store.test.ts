@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
-import { createStore, ENTRY_OVERHEAD_BYTES } from '#storage/store.ts';
-import { at, newStore, remove, set, snapshotOf, UNLIMITED, victimsOf } from '#test/storage/helpers.ts';
+import { ENTRY_OVERHEAD_BYTES } from '#storage/store.ts';
+import { at, newStore, remove, set, snapshotOf, victimsOf } from '#test/storage/helpers.ts';
 
 describe('store', () => {
   it('copies values: the mutation may view a buffer that is used again', () => {
@@ -12,7 +12,7 @@ describe('store', () => {
     buffer.fill('x');
     const value = store.get('k', 1)?.value as Uint8Array;
     expect(Buffer.from(value).toString()).toBe('hello');
-    expect(value.buffer.byteLength).toBe(5);
+    expect(value.buffer).not.toBe(buffer.buffer);
   });
 
   it('finds an entry until the millisecond of its deadline, and counts it until its delete', () => {
@@ -89,10 +89,6 @@ describe('store', () => {
     store.apply(remove('missing', 'evicted'), at(1));
     expect(store.stats()).toEqual({ entries: 0, bytes: 0, hits: 0, misses: 0, evicted: 0, expired: 0 });
   });
-
-  it('refuses a number of partitions that is no power of two', () => {
-    expect(() => createStore({ limits: UNLIMITED, partitions: 3 })).toThrow(/power of two/);
-  });
 });
 
 describe('hostile keys', () => {
@@ -123,7 +119,7 @@ describe('hostile keys', () => {
     const store = newStore();
     for (const [i, key] of keys.entries()) store.apply(set(key, `value ${i}`), at(i + 1));
     expect(store.entries).toBe(keys.length);
-    const loader = createSnapshotLoader({ partitions: 2 });
+    const loader = createSnapshotLoader({ hashMask: 2 });
     loader.push(snapshotOf(store));
     for (const loaded of [store, loader.finish().store]) {
       for (const [i, key] of keys.entries()) {

@@ -1,0 +1,126 @@
+/**
+ * The key of the operation at hand as UTF-8 in 32-bit words, padded with zeros,
+ * and its hash. It is read once per operation; after that keys are compared,
+ * hashed and stored word by word, and no string is built. One per store, used
+ * again by every operation: not reentrant.
+ *
+ * The hash is HalfSipHash-1-3 (Aumasson and Bernstein; the one that Linux uses
+ * for its tables), keyed by the store's seed, so that nobody who does not know
+ * the seed can make keys collide.
+ */
+import { assert } from '#platform/assert.ts';
+
+/** What a slot has room to say; the log's keys have 1,024 at most. */
+export const STORED_KEY_BYTES_MAX = 0xffff;
+const WORDS_INITIAL = 512;
+/** UTF-8 needs at most this many bytes per UTF-16 code unit. */
+const UTF8_BYTES_PER_UNIT = 3;
+
+assert(
+  new Uint8Array(new Int32Array([1]).buffer)[0] === 1,
+  'words of bytes are read on little-endian machines only',
+);
+
+export class KeyBytes {
+  words = new Int32Array(WORDS_INITIAL);
+  bytes = new Uint8Array(this.words.buffer);
+  /** Bytes of the key. */
+  length = 0;
+  hash = 0;
+  readonly #encoder = new TextEncoder();
+  readonly #k0: number;
+  readonly #k1: number;
+  readonly #hashMask: number;
+
+  /** `hashMask`: the bits of the hash that are used. Tests clear some, so that keys collide. */
+  constructor(seed = 0, hashMask = -1) {
+    this.#k0 = seed | 0;
+    this.#k1 = Math.imul(seed, 0x9e3779b1) ^ 0x7f4a7c15;
+    this.#hashMask = hashMask;
+  }
+
+  /** False for an ill-formed string: nothing can be stored under it, and this holds no key then. */
+  load(key: string): boolean {
+    if (key.length * UTF8_BYTES_PER_UNIT + 4 > this.bytes.length)
+      this.#grow(key.length * UTF8_BYTES_PER_UNIT);
+    if (this.#loadAscii(key)) this.length = key.length;
+    else if (key.isWellFormed()) this.#pad(this.#encoder.encodeInto(key, this.bytes).written);
+    else return false;
+    this.hash = this.#sip() & this.#hashMask;
+    return true;
+  }
+
+  /** Takes UTF-8 as it stands. */
+  loadBytes(source: Uint8Array, at: number, length: number): void {
+    if (length + 4 > this.bytes.length) this.#grow(length);
+    for (let i = 0; i < length; i++) this.bytes[i] = source[at + i] as number;
+    this.#pad(length);
+    this.hash = this.#sip() & this.#hashMask;
+  }
+
+  /** False where a character is not ASCII. */
+  #loadAscii(key: string): boolean {
+    const { words } = this;
+    const { length } = key;
+    let seen = 0;
+    let i = 0;
+    for (; i + 4 <= length; i += 4) {
+      const a = key.charCodeAt(i);
+      const b = key.charCodeAt(i + 1);
+      const c = key.charCodeAt(i + 2);
+      const d = key.charCodeAt(i + 3);
+      seen |= a | b | c | d;
+      words[i >>> 2] = a | (b << 8) | (c << 16) | (d << 24);
+    }
+    if (i < length) {
+      let last = 0;
+      for (let shift = 0; i < length; i++, shift += 8) {
+        const code = key.charCodeAt(i);
+        seen |= code;
+        last |= code << shift;
+      }
+      words[(length - 1) >>> 2] = last;
+    }
+    return seen <= 0x7f;
+  }
+
+  #pad(length: number): void {
+    this.length = length;
+    for (let i = length; (i & 3) !== 0; i++) this.bytes[i] = 0;
+  }
+
+  #grow(bytes: number): void {
+    this.words = new Int32Array((bytes >>> 2) + 2);
+    this.bytes = new Uint8Array(this.words.buffer);
+  }
+
+  /** Whole words are mixed in as they come; the last block is the rest of the bytes and the length. */
+  #sip(): number {
+    const { words, length } = this;
+    const whole = length >>> 2;
+    let v0 = this.#k0;
+    let v1 = this.#k1;
+    let v2 = 0x6c796765 ^ v0;
+    let v3 = 0x74656462 ^ v1;
+    for (let i = 0; i < whole + 4; i++) {
+      // Rounds: one per whole word, one for the last block, three to finish.
+      let m = 0;
+      if (i < whole) m = words[i] as number;
+      else if (i === whole) m = (length << 24) | ((length & 3) === 0 ? 0 : (words[whole] as number));
+      else if (i === whole + 1) v2 ^= 0xff;
+      v3 ^= m;
+      v0 = (v0 + v1) | 0;
+      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+      v0 = (v0 << 16) | (v0 >>> 16);
+      v2 = (v2 + v3) | 0;
+      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+      v0 = (v0 + v3) | 0;
+      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+      v2 = (v2 + v1) | 0;
+      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+      v2 = (v2 << 16) | (v2 >>> 16);
+      v0 ^= m;
+    }
+    return v1 ^ v3;
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * The memory of slots: chunks of 16,384, given out from the lowest chunk with
+ * a free slot, so that after a mass delete the high chunks run empty and are
+ * given back. One empty chunk is kept, so that a store at a chunk's edge does
+ * not ask for memory again and again.
+ */
+import { assert } from '#platform/assert.ts';
+
+const CHUNK_BITS = 14;
+export const SLOTS_PER_CHUNK = 1 << CHUNK_BITS;
+const CHUNK_MASK = SLOTS_PER_CHUNK - 1;
+/** Words of a slot; `slot-table.ts` says what is in them. */
+export const SLOT_WORDS = 10;
+const NO_INDEX = -1;
+
+interface Chunk {
+  readonly words: Int32Array<ArrayBuffer>;
+  deadlines: Deadlines | undefined;
+  entries: number;
+  /** Slots from here on were never used. */
+  used: number;
+  /** First of the freed slots, linked through word 0. */
+  freeHead: number;
+}
+
+/** Of a chunk's slots, by their number in it. */
+export interface Deadlines {
+  readonly atMs: Float64Array<ArrayBuffer>;
+  /** Links of the expiry bucket's list. */
+  readonly next: Int32Array<ArrayBuffer>;
+  readonly previous: Int32Array<ArrayBuffer>;
+}
+
+/** A slot's number within its chunk. */
+export function indexOf(slot: number): number {
+  return slot & CHUNK_MASK;
+}
+
+/** Where a slot begins in the words of its chunk. */
+export function firstWordOf(slot: number): number {
+  return (slot & CHUNK_MASK) * SLOT_WORDS;
+}
+
+export class SlotChunks {
+  readonly #chunks: (Chunk | undefined)[] = [];
+  /** A bit per chunk that has free slots. */
+  #hasFree = new Uint32Array(1);
+  #isOneEmpty = false;
+
+  /** One past the highest slot that may be in use. */
+  get end(): number {
+    const last = this.#chunks.at(-1);
+    return last === undefined ? 0 : (this.#chunks.length - 1) * SLOTS_PER_CHUNK + last.used;
+  }
+
+  /** Bytes of buffers. */
+  get heldBytes(): number {
+    return this.#chunks.reduce((sum, chunk) => sum + (chunk === undefined ? 0 : bytesOf(chunk)), 0);
+  }
+
+  /** The words of the slot's chunk; undefined where the chunk was given back, so that the slot is free. */
+  tryWordsOf(slot: number): Int32Array | undefined {
+    return this.#chunks[slot >>> CHUNK_BITS]?.words;
+  }
+
+  wordsOf(slot: number): Int32Array {
+    return (this.#chunks[slot >>> CHUNK_BITS] as Chunk).words;
+  }
+
+  /** Whether nothing is stored in the slot's whole chunk. */
+  isChunkEmpty(slot: number): boolean {
+    return (this.#chunks[slot >>> CHUNK_BITS]?.entries ?? 0) === 0;
+  }
+
+  deadlinesOf(slot: number): Deadlines {
+    return (this.#chunks[slot >>> CHUNK_BITS] as Chunk).deadlines as Deadlines;
+  }
+
+  /** As `deadlinesOf`, made where the chunk has none yet. */
+  makeDeadlinesOf(slot: number): Deadlines {
+    const chunk = this.#chunks[slot >>> CHUNK_BITS] as Chunk;
+    chunk.deadlines ??= {
+      atMs: new Float64Array(SLOTS_PER_CHUNK),
+      next: new Int32Array(SLOTS_PER_CHUNK),
+      previous: new Int32Array(SLOTS_PER_CHUNK),
+    };
+    return chunk.deadlines;
+  }
+
+  /** Takes a slot. Its words are what they were: the caller writes them all. */
+  allocate(): number {
+    const number = this.#lowestWithFree();
+    const chunk = this.#chunks[number] as Chunk;
+    if (chunk.entries === 0) this.#isOneEmpty = false;
+    let index = chunk.freeHead;
+    if (index === NO_INDEX) index = chunk.used++;
+    else chunk.freeHead = chunk.words[index * SLOT_WORDS] as number;
+    chunk.entries++;
+    if (chunk.entries === SLOTS_PER_CHUNK) this.#mark(number, false);
+    return number * SLOTS_PER_CHUNK + index;
+  }
+
+  free(slot: number): void {
+    const number = slot >>> CHUNK_BITS;
+    const chunk = this.#chunks[number] as Chunk;
+    const index = slot & CHUNK_MASK;
+    chunk.words[index * SLOT_WORDS] = chunk.freeHead;
+    chunk.freeHead = index;
+    if (chunk.entries === SLOTS_PER_CHUNK) this.#mark(number, true);
+    chunk.entries--;
+    if (chunk.entries > 0) return;
+    if (!this.#isOneEmpty) this.#isOneEmpty = true;
+    else this.#release(this.#chunks.findLastIndex((each) => each?.entries === 0));
+  }
+
+  #lowestWithFree(): number {
+    const bits = this.#hasFree;
+    for (let i = 0; i < bits.length; i++) {
+      const word = bits[i] as number;
+      if (word !== 0) return i * 32 + 31 - Math.clz32(word & -word);
+    }
+    return this.#create();
+  }
+
+  #create(): number {
+    const gap = this.#chunks.indexOf(undefined);
+    const number = gap < 0 ? this.#chunks.length : gap;
+    this.#chunks[number] = {
+      words: new Int32Array(SLOTS_PER_CHUNK * SLOT_WORDS),
+      deadlines: undefined,
+      entries: 0,
+      used: 0,
+      freeHead: NO_INDEX,
+    };
+    this.#mark(number, true);
+    return number;
+  }
+
+  #release(number: number): void {
+    const chunk = this.#chunks[number];
+    assert(chunk !== undefined && chunk.entries === 0, `chunk ${number} of slots is in use`);
+    this.#mark(number, false);
+    this.#chunks[number] = undefined;
+    while (this.#chunks.length > 0 && this.#chunks.at(-1) === undefined) this.#chunks.pop();
+    chunk.words.buffer.transfer(0);
+    for (const column of Object.values(chunk.deadlines ?? {}) as Int32Array<ArrayBuffer>[])
+      column.buffer.transfer(0);
+  }
+
+  #mark(number: number, hasFree: boolean): void {
+    const word = number >>> 5;
+    if (word >= this.#hasFree.length) {
+      const more = new Uint32Array(2 * this.#hasFree.length);
+      more.set(this.#hasFree);
+      this.#hasFree = more;
+    }
+    const bit = 1 << (number & 31);
+    const known = this.#hasFree[word] as number;
+    this.#hasFree[word] = hasFree ? known | bit : known & ~bit;
+  }
+}
+
+function bytesOf({ words, deadlines }: Chunk): number {
+  const columns = deadlines === undefined ? 0 : SLOTS_PER_CHUNK * 16;
+  return words.byteLength + columns;
+}

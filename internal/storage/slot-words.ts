@@ -1,0 +1,127 @@
+/**
+ * What is in the ten words of a slot, as pure functions over the words of its
+ * chunk and where the slot begins in them:
+ *
+ *   word 0   place of the cell in its arena chunk (17 bits), that chunk (low 15 bits)
+ *        1   bytes of the value (15), own buffer (1), deadline (1), state (2), chunk (high 13)
+ *        2   bytes of the key (16), epoch number (low 16)
+ *        3   CRC of the value
+ *        4,5 the slots touched next after and last before this one
+ *        6,7 LSN (53), epoch number (high 11)
+ *        8,9 stamp (53)
+ *
+ * A cell holds the key, up to three zeros, and the value, or the number of the
+ * value's own buffer.
+ */
+import { roundUp } from '#storage/arena.ts';
+
+const OWN_BIT = 1 << 15;
+const DEADLINE_BIT = 1 << 16;
+const STATE_SHIFT = 17;
+const STATE_MASK = 3 << STATE_SHIFT;
+const VALUE_MASK = OWN_BIT - 1;
+const CHUNK_LOW_BITS = 15;
+const CHUNK_HIGH_SHIFT = 19;
+const PLACE_BITS = 17;
+const PLACE_MASK = (1 << PLACE_BITS) - 1;
+/** A number below 2^53 has this many bits above its low word. */
+const HIGH_BITS = 21;
+const HIGH_MASK = (1 << HIGH_BITS) - 1;
+const TWO_32 = 2 ** 32;
+
+/** Makes the cell at `place` of the chunk the slot's. */
+export function setCellAt(words: Int32Array, at: number, chunkId: number, place: number): void {
+  words[at] = place | (chunkId << PLACE_BITS);
+  const rest = (words[at + 1] as number) & ((1 << CHUNK_HIGH_SHIFT) - 1);
+  words[at + 1] = rest | ((chunkId >>> CHUNK_LOW_BITS) << CHUNK_HIGH_SHIFT);
+}
+
+/** `valueBytes`: of a value in the arena; undefined for one with a buffer of its own. */
+export function setValueBytesAt(words: Int32Array, at: number, valueBytes: number | undefined): void {
+  words[at + 1] = ((words[at + 1] as number) & ~(OWN_BIT | VALUE_MASK)) | (valueBytes ?? OWN_BIT);
+}
+
+export function hasOwnAt(words: Int32Array, at: number): boolean {
+  return ((words[at + 1] as number) & OWN_BIT) !== 0;
+}
+
+export function hasDeadlineAt(words: Int32Array, at: number): boolean {
+  return ((words[at + 1] as number) & DEADLINE_BIT) !== 0;
+}
+
+export function setHasDeadlineAt(words: Int32Array, at: number, hasDeadline: boolean): void {
+  const word = words[at + 1] as number;
+  words[at + 1] = hasDeadline ? word | DEADLINE_BIT : word & ~DEADLINE_BIT;
+}
+
+export function setStateAt(words: Int32Array, at: number, state: number): void {
+  words[at + 1] = ((words[at + 1] as number) & ~STATE_MASK) | (state << STATE_SHIFT);
+}
+
+/** Key length, epoch number and LSN. */
+export function setKeyAt(
+  words: Int32Array,
+  at: number,
+  keyBytes: number,
+  epochId: number,
+  lsn: number,
+): void {
+  words[at + 2] = keyBytes | (epochId << 16);
+  words[at + 6] = lsn | 0;
+  words[at + 7] = (lsn / TWO_32) | ((epochId >>> 16) << HIGH_BITS);
+}
+
+export function stampAt(words: Int32Array, at: number): number {
+  return (words[at + 9] as number) * TWO_32 + ((words[at + 8] as number) >>> 0);
+}
+
+export function setStampAt(words: Int32Array, at: number, stamp: number): void {
+  words[at + 8] = stamp | 0;
+  words[at + 9] = stamp / TWO_32;
+}
+
+export function stateAt(words: Int32Array, at: number): number {
+  return ((words[at + 1] as number) & STATE_MASK) >>> STATE_SHIFT;
+}
+
+export function keyBytesAt(words: Int32Array, at: number): number {
+  return (words[at + 2] as number) & 0xffff;
+}
+
+/** Of a value in the arena. */
+export function valueBytesAt(words: Int32Array, at: number): number {
+  return (words[at + 1] as number) & VALUE_MASK;
+}
+
+export function epochIdAt(words: Int32Array, at: number): number {
+  return ((words[at + 2] as number) >>> 16) | (((words[at + 7] as number) >>> HIGH_BITS) << 16);
+}
+
+export function lsnAt(words: Int32Array, at: number): number {
+  return ((words[at + 7] as number) & HIGH_MASK) * TWO_32 + ((words[at + 6] as number) >>> 0);
+}
+
+export function chunkIdAt(words: Int32Array, at: number): number {
+  return (
+    ((words[at] as number) >>> PLACE_BITS) |
+    (((words[at + 1] as number) >>> CHUNK_HIGH_SHIFT) << CHUNK_LOW_BITS)
+  );
+}
+
+/** Where the cell begins in the words of its chunk. */
+export function cellWordAt(words: Int32Array, at: number): number {
+  return ((words[at] as number) & PLACE_MASK) << 1;
+}
+
+/** Where the value begins in the bytes of the cell's chunk, behind the key and up to three zeros. */
+export function valueByteAt(words: Int32Array, at: number): number {
+  return 4 * (cellWordAt(words, at) + wordsFor(keyBytesAt(words, at)));
+}
+
+export function cellBytesAt(words: Int32Array, at: number): number {
+  return roundUp(4 * wordsFor(keyBytesAt(words, at)) + (hasOwnAt(words, at) ? 4 : valueBytesAt(words, at)));
+}
+
+export function wordsFor(bytes: number): number {
+  return (bytes + 3) >>> 2;
+}
