@@ -82,6 +82,10 @@ export class PushSource implements PushLog {
     return this.#ring.read(fromLsn, this.#engine.durableLsn, bytesMax);
   }
 
+  isRecent(lsn: Lsn): boolean {
+    return lsn >= this.#engine.durableLsn || lsn + 1 >= (this.#ring.oldestLsn ?? Number.POSITIVE_INFINITY);
+  }
+
   async read(afterLsn: Lsn, bytesMax: number): Promise<readonly Frame[]> {
     const from = nextLsn(afterLsn);
     return (

@@ -9,6 +9,10 @@
  * moves only to records that the log here holds: where the replica claims
  * another, or needs one that is gone, pushing ends. The silence makes the
  * replica register again, and there it is decided how it goes on.
+ *
+ * A replica that begins far behind pulls for itself. Until it is near, it gets
+ * heartbeats only: the same records sent twice would be read, carried and
+ * checked twice.
  */
 import type { Lsn } from '#model/position.ts';
 import { NO_LSN, NO_POSITION } from '#model/position.ts';
@@ -40,6 +44,8 @@ export interface PushLog {
   digestAt(lsn: Lsn): string;
   /** Whole durable frames after `afterLsn`; none where they can no longer be read. */
   read(afterLsn: Lsn, bytesMax: number): Promise<readonly Frame[]>;
+  /** Whether what follows `lsn` is in memory, or is still to come. */
+  isRecent(lsn: Lsn): boolean;
   /** The record at `lsn`; undefined where it is not held any more, or not yet. */
   pointAt(lsn: Lsn): Promise<ChainPoint | undefined>;
 }
@@ -70,6 +76,8 @@ const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1_000;
 /** A replica counts as live for this many heartbeats after a word of it. */
 const LIVE_HEARTBEATS = 3;
+/** A replica far behind pulls; where this many heartbeats in a row show no progress, it is pushed to all the same. */
+const IDLE_HEARTBEATS_MAX = 3;
 /** A push is given up and repeated after this long. */
 const PUSH_TIMEOUT_MS = 5_000;
 
@@ -92,6 +100,8 @@ export class Pusher {
   #lastAnswerMs: number;
   /** What the replica says of its state, as long as it differs. */
   #mismatch: DigestMismatch | undefined;
+  /** The replica is far behind and pulls: the heartbeats since it last got on; undefined: it is pushed to. */
+  #idleHeartbeats: number | undefined;
   /** Nothing more can be pushed from the cursor: the replica must register again. */
   #isOver = false;
   #running: Promise<void> | undefined;
@@ -143,6 +153,7 @@ export class Pusher {
   }
 
   start(): void {
+    if (!this.#options.source.isRecent(this.#cursor.lsn)) this.#idleHeartbeats = 0;
     this.#running = this.#run();
   }
 
@@ -200,6 +211,7 @@ export class Pusher {
   /** Whether there are records to push, or acks to ask for that someone waits for. */
   get #hasMore(): boolean {
     const { source } = this.#options;
+    if (this.#idleHeartbeats !== undefined) return false;
     const { lsn } = source.durable;
     return lsn > this.#cursor.lsn || (source.wantsDurableAcks() && this.#acked.lsn < lsn);
   }
@@ -207,7 +219,7 @@ export class Pusher {
   async #pushOnce(): Promise<void> {
     const { source, link, clock, logger } = this.#options;
     const previous = this.#cursor;
-    const isWanted = source.durable.lsn > previous.lsn;
+    const isWanted = this.#idleHeartbeats === undefined && source.durable.lsn > previous.lsn;
     const frames = isWanted ? await source.read(previous.lsn, PUSH_BYTES_MAX) : [];
     if (isWanted && frames.length === 0) {
       logger.warn(
@@ -252,7 +264,7 @@ export class Pusher {
         this.#moveTo(sent, answer);
         if (answer.hotKeys !== undefined) this.#options.onHotKeys(answer.hotKeys);
         if (isLevelAfter && answer.appliedLsn >= sent.lsn) this.#lastLevelMs = pushedMs;
-        this.#state = 'streaming';
+        this.#state = this.#idleHeartbeats === undefined ? 'streaming' : 'catching_up';
         return;
       case 'need':
         return this.#goOnFrom(verdict.tail, answer);
@@ -299,10 +311,18 @@ export class Pusher {
   #moveTo(point: ChainPoint, answer: ReplicateAnswer): void {
     // A refusal is no sign of life: whoever stands at the address now may not be who registered.
     this.#lastAnswerMs = this.#options.clock.monotonicMs();
+    if (this.#idleHeartbeats !== undefined) this.#watchPull(this.#idleHeartbeats, point);
     this.#cursor = point;
     this.#appliedLsn = answer.appliedLsn;
     this.#acked = answer.durable;
     this.#options.onAck(answer.durable.lsn);
+  }
+
+  /** Pushes again once the replica is near, or does not get on. */
+  #watchPull(idleHeartbeats: number, tail: ChainPoint): void {
+    const idle = tail.lsn > this.#cursor.lsn ? 0 : idleHeartbeats + 1;
+    const isOver = idle >= IDLE_HEARTBEATS_MAX || this.#options.source.isRecent(tail.lsn);
+    this.#idleHeartbeats = isOver ? undefined : idle;
   }
 
   #end(): void {

@@ -9,7 +9,6 @@ import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { lastCommonLsn } from '#engine/epoch-table.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
-import type { UpdatesCommand } from '#model/commands.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import { type Lsn, NO_LSN, termOf } from '#model/position.ts';
 import type { RegisterAnswer, ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
@@ -27,6 +26,7 @@ import type { PeerDialer } from '#replication/peer-link.ts';
 import { describeQuarantine } from '#slave/describe-quarantine.ts';
 import { DigestCheck } from '#slave/digest-check.ts';
 import { LinkState } from '#slave/link-state.ts';
+import { Puller } from '#slave/puller.ts';
 import { EMPTY_TAIL, Receiver } from '#slave/receiver.ts';
 import { fetchSnapshot } from '#slave/snapshot-fetch.ts';
 import { Upstream } from '#slave/upstream.ts';
@@ -46,12 +46,10 @@ export interface FollowerOptions {
   readonly onChange: () => void;
 }
 
-const CALL_TIMEOUT_MS = 3_000;
 /** Silence after which the link counts as lost, at least. */
 const LINK_LOST_MS = 1_500;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 1_000;
-const PULL_BYTES = 4 * 1_024 * 1_024;
 /** So many full resyncs may fail to make it level before it waits between them. */
 const RESYNCS_IN_A_ROW = 3;
 const RESYNC_WAIT_MS_MIN = 5_000;
@@ -63,6 +61,7 @@ export class Follower {
   readonly #upstream: Upstream;
   readonly #linkState: LinkState;
   readonly #receiver: Receiver;
+  readonly #puller: Puller;
   readonly #check: DigestCheck;
   readonly #startedMs: number;
   readonly #abort = new AbortController();
@@ -71,6 +70,7 @@ export class Follower {
   #state: NodeState = 'catching_up';
   #reason = 'not linked to the master yet';
   #isFollowing = true;
+  #isPulling = false;
   /** Snapshots received, or broken by this node's own disk, since it was last level. */
   #resyncs = 0;
   /** Ends a wait for silence early. */
@@ -84,6 +84,13 @@ export class Follower {
     this.#check = new DigestCheck(options.clock, options.logger);
     this.#startedMs = options.clock.monotonicMs();
     this.#upstream = new Upstream({ ...options, signal: this.#abort.signal });
+    this.#puller = new Puller({
+      link: () => this.#upstream.link,
+      receiver: this.#receiver,
+      clock: options.clock,
+      onHeard: (lsn) => this.#linkState.heard(lsn, options.clock.monotonicMs()),
+      onBehind: (records) => this.#setState('catching_up', `${records} records behind`),
+    });
     this.#linkState = new LinkState(options.clock, Math.max(2 * options.syncIntervalMs, LINK_LOST_MS));
     if (this.quarantine !== undefined) this.#enterQuarantine(this.quarantine.reason);
   }
@@ -208,7 +215,8 @@ export class Follower {
     if (verdict.kind === 'ok') {
       this.#compare(frames.at(-1)?.lsn ?? request.previous.lsn, request.digest);
       if ((host.engine?.applied.lsn ?? NO_LSN) >= request.durableLsn) this.#levelSince(saidAtMs);
-      this.#setState('streaming', '');
+      // A push that was taken between two pulls does not make it level.
+      if (!this.#isPulling) this.#setState('streaming', '');
     }
     if (request.group !== undefined) await this.#upstream.remember(request.group);
     return this.#answer(verdict);
@@ -446,31 +454,15 @@ export class Follower {
   }
 
   async #pullUntilLevel(): Promise<void> {
-    const { host, clock } = this.#options;
-    const engine = host.engine;
+    const { engine } = this.#options.host;
     if (engine === undefined) return;
-    for (;;) {
-      const startedMs = clock.monotonicMs();
-      const tail = engine.log.tail;
-      const command: UpdatesCommand = {
-        after: { epoch: tail.epoch, lsn: tail.lsn },
-        format: 'frames',
-        bytesMax: PULL_BYTES,
-      };
-      const answer = await this.#upstream.link.getUpdates(command, {
-        timeoutMs: CALL_TIMEOUT_MS,
-        signal: this.#abort.signal,
-      });
-      this.#linkState.heard(answer.latest.lsn, clock.monotonicMs());
-      const verdict = await this.#receiver.take(tail, decodeFrames(answer.frames), false);
-      if (verdict.kind === 'conflict') throw unavailable('the histories differ: registering again');
-      if (engine.log.tail.lsn >= answer.latest.lsn) {
-        this.#levelSince(startedMs);
-        this.#setState('streaming', '');
-        return;
-      }
-      this.#setState('catching_up', `${answer.latest.lsn - engine.log.tail.lsn} records behind`);
+    this.#isPulling = true;
+    try {
+      this.#levelSince(await this.#puller.pullUntilLevel(engine, this.#abort.signal));
+    } finally {
+      this.#isPulling = false;
     }
+    this.#setState('streaming', '');
   }
 
   /** Resolves when the master has been silent for `master.sync_interval`, or a push asks to join again. */

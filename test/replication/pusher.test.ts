@@ -32,6 +32,8 @@ class Script {
   log: Frame[] = [];
   durableLsn = 0;
   keptFromLsn = 1;
+  /** In memory from here on. */
+  recentFromLsn = 1;
   isWaitedFor = false;
   /** Has nothing on its disk unless asked. */
   isLazy = false;
@@ -66,6 +68,7 @@ class Script {
         }
         return frames;
       },
+      isRecent: (at) => at >= this.durableLsn || at + 1 >= this.recentFromLsn,
       pointAt: async (at) => {
         const frame = this.log.find((one) => one.lsn === at && at >= this.keptFromLsn - 1);
         return frame === undefined ? undefined : pointOf(frame);
@@ -294,6 +297,36 @@ describe('Pusher', () => {
     expect(script.previous.slice(0, 2)).toEqual([0, 4]);
     expect(script.lsns[1]).toEqual([5, 6, 7, 8, 9]);
     expect(script.acks).toEqual([4, 9]);
+    await script.pusher.stop();
+  });
+
+  it('leaves a replica far behind to its own pull, with heartbeats only, until it is near', async () => {
+    const script = new Script();
+    script.write(100);
+    script.recentFromLsn = 80;
+    const at = (behind: number): ReplicateVerdict => ({
+      kind: 'need',
+      tail: pointOf(script.log[behind - 1]),
+    });
+    script.replies.push({ kind: 'ok' }, at(30), at(60), at(79));
+    script.pusher.start();
+    await script.clock.advance(600);
+    expect(script.lsns).toEqual([[], [], []]);
+    expect(script.previous).toEqual([0, 0, 30]);
+    expect(script.pusher.state).toBe('catching_up');
+    await script.clock.advance(400);
+    expect(script.lsns[4]).toEqual(Array.from({ length: 21 }, (_, i) => 80 + i));
+    expect(script.pusher.state).toBe('streaming');
+    await script.pusher.stop();
+  });
+
+  it('pushes to a replica far behind all the same where its pull does not get on', async () => {
+    const script = new Script();
+    script.write(5);
+    script.recentFromLsn = 5;
+    script.pusher.start();
+    await script.clock.advance(1_000);
+    expect(script.lsns.slice(0, 4)).toEqual([[], [], [], [1, 2, 3, 4, 5]]);
     await script.pusher.stop();
   });
 
