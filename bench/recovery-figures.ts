@@ -1,6 +1,7 @@
 /** What a start is measured by, and how rounds become a row. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { median } from './figures.ts';
 
 /** One start, and what it cost the process. */
 export interface StartFigures {
@@ -82,9 +83,4 @@ function directoryBytes(path: string): number {
     const stat = statSync(join(path, name));
     return sum + (stat.isFile() ? stat.size : 0);
   }, 0);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

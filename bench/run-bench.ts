@@ -2,11 +2,12 @@
  * `npm run bench -- SUITE`: measures, and compares with others in the same run.
  * Nothing here is asserted; figures are medians of rounds on this machine.
  */
+import { parseArgs } from 'node:util';
 import { benchRecovery } from './recovery.ts';
 import { benchReplication } from './replication.ts';
+import { benchUnary } from './unary/unary-bench.ts';
 
-const USAGE = `Usage: npm run bench -- recovery [--entries N,N,…] [--rounds N] [--json]
-       npm run bench -- replication [--rounds N] [--seconds N] [--rate N] [--records N] [--json]
+const USAGE = `Usage: npm run bench -- SUITE [options]
 
   recovery      time and peak memory of a start from the log and from a snapshot,
                 next to redis-server loading the same entries from its AOF and its
@@ -14,79 +15,101 @@ const USAGE = `Usage: npm run bench -- recovery [--entries N,N,…] [--rounds N]
   replication   a master, three replicas and the load as processes of this machine:
                 from a write's answer to its visibility on a replica; what three
                 replicas cost the master; how fast an empty replica catches up
+  unary         single Gets and Sets by Connect, JSON, gRPC and /v1/keys, next to
+                bare node:http and node:http2 answering the same bytes, to stock
+                connect-node, and to redis-server and etcd where they are installed;
+                load by wrk and h2load where they are installed
 
-  --entries  numbers of entries; default 100000,500000,1000000
-  --rounds   measurements of each kind, in turn; default 5, the median is shown
-  --seconds  of each measurement under load; default 10
-  --rate     writes per second for the lag; default 5000
-  --records  to catch up with; default 1000000
-  --json     print JSON instead of a table
+  --rounds N       measurements of each kind, in turn; default 5, the median is shown
+  --json           print JSON instead of a table
+  --entries N,N,…  recovery: numbers of entries; default 100000,500000,1000000
+  --seconds N      replication, unary: of each measurement under load; default 10 and 2
+  --rate N         replication: writes per second for the lag; default 5000
+  --records N      replication: to catch up with; default 1000000
+  --only TEXT      unary: calls whose name has this text, such as "get" or "grpc"
+
+Examples:
+  npm run bench -- recovery --entries 1000000
+  npm run bench -- replication --seconds 5
+  npm run bench -- unary --only "get h1" --rounds 9
+  npm run bench -- unary --json > unary.json
 `;
 
-/** The options of each suite, with their defaults, least and most. */
-const NUMBERS = {
-  rounds: [5, 1, 20],
-  seconds: [10, 1, 600],
-  rate: [5_000, 1, 100_000],
-  records: [1_000_000, 1_000, 10_000_000],
+class UsageError extends Error {}
+
+function numberOf(flag: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new UsageError(`--${flag}: expected a whole number from ${min} to ${max}, got ${text}`);
+  return value;
+}
+
+const COMMON = {
+  rounds: { type: 'string', default: '5' },
+  json: { type: 'boolean', default: false },
 } as const;
-const ENTRIES_MAX = 10_000_000;
-const SUITES: Readonly<Record<string, readonly string[]>> = {
-  recovery: ['entries', 'rounds'],
-  replication: ['rounds', 'seconds', 'rate', 'records'],
+
+const SUITES: Readonly<Record<string, (rest: string[]) => Promise<void>>> = {
+  recovery: (args) => {
+    const entries = { type: 'string', default: '100000,500000,1000000' } as const;
+    const { values } = parseArgs({ args, options: { ...COMMON, entries } });
+    return benchRecovery({
+      entries: values.entries.split(',').map((one) => numberOf('entries', one, 1, 10_000_000)),
+      rounds: numberOf('rounds', values.rounds, 1, 20),
+      isJson: values.json,
+    });
+  },
+  replication: (args) => {
+    const options = {
+      ...COMMON,
+      seconds: { type: 'string', default: '10' },
+      rate: { type: 'string', default: '5000' },
+      records: { type: 'string', default: '1000000' },
+    } as const;
+    const { values } = parseArgs({ args, options });
+    return benchReplication({
+      rounds: numberOf('rounds', values.rounds, 1, 20),
+      seconds: numberOf('seconds', values.seconds, 1, 600),
+      rate: numberOf('rate', values.rate, 1, 100_000),
+      records: numberOf('records', values.records, 1_000, 10_000_000),
+      isJson: values.json,
+    });
+  },
+  unary: (args) => {
+    const options = {
+      ...COMMON,
+      seconds: { type: 'string', default: '2' },
+      only: { type: 'string', default: '' },
+    } as const;
+    const { values } = parseArgs({ args, options });
+    return benchUnary({
+      rounds: numberOf('rounds', values.rounds, 1, 100),
+      seconds: numberOf('seconds', values.seconds, 1, 600),
+      only: values.only,
+      isJson: values.json,
+    });
+  },
 };
 
-interface Arguments extends Record<keyof typeof NUMBERS, number> {
-  suite: string;
-  entries: number[];
-  isJson: boolean;
-}
-
-/** The arguments, or what is wrong with them. */
-function parse([suite = 'nothing', ...rest]: readonly string[]): Arguments | string {
-  const names = SUITES[suite];
-  if (names === undefined) return `expected a suite, ${Object.keys(SUITES).join(' or ')}, got ${suite}`;
-  const given: Arguments = {
-    suite,
-    entries: [100_000, 500_000, 1_000_000],
-    isJson: false,
-    rounds: NUMBERS.rounds[0],
-    seconds: NUMBERS.seconds[0],
-    rate: NUMBERS.rate[0],
-    records: NUMBERS.records[0],
-  };
-  while (rest.length > 0) {
-    const flag = rest.shift() ?? '';
-    const name = flag.slice(2);
-    if (flag === '--json') given.isJson = true;
-    else if (!flag.startsWith('--') || !names.includes(name)) return `unknown option ${flag} of ${suite}`;
-    else {
-      const problem = take(given, name as keyof typeof NUMBERS | 'entries', rest.shift() ?? '');
-      if (problem !== undefined) return problem;
-    }
+async function main(argv: readonly string[]): Promise<void> {
+  const [name, ...rest] = argv;
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(USAGE);
+    return;
   }
-  return given;
+  const suite = SUITES[name ?? ''];
+  const known = Object.keys(SUITES).join(', ');
+  if (suite === undefined) throw new UsageError(`expected a suite (${known}), got ${name ?? 'nothing'}`);
+  await suite(rest);
 }
 
-function take(given: Arguments, name: keyof typeof NUMBERS | 'entries', text: string): string | undefined {
-  const [, min, max] = name === 'entries' ? [0, 1, ENTRIES_MAX] : NUMBERS[name];
-  const values = text.split(',').map(Number);
-  const isFit = values.every((value) => Number.isInteger(value) && value >= min && value <= max);
-  if (!isFit || (name !== 'entries' && values.length !== 1))
-    return `--${name} is ${text}: expected ${name === 'entries' ? 'whole numbers' : 'a whole number'} from ${min} to ${max}`;
-  if (name === 'entries') given.entries = values;
-  else given[name] = values[0] as number;
-  return undefined;
+function isUsage(error: unknown): error is Error {
+  if (error instanceof UsageError) return true;
+  return error instanceof TypeError && String(Reflect.get(error, 'code')).startsWith('ERR_PARSE_ARGS');
 }
 
-const parsed = process.argv.includes('--help') ? undefined : parse(process.argv.slice(2));
-if (parsed === undefined) {
-  process.stdout.write(USAGE);
-} else if (typeof parsed === 'string') {
-  process.stderr.write(`bench: ${parsed}\n\n${USAGE}`);
+main(process.argv.slice(2)).catch((error: unknown) => {
+  if (!isUsage(error)) throw error;
+  process.stderr.write(`bench: ${error.message}\n\n${USAGE}`);
   process.exitCode = 2;
-} else if (parsed.suite === 'recovery') {
-  await benchRecovery(parsed);
-} else {
-  await benchReplication(parsed);
-}
+});

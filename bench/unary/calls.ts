@@ -1,0 +1,87 @@
+/** The calls that are measured, as bytes, and how each is to compare. */
+import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { GetRequestSchema, SetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+
+export const KEY = 'bench:0000000001';
+export const VALUE = Buffer.alloc(100, 'v');
+
+export interface MeasuredCall {
+  readonly id: string;
+  readonly http: 1 | 2;
+  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly path: string;
+  readonly contentType: string | undefined;
+  readonly body: Uint8Array;
+  /** Of the rate of bare Node, and of stock connect-node: what is aimed at. */
+  readonly aims: { readonly bare?: number; readonly stock?: number };
+  /** Who else does the same: stock connect-node, or another kind of server. */
+  readonly beside: readonly ('stock' | 'redis' | 'etcd')[];
+}
+
+function envelope(message: Uint8Array): Uint8Array {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+}
+
+const get = create(GetRequestSchema, { key: KEY });
+const set = create(SetRequestSchema, { key: KEY, value: VALUE });
+const MESSAGES = {
+  Get: { proto: toBinary(GetRequestSchema, get), json: Buffer.from(toJsonString(GetRequestSchema, get)) },
+  Set: { proto: toBinary(SetRequestSchema, set), json: Buffer.from(toJsonString(SetRequestSchema, set)) },
+} as const;
+
+const STOCK = 4;
+
+function rpcs(name: 'Get' | 'Set'): MeasuredCall[] {
+  const { proto, json } = MESSAGES[name];
+  const verb = name.toLowerCase();
+  const aimOf = (bare: number): MeasuredCall['aims'] => (name === 'Get' ? { bare, stock: STOCK } : {});
+  const common = { method: 'POST', path: `/walnut.v1.KVStore/${name}`, beside: ['stock'] } as const;
+  const type = { proto: 'application/proto', json: 'application/json', grpc: 'application/grpc' };
+  return [
+    {
+      ...common,
+      id: `${verb} h1 proto`,
+      http: 1,
+      contentType: type.proto,
+      body: proto,
+      aims: aimOf(0.75),
+      beside: ['stock', 'redis'],
+    },
+    { ...common, id: `${verb} h1 json`, http: 1, contentType: type.json, body: json, aims: {} },
+    { ...common, id: `${verb} h2 proto`, http: 2, contentType: type.proto, body: proto, aims: aimOf(0.75) },
+    {
+      ...common,
+      id: `${verb} grpc`,
+      http: 2,
+      contentType: type.grpc,
+      body: envelope(proto),
+      aims: aimOf(0.6),
+      beside: ['stock', 'etcd'],
+    },
+  ];
+}
+
+const keysRoute = { http: 1, path: `/v1/keys/${KEY}`, contentType: undefined, aims: {}, beside: [] } as const;
+
+/** etcd's messages have the key, and the value, as their first fields; it is asked by gRPC. */
+export function etcdCall(name: 'get' | 'set'): MeasuredCall {
+  const field = (no: number, bytes: Uint8Array): Buffer =>
+    Buffer.concat([Buffer.from([(no << 3) | 2, bytes.length]), bytes]);
+  const key = field(1, Buffer.from(KEY));
+  const body = envelope(name === 'get' ? key : Buffer.concat([key, field(2, VALUE)]));
+  const path = `/etcdserverpb.KV/${name === 'get' ? 'Range' : 'Put'}`;
+  return { ...grpcCall(name), path, body };
+}
+
+function grpcCall(name: 'get' | 'set'): MeasuredCall {
+  return CALLS.find(({ id }) => id === `${name} grpc`) as MeasuredCall;
+}
+
+export const CALLS: readonly MeasuredCall[] = [
+  ...rpcs('Get'),
+  { ...keysRoute, id: 'get /v1/keys', method: 'GET', body: new Uint8Array(0) },
+  ...rpcs('Set'),
+  { ...keysRoute, id: 'set /v1/keys', method: 'PUT', body: VALUE },
+];

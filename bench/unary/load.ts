@@ -1,0 +1,89 @@
+/**
+ * Load from a process of its own: wrk for HTTP/1.1 and h2load for HTTP/2 where
+ * they are installed, else own-load.ts, which is slower and so flatters the
+ * slower server. One thread each: 32 connections, or 8 with 16 streams.
+ */
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { MeasuredCall } from './calls.ts';
+import { isInstalled } from './processes.ts';
+
+const run = promisify(execFile);
+export const CONNECTIONS = 32;
+const SESSIONS = 8;
+const STREAMS = 16;
+
+export interface Loaded {
+  /** Answered with a 2xx. */
+  readonly requests: number;
+  readonly seconds: number;
+}
+
+export type Load = (port: number, call: MeasuredCall, seconds: number) => Promise<Loaded>;
+
+/** `directory`: where the generators' input goes. */
+export function createLoad(directory: string): Load {
+  const hasWrk = isInstalled('wrk');
+  const hasH2load = isInstalled('h2load');
+  return (port, call, seconds) => {
+    if (call.http === 1 && hasWrk) return wrk(directory, port, call, seconds);
+    if (call.http === 2 && hasH2load) return h2load(directory, port, call, seconds);
+    return ownLoad(port, call, seconds);
+  };
+}
+
+export function loadNames(): string {
+  const names = [isInstalled('wrk') ? 'wrk' : 'own-load', isInstalled('h2load') ? 'h2load' : 'own-load'];
+  return `HTTP/1.1 by ${names[0]}, ${CONNECTIONS} connections; HTTP/2 by ${names[1]}, ${SESSIONS}×${STREAMS} streams`;
+}
+
+async function wrk(directory: string, port: number, call: MeasuredCall, seconds: number): Promise<Loaded> {
+  const script = join(directory, 'wrk.lua');
+  const escaped = [...call.body].map((byte) => `\\${String(byte).padStart(3, '0')}`).join('');
+  const type = call.contentType === undefined ? '' : `wrk.headers["content-type"] = "${call.contentType}"\n`;
+  writeFileSync(script, `wrk.method = "${call.method}"\nwrk.body = "${escaped}"\n${type}`);
+  const url = `http://127.0.0.1:${port}${call.path}`;
+  const options = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', script, url];
+  const { stdout } = await run('wrk', options);
+  const [, requests, took] = /(\d+) requests in ([\d.]+)s/.exec(stdout) ?? [];
+  const failed = Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0);
+  return { requests: Number(requests) - failed, seconds: Number(took) };
+}
+
+async function h2load(directory: string, port: number, call: MeasuredCall, seconds: number): Promise<Loaded> {
+  const data = join(directory, 'h2load.bin');
+  writeFileSync(data, call.body);
+  const options = ['-t1', `-c${SESSIONS}`, `-m${STREAMS}`, '-D', String(seconds), '-d', data];
+  const headers = ['-H', `content-type: ${call.contentType ?? ''}`, '-H', 'te: trailers'];
+  const { stdout } = await run('h2load', [...options, ...headers, `http://127.0.0.1:${port}${call.path}`]);
+  const requests = Number(/status codes: (\d+) 2xx/.exec(stdout)?.[1] ?? Number.NaN);
+  return { requests, seconds };
+}
+
+async function ownLoad(port: number, call: MeasuredCall, seconds: number): Promise<Loaded> {
+  const body = Buffer.from(call.body).toString('base64');
+  const shape = JSON.stringify({ ...call, body, port, seconds, sessions: SESSIONS, streams: STREAMS });
+  const { stdout } = await run(process.execPath, [join(import.meta.dirname, 'own-load.ts'), shape]);
+  return { requests: Number(stdout), seconds };
+}
+
+/** redis-benchmark does not take a time, so its requests are as many as a fast server answers in it. */
+export async function redisLoad(port: number, command: 'get' | 'set', seconds: number): Promise<Loaded> {
+  const requests = Math.round(60_000 * seconds);
+  const options = [
+    '-p',
+    String(port),
+    '-c',
+    String(CONNECTIONS),
+    '-n',
+    String(requests),
+    '-d',
+    '100',
+    '--csv',
+  ];
+  const { stdout } = await run('redis-benchmark', ['-h', '127.0.0.1', ...options, '-t', command]);
+  const rate = Number(new RegExp(`"${command}","([\\d.]+)"`, 'i').exec(stdout)?.[1] ?? Number.NaN);
+  return { requests, seconds: requests / rate };
+}

@@ -1,0 +1,101 @@
+/** The servers under measurement, each a process on a port that the system gave. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '../..');
+const START_MS_MAX = 30_000;
+
+export interface Target {
+  readonly port: number;
+  /** Seconds of processor time since it started, where the system tells. */
+  cpuSeconds(): number;
+  stop(): Promise<void>;
+}
+
+export function isInstalled(command: string): boolean {
+  return spawnSync(command, ['--version'], { stdio: 'ignore' }).error === undefined;
+}
+
+export function startWalnut(directory: string): Promise<Target> {
+  const sets = ['server.port=0', 'server.address=127.0.0.1', `wal.directory=${directory}`, 'log.format=json'];
+  const argv = [join(ROOT, 'cmd/master.ts'), ...sets.flatMap((set) => ['--set', set])];
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+  return started(child, /"address":"127\.0\.0\.1:(\d+)"[\s\S]*"recovered"/);
+}
+
+export function startYardstick(argv: readonly string[]): Promise<Target> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'yardstick-child.ts'), ...argv], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  return started(child, /port (\d+)/);
+}
+
+export async function startRedis(directory: string): Promise<Target> {
+  const port = await freePort();
+  const options = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', ''];
+  const child = spawn('redis-server', options, { stdio: ['ignore', 'pipe', 'inherit'] });
+  return started(child, /Ready to accept connections/, port);
+}
+
+export async function startEtcd(directory: string): Promise<Target> {
+  const [client, peer] = [await freePort(), await freePort()].map((port) => `http://127.0.0.1:${port}`);
+  const urls = ['--listen-client-urls', client, '--advertise-client-urls', client];
+  const peers = ['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer];
+  const cluster = ['--initial-cluster', `default=${peer}`, '--data-dir', join(directory, 'etcd')];
+  const argv = [...urls, ...peers, ...cluster] as string[];
+  const child = spawn('etcd', argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+  return started(child, /ready to serve client requests/, Number(new URL(client as string).port));
+}
+
+/** Of what cannot be told to take any. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Waits for `ready` in its output; its first group is the port, where it has one. */
+function started(child: ChildProcess, ready: RegExp, knownPort?: number): Promise<Target> {
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  return new Promise((resolve, reject) => {
+    let output = '';
+    const fail = (why: string): void => reject(new Error(`${child.spawnfile} ${why}: ${output.slice(-500)}`));
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail('is not ready in time');
+    }, START_MS_MAX);
+    const onData = (bytes: Buffer): void => {
+      output += bytes.toString();
+      const match = ready.exec(output);
+      if (match === null) return;
+      clearTimeout(timer);
+      output = '';
+      resolve({
+        port: knownPort ?? Number(match[1]),
+        cpuSeconds: () => cpuSecondsOf(child.pid ?? 0),
+        stop: () => {
+          child.kill('SIGTERM');
+          return exited;
+        },
+      });
+    };
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', onData);
+    child.once('error', (error) => fail(error.message));
+    child.once('exit', (code) => fail(`ended with ${code}`));
+  });
+}
+
+const TICKS_PER_SECOND = 100;
+
+function cpuSecondsOf(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  } catch {
+    return Number.NaN;
+  }
+}

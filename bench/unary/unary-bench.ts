@@ -1,0 +1,134 @@
+/**
+ * Single calls: Walnut next to bare Node answering the same bytes, to stock
+ * connect-node with the same service, and to redis-server and etcd where they
+ * are installed. They are measured in turn, round after round, each by a load
+ * generator in a process of its own; ratios are taken within a round.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { askOnce } from './ask-once.ts';
+import { CALLS, etcdCall, type MeasuredCall } from './calls.ts';
+import { createLoad, type Load, type Loaded, loadNames, redisLoad } from './load.ts';
+import { isInstalled, startEtcd, startRedis, startWalnut, startYardstick, type Target } from './processes.ts';
+import { type Measured, type Round, report } from './report.ts';
+
+export interface UnaryBench {
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Calls whose name has this text. */
+  readonly only: string;
+  readonly isJson: boolean;
+}
+
+interface Contender {
+  readonly name: string;
+  readonly target: Target;
+  load(seconds: number): Promise<Loaded>;
+}
+
+export async function benchUnary(options: UnaryBench): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
+  const hall = new Hall(directory);
+  try {
+    const measured: Measured[] = [];
+    for (const call of CALLS.filter(({ id }) => id.includes(options.only))) {
+      const contenders = await hall.contendersOf(call);
+      measured.push({ call, rounds: await measure(contenders, options) });
+      process.stderr.write(`${call.id} measured\n`);
+    }
+    report({ measured, load: loadNames(), rounds: options.rounds, seconds: options.seconds }, options.isJson);
+  } finally {
+    await hall.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** The servers, started when first needed. */
+class Hall {
+  readonly #directory: string;
+  readonly #load: Load;
+  readonly #targets = new Map<string, Target>();
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#load = createLoad(directory);
+  }
+
+  async contendersOf(call: MeasuredCall): Promise<Contender[]> {
+    const walnut = await this.#filled('walnut', (path) => startWalnut(path), call);
+    const { type, body } = await askOnce(walnut.port, call);
+    const bare = await this.#target(`bare ${call.id}`, () =>
+      startYardstick(['bare', String(call.http), type, body.toString('base64')]),
+    );
+    const contenders = [this.#contender('walnut', walnut, call), this.#contender('bare', bare, call)];
+    for (const name of call.beside) {
+      if (name === 'stock' || isInstalled(`${name}${name === 'redis' ? '-server' : ''}`)) {
+        contenders.push(await this.#beside(name, call));
+      }
+    }
+    return contenders;
+  }
+
+  async #beside(name: 'stock' | 'redis' | 'etcd', call: MeasuredCall): Promise<Contender> {
+    const verb = call.id.startsWith('get') ? 'get' : 'set';
+    if (name === 'redis') {
+      const target = await this.#target('redis', (path) => startRedis(path));
+      return { name, target, load: (seconds) => redisLoad(target.port, verb, seconds) };
+    }
+    if (name === 'etcd') {
+      const target = await this.#target('etcd', (path) => startEtcd(path));
+      await askOnce(target.port, etcdCall('set'));
+      return this.#contender(name, target, etcdCall(verb));
+    }
+    const version = String(call.http);
+    const stock = await this.#filled(`stock${version}`, () => startYardstick(['stock', version]), call);
+    return this.#contender(name, stock, call);
+  }
+
+  #contender(name: string, target: Target, call: MeasuredCall): Contender {
+    return { name, target, load: (seconds) => this.#load(target.port, call, seconds) };
+  }
+
+  /** With the entry that is asked for. */
+  async #filled(name: string, start: (path: string) => Promise<Target>, call: MeasuredCall): Promise<Target> {
+    const target = await this.#target(name, start);
+    const set = CALLS.find(({ id }) => id === `set h${call.http} proto`);
+    if (set !== undefined) await askOnce(target.port, set);
+    return target;
+  }
+
+  async #target(name: string, start: (path: string) => Promise<Target>): Promise<Target> {
+    const known = this.#targets.get(name);
+    if (known !== undefined) return known;
+    const path = join(this.#directory, name.replaceAll(/\W/g, '-'));
+    mkdirSync(path, { recursive: true });
+    const target = await start(path);
+    this.#targets.set(name, target);
+    return target;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#targets.values()].map((target) => target.stop()));
+  }
+}
+
+/** Two rounds warm up and are not counted. */
+const WARM_UP_ROUNDS = 2;
+
+async function measure(contenders: readonly Contender[], { rounds, seconds }: UnaryBench): Promise<Round[]> {
+  const done: Round[] = [];
+  for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
+    const figures: Round = {};
+    // Whoever comes first in one round comes last in the next.
+    const turn = round % 2 === 0 ? contenders : contenders.toReversed();
+    for (const { name, target, load } of turn) {
+      const before = target.cpuSeconds();
+      const loaded = await load(seconds);
+      const cpuMicros = ((target.cpuSeconds() - before) * 1e6) / loaded.requests;
+      figures[name] = { rate: loaded.requests / loaded.seconds, cpuMicros };
+    }
+    if (round >= 0) done.push(figures);
+  }
+  return done;
+}
