@@ -20,6 +20,7 @@ export type ConfiguredOptions = Pick<
   | 'serveStale'
   | 'minReplicasToWrite'
   | 'pullIntervalMs'
+  | 'applyDelayMs'
 >;
 
 /** Used where a master's data directory turns out to be a replica's: it has no `master.sync_interval`. */
@@ -48,5 +49,6 @@ export function toNodeOptions(config: MasterConfig | SlaveConfig): ConfiguredOpt
     serveStale: replication.serveStale,
     minReplicasToWrite: replication.minReplicasToWrite,
     pullIntervalMs: config.role === 'replica' ? config.master.syncIntervalMs : PULL_INTERVAL_MS_DEFAULT,
+    applyDelayMs: config.role === 'replica' ? config.replication.applyDelayMs : 0,
   };
 }

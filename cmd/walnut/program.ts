@@ -8,6 +8,7 @@ import { addBackupCommand } from './backup-command.ts';
 import { CliError, EXIT } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { ADDRESS_DEFAULT, CommandHost, usageError } from './command-host.ts';
+import { addDelayCommand } from './delay-command.ts';
 import { addDigestCommand } from './digest-command.ts';
 import { addDrillCommand } from './drill-command.ts';
 import { addLeaderCommands } from './leader-commands.ts';
@@ -67,6 +68,7 @@ function createProgram(host: CommandHost, output: string[]): Command {
   addDrillCommand(program, host);
   addAdminCommands(program, host);
   addLeaderCommands(program, host);
+  addDelayCommand(program, host);
   return program;
 }
 

@@ -8,6 +8,7 @@ import { EXIT, type ExitCode } from './cli-error.ts';
 import type { Colors } from './cli-io.ts';
 import { type CommandHost, type Invocation, show } from './command-host.ts';
 import { CALL, createNodeClients } from './connection.ts';
+import { delayToJson, describeDelay } from './delay-command.ts';
 import {
   enumName,
   renderFacts,
@@ -101,6 +102,7 @@ export function statusToJson(status: StatusResponse): Record<string, unknown> {
             lagMs: Number(master.lagMs),
           },
         }),
+    ...(status.delay === undefined ? {} : { delay: delayToJson(status.delay) }),
     replicas: status.replicas.map(replicaToJson),
     integrity: {
       digestComparisons: Number(status.integrity?.digestComparisons ?? 0),
@@ -124,6 +126,7 @@ function replicaToJson(replica: ReplicaStatus): Record<string, unknown> {
     partialResyncs: replica.partialResyncs,
     lastFullResyncReason: replica.lastFullResyncReason,
     different: replica.different,
+    applyDelayMs: Number(replica.applyDelayMs),
   };
 }
 
@@ -148,6 +151,7 @@ function renderStatus(status: StatusResponse, { colors, address }: Invocation): 
     facts.push(['master', `${master.address}, ${linked}, ${lag}`]);
     facts.push(['digests', renderComparisons(status.integrity)]);
   }
+  if (status.delay !== undefined) facts.push(['delay', describeDelay(status.delay)]);
   facts.push(['up', `${showDuration(status.uptimeMs)}, version ${status.version}`]);
   return renderFacts(colors, facts) + renderReplicas(status, colors);
 }
@@ -162,7 +166,7 @@ function renderReplicas(status: StatusResponse, colors: Colors): string {
   const head = ['REPLICA', 'STATE', 'ACKED', 'BEHIND', 'FOR', 'RESYNCS', 'LAST FULL RESYNC'];
   const rows = status.replicas.map((replica) => [
     replica.address,
-    showState(replica.state, colors) + (replica.different ? colors.red(' different') : ''),
+    showReplicaState(replica, colors) + (replica.different ? colors.red(' different') : ''),
     showPosition(replica.acked),
     showCount(replica.lagRecords),
     showDuration(replica.lagMs),
@@ -172,9 +176,15 @@ function renderReplicas(status: StatusResponse, colors: Colors): string {
   return `\n${renderTable(colors, head, rows)}`;
 }
 
+function showReplicaState({ state, applyDelayMs }: ReplicaStatus, colors: Colors): string {
+  const name = showState(state, colors);
+  return applyDelayMs === 0n ? name : `${name} by ${showDuration(applyDelayMs)}`;
+}
+
 function showState(state: NodeState, colors: Colors): string {
   const name = enumName(NodeState, state);
-  if (state === NodeState.SERVING || state === NodeState.STREAMING) return colors.green(name);
+  const isGood = state === NodeState.SERVING || state === NodeState.STREAMING || state === NodeState.DELAYED;
+  if (isGood) return colors.green(name);
   const isBad = state === NodeState.QUARANTINED || state === NodeState.FENCED || state === NodeState.NO_SPACE;
   return isBad ? colors.red(name) : colors.yellow(name);
 }

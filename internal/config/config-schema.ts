@@ -78,8 +78,13 @@ export function masterSchema(memoryLimitBytes: number) {
 }
 
 export function slaveSchema(memoryLimitBytes: number) {
+  const sections = nodeSections(memoryLimitBytes);
   return z.strictObject({
-    ...nodeSections(memoryLimitBytes),
+    ...sections,
+    replication: z.strictObject({
+      ...sections.replication.shape,
+      apply_delay: duration({ min: 0, max: 30 * 24 * HOUR }, 0),
+    }),
     master: z.strictObject({
       address: hostPort(),
       sync_interval: duration({ min: 1, max: HOUR }, SECOND),

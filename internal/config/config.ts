@@ -81,7 +81,13 @@ export interface UpstreamConfig {
   readonly syncIntervalMs: number;
 }
 
+export interface SlaveReplicationConfig extends ReplicationConfig {
+  /** How long after the master what is logged here is applied; 0: at once. */
+  readonly applyDelayMs: number;
+}
+
 export interface SlaveConfig extends NodeConfig {
   readonly role: 'replica';
+  readonly replication: SlaveReplicationConfig;
   readonly master: UpstreamConfig;
 }

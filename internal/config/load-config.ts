@@ -62,9 +62,11 @@ export function loadConfig(source: ConfigSource & { readonly role: Role }): Mast
   const wrong = [...problems, ...(result.success ? [] : explain(result.error))];
   if (!result.success || wrong.length > 0) throw new ConfigError(wrong);
   const { address, sync_interval } = result.data.master;
+  const node = toNodeConfig(result.data);
   return {
     role: 'replica',
-    ...toNodeConfig(result.data),
+    ...node,
+    replication: { ...node.replication, applyDelayMs: result.data.replication.apply_delay },
     master: { address, syncIntervalMs: sync_interval },
   };
 }

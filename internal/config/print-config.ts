@@ -42,6 +42,7 @@ export function printConfig(config: MasterConfig | SlaveConfig): string {
       max_lag: formatDuration(replication.lagMsMax),
       serve_stale: replication.serveStale,
       min_replicas_to_write: replication.minReplicasToWrite,
+      ...(config.role === 'replica' ? { apply_delay: formatDuration(config.replication.applyDelayMs) } : {}),
     },
     log: { level: log.level, format: log.format },
   });

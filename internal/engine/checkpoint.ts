@@ -77,8 +77,7 @@ export class Checkpointer {
       logId: manifestOf(this.#directory).logId,
       position,
       epochs: engine.epochs.starts(),
-      // A replica's master may be ahead of the clock here.
-      logClockMs: Math.max(engine.logClock.nowMs(), engine.lastTimestampMs),
+      logClockMs: engine.stateClockMs(),
       limits: engine.store.limits,
     });
     const name = formatSnapshotName(position);

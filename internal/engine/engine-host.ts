@@ -6,18 +6,20 @@
  */
 
 import { Checkpointer } from '#engine/checkpoint.ts';
+import { DelayedApply, NO_HOLD } from '#engine/delayed-apply.ts';
 import type { Engine } from '#engine/engine.ts';
 import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
 import { type EngineOptions, loadSnapshot, openEngine } from '#engine/open-engine.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
-import type { Position } from '#model/position.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { Lsn, Position } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
-import type { CheckpointAnswer } from '#model/status.ts';
+import type { CheckpointAnswer, DelayAnswer, DelayControl } from '#model/status.ts';
 import { assert } from '#platform/assert.ts';
 import { SnapshotError } from '#storage/snapshot-codec.ts';
 import { cutLog } from '#wal/cut-log.ts';
 import { formatSnapshotName, parseSnapshotName } from '#wal/file-names.ts';
-import type { Manifest } from '#wal/manifest.ts';
+import type { ApplyHold, Manifest } from '#wal/manifest.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { WalReadError } from '#wal/wal-errors.ts';
 
@@ -30,6 +32,7 @@ export class EngineHost {
   readonly #onProgress: (progress: RecoveryProgress) => void;
   #engine: Engine | undefined;
   #checkpointer: Checkpointer | undefined;
+  #delayed: DelayedApply | undefined;
   #wasClean = true;
   #withholdsCleanMark = false;
 
@@ -76,7 +79,9 @@ export class EngineHost {
     this.#wasClean = opened.wasClean;
     this.#engine = opened.engine;
     this.#checkpointer = checkpointer;
+    this.#delayed = opened.delayed;
     this.onEngine?.(opened.engine);
+    opened.delayed?.start();
     return opened.engine;
   }
 
@@ -88,6 +93,50 @@ export class EngineHost {
   async rebuild(): Promise<Engine> {
     await this.#closeEngine();
     return this.open();
+  }
+
+  /** On a replica that applies late: how far it is. */
+  get delayed(): DelayedApply | undefined {
+    return this.#delayed;
+  }
+
+  /**
+   * Lets through what a delay holds back, stops it, or lets it go on; resolves
+   * when what is released is applied. Kept over restarts. Throws
+   * `failed_precondition` where nothing is applied late, `out_of_range` for an
+   * LSN that is not held.
+   */
+  async controlDelay(control: DelayControl, signal?: AbortSignal): Promise<DelayAnswer> {
+    const engine = this.#engine;
+    const delayed = this.#delayed;
+    if (engine === undefined || delayed === undefined) {
+      throw new WalnutError(
+        'failed_precondition',
+        'this node applies what it logs at once: replication.apply_delay of a replica is 0s',
+      );
+    }
+    const hold = holdFor(control, engine);
+    // Stopping is urgent; MANIFEST follows.
+    delayed.hold = hold;
+    await amendManifest(this.directory, { applyHold: hold });
+    if (hold.uptoLsn > 0) await delayed.untilApplied(hold.uptoLsn as Lsn, signal);
+    return { position: engine.position, durableLsn: engine.durableLsn, delay: delayed.status };
+  }
+
+  /** From here on what is logged is applied at once: a master's. Everything must be applied. */
+  async endDelay(): Promise<void> {
+    await this.#delayed?.close();
+    this.#delayed = undefined;
+    this.#engine?.setHolding(false);
+  }
+
+  /** From here on what is logged is applied late, where that is configured: a replica's. Everything must be applied. */
+  beginDelay(): void {
+    const { applyDelayMs = 0, clock } = this.options;
+    if (applyDelayMs === 0 || this.#engine === undefined || this.#delayed !== undefined) return;
+    this.#engine.setHolding(true);
+    this.#delayed = new DelayedApply(this.#engine, clock, applyDelayMs, NO_HOLD);
+    this.#delayed.start();
   }
 
   noteAppended(bytes: number): void {
@@ -124,7 +173,7 @@ export class EngineHost {
     await fileSystem.rename(this.incomingPath, pathIn(this.directory, name));
     await fileSystem.syncDirectory(this.directory.path);
     const lowestSegment = await this.directory.nextSegmentSeq();
-    await amendManifest(this.directory, { logId, snapshot: name, lowestSegment });
+    await amendManifest(this.directory, { logId, snapshot: name, lowestSegment, applyHold: undefined });
     await this.directory.sweepAside();
     return this.open();
   }
@@ -145,6 +194,11 @@ export class EngineHost {
       await this.open();
       return undefined;
     }
+    const { applyHold } = this.manifest;
+    if (applyHold !== undefined && applyHold.uptoLsn > common.lsn) {
+      // What was released beyond it is not the same record any more.
+      await amendManifest(this.directory, { applyHold: { ...applyHold, uptoLsn: common.lsn } });
+    }
     await cutLog(this.directory, point ?? { ...common, crc: 0 });
     return this.open();
   }
@@ -159,6 +213,7 @@ export class EngineHost {
       snapshot: '',
       lowestSegment,
       quarantine: null,
+      applyHold: undefined,
     });
     await this.directory.sweepAside();
   }
@@ -198,10 +253,32 @@ export class EngineHost {
   async #closeEngine(): Promise<void> {
     const engine = this.#engine;
     if (engine === undefined) return;
+    await this.#delayed?.close();
     await this.#checkpointer?.close();
+    this.#delayed = undefined;
     this.#engine = undefined;
     this.#checkpointer = undefined;
     engine.release();
     await engine.log.close({ isClean: !this.#withholdsCleanMark });
+  }
+}
+
+function holdFor(control: DelayControl, engine: Engine): ApplyHold {
+  const appliedLsn = engine.applied.lsn;
+  switch (control.kind) {
+    case 'pause':
+      return { uptoLsn: appliedLsn, isHeld: true };
+    case 'resume':
+      return { uptoLsn: appliedLsn, isHeld: false };
+    case 'release_all':
+      return { uptoLsn: engine.committedLsn, isHeld: false };
+    case 'release_to':
+      if (control.lsn < appliedLsn || control.lsn > engine.committedLsn) {
+        throw new WalnutError(
+          'out_of_range',
+          `LSN ${control.lsn} is not held: ${appliedLsn} is applied, the log ends at ${engine.committedLsn}`,
+        );
+      }
+      return { uptoLsn: control.lsn, isHeld: !control.goesOn };
   }
 }

@@ -2,14 +2,16 @@
  * The one write path: accept → log → apply, for masters, replicas and recovery
  * alike. A master submits mutations, a replica appends its master's frames
  * verbatim; both become visible through `#applyFrame`, in LSN order, when the
- * log says that they are committed by the fsync policy.
+ * log says that they are committed by the fsync policy. A delayed replica
+ * commits as all do and applies later: its engine holds, `DelayedApply` reads
+ * the log again and hands the frames to `replay`, as recovery does.
  *
  * Failures: a refused batch (disk full) reports `resource_exhausted` to every
  * record in it and leaves no trace; a failed disk is final (`log.failure`).
  */
 
 import { DigestWindow } from '#engine/digest-window.ts';
-import type { EpochTable } from '#engine/epoch-table.ts';
+import { EpochTable, type PositionStanding } from '#engine/epoch-table.ts';
 import type { LogClock } from '#engine/log-clock.ts';
 import { LsnWaiters } from '#engine/lsn-waiters.ts';
 import {
@@ -23,7 +25,7 @@ import {
 } from '#engine/record-codec.ts';
 import type { Mutation, StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
-import type { Epoch, Lsn, Position } from '#model/position.ts';
+import type { Epoch, EpochStart, Lsn, Position } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
@@ -51,6 +53,10 @@ export interface EngineParts {
   readonly epochs: EpochTable;
   readonly logClock: LogClock;
   readonly applied: ChainPoint;
+  /** The log clock at `applied`; 0 where there is nothing. */
+  readonly appliedClockMs: number;
+  /** Whether records are only logged, to be applied by `replay` when their time has come. */
+  readonly holds: boolean;
 }
 
 export class Engine {
@@ -66,6 +72,14 @@ export class Engine {
   #applied: ChainPoint;
   #appliedPosition: Position;
   #lastTimestampMs = 0;
+  #appliedClockMs: number;
+  #holds: boolean;
+  /** The timestamp of the first record that followed what was applied when it was appended. */
+  #behindSinceMs = 0;
+  /** The newest record that is in the log for good by the fsync policy: applied, or held. */
+  #committedLsn: Lsn;
+  /** Epochs begun by records that are not applied yet. */
+  #epochsAhead: EpochStart[] = [];
   /** Records on their way to disk, oldest first; `#pendingHead` is the first not yet applied. */
   #pending: PendingRecord[] = [];
   #pendingHead = 0;
@@ -84,20 +98,39 @@ export class Engine {
     this.#logger = parts.logger;
     this.#applied = parts.applied;
     this.#appliedPosition = { epoch: parts.applied.epoch, lsn: parts.applied.lsn };
+    this.#committedLsn = parts.applied.lsn;
+    this.#appliedClockMs = parts.appliedClockMs;
+    this.#holds = parts.holds;
     this.digests.note(parts.applied.lsn, parts.store);
     this.#appliedWaiters = new LsnWaiters(parts.clock);
     this.#durableWaiters = new LsnWaiters(parts.clock);
   }
 
-  /** Recovery: applies a frame that is in the log already. Throws on an ill-formed payload. */
+  /** Applies a frame that is in the log already: in recovery, and late. Throws on an ill-formed payload. */
   replay(frame: Frame): void {
-    this.#applyFrame(frame, frame.type === RECORD_TYPE.data ? mutationsOf(frame) : undefined);
+    const mutations = frame.type === RECORD_TYPE.data ? mutationsOf(frame) : undefined;
+    this.#applyFrame(frame, mutations);
+    this.#appliedWaiters.advance(frame.lsn);
+  }
+
+  /** Recovery of a log that is applied late: checks a frame of it, which `replay` gets when its time has come. */
+  hold(frame: Frame): void {
+    assert(this.#holds, 'this engine applies late');
+    checkPayload(frame);
+    this.#noteAppended(frame);
+    this.#committedLsn = frame.lsn;
+  }
+
+  /** Ends or begins the holding, while nothing is held and nothing on its way: what is committed from here on. */
+  setHolding(holds: boolean): void {
+    assert(this.#applied.lsn === this.log.tail.lsn, 'everything is applied');
+    this.#holds = holds;
   }
 
   /** Recovery is over: from here on records go through `log`. */
   attach(log: Log): void {
     assert(this.#log === undefined, 'an engine has one log');
-    assert(log.tail.lsn === this.#applied.lsn, 'the log ends where recovery did');
+    assert(log.tail.lsn === this.#committedLsn, 'the log ends where recovery did');
     this.#log = log;
     log.onCommitted = (lsn) => this.#commit(lsn);
     log.onDurable = (lsn) => {
@@ -123,6 +156,29 @@ export class Engine {
     return this.#appliedPosition;
   }
 
+  /** The last record that is in the log here by the fsync policy: visible, or held to be applied later. */
+  get committedLsn(): Lsn {
+    return this.#committedLsn;
+  }
+
+  /**
+   * The time by which reads judge expiry: the log clock's, or where records are
+   * applied late that of the last one applied, when the master showed this state.
+   */
+  readNowMs(): number {
+    return this.#holds ? this.#appliedClockMs : this.logClock.nowMs();
+  }
+
+  /** When by the log clock what is visible here was no longer all there was, or before that. */
+  get behindSinceMs(): number {
+    return this.#behindSinceMs;
+  }
+
+  /** A time by the log clock that is not before the newest applied record: a replica's master may be ahead of it. */
+  stateClockMs(): number {
+    return Math.max(this.readNowMs(), this.#appliedClockMs);
+  }
+
   get durableLsn(): Lsn {
     return this.log.durableLsn;
   }
@@ -141,9 +197,22 @@ export class Engine {
 
   /** The epoch of the record at `lsn`, records on their way to disk included. */
   epochAt(lsn: Lsn): Epoch {
-    return lsn > this.#applied.lsn ? this.log.tail.epoch : this.epochs.epochAt(lsn);
+    const ahead = this.#epochsAhead.findLast((start) => start.firstLsn <= lsn);
+    return ahead?.epoch ?? this.epochs.epochAt(lsn);
   }
 
+  /** The epochs of the log, oldest first, those of records not applied yet included. */
+  epochStarts(): EpochStart[] {
+    return [...this.epochs.starts(), ...this.#epochsAhead];
+  }
+
+  /** What the log here says of a position. */
+  standingOf(position: Position): PositionStanding {
+    const table = this.#epochsAhead.length === 0 ? this.epochs : new EpochTable(this.epochStarts());
+    return table.standingOf(position);
+  }
+
+  /** The newest timestamp in the log. */
   get lastTimestampMs(): number {
     return this.#lastTimestampMs;
   }
@@ -187,7 +256,7 @@ export class Engine {
   appendFrames(frames: readonly Frame[], done?: RecordDone): void {
     const records = frames.map((frame) => ({
       frame,
-      mutations: frame.type === RECORD_TYPE.data ? mutationsOf(frame) : checkControl(frame),
+      mutations: checkPayload(frame),
     }));
     const last = records.length - 1;
     records.forEach((record, index) => {
@@ -228,9 +297,15 @@ export class Engine {
   #append(record: PendingRecord): Lsn {
     this.checkDisk();
     this.log.append(record.frame);
-    this.#lastTimestampMs = Math.max(this.#lastTimestampMs, record.frame.timestampMs);
+    this.#noteAppended(record.frame);
     this.#pending.push(record);
     return record.frame.lsn;
+  }
+
+  #noteAppended(frame: Frame): void {
+    this.#lastTimestampMs = Math.max(this.#lastTimestampMs, frame.timestampMs);
+    if (frame.lsn === this.#applied.lsn + 1) this.#behindSinceMs = frame.timestampMs;
+    if (frame.type === RECORD_TYPE.epoch) this.#epochsAhead.push({ epoch: frame.epoch, firstLsn: frame.lsn });
   }
 
   #commit(uptoLsn: Lsn): void {
@@ -241,7 +316,8 @@ export class Engine {
       if (record === undefined || record.frame.lsn > uptoLsn) break;
       head++;
       this.#pendingHead = head;
-      this.#applyFrame(record.frame, record.mutations);
+      this.#committedLsn = record.frame.lsn;
+      if (!this.#holds) this.#applyFrame(record.frame, record.mutations);
       record.done?.();
     }
     // Shifting is amortised: the applied half goes when it is the larger one.
@@ -263,6 +339,7 @@ export class Engine {
       for (const mutation of mutations) this.store.apply(mutation, position);
     } else if (frame.type === RECORD_TYPE.epoch) {
       this.epochs.add(frame.epoch, frame.lsn);
+      this.#epochsAhead = this.#epochsAhead.filter((start) => start.firstLsn > frame.lsn);
     } else {
       this.store.setLimits(decodeLimits(frame.payload));
     }
@@ -270,12 +347,15 @@ export class Engine {
     this.#appliedPosition = position;
     this.digests.note(frame.lsn, this.store);
     this.#lastTimestampMs = Math.max(this.#lastTimestampMs, frame.timestampMs);
+    this.#appliedClockMs = Math.max(this.#appliedClockMs, frame.timestampMs);
+    this.#committedLsn = Math.max(this.#committedLsn, frame.lsn) as Lsn;
     this.onApplied?.(frame);
   }
 
   #refuse(firstLsn: Lsn, error: Error): void {
     const first = this.#pending.findIndex((record) => record.frame.lsn >= firstLsn);
     const refused = first === -1 ? [] : this.#pending.splice(first);
+    this.#epochsAhead = this.#epochsAhead.filter((start) => start.firstLsn < firstLsn);
     this.#logger.warn(
       { firstLsn, records: refused.length, error: error.message },
       'disk full: writes refused',
@@ -310,8 +390,9 @@ function mutationsOf({ buffer, payloadOffset, payloadBytes }: Frame): Mutation[]
   return decodeMutations(buffer, payloadOffset, payloadOffset + payloadBytes);
 }
 
-/** Refuses a control record that could not be applied, before it is appended. */
-function checkControl(frame: Frame): undefined {
+/** Refuses a record that could not be applied, before it is appended; what it holds, where that is mutations. */
+function checkPayload(frame: Frame): Mutation[] | undefined {
+  if (frame.type === RECORD_TYPE.data) return mutationsOf(frame);
   if (frame.type === RECORD_TYPE.epoch) decodeEpochParent(frame.payload);
   else decodeLimits(frame.payload);
   return undefined;

@@ -4,6 +4,7 @@
  * log; anything else throws `WalOpenError` (exit 3) and nothing is changed.
  */
 
+import { DelayedApply, NO_HOLD } from '#engine/delayed-apply.ts';
 import { Engine } from '#engine/engine.ts';
 import { EpochTable } from '#engine/epoch-table.ts';
 import { LogClock } from '#engine/log-clock.ts';
@@ -44,14 +45,18 @@ export interface EngineOptions {
   /** A checkpoint is made after this much log. */
   readonly snapshotEveryBytes: number;
   readonly onFsync?: ((seconds: number) => void) | undefined;
+  /** On a replica: how long after its master it applies what it logs; 0, the default: at once. */
+  readonly applyDelayMs?: number | undefined;
 }
 
 export interface OpenedEngine {
   readonly engine: Engine;
   /** Whether the log ended with a clean stop. */
   readonly wasClean: boolean;
-  /** Bytes of log behind the snapshot: they count towards the next checkpoint. */
+  /** Bytes of log applied on top of the snapshot: they count towards the next checkpoint. */
   readonly replayedBytes: number;
+  /** Where the log is applied late: not started yet. */
+  readonly delayed: DelayedApply | undefined;
 }
 
 /** Limits until a CONFIG record or a snapshot says otherwise. */
@@ -70,6 +75,7 @@ export async function openEngine(
   const meter = new RecoveryMeter(options.clock, await bytesToRecover(directory), onProgress);
   const base = await loadBase(directory, manifest.snapshot, options, (bytes) => meter.snapshot(bytes));
   const from = base.meta?.position ?? NO_RECORD;
+  const delayMs = manifest.role === 'replica' ? (options.applyDelayMs ?? 0) : 0;
   const engine = new Engine({
     clock: options.clock,
     logger: options.logger,
@@ -77,6 +83,8 @@ export async function openEngine(
     epochs: new EpochTable(base.meta?.epochs ?? []),
     logClock: new LogClock(options.clock, base.meta?.logClockMs ?? 0),
     applied: from,
+    appliedClockMs: base.meta?.logClockMs ?? 0,
+    holds: delayMs > 0,
   });
   let replayedBytes = 0;
   const { log, wasClean } = await openLog({
@@ -85,6 +93,7 @@ export async function openEngine(
     from,
     logId: manifest.logId,
     onFrame: (frame) => {
+      if (delayMs > 0) return engine.hold(frame);
       engine.replay(frame);
       replayedBytes += FRAME_HEADER_BYTES + frame.payloadBytes;
     },
@@ -92,8 +101,11 @@ export async function openEngine(
   });
   engine.attach(log);
   engine.logClock.observe(engine.lastTimestampMs);
+  const delayed =
+    delayMs > 0 ? new DelayedApply(engine, options.clock, delayMs, manifest.applyHold ?? NO_HOLD) : undefined;
+  if (delayed !== undefined) replayedBytes = await delayed.applyDue();
   meter.done();
-  return { engine, wasClean, replayedBytes };
+  return { engine, wasClean, replayedBytes, delayed };
 }
 
 interface Base {

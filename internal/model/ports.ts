@@ -42,6 +42,8 @@ import type {
 } from '#model/replication.ts';
 import type {
   CheckpointAnswer,
+  DelayAnswer,
+  DelayControl,
   NodeStatus,
   Quarantine,
   QuarantineRelease,
@@ -84,6 +86,8 @@ export interface AdminPort {
   rotateWal(): Promise<RotateAnswer>;
   quarantineList(): readonly Quarantine[];
   quarantineRelease(how: QuarantineRelease): Promise<void>;
+  /** Answers when what is released is applied. */
+  controlDelay(control: DelayControl, signal?: AbortSignal): Promise<DelayAnswer>;
   /** Sets and deletes, each with a condition, logged with the cause `restored`; one result each, in order. */
   restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]>;
   /** `isForced`: although the master answers or another replica holds more. */

@@ -22,6 +22,8 @@ export interface RegisterRequest {
   readonly upstreamPath: readonly string[];
   /** Not empty: the replica wants a snapshot although its tail would do, and why. */
   readonly fullResyncReason?: string | undefined;
+  /** How long after its master the replica applies; 0: at once. */
+  readonly applyDelayMs: number;
 }
 
 /**

@@ -7,6 +7,8 @@ export type NodeState =
   | 'loading'
   | 'serving'
   | 'streaming'
+  /** As `streaming`, on a replica that applies late. */
+  | 'delayed'
   | 'catching_up'
   | 'quarantined'
   | 'fenced'
@@ -49,6 +51,33 @@ export interface UpstreamStatus {
   readonly lagMs: number;
 }
 
+/** On a replica with `replication.apply_delay`: what waits. */
+export interface DelayStatus {
+  readonly delayMs: number;
+  /** An operator stopped it: nothing comes due until that is lifted. */
+  readonly isHeld: boolean;
+  /** In the log here and not applied yet. */
+  readonly waitingRecords: number;
+  /** Until the next of them is applied, by the master's clock; undefined: held, or none is known. */
+  readonly nextDueInMs: number | undefined;
+}
+
+/** What an operator may do with a delayed replica. */
+export type DelayControl =
+  /** Apply everything up to `lsn` at once, then hold there, or go on by the delay. */
+  | { readonly kind: 'release_to'; readonly lsn: Lsn; readonly goesOn: boolean }
+  /** Apply everything that is here at once, then go on by the delay. */
+  | { readonly kind: 'release_all' }
+  | { readonly kind: 'pause' }
+  | { readonly kind: 'resume' };
+
+export interface DelayAnswer {
+  /** The last applied position. */
+  readonly position: Position;
+  readonly durableLsn: Lsn;
+  readonly delay: DelayStatus;
+}
+
 /** On a master: one replica it knows. `state` is from the pusher's point of view. */
 export interface ReplicaStatus {
   readonly nodeId: string;
@@ -63,6 +92,8 @@ export interface ReplicaStatus {
   readonly lastFullResyncReason: string;
   /** Its state is known to differ from this node's. */
   readonly isDifferent?: boolean | undefined;
+  /** How long after this node it applies what it acks; 0: at once. Then the lag is what it has not received. */
+  readonly applyDelayMs: number;
 }
 
 /** How a recovery goes, or went: from the base snapshot through the log behind it. */
@@ -102,6 +133,8 @@ export interface NodeStatus {
   readonly integrity: IntegrityStatus;
   readonly upstream: UpstreamStatus | undefined;
   readonly replicas: readonly ReplicaStatus[];
+  /** On a replica that applies late. */
+  readonly delay?: DelayStatus | undefined;
   /** The recovery under way, or the last one. */
   readonly recovery?: RecoveryStatus;
   readonly uptimeMs: number;

@@ -45,6 +45,7 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     integrity: role?.kind === 'replica' ? role.integrity : INTEGRITY_UNKNOWN,
     upstream: role?.kind === 'replica' ? role.upstream : undefined,
     replicas: role?.kind === 'master' ? role.replicas : [],
+    delay: role === undefined ? undefined : host?.delayed?.status,
     recovery: parts.progress,
     uptimeMs: parts.uptimeMs,
     version: parts.version,

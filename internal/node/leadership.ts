@@ -19,6 +19,9 @@ import type { RoleKeeper } from '#node/role-keeper.ts';
 import { assert } from '#platform/assert.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 
+/** A delayed replica applies all it holds while no writes are taken: a second's work, at most. */
+const LATE_RECORDS_MAX = 100_000;
+
 export class Leadership {
   readonly #keeper: RoleKeeper;
 
@@ -52,6 +55,13 @@ export class Leadership {
       throw new WalnutError(
         'failed_precondition',
         'this replica is quarantined: its data does not belong to its master’s history; see: walnut quarantine list',
+      );
+    }
+    if (host.delayed?.hold.isHeld === true && !isForced) {
+      throw new WalnutError(
+        'failed_precondition',
+        `an operator holds ${host.delayed.status.waitingRecords} records back here, and a promotion applies ` +
+          'all: first walnut delay resume, or force it',
       );
     }
     const pending = keeper.handover;
@@ -175,14 +185,19 @@ export class Leadership {
     if (current?.kind !== 'replica') return 'it is a master';
     if (request.term <= manifest.term) return `it has seen term ${manifest.term}`;
     if (manifest.quarantine !== null) return 'it is quarantined';
-    if (request.isCheck && current.state !== 'streaming')
+    const delay = host.delayed?.status;
+    if (delay?.isHeld === true)
+      return `an operator holds ${delay.waitingRecords} records back there: walnut delay resume`;
+    if (request.isCheck && (delay?.waitingRecords ?? 0) > LATE_RECORDS_MAX)
+      return `${delay?.waitingRecords} records wait there to be applied late: first walnut delay release --all`;
+    if (request.isCheck && current.state !== 'streaming' && current.state !== 'delayed')
       return `it is ${current.state}: ${current.reasons.join('; ')}`;
     if (request.isCheck && request.tail.lsn === 0) return undefined;
     const { tail } = engine.log;
     if (tail.lsn !== request.tail.lsn || tail.epoch !== request.tail.epoch || tail.crc !== request.tail.crc) {
       return `its last record is ${formatPosition(tail)}, not ${formatPosition(request.tail)}`;
     }
-    if (engine.applied.lsn < tail.lsn)
+    if (delay === undefined && engine.applied.lsn < tail.lsn)
       return `it has applied only through ${engine.applied.lsn} of ${tail.lsn}`;
     return engine.durableLsn < tail.lsn ? `its disk has only ${engine.durableLsn} of ${tail.lsn}` : undefined;
   }

@@ -46,6 +46,8 @@ export interface NodeOptions {
   readonly minReplicasToWrite?: number | undefined;
   /** `master.sync_interval`: silence after which a replica pulls. */
   readonly pullIntervalMs: number;
+  /** `replication.apply_delay`: how long after its master a replica applies what it logs; 0, the default: at once. */
+  readonly applyDelayMs?: number | undefined;
   readonly onFsync?: ((seconds: number) => void) | undefined;
   /** The disk failed: nothing is acknowledged any more, and the process must exit 4 within a second. */
   readonly onFatal: (error: Error) => void;

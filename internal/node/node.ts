@@ -48,6 +48,8 @@ import type {
 } from '#model/replication.ts';
 import type {
   CheckpointAnswer,
+  DelayAnswer,
+  DelayControl,
   NodeStatus,
   Quarantine,
   QuarantineRelease,
@@ -189,7 +191,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
       // Asked anew in each turn: role and engine may change while a position is waited for.
       const acks = minAcks > 0 ? this.#masterRole('count the acks of replicas').acks : this.#acks;
       const leftMs = Math.max(0, endMs - clock.monotonicMs());
-      const engine = await this.#reader.untilReached(position, leftMs, signal);
+      const engine = await this.#reader.untilLogged(position, leftMs, signal);
       const options = { minAcks, timeoutMs: Math.max(1, endMs - clock.monotonicMs()) };
       const receipt = wantsWait(command)
         ? await awaitReceipt(engine, acks, clock, options, position.lsn, signal)
@@ -265,6 +267,12 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     const role = this.#requireRole();
     if (role.kind === 'master') throw new WalnutError('failed_precondition', 'a master is never quarantined');
     await role.release(how);
+  }
+
+  async controlDelay(control: DelayControl, signal?: AbortSignal): Promise<DelayAnswer> {
+    this.#requireRole();
+    assert(this.#host !== undefined, 'a node with a role has a directory');
+    return this.#host.controlDelay(control, signal);
   }
 
   async restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {

@@ -41,6 +41,7 @@ export async function openHost(
       retentionBytes: options.retentionBytes,
       snapshotEveryBytes: options.snapshotEveryBytes,
       onFsync: options.onFsync,
+      applyDelayMs: options.applyDelayMs,
     },
     onProgress,
   );

@@ -46,6 +46,21 @@ const UPDATES_BYTES_MAX = 16 << 20;
 /** How often a waiting read looks whether the engine was replaced. */
 const RECHECK_MS = 250;
 
+/** What a position is waited for to be. */
+interface Reach {
+  lsn(engine: Engine): Lsn;
+  wait(engine: Engine, lsn: Lsn, timeoutMs: number, signal: AbortSignal | undefined): Promise<boolean>;
+}
+
+const VISIBLE: Reach = {
+  lsn: (engine) => engine.applied.lsn,
+  wait: (engine, lsn, timeoutMs, signal) => engine.waitApplied(lsn, timeoutMs, signal),
+};
+const LOGGED: Reach = {
+  lsn: (engine) => engine.committedLsn,
+  wait: (engine, lsn, timeoutMs, signal) => engine.waitDurable(lsn, timeoutMs, signal),
+};
+
 export class Reader {
   readonly #context: ReaderContext;
 
@@ -73,7 +88,7 @@ export class Reader {
 
   scan(command: ScanCommand): ScanAnswer {
     const engine = this.#context.engine();
-    const page = engine.store.scan(command, engine.logClock.nowMs());
+    const page = engine.store.scan(command, engine.readNowMs());
     return { ...page, asOf: engine.position, stalenessMs: this.#context.stalenessMs };
   }
 
@@ -128,7 +143,7 @@ export class Reader {
         this.#context.leaderHint,
       );
     }
-    const entry = engine.store.get(command.key, engine.logClock.nowMs());
+    const entry = engine.store.get(command.key, engine.readNowMs());
     if (entry !== undefined) this.#context.noteRead(command.key);
     return { entry, asOf: engine.position, stalenessMs };
   }
@@ -140,7 +155,7 @@ export class Reader {
    */
   #standingOf(engine: Engine, position: Position): 'in_history' | 'unknown' {
     const { isMaster } = this.#context;
-    const standing = engine.epochs.standingOf(position);
+    const standing = engine.standingOf(position);
     if (standing === 'discarded') throw discarded(position);
     if (standing === 'unknown') {
       if (isMaster && termOf(position.epoch) <= termOf(engine.log.tail.epoch)) throw discarded(position);
@@ -161,18 +176,34 @@ export class Reader {
    * will be. Looks again now and then: the engine may be replaced meanwhile,
    * and a position of an unknown epoch may become known only with a later record.
    */
-  async untilReached(atLeast: Position, waitMs: number, signal: AbortSignal | undefined): Promise<Engine> {
+  untilReached(atLeast: Position, waitMs: number, signal: AbortSignal | undefined): Promise<Engine> {
+    return this.#until(VISIBLE, atLeast, waitMs, signal);
+  }
+
+  /** As `untilReached`, where it is enough that the log here has it: a delayed replica shows it later. */
+  untilLogged(position: Position, waitMs: number, signal: AbortSignal | undefined): Promise<Engine> {
+    return this.#until(LOGGED, position, waitMs, signal);
+  }
+
+  async #until(
+    reach: Reach,
+    atLeast: Position,
+    waitMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Engine> {
     const { clock } = this.#context;
     const endMs = clock.monotonicMs() + waitMs;
     for (;;) {
       const engine = this.#context.engine();
-      if (this.#isReached(engine, atLeast)) return engine;
+      const standing = this.#standingOf(engine, atLeast);
+      const atLsn = reach.lsn(engine);
+      if (standing === 'in_history' && atLeast.lsn <= atLsn) return engine;
       const leftMs = endMs - clock.monotonicMs();
       if (leftMs <= 0 || signal?.aborted === true) throw this.#notReached(engine, atLeast, waitMs);
-      const wanted = Math.max(atLeast.lsn, engine.applied.lsn + 1) as Lsn;
+      const wanted = Math.max(atLeast.lsn, atLsn + 1) as Lsn;
       const sliceMs = Math.min(leftMs, RECHECK_MS);
       const sliceEndMs = clock.monotonicMs() + sliceMs;
-      if (await engine.waitApplied(wanted, sliceMs, signal)) continue;
+      if (await reach.wait(engine, wanted, sliceMs, signal)) continue;
       // An engine that is being replaced refuses to wait at once: the rest of the slice passes all the same.
       await clock.sleep(Math.max(0, sliceEndMs - clock.monotonicMs()), signal);
     }

@@ -4,6 +4,7 @@ import type { EngineHost } from '#engine/engine-host.ts';
 import { unavailable } from '#model/errors.ts';
 import type { ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
 import type {
+  DelayStatus,
   IntegrityStatus,
   NodeState,
   Quarantine,
@@ -66,7 +67,8 @@ export class ReplicaRole {
 
   get state(): NodeState {
     if (this.#host.engine?.log.isFull === true) return 'no_space';
-    return this.#follower.state;
+    const { state } = this.#follower;
+    return state === 'streaming' && this.#host.delayed !== undefined ? 'delayed' : state;
   }
 
   get reasons(): string[] {
@@ -74,7 +76,8 @@ export class ReplicaRole {
     if (this.#follower.reason !== '') reasons.push(this.#follower.reason);
     if (this.#follower.doubt !== '') reasons.push(this.#follower.doubt);
     if (this.#host.engine?.log.isFull === true) reasons.push('the disk under wal.directory is full');
-    const { lagMs } = this.#follower.upstream;
+    if (this.#host.delayed !== undefined) reasons.push(describeDelay(this.#host.delayed.status));
+    const lagMs = this.#follower.lag.logMs;
     if (lagMs > UNKNOWN_LAG_MS)
       reasons.push('how old the data is cannot be told before the master is reached');
     else if (lagMs > this.#options.maxLagMs) {
@@ -84,13 +87,13 @@ export class ReplicaRole {
   }
 
   get isReady(): boolean {
-    const { isLinked, lagMs } = this.#follower.upstream;
+    const { isLinked } = this.#follower.upstream;
     if (this.#follower.doubt !== '') return false;
-    return this.#host.engine !== undefined && isLinked && lagMs <= this.#options.maxLagMs;
+    return this.#host.engine !== undefined && isLinked && this.#follower.lag.logMs <= this.#options.maxLagMs;
   }
 
   get stalenessMs(): number {
-    return this.#follower.stalenessMs;
+    return this.#follower.lag.stalenessMs;
   }
 
   get leaderHint(): string {
@@ -112,7 +115,9 @@ export class ReplicaRole {
   /** Throws `unavailable` where memory is known to be wrong, or `replication.serve_stale` is off and this node may be stale. */
   checkReadable(): void {
     if (this.#follower.isSuspect) throw unavailable(this.#follower.doubt, this.leaderHint);
-    if (this.#options.serveStale || this.isReady) return;
+    if (this.#options.serveStale) return;
+    // A delayed replica is ready by its log, and stale by what it shows.
+    if (this.isReady && this.upstream.lagMs <= this.#options.maxLagMs) return;
     throw unavailable(
       `this replica may be stale and replication.serve_stale is off: ${this.reasons.join('; ')}`,
       this.leaderHint,
@@ -132,4 +137,11 @@ export class ReplicaRole {
   release(how: QuarantineRelease): Promise<void> {
     return this.#follower.release(how);
   }
+}
+
+function describeDelay({ delayMs, isHeld, waitingRecords, nextDueInMs }: DelayStatus): string {
+  const waiting = `${waitingRecords} records wait`;
+  if (isHeld) return `held by an operator: ${waiting}; go on with: walnut delay resume`;
+  const next = nextDueInMs === undefined ? '' : `, the next for ${nextDueInMs} ms`;
+  return `applies ${delayMs} ms after its master: ${waiting}${next}`;
 }

@@ -126,6 +126,7 @@ export class RoleKeeper {
     );
     await before.stop();
     try {
+      await host.delayed?.applyAll(this.#abort.signal);
       await this.#settle(engine);
       const { added, removed } = host.manifest.replicas;
       await this.#commit({
@@ -134,6 +135,7 @@ export class RoleKeeper {
         term,
         promotedTo: term,
         handover: undefined,
+        applyHold: undefined,
         quarantine: null,
         replicas: {
           added: [...new Set([...added, ...known])].filter((address) => !removed.includes(address)),
@@ -145,6 +147,7 @@ export class RoleKeeper {
       else this.#beginReplica();
       throw error;
     }
+    await host.endDelay();
     this.#promotions++;
     await this.#beginMaster(true);
     options.logger.warn({ term, position: engine.position }, 'master of a new term');
@@ -217,6 +220,7 @@ export class RoleKeeper {
   #beginReplica(): void {
     const { host, options } = this;
     if (host.engine !== undefined) this.#adopt(host.engine);
+    host.beginDelay();
     const role = new ReplicaRole(options, host, this.#advertise, () => {
       this.#engine = host.engine;
     });

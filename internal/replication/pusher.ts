@@ -57,6 +57,8 @@ export interface PusherOptions {
   readonly source: PushLog;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** It applies late by configuration: what it lags by is what it has not received. */
+  readonly appliesLate?: boolean | undefined;
   /** The least time between two pushes; 0: as soon as the last is answered. */
   readonly syncIntervalMs: number;
   readonly heartbeatMs: number;
@@ -126,7 +128,7 @@ export class Pusher {
     return this.#acked;
   }
 
-  /** Records durable here and not applied there. */
+  /** Records durable here and not applied there, or not received where they are applied late. */
   get lagRecords(): number {
     return Math.max(0, this.#options.source.durable.lsn - this.#appliedLsn);
   }
@@ -263,7 +265,7 @@ export class Pusher {
       case 'ok':
         this.#moveTo(sent, answer);
         if (answer.hotKeys !== undefined) this.#options.onHotKeys(answer.hotKeys);
-        if (isLevelAfter && answer.appliedLsn >= sent.lsn) this.#lastLevelMs = pushedMs;
+        if (isLevelAfter && this.#appliedLsn >= sent.lsn) this.#lastLevelMs = pushedMs;
         this.#state = this.#idleHeartbeats === undefined ? 'streaming' : 'catching_up';
         return;
       case 'need':
@@ -313,7 +315,7 @@ export class Pusher {
     this.#lastAnswerMs = this.#options.clock.monotonicMs();
     if (this.#idleHeartbeats !== undefined) this.#watchPull(this.#idleHeartbeats, point);
     this.#cursor = point;
-    this.#appliedLsn = answer.appliedLsn;
+    this.#appliedLsn = this.#options.appliesLate === true ? point.lsn : answer.appliedLsn;
     this.#acked = answer.durable;
     this.#options.onAck(answer.durable.lsn);
   }

@@ -58,6 +58,7 @@ interface Member {
   fullResyncs: number;
   partialResyncs: number;
   lastFullResyncReason: string;
+  applyDelayMs: number;
 }
 
 export class ReplicaRegistry {
@@ -146,7 +147,7 @@ export class ReplicaRegistry {
     return [...this.#members.entries()].map(([nodeId, member]) => ({
       nodeId,
       address: member.pusher.address,
-      state: member.pusher.state,
+      state: member.applyDelayMs > 0 && member.pusher.state === 'streaming' ? 'delayed' : member.pusher.state,
       acked: member.pusher.acked,
       lagRecords: member.pusher.lagRecords,
       lagMs: member.pusher.lagMs,
@@ -154,6 +155,7 @@ export class ReplicaRegistry {
       partialResyncs: member.partialResyncs,
       lastFullResyncReason: member.lastFullResyncReason,
       isDifferent: member.pusher.isDifferent,
+      applyDelayMs: member.applyDelayMs,
     }));
   }
 
@@ -260,13 +262,14 @@ export class ReplicaRegistry {
   async #join(request: RegisterRequest, address: string, verdict: ResyncVerdict): Promise<void> {
     const before = this.#members.get(request.nodeId);
     await before?.pusher.stop();
-    const pusher = this.#createPusher(request.nodeId, address, request.tail);
+    const pusher = this.#createPusher(request, address);
     const member: Member = {
       pusher,
       incarnation: request.incarnation,
       fullResyncs: before?.fullResyncs ?? 0,
       partialResyncs: before?.partialResyncs ?? 0,
       lastFullResyncReason: before?.lastFullResyncReason ?? '',
+      applyDelayMs: request.applyDelayMs,
     };
     if (verdict.kind === 'snapshot') {
       member.fullResyncs++;
@@ -286,13 +289,14 @@ export class ReplicaRegistry {
     if (verdict.kind === 'conflict') pusher.quarantine();
   }
 
-  #createPusher(nodeId: string, address: string, tail: ChainPoint): Pusher {
+  #createPusher({ nodeId, tail, applyDelayMs }: RegisterRequest, address: string): Pusher {
     const { dialer, clock, logger, syncIntervalMs, heartbeatMs, acks, onHotKeys, onFenced } = this.#options;
     return new Pusher(
       {
         nodeId,
         address,
         link: dialer.dial(address),
+        appliesLate: applyDelayMs > 0,
         source: this.#source,
         clock,
         logger,

@@ -5,9 +5,11 @@ import type { NodeStatus } from '#model/status.ts';
 import type { RpcRoutes } from '#server/rpc-routes.ts';
 import {
   fromCheckpoint,
+  fromDelayAnswer,
   fromDigest,
   fromQuarantines,
   fromRotate,
+  toDelayControl,
   toQuarantineRelease,
 } from '#wire/admin-codec.ts';
 import type { DescribeError } from '#wire/batch-codec.ts';
@@ -81,7 +83,15 @@ export function routeAdmin(
         return fromRestoreResults(await port.restore(operations, signal), restore.describe);
       },
       { readMaxBytes: restore.batchBytesMax },
-    )
+    );
+  routeReplicaControl(routes, port);
+}
+
+/** Who leads, and what a delayed replica shows. */
+function routeReplicaControl(routes: RpcRoutes, port: AdminPort): void {
+  const { method } = Admin;
+  const options = { readMaxBytes: REQUEST_BYTES_MAX };
+  routes
     .unary(method.promote, async (request) => fromPromoteAnswer(await port.promote(request.force)), options)
     .unary(
       method.failover,
@@ -89,6 +99,12 @@ export function routeAdmin(
         const { to, timeoutMs } = toFailover(request);
         return fromFailoverAnswer(await port.failover(to, timeoutMs));
       },
+      options,
+    )
+    .unary(
+      method.controlDelay,
+      async (request, { signal }) =>
+        fromDelayAnswer(await port.controlDelay(toDelayControl(request), signal)),
       options,
     );
 }

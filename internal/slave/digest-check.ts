@@ -11,11 +11,13 @@
  * master that is the one in the wrong must not be asked for ever.
  */
 import type { DigestWindow } from '#engine/digest-window.ts';
+import type { Engine } from '#engine/engine.ts';
 import type { Lsn } from '#model/position.ts';
 import type { DigestMismatch } from '#model/replication.ts';
 import type { IntegrityStatus } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
+import { LateDigests } from '#slave/late-digests.ts';
 
 /** `none`: nothing, or nothing yet. */
 export type Remedy = 'none' | 'rebuild' | 'resync';
@@ -45,8 +47,10 @@ export class DigestCheck {
   #comparisons = 0;
   #mismatches = 0;
   #rebuilds = 0;
+  readonly #late: LateDigests;
 
   constructor(clock: Clock, logger: Logger) {
+    this.#late = new LateDigests(clock);
     this.#clock = clock;
     this.#logger = logger;
   }
@@ -66,6 +70,14 @@ export class DigestCheck {
     this.#mismatch = { lsn, stated, found };
     if (isNews)
       this.#open(`digest_mismatch: at LSN ${lsn} the digest here was ${found}, the master’s ${stated}`);
+  }
+
+  /** As `compare`, on a replica that applies `lsn` only after `delayMs`: compared when it has. */
+  compareLate(engine: Engine, lsn: Lsn, stated: string, delayMs: number): void {
+    const appliedLsn = engine.applied.lsn;
+    if (lsn > appliedLsn) this.#late.note(lsn, stated, delayMs);
+    else this.compare(engine.digests, lsn, stated);
+    for (const late of this.#late.take(appliedLsn)) this.compare(engine.digests, late.lsn, late.digest);
   }
 
   /** A scrub, or a checkpoint, met memory that is not what was stored. */
@@ -111,6 +123,7 @@ export class DigestCheck {
   /** The master's snapshot was installed, for this or another reason. */
   resynced(): void {
     this.#isDiskUseless = false;
+    this.#late.clear();
     if (this.#problem === '') return;
     this.#tryNext(WAIT_MS_MIN * 2 ** Math.max(0, this.#tried - 1));
     if (this.#mismatch === undefined) this.#resolve('rebuilt from the master’s snapshot');

@@ -25,6 +25,7 @@ import type { Random } from '#platform/random.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 import { describeQuarantine } from '#slave/describe-quarantine.ts';
 import { DigestCheck } from '#slave/digest-check.ts';
+import { Lag } from '#slave/lag.ts';
 import { LinkState } from '#slave/link-state.ts';
 import { Puller } from '#slave/puller.ts';
 import { EMPTY_TAIL, Receiver } from '#slave/receiver.ts';
@@ -63,7 +64,7 @@ export class Follower {
   readonly #receiver: Receiver;
   readonly #puller: Puller;
   readonly #check: DigestCheck;
-  readonly #startedMs: number;
+  readonly lag: Lag;
   readonly #abort = new AbortController();
   /** The node id of the master registered with; pushes of others are refused. */
   #upstreamNodeId = '';
@@ -82,7 +83,6 @@ export class Follower {
     this.#incarnation = options.random.id128();
     this.#receiver = new Receiver(() => options.host.engine);
     this.#check = new DigestCheck(options.clock, options.logger);
-    this.#startedMs = options.clock.monotonicMs();
     this.#upstream = new Upstream({ ...options, signal: this.#abort.signal });
     this.#puller = new Puller({
       link: () => this.#upstream.link,
@@ -92,6 +92,7 @@ export class Follower {
       onBehind: (records) => this.#setState('catching_up', `${records} records behind`),
     });
     this.#linkState = new LinkState(options.clock, Math.max(2 * options.syncIntervalMs, LINK_LOST_MS));
+    this.lag = new Lag(options.host, options.clock, this.#linkState, () => this.#isStreaming);
     if (this.quarantine !== undefined) this.#enterQuarantine(this.quarantine.reason);
   }
 
@@ -134,28 +135,14 @@ export class Follower {
     return this.#reason;
   }
 
-  /**
-   * Milliseconds since this node was last known level. Where it never was since
-   * its start, the age of its newest record: at that moment it had everything.
-   */
-  get stalenessMs(): number {
-    const { host, clock } = this.#options;
-    const { engine } = host;
-    if (this.#linkState.stalenessMs !== undefined) return this.#linkState.stalenessMs;
-    if (engine === undefined) return Math.floor(clock.monotonicMs() - this.#startedMs);
-    return Math.max(0, engine.logClock.nowMs() - engine.lastTimestampMs);
-  }
-
   get upstream(): UpstreamStatus {
-    const engine = this.#options.host.engine;
-    const lagRecords = this.#linkState.lagRecords(engine?.applied.lsn ?? NO_LSN);
-    const isLinked = this.#state !== 'quarantined' && this.#linkState.isLinked;
-    const isLevel = isLinked && lagRecords === 0 && this.#state === 'streaming';
+    const lagRecords = this.lag.records;
+    const isLevel = this.#isStreaming && lagRecords === 0;
     return {
       address: this.#upstream.address,
-      isLinked,
+      isLinked: this.#isLinked,
       lagRecords,
-      lagMs: isLevel ? 0 : this.stalenessMs,
+      lagMs: isLevel ? 0 : this.lag.stalenessMs,
     };
   }
 
@@ -177,6 +164,14 @@ export class Follower {
   distrust(why: string): void {
     this.#check.distrust(why);
     this.#rejoin?.();
+  }
+
+  get #isLinked(): boolean {
+    return this.#state !== 'quarantined' && this.#linkState.isLinked;
+  }
+
+  get #isStreaming(): boolean {
+    return this.#isLinked && this.#state === 'streaming';
   }
 
   get quarantine(): Quarantine | undefined {
@@ -213,8 +208,9 @@ export class Follower {
     host.engine?.logClock.follow(request.logClockMs);
     if (verdict.kind === 'conflict') this.#rejoin?.();
     if (verdict.kind === 'ok') {
+      host.delayed?.noteClock(request.logClockMs);
       this.#compare(frames.at(-1)?.lsn ?? request.previous.lsn, request.digest);
-      if ((host.engine?.applied.lsn ?? NO_LSN) >= request.durableLsn) this.#levelSince(saidAtMs);
+      if ((host.engine?.committedLsn ?? NO_LSN) >= request.durableLsn) this.#levelSince(saidAtMs);
       // A push that was taken between two pulls does not make it level.
       if (!this.#isPulling) this.#setState('streaming', '');
     }
@@ -223,9 +219,10 @@ export class Follower {
   }
 
   #compare(lsn: Lsn, stated = ''): void {
-    const { engine } = this.#options.host;
+    const { engine, delayed } = this.#options.host;
     if (engine === undefined) return;
-    this.#check.compare(engine.digests, lsn, stated);
+    if (delayed === undefined) this.#check.compare(engine.digests, lsn, stated);
+    else this.#check.compareLate(engine, lsn, stated, delayed.delayMs);
     if (this.#check.remedy !== 'none') this.#rejoin?.();
   }
 
@@ -254,7 +251,7 @@ export class Follower {
   }
 
   #refuse(engine: Engine | undefined): ReplicateAnswer {
-    return this.#answer({ kind: 'conflict', epochs: engine?.epochs.starts() ?? [] });
+    return this.#answer({ kind: 'conflict', epochs: engine?.epochStarts() ?? [] });
   }
 
   #answer(verdict: ReplicateAnswer['verdict']): ReplicateAnswer {
@@ -341,6 +338,7 @@ export class Follower {
       tail: host.engine?.log.tail ?? EMPTY_TAIL,
       upstreamPath: [nodeId],
       fullResyncReason,
+      applyDelayMs: host.options.applyDelayMs ?? 0,
     });
     this.#linkState.registered(answer.latest.lsn, this.#upstreamNodeId !== answer.masterNodeId);
     this.#linkState.saidAtMs(answer.logClockMs);
@@ -369,6 +367,8 @@ export class Follower {
     }
     host.engine?.logClock.follow(answer.logClockMs);
     await this.#pullUntilLevel();
+    // Only now: what it says it has may not be what is here.
+    host.delayed?.noteClock(answer.logClockMs);
     return true;
   }
 
@@ -383,7 +383,7 @@ export class Follower {
       return true;
     }
     const common = lastCommonLsn(
-      { epochs: engine.epochs.starts(), tailLsn: ourTail.lsn },
+      { epochs: engine.epochStarts(), tailLsn: ourTail.lsn },
       { epochs: answer.epochs, tailLsn: answer.latest.lsn },
     );
     logger.warn(
@@ -413,6 +413,10 @@ export class Follower {
 
   async #fullResync(answer: RegisterAnswer, reason: string): Promise<void> {
     const { host, logger, clock } = this.#options;
+    if (host.delayed?.hold.isHeld === true) {
+      const why = `a full resync (${reason}) would replace what an operator holds here: walnut delay resume`;
+      throw new WalnutError('failed_precondition', why);
+    }
     await this.#waitBeforeResync();
     logger.warn({ reason, tail: host.engine?.log.tail, master: answer.latest }, 'full resync by snapshot');
     this.#setState('catching_up', `receiving a snapshot: ${reason}`);

@@ -1,7 +1,7 @@
 /**
  * Takes frames from the master, pushed or pulled: checks that they continue
  * what is here (design: replication rule 2), appends them verbatim and answers
- * when they are applied. One at a time: a repeated push that overtakes its
+ * when they are committed: applied, or held where the replica applies late. One at a time: a repeated push that overtakes its
  * first try is compared, not appended twice.
  */
 
@@ -47,7 +47,7 @@ export function standingOf(tail: ChainPoint, previous: ChainPoint, frames: reado
   return { kind: 'append', fresh };
 }
 
-/** How long frames may take from the append to being applied (and durable). */
+/** How long frames may take from the append to being durable. */
 const APPLY_TIMEOUT_MS = 30_000;
 
 /** One at work, one waiting. */
@@ -67,7 +67,7 @@ export class Receiver {
   }
 
   /**
-   * Appends what is new in `frames`; resolves when it is applied, and durable where
+   * Appends what is new in `frames`; resolves when it is committed, and durable where
    * asked. `refusal` is asked when its turn has come.
    */
   take(
@@ -117,11 +117,11 @@ async function takeInto(
     case 'gap':
       return { kind: 'need', tail: engine.log.tail };
     case 'conflict':
-      return { kind: 'conflict', epochs: engine.epochs.starts() };
+      return { kind: 'conflict', epochs: engine.epochStarts() };
     case 'compare':
       return (await isOurs(engine, standing.point))
         ? { kind: 'need', tail: engine.log.tail }
-        : { kind: 'conflict', epochs: engine.epochs.starts() };
+        : { kind: 'conflict', epochs: engine.epochStarts() };
     case 'append':
       await append(engine, standing.fresh, ackWhenDurable);
       return { kind: 'ok' };

@@ -6,6 +6,14 @@
 import type { Role } from '#model/status.ts';
 import { crc32 } from '#platform/crc32.ts';
 
+/** What an operator said of a log that is applied late. */
+export interface ApplyHold {
+  /** Records up to this LSN are applied at once; 0: none. */
+  readonly uptoLsn: number;
+  /** Nothing behind it is applied until it is lifted. */
+  readonly isHeld: boolean;
+}
+
 export interface Manifest {
   readonly format: 1;
   /** 32 hex digits; empty on a replica that has not met its master. */
@@ -35,6 +43,8 @@ export interface Manifest {
   readonly configuredUpstream?: string;
   /** Why this replica stopped following; opaque here. */
   readonly quarantine: unknown | null;
+  /** On a delayed replica, where an operator has stepped in. */
+  readonly applyHold?: ApplyHold | undefined;
 }
 
 export function encodeManifest(manifest: Manifest): Buffer {
@@ -76,8 +86,15 @@ function isManifest(value: unknown): value is Manifest {
     [m['promotedTo'] ?? 0].every((number) => Number.isSafeInteger(number)) &&
     [m['configuredUpstream'] ?? ''].every((text) => typeof text === 'string') &&
     Array.isArray(replicas?.added) &&
-    Array.isArray(replicas?.removed)
+    Array.isArray(replicas?.removed) &&
+    isApplyHold(m['applyHold'])
   );
+}
+
+function isApplyHold(value: unknown): boolean {
+  if (value === undefined) return true;
+  const hold = value as Record<string, unknown> | null;
+  return Number.isSafeInteger(hold?.['uptoLsn']) && typeof hold?.['isHeld'] === 'boolean';
 }
 
 /** True where the manifest does not count segment `seq` to the log. */

@@ -1,6 +1,8 @@
 /** Admin between protobuf and the model; Status in both directions, for peers and the command line. */
 import type {
   CheckpointResponse,
+  ControlDelayRequest,
+  ControlDelayResponse,
   DigestResponse,
   QuarantineListResponse,
   Quarantine as QuarantineMessage,
@@ -9,9 +11,17 @@ import type {
 } from '#gen/walnut/v1/admin_pb.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
-import type { CheckpointAnswer, Quarantine, QuarantineRelease, RotateAnswer } from '#model/status.ts';
+import type {
+  CheckpointAnswer,
+  DelayAnswer,
+  DelayControl,
+  Quarantine,
+  QuarantineRelease,
+  RotateAnswer,
+} from '#model/status.ts';
 import { requireTrue } from '#wire/kv-codec.ts';
-import { fromPosition } from '#wire/position-codec.ts';
+import { fromPosition, toLsnField } from '#wire/position-codec.ts';
+import { fromDelay } from '#wire/status-codec.ts';
 
 export function fromDigest(answer: DigestAnswer): DigestResponse {
   return {
@@ -72,4 +82,35 @@ export function toQuarantineRelease(request: QuarantineReleaseRequest): Quaranti
     case undefined:
       throw invalidArgument('action is empty: expected discard_local or keep');
   }
+}
+
+export function toDelayControl(request: ControlDelayRequest): DelayControl {
+  const { action } = request;
+  switch (action.case) {
+    case 'releaseTo': {
+      const { lsn, goOn } = action.value;
+      if (lsn === 0n) throw invalidArgument('release_to.lsn is missing: expected the last LSN to apply');
+      return { kind: 'release_to', lsn: toLsnField(lsn, 'release_to.lsn'), goesOn: goOn };
+    }
+    case 'releaseAll':
+      requireTrue(action.value, 'release_all');
+      return { kind: 'release_all' };
+    case 'pause':
+      requireTrue(action.value, 'pause');
+      return { kind: 'pause' };
+    case 'resume':
+      requireTrue(action.value, 'resume');
+      return { kind: 'resume' };
+    case undefined:
+      throw invalidArgument('action is empty: expected release_to, release_all, pause or resume');
+  }
+}
+
+export function fromDelayAnswer(answer: DelayAnswer): ControlDelayResponse {
+  return {
+    $typeName: 'walnut.v1.ControlDelayResponse',
+    position: fromPosition(answer.position),
+    durableLsn: BigInt(answer.durableLsn),
+    delay: fromDelay(answer.delay),
+  };
 }

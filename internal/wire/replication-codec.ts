@@ -77,6 +77,7 @@ export function toRegisterRequest(message: RegisterRequestMessage): RegisterRequ
     tail: toChainPoint(message.tail, 'tail'),
     upstreamPath: message.upstreamPath.map((id) => checkId(id, 'upstream_path')),
     fullResyncReason: checkText(message.fullResyncReason, 'full_resync_reason', REASON_LENGTH_MAX),
+    applyDelayMs: toSafeNumber(message.applyDelayMs, 'apply_delay_ms'),
   };
 }
 
@@ -90,6 +91,7 @@ export function fromRegisterRequest(request: RegisterRequest): RegisterRequestMe
     tail: fromChainPoint(request.tail),
     upstreamPath: [...request.upstreamPath],
     fullResyncReason: (request.fullResyncReason ?? '').slice(0, REASON_LENGTH_MAX),
+    applyDelayMs: BigInt(request.applyDelayMs),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Status between the model and protobuf, both ways: served by the server, read by peers and the command line. */
 import type {
+  DelayStatus as DelayMessage,
   IntegrityStatus as IntegrityMessage,
   MasterStatus as MasterMessage,
   ReplicaStatus as ReplicaMessage,
@@ -8,6 +9,7 @@ import type {
 import { Role as WireRole, NodeState as WireState } from '#gen/walnut/v1/types_pb.ts';
 import { invalidArgument } from '#model/errors.ts';
 import {
+  type DelayStatus,
   INTEGRITY_UNKNOWN,
   type IntegrityStatus,
   type NodeState,
@@ -22,6 +24,7 @@ const STATES: Readonly<Record<NodeState, WireState>> = {
   loading: WireState.LOADING,
   serving: WireState.SERVING,
   streaming: WireState.STREAMING,
+  delayed: WireState.DELAYED,
   catching_up: WireState.CATCHING_UP,
   quarantined: WireState.QUARANTINED,
   fenced: WireState.FENCED,
@@ -63,6 +66,7 @@ export function fromStatus(status: NodeStatus): StatusResponse {
     integrity: fromIntegrity(status.integrity),
     term: status.term,
     promotions: status.promotions,
+    delay: status.delay === undefined ? undefined : fromDelay(status.delay),
   };
 }
 
@@ -81,6 +85,17 @@ function toIntegrity(message: IntegrityMessage | undefined): IntegrityStatus {
     digestComparisons: toSafeNumber(message.digestComparisons, 'integrity.digest_comparisons'),
     digestMismatches: toSafeNumber(message.digestMismatches, 'integrity.digest_mismatches'),
     rebuilds: toSafeNumber(message.rebuilds, 'integrity.rebuilds'),
+  };
+}
+
+export function fromDelay(delay: DelayStatus): DelayMessage {
+  const { nextDueInMs } = delay;
+  return {
+    $typeName: 'walnut.v1.DelayStatus',
+    applyDelayMs: BigInt(delay.delayMs),
+    held: delay.isHeld,
+    waitingRecords: toUint64(delay.waitingRecords),
+    ...(nextDueInMs === undefined ? {} : { nextDueInMs: toUint64(nextDueInMs) }),
   };
 }
 
@@ -107,6 +122,7 @@ function fromReplica(replica: ReplicaStatus): ReplicaMessage {
     partialResyncs: replica.partialResyncs,
     lastFullResyncReason: replica.lastFullResyncReason,
     different: replica.isDifferent ?? false,
+    applyDelayMs: BigInt(replica.applyDelayMs),
   };
 }
 
@@ -144,6 +160,17 @@ export function toStatus(response: StatusResponse): NodeStatus {
     replicas: response.replicas.map(toReplica),
     uptimeMs: toSafeNumber(response.uptimeMs, 'uptime_ms'),
     version: response.version,
+    delay: response.delay === undefined ? undefined : toDelay(response.delay),
+  };
+}
+
+function toDelay(message: DelayMessage): DelayStatus {
+  const { nextDueInMs } = message;
+  return {
+    delayMs: toSafeNumber(message.applyDelayMs, 'delay.apply_delay_ms'),
+    isHeld: message.held,
+    waitingRecords: toSafeNumber(message.waitingRecords, 'delay.waiting_records'),
+    nextDueInMs: nextDueInMs === undefined ? undefined : toSafeNumber(nextDueInMs, 'delay.next_due_in_ms'),
   };
 }
 
@@ -168,6 +195,7 @@ function toReplica(message: ReplicaMessage): ReplicaStatus {
     partialResyncs: message.partialResyncs,
     lastFullResyncReason: message.lastFullResyncReason,
     isDifferent: message.different,
+    applyDelayMs: toSafeNumber(message.applyDelayMs, 'replicas.apply_delay_ms'),
   };
 }
 

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import { Admin, type StatusResponseSchema } from '#gen/walnut/v1/admin_pb.ts';
+import { Admin, type ControlDelayRequest, type StatusResponseSchema } from '#gen/walnut/v1/admin_pb.ts';
 import {
   BatchResultSchema,
   type DeleteRequest,
@@ -48,6 +48,7 @@ export class FakeNode {
   /** Every key that was asked for, set or deleted, in order of arrival. */
   readonly keys: string[] = [];
   readonly setRequests: SetRequest[] = [];
+  readonly delayRequests: ControlDelayRequest[] = [];
   lsn = 0n;
   digest = 'd'.repeat(32);
   digestsFromLsn = 0n;
@@ -239,6 +240,18 @@ export class FakeNode {
         quarantines: [{ reason: 'foreign log', sinceMs: 1_700_000_000_000n, upstream: '127.0.0.1:9' }],
       }),
       quarantineRelease: () => ({}),
+      controlDelay: (request) => {
+        this.delayRequests.push(request);
+        const { action } = request;
+        const held = action.case === 'pause' || (action.case === 'releaseTo' && !action.value.goOn);
+        const delay = {
+          applyDelayMs: 60_000n,
+          held,
+          waitingRecords: 4n,
+          nextDueInMs: held ? undefined : 1_500n,
+        };
+        return { position: this.position(), durableLsn: 9n, delay };
+      },
     });
   }
 

@@ -139,6 +139,11 @@ describe('operation', () => {
     [['add-replica', 'a:1'], { address: 'a:1', added: true }],
     [['remove-replica', 'a'], { address: 'a:8080', removed: true }],
     [['quarantine', 'release', '--keep'], { released: true, action: 'keep' }],
+    [['delay', 'pause'], { durableLsn: 9, delay: { held: true, waitingRecords: 4, applyDelayMs: 60_000 } }],
+    [['delay', 'resume'], { delay: { held: false, nextDueInMs: 1_500 } }],
+    [['delay', 'release', '--all'], { delay: { held: false } }],
+    [['delay', 'release', '--to-lsn', '7'], { delay: { held: true } }],
+    [['delay', 'release', '--to-lsn', '7', '--go-on'], { delay: { held: false } }],
   ])('carries out %j', async (args, answer) => {
     const { code, out } = await run(...args, '--json');
     expect(code).toBe(0);
@@ -153,6 +158,23 @@ describe('operation', () => {
     expect((await run('quarantine', 'list')).out).toContain('--discard-local');
   });
 
+  it('tells a delayed replica what it asks for', async () => {
+    await run('delay', 'release', '--to-lsn', '41872');
+    expect(node.delayRequests.at(-1)?.action).toMatchObject({
+      case: 'releaseTo',
+      value: { lsn: 41_872n, goOn: false },
+    });
+    for (const args of [
+      [],
+      ['--all', '--to-lsn', '7'],
+      ['--all', '--go-on'],
+      ['--to-lsn', '0'],
+      ['--go-on'],
+    ]) {
+      expect((await run('delay', 'release', ...args)).code, args.join(' ')).toBe(2);
+    }
+  });
+
   it('wants exactly one way to release', async () => {
     expect((await run('quarantine', 'release')).code).toBe(2);
     expect((await run('quarantine', 'release', '--keep', '--discard-local')).code).toBe(2);
@@ -164,6 +186,7 @@ describe('help and errors', () => {
   const commands = [
     ...['get', 'set', 'del', 'scan', 'status', 'digest', 'replay', 'checkpoint', 'rotate', 'add-replica'],
     ...['remove-replica', 'quarantine', 'quarantine list', 'quarantine release', 'wal', 'wal inspect'],
+    ...['await', 'delay', 'delay pause', 'delay resume', 'delay release'],
   ];
   it.each(commands)('%s --help shows examples and the common options', async (command) => {
     const { code, out } = await runCli([...command.split(' '), '--help']);

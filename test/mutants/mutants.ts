@@ -4,6 +4,8 @@
  * on, the run fails, so that this table cannot rot unseen.
  */
 
+import { READ_MUTANTS } from './read-mutants.ts';
+
 export interface Mutant {
   readonly name: string;
   /** Relative to the root. */
@@ -178,4 +180,5 @@ export const MUTANTS: readonly Mutant[] = [
       "      for (const mutation of mutations) if (mutation.cause !== 'expired') this.store.apply(mutation, position);",
     tests: [SIMULATION],
   },
+  ...READ_MUTANTS,
 ];

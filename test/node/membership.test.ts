@@ -50,6 +50,7 @@ describe('removing a replica', () => {
           logId,
           tail: { epoch: 0, lsn: 0 as never, crc: 0 },
           upstreamPath: [nodeId],
+          applyDelayMs: 0,
         },
         '10.0.0.9',
       );
@@ -113,10 +114,14 @@ describe('node ids', () => {
       logId,
       tail: { epoch: 0, lsn: 0 as never, crc: 0 },
       upstreamPath: ['f'.repeat(32), nodeId],
+      applyDelayMs: 0,
     };
     await expect(master.node.register(request, '10.0.0.9')).rejects.toThrow(/cycle/);
     await expect(
-      master.node.register({ ...request, upstreamPath: [], advertise: 'not an address' }, '10.0.0.9'),
+      master.node.register(
+        { ...request, upstreamPath: [], applyDelayMs: 0, advertise: 'not an address' },
+        '10.0.0.9',
+      ),
     ).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
@@ -135,6 +140,7 @@ describe('node ids', () => {
       logId: '',
       tail: { epoch: 0, lsn: 0 as never, crc: 0 },
       upstreamPath: [nodeId],
+      applyDelayMs: 0,
     };
     let pushes = 0;
     group.network.attach('one:1', {
@@ -166,6 +172,7 @@ describe('node ids', () => {
           logId: '',
           tail: { epoch: 0, lsn: 0 as never, crc: 0 },
           upstreamPath: [],
+          applyDelayMs: 0,
         },
         '10.0.0.9',
       );

@@ -110,7 +110,15 @@ describe('a full disk', () => {
     fill(master);
     const tail = { epoch: makeEpoch(5, 1), lsn: toLsn(1), crc: 1 };
     const { logId } = master.node.status();
-    const request = { nodeId: 'n', incarnation: 'i', advertise: 'x:1', logId, tail, upstreamPath: ['n'] };
+    const request = {
+      nodeId: 'n',
+      incarnation: 'i',
+      advertise: 'x:1',
+      logId,
+      tail,
+      upstreamPath: ['n'],
+      applyDelayMs: 0,
+    };
     await group.until(master.node.register(request, '10.0.0.1').catch(() => undefined));
     await group.clock.advance(1_000);
     expect(master.failures).toEqual([]);

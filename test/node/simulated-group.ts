@@ -12,6 +12,7 @@ import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { describeState, setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import { KnownHistory, type KnownRecord, recordIn } from '#test/node/simulated-history.ts';
 import {
+  APPLY_DELAY_MS_MAX,
   createMembers,
   type Ending,
   type Member,
@@ -81,7 +82,10 @@ export class SimulatedGroup {
     this.#group = new TestGroup(seed * 1_000);
     this.#hasRetention = this.#random.chance(0.4);
     this.#hasOperator = this.#random.chance(0.5);
-    const members = createMembers(this.#group, this.#random, this.#hasRetention);
+    const members = createMembers(this.#group, this.#random, {
+      hasRetention: this.#hasRetention,
+      hasOperator: this.#hasOperator,
+    });
     this.#members = new Members(this.#group, this.#random, members);
   }
 
@@ -366,7 +370,7 @@ export class SimulatedGroup {
     await this.#group.until(
       Promise.resolve((leader.running as TestNode).node.set(setCommand('last', 'write'))),
     );
-    await clock.advance(1_000);
+    await clock.advance(1_000 + APPLY_DELAY_MS_MAX);
     // One whose link broke in every resync so far waits before the next.
     const isBackingOff = nodes.some((one) => String(one.node.status().reasons).includes('resyncs in a row'));
     if (isBackingOff) await clock.advance(60_000 + PULL_INTERVAL_MS);

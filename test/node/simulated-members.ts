@@ -9,6 +9,8 @@ import type { KnownRecord } from '#test/node/simulated-history.ts';
 
 /** `master.sync_interval`. */
 export const PULL_INTERVAL_MS = 1_000;
+/** `replication.apply_delay` of a delayed member, at most. */
+export const APPLY_DELAY_MS_MAX = 2_500;
 
 export interface Member {
   readonly name: string;
@@ -34,7 +36,11 @@ export interface Member {
 export type Ending = 'kill' | 'powerCut' | 'cleanRestart';
 
 /** What differs between groups of different seeds, and between their members. */
-export function createMembers(group: TestGroup, random: SeededRandom, hasRetention: boolean): Member[] {
+export function createMembers(
+  group: TestGroup,
+  random: SeededRandom,
+  { hasRetention, hasOperator }: { readonly hasRetention: boolean; readonly hasOperator: boolean },
+): Member[] {
   const shared = {
     maxFileBytes: 4_096,
     retentionBytes: hasRetention ? 1 << 24 : 0,
@@ -47,10 +53,13 @@ export function createMembers(group: TestGroup, random: SeededRandom, hasRetenti
   return names.map((name) => {
     const fsync = random.pick(['always', 'interval', 'never'] as const);
     const clock = new PausableClock(group.clock.skewed({ offsetMs: random.between(-60_000, 60_000) }));
+    // An operator of this simulation tells who is ahead by what is applied.
+    const mayDelay = name === 'three' && !hasOperator;
+    const applyDelayMs = mayDelay ? random.pick([0, 300, APPLY_DELAY_MS_MAX]) : 0;
     return {
       name,
       address: `${name}:1`,
-      changes: { ...shared, fsync, clock },
+      changes: { ...shared, fsync, clock, applyDelayMs },
       clock,
       running: undefined,
       disk: undefined,

@@ -18,6 +18,7 @@ const REGISTER = {
   tail: TAIL,
   upstreamPath: [NODE_ID],
   fullResyncReason: 'digest_mismatch: at LSN 3',
+  applyDelayMs: 0,
 };
 const PUSH = {
   masterNodeId: NODE_ID,

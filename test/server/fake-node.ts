@@ -252,6 +252,16 @@ export class FakeNode {
       },
       quarantineList: () => [],
       quarantineRelease: async (how) => this.#note('quarantineRelease', how),
+      controlDelay: async (control) => {
+        this.#note('controlDelay', control);
+        const delay = {
+          delayMs: 60_000,
+          isHeld: control.kind === 'pause',
+          waitingRecords: 3,
+          nextDueInMs: 7,
+        };
+        return { position: positionOf(this.lsn), durableLsn: toLsn(this.lsn), delay };
+      },
       restore: async (operations) => {
         this.#note('restore', operations);
         return operations.map((operation) => this.#run(operation));

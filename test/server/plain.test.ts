@@ -113,6 +113,7 @@ describe('/metrics', () => {
           fullResyncs: 1,
           partialResyncs: 3,
           lastFullResyncReason: '',
+          applyDelayMs: 0,
         },
       ],
     };

@@ -87,6 +87,7 @@ describe('the model survives the wire', () => {
       tail: chainPoint,
       upstreamPath: fc.array(id, { maxLength: 3 }),
       fullResyncReason: text,
+      applyDelayMs: number,
     }),
     (value) => {
       const wire = toBinary(RegisterRequestSchema, replication.fromRegisterRequest(value));
@@ -284,11 +285,21 @@ describe('the model survives the wire', () => {
           partialResyncs: uint32,
           lastFullResyncReason: text,
           isDifferent: fc.boolean(),
+          applyDelayMs: number,
         }),
         { maxLength: 2 },
       ),
       uptimeMs: number,
       version: text,
+      delay: fc.option(
+        fc.record({
+          delayMs: number,
+          isHeld: fc.boolean(),
+          waitingRecords: number,
+          nextDueInMs: fc.option(number, { nil: undefined }),
+        }),
+        { nil: undefined },
+      ),
     }),
     (value) =>
       toStatus(

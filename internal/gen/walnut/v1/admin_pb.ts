@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/admin.proto.
  */
 export const file_walnut_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0IpAECg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNIloKD0ludGVncml0eVN0YXR1cxIaChJkaWdlc3RfY29tcGFyaXNvbnMYASABKAQSGQoRZGlnZXN0X21pc21hdGNoZXMYAiABKAQSEAoIcmVidWlsZHMYAyABKAQiLAoJV2FsU3RhdHVzEhAKCHNlZ21lbnRzGAEgASgNEg0KBWJ5dGVzGAIgASgEIm0KC1N0b3JlU3RhdHVzEg8KB2VudHJpZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEaGl0cxgDIAEoBBIOCgZtaXNzZXMYBCABKAQSDwoHZXZpY3RlZBgFIAEoBBIPCgdleHBpcmVkGAYgASgEIlQKDE1hc3RlclN0YXR1cxIPCgdhZGRyZXNzGAEgASgJEg4KBmxpbmtlZBgCIAEoCBITCgtsYWdfcmVjb3JkcxgDIAEoBBIOCgZsYWdfbXMYBCABKAQiggIKDVJlcGxpY2FTdGF0dXMSDwoHbm9kZV9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEiMKBXN0YXRlGAMgASgOMhQud2FsbnV0LnYxLk5vZGVTdGF0ZRIiCgVhY2tlZBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgtsYWdfcmVjb3JkcxgFIAEoBBIOCgZsYWdfbXMYBiABKAQSFAoMZnVsbF9yZXN5bmNzGAcgASgNEhcKD3BhcnRpYWxfcmVzeW5jcxgIIAEoDRIfChdsYXN0X2Z1bGxfcmVzeW5jX3JlYXNvbhgJIAEoCRIRCglkaWZmZXJlbnQYCiABKAgiQQoNRGlnZXN0UmVxdWVzdBIfCgJhdBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNIlgKDkRpZ2VzdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSDgoGZGlnZXN0GAMgASgJIiQKEUFkZFJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFAoSQWRkUmVwbGljYVJlc3BvbnNlIicKFFJlbW92ZVJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFwoVUmVtb3ZlUmVwbGljYVJlc3BvbnNlIhMKEUNoZWNrcG9pbnRSZXF1ZXN0In4KEkNoZWNrcG9pbnRSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEhYKDnNuYXBzaG90X2J5dGVzGAMgASgEEhgKEGRlbGV0ZWRfc2VnbWVudHMYBCABKA0iEgoQUm90YXRlV2FsUmVxdWVzdCI7ChFSb3RhdGVXYWxSZXNwb25zZRITCgtzZWdtZW50X3NlcRgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQiFwoVUXVhcmFudGluZUxpc3RSZXF1ZXN0IkQKFlF1YXJhbnRpbmVMaXN0UmVzcG9uc2USKgoLcXVhcmFudGluZXMYASADKAsyFS53YWxudXQudjEuUXVhcmFudGluZSLMAQoKUXVhcmFudGluZRIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAQSEAoIdXBzdHJlYW0YAyABKAkSFwoPdXBzdHJlYW1fbG9nX2lkGAQgASgJEi4KEXVwc3RyZWFtX3Bvc2l0aW9uGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGxvY2FsX2xvZ19pZBgGIAEoCRIrCg5sb2NhbF9wb3NpdGlvbhgHIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiJNChhRdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QSFwoNZGlzY2FyZF9sb2NhbBgBIAEoCEgAEg4KBGtlZXAYAiABKAhIAEIICgZhY3Rpb24iGwoZUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZSJmCg5SZXN0b3JlUmVxdWVzdBIpCgdjaGFuZ2VzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVDaGFuZ2USKQoKZHVyYWJpbGl0eRgCIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5IooBCg1SZXN0b3JlQ2hhbmdlEgsKA2tleRgBIAEoCRInCgppZl92ZXJzaW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEicKA3NldBgDIAEoCzIYLndhbG51dC52MS5SZXN0b3JlZFZhbHVlSAASEAoGZGVsZXRlGAQgASgISABCCAoGY2hhbmdlIjQKDVJlc3RvcmVkVmFsdWUSDQoFdmFsdWUYASABKAwSFAoMZXhwaXJlX2F0X21zGAIgASgEIjwKD1Jlc3RvcmVSZXNwb25zZRIpCgdyZXN1bHRzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVSZXN1bHQimwEKDVJlc3RvcmVSZXN1bHQSJgoHYXBwbGllZBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEi4KCGNvbmZsaWN0GAIgASgLMhoud2FsbnV0LnYxLlJlc3RvcmVDb25mbGljdEgAEigKBWVycm9yGAMgASgLMhcud2FsbnV0LnYxLlJlc3RvcmVFcnJvckgAQggKBnJlc3VsdCI/Cg9SZXN0b3JlQ29uZmxpY3QSLAoPY3VycmVudF92ZXJzaW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIi0KDFJlc3RvcmVFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiHwoOUHJvbW90ZVJlcXVlc3QSDQoFZm9yY2UYASABKAgiWAoPUHJvbW90ZVJlc3BvbnNlEgwKBHRlcm0YASABKA0SJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEAoIcHJvbW90ZWQYAyABKAgiMQoPRmFpbG92ZXJSZXF1ZXN0EgoKAnRvGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKA0iWgoQRmFpbG92ZXJSZXNwb25zZRIMCgR0ZXJtGAEgASgNEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhEKCXBhdXNlZF9tcxgDIAEoBDLGBgoFQWRtaW4SQgoGU3RhdHVzEhgud2FsbnV0LnYxLlN0YXR1c1JlcXVlc3QaGS53YWxudXQudjEuU3RhdHVzUmVzcG9uc2UiA5ACARJCCgZEaWdlc3QSGC53YWxudXQudjEuRGlnZXN0UmVxdWVzdBoZLndhbG51dC52MS5EaWdlc3RSZXNwb25zZSIDkAIBEkkKCkFkZFJlcGxpY2ESHC53YWxudXQudjEuQWRkUmVwbGljYVJlcXVlc3QaHS53YWxudXQudjEuQWRkUmVwbGljYVJlc3BvbnNlElIKDVJlbW92ZVJlcGxpY2ESHy53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlcXVlc3QaIC53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlc3BvbnNlEkkKCkNoZWNrcG9pbnQSHC53YWxudXQudjEuQ2hlY2twb2ludFJlcXVlc3QaHS53YWxudXQudjEuQ2hlY2twb2ludFJlc3BvbnNlEkYKCVJvdGF0ZVdhbBIbLndhbG51dC52MS5Sb3RhdGVXYWxSZXF1ZXN0Ghwud2FsbnV0LnYxLlJvdGF0ZVdhbFJlc3BvbnNlEloKDlF1YXJhbnRpbmVMaXN0EiAud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVxdWVzdBohLndhbG51dC52MS5RdWFyYW50aW5lTGlzdFJlc3BvbnNlIgOQAgESXgoRUXVhcmFudGluZVJlbGVhc2USIy53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0GiQud2FsbnV0LnYxLlF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2USQAoHUmVzdG9yZRIZLndhbG51dC52MS5SZXN0b3JlUmVxdWVzdBoaLndhbG51dC52MS5SZXN0b3JlUmVzcG9uc2USQAoHUHJvbW90ZRIZLndhbG51dC52MS5Qcm9tb3RlUmVxdWVzdBoaLndhbG51dC52MS5Qcm9tb3RlUmVzcG9uc2USQwoIRmFpbG92ZXISGi53YWxudXQudjEuRmFpbG92ZXJSZXF1ZXN0Ghsud2FsbnV0LnYxLkZhaWxvdmVyUmVzcG9uc2ViBnByb3RvMw", [file_walnut_v1_types]);
+  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0IrcECg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNEiUKBWRlbGF5GBQgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzIloKD0ludGVncml0eVN0YXR1cxIaChJkaWdlc3RfY29tcGFyaXNvbnMYASABKAQSGQoRZGlnZXN0X21pc21hdGNoZXMYAiABKAQSEAoIcmVidWlsZHMYAyABKAQifAoLRGVsYXlTdGF0dXMSFgoOYXBwbHlfZGVsYXlfbXMYASABKAQSDAoEaGVsZBgCIAEoCBIXCg93YWl0aW5nX3JlY29yZHMYAyABKAQSGwoObmV4dF9kdWVfaW5fbXMYBCABKARIAIgBAUIRCg9fbmV4dF9kdWVfaW5fbXMihQEKE0NvbnRyb2xEZWxheVJlcXVlc3QSKgoKcmVsZWFzZV90bxgBIAEoCzIULndhbG51dC52MS5SZWxlYXNlVG9IABIVCgtyZWxlYXNlX2FsbBgCIAEoCEgAEg8KBXBhdXNlGAMgASgISAASEAoGcmVzdW1lGAQgASgISABCCAoGYWN0aW9uIicKCVJlbGVhc2VUbxILCgNsc24YASABKAQSDQoFZ29fb24YAiABKAgieQoUQ29udHJvbERlbGF5UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YAiABKAQSJQoFZGVsYXkYAyABKAsyFi53YWxudXQudjEuRGVsYXlTdGF0dXMiLAoJV2FsU3RhdHVzEhAKCHNlZ21lbnRzGAEgASgNEg0KBWJ5dGVzGAIgASgEIm0KC1N0b3JlU3RhdHVzEg8KB2VudHJpZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEaGl0cxgDIAEoBBIOCgZtaXNzZXMYBCABKAQSDwoHZXZpY3RlZBgFIAEoBBIPCgdleHBpcmVkGAYgASgEIlQKDE1hc3RlclN0YXR1cxIPCgdhZGRyZXNzGAEgASgJEg4KBmxpbmtlZBgCIAEoCBITCgtsYWdfcmVjb3JkcxgDIAEoBBIOCgZsYWdfbXMYBCABKAQimgIKDVJlcGxpY2FTdGF0dXMSDwoHbm9kZV9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEiMKBXN0YXRlGAMgASgOMhQud2FsbnV0LnYxLk5vZGVTdGF0ZRIiCgVhY2tlZBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgtsYWdfcmVjb3JkcxgFIAEoBBIOCgZsYWdfbXMYBiABKAQSFAoMZnVsbF9yZXN5bmNzGAcgASgNEhcKD3BhcnRpYWxfcmVzeW5jcxgIIAEoDRIfChdsYXN0X2Z1bGxfcmVzeW5jX3JlYXNvbhgJIAEoCRIRCglkaWZmZXJlbnQYCiABKAgSFgoOYXBwbHlfZGVsYXlfbXMYCyABKAQiQQoNRGlnZXN0UmVxdWVzdBIfCgJhdBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNIlgKDkRpZ2VzdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSDgoGZGlnZXN0GAMgASgJIiQKEUFkZFJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFAoSQWRkUmVwbGljYVJlc3BvbnNlIicKFFJlbW92ZVJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFwoVUmVtb3ZlUmVwbGljYVJlc3BvbnNlIhMKEUNoZWNrcG9pbnRSZXF1ZXN0In4KEkNoZWNrcG9pbnRSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEhYKDnNuYXBzaG90X2J5dGVzGAMgASgEEhgKEGRlbGV0ZWRfc2VnbWVudHMYBCABKA0iEgoQUm90YXRlV2FsUmVxdWVzdCI7ChFSb3RhdGVXYWxSZXNwb25zZRITCgtzZWdtZW50X3NlcRgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQiFwoVUXVhcmFudGluZUxpc3RSZXF1ZXN0IkQKFlF1YXJhbnRpbmVMaXN0UmVzcG9uc2USKgoLcXVhcmFudGluZXMYASADKAsyFS53YWxudXQudjEuUXVhcmFudGluZSLMAQoKUXVhcmFudGluZRIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAQSEAoIdXBzdHJlYW0YAyABKAkSFwoPdXBzdHJlYW1fbG9nX2lkGAQgASgJEi4KEXVwc3RyZWFtX3Bvc2l0aW9uGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGxvY2FsX2xvZ19pZBgGIAEoCRIrCg5sb2NhbF9wb3NpdGlvbhgHIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiJNChhRdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QSFwoNZGlzY2FyZF9sb2NhbBgBIAEoCEgAEg4KBGtlZXAYAiABKAhIAEIICgZhY3Rpb24iGwoZUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZSJmCg5SZXN0b3JlUmVxdWVzdBIpCgdjaGFuZ2VzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVDaGFuZ2USKQoKZHVyYWJpbGl0eRgCIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5IooBCg1SZXN0b3JlQ2hhbmdlEgsKA2tleRgBIAEoCRInCgppZl92ZXJzaW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEicKA3NldBgDIAEoCzIYLndhbG51dC52MS5SZXN0b3JlZFZhbHVlSAASEAoGZGVsZXRlGAQgASgISABCCAoGY2hhbmdlIjQKDVJlc3RvcmVkVmFsdWUSDQoFdmFsdWUYASABKAwSFAoMZXhwaXJlX2F0X21zGAIgASgEIjwKD1Jlc3RvcmVSZXNwb25zZRIpCgdyZXN1bHRzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVSZXN1bHQimwEKDVJlc3RvcmVSZXN1bHQSJgoHYXBwbGllZBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEi4KCGNvbmZsaWN0GAIgASgLMhoud2FsbnV0LnYxLlJlc3RvcmVDb25mbGljdEgAEigKBWVycm9yGAMgASgLMhcud2FsbnV0LnYxLlJlc3RvcmVFcnJvckgAQggKBnJlc3VsdCI/Cg9SZXN0b3JlQ29uZmxpY3QSLAoPY3VycmVudF92ZXJzaW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIi0KDFJlc3RvcmVFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiHwoOUHJvbW90ZVJlcXVlc3QSDQoFZm9yY2UYASABKAgiWAoPUHJvbW90ZVJlc3BvbnNlEgwKBHRlcm0YASABKA0SJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEAoIcHJvbW90ZWQYAyABKAgiMQoPRmFpbG92ZXJSZXF1ZXN0EgoKAnRvGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKA0iWgoQRmFpbG92ZXJSZXNwb25zZRIMCgR0ZXJtGAEgASgNEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhEKCXBhdXNlZF9tcxgDIAEoBDKXBwoFQWRtaW4SQgoGU3RhdHVzEhgud2FsbnV0LnYxLlN0YXR1c1JlcXVlc3QaGS53YWxudXQudjEuU3RhdHVzUmVzcG9uc2UiA5ACARJCCgZEaWdlc3QSGC53YWxudXQudjEuRGlnZXN0UmVxdWVzdBoZLndhbG51dC52MS5EaWdlc3RSZXNwb25zZSIDkAIBEkkKCkFkZFJlcGxpY2ESHC53YWxudXQudjEuQWRkUmVwbGljYVJlcXVlc3QaHS53YWxudXQudjEuQWRkUmVwbGljYVJlc3BvbnNlElIKDVJlbW92ZVJlcGxpY2ESHy53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlcXVlc3QaIC53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlc3BvbnNlEkkKCkNoZWNrcG9pbnQSHC53YWxudXQudjEuQ2hlY2twb2ludFJlcXVlc3QaHS53YWxudXQudjEuQ2hlY2twb2ludFJlc3BvbnNlEkYKCVJvdGF0ZVdhbBIbLndhbG51dC52MS5Sb3RhdGVXYWxSZXF1ZXN0Ghwud2FsbnV0LnYxLlJvdGF0ZVdhbFJlc3BvbnNlEloKDlF1YXJhbnRpbmVMaXN0EiAud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVxdWVzdBohLndhbG51dC52MS5RdWFyYW50aW5lTGlzdFJlc3BvbnNlIgOQAgESXgoRUXVhcmFudGluZVJlbGVhc2USIy53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0GiQud2FsbnV0LnYxLlF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2USQAoHUmVzdG9yZRIZLndhbG51dC52MS5SZXN0b3JlUmVxdWVzdBoaLndhbG51dC52MS5SZXN0b3JlUmVzcG9uc2USQAoHUHJvbW90ZRIZLndhbG51dC52MS5Qcm9tb3RlUmVxdWVzdBoaLndhbG51dC52MS5Qcm9tb3RlUmVzcG9uc2USQwoIRmFpbG92ZXISGi53YWxudXQudjEuRmFpbG92ZXJSZXF1ZXN0Ghsud2FsbnV0LnYxLkZhaWxvdmVyUmVzcG9uc2USTwoMQ29udHJvbERlbGF5Eh4ud2FsbnV0LnYxLkNvbnRyb2xEZWxheVJlcXVlc3QaHy53YWxudXQudjEuQ29udHJvbERlbGF5UmVzcG9uc2ViBnByb3RvMw", [file_walnut_v1_types]);
 
 /**
  * Asks what the node is doing.
@@ -168,6 +168,13 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
    * @generated from field: uint32 promotions = 19;
    */
   promotions: number;
+
+  /**
+   * On a replica that applies late: what waits.
+   *
+   * @generated from field: walnut.v1.DelayStatus delay = 20;
+   */
+  delay?: DelayStatus | undefined;
 };
 
 /**
@@ -213,6 +220,165 @@ export const IntegrityStatusSchema: GenMessage<IntegrityStatus> = /*@__PURE__*/
   messageDesc(file_walnut_v1_admin, 2);
 
 /**
+ * What waits on a replica that applies late.
+ *
+ * @generated from message walnut.v1.DelayStatus
+ */
+export type DelayStatus = Message<"walnut.v1.DelayStatus"> & {
+  /**
+   * `replication.apply_delay`, milliseconds.
+   *
+   * @generated from field: uint64 apply_delay_ms = 1;
+   */
+  applyDelayMs: bigint;
+
+  /**
+   * An operator stopped it: nothing comes due until it is released or resumed.
+   *
+   * @generated from field: bool held = 2;
+   */
+  held: boolean;
+
+  /**
+   * Records in the log here that are not applied yet.
+   *
+   * @generated from field: uint64 waiting_records = 3;
+   */
+  waitingRecords: bigint;
+
+  /**
+   * Milliseconds, by the master's clock, until the next of them is applied;
+   * unset where it is held or none is known to wait.
+   *
+   * @generated from field: optional uint64 next_due_in_ms = 4;
+   */
+  nextDueInMs?: bigint | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.DelayStatus.
+ * Use `create(DelayStatusSchema)` to create a new message.
+ */
+export const DelayStatusSchema: GenMessage<DelayStatus> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 3);
+
+/**
+ * What to do with what a delayed replica holds back. Exactly one is set.
+ *
+ * @generated from message walnut.v1.ControlDelayRequest
+ */
+export type ControlDelayRequest = Message<"walnut.v1.ControlDelayRequest"> & {
+  /**
+   * Explicit `false` is INVALID_ARGUMENT.
+   *
+   * @generated from oneof walnut.v1.ControlDelayRequest.action
+   */
+  action: {
+    /**
+     * Apply everything up to an LSN at once.
+     *
+     * @generated from field: walnut.v1.ReleaseTo release_to = 1;
+     */
+    value: ReleaseTo;
+    case: "releaseTo";
+  } | {
+    /**
+     * Apply everything that is here at once, then go on by the delay.
+     *
+     * @generated from field: bool release_all = 2;
+     */
+    value: boolean;
+    case: "releaseAll";
+  } | {
+    /**
+     * Apply nothing more until told.
+     *
+     * @generated from field: bool pause = 3;
+     */
+    value: boolean;
+    case: "pause";
+  } | {
+    /**
+     * Go on by the delay.
+     *
+     * @generated from field: bool resume = 4;
+     */
+    value: boolean;
+    case: "resume";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message walnut.v1.ControlDelayRequest.
+ * Use `create(ControlDelayRequestSchema)` to create a new message.
+ */
+export const ControlDelayRequestSchema: GenMessage<ControlDelayRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 4);
+
+/**
+ * Up to where to apply at once.
+ *
+ * @generated from message walnut.v1.ReleaseTo
+ */
+export type ReleaseTo = Message<"walnut.v1.ReleaseTo"> & {
+  /**
+   * The last LSN to apply; from the last applied one to the end of the log here.
+   *
+   * @generated from field: uint64 lsn = 1;
+   */
+  lsn: bigint;
+
+  /**
+   * Go on by the delay from there. Unset: hold there.
+   *
+   * @generated from field: bool go_on = 2;
+   */
+  goOn: boolean;
+};
+
+/**
+ * Describes the message walnut.v1.ReleaseTo.
+ * Use `create(ReleaseToSchema)` to create a new message.
+ */
+export const ReleaseToSchema: GenMessage<ReleaseTo> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 5);
+
+/**
+ * Where the replica is now.
+ *
+ * @generated from message walnut.v1.ControlDelayResponse
+ */
+export type ControlDelayResponse = Message<"walnut.v1.ControlDelayResponse"> & {
+  /**
+   * The last applied record.
+   *
+   * @generated from field: walnut.v1.Position position = 1;
+   */
+  position?: Position | undefined;
+
+  /**
+   * The last LSN fdatasynced here.
+   *
+   * @generated from field: uint64 durable_lsn = 2;
+   */
+  durableLsn: bigint;
+
+  /**
+   * What waits still.
+   *
+   * @generated from field: walnut.v1.DelayStatus delay = 3;
+   */
+  delay?: DelayStatus | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.ControlDelayResponse.
+ * Use `create(ControlDelayResponseSchema)` to create a new message.
+ */
+export const ControlDelayResponseSchema: GenMessage<ControlDelayResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 6);
+
+/**
  * The log's files.
  *
  * @generated from message walnut.v1.WalStatus
@@ -238,7 +404,7 @@ export type WalStatus = Message<"walnut.v1.WalStatus"> & {
  * Use `create(WalStatusSchema)` to create a new message.
  */
 export const WalStatusSchema: GenMessage<WalStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 3);
+  messageDesc(file_walnut_v1_admin, 7);
 
 /**
  * The store.
@@ -294,7 +460,7 @@ export type StoreStatus = Message<"walnut.v1.StoreStatus"> & {
  * Use `create(StoreStatusSchema)` to create a new message.
  */
 export const StoreStatusSchema: GenMessage<StoreStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 4);
+  messageDesc(file_walnut_v1_admin, 8);
 
 /**
  * The master a replica follows.
@@ -336,7 +502,7 @@ export type MasterStatus = Message<"walnut.v1.MasterStatus"> & {
  * Use `create(MasterStatusSchema)` to create a new message.
  */
 export const MasterStatusSchema: GenMessage<MasterStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 5);
+  messageDesc(file_walnut_v1_admin, 9);
 
 /**
  * One replica of a master.
@@ -359,7 +525,7 @@ export type ReplicaStatus = Message<"walnut.v1.ReplicaStatus"> & {
   address: string;
 
   /**
-   * STREAMING, CATCHING_UP, QUARANTINED.
+   * STREAMING, DELAYED, CATCHING_UP, QUARANTINED.
    *
    * @generated from field: walnut.v1.NodeState state = 3;
    */
@@ -373,7 +539,7 @@ export type ReplicaStatus = Message<"walnut.v1.ReplicaStatus"> & {
   acked?: Position | undefined;
 
   /**
-   * Records durable here and not acked.
+   * Records durable here and not applied there.
    *
    * @generated from field: uint64 lag_records = 5;
    */
@@ -413,6 +579,14 @@ export type ReplicaStatus = Message<"walnut.v1.ReplicaStatus"> & {
    * @generated from field: bool different = 10;
    */
   different: boolean;
+
+  /**
+   * How long after this node it applies what it acks, by its configuration;
+   * then the lag above is what it has not received.
+   *
+   * @generated from field: uint64 apply_delay_ms = 11;
+   */
+  applyDelayMs: bigint;
 };
 
 /**
@@ -420,7 +594,7 @@ export type ReplicaStatus = Message<"walnut.v1.ReplicaStatus"> & {
  * Use `create(ReplicaStatusSchema)` to create a new message.
  */
 export const ReplicaStatusSchema: GenMessage<ReplicaStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 6);
+  messageDesc(file_walnut_v1_admin, 10);
 
 /**
  * Asks for the digest.
@@ -451,7 +625,7 @@ export type DigestRequest = Message<"walnut.v1.DigestRequest"> & {
  * Use `create(DigestRequestSchema)` to create a new message.
  */
 export const DigestRequestSchema: GenMessage<DigestRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 7);
+  messageDesc(file_walnut_v1_admin, 11);
 
 /**
  * The digest at one exact position.
@@ -486,7 +660,7 @@ export type DigestResponse = Message<"walnut.v1.DigestResponse"> & {
  * Use `create(DigestResponseSchema)` to create a new message.
  */
 export const DigestResponseSchema: GenMessage<DigestResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 8);
+  messageDesc(file_walnut_v1_admin, 12);
 
 /**
  * Names a replica to take (back).
@@ -507,7 +681,7 @@ export type AddReplicaRequest = Message<"walnut.v1.AddReplicaRequest"> & {
  * Use `create(AddReplicaRequestSchema)` to create a new message.
  */
 export const AddReplicaRequestSchema: GenMessage<AddReplicaRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 9);
+  messageDesc(file_walnut_v1_admin, 13);
 
 /**
  * The replica may register.
@@ -522,7 +696,7 @@ export type AddReplicaResponse = Message<"walnut.v1.AddReplicaResponse"> & {
  * Use `create(AddReplicaResponseSchema)` to create a new message.
  */
 export const AddReplicaResponseSchema: GenMessage<AddReplicaResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 10);
+  messageDesc(file_walnut_v1_admin, 14);
 
 /**
  * Names a replica to drop.
@@ -543,7 +717,7 @@ export type RemoveReplicaRequest = Message<"walnut.v1.RemoveReplicaRequest"> & {
  * Use `create(RemoveReplicaRequestSchema)` to create a new message.
  */
 export const RemoveReplicaRequestSchema: GenMessage<RemoveReplicaRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 11);
+  messageDesc(file_walnut_v1_admin, 15);
 
 /**
  * The replica is dropped.
@@ -558,7 +732,7 @@ export type RemoveReplicaResponse = Message<"walnut.v1.RemoveReplicaResponse"> &
  * Use `create(RemoveReplicaResponseSchema)` to create a new message.
  */
 export const RemoveReplicaResponseSchema: GenMessage<RemoveReplicaResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 12);
+  messageDesc(file_walnut_v1_admin, 16);
 
 /**
  * Asks for a snapshot now.
@@ -573,7 +747,7 @@ export type CheckpointRequest = Message<"walnut.v1.CheckpointRequest"> & {
  * Use `create(CheckpointRequestSchema)` to create a new message.
  */
 export const CheckpointRequestSchema: GenMessage<CheckpointRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 13);
+  messageDesc(file_walnut_v1_admin, 17);
 
 /**
  * The snapshot written.
@@ -615,7 +789,7 @@ export type CheckpointResponse = Message<"walnut.v1.CheckpointResponse"> & {
  * Use `create(CheckpointResponseSchema)` to create a new message.
  */
 export const CheckpointResponseSchema: GenMessage<CheckpointResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 14);
+  messageDesc(file_walnut_v1_admin, 18);
 
 /**
  * Asks for a new segment.
@@ -630,7 +804,7 @@ export type RotateWalRequest = Message<"walnut.v1.RotateWalRequest"> & {
  * Use `create(RotateWalRequestSchema)` to create a new message.
  */
 export const RotateWalRequestSchema: GenMessage<RotateWalRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 15);
+  messageDesc(file_walnut_v1_admin, 19);
 
 /**
  * The new segment.
@@ -658,7 +832,7 @@ export type RotateWalResponse = Message<"walnut.v1.RotateWalResponse"> & {
  * Use `create(RotateWalResponseSchema)` to create a new message.
  */
 export const RotateWalResponseSchema: GenMessage<RotateWalResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 16);
+  messageDesc(file_walnut_v1_admin, 20);
 
 /**
  * Asks why a replica is quarantined.
@@ -673,7 +847,7 @@ export type QuarantineListRequest = Message<"walnut.v1.QuarantineListRequest"> &
  * Use `create(QuarantineListRequestSchema)` to create a new message.
  */
 export const QuarantineListRequestSchema: GenMessage<QuarantineListRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 17);
+  messageDesc(file_walnut_v1_admin, 21);
 
 /**
  * Empty where the node follows its master.
@@ -694,7 +868,7 @@ export type QuarantineListResponse = Message<"walnut.v1.QuarantineListResponse">
  * Use `create(QuarantineListResponseSchema)` to create a new message.
  */
 export const QuarantineListResponseSchema: GenMessage<QuarantineListResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 18);
+  messageDesc(file_walnut_v1_admin, 22);
 
 /**
  * Why a replica stopped following.
@@ -757,7 +931,7 @@ export type Quarantine = Message<"walnut.v1.Quarantine"> & {
  * Use `create(QuarantineSchema)` to create a new message.
  */
 export const QuarantineSchema: GenMessage<Quarantine> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 19);
+  messageDesc(file_walnut_v1_admin, 23);
 
 /**
  * Ends a quarantine.
@@ -795,7 +969,7 @@ export type QuarantineReleaseRequest = Message<"walnut.v1.QuarantineReleaseReque
  * Use `create(QuarantineReleaseRequestSchema)` to create a new message.
  */
 export const QuarantineReleaseRequestSchema: GenMessage<QuarantineReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 20);
+  messageDesc(file_walnut_v1_admin, 24);
 
 /**
  * The quarantine is over.
@@ -810,7 +984,7 @@ export type QuarantineReleaseResponse = Message<"walnut.v1.QuarantineReleaseResp
  * Use `create(QuarantineReleaseResponseSchema)` to create a new message.
  */
 export const QuarantineReleaseResponseSchema: GenMessage<QuarantineReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 21);
+  messageDesc(file_walnut_v1_admin, 25);
 
 /**
  * Changes that bring keys back.
@@ -838,7 +1012,7 @@ export type RestoreRequest = Message<"walnut.v1.RestoreRequest"> & {
  * Use `create(RestoreRequestSchema)` to create a new message.
  */
 export const RestoreRequestSchema: GenMessage<RestoreRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 22);
+  messageDesc(file_walnut_v1_admin, 26);
 
 /**
  * What one key is to be.
@@ -889,7 +1063,7 @@ export type RestoreChange = Message<"walnut.v1.RestoreChange"> & {
  * Use `create(RestoreChangeSchema)` to create a new message.
  */
 export const RestoreChangeSchema: GenMessage<RestoreChange> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 23);
+  messageDesc(file_walnut_v1_admin, 27);
 
 /**
  * A value as it was.
@@ -917,7 +1091,7 @@ export type RestoredValue = Message<"walnut.v1.RestoredValue"> & {
  * Use `create(RestoredValueSchema)` to create a new message.
  */
 export const RestoredValueSchema: GenMessage<RestoredValue> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 24);
+  messageDesc(file_walnut_v1_admin, 28);
 
 /**
  * The results, one per change and in their order.
@@ -938,7 +1112,7 @@ export type RestoreResponse = Message<"walnut.v1.RestoreResponse"> & {
  * Use `create(RestoreResponseSchema)` to create a new message.
  */
 export const RestoreResponseSchema: GenMessage<RestoreResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 25);
+  messageDesc(file_walnut_v1_admin, 29);
 
 /**
  * What became of one change.
@@ -983,7 +1157,7 @@ export type RestoreResult = Message<"walnut.v1.RestoreResult"> & {
  * Use `create(RestoreResultSchema)` to create a new message.
  */
 export const RestoreResultSchema: GenMessage<RestoreResult> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 26);
+  messageDesc(file_walnut_v1_admin, 30);
 
 /**
  * What stood in the way of a change.
@@ -1004,7 +1178,7 @@ export type RestoreConflict = Message<"walnut.v1.RestoreConflict"> & {
  * Use `create(RestoreConflictSchema)` to create a new message.
  */
 export const RestoreConflictSchema: GenMessage<RestoreConflict> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 27);
+  messageDesc(file_walnut_v1_admin, 31);
 
 /**
  * Why one change was refused.
@@ -1032,7 +1206,7 @@ export type RestoreError = Message<"walnut.v1.RestoreError"> & {
  * Use `create(RestoreErrorSchema)` to create a new message.
  */
 export const RestoreErrorSchema: GenMessage<RestoreError> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 28);
+  messageDesc(file_walnut_v1_admin, 32);
 
 /**
  * Asks a replica to become the master.
@@ -1053,7 +1227,7 @@ export type PromoteRequest = Message<"walnut.v1.PromoteRequest"> & {
  * Use `create(PromoteRequestSchema)` to create a new message.
  */
 export const PromoteRequestSchema: GenMessage<PromoteRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 29);
+  messageDesc(file_walnut_v1_admin, 33);
 
 /**
  * The node is the master.
@@ -1088,7 +1262,7 @@ export type PromoteResponse = Message<"walnut.v1.PromoteResponse"> & {
  * Use `create(PromoteResponseSchema)` to create a new message.
  */
 export const PromoteResponseSchema: GenMessage<PromoteResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 30);
+  messageDesc(file_walnut_v1_admin, 34);
 
 /**
  * Asks a master to hand over.
@@ -1117,7 +1291,7 @@ export type FailoverRequest = Message<"walnut.v1.FailoverRequest"> & {
  * Use `create(FailoverRequestSchema)` to create a new message.
  */
 export const FailoverRequestSchema: GenMessage<FailoverRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 31);
+  messageDesc(file_walnut_v1_admin, 35);
 
 /**
  * The replica is the master.
@@ -1152,7 +1326,7 @@ export type FailoverResponse = Message<"walnut.v1.FailoverResponse"> & {
  * Use `create(FailoverResponseSchema)` to create a new message.
  */
 export const FailoverResponseSchema: GenMessage<FailoverResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 32);
+  messageDesc(file_walnut_v1_admin, 36);
 
 /**
  * Operation and inspection of one node. Every node serves it.
@@ -1278,6 +1452,19 @@ export const Admin: GenService<{
     methodKind: "unary";
     input: typeof FailoverRequestSchema;
     output: typeof FailoverResponseSchema;
+  },
+  /**
+   * Lets through what a delayed replica (`replication.apply_delay`) holds back,
+   * stops it, or lets it go on; kept over restarts. Answers when what is
+   * released is applied. FAILED_PRECONDITION on any other node, OUT_OF_RANGE
+   * for an LSN that is applied already or not in the log yet.
+   *
+   * @generated from rpc walnut.v1.Admin.ControlDelay
+   */
+  controlDelay: {
+    methodKind: "unary";
+    input: typeof ControlDelayRequestSchema;
+    output: typeof ControlDelayResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_walnut_v1_admin, 0);

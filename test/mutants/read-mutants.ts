@@ -1,0 +1,61 @@
+/** Planted bugs of receipts, tokens and delayed replicas. */
+import type { Mutant } from './mutants.ts';
+
+export const READ_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'ack of what a replica has not fdatasynced',
+    file: 'internal/slave/follower.ts',
+    text: '      durable: engine?.durablePosition ?? EMPTY_TAIL,',
+    replacement: '      durable: engine?.log.tail ?? EMPTY_TAIL,',
+    tests: ['test/node/await-durable.test.ts', 'test/node/replication.test.ts'],
+  },
+  {
+    name: 'min_acks counts acks, not nodes',
+    file: 'internal/replication/ack-ledger.ts',
+    text: '    this.#durableLsns.set(nodeId, durableLsn);',
+    replacement: '    this.#durableLsns.set(nodeId + durableLsn, durableLsn);',
+    tests: ['test/node/await-durable.test.ts'],
+  },
+  {
+    name: 'token of a discarded history served',
+    file: 'internal/node/reader.ts',
+    text: "    if (standing === 'discarded') throw discarded(position);",
+    replacement: "    if (standing === 'discarded') return 'in_history';",
+    tests: ['test/node/tokens.test.ts'],
+  },
+  {
+    name: 'position beyond a master’s log waited for',
+    file: 'internal/node/reader.ts',
+    text: '    if (isMaster && position.lsn > engine.log.tail.lsn) throw discarded(position);',
+    replacement: '    if (isMaster && position.lsn < 0) throw discarded(position);',
+    tests: ['test/node/tokens.test.ts'],
+  },
+  {
+    name: 'delayed replica that goes by its own clock',
+    file: 'internal/engine/delayed-apply.ts',
+    text: 'frame.timestampMs + this.delayMs <= this.#masterClockMs;',
+    replacement: 'frame.timestampMs + this.delayMs <= Math.max(this.#masterClockMs, this.#clock.wallMs());',
+    tests: ['test/node/delayed-replica.test.ts'],
+  },
+  {
+    name: 'delayed replica that judges expiry by the time now',
+    file: 'internal/engine/engine.ts',
+    text: 'return this.#holds ? this.#appliedClockMs : this.logClock.nowMs();',
+    replacement: 'return this.#holds ? this.logClock.nowMs() : this.logClock.nowMs();',
+    tests: ['test/node/delayed-replica.test.ts'],
+  },
+  {
+    name: 'hold of an operator forgotten by a restart',
+    file: 'internal/engine/engine-host.ts',
+    text: '    await amendManifest(this.directory, { applyHold: hold });',
+    replacement: '    await amendManifest(this.directory, {});',
+    tests: ['test/node/delayed-replica.test.ts'],
+  },
+  {
+    name: 'start as master without what was held',
+    file: 'internal/engine/open-engine.ts',
+    text: "  const delayMs = manifest.role === 'replica' ? (options.applyDelayMs ?? 0) : 0;",
+    replacement: '  const delayMs = options.applyDelayMs ?? 0;',
+    tests: ['test/node/delayed-replica.test.ts'],
+  },
+];
