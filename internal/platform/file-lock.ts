@@ -30,6 +30,9 @@ export async function tryLockFile(path: string): Promise<DirectoryLock | undefin
   try {
     // A journal on disk would need space, and a start on a full disk must still serve reads.
     database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    // A file that may only be read gives a shared lock, which keeps nobody out, and no error before a write.
+    // This one never leaves the memory: nothing is committed.
+    database.exec('PRAGMA user_version = 1');
   } catch (error) {
     database.close();
     if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return undefined;

@@ -124,15 +124,27 @@ describe('lock', () => {
     await once(second, 'exit');
     await lock?.release();
   });
+
+  it.runIf(isPosix)('is refused to whoever may only read the file: a shared lock keeps nobody out', async () => {
+    const path = join(root, 'LOCK');
+    await fs.writeFile(path, '');
+    await fs.chmod(path, 0o444);
+    await fs.chmod(root, 0o777);
+    // Root may write everything, so there it is somebody else who tries.
+    const reader = spawnOwner(path, 'if (process.getuid() === 0) process.setuid(65534);');
+    expect(await firstLine(reader)).toMatch(/cannot lock .*readonly/);
+    await once(reader, 'exit');
+  });
 });
 
 /** A process that takes the lock, says so, and stays until it is killed. */
-function spawnOwner(path: string): ChildProcess {
+function spawnOwner(path: string, before = ''): ChildProcess {
   const source = `
     import { createNodeFileSystem } from '#platform/node-file-system.ts';
-    const lock = await createNodeFileSystem().lock(${JSON.stringify(path)});
-    console.log(lock === undefined ? 'refused' : 'locked');
-    if (lock !== undefined) process.stdin.resume();
+    ${before}
+    const lock = await createNodeFileSystem().lock(${JSON.stringify(path)}).catch((error) => error);
+    console.log(lock === undefined ? 'refused' : lock instanceof Error ? lock.message : 'locked');
+    if (lock?.release !== undefined) process.stdin.resume();
   `;
   return spawn(process.execPath, ['--input-type=module', '--eval', source], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
