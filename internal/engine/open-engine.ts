@@ -26,7 +26,7 @@ import { formatSnapshotName } from '#wal/file-names.ts';
 import { FRAME_HEADER_BYTES } from '#wal/frame.ts';
 import { type FsyncPolicy, openLog } from '#wal/log.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import { adviseRepair, WalOpenError } from '#wal/wal-errors.ts';
+import { adviseRepair, orUnusable, WalOpenError } from '#wal/wal-errors.ts';
 
 /** What an engine needs besides its directory. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
@@ -72,7 +72,8 @@ export async function openEngine(
   onProgress: (progress: RecoveryProgress) => void,
 ): Promise<OpenedEngine> {
   const manifest = manifestOf(directory);
-  const meter = new RecoveryMeter(options.clock, await bytesToRecover(directory), onProgress);
+  const bytes = await orUnusable(directory.path, () => bytesToRecover(directory));
+  const meter = new RecoveryMeter(options.clock, bytes, onProgress);
   const base = await loadBase(directory, manifest.snapshot, options, (bytes) => meter.snapshot(bytes));
   const from = base.meta?.position ?? NO_RECORD;
   const delayMs = manifest.role === 'replica' ? (options.applyDelayMs ?? 0) : 0;

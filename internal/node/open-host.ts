@@ -10,7 +10,7 @@ import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import type { Role } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { openDirectory, type WalDirectory } from '#wal/wal-directory.ts';
-import { WalOpenError } from '#wal/wal-errors.ts';
+import { orUnusable, WalOpenError } from '#wal/wal-errors.ts';
 
 export async function openHost(
   options: NodeOptions,
@@ -19,9 +19,11 @@ export async function openHost(
   const { fileSystem, logger } = options;
   const directory = await openDirectory({ fileSystem, path: options.directory, logger });
   try {
-    await settleIdentity(directory, options);
-    checkUpstream(directory, options);
-    await directory.sweepAside();
+    await orUnusable(directory.path, async () => {
+      await settleIdentity(directory, options);
+      checkUpstream(directory, options);
+      await directory.sweepAside();
+    });
   } catch (error) {
     await directory.close();
     throw error;

@@ -22,7 +22,7 @@ import {
 } from '#wal/file-names.ts';
 import { hasFrameSomewhere } from '#wal/later-items.ts';
 import { encodeManifest, isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
-import { isOutOfSpace, toError, WalOpenError } from '#wal/wal-errors.ts';
+import { isOutOfSpace, orUnusable, toError, WalOpenError } from '#wal/wal-errors.ts';
 import { readWholeFile, writeFully } from '#wal/whole-files.ts';
 
 export interface OpenDirectoryOptions {
@@ -255,14 +255,5 @@ async function isSegmentWithRecords(fileSystem: FileSystem, path: string, name: 
     return await hasFrameSomewhere(file, (await file.stat()).sizeBytes);
   } finally {
     await file.close();
-  }
-}
-
-async function orUnusable<T>(path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof WalOpenError) throw error;
-    throw new WalOpenError('unusable', `${path}: cannot be used: ${toError(error).message}`, error);
   }
 }

@@ -41,6 +41,16 @@ export function damageError(kind: 'corrupt' | 'foreign', path: string, place: Da
   return new WalOpenError(kind, message, undefined, place);
 }
 
+/** Does what a directory must let itself be done to before anything is served: what it does not, makes it unusable. */
+export async function orUnusable<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof WalOpenError) throw error;
+    throw new WalOpenError('unusable', `${path}: cannot be used: ${toError(error).message}`, error);
+  }
+}
+
 /** What to run where durable bytes are damaged. */
 export function adviseRepair(path: string): string {
   return (
