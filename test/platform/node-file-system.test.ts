@@ -125,16 +125,19 @@ describe('lock', () => {
     await lock?.release();
   });
 
-  it.runIf(isPosix)('is refused to whoever may only read the file: a shared lock keeps nobody out', async () => {
-    const path = join(root, 'LOCK');
-    await fs.writeFile(path, '');
-    await fs.chmod(path, 0o444);
-    await fs.chmod(root, 0o777);
-    // Root may write everything, so there it is somebody else who tries.
-    const reader = spawnOwner(path, 'if (process.getuid() === 0) process.setuid(65534);');
-    expect(await firstLine(reader)).toMatch(/cannot lock .*readonly/);
-    await once(reader, 'exit');
-  });
+  it.runIf(isPosix)(
+    'is refused to whoever may only read the file: a shared lock keeps nobody out',
+    async () => {
+      const path = join(root, 'LOCK');
+      await fs.writeFile(path, '');
+      await fs.chmod(path, 0o444);
+      await fs.chmod(root, 0o777);
+      // Root may write everything, so there it is somebody else who tries.
+      const reader = spawnOwner(path, 'if (process.getuid() === 0) process.setuid(65534);');
+      expect(await firstLine(reader)).toMatch(/cannot lock .*readonly/);
+      await once(reader, 'exit');
+    },
+  );
 });
 
 /** A process that takes the lock, says so, and stays until it is killed. */

@@ -20,15 +20,18 @@ export interface MasterOptions {
   readonly traceFile?: string | undefined;
   /** One pool thread, so that a tracer attached later can count calls. */
   readonly hasOneThread?: boolean;
+  /** Identities and nonces come from this seed, so that the names of its files are known before. */
+  readonly randomSeed?: number | undefined;
   /** A command line to put before the master's, such as a shell that lowers a limit. */
   readonly wrapper?: readonly string[] | undefined;
 }
 
 const POLL_MS = 10;
+const SAME_RANDOM = join(import.meta.dirname, 'same-random.ts');
 
 export class MasterProcess extends NodeProcess {
   constructor(options: MasterOptions) {
-    const { directory, sets = [], strace, traceFile = '/dev/null', wrapper = [] } = options;
+    const { directory, sets = [], strace, traceFile = '/dev/null', wrapper = [], randomSeed } = options;
     const hasOneThread = options.hasOneThread ?? strace !== undefined;
     const tracer =
       strace === undefined ? [] : ['strace', '-D', '-f', '-ttt', '-y', '-o', traceFile, ...strace];
@@ -36,9 +39,16 @@ export class MasterProcess extends NodeProcess {
       binary: 'master',
       sets: ['wal.fsync=always', `wal.directory=${directory}`, ...sets],
       wrapper: [...wrapper, ...tracer],
-      env: { UV_THREADPOOL_SIZE: hasOneThread ? '1' : '4' },
+      env: {
+        UV_THREADPOOL_SIZE: hasOneThread ? '1' : '4',
+        ...(randomSeed === undefined ? {} : sameRandom(randomSeed)),
+      },
     });
   }
+}
+
+function sameRandom(seed: number): Record<string, string> {
+  return { NODE_OPTIONS: `--import=${SAME_RANDOM}`, WALNUT_TORTURE_SEED: String(seed) };
 }
 
 /** Runs `work` with a scratch directory that is gone afterwards. */

@@ -27,6 +27,14 @@ export class ProcessJournal {
   readonly #keys = new Map<string, Known>();
   #number = 0;
 
+  /** One that knows the same and goes on by itself. */
+  copy(): ProcessJournal {
+    const copy = new ProcessJournal();
+    for (const [key, { acked, unknown }] of this.#keys) copy.#keys.set(key, { acked, unknown: [...unknown] });
+    copy.#number = this.#number;
+    return copy;
+  }
+
   /** The next write of `key`. Writes of one key must not overlap. */
   plan(key: string, isDelete: boolean): JournalWrite {
     const number = ++this.#number;

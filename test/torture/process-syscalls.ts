@@ -1,31 +1,84 @@
 /**
- * A fault at each system call of the scripted run: the process killed exactly
- * there, or the call failing with EIO. Whatever was acknowledged must be there
- * afterwards; after a failed fdatasync of the log nothing more may be.
+ * A fault at each system call by which a scripted run touches its data
+ * directory: the process killed exactly there, or the call failing with EIO.
+ * Whatever was acknowledged must be there afterwards; after a failure that is
+ * fatal nothing more may be.
  */
-
-import { countCalls, DISK_CALLS, runScript } from './process-script.ts';
+import { dirname } from 'node:path';
+import { pathsIn, runScript, type Scene, type ScriptRun, type Wreck } from './process-script.ts';
 import { fail } from './reference-model.ts';
 
+/** The calls through which Walnut changes a disk, or holds on to a part of it. */
+const CHANGING = ['openat', 'close', 'mkdir', 'pwrite64', 'fdatasync', 'fsync', 'rename', 'unlink'];
+/** Those by which it looks. Their failure must never pass for an empty or a shorter file. */
+const READING = ['pread64', 'getdents64', 'newfstatat', 'statx', 'statfs'];
+/** SQLite's, on the file LOCK, from the main thread. */
+const LOCKING = ['openat', 'close', 'fcntl'];
+const HARMLESS = ['stat', 'lstat', 'fstat', 'pread64', 'getcwd', 'readlink', 'access'];
+
+const LOCK_FILES = ['LOCK', 'LOCK-journal', 'LOCK-wal'];
+const EXIT_OTHER = 1;
+const EXIT_DIRECTORY = 3;
 const EXIT_STORAGE = 4;
 const EXIT_MS_MAX = 1_000;
 
-/** How often the healthy run makes each call. */
-export async function countDiskCalls(): Promise<Map<string, number>> {
-  const run = await runScript(['-e', `trace=${DISK_CALLS.join(',')}`]);
-  if (run.exit.code !== 0) fail(`the healthy run ends with ${run.exit.code}: ${run.output}`);
-  if (run.acked < 100) fail(`the healthy run acknowledges only ${run.acked} writes`);
-  return new Map(DISK_CALLS.map((call) => [call, countCalls(run.trace, call)]));
+/** A class of calls whose every instance gets a fault. */
+export interface FaultClass {
+  readonly scene: Scene;
+  readonly wreck?: Wreck | undefined;
+  readonly call: string;
+  /** Below the data directory; empty for the directory itself, `..` for its parent, where its name is. */
+  readonly paths?: readonly string[] | undefined;
+  readonly count: number;
 }
 
-/** How often the healthy run closes a file once it is up: before, it mostly closes source files. */
-export async function countCloses(): Promise<number> {
-  return countCalls((await runScript(['-e', 'trace=close'], true)).trace, 'close');
+export interface Survey {
+  readonly kills: readonly FaultClass[];
+  readonly failures: readonly FaultClass[];
 }
 
-/** Dies at the `when`th `call`. Returns false where the run did not come that far. */
-export async function killAt(call: string, when: number): Promise<boolean> {
-  const run = await runScript(['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${when}`]);
+/** What the healthy run of a scene calls. Throws where it makes a call that none of the lists above has. */
+export async function survey(scene: Scene, wreck?: Wreck): Promise<Survey> {
+  const run = await runScript({ scene, wreck, strace: ['-e', 'trace=file,desc'] });
+  if (run.exit.code !== 0) fail(`the healthy ${scene} ends with ${run.exit.code}: ${run.output}`);
+  if (scene === 'life' && run.acked < 100) fail(`the healthy run acknowledges only ${run.acked} writes`);
+  const paths = new Set<string>();
+  const counts = new Map<string, number>();
+  for (const line of run.trace.split('\n')) {
+    const call = /^\s*\d+\s+\d+\.\d+\s+(\w+)\(/.exec(line)?.[1];
+    const own = pathsIn(line).flatMap((path) => belowOf(run.directory, path));
+    if (call === undefined || own.length === 0) continue;
+    const isLock = own.every((path) => LOCK_FILES.includes(path));
+    const known = isLock ? [...LOCKING, ...HARMLESS] : [...CHANGING, ...READING, ...HARMLESS];
+    if (!known.includes(call)) fail(`nothing fails ${call} here yet: ${line}`);
+    if (!isLock) for (const path of own) paths.add(path);
+    const key = isLock ? `LOCK ${call}` : call;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  const classOf = (call: string): FaultClass => {
+    return { scene, wreck, call, paths: [...paths], count: counts.get(call) ?? 0 };
+  };
+  const lockClassOf = (call: string): FaultClass => {
+    return { scene, wreck, call, paths: ['LOCK'], count: counts.get(`LOCK ${call}`) ?? 0 };
+  };
+  const locks = LOCKING.map(lockClassOf);
+  const isMade = ({ count }: FaultClass) => count > 0;
+  return {
+    kills: [...CHANGING.map(classOf), ...locks].filter(isMade),
+    failures: [...CHANGING.map(classOf), ...READING.map(classOf), ...locks].filter(isMade),
+  };
+}
+
+function belowOf(directory: string, path: string): string[] {
+  if (path === directory) return [''];
+  if (path === dirname(directory)) return ['..'];
+  return path.startsWith(`${directory}/`) ? [path.slice(directory.length + 1)] : [];
+}
+
+/** Dies at the `when`th call of its class. Returns false where the run did not come that far. */
+export async function killAt({ call, ...where }: FaultClass, when: number): Promise<boolean> {
+  const strace = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${when}`];
+  const run = await runScript({ ...where, strace });
   if (run.exit.signal !== 'SIGKILL' && run.exit.code !== 0) {
     fail(`killed at ${call} ${when} it ends with ${run.exit.code}: ${run.output}`);
   }
@@ -33,35 +86,73 @@ export async function killAt(call: string, when: number): Promise<boolean> {
 }
 
 export interface FailedCall {
-  /** The file or directory it was about; empty where the run did not come that far. */
-  readonly path: string;
+  /** What it was about, and when: `segment running`; empty where the run did not come that far. */
+  readonly kind: string;
   readonly exitCode: number | null;
   /** From the failure to the end of the process. */
   readonly exitMs: number;
 }
 
-/**
- * The `when`th `call` fails with EIO. A failed fdatasync of a segment must be
- * fatal: no acknowledgement after it, exit code 4 within a second. Anything
- * else may be survived, or end with 4 (3 or 1 while starting), and loses nothing.
- */
-export async function failAt(call: string, when: number): Promise<FailedCall> {
-  const inject = `inject=${call}:error=EIO:when=${when}`;
-  const run = await runScript(['-e', `trace=${call}`, '-e', inject], call === 'close');
-  const [hit] = run.hits;
-  const { code } = run.exit;
-  if (hit === undefined) return { path: '', exitCode: code, exitMs: 0 };
-  const exitMs = run.exit.atMs - hit.atMs;
-  const what = `EIO at ${call} ${when} (${hit.path})`;
-  const allowed = run.wasReady ? [0, 1, EXIT_STORAGE] : [1, 3, EXIT_STORAGE];
-  if (code === null || !allowed.includes(code)) fail(`${what}: it ends with ${code}: ${run.output}`);
-  if (code === EXIT_STORAGE && run.ackedAfterHit > 0)
-    fail(`${what}: ${run.ackedAfterHit} acknowledged afterwards`);
-  if (call === 'fdatasync' && hit.path.endsWith('.wal') && run.wasReady) {
-    // The clean mark of an orderly stop is the last fdatasync: then there is nobody left to tell.
-    if (code !== EXIT_STORAGE && code !== 1) fail(`${what}: it goes on, and ends with ${code}`);
-    if (run.ackedAfterHit > 0) fail(`${what}: ${run.ackedAfterHit} acknowledged afterwards`);
-    if (exitMs > EXIT_MS_MAX) fail(`${what}: it ends ${exitMs} ms later`);
+/** The `when`th call of its class fails with EIO. Throws where that does not end as `judge` says. */
+export async function failAt({ call, ...where }: FaultClass, when: number): Promise<FailedCall> {
+  const strace = ['-e', `trace=${call}`, '-e', `inject=${call}:error=EIO:when=${when}`];
+  return judge(`EIO at ${call} ${when}`, await runScript({ ...where, strace }));
+}
+
+/** A batch for which there is no space is cut off again; that ftruncate fails, or is where the process dies. */
+export async function failCut(what: 'signal=KILL' | 'error=EIO', when: number): Promise<FailedCall> {
+  const full = ['-e', `inject=pwrite64:error=ENOSPC:when=${when}`];
+  const cut = ['-e', `inject=ftruncate:${what}:when=1`];
+  const run = await runScript({ scene: 'life', strace: ['-e', 'trace=pwrite64,ftruncate', ...full, ...cut] });
+  const named = `${what} at the ftruncate after ENOSPC at pwrite64 ${when}`;
+  if (what === 'error=EIO') {
+    if (run.hits.at(-1)?.call !== 'ftruncate') fail(`there is no ${named}: ${run.output}`);
+    const failed = judge(named, run);
+    if (failed.exitCode !== EXIT_STORAGE) fail(`${named}: it ends with ${failed.exitCode}`);
+    return failed;
   }
-  return { path: hit.path, exitCode: code, exitMs };
+  const { code, signal, atMs } = run.exit;
+  if (signal !== 'SIGKILL') fail(`${named}: it ends with ${code}: ${run.output}`);
+  return { kind: 'segment running', exitCode: code, exitMs: atMs - (run.hits.at(-1)?.atMs ?? atMs) };
+}
+
+type Phase = 'starting' | 'running' | 'stopping';
+
+/** A start that cannot use its directory says so; one that runs goes on only where nothing that counts has failed. */
+const ALLOWED: Readonly<Record<Phase, readonly (number | null)[]>> = {
+  starting: [EXIT_DIRECTORY, EXIT_STORAGE],
+  running: [0, EXIT_STORAGE],
+  stopping: [0, EXIT_OTHER, EXIT_STORAGE],
+};
+/** What must end a node that runs: a write of the log, and the commit of MANIFEST. */
+const FATAL: Readonly<Record<string, readonly string[]>> = {
+  segment: ['pwrite64', 'fdatasync', 'ftruncate'],
+  'temporary MANIFEST': ['rename'],
+};
+
+function judge(what: string, run: ScriptRun): FailedCall {
+  const hit = run.hits.at(-1);
+  const { code } = run.exit;
+  if (hit === undefined) return { kind: '', exitCode: code, exitMs: 0 };
+  const phase: Phase = !run.wasReady ? 'starting' : run.wasHitBeforeStop ? 'running' : 'stopping';
+  const exitMs = run.exit.atMs - hit.atMs;
+  const file = fileKindOf(run.directory, hit.path);
+  const told = `${what} (${file}, ${phase})`;
+  if (!ALLOWED[phase].includes(code)) fail(`${told}: it ends with ${code}: ${run.output}`);
+  if (phase === 'running' && FATAL[file]?.includes(hit.call) && code !== EXIT_STORAGE)
+    fail(`${told}: it goes on, and ends with ${code}: ${run.output}`);
+  if (code === EXIT_STORAGE && run.ackedAfterHit > 0)
+    fail(`${told}: ${run.ackedAfterHit} acknowledged afterwards`);
+  if (code === EXIT_STORAGE && exitMs > EXIT_MS_MAX) fail(`${told}: it ends ${exitMs} ms later`);
+  return { kind: `${file} ${phase}`, exitCode: code, exitMs };
+}
+
+function fileKindOf(directory: string, path: string): string {
+  const [name] = belowOf(directory, path);
+  if (name === undefined) return path;
+  if (name === '' || name === '..') return name === '' ? 'directory' : 'parent';
+  const temporary = name.endsWith('.tmp') ? 'temporary ' : '';
+  if (/\.wal(\.|$)/.test(name)) return `${temporary}segment`;
+  if (/\.snapshot(\.|$)/.test(name)) return `${temporary}snapshot`;
+  return temporary + name.replace(/\.tmp$/, '');
 }

@@ -8,7 +8,8 @@ import { type Part, parseTortureOptions, USAGE } from './run-options.ts';
 import { tortureDamage } from './torture-damage.ts';
 import { tortureGroups } from './torture-groups.ts';
 import { tortureLinks } from './torture-links.ts';
-import { tortureProcess, tortureSyscalls } from './torture-process.ts';
+import { tortureProcess } from './torture-process.ts';
+import { tortureSyscalls } from './torture-syscalls.ts';
 import { tortureWal } from './torture-wal.ts';
 
 const options = parseTortureOptions(process.argv.slice(2), Date.now() % 1_000_000);

@@ -1,12 +1,10 @@
 /**
  * Real processes on a real disk: 200 SIGKILLs over a million acknowledged
- * writes, full disks, two owners; and, under strace, a kill at every disk call
- * of the scripted run and EIO at every fdatasync, fsync, rename and close of
- * it. What needs a tool that is missing is said and counted as skipped.
+ * writes, full disks, two owners. What needs a tool that is missing is said
+ * and counted as skipped.
  */
-import { whyNoStrace, withScratch } from './master-process.ts';
+import { withScratch } from './master-process.ts';
 import {
-  fillByInjection,
   fillTmpfs,
   fillToLimit,
   raceForDirectory,
@@ -15,15 +13,13 @@ import {
   whyNoTmpfs,
 } from './process-disks.ts';
 import { killAgainAndAgain } from './process-kills.ts';
-import { countCloses, countDiskCalls, failAt, killAt } from './process-syscalls.ts';
-import { FAILURES_MAX, type Report } from './report.ts';
+import type { Report } from './report.ts';
 
 const KILLS_MIN = 200;
 const ACKS_MIN = 1_000_000;
 const ACKS_PER_KILL = 8_000;
 const RACES = 20;
 const STOPS = 10;
-const FAILING_CALLS = ['fdatasync', 'fsync', 'rename'];
 
 export async function tortureProcess(report: Report, seed: number): Promise<void> {
   await kills(report, seed);
@@ -35,13 +31,6 @@ export async function tortureProcess(report: Report, seed: number): Promise<void
   const noTmpfs = await whyNoTmpfs();
   if (noTmpfs === undefined) await attempts(report, 'a full tmpfs', 3, fillTmpfs);
   else report.skip(`a full tmpfs: ${noTmpfs}`);
-}
-
-/** Needs strace. */
-export async function tortureSyscalls(report: Report): Promise<void> {
-  const noStrace = await whyNoStrace();
-  if (noStrace === undefined) await systemCalls(report);
-  else report.skip(`faults at each system call: ${noStrace}`);
 }
 
 async function kills(report: Report, seed: number): Promise<void> {
@@ -72,37 +61,7 @@ async function kills(report: Report, seed: number): Promise<void> {
   }
 }
 
-async function systemCalls(report: Report): Promise<void> {
-  await attempts(report, 'a full disk by injection', 3, fillByInjection);
-  const counts = await countDiskCalls();
-  report.counts('the scripted run makes', Object.fromEntries(counts));
-  for (const [call, count] of counts) {
-    let killed = 0;
-    for (let when = 1; when <= count && report.failed < FAILURES_MAX; when++) {
-      await attempts(report, `killed at ${call} ${when}`, 1, async () => {
-        if (await killAt(call, when)) killed++;
-      });
-    }
-    report.say(`killed at ${killed} of ${count} ${call}`);
-  }
-  const closes = await countCloses();
-  for (const call of [...FAILING_CALLS, 'close']) {
-    const count = call === 'close' ? closes : (counts.get(call) ?? 0);
-    let fatal = 0;
-    let slowestMs = 0;
-    for (let when = 1; when <= count && report.failed < FAILURES_MAX; when++) {
-      await attempts(report, `EIO at ${call} ${when}`, 1, async () => {
-        const { exitCode, exitMs } = await failAt(call, when);
-        if (exitCode !== 4) return;
-        fatal++;
-        slowestMs = Math.max(slowestMs, Math.round(exitMs));
-      });
-    }
-    report.say(`EIO at ${count} ${call}: ${fatal} were fatal, the slowest exit after ${slowestMs} ms`);
-  }
-}
-
-async function attempts(
+export async function attempts(
   report: Report,
   what: string,
   times: number,

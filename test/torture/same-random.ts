@@ -1,0 +1,14 @@
+/**
+ * Preloaded into a traced master: identities and nonces that are the same in
+ * every run. Names of files then are, too, and strace can be told of them.
+ */
+import crypto from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
+
+const random = new SeededRandom(Number(process.env.WALNUT_TORTURE_SEED ?? 1));
+const randomBytes = (size: number): Buffer =>
+  Buffer.from(Uint8Array.from({ length: size }, () => random.below(256)));
+
+Object.assign(crypto, { randomBytes, randomInt: (below: number) => random.uint32() % below });
+syncBuiltinESMExports();
