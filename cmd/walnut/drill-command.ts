@@ -9,7 +9,7 @@ import type { DigestAnswer } from '#model/entry.ts';
 import { toLsn } from '#model/position.ts';
 import { parseCount } from './arguments.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
-import { type CommandHost, type Invocation, show } from './command-host.ts';
+import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
 import { createNodeClients, LONG_CALL } from './connection.ts';
 import { figuresOf, writeDrillMetrics } from './drill-metrics.ts';
 import { cleanPath, createFileParts, onFiles } from './log-files.ts';
@@ -89,31 +89,59 @@ async function runCommand(
   options: DrillCommandOptions,
   isLive: boolean,
 ): Promise<ExitCode> {
+  if (options.cut !== 'random' && (options.seed ?? options.runs) !== undefined)
+    throw usageError('--seed and --runs are of --cut random', 'Add --cut random, or leave them out.');
   const parts = createFileParts();
   const seed = options.seed ?? parts.random.uint32();
-  const live = isLive ? await askDigest(invocation) : undefined;
-  const scratch = await onFiles(() => mkdtemp(join(options.scratch ?? tmpdir(), 'walnut-drill-')));
-  try {
-    const report = await onFiles(() =>
-      runDrill(parts, {
-        from: cleanPath(options.from),
-        scratch,
-        cut: options.cut,
-        random: createSeededRandom(seed),
-        runs: options.runs ?? RUNS_DEFAULT,
-        live,
-        signal: invocation.io.interrupted,
-      }),
-    );
-    if (invocation.io.interrupted.aborted) return EXIT.interrupted;
-    const { metricsFile } = options;
+  const { metricsFile } = options;
+  const leaveMetrics = async (report: DrillReport | undefined): Promise<void> => {
     if (metricsFile !== undefined)
       await onFiles(() => writeDrillMetrics(metricsFile, report, parts.clock.wallMs()));
-    const kept = options.keep === true ? scratch : undefined;
+  };
+  const scratch = new Scratch(options.scratch ?? tmpdir());
+  const drill = async (): Promise<DrillReport> => {
+    const live = isLive ? await askDigest(invocation) : undefined;
+    return runDrill(parts, {
+      from: cleanPath(options.from),
+      scratch: await scratch.make(),
+      cut: options.cut,
+      random: createSeededRandom(seed),
+      runs: options.runs ?? RUNS_DEFAULT,
+      live,
+      signal: invocation.io.interrupted,
+    });
+  };
+  try {
+    const report = await onFiles(drill).catch(async (error: unknown) => {
+      await leaveMetrics(undefined);
+      throw error;
+    });
+    if (invocation.io.interrupted.aborted) return EXIT.interrupted;
+    await leaveMetrics(report);
+    const kept = options.keep === true ? scratch.path : undefined;
     await showReport(invocation, report, { ...options, seed, kept });
     return report.isPassed ? EXIT.ok : EXIT.negative;
   } finally {
-    if (options.keep !== true) await rm(scratch, { recursive: true, force: true });
+    if (options.keep !== true) await scratch.remove();
+  }
+}
+
+/** A directory for the copy, there once it is made. */
+class Scratch {
+  readonly #parent: string;
+  path: string | undefined;
+
+  constructor(parent: string) {
+    this.#parent = parent;
+  }
+
+  async make(): Promise<string> {
+    this.path = await mkdtemp(join(this.#parent, 'walnut-drill-'));
+    return this.path;
+  }
+
+  async remove(): Promise<void> {
+    if (this.path !== undefined) await rm(this.path, { recursive: true, force: true });
   }
 }
 

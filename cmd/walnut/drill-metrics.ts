@@ -10,8 +10,13 @@ import type { DrillReport } from '#engine/backup/drill.ts';
 const MODE = 0o644;
 const LAST_SUCCESS = 'walnut_drill_last_success_timestamp_seconds';
 
-export async function writeDrillMetrics(path: string, report: DrillReport, nowMs: number): Promise<void> {
-  const lastSuccess = report.isPassed ? nowMs / 1_000 : await readLastSuccess(path);
+/** `report`: undefined where the drill ended before it had one. */
+export async function writeDrillMetrics(
+  path: string,
+  report: DrillReport | undefined,
+  nowMs: number,
+): Promise<void> {
+  const lastSuccess = report?.isPassed === true ? nowMs / 1_000 : await readLastSuccess(path);
   const temporary = `${path}.${process.pid}.tmp`;
   await writeFile(temporary, renderDrillMetrics(report, nowMs / 1_000, lastSuccess), { mode: MODE });
   await rename(temporary, path);
@@ -25,20 +30,29 @@ async function readLastSuccess(path: string): Promise<number> {
 }
 
 /** Pure. */
-export function renderDrillMetrics(report: DrillReport, nowSeconds: number, lastSuccess: number): string {
-  const worst = figuresOf(report);
+export function renderDrillMetrics(
+  report: DrillReport | undefined,
+  nowSeconds: number,
+  lastSuccess: number,
+): string {
   const gauges: [string, string, number][] = [
     [LAST_SUCCESS, 'When a recovery drill last passed; 0: never.', lastSuccess],
     ['walnut_drill_last_run_timestamp_seconds', 'When the last recovery drill ended.', nowSeconds],
-    ['walnut_drill_success', 'Whether the last recovery drill passed.', report.isPassed ? 1 : 0],
+    ['walnut_drill_success', 'Whether the last recovery drill passed.', report?.isPassed === true ? 1 : 0],
+    ...(report === undefined ? [] : recoveryGauges(figuresOf(report))),
+  ];
+  return gauges
+    .map(([name, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`)
+    .join('');
+}
+
+function recoveryGauges(worst: DrillFigures): [string, string, number][] {
+  return [
     ['walnut_drill_recovery_seconds', 'The longest recovery of the last drill.', worst.recoverySeconds],
     ['walnut_drill_lost_records', 'The most records that a cut of the last drill took.', worst.lostRecords],
     ['walnut_drill_records_per_second', 'Records replayed per second of recovery.', worst.recordsPerSecond],
     ['walnut_drill_bytes_per_second', 'Bytes read per second of recovery.', worst.bytesPerSecond],
   ];
-  return gauges
-    .map(([name, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`)
-    .join('');
 }
 
 export interface DrillFigures {

@@ -7,11 +7,13 @@ import { BackupRepository, type ListedBackup } from '#engine/backup/backup-repos
 import { type FoldTarget, whyNotIn } from '#engine/backup/fold-log.ts';
 import { BackupRequestError, ImageDamageError } from '#engine/backup/log-image.ts';
 import type { ShadowParts } from '#engine/backup/shadow.ts';
+import type { FileSystem } from '#platform/file-system.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { SnapshotError } from '#storage/snapshot-codec.ts';
+import { MANIFEST_NAME, parseSegmentName, parseSnapshotName } from '#wal/file-names.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
 import { parseCount, parseExpireAtMs } from './arguments.ts';
 import { CliError, EXIT } from './cli-error.ts';
@@ -33,13 +35,47 @@ export function cleanPath(path: string): string {
   return path.replace(/(?<=.)\/+$/, '');
 }
 
+/**
+ * Runs work that looks through a log's directory. One that cannot be read, or
+ * has nothing of a log in it, is a mistyped path: a directory of something else
+ * must not pass for a log without damage.
+ */
+export async function onLogDirectory<T>(
+  fileSystem: FileSystem,
+  directory: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const wrong = (why: string) => usageError(why, 'Give the wal.directory of a node.');
+  try {
+    const names = await fileSystem.readDirectory(directory);
+    const isOfLog = (name: string) =>
+      name === MANIFEST_NAME || (parseSegmentName(name) ?? parseSnapshotName(name)) !== undefined;
+    if (!names.some(isOfLog))
+      throw wrong(`${directory} holds no log: neither MANIFEST nor a segment is there`);
+    return await work();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!(error instanceof Error) || code === undefined) throw error;
+    throw wrong(`cannot read ${directory}: ${message}`);
+  }
+}
+
 export const parseLsn = parseCount(0);
 
 /** Milliseconds since the Unix epoch or an ISO 8601 time. */
 export function parseTimeMs(text: string): number {
-  const ms = text === 'never' ? 0 : parseExpireAtMs(text);
+  const ms = parseMomentMs(text);
   if (ms > 0 && !Number.isNaN(new Date(ms).getTime())) return ms;
   throw new InvalidArgumentError('Expected a time such as 2027-01-31T12:00:00Z, or milliseconds since 1970.');
+}
+
+/** 0 where the text is no time: what a deadline may be besides one is none here. */
+function parseMomentMs(text: string): number {
+  try {
+    return text === 'never' ? 0 : parseExpireAtMs(text);
+  } catch {
+    return 0;
+  }
 }
 
 /** Both given is a mistake; none is the end. */

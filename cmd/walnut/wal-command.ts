@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
-import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
+import { type CommandHost, type Invocation, show } from './command-host.ts';
+import { cleanPath, onLogDirectory } from './log-files.ts';
 import { renderFacts, renderTable, showBytes, showCount, showDeadline } from './output.ts';
 import { addDumpCommand } from './wal-dump.ts';
 import { inspectWal, type WalReport } from './wal-inspect.ts';
@@ -47,10 +48,9 @@ Examples:
 }
 
 async function runInspect(invocation: Invocation): Promise<ExitCode> {
-  const directory = (invocation.args[0] ?? '').replace(/(?<=.)\/+$/, '');
-  const report = await inspectWal(createNodeFileSystem(), directory).catch((error: NodeJS.ErrnoException) => {
-    throw usageError(`cannot read ${directory}: ${error.message}`, 'Give the wal.directory of a node.');
-  });
+  const directory = cleanPath(invocation.args[0] ?? '');
+  const fileSystem = createNodeFileSystem();
+  const report = await onLogDirectory(fileSystem, directory, () => inspectWal(fileSystem, directory));
   await show(
     invocation,
     () => reportToJson(report),

@@ -5,6 +5,7 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { parseCount, parseDurationMs } from './arguments.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, usageError } from './command-host.ts';
+import { cleanPath, onLogDirectory } from './log-files.ts';
 import { recordToJson } from './record-json.ts';
 import { type LogTrouble, WalReader } from './wal-reader.ts';
 
@@ -12,7 +13,7 @@ interface DumpOptions {
   readonly from?: number;
   readonly to?: number;
   readonly follow?: boolean;
-  readonly every: number;
+  readonly every?: number;
   readonly values: boolean;
 }
 
@@ -33,7 +34,11 @@ export function addDumpCommand(wal: Command, host: CommandHost): void {
     .option('--from <lsn>', 'the first LSN wanted', parseCount(1))
     .option('--to <lsn>', 'the last LSN wanted', parseCount(1))
     .option('--follow', 'go on as the log grows, until --to or Ctrl-C')
-    .option('--every <duration>', 'with --follow: how often to look', parsePollMs, POLL_MS_DEFAULT)
+    .option(
+      '--every <duration>',
+      `with --follow: how often to look (default: ${POLL_MS_DEFAULT}ms)`,
+      parsePollMs,
+    )
     .option('--no-values', 'sizes of values only')
     .addHelpText(
       'after',
@@ -57,14 +62,15 @@ function parsePollMs(text: string): number {
 
 async function runDump(invocation: Invocation, options: DumpOptions): Promise<ExitCode> {
   const { io, args } = invocation;
-  const directory = (args[0] ?? '').replace(/(?<=.)\/+$/, '');
+  const directory = cleanPath(args[0] ?? '');
   const { from = 0, to = Number.MAX_SAFE_INTEGER, follow = false } = options;
   if (from > to) throw usageError(`--from ${from} is behind --to ${to}`);
   const clock = createNodeClock();
+  const fileSystem = createNodeFileSystem();
   const lines = new Lines((text) => io.write(text));
   let hasDamage = false;
   const reader = new WalReader({
-    fileSystem: createNodeFileSystem(),
+    fileSystem,
     clock,
     directory,
     fromLsn: from,
@@ -80,20 +86,21 @@ async function runDump(invocation: Invocation, options: DumpOptions): Promise<Ex
       io.note(`walnut: ${describeTrouble(trouble)}\n`);
     },
   });
-  try {
+  const readAll = async (): Promise<void> => {
     for (;;) {
       await reader.readOn(follow);
       await lines.flush();
-      if (!follow || reader.isDone) break;
-      await clock.sleep(options.every, io.interrupted);
-      if (io.interrupted.aborted) return EXIT.interrupted;
+      if (!follow || reader.isDone) return;
+      await clock.sleep(options.every ?? POLL_MS_DEFAULT, io.interrupted);
+      if (io.interrupted.aborted) throw new InterruptedError();
     }
+  };
+  try {
+    await onLogDirectory(fileSystem, directory, readAll);
   } catch (error) {
     await lines.flush();
     if (error instanceof InterruptedError) return EXIT.interrupted;
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw usageError(`cannot read ${directory}: ${message}`, 'Give the wal.directory of a node.');
+    throw error;
   }
   return hasDamage ? EXIT.negative : EXIT.ok;
 }

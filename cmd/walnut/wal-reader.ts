@@ -122,6 +122,11 @@ export class WalReader {
     const isSame = segment.seq === this.#seq;
     const fromOffset = isSame ? this.#offset : SEGMENT_HEADER_BYTES;
     if (typeof header === 'string') this.#tell('damage', segment, 0, segment.firstLsn, header);
+    else if (header.seq !== segment.seq || header.firstLsn !== segment.firstLsn) {
+      // Another segment's records would stand where these belong.
+      this.#tell('damage', segment, 0, segment.firstLsn, 'the file name and the header differ');
+      return;
+    }
     this.#seq = segment.seq;
     this.#offset = fromOffset;
     const expectedLsn = isSame ? Math.max(this.#nextLsn, segment.firstLsn) : segment.firstLsn;

@@ -9,7 +9,8 @@ import { createNodeRandom } from '#platform/random.ts';
 import { createReadOnlyFileSystem } from '#platform/read-only-file-system.ts';
 import { parseSegmentName } from '#wal/file-names.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
-import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
+import { type CommandHost, type Invocation, show } from './command-host.ts';
+import { cleanPath, onLogDirectory } from './log-files.ts';
 import { renderFacts, showCount, showDeadline } from './output.ts';
 import { ReadProgress } from './read-progress.ts';
 import { type Finding, inspectWal, type WalReport } from './wal-inspect.ts';
@@ -51,12 +52,11 @@ Examples:
 
 async function runVerify(invocation: Invocation): Promise<ExitCode> {
   const { io, args } = invocation;
-  const directory = (args[0] ?? '').replace(/(?<=.)\/+$/, '');
+  const directory = cleanPath(args[0] ?? '');
   const parts = { fileSystem: createNodeFileSystem(), clock: createNodeClock(), random: createNodeRandom() };
-  const report = await verifyWal(parts, directory, io.note).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === undefined) throw error;
-    throw usageError(`cannot read ${directory}: ${error.message}`, 'Give the wal.directory of a node.');
-  });
+  const report = await onLogDirectory(parts.fileSystem, directory, () =>
+    verifyWal(parts, directory, io.note),
+  );
   await show(
     invocation,
     () => reportToJson(report),

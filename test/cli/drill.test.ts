@@ -114,11 +114,27 @@ describe('walnut drill', () => {
     expect((await readdir(root)).filter((name) => name.includes('.tmp'))).toEqual([]);
   });
 
+  it('leaves metrics of a failure where it could not even begin', async () => {
+    const file = join(root, 'walnut_drill.prom');
+    const passed = ['--metrics-file', file];
+    expect((await drill(...passed)).code).toBe(0);
+    expect((await drill(...passed, '--address', '127.0.0.1:1')).code).toBe(5);
+    expect(await readFile(file, 'utf8')).toContain('walnut_drill_success 0');
+    expect((await drill(...passed)).code).toBe(0);
+    expect((await drill(...passed, '--scratch', join(root, 'none'))).code).toBe(1);
+    const text = await readFile(file, 'utf8');
+    expect(text).toContain('walnut_drill_success 0');
+    expect(text).not.toContain('NaN');
+    expect(text).toMatch(/^walnut_drill_last_success_timestamp_seconds \d{9,}/m);
+  });
+
   it('keeps the shadow where asked, and refuses what cannot be', async () => {
     const kept = JSON.parse((await drill('--keep', '--json')).out).kept as string;
     expect((await readdir(kept)).sort()).toEqual(['copy', 'run-1']);
     expect((await runCli(['wal', 'inspect', join(kept, 'run-1')])).code).toBe(0);
     expect((await drill('--cut', 'sideways')).code).toBe(2);
+    expect((await drill('--cut', 'none', '--seed', '7')).code).toBe(2);
+    expect((await drill('--runs', '7')).code).toBe(2);
     expect((await runCli(['drill'])).code).toBe(2);
     expect((await runCli(['drill', '--from', root, '--scratch', scratch])).code).toBe(2);
     expect((await runCli(['drill', '--from', data, '--scratch', join(root, 'none')])).code).toBe(1);

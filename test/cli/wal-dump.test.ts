@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -104,6 +104,23 @@ describe('wal dump', () => {
     expect(err).toContain(`damage: ${second}: byte 0`);
   });
 
+  it('does not take the records of one segment for those of another', async () => {
+    const rig = await writtenLog(100);
+    const [, second, third] = (await segmentsIn(directory)) as [string, string, string];
+    const [secondLsn, thirdLsn] = [second, third].map((name) => Number(name.slice(11, -4))) as [
+      number,
+      number,
+    ];
+    const other = await readFile(join(directory, third));
+    await change(directory, second, () => other);
+    const { code, out, err } = await dump();
+    expect(code).toBe(1);
+    const isThere = (lsn: number) => lsn < secondLsn || lsn >= thirdLsn;
+    expect(lsnsOf(out)).toEqual(rig.written.map(({ lsn }) => lsn).filter(isThere));
+    expect(err).toContain(`damage: ${second}: byte 0, LSN ${secondLsn}: the file name and the header differ`);
+    expect(err).toContain(`LSN ${secondLsn} to ${thirdLsn - 1} are not there`);
+  });
+
   it('tells an unfinished end, which is no damage', async () => {
     await writtenLog(5);
     const [only] = await segmentsIn(directory);
@@ -183,5 +200,14 @@ describe('wal dump', () => {
 
   it('refuses what is no directory as usage', async () => {
     expect(await runCli(['wal', 'dump', join(directory, 'none')])).toMatchObject({ code: 2 });
+  });
+
+  it('refuses a directory of something else as usage, as inspect and verify do', async () => {
+    await writeFile(join(directory, 'readme.txt'), 'something else');
+    for (const command of ['dump', 'inspect', 'verify']) {
+      const { code, err } = await runCli(['wal', command, directory]);
+      expect({ command, code }).toEqual({ command, code: 2 });
+      expect(err).toContain('holds no log');
+    }
   });
 });

@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
+import { encodeManifest } from '#wal/manifest.ts';
 import { verifyWal } from '../../cmd/walnut/wal-verify.ts';
 import { runCli } from './memory-io.ts';
 import { change, EPOCH, fingerprint, flipAt, segmentsIn, WalRig } from './wal-rig.ts';
@@ -142,7 +143,14 @@ describe('wal verify', () => {
     expect(await verdict()).toEqual({ code: 1, verdict: 'damaged', kinds: ['corrupt'] });
   });
 
-  it('takes a fresh directory, and refuses what is none as usage', async () => {
+  it('takes a replica’s directory without a log yet, and refuses what is no data directory as usage', async () => {
+    // Whoever checks a directory that was lost, or another one, must not be told that all is well.
+    expect(await verify()).toMatchObject({ code: 2, out: '' });
+    await (await WalRig.open(directory)).close();
+    const text = await readFile(join(directory, 'MANIFEST'), 'utf8');
+    const manifest = { ...JSON.parse(text.split('\n')[0] ?? ''), logId: '' };
+    for (const name of await segmentsIn(directory)) await rm(join(directory, name));
+    await writeFile(join(directory, 'MANIFEST'), encodeManifest(manifest));
     expect(await verdict()).toEqual({ code: 0, verdict: 'whole', kinds: [] });
     expect(await runCli(['wal', 'verify', join(directory, 'none')])).toMatchObject({ code: 2 });
   });

@@ -124,10 +124,10 @@ const ALLOWED: Readonly<Record<Phase, readonly (number | null)[]>> = {
   running: [0, EXIT_STORAGE],
   stopping: [0, EXIT_OTHER, EXIT_STORAGE],
 };
-/** What must end a node that runs: a write of the log, and the commit of MANIFEST. */
+/** What must end a node that runs: a write of the log, and the replacement of MANIFEST. */
 const FATAL: Readonly<Record<string, readonly string[]>> = {
   segment: ['pwrite64', 'fdatasync', 'ftruncate'],
-  'temporary MANIFEST': ['rename'],
+  'temporary MANIFEST': ['openat', 'pwrite64', 'fdatasync', 'close', 'rename'],
 };
 
 function judge(what: string, run: ScriptRun): FailedCall {
