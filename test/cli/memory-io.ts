@@ -14,13 +14,17 @@ export interface RunOptions {
   readonly stdin?: Uint8Array;
   readonly isTerminal?: boolean;
   readonly interrupted?: AbortSignal;
+  readonly onWrite?: () => void;
 }
 
 export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const out: Buffer[] = [];
   let err = '';
   const io: CliIo = {
-    write: async (chunk) => void out.push(Buffer.from(chunk)),
+    write: async (chunk) => {
+      out.push(Buffer.from(chunk));
+      options.onWrite?.();
+    },
     note: (text) => {
       err += text;
     },

@@ -191,9 +191,10 @@ describe('wal dump', () => {
   it('ends following at Ctrl-C', async () => {
     const rig = await writtenLog(5);
     const interruption = new AbortController();
-    const ran = runCli(['wal', 'dump', directory, '--follow'], { interrupted: interruption.signal });
-    setTimeout(() => interruption.abort(), 50);
-    const { code, out } = await ran;
+    const { code, out } = await runCli(['wal', 'dump', directory, '--follow'], {
+      interrupted: interruption.signal,
+      onWrite: () => interruption.abort(),
+    });
     expect(code).toBe(130);
     expect(lsnsOf(out)).toEqual(rig.written.map(({ lsn }) => lsn));
   });
