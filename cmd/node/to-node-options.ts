@@ -19,6 +19,8 @@ export type ConfiguredOptions = Pick<
   | 'maxLagMs'
   | 'serveStale'
   | 'minReplicasToWrite'
+  | 'snapshotBytesPerSecond'
+  | 'snapshotLogBytesMax'
   | 'pullIntervalMs'
   | 'applyDelayMs'
 >;
@@ -48,6 +50,8 @@ export function toNodeOptions(config: MasterConfig | SlaveConfig): ConfiguredOpt
     maxLagMs: replication.lagMsMax,
     serveStale: replication.serveStale,
     minReplicasToWrite: replication.minReplicasToWrite,
+    snapshotBytesPerSecond: replication.snapshotBytesPerSecond,
+    snapshotLogBytesMax: replication.snapshotLogBytesMax,
     pullIntervalMs: config.role === 'replica' ? config.master.syncIntervalMs : PULL_INTERVAL_MS_DEFAULT,
     applyDelayMs: config.role === 'replica' ? config.replication.applyDelayMs : 0,
   };

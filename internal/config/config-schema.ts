@@ -65,6 +65,8 @@ function nodeSections(memoryLimitBytes: number) {
       max_lag: duration({ min: 1 }, 5 * SECOND),
       serve_stale: boolean(true),
       min_replicas_to_write: wholeNumber({ min: 0, max: 64 }, 0),
+      snapshot_max_rate: size({ min: 1_000_000 }, 64_000_000),
+      snapshot_max_log: size({ min: 0 }, 1_000_000_000),
     }),
     log: z.strictObject({
       level: oneOf(LOG_LEVELS, 'info'),

@@ -52,6 +52,10 @@ export interface ReplicationConfig {
   readonly serveStale: boolean;
   /** Writes are refused while fewer replicas than this take pushes. */
   readonly minReplicasToWrite: number;
+  /** Bytes a second at which snapshots go to replicas, all together. */
+  readonly snapshotBytesPerSecond: number;
+  /** Bytes of log kept for replicas that load a snapshot, beyond what is kept anyway. */
+  readonly snapshotLogBytesMax: number;
 }
 
 export interface LogConfig {

@@ -184,6 +184,8 @@ function toNodeConfig({
       lagMsMax: replication.max_lag,
       serveStale: replication.serve_stale,
       minReplicasToWrite: replication.min_replicas_to_write,
+      snapshotBytesPerSecond: replication.snapshot_max_rate,
+      snapshotLogBytesMax: replication.snapshot_max_log,
     },
     log: { level: log.level, format: log.format },
   };

@@ -43,6 +43,8 @@ export function printConfig(config: MasterConfig | SlaveConfig): string {
       serve_stale: replication.serveStale,
       min_replicas_to_write: replication.minReplicasToWrite,
       ...(config.role === 'replica' ? { apply_delay: formatDuration(config.replication.applyDelayMs) } : {}),
+      snapshot_max_rate: formatSize(replication.snapshotBytesPerSecond),
+      snapshot_max_log: formatSize(replication.snapshotLogBytesMax),
     },
     log: { level: log.level, format: log.format },
   });

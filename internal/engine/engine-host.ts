@@ -9,7 +9,7 @@ import { Checkpointer } from '#engine/checkpoint.ts';
 import { DelayedApply, NO_HOLD } from '#engine/delayed-apply.ts';
 import type { Engine } from '#engine/engine.ts';
 import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
-import { type EngineOptions, loadSnapshot, openEngine } from '#engine/open-engine.ts';
+import { type Base, type EngineOptions, loadSnapshot, openEngine } from '#engine/open-engine.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Lsn, Position } from '#model/position.ts';
@@ -72,9 +72,13 @@ export class EngineHost {
   }
 
   /** Recovers what the directory holds. `logId` must be set in MANIFEST. */
-  async open(): Promise<Engine> {
+  open(): Promise<Engine> {
+    return this.#open();
+  }
+
+  async #open(loaded?: Base): Promise<Engine> {
     assert(this.#engine === undefined, 'one engine at a time');
-    const opened = await openEngine(this.directory, this.options, this.#onProgress);
+    const opened = await openEngine(this.directory, this.options, this.#onProgress, loaded);
     const checkpointer = new Checkpointer(this.directory, this.options, opened.engine, opened.replayedBytes);
     this.#wasClean = opened.wasClean;
     this.#engine = opened.engine;
@@ -162,11 +166,13 @@ export class EngineHost {
   /**
    * Replica: replaces everything by the snapshot at `incomingPath`, which must be
    * complete and fdatasynced. It is checked whole before anything is given up;
-   * throws `SnapshotError` and changes nothing where it is damaged or of another log.
+   * throws `SnapshotError` and changes nothing where it is damaged or of another log,
+   * and `cancelled` where `signal` ends the check.
    */
-  async installSnapshot(logId: string): Promise<Engine> {
+  async installSnapshot(logId: string, signal?: AbortSignal): Promise<Engine> {
     const { fileSystem } = this.options;
-    const { meta } = await loadSnapshot(this.incomingPath, this.options, () => {});
+    const loaded = await loadSnapshot(this.incomingPath, this.options, () => {}, signal);
+    const { meta } = loaded;
     if (meta.logId !== logId) throw new SnapshotError(0, `it belongs to log ${meta.logId}, not to ${logId}`);
     const name = formatSnapshotName(meta.position);
     await this.#closeEngine();
@@ -175,7 +181,7 @@ export class EngineHost {
     const lowestSegment = await this.directory.nextSegmentSeq();
     await amendManifest(this.directory, { logId, snapshot: name, lowestSegment, applyHold: undefined });
     await this.directory.sweepAside();
-    return this.open();
+    return this.#open(loaded);
   }
 
   /**

@@ -11,6 +11,7 @@ import { LogClock } from '#engine/log-clock.ts';
 import { manifestOf, pathIn } from '#engine/manifest-access.ts';
 import { bytesToRecover, RecoveryMeter, type RecoveryProgress } from '#engine/recovery-meter.ts';
 import type { StoreLimits } from '#model/entry.ts';
+import { WalnutError } from '#model/errors.ts';
 import { formatPosition, NO_LSN } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -65,16 +66,21 @@ const UNLIMITED: StoreLimits = { entriesMax: 0, bytesMax: 0, policy: 'lru' };
 const PUSH_BYTES = 64 * 1_024;
 const NO_RECORD: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 
-/** Recovers the state in `directory`, whose MANIFEST must be there, and opens its log for appending. */
+/**
+ * Recovers the state in `directory`, whose MANIFEST must be there, and opens its
+ * log for appending. `loaded`: its base snapshot, where that was read just now.
+ */
 export async function openEngine(
   directory: WalDirectory,
   options: EngineOptions,
   onProgress: (progress: RecoveryProgress) => void,
+  loaded?: Base,
 ): Promise<OpenedEngine> {
   const manifest = manifestOf(directory);
   const bytes = await orUnusable(directory.path, () => bytesToRecover(directory));
   const meter = new RecoveryMeter(options.clock, bytes, onProgress);
-  const base = await loadBase(directory, manifest.snapshot, options, (bytes) => meter.snapshot(bytes));
+  const base =
+    loaded ?? (await loadBase(directory, manifest.snapshot, options, (bytes) => meter.snapshot(bytes)));
   const from = base.meta?.position ?? NO_RECORD;
   const delayMs = manifest.role === 'replica' ? (options.applyDelayMs ?? 0) : 0;
   const engine = new Engine({
@@ -109,7 +115,8 @@ export async function openEngine(
   return { engine, wasClean, replayedBytes, delayed };
 }
 
-interface Base {
+/** What the snapshot that MANIFEST names holds. */
+export interface Base {
   readonly store: Store;
   readonly meta: SnapshotMeta | undefined;
 }
@@ -164,11 +171,12 @@ function checkBelongs(directory: WalDirectory, path: string, meta: SnapshotMeta)
   }
 }
 
-/** Reads and checks a whole snapshot file in slices. Throws `SnapshotError` on damage. */
+/** Reads and checks a whole snapshot file in slices. Throws `SnapshotError` on damage, `cancelled` by `signal`. */
 export async function loadSnapshot(
   path: string,
   options: Pick<EngineOptions, 'fileSystem' | 'clock' | 'random'>,
   onProgress: (bytesDone: number) => void,
+  signal?: AbortSignal,
 ): Promise<{ store: Store; meta: SnapshotMeta; entries: number }> {
   const file = await options.fileSystem.open(path, 'read');
   try {
@@ -181,6 +189,7 @@ export async function loadSnapshot(
       for (let at = 0; at < chunk.length; at += PUSH_BYTES) {
         loader.push(chunk.subarray(at, at + PUSH_BYTES));
         if (slices.isOver) await slices.next();
+        checkWanted(signal);
       }
       position += chunk.length;
       onProgress(position);
@@ -190,6 +199,7 @@ export async function loadSnapshot(
       const step = steps.next();
       if (step.done === true) return step.value;
       if (slices.isOver) await slices.next();
+      checkWanted(signal);
     }
   } finally {
     await file.close();
@@ -199,4 +209,8 @@ export async function loadSnapshot(
 /** A hash seed against chosen collisions, and the mark by which cursors of another run are told apart. */
 function storeIdentity(random: Random): { hashSeed: number; incarnation: string } {
   return { hashSeed: random.uint32(), incarnation: random.id128().slice(0, 8) };
+}
+
+function checkWanted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new WalnutError('cancelled', 'loading the snapshot was given up');
 }

@@ -44,6 +44,10 @@ export interface NodeOptions {
   readonly serveStale: boolean;
   /** A master refuses writes while fewer replicas than this take pushes; 0, the default: never. */
   readonly minReplicasToWrite?: number | undefined;
+  /** Bytes a second at which snapshots go to replicas, all together; default: as fast as they take them. */
+  readonly snapshotBytesPerSecond?: number | undefined;
+  /** Log kept for replicas that load a snapshot, at most; default: all they need. */
+  readonly snapshotLogBytesMax?: number | undefined;
   /** `master.sync_interval`: silence after which a replica pulls. */
   readonly pullIntervalMs: number;
   /** `replication.apply_delay`: how long after its master a replica applies what it logs; 0, the default: at once. */

@@ -125,9 +125,11 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     if (this.#host === undefined) await this.lock();
     const host = this.#host;
     assert(host !== undefined, 'the directory is locked');
-    this.#snapshots = new SnapshotSource(host, () =>
-      this.#role?.kind === 'master' ? this.#role.damagedLsn : undefined,
-    );
+    this.#snapshots = new SnapshotSource(host, {
+      bytesPerSecond: this.#options.snapshotBytesPerSecond ?? Number.POSITIVE_INFINITY,
+      pinnedBytesMax: this.#options.snapshotLogBytesMax ?? Number.MAX_SAFE_INTEGER,
+      damagedLsn: () => (this.#role?.kind === 'master' ? this.#role.damagedLsn : undefined),
+    });
     this.#keeper = new RoleKeeper(this.#options, host, advertise);
     await this.#keeper.start(() => this.#recovery.noteNothing());
   }

@@ -1,7 +1,8 @@
 /**
- * Serves the base snapshot's file to a replica that needs it. One build is
- * shared; while it is read, and for a while after, the log behind it is pinned,
- * so that the replica can go on from there.
+ * Serves the base snapshot's file to replicas that need it. One build is shared
+ * by all, and so is the rate at which they get it, so that a full resync leaves
+ * disk and network to the clients. While it is read, and for a while after, the
+ * log behind it is pinned, up to a cap, so that the replica can go on from there.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -15,22 +16,31 @@ import type { File, FileSystem } from '#platform/file-system.ts';
 import { parseSnapshotName } from '#wal/file-names.ts';
 
 const CHUNK_BYTES = 256 * 1_024;
-/** How long the log stays pinned for one reader at most: a stalled one must not fill the disk. */
-const PIN_MS_MAX = 600_000;
-/** How long the log stays pinned after the last chunk: time to load it and ask on. */
-const PIN_AFTER_MS = 60_000;
+/** How long the log stays pinned for a reader that takes no chunk, and after the last one: time to load it and ask on. */
+const PIN_IDLE_MS = 600_000;
+/** What a reader that was late may catch up with at once, in milliseconds of the rate. */
+const CATCH_UP_MS = 50;
 const READERS_MAX = 8;
+
+export interface SnapshotSourceOptions {
+  /** Bytes a second, of all readers together: `replication.snapshot_max_rate`. */
+  readonly bytesPerSecond: number;
+  /** Log that is kept for readers at most: `replication.snapshot_max_log`. */
+  readonly pinnedBytesMax: number;
+  /** The last record in the log that cannot be read; a snapshot must reach beyond it. */
+  readonly damagedLsn: () => number | undefined;
+}
 
 export class SnapshotSource {
   readonly #host: EngineHost;
+  readonly #options: SnapshotSourceOptions;
   #readers = 0;
+  /** When (monotonic) the next chunk may go out. */
+  #nextMs = 0;
 
-  readonly #damagedLsn: () => number | undefined;
-
-  /** `damagedLsn`: the last record in the log that cannot be read; a snapshot must reach beyond it. */
-  constructor(host: EngineHost, damagedLsn: () => number | undefined) {
+  constructor(host: EngineHost, options: SnapshotSourceOptions) {
     this.#host = host;
-    this.#damagedLsn = damagedLsn;
+    this.#options = options;
   }
 
   async *chunks(logId: string, signal: AbortSignal): AsyncGenerator<SnapshotChunk> {
@@ -50,18 +60,35 @@ export class SnapshotSource {
       );
     }
     this.#readers++;
-    const { clock } = this.#host.options;
     try {
       const { file, position, unpin } = await this.#openBase(engine);
-      const cap = clock.after(PIN_MS_MAX, unpin);
       try {
-        yield* readChunks(file, position, signal);
+        yield* this.#paced(readChunks(file, position, signal), unpin, signal);
       } finally {
-        cap.cancel();
-        clock.after(PIN_AFTER_MS, unpin);
+        this.#host.options.clock.after(PIN_IDLE_MS, unpin);
       }
     } finally {
       this.#readers--;
+    }
+  }
+
+  async *#paced(
+    chunks: AsyncIterable<SnapshotChunk>,
+    unpin: () => void,
+    signal: AbortSignal,
+  ): AsyncGenerator<SnapshotChunk> {
+    const { clock } = this.#host.options;
+    for await (const chunk of chunks) {
+      const startMs = Math.max(this.#nextMs, clock.monotonicMs() - CATCH_UP_MS);
+      this.#nextMs = startMs + (chunk.bytes.length * 1_000) / this.#options.bytesPerSecond;
+      const waitMs = startMs - clock.monotonicMs();
+      if (waitMs > 0) await clock.sleep(waitMs, signal);
+      const idle = clock.after(PIN_IDLE_MS, unpin);
+      try {
+        yield chunk;
+      } finally {
+        idle.cancel();
+      }
     }
   }
 
@@ -74,11 +101,11 @@ export class SnapshotSource {
     const { fileSystem } = this.#host.options;
     for (let attempt = 0; attempt < 3; attempt++) {
       const base = parseSnapshotName(this.#host.manifest.snapshot);
-      if (base === undefined || base.lsn < (this.#damagedLsn() ?? 0)) await this.#host.checkpoint();
+      if (base === undefined || base.lsn < (this.#options.damagedLsn() ?? 0)) await this.#host.checkpoint();
       const name = this.#host.manifest.snapshot;
       const position = parseSnapshotName(name);
       if (position === undefined) continue;
-      const unpin = engine.log.pin(toLsn(position.lsn + 1));
+      const unpin = engine.log.pin(toLsn(position.lsn + 1), this.#options.pinnedBytesMax);
       const file = await this.#tryOpen(fileSystem, name);
       if (file !== undefined && engine.log.earliestLsn <= position.lsn + 1) return { file, position, unpin };
       unpin();

@@ -61,6 +61,9 @@ interface Member {
   applyDelayMs: number;
 }
 
+/** The newest epochs, in the log line of a registration. */
+const EPOCHS_TOLD = 5;
+
 export class ReplicaRegistry {
   readonly #options: RegistryOptions;
   readonly #source: PushSource;
@@ -107,7 +110,15 @@ export class ReplicaRegistry {
     if (verdict.kind !== 'conflict') await this.#remember(address);
     await this.#join(request, address, verdict);
     this.#options.logger.info(
-      { replica: address, nodeId: request.nodeId, tail: request.tail, master: engine.applied, verdict },
+      {
+        replica: address,
+        nodeId: request.nodeId,
+        tail: request.tail,
+        master: engine.applied,
+        earliestLsn: this.#source.earliestLsn,
+        epochs: engine.epochs.starts().slice(-EPOCHS_TOLD),
+        verdict,
+      },
       'replica registered',
     );
     return {

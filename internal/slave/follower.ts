@@ -25,11 +25,11 @@ import type { Random } from '#platform/random.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 import { describeQuarantine } from '#slave/describe-quarantine.ts';
 import { DigestCheck } from '#slave/digest-check.ts';
+import { FullResync } from '#slave/full-resync.ts';
 import { Lag } from '#slave/lag.ts';
 import { LinkState } from '#slave/link-state.ts';
 import { Puller } from '#slave/puller.ts';
 import { EMPTY_TAIL, Receiver } from '#slave/receiver.ts';
-import { fetchSnapshot } from '#slave/snapshot-fetch.ts';
 import { Upstream } from '#slave/upstream.ts';
 import { decodeFrames } from '#wal/frame.ts';
 
@@ -51,10 +51,6 @@ export interface FollowerOptions {
 const LINK_LOST_MS = 1_500;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 1_000;
-/** So many full resyncs may fail to make it level before it waits between them. */
-const RESYNCS_IN_A_ROW = 3;
-const RESYNC_WAIT_MS_MIN = 5_000;
-const RESYNC_WAIT_MS_MAX = 60_000;
 
 export class Follower {
   readonly #options: FollowerOptions;
@@ -63,6 +59,7 @@ export class Follower {
   readonly #linkState: LinkState;
   readonly #receiver: Receiver;
   readonly #puller: Puller;
+  readonly #resync: FullResync;
   readonly #check: DigestCheck;
   readonly lag: Lag;
   readonly #abort = new AbortController();
@@ -72,8 +69,6 @@ export class Follower {
   #reason = 'not linked to the master yet';
   #isFollowing = true;
   #isPulling = false;
-  /** Snapshots received, or broken by this node's own disk, since it was last level. */
-  #resyncs = 0;
   /** Ends a wait for silence early. */
   #rejoin: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -90,6 +85,14 @@ export class Follower {
       clock: options.clock,
       onHeard: (lsn) => this.#linkState.heard(lsn, options.clock.monotonicMs()),
       onBehind: (records) => this.#setState('catching_up', `${records} records behind`),
+    });
+    this.#resync = new FullResync({
+      host: options.host,
+      receiver: this.#receiver,
+      clock: options.clock,
+      logger: options.logger,
+      signal: this.#abort.signal,
+      onReason: (reason) => this.#setState('catching_up', reason),
     });
     this.#linkState = new LinkState(options.clock, Math.max(2 * options.syncIntervalMs, LINK_LOST_MS));
     this.lag = new Lag(options.host, options.clock, this.#linkState, () => this.#isStreaming);
@@ -412,48 +415,14 @@ export class Follower {
   }
 
   async #fullResync(answer: RegisterAnswer, reason: string): Promise<void> {
-    const { host, logger, clock } = this.#options;
-    if (host.delayed?.hold.isHeld === true) {
-      const why = `a full resync (${reason}) would replace what an operator holds here: walnut delay resume`;
-      throw new WalnutError('failed_precondition', why);
-    }
-    await this.#waitBeforeResync();
-    logger.warn({ reason, tail: host.engine?.log.tail, master: answer.latest }, 'full resync by snapshot');
-    this.#setState('catching_up', `receiving a snapshot: ${reason}`);
-    try {
-      await fetchSnapshot(this.#upstream.link, answer.logId, host.incomingPath, {
-        fileSystem: host.options.fileSystem,
-        clock,
-        logger,
-        signal: this.#abort.signal,
-      });
-      this.#resyncs++;
-    } catch (error) {
-      // A broken link is tried again at once; a disk that fails would cost the master one snapshot after the other.
-      if (!(error instanceof WalnutError)) this.#resyncs++;
-      throw error;
-    }
-    await this.#receiver.exclusive(() => host.installSnapshot(answer.logId));
+    await this.#resync.run(this.#upstream.link, answer, reason);
     this.#check.resynced();
     this.#options.onChange();
   }
 
-  /** Snapshots that do not help are no reason to load the master with them for ever. */
-  async #waitBeforeResync(): Promise<void> {
-    const { clock, logger } = this.#options;
-    const excess = this.#resyncs - RESYNCS_IN_A_ROW;
-    if (excess < 0) return;
-    const waitMs = Math.min(RESYNC_WAIT_MS_MIN * 2 ** excess, RESYNC_WAIT_MS_MAX);
-    const reason = `${this.#resyncs} full resyncs in a row did not make it level: waiting ${waitMs} ms`;
-    logger.error({ resyncs: this.#resyncs, waitMs }, 'full resyncs do not help: waiting');
-    this.#setState('catching_up', reason);
-    await clock.sleep(waitMs, this.#abort.signal);
-    if (this.#abort.signal.aborted) throw unavailable('this replica is stopping');
-  }
-
   /** Everything that the master had durable at `atMs` (monotonic) is here. */
   #levelSince(atMs: number): void {
-    this.#resyncs = 0;
+    this.#resync.succeeded();
     this.#linkState.level(atMs);
   }
 

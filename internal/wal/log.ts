@@ -104,7 +104,7 @@ export class Log implements LogEvents {
   readonly #table: SegmentTable;
   readonly #writer: LogWriter;
   readonly #reader: LogReader;
-  readonly #pins = new Set<{ readonly lsn: number }>();
+  readonly #pins = new Set<{ readonly lsn: number; readonly bytesMax: number }>();
   #compaction: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -127,7 +127,7 @@ export class Log implements LogEvents {
       requestedSyncGapMs,
       maxFileBytes,
       onFsync,
-      releaseRetained: () => this.#compact(snapshotLsn(directory), 0).catch(noneWithoutSpace),
+      releaseRetained: () => this.#compact(snapshotLsn(directory), 0, true).catch(noneWithoutSpace),
       freeBytes: () => directory.fileSystem.freeBytes(directory.path),
     };
     this.#writer = new LogWriter(parts, recovered.tail, recovered.durableLsn);
@@ -253,9 +253,14 @@ export class Log implements LogEvents {
     return this.#compact(belowLsn, this.#options.retentionBytes);
   }
 
-  #compact(belowLsn: number, retentionBytes: number): Promise<number> {
+  /** `isOutOfRoom`: what is kept for replicas alone goes, pinned or not. */
+  #compact(belowLsn: number, retentionBytes: number, isOutOfRoom = false): Promise<number> {
     const done = this.#compaction.then(async () => {
-      const pinnedLsn = Math.min(Number.POSITIVE_INFINITY, ...[...this.#pins].map((pin) => pin.lsn));
+      const pins = [...this.#pins].filter(
+        ({ lsn, bytesMax }) =>
+          bytesMax === Number.POSITIVE_INFINITY || (!isOutOfRoom && this.#bytesFrom(lsn) <= bytesMax),
+      );
+      const pinnedLsn = Math.min(Number.POSITIVE_INFINITY, ...pins.map((pin) => pin.lsn));
       const count = countDeletable(this.#table.all, { belowLsn, pinnedLsn, retentionBytes });
       await deleteOldest(this.#options.directory, this.#table, count);
       return count;
@@ -264,11 +269,19 @@ export class Log implements LogEvents {
     return done;
   }
 
-  /** Keeps the log from `lsn` on until the returned function is called. */
-  pin(lsn: number): () => void {
-    const pin = { lsn };
+  /**
+   * Keeps the log from `lsn` on until the returned function is called. A pin
+   * with `bytesMax` holds no longer once that log takes more, or the disk is full.
+   */
+  pin(lsn: number, bytesMax = Number.POSITIVE_INFINITY): () => void {
+    const pin = { lsn, bytesMax };
     this.#pins.add(pin);
     return () => this.#pins.delete(pin);
+  }
+
+  #bytesFrom(lsn: number): number {
+    const held = this.#table.all.filter((segment) => segment.lastLsn >= lsn);
+    return held.reduce((sum, segment) => sum + segment.sizeBytes, 0);
   }
 
   /** Reads all sealed segments through, in slices; the first damage found, or undefined. */

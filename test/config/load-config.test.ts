@@ -76,6 +76,8 @@ describe('documented files', () => {
         lagMsMax: 5_000,
         serveStale: true,
         minReplicasToWrite: 0,
+        snapshotBytesPerSecond: 64_000_000,
+        snapshotLogBytesMax: 1_000_000_000,
       },
       log: { level: 'info', format: 'auto' },
     });

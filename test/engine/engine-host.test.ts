@@ -270,6 +270,15 @@ describe('installing a snapshot', () => {
     );
   });
 
+  it('is given up when the node stops, and changes nothing', async () => {
+    const { frames, states, snapshot } = await writeHistory(10);
+    const disk = await ReplicaDisk.holding(frames.slice(0, 4));
+    await disk.putIncoming(snapshot);
+    const stopping = disk.host.installSnapshot(LOG_ID, AbortSignal.abort());
+    await expect(disk.until(stopping)).rejects.toMatchObject({ code: 'cancelled' });
+    expect(disk.state).toBe(`${LOG_ID} ${states.get(4)}`);
+  });
+
   it('that is damaged, or of another log, changes nothing', async () => {
     const { frames, snapshot } = await writeHistory(10);
     const disk = await ReplicaDisk.holding(frames.slice(0, 4));

@@ -62,6 +62,18 @@ describe('compaction', () => {
     expect(log.segmentCount).toBe(3);
     expect(await log.compact(30)).toBe(0);
   });
+
+  it('keeps what a pin with a limit holds, and no more than that', async () => {
+    const { log } = await filled({ retentionBytes: 0 });
+    const earliestLsn = log.earliestLsn;
+    log.pin(earliestLsn, log.bytes);
+    expect(await log.compact(30)).toBe(0);
+    log.pin(earliestLsn, log.bytes - 1);
+    expect(await log.compact(30)).toBe(0);
+    const { log: other } = await filled({ retentionBytes: 0 });
+    other.pin(earliestLsn, other.bytes - 1);
+    expect(await other.compact(30)).toBeGreaterThan(0);
+  });
 });
 
 describe('verification of kept segments', () => {
