@@ -10,6 +10,7 @@ import type { CliIo } from './cli-io.ts';
 import { ADDRESS_DEFAULT, CommandHost, usageError } from './command-host.ts';
 import { addDelayCommand } from './delay-command.ts';
 import { addDigestCommand } from './digest-command.ts';
+import { addDivergedCommand } from './diverged-command.ts';
 import { addDrillCommand } from './drill-command.ts';
 import { addLeaderCommands } from './leader-commands.ts';
 import { addReadCommands } from './read-commands.ts';
@@ -69,6 +70,7 @@ function createProgram(host: CommandHost, output: string[]): Command {
   addAdminCommands(program, host);
   addLeaderCommands(program, host);
   addDelayCommand(program, host);
+  addDivergedCommand(program, host);
   return program;
 }
 

@@ -11,6 +11,7 @@ import type { Engine } from '#engine/engine.ts';
 import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
 import { type Base, type EngineOptions, loadSnapshot, openEngine } from '#engine/open-engine.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
+import type { DivergedTail, DivergedWhy } from '#model/diverged.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -25,6 +26,15 @@ import { WalReadError } from '#wal/wal-errors.ts';
 
 /** The name a snapshot has while it arrives; excluded by every MANIFEST. */
 const INCOMING = 'incoming.snapshot.tmp';
+
+/** So many tails are remembered; the files of older ones stay. */
+const DIVERGED_MAX = 64;
+
+/** Which records are left, and why. */
+export interface DivergedFrom extends DivergedWhy {
+  /** The last record that stays, or that the other history has too. */
+  readonly commonLsn: Lsn;
+}
 
 export class EngineHost {
   readonly directory: WalDirectory;
@@ -169,17 +179,19 @@ export class EngineHost {
    * throws `SnapshotError` and changes nothing where it is damaged or of another log,
    * and `cancelled` where `signal` ends the check.
    */
-  async installSnapshot(logId: string, signal?: AbortSignal): Promise<Engine> {
+  async installSnapshot(logId: string, signal?: AbortSignal, diverged?: DivergedFrom): Promise<Engine> {
     const { fileSystem } = this.options;
     const loaded = await loadSnapshot(this.incomingPath, this.options, () => {}, signal);
     const { meta } = loaded;
     if (meta.logId !== logId) throw new SnapshotError(0, `it belongs to log ${meta.logId}, not to ${logId}`);
     const name = formatSnapshotName(meta.position);
+    const left = await this.#leave(diverged);
     await this.#closeEngine();
     await fileSystem.rename(this.incomingPath, pathIn(this.directory, name));
     await fileSystem.syncDirectory(this.directory.path);
     const lowestSegment = await this.directory.nextSegmentSeq();
-    await amendManifest(this.directory, { logId, snapshot: name, lowestSegment, applyHold: undefined });
+    const emptied = { logId, snapshot: name, lowestSegment, applyHold: undefined };
+    await amendManifest(this.directory, { ...emptied, ...left });
     await this.directory.sweepAside();
     return this.#open(loaded);
   }
@@ -189,11 +201,12 @@ export class EngineHost {
    * state at it from the base snapshot. Undefined where that snapshot is newer,
    * or the log is damaged there: then only a full resync helps.
    */
-  async cutTo(common: Position): Promise<Engine | undefined> {
+  async cutTo(common: Position, why: DivergedWhy): Promise<Engine | undefined> {
     const baseLsn = this.#baseLsn;
     if (baseLsn > common.lsn) return undefined;
     const point = await this.#pointAt(common.lsn);
     if (point === undefined && common.lsn !== baseLsn) return undefined;
+    const left = await this.#leave({ ...why, commonLsn: common.lsn });
     await this.#closeEngine();
     // A checkpoint that ran until now may have published a base beyond it.
     if (this.#baseLsn > common.lsn) {
@@ -205,12 +218,13 @@ export class EngineHost {
       // What was released beyond it is not the same record any more.
       await amendManifest(this.directory, { applyHold: { ...applyHold, uptoLsn: common.lsn } });
     }
-    await cutLog(this.directory, point ?? { ...common, crc: 0 });
+    await cutLog(this.directory, point ?? { ...common, crc: 0 }, left);
     return this.open();
   }
 
   /** Replica: moves everything to `aside/` and is fresh again; terms of that log count no more. */
-  async discard(): Promise<void> {
+  async discard(why: DivergedWhy): Promise<void> {
+    const left = await this.#leave({ ...why, commonLsn: 0 as Lsn });
     await this.#closeEngine();
     const lowestSegment = await this.directory.nextSegmentSeq();
     await amendManifest(this.directory, {
@@ -220,8 +234,29 @@ export class EngineHost {
       lowestSegment,
       quarantine: null,
       applyHold: undefined,
+      ...left,
     });
     await this.directory.sweepAside();
+  }
+
+  /** What MANIFEST is to remember of the records beyond the common one: part of the commit that leaves them. */
+  async #leave(from: DivergedFrom | undefined): Promise<Partial<Manifest>> {
+    const log = this.#engine?.log;
+    if (from === undefined || log === undefined || log.tail.lsn <= from.commonLsn) return {};
+    const { commonLsn, ...why } = from;
+    const segments = await this.directory.segments();
+    const holder = segments.findLast(({ firstLsn }) => firstLsn <= commonLsn + 1) ?? segments[0];
+    const last = segments.at(-1);
+    if (holder === undefined || last === undefined) return {};
+    const before = this.manifest.diverged ?? [];
+    const tail: DivergedTail = {
+      ...why,
+      id: (before.at(-1)?.id ?? 0) + 1,
+      fromLsn: Math.max(commonLsn + 1, log.earliestLsn) as Lsn,
+      last: { epoch: log.tail.epoch, lsn: log.tail.lsn },
+      segments: [holder.seq, last.seq],
+    };
+    return { diverged: [...before, tail].slice(-DIVERGED_MAX) };
   }
 
   /** Remembers a term before it is answered; a lower one changes nothing. */

@@ -21,6 +21,7 @@ import type {
   UpdatesCommand,
   WriteAnswer,
 } from '#model/commands.ts';
+import type { DivergedReport, DivergedSlice } from '#model/diverged.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import type {
   AnnounceAnswer,
@@ -32,7 +33,7 @@ import type {
   TakeOverAnswer,
   TakeOverRequest,
 } from '#model/leadership.ts';
-import type { Position } from '#model/position.ts';
+import type { Lsn, Position } from '#model/position.ts';
 import type {
   RegisterAnswer,
   RegisterRequest,
@@ -94,6 +95,10 @@ export interface AdminPort {
   promote(isForced: boolean): Promise<PromoteAnswer>;
   /** `to`: `host:port` of a replica; `timeoutMs` 0: the default. */
   failover(to: string, timeoutMs: number): Promise<FailoverAnswer>;
+  /** Tails of the log that were set aside, oldest first. */
+  divergedList(): Promise<DivergedReport[]>;
+  /** Throws `not_found` where there is no such tail. `bytesMax`: about; at least one record is read. */
+  divergedShow(id: number, afterLsn: Lsn, bytesMax: number): Promise<DivergedSlice>;
 }
 
 /** What one server fronts. */

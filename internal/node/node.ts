@@ -7,8 +7,10 @@
  * afterwards `onFatal` tells a failed disk (exit 4).
  */
 
+import { listDiverged, readDiverged } from '#engine/diverged.ts';
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
+import { manifestOf } from '#engine/manifest-access.ts';
 import { awaitReceipt, receiptOf, receiptTimeoutMs, wantsWait } from '#master/receipts.ts';
 import type {
   AwaitDurableCommand,
@@ -25,6 +27,7 @@ import type {
   UpdatesCommand,
   WriteAnswer,
 } from '#model/commands.ts';
+import type { DivergedReport, DivergedSlice } from '#model/diverged.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type {
@@ -38,7 +41,7 @@ import type {
   TakeOverRequest,
 } from '#model/leadership.ts';
 import type { AdminPort, Awaitable, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
-import type { Position } from '#model/position.ts';
+import type { Lsn, Position } from '#model/position.ts';
 import type {
   RegisterAnswer,
   RegisterRequest,
@@ -285,6 +288,21 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     return this.#leadership().promote(isForced);
   }
 
+  async divergedList(): Promise<DivergedReport[]> {
+    this.#requireRole();
+    const { directory } = this.#locked();
+    return listDiverged(this.#options.fileSystem, directory.path, manifestOf(directory));
+  }
+
+  async divergedShow(id: number, afterLsn: Lsn, bytesMax: number): Promise<DivergedSlice> {
+    this.#requireRole();
+    const { directory } = this.#locked();
+    const tail = manifestOf(directory).diverged?.find((one) => one.id === id);
+    if (tail === undefined)
+      throw new WalnutError('not_found', `no tail ${id} was set aside here: see DivergedList`);
+    return readDiverged(this.#options.fileSystem, directory.path, tail, { afterLsn, bytesMax });
+  }
+
   claim(request: ClaimRequest): Promise<ClaimAnswer> {
     return this.#leadership().claim(request);
   }
@@ -308,6 +326,11 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
 
   get #engine(): Engine | undefined {
     return this.#keeper?.engine;
+  }
+
+  #locked(): EngineHost {
+    assert(this.#host !== undefined, 'a node with a role has a directory');
+    return this.#host;
   }
 
   #leadership(): Leadership {

@@ -13,6 +13,7 @@ import {
   toQuarantineRelease,
 } from '#wire/admin-codec.ts';
 import type { DescribeError } from '#wire/batch-codec.ts';
+import { fromDivergedList, fromDivergedSlice, toDivergedShow } from '#wire/diverged-codec.ts';
 import { fromFailoverAnswer, fromPromoteAnswer, toFailover } from '#wire/leadership-codec.ts';
 import { checkAddress, checkWaitMs } from '#wire/numbers.ts';
 import { toPosition } from '#wire/position-codec.ts';
@@ -87,7 +88,7 @@ export function routeAdmin(
   routeReplicaControl(routes, port);
 }
 
-/** Who leads, and what a delayed replica shows. */
+/** Who leads, what a delayed replica shows, and what was left for another history. */
 function routeReplicaControl(routes: RpcRoutes, port: AdminPort): void {
   const { method } = Admin;
   const options = { readMaxBytes: REQUEST_BYTES_MAX };
@@ -98,6 +99,15 @@ function routeReplicaControl(routes: RpcRoutes, port: AdminPort): void {
       async (request) => {
         const { to, timeoutMs } = toFailover(request);
         return fromFailoverAnswer(await port.failover(to, timeoutMs));
+      },
+      options,
+    )
+    .unary(method.divergedList, async () => fromDivergedList(await port.divergedList()), options)
+    .unary(
+      method.divergedShow,
+      async (request) => {
+        const { id, afterLsn, bytesMax } = toDivergedShow(request);
+        return fromDivergedSlice(await port.divergedShow(id, afterLsn, bytesMax));
       },
       options,
     )

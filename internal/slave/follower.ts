@@ -6,9 +6,10 @@
  */
 
 import type { Engine } from '#engine/engine.ts';
-import type { EngineHost } from '#engine/engine-host.ts';
+import type { DivergedFrom, EngineHost } from '#engine/engine-host.ts';
 import { lastCommonLsn } from '#engine/epoch-table.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
+import type { DivergedWhy } from '#model/diverged.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import { type Lsn, NO_LSN, termOf } from '#model/position.ts';
 import type { RegisterAnswer, ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
@@ -236,7 +237,7 @@ export class Follower {
       if (this.quarantine === undefined)
         throw new WalnutError('failed_precondition', 'this node is not quarantined');
       logger.warn({ how, quarantine: this.quarantine }, 'quarantine released by the operator');
-      if (how === 'discard_local') await host.discard();
+      if (how === 'discard_local') await host.discard(this.#why('discarded by the operator'));
       else await amendManifest(host.directory, { quarantine: null });
     });
     if (how === 'discard_local') {
@@ -247,6 +248,10 @@ export class Follower {
       this.#setState('catching_up', 'the operator kept the local data: not following until the next start');
     }
     this.#rejoin?.();
+  }
+
+  #why(reason: string): DivergedWhy {
+    return { reason, sinceMs: this.#options.clock.wallMs(), upstream: this.#upstream.address };
   }
 
   #isQuarantined(): boolean {
@@ -394,12 +399,16 @@ export class Follower {
       'setting aside what diverged from the master',
     );
     await host.raiseTerm(answer.term);
+    const why = this.#why(reason);
     // Where the tables say that all of ours is theirs and the records differ all the same, they cannot be trusted.
     const cut =
       common < ourTail.lsn
-        ? await this.#receiver.exclusive(() => host.cutTo({ epoch: engine.epochAt(common), lsn: common }))
+        ? await this.#receiver.exclusive(() =>
+            host.cutTo({ epoch: engine.epochAt(common), lsn: common }, why),
+          )
         : undefined;
-    if (cut === undefined) await this.#fullResync(answer, reason);
+    const commonLsn = common < ourTail.lsn ? common : NO_LSN;
+    if (cut === undefined) await this.#fullResync(answer, reason, { ...why, commonLsn });
     this.#options.onChange();
     return false;
   }
@@ -414,8 +423,8 @@ export class Follower {
     this.#enterQuarantine(reason);
   }
 
-  async #fullResync(answer: RegisterAnswer, reason: string): Promise<void> {
-    await this.#resync.run(this.#upstream.link, answer, reason);
+  async #fullResync(answer: RegisterAnswer, reason: string, diverged?: DivergedFrom): Promise<void> {
+    await this.#resync.run(this.#upstream.link, answer, reason, diverged);
     this.#check.resynced();
     this.#options.onChange();
   }

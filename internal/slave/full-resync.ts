@@ -5,7 +5,7 @@
  * master and do not help.
  */
 
-import type { EngineHost } from '#engine/engine-host.ts';
+import type { DivergedFrom, EngineHost } from '#engine/engine-host.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { RegisterAnswer } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -46,8 +46,11 @@ export class FullResync {
     this.#count = 0;
   }
 
-  /** Resolves when the master's snapshot is installed; `reason`: why its log does not suffice. */
-  async run(link: PeerLink, answer: RegisterAnswer, reason: string): Promise<void> {
+  /**
+   * Resolves when the master's snapshot is installed; `reason`: why its log does
+   * not suffice. `diverged`: which records here are no part of the master's history.
+   */
+  async run(link: PeerLink, answer: RegisterAnswer, reason: string, diverged?: DivergedFrom): Promise<void> {
     const { host, receiver, clock, logger, signal, onReason } = this.#options;
     if (host.delayed?.hold.isHeld === true) {
       const why = `a full resync (${reason}) would replace what an operator holds here: walnut delay resume`;
@@ -75,7 +78,7 @@ export class FullResync {
       if (!(error instanceof WalnutError)) this.#count++;
       throw error;
     }
-    await receiver.exclusive(() => host.installSnapshot(answer.logId, signal));
+    await receiver.exclusive(() => host.installSnapshot(answer.logId, signal, diverged));
   }
 
   async #waitBefore(): Promise<void> {

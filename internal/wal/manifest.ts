@@ -3,6 +3,7 @@
  * can read it: one line of JSON and one with its CRC-32. Pure; parsing returns
  * what is wrong as text. `WalDirectory.commit` puts it on disk.
  */
+import type { DivergedTail } from '#model/diverged.ts';
 import type { Role } from '#model/status.ts';
 import { crc32 } from '#platform/crc32.ts';
 
@@ -39,6 +40,8 @@ export interface Manifest {
    * which record, until it knows that this happened. Opaque here.
    */
   readonly handover?: unknown;
+  /** Tails of the log that were set aside, oldest first. */
+  readonly diverged?: readonly DivergedTail[];
   /** `master.address` as the configuration had it at the last start: only a change of it overrides `upstream`. */
   readonly configuredUpstream?: string;
   /** Why this replica stopped following; opaque here. */
@@ -85,6 +88,7 @@ function isManifest(value: unknown): value is Manifest {
     (m['role'] === 'master' || m['role'] === 'replica') &&
     [m['promotedTo'] ?? 0].every((number) => Number.isSafeInteger(number)) &&
     [m['configuredUpstream'] ?? ''].every((text) => typeof text === 'string') &&
+    Array.isArray(m['diverged'] ?? []) &&
     Array.isArray(replicas?.added) &&
     Array.isArray(replicas?.removed) &&
     isApplyHold(m['applyHold'])

@@ -109,7 +109,7 @@ const CAUSES: Readonly<Record<Cause, WireCause>> = {
   restored: WireCause.RESTORED,
 };
 
-function fromUpdate(update: Update): UpdateMessage {
+export function fromUpdate(update: Update): UpdateMessage {
   return {
     $typeName: 'walnut.v1.Update',
     position: fromPosition(update.position),

@@ -16,6 +16,8 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 
+const WHY = { reason: 'another history', sinceMs: 1_000, upstream: 'master:1' };
+
 export const LOG_ID = '00112233445566778899aabbccddeeff';
 export const EPOCH = makeEpoch(1, 7);
 
@@ -111,7 +113,7 @@ export class WalRig {
 
   /** Cuts the log back to `lsn`, and begins another history from there. */
   async cutTo(lsn: number, epoch: number): Promise<void> {
-    await this.host.cutTo({ epoch: EPOCH, lsn: toLsn(lsn) });
+    await this.host.cutTo({ epoch: EPOCH, lsn: toLsn(lsn) }, WHY);
     await this.#logged((done) => this.engine.submitEpoch(epoch, done));
   }
 

@@ -8,6 +8,8 @@ import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { DIR, LOG_ID, openBareHost, Rig, settled, stateOf, toRecord, watch } from '#test/engine/rig.ts';
 import { encodeFrame, type Frame } from '#wal/frame.ts';
 
+const WHY = { reason: 'another history', sinceMs: 1_000, upstream: 'master:1' };
+
 const SEGMENTS = { maxFileBytes: 1_500, retentionBytes: 1 << 20 } as const;
 
 /** What a master wrote: frames, the state after each, and a snapshot of the last. */
@@ -309,7 +311,7 @@ describe('cutting the tail', () => {
       const empty = `${frames[0]?.epoch}-1 0 ${'0'.repeat(32)}`;
       const { last } = await cutAtEveryCall(
         () => ReplicaDisk.holding(frames.slice(0, 20), checkpointAtLsn),
-        (disk) => disk.host.cutTo({ epoch: frames[0]?.epoch as number, lsn: toLsn(commonLsn) }),
+        (disk) => disk.host.cutTo({ epoch: frames[0]?.epoch as number, lsn: toLsn(commonLsn) }, WHY),
         { old: `${LOG_ID} ${states.get(20)}`, new: `${LOG_ID} ${states.get(commonLsn) ?? empty}` },
       );
       expect((await last.host.directory.listAside()).length).toBeGreaterThan(0);
@@ -323,7 +325,9 @@ describe('cutting the tail', () => {
     const { frames, states } = await writeHistory(10);
     const disk = await ReplicaDisk.holding(frames.slice(0, 6));
     disk.engine.appendFrames(frames.slice(6));
-    const engine = await disk.until(disk.host.cutTo({ epoch: frames[0]?.epoch as number, lsn: toLsn(8) }));
+    const engine = await disk.until(
+      disk.host.cutTo({ epoch: frames[0]?.epoch as number, lsn: toLsn(8) }, WHY),
+    );
     expect(engine).toBe(disk.engine);
     expect(disk.state).toBe(`${LOG_ID} ${states.get(8)}`);
   });
@@ -337,7 +341,7 @@ describe('cutting the tail', () => {
     bytes.fill(0xee, 200);
     disk.fileSystem.put(first ?? '', bytes);
     expect(
-      await disk.until(disk.host.cutTo({ epoch: frames[0]?.epoch as number, lsn: toLsn(4) })),
+      await disk.until(disk.host.cutTo({ epoch: frames[0]?.epoch as number, lsn: toLsn(4) }, WHY)),
     ).toBeUndefined();
     expect(disk.host.engine).toBe(engine);
     expect(disk.state).toBe(`${LOG_ID} ${states.get(frames.length)}`);
@@ -348,7 +352,7 @@ describe('cutting the tail', () => {
     const disk = await ReplicaDisk.holding(frames, 14);
     const { engine } = disk;
     expect(
-      await disk.until(disk.host.cutTo({ epoch: frames[0]?.epoch as number, lsn: toLsn(13) })),
+      await disk.until(disk.host.cutTo({ epoch: frames[0]?.epoch as number, lsn: toLsn(13) }, WHY)),
     ).toBeUndefined();
     expect(disk.host.engine).toBe(engine);
     expect(disk.state).toBe(`${LOG_ID} ${states.get(frames.length)}`);
@@ -361,7 +365,7 @@ describe('discarding everything', () => {
     const { frames, states, tail } = await writeHistory(20);
     const { last } = await cutAtEveryCall(
       () => ReplicaDisk.holding(frames, 9),
-      (disk) => disk.host.discard(),
+      (disk) => disk.host.discard(WHY),
       { old: `${LOG_ID} ${states.get(tail.lsn)}`, new: 'fresh' },
     );
     const aside = await last.host.directory.listAside();

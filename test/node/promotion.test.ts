@@ -161,7 +161,20 @@ describe('a replica whose master is dead', () => {
     await promote(group, one, true);
     await group.untilLevel([one, two]);
     expect(await group.get(two, 'late')).toBeUndefined();
-    expect(two.fileSystem.paths('/data/aside').length).toBeGreaterThan(0);
+    const tails = await two.node.divergedList();
+    expect(tails).toMatchObject([
+      {
+        id: 1,
+        fromLsn: discarded.lsn,
+        last: discarded,
+        upstream: 'one:1',
+        files: [expect.stringMatching(/^aside/)],
+      },
+    ]);
+    const tail = await two.node.divergedShow(1, toLsn(0), 1);
+    expect(tail).toMatchObject({ lastLsn: discarded.lsn, isEnd: true, damage: '' });
+    expect(tail.updates.map(({ op, key }) => `${op} ${key}`)).toEqual(['set late']);
+    await expect(two.node.divergedShow(2, toLsn(0), 1)).rejects.toMatchObject({ code: 'not_found' });
     for (const node of [one, two]) {
       await expect(async () => group.get(node, 'k1', { atLeast: discarded })).rejects.toMatchObject({
         code: 'discarded_history',

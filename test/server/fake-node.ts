@@ -235,6 +235,16 @@ export class FakeNode {
         this.#note('failover', to, timeoutMs);
         return { term: 3, position: positionOf(6), pausedMs: 12.5 };
       },
+      divergedList: async () => {
+        this.#note('divergedList', undefined);
+        const why = { reason: 'another history', sinceMs: 7, upstream: 'b:2' };
+        const tail = { id: 1, fromLsn: toLsn(5), last: positionOf(6), segments: [1, 2] as const };
+        return [{ ...why, ...tail, files: ['aside/1/x.wal'], bytes: 90 }];
+      },
+      divergedShow: async (id, afterLsn, bytesMax) => {
+        this.#note('divergedShow', { id, afterLsn, bytesMax });
+        return { updates: [], lastLsn: toLsn(6), isEnd: true, damage: '' };
+      },
       digest: () => ({ position: positionOf(this.lsn), entries: this.entries.size, digest: 'ab'.repeat(16) }),
       digestAt: async (position, waitMs) => {
         this.#note('digestAt', position, waitMs);

@@ -8,7 +8,7 @@ export interface TortureOptions {
   readonly seconds: number;
 }
 
-export const PARTS = ['wal', 'damage', 'process', 'syscalls', 'links', 'groups'] as const;
+export const PARTS = ['wal', 'damage', 'process', 'syscalls', 'links', 'groups', 'failovers'] as const;
 export type Part = (typeof PARTS)[number];
 
 const SEED_MAX = 2 ** 32 - 1;

@@ -6,6 +6,7 @@
 import { Report } from './report.ts';
 import { type Part, parseTortureOptions, USAGE } from './run-options.ts';
 import { tortureDamage } from './torture-damage.ts';
+import { tortureFailovers } from './torture-failovers.ts';
 import { tortureGroups } from './torture-groups.ts';
 import { tortureLinks } from './torture-links.ts';
 import { tortureProcess } from './torture-process.ts';
@@ -26,6 +27,7 @@ if (isWanted('process')) await tortureProcess(report, seed);
 if (isWanted('syscalls')) await tortureSyscalls(report);
 if (isWanted('links')) await tortureLinks(report, seed);
 if (isWanted('groups')) await tortureGroups(report, seed, seconds);
+if (isWanted('failovers')) await tortureFailovers(report);
 if (report.skipped > 0) report.say(`${report.skipped} skipped`);
 report.say(`${report.passed} passed, ${report.failed} failed`);
 process.exitCode = report.failed === 0 && report.passed > 0 ? 0 : 1;

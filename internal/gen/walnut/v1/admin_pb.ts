@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Update } from "./kv_store_pb.ts";
+import { file_walnut_v1_kv_store } from "./kv_store_pb.ts";
 import type { Durability, NodeState, Position, Role } from "./types_pb.ts";
 import { file_walnut_v1_types } from "./types_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/admin.proto.
  */
 export const file_walnut_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0IrcECg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNEiUKBWRlbGF5GBQgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzIloKD0ludGVncml0eVN0YXR1cxIaChJkaWdlc3RfY29tcGFyaXNvbnMYASABKAQSGQoRZGlnZXN0X21pc21hdGNoZXMYAiABKAQSEAoIcmVidWlsZHMYAyABKAQifAoLRGVsYXlTdGF0dXMSFgoOYXBwbHlfZGVsYXlfbXMYASABKAQSDAoEaGVsZBgCIAEoCBIXCg93YWl0aW5nX3JlY29yZHMYAyABKAQSGwoObmV4dF9kdWVfaW5fbXMYBCABKARIAIgBAUIRCg9fbmV4dF9kdWVfaW5fbXMihQEKE0NvbnRyb2xEZWxheVJlcXVlc3QSKgoKcmVsZWFzZV90bxgBIAEoCzIULndhbG51dC52MS5SZWxlYXNlVG9IABIVCgtyZWxlYXNlX2FsbBgCIAEoCEgAEg8KBXBhdXNlGAMgASgISAASEAoGcmVzdW1lGAQgASgISABCCAoGYWN0aW9uIicKCVJlbGVhc2VUbxILCgNsc24YASABKAQSDQoFZ29fb24YAiABKAgieQoUQ29udHJvbERlbGF5UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YAiABKAQSJQoFZGVsYXkYAyABKAsyFi53YWxudXQudjEuRGVsYXlTdGF0dXMiLAoJV2FsU3RhdHVzEhAKCHNlZ21lbnRzGAEgASgNEg0KBWJ5dGVzGAIgASgEIm0KC1N0b3JlU3RhdHVzEg8KB2VudHJpZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEaGl0cxgDIAEoBBIOCgZtaXNzZXMYBCABKAQSDwoHZXZpY3RlZBgFIAEoBBIPCgdleHBpcmVkGAYgASgEIlQKDE1hc3RlclN0YXR1cxIPCgdhZGRyZXNzGAEgASgJEg4KBmxpbmtlZBgCIAEoCBITCgtsYWdfcmVjb3JkcxgDIAEoBBIOCgZsYWdfbXMYBCABKAQimgIKDVJlcGxpY2FTdGF0dXMSDwoHbm9kZV9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEiMKBXN0YXRlGAMgASgOMhQud2FsbnV0LnYxLk5vZGVTdGF0ZRIiCgVhY2tlZBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgtsYWdfcmVjb3JkcxgFIAEoBBIOCgZsYWdfbXMYBiABKAQSFAoMZnVsbF9yZXN5bmNzGAcgASgNEhcKD3BhcnRpYWxfcmVzeW5jcxgIIAEoDRIfChdsYXN0X2Z1bGxfcmVzeW5jX3JlYXNvbhgJIAEoCRIRCglkaWZmZXJlbnQYCiABKAgSFgoOYXBwbHlfZGVsYXlfbXMYCyABKAQiQQoNRGlnZXN0UmVxdWVzdBIfCgJhdBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNIlgKDkRpZ2VzdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSDgoGZGlnZXN0GAMgASgJIiQKEUFkZFJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFAoSQWRkUmVwbGljYVJlc3BvbnNlIicKFFJlbW92ZVJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFwoVUmVtb3ZlUmVwbGljYVJlc3BvbnNlIhMKEUNoZWNrcG9pbnRSZXF1ZXN0In4KEkNoZWNrcG9pbnRSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEhYKDnNuYXBzaG90X2J5dGVzGAMgASgEEhgKEGRlbGV0ZWRfc2VnbWVudHMYBCABKA0iEgoQUm90YXRlV2FsUmVxdWVzdCI7ChFSb3RhdGVXYWxSZXNwb25zZRITCgtzZWdtZW50X3NlcRgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQiFwoVUXVhcmFudGluZUxpc3RSZXF1ZXN0IkQKFlF1YXJhbnRpbmVMaXN0UmVzcG9uc2USKgoLcXVhcmFudGluZXMYASADKAsyFS53YWxudXQudjEuUXVhcmFudGluZSLMAQoKUXVhcmFudGluZRIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAQSEAoIdXBzdHJlYW0YAyABKAkSFwoPdXBzdHJlYW1fbG9nX2lkGAQgASgJEi4KEXVwc3RyZWFtX3Bvc2l0aW9uGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGxvY2FsX2xvZ19pZBgGIAEoCRIrCg5sb2NhbF9wb3NpdGlvbhgHIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiJNChhRdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QSFwoNZGlzY2FyZF9sb2NhbBgBIAEoCEgAEg4KBGtlZXAYAiABKAhIAEIICgZhY3Rpb24iGwoZUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZSJmCg5SZXN0b3JlUmVxdWVzdBIpCgdjaGFuZ2VzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVDaGFuZ2USKQoKZHVyYWJpbGl0eRgCIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5IooBCg1SZXN0b3JlQ2hhbmdlEgsKA2tleRgBIAEoCRInCgppZl92ZXJzaW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEicKA3NldBgDIAEoCzIYLndhbG51dC52MS5SZXN0b3JlZFZhbHVlSAASEAoGZGVsZXRlGAQgASgISABCCAoGY2hhbmdlIjQKDVJlc3RvcmVkVmFsdWUSDQoFdmFsdWUYASABKAwSFAoMZXhwaXJlX2F0X21zGAIgASgEIjwKD1Jlc3RvcmVSZXNwb25zZRIpCgdyZXN1bHRzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVSZXN1bHQimwEKDVJlc3RvcmVSZXN1bHQSJgoHYXBwbGllZBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEi4KCGNvbmZsaWN0GAIgASgLMhoud2FsbnV0LnYxLlJlc3RvcmVDb25mbGljdEgAEigKBWVycm9yGAMgASgLMhcud2FsbnV0LnYxLlJlc3RvcmVFcnJvckgAQggKBnJlc3VsdCI/Cg9SZXN0b3JlQ29uZmxpY3QSLAoPY3VycmVudF92ZXJzaW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIi0KDFJlc3RvcmVFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiHwoOUHJvbW90ZVJlcXVlc3QSDQoFZm9yY2UYASABKAgiWAoPUHJvbW90ZVJlc3BvbnNlEgwKBHRlcm0YASABKA0SJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEAoIcHJvbW90ZWQYAyABKAgiMQoPRmFpbG92ZXJSZXF1ZXN0EgoKAnRvGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKA0iWgoQRmFpbG92ZXJSZXNwb25zZRIMCgR0ZXJtGAEgASgNEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhEKCXBhdXNlZF9tcxgDIAEoBDKXBwoFQWRtaW4SQgoGU3RhdHVzEhgud2FsbnV0LnYxLlN0YXR1c1JlcXVlc3QaGS53YWxudXQudjEuU3RhdHVzUmVzcG9uc2UiA5ACARJCCgZEaWdlc3QSGC53YWxudXQudjEuRGlnZXN0UmVxdWVzdBoZLndhbG51dC52MS5EaWdlc3RSZXNwb25zZSIDkAIBEkkKCkFkZFJlcGxpY2ESHC53YWxudXQudjEuQWRkUmVwbGljYVJlcXVlc3QaHS53YWxudXQudjEuQWRkUmVwbGljYVJlc3BvbnNlElIKDVJlbW92ZVJlcGxpY2ESHy53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlcXVlc3QaIC53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlc3BvbnNlEkkKCkNoZWNrcG9pbnQSHC53YWxudXQudjEuQ2hlY2twb2ludFJlcXVlc3QaHS53YWxudXQudjEuQ2hlY2twb2ludFJlc3BvbnNlEkYKCVJvdGF0ZVdhbBIbLndhbG51dC52MS5Sb3RhdGVXYWxSZXF1ZXN0Ghwud2FsbnV0LnYxLlJvdGF0ZVdhbFJlc3BvbnNlEloKDlF1YXJhbnRpbmVMaXN0EiAud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVxdWVzdBohLndhbG51dC52MS5RdWFyYW50aW5lTGlzdFJlc3BvbnNlIgOQAgESXgoRUXVhcmFudGluZVJlbGVhc2USIy53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0GiQud2FsbnV0LnYxLlF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2USQAoHUmVzdG9yZRIZLndhbG51dC52MS5SZXN0b3JlUmVxdWVzdBoaLndhbG51dC52MS5SZXN0b3JlUmVzcG9uc2USQAoHUHJvbW90ZRIZLndhbG51dC52MS5Qcm9tb3RlUmVxdWVzdBoaLndhbG51dC52MS5Qcm9tb3RlUmVzcG9uc2USQwoIRmFpbG92ZXISGi53YWxudXQudjEuRmFpbG92ZXJSZXF1ZXN0Ghsud2FsbnV0LnYxLkZhaWxvdmVyUmVzcG9uc2USTwoMQ29udHJvbERlbGF5Eh4ud2FsbnV0LnYxLkNvbnRyb2xEZWxheVJlcXVlc3QaHy53YWxudXQudjEuQ29udHJvbERlbGF5UmVzcG9uc2ViBnByb3RvMw", [file_walnut_v1_types]);
+  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0IrcECg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNEiUKBWRlbGF5GBQgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzIloKD0ludGVncml0eVN0YXR1cxIaChJkaWdlc3RfY29tcGFyaXNvbnMYASABKAQSGQoRZGlnZXN0X21pc21hdGNoZXMYAiABKAQSEAoIcmVidWlsZHMYAyABKAQifAoLRGVsYXlTdGF0dXMSFgoOYXBwbHlfZGVsYXlfbXMYASABKAQSDAoEaGVsZBgCIAEoCBIXCg93YWl0aW5nX3JlY29yZHMYAyABKAQSGwoObmV4dF9kdWVfaW5fbXMYBCABKARIAIgBAUIRCg9fbmV4dF9kdWVfaW5fbXMihQEKE0NvbnRyb2xEZWxheVJlcXVlc3QSKgoKcmVsZWFzZV90bxgBIAEoCzIULndhbG51dC52MS5SZWxlYXNlVG9IABIVCgtyZWxlYXNlX2FsbBgCIAEoCEgAEg8KBXBhdXNlGAMgASgISAASEAoGcmVzdW1lGAQgASgISABCCAoGYWN0aW9uIicKCVJlbGVhc2VUbxILCgNsc24YASABKAQSDQoFZ29fb24YAiABKAgieQoUQ29udHJvbERlbGF5UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YAiABKAQSJQoFZGVsYXkYAyABKAsyFi53YWxudXQudjEuRGVsYXlTdGF0dXMiLAoJV2FsU3RhdHVzEhAKCHNlZ21lbnRzGAEgASgNEg0KBWJ5dGVzGAIgASgEIm0KC1N0b3JlU3RhdHVzEg8KB2VudHJpZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEaGl0cxgDIAEoBBIOCgZtaXNzZXMYBCABKAQSDwoHZXZpY3RlZBgFIAEoBBIPCgdleHBpcmVkGAYgASgEIlQKDE1hc3RlclN0YXR1cxIPCgdhZGRyZXNzGAEgASgJEg4KBmxpbmtlZBgCIAEoCBITCgtsYWdfcmVjb3JkcxgDIAEoBBIOCgZsYWdfbXMYBCABKAQimgIKDVJlcGxpY2FTdGF0dXMSDwoHbm9kZV9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEiMKBXN0YXRlGAMgASgOMhQud2FsbnV0LnYxLk5vZGVTdGF0ZRIiCgVhY2tlZBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgtsYWdfcmVjb3JkcxgFIAEoBBIOCgZsYWdfbXMYBiABKAQSFAoMZnVsbF9yZXN5bmNzGAcgASgNEhcKD3BhcnRpYWxfcmVzeW5jcxgIIAEoDRIfChdsYXN0X2Z1bGxfcmVzeW5jX3JlYXNvbhgJIAEoCRIRCglkaWZmZXJlbnQYCiABKAgSFgoOYXBwbHlfZGVsYXlfbXMYCyABKAQiQQoNRGlnZXN0UmVxdWVzdBIfCgJhdBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNIlgKDkRpZ2VzdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSDgoGZGlnZXN0GAMgASgJIiQKEUFkZFJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFAoSQWRkUmVwbGljYVJlc3BvbnNlIicKFFJlbW92ZVJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFwoVUmVtb3ZlUmVwbGljYVJlc3BvbnNlIhMKEUNoZWNrcG9pbnRSZXF1ZXN0In4KEkNoZWNrcG9pbnRSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEhYKDnNuYXBzaG90X2J5dGVzGAMgASgEEhgKEGRlbGV0ZWRfc2VnbWVudHMYBCABKA0iEgoQUm90YXRlV2FsUmVxdWVzdCI7ChFSb3RhdGVXYWxSZXNwb25zZRITCgtzZWdtZW50X3NlcRgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQiFwoVUXVhcmFudGluZUxpc3RSZXF1ZXN0IkQKFlF1YXJhbnRpbmVMaXN0UmVzcG9uc2USKgoLcXVhcmFudGluZXMYASADKAsyFS53YWxudXQudjEuUXVhcmFudGluZSLMAQoKUXVhcmFudGluZRIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAQSEAoIdXBzdHJlYW0YAyABKAkSFwoPdXBzdHJlYW1fbG9nX2lkGAQgASgJEi4KEXVwc3RyZWFtX3Bvc2l0aW9uGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGxvY2FsX2xvZ19pZBgGIAEoCRIrCg5sb2NhbF9wb3NpdGlvbhgHIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiJNChhRdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QSFwoNZGlzY2FyZF9sb2NhbBgBIAEoCEgAEg4KBGtlZXAYAiABKAhIAEIICgZhY3Rpb24iGwoZUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZSJmCg5SZXN0b3JlUmVxdWVzdBIpCgdjaGFuZ2VzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVDaGFuZ2USKQoKZHVyYWJpbGl0eRgCIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5IooBCg1SZXN0b3JlQ2hhbmdlEgsKA2tleRgBIAEoCRInCgppZl92ZXJzaW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEicKA3NldBgDIAEoCzIYLndhbG51dC52MS5SZXN0b3JlZFZhbHVlSAASEAoGZGVsZXRlGAQgASgISABCCAoGY2hhbmdlIjQKDVJlc3RvcmVkVmFsdWUSDQoFdmFsdWUYASABKAwSFAoMZXhwaXJlX2F0X21zGAIgASgEIjwKD1Jlc3RvcmVSZXNwb25zZRIpCgdyZXN1bHRzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVSZXN1bHQimwEKDVJlc3RvcmVSZXN1bHQSJgoHYXBwbGllZBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEi4KCGNvbmZsaWN0GAIgASgLMhoud2FsbnV0LnYxLlJlc3RvcmVDb25mbGljdEgAEigKBWVycm9yGAMgASgLMhcud2FsbnV0LnYxLlJlc3RvcmVFcnJvckgAQggKBnJlc3VsdCI/Cg9SZXN0b3JlQ29uZmxpY3QSLAoPY3VycmVudF92ZXJzaW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIi0KDFJlc3RvcmVFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiHwoOUHJvbW90ZVJlcXVlc3QSDQoFZm9yY2UYASABKAgiWAoPUHJvbW90ZVJlc3BvbnNlEgwKBHRlcm0YASABKA0SJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEAoIcHJvbW90ZWQYAyABKAgiMQoPRmFpbG92ZXJSZXF1ZXN0EgoKAnRvGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKA0iWgoQRmFpbG92ZXJSZXNwb25zZRIMCgR0ZXJtGAEgASgNEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhEKCXBhdXNlZF9tcxgDIAEoBCIVChNEaXZlcmdlZExpc3RSZXF1ZXN0Ij4KFERpdmVyZ2VkTGlzdFJlc3BvbnNlEiYKBXRhaWxzGAEgAygLMhcud2FsbnV0LnYxLkRpdmVyZ2VkVGFpbCKiAQoMRGl2ZXJnZWRUYWlsEgoKAmlkGAEgASgNEhEKCWZpcnN0X2xzbhgCIAEoBBIhCgRsYXN0GAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg4KBnJlYXNvbhgEIAEoCRIQCghzaW5jZV9tcxgFIAEoBBIQCgh1cHN0cmVhbRgGIAEoCRINCgVmaWxlcxgHIAMoCRINCgVieXRlcxgIIAEoBCJHChNEaXZlcmdlZFNob3dSZXF1ZXN0EgoKAmlkGAEgASgNEhEKCWFmdGVyX2xzbhgCIAEoBBIRCgltYXhfYnl0ZXMYAyABKA0iaQoURGl2ZXJnZWRTaG93UmVzcG9uc2USIgoHZW50cmllcxgBIAMoCzIRLndhbG51dC52MS5VcGRhdGUSEAoIbGFzdF9sc24YAiABKAQSCwoDZW5kGAMgASgIEg4KBmRhbWFnZRgEIAEoCTLDCAoFQWRtaW4SQgoGU3RhdHVzEhgud2FsbnV0LnYxLlN0YXR1c1JlcXVlc3QaGS53YWxudXQudjEuU3RhdHVzUmVzcG9uc2UiA5ACARJCCgZEaWdlc3QSGC53YWxudXQudjEuRGlnZXN0UmVxdWVzdBoZLndhbG51dC52MS5EaWdlc3RSZXNwb25zZSIDkAIBEkkKCkFkZFJlcGxpY2ESHC53YWxudXQudjEuQWRkUmVwbGljYVJlcXVlc3QaHS53YWxudXQudjEuQWRkUmVwbGljYVJlc3BvbnNlElIKDVJlbW92ZVJlcGxpY2ESHy53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlcXVlc3QaIC53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlc3BvbnNlEkkKCkNoZWNrcG9pbnQSHC53YWxudXQudjEuQ2hlY2twb2ludFJlcXVlc3QaHS53YWxudXQudjEuQ2hlY2twb2ludFJlc3BvbnNlEkYKCVJvdGF0ZVdhbBIbLndhbG51dC52MS5Sb3RhdGVXYWxSZXF1ZXN0Ghwud2FsbnV0LnYxLlJvdGF0ZVdhbFJlc3BvbnNlEloKDlF1YXJhbnRpbmVMaXN0EiAud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVxdWVzdBohLndhbG51dC52MS5RdWFyYW50aW5lTGlzdFJlc3BvbnNlIgOQAgESXgoRUXVhcmFudGluZVJlbGVhc2USIy53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0GiQud2FsbnV0LnYxLlF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2USQAoHUmVzdG9yZRIZLndhbG51dC52MS5SZXN0b3JlUmVxdWVzdBoaLndhbG51dC52MS5SZXN0b3JlUmVzcG9uc2USQAoHUHJvbW90ZRIZLndhbG51dC52MS5Qcm9tb3RlUmVxdWVzdBoaLndhbG51dC52MS5Qcm9tb3RlUmVzcG9uc2USQwoIRmFpbG92ZXISGi53YWxudXQudjEuRmFpbG92ZXJSZXF1ZXN0Ghsud2FsbnV0LnYxLkZhaWxvdmVyUmVzcG9uc2USTwoMQ29udHJvbERlbGF5Eh4ud2FsbnV0LnYxLkNvbnRyb2xEZWxheVJlcXVlc3QaHy53YWxudXQudjEuQ29udHJvbERlbGF5UmVzcG9uc2USVAoMRGl2ZXJnZWRMaXN0Eh4ud2FsbnV0LnYxLkRpdmVyZ2VkTGlzdFJlcXVlc3QaHy53YWxudXQudjEuRGl2ZXJnZWRMaXN0UmVzcG9uc2UiA5ACARJUCgxEaXZlcmdlZFNob3cSHi53YWxudXQudjEuRGl2ZXJnZWRTaG93UmVxdWVzdBofLndhbG51dC52MS5EaXZlcmdlZFNob3dSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_walnut_v1_kv_store, file_walnut_v1_types]);
 
 /**
  * Asks what the node is doing.
@@ -1329,6 +1331,189 @@ export const FailoverResponseSchema: GenMessage<FailoverResponse> = /*@__PURE__*
   messageDesc(file_walnut_v1_admin, 36);
 
 /**
+ * Asks what was set aside.
+ *
+ * @generated from message walnut.v1.DivergedListRequest
+ */
+export type DivergedListRequest = Message<"walnut.v1.DivergedListRequest"> & {
+};
+
+/**
+ * Describes the message walnut.v1.DivergedListRequest.
+ * Use `create(DivergedListRequestSchema)` to create a new message.
+ */
+export const DivergedListRequestSchema: GenMessage<DivergedListRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 37);
+
+/**
+ * Oldest first; at most the 64 newest.
+ *
+ * @generated from message walnut.v1.DivergedListResponse
+ */
+export type DivergedListResponse = Message<"walnut.v1.DivergedListResponse"> & {
+  /**
+   * Each was left by one change of history.
+   *
+   * @generated from field: repeated walnut.v1.DivergedTail tails = 1;
+   */
+  tails: DivergedTail[];
+};
+
+/**
+ * Describes the message walnut.v1.DivergedListResponse.
+ * Use `create(DivergedListResponseSchema)` to create a new message.
+ */
+export const DivergedListResponseSchema: GenMessage<DivergedListResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 38);
+
+/**
+ * Records that were set aside.
+ *
+ * @generated from message walnut.v1.DivergedTail
+ */
+export type DivergedTail = Message<"walnut.v1.DivergedTail"> & {
+  /**
+   * 1, 2, 3 … in the order in which they were set aside on this node.
+   *
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * The first record set aside.
+   *
+   * @generated from field: uint64 first_lsn = 2;
+   */
+  firstLsn: bigint;
+
+  /**
+   * The last one.
+   *
+   * @generated from field: walnut.v1.Position last = 3;
+   */
+  last?: Position | undefined;
+
+  /**
+   * Why, with both sides' values.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * When, in milliseconds since the Unix epoch.
+   *
+   * @generated from field: uint64 since_ms = 5;
+   */
+  sinceMs: bigint;
+
+  /**
+   * `host:port` of the master whose history was taken on.
+   *
+   * @generated from field: string upstream = 6;
+   */
+  upstream: string;
+
+  /**
+   * The files that hold them, relative to `wal.directory`; none where they were removed.
+   *
+   * @generated from field: repeated string files = 7;
+   */
+  files: string[];
+
+  /**
+   * Their bytes together.
+   *
+   * @generated from field: uint64 bytes = 8;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message walnut.v1.DivergedTail.
+ * Use `create(DivergedTailSchema)` to create a new message.
+ */
+export const DivergedTailSchema: GenMessage<DivergedTail> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 39);
+
+/**
+ * Asks for the mutations of one tail.
+ *
+ * @generated from message walnut.v1.DivergedShowRequest
+ */
+export type DivergedShowRequest = Message<"walnut.v1.DivergedShowRequest"> & {
+  /**
+   * Of DivergedList.
+   *
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * The last record not wanted. 0: from the first.
+   *
+   * @generated from field: uint64 after_lsn = 2;
+   */
+  afterLsn: bigint;
+
+  /**
+   * About how many bytes of records to answer, at most 16 MiB. 0: 1 MiB.
+   *
+   * @generated from field: uint32 max_bytes = 3;
+   */
+  maxBytes: number;
+};
+
+/**
+ * Describes the message walnut.v1.DivergedShowRequest.
+ * Use `create(DivergedShowRequestSchema)` to create a new message.
+ */
+export const DivergedShowRequestSchema: GenMessage<DivergedShowRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 40);
+
+/**
+ * A slice of them.
+ *
+ * @generated from message walnut.v1.DivergedShowResponse
+ */
+export type DivergedShowResponse = Message<"walnut.v1.DivergedShowResponse"> & {
+  /**
+   * In order.
+   *
+   * @generated from field: repeated walnut.v1.Update entries = 1;
+   */
+  entries: Update[];
+
+  /**
+   * The last record read, to ask on from.
+   *
+   * @generated from field: uint64 last_lsn = 2;
+   */
+  lastLsn: bigint;
+
+  /**
+   * Nothing follows.
+   *
+   * @generated from field: bool end = 3;
+   */
+  end: boolean;
+
+  /**
+   * Why reading ended before the tail did. Empty: it did not.
+   *
+   * @generated from field: string damage = 4;
+   */
+  damage: string;
+};
+
+/**
+ * Describes the message walnut.v1.DivergedShowResponse.
+ * Use `create(DivergedShowResponseSchema)` to create a new message.
+ */
+export const DivergedShowResponseSchema: GenMessage<DivergedShowResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 41);
+
+/**
  * Operation and inspection of one node. Every node serves it.
  *
  * @generated from service walnut.v1.Admin
@@ -1465,6 +1650,27 @@ export const Admin: GenService<{
     methodKind: "unary";
     input: typeof ControlDelayRequestSchema;
     output: typeof ControlDelayResponseSchema;
+  },
+  /**
+   * The tails of the log that were set aside here: records of a history that
+   * this node left for its master's.
+   *
+   * @generated from rpc walnut.v1.Admin.DivergedList
+   */
+  divergedList: {
+    methodKind: "unary";
+    input: typeof DivergedListRequestSchema;
+    output: typeof DivergedListResponseSchema;
+  },
+  /**
+   * The mutations in one of them, a slice at a time.
+   *
+   * @generated from rpc walnut.v1.Admin.DivergedShow
+   */
+  divergedShow: {
+    methodKind: "unary";
+    input: typeof DivergedShowRequestSchema;
+    output: typeof DivergedShowResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_walnut_v1_admin, 0);

@@ -1,0 +1,150 @@
+/**
+ * Reads the tails that lie aside: which there are, by MANIFEST, and the
+ * mutations in them, from the segment files that were moved. Changes nothing;
+ * files that were removed by hand are simply not there.
+ */
+import { decodeMutations, RecordError } from '#engine/record-codec.ts';
+import type { Update } from '#model/commands.ts';
+import type { DivergedReport, DivergedSlice, DivergedTail } from '#model/diverged.ts';
+import type { Lsn } from '#model/position.ts';
+import { nextLsn } from '#model/position.ts';
+import type { File, FileSystem } from '#platform/file-system.ts';
+import { ASIDE_NAME, parseSegmentName, type SegmentName } from '#wal/file-names.ts';
+import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { headerOf } from '#wal/log-reader.ts';
+import type { Manifest } from '#wal/manifest.ts';
+import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
+import { SegmentScanner } from '#wal/segment-scanner.ts';
+import { createSegment } from '#wal/segment-table.ts';
+
+interface AsideSegment {
+  /** Relative to the directory. */
+  readonly name: string;
+  readonly folder: string;
+  readonly segment: SegmentName;
+  readonly sizeBytes: number;
+}
+
+/** Tails in the order in which they were set aside. */
+export async function listDiverged(
+  fileSystem: FileSystem,
+  path: string,
+  manifest: Manifest,
+): Promise<DivergedReport[]> {
+  const tails = manifest.diverged ?? [];
+  if (tails.length === 0) return [];
+  const aside = await asideSegments(fileSystem, path);
+  return tails.map((tail) => {
+    const files = segmentsOf(tail, aside);
+    return {
+      ...tail,
+      files: files.map(({ name }) => name),
+      bytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    };
+  });
+}
+
+export interface DivergedRange {
+  /** The last record not wanted. */
+  readonly afterLsn: Lsn;
+  /** About how many bytes of records, at least one whole record. */
+  readonly bytesMax: number;
+}
+
+/** The mutations of one tail, a slice at a time. */
+export async function readDiverged(
+  fileSystem: FileSystem,
+  path: string,
+  tail: DivergedTail,
+  { afterLsn, bytesMax }: DivergedRange,
+): Promise<DivergedSlice> {
+  const updates: Update[] = [];
+  let lastLsn = Math.max(afterLsn, tail.fromLsn - 1) as Lsn;
+  let bytes = 0;
+  const end = (damage: string): DivergedSlice => ({ updates, lastLsn, isEnd: true, damage });
+  for (const { folder, segment, sizeBytes } of segmentsOf(tail, await asideSegments(fileSystem, path))) {
+    const file = await fileSystem.open(`${path}/${folder}/${segment.name}`, 'read');
+    try {
+      for await (const frame of framesOf(file, `${path}/${folder}`, segment, sizeBytes)) {
+        if (typeof frame === 'string') return end(`${folder}/${segment.name}: ${frame}`);
+        if (frame.lsn <= lastLsn) continue;
+        if (frame.lsn !== nextLsn(lastLsn))
+          return end(`records ${lastLsn + 1} to ${frame.lsn - 1} are missing`);
+        if (updates.length > 0 && bytes + frame.bytes.length > bytesMax)
+          return { updates, lastLsn, isEnd: false, damage: '' };
+        updates.push(...updatesOf(frame));
+        lastLsn = frame.lsn;
+        bytes += frame.bytes.length;
+        if (lastLsn >= tail.last.lsn) return end('');
+      }
+    } finally {
+      await file.close();
+    }
+  }
+  return lastLsn >= tail.last.lsn
+    ? end('')
+    : end(`records ${lastLsn + 1} to ${tail.last.lsn} are not there any more`);
+}
+
+/** Records in order; a text where there is damage, after which nothing comes. */
+async function* framesOf(
+  file: File,
+  path: string,
+  name: SegmentName,
+  sizeBytes: number,
+): AsyncGenerator<Frame | string> {
+  const { salt } = await headerOf(file, createSegment(path, name, sizeBytes));
+  const scanner = new SegmentScanner(file, { fromOffset: SEGMENT_HEADER_BYTES, endOffset: sizeBytes, salt });
+  for (;;) {
+    const item = scanner.tryNext();
+    if (item === undefined) await scanner.fill();
+    else if (item.kind === 'end') return;
+    else if (item.kind === 'bad') {
+      yield `byte ${item.offset}: ${item.why}`;
+      return;
+    } else if (item.kind === 'record') yield item.frame;
+  }
+}
+
+function updatesOf(frame: Frame): Update[] {
+  if (frame.type !== RECORD_TYPE.data) return [];
+  const position = { epoch: frame.epoch, lsn: frame.lsn };
+  const { timestampMs } = frame;
+  try {
+    return decodeMutations(frame.payload).map((mutation) => ({
+      position,
+      timestampMs,
+      op: mutation.op,
+      cause: mutation.cause,
+      key: mutation.key,
+      value: mutation.op === 'set' ? mutation.value : new Uint8Array(0),
+      expireAtMs: mutation.op === 'set' ? mutation.expireAtMs : 0,
+    }));
+  } catch (error) {
+    // Its checksum holds: it was written like this, and never applied.
+    if (error instanceof RecordError) return [];
+    throw error;
+  }
+}
+
+function segmentsOf(tail: DivergedTail, aside: readonly AsideSegment[]): AsideSegment[] {
+  const [first, last] = tail.segments;
+  return aside.filter(({ segment }) => segment.seq >= first && segment.seq <= last);
+}
+
+/** Segment numbers are never used twice in one directory. */
+async function asideSegments(fileSystem: FileSystem, path: string): Promise<AsideSegment[]> {
+  const aside = `${path}/${ASIDE_NAME}`;
+  if ((await fileSystem.stat(aside)) === undefined) return [];
+  const found: AsideSegment[] = [];
+  for (const number of await fileSystem.readDirectory(aside)) {
+    const folder = `${ASIDE_NAME}/${number}`;
+    for (const file of await fileSystem.readDirectory(`${path}/${folder}`)) {
+      const segment = parseSegmentName(file);
+      if (segment === undefined) continue;
+      const sizeBytes = (await fileSystem.stat(`${path}/${folder}/${file}`))?.sizeBytes ?? 0;
+      found.push({ name: `${folder}/${file}`, folder, segment, sizeBytes });
+    }
+  }
+  return found.sort((a, b) => a.segment.seq - b.segment.seq);
+}
