@@ -17,9 +17,9 @@ import { LsnWaiters } from '#engine/lsn-waiters.ts';
 import {
   decodeEpochParent,
   decodeLimits,
-  decodeMutations,
   encodeEpochParent,
   encodeLimits,
+  MutationCursor,
   mutationsBytes,
   writeMutations,
 } from '#engine/record-codec.ts';
@@ -40,8 +40,6 @@ export type RecordDone = (error?: WalnutError) => void;
 
 interface PendingRecord {
   readonly frame: Frame;
-  /** Undefined on records other than DATA. */
-  readonly mutations: readonly Mutation[] | undefined;
   readonly done: RecordDone | undefined;
 }
 
@@ -80,6 +78,8 @@ export class Engine {
   #committedLsn: Lsn;
   /** Epochs begun by records that are not applied yet. */
   #epochsAhead: EpochStart[] = [];
+  /** Through the record at hand. */
+  readonly #cursor = new MutationCursor();
   /** Records on their way to disk, oldest first; `#pendingHead` is the first not yet applied. */
   #pending: PendingRecord[] = [];
   #pendingHead = 0;
@@ -108,15 +108,14 @@ export class Engine {
 
   /** Applies a frame that is in the log already: in recovery, and late. Throws on an ill-formed payload. */
   replay(frame: Frame): void {
-    const mutations = frame.type === RECORD_TYPE.data ? mutationsOf(frame) : undefined;
-    this.#applyFrame(frame, mutations);
+    this.#applyFrame(frame);
     this.#appliedWaiters.advance(frame.lsn);
   }
 
   /** Recovery of a log that is applied late: checks a frame of it, which `replay` gets when its time has come. */
   hold(frame: Frame): void {
     assert(this.#holds, 'this engine applies late');
-    checkPayload(frame);
+    this.#checkPayload(frame);
     this.#noteAppended(frame);
     this.#committedLsn = frame.lsn;
   }
@@ -228,7 +227,7 @@ export class Engine {
     const frame = encodeFrame(header, mutationsBytes(mutations), (target, offset) =>
       writeMutations(mutations, target, offset),
     );
-    return this.#append({ frame, mutations, done });
+    return this.#append({ frame, done });
   }
 
   /** Master: logs limits that hold from here on. */
@@ -236,7 +235,7 @@ export class Engine {
     const payload = encodeLimits(limits);
     const header = this.#nextHeader(RECORD_TYPE.config, this.log.tail.epoch);
     const frame = encodeFrame(header, payload.length, (target, offset) => target.set(payload, offset));
-    return this.#append({ frame, mutations: undefined, done });
+    return this.#append({ frame, done });
   }
 
   /** Master: begins a history. Nothing else may be on its way to disk. */
@@ -245,7 +244,7 @@ export class Engine {
     const payload = encodeEpochParent(this.log.tail);
     const header = this.#nextHeader(RECORD_TYPE.epoch, epoch);
     const frame = encodeFrame(header, payload.length, (target, offset) => target.set(payload, offset));
-    return this.#append({ frame, mutations: undefined, done });
+    return this.#append({ frame, done });
   }
 
   /**
@@ -254,13 +253,10 @@ export class Engine {
    * `RecordError` and nothing of it or after it is appended.
    */
   appendFrames(frames: readonly Frame[], done?: RecordDone): void {
-    const records = frames.map((frame) => ({
-      frame,
-      mutations: checkPayload(frame),
-    }));
-    const last = records.length - 1;
-    records.forEach((record, index) => {
-      this.#append({ ...record, done: index === last ? done : undefined });
+    for (const frame of frames) this.#checkPayload(frame);
+    const last = frames.length - 1;
+    frames.forEach((frame, index) => {
+      this.#append({ frame, done: index === last ? done : undefined });
     });
   }
 
@@ -317,7 +313,7 @@ export class Engine {
       head++;
       this.#pendingHead = head;
       this.#committedLsn = record.frame.lsn;
-      if (!this.#holds) this.#applyFrame(record.frame, record.mutations);
+      if (!this.#holds) this.#applyFrame(record.frame);
       record.done?.();
     }
     // Shifting is amortised: the applied half goes when it is the larger one.
@@ -331,12 +327,12 @@ export class Engine {
     this.#pendingHead = 0;
   }
 
-  /** The one apply path. */
-  #applyFrame(frame: Frame, mutations: readonly Mutation[] | undefined): void {
+  /** The one apply path: what the log says, from the bytes that it says it with. */
+  #applyFrame(frame: Frame): void {
     assert(frame.lsn === this.#applied.lsn + 1, `record ${frame.lsn} applies after ${this.#applied.lsn}`);
-    const position: Position = { epoch: frame.epoch, lsn: frame.lsn };
-    if (mutations !== undefined) {
-      for (const mutation of mutations) this.store.apply(mutation, position);
+    if (frame.type === RECORD_TYPE.data) {
+      const mutation = this.#openPayload(frame);
+      while (mutation.next()) this.store.applyEncoded(mutation, frame);
     } else if (frame.type === RECORD_TYPE.epoch) {
       this.epochs.add(frame.epoch, frame.lsn);
       this.#epochsAhead = this.#epochsAhead.filter((start) => start.firstLsn > frame.lsn);
@@ -344,12 +340,29 @@ export class Engine {
       this.store.setLimits(decodeLimits(frame.payload));
     }
     this.#applied = { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
-    this.#appliedPosition = position;
+    this.#appliedPosition = { epoch: frame.epoch, lsn: frame.lsn };
     this.digests.note(frame.lsn, this.store);
     this.#lastTimestampMs = Math.max(this.#lastTimestampMs, frame.timestampMs);
     this.#appliedClockMs = Math.max(this.#appliedClockMs, frame.timestampMs);
     this.#committedLsn = Math.max(this.#committedLsn, frame.lsn) as Lsn;
     this.onApplied?.(frame);
+  }
+
+  #openPayload({ buffer, payloadOffset, payloadBytes }: Frame): MutationCursor {
+    this.#cursor.open(buffer, payloadOffset, payloadOffset + payloadBytes);
+    return this.#cursor;
+  }
+
+  /** Throws where the record could not be applied. */
+  #checkPayload(frame: Frame): void {
+    if (frame.type === RECORD_TYPE.data) {
+      const mutation = this.#openPayload(frame);
+      while (mutation.next());
+    } else if (frame.type === RECORD_TYPE.epoch) {
+      decodeEpochParent(frame.payload);
+    } else {
+      decodeLimits(frame.payload);
+    }
   }
 
   #refuse(firstLsn: Lsn, error: Error): void {
@@ -384,16 +397,4 @@ function storageFailed(cause: Error): WalnutError {
   return new WalnutError('storage_failed', 'the disk under wal.directory failed; this node is stopping', {
     cause,
   });
-}
-
-function mutationsOf({ buffer, payloadOffset, payloadBytes }: Frame): Mutation[] {
-  return decodeMutations(buffer, payloadOffset, payloadOffset + payloadBytes);
-}
-
-/** Refuses a record that could not be applied, before it is appended; what it holds, where that is mutations. */
-function checkPayload(frame: Frame): Mutation[] | undefined {
-  if (frame.type === RECORD_TYPE.data) return mutationsOf(frame);
-  if (frame.type === RECORD_TYPE.epoch) decodeEpochParent(frame.payload);
-  else decodeLimits(frame.payload);
-  return undefined;
 }

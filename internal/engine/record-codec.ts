@@ -6,11 +6,13 @@
  * Decoding never trusts a length: anything that does not fit exactly throws
  * `RecordError`, which recovery reports as corruption and a replica as a bad push.
  */
-import type { Cause, EvictionPolicy, Mutation, StoreLimits } from '#model/entry.ts';
+import type { Cause, EncodedMutation, EvictionPolicy, Mutation, StoreLimits } from '#model/entry.ts';
 import type { Epoch } from '#model/position.ts';
 import { toLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
-import { tryDecodeUtf8 } from '#platform/utf8.ts';
+import { isUtf8Range } from '#platform/utf8.ts';
+
+const EMPTY: Buffer = Buffer.alloc(0);
 
 /** The layout version, the first byte of every payload. */
 const VERSION = 1;
@@ -62,34 +64,76 @@ export function writeMutations(mutations: readonly Mutation[], target: Buffer, s
   }
 }
 
-/**
- * The mutations of a DATA record, whose payload is `bytes[from, to)`, by default
- * all of it. Values are views of `bytes`: the store copies what it keeps.
- */
-export function decodeMutations(bytes: Uint8Array, from = 0, to = bytes.length): Mutation[] {
-  const reader = new PayloadReader(bytes, from, to);
-  reader.version();
-  const count = reader.uint32();
-  // A mutation takes at least its header and one byte of key.
-  if (count > (to - from) / (MUTATION_HEADER_BYTES + 1))
-    throw new RecordError(`${count} mutations cannot fit`);
-  const mutations = new Array<Mutation>(count);
-  for (let i = 0; i < count; i++) mutations[i] = readMutation(reader);
-  reader.end();
+/** The mutations of a DATA record. Values are views of `payload`. */
+export function decodeMutations(payload: Uint8Array): Mutation[] {
+  const mutations: Mutation[] = [];
+  const cursor = new MutationCursor();
+  cursor.open(asBuffer(payload), 0, payload.length);
+  while (cursor.next()) mutations.push(toMutation(cursor));
   return mutations;
 }
 
-function readMutation(reader: PayloadReader): Mutation {
-  const op = reader.uint8();
-  const cause = CAUSES[reader.uint8()];
-  if (cause === undefined) throw new RecordError('unknown cause');
-  const key = reader.text(reader.uint16());
-  if (key === '') throw new RecordError('empty key');
-  if (op === OP_DELETE) return { op: 'delete', key, cause };
-  if (op !== OP_SET) throw new RecordError(`unknown operation ${op}`);
-  const valueBytes = reader.uint32();
-  const expireAtMs = reader.uint64();
-  return { op: 'set', key, value: reader.bytes(valueBytes), expireAtMs, cause };
+function toMutation(encoded: EncodedMutation): Mutation {
+  const { op, cause, bytes, keyOffset, keyBytes, valueOffset, valueBytes, expireAtMs } = encoded;
+  const key = bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
+  if (op === 'delete') return { op, key, cause };
+  return { op, key, value: bytes.subarray(valueOffset, valueOffset + valueBytes), expireAtMs, cause };
+}
+
+/**
+ * Goes through the mutations of a DATA record without taking them out: after
+ * each `next` it is the one at hand. Once `next` was false the whole payload
+ * has been checked. Used again for the next record, it allocates nothing.
+ */
+export class MutationCursor implements EncodedMutation {
+  op: Mutation['op'] = 'delete';
+  cause: Cause = 'client';
+  bytes: Buffer = EMPTY;
+  keyOffset = 0;
+  keyBytes = 0;
+  valueOffset = 0;
+  valueBytes = 0;
+  expireAtMs = 0;
+  readonly #reader = new PayloadReader();
+  #left = 0;
+
+  /** Begins with the payload `bytes[from, to)`. */
+  open(bytes: Buffer, from: number, to: number): void {
+    const reader = this.#reader;
+    this.bytes = bytes;
+    reader.open(bytes, from, to);
+    reader.version();
+    this.#left = reader.uint32();
+    // A mutation takes at least its header and one byte of key.
+    if (this.#left > (to - from) / (MUTATION_HEADER_BYTES + 1))
+      throw new RecordError(`${this.#left} mutations cannot fit`);
+  }
+
+  /** Reads the next one; false where there is none, and nothing else either. */
+  next(): boolean {
+    const reader = this.#reader;
+    if (this.#left === 0) {
+      reader.end();
+      return false;
+    }
+    this.#left--;
+    const op = reader.uint8();
+    const cause = CAUSES[reader.uint8()];
+    if (cause === undefined) throw new RecordError('unknown cause');
+    if (op !== OP_SET && op !== OP_DELETE) throw new RecordError(`unknown operation ${op}`);
+    this.cause = cause;
+    this.keyBytes = reader.uint16();
+    this.keyOffset = reader.skip(this.keyBytes);
+    if (this.keyBytes === 0) throw new RecordError('empty key');
+    // Mended by a decoder, ill-formed bytes would make two keys one.
+    if (!isUtf8Range(this.bytes, this.keyOffset, this.keyOffset + this.keyBytes))
+      throw new RecordError('a key is not UTF-8');
+    this.op = op === OP_SET ? 'set' : 'delete';
+    this.valueBytes = op === OP_SET ? reader.uint32() : 0;
+    this.expireAtMs = op === OP_SET ? reader.uint64() : 0;
+    this.valueOffset = reader.skip(this.valueBytes);
+    return true;
+  }
 }
 
 /** The payload of an EPOCH record: the record before it, all zero for the first. */
@@ -103,7 +147,7 @@ export function encodeEpochParent(parent: ChainPoint): Buffer {
 }
 
 export function decodeEpochParent(payload: Uint8Array): ChainPoint {
-  const reader = new PayloadReader(payload);
+  const reader = readerOf(payload);
   reader.version();
   const epoch: Epoch = reader.uint64();
   const lsn = toLsn(reader.uint64());
@@ -123,7 +167,7 @@ export function encodeLimits(limits: StoreLimits): Buffer {
 }
 
 export function decodeLimits(payload: Uint8Array): StoreLimits {
-  const reader = new PayloadReader(payload);
+  const reader = readerOf(payload);
   reader.version();
   const policy = POLICIES[reader.uint8()];
   if (policy === undefined) throw new RecordError('unknown eviction policy');
@@ -138,16 +182,26 @@ function writeUint64(target: Buffer, value: number, at: number): number {
   return target.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4);
 }
 
+function readerOf(payload: Uint8Array): PayloadReader {
+  const reader = new PayloadReader();
+  reader.open(asBuffer(payload), 0, payload.length);
+  return reader;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
 /** Reads fields in order, each checked against what is left. */
 class PayloadReader {
-  readonly #bytes: Buffer;
-  readonly #end: number;
-  #at: number;
+  #bytes = EMPTY;
+  #at = 0;
+  #end = 0;
 
-  constructor(bytes: Uint8Array, from = 0, end = bytes.length) {
-    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  open(bytes: Buffer, from: number, to: number): void {
+    this.#bytes = bytes;
     this.#at = from;
-    this.#end = end;
+    this.#end = to;
   }
 
   version(): void {
@@ -156,45 +210,33 @@ class PayloadReader {
   }
 
   uint8(): number {
-    return this.#bytes[this.#advance(1)] ?? 0;
+    return this.#bytes[this.skip(1)] as number;
   }
 
   uint16(): number {
-    return this.#bytes.readUInt16LE(this.#advance(2));
+    return this.#bytes.readUInt16LE(this.skip(2));
   }
 
   uint32(): number {
-    return this.#bytes.readUInt32LE(this.#advance(4));
+    return this.#bytes.readUInt32LE(this.skip(4));
   }
 
   uint64(): number {
-    const at = this.#advance(8);
+    const at = this.skip(8);
     const value = this.#bytes.readUInt32LE(at) + this.#bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
     if (!Number.isSafeInteger(value)) throw new RecordError('number over 2^53');
     return value;
   }
 
-  text(length: number): string {
-    const at = this.#advance(length);
-    // Mended by a decoder, ill-formed bytes would make two keys one.
-    const text = tryDecodeUtf8(this.#bytes, at, at + length);
-    if (text === undefined) throw new RecordError('a key is not UTF-8');
-    return text;
-  }
-
-  bytes(length: number): Uint8Array {
-    const at = this.#advance(length);
-    return this.#bytes.subarray(at, at + length);
-  }
-
-  end(): void {
-    if (this.#at !== this.#end) throw new RecordError(`${this.#end - this.#at} bytes too many`);
-  }
-
-  #advance(length: number): number {
+  /** Where the next `length` bytes begin. */
+  skip(length: number): number {
     const at = this.#at;
     if (at + length > this.#end) throw new RecordError('payload ends within a field');
     this.#at = at + length;
     return at;
+  }
+
+  end(): void {
+    if (this.#at !== this.#end) throw new RecordError(`${this.#end - this.#at} bytes too many`);
   }
 }

@@ -34,6 +34,23 @@ export interface DeleteMutation {
 
 export type Mutation = SetMutation | DeleteMutation;
 
+/** Where key and value stand in bytes that are copied from: `valueBytes` from `valueOffset` on, and the key likewise. */
+export interface EncodedPair {
+  readonly bytes: Buffer;
+  /** Well-formed UTF-8, not empty. */
+  readonly keyOffset: number;
+  readonly keyBytes: number;
+  readonly valueOffset: number;
+  readonly valueBytes: number;
+  readonly expireAtMs: number;
+}
+
+/** A mutation as it stands in a record; a delete has no value and no deadline. */
+export interface EncodedMutation extends EncodedPair {
+  readonly op: Mutation['op'];
+  readonly cause: Cause;
+}
+
 /** Limits and policy that the log carries (CONFIG record), so they hold after promotion. */
 export interface StoreLimits {
   readonly entriesMax: number;

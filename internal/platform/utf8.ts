@@ -1,11 +1,10 @@
-/** Text of UTF-8 bytes that nobody has vouched for. */
+/** UTF-8 that nobody has vouched for. */
 import { isUtf8 } from 'node:buffer';
 
-/** The text of `bytes[from, to)`; undefined where they are not well-formed UTF-8. A BOM is text like any other. */
-export function tryDecodeUtf8(bytes: Buffer, from: number, to: number): string | undefined {
+/** Whether `bytes[from, to)` are well-formed UTF-8. */
+export function isUtf8Range(bytes: Buffer, from: number, to: number): boolean {
   let bits = 0;
   for (let i = from; i < to; i++) bits |= bytes[i] as number;
-  // ASCII, as most keys are, cannot be ill-formed, and is the quickest to decode as the Latin-1 that it is too.
-  if (bits < 0x80) return bytes.toString('latin1', from, to);
-  return isUtf8(bytes.subarray(from, to)) ? bytes.toString('utf8', from, to) : undefined;
+  // ASCII, as most keys are, needs no second look.
+  return bits < 0x80 || isUtf8(bytes.subarray(from, to));
 }

@@ -9,7 +9,7 @@
  * Deadlines and their links take 16 bytes more, in chunks beside that exist only
  * where some slot has ever had one. In a free slot word 0 links the chunk's free slots.
  */
-import { type Entry, NEVER } from '#model/entry.ts';
+import { type EncodedPair, type Entry, NEVER } from '#model/entry.ts';
 import type { Lsn } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
 import { crc32 } from '#platform/crc32.ts';
@@ -88,22 +88,16 @@ export class SlotTable {
     return slot;
   }
 
-  /** Stores the key and copies of `value`, which may be a view of a request's buffer, over what was there. */
-  write(
-    slot: number,
-    key: KeyBytes,
-    value: Uint8Array,
-    expireAtMs: number,
-    epoch: number,
-    lsn: number,
-  ): void {
+  /** Stores the key and a copy of the pair's value over what was there. */
+  write(slot: number, key: KeyBytes, pair: EncodedPair, epoch: number, lsn: number): void {
+    const { expireAtMs } = pair;
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
     const isNew = words[at + 2] === 0;
     if (isNew) assert(key.length > 0 && key.length <= STORED_KEY_BYTES_MAX, `a key of ${key.length} bytes`);
     else this.#epochs.release(epochIdAt(words, at));
-    this.#fill(words, at, key, value);
-    words[at + 3] = crc32(value);
+    this.#fill(words, at, key, pair);
+    words[at + 3] = crc32(pair.bytes, 0, pair.valueOffset, pair.valueOffset + pair.valueBytes);
     const epochId = this.#epochs.retain(epoch);
     setKeyAt(words, at, key.length, epochId, lsn);
     setHasDeadlineAt(words, at, expireAtMs !== NEVER);
@@ -314,11 +308,12 @@ export class SlotTable {
   }
 
   /** Writes key and value into the cell: the one there is if it is large enough, otherwise a new one. */
-  #fill(words: Int32Array, at: number, key: KeyBytes, value: Uint8Array): void {
-    const isOwn = value.length > ARENA_VALUE_BYTES_MAX;
+  #fill(words: Int32Array, at: number, key: KeyBytes, pair: EncodedPair): void {
+    const { bytes, valueOffset, valueBytes } = pair;
+    const isOwn = valueBytes > ARENA_VALUE_BYTES_MAX;
     const keyWords = wordsFor(key.length);
     const oldBytes = words[at + 2] === 0 ? 0 : cellBytesAt(words, at);
-    const newBytes = roundUp(4 * keyWords + (isOwn ? 4 : value.length));
+    const newBytes = roundUp(4 * keyWords + (isOwn ? 4 : valueBytes));
     this.#dropOwn(words, at);
     if (newBytes > oldBytes) {
       if (oldBytes > 0) this.#free(words, at, oldBytes);
@@ -329,11 +324,12 @@ export class SlotTable {
     } else if (newBytes < oldBytes) {
       this.#free(words, at, oldBytes - newBytes);
     }
-    setValueBytesAt(words, at, isOwn ? undefined : value.length);
+    setValueBytesAt(words, at, isOwn ? undefined : valueBytes);
     const chunk = this.#chunkAt(words, at);
     const first = cellWordAt(words, at) + keyWords;
-    if (isOwn) chunk.words[first] = this.#keepOwn(value);
-    else chunk.bytes.set(value, 4 * first);
+    const valueEnd = valueOffset + valueBytes;
+    if (isOwn) chunk.words[first] = this.#keepOwn(bytes.subarray(valueOffset, valueEnd));
+    else bytes.copy(chunk.bytes, 4 * first, valueOffset, valueEnd);
   }
 
   /** Takes a new cell for the slot. */

@@ -4,13 +4,13 @@
  * holds 0 .. 2^53 - 1. Damage is reported as a `SnapshotError`, never as a
  * wrong value: every byte of the file is under a CRC-32.
  */
-import type { StoreLimits } from '#model/entry.ts';
+import type { EncodedPair, StoreLimits } from '#model/entry.ts';
 import { KEY_BYTES_MAX } from '#model/limits.ts';
 import { type EpochStart, toLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import { crc32 } from '#platform/crc32.ts';
-import { tryDecodeUtf8 } from '#platform/utf8.ts';
+import { isUtf8Range } from '#platform/utf8.ts';
 
 export const SNAPSHOT_MAGIC = 'WALNUTSN';
 export const SNAPSHOT_FORMAT_VERSION = 1;
@@ -71,11 +71,8 @@ export interface SnapshotFooter {
   readonly fileCrc: number;
 }
 
-/** One entry as the file holds it; `value` is a view of the block. */
-export interface SnapshotEntry {
-  readonly key: string;
-  readonly value: Uint8Array;
-  readonly expireAtMs: number;
+/** One entry as it stands in its block. */
+export interface SnapshotEntry extends EncodedPair {
   readonly epoch: number;
   readonly lsn: number;
   readonly stamp: number;
@@ -161,7 +158,10 @@ export function decodeHeader(bytes: Uint8Array): SnapshotHeader {
   const logIdBytes = bytes[PREFIX_BYTES] as number;
   let at = PREFIX_BYTES + 1 + logIdBytes;
   if (at + 57 > end) throw new SnapshotError(PREFIX_BYTES, `log id of ${logIdBytes} bytes does not fit`);
-  const logId = decodeText(bufferOf(bytes), PREFIX_BYTES + 1, at, PREFIX_BYTES + 1);
+  const text = bufferOf(bytes);
+  if (!isUtf8Range(text, PREFIX_BYTES + 1, at))
+    throw new SnapshotError(PREFIX_BYTES + 1, 'text is not UTF-8');
+  const logId = text.toString('utf8', PREFIX_BYTES + 1, at);
   const position = {
     epoch: readU64(view, at, at),
     lsn: toLsn(readU64(view, at + 8, at + 8)),
@@ -246,10 +246,7 @@ export function decodeFooter(payload: Uint8Array, offset: number): SnapshotFoote
 }
 
 /** The fixed fields of an entry as the file holds them. */
-export interface EntryHeader extends Omit<SnapshotEntry, 'key' | 'value'> {
-  readonly keyBytes: number;
-  readonly valueBytes: number;
-}
+export type EntryHeader = Omit<SnapshotEntry, 'bytes' | 'keyOffset' | 'valueOffset'>;
 
 /** Writes what stands before key and value at `at` and returns where it ends; the caller has made room. */
 export function encodeEntryHeader(view: DataView, at: number, header: EntryHeader): number {
@@ -262,7 +259,10 @@ export function encodeEntryHeader(view: DataView, at: number, header: EntryHeade
   return writeU64(view, at + 32, header.stamp);
 }
 
-/** Calls `take` with each entry of a block; `offset` is where the payload begins in the file. */
+/**
+ * Calls `take` with each entry of a block; `offset` is where the payload begins
+ * in the file. The entry is one object, used again for the next.
+ */
 export function decodeEntries(
   payload: Uint8Array,
   entries: number,
@@ -270,40 +270,32 @@ export function decodeEntries(
   take: (entry: SnapshotEntry, offset: number) => void,
 ): void {
   const view = viewOf(payload);
-  const buffer = bufferOf(payload);
+  const bytes = bufferOf(payload);
+  const pair = { bytes, keyOffset: 0, keyBytes: 0, valueOffset: 0, valueBytes: 0, expireAtMs: 0 };
+  const entry = { ...pair, epoch: 0, lsn: 0, stamp: 0 };
   let at = 0;
   for (let i = 0; i < entries; i++) {
     if (at + ENTRY_HEADER_BYTES > payload.length)
       throw new SnapshotError(offset + at, 'entry does not fit its block');
-    const valueBytes = view.getUint32(at, true);
-    const keyBytes = view.getUint16(at + 4, true);
-    const keyAt = at + ENTRY_HEADER_BYTES;
-    const valueAt = keyAt + keyBytes;
-    if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX || valueAt + valueBytes > payload.length) {
-      throw new SnapshotError(
-        offset + at,
-        `entry of ${keyBytes} + ${valueBytes} bytes does not fit its block`,
-      );
+    entry.valueBytes = view.getUint32(at, true);
+    entry.keyBytes = view.getUint16(at + 4, true);
+    entry.keyOffset = at + ENTRY_HEADER_BYTES;
+    entry.valueOffset = entry.keyOffset + entry.keyBytes;
+    const end = entry.valueOffset + entry.valueBytes;
+    if (entry.keyBytes === 0 || entry.keyBytes > KEY_BYTES_MAX || end > payload.length) {
+      const why = `entry of ${entry.keyBytes} + ${entry.valueBytes} bytes does not fit its block`;
+      throw new SnapshotError(offset + at, why);
     }
-    const entry = {
-      key: decodeText(buffer, keyAt, valueAt, offset + keyAt),
-      value: buffer.subarray(valueAt, valueAt + valueBytes),
-      expireAtMs: readU64(view, at + 8, offset + at + 8),
-      epoch: readU64(view, at + 16, offset + at + 16),
-      lsn: readU64(view, at + 24, offset + at + 24),
-      stamp: readU64(view, at + 32, offset + at + 32),
-    };
+    if (!isUtf8Range(bytes, entry.keyOffset, entry.valueOffset))
+      throw new SnapshotError(offset + entry.keyOffset, 'text is not UTF-8');
+    entry.expireAtMs = readU64(view, at + 8, offset + at + 8);
+    entry.epoch = readU64(view, at + 16, offset + at + 16);
+    entry.lsn = readU64(view, at + 24, offset + at + 24);
+    entry.stamp = readU64(view, at + 32, offset + at + 32);
     take(entry, offset + at);
-    at = valueAt + valueBytes;
+    at = end;
   }
   if (at !== payload.length) throw new SnapshotError(offset + at, 'bytes after the last entry of a block');
-}
-
-/** The text of `bytes[from, to)`, which stands at `offset` in the file. */
-function decodeText(bytes: Buffer, from: number, to: number, offset: number): string {
-  const text = tryDecodeUtf8(bytes, from, to);
-  if (text === undefined) throw new SnapshotError(offset, 'text is not UTF-8');
-  return text;
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {

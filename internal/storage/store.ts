@@ -9,11 +9,19 @@
  * except a bad scan command (`invalid_argument`).
  */
 import type { ScanCommand } from '#model/commands.ts';
-import { type Entry, isExpired, type Mutation, type SetMutation, type StoreLimits } from '#model/entry.ts';
+import {
+  type EncodedMutation,
+  type EncodedPair,
+  type Entry,
+  isExpired,
+  type Mutation,
+  type StoreLimits,
+} from '#model/entry.ts';
 import { utf8Length } from '#model/limits.ts';
 import type { Position } from '#model/position.ts';
 import type { StoreStatus } from '#model/status.ts';
 import { assert } from '#platform/assert.ts';
+import { encodeMutation } from '#storage/encode-pair.ts';
 import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { ExpiryIndex } from '#storage/expiry-index.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
@@ -123,8 +131,8 @@ export class Store {
    * The only way the state changes: `mutation` of the record at `position`. Key
    * and value are copied. Deleting a missing key does nothing.
    */
-  apply(mutation: Mutation, position: Position): void {
-    const slot = this.#find(mutation.key);
+  applyEncoded(mutation: EncodedMutation, position: Position): void {
+    const slot = this.#findEncoded(mutation);
     if (mutation.op === 'set') {
       this.#set(slot, mutation, position);
       return;
@@ -133,6 +141,11 @@ export class Store {
     if (mutation.cause === 'evicted') this.#evicted++;
     else if (mutation.cause === 'expired') this.#expired++;
     this.#delete(slot);
+  }
+
+  /** `applyEncoded` for callers that have the mutation as values. */
+  apply(mutation: Mutation, position: Position): void {
+    this.applyEncoded(encodeMutation(mutation), position);
   }
 
   /**
@@ -213,10 +226,10 @@ export class Store {
 
   /** For the snapshot loader: stores an entry under the stamp it had. False where the key is there already. */
   tryRestore(entry: SnapshotEntry): boolean {
-    if (this.#find(entry.key) !== NO_SLOT) return false;
+    if (this.#findEncoded(entry) !== NO_SLOT) return false;
     const slot = this.#slots.allocate();
     this.#index.add(this.#key.hash, slot);
-    this.#write(slot, entry.value, entry.expireAtMs, entry.epoch, entry.lsn);
+    this.#write(slot, entry, entry.epoch, entry.lsn);
     this.#recency.restore(slot, entry.stamp);
     return true;
   }
@@ -231,7 +244,13 @@ export class Store {
     return this.#key.load(key) ? this.#index.find(this.#key) : NO_SLOT;
   }
 
-  #set(found: number, mutation: SetMutation, position: Position): void {
+  /** As `#find`, of a key that is known to be well-formed. */
+  #findEncoded({ bytes, keyOffset, keyBytes }: EncodedPair): number {
+    this.#key.loadBytes(bytes, keyOffset, keyBytes);
+    return this.#index.find(this.#key);
+  }
+
+  #set(found: number, pair: EncodedPair, position: Position): void {
     let slot = found;
     if (slot === NO_SLOT) {
       slot = this.#slots.allocate();
@@ -241,7 +260,7 @@ export class Store {
       this.#snapshot?.beforeChange(slot);
       this.#forget(slot);
     }
-    this.#write(slot, mutation.value, mutation.expireAtMs, position.epoch, position.lsn);
+    this.#write(slot, pair, position.epoch, position.lsn);
     if (found !== NO_SLOT && this.#slots.stateOf(slot) === SLOT_LIVE) {
       this.#recency.touch(slot);
     } else {
@@ -259,13 +278,13 @@ export class Store {
   }
 
   /** Fills the slot with the key at hand and the rest, and adds it to every sum and to the expiry index. */
-  #write(slot: number, value: Uint8Array, expireAtMs: number, epoch: number, lsn: number): void {
-    this.#slots.write(slot, this.#key, value, expireAtMs, epoch, lsn);
+  #write(slot: number, pair: EncodedPair, epoch: number, lsn: number): void {
+    this.#slots.write(slot, this.#key, pair, epoch, lsn);
     this.#expiry.add(slot);
-    this.#hasher.hashKey(this.#key, this.#slots.valueCrcOf(slot), expireAtMs, epoch, lsn);
+    this.#hasher.hashKey(this.#key, this.#slots.valueCrcOf(slot), pair.expireAtMs, epoch, lsn);
     this.#digest.add(this.#hasher);
     this.#entries++;
-    this.#bytes += this.#key.length + value.length + ENTRY_OVERHEAD_BYTES;
+    this.#bytes += this.#key.length + pair.valueBytes + ENTRY_OVERHEAD_BYTES;
   }
 
   /** Takes the slot, whose key is at hand, out of every sum and out of the expiry index. */

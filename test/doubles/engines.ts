@@ -1,7 +1,7 @@
 /** Reaches into running nodes: the engines that were opened, to damage what they hold. */
 import { afterEach, beforeEach } from 'vitest';
 import { Engine } from '#engine/engine.ts';
-import type { Mutation } from '#model/entry.ts';
+import type { EncodedMutation } from '#model/entry.ts';
 import { Store } from '#storage/store.ts';
 
 /** Collects every engine of the test file's nodes in the order in which they finish opening. */
@@ -22,9 +22,9 @@ export function collectEngines(): Engine[] {
 }
 
 /** From now on the store leaves out what `isSkipped` chooses: a fault in applying. */
-export function sabotageApply(engine: Engine, isSkipped: (mutation: Mutation) => boolean): void {
+export function sabotageApply(engine: Engine, isSkipped: (mutation: EncodedMutation) => boolean): void {
   const { store } = engine;
-  store.apply = (mutation, position) => {
-    if (!isSkipped(mutation)) Store.prototype.apply.call(store, mutation, position);
+  store.applyEncoded = (mutation, position) => {
+    if (!isSkipped(mutation)) Store.prototype.applyEncoded.call(store, mutation, position);
   };
 }

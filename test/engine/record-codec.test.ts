@@ -7,11 +7,12 @@ import {
   decodeMutations,
   encodeEpochParent,
   encodeLimits,
+  MutationCursor,
   mutationsBytes,
   RecordError,
   writeMutations,
 } from '#engine/record-codec.ts';
-import type { Cause, Mutation, StoreLimits } from '#model/entry.ts';
+import type { Cause, EncodedMutation, Mutation, StoreLimits } from '#model/entry.ts';
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 
@@ -43,6 +44,14 @@ function plain(mutations: readonly Mutation[]): unknown[] {
   return mutations.map((one) =>
     one.op === 'set' ? { ...one, value: Buffer.from(one.value).toString('hex') } : one,
   );
+}
+
+/** As `plain`, of the mutation at hand. */
+function copyOf(encoded: EncodedMutation): unknown {
+  const { op, cause, bytes, keyOffset, keyBytes, valueOffset, valueBytes, expireAtMs } = encoded;
+  const key = bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
+  if (op === 'delete') return { op, key, cause };
+  return { op, key, value: bytes.toString('hex', valueOffset, valueOffset + valueBytes), expireAtMs, cause };
 }
 
 const key = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 });
@@ -105,6 +114,30 @@ describe('record payloads', () => {
     expect(target.subarray(0, 10)).toEqual(Buffer.alloc(10, 0x77));
     expect(target.subarray(-10)).toEqual(Buffer.alloc(10, 0x77));
     expect(plain(decodeMutations(target.subarray(10, -10)))).toEqual(plain(MUTATIONS));
+  });
+
+  it('are gone through by one cursor, record after record, wherever they stand, also after a bad one', () => {
+    const cursor = new MutationCursor();
+    const records = fc.array(fc.tuple(fc.array(mutation, { maxLength: 5 }), fc.nat(9), fc.boolean()));
+    fc.assert(
+      fc.property(records, (sequence) => {
+        for (const [mutations, before, isCut] of sequence) {
+          const payload = encode(mutations);
+          const bytes = Buffer.concat([Buffer.alloc(before, 1), payload, Buffer.alloc(7, 1)]);
+          const seen: unknown[] = [];
+          const walk = (to: number): void => {
+            cursor.open(bytes, before, to);
+            while (cursor.next()) seen.push(copyOf(cursor));
+          };
+          if (isCut) {
+            expect(() => walk(before + payload.length - 1)).toThrow(RecordError);
+            continue;
+          }
+          walk(before + payload.length);
+          expect(seen).toEqual(plain(mutations));
+        }
+      }),
+    );
   });
 
   it.each(DECODERS)('%s: no cut and no addition is taken for the whole', (_, payload, decode) => {

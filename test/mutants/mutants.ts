@@ -175,9 +175,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'deletes of expired entries not applied',
     file: 'internal/engine/engine.ts',
-    text: '      for (const mutation of mutations) this.store.apply(mutation, position);',
+    text: '      while (mutation.next()) this.store.applyEncoded(mutation, frame);',
     replacement:
-      "      for (const mutation of mutations) if (mutation.cause !== 'expired') this.store.apply(mutation, position);",
+      "      while (mutation.next()) if (mutation.cause !== 'expired') this.store.applyEncoded(mutation, frame);",
     tests: [SIMULATION],
   },
   ...READ_MUTANTS,

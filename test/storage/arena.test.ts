@@ -1,7 +1,9 @@
 /** Where keys and values lie: reuse, compaction, shrinking, and that what was handed out stays as it was. */
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CHUNK_BYTES } from '#storage/arena.ts';
+import { encodePair } from '#storage/encode-pair.ts';
 import { EPOCH_IDS_MAX, EpochIds } from '#storage/epoch-ids.ts';
 import { SLOTS_PER_CHUNK } from '#storage/slot-chunks.ts';
 import { ARENA_VALUE_BYTES_MAX, SLOT_FREE, SlotTable } from '#storage/slot-table.ts';
@@ -179,7 +181,8 @@ describe('slots', () => {
     const most = Number.MAX_SAFE_INTEGER;
     for (const number of [0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 52 + 1, most]) {
       const slot = slots.allocate();
-      slots.write(slot, keyOf(`k${number}`), new Uint8Array(1), number, number, number);
+      const pair = encodePair(`k${number}`, new Uint8Array(1), number);
+      slots.write(slot, keyOf(`k${number}`), pair, number, number);
       slots.setStamp(slot, number);
       const { version, expireAtMs } = slots.entry(slot);
       expect([version.epoch, version.lsn, expireAtMs, slots.stampOf(slot)]).toEqual(Array(4).fill(number));
@@ -204,7 +207,8 @@ describe('epoch numbers', () => {
     const slots = new SlotTable();
     const taken = Array.from({ length: 70_000 }, (_, epoch) => {
       const slot = slots.allocate();
-      slots.write(slot, keyOf(`k${epoch}`), new Uint8Array(0), 0, epoch, 2 ** 53 - 1);
+      const pair = encodePair(`k${epoch}`, new Uint8Array(0), 0);
+      slots.write(slot, keyOf(`k${epoch}`), pair, epoch, 2 ** 53 - 1);
       return slot;
     });
     for (const [epoch, slot] of taken.entries()) {

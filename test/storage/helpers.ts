@@ -1,6 +1,7 @@
 /** Short ways to say what the storage tests do over and over. */
 import type { Cause, Mutation, StoreLimits } from '#model/entry.ts';
 import { type Position, toLsn } from '#model/position.ts';
+import { encodePair } from '#storage/encode-pair.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import type { SlotTable } from '#storage/slot-table.ts';
 import type { SnapshotMeta } from '#storage/snapshot-codec.ts';
@@ -36,7 +37,7 @@ export function writeSlot(
   value: Uint8Array,
   expireAtMs: number,
 ): void {
-  slots.write(slot, keyOf(key), value, expireAtMs, 1, 1);
+  slots.write(slot, keyOf(key), encodePair(key, value, expireAtMs), 1, 1);
 }
 
 export function keyOf(text: string, seed = 0, hashMask = -1): KeyBytes {
