@@ -14,6 +14,7 @@ import { type NodeFlags, nodeUsage, parseNodeFlags } from '#config/node-flags.ts
 import { printConfig } from '#config/print-config.ts';
 import type { Role } from '#model/status.ts';
 import { Node } from '#node/node.ts';
+import { MemoryFailure } from '#node/state-guard.ts';
 import { createPeerDialer } from '#peer/peer-dialer.ts';
 import type { Clock } from '#platform/clock.ts';
 import { CloserStack } from '#platform/closer-stack.ts';
@@ -124,7 +125,8 @@ async function start(
     onFsync: (seconds) => fsyncSeconds.observe(seconds),
     onFatal: (error) => {
       // Nothing more may be acknowledged: out at once, without closing anything.
-      logger.fatal({ err: error }, 'the disk under wal.directory failed: stopping; see docs/operations.md');
+      const what = error instanceof MemoryFailure ? 'this machine’s memory' : 'the disk under wal.directory';
+      logger.fatal({ err: error }, `${what} failed: stopping; see docs/operations.md`);
       process.exit(EXIT_STORAGE);
     },
   });

@@ -13,6 +13,7 @@ export type ConfiguredOptions = Pick<
   | 'snapshotEveryBytes'
   | 'limits'
   | 'defaultTtlMs'
+  | 'scrubIntervalMs'
   | 'replicas'
   | 'pushIntervalMs'
   | 'heartbeatMs'
@@ -44,6 +45,7 @@ export function toNodeOptions(config: MasterConfig | SlaveConfig): ConfiguredOpt
       policy: storage.evictionPolicy,
     },
     defaultTtlMs: storage.defaultTtlMs,
+    scrubIntervalMs: storage.scrubIntervalMs,
     replicas: replication.replicas,
     pushIntervalMs: replication.syncIntervalMs,
     heartbeatMs: replication.heartbeatMs,

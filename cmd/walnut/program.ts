@@ -16,6 +16,7 @@ import { addLeaderCommands } from './leader-commands.ts';
 import { addReadCommands } from './read-commands.ts';
 import { addReplayCommand } from './replay-command.ts';
 import { addRestoreToCommand } from './restore-to-command.ts';
+import { addScrubCommand } from './scrub-command.ts';
 import { addStatusCommand } from './status-command.ts';
 import { addWalCommand } from './wal-command.ts';
 import { addWriteCommands } from './write-commands.ts';
@@ -62,6 +63,7 @@ function createProgram(host: CommandHost, output: string[]): Command {
   addAwaitCommand(program, host);
   addStatusCommand(program, host);
   addDigestCommand(program, host);
+  addScrubCommand(program, host);
   addReplayCommand(program, host);
   addWalCommand(program, host);
   addBackupCommand(program, host);

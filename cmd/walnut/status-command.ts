@@ -15,6 +15,7 @@ import {
   renderTable,
   showBytes,
   showCount,
+  showDeadline,
   showDuration,
   showPosition,
 } from './output.ts';
@@ -108,6 +109,10 @@ export function statusToJson(status: StatusResponse): Record<string, unknown> {
       digestComparisons: Number(status.integrity?.digestComparisons ?? 0),
       digestMismatches: Number(status.integrity?.digestMismatches ?? 0),
       rebuilds: Number(status.integrity?.rebuilds ?? 0),
+      scrubs: Number(status.integrity?.scrubs ?? 0),
+      alteredFound: Number(status.integrity?.alteredFound ?? 0),
+      scrubFraction: status.integrity?.scrubFraction ?? 0,
+      lastScrubAtMs: Number(status.integrity?.lastScrubAtMs ?? 0),
     },
     uptimeMs: Number(status.uptimeMs),
     version: status.version,
@@ -152,13 +157,20 @@ function renderStatus(status: StatusResponse, { colors, address }: Invocation): 
     facts.push(['digests', renderComparisons(status.integrity)]);
   }
   if (status.delay !== undefined) facts.push(['delay', describeDelay(status.delay)]);
+  facts.push(['memory', renderScrubs(status.integrity)]);
   facts.push(['up', `${showDuration(status.uptimeMs)}, version ${status.version}`]);
   return renderFacts(colors, facts) + renderReplicas(status, colors);
 }
 
 function renderComparisons(integrity: IntegrityStatus | undefined): string {
-  const { digestComparisons = 0n, digestMismatches = 0n, rebuilds = 0n } = integrity ?? {};
-  return `${showCount(digestComparisons)} compared with the master, ${showCount(digestMismatches)} differed, ${showCount(rebuilds)} rebuilds`;
+  const { digestComparisons = 0n, digestMismatches = 0n } = integrity ?? {};
+  return `${showCount(digestComparisons)} compared with the master, ${showCount(digestMismatches)} differed`;
+}
+
+function renderScrubs(integrity: IntegrityStatus | undefined): string {
+  const { scrubs = 0n, alteredFound = 0n, rebuilds = 0n, lastScrubAtMs = 0n } = integrity ?? {};
+  const last = lastScrubAtMs === 0n ? '' : `, the last at ${showDeadline(lastScrubAtMs)}`;
+  return `${showCount(scrubs)} scrubs${last}, ${showCount(alteredFound)} altered entries, ${showCount(rebuilds)} rebuilds`;
 }
 
 function renderReplicas(status: StatusResponse, colors: Colors): string {

@@ -56,6 +56,7 @@ function nodeSections(memoryLimitBytes: number) {
       max_entries: wholeNumber({ min: 0 }, 0),
       max_memory: size({ min: MIB }, defaultMemoryBytes(memoryLimitBytes)),
       default_ttl: duration({ min: 0 }, 0),
+      scrub_interval: duration({ min: 0 }, HOUR),
       eviction_policy: oneOf(['lru', 'none'], 'lru'),
     }),
     replication: z.strictObject({

@@ -37,6 +37,8 @@ export interface StorageConfig {
   readonly memoryBytesMax: number;
   /** 0: entries without an expiry of their own never expire. */
   readonly defaultTtlMs: number;
+  /** In which everything in memory is re-hashed once; 0: only when asked. */
+  readonly scrubIntervalMs: number;
   readonly evictionPolicy: EvictionPolicy;
 }
 

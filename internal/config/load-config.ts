@@ -175,6 +175,7 @@ function toNodeConfig({
       entriesMax: storage.max_entries,
       memoryBytesMax: storage.max_memory,
       defaultTtlMs: storage.default_ttl,
+      scrubIntervalMs: storage.scrub_interval,
       evictionPolicy: storage.eviction_policy,
     },
     replication: {

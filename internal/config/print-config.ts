@@ -33,6 +33,7 @@ export function printConfig(config: MasterConfig | SlaveConfig): string {
       max_entries: storage.entriesMax,
       max_memory: formatSize(storage.memoryBytesMax),
       default_ttl: formatDuration(storage.defaultTtlMs),
+      scrub_interval: formatDuration(storage.scrubIntervalMs),
       eviction_policy: storage.evictionPolicy,
     },
     replication: {

@@ -3,6 +3,7 @@
  * slices while writes go on, and published only after the log is durable
  * through that position (design: Snapshot). Only then is older log deleted.
  *
+ * Memory that is not what was stored fails it and is told to the engine's owner.
  * A failure before publishing leaves the old snapshot and the whole log; the
  * temporary file is removed, and at worst by the next opening.
  */
@@ -12,6 +13,7 @@ import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
 import type { EngineOptions } from '#engine/open-engine.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { CheckpointAnswer } from '#model/status.ts';
+import { AlteredStateError } from '#storage/altered-state.ts';
 import type { SnapshotScan } from '#storage/snapshot-scan.ts';
 import { formatSnapshotName } from '#wal/file-names.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
@@ -94,6 +96,7 @@ export class Checkpointer {
     } catch (error) {
       scan.cancel();
       await fileSystem.remove(temporary).catch(() => undefined);
+      if (error instanceof AlteredStateError) engine.onAltered?.(`a checkpoint: ${error.message}`);
       throw error;
     }
     const deletedSegments = await this.#publish(name, position.lsn);

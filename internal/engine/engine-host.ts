@@ -101,11 +101,13 @@ export class EngineHost {
 
   /**
    * Gives up the state in memory and recovers it from the snapshot and the log:
-   * for memory that is not what the log says. Throws as `open` does; then no
+   * for memory that is not what the log says. `onClosed` lets go of the old one,
+   * so that the two are not in memory at once. Throws as `open` does; then no
    * engine is open.
    */
-  async rebuild(): Promise<Engine> {
+  async rebuild(onClosed: () => void): Promise<Engine> {
     await this.#closeEngine();
+    onClosed();
     return this.open();
   }
 

@@ -88,6 +88,8 @@ export class Engine {
   onApplied: ((frame: Frame) => void) | undefined;
   /** Told the durable LSN as it rises: wakes pushers. */
   onDurable: ((lsn: Lsn) => void) | undefined;
+  /** Told when memory was found not to be what was stored: the state must be recovered anew. */
+  onAltered: ((why: string) => void) | undefined;
   /** Told once when the disk failed: the process must stop. */
   onFailed: ((error: Error) => void) | undefined;
 

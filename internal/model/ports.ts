@@ -49,6 +49,7 @@ import type {
   Quarantine,
   QuarantineRelease,
   RotateAnswer,
+  ScrubProgress,
 } from '#model/status.ts';
 
 export type Awaitable<T> = T | Promise<T>;
@@ -80,6 +81,8 @@ export interface AdminPort {
   digest(): DigestAnswer;
   /** The digest at one exact position, waited for up to `waitMs`. */
   digestAt(position: Position, waitMs: number, signal?: AbortSignal): Promise<DigestAnswer>;
+  /** Re-hashes the state in memory at full pace; the last word has `isDone`. */
+  scrub(signal: AbortSignal): AsyncIterable<ScrubProgress>;
   /** `host:port`. */
   addReplica(address: string): Promise<void>;
   removeReplica(address: string): Promise<void>;

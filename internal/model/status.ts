@@ -40,7 +40,38 @@ export interface IntegrityStatus {
   readonly rebuilds: number;
 }
 
+/** Of the passes that re-hash the state in memory, since the process started. */
+export interface ScrubStatus {
+  /** Passes that came to their end without a finding. */
+  readonly scrubs: number;
+  /** Altered entries found. */
+  readonly alteredFound: number;
+  /** Of the pass under way, 0 .. 1. */
+  readonly scrubFraction: number;
+  /** When the last of `scrubs` ended, milliseconds since the Unix epoch; 0: none has. */
+  readonly lastScrubAtMs: number;
+}
+
+/** How far a scrub that an operator asked for is, or what came of it. */
+export interface ScrubProgress {
+  readonly entries: number;
+  readonly entriesTotal: number;
+  /** Bytes of values. */
+  readonly bytes: number;
+  readonly elapsedMs: number;
+  readonly isDone: boolean;
+  readonly altered: number;
+  /** What was found, one line each; the first ten entries. */
+  readonly findings: readonly string[];
+}
+
 export const INTEGRITY_UNKNOWN: IntegrityStatus = { digestComparisons: 0, digestMismatches: 0, rebuilds: 0 };
+export const SCRUB_UNKNOWN: ScrubStatus = {
+  scrubs: 0,
+  alteredFound: 0,
+  scrubFraction: 0,
+  lastScrubAtMs: 0,
+};
 
 /** On a replica: the master it follows. */
 export interface UpstreamStatus {
@@ -130,7 +161,7 @@ export interface NodeStatus {
   readonly earliestLsn: Lsn;
   readonly wal: WalStatus;
   readonly store: StoreStatus;
-  readonly integrity: IntegrityStatus;
+  readonly integrity: IntegrityStatus & ScrubStatus;
   readonly upstream: UpstreamStatus | undefined;
   readonly replicas: readonly ReplicaStatus[];
   /** On a replica that applies late. */

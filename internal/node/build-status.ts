@@ -4,7 +4,7 @@ import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import { NO_LSN, NO_POSITION } from '#model/position.ts';
-import { INTEGRITY_UNKNOWN, type NodeState, type NodeStatus, type Role } from '#model/status.ts';
+import type { IntegrityStatus, NodeState, NodeStatus, Role, ScrubStatus } from '#model/status.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { describeRecovery } from '#node/recovery-watch.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
@@ -15,6 +15,9 @@ export interface StatusParts {
   readonly role: MasterRole | ReplicaRole | undefined;
   readonly progress: RecoveryProgress;
   readonly promotions: number;
+  readonly integrity: IntegrityStatus & ScrubStatus;
+  /** Why a master's state is being recovered while it runs; empty: it is not. */
+  readonly doubt: string;
   readonly isDraining: boolean;
   readonly uptimeMs: number;
   readonly version: string;
@@ -42,7 +45,7 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     earliestLsn: log?.earliestLsn ?? NO_LSN,
     wal: { segments: log?.segmentCount ?? 0, bytes: log?.bytes ?? 0 },
     store: engine?.store.stats() ?? { entries: 0, bytes: 0, hits: 0, misses: 0, evicted: 0, expired: 0 },
-    integrity: role?.kind === 'replica' ? role.integrity : INTEGRITY_UNKNOWN,
+    integrity: parts.integrity,
     upstream: role?.kind === 'replica' ? role.upstream : undefined,
     replicas: role?.kind === 'master' ? role.replicas : [],
     delay: role === undefined ? undefined : host?.delayed?.status,
@@ -56,7 +59,8 @@ function judge(parts: StatusParts): { state: NodeState; reasons: string[]; isRea
   const { role, progress } = parts;
   if (parts.isDraining) return { state: 'draining', reasons: ['stopping'], isReady: false };
   if (role === undefined) {
-    return { state: 'loading', reasons: [describeRecovery(progress)], isReady: false };
+    const why = parts.doubt === '' ? [] : [parts.doubt];
+    return { state: 'loading', reasons: [describeRecovery(progress), ...why], isReady: false };
   }
   const reasons = [...role.reasons];
   const damage = role.keptLogDamage;

@@ -44,6 +44,12 @@ export class Leadership {
       const { position } = engine ?? {};
       if (position !== undefined) return { term: termOf(position.epoch), position, isPromoted: false };
     }
+    const doubt = role.kind === 'replica' ? role.doubt : '';
+    if (doubt !== '') {
+      // What is in memory becomes the group's state: even force waits until it is rebuilt.
+      if (role.state === 'loading') throw unavailable(`the state here is being rebuilt: ${doubt}`);
+      if (!isForced) throw new WalnutError('failed_precondition', `the state here is in doubt: ${doubt}`);
+    }
     if (engine === undefined) {
       throw new WalnutError(
         'failed_precondition',
@@ -185,6 +191,7 @@ export class Leadership {
     if (current?.kind !== 'replica') return 'it is a master';
     if (request.term <= manifest.term) return `it has seen term ${manifest.term}`;
     if (manifest.quarantine !== null) return 'it is quarantined';
+    if (current.doubt !== '') return `its state is in doubt: ${current.doubt}`;
     const delay = host.delayed?.status;
     if (delay?.isHeld === true)
       return `an operator holds ${delay.waitingRecords} records back there: walnut delay resume`;

@@ -42,6 +42,8 @@ export interface MasterSeat {
   readonly advertise: string;
   /** This master is over, and another node leads its log in a higher term. */
   readonly onLeader: (address: string, term: number) => void;
+  /** A replica begins to say that its state differs from the one here. */
+  readonly onReplicaDiffers: () => void;
 }
 
 export class MasterRole {
@@ -99,6 +101,7 @@ export class MasterRole {
         for (const key of keys) engine.store.touch(key);
       },
       onFenced: (term) => this.#fenced(term),
+      onMismatch: seat.onReplicaDiffers,
     });
     this.#announcer = new Announcer({
       dialer: options.dialer,

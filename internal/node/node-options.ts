@@ -35,6 +35,8 @@ export interface NodeOptions {
     readonly policy: EvictionPolicy;
   };
   readonly defaultTtlMs: number;
+  /** `storage.scrub_interval`: in which everything in memory is re-hashed once; 0, the default: only when asked. */
+  readonly scrubIntervalMs?: number | undefined;
   /** `replication.replicas`. */
   readonly replicas: readonly string[];
   /** `replication.sync_interval`. */

@@ -57,6 +57,7 @@ import type {
   Quarantine,
   QuarantineRelease,
   RotateAnswer,
+  ScrubProgress,
 } from '#model/status.ts';
 import { buildStatus } from '#node/build-status.ts';
 import { digestAt } from '#node/digest-at.ts';
@@ -69,6 +70,7 @@ import { RecoveryWatch } from '#node/recovery-watch.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
 import { RoleKeeper } from '#node/role-keeper.ts';
 import { SnapshotSource } from '#node/snapshot-source.ts';
+import { StateGuard } from '#node/state-guard.ts';
 import { assert } from '#platform/assert.ts';
 
 export class Node implements KeyValuePort, ReplicationPort, AdminPort {
@@ -79,6 +81,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   #snapshots: SnapshotSource | undefined;
   #keeper: RoleKeeper | undefined;
   readonly #recovery: RecoveryWatch;
+  readonly #guard: StateGuard;
   #isDraining = false;
 
   constructor(options: NodeOptions) {
@@ -86,6 +89,15 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     this.#startedMs = options.clock.monotonicMs();
     this.#recovery = new RecoveryWatch(options.clock, options.logger);
     const node = this;
+    this.#guard = new StateGuard({
+      clock: options.clock,
+      logger: options.logger,
+      scrubIntervalMs: options.scrubIntervalMs ?? 0,
+      engine: () => node.#engine,
+      role: () => node.#role,
+      rebuildMaster: async () => node.#keeper?.rebuild(),
+      onFatal: options.onFatal,
+    });
     this.#reader = new Reader({
       engine: () => node.#readable(),
       clock: options.clock,
@@ -133,8 +145,12 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
       pinnedBytesMax: this.#options.snapshotLogBytesMax ?? Number.MAX_SAFE_INTEGER,
       damagedLsn: () => (this.#role?.kind === 'master' ? this.#role.damagedLsn : undefined),
     });
-    this.#keeper = new RoleKeeper(this.#options, host, advertise);
+    this.#keeper = new RoleKeeper(this.#options, host, advertise, {
+      onAltered: (engine, why) => this.#guard.altered(engine, why),
+      onReplicaDiffers: () => this.#guard.doubted(),
+    });
     await this.#keeper.start(() => this.#recovery.noteNothing());
+    this.#guard.start();
   }
 
   /** From now on not ready; reads and writes in flight finish. */
@@ -145,7 +161,9 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   /** Stops following or pushing, syncs the log, marks a clean stop and frees the directory. */
   async stop(): Promise<void> {
     this.#isDraining = true;
+    const guarded = this.#guard.stop();
     await this.#keeper?.stop();
+    await guarded;
     await this.#host?.close();
   }
 
@@ -228,6 +246,8 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
       role: this.#role,
       progress: this.#recovery.progress,
       promotions: this.#keeper?.promotions ?? 0,
+      integrity: this.#guard.status,
+      doubt: this.#guard.doubt,
       isDraining: this.#isDraining,
       uptimeMs: Math.round(this.#options.clock.monotonicMs() - this.#startedMs),
       version: this.#options.version,
@@ -242,6 +262,11 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
 
   digestAt(position: Position, waitMs: number, signal?: AbortSignal): Promise<DigestAnswer> {
     return digestAt(() => this.#current(), this.#options.clock, { position, waitMs, signal });
+  }
+
+  async *scrub(signal: AbortSignal): AsyncGenerator<ScrubProgress> {
+    this.#current();
+    yield* this.#guard.scrub(signal);
   }
 
   addReplica(address: string): Promise<void> {
@@ -360,7 +385,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   #current(): Engine {
     const role = this.#requireRole();
     if (this.#engine === undefined) {
-      throw unavailable('this replica has received nothing from its master yet: see Status', role.leaderHint);
+      throw unavailable('this replica has no state yet: see Status', role.leaderHint);
     }
     return this.#engine;
   }

@@ -74,7 +74,7 @@ export class ReplicaRole {
   get reasons(): string[] {
     const reasons: string[] = [];
     if (this.#follower.reason !== '') reasons.push(this.#follower.reason);
-    if (this.#follower.doubt !== '') reasons.push(this.#follower.doubt);
+    if (this.#follower.check.reason !== '') reasons.push(this.#follower.check.reason);
     if (this.#host.engine?.log.isFull === true) reasons.push('the disk under wal.directory is full');
     if (this.#host.delayed !== undefined) reasons.push(describeDelay(this.#host.delayed.status));
     const lagMs = this.#follower.lag.logMs;
@@ -88,7 +88,7 @@ export class ReplicaRole {
 
   get isReady(): boolean {
     const { isLinked } = this.#follower.upstream;
-    if (this.#follower.doubt !== '') return false;
+    if (this.#follower.check.reason !== '') return false;
     return this.#host.engine !== undefined && isLinked && this.#follower.lag.logMs <= this.#options.maxLagMs;
   }
 
@@ -109,12 +109,22 @@ export class ReplicaRole {
   }
 
   get integrity(): IntegrityStatus {
-    return this.#follower.integrity;
+    return this.#follower.check.status;
+  }
+
+  /** Why the state here cannot be vouched for; empty where it can. */
+  get doubt(): string {
+    return this.#follower.check.reason;
+  }
+
+  /** The state in memory was found altered. */
+  distrust(why: string): void {
+    this.#follower.distrust(why);
   }
 
   /** Throws `unavailable` where memory is known to be wrong, or `replication.serve_stale` is off and this node may be stale. */
   checkReadable(): void {
-    if (this.#follower.isSuspect) throw unavailable(this.#follower.doubt, this.leaderHint);
+    if (this.#follower.check.isSuspect) throw unavailable(this.#follower.check.reason, this.leaderHint);
     if (this.#options.serveStale) return;
     // A delayed replica is ready by its log, and stale by what it shows.
     if (this.isReady && this.upstream.lagMs <= this.#options.maxLagMs) return;

@@ -31,10 +31,19 @@ export interface PendingHandover {
   readonly tail: ChainPoint;
 }
 
+/** Told what makes the state in memory doubtful. */
+export interface StateWatch {
+  /** The engine's state was found not to be what was stored. */
+  readonly onAltered: (engine: Engine, why: string) => void;
+  /** A replica begins to say that its state differs from the one here. */
+  readonly onReplicaDiffers: () => void;
+}
+
 export class RoleKeeper {
   readonly host: EngineHost;
   readonly options: NodeOptions;
   readonly #advertise: string;
+  readonly #watch: StateWatch;
   #current: MasterRole | ReplicaRole | undefined;
   /** Asks its replicas and settles its epoch; not to be seen before that is done. */
   #beginning: MasterRole | undefined;
@@ -46,10 +55,11 @@ export class RoleKeeper {
   #promotions = 0;
   #insisting: Promise<void> | undefined;
 
-  constructor(options: NodeOptions, host: EngineHost, advertise: string) {
+  constructor(options: NodeOptions, host: EngineHost, advertise: string, watch: StateWatch) {
     this.options = options;
     this.host = host;
     this.#advertise = advertise;
+    this.#watch = watch;
     host.onEngine = (engine) => this.#adopt(engine);
   }
 
@@ -191,6 +201,23 @@ export class RoleKeeper {
     this.#beginReplica();
   }
 
+  /**
+   * Recovers a master's state from its disk: a stop and a start within the
+   * process. Nothing else is believed, and nothing is served meanwhile.
+   */
+  rebuild(): Promise<void> {
+    return this.exclusively('a rebuild of the state', async () => {
+      const before = this.#current;
+      if (before?.kind !== 'master') throw unavailable('this node is no master any more');
+      this.#current = undefined;
+      await before.stop();
+      await this.host.rebuild(() => {
+        this.#engine = undefined;
+      });
+      if (!this.#abort.signal.aborted) await this.#beginMaster(false, true);
+    });
+  }
+
   #commit(fields: Partial<Manifest>): Promise<void> {
     return amendManifest(this.host.directory, fields);
   }
@@ -204,12 +231,15 @@ export class RoleKeeper {
     }
   }
 
-  async #beginMaster(isAsked: boolean): Promise<void> {
-    const { host, options } = this;
+  /** `isAgain`: in a process that has begun before; what was forced at its start is done. */
+  async #beginMaster(isAsked: boolean, isAgain = false): Promise<void> {
+    const { host } = this;
     assert(host.engine !== undefined, 'a master has an engine');
+    const options = isAgain ? { ...this.options, forcedRole: undefined } : this.options;
     const role = new MasterRole(options, host, host.engine, {
       advertise: this.#advertise,
       onLeader: (address, term) => void this.#followLeader(address, term),
+      onReplicaDiffers: this.#watch.onReplicaDiffers,
     });
     this.#beginning = role;
     await role.start(isAsked);
@@ -277,6 +307,7 @@ export class RoleKeeper {
   #adopt(engine: Engine): void {
     this.#engine = engine;
     engine.onFailed = (error) => this.options.onFatal(error);
+    engine.onAltered = (why) => this.#watch.onAltered(engine, why);
     engine.onApplied = (frame) => this.host.noteAppended(frame.bytes.length);
   }
 }

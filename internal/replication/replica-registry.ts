@@ -50,6 +50,8 @@ export interface RegistryOptions {
   /** Keys that a replica's clients read of late. */
   readonly onHotKeys: (keys: readonly string[]) => void;
   readonly onFenced: (term: number) => void;
+  /** A replica began to say that its state differs from the one here. */
+  readonly onMismatch?: (() => void) | undefined;
 }
 
 interface Member {
@@ -316,6 +318,7 @@ export class ReplicaRegistry {
         onAck: (durableLsn: Lsn) => acks.ack(nodeId, durableLsn),
         onHotKeys,
         onFenced,
+        onMismatch: this.#options.onMismatch,
       },
       tail,
     );

@@ -1,5 +1,5 @@
 /** Admin over Connect. */
-import { Admin } from '#gen/walnut/v1/admin_pb.ts';
+import { Admin, type ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
 import type { AdminPort } from '#model/ports.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { RpcRoutes } from '#server/rpc-routes.ts';
@@ -9,6 +9,7 @@ import {
   fromDigest,
   fromQuarantines,
   fromRotate,
+  fromScrub,
   toDelayControl,
   toQuarantineRelease,
 } from '#wire/admin-codec.ts';
@@ -50,6 +51,7 @@ export function routeAdmin(
         ),
       options,
     )
+    .stream(method.scrub, (_request, { signal }) => scrub(port, signal), options)
     .unary(
       method.addReplica,
       async (request) => {
@@ -117,4 +119,8 @@ function routeReplicaControl(routes: RpcRoutes, port: AdminPort): void {
         fromDelayAnswer(await port.controlDelay(toDelayControl(request), signal)),
       options,
     );
+}
+
+async function* scrub(port: AdminPort, signal: AbortSignal): AsyncIterable<ScrubResponse> {
+  for await (const progress of port.scrub(signal)) yield fromScrub(progress);
 }

@@ -43,6 +43,7 @@ export function createServerMetrics(
   registerRecovery(metrics, status);
   registerStore(metrics, status);
   registerIntegrity(metrics, status);
+  registerScrubs(metrics, status);
   registerReplication(metrics, status);
 
   // Looking a child up by labels builds a key; the few pairs there are are held here.
@@ -154,6 +155,29 @@ function registerIntegrity(metrics: Metrics, status: () => NodeStatus): void {
     'walnut_rebuilds_total',
     'Times that the state in memory was given up and recovered from the disk here.',
     () => status().integrity.rebuilds,
+  );
+}
+
+function registerScrubs(metrics: Metrics, status: () => NodeStatus): void {
+  metrics.counterFrom(
+    'walnut_scrubs_total',
+    'Scrubs of the whole memory without a finding.',
+    () => status().integrity.scrubs,
+  );
+  metrics.counterFrom(
+    'walnut_scrub_altered_total',
+    'Altered entries that scrubs found.',
+    () => status().integrity.alteredFound,
+  );
+  metrics.gaugeFrom(
+    'walnut_scrub_progress_ratio',
+    'How far the scrub under way is.',
+    () => status().integrity.scrubFraction,
+  );
+  metrics.gaugeFrom(
+    'walnut_scrub_last_success_timestamp_seconds',
+    'When the last scrub ended without a finding; 0: none has.',
+    () => status().integrity.lastScrubAtMs / 1_000,
   );
 }
 

@@ -13,13 +13,7 @@ import type { DivergedWhy } from '#model/diverged.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import { type Lsn, NO_LSN, termOf } from '#model/position.ts';
 import type { RegisterAnswer, ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
-import type {
-  IntegrityStatus,
-  NodeState,
-  Quarantine,
-  QuarantineRelease,
-  UpstreamStatus,
-} from '#model/status.ts';
+import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
@@ -150,18 +144,9 @@ export class Follower {
     };
   }
 
-  /** Whether what is in memory is known to be wrong and must not be served. */
-  get isSuspect(): boolean {
-    return this.#check.isSuspect;
-  }
-
-  /** Why the state here cannot be vouched for; empty where it can. */
-  get doubt(): string {
-    return this.#check.reason;
-  }
-
-  get integrity(): IntegrityStatus {
-    return this.#check.status;
+  /** Whether the state here is the master's, and whether it may be served. */
+  get check(): DigestCheck {
+    return this.#check;
   }
 
   /** The state in memory was found altered: it is recovered from the disk. */
@@ -315,7 +300,7 @@ export class Follower {
     const { host } = this.#options;
     await this.#receiver.exclusive(async () => {
       try {
-        this.#check.rebuilt((await host.rebuild()).digests);
+        this.#check.rebuilt((await host.rebuild(this.#options.onChange)).digests);
       } catch (error) {
         this.#check.rebuildFailed(error);
       }

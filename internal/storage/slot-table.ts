@@ -224,6 +224,16 @@ export class SlotTable {
     return this.#valueAt(this.#slots.wordsOf(slot), firstWordOf(slot));
   }
 
+  /** The CRC of the value's bytes as they are now: `valueCrcOf` is that of what was stored. */
+  presentCrcOf(slot: number): number {
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    const own = this.#ownAt(words, at);
+    if (own !== undefined) return crc32(own);
+    const first = valueByteAt(words, at);
+    return crc32(this.#chunkAt(words, at).bytes.subarray(first, first + valueBytesAt(words, at)));
+  }
+
   keyBytesOf(slot: number): number {
     return keyBytesAt(this.#slots.wordsOf(slot), firstWordOf(slot));
   }

@@ -5,11 +5,19 @@
  * slot remembers what is written, and what was put into a slot later counts as
  * written: the file holds each entry of the moment once and nothing newer.
  *
+ * What is written is what was stored: every entry is hashed again on its way,
+ * and one that was altered in memory fails the scan (`AlteredStateError`). A file
+ * with it would be refused when loaded, and the log it replaces would be gone.
+ *
  * Memory: one bit per slot, one open block, and the pre-images since the last
  * `next`.
  */
+import type { Position } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
 import { crc32 } from '#platform/crc32.ts';
+import { AlteredStateError, describeAltered, describeCrc } from '#storage/altered-state.ts';
+import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
+import { KeyBytes } from '#storage/key-bytes.ts';
 import { SLOT_FREE, type SlotTable } from '#storage/slot-table.ts';
 import {
   BLOCK_BYTES_TARGET,
@@ -41,6 +49,11 @@ export class SnapshotScan {
   readonly #end: number;
   readonly #isWritten: Uint8Array;
   readonly #blocks = new BlockWriter();
+  readonly #hasher = new EntryHasher();
+  readonly #key = new KeyBytes();
+  readonly #sum = new DigestSum();
+  /** The first altered entry; empty: none. */
+  #altered = '';
   #state: State = 'scanning';
   #cursor = 0;
   #entries = 0;
@@ -56,7 +69,8 @@ export class SnapshotScan {
 
   /**
    * The next bytes of the file: whole blocks of together about `bytesMax`, at
-   * least one. Undefined when the file is complete. Throws after `cancel`.
+   * least one. Undefined when the file is complete. Throws after `cancel`, and
+   * `AlteredStateError` where memory is not what was stored.
    */
   next(bytesMax: number): Uint8Array | undefined {
     assert(this.#state !== 'cancelled', 'the snapshot was cancelled');
@@ -65,6 +79,7 @@ export class SnapshotScan {
       if (this.#isDue(this.#cursor)) this.#write(this.#cursor);
       this.#cursor++;
     }
+    if (this.#altered !== '') throw new AlteredStateError(`memory was altered: ${this.#altered}`);
     if (this.#cursor === this.#end) this.#blocks.flush();
     const bytes = this.#blocks.take(bytesMax);
     if (bytes === undefined) return this.#complete();
@@ -96,8 +111,24 @@ export class SnapshotScan {
 
   #write(slot: number): void {
     this.#blocks.add(this.#slots, slot);
+    this.#hash(slot);
     this.#markWritten(slot);
     this.#entries++;
+  }
+
+  #hash(slot: number): void {
+    const slots = this.#slots;
+    const epoch = slots.epochOf(slot);
+    const lsn = slots.lsnOf(slot);
+    const stored = slots.valueCrcOf(slot);
+    const found = slots.presentCrcOf(slot);
+    if (found >>> 0 !== stored >>> 0 && this.#altered === '') {
+      const version = { epoch, lsn } as Position;
+      this.#altered = describeAltered({ key: slots.keyOf(slot), version, why: describeCrc(found, stored) });
+    }
+    slots.loadKey(slot, this.#key);
+    this.#hasher.hashKey(this.#key, stored, slots.expireAtMsOf(slot), epoch, lsn);
+    this.#sum.add(this.#hasher);
   }
 
   #markWritten(slot: number): void {
@@ -107,6 +138,12 @@ export class SnapshotScan {
   #complete(): Uint8Array {
     const { entries, digest } = this.#source;
     assert(this.#entries === entries, `snapshot wrote ${this.#entries} of ${entries} entries`);
+    const sum = this.#sum.hex();
+    if (sum !== digest) {
+      throw new AlteredStateError(
+        `memory was altered: the entries have the digest ${sum}, kept was ${digest}`,
+      );
+    }
     this.#state = 'complete';
     this.#source.onEnd();
     return encodeFooter({ entries, digest, fileCrc: this.#fileCrc });

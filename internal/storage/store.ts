@@ -27,6 +27,7 @@ import { ExpiryIndex } from '#storage/expiry-index.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { KeyIndex } from '#storage/key-index.ts';
 import { RecencyList } from '#storage/recency.ts';
+import { ScrubScan } from '#storage/scrub-scan.ts';
 import { type ScanPage, scanSlots } from '#storage/slot-scan.ts';
 import { NO_SLOT, SLOT_LIVE, SLOT_TAKEN, SlotTable } from '#storage/slot-table.ts';
 import type { SnapshotEntry, SnapshotMeta } from '#storage/snapshot-codec.ts';
@@ -70,6 +71,7 @@ export class Store {
   readonly #digest = new DigestSum();
   #limits: StoreLimits;
   #snapshot: SnapshotScan | undefined;
+  #scrub: ScrubScan | undefined;
   #entries = 0;
   #bytes = 0;
   #hits = 0;
@@ -224,6 +226,24 @@ export class Store {
     return this.#snapshot;
   }
 
+  /** Begins to re-hash what is stored. Throws where a scrub is under way. See `scrub-scan.ts`. */
+  beginScrub(): ScrubScan {
+    assert(this.#scrub === undefined, 'one scrub at a time');
+    this.#scrub = new ScrubScan({
+      slots: this.#slots,
+      entries: () => this.#entries,
+      digest: () => this.digest(),
+      isFoundAt: (slot) => {
+        this.#slots.loadKey(slot, this.#key);
+        return this.#index.find(this.#key) === slot;
+      },
+      onEnd: () => {
+        this.#scrub = undefined;
+      },
+    });
+    return this.#scrub;
+  }
+
   /** For the snapshot loader: stores an entry under the stamp it had. False where the key is there already. */
   tryRestore(entry: SnapshotEntry): boolean {
     if (this.#findEncoded(entry) !== NO_SLOT) return false;
@@ -283,6 +303,7 @@ export class Store {
     this.#expiry.add(slot);
     this.#hasher.hashKey(this.#key, this.#slots.valueCrcOf(slot), pair.expireAtMs, epoch, lsn);
     this.#digest.add(this.#hasher);
+    this.#scrub?.added(slot, this.#hasher);
     this.#entries++;
     this.#bytes += this.#key.length + pair.valueBytes + ENTRY_OVERHEAD_BYTES;
   }
@@ -298,6 +319,7 @@ export class Store {
       slots.lsnOf(slot),
     );
     this.#digest.subtract(this.#hasher);
+    this.#scrub?.removed(slot, this.#hasher);
     this.#entries--;
     this.#bytes -= this.#key.length + slots.valueBytesOf(slot) + ENTRY_OVERHEAD_BYTES;
     this.#expiry.remove(slot);

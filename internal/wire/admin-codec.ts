@@ -8,6 +8,7 @@ import type {
   Quarantine as QuarantineMessage,
   QuarantineReleaseRequest,
   RotateWalResponse,
+  ScrubResponse,
 } from '#gen/walnut/v1/admin_pb.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
@@ -18,6 +19,7 @@ import type {
   Quarantine,
   QuarantineRelease,
   RotateAnswer,
+  ScrubProgress,
 } from '#model/status.ts';
 import { requireTrue } from '#wire/kv-codec.ts';
 import { fromPosition, toLsnField } from '#wire/position-codec.ts';
@@ -29,6 +31,19 @@ export function fromDigest(answer: DigestAnswer): DigestResponse {
     position: fromPosition(answer.position),
     entries: BigInt(answer.entries),
     digest: answer.digest,
+  };
+}
+
+export function fromScrub(progress: ScrubProgress): ScrubResponse {
+  return {
+    $typeName: 'walnut.v1.ScrubResponse',
+    entries: BigInt(progress.entries),
+    entriesTotal: BigInt(progress.entriesTotal),
+    bytes: BigInt(progress.bytes),
+    elapsedMs: BigInt(Math.floor(progress.elapsedMs)),
+    done: progress.isDone,
+    altered: BigInt(progress.altered),
+    findings: [...progress.findings],
   };
 }
 

@@ -15,6 +15,8 @@ import {
   type NodeState,
   type NodeStatus,
   type ReplicaStatus,
+  SCRUB_UNKNOWN,
+  type ScrubStatus,
   type UpstreamStatus,
 } from '#model/status.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
@@ -70,21 +72,29 @@ export function fromStatus(status: NodeStatus): StatusResponse {
   };
 }
 
-function fromIntegrity(integrity: IntegrityStatus): IntegrityMessage {
+function fromIntegrity(integrity: IntegrityStatus & ScrubStatus): IntegrityMessage {
   return {
     $typeName: 'walnut.v1.IntegrityStatus',
     digestComparisons: BigInt(integrity.digestComparisons),
     digestMismatches: BigInt(integrity.digestMismatches),
     rebuilds: BigInt(integrity.rebuilds),
+    scrubs: BigInt(integrity.scrubs),
+    alteredFound: BigInt(integrity.alteredFound),
+    scrubFraction: integrity.scrubFraction,
+    lastScrubAtMs: BigInt(integrity.lastScrubAtMs),
   };
 }
 
-function toIntegrity(message: IntegrityMessage | undefined): IntegrityStatus {
-  if (message === undefined) return INTEGRITY_UNKNOWN;
+function toIntegrity(message: IntegrityMessage | undefined): IntegrityStatus & ScrubStatus {
+  if (message === undefined) return { ...INTEGRITY_UNKNOWN, ...SCRUB_UNKNOWN };
   return {
     digestComparisons: toSafeNumber(message.digestComparisons, 'integrity.digest_comparisons'),
     digestMismatches: toSafeNumber(message.digestMismatches, 'integrity.digest_mismatches'),
     rebuilds: toSafeNumber(message.rebuilds, 'integrity.rebuilds'),
+    scrubs: toSafeNumber(message.scrubs, 'integrity.scrubs'),
+    alteredFound: toSafeNumber(message.alteredFound, 'integrity.altered_found'),
+    scrubFraction: message.scrubFraction,
+    lastScrubAtMs: toSafeNumber(message.lastScrubAtMs, 'integrity.last_scrub_at_ms'),
   };
 }
 

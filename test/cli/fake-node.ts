@@ -8,7 +8,12 @@ import type { AddressInfo } from 'node:net';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import { Admin, type ControlDelayRequest, type StatusResponseSchema } from '#gen/walnut/v1/admin_pb.ts';
+import {
+  Admin,
+  type ControlDelayRequest,
+  type ScrubResponseSchema,
+  type StatusResponseSchema,
+} from '#gen/walnut/v1/admin_pb.ts';
 import {
   BatchResultSchema,
   type DeleteRequest,
@@ -52,6 +57,7 @@ export class FakeNode {
   lsn = 0n;
   digest = 'd'.repeat(32);
   digestsFromLsn = 0n;
+  scrubAnswers: MessageInitShape<typeof ScrubResponseSchema>[] = [];
   /** Asked before each rpc: answers what to do with it. */
   fault: (method: string, call: number) => 'serve' | 'cut' | 'cut after' | 'unavailable' = () => 'serve';
   #calls = 0;
@@ -218,6 +224,7 @@ export class FakeNode {
         };
       },
     });
+    const { scrubAnswers } = this;
     router.service(Admin, {
       status: () => this.#status(),
       digest: ({ at }) => {
@@ -226,6 +233,9 @@ export class FakeNode {
           throw new ConnectError('longer ago', Code.OutOfRange);
         }
         return { position: at ?? this.position(), entries: BigInt(this.data.size), digest: this.digest };
+      },
+      scrub: async function* (this: void) {
+        for (const progress of scrubAnswers) yield progress;
       },
       addReplica: () => ({}),
       removeReplica: () => ({}),

@@ -132,6 +132,39 @@ describe('digest', () => {
   });
 });
 
+describe('scrub', () => {
+  const whole = { entries: 1_000n, entriesTotal: 1_000n, bytes: 9_000n, elapsedMs: 12n, done: true };
+
+  it('tells how far it is, and that nothing was found', async () => {
+    node.scrubAnswers.push({ ...whole, entries: 500n, done: false }, whole);
+    const { code, out, err } = await run('scrub');
+    expect(code).toBe(0);
+    expect(err).toContain('scrubbing: 50 %, 500 entries');
+    expect(out).toMatch(/looked at +1,000 entries, 9\.0 kB of values, in 12ms\naltered +none/);
+    expect(JSON.parse((await run('scrub', '--json')).out)).toEqual({
+      ...{ entries: 1_000, valueBytes: 9_000, elapsedMs: 12, altered: 0, findings: [] },
+    });
+  });
+
+  it('names what was altered, and exits 1', async () => {
+    node.scrubAnswers.push({
+      ...whole,
+      altered: 1n,
+      findings: ['"k" of version 1-2: its value has the CRC …'],
+    });
+    const { code, out, err } = await run('scrub');
+    expect(code).toBe(1);
+    expect(out).toContain('"k" of version 1-2');
+    expect(err).toContain('recovers its state from its disk');
+    expect(JSON.parse((await run('scrub', '--json')).out)).toMatchObject({ altered: 1 });
+  });
+
+  it('is no success where the node gave it up', async () => {
+    node.scrubAnswers.push({ ...whole, done: false });
+    expect(await run('scrub')).toMatchObject({ code: 5, err: expect.stringContaining('gave the scrub up') });
+  });
+});
+
 describe('operation', () => {
   it.each([
     [['checkpoint'], { snapshotBytes: 12_345, deletedSegments: 2 }],
@@ -184,7 +217,19 @@ describe('operation', () => {
 
 describe('help and errors', () => {
   const commands = [
-    ...['get', 'set', 'del', 'scan', 'status', 'digest', 'replay', 'checkpoint', 'rotate', 'add-replica'],
+    ...[
+      'get',
+      'set',
+      'del',
+      'scan',
+      'status',
+      'digest',
+      'scrub',
+      'replay',
+      'checkpoint',
+      'rotate',
+      'add-replica',
+    ],
     ...['remove-replica', 'quarantine', 'quarantine list', 'quarantine release', 'wal', 'wal inspect'],
     ...['await', 'delay', 'delay pause', 'delay resume', 'delay release'],
   ];

@@ -68,7 +68,13 @@ describe('documented files', () => {
         retentionBytes: 256_000_000,
       },
       snapshot: { everyBytes: 256_000_000 },
-      storage: { entriesMax: 1_000_000, memoryBytesMax: 6 * GIB, defaultTtlMs: 0, evictionPolicy: 'lru' },
+      storage: {
+        entriesMax: 1_000_000,
+        memoryBytesMax: 6 * GIB,
+        defaultTtlMs: 0,
+        scrubIntervalMs: 3_600_000,
+        evictionPolicy: 'lru',
+      },
       replication: {
         replicas: [],
         syncIntervalMs: 10,

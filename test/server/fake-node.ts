@@ -62,7 +62,15 @@ export class FakeNode {
       earliestLsn: 1 as Lsn,
       wal: { segments: 2, bytes: 4_096 },
       store: { entries: this.entries.size, bytes: 1_000, hits: 3, misses: 4, evicted: 5, expired: 6 },
-      integrity: { digestComparisons: 7, digestMismatches: 1, rebuilds: 2 },
+      integrity: {
+        digestComparisons: 7,
+        digestMismatches: 1,
+        rebuilds: 2,
+        scrubs: 3,
+        alteredFound: 1,
+        scrubFraction: 0.25,
+        lastScrubAtMs: 1_700_000_000_000,
+      },
       upstream: undefined,
       replicas: [],
       uptimeMs: 12_345.6,
@@ -246,6 +254,17 @@ export class FakeNode {
         return { updates: [], lastLsn: toLsn(6), isEnd: true, damage: '' };
       },
       digest: () => ({ position: positionOf(this.lsn), entries: this.entries.size, digest: 'ab'.repeat(16) }),
+      scrub: async function* () {
+        const progress = { entriesTotal: 4, bytes: 100, elapsedMs: 12.5, altered: 0, findings: [] };
+        yield { ...progress, entries: 2, isDone: false };
+        yield {
+          ...progress,
+          entries: 4,
+          isDone: true,
+          altered: 1,
+          findings: ['"a" of version 1-1: altered'],
+        };
+      },
       digestAt: async (position, waitMs) => {
         this.#note('digestAt', position, waitMs);
         return { position, entries: this.entries.size, digest: 'cd'.repeat(16) };

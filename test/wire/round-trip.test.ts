@@ -268,7 +268,15 @@ describe('the model survives the wire', () => {
         evicted: number,
         expired: number,
       }),
-      integrity: fc.record({ digestComparisons: number, digestMismatches: number, rebuilds: number }),
+      integrity: fc.record({
+        digestComparisons: number,
+        digestMismatches: number,
+        rebuilds: number,
+        scrubs: number,
+        alteredFound: number,
+        scrubFraction: fc.double({ min: 0, max: 1, noNaN: true }),
+        lastScrubAtMs: number,
+      }),
       upstream: fc.option(
         fc.record({ address: text, isLinked: fc.boolean(), lagRecords: number, lagMs: number }),
         { nil: undefined },

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/admin.proto.
  */
 export const file_walnut_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0IrcECg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNEiUKBWRlbGF5GBQgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzIloKD0ludGVncml0eVN0YXR1cxIaChJkaWdlc3RfY29tcGFyaXNvbnMYASABKAQSGQoRZGlnZXN0X21pc21hdGNoZXMYAiABKAQSEAoIcmVidWlsZHMYAyABKAQifAoLRGVsYXlTdGF0dXMSFgoOYXBwbHlfZGVsYXlfbXMYASABKAQSDAoEaGVsZBgCIAEoCBIXCg93YWl0aW5nX3JlY29yZHMYAyABKAQSGwoObmV4dF9kdWVfaW5fbXMYBCABKARIAIgBAUIRCg9fbmV4dF9kdWVfaW5fbXMihQEKE0NvbnRyb2xEZWxheVJlcXVlc3QSKgoKcmVsZWFzZV90bxgBIAEoCzIULndhbG51dC52MS5SZWxlYXNlVG9IABIVCgtyZWxlYXNlX2FsbBgCIAEoCEgAEg8KBXBhdXNlGAMgASgISAASEAoGcmVzdW1lGAQgASgISABCCAoGYWN0aW9uIicKCVJlbGVhc2VUbxILCgNsc24YASABKAQSDQoFZ29fb24YAiABKAgieQoUQ29udHJvbERlbGF5UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YAiABKAQSJQoFZGVsYXkYAyABKAsyFi53YWxudXQudjEuRGVsYXlTdGF0dXMiLAoJV2FsU3RhdHVzEhAKCHNlZ21lbnRzGAEgASgNEg0KBWJ5dGVzGAIgASgEIm0KC1N0b3JlU3RhdHVzEg8KB2VudHJpZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEaGl0cxgDIAEoBBIOCgZtaXNzZXMYBCABKAQSDwoHZXZpY3RlZBgFIAEoBBIPCgdleHBpcmVkGAYgASgEIlQKDE1hc3RlclN0YXR1cxIPCgdhZGRyZXNzGAEgASgJEg4KBmxpbmtlZBgCIAEoCBITCgtsYWdfcmVjb3JkcxgDIAEoBBIOCgZsYWdfbXMYBCABKAQimgIKDVJlcGxpY2FTdGF0dXMSDwoHbm9kZV9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEiMKBXN0YXRlGAMgASgOMhQud2FsbnV0LnYxLk5vZGVTdGF0ZRIiCgVhY2tlZBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgtsYWdfcmVjb3JkcxgFIAEoBBIOCgZsYWdfbXMYBiABKAQSFAoMZnVsbF9yZXN5bmNzGAcgASgNEhcKD3BhcnRpYWxfcmVzeW5jcxgIIAEoDRIfChdsYXN0X2Z1bGxfcmVzeW5jX3JlYXNvbhgJIAEoCRIRCglkaWZmZXJlbnQYCiABKAgSFgoOYXBwbHlfZGVsYXlfbXMYCyABKAQiQQoNRGlnZXN0UmVxdWVzdBIfCgJhdBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNIlgKDkRpZ2VzdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSDgoGZGlnZXN0GAMgASgJIiQKEUFkZFJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFAoSQWRkUmVwbGljYVJlc3BvbnNlIicKFFJlbW92ZVJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFwoVUmVtb3ZlUmVwbGljYVJlc3BvbnNlIhMKEUNoZWNrcG9pbnRSZXF1ZXN0In4KEkNoZWNrcG9pbnRSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEhYKDnNuYXBzaG90X2J5dGVzGAMgASgEEhgKEGRlbGV0ZWRfc2VnbWVudHMYBCABKA0iEgoQUm90YXRlV2FsUmVxdWVzdCI7ChFSb3RhdGVXYWxSZXNwb25zZRITCgtzZWdtZW50X3NlcRgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQiFwoVUXVhcmFudGluZUxpc3RSZXF1ZXN0IkQKFlF1YXJhbnRpbmVMaXN0UmVzcG9uc2USKgoLcXVhcmFudGluZXMYASADKAsyFS53YWxudXQudjEuUXVhcmFudGluZSLMAQoKUXVhcmFudGluZRIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAQSEAoIdXBzdHJlYW0YAyABKAkSFwoPdXBzdHJlYW1fbG9nX2lkGAQgASgJEi4KEXVwc3RyZWFtX3Bvc2l0aW9uGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGxvY2FsX2xvZ19pZBgGIAEoCRIrCg5sb2NhbF9wb3NpdGlvbhgHIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiJNChhRdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QSFwoNZGlzY2FyZF9sb2NhbBgBIAEoCEgAEg4KBGtlZXAYAiABKAhIAEIICgZhY3Rpb24iGwoZUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZSJmCg5SZXN0b3JlUmVxdWVzdBIpCgdjaGFuZ2VzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVDaGFuZ2USKQoKZHVyYWJpbGl0eRgCIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5IooBCg1SZXN0b3JlQ2hhbmdlEgsKA2tleRgBIAEoCRInCgppZl92ZXJzaW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEicKA3NldBgDIAEoCzIYLndhbG51dC52MS5SZXN0b3JlZFZhbHVlSAASEAoGZGVsZXRlGAQgASgISABCCAoGY2hhbmdlIjQKDVJlc3RvcmVkVmFsdWUSDQoFdmFsdWUYASABKAwSFAoMZXhwaXJlX2F0X21zGAIgASgEIjwKD1Jlc3RvcmVSZXNwb25zZRIpCgdyZXN1bHRzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVSZXN1bHQimwEKDVJlc3RvcmVSZXN1bHQSJgoHYXBwbGllZBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEi4KCGNvbmZsaWN0GAIgASgLMhoud2FsbnV0LnYxLlJlc3RvcmVDb25mbGljdEgAEigKBWVycm9yGAMgASgLMhcud2FsbnV0LnYxLlJlc3RvcmVFcnJvckgAQggKBnJlc3VsdCI/Cg9SZXN0b3JlQ29uZmxpY3QSLAoPY3VycmVudF92ZXJzaW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIi0KDFJlc3RvcmVFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiHwoOUHJvbW90ZVJlcXVlc3QSDQoFZm9yY2UYASABKAgiWAoPUHJvbW90ZVJlc3BvbnNlEgwKBHRlcm0YASABKA0SJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEAoIcHJvbW90ZWQYAyABKAgiMQoPRmFpbG92ZXJSZXF1ZXN0EgoKAnRvGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKA0iWgoQRmFpbG92ZXJSZXNwb25zZRIMCgR0ZXJtGAEgASgNEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhEKCXBhdXNlZF9tcxgDIAEoBCIVChNEaXZlcmdlZExpc3RSZXF1ZXN0Ij4KFERpdmVyZ2VkTGlzdFJlc3BvbnNlEiYKBXRhaWxzGAEgAygLMhcud2FsbnV0LnYxLkRpdmVyZ2VkVGFpbCKiAQoMRGl2ZXJnZWRUYWlsEgoKAmlkGAEgASgNEhEKCWZpcnN0X2xzbhgCIAEoBBIhCgRsYXN0GAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg4KBnJlYXNvbhgEIAEoCRIQCghzaW5jZV9tcxgFIAEoBBIQCgh1cHN0cmVhbRgGIAEoCRINCgVmaWxlcxgHIAMoCRINCgVieXRlcxgIIAEoBCJHChNEaXZlcmdlZFNob3dSZXF1ZXN0EgoKAmlkGAEgASgNEhEKCWFmdGVyX2xzbhgCIAEoBBIRCgltYXhfYnl0ZXMYAyABKA0iaQoURGl2ZXJnZWRTaG93UmVzcG9uc2USIgoHZW50cmllcxgBIAMoCzIRLndhbG51dC52MS5VcGRhdGUSEAoIbGFzdF9sc24YAiABKAQSCwoDZW5kGAMgASgIEg4KBmRhbWFnZRgEIAEoCTLDCAoFQWRtaW4SQgoGU3RhdHVzEhgud2FsbnV0LnYxLlN0YXR1c1JlcXVlc3QaGS53YWxudXQudjEuU3RhdHVzUmVzcG9uc2UiA5ACARJCCgZEaWdlc3QSGC53YWxudXQudjEuRGlnZXN0UmVxdWVzdBoZLndhbG51dC52MS5EaWdlc3RSZXNwb25zZSIDkAIBEkkKCkFkZFJlcGxpY2ESHC53YWxudXQudjEuQWRkUmVwbGljYVJlcXVlc3QaHS53YWxudXQudjEuQWRkUmVwbGljYVJlc3BvbnNlElIKDVJlbW92ZVJlcGxpY2ESHy53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlcXVlc3QaIC53YWxudXQudjEuUmVtb3ZlUmVwbGljYVJlc3BvbnNlEkkKCkNoZWNrcG9pbnQSHC53YWxudXQudjEuQ2hlY2twb2ludFJlcXVlc3QaHS53YWxudXQudjEuQ2hlY2twb2ludFJlc3BvbnNlEkYKCVJvdGF0ZVdhbBIbLndhbG51dC52MS5Sb3RhdGVXYWxSZXF1ZXN0Ghwud2FsbnV0LnYxLlJvdGF0ZVdhbFJlc3BvbnNlEloKDlF1YXJhbnRpbmVMaXN0EiAud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVxdWVzdBohLndhbG51dC52MS5RdWFyYW50aW5lTGlzdFJlc3BvbnNlIgOQAgESXgoRUXVhcmFudGluZVJlbGVhc2USIy53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0GiQud2FsbnV0LnYxLlF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2USQAoHUmVzdG9yZRIZLndhbG51dC52MS5SZXN0b3JlUmVxdWVzdBoaLndhbG51dC52MS5SZXN0b3JlUmVzcG9uc2USQAoHUHJvbW90ZRIZLndhbG51dC52MS5Qcm9tb3RlUmVxdWVzdBoaLndhbG51dC52MS5Qcm9tb3RlUmVzcG9uc2USQwoIRmFpbG92ZXISGi53YWxudXQudjEuRmFpbG92ZXJSZXF1ZXN0Ghsud2FsbnV0LnYxLkZhaWxvdmVyUmVzcG9uc2USTwoMQ29udHJvbERlbGF5Eh4ud2FsbnV0LnYxLkNvbnRyb2xEZWxheVJlcXVlc3QaHy53YWxudXQudjEuQ29udHJvbERlbGF5UmVzcG9uc2USVAoMRGl2ZXJnZWRMaXN0Eh4ud2FsbnV0LnYxLkRpdmVyZ2VkTGlzdFJlcXVlc3QaHy53YWxudXQudjEuRGl2ZXJnZWRMaXN0UmVzcG9uc2UiA5ACARJUCgxEaXZlcmdlZFNob3cSHi53YWxudXQudjEuRGl2ZXJnZWRTaG93UmVxdWVzdBofLndhbG51dC52MS5EaXZlcmdlZFNob3dSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_walnut_v1_kv_store, file_walnut_v1_types]);
+  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0IrcECg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNEiUKBWRlbGF5GBQgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzIrMBCg9JbnRlZ3JpdHlTdGF0dXMSGgoSZGlnZXN0X2NvbXBhcmlzb25zGAEgASgEEhkKEWRpZ2VzdF9taXNtYXRjaGVzGAIgASgEEhAKCHJlYnVpbGRzGAMgASgEEg4KBnNjcnVicxgEIAEoBBIVCg1hbHRlcmVkX2ZvdW5kGAUgASgEEhYKDnNjcnViX2ZyYWN0aW9uGAYgASgBEhgKEGxhc3Rfc2NydWJfYXRfbXMYByABKAQifAoLRGVsYXlTdGF0dXMSFgoOYXBwbHlfZGVsYXlfbXMYASABKAQSDAoEaGVsZBgCIAEoCBIXCg93YWl0aW5nX3JlY29yZHMYAyABKAQSGwoObmV4dF9kdWVfaW5fbXMYBCABKARIAIgBAUIRCg9fbmV4dF9kdWVfaW5fbXMihQEKE0NvbnRyb2xEZWxheVJlcXVlc3QSKgoKcmVsZWFzZV90bxgBIAEoCzIULndhbG51dC52MS5SZWxlYXNlVG9IABIVCgtyZWxlYXNlX2FsbBgCIAEoCEgAEg8KBXBhdXNlGAMgASgISAASEAoGcmVzdW1lGAQgASgISABCCAoGYWN0aW9uIicKCVJlbGVhc2VUbxILCgNsc24YASABKAQSDQoFZ29fb24YAiABKAgieQoUQ29udHJvbERlbGF5UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YAiABKAQSJQoFZGVsYXkYAyABKAsyFi53YWxudXQudjEuRGVsYXlTdGF0dXMiLAoJV2FsU3RhdHVzEhAKCHNlZ21lbnRzGAEgASgNEg0KBWJ5dGVzGAIgASgEIm0KC1N0b3JlU3RhdHVzEg8KB2VudHJpZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEaGl0cxgDIAEoBBIOCgZtaXNzZXMYBCABKAQSDwoHZXZpY3RlZBgFIAEoBBIPCgdleHBpcmVkGAYgASgEIlQKDE1hc3RlclN0YXR1cxIPCgdhZGRyZXNzGAEgASgJEg4KBmxpbmtlZBgCIAEoCBITCgtsYWdfcmVjb3JkcxgDIAEoBBIOCgZsYWdfbXMYBCABKAQimgIKDVJlcGxpY2FTdGF0dXMSDwoHbm9kZV9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEiMKBXN0YXRlGAMgASgOMhQud2FsbnV0LnYxLk5vZGVTdGF0ZRIiCgVhY2tlZBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgtsYWdfcmVjb3JkcxgFIAEoBBIOCgZsYWdfbXMYBiABKAQSFAoMZnVsbF9yZXN5bmNzGAcgASgNEhcKD3BhcnRpYWxfcmVzeW5jcxgIIAEoDRIfChdsYXN0X2Z1bGxfcmVzeW5jX3JlYXNvbhgJIAEoCRIRCglkaWZmZXJlbnQYCiABKAgSFgoOYXBwbHlfZGVsYXlfbXMYCyABKAQiQQoNRGlnZXN0UmVxdWVzdBIfCgJhdBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNIlgKDkRpZ2VzdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSDgoGZGlnZXN0GAMgASgJIg4KDFNjcnViUmVxdWVzdCKLAQoNU2NydWJSZXNwb25zZRIPCgdlbnRyaWVzGAEgASgEEhUKDWVudHJpZXNfdG90YWwYAiABKAQSDQoFYnl0ZXMYAyABKAQSEgoKZWxhcHNlZF9tcxgEIAEoBBIMCgRkb25lGAUgASgIEg8KB2FsdGVyZWQYBiABKAQSEAoIZmluZGluZ3MYByADKAkiJAoRQWRkUmVwbGljYVJlcXVlc3QSDwoHYWRkcmVzcxgBIAEoCSIUChJBZGRSZXBsaWNhUmVzcG9uc2UiJwoUUmVtb3ZlUmVwbGljYVJlcXVlc3QSDwoHYWRkcmVzcxgBIAEoCSIXChVSZW1vdmVSZXBsaWNhUmVzcG9uc2UiEwoRQ2hlY2twb2ludFJlcXVlc3QifgoSQ2hlY2twb2ludFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB2VudHJpZXMYAiABKAQSFgoOc25hcHNob3RfYnl0ZXMYAyABKAQSGAoQZGVsZXRlZF9zZWdtZW50cxgEIAEoDSISChBSb3RhdGVXYWxSZXF1ZXN0IjsKEVJvdGF0ZVdhbFJlc3BvbnNlEhMKC3NlZ21lbnRfc2VxGAEgASgEEhEKCWZpcnN0X2xzbhgCIAEoBCIXChVRdWFyYW50aW5lTGlzdFJlcXVlc3QiRAoWUXVhcmFudGluZUxpc3RSZXNwb25zZRIqCgtxdWFyYW50aW5lcxgBIAMoCzIVLndhbG51dC52MS5RdWFyYW50aW5lIswBCgpRdWFyYW50aW5lEg4KBnJlYXNvbhgBIAEoCRIQCghzaW5jZV9tcxgCIAEoBBIQCgh1cHN0cmVhbRgDIAEoCRIXCg91cHN0cmVhbV9sb2dfaWQYBCABKAkSLgoRdXBzdHJlYW1fcG9zaXRpb24YBSABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMbG9jYWxfbG9nX2lkGAYgASgJEisKDmxvY2FsX3Bvc2l0aW9uGAcgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIk0KGFF1YXJhbnRpbmVSZWxlYXNlUmVxdWVzdBIXCg1kaXNjYXJkX2xvY2FsGAEgASgISAASDgoEa2VlcBgCIAEoCEgAQggKBmFjdGlvbiIbChlRdWFyYW50aW5lUmVsZWFzZVJlc3BvbnNlImYKDlJlc3RvcmVSZXF1ZXN0EikKB2NoYW5nZXMYASADKAsyGC53YWxudXQudjEuUmVzdG9yZUNoYW5nZRIpCgpkdXJhYmlsaXR5GAIgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkiigEKDVJlc3RvcmVDaGFuZ2USCwoDa2V5GAEgASgJEicKCmlmX3ZlcnNpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SJwoDc2V0GAMgASgLMhgud2FsbnV0LnYxLlJlc3RvcmVkVmFsdWVIABIQCgZkZWxldGUYBCABKAhIAEIICgZjaGFuZ2UiNAoNUmVzdG9yZWRWYWx1ZRINCgV2YWx1ZRgBIAEoDBIUCgxleHBpcmVfYXRfbXMYAiABKAQiPAoPUmVzdG9yZVJlc3BvbnNlEikKB3Jlc3VsdHMYASADKAsyGC53YWxudXQudjEuUmVzdG9yZVJlc3VsdCKbAQoNUmVzdG9yZVJlc3VsdBImCgdhcHBsaWVkGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uSAASLgoIY29uZmxpY3QYAiABKAsyGi53YWxudXQudjEuUmVzdG9yZUNvbmZsaWN0SAASKAoFZXJyb3IYAyABKAsyFy53YWxudXQudjEuUmVzdG9yZUVycm9ySABCCAoGcmVzdWx0Ij8KD1Jlc3RvcmVDb25mbGljdBIsCg9jdXJyZW50X3ZlcnNpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24iLQoMUmVzdG9yZUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSIfCg5Qcm9tb3RlUmVxdWVzdBINCgVmb3JjZRgBIAEoCCJYCg9Qcm9tb3RlUmVzcG9uc2USDAoEdGVybRgBIAEoDRIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIQCghwcm9tb3RlZBgDIAEoCCIxCg9GYWlsb3ZlclJlcXVlc3QSCgoCdG8YASABKAkSEgoKdGltZW91dF9tcxgCIAEoDSJaChBGYWlsb3ZlclJlc3BvbnNlEgwKBHRlcm0YASABKA0SJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEQoJcGF1c2VkX21zGAMgASgEIhUKE0RpdmVyZ2VkTGlzdFJlcXVlc3QiPgoURGl2ZXJnZWRMaXN0UmVzcG9uc2USJgoFdGFpbHMYASADKAsyFy53YWxudXQudjEuRGl2ZXJnZWRUYWlsIqIBCgxEaXZlcmdlZFRhaWwSCgoCaWQYASABKA0SEQoJZmlyc3RfbHNuGAIgASgEEiEKBGxhc3QYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDgoGcmVhc29uGAQgASgJEhAKCHNpbmNlX21zGAUgASgEEhAKCHVwc3RyZWFtGAYgASgJEg0KBWZpbGVzGAcgAygJEg0KBWJ5dGVzGAggASgEIkcKE0RpdmVyZ2VkU2hvd1JlcXVlc3QSCgoCaWQYASABKA0SEQoJYWZ0ZXJfbHNuGAIgASgEEhEKCW1heF9ieXRlcxgDIAEoDSJpChREaXZlcmdlZFNob3dSZXNwb25zZRIiCgdlbnRyaWVzGAEgAygLMhEud2FsbnV0LnYxLlVwZGF0ZRIQCghsYXN0X2xzbhgCIAEoBBILCgNlbmQYAyABKAgSDgoGZGFtYWdlGAQgASgJMoEJCgVBZG1pbhJCCgZTdGF0dXMSGC53YWxudXQudjEuU3RhdHVzUmVxdWVzdBoZLndhbG51dC52MS5TdGF0dXNSZXNwb25zZSIDkAIBEkIKBkRpZ2VzdBIYLndhbG51dC52MS5EaWdlc3RSZXF1ZXN0Ghkud2FsbnV0LnYxLkRpZ2VzdFJlc3BvbnNlIgOQAgESPAoFU2NydWISFy53YWxudXQudjEuU2NydWJSZXF1ZXN0Ghgud2FsbnV0LnYxLlNjcnViUmVzcG9uc2UwARJJCgpBZGRSZXBsaWNhEhwud2FsbnV0LnYxLkFkZFJlcGxpY2FSZXF1ZXN0Gh0ud2FsbnV0LnYxLkFkZFJlcGxpY2FSZXNwb25zZRJSCg1SZW1vdmVSZXBsaWNhEh8ud2FsbnV0LnYxLlJlbW92ZVJlcGxpY2FSZXF1ZXN0GiAud2FsbnV0LnYxLlJlbW92ZVJlcGxpY2FSZXNwb25zZRJJCgpDaGVja3BvaW50Ehwud2FsbnV0LnYxLkNoZWNrcG9pbnRSZXF1ZXN0Gh0ud2FsbnV0LnYxLkNoZWNrcG9pbnRSZXNwb25zZRJGCglSb3RhdGVXYWwSGy53YWxudXQudjEuUm90YXRlV2FsUmVxdWVzdBocLndhbG51dC52MS5Sb3RhdGVXYWxSZXNwb25zZRJaCg5RdWFyYW50aW5lTGlzdBIgLndhbG51dC52MS5RdWFyYW50aW5lTGlzdFJlcXVlc3QaIS53YWxudXQudjEuUXVhcmFudGluZUxpc3RSZXNwb25zZSIDkAIBEl4KEVF1YXJhbnRpbmVSZWxlYXNlEiMud2FsbnV0LnYxLlF1YXJhbnRpbmVSZWxlYXNlUmVxdWVzdBokLndhbG51dC52MS5RdWFyYW50aW5lUmVsZWFzZVJlc3BvbnNlEkAKB1Jlc3RvcmUSGS53YWxudXQudjEuUmVzdG9yZVJlcXVlc3QaGi53YWxudXQudjEuUmVzdG9yZVJlc3BvbnNlEkAKB1Byb21vdGUSGS53YWxudXQudjEuUHJvbW90ZVJlcXVlc3QaGi53YWxudXQudjEuUHJvbW90ZVJlc3BvbnNlEkMKCEZhaWxvdmVyEhoud2FsbnV0LnYxLkZhaWxvdmVyUmVxdWVzdBobLndhbG51dC52MS5GYWlsb3ZlclJlc3BvbnNlEk8KDENvbnRyb2xEZWxheRIeLndhbG51dC52MS5Db250cm9sRGVsYXlSZXF1ZXN0Gh8ud2FsbnV0LnYxLkNvbnRyb2xEZWxheVJlc3BvbnNlElQKDERpdmVyZ2VkTGlzdBIeLndhbG51dC52MS5EaXZlcmdlZExpc3RSZXF1ZXN0Gh8ud2FsbnV0LnYxLkRpdmVyZ2VkTGlzdFJlc3BvbnNlIgOQAgESVAoMRGl2ZXJnZWRTaG93Eh4ud2FsbnV0LnYxLkRpdmVyZ2VkU2hvd1JlcXVlc3QaHy53YWxudXQudjEuRGl2ZXJnZWRTaG93UmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_walnut_v1_kv_store, file_walnut_v1_types]);
 
 /**
  * Asks what the node is doing.
@@ -212,6 +212,35 @@ export type IntegrityStatus = Message<"walnut.v1.IntegrityStatus"> & {
    * @generated from field: uint64 rebuilds = 3;
    */
   rebuilds: bigint;
+
+  /**
+   * Scrubs that came to their end without a finding.
+   *
+   * @generated from field: uint64 scrubs = 4;
+   */
+  scrubs: bigint;
+
+  /**
+   * Altered entries that scrubs found.
+   *
+   * @generated from field: uint64 altered_found = 5;
+   */
+  alteredFound: bigint;
+
+  /**
+   * How far the scrub under way is, 0 to 1.
+   *
+   * @generated from field: double scrub_fraction = 6;
+   */
+  scrubFraction: number;
+
+  /**
+   * When the last of `scrubs` ended, milliseconds since the Unix epoch; 0:
+   * none has.
+   *
+   * @generated from field: uint64 last_scrub_at_ms = 7;
+   */
+  lastScrubAtMs: bigint;
 };
 
 /**
@@ -665,6 +694,84 @@ export const DigestResponseSchema: GenMessage<DigestResponse> = /*@__PURE__*/
   messageDesc(file_walnut_v1_admin, 12);
 
 /**
+ * Asks for a scrub.
+ *
+ * @generated from message walnut.v1.ScrubRequest
+ */
+export type ScrubRequest = Message<"walnut.v1.ScrubRequest"> & {
+};
+
+/**
+ * Describes the message walnut.v1.ScrubRequest.
+ * Use `create(ScrubRequestSchema)` to create a new message.
+ */
+export const ScrubRequestSchema: GenMessage<ScrubRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 13);
+
+/**
+ * How far it is; the last message has `done`.
+ *
+ * @generated from message walnut.v1.ScrubResponse
+ */
+export type ScrubResponse = Message<"walnut.v1.ScrubResponse"> & {
+  /**
+   * Entries looked at.
+   *
+   * @generated from field: uint64 entries = 1;
+   */
+  entries: bigint;
+
+  /**
+   * Entries stored.
+   *
+   * @generated from field: uint64 entries_total = 2;
+   */
+  entriesTotal: bigint;
+
+  /**
+   * Bytes of the values looked at.
+   *
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+
+  /**
+   * Since it began.
+   *
+   * @generated from field: uint64 elapsed_ms = 4;
+   */
+  elapsedMs: bigint;
+
+  /**
+   * The scrub is over: everything was looked at, or something was found.
+   *
+   * @generated from field: bool done = 5;
+   */
+  done: boolean;
+
+  /**
+   * Altered entries.
+   *
+   * @generated from field: uint64 altered = 6;
+   */
+  altered: bigint;
+
+  /**
+   * What was found, one line each; at most the first ten entries.
+   *
+   * @generated from field: repeated string findings = 7;
+   */
+  findings: string[];
+};
+
+/**
+ * Describes the message walnut.v1.ScrubResponse.
+ * Use `create(ScrubResponseSchema)` to create a new message.
+ */
+export const ScrubResponseSchema: GenMessage<ScrubResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 14);
+
+/**
  * Names a replica to take (back).
  *
  * @generated from message walnut.v1.AddReplicaRequest
@@ -683,7 +790,7 @@ export type AddReplicaRequest = Message<"walnut.v1.AddReplicaRequest"> & {
  * Use `create(AddReplicaRequestSchema)` to create a new message.
  */
 export const AddReplicaRequestSchema: GenMessage<AddReplicaRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 13);
+  messageDesc(file_walnut_v1_admin, 15);
 
 /**
  * The replica may register.
@@ -698,7 +805,7 @@ export type AddReplicaResponse = Message<"walnut.v1.AddReplicaResponse"> & {
  * Use `create(AddReplicaResponseSchema)` to create a new message.
  */
 export const AddReplicaResponseSchema: GenMessage<AddReplicaResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 14);
+  messageDesc(file_walnut_v1_admin, 16);
 
 /**
  * Names a replica to drop.
@@ -719,7 +826,7 @@ export type RemoveReplicaRequest = Message<"walnut.v1.RemoveReplicaRequest"> & {
  * Use `create(RemoveReplicaRequestSchema)` to create a new message.
  */
 export const RemoveReplicaRequestSchema: GenMessage<RemoveReplicaRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 15);
+  messageDesc(file_walnut_v1_admin, 17);
 
 /**
  * The replica is dropped.
@@ -734,7 +841,7 @@ export type RemoveReplicaResponse = Message<"walnut.v1.RemoveReplicaResponse"> &
  * Use `create(RemoveReplicaResponseSchema)` to create a new message.
  */
 export const RemoveReplicaResponseSchema: GenMessage<RemoveReplicaResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 16);
+  messageDesc(file_walnut_v1_admin, 18);
 
 /**
  * Asks for a snapshot now.
@@ -749,7 +856,7 @@ export type CheckpointRequest = Message<"walnut.v1.CheckpointRequest"> & {
  * Use `create(CheckpointRequestSchema)` to create a new message.
  */
 export const CheckpointRequestSchema: GenMessage<CheckpointRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 17);
+  messageDesc(file_walnut_v1_admin, 19);
 
 /**
  * The snapshot written.
@@ -791,7 +898,7 @@ export type CheckpointResponse = Message<"walnut.v1.CheckpointResponse"> & {
  * Use `create(CheckpointResponseSchema)` to create a new message.
  */
 export const CheckpointResponseSchema: GenMessage<CheckpointResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 18);
+  messageDesc(file_walnut_v1_admin, 20);
 
 /**
  * Asks for a new segment.
@@ -806,7 +913,7 @@ export type RotateWalRequest = Message<"walnut.v1.RotateWalRequest"> & {
  * Use `create(RotateWalRequestSchema)` to create a new message.
  */
 export const RotateWalRequestSchema: GenMessage<RotateWalRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 19);
+  messageDesc(file_walnut_v1_admin, 21);
 
 /**
  * The new segment.
@@ -834,7 +941,7 @@ export type RotateWalResponse = Message<"walnut.v1.RotateWalResponse"> & {
  * Use `create(RotateWalResponseSchema)` to create a new message.
  */
 export const RotateWalResponseSchema: GenMessage<RotateWalResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 20);
+  messageDesc(file_walnut_v1_admin, 22);
 
 /**
  * Asks why a replica is quarantined.
@@ -849,7 +956,7 @@ export type QuarantineListRequest = Message<"walnut.v1.QuarantineListRequest"> &
  * Use `create(QuarantineListRequestSchema)` to create a new message.
  */
 export const QuarantineListRequestSchema: GenMessage<QuarantineListRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 21);
+  messageDesc(file_walnut_v1_admin, 23);
 
 /**
  * Empty where the node follows its master.
@@ -870,7 +977,7 @@ export type QuarantineListResponse = Message<"walnut.v1.QuarantineListResponse">
  * Use `create(QuarantineListResponseSchema)` to create a new message.
  */
 export const QuarantineListResponseSchema: GenMessage<QuarantineListResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 22);
+  messageDesc(file_walnut_v1_admin, 24);
 
 /**
  * Why a replica stopped following.
@@ -933,7 +1040,7 @@ export type Quarantine = Message<"walnut.v1.Quarantine"> & {
  * Use `create(QuarantineSchema)` to create a new message.
  */
 export const QuarantineSchema: GenMessage<Quarantine> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 23);
+  messageDesc(file_walnut_v1_admin, 25);
 
 /**
  * Ends a quarantine.
@@ -971,7 +1078,7 @@ export type QuarantineReleaseRequest = Message<"walnut.v1.QuarantineReleaseReque
  * Use `create(QuarantineReleaseRequestSchema)` to create a new message.
  */
 export const QuarantineReleaseRequestSchema: GenMessage<QuarantineReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 24);
+  messageDesc(file_walnut_v1_admin, 26);
 
 /**
  * The quarantine is over.
@@ -986,7 +1093,7 @@ export type QuarantineReleaseResponse = Message<"walnut.v1.QuarantineReleaseResp
  * Use `create(QuarantineReleaseResponseSchema)` to create a new message.
  */
 export const QuarantineReleaseResponseSchema: GenMessage<QuarantineReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 25);
+  messageDesc(file_walnut_v1_admin, 27);
 
 /**
  * Changes that bring keys back.
@@ -1014,7 +1121,7 @@ export type RestoreRequest = Message<"walnut.v1.RestoreRequest"> & {
  * Use `create(RestoreRequestSchema)` to create a new message.
  */
 export const RestoreRequestSchema: GenMessage<RestoreRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 26);
+  messageDesc(file_walnut_v1_admin, 28);
 
 /**
  * What one key is to be.
@@ -1065,7 +1172,7 @@ export type RestoreChange = Message<"walnut.v1.RestoreChange"> & {
  * Use `create(RestoreChangeSchema)` to create a new message.
  */
 export const RestoreChangeSchema: GenMessage<RestoreChange> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 27);
+  messageDesc(file_walnut_v1_admin, 29);
 
 /**
  * A value as it was.
@@ -1093,7 +1200,7 @@ export type RestoredValue = Message<"walnut.v1.RestoredValue"> & {
  * Use `create(RestoredValueSchema)` to create a new message.
  */
 export const RestoredValueSchema: GenMessage<RestoredValue> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 28);
+  messageDesc(file_walnut_v1_admin, 30);
 
 /**
  * The results, one per change and in their order.
@@ -1114,7 +1221,7 @@ export type RestoreResponse = Message<"walnut.v1.RestoreResponse"> & {
  * Use `create(RestoreResponseSchema)` to create a new message.
  */
 export const RestoreResponseSchema: GenMessage<RestoreResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 29);
+  messageDesc(file_walnut_v1_admin, 31);
 
 /**
  * What became of one change.
@@ -1159,7 +1266,7 @@ export type RestoreResult = Message<"walnut.v1.RestoreResult"> & {
  * Use `create(RestoreResultSchema)` to create a new message.
  */
 export const RestoreResultSchema: GenMessage<RestoreResult> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 30);
+  messageDesc(file_walnut_v1_admin, 32);
 
 /**
  * What stood in the way of a change.
@@ -1180,7 +1287,7 @@ export type RestoreConflict = Message<"walnut.v1.RestoreConflict"> & {
  * Use `create(RestoreConflictSchema)` to create a new message.
  */
 export const RestoreConflictSchema: GenMessage<RestoreConflict> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 31);
+  messageDesc(file_walnut_v1_admin, 33);
 
 /**
  * Why one change was refused.
@@ -1208,7 +1315,7 @@ export type RestoreError = Message<"walnut.v1.RestoreError"> & {
  * Use `create(RestoreErrorSchema)` to create a new message.
  */
 export const RestoreErrorSchema: GenMessage<RestoreError> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 32);
+  messageDesc(file_walnut_v1_admin, 34);
 
 /**
  * Asks a replica to become the master.
@@ -1229,7 +1336,7 @@ export type PromoteRequest = Message<"walnut.v1.PromoteRequest"> & {
  * Use `create(PromoteRequestSchema)` to create a new message.
  */
 export const PromoteRequestSchema: GenMessage<PromoteRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 33);
+  messageDesc(file_walnut_v1_admin, 35);
 
 /**
  * The node is the master.
@@ -1264,7 +1371,7 @@ export type PromoteResponse = Message<"walnut.v1.PromoteResponse"> & {
  * Use `create(PromoteResponseSchema)` to create a new message.
  */
 export const PromoteResponseSchema: GenMessage<PromoteResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 34);
+  messageDesc(file_walnut_v1_admin, 36);
 
 /**
  * Asks a master to hand over.
@@ -1293,7 +1400,7 @@ export type FailoverRequest = Message<"walnut.v1.FailoverRequest"> & {
  * Use `create(FailoverRequestSchema)` to create a new message.
  */
 export const FailoverRequestSchema: GenMessage<FailoverRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 35);
+  messageDesc(file_walnut_v1_admin, 37);
 
 /**
  * The replica is the master.
@@ -1328,7 +1435,7 @@ export type FailoverResponse = Message<"walnut.v1.FailoverResponse"> & {
  * Use `create(FailoverResponseSchema)` to create a new message.
  */
 export const FailoverResponseSchema: GenMessage<FailoverResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 36);
+  messageDesc(file_walnut_v1_admin, 38);
 
 /**
  * Asks what was set aside.
@@ -1343,7 +1450,7 @@ export type DivergedListRequest = Message<"walnut.v1.DivergedListRequest"> & {
  * Use `create(DivergedListRequestSchema)` to create a new message.
  */
 export const DivergedListRequestSchema: GenMessage<DivergedListRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 37);
+  messageDesc(file_walnut_v1_admin, 39);
 
 /**
  * Oldest first; at most the 64 newest.
@@ -1364,7 +1471,7 @@ export type DivergedListResponse = Message<"walnut.v1.DivergedListResponse"> & {
  * Use `create(DivergedListResponseSchema)` to create a new message.
  */
 export const DivergedListResponseSchema: GenMessage<DivergedListResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 38);
+  messageDesc(file_walnut_v1_admin, 40);
 
 /**
  * Records that were set aside.
@@ -1434,7 +1541,7 @@ export type DivergedTail = Message<"walnut.v1.DivergedTail"> & {
  * Use `create(DivergedTailSchema)` to create a new message.
  */
 export const DivergedTailSchema: GenMessage<DivergedTail> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 39);
+  messageDesc(file_walnut_v1_admin, 41);
 
 /**
  * Asks for the mutations of one tail.
@@ -1469,7 +1576,7 @@ export type DivergedShowRequest = Message<"walnut.v1.DivergedShowRequest"> & {
  * Use `create(DivergedShowRequestSchema)` to create a new message.
  */
 export const DivergedShowRequestSchema: GenMessage<DivergedShowRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 40);
+  messageDesc(file_walnut_v1_admin, 42);
 
 /**
  * A slice of them.
@@ -1511,7 +1618,7 @@ export type DivergedShowResponse = Message<"walnut.v1.DivergedShowResponse"> & {
  * Use `create(DivergedShowResponseSchema)` to create a new message.
  */
 export const DivergedShowResponseSchema: GenMessage<DivergedShowResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 41);
+  messageDesc(file_walnut_v1_admin, 43);
 
 /**
  * Operation and inspection of one node. Every node serves it.
@@ -1538,6 +1645,18 @@ export const Admin: GenService<{
     methodKind: "unary";
     input: typeof DigestRequestSchema;
     output: typeof DigestResponseSchema;
+  },
+  /**
+   * Re-hashes the whole state in memory now, telling how far it is. What is
+   * found altered is recovered from the node's own disk, as when the node's own
+   * scrub (`storage.scrub_interval`) finds it.
+   *
+   * @generated from rpc walnut.v1.Admin.Scrub
+   */
+  scrub: {
+    methodKind: "server_streaming";
+    input: typeof ScrubRequestSchema;
+    output: typeof ScrubResponseSchema;
   },
   /**
    * Lets a replica register again after RemoveReplica; replicas try by
