@@ -1,6 +1,7 @@
 /** The short form of `npm run test:torture -- --only links`: real processes, real connections, a few of each fault. */
 import { describe, expect, it } from 'vitest';
 import { CUT_KINDS, cutAgainAndAgain } from './link-cuts.ts';
+import { promoteWhileMasterStops, stopMaster, stopReplica } from './link-pauses.ts';
 import { withScratch } from './master-process.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -16,6 +17,32 @@ describe('links between real processes', () => {
       expect(run.acked).toBeGreaterThan(100);
       expect(run.comparisons).toBeGreaterThanOrEqual(3);
     },
+    TIMEOUT_MS,
+  );
+});
+
+describe('a process that stands still', () => {
+  it(
+    'as a replica is a cursor to its master: no full resync, and level again',
+    async () => {
+      const options = { seed: 1, rounds: 1, windowMs: 2_000, warmUpMs: 200 };
+      const run = await withScratch((directory) => stopReplica({ directory, ...options }));
+      expect(run.fullResyncs).toBe(0);
+      expect(run.lagRecordsMax).toBeGreaterThan(10);
+      expect(run.setMs.stopped.length).toBeGreaterThan(10);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'as a master is noticed by its replicas, and followed when it goes on',
+    () => withScratch((directory) => stopMaster(directory, 1)),
+    TIMEOUT_MS,
+  );
+
+  it(
+    'as a master while a replica was promoted is fenced',
+    () => withScratch((directory) => promoteWhileMasterStops(directory, 1)),
     TIMEOUT_MS,
   );
 });

@@ -1,14 +1,51 @@
 /** Real processes with real faults in the links between them. */
 import { type CutRun, cutAgainAndAgain } from './link-cuts.ts';
+import { promoteWhileMasterStops, stopMaster, stopReplica } from './link-pauses.ts';
 import { withScratch } from './master-process.ts';
 import type { Report } from './report.ts';
 
 const CUTS_MIN = 300;
+const STOPS = 5;
+const STOPPED_MS = 120_000;
+/** What a stopped replica may cost its master. */
+const RSS_MIB_MAX = 32;
 
 export async function tortureLinks(report: Report, seed: number): Promise<void> {
-  await attempt(report, `links: again with: npm run test:torture -- --only links --seed ${seed}`, () =>
-    cuts(report, seed),
+  const again = `again with: npm run test:torture -- --only links --seed ${seed}`;
+  await attempt(report, `cuts: ${again}`, () => cuts(report, seed));
+  for (let i = 0; i < STOPS; i++) {
+    await attempt(report, 'a stopped master', async () => {
+      await withScratch((directory) => stopMaster(directory, seed + i));
+      report.pass();
+    });
+    await attempt(report, 'a stopped master whose replica was promoted', async () => {
+      await withScratch((directory) => promoteWhileMasterStops(directory, seed + i));
+      report.pass();
+    });
+  }
+  report.say(`SIGSTOP of a master, and of one whose replica was promoted meanwhile: ${STOPS} times each`);
+  await attempt(report, 'a stopped replica', () => stoppedReplica(report, seed));
+}
+
+async function stoppedReplica(report: Report, seed: number): Promise<void> {
+  const options = { seed, rounds: 2, windowMs: STOPPED_MS, warmUpMs: 30_000 };
+  const run = await withScratch((directory) => stopReplica({ directory, ...options }));
+  const mib = (bytes: number): number => Math.round(bytes / 2 ** 20);
+  const { running, stopped } = run.rssBytes;
+  report.counts('SIGSTOP of a replica for two minutes, twice, and as long without, by turns', {
+    acked: run.acked,
+    'records behind': run.lagRecordsMax,
+    'full resyncs': run.fullResyncs,
+    'master MiB, running': mib(running),
+    'master MiB, stopped': mib(stopped),
+  });
+  report.say(
+    `a write, ms, running: ${quantiles(run.setMs.running)}; stopped: ${quantiles(run.setMs.stopped)}`,
   );
+  if (run.fullResyncs > 0) throw new Error('a full resync within retention');
+  const costMib = mib(stopped - running);
+  if (costMib > RSS_MIB_MAX) throw new Error(`the master took ${costMib} MiB more: at most ${RSS_MIB_MAX}`);
+  report.pass();
 }
 
 async function cuts(report: Report, seed: number): Promise<void> {
