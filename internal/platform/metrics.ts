@@ -11,6 +11,7 @@
  * seconds and bytes. Registering a name twice throws: a bug.
  */
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client';
+import { HeldCounter, HeldHistogram } from '#platform/held-metrics.ts';
 
 export interface CounterHandle {
   /** Adds `amount` (default 1), never negative. */
@@ -67,10 +68,19 @@ export class Metrics {
     help: string,
     labelNames: readonly Name[],
   ): Family<Name, CounterHandle> {
-    return createFamily(
-      new Counter<Name>({ name, help, labelNames, registers: [this.#registry] }),
+    const children = new Children<Name, HeldCounter>(labelNames, () => new HeldCounter());
+    const counter = new Counter<Name>({
+      name,
+      help,
       labelNames,
-    );
+      registers: [this.#registry],
+      collect: () => {
+        counter.reset();
+        for (const { labels, handle } of children)
+          counter.labels(...labelValues(labels, labelNames)).inc(handle.total);
+      },
+    });
+    return children;
   }
 
   /** A count kept elsewhere, which only rises. */
@@ -98,14 +108,6 @@ export class Metrics {
       registers: [this.#registry],
       collect: () => collectSafely(() => gauge.set(read())),
     });
-  }
-
-  gaugeFamily<Name extends string>(
-    name: string,
-    help: string,
-    labelNames: readonly Name[],
-  ): Family<Name, GaugeHandle> {
-    return createFamily(new Gauge<Name>({ name, help, labelNames, registers: [this.#registry] }), labelNames);
   }
 
   /** Labelled values read at each scrape; labels not given any more disappear. */
@@ -139,10 +141,15 @@ export class Metrics {
     labelNames: readonly Name[],
     buckets: readonly number[] = DURATION_BUCKETS_S,
   ): Family<Name, HistogramHandle> {
-    return createFamily(
-      new Histogram<Name>({ name, help, labelNames, buckets: [...buckets], registers: [this.#registry] }),
-      labelNames,
-    );
+    const children = new Children<Name, HeldHistogram>(labelNames, () => new HeldHistogram(buckets));
+    const about = { name, help, type: 'histogram', aggregator: 'sum' } as const;
+    const get = async (): Promise<unknown> => ({
+      ...about,
+      values: [...children].flatMap(({ labels, handle }) => handle.samples(name, labels)),
+    });
+    // All that a registry asks of a metric.
+    this.#registry.registerMetric({ ...about, get } as unknown as Histogram<Name>);
+    return children;
   }
 }
 
@@ -159,31 +166,40 @@ function labelValues<Name extends string>(labels: Labels<Name>, names: readonly 
   return names.map((name) => labels[name]);
 }
 
-interface Labelled<Handle> {
-  labels(...values: string[]): Handle;
-  remove(...values: string[]): void;
+interface Child<Name extends string, Handle> {
+  readonly labels: Labels<Name>;
+  readonly handle: Handle;
 }
 
-function createFamily<Name extends string, Handle>(
-  metric: Labelled<Handle>,
-  names: readonly Name[],
-): Family<Name, Handle> {
-  const children = new Map<string, Handle>();
-  return {
-    with: (labels) => {
-      const values = labelValues(labels, names);
-      const key = JSON.stringify(values);
-      let child = children.get(key);
-      if (child === undefined) {
-        child = metric.labels(...values);
-        children.set(key, child);
-      }
-      return child;
-    },
-    remove: (labels) => {
-      const values = labelValues(labels, names);
-      children.delete(JSON.stringify(values));
-      metric.remove(...values);
-    },
-  };
+class Children<Name extends string, Handle> implements Family<Name, Handle>, Iterable<Child<Name, Handle>> {
+  readonly #names: readonly Name[];
+  readonly #make: () => Handle;
+  readonly #byKey = new Map<string, Child<Name, Handle>>();
+
+  constructor(names: readonly Name[], make: () => Handle) {
+    this.#names = names;
+    this.#make = make;
+  }
+
+  with(labels: Labels<Name>): Handle {
+    const key = this.#keyOf(labels);
+    let child = this.#byKey.get(key);
+    if (child === undefined) {
+      child = { labels, handle: this.#make() };
+      this.#byKey.set(key, child);
+    }
+    return child.handle;
+  }
+
+  remove(labels: Labels<Name>): void {
+    this.#byKey.delete(this.#keyOf(labels));
+  }
+
+  [Symbol.iterator](): Iterator<Child<Name, Handle>> {
+    return this.#byKey.values();
+  }
+
+  #keyOf(labels: Labels<Name>): string {
+    return JSON.stringify(labelValues(labels, this.#names));
+  }
 }

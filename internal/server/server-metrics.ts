@@ -13,6 +13,13 @@ export interface ServerMetrics {
   refuseProtected(): void;
 }
 
+interface ObservedRpc {
+  readonly method: string;
+  /** By code. */
+  readonly counters: Map<string, CounterHandle>;
+  readonly durations: HistogramHandle;
+}
+
 /** `status`: the node's, as the server shows it. */
 export function createServerMetrics(
   metrics: Metrics,
@@ -46,25 +53,23 @@ export function createServerMetrics(
   registerScrubs(metrics, status);
   registerReplication(metrics, status);
 
-  // Looking a child up by labels builds a key; the few pairs there are are held here.
-  const counters = new Map<string, CounterHandle>();
-  const histograms = new Map<string, HistogramHandle>();
+  // Looking a child up by labels builds a key; the few there are are held here.
+  const known = new Map<string, ObservedRpc>();
   return {
     observeRpc: (path, code, durationMs) => {
-      const method = path.startsWith('/') ? path.slice(1) : path;
-      const key = `${code} ${path}`;
-      let counter = counters.get(key);
-      if (counter === undefined) {
-        counter = handled.with({ method, code });
-        counters.set(key, counter);
+      let rpc = known.get(path);
+      if (rpc === undefined) {
+        const method = path.startsWith('/') ? path.slice(1) : path;
+        rpc = { method, counters: new Map(), durations: duration.with({ method }) };
+        known.set(path, rpc);
       }
-      let histogram = histograms.get(path);
-      if (histogram === undefined) {
-        histogram = duration.with({ method });
-        histograms.set(path, histogram);
+      let counter = rpc.counters.get(code);
+      if (counter === undefined) {
+        counter = handled.with({ method: rpc.method, code });
+        rpc.counters.set(code, counter);
       }
       counter.inc();
-      histogram.observe(durationMs / 1_000);
+      rpc.durations.observe(durationMs / 1_000);
     },
     // Methods come from the network; only those that exist become labels.
     observeKeys: (method, code) =>

@@ -97,3 +97,35 @@ describe('event loop delay', () => {
     ]);
   });
 });
+
+describe('a family of histograms', () => {
+  it('reads as the library writes one', async () => {
+    const metrics = new Metrics();
+    const single = metrics.histogram('walnut_a_seconds', 'As.', [0.1, 1, 2.5]);
+    const family = metrics.histogramFamily('walnut_b_seconds', 'Bs.', ['method'], [0.1, 1, 2.5]);
+    for (const value of [0, 0.1, 0.100_1, 1, 2.4, 2.5, 2.6, 100]) {
+      single.observe(value);
+      family.with({ method: 'Get "x"\n' }).observe(value);
+    }
+    const [a, b] = (await metrics.render()).split('\n\n');
+    const renamed = a?.replaceAll('walnut_a', 'walnut_b').replace('As.', 'Bs.') ?? '';
+    const label = 'method="Get \\"x\\"\\n"';
+    const labelled = renamed
+      .replaceAll(/\{(le="[^"]+")\}/g, `{$1,${label}}`)
+      .replaceAll(/(_sum|_count) /g, `$1{${label}} `);
+    const normal = (text = ''): string[] =>
+      text
+        .trim()
+        .split('\n')
+        .map((line) => line.replace(`{${label},`, '{').replace(`,${label}}`, '}'));
+    expect(normal(b)).toEqual(normal(labelled));
+    family.remove({ method: 'Get "x"\n' });
+    expect(await metrics.render()).not.toContain('walnut_b_seconds_count');
+  });
+
+  it('keeps its name to itself', () => {
+    const metrics = new Metrics();
+    metrics.histogramFamily('walnut_a_seconds', 'As.', ['x']);
+    expect(() => metrics.histogram('walnut_a_seconds', 'As.')).toThrow('already been registered');
+  });
+});

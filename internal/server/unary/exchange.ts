@@ -15,7 +15,7 @@ export interface Answer {
   readonly status: number;
   /** The exchange may add to them. */
   readonly headers: AnswerHeaders;
-  readonly body: Uint8Array;
+  readonly body: Buffer;
   /** HTTP/2 only. */
   readonly trailers?: AnswerHeaders;
 }
@@ -73,7 +73,7 @@ export class Http1Exchange implements Exchange {
     if (response.headersSent || response.destroyed) return;
     response.writeHead(status, headers);
     if (body.length > ONE_WRITE_BYTES_MAX) response.end(body);
-    else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
+    else response.end(body.toString('latin1'), 'latin1');
   }
 
   destroy(): void {

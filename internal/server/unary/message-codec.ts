@@ -8,10 +8,10 @@ import {
   type JsonWriteOptions,
   type MessageInitShape,
   type MessageShape,
-  toBinary,
   toJsonString,
 } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
+import { encodeBinary } from '#server/unary/binary-encoder.ts';
 
 export interface JsonOptions extends Partial<JsonReadOptions & JsonWriteOptions> {
   readonly textDecoder: TextDecoder;
@@ -33,16 +33,21 @@ export function decodeMessage(
   }
 }
 
-/** `message` may be partial, as implementations give it. */
+/** With `headroom` unwritten bytes before it. `message` may be partial, as implementations give it. */
 export function encodeMessage(
   schema: DescMessage,
   isBinary: boolean,
   message: MessageInitShape<DescMessage>,
   json: JsonOptions,
-): Uint8Array {
+  headroom: number,
+): Buffer {
   const whole = ('$typeName' in message ? message : create(schema, message)) as MessageShape<DescMessage>;
   try {
-    return isBinary ? toBinary(schema, whole) : Buffer.from(toJsonString(schema, whole, json), 'utf8');
+    if (isBinary) return encodeBinary(schema, whole, headroom);
+    const text = toJsonString(schema, whole, json);
+    const bytes = Buffer.allocUnsafe(headroom + Buffer.byteLength(text));
+    bytes.write(text, headroom);
+    return bytes;
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);
     throw new ConnectError(isBinary ? `serialize binary: ${what}` : what, Code.Internal);

@@ -5,7 +5,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { encodeEnvelope, mergeNonProtocolHeaders } from '@connectrpc/connect/protocol';
+import { mergeNonProtocolHeaders } from '@connectrpc/connect/protocol';
 import { codeToHttpStatus, errorToJsonBytes, trailerMux } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import type { CallContext } from '#server/unary/call-context.ts';
@@ -20,7 +20,8 @@ export interface ReceivedMessage {
 }
 
 export interface SentMessage {
-  readonly bytes: Uint8Array;
+  /** With the protocol's headroom before it. */
+  readonly bytes: Buffer;
   readonly isGzip: boolean;
 }
 
@@ -33,6 +34,8 @@ export interface Protocol {
   lengthFrom(chunk: Uint8Array, readMaxBytes: number): number | undefined;
   /** Throws a ConnectError where the body does not hold a message. */
   open(body: Uint8Array, shape: RequestShape, readMaxBytes: number): ReceivedMessage;
+  /** Bytes that an answer needs before its message. */
+  readonly headroom: number;
   /** Whether the caller would read a compressed answer. */
   acceptsGzip(headers: IncomingHttpHeaders, shape: RequestShape): boolean;
   succeed(
@@ -61,6 +64,7 @@ const connect: Protocol = {
     if (body.length > readMaxBytes) throw tooLarge(body.length, readMaxBytes);
     return { bytes: body, isGzip, excess: undefined };
   },
+  headroom: 0,
   acceptsGzip: (headers, shape) => isGzipAccepted(headers['accept-encoding'], shape.isGzip),
   succeed: ({ bytes, isGzip }, { isBinary }, _headers, context) => {
     const headers: AnswerHeaders = {
@@ -72,7 +76,7 @@ const connect: Protocol = {
     return { status: 200, headers, body: bytes };
   },
   fail: (error, _shape, _headers, context) => {
-    const body = errorToJsonBytes(error, undefined);
+    const body = Buffer.from(errorToJsonBytes(error, undefined));
     const headers: AnswerHeaders = { 'content-type': JSON_TYPE, 'content-length': String(body.length) };
     const metadata = new Headers(context.madeHeader);
     if (!error.isWireError) mergeNonProtocolHeaders(metadata, error.metadata);
@@ -117,12 +121,15 @@ const grpc: Protocol = {
     const excess = body.length === end ? undefined : excessOf(body.subarray(end), readMaxBytes);
     return { bytes: body.subarray(ENVELOPE_BYTES, end), isGzip: isCompressed, excess };
   },
+  headroom: ENVELOPE_BYTES,
   acceptsGzip: (headers, shape) => isGzipAccepted(headers['grpc-accept-encoding'], shape.isGzip),
   succeed: ({ bytes, isGzip }, shape, requestHeaders, context) => {
     const headers = grpcHeaders(shape, requestHeaders, context);
     const trailers: AnswerHeaders = { 'grpc-status': STATUS_OK };
     if (context.madeTrailer !== undefined) addHeaders(trailers, context.madeTrailer);
-    return { status: 200, headers, body: encodeEnvelope(isGzip ? COMPRESSED : 0, bytes), trailers };
+    bytes[0] = isGzip ? COMPRESSED : 0;
+    bytes.writeUInt32BE(bytes.length - ENVELOPE_BYTES, 1);
+    return { status: 200, headers, body: bytes, trailers };
   },
   fail: (error, shape, requestHeaders, context) => {
     const headers = grpcHeaders(shape, requestHeaders, context);
@@ -153,7 +160,7 @@ function excessOf(rest: Uint8Array, readMaxBytes: number): ConnectError {
   return end === undefined || rest.length < end ? incompleteEnvelope() : extraMessage();
 }
 
-const NOTHING = new Uint8Array(0);
+const NOTHING = Buffer.alloc(0);
 
 /** The message's size as its envelope gives it, big-endian behind the flags. */
 function sizeOf(envelope: Uint8Array): number {

@@ -3,7 +3,6 @@
  * implementation → message → answer. What fails on the way is answered in the
  * caller's protocol and counted; only what has to wait is asynchronous.
  */
-import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { codeName } from '#server/error-mapping.ts';
 import type { RpcCall } from '#server/rpc-call.ts';
 import type { UnaryRoute } from '#server/rpc-routes.ts';
@@ -101,25 +100,22 @@ export class UnaryCall {
   }
 
   #succeed(output: Output): void {
-    const { compressMinBytes, compression } = this.#options;
-    const bytes = encodeMessage(
-      this.#route.method.output,
-      this.#shape.isBinary,
-      output as MessageShape<DescMessage>,
-      this.#options.jsonOptions,
-    );
-    const isLarge = bytes.length >= compressMinBytes;
+    const { compressMinBytes, compression, jsonOptions } = this.#options;
+    const { headroom } = this.#protocol;
+    const schema = this.#route.method.output;
+    const bytes = encodeMessage(schema, this.#shape.isBinary, output, jsonOptions, headroom);
+    const isLarge = bytes.length - headroom >= compressMinBytes;
     if (!isLarge || !this.#protocol.acceptsGzip(this.#exchange.headers, this.#shape)) {
       this.#answer(bytes, false);
       return;
     }
     compression
-      .compress(bytes)
-      .then((compressed) => this.#answer(compressed, true))
+      .compress(bytes.subarray(headroom))
+      .then((compressed) => this.#answer(Buffer.concat([Buffer.alloc(headroom), compressed]), true))
       .catch((error: unknown) => this.#fail(error));
   }
 
-  #answer(bytes: Uint8Array, isGzip: boolean): void {
+  #answer(bytes: Buffer, isGzip: boolean): void {
     const { headers } = this.#exchange;
     this.#exchange.answer(this.#protocol.succeed({ bytes, isGzip }, this.#shape, headers, this.#context));
     this.#end('ok');

@@ -1,0 +1,54 @@
+/**
+ * Counters and histograms that are written thousands of times a second and read
+ * when Prometheus asks. The library looks a child up by its labels at every
+ * call; these add numbers, and become its samples at the scrape.
+ */
+import type { CounterHandle, HistogramHandle } from '#platform/metrics.ts';
+
+/** One line of the text format, as the library takes it. */
+export interface HeldSample {
+  readonly metricName: string;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
+
+export class HeldCounter implements CounterHandle {
+  total = 0;
+
+  inc(amount = 1): void {
+    this.total += amount;
+  }
+}
+
+export class HeldHistogram implements HistogramHandle {
+  readonly #bounds: readonly number[];
+  /** Of the values within each bound and above the one before; the last is for those above all. */
+  readonly #counts: Float64Array;
+  #sum = 0;
+
+  constructor(bounds: readonly number[]) {
+    this.#bounds = bounds;
+    this.#counts = new Float64Array(bounds.length + 1);
+  }
+
+  observe(value: number): void {
+    const bounds = this.#bounds;
+    let at = 0;
+    while (at < bounds.length && value > (bounds[at] as number)) at++;
+    this.#counts[at] = (this.#counts[at] as number) + 1;
+    this.#sum += value;
+  }
+
+  samples(name: string, labels: Readonly<Record<string, string>>): HeldSample[] {
+    let count = 0;
+    const buckets = [...this.#bounds, '+Inf'].map((le, at) => {
+      count += this.#counts[at] as number;
+      return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: count };
+    });
+    return [
+      ...buckets,
+      { metricName: `${name}_sum`, labels, value: this.#sum },
+      { metricName: `${name}_count`, labels, value: count },
+    ];
+  }
+}
