@@ -3,6 +3,29 @@ import type { Mutant } from './mutants.ts';
 
 export const READ_MUTANTS: readonly Mutant[] = [
   {
+    name: 'replica that does not follow its master’s clock',
+    file: 'internal/engine/log-clock.ts',
+    text: '    this.#baseMs = Math.max(now, masterMs);',
+    replacement: '    this.#baseMs = Math.max(now, this.#clock.wallMs());',
+    tests: ['test/node/skew.test.ts'],
+  },
+  {
+    name: 'replica that deletes what expired by its own clock',
+    file: 'internal/slave/follower.ts',
+    text: '    host.engine?.logClock.follow(request.logClockMs);',
+    replacement: `    host.engine?.logClock.follow(request.logClockMs);
+    for (const { key } of host.engine?.store.due(this.#options.clock.wallMs(), 10) ?? [])
+      host.engine?.store.apply({ op: 'delete', cause: 'expired', key }, host.engine.position);`,
+    tests: ['test/node/skew.test.ts', 'test/node/replication.test.ts'],
+  },
+  {
+    name: 'token reached by its LSN, whatever its epoch',
+    file: 'internal/node/reader.ts',
+    text: "    return this.#standingOf(engine, position) === 'in_history' && position.lsn <= engine.applied.lsn;",
+    replacement: '    return position.lsn <= engine.applied.lsn;',
+    tests: ['test/node/session.test.ts'],
+  },
+  {
     name: 'ack of what a replica has not fdatasynced',
     file: 'internal/slave/follower.ts',
     text: '      durable: engine?.durablePosition ?? EMPTY_TAIL,',

@@ -27,12 +27,16 @@ describe('AwaitDurable on a master', () => {
     const { group, master, one, two } = await trio();
     const { position, durabilityReached } = await group.set(master, 'a', '1');
     expect(durabilityReached).toBe('accepted');
+    // It is pushed before anybody asks.
+    await group.clock.advance(100);
     const answer = await group.until(ask(master, position, { minAcks: 2 }));
     expect(answer).toMatchObject({ durabilityReached: 'local', replicasAcked: 2, durable: position });
     for (const [node, seed] of [
       [one, 3],
       [two, 4],
     ] as const) {
+      // Not to be had from the master again.
+      separate(group, node.name);
       const again = await group.replica(node.name, { fileSystem: group.powerCut(node, seed) });
       expect(again.node.status().position.lsn).toBeGreaterThanOrEqual(position.lsn);
     }
@@ -91,6 +95,7 @@ describe('AwaitDurable on a replica', () => {
     await group.clock.advance(500);
     group.network.heal();
     expect(await group.until(waiting)).toMatchObject({ durabilityReached: 'local', replicasAcked: 0 });
+    separate(group, 'one');
     const again = await group.replica('one', { fileSystem: group.powerCut(one, 8) });
     expect(again.node.status().position.lsn).toBeGreaterThanOrEqual(position.lsn);
   });

@@ -10,6 +10,7 @@
 import { formatPosition, type Position, termOf } from '#model/position.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { describeState, setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+import type { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { KnownHistory, type KnownRecord, recordIn } from '#test/node/simulated-history.ts';
 import {
   APPLY_DELAY_MS_MAX,
@@ -19,6 +20,7 @@ import {
   Members,
   PULL_INTERVAL_MS,
 } from '#test/node/simulated-members.ts';
+import type { Sessions } from '#test/node/simulated-sessions.ts';
 
 export const FAULTS = [
   'cut',
@@ -64,6 +66,7 @@ export class SimulatedGroup {
   readonly counts = new Map<Happening, number>();
   /** What was done, and when: for the message of a seed that fails. */
   readonly trace: string[] = [];
+  readonly sessions: Sessions | undefined;
   readonly #random: SeededRandom;
   readonly #group: TestGroup;
   readonly #members: Members;
@@ -77,7 +80,8 @@ export class SimulatedGroup {
   readonly #hasRetention: boolean;
   readonly #hasOperator: boolean;
 
-  constructor(seed: number) {
+  /** `withSessions`: clients that come along; then no data is rolled back behind their tokens, nor evicted. */
+  constructor(seed: number, withSessions?: (random: SeededRandom, clock: VirtualClock) => Sessions) {
     this.#random = new SeededRandom(seed);
     this.#group = new TestGroup(seed * 1_000);
     this.#hasRetention = this.#random.chance(0.4);
@@ -85,8 +89,10 @@ export class SimulatedGroup {
     const members = createMembers(this.#group, this.#random, {
       hasRetention: this.#hasRetention,
       hasOperator: this.#hasOperator,
+      evicts: withSessions === undefined,
     });
     this.#members = new Members(this.#group, this.#random, members);
+    this.sessions = withSessions?.(this.#random, this.#group.clock);
   }
 
   async run(): Promise<void> {
@@ -94,6 +100,7 @@ export class SimulatedGroup {
     this.#firstLogId = this.#members.leader.running?.node.status().logId ?? '';
     for (let step = 0; step < STEPS; step++) {
       this.#work();
+      this.sessions?.step(this.#members.all);
       await this.#group.clock.advance(this.#random.pick([1, 7, 30, 120, 400]));
       await this.#observe();
       if (this.#random.chance(0.35)) await this.#fault();
@@ -289,6 +296,7 @@ export class SimulatedGroup {
       case 'rollBack':
       case 'emptyMaster': {
         const { leader } = members;
+        if (this.sessions !== undefined) return;
         const isEmptied = operation === 'emptyMaster';
         // An emptied group has nothing to lose: rarely, then.
         if (isEmptied ? this.#random.chance(0.7) : leader.copy === undefined) return;

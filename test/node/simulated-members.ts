@@ -39,7 +39,11 @@ export type Ending = 'kill' | 'powerCut' | 'cleanRestart';
 export function createMembers(
   group: TestGroup,
   random: SeededRandom,
-  { hasRetention, hasOperator }: { readonly hasRetention: boolean; readonly hasOperator: boolean },
+  {
+    hasRetention,
+    hasOperator,
+    evicts,
+  }: { readonly hasRetention: boolean; readonly hasOperator: boolean; readonly evicts: boolean },
 ): Member[] {
   const shared = {
     maxFileBytes: 4_096,
@@ -47,7 +51,7 @@ export function createMembers(
     snapshotEveryBytes: random.pick([6_000, 20_000, 1 << 24]),
     pullIntervalMs: PULL_INTERVAL_MS,
     pushIntervalMs: random.pick([0, 10, 50]),
-    limits: { entriesMax: random.pick([15, 1_000]), bytesMax: 0, policy: 'lru' as const },
+    limits: { entriesMax: random.pick([evicts ? 15 : 1_000, 1_000]), bytesMax: 0, policy: 'lru' as const },
   };
   const names = ['master', 'one', 'two', 'three'].slice(0, random.between(3, 4));
   return names.map((name) => {
