@@ -9,6 +9,7 @@
 import type { UpdatesAnswer } from '#model/commands.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { NodePorts } from '#model/ports.ts';
+import type { Position } from '#model/position.ts';
 import type { SnapshotChunk } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { CallOptions, PeerDialer, PeerLink } from '#replication/peer-link.ts';
@@ -40,6 +41,8 @@ export class TestNetwork {
   readonly #paused = new Map<string, (() => void)[]>();
   /** Ends the calls that hang. */
   readonly #stalled = new Set<() => void>();
+  /** Sees the frames of every push and every answer as they are sent, before anything can happen to them. */
+  onFrames: ((sender: string, after: Position, frames: Uint8Array) => void) | undefined;
   /** Calls that went through, by `method from>to`. */
   readonly calls = new Map<string, number>();
   /** Calls that failed by each kind of fault. */
@@ -212,13 +215,16 @@ export class TestNetwork {
     return {
       register: (request, options) =>
         reach('register', options, (ports) => ports.replication.register(request, '10.0.0.1')),
-      replicate: (request, options) =>
-        reach('replicate', options, (ports) =>
+      replicate: (request, options) => {
+        if (isAlive()) this.onFrames?.(from, request.previous, request.frames);
+        return reach('replicate', options, (ports) =>
           ports.replication.replicate({ ...request, frames: new Uint8Array(request.frames) }),
-        ),
+        );
+      },
       getUpdates: (command, options) =>
         reach('getUpdates', options, async (ports): Promise<UpdatesAnswer> => {
           const answer = await ports.keyValue.getUpdates(command);
+          this.onFrames?.(to, command.after, answer.frames);
           return { ...answer, frames: new Uint8Array(answer.frames) };
         }),
       async *fetchSnapshot(logId, options): AsyncGenerator<SnapshotChunk> {

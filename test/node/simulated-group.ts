@@ -12,6 +12,7 @@ import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { describeState, setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import type { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { KnownHistory, type KnownRecord, recordIn } from '#test/node/simulated-history.ts';
+import { breakLink, isLinkFault, LINK_FAULTS } from '#test/node/simulated-links.ts';
 import {
   APPLY_DELAY_MS_MAX,
   createMembers,
@@ -20,15 +21,13 @@ import {
   Members,
   PULL_INTERVAL_MS,
 } from '#test/node/simulated-members.ts';
+import { Promises } from '#test/node/simulated-promises.ts';
 import type { Sessions } from '#test/node/simulated-sessions.ts';
+import { decodeFrames } from '#wal/frame.ts';
+import { tryDecodeManifest } from '#wal/manifest.ts';
 
 export const FAULTS = [
-  'cut',
-  'lostAnswers',
-  'delay',
-  'jitter',
-  'duplicate',
-  'stall',
+  ...LINK_FAULTS,
   'heal',
   'pause',
   'kill',
@@ -40,7 +39,14 @@ export const FAULTS = [
   'rotate',
 ] as const;
 /** What an operator does, wisely or not. */
-export const OPERATIONS = ['promote', 'rollBack', 'emptyMaster', 'refollow'] as const;
+export const OPERATIONS = [
+  'failover',
+  'promotion',
+  'promote',
+  'rollBack',
+  'emptyMaster',
+  'refollow',
+] as const;
 export const OUTCOMES = [
   'fullResync',
   'partialResync',
@@ -54,13 +60,6 @@ export type Happening = (typeof FAULTS)[number] | (typeof OPERATIONS)[number] | 
 
 const STEPS = 50;
 
-interface Promised {
-  readonly position: Position;
-  readonly key: string;
-  /** It is on the disk of a replica too. */
-  readonly isReplicated: boolean;
-}
-
 export class SimulatedGroup {
   /** How often each thing really happened. */
   readonly counts = new Map<Happening, number>();
@@ -71,11 +70,14 @@ export class SimulatedGroup {
   readonly #group: TestGroup;
   readonly #members: Members;
   readonly #history = new KnownHistory();
-  #promised: Promised[] = [];
+  readonly #promises = new Promises();
   /** On a full disk the log kept for replicas goes first. */
   #wasMasterFull = false;
   #wasOperated = false;
   #wasRolledBack = false;
+  /** What is given up cannot be told at once: a promotion that seemed to fail, or two that led the same term. */
+  #isUnsure = false;
+  #violation = '';
   #firstLogId = '';
   readonly #hasRetention: boolean;
   readonly #hasOperator: boolean;
@@ -93,6 +95,7 @@ export class SimulatedGroup {
     });
     this.#members = new Members(this.#group, this.#random, members);
     this.sessions = withSessions?.(this.#random, this.#group.clock);
+    this.#group.network.onFrames = (sender, after, frames) => this.#noteSent(sender, after, frames);
   }
 
   async run(): Promise<void> {
@@ -143,14 +146,26 @@ export class SimulatedGroup {
       ({ applied, durabilityReached, replicasAcked, position }) => {
         const isPromised = applied && durabilityReached === 'local' && member === this.#members.leader;
         // A deposed master may acknowledge what its successor never had.
-        if (isPromised) this.#promised.push({ position, key, isReplicated: replicasAcked > 0 });
+        if (isPromised) this.#promises.add({ position, key, isReplicated: replicasAcked > 0 });
       },
       () => undefined,
     );
   }
 
+  /** What is sent must be on the sender's disk: it may stop being a master before the oracle reads its log again. */
+  #noteSent(from: string, after: Position, frames: Uint8Array): void {
+    const sent = decodeFrames(new Uint8Array(frames));
+    const sender = this.#members.all.find(({ address }) => address === from)?.running;
+    const last = sent.at(-1);
+    if (sender === undefined || last === undefined) return;
+    const { durableLsn } = sender.node.status();
+    if (last.lsn > durableLsn) this.#violation ||= `${from} sent ${last.lsn}, its disk has ${durableLsn}`;
+    this.#history.learnSent(after, sent);
+  }
+
   /** The oracle reads on; then every node must be in a state that a master had. */
   async #observe(): Promise<void> {
+    if (this.#violation !== '') throw new Error(this.#violation);
     await this.#readMasters();
     for (const member of this.#members.all) {
       const { running, name } = member;
@@ -165,6 +180,8 @@ export class SimulatedGroup {
         throw new Error(`${name} is quarantined: ${reasons}`);
       const { digestMismatches, rebuilds } = running.node.status().integrity;
       if (digestMismatches + rebuilds > 0) throw new Error(`${name} took a digest for wrong: ${reasons}`);
+      // Promoted apart from each other, two may lead one term: what the one of them has is given up.
+      if (String(reasons).includes('leads the same term')) this.#isUnsure = true;
       if (state === 'fenced') this.#note('fenced', `${name}: ${reasons}`);
       if (position.lsn === 0 || role === 'master') continue;
       await this.#check(member, running);
@@ -202,6 +219,8 @@ export class SimulatedGroup {
 
   async #readMasters(): Promise<void> {
     for (const { member, node } of this.#members.masters) {
+      // Its role may change in place before it is read again.
+      member.wasMaster = true;
       member.seen = await this.#history.readOn(node, member.seen);
     }
   }
@@ -210,37 +229,16 @@ export class SimulatedGroup {
     const kind = this.#random.pick(FAULTS);
     const member = this.#random.pick(this.#members.all);
     const other = this.#random.pick(this.#members.all.filter((one) => one !== member));
-    const { network } = this.#group;
-    const [from, to] = [member.address, other.address];
     const { running } = member;
-    const way = `${member.name} > ${other.name}`;
-    switch (kind) {
-      case 'cut':
-        network.cut(from, to);
-        return this.#note(kind, way);
-      case 'lostAnswers':
-        network.loseAnswers(from, to);
-        return this.#note(kind, way);
-      case 'delay':
-        network.delay(from, to, this.#random.between(20, 1_000));
-        return this.#note(kind, way);
-      case 'jitter':
-        network.jitter(from, to, this.#random.between(5, 500));
-        return this.#note(kind, way);
-      case 'duplicate':
-        network.duplicate(from, to, this.#random.between(0, 2_000));
-        return this.#note(kind, way);
-      case 'stall':
-        network.stall(from, to);
-        return this.#note(kind, way);
-      case 'heal':
-        network.heal();
-        for (const one of this.#members.all) await this.#members.revive(one);
-        return this.#note(kind);
-      default:
-        if (running === undefined) return this.#members.revive(member);
-        return this.#faultOf(kind, member, running);
+    if (isLinkFault(kind)) {
+      breakLink(this.#group.network, kind, member.address, other.address, this.#random);
+      return this.#note(kind, `${member.name} > ${other.name}`);
     }
+    if (kind !== 'heal')
+      return running === undefined ? this.#members.revive(member) : this.#faultOf(kind, member, running);
+    this.#group.network.heal();
+    for (const one of this.#members.all) await this.#members.revive(one);
+    this.#note(kind);
   }
 
   async #faultOf(kind: ProcessFault, member: Member, running: TestNode): Promise<void> {
@@ -286,6 +284,10 @@ export class SimulatedGroup {
     const operation = this.#random.pick(OPERATIONS);
     await this.#readMasters();
     switch (operation) {
+      case 'failover':
+        return this.#failOver();
+      case 'promotion':
+        return this.#promoteByRpc();
       case 'promote':
         return this.#promote(this.#random.pick(['dead', 'apart', 'alive']));
       case 'refollow': {
@@ -304,9 +306,69 @@ export class SimulatedGroup {
         this.#wasRolledBack = true;
         this.#note(operation, leader.name);
         await members.rollBack(leader, isEmptied);
-        if (!isEmptied && leader.running?.node.status().state !== 'fenced') this.#discardBut(leader.seen);
+        if (!isEmptied && leader.running?.node.status().state !== 'fenced')
+          this.#promises.discardBut(leader.seen);
       }
     }
+  }
+
+  /** `walnut failover`: whatever becomes of it, nothing acknowledged is lost. */
+  #failOver(): void {
+    const { leader } = this.#members;
+    const target = this.#random.pick(this.#members.followers);
+    if (leader.running === undefined || leader.isPaused) return;
+    this.#wasOperated = true;
+    const asked = `${leader.name} to ${target.name}`;
+    leader.running.node.failover(target.address, this.#random.pick([100, 1_000, 5_000])).then(
+      () => {
+        this.#note('failover', asked);
+        if (this.#members.leader === leader) this.#members.leader = target;
+      },
+      (error: unknown) => this.trace.push(`failover ${asked}: ${error}`),
+    );
+  }
+
+  /** `walnut promote` once the master is dead: what a reachable sibling has on its disk is not lost. */
+  async #promoteByRpc(): Promise<void> {
+    const members = this.#members;
+    const { leader } = members;
+    const target = this.#random.pick(members.followers);
+    if (target.running === undefined || target.isPaused) return;
+    this.#wasOperated = true;
+    const known = siblingsKnownTo(target.running);
+    const isComplete = members.followers.every(
+      (one) => one.running !== undefined && !one.isPaused && (one === target || known.includes(one.address)),
+    );
+    if (isComplete) this.#group.network.heal();
+    await this.#takeDownFor(leader);
+    const isForced = this.#random.chance(0.1);
+    const { epoch } = target.running.node.status().position;
+    const promoting = (async () => target.running?.node.promote(isForced))();
+    const answer = await this.#group.until(promoting).catch((error: unknown) => {
+      this.trace.push(`promotion of ${target.name}: ${error}`);
+      // It may have come to it all the same.
+      this.#isUnsure = true;
+    });
+    if (answer?.isPromoted !== true || target.running === undefined) return;
+    this.#note('promotion', `${target.name}, ${leader.name} is dead`);
+    members.leader = target;
+    await this.#readMasters();
+    this.#checkGivenUp(target, epoch, isComplete && !isForced);
+  }
+
+  async #takeDownFor(leader: Member): Promise<void> {
+    await this.#readMasters();
+    await this.#members.takeDown(leader, 'kill');
+  }
+
+  /** What the new leader has not is given up: no more than must be. `epoch`: of its last record as a replica. */
+  #checkGivenUp(leader: Member, epoch: number, isComplete: boolean): void {
+    const lost = this.#promises.discardBut(leader.seen);
+    // Two promotions apart from each other may begin the same term: between such forks nobody is more advanced.
+    const worst = lost.find(({ isReplicated, position }) => isReplicated && position.epoch === epoch);
+    if (worst === undefined || !isComplete || this.#wasRolledBack) return;
+    const at = formatPosition(worst.position);
+    throw new Error(`${worst.key} at ${at} was on a replica's disk, and ${leader.name} leads without it`);
   }
 
   /** The follower that has most becomes master; the old one is dead, cut off from all, or just deposed. */
@@ -329,27 +391,11 @@ export class SimulatedGroup {
     this.#note('promote', `${member.name}, ${leader.name} is ${old}`);
     // From here on what the old one acknowledges is no promise any more.
     members.leader = member;
-    const lost = this.#discardBut(member.seen);
-    // Two promotions apart from each other may begin the same term: between such forks nobody is more advanced.
-    const epoch = member.seen?.position.epoch;
-    const worst = lost.find(({ isReplicated, position }) => isReplicated && position.epoch === epoch);
-    if (worst !== undefined && isComplete && !this.#wasRolledBack) {
-      const at = formatPosition(worst.position);
-      throw new Error(`${worst.key} at ${at} was on a replica's disk, and the most advanced one has it not`);
-    }
+    this.#checkGivenUp(member, member.seen?.position.epoch ?? 0, isComplete);
     await members.promote(member);
     for (const follower of members.followers) {
       if (follower !== leader && this.#random.chance(0.6)) await members.follow(follower);
     }
-  }
-
-  /** What the history up to `tail` does not hold is given up by the operator's choice. */
-  #discardBut(tail: KnownRecord | undefined): Promised[] {
-    const isKept = ({ position, key }: Promised): boolean =>
-      recordIn(tail, position)?.mutations.some((mutation) => mutation.key === key) === true;
-    const lost = this.#promised.filter((promised) => !isKept(promised));
-    this.#promised = this.#promised.filter(isKept);
-    return lost;
   }
 
   #noteResyncs(member: Member): void {
@@ -395,10 +441,10 @@ export class SimulatedGroup {
         `not level: ${nodes.map((one) => `${one.name} ${describeState(one)} ${one.node.status().reasons}`)}`,
       );
     }
-    const [lost] = this.#discardBut(this.#members.leader.seen);
+    const [lost] = this.#promises.discardBut(this.#members.leader.seen);
     if (lost !== undefined)
       throw new Error(`acknowledged write of ${lost.key} at ${formatPosition(lost.position)} is lost`);
-    this.#note('ackedWrites', '', this.#promised.length);
+    this.#note('ackedWrites', '', this.#promises.count);
     for (const node of nodes) {
       const { isReady, reasons } = node.node.status();
       if (!isReady) throw new Error(`${node.name} is not ready: ${reasons}`);
@@ -415,6 +461,10 @@ export class SimulatedGroup {
     const members = this.#members;
     // A master may learn only from those who come to follow it that its term is over.
     for (let i = 0; i < 3; i++) {
+      const leader = members.whoLeads(this.#firstLogId) ?? members.leader;
+      // A master forced while one of a higher term was away is over when that comes back.
+      if (leader !== members.leader && this.counts.has('promote')) this.#isUnsure = true;
+      members.leader = leader;
       const { role, state, logId } = (members.leader.running as TestNode).node.status();
       const isFit = role === 'master' && state !== 'fenced' && logId === this.#firstLogId;
       if (isFit && i > 0) break;
@@ -424,7 +474,7 @@ export class SimulatedGroup {
     }
     await this.#readMasters();
     // Where a master was rolled back without a word, what only others had is given up by going on with it.
-    if (this.#wasRolledBack) this.#discardBut(members.leader.seen);
+    if (this.#wasRolledBack || this.#isUnsure) this.#promises.discardBut(members.leader.seen);
     for (const member of members.followers) {
       const { node } = member.running as TestNode;
       if (node.status().state !== 'quarantined') continue;
@@ -434,4 +484,10 @@ export class SimulatedGroup {
     }
     await this.#group.clock.advance(5_000);
   }
+}
+
+/** Whom a replica can ask: its master told it of them. */
+function siblingsKnownTo({ fileSystem }: TestNode): readonly string[] {
+  const manifest = tryDecodeManifest(fileSystem.content('/data/MANIFEST'));
+  return typeof manifest === 'string' ? [] : manifest.replicas.added;
 }

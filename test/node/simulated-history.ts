@@ -48,6 +48,13 @@ export class KnownHistory {
     }
   }
 
+  /** Records that a node sends after `after`; what stands behind an unknown record is left for later. */
+  learnSent(after: Position, frames: readonly Frame[]): void {
+    let last = this.#at(after).find((record) => record.crc === frames[0]?.prevCrc);
+    if (last === undefined && after.lsn > 0) return;
+    for (const frame of frames) last = this.#learn(frame, last);
+  }
+
   /** The record at which the state is that of `digest`; undefined: no master ever had it on disk. */
   find(position: Position, digest: string): KnownRecord | undefined {
     return this.#at(position).find((record) => record.digest === digest);

@@ -47,7 +47,8 @@ export function createMembers(
 ): Member[] {
   const shared = {
     maxFileBytes: 4_096,
-    retentionBytes: hasRetention ? 1 << 24 : 0,
+    // A node may become a master in place: enough for the oracle to read what it wrote before it is compacted.
+    retentionBytes: hasRetention ? 1 << 24 : hasOperator ? 30_000 : 0,
     snapshotEveryBytes: random.pick([6_000, 20_000, 1 << 24]),
     pullIntervalMs: PULL_INTERVAL_MS,
     pushIntervalMs: random.pick([0, 10, 50]),
@@ -184,6 +185,15 @@ export class Members {
   async follow(member: Member): Promise<void> {
     await this.takeDown(member, 'cleanRestart');
     await this.start(member, { forcedRole: 'replica' });
+  }
+
+  /** The master that takes writes in the highest term, whoever was meant to. */
+  whoLeads(logId: string): Member | undefined {
+    const term = (member: Member): number => termOf(member.running?.node.status().position.epoch ?? 0);
+    return this.masters
+      .filter(({ node }) => node.status().logId === logId && node.status().state === 'serving')
+      .map(({ member }) => member)
+      .reduce<Member | undefined>((a, b) => (a === undefined || term(b) > term(a) ? b : a), undefined);
   }
 
   /** The running follower that has most of this log. */
