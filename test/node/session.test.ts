@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { SimulatedGroup } from '#test/node/simulated-group.ts';
 import { Sessions } from '#test/node/simulated-sessions.ts';
 
-const SEEDS_DEFAULT = 6;
+const SEEDS_DEFAULT = 12;
 const SEED_MS_MAX = 10_000;
 
 const one = process.env['WALNUT_SEED'];
@@ -26,7 +26,7 @@ async function runAll(usesTokens: boolean) {
       throw new Error(`seed ${seed}, again with WALNUT_SEED=${seed}: ${why}`, { cause: error });
     });
     violations.push(...sessions.violations.map((violation) => `seed ${seed}: ${violation}`));
-    promotions += group.counts.get('promote') ?? 0;
+    for (const how of ['promote', 'promotion', 'failover'] as const) promotions += group.counts.get(how) ?? 0;
     for (const what of ['reads', 'writes', 'unavailable', 'discarded'] as const)
       totals[what] += sessions.counts[what];
   }

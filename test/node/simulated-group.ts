@@ -87,7 +87,7 @@ export class SimulatedGroup {
     this.#random = new SeededRandom(seed);
     this.#group = new TestGroup(seed * 1_000);
     this.#hasRetention = this.#random.chance(0.4);
-    this.#hasOperator = this.#random.chance(0.5);
+    this.#hasOperator = this.#random.chance(0.5) || withSessions !== undefined;
     const members = createMembers(this.#group, this.#random, {
       hasRetention: this.#hasRetention,
       hasOperator: this.#hasOperator,
