@@ -21,6 +21,12 @@ import { writeFully } from '#wal/whole-files.ts';
 
 /** Bytes written between two turns of the event loop. */
 const SLICE_BYTES = 256 * 1_024;
+/**
+ * Pre-images and blocks that may wait for the disk. Above it the log is held
+ * back until half of it is written, or writes could fill memory with a second
+ * copy of the store while a slow disk takes the snapshot.
+ */
+const PENDING_BYTES_MAX = 64 * 1_024 * 1_024;
 /** How long the log may take to become durable through the snapshot's position. */
 const DURABLE_TIMEOUT_MS = 60_000;
 
@@ -31,6 +37,9 @@ export class Checkpointer {
   #running: Promise<CheckpointAnswer> | undefined;
   #bytesSince: number;
   #isClosed = false;
+  #scan: SnapshotScan | undefined;
+  /** Settled when the log may go on. */
+  #room: PromiseWithResolvers<void> | undefined;
 
   /** `bytesSince`: log behind the newest snapshot at the start. */
   constructor(directory: WalDirectory, options: EngineOptions, engine: Engine, bytesSince: number) {
@@ -54,10 +63,19 @@ export class Checkpointer {
     });
   }
 
+  /** What the log waits for before it writes on: undefined where memory allows. */
+  holdBack(): Promise<void> | undefined {
+    if (this.#scan === undefined || this.#scan.pendingBytes <= PENDING_BYTES_MAX) return undefined;
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
+  }
+
   /** Makes a checkpoint now, or joins the one that runs. */
   run(): Promise<CheckpointAnswer> {
     this.#running ??= this.#make().finally(() => {
       this.#running = undefined;
+      this.#scan = undefined;
+      this.#giveRoom();
     });
     return this.#running;
   }
@@ -82,6 +100,7 @@ export class Checkpointer {
       logClockMs: engine.stateClockMs(),
       limits: engine.store.limits,
     });
+    this.#scan = scan;
     const name = formatSnapshotName(position);
     const path = pathIn(this.#directory, name);
     const temporary = `${path}.tmp`;
@@ -118,6 +137,7 @@ export class Checkpointer {
         if (this.#isClosed) throw new WalnutError('unavailable', 'the node is stopping');
         await writeFully(file, slice, bytes);
         bytes += slice.length;
+        if (scan.pendingBytes * 2 <= PENDING_BYTES_MAX) this.#giveRoom();
         await this.#options.clock.yield();
       }
       await file.datasync();
@@ -125,6 +145,11 @@ export class Checkpointer {
     } finally {
       await file.close();
     }
+  }
+
+  #giveRoom(): void {
+    this.#room?.resolve();
+    this.#room = undefined;
   }
 
   async #publish(name: string, lsn: Engine['applied']['lsn']): Promise<number> {

@@ -90,6 +90,7 @@ export class EngineHost {
     assert(this.#engine === undefined, 'one engine at a time');
     const opened = await openEngine(this.directory, this.options, this.#onProgress, loaded);
     const checkpointer = new Checkpointer(this.directory, this.options, opened.engine, opened.replayedBytes);
+    opened.engine.log.holdBack = () => checkpointer.holdBack();
     this.#wasClean = opened.wasClean;
     this.#engine = opened.engine;
     this.#checkpointer = checkpointer;

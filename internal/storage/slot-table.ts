@@ -201,7 +201,12 @@ export class SlotTable {
     key.loadBytes(this.#chunkAt(words, at).bytes, 4 * cellWordAt(words, at), keyBytesAt(words, at));
   }
 
-  /** Copies the key's bytes and behind them the value's to `targetAt`; the caller has made room. */
+  /** The value where it has a buffer of its own, which is never written again. */
+  tryOwnValueOf(slot: number): Uint8Array | undefined {
+    return this.#ownAt(this.#slots.wordsOf(slot), firstWordOf(slot));
+  }
+
+  /** Copies the key's bytes to `targetAt` and behind them the value's, unless that has a buffer of its own. */
   copyTo(slot: number, target: Uint8Array, targetAt: number): void {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
@@ -209,9 +214,7 @@ export class SlotTable {
     const first = 4 * cellWordAt(words, at);
     const keyBytes = keyBytesAt(words, at);
     bytes.copy(target, targetAt, first, first + keyBytes);
-    const own = this.#ownAt(words, at);
-    if (own !== undefined) target.set(own, targetAt + keyBytes);
-    else
+    if (!hasOwnAt(words, at))
       bytes.copy(
         target,
         targetAt + keyBytes,

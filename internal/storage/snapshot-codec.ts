@@ -195,13 +195,14 @@ export function readSnapshotHeader(bytes: Uint8Array): SnapshotHeader {
   return decodeHeader(bytes.subarray(0, headerBytes));
 }
 
-/** Fills in the block header in front of its payload; `block` is exactly the block. */
-export function sealBlock(block: Uint8Array, type: number, entries: number): void {
+/** Fills in the block header in front of its payload: the rest of `block` and then `tail`. */
+export function sealBlock(block: Uint8Array, type: number, entries: number, tail?: Uint8Array): void {
   const view = viewOf(block);
   view.setUint32(0, type, true);
-  view.setUint32(4, block.length - BLOCK_HEADER_BYTES, true);
+  view.setUint32(4, block.length - BLOCK_HEADER_BYTES + (tail?.length ?? 0), true);
   view.setUint32(8, entries, true);
-  view.setUint32(12, crc32(block, 0, BLOCK_HEADER_BYTES), true);
+  const crc = crc32(block, 0, BLOCK_HEADER_BYTES);
+  view.setUint32(12, tail === undefined ? crc : crc32(tail, crc), true);
   view.setUint32(16, crc32(block, 0, 0, 16), true);
 }
 

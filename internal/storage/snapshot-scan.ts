@@ -9,8 +9,9 @@
  * and one that was altered in memory fails the scan (`AlteredStateError`). A file
  * with it would be refused when loaded, and the log it replaces would be gone.
  *
- * Memory: one bit per slot, one open block, and the pre-images since the last
- * `next`.
+ * Memory: one bit per slot, one open block, and the pre-images not yet taken by
+ * `next`: copies of small values, and long ones as they are. `pendingBytes` says
+ * how much that is, so that the caller can hold writes back.
  */
 import type { Position } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
@@ -30,6 +31,11 @@ import {
   type SnapshotMeta,
   sealBlock,
 } from '#storage/snapshot-codec.ts';
+
+/** Slots that a call of `next` looks at: some 0.1 ms where all are free. */
+const SLOTS_PER_SLICE_MAX = 16_384;
+
+const NOTHING_YET = new Uint8Array(0);
 
 type State = 'scanning' | 'complete' | 'cancelled';
 
@@ -68,23 +74,30 @@ export class SnapshotScan {
   }
 
   /**
-   * The next bytes of the file: whole blocks of together about `bytesMax`, at
-   * least one. Undefined when the file is complete. Throws after `cancel`, and
+   * The next bytes of the file: whole blocks of together about `bytesMax`, or no
+   * bytes where a call's worth of slots had nothing to write: there are more.
+   * Undefined when the file is complete. Throws after `cancel`, and
    * `AlteredStateError` where memory is not what was stored.
    */
   next(bytesMax: number): Uint8Array | undefined {
     assert(this.#state !== 'cancelled', 'the snapshot was cancelled');
     if (this.#state === 'complete') return undefined;
-    while (this.#cursor < this.#end && this.#blocks.readyBytes < bytesMax) {
+    const end = Math.min(this.#end, this.#cursor + SLOTS_PER_SLICE_MAX);
+    while (this.#cursor < end && this.#blocks.readyBytes < bytesMax) {
       if (this.#isDue(this.#cursor)) this.#write(this.#cursor);
       this.#cursor++;
     }
     if (this.#altered !== '') throw new AlteredStateError(`memory was altered: ${this.#altered}`);
     if (this.#cursor === this.#end) this.#blocks.flush();
     const bytes = this.#blocks.take(bytesMax);
-    if (bytes === undefined) return this.#complete();
+    if (bytes === undefined) return this.#cursor === this.#end ? this.#complete() : NOTHING_YET;
     this.#fileCrc = crc32(bytes, this.#fileCrc);
     return bytes;
+  }
+
+  /** Bytes that are to be written before the walk goes on. */
+  get pendingBytes(): number {
+    return this.#blocks.readyBytes;
   }
 
   /** Ends the scan early; what was written of the file is to be thrown away. */
@@ -162,10 +175,14 @@ class BlockWriter {
   add(slots: SlotTable, slot: number): void {
     const keyBytes = slots.keyBytesOf(slot);
     const valueBytes = slots.valueBytesOf(slot);
-    const bytes = ENTRY_HEADER_BYTES + keyBytes + valueBytes;
+    const own = slots.tryOwnValueOf(slot);
+    const bytes = ENTRY_HEADER_BYTES + keyBytes + (own === undefined ? valueBytes : 0);
+    // A value with a buffer of its own ends a block and is not copied, so it needs one to itself.
+    if (own !== undefined) this.flush();
     if (this.#used + bytes > this.#block.length) {
       this.flush();
-      this.#block = Buffer.allocUnsafeSlow(BLOCK_HEADER_BYTES + Math.max(BLOCK_BYTES_TARGET, bytes));
+      const room = own === undefined ? Math.max(BLOCK_BYTES_TARGET, bytes) : bytes;
+      this.#block = Buffer.allocUnsafeSlow(BLOCK_HEADER_BYTES + room);
       this.#view = new DataView(this.#block.buffer);
     }
     const keyAt = encodeEntryHeader(this.#view, this.#used, {
@@ -179,13 +196,16 @@ class BlockWriter {
     slots.copyTo(slot, this.#block, keyAt);
     this.#used += bytes;
     this.#entries++;
+    if (own !== undefined) this.flush(own);
   }
 
-  flush(): void {
+  /** Closes the block; `tail` is the end of its last entry. */
+  flush(tail?: Uint8Array): void {
     if (this.#entries === 0) return;
     const block = this.#block.subarray(0, this.#used);
-    sealBlock(block, BLOCK_ENTRIES, this.#entries);
+    sealBlock(block, BLOCK_ENTRIES, this.#entries, tail);
     this.push(block);
+    if (tail !== undefined) this.push(tail);
     this.#block = Buffer.alloc(0);
     this.#used = BLOCK_HEADER_BYTES;
     this.#entries = 0;

@@ -15,19 +15,12 @@ import type { Clock, Timer } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import { BatchBuffer } from '#wal/batch-buffer.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
+import type { LogEvents } from '#wal/log-events.ts';
 import { encodeMark, encodeSeal, NOTE_BYTES, PREFIX_BYTES } from '#wal/segment-format.ts';
 import { SyncSchedule } from '#wal/sync-schedule.ts';
 import type { OpenSegment, TailKeeper } from '#wal/tail-keeper.ts';
 import { isOutOfSpace, toError } from '#wal/wal-errors.ts';
 import { writeFully } from '#wal/whole-files.ts';
-
-/** What the log's owner is told, synchronously and in order. A throw from any of these is final. */
-export interface LogEvents {
-  onCommitted: ((lsn: Lsn) => void) | undefined;
-  onDurable: ((lsn: Lsn) => void) | undefined;
-  onRefused: ((firstLsn: Lsn, error: Error) => void) | undefined;
-  onFailed: ((error: Error) => void) | undefined;
-}
 
 export interface LogWriterParts {
   readonly keeper: TailKeeper;
@@ -263,6 +256,8 @@ export class LogWriter {
   }
 
   async #writeOrRefuse(): Promise<void> {
+    const room = this.#parts.events.holdBack?.();
+    if (room !== undefined) await room;
     let refusal: unknown;
     for (let attempt = 1; attempt <= 2; attempt++) {
       try {

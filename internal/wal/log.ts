@@ -13,8 +13,9 @@ import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import { countDeletable, deleteOldest, snapshotLsn } from '#wal/compaction.ts';
 import type { Frame } from '#wal/frame.ts';
+import type { LogEvents } from '#wal/log-events.ts';
 import { LogReader, prunedError } from '#wal/log-reader.ts';
-import { type LogEvents, LogWriter, type NewSegment } from '#wal/log-writer.ts';
+import { LogWriter, type NewSegment } from '#wal/log-writer.ts';
 import { type RecoveryProgress, recoverLog } from '#wal/recovery.ts';
 import { SegmentTable } from '#wal/segment-table.ts';
 import { TailKeeper, type TornTail } from '#wal/tail-keeper.ts';
@@ -99,6 +100,8 @@ export class Log implements LogEvents {
   onRefused: ((firstLsn: Lsn, error: Error) => void) | undefined;
   /** Called once: the disk failed, nothing is acknowledged ever again. */
   onFailed: ((error: Error) => void) | undefined;
+  /** Asked before each batch is written: it waits for the promise, where there is one. */
+  holdBack: (() => Promise<void> | undefined) | undefined;
 
   readonly #options: OpenLogOptions;
   readonly #table: SegmentTable;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { loadSnapshot } from '#engine/open-engine.ts';
 import type { StoreLimits } from '#model/entry.ts';
+import type { File, OpenMode } from '#platform/file-system.ts';
 import type { SnapshotMeta } from '#storage/snapshot-codec.ts';
 import { createStore, type Store } from '#storage/store.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
@@ -51,6 +52,33 @@ function digestAt(records: readonly LoggedRecord[], lsn: number): string {
   return store.digest();
 }
 
+/** A disk on which writes to a snapshot being made wait, from `hold` on. */
+class SlowSnapshots extends MemoryFileSystem {
+  #gate = Promise.resolve();
+  #open: ((error?: Error) => void) | undefined;
+
+  hold(): void {
+    this.#gate = new Promise((resolve, reject) => {
+      this.#open = (error) => (error === undefined ? resolve() : reject(error));
+    });
+  }
+
+  release(error?: Error): void {
+    this.#open?.(error);
+  }
+
+  override async open(path: string, mode: OpenMode): Promise<File> {
+    const file = await super.open(path, mode);
+    if (!path.endsWith('.tmp') || !path.includes('.snapshot')) return file;
+    const write = file.write.bind(file);
+    file.write = async (source, position) => {
+      await this.#gate;
+      return write(source, position);
+    };
+    return file;
+  }
+}
+
 describe('a checkpoint', () => {
   it('is exact at its position though writes go on', async () => {
     const rig = await Rig.open({ fsync: 'interval', maxFileBytes: 64 << 20 });
@@ -85,6 +113,50 @@ describe('a checkpoint', () => {
     const live = stateOf(rig.engine);
     const again = await Rig.open({ fileSystem: await rig.close(), fsync: 'interval' });
     expect(stateOf(again.engine)).toBe(live);
+  });
+
+  it('holds the log back while more than 64 MiB wait for a slow disk, and lets it go on', async () => {
+    const fileSystem = new SlowSnapshots();
+    const rig = await Rig.open({ fileSystem, fsync: 'interval', maxFileBytes: 200 << 20 });
+    const mebibyte = 'x'.repeat(1 << 20);
+    for (let i = 0; i < 70; i++) await rig.set(`k${i}`, mebibyte);
+    const digest = rig.engine.store.digest();
+    fileSystem.hold();
+    const checkpoint = watch(rig.host.checkpoint());
+    await rig.settle();
+    const sets: ReturnType<typeof watch>[] = [];
+    for (let i = 0; i < 70; i++) {
+      sets.push(watch(rig.master.set(setOf(`k${i}`, 'small'))));
+      await rig.settle();
+    }
+    const applied = sets.filter(({ value }) => value !== undefined).length;
+    expect(applied).toBeGreaterThan(60);
+    expect(applied).toBeLessThan(70);
+    expect(rig.get('k69')).toBe(mebibyte);
+    fileSystem.release();
+    await rig.until(Promise.all(sets.map(({ promise }) => promise)));
+    await rig.until(checkpoint.promise);
+    expect(rig.get('k69')).toBe('small');
+    expect((await load(fileSystem, rig.host.manifest.snapshot)).store.digest()).toBe(digest);
+    await rig.close();
+  });
+
+  it('lets the log go on where it fails, and where the node stops', async () => {
+    const fileSystem = new SlowSnapshots();
+    const rig = await Rig.open({ fileSystem, fsync: 'interval', maxFileBytes: 200 << 20 });
+    for (let i = 0; i < 70; i++) await rig.set(`k${i}`, 'x'.repeat(1 << 20));
+    fileSystem.hold();
+    const checkpoint = watch(rig.host.checkpoint());
+    await rig.settle();
+    for (let i = 0; i < 70; i++) {
+      void rig.master.set(setOf(`k${i}`, 'small'));
+      await rig.settle();
+    }
+    fileSystem.release(new Error('the disk under the snapshot is gone'));
+    await rig.settle();
+    expect(String(checkpoint.error)).toMatch(/is gone/);
+    expect(rig.get('k69')).toBe('small');
+    await rig.close();
   });
 
   it('is made by itself after snapshot.every bytes of log, again and again, and deletes what it covers', async () => {

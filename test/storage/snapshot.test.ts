@@ -128,6 +128,17 @@ describe('snapshot', () => {
     expect(loader.finish().store.digest()).toBe(store.digest());
   });
 
+  it('looks at a bounded number of slots per slice, however few of them hold anything', () => {
+    const store = newStore();
+    for (let i = 0; i < 60_000; i++) store.apply(set(`k${i}`, ''), at(i + 1));
+    for (let i = 0; i < 59_999; i++) store.apply(remove(`k${i}`), at(70_000));
+    const scan = store.beginSnapshot(meta(1));
+    const slices: Uint8Array[] = [];
+    for (let bytes = scan.next(1 << 20); bytes !== undefined; bytes = scan.next(1 << 20)) slices.push(bytes);
+    expect(slices.filter((bytes) => bytes.length === 0).length).toBeGreaterThan(1);
+    expect(load(Buffer.concat(slices)).store.peek('k59999')?.key).toBe('k59999');
+  });
+
   it('gives one at a time, and another after cancel or completion', () => {
     const store = newStore();
     store.apply(set('a'), at(1));
