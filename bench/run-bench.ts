@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { benchRecovery } from './recovery.ts';
 import { benchReplication } from './replication.ts';
+import { benchStore } from './store.ts';
 import { benchUnary } from './unary/unary-bench.ts';
 
 const USAGE = `Usage: npm run bench -- SUITE [options]
@@ -15,6 +16,9 @@ const USAGE = `Usage: npm run bench -- SUITE [options]
   replication   a master, three replicas and the load as processes of this machine:
                 from a write's answer to its visibility on a replica; what three
                 replicas cost the master; how fast an empty replica catches up
+  store         entries in memory, no server and no log: CPU time per operation, bytes
+                per entry, the longest stretch and collection, for the store and for
+                the layouts that it was chosen from
   unary         single Gets and Sets by Connect, JSON, gRPC and /v1/keys, next to
                 bare node:http and node:http2 answering the same bytes, to stock
                 connect-node, and to redis-server and etcd where they are installed;
@@ -22,7 +26,8 @@ const USAGE = `Usage: npm run bench -- SUITE [options]
 
   --rounds N       measurements of each kind, in turn; default 5, the median is shown
   --json           print JSON instead of a table
-  --entries N,N,…  recovery: numbers of entries; default 100000,500000,1000000
+  --entries N,N,…  recovery, store: numbers of entries; default 100000,500000,1000000
+                   and 100000,1000000,4000000
   --seconds N      replication, unary: of each measurement under load; default 10 and 2
   --rate N         replication: writes per second for the lag; default 5000
   --records N      replication: to catch up with; default 1000000
@@ -31,6 +36,7 @@ const USAGE = `Usage: npm run bench -- SUITE [options]
 Examples:
   npm run bench -- recovery --entries 1000000
   npm run bench -- replication --seconds 5
+  npm run bench -- store --entries 10000000 --rounds 1
   npm run bench -- unary --only "get h1" --rounds 9
   npm run bench -- unary --json > unary.json
 `;
@@ -55,6 +61,15 @@ const SUITES: Readonly<Record<string, (rest: string[]) => Promise<void>>> = {
     const { values } = parseArgs({ args, options: { ...COMMON, entries } });
     return benchRecovery({
       entries: values.entries.split(',').map((one) => numberOf('entries', one, 1, 10_000_000)),
+      rounds: numberOf('rounds', values.rounds, 1, 20),
+      isJson: values.json,
+    });
+  },
+  store: async (args) => {
+    const entries = { type: 'string', default: '100000,1000000,4000000' } as const;
+    const { values } = parseArgs({ args, options: { ...COMMON, entries } });
+    benchStore({
+      entries: values.entries.split(',').map((one) => numberOf('entries', one, 1_000, 100_000_000)),
       rounds: numberOf('rounds', values.rounds, 1, 20),
       isJson: values.json,
     });

@@ -1,0 +1,102 @@
+/**
+ * The process that is measured: `LAYOUT COUNT` prints one layout's figures as
+ * JSON. Times are the main thread's CPU time, so that other work on the machine
+ * counts less; collections on that thread are in them.
+ */
+import { PerformanceObserver } from 'node:perf_hooks';
+import { toLsn } from '#model/position.ts';
+import { createStore } from '#storage/store.ts';
+import { createIndexLayout, createMapLayout, type Layout } from './store-layouts.ts';
+
+const LAYOUTS: Readonly<Record<string, () => Layout>> = {
+  'maps, lru-cache, buffers': () => createMapLayout(true, false),
+  'maps, lru-cache, arena': () => createMapLayout(true, true),
+  'maps, list, arena': () => createMapLayout(false, true),
+  'index, list, arena': createIndexLayout,
+  store: createStoreLayout,
+};
+/** Operations between two looks at the clock, and between two turns of the event loop. */
+const BATCH = 500;
+const BATCHES_PER_TURN = 100;
+const VALUE = Buffer.alloc(100, 'v');
+
+function createStoreLayout(): Layout {
+  const store = createStore({ limits: { entriesMax: 0, bytesMax: 0, policy: 'lru' }, hashSeed: 77 });
+  let lsn = 0;
+  const next = () => ({ epoch: 1, lsn: toLsn(++lsn) });
+  return {
+    set: (key, value) => store.apply({ op: 'set', key, value, expireAtMs: 0, cause: 'client' }, next()),
+    get: (key) => store.get(key, 0)?.value,
+    touch: (key) => store.touch(key),
+    evict: () =>
+      store.apply({ op: 'delete', key: store.takeVictim()?.key as string, cause: 'evicted' }, next()),
+  };
+}
+
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1_000;
+}
+
+/** A key as a request has it: a string of its own, decoded from bytes. */
+function keyOf(number: number): string {
+  return Buffer.from(`key:${String(number).padStart(12, '0')}`).toString('latin1');
+}
+
+let worstMs = 0;
+
+/** Nanoseconds per operation. */
+async function time(
+  count: number,
+  numberOf: (i: number) => number,
+  run: (key: string) => void,
+): Promise<number> {
+  let totalMs = 0;
+  for (let at = 0; at < count; at += BATCH) {
+    const keys = Array.from({ length: BATCH }, (_, i) => keyOf(numberOf(at + i)));
+    const startedMs = cpuMs();
+    for (const key of keys) run(key);
+    const tookMs = cpuMs() - startedMs;
+    totalMs += tookMs;
+    worstMs = Math.max(worstMs, tookMs);
+    if ((at / BATCH) % BATCHES_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  return (totalMs * 1e6) / count;
+}
+
+async function measure(name: string, entries: number): Promise<void> {
+  const pausesMs: number[] = [];
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) pausesMs.push(duration);
+  }).observe({ entryTypes: ['gc'] });
+  globalThis.gc?.();
+  const before = process.memoryUsage().rss;
+  const layout = (LAYOUTS[name] as () => Layout)();
+  const anywhere = (i: number): number =>
+    Math.floor(((Math.imul(i, 2_654_435_761) >>> 0) / 2 ** 32) * entries);
+  const count = Math.min(entries, 500_000);
+  const insertNs = await time(
+    entries,
+    (i) => i,
+    (key) => layout.set(key, VALUE),
+  );
+  globalThis.gc?.();
+  const bytesPerEntry = (process.memoryUsage().rss - before) / entries;
+  const getNs = await time(count, anywhere, (key) => void layout.get(key));
+  const touchNs = await time(count, anywhere, (key) => layout.touch(key));
+  const overwriteNs = await time(count, anywhere, (key) => layout.set(key, VALUE));
+  const evictNs = await time(
+    count,
+    (i) => entries + i,
+    (key) => {
+      layout.evict();
+      layout.set(key, VALUE);
+    },
+  );
+  const pauseMs = Math.max(0, ...pausesMs);
+  const figures = { insertNs, getNs, touchNs, overwriteNs, evictNs, bytesPerEntry, worstMs, pauseMs };
+  process.stdout.write(JSON.stringify(figures));
+}
+
+const [name = '', entries] = process.argv.slice(2);
+await measure(name, Number(entries));
