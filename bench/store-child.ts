@@ -9,23 +9,31 @@ import { createStore } from '#storage/store.ts';
 import { createIndexLayout, createMapLayout, type Layout } from './store-layouts.ts';
 
 const LAYOUTS: Readonly<Record<string, () => Layout>> = {
-  'maps, lru-cache, buffers': () => createMapLayout(true, false),
-  'maps, lru-cache, arena': () => createMapLayout(true, true),
-  'maps, list, arena': () => createMapLayout(false, true),
-  'index, list, arena': createIndexLayout,
+  'maps, lru-cache, buffers': () => createMapLayout(true, false, VALUE),
+  'maps, lru-cache, arena': () => createMapLayout(true, true, VALUE),
+  'maps, list, arena': () => createMapLayout(false, true, VALUE),
+  'index, list, arena': () => createIndexLayout(VALUE),
   store: createStoreLayout,
 };
 /** Operations between two looks at the clock, and between two turns of the event loop. */
 const BATCH = 500;
 const BATCHES_PER_TURN = 100;
+const KEY_BYTES = 16;
 const VALUE = Buffer.alloc(100, 'v');
 
 function createStoreLayout(): Layout {
   const store = createStore({ limits: { entriesMax: 0, bytesMax: 0, policy: 'lru' }, hashSeed: 77 });
+  // As a record has them: key and value behind each other.
+  const bytes = Buffer.concat([Buffer.alloc(KEY_BYTES), VALUE]);
+  const key = { bytes, keyOffset: 0, keyBytes: KEY_BYTES };
+  const pair = { ...key, valueOffset: KEY_BYTES, valueBytes: VALUE.length, expireAtMs: 0 };
   let lsn = 0;
   const next = () => ({ epoch: 1, lsn: toLsn(++lsn) });
   return {
-    set: (key, value) => store.apply({ op: 'set', key, value, expireAtMs: 0, cause: 'client' }, next()),
+    set: (key) => {
+      for (let i = 0; i < KEY_BYTES; i++) pair.bytes[i] = key.charCodeAt(i);
+      store.applyEncoded({ op: 'set', cause: 'client', ...pair }, next());
+    },
     get: (key) => store.get(key, 0)?.value,
     touch: (key) => store.touch(key),
     evict: () =>
@@ -78,19 +86,19 @@ async function measure(name: string, entries: number): Promise<void> {
   const insertNs = await time(
     entries,
     (i) => i,
-    (key) => layout.set(key, VALUE),
+    (key) => layout.set(key),
   );
   globalThis.gc?.();
   const bytesPerEntry = (process.memoryUsage().rss - before) / entries;
   const getNs = await time(count, anywhere, (key) => void layout.get(key));
   const touchNs = await time(count, anywhere, (key) => layout.touch(key));
-  const overwriteNs = await time(count, anywhere, (key) => layout.set(key, VALUE));
+  const overwriteNs = await time(count, anywhere, (key) => layout.set(key));
   const evictNs = await time(
     count,
     (i) => entries + i,
     (key) => {
       layout.evict();
-      layout.set(key, VALUE);
+      layout.set(key);
     },
   );
   const pauseMs = Math.max(0, ...pausesMs);

@@ -4,13 +4,15 @@
  * `slots` of all of them are those of the store; its digest and deadlines are in none.
  */
 import { LRUCache } from 'lru-cache';
+import type { EncodedPair } from '#model/entry.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { KeyIndex } from '#storage/key-index.ts';
 import { RecencyList } from '#storage/recency.ts';
 import { NO_SLOT, SlotTable } from '#storage/slot-table.ts';
 
 export interface Layout {
-  set(key: string, value: Uint8Array): void;
+  /** Under the one value of the run. */
+  set(key: string): void;
   get(key: string): Uint8Array | undefined;
   touch(key: string): void;
   /** Deletes the least recently touched entry. */
@@ -19,6 +21,12 @@ export interface Layout {
 
 const PARTITIONS = 256;
 const EMPTY = new Uint8Array(0);
+
+/** A value as a record has it; keys are at hand. */
+function pairOf(value: Uint8Array): EncodedPair {
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.length);
+  return { bytes, keyOffset: 0, keyBytes: 0, valueOffset: 0, valueBytes: value.length, expireAtMs: 0 };
+}
 
 /** As ADR 0003 had it: Maps by partition lead from strings to slots. */
 class Maps {
@@ -97,15 +105,17 @@ class Values {
   readonly #slots: SlotTable;
   readonly #buffers: Uint8Array[][] | undefined;
   readonly #key = new KeyBytes();
+  readonly #pair: EncodedPair;
 
-  constructor(slots: SlotTable, isArena: boolean) {
+  constructor(slots: SlotTable, isArena: boolean, value: Uint8Array) {
+    this.#pair = pairOf(isArena ? value : EMPTY);
     this.#slots = slots;
     this.#buffers = isArena ? undefined : [];
     this.#key.load('k');
   }
 
   write(slot: number, value: Uint8Array): void {
-    this.#slots.write(slot, this.#key, 0, 1, 1, this.#buffers === undefined ? value : EMPTY);
+    this.#slots.write(slot, this.#key, this.#pair, 1, 1);
     if (this.#buffers === undefined) return;
     const chunk = this.#buffers[slot >>> 14] ?? new Array<Uint8Array>(16_384).fill(EMPTY);
     chunk[slot & 16_383] = new Uint8Array(value);
@@ -124,19 +134,19 @@ class Values {
 }
 
 /** Maps, with either order and either place for values. */
-export function createMapLayout(hasLruCache: boolean, isArena: boolean): Layout {
+export function createMapLayout(hasLruCache: boolean, isArena: boolean, value: Uint8Array): Layout {
   const slots = new SlotTable();
   const maps = new Maps();
   const caches = new LruCaches(slots);
   const list = new RecencyList(slots);
-  const values = new Values(slots, isArena);
+  const values = new Values(slots, isArena, value);
   const touch = (partition: number, slot: number, isNew: boolean): void => {
     if (hasLruCache) caches.touch(partition, slot);
     else if (isNew) list.add(slot);
     else list.touch(slot);
   };
   return {
-    set: (key, value) => {
+    set: (key) => {
       const partition = maps.partitionOf(key);
       let slot = maps.find(partition, key);
       const isNew = slot === NO_SLOT;
@@ -168,21 +178,22 @@ export function createMapLayout(hasLruCache: boolean, isArena: boolean): Layout 
 }
 
 /** What the store does. */
-export function createIndexLayout(): Layout {
+export function createIndexLayout(value: Uint8Array): Layout {
+  const pair = pairOf(value);
   const slots = new SlotTable();
   const index = new KeyIndex(slots);
   const list = new RecencyList(slots);
   const key = new KeyBytes(77);
   const find = (text: string): number => (key.load(text) ? index.find(key) : NO_SLOT);
   return {
-    set: (text, value) => {
+    set: (text) => {
       let slot = find(text);
       const isNew = slot === NO_SLOT;
       if (isNew) {
         slot = slots.allocate();
         index.add(key.hash, slot);
       }
-      slots.write(slot, key, 0, 1, 1, value);
+      slots.write(slot, key, pair, 1, 1);
       if (isNew) list.add(slot);
       else list.touch(slot);
     },

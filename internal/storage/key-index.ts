@@ -75,7 +75,7 @@ export class KeyIndex {
     const { cells } = segment;
     let at = homeOf(hash, cells.length);
     while (cells[at + 1] !== slot + 1) {
-      assert(cells[at + 1] !== 0, `slot ${slot} is not in the index`);
+      assert(cells[at + 1] !== 0, 'what is removed is in the index');
       at = at + 2 === cells.length ? 0 : at + 2;
     }
     closeGap(cells, at);

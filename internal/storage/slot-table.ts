@@ -17,7 +17,7 @@ import { Arena, type ArenaChunk, roundUp } from '#storage/arena.ts';
 import { Compactor } from '#storage/compactor.ts';
 import { EpochIds } from '#storage/epoch-ids.ts';
 import { type KeyBytes, STORED_KEY_BYTES_MAX } from '#storage/key-bytes.ts';
-import { firstWordOf, indexOf, SLOT_WORDS, SlotChunks } from '#storage/slot-chunks.ts';
+import { firstWordOf, indexOf, SlotChunks } from '#storage/slot-chunks.ts';
 import {
   cellBytesAt,
   cellWordAt,
@@ -83,7 +83,9 @@ export class SlotTable {
     const slot = this.#slots.allocate();
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
-    words.fill(0, at, at + SLOT_WORDS);
+    // What is not set here is written before it is read.
+    words[at + 1] = 0;
+    words[at + 2] = 0;
     setStateAt(words, at, SLOT_LIVE);
     return slot;
   }
@@ -94,7 +96,7 @@ export class SlotTable {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
     const isNew = words[at + 2] === 0;
-    if (isNew) assert(key.length > 0 && key.length <= STORED_KEY_BYTES_MAX, `a key of ${key.length} bytes`);
+    if (isNew) assert(key.length > 0 && key.length <= STORED_KEY_BYTES_MAX, 'a key has 1 to 65,535 bytes');
     else this.#epochs.release(epochIdAt(words, at));
     this.#fill(words, at, key, pair);
     words[at + 3] = crc32(pair.bytes, 0, pair.valueOffset, pair.valueOffset + pair.valueBytes);
@@ -108,7 +110,7 @@ export class SlotTable {
   free(slot: number): void {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
-    assert(stateAt(words, at) !== SLOT_FREE, `slot ${slot} is freed twice`);
+    assert(stateAt(words, at) !== SLOT_FREE, 'no slot is freed twice');
     if (words[at + 2] !== 0) {
       this.#dropOwn(words, at);
       this.#free(words, at, cellBytesAt(words, at));

@@ -308,7 +308,7 @@ function viewOf(bytes: Uint8Array): DataView {
 }
 
 function writeU64(view: DataView, at: number, value: number): number {
-  assert(Number.isSafeInteger(value) && value >= 0, `not a whole number below 2^53: ${value}`);
+  assert(Number.isSafeInteger(value) && value >= 0, 'a snapshot holds whole numbers below 2^53');
   view.setUint32(at, value >>> 0, true);
   view.setUint32(at + 4, Math.floor(value / TWO_32), true);
   return at + 8;
