@@ -129,17 +129,17 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'MANIFEST renamed before its fdatasync',
     file: 'internal/wal/wal-directory.ts',
-    text: `      await writeFully(file, encodeManifest(manifest), 0);
-      await file.datasync();`,
-    replacement: '      await writeFully(file, encodeManifest(manifest), 0);',
+    text: `        await writeFully(file, encodeManifest(manifest), 0);
+        await file.datasync();`,
+    replacement: '        await writeFully(file, encodeManifest(manifest), 0);',
     tests: [SIMULATION],
   },
   {
     name: 'directory not fsynced after MANIFEST',
     file: 'internal/wal/wal-directory.ts',
-    text: `      await this.fileSystem.rename(temporary, target);
+    text: `      isReplaced = true;
       await this.fileSystem.syncDirectory(this.path);`,
-    replacement: '      await this.fileSystem.rename(temporary, target);',
+    replacement: '      isReplaced = true;',
     tests: ['test/wal/kept-log.test.ts'],
   },
   {

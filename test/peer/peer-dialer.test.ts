@@ -66,6 +66,8 @@ describe('a link', () => {
       latest: { epoch: EPOCH, lsn: 9, crc: 0xdead_beef },
       logClockMs: 1_234,
       verdict: { kind: 'snapshot', reason: 'the log begins at 5' },
+      address: '10.0.0.1:8081',
+      group: { replicas: ['10.0.0.1:8081', 'b:2'], removed: ['c:3'] },
     });
 
     const pushed = await peer.replicate(PUSH, TIMEOUT);
