@@ -24,7 +24,7 @@ import type {
   WriteOptions,
 } from '#model/commands.ts';
 import { type Entry, isExpired, NEVER } from '#model/entry.ts';
-import { invalidArgument, WalnutError } from '#model/errors.ts';
+import { invalidArgument, unavailable, WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import { isSamePosition } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -45,6 +45,8 @@ export interface MasterOptions {
   readonly acks: AckLedger;
   /** `storage.default_ttl` in milliseconds; 0: never. */
   readonly defaultTtlMs: number;
+  /** Why what was accepted here may be discarded; undefined: this is the master, or handed over all it had. */
+  readonly whyDeposed: () => string | undefined;
 }
 
 /** What an accepted operation will answer once the records it depends on are settled. */
@@ -61,6 +63,7 @@ export class Master {
   readonly #clock: Clock;
   readonly #acks: AckLedger;
   readonly #defaultTtlMs: number;
+  readonly #whyDeposed: () => string | undefined;
   readonly #accepted: AcceptedState;
 
   constructor(options: MasterOptions) {
@@ -68,6 +71,7 @@ export class Master {
     this.#clock = options.clock;
     this.#acks = options.acks;
     this.#defaultTtlMs = options.defaultTtlMs;
+    this.#whyDeposed = options.whyDeposed;
     this.#accepted = new AcceptedState(options.engine.store);
   }
 
@@ -273,6 +277,9 @@ export class Master {
         ? await awaitReceipt(engine, this.#acks, this.#clock, options, position.lsn, signal)
         : receiptOf(engine, this.#acks, position.lsn);
     engine.checkDisk();
+    const why = applied ? this.#whyDeposed() : undefined;
+    if (why !== undefined)
+      throw unavailable(`this write was not settled when the master was deposed, and may be lost: ${why}`);
     return { applied, position, previous, current, ...receipt };
   }
 }

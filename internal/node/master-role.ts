@@ -84,6 +84,7 @@ export class MasterRole {
       clock: options.clock,
       acks: this.acks,
       defaultTtlMs: options.defaultTtlMs,
+      whyDeposed: () => (this.#fence === '' || this.#pausedFor !== undefined ? undefined : this.#fence),
     });
     this.#registry = new ReplicaRegistry({
       engine,

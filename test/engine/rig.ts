@@ -102,7 +102,13 @@ export class Rig {
     this.acks = new AckLedger(clock);
     const { engine } = this;
     engine.onFailed = (error) => this.failures.push(error);
-    this.master = new Master({ engine, clock, acks: this.acks, defaultTtlMs: options.defaultTtlMs ?? 0 });
+    this.master = new Master({
+      engine,
+      clock,
+      acks: this.acks,
+      defaultTtlMs: options.defaultTtlMs ?? 0,
+      whyDeposed: () => undefined,
+    });
   }
 
   /** Recovers the directory and begins an epoch and limits as a master's start does. */
