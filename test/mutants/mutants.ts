@@ -4,6 +4,7 @@
  * on, the run fails, so that this table cannot rot unseen.
  */
 
+import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 
 export interface Mutant {
@@ -181,4 +182,5 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [SIMULATION],
   },
   ...READ_MUTANTS,
+  ...DIGEST_MUTANTS,
 ];

@@ -1,0 +1,65 @@
+/** Bugs by which a node could come to be silently different, or stay so. */
+import type { Mutant } from './mutants.ts';
+
+const SCRUB = 'test/storage/scrub.test.ts';
+const CHECK = 'test/slave/digest-check.test.ts';
+
+export const DIGEST_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'evictions not applied by replicas',
+    file: 'internal/engine/engine.ts',
+    text: '      while (mutation.next()) this.store.applyEncoded(mutation, frame);',
+    replacement: `      while (mutation.next())
+        if (mutation.cause !== 'evicted' || this.onDurable !== undefined) this.store.applyEncoded(mutation, frame);`,
+    tests: ['test/node/simulation.test.ts'],
+  },
+  {
+    name: 'digest stated of the record before the push',
+    file: 'internal/replication/pusher.ts',
+    text: 'digest: source.digestAt(sent.lsn),',
+    replacement: 'digest: source.digestAt(previous.lsn),',
+    tests: ['test/replication/pusher.test.ts'],
+  },
+  {
+    name: 'digest compared at another record',
+    file: 'internal/slave/digest-check.ts',
+    text: "const found = stated === '' ? undefined : digests.at(lsn)?.digest;",
+    replacement: "const found = stated === '' ? undefined : digests.at((lsn - 1) as Lsn)?.digest;",
+    tests: [CHECK],
+  },
+  {
+    name: 'digest that differs served all the same',
+    file: 'internal/node/replica-role.ts',
+    text: 'if (this.#follower.check.isSuspect) throw',
+    replacement: 'if (this.#follower.check.isSuspect && this.isReady) throw',
+    tests: ['test/node/digest.test.ts'],
+  },
+  {
+    name: 'digest that differs makes full resyncs for ever',
+    file: 'internal/slave/digest-check.ts',
+    text: "return this.#tried <= RESYNCS_MAX ? 'resync' : 'none';",
+    replacement: "return 'resync';",
+    tests: [CHECK],
+  },
+  {
+    name: 'altered value written into a snapshot',
+    file: 'internal/storage/snapshot-scan.ts',
+    text: "    if (this.#altered !== '') throw",
+    replacement: "    if (this.#altered === 'never') throw",
+    tests: [SCRUB],
+  },
+  {
+    name: 'altered value not looked at by a scrub',
+    file: 'internal/storage/scrub-scan.ts',
+    text: 'if (found >>> 0 !== stored >>> 0) return describeCrc(found, stored);',
+    replacement: 'if (found === 0 && stored !== 0) return describeCrc(found, stored);',
+    tests: [SCRUB],
+  },
+  {
+    name: 'altered state suspected after a delete behind the scrub',
+    file: 'internal/storage/store.ts',
+    text: '    this.#scrub?.removed(slot, this.#hasher);\n',
+    replacement: '',
+    tests: [SCRUB],
+  },
+];
