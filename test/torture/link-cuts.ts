@@ -70,8 +70,8 @@ export async function cutAgainAndAgain(options: CutOptions): Promise<CutRun> {
   try {
     await group.untilLevel();
     while (healMs.length < cutsMin) {
-      // Every kind comes up, whatever the seed.
-      const kind = CUT_KINDS[(healMs.length + idle) % CUT_KINDS.length] ?? 'cut';
+      // Every kind comes up, again where it met no traffic.
+      const kind = CUT_KINDS[healMs.length % CUT_KINDS.length] ?? 'cut';
       const hasHit = await breakLinks(group, kind, random);
       await load.pause();
       const tookMs = await group.untilLevel();

@@ -84,35 +84,12 @@ export class LinkGroup {
     return this.replicas.flatMap(({ toMaster, fromMaster }) => [toMaster, fromMaster]);
   }
 
-  /** Waits until all nodes are at one position, and compares them there. Resolves with how long that took. */
-  async untilLevel(nodes = [this.master, ...this.replicas.map(({ process }) => process)]): Promise<number> {
-    const startMs = performance.now();
-    let digests: DigestLine[] = [];
-    while (performance.now() - startMs < LEVEL_MS_MAX) {
-      digests = await Promise.all(nodes.map(digestOf));
-      if (digests.every(({ position }) => position !== '' && position === digests[0]?.position)) {
-        if (digests.some(({ state }) => state !== digests[0]?.state))
-          throw new Error(`digests differ at one position: ${JSON.stringify(digests)}`);
-        return performance.now() - startMs;
-      }
-      await pause(POLL_MS);
-    }
-    const statuses = await Promise.all(nodes.map((node) => node.call('Admin/Status', {}).catch(String)));
-    throw new Error(
-      `not level within ${LEVEL_MS_MAX} ms: ${JSON.stringify(digests)} ${JSON.stringify(statuses)}`,
-    );
+  untilLevel(nodes = [this.master, ...this.replicas.map(({ process }) => process)]): Promise<number> {
+    return untilLevel(nodes);
   }
 
-  /** Full and partial resyncs that the master counts, of all replicas together. */
-  async resyncs(): Promise<{ full: number; partial: number; reasons: string[] }> {
-    const { body } = await this.master.call('Admin/Status', {});
-    const replicas: Record<string, string>[] = body.replicas ?? [];
-    const sum = (name: string) => replicas.reduce((total, each) => total + Number(each[name] ?? 0), 0);
-    return {
-      full: sum('fullResyncs'),
-      partial: sum('partialResyncs'),
-      reasons: replicas.flatMap(({ lastFullResyncReason = '' }) => lastFullResyncReason || []),
-    };
+  resyncs(): Promise<Resyncs> {
+    return resyncsOf(this.master);
   }
 
   async destroy(): Promise<void> {
@@ -161,4 +138,41 @@ async function digestOf(node: NodeProcess): Promise<DigestLine> {
   if (answer?.status !== 200) return { position: '', state: '' };
   const { position = {}, entries = '0', digest } = answer.body;
   return { position: `${position.epoch}-${position.lsn}`, state: `${entries} ${digest}` };
+}
+
+/** Waits until the nodes are at one position, and compares them there. Resolves with how many milliseconds that took. */
+export async function untilLevel(nodes: readonly NodeProcess[]): Promise<number> {
+  const startMs = performance.now();
+  let digests: DigestLine[] = [];
+  while (performance.now() - startMs < LEVEL_MS_MAX) {
+    digests = await Promise.all(nodes.map(digestOf));
+    if (digests.every(({ position }) => position !== '' && position === digests[0]?.position)) {
+      if (digests.some(({ state }) => state !== digests[0]?.state))
+        throw new Error(`digests differ at one position: ${JSON.stringify(digests)}`);
+      return performance.now() - startMs;
+    }
+    await pause(POLL_MS);
+  }
+  const statuses = await Promise.all(nodes.map((node) => node.call('Admin/Status', {}).catch(String)));
+  throw new Error(
+    `not level within ${LEVEL_MS_MAX} ms: ${JSON.stringify(digests)} ${JSON.stringify(statuses)}`,
+  );
+}
+
+/** Full and partial resyncs that a master counts, of all replicas together. */
+export interface Resyncs {
+  readonly full: number;
+  readonly partial: number;
+  readonly reasons: readonly string[];
+}
+
+export async function resyncsOf(master: NodeProcess): Promise<Resyncs> {
+  const { body } = await master.call('Admin/Status', {});
+  const replicas: Record<string, string>[] = body.replicas ?? [];
+  const sum = (name: string) => replicas.reduce((total, each) => total + Number(each[name] ?? 0), 0);
+  return {
+    full: sum('fullResyncs'),
+    partial: sum('partialResyncs'),
+    reasons: replicas.flatMap(({ lastFullResyncReason = '' }) => lastFullResyncReason || []),
+  };
 }

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
-import { LinkGroup } from './link-group.ts';
+import { LinkGroup, type LinkReplica } from './link-group.ts';
 import { LinkLoad } from './link-load.ts';
 import { type NodeProcess, pause } from './node-process.ts';
 import { ProcessJournal } from './process-journal.ts';
@@ -76,52 +76,61 @@ export async function stopReplica(options: StoppedReplicaOptions): Promise<Stopp
   }
 }
 
-/** A master that stands still is noticed by its replicas, and followed again when it goes on. */
+/**
+ * A master that stands still is noticed by its replicas, and followed again when
+ * it goes on; one that stood still while a replica was promoted is fenced.
+ */
 export async function stopMaster(directory: string, seed: number): Promise<void> {
   const replicaSets = ['replication.max_lag=500ms'];
   const group = await LinkGroup.start({ directory, seed, replicas: 2, replicaSets });
-  const strict = group.replicas[1];
+  const old = group.master;
   try {
-    if (strict === undefined) throw new Error('there are two replicas');
+    const [promoted, strict] = group.replicas;
+    if (promoted === undefined || strict === undefined) throw new Error('there are two replicas');
     strict.process.kill('SIGTERM');
     await strict.process.exited;
     await group.restart(strict, ['--set', 'replication.serve_stale=false']);
-    await group.master.call('KVStore/Set', { key: 'k', value: 'djE=' });
-    await group.untilLevel();
-    group.master.kill('SIGSTOP');
-    for (const { process } of group.replicas)
-      await until('not ready', async () => (await statusOf(process)).ready !== true);
-    const { process: lenient } = group.replicas[0] ?? strict;
-    const stale = await lenient.call('KVStore/Get', { key: 'k' });
-    if (stale.status !== 200 || Number(stale.body.stalenessMs ?? 0) < 500)
-      throw new Error(`a stale read was answered ${JSON.stringify(stale)}`);
-    const refused = await strict.process.call('KVStore/Get', { key: 'k' });
-    if (refused.body.code !== 'unavailable')
-      throw new Error(`serve_stale is off and a read was answered ${JSON.stringify(refused)}`);
-    await until('unlinked', async () => (await statusOf(lenient)).master?.linked !== true);
-    group.master.kill('SIGCONT');
-    for (const { process } of group.replicas)
-      await until('ready', async () => (await statusOf(process)).ready === true);
-    await group.master.call('KVStore/Set', { key: 'k', value: 'djI=' });
-    await group.untilLevel();
-    const { full } = await group.resyncs();
-    if (full > 0) throw new Error(`${full} full resyncs after a pause`);
+    await pauseMaster(group, promoted.process, strict.process);
+    await promoteMeanwhile(group, promoted, strict, new SeededRandom(seed));
   } finally {
-    await group.destroy();
+    await Promise.all([old.destroy(), group.destroy()]);
   }
 }
 
-/** A master that stood still while a replica was promoted finds itself fenced, and takes no write. */
-export async function promoteWhileMasterStops(directory: string, seed: number): Promise<void> {
-  const group = await LinkGroup.start({ directory, seed, replicas: 2 });
+async function pauseMaster(group: LinkGroup, lenient: NodeProcess, strict: NodeProcess): Promise<void> {
+  await group.master.call('KVStore/Set', { key: 'k', value: 'djE=' });
+  await group.untilLevel();
+  group.master.kill('SIGSTOP');
+  for (const node of [lenient, strict])
+    await until('not ready', async () => (await statusOf(node)).ready !== true);
+  const stale = await lenient.call('KVStore/Get', { key: 'k' });
+  if (stale.status !== 200 || Number(stale.body.stalenessMs ?? 0) < 500)
+    throw new Error(`a stale read was answered ${JSON.stringify(stale)}`);
+  const refused = await strict.call('KVStore/Get', { key: 'k' });
+  if (refused.body.code !== 'unavailable')
+    throw new Error(`serve_stale is off and a read was answered ${JSON.stringify(refused)}`);
+  await until('unlinked', async () => (await statusOf(lenient)).master?.linked !== true);
+  group.master.kill('SIGCONT');
+  for (const node of [lenient, strict])
+    await until('ready', async () => (await statusOf(node)).ready === true);
+  await group.master.call('KVStore/Set', { key: 'k', value: 'djI=' });
+  await group.untilLevel();
+  const { full } = await group.resyncs();
+  if (full > 0) throw new Error(`${full} full resyncs after a pause`);
+  await group.master.call('KVStore/Delete', { key: 'k' });
+}
+
+async function promoteMeanwhile(
+  group: LinkGroup,
+  promoted: LinkReplica,
+  other: LinkReplica,
+  random: SeededRandom,
+): Promise<void> {
   const old = group.master;
-  const [promoted, other] = group.replicas;
   const journal = new ProcessJournal();
-  const random = new SeededRandom(seed);
   const load = new LinkLoad({ master: () => group.master, journal, random, writers: 4, pauseMs: 2 });
   try {
-    if (promoted === undefined || other === undefined) throw new Error('there are two replicas');
-    await pause(500);
+    await pause(300);
     await load.pause();
     await group.untilLevel();
     old.kill('SIGSTOP');
@@ -131,7 +140,7 @@ export async function promoteWhileMasterStops(directory: string, seed: number): 
     group.master = promoted.process;
     other.toMaster.target = promoted.process;
     load.resume();
-    await pause(500);
+    await pause(300);
     await load.pause();
     await group.untilLevel([promoted.process, other.process]);
     old.kill('SIGCONT');
@@ -140,8 +149,7 @@ export async function promoteWhileMasterStops(directory: string, seed: number): 
     if (write.status === 200) throw new Error('a fenced master took a write');
     for (const node of [promoted.process, other.process]) await journal.verify(node);
   } finally {
-    await Promise.all([load.stop(), old.destroy()]);
-    await group.destroy();
+    await load.stop();
   }
 }
 

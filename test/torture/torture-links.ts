@@ -1,10 +1,12 @@
 /** Real processes with real faults in the links between them. */
 import { type CutRun, cutAgainAndAgain } from './link-cuts.ts';
-import { promoteWhileMasterStops, stopMaster, stopReplica } from './link-pauses.ts';
+import { stopMaster, stopReplica } from './link-pauses.ts';
 import { withScratch } from './master-process.ts';
+import { breakCablesAgainAndAgain, whyNoNamespaces } from './namespaces.ts';
 import type { Report } from './report.ts';
 
 const CUTS_MIN = 300;
+const CABLE_FAULTS = 60;
 const STOPS = 5;
 const STOPPED_MS = 120_000;
 /** What a stopped replica may cost its master. */
@@ -18,13 +20,27 @@ export async function tortureLinks(report: Report, seed: number): Promise<void> 
       await withScratch((directory) => stopMaster(directory, seed + i));
       report.pass();
     });
-    await attempt(report, 'a stopped master whose replica was promoted', async () => {
-      await withScratch((directory) => promoteWhileMasterStops(directory, seed + i));
-      report.pass();
-    });
   }
   report.say(`SIGSTOP of a master, and of one whose replica was promoted meanwhile: ${STOPS} times each`);
+  await namespaces(report, seed);
   await attempt(report, 'a stopped replica', () => stoppedReplica(report, seed));
+}
+
+async function namespaces(report: Report, seed: number): Promise<void> {
+  const noNamespaces = await whyNoNamespaces();
+  if (noNamespaces !== undefined) {
+    report.skip(`cables between network namespaces: ${noNamespaces}`);
+    return;
+  }
+  await attempt(report, 'cables between network namespaces', async () => {
+    const run = await withScratch((directory) => breakCablesAgainAndAgain(directory, seed, CABLE_FAULTS));
+    const { faults, lossy, acked, fullResyncs, partialResyncs, reasons } = run;
+    report.counts('cables', { faults, lossy, acked, lost: 0, fullResyncs, partialResyncs });
+    report.say(`one digest again after, ms: ${quantiles(run.healMs)}`);
+    if (!run.hasNetem) report.skip('loss, delay, duplicates and reordering: this kernel has no netem');
+    if (fullResyncs > 0) throw new Error(`full resyncs within retention: ${reasons.join('; ')}`);
+    report.pass(faults);
+  });
 }
 
 async function stoppedReplica(report: Report, seed: number): Promise<void> {
