@@ -1,4 +1,4 @@
-/** What an entry in memory costs, by layout: what ADR 0008 chose by. No server, no log. */
+/** What an entry in memory costs, by layout: what ADR 0009 chose by. No server, no log. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import Table from 'cli-table3';

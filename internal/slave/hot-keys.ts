@@ -4,19 +4,19 @@
  * that are read most. A hint: it may be lost or cut short, and no promise
  * hangs on it.
  */
+import { LRUCache } from 'lru-cache';
 import { HOT_KEYS_BYTES_MAX, utf8Length } from '#model/limits.ts';
 
-/** Distinct keys counted between two acks; the busy ones come early, so later ones are passed over. */
+/** Distinct keys counted between two acks: of more, those read longest ago are forgotten. */
 const KEYS_MAX = 1_024;
 
 export class HotKeys {
-  #reads = new Map<string, number>();
+  /** How often each was read since the last ack. */
+  readonly #reads = new LRUCache<string, number>({ max: KEYS_MAX });
 
   /** A read found `key`. */
   note(key: string): void {
-    const reads = this.#reads.get(key);
-    if (reads !== undefined) this.#reads.set(key, reads + 1);
-    else if (this.#reads.size < KEYS_MAX) this.#reads.set(key, 1);
+    this.#reads.set(key, (this.#reads.peek(key) ?? 0) + 1);
   }
 
   /**
@@ -26,8 +26,8 @@ export class HotKeys {
    */
   take(): string[] {
     if (this.#reads.size === 0) return [];
-    const byReads = [...this.#reads].sort(([, a], [, b]) => b - a);
-    this.#reads = new Map();
+    const byReads = [...this.#reads.entries()].sort(([, a], [, b]) => b - a);
+    this.#reads.clear();
     const keys: string[] = [];
     let bytes = 0;
     for (const [key] of byReads) {
