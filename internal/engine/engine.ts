@@ -11,6 +11,7 @@
  */
 
 import { DigestWindow } from '#engine/digest-window.ts';
+import { diskFull } from '#engine/disk-full.ts';
 import { EpochTable, type PositionStanding } from '#engine/epoch-table.ts';
 import type { LogClock } from '#engine/log-clock.ts';
 import { LsnWaiters } from '#engine/lsn-waiters.ts';
@@ -375,13 +376,7 @@ export class Engine {
       { firstLsn, records: refused.length, error: error.message },
       'disk full: writes refused',
     );
-    const reason = new WalnutError(
-      'resource_exhausted',
-      'the disk under wal.directory is full; nothing was written',
-      {
-        cause: error,
-      },
-    );
+    const reason = diskFull(error);
     for (const record of refused) record.done?.(reason);
   }
 

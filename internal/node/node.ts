@@ -7,6 +7,7 @@
  * afterwards `onFatal` tells a failed disk (exit 4).
  */
 
+import { orDiskFull } from '#engine/disk-full.ts';
 import { listDiverged, readDiverged } from '#engine/diverged.ts';
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
@@ -280,11 +281,11 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   async checkpoint(): Promise<CheckpointAnswer> {
     this.#current();
     assert(this.#host !== undefined, 'a readable node has a directory');
-    return this.#host.checkpoint();
+    return orDiskFull(this.#host.checkpoint());
   }
 
   async rotateWal(): Promise<RotateAnswer> {
-    return this.#current().log.rotate();
+    return orDiskFull(this.#current().log.rotate());
   }
 
   quarantineList(): readonly Quarantine[] {
