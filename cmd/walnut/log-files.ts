@@ -14,7 +14,7 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { SnapshotError } from '#storage/snapshot-codec.ts';
 import { MANIFEST_NAME, parseSegmentName, parseSnapshotName } from '#wal/file-names.ts';
-import { WalOpenError } from '#wal/wal-errors.ts';
+import { isOutOfSpace, WalOpenError } from '#wal/wal-errors.ts';
 import { parseCount, parseExpireAtMs } from './arguments.ts';
 import { CliError, EXIT } from './cli-error.ts';
 import { usageError } from './command-host.ts';
@@ -149,7 +149,10 @@ function describeFileFailure(error: unknown): unknown {
   }
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (error instanceof Error && code !== undefined && syscall !== undefined && syscall !== 'connect') {
-    return new CliError(EXIT.negative, error.message, undefined, error);
+    const advice = isOutOfSpace(error)
+      ? 'Make room there, or name another place; what was there before is unchanged.'
+      : undefined;
+    return new CliError(EXIT.negative, error.message, advice, error);
   }
   return error;
 }

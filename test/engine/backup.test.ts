@@ -11,6 +11,7 @@ import { restoreImage } from '#engine/backup/restore-backup.ts';
 import { withLogImage } from '#engine/backup/survey-log.ts';
 import { verifyBackup } from '#engine/backup/verify-backup.ts';
 import { openEngine } from '#engine/open-engine.ts';
+import type { File, FileSystem } from '#platform/file-system.ts';
 import { fileParts, LiveLog, modelOf, sorted } from '#test/engine/live-log.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 
@@ -110,6 +111,29 @@ describe('a backup of a running node', () => {
     await expect(verify(manifest)).rejects.toThrow('SHA-256 differs');
     expect(await create()).toMatchObject({ copiedFiles: 1 });
     expect((await verify(manifest)).digest).toBe(live.digests[151]);
+  });
+
+  it('leaves nothing half written on a full disk, and goes on where there is room', async () => {
+    await live.write(150);
+    const { fileSystem } = fileParts;
+    let budgetBytes = 5_000;
+    const small: FileSystem = {
+      ...fileSystem,
+      open: async (path, mode) => {
+        const file = await fileSystem.open(path, mode);
+        const write: File['write'] = async (source, position) => {
+          budgetBytes -= source.length;
+          if (budgetBytes < 0) throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+          return file.write(source, position);
+        };
+        return { ...file, write };
+      },
+    };
+    const full = new BackupRepository({ ...fileParts, fileSystem: small }, repository.path);
+    await expect(createBackup(fileParts, data, full, { isReplayed: false })).rejects.toThrow('ENOSPC');
+    expect(await readdir(join(repository.path, 'tmp'))).toEqual([]);
+    expect(await repository.list()).toEqual([]);
+    expect((await create(true)).manifest.to.lsn).toBe(live.digests.length - 1);
   });
 
   it('begins anew where a checkpoint took its files away', async () => {

@@ -181,16 +181,16 @@ export class BackupRepository {
     const { fileSystem } = this.#parts;
     const temporary = this.#temporaryPath();
     const target = await fileSystem.open(temporary, 'create');
-    let written: string | undefined;
     try {
-      written = await this.#hash(source, bytes, (chunk, offset) => writeFully(target, chunk, offset));
+      const written = await this.#hash(source, bytes, (chunk, offset) => writeFully(target, chunk, offset));
       await target.datasync();
+      if (written !== sha256) throw new LogMovedError(`${path} changed while it was copied`);
+    } catch (error) {
+      // On a full disk what was begun would take the room that is left.
+      await fileSystem.remove(temporary).catch(() => undefined);
+      throw error;
     } finally {
       await target.close();
-    }
-    if (written !== sha256) {
-      await fileSystem.remove(temporary);
-      throw new LogMovedError(`${path} changed while it was copied`);
     }
     const directory = `${this.path}/objects/${sha256.slice(0, 2)}`;
     await fileSystem.makeDirectory(directory);
