@@ -80,7 +80,7 @@ function shareOf<K extends string>(
   return rounds.map((round) => round[name] / round.seconds);
 }
 
-function toRow(figure: string, unit: string, values: readonly number[], aim?: string): ReplicationRow {
+export function toRow(figure: string, unit: string, values: readonly number[], aim?: string): ReplicationRow {
   return {
     figure,
     unit,
@@ -91,7 +91,7 @@ function toRow(figure: string, unit: string, values: readonly number[], aim?: st
   };
 }
 
-function quantile(values: readonly number[], share: number): number {
+export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }

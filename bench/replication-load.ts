@@ -15,6 +15,8 @@ export interface LoadOrder {
   readonly seconds: number;
   readonly connections: number;
   readonly depth: number;
+  /** Different keys that are written; default 100,000. */
+  readonly keys?: number;
 }
 
 export interface LoadFigures {
@@ -31,7 +33,7 @@ export interface LoadFigures {
   readonly cpuSeconds: number;
 }
 
-const KEYS = 100_000;
+const KEYS_DEFAULT = 100_000;
 const VALUE = 'v'.repeat(100);
 const TICK_MS = 2;
 /** Every so many writes one is followed. */
@@ -39,6 +41,7 @@ const FOLLOW_EVERY = 100;
 const WARM_UP_MS = 1_000;
 
 const order = JSON.parse(process.argv[2] ?? '{}') as LoadOrder;
+const keys = order.keys ?? KEYS_DEFAULT;
 const writers = await Promise.all(
   Array.from({ length: order.connections }, () => RawClient.open(order.master)),
 );
@@ -53,7 +56,7 @@ const idle = new Map(order.replicas.map((address) => [address, [] as RawClient[]
 let sent = 0;
 let isOver = false;
 let isMeasured = false;
-const pathOf = (n: number): string => `/v1/keys/key:${String((n * 7_919) % KEYS).padStart(12, '0')}`;
+const pathOf = (n: number): string => `/v1/keys/key:${String((n * 7_919) % keys).padStart(12, '0')}`;
 
 function send(writer: RawClient, dueMs: number, onAnswer?: () => void): void {
   const path = pathOf(sent++);

@@ -40,7 +40,7 @@ export interface CaughtUp {
 
 const REPLICAS = 3;
 const LOAD = join(import.meta.dirname, 'replication-load.ts');
-const FILL = join(import.meta.dirname, 'recovery-child.ts');
+export const FILL = join(import.meta.dirname, 'recovery-child.ts');
 /** As most systems have it; `getconf CLK_TCK`. */
 const TICKS_PER_SECOND = 100;
 const POLL_MS = 20;
@@ -129,30 +129,40 @@ async function measureCatchUp(master: NodeProcess, replica: NodeProcess): Promis
   }
 }
 
-/** Runs the load in a process of its own and reads the nodes' processor time where it measures. */
+/** Runs the load and reads the nodes' processor time where it measures. */
 async function measure(order: LoadOrder, master: NodeProcess, replicas: NodeProcess[]): Promise<Measured> {
-  const child = spawn(process.execPath, [LOAD, JSON.stringify(order)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
   const cpuNow = () => [
     cpuSecondsOf(master),
     replicas.reduce((sum, replica) => sum + cpuSecondsOf(replica), 0),
   ];
   let before = cpuNow();
   let after = before;
-  let last = '';
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line === 'measuring') before = cpuNow();
-    else if (line === 'measured') after = cpuNow();
-    else last = line;
-  }
-  await ended(child, 'the load');
-  const figures = JSON.parse(last) as LoadFigures;
+  const figures = await runLoad(order, (mark) => {
+    if (mark === 'measuring') before = cpuNow();
+    else after = cpuNow();
+  });
   return {
     ...figures,
     masterCpuSeconds: (after[0] ?? 0) - (before[0] ?? 0),
     replicasCpuSeconds: (after[1] ?? 0) - (before[1] ?? 0),
   };
+}
+
+/** Runs the load in a process of its own; `onMark` hears when it begins to measure, and when it ends. */
+export async function runLoad(
+  order: LoadOrder,
+  onMark: (mark: 'measuring' | 'measured') => void,
+): Promise<LoadFigures> {
+  const child = spawn(process.execPath, [LOAD, JSON.stringify(order)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let last = '';
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line === 'measuring' || line === 'measured') onMark(line);
+    else last = line;
+  }
+  await ended(child, 'the load');
+  return JSON.parse(last) as LoadFigures;
 }
 
 async function startNode(
@@ -210,7 +220,7 @@ async function stopAll(nodes: readonly NodeProcess[], directory: string): Promis
   rmSync(directory, { recursive: true, force: true });
 }
 
-async function run(argv: readonly string[]): Promise<void> {
+export async function run(argv: readonly string[]): Promise<void> {
   await ended(spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'inherit'] }), argv[1] ?? '');
 }
 
@@ -219,7 +229,7 @@ async function ended(child: ChildProcess, what: string): Promise<void> {
   if (code !== 0) throw new Error(`${what} failed with ${code}`);
 }
 
-function tableOf(rows: readonly ReplicationRow[]): string {
+export function tableOf(rows: readonly ReplicationRow[]): string {
   const table = new Table({
     head: ['figure', 'unit', 'median', 'least', 'most', 'aim'],
     style: { head: [], border: [] },

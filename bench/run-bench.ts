@@ -3,6 +3,7 @@
  * Nothing here is asserted; figures are medians of rounds on this machine.
  */
 import { parseArgs } from 'node:util';
+import { benchCheckpoint } from './checkpoint.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchReplication } from './replication.ts';
 import { benchStore } from './store.ts';
@@ -13,6 +14,8 @@ const USAGE = `Usage: npm run bench -- SUITE [options]
   recovery      time and peak memory of a start from the log and from a snapshot,
                 next to redis-server loading the same entries from its AOF and its
                 RDB where it is installed
+  checkpoint    what checkpoints of many entries cost who writes meanwhile: times of
+                writes and the event loop's delay, with and without, in turn
   replication   a master, three replicas and the load as processes of this machine:
                 from a write's answer to its visibility on a replica; what three
                 replicas cost the master; how fast an empty replica catches up
@@ -27,14 +30,16 @@ const USAGE = `Usage: npm run bench -- SUITE [options]
   --rounds N       measurements of each kind, in turn; default 5, the median is shown
   --json           print JSON instead of a table
   --entries N,N,…  recovery, store: numbers of entries; default 100000,500000,1000000
-                   and 100000,1000000,4000000
-  --seconds N      replication, unary: of each measurement under load; default 10 and 2
-  --rate N         replication: writes per second for the lag; default 5000
+                   and 100000,1000000,4000000; checkpoint: one number; default 1000000
+  --seconds N      checkpoint, replication, unary: of each measurement under load;
+                   default 10, 10 and 2
+  --rate N         checkpoint, replication: writes per second; default 5000
   --records N      replication: to catch up with; default 1000000
   --only TEXT      unary: calls whose name has this text, such as "get" or "grpc"
 
 Examples:
   npm run bench -- recovery --entries 1000000
+  npm run bench -- checkpoint --rounds 3
   npm run bench -- replication --seconds 5
   npm run bench -- store --entries 10000000 --rounds 1
   npm run bench -- unary --only "get h1" --rounds 9
@@ -71,6 +76,22 @@ const SUITES: Readonly<Record<string, (rest: string[]) => Promise<void>>> = {
     benchStore({
       entries: values.entries.split(',').map((one) => numberOf('entries', one, 1_000, 100_000_000)),
       rounds: numberOf('rounds', values.rounds, 1, 20),
+      isJson: values.json,
+    });
+  },
+  checkpoint: (args) => {
+    const options = {
+      ...COMMON,
+      entries: { type: 'string', default: '1000000' },
+      seconds: { type: 'string', default: '10' },
+      rate: { type: 'string', default: '5000' },
+    } as const;
+    const { values } = parseArgs({ args, options });
+    return benchCheckpoint({
+      entries: numberOf('entries', values.entries, 1_000, 10_000_000),
+      rounds: numberOf('rounds', values.rounds, 1, 20),
+      seconds: numberOf('seconds', values.seconds, 1, 600),
+      rate: numberOf('rate', values.rate, 1, 100_000),
       isJson: values.json,
     });
   },

@@ -1,0 +1,137 @@
+/**
+ * What a checkpoint costs those who write meanwhile: a master with many
+ * entries, written to at a rate by another process, alternately with one
+ * checkpoint after another and with none. The event loop's delay is the node's
+ * own word (`/metrics`), the writes' times are the load's, from when each was
+ * due, so that none is left out because the one before it was late.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { NodeProcess } from '#test/torture/node-process.ts';
+import { FILL, run, runLoad, tableOf } from './replication.ts';
+import { quantile, type ReplicationRow, toRow } from './replication-figures.ts';
+
+export interface CheckpointBench {
+  readonly entries: number;
+  readonly rounds: number;
+  /** Seconds of each measurement. */
+  readonly seconds: number;
+  /** Writes per second. */
+  readonly rate: number;
+  readonly isJson: boolean;
+}
+
+/** The load while checkpoints were made, or none; times in milliseconds. */
+interface Window {
+  readonly acked: number;
+  readonly seconds: number;
+  readonly setMs: readonly number[];
+  readonly delayP999Ms: number;
+  readonly delayMaxMs: number;
+  readonly checkpointSeconds: readonly number[];
+}
+
+const CONNECTIONS = 8;
+/** Of the writes sent, below which the figures are of a queue and not of a node. */
+const RATE_FLOOR = 0.9;
+/** Checkpoints are made when told, and no segment is kept behind them. */
+const SETS = ['snapshot.every=100GB', 'wal.retention=0B', 'log.level=info'];
+
+export async function benchCheckpoint(options: CheckpointBench): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
+  let master: NodeProcess | undefined;
+  try {
+    const path = join(directory, 'master');
+    await run([FILL, 'fill', path, String(options.entries), 'snapshot']);
+    master = new NodeProcess({ binary: 'master', sets: [`wal.directory=${path}`, ...SETS] });
+    if (!(await master.ready())) throw new Error(`it does not start: ${master.output}`);
+    const without: Window[] = [];
+    const during: Window[] = [];
+    for (let round = 0; round < options.rounds; round++) {
+      without.push(await measure(master, options, false));
+      during.push(await measure(master, options, true));
+      if (!options.isJson) process.stderr.write(`round ${round + 1} of ${options.rounds}\n`);
+    }
+    const rows = rowsOf(without, during, options);
+    if ([...without, ...during].some(({ acked, seconds }) => acked / seconds < options.rate * RATE_FLOOR))
+      process.stderr.write('The rate was not reached: this machine is too busy, or too slow, for it.\n');
+    const cores = availableParallelism();
+    if (options.isJson) process.stdout.write(`${JSON.stringify({ cores, rows }, null, 2)}\n`);
+    else process.stdout.write(`${tableOf(rows)}\nOn ${cores} cores, shared by master and load.\n`);
+  } finally {
+    await master?.destroy();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function measure(
+  master: NodeProcess,
+  { rate, seconds, entries }: CheckpointBench,
+  hasCheckpoints: boolean,
+): Promise<Window> {
+  let isMeasuring = false;
+  let checkpoints = Promise.resolve<number[]>([]);
+  let delays = readDelays(master);
+  const order = { master: master.address, replicas: [], rate, seconds, connections: CONNECTIONS };
+  const load = await runLoad({ ...order, depth: 1, keys: entries }, (mark) => {
+    isMeasuring = mark === 'measuring';
+    // A reading begins a new window, so the first one is thrown away.
+    delays = readDelays(master);
+    if (isMeasuring && hasCheckpoints) checkpoints = again(master, () => isMeasuring);
+  });
+  return { ...load, ...(await delays), checkpointSeconds: await checkpoints };
+}
+
+/** One checkpoint after another, so that all of the window is under one. */
+async function again(master: NodeProcess, isWanted: () => boolean): Promise<number[]> {
+  const seconds: number[] = [];
+  while (isWanted()) {
+    const startMs = performance.now();
+    const { status, body } = await master.call('Admin/Checkpoint', {});
+    if (status !== 200) throw new Error(`Checkpoint answered ${JSON.stringify(body)}`);
+    seconds.push((performance.now() - startMs) / 1_000);
+  }
+  return seconds;
+}
+
+async function readDelays(master: NodeProcess): Promise<{ delayP999Ms: number; delayMaxMs: number }> {
+  const text = await (await fetch(`http://${master.address}/metrics`)).text();
+  const read = (quantile: string): number => {
+    const found = new RegExp(
+      `^walnut_event_loop_delay_seconds\\{quantile="${quantile}"\\} (\\S+)$`,
+      'm',
+    ).exec(text);
+    return Number(found?.[1] ?? Number.NaN) * 1_000;
+  };
+  return { delayP999Ms: read('0.999'), delayMaxMs: read('1') };
+}
+
+function rowsOf(
+  without: readonly Window[],
+  during: readonly Window[],
+  { entries, rate }: CheckpointBench,
+): ReplicationRow[] {
+  const rows: ReplicationRow[] = [];
+  const add = (figure: string, unit: string, of: (window: Window) => number, aim?: string): void => {
+    rows.push(toRow(`${figure}, without`, unit, without.map(of)));
+    rows.push(toRow(`${figure}, under checkpoints`, unit, during.map(of), aim));
+  };
+  const at = (share: number) => (window: Window) => quantile(window.setMs, share);
+  const seconds = during.flatMap(({ checkpointSeconds }) => checkpointSeconds);
+  rows.push(toRow(`one checkpoint of ${entries.toLocaleString('en')} entries`, 's', seconds));
+  add(
+    'writes answered',
+    '1/s',
+    ({ acked, seconds: each }) => acked / each,
+    `${rate.toLocaleString('en')} sent`,
+  );
+  add('write, due to answered, p50', 'ms', at(0.5));
+  add('write, due to answered, p99', 'ms', at(0.99));
+  const ratios = during.map((window, i) => at(0.99)(window) / at(0.99)(without[i] ?? window));
+  rows.push(toRow('the same, under checkpoints to without', 'ratio', ratios, 'at most 2'));
+  add('write, due to answered, p99.9', 'ms', at(0.999));
+  add('event-loop delay, p99.9', 'ms', ({ delayP999Ms }) => delayP999Ms, 'at most 50');
+  add('event-loop delay, longest', 'ms', ({ delayMaxMs }) => delayMaxMs);
+  return rows;
+}
