@@ -99,21 +99,30 @@ export async function failAt({ call, ...where }: FaultClass, when: number): Prom
   return judge(`EIO at ${call} ${when}`, await runScript({ ...where, strace }));
 }
 
-/** A batch for which there is no space is cut off again; that ftruncate fails, or is where the process dies. */
-export async function failCut(what: 'signal=KILL' | 'error=EIO', when: number): Promise<FailedCall> {
+/**
+ * A batch for which there is no space is cut off again; that ftruncate fails,
+ * or is where the process dies. `writes`: the life's calls of pwrite64. False
+ * where the `when`th one to a segment is of no batch, so that nothing is cut off.
+ */
+export async function failCut(
+  writes: FaultClass,
+  what: 'signal=KILL' | 'error=EIO',
+  when: number,
+): Promise<boolean> {
   const full = ['-e', `inject=pwrite64:error=ENOSPC:when=${when}`];
   const cut = ['-e', `inject=ftruncate:${what}:when=1`];
-  const run = await runScript({ scene: 'life', strace: ['-e', 'trace=pwrite64,ftruncate', ...full, ...cut] });
-  const named = `${what} at the ftruncate after ENOSPC at pwrite64 ${when}`;
+  const paths = writes.paths?.filter((path) => path.endsWith('.wal'));
+  const strace = ['-e', 'trace=pwrite64,ftruncate', ...full, ...cut];
+  const run = await runScript({ scene: writes.scene, wreck: writes.wreck, paths, strace });
+  const named = `${what} at the ftruncate after ENOSPC at pwrite64 ${when} of a segment`;
+  if (!/ ftruncate\(/.test(run.trace)) return false;
   if (what === 'error=EIO') {
-    if (run.hits.at(-1)?.call !== 'ftruncate') fail(`there is no ${named}: ${run.output}`);
-    const failed = judge(named, run);
-    if (failed.exitCode !== EXIT_STORAGE) fail(`${named}: it ends with ${failed.exitCode}`);
-    return failed;
+    const { exitCode } = judge(named, run);
+    if (exitCode !== EXIT_STORAGE) fail(`${named}: it ends with ${exitCode}: ${run.output}`);
+  } else if (run.exit.signal !== 'SIGKILL') {
+    fail(`${named}: it ends with ${run.exit.code}: ${run.output}`);
   }
-  const { code, signal, atMs } = run.exit;
-  if (signal !== 'SIGKILL') fail(`${named}: it ends with ${code}: ${run.output}`);
-  return { kind: 'segment running', exitCode: code, exitMs: atMs - (run.hits.at(-1)?.atMs ?? atMs) };
+  return true;
 }
 
 type Phase = 'starting' | 'running' | 'stopping';

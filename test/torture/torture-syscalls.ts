@@ -12,9 +12,9 @@ import { FAILURES_MAX, type Report } from './report.ts';
 import { attempts } from './torture-process.ts';
 
 const SCENES: readonly Scene[] = ['life', 'recovery'];
-/** Every how manieth write of the life finds no space, so that its batch is cut off again. */
-const CUT_EVERY = 8;
-const CUTS = 5;
+/** Every how manieth write of a segment finds no space. */
+const CUT_EVERY = 3;
+const CUTS_MIN = 4;
 /** Of a class, how many calls may be missing where a run is quicker than the one that was counted: marks of idle time. */
 const UNREACHED_MAX = 0.1;
 /** Runs at once: they mostly wait for processes to start. */
@@ -35,24 +35,10 @@ export async function tortureSyscalls(report: Report): Promise<void> {
       );
       for (const each of kills) await killEverywhere(report, each);
       for (const each of failures) await failEverywhere(report, each);
+      const writes = failures.find(({ call }) => call === 'pwrite64');
+      if (scene === 'life' && writes !== undefined) await cutOff(report, writes);
     }
   });
-  await inLanes(CUTS, report, async (i) => {
-    const when = (i + 1) * CUT_EVERY;
-    await attempts(
-      report,
-      `killed at ftruncate after ENOSPC ${when}`,
-      1,
-      async () => void (await failCut('signal=KILL', when)),
-    );
-    await attempts(
-      report,
-      `EIO at ftruncate after ENOSPC ${when}`,
-      1,
-      async () => void (await failCut('error=EIO', when)),
-    );
-  });
-  report.say(`ftruncate of a batch without space: killed and failed at ${CUTS} each, EIO always fatal`);
   report.say(`syscalls: ${Math.round((Date.now() - startMs) / 1_000)} s`);
 }
 
@@ -85,6 +71,21 @@ async function failEverywhere(report: Report, each: FaultClass): Promise<void> {
     `EIO at ${nameOf(each)}: exit codes ${codes.join(', ')}; the slowest exit 4 after ${slowestMs} ms`,
   );
   expectReached(report, `EIO at ${nameOf(each)}`, failed, each.count);
+}
+
+/** The ftruncate of a batch for which there was no space. */
+async function cutOff(report: Report, writes: FaultClass): Promise<void> {
+  let cuts = 0;
+  await inLanes(Math.floor(writes.count / CUT_EVERY), report, async (i) => {
+    for (const what of ['signal=KILL', 'error=EIO'] as const) {
+      const when = 1 + i * CUT_EVERY;
+      await attempts(report, `${what} at ftruncate after ENOSPC ${when}`, 1, async () => {
+        if (await failCut(writes, what, when)) cuts++;
+      });
+    }
+  });
+  report.say(`ftruncate of a batch without space: killed or failed at ${cuts}, EIO always fatal`);
+  if (cuts < CUTS_MIN) report.fail(`only ${cuts} batches were cut off`);
 }
 
 function expectReached(report: Report, what: string, reached: number, count: number): void {
