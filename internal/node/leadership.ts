@@ -40,10 +40,8 @@ export class Leadership {
     const role = keeper.current;
     const { engine } = host;
     if (role === undefined) throw unavailable('this node is loading: see Status');
-    if (role.kind === 'master' && role.isTakingWrites) {
-      const { position } = engine ?? {};
-      if (position !== undefined) return { term: termOf(position.epoch), position, isPromoted: false };
-    }
+    // Forced, it asks all the same: it may be a master that others have left behind.
+    if (role.kind === 'master' && role.isTakingWrites && !isForced) return this.#asItIs();
     const doubt = role.kind === 'replica' ? role.doubt : '';
     if (doubt !== '') {
       // What is in memory becomes the group's state: even force waits until it is rebuilt.
@@ -80,6 +78,13 @@ export class Leadership {
     return this.#lead(isForced, manifest.upstream === '' ? [] : [manifest.upstream]);
   }
 
+  /** It is the master already. */
+  #asItIs(): PromoteAnswer {
+    const { engine } = this.#keeper.host;
+    assert(engine !== undefined, 'a master has an engine');
+    return { term: this.#ownTerm, position: engine.position, isPromoted: false };
+  }
+
   /** Asks everyone, claims a term and leads it. `upstream`: the old master. */
   async #lead(isForced: boolean, upstream: readonly string[]): Promise<PromoteAnswer> {
     const keeper = this.#keeper;
@@ -99,6 +104,8 @@ export class Leadership {
     const asked = await askNodes(dialer, everyone, logger, signal);
     const objection = objectionTo(candidate, asked);
     if (objection !== undefined && !isForced) throw new WalnutError('failed_precondition', objection);
+    const isMaster = keeper.current?.kind === 'master' && keeper.current.isTakingWrites;
+    if (isMaster && objection === undefined) return this.#asItIs();
     const term = nextTerm(candidate, asked);
     const refusal = await claimTerm(candidate, term, siblings, { dialer, logger, signal });
     if (refusal !== undefined && !isForced) throw new WalnutError('failed_precondition', refusal);

@@ -134,6 +134,8 @@ export class RoleKeeper {
       { term, tail: engine.log.tail, was: before.kind },
       'becoming the master of a new term',
     );
+    // The old term ends with what is accepted by now.
+    if (before.kind === 'master') before.fence(term);
     await before.stop();
     try {
       await host.delayed?.applyAll(this.#abort.signal);
@@ -166,10 +168,16 @@ export class RoleKeeper {
   /**
    * The point of no return of a failover: from here on this node is a replica of
    * `to`, also after a crash, and takes no writes in its term. Within `exclusively`.
+   * Where the disk fails at it nobody knows which side it is on: no writes, then.
    */
-  cede(handover: PendingHandover): Promise<void> {
+  async cede(handover: PendingHandover): Promise<void> {
     const { to, term } = handover;
-    return this.#commit({ role: 'replica', upstream: to, term, promotedTo: 0, handover });
+    try {
+      await this.#commit({ role: 'replica', upstream: to, term, promotedTo: 0, handover });
+    } catch (error) {
+      if (!isOutOfSpace(error) && this.#current?.kind === 'master') this.#current.fence(term);
+      throw error;
+    }
   }
 
   /** Whom this node has told to lead and not heard of since. */

@@ -182,6 +182,21 @@ describe('a failover that cannot be', () => {
     await writesStill(group, master);
   });
 
+  it('takes no writes where it is not known what the disk holds of the commit', async () => {
+    const { group, master, one, two } = await threeNodes();
+    const disk = master.fileSystem;
+    // Behind the rename: what a start reads may be the one or the other.
+    disk.fail({ call: 'syncDirectory', code: 'EIO', skip: 0, times: 1 });
+    await expect(group.until(master.node.failover('one:1', 2_000))).rejects.toThrow(/EIO/);
+    expect(master.failures.length).toBeGreaterThan(0);
+    await expect(async () => group.set(master, 'never', 'acknowledged')).rejects.toThrow();
+    disk.clearFaults();
+    const again = await group.start('master', 'master', { fileSystem: group.kill(master) });
+    await group.untilTrue(() => roleOf(one) === 'master', 'the replica leads');
+    await group.untilLevel([again, one, two]);
+    expect(await group.get(one, 'k1')).toBe('before');
+  });
+
   it('leaves the old master without writes, and settles by itself, where the end is not known', async () => {
     const { group, master, one, two } = await threeNodes();
     let cut = false;

@@ -230,6 +230,34 @@ describe('a replica whose master is dead', () => {
   });
 });
 
+describe('an old master that still takes writes', () => {
+  it('begins a term above the new master’s where it is promoted by force', async () => {
+    const { group, master, one, two } = await threeNodes();
+    for (const [a, b] of [
+      ['master:1', 'one:1'],
+      ['master:1', 'two:1'],
+    ] as const) {
+      group.network.cut(a, b);
+      group.network.cut(b, a);
+    }
+    await promote(group, one);
+    await group.set(one, 'new', 'master');
+    await group.set(master, 'old', 'master');
+    // It hears of the other only by asking.
+    group.network.heal('master:1', 'one:1');
+    expect(await promote(group, master, true)).toMatchObject({ term: 3, isPromoted: true });
+    group.network.heal();
+    await group.untilLevel([master, one, two]);
+    expect([master, one, two].map((node) => node.node.status().role)).toEqual([
+      'master',
+      'replica',
+      'replica',
+    ]);
+    expect(await group.get(one, 'old')).toBe('master');
+    expect(await group.get(one, 'new')).toBeUndefined();
+  });
+});
+
 describe('two masters of one term, promoted apart', () => {
   it('both stop taking writes when they meet; a forced promotion of one settles it', async () => {
     const { group, master, one, two } = await threeNodes();
@@ -249,6 +277,8 @@ describe('two masters of one term, promoted apart', () => {
     await promote(group, two, true);
     await group.untilLevel([one, two]);
     expect(await group.get(one, 'of')).toBe('two');
+    // Forced once more it has nothing to force.
+    expect(await promote(group, two, true)).toMatchObject({ isPromoted: false });
   });
 });
 
