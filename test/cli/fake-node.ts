@@ -6,7 +6,7 @@
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
+import { Code, ConnectError, type ConnectRouter, type ServiceImpl } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import {
   Admin,
@@ -25,10 +25,12 @@ import {
   SetResponseSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import {
+  Cause,
   Durability,
   type Entry,
   EntrySchema,
   NodeState,
+  Op,
   PositionSchema,
   Role,
 } from '#gen/walnut/v1/types_pb.ts';
@@ -54,6 +56,10 @@ export class FakeNode {
   readonly keys: string[] = [];
   readonly setRequests: SetRequest[] = [];
   readonly delayRequests: ControlDelayRequest[] = [];
+  /** `to timeout_ms` of each failover asked for. */
+  readonly failovers: string[] = [];
+  /** Why a tail cannot be read to its end. */
+  divergedDamage = '';
   lsn = 0n;
   digest = 'd'.repeat(32);
   digestsFromLsn = 0n;
@@ -250,6 +256,7 @@ export class FakeNode {
         quarantines: [{ reason: 'foreign log', sinceMs: 1_700_000_000_000n, upstream: '127.0.0.1:9' }],
       }),
       quarantineRelease: () => ({}),
+      ...this.#leaderHandlers(),
       controlDelay: (request) => {
         this.delayRequests.push(request);
         const { action } = request;
@@ -263,6 +270,48 @@ export class FakeNode {
         return { position: this.position(), durableLsn: 9n, delay };
       },
     });
+  }
+
+  /** Of failover, promote and diverged. */
+  #leaderHandlers(): Pick<
+    Partial<ServiceImpl<typeof Admin>>,
+    'promote' | 'failover' | 'divergedList' | 'divergedShow'
+  > {
+    return {
+      promote: ({ force }) => {
+        if (!force) throw new ConnectError('the master 127.0.0.1:1 answers', Code.FailedPrecondition);
+        return { term: 2, position: this.position(), promoted: true };
+      },
+      failover: ({ to, timeoutMs }) => {
+        this.failovers.push(`${to} ${timeoutMs}`);
+        return { term: 3, position: this.position(), pausedMs: 42n };
+      },
+      divergedList: () => ({
+        tails: [
+          {
+            id: 1,
+            firstLsn: 5n,
+            last: { epoch: EPOCH, lsn: 6n },
+            reason: 'another history',
+            sinceMs: 1_700_000_000_000n,
+            upstream: '127.0.0.1:9',
+            files: ['aside/1/x.wal'],
+            bytes: 90n,
+          },
+        ],
+      }),
+      divergedShow: ({ afterLsn }) => {
+        const position = { epoch: EPOCH, lsn: afterLsn === 0n ? 5n : 6n };
+        const entry = {
+          position,
+          op: Op.SET,
+          cause: Cause.CLIENT,
+          key: `k${position.lsn}`,
+          value: Buffer.from('v'),
+        };
+        return { entries: [entry], lastLsn: position.lsn, end: afterLsn !== 0n, damage: this.divergedDamage };
+      },
+    };
   }
 
   #status(): MessageInitShape<typeof StatusResponseSchema> {

@@ -5,6 +5,7 @@
  */
 
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
+import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 
 export interface Mutant {
@@ -181,6 +182,7 @@ export const MUTANTS: readonly Mutant[] = [
       "      while (mutation.next()) if (mutation.cause !== 'expired') this.store.applyEncoded(mutation, frame);",
     tests: [SIMULATION],
   },
+  ...FAILOVER_MUTANTS,
   ...READ_MUTANTS,
   ...DIGEST_MUTANTS,
 ];

@@ -206,6 +206,21 @@ describe('a replica whose master is dead', () => {
     expect(answer.verdict).toEqual({ kind: 'fenced', term: 2 });
   });
 
+  it('refuses pushes of the old master where it only granted the term, and grants it to nobody else', async () => {
+    const { group, master, one, two } = await threeNodes();
+    const { logId } = one.node.status();
+    group.network.cut('master:1', 'two:1');
+    group.kill(master);
+    const claim = { logId, term: 2, nodeId: one.node.status().nodeId };
+    expect(await group.until(two.node.claim(claim))).toMatchObject({ isGranted: true, term: 2 });
+    expect(await group.until(two.node.claim({ ...claim, nodeId: '0'.repeat(32) }))).toMatchObject({
+      isGranted: false,
+      reason: 'it has seen term 2',
+    });
+    const again = await group.replica('two', { fileSystem: group.kill(two) });
+    expect(again.node.status().term).toBe(2);
+  });
+
   it('answers a second promotion with what it is', async () => {
     const { group, master, one } = await threeNodes();
     group.kill(master);

@@ -1,0 +1,66 @@
+/** Bugs by which a change of master could lose a write, or leave two masters, or none. */
+import type { Mutant } from './mutants.ts';
+
+const FAILOVER = 'test/node/failover.test.ts';
+const PROMOTION = 'test/node/promotion.test.ts';
+
+export const FAILOVER_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'failover that does not stop writes',
+    file: 'internal/node/handover.ts',
+    text: '    role.pauseWrites(to);',
+    replacement: '    role.resumeWrites();',
+    tests: [FAILOVER],
+  },
+  {
+    name: 'failover aborted without taking writes again',
+    file: 'internal/node/handover.ts',
+    text: '      role.resumeWrites();',
+    replacement: '',
+    tests: [FAILOVER],
+  },
+  {
+    name: 'failover that does not commit before the replica leads',
+    file: 'internal/node/handover.ts',
+    text: '      await keeper.cede({ to, term, tail });',
+    replacement: '',
+    tests: [FAILOVER],
+  },
+  {
+    name: 'handover not told again after a restart',
+    file: 'internal/node/role-keeper.ts',
+    text: '    if (this.handover !== undefined) this.#insisting ??= this.#insist();',
+    replacement: '',
+    tests: [FAILOVER],
+  },
+  {
+    name: 'writes taken where the disk failed at the commit of a handover',
+    file: 'internal/node/role-keeper.ts',
+    text: "      if (!isOutOfSpace(error) && this.#current?.kind === 'master') this.#current.fence(term);",
+    replacement: '',
+    tests: [FAILOVER],
+  },
+  {
+    name: 'promotion that passes over a sibling that holds more',
+    file: 'internal/node/promotion.ts',
+    text: '  if (best === undefined || !isAhead(endOfLog(best), candidate.tail)) return undefined;',
+    replacement: '  if (best !== undefined || !isAhead(candidate.tail, candidate.tail)) return undefined;',
+    tests: [PROMOTION],
+  },
+  {
+    name: 'promotion cut short that is not finished by the next start',
+    file: 'internal/node/master-role.ts',
+    text: '    return promotedTo === term && term > termOf(this.#engine.log.tail.epoch);',
+    replacement:
+      '    return promotedTo === term && term > termOf(this.#engine.log.tail.epoch) && !this.#host.wasClean && false;',
+    tests: [PROMOTION],
+  },
+  {
+    name: 'term claimed and not persisted by who granted it',
+    file: 'internal/node/leadership.ts',
+    text: `      await host.raiseTerm(request.term);
+      if (role?.kind === 'replica')`,
+    replacement: "      if (role?.kind === 'replica')",
+    tests: [PROMOTION],
+  },
+];
