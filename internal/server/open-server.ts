@@ -35,7 +35,7 @@ import { isLoopbackHost, isPrivateAddress, protectedModeMessage } from '#server/
 import { routeReflection } from '#server/reflection-service.ts';
 import { routeReplication } from '#server/replication-service.ts';
 import { BODY_TIMEOUT_MS, createRequestListener } from '#server/request-listener.ts';
-import { createRpcAdapter, type RpcAdapter } from '#server/rpc-adapter.ts';
+import { createRpcAdapter, type RpcAdapter, STRICT_JSON } from '#server/rpc-adapter.ts';
 import type { RpcCall } from '#server/rpc-call.ts';
 import { createRpcInterceptor } from '#server/rpc-interceptor.ts';
 import { createServerMetrics, type ServerMetrics } from '#server/server-metrics.ts';
@@ -202,6 +202,7 @@ function createAdapter(edge: Edge): RpcAdapter {
     deadlines: edge.deadlines,
     compression: createGzipCompression(),
     compressMinBytes: NEVER_COMPRESS_BYTES,
+    jsonOptions: STRICT_JSON,
     interceptor: createRpcInterceptor(errors),
     gate: createGate(edge),
     shutdownSignal: edge.shutdownSignal,

@@ -30,10 +30,11 @@ import type { BodyBudget, BodyReservation } from '#server/body-budget.ts';
 import type { BodyDeadlines } from '#server/body-deadlines.ts';
 import { settleEarlyFailure } from '#server/early-failure.ts';
 import { codeName, type ErrorMapper } from '#server/error-mapping.ts';
-import { bodyOf, type HttpRequest, type HttpResponse, sendError } from '#server/http-io.ts';
+import { bodyOf, type HttpRequest, type HttpResponse, sendError, sendText } from '#server/http-io.ts';
 import { plainAddress } from '#server/protected-mode.ts';
 import { callOf, contextValuesOf, type RpcCall } from '#server/rpc-call.ts';
 import { RpcRoutes } from '#server/rpc-routes.ts';
+import type { JsonOptions } from '#server/unary/message-codec.ts';
 import { createUnaryPath } from '#server/unary/unary-path.ts';
 import { sendUnknownRpc } from '#server/unknown-rpc.ts';
 
@@ -46,6 +47,7 @@ export interface RpcAdapterOptions {
   readonly compression: Compression;
   /** Unary answers, and messages of streams, of this many bytes are compressed where the caller takes it. */
   readonly compressMinBytes: number;
+  readonly jsonOptions: JsonOptions;
   readonly interceptor: Interceptor;
   /** Throws a ConnectError to refuse a call before its body is read. */
   readonly gate: (method: DescMethod, call: RpcCall) => void;
@@ -68,7 +70,10 @@ const RPC_PATH = /^\/[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\/[^/]*$/;
  * Unknown fields are errors, and so are bytes that are no UTF-8: the default
  * decoder would replace them, and two different keys could become one.
  */
-const STRICT_JSON = { ignoreUnknownFields: false, textDecoder: new TextDecoder('utf-8', { fatal: true }) };
+export const STRICT_JSON: JsonOptions = {
+  ignoreUnknownFields: false,
+  textDecoder: new TextDecoder('utf-8', { fatal: true }),
+};
 const REFLECTION_ALPHA = '/grpc.reflection.v1alpha.ServerReflection/';
 const REFLECTION = '/grpc.reflection.v1.ServerReflection/';
 
@@ -76,7 +81,7 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
   const router = createConnectRouter({
     acceptCompression: [options.compression],
     compressMinBytes: options.compressMinBytes,
-    jsonOptions: STRICT_JSON,
+    jsonOptions: options.jsonOptions,
     interceptors: [options.interceptor],
     requestGate: ({ method, values }) => options.gate(method, callOf(values)),
     shutdownSignal: options.shutdownSignal,
@@ -88,7 +93,6 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
   const unaryPath = createUnaryPath({
     ...options,
     routes: routes.unaryRoutes,
-    jsonOptions: STRICT_JSON,
   });
 
   return {
@@ -204,7 +208,11 @@ async function* counted(
   }
 }
 
-/** Connect answers 405 and 415 with nothing: a caller deserves to know what was expected. */
+/**
+ * Connect answers 405 and 415 with nothing: a caller deserves to know what was
+ * expected. As plain text, since clients take JSON for an error of the protocol,
+ * where the status alone is to decide.
+ */
 function isRefusal(answer: UniversalServerResponse): boolean {
   return answer.body === undefined && answer.status >= 400;
 }
@@ -215,14 +223,8 @@ function sendRefusal(
   handler: UniversalHandler,
   answer: UniversalServerResponse,
 ): void {
-  const headers = answer.status === 405 ? { allow: handler.allowedMethods.join(', ') } : {};
-  sendError(
-    request,
-    response,
-    answer.status,
-    { code: 'unimplemented', message: refusalMessage(answer.status, request, handler) },
-    headers,
-  );
+  if (answer.status === 405) response.setHeader('allow', handler.allowedMethods.join(', '));
+  sendText(request, response, answer.status, `${refusalMessage(answer.status, request, handler)}\n`);
 }
 
 function refusalMessage(status: number, request: HttpRequest, handler: UniversalHandler): string {

@@ -2,25 +2,14 @@
  * Two servers of one service that differ in nothing but the unary path: what
  * `direct` takes, `adapter` leaves to connect-node.
  */
-import { type AddressInfo, createServer } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import { type Code, ConnectError } from '@connectrpc/connect';
 import { GetResponseSchema, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { PositionSchema } from '#gen/walnut/v1/types_pb.ts';
-import { silentLogger } from '#platform/logger.ts';
-import { createNodeClock } from '#platform/node-clock.ts';
-import { createBodyBudget } from '#server/body-budget.ts';
-import { createBodyDeadlines } from '#server/body-deadlines.ts';
-import { createConnections } from '#server/connections.ts';
-import { createErrorMapper } from '#server/error-mapping.ts';
-import { createGzipCompression } from '#server/gzip-compression.ts';
-import { createHttp1, createHttp2 } from '#server/http-servers.ts';
-import { createRequestListener } from '#server/request-listener.ts';
-import { createRpcAdapter } from '#server/rpc-adapter.ts';
-import { createRpcInterceptor } from '#server/rpc-interceptor.ts';
-import { RpcRoutes, type UnaryContext, type UnaryImpl } from '#server/rpc-routes.ts';
-import { protocolOf } from '#server/socket-mux.ts';
+import { STRICT_JSON } from '#server/rpc-adapter.ts';
+import type { UnaryContext, UnaryImpl } from '#server/rpc-routes.ts';
 import { CallContext } from '#server/unary/call-context.ts';
+import { openRpcEdge } from '#test/server/rpc-edge.ts';
 import { onCleanup } from '#test/server/running.ts';
 
 export const READ_BYTES_MAX = 2_000;
@@ -44,6 +33,8 @@ const behave: Get = (request, context) => {
       return withMetadata(context, argument);
     case 'error':
       throw failure(Number(argument) as Code);
+    case 'long-error':
+      throw new ConnectError('why? '.repeat(100), Number(argument) as Code);
     case 'late':
       return Promise.reject(failure(Number(argument) as Code));
     case 'bug':
@@ -84,65 +75,23 @@ function failure(code: Code): ConnectError {
 }
 
 export async function startTwin(isDirect: boolean): Promise<Twin> {
-  const clock = createNodeClock();
-  const errors = createErrorMapper(silentLogger, 'test');
-  const shutdown = new AbortController();
-  const deadlines = createBodyDeadlines(clock, 10_000, shutdown.signal);
   const wasDirect: boolean[] = [];
   const observed: string[] = [];
   const get: Get = (request, context) => {
     wasDirect.push(context instanceof CallContext);
     return behave(request, context);
   };
-  const rpcAdapter = createRpcAdapter({
-    clock,
-    errors,
-    deadlines,
-    logger: silentLogger,
-    budget: createBodyBudget(1_000_000),
-    compression: createGzipCompression(),
+  const edge = await openRpcEdge({
+    isDirect,
     compressMinBytes: COMPRESS_MIN_BYTES,
-    interceptor: createRpcInterceptor(errors),
-    gate: () => undefined,
-    shutdownSignal: shutdown.signal,
-    observe: (_path, code) => observed.push(code),
-    routes: (router, table) => {
-      // A table of its own is one that the unary path does not see.
-      const routes = isDirect ? table : new RpcRoutes(router);
+    jsonOptions: STRICT_JSON,
+    observe: (code) => observed.push(code),
+    routes: (routes) => {
       const limits = { readMaxBytes: READ_BYTES_MAX };
       routes.unary(KVStore.method.get, get, limits);
       routes.unary(KVStore.method.set, () => ({ applied: true }), limits);
     },
   });
-  const listener = createRequestListener({
-    deadlines,
-    rpcAdapter,
-    logger: silentLogger,
-    plainRoutes: new Map(),
-    keysRoute: () => Promise.reject(new Error('not asked for')),
-    isDraining: () => false,
-    isServed: () => true,
-    onRefused: () => {},
-  });
-  const connections = createConnections();
-  const http1 = createHttp1(listener);
-  const http2 = createHttp2(listener, connections);
-  const server = createServer((socket) => {
-    connections.addSocket(socket);
-    socket.on('error', () => {});
-    socket.once('data', (chunk: Buffer) => {
-      socket.pause();
-      socket.unshift(chunk);
-      (protocolOf(chunk) === 'http2' ? http2 : http1).emit('connection', socket);
-      process.nextTick(() => socket.resume());
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onCleanup(() => {
-    shutdown.abort();
-    connections.destroy();
-    http1.close();
-    server.close();
-  });
-  return { port: (server.address() as AddressInfo).port, wasDirect, observed };
+  onCleanup(edge.close);
+  return { port: edge.port, wasDirect, observed };
 }

@@ -142,6 +142,7 @@ const KEYS = [
   'error:3',
   'error:5',
   'error:14',
+  'long-error:9',
   'late:8',
   'later',
   'large:100',

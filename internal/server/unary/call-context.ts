@@ -54,8 +54,13 @@ export class CallContext implements UnaryContext {
     return this.#values;
   }
 
+  /** The request's, as Node gives them. */
+  get headers(): IncomingHttpHeaders {
+    return this.#exchange.headers;
+  }
+
   get requestHeader(): Headers {
-    this.#requestHeader ??= toWebHeaders(this.#exchange.headers);
+    this.#requestHeader ??= toWebHeaders(this.headers);
     return this.#requestHeader;
   }
 

@@ -3,13 +3,13 @@
  * an answer and an error look like. The words of errors are connect-node's, so
  * that a caller cannot tell which of the two ways served it.
  */
-import type { IncomingHttpHeaders } from 'node:http';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { mergeNonProtocolHeaders } from '@connectrpc/connect/protocol';
 import { codeToHttpStatus, errorToJsonBytes, trailerMux } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import type { CallContext } from '#server/unary/call-context.ts';
 import type { Answer, AnswerHeaders } from '#server/unary/exchange.ts';
+import type { JsonOptions } from '#server/unary/message-codec.ts';
 import type { ProtocolName, RequestShape } from '#server/unary/request-shape.ts';
 
 export interface ReceivedMessage {
@@ -37,14 +37,10 @@ export interface Protocol {
   /** Bytes that an answer needs before its message. */
   readonly headroom: number;
   /** Whether the caller would read a compressed answer. */
-  acceptsGzip(headers: IncomingHttpHeaders, shape: RequestShape): boolean;
-  succeed(
-    message: SentMessage,
-    shape: RequestShape,
-    headers: IncomingHttpHeaders,
-    context: CallContext,
-  ): Answer;
-  fail(error: ConnectError, shape: RequestShape, headers: IncomingHttpHeaders, context: CallContext): Answer;
+  acceptsGzip(shape: RequestShape, context: CallContext): boolean;
+  succeed(message: SentMessage, shape: RequestShape, context: CallContext): Answer;
+  /** `json`: for the readable form of error details. */
+  fail(error: ConnectError, shape: RequestShape, context: CallContext, json: JsonOptions): Answer;
 }
 
 const PROTO = 'application/proto';
@@ -65,8 +61,8 @@ const connect: Protocol = {
     return { bytes: body, isGzip, excess: undefined };
   },
   headroom: 0,
-  acceptsGzip: (headers, shape) => isGzipAccepted(headers['accept-encoding'], shape.isGzip),
-  succeed: ({ bytes, isGzip }, { isBinary }, _headers, context) => {
+  acceptsGzip: ({ isGzip }, { headers }) => isGzipAccepted(headers['accept-encoding'], isGzip),
+  succeed: ({ bytes, isGzip }, { isBinary }, context) => {
     const headers: AnswerHeaders = {
       'content-type': isBinary ? PROTO : JSON_TYPE,
       'content-length': String(bytes.length),
@@ -75,8 +71,8 @@ const connect: Protocol = {
     addConnectMetadata(headers, context.madeHeader, context.madeTrailer);
     return { status: 200, headers, body: bytes };
   },
-  fail: (error, _shape, _headers, context) => {
-    const body = Buffer.from(errorToJsonBytes(error, undefined));
+  fail: (error, _shape, context, json) => {
+    const body = Buffer.from(errorToJsonBytes(error, json));
     const headers: AnswerHeaders = { 'content-type': JSON_TYPE, 'content-length': String(body.length) };
     const metadata = new Headers(context.madeHeader);
     if (!error.isWireError) mergeNonProtocolHeaders(metadata, error.metadata);
@@ -122,17 +118,17 @@ const grpc: Protocol = {
     return { bytes: body.subarray(ENVELOPE_BYTES, end), isGzip: isCompressed, excess };
   },
   headroom: ENVELOPE_BYTES,
-  acceptsGzip: (headers, shape) => isGzipAccepted(headers['grpc-accept-encoding'], shape.isGzip),
-  succeed: ({ bytes, isGzip }, shape, requestHeaders, context) => {
-    const headers = grpcHeaders(shape, requestHeaders, context);
+  acceptsGzip: ({ isGzip }, { headers }) => isGzipAccepted(headers['grpc-accept-encoding'], isGzip),
+  succeed: ({ bytes, isGzip }, shape, context) => {
+    const headers = grpcHeaders(shape, context);
     const trailers: AnswerHeaders = { 'grpc-status': STATUS_OK };
     if (context.madeTrailer !== undefined) addHeaders(trailers, context.madeTrailer);
     bytes[0] = isGzip ? COMPRESSED : 0;
     bytes.writeUInt32BE(bytes.length - ENVELOPE_BYTES, 1);
     return { status: 200, headers, body: bytes, trailers };
   },
-  fail: (error, shape, requestHeaders, context) => {
-    const headers = grpcHeaders(shape, requestHeaders, context);
+  fail: (error, shape, context) => {
+    const headers = grpcHeaders(shape, context);
     const trailers: AnswerHeaders = {};
     addHeaders(trailers, setTrailerStatus(new Headers(context.madeTrailer), error));
     return { status: 200, headers, body: NOTHING, trailers };
@@ -169,16 +165,12 @@ function sizeOf(envelope: Uint8Array): number {
   return bytes;
 }
 
-function grpcHeaders(
-  shape: RequestShape,
-  requestHeaders: IncomingHttpHeaders,
-  { madeHeader }: CallContext,
-): AnswerHeaders {
+function grpcHeaders(shape: RequestShape, context: CallContext): AnswerHeaders {
   const headers: AnswerHeaders = {
     'content-type': shape.isBinary ? 'application/grpc+proto' : 'application/grpc+json',
   };
-  if (grpc.acceptsGzip(requestHeaders, shape)) headers['grpc-encoding'] = 'gzip';
-  if (madeHeader !== undefined) addHeaders(headers, madeHeader);
+  if (grpc.acceptsGzip(shape, context)) headers['grpc-encoding'] = 'gzip';
+  if (context.madeHeader !== undefined) addHeaders(headers, context.madeHeader);
   return headers;
 }
 

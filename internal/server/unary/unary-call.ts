@@ -8,7 +8,7 @@ import type { RpcCall } from '#server/rpc-call.ts';
 import type { UnaryRoute } from '#server/rpc-routes.ts';
 import { readBody } from '#server/unary/body.ts';
 import { CallContext } from '#server/unary/call-context.ts';
-import type { Exchange } from '#server/unary/exchange.ts';
+import type { Answer, Exchange } from '#server/unary/exchange.ts';
 import { decodeMessage, encodeMessage } from '#server/unary/message-codec.ts';
 import { PROTOCOLS, type Protocol, type ReceivedMessage } from '#server/unary/protocols.ts';
 import type { RequestShape } from '#server/unary/request-shape.ts';
@@ -100,12 +100,11 @@ export class UnaryCall {
   }
 
   #succeed(output: Output): void {
-    const { compressMinBytes, compression, jsonOptions } = this.#options;
+    const { compression, jsonOptions } = this.#options;
     const { headroom } = this.#protocol;
     const schema = this.#route.method.output;
     const bytes = encodeMessage(schema, this.#shape.isBinary, output, jsonOptions, headroom);
-    const isLarge = bytes.length - headroom >= compressMinBytes;
-    if (!isLarge || !this.#protocol.acceptsGzip(this.#exchange.headers, this.#shape)) {
+    if (!this.#isToCompress(bytes.length - headroom)) {
       this.#answer(bytes, false);
       return;
     }
@@ -116,24 +115,40 @@ export class UnaryCall {
   }
 
   #answer(bytes: Buffer, isGzip: boolean): void {
-    const { headers } = this.#exchange;
-    this.#exchange.answer(this.#protocol.succeed({ bytes, isGzip }, this.#shape, headers, this.#context));
+    this.#exchange.answer(this.#protocol.succeed({ bytes, isGzip }, this.#shape, this.#context));
     this.#end('ok');
   }
 
   /** Never throws. */
   #fail(error: unknown): void {
-    const { errors } = this.#options;
+    const { errors, jsonOptions } = this.#options;
     const mapped = errors.toConnectError(error, this.#context.madeSignal);
-    const { headers } = this.#exchange;
-    try {
-      this.#exchange.answer(this.#protocol.fail(mapped, this.#shape, headers, this.#context));
-    } catch (unexpected) {
+    const unanswerable = (unexpected: unknown): void => {
       // Such as metadata that is no header. It is logged, and nothing can be answered.
       errors.toConnectError(unexpected);
       this.#exchange.destroy();
+    };
+    try {
+      const answer = this.#protocol.fail(mapped, this.#shape, this.#context, jsonOptions);
+      if (this.#isToCompress(answer.body.length)) this.#answerSqueezed(answer).catch(unanswerable);
+      else this.#exchange.answer(answer);
+    } catch (unexpected) {
+      unanswerable(unexpected);
     }
     this.#end(codeName(mapped.code));
+  }
+
+  #isToCompress(bytes: number): boolean {
+    const isLarge = bytes > 0 && bytes >= this.#options.compressMinBytes;
+    return isLarge && this.#protocol.acceptsGzip(this.#shape, this.#context);
+  }
+
+  /** An error of the Connect protocol, whose body is the message itself. */
+  async #answerSqueezed({ status, headers, body: whole }: Answer): Promise<void> {
+    const body = Buffer.from(await this.#options.compression.compress(whole));
+    const length = String(body.length);
+    const encoded = { ...headers, 'content-encoding': 'gzip', 'content-length': length };
+    this.#exchange.answer({ status, headers: encoded, body });
   }
 
   #end(code: string): void {

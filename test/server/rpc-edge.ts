@@ -1,0 +1,82 @@
+/** The edge with any services, on both HTTPs of one loopback port: without a node, a gate or metrics. */
+import { type AddressInfo, createServer } from 'node:net';
+import { silentLogger } from '#platform/logger.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { createBodyBudget } from '#server/body-budget.ts';
+import { createBodyDeadlines } from '#server/body-deadlines.ts';
+import { createConnections } from '#server/connections.ts';
+import { createErrorMapper } from '#server/error-mapping.ts';
+import { createGzipCompression } from '#server/gzip-compression.ts';
+import { createHttp1, createHttp2 } from '#server/http-servers.ts';
+import { createRequestListener } from '#server/request-listener.ts';
+import { createRpcAdapter } from '#server/rpc-adapter.ts';
+import { createRpcInterceptor } from '#server/rpc-interceptor.ts';
+import { RpcRoutes } from '#server/rpc-routes.ts';
+import { protocolOf } from '#server/socket-mux.ts';
+import type { JsonOptions } from '#server/unary/message-codec.ts';
+
+export interface RpcEdgeOptions {
+  /** False: the adapter serves everything. */
+  readonly isDirect: boolean;
+  readonly compressMinBytes: number;
+  readonly jsonOptions: JsonOptions;
+  readonly observe: (code: string) => void;
+  readonly routes: (routes: RpcRoutes) => void;
+}
+
+const BODY_BYTES_MAX = 64_000_000;
+const BODY_TIMEOUT_MS = 10_000;
+
+export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: number; close: () => void }> {
+  const clock = createNodeClock();
+  const errors = createErrorMapper(silentLogger, 'test');
+  const shutdown = new AbortController();
+  const deadlines = createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdown.signal);
+  const rpcAdapter = createRpcAdapter({
+    clock,
+    errors,
+    deadlines,
+    logger: silentLogger,
+    budget: createBodyBudget(BODY_BYTES_MAX),
+    compression: createGzipCompression(),
+    compressMinBytes: options.compressMinBytes,
+    jsonOptions: options.jsonOptions,
+    interceptor: createRpcInterceptor(errors),
+    gate: () => undefined,
+    shutdownSignal: shutdown.signal,
+    observe: (_path, code) => options.observe(code),
+    // A table of its own is one that the unary path does not see.
+    routes: (router, table) => options.routes(options.isDirect ? table : new RpcRoutes(router)),
+  });
+  const listener = createRequestListener({
+    deadlines,
+    rpcAdapter,
+    logger: silentLogger,
+    plainRoutes: new Map(),
+    keysRoute: () => Promise.reject(new Error('not asked for')),
+    isDraining: () => false,
+    isServed: () => true,
+    onRefused: () => {},
+  });
+  const connections = createConnections();
+  const http1 = createHttp1(listener);
+  const http2 = createHttp2(listener, connections);
+  const server = createServer({ noDelay: true }, (socket) => {
+    connections.addSocket(socket);
+    socket.on('error', () => {});
+    socket.once('data', (chunk: Buffer) => {
+      socket.pause();
+      socket.unshift(chunk);
+      (protocolOf(chunk) === 'http2' ? http2 : http1).emit('connection', socket);
+      process.nextTick(() => socket.resume());
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const close = (): void => {
+    shutdown.abort();
+    connections.destroy();
+    http1.close();
+    server.close();
+  };
+  return { port: (server.address() as AddressInfo).port, close };
+}
