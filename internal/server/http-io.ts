@@ -41,15 +41,22 @@ export function isAwaitingContinue(request: HttpRequest): boolean {
   return awaitingContinue.has(request);
 }
 
-/** The body's chunks. Leaving off early does not destroy the connection that the answer needs. */
-export function bodyOf(request: HttpRequest): AsyncIterable<Uint8Array> {
+/**
+ * The body's chunks. Leaving off early does not destroy the connection that the
+ * answer needs; what is left is thrown away, or nothing behind it could be read.
+ */
+export async function* bodyOf(request: HttpRequest): AsyncIterable<Uint8Array> {
   const waiting = awaitingContinue.get(request);
   if (waiting !== undefined) {
     awaitingContinue.delete(request);
     waiting.removeHeader('connection');
     waiting.writeContinue();
   }
-  return request.iterator({ destroyOnReturn: false });
+  try {
+    yield* request.iterator({ destroyOnReturn: false });
+  } finally {
+    if (!request.destroyed) request.resume();
+  }
 }
 
 /** Answers once; HEAD gets the headers of the answer and no body. */

@@ -287,3 +287,26 @@ describe('a peer outside of private networks', () => {
     ]);
   });
 });
+
+describe('a body that is refused before its end', () => {
+  const chunked = (bytes: number): string => `${bytes.toString(16)}\r\n${'\u007f'.repeat(bytes)}\r\n`;
+
+  it.each([
+    ['gRPC-Web', 'POST /walnut.v1.KVStore/Set', 'application/grpc-web+proto'],
+    ['Connect in chunks', 'POST /walnut.v1.KVStore/Set', 'application/proto'],
+    ['Connect', 'POST /walnut.v1.KVStore/Set', 'application/proto', 300_000],
+    ['a key', 'PUT /v1/keys/k', 'text/plain'],
+  ])('leaves the connection to the next request: %s', async (_name, line, type, length?: number) => {
+    const { socket, received } = tcp(await start());
+    const framing = length === undefined ? 'transfer-encoding: chunked' : `content-length: ${length}`;
+    socket.write(`${line} HTTP/1.1\r\nhost: a\r\ncontent-type: ${type}\r\n${framing}\r\n\r\n`, 'latin1');
+    const part = length === undefined ? chunked(60_000) : 'x'.repeat(60_000);
+    socket.write(part, 'latin1');
+    socket.write(part, 'latin1');
+    await until(() => received().includes('HTTP/1.1 '));
+    for (let i = 0; i < 3; i++) socket.write(part, 'latin1');
+    if (length === undefined) socket.write('0\r\n\r\n');
+    socket.write('GET /livez HTTP/1.1\r\nhost: a\r\n\r\n');
+    await until(() => received().endsWith('ok\n'));
+  });
+});
