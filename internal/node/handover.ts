@@ -68,6 +68,7 @@ export async function handOver(
     try {
       tail = await untilLevel(keeper, role, engine, to, deadlineMs);
       await check(keeper, link, { to, term, tail });
+      if (!role.isTakingWrites) throw new WalnutError('failed_precondition', role.reasons.join('; '));
       await keeper.cede({ to, term, tail });
     } catch (error) {
       role.resumeWrites();

@@ -112,7 +112,7 @@ export class Leadership {
     if (signal.aborted) throw unavailable('this node is stopping');
     if (objection !== undefined) logger.warn({ objection }, 'promoted by force');
     await keeper.lead(term, upstream);
-    return { term, position: engine.position, isPromoted: true };
+    return { term, position: host.engine?.position ?? engine.position, isPromoted: true };
   }
 
   /**
@@ -170,11 +170,8 @@ export class Leadership {
   async takeOver(request: TakeOverRequest): Promise<TakeOverAnswer> {
     const keeper = this.#keeper;
     const { host } = keeper;
-    if (
-      keeper.current?.kind === 'master' &&
-      this.#ownTerm === request.term &&
-      host.manifest.promotedTo === request.term
-    ) {
+    // MANIFEST decides: a full disk may keep the epoch's record waiting.
+    if (keeper.current?.kind === 'master' && host.manifest.promotedTo === request.term) {
       return { isAccepted: true, reason: '' };
     }
     return keeper.exclusively('a failover', async () => {
@@ -240,6 +237,8 @@ export class Leadership {
       if (role?.kind === 'master' && role.isTakingWrites) return refuse('it is the master');
       await host.raiseTerm(request.term);
       if (role?.kind === 'replica') await role.settled();
+      // One that waits for space must not begin its epoch when there is some.
+      else if (role?.kind === 'master') role.fence(request.term);
       keeper.options.logger.warn({ term: request.term, node: request.nodeId }, 'granted a term');
       return { isGranted: true, term: request.term, reason: '', tail: tail() };
     });

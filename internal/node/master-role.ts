@@ -89,7 +89,7 @@ export class MasterRole {
     this.#registry = new ReplicaRegistry({
       engine,
       nodeId: host.manifest.nodeId,
-      identity: () => ({ logId: host.manifest.logId, term: termOf(engine.log.tail.epoch) }),
+      identity: () => ({ logId: host.manifest.logId, term: this.#term }),
       book: this.#list,
       dialer: options.dialer,
       acks: this.acks,
@@ -320,6 +320,11 @@ export class MasterRole {
     return promotedTo === term && term > termOf(this.#engine.log.tail.epoch);
   }
 
+  /** The term this node leads: MANIFEST decides, the record of its epoch may have to wait for space. */
+  get #term(): number {
+    return this.#isPromoted ? this.#host.manifest.term : termOf(this.#engine.log.tail.epoch);
+  }
+
   #askAll(addresses: readonly string[]): Promise<Asked[]> {
     const { dialer, logger } = this.#options;
     return askNodes(dialer, addresses, logger, this.#abort.signal);
@@ -432,7 +437,7 @@ export class MasterRole {
 
   #fenced(term: number): void {
     if (this.#fence !== '') return;
-    const ownTerm = termOf(this.#engine.log.tail.epoch);
+    const ownTerm = this.#term;
     this.#fence =
       term > ownTerm
         ? `term ${term} was seen, this master's is ${ownTerm}`

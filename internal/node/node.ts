@@ -110,8 +110,8 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
       },
       recentFrames: (fromLsn, bytesMax) =>
         node.#role?.kind === 'master' ? node.#role.recentFrames(fromLsn, bytesMax) : undefined,
-      get isMaster() {
-        return node.#role?.kind === 'master';
+      get ownsHistory() {
+        return node.#role?.kind === 'master' && node.#role.state !== 'fenced';
       },
       get stalenessMs() {
         return node.#role?.stalenessMs ?? 0;

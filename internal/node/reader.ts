@@ -34,7 +34,8 @@ export interface ReaderContext {
   noteRead(key: string): void;
   /** The log on disk is damaged at `lsn`. */
   noteDamage(lsn: number): void;
-  readonly isMaster: boolean;
+  /** It is the master: no other node holds more of its history. One that is fenced cannot say so. */
+  readonly ownsHistory: boolean;
   readonly stalenessMs: number;
   readonly leaderHint: string | undefined;
 }
@@ -154,14 +155,14 @@ export class Reader {
    * gone. Only an epoch of a higher term says that it is the master that is behind.
    */
   #standingOf(engine: Engine, position: Position): 'in_history' | 'unknown' {
-    const { isMaster } = this.#context;
+    const { ownsHistory } = this.#context;
     const standing = engine.standingOf(position);
     if (standing === 'discarded') throw discarded(position);
     if (standing === 'unknown') {
-      if (isMaster && termOf(position.epoch) <= termOf(engine.log.tail.epoch)) throw discarded(position);
+      if (ownsHistory && termOf(position.epoch) <= termOf(engine.log.tail.epoch)) throw discarded(position);
       return standing;
     }
-    if (isMaster && position.lsn > engine.log.tail.lsn) throw discarded(position);
+    if (ownsHistory && position.lsn > engine.log.tail.lsn) throw discarded(position);
     return standing;
   }
 

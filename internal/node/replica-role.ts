@@ -117,6 +117,11 @@ export class ReplicaRole {
     return this.#follower.check.reason;
   }
 
+  /** Whether the state in memory is known to be wrong, and not rebuilt yet. */
+  get isSuspect(): boolean {
+    return this.#follower.check.isSuspect;
+  }
+
   /** The state in memory was found altered. */
   distrust(why: string): void {
     this.#follower.distrust(why);
@@ -124,7 +129,7 @@ export class ReplicaRole {
 
   /** Throws `unavailable` where memory is known to be wrong, or `replication.serve_stale` is off and this node may be stale. */
   checkReadable(): void {
-    if (this.#follower.check.isSuspect) throw unavailable(this.#follower.check.reason, this.leaderHint);
+    if (this.isSuspect) throw unavailable(this.#follower.check.reason, this.leaderHint);
     if (this.#options.serveStale) return;
     // A delayed replica is ready by its log, and stale by what it shows.
     if (this.isReady && this.upstream.lagMs <= this.#options.maxLagMs) return;

@@ -7,7 +7,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
-import { amendManifest } from '#engine/manifest-access.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { type HandoverOutcome, tell } from '#node/handover.ts';
@@ -123,11 +122,14 @@ export class RoleKeeper {
   /**
    * Makes this node the master of `term`, which nobody else was granted. What is
    * in the log is applied first, a delayed replica's too. `known`: who is told,
-   * besides those that MANIFEST remembers. Within `exclusively`.
+   * besides those that MANIFEST remembers. Throws, and stays what it was, where the
+   * term was seen meanwhile or the state turned out to be wrong. Within `exclusively`.
    */
   async lead(term: number, known: readonly string[]): Promise<void> {
     const { host, options } = this;
     const before = this.#current;
+    if (before?.kind === 'replica' && before.isSuspect)
+      throw unavailable(`the state here is being rebuilt: ${before.doubt}`);
     const engine = host.engine;
     assert(before !== undefined && engine !== undefined, 'a node that has a log leads');
     options.logger.warn(
@@ -141,10 +143,9 @@ export class RoleKeeper {
       await host.delayed?.applyAll(this.#abort.signal);
       await this.#settle(engine);
       const { added, removed } = host.manifest.replicas;
-      await this.#commit({
+      const leads = {
         role: 'master',
         upstream: '',
-        term,
         promotedTo: term,
         handover: undefined,
         applyHold: undefined,
@@ -153,9 +154,11 @@ export class RoleKeeper {
           added: [...new Set([...added, ...known])].filter((address) => !removed.includes(address)),
           removed,
         },
-      });
+      } as const;
+      // A master has seen it in its own fence.
+      await this.#commitTo(term, leads, before.kind === 'master' ? term : term - 1);
     } catch (error) {
-      if (before.kind === 'master') await this.#beginMaster(false);
+      if (before.kind === 'master') await this.#beginMaster(false, true);
       else this.#beginReplica();
       throw error;
     }
@@ -173,8 +176,9 @@ export class RoleKeeper {
   async cede(handover: PendingHandover): Promise<void> {
     const { to, term } = handover;
     try {
-      await this.#commit({ role: 'replica', upstream: to, term, promotedTo: 0, handover });
+      await this.#commitTo(term, { role: 'replica', upstream: to, promotedTo: 0, handover });
     } catch (error) {
+      if (error instanceof WalnutError) throw error;
       if (!isOutOfSpace(error) && this.#current?.kind === 'master') this.#current.fence(term);
       throw error;
     }
@@ -195,13 +199,7 @@ export class RoleKeeper {
     assert(before !== undefined, 'a node with a role follows');
     options.logger.warn({ was: before.kind, master: address, term }, 'following another master');
     if (before.kind === 'master') before.fence(term);
-    await this.#commit({
-      role: 'replica',
-      upstream: address,
-      term: Math.max(term, host.manifest.term),
-      promotedTo: 0,
-      ...(isKnown ? { handover: undefined } : {}),
-    });
+    await this.#commitFollowing(address, term, isKnown);
     if (before.kind === 'replica') return before.retarget();
     await before.stop();
     assert(host.engine !== undefined, 'a master has an engine');
@@ -226,8 +224,27 @@ export class RoleKeeper {
     });
   }
 
-  #commit(fields: Partial<Manifest>): Promise<void> {
-    return amendManifest(this.host.directory, fields);
+  /** Commits a role in `term`. Throws `failed_precondition` where a term beyond `seenMax` was seen meanwhile. */
+  #commitTo(term: number, fields: Partial<Manifest>, seenMax = term - 1): Promise<void> {
+    return this.host.directory.update((manifest) => {
+      assert(manifest !== undefined, 'the directory is initialised');
+      if (manifest.term > seenMax)
+        throw new WalnutError('failed_precondition', `term ${manifest.term} was seen meanwhile: try again`);
+      return { ...manifest, ...fields, term };
+    });
+  }
+
+  /** Nothing is written where MANIFEST says so already: a handover is committed, and the disk may be full since. */
+  async #commitFollowing(upstream: string, term: number, isKnown: boolean): Promise<void> {
+    const { directory, manifest } = this.host;
+    const isCeded = manifest.role === 'replica' && manifest.upstream === upstream && manifest.term >= term;
+    if (isCeded && !isKnown) return;
+    await directory.update((current) => {
+      assert(current !== undefined, 'the directory is initialised');
+      const handover = isKnown ? undefined : current.handover;
+      const follows = { role: 'replica', upstream, promotedTo: 0, handover } as const;
+      return { ...current, ...follows, term: Math.max(term, current.term) };
+    });
   }
 
   /** Until everything in the log is applied: what was accepted is on its way to the disk still. */

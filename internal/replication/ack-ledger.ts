@@ -1,6 +1,6 @@
 /**
  * Which replica has which LSN on its disk, per node id. Writers wait here for
- * `min_acks`; acks of a node never go back except by `forget`.
+ * `min_acks`; acks of a node never go back except by `forget` and `endsAt`.
  */
 import type { Lsn } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -35,6 +35,11 @@ export class AckLedger {
     for (const waiter of this.#waiters) {
       if (this.countAtLeast(waiter.lsn) >= waiter.count) waiter.finish();
     }
+  }
+
+  /** Its log ends at `lsn` now: a disk that was put back to an older copy has not what it acked. */
+  endsAt(nodeId: string, lsn: Lsn): void {
+    if ((this.#durableLsns.get(nodeId) ?? 0) > lsn) this.forget(nodeId);
   }
 
   /** A node that is not a replica any more, or whose log was replaced. */

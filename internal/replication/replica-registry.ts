@@ -296,6 +296,7 @@ export class ReplicaRegistry {
     }
     // What it had acked before says nothing of the history it is to have.
     if (verdict.kind !== 'continue') this.#options.acks.forget(request.nodeId);
+    else this.#options.acks.endsAt(request.nodeId, request.tail.lsn);
     this.#members.set(request.nodeId, member);
     // Until it has installed the snapshot it could take no push.
     if (verdict.kind === 'continue') pusher.start();

@@ -120,6 +120,11 @@ export class DigestCheck {
     this.#tried = Math.max(this.#tried, 1);
   }
 
+  /** What the log here ended with was set aside: what was stated of it says nothing any more. */
+  cut(): void {
+    this.#late.clear();
+  }
+
   /** The master's snapshot was installed, for this or another reason. */
   resynced(): void {
     this.#isDiskUseless = false;

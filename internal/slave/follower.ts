@@ -226,6 +226,7 @@ export class Follower {
       else await amendManifest(host.directory, { quarantine: null });
     });
     if (how === 'discard_local') {
+      this.#check.cut();
       this.#options.onChange();
       this.#setState('catching_up', 'local data discarded');
     } else {
@@ -394,6 +395,7 @@ export class Follower {
         : undefined;
     const commonLsn = common < ourTail.lsn ? common : NO_LSN;
     if (cut === undefined) await this.#fullResync(answer, reason, { ...why, commonLsn });
+    else this.#check.cut();
     this.#options.onChange();
     return false;
   }

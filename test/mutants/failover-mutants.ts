@@ -3,6 +3,7 @@ import type { Mutant } from './mutants.ts';
 
 const FAILOVER = 'test/node/failover.test.ts';
 const PROMOTION = 'test/node/promotion.test.ts';
+const HAZARDS = 'test/node/role-hazards.test.ts';
 
 export const FAILOVER_MUTANTS: readonly Mutant[] = [
   {
@@ -62,5 +63,33 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
       if (role?.kind === 'replica')`,
     replacement: "      if (role?.kind === 'replica')",
     tests: [PROMOTION],
+  },
+  {
+    name: 'role committed in a term that is over',
+    file: 'internal/node/role-keeper.ts',
+    text: '      if (manifest.term > seenMax)',
+    replacement: '      if (manifest.term > seenMax + 99)',
+    tests: [HAZARDS],
+  },
+  {
+    name: 'old term begun by a master that granted a higher one while its disk was full',
+    file: 'internal/node/leadership.ts',
+    text: "      else if (role?.kind === 'master') role.fence(request.term);",
+    replacement: '',
+    tests: [HAZARDS],
+  },
+  {
+    name: 'pushes in the old term by a new master whose disk is full',
+    file: 'internal/node/master-role.ts',
+    text: '    return this.#isPromoted ? this.#host.manifest.term : termOf(this.#engine.log.tail.epoch);',
+    replacement: '    return termOf(this.#engine.log.tail.epoch);',
+    tests: [HAZARDS],
+  },
+  {
+    name: 'digests of a history that was set aside, compared by a delayed replica',
+    file: 'internal/slave/follower.ts',
+    text: '    else this.#check.cut();',
+    replacement: '',
+    tests: [HAZARDS],
   },
 ];
