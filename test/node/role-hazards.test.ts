@@ -106,6 +106,33 @@ describe('a failover', () => {
   });
 });
 
+describe('a replica that is told to lead', () => {
+  it('does so from exactly the last record that it is told, and a refusal is for good', async () => {
+    const { group, master, one } = await threeNodes();
+    await group.clock.advance(2_000);
+    const { nodeId, logId } = master.node.status();
+    const tail = engines[1]?.log.tail;
+    if (tail === undefined) throw new Error('no engine');
+    const tell = (term: number, from: typeof tail) =>
+      group.until(one.node.takeOver({ nodeId, logId, term, tail: from, isCheck: false }));
+    const others = [
+      { ...tail, crc: tail.crc ^ 1 },
+      { ...tail, lsn: toLsn(tail.lsn + 1) },
+      { ...tail, lsn: toLsn(tail.lsn - 1) },
+    ];
+    for (const [index, other] of others.entries()) {
+      expect(await tell(2 + index, other)).toMatchObject({ isAccepted: false });
+      // The same term again, late and right.
+      expect(await tell(2 + index, tail)).toMatchObject({ isAccepted: false });
+    }
+    expect(one.node.status()).toMatchObject({ role: 'replica', term: 4 });
+    expect(await tell(5, tail)).toMatchObject({ isAccepted: true, reason: '' });
+    // Repeated, it says that it does already.
+    expect(await tell(5, tail)).toMatchObject({ isAccepted: true });
+    expect(isWriting(one)).toBe(true);
+  });
+});
+
 describe('a master without space for its epoch', () => {
   it('takes no writes in the old term once it granted a higher one', async () => {
     const { group, master, one, two } = await threeNodes();
