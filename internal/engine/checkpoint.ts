@@ -20,7 +20,12 @@ import type { WalDirectory } from '#wal/wal-directory.ts';
 import { writeFully } from '#wal/whole-files.ts';
 
 /** Bytes written between two turns of the event loop. */
-const SLICE_BYTES = 256 * 1_024;
+const SLICE_BYTES = 64 * 1_024;
+/**
+ * Synced so often while it is written: one fdatasync of a whole snapshot at the
+ * end would keep the disk, and the log on it, busy for as long as that takes.
+ */
+const SYNC_BYTES = 4 * 1_024 * 1_024;
 /**
  * Pre-images and blocks that may wait for the disk. Above it the log is held
  * back until half of it is written, or writes could fill memory with a second
@@ -133,10 +138,15 @@ export class Checkpointer {
     const file = await this.#options.fileSystem.open(path, 'replace');
     try {
       let bytes = 0;
+      let synced = 0;
       for (let slice = scan.next(SLICE_BYTES); slice !== undefined; slice = scan.next(SLICE_BYTES)) {
         if (this.#isClosed) throw new WalnutError('unavailable', 'the node is stopping');
         await writeFully(file, slice, bytes);
         bytes += slice.length;
+        if (bytes - synced >= SYNC_BYTES) {
+          await file.datasync();
+          synced = bytes;
+        }
         if (scan.pendingBytes * 2 <= PENDING_BYTES_MAX) this.#giveRoom();
         await this.#options.clock.yield();
       }
