@@ -49,8 +49,8 @@ export const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'position beyond a master’s log waited for',
     file: 'internal/node/reader.ts',
-    text: '    if (isMaster && position.lsn > engine.log.tail.lsn) throw discarded(position);',
-    replacement: '    if (isMaster && position.lsn < 0) throw discarded(position);',
+    text: '    if (ownsHistory && position.lsn > engine.log.tail.lsn) throw discarded(position);',
+    replacement: '    if (ownsHistory && position.lsn < 0) throw discarded(position);',
     tests: ['test/node/tokens.test.ts'],
   },
   {
