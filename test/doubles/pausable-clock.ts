@@ -3,6 +3,7 @@
  * the same, and what fell due meanwhile fires when it goes on.
  */
 import type { Clock, Timer } from '#platform/clock.ts';
+import { sleepOn } from '#test/doubles/virtual-clock.ts';
 
 export class PausableClock implements Clock {
   readonly #clock: Clock;
@@ -33,16 +34,7 @@ export class PausableClock implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (signal?.aborted === true) return resolve();
-      const finish = (): void => {
-        timer.cancel();
-        signal?.removeEventListener('abort', finish);
-        resolve();
-      };
-      const timer = this.after(ms, finish);
-      signal?.addEventListener('abort', finish, { once: true });
-    });
+    return sleepOn(this, ms, signal);
   }
 
   after(ms: number, callback: () => void): Timer {

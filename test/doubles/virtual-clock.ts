@@ -57,16 +57,7 @@ export class VirtualClock implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (signal?.aborted === true) return resolve();
-      const finish = (): void => {
-        timer.cancel();
-        signal?.removeEventListener('abort', finish);
-        resolve();
-      };
-      const timer = this.after(ms, finish);
-      signal?.addEventListener('abort', finish, { once: true });
-    });
+    return sleepOn(this, ms, signal);
   }
 
   after(ms: number, callback: () => void): Timer {
@@ -176,4 +167,18 @@ export class VirtualClock implements Clock {
     this.#monotonicMs = monotonicMs;
     this.#wallMs += passedMs * this.#wallRate;
   }
+}
+
+/** `Clock.sleep` by way of `after`. */
+export function sleepOn(clock: Pick<Clock, 'after'>, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) return resolve();
+    const finish = (): void => {
+      timer.cancel();
+      signal?.removeEventListener('abort', finish);
+      resolve();
+    };
+    const timer = clock.after(ms, finish);
+    signal?.addEventListener('abort', finish, { once: true });
+  });
 }
