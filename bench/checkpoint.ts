@@ -6,11 +6,12 @@
  * due, so that none is left out because the one before it was late.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NodeProcess } from '#test/torture/node-process.ts';
-import { FILL, run, runLoad, tableOf } from './replication.ts';
-import { quantile, type ReplicationRow, toRow } from './replication-figures.ts';
+import { quantile } from './figures.ts';
+import { FILL, run, runLoad } from './replication.ts';
+import type { Figure, Pair, SuiteReport } from './report.ts';
 
 export interface CheckpointBench {
   readonly entries: number;
@@ -19,7 +20,6 @@ export interface CheckpointBench {
   readonly seconds: number;
   /** Writes per second. */
   readonly rate: number;
-  readonly isJson: boolean;
 }
 
 /** The load while checkpoints were made, or none; times in milliseconds. */
@@ -38,7 +38,7 @@ const RATE_FLOOR = 0.9;
 /** Checkpoints are made when told, and no segment is kept behind them. */
 const SETS = ['snapshot.every=100GB', 'wal.retention=0B', 'log.level=info'];
 
-export async function benchCheckpoint(options: CheckpointBench): Promise<void> {
+export async function benchCheckpoint(options: CheckpointBench): Promise<SuiteReport> {
   const directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
   let master: NodeProcess | undefined;
   try {
@@ -51,14 +51,11 @@ export async function benchCheckpoint(options: CheckpointBench): Promise<void> {
     for (let round = 0; round < options.rounds; round++) {
       without.push(await measure(master, options, false));
       during.push(await measure(master, options, true));
-      if (!options.isJson) process.stderr.write(`round ${round + 1} of ${options.rounds}\n`);
+      process.stderr.write(`round ${round + 1} of ${options.rounds}\n`);
     }
-    const rows = rowsOf(without, during, options);
     if ([...without, ...during].some(({ acked, seconds }) => acked / seconds < options.rate * RATE_FLOOR))
       process.stderr.write('The rate was not reached: this machine is too busy, or too slow, for it.\n');
-    const cores = availableParallelism();
-    if (options.isJson) process.stdout.write(`${JSON.stringify({ cores, rows }, null, 2)}\n`);
-    else process.stdout.write(`${tableOf(rows)}\nOn ${cores} cores, shared by master and load.\n`);
+    return reportOf(without, during, options);
   } finally {
     await master?.destroy();
     rmSync(directory, { recursive: true, force: true });
@@ -107,31 +104,38 @@ async function readDelays(master: NodeProcess): Promise<{ delayP999Ms: number; d
   return { delayP999Ms: read('0.999'), delayMaxMs: read('1') };
 }
 
-function rowsOf(
+function reportOf(
   without: readonly Window[],
   during: readonly Window[],
-  { entries, rate }: CheckpointBench,
-): ReplicationRow[] {
-  const rows: ReplicationRow[] = [];
-  const add = (figure: string, unit: string, of: (window: Window) => number, aim?: string): void => {
-    rows.push(toRow(`${figure}, without`, unit, without.map(of)));
-    rows.push(toRow(`${figure}, under checkpoints`, unit, during.map(of), aim));
+  { entries, rate, seconds }: CheckpointBench,
+): SuiteReport {
+  const figures: Figure[] = [];
+  const add = (what: string, unit: string, of: (window: Window) => number, aim?: string): void => {
+    figures.push({ what: `${what}, without`, unit, values: without.map(of) });
+    figures.push({ what: `${what}, under checkpoints`, unit, values: during.map(of), aim });
   };
   const at = (share: number) => (window: Window) => quantile(window.setMs, share);
-  const seconds = during.flatMap(({ checkpointSeconds }) => checkpointSeconds);
-  rows.push(toRow(`one checkpoint of ${entries.toLocaleString('en')} entries`, 's', seconds));
-  add(
-    'writes answered',
-    '1/s',
-    ({ acked, seconds: each }) => acked / each,
-    `${rate.toLocaleString('en')} sent`,
-  );
+  const each = during.flatMap(({ checkpointSeconds }) => checkpointSeconds);
+  figures.push({
+    what: `one checkpoint of ${entries.toLocaleString('en')} entries`,
+    unit: 's',
+    values: each,
+  });
+  const sent = `${rate.toLocaleString('en')} sent`;
+  add('writes answered', '1/s', ({ acked, seconds: took }) => acked / took, sent);
   add('write, due to answered, p50', 'ms', at(0.5));
-  add('write, due to answered, p99', 'ms', at(0.99));
-  const ratios = during.map((window, i) => at(0.99)(window) / at(0.99)(without[i] ?? window));
-  rows.push(toRow('the same, under checkpoints to without', 'ratio', ratios, 'at most 2'));
   add('write, due to answered, p99.9', 'ms', at(0.999));
   add('event-loop delay, p99.9', 'ms', ({ delayP999Ms }) => delayP999Ms, 'at most 50');
   add('event-loop delay, longest', 'ms', ({ delayMaxMs }) => delayMaxMs);
-  return rows;
+  const pair: Pair = {
+    what: 'write under checkpoints, due to answered, p99',
+    unit: 'ms',
+    versus: 'without',
+    better: 'lower',
+    values: during.map(at(0.99)),
+    others: without.map(at(0.99)),
+    aim: 2,
+  };
+  const how = `${entries.toLocaleString('en')} entries, ${seconds} s at ${sent} in a second, one checkpoint after another`;
+  return { suite: 'checkpoint', how, pairs: [pair], figures };
 }

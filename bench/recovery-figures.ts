@@ -1,7 +1,7 @@
-/** What a start is measured by, and how rounds become a row. */
+/** What a start is measured by, and what the rounds say. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { median } from './figures.ts';
+import type { Figure, Pair } from './report.ts';
 
 /** One start, and what it cost the process. */
 export interface StartFigures {
@@ -23,56 +23,57 @@ export interface Subject {
   readonly start: () => Promise<StartFigures>;
 }
 
-/** Seconds and bytes are medians of the rounds; `secondsMin` and `secondsMax` their spread. */
-export interface RecoveryRow {
-  readonly entries: number;
-  readonly source: string;
-  readonly fileBytes: number;
-  readonly seconds: number;
-  readonly secondsMin: number;
-  readonly secondsMax: number;
-  readonly readySeconds: number;
-  readonly cpuSeconds: number;
-  readonly entriesPerSecond: number;
-  readonly bytesPerSecond: number;
-  readonly peakBytes: number;
-  /** Entries a second over those of `versus`, in the same run: 1 or more is at or above it. */
-  readonly versus: string | undefined;
-  readonly ratio: number | undefined;
+export interface MeasuredStarts {
+  readonly subject: Subject;
+  readonly starts: readonly StartFigures[];
 }
 
-/** Starts each subject once a round, in turn, so that all meet the same weather; then the rows. */
-export async function measureInTurn(
-  entries: number,
-  subjects: readonly Subject[],
-  rounds: number,
-): Promise<RecoveryRow[]> {
-  const starts = new Map<string, StartFigures[]>(subjects.map(({ source }) => [source, []]));
+/** Starts each subject once a round, in turn, so that all meet the same weather. */
+export async function measureInTurn(subjects: readonly Subject[], rounds: number): Promise<MeasuredStarts[]> {
+  const measured = subjects.map((subject) => ({ subject, starts: [] as StartFigures[] }));
   for (let round = 0; round < rounds; round++) {
-    for (const { source, start } of subjects) starts.get(source)?.push(await start());
+    for (const { subject, starts } of measured) starts.push(await subject.start());
   }
-  const figuresOf = (source: string, figure: keyof StartFigures): number[] =>
-    (starts.get(source) ?? []).map((one) => one[figure]);
-  return subjects.map(({ source, versus, path }) => {
-    const all = figuresOf(source, 'seconds');
-    const seconds = median(all);
+  return measured;
+}
+
+/** Walnut next to its counterparts, where they are installed. */
+export function pairsOf(entries: number, measured: readonly MeasuredStarts[]): Pair[] {
+  return measured.flatMap(({ subject, starts }) => {
+    const other = measured.find(({ subject: { source } }) => source === subject.versus);
+    if (other === undefined) return [];
+    const pair = (unit: string, better: Pair['better'], of: (start: StartFigures) => number): Pair => ({
+      what: `${entries.toLocaleString('en')} ${subject.source}`,
+      unit,
+      versus: other.subject.source,
+      better,
+      values: starts.map(of),
+      others: other.starts.map(of),
+    });
+    return [
+      pair('entries/s', 'higher', ({ seconds }) => entries / seconds),
+      pair('entries/CPU s', 'higher', ({ cpuSeconds }) => entries / cpuSeconds),
+      pair('peak MB', 'lower', ({ peakBytes }) => peakBytes / 1e6),
+    ];
+  });
+}
+
+export function figuresOf(entries: number, measured: readonly MeasuredStarts[]): Figure[] {
+  return measured.flatMap(({ subject: { source, path }, starts }) => {
     const fileBytes = directoryBytes(path);
-    const others = versus === undefined ? [] : figuresOf(versus, 'seconds');
-    return {
-      entries,
-      source,
-      fileBytes,
-      seconds,
-      secondsMin: Math.min(...all),
-      secondsMax: Math.max(...all),
-      readySeconds: median(figuresOf(source, 'readySeconds')),
-      cpuSeconds: median(figuresOf(source, 'cpuSeconds')),
-      entriesPerSecond: Math.round(entries / seconds),
-      bytesPerSecond: Math.round(fileBytes / seconds),
-      peakBytes: median(figuresOf(source, 'peakBytes')),
-      versus: others.length === 0 ? undefined : versus,
-      ratio: others.length === 0 ? undefined : median(others) / seconds,
-    };
+    const figure = (what: string, unit: string, of: (start: StartFigures) => number): Figure => ({
+      what: `${entries.toLocaleString('en')} ${source}${what}`,
+      unit,
+      values: starts.map(of),
+    });
+    return [
+      { what: `${entries.toLocaleString('en')} ${source}: files`, unit: 'MB', values: [fileBytes / 1e6] },
+      figure('', 's', ({ seconds }) => seconds),
+      figure(': to ready', 's', ({ readySeconds }) => readySeconds),
+      figure(': CPU', 's', ({ cpuSeconds }) => cpuSeconds),
+      figure('', 'MB/s', ({ seconds }) => fileBytes / 1e6 / seconds),
+      figure(': peak', 'MB', ({ peakBytes }) => peakBytes / 1e6),
+    ];
   });
 }
 

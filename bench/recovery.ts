@@ -4,32 +4,28 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import Table from 'cli-table3';
-import { measureInTurn, type RecoveryRow, type StartFigures, type Subject } from './recovery-figures.ts';
+import { figuresOf, measureInTurn, pairsOf, type StartFigures, type Subject } from './recovery-figures.ts';
 import { prepareRedis } from './recovery-redis.ts';
+import type { Figure, Pair, SuiteReport } from './report.ts';
 
 export interface RecoveryBench {
   readonly entries: readonly number[];
   readonly rounds: number;
-  readonly isJson: boolean;
 }
 
 const CHILD = join(import.meta.dirname, 'recovery-child.ts');
 const TIMEOUT_MS = 600_000;
 
-const CAPTION = `Entries of a 16-byte key and a 100-byte value, one record each. Medians of rounds in which
-each system starts once, in turn; in brackets the fastest and the slowest.
-  seconds     Walnut: from Node.start to ready, everything included but loading the program:
-              lock, fsync of what is read, checks, state, digest, repair of the end.
-              redis-server: what its log says of the loading alone ("DB loaded from ...").
+const HOW = `a 16-byte key and a 100-byte value, one record each; every system starts once a round, in turn.
+  entries/s   Walnut: from Node.start to ready, everything included but loading the program: lock,
+              fsync of what is read, checks, state, digest, repair of the end. redis-server: what its
+              log says of the loading alone; log over plain AOF, snapshot over uncompressed RDB
   to ready    from the start of the process; redis-server until it answers PING
-  cpu         what all threads of the process computed until then
-  ratio       entries a second over those of redis-server with the counterpart:
-              log over AOF, snapshot over RDB (plain AOF, uncompressed RDB)
-`;
+  CPU         what all threads of the process computed until then`;
 
-export async function benchRecovery({ entries, rounds, isJson }: RecoveryBench): Promise<void> {
-  const rows: RecoveryRow[] = [];
+export async function benchRecovery({ entries, rounds }: RecoveryBench): Promise<SuiteReport> {
+  const pairs: Pair[] = [];
+  const figures: Figure[] = [];
   for (const count of entries) {
     const directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
     try {
@@ -37,13 +33,15 @@ export async function benchRecovery({ entries, rounds, isJson }: RecoveryBench):
         ...(await prepareWalnut(directory, count)),
         ...(await prepareRedis(directory, count)),
       ];
-      rows.push(...(await measureInTurn(count, subjects, rounds)));
+      const measured = await measureInTurn(subjects, rounds);
+      pairs.push(...pairsOf(count, measured));
+      figures.push(...figuresOf(count, measured));
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }
-    if (!isJson) process.stderr.write(`${count} entries measured\n`);
+    process.stderr.write(`${count} entries measured\n`);
   }
-  process.stdout.write(isJson ? `${JSON.stringify(rows, null, 2)}\n` : `${CAPTION}\n${tableOf(rows)}\n`);
+  return { suite: 'recovery', how: HOW, pairs, figures };
 }
 
 async function prepareWalnut(directory: string, count: number): Promise<Subject[]> {
@@ -81,26 +79,4 @@ async function run(argv: readonly string[]): Promise<{ output: string; firstMs: 
   const [code, signal] = await once(child, 'close');
   if (code !== 0) throw new Error(`${argv[0]} failed: ${signal ?? `exit ${code}`}`);
   return { output, firstMs };
-}
-
-function tableOf(rows: readonly RecoveryRow[]): string {
-  const table = new Table({
-    head: ['entries', 'from', 'files', 'seconds', 'to ready', 'cpu', 'entries/s', 'MB/s', 'peak MB', 'ratio'],
-    style: { head: [], border: [] },
-  });
-  for (const row of rows) {
-    table.push([
-      row.entries.toLocaleString('en'),
-      row.source,
-      `${(row.fileBytes / 1e6).toFixed(1)} MB`,
-      `${row.seconds.toFixed(2)} (${row.secondsMin.toFixed(2)} to ${row.secondsMax.toFixed(2)})`,
-      row.readySeconds.toFixed(2),
-      row.cpuSeconds.toFixed(2),
-      row.entriesPerSecond.toLocaleString('en'),
-      (row.bytesPerSecond / 1e6).toFixed(1),
-      (row.peakBytes / 1e6).toFixed(0),
-      row.ratio?.toFixed(2) ?? '',
-    ]);
-  }
-  return table.toString();
 }

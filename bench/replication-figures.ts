@@ -1,16 +1,9 @@
-/** How rounds of the replication bench become rows: medians, and the spread beside them. */
+/** What the rounds of the replication bench say. */
+import { quantile } from './figures.ts';
 import type { CaughtUp, Measured } from './replication.ts';
+import type { Figure, Pair } from './report.ts';
 
-export interface ReplicationRow {
-  readonly figure: string;
-  readonly unit: string;
-  readonly median: number;
-  readonly least: number;
-  readonly most: number;
-  readonly aim?: string | undefined;
-}
-
-export function lagRows(rounds: readonly Measured[], rate: number): ReplicationRow[] {
+export function lagFigures(rounds: readonly Measured[], rate: number): Figure[] {
   const at = (name: 'visibleMs' | 'readMs' | 'setMs', share: number) =>
     rounds.map((round) => quantile(round[name], share));
   return [
@@ -34,23 +27,33 @@ export function lagRows(rounds: readonly Measured[], rate: number): ReplicationR
   ];
 }
 
+/** What serving three replicas leaves of the master's rate, and of the sets in a second of its processor time. */
+export function costPairs(full: readonly Measured[], alone: readonly Measured[]): Pair[] {
+  const pair = (unit: string, of: (round: Measured) => number): Pair => ({
+    what: 'sets with three replicas',
+    unit,
+    versus: 'none',
+    better: 'higher',
+    values: full.map(of),
+    others: alone.map(of),
+    aim: 0.85,
+  });
+  return [pair('1/s', setsPerSecond), pair('1/CPU s', (round) => round.acked / round.masterCpuSeconds)];
+}
+
 /** Full speed, with three replicas and without, interleaved. */
-export function costRows(full: readonly Measured[], alone: readonly Measured[]): ReplicationRow[] {
+export function costFigures(full: readonly Measured[], alone: readonly Measured[]): Figure[] {
   const cpuPerSet = (round: Measured) => (round.masterCpuSeconds / round.acked) * 1e6;
-  const costs = (of: (round: Measured) => number, sign: number) =>
-    full.map((round, i) => sign * (of(round) / of(alone[i] ?? round) - 1) * 100);
   return [
     toRow('full speed, no replicas', 'sets/s', alone.map(setsPerSecond)),
     toRow('full speed, three replicas', 'sets/s', full.map(setsPerSecond)),
     toRow('full speed, three replicas: replicas', 'CPU', shareOf(full, 'replicasCpuSeconds')),
-    toRow('cost of three replicas: rate', '%', costs(setsPerSecond, -1)),
     toRow('master CPU, no replicas', 'µs/set', alone.map(cpuPerSet)),
     toRow('master CPU, three replicas', 'µs/set', full.map(cpuPerSet)),
-    toRow('cost of three replicas: master CPU', '%', costs(cpuPerSet, 1), 'at most 15'),
   ];
 }
 
-export function catchUpRows(rounds: readonly CaughtUp[]): ReplicationRow[] {
+export function catchUpFigures(rounds: readonly CaughtUp[]): Figure[] {
   return [
     toRow(
       'catch-up of an empty replica',
@@ -80,18 +83,6 @@ function shareOf<K extends string>(
   return rounds.map((round) => round[name] / round.seconds);
 }
 
-export function toRow(figure: string, unit: string, values: readonly number[], aim?: string): ReplicationRow {
-  return {
-    figure,
-    unit,
-    median: quantile(values, 0.5),
-    least: Math.min(...values),
-    most: Math.max(...values),
-    aim,
-  };
-}
-
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+function toRow(what: string, unit: string, values: readonly number[], aim?: string): Figure {
+  return { what, unit, values, aim };
 }

@@ -5,13 +5,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import Table from 'cli-table3';
 import { NodeProcess, pause } from '#test/torture/node-process.ts';
-import { catchUpRows, costRows, lagRows, type ReplicationRow } from './replication-figures.ts';
+import { catchUpFigures, costFigures, costPairs, lagFigures } from './replication-figures.ts';
 import type { LoadFigures, LoadOrder } from './replication-load.ts';
+import type { Figure, SuiteReport } from './report.ts';
 
 export interface ReplicationBench {
   readonly rounds: number;
@@ -20,7 +20,6 @@ export interface ReplicationBench {
   readonly rate: number;
   /** Records that a replica that was away has to catch up with. */
   readonly records: number;
-  readonly isJson: boolean;
 }
 
 /** One measurement: the load's figures, and processor seconds of the nodes meanwhile. */
@@ -47,14 +46,22 @@ const POLL_MS = 20;
 const LEVEL_MS_MAX = 300_000;
 const LOG_KEPT = ['wal.retention=100GB', 'snapshot.every=100GB', 'log.level=info'];
 
-export async function benchReplication(options: ReplicationBench): Promise<void> {
-  const rows = [...(await underLoad(options)), ...(await afterAbsence(options))];
-  const cores = availableParallelism();
-  if (options.isJson) process.stdout.write(`${JSON.stringify({ cores, rows }, null, 2)}\n`);
-  else process.stdout.write(`${tableOf(rows)}\nOn ${cores} cores, shared by all processes.\n`);
+export async function benchReplication(options: ReplicationBench): Promise<SuiteReport> {
+  const { pairs, figures } = await underLoad(options);
+  const { rate, seconds, records } = options;
+  return {
+    suite: 'replication',
+    how: `three replicas, ${rate.toLocaleString('en')} writes in a second or as many as go, for ${seconds} s; catch-up with ${records.toLocaleString('en')} records; all processes on one machine`,
+    pairs,
+    figures: [...figures, ...(await afterAbsence(options))],
+  };
 }
 
-async function underLoad({ rounds, seconds, rate, isJson }: ReplicationBench): Promise<ReplicationRow[]> {
+async function underLoad({
+  rounds,
+  seconds,
+  rate,
+}: ReplicationBench): Promise<Pick<SuiteReport, 'pairs' | 'figures'>> {
   const directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
   const nodes: NodeProcess[] = [];
   try {
@@ -76,16 +83,19 @@ async function underLoad({ rounds, seconds, rate, isJson }: ReplicationBench): P
       alone.push(await measure(closed, master, replicas));
       for (const address of addresses) await admin(master, 'AddReplica', { address });
       await untilLevel(master, replicas);
-      if (!isJson) process.stderr.write(`round ${round + 1} of ${rounds}\n`);
+      process.stderr.write(`round ${round + 1} of ${rounds}\n`);
     }
-    return [...lagRows(lag, rate), ...costRows(full, alone)];
+    return {
+      pairs: costPairs(full, alone),
+      figures: [...lagFigures(lag, rate), ...costFigures(full, alone)],
+    };
   } finally {
     await stopAll(nodes, directory);
   }
 }
 
 /** Empty replicas, one after the other, follow a master whose log goes back to the first record. */
-async function afterAbsence({ rounds, records, isJson }: ReplicationBench): Promise<ReplicationRow[]> {
+async function afterAbsence({ rounds, records }: ReplicationBench): Promise<Figure[]> {
   const directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
   const nodes: NodeProcess[] = [];
   try {
@@ -98,9 +108,9 @@ async function afterAbsence({ rounds, records, isJson }: ReplicationBench): Prom
       caught.push(await measureCatchUp(master, replica));
       await replica.destroy();
       nodes.pop();
-      if (!isJson) process.stderr.write(`catch-up ${round + 1} of ${rounds}\n`);
+      process.stderr.write(`catch-up ${round + 1} of ${rounds}\n`);
     }
-    return catchUpRows(caught);
+    return catchUpFigures(caught);
   } finally {
     await stopAll(nodes, directory);
   }
@@ -227,18 +237,4 @@ export async function run(argv: readonly string[]): Promise<void> {
 async function ended(child: ChildProcess, what: string): Promise<void> {
   const code = child.exitCode ?? (await new Promise((resolve) => child.once('exit', resolve)));
   if (code !== 0) throw new Error(`${what} failed with ${code}`);
-}
-
-export function tableOf(rows: readonly ReplicationRow[]): string {
-  const table = new Table({
-    head: ['figure', 'unit', 'median', 'least', 'most', 'aim'],
-    style: { head: [], border: [] },
-  });
-  for (const { figure, unit, median, least, most, aim } of rows)
-    table.push([figure, unit, shown(median), shown(least), shown(most), aim ?? '']);
-  return table.toString();
-}
-
-function shown(value: number): string {
-  return value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toFixed(2);
 }

@@ -1,12 +1,11 @@
 /** What an entry in memory costs, by layout: what ADR 0009 chose by. No server, no log. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import Table from 'cli-table3';
+import type { Figure, Pair, SuiteReport } from './report.ts';
 
 export interface StoreBench {
   readonly entries: readonly number[];
   readonly rounds: number;
-  readonly isJson: boolean;
 }
 
 interface Figures {
@@ -23,11 +22,18 @@ interface Figures {
   readonly pauseMs: number;
 }
 
-interface Row extends Figures {
-  readonly layout: string;
-  readonly entries: number;
-}
-
+const NAMES: readonly (readonly [keyof Figures, what: string, unit: string])[] = [
+  ['insertNs', 'insert', 'ns'],
+  ['getNs', 'get', 'ns'],
+  ['touchNs', 'touch', 'ns'],
+  ['overwriteNs', 'overwrite', 'ns'],
+  ['evictNs', 'evict and insert', 'ns'],
+  ['bytesPerEntry', 'memory of an entry', 'B'],
+  ['worstMs', 'longest 500 operations', 'ms'],
+  ['pauseMs', 'longest collection', 'ms'],
+];
+const HOW =
+  'entries in memory, no server and no log; nanoseconds of processor time for one operation; the layouts are those that ADR 0009 chose from';
 const CHILD = join(import.meta.dirname, 'store-child.ts');
 const LAYOUTS = [
   'maps, lru-cache, buffers',
@@ -37,18 +43,20 @@ const LAYOUTS = [
   'store',
 ];
 
-export function benchStore({ entries, rounds, isJson }: StoreBench): void {
-  const rows: Row[] = [];
+export function benchStore({ entries, rounds }: StoreBench): SuiteReport {
+  const pairs: Pair[] = [];
+  const figures: Figure[] = [];
   for (const count of entries) {
     const measured = new Map(LAYOUTS.map((layout) => [layout, [] as Figures[]]));
     // In turn, so that what else the machine does meets all of them.
     for (let round = 0; round < rounds; round++) {
       for (const [layout, list] of measured) list.push(run(layout, count));
     }
-    for (const [layout, list] of measured) rows.push({ layout, entries: count, ...medians(list) });
-    if (!isJson) process.stderr.write(`${count} entries measured\n`);
+    pairs.push(...pairsOf(count, measured));
+    figures.push(...figuresOf(count, measured));
+    process.stderr.write(`${count} entries measured\n`);
   }
-  process.stdout.write(isJson ? `${JSON.stringify(rows, null, 2)}\n` : `${tableOf(rows)}\n`);
+  return { suite: 'store', how: HOW, pairs, figures };
 }
 
 function run(layout: string, count: number): Figures {
@@ -63,40 +71,26 @@ function run(layout: string, count: number): Figures {
   return JSON.parse(child.stdout) as Figures;
 }
 
-function medians(list: readonly Figures[]): Figures {
-  const names = Object.keys(list[0] as Figures) as (keyof Figures)[];
-  const middle = Math.floor(list.length / 2);
-  const medianOf = (name: keyof Figures): number =>
-    list.map((figures) => figures[name]).sort((a, b) => a - b)[middle] as number;
-  return Object.fromEntries(names.map((name) => [name, medianOf(name)])) as unknown as Figures;
+/** The store next to what it was before, in the same run. */
+function pairsOf(count: number, measured: ReadonlyMap<string, readonly Figures[]>): Pair[] {
+  const [versus = ''] = LAYOUTS;
+  const [values = [], others = []] = [measured.get('store'), measured.get(versus)];
+  return NAMES.map(([name, what, unit]) => ({
+    what: `${count.toLocaleString('en')} ${what}`,
+    unit,
+    versus,
+    better: 'lower',
+    values: values.map((figures) => figures[name]),
+    others: others.map((figures) => figures[name]),
+  }));
 }
 
-function tableOf(rows: readonly Row[]): string {
-  const table = new Table({
-    head: [
-      'entries',
-      'layout',
-      'insert',
-      'get',
-      'touch',
-      'overwrite',
-      'evict+insert',
-      'B/entry',
-      '500 ops',
-      'GC',
-    ],
-    style: { head: [], border: [] },
-  });
-  for (const row of rows) {
-    const times = [row.insertNs, row.getNs, row.touchNs, row.overwriteNs, row.evictNs];
-    table.push([
-      row.entries.toLocaleString('en'),
-      row.layout,
-      ...times.map((ns) => `${ns.toFixed(0)} ns`),
-      row.bytesPerEntry.toFixed(0),
-      `${row.worstMs.toFixed(1)} ms`,
-      `${row.pauseMs.toFixed(1)} ms`,
-    ]);
-  }
-  return table.toString();
+function figuresOf(count: number, measured: ReadonlyMap<string, readonly Figures[]>): Figure[] {
+  return [...measured].flatMap(([layout, list]) =>
+    NAMES.map(([name, what, unit]) => ({
+      what: `${count.toLocaleString('en')} ${what}: ${layout}`,
+      unit,
+      values: list.map((figures) => figures[name]),
+    })),
+  );
 }

@@ -13,7 +13,7 @@ export interface MeasuredCall {
   readonly contentType: string | undefined;
   readonly body: Uint8Array;
   /** Of the rate of bare Node, and of stock connect-node: what is aimed at. */
-  readonly aims: { readonly bare?: number; readonly stock?: number };
+  readonly aims: Readonly<Record<string, number>>;
   /** Who else does the same: stock connect-node, or another kind of server. */
   readonly beside: readonly ('stock' | 'redis' | 'etcd')[];
 }

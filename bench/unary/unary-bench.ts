@@ -7,37 +7,33 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { SuiteReport } from '../report.ts';
 import { askOnce } from './ask-once.ts';
 import { CALLS, etcdCall, type MeasuredCall } from './calls.ts';
-import { createLoad, type Load, type Loaded, loadNames, redisLoad } from './load.ts';
+import { createLoad, type Load, loadNames, redisLoad } from './load.ts';
 import { isInstalled, startEtcd, startRedis, startWalnut, startYardstick, type Target } from './processes.ts';
-import { type Measured, type Round, report } from './report.ts';
+import { type Measured, toSuiteReport } from './report.ts';
+import { type Contender, measureInTurn } from './rounds.ts';
 
 export interface UnaryBench {
   readonly rounds: number;
   readonly seconds: number;
   /** Calls whose name has this text. */
   readonly only: string;
-  readonly isJson: boolean;
 }
 
-interface Contender {
-  readonly name: string;
-  readonly target: Target;
-  load(seconds: number): Promise<Loaded>;
-}
-
-export async function benchUnary(options: UnaryBench): Promise<void> {
+export async function benchUnary(options: UnaryBench): Promise<SuiteReport> {
   const directory = mkdtempSync(join(tmpdir(), 'walnut-bench-'));
   const hall = new Hall(directory);
   try {
     const measured: Measured[] = [];
     for (const call of CALLS.filter(({ id }) => id.includes(options.only))) {
       const contenders = await hall.contendersOf(call);
-      measured.push({ call, rounds: await measure(contenders, options) });
+      measured.push({ call, rounds: await measureInTurn(contenders, options) });
       process.stderr.write(`${call.id} measured\n`);
     }
-    report({ measured, load: loadNames(), rounds: options.rounds, seconds: options.seconds }, options.isJson);
+    const { rounds, seconds } = options;
+    return toSuiteReport({ suite: 'unary', unit: 'request', measured, load: loadNames(), rounds, seconds });
   } finally {
     await hall.close();
     rmSync(directory, { recursive: true, force: true });
@@ -111,24 +107,4 @@ class Hall {
   async close(): Promise<void> {
     await Promise.all([...this.#targets.values()].map((target) => target.stop()));
   }
-}
-
-/** Two rounds warm up and are not counted. */
-const WARM_UP_ROUNDS = 2;
-
-async function measure(contenders: readonly Contender[], { rounds, seconds }: UnaryBench): Promise<Round[]> {
-  const done: Round[] = [];
-  for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
-    const figures: Round = {};
-    // Whoever comes first in one round comes last in the next.
-    const turn = round % 2 === 0 ? contenders : contenders.toReversed();
-    for (const { name, target, load } of turn) {
-      const before = target.cpuSeconds();
-      const loaded = await load(seconds);
-      const cpuMicros = ((target.cpuSeconds() - before) * 1e6) / loaded.requests;
-      figures[name] = { rate: loaded.requests / loaded.seconds, cpuMicros };
-    }
-    if (round >= 0) done.push(figures);
-  }
-  return done;
 }

@@ -1,0 +1,85 @@
+/** The suites by name, what options each takes, and what it does without them. */
+import { benchCheckpoint } from './checkpoint.ts';
+import { benchRecovery } from './recovery.ts';
+import { benchReplication } from './replication.ts';
+import type { SuiteReport } from './report.ts';
+import { benchStore } from './store.ts';
+import { benchUnary } from './unary/unary-bench.ts';
+
+/** Those that were given. */
+export interface Options {
+  readonly rounds?: number;
+  readonly seconds?: number;
+  readonly rate?: number;
+  readonly records?: number;
+  readonly entries?: readonly number[];
+  readonly only?: string;
+}
+
+export type OptionName = keyof Options;
+
+interface Option<T> {
+  readonly expected: string;
+  /** Undefined where the text is not what is expected. */
+  read(text: string): T | undefined;
+}
+
+export interface Suite {
+  readonly takes: readonly OptionName[];
+  run(options: Options): Promise<SuiteReport>;
+}
+
+function numberFrom(min: number, max: number): Option<number> {
+  return {
+    expected: `a whole number from ${min} to ${max}`,
+    read: (text) => {
+      const value = Number(text);
+      return text !== '' && Number.isInteger(value) && value >= min && value <= max ? value : undefined;
+    },
+  };
+}
+
+const ENTRIES = numberFrom(1_000, 100_000_000);
+
+export const OPTIONS: { readonly [name in OptionName]-?: Option<NonNullable<Options[name]>> } = {
+  rounds: numberFrom(1, 100),
+  seconds: numberFrom(1, 600),
+  rate: numberFrom(1, 1_000_000),
+  records: numberFrom(1_000, 10_000_000),
+  entries: {
+    expected: `whole numbers from 1000 to 100000000, separated by commas`,
+    read: (text) => {
+      const all = text.split(',').map((one) => ENTRIES.read(one));
+      return all.includes(undefined) ? undefined : (all as number[]);
+    },
+  },
+  only: { expected: 'a text', read: (text) => text },
+};
+
+const ROUNDS = 5;
+
+export const SUITES: Readonly<Record<string, Suite>> = {
+  unary: {
+    takes: ['rounds', 'seconds', 'only'],
+    run: ({ rounds = ROUNDS, seconds = 2, only = '' }) => benchUnary({ rounds, seconds, only }),
+  },
+  replication: {
+    takes: ['rounds', 'seconds', 'rate', 'records'],
+    run: ({ rounds = ROUNDS, seconds = 10, rate = 5_000, records = 1_000_000 }) =>
+      benchReplication({ rounds, seconds, rate, records }),
+  },
+  recovery: {
+    takes: ['rounds', 'entries'],
+    run: ({ rounds = ROUNDS, entries = [100_000, 500_000, 1_000_000] }) => benchRecovery({ rounds, entries }),
+  },
+  checkpoint: {
+    takes: ['rounds', 'entries', 'seconds', 'rate'],
+    run: ({ rounds = ROUNDS, entries: [entries = 1_000_000] = [], seconds = 10, rate = 5_000 }) =>
+      benchCheckpoint({ rounds, entries, seconds, rate }),
+  },
+  store: {
+    takes: ['rounds', 'entries'],
+    run: async ({ rounds = ROUNDS, entries = [100_000, 1_000_000, 4_000_000] }) =>
+      benchStore({ rounds, entries }),
+  },
+};

@@ -1,0 +1,33 @@
+/** Contenders measured in turn, round after round, so that all meet the same weather. */
+import type { Loaded } from './load.ts';
+import type { Target } from './processes.ts';
+import type { Round } from './report.ts';
+
+export interface Contender {
+  readonly name: string;
+  readonly target: Target;
+  load(seconds: number): Promise<Loaded>;
+}
+
+/** Two rounds warm up and are not counted. */
+const WARM_UP_ROUNDS = 2;
+
+export async function measureInTurn(
+  contenders: readonly Contender[],
+  { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
+): Promise<Round[]> {
+  const done: Round[] = [];
+  for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
+    const figures: Round = {};
+    // Whoever comes first in one round comes last in the next.
+    const turn = round % 2 === 0 ? contenders : contenders.toReversed();
+    for (const { name, target, load } of turn) {
+      const before = target.cpuSeconds();
+      const loaded = await load(seconds);
+      const cpuMicros = ((target.cpuSeconds() - before) * 1e6) / loaded.requests;
+      figures[name] = { rate: loaded.requests / loaded.seconds, cpuMicros };
+    }
+    if (round >= 0) done.push(figures);
+  }
+  return done;
+}

@@ -1,0 +1,45 @@
+/** What `npm run bench -- --help` says. */
+
+export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every suite where none is named
+
+  unary         single Gets and Sets by Connect, JSON, gRPC and /v1/keys, next to
+                bare node:http and node:http2 answering the same bytes, to stock
+                connect-node, and to redis-server and etcd where they are installed;
+                load by wrk and h2load where they are installed
+  replication   a master, three replicas and the load as processes of this machine:
+                from a write's answer to its visibility on a replica; what three
+                replicas cost the master; how fast an empty replica catches up
+  recovery      time and peak memory of a start from the log and from a snapshot,
+                next to redis-server loading the same entries from its AOF and its
+                RDB where it is installed
+  checkpoint    what checkpoints of many entries cost who writes meanwhile: times of
+                writes and the event loop's delay, with and without, in turn
+  store         entries in memory, no server and no log: CPU time per operation, bytes
+                per entry, the longest stretch and collection, for the store and for
+                the layouts that it was chosen from
+
+  --rounds N       measurements of each kind, in turn; default 5, the median is shown
+  --seconds N      checkpoint, replication, unary: of each measurement under load;
+                   default 10, 10 and 2
+  --rate N         checkpoint, replication: writes per second; default 5000
+  --entries N,N,…  recovery, store: numbers of entries; default 100000,500000,1000000
+                   and 100000,1000000,4000000; checkpoint: one number; default 1000000
+  --records N      replication: to catch up with; default 1000000
+  --only TEXT      unary: calls whose name has this text, such as "get" or "grpc"
+  --json FILE      write every round as JSON, too
+  --against FILE   compare with what --json wrote: names each ratio that fell by more
+                   than its noise, and exits 1 where one did. The noise of a ratio is
+                   its spread over the rounds, (highest - lowest) / median, the mean of
+                   both runs', and at least 5 %; it fell where its median is worse than
+                   the baseline's by more than that. Only ratios are compared.
+
+Exit codes: 0; 1 a ratio fell, or a measurement failed; 2 the command line.
+
+Examples:
+  npm run bench -- unary --only "get h1" --rounds 9
+  npm run bench -- recovery --entries 1000000
+  npm run bench -- checkpoint replication --seconds 5
+  npm run bench -- store --entries 10000000 --rounds 1
+  npm run bench -- --json bench/baseline.json
+  npm run bench -- unary --against bench/baseline.json
+`;
