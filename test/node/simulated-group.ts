@@ -11,8 +11,9 @@ import { formatPosition, type Position, termOf } from '#model/position.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { describeState, setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import type { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { FAULTS, type Happening, OPERATIONS, type ProcessFault } from '#test/node/simulated-happenings.ts';
 import { KnownHistory, type KnownRecord, recordIn } from '#test/node/simulated-history.ts';
-import { breakLink, isLinkFault, LINK_FAULTS } from '#test/node/simulated-links.ts';
+import { breakLink, isLinkFault } from '#test/node/simulated-links.ts';
 import {
   APPLY_DELAY_MS_MAX,
   createMembers,
@@ -25,38 +26,6 @@ import { Promises } from '#test/node/simulated-promises.ts';
 import type { Sessions } from '#test/node/simulated-sessions.ts';
 import { decodeFrames } from '#wal/frame.ts';
 import { tryDecodeManifest } from '#wal/manifest.ts';
-
-export const FAULTS = [
-  ...LINK_FAULTS,
-  'heal',
-  'pause',
-  'kill',
-  'powerCut',
-  'cleanRestart',
-  'diskFull',
-  'diskError',
-  'checkpoint',
-  'rotate',
-] as const;
-/** What an operator does, wisely or not. */
-export const OPERATIONS = [
-  'failover',
-  'promotion',
-  'promote',
-  'rollBack',
-  'emptyMaster',
-  'refollow',
-] as const;
-export const OUTCOMES = [
-  'fullResync',
-  'partialResync',
-  'ackedWrites',
-  'quarantine',
-  'fenced',
-  'digestComparison',
-] as const;
-type ProcessFault = Ending | 'pause' | 'diskFull' | 'diskError' | 'checkpoint' | 'rotate';
-export type Happening = (typeof FAULTS)[number] | (typeof OPERATIONS)[number] | (typeof OUTCOMES)[number];
 
 const STEPS = 50;
 
@@ -75,6 +44,9 @@ export class SimulatedGroup {
   #wasMasterFull = false;
   #wasOperated = false;
   #wasRolledBack = false;
+  #wasPromoted = false;
+  /** By term, who was seen to lead it last. */
+  readonly #leaders = new Map<number, string>();
   /** What is given up cannot be told at once: a promotion that seemed to fail, or two that led the same term. */
   #isUnsure = false;
   #violation = '';
@@ -155,11 +127,13 @@ export class SimulatedGroup {
   /** What is sent must be on the sender's disk: it may stop being a master before the oracle reads its log again. */
   #noteSent(from: string, after: Position, frames: Uint8Array): void {
     const sent = decodeFrames(new Uint8Array(frames));
-    const sender = this.#members.all.find(({ address }) => address === from)?.running;
     const last = sent.at(-1);
-    if (sender === undefined || last === undefined) return;
-    const { durableLsn } = sender.node.status();
-    if (last.lsn > durableLsn) this.#violation ||= `${from} sent ${last.lsn}, its disk has ${durableLsn}`;
+    if (last === undefined) return;
+    // Undefined: it is stopping in good order, and sends what it has until it has stopped.
+    const sender = this.#members.all.find(({ address }) => address === from)?.running;
+    const { durableLsn } = sender?.node.status() ?? {};
+    if (durableLsn !== undefined && last.lsn > durableLsn)
+      this.#violation ||= `${from} sent ${last.lsn}, its disk has ${durableLsn}`;
     this.#history.learnSent(after, sent);
   }
 
@@ -196,6 +170,8 @@ export class SimulatedGroup {
     if (this.#history.find(position, digest) === undefined && member.wasMaster)
       await this.#history.readOn(node, member.seen);
     const record = this.#history.find(position, digest);
+    // Nor is that on its disk at once: it has told nobody of it, and shows it as a master does at fsync `never`.
+    if (record === undefined && member.wasMaster && position.lsn > node.status().durableLsn) return;
     if (record === undefined) {
       const known = this.#history.digestsAt(position);
       const had = known.length === 0 ? 'nothing' : known.join(' or ');
@@ -210,17 +186,38 @@ export class SimulatedGroup {
   /** Nothing is taken back but what a master of a higher term does not have, or at an operator's word. */
   #checkGoesOn({ name, seen, isNew }: Member, record: KnownRecord): void {
     if (isNew || seen === undefined || recordIn(record, seen.position) === seen) return;
-    const { seen: master } = this.#members.leader;
-    const isOver = master !== undefined && termOf(master.position.epoch) > termOf(seen.position.epoch);
-    if (isOver && recordIn(master, seen.position) !== seen) return;
+    // Not only of the one that is meant to lead: an operator may have put back that one.
+    const others = [record, ...this.#members.all.map((member) => member.seen)];
+    const isOver = others.some(
+      (other) =>
+        other !== undefined &&
+        termOf(other.position.epoch) > termOf(seen.position.epoch) &&
+        recordIn(other, seen.position) !== seen,
+    );
+    if (isOver) return;
     const [from, to] = [formatPosition(seen.position), formatPosition(record.position)];
     throw new Error(`${name} went from ${from} to ${to}, which does not hold it`);
+  }
+
+  /** Only promotions apart from each other may lead one term twice: what one of the two has is then given up. */
+  #noteLeader({ name }: Member, node: TestNode['node']): void {
+    const { position, logId, state } = node.status();
+    // Before its epoch is in its log, its last record is of the term before.
+    if (logId !== this.#firstLogId || state !== 'serving') return;
+    const term = termOf(position.epoch);
+    const before = this.#leaders.get(term) ?? name;
+    this.#leaders.set(term, name);
+    if (before === name) return;
+    this.#isUnsure = true;
+    if (this.#wasPromoted) return;
+    throw new Error(`${before} and ${name} both led term ${term}`);
   }
 
   async #readMasters(): Promise<void> {
     for (const { member, node } of this.#members.masters) {
       // Its role may change in place before it is read again.
       member.wasMaster = true;
+      this.#noteLeader(member, node);
       member.seen = await this.#history.readOn(node, member.seen);
     }
   }
@@ -335,6 +332,7 @@ export class SimulatedGroup {
     const target = this.#random.pick(members.followers);
     if (target.running === undefined || target.isPaused) return;
     this.#wasOperated = true;
+    this.#wasPromoted = true;
     const known = siblingsKnownTo(target.running);
     const isComplete = members.followers.every(
       (one) => one.running !== undefined && !one.isPaused && (one === target || known.includes(one.address)),
@@ -377,6 +375,7 @@ export class SimulatedGroup {
     const member = members.mostAdvanced(this.#firstLogId);
     if (member === undefined) return;
     this.#wasOperated = true;
+    this.#wasPromoted = true;
     const { leader } = members;
     const isComplete = members.followers.every(
       ({ running }) => running !== undefined && running.node.status().position.lsn > 0,

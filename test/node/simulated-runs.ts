@@ -1,11 +1,6 @@
 /** How many runs of the simulation met which fault. */
-import {
-  FAULTS,
-  type Happening,
-  OPERATIONS,
-  OUTCOMES,
-  type SimulatedGroup,
-} from '#test/node/simulated-group.ts';
+import type { SimulatedGroup } from '#test/node/simulated-group.ts';
+import { FAULTS, type Happening, OPERATIONS, OUTCOMES } from '#test/node/simulated-happenings.ts';
 
 export const HAPPENINGS: readonly Happening[] = [...FAULTS, ...OPERATIONS, ...OUTCOMES];
 
