@@ -24,6 +24,8 @@ export interface RegisterRequest {
   readonly fullResyncReason?: string | undefined;
   /** How long after its master the replica applies; 0: at once. */
   readonly applyDelayMs: number;
+  /** The highest term of this log that it has seen, led or only granted; 0: none. */
+  readonly term: number;
 }
 
 /**

@@ -42,6 +42,8 @@ export interface MasterSeat {
   readonly advertise: string;
   /** This master is over, and another node leads its log in a higher term. */
   readonly onLeader: (address: string, term: number) => void;
+  /** This master is over, and by what the others said nobody leads in its place. */
+  readonly onNoLeader: (asked: readonly Asked[]) => void;
   /** A replica begins to say that its state differs from the one here. */
   readonly onReplicaDiffers: () => void;
 }
@@ -61,6 +63,10 @@ export class MasterRole {
   readonly #abort = new AbortController();
   /** Why writes are refused; empty: they are taken. */
   #fence = '';
+  /** What keeps a master that is over from leading again, where nobody leads; empty: not known, or somebody does. */
+  #obstacle = '';
+  /** Not where another master pushes to this one, nor where it may have handed over without knowing it. */
+  #mayLeadAgain = true;
   /** Whom a failover under way hands over to; undefined: none is. */
   #pausedFor: string | undefined;
   #hasEpoch = false;
@@ -198,11 +204,24 @@ export class MasterRole {
   }
 
   get reasons(): string[] {
-    if (this.#fence !== '') return [`read only: ${this.#fence}`];
+    if (this.#fence !== '') return [`read only: ${this.#fence}`, ...this.#outlook];
     if (this.#pausedFor !== undefined) return [`a failover to ${this.#pausedFor} is under way: writes wait`];
     return this.state === 'no_space'
       ? ['the disk under wal.directory is full: reads only until there is space']
       : [];
+  }
+
+  get #outlook(): string[] {
+    if (this.#obstacle === '') return [];
+    return [
+      'no node leads a higher term as far as is known: this one leads again once everyone agrees, ' +
+        `but ${this.#obstacle}; or decide it with: walnut promote`,
+    ];
+  }
+
+  /** What speaks against leading again in a term that nobody leads. */
+  noteObstacle(obstacle: string): void {
+    this.#obstacle = obstacle;
   }
 
   /** A master is ready once it has recovered; a fenced one cannot serve its clients. */
@@ -268,6 +287,8 @@ export class MasterRole {
     const ownTerm = this.#host.manifest.term;
     if (request.term > ownTerm && request.logId === this.#host.manifest.logId) {
       await this.#host.raiseTerm(request.term);
+      this.#mayLeadAgain = false;
+      this.#obstacle = '';
       this.#fenced(request.term);
     } else if (request.term < ownTerm) {
       return {
@@ -330,15 +351,15 @@ export class MasterRole {
     return askNodes(dialer, addresses, logger, this.#abort.signal);
   }
 
-  /** A master that is over follows whoever leads now, as soon as it finds out who that is. */
+  /** A master that is over follows whoever leads now, as soon as it finds out who that is; or leads again. */
   async #findLeader(): Promise<void> {
     const { nodeId, logId } = this.#host.manifest;
     const own = { nodeId, logId, position: this.#engine.position };
-    const leader = await findLeader(await this.#askAll(this.#list.known()), own, (hints) =>
-      this.#askAll(hints),
-    );
-    if (leader === undefined || this.#abort.signal.aborted) return;
-    this.#seat.onLeader(leader.address, termOf(leader.status.position.epoch));
+    const asked = await this.#askAll(this.#list.known());
+    const leader = await findLeader(asked, own, (hints) => this.#askAll(hints));
+    if (this.#abort.signal.aborted) return;
+    if (leader !== undefined) this.#seat.onLeader(leader.address, termOf(leader.status.position.epoch));
+    else if (this.#mayLeadAgain) this.#seat.onNoLeader(asked);
   }
 
   /** Mints an epoch where the history must not simply go on, and logs limits that changed. */
@@ -432,6 +453,12 @@ export class MasterRole {
 
   /** Another node leads a higher term: no more writes, whatever happens. */
   fence(term: number): void {
+    this.#fenced(term);
+  }
+
+  /** Its disk failed at the commit by which it hands over `term`: whether it did is not known. */
+  abandon(term: number): void {
+    this.#mayLeadAgain = false;
     this.#fenced(term);
   }
 

@@ -3,6 +3,7 @@
  * then the term is claimed from everyone that answers, so that it is nobody
  * else's and the old master's pushes are refused from then on.
  */
+import type { ClaimAnswer } from '#model/leadership.ts';
 import { formatPosition, type Position, TERM_MAX, termOf } from '#model/position.ts';
 import { type Asked, endOf, isLeading, termSeenBy } from '#node/ask-replicas.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -51,35 +52,51 @@ export function nextTerm(candidate: Candidate, asked: readonly Asked[]): number 
   return term;
 }
 
-/**
- * Asks everyone for the term. Why somebody does not grant it, or holds more than
- * this node now that no push of the old master counts any more; undefined: nothing.
- */
-export async function claimTerm(
+/** What a node answered that was asked for a term. */
+export interface Claimed {
+  readonly address: string;
+  /** Undefined: nothing. */
+  readonly answer: ClaimAnswer | undefined;
+}
+
+/** Pure: why somebody does not grant the term, or holds more; undefined: nothing speaks against it. */
+export function refusalOf(
+  candidate: Candidate,
+  term: number,
+  claimed: readonly Claimed[],
+): string | undefined {
+  for (const { address, answer } of claimed) {
+    if (answer === undefined) continue;
+    if (!answer.isGranted) return `${address} does not grant term ${term}: ${answer.reason}`;
+    if (isAhead(answer.tail, candidate.tail)) return aheadOf(candidate, address, answer.tail);
+  }
+  return undefined;
+}
+
+/** Asks everyone for the term: who grants it takes no push of the old master any more. */
+export function claimTerm(
   candidate: Candidate,
   term: number,
   addresses: readonly string[],
   peers: { readonly dialer: PeerDialer; readonly logger: Logger; readonly signal: AbortSignal },
-): Promise<string | undefined> {
+): Promise<Claimed[]> {
   const { dialer, logger, signal } = peers;
   const { logId, nodeId } = candidate;
-  const refusals = await Promise.all(
-    addresses.map(async (address) => {
+  return Promise.all(
+    addresses.map(async (address): Promise<Claimed> => {
       const link = dialer.dial(address);
       try {
         const answer = await link.claim({ logId, term, nodeId }, { timeoutMs: CLAIM_TIMEOUT_MS, signal });
-        if (!answer.isGranted) return `${address} does not grant term ${term}: ${answer.reason}`;
-        return isAhead(answer.tail, candidate.tail) ? aheadOf(candidate, address, answer.tail) : undefined;
+        return { address, answer };
       } catch (error) {
         const why = error instanceof Error ? error.message : error;
         logger.info({ node: address, term, why }, 'not asked for the term');
-        return undefined;
+        return { address, answer: undefined };
       } finally {
         link.close();
       }
     }),
   );
-  return refusals.find((refusal) => refusal !== undefined);
 }
 
 /** A delayed replica has more in its log than it has applied, in the newest epoch it knows. */

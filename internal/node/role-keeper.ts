@@ -9,6 +9,8 @@ import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { ChainPoint } from '#model/replication.ts';
+import type { Asked } from '#node/ask-replicas.ts';
+import { Comeback } from '#node/comeback.ts';
 import { type HandoverOutcome, tell } from '#node/handover.ts';
 import { MasterRole } from '#node/master-role.ts';
 import type { NodeOptions } from '#node/node-options.ts';
@@ -53,12 +55,14 @@ export class RoleKeeper {
   readonly #abort = new AbortController();
   #promotions = 0;
   #insisting: Promise<void> | undefined;
+  readonly #comeback: Comeback;
 
   constructor(options: NodeOptions, host: EngineHost, advertise: string, watch: StateWatch) {
     this.options = options;
     this.host = host;
     this.#advertise = advertise;
     this.#watch = watch;
+    this.#comeback = new Comeback(this);
     host.onEngine = (engine) => this.#adopt(engine);
   }
 
@@ -179,7 +183,7 @@ export class RoleKeeper {
       await this.#commitTo(term, { role: 'replica', upstream: to, promotedTo: 0, handover });
     } catch (error) {
       if (error instanceof WalnutError) throw error;
-      if (!isOutOfSpace(error) && this.#current?.kind === 'master') this.#current.fence(term);
+      if (!isOutOfSpace(error) && this.#current?.kind === 'master') this.#current.abandon(term);
       throw error;
     }
   }
@@ -264,6 +268,7 @@ export class RoleKeeper {
     const role = new MasterRole(options, host, host.engine, {
       advertise: this.#advertise,
       onLeader: (address, term) => void this.#followLeader(address, term),
+      onNoLeader: (asked) => void this.#leadAgain(role, asked),
       onReplicaDiffers: this.#watch.onReplicaDiffers,
     });
     this.#beginning = role;
@@ -326,6 +331,17 @@ export class RoleKeeper {
     } catch (error) {
       if (!(error instanceof WalnutError))
         this.options.logger.error({ err: error }, 'cannot follow the new master');
+    }
+  }
+
+  /** A fenced master found nobody who leads. It asks again where this fails. */
+  async #leadAgain(role: MasterRole, asked: readonly Asked[]): Promise<void> {
+    try {
+      await this.exclusively('a return to leading', async () => {
+        if (this.#current === role) await this.#comeback.attempt(role, asked);
+      });
+    } catch (error) {
+      if (!(error instanceof WalnutError)) this.options.logger.error({ err: error }, 'cannot lead again');
     }
   }
 

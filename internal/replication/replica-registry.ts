@@ -106,8 +106,8 @@ export class ReplicaRegistry {
     this.#admit(request, address);
     const { engine } = this.#options;
     const { logId, term } = this.#options.identity();
-    const tailTerm = termOf(request.tail.epoch);
-    if (request.logId === logId && tailTerm > term) this.#options.onFenced(tailTerm);
+    const seenTerm = Math.max(request.term, termOf(request.tail.epoch));
+    if (request.logId === logId && seenTerm > term) this.#options.onFenced(seenTerm);
     const verdict = await this.#decide(request, logId);
     if (verdict.kind !== 'conflict') await this.#remember(address);
     await this.#join(request, address, verdict);

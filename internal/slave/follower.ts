@@ -323,7 +323,7 @@ export class Follower {
       await this.#receiver.exclusive(() => host.open());
       this.#options.onChange();
     }
-    const { nodeId, logId } = host.manifest;
+    const { nodeId, logId, term } = host.manifest;
     const answer = await this.#upstream.register({
       nodeId,
       incarnation: this.#incarnation,
@@ -333,6 +333,7 @@ export class Follower {
       upstreamPath: [nodeId],
       fullResyncReason,
       applyDelayMs: host.options.applyDelayMs ?? 0,
+      term,
     });
     this.#linkState.registered(answer.latest.lsn, this.#upstreamNodeId !== answer.masterNodeId);
     this.#linkState.saidAtMs(answer.logClockMs);

@@ -78,6 +78,7 @@ export function toRegisterRequest(message: RegisterRequestMessage): RegisterRequ
     upstreamPath: message.upstreamPath.map((id) => checkId(id, 'upstream_path')),
     fullResyncReason: checkText(message.fullResyncReason, 'full_resync_reason', REASON_LENGTH_MAX),
     applyDelayMs: toSafeNumber(message.applyDelayMs, 'apply_delay_ms'),
+    term: checkTerm(message.term),
   };
 }
 
@@ -92,6 +93,7 @@ export function fromRegisterRequest(request: RegisterRequest): RegisterRequestMe
     upstreamPath: [...request.upstreamPath],
     fullResyncReason: (request.fullResyncReason ?? '').slice(0, REASON_LENGTH_MAX),
     applyDelayMs: BigInt(request.applyDelayMs),
+    term: request.term,
   };
 }
 

@@ -37,7 +37,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'writes taken where the disk failed at the commit of a handover',
     file: 'internal/node/role-keeper.ts',
-    text: "      if (!isOutOfSpace(error) && this.#current?.kind === 'master') this.#current.fence(term);",
+    text: "      if (!isOutOfSpace(error) && this.#current?.kind === 'master') this.#current.abandon(term);",
     replacement: '',
     tests: [FAILOVER],
   },

@@ -51,6 +51,7 @@ describe('removing a replica', () => {
           tail: { epoch: 0, lsn: 0 as never, crc: 0 },
           upstreamPath: [nodeId],
           applyDelayMs: 0,
+          term: 0,
         },
         '10.0.0.9',
       );
@@ -115,6 +116,7 @@ describe('node ids', () => {
       tail: { epoch: 0, lsn: 0 as never, crc: 0 },
       upstreamPath: ['f'.repeat(32), nodeId],
       applyDelayMs: 0,
+      term: 0,
     };
     await expect(master.node.register(request, '10.0.0.9')).rejects.toThrow(/cycle/);
     await expect(
@@ -141,6 +143,7 @@ describe('node ids', () => {
       tail: { epoch: 0, lsn: 0 as never, crc: 0 },
       upstreamPath: [nodeId],
       applyDelayMs: 0,
+      term: 0,
     };
     let pushes = 0;
     group.network.attach('one:1', {
@@ -173,6 +176,7 @@ describe('node ids', () => {
           tail: { epoch: 0, lsn: 0 as never, crc: 0 },
           upstreamPath: [],
           applyDelayMs: 0,
+          term: 0,
         },
         '10.0.0.9',
       );

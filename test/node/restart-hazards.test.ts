@@ -118,6 +118,7 @@ describe('a full disk', () => {
       tail,
       upstreamPath: ['n'],
       applyDelayMs: 0,
+      term: 0,
     };
     await group.until(master.node.register(request, '10.0.0.1').catch(() => undefined));
     await group.clock.advance(1_000);

@@ -29,20 +29,24 @@ export class KnownHistory {
 
   /**
    * Reads what is new in a node's durable log after `from`, or after the newest
-   * record before it that the node has. Returns the last record it has.
+   * record before it that the node has; where nothing is known of it yet, from the
+   * edge of its log. Returns the last record it has.
    */
   async readOn(node: Node, from: KnownRecord | undefined): Promise<KnownRecord | undefined> {
     let last = from;
+    let edges: KnownRecord[] | undefined;
     for (;;) {
       const after = last?.position ?? NO_POSITION;
       const answer = await node.getUpdates({ after, format: 'frames', bytesMax: 1 << 20 }).catch((error) => {
-        if (last === undefined) throw new Error(`the oracle cannot follow: ${error}`);
+        if (last !== undefined) return undefined;
+        edges ??= this.#recordsAt(node.status().earliestLsn - 1);
+        if (edges.length === 0) throw new Error(`the oracle cannot follow: ${error}`);
         return undefined;
       });
       const frames = answer === undefined ? [] : decodeFrames(new Uint8Array(answer.frames));
       const isNext = frames[0] === undefined || frames[0].prevCrc === (last?.crc ?? 0);
       // Its log never had this record, or lost it to a power cut before it was durable.
-      if (answer === undefined || !isNext) last = last?.parent;
+      if (answer === undefined || !isNext) last = last?.parent ?? edges?.shift();
       else if (frames.length === 0) return last;
       else for (const frame of frames) last = this.#learn(frame, last);
     }
@@ -63,6 +67,11 @@ export class KnownHistory {
   /** Digests that states at `position` had. */
   digestsAt(position: Position): string[] {
     return this.#at(position).map(({ digest }) => digest);
+  }
+
+  /** Of every history that has one there. */
+  #recordsAt(lsn: number): KnownRecord[] {
+    return [...this.#records.values()].flat().filter(({ position }) => position.lsn === lsn);
   }
 
   #at(position: Position): KnownRecord[] {

@@ -19,6 +19,7 @@ const REGISTER = {
   upstreamPath: [NODE_ID],
   fullResyncReason: 'digest_mismatch: at LSN 3',
   applyDelayMs: 0,
+  term: 0,
 };
 const PUSH = {
   masterNodeId: NODE_ID,

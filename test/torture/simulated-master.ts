@@ -127,6 +127,7 @@ export class SimulatedMaster {
     this.#role = new MasterRole(this.#options(withoutSleep(this.clock)), host, this.engine, {
       advertise: 'master:1',
       onLeader: () => fail('a lone master follows nobody'),
+      onNoLeader: () => fail('a lone master is never over'),
       onReplicaDiffers: () => fail('a lone master has no replicas'),
     });
     const epochBefore = this.engine.log.tail.epoch;

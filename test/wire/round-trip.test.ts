@@ -88,6 +88,7 @@ describe('the model survives the wire', () => {
       upstreamPath: fc.array(id, { maxLength: 3 }),
       fullResyncReason: text,
       applyDelayMs: number,
+      term,
     }),
     (value) => {
       const wire = toBinary(RegisterRequestSchema, replication.fromRegisterRequest(value));

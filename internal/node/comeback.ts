@@ -1,0 +1,100 @@
+/**
+ * How a master that heard of a higher term leads again where nobody leads that
+ * one: it was granted to a node whose promotion came to nothing
+ * (docs/adr/0008-failover.md). Nobody needs to guess: it asks every node that it
+ * knows, and goes on only where all of them answer, none of them holds a record
+ * that is not here, and all grant it a term above every one seen. Whoever was
+ * granted the higher term is among them: it leads already and says so, or has
+ * now seen a term that keeps it from leading its own. Anything else is left to
+ * an operator.
+ */
+import type { Position } from '#model/position.ts';
+import { formatPosition, termOf } from '#model/position.ts';
+import { type Asked, endOf } from '#node/ask-replicas.ts';
+import type { MasterRole } from '#node/master-role.ts';
+import { type Candidate, claimTerm, nextTerm, refusalOf } from '#node/promotion.ts';
+import { ReplicaList } from '#node/replica-list.ts';
+import type { RoleKeeper } from '#node/role-keeper.ts';
+
+/** Between two claims that came to nothing: each uses up a term. */
+const CLAIM_AGAIN_MS_MIN = 2_000;
+const CLAIM_AGAIN_MS_MAX = 60_000;
+
+/** Whether a record is in the history of the node that wants to lead, or in one that its own term left behind. */
+export type Holds = (position: Position) => boolean;
+
+export class Comeback {
+  readonly #keeper: RoleKeeper;
+  #waitMs = CLAIM_AGAIN_MS_MIN;
+  #nextClaimMs = Number.NEGATIVE_INFINITY;
+
+  constructor(keeper: RoleKeeper) {
+    this.#keeper = keeper;
+  }
+
+  /** `asked`: what everyone who answered has just said. Tells `role` what speaks against it. Within `exclusively`. */
+  async attempt(role: MasterRole, asked: readonly Asked[]): Promise<void> {
+    const { host, options } = this.#keeper;
+    const { manifest, engine } = host;
+    if (engine === undefined || manifest.role !== 'master') return;
+    engine.checkDisk();
+    const known = new ReplicaList(host.directory, options.replicas).known();
+    const own: Candidate = {
+      nodeId: manifest.nodeId,
+      logId: manifest.logId,
+      tail: engine.log.tail,
+      term: manifest.term,
+    };
+    const others = known.filter((address) => !isSelf(own, address, asked));
+    const holds: Holds = (position) =>
+      termOf(position.epoch) < termOf(own.tail.epoch) ||
+      (position.lsn <= own.tail.lsn && engine.epochs.standingOf(position) === 'in_history');
+    const obstacle = obstacleTo(own, others, asked, holds);
+    role.noteObstacle(obstacle ?? '');
+    const { clock, dialer, logger } = options;
+    if (obstacle !== undefined || clock.monotonicMs() < this.#nextClaimMs) return;
+    const term = nextTerm(own, asked);
+    const signal = this.#keeper.stopSignal;
+    const claimed = await claimTerm(own, term, others, { dialer, logger, signal });
+    const silent = claimed.find(({ answer }) => answer === undefined);
+    const stranger = claimed.find(({ answer }) => answer !== undefined && !holds(answer.tail));
+    const refusal =
+      (silent === undefined ? undefined : `${silent.address} does not answer`) ??
+      refusalOf(own, term, claimed) ??
+      (stranger === undefined ? undefined : `${stranger.address} holds a record that is not here`);
+    if (signal.aborted) return;
+    if (refusal !== undefined) {
+      role.noteObstacle(refusal);
+      this.#nextClaimMs = clock.monotonicMs() + this.#waitMs;
+      this.#waitMs = Math.min(this.#waitMs * 2, CLAIM_AGAIN_MS_MAX);
+      return;
+    }
+    logger.warn({ term }, 'nobody leads the higher term that was seen: leading again above it');
+    await this.#keeper.lead(term, []);
+    this.#waitMs = CLAIM_AGAIN_MS_MIN;
+  }
+}
+
+/** Pure: why this node cannot be sure that nobody leads, or would lose what another has; undefined: nothing. */
+export function obstacleTo(
+  own: Candidate,
+  others: readonly string[],
+  asked: readonly Asked[],
+  holds: Holds,
+): string | undefined {
+  if (others.length === 0) return 'no other node is known here';
+  for (const address of others) {
+    const status = asked.find((one) => one.address === address)?.status;
+    if (status === undefined) return `${address} does not answer`;
+    if (status.state === 'loading') return `${address} is loading`;
+    if (status.logId !== own.logId) return `${address} holds log ${status.logId || '(none)'}`;
+    const isBeyond = termOf(status.position.epoch) >= termOf(own.tail.epoch) && endOf(status) > own.tail.lsn;
+    if (isBeyond || !holds(status.position))
+      return `${address} is at ${formatPosition(status.position)}, which is not here`;
+  }
+  return undefined;
+}
+
+function isSelf(own: Candidate, address: string, asked: readonly Asked[]): boolean {
+  return asked.some((one) => one.address === address && one.status.nodeId === own.nodeId);
+}
