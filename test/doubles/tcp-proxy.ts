@@ -142,7 +142,7 @@ export class TcpProxy {
     near.on('error', () => undefined);
     if (this.#faults.isCut || target === undefined || target.port === 0) {
       this.counts.broken++;
-      near.resetAndDestroy();
+      reset(near);
       return;
     }
     const far = connect({ host: target.host, port: target.port, allowHalfOpen: true, noDelay: true });
@@ -194,8 +194,8 @@ class Link {
 
   destroy(): void {
     for (const pipe of this.#pipes) pipe.stop();
-    this.#near.resetAndDestroy();
-    this.#far.resetAndDestroy();
+    reset(this.#near);
+    reset(this.#far);
     this.onClosed?.();
   }
 
@@ -303,4 +303,13 @@ class Pipe {
     }
     this.onEmpty?.();
   }
+}
+
+/**
+ * Resets a connection. Not where its end is being sent: there libuv refuses the
+ * reset and Node never closes the handle (a worker thread then never ends).
+ */
+function reset(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
