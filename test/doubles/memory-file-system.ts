@@ -90,6 +90,7 @@ export class MemoryFileSystem implements FileSystem {
   #faults: ActiveFault[] = [];
   readonly #locks = new Set<string>();
   #heldSyncs: (() => void)[] | undefined;
+  #holdsPath = /./;
 
   constructor(options: MemoryFileSystemOptions = {}) {
     this.#pageBytes = options.pageBytes ?? 4096;
@@ -110,9 +111,10 @@ export class MemoryFileSystem implements FileSystem {
     this.#faults = [];
   }
 
-  /** From now on syncs of files wait, already issued, until `releaseSyncs`. */
-  holdSyncs(): void {
+  /** From now on syncs of files with such paths wait, already issued, until `releaseSyncs`. */
+  holdSyncs(path = /./): void {
     this.#heldSyncs ??= [];
+    this.#holdsPath = path;
   }
 
   /** How many syncs of files are waiting. */
@@ -377,7 +379,8 @@ export class MemoryFileSystem implements FileSystem {
     inode.dirtyTo = 0;
     await begun;
     const held = this.#heldSyncs;
-    if (held !== undefined) await new Promise<void>((resolve) => held.push(resolve));
+    if (held !== undefined && this.#holdsPath.test(path))
+      await new Promise<void>((resolve) => held.push(resolve));
     this.#assertAlive('datasync', path);
     if (inode.durable.length !== size) {
       const resized = Buffer.alloc(size);

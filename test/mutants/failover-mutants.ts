@@ -4,6 +4,10 @@ import type { Mutant } from './mutants.ts';
 const FAILOVER = 'test/node/failover.test.ts';
 const PROMOTION = 'test/node/promotion.test.ts';
 const HAZARDS = 'test/node/role-hazards.test.ts';
+const UNLED = 'test/node/unled-term.test.ts';
+const CLAIM = 'test/node/claim-and-pushes.test.ts';
+const ACKS = 'test/node/forgotten-acks.test.ts';
+const HINT = 'test/node/leader-hint.test.ts';
 
 export const FAILOVER_MUTANTS: readonly Mutant[] = [
   {
@@ -91,5 +95,84 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     text: '    else this.#check.cut();',
     replacement: '',
     tests: [HAZARDS],
+  },
+  {
+    name: 'higher term not heard of in a registration',
+    file: 'internal/replication/replica-registry.ts',
+    text: 'Math.max(request.term, termOf(request.tail.epoch))',
+    replacement: 'termOf(request.tail.epoch)',
+    tests: [UNLED],
+  },
+  {
+    name: 'leads again although a node does not answer',
+    file: 'internal/node/comeback.ts',
+    text: '    if (status === undefined) return',
+    replacement: '    if (status === undefined) continue;\n    if (others.length === 0) return',
+    tests: [UNLED],
+  },
+  {
+    name: 'leads again although a claim was not answered',
+    file: 'internal/node/comeback.ts',
+    text: 'claimed.find(({ answer }) => answer === undefined);',
+    replacement: 'claimed.find(({ answer }) => answer === undefined && claimed.length === 0);',
+    tests: [UNLED],
+  },
+  {
+    name: 'leads again although another holds a record that is not here',
+    file: 'internal/node/comeback.ts',
+    text: '    if (isBeyond || !holds(status.position))',
+    replacement: '    if (isBeyond && !holds(status.position))',
+    tests: [UNLED],
+  },
+  {
+    name: 'leads again where it may have handed over without knowing it',
+    file: 'internal/node/master-role.ts',
+    text: `  abandon(term: number): void {
+    this.#mayLeadAgain = false;`,
+    replacement: '  abandon(term: number): void {',
+    tests: [FAILOVER],
+  },
+  {
+    name: 'term claimed for a promotion, and not from the old master that is about to lead again',
+    file: 'internal/node/leadership.ts',
+    text: '      (address) => siblings.includes(address) || asked.some((one) => one.address === address),',
+    replacement: '      (address) => siblings.includes(address),',
+    tests: [UNLED],
+  },
+  {
+    name: 'push taken that waited while a higher term was granted',
+    file: 'internal/slave/follower.ts',
+    text: "      request.term < host.manifest.term ? { kind: 'fenced', term: host.manifest.term } : undefined,",
+    replacement: '      undefined,',
+    tests: [CLAIM],
+  },
+  {
+    name: 'claim answered before the pushes in flight are in the log',
+    file: 'internal/node/leadership.ts',
+    text: "      if (role?.kind === 'replica') await role.settled();",
+    replacement: "      if (role?.kind === 'replica') void role.settled();",
+    tests: [CLAIM],
+  },
+  {
+    name: 'acks counted of a replica whose history is another one, or is replaced',
+    file: 'internal/replication/replica-registry.ts',
+    text: "    if (verdict.kind !== 'continue') this.#options.acks.forget(request.nodeId);",
+    replacement:
+      "    if (verdict.kind !== 'continue') this.#options.acks.endsAt(request.nodeId, request.tail.lsn);",
+    tests: [ACKS],
+  },
+  {
+    name: 'leader hint followed to a node of another log',
+    file: 'internal/slave/upstream.ts',
+    text: "(logId !== '' && answer.logId !== logId) || answer.term < term",
+    replacement: 'answer.term < term',
+    tests: [HINT],
+  },
+  {
+    name: 'leader hint followed to a node of a lower term',
+    file: 'internal/slave/upstream.ts',
+    text: "(logId !== '' && answer.logId !== logId) || answer.term < term",
+    replacement: "logId !== '' && answer.logId !== logId && term > 0",
+    tests: [HINT],
   },
 ];
