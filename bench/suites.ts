@@ -1,4 +1,5 @@
 /** The suites by name, what options each takes, and what it does without them. */
+import { benchBatch } from './batch/batch-bench.ts';
 import { benchCheckpoint } from './checkpoint.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchReplication } from './replication.ts';
@@ -62,6 +63,10 @@ export const SUITES: Readonly<Record<string, Suite>> = {
   unary: {
     takes: ['rounds', 'seconds', 'only'],
     run: ({ rounds = ROUNDS, seconds = 2, only = '' }) => benchUnary({ rounds, seconds, only }),
+  },
+  batch: {
+    takes: ['rounds', 'seconds', 'only'],
+    run: ({ rounds = ROUNDS, seconds = 2, only = '' }) => benchBatch({ rounds, seconds, only }),
   },
   replication: {
     takes: ['rounds', 'seconds', 'rate', 'records'],

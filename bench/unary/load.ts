@@ -69,21 +69,24 @@ async function ownLoad(port: number, call: MeasuredCall, seconds: number): Promi
   return { requests: Number(stdout), seconds };
 }
 
-/** redis-benchmark does not take a time, so its requests are as many as a fast server answers in it. */
-export async function redisLoad(port: number, command: 'get' | 'set', seconds: number): Promise<Loaded> {
-  const requests = Math.round(60_000 * seconds);
-  const options = [
-    '-p',
-    String(port),
-    '-c',
-    String(CONNECTIONS),
-    '-n',
-    String(requests),
-    '-d',
-    '100',
-    '--csv',
-  ];
-  const { stdout } = await run('redis-benchmark', ['-h', '127.0.0.1', ...options, '-t', command]);
+export interface RedisOrder {
+  readonly command: 'get' | 'set';
+  readonly seconds: number;
+  /** Requests sent together on each connection. */
+  readonly pipelined: number;
+  /** Different keys. */
+  readonly keys: number;
+}
+
+/** What a fast server answers in a second, alone and pipelined: redis-benchmark does not take a time. */
+const REDIS_RATE = { alone: 60_000, pipelined: 800_000 };
+
+export async function redisLoad(port: number, order: RedisOrder): Promise<Loaded> {
+  const { command, seconds, pipelined, keys } = order;
+  const requests = Math.round((pipelined === 1 ? REDIS_RATE.alone : REDIS_RATE.pipelined) * seconds);
+  const counts = { p: port, c: CONNECTIONS, n: requests, d: 100, P: pipelined, r: keys };
+  const options = Object.entries(counts).flatMap(([name, value]) => [`-${name}`, String(value)]);
+  const { stdout } = await run('redis-benchmark', ['-h', '127.0.0.1', ...options, '--csv', '-t', command]);
   const rate = Number(new RegExp(`"${command}","([\\d.]+)"`, 'i').exec(stdout)?.[1] ?? Number.NaN);
   return { requests, seconds: requests / rate };
 }

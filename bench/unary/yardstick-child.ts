@@ -29,7 +29,10 @@ function bareHttp2(type: string, body: Buffer): Server {
   const server = createHttp2();
   server.on('stream', (stream: ServerHttp2Stream) => {
     stream.on('data', () => {});
+    // A load that is over leaves its streams as they are.
+    stream.on('error', () => {});
     stream.on('end', () => {
+      if (stream.destroyed) return;
       stream.respond({ ':status': 200, 'content-type': type, 'content-length': body.length });
       stream.end(body);
     });

@@ -1,0 +1,54 @@
+/** Batches of 100 Gets and of 100 Sets, and the single calls that they are compared with. */
+import { create, toBinary } from '@bufbuild/protobuf';
+import { BatchRequestSchema, GetRequestSchema, SetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { MeasuredCall } from '../unary/calls.ts';
+
+export const OPERATIONS = 100;
+const VALUE = Buffer.alloc(100, 'v');
+const KEYS = Array.from({ length: OPERATIONS }, (_, i) => `key:${String(i).padStart(12, '0')}`);
+
+export type Verb = 'get' | 'set';
+
+/** A call that holds `operations` of them. */
+export interface BatchCall extends MeasuredCall {
+  readonly verb: Verb;
+  readonly operations: number;
+}
+
+export function operationsOf(verb: Verb): Uint8Array {
+  const operations = KEYS.map((key) =>
+    verb === 'get'
+      ? { operation: { case: 'get' as const, value: create(GetRequestSchema, { key }) } }
+      : { operation: { case: 'set' as const, value: create(SetRequestSchema, { key, value: VALUE }) } },
+  );
+  return toBinary(BatchRequestSchema, create(BatchRequestSchema, { operations }));
+}
+
+export function singleOf(verb: Verb): MeasuredCall {
+  const key = KEYS[0] as string;
+  const body =
+    verb === 'get'
+      ? toBinary(GetRequestSchema, create(GetRequestSchema, { key }))
+      : toBinary(SetRequestSchema, create(SetRequestSchema, { key, value: VALUE }));
+  const path = `/walnut.v1.KVStore/${verb === 'get' ? 'Get' : 'Set'}`;
+  return { ...common(1), id: `${verb} alone`, path, body };
+}
+
+function common(http: 1 | 2): Omit<MeasuredCall, 'id' | 'path' | 'body'> {
+  return { http, method: 'POST', contentType: 'application/proto', aims: {}, beside: [] };
+}
+
+function batchOf(verb: Verb, http: 1 | 2, aims: MeasuredCall['aims']): BatchCall {
+  const id = `batch of ${OPERATIONS} ${verb}s h${http}`;
+  const path = '/walnut.v1.KVStore/Batch';
+  return { ...common(http), id, path, body: operationsOf(verb), aims, verb, operations: OPERATIONS };
+}
+
+const AIMS = { redis: 0.8 };
+
+export const BATCH_CALLS: readonly BatchCall[] = [
+  batchOf('get', 1, AIMS),
+  batchOf('set', 1, AIMS),
+  batchOf('get', 2, {}),
+  batchOf('set', 2, {}),
+];
