@@ -24,9 +24,17 @@ export interface AcceptedEntry {
   readonly record: RecordInFlight | undefined;
 }
 
+/** Of a key that is missing, where its bytes are asked for. */
+export const MISSING = -1;
+
+/** An overlaid key, and what its entry counts for: `MISSING` where there is none. */
+interface InFlight extends AcceptedEntry {
+  readonly bytes: number;
+}
+
 export class AcceptedState {
   readonly #store: Store;
-  readonly #inFlight = new Map<string, AcceptedEntry>();
+  readonly #inFlight = new Map<string, InFlight>();
   #entries: number;
   #bytes: number;
 
@@ -63,28 +71,34 @@ export class AcceptedState {
     return undefined;
   }
 
-  /** Takes a mutation of `record`. */
-  accept(mutation: Mutation, record: RecordInFlight): void {
-    const { position } = record;
-    const before = this.lookup(mutation.key).entry;
-    if (before !== undefined) {
+  /** Touches the key, if it is stored, and gives what its accepted entry counts for, or `MISSING`. */
+  touch(key: string): number {
+    const stored = this.#store.touch(key) ?? MISSING;
+    return this.#inFlight.size === 0 ? stored : (this.#inFlight.get(key)?.bytes ?? stored);
+  }
+
+  /** Takes a mutation of `record`. `before`: what the accepted entry counted for, or `MISSING`. */
+  accept(mutation: Mutation, record: RecordInFlight, before = this.#bytesOf(mutation.key)): void {
+    const { key } = mutation;
+    if (before !== MISSING) {
       this.#entries--;
-      this.#bytes -= this.#store.entryCost(before.key, before.value);
-    }
-    let entry: Entry | undefined;
-    if (mutation.op === 'set') {
-      entry = {
-        key: mutation.key,
-        value: mutation.value,
-        expireAtMs: mutation.expireAtMs,
-        version: position,
-      };
-      this.#entries++;
-      this.#bytes += this.#store.entryCost(mutation.key, mutation.value);
+      this.#bytes -= before;
     }
     // Deleted first, so that the Map's order stays the order of acceptance.
-    this.#inFlight.delete(mutation.key);
-    this.#inFlight.set(mutation.key, { entry, record });
+    this.#inFlight.delete(key);
+    if (mutation.op === 'delete') {
+      this.#inFlight.set(key, { entry: undefined, record, bytes: MISSING });
+      return;
+    }
+    const { value, expireAtMs } = mutation;
+    const bytes = this.#store.entryCost(key, value);
+    this.#entries++;
+    this.#bytes += bytes;
+    this.#inFlight.set(key, { entry: { key, value, expireAtMs, version: record.position }, record, bytes });
+  }
+
+  #bytesOf(key: string): number {
+    return this.#inFlight.get(key)?.bytes ?? this.#store.costOf(key) ?? MISSING;
   }
 
   /** The record at `lsn` is visible: its keys are the store's again, unless written once more since. */

@@ -10,7 +10,7 @@
 import type { Engine } from '#engine/engine.ts';
 import { AcceptedState, type RecordInFlight } from '#master/accepted-state.ts';
 import { awaitReceipt, receiptOf, wantsWait } from '#master/receipts.ts';
-import { RecordBuilder, type WriteCause } from '#master/record-builder.ts';
+import { type Accepted, RecordBuilder, type WriteCause } from '#master/record-builder.ts';
 import type {
   BatchOperation,
   BatchResult,
@@ -47,15 +47,6 @@ export interface MasterOptions {
   readonly defaultTtlMs: number;
   /** Why what was accepted here may be discarded; undefined: this is the master, or handed over all it had. */
   readonly whyDeposed: () => string | undefined;
-}
-
-/** What an accepted operation will answer once the records it depends on are settled. */
-interface Accepted {
-  readonly applied: boolean;
-  readonly previous: Entry | undefined;
-  readonly current: Entry | undefined;
-  /** The record in flight that the answer depends on; undefined: none. */
-  readonly dependsOn: RecordInFlight | undefined;
 }
 
 export class Master {
@@ -100,7 +91,16 @@ export class Master {
       (builder) => operations.map((operation) => this.#step(operation, builder, read)),
       cause,
     );
-    return Promise.all(steps.map((step) => this.#finishStep(step, signal)));
+    // What asks for no more than the record has one answer, however many there are.
+    const first = steps.find((step) => step.kind === 'plain');
+    const plain = first === undefined ? undefined : this.#finishPlain(first.accepted);
+    const waits = steps.filter(isWaiting).map((step) => this.#finishStep(step, signal));
+    const [plainResults, ...others] = await Promise.all([plain, ...waits]);
+    let next = 0;
+    return steps.map((step) => {
+      if (step.kind === 'get' || step.kind === 'error') return step;
+      return (step.kind === 'plain' ? plainResults?.[step.operation] : others[next++]) as BatchResult;
+    });
   }
 
   /**
@@ -177,17 +177,26 @@ export class Master {
         case 'get':
           return this.#stepGet(operation.command, builder, read);
         case 'set':
-          return { kind: 'write', accepted: this.#acceptSet(operation.command, builder), operation };
+          return toStep(this.#acceptSet(operation.command, builder), operation, builder);
         case 'delete':
-          return { kind: 'write', accepted: this.#acceptDelete(operation.command, builder), operation };
+          return toStep(this.#acceptDelete(operation.command, builder), operation, builder);
       }
     } catch (error) {
       return toBatchError(error);
     }
   }
 
-  async #finishStep(step: Step, signal: AbortSignal | undefined): Promise<BatchResult> {
-    if (step.kind === 'get' || step.kind === 'error') return step;
+  async #finishPlain(accepted: Accepted): Promise<PlainResults> {
+    try {
+      const answer = await this.#answer(accepted, PLAIN);
+      return { set: { kind: 'set', answer }, delete: { kind: 'delete', answer } };
+    } catch (error) {
+      const result = toBatchError(error);
+      return { set: result, delete: result };
+    }
+  }
+
+  async #finishStep(step: OwnGet | OtherWrite, signal: AbortSignal | undefined): Promise<BatchResult> {
     try {
       if (step.kind === 'own') {
         await step.record.settled;
@@ -212,6 +221,14 @@ export class Master {
 
   #acceptSet(command: SetCommand, builder: RecordBuilder): Accepted {
     const { key, expiry, condition } = command;
+    if (condition === undefined && !command.returnPrevious && expiry.kind !== 'keep') {
+      const expireAtMs = this.#deadline(expiry, undefined, builder.nowMs);
+      // What was there before makes no difference.
+      if (!isExpired(expireAtMs, builder.nowMs)) {
+        builder.set(key, command.value, expireAtMs);
+        return builder.written;
+      }
+    }
     const { live, stored, record } = this.#look(key, builder.nowMs);
     if (condition !== undefined && !isMet(condition, live)) {
       return { applied: false, previous: undefined, current: live, dependsOn: record };
@@ -224,7 +241,7 @@ export class Master {
       return { applied: true, previous, current: undefined, dependsOn: stored ? builder.record : record };
     }
     builder.set(key, command.value, expireAtMs);
-    return { applied: true, previous, current: undefined, dependsOn: builder.record };
+    return previous === undefined ? builder.written : { ...builder.written, previous };
   }
 
   #acceptDelete(command: DeleteCommand, builder: RecordBuilder): Accepted {
@@ -236,8 +253,7 @@ export class Master {
       return { applied: false, previous: undefined, current, dependsOn: record };
     }
     builder.delete(key);
-    const previous = command.returnPrevious ? live : undefined;
-    return { applied: true, previous, current: undefined, dependsOn: builder.record };
+    return command.returnPrevious ? { ...builder.written, previous: live } : builder.written;
   }
 
   /** The accepted state of a key: `live` is what callers see, `stored` counts expired entries too. */
@@ -284,18 +300,45 @@ export class Master {
   }
 }
 
-/**
- * What a batch operation came to: done already, a get that has seen a write of
- * its own batch, or a write. The latter two are answered when that is settled.
- */
-type Step =
-  | Extract<BatchResult, { kind: 'get' | 'error' }>
-  | { readonly kind: 'own'; readonly record: RecordInFlight; readonly result: BatchResult }
-  | {
-      readonly kind: 'write';
-      readonly accepted: Accepted;
-      readonly operation: Exclude<BatchOperation, { kind: 'get' }>;
-    };
+/** A get that has seen a write of its own batch: answered when that is settled. */
+interface OwnGet {
+  readonly kind: 'own';
+  readonly record: RecordInFlight;
+  readonly result: BatchResult;
+}
+
+/** A write with an answer of its own. */
+interface OtherWrite {
+  readonly kind: 'write';
+  readonly accepted: Accepted;
+  readonly operation: Exclude<BatchOperation, { kind: 'get' }>;
+}
+
+/** A write whose answer is that of its record. */
+interface PlainWrite {
+  readonly kind: 'plain';
+  readonly accepted: Accepted;
+  readonly operation: 'set' | 'delete';
+}
+
+/** What a batch operation came to: done already, or waiting for its record. */
+type Step = Extract<BatchResult, { kind: 'get' | 'error' }> | OwnGet | OtherWrite | PlainWrite;
+
+function isWaiting(step: Step): step is OwnGet | OtherWrite {
+  return step.kind === 'own' || step.kind === 'write';
+}
+
+type PlainResults = Readonly<Record<PlainWrite['operation'], BatchResult>>;
+
+/** Nothing more than being visible. */
+const PLAIN: WriteOptions = { returnPrevious: false, minAcks: 0, timeoutMs: 0 };
+
+function toStep(accepted: Accepted, operation: OtherWrite['operation'], builder: RecordBuilder): Step {
+  if (accepted !== builder.written || wantsWait(operation.command)) {
+    return { kind: 'write', accepted, operation };
+  }
+  return { kind: 'plain', accepted, operation: operation.kind };
+}
 
 function isMet(condition: Condition, live: Entry | undefined): boolean {
   switch (condition.kind) {

@@ -5,7 +5,7 @@
  * node leaves it within the limits.
  */
 
-import type { AcceptedState, RecordInFlight } from '#master/accepted-state.ts';
+import { type AcceptedState, MISSING, type RecordInFlight } from '#master/accepted-state.ts';
 import { type Entry, isExpired, type Mutation } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, quoteKey } from '#model/limits.ts';
@@ -23,12 +23,23 @@ const MUTATION_OVERHEAD_BYTES = 16;
 const SETS_BYTES_MAX =
   PAYLOAD_BYTES_MAX - (VICTIMS_MAX + BATCH_OPERATIONS_MAX) * (KEY_BYTES_MAX + MUTATION_OVERHEAD_BYTES);
 
+/** What an accepted operation will answer once the records it depends on are settled. */
+export interface Accepted {
+  readonly applied: boolean;
+  readonly previous: Entry | undefined;
+  readonly current: Entry | undefined;
+  /** The record in flight that the answer depends on; undefined: none. */
+  readonly dependsOn: RecordInFlight | undefined;
+}
+
 export class RecordBuilder {
   readonly mutations: Mutation[] = [];
   /** What the store gave up for this record: given back if it is refused. */
   readonly taken: Entry[] = [];
   /** Where the record will stand is known before it is submitted, because accepting is synchronous. */
   readonly record: RecordInFlight;
+  /** Of every operation that this record holds, and that answers nothing else. */
+  readonly written: Accepted;
   readonly nowMs: number;
   readonly #store: Store;
   readonly #accepted: AcceptedState;
@@ -47,6 +58,7 @@ export class RecordBuilder {
     this.#cause = cause;
     this.#accepted = accepted;
     this.record = record;
+    this.written = { applied: true, previous: undefined, current: undefined, dependsOn: record };
     this.nowMs = nowMs;
   }
 
@@ -63,9 +75,9 @@ export class RecordBuilder {
         `writes that are made together take at most ${SETS_BYTES_MAX} bytes: make the batch smaller`,
       );
     }
-    this.#makeRoom(key, value);
+    const before = this.#makeRoom(key, value);
     this.#setsBytes += bytes;
-    this.#add({ op: 'set', key, value, expireAtMs, cause: this.#cause });
+    this.#add({ op: 'set', key, value, expireAtMs, cause: this.#cause }, before);
   }
 
   /** Without `cause`: the caller's. */
@@ -82,12 +94,13 @@ export class RecordBuilder {
     return false;
   }
 
-  #add(mutation: Mutation): void {
+  #add(mutation: Mutation, before?: number): void {
     this.mutations.push(mutation);
-    this.#accepted.accept(mutation, this.record);
+    this.#accepted.accept(mutation, this.record, before);
   }
 
-  #makeRoom(key: string, value: Uint8Array): void {
+  /** Returns what the accepted entry of the key counts for, or `MISSING`. */
+  #makeRoom(key: string, value: Uint8Array): number {
     const { limits } = this.#store;
     const cost = this.#store.entryCost(key, value);
     if (limits.bytesMax > 0 && cost > limits.bytesMax) {
@@ -97,15 +110,14 @@ export class RecordBuilder {
       );
     }
     // Touched before victims are chosen, so that it is the last to be one.
-    this.#store.touch(key);
-    const before = this.#accepted.lookup(key).entry;
-    const moreEntries = before === undefined ? 1 : 0;
-    const moreBytes = cost - (before === undefined ? 0 : this.#store.entryCost(before.key, before.value));
-    if (!this.#isOver(moreEntries, moreBytes)) return;
+    const before = this.#accepted.touch(key);
+    const moreEntries = before === MISSING ? 1 : 0;
+    const moreBytes = before === MISSING ? cost : cost - before;
     // An overwrite that is no larger makes nothing worse than it is.
-    if (moreEntries === 0 && moreBytes <= 0) return;
+    if (!this.#isOver(moreEntries, moreBytes) || (moreEntries === 0 && moreBytes <= 0)) return before;
     if (limits.policy === 'none') this.#dropExpired(key, moreEntries, moreBytes);
     else this.#evictFor(key, moreEntries, moreBytes);
+    return before;
   }
 
   /**

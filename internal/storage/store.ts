@@ -123,10 +123,21 @@ export class Store {
     return slot === NO_SLOT ? undefined : this.#slots.entry(slot, key);
   }
 
-  /** Makes a stored entry the most recently touched; nothing for one that is missing or taken. */
-  touch(key: string): void {
+  /**
+   * Makes a stored entry the most recently touched, unless it is taken. Returns
+   * what it counts for, as `entryCost` would; undefined where it is missing.
+   */
+  touch(key: string): number | undefined {
     const slot = this.#find(key);
-    if (slot !== NO_SLOT && this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.touch(slot);
+    if (slot === NO_SLOT) return undefined;
+    if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.touch(slot);
+    return this.#costAt(slot);
+  }
+
+  /** What a stored entry counts for, as `entryCost` would; undefined where it is missing. */
+  costOf(key: string): number | undefined {
+    const slot = this.#find(key);
+    return slot === NO_SLOT ? undefined : this.#costAt(slot);
   }
 
   /**
@@ -270,6 +281,11 @@ export class Store {
     return this.#index.find(this.#key);
   }
 
+  /** Of the slot whose key is at hand. */
+  #costAt(slot: number): number {
+    return this.#key.length + this.#slots.valueBytesOf(slot) + ENTRY_OVERHEAD_BYTES;
+  }
+
   #set(found: number, pair: EncodedPair, position: Position): void {
     let slot = found;
     if (slot === NO_SLOT) {
@@ -321,7 +337,7 @@ export class Store {
     this.#digest.subtract(this.#hasher);
     this.#scrub?.removed(slot, this.#hasher);
     this.#entries--;
-    this.#bytes -= this.#key.length + slots.valueBytesOf(slot) + ENTRY_OVERHEAD_BYTES;
+    this.#bytes -= this.#costAt(slot);
     this.#expiry.remove(slot);
   }
 }
