@@ -7,6 +7,7 @@
  * `RecordError`, which recovery reports as corruption and a replica as a bad push.
  */
 import type { Cause, EncodedMutation, EvictionPolicy, Mutation, StoreLimits } from '#model/entry.ts';
+import { utf8Length } from '#model/limits.ts';
 import type { Epoch } from '#model/position.ts';
 import { toLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -39,7 +40,7 @@ export class RecordError extends Error {
 export function mutationsBytes(mutations: readonly Mutation[]): number {
   let bytes = DATA_HEADER_BYTES;
   for (const mutation of mutations) {
-    bytes += MUTATION_HEADER_BYTES + Buffer.byteLength(mutation.key);
+    bytes += MUTATION_HEADER_BYTES + utf8Length(mutation.key);
     if (mutation.op === 'set') bytes += SET_HEADER_BYTES + mutation.value.length;
   }
   return bytes;
@@ -47,21 +48,38 @@ export function mutationsBytes(mutations: readonly Mutation[]): number {
 
 /** Writes the payload of a DATA record at `start`. */
 export function writeMutations(mutations: readonly Mutation[], target: Buffer, start: number): void {
-  let at = target.writeUInt8(VERSION, start);
-  at = target.writeUInt32LE(mutations.length, at);
+  target[start] = VERSION;
+  let at = writeUint32(target, mutations.length, start + 1);
   for (const mutation of mutations) {
     target[at] = mutation.op === 'set' ? OP_SET : OP_DELETE;
     target[at + 1] = CAUSES.indexOf(mutation.cause);
-    const keyBytes = target.write(mutation.key, at + MUTATION_HEADER_BYTES, 'utf8');
-    target.writeUInt16LE(keyBytes, at + 2);
-    at += MUTATION_HEADER_BYTES + keyBytes;
+    const keyAt = at + MUTATION_HEADER_BYTES;
+    const keyEnd = writeText(target, mutation.key, keyAt);
+    target[at + 2] = keyEnd - keyAt;
+    target[at + 3] = (keyEnd - keyAt) >>> 8;
+    at = keyEnd;
     if (mutation.op === 'set') {
-      at = target.writeUInt32LE(mutation.value.length, at);
+      at = writeUint32(target, mutation.value.length, at);
       at = writeUint64(target, mutation.expireAtMs, at);
       target.set(mutation.value, at);
       at += mutation.value.length;
     }
   }
+}
+
+/** Up to here characters are written one by one, which is cheaper than the call that writes them all. */
+const SHORT_TEXT = 32;
+
+/** Where the text ends. */
+function writeText(target: Buffer, text: string, start: number): number {
+  const { length } = text;
+  if (length > SHORT_TEXT) return start + target.write(text, start, 'utf8');
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) return start + target.write(text, start, 'utf8');
+    target[start + i] = code;
+  }
+  return start + length;
 }
 
 /** The mutations of a DATA record. Values are views of `payload`. */
@@ -178,8 +196,17 @@ export function decodeLimits(payload: Uint8Array): StoreLimits {
 }
 
 function writeUint64(target: Buffer, value: number, at: number): number {
-  target.writeUInt32LE(value % 0x1_0000_0000, at);
-  return target.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4);
+  writeUint32(target, value % 0x1_0000_0000, at);
+  return writeUint32(target, Math.floor(value / 0x1_0000_0000), at + 4);
+}
+
+/** As `writeUInt32LE` of a number that is known to fit. */
+function writeUint32(target: Buffer, value: number, at: number): number {
+  target[at] = value;
+  target[at + 1] = value >>> 8;
+  target[at + 2] = value >>> 16;
+  target[at + 3] = value >>> 24;
+  return at + 4;
 }
 
 function readerOf(payload: Uint8Array): PayloadReader {

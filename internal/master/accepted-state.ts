@@ -7,7 +7,7 @@
  * everything in flight is dropped together, because later writes were judged
  * against it.
  */
-import type { Entry, Mutation } from '#model/entry.ts';
+import type { DeleteMutation, Entry, Mutation, SetMutation } from '#model/entry.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import type { Store } from '#storage/store.ts';
 
@@ -77,28 +77,28 @@ export class AcceptedState {
     return this.#inFlight.size === 0 ? stored : (this.#inFlight.get(key)?.bytes ?? stored);
   }
 
-  /** Takes a mutation of `record`. `before`: what the accepted entry counted for, or `MISSING`. */
-  accept(mutation: Mutation, record: RecordInFlight, before = this.#bytesOf(mutation.key)): void {
-    const { key } = mutation;
-    if (before !== MISSING) {
-      this.#entries--;
-      this.#bytes -= before;
-    }
-    // Deleted first, so that the Map's order stays the order of acceptance.
+  /** Takes a delete of `record`. */
+  acceptDelete({ key }: DeleteMutation, record: RecordInFlight): void {
+    this.#forget(this.#inFlight.get(key)?.bytes ?? this.#store.costOf(key) ?? MISSING);
     this.#inFlight.delete(key);
-    if (mutation.op === 'delete') {
-      this.#inFlight.set(key, { entry: undefined, record, bytes: MISSING });
-      return;
-    }
-    const { value, expireAtMs } = mutation;
-    const bytes = this.#store.entryCost(key, value);
+    this.#inFlight.set(key, { entry: undefined, record, bytes: MISSING });
+  }
+
+  /** Takes a set of `record`: what `touch` gave for the key, and what the new entry counts for. */
+  acceptSet(mutation: SetMutation, record: RecordInFlight, before: number, bytes: number): void {
+    const { key, value, expireAtMs } = mutation;
+    this.#forget(before);
     this.#entries++;
     this.#bytes += bytes;
+    // Deleted first, so that the Map's order stays the order of acceptance.
+    this.#inFlight.delete(key);
     this.#inFlight.set(key, { entry: { key, value, expireAtMs, version: record.position }, record, bytes });
   }
 
-  #bytesOf(key: string): number {
-    return this.#inFlight.get(key)?.bytes ?? this.#store.costOf(key) ?? MISSING;
+  #forget(before: number): void {
+    if (before === MISSING) return;
+    this.#entries--;
+    this.#bytes -= before;
   }
 
   /** The record at `lsn` is visible: its keys are the store's again, unless written once more since. */

@@ -6,7 +6,7 @@
  */
 
 import { type AcceptedState, MISSING, type RecordInFlight } from '#master/accepted-state.ts';
-import { type Entry, isExpired, type Mutation } from '#model/entry.ts';
+import { type Cause, type Entry, isExpired, type Mutation } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, quoteKey } from '#model/limits.ts';
 import type { Store } from '#storage/store.ts';
@@ -75,14 +75,17 @@ export class RecordBuilder {
         `writes that are made together take at most ${SETS_BYTES_MAX} bytes: make the batch smaller`,
       );
     }
-    const before = this.#makeRoom(key, value);
+    const cost = this.#store.entryCost(key, value);
+    const before = this.#makeRoom(key, cost);
     this.#setsBytes += bytes;
-    this.#add({ op: 'set', key, value, expireAtMs, cause: this.#cause }, before);
+    const mutation = { op: 'set', key, value, expireAtMs, cause: this.#cause } as const;
+    this.mutations.push(mutation);
+    this.#accepted.acceptSet(mutation, this.record, before, cost);
   }
 
   /** Without `cause`: the caller's. */
   delete(key: string, cause: WriteCause | 'expired' = this.#cause): void {
-    this.#add({ op: 'delete', key, cause });
+    this.#delete(key, cause);
   }
 
   /** Evicts until the limits hold or the record is full of victims. Returns whether there is more to do. */
@@ -94,15 +97,15 @@ export class RecordBuilder {
     return false;
   }
 
-  #add(mutation: Mutation, before?: number): void {
+  #delete(key: string, cause: Cause): void {
+    const mutation = { op: 'delete', key, cause } as const;
     this.mutations.push(mutation);
-    this.#accepted.accept(mutation, this.record, before);
+    this.#accepted.acceptDelete(mutation, this.record);
   }
 
   /** Returns what the accepted entry of the key counts for, or `MISSING`. */
-  #makeRoom(key: string, value: Uint8Array): number {
+  #makeRoom(key: string, cost: number): number {
     const { limits } = this.#store;
-    const cost = this.#store.entryCost(key, value);
     if (limits.bytesMax > 0 && cost > limits.bytesMax) {
       throw new WalnutError(
         'resource_exhausted',
@@ -189,7 +192,7 @@ export class RecordBuilder {
   }
 
   #evict(key: string): true {
-    this.#add({ op: 'delete', key, cause: 'evicted' });
+    this.#delete(key, 'evicted');
     this.#victims++;
     return true;
   }

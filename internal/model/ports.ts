@@ -12,6 +12,7 @@ import type {
   BatchResult,
   DeleteCommand,
   DurableAnswer,
+  Freshness,
   GetAnswer,
   GetCommand,
   ScanAnswer,
@@ -54,7 +55,35 @@ import type {
 
 export type Awaitable<T> = T | Promise<T>;
 
+/** What `EntryReads.find` gives for a key that is missing or expired. */
+export const NOT_FOUND = -1;
+
+/**
+ * The stored entries of one moment, by their keys as bytes, so that reading many
+ * makes neither strings nor objects. Good until control goes back to the event loop.
+ */
+export interface EntryReads {
+  /** As a Get does, counted as a hit or a miss: the number to ask the rest by, or `NOT_FOUND`. The key is UTF-8. */
+  find(bytes: Buffer, keyOffset: number, keyBytes: number): number;
+  valueBytesOf(found: number): number;
+  expireAtMsOf(found: number): number;
+  /** Of its version. */
+  epochOf(found: number): number;
+  lsnOf(found: number): number;
+  /** Copies the value to `target`, whose bytes up to 3 behind it may change, where there are any. */
+  copyValue(found: number, target: DataView<ArrayBuffer>, at: number): void;
+}
+
+/** How fresh the entries of one moment are. */
+export interface ReadMoment extends Freshness {
+  readonly entries: EntryReads;
+  /** Whether they include a position; throws `discarded_history` where none ever will. */
+  includes(position: Position): boolean;
+}
+
 export interface KeyValuePort {
+  /** Throws `unavailable` where there is nothing to read. */
+  moment(): ReadMoment;
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer>;
   set(command: SetCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;
   delete(command: DeleteCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;

@@ -41,7 +41,14 @@ import type {
   TakeOverAnswer,
   TakeOverRequest,
 } from '#model/leadership.ts';
-import type { AdminPort, Awaitable, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
+import type {
+  AdminPort,
+  Awaitable,
+  KeyValuePort,
+  NodePorts,
+  ReadMoment,
+  ReplicationPort,
+} from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import type {
   RegisterAnswer,
@@ -102,8 +109,9 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     this.#reader = new Reader({
       engine: () => node.#readable(),
       clock: options.clock,
-      noteRead: (key) => {
-        if (node.#role?.kind === 'replica') node.#role.noteRead(key);
+      get noteRead() {
+        const role = node.#role;
+        return role?.kind === 'replica' ? (key: string) => role.noteRead(key) : undefined;
       },
       noteDamage: (lsn) => {
         if (node.#role?.kind === 'master') node.#role.noteDamage(lsn);
@@ -166,6 +174,10 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     await this.#keeper?.stop();
     await guarded;
     await this.#host?.close();
+  }
+
+  moment(): ReadMoment {
+    return this.#reader.moment();
   }
 
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {

@@ -16,7 +16,7 @@ import type {
   UpdatesCommand,
 } from '#model/commands.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
-import type { Awaitable } from '#model/ports.ts';
+import type { Awaitable, ReadMoment } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, nextLsn, termOf } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -30,8 +30,8 @@ export interface ReaderContext {
   /** Durable frames from `fromLsn` that are in memory still; undefined where they are not. */
   recentFrames(fromLsn: Lsn, bytesMax: number): readonly Frame[] | undefined;
   readonly clock: Clock;
-  /** A Get found `key`. */
-  noteRead(key: string): void;
+  /** Told the key of each Get that found one, where that is wanted. */
+  readonly noteRead: ((key: string) => void) | undefined;
   /** The log on disk is damaged at `lsn`. */
   noteDamage(lsn: number): void;
   /** It is the master: no other node holds more of its history. One that is fenced cannot say so. */
@@ -85,6 +85,18 @@ export class Reader {
       throw this.#notReached(engine, command.atLeast, 0);
     }
     return this.#read(engine, command);
+  }
+
+  /** Reads by keys as bytes, for callers that answer within this turn of the event loop. */
+  moment(): ReadMoment {
+    const engine = this.#context.engine();
+    const { noteRead, stalenessMs } = this.#context;
+    return {
+      entries: engine.store.reads(engine.readNowMs(), noteRead),
+      asOf: engine.position,
+      stalenessMs,
+      includes: (position) => this.#isReached(engine, position),
+    };
   }
 
   scan(command: ScanCommand): ScanAnswer {
@@ -145,7 +157,7 @@ export class Reader {
       );
     }
     const entry = engine.store.get(command.key, engine.readNowMs());
-    if (entry !== undefined) this.#context.noteRead(command.key);
+    if (entry !== undefined) this.#context.noteRead?.(command.key);
     return { entry, asOf: engine.position, stalenessMs };
   }
 

@@ -1,8 +1,9 @@
 /** KVStore over Connect: decode, ask the port, encode. */
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
-import type { WriteOptions } from '#model/commands.ts';
+import type { BatchOperation, WriteOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { RpcRoutes, UnaryContext } from '#server/rpc-routes.ts';
+import { answerGets, encodeResults, tryOperations } from '#wire/batch-bytes.ts';
 import {
   type BatchLimits,
   type DescribeError,
@@ -66,12 +67,15 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
     )
     .unary(
       method.batch,
-      async (request, { signal }) => {
+      async (request, context) => {
         const parsed = toBatchOperations(request, limits);
-        const results = parsed.operations.length === 0 ? [] : await port.batch(parsed.operations, signal);
+        const { operations } = parsed;
+        const results =
+          operations.length === 0 ? [] : await port.batch(operations, signalOf(operations, context));
         return fromBatchResults(parsed, results, limits, describe);
       },
       { readMaxBytes: options.batchBytesMax },
+      (bytes, context, headroom) => batchBytes(options, bytes, context, headroom),
     )
     .unary(method.scan, (request) => fromScanAnswer(port.scan(toScanCommand(request))), unary)
     .unary(
@@ -86,6 +90,31 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
         fromDurableAnswer(await port.awaitDurable(toAwaitDurableCommand(request), signal)),
       unary,
     );
+}
+
+/** As `method.batch`, for the common form of a request. */
+function batchBytes(
+  options: KeyValueServiceOptions,
+  bytes: Uint8Array,
+  context: UnaryContext,
+  headroom: number,
+): Buffer | Promise<Buffer> | undefined {
+  const gets = answerGets(options, bytes, headroom);
+  if (gets !== undefined) return gets;
+  const operations = tryOperations(options.limits, bytes);
+  if (operations === undefined) return undefined;
+  const results = options.port.batch(operations, signalOf(operations, context));
+  return results instanceof Promise
+    ? results.then((settled) => encodeResults(settled, options, headroom))
+    : encodeResults(results, options, headroom);
+}
+
+/** Only an operation that may wait needs to know that its caller went away. */
+function signalOf(operations: readonly BatchOperation[], context: UnaryContext): AbortSignal | undefined {
+  const mayWait = operations.some(({ kind, command }) =>
+    kind === 'get' ? command.waitMs > 0 : command.minAcks > 0 || command.durability !== undefined,
+  );
+  return mayWait || context.hasDeadline ? context.signal : undefined;
 }
 
 /** Only a write that waits for more than being visible needs to know that its caller went away. */

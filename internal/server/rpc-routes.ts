@@ -38,6 +38,18 @@ export interface RpcLimits {
   readonly readMaxBytes: number;
 }
 
+/**
+ * A shorter way for calls in protobuf's binary format: from the request's bytes
+ * to the answer's, with `headroom` unwritten bytes before them. Undefined where
+ * it does not take the request, with nothing done: then the message is decoded
+ * and the implementation asked. Both must answer the same.
+ */
+export type BinaryImpl = (
+  request: Uint8Array,
+  context: UnaryContext,
+  headroom: number,
+) => Buffer | Promise<Buffer> | undefined;
+
 /** A unary rpc as the direct path needs it. */
 export interface UnaryRoute {
   /** `/package.Service/Method` */
@@ -47,6 +59,7 @@ export interface UnaryRoute {
     request: MessageShape<DescMessage>,
     context: UnaryContext,
   ) => MessageInitShape<DescMessage> | Promise<MessageInitShape<DescMessage>>;
+  readonly binaryImpl: BinaryImpl | undefined;
   readonly readMaxBytes: number;
 }
 
@@ -63,7 +76,12 @@ export class RpcRoutes {
     return this.#unary;
   }
 
-  unary<Method extends DescMethodUnary>(method: Method, impl: UnaryImpl<Method>, limits: RpcLimits): this {
+  unary<Method extends DescMethodUnary>(
+    method: Method,
+    impl: UnaryImpl<Method>,
+    limits: RpcLimits,
+    binaryImpl?: BinaryImpl,
+  ): this {
     this.#router.rpc(
       method as DescMethod,
       ((request: MessageShape<Method['input']>, context: HandlerContext) =>
@@ -79,6 +97,7 @@ export class RpcRoutes {
       path,
       method,
       impl: impl as unknown as UnaryRoute['impl'],
+      binaryImpl,
       readMaxBytes: limits.readMaxBytes,
     });
     return this;

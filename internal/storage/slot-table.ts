@@ -39,7 +39,7 @@ import {
   valueBytesAt,
   wordsFor,
 } from '#storage/slot-words.ts';
-import { EMPTY_VALUE, ValuePool } from '#storage/value-pool.ts';
+import { EMPTY_VALUE, ValuePool, WORDWISE_BYTES_MAX } from '#storage/value-pool.ts';
 
 /** "No slot", as a link and as an answer. */
 export const NO_SLOT = -1;
@@ -223,6 +223,23 @@ export class SlotTable {
         valueByteAt(words, at),
         valueByteAt(words, at) + valueBytesAt(words, at),
       );
+  }
+
+  /** Copies the value, small ones by whole words: what stands up to 3 bytes behind it in `target` may change. */
+  copyValueTo(slot: number, target: DataView<ArrayBuffer>, targetAt: number): void {
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    const own = this.#ownAt(words, at);
+    const length = own?.length ?? valueBytesAt(words, at);
+    if (own !== undefined || length > WORDWISE_BYTES_MAX || targetAt + length + 3 > target.byteLength) {
+      const bytes = own ?? this.#chunkAt(words, at).bytes.subarray(valueByteAt(words, at));
+      new Uint8Array(target.buffer, targetAt, length).set(bytes.subarray(0, length));
+      return;
+    }
+    const cells = this.#chunkAt(words, at).words;
+    const first = valueByteAt(words, at) >>> 2;
+    const count = wordsFor(length);
+    for (let i = 0; i < count; i++) target.setInt32(targetAt + 4 * i, cells[first + i] as number, true);
   }
 
   valueOf(slot: number): Uint8Array {

@@ -18,6 +18,7 @@ import {
   type StoreLimits,
 } from '#model/entry.ts';
 import { utf8Length } from '#model/limits.ts';
+import type { EntryReads } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import type { StoreStatus } from '#model/status.ts';
 import { assert } from '#platform/assert.ts';
@@ -28,6 +29,7 @@ import { KeyBytes } from '#storage/key-bytes.ts';
 import { KeyIndex } from '#storage/key-index.ts';
 import { RecencyList } from '#storage/recency.ts';
 import { ScrubScan } from '#storage/scrub-scan.ts';
+import { type ReadHooks, SlotReads } from '#storage/slot-reads.ts';
 import { type ScanPage, scanSlots } from '#storage/slot-scan.ts';
 import { NO_SLOT, SLOT_LIVE, SLOT_TAKEN, SlotTable } from '#storage/slot-table.ts';
 import type { SnapshotEntry, SnapshotMeta } from '#storage/snapshot-codec.ts';
@@ -69,6 +71,16 @@ export class Store {
   readonly #recency = new RecencyList(this.#slots);
   readonly #hasher = new EntryHasher();
   readonly #digest = new DigestSum();
+  readonly #readHooks: ReadHooks = {
+    locate: (bytes, keyOffset, keyBytes) => {
+      this.#key.loadBytes(bytes, keyOffset, keyBytes);
+      return this.#index.find(this.#key);
+    },
+    onHit: (slot) => this.#onHit(slot),
+    onMiss: () => {
+      this.#misses++;
+    },
+  };
   #limits: StoreLimits;
   #snapshot: SnapshotScan | undefined;
   #scrub: ScrubScan | undefined;
@@ -112,9 +124,18 @@ export class Store {
       this.#misses++;
       return undefined;
     }
+    this.#onHit(slot);
+    return this.#slots.entry(slot, key);
+  }
+
+  /** Gets at `nowMs` by keys as bytes. `onFound`: told the key of each hit. */
+  reads(nowMs: number, onFound?: (key: string) => void): EntryReads {
+    return new SlotReads(this.#slots, this.#readHooks, nowMs, onFound);
+  }
+
+  #onHit(slot: number): void {
     this.#hits++;
     if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.touch(slot);
-    return this.#slots.entry(slot, key);
   }
 
   /** What is stored, expired or not. Neither touches nor counts. */

@@ -7,7 +7,7 @@ const POOL_BYTES = 16_384;
 /** From here on a value has a buffer of its own; such a copy costs what its bytes cost. */
 const POOLED_BYTES_MAX = 2_048;
 /** Up to here words are copied one by one, which is cheaper than the call that copies memory. */
-const WORDWISE_BYTES_MAX = 256;
+export const WORDWISE_BYTES_MAX = 256;
 
 export const EMPTY_VALUE = new Uint8Array(0);
 

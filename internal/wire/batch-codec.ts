@@ -79,25 +79,45 @@ export function fromBatchResults(
   describe: DescribeError,
 ): BatchResponse {
   let next = 0;
-  let bytes = 0;
+  const budget = new AnswerBudget(limits);
   const messages = parsed.slots.map((slot) => {
     if (slot instanceof WalnutError) return errorMessage(describe(slot));
     const result = results[next++];
     if (result === undefined) throw new Error('the batch has fewer results than operations');
-    const resultBytes = valueBytes(result);
-    if (bytes + resultBytes > limits.answerBytesMax) return errorMessage(describe(tooLarge(limits)));
-    bytes += resultBytes;
-    return resultMessage(result, describe);
+    const shown = budget.takesResult(result) ? result : { kind: 'error' as const, error: budget.refusal() };
+    return toResultMessage(shown, describe);
   });
   return { $typeName: 'walnut.v1.BatchResponse', results: messages };
 }
 
-function tooLarge(limits: BatchLimits): WalnutError {
-  return new WalnutError(
-    'resource_exhausted',
-    `the operation was carried out, but its answer would bring the batch over ${limits.answerBytesMax} bytes ` +
-      'of values (server.max_batch_bytes): read the key by itself',
-  );
+/** Counts the bytes of values in one answer. */
+export class AnswerBudget {
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor({ answerBytesMax }: BatchLimits) {
+    this.#bytesMax = answerBytesMax;
+  }
+
+  /** Whether so many more fit; they are counted where they do. */
+  takes(bytes: number): boolean {
+    if (this.#bytes + bytes > this.#bytesMax) return false;
+    this.#bytes += bytes;
+    return true;
+  }
+
+  takesResult(result: BatchResult): boolean {
+    return this.takes(valueBytes(result));
+  }
+
+  /** What to say instead of a result that does not fit. */
+  refusal(): WalnutError {
+    return new WalnutError(
+      'resource_exhausted',
+      `the operation was carried out, but its answer would bring the batch over ${this.#bytesMax} bytes ` +
+        'of values (server.max_batch_bytes): read the key by itself',
+    );
+  }
 }
 
 function valueBytes(result: BatchResult): number {
@@ -106,7 +126,7 @@ function valueBytes(result: BatchResult): number {
   return (result.answer.previous?.value.length ?? 0) + (result.answer.current?.value.length ?? 0);
 }
 
-function resultMessage(result: BatchResult, describe: DescribeError): ResultMessage {
+export function toResultMessage(result: BatchResult, describe: DescribeError): ResultMessage {
   switch (result.kind) {
     case 'get':
       return wrap({ case: 'get', value: fromGetAnswer(result.answer) });

@@ -10,7 +10,14 @@ import type {
 } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import type { WalnutError } from '#model/errors.ts';
-import type { AdminPort, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
+import {
+  type AdminPort,
+  type KeyValuePort,
+  NOT_FOUND,
+  type NodePorts,
+  type ReadMoment,
+  type ReplicationPort,
+} from '#model/ports.ts';
 import { isSamePosition, type Lsn, type Position, toLsn } from '#model/position.ts';
 import type { SnapshotChunk } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
@@ -119,8 +126,33 @@ export class FakeNode {
     };
   }
 
+  #moment(): ReadMoment {
+    const found: Entry[] = [];
+    const at = (index: number): Entry => found[index] as Entry;
+    return {
+      asOf: positionOf(this.lsn),
+      stalenessMs: 0,
+      includes: () => true,
+      entries: {
+        find: (bytes, keyOffset, keyBytes) => {
+          const entry = this.entries.get(bytes.toString('utf8', keyOffset, keyOffset + keyBytes));
+          return entry === undefined ? NOT_FOUND : found.push(entry) - 1;
+        },
+        valueBytesOf: (index) => at(index).value.length,
+        expireAtMsOf: (index) => at(index).expireAtMs,
+        epochOf: (index) => at(index).version.epoch,
+        lsnOf: (index) => at(index).version.lsn,
+        copyValue: (index, target, to) => new Uint8Array(target.buffer, to).set(at(index).value),
+      },
+    };
+  }
+
   #keyValue(): KeyValuePort {
     return {
+      moment: () => {
+        this.#note('moment', undefined);
+        return this.#moment();
+      },
       get: (command, signal) => {
         this.#note('get', command);
         if (this.hold === undefined) return this.#get(command);

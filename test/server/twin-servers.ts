@@ -2,9 +2,9 @@
  * Two servers of one service that differ in nothing but the unary path: what
  * `direct` takes, `adapter` leaves to connect-node.
  */
-import { create } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type Code, ConnectError } from '@connectrpc/connect';
-import { GetResponseSchema, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { type GetRequest, GetRequestSchema, GetResponseSchema, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { STRICT_JSON } from '#server/rpc-adapter.ts';
 import type { UnaryContext, UnaryImpl } from '#server/rpc-routes.ts';
@@ -74,6 +74,32 @@ function failure(code: Code): ConnectError {
   return new ConnectError(`why: 100% „${code}“`, code, headers, [detail]);
 }
 
+/** A shorter way for every other request, which must show in nothing. */
+function byBytes(
+  get: Get,
+  bytes: Uint8Array,
+  context: UnaryContext,
+  headroom: number,
+): Buffer | Promise<Buffer> | undefined {
+  const request = bytes.length % 2 === 0 ? undefined : tryDecode(bytes);
+  // What cannot be encoded is refused by the general way's words.
+  if (request === undefined || request.key.startsWith('ill-formed')) return undefined;
+  const encode = (answer: Awaited<ReturnType<Get>>): Buffer => {
+    const message = toBinary(GetResponseSchema, create(GetResponseSchema, answer));
+    return Buffer.concat([Buffer.alloc(headroom), message]);
+  };
+  const answer = get(request, context);
+  return answer instanceof Promise ? answer.then(encode) : encode(answer);
+}
+
+function tryDecode(bytes: Uint8Array): GetRequest | undefined {
+  try {
+    return fromBinary(GetRequestSchema, bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 export async function startTwin(isDirect: boolean): Promise<Twin> {
   const wasDirect: boolean[] = [];
   const observed: string[] = [];
@@ -88,7 +114,9 @@ export async function startTwin(isDirect: boolean): Promise<Twin> {
     observe: (code) => observed.push(code),
     routes: (routes) => {
       const limits = { readMaxBytes: READ_BYTES_MAX };
-      routes.unary(KVStore.method.get, get, limits);
+      routes.unary(KVStore.method.get, get, limits, (bytes, context, headroom) =>
+        byBytes(get, bytes, context, headroom),
+      );
       routes.unary(KVStore.method.set, () => ({ applied: true }), limits);
     },
   });

@@ -88,22 +88,38 @@ export class UnaryCall {
   }
 
   #invoke(bytes: Uint8Array, excess: Error | undefined): void {
+    if (excess === undefined && this.#shape.isBinary && this.#invokeBinary(bytes)) return;
     const { method, impl } = this.#route;
     const input = decodeMessage(method.input, this.#shape.isBinary, bytes, this.#options.jsonOptions);
     if (excess !== undefined) throw excess;
-    const output = impl(input, this.#context);
-    if (!(output instanceof Promise)) {
-      this.#succeed(output);
-      return;
-    }
-    output.then((settled) => this.#succeed(settled)).catch((error: unknown) => this.#fail(error));
+    this.#settle(impl(input, this.#context), (output) => this.#succeed(output));
+  }
+
+  /** False where the method has no shorter way for these bytes. */
+  #invokeBinary(bytes: Uint8Array): boolean {
+    const answer = this.#route.binaryImpl?.(bytes, this.#context, this.#protocol.headroom);
+    if (answer === undefined) return false;
+    this.#settle(answer, (encoded) => this.#send(encoded));
+    return true;
+  }
+
+  #settle<T>(output: T | Promise<T>, onSettled: (output: T) => void): void {
+    if (!(output instanceof Promise)) onSettled(output);
+    else output.then(onSettled).catch((error: unknown) => this.#fail(error));
   }
 
   #succeed(output: Output): void {
-    const { compression, jsonOptions } = this.#options;
+    const { method } = this.#route;
     const { headroom } = this.#protocol;
-    const schema = this.#route.method.output;
-    const bytes = encodeMessage(schema, this.#shape.isBinary, output, jsonOptions, headroom);
+    this.#send(
+      encodeMessage(method.output, this.#shape.isBinary, output, this.#options.jsonOptions, headroom),
+    );
+  }
+
+  /** `bytes`: the message with the protocol's headroom before it. */
+  #send(bytes: Buffer): void {
+    const { compression } = this.#options;
+    const { headroom } = this.#protocol;
     if (!this.#isToCompress(bytes.length - headroom)) {
       this.#answer(bytes, false);
       return;

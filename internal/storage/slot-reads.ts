@@ -1,0 +1,57 @@
+/** Reads by keys as bytes: a door to the slots for callers that answer with bytes. */
+import { isExpired } from '#model/entry.ts';
+import { type EntryReads, NOT_FOUND } from '#model/ports.ts';
+import { NO_SLOT, type SlotTable } from '#storage/slot-table.ts';
+
+/** What the store does about a read. */
+export interface ReadHooks {
+  /** The slot of a key, or `NO_SLOT`. */
+  locate(bytes: Buffer, keyOffset: number, keyBytes: number): number;
+  onHit(slot: number): void;
+  onMiss(): void;
+}
+
+export class SlotReads implements EntryReads {
+  readonly #slots: SlotTable;
+  readonly #hooks: ReadHooks;
+  readonly #nowMs: number;
+  readonly #onFound: ((key: string) => void) | undefined;
+
+  constructor(slots: SlotTable, hooks: ReadHooks, nowMs: number, onFound?: (key: string) => void) {
+    this.#slots = slots;
+    this.#hooks = hooks;
+    this.#nowMs = nowMs;
+    this.#onFound = onFound;
+  }
+
+  find(bytes: Buffer, keyOffset: number, keyBytes: number): number {
+    const slot = this.#hooks.locate(bytes, keyOffset, keyBytes);
+    if (slot === NO_SLOT || isExpired(this.#slots.expireAtMsOf(slot), this.#nowMs)) {
+      this.#hooks.onMiss();
+      return NOT_FOUND;
+    }
+    this.#hooks.onHit(slot);
+    this.#onFound?.(bytes.toString('utf8', keyOffset, keyOffset + keyBytes));
+    return slot;
+  }
+
+  valueBytesOf(slot: number): number {
+    return this.#slots.valueBytesOf(slot);
+  }
+
+  expireAtMsOf(slot: number): number {
+    return this.#slots.expireAtMsOf(slot);
+  }
+
+  epochOf(slot: number): number {
+    return this.#slots.epochOf(slot);
+  }
+
+  lsnOf(slot: number): number {
+    return this.#slots.lsnOf(slot);
+  }
+
+  copyValue(slot: number, target: DataView<ArrayBuffer>, at: number): void {
+    this.#slots.copyValueTo(slot, target, at);
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * BatchResults as bytes, the same that protobuf's own encoder writes for the
+ * messages of `kv-codec.ts`. Positions come again and again in one answer, so
+ * their bytes are kept from one result to the next.
+ */
+import { toBinary } from '@bufbuild/protobuf';
+import { BatchResultSchema, type BatchResult as ResultMessage } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Durability as WireDurability } from '#gen/walnut/v1/types_pb.ts';
+import type { WriteAnswer } from '#model/commands.ts';
+import type { Position } from '#model/position.ts';
+import { ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
+
+/** A field's number and type, as its tag. */
+const delimited = (field: number): number => field * 8 + 2;
+const varint = (field: number): number => field * 8;
+
+const RESULTS = delimited(1);
+/** Of BatchResult. */
+const RESULT_TAGS = { get: delimited(1), set: delimited(2), delete: delimited(3) } as const;
+/** A GetResponse but for its value, and tags and lengths around it: less than this. */
+const AROUND_VALUE_BYTES = 128;
+
+/** For pieces that are kept. */
+const pieces = new ByteWriter(512);
+
+function piece(write: (out: ByteWriter) => void): Uint8Array {
+  pieces.begin(0);
+  write(pieces);
+  return new Uint8Array(pieces.take());
+}
+
+export class AnswerWriter {
+  readonly #out = new ByteWriter();
+  /** `as_of` and `staleness_ms` of a GetResponse, of the last answer. */
+  #freshness: Uint8Array = new Uint8Array(0);
+  #asOf: Position | undefined;
+  #stalenessMs = -1;
+  /** The field `epoch` of the last version. */
+  #epochField: Uint8Array = new Uint8Array(0);
+  #epoch = -1;
+  /** The result that the last plain write was written as. */
+  #written: Uint8Array = new Uint8Array(0);
+  #answer: WriteAnswer | undefined;
+  #answerKind = '';
+
+  begin(headroom: number): void {
+    this.#out.begin(headroom);
+    this.#answer = undefined;
+  }
+
+  take(): Buffer {
+    return this.#out.take();
+  }
+
+  /** Where the next byte goes, for who writes a value. */
+  get at(): number {
+    return this.#out.at;
+  }
+
+  get view(): DataView<ArrayBuffer> {
+    return this.#out.view;
+  }
+
+  /** How fresh the results of Gets are from here on. */
+  setFreshness(asOf: Position, stalenessMs: number): void {
+    const whole = Math.max(0, Math.floor(stalenessMs));
+    if (asOf === this.#asOf && whole === this.#stalenessMs) return;
+    this.#freshness = piece((out) => {
+      writePosition(out, delimited(5), asOf.epoch, asOf.lsn);
+      writeNumber(out, varint(6), whole);
+    });
+    this.#asOf = asOf;
+    this.#stalenessMs = whole;
+  }
+
+  /** A Get that found nothing. */
+  missing(): void {
+    const inner = this.#freshness.length;
+    this.#out.reserve(AROUND_VALUE_BYTES);
+    openResult(this.#out, RESULT_TAGS.get, inner);
+    this.#out.fewBytes(this.#freshness);
+  }
+
+  /**
+   * A Get that found an entry, in two steps: this, then the value's bytes to
+   * `at` of `view`, then `endFound` with the same numbers.
+   */
+  beginFound(valueBytes: number, expireAtMs: number, epoch: number, lsn: number): void {
+    if (epoch !== this.#epoch) this.#keepEpoch(epoch);
+    const value = valueBytes === 0 ? 0 : 1 + varintBytes(valueBytes) + valueBytes;
+    const deadline = expireAtMs === 0 ? 0 : 1 + varintBytes(expireAtMs);
+    const inner = 2 + value + 2 + this.#versionBytes(lsn) + deadline + this.#freshness.length;
+    const out = this.#out;
+    out.reserve(AROUND_VALUE_BYTES + valueBytes);
+    openResult(this.#out, RESULT_TAGS.get, inner);
+    out.byte(varint(1));
+    out.byte(1);
+    if (valueBytes === 0) return;
+    out.byte(delimited(2));
+    out.varint(valueBytes);
+  }
+
+  endFound(valueBytes: number, expireAtMs: number, lsn: number): void {
+    const out = this.#out;
+    out.at += valueBytes;
+    out.byte(delimited(3));
+    out.byte(this.#versionBytes(lsn));
+    out.fewBytes(this.#epochField);
+    writeNumber(out, varint(2), lsn);
+    writeNumber(out, varint(4), expireAtMs);
+    out.fewBytes(this.#freshness);
+  }
+
+  found(value: Uint8Array, expireAtMs: number, version: Position): void {
+    this.beginFound(value.length, expireAtMs, version.epoch, version.lsn);
+    this.#out.buffer.set(value, this.#out.at);
+    this.endFound(value.length, expireAtMs, version.lsn);
+  }
+
+  /** A write whose answer has neither `previous` nor `current`. Those of one record share one answer. */
+  written(kind: 'set' | 'delete', answer: WriteAnswer): void {
+    if (answer !== this.#answer || kind !== this.#answerKind) this.#keepWritten(kind, answer);
+    this.#out.reserve(AROUND_VALUE_BYTES);
+    this.#out.fewBytes(this.#written);
+  }
+
+  /** Any other result. */
+  message(message: ResultMessage): void {
+    const bytes = toBinary(BatchResultSchema, message);
+    this.#out.reserve(bytes.length + 2 * VARINT_BYTES_MAX);
+    this.#out.byte(RESULTS);
+    this.#out.varint(bytes.length);
+    this.#out.bytes(bytes);
+  }
+
+  #versionBytes(lsn: number): number {
+    return this.#epochField.length + (lsn === 0 ? 0 : 1 + varintBytes(lsn));
+  }
+
+  #keepEpoch(epoch: number): void {
+    this.#epochField = piece((out) => writeNumber(out, varint(1), epoch));
+    this.#epoch = epoch;
+  }
+
+  #keepWritten(kind: 'set' | 'delete', answer: WriteAnswer): void {
+    const { applied, position, durabilityReached, replicasAcked } = answer;
+    const reached = durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
+    const fields = piece((out) => {
+      writeNumber(out, varint(1), applied ? 1 : 0);
+      writePosition(out, delimited(2), position.epoch, position.lsn);
+      writeNumber(out, varint(5), reached);
+      writeNumber(out, varint(6), replicasAcked);
+    });
+    this.#written = piece((out) => {
+      openResult(out, RESULT_TAGS[kind], fields.length);
+      out.bytes(fields);
+    });
+    this.#answer = answer;
+    this.#answerKind = kind;
+  }
+}
+
+/** A BatchResult whose one field has so many bytes. */
+function openResult(out: ByteWriter, tag: number, bytes: number): void {
+  out.byte(RESULTS);
+  out.varint(1 + varintBytes(bytes) + bytes);
+  out.byte(tag);
+  out.varint(bytes);
+}
+
+/** Nothing where it is 0. */
+function writeNumber(out: ByteWriter, tag: number, value: number): void {
+  if (value === 0) return;
+  out.byte(tag);
+  out.varint(value);
+}
+
+function writePosition(out: ByteWriter, tag: number, epoch: number, lsn: number): void {
+  const bytes = (epoch === 0 ? 0 : 1 + varintBytes(epoch)) + (lsn === 0 ? 0 : 1 + varintBytes(lsn));
+  out.byte(tag);
+  out.byte(bytes);
+  writeNumber(out, varint(1), epoch);
+  writeNumber(out, varint(2), lsn);
+}

@@ -1,0 +1,44 @@
+/** Fields of protobuf's binary format, for decoders of the common form that leave everything else to the general one. */
+export class ByteReader {
+  bytes: Buffer = Buffer.alloc(0);
+  at = 0;
+
+  open(bytes: Buffer): void {
+    this.bytes = bytes;
+    this.at = 0;
+  }
+
+  /** A whole number below 2^53; -1 where it is larger, or longer than it need be by much, or ends beyond `end`. */
+  varint(end: number): number {
+    const { bytes } = this;
+    let { at } = this;
+    const first = bytes[at] as number;
+    if (first < 0x80 && at < end) {
+      this.at = at + 1;
+      return first;
+    }
+    let value = 0;
+    let factor = 1;
+    for (;;) {
+      if (at >= end || factor > 2 ** 49) return -1;
+      const byte = bytes[at++] as number;
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) break;
+      factor *= 128;
+    }
+    this.at = at;
+    return value <= Number.MAX_SAFE_INTEGER ? value : -1;
+  }
+
+  /** Where what is told of by the length at hand ends; -1 where that is beyond `end`. */
+  delimited(end: number): number {
+    const length = this.varint(end);
+    const to = this.at + length;
+    return length < 0 || to > end ? -1 : to;
+  }
+}
+
+/** The same bytes as a Buffer. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}

@@ -1,0 +1,90 @@
+/**
+ * Bytes of answers, one after another, in memory that all answers share: made
+ * ready by `begin`, handed out as a copy by `take`. Not reentrant.
+ */
+const KEPT_BYTES = 262_144;
+/** The longest varint. */
+export const VARINT_BYTES_MAX = 10;
+
+export class ByteWriter {
+  readonly #keptBytes: number;
+  buffer: Buffer<ArrayBuffer>;
+  view: DataView<ArrayBuffer>;
+  at = 0;
+
+  /** `keptBytes`: memory that is kept from one answer to the next. */
+  constructor(keptBytes = KEPT_BYTES) {
+    this.#keptBytes = keptBytes;
+    this.buffer = Buffer.allocUnsafeSlow(keptBytes);
+    this.view = new DataView(this.buffer.buffer);
+  }
+
+  /** Begins with `headroom` unwritten bytes. */
+  begin(headroom: number): void {
+    // What one huge answer took is not kept for the small ones.
+    if (this.buffer.length > this.#keptBytes) this.#replace(Buffer.allocUnsafeSlow(this.#keptBytes));
+    this.at = headroom;
+  }
+
+  /** To be called before anything is written: makes room for so many bytes. */
+  reserve(bytes: number): void {
+    const needed = this.at + bytes;
+    if (needed <= this.buffer.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.buffer.length));
+    this.buffer.copy(larger, 0, 0, this.at);
+    this.#replace(larger);
+  }
+
+  /** Of a whole number from 0 to 2^53 - 1. */
+  varint(value: number): void {
+    const { buffer } = this;
+    let { at } = this;
+    let rest = value;
+    while (rest > 0x7f_ff_ff_ff) {
+      buffer[at++] = (rest & 0x7f) | 0x80;
+      rest = Math.floor(rest / 128);
+    }
+    while (rest > 0x7f) {
+      buffer[at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    buffer[at++] = rest;
+    this.at = at;
+  }
+
+  byte(value: number): void {
+    this.buffer[this.at++] = value;
+  }
+
+  bytes(source: Uint8Array): void {
+    this.buffer.set(source, this.at);
+    this.at += source.length;
+  }
+
+  /** As `bytes`, for a few. */
+  fewBytes(source: Uint8Array): void {
+    const { buffer, at } = this;
+    for (let i = 0; i < source.length; i++) buffer[at + i] = source[i] as number;
+    this.at = at + source.length;
+  }
+
+  take(): Buffer {
+    const taken = Buffer.allocUnsafe(this.at);
+    this.buffer.copy(taken, 0, 0, this.at);
+    return taken;
+  }
+
+  #replace(buffer: Buffer<ArrayBuffer>): void {
+    this.buffer = buffer;
+    this.view = new DataView(buffer.buffer);
+  }
+}
+
+/** Bytes that a whole number from 0 to 2^53 - 1 takes as a varint. */
+export function varintBytes(value: number): number {
+  let bytes = 1;
+  let rest = value;
+  for (; rest > 0x7f_ff_ff_ff; rest = Math.floor(rest / 128)) bytes++;
+  for (; rest > 0x7f; rest >>>= 7) bytes++;
+  return bytes;
+}

@@ -1,0 +1,206 @@
+/**
+ * Batch without messages: whatever the request's bytes are, the shorter way
+ * answers what the general one does, or leaves the request to it with nothing done.
+ */
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  type BatchOperationSchema,
+  BatchRequestSchema,
+  BatchResponseSchema,
+} from '#gen/walnut/v1/kv_store_pb.ts';
+import { WalnutError } from '#model/errors.ts';
+import { FakeNode } from '#test/server/fake-node.ts';
+import { answerGets, encodeResults, tryOperations } from '#wire/batch-bytes.ts';
+import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
+
+const LIMITS = { valueBytesMax: 400, answerBytesMax: 1_000 };
+const describeError = (error: unknown): { code: string; message: string } => ({
+  code: error instanceof WalnutError ? error.code : 'bug',
+  message: error instanceof Error ? error.message : '',
+});
+const HEADROOM = 5;
+
+type Operation = MessageInitShape<typeof BatchOperationSchema>;
+
+async function byMessages(node: FakeNode, request: Uint8Array): Promise<Uint8Array | 'refused'> {
+  try {
+    const parsed = toBatchOperations(fromBinary(BatchRequestSchema, request), LIMITS);
+    const results = parsed.operations.length === 0 ? [] : await node.ports.keyValue.batch(parsed.operations);
+    return toBinary(BatchResponseSchema, fromBatchResults(parsed, results, LIMITS, describeError));
+  } catch {
+    return 'refused';
+  }
+}
+
+/** Undefined where the request is left to the general way. */
+async function byBytes(node: FakeNode, request: Uint8Array): Promise<Uint8Array | undefined> {
+  const options = { port: node.ports.keyValue, limits: LIMITS, describe: describeError };
+  const gets = answerGets(options, request, HEADROOM);
+  if (gets !== undefined) return gets.subarray(HEADROOM);
+  const operations = tryOperations(LIMITS, request);
+  if (operations === undefined) return undefined;
+  const results = await node.ports.keyValue.batch(operations);
+  return encodeResults(results, options, HEADROOM).subarray(HEADROOM);
+}
+
+/** Few, so that later operations meet earlier ones. */
+const key = fc.constantFrom(
+  'a',
+  'b',
+  'key:000000000001',
+  'schlüssel',
+  '\u{feff}bom',
+  '鍵',
+  'k'.repeat(1_024),
+);
+const badKey = fc.constantFrom('', 'k'.repeat(1_025), 'ü'.repeat(600));
+const value = fc.uint8Array({ maxLength: 300 });
+const position = fc.record({ epoch: fc.bigInt(0n, 2n ** 53n - 1n), lsn: fc.bigInt(0n, 9n) });
+
+function operationsOf(keys: fc.Arbitrary<string>): {
+  plain: fc.Arbitrary<Operation>;
+  any: fc.Arbitrary<Operation>;
+} {
+  const get = fc.record(
+    { key: keys, atLeast: position, waitMs: fc.integer({ min: 0, max: 60_000 }) },
+    { requiredKeys: ['key'] },
+  );
+  const expiry = fc.oneof(
+    fc.record({ case: fc.constant('ttlMs' as const), value: fc.bigInt(1n, 2n ** 40n) }),
+    fc.record({ case: fc.constant('expireAtMs' as const), value: fc.bigInt(0n, 2n ** 40n) }),
+  );
+  const condition = fc.record({
+    case: fc.constantFrom('ifAbsent' as const, 'ifPresent' as const),
+    value: fc.constant(true),
+  });
+  const set = fc.record(
+    { key: keys, value, expiry, condition, returnPrevious: fc.boolean() },
+    { requiredKeys: ['key', 'value'] },
+  );
+  const remove = fc.record({ key: keys, returnPrevious: fc.boolean() }, { requiredKeys: ['key'] });
+  const wrapped = <C extends 'get' | 'set' | 'delete'>(
+    name: C,
+    of: fc.Arbitrary<unknown>,
+  ): fc.Arbitrary<Operation> => of.map((one) => ({ operation: { case: name, value: one } }) as Operation);
+  const plain = fc.oneof(wrapped('get', get), wrapped('set', set), wrapped('delete', remove));
+  const odd = fc.oneof(
+    wrapped(
+      'get',
+      fc.record({
+        key: keys,
+        maxStalenessMs: fc.bigInt(0n, 5n),
+        waitMs: fc.integer({ min: 0, max: 70_000 }),
+      }),
+    ),
+    wrapped(
+      'set',
+      fc.record({
+        key: keys,
+        value: fc.uint8Array({ maxLength: 600 }),
+        minAcks: fc.integer({ min: 0, max: 99 }),
+      }),
+    ),
+    wrapped(
+      'set',
+      fc.record({
+        key: keys,
+        expiry: fc.constantFrom({ case: 'ttlMs', value: 0n }, { case: 'keepTtl', value: false }),
+      }),
+    ),
+    wrapped(
+      'set',
+      fc.record({ key: keys, condition: fc.record({ case: fc.constant('ifVersion'), value: position }) }),
+    ),
+    wrapped('delete', fc.record({ key: keys, durability: fc.integer({ min: 0, max: 3 }) })),
+    fc.constant({} as Operation),
+  );
+  return { plain, any: fc.oneof({ weight: 3, arbitrary: plain }, { weight: 1, arbitrary: odd }) };
+}
+
+function encode(operations: readonly Operation[]): Uint8Array {
+  return toBinary(BatchRequestSchema, create(BatchRequestSchema, { operations: [...operations] }));
+}
+
+const good = operationsOf(key);
+const mixed = operationsOf(fc.oneof({ weight: 9, arbitrary: key }, { weight: 1, arbitrary: badKey }));
+
+async function sameAnswers(requests: readonly Uint8Array[]): Promise<number> {
+  const [general, short] = [new FakeNode(), new FakeNode()];
+  let taken = 0;
+  for (const request of requests) {
+    const expected = await byMessages(general, request);
+    const answer = await byBytes(short, request);
+    if (answer === undefined) {
+      await byMessages(short, request);
+      continue;
+    }
+    taken++;
+    expect(Buffer.from(answer).toString('hex')).toBe(
+      expected === 'refused' ? expected : Buffer.from(expected).toString('hex'),
+    );
+  }
+  expect([...short.entries]).toEqual([...general.entries]);
+  expect(short.lsn).toBe(general.lsn);
+  return taken;
+}
+
+describe('a batch by its bytes', () => {
+  it('is taken in the form that generated code writes, and answered with the same bytes', async () => {
+    const batch = fc.array(good.plain, { minLength: 1, maxLength: 20 }).map(encode);
+    await fc.assert(
+      fc.asyncProperty(fc.array(batch, { minLength: 1, maxLength: 5 }), async (requests) => {
+        expect(await sameAnswers(requests)).toBe(requests.length);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('answers nothing else than the general way, where operations are bad, odd or empty', async () => {
+    const batch = fc.array(mixed.any, { maxLength: 12 }).map(encode);
+    await fc.assert(
+      fc.asyncProperty(fc.array(batch, { minLength: 1, maxLength: 5 }), async (requests) => {
+        await sameAnswers(requests);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('answers nothing else than the general way for bytes that were cut, repeated, moved or altered', async () => {
+    const batch = fc.array(mixed.any, { minLength: 1, maxLength: 4 }).map(encode);
+    const spoilt = fc
+      .tuple(
+        batch,
+        batch,
+        fc.nat(),
+        fc.nat(),
+        fc.nat(255),
+        fc.constantFrom('cut', 'insert', 'alter', 'repeat'),
+      )
+      .map(([bytes, other, a, b, byte, how]) => {
+        const at = a % (bytes.length + 1);
+        const to = at + (b % (bytes.length - at + 1));
+        const parts = {
+          cut: [bytes.subarray(0, at), bytes.subarray(to)],
+          insert: [bytes.subarray(0, at), other.subarray(0, b % (other.length + 1)), bytes.subarray(at)],
+          alter: [bytes.subarray(0, at), Buffer.from([byte]), bytes.subarray(at + 1)],
+          repeat: [bytes.subarray(0, to), bytes.subarray(at, to), bytes.subarray(to)],
+        };
+        return new Uint8Array(Buffer.concat(parts[how as keyof typeof parts]));
+      });
+    await fc.assert(
+      fc.asyncProperty(spoilt, async (request) => {
+        await sameAnswers([encode([{ operation: { case: 'set', value: { key: 'a' } } }]), request]);
+      }),
+      { numRuns: 1_500 },
+    );
+  });
+
+  it('leaves more than 1,000 operations to be refused', async () => {
+    const gets = (count: number): Uint8Array =>
+      encode(Array.from({ length: count }, () => ({ operation: { case: 'get', value: { key: 'a' } } })));
+    expect(await sameAnswers([gets(1_000)])).toBe(1);
+    expect(await sameAnswers([gets(1_001)])).toBe(0);
+  });
+});
