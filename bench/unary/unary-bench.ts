@@ -70,7 +70,11 @@ class Hall {
     const verb = call.id.startsWith('get') ? 'get' : 'set';
     if (name === 'redis') {
       const target = await this.#target('redis', (path) => startRedis(path));
-      return { name, target, load: (seconds) => redisLoad(target.port, verb, seconds) };
+      return {
+        name,
+        target,
+        load: (seconds) => redisLoad(target.port, { command: verb, seconds, pipelined: 1, keys: 1 }),
+      };
     }
     if (name === 'etcd') {
       const target = await this.#target('etcd', (path) => startEtcd(path));
