@@ -12,6 +12,7 @@ import type {
   UpstreamStatus,
 } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import type { PendingHandover } from '#node/role-keeper.ts';
 import { Follower } from '#slave/follower.ts';
 import { HotKeys } from '#slave/hot-keys.ts';
 
@@ -73,6 +74,8 @@ export class ReplicaRole {
 
   get reasons(): string[] {
     const reasons: string[] = [];
+    const handover = this.#host.manifest.handover as PendingHandover | undefined;
+    if (handover !== undefined) reasons.push(describeHandover(handover));
     if (this.#follower.reason !== '') reasons.push(this.#follower.reason);
     if (this.#follower.check.reason !== '') reasons.push(this.#follower.check.reason);
     if (this.#host.engine?.log.isFull === true) reasons.push('the disk under wal.directory is full');
@@ -152,6 +155,13 @@ export class ReplicaRole {
   release(how: QuarantineRelease): Promise<void> {
     return this.#follower.release(how);
   }
+}
+
+function describeHandover({ to, term }: PendingHandover): string {
+  return (
+    `${to} was told to lead term ${term} and has not said whether it does: this node takes no writes and goes on ` +
+    'telling it; if that one is lost for good: walnut promote --force'
+  );
 }
 
 function describeDelay({ delayMs, isHeld, waitingRecords, nextDueInMs }: DelayStatus): string {

@@ -98,7 +98,9 @@ export class Upstream {
     if (hint === undefined || hint === '' || hint === from) throw refusal;
     const link = dialer.dial(hint);
     try {
-      const answer = await this.#registerAt(link, request);
+      const answer = await this.#registerAt(link, request).catch((error: unknown) => {
+        throw isReplicaOf(error, [from, hint]) ? leaderless(from, hint) : error;
+      });
       const { logId, term } = host.manifest;
       if ((logId !== '' && answer.logId !== logId) || answer.term < term) throw refusal;
       await host.directory.update((manifest) => {
@@ -120,6 +122,20 @@ export class Upstream {
     this.#address = address;
     this.#link = link;
   }
+}
+
+function isReplicaOf(error: unknown, addresses: readonly string[]): boolean {
+  if (!(error instanceof WalnutError) || error.code !== 'not_master') return false;
+  return addresses.includes(error.details.leaderHint ?? '');
+}
+
+/** What a failover leaves that was committed here and refused there: both wait for the other, and all others for them. */
+function leaderless(one: string, other: string): WalnutError {
+  return new WalnutError(
+    'failed_precondition',
+    `${one} and ${other} follow each other, so nobody leads: promote the one that is further, ` +
+      `with: walnut promote --address ${one} (or ${other})`,
+  );
 }
 
 function isSameList(a: readonly string[], b: readonly string[]): boolean {

@@ -221,6 +221,34 @@ describe('a failover that cannot be', () => {
   });
 });
 
+describe('a failover that is committed, and refused by the replica while nobody hears of it', () => {
+  it('leaves no master, says so on every node, and is settled by a promotion', async () => {
+    const { group, master, one, two } = await threeNodes();
+    group.network.delay('master:1', 'one:1', 100);
+    const failing = group.until(master.node.failover('one:1', 1_000)).catch((error: unknown) => error);
+    await group.untilTrue(() => roleOf(master) === 'replica', 'it has committed');
+    group.network.loseAnswers('master:1', 'one:1');
+    const { logId } = one.node.status();
+    const claimed = await group.until(one.node.claim({ logId, term: 5, nodeId: 'f'.repeat(32) }));
+    expect(claimed.isGranted).toBe(true);
+    expect(await failing).toMatchObject({ code: 'unavailable' });
+    const reasonsOf = (node: TestNode) => node.node.status().reasons.join('; ');
+    expect(reasonsOf(master)).toMatch(
+      /^one:1 was told to lead term 2 and has not said .*walnut promote --force/,
+    );
+    group.network.heal();
+    await group.clock.advance(10_000);
+    for (const node of [master, one, two]) {
+      expect(node.node.status()).toMatchObject({ role: 'replica', state: 'catching_up', isReady: false });
+      expect(reasonsOf(node)).toMatch(/follow each other, so nobody leads: .*walnut promote --address/);
+    }
+    expect(reasonsOf(master)).not.toMatch(/was told to lead/);
+    await group.until(master.node.promote(false));
+    await group.untilLevel([master, one, two]);
+    expect(roleOf(master)).toBe('master');
+  });
+});
+
 describe('a failover in which a node loses its power', () => {
   it.each(['master', 'one'] as const)(
     '%s, at any call on its disk: one master comes out of it, and nothing acknowledged is lost',

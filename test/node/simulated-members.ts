@@ -124,7 +124,8 @@ export class Members {
     const { running } = member;
     if (running === undefined) return;
     if (kind === 'cleanRestart') this.resume(member);
-    member.wasMaster = running.node.status().role === 'master';
+    // Until it was seen to have what is known: it may have shown what was not on its disk yet.
+    member.wasMaster ||= running.node.status().role === 'master';
     member.running = undefined;
     if (kind === 'kill') member.disk = this.#group.kill(running);
     else if (kind === 'powerCut') member.disk = this.#group.powerCut(running, this.#random.uint32());
