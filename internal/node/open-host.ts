@@ -9,6 +9,8 @@ import { amendManifest, manifestOf } from '#engine/manifest-access.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import type { Role } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import type { PendingHandover } from '#node/role-keeper.ts';
+import type { Manifest } from '#wal/manifest.ts';
 import { openDirectory, type WalDirectory } from '#wal/wal-directory.ts';
 import { orUnusable, WalOpenError } from '#wal/wal-errors.ts';
 
@@ -88,12 +90,13 @@ async function settleRole(directory: WalDirectory, options: NodeOptions): Promis
     const logId = manifest.logId === '' ? options.random.id128() : manifest.logId;
     const term = manifest.term + 1;
     logger.warn({ was: manifest.role, term }, '--force-role master: beginning a new term');
-    const role = { role: 'master', upstream: '', term, promotedTo: term } as const;
+    // Whoever was told to lead the term before must not be told again, should this node follow some day.
+    const role = { role: 'master', upstream: '', term, promotedTo: term, handover: undefined } as const;
     await amendManifest(directory, { ...role, logId, quarantine: null });
     return;
   }
   if (forcedRole === 'replica') {
-    const follows = { upstream, configuredUpstream: upstream };
+    const follows = { upstream, configuredUpstream: upstream, handover: handoverTo(upstream, manifest) };
     await amendManifest(directory, { role: 'replica', ...follows, promotedTo: 0 });
     return;
   }
@@ -113,5 +116,11 @@ async function settleUpstream(directory: WalDirectory, upstream: string): Promis
   const manifest = manifestOf(directory);
   if (upstream === '' || manifest.configuredUpstream === upstream) return;
   const follows = manifest.role === 'replica' ? upstream : manifest.upstream;
-  await amendManifest(directory, { upstream: follows, configuredUpstream: upstream });
+  const handover = handoverTo(follows, manifest);
+  await amendManifest(directory, { upstream: follows, configuredUpstream: upstream, handover });
+}
+
+/** A node that an operator sends to another one tells only that one to lead: a third leads already. */
+function handoverTo(upstream: string, { handover }: Manifest): Manifest['handover'] {
+  return (handover as PendingHandover | undefined)?.to === upstream ? handover : undefined;
 }

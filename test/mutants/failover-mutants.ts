@@ -175,4 +175,11 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     replacement: "logId !== '' && answer.logId !== logId && term > 0",
     tests: [HINT],
   },
+  {
+    name: 'handover told again by a node that an operator sent to a third',
+    file: 'internal/node/open-host.ts',
+    text: '?.to === upstream ? handover : undefined;',
+    replacement: '?.to === upstream ? undefined : handover;',
+    tests: ['test/node/forced-roles.test.ts'],
+  },
 ];
