@@ -1,6 +1,7 @@
 /** The suites by name, what options each takes, and what it does without them. */
 import { benchBatch } from './batch/batch-bench.ts';
 import { benchCheckpoint } from './checkpoint.ts';
+import { benchMemory } from './memory/memory-bench.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchReplication } from './replication.ts';
 import type { SuiteReport } from './report.ts';
@@ -76,6 +77,10 @@ export const SUITES: Readonly<Record<string, Suite>> = {
   recovery: {
     takes: ['rounds', 'entries'],
     run: ({ rounds = ROUNDS, entries = [100_000, 500_000, 1_000_000] }) => benchRecovery({ rounds, entries }),
+  },
+  memory: {
+    takes: ['rounds', 'entries'],
+    run: ({ rounds = ROUNDS, entries = [1_000_000] }) => benchMemory({ rounds, entries }),
   },
   checkpoint: {
     takes: ['rounds', 'entries', 'seconds', 'rate'],

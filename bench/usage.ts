@@ -15,6 +15,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
   recovery      time and peak memory of a start from the log and from a snapshot,
                 next to redis-server loading the same entries from its AOF and its
                 RDB where it is installed
+  memory        resident memory at rest of as many entries, and after nine tenths of them
+                were deleted, next to redis-server where it is installed
   checkpoint    what checkpoints of many entries cost who writes meanwhile: times of
                 writes and the event loop's delay, with and without, in turn
   store         entries in memory, no server and no log: CPU time per operation, bytes
@@ -26,7 +28,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                    load; default 10, 10, 2 and 2
   --rate N         checkpoint, replication: writes per second; default 5000
   --entries N,N,…  recovery, store: numbers of entries; default 100000,500000,1000000
-                   and 100000,1000000,4000000; checkpoint: one number; default 1000000
+                   and 100000,1000000,4000000; memory: default 1000000;
+                   checkpoint: one number; default 1000000
   --records N      replication: to catch up with; default 1000000
   --only TEXT      unary, batch: calls whose name has this text, such as "get" or "grpc"
   --json FILE      write every round as JSON, too

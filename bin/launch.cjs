@@ -70,11 +70,58 @@ function memoryBytes() {
   return constrained > 0 ? Math.min(total, constrained) : total;
 }
 
-/** V8's heap limit cannot be raised later, so it is set here, to 3/4 of what the process may use. */
-function heapFlags() {
-  if (/--max[-_]old[-_]space[-_]size/.test(process.env.NODE_OPTIONS || '')) return [];
-  const megabytes = Math.floor((memoryBytes() * 0.75) / (1024 * 1024));
-  return [`--max-old-space-size=${Math.max(256, megabytes)}`];
+const MIB = 1024 * 1024;
+const SIZE_UNITS = { B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 1024, MiB: MIB, GiB: 1024 * MIB };
+/** What runs nodes, in this process or as children that inherit its flags. */
+const NODE_ENTRIES = ['cmd/master.ts', 'cmd/slave.ts', 'cmd/group.ts'];
+
+/** `storage.max_memory` in bytes where it is well written, by the precedence of all keys; the node checks the rest. */
+function configuredMemoryBytes(args, env) {
+  const texts = [env.WALNUT_STORAGE__MAX_MEMORY];
+  args.forEach((argument, i) => {
+    const [, name, value = args[i + 1]] = /^--?(set|config)(?:=([\s\S]*))?$/.exec(argument) || [];
+    const set = /^storage\.max_memory=(.*)$/.exec(value || '');
+    if (name === 'set' && set !== null) texts.unshift(set[1]);
+    if (name === 'config' && value !== undefined) texts.push(memoryLineOf(value));
+  });
+  const [, digits, unit] = /^(\d{1,16})([A-Za-z]{1,3})$/.exec(texts.find(Boolean) || '') || [];
+  return SIZE_UNITS[unit] === undefined ? undefined : Number(digits) * SIZE_UNITS[unit];
+}
+
+/** The value of `max_memory` in a YAML file: the name is no other section's. */
+function memoryLineOf(file) {
+  try {
+    const line = /^[^#\n]*\bmax_memory["']?\s*:\s*["']?(\w+)/m.exec(fs.readFileSync(file, 'utf8'));
+    return line === null ? undefined : line[1];
+  } catch {
+    // The node reads it again, and says what is wrong.
+    return undefined;
+  }
+}
+
+/**
+ * V8's heap limit in MiB; it cannot be raised later. Entries lie outside the
+ * heap, so a node's is what a quarter of `storage.max_memory` and its calls may
+ * need, and no more than three quarters of what `max_memory` leaves.
+ */
+function heapMegabytes(entry, args, env, availableBytes) {
+  if (!NODE_ENTRIES.includes(entry)) return Math.max(256, Math.floor((availableBytes * 0.75) / MIB));
+  const storeBytes = configuredMemoryBytes(args, env) || availableBytes * 0.6;
+  const wanted = 512 * MIB + storeBytes / 4;
+  return Math.max(256, Math.floor(Math.min(wanted, (availableBytes - storeBytes) * 0.75) / MIB));
+}
+
+/** Megabytes of V8's two halves for new objects: more is slower to give back, and no faster here. */
+const SEMI_SPACE_MEGABYTES = 8;
+
+function heapFlags(entry, args) {
+  const given = process.env.NODE_OPTIONS || '';
+  const flags = [];
+  if (!/--max[-_]old[-_]space[-_]size/.test(given))
+    flags.push(`--max-old-space-size=${heapMegabytes(entry, args, process.env, memoryBytes())}`);
+  if (NODE_ENTRIES.includes(entry) && !/--max[-_]semi[-_]space[-_]size/.test(given))
+    flags.push(`--max-semi-space-size=${SEMI_SPACE_MEGABYTES}`);
+  return flags;
 }
 
 /** The script of `package` or `package:command`; read from the manifest, as packages need not export it. */
@@ -94,11 +141,11 @@ function nodeArguments(args) {
     throw new LaunchError('usage: launch.cjs FILE [arguments] | --bin PACKAGE[:COMMAND] [arguments]');
   }
   if (args[0] === '--bin') return [resolveBin(args[1]), ...args.slice(2)];
-  return [...heapFlags(), path.resolve(ROOT, args[0]), ...args.slice(1)];
+  return [...heapFlags(args[0], args.slice(1)), path.resolve(ROOT, args[0]), ...args.slice(1)];
 }
 
 /** This environment with the chosen Node first on PATH, then the packages' commands. */
-function childEnvironment(node) {
+function childEnvironment(node, entry) {
   const env = { ...process.env };
   // Windows spells it Path, and a second spelling would shadow the first.
   const name = Object.keys(env).find((key) => key.toUpperCase() === 'PATH') || 'PATH';
@@ -106,6 +153,14 @@ function childEnvironment(node) {
   env[name] = [path.dirname(node), bins, env[name]].filter(Boolean).join(path.delimiter);
   // Snapshot reads must not queue ahead of the log's fdatasync.
   env.UV_THREADPOOL_SIZE = env.UV_THREADPOOL_SIZE || '16';
+  if (NODE_ENTRIES.includes(entry)) {
+    // glibc would keep freed buffers for later, and more in each thread's arena.
+    env.MALLOC_MMAP_THRESHOLD_ = env.MALLOC_MMAP_THRESHOLD_ || '131072';
+    env.MALLOC_TRIM_THRESHOLD_ = env.MALLOC_TRIM_THRESHOLD_ || '131072';
+    env.MALLOC_ARENA_MAX = env.MALLOC_ARENA_MAX || '2';
+    // TypeScript that was stripped before need not be stripped again, by 30 MB of WebAssembly.
+    env.NODE_COMPILE_CACHE = env.NODE_COMPILE_CACHE || path.join(ROOT, 'node_modules', '.cache', 'walnut');
+  }
   return env;
 }
 
@@ -153,7 +208,7 @@ function launch(args) {
   watchParent((signal) => child?.kill(signal));
   try {
     const node = findNode();
-    child = spawn(node, nodeArguments(args), { stdio: 'inherit', env: childEnvironment(node) });
+    child = spawn(node, nodeArguments(args), { stdio: 'inherit', env: childEnvironment(node, args[0]) });
   } catch (error) {
     if (error instanceof LaunchError) return fail(error.message);
     throw error;
@@ -164,5 +219,5 @@ function launch(args) {
   });
 }
 
-module.exports = { isNewEnough, launch };
+module.exports = { childEnvironment, heapFlags, heapMegabytes, isNewEnough, launch };
 if (require.main === module) launch(process.argv.slice(2));

@@ -1,14 +1,20 @@
 /** The servers under measurement, each a process on a port that the system gave. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../..');
+const launcher = createRequire(import.meta.url)('../../bin/launch.cjs') as {
+  heapFlags(entry: string, args: readonly string[]): string[];
+  childEnvironment(node: string, entry: string): NodeJS.ProcessEnv;
+};
 const START_MS_MAX = 30_000;
 
 export interface Target {
   readonly port: number;
+  readonly pid: number;
   /** Seconds of processor time since it started, where the system tells. */
   cpuSeconds(): number;
   stop(): Promise<void>;
@@ -18,10 +24,16 @@ export function isInstalled(command: string): boolean {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).error === undefined;
 }
 
-export function startWalnut(directory: string): Promise<Target> {
-  const sets = ['server.port=0', 'server.address=127.0.0.1', `wal.directory=${directory}`, 'log.format=json'];
-  const argv = [join(ROOT, 'cmd/master.ts'), ...sets.flatMap((set) => ['--set', set])];
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+/** `more`: settings as `section.key=value`. */
+export function startWalnut(directory: string, more: readonly string[] = []): Promise<Target> {
+  const own = ['server.port=0', 'server.address=127.0.0.1', `wal.directory=${directory}`, 'log.format=json'];
+  const sets = [...own, ...more];
+  const entry = 'cmd/master.ts';
+  const args = sets.flatMap((set) => ['--set', set]);
+  // As shipped, without a second process in between.
+  const argv = [...launcher.heapFlags(entry, args), join(ROOT, entry), ...args];
+  const env = launcher.childEnvironment(process.execPath, entry);
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'], env });
   return started(child, /"address":"127\.0\.0\.1:(\d+)"[\s\S]*"recovered"/);
 }
 
@@ -32,10 +44,11 @@ export function startYardstick(argv: readonly string[]): Promise<Target> {
   return started(child, /port (\d+)/);
 }
 
-export async function startRedis(directory: string): Promise<Target> {
+/** `more`: options of its command line. */
+export async function startRedis(directory: string, more: readonly string[] = []): Promise<Target> {
   const port = await freePort();
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', ''];
-  const child = spawn('redis-server', options, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('redis-server', [...options, ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
   return started(child, /Ready to accept connections/, port);
 }
 
@@ -76,6 +89,7 @@ function started(child: ChildProcess, ready: RegExp, knownPort?: number): Promis
       output = '';
       resolve({
         port: knownPort ?? Number(match[1]),
+        pid: child.pid ?? 0,
         cpuSeconds: () => cpuSecondsOf(child.pid ?? 0),
         stop: () => {
           child.kill('SIGTERM');
@@ -87,6 +101,12 @@ function started(child: ChildProcess, ready: RegExp, knownPort?: number): Promis
     child.once('error', (error) => fail(error.message));
     child.once('exit', (code) => fail(`ended with ${code}`));
   });
+}
+
+/** Bytes of memory that the process has now; by /proc. */
+export function residentBytes({ pid }: Target): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) * 1_024;
 }
 
 const TICKS_PER_SECOND = 100;

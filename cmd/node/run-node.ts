@@ -20,6 +20,8 @@ import type { Clock } from '#platform/clock.ts';
 import { CloserStack } from '#platform/closer-stack.ts';
 import { createLogger, type LevelLogger } from '#platform/create-logger.ts';
 import { registerEventLoopDelay, startEventLoopMonitor } from '#platform/event-loop-delay.ts';
+import { heapLimitBytes, keepHeapSmall } from '#platform/heap.ts';
+import { memoryLimitBytes } from '#platform/memory.ts';
 import { DURATION_BUCKETS_S, Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
@@ -75,7 +77,9 @@ async function readConfig(role: Role, flags: NodeFlags): Promise<Config | undefi
 }
 
 async function serve(config: Config, flags: NodeFlags): Promise<void> {
+  keepHeapSmall();
   const logger = createLogger({ level: config.log.level, format: config.log.format });
+  warnOfMemory(config.storage.memoryBytesMax, logger);
   const clock = createNodeClock();
   const closers = new CloserStack();
   try {
@@ -89,6 +93,16 @@ async function serve(config: Config, flags: NodeFlags): Promise<void> {
     else logger.fatal({ err: error }, 'could not start');
     leave(error instanceof WalOpenError ? EXIT_DIRECTORY : EXIT_OTHER);
   }
+}
+
+/** Both limits can be kept and the process still be killed: said at the start rather than found out. */
+function warnOfMemory(storeBytes: number, logger: LevelLogger): void {
+  const [heapBytes, availableBytes] = [heapLimitBytes(), memoryLimitBytes()];
+  if (storeBytes + heapBytes <= availableBytes) return;
+  logger.warn(
+    { maxMemory: storeBytes, heapLimit: heapBytes, available: availableBytes },
+    'storage.max_memory and the heap limit together are more than this process may use: lower max_memory',
+  );
 }
 
 interface Surroundings {

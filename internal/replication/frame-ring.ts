@@ -7,15 +7,11 @@ import { assert } from '#platform/assert.ts';
 import type { Frame } from '#wal/frame.ts';
 
 export class FrameRing {
-  readonly #bytesMax: number;
-  #frames: Frame[] = [];
+  /** Undefined before `#head`: what left the window must not be held. */
+  #frames: (Frame | undefined)[] = [];
   /** Index of the oldest frame still in the window. */
   #head = 0;
   #bytes = 0;
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
 
   get bytes(): number {
     return this.#bytes;
@@ -26,15 +22,15 @@ export class FrameRing {
     return this.#frames[this.#head]?.lsn;
   }
 
-  /** Adds the frame after the newest one. */
-  add(frame: Frame): void {
+  /** Adds the frame after the newest one; the oldest go, so that at most `bytesMax` stay, or this one alone. */
+  add(frame: Frame, bytesMax: number): void {
     const newest = this.#frames.at(-1);
     assert(newest === undefined || frame.lsn === newest.lsn + 1, 'the ring holds consecutive records');
     this.#frames.push(frame);
     this.#bytes += frame.bytes.length;
-    while (this.#bytes > this.#bytesMax && this.#head < this.#frames.length - 1) {
+    while (this.#bytes > bytesMax && this.#head < this.#frames.length - 1) {
       this.#bytes -= this.#frames[this.#head]?.bytes.length ?? 0;
-      this.#head++;
+      this.#frames[this.#head++] = undefined;
     }
     // Dropping the dead half when it is the larger one keeps adding O(1) on average.
     if (this.#head > 1_024 && this.#head * 2 > this.#frames.length) {

@@ -16,13 +16,15 @@ import { WalReadError } from '#wal/wal-errors.ts';
 
 /** Memory that the newest frames may take, whatever the number of replicas. */
 export const RING_BYTES_MAX = 32 * 1_024 * 1_024;
+/** The same where there are no replicas: for one that registers now. */
+const RING_BYTES_ALONE_MAX = 1_024 * 1_024;
 
 export class PushSource implements PushLog {
   readonly #engine: Engine;
   readonly #acks: AckLedger;
   readonly #identity: () => PushIdentity;
   readonly #group: () => GroupMembers;
-  readonly #ring = new FrameRing(RING_BYTES_MAX);
+  readonly #ring = new FrameRing();
   #damagedLsn: number | undefined;
 
   constructor(engine: Engine, acks: AckLedger, identity: () => PushIdentity, group: () => GroupMembers) {
@@ -32,9 +34,9 @@ export class PushSource implements PushLog {
     this.#group = group;
   }
 
-  /** A frame became visible here. */
-  add(frame: Frame): void {
-    this.#ring.add(frame);
+  /** A frame became visible here. Where nobody is pushed to, only the last few are worth their memory. */
+  add(frame: Frame, isPushed: boolean): void {
+    this.#ring.add(frame, isPushed ? RING_BYTES_MAX : RING_BYTES_ALONE_MAX);
   }
 
   /** The newest durable record's LSN and epoch. */

@@ -87,8 +87,9 @@ export class ReplicaRegistry {
 
   /** A frame became visible here: it is kept for pushing, and synced soon if anyone is to get it. */
   noteApplied(frame: Frame): void {
-    this.#source.add(frame);
-    if (this.#members.size > 0) this.#options.engine.log.requestSync();
+    const isPushed = this.#members.size > 0;
+    this.#source.add(frame, isPushed);
+    if (isPushed) this.#options.engine.log.requestSync();
   }
 
   /** There is more to push, or someone waits for acks. */

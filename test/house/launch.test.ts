@@ -9,7 +9,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const LAUNCHER = join(ROOT, 'bin', 'launch.cjs');
-const { isNewEnough } = createRequire(import.meta.url)(LAUNCHER) as { isNewEnough(version: string): boolean };
+const { isNewEnough, heapMegabytes } = createRequire(import.meta.url)(LAUNCHER) as {
+  isNewEnough(version: string): boolean;
+  heapMegabytes(entry: string, args: string[], env: NodeJS.ProcessEnv, availableBytes: number): number;
+};
 
 let directory: string;
 const started: ChildProcess[] = [];
@@ -109,6 +112,32 @@ describe('launcher', () => {
       heap: true,
       threads: '16',
     });
+  });
+
+  it.each<[string[], NodeJS.ProcessEnv, number]>([
+    // 60 % of 20 GiB for entries, so 512 MiB and a quarter of that.
+    [[], {}, 3_584],
+    [['--set', 'storage.max_memory=4GiB'], {}, 1_536],
+    [['--set=storage.max_memory=1GiB'], {}, 768],
+    [[], { WALNUT_STORAGE__MAX_MEMORY: '2GiB' }, 1_024],
+    [['-set', 'storage.max_memory=1GiB'], { WALNUT_STORAGE__MAX_MEMORY: '2GiB' }, 768],
+    // What entries leave is less than wanted, and then too little.
+    [['--set', 'storage.max_memory=18GiB'], {}, 1_536],
+    [['--set', 'storage.max_memory=30GiB'], {}, 256],
+    // Not well written: the node will say so.
+    [['--set', 'storage.max_memory=lots'], {}, 3_584],
+  ])('derives the heap limit from storage.max_memory: %j %j', (args, env, expected) => {
+    expect(heapMegabytes('cmd/master.ts', args, env, 20 * 2 ** 30)).toBe(expected);
+  });
+
+  it('reads max_memory of the configuration file, too, and leaves other programs three quarters', async () => {
+    const file = join(directory, 'node.yaml');
+    await fs.writeFile(file, 'storage:\n  # max_memory: "1GiB"\n  max_memory: "4GiB" # entries\n');
+    const limit = (entry: string, ...args: string[]) => heapMegabytes(entry, args, {}, 20 * 2 ** 30);
+    expect(limit('cmd/slave.ts', '--config', file)).toBe(1_536);
+    expect(limit('cmd/slave.ts', `-config=${file}`, '--set', 'storage.max_memory=1GiB')).toBe(768);
+    expect(limit('cmd/slave.ts', '--config', join(directory, 'missing'))).toBe(3_584);
+    expect(limit('cmd/walnut.ts', '--config', file)).toBe(15_360);
   });
 
   it('leaves a heap limit given by NODE_OPTIONS alone', async () => {

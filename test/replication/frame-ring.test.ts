@@ -1,8 +1,11 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Lsn } from '#model/position.ts';
 import { FrameRing } from '#replication/frame-ring.ts';
 import { chainOf } from '#test/replication/chain.ts';
+import type { Frame } from '#wal/frame.ts';
 
 const lsn = (value: number): Lsn => value as Lsn;
 
@@ -18,8 +21,8 @@ describe('FrameRing', () => {
         fc.integer({ min: 0, max: 1_000 }),
         (sizes, firstLsn, capBytes, from, through, wantedBytes) => {
           const frames = chainOf(sizes, { firstLsn });
-          const ring = new FrameRing(capBytes);
-          for (const frame of frames) ring.add(frame);
+          const ring = new FrameRing();
+          for (const frame of frames) ring.add(frame, capBytes);
           // The model: drop the oldest while over the cap, but never the newest.
           let kept = frames;
           const bytesOf = (list: typeof frames) => list.reduce((sum, frame) => sum + frame.bytes.length, 0);
@@ -45,10 +48,10 @@ describe('FrameRing', () => {
   });
 
   it('stays within its cap over a long run, and forgets on clear', () => {
-    const ring = new FrameRing(10_000);
+    const ring = new FrameRing();
     const frames = chainOf(Array.from({ length: 5_000 }, () => 60));
     for (const frame of frames) {
-      ring.add(frame);
+      ring.add(frame, 10_000);
       expect(ring.bytes).toBeLessThanOrEqual(10_000);
     }
     const oldest = ring.oldestLsn ?? lsn(0);
@@ -61,8 +64,28 @@ describe('FrameRing', () => {
 
   it('refuses a frame that leaves a hole', () => {
     const [one, , three] = chainOf([1, 1, 1]);
-    const ring = new FrameRing(1_000);
-    if (one !== undefined) ring.add(one);
-    expect(() => three !== undefined && ring.add(three)).toThrow(/consecutive/);
+    const ring = new FrameRing();
+    if (one !== undefined) ring.add(one, 1_000);
+    expect(() => three !== undefined && ring.add(three, 1_000)).toThrow(/consecutive/);
+  });
+
+  it('holds on to no frame that left the window', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const ring = new FrameRing();
+    const left = new WeakRef(addTo(ring));
+    // A WeakRef is kept until the turn of the event loop that made it is over.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    expect(ring.oldestLsn).toBe(2);
+    expect(left.deref()).toBeUndefined();
   });
 });
+
+/** Adds two frames of which the second drives the first out; returns the first. */
+function addTo(ring: FrameRing): Frame {
+  const [first, second] = chainOf([900, 900]) as [Frame, Frame];
+  ring.add(first, 1_000);
+  ring.add(second, 1_000);
+  return first;
+}
