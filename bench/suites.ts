@@ -1,6 +1,7 @@
 /** The suites by name, what options each takes, and what it does without them. */
 import { benchBatch } from './batch/batch-bench.ts';
 import { benchCheckpoint } from './checkpoint.ts';
+import { benchDurable } from './durable/durable-bench.ts';
 import { benchMemory } from './memory/memory-bench.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchReplication } from './replication.ts';
@@ -68,6 +69,10 @@ export const SUITES: Readonly<Record<string, Suite>> = {
   batch: {
     takes: ['rounds', 'seconds', 'only'],
     run: ({ rounds = ROUNDS, seconds = 2, only = '' }) => benchBatch({ rounds, seconds, only }),
+  },
+  durable: {
+    takes: ['rounds', 'seconds', 'only'],
+    run: ({ rounds = ROUNDS, seconds = 2, only = '' }) => benchDurable({ rounds, seconds, only }),
   },
   replication: {
     takes: ['rounds', 'seconds', 'rate', 'records'],

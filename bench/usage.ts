@@ -9,6 +9,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
   batch         batches of 100 Gets and of 100 Sets, counted in operations, next to the
                 same operations one by one, to bare Node answering the same bytes, and
                 to redis-benchmark -P 100 where it is installed
+  durable       Sets at wal.fsync interval and always, next to Gets, to each other, to
+                write and fdatasync alone, and to redis-server with the same promises
   replication   a master, three replicas and the load as processes of this machine:
                 from a write's answer to its visibility on a replica; what three
                 replicas cost the master; how fast an empty replica catches up
@@ -24,14 +26,14 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 the layouts that it was chosen from
 
   --rounds N       measurements of each kind, in turn; default 5, the median is shown
-  --seconds N      checkpoint, replication, unary, batch: of each measurement under
-                   load; default 10, 10, 2 and 2
+  --seconds N      checkpoint, replication, unary, batch, durable: of each measurement
+                   under load; default 10, 10, 2, 2 and 2
   --rate N         checkpoint, replication: writes per second; default 5000
   --entries N,N,…  recovery, store: numbers of entries; default 100000,500000,1000000
                    and 100000,1000000,4000000; memory: default 1000000;
                    checkpoint: one number; default 1000000
   --records N      replication: to catch up with; default 1000000
-  --only TEXT      unary, batch: calls whose name has this text, such as "get" or "grpc"
+  --only TEXT      unary, batch, durable: calls whose name has this text, such as "get" or "grpc"
   --json FILE      write every round as JSON, too
   --against FILE   compare with what --json wrote: names each ratio that fell by more
                    than its noise, and exits 1 where one did. The noise of a ratio is

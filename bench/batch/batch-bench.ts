@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import type { SuiteReport } from '../report.ts';
 import { askOnce } from '../unary/ask-once.ts';
 import type { MeasuredCall } from '../unary/calls.ts';
-import { createLoad, type Load, type Loaded, loadNames, redisLoad } from '../unary/load.ts';
+import { createLoad, type Load, type Loaded, loadNames, REDIS_RATE, redisLoad } from '../unary/load.ts';
 import { isInstalled, startRedis, startWalnut, startYardstick, type Target } from '../unary/processes.ts';
 import { type Measured, toSuiteReport } from '../unary/report.ts';
 import { type Contender, measureInTurn } from '../unary/rounds.ts';
@@ -80,5 +80,6 @@ function singles(target: Target, call: MeasuredCall, load: Load): Contender {
 
 /** As the batches: as many keys as a batch has, and as many requests at once. */
 function redisBatches({ port }: Target, command: Verb, seconds: number): Promise<Loaded> {
-  return redisLoad(port, { command, seconds, pipelined: OPERATIONS, keys: OPERATIONS });
+  const ratePerSecond = REDIS_RATE.pipelined;
+  return redisLoad(port, { command, seconds, ratePerSecond, pipelined: OPERATIONS, keys: OPERATIONS });
 }

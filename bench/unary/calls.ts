@@ -12,6 +12,8 @@ export interface MeasuredCall {
   readonly path: string;
   readonly contentType: string | undefined;
   readonly body: Uint8Array;
+  /** Over HTTP/1.1, where not 32. */
+  readonly connections?: number;
   /** Of the rate of bare Node, and of stock connect-node: what is aimed at. */
   readonly aims: Readonly<Record<string, number>>;
   /** Who else does the same: stock connect-node, or another kind of server. */

@@ -45,7 +45,7 @@ async function wrk(directory: string, port: number, call: MeasuredCall, seconds:
   const type = call.contentType === undefined ? '' : `wrk.headers["content-type"] = "${call.contentType}"\n`;
   writeFileSync(script, `wrk.method = "${call.method}"\nwrk.body = "${escaped}"\n${type}`);
   const url = `http://127.0.0.1:${port}${call.path}`;
-  const options = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', script, url];
+  const options = ['-t1', `-c${call.connections ?? CONNECTIONS}`, `-d${seconds}s`, '-s', script, url];
   const { stdout } = await run('wrk', options);
   const [, requests, took] = /(\d+) requests in ([\d.]+)s/.exec(stdout) ?? [];
   const failed = Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0);
@@ -64,7 +64,15 @@ async function h2load(directory: string, port: number, call: MeasuredCall, secon
 
 async function ownLoad(port: number, call: MeasuredCall, seconds: number): Promise<Loaded> {
   const body = Buffer.from(call.body).toString('base64');
-  const shape = JSON.stringify({ ...call, body, port, seconds, sessions: SESSIONS, streams: STREAMS });
+  const shape = JSON.stringify({
+    connections: CONNECTIONS,
+    ...call,
+    body,
+    port,
+    seconds,
+    sessions: SESSIONS,
+    streams: STREAMS,
+  });
   const { stdout } = await run(process.execPath, [join(import.meta.dirname, 'own-load.ts'), shape]);
   return { requests: Number(stdout), seconds };
 }
@@ -73,18 +81,23 @@ export interface RedisOrder {
   readonly command: 'get' | 'set';
   readonly seconds: number;
   /** Requests sent together on each connection. */
-  readonly pipelined: number;
+  readonly pipelined?: number;
   /** Different keys. */
-  readonly keys: number;
+  readonly keys?: number;
+  readonly connections?: number;
+  /** About what it does, since redis-benchmark does not take a time. */
+  readonly ratePerSecond: number;
 }
 
-/** What a fast server answers in a second, alone and pipelined: redis-benchmark does not take a time. */
-const REDIS_RATE = { alone: 60_000, pipelined: 800_000 };
+/** What a fast server answers in a second, one by one and in hundreds. */
+export const REDIS_RATE = { alone: 60_000, pipelined: 800_000 };
 
-export async function redisLoad(port: number, order: RedisOrder): Promise<Loaded> {
-  const { command, seconds, pipelined, keys } = order;
-  const requests = Math.round((pipelined === 1 ? REDIS_RATE.alone : REDIS_RATE.pipelined) * seconds);
-  const counts = { p: port, c: CONNECTIONS, n: requests, d: 100, P: pipelined, r: keys };
+export async function redisLoad(
+  port: number,
+  { command, seconds, ratePerSecond, pipelined = 1, keys = 1, connections = CONNECTIONS }: RedisOrder,
+): Promise<Loaded> {
+  const requests = Math.round(ratePerSecond * seconds);
+  const counts = { p: port, c: connections, n: requests, d: 100, P: pipelined, r: keys };
   const options = Object.entries(counts).flatMap(([name, value]) => [`-${name}`, String(value)]);
   const { stdout } = await run('redis-benchmark', ['-h', '127.0.0.1', ...options, '--csv', '-t', command]);
   const rate = Number(new RegExp(`"${command}","([\\d.]+)"`, 'i').exec(stdout)?.[1] ?? Number.NaN);

@@ -10,11 +10,11 @@ interface Shape {
   readonly body: string;
   readonly port: number;
   readonly seconds: number;
+  readonly connections: number;
   readonly sessions: number;
   readonly streams: number;
 }
 
-const CONNECTIONS = 32;
 const shape = JSON.parse(process.argv[2] ?? '{}') as Shape;
 const body = Buffer.from(shape.body, 'base64');
 let answered = 0;
@@ -58,7 +58,7 @@ function driveHttp2(): ClientHttp2Session {
   return session;
 }
 
-const count = shape.http === 1 ? CONNECTIONS : shape.sessions;
+const count = shape.http === 1 ? shape.connections : shape.sessions;
 const open = Array.from({ length: count }, () => (shape.http === 1 ? driveHttp1() : driveHttp2()));
 setTimeout(() => {
   isOver = true;

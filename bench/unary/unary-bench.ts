@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import type { SuiteReport } from '../report.ts';
 import { askOnce } from './ask-once.ts';
 import { CALLS, etcdCall, type MeasuredCall } from './calls.ts';
-import { createLoad, type Load, loadNames, redisLoad } from './load.ts';
+import { createLoad, type Load, loadNames, REDIS_RATE, redisLoad } from './load.ts';
 import { isInstalled, startEtcd, startRedis, startWalnut, startYardstick, type Target } from './processes.ts';
 import { type Measured, toSuiteReport } from './report.ts';
 import { type Contender, measureInTurn } from './rounds.ts';
@@ -73,7 +73,8 @@ class Hall {
       return {
         name,
         target,
-        load: (seconds) => redisLoad(target.port, { command: verb, seconds, pipelined: 1, keys: 1 }),
+        load: (seconds) =>
+          redisLoad(target.port, { command: verb, seconds, ratePerSecond: REDIS_RATE.alone }),
       };
     }
     if (name === 'etcd') {
