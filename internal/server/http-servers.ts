@@ -9,8 +9,10 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
+import type { Clock } from '#platform/clock.ts';
 import type { Connections } from '#server/connections.ts';
 import { deferContinue } from '#server/http-io.ts';
+import { RequestLanes } from '#server/request-lanes.ts';
 import { BODY_TIMEOUT_MS, type Listener } from '#server/request-listener.ts';
 
 const HEADER_BYTES_MAX = 16_384;
@@ -24,7 +26,8 @@ const STREAM_WINDOW_BYTES = 1_048_576;
 /** All streams of a connection together: what a peer can make one connection buffer. */
 const SESSION_WINDOW_BYTES = 4_194_304;
 
-export function createHttp1({ onRequest }: Listener): Http1Server {
+export function createHttp1({ onRequest }: Listener, clock: Clock): Http1Server {
+  const lanes = new RequestLanes(clock, onRequest);
   const server = createHttp1Server(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -33,11 +36,11 @@ export function createHttp1({ onRequest }: Listener): Http1Server {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: 2_000,
     },
-    onRequest,
+    (request, response) => lanes.accept(request, response),
   );
   server.on('checkContinue', (request, response) => {
     deferContinue(request, response);
-    onRequest(request, response);
+    lanes.accept(request, response);
   });
   // Node checks the timeouts above from 'listening' on, and this server never listens itself.
   server.emit('listening');

@@ -112,7 +112,7 @@ export async function openServer(options: ServerOptions): Promise<RunningServer>
     isProtected: !isLoopbackHost(options.host),
   };
   const listener = createListener(edge);
-  const http1 = createHttp1(listener);
+  const http1 = createHttp1(listener, clock);
   const http2 = createHttp2(listener, connections);
   const mux = createSocketMux({
     clock,

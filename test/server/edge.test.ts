@@ -4,6 +4,7 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { silentLogger } from '#platform/logger.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
 import { createBodyBudget } from '#server/body-budget.ts';
 import { createBodyDeadlines } from '#server/body-deadlines.ts';
 import { createHttp1 } from '#server/http-servers.ts';
@@ -171,7 +172,7 @@ describe('hostile and broken peers', () => {
   });
 
   it('checks the time of HTTP/1.1 requests although it never listens itself', () => {
-    const server = createHttp1({ onRequest: () => {}, onStream: () => false });
+    const server = createHttp1({ onRequest: () => {}, onStream: () => false }, createNodeClock());
     onCleanup(() => {
       server.close();
     });

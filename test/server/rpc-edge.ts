@@ -59,7 +59,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     onRefused: () => {},
   });
   const connections = createConnections();
-  const http1 = createHttp1(listener);
+  const http1 = createHttp1(listener, createNodeClock());
   const http2 = createHttp2(listener, connections);
   const server = createServer({ noDelay: true }, (socket) => {
     connections.addSocket(socket);

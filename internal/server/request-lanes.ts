@@ -1,0 +1,124 @@
+/**
+ * HTTP/1.1 requests that a peer sends without waiting for answers (pipelining).
+ * Node parses, and so would answer, all that one read brings, and reads again
+ * and again before it looks at anyone else: a peer that never reads its answers
+ * could keep the process for as long as it keeps sending.
+ *
+ * Here each connection has so many requests in one turn of the event loop. What
+ * is more waits in order, and so does reading, until the next turn, or until the
+ * peer has taken the answers it has. Answers of one turn leave together.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '#platform/clock.ts';
+
+/** About a millisecond of small calls. */
+export const REQUESTS_PER_TURN = 64;
+
+export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
+
+export class RequestLanes {
+  readonly #clock: Clock;
+  readonly #handle: Handle;
+  readonly #lanes = new WeakMap<Socket, Lane>();
+  /** Those that had requests in this turn. */
+  #active: Lane[] = [];
+
+  constructor(clock: Clock, handle: Handle) {
+    this.#clock = clock;
+    this.#handle = handle;
+  }
+
+  accept(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    let lane = this.#lanes.get(socket);
+    if (lane === undefined) {
+      lane = new Lane(socket, this.#handle, (active) => this.#begin(active));
+      this.#lanes.set(socket, lane);
+    }
+    lane.accept(request, response);
+  }
+
+  /** The lane takes part in this turn. */
+  #begin(lane: Lane): void {
+    if (this.#active.push(lane) > 1) return;
+    void this.#clock.yield().then(() => {
+      const active = this.#active;
+      this.#active = [];
+      for (const each of active) each.endTurn();
+    });
+  }
+}
+
+class Lane {
+  readonly #socket: Socket;
+  readonly #handle: Handle;
+  readonly #begin: (lane: Lane) => void;
+  /** Requests handled in this turn. */
+  #count = 0;
+  #waiting: { readonly request: IncomingMessage; readonly response: ServerResponse }[] = [];
+  #isHeld = false;
+
+  constructor(socket: Socket, handle: Handle, begin: (lane: Lane) => void) {
+    this.#socket = socket;
+    this.#handle = handle;
+    this.#begin = begin;
+    // Node goes on reading after each request; while this holds it shall not.
+    socket.on('resume', () => {
+      if (this.#isHeld) socket.pause();
+    });
+    socket.on('drain', () => {
+      if (this.#waiting.length > 0) this.#handleWaiting();
+    });
+    socket.once('close', () => {
+      this.#waiting = [];
+    });
+  }
+
+  accept(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#waiting.length > 0 || !this.#mayHandle()) {
+      this.#waiting.push({ request, response });
+      this.#hold();
+      return;
+    }
+    this.#count++;
+    if (this.#count === 1) this.#begin(this);
+    // From the second on, so that whoever sends one at a time has its answer at once.
+    else if (this.#count === 2) this.#socket.cork();
+    this.#handle(request, response);
+  }
+
+  endTurn(): void {
+    if (this.#count > 1) this.#socket.uncork();
+    this.#count = 0;
+    if (this.#waiting.length > 0) this.#handleWaiting();
+  }
+
+  #mayHandle(): boolean {
+    return this.#count < REQUESTS_PER_TURN && !this.#socket.writableNeedDrain;
+  }
+
+  #handleWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    let next = 0;
+    for (; next < waiting.length && this.#mayHandle(); next++) {
+      const { request, response } = waiting[next] as (typeof waiting)[number];
+      this.accept(request, response);
+    }
+    this.#waiting = waiting.slice(next);
+    if (this.#waiting.length === 0) this.#release();
+  }
+
+  #hold(): void {
+    if (this.#isHeld) return;
+    this.#isHeld = true;
+    this.#socket.pause();
+  }
+
+  #release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.#socket.resume();
+  }
+}

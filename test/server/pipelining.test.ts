@@ -1,0 +1,120 @@
+/** Peers that send HTTP/1.1 requests without waiting for the answers. */
+import { connect, type Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { positionOf } from '#test/server/fake-node.ts';
+import { onCleanup, type Running, start } from '#test/server/running.ts';
+
+const GET = Buffer.from('GET /v1/keys/k HTTP/1.1\r\nhost: a\r\n\r\n');
+const VALUE = Buffer.alloc(1_000, 'v');
+/** One value, its headers before it. */
+const ANSWER = /HTTP\/1\.1 200 OK\r\n(?:[^\r]+\r\n)*\r\nv{1000}/g;
+
+function open({ server }: Running): Socket {
+  const socket = connect(server.port, '127.0.0.1');
+  onCleanup(() => void socket.destroy());
+  return socket;
+}
+
+/** Reads until `count` answers are there, and gives all that came. */
+async function readAnswers(socket: Socket, pattern: RegExp, count: number): Promise<string[]> {
+  let text = '';
+  const found: string[] = [];
+  for await (const chunk of socket) {
+    text += (chunk as Buffer).toString('latin1');
+    const matches = [...text.matchAll(pattern)];
+    const last = matches.at(-1);
+    if (last !== undefined) text = text.slice((last.index as number) + last[0].length);
+    found.push(...matches.map(([match]) => match));
+    if (found.length >= count) break;
+  }
+  return found;
+}
+
+/** The most calls that reach the node within one turn of the event loop, until told to stop. */
+function watchTurns(running: Running): () => number {
+  const { calls } = running.node;
+  let seen = calls.length;
+  let most = 0;
+  let isOver = false;
+  const look = (): void => {
+    most = Math.max(most, calls.length - seen);
+    seen = calls.length;
+    if (!isOver) setImmediate(look);
+  };
+  look();
+  return () => {
+    isOver = true;
+    return most;
+  };
+}
+
+async function withEntry(): Promise<Running> {
+  const running = await start();
+  running.node.entries.set('k', { key: 'k', value: VALUE, expireAtMs: 0, version: positionOf(1) });
+  return running;
+}
+
+describe('pipelined requests', () => {
+  it('are answered in their order', async () => {
+    const running = await start();
+    const keys = Array.from({ length: 500 }, (_, i) => `key-${i}`);
+    for (const key of keys) {
+      const value = Buffer.from(`${key};`);
+      running.node.entries.set(key, { key, value, expireAtMs: 0, version: positionOf(1) });
+    }
+    const socket = open(running);
+    socket.write(keys.map((key) => `GET /v1/keys/${key} HTTP/1.1\r\nhost: a\r\n\r\n`).join(''));
+    const values = await readAnswers(socket, /key-\d+;/g, keys.length);
+    expect(values).toEqual(keys.map((key) => `${key};`));
+  });
+
+  it('take no more than their share of a turn of the event loop, and are all answered', async () => {
+    const running = await withEntry();
+    const stop = watchTurns(running);
+    const count = 5_000;
+    const socket = open(running);
+    socket.write(Buffer.concat(Array.from({ length: count }, () => GET)));
+    expect(await readAnswers(socket, ANSWER, count)).toHaveLength(count);
+    // 64 of one turn, and 64 of the next where both fall between two looks.
+    expect(stop()).toBeLessThanOrEqual(128);
+  });
+
+  it('wait for a peer that does not read its answers, and are answered when it does', async () => {
+    const running = await withEntry();
+    const socket = open(running);
+    socket.pause();
+    // More answers than all the buffers between the two hold.
+    const count = 30_000;
+    socket.write(Buffer.concat(Array.from({ length: count }, () => GET)));
+    await settled(running);
+    const handled = running.node.calls.length;
+    expect(handled).toBeGreaterThan(0);
+    expect(handled).toBeLessThan(count);
+    expect(await readAnswers(socket, ANSWER, count)).toHaveLength(count);
+    expect(running.node.calls).toHaveLength(count);
+  });
+
+  it('of a peer that has gone are dropped', async () => {
+    const running = await withEntry();
+    const socket = open(running);
+    socket.pause();
+    socket.write(Buffer.concat(Array.from({ length: 30_000 }, () => GET)));
+    await settled(running);
+    socket.resetAndDestroy();
+    const handled = running.node.calls.length;
+    const other = open(running);
+    other.write(GET);
+    expect(await readAnswers(other, ANSWER, 1)).toHaveLength(1);
+    await settled(running);
+    expect(running.node.calls.length).toBeLessThanOrEqual(handled + 65);
+  });
+});
+
+/** Until no more calls come for a while: of turns, not of time. */
+async function settled({ node }: Running): Promise<void> {
+  for (let quiet = 0, seen = -1; quiet < 300; quiet = node.calls.length === seen ? quiet + 1 : 0) {
+    seen = node.calls.length;
+    // A turn that waits for the network.
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
