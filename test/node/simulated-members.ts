@@ -184,8 +184,10 @@ export class Members {
 
   /** Restarts a member with the leader as its `master.address`, whatever it was before. */
   async follow(member: Member): Promise<void> {
+    // A failover that was asked for long ago may make it the leader meanwhile.
+    if (member === this.leader) return;
     await this.takeDown(member, 'cleanRestart');
-    await this.start(member, { forcedRole: 'replica' });
+    await this.start(member, member === this.leader ? {} : { forcedRole: 'replica' });
   }
 
   /** The master that takes writes in the highest term, whoever was meant to. */
