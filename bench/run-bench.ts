@@ -5,11 +5,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { compare, formatComparison } from './against.ts';
+import { drawChart } from './chart.ts';
+import { CHART_ROWS } from './chart-rows.ts';
 import { type BenchReport, describeMachine, formatSuite, type SuiteReport, toJson } from './report.ts';
 import { OPTIONS, type OptionName, type Options, SUITES, type Suite } from './suites.ts';
 import { USAGE } from './usage.ts';
 
 class UsageError extends Error {}
+
+const BASELINE = 'bench/baseline.json';
+const CHART = 'docs/bench.svg';
 
 interface Order {
   readonly suites: readonly Suite[];
@@ -64,6 +69,14 @@ async function run({ suites, options, json, against }: Order): Promise<void> {
   if (comparison.compared.some(({ hasFallen }) => hasFallen)) process.exitCode = 1;
 }
 
+/** From the baseline, or the file named, to where the README has it. */
+function chart([file = BASELINE, ...more]: readonly string[]): void {
+  if (more.length > 0 || file.startsWith('-'))
+    throw new UsageError('chart: expected at most a file that --json wrote');
+  writeFileSync(CHART, drawChart(readReport(file), CHART_ROWS));
+  process.stdout.write(`${CHART} drawn from ${file}\n`);
+}
+
 function today(): string {
   return new Date().toISOString().slice(0, 10);
 }
@@ -85,7 +98,9 @@ function isUsage(error: unknown): error is Error {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
+  const [first, ...rest] = argv;
   if (argv.includes('--help') || argv.includes('-h')) process.stdout.write(USAGE);
+  else if (first === 'chart') chart(rest);
   else await run(readOrder(argv));
 }
 

@@ -8,7 +8,7 @@ export interface StoreBench {
   readonly rounds: number;
 }
 
-interface Figures {
+export interface Figures {
   readonly insertNs: number;
   readonly getNs: number;
   readonly touchNs: number;
@@ -50,7 +50,7 @@ export function benchStore({ entries, rounds }: StoreBench): SuiteReport {
     const measured = new Map(LAYOUTS.map((layout) => [layout, [] as Figures[]]));
     // In turn, so that what else the machine does meets all of them.
     for (let round = 0; round < rounds; round++) {
-      for (const [layout, list] of measured) list.push(run(layout, count));
+      for (const [layout, list] of measured) list.push(runStoreChild(layout, count));
     }
     pairs.push(...pairsOf(count, measured));
     figures.push(...figuresOf(count, measured));
@@ -59,7 +59,8 @@ export function benchStore({ entries, rounds }: StoreBench): SuiteReport {
   return { suite: 'store', how: HOW, pairs, figures };
 }
 
-function run(layout: string, count: number): Figures {
+/** One layout with so many entries, in a process of its own. */
+export function runStoreChild(layout: string, count: number): Figures {
   const argv = [...process.execArgv, '--expose-gc', CHILD, layout, String(count)];
   const child = spawnSync(process.execPath, argv, {
     encoding: 'utf8',

@@ -2,6 +2,9 @@
 import { benchBatch } from './batch/batch-bench.ts';
 import { benchCheckpoint } from './checkpoint.ts';
 import { benchDurable } from './durable/durable-bench.ts';
+import { benchEviction } from './eviction/eviction-bench.ts';
+import { benchFlat } from './flat.ts';
+import { benchLatency } from './latency/latency-bench.ts';
 import { benchMemory } from './memory/memory-bench.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchReplication } from './replication.ts';
@@ -17,6 +20,7 @@ export interface Options {
   readonly records?: number;
   readonly entries?: readonly number[];
   readonly only?: string;
+  readonly trace?: string;
 }
 
 export type OptionName = keyof Options;
@@ -57,9 +61,12 @@ export const OPTIONS: { readonly [name in OptionName]-?: Option<NonNullable<Opti
     },
   },
   only: { expected: 'a text', read: (text) => text },
+  trace: { expected: 'a file', read: (text) => text },
 };
 
 const ROUNDS = 5;
+/** Not part of the repository. */
+const TRACE = '../shared/data/orm-busy.trace.gz';
 
 export const SUITES: Readonly<Record<string, Suite>> = {
   unary: {
@@ -86,6 +93,21 @@ export const SUITES: Readonly<Record<string, Suite>> = {
   memory: {
     takes: ['rounds', 'entries'],
     run: ({ rounds = ROUNDS, entries = [1_000_000] }) => benchMemory({ rounds, entries }),
+  },
+  latency: {
+    takes: ['rounds', 'entries', 'seconds', 'rate'],
+    run: ({ rounds = ROUNDS, entries: [entries = 4_000_000] = [], seconds = 10, rate = 5_000 }) =>
+      benchLatency({ rounds, entries, seconds, rate }),
+  },
+  eviction: {
+    takes: ['rounds', 'entries', 'seconds', 'trace'],
+    run: ({ rounds = ROUNDS, entries: [entries = 100_000] = [], seconds = 2, trace = TRACE }) =>
+      benchEviction({ rounds, entries, seconds, trace }),
+  },
+  flat: {
+    takes: ['rounds', 'entries', 'seconds'],
+    run: ({ rounds = ROUNDS, entries = [10_000, 10_000_000], seconds = 2 }) =>
+      benchFlat({ rounds, entries, seconds }),
   },
   checkpoint: {
     takes: ['rounds', 'entries', 'seconds', 'rate'],

@@ -1,6 +1,8 @@
 /** What `npm run bench -- --help` says. */
 
 export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every suite where none is named
+       npm run bench -- chart [FILE]              draws docs/bench.svg from what --json wrote;
+                                                  default bench/baseline.json
 
   unary         single Gets and Sets by Connect, JSON, gRPC and /v1/keys, next to
                 bare node:http and node:http2 answering the same bytes, to stock
@@ -19,6 +21,13 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 RDB where it is installed
   memory        resident memory at rest of as many entries, and after nine tenths of them
                 were deleted, next to redis-server where it is installed
+  latency       times of Gets and Sets at a fixed rate with many entries and a checkpoint
+                in the middle, each from when it was due, next to redis-server (BGSAVE)
+  eviction      Sets into caches that are full, by entries and by bytes, and the hits of
+                a zipf-like stream and of a recorded trace, next to redis-server with
+                allkeys-lru and to an exact LRU
+  flat          operations in a second of the server's processor time, with few and with
+                many entries; and of the store alone
   checkpoint    what checkpoints of many entries cost who writes meanwhile: times of
                 writes and the event loop's delay, with and without, in turn
   store         entries in memory, no server and no log: CPU time per operation, bytes
@@ -26,14 +35,19 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 the layouts that it was chosen from
 
   --rounds N       measurements of each kind, in turn; default 5, the median is shown
-  --seconds N      checkpoint, replication, unary, batch, durable: of each measurement
-                   under load; default 10, 10, 2, 2 and 2
-  --rate N         checkpoint, replication: writes per second; default 5000
+  --seconds N      of each measurement under load; default 2 for unary, batch,
+                   durable, eviction and flat, 10 for replication, latency and checkpoint
+  --rate N         replication, checkpoint: writes per second; latency: requests;
+                   default 5000
   --entries N,N,…  recovery, store: numbers of entries; default 100000,500000,1000000
                    and 100000,1000000,4000000; memory: default 1000000;
-                   checkpoint: one number; default 1000000
+                   flat: default 10000,10000000, compared with the first;
+                   latency, eviction, checkpoint: one number; default 4000000,
+                   100000 and 1000000
   --records N      replication: to catch up with; default 1000000
-  --only TEXT      unary, batch, durable: calls whose name has this text, such as "get" or "grpc"
+  --only TEXT      unary, batch, durable: calls whose name has this text, such as "get"
+  --trace FILE     eviction: gzipped little-endian 32-bit keys; skipped where it is not
+                   there; default ../shared/data/orm-busy.trace.gz
   --json FILE      write every round as JSON, too
   --against FILE   compare with what --json wrote: names each ratio that fell by more
                    than its noise, and exits 1 where one did. The noise of a ratio is
@@ -48,6 +62,6 @@ Examples:
   npm run bench -- recovery --entries 1000000
   npm run bench -- checkpoint replication --seconds 5
   npm run bench -- store --entries 10000000 --rounds 1
-  npm run bench -- --json bench/baseline.json
+  npm run bench -- --json bench/baseline.json && npm run bench -- chart
   npm run bench -- unary --against bench/baseline.json
 `;
