@@ -1,0 +1,79 @@
+/**
+ * Operations on their way, in the order of their calls: what waits to be sent,
+ * bounded, and what goes into the next Batch.
+ */
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { BatchOperation, BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
+
+/** One call, until it is settled. */
+export interface Pending {
+  readonly operation: BatchOperation['operation'];
+  /** Of the request, about, and never less. */
+  readonly bytes: number;
+  readonly settle: (result: BatchResult['result']) => void;
+  readonly fail: (error: ConnectError) => void;
+}
+
+export interface QueueLimits {
+  /** Operations in one Batch; nodes take at most 1,000. */
+  readonly batchOperationsMax: number;
+  /** Bytes of one Batch; what is longer by itself goes alone. */
+  readonly batchBytesMax: number;
+  /** What may wait to be sent. */
+  readonly queuedOperationsMax: number;
+  readonly queuedBytesMax: number;
+}
+
+export class BatchQueue {
+  readonly #limits: QueueLimits;
+  #waiting: Pending[] = [];
+  /** The first that is not taken yet. */
+  #head = 0;
+  #bytes = 0;
+
+  constructor(limits: QueueLimits) {
+    this.#limits = limits;
+  }
+
+  get length(): number {
+    return this.#waiting.length - this.#head;
+  }
+
+  /** Throws RESOURCE_EXHAUSTED where too much is waiting. */
+  push(pending: Pending): void {
+    const { queuedOperationsMax, queuedBytesMax } = this.#limits;
+    // One operation is taken whatever its size.
+    if (
+      this.length > 0 &&
+      (this.length >= queuedOperationsMax || this.#bytes + pending.bytes > queuedBytesMax)
+    ) {
+      throw new ConnectError(
+        `${this.length} operations of ${this.#bytes} bytes wait to be sent: expected at most ` +
+          `${queuedOperationsMax} (queuedOperationsMax) of ${queuedBytesMax} (queuedBytesMax)`,
+        Code.ResourceExhausted,
+      );
+    }
+    this.#waiting.push(pending);
+    this.#bytes += pending.bytes;
+  }
+
+  /** The first of those that wait, as many as one Batch takes. */
+  take(): Pending[] {
+    const { batchOperationsMax, batchBytesMax } = this.#limits;
+    let bytes = 0;
+    let end = this.#head;
+    for (; end < this.#waiting.length && end - this.#head < batchOperationsMax; end++) {
+      const next = (this.#waiting[end] as Pending).bytes;
+      if (end > this.#head && bytes + next > batchBytesMax) break;
+      bytes += next;
+    }
+    const taken = this.#waiting.slice(this.#head, end);
+    this.#bytes -= bytes;
+    this.#head = end;
+    if (this.#head * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#head);
+      this.#head = 0;
+    }
+    return taken;
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * A client that makes batches by itself: the calls of one turn of the event
+ * loop, and those that come while a Batch is on its way, go together in the
+ * next. One Batch is under way at a time, so operations take effect in the order
+ * of their calls, and a Get sees the Sets called before it. A Batch is not
+ * atomic: each call has its own result or error.
+ *
+ * Nothing is sent twice: a write whose Batch failed may have been carried out or
+ * not. Errors are `ConnectError`s.
+ */
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
+import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import {
+  type BatchResult,
+  type DeleteRequestSchema,
+  type DeleteResponse,
+  DeleteRequestSchema as DeleteSchema,
+  type GetRequestSchema,
+  type GetResponse,
+  GetRequestSchema as GetSchema,
+  KVStore,
+  type SetRequestSchema,
+  type SetResponse,
+  SetRequestSchema as SetSchema,
+} from '#gen/walnut/v1/kv_store_pb.ts';
+import { BatchQueue, type Pending, type QueueLimits } from './batch-queue.ts';
+import { Session } from './session.ts';
+
+export interface WalnutClientOptions extends Partial<QueueLimits> {
+  /** `host:port` of a node, asked over HTTP/2. */
+  readonly address: string;
+  /** Instead of HTTP/2: any Connect or gRPC transport to the node. It is the caller's to close. */
+  readonly transport?: Transport;
+  /** Shared by clients whose reads shall see each other's writes; default: its own. */
+  readonly session?: Session;
+  /** How long a Batch may take, milliseconds; default 10,000. */
+  readonly timeoutMs?: number;
+  /** How long a Get waits on a node that is behind the session, milliseconds; default 1,000. */
+  readonly waitMs?: number;
+}
+
+/** The fields of the message without its key. */
+export type GetOptions = Omit<MessageInitShape<typeof GetRequestSchema>, 'key' | '$typeName'>;
+export type SetOptions = Omit<MessageInitShape<typeof SetRequestSchema>, 'key' | 'value' | '$typeName'>;
+export type DeleteOptions = Omit<MessageInitShape<typeof DeleteRequestSchema>, 'key' | '$typeName'>;
+
+type Operation = Pending['operation'];
+
+const LIMITS: QueueLimits = {
+  batchOperationsMax: 1_000,
+  batchBytesMax: 4_194_304,
+  queuedOperationsMax: 100_000,
+  queuedBytesMax: 67_108_864,
+};
+const TIMEOUT_MS = 10_000;
+const WAIT_MS = 1_000;
+/** More than an operation takes beside its key and value. */
+const OPERATION_BYTES = 128;
+const UTF8_BYTES_PER_UNIT = 3;
+
+export class WalnutClient {
+  readonly session: Session;
+  readonly #store: Client<typeof KVStore>;
+  readonly #queue: BatchQueue;
+  readonly #timeoutMs: number;
+  readonly #waitMs: number;
+  readonly #disconnect: () => void;
+  #sending: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(options: WalnutClientOptions) {
+    const { address, session = new Session(), timeoutMs = TIMEOUT_MS, waitMs = WAIT_MS } = options;
+    this.session = session;
+    this.#timeoutMs = timeoutMs;
+    this.#waitMs = waitMs;
+    this.#queue = new BatchQueue(limitsOf(options));
+    const baseUrl = `http://${address}`;
+    const sessionManager = new Http2SessionManager(baseUrl);
+    this.#disconnect = () => sessionManager.abort();
+    const transport =
+      options.transport ?? createConnectTransport({ baseUrl, httpVersion: '2', sessionManager });
+    this.#store = createClient(KVStore, transport);
+  }
+
+  /**
+   * Reads one key, from a state that includes all that the session has seen;
+   * `found: false` where it is missing. Rejects with UNAVAILABLE where the node
+   * does not get there in time, and with DATA_LOSS where it never will.
+   */
+  get(key: string, options: GetOptions = {}): Promise<GetResponse> {
+    const value = create(GetSchema, { ...options, key });
+    return this.#call({ case: 'get', value }, key, 0, 'get') as Promise<GetResponse>;
+  }
+
+  /** Writes one key; `applied: false` where a condition was not met. `value` is not to be changed until then. */
+  set(key: string, value: Uint8Array, options: SetOptions = {}): Promise<SetResponse> {
+    const operation = { case: 'set', value: create(SetSchema, { ...options, key, value }) } as const;
+    return this.#call(operation, key, value.length, 'set') as Promise<SetResponse>;
+  }
+
+  /** Removes one key; `deleted: false` where it was missing or a condition not met. */
+  delete(key: string, options: DeleteOptions = {}): Promise<DeleteResponse> {
+    const value = create(DeleteSchema, { ...options, key });
+    return this.#call({ case: 'delete', value }, key, 0, 'delete') as Promise<DeleteResponse>;
+  }
+
+  /** Resolves when all calls made before it are settled; those made later are refused. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#sending;
+    this.#disconnect();
+  }
+
+  #call(operation: Operation, key: string, valueBytes: number, expected: string): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) throw new ConnectError('this client is closed', Code.Canceled);
+      const bytes = UTF8_BYTES_PER_UNIT * key.length + valueBytes + OPERATION_BYTES;
+      const settle = (result: BatchResult['result']): void => {
+        if (result.case === expected) resolve(this.#observed(result.value));
+        else reject(errorOf(result));
+      };
+      this.#queue.push({ operation, bytes, settle, fail: reject });
+      this.#sending ??= this.#send();
+    });
+  }
+
+  #observed(answer: GetResponse | SetResponse | DeleteResponse | unknown): unknown {
+    const { asOf, position } = answer as Partial<GetResponse & SetResponse>;
+    this.session.observe(asOf ?? position);
+    return answer;
+  }
+
+  /** Sends batches, one after the other, until nothing waits. Never rejects. */
+  async #send(): Promise<void> {
+    await endOfTurn();
+    while (this.#queue.length > 0) {
+      await this.#sendBatch(this.#queue.take());
+      // Whoever had an answer may call again before the next Batch goes.
+      await endOfTurn();
+    }
+    this.#sending = undefined;
+  }
+
+  async #sendBatch(batch: readonly Pending[]): Promise<void> {
+    try {
+      await this.#carryOut(batch);
+    } catch (error) {
+      const reason = ConnectError.from(error);
+      // A replica refuses a Batch for its writes, with nothing done, and would have answered the rest.
+      const isRefused = reason.code === Code.FailedPrecondition && !batch.every(isGet);
+      const gets = isRefused ? batch.filter(isGet) : [];
+      for (const pending of batch) if (!isRefused || !isGet(pending)) pending.fail(reason);
+      if (gets.length > 0) await this.#sendBatch(gets);
+    }
+  }
+
+  async #carryOut(batch: readonly Pending[]): Promise<void> {
+    const operations = batch.map((pending) => ({ operation: this.#withToken(pending.operation) }));
+    const { results } = await this.#store.batch({ operations }, { timeoutMs: this.#timeoutMs });
+    if (results.length !== batch.length) {
+      throw new ConnectError(`${results.length} results for ${batch.length} operations`, Code.Internal);
+    }
+    const tooLarge: Pending[] = [];
+    for (const [i, { result }] of results.entries()) {
+      const pending = batch[i] as Pending;
+      const isTooLarge =
+        result.case === 'error' && result.value.code === 'resource_exhausted' && isGet(pending);
+      if (isTooLarge && batch.length > 1) tooLarge.push(pending);
+      else pending.settle(result);
+    }
+    // An answer holds so many bytes of values; what did not fit is read by itself.
+    for (const pending of tooLarge) await this.#sendBatch([pending]);
+  }
+
+  #withToken(operation: Operation): Operation {
+    const { token } = this.session;
+    if (operation.case !== 'get' || token === undefined || operation.value.atLeast !== undefined)
+      return operation;
+    const waitMs = operation.value.waitMs === 0 ? this.#waitMs : operation.value.waitMs;
+    return { case: 'get', value: { ...operation.value, atLeast: token, waitMs } };
+  }
+}
+
+function limitsOf(options: WalnutClientOptions): QueueLimits {
+  const limits = { ...LIMITS };
+  for (const name of Object.keys(LIMITS) as (keyof QueueLimits)[]) {
+    const value = options[name];
+    if (value === undefined) continue;
+    const max = name === 'batchOperationsMax' ? LIMITS.batchOperationsMax : Number.MAX_SAFE_INTEGER;
+    if (!Number.isInteger(value) || value < 1 || value > max) {
+      throw new ConnectError(
+        `${name} is ${value}: expected a whole number from 1 to ${max}`,
+        Code.InvalidArgument,
+      );
+    }
+    limits[name] = value;
+  }
+  return limits;
+}
+
+function isGet({ operation }: Pending): boolean {
+  return operation.case === 'get';
+}
+
+/** After everything that is ready to run now: promises first, then this. */
+async function endOfTurn(): Promise<void> {
+  await undefined;
+  await new Promise<void>((resolve) => process.nextTick(resolve));
+}
+
+const CODES: ReadonlyMap<string, Code> = new Map(
+  Object.entries(Code)
+    .filter((entry): entry is [string, Code] => typeof entry[1] === 'number')
+    .map(([name, code]) => [name.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toLowerCase(), code]),
+);
+
+function errorOf(result: BatchResult['result']): ConnectError {
+  if (result.case !== 'error') return new ConnectError('the result is of another kind', Code.Internal);
+  const { code, message } = result.value;
+  return new ConnectError(message, CODES.get(code) ?? Code.Unknown);
+}

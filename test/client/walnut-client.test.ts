@@ -1,0 +1,308 @@
+/** The client against a real node, and against nodes that answer as told. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import { Code, ConnectError, createRouterTransport, type Transport } from '@connectrpc/connect';
+import { createConnectTransport } from '@connectrpc/connect-node';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type BatchRequest, BatchResponseSchema, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
+import { RunningMaster } from '#test/cli/running-node.ts';
+import { Session } from '../../client/session.ts';
+import { WalnutClient, type WalnutClientOptions } from '../../client/walnut-client.ts';
+
+const cleanups: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function startMaster(): Promise<RunningMaster> {
+  const directory = mkdtempSync(join(tmpdir(), 'walnut-client-'));
+  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+  const master = await RunningMaster.start(directory);
+  cleanups.push(() => master.stop());
+  return master;
+}
+
+function open(options: WalnutClientOptions): WalnutClient {
+  const client = new WalnutClient(options);
+  cleanups.push(() => client.close());
+  return client;
+}
+
+/** How many operations each Batch had, and the requests as sent. */
+interface Watched {
+  readonly sizes: number[];
+  readonly requests: BatchRequest[];
+  readonly transport: Transport;
+}
+
+function watch(address: string): Watched {
+  const requests: BatchRequest[] = [];
+  const sizes: number[] = [];
+  const transport = createConnectTransport({
+    baseUrl: `http://${address}`,
+    httpVersion: '1.1',
+    interceptors: [
+      (next) => (request) => {
+        const message = request.message as BatchRequest;
+        requests.push(message);
+        sizes.push(message.operations.length);
+        return next(request);
+      },
+    ],
+  });
+  return { sizes, requests, transport };
+}
+
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+const text = (value: Uint8Array): string => Buffer.from(value).toString();
+const at = (lsn: number, epoch = 1n << 32n): Position => create(PositionSchema, { epoch, lsn: BigInt(lsn) });
+
+async function refusal(promise: Promise<unknown>): Promise<ConnectError> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(ConnectError);
+  return error as ConnectError;
+}
+
+describe('calls of one turn', () => {
+  it('go in one Batch, and each has its own result or error', async () => {
+    const { address } = await startMaster();
+    const { sizes, transport } = watch(address);
+    const client = open({ address, transport });
+    const [set, get, bad, missing, removed] = await Promise.all([
+      client.set('a', bytes('one')),
+      client.get('a'),
+      refusal(client.set('', bytes('x'))),
+      client.get('b'),
+      client.delete('a'),
+    ]);
+    expect(sizes).toEqual([5]);
+    expect([set.applied, text(get.value), missing.found, removed.deleted]).toEqual([
+      true,
+      'one',
+      false,
+      true,
+    ]);
+    expect(get.version).toEqual(set.position);
+    expect(bad.code).toBe(Code.InvalidArgument);
+    expect(bad.rawMessage).toContain('key is empty');
+  });
+
+  it('of who had an answer together go together again', async () => {
+    const { address } = await startMaster();
+    const { sizes, transport } = watch(address);
+    const client = open({ address, transport });
+    const caller = async (key: string): Promise<string> => {
+      await client.set(key, bytes(key));
+      await Promise.resolve();
+      return text((await client.get(key)).value);
+    };
+    const keys = Array.from({ length: 50 }, (_, i) => `k${i}`);
+    expect(await Promise.all(keys.map(caller))).toEqual(keys);
+    expect(sizes).toEqual([50, 50]);
+  });
+
+  it('are split where they are too many or too long, in their order', async () => {
+    const { address } = await startMaster();
+    const { sizes, transport } = watch(address);
+    const client = open({ address, transport, batchOperationsMax: 10, batchBytesMax: 5_000 });
+    const small = Array.from({ length: 25 }, (_, i) => client.set('n', bytes(String(i))));
+    const long = [1, 2, 3].map((i) => client.set('n', Buffer.alloc(3_000, i)));
+    const huge = client.set('n', Buffer.alloc(20_000, 9));
+    await Promise.all([...small, ...long, huge]);
+    expect(sizes).toEqual([10, 10, 6, 1, 1, 1]);
+    expect((await client.get('n')).value).toEqual(new Uint8Array(20_000).fill(9));
+  });
+
+  it('beyond what may wait are refused at once, and the others carried out', async () => {
+    const { address } = await startMaster();
+    const client = open({ address, queuedOperationsMax: 3, queuedBytesMax: 10_000 });
+    const calls = [1, 2, 3, 4].map((i) => client.set(`k${i}`, bytes('v')));
+    const error = await refusal(calls[3] as Promise<unknown>);
+    expect([error.code, error.rawMessage]).toEqual([
+      Code.ResourceExhausted,
+      expect.stringContaining('queuedOperationsMax'),
+    ]);
+    await Promise.all(calls.slice(0, 3));
+    const large = [client.set('a', Buffer.alloc(9_000)), client.set('b', Buffer.alloc(9_000))];
+    expect((await refusal(large[1] as Promise<unknown>)).code).toBe(Code.ResourceExhausted);
+    expect((await large[0])?.applied).toBe(true);
+  });
+});
+
+describe('a sequence of calls', () => {
+  it('does what a Map does, however it falls into batches', async () => {
+    const { address } = await startMaster();
+    const key = fc.constantFrom('a', 'b', 'schlüssel', '鍵');
+    const operation = fc.record({
+      kind: fc.constantFrom('get', 'set', 'delete', 'add'),
+      key,
+      value: fc.string({ maxLength: 20 }),
+      waits: fc.boolean(),
+    });
+    const limit = fc.integer({ min: 1, max: 7 });
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(operation, { maxLength: 40 }),
+        limit,
+        async (operations, batchOperationsMax) => {
+          const client = new WalnutClient({ address, batchOperationsMax });
+          const model = new Map<string, string>();
+          const prefix = `${run++}:`;
+          const answers: Promise<unknown>[] = [];
+          const expected: unknown[] = [];
+          for (const { kind, key: name, value, waits } of operations) {
+            const known = model.get(name);
+            const full = prefix + name;
+            if (kind === 'get') {
+              answers.push(
+                client.get(full).then(({ found, value: read }) => (found ? text(read) : undefined)),
+              );
+              expected.push(known);
+            } else if (kind === 'delete') {
+              answers.push(client.delete(full).then(({ deleted }) => deleted));
+              expected.push(model.delete(name));
+            } else {
+              const isAdd = kind === 'add';
+              const condition = { case: 'ifAbsent', value: true } as const;
+              const answer = client.set(full, bytes(value), isAdd ? { condition } : {});
+              answers.push(answer.then(({ applied }) => applied));
+              expected.push(!isAdd || known === undefined);
+              if (!isAdd || known === undefined) model.set(name, Buffer.from(value).toString());
+            }
+            if (waits) await answers.at(-1);
+          }
+          expect(await Promise.all(answers)).toEqual(expected);
+          await client.close();
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe('a session', () => {
+  it('lets reads wait for what was written, and tells what can never be read', async () => {
+    const { address } = await startMaster();
+    const { requests, transport } = watch(address);
+    const client = open({ address, transport });
+    const { position } = await client.set('a', bytes('one'));
+    expect(client.session.token).toEqual(position);
+    await client.get('a');
+    const [sent] = requests[1]?.operations ?? [];
+    expect(sent?.operation.value).toMatchObject({ atLeast: position, waitMs: 1_000 });
+
+    const beyond = create(PositionSchema, { epoch: position?.epoch ?? 0n, lsn: 1_000n });
+    const other = open({ address, session: new Session(beyond) });
+    expect((await refusal(other.get('a'))).code).toBe(Code.DataLoss);
+    other.session.reset();
+    expect((await other.get('a')).found).toBe(true);
+  });
+
+  it('keeps the newest position, whatever order answers come in', () => {
+    const session = new Session();
+    for (const lsn of [3, 7, 5]) session.observe(at(lsn));
+    expect(session.token).toEqual(at(7));
+    session.observe(at(2, 2n << 32n));
+    session.observe(at(9));
+    session.observe(at(0, 9n << 32n));
+    session.observe(undefined);
+    expect(session.token).toEqual(at(2, 2n << 32n));
+  });
+});
+
+describe('failures', () => {
+  /** A node that answers as told. */
+  function told(batch: (request: BatchRequest) => unknown): WalnutClientOptions {
+    const transport = createRouterTransport(({ rpc }) => {
+      rpc(KVStore.method.batch, (request) => create(BatchResponseSchema, batch(request) as object));
+    });
+    return { address: 'nowhere:1', transport };
+  }
+
+  const found = (request: BatchRequest): object => ({
+    results: request.operations.map(() => ({ result: { case: 'get', value: { found: true } } })),
+  });
+
+  it('of a whole Batch reach each of its calls, and none after it', async () => {
+    let isDown = true;
+    const client = open(
+      told((request) => {
+        if (isDown) throw new ConnectError('no one here', Code.Unavailable);
+        return found(request);
+      }),
+    );
+    const errors = await Promise.all([refusal(client.get('a')), refusal(client.set('b', bytes('')))]);
+    expect(errors.map(({ code }) => code)).toEqual([Code.Unavailable, Code.Unavailable]);
+    isDown = false;
+    expect((await client.get('a')).found).toBe(true);
+  });
+
+  it('of a node that cannot be reached are UNAVAILABLE', async () => {
+    const client = open({ address: '127.0.0.1:1' });
+    expect((await refusal(client.get('a'))).code).toBe(Code.Unavailable);
+  });
+
+  it('of writes on a replica leave the reads beside them alone', async () => {
+    const hint = new Headers({ 'x-leader-hint': 'master:1' });
+    const client = open(
+      told((request) => {
+        if (request.operations.every(({ operation }) => operation.case === 'get')) return found(request);
+        throw new ConnectError('a replica takes no writes', Code.FailedPrecondition, hint);
+      }),
+    );
+    const [read, error] = await Promise.all([client.get('a'), refusal(client.set('a', bytes('')))]);
+    expect(read.found).toBe(true);
+    expect([error.code, error.metadata.get('x-leader-hint')]).toEqual([Code.FailedPrecondition, 'master:1']);
+  });
+
+  it('of an answer that grew too long are read by themselves', async () => {
+    const tooLong = { case: 'error', value: { code: 'resource_exhausted', message: 'too long' } };
+    const client = open(
+      told((request) => {
+        if (request.operations.length === 1) return found(request);
+        return { results: request.operations.map(() => ({ result: tooLong })) };
+      }),
+    );
+    const [a, b, write] = await Promise.all([
+      client.get('a'),
+      client.get('b'),
+      refusal(client.set('c', bytes(''))),
+    ]);
+    expect([a.found, b.found, write.code]).toEqual([true, true, Code.ResourceExhausted]);
+  });
+
+  it('of an answer that does not fit the request are INTERNAL', async () => {
+    const short = open(told(() => ({ results: [] })));
+    expect((await refusal(short.get('a'))).code).toBe(Code.Internal);
+    const other = open(told(() => ({ results: [{ result: { case: 'set', value: {} } }] })));
+    expect((await refusal(other.get('a'))).code).toBe(Code.Internal);
+  });
+
+  it('of options are told by name', () => {
+    expect(() => new WalnutClient({ address: 'a:1', batchOperationsMax: 1_001 })).toThrow(
+      'batchOperationsMax',
+    );
+    expect(() => new WalnutClient({ address: 'a:1', queuedBytesMax: 0 })).toThrow('queuedBytesMax');
+  });
+});
+
+describe('close', () => {
+  it('settles what was called before it, and refuses what comes after', async () => {
+    const { address } = await startMaster();
+    const client = new WalnutClient({ address, batchOperationsMax: 2 });
+    const before = Array.from({ length: 9 }, (_, i) => client.set(`k${i}`, bytes('v')));
+    const closing = client.close();
+    expect((await refusal(client.get('k0'))).code).toBe(Code.Canceled);
+    await closing;
+    expect((await Promise.all(before)).every(({ applied }) => applied)).toBe(true);
+    await client.close();
+  });
+});
