@@ -25,7 +25,7 @@ import { ReplicaList } from '#node/replica-list.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 import { ReplicaRegistry } from '#replication/replica-registry.ts';
-import type { Frame } from '#wal/frame.ts';
+import type { FrameRun } from '#wal/frame-run.ts';
 import { isOutOfSpace } from '#wal/wal-errors.ts';
 
 /** How often expired entries are looked for. */
@@ -274,7 +274,7 @@ export class MasterRole {
     return this.master;
   }
 
-  recentFrames(fromLsn: Lsn, bytesMax: number): readonly Frame[] | undefined {
+  recentFrames(fromLsn: Lsn, bytesMax: number): FrameRun | undefined {
     return this.#registry.recentFrames(fromLsn, bytesMax);
   }
 

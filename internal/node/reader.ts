@@ -20,7 +20,8 @@ import type { Awaitable, ReadMoment } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, nextLsn, termOf } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
-import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { decodeFrames, type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { type FrameRun, runOf } from '#wal/frame-run.ts';
 import { WalReadError } from '#wal/wal-errors.ts';
 
 /** What the reader must know of the node around it. */
@@ -28,7 +29,7 @@ export interface ReaderContext {
   /** The engine to read from; throws `unavailable` where there is none to read. */
   engine(): Engine;
   /** Durable frames from `fromLsn` that are in memory still; undefined where they are not. */
-  recentFrames(fromLsn: Lsn, bytesMax: number): readonly Frame[] | undefined;
+  recentFrames(fromLsn: Lsn, bytesMax: number): FrameRun | undefined;
   readonly clock: Clock;
   /** Told the key of each Get that found one, where that is wanted. */
   readonly noteRead: ((key: string) => void) | undefined;
@@ -40,6 +41,7 @@ export interface ReaderContext {
   readonly leaderHint: string | undefined;
 }
 
+const NO_BYTES = new Uint8Array(0);
 const UPDATES_BYTES_DEFAULT = 1 << 20;
 /** Memory that one GetUpdates may take. */
 const UPDATES_BYTES_MAX = 16 << 20;
@@ -112,19 +114,19 @@ export class Reader {
       throw unavailable(`epoch ${after.epoch} is not known here yet`, this.#context.leaderHint);
     if (after.lsn > engine.log.tail.lsn) throw this.#notReached(engine, after, 0);
     const latest = engine.durablePosition;
-    const frames = after.lsn >= latest.lsn ? [] : await this.#readFrames(engine, after, command.bytesMax);
-    const last = frames.at(-1);
+    const isMore = after.lsn < latest.lsn;
+    const run = isMore ? await this.#readFrames(engine, after, command.bytesMax) : undefined;
+    const bytes = run?.bytes ?? NO_BYTES;
     return {
-      updates: command.format === 'entries' ? frames.flatMap(toUpdates) : [],
-      frames:
-        command.format === 'frames' ? Buffer.concat(frames.map((frame) => frame.bytes)) : new Uint8Array(0),
-      last: last === undefined ? after : { epoch: last.epoch, lsn: last.lsn },
+      updates: command.format === 'entries' ? decodeFrames(bytes).flatMap(toUpdates) : [],
+      frames: command.format === 'frames' ? bytes : NO_BYTES,
+      last: run === undefined ? after : { epoch: run.last.epoch, lsn: run.last.lsn },
       latest,
       earliest: engine.earliestPosition,
     };
   }
 
-  async #readFrames(engine: Engine, after: Position, bytesMax: number): Promise<readonly Frame[]> {
+  async #readFrames(engine: Engine, after: Position, bytesMax: number): Promise<FrameRun | undefined> {
     const earliest = engine.earliestPosition;
     const wanted = Math.min(bytesMax === 0 ? UPDATES_BYTES_DEFAULT : bytesMax, UPDATES_BYTES_MAX);
     const from: Lsn = nextLsn(after.lsn);
@@ -132,7 +134,7 @@ export class Reader {
     if (recent !== undefined) return recent;
     const damage = { lsn: 0 };
     try {
-      if (from >= earliest.lsn) return await engine.log.read(from, wanted);
+      if (from >= earliest.lsn) return runOf(await engine.log.read(from, wanted));
     } catch (error) {
       if (!(error instanceof WalReadError)) throw error;
       damage.lsn = error.place?.lsn ?? 0;

@@ -8,6 +8,7 @@
  * shows by the time limit that every call has.
  */
 import { Agent } from 'node:http';
+import { create, type MessageShape } from '@bufbuild/protobuf';
 import { type Client, createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
@@ -15,6 +16,8 @@ import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Replication } from '#gen/walnut/v1/replication_pb.ts';
 import type { SnapshotChunk } from '#model/replication.ts';
 import { createCallGuard } from '#peer/call-guard.ts';
+import { toPeerError } from '#peer/peer-errors.ts';
+import { type AnyUnary, UnaryClient } from '#peer/unary-client.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { CallOptions, PeerDialer, PeerLink } from '#replication/peer-link.ts';
 import {
@@ -58,50 +61,41 @@ function dial(clock: Clock, address: string): PeerLink {
     acceptCompression: [],
   });
   const replication = createClient(Replication, transport);
-  const store = createClient(KVStore, transport);
-  const admin = createClient(Admin, transport);
+  const client = new UnaryClient({ clock, address, agent, bytesMax: MESSAGE_BYTES_MAX });
   const closed = new AbortController();
 
-  const call = async <T>(options: CallOptions, run: (signal: AbortSignal) => Promise<T>): Promise<T> => {
-    const guard = createCallGuard({ ...options, clock, address, closedSignal: closed.signal });
+  const unary = async <M extends AnyUnary, T>(
+    method: M,
+    message: MessageShape<M['input']>,
+    toAnswer: (message: MessageShape<M['output']>) => T,
+    options: CallOptions,
+  ): Promise<T> => {
+    const answer = await client.call(method, message, options);
     try {
-      return await run(guard.signal);
+      return toAnswer(answer);
     } catch (error) {
-      throw guard.explain(error);
-    } finally {
-      guard.release();
+      throw toPeerError(error, address);
     }
   };
 
   return {
     register: (request, options) =>
-      call(options, async (signal) =>
-        toRegisterAnswer(await replication.register(fromRegisterRequest(request), { signal })),
-      ),
+      unary(Replication.method.register, fromRegisterRequest(request), toRegisterAnswer, options),
     replicate: (request, options) =>
-      call(options, async (signal) =>
-        toReplicateAnswer(await replication.replicate(fromReplicateRequest(request), { signal })),
-      ),
+      unary(Replication.method.replicate, fromReplicateRequest(request), toReplicateAnswer, options),
     getUpdates: (command, options) =>
-      call(options, async (signal) =>
-        toUpdatesAnswer(await store.getUpdates(fromUpdatesCommand(command), { signal })),
-      ),
+      unary(KVStore.method.getUpdates, fromUpdatesCommand(command), toUpdatesAnswer, options),
     claim: (request, options) =>
-      call(options, async (signal) =>
-        toClaimAnswer(await replication.claim(fromClaimRequest(request), { signal })),
-      ),
+      unary(Replication.method.claim, fromClaimRequest(request), toClaimAnswer, options),
     announce: (request, options) =>
-      call(options, async (signal) =>
-        toAnnounceAnswer(await replication.announce(fromAnnounceRequest(request), { signal })),
-      ),
+      unary(Replication.method.announce, fromAnnounceRequest(request), toAnnounceAnswer, options),
     takeOver: (request, options) =>
-      call(options, async (signal) =>
-        toTakeOverAnswer(await replication.takeOver(fromTakeOverRequest(request), { signal })),
-      ),
-    status: (options) => call(options, async (signal) => toStatus(await admin.status({}, { signal }))),
+      unary(Replication.method.takeOver, fromTakeOverRequest(request), toTakeOverAnswer, options),
+    status: (options) => unary(Admin.method.status, create(Admin.method.status.input), toStatus, options),
     fetchSnapshot: (logId, options) =>
       fetchSnapshot(replication, logId, { ...options, clock, address, closedSignal: closed.signal }),
     close: () => {
+      client.close();
       closed.abort();
       agent.destroy();
     },

@@ -1,74 +1,159 @@
 /**
- * The newest frames of the log, in memory, shared by all pushers: a byte-capped
- * window of consecutive LSNs. A pusher that fell out of it reads the log.
+ * The newest frames of the log, in memory, shared by all pushers and pulls: a
+ * byte-capped window of consecutive LSNs. Who fell out of it reads the log.
+ *
+ * The frames lie one after another in chunks that are filled once and dropped
+ * whole, so that what is sent is a view of them, and hundreds of thousands of
+ * records are a few objects to the garbage collector.
  */
 import type { Lsn } from '#model/position.ts';
+import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
-import type { Frame } from '#wal/frame.ts';
+import { FRAME_HEADER_BYTES, type Frame } from '#wal/frame.ts';
+import { type FrameRun, pointOfFrameAt } from '#wal/frame-run.ts';
+
+/** The window loses this much at a time. */
+const CHUNK_BYTES = 256 * 1_024;
+
+interface Chunk {
+  readonly buffer: Buffer;
+  readonly firstLsn: Lsn;
+  /** Where each frame ends. */
+  readonly ends: Uint32Array;
+  count: number;
+}
 
 export class FrameRing {
-  /** Undefined before `#head`: what left the window must not be held. */
-  #frames: (Frame | undefined)[] = [];
-  /** Index of the oldest frame still in the window. */
-  #head = 0;
+  readonly #chunkBytes: number;
+  /** Oldest first, none empty. */
+  readonly #chunks: Chunk[] = [];
+  /** Of all chunks, filled or not. */
   #bytes = 0;
 
+  constructor(chunkBytes = CHUNK_BYTES) {
+    this.#chunkBytes = chunkBytes;
+  }
+
+  /** Memory taken. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /** The oldest LSN held; undefined where the ring is empty. */
   get oldestLsn(): Lsn | undefined {
-    return this.#frames[this.#head]?.lsn;
+    return this.#chunks[0]?.firstLsn;
   }
 
-  /** Adds the frame after the newest one; the oldest go, so that at most `bytesMax` stay, or this one alone. */
+  get #newestLsn(): number {
+    const newest = this.#chunks.at(-1);
+    return newest === undefined ? 0 : newest.firstLsn + newest.count - 1;
+  }
+
+  /** Adds the frame after the newest one; the oldest go, so that at most `bytesMax` are taken, or by this one alone. */
   add(frame: Frame, bytesMax: number): void {
-    const newest = this.#frames.at(-1);
-    assert(newest === undefined || frame.lsn === newest.lsn + 1, 'the ring holds consecutive records');
-    this.#frames.push(frame);
-    this.#bytes += frame.bytes.length;
-    while (this.#bytes > bytesMax && this.#head < this.#frames.length - 1) {
-      this.#bytes -= this.#frames[this.#head]?.bytes.length ?? 0;
-      this.#frames[this.#head++] = undefined;
-    }
-    // Dropping the dead half when it is the larger one keeps adding O(1) on average.
-    if (this.#head > 1_024 && this.#head * 2 > this.#frames.length) {
-      this.#frames = this.#frames.slice(this.#head);
-      this.#head = 0;
-    }
+    const isNext = this.#chunks.length === 0 || frame.lsn === this.#newestLsn + 1;
+    assert(isNext, 'the ring holds consecutive records');
+    const bytes = FRAME_HEADER_BYTES + frame.payloadBytes;
+    const chunk = this.#chunkFor(frame.lsn, bytes, bytesMax);
+    const start = endOf(chunk, chunk.count - 1);
+    const from = frame.payloadOffset - FRAME_HEADER_BYTES;
+    frame.buffer.copy(chunk.buffer, start, from, from + bytes);
+    chunk.ends[chunk.count++] = start + bytes;
   }
 
   /**
-   * Whole frames from `fromLsn` through `throughLsn`, at least one, about
-   * `bytesMax` bytes; undefined where the ring does not hold `fromLsn`.
+   * Whole frames from `fromLsn` through `throughLsn`, at least one, at most
+   * `bytesMax` bytes unless the first is larger; undefined where the ring does
+   * not hold `fromLsn`.
    */
-  read(fromLsn: Lsn, throughLsn: Lsn, bytesMax: number): Frame[] | undefined {
-    const oldest = this.oldestLsn;
-    const newest = this.#frames.at(-1)?.lsn;
-    if (oldest === undefined || newest === undefined || fromLsn < oldest || fromLsn > newest)
-      return undefined;
-    const frames: Frame[] = [];
+  read(fromLsn: Lsn, throughLsn: Lsn, bytesMax: number): FrameRun | undefined {
+    const lastLsn = Math.min(throughLsn, this.#newestLsn);
+    const first = this.#indexOf(fromLsn);
+    if (first === undefined || lastLsn < fromLsn) return undefined;
+    const parts: Buffer[] = [];
     let bytes = 0;
-    for (let i = this.#head + (fromLsn - oldest); i < this.#frames.length; i++) {
-      const frame = this.#frames[i];
-      if (frame === undefined || frame.lsn > throughLsn) break;
-      if (frames.length > 0 && bytes + frame.bytes.length > bytesMax) break;
-      frames.push(frame);
-      bytes += frame.bytes.length;
+    let last: ChainPoint | undefined;
+    for (let i = first; i < this.#chunks.length; i++) {
+      const chunk = this.#chunks[i] as Chunk;
+      const begin = Math.max(0, fromLsn - chunk.firstLsn);
+      const start = endOf(chunk, begin - 1);
+      const beyond = this.#beyond(chunk, begin, lastLsn, bytesMax - bytes, last === undefined);
+      if (beyond === begin) break;
+      const end = endOf(chunk, beyond - 1);
+      parts.push(chunk.buffer.subarray(start, end));
+      bytes += end - start;
+      last = pointOfFrameAt(chunk.buffer, endOf(chunk, beyond - 2));
+      if (beyond < chunk.count || last.lsn === lastLsn) break;
     }
-    return frames.length === 0 ? undefined : frames;
+    assert(last !== undefined, 'the first frame is always taken');
+    return { bytes: parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts), last };
   }
 
-  /** The record at `lsn`, where held. */
-  at(lsn: Lsn): Frame | undefined {
-    const oldest = this.oldestLsn;
-    return oldest === undefined || lsn < oldest ? undefined : this.#frames[this.#head + (lsn - oldest)];
+  /** The place of the record at `lsn`, where held. */
+  at(lsn: Lsn): ChainPoint | undefined {
+    const index = this.#indexOf(lsn);
+    if (index === undefined) return undefined;
+    const chunk = this.#chunks[index] as Chunk;
+    return pointOfFrameAt(chunk.buffer, endOf(chunk, lsn - chunk.firstLsn - 1));
   }
 
-  clear(): void {
-    this.#frames = [];
-    this.#head = 0;
-    this.#bytes = 0;
+  /** The index of the first frame that is not taken any more. */
+  #beyond(chunk: Chunk, begin: number, lastLsn: number, bytesLeft: number, takesFirst: boolean): number {
+    const start = endOf(chunk, begin - 1);
+    const countMax = Math.min(chunk.count, lastLsn - chunk.firstLsn + 1);
+    // The first index whose frame ends beyond what is left.
+    let low = begin;
+    let high = countMax;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (endOf(chunk, middle) - start <= bytesLeft) low = middle + 1;
+      else high = middle;
+    }
+    return takesFirst ? Math.max(low, begin + 1) : low;
   }
+
+  #indexOf(lsn: Lsn): number | undefined {
+    const chunks = this.#chunks;
+    if (lsn < (this.oldestLsn ?? Number.POSITIVE_INFINITY) || lsn > this.#newestLsn) return undefined;
+    let low = 0;
+    let high = chunks.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((chunks[middle] as Chunk).firstLsn <= lsn) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** The newest chunk if the frame fits into it, else a new one; the oldest go for it. */
+  #chunkFor(lsn: Lsn, frameBytes: number, bytesMax: number): Chunk {
+    const newest = this.#chunks.at(-1);
+    if (newest !== undefined && newest.count < newest.ends.length) {
+      if (endOf(newest, newest.count - 1) + frameBytes <= newest.buffer.length) return newest;
+    }
+    const bytes = Math.max(this.#chunkBytes, frameBytes);
+    const frames = Math.ceil(bytes / FRAME_HEADER_BYTES);
+    while (this.#chunks.length > 0 && this.#bytes + bytes + 4 * frames > bytesMax) {
+      this.#bytes -= bytesOf(this.#chunks.shift() as Chunk);
+    }
+    const chunk: Chunk = {
+      buffer: Buffer.allocUnsafeSlow(bytes),
+      firstLsn: lsn,
+      ends: new Uint32Array(frames),
+      count: 0,
+    };
+    this.#chunks.push(chunk);
+    this.#bytes += bytesOf(chunk);
+    return chunk;
+  }
+}
+
+/** Memory that a chunk takes. */
+function bytesOf({ buffer, ends }: Chunk): number {
+  return buffer.length + ends.byteLength;
+}
+
+/** Where the frame at `index` ends; 0 before the first. */
+function endOf(chunk: Chunk, index: number): number {
+  return index < 0 ? 0 : (chunk.ends[index] as number);
 }

@@ -12,6 +12,7 @@ import type { AckLedger } from '#replication/ack-ledger.ts';
 import { FrameRing } from '#replication/frame-ring.ts';
 import type { PushIdentity, PushLog } from '#replication/pusher.ts';
 import type { Frame } from '#wal/frame.ts';
+import { type FrameRun, runOf } from '#wal/frame-run.ts';
 import { WalReadError } from '#wal/wal-errors.ts';
 
 /** Memory that the newest frames may take, whatever the number of replicas. */
@@ -80,7 +81,7 @@ export class PushSource implements PushLog {
   }
 
   /** Whole durable frames from `fromLsn` where the ring holds them. */
-  recent(fromLsn: Lsn, bytesMax: number): readonly Frame[] | undefined {
+  recent(fromLsn: Lsn, bytesMax: number): FrameRun | undefined {
     return this.#ring.read(fromLsn, this.#engine.durableLsn, bytesMax);
   }
 
@@ -88,18 +89,15 @@ export class PushSource implements PushLog {
     return lsn >= this.#engine.durableLsn || lsn + 1 >= (this.#ring.oldestLsn ?? Number.POSITIVE_INFINITY);
   }
 
-  async read(afterLsn: Lsn, bytesMax: number): Promise<readonly Frame[]> {
+  async read(afterLsn: Lsn, bytesMax: number): Promise<FrameRun | undefined> {
     const from = nextLsn(afterLsn);
-    return (
-      this.recent(from, bytesMax) ??
-      (await this.#whereHeld(() => this.#engine.log.read(from, bytesMax))) ??
-      []
-    );
+    const frames = await this.#whereHeld(() => this.#engine.log.read(from, bytesMax));
+    return frames === undefined ? undefined : runOf(frames);
   }
 
   async pointAt(lsn: Lsn): Promise<ChainPoint | undefined> {
-    const frame = this.#ring.at(lsn);
-    if (frame !== undefined) return { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
+    const recent = this.#ring.at(lsn);
+    if (recent !== undefined) return recent;
     const { applied } = this.#engine;
     return applied.lsn === lsn ? applied : this.#whereHeld(() => this.#engine.log.lookup(lsn));
   }

@@ -15,14 +15,14 @@
  * checked twice.
  */
 import type { Lsn } from '#model/position.ts';
-import { NO_LSN, NO_POSITION } from '#model/position.ts';
+import { NO_LSN, NO_POSITION, nextLsn } from '#model/position.ts';
 import type { ChainPoint, DigestMismatch, GroupMembers, ReplicateAnswer } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { assertNever } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
-import type { Frame } from '#wal/frame.ts';
+import type { FrameRun } from '#wal/frame-run.ts';
 
 /** Who pushes, as every push says. */
 export interface PushIdentity {
@@ -42,8 +42,10 @@ export interface PushLog {
   wantsDurableAcks(): boolean;
   /** The digest of the state at `lsn`, 32 hex digits; empty where it is not known any more, or not yet. */
   digestAt(lsn: Lsn): string;
-  /** Whole durable frames after `afterLsn`; none where they can no longer be read. */
-  read(afterLsn: Lsn, bytesMax: number): Promise<readonly Frame[]>;
+  /** Whole durable frames from `fromLsn` where they are in memory. */
+  recent(fromLsn: Lsn, bytesMax: number): FrameRun | undefined;
+  /** Whole durable frames after `afterLsn` from the files; undefined where they can no longer be read. */
+  read(afterLsn: Lsn, bytesMax: number): Promise<FrameRun | undefined>;
   /** Whether what follows `lsn` is in memory, or is still to come. */
   isRecent(lsn: Lsn): boolean;
   /** The record at `lsn`; undefined where it is not held any more, or not yet. */
@@ -72,6 +74,7 @@ export interface PusherOptions {
   readonly onMismatch?: ((mismatch: DigestMismatch) => void) | undefined;
 }
 
+const NO_BYTES = new Uint8Array(0);
 /** Bytes of frames in one push; a single larger record still goes out whole. */
 const PUSH_BYTES_MAX = 1 << 20;
 const RETRY_MS_MIN = 50;
@@ -222,8 +225,11 @@ export class Pusher {
     const { source, link, clock, logger } = this.#options;
     const previous = this.#cursor;
     const isWanted = this.#idleHeartbeats === undefined && source.durable.lsn > previous.lsn;
-    const frames = isWanted ? await source.read(previous.lsn, PUSH_BYTES_MAX) : [];
-    if (isWanted && frames.length === 0) {
+    const run = isWanted
+      ? (source.recent(nextLsn(previous.lsn), PUSH_BYTES_MAX) ??
+        (await source.read(previous.lsn, PUSH_BYTES_MAX)))
+      : undefined;
+    if (isWanted && run === undefined) {
       logger.warn(
         { replica: this.address, after: previous },
         'the log no longer holds what a replica needs next',
@@ -231,8 +237,7 @@ export class Pusher {
       return this.#end();
     }
     if (this.#abort.signal.aborted) return;
-    const last = frames.at(-1);
-    const sent = last === undefined ? previous : { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
+    const sent = run?.last ?? previous;
     const durableLsn = source.durable.lsn;
     const group = source.group();
     this.#lastPushMs = clock.monotonicMs();
@@ -240,10 +245,7 @@ export class Pusher {
       {
         ...source.identity(),
         previous,
-        frames:
-          frames.length === 1 && frames[0] !== undefined
-            ? frames[0].bytes
-            : Buffer.concat(frames.map((frame) => frame.bytes)),
+        frames: run?.bytes ?? NO_BYTES,
         durableLsn,
         logClockMs: source.logClockMs(),
         ackWhenDurable: source.wantsDurableAcks(),

@@ -25,6 +25,7 @@ import { Pusher } from '#replication/pusher.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 import { decideResync } from '#replication/resync.ts';
 import type { Frame } from '#wal/frame.ts';
+import type { FrameRun } from '#wal/frame-run.ts';
 import { isOutOfSpace } from '#wal/wal-errors.ts';
 
 /** The persisted part: which addresses may register. */
@@ -138,7 +139,7 @@ export class ReplicaRegistry {
   }
 
   /** Durable frames from `fromLsn` that are in memory still. */
-  recentFrames(fromLsn: Lsn, bytesMax: number): readonly Frame[] | undefined {
+  recentFrames(fromLsn: Lsn, bytesMax: number): FrameRun | undefined {
     return this.#source.recent(fromLsn, bytesMax);
   }
 

@@ -54,7 +54,10 @@ export function createKeysRoute(options: KeysRouteOptions): KeysRoute {
   return async (request, response, path, query) => {
     const method = request.method ?? '';
     const aborter = new AbortController();
-    response.once('close', () => aborter.abort());
+    // Only where the caller went away: aborting makes an error with a stack, which costs more than the write.
+    response.once('close', () => {
+      if (!response.writableFinished) aborter.abort();
+    });
     try {
       if (!METHODS.split(', ').includes(method)) return sendMethodNotAllowed(request, response, METHODS);
       const key = keyOfPath(path);

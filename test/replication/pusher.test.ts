@@ -13,7 +13,9 @@ import type { CallOptions, PeerLink } from '#replication/peer-link.ts';
 import { Pusher, type PusherOptions, type PushLog } from '#replication/pusher.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { bytesOf, chainOf, EPOCH_ONE, pointOf } from '#test/replication/chain.ts';
+
 import { decodeFrames, type Frame } from '#wal/frame.ts';
+import { runOf } from '#wal/frame-run.ts';
 
 type Reply = ReplicateVerdict | 'fail' | 'hang';
 
@@ -57,8 +59,9 @@ class Script {
       logClockMs: () => this.clock.wallMs(),
       digestAt: (at) => (at <= this.digestsThroughLsn ? digestOf(at) : ''),
       wantsDurableAcks: () => this.isWaitedFor,
+      recent: () => undefined,
       read: async (afterLsn, bytesMax) => {
-        if (afterLsn + 1 < this.keptFromLsn) return [];
+        if (afterLsn + 1 < this.keptFromLsn) return undefined;
         const frames: Frame[] = [];
         let bytes = 0;
         for (const frame of this.log.filter((one) => one.lsn > afterLsn && one.lsn <= this.durableLsn)) {
@@ -66,7 +69,7 @@ class Script {
           frames.push(frame);
           bytes += frame.bytes.length;
         }
-        return frames;
+        return runOf(frames);
       },
       isRecent: (at) => at >= this.durableLsn || at + 1 >= this.recentFromLsn,
       pointAt: async (at) => {

@@ -1,0 +1,150 @@
+/**
+ * Unary calls to one peer in the Connect protocol (POST, protobuf, no
+ * compression), straight on node:http: a push is made a hundred times a second
+ * for each replica, and the general client takes twice the time for it.
+ */
+import { type Agent, type IncomingMessage, request } from 'node:http';
+import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { codeFromHttpStatus, errorFromJsonBytes } from '@connectrpc/connect/protocol-connect';
+import { WalnutError } from '#model/errors.ts';
+import { toPeerError } from '#peer/peer-errors.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { CallOptions } from '#replication/peer-link.ts';
+
+export interface UnaryClientOptions {
+  readonly clock: Clock;
+  /** `host:port`. */
+  readonly address: string;
+  readonly agent: Agent;
+  /** Of an answer. */
+  readonly bytesMax: number;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: any unary method; its shapes are inferred where it is called.
+export type AnyUnary = DescMethodUnary<any, any>;
+type EndCall = (error: WalnutError) => void;
+
+const CONTENT_TYPE = 'application/proto';
+
+export class UnaryClient {
+  readonly #options: UnaryClientOptions;
+  /** Undefined where the address is none. */
+  readonly #target: URL | undefined;
+  readonly #underWay = new Set<EndCall>();
+  #isClosed = false;
+
+  constructor(options: UnaryClientOptions) {
+    this.#options = options;
+    this.#target = URL.parse(`http://${options.address}`) ?? undefined;
+  }
+
+  /** Rejects with `WalnutError`, at the latest after the time limit. */
+  call<M extends AnyUnary>(
+    method: M,
+    message: MessageShape<M['input']>,
+    { timeoutMs, signal }: CallOptions,
+  ): Promise<MessageShape<M['output']>> {
+    const { clock, address } = this.#options;
+    const target = this.#target;
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return reject(closedError(address));
+      if (signal?.aborted === true) return reject(cancelledError(address));
+      if (target === undefined)
+        return reject(new WalnutError('unavailable', `"${address}" is no address: expected host:port`));
+      const outgoing = request({
+        // An IPv6 address has brackets in a URL, and none for a socket.
+        hostname: target.hostname.replace(/^\[|\]$/g, ''),
+        port: target.port,
+        agent: this.#options.agent,
+        method: 'POST',
+        path: `/${method.parent.typeName}/${method.name}`,
+        headers: { 'content-type': CONTENT_TYPE, 'connect-protocol-version': '1' },
+      });
+      const settle = (finish: () => void): void => {
+        if (!this.#underWay.delete(end)) return;
+        timer.cancel();
+        signal?.removeEventListener('abort', onCancel);
+        finish();
+      };
+      const end: EndCall = (error) =>
+        settle(() => {
+          outgoing.destroy();
+          reject(error);
+        });
+      const fail = (error: unknown): void => end(toPeerError(error, address));
+      const onCancel = (): void => end(cancelledError(address));
+      const timer = clock.after(timeoutMs, () =>
+        end(new WalnutError('unavailable', `${address} did not answer within ${timeoutMs} ms`)),
+      );
+      this.#underWay.add(end);
+      signal?.addEventListener('abort', onCancel, { once: true });
+      outgoing.on('error', fail);
+      outgoing.on('response', (incoming) =>
+        readAnswer(incoming, this.#options.bytesMax, fail, (body) => {
+          try {
+            const answer = readMessage(method, incoming, body);
+            settle(() => resolve(answer));
+          } catch (error) {
+            fail(error);
+          }
+        }),
+      );
+      outgoing.end(toBinary(method.input, message));
+    });
+  }
+
+  /** Calls under way reject. */
+  close(): void {
+    this.#isClosed = true;
+    for (const end of [...this.#underWay]) end(closedError(this.#options.address));
+  }
+}
+
+function closedError(address: string): WalnutError {
+  return new WalnutError('unavailable', `the link to ${address} is closed`);
+}
+
+function cancelledError(address: string): WalnutError {
+  return new WalnutError('cancelled', `the call to ${address} was given up`);
+}
+
+function readAnswer(
+  incoming: IncomingMessage,
+  bytesMax: number,
+  fail: (error: unknown) => void,
+  onBody: (body: Buffer) => void,
+): void {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  incoming.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > bytesMax) fail(new ConnectError(`the answer is over ${bytesMax} bytes`, Code.Internal));
+    else chunks.push(chunk);
+  });
+  incoming.on('error', fail);
+  incoming.on('close', () => {
+    if (!incoming.complete) fail(new ConnectError('the answer was cut off', Code.Unavailable));
+  });
+  incoming.on('end', () => onBody(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+}
+
+/** Throws `ConnectError` where the peer refused, and whatever decoding throws. */
+function readMessage<M extends AnyUnary>(
+  method: M,
+  incoming: IncomingMessage,
+  body: Buffer,
+): MessageShape<M['output']> {
+  const { statusCode = 0, headers } = incoming;
+  const contentType = headers['content-type'] ?? '';
+  if (statusCode === 200 && contentType === CONTENT_TYPE)
+    return fromBinary(method.output, body) as MessageShape<M['output']>;
+  const code = statusCode === 200 ? Code.Internal : codeFromHttpStatus(statusCode);
+  const said = `HTTP ${statusCode}${contentType === '' ? '' : ` with ${contentType}`}: is it a Walnut node?`;
+  const unknown = new ConnectError(said, code);
+  if (!contentType.startsWith('application/json')) throw unknown;
+  const metadata = new Headers();
+  for (const [name, value] of Object.entries(headers))
+    if (typeof value === 'string') metadata.append(name, value);
+  throw errorFromJsonBytes(body, metadata, unknown);
+}
