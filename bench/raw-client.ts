@@ -8,6 +8,8 @@ export interface RawAnswer {
   readonly status: number;
   /** The status line and the headers. */
   readonly head: string;
+  /** A view, good until the callback returns. */
+  readonly body: Buffer;
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -17,8 +19,6 @@ export class RawClient {
   readonly #host: string;
   #waiting: ((answer: RawAnswer) => void)[] = [];
   #rest: Buffer = Buffer.alloc(0);
-  /** Bytes of a body still to be skipped. */
-  #skipBytes = 0;
   #failure: Error | undefined;
 
   private constructor(socket: Socket, address: string) {
@@ -62,6 +62,13 @@ export class RawClient {
     );
   }
 
+  /** A unary call of the Connect protocol: `message` is protobuf. */
+  call(path: string, message: Uint8Array, onAnswer: (answer: RawAnswer) => void): void {
+    this.#waiting.push(onAnswer);
+    const head = `POST ${path} HTTP/1.1\r\nhost: ${this.#host}\r\ncontent-type: application/proto\r\ncontent-length: ${message.length}\r\n\r\n`;
+    this.#socket.write(Buffer.concat([Buffer.from(head, 'latin1'), message]));
+  }
+
   close(): void {
     this.#waiting = [];
     this.#socket.destroy();
@@ -70,16 +77,15 @@ export class RawClient {
   #take(bytes: Buffer): void {
     this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
     for (;;) {
-      const skipped = Math.min(this.#skipBytes, this.#rest.length);
-      this.#skipBytes -= skipped;
-      this.#rest = this.#rest.subarray(skipped);
-      if (this.#skipBytes > 0) return;
       const end = this.#rest.indexOf(HEAD_END);
       if (end === -1) return;
       const head = this.#rest.toString('latin1', 0, end);
-      this.#rest = this.#rest.subarray(end + HEAD_END.length);
-      this.#skipBytes = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
-      this.#waiting.shift()?.({ status: Number(head.slice(9, 12)), head });
+      const from = end + HEAD_END.length;
+      const beyond = from + Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
+      if (this.#rest.length < beyond) return;
+      const body = this.#rest.subarray(from, beyond);
+      this.#rest = this.#rest.subarray(beyond);
+      this.#waiting.shift()?.({ status: Number(head.slice(9, 12)), head, body });
     }
   }
 }

@@ -4,6 +4,8 @@
  * are sent when they are due, whatever the answers do; some of them are followed
  * to each replica by a Get that waits for their position.
  */
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { SetRequestSchema, SetResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { RawClient } from './raw-client.ts';
 
 export interface LoadOrder {
@@ -34,7 +36,8 @@ export interface LoadFigures {
 }
 
 const KEYS_DEFAULT = 100_000;
-const VALUE = 'v'.repeat(100);
+const VALUE = Buffer.from('v'.repeat(100));
+const SET = '/walnut.v1.KVStore/Set';
 const TICK_MS = 2;
 /** Every so many writes one is followed. */
 const FOLLOW_EVERY = 100;
@@ -56,20 +59,24 @@ const idle = new Map(order.replicas.map((address) => [address, [] as RawClient[]
 let sent = 0;
 let isOver = false;
 let isMeasured = false;
-const pathOf = (n: number): string => `/v1/keys/key:${String((n * 7_919) % keys).padStart(12, '0')}`;
+const keyOf = (n: number): string => `key:${String((n * 7_919) % keys).padStart(12, '0')}`;
 
 function send(writer: RawClient, dueMs: number, onAnswer?: () => void): void {
-  const path = pathOf(sent++);
+  const key = keyOf(sent++);
   const isFollowed = order.replicas.length > 0 && sent % FOLLOW_EVERY === 0;
-  writer.put(path, VALUE, ({ status, head }) => {
+  const message = toBinary(SetRequestSchema, create(SetRequestSchema, { key, value: VALUE }));
+  writer.call(SET, message, ({ status, head, body }) => {
     if (status >= 300) throw new Error(`a write was answered ${head}`);
     const nowMs = performance.now();
     if (isMeasured) {
       figures.acked++;
       figures.setMs.push(nowMs - dueMs);
-      const position = /\r\nx-walnut-position: (\S+)/i.exec(head)?.[1];
-      if (isFollowed && position !== undefined)
-        for (const address of order.replicas) void follow(address, path, position, nowMs);
+      if (isFollowed) {
+        const { position } = fromBinary(SetResponseSchema, body);
+        if (position === undefined) throw new Error('a write was answered without a position');
+        const atLeast = `${position.epoch}-${position.lsn}`;
+        for (const address of order.replicas) void follow(address, `/v1/keys/${key}`, atLeast, nowMs);
+      }
     }
     onAnswer?.();
   });
