@@ -110,7 +110,7 @@ export class DelayedApply {
       if (!this.#isDue(frame)) break;
       this.#engine.replay(frame);
       this.#at++;
-      bytes += frame.bytes.length;
+      bytes += frame.frameBytes;
       if (this.#at % FRAMES_BETWEEN_CLOCK_READS === 0 && this.#clock.monotonicMs() >= sliceEndMs) {
         await this.#clock.yield();
         sliceEndMs = this.#clock.monotonicMs() + SLICE_MS;

@@ -70,11 +70,11 @@ export async function readDiverged(
         if (frame.lsn <= lastLsn) continue;
         if (frame.lsn !== nextLsn(lastLsn))
           return end(`records ${lastLsn + 1} to ${frame.lsn - 1} are missing`);
-        if (updates.length > 0 && bytes + frame.bytes.length > bytesMax)
+        if (updates.length > 0 && bytes + frame.frameBytes > bytesMax)
           return { updates, lastLsn, isEnd: false, damage: '' };
         updates.push(...updatesOf(frame));
         lastLsn = frame.lsn;
-        bytes += frame.bytes.length;
+        bytes += frame.frameBytes;
         if (lastLsn >= tail.last.lsn) return end('');
       }
     } finally {

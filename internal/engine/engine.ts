@@ -68,8 +68,12 @@ export class Engine {
   readonly #appliedWaiters: LsnWaiters;
   readonly #durableWaiters: LsnWaiters;
   #log: Log | undefined;
-  #applied: ChainPoint;
-  #appliedPosition: Position;
+  // Numbers, for one is applied after the other; the objects are made when they are asked for.
+  #appliedEpoch: Epoch;
+  #appliedLsn: Lsn;
+  #appliedCrc: number;
+  #appliedPoint: ChainPoint | undefined;
+  #appliedPosition: Position | undefined;
   #lastTimestampMs = 0;
   #appliedClockMs: number;
   #holds: boolean;
@@ -99,8 +103,9 @@ export class Engine {
     this.epochs = parts.epochs;
     this.logClock = parts.logClock;
     this.#logger = parts.logger;
-    this.#applied = parts.applied;
-    this.#appliedPosition = { epoch: parts.applied.epoch, lsn: parts.applied.lsn };
+    this.#appliedEpoch = parts.applied.epoch;
+    this.#appliedLsn = parts.applied.lsn;
+    this.#appliedCrc = parts.applied.crc;
     this.#committedLsn = parts.applied.lsn;
     this.#appliedClockMs = parts.appliedClockMs;
     this.#holds = parts.holds;
@@ -125,7 +130,7 @@ export class Engine {
 
   /** Ends or begins the holding, while nothing is held and nothing on its way: what is committed from here on. */
   setHolding(holds: boolean): void {
-    assert(this.#applied.lsn === this.log.tail.lsn, 'everything is applied');
+    assert(this.#appliedLsn === this.log.tail.lsn, 'everything is applied');
     this.#holds = holds;
   }
 
@@ -150,11 +155,13 @@ export class Engine {
 
   /** The last visible record. */
   get applied(): ChainPoint {
-    return this.#applied;
+    this.#appliedPoint ??= { epoch: this.#appliedEpoch, lsn: this.#appliedLsn, crc: this.#appliedCrc };
+    return this.#appliedPoint;
   }
 
   /** The last visible record as a position; one object per record, so reads allocate nothing. */
   get position(): Position {
+    this.#appliedPosition ??= { epoch: this.#appliedEpoch, lsn: this.#appliedLsn };
     return this.#appliedPosition;
   }
 
@@ -270,7 +277,7 @@ export class Engine {
 
   /** Resolves true once `lsn` is visible here, false after the timeout or an abort. */
   async waitApplied(lsn: Lsn, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
-    return this.#applied.lsn >= lsn || this.#appliedWaiters.wait(lsn, timeoutMs, signal);
+    return this.#appliedLsn >= lsn || this.#appliedWaiters.wait(lsn, timeoutMs, signal);
   }
 
   /** Makes the log fdatasync soon and resolves true once `lsn` is durable here, false as `waitApplied`. */
@@ -303,7 +310,7 @@ export class Engine {
 
   #noteAppended(frame: Frame): void {
     this.#lastTimestampMs = Math.max(this.#lastTimestampMs, frame.timestampMs);
-    if (frame.lsn === this.#applied.lsn + 1) this.#behindSinceMs = frame.timestampMs;
+    if (frame.lsn === this.#appliedLsn + 1) this.#behindSinceMs = frame.timestampMs;
     if (frame.type === RECORD_TYPE.epoch) this.#epochsAhead.push({ epoch: frame.epoch, firstLsn: frame.lsn });
   }
 
@@ -322,7 +329,7 @@ export class Engine {
     // Shifting is amortised: the applied half goes when it is the larger one.
     if (head === pending.length) this.#resetPending([]);
     else if (head > 1_024 && head * 2 > pending.length) this.#resetPending(pending.slice(head));
-    this.#appliedWaiters.advance(this.#applied.lsn);
+    this.#appliedWaiters.advance(this.#appliedLsn);
   }
 
   #resetPending(records: PendingRecord[]): void {
@@ -332,7 +339,7 @@ export class Engine {
 
   /** The one apply path: what the log says, from the bytes that it says it with. */
   #applyFrame(frame: Frame): void {
-    assert(frame.lsn === this.#applied.lsn + 1, `record ${frame.lsn} applies after ${this.#applied.lsn}`);
+    assert(frame.lsn === this.#appliedLsn + 1, `record ${frame.lsn} applies after ${this.#appliedLsn}`);
     if (frame.type === RECORD_TYPE.data) {
       const mutation = this.#openPayload(frame);
       while (mutation.next()) this.store.applyEncoded(mutation, frame);
@@ -342,8 +349,11 @@ export class Engine {
     } else {
       this.store.setLimits(decodeLimits(frame.payload));
     }
-    this.#applied = { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
-    this.#appliedPosition = { epoch: frame.epoch, lsn: frame.lsn };
+    this.#appliedEpoch = frame.epoch;
+    this.#appliedLsn = frame.lsn;
+    this.#appliedCrc = frame.crc;
+    this.#appliedPoint = undefined;
+    this.#appliedPosition = undefined;
     this.digests.note(frame.lsn, this.store);
     this.#lastTimestampMs = Math.max(this.#lastTimestampMs, frame.timestampMs);
     this.#appliedClockMs = Math.max(this.#appliedClockMs, frame.timestampMs);

@@ -137,7 +137,7 @@ export class MasterRole {
   async #start(isAsked: boolean): Promise<void> {
     const engine = this.#engine;
     engine.onApplied = (frame) => {
-      this.#host.noteAppended(frame.bytes.length);
+      this.#host.noteAppended(frame.frameBytes);
       this.#registry.noteApplied(frame);
     };
     engine.onDurable = () => this.#registry.noteDurable();

@@ -349,6 +349,6 @@ export class RoleKeeper {
     this.#engine = engine;
     engine.onFailed = (error) => this.options.onFatal(error);
     engine.onAltered = (why) => this.#watch.onAltered(engine, why);
-    engine.onApplied = (frame) => this.host.noteAppended(frame.bytes.length);
+    engine.onApplied = (frame) => this.host.noteAppended(frame.frameBytes);
   }
 }

@@ -53,7 +53,7 @@ export class FrameRing {
   add(frame: Frame, bytesMax: number): void {
     const isNext = this.#chunks.length === 0 || frame.lsn === this.#newestLsn + 1;
     assert(isNext, 'the ring holds consecutive records');
-    const bytes = FRAME_HEADER_BYTES + frame.payloadBytes;
+    const bytes = frame.frameBytes;
     const chunk = this.#chunkFor(frame.lsn, bytes, bytesMax);
     const start = endOf(chunk, chunk.count - 1);
     const from = frame.payloadOffset - FRAME_HEADER_BYTES;

@@ -1,6 +1,6 @@
 /**
  * Pulls what a replica is behind with from its master's log, until it is level.
- * The next answer is asked for while the last is applied, so that neither node
+ * The next answers are asked for while the last is applied, so that neither node
  * waits for the other; what is asked for is little enough to be applied in one
  * go without a stall, and becomes less where the way is too slow for it.
  */
@@ -30,6 +30,8 @@ export interface PullerOptions {
 const PULL_BYTES_MAX = 1 << 20;
 const PULL_BYTES_MIN = 64 * 1_024;
 const PULL_TIMEOUT_MS = 3_000;
+/** Answers that may be here and not applied yet, before the next is asked for. */
+const ARRIVED_MAX = 2;
 
 interface Pulled {
   /** Monotonic time when it was asked for: the master's word is not older. */
@@ -37,6 +39,47 @@ interface Pulled {
   readonly after: ChainPoint;
   readonly answer: UpdatesAnswer;
   readonly frames: readonly Frame[];
+  /** Where what was pulled ends. */
+  readonly end: ChainPoint;
+}
+
+/** Answers that follow one another, asked for ahead of their being applied. */
+class ReadAhead {
+  readonly #ask: (after: ChainPoint) => Promise<Pulled>;
+  readonly #asked: Promise<Pulled>[] = [];
+  /** Asked for; what follows it is known when it is here. */
+  #isUnderWay = false;
+  /** Where to go on from, once there is room; undefined: nothing follows, or it is not known yet. */
+  #next: ChainPoint | undefined;
+
+  constructor(ask: (after: ChainPoint) => Promise<Pulled>, after: ChainPoint) {
+    this.#ask = ask;
+    this.#next = after;
+    this.#goOn();
+  }
+
+  /** The next answer; undefined where nothing follows what was taken. */
+  async take(): Promise<Pulled | undefined> {
+    const pulled = await this.#asked.shift();
+    this.#goOn();
+    return pulled;
+  }
+
+  #goOn(): void {
+    const after = this.#next;
+    if (after === undefined || this.#isUnderWay || this.#asked.length >= ARRIVED_MAX) return;
+    this.#next = undefined;
+    this.#isUnderWay = true;
+    const pulled = this.#ask(after).then((each) => {
+      this.#isUnderWay = false;
+      if (each.frames.length > 0 && each.end.lsn < each.answer.latest.lsn) this.#next = each.end;
+      this.#goOn();
+      return each;
+    });
+    // It may be dropped, and fail later.
+    pulled.catch(() => undefined);
+    this.#asked.push(pulled);
+  }
 }
 
 export class Puller {
@@ -55,27 +98,25 @@ export class Puller {
   async pullUntilLevel(engine: Engine, signal: AbortSignal): Promise<number> {
     const { receiver, onHeard, onBehind } = this.#options;
     const over = new AbortController();
-    const ask = (after: ChainPoint): Promise<Pulled> => {
-      const pulled = this.#ask(after, AbortSignal.any([signal, over.signal]));
-      // It may be dropped, and fail later.
-      pulled.catch(() => undefined);
-      return pulled;
-    };
+    const ask = (after: ChainPoint): Promise<Pulled> =>
+      this.#ask(after, AbortSignal.any([signal, over.signal]));
     try {
-      let asked = ask(engine.log.tail);
+      const tail = (): ChainPoint => engine.log.tail;
+      let ahead = new ReadAhead(ask, tail());
       for (;;) {
-        const { askedMs, after, answer, frames } = await asked;
+        const pulled = await ahead.take();
+        if (pulled === undefined) {
+          ahead = new ReadAhead(ask, tail());
+          continue;
+        }
+        const { askedMs, after, answer, frames, end } = pulled;
         onHeard(answer.latest.lsn);
-        const last = frames.at(-1);
-        const end = last === undefined ? after : { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
-        const next = end.lsn < answer.latest.lsn && last !== undefined ? ask(end) : undefined;
         const verdict = await receiver.take(after, frames, false);
         if (verdict.kind === 'conflict') throw unavailable('the histories differ: registering again');
-        const { tail } = engine.log;
-        if (tail.lsn >= answer.latest.lsn) return askedMs;
-        onBehind(answer.latest.lsn - tail.lsn);
+        if (tail().lsn >= answer.latest.lsn) return askedMs;
+        onBehind(answer.latest.lsn - tail().lsn);
         // Where pushes came in between, what was asked for ahead is here already.
-        asked = next !== undefined && tail.lsn === end.lsn ? next : ask(tail);
+        if (tail().lsn !== end.lsn) ahead = new ReadAhead(ask, tail());
       }
     } finally {
       over.abort();
@@ -91,7 +132,10 @@ export class Puller {
         { timeoutMs: PULL_TIMEOUT_MS, signal },
       );
       this.#bytesMax = Math.min(this.#bytesMax * 2, PULL_BYTES_MAX);
-      return { askedMs, after, answer, frames: decodeFrames(answer.frames) };
+      const frames = decodeFrames(answer.frames);
+      const last = frames.at(-1);
+      const end = last === undefined ? after : { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
+      return { askedMs, after, answer, frames, end };
     } catch (error) {
       const isLate = clock.monotonicMs() - askedMs >= PULL_TIMEOUT_MS;
       if (isLate) this.#bytesMax = Math.max(this.#bytesMax / 4, PULL_BYTES_MIN);

@@ -33,23 +33,25 @@ export class BatchBuffer {
     let i = head;
     for (; i < queue.length; i++) {
       const frame = queue[i] as Frame;
-      const recordBytes = PREFIX_BYTES + frame.bytes.length;
+      const recordBytes = PREFIX_BYTES + frame.frameBytes;
       if (i > head && this.#bytes + recordBytes > room) break;
       if (recordBytes > BATCH_BYTES_MAX) {
         this.#large = frame;
-        this.#put(frame, frame.bytes.subarray(0, FRAME_HEADER_BYTES), limits);
+        this.#put(frame, FRAME_HEADER_BYTES, limits);
         return 1;
       }
-      this.#put(frame, frame.bytes, limits);
+      this.#put(frame, frame.frameBytes, limits);
     }
     return i - head;
   }
 
-  #put(frame: Frame, bytes: Uint8Array, limits: BatchLimits): void {
+  /** The first `bytes` of the frame. */
+  #put(frame: Frame, bytes: number, limits: BatchLimits): void {
     const at = this.#bytes;
-    const end = at + PREFIX_BYTES + bytes.length;
+    const end = at + PREFIX_BYTES + bytes;
     if (end > this.#buffer.length) this.#grow(end);
-    this.#buffer.set(bytes, at + PREFIX_BYTES);
+    const from = frame.payloadOffset - FRAME_HEADER_BYTES;
+    frame.buffer.copy(this.#buffer, at + PREFIX_BYTES, from, from + bytes);
     writeRecordPrefix(this.#buffer, at, limits.salt, frame.lsn - limits.durableLsn);
     this.#bytes = end;
   }

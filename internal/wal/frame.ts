@@ -42,6 +42,8 @@ export interface Frame extends FrameHeader {
   readonly payload: Uint8Array;
   /** Header and payload, verbatim. */
   readonly bytes: Uint8Array;
+  /** Of header and payload. */
+  readonly frameBytes: number;
 }
 
 /** A frame at `offset` of a buffer. Views are made when asked for: a replay never wants `bytes`. */
@@ -76,6 +78,10 @@ class FrameView implements Frame {
     const offset = this.payloadOffset - FRAME_HEADER_BYTES;
     this.#bytes ??= this.buffer.subarray(offset, this.payloadOffset + this.payloadBytes);
     return this.#bytes;
+  }
+
+  get frameBytes(): number {
+    return FRAME_HEADER_BYTES + this.payloadBytes;
   }
 
   get payload(): Uint8Array {

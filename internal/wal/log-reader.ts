@@ -48,7 +48,7 @@ export class LogReader {
       const isFull = await this.#readSegment(segment, rest, frames);
       if (isFull) break;
       nextLsn = segment.lastLsn + 1;
-      bytesLeft = range.bytesMax - frames.reduce((sum, frame) => sum + frame.bytes.length, 0);
+      bytesLeft = range.bytesMax - frames.reduce((sum, frame) => sum + frame.frameBytes, 0);
     }
     return frames;
   }
@@ -142,9 +142,9 @@ async function collect(
     if (frame.lsn > range.fromLsn && frames.length === 0) {
       throw corruptError(segment, item.offset, range.fromLsn, `LSN ${frame.lsn} stands in its place`);
     }
-    if (frames.length > 0 && bytes + frame.bytes.length > range.bytesMax) return true;
+    if (frames.length > 0 && bytes + frame.frameBytes > range.bytesMax) return true;
     frames.push(frame);
-    bytes += frame.bytes.length;
+    bytes += frame.frameBytes;
     if (frame.lsn === range.lastLsn) return false;
   }
 }

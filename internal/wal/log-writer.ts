@@ -145,7 +145,7 @@ export class LogWriter {
     const why = whyNotNext(this.#tail, frame);
     assert(why === undefined, why ?? '');
     this.#queue.push(frame);
-    this.#queuedBytes += frame.bytes.length;
+    this.#queuedBytes += frame.frameBytes;
     this.#tail = { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
     this.#wake();
   }
@@ -276,7 +276,7 @@ export class LogWriter {
   }
 
   async #writeBatch(): Promise<void> {
-    const open = await this.#openFor((this.#queue[this.#head] as Frame).bytes.length);
+    const open = await this.#openFor((this.#queue[this.#head] as Frame).frameBytes);
     const { segment } = open;
     const room = this.#parts.maxFileBytes - NOTE_BYTES - segment.sizeBytes;
     const offset = segment.sizeBytes;
@@ -301,8 +301,8 @@ export class LogWriter {
     for (let i = this.#head; i < this.#head + count; i++) {
       const frame = this.#queue[i] as Frame;
       segment.index.note(frame.lsn, segment.sizeBytes);
-      segment.sizeBytes += PREFIX_BYTES + frame.bytes.length;
-      this.#queuedBytes -= frame.bytes.length;
+      segment.sizeBytes += PREFIX_BYTES + frame.frameBytes;
+      this.#queuedBytes -= frame.frameBytes;
     }
     const last = this.#queue[this.#head + count - 1] as Frame;
     segment.records += count;

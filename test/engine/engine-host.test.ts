@@ -31,6 +31,7 @@ async function writeHistory(writes: number, tag = 'v'): Promise<History> {
   const frames = (await rig.records()).map(({ frame }) => ({
     ...frame,
     bytes: Buffer.from(frame.bytes),
+    frameBytes: frame.frameBytes,
     payload: Buffer.from(frame.payload),
   }));
   const snapshot = rig.fileSystem.content(`${DIR}/${rig.host.manifest.snapshot}`);

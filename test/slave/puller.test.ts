@@ -10,11 +10,11 @@ import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { bytesOf, chainOf, pointOf } from '#test/replication/chain.ts';
 import type { Frame } from '#wal/frame.ts';
 
-const RECORDS = 30;
+const RECORDS = 50;
 const PER_ANSWER = 10;
 const APPLY_MS = 100;
 
-/** A master with 30 records, of which an answer takes ten, and a replica that takes 100 ms to apply an answer. */
+/** A master with 50 records, of which an answer takes ten, and a replica that takes 100 ms to apply an answer. */
 class Pull {
   readonly clock = new VirtualClock();
   readonly log: Frame[] = chainOf(
@@ -79,14 +79,14 @@ class Pull {
 }
 
 describe('Puller', () => {
-  it('asks for the next records while the last are applied, and for none beyond the end', async () => {
+  it('asks for the next records while the last are applied, two answers ahead, and for none beyond the end', async () => {
     const pull = new Pull();
     const level = pull.run();
     await pull.clock.advance(1_000);
-    expect(await level).toBe(APPLY_MS);
-    expect(pull.asked.map(({ afterLsn }) => afterLsn)).toEqual([0, 10, 20]);
-    expect(pull.asked.map(({ atMs }) => atMs)).toEqual([0, 0, APPLY_MS]);
-    expect(pull.behind).toEqual([20, 10]);
+    expect(await level).toBe(2 * APPLY_MS);
+    expect(pull.asked.map(({ afterLsn }) => afterLsn)).toEqual([0, 10, 20, 30, 40]);
+    expect(pull.asked.map(({ atMs }) => atMs)).toEqual([0, 0, 0, APPLY_MS, 2 * APPLY_MS]);
+    expect(pull.behind).toEqual([40, 30, 20, 10]);
     expect(pull.tail.lsn).toBe(RECORDS);
   });
 
@@ -97,7 +97,7 @@ describe('Puller', () => {
     pull.tail = pointOf(pull.log[14]);
     await pull.clock.advance(1_000);
     await level;
-    expect(pull.asked.map(({ afterLsn }) => afterLsn)).toEqual([0, 10, 15, 25]);
+    expect(pull.asked.map(({ afterLsn }) => afterLsn)).toEqual([0, 10, 20, 15, 25, 35, 45]);
   });
 
   it('gives up what it asked for ahead where the histories differ', async () => {
@@ -121,6 +121,6 @@ describe('Puller', () => {
     await pull.clock.advance(1_000);
     await level;
     const [first = 0, ...others] = pull.asked.map(({ bytesMax }) => bytesMax);
-    expect(others).toEqual([first / 4, first / 16, first / 8, first / 4]);
+    expect(others).toEqual([first / 4, first / 16, first / 8, first / 4, first / 2, first]);
   });
 });
