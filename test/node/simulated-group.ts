@@ -21,11 +21,11 @@ import {
   type Member,
   Members,
   PULL_INTERVAL_MS,
+  siblingsKnownTo,
 } from '#test/node/simulated-members.ts';
 import { Promises } from '#test/node/simulated-promises.ts';
 import type { Sessions } from '#test/node/simulated-sessions.ts';
 import { decodeFrames } from '#wal/frame.ts';
-import { tryDecodeManifest } from '#wal/manifest.ts';
 
 const STEPS = 50;
 
@@ -206,6 +206,8 @@ export class SimulatedGroup {
     if (logId !== this.#firstLogId || state !== 'serving') return;
     const term = termOf(position.epoch);
     const before = this.#leaders.get(term) ?? name;
+    const isNew = !this.#leaders.has(term);
+    if (isNew && this.#leaders.get(Math.max(...this.#leaders.keys())) === name) this.#note('ledAgain', name);
     this.#leaders.set(term, name);
     if (before === name) return;
     this.#isUnsure = true;
@@ -287,6 +289,15 @@ export class SimulatedGroup {
         return this.#promoteByRpc();
       case 'promote':
         return this.#promote(this.#random.pick(['dead', 'apart', 'alive']));
+      case 'claim': {
+        const member = this.#random.pick(members.all);
+        this.#wasOperated = true;
+        members.claimAt(member).then(
+          (isGranted) => this.#note(operation, member.name, Number(isGranted)),
+          (error: unknown) => this.trace.push(`claim at ${member.name}: ${error}`),
+        );
+        return;
+      }
       case 'refollow': {
         const member = this.#random.pick(members.followers);
         this.#note(operation, `${member.name} of ${members.leader.name}`);
@@ -483,10 +494,4 @@ export class SimulatedGroup {
     }
     await this.#group.clock.advance(5_000);
   }
-}
-
-/** Whom a replica can ask: its master told it of them. */
-function siblingsKnownTo({ fileSystem }: TestNode): readonly string[] {
-  const manifest = tryDecodeManifest(fileSystem.content('/data/MANIFEST'));
-  return typeof manifest === 'string' ? [] : manifest.replicas.added;
 }

@@ -19,6 +19,7 @@ export const OPERATIONS = [
   'failover',
   'promotion',
   'promote',
+  'claim',
   'rollBack',
   'emptyMaster',
   'refollow',
@@ -29,6 +30,7 @@ export const OUTCOMES = [
   'ackedWrites',
   'quarantine',
   'fenced',
+  'ledAgain',
   'digestComparison',
 ] as const;
 export type ProcessFault = Ending | 'pause' | 'diskFull' | 'diskError' | 'checkpoint' | 'rotate';

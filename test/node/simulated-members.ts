@@ -6,6 +6,7 @@ import { PausableClock } from '#test/doubles/pausable-clock.ts';
 import type { SeededRandom } from '#test/doubles/seeded-random.ts';
 import type { NodeChanges, TestGroup, TestNode } from '#test/doubles/test-group.ts';
 import type { KnownRecord } from '#test/node/simulated-history.ts';
+import { tryDecodeManifest } from '#wal/manifest.ts';
 
 /** `master.sync_interval`. */
 export const PULL_INTERVAL_MS = 1_000;
@@ -182,6 +183,14 @@ export class Members {
     await this.start(member, { forcedRole: 'master' });
   }
 
+  /** A promotion of which nothing is ever heard but the claim of its term at one node. False: not granted. */
+  async claimAt(member: Member): Promise<boolean> {
+    const { node } = member.running ?? {};
+    if (node === undefined || member.isPaused) return false;
+    const { logId, term } = node.status();
+    return (await node.claim({ logId, term: term + 1, nodeId: 'f'.repeat(32) })).isGranted;
+  }
+
   /** Restarts a member with the leader as its `master.address`, whatever it was before. */
   async follow(member: Member): Promise<void> {
     // A failover that was asked for long ago may make it the leader meanwhile.
@@ -219,4 +228,10 @@ function copyOf(disk: MemoryFileSystem): MemoryFileSystem {
   const copy = new MemoryFileSystem();
   for (const path of disk.paths()) copy.put(path, disk.content(path));
   return copy;
+}
+
+/** Whom a replica can ask: its master told it of them. */
+export function siblingsKnownTo({ fileSystem }: TestNode): readonly string[] {
+  const manifest = tryDecodeManifest(fileSystem.content('/data/MANIFEST'));
+  return typeof manifest === 'string' ? [] : manifest.replicas.added;
 }
