@@ -8,13 +8,35 @@
  * against it.
  */
 import type { DeleteMutation, Entry, Mutation, SetMutation } from '#model/entry.ts';
+import type { WalnutError } from '#model/errors.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import type { Store } from '#storage/store.ts';
 
-/** A record on its way to disk. `settled` rejects where it is refused. */
-export interface RecordInFlight {
+/** A record on its way to disk. */
+export class RecordInFlight {
   readonly position: Position;
-  readonly settled: Promise<void>;
+  #outcome: { readonly error: WalnutError | undefined } | undefined;
+  #waiting: PromiseWithResolvers<void> | undefined;
+
+  constructor(position: Position) {
+    this.position = position;
+  }
+
+  /** Rejects where it is refused. Made when asked for: a refusal that nobody waits for is no error. */
+  get settled(): Promise<void> {
+    if (this.#waiting === undefined) {
+      this.#waiting = Promise.withResolvers();
+      if (this.#outcome !== undefined) this.settle(this.#outcome.error);
+    }
+    return this.#waiting.promise;
+  }
+
+  /** `error`: why it was refused; undefined: it is visible. */
+  settle(error?: WalnutError): void {
+    this.#outcome = { error };
+    if (error === undefined) this.#waiting?.resolve();
+    else this.#waiting?.reject(error);
+  }
 }
 
 /** What is accepted of a key, and the record in flight, if any, that this knowledge depends on. */

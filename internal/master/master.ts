@@ -8,8 +8,8 @@
  */
 
 import type { Engine } from '#engine/engine.ts';
-import { AcceptedState, type RecordInFlight } from '#master/accepted-state.ts';
-import { awaitReceipt, receiptOf, wantsWait } from '#master/receipts.ts';
+import { AcceptedState, RecordInFlight } from '#master/accepted-state.ts';
+import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receipts.ts';
 import { type Accepted, RecordBuilder, type WriteCause } from '#master/record-builder.ts';
 import type {
   BatchOperation,
@@ -144,26 +144,21 @@ export class Master {
   #write<T>(accept: (builder: RecordBuilder) => T, cause: WriteCause = 'client'): T {
     const engine = this.#engine;
     engine.checkDisk();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const position: Position = { epoch: engine.log.tail.epoch, lsn: engine.nextLsn };
-    const record: RecordInFlight = { position, settled: promise };
+    const record = new RecordInFlight({ epoch: engine.log.tail.epoch, lsn: engine.nextLsn });
     const builder = new RecordBuilder(engine.store, this.#accepted, record, engine.logClock.nowMs(), cause);
     try {
       return accept(builder);
     } finally {
       const { mutations, taken } = builder;
       if (mutations.length > 0) {
-        // Whoever needs the outcome awaits it through the record; a refusal with no one waiting is no error.
-        promise.catch(() => undefined);
         engine.submit(mutations, (error) => {
           if (error === undefined) {
-            this.#accepted.settle(mutations, position.lsn);
-            resolve();
+            this.#accepted.settle(mutations, record.position.lsn);
           } else {
             for (const entry of taken) engine.store.returnVictim(entry);
             this.#accepted.drop();
-            reject(error);
           }
+          record.settle(error);
         });
       } else {
         for (const entry of taken) engine.store.returnVictim(entry);
@@ -282,21 +277,29 @@ export class Master {
     }
   }
 
-  async #answer(accepted: Accepted, options: WriteOptions, signal?: AbortSignal): Promise<WriteAnswer> {
-    const { applied, previous, current, dependsOn } = accepted;
+  /** Rejects where the record is refused. */
+  #answer(accepted: Accepted, options: WriteOptions, signal?: AbortSignal): Promise<WriteAnswer> {
     const engine = this.#engine;
+    const settled = accepted.dependsOn?.settled ?? SETTLED;
     // Taken before anything is awaited: it is the state that was looked at.
-    const position = dependsOn?.position ?? engine.position;
-    await dependsOn?.settled;
-    const receipt =
-      applied && wantsWait(options)
-        ? await awaitReceipt(engine, this.#acks, this.#clock, options, position.lsn, signal)
-        : receiptOf(engine, this.#acks, position.lsn);
-    engine.checkDisk();
+    const position = accepted.dependsOn?.position ?? engine.position;
+    if (!accepted.applied || !wantsWait(options)) {
+      return settled.then(() =>
+        this.#complete(accepted, position, receiptOf(engine, this.#acks, position.lsn)),
+      );
+    }
+    return settled
+      .then(() => awaitReceipt(engine, this.#acks, this.#clock, options, position.lsn, signal))
+      .then((receipt) => this.#complete(accepted, position, receipt));
+  }
+
+  #complete({ applied, previous, current }: Accepted, position: Position, receipt: Receipt): WriteAnswer {
+    this.#engine.checkDisk();
     const why = applied ? this.#whyDeposed() : undefined;
     if (why !== undefined)
       throw unavailable(`this write was not settled when the master was deposed, and may be lost: ${why}`);
-    return { applied, position, previous, current, ...receipt };
+    const { durabilityReached, replicasAcked } = receipt;
+    return { applied, position, previous, current, durabilityReached, replicasAcked };
   }
 }
 
@@ -329,6 +332,8 @@ function isWaiting(step: Step): step is OwnGet | OtherWrite {
 }
 
 type PlainResults = Readonly<Record<PlainWrite['operation'], BatchResult>>;
+
+const SETTLED = Promise.resolve();
 
 /** Nothing more than being visible. */
 const PLAIN: WriteOptions = { returnPrevious: false, minAcks: 0, timeoutMs: 0 };

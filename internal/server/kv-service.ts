@@ -3,7 +3,7 @@ import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { BatchOperation, WriteOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { RpcRoutes, UnaryContext } from '#server/rpc-routes.ts';
-import { answerGets, encodeResults, tryOperations } from '#wire/batch-bytes.ts';
+import { answerGets, encodeResults, encodeSetAnswer, tryOperations, trySet } from '#wire/batch-bytes.ts';
 import {
   type BatchLimits,
   type DescribeError,
@@ -56,6 +56,14 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
         return fromSetAnswer(await port.set(command, signalFor(command, context)));
       },
       unary,
+      (bytes, context, headroom) => {
+        const command = trySet(limits, bytes);
+        if (command === undefined) return undefined;
+        const answer = port.set(command, signalFor(command, context));
+        return answer instanceof Promise
+          ? answer.then((settled) => encodeSetAnswer(settled, headroom))
+          : encodeSetAnswer(answer, headroom);
+      },
     )
     .unary(
       method.delete,

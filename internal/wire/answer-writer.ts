@@ -124,6 +124,13 @@ export class AnswerWriter {
     this.#out.fewBytes(this.#written);
   }
 
+  /** A SetResponse by itself: its bytes, or an answer that has neither `previous` nor `current`. */
+  setResponse(answer: WriteAnswer | Uint8Array): void {
+    const fields = answer instanceof Uint8Array ? answer : fieldsOf(answer);
+    this.#out.reserve(fields.length);
+    this.#out.bytes(fields);
+  }
+
   /** Any other result. */
   message(message: ResultMessage): void {
     const bytes = toBinary(BatchResultSchema, message);
@@ -143,14 +150,7 @@ export class AnswerWriter {
   }
 
   #keepWritten(kind: 'set' | 'delete', answer: WriteAnswer): void {
-    const { applied, position, durabilityReached, replicasAcked } = answer;
-    const reached = durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
-    const fields = piece((out) => {
-      writeNumber(out, varint(1), applied ? 1 : 0);
-      writePosition(out, delimited(2), position.epoch, position.lsn);
-      writeNumber(out, varint(5), reached);
-      writeNumber(out, varint(6), replicasAcked);
-    });
+    const fields = fieldsOf(answer);
     this.#written = piece((out) => {
       openResult(out, RESULT_TAGS[kind], fields.length);
       out.bytes(fields);
@@ -158,6 +158,17 @@ export class AnswerWriter {
     this.#answer = answer;
     this.#answerKind = kind;
   }
+}
+
+/** Of a SetResponse and a DeleteResponse alike, without `previous` and `current`. */
+function fieldsOf({ applied, position, durabilityReached, replicasAcked }: WriteAnswer): Uint8Array {
+  const reached = durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
+  return piece((out) => {
+    writeNumber(out, varint(1), applied ? 1 : 0);
+    writePosition(out, delimited(2), position.epoch, position.lsn);
+    writeNumber(out, varint(5), reached);
+    writeNumber(out, varint(6), replicasAcked);
+  });
 }
 
 /** A BatchResult whose one field has so many bytes. */

@@ -3,7 +3,9 @@
  * the common form of a batch takes, and exactly what `batch-codec.ts` would
  * answer. Undefined where the request has another form, with nothing done yet.
  */
-import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import { toBinary } from '@bufbuild/protobuf';
+import { SetResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { BatchOperation, BatchResult, SetCommand, WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { type KeyValuePort, NOT_FOUND, type ReadMoment } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
@@ -11,6 +13,7 @@ import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
 import { BatchReader, KeyRanges, readOperations } from '#wire/batch-reader.ts';
 import { asBuffer } from '#wire/byte-reader.ts';
+import { fromSetAnswer } from '#wire/kv-codec.ts';
 
 export interface BatchBytesOptions {
   readonly port: KeyValuePort;
@@ -85,6 +88,18 @@ function onceEach(moment: ReadMoment): (position: Position) => boolean {
 export function tryOperations(limits: BatchLimits, request: Uint8Array): BatchOperation[] | undefined {
   reader.open(asBuffer(request));
   return readOperations(reader, limits.valueBytesMax);
+}
+
+/** The command of a SetRequest; undefined where it has another form. */
+export function trySet(limits: BatchLimits, request: Uint8Array): SetCommand | undefined {
+  return reader.openSet(asBuffer(request), limits.valueBytesMax);
+}
+
+/** A SetResponse with `headroom` unwritten bytes before it. */
+export function encodeSetAnswer(answer: WriteAnswer, headroom: number): Buffer {
+  writer.begin(headroom);
+  writer.setResponse(isShort(answer) ? answer : toBinary(SetResponseSchema, fromSetAnswer(answer)));
+  return writer.take();
 }
 
 /** `results`: one per operation. With `headroom` unwritten bytes before the answer. */

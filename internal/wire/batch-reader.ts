@@ -46,6 +46,13 @@ export class BatchReader {
     this.#end = bytes.length;
   }
 
+  /** The command of a SetRequest by itself; undefined where it cannot be read. */
+  openSet(bytes: Buffer, valueBytesMax: number): SetCommand | undefined {
+    this.open(bytes);
+    this.#operationEnd = bytes.length;
+    return this.#setCommand(valueBytesMax);
+  }
+
   /** The kind of the next operation, as the tag of its field; 0 at the end, -1 where it cannot be read. */
   next(): number {
     const reader = this.#reader;

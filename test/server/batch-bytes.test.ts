@@ -9,11 +9,14 @@ import {
   type BatchOperationSchema,
   BatchRequestSchema,
   BatchResponseSchema,
+  SetRequestSchema,
+  SetResponseSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { WalnutError } from '#model/errors.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
-import { answerGets, encodeResults, tryOperations } from '#wire/batch-bytes.ts';
+import { answerGets, encodeResults, encodeSetAnswer, tryOperations, trySet } from '#wire/batch-bytes.ts';
 import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
+import { fromSetAnswer, toSetCommand } from '#wire/kv-codec.ts';
 
 const LIMITS = { valueBytesMax: 400, answerBytesMax: 1_000 };
 const describeError = (error: unknown): { code: string; message: string } => ({
@@ -195,6 +198,39 @@ describe('a batch by its bytes', () => {
       }),
       { numRuns: 1_500 },
     );
+  });
+
+  it('is for Sets by themselves what it is in batches', async () => {
+    const one = fc.oneof(fc.constant(good.plain), fc.constant(mixed.any)).chain((of) => of);
+    const noise = fc.oneof(
+      { weight: 4, arbitrary: fc.constant([]) },
+      { weight: 1, arbitrary: fc.array(fc.nat(255)) },
+    );
+    let taken = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(one, noise), { minLength: 1, maxLength: 6 }), async (operations) => {
+        const [general, short] = [new FakeNode(), new FakeNode()];
+        for (const [{ operation }, behind] of operations) {
+          if (operation?.case !== 'set') continue;
+          const message = toBinary(SetRequestSchema, create(SetRequestSchema, operation.value));
+          const request = Buffer.concat([message, Buffer.from(behind)]);
+          const command = trySet(LIMITS, request);
+          if (command === undefined) continue;
+          taken++;
+          const expected = toSetCommand(fromBinary(SetRequestSchema, request), LIMITS.valueBytesMax);
+          expect({ ...command, value: [...command.value] }).toEqual({
+            ...expected,
+            value: [...expected.value],
+          });
+          const answer = await short.ports.keyValue.set(command);
+          const whole = fromSetAnswer(await general.ports.keyValue.set(expected));
+          const bytes = encodeSetAnswer(answer, HEADROOM).subarray(HEADROOM);
+          expect(bytes.toString('hex')).toBe(Buffer.from(toBinary(SetResponseSchema, whole)).toString('hex'));
+        }
+      }),
+      { numRuns: 300 },
+    );
+    expect(taken).toBeGreaterThan(100);
   });
 
   it('leaves more than 1,000 operations to be refused', async () => {
