@@ -128,7 +128,8 @@ function reportOf({ walnut, redis }: Record<Kind, Measured[]>, options: LatencyB
   const { rate, seconds, entries } = options;
   const pairs: Pair[] = [];
   const figures: Figure[] = [];
-  const add = (what: string, of: (measured: Measured) => number, aim?: string): void => {
+  const add = (name: string, of: (measured: Measured) => number, aim?: string): void => {
+    const what = `${name}, ${entries.toLocaleString('en')} entries`;
     figures.push({ what, unit: 'ms', values: walnut.map(of), aim });
     if (redis.length === 0) return;
     pairs.push({

@@ -1,31 +1,24 @@
 /**
- * Which entries are due to be deleted. Entries with a deadline hang in buckets
- * of 250 ms: a doubly linked list through the slot table, so adding and
- * removing are O(1) and a bucket of millions copies nothing. A heap orders the
- * buckets; an empty bucket leaves it at once, so deadlines that were deleted
- * leave nothing behind.
+ * Which entries are due to be deleted: a min-heap of slots by deadline, four
+ * children to a node so that it is half as deep as with two. Each slot knows
+ * its place in the heap, so a deadline that changes or goes leaves nothing
+ * behind. The heap lies in chunks that are added and given back one by one, so
+ * that nothing grows in one go, and no deadline is an object: the collector has
+ * nothing to do with any, however far they are spread.
  */
 import { NEVER } from '#model/entry.ts';
-import { NO_SLOT, type SlotTable } from '#storage/slot-table.ts';
+import type { SlotTable } from '#storage/slot-table.ts';
 
-export const BUCKET_MS = 250;
-/** Buckets are spread over this many Maps, for the same reason as keys. */
-const MAPS = 64;
-/** Entries of the one bucket that `nowMs` falls into which a call looks at, at least. */
-const STRADDLING_EXAMINED_MIN = 4_096;
-
-interface Bucket {
-  /** Deadlines from `number * 250` up to, not including, the next bucket's. */
-  readonly number: number;
-  head: number;
-  heapIndex: number;
-}
+const CHUNK_BITS = 14;
+const CHUNK_SLOTS = 1 << CHUNK_BITS;
+const CHUNK_MASK = CHUNK_SLOTS - 1;
+const CHILDREN = 4;
 
 export class ExpiryIndex {
   readonly #slots: SlotTable;
-  readonly #maps: Map<number, Bucket>[] = Array.from({ length: MAPS }, () => new Map<number, Bucket>());
-  /** A binary min-heap by bucket number. */
-  readonly #heap: Bucket[] = [];
+  /** Slots by place; at most one chunk is empty, for a store at a chunk's edge. */
+  readonly #chunks: Int32Array<ArrayBuffer>[] = [];
+  #size = 0;
 
   constructor(slots: SlotTable) {
     this.#slots = slots;
@@ -35,109 +28,83 @@ export class ExpiryIndex {
   add(slot: number): void {
     const expireAtMs = this.#slots.expireAtMsOf(slot);
     if (expireAtMs === NEVER) return;
-    const bucket = this.#bucketFor(Math.floor(expireAtMs / BUCKET_MS));
-    this.#slots.setPrevious(slot, NO_SLOT);
-    this.#slots.setNext(slot, bucket.head);
-    if (bucket.head !== NO_SLOT) this.#slots.setPrevious(bucket.head, slot);
-    bucket.head = slot;
+    if (this.#size === this.#chunks.length * CHUNK_SLOTS) this.#chunks.push(new Int32Array(CHUNK_SLOTS));
+    this.#rise(this.#size++, slot, expireAtMs);
   }
 
   /** To be called before the slot's deadline changes. */
   remove(slot: number): void {
-    const expireAtMs = this.#slots.expireAtMsOf(slot);
-    if (expireAtMs === NEVER) return;
-    const next = this.#slots.next(slot);
-    const previous = this.#slots.previous(slot);
-    if (next !== NO_SLOT) this.#slots.setPrevious(next, previous);
-    if (previous !== NO_SLOT) {
-      this.#slots.setNext(previous, next);
-    } else {
-      const bucket = this.#bucketFor(Math.floor(expireAtMs / BUCKET_MS));
-      bucket.head = next;
-      if (next === NO_SLOT) this.#drop(bucket);
-    }
-    this.#slots.setNext(slot, NO_SLOT);
-    this.#slots.setPrevious(slot, NO_SLOT);
+    if (this.#slots.expireAtMsOf(slot) === NEVER) return;
+    const place = this.#slots.expiryPlaceOf(slot);
+    const last = this.#at(--this.#size);
+    if ((this.#chunks.length - 1) * CHUNK_SLOTS > this.#size + CHUNK_SLOTS)
+      this.#chunks.pop()?.buffer.transfer(0);
+    if (last === slot) return;
+    // The last one fills the gap, and then goes to where it belongs, up or down.
+    const lastMs = this.#slots.expireAtMsOf(last);
+    const parent = place === 0 ? undefined : this.#at(Math.floor((place - 1) / CHILDREN));
+    if (parent !== undefined && this.#slots.expireAtMsOf(parent) > lastMs) this.#rise(place, last, lastMs);
+    else this.#sink(place, last, lastMs);
   }
 
   /**
-   * Up to `max` slots whose deadline is at or before `nowMs`, from the oldest
-   * bucket on, the others in no order. In the bucket that `nowMs` falls into it
-   * looks at a bounded number of entries, so one there may be up to 250 ms late.
+   * Up to `max` slots whose deadline is at or before `nowMs`: the oldest, the
+   * others in no order. Looks at no more than four others for each.
    */
   due(nowMs: number, max: number): number[] {
     const found: number[] = [];
-    const current = Math.floor(nowMs / BUCKET_MS);
-    // Heap order: a node's children are never due before it, so a due-only walk from the root finds all.
+    // A node's children are never due before it, so a due-only walk from the root finds all.
     const pending = [0];
     while (pending.length > 0 && found.length < max) {
-      const index = pending.pop() as number;
-      const bucket = this.#heap[index];
-      if (bucket === undefined || bucket.number > current) continue;
-      this.#collect(bucket, nowMs, max, bucket.number === current, found);
-      pending.push(2 * index + 2, 2 * index + 1);
+      const place = pending.pop() as number;
+      if (place >= this.#size) continue;
+      const slot = this.#at(place);
+      if (this.#slots.expireAtMsOf(slot) > nowMs) continue;
+      found.push(slot);
+      for (let child = CHILDREN; child > 0; child--) pending.push(CHILDREN * place + child);
     }
     return found;
   }
 
-  #collect(bucket: Bucket, nowMs: number, max: number, isStraddling: boolean, found: number[]): void {
-    let examinable = isStraddling ? Math.max(STRADDLING_EXAMINED_MIN, 4 * max) : Number.POSITIVE_INFINITY;
-    for (let slot = bucket.head; slot !== NO_SLOT; slot = this.#slots.next(slot)) {
-      if (found.length >= max || examinable-- <= 0) return;
-      if (this.#slots.expireAtMsOf(slot) <= nowMs) found.push(slot);
+  /** Bytes of buffers. */
+  get heldBytes(): number {
+    return this.#chunks.length * CHUNK_SLOTS * 4;
+  }
+
+  #rise(from: number, slot: number, expireAtMs: number): void {
+    let place = from;
+    while (place > 0) {
+      const above = Math.floor((place - 1) / CHILDREN);
+      const parent = this.#at(above);
+      if (this.#slots.expireAtMsOf(parent) <= expireAtMs) break;
+      this.#put(place, parent);
+      place = above;
     }
+    this.#put(place, slot);
   }
 
-  #bucketFor(number: number): Bucket {
-    const map = this.#mapOf(number);
-    const known = map.get(number);
-    if (known !== undefined) return known;
-    const bucket: Bucket = { number, head: NO_SLOT, heapIndex: this.#heap.length };
-    map.set(number, bucket);
-    this.#heap.push(bucket);
-    this.#rise(bucket);
-    return bucket;
-  }
-
-  #drop(bucket: Bucket): void {
-    this.#mapOf(bucket.number).delete(bucket.number);
-    const last = this.#heap.pop() as Bucket;
-    if (last === bucket) return;
-    this.#put(last, bucket.heapIndex);
-    this.#rise(last);
-    this.#sink(last);
-  }
-
-  #rise(bucket: Bucket): void {
-    while (bucket.heapIndex > 0) {
-      const parent = this.#heap[(bucket.heapIndex - 1) >>> 1] as Bucket;
-      if (parent.number <= bucket.number) return;
-      this.#swap(bucket, parent);
-    }
-  }
-
-  #sink(bucket: Bucket): void {
+  #sink(from: number, slot: number, expireAtMs: number): void {
+    let place = from;
     for (;;) {
-      const left = this.#heap[2 * bucket.heapIndex + 1];
-      const right = this.#heap[2 * bucket.heapIndex + 2];
-      const child = right !== undefined && left !== undefined && right.number < left.number ? right : left;
-      if (child === undefined || child.number >= bucket.number) return;
-      this.#swap(child, bucket);
+      const first = CHILDREN * place + 1;
+      let [least, leastMs] = [-1, expireAtMs];
+      for (let child = first; child < Math.min(first + CHILDREN, this.#size); child++) {
+        const childMs = this.#slots.expireAtMsOf(this.#at(child));
+        if (childMs < leastMs) [least, leastMs] = [child, childMs];
+      }
+      if (least < 0) break;
+      this.#put(place, this.#at(least));
+      place = least;
     }
+    this.#put(place, slot);
   }
 
-  #swap(a: Bucket, b: Bucket): void {
-    const index = a.heapIndex;
-    this.#put(a, b.heapIndex);
-    this.#put(b, index);
+  #at(place: number): number {
+    return (this.#chunks[place >>> CHUNK_BITS] as Int32Array)[place & CHUNK_MASK] as number;
   }
 
-  #put(bucket: Bucket, index: number): void {
-    this.#heap[index] = bucket;
-    bucket.heapIndex = index;
-  }
-
-  #mapOf(number: number): Map<number, Bucket> {
-    return this.#maps[Math.abs(number) % MAPS] as Map<number, Bucket>;
+  #put(place: number, slot: number): void {
+    (this.#chunks[place >>> CHUNK_BITS] as Int32Array)[place & CHUNK_MASK] = slot;
+    this.#slots.setExpiryPlace(slot, place);
   }
 }

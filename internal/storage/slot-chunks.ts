@@ -26,9 +26,8 @@ interface Chunk {
 /** Of a chunk's slots, by their number in it. */
 export interface Deadlines {
   readonly atMs: Float64Array<ArrayBuffer>;
-  /** Links of the expiry bucket's list. */
-  readonly next: Int32Array<ArrayBuffer>;
-  readonly previous: Int32Array<ArrayBuffer>;
+  /** In the expiry index. */
+  readonly places: Int32Array<ArrayBuffer>;
 }
 
 /** A slot's number within its chunk. */
@@ -81,8 +80,7 @@ export class SlotChunks {
     const chunk = this.#chunks[slot >>> CHUNK_BITS] as Chunk;
     chunk.deadlines ??= {
       atMs: new Float64Array(SLOTS_PER_CHUNK),
-      next: new Int32Array(SLOTS_PER_CHUNK),
-      previous: new Int32Array(SLOTS_PER_CHUNK),
+      places: new Int32Array(SLOTS_PER_CHUNK),
     };
     return chunk.deadlines;
   }
@@ -161,6 +159,6 @@ export class SlotChunks {
 }
 
 function bytesOf({ words, deadlines }: Chunk): number {
-  const columns = deadlines === undefined ? 0 : SLOTS_PER_CHUNK * 16;
+  const columns = deadlines === undefined ? 0 : SLOTS_PER_CHUNK * 12;
   return words.byteLength + columns;
 }

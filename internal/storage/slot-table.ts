@@ -6,7 +6,7 @@
  * value lie together in a cell of the arena; a value over 16 KiB is a buffer of
  * its own, which is never written again and so is handed out as it is.
  *
- * Deadlines and their links take 16 bytes more, in chunks beside that exist only
+ * Deadlines and their places take 12 bytes more, in chunks beside that exist only
  * where some slot has ever had one. In a free slot word 0 links the chunk's free slots.
  */
 import { type EncodedPair, type Entry, NEVER } from '#model/entry.ts';
@@ -322,21 +322,13 @@ export class SlotTable {
     return this.#slots.deadlinesOf(slot).atMs[indexOf(slot)] as number;
   }
 
-  /** Links of the expiry bucket's list, of slots with a deadline only. */
-  next(slot: number): number {
-    return this.#slots.deadlinesOf(slot).next[indexOf(slot)] as number;
+  /** Where a slot with a deadline stands in the expiry index. */
+  expiryPlaceOf(slot: number): number {
+    return this.#slots.deadlinesOf(slot).places[indexOf(slot)] as number;
   }
 
-  setNext(slot: number, to: number): void {
-    this.#slots.deadlinesOf(slot).next[indexOf(slot)] = to;
-  }
-
-  previous(slot: number): number {
-    return this.#slots.deadlinesOf(slot).previous[indexOf(slot)] as number;
-  }
-
-  setPrevious(slot: number, to: number): void {
-    this.#slots.deadlinesOf(slot).previous[indexOf(slot)] = to;
+  setExpiryPlace(slot: number, place: number): void {
+    this.#slots.deadlinesOf(slot).places[indexOf(slot)] = place;
   }
 
   /** Writes key and value into the cell: the one there is if it is large enough, otherwise a new one. */

@@ -207,8 +207,8 @@ export class Store {
   }
 
   /**
-   * Up to `max` stored entries that are expired at `nowMs`, from the oldest
-   * quarter of a second on. The same ones again until their deletes are applied.
+   * Up to `max` stored entries that are expired at `nowMs`, the oldest first and
+   * the others in no order. The same ones again until their deletes are applied.
    */
   due(nowMs: number, max: number): Entry[] {
     return this.#expiry.due(nowMs, max).map((slot) => this.#slots.entry(slot));
