@@ -31,6 +31,7 @@ interface WriteOptions {
   readonly returnPrevious?: boolean;
   readonly durability?: 'accepted' | 'local';
   readonly minAcks?: number;
+  readonly requestId?: string;
   readonly timeout?: number;
   readonly ifVersion?: WirePosition;
   readonly follow?: boolean;
@@ -119,6 +120,7 @@ function addWriteOptions(command: Command): Command {
       'how long to wait for those two (default: 5s, at most 60s)',
       parseWaitMs(TIMEOUT_MS_MAX),
     )
+    .option('--request-id <id>', 'name the write: repeated within ten minutes, it is carried out once')
     .option('--no-follow', 'do not go to the master when a replica refuses');
 }
 
@@ -193,6 +195,7 @@ function commonFields(options: WriteOptions) {
     durability: options.durability === undefined ? Durability.UNSPECIFIED : levels[options.durability],
     minAcks: options.minAcks ?? 0,
     timeoutMs: options.timeout ?? 0,
+    requestId: options.requestId ?? '',
   };
 }
 

@@ -31,6 +31,10 @@ export class RecordInFlight {
     return this.#waiting.promise;
   }
 
+  get isRefused(): boolean {
+    return this.#outcome?.error !== undefined;
+  }
+
   /** `error`: why it was refused; undefined: it is visible. */
   settle(error?: WalnutError): void {
     this.#outcome = { error };

@@ -11,6 +11,7 @@ import type { Engine } from '#engine/engine.ts';
 import { AcceptedState, RecordInFlight } from '#master/accepted-state.ts';
 import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receipts.ts';
 import { type Accepted, RecordBuilder, type WriteCause } from '#master/record-builder.ts';
+import { describeDelete, describeSet, type Remembered, RetryWindow } from '#master/retry-window.ts';
 import type {
   BatchOperation,
   BatchResult,
@@ -56,6 +57,7 @@ export class Master {
   readonly #defaultTtlMs: number;
   readonly #whyDeposed: () => string | undefined;
   readonly #accepted: AcceptedState;
+  readonly #retries: RetryWindow;
 
   constructor(options: MasterOptions) {
     this.#engine = options.engine;
@@ -64,6 +66,7 @@ export class Master {
     this.#defaultTtlMs = options.defaultTtlMs;
     this.#whyDeposed = options.whyDeposed;
     this.#accepted = new AcceptedState(options.engine.store);
+    this.#retries = new RetryWindow(options.clock);
   }
 
   async set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
@@ -215,6 +218,27 @@ export class Master {
   }
 
   #acceptSet(command: SetCommand, builder: RecordBuilder): Accepted {
+    const { requestId } = command;
+    if (requestId === undefined) return this.#judgeSet(command, builder);
+    return this.#retries.once(requestId, describeSet(command), () =>
+      this.#remember(this.#judgeSet(command, builder)),
+    );
+  }
+
+  #acceptDelete(command: DeleteCommand, builder: RecordBuilder): Accepted {
+    const { requestId } = command;
+    if (requestId === undefined) return this.#judgeDelete(command, builder);
+    return this.#retries.once(requestId, describeDelete(command), () =>
+      this.#remember(this.#judgeDelete(command, builder)),
+    );
+  }
+
+  /** With the position that its answer has, now and when it is asked for again. */
+  #remember(accepted: Accepted): Remembered {
+    return { ...accepted, position: accepted.dependsOn?.position ?? this.#engine.position };
+  }
+
+  #judgeSet(command: SetCommand, builder: RecordBuilder): Accepted {
     const { key, expiry, condition } = command;
     if (condition === undefined && !command.returnPrevious && expiry.kind !== 'keep') {
       const expireAtMs = this.#deadline(expiry, undefined, builder.nowMs);
@@ -239,7 +263,7 @@ export class Master {
     return previous === undefined ? builder.written : { ...builder.written, previous };
   }
 
-  #acceptDelete(command: DeleteCommand, builder: RecordBuilder): Accepted {
+  #judgeDelete(command: DeleteCommand, builder: RecordBuilder): Accepted {
     const { key, condition } = command;
     const { live, record } = this.#look(key, builder.nowMs);
     const isWanted = live !== undefined && (condition === undefined || isMet(condition, live));
@@ -282,7 +306,7 @@ export class Master {
     const engine = this.#engine;
     const settled = accepted.dependsOn?.settled ?? SETTLED;
     // Taken before anything is awaited: it is the state that was looked at.
-    const position = accepted.dependsOn?.position ?? engine.position;
+    const position = accepted.position ?? accepted.dependsOn?.position ?? engine.position;
     if (!accepted.applied || !wantsWait(options)) {
       return settled.then(() =>
         this.#complete(accepted, position, receiptOf(engine, this.#acks, position.lsn)),

@@ -9,6 +9,7 @@ import { type AcceptedState, MISSING, type RecordInFlight } from '#master/accept
 import { type Cause, type Entry, isExpired, type Mutation } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, quoteKey } from '#model/limits.ts';
+import type { Position } from '#model/position.ts';
 import type { Store } from '#storage/store.ts';
 import { PAYLOAD_BYTES_MAX } from '#wal/frame.ts';
 
@@ -30,6 +31,8 @@ export interface Accepted {
   readonly current: Entry | undefined;
   /** The record in flight that the answer depends on; undefined: none. */
   readonly dependsOn: RecordInFlight | undefined;
+  /** What the answer is from, where it was settled before; undefined: the record, or the state now. */
+  readonly position?: Position | undefined;
 }
 
 export class RecordBuilder {

@@ -51,6 +51,8 @@ export interface WriteOptions {
   readonly minAcks: number;
   /** How long to wait for durability and acks; 0: the server's default. Running out is no failure. */
   readonly timeoutMs: number;
+  /** Names the write: repeated, it is carried out once. Undefined: every request is a write of its own. */
+  readonly requestId?: string | undefined;
 }
 
 export interface SetCommand extends WriteOptions {

@@ -3,6 +3,8 @@ import { invalidArgument } from '#model/errors.ts';
 
 /** Bytes of UTF-8. */
 export const KEY_BYTES_MAX = 1_024;
+/** Characters of a request id: a UUID has 36. */
+export const REQUEST_ID_CHARACTERS_MAX = 128;
 /** Bytes of keys that one ack hints at as recently read. */
 export const HOT_KEYS_BYTES_MAX = 4_096;
 /** Operations in one Batch. */

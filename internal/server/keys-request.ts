@@ -17,7 +17,7 @@ import { invalidArgument } from '#model/errors.ts';
 import { checkKey, checkMinAcks } from '#model/limits.ts';
 import { type Position, parsePosition } from '#model/position.ts';
 import { parseDuration } from '#platform/duration.ts';
-import { checkWaitMs } from '#wire/numbers.ts';
+import { checkRequestId, checkWaitMs } from '#wire/numbers.ts';
 
 export const KEYS_PREFIX = '/v1/keys/';
 
@@ -27,7 +27,7 @@ export interface ConditionHeaders {
   readonly 'if-none-match'?: string | undefined;
 }
 
-const WRITE_PARAMETERS = ['durability', 'min_acks', 'timeout'] as const;
+const WRITE_PARAMETERS = ['durability', 'min_acks', 'timeout', 'request_id'] as const;
 
 /** The rest of the path, slashes included, percent-decoded once. */
 export function keyOfPath(path: string): string {
@@ -127,6 +127,7 @@ function readWriteOptions(parameters: ReadonlyMap<string, string>, returnPreviou
     durability: readDurability(parameters.get('durability')),
     minAcks: checkMinAcks(Number(minAcks)),
     timeoutMs: checkWaitMs(readDuration(parameters.get('timeout') ?? '0s', 'timeout'), 'timeout'),
+    requestId: checkRequestId(parameters.get('request_id') ?? ''),
   };
 }
 

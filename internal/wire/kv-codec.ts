@@ -32,7 +32,7 @@ import type {
 } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { checkKey, checkMinAcks, checkValue } from '#model/limits.ts';
-import { checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
+import { checkRequestId, checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
 import { fromEntry, fromPosition, toPosition } from '#wire/position-codec.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -141,6 +141,7 @@ function toWriteOptions(request: SetRequest | DeleteRequest): WriteOptions {
     durability: toDurability(request.durability),
     minAcks: checkMinAcks(request.minAcks),
     timeoutMs: checkWaitMs(request.timeoutMs, 'timeout_ms'),
+    requestId: checkRequestId(request.requestId),
   };
 }
 

@@ -3,6 +3,7 @@
  * 2^53 inside. What does not fit is `invalid_argument`, naming the field.
  */
 import { invalidArgument } from '#model/errors.ts';
+import { REQUEST_ID_CHARACTERS_MAX } from '#model/limits.ts';
 
 const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
@@ -34,6 +35,11 @@ export function checkText(text: string, field: string, charactersMax: number): s
     throw invalidArgument(`${field} has ${text.length} characters: expected at most ${charactersMax}`);
   }
   return text;
+}
+
+/** Undefined where `text` is empty: the write has no name. */
+export function checkRequestId(text: string): string | undefined {
+  return text === '' ? undefined : checkText(text, 'request_id', REQUEST_ID_CHARACTERS_MAX);
 }
 
 const ADDRESS_CHARACTERS_MAX = 262;

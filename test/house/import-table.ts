@@ -28,7 +28,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   storage: { rooms: ['model', 'platform'], packages: ['node:crypto', ...PURE_BUILTINS] },
   engine: { rooms: BELOW_ENGINE, packages: PURE_BUILTINS },
   replication: { rooms: BELOW_REPLICATION, packages: PURE_BUILTINS },
-  master: { rooms: BELOW_ROLES, packages: PURE_BUILTINS },
+  master: { rooms: BELOW_ROLES, packages: ['lru-cache', ...PURE_BUILTINS] },
   slave: { rooms: BELOW_ROLES, packages: ['lru-cache', ...PURE_BUILTINS] },
   node: { rooms: [...BELOW_ROLES, 'master', 'slave'], packages: PURE_BUILTINS },
   // What peer and server share: pure conversions between messages and the model.

@@ -57,12 +57,20 @@ describe('/v1/keys/{key}', () => {
 
   it('reads the expiry and the write options', async () => {
     const running = await start();
-    await http1(running, 'PUT', '/v1/keys/k?ttl=30s&durability=local&min_acks=2&timeout=1.5s', { body: 'v' });
+    await http1(
+      running,
+      'PUT',
+      '/v1/keys/k?ttl=30s&durability=local&min_acks=2&timeout=1.5s&request_id=r-1',
+      {
+        body: 'v',
+      },
+    );
     expect(running.node.calls[0]?.argument).toMatchObject({
       expiry: { kind: 'ttl', ttlMs: 30_000 },
       durability: 'local',
       minAcks: 2,
       timeoutMs: 1_500,
+      requestId: 'r-1',
     });
     expect((await http1(running, 'GET', '/v1/keys/k')).headers['x-walnut-expire-at-ms']).toBe('1030000');
     await http1(running, 'PUT', '/v1/keys/k?ttl=keep', { body: 'v' });
@@ -121,6 +129,7 @@ describe('/v1/keys/{key}', () => {
     ['PUT', '/v1/keys/k?ttl=5s&ttl=6s', {}, 'twice'],
     ['PUT', '/v1/keys/k?durability=much', {}, 'expected accepted or local'],
     ['PUT', '/v1/keys/k?min_acks=-1', {}, 'expected a whole number'],
+    ['PUT', `/v1/keys/k?request_id=${'r'.repeat(129)}`, {}, 'at most 128'],
     ['PUT', '/v1/keys/k', { headers: { 'if-match': '1-1' } }, 'quoted version'],
     ['PUT', '/v1/keys/k', { headers: { 'if-match': 'W/"1-1"' } }, 'quoted version'],
     ['PUT', '/v1/keys/k', { headers: { 'if-none-match': '"1-1"' } }, 'expected *'],

@@ -1,0 +1,87 @@
+/**
+ * Writes that may be sent twice: the first of a request id is carried out, and
+ * whoever repeats it has its answer. What is kept is what was accepted, so a
+ * repeat waits for its own durability, and finds the same position even where
+ * the first caller is long gone.
+ *
+ * It is this master's memory only: a restart, or another master, knows none.
+ */
+import { LRUCache } from 'lru-cache';
+import type { RecordInFlight } from '#master/accepted-state.ts';
+import type { Accepted } from '#master/record-builder.ts';
+import type { DeleteCommand, SetCommand } from '#model/commands.ts';
+import { invalidArgument } from '#model/errors.ts';
+import type { Position } from '#model/position.ts';
+import type { Clock } from '#platform/clock.ts';
+import { crc32 } from '#platform/crc32.ts';
+
+/** How long an answer is remembered, milliseconds. */
+export const RETRY_WINDOW_MS = 10 * 60_000;
+/** Memory for all answers; the ones asked for longest ago go first. */
+export const RETRY_BYTES_MAX = 16 * 1_024 * 1_024;
+/** What an answer without values takes, about. */
+const ANSWER_BYTES = 512;
+
+export interface Remembered extends Accepted {
+  /** The record written, or the state that was looked at. */
+  readonly position: Position;
+}
+
+interface Attempt {
+  /** What was asked for: the same id must ask for the same. */
+  readonly request: string;
+  readonly accepted: Remembered;
+}
+
+export class RetryWindow {
+  readonly #attempts: LRUCache<string, Attempt>;
+
+  constructor(clock: Clock) {
+    this.#attempts = new LRUCache({
+      maxSize: RETRY_BYTES_MAX,
+      // One that is larger than all of it is kept alone.
+      sizeCalculation: (attempt, id) => Math.min(bytesOf(attempt, id), RETRY_BYTES_MAX),
+      ttl: RETRY_WINDOW_MS,
+      ttlResolution: 0,
+      // To this library an entry of time 0 has no age.
+      perf: { now: () => clock.monotonicMs() + 1 },
+    });
+  }
+
+  /**
+   * What the first write of this id came to; `accept` carries it out where there
+   * was none, or where its record was refused. Throws `invalid_argument` where
+   * the id stands for another write, and whatever `accept` throws: then nothing
+   * is remembered.
+   */
+  once(requestId: string, request: string, accept: () => Remembered): Accepted {
+    const known = this.#attempts.get(requestId);
+    if (known !== undefined && !isRefused(known.accepted.dependsOn)) {
+      if (known.request === request) return known.accepted;
+      throw invalidArgument(
+        `request_id ${JSON.stringify(requestId)} was used for another write: expected one of its own for each`,
+      );
+    }
+    const accepted = accept();
+    this.#attempts.set(requestId, { request, accepted });
+    return accepted;
+  }
+}
+
+/** What tells a set from another, short. */
+export function describeSet({ key, value, expiry, condition, returnPrevious }: SetCommand): string {
+  return JSON.stringify(['set', key, value.length, crc32(value), expiry, condition, returnPrevious]);
+}
+
+export function describeDelete({ key, condition, returnPrevious }: DeleteCommand): string {
+  return JSON.stringify(['delete', key, condition, returnPrevious]);
+}
+
+function isRefused(record: RecordInFlight | undefined): boolean {
+  return record?.isRefused === true;
+}
+
+function bytesOf({ request, accepted: { previous, current } }: Attempt, id: string): number {
+  const valueBytes = (previous?.value.length ?? 0) + (current?.value.length ?? 0);
+  return ANSWER_BYTES + 2 * (id.length + request.length) + valueBytes;
+}
