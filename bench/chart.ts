@@ -16,8 +16,8 @@ export interface ChartRow {
   readonly label: string;
 }
 
-const WIDTH = 860;
-const LABEL_WIDTH = 380;
+const WIDTH = 880;
+const LABEL_WIDTH = 410;
 const VALUE_WIDTH = 150;
 const ROW_HEIGHT = 26;
 const TOP = 64;
