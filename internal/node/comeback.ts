@@ -12,7 +12,7 @@ import type { Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
 import { type Asked, endOf } from '#node/ask-replicas.ts';
 import type { MasterRole } from '#node/master-role.ts';
-import { type Candidate, claimTerm, nextTerm, refusalOf } from '#node/promotion.ts';
+import { type Candidate, claimantsOf, claimTerm, nextTerm, refusalOf } from '#node/promotion.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
 
@@ -27,6 +27,8 @@ export class Comeback {
   readonly #keeper: RoleKeeper;
   #waitMs = CLAIM_AGAIN_MS_MIN;
   #nextClaimMs = Number.NEGATIVE_INFINITY;
+  /** Why the last claim came to nothing; empty: none did. */
+  #refusal = '';
 
   constructor(keeper: RoleKeeper) {
     this.#keeper = keeper;
@@ -45,14 +47,15 @@ export class Comeback {
       tail: engine.log.tail,
       term: manifest.term,
     };
-    const others = known.filter((address) => !isSelf(own, address, asked));
+    const others = claimantsOf(own, known, asked);
     const holds: Holds = (position) =>
       termOf(position.epoch) < termOf(own.tail.epoch) ||
       (position.lsn <= own.tail.lsn && engine.epochs.standingOf(position) === 'in_history');
     const obstacle = obstacleTo(own, others, asked, holds);
-    role.noteObstacle(obstacle ?? '');
     const { clock, dialer, logger } = options;
-    if (obstacle !== undefined || clock.monotonicMs() < this.#nextClaimMs) return;
+    const isEarly = clock.monotonicMs() < this.#nextClaimMs;
+    role.noteObstacle(obstacle ?? (isEarly ? this.#refusal : ''));
+    if (obstacle !== undefined || isEarly) return;
     const term = nextTerm(own, asked);
     const signal = this.#keeper.stopSignal;
     const claimed = await claimTerm(own, term, others, { dialer, logger, signal });
@@ -63,12 +66,13 @@ export class Comeback {
       refusalOf(own, term, claimed) ??
       (stranger === undefined ? undefined : `${stranger.address} holds a record that is not here`);
     if (signal.aborted) return;
-    if (refusal !== undefined) {
-      role.noteObstacle(refusal);
-      this.#nextClaimMs = clock.monotonicMs() + this.#waitMs;
-      this.#waitMs = Math.min(this.#waitMs * 2, CLAIM_AGAIN_MS_MAX);
-      return;
-    }
+    // Whatever comes of it: the commit may fail, too.
+    this.#nextClaimMs = clock.monotonicMs() + this.#waitMs;
+    this.#waitMs = Math.min(this.#waitMs * 2, CLAIM_AGAIN_MS_MAX);
+    this.#refusal = refusal ?? '';
+    role.noteObstacle(this.#refusal);
+    // Another master may have pushed to this one since it asked.
+    if (refusal !== undefined || !role.mayLeadAgain) return;
     logger.warn({ term }, 'nobody leads the higher term that was seen: leading again above it');
     await this.#keeper.lead(term, []);
     this.#waitMs = CLAIM_AGAIN_MS_MIN;
@@ -93,8 +97,4 @@ export function obstacleTo(
       return `${address} is at ${formatPosition(status.position)}, which is not here`;
   }
   return undefined;
-}
-
-function isSelf(own: Candidate, address: string, asked: readonly Asked[]): boolean {
-  return asked.some((one) => one.address === address && one.status.nodeId === own.nodeId);
 }

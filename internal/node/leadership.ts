@@ -13,7 +13,7 @@ import type {
 import { formatPosition, NO_POSITION, type Position, termOf } from '#model/position.ts';
 import { askNodes } from '#node/ask-replicas.ts';
 import { FAILOVER_TIMEOUT_MS_DEFAULT, type Handover, handOver } from '#node/handover.ts';
-import { type Candidate, claimTerm, nextTerm, objectionTo, refusalOf } from '#node/promotion.ts';
+import { type Candidate, claimantsOf, claimTerm, nextTerm, objectionTo, refusalOf } from '#node/promotion.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
 import { assert } from '#platform/assert.ts';
@@ -108,9 +108,10 @@ export class Leadership {
     if (isMaster && objection === undefined) return this.#asItIs();
     const term = nextTerm(candidate, asked);
     // From an old master too that is up: it may be about to lead again.
-    const claimants = everyone.filter(
+    const reachable = everyone.filter(
       (address) => siblings.includes(address) || asked.some((one) => one.address === address),
     );
+    const claimants = claimantsOf(candidate, reachable, asked);
     const claimed = await claimTerm(candidate, term, claimants, { dialer, logger, signal });
     const refusal = refusalOf(candidate, term, claimed);
     if (refusal !== undefined && !isForced) throw new WalnutError('failed_precondition', refusal);

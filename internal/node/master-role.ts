@@ -219,6 +219,10 @@ export class MasterRole {
     ];
   }
 
+  get mayLeadAgain(): boolean {
+    return this.#mayLeadAgain;
+  }
+
   /** What speaks against leading again in a term that nobody leads. */
   noteObstacle(obstacle: string): void {
     this.#obstacle = obstacle;

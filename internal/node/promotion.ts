@@ -52,6 +52,26 @@ export function nextTerm(candidate: Candidate, asked: readonly Asked[]): number 
   return term;
 }
 
+/**
+ * Pure: whom to ask for the term: each node once, for it grants a term once, by
+ * whatever names it is known, and never the candidate. Who does not say which
+ * node it is counts as one.
+ */
+export function claimantsOf(
+  candidate: Candidate,
+  addresses: readonly string[],
+  asked: readonly Asked[],
+): string[] {
+  const seen = new Set([candidate.nodeId]);
+  return addresses.filter((address) => {
+    const nodeId = asked.find((one) => one.address === address)?.status.nodeId;
+    if (nodeId === undefined) return true;
+    const isNew = !seen.has(nodeId);
+    seen.add(nodeId);
+    return isNew;
+  });
+}
+
 /** What a node answered that was asked for a term. */
 export interface Claimed {
   readonly address: string;

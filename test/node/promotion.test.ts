@@ -67,6 +67,23 @@ describe('objectionTo', () => {
 });
 
 describe('a replica whose master is dead', () => {
+  it.each(['one', 'two'] as const)(
+    '%s is promoted where one of the group is known by two addresses',
+    async (name) => {
+      const group = new TestGroup(1);
+      // As in the file of a master: by a name, where the replica says none and is known by its IP address, too.
+      const master = await group.master({ replicas: ['two.name:1'] });
+      const nodes = { one: await group.replica('one'), two: await group.replica('two') };
+      group.network.attach('two.name:1', nodes.two.node.ports);
+      await group.set(master, 'k', 'v');
+      await group.untilLevel([master, nodes.one, nodes.two]);
+      group.kill(master);
+      expect(await promote(group, nodes[name])).toMatchObject({ term: 2, isPromoted: true });
+      await group.set(nodes[name], 'k', 'w');
+      await group.untilLevel([nodes.one, nodes.two]);
+    },
+  );
+
   it('becomes the master in place, its sibling follows, and the old one when it returns', async () => {
     const { group, master, one, two } = await threeNodes();
     const token = master.node.status().position;

@@ -93,6 +93,33 @@ describe('a master whose replica granted a higher term', () => {
     await group.untilLevel([master, one, two]);
   });
 
+  it('asks a node once that it knows by two addresses', async () => {
+    const group = new TestGroup(1);
+    const master = await group.master({ replicas: ['two.name:1'] });
+    const two = await group.replica('two');
+    group.network.attach('two.name:1', two.node.ports);
+    await group.set(master, 'kept', 'yes');
+    await group.untilLevel([master, two]);
+    await claimAt(group, two, 2);
+    await group.untilTrue(() => isWriting(master) && master.node.status().term === 3, 'it leads again');
+    await group.untilLevel([master, two]);
+  });
+
+  it('uses up few terms while its disk has no room for the one it would lead', async () => {
+    const { group, master, one, two } = await threeNodes();
+    await claimAt(group, two, 2);
+    await group.untilTrue(() => isFenced(master), 'it is fenced');
+    master.fileSystem.bytesMax = master.fileSystem.usedBytes;
+    await group.clock.advance(60_000);
+    expect(isFenced(master)).toBe(true);
+    expect(two.node.status().term).toBeGreaterThan(2);
+    expect(two.node.status().term).toBeLessThan(10);
+    master.fileSystem.bytesMax = Number.POSITIVE_INFINITY;
+    await group.clock.advance(60_000);
+    expect(isWriting(master)).toBe(true);
+    await group.untilLevel([master, one, two]);
+  });
+
   it('stays read only while a node it knows does not answer, over restarts too', async () => {
     const { group, master, one, two } = await threeNodes();
     const disk = await group.stop(one);
@@ -127,6 +154,7 @@ describe('a master whose replica granted a higher term', () => {
     expect(claims).toBeGreaterThan(1);
     // Each one uses up a term, so they come at growing intervals.
     expect(claims).toBeLessThan(8);
+    expect(master.node.status().reasons.join()).toMatch(/leads again once.*two:1 does not answer/);
     group.network.attach('two:1', two.node.ports);
     await group.clock.advance(60_000);
     expect(isWriting(master)).toBe(true);
