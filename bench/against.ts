@@ -12,6 +12,9 @@ import { type BenchReport, nameOf, type Pair, ratioOf } from './report.ts';
 /** What two quiet runs may differ by. */
 export const NOISE_MIN = 0.05;
 
+/** More than these are counted instead. */
+const NAMED_MAX = 5;
+
 export interface Compared {
   readonly name: string;
   readonly before: Spread;
@@ -76,8 +79,13 @@ export function formatComparison({ compared, missing, added }: Comparison): stri
         `FELL ${name}: ${before.median.toFixed(2)} before, ${now.median.toFixed(2)} now, worse by ${percent(worseBy)}, noise ${percent(noise)}`,
     );
   const fallen = lines.length;
-  for (const name of missing) lines.push(`only in the baseline: ${name}`);
-  for (const name of added) lines.push(`not in the baseline: ${name}`);
+  lines.push(...few('not measured, but in the baseline', missing), ...few('not in the baseline', added));
   lines.push(`${compared.length} ratios compared, ${fallen} fell by more than their noise`);
   return `${lines.join('\n')}\n`;
+}
+
+/** With `--only` they are many, and nothing is wrong with that. */
+function few(what: string, names: readonly string[]): string[] {
+  if (names.length <= NAMED_MAX) return names.map((name) => `${what}: ${name}`);
+  return [`${what}: ${names.length} ratios, such as ${names[0]}`];
 }

@@ -21,7 +21,7 @@ interface Order {
   readonly options: Options;
   /** Files to write to and to compare with. */
   readonly json: string | undefined;
-  readonly against: string | undefined;
+  readonly baseline: BenchReport | undefined;
 }
 
 const FLAGS = Object.fromEntries(
@@ -34,9 +34,14 @@ function readOrder(argv: readonly string[]): Order {
   for (const name of positionals) {
     if (!known.includes(name)) throw new UsageError(`expected a suite (${known.join(', ')}), got ${name}`);
   }
-  const names = positionals.length > 0 ? positionals : known;
-  const suites = names.map((name) => SUITES[name] as Suite);
   const { json, against, ...given } = values as Record<string, string | undefined>;
+  const baseline = against === undefined ? undefined : readReport(against);
+  const comparable = baseline?.suites.map(({ suite }) => suite) ?? known;
+  const names = positionals.length > 0 ? positionals : comparable;
+  const missing = names.filter((name) => !comparable.includes(name) || !known.includes(name));
+  if (missing.length > 0)
+    throw new UsageError(`${against} has nothing to compare ${missing.join(', ')} with`);
+  const suites = names.map((name) => SUITES[name] as Suite);
   const options: Record<string, unknown> = {};
   for (const [name, text] of Object.entries(given)) {
     const option = OPTIONS[name as OptionName];
@@ -46,11 +51,10 @@ function readOrder(argv: readonly string[]): Order {
     if (value === undefined) throw new UsageError(`--${name}: expected ${option.expected}, got ${text}`);
     options[name] = value;
   }
-  return { suites, options: options as Options, json, against };
+  return { suites, options: options as Options, json, baseline };
 }
 
-async function run({ suites, options, json, against }: Order): Promise<void> {
-  const baseline = against === undefined ? undefined : readReport(against);
+async function run({ suites, options, json, baseline }: Order): Promise<void> {
   const reports: SuiteReport[] = [];
   for (const suite of suites) {
     const report = await suite.run(options);

@@ -53,7 +53,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                    than its noise, and exits 1 where one did. The noise of a ratio is
                    its spread over the rounds, (highest - lowest) / median, the mean of
                    both runs', and at least 5 %; it fell where its median is worse than
-                   the baseline's by more than that. Only ratios are compared.
+                   the baseline's by more than that. Only ratios are compared,
+                   of the suites named, or of all that the file has.
 
 Exit codes: 0; 1 a ratio fell, or a measurement failed; 2 the command line.
 
