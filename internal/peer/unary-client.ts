@@ -52,6 +52,8 @@ export class UnaryClient {
       if (signal?.aborted === true) return reject(cancelledError(address));
       if (target === undefined)
         return reject(new WalnutError('unavailable', `"${address}" is no address: expected host:port`));
+      // What throws here must not leave a request behind.
+      const body = toBinary(method.input, message);
       const outgoing = request({
         // An IPv6 address has brackets in a URL, and none for a socket.
         hostname: target.hostname.replace(/^\[|\]$/g, ''),
@@ -81,16 +83,20 @@ export class UnaryClient {
       signal?.addEventListener('abort', onCancel, { once: true });
       outgoing.on('error', fail);
       outgoing.on('response', (incoming) =>
-        readAnswer(incoming, this.#options.bytesMax, fail, (body) => {
+        readAnswer(incoming, this.#options.bytesMax, fail, (bytes) => {
           try {
-            const answer = readMessage(method, incoming, body);
-            settle(() => resolve(answer));
+            const answer = readMessage(method, incoming, bytes);
+            settle(() => {
+              // Answered before it was all sent: the peer may never read the rest.
+              if (!outgoing.writableFinished) outgoing.destroy();
+              resolve(answer);
+            });
           } catch (error) {
             fail(error);
           }
         }),
       );
-      outgoing.end(toBinary(method.input, message));
+      outgoing.end(body);
     });
   }
 

@@ -51,6 +51,7 @@ class ReadAhead {
   #isUnderWay = false;
   /** Where to go on from, once there is room; undefined: nothing follows, or it is not known yet. */
   #next: ChainPoint | undefined;
+  #isDropped = false;
 
   constructor(ask: (after: ChainPoint) => Promise<Pulled>, after: ChainPoint) {
     this.#ask = ask;
@@ -65,9 +66,15 @@ class ReadAhead {
     return pulled;
   }
 
+  /** Nobody takes any more: what is on its way comes to nothing, and nothing is asked for after it. */
+  drop(): void {
+    this.#isDropped = true;
+  }
+
   #goOn(): void {
     const after = this.#next;
-    if (after === undefined || this.#isUnderWay || this.#asked.length >= ARRIVED_MAX) return;
+    if (this.#isDropped || after === undefined || this.#isUnderWay || this.#asked.length >= ARRIVED_MAX)
+      return;
     this.#next = undefined;
     this.#isUnderWay = true;
     const pulled = this.#ask(after).then((each) => {
@@ -98,8 +105,8 @@ export class Puller {
   async pullUntilLevel(engine: Engine, signal: AbortSignal): Promise<number> {
     const { receiver, onHeard, onBehind } = this.#options;
     const over = new AbortController();
-    const ask = (after: ChainPoint): Promise<Pulled> =>
-      this.#ask(after, AbortSignal.any([signal, over.signal]));
+    const either = AbortSignal.any([signal, over.signal]);
+    const ask = (after: ChainPoint): Promise<Pulled> => this.#ask(after, either);
     try {
       const tail = (): ChainPoint => engine.log.tail;
       let ahead = new ReadAhead(ask, tail());
@@ -116,7 +123,9 @@ export class Puller {
         if (tail().lsn >= answer.latest.lsn) return askedMs;
         onBehind(answer.latest.lsn - tail().lsn);
         // Where pushes came in between, what was asked for ahead is here already.
-        if (tail().lsn !== end.lsn) ahead = new ReadAhead(ask, tail());
+        if (tail().lsn === end.lsn) continue;
+        ahead.drop();
+        ahead = new ReadAhead(ask, tail());
       }
     } finally {
       over.abort();

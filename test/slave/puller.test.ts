@@ -29,6 +29,8 @@ class Pull {
   readonly verdicts: ReplicateVerdict[] = [];
   /** Answers that come too late, by number of the question. */
   readonly late = new Set<number>();
+  /** How long an answer takes. */
+  answerMs = 0;
   readonly puller = new Puller({
     link: () =>
       ({
@@ -65,6 +67,7 @@ class Pull {
       await this.clock.sleep(timeoutMs);
       throw unavailable('no answer');
     }
+    if (this.answerMs > 0) await this.clock.sleep(this.answerMs);
     const frames = this.log.slice(after.lsn, after.lsn + PER_ANSWER);
     const latest = pointOf(this.log.at(-1));
     return { updates: [], frames: bytesOf(frames), last: after, latest, earliest: after };
@@ -98,6 +101,18 @@ describe('Puller', () => {
     await pull.clock.advance(1_000);
     await level;
     expect(pull.asked.map(({ afterLsn }) => afterLsn)).toEqual([0, 10, 20, 15, 25, 35, 45]);
+  });
+
+  it('asks for nothing more after what it does not need any more', async () => {
+    const pull = new Pull();
+    pull.answerMs = 150;
+    const level = pull.run();
+    await pull.clock.advance(200);
+    pull.tail = pointOf(pull.log[14]);
+    await pull.clock.advance(2_000);
+    await level;
+    // What was asked for after 10 was on its way when the pushes came.
+    expect(pull.asked.map(({ afterLsn }) => afterLsn)).toEqual([0, 10, 15, 25, 35, 45]);
   });
 
   it('gives up what it asked for ahead where the histories differ', async () => {
