@@ -109,7 +109,11 @@ export class ReplicaRegistry {
     const { engine } = this.#options;
     const { logId, term } = this.#options.identity();
     const seenTerm = Math.max(request.term, termOf(request.tail.epoch));
-    if (request.logId === logId && seenTerm > term) this.#options.onFenced(seenTerm);
+    if (request.logId === logId && seenTerm > term) {
+      this.#options.onFenced(seenTerm);
+      // It may hold what is not here: whoever leads again asks all that are remembered.
+      await this.#remember(address);
+    }
     const verdict = await this.#decide(request, logId);
     if (verdict.kind !== 'conflict') await this.#remember(address);
     await this.#join(request, address, verdict);

@@ -212,6 +212,29 @@ describe('a master of a term that is over', () => {
     await group.untilLevel([one, two, back]);
   });
 
+  it('does not lead again over what a node holds that has moved to another address', async () => {
+    const { group, master, one, two } = await threeNodes();
+    separate(group, 'master', 'two');
+    separate(group, 'one', 'two');
+    await group.until(two.node.promote(true));
+    await group.set(two, 'of', 'two');
+    const disk = await group.stop(two);
+    const moved = await group.replica('moved', { fileSystem: disk, forcedRole: 'replica' });
+    await group.untilTrue(() => isFenced(master), 'it is fenced');
+    // The old address leads nothing, says the operator: that is no word about the node.
+    await group.until(master.node.removeReplica('two:1'));
+    await group.clock.advance(30_000);
+    expect(isFenced(master)).toBe(true);
+    expect(master.node.status().reasons.join()).toMatch(/moved:1 is at .* which is not here/);
+    expect(await moved.node.divergedList()).toEqual([]);
+    const again = await group.master({ fileSystem: await group.stop(master) });
+    await group.clock.advance(30_000);
+    expect(isFenced(again)).toBe(true);
+    await group.until(again.node.promote(true));
+    await group.untilLevel([again, one, moved]);
+    expect(await moved.node.divergedList()).toHaveLength(1);
+  });
+
   it('and a replica that is promoted at the same time never lead both', async () => {
     let [promoted, cameBack] = [0, 0];
     for (let waitMs = 0; waitMs < 600; waitMs += 20) {
