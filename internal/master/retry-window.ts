@@ -10,6 +10,7 @@ import { LRUCache } from 'lru-cache';
 import type { RecordInFlight } from '#master/accepted-state.ts';
 import type { Accepted } from '#master/record-builder.ts';
 import type { DeleteCommand, SetCommand } from '#model/commands.ts';
+import type { Entry } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -62,7 +63,8 @@ export class RetryWindow {
         `request_id ${JSON.stringify(requestId)} was used for another write: expected one of its own for each`,
       );
     }
-    const accepted = accept();
+    const judged = accept();
+    const accepted = { ...judged, previous: owned(judged.previous), current: owned(judged.current) };
     this.#attempts.set(requestId, { request, accepted });
     return accepted;
   }
@@ -75,6 +77,11 @@ export function describeSet({ key, value, expiry, condition, returnPrevious }: S
 
 export function describeDelete({ key, condition, returnPrevious }: DeleteCommand): string {
   return JSON.stringify(['delete', key, condition, returnPrevious]);
+}
+
+/** With bytes of its own: kept for minutes, a view would keep the whole request that it is a part of. */
+function owned(entry: Entry | undefined): Entry | undefined {
+  return entry === undefined ? undefined : { ...entry, value: new Uint8Array(entry.value) };
 }
 
 function isRefused(record: RecordInFlight | undefined): boolean {

@@ -93,6 +93,21 @@ describe('a write that names itself', () => {
     expect(rig.get('a')).toBe('another');
   });
 
+  it('keeps the bytes of its answer, and nothing of what they came with', async () => {
+    const rig = await Rig.open();
+    const body = Buffer.alloc(1 << 20, 7);
+    const again = { ...id('r'), returnPrevious: true };
+    // Judged while the other one is on its way: its value is a part of a request still.
+    const [, answer] = await rig.until(
+      Promise.all([rig.master.set(setOf('a', body.subarray(0, 10))), rig.master.set(setOf('a', '1', again))]),
+    );
+    expect(answer.previous?.value).toEqual(new Uint8Array(10).fill(7));
+    expect(answer.previous?.value.buffer.byteLength).toBe(10);
+    const current = { ...id('s'), ...ABSENT };
+    const failed = await rig.until(rig.master.set(setOf('a', '2', current)));
+    expect(failed.current?.value.buffer.byteLength).toBe(1);
+  });
+
   it('is forgotten after its time, and where answers take more memory than they may', async () => {
     const rig = await Rig.open();
     const write = async (requestId: string): Promise<number> =>
