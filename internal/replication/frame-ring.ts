@@ -132,7 +132,8 @@ export class FrameRing {
       if (endOf(newest, newest.count - 1) + frameBytes <= newest.buffer.length) return newest;
     }
     const bytes = Math.max(this.#chunkBytes, frameBytes);
-    const frames = Math.ceil(bytes / FRAME_HEADER_BYTES);
+    // One that fills a chunk of its own is alone there.
+    const frames = frameBytes >= this.#chunkBytes ? 1 : Math.ceil(bytes / FRAME_HEADER_BYTES);
     while (this.#chunks.length > 0 && this.#bytes + bytes + 4 * frames > bytesMax) {
       this.#bytes -= bytesOf(this.#chunks.shift() as Chunk);
     }

@@ -72,6 +72,8 @@ describe('FrameRing', () => {
     const ring = new FrameRing(200);
     for (const frame of [small, large]) ring.add(frame, 1_000);
     expect(ring.read(lsn(2), lsn(2), 1)).toEqual({ bytes: large.bytes, last: pointOf(large) });
+    // It and its one end: nothing else can be in its chunk.
+    expect(ring.bytes).toBe(large.bytes.length + 4);
     ring.add(next, 1_000);
     expect(ring.at(lsn(3))).toEqual(pointOf(next));
     expect(ring.bytes).toBeLessThanOrEqual(1_000);
