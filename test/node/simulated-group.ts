@@ -167,8 +167,11 @@ export class SimulatedGroup {
     // It may have moved on while the masters were read.
     if (this.#history.find(position, digest) === undefined) await this.#readMasters();
     // What a master wrote while it was being stopped stands at the end of its log only.
-    if (this.#history.find(position, digest) === undefined && member.wasMaster)
-      await this.#history.readOn(node, member.seen);
+    if (this.#history.find(position, digest) === undefined && member.wasMaster) {
+      // Its disk may have failed while it was being stopped: then there is no log to read until it is up again.
+      if (!member.mayFail) await this.#history.readOn(node, member.seen);
+      else if (!(await this.#history.tryReadOn(node, member.seen))) return;
+    }
     const record = this.#history.find(position, digest);
     // Nor is that on its disk at once: it has told nobody of it, and shows it as a master does at fsync `never`.
     if (record === undefined && member.wasMaster && position.lsn > node.status().durableLsn) return;

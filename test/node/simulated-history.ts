@@ -52,6 +52,14 @@ export class KnownHistory {
     }
   }
 
+  /** As `readOn`, of a node whose disk may fail meanwhile: false where nothing could be read. */
+  tryReadOn(node: Node, from: KnownRecord | undefined): Promise<boolean> {
+    return this.readOn(node, from).then(
+      () => true,
+      () => false,
+    );
+  }
+
   /** Records that a node sends after `after`; what stands behind an unknown record is left for later. */
   learnSent(after: Position, frames: readonly Frame[]): void {
     let last = this.#at(after).find((record) => record.crc === frames[0]?.prevCrc);
