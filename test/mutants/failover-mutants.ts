@@ -125,6 +125,28 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     tests: [UNLED],
   },
   {
+    name: 'leads again although the log of one that grants ends elsewhere',
+    file: 'internal/node/comeback.ts',
+    text: 'answer !== undefined && !holds(answer.tail)',
+    replacement: 'answer !== undefined && !holds(answer.tail) && claimed.length === 0',
+    tests: [UNLED],
+  },
+  {
+    name: 'leads again although another pushes to it by now',
+    file: 'internal/node/comeback.ts',
+    text: ' || !role.mayLeadAgain) return;',
+    replacement: ') return;',
+    tests: [UNLED],
+  },
+  {
+    name: 'forgets where a node is that registered with a higher term',
+    file: 'internal/replication/replica-registry.ts',
+    text: `      await this.#remember(address);
+    }`,
+    replacement: '    }',
+    tests: [UNLED],
+  },
+  {
     name: 'leads again where it may have handed over without knowing it',
     file: 'internal/node/master-role.ts',
     text: `  abandon(term: number): void {

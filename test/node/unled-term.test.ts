@@ -160,6 +160,23 @@ describe('a master whose replica granted a higher term', () => {
     expect(isWriting(master)).toBe(true);
   });
 
+  it('stays read only where one that grants its term turns out to hold another history', async () => {
+    const { group, master, two } = await threeNodes();
+    const { replication, ...others } = two.node.ports;
+    const other = Object.create(replication) as typeof replication;
+    for (const call of ['register', 'replicate', 'announce', 'takeOver'] as const)
+      other[call] = replication[call].bind(replication) as never;
+    // As a delayed replica may: what it has applied is in the history here, and the end of its log is not.
+    const tail = { epoch: makeEpoch(1, 99), lsn: toLsn(5) };
+    other.claim = async (request) => ({ ...(await replication.claim(request)), tail });
+    await claimAt(group, two, 2);
+    group.network.attach('two:1', { ...others, replication: other });
+    await group.untilTrue(() => isFenced(master), 'it is fenced');
+    await group.clock.advance(30_000);
+    expect(isFenced(master)).toBe(true);
+    expect(master.node.status().reasons.join()).toMatch(/two:1 holds a record that is not here/);
+  });
+
   it('takes writes at an operator’s word before that', async () => {
     const { group, master, one, two } = await threeNodes();
     await group.stop(one);
@@ -233,6 +250,23 @@ describe('a master of a term that is over', () => {
     await group.until(again.node.promote(true));
     await group.untilLevel([again, one, moved]);
     expect(await moved.node.divergedList()).toHaveLength(1);
+  });
+
+  it('does not lead again in a term in which another one pushes to it while it claims that', async () => {
+    const { group, master, two } = await threeNodes();
+    group.network.delay('master:1', 'one:1', 1_000);
+    await claimAt(group, two, 2);
+    await group.untilTrue(() => two.node.status().term === 3, 'it has claimed the next term');
+    expect(isWriting(master)).toBe(false);
+    const { logId } = master.node.status();
+    const previous = { epoch: makeEpoch(3, 1), lsn: toLsn(50), crc: 1 };
+    const push = { masterNodeId: 'e'.repeat(32), logId, term: 3, previous, frames: new Uint8Array(0) };
+    const words = { durableLsn: toLsn(50), logClockMs: 0, ackWhenDurable: false, digest: '' };
+    await expect(group.until(master.node.replicate({ ...push, ...words }))).rejects.toThrow(
+      /takes no pushes/,
+    );
+    await group.clock.advance(20_000);
+    expect(master.node.status()).toMatchObject({ state: 'fenced', term: 3 });
   });
 
   it('and a replica that is promoted at the same time never lead both', async () => {
