@@ -74,7 +74,7 @@ async function underLoad({
     const alone: Measured[] = [];
     const addresses = replicas.map(({ address }) => address);
     for (let round = 0; round < rounds; round++) {
-      const closed = { master: master.address, replicas: [], rate: 0, seconds, connections: 8, depth: 8 };
+      const closed = { master: master.address, replicas: [], rate: 0, seconds, connections: 64, depth: 1 };
       lag.push(await measure({ ...closed, replicas: addresses, rate }, master, replicas));
       await untilLevel(master, replicas);
       full.push(await measure(closed, master, replicas));

@@ -4,9 +4,10 @@
  * and again before it looks at anyone else: a peer that never reads its answers
  * could keep the process for as long as it keeps sending.
  *
- * Here each connection has so many requests in one turn of the event loop. What
- * is more waits in order, and so does reading, until the next turn, or until the
- * peer has taken the answers it has. Each answer is a write of its own: Node
+ * Here each connection has one request at a time, for the next may depend on what
+ * the one before does (RFC 9112, 9.3.2), and so many in one turn of the event
+ * loop. What is more waits in order, and so does reading, until the one before is
+ * answered, the next turn, or until the peer has taken the answers it has. Each answer is a write of its own: Node
  * undoes any cork of the socket when an answer ends. Batch and HTTP/2 write less.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -57,6 +58,10 @@ class Lane {
   readonly #begin: (lane: Lane) => void;
   /** Requests handled in this turn. */
   #count = 0;
+  /** The answer to the last request that was handled. */
+  #last: ServerResponse | undefined;
+  /** The one of them whose end is watched. */
+  #watched: ServerResponse | undefined;
   #waiting: { readonly request: IncomingMessage; readonly response: ServerResponse }[] = [];
   #isHeld = false;
 
@@ -80,10 +85,12 @@ class Lane {
     if (this.#waiting.length > 0 || !this.#mayHandle()) {
       this.#waiting.push({ request, response });
       this.#hold();
+      this.#watchLast();
       return;
     }
     this.#count++;
     if (this.#count === 1) this.#begin(this);
+    this.#last = response;
     this.#handle(request, response);
   }
 
@@ -93,7 +100,21 @@ class Lane {
   }
 
   #mayHandle(): boolean {
-    return this.#count < REQUESTS_PER_TURN && !this.#socket.writableNeedDrain;
+    return this.#isAnswered && this.#count < REQUESTS_PER_TURN && !this.#socket.writableNeedDrain;
+  }
+
+  get #isAnswered(): boolean {
+    return this.#last === undefined || this.#last.writableEnded || this.#last.destroyed;
+  }
+
+  /** Goes on when the last request is answered; asked for only where another waits. */
+  #watchLast(): void {
+    const last = this.#last;
+    if (last === undefined || this.#isAnswered || this.#watched === last) return;
+    this.#watched = last;
+    last.once('close', () => {
+      if (this.#waiting.length > 0) this.#handleWaiting();
+    });
   }
 
   #handleWaiting(): void {
@@ -106,6 +127,7 @@ class Lane {
     }
     this.#waiting = waiting.slice(next);
     if (this.#waiting.length === 0) this.#release();
+    else this.#watchLast();
   }
 
   #hold(): void {

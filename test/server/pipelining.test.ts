@@ -68,6 +68,31 @@ describe('pipelined requests', () => {
     expect(values).toEqual(keys.map((key) => `${key};`));
   });
 
+  it('are carried out in their order, each after the answer of the one before', async () => {
+    const running = await start();
+    const answered: string[] = [];
+    // Bodies come in pieces, and writes are answered later than reads.
+    running.node.hold = () => new Promise((resolve) => setTimeout(resolve, 5));
+    const put = (value: string) =>
+      `PUT /v1/keys/k HTTP/1.1\r\nhost: a\r\ncontent-length: ${value.length}\r\n\r\n${value}`;
+    const remove = 'DELETE /v1/keys/k HTTP/1.1\r\nhost: a\r\n\r\n';
+    const get = 'GET /v1/keys/k HTTP/1.1\r\nhost: a\r\n\r\n';
+    const socket = open(running);
+    socket.write([put('one'), remove, get, put('two'), get, put('three'), put('four'), get].join(''));
+    answered.push(...(await readAnswers(socket, /HTTP\/1\.1 \d{3}/g, 8)));
+    expect(answered.map((line) => Number(line.slice(-3)))).toEqual([201, 204, 404, 201, 200, 204, 204, 200]);
+    expect(running.node.calls.map(({ port }) => port)).toEqual([
+      'set',
+      'delete',
+      'get',
+      'set',
+      'get',
+      'set',
+      'set',
+      'get',
+    ]);
+  });
+
   it('take no more than their share of a turn of the event loop, and are all answered', async () => {
     const running = await withEntry();
     const stop = watchTurns(running);
