@@ -12,10 +12,16 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '#platform/clock.ts';
+import type { Clock, Timer } from '#platform/clock.ts';
 
 /** About a millisecond of small calls. */
 export const REQUESTS_PER_TURN = 64;
+/**
+ * How long a request may wait for the answer before it, longer than any call
+ * may ask to wait. While nothing is read, nobody notices that the peer has gone:
+ * behind a stream, the connection of one that has would stay for ever.
+ */
+export const ANSWER_WAIT_MS = 120_000;
 
 export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -35,7 +41,7 @@ export class RequestLanes {
     const { socket } = request;
     let lane = this.#lanes.get(socket);
     if (lane === undefined) {
-      lane = new Lane(socket, this.#handle, (active) => this.#begin(active));
+      lane = new Lane(socket, this.#clock, this.#handle, (active) => this.#begin(active));
       this.#lanes.set(socket, lane);
     }
     lane.accept(request, response);
@@ -54,6 +60,7 @@ export class RequestLanes {
 
 class Lane {
   readonly #socket: Socket;
+  readonly #clock: Clock;
   readonly #handle: Handle;
   readonly #begin: (lane: Lane) => void;
   /** Requests handled in this turn. */
@@ -62,11 +69,14 @@ class Lane {
   #last: ServerResponse | undefined;
   /** The one of them whose end is watched. */
   #watched: ServerResponse | undefined;
+  /** Ends the connection where that takes too long. */
+  #limit: Timer | undefined;
   #waiting: { readonly request: IncomingMessage; readonly response: ServerResponse }[] = [];
   #isHeld = false;
 
-  constructor(socket: Socket, handle: Handle, begin: (lane: Lane) => void) {
+  constructor(socket: Socket, clock: Clock, handle: Handle, begin: (lane: Lane) => void) {
     this.#socket = socket;
+    this.#clock = clock;
     this.#handle = handle;
     this.#begin = begin;
     // Node goes on reading after each request; while this holds it shall not.
@@ -78,6 +88,7 @@ class Lane {
     });
     socket.once('close', () => {
       this.#waiting = [];
+      this.#limit?.cancel();
     });
   }
 
@@ -112,7 +123,10 @@ class Lane {
     const last = this.#last;
     if (last === undefined || this.#isAnswered || this.#watched === last) return;
     this.#watched = last;
+    const limit = this.#clock.after(ANSWER_WAIT_MS, () => this.#socket.destroy());
+    this.#limit = limit;
     last.once('close', () => {
+      limit.cancel();
       if (this.#waiting.length > 0) this.#handleWaiting();
     });
   }

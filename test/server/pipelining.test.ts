@@ -1,8 +1,10 @@
 /** Peers that send HTTP/1.1 requests without waiting for the answers. */
 import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { ANSWER_WAIT_MS } from '#server/request-lanes.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { positionOf } from '#test/server/fake-node.ts';
-import { onCleanup, type Running, start } from '#test/server/running.ts';
+import { onCleanup, type Running, start, tcp, until } from '#test/server/running.ts';
 
 const GET = Buffer.from('GET /v1/keys/k HTTP/1.1\r\nhost: a\r\n\r\n');
 const VALUE = Buffer.alloc(1_000, 'v');
@@ -132,6 +134,20 @@ describe('pipelined requests', () => {
     expect(await readAnswers(other, ANSWER, 1)).toHaveLength(1);
     await settled(running);
     expect(running.node.calls.length).toBeLessThanOrEqual(handled + 65);
+  });
+
+  it('of a peer that has gone do not wait for ever for the end of a stream', async () => {
+    const clock = new VirtualClock();
+    const { socket, received, closed } = tcp(await start({ clock }));
+    const watch =
+      'POST /grpc.health.v1.Health/Watch HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n' +
+      'content-type: application/connect+proto\r\n\r\n\0\0\0\0\0';
+    socket.write(`${watch}GET /livez HTTP/1.1\r\nhost: a\r\n\r\n`);
+    await until(() => received().includes('\b\u0001'));
+    await clock.advance(ANSWER_WAIT_MS - 1);
+    expect(socket.closed).toBe(false);
+    await clock.advance(1);
+    await closed;
   });
 });
 
