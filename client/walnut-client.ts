@@ -8,10 +8,11 @@
  * Nothing is sent twice: a write whose Batch failed may have been carried out or
  * not. Errors are `ConnectError`s.
  */
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import {
+  BatchOperationSchema,
   type BatchResult,
   type DeleteRequestSchema,
   type DeleteResponse,
@@ -34,7 +35,7 @@ export interface WalnutClientOptions extends Partial<QueueLimits> {
   readonly transport?: Transport;
   /** Shared by clients whose reads shall see each other's writes; default: its own. */
   readonly session?: Session;
-  /** How long a Batch may take, milliseconds; default 10,000. */
+  /** How long a Batch may take beside what its calls may wait, milliseconds; default 10,000. */
   readonly timeoutMs?: number;
   /** How long a Get waits on a node that is behind the session, milliseconds; default 1,000. */
   readonly waitMs?: number;
@@ -55,7 +56,9 @@ const LIMITS: QueueLimits = {
 };
 const TIMEOUT_MS = 10_000;
 const WAIT_MS = 1_000;
-/** More than an operation takes beside its key and value. */
+/** Nodes refuse to wait longer. */
+const WAIT_MS_MAX = 60_000;
+/** More than an operation takes beside its key, value and name. */
 const OPERATION_BYTES = 128;
 const UTF8_BYTES_PER_UNIT = 3;
 
@@ -115,7 +118,11 @@ export class WalnutClient {
   #call(operation: Operation, key: string, valueBytes: number, expected: string): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) throw new ConnectError('this client is closed', Code.Canceled);
-      const bytes = UTF8_BYTES_PER_UNIT * key.length + valueBytes + OPERATION_BYTES;
+      const requestId = requestIdOf(operation);
+      // On the wire each lone surrogate becomes the same character, and so another's key or name.
+      if (!key.isWellFormed() || !requestId.isWellFormed())
+        throw invalid('ill-formed text: it has lone surrogates');
+      const bytes = UTF8_BYTES_PER_UNIT * (key.length + requestId.length) + valueBytes + OPERATION_BYTES;
       const settle = (result: BatchResult['result']): void => {
         if (result.case === expected) resolve(this.#observed(result.value));
         else reject(errorOf(result));
@@ -143,9 +150,13 @@ export class WalnutClient {
   }
 
   async #sendBatch(batch: readonly Pending[]): Promise<void> {
+    if (batch.length === 0) return;
     try {
       await this.#carryOut(batch);
     } catch (error) {
+      // Where one does not fit a message nothing was sent: the others are not its fault.
+      const fitting = batch.filter(isEncodable);
+      if (fitting.length < batch.length) return this.#sendBatch(fitting);
       const reason = ConnectError.from(error);
       // A replica refuses a Batch for its writes, with nothing done, and would have answered the rest.
       const isRefused = reason.code === Code.FailedPrecondition && !batch.every(isGet);
@@ -157,7 +168,8 @@ export class WalnutClient {
 
   async #carryOut(batch: readonly Pending[]): Promise<void> {
     const operations = batch.map((pending) => ({ operation: this.#withToken(pending.operation) }));
-    const { results } = await this.#store.batch({ operations }, { timeoutMs: this.#timeoutMs });
+    const timeoutMs = this.#timeoutMs + Math.max(...operations.map(({ operation }) => waitMsOf(operation)));
+    const { results } = await this.#store.batch({ operations }, { timeoutMs });
     if (results.length !== batch.length) {
       throw new ConnectError(`${results.length} results for ${batch.length} operations`, Code.Internal);
     }
@@ -201,6 +213,31 @@ function limitsOf(options: WalnutClientOptions): QueueLimits {
 
 function isGet({ operation }: Pending): boolean {
   return operation.case === 'get';
+}
+
+function requestIdOf({ case: kind, value }: Operation): string {
+  return kind === 'set' || kind === 'delete' ? value.requestId : '';
+}
+
+/** How long the node may take over it, as its caller asked. */
+function waitMsOf({ case: kind, value }: Operation): number {
+  if (kind === undefined) return 0;
+  return Math.min(WAIT_MS_MAX, kind === 'get' ? value.waitMs : value.timeoutMs);
+}
+
+/** Whether a message can hold it; fails it where none can, such as a number below zero. */
+function isEncodable({ operation, fail }: Pending): boolean {
+  try {
+    toBinary(BatchOperationSchema, create(BatchOperationSchema, { operation }));
+    return true;
+  } catch (error) {
+    fail(invalid(error instanceof Error ? error.message : String(error)));
+    return false;
+  }
+}
+
+function invalid(message: string): ConnectError {
+  return new ConnectError(message, Code.InvalidArgument);
 }
 
 /** After everything that is ready to run now: promises first, then this. */

@@ -245,6 +245,23 @@ describe('failures', () => {
     expect((await client.get('a')).found).toBe(true);
   });
 
+  it('of time leave a Batch what its calls may wait', async () => {
+    const timeouts: (number | undefined)[] = [];
+    const transport = createRouterTransport(({ rpc }) => {
+      rpc(KVStore.method.batch, (request, context) => {
+        timeouts.push(context.timeoutMs());
+        return found(request);
+      });
+    });
+    const client = open({ address: 'told:1', transport, timeoutMs: 2_000 });
+    await Promise.all([client.get('a'), client.get('b', { waitMs: 30_000 })]);
+    await client.get('c', { waitMs: 4_000_000_000 });
+    expect(timeouts[0]).toBeGreaterThan(30_000);
+    expect(timeouts[0]).toBeLessThanOrEqual(32_000);
+    // A node refuses that by itself; a timer of that length would end at once.
+    expect(timeouts[1]).toBeLessThanOrEqual(62_000);
+  });
+
   it('of a node that cannot be reached are UNAVAILABLE', async () => {
     const client = open({ address: '127.0.0.1:1' });
     expect((await refusal(client.get('a'))).code).toBe(Code.Unavailable);
@@ -284,6 +301,36 @@ describe('failures', () => {
     expect((await refusal(short.get('a'))).code).toBe(Code.Internal);
     const other = open(told(() => ({ results: [{ result: { case: 'set', value: {} } }] })));
     expect((await refusal(other.get('a'))).code).toBe(Code.Internal);
+  });
+
+  it('of a call that no message can hold are its own', async () => {
+    const { address } = await startMaster();
+    const client = open({ address });
+    const calls = [
+      client.set('a', bytes('one')),
+      client.set('b', bytes('two'), { minAcks: -1 }),
+      client.get('a', { waitMs: 0.5 }),
+      client.set('c', bytes('three')),
+    ];
+    const [first, second, third, last] = await Promise.allSettled(calls);
+    expect([first?.status, last?.status]).toEqual(['fulfilled', 'fulfilled']);
+    for (const refused of [second, third]) {
+      expect(refused).toMatchObject({ status: 'rejected', reason: { code: Code.InvalidArgument } });
+    }
+    expect(text((await client.get('c')).value)).toBe('three');
+  });
+
+  it('of keys and names that are no text are told, and nothing is written under another', async () => {
+    const { address } = await startMaster();
+    const client = open({ address });
+    const errors = await Promise.all([
+      refusal(client.set('a\ud800', bytes('x'))),
+      refusal(client.get('a\udc00')),
+      refusal(client.set('a', bytes('x'), { requestId: '\ud800' })),
+    ]);
+    expect(errors.map(({ code }) => code)).toEqual(errors.map(() => Code.InvalidArgument));
+    expect((await client.get('a\ufffd')).found).toBe(false);
+    expect((await client.get('a')).found).toBe(false);
   });
 
   it('of options are told by name', () => {
