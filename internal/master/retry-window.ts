@@ -18,7 +18,7 @@ import { crc32 } from '#platform/crc32.ts';
 
 /** How long an answer is remembered, milliseconds. */
 export const RETRY_WINDOW_MS = 10 * 60_000;
-/** Memory for all answers; the ones asked for longest ago go first. */
+/** Memory for all answers, some 20,000 of small writes; the ones asked for longest ago go first. */
 export const RETRY_BYTES_MAX = 16 * 1_024 * 1_024;
 /** What an answer without values takes, about. */
 const ANSWER_BYTES = 512;

@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { RETRY_BYTES_MAX, RETRY_WINDOW_MS } from '#master/retry-window.ts';
+import { describeSet, RETRY_BYTES_MAX, RETRY_WINDOW_MS, RetryWindow } from '#master/retry-window.ts';
+import { toLsn } from '#model/position.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { deleteOf, Rig, setOf, watch } from '#test/engine/rig.ts';
 
 const id = (requestId: string) => ({ requestId });
@@ -128,5 +131,30 @@ describe('a write that names itself', () => {
       await rig.until(rig.master.set(command));
     }
     expect(await write('r')).toBeGreaterThan(anew);
+  });
+
+  it('is known among the newest 20,000 of small ones, and not among ten times as many', () => {
+    const window = new RetryWindow(new VirtualClock());
+    const request = describeSet(setOf('key:000000000001', 'v'.repeat(100)));
+    const remembered = {
+      applied: true,
+      previous: undefined,
+      current: undefined,
+      dependsOn: undefined,
+      position: { epoch: 2 ** 32, lsn: toLsn(1) },
+    };
+    let carriedOut = 0;
+    const send = (requestId: string): number => {
+      window.once(requestId, request, () => {
+        carriedOut++;
+        return remembered;
+      });
+      return carriedOut;
+    };
+    const ids = Array.from({ length: 200_000 }, () => randomUUID());
+    expect(ids.map(send).at(-1)).toBe(ids.length);
+    for (const id of ids.slice(-20_000)) send(id);
+    expect(carriedOut).toBe(ids.length);
+    expect(send(ids[0] as string)).toBe(ids.length + 1);
   });
 });

@@ -229,7 +229,8 @@ export type SetRequest = Message<"walnut.v1.SetRequest"> & {
    * Names the write, so that a retry is carried out once: within ten minutes a
    * request with the same id has the answer of the first. At most 128
    * characters, random ones best; used for another write it is INVALID_ARGUMENT.
-   * Only the master that took the write knows it: not after a restart or failover.
+   * Only the master that took the write knows it: not after a restart or failover,
+   * and only the newest: answers are kept in 16 MiB, some 20,000 of small writes.
    *
    * @generated from field: string request_id = 13;
    */
@@ -360,7 +361,8 @@ export type DeleteRequest = Message<"walnut.v1.DeleteRequest"> & {
    * Names the write, so that a retry is carried out once: within ten minutes a
    * request with the same id has the answer of the first. At most 128
    * characters, random ones best; used for another write it is INVALID_ARGUMENT.
-   * Only the master that took the write knows it: not after a restart or failover.
+   * Only the master that took the write knows it: not after a restart or failover,
+   * and only the newest: answers are kept in 16 MiB, some 20,000 of small writes.
    *
    * @generated from field: string request_id = 7;
    */
