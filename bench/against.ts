@@ -30,6 +30,13 @@ export interface Comparison {
   /** Names of ratios that only one of the two has: of suites that both ran. */
   readonly missing: readonly string[];
   readonly added: readonly string[];
+  /** Suites that were measured by another load or size, or for another time, as both say it. */
+  readonly differing: readonly { readonly suite: string; readonly before: string; readonly now: string }[];
+}
+
+/** A run that has nothing to compare has shown nothing. */
+export function isWorse({ compared }: Comparison): boolean {
+  return compared.length === 0 || compared.some(({ hasFallen }) => hasFallen);
 }
 
 export function compare(baseline: BenchReport, run: BenchReport): Comparison {
@@ -45,6 +52,10 @@ export function compare(baseline: BenchReport, run: BenchReport): Comparison {
     compared,
     missing: [...before.keys()].filter((name) => !now.has(name)),
     added: [...now.keys()].filter((name) => !before.has(name)),
+    differing: run.suites.flatMap(({ suite, how }) => {
+      const old = baseline.suites.find((one) => one.suite === suite);
+      return old === undefined || old.how === how ? [] : [{ suite, before: old.how, now: how }];
+    }),
   };
 }
 
@@ -70,7 +81,7 @@ function pairsOf(report: BenchReport, suites: ReadonlySet<string>): Map<string, 
 }
 
 /** Each ratio that fell, and how many were compared. */
-export function formatComparison({ compared, missing, added }: Comparison): string {
+export function formatComparison({ compared, missing, added, differing }: Comparison): string {
   const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
   const lines = compared
     .filter(({ hasFallen }) => hasFallen)
@@ -80,6 +91,8 @@ export function formatComparison({ compared, missing, added }: Comparison): stri
     );
   const fallen = lines.length;
   lines.push(...few('not measured, but in the baseline', missing), ...few('not in the baseline', added));
+  for (const { suite, before, now } of differing)
+    lines.push(`measured otherwise than the baseline: ${suite}: ${now}`, `  the baseline: ${before}`);
   lines.push(`${compared.length} ratios compared, ${fallen} fell by more than their noise`);
   return `${lines.join('\n')}\n`;
 }

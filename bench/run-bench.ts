@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { compare, formatComparison } from './against.ts';
+import { compare, formatComparison, isWorse } from './against.ts';
 import { drawChart } from './chart.ts';
 import { CHART_ROWS } from './chart-rows.ts';
 import { type BenchReport, describeMachine, formatSuite, type SuiteReport, toJson } from './report.ts';
@@ -70,7 +70,7 @@ async function run({ suites, options, json, baseline }: Order): Promise<void> {
   if (baseline === undefined) return;
   const comparison = compare(baseline, report);
   process.stdout.write(formatComparison(comparison));
-  if (comparison.compared.some(({ hasFallen }) => hasFallen)) process.exitCode = 1;
+  if (isWorse(comparison)) process.exitCode = 1;
 }
 
 /** From the baseline, or the file named, to where the README has it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compare, comparePair, formatComparison } from '../../bench/against.ts';
+import { compare, comparePair, formatComparison, isWorse } from '../../bench/against.ts';
 import { type BenchReport, formatSuite, isReached, type Pair, ratioOf, toJson } from '../../bench/report.ts';
 
 function pairOf(ratios: readonly number[], more: Partial<Pair> = {}): Pair {
@@ -75,6 +75,21 @@ describe('a comparison with a baseline', () => {
     const text = formatComparison(comparison);
     expect(text).toContain('FELL unary: get, 1/s, to bare: 0.80 before, 0.40 now, worse by 50 %, noise 5 %');
     expect(text).toContain('1 ratios compared, 1 fell');
+  });
+
+  it('says where a suite was measured otherwise, whose ratios are of something else', () => {
+    const before = reportOf([pairOf(calm)]);
+    const [suite] = before.suites;
+    const now = { ...before, suites: [{ ...(suite as (typeof before.suites)[number]), how: 'less' }] };
+    expect(formatComparison(compare(before, now))).toContain('otherwise than the baseline: unary: less');
+    expect(formatComparison(compare(before, before))).not.toContain('otherwise');
+  });
+
+  it('is no success where nothing could be compared', () => {
+    const before = reportOf([pairOf(calm)]);
+    expect(isWorse(compare(before, before))).toBe(false);
+    expect(isWorse(compare(before, reportOf([])))).toBe(true);
+    expect(isWorse(compare(before, reportOf([pairOf([0.4])])))).toBe(true);
   });
 
   it('finds nothing in the baseline itself, written and read', () => {
