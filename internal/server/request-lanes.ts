@@ -23,25 +23,38 @@ export const REQUESTS_PER_TURN = 64;
  */
 export const ANSWER_WAIT_MS = 120_000;
 
+/**
+ * Requests that wait, over all connections: some 100 MB. One read brings some
+ * 2,000 of them; whoever brings more than there is room for is cut off.
+ */
+export const WAITING_MAX = 65_536;
+
 export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
 
 export class RequestLanes {
   readonly #clock: Clock;
   readonly #handle: Handle;
+  readonly #room: Room;
   readonly #lanes = new WeakMap<Socket, Lane>();
   /** Those that had requests in this turn. */
   #active: Lane[] = [];
 
-  constructor(clock: Clock, handle: Handle) {
+  constructor(clock: Clock, handle: Handle, waitingMax = WAITING_MAX) {
     this.#clock = clock;
     this.#handle = handle;
+    this.#room = { left: waitingMax, all: waitingMax };
+  }
+
+  /** Requests that wait, of all connections. */
+  get waiting(): number {
+    return this.#room.all - this.#room.left;
   }
 
   accept(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     let lane = this.#lanes.get(socket);
     if (lane === undefined) {
-      lane = new Lane(socket, this.#clock, this.#handle, (active) => this.#begin(active));
+      lane = new Lane(socket, this.#room, this.#clock, this.#handle, (active) => this.#begin(active));
       this.#lanes.set(socket, lane);
     }
     lane.accept(request, response);
@@ -58,8 +71,15 @@ export class RequestLanes {
   }
 }
 
+/** How many more may wait. */
+interface Room {
+  left: number;
+  readonly all: number;
+}
+
 class Lane {
   readonly #socket: Socket;
+  readonly #room: Room;
   readonly #clock: Clock;
   readonly #handle: Handle;
   readonly #begin: (lane: Lane) => void;
@@ -74,8 +94,9 @@ class Lane {
   #waiting: { readonly request: IncomingMessage; readonly response: ServerResponse }[] = [];
   #isHeld = false;
 
-  constructor(socket: Socket, clock: Clock, handle: Handle, begin: (lane: Lane) => void) {
+  constructor(socket: Socket, room: Room, clock: Clock, handle: Handle, begin: (lane: Lane) => void) {
     this.#socket = socket;
+    this.#room = room;
     this.#clock = clock;
     this.#handle = handle;
     this.#begin = begin;
@@ -87,6 +108,7 @@ class Lane {
       if (this.#waiting.length > 0) this.#handleWaiting();
     });
     socket.once('close', () => {
+      this.#room.left += this.#waiting.length;
       this.#waiting = [];
       this.#limit?.cancel();
     });
@@ -94,6 +116,10 @@ class Lane {
 
   accept(request: IncomingMessage, response: ServerResponse): void {
     if (this.#waiting.length > 0 || !this.#mayHandle()) {
+      if (this.#room.left === 0) this.#socket.destroy();
+      // What was read of it already still comes.
+      if (this.#socket.destroyed) return;
+      this.#room.left--;
       this.#waiting.push({ request, response });
       this.#hold();
       this.#watchLast();
@@ -139,6 +165,7 @@ class Lane {
       const { request, response } = waiting[next] as (typeof waiting)[number];
       this.accept(request, response);
     }
+    this.#room.left += next;
     this.#waiting = waiting.slice(next);
     if (this.#waiting.length === 0) this.#release();
     else this.#watchLast();

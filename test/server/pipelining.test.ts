@@ -1,7 +1,9 @@
 /** Peers that send HTTP/1.1 requests without waiting for the answers. */
-import { connect, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { ANSWER_WAIT_MS } from '#server/request-lanes.ts';
+import { ANSWER_WAIT_MS, RequestLanes } from '#server/request-lanes.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { positionOf } from '#test/server/fake-node.ts';
 import { onCleanup, type Running, start, tcp, until } from '#test/server/running.ts';
@@ -134,6 +136,43 @@ describe('pipelined requests', () => {
     expect(await readAnswers(other, ANSWER, 1)).toHaveLength(1);
     await settled(running);
     expect(running.node.calls.length).toBeLessThanOrEqual(handled + 65);
+  });
+
+  it('take no more room than there is for all connections, and give it back', async () => {
+    const lanes = new RequestLanes(
+      new VirtualClock(),
+      (request, response) => {
+        // All but these wait for ever.
+        if (request.url === '/now') response.end();
+      },
+      1_000,
+    );
+    const server = createServer((request, response) => lanes.accept(request, response));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    onCleanup(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const send = (count: number): { socket: Socket; closed: Promise<unknown> } => {
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+      onCleanup(() => void socket.destroy());
+      socket.on('error', () => {});
+      socket.resume().write('GET / HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(count));
+      return { socket, closed: once(socket, 'close') };
+    };
+    const first = send(700);
+    await until(() => lanes.waiting === 699);
+    // Together they are too many: whoever brings them goes.
+    await send(700).closed;
+    expect(lanes.waiting).toBe(699);
+    expect(first.socket.closed).toBe(false);
+    // One that does not pipeline is not concerned.
+    const alone = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    onCleanup(() => void alone.destroy());
+    alone.write('GET /now HTTP/1.1\r\nhost: a\r\n\r\n');
+    await once(alone, 'data');
+    server.closeAllConnections();
+    await until(() => lanes.waiting === 0);
   });
 
   it('of a peer that has gone do not wait for ever for the end of a stream', async () => {
