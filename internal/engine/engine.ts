@@ -31,6 +31,7 @@ import { nextLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
+import { Fifo } from '#platform/fifo.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Store } from '#storage/store.ts';
 import { encodeFrame, type Frame, type FrameHeader, RECORD_TYPE } from '#wal/frame.ts';
@@ -85,9 +86,8 @@ export class Engine {
   #epochsAhead: EpochStart[] = [];
   /** Through the record at hand. */
   readonly #cursor = new MutationCursor();
-  /** Records on their way to disk, oldest first; `#pendingHead` is the first not yet applied. */
-  #pending: PendingRecord[] = [];
-  #pendingHead = 0;
+  /** Records on their way to disk, oldest first. */
+  readonly #pending = new Fifo<PendingRecord>();
 
   /** Told every frame that became visible here, in order: feeds the replication ring. */
   onApplied: ((frame: Frame) => void) | undefined;
@@ -250,7 +250,7 @@ export class Engine {
 
   /** Master: begins a history. Nothing else may be on its way to disk. */
   submitEpoch(epoch: Epoch, done?: RecordDone): Lsn {
-    assert(this.#pendingHead === this.#pending.length, 'an epoch begins on a quiet log');
+    assert(this.#pending.length === 0, 'an epoch begins on a quiet log');
     const payload = encodeEpochParent(this.log.tail);
     const header = this.#nextHeader(RECORD_TYPE.epoch, epoch);
     const frame = encodeFrame(header, payload.length, (target, offset) => target.set(payload, offset));
@@ -315,26 +315,14 @@ export class Engine {
   }
 
   #commit(uptoLsn: Lsn): void {
-    const pending = this.#pending;
-    let head = this.#pendingHead;
-    while (head < pending.length) {
-      const record = pending[head];
-      if (record === undefined || record.frame.lsn > uptoLsn) break;
-      head++;
-      this.#pendingHead = head;
+    for (let record = this.#pending.at(0); record !== undefined; record = this.#pending.at(0)) {
+      if (record.frame.lsn > uptoLsn) break;
+      this.#pending.drop(1);
       this.#committedLsn = record.frame.lsn;
       if (!this.#holds) this.#applyFrame(record.frame);
       record.done?.();
     }
-    // Shifting is amortised: the applied half goes when it is the larger one.
-    if (head === pending.length) this.#resetPending([]);
-    else if (head > 1_024 && head * 2 > pending.length) this.#resetPending(pending.slice(head));
     this.#appliedWaiters.advance(this.#appliedLsn);
-  }
-
-  #resetPending(records: PendingRecord[]): void {
-    this.#pending = records;
-    this.#pendingHead = 0;
   }
 
   /** The one apply path: what the log says, from the bytes that it says it with. */
@@ -379,8 +367,8 @@ export class Engine {
   }
 
   #refuse(firstLsn: Lsn, error: Error): void {
-    const first = this.#pending.findIndex((record) => record.frame.lsn >= firstLsn);
-    const refused = first === -1 ? [] : this.#pending.splice(first);
+    const oldestLsn = this.#pending.at(0)?.frame.lsn ?? firstLsn;
+    const refused = this.#pending.cut(Math.max(0, firstLsn - oldestLsn));
     this.#epochsAhead = this.#epochsAhead.filter((start) => start.firstLsn < firstLsn);
     this.#logger.warn(
       { firstLsn, records: refused.length, error: error.message },
@@ -391,8 +379,7 @@ export class Engine {
   }
 
   #fail(error: Error): void {
-    const failed = this.#pending.slice(this.#pendingHead);
-    this.#resetPending([]);
+    const failed = this.#pending.cut(0);
     const reason = storageFailed(error);
     for (const record of failed) record.done?.(reason);
     this.release();

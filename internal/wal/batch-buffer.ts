@@ -3,6 +3,7 @@
  * buffer that is reused, so that a batch is one write. The buffer grows to
  * 4 MiB; a single larger record is written from its own bytes.
  */
+import type { Fifo } from '#platform/fifo.ts';
 import type { File } from '#platform/file-system.ts';
 import { FRAME_HEADER_BYTES, type Frame } from '#wal/frame.ts';
 import { PREFIX_BYTES, writeRecordPrefix } from '#wal/segment-format.ts';
@@ -25,16 +26,16 @@ export class BatchBuffer {
   /** A record larger than the buffer may become: its payload follows what is in the buffer. */
   #large: Frame | undefined;
 
-  /** Takes frames from `queue[head]` on, as many as fit; returns how many. */
-  fill(queue: readonly Frame[], head: number, limits: BatchLimits): number {
+  /** Lays out the oldest frames of `queue`, as many as fit; returns how many. */
+  fill(queue: Fifo<Frame>, limits: BatchLimits): number {
     this.#bytes = 0;
     this.#large = undefined;
     const room = Math.min(limits.room, BATCH_BYTES_MAX);
-    let i = head;
+    let i = 0;
     for (; i < queue.length; i++) {
-      const frame = queue[i] as Frame;
+      const frame = queue.at(i) as Frame;
       const recordBytes = PREFIX_BYTES + frame.frameBytes;
-      if (i > head && this.#bytes + recordBytes > room) break;
+      if (i > 0 && this.#bytes + recordBytes > room) break;
       if (recordBytes > BATCH_BYTES_MAX) {
         this.#large = frame;
         this.#put(frame, FRAME_HEADER_BYTES, limits);
@@ -42,7 +43,7 @@ export class BatchBuffer {
       }
       this.#put(frame, frame.frameBytes, limits);
     }
-    return i - head;
+    return i;
   }
 
   /** The first `bytes` of the frame. */

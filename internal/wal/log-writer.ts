@@ -12,6 +12,7 @@ import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
+import { Fifo } from '#platform/fifo.ts';
 import type { Logger } from '#platform/logger.ts';
 import { BatchBuffer } from '#wal/batch-buffer.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
@@ -61,9 +62,7 @@ export class LogWriter {
   readonly #parts: LogWriterParts;
   readonly #syncs: SyncSchedule;
   readonly #batch = new BatchBuffer();
-  #queue: Frame[] = [];
-  /** Frames before this index of the queue are written. */
-  #head = 0;
+  readonly #queue = new Fifo<Frame>();
   #queuedBytes = 0;
   #open: OpenSegment | undefined;
   #tasks: Task[] = [];
@@ -152,8 +151,8 @@ export class LogWriter {
 
   /** A record that is queued but not yet in the file. */
   findQueued(lsn: number): Frame | undefined {
-    const first = this.#queue[this.#head];
-    return first === undefined || lsn < first.lsn ? undefined : this.#queue[this.#head + lsn - first.lsn];
+    const first = this.#queue.at(0);
+    return first === undefined || lsn < first.lsn ? undefined : this.#queue.at(lsn - first.lsn);
   }
 
   requestSync(): void {
@@ -246,7 +245,7 @@ export class LogWriter {
   /** Starts one batch or task; undefined where there is nothing to do. */
   #nextStep(): Promise<void> | undefined {
     if (this.#failure !== undefined) return undefined;
-    const isEmpty = this.#head === this.#queue.length;
+    const isEmpty = this.#queue.length === 0;
     const task = this.#tasks[0];
     if (task !== undefined && (isEmpty || this.#written.lsn >= task.afterLsn)) {
       this.#tasks.shift();
@@ -276,12 +275,12 @@ export class LogWriter {
   }
 
   async #writeBatch(): Promise<void> {
-    const open = await this.#openFor((this.#queue[this.#head] as Frame).frameBytes);
+    const open = await this.#openFor((this.#queue.at(0) as Frame).frameBytes);
     const { segment } = open;
     const room = this.#parts.maxFileBytes - NOTE_BYTES - segment.sizeBytes;
     const offset = segment.sizeBytes;
     const durableLsn = this.#durableLsn;
-    const count = this.#batch.fill(this.#queue, this.#head, { room, salt: open.salt, durableLsn });
+    const count = this.#batch.fill(this.#queue, { room, salt: open.salt, durableLsn });
     await this.#batch.write(open.file, offset);
     this.#accountFor(segment, count);
     this.#vouchedLsn = Math.max(this.#vouchedLsn, durableLsn);
@@ -298,24 +297,17 @@ export class LogWriter {
 
   /** Moves `count` frames from the queue to what is written. */
   #accountFor(segment: OpenSegment['segment'], count: number): void {
-    for (let i = this.#head; i < this.#head + count; i++) {
-      const frame = this.#queue[i] as Frame;
+    for (let i = 0; i < count; i++) {
+      const frame = this.#queue.at(i) as Frame;
       segment.index.note(frame.lsn, segment.sizeBytes);
       segment.sizeBytes += PREFIX_BYTES + frame.frameBytes;
       this.#queuedBytes -= frame.frameBytes;
     }
-    const last = this.#queue[this.#head + count - 1] as Frame;
+    const last = this.#queue.at(count - 1) as Frame;
     segment.records += count;
     segment.lastLsn = last.lsn;
     this.#written = { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
-    this.#head += count;
-    if (this.#head === this.#queue.length) {
-      this.#queue = [];
-      this.#head = 0;
-    } else if (this.#head >= 4_096) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
-    }
+    this.#queue.drop(count);
   }
 
   // ---- segments ------------------------------------------------------------------------------
@@ -365,8 +357,7 @@ export class LogWriter {
 
   #refuseQueued(error: Error): void {
     const firstLsn = (this.#written.lsn + 1) as Lsn;
-    this.#queue = [];
-    this.#head = 0;
+    this.#queue.clear();
     this.#queuedBytes = 0;
     this.#tail = this.#written;
     this.#parts.events.onRefused?.(firstLsn, error);
