@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../..');
 const launcher = createRequire(import.meta.url)('../../bin/launch.cjs') as {
-  heapFlags(entry: string, args: readonly string[]): string[];
+  v8Flags(entry: string, args: readonly string[]): string[];
   childEnvironment(node: string, entry: string): NodeJS.ProcessEnv;
 };
 const START_MS_MAX = 30_000;
@@ -31,7 +31,7 @@ export function startWalnut(directory: string, more: readonly string[] = []): Pr
   const entry = 'cmd/master.ts';
   const args = sets.flatMap((set) => ['--set', set]);
   // As shipped, without a second process in between.
-  const argv = [...launcher.heapFlags(entry, args), join(ROOT, entry), ...args];
+  const argv = [...launcher.v8Flags(entry, args), join(ROOT, entry), ...args];
   const env = launcher.childEnvironment(process.execPath, entry);
   const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'], env });
   return started(child, /"address":"127\.0\.0\.1:(\d+)"[\s\S]*"recovered"/);

@@ -2,15 +2,16 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const LAUNCHER = join(ROOT, 'bin', 'launch.cjs');
-const { isNewEnough, heapMegabytes } = createRequire(import.meta.url)(LAUNCHER) as {
+const { isNewEnough, heapMegabytes, v8Flags } = createRequire(import.meta.url)(LAUNCHER) as {
   isNewEnough(version: string): boolean;
+  v8Flags(entry: string, args: string[]): string[];
   heapMegabytes(entry: string, args: string[], env: NodeJS.ProcessEnv, availableBytes: number): number;
 };
 
@@ -138,6 +139,15 @@ describe('launcher', () => {
     expect(limit('cmd/slave.ts', `-config=${file}`, '--set', 'storage.max_memory=1GiB')).toBe(768);
     expect(limit('cmd/slave.ts', '--config', join(directory, 'missing'))).toBe(3_584);
     expect(limit('cmd/walnut.ts', '--config', file)).toBe(15_360);
+  });
+
+  it('gives nodes, and nothing else, as many threads beside the main one as there are cores for', () => {
+    const threads = (entry: string) =>
+      v8Flags(entry, []).flatMap((flag) => /^--v8-pool-size=(\d+)$/.exec(flag)?.[1] ?? []);
+    const [count = ''] = threads('cmd/master.ts');
+    expect(Number(count)).toBe(Math.max(1, Math.min(4, cpus().length - 1)));
+    expect(threads('cmd/group.ts')).toEqual([count]);
+    expect(threads('cmd/walnut.ts')).toEqual([]);
   });
 
   it('leaves a heap limit given by NODE_OPTIONS alone', async () => {
