@@ -55,13 +55,6 @@ export class RawClient {
     this.#socket.write(`GET ${path} HTTP/1.1\r\nhost: ${this.#host}\r\n\r\n`);
   }
 
-  put(path: string, body: string, onAnswer: (answer: RawAnswer) => void): void {
-    this.#waiting.push(onAnswer);
-    this.#socket.write(
-      `PUT ${path} HTTP/1.1\r\nhost: ${this.#host}\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-    );
-  }
-
   /** A unary call of the Connect protocol: `message` is protobuf. */
   call(path: string, message: Uint8Array, onAnswer: (answer: RawAnswer) => void): void {
     this.#waiting.push(onAnswer);

@@ -5,7 +5,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,6 +12,7 @@ import { NodeProcess, pause } from '#test/torture/node-process.ts';
 import { catchUpFigures, costFigures, costPairs, lagFigures } from './replication-figures.ts';
 import type { LoadFigures, LoadOrder } from './replication-load.ts';
 import type { Figure, SuiteReport } from './report.ts';
+import { asShipped } from './unary/processes.ts';
 
 export interface ReplicationBench {
   readonly rounds: number;
@@ -38,10 +38,6 @@ export interface CaughtUp {
   readonly replicasCpuSeconds: number;
 }
 
-const launcher = createRequire(import.meta.url)('../bin/launch.cjs') as {
-  v8Flags(entry: string, args: readonly string[]): string[];
-  childEnvironment(node: string, entry: string): NodeJS.ProcessEnv;
-};
 const REPLICAS = 3;
 const LOAD = join(import.meta.dirname, 'replication-load.ts');
 export const FILL = join(import.meta.dirname, 'recovery-child.ts');
@@ -185,11 +181,8 @@ async function startNode(
   binary: 'master' | 'slave',
   sets: readonly string[],
 ): Promise<NodeProcess> {
-  const entry = `cmd/${binary}.ts`;
   const args = sets.flatMap((set) => ['--set', set]);
-  // As shipped, without a second process in between.
-  const env = launcher.childEnvironment(process.execPath, entry);
-  const node = new NodeProcess({ binary, sets, env, nodeFlags: launcher.v8Flags(entry, args) });
+  const node = new NodeProcess({ binary, sets, ...asShipped(`cmd/${binary}.ts`, args) });
   nodes.push(node);
   if (!(await node.ready())) throw new Error(`it does not start: ${node.output}`);
   return node;

@@ -10,6 +10,14 @@ const launcher = createRequire(import.meta.url)('../../bin/launch.cjs') as {
   v8Flags(entry: string, args: readonly string[]): string[];
   childEnvironment(node: string, entry: string): NodeJS.ProcessEnv;
 };
+/** How the launcher starts a node: Node's flags and the environment, without a second process in between. */
+export function asShipped(entry: string, args: readonly string[]) {
+  return {
+    nodeFlags: launcher.v8Flags(entry, args),
+    env: launcher.childEnvironment(process.execPath, entry),
+  };
+}
+
 const START_MS_MAX = 30_000;
 
 export interface Target {
@@ -30,9 +38,8 @@ export function startWalnut(directory: string, more: readonly string[] = []): Pr
   const sets = [...own, ...more];
   const entry = 'cmd/master.ts';
   const args = sets.flatMap((set) => ['--set', set]);
-  // As shipped, without a second process in between.
-  const argv = [...launcher.v8Flags(entry, args), join(ROOT, entry), ...args];
-  const env = launcher.childEnvironment(process.execPath, entry);
+  const { nodeFlags, env } = asShipped(entry, args);
+  const argv = [...nodeFlags, join(ROOT, entry), ...args];
   const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'], env });
   return started(child, /"address":"127\.0\.0\.1:(\d+)"[\s\S]*"recovered"/);
 }

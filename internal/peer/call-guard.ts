@@ -2,8 +2,8 @@
  * The bounds of one outbound call: it ends with its answer, at its time limit,
  * when its caller gives up, or when the link closes, whichever comes first.
  */
-import { WalnutError } from '#model/errors.ts';
-import { toPeerError } from '#peer/peer-errors.ts';
+import type { WalnutError } from '#model/errors.ts';
+import { cancelledError, closedError, lateError, toPeerError } from '#peer/peer-errors.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 import type { CallOptions } from '#replication/peer-link.ts';
 
@@ -35,13 +35,11 @@ export function createCallGuard(options: CallGuardOptions): CallGuard {
     ended ??= error;
     controller.abort();
   };
-  const onCancel = (): void => end(new WalnutError('cancelled', `the call to ${address} was given up`));
-  const onClosed = (): void => end(new WalnutError('unavailable', `the link to ${address} is closed`));
+  const onCancel = (): void => end(cancelledError(address));
+  const onClosed = (): void => end(closedError(address));
   const arm = (): void => {
     timer?.cancel();
-    timer = clock.after(timeoutMs, () =>
-      end(new WalnutError('unavailable', `${address} did not answer within ${timeoutMs} ms`)),
-    );
+    timer = clock.after(timeoutMs, () => end(lateError(address, timeoutMs)));
   };
   signal?.addEventListener('abort', onCancel, { once: true });
   closedSignal.addEventListener('abort', onClosed, { once: true });

@@ -26,6 +26,19 @@ const CODES: Readonly<Partial<Record<Code, ErrorCode>>> = {
   [Code.Unimplemented]: 'failed_precondition',
 };
 
+/** Why a call ends before its answer: here, not over there. */
+export function closedError(address: string): WalnutError {
+  return new WalnutError('unavailable', `the link to ${address} is closed`);
+}
+
+export function cancelledError(address: string): WalnutError {
+  return new WalnutError('cancelled', `the call to ${address} was given up`);
+}
+
+export function lateError(address: string, timeoutMs: number): WalnutError {
+  return new WalnutError('unavailable', `${address} did not answer within ${timeoutMs} ms`);
+}
+
 /** `address`: the peer's, for the message. */
 export function toPeerError(error: unknown, address: string): WalnutError {
   if (error instanceof WalnutError) {

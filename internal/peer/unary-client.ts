@@ -8,7 +8,7 @@ import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { codeFromHttpStatus, errorFromJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { WalnutError } from '#model/errors.ts';
-import { toPeerError } from '#peer/peer-errors.ts';
+import { cancelledError, closedError, lateError, toPeerError } from '#peer/peer-errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { CallOptions } from '#replication/peer-link.ts';
 
@@ -76,9 +76,7 @@ export class UnaryClient {
         });
       const fail = (error: unknown): void => end(toPeerError(error, address));
       const onCancel = (): void => end(cancelledError(address));
-      const timer = clock.after(timeoutMs, () =>
-        end(new WalnutError('unavailable', `${address} did not answer within ${timeoutMs} ms`)),
-      );
+      const timer = clock.after(timeoutMs, () => end(lateError(address, timeoutMs)));
       this.#underWay.add(end);
       signal?.addEventListener('abort', onCancel, { once: true });
       outgoing.on('error', fail);
@@ -105,14 +103,6 @@ export class UnaryClient {
     this.#isClosed = true;
     for (const end of [...this.#underWay]) end(closedError(this.#options.address));
   }
-}
-
-function closedError(address: string): WalnutError {
-  return new WalnutError('unavailable', `the link to ${address} is closed`);
-}
-
-function cancelledError(address: string): WalnutError {
-  return new WalnutError('cancelled', `the call to ${address} was given up`);
 }
 
 function readAnswer(

@@ -6,6 +6,22 @@ const KEPT_BYTES = 262_144;
 /** The longest varint. */
 export const VARINT_BYTES_MAX = 10;
 
+/** Writes a whole number from 0 to 2^53 - 1, for which there is room, at `start`; returns where it ends. */
+export function writeVarint(target: Buffer, value: number, start: number): number {
+  let at = start;
+  let rest = value;
+  while (rest > 0x7f_ff_ff_ff) {
+    target[at++] = (rest & 0x7f) | 0x80;
+    rest = Math.floor(rest / 128);
+  }
+  while (rest > 0x7f) {
+    target[at++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  target[at++] = rest;
+  return at;
+}
+
 export class ByteWriter {
   readonly #keptBytes: number;
   buffer: Buffer<ArrayBuffer>;
@@ -37,19 +53,7 @@ export class ByteWriter {
 
   /** Of a whole number from 0 to 2^53 - 1. */
   varint(value: number): void {
-    const { buffer } = this;
-    let { at } = this;
-    let rest = value;
-    while (rest > 0x7f_ff_ff_ff) {
-      buffer[at++] = (rest & 0x7f) | 0x80;
-      rest = Math.floor(rest / 128);
-    }
-    while (rest > 0x7f) {
-      buffer[at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    buffer[at++] = rest;
-    this.at = at;
+    this.at = writeVarint(this.buffer, value, this.at);
   }
 
   byte(value: number): void {

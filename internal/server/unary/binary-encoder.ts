@@ -15,6 +15,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import { FeatureSet_FieldPresence as Presence } from '@bufbuild/protobuf/wkt';
+import { writeVarint } from '#wire/byte-writer.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 /** False: this value is not provided for. */
@@ -49,19 +50,7 @@ class Scratch {
 
   /** Of a whole number from 0 to 2^53 - 1. There is room for it. */
   varint(value: number): void {
-    const { buffer } = this;
-    let { at } = this;
-    let rest = value;
-    while (rest > 0x7f_ff_ff_ff) {
-      buffer[at++] = (rest & 0x7f) | 0x80;
-      rest = Math.floor(rest / 128);
-    }
-    while (rest > 0x7f) {
-      buffer[at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    buffer[at++] = rest;
-    this.at = at;
+    this.at = writeVarint(this.buffer, value, this.at);
   }
 }
 
