@@ -14,6 +14,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
 import type { Receiver } from '#slave/receiver.ts';
 import { decodeFrames, type Frame } from '#wal/frame.ts';
+import { pointOf } from '#wal/frame-run.ts';
 
 export interface PullerOptions {
   /** The master's at the moment. */
@@ -143,7 +144,7 @@ export class Puller {
       this.#bytesMax = Math.min(this.#bytesMax * 2, PULL_BYTES_MAX);
       const frames = decodeFrames(answer.frames);
       const last = frames.at(-1);
-      const end = last === undefined ? after : { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
+      const end = last === undefined ? after : pointOf(last);
       return { askedMs, after, answer, frames, end };
     } catch (error) {
       const isLate = clock.monotonicMs() - askedMs >= PULL_TIMEOUT_MS;

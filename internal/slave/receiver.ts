@@ -12,6 +12,7 @@ import { NO_LSN, termOf } from '#model/position.ts';
 import type { ChainPoint, ReplicateVerdict } from '#model/replication.ts';
 import { assertNever } from '#platform/assert.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
+import { pointOf } from '#wal/frame-run.ts';
 
 /** What the frames are to this replica, before anything is done. */
 export type FrameStanding =
@@ -32,7 +33,7 @@ export function standingOf(tail: ChainPoint, previous: ChainPoint, frames: reado
   if (first !== undefined && whyNotNext(previous, first) !== undefined) return { kind: 'conflict' };
   if (previous.lsn > tail.lsn) return { kind: 'gap' };
   const last = frames.at(-1);
-  const end: ChainPoint = last === undefined ? previous : { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
+  const end: ChainPoint = last === undefined ? previous : pointOf(last);
   if (end.lsn < tail.lsn) return { kind: 'compare', point: end };
   const overlapping = frames.find((frame) => frame.lsn === tail.lsn);
   const atTail = previous.lsn === tail.lsn ? previous : overlapping;

@@ -16,7 +16,12 @@ export function runOf(frames: readonly Frame[]): FrameRun | undefined {
   const last = frames.at(-1);
   if (last === undefined) return undefined;
   const bytes = frames.length === 1 ? last.bytes : Buffer.concat(frames.map((frame) => frame.bytes));
-  return { bytes, last: { epoch: last.epoch, lsn: last.lsn, crc: last.crc } };
+  return { bytes, last: pointOf(last) };
+}
+
+/** The place of a frame in its chain; the frame itself may be let go. */
+export function pointOf({ epoch, lsn, crc }: Frame): ChainPoint {
+  return { epoch, lsn, crc };
 }
 
 /** The place of the frame at `offset`, which is known to hold, from its header. */

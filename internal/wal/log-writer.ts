@@ -16,6 +16,7 @@ import { Fifo } from '#platform/fifo.ts';
 import type { Logger } from '#platform/logger.ts';
 import { BatchBuffer } from '#wal/batch-buffer.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
+import { pointOf } from '#wal/frame-run.ts';
 import type { LogEvents } from '#wal/log-events.ts';
 import { encodeMark, encodeSeal, NOTE_BYTES, PREFIX_BYTES } from '#wal/segment-format.ts';
 import { SyncSchedule } from '#wal/sync-schedule.ts';
@@ -145,7 +146,7 @@ export class LogWriter {
     assert(why === undefined, why ?? '');
     this.#queue.push(frame);
     this.#queuedBytes += frame.frameBytes;
-    this.#tail = { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
+    this.#tail = pointOf(frame);
     this.#wake();
   }
 
@@ -306,7 +307,7 @@ export class LogWriter {
     const last = this.#queue.at(count - 1) as Frame;
     segment.records += count;
     segment.lastLsn = last.lsn;
-    this.#written = { epoch: last.epoch, lsn: last.lsn, crc: last.crc };
+    this.#written = pointOf(last);
     this.#queue.drop(count);
   }
 

@@ -13,6 +13,7 @@ import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import { countDeletable, deleteOldest, snapshotLsn } from '#wal/compaction.ts';
 import type { Frame } from '#wal/frame.ts';
+import { pointOf } from '#wal/frame-run.ts';
 import type { LogEvents } from '#wal/log-events.ts';
 import { LogReader, prunedError } from '#wal/log-reader.ts';
 import { LogWriter, type NewSegment } from '#wal/log-writer.ts';
@@ -244,7 +245,7 @@ export class Log implements LogEvents {
       return first?.firstLsn === earliestLsn ? this.#reader.pointBefore(first) : undefined;
     }
     const [frame] = await this.#reader.read({ fromLsn: lsn, lastLsn: lsn, bytesMax: 1 });
-    return frame === undefined ? undefined : { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
+    return frame === undefined ? undefined : pointOf(frame);
   }
 
   /**

@@ -2,9 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ChainPoint, ReplicateRequest } from '#model/replication.ts';
 import { TestGroup } from '#test/doubles/test-group.ts';
+import { pointOf } from '#test/replication/chain.ts';
 import { decodeFrames, type Frame } from '#wal/frame.ts';
-
-const pointOf = ({ epoch, lsn, crc }: Frame): ChainPoint => ({ epoch, lsn, crc });
 
 /** A replica, and two pushes for it that its master has not sent. */
 async function twoPushes() {

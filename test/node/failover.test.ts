@@ -2,16 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { termOf } from '#model/position.ts';
 import { setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
-
-async function threeNodes(seed = 1) {
-  const group = new TestGroup(seed);
-  const master = await group.master();
-  const one = await group.replica('one');
-  const two = await group.replica('two');
-  for (let i = 0; i < 10; i++) await group.set(master, `k${i}`, 'before');
-  await group.untilLevel([master, one, two]);
-  return { group, master, one, two };
-}
+import { threeNodes } from '#test/node/three-nodes.ts';
 
 const roleOf = (node: TestNode) => node.node.status().role;
 const termOfNode = (node: TestNode) => termOf(node.node.status().position.epoch);

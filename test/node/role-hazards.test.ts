@@ -4,23 +4,9 @@ import { termOf, toLsn } from '#model/position.ts';
 import { collectEngines } from '#test/doubles/engines.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+import { separate, threeNodes } from '#test/node/three-nodes.ts';
 
 const engines = collectEngines();
-
-async function threeNodes(seed = 1) {
-  const group = new TestGroup(seed);
-  const master = await group.master();
-  const one = await group.replica('one');
-  const two = await group.replica('two');
-  for (let i = 0; i < 10; i++) await group.set(master, `k${i}`, 'before');
-  await group.untilLevel([master, one, two]);
-  return { group, master, one, two };
-}
-
-function separate(group: TestGroup, a: string, b: string): void {
-  group.network.cut(`${a}:1`, `${b}:1`);
-  group.network.cut(`${b}:1`, `${a}:1`);
-}
 
 const roleOf = (node: TestNode) => node.node.status().role;
 const isWriting = ({ node }: TestNode): boolean =>

@@ -5,21 +5,7 @@ import { makeEpoch, toLsn } from '#model/position.ts';
 import type { NodeStatus } from '#model/status.ts';
 import { obstacleTo } from '#node/comeback.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
-
-async function threeNodes(seed = 1) {
-  const group = new TestGroup(seed);
-  const master = await group.master();
-  const one = await group.replica('one');
-  const two = await group.replica('two');
-  for (let i = 0; i < 10; i++) await group.set(master, `k${i}`, 'before');
-  await group.untilLevel([master, one, two]);
-  return { group, master, one, two };
-}
-
-function separate(group: TestGroup, a: string, b: string): void {
-  group.network.cut(`${a}:1`, `${b}:1`);
-  group.network.cut(`${b}:1`, `${a}:1`);
-}
+import { separate, threeNodes } from '#test/node/three-nodes.ts';
 
 /** A promotion that got no further than the claim of its term. */
 async function claimAt(group: TestGroup, node: TestNode, term: number): Promise<void> {

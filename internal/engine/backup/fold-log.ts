@@ -25,6 +25,7 @@ import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { SnapshotError } from '#storage/snapshot-codec.ts';
 import { createStore, type Store } from '#storage/store.ts';
 import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { pointOf } from '#wal/frame-run.ts';
 import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
 
 /** Up to and with a record, or the last record not later than a time of the log clock. */
@@ -208,7 +209,7 @@ class Fold {
       if (!(error instanceof RecordError)) throw error;
       throw this.#damage(segment, endOffset, error.message);
     }
-    this.#chain = { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
+    this.#chain = pointOf(frame);
     this.#timestampMs = frame.timestampMs;
     this.#records++;
     this.#noteDigest();

@@ -8,6 +8,7 @@ import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
+import { pointOf } from '#wal/frame-run.ts';
 import { SEGMENT_HEADER_BYTES, type SegmentHeader, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
 import { type SegmentItem, SegmentScanner } from '#wal/segment-scanner.ts';
 
@@ -116,7 +117,7 @@ class WalkState {
     const why = whyNotNext(this.#chain, frame);
     if (why !== undefined) return why;
     if (this.#walk.onRecord(frame, nextOffset)) return 'cut';
-    this.#chain = { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
+    this.#chain = pointOf(frame);
     this.#recordsEnd = nextOffset;
     this.#records++;
     return undefined;

@@ -20,6 +20,7 @@ import { SnapshotError } from '#storage/snapshot-codec.ts';
 import { createStore, type Store } from '#storage/store.ts';
 import { formatSnapshotName, MANIFEST_NAME, parseSnapshotName } from '#wal/file-names.ts';
 import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { pointOf } from '#wal/frame-run.ts';
 import { type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { recoverLog } from '#wal/recovery.ts';
 import { WalDirectory } from '#wal/wal-directory.ts';
@@ -202,7 +203,7 @@ class Replay {
     } else {
       decodeLimits(frame.payload);
     }
-    this.end = { epoch: frame.epoch, lsn: frame.lsn, crc: frame.crc };
+    this.end = pointOf(frame);
     this.endTimestampMs = frame.timestampMs;
     this.records++;
   }
