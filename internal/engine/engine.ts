@@ -15,16 +15,15 @@ import { diskFull } from '#engine/disk-full.ts';
 import { EpochTable, type PositionStanding } from '#engine/epoch-table.ts';
 import type { LogClock } from '#engine/log-clock.ts';
 import { LsnWaiters } from '#engine/lsn-waiters.ts';
+import type { PayloadWriter } from '#engine/payload-writer.ts';
 import {
   decodeEpochParent,
   decodeLimits,
   encodeEpochParent,
   encodeLimits,
   MutationCursor,
-  mutationsBytes,
-  writeMutations,
 } from '#engine/record-codec.ts';
-import type { Mutation, StoreLimits } from '#model/entry.ts';
+import type { StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Epoch, EpochStart, Lsn, Position } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
@@ -231,13 +230,11 @@ export class Engine {
     return nextLsn(this.log.tail.lsn);
   }
 
-  /** Master: logs mutations as one record. `done` is called once, never before this returns. */
-  submit(mutations: readonly Mutation[], done?: RecordDone): Lsn {
-    const header = this.#nextHeader(RECORD_TYPE.data, this.log.tail.epoch);
-    const frame = encodeFrame(header, mutationsBytes(mutations), (target, offset) =>
-      writeMutations(mutations, target, offset),
-    );
-    return this.#append({ frame, done });
+  /** Master: logs what was written as one record. `done` is called once, never before this returns. */
+  submit(payload: PayloadWriter, done?: RecordDone): Frame {
+    const frame = payload.toFrame(this.#nextHeader(RECORD_TYPE.data, this.log.tail.epoch));
+    this.#append({ frame, done });
+    return frame;
   }
 
   /** Master: logs limits that hold from here on. */

@@ -6,80 +6,31 @@
  * Decoding never trusts a length: anything that does not fit exactly throws
  * `RecordError`, which recovery reports as corruption and a replica as a bad push.
  */
+import {
+  CAUSES,
+  DATA_HEADER_BYTES,
+  MUTATION_HEADER_BYTES,
+  OP_DELETE,
+  OP_SET,
+  SET_HEADER_BYTES,
+  VERSION,
+  writeUint64,
+} from '#engine/record-layout.ts';
 import type { Cause, EncodedMutation, EvictionPolicy, Mutation, StoreLimits } from '#model/entry.ts';
-import { utf8Length } from '#model/limits.ts';
 import type { Epoch } from '#model/position.ts';
 import { toLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
+import type { KeyBytes } from '#storage/key-bytes.ts';
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
-/** The layout version, the first byte of every payload. */
-const VERSION = 1;
-
-const CAUSES: readonly Cause[] = ['client', 'expired', 'evicted', 'restored'];
 const POLICIES: readonly EvictionPolicy[] = ['lru', 'none'];
-const OP_SET = 1;
-const OP_DELETE = 2;
-
-/** op, cause, key length. */
-const MUTATION_HEADER_BYTES = 4;
-/** value length, deadline. */
-const SET_HEADER_BYTES = 12;
-/** version, count. */
-const DATA_HEADER_BYTES = 5;
 const EPOCH_BYTES = 21;
 const CONFIG_BYTES = 18;
 
 export class RecordError extends Error {
   override readonly name = 'RecordError';
-}
-
-/** Bytes that `writeMutations` will write. */
-export function mutationsBytes(mutations: readonly Mutation[]): number {
-  let bytes = DATA_HEADER_BYTES;
-  for (const mutation of mutations) {
-    bytes += MUTATION_HEADER_BYTES + utf8Length(mutation.key);
-    if (mutation.op === 'set') bytes += SET_HEADER_BYTES + mutation.value.length;
-  }
-  return bytes;
-}
-
-/** Writes the payload of a DATA record at `start`. */
-export function writeMutations(mutations: readonly Mutation[], target: Buffer, start: number): void {
-  target[start] = VERSION;
-  let at = writeUint32(target, mutations.length, start + 1);
-  for (const mutation of mutations) {
-    target[at] = mutation.op === 'set' ? OP_SET : OP_DELETE;
-    target[at + 1] = CAUSES.indexOf(mutation.cause);
-    const keyAt = at + MUTATION_HEADER_BYTES;
-    const keyEnd = writeText(target, mutation.key, keyAt);
-    target[at + 2] = keyEnd - keyAt;
-    target[at + 3] = (keyEnd - keyAt) >>> 8;
-    at = keyEnd;
-    if (mutation.op === 'set') {
-      at = writeUint32(target, mutation.value.length, at);
-      at = writeUint64(target, mutation.expireAtMs, at);
-      target.set(mutation.value, at);
-      at += mutation.value.length;
-    }
-  }
-}
-
-/** Up to here characters are written one by one, which is cheaper than the call that writes them all. */
-const SHORT_TEXT = 32;
-
-/** Where the text ends. */
-function writeText(target: Buffer, text: string, start: number): number {
-  const { length } = text;
-  if (length > SHORT_TEXT) return start + target.write(text, start, 'utf8');
-  for (let i = 0; i < length; i++) {
-    const code = text.charCodeAt(i);
-    if (code > 0x7f) return start + target.write(text, start, 'utf8');
-    target[start + i] = code;
-  }
-  return start + length;
 }
 
 /** The mutations of a DATA record. Values are views of `payload`. */
@@ -98,6 +49,20 @@ function toMutation(encoded: EncodedMutation): Mutation {
   return { op, key, value: bytes.subarray(valueOffset, valueOffset + valueBytes), expireAtMs, cause };
 }
 
+/** The mutation that begins at `at`, of a payload that is known to be good. */
+export function mutationAt(bytes: Buffer, at: number): EncodedMutation {
+  const cursor = new MutationCursor();
+  cursor.openAt(bytes, at);
+  cursor.next();
+  return cursor;
+}
+
+/** Whether that mutation is one of the key. */
+export function hasKeyAt(bytes: Buffer, at: number, key: KeyBytes): boolean {
+  const isAsLong = key.length === ((bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8));
+  return isAsLong && key.standsAt(bytes, at + MUTATION_HEADER_BYTES);
+}
+
 /**
  * Goes through the mutations of a DATA record without taking them out: after
  * each `next` it is the one at hand. Once `next` was false the whole payload
@@ -112,46 +77,94 @@ export class MutationCursor implements EncodedMutation {
   valueOffset = 0;
   valueBytes = 0;
   expireAtMs = 0;
-  readonly #reader = new PayloadReader();
+  #at = 0;
+  #end = 0;
   #left = 0;
 
   /** Begins with the payload `bytes[from, to)`. */
   open(bytes: Buffer, from: number, to: number): void {
-    const reader = this.#reader;
-    this.bytes = bytes;
-    reader.open(bytes, from, to);
+    const reader = new PayloadReader(bytes, from, to);
     reader.version();
     this.#left = reader.uint32();
+    this.bytes = bytes;
+    this.#at = from + DATA_HEADER_BYTES;
+    this.#end = to;
     // A mutation takes at least its header and one byte of key.
     if (this.#left > (to - from) / (MUTATION_HEADER_BYTES + 1))
       throw new RecordError(`${this.#left} mutations cannot fit`);
   }
 
+  /** Begins with the mutation at `at`. */
+  openAt(bytes: Buffer, at: number): void {
+    this.bytes = bytes;
+    this.#at = at;
+    this.#end = bytes.length;
+    this.#left = 1;
+  }
+
   /** Reads the next one; false where there is none, and nothing else either. */
   next(): boolean {
-    const reader = this.#reader;
+    const { bytes } = this;
+    const at = this.#at;
+    const end = this.#end;
     if (this.#left === 0) {
-      reader.end();
+      if (at !== end) throw new RecordError(`${end - at} bytes too many`);
       return false;
     }
     this.#left--;
-    const op = reader.uint8();
-    const cause = CAUSES[reader.uint8()];
+    const keyOffset = at + MUTATION_HEADER_BYTES;
+    if (keyOffset > end) throw cutShort();
+    const op = bytes[at] as number;
+    const cause = CAUSES[bytes[at + 1] as number];
     if (cause === undefined) throw new RecordError('unknown cause');
     if (op !== OP_SET && op !== OP_DELETE) throw new RecordError(`unknown operation ${op}`);
-    this.cause = cause;
-    this.keyBytes = reader.uint16();
-    this.keyOffset = reader.skip(this.keyBytes);
-    if (this.keyBytes === 0) throw new RecordError('empty key');
+    const keyBytes = (bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8);
+    if (keyBytes === 0) throw new RecordError('empty key');
+    const keyEnd = keyOffset + keyBytes;
+    if (keyEnd > end) throw cutShort();
     // Mended by a decoder, ill-formed bytes would make two keys one.
-    if (!isUtf8Range(this.bytes, this.keyOffset, this.keyOffset + this.keyBytes))
-      throw new RecordError('a key is not UTF-8');
-    this.op = op === OP_SET ? 'set' : 'delete';
-    this.valueBytes = op === OP_SET ? reader.uint32() : 0;
-    this.expireAtMs = op === OP_SET ? reader.uint64() : 0;
-    this.valueOffset = reader.skip(this.valueBytes);
+    if (!isUtf8Range(bytes, keyOffset, keyEnd)) throw new RecordError('a key is not UTF-8');
+    this.cause = cause;
+    this.keyOffset = keyOffset;
+    this.keyBytes = keyBytes;
+    if (op === OP_DELETE) {
+      this.op = 'delete';
+      this.valueOffset = this.#at = keyEnd;
+      this.valueBytes = this.expireAtMs = 0;
+    } else {
+      this.op = 'set';
+      this.#readValue(bytes, keyEnd, end);
+    }
     return true;
   }
+
+  #readValue(bytes: Buffer, at: number, end: number): void {
+    const valueOffset = at + SET_HEADER_BYTES;
+    if (valueOffset > end) throw cutShort();
+    const valueBytes = readUint32(bytes, at);
+    this.expireAtMs = readUint64(bytes, at + 4);
+    if (valueOffset + valueBytes > end) throw cutShort();
+    this.valueOffset = valueOffset;
+    this.valueBytes = valueBytes;
+    this.#at = valueOffset + valueBytes;
+  }
+}
+
+function cutShort(): RecordError {
+  return new RecordError('payload ends within a field');
+}
+
+function readUint32(bytes: Buffer, at: number): number {
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
+  return (low | ((bytes[at + 3] as number) << 24)) >>> 0;
+}
+
+/** Throws where it is none below 2^53. */
+function readUint64(bytes: Buffer, at: number): number {
+  const high = readUint32(bytes, at + 4);
+  const value = readUint32(bytes, at) + high * 0x1_0000_0000;
+  if (high > 0x1f_ffff) throw new RecordError('number over 2^53');
+  return value;
 }
 
 /** The payload of an EPOCH record: the record before it, all zero for the first. */
@@ -195,24 +208,8 @@ export function decodeLimits(payload: Uint8Array): StoreLimits {
   return { entriesMax, bytesMax, policy };
 }
 
-function writeUint64(target: Buffer, value: number, at: number): number {
-  writeUint32(target, value % 0x1_0000_0000, at);
-  return writeUint32(target, Math.floor(value / 0x1_0000_0000), at + 4);
-}
-
-/** As `writeUInt32LE` of a number that is known to fit. */
-function writeUint32(target: Buffer, value: number, at: number): number {
-  target[at] = value;
-  target[at + 1] = value >>> 8;
-  target[at + 2] = value >>> 16;
-  target[at + 3] = value >>> 24;
-  return at + 4;
-}
-
 function readerOf(payload: Uint8Array): PayloadReader {
-  const reader = new PayloadReader();
-  reader.open(asBuffer(payload), 0, payload.length);
-  return reader;
+  return new PayloadReader(asBuffer(payload), 0, payload.length);
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
@@ -221,11 +218,11 @@ function asBuffer(bytes: Uint8Array): Buffer {
 
 /** Reads fields in order, each checked against what is left. */
 class PayloadReader {
-  #bytes = EMPTY;
-  #at = 0;
-  #end = 0;
+  readonly #bytes: Buffer;
+  readonly #end: number;
+  #at: number;
 
-  open(bytes: Buffer, from: number, to: number): void {
+  constructor(bytes: Buffer, from: number, to: number) {
     this.#bytes = bytes;
     this.#at = from;
     this.#end = to;
@@ -237,33 +234,26 @@ class PayloadReader {
   }
 
   uint8(): number {
-    return this.#bytes[this.skip(1)] as number;
-  }
-
-  uint16(): number {
-    return this.#bytes.readUInt16LE(this.skip(2));
+    return this.#bytes[this.#skip(1)] as number;
   }
 
   uint32(): number {
-    return this.#bytes.readUInt32LE(this.skip(4));
+    return readUint32(this.#bytes, this.#skip(4));
   }
 
   uint64(): number {
-    const at = this.skip(8);
-    const value = this.#bytes.readUInt32LE(at) + this.#bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
-    if (!Number.isSafeInteger(value)) throw new RecordError('number over 2^53');
-    return value;
-  }
-
-  /** Where the next `length` bytes begin. */
-  skip(length: number): number {
-    const at = this.#at;
-    if (at + length > this.#end) throw new RecordError('payload ends within a field');
-    this.#at = at + length;
-    return at;
+    return readUint64(this.#bytes, this.#skip(8));
   }
 
   end(): void {
     if (this.#at !== this.#end) throw new RecordError(`${this.#end - this.#at} bytes too many`);
+  }
+
+  /** Where the next `length` bytes begin. */
+  #skip(length: number): number {
+    const at = this.#at;
+    if (at + length > this.#end) throw cutShort();
+    this.#at = at + length;
+    return at;
   }
 }

@@ -7,41 +7,10 @@
  * everything in flight is dropped together, because later writes were judged
  * against it.
  */
-import type { DeleteMutation, Entry, Mutation, SetMutation } from '#model/entry.ts';
-import type { WalnutError } from '#model/errors.ts';
-import type { Lsn, Position } from '#model/position.ts';
-import type { Store } from '#storage/store.ts';
-
-/** A record on its way to disk. */
-export class RecordInFlight {
-  readonly position: Position;
-  #outcome: { readonly error: WalnutError | undefined } | undefined;
-  #waiting: PromiseWithResolvers<void> | undefined;
-
-  constructor(position: Position) {
-    this.position = position;
-  }
-
-  /** Rejects where it is refused. Made when asked for: a refusal that nobody waits for is no error. */
-  get settled(): Promise<void> {
-    if (this.#waiting === undefined) {
-      this.#waiting = Promise.withResolvers();
-      if (this.#outcome !== undefined) this.settle(this.#outcome.error);
-    }
-    return this.#waiting.promise;
-  }
-
-  get isRefused(): boolean {
-    return this.#outcome?.error !== undefined;
-  }
-
-  /** `error`: why it was refused; undefined: it is visible. */
-  settle(error?: WalnutError): void {
-    this.#outcome = { error };
-    if (error === undefined) this.#waiting?.resolve();
-    else this.#waiting?.reject(error);
-  }
-}
+import type { RecordInFlight } from '#master/record-in-flight.ts';
+import { DELETED, NO_ROW, WritesInFlight } from '#master/writes-in-flight.ts';
+import type { Entry } from '#model/entry.ts';
+import { NOT_STORED, type Store } from '#storage/store.ts';
 
 /** What is accepted of a key, and the record in flight, if any, that this knowledge depends on. */
 export interface AcceptedEntry {
@@ -50,17 +19,12 @@ export interface AcceptedEntry {
   readonly record: RecordInFlight | undefined;
 }
 
-/** Of a key that is missing, where its bytes are asked for. */
-export const MISSING = -1;
-
-/** An overlaid key, and what its entry counts for: `MISSING` where there is none. */
-interface InFlight extends AcceptedEntry {
-  readonly bytes: number;
-}
+/** Of a key that is missing, where it is asked what its entry counts for. */
+export const MISSING = NOT_STORED;
 
 export class AcceptedState {
   readonly #store: Store;
-  readonly #inFlight = new Map<string, InFlight>();
+  readonly #inFlight = new WritesInFlight();
   #entries: number;
   #bytes: number;
 
@@ -78,60 +42,52 @@ export class AcceptedState {
     return this.#bytes;
   }
 
-  /** Stored state, expired entries included. */
+  /** Stored state, expired entries included. Makes the key the store's key at hand. */
   lookup(key: string): AcceptedEntry {
-    const inFlight = this.#inFlight.size === 0 ? undefined : this.#inFlight.get(key);
-    return inFlight ?? { entry: this.#store.peek(key), record: undefined };
+    const row = this.#rowOf(key);
+    if (row === NO_ROW) return { entry: this.#store.peek(key), record: undefined };
+    const record = this.#inFlight.recordAt(row);
+    const isDeleted = this.#inFlight.costAt(row) === DELETED;
+    return { entry: isDeleted ? undefined : record.entryAt(this.#inFlight.placeAt(row)), record };
   }
 
   /** Whether a record in flight has the key's newest state. */
   isInFlight(key: string): boolean {
-    return this.#inFlight.has(key);
+    return this.#rowOf(key) !== NO_ROW;
   }
 
-  /** The oldest entry in flight that is not `key`, for when everything stored is on its way out already. */
-  oldestInFlight(key: string): Entry | undefined {
-    for (const { entry } of this.#inFlight.values()) {
-      if (entry !== undefined && entry.key !== key) return entry;
-    }
-    return undefined;
+  /** The key of the oldest entry in flight that is not `key`, for when everything stored is on its way out already. */
+  oldestInFlight(key: string): string | undefined {
+    if (!this.#store.key.load(key)) return undefined;
+    const row = this.#inFlight.oldest(this.#store.key);
+    return row === NO_ROW ? undefined : this.#inFlight.recordAt(row).keyAt(this.#inFlight.placeAt(row));
   }
 
-  /** Touches the key, if it is stored, and gives what its accepted entry counts for, or `MISSING`. */
-  touch(key: string): number {
-    const stored = this.#store.touch(key) ?? MISSING;
-    return this.#inFlight.size === 0 ? stored : (this.#inFlight.get(key)?.bytes ?? stored);
+  /** Touches the key at hand, if it is stored, and gives what its accepted entry counts for, or `MISSING`. */
+  touchAtHand(): number {
+    const stored = this.#store.touchAtHand();
+    const row = this.#inFlight.find(this.#store.key);
+    return row === NO_ROW ? stored : this.#inFlight.costAt(row);
   }
 
-  /** Takes a delete of `record`. */
-  acceptDelete({ key }: DeleteMutation, record: RecordInFlight): void {
-    this.#forget(this.#inFlight.get(key)?.bytes ?? this.#store.costOf(key) ?? MISSING);
-    this.#inFlight.delete(key);
-    this.#inFlight.set(key, { entry: undefined, record, bytes: MISSING });
+  /** Takes a delete of the key at hand, at `place` of `record`. */
+  acceptDelete(record: RecordInFlight, place: number): void {
+    const row = this.#inFlight.find(this.#store.key);
+    this.#forget(row === NO_ROW ? this.#store.costAtHand() : this.#inFlight.costAt(row));
+    this.#inFlight.add(this.#store.key, record, place, DELETED);
   }
 
-  /** Takes a set of `record`: what `touch` gave for the key, and what the new entry counts for. */
-  acceptSet(mutation: SetMutation, record: RecordInFlight, before: number, bytes: number): void {
-    const { key, value, expireAtMs } = mutation;
+  /** Takes a set of the key at hand: what `touchAtHand` gave for it, and what the new entry counts for. */
+  acceptSet(record: RecordInFlight, place: number, before: number, cost: number): void {
     this.#forget(before);
     this.#entries++;
-    this.#bytes += bytes;
-    // Deleted first, so that the Map's order stays the order of acceptance.
-    this.#inFlight.delete(key);
-    this.#inFlight.set(key, { entry: { key, value, expireAtMs, version: record.position }, record, bytes });
+    this.#bytes += cost;
+    this.#inFlight.add(this.#store.key, record, place, cost);
   }
 
-  #forget(before: number): void {
-    if (before === MISSING) return;
-    this.#entries--;
-    this.#bytes -= before;
-  }
-
-  /** The record at `lsn` is visible: its keys are the store's again, unless written once more since. */
-  settle(mutations: readonly Mutation[], lsn: Lsn): void {
-    for (const { key } of mutations) {
-      if (this.#inFlight.get(key)?.record?.position.lsn === lsn) this.#inFlight.delete(key);
-    }
+  /** The oldest record in flight is visible: its keys are the store's again, unless written once more since. */
+  settle(record: RecordInFlight): void {
+    this.#inFlight.settle(record);
   }
 
   /** Everything in flight was refused. */
@@ -139,5 +95,16 @@ export class AcceptedState {
     this.#inFlight.clear();
     this.#entries = this.#store.entries;
     this.#bytes = this.#store.bytes;
+  }
+
+  #rowOf(key: string): number {
+    if (this.#inFlight.isEmpty || !this.#store.key.load(key)) return NO_ROW;
+    return this.#inFlight.find(this.#store.key);
+  }
+
+  #forget(before: number): void {
+    if (before === MISSING) return;
+    this.#entries--;
+    this.#bytes -= before;
   }
 }

@@ -8,21 +8,27 @@
  */
 
 import type { Engine } from '#engine/engine.ts';
-import { AcceptedState, RecordInFlight } from '#master/accepted-state.ts';
+import { PayloadWriter } from '#engine/payload-writer.ts';
+import { AcceptedState } from '#master/accepted-state.ts';
+import { PlainSetCursor } from '#master/plain-set-cursor.ts';
 import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receipts.ts';
 import { type Accepted, RecordBuilder, type WriteCause } from '#master/record-builder.ts';
+import { RecordInFlight } from '#master/record-in-flight.ts';
 import { describeDelete, describeSet, type Remembered, RetryWindow } from '#master/retry-window.ts';
-import type {
-  BatchOperation,
-  BatchResult,
-  Condition,
-  DeleteCommand,
-  Expiry,
-  GetAnswer,
-  GetCommand,
-  SetCommand,
-  WriteAnswer,
-  WriteOptions,
+import {
+  type BatchOperation,
+  type BatchResult,
+  type Condition,
+  type DeleteCommand,
+  type Expiry,
+  type GetAnswer,
+  type GetCommand,
+  PLAIN_EXPIRY,
+  type PlainSets,
+  type SetCommand,
+  type SetsAnswer,
+  type WriteAnswer,
+  type WriteOptions,
 } from '#model/commands.ts';
 import { type Entry, isExpired, NEVER } from '#model/entry.ts';
 import { invalidArgument, unavailable, WalnutError } from '#model/errors.ts';
@@ -58,6 +64,7 @@ export class Master {
   readonly #whyDeposed: () => string | undefined;
   readonly #accepted: AcceptedState;
   readonly #retries: RetryWindow;
+  readonly #payload = new PayloadWriter();
 
   constructor(options: MasterOptions) {
     this.#engine = options.engine;
@@ -107,6 +114,44 @@ export class Master {
   }
 
   /**
+   * Makes sets that ask for nothing but being visible, as one record. Undefined
+   * where a deadline has passed already, which makes a set a delete: nothing is
+   * done then.
+   */
+  sets(sets: PlainSets): Promise<SetsAnswer> | undefined {
+    if (this.#hasPast(sets)) return undefined;
+    const refused = new Map<number, WalnutError>();
+    const accepted = this.#write((builder) => {
+      const pair = new PlainSetCursor(sets);
+      while (pair.next()) {
+        try {
+          pair.expireAtMs = this.#plainDeadline(sets, pair.index, builder.nowMs);
+          builder.setEncoded(pair);
+        } catch (error) {
+          refused.set(pair.index, toBatchError(error).error);
+        }
+      }
+      return builder.written;
+    });
+    if (refused.size === sets.count) return Promise.resolve({ answer: undefined, refused });
+    return this.#answer(accepted, PLAIN).then((answer) => ({ answer, refused }));
+  }
+
+  #hasPast(sets: PlainSets): boolean {
+    const nowMs = this.#engine.logClock.nowMs();
+    for (let i = 0; i < sets.count; i++) {
+      if (sets.expiries[i] === PLAIN_EXPIRY.at && isExpired(sets.expiryMs[i] as number, nowMs)) return true;
+    }
+    return false;
+  }
+
+  #plainDeadline({ expiries, expiryMs }: PlainSets, index: number, nowMs: number): number {
+    const ms = expiryMs[index] as number;
+    if (expiries[index] === PLAIN_EXPIRY.at) return ms;
+    return expiries[index] === PLAIN_EXPIRY.ttl ? deadlineIn(ms, nowMs) : this.#defaultDeadline(nowMs);
+  }
+
+  /**
    * Logs deletes of what has expired and evicts what is over the limits (after
    * they were lowered). Bounded; returns whether there is more to do at once.
    */
@@ -147,26 +192,31 @@ export class Master {
   #write<T>(accept: (builder: RecordBuilder) => T, cause: WriteCause = 'client'): T {
     const engine = this.#engine;
     engine.checkDisk();
-    const record = new RecordInFlight({ epoch: engine.log.tail.epoch, lsn: engine.nextLsn });
-    const builder = new RecordBuilder(engine.store, this.#accepted, record, engine.logClock.nowMs(), cause);
+    const payload = this.#payload;
+    payload.begin();
+    const record = new RecordInFlight({ epoch: engine.log.tail.epoch, lsn: engine.nextLsn }, payload);
+    const nowMs = engine.logClock.nowMs();
+    const builder = new RecordBuilder(engine.store, this.#accepted, payload, record, nowMs, cause);
     try {
       return accept(builder);
     } finally {
-      const { mutations, taken } = builder;
-      if (mutations.length > 0) {
-        engine.submit(mutations, (error) => {
-          if (error === undefined) {
-            this.#accepted.settle(mutations, record.position.lsn);
-          } else {
-            for (const entry of taken) engine.store.returnVictim(entry);
-            this.#accepted.drop();
-          }
-          record.settle(error);
-        });
+      if (payload.count > 0) this.#submit(record, builder.taken);
+      else for (const entry of builder.taken) engine.store.returnVictim(entry);
+    }
+  }
+
+  /** `taken`: victims, given back if the record is refused. */
+  #submit(record: RecordInFlight, taken: readonly Entry[]): void {
+    const engine = this.#engine;
+    record.source = engine.submit(this.#payload, (error) => {
+      if (error === undefined) {
+        this.#accepted.settle(record);
       } else {
         for (const entry of taken) engine.store.returnVictim(entry);
+        this.#accepted.drop();
       }
-    }
+      record.settle(error);
+    });
   }
 
   #step(operation: BatchOperation, builder: RecordBuilder, read: (command: GetCommand) => GetAnswer): Step {
@@ -288,17 +338,18 @@ export class Master {
   #deadline(expiry: Expiry, live: Entry | undefined, nowMs: number): number {
     switch (expiry.kind) {
       case 'default':
-        return this.#defaultTtlMs === 0 ? NEVER : nowMs + this.#defaultTtlMs;
+        return this.#defaultDeadline(nowMs);
       case 'ttl':
-        if (nowMs + expiry.ttlMs > Number.MAX_SAFE_INTEGER) {
-          throw invalidArgument(`ttl_ms is ${expiry.ttlMs}: expected a deadline below 2^53 milliseconds`);
-        }
-        return nowMs + expiry.ttlMs;
+        return deadlineIn(expiry.ttlMs, nowMs);
       case 'at':
         return expiry.expireAtMs;
       case 'keep':
         return live?.expireAtMs ?? NEVER;
     }
+  }
+
+  #defaultDeadline(nowMs: number): number {
+    return this.#defaultTtlMs === 0 ? NEVER : nowMs + this.#defaultTtlMs;
   }
 
   /** Rejects where the record is refused. */
@@ -367,6 +418,13 @@ function toStep(accepted: Accepted, operation: OtherWrite['operation'], builder:
     return { kind: 'write', accepted, operation };
   }
   return { kind: 'plain', accepted, operation: operation.kind };
+}
+
+function deadlineIn(ttlMs: number, nowMs: number): number {
+  if (nowMs + ttlMs > Number.MAX_SAFE_INTEGER) {
+    throw invalidArgument(`ttl_ms is ${ttlMs}: expected a deadline below 2^53 milliseconds`);
+  }
+  return nowMs + ttlMs;
 }
 
 function isMet(condition: Condition, live: Entry | undefined): boolean {

@@ -5,12 +5,15 @@
  * node leaves it within the limits.
  */
 
-import { type AcceptedState, MISSING, type RecordInFlight } from '#master/accepted-state.ts';
-import { type Cause, type Entry, isExpired, type Mutation } from '#model/entry.ts';
+import type { PayloadWriter } from '#engine/payload-writer.ts';
+import { type AcceptedState, MISSING } from '#master/accepted-state.ts';
+import type { RecordInFlight } from '#master/record-in-flight.ts';
+import { type Cause, type EncodedPair, type Entry, isExpired } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, quoteKey } from '#model/limits.ts';
 import type { Position } from '#model/position.ts';
-import type { Store } from '#storage/store.ts';
+import { assert } from '#platform/assert.ts';
+import { ENTRY_OVERHEAD_BYTES, type Store } from '#storage/store.ts';
 import { PAYLOAD_BYTES_MAX } from '#wal/frame.ts';
 
 /** Why a caller's set or delete is in the log. */
@@ -36,7 +39,6 @@ export interface Accepted {
 }
 
 export class RecordBuilder {
-  readonly mutations: Mutation[] = [];
   /** What the store gave up for this record: given back if it is refused. */
   readonly taken: Entry[] = [];
   /** Where the record will stand is known before it is submitted, because accepting is synchronous. */
@@ -46,13 +48,16 @@ export class RecordBuilder {
   readonly nowMs: number;
   readonly #store: Store;
   readonly #accepted: AcceptedState;
+  readonly #payload: PayloadWriter;
   readonly #cause: WriteCause;
   #victims = 0;
   #setsBytes = 0;
 
+  /** `payload`: begun anew, and the record's source. */
   constructor(
     store: Store,
     accepted: AcceptedState,
+    payload: PayloadWriter,
     record: RecordInFlight,
     nowMs: number,
     cause: WriteCause = 'client',
@@ -60,6 +65,7 @@ export class RecordBuilder {
     this.#store = store;
     this.#cause = cause;
     this.#accepted = accepted;
+    this.#payload = payload;
     this.record = record;
     this.written = { applied: true, previous: undefined, current: undefined, dependsOn: record };
     this.nowMs = nowMs;
@@ -71,19 +77,36 @@ export class RecordBuilder {
    * entries may be, and the record is to be submitted all the same.
    */
   set(key: string, value: Uint8Array, expireAtMs: number): void {
-    const bytes = KEY_BYTES_MAX + value.length + MUTATION_OVERHEAD_BYTES;
+    this.#hold(key);
+    this.#setHeld(value, 0, value.length, expireAtMs);
+  }
+
+  /** As `set`, from bytes. */
+  setEncoded({ bytes, keyOffset, keyBytes, valueOffset, valueBytes, expireAtMs }: EncodedPair): void {
+    this.#store.key.loadBytes(bytes, keyOffset, keyBytes);
+    this.#setHeld(bytes, valueOffset, valueBytes, expireAtMs);
+  }
+
+  /** Of the store's key at hand. */
+  #setHeld(source: Uint8Array, valueOffset: number, valueBytes: number, expireAtMs: number): void {
+    const bytes = KEY_BYTES_MAX + valueBytes + MUTATION_OVERHEAD_BYTES;
     if (this.#setsBytes + bytes > SETS_BYTES_MAX) {
       throw new WalnutError(
         'resource_exhausted',
         `writes that are made together take at most ${SETS_BYTES_MAX} bytes: make the batch smaller`,
       );
     }
-    const cost = this.#store.entryCost(key, value);
-    const before = this.#makeRoom(key, cost);
+    const { key } = this.#store;
+    const cost = key.length + valueBytes + ENTRY_OVERHEAD_BYTES;
+    const before = this.#makeRoom(cost);
     this.#setsBytes += bytes;
-    const mutation = { op: 'set', key, value, expireAtMs, cause: this.#cause } as const;
-    this.mutations.push(mutation);
-    this.#accepted.acceptSet(mutation, this.record, before, cost);
+    const place = this.#payload.set(key, source, valueOffset, valueBytes, expireAtMs, this.#cause);
+    this.#accepted.acceptSet(this.record, place, before, cost);
+  }
+
+  /** Makes `key` the store's key at hand. */
+  #hold(key: string): void {
+    assert(this.#store.key.load(key), 'a key is well-formed');
   }
 
   /** Without `cause`: the caller's. */
@@ -101,28 +124,30 @@ export class RecordBuilder {
   }
 
   #delete(key: string, cause: Cause): void {
-    const mutation = { op: 'delete', key, cause } as const;
-    this.mutations.push(mutation);
-    this.#accepted.acceptDelete(mutation, this.record);
+    this.#hold(key);
+    this.#accepted.acceptDelete(this.record, this.#payload.delete(this.#store.key, cause));
   }
 
-  /** Returns what the accepted entry of the key counts for, or `MISSING`. */
-  #makeRoom(key: string, cost: number): number {
-    const { limits } = this.#store;
+  /** For the key at hand: returns what its accepted entry counts for, or `MISSING`. */
+  #makeRoom(cost: number): number {
+    const { limits, key } = this.#store;
     if (limits.bytesMax > 0 && cost > limits.bytesMax) {
       throw new WalnutError(
         'resource_exhausted',
-        `entry ${quoteKey(key)} takes ${cost} bytes: storage.max_memory is ${limits.bytesMax}`,
+        `entry ${quoteKey(key.text())} takes ${cost} bytes: storage.max_memory is ${limits.bytesMax}`,
       );
     }
     // Touched before victims are chosen, so that it is the last to be one.
-    const before = this.#accepted.touch(key);
+    const before = this.#accepted.touchAtHand();
     const moreEntries = before === MISSING ? 1 : 0;
     const moreBytes = before === MISSING ? cost : cost - before;
     // An overwrite that is no larger makes nothing worse than it is.
     if (!this.#isOver(moreEntries, moreBytes) || (moreEntries === 0 && moreBytes <= 0)) return before;
-    if (limits.policy === 'none') this.#dropExpired(key, moreEntries, moreBytes);
-    else this.#evictFor(key, moreEntries, moreBytes);
+    const text = key.text();
+    if (limits.policy === 'none') this.#dropExpired(text, moreEntries, moreBytes);
+    else this.#evictFor(text, moreEntries, moreBytes);
+    // The keys of those that went were at hand meanwhile.
+    this.#hold(text);
     return before;
   }
 
@@ -173,9 +198,9 @@ export class RecordBuilder {
     }
     // All else stored is in flight too: among those the order is that of acceptance.
     const inFlight = this.#accepted.oldestInFlight(key);
-    if (stored !== undefined && stored.key === inFlight?.key) this.taken.push(stored);
+    if (stored !== undefined && stored.key === inFlight) this.taken.push(stored);
     else if (stored !== undefined) this.#store.returnVictim(stored);
-    return inFlight === undefined ? false : this.#evict(inFlight.key);
+    return inFlight === undefined ? false : this.#evict(inFlight);
   }
 
   /** Takes the least recently touched of what is stored and not deleted by a record in flight; never `key`. */

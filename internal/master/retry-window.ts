@@ -7,8 +7,8 @@
  * It is this master's memory only: a restart, or another master, knows none.
  */
 import { LRUCache } from 'lru-cache';
-import type { RecordInFlight } from '#master/accepted-state.ts';
 import type { Accepted } from '#master/record-builder.ts';
+import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { DeleteCommand, SetCommand } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';

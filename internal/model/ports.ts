@@ -15,9 +15,11 @@ import type {
   Freshness,
   GetAnswer,
   GetCommand,
+  PlainSets,
   ScanAnswer,
   ScanCommand,
   SetCommand,
+  SetsAnswer,
   UpdatesAnswer,
   UpdatesCommand,
   WriteAnswer,
@@ -85,6 +87,8 @@ export interface KeyValuePort {
   /** Throws `unavailable` where there is nothing to read. */
   moment(): ReadMoment;
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer>;
+  /** As a batch of them. Undefined, with nothing done: they must be made by `batch` after all. */
+  sets(sets: PlainSets): Awaitable<SetsAnswer> | undefined;
   set(command: SetCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;
   delete(command: DeleteCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;
   /** One result per operation, in order; later operations see earlier ones. */

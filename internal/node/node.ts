@@ -21,9 +21,11 @@ import type {
   DurableAnswer,
   GetAnswer,
   GetCommand,
+  PlainSets,
   ScanAnswer,
   ScanCommand,
   SetCommand,
+  SetsAnswer,
   UpdatesAnswer,
   UpdatesCommand,
   WriteAnswer,
@@ -182,6 +184,10 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
 
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {
     return this.#reader.get(command, signal);
+  }
+
+  sets(sets: PlainSets): Promise<SetsAnswer> | undefined {
+    return this.#writable().sets(sets);
   }
 
   set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {

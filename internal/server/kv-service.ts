@@ -3,7 +3,15 @@ import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { BatchOperation, WriteOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { RpcRoutes, UnaryContext } from '#server/rpc-routes.ts';
-import { answerGets, encodeResults, encodeSetAnswer, tryOperations, trySet } from '#wire/batch-bytes.ts';
+import {
+  answerGets,
+  encodeResults,
+  encodeSetAnswer,
+  makeSet,
+  makeSets,
+  tryOperations,
+  trySet,
+} from '#wire/batch-bytes.ts';
 import {
   type BatchLimits,
   type DescribeError,
@@ -57,6 +65,8 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
       },
       unary,
       (bytes, context, headroom) => {
+        const made = makeSet(options, bytes, headroom);
+        if (made !== undefined) return made;
         const command = trySet(limits, bytes);
         if (command === undefined) return undefined;
         const answer = port.set(command, signalFor(command, context));
@@ -109,6 +119,8 @@ function batchBytes(
 ): Buffer | Promise<Buffer> | undefined {
   const gets = answerGets(options, bytes, headroom);
   if (gets !== undefined) return gets;
+  const sets = makeSets(options, bytes, headroom);
+  if (sets !== undefined) return sets;
   const operations = tryOperations(options.limits, bytes);
   if (operations === undefined) return undefined;
   const results = options.port.batch(operations, signalOf(operations, context));

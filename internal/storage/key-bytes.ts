@@ -58,6 +58,17 @@ export class KeyBytes {
     this.hash = this.#sip() & this.#hashMask;
   }
 
+  text(): string {
+    return Buffer.from(this.bytes.buffer, 0, this.length).toString();
+  }
+
+  /** Whether the key stands at `at` of `source`, which has that many bytes there. */
+  standsAt(source: Uint8Array, at: number): boolean {
+    const { bytes, length } = this;
+    for (let i = 0; i < length; i++) if (bytes[i] !== source[at + i]) return false;
+    return true;
+  }
+
   /** False where a character is not ASCII. */
   #loadAscii(key: string): boolean {
     const { words } = this;

@@ -42,6 +42,9 @@ import { SnapshotScan } from '#storage/snapshot-scan.ts';
  */
 export const ENTRY_OVERHEAD_BYTES = 80;
 
+/** What a key that is not stored counts for. */
+export const NOT_STORED = -1;
+
 export interface StoreOptions {
   readonly limits: StoreLimits;
   /** 32 random bits per process, so that nobody can make keys collide. */
@@ -63,8 +66,8 @@ export function entryCost(key: string, value: Uint8Array): number {
 
 export class Store {
   readonly #incarnation: string;
-  /** The key of the operation at hand. */
-  readonly #key: KeyBytes;
+  /** The key at hand: that of the last operation, or one that a caller loads for the next. */
+  readonly key: KeyBytes;
   readonly #slots = new SlotTable();
   readonly #index = new KeyIndex(this.#slots);
   readonly #expiry = new ExpiryIndex(this.#slots);
@@ -73,8 +76,8 @@ export class Store {
   readonly #digest = new DigestSum();
   readonly #readHooks: ReadHooks = {
     locate: (bytes, keyOffset, keyBytes) => {
-      this.#key.loadBytes(bytes, keyOffset, keyBytes);
-      return this.#index.find(this.#key);
+      this.key.loadBytes(bytes, keyOffset, keyBytes);
+      return this.#index.find(this.key);
     },
     onHit: (slot) => this.#onHit(slot),
     onMiss: () => {
@@ -93,7 +96,7 @@ export class Store {
 
   constructor(options: StoreOptions) {
     const hashSeed = options.hashSeed ?? 0;
-    this.#key = new KeyBytes(hashSeed, options.hashMask);
+    this.key = new KeyBytes(hashSeed, options.hashMask);
     this.#limits = options.limits;
     this.#incarnation = options.incarnation ?? deriveIncarnation(hashSeed);
   }
@@ -144,21 +147,23 @@ export class Store {
     return slot === NO_SLOT ? undefined : this.#slots.entry(slot, key);
   }
 
-  /**
-   * Makes a stored entry the most recently touched, unless it is taken. Returns
-   * what it counts for, as `entryCost` would; undefined where it is missing.
-   */
-  touch(key: string): number | undefined {
-    const slot = this.#find(key);
-    if (slot === NO_SLOT) return undefined;
+  /** Makes a stored entry the most recently touched, unless it is taken. */
+  touch(key: string): void {
+    if (this.key.load(key)) this.touchAtHand();
+  }
+
+  /** As `touch`, of the key at hand; returns what `costAtHand` would. */
+  touchAtHand(): number {
+    const slot = this.#index.find(this.key);
+    if (slot === NO_SLOT) return NOT_STORED;
     if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.touch(slot);
     return this.#costAt(slot);
   }
 
-  /** What a stored entry counts for, as `entryCost` would; undefined where it is missing. */
-  costOf(key: string): number | undefined {
-    const slot = this.#find(key);
-    return slot === NO_SLOT ? undefined : this.#costAt(slot);
+  /** What the stored entry of the key at hand counts for, as `entryCost` would, or `NOT_STORED`. */
+  costAtHand(): number {
+    const slot = this.#index.find(this.key);
+    return slot === NO_SLOT ? NOT_STORED : this.#costAt(slot);
   }
 
   /**
@@ -219,10 +224,6 @@ export class Store {
     return scanSlots(this.#slots, this.#incarnation, command, nowMs);
   }
 
-  entryCost(key: string, value: Uint8Array): number {
-    return entryCost(key, value);
-  }
-
   stats(): StoreStatus {
     return {
       entries: this.#entries,
@@ -266,8 +267,8 @@ export class Store {
       entries: () => this.#entries,
       digest: () => this.digest(),
       isFoundAt: (slot) => {
-        this.#slots.loadKey(slot, this.#key);
-        return this.#index.find(this.#key) === slot;
+        this.#slots.loadKey(slot, this.key);
+        return this.#index.find(this.key) === slot;
       },
       onEnd: () => {
         this.#scrub = undefined;
@@ -280,7 +281,7 @@ export class Store {
   tryRestore(entry: SnapshotEntry): boolean {
     if (this.#findEncoded(entry) !== NO_SLOT) return false;
     const slot = this.#slots.allocate();
-    this.#index.add(this.#key.hash, slot);
+    this.#index.add(this.key.hash, slot);
     this.#write(slot, entry, entry.epoch, entry.lsn);
     this.#recency.restore(slot, entry.stamp);
     return true;
@@ -293,25 +294,25 @@ export class Store {
 
   /** Makes `key` the one at hand; its slot, or `NO_SLOT`. Nothing is stored under an ill-formed string. */
   #find(key: string): number {
-    return this.#key.load(key) ? this.#index.find(this.#key) : NO_SLOT;
+    return this.key.load(key) ? this.#index.find(this.key) : NO_SLOT;
   }
 
   /** As `#find`, of a key that is known to be well-formed. */
   #findEncoded({ bytes, keyOffset, keyBytes }: EncodedPair): number {
-    this.#key.loadBytes(bytes, keyOffset, keyBytes);
-    return this.#index.find(this.#key);
+    this.key.loadBytes(bytes, keyOffset, keyBytes);
+    return this.#index.find(this.key);
   }
 
   /** Of the slot whose key is at hand. */
   #costAt(slot: number): number {
-    return this.#key.length + this.#slots.valueBytesOf(slot) + ENTRY_OVERHEAD_BYTES;
+    return this.key.length + this.#slots.valueBytesOf(slot) + ENTRY_OVERHEAD_BYTES;
   }
 
   #set(found: number, pair: EncodedPair, position: Position): void {
     let slot = found;
     if (slot === NO_SLOT) {
       slot = this.#slots.allocate();
-      this.#index.add(this.#key.hash, slot);
+      this.#index.add(this.key.hash, slot);
       this.#snapshot?.afterAllocate(slot);
     } else {
       this.#snapshot?.beforeChange(slot);
@@ -330,26 +331,26 @@ export class Store {
     this.#snapshot?.beforeChange(slot);
     this.#forget(slot);
     if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.remove(slot);
-    this.#index.remove(this.#key.hash, slot);
+    this.#index.remove(this.key.hash, slot);
     this.#slots.free(slot);
   }
 
   /** Fills the slot with the key at hand and the rest, and adds it to every sum and to the expiry index. */
   #write(slot: number, pair: EncodedPair, epoch: number, lsn: number): void {
-    this.#slots.write(slot, this.#key, pair, epoch, lsn);
+    this.#slots.write(slot, this.key, pair, epoch, lsn);
     this.#expiry.add(slot);
-    this.#hasher.hashKey(this.#key, this.#slots.valueCrcOf(slot), pair.expireAtMs, epoch, lsn);
+    this.#hasher.hashKey(this.key, this.#slots.valueCrcOf(slot), pair.expireAtMs, epoch, lsn);
     this.#digest.add(this.#hasher);
     this.#scrub?.added(slot, this.#hasher);
     this.#entries++;
-    this.#bytes += this.#key.length + pair.valueBytes + ENTRY_OVERHEAD_BYTES;
+    this.#bytes += this.key.length + pair.valueBytes + ENTRY_OVERHEAD_BYTES;
   }
 
   /** Takes the slot, whose key is at hand, out of every sum and out of the expiry index. */
   #forget(slot: number): void {
     const slots = this.#slots;
     this.#hasher.hashKey(
-      this.#key,
+      this.key,
       slots.valueCrcOf(slot),
       slots.expireAtMsOf(slot),
       slots.epochOf(slot),

@@ -117,9 +117,14 @@ export function encodeFrame(
   payloadBytes: number,
   writePayload: (target: Buffer, offset: number) => void,
 ): Frame {
-  assert(payloadBytes <= PAYLOAD_BYTES_MAX, 'a payload fits the format');
   const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payloadBytes);
   writePayload(bytes, FRAME_HEADER_BYTES);
+  return sealFrame(header, bytes, payloadBytes);
+}
+
+/** A frame of the payload that stands in `bytes` behind room for the header. They are the frame's from then on. */
+export function sealFrame(header: FrameHeader, bytes: Buffer, payloadBytes: number): Frame {
+  assert(payloadBytes <= PAYLOAD_BYTES_MAX, 'a payload fits the format');
   bytes.writeUInt32LE(payloadBytes, 4);
   writeUint53(bytes, header.lsn, 8);
   writeUint53(bytes, header.epoch, 16);
@@ -128,7 +133,7 @@ export function encodeFrame(
   bytes.writeUInt8(header.flags, 29);
   bytes.writeUInt16LE(0, 30);
   writeUint53(bytes, header.timestampMs, 32);
-  bytes.writeUInt32LE(crc32(bytes, 0, FRAME_HEADER_BYTES), 40);
+  bytes.writeUInt32LE(crc32(bytes, 0, FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + payloadBytes), 40);
   bytes.writeUInt32LE(crc32(bytes, 0, 4, FRAME_HEADER_BYTES), 0);
   return new FrameView(bytes, 0);
 }

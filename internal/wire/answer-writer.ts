@@ -117,11 +117,12 @@ export class AnswerWriter {
     this.endFound(value.length, expireAtMs, version.lsn);
   }
 
-  /** A write whose answer has neither `previous` nor `current`. Those of one record share one answer. */
-  written(kind: 'set' | 'delete', answer: WriteAnswer): void {
+  /** A write, or `count` of them, whose answer has neither `previous` nor `current`. Those of one record share one. */
+  written(kind: 'set' | 'delete', answer: WriteAnswer, count = 1): void {
     if (answer !== this.#answer || kind !== this.#answerKind) this.#keepWritten(kind, answer);
-    this.#out.reserve(AROUND_VALUE_BYTES);
+    this.#out.reserve(count * this.#written.length);
     this.#out.fewBytes(this.#written);
+    if (count > 1) this.#out.repeat(this.#written.length, count - 1);
   }
 
   /** A SetResponse by itself: its bytes, or an answer that has neither `previous` nor `current`. */

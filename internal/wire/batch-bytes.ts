@@ -5,13 +5,13 @@
  */
 import { toBinary } from '@bufbuild/protobuf';
 import { SetResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
-import type { BatchOperation, BatchResult, SetCommand, WriteAnswer } from '#model/commands.ts';
+import type { BatchOperation, BatchResult, SetCommand, SetsAnswer, WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
-import { type KeyValuePort, NOT_FOUND, type ReadMoment } from '#model/ports.ts';
+import { type Awaitable, type KeyValuePort, NOT_FOUND, type ReadMoment } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
-import { BatchReader, KeyRanges, readOperations } from '#wire/batch-reader.ts';
+import { BatchReader, KeyRanges, readOperations, SetRanges } from '#wire/batch-reader.ts';
 import { asBuffer } from '#wire/byte-reader.ts';
 import { fromSetAnswer } from '#wire/kv-codec.ts';
 
@@ -23,6 +23,7 @@ export interface BatchBytesOptions {
 
 const reader = new BatchReader();
 const ranges = new KeyRanges();
+const sets = new SetRanges();
 const writer = new AnswerWriter();
 
 /**
@@ -84,6 +85,60 @@ function onceEach(moment: ReadMoment): (position: Position) => boolean {
   };
 }
 
+/** Sets alone that ask for nothing but being visible, each straight from the request into the record. */
+export function makeSets(
+  options: BatchBytesOptions,
+  request: Uint8Array,
+  headroom: number,
+): Awaitable<Buffer> | undefined {
+  const { port, limits } = options;
+  if (!sets.read(reader, asBuffer(request), limits.valueBytesMax)) return undefined;
+  const { count } = sets;
+  const answer = port.sets(sets);
+  if (answer === undefined) return undefined;
+  return answer instanceof Promise
+    ? answer.then((settled) => encodeSets(settled, count, options, headroom))
+    : encodeSets(answer, count, options, headroom);
+}
+
+/** As `makeSets`, of a SetRequest. */
+export function makeSet(
+  { port, limits }: BatchBytesOptions,
+  request: Uint8Array,
+  headroom: number,
+): Awaitable<Buffer> | undefined {
+  if (!sets.readOne(reader, asBuffer(request), limits.valueBytesMax)) return undefined;
+  const answer = port.sets(sets);
+  if (answer === undefined) return undefined;
+  return answer instanceof Promise
+    ? answer.then((settled) => encodeSet(settled, headroom))
+    : encodeSet(answer, headroom);
+}
+
+function encodeSet({ answer, refused }: SetsAnswer, headroom: number): Buffer {
+  if (answer === undefined) throw refused.get(0);
+  return encodeSetAnswer(answer, headroom);
+}
+
+function encodeSets(
+  { answer, refused }: SetsAnswer,
+  count: number,
+  { describe }: BatchBytesOptions,
+  headroom: number,
+): Buffer {
+  writer.begin(headroom);
+  if (refused.size === 0 && answer !== undefined) {
+    writer.written('set', answer, count);
+    return writer.take();
+  }
+  for (let i = 0; i < count; i++) {
+    const error = refused.get(i);
+    if (error !== undefined) writer.message(toResultMessage({ kind: 'error', error }, describe));
+    else if (answer !== undefined) writer.written('set', answer);
+  }
+  return writer.take();
+}
+
 /** The operations of a request; undefined where it has another form. */
 export function tryOperations(limits: BatchLimits, request: Uint8Array): BatchOperation[] | undefined {
   reader.open(asBuffer(request));
@@ -92,7 +147,8 @@ export function tryOperations(limits: BatchLimits, request: Uint8Array): BatchOp
 
 /** The command of a SetRequest; undefined where it has another form. */
 export function trySet(limits: BatchLimits, request: Uint8Array): SetCommand | undefined {
-  return reader.openSet(asBuffer(request), limits.valueBytesMax);
+  reader.openSet(asBuffer(request));
+  return reader.setCommand(limits.valueBytesMax);
 }
 
 /** A SetResponse with `headroom` unwritten bytes before it. */

@@ -4,7 +4,15 @@
  * allows, and whatever is to be refused, is not read here: undefined or false
  * means that protobuf's own decoder shall say what it is.
  */
-import type { BatchOperation, DeleteCommand, Expiry, GetCommand, SetCommand } from '#model/commands.ts';
+import {
+  type BatchOperation,
+  type DeleteCommand,
+  type Expiry,
+  type GetCommand,
+  PLAIN_EXPIRY,
+  type PlainSets,
+  type SetCommand,
+} from '#model/commands.ts';
 import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX } from '#model/limits.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
@@ -30,7 +38,6 @@ const POSITION_EPOCH = 0x08;
 const POSITION_LSN = 0x10;
 
 const DEFAULT_EXPIRY: Expiry = { kind: 'default' };
-const NO_VALUE = new Uint8Array(0);
 
 /** Goes through a request: `next` until it gives 0. */
 export class BatchReader {
@@ -40,17 +47,22 @@ export class BatchReader {
   /** Of the key at hand. */
   keyOffset = 0;
   keyBytes = 0;
+  /** Of the set at hand. */
+  valueOffset = 0;
+  valueBytes = 0;
+  /** Of `PLAIN_EXPIRY`. */
+  expiry = 0;
+  expiryMs = 0;
 
   open(bytes: Buffer): void {
     this.#reader.open(bytes);
     this.#end = bytes.length;
   }
 
-  /** The command of a SetRequest by itself; undefined where it cannot be read. */
-  openSet(bytes: Buffer, valueBytesMax: number): SetCommand | undefined {
+  /** Begins with a SetRequest by itself. */
+  openSet(bytes: Buffer): void {
     this.open(bytes);
     this.#operationEnd = bytes.length;
-    return this.#setCommand(valueBytesMax);
   }
 
   /** The kind of the next operation, as the tag of its field; 0 at the end, -1 where it cannot be read. */
@@ -110,7 +122,7 @@ export class BatchReader {
       return command && { kind: 'get', command };
     }
     if (kind === SET) {
-      const command = this.#setCommand(valueBytesMax);
+      const command = this.setCommand(valueBytesMax);
       return command && { kind: 'set', command };
     }
     const command = kind === DELETE ? this.#deleteCommand() : undefined;
@@ -135,26 +147,15 @@ export class BatchReader {
     return tag === 0 ? { key, atLeast, waitMs, maxStalenessMs: undefined } : undefined;
   }
 
-  #setCommand(valueBytesMax: number): SetCommand | undefined {
-    const reader = this.#reader;
-    let tag = this.#key();
+  /** Whether it is a Set that asks for nothing but being visible; it is then the one at hand. */
+  plainSet(valueBytesMax: number): boolean {
+    return this.#setFields(valueBytesMax) === 0;
+  }
+
+  /** The command of the Set at hand; undefined where it cannot be read. */
+  setCommand(valueBytesMax: number): SetCommand | undefined {
+    let tag = this.#setFields(valueBytesMax);
     if (tag < 0) return undefined;
-    const key = this.#keyText();
-    let value: Uint8Array = NO_VALUE;
-    if (tag === SET_VALUE) {
-      const to = reader.delimited(this.#operationEnd);
-      if (to < 0 || to - reader.at > valueBytesMax) return undefined;
-      value = new Uint8Array(reader.bytes.buffer, reader.bytes.byteOffset + reader.at, to - reader.at);
-      reader.at = to;
-      tag = this.#field();
-    }
-    let expiry = DEFAULT_EXPIRY;
-    if (tag === SET_TTL_MS || tag === SET_EXPIRE_AT_MS) {
-      const ms = reader.varint(this.#operationEnd);
-      if (ms < 0 || (ms === 0 && tag === SET_TTL_MS)) return undefined;
-      expiry = tag === SET_TTL_MS ? { kind: 'ttl', ttlMs: ms } : { kind: 'at', expireAtMs: ms };
-      tag = this.#field();
-    }
     let condition: SetCommand['condition'];
     if (tag === SET_IF_ABSENT || tag === SET_IF_PRESENT) {
       condition = { kind: tag === SET_IF_ABSENT ? 'absent' : 'present' };
@@ -163,7 +164,48 @@ export class BatchReader {
     const returnPrevious = tag === SET_RETURN_PREVIOUS;
     if (returnPrevious) tag = this.#afterTrue();
     if (tag !== 0) return undefined;
-    return { key, value, expiry, condition, returnPrevious, durability: undefined, minAcks: 0, timeoutMs: 0 };
+    const { bytes } = this.#reader;
+    const value = new Uint8Array(bytes.buffer, bytes.byteOffset + this.valueOffset, this.valueBytes);
+    return {
+      key: this.#keyText(),
+      value,
+      expiry: this.#expiry(),
+      condition,
+      returnPrevious,
+      durability: undefined,
+      minAcks: 0,
+      timeoutMs: 0,
+    };
+  }
+
+  /** Reads key, value and expiry; the tag behind them, -1 where there are no good ones. */
+  #setFields(valueBytesMax: number): number {
+    const reader = this.#reader;
+    let tag = this.#key();
+    this.valueOffset = this.valueBytes = this.expiryMs = 0;
+    this.expiry = PLAIN_EXPIRY.default;
+    if (tag === SET_VALUE) {
+      const to = reader.delimited(this.#operationEnd);
+      if (to < 0 || to - reader.at > valueBytesMax) return -1;
+      this.valueOffset = reader.at;
+      this.valueBytes = to - reader.at;
+      reader.at = to;
+      tag = this.#field();
+    }
+    if (tag === SET_TTL_MS || tag === SET_EXPIRE_AT_MS) {
+      const ms = reader.varint(this.#operationEnd);
+      if (ms < 0 || (ms === 0 && tag === SET_TTL_MS)) return -1;
+      this.expiry = tag === SET_TTL_MS ? PLAIN_EXPIRY.ttl : PLAIN_EXPIRY.at;
+      this.expiryMs = ms;
+      tag = this.#field();
+    }
+    return tag;
+  }
+
+  #expiry(): Expiry {
+    const ms = this.expiryMs;
+    if (this.expiry === PLAIN_EXPIRY.ttl) return { kind: 'ttl', ttlMs: ms };
+    return this.expiry === PLAIN_EXPIRY.at ? { kind: 'at', expireAtMs: ms } : DEFAULT_EXPIRY;
   }
 
   #deleteCommand(): DeleteCommand | undefined {
@@ -232,6 +274,54 @@ export class KeyRanges {
     }
     this.count = count;
     return count > 0;
+  }
+}
+
+/** Sets that ask for nothing but being visible: where each stands in the bytes of a request. */
+export class SetRanges implements PlainSets {
+  bytes: Buffer = Buffer.alloc(0);
+  count = 0;
+  readonly keyOffsets = new Uint32Array(BATCH_OPERATIONS_MAX);
+  readonly keyBytes = new Uint16Array(BATCH_OPERATIONS_MAX);
+  readonly valueOffsets = new Uint32Array(BATCH_OPERATIONS_MAX);
+  readonly valueBytes = new Uint32Array(BATCH_OPERATIONS_MAX);
+  readonly expiries = new Uint8Array(BATCH_OPERATIONS_MAX);
+  readonly expiryMs = new Float64Array(BATCH_OPERATIONS_MAX);
+
+  /** A BatchRequest; false where it has anything else. */
+  read(reader: BatchReader, bytes: Buffer, valueBytesMax: number): boolean {
+    this.#begin(bytes);
+    reader.open(bytes);
+    for (let kind = reader.next(); kind !== 0; kind = reader.next()) {
+      if (kind !== SET || this.count === BATCH_OPERATIONS_MAX) return false;
+      if (!reader.plainSet(valueBytesMax)) return false;
+      this.#add(reader);
+    }
+    return this.count > 0;
+  }
+
+  /** A SetRequest; false where it is another one. */
+  readOne(reader: BatchReader, bytes: Buffer, valueBytesMax: number): boolean {
+    this.#begin(bytes);
+    reader.openSet(bytes);
+    if (!reader.plainSet(valueBytesMax)) return false;
+    this.#add(reader);
+    return true;
+  }
+
+  #begin(bytes: Buffer): void {
+    this.bytes = bytes;
+    this.count = 0;
+  }
+
+  #add(reader: BatchReader): void {
+    const i = this.count++;
+    this.keyOffsets[i] = reader.keyOffset;
+    this.keyBytes[i] = reader.keyBytes;
+    this.valueOffsets[i] = reader.valueOffset;
+    this.valueBytes[i] = reader.valueBytes;
+    this.expiries[i] = reader.expiry;
+    this.expiryMs[i] = reader.expiryMs;
   }
 }
 

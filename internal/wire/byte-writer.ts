@@ -72,6 +72,18 @@ export class ByteWriter {
     this.at = at + source.length;
   }
 
+  /** Writes the last `bytes` bytes `times` times more. There is room for them. */
+  repeat(bytes: number, times: number): void {
+    const start = this.at - bytes;
+    const end = this.at + bytes * times;
+    // Each copy doubles what there is.
+    while (this.at < end) {
+      const copied = Math.min(this.at - start, end - this.at);
+      this.buffer.copyWithin(this.at, start, start + copied);
+      this.at += copied;
+    }
+  }
+
   take(): Buffer {
     const taken = Buffer.allocUnsafe(this.at);
     this.buffer.copy(taken, 0, 0, this.at);

@@ -14,6 +14,7 @@ import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { payloadOf } from '#test/engine/payload-of.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 
 const WHY = { reason: 'another history', sinceMs: 1_000, upstream: 'master:1' };
@@ -106,7 +107,7 @@ export class WalRig {
     for (let i = 0; i < count; i++) {
       const mutations = Array.from({ length: this.random.between(1, 3) }, () => this.#mutation());
       const lsn = this.engine.nextLsn;
-      await this.#logged((done) => this.engine.submit(mutations, done));
+      await this.#logged((done) => this.engine.submit(payloadOf(mutations), done).lsn);
       this.written.push({ lsn, mutations });
     }
   }

@@ -14,6 +14,7 @@ import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { payloadOf } from '#test/engine/payload-of.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 
 export const fileParts: ShadowParts & { readonly random: SeededRandom } = {
@@ -105,7 +106,7 @@ export class LiveLog {
   async write(records: number): Promise<void> {
     for (let i = 0; i < records; i++) {
       const mutations = Array.from({ length: this.random.between(1, 3) }, () => this.#mutation());
-      await this.#logged((done) => this.engine.submit(mutations, done));
+      await this.#logged((done) => this.engine.submit(payloadOf(mutations), done).lsn);
       this.models.push(this.#after(mutations));
     }
   }

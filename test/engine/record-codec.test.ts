@@ -1,20 +1,34 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type PayloadSource, PayloadWriter } from '#engine/payload-writer.ts';
 import {
   decodeEpochParent,
   decodeLimits,
   decodeMutations,
   encodeEpochParent,
   encodeLimits,
+  hasKeyAt,
   MutationCursor,
-  mutationsBytes,
+  mutationAt,
   RecordError,
-  writeMutations,
 } from '#engine/record-codec.ts';
 import type { Cause, EncodedMutation, Mutation, StoreLimits } from '#model/entry.ts';
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
+import { KeyBytes } from '#storage/key-bytes.ts';
+import { payloadOf, writeAll } from '#test/engine/payload-of.ts';
+import { type FrameHeader, RECORD_TYPE, tryDecodeFrame } from '#wal/frame.ts';
+
+const HEADER: FrameHeader = {
+  lsn: 1 as Lsn,
+  epoch: 1,
+  prevCrc: 0,
+  type: RECORD_TYPE.data,
+  flags: 0,
+  timestampMs: 1,
+};
+const hashed = new KeyBytes();
 
 const MUTATIONS: readonly Mutation[] = [
   { op: 'delete', key: 'victim', cause: 'evicted' },
@@ -34,9 +48,7 @@ const PARENT: ChainPoint = { epoch: 3 * 2 ** 32 + 0xfedcba98, lsn: (2 ** 40 + 5)
 const LIMITS: StoreLimits = { entriesMax: 1_000_000, bytesMax: 2 ** 42 + 1, policy: 'none' };
 
 function encode(mutations: readonly Mutation[]): Buffer {
-  const payload = Buffer.alloc(mutationsBytes(mutations), 0xaa);
-  writeMutations(mutations, payload, 0);
-  return payload;
+  return Buffer.from(payloadOf(mutations).toFrame(HEADER).payload);
 }
 
 /** As plain values, so that Buffers and views compare by content. */
@@ -108,12 +120,48 @@ describe('record payloads', () => {
     );
   });
 
-  it('are written where they are asked to be, and nowhere else', () => {
-    const target = Buffer.alloc(mutationsBytes(MUTATIONS) + 20, 0x77);
-    writeMutations(MUTATIONS, target, 10);
-    expect(target.subarray(0, 10)).toEqual(Buffer.alloc(10, 0x77));
-    expect(target.subarray(-10)).toEqual(Buffer.alloc(10, 0x77));
-    expect(plain(decodeMutations(target.subarray(10, -10)))).toEqual(plain(MUTATIONS));
+  it('are written record after record by one writer, small ones and large ones, and stay what they are', () => {
+    const writer = new PayloadWriter();
+    const large = {
+      op: 'set',
+      key: 'large',
+      value: Buffer.alloc(200_000, 7),
+      expireAtMs: 0,
+      cause: 'client',
+    } as const;
+    const records = [MUTATIONS, [], [...MUTATIONS, large], MUTATIONS, [large], [large, large]];
+    const frames = records.map((mutations) => {
+      writer.begin();
+      writeAll(mutations, writer);
+      expect(writer.count).toBe(mutations.length);
+      return writer.toFrame(HEADER);
+    });
+    frames.forEach((frame, i) => {
+      expect(plain(decodeMutations(frame.payload))).toEqual(plain(records[i] as Mutation[]));
+      expect(frame.bytes).toEqual(payloadOf(records[i] as Mutation[]).toFrame(HEADER).bytes);
+      expect(tryDecodeFrame(frame.bytes, 0).kind).toBe('frame');
+    });
+  });
+
+  it('are found again where the writer said that they begin, before and after they are a frame', () => {
+    fc.assert(
+      fc.property(fc.array(mutation, { minLength: 1, maxLength: 20 }), (mutations) => {
+        const writer = new PayloadWriter();
+        const places = writeAll(mutations, writer);
+        const check = ({ buffer, payloadOffset }: PayloadSource): void =>
+          places.forEach((place, i) => {
+            const one = mutations[i] as Mutation;
+            expect(copyOf(mutationAt(buffer, payloadOffset + place))).toEqual(plain([one])[0]);
+            mutations.forEach((other) => {
+              hashed.load(other.key);
+              expect(hasKeyAt(buffer, payloadOffset + place, hashed)).toBe(other.key === one.key);
+            });
+          });
+        check(writer);
+        check(writer.toFrame(HEADER));
+      }),
+      { numRuns: 30 },
+    );
   });
 
   it('are gone through by one cursor, record after record, wherever they stand, also after a bad one', () => {

@@ -12,9 +12,20 @@ import {
   SetRequestSchema,
   SetResponseSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
+import type { KeyValuePort } from '#model/ports.ts';
+import type { Lsn } from '#model/position.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
-import { answerGets, encodeResults, encodeSetAnswer, tryOperations, trySet } from '#wire/batch-bytes.ts';
+import {
+  answerGets,
+  encodeResults,
+  encodeSetAnswer,
+  makeSet,
+  makeSets,
+  tryOperations,
+  trySet,
+} from '#wire/batch-bytes.ts';
 import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
 import { fromSetAnswer, toSetCommand } from '#wire/kv-codec.ts';
 
@@ -24,6 +35,13 @@ const describeError = (error: unknown): { code: string; message: string } => ({
   message: error instanceof Error ? error.message : '',
 });
 const HEADROOM = 5;
+const ANSWER = {
+  applied: true,
+  previous: undefined,
+  current: undefined,
+  durabilityReached: 'accepted',
+  replicasAcked: 0,
+} as const;
 
 type Operation = MessageInitShape<typeof BatchOperationSchema>;
 
@@ -42,6 +60,8 @@ async function byBytes(node: FakeNode, request: Uint8Array): Promise<Uint8Array 
   const options = { port: node.ports.keyValue, limits: LIMITS, describe: describeError };
   const gets = answerGets(options, request, HEADROOM);
   if (gets !== undefined) return gets.subarray(HEADROOM);
+  const sets = await makeSets(options, request, HEADROOM);
+  if (sets !== undefined) return sets.subarray(HEADROOM);
   const operations = tryOperations(LIMITS, request);
   if (operations === undefined) return undefined;
   const results = await node.ports.keyValue.batch(operations);
@@ -222,15 +242,61 @@ describe('a batch by its bytes', () => {
             ...expected,
             value: [...expected.value],
           });
-          const answer = await short.ports.keyValue.set(command);
+          const options = { port: short.ports.keyValue, limits: LIMITS, describe: describeError };
+          const made = await makeSet(options, request, HEADROOM);
+          const asksForMore = command.condition !== undefined || command.returnPrevious;
+          expect(made === undefined).toBe(asksForMore);
+          const answer = made ?? encodeSetAnswer(await short.ports.keyValue.set(command), HEADROOM);
           const whole = fromSetAnswer(await general.ports.keyValue.set(expected));
-          const bytes = encodeSetAnswer(answer, HEADROOM).subarray(HEADROOM);
+          const bytes = answer.subarray(HEADROOM);
+          expect([...short.entries]).toEqual([...general.entries]);
           expect(bytes.toString('hex')).toBe(Buffer.from(toBinary(SetResponseSchema, whole)).toString('hex'));
         }
       }),
       { numRuns: 300 },
     );
     expect(taken).toBeGreaterThan(100);
+  });
+
+  it('tells of each Set that was refused, and of the others what their record came to', async () => {
+    const node = new FakeNode();
+    const { keyValue } = node.ports;
+    const full = new WalnutError('resource_exhausted', 'full');
+    const port: KeyValuePort = {
+      ...keyValue,
+      sets: async (sets) => ({ ...(await keyValue.sets(sets)), answer: await record(), refused }),
+    };
+    const position = { epoch: 3, lsn: 70_000 as Lsn };
+    const record = async (): Promise<WriteAnswer | undefined> =>
+      refused.size === 3 ? undefined : { ...ANSWER, position };
+    const options = { port, limits: LIMITS, describe: describeError };
+    const request = encode(
+      ['a', 'b', 'c'].map((one) => ({ operation: { case: 'set', value: { key: one } } })),
+    );
+    let refused = new Map([[1, full]]);
+    const answer = await makeSets(options, request, HEADROOM);
+    const { results } = fromBinary(BatchResponseSchema, answer?.subarray(HEADROOM) ?? new Uint8Array(0));
+    expect(results.map(({ result }) => result.case)).toEqual(['set', 'error', 'set']);
+    expect(results[1]?.result.value).toMatchObject({ code: 'resource_exhausted', message: 'full' });
+    expect(results[2]?.result.value).toMatchObject({ applied: true, position: { epoch: 3n, lsn: 70_000n } });
+    refused = new Map([0, 1, 2].map((i) => [i, full]));
+    const none = fromBinary(
+      BatchResponseSchema,
+      (await makeSets(options, request, HEADROOM))?.subarray(HEADROOM) ?? new Uint8Array(0),
+    );
+    expect(none.results.map(({ result }) => result.case)).toEqual(['error', 'error', 'error']);
+    const alone = toBinary(SetRequestSchema, create(SetRequestSchema, { key: 'a' }));
+    refused = new Map([0, 1, 2].map((i) => [i, full]));
+    await expect(makeSet(options, alone, HEADROOM)).rejects.toBe(full);
+  });
+
+  it('leaves Sets to the general way that turn out to be no plain ones', async () => {
+    const port: KeyValuePort = { ...new FakeNode().ports.keyValue, sets: () => undefined };
+    const options = { port, limits: LIMITS, describe: describeError };
+    const request = encode([{ operation: { case: 'set', value: { key: 'a' } } }]);
+    expect(makeSets(options, request, HEADROOM)).toBeUndefined();
+    const alone = toBinary(SetRequestSchema, create(SetRequestSchema, { key: 'a' }));
+    expect(makeSet(options, alone, HEADROOM)).toBeUndefined();
   });
 
   it('leaves more than 1,000 operations to be refused', async () => {

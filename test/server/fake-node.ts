@@ -3,8 +3,10 @@ import type {
   BatchOperation,
   BatchResult,
   DeleteCommand,
+  Expiry,
   GetAnswer,
   GetCommand,
+  PlainSets,
   SetCommand,
   WriteAnswer,
 } from '#model/commands.ts';
@@ -41,6 +43,7 @@ export class FakeNode {
   statusOverrides: Partial<NodeStatus> = {};
   snapshot: readonly Uint8Array[] = [new Uint8Array([1, 2, 3]), new Uint8Array([4, 5])];
   lsn = 0;
+  #recordLsn: number | undefined;
 
   readonly ports: NodePorts = {
     keyValue: this.#keyValue(),
@@ -93,7 +96,7 @@ export class FakeNode {
   #set(command: SetCommand): WriteAnswer {
     const before = this.entries.get(command.key);
     if (!isMet(command, before)) return this.#written(false, command, undefined, before);
-    this.lsn += 1;
+    this.lsn = this.#recordLsn ?? this.lsn + 1;
     const expireAtMs = command.expiry.kind === 'ttl' ? 1_000_000 + command.expiry.ttlMs : 0;
     const value = Uint8Array.from(command.value);
     this.entries.set(command.key, { key: command.key, value, expireAtMs, version: positionOf(this.lsn) });
@@ -105,7 +108,7 @@ export class FakeNode {
     if (before === undefined || !isMet(command, before)) {
       return this.#written(false, command, undefined, before);
     }
-    this.lsn += 1;
+    this.lsn = this.#recordLsn ?? this.lsn + 1;
     this.entries.delete(command.key);
     return this.#written(true, command, before, undefined);
   }
@@ -158,6 +161,13 @@ export class FakeNode {
         if (this.hold === undefined) return this.#get(command);
         return this.hold(signal).then(() => this.#get(command));
       },
+      sets: (sets) => {
+        const operations = operationsOf(sets);
+        this.#note('sets', operations);
+        const results = this.#record(operations);
+        const first = results[0];
+        return { answer: first?.kind === 'set' ? first.answer : undefined, refused: new Map() };
+      },
       set: (command) => {
         this.#note('set', command);
         return this.#set(command);
@@ -168,7 +178,7 @@ export class FakeNode {
       },
       batch: (operations) => {
         this.#note('batch', operations);
-        return operations.map((operation) => this.#run(operation));
+        return this.#record(operations);
       },
       scan: (command) => {
         this.#note('scan', command);
@@ -201,6 +211,14 @@ export class FakeNode {
         };
       },
     };
+  }
+
+  /** Writes of one batch are one record. */
+  #record(operations: readonly BatchOperation[]): BatchResult[] {
+    this.#recordLsn = this.lsn + 1;
+    const results = operations.map((operation) => this.#run(operation));
+    this.#recordLsn = undefined;
+    return results;
   }
 
   #run(operation: BatchOperation): BatchResult {
@@ -343,4 +361,25 @@ function isMet(command: SetCommand | DeleteCommand, entry: Entry | undefined): b
     case 'version':
       return entry !== undefined && isSamePosition(entry.version, condition.version);
   }
+}
+
+function operationsOf(sets: PlainSets): BatchOperation[] {
+  return Array.from({ length: sets.count }, (_, i): BatchOperation => {
+    const at = (offsets: Uint32Array, lengths: Uint16Array | Uint32Array): Buffer => {
+      const from = offsets[i] as number;
+      return Buffer.from(sets.bytes.subarray(from, from + (lengths[i] as number)));
+    };
+    const ms = sets.expiryMs[i] as number;
+    const expiries = {
+      0: { kind: 'default' },
+      1: { kind: 'ttl', ttlMs: ms },
+      2: { kind: 'at', expireAtMs: ms },
+    };
+    const command = {
+      key: at(sets.keyOffsets, sets.keyBytes).toString(),
+      value: at(sets.valueOffsets, sets.valueBytes),
+      expiry: expiries[sets.expiries[i] as 0 | 1 | 2] as Expiry,
+    };
+    return { kind: 'set', command: { ...command, returnPrevious: false, minAcks: 0, timeoutMs: 0 } };
+  });
 }

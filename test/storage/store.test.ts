@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
-import { ENTRY_OVERHEAD_BYTES } from '#storage/store.ts';
+import { ENTRY_OVERHEAD_BYTES, entryCost, NOT_STORED } from '#storage/store.ts';
 import { at, newStore, remove, set, snapshotOf, victimsOf } from '#test/storage/helpers.ts';
 
 describe('store', () => {
@@ -77,7 +77,12 @@ describe('store', () => {
     const store = newStore();
     store.apply(set('🗝é', 'four'), at(1));
     expect(store.bytes).toBe(6 + 4 + ENTRY_OVERHEAD_BYTES);
-    expect(store.entryCost('🗝é', Buffer.from('four'))).toBe(store.bytes);
+    expect(entryCost('🗝é', Buffer.from('four'))).toBe(store.bytes);
+    store.key.load('🗝é');
+    expect(store.costAtHand()).toBe(store.bytes);
+    expect(store.touchAtHand()).toBe(store.bytes);
+    store.key.load('é');
+    expect([store.costAtHand(), store.touchAtHand()]).toEqual([NOT_STORED, NOT_STORED]);
     store.apply(set('🗝é', ''), at(2));
     expect(store.bytes).toBe(6 + ENTRY_OVERHEAD_BYTES);
     store.apply(remove('🗝é'), at(3));

@@ -1,0 +1,118 @@
+/**
+ * Writes the payload of a DATA record, one mutation after another as they are
+ * accepted, in the room that its frame will have: so a write is encoded once,
+ * and what is accepted can be looked up in the very bytes that will be logged.
+ * The layout is specified in README.md.
+ *
+ * One writer serves one record after another. A small record is copied out of
+ * it; a large one takes the buffer with it.
+ */
+
+import {
+  CAUSES,
+  DATA_HEADER_BYTES,
+  MUTATION_HEADER_BYTES,
+  OP_DELETE,
+  OP_SET,
+  SET_HEADER_BYTES,
+  VERSION,
+  writeUint32,
+  writeUint64,
+} from '#engine/record-layout.ts';
+import type { Cause } from '#model/entry.ts';
+import type { KeyBytes } from '#storage/key-bytes.ts';
+import { FRAME_HEADER_BYTES, type Frame, type FrameHeader, sealFrame } from '#wal/frame.ts';
+
+const BUFFER_BYTES_MIN = 16_384;
+/** From here on a record takes the buffer that it was written to. */
+const COPIED_BYTES_MAX = 65_536;
+
+/** Bytes of a payload: mutations are named by where they begin behind `payloadOffset`. */
+export interface PayloadSource {
+  readonly buffer: Buffer;
+  readonly payloadOffset: number;
+}
+
+export class PayloadWriter implements PayloadSource {
+  readonly payloadOffset = FRAME_HEADER_BYTES;
+  buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN);
+  #at = FRAME_HEADER_BYTES + DATA_HEADER_BYTES;
+  #count = 0;
+
+  /** Forgets what was written. */
+  begin(): void {
+    this.#at = FRAME_HEADER_BYTES + DATA_HEADER_BYTES;
+    this.#count = 0;
+  }
+
+  /** Mutations written. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** A set of the key to `valueBytes` of `source` from `valueOffset` on; returns where it begins in the payload. */
+  set(
+    key: KeyBytes,
+    source: Uint8Array,
+    valueOffset: number,
+    valueBytes: number,
+    expireAtMs: number,
+    cause: Cause,
+  ): number {
+    this.#reserve(MUTATION_HEADER_BYTES + key.length + SET_HEADER_BYTES + valueBytes);
+    const start = this.#at;
+    const { buffer } = this;
+    let at = this.#open(OP_SET, key, cause);
+    at = writeUint32(buffer, valueBytes, at);
+    at = writeUint64(buffer, expireAtMs, at);
+    if (source instanceof Buffer) source.copy(buffer, at, valueOffset, valueOffset + valueBytes);
+    else buffer.set(source.subarray(valueOffset, valueOffset + valueBytes), at);
+    this.#at = at + valueBytes;
+    return start - FRAME_HEADER_BYTES;
+  }
+
+  /** A delete of the key; returns where it begins in the payload. */
+  delete(key: KeyBytes, cause: Cause): number {
+    this.#reserve(MUTATION_HEADER_BYTES + key.length);
+    const start = this.#at;
+    this.#at = this.#open(OP_DELETE, key, cause);
+    return start - FRAME_HEADER_BYTES;
+  }
+
+  /** What was written as a frame, good for ever; the writer is to begin anew. */
+  toFrame(header: FrameHeader): Frame {
+    const { buffer } = this;
+    buffer[FRAME_HEADER_BYTES] = VERSION;
+    writeUint32(buffer, this.#count, FRAME_HEADER_BYTES + 1);
+    const payloadBytes = this.#at - FRAME_HEADER_BYTES;
+    if (this.#at > COPIED_BYTES_MAX) {
+      this.buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN);
+      return sealFrame(header, buffer, payloadBytes);
+    }
+    const own = Buffer.allocUnsafe(this.#at);
+    buffer.copy(own, FRAME_HEADER_BYTES, FRAME_HEADER_BYTES, this.#at);
+    return sealFrame(header, own, payloadBytes);
+  }
+
+  /** What sets and deletes begin with; returns where it ends. */
+  #open(op: number, { bytes, length }: KeyBytes, cause: Cause): number {
+    const { buffer } = this;
+    const at = this.#at;
+    this.#count++;
+    buffer[at] = op;
+    buffer[at + 1] = CAUSES.indexOf(cause);
+    buffer[at + 2] = length;
+    buffer[at + 3] = length >>> 8;
+    const keyAt = at + MUTATION_HEADER_BYTES;
+    for (let i = 0; i < length; i++) buffer[keyAt + i] = bytes[i] as number;
+    return keyAt + length;
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#at + bytes;
+    if (needed <= this.buffer.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.buffer.length));
+    this.buffer.copy(larger, 0, 0, this.#at);
+    this.buffer = larger;
+  }
+}

@@ -1,0 +1,33 @@
+/** What the bytes of a record's payload are, for those that write and those that read them: see README.md. */
+import type { Cause } from '#model/entry.ts';
+
+/** The layout version, the first byte of every payload. */
+export const VERSION = 1;
+
+/** By their numbers in a record. */
+export const CAUSES: readonly Cause[] = ['client', 'expired', 'evicted', 'restored'];
+export const OP_SET = 1;
+export const OP_DELETE = 2;
+
+/** op, cause, key length. */
+export const MUTATION_HEADER_BYTES = 4;
+/** value length, deadline. */
+export const SET_HEADER_BYTES = 12;
+/** version, count. */
+export const DATA_HEADER_BYTES = 5;
+
+/** Returns where it ends. */
+export function writeUint64(target: Buffer, value: number, at: number): number {
+  if (value < 0x1_0000_0000) return writeUint32(target, 0, writeUint32(target, value, at));
+  writeUint32(target, value % 0x1_0000_0000, at);
+  return writeUint32(target, Math.floor(value / 0x1_0000_0000), at + 4);
+}
+
+/** As `writeUInt32LE` of a number that is known to fit; returns where it ends. */
+export function writeUint32(target: Buffer, value: number, at: number): number {
+  target[at] = value;
+  target[at + 1] = value >>> 8;
+  target[at + 2] = value >>> 16;
+  target[at + 3] = value >>> 24;
+  return at + 4;
+}

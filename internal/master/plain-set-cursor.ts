@@ -1,0 +1,30 @@
+/** Goes through plain sets: after each `next` it is the one at hand, but for its deadline, which the caller sets. */
+import type { PlainSets } from '#model/commands.ts';
+import { type EncodedPair, NEVER } from '#model/entry.ts';
+
+export class PlainSetCursor implements EncodedPair {
+  readonly bytes: Buffer;
+  index = -1;
+  keyOffset = 0;
+  keyBytes = 0;
+  valueOffset = 0;
+  valueBytes = 0;
+  expireAtMs: number = NEVER;
+  readonly #sets: PlainSets;
+
+  constructor(sets: PlainSets) {
+    this.bytes = sets.bytes;
+    this.#sets = sets;
+  }
+
+  next(): boolean {
+    const sets = this.#sets;
+    const i = ++this.index;
+    if (i >= sets.count) return false;
+    this.keyOffset = sets.keyOffsets[i] as number;
+    this.keyBytes = sets.keyBytes[i] as number;
+    this.valueOffset = sets.valueOffsets[i] as number;
+    this.valueBytes = sets.valueBytes[i] as number;
+    return true;
+  }
+}

@@ -1,0 +1,67 @@
+/** A record on its way to disk: its bytes until it is settled, and whoever waits for that. */
+import type { PayloadSource } from '#engine/payload-writer.ts';
+import { hasKeyAt, mutationAt } from '#engine/record-codec.ts';
+import type { Entry } from '#model/entry.ts';
+import type { WalnutError } from '#model/errors.ts';
+import type { Position } from '#model/position.ts';
+import { assert } from '#platform/assert.ts';
+import type { KeyBytes } from '#storage/key-bytes.ts';
+
+export class RecordInFlight {
+  readonly position: Position;
+  /** What is written of it: while it is built the writer, then its frame; let go of when it is settled. */
+  source: PayloadSource | undefined;
+  #outcome: { readonly error: WalnutError | undefined } | undefined;
+  #waiting: PromiseWithResolvers<void> | undefined;
+
+  constructor(position: Position, source: PayloadSource) {
+    this.position = position;
+    this.source = source;
+  }
+
+  /** Rejects where it is refused. Made when asked for: a refusal that nobody waits for is no error. */
+  get settled(): Promise<void> {
+    if (this.#waiting === undefined) {
+      this.#waiting = Promise.withResolvers();
+      if (this.#outcome !== undefined) this.settle(this.#outcome.error);
+    }
+    return this.#waiting.promise;
+  }
+
+  get isRefused(): boolean {
+    return this.#outcome?.error !== undefined;
+  }
+
+  /** `error`: why it was refused; undefined: it is visible. */
+  settle(error?: WalnutError): void {
+    this.source = undefined;
+    this.#outcome = { error };
+    if (error === undefined) this.#waiting?.resolve();
+    else this.#waiting?.reject(error);
+  }
+
+  /** Whether the mutation at `place` is one of the key. */
+  hasKeyAt(place: number, key: KeyBytes): boolean {
+    const { buffer, payloadOffset } = this.#open();
+    return hasKeyAt(buffer, payloadOffset + place, key);
+  }
+
+  keyAt(place: number): string {
+    const { buffer, payloadOffset } = this.#open();
+    const { bytes, keyOffset, keyBytes } = mutationAt(buffer, payloadOffset + place);
+    return bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
+  }
+
+  /** The entry that the set at `place` makes, with bytes of its own. */
+  entryAt(place: number): Entry {
+    const { buffer, payloadOffset } = this.#open();
+    const { bytes, valueOffset, valueBytes, expireAtMs } = mutationAt(buffer, payloadOffset + place);
+    const value = Uint8Array.prototype.slice.call(bytes, valueOffset, valueOffset + valueBytes);
+    return { key: this.keyAt(place), value, expireAtMs, version: this.position };
+  }
+
+  #open(): PayloadSource {
+    assert(this.source !== undefined, 'a record in flight has its bytes');
+    return this.source;
+  }
+}

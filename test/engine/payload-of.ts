@@ -1,0 +1,21 @@
+/** Mutations, as values, as the payload of a record. */
+import { PayloadWriter } from '#engine/payload-writer.ts';
+import type { Mutation } from '#model/entry.ts';
+import { KeyBytes } from '#storage/key-bytes.ts';
+
+export function payloadOf(mutations: readonly Mutation[]): PayloadWriter {
+  const writer = new PayloadWriter();
+  writeAll(mutations, writer);
+  return writer;
+}
+
+/** Where each begins. */
+export function writeAll(mutations: readonly Mutation[], writer: PayloadWriter): number[] {
+  const key = new KeyBytes();
+  return mutations.map((mutation) => {
+    key.load(mutation.key);
+    return mutation.op === 'delete'
+      ? writer.delete(key, mutation.cause)
+      : writer.set(key, mutation.value, 0, mutation.value.length, mutation.expireAtMs, mutation.cause);
+  });
+}
