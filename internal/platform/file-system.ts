@@ -27,6 +27,8 @@ export interface File {
    * written (at least 1), and the caller continues. Nothing is durable yet.
    */
   write(source: Uint8Array, position: number): Promise<number>;
+  /** As `write`, made on the calling thread, which waits for it: for a few bytes. Throws what `write` rejects with. */
+  writeNow(source: Uint8Array, position: number): number;
   /** Makes what was written before the call durable, and the file's size. A failure is final. */
   datasync(): Promise<void>;
   /** Like `datasync`, with all metadata. */

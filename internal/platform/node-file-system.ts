@@ -7,7 +7,7 @@
  * the umask leaves of that. Directory handles cannot be synced on Windows;
  * there `syncDirectory` does nothing.
  */
-import { constants } from 'node:fs';
+import { constants, writeSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { tryLockFile } from '#platform/file-lock.ts';
@@ -45,6 +45,8 @@ function wrapHandle(handle: fs.FileHandle): File {
       if (source.length === 0) return 0;
       return (await handle.write(source, 0, source.length, position)).bytesWritten;
     },
+    writeNow: (source, position) =>
+      source.length === 0 ? 0 : writeSync(handle.fd, source, 0, source.length, position),
     datasync: () => handle.datasync(),
     sync: () => handle.sync(),
     truncate: (sizeBytes) => handle.truncate(sizeBytes),

@@ -40,6 +40,9 @@ function wrapFile(file: File, path: string, onRead: ((bytes: number) => void) | 
     datasync: nothing,
     sync: nothing,
     write: () => refuse('write', path),
+    writeNow: () => {
+      throw readOnlyError('write', path);
+    },
     truncate: () => refuse('truncate', path),
   };
 }

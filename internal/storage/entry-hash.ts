@@ -50,8 +50,13 @@ export class EntryHasher {
   }
 
   /** As `hashEntry`, of a key that was read already. */
-  hashKey(key: KeyBytes, valueCrc: number, expireAtMs: number, epoch: number, lsn: number): void {
-    const { words, length } = key;
+  hashKey(
+    { words, length }: KeyBytes,
+    valueCrc: number,
+    expireAtMs: number,
+    epoch: number,
+    lsn: number,
+  ): void {
     this.keyBytes = length;
     this.h1 = this.h2 = this.h3 = this.h4 = 0;
     this.#block(valueCrc | 0, expireAtMs | 0, (expireAtMs / TWO_32) | 0, epoch | 0);
@@ -140,24 +145,52 @@ export class DigestSum {
   #d = 0;
 
   add(hash: EntryHasher): void {
-    const d = this.#d + (hash.h4 >>> 0);
-    const c = this.#c + (hash.h3 >>> 0) + (d >= TWO_32 ? 1 : 0);
-    const b = this.#b + (hash.h2 >>> 0) + (c >= TWO_32 ? 1 : 0);
-    this.#a = (this.#a + (hash.h1 >>> 0) + (b >= TWO_32 ? 1 : 0)) % TWO_32;
-    this.#b = b % TWO_32;
-    this.#c = c % TWO_32;
-    this.#d = d % TWO_32;
+    // Carries by comparison: a remainder of numbers above 2^31 is a call into C.
+    let d = this.#d + (hash.h4 >>> 0);
+    let c = this.#c + (hash.h3 >>> 0);
+    let b = this.#b + (hash.h2 >>> 0);
+    let a = this.#a + (hash.h1 >>> 0);
+    if (d >= TWO_32) {
+      d -= TWO_32;
+      c++;
+    }
+    if (c >= TWO_32) {
+      c -= TWO_32;
+      b++;
+    }
+    if (b >= TWO_32) {
+      b -= TWO_32;
+      a++;
+    }
+    if (a >= TWO_32) a -= TWO_32;
+    this.#a = a;
+    this.#b = b;
+    this.#c = c;
+    this.#d = d;
   }
 
   subtract(hash: EntryHasher): void {
-    const d = this.#d - (hash.h4 >>> 0);
-    const c = this.#c - (hash.h3 >>> 0) - (d < 0 ? 1 : 0);
-    const b = this.#b - (hash.h2 >>> 0) - (c < 0 ? 1 : 0);
-    const a = this.#a - (hash.h1 >>> 0) - (b < 0 ? 1 : 0);
-    this.#a = a < 0 ? a + TWO_32 : a;
-    this.#b = b < 0 ? b + TWO_32 : b;
-    this.#c = c < 0 ? c + TWO_32 : c;
-    this.#d = d < 0 ? d + TWO_32 : d;
+    let d = this.#d - (hash.h4 >>> 0);
+    let c = this.#c - (hash.h3 >>> 0);
+    let b = this.#b - (hash.h2 >>> 0);
+    let a = this.#a - (hash.h1 >>> 0);
+    if (d < 0) {
+      d += TWO_32;
+      c--;
+    }
+    if (c < 0) {
+      c += TWO_32;
+      b--;
+    }
+    if (b < 0) {
+      b += TWO_32;
+      a--;
+    }
+    if (a < 0) a += TWO_32;
+    this.#a = a;
+    this.#b = b;
+    this.#c = c;
+    this.#d = d;
   }
 
   /** 32 lower-case hex digits, most significant first. */

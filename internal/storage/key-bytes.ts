@@ -53,8 +53,21 @@ export class KeyBytes {
   /** Takes UTF-8 as it stands. */
   loadBytes(source: Uint8Array, at: number, length: number): void {
     if (length + 4 > this.bytes.length) this.#grow(length);
-    for (let i = 0; i < length; i++) this.bytes[i] = source[at + i] as number;
-    this.#pad(length);
+    this.length = length;
+    // Whole words: read back as words right away, bytes would have to be waited for.
+    const { words } = this;
+    const whole = length >>> 2;
+    let from = at;
+    for (let i = 0; i < whole; i++, from += 4) {
+      words[i] =
+        (source[from] as number) |
+        ((source[from + 1] as number) << 8) |
+        ((source[from + 2] as number) << 16) |
+        ((source[from + 3] as number) << 24);
+    }
+    let last = 0;
+    for (let shift = 0; from < at + length; from++, shift += 8) last |= (source[from] as number) << shift;
+    if ((length & 3) !== 0) words[whole] = last;
     this.hash = this.#sip() & this.#hashMask;
   }
 

@@ -7,7 +7,7 @@ import type { Fifo } from '#platform/fifo.ts';
 import type { File } from '#platform/file-system.ts';
 import { FRAME_HEADER_BYTES, type Frame } from '#wal/frame.ts';
 import { PREFIX_BYTES, writeRecordPrefix } from '#wal/segment-format.ts';
-import { writeFully } from '#wal/whole-files.ts';
+import { writeFully, writeFullyNow } from '#wal/whole-files.ts';
 
 const BUFFER_BYTES_MIN = 64 * 1_024;
 export const BATCH_BYTES_MAX = 4 * 1_024 * 1_024;
@@ -61,6 +61,16 @@ export class BatchBuffer {
     const grown = Buffer.allocUnsafeSlow(Math.min(Math.max(bytes, this.#buffer.length * 2), BATCH_BYTES_MAX));
     this.#buffer.copy(grown, 0, 0, this.#bytes);
     this.#buffer = grown;
+  }
+
+  /** Bytes of the batch. */
+  get bytes(): number {
+    return this.#bytes + (this.#large?.payloadBytes ?? 0);
+  }
+
+  /** As `write`, on the calling thread: for a batch of at most `BATCH_BYTES_MAX`. */
+  writeNow(file: File, position: number): void {
+    writeFullyNow(file, this.#buffer.subarray(0, this.#bytes), position);
   }
 
   /** Writes the batch at byte `position` of the file, continuing after short writes. */

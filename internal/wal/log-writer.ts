@@ -15,6 +15,7 @@ import type { Clock, Timer } from '#platform/clock.ts';
 import { Fifo } from '#platform/fifo.ts';
 import type { Logger } from '#platform/logger.ts';
 import { BatchBuffer } from '#wal/batch-buffer.ts';
+import { BatchStart } from '#wal/batch-start.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
 import type { LogEvents } from '#wal/log-events.ts';
@@ -23,6 +24,7 @@ import { SyncSchedule } from '#wal/sync-schedule.ts';
 import type { OpenSegment, TailKeeper } from '#wal/tail-keeper.ts';
 import { isOutOfSpace, toError } from '#wal/wal-errors.ts';
 import { writeFully } from '#wal/whole-files.ts';
+import { WritePace } from '#wal/write-pace.ts';
 
 export interface LogWriterParts {
   readonly keeper: TailKeeper;
@@ -63,6 +65,8 @@ export class LogWriter {
   readonly #parts: LogWriterParts;
   readonly #syncs: SyncSchedule;
   readonly #batch = new BatchBuffer();
+  readonly #pace: WritePace;
+  readonly #start: BatchStart;
   readonly #queue = new Fifo<Frame>();
   #queuedBytes = 0;
   #open: OpenSegment | undefined;
@@ -82,6 +86,8 @@ export class LogWriter {
 
   constructor(parts: LogWriterParts, tail: ChainPoint, durableLsn: number) {
     this.#parts = parts;
+    this.#pace = new WritePace(parts.clock);
+    this.#start = new BatchStart(parts.clock, parts.syncsEveryBatch);
     this.#tail = tail;
     this.#written = tail;
     this.#durableLsn = durableLsn;
@@ -147,6 +153,7 @@ export class LogWriter {
     this.#queue.push(frame);
     this.#queuedBytes += frame.frameBytes;
     this.#tail = pointOf(frame);
+    this.#start.appended();
     this.#wake();
   }
 
@@ -231,8 +238,7 @@ export class LogWriter {
 
   async #run(): Promise<void> {
     try {
-      // Whatever else this turn of the event loop brings belongs to the first batch.
-      await this.#parts.clock.yield();
+      await this.#start.gather();
       // The look for work and the end of the run are one synchronous step: no append falls between them.
       for (let step = this.#nextStep(); step !== undefined; step = this.#nextStep()) await step;
     } catch (error) {
@@ -282,7 +288,9 @@ export class LogWriter {
     const offset = segment.sizeBytes;
     const durableLsn = this.#durableLsn;
     const count = this.#batch.fill(this.#queue, { room, salt: open.salt, durableLsn });
-    await this.#batch.write(open.file, offset);
+    if (this.#pace.allows(this.#batch.bytes, this.#syncs.isSyncing))
+      this.#pace.measure(() => this.#batch.writeNow(open.file, offset));
+    else await this.#batch.write(open.file, offset);
     this.#accountFor(segment, count);
     this.#vouchedLsn = Math.max(this.#vouchedLsn, durableLsn);
     this.#lastActivityMs = this.#parts.clock.monotonicMs();
@@ -408,7 +416,9 @@ export class LogWriter {
       this.#fail(error);
       throw error;
     }
-    onFsync?.((clock.monotonicMs() - startMs) / 1_000);
+    const tookMs = clock.monotonicMs() - startMs;
+    this.#start.noteSync(tookMs);
+    onFsync?.(tookMs / 1_000);
     if (this.#failure !== undefined) throw this.#failure;
     if (announces) this.#advanceDurable(issuedLsn);
     else this.#durableLsn = Math.max(this.#durableLsn, issuedLsn);

@@ -44,6 +44,11 @@ export class SyncSchedule {
     this.#armInterval();
   }
 
+  /** Whether an fdatasync of the schedule is under way. */
+  get isSyncing(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** Resolves when no sync of the schedule is under way. */
   async settled(): Promise<void> {
     while (this.#running !== undefined) await this.#running;

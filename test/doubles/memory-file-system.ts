@@ -73,8 +73,8 @@ interface ActiveFault {
 export class MemoryFileSystem implements FileSystem {
   /** Mutating calls begun so far. */
   callCount = 0;
-  /** How often each call was begun. */
-  readonly counts = new Map<AnyCall, number>();
+  /** How often each call was begun; a `writeNow` is a `write`, too. */
+  readonly counts = new Map<AnyCall | 'writeNow', number>();
   /** At this mutating call (1 = the first from construction) the power goes, in the middle of it. */
   crashAtCall = Infinity;
   bytesMax: number;
@@ -314,10 +314,22 @@ export class MemoryFileSystem implements FileSystem {
 
   #handle(inode: Inode, path: string, isWritable: boolean): File {
     let isOpen = true;
-    const begin = async (call: AnyCall): Promise<void> => {
+    const check = (call: AnyCall): void => {
       if (!isOpen) throw systemError('EBADF', call, path);
       if (!isWritable && (call === 'write' || call === 'truncate')) throw systemError('EBADF', call, path);
+    };
+    const begin = async (call: AnyCall): Promise<void> => {
+      check(call);
       await this.#begin(call, path, inode);
+    };
+    /** The bytes are taken when the call is made, as the kernel would at some moment before it returns. */
+    const take = (source: Uint8Array, position: number): Buffer => {
+      const bytes = Buffer.from(source);
+      if (isOpen && isWritable && this.callCount + 1 >= this.crashAtCall && !this.isCrashed) {
+        const survives = Math.floor(this.#random.fraction() * (bytes.length + 1));
+        putBytes(inode, bytes.subarray(0, survives), position);
+      }
+      return bytes;
     };
     return {
       read: async (target, position) => {
@@ -327,16 +339,15 @@ export class MemoryFileSystem implements FileSystem {
         return bytes.length;
       },
       write: async (source, position) => {
-        // The bytes are taken when the call is made, as the kernel would at some moment before it returns.
-        const bytes = Buffer.from(source);
-        if (isOpen && isWritable && this.callCount + 1 >= this.crashAtCall && !this.isCrashed) {
-          putBytes(
-            inode,
-            bytes.subarray(0, Math.floor(this.#random.fraction() * (bytes.length + 1))),
-            position,
-          );
-        }
+        const bytes = take(source, position);
         await begin('write');
+        return this.#write(inode, path, bytes, position);
+      },
+      writeNow: (source, position) => {
+        const bytes = take(source, position);
+        check('write');
+        this.#enter('write', path, inode);
+        this.counts.set('writeNow', (this.counts.get('writeNow') ?? 0) + 1);
         return this.#write(inode, path, bytes, position);
       },
       datasync: () => this.#sync(inode, path, begin('datasync')),
@@ -392,6 +403,17 @@ export class MemoryFileSystem implements FileSystem {
 
   /** Counts the call, and fails or crashes it where the test said so. */
   async #begin(call: AnyCall, path: string, inode?: Inode): Promise<void> {
+    try {
+      this.#enter(call, path, inode);
+    } catch (error) {
+      if (!this.isCrashed) await Promise.resolve();
+      throw error;
+    }
+    await Promise.resolve();
+    this.#assertAlive(call, path);
+  }
+
+  #enter(call: AnyCall, path: string, inode?: Inode): void {
     this.#assertAlive(call, path);
     this.counts.set(call, (this.counts.get(call) ?? 0) + 1);
     const isMutating = !['open', 'read', 'stat', 'readDirectory', 'lock'].includes(call);
@@ -408,11 +430,8 @@ export class MemoryFileSystem implements FileSystem {
       if (fault.rule.call !== call || fault.rule.path?.test(path) === false) continue;
       if (fault.skip-- > 0) continue;
       if (fault.times-- <= 0) continue;
-      await Promise.resolve();
       throw systemError(fault.rule.code, call, path);
     }
-    await Promise.resolve();
-    this.#assertAlive(call, path);
   }
 
   #assertAlive(call: string, path: string): void {

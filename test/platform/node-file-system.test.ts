@@ -33,6 +33,18 @@ describe('node file system', () => {
     await file.close();
   });
 
+  it('writes on the calling thread likewise', async () => {
+    const file = await files.open(join(root, 'a'), 'create');
+    expect(file.writeNow(Buffer.from('hello world'), 0)).toBe(11);
+    expect(file.writeNow(Buffer.from('W'), 6)).toBe(1);
+    expect(file.writeNow(new Uint8Array(0), 3)).toBe(0);
+    await file.close();
+    expect(await fs.readFile(join(root, 'a'), 'utf8')).toBe('hello World');
+    const reader = await files.open(join(root, 'a'), 'read');
+    expect(() => reader.writeNow(Buffer.from('x'), 0)).toThrow(expect.objectContaining({ code: 'EBADF' }));
+    await reader.close();
+  });
+
   it('opens by mode: create refuses a file that is there, the others one that is not', async () => {
     const path = join(root, 'a');
     await expect(files.open(path, 'read')).rejects.toMatchObject({ code: 'ENOENT' });

@@ -1,0 +1,132 @@
+/** Which batches are written on the calling thread, and when the first of a run begins. */
+import { describe, expect, it } from 'vitest';
+import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { BatchStart } from '#wal/batch-start.ts';
+import { NOW_BYTES_MAX, PAUSE_MS_MAX, PAUSE_MS_MIN, SLOW_MS, WritePace } from '#wal/write-pace.ts';
+import { frameAfter, open } from './harness.ts';
+
+/** A clock that a test can move while nothing is awaited. */
+class HeldClock extends VirtualClock {
+  nowMs = 0;
+  override monotonicMs(): number {
+    return this.nowMs;
+  }
+}
+
+describe('the pace of writes', () => {
+  it('lets small batches be written at once, unless an fdatasync is under way', () => {
+    const pace = new WritePace(new HeldClock());
+    expect(pace.allows(NOW_BYTES_MAX, false)).toBe(true);
+    expect(pace.allows(NOW_BYTES_MAX + 1, false)).toBe(false);
+    expect(pace.allows(1, true)).toBe(false);
+  });
+
+  it('leaves them to another thread after one was slow, for twice as long each time, up to ten minutes', () => {
+    const clock = new HeldClock();
+    const pace = new WritePace(clock);
+    const write = (tookMs: number): void => pace.measure(() => void (clock.nowMs += tookMs));
+    write(SLOW_MS);
+    expect(pace.allows(1, false)).toBe(true);
+    for (let pauseMs = PAUSE_MS_MIN; pauseMs < 4 * PAUSE_MS_MAX; pauseMs *= 2) {
+      write(SLOW_MS + 1);
+      clock.nowMs += Math.min(pauseMs, PAUSE_MS_MAX) - 1;
+      expect(pace.allows(1, false)).toBe(false);
+      clock.nowMs += 1;
+      expect(pace.allows(1, false)).toBe(true);
+    }
+    clock.nowMs += PAUSE_MS_MAX + 1;
+    write(SLOW_MS + 1);
+    clock.nowMs += PAUSE_MS_MIN;
+    expect(pace.allows(1, false)).toBe(true);
+  });
+
+  it('passes on what a write throws', () => {
+    const full = new Error('full');
+    const measured = (): void =>
+      new WritePace(new HeldClock()).measure(() => {
+        throw full;
+      });
+    expect(measured).toThrow(full);
+  });
+
+  it('is kept by the log: small batches at once, large ones and those beside an fdatasync not', async () => {
+    const clock = new VirtualClock();
+    const disk = new MemoryFileSystem();
+    const { log } = await open(disk, { clock, fsync: 'interval', syncIntervalMs: 1_000 });
+    const atOnce = (): number => disk.counts.get('writeNow') ?? 0;
+    const written = async (payload: string): Promise<boolean> => {
+      const before = atOnce();
+      log.append(frameAfter(log.tail, payload));
+      await clock.settle();
+      return atOnce() > before;
+    };
+    expect(await written('small')).toBe(true);
+    expect(await written('x'.repeat(NOW_BYTES_MAX))).toBe(false);
+    disk.holdSyncs();
+    await clock.advance(1_000);
+    expect(disk.heldSyncCount).toBe(1);
+    expect(await written('beside')).toBe(false);
+    disk.releaseSyncs();
+    await clock.settle();
+    expect(await written('after')).toBe(true);
+  });
+});
+
+describe('the first batch of a run', () => {
+  it('begins at the end of the turn, where the disk is slower than that', async () => {
+    const clock = new HeldClock();
+    const start = new BatchStart(clock, true);
+    start.noteSync(5);
+    let isBegun = false;
+    void start.gather().then(() => {
+      isBegun = true;
+    });
+    clock.nowMs = 4.9;
+    start.appended();
+    await Promise.resolve();
+    expect(isBegun).toBe(false);
+    await clock.settle();
+    expect(isBegun).toBe(true);
+  });
+
+  it('begins within the turn when it has gathered for as long as an fdatasync takes, by the least of late', async () => {
+    const clock = new HeldClock();
+    const start = new BatchStart(clock, true);
+    for (const tookMs of [9, 2, 7]) start.noteSync(tookMs);
+    let isBegun = false;
+    const begun = start.gather().then(() => {
+      isBegun = true;
+    });
+    clock.nowMs = 1.9;
+    start.appended();
+    await Promise.resolve();
+    expect(isBegun).toBe(false);
+    clock.nowMs = 2.1;
+    start.appended();
+    await begun;
+    // Nothing is begun twice.
+    start.appended();
+    for (let i = 0; i < 1_000; i++) start.noteSync(50);
+    void start.gather();
+    clock.nowMs += 49;
+    start.appended();
+    await clock.settle();
+  });
+
+  it('waits for the end of the turn where batches are not synced one by one', async () => {
+    const clock = new HeldClock();
+    const start = new BatchStart(clock, false);
+    start.noteSync(0);
+    let isBegun = false;
+    void start.gather().then(() => {
+      isBegun = true;
+    });
+    clock.nowMs = 100;
+    start.appended();
+    await Promise.resolve();
+    expect(isBegun).toBe(false);
+    await clock.settle();
+    expect(isBegun).toBe(true);
+  });
+});
