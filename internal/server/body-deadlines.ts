@@ -1,16 +1,15 @@
 /**
  * A bound on how long a peer may take to send the body of one HTTP/2 stream:
  * the stream is cancelled when it is over. One timer serves all streams, as one
- * for each would cost more than most calls do.
+ * for each would cost more than most calls do; and most bodies come together
+ * with their headers, so streams are looked at after the turn that brings them.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Clock, Timer } from '#platform/clock.ts';
 
 export interface BodyDeadlines {
-  /** From now on. Watching twice changes nothing. */
+  /** Until its body is complete, or it has ended. Once for each stream. */
   watch(stream: ServerHttp2Stream): void;
-  /** The body is complete, or the stream has ended. */
-  forget(stream: ServerHttp2Stream): void;
 }
 
 /** `endSignal` stops the timer. */
@@ -32,14 +31,24 @@ export function createBodyDeadlines(clock: Clock, limitMs: number, endSignal: Ab
     }
   };
   endSignal.addEventListener('abort', () => timer?.cancel(), { once: true });
+  let fresh: ServerHttp2Stream[] = [];
+  const admit = (): void => {
+    const streams = fresh;
+    fresh = [];
+    for (const stream of streams) {
+      if (stream.readableEnded || stream.destroyed) continue;
+      waiting.set(stream, clock.monotonicMs());
+      const forget = (): void => {
+        waiting.delete(stream);
+      };
+      stream.once('end', forget);
+      stream.once('close', forget);
+    }
+    if (waiting.size > 0 && timer === undefined && !endSignal.aborted) timer = clock.after(limitMs, sweep);
+  };
   return {
     watch: (stream) => {
-      if (waiting.has(stream)) return;
-      waiting.set(stream, clock.monotonicMs());
-      if (timer === undefined && !endSignal.aborted) timer = clock.after(limitMs, sweep);
-    },
-    forget: (stream) => {
-      waiting.delete(stream);
+      if (fresh.push(stream) === 1) void clock.yield().then(admit);
     },
   };
 }

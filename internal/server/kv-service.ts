@@ -4,6 +4,13 @@ import type { BatchOperation, WriteOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { RpcRoutes, UnaryContext } from '#server/rpc-routes.ts';
 import {
+  type BatchLimits,
+  type DescribeError,
+  fromBatchResults,
+  toBatchOperations,
+} from '#wire/batch-codec.ts';
+import {
+  answerGet,
   answerGets,
   encodeResults,
   encodeSetAnswer,
@@ -11,13 +18,7 @@ import {
   makeSets,
   tryOperations,
   trySet,
-} from '#wire/batch-bytes.ts';
-import {
-  type BatchLimits,
-  type DescribeError,
-  fromBatchResults,
-  toBatchOperations,
-} from '#wire/batch-codec.ts';
+} from '#wire/kv-bytes.ts';
 import {
   fromDeleteAnswer,
   fromDurableAnswer,
@@ -56,6 +57,7 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
         return answer instanceof Promise ? answer.then(fromGetAnswer) : fromGetAnswer(answer);
       },
       unary,
+      (bytes, _context, headroom) => answerGet(port, bytes, headroom),
     )
     .unary(
       method.set,
@@ -64,16 +66,7 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
         return fromSetAnswer(await port.set(command, signalFor(command, context)));
       },
       unary,
-      (bytes, context, headroom) => {
-        const made = makeSet(options, bytes, headroom);
-        if (made !== undefined) return made;
-        const command = trySet(limits, bytes);
-        if (command === undefined) return undefined;
-        const answer = port.set(command, signalFor(command, context));
-        return answer instanceof Promise
-          ? answer.then((settled) => encodeSetAnswer(settled, headroom))
-          : encodeSetAnswer(answer, headroom);
-      },
+      (bytes, context, headroom) => setBytes(options, bytes, context, headroom),
     )
     .unary(
       method.delete,
@@ -108,6 +101,23 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
         fromDurableAnswer(await port.awaitDurable(toAwaitDurableCommand(request), signal)),
       unary,
     );
+}
+
+/** As `method.set`, for the common form of a request. */
+function setBytes(
+  options: KeyValueServiceOptions,
+  bytes: Uint8Array,
+  context: UnaryContext,
+  headroom: number,
+): Buffer | Promise<Buffer> | undefined {
+  const made = makeSet(options, bytes, headroom);
+  if (made !== undefined) return made;
+  const command = trySet(options.limits, bytes);
+  if (command === undefined) return undefined;
+  const answer = options.port.set(command, signalFor(command, context));
+  return answer instanceof Promise
+    ? answer.then((settled) => encodeSetAnswer(settled, headroom))
+    : encodeSetAnswer(answer, headroom);
 }
 
 /** As `method.batch`, for the common form of a request. */

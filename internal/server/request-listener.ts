@@ -78,10 +78,7 @@ function ignore(): void {}
 function boundBody(deadlines: BodyDeadlines, request: Http2ServerRequest): void {
   const { stream } = request;
   if (stream.endAfterHeaders) return;
-  const forget = (): void => deadlines.forget(stream);
   deadlines.watch(stream);
-  stream.once('end', forget);
-  stream.once('close', forget);
   stream.once('finish', () => {
     if (!request.readableEnded) request.resume();
   });

@@ -42,10 +42,13 @@ export class AnswerWriter {
   #written: Uint8Array = new Uint8Array(0);
   #answer: WriteAnswer | undefined;
   #answerKind = '';
+  #isAlone = false;
 
-  begin(headroom: number): void {
+  /** Begins an answer; `isAlone`: a GetResponse, and no BatchResponse. */
+  begin(headroom: number, isAlone = false): void {
     this.#out.begin(headroom);
     this.#answer = undefined;
+    this.#isAlone = isAlone;
   }
 
   take(): Buffer {
@@ -77,7 +80,7 @@ export class AnswerWriter {
   missing(): void {
     const inner = this.#freshness.length;
     this.#out.reserve(AROUND_VALUE_BYTES);
-    openResult(this.#out, RESULT_TAGS.get, inner);
+    if (!this.#isAlone) openResult(this.#out, RESULT_TAGS.get, inner);
     this.#out.fewBytes(this.#freshness);
   }
 
@@ -92,7 +95,7 @@ export class AnswerWriter {
     const inner = 2 + value + 2 + this.#versionBytes(lsn) + deadline + this.#freshness.length;
     const out = this.#out;
     out.reserve(AROUND_VALUE_BYTES + valueBytes);
-    openResult(this.#out, RESULT_TAGS.get, inner);
+    if (!this.#isAlone) openResult(out, RESULT_TAGS.get, inner);
     out.byte(varint(1));
     out.byte(1);
     if (valueBytes === 0) return;

@@ -26,70 +26,113 @@ const NOTHING = new Uint8Array(0);
 
 /** `length`: of the body, where the caller said. */
 export function readBody(exchange: Exchange, length: number | undefined, reader: BodyReader): void {
-  let expected = length;
-  let first: Uint8Array | undefined;
-  let all: Uint8Array[] | undefined;
-  let received = 0;
-  let reservation: BodyReservation | undefined;
-  let counted = 0;
-  let isDone = false;
+  new Body(exchange, length, reader).read();
+}
 
-  const fail = (error: unknown): void => {
-    isDone = true;
-    reader.onFailed(error);
-    exchange.discard();
-  };
-  /** Counts what the peer lets us wait for: all of it where that is known. */
-  const wait = (): void => {
-    reservation ??= reserve();
-    const due = Math.max(expected ?? 0, received);
-    reservation.add(due - counted);
-    counted = due;
-  };
-  const reserve = (): BodyReservation => {
-    const made = reader.budget.reserve();
-    exchange.onClose(() => {
-      made.release();
-      if (isDone) return;
-      isDone = true;
-      reader.onFailed(new ConnectError('the request body ended early', Code.Canceled));
-    });
-    return made;
-  };
-  const take = (chunk: Uint8Array): void => {
-    received += chunk.length;
-    if (first === undefined) {
-      first = chunk;
-      expected ??= reader.lengthFrom(chunk);
+/**
+ * One object for each call, since closures over its state would be seven. Node
+ * keeps a stream, and so its listeners, for longer than its call lasts: once it
+ * is done this lets go of everything that it has.
+ */
+class Body {
+  readonly #length: number | undefined;
+  #exchange: Exchange | undefined;
+  /** Undefined once it is done. */
+  #reader: BodyReader | undefined;
+  #expected: number | undefined;
+  #first: Uint8Array | undefined;
+  #all: Uint8Array[] | undefined;
+  #received = 0;
+  #reservation: BodyReservation | undefined;
+  #counted = 0;
+
+  constructor(exchange: Exchange, length: number | undefined, reader: BodyReader) {
+    this.#exchange = exchange;
+    this.#length = length;
+    this.#reader = reader;
+    this.#expected = length;
+  }
+
+  read(): void {
+    const length = this.#length;
+    if (this.#reader !== undefined && length !== undefined && length > this.#reader.bytesMax) {
+      this.#fail(this.#reader.tooLong(length));
+      return;
+    }
+    this.#exchange?.read(
+      (chunk) => this.#onChunk(chunk),
+      () => this.#onEnd(),
+    );
+  }
+
+  #onChunk(chunk: Uint8Array): void {
+    if (this.#reader === undefined) return;
+    try {
+      this.#take(chunk, this.#reader);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #onEnd(): void {
+    const reader = this.#reader;
+    if (reader === undefined) return;
+    const first = this.#first;
+    const all = this.#all;
+    const length = this.#length;
+    this.#letGo();
+    if (length !== undefined && this.#received !== length) reader.onFailed(unkept(length, this.#received));
+    else reader.onWhole(all === undefined ? (first ?? NOTHING) : Buffer.concat(all, this.#received));
+  }
+
+  #take(chunk: Uint8Array, reader: BodyReader): void {
+    const length = this.#length;
+    const received = this.#received + chunk.length;
+    this.#received = received;
+    if (this.#first === undefined) {
+      this.#first = chunk;
+      this.#expected ??= reader.lengthFrom(chunk);
     } else {
-      all ??= [first];
-      all.push(chunk);
+      this.#all ??= [this.#first];
+      this.#all.push(chunk);
     }
     if (length !== undefined && received > length) throw unkept(length, received);
     if (received > reader.bytesMax) throw reader.tooLong(length);
-    if (received !== expected) wait();
-  };
-
-  if (length !== undefined && length > reader.bytesMax) {
-    fail(reader.tooLong(length));
-    return;
+    if (received !== this.#expected) this.#wait(reader);
   }
-  exchange.read(
-    (chunk) => {
-      if (isDone) return;
-      try {
-        take(chunk);
-      } catch (error) {
-        fail(error);
-      }
-    },
-    () => {
-      if (isDone) return;
-      isDone = true;
-      if (length !== undefined && received !== length) reader.onFailed(unkept(length, received));
-      else reader.onWhole(all === undefined ? (first ?? NOTHING) : Buffer.concat(all, received));
-    },
-  );
+
+  /** Counts what the peer lets us wait for: all of it where that is known. */
+  #wait(reader: BodyReader): void {
+    this.#reservation ??= this.#reserve(reader);
+    const due = Math.max(this.#expected ?? 0, this.#received);
+    this.#reservation.add(due - this.#counted);
+    this.#counted = due;
+  }
+
+  #reserve(reader: BodyReader): BodyReservation {
+    const made = reader.budget.reserve();
+    this.#exchange?.onClose(() => {
+      made.release();
+      if (this.#reader === undefined) return;
+      this.#letGo();
+      reader.onFailed(new ConnectError('the request body ended early', Code.Canceled));
+    });
+    return made;
+  }
+
+  #fail(error: unknown): void {
+    const [reader, exchange] = [this.#reader, this.#exchange];
+    this.#letGo();
+    reader?.onFailed(error);
+    exchange?.discard();
+  }
+
+  #letGo(): void {
+    this.#reader = undefined;
+    this.#exchange = undefined;
+    this.#first = undefined;
+    this.#all = undefined;
+  }
 }
 
 function unkept(promised: number, received: number): ConnectError {

@@ -85,6 +85,7 @@ export class Http2Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
   readonly #stream: ServerHttp2Stream;
   readonly #deadlines: BodyDeadlines;
+  #isBound = false;
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, deadlines: BodyDeadlines) {
     this.headers = headers;
@@ -97,29 +98,21 @@ export class Http2Exchange implements Exchange {
   }
 
   read(onChunk: (chunk: Uint8Array) => void, onEnd: () => void): void {
-    const stream = this.#stream;
-    stream.on('data', onChunk);
-    if (stream.endAfterHeaders) {
-      stream.on('end', onEnd);
-      return;
-    }
     this.#bound();
-    stream.on('end', () => {
-      this.#deadlines.forget(stream);
-      onEnd();
-    });
+    this.#stream.on('data', onChunk);
+    this.#stream.on('end', onEnd);
   }
 
   discard(): void {
-    if (!this.#stream.endAfterHeaders) this.#bound();
+    this.#bound();
     this.#stream.resume();
   }
 
   /** HTTP/1.1 has `requestTimeout`; an HTTP/2 body gets its bound here. */
   #bound(): void {
-    const stream = this.#stream;
-    this.#deadlines.watch(stream);
-    stream.once('close', () => this.#deadlines.forget(stream));
+    if (this.#isBound || this.#stream.endAfterHeaders) return;
+    this.#isBound = true;
+    this.#deadlines.watch(this.#stream);
   }
 
   onClose(callback: (isAnswered: boolean) => void): void {

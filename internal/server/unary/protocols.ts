@@ -92,7 +92,7 @@ function addConnectMetadata(
 
 const ENVELOPE_BYTES = 5;
 const COMPRESSED = 1;
-const STATUS_OK = '0';
+const OK_TRAILERS: AnswerHeaders = { 'grpc-status': '0' };
 
 const grpc: Protocol = {
   // Behind the message may come another one, which is refused for what it is.
@@ -121,8 +121,9 @@ const grpc: Protocol = {
   acceptsGzip: ({ isGzip }, { headers }) => isGzipAccepted(headers['grpc-accept-encoding'], isGzip),
   succeed: ({ bytes, isGzip }, shape, context) => {
     const headers = grpcHeaders(shape, context);
-    const trailers: AnswerHeaders = { 'grpc-status': STATUS_OK };
-    if (context.madeTrailer !== undefined) addHeaders(trailers, context.madeTrailer);
+    const { madeTrailer } = context;
+    const trailers = madeTrailer === undefined ? OK_TRAILERS : { ...OK_TRAILERS };
+    if (madeTrailer !== undefined) addHeaders(trailers, madeTrailer);
     bytes[0] = isGzip ? COMPRESSED : 0;
     bytes.writeUInt32BE(bytes.length - ENVELOPE_BYTES, 1);
     return { status: 200, headers, body: bytes, trailers };

@@ -3,10 +3,12 @@
  * implementation → message → answer. What fails on the way is answered in the
  * caller's protocol and counted; only what has to wait is asynchronous.
  */
+import type { ConnectError } from '@connectrpc/connect';
+import type { BodyBudget } from '#server/body-budget.ts';
 import { codeName } from '#server/error-mapping.ts';
 import type { RpcCall } from '#server/rpc-call.ts';
 import type { UnaryRoute } from '#server/rpc-routes.ts';
-import { readBody } from '#server/unary/body.ts';
+import { type BodyReader, readBody } from '#server/unary/body.ts';
 import { CallContext } from '#server/unary/call-context.ts';
 import type { Answer, Exchange } from '#server/unary/exchange.ts';
 import { decodeMessage, encodeMessage } from '#server/unary/message-codec.ts';
@@ -16,7 +18,7 @@ import type { UnaryPathOptions } from '#server/unary/unary-path.ts';
 
 type Output = Awaited<ReturnType<UnaryRoute['impl']>>;
 
-export class UnaryCall {
+export class UnaryCall implements BodyReader {
   readonly #options: UnaryPathOptions;
   readonly #route: UnaryRoute;
   readonly #shape: RequestShape;
@@ -49,27 +51,34 @@ export class UnaryCall {
     }
     const { message } = this.#shape;
     if (message === undefined) {
-      this.#receive();
+      readBody(this.#exchange, this.#shape.length, this);
     } else {
-      this.#open(message);
+      this.onWhole(message);
       this.#exchange.discard();
     }
   }
 
-  #receive(): void {
-    const { readMaxBytes } = this.#route;
-    readBody(this.#exchange, this.#shape.length, {
-      budget: this.#options.budget,
-      bytesMax: this.#protocol.bodyBytesMax(readMaxBytes),
-      lengthFrom: (chunk) => this.#protocol.lengthFrom(chunk, readMaxBytes),
-      tooLong: (length) => this.#protocol.tooLong(length, readMaxBytes),
-      onWhole: (body) => this.#open(body),
-      onFailed: (error) => this.#fail(error),
-    });
+  get budget(): BodyBudget {
+    return this.#options.budget;
   }
 
-  /** Never throws. */
-  #open(body: Uint8Array): void {
+  get bytesMax(): number {
+    return this.#protocol.bodyBytesMax(this.#route.readMaxBytes);
+  }
+
+  lengthFrom(chunk: Uint8Array): number | undefined {
+    return this.#protocol.lengthFrom(chunk, this.#route.readMaxBytes);
+  }
+
+  tooLong(length: number | undefined): ConnectError {
+    return this.#protocol.tooLong(length, this.#route.readMaxBytes);
+  }
+
+  onFailed(error: unknown): void {
+    this.#fail(error);
+  }
+
+  onWhole(body: Uint8Array): void {
     try {
       const received = this.#protocol.open(body, this.#shape, this.#route.readMaxBytes);
       if (received.isGzip) this.#expand(received);

@@ -59,8 +59,8 @@ export class BatchReader {
     this.#end = bytes.length;
   }
 
-  /** Begins with a SetRequest by itself. */
-  openSet(bytes: Buffer): void {
+  /** Begins with a GetRequest or SetRequest by itself. */
+  openOne(bytes: Buffer): void {
     this.open(bytes);
     this.#operationEnd = bytes.length;
   }
@@ -303,7 +303,7 @@ export class SetRanges implements PlainSets {
   /** A SetRequest; false where it is another one. */
   readOne(reader: BatchReader, bytes: Buffer, valueBytesMax: number): boolean {
     this.#begin(bytes);
-    reader.openSet(bytes);
+    reader.openOne(bytes);
     if (!reader.plainSet(valueBytesMax)) return false;
     this.#add(reader);
     return true;

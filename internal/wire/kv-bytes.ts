@@ -1,19 +1,26 @@
 /**
- * Batch from a request's bytes to an answer's, without messages in between: what
- * the common form of a batch takes, and exactly what `batch-codec.ts` would
- * answer. Undefined where the request has another form, with nothing done yet.
+ * Get, Set and Batch from a request's bytes to an answer's, without messages in
+ * between: what the common form of a request takes, and exactly what
+ * `kv-codec.ts` and `batch-codec.ts` would answer. Undefined where the request
+ * has another form, with nothing done yet.
  */
 import { toBinary } from '@bufbuild/protobuf';
 import { SetResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { BatchOperation, BatchResult, SetCommand, SetsAnswer, WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
-import { type Awaitable, type KeyValuePort, NOT_FOUND, type ReadMoment } from '#model/ports.ts';
+import {
+  type Awaitable,
+  type EntryReads,
+  type KeyValuePort,
+  NOT_FOUND,
+  type ReadMoment,
+} from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
-import { BatchReader, KeyRanges, readOperations, SetRanges } from '#wire/batch-reader.ts';
 import { asBuffer } from '#wire/byte-reader.ts';
 import { fromSetAnswer } from '#wire/kv-codec.ts';
+import { BatchReader, KeyRanges, readOperations, SetRanges } from '#wire/kv-reader.ts';
 
 export interface BatchBytesOptions {
   readonly port: KeyValuePort;
@@ -44,28 +51,47 @@ export function answerGets(
   writer.setFreshness(moment.asOf, moment.stalenessMs);
   for (let i = 0; i < ranges.count; i++) {
     const found = entries.find(bytes, ranges.offsets[i] as number, ranges.bytes[i] as number);
-    if (found === NOT_FOUND) {
-      writer.missing();
-      continue;
-    }
-    const valueBytes = entries.valueBytesOf(found);
-    if (!budget.takes(valueBytes)) {
-      writer.message(toResultMessage({ kind: 'error', error: budget.refusal() }, options.describe));
-      continue;
-    }
-    const expireAtMs = entries.expireAtMsOf(found);
-    const lsn = entries.lsnOf(found);
-    writer.beginFound(valueBytes, expireAtMs, entries.epochOf(found), lsn);
-    if (valueBytes > 0) entries.copyValue(found, writer.view, writer.at);
-    writer.endFound(valueBytes, expireAtMs, lsn);
+    if (found === NOT_FOUND || budget.takes(entries.valueBytesOf(found))) writeRead(entries, found);
+    else writer.message(toResultMessage({ kind: 'error', error: budget.refusal() }, options.describe));
   }
   return writer.take();
 }
 
-/** The moment to read at, with the keys in `ranges`; undefined where the request is not Gets alone, ready to be answered. */
-function readableMoment(port: KeyValuePort, bytes: Buffer): ReadMoment | undefined {
+/** As `answerGets`, of a GetRequest. */
+export function answerGet(port: KeyValuePort, request: Uint8Array, headroom: number): Buffer | undefined {
+  const bytes = asBuffer(request);
+  const moment = readableMoment(port, bytes, true);
+  if (moment === undefined) return undefined;
+  writer.begin(headroom, true);
+  writer.setFreshness(moment.asOf, moment.stalenessMs);
+  writeRead(moment.entries, moment.entries.find(bytes, reader.keyOffset, reader.keyBytes));
+  return writer.take();
+}
+
+function writeRead(entries: EntryReads, found: number): void {
+  if (found === NOT_FOUND) {
+    writer.missing();
+    return;
+  }
+  const valueBytes = entries.valueBytesOf(found);
+  const expireAtMs = entries.expireAtMsOf(found);
+  const lsn = entries.lsnOf(found);
+  writer.beginFound(valueBytes, expireAtMs, entries.epochOf(found), lsn);
+  if (valueBytes > 0) entries.copyValue(found, writer.view, writer.at);
+  writer.endFound(valueBytes, expireAtMs, lsn);
+}
+
+/**
+ * The moment to read at, with the keys in `ranges`, or that of a request by itself at
+ * hand; undefined where it is not Gets alone, ready to be answered.
+ */
+function readableMoment(port: KeyValuePort, bytes: Buffer, isAlone = false): ReadMoment | undefined {
   try {
     const moment = port.moment();
+    if (isAlone) {
+      reader.openOne(bytes);
+      return reader.get(moment.includes) ? moment : undefined;
+    }
     reader.open(bytes);
     return ranges.read(reader, onceEach(moment)) ? moment : undefined;
   } catch (error) {
@@ -147,7 +173,7 @@ export function tryOperations(limits: BatchLimits, request: Uint8Array): BatchOp
 
 /** The command of a SetRequest; undefined where it has another form. */
 export function trySet(limits: BatchLimits, request: Uint8Array): SetCommand | undefined {
-  reader.openSet(asBuffer(request));
+  reader.openOne(asBuffer(request));
   return reader.setCommand(limits.valueBytesMax);
 }
 

@@ -9,6 +9,8 @@ import {
   type BatchOperationSchema,
   BatchRequestSchema,
   BatchResponseSchema,
+  GetRequestSchema,
+  GetResponseSchema,
   SetRequestSchema,
   SetResponseSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
@@ -17,7 +19,9 @@ import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { Lsn } from '#model/position.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
+import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
 import {
+  answerGet,
   answerGets,
   encodeResults,
   encodeSetAnswer,
@@ -25,9 +29,8 @@ import {
   makeSets,
   tryOperations,
   trySet,
-} from '#wire/batch-bytes.ts';
-import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
-import { fromSetAnswer, toSetCommand } from '#wire/kv-codec.ts';
+} from '#wire/kv-bytes.ts';
+import { fromGetAnswer, fromSetAnswer, toGetCommand, toSetCommand } from '#wire/kv-codec.ts';
 
 const LIMITS = { valueBytesMax: 400, answerBytesMax: 1_000 };
 const describeError = (error: unknown): { code: string; message: string } => ({
@@ -256,6 +259,43 @@ describe('a batch by its bytes', () => {
       { numRuns: 300 },
     );
     expect(taken).toBeGreaterThan(100);
+  });
+
+  it('is for Gets by themselves what the general way is', async () => {
+    const one = fc.oneof(fc.constant(good.plain), fc.constant(mixed.any)).chain((of) => of);
+    const noise = fc.oneof(
+      { weight: 4, arbitrary: fc.constant([]) },
+      { weight: 1, arbitrary: fc.array(fc.nat(255)) },
+    );
+    let [taken, found] = [0, 0];
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(one, noise), { minLength: 1, maxLength: 9 }), async (operations) => {
+        const node = new FakeNode();
+        const { keyValue } = node.ports;
+        const stored = ['a', 'b', '鍵'].map((one) => ({ key: one, value: Buffer.from(one) }));
+        await byMessages(node, encode(stored.map((one) => ({ operation: { case: 'set', value: one } }))));
+        for (const [{ operation }, behind] of operations) {
+          if (operation?.case === 'set') await byMessages(node, encode([{ operation }]));
+          if (operation?.case !== 'get') continue;
+          const message = toBinary(GetRequestSchema, create(GetRequestSchema, operation.value));
+          const request = Buffer.concat([message, Buffer.from(behind)]);
+          const calls = node.calls.length;
+          const answer = answerGet(keyValue, request, HEADROOM);
+          if (answer === undefined) continue;
+          taken++;
+          expect(node.calls.slice(calls).map(({ port }) => port)).toEqual(['moment']);
+          const command = toGetCommand(fromBinary(GetRequestSchema, request));
+          const whole = fromGetAnswer(await keyValue.get(command));
+          if (whole.found) found++;
+          expect(answer.subarray(HEADROOM).toString('hex')).toBe(
+            Buffer.from(toBinary(GetResponseSchema, whole)).toString('hex'),
+          );
+        }
+      }),
+      { numRuns: 300 },
+    );
+    expect(taken).toBeGreaterThan(100);
+    expect(found).toBeGreaterThan(20);
   });
 
   it('tells of each Set that was refused, and of the others what their record came to', async () => {
