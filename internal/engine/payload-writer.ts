@@ -24,6 +24,8 @@ import type { KeyBytes } from '#storage/key-bytes.ts';
 import { FRAME_HEADER_BYTES, type Frame, type FrameHeader, sealFrame } from '#wal/frame.ts';
 
 const BUFFER_BYTES_MIN = 16_384;
+/** What is kept ready for the next record, at most. */
+const BUFFER_BYTES_MAX = 262_144;
 /** From here on a record takes the buffer that it was written to. */
 const COPIED_BYTES_MAX = 65_536;
 
@@ -86,7 +88,8 @@ export class PayloadWriter implements PayloadSource {
     writeUint32(buffer, this.#count, FRAME_HEADER_BYTES + 1);
     const payloadBytes = this.#at - FRAME_HEADER_BYTES;
     if (this.#at > COPIED_BYTES_MAX) {
-      this.buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN);
+      // The next record is likely to be as large; it need not grow there by doubling.
+      this.buffer = Buffer.allocUnsafeSlow(Math.min(this.#at, BUFFER_BYTES_MAX));
       return sealFrame(header, buffer, payloadBytes);
     }
     const own = Buffer.allocUnsafe(this.#at);

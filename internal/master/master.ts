@@ -32,6 +32,7 @@ import {
 } from '#model/commands.ts';
 import { type Entry, isExpired, NEVER } from '#model/entry.ts';
 import { invalidArgument, unavailable, WalnutError } from '#model/errors.ts';
+import { PREFETCH_KEYS } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import { isSamePosition } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -124,6 +125,10 @@ export class Master {
     const accepted = this.#write((builder) => {
       const pair = new PlainSetCursor(sets);
       while (pair.next()) {
+        if (pair.index % PREFETCH_KEYS === 0) {
+          const { bytes, keyOffsets, keyBytes, count } = sets;
+          this.#engine.store.prefetch(bytes, keyOffsets, keyBytes, pair.index, count);
+        }
         try {
           pair.expireAtMs = this.#plainDeadline(sets, pair.index, builder.nowMs);
           builder.setEncoded(pair);

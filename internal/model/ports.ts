@@ -60,6 +60,9 @@ export type Awaitable<T> = T | Promise<T>;
 /** What `EntryReads.find` gives for a key that is missing or expired. */
 export const NOT_FOUND = -1;
 
+/** Keys that one `EntryReads.prefetch` brings near: what they bring fits into a core's own cache. */
+export const PREFETCH_KEYS = 64;
+
 /**
  * The stored entries of one moment, by their keys as bytes, so that reading many
  * makes neither strings nor objects. Good until control goes back to the event loop.
@@ -67,6 +70,8 @@ export const NOT_FOUND = -1;
 export interface EntryReads {
   /** As a Get does, counted as a hit or a miss: the number to ask the rest by, or `NOT_FOUND`. The key is UTF-8. */
   find(bytes: Buffer, keyOffset: number, keyBytes: number): number;
+  /** Before keys from `from` on, to before `to`, are asked for: brings some of them near. Every `PREFETCH_KEYS`th is the next to ask this from. */
+  prefetch(bytes: Buffer, offsets: Uint32Array, lengths: Uint16Array, from: number, to: number): void;
   valueBytesOf(found: number): number;
   expireAtMsOf(found: number): number;
   /** Of its version. */

@@ -5,14 +5,14 @@
  * which nothing lives any more is given back at once. Chunks that are dead in
  * part are what the compactor empties (`compactor.ts`).
  *
- * A cell is named by the number of its chunk and its place there, in units of 8
+ * A cell is named by the number of its chunk and its place there, in units of 4
  * bytes. A million chunks are a tebibyte.
  */
 import { assert } from '#platform/assert.ts';
 
 export const CHUNK_BYTES = 1_048_576;
 /** What `roundUp` rounds to, as bits. */
-const UNIT_BITS = 3;
+const UNIT_BITS = 2;
 const CHUNKS_MAX = 2 ** 20;
 /** Buffers kept for the next chunk, so that a store that stays its size asks the system for nothing. */
 const SPARE_MAX = 4;
@@ -29,7 +29,7 @@ export interface ArenaChunk {
 
 /** Bytes that a cell takes: whole units. */
 export function roundUp(bytes: number): number {
-  return (bytes + 7) & ~7;
+  return (bytes + 3) & ~3;
 }
 
 export class Arena {

@@ -59,6 +59,24 @@ export class KeyIndex {
     }
   }
 
+  /** For prefetching: reads the cell where a key of this hash is looked for first. */
+  peek(hash: number): number {
+    const { cells } = this.#segmentOf(hash);
+    return cells[homeOf(hash, cells.length)] as number;
+  }
+
+  /** For prefetching: the first slot of a key of this hash, or `NO_SLOT`. */
+  candidate(hash: number): number {
+    const { cells } = this.#segmentOf(hash);
+    const end = cells.length;
+    for (let at = homeOf(hash, end); ; ) {
+      const slot = cells[at + 1] as number;
+      if (slot === 0 || cells[at] === hash) return slot - 1;
+      at += 2;
+      if (at === end) at = 0;
+    }
+  }
+
   /** The caller knows that the key is not there. */
   add(hash: number, slot: number): void {
     let segment = this.#segmentOf(hash);

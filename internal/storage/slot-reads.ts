@@ -9,6 +9,7 @@ export interface ReadHooks {
   locate(bytes: Buffer, keyOffset: number, keyBytes: number): number;
   onHit(slot: number): void;
   onMiss(): void;
+  prefetch(bytes: Buffer, offsets: Uint32Array, lengths: Uint16Array, from: number, to: number): void;
 }
 
 export class SlotReads implements EntryReads {
@@ -33,6 +34,10 @@ export class SlotReads implements EntryReads {
     this.#hooks.onHit(slot);
     this.#onFound?.(bytes.toString('utf8', keyOffset, keyOffset + keyBytes));
     return slot;
+  }
+
+  prefetch(bytes: Buffer, offsets: Uint32Array, lengths: Uint16Array, from: number, to: number): void {
+    this.#hooks.prefetch(bytes, offsets, lengths, from, to);
   }
 
   valueBytesOf(slot: number): number {

@@ -17,7 +17,7 @@ import { Arena, type ArenaChunk, roundUp } from '#storage/arena.ts';
 import { Compactor } from '#storage/compactor.ts';
 import { EpochIds } from '#storage/epoch-ids.ts';
 import { type KeyBytes, STORED_KEY_BYTES_MAX } from '#storage/key-bytes.ts';
-import { firstWordOf, indexOf, SlotChunks } from '#storage/slot-chunks.ts';
+import { firstWordOf, indexOf, SLOT_WORDS, SlotChunks } from '#storage/slot-chunks.ts';
 import {
   cellBytesAt,
   cellWordAt,
@@ -40,6 +40,11 @@ import {
   wordsFor,
 } from '#storage/slot-words.ts';
 import { EMPTY_VALUE, ValuePool, WORDWISE_BYTES_MAX } from '#storage/value-pool.ts';
+
+/** Of a cache line. */
+const LINE_WORDS = 16;
+/** A kilobyte: what is longer is copied line after line, which the processor foresees by itself. */
+const PEEKED_WORDS_MAX = 256;
 
 /** "No slot", as a link and as an answer. */
 export const NO_SLOT = -1;
@@ -183,6 +188,29 @@ export class SlotTable {
     const count = wordsFor(key.length);
     for (let i = 0; i < count; i++) if (cells[first + i] !== key.words[i]) return false;
     return true;
+  }
+
+  /** For prefetching: reads the slot's words, which lie in two cache lines at most. */
+  peek(slot: number): number {
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    return (words[at] as number) ^ (words[at + SLOT_WORDS - 1] as number);
+  }
+
+  /** For prefetching: reads the beginning of the slot's cell and its end, and the slots that touching it writes to. */
+  peekCell(slot: number): number {
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    const cells = this.#chunkAt(words, at).words;
+    const first = cellWordAt(words, at);
+    const count = Math.min(cellBytesAt(words, at) >>> 2, PEEKED_WORDS_MAX);
+    let seen = cells[first + count - 1] as number;
+    for (let i = 0; i < count; i += LINE_WORDS) seen ^= cells[first + i] as number;
+    const newer = words[at + 4] as number;
+    const older = words[at + 5] as number;
+    if (newer !== NO_SLOT) seen ^= this.#slots.wordsOf(newer)[firstWordOf(newer) + 5] as number;
+    if (older !== NO_SLOT) seen ^= this.#slots.wordsOf(older)[firstWordOf(older) + 4] as number;
+    return seen;
   }
 
   /** Whether the slot's key begins with these bytes of UTF-8. */

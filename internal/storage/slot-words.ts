@@ -2,7 +2,7 @@
  * What is in the ten words of a slot, as pure functions over the words of its
  * chunk and where the slot begins in them:
  *
- *   word 0   place of the cell in its arena chunk (17 bits), that chunk (low 15 bits)
+ *   word 0   place of the cell in its arena chunk (18 bits), that chunk (low 14 bits)
  *        1   bytes of the value (15), own buffer (1), deadline (1), state (2), chunk (high 13)
  *        2   bytes of the key (16), epoch number (low 16)
  *        3   CRC of the value
@@ -20,9 +20,9 @@ const DEADLINE_BIT = 1 << 16;
 const STATE_SHIFT = 17;
 const STATE_MASK = 3 << STATE_SHIFT;
 const VALUE_MASK = OWN_BIT - 1;
-const CHUNK_LOW_BITS = 15;
+const CHUNK_LOW_BITS = 14;
 const CHUNK_HIGH_SHIFT = 19;
-const PLACE_BITS = 17;
+const PLACE_BITS = 18;
 const PLACE_MASK = (1 << PLACE_BITS) - 1;
 /** A number below 2^53 has this many bits above its low word. */
 const HIGH_BITS = 21;
@@ -110,7 +110,7 @@ export function chunkIdAt(words: Int32Array, at: number): number {
 
 /** Where the cell begins in the words of its chunk. */
 export function cellWordAt(words: Int32Array, at: number): number {
-  return ((words[at] as number) & PLACE_MASK) << 1;
+  return (words[at] as number) & PLACE_MASK;
 }
 
 /** Where the value begins in the bytes of the cell's chunk, behind the key and up to three zeros. */

@@ -27,6 +27,7 @@ import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { ExpiryIndex } from '#storage/expiry-index.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { KeyIndex } from '#storage/key-index.ts';
+import { Prefetcher } from '#storage/prefetch.ts';
 import { RecencyList } from '#storage/recency.ts';
 import { ScrubScan } from '#storage/scrub-scan.ts';
 import { type ReadHooks, SlotReads } from '#storage/slot-reads.ts';
@@ -83,7 +84,9 @@ export class Store {
     onMiss: () => {
       this.#misses++;
     },
+    prefetch: (bytes, offsets, lengths, from, to) => this.prefetch(bytes, offsets, lengths, from, to),
   };
+  readonly #prefetcher: Prefetcher;
   #limits: StoreLimits;
   #snapshot: SnapshotScan | undefined;
   #scrub: ScrubScan | undefined;
@@ -97,6 +100,7 @@ export class Store {
   constructor(options: StoreOptions) {
     const hashSeed = options.hashSeed ?? 0;
     this.key = new KeyBytes(hashSeed, options.hashMask);
+    this.#prefetcher = new Prefetcher(this.key, this.#index, this.#slots);
     this.#limits = options.limits;
     this.#incarnation = options.incarnation ?? deriveIncarnation(hashSeed);
   }
@@ -134,6 +138,11 @@ export class Store {
   /** Gets at `nowMs` by keys as bytes. `onFound`: told the key of each hit. */
   reads(nowMs: number, onFound?: (key: string) => void): EntryReads {
     return new SlotReads(this.#slots, this.#readHooks, nowMs, onFound);
+  }
+
+  /** Brings near what is stored of keys that are looked at next; see `prefetch.ts`. The key at hand is another one then. */
+  prefetch(bytes: Buffer, offsets: Uint32Array, lengths: Uint16Array, from: number, to: number): void {
+    this.#prefetcher.run(bytes, offsets, lengths, from, to, this.#entries);
   }
 
   #onHit(slot: number): void {

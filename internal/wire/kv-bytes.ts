@@ -13,6 +13,7 @@ import {
   type EntryReads,
   type KeyValuePort,
   NOT_FOUND,
+  PREFETCH_KEYS,
   type ReadMoment,
 } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
@@ -50,6 +51,7 @@ export function answerGets(
   writer.begin(headroom);
   writer.setFreshness(moment.asOf, moment.stalenessMs);
   for (let i = 0; i < ranges.count; i++) {
+    if (i % PREFETCH_KEYS === 0) entries.prefetch(bytes, ranges.offsets, ranges.bytes, i, ranges.count);
     const found = entries.find(bytes, ranges.offsets[i] as number, ranges.bytes[i] as number);
     if (found === NOT_FOUND || budget.takes(entries.valueBytesOf(found))) writeRead(entries, found);
     else writer.message(toResultMessage({ kind: 'error', error: budget.refusal() }, options.describe));

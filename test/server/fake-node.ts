@@ -141,6 +141,7 @@ export class FakeNode {
           const entry = this.entries.get(bytes.toString('utf8', keyOffset, keyOffset + keyBytes));
           return entry === undefined ? NOT_FOUND : found.push(entry) - 1;
         },
+        prefetch: () => {},
         valueBytesOf: (index) => at(index).value.length,
         expireAtMsOf: (index) => at(index).expireAtMs,
         epochOf: (index) => at(index).version.epoch,

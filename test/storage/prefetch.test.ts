@@ -1,0 +1,42 @@
+/** Prefetching changes nothing, whatever it is asked for: keys that are there, that are not, and ranges of any length. */
+import { describe, expect, it } from 'vitest';
+import { PREFETCH_KEYS } from '#model/ports.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { at, newStore, remove, set } from '#test/storage/helpers.ts';
+
+/** So many that it does anything. */
+const ENTRIES = 60_000;
+
+describe('prefetching', () => {
+  it('changes neither entries nor their order, and counts neither hits nor misses', () => {
+    const random = new SeededRandom(7);
+    const [store, other] = [newStore(), newStore()];
+    for (let i = 0; i < ENTRIES; i++) {
+      const value = i % 1_000 === 0 ? 'x'.repeat(20_000) : 'v'.repeat(i % 50);
+      for (const each of [store, other]) each.apply(set(`key ${i}`, value), at(i + 1));
+    }
+    for (let i = 0; i < ENTRIES; i += 3)
+      for (const each of [store, other]) each.apply(remove(`key ${i}`), at(ENTRIES + i + 1));
+    for (let round = 0; round < 200; round++) {
+      const count = random.between(0, 2 * PREFETCH_KEYS);
+      const keys = Array.from({ length: count }, () => `key ${random.between(0, ENTRIES + 1_000)}`);
+      const bytes = Buffer.from(keys.join(''));
+      const lengths = Uint16Array.from(keys, (key) => key.length);
+      let end = 0;
+      const offsets = Uint32Array.from(lengths, (length) => {
+        end += length;
+        return end - length;
+      });
+      const reads = store.reads(0);
+      for (let from = 0; from < count; from += PREFETCH_KEYS)
+        reads.prefetch(bytes, offsets, lengths, from, count);
+      for (const [i, key] of keys.entries()) {
+        const found = reads.find(bytes, offsets[i] as number, lengths[i] as number);
+        expect(found >= 0).toBe(other.get(key, 0) !== undefined);
+      }
+    }
+    expect(store.stats()).toEqual(other.stats());
+    expect(store.digest()).toBe(other.digest());
+    for (let i = 0; i < 1_000; i++) expect(store.takeVictim()?.key).toBe(other.takeVictim()?.key);
+  });
+});
