@@ -112,7 +112,7 @@ function heapMegabytes(entry, args, env, availableBytes) {
 }
 
 /** Megabytes of V8's two halves for new objects: more is slower to give back, and no faster here. */
-const SEMI_SPACE_MEGABYTES = 8;
+const SEMI_SPACE_MEGABYTES = 4;
 
 /**
  * V8's threads beside the main one (its default is 4). On two cores, threads of
@@ -165,8 +165,11 @@ function childEnvironment(node, entry) {
   // Snapshot reads must not queue ahead of the log's fdatasync.
   env.UV_THREADPOOL_SIZE = env.UV_THREADPOOL_SIZE || '16';
   if (NODE_ENTRIES.includes(entry)) {
-    // glibc would keep freed buffers for later, and more in each thread's arena.
-    env.MALLOC_MMAP_THRESHOLD_ = env.MALLOC_MMAP_THRESHOLD_ || '131072';
+    // glibc would keep freed buffers for later, and more in each thread's arena. Buffers get mappings of
+    // their own, so that none that lives long stands between freed ones; but no more than half of what
+    // Linux lets a process have.
+    env.MALLOC_MMAP_THRESHOLD_ = env.MALLOC_MMAP_THRESHOLD_ || '16384';
+    env.MALLOC_MMAP_MAX_ = env.MALLOC_MMAP_MAX_ || '32768';
     env.MALLOC_TRIM_THRESHOLD_ = env.MALLOC_TRIM_THRESHOLD_ || '131072';
     env.MALLOC_ARENA_MAX = env.MALLOC_ARENA_MAX || '2';
     // TypeScript that was stripped before need not be stripped again, by 30 MB of WebAssembly.

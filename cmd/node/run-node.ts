@@ -20,7 +20,8 @@ import type { Clock } from '#platform/clock.ts';
 import { CloserStack } from '#platform/closer-stack.ts';
 import { createLogger, type LevelLogger } from '#platform/create-logger.ts';
 import { registerEventLoopDelay, startEventLoopMonitor } from '#platform/event-loop-delay.ts';
-import { heapLimitBytes, keepHeapSmall } from '#platform/heap.ts';
+import { heapLimitBytes, keepHeapSmall, openHeap } from '#platform/heap.ts';
+import { startIdleCollector } from '#platform/idle-collector.ts';
 import { memoryLimitBytes } from '#platform/memory.ts';
 import { DURATION_BUCKETS_S, Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
@@ -120,6 +121,8 @@ async function start(
   const monitor = startEventLoopMonitor();
   closers.push('event loop monitor', () => monitor.close());
   registerEventLoopDelay(metrics, monitor);
+  const collector = startIdleCollector(clock, openHeap());
+  closers.push('idle collector', () => collector.close());
   const fsyncSeconds = metrics.histogram(
     'walnut_wal_fsync_duration_seconds',
     'Time of each fdatasync of the log.',

@@ -1,5 +1,8 @@
 /** How V8 keeps its heap. The limit itself is the launcher's to set. */
+import { type EventLoopUtilization, performance } from 'node:perf_hooks';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Heap } from '#platform/idle-collector.ts';
 
 /** V8 waits for as much garbage as this share of what lived at the last full collection, by default for thrice that. */
 const GROWING_PERCENT = 50;
@@ -11,6 +14,29 @@ const GROWING_PERCENT = 50;
  */
 export function keepHeapSmall(): void {
   setFlagsFromString(`--heap-growing-percent=${GROWING_PERCENT}`);
+}
+
+/** V8's own collection, which Node gives to nobody who does not start it with a flag. */
+type Collect = (options: { readonly type: 'major'; readonly flavor: 'last-resort' }) => void;
+
+/** This process's heap, for `startIdleCollector`. */
+export function openHeap(): Heap {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as Collect;
+  let last: EventLoopUtilization = performance.eventLoopUtilization();
+  return {
+    busyShare: () => {
+      const now = performance.eventLoopUtilization();
+      const { utilization } = performance.eventLoopUtilization(now, last);
+      last = now;
+      return utilization;
+    },
+    takenBytes: () => {
+      const { total_heap_size: heapBytes, external_memory: bufferBytes } = getHeapStatistics();
+      return heapBytes + bufferBytes;
+    },
+    collect: () => collect({ type: 'major', flavor: 'last-resort' }),
+  };
 }
 
 /** Bytes that the heap may grow to. */
