@@ -168,7 +168,7 @@ function childEnvironment(node, entry) {
     // glibc would keep freed buffers for later, and more in each thread's arena. Buffers get mappings of
     // their own, so that none that lives long stands between freed ones; but no more than half of what
     // Linux lets a process have.
-    env.MALLOC_MMAP_THRESHOLD_ = env.MALLOC_MMAP_THRESHOLD_ || '16384';
+    env.MALLOC_MMAP_THRESHOLD_ = env.MALLOC_MMAP_THRESHOLD_ || '8192';
     env.MALLOC_MMAP_MAX_ = env.MALLOC_MMAP_MAX_ || '32768';
     env.MALLOC_TRIM_THRESHOLD_ = env.MALLOC_TRIM_THRESHOLD_ || '131072';
     env.MALLOC_ARENA_MAX = env.MALLOC_ARENA_MAX || '2';

@@ -288,7 +288,7 @@ export class LogWriter {
     const offset = segment.sizeBytes;
     const durableLsn = this.#durableLsn;
     const count = this.#batch.fill(this.#queue, { room, salt: open.salt, durableLsn });
-    if (this.#pace.allows(this.#batch.bytes, this.#syncs.isSyncing))
+    if (this.#pace.allows(this.#batch.bytes, this.#syncs.syncingSinceMs))
       this.#pace.measure(() => this.#batch.writeNow(open.file, offset));
     else await this.#batch.write(open.file, offset);
     this.#accountFor(segment, count);

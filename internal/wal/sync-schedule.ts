@@ -19,6 +19,7 @@ export interface SyncScheduleParts {
 export class SyncSchedule {
   readonly #parts: SyncScheduleParts;
   #running: Promise<void> | undefined;
+  #startedMs = 0;
   #intervalTimer: Timer | undefined;
   #gapTimer: Timer | undefined;
   #isStopped = false;
@@ -44,9 +45,9 @@ export class SyncSchedule {
     this.#armInterval();
   }
 
-  /** Whether an fdatasync of the schedule is under way. */
-  get isSyncing(): boolean {
-    return this.#running !== undefined;
+  /** When the fdatasync of the schedule began that is under way, on the monotonic clock; undefined: none is. */
+  get syncingSinceMs(): number | undefined {
+    return this.#running === undefined ? undefined : this.#startedMs;
   }
 
   /** Resolves when no sync of the schedule is under way. */
@@ -98,6 +99,7 @@ export class SyncSchedule {
   }
 
   #start(): void {
+    this.#startedMs = this.#parts.clock.monotonicMs();
     this.#running = this.#parts
       .sync()
       .catch(() => {

@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { BatchStart } from '#wal/batch-start.ts';
-import { NOW_BYTES_MAX, PAUSE_MS_MAX, PAUSE_MS_MIN, SLOW_MS, WritePace } from '#wal/write-pace.ts';
+import {
+  NOW_BYTES_MAX,
+  PAUSE_MS_MAX,
+  PAUSE_MS_MIN,
+  SLOW_MS,
+  SYNCING_MS_MAX,
+  WritePace,
+} from '#wal/write-pace.ts';
 import { frameAfter, open } from './harness.ts';
 
 /** A clock that a test can move while nothing is awaited. */
@@ -15,11 +22,17 @@ class HeldClock extends VirtualClock {
 }
 
 describe('the pace of writes', () => {
-  it('lets small batches be written at once, unless an fdatasync is under way', () => {
-    const pace = new WritePace(new HeldClock());
-    expect(pace.allows(NOW_BYTES_MAX, false)).toBe(true);
-    expect(pace.allows(NOW_BYTES_MAX + 1, false)).toBe(false);
-    expect(pace.allows(1, true)).toBe(false);
+  it('lets small batches be written at once, unless an fdatasync has been under way for a while', () => {
+    const clock = new HeldClock();
+    const pace = new WritePace(clock);
+    expect(pace.allows(NOW_BYTES_MAX, undefined)).toBe(true);
+    expect(pace.allows(NOW_BYTES_MAX + 1, undefined)).toBe(false);
+    expect(pace.allows(1, 0)).toBe(true);
+    clock.nowMs = SYNCING_MS_MAX;
+    expect(pace.allows(1, 0)).toBe(true);
+    clock.nowMs += 0.1;
+    expect(pace.allows(1, 0)).toBe(false);
+    expect(pace.allows(1, undefined)).toBe(true);
   });
 
   it('leaves them to another thread after one was slow, for twice as long each time, up to ten minutes', () => {
@@ -30,18 +43,18 @@ describe('the pace of writes', () => {
         clock.nowMs += tookMs;
       });
     write(SLOW_MS);
-    expect(pace.allows(1, false)).toBe(true);
+    expect(pace.allows(1, undefined)).toBe(true);
     for (let pauseMs = PAUSE_MS_MIN; pauseMs < 4 * PAUSE_MS_MAX; pauseMs *= 2) {
       write(SLOW_MS + 1);
       clock.nowMs += Math.min(pauseMs, PAUSE_MS_MAX) - 1;
-      expect(pace.allows(1, false)).toBe(false);
+      expect(pace.allows(1, undefined)).toBe(false);
       clock.nowMs += 1;
-      expect(pace.allows(1, false)).toBe(true);
+      expect(pace.allows(1, undefined)).toBe(true);
     }
     clock.nowMs += PAUSE_MS_MAX + 1;
     write(SLOW_MS + 1);
     clock.nowMs += PAUSE_MS_MIN;
-    expect(pace.allows(1, false)).toBe(true);
+    expect(pace.allows(1, undefined)).toBe(true);
   });
 
   it('passes on what a write throws', () => {
@@ -53,7 +66,7 @@ describe('the pace of writes', () => {
     expect(measured).toThrow(full);
   });
 
-  it('is kept by the log: small batches at once, large ones and those beside an fdatasync not', async () => {
+  it('is kept by the log: small batches at once, large ones and those beside a slow fdatasync not', async () => {
     const clock = new VirtualClock();
     const disk = new MemoryFileSystem();
     const { log } = await open(disk, { clock, fsync: 'interval', syncIntervalMs: 1_000 });
@@ -69,7 +82,9 @@ describe('the pace of writes', () => {
     disk.holdSyncs();
     await clock.advance(1_000);
     expect(disk.heldSyncCount).toBe(1);
-    expect(await written('beside')).toBe(false);
+    expect(await written('beside')).toBe(true);
+    await clock.advance(SYNCING_MS_MAX + 1);
+    expect(await written('beside one that takes its time')).toBe(false);
     disk.releaseSyncs();
     await clock.settle();
     expect(await written('after')).toBe(true);
