@@ -7,6 +7,7 @@
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
+import { WRITE_MUTANTS } from './write-mutants.ts';
 
 export interface Mutant {
   readonly name: string;
@@ -96,7 +97,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'accepted state of a refused batch kept',
     file: 'internal/master/master.ts',
-    text: '            this.#accepted.drop();',
+    text: '        this.#accepted.drop();',
     replacement: '',
     tests: [SIMULATION],
   },
@@ -185,4 +186,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...FAILOVER_MUTANTS,
   ...READ_MUTANTS,
   ...DIGEST_MUTANTS,
+  ...WRITE_MUTANTS,
 ];

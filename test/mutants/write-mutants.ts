@@ -1,0 +1,70 @@
+/** Bugs of the way from accepted writes to the log. */
+import type { Mutant } from './mutants.ts';
+
+const PLAIN_SETS = 'test/master/plain-sets.test.ts';
+const CONCURRENT = 'test/master/concurrent.test.ts';
+const IN_FLIGHT = 'test/master/writes-in-flight.test.ts';
+const WRITER = 'test/wal/writer.test.ts';
+const PACE = 'test/wal/write-pace.test.ts';
+
+export const WRITE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'conditions judged without what is in flight',
+    file: 'internal/master/accepted-state.ts',
+    text: `  lookup(key: string): AcceptedEntry {
+    const row = this.#rowOf(key);`,
+    replacement: `  lookup(key: string): AcceptedEntry {
+    const row = NO_ROW as number;`,
+    tests: [CONCURRENT],
+  },
+  {
+    name: 'capacity judged without what is in flight',
+    file: 'internal/master/accepted-state.ts',
+    text: '    return row === NO_ROW ? stored : this.#inFlight.costAt(row);',
+    replacement: '    return row === NO_ROW ? stored : stored;',
+    tests: [PLAIN_SETS, CONCURRENT],
+  },
+  {
+    name: 'hole left where a settled write was found',
+    file: 'internal/master/writes-in-flight.ts',
+    text: '      if (((cell - home) & mask) < ((cell - gap) & mask)) continue;',
+    replacement: '      if (cell !== gap) continue;',
+    tests: [IN_FLIGHT],
+  },
+  {
+    name: 'writes in flight told apart by their hashes alone',
+    file: 'internal/master/writes-in-flight.ts',
+    text: 'this.#hashes[row] === key.hash && this.recordAt(row).hasKeyAt(this.#places[row] as number, key)',
+    replacement: 'this.#hashes[row] === key.hash',
+    tests: [IN_FLIGHT],
+  },
+  {
+    name: 'key at hand taken for that of the victim before it',
+    file: 'internal/master/record-builder.ts',
+    text: `    this.#hold(text);
+    return before;`,
+    replacement: '    return before;',
+    tests: ['test/master/eviction.test.ts', 'test/master/sequential.test.ts'],
+  },
+  {
+    name: 'plain set with a deadline in the past stored',
+    file: 'internal/master/master.ts',
+    text: '    if (this.#hasPast(sets)) return undefined;',
+    replacement: '',
+    tests: [PLAIN_SETS],
+  },
+  {
+    name: 'short write at once taken for a whole one',
+    file: 'internal/wal/whole-files.ts',
+    text: '  while (written < bytes.length) written += file.writeNow(bytes.subarray(written), position + written);',
+    replacement: '  written = bytes.length;',
+    tests: [WRITER],
+  },
+  {
+    name: 'slow writes made at once all the same',
+    file: 'internal/wal/write-pace.ts',
+    text: '    return nowMs >= this.#pausedUntilMs;',
+    replacement: '    return nowMs >= 0 || nowMs >= this.#pausedUntilMs;',
+    tests: [PACE],
+  },
+];
