@@ -11,43 +11,19 @@
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
-import type { Clock, Timer } from '#platform/clock.ts';
+import type { Timer } from '#platform/clock.ts';
 import { Fifo } from '#platform/fifo.ts';
-import type { Logger } from '#platform/logger.ts';
 import { BatchBuffer } from '#wal/batch-buffer.ts';
 import { BatchStart } from '#wal/batch-start.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
-import type { LogEvents } from '#wal/log-events.ts';
+import type { LogWriterParts, NewSegment } from '#wal/log-writer-parts.ts';
 import { encodeMark, encodeSeal, NOTE_BYTES, PREFIX_BYTES } from '#wal/segment-format.ts';
 import { SyncSchedule } from '#wal/sync-schedule.ts';
-import type { OpenSegment, TailKeeper } from '#wal/tail-keeper.ts';
+import type { OpenSegment } from '#wal/tail-keeper.ts';
 import { isOutOfSpace, toError } from '#wal/wal-errors.ts';
 import { writeFully } from '#wal/whole-files.ts';
 import { WritePace } from '#wal/write-pace.ts';
-
-export interface LogWriterParts {
-  readonly keeper: TailKeeper;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly events: LogEvents;
-  /** Every batch is fdatasynced before it counts as committed. */
-  readonly syncsEveryBatch: boolean;
-  /** Between fdatasyncs beside the writes; undefined: on request only. */
-  readonly syncIntervalMs: number | undefined;
-  readonly requestedSyncGapMs: number;
-  readonly maxFileBytes: number;
-  readonly onFsync: ((seconds: number) => void) | undefined;
-  /** Deletes segments kept only for replicas; returns how many. */
-  readonly releaseRetained: () => Promise<number>;
-  /** Bytes free on the log's disk. */
-  readonly freeBytes: () => Promise<number>;
-}
-
-export interface NewSegment {
-  readonly segmentSeq: number;
-  readonly firstLsn: Lsn;
-}
 
 interface Task {
   /** Runs once this is written, or nothing is queued any more. */
@@ -267,7 +243,7 @@ export class LogWriter {
     let refusal: unknown;
     for (let attempt = 1; attempt <= 2; attempt++) {
       try {
-        await this.#writeBatch();
+        await this.#writeBatches();
         this.#isFull = false;
         return;
       } catch (error) {
@@ -281,27 +257,47 @@ export class LogWriter {
     this.#refuseQueued(toError(refusal));
   }
 
-  async #writeBatch(): Promise<void> {
+  /**
+   * One batch; at `always` the next ones too, where nothing else is to be done in
+   * between. Nothing is awaited from telling of one to the fdatasync of the next,
+   * so that callers are answered beside it and not before.
+   */
+  async #writeBatches(): Promise<void> {
     const open = await this.#openFor((this.#queue.at(0) as Frame).frameBytes);
-    const { segment } = open;
+    const { events } = this.#parts;
+    do {
+      const writing = this.#writeBatch(open);
+      const count = writing instanceof Promise ? await writing : writing;
+      this.#accountFor(open.segment, count);
+      this.#lastActivityMs = this.#parts.clock.monotonicMs();
+      if (this.#parts.syncsEveryBatch) await this.#sync(false);
+      events.onCommitted?.(this.#written.lsn);
+      if (this.#parts.syncsEveryBatch) events.onDurable?.(this.durableLsn);
+      else this.#syncs.written();
+    } while (this.#parts.syncsEveryBatch && this.#goesOn(open));
+  }
+
+  /** Writes the oldest frames in the queue behind what is in the segment; how many. */
+  #writeBatch({ segment, file, salt }: OpenSegment): number | Promise<number> {
+    const durableLsn = this.#durableLsn;
     const room = this.#parts.maxFileBytes - NOTE_BYTES - segment.sizeBytes;
     const offset = segment.sizeBytes;
-    const durableLsn = this.#durableLsn;
-    const count = this.#batch.fill(this.#queue, { room, salt: open.salt, durableLsn });
-    if (this.#pace.allows(this.#batch.bytes, this.#syncs.syncingSinceMs))
-      this.#pace.measure(() => this.#batch.writeNow(open.file, offset));
-    else await this.#batch.write(open.file, offset);
-    this.#accountFor(segment, count);
-    this.#vouchedLsn = Math.max(this.#vouchedLsn, durableLsn);
-    this.#lastActivityMs = this.#parts.clock.monotonicMs();
-    if (this.#parts.syncsEveryBatch) {
-      await this.#sync(false);
-      this.#parts.events.onCommitted?.(this.#written.lsn);
-      this.#parts.events.onDurable?.(this.durableLsn);
-      return;
-    }
-    this.#parts.events.onCommitted?.(this.#written.lsn);
-    this.#syncs.written();
+    const count = this.#batch.fill(this.#queue, { room, salt, durableLsn });
+    const written = (): number => {
+      this.#vouchedLsn = Math.max(this.#vouchedLsn, durableLsn);
+      return count;
+    };
+    if (!this.#pace.allows(this.#batch.bytes, this.#syncs.syncingSinceMs))
+      return this.#batch.write(file, offset).then(written);
+    this.#pace.measure(() => this.#batch.writeNow(file, offset));
+    return written();
+  }
+
+  /** Whether another batch follows, for which neither a task nor room nor a new segment is waited for. */
+  #goesOn(open: OpenSegment): boolean {
+    const next = this.#queue.at(0);
+    if (next === undefined || this.#tasks.length > 0 || this.#failure !== undefined) return false;
+    return this.#fits(open, next.frameBytes) && this.#parts.events.holdBack?.() === undefined;
   }
 
   /** Moves `count` frames from the queue to what is written. */
@@ -332,9 +328,12 @@ export class LogWriter {
   /** The open segment if a record of that size still fits, else the next. One larger than a segment gets its own. */
   async #openFor(frameBytes: number): Promise<OpenSegment> {
     const open = await this.#openSegment();
-    const { segment } = open;
+    return this.#fits(open, frameBytes) ? open : this.#rotate(open);
+  }
+
+  #fits({ segment }: OpenSegment, frameBytes: number): boolean {
     const end = segment.sizeBytes + PREFIX_BYTES + frameBytes + NOTE_BYTES;
-    return segment.records === 0 || end <= this.#parts.maxFileBytes ? open : this.#rotate(open);
+    return segment.records === 0 || end <= this.#parts.maxFileBytes;
   }
 
   /** Seals and fdatasyncs the segment under every policy; only then the next one is created. */

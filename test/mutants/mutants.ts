@@ -27,10 +27,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'acknowledged before its fdatasync',
     file: 'internal/wal/log-writer.ts',
-    text: `      await this.#sync(false);
-      this.#parts.events.onCommitted?.(this.#written.lsn);`,
-    replacement: `      this.#parts.events.onCommitted?.(this.#written.lsn);
-      await this.#sync(false);`,
+    text: `      if (this.#parts.syncsEveryBatch) await this.#sync(false);
+      events.onCommitted?.(this.#written.lsn);`,
+    replacement: `      events.onCommitted?.(this.#written.lsn);
+      if (this.#parts.syncsEveryBatch) await this.#sync(false);`,
     tests: [SIMULATION],
   },
   {

@@ -58,6 +58,51 @@ describe('group commit', () => {
     expect(told).toEqual(['committed 1', 'durable 1', 'committed 3', 'durable 3']);
   });
 
+  it('issues the next fdatasync before anyone who waits for a batch hears of it', async () => {
+    const { log, clock, disk, told } = await rig();
+    disk.holdSyncs();
+    append(log, ['a']);
+    await clock.settle();
+    append(log, ['b']);
+    const syncs = syncsOf(disk);
+    const heard = new Promise<number>((resolve) => {
+      log.onCommitted = (lsn) => {
+        told.push(`committed ${lsn}`);
+        if (lsn === 1) void Promise.resolve().then(() => resolve(syncsOf(disk)));
+      };
+    });
+    disk.releaseSyncs();
+    expect(await heard).toBe(syncs + 1);
+    await clock.settle();
+    expect(told).toEqual(['committed 1', 'durable 1', 'committed 2', 'durable 2']);
+  });
+
+  it('lets tasks, new segments and whoever holds back come between batches', async () => {
+    const { log, clock, disk, told } = await rig(undefined, { maxFileBytes: 4_096 });
+    disk.holdSyncs();
+    append(log, ['a']);
+    await clock.settle();
+    let release = (): void => {};
+    const room = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let isHeld = true;
+    log.holdBack = () => (isHeld ? room : undefined);
+    append(log, ['b']);
+    disk.releaseSyncs();
+    await clock.settle();
+    expect(told).toEqual(['committed 1', 'durable 1']);
+    isHeld = false;
+    release();
+    append(log, ['c'.repeat(3_000), 'd'.repeat(3_000)]);
+    const rotated = log.rotate();
+    await clock.settle();
+    await rotated;
+    expect(log.durableLsn).toBe(4);
+    expect(log.segmentCount).toBeGreaterThan(1);
+    expect((await open(disk.crash())).replayed.length).toBe(4);
+  });
+
   it('continues after short writes', async () => {
     const { log, disk } = await rig(new MemoryFileSystem({ hasShortWrites: true, seed: 3 }));
     await appendAll(log, numbered(50));
