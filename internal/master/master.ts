@@ -139,7 +139,11 @@ export class Master {
       return builder.written;
     });
     if (refused.size === sets.count) return Promise.resolve({ answer: undefined, refused });
-    return this.#answer(accepted, PLAIN).then((answer) => ({ answer, refused }));
+    const { settled, position } = accepted.dependsOn as RecordInFlight;
+    return settled.then(() => {
+      const receipt = receiptOf(this.#engine, this.#acks, position.lsn);
+      return { answer: this.#complete(accepted, position, receipt), refused };
+    });
   }
 
   #hasPast(sets: PlainSets): boolean {

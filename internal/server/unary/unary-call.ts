@@ -113,8 +113,19 @@ export class UnaryCall implements BodyReader {
   }
 
   #settle<T>(output: T | Promise<T>, onSettled: (output: T) => void): void {
-    if (!(output instanceof Promise)) onSettled(output);
-    else output.then(onSettled).catch((error: unknown) => this.#fail(error));
+    if (!(output instanceof Promise)) {
+      onSettled(output);
+      return;
+    }
+    const fail = (error: unknown): void => this.#fail(error);
+    // One promise for both ends, and so what is thrown at one is caught there.
+    output.then((settled) => {
+      try {
+        onSettled(settled);
+      } catch (error) {
+        fail(error);
+      }
+    }, fail);
   }
 
   #succeed(output: Output): void {
