@@ -87,7 +87,7 @@ export class PayloadWriter implements PayloadSource {
     buffer[FRAME_HEADER_BYTES] = VERSION;
     writeUint32(buffer, this.#count, FRAME_HEADER_BYTES + 1);
     const payloadBytes = this.#at - FRAME_HEADER_BYTES;
-    if (this.#at > COPIED_BYTES_MAX) {
+    if (this.#at > COPIED_BYTES_MAX && 2 * this.#at > buffer.length) {
       // The next record is likely to be as large; it need not grow there by doubling.
       this.buffer = Buffer.allocUnsafeSlow(Math.min(this.#at, BUFFER_BYTES_MAX));
       return sealFrame(header, buffer, payloadBytes);

@@ -120,9 +120,9 @@ export class Master {
    * done then.
    */
   sets(sets: PlainSets): Promise<SetsAnswer> | undefined {
-    if (this.#hasPast(sets)) return undefined;
     const refused = new Map<number, WalnutError>();
     const accepted = this.#write((builder) => {
+      if (hasPast(sets, builder.nowMs)) return undefined;
       const pair = new PlainSetCursor(sets);
       while (pair.next()) {
         if (pair.index % PREFETCH_KEYS === 0) {
@@ -138,20 +138,19 @@ export class Master {
       }
       return builder.written;
     });
+    if (accepted === undefined) return undefined;
     if (refused.size === sets.count) return Promise.resolve({ answer: undefined, refused });
     const { settled, position } = accepted.dependsOn as RecordInFlight;
+    const { count } = sets;
+    const refuseAll = (error: unknown): SetsAnswer => refuseRest(refused, count, error);
     return settled.then(() => {
-      const receipt = receiptOf(this.#engine, this.#acks, position.lsn);
-      return { answer: this.#complete(accepted, position, receipt), refused };
-    });
-  }
-
-  #hasPast(sets: PlainSets): boolean {
-    const nowMs = this.#engine.logClock.nowMs();
-    for (let i = 0; i < sets.count; i++) {
-      if (sets.expiries[i] === PLAIN_EXPIRY.at && isExpired(sets.expiryMs[i] as number, nowMs)) return true;
-    }
-    return false;
+      try {
+        const receipt = receiptOf(this.#engine, this.#acks, position.lsn);
+        return { answer: this.#complete(accepted, position, receipt), refused };
+      } catch (error) {
+        return refuseAll(error);
+      }
+    }, refuseAll);
   }
 
   #plainDeadline({ expiries, expiryMs }: PlainSets, index: number, nowMs: number): number {
@@ -217,15 +216,21 @@ export class Master {
   /** `taken`: victims, given back if the record is refused. */
   #submit(record: RecordInFlight, taken: readonly Entry[]): void {
     const engine = this.#engine;
-    record.source = engine.submit(this.#payload, (error) => {
-      if (error === undefined) {
-        this.#accepted.settle(record);
-      } else {
-        for (const entry of taken) engine.store.returnVictim(entry);
-        this.#accepted.drop();
-      }
-      record.settle(error);
-    });
+    const refuse = (): void => {
+      for (const entry of taken) engine.store.returnVictim(entry);
+      this.#accepted.drop();
+    };
+    try {
+      const frame = engine.submit(this.#payload, (error) => {
+        if (error === undefined) this.#accepted.settle(record);
+        else refuse();
+        record.settle(error);
+      });
+      record.build(frame);
+    } catch (error) {
+      refuse();
+      throw error;
+    }
   }
 
   #step(operation: BatchOperation, builder: RecordBuilder, read: (command: GetCommand) => GetAnswer): Step {
@@ -427,6 +432,21 @@ function toStep(accepted: Accepted, operation: OtherWrite['operation'], builder:
     return { kind: 'write', accepted, operation };
   }
   return { kind: 'plain', accepted, operation: operation.kind };
+}
+
+/** Whether a deadline has passed already. */
+function hasPast({ count, expiries, expiryMs }: PlainSets, nowMs: number): boolean {
+  for (let i = 0; i < count; i++) {
+    if (expiries[i] === PLAIN_EXPIRY.at && isExpired(expiryMs[i] as number, nowMs)) return true;
+  }
+  return false;
+}
+
+/** What became of the record became of all sets in it. */
+function refuseRest(refused: Map<number, WalnutError>, count: number, thrown: unknown): SetsAnswer {
+  const { error } = toBatchError(thrown);
+  for (let i = 0; i < count; i++) if (!refused.has(i)) refused.set(i, error);
+  return { answer: undefined, refused };
 }
 
 function deadlineIn(ttlMs: number, nowMs: number): number {

@@ -9,14 +9,26 @@ import type { KeyBytes } from '#storage/key-bytes.ts';
 
 export class RecordInFlight {
   readonly position: Position;
-  /** What is written of it: while it is built the writer, then its frame; let go of when it is settled. */
-  source: PayloadSource | undefined;
+  #source: PayloadSource | undefined;
+  /** Entries asked for while it was built, by where they begin: the writer's bytes are not theirs to keep. */
+  #copies: Map<number, Entry> | undefined = new Map();
   #outcome: { readonly error: WalnutError | undefined } | undefined;
   #waiting: PromiseWithResolvers<void> | undefined;
 
   constructor(position: Position, source: PayloadSource) {
     this.position = position;
-    this.source = source;
+    this.#source = source;
+  }
+
+  /** It is built: from now on its bytes are those of its frame. */
+  build(frame: PayloadSource): void {
+    this.#source = frame;
+    this.#copies = undefined;
+  }
+
+  /** Whether it has its bytes still: they are let go of when it is settled. */
+  get isOpen(): boolean {
+    return this.#source !== undefined;
   }
 
   /** Rejects where it is refused. Made when asked for: a refusal that nobody waits for is no error. */
@@ -34,7 +46,8 @@ export class RecordInFlight {
 
   /** `error`: why it was refused; undefined: it is visible. */
   settle(error?: WalnutError): void {
-    this.source = undefined;
+    this.#source = undefined;
+    this.#copies = undefined;
     this.#outcome = { error };
     if (error === undefined) this.#waiting?.resolve();
     else this.#waiting?.reject(error);
@@ -52,16 +65,21 @@ export class RecordInFlight {
     return bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
   }
 
-  /** The entry that the set at `place` makes, with bytes of its own. */
+  /** The entry that the set at `place` makes. Asked for again, it has the same bytes: a large value is not copied often. */
   entryAt(place: number): Entry {
+    const known = this.#copies?.get(place);
+    if (known !== undefined) return known;
     const { buffer, payloadOffset } = this.#open();
     const { bytes, valueOffset, valueBytes, expireAtMs } = mutationAt(buffer, payloadOffset + place);
-    const value = Uint8Array.prototype.slice.call(bytes, valueOffset, valueOffset + valueBytes);
-    return { key: this.keyAt(place), value, expireAtMs, version: this.position };
+    const view = bytes.subarray(valueOffset, valueOffset + valueBytes);
+    const value = this.#copies === undefined ? view : Uint8Array.from(view);
+    const entry = { key: this.keyAt(place), value, expireAtMs, version: this.position };
+    this.#copies?.set(place, entry);
+    return entry;
   }
 
   #open(): PayloadSource {
-    assert(this.source !== undefined, 'a record in flight has its bytes');
-    return this.source;
+    assert(this.#source !== undefined, 'a record in flight has its bytes');
+    return this.#source;
   }
 }

@@ -30,6 +30,8 @@ export class WritesInFlight {
   #cells = new Int32Array(2 * ROWS_MIN);
   #head = 0;
   #count = 0;
+  /** Rows from the head on that `oldest` need not look at again: superseded ones and deletes stay that. */
+  #skipped = 0;
 
   get isEmpty(): boolean {
     return this.#count === 0;
@@ -77,6 +79,7 @@ export class WritesInFlight {
       this.#records[row] = undefined;
       this.#head = (row + 1) & (this.#capacity - 1);
       this.#count--;
+      if (this.#skipped > 0) this.#skipped--;
     }
     if (this.#count === 0 && this.#capacity > ROWS_KEPT) this.clear();
   }
@@ -84,6 +87,7 @@ export class WritesInFlight {
   clear(): void {
     this.#head = 0;
     this.#count = 0;
+    this.#skipped = 0;
     this.#records = [];
     if (this.#capacity > ROWS_MIN) this.#allot(ROWS_MIN);
     else this.#cells.fill(0);
@@ -91,11 +95,21 @@ export class WritesInFlight {
 
   /** The oldest row that is the newest of its key, no delete, and not `other`'s; `NO_ROW` where there is none. */
   oldest(other: KeyBytes): number {
-    for (let i = 0; i < this.#count; i++) {
-      const row = (this.#head + i) & (this.#capacity - 1);
-      if (this.#isNewest[row] === 1 && this.#costs[row] !== DELETED && !this.#isOf(row, other)) return row;
+    while (this.#skipped < this.#count && !this.#isEntry(this.#rowAt(this.#skipped))) this.#skipped++;
+    for (let i = this.#skipped; i < this.#count; i++) {
+      const row = this.#rowAt(i);
+      if (this.#isEntry(row) && !this.#isOf(row, other)) return row;
     }
     return NO_ROW;
+  }
+
+  #rowAt(index: number): number {
+    return (this.#head + index) & (this.#capacity - 1);
+  }
+
+  /** Whether the row is the newest of its key, and no delete. */
+  #isEntry(row: number): boolean {
+    return this.#isNewest[row] === 1 && this.#costs[row] !== DELETED;
   }
 
   /** The cell of the key, or the empty one where it would be. */

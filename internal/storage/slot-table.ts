@@ -208,8 +208,9 @@ export class SlotTable {
     for (let i = 0; i < count; i += LINE_WORDS) seen ^= cells[first + i] as number;
     const newer = words[at + 4] as number;
     const older = words[at + 5] as number;
-    if (newer !== NO_SLOT) seen ^= this.#slots.wordsOf(newer)[firstWordOf(newer) + 5] as number;
-    if (older !== NO_SLOT) seen ^= this.#slots.wordsOf(older)[firstWordOf(older) + 4] as number;
+    // A taken victim's links may lead to slots whose chunk was given back.
+    if (newer !== NO_SLOT) seen ^= this.#slots.tryWordsOf(newer)?.[firstWordOf(newer) + 5] ?? 0;
+    if (older !== NO_SLOT) seen ^= this.#slots.tryWordsOf(older)?.[firstWordOf(older) + 4] ?? 0;
     return seen;
   }
 

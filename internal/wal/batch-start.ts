@@ -7,6 +7,8 @@
  */
 import type { Clock } from '#platform/clock.ts';
 
+/** Less is not measured. */
+const SYNC_MS_MIN = 0.01;
 /** What is measured has waits of the event loop in it; the least of late is nearest. It rises so much from one to the next. */
 const RISE = 1.02;
 
@@ -25,7 +27,7 @@ export class BatchStart {
 
   /** An fdatasync took so long. */
   noteSync(tookMs: number): void {
-    this.#syncMs = Math.min(tookMs, this.#syncMs * RISE);
+    this.#syncMs = Math.min(tookMs, Math.max(this.#syncMs, SYNC_MS_MIN) * RISE);
   }
 
   /** Resolves when the batch is to begin. */

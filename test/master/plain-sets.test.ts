@@ -1,6 +1,7 @@
 /** Plain sets from bytes come to what a batch of the same sets comes to, in twin masters. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Master } from '#master/master.ts';
 import type { BatchResult, Expiry, PlainSets, SetsAnswer } from '#model/commands.ts';
 import { PLAIN_EXPIRY } from '#model/commands.ts';
 import type { StoreLimits } from '#model/entry.ts';
@@ -151,6 +152,57 @@ describe('plain sets', () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  it('are told one by one of a full disk and of a deposed master, like those of a batch', async () => {
+    const [one, other] = await twins({ fsync: 'always' });
+    const sets: PlainSet[] = [
+      { key: 'a', value: 'v', expiry: { kind: 'default' } },
+      { key: 'b', value: 'v', expiry: { kind: 'ttl', ttlMs: Number.MAX_SAFE_INTEGER } },
+    ];
+    for (const { fileSystem } of [one, other]) fileSystem.bytesMax = fileSystem.usedBytes + 10;
+    const results = await one.until(byBytes(one, sets));
+    expect(results).toEqual(await other.until(byBatch(other, sets)));
+    expect(results.map((result) => result.kind === 'error' && result.error.code)).toEqual([
+      'resource_exhausted',
+      'invalid_argument',
+    ]);
+    for (const { fileSystem } of [one, other]) fileSystem.bytesMax = Number.POSITIVE_INFINITY;
+    const deposed = [one, other].map((rig) => {
+      const { engine, clock, acks } = rig;
+      return new Master({ engine, clock, acks, defaultTtlMs: 0, whyDeposed: () => 'another one leads' });
+    }) as [Master, Master];
+    const answers = await one.until(byBytes({ master: deposed[0] } as Rig, sets));
+    expect(answers).toEqual(await other.until(byBatch({ master: deposed[1] } as Rig, sets)));
+    expect(answers.map((result) => result.kind === 'error' && result.error.code)).toEqual([
+      'unavailable',
+      'invalid_argument',
+    ]);
+  });
+
+  it('are judged by one time, as those of a batch', async () => {
+    const [one, other] = await twins({ fsync: 'always' });
+    for (const leadMs of [0, 1, 2, 3]) {
+      const startMs = one.engine.logClock.nowMs() + 1_000;
+      for (const { engine } of [one, other]) {
+        // A clock that moves on whenever it is asked.
+        let ticks = 0;
+        Object.defineProperty(engine.logClock, 'nowMs', {
+          value: () => startMs + ticks++,
+          configurable: true,
+        });
+      }
+      const sets: PlainSet[] = [
+        { key: 'a', value: 'v', expiry: { kind: 'at', expireAtMs: startMs + leadMs } },
+      ];
+      const answers = [watch(byBytes(one, sets)), watch(byBatch(other, sets))];
+      await one.settle();
+      await other.settle();
+      expect(answers[0]?.value).toEqual(answers[1]?.value);
+      const [records, others] = [await one.records(), await other.records()];
+      // Judged twice, as here where the bytes turn out to be no plain sets, one reads the clock once more.
+      if (leadMs > 0) expect(records.at(-1)?.mutations).toEqual(others.at(-1)?.mutations);
+    }
   });
 
   it('are refused whole where the disk is full, and what they evicted is back', async () => {

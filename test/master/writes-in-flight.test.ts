@@ -57,7 +57,7 @@ class Rig {
       flags: 0,
       timestampMs: 1,
     };
-    record.source = writer.toFrame(header);
+    record.build(writer.toFrame(header));
     this.records.push(record);
   }
 
@@ -119,8 +119,8 @@ describe('writes in flight', () => {
     const rig = new Rig(1, 3, -1);
     rig.accept(2);
     const [record] = rig.records;
-    expect(record?.source).toBeDefined();
+    expect(record?.isOpen).toBe(true);
     rig.settle();
-    expect(record?.source).toBeUndefined();
+    expect(record?.isOpen).toBe(false);
   });
 });

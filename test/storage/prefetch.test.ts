@@ -39,4 +39,18 @@ describe('prefetching', () => {
     expect(store.digest()).toBe(other.digest());
     for (let i = 0; i < 1_000; i++) expect(store.takeVictim()?.key).toBe(other.takeVictim()?.key);
   });
+
+  it('follows no link of a taken victim to slots that are gone', () => {
+    const store = newStore();
+    const count = 6 * 16_384;
+    for (let i = 0; i < count; i++) store.apply(set(`key ${i}`, 'v'), at(i + 1));
+    // The last two chunks of slots are what was touched right after the victim.
+    for (let i = 1; i < count - 1; i++) store.touch(`key ${i}`);
+    expect(store.takeVictim()?.key).toBe('key 0');
+    for (let i = 4 * 16_384; i < count; i++) store.apply(remove(`key ${i}`), at(count + i + 1));
+    const bytes = Buffer.from('key 0key 1');
+    const prefetch = (): void => store.prefetch(bytes, Uint32Array.of(0, 5), Uint16Array.of(5, 5), 0, 2);
+    expect(prefetch).not.toThrow();
+    expect(store.peek('key 0')).toBeDefined();
+  });
 });
