@@ -2,7 +2,7 @@
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { BatchOperation, WriteOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
-import type { RpcRoutes, UnaryContext } from '#server/rpc-routes.ts';
+import type { BinaryImpl, RpcRoutes, UnaryContext } from '#server/rpc-routes.ts';
 import {
   type BatchLimits,
   type DescribeError,
@@ -14,6 +14,7 @@ import {
   answerGets,
   encodeResults,
   encodeSetAnswer,
+  letGo,
   makeSet,
   makeSets,
   tryOperations,
@@ -57,7 +58,7 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
         return answer instanceof Promise ? answer.then(fromGetAnswer) : fromGetAnswer(answer);
       },
       unary,
-      (bytes, _context, headroom) => answerGet(port, bytes, headroom),
+      lettingGo((bytes, _context, headroom) => answerGet(port, bytes, headroom)),
     )
     .unary(
       method.set,
@@ -66,7 +67,7 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
         return fromSetAnswer(await port.set(command, signalFor(command, context)));
       },
       unary,
-      (bytes, context, headroom) => setBytes(options, bytes, context, headroom),
+      lettingGo((bytes, context, headroom) => setBytes(options, bytes, context, headroom)),
     )
     .unary(
       method.delete,
@@ -86,7 +87,7 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
         return fromBatchResults(parsed, results, limits, describe);
       },
       { readMaxBytes: options.batchBytesMax },
-      (bytes, context, headroom) => batchBytes(options, bytes, context, headroom),
+      lettingGo((bytes, context, headroom) => batchBytes(options, bytes, context, headroom)),
     )
     .unary(method.scan, (request) => fromScanAnswer(port.scan(toScanCommand(request))), unary)
     .unary(
@@ -101,6 +102,17 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
         fromDurableAnswer(await port.awaitDurable(toAwaitDurableCommand(request), signal)),
       unary,
     );
+}
+
+/** What reads the bytes is shared by all requests, and would keep those of the last one. */
+function lettingGo(impl: BinaryImpl): BinaryImpl {
+  return (bytes, context, headroom) => {
+    try {
+      return impl(bytes, context, headroom);
+    } finally {
+      letGo();
+    }
+  };
 }
 
 /** As `method.set`, for the common form of a request. */

@@ -179,6 +179,12 @@ export function trySet(limits: BatchLimits, request: Uint8Array): SetCommand | u
   return reader.setCommand(limits.valueBytesMax);
 }
 
+/** To be called when a request was looked at: nothing here keeps its bytes then. */
+export function letGo(): void {
+  reader.close();
+  sets.close();
+}
+
 /** A SetResponse with `headroom` unwritten bytes before it. */
 export function encodeSetAnswer(answer: WriteAnswer, headroom: number): Buffer {
   writer.begin(headroom);

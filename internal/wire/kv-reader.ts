@@ -38,6 +38,7 @@ const POSITION_EPOCH = 0x08;
 const POSITION_LSN = 0x10;
 
 const DEFAULT_EXPIRY: Expiry = { kind: 'default' };
+const NO_BYTES = Buffer.alloc(0);
 
 /** Goes through a request: `next` until it gives 0. */
 export class BatchReader {
@@ -59,6 +60,11 @@ export class BatchReader {
     this.#end = bytes.length;
   }
 
+  /** Lets go of the request. */
+  close(): void {
+    this.#reader.open(NO_BYTES);
+  }
+
   /** Begins with a GetRequest or SetRequest by itself. */
   openOne(bytes: Buffer): void {
     this.open(bytes);
@@ -69,7 +75,7 @@ export class BatchReader {
   next(): number {
     const reader = this.#reader;
     if (reader.at === this.#end) return 0;
-    if (reader.varint(this.#end) !== OPERATIONS) return -1;
+    if (tagBefore(reader, this.#end) !== OPERATIONS) return -1;
     const end = reader.delimited(this.#end);
     if (end < 0) return -1;
     const kind = tagBefore(reader, end);
@@ -253,9 +259,11 @@ function isAscii(bytes: Buffer, from: number, to: number): boolean {
   return bits < 0x80;
 }
 
-/** The next tag; 0 at the end, -1 where there is no good one. */
+/** The next tag; 0 at the end, -1 where there is none of one byte, as all tags here are. */
 function tagBefore(reader: ByteReader, end: number): number {
-  return reader.at === end ? 0 : reader.varint(end) || -1;
+  if (reader.at === end) return 0;
+  const tag = reader.bytes[reader.at++] as number;
+  return tag < 0x80 ? tag || -1 : -1;
 }
 
 /** Keys of a batch that has nothing but Gets: where each begins and ends in its bytes. */
@@ -279,7 +287,7 @@ export class KeyRanges {
 
 /** Sets that ask for nothing but being visible: where each stands in the bytes of a request. */
 export class SetRanges implements PlainSets {
-  bytes: Buffer = Buffer.alloc(0);
+  bytes: Buffer = NO_BYTES;
   count = 0;
   readonly keyOffsets = new Uint32Array(BATCH_OPERATIONS_MAX);
   readonly keyBytes = new Uint16Array(BATCH_OPERATIONS_MAX);
@@ -307,6 +315,12 @@ export class SetRanges implements PlainSets {
     if (!reader.plainSet(valueBytesMax)) return false;
     this.#add(reader);
     return true;
+  }
+
+  /** Lets go of the request. */
+  close(): void {
+    this.bytes = NO_BYTES;
+    this.count = 0;
   }
 
   #begin(bytes: Buffer): void {

@@ -9,7 +9,7 @@ function peer() {
   const state = { isDiscarded: false };
   const closed: ((isAnswered: boolean) => void)[] = [];
   let onChunk = (_: Uint8Array): void => {};
-  let onEnd = (): void => {};
+  let onEnd = (_: boolean): void => {};
   const exchange: Exchange = {
     headers: {},
     remoteAddress: '127.0.0.1',
@@ -28,7 +28,7 @@ function peer() {
     exchange,
     state,
     send: (text: string) => onChunk(Buffer.from(text)),
-    end: () => onEnd(),
+    end: (isWhole = true) => onEnd(isWhole),
     close: () => {
       for (const callback of closed) callback(false);
     },
@@ -66,6 +66,16 @@ describe('a body in one piece', () => {
     expect(budget.heldBytes()).toBe(0);
     end();
     expect(outcome).toEqual({ body: text });
+  });
+
+  it('is not taken for whole where its stream was cut, whatever came of it', () => {
+    const { send, end, outcome } = reading(undefined);
+    send('{"a"');
+    end(false);
+    expect(outcome.body).toBeUndefined();
+    expect(outcome.error?.code).toBe(Code.Canceled);
+    end();
+    expect(outcome.body).toBeUndefined();
   });
 
   it('may be empty', () => {

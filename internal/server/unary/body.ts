@@ -61,7 +61,7 @@ class Body {
     }
     this.#exchange?.read(
       (chunk) => this.#onChunk(chunk),
-      () => this.#onEnd(),
+      (isWhole) => this.#onEnd(isWhole),
     );
   }
 
@@ -74,14 +74,16 @@ class Body {
     }
   }
 
-  #onEnd(): void {
+  #onEnd(isWhole: boolean): void {
     const reader = this.#reader;
     if (reader === undefined) return;
     const first = this.#first;
     const all = this.#all;
     const length = this.#length;
     this.#letGo();
-    if (length !== undefined && this.#received !== length) reader.onFailed(unkept(length, this.#received));
+    if (!isWhole) reader.onFailed(endedEarly());
+    else if (length !== undefined && this.#received !== length)
+      reader.onFailed(unkept(length, this.#received));
     else reader.onWhole(all === undefined ? (first ?? NOTHING) : Buffer.concat(all, this.#received));
   }
 
@@ -115,7 +117,7 @@ class Body {
       made.release();
       if (this.#reader === undefined) return;
       this.#letGo();
-      reader.onFailed(new ConnectError('the request body ended early', Code.Canceled));
+      reader.onFailed(endedEarly());
     });
     return made;
   }
@@ -133,6 +135,10 @@ class Body {
     this.#first = undefined;
     this.#all = undefined;
   }
+}
+
+function endedEarly(): ConnectError {
+  return new ConnectError('the request body ended early', Code.Canceled);
 }
 
 function unkept(promised: number, received: number): ConnectError {

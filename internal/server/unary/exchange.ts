@@ -24,8 +24,8 @@ export interface Exchange {
   readonly headers: IncomingHttpHeaders;
   /** The peer's IP address. */
   readonly remoteAddress: string;
-  /** Gives the body's chunks as they come. `onEnd` is not called for a body that ends early. */
-  read(onChunk: (chunk: Uint8Array) => void, onEnd: () => void): void;
+  /** Gives the body's chunks as they come. Of a body that ends early, `onEnd` is told that it is not whole, or not called. */
+  read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void;
   /** Reads what is left of the body and throws it away. */
   discard(): void;
   /** Calls back once, when the answer is out or the peer has gone; `isAnswered` tells which. */
@@ -55,9 +55,9 @@ export class Http1Exchange implements Exchange {
     return plainAddress(this.#request.socket.remoteAddress);
   }
 
-  read(onChunk: (chunk: Uint8Array) => void, onEnd: () => void): void {
+  read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void {
     this.#request.on('data', onChunk);
-    this.#request.on('end', onEnd);
+    this.#request.on('end', () => onEnd(true));
   }
 
   discard(): void {
@@ -97,10 +97,12 @@ export class Http2Exchange implements Exchange {
     return addressOf(this.#stream.session);
   }
 
-  read(onChunk: (chunk: Uint8Array) => void, onEnd: () => void): void {
+  read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void {
+    const stream = this.#stream;
     this.#bound();
-    this.#stream.on('data', onChunk);
-    this.#stream.on('end', onEnd);
+    stream.on('data', onChunk);
+    // Node ends the body of a stream that was reset, or lost its connection, as it ends a whole one.
+    stream.on('end', () => onEnd(!stream.aborted));
   }
 
   discard(): void {
