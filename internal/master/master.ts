@@ -10,6 +10,17 @@
 import type { Engine } from '#engine/engine.ts';
 import { PayloadWriter } from '#engine/payload-writer.ts';
 import { AcceptedState } from '#master/accepted-state.ts';
+import {
+  isWaiting,
+  type OtherWrite,
+  type OwnGet,
+  PLAIN,
+  type PlainResults,
+  refuseRest,
+  type Step,
+  toBatchError,
+  toStep,
+} from '#master/batch-steps.ts';
 import { PlainSetCursor } from '#master/plain-set-cursor.ts';
 import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receipts.ts';
 import { type Accepted, RecordBuilder, type WriteCause } from '#master/record-builder.ts';
@@ -31,7 +42,7 @@ import {
   type WriteOptions,
 } from '#model/commands.ts';
 import { type Entry, isExpired, NEVER } from '#model/entry.ts';
-import { invalidArgument, unavailable, WalnutError } from '#model/errors.ts';
+import { invalidArgument, unavailable, type WalnutError } from '#model/errors.ts';
 import { PREFETCH_KEYS } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import { isSamePosition } from '#model/position.ts';
@@ -392,47 +403,7 @@ export class Master {
   }
 }
 
-/** A get that has seen a write of its own batch: answered when that is settled. */
-interface OwnGet {
-  readonly kind: 'own';
-  readonly record: RecordInFlight;
-  readonly result: BatchResult;
-}
-
-/** A write with an answer of its own. */
-interface OtherWrite {
-  readonly kind: 'write';
-  readonly accepted: Accepted;
-  readonly operation: Exclude<BatchOperation, { kind: 'get' }>;
-}
-
-/** A write whose answer is that of its record. */
-interface PlainWrite {
-  readonly kind: 'plain';
-  readonly accepted: Accepted;
-  readonly operation: 'set' | 'delete';
-}
-
-/** What a batch operation came to: done already, or waiting for its record. */
-type Step = Extract<BatchResult, { kind: 'get' | 'error' }> | OwnGet | OtherWrite | PlainWrite;
-
-function isWaiting(step: Step): step is OwnGet | OtherWrite {
-  return step.kind === 'own' || step.kind === 'write';
-}
-
-type PlainResults = Readonly<Record<PlainWrite['operation'], BatchResult>>;
-
 const SETTLED = Promise.resolve();
-
-/** Nothing more than being visible. */
-const PLAIN: WriteOptions = { returnPrevious: false, minAcks: 0, timeoutMs: 0 };
-
-function toStep(accepted: Accepted, operation: OtherWrite['operation'], builder: RecordBuilder): Step {
-  if (accepted !== builder.written || wantsWait(operation.command)) {
-    return { kind: 'write', accepted, operation };
-  }
-  return { kind: 'plain', accepted, operation: operation.kind };
-}
 
 /** Whether a deadline has passed already. */
 function hasPast({ count, expiries, expiryMs }: PlainSets, nowMs: number): boolean {
@@ -440,13 +411,6 @@ function hasPast({ count, expiries, expiryMs }: PlainSets, nowMs: number): boole
     if (expiries[i] === PLAIN_EXPIRY.at && isExpired(expiryMs[i] as number, nowMs)) return true;
   }
   return false;
-}
-
-/** What became of the record became of all sets in it. */
-function refuseRest(refused: Map<number, WalnutError>, count: number, thrown: unknown): SetsAnswer {
-  const { error } = toBatchError(thrown);
-  for (let i = 0; i < count; i++) if (!refused.has(i)) refused.set(i, error);
-  return { answer: undefined, refused };
 }
 
 function deadlineIn(ttlMs: number, nowMs: number): number {
@@ -465,9 +429,4 @@ function isMet(condition: Condition, live: Entry | undefined): boolean {
     case 'version':
       return live !== undefined && isSamePosition(live.version, condition.version);
   }
-}
-
-function toBatchError(error: unknown): Extract<BatchResult, { kind: 'error' }> {
-  if (error instanceof WalnutError) return { kind: 'error', error };
-  throw error;
 }

@@ -21,7 +21,8 @@ import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
 import { asBuffer } from '#wire/byte-reader.ts';
 import { fromSetAnswer } from '#wire/kv-codec.ts';
-import { BatchReader, KeyRanges, readOperations, SetRanges } from '#wire/kv-reader.ts';
+import { KeyRanges, SetRanges } from '#wire/kv-ranges.ts';
+import { BatchReader, readOperations } from '#wire/kv-reader.ts';
 
 export interface BatchBytesOptions {
   readonly port: KeyValuePort;

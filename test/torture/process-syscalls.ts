@@ -29,6 +29,10 @@ export interface FaultClass {
   readonly call: string;
   /** Below the data directory; empty for the directory itself, `..` for its parent, where its name is. */
   readonly paths?: readonly string[] | undefined;
+  /**
+   * Of the thread that makes most of them. strace counts each thread's calls by
+   * themselves: of two threads' calls of one number, the first gets the fault.
+   */
   readonly count: number;
 }
 
@@ -44,8 +48,9 @@ export async function survey(scene: Scene, wreck?: Wreck): Promise<Survey> {
   if (scene === 'life' && run.acked < 100) fail(`the healthy run acknowledges only ${run.acked} writes`);
   const paths = new Set<string>();
   const counts = new Map<string, number>();
+  const countsOfThreads = new Map<string, number>();
   for (const line of run.trace.split('\n')) {
-    const call = /^\s*\d+\s+\d+\.\d+\s+(\w+)\(/.exec(line)?.[1];
+    const [, thread, call] = /^\s*(\d+)\s+\d+\.\d+\s+(\w+)\(/.exec(line) ?? [];
     const own = pathsIn(line).flatMap((path) => belowOf(run.directory, path));
     if (call === undefined || own.length === 0) continue;
     const isLock = own.every((path) => LOCK_FILES.includes(path));
@@ -53,7 +58,9 @@ export async function survey(scene: Scene, wreck?: Wreck): Promise<Survey> {
     if (!known.includes(call)) fail(`nothing fails ${call} here yet: ${line}`);
     if (!isLock) for (const path of own) paths.add(path);
     const key = isLock ? `LOCK ${call}` : call;
-    counts.set(key, (counts.get(key) ?? 0) + 1);
+    const count = (countsOfThreads.get(`${thread} ${key}`) ?? 0) + 1;
+    countsOfThreads.set(`${thread} ${key}`, count);
+    counts.set(key, Math.max(count, counts.get(key) ?? 0));
   }
   const classOf = (call: string): FaultClass => {
     return { scene, wreck, call, paths: [...paths], count: counts.get(call) ?? 0 };

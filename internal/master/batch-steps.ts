@@ -1,0 +1,58 @@
+/** What operations of a batch have come to while their record is on its way to disk. */
+import { wantsWait } from '#master/receipts.ts';
+import type { Accepted, RecordBuilder } from '#master/record-builder.ts';
+import type { RecordInFlight } from '#master/record-in-flight.ts';
+import type { BatchOperation, BatchResult, SetsAnswer, WriteOptions } from '#model/commands.ts';
+import { WalnutError } from '#model/errors.ts';
+
+/** A get that has seen a write of its own batch: answered when that is settled. */
+export interface OwnGet {
+  readonly kind: 'own';
+  readonly record: RecordInFlight;
+  readonly result: BatchResult;
+}
+
+/** A write with an answer of its own. */
+export interface OtherWrite {
+  readonly kind: 'write';
+  readonly accepted: Accepted;
+  readonly operation: Exclude<BatchOperation, { kind: 'get' }>;
+}
+
+/** A write whose answer is that of its record. */
+export interface PlainWrite {
+  readonly kind: 'plain';
+  readonly accepted: Accepted;
+  readonly operation: 'set' | 'delete';
+}
+
+/** What a batch operation came to: done already, or waiting for its record. */
+export type Step = Extract<BatchResult, { kind: 'get' | 'error' }> | OwnGet | OtherWrite | PlainWrite;
+
+export function isWaiting(step: Step): step is OwnGet | OtherWrite {
+  return step.kind === 'own' || step.kind === 'write';
+}
+
+export type PlainResults = Readonly<Record<PlainWrite['operation'], BatchResult>>;
+
+/** Nothing more than being visible. */
+export const PLAIN: WriteOptions = { returnPrevious: false, minAcks: 0, timeoutMs: 0 };
+
+export function toStep(accepted: Accepted, operation: OtherWrite['operation'], builder: RecordBuilder): Step {
+  if (accepted !== builder.written || wantsWait(operation.command)) {
+    return { kind: 'write', accepted, operation };
+  }
+  return { kind: 'plain', accepted, operation: operation.kind };
+}
+
+/** What became of the record became of all sets in it. */
+export function refuseRest(refused: Map<number, WalnutError>, count: number, thrown: unknown): SetsAnswer {
+  const { error } = toBatchError(thrown);
+  for (let i = 0; i < count; i++) if (!refused.has(i)) refused.set(i, error);
+  return { answer: undefined, refused };
+}
+
+export function toBatchError(error: unknown): Extract<BatchResult, { kind: 'error' }> {
+  if (error instanceof WalnutError) return { kind: 'error', error };
+  throw error;
+}
