@@ -31,6 +31,10 @@ export function openHeap(): Heap {
       last = now;
       return utilization;
     },
+    takenBytes: () => {
+      const { total_heap_size: heapBytes, external_memory: bufferBytes } = getHeapStatistics();
+      return heapBytes + bufferBytes;
+    },
     collect: () => collect({ type: 'major', flavor: 'last-resort' }),
   };
 }

@@ -1,20 +1,30 @@
 import { getHeapStatistics } from 'node:v8';
 import { describe, expect, it } from 'vitest';
 import { openHeap } from '#platform/heap.ts';
-import { BUSY_SHARE, IDLE_SHARE, LOOK_MS, PAUSE_MS, startIdleCollector } from '#platform/idle-collector.ts';
+import {
+  BUSY_SHARE,
+  CHANGED_BYTES,
+  IDLE_SHARE,
+  LOOK_MS,
+  PAUSE_MS,
+  startIdleCollector,
+} from '#platform/idle-collector.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
 function rig() {
   const clock = new VirtualClock();
-  const state = { share: 0, collections: 0 };
+  const state = { share: 0, collections: 0, bytes: 0 };
   const collector = startIdleCollector(clock, {
     busyShare: () => state.share,
+    takenBytes: () => state.bytes,
     collect: () => {
       state.collections++;
     },
   });
-  const pass = (share: number, ms: number): Promise<void> => {
+  /** Busy time changes much of what is in memory, unless `changes` says otherwise. */
+  const pass = (share: number, ms: number, changes = CHANGED_BYTES): Promise<void> => {
     state.share = share;
+    if (share >= BUSY_SHARE) state.bytes += changes;
     return clock.advance(ms);
   };
   return { state, collector, pass };
@@ -44,6 +54,26 @@ describe('the idle collector', () => {
       await pass(0, 3 * LOOK_MS);
     }
     expect(state.collections).toBe(1);
+  });
+
+  it('leaves a loop alone whose work changed little, and not one whose memory has shrunk', async () => {
+    const { state, pass } = rig();
+    await pass(0, LOOK_MS);
+    state.bytes = 10 * CHANGED_BYTES;
+    await pass(BUSY_SHARE, LOOK_MS);
+    await pass(0, PAUSE_MS);
+    expect(state.collections).toBe(2);
+    for (let i = 0; i < 10; i++) {
+      await pass(1, LOOK_MS, i % 2 === 0 ? CHANGED_BYTES - 1 : 1 - CHANGED_BYTES);
+      await pass(0, PAUSE_MS);
+    }
+    expect(state.collections).toBe(2);
+    await pass(1, LOOK_MS, -CHANGED_BYTES);
+    await pass(0, PAUSE_MS);
+    expect(state.collections).toBe(3);
+    await pass(1, LOOK_MS, CHANGED_BYTES);
+    await pass(0, PAUSE_MS);
+    expect(state.collections).toBe(4);
   });
 
   it('makes pauses, and none of them is forgotten', async () => {
