@@ -12,6 +12,7 @@ import {
 import type { Clock } from '#platform/clock.ts';
 import type { Connections } from '#server/connections.ts';
 import { deferContinue } from '#server/http-io.ts';
+import { createIdleSessions } from '#server/idle-sessions.ts';
 import { RequestLanes } from '#server/request-lanes.ts';
 import { BODY_TIMEOUT_MS, type Listener } from '#server/request-listener.ts';
 
@@ -20,7 +21,7 @@ const HEADERS_TIMEOUT_MS = 10_000;
 /** Above the 60 s that load balancers commonly keep idle connections, so that they close first. */
 const KEEP_ALIVE_MS = 75_000;
 /** An HTTP/2 connection without a frame, pings included, for this long is closed. */
-const SESSION_IDLE_MS = 600_000;
+export const SESSION_IDLE_MS = 600_000;
 const STREAMS_MAX = 256;
 const STREAM_WINDOW_BYTES = 1_048_576;
 /** All streams of a connection together: what a peer can make one connection buffer. */
@@ -47,7 +48,12 @@ export function createHttp1({ onRequest }: Listener, clock: Clock): Http1Server 
   return server;
 }
 
-export function createHttp2({ onRequest, onStream }: Listener, connections: Connections): Http2Server {
+export function createHttp2(
+  { onRequest, onStream }: Listener,
+  connections: Connections,
+  clock: Clock,
+): Http2Server {
+  const idle = createIdleSessions(clock, SESSION_IDLE_MS);
   const server = createHttp2Server(
     {
       settings: {
@@ -56,6 +62,8 @@ export function createHttp2({ onRequest, onStream }: Listener, connections: Conn
         maxHeaderListSize: HEADER_BYTES_MAX,
       },
       maxSessionMemory: 32,
+      // Of what is sent: nothing here sends a field twice.
+      strictSingleValueFields: false,
     },
     onRequest,
   );
@@ -63,7 +71,7 @@ export function createHttp2({ onRequest, onStream }: Listener, connections: Conn
   server.on('session', (session) => {
     connections.addSession(session);
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-    session.setTimeout(SESSION_IDLE_MS, () => session.close());
+    idle.watch(session);
   });
   // A peer that breaks the protocol or resets ends its own session, nothing else.
   server.on('sessionError', () => {});

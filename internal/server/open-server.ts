@@ -113,7 +113,7 @@ export async function openServer(options: ServerOptions): Promise<RunningServer>
   };
   const listener = createListener(edge);
   const http1 = createHttp1(listener, clock);
-  const http2 = createHttp2(listener, connections);
+  const http2 = createHttp2(listener, connections, clock);
   const mux = createSocketMux({
     clock,
     firstBytesMs: FIRST_BYTES_MS,

@@ -60,7 +60,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
   });
   const connections = createConnections();
   const http1 = createHttp1(listener, createNodeClock());
-  const http2 = createHttp2(listener, connections);
+  const http2 = createHttp2(listener, connections, clock);
   const server = createServer({ noDelay: true }, (socket) => {
     connections.addSocket(socket);
     socket.on('error', () => {});
