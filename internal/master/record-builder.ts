@@ -13,7 +13,7 @@ import { WalnutError } from '#model/errors.ts';
 import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, quoteKey } from '#model/limits.ts';
 import type { Position } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
-import { ENTRY_OVERHEAD_BYTES, type Store } from '#storage/store.ts';
+import { entryCost, type Store } from '#storage/store.ts';
 import { PAYLOAD_BYTES_MAX } from '#wal/frame.ts';
 
 /** Why a caller's set or delete is in the log. */
@@ -97,7 +97,7 @@ export class RecordBuilder {
       );
     }
     const { key } = this.#store;
-    const cost = key.length + valueBytes + ENTRY_OVERHEAD_BYTES;
+    const cost = entryCost(key.length, valueBytes);
     const before = this.#makeRoom(cost);
     this.#setsBytes += bytes;
     const place = this.#payload.set(key, source, valueOffset, valueBytes, expireAtMs, this.#cause);

@@ -8,11 +8,12 @@
  */
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
+import { NOT_STORED } from '#storage/store.ts';
 
 /** "No row". */
 export const NO_ROW = -1;
-/** What a row counts for that is a delete. */
-export const DELETED = -1;
+/** What a row counts for that is a delete: what a missing key does. */
+export const DELETED = NOT_STORED;
 
 const ROWS_MIN = 256;
 /** Behind this many the memory is given back when nothing is in flight. */

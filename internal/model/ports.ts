@@ -57,6 +57,11 @@ import type {
 
 export type Awaitable<T> = T | Promise<T>;
 
+/** `map` of the value: at once where it is there, without a promise. */
+export function mapAwaitable<T, R>(value: Awaitable<T>, map: (value: T) => R): Awaitable<R> {
+  return value instanceof Promise ? value.then(map) : map(value);
+}
+
 /** What `EntryReads.find` gives for a key that is missing or expired. */
 export const NOT_FOUND = -1;
 

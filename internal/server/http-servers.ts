@@ -21,7 +21,7 @@ const HEADERS_TIMEOUT_MS = 10_000;
 /** Above the 60 s that load balancers commonly keep idle connections, so that they close first. */
 const KEEP_ALIVE_MS = 75_000;
 /** An HTTP/2 connection without a frame, pings included, for this long is closed. */
-export const SESSION_IDLE_MS = 600_000;
+const SESSION_IDLE_MS = 600_000;
 const STREAMS_MAX = 256;
 const STREAM_WINDOW_BYTES = 1_048_576;
 /** All streams of a connection together: what a peer can make one connection buffer. */

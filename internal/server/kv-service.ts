@@ -1,7 +1,7 @@
 /** KVStore over Connect: decode, ask the port, encode. */
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { BatchOperation, WriteOptions } from '#model/commands.ts';
-import type { KeyValuePort } from '#model/ports.ts';
+import { type KeyValuePort, mapAwaitable } from '#model/ports.ts';
 import type { BinaryImpl, RpcRoutes, UnaryContext } from '#server/rpc-routes.ts';
 import {
   type BatchLimits,
@@ -55,7 +55,7 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
           command,
           command.waitMs > 0 || context.hasDeadline ? context.signal : undefined,
         );
-        return answer instanceof Promise ? answer.then(fromGetAnswer) : fromGetAnswer(answer);
+        return mapAwaitable(answer, fromGetAnswer);
       },
       unary,
       lettingGo((bytes, _context, headroom) => answerGet(port, bytes, headroom)),
@@ -127,9 +127,7 @@ function setBytes(
   const command = trySet(options.limits, bytes);
   if (command === undefined) return undefined;
   const answer = options.port.set(command, signalFor(command, context));
-  return answer instanceof Promise
-    ? answer.then((settled) => encodeSetAnswer(settled, headroom))
-    : encodeSetAnswer(answer, headroom);
+  return mapAwaitable(answer, (settled) => encodeSetAnswer(settled, headroom));
 }
 
 /** As `method.batch`, for the common form of a request. */
@@ -146,9 +144,7 @@ function batchBytes(
   const operations = tryOperations(options.limits, bytes);
   if (operations === undefined) return undefined;
   const results = options.port.batch(operations, signalOf(operations, context));
-  return results instanceof Promise
-    ? results.then((settled) => encodeResults(settled, options, headroom))
-    : encodeResults(results, options, headroom);
+  return mapAwaitable(results, (settled) => encodeResults(settled, options, headroom));
 }
 
 /** Only an operation that may wait needs to know that its caller went away. */

@@ -17,7 +17,6 @@ import {
   type Mutation,
   type StoreLimits,
 } from '#model/entry.ts';
-import { utf8Length } from '#model/limits.ts';
 import type { EntryReads } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import type { StoreStatus } from '#model/status.ts';
@@ -60,9 +59,9 @@ export function createStore(options: StoreOptions): Store {
   return new Store(options);
 }
 
-/** Bytes that an entry of this key and value counts for. */
-export function entryCost(key: string, value: Uint8Array): number {
-  return utf8Length(key) + value.length + ENTRY_OVERHEAD_BYTES;
+/** Bytes that an entry of so many bytes of key and value counts for. */
+export function entryCost(keyBytes: number, valueBytes: number): number {
+  return keyBytes + valueBytes + ENTRY_OVERHEAD_BYTES;
 }
 
 export class Store {
@@ -314,7 +313,7 @@ export class Store {
 
   /** Of the slot whose key is at hand. */
   #costAt(slot: number): number {
-    return this.key.length + this.#slots.valueBytesOf(slot) + ENTRY_OVERHEAD_BYTES;
+    return entryCost(this.key.length, this.#slots.valueBytesOf(slot));
   }
 
   #set(found: number, pair: EncodedPair, position: Position): void {
@@ -352,7 +351,7 @@ export class Store {
     this.#digest.add(this.#hasher);
     this.#scrub?.added(slot, this.#hasher);
     this.#entries++;
-    this.#bytes += this.key.length + pair.valueBytes + ENTRY_OVERHEAD_BYTES;
+    this.#bytes += entryCost(this.key.length, pair.valueBytes);
   }
 
   /** Takes the slot, whose key is at hand, out of every sum and out of the expiry index. */

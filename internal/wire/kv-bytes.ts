@@ -12,6 +12,7 @@ import {
   type Awaitable,
   type EntryReads,
   type KeyValuePort,
+  mapAwaitable,
   NOT_FOUND,
   PREFETCH_KEYS,
   type ReadMoment,
@@ -125,9 +126,7 @@ export function makeSets(
   const { count } = sets;
   const answer = port.sets(sets);
   if (answer === undefined) return undefined;
-  return answer instanceof Promise
-    ? answer.then((settled) => encodeSets(settled, count, options, headroom))
-    : encodeSets(answer, count, options, headroom);
+  return mapAwaitable(answer, (settled) => encodeSets(settled, count, options, headroom));
 }
 
 /** As `makeSets`, of a SetRequest. */
@@ -139,9 +138,7 @@ export function makeSet(
   if (!sets.readOne(reader, asBuffer(request), limits.valueBytesMax)) return undefined;
   const answer = port.sets(sets);
   if (answer === undefined) return undefined;
-  return answer instanceof Promise
-    ? answer.then((settled) => encodeSet(settled, headroom))
-    : encodeSet(answer, headroom);
+  return mapAwaitable(answer, (settled) => encodeSet(settled, headroom));
 }
 
 function encodeSet({ answer, refused }: SetsAnswer, headroom: number): Buffer {

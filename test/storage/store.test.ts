@@ -77,7 +77,7 @@ describe('store', () => {
     const store = newStore();
     store.apply(set('🗝é', 'four'), at(1));
     expect(store.bytes).toBe(6 + 4 + ENTRY_OVERHEAD_BYTES);
-    expect(entryCost('🗝é', Buffer.from('four'))).toBe(store.bytes);
+    expect(entryCost(Buffer.byteLength('🗝é'), 'four'.length)).toBe(store.bytes);
     store.key.load('🗝é');
     expect(store.costAtHand()).toBe(store.bytes);
     expect(store.touchAtHand()).toBe(store.bytes);

@@ -45,7 +45,7 @@ export class UnaryCall implements BodyReader {
     try {
       this.#options.gate(this.#route.method, this.#call);
     } catch (error) {
-      this.#fail(error);
+      this.onFailed(error);
       this.#exchange.discard();
       return;
     }
@@ -74,17 +74,13 @@ export class UnaryCall implements BodyReader {
     return this.#protocol.tooLong(length, this.#route.readMaxBytes);
   }
 
-  onFailed(error: unknown): void {
-    this.#fail(error);
-  }
-
   onWhole(body: Uint8Array): void {
     try {
       const received = this.#protocol.open(body, this.#shape, this.#route.readMaxBytes);
       if (received.isGzip) this.#expand(received);
       else this.#invoke(received.bytes, received.excess);
     } catch (error) {
-      this.#fail(error);
+      this.onFailed(error);
     }
   }
 
@@ -93,7 +89,7 @@ export class UnaryCall implements BodyReader {
     compression
       .decompress(bytes, this.#route.readMaxBytes)
       .then((expanded) => this.#invoke(expanded, excess))
-      .catch((error: unknown) => this.#fail(error));
+      .catch((error: unknown) => this.onFailed(error));
   }
 
   #invoke(bytes: Uint8Array, excess: Error | undefined): void {
@@ -117,7 +113,7 @@ export class UnaryCall implements BodyReader {
       onSettled(output);
       return;
     }
-    const fail = (error: unknown): void => this.#fail(error);
+    const fail = (error: unknown): void => this.onFailed(error);
     // One promise for both ends, and so what is thrown at one is caught there.
     output.then((settled) => {
       try {
@@ -147,7 +143,7 @@ export class UnaryCall implements BodyReader {
     compression
       .compress(bytes.subarray(headroom))
       .then((compressed) => this.#answer(Buffer.concat([Buffer.alloc(headroom), compressed]), true))
-      .catch((error: unknown) => this.#fail(error));
+      .catch((error: unknown) => this.onFailed(error));
   }
 
   #answer(bytes: Buffer, isGzip: boolean): void {
@@ -156,7 +152,7 @@ export class UnaryCall implements BodyReader {
   }
 
   /** Never throws. */
-  #fail(error: unknown): void {
+  onFailed(error: unknown): void {
     const { errors, jsonOptions } = this.#options;
     const mapped = errors.toConnectError(error, this.#context.madeSignal);
     const unanswerable = (unexpected: unknown): void => {
