@@ -97,7 +97,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'accepted state of a refused batch kept',
     file: 'internal/master/master.ts',
-    text: '        this.#accepted.drop();',
+    text: '      this.#accepted.drop();',
     replacement: '',
     tests: [SIMULATION],
   },

@@ -49,7 +49,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
   {
     name: 'plain set with a deadline in the past stored',
     file: 'internal/master/master.ts',
-    text: '    if (this.#hasPast(sets)) return undefined;',
+    text: '      if (hasPast(sets, builder.nowMs)) return undefined;',
     replacement: '',
     tests: [PLAIN_SETS],
   },
