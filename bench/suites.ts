@@ -1,4 +1,6 @@
 /** The suites by name, what options each takes, and what it does without them. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { benchBatch } from './batch/batch-bench.ts';
 import { benchCheckpoint } from './checkpoint.ts';
 import { benchDurable } from './durable/durable-bench.ts';
@@ -61,12 +63,13 @@ export const OPTIONS: { readonly [name in OptionName]-?: Option<NonNullable<Opti
     },
   },
   only: { expected: 'a text', read: (text) => text },
-  trace: { expected: 'a file', read: (text) => text },
+  trace: { expected: 'an existing file', read: (text) => (existsSync(text) ? text : undefined) },
 };
 
 const ROUNDS = 5;
-/** Not part of the repository. */
-const TRACE = '../shared/data/orm-busy.trace.gz';
+/** Recorded traces are not part of the repository: `WALNUT_TRACES` names the folder that has them. */
+const TRACES = process.env['WALNUT_TRACES'];
+const TRACE = TRACES === undefined ? undefined : join(TRACES, 'orm-busy.trace.gz');
 
 export const SUITES: Readonly<Record<string, Suite>> = {
   unary: {

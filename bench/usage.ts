@@ -46,8 +46,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                    100000 and 1000000
   --records N      replication: to catch up with; default 1000000
   --only TEXT      unary, batch, durable: calls whose name has this text, such as "get"
-  --trace FILE     eviction: gzipped little-endian 32-bit keys; skipped where it is not
-                   there; default ../shared/data/orm-busy.trace.gz
+  --trace FILE     eviction: gzipped little-endian 32-bit keys; default orm-busy.trace.gz
+                   in the folder that WALNUT_TRACES names; skipped without either
   --json FILE      write every round as JSON, too
   --against FILE   compare with what --json wrote: names each ratio that fell by more
                    than its noise, and exits 1 where one did. The noise of a ratio is

@@ -1,5 +1,5 @@
 /** What a cache is asked for: a zipf-like stream, or a recorded trace. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { createNumbers } from '../wire/unary-requests.ts';
 
@@ -30,9 +30,8 @@ function firstAtLeast(sums: Float64Array, wanted: number): number {
   return low;
 }
 
-/** Little-endian 32-bit keys, gzipped; undefined where the file is not there. */
-export function readTrace(file: string, count: number): Int32Array | undefined {
-  if (!existsSync(file)) return undefined;
+/** The first `count` keys of a gzipped file of little-endian 32-bit keys. Throws where it cannot be read. */
+export function readTrace(file: string, count: number): Int32Array {
   const bytes = gunzipSync(readFileSync(file));
   const length = Math.min(count, Math.floor(bytes.length / 4));
   return Int32Array.from({ length }, (_, i) => bytes.readInt32LE(4 * i));
