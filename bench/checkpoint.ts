@@ -94,14 +94,14 @@ async function again(master: NodeProcess, isWanted: () => boolean): Promise<numb
 
 async function readDelays(master: NodeProcess): Promise<{ delayP999Ms: number; delayMaxMs: number }> {
   const text = await (await fetch(`http://${master.address}/metrics`)).text();
-  const read = (quantile: string): number => {
+  const read = (percentile: string): number => {
     const found = new RegExp(
-      `^walnut_event_loop_delay_seconds\\{quantile="${quantile}"\\} (\\S+)$`,
+      `^walnut_event_loop_delay_seconds\\{percentile="${percentile}"\\} (\\S+)$`,
       'm',
     ).exec(text);
     return Number(found?.[1] ?? Number.NaN) * 1_000;
   };
-  return { delayP999Ms: read('0.999'), delayMaxMs: read('1') };
+  return { delayP999Ms: read('99.9'), delayMaxMs: read('100') };
 }
 
 function reportOf(

@@ -26,6 +26,7 @@ import { memoryLimitBytes } from '#platform/memory.ts';
 import { DURATION_BUCKETS_S, Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { registerProcessMetrics } from '#platform/process-metrics.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { listenForShutdown } from '#platform/shutdown-signals.ts';
 import { openServer, ServerAddressError } from '#server/open-server.ts';
@@ -121,6 +122,7 @@ async function start(
   const monitor = startEventLoopMonitor();
   closers.push('event loop monitor', () => monitor.close());
   registerEventLoopDelay(metrics, monitor);
+  registerProcessMetrics(metrics);
   const collector = startIdleCollector(clock, openHeap());
   closers.push('idle collector', () => collector.close());
   const fsyncSeconds = metrics.histogram(

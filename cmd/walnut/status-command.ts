@@ -88,6 +88,8 @@ export function statusToJson(status: StatusResponse): Record<string, unknown> {
     store: {
       entries: Number(store?.entries ?? 0),
       bytes: Number(store?.bytes ?? 0),
+      maxEntries: Number(store?.maxEntries ?? 0),
+      maxBytes: Number(store?.maxBytes ?? 0),
       hits: Number(store?.hits ?? 0),
       misses: Number(store?.misses ?? 0),
       evicted: Number(store?.evicted ?? 0),

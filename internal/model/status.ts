@@ -24,6 +24,9 @@ export interface StoreStatus {
   /** Stored, expired-but-not-yet-deleted included, as in `bytes` and the digest. */
   readonly entries: number;
   readonly bytes: number;
+  /** The limits in force, as the log says them; 0: none. */
+  readonly entriesMax: number;
+  readonly bytesMax: number;
   readonly hits: number;
   readonly misses: number;
   /** Entries deleted with the cause `evicted`, `expired`. */
@@ -65,6 +68,16 @@ export interface ScrubProgress {
   readonly findings: readonly string[];
 }
 
+export const STORE_UNKNOWN: StoreStatus = {
+  entries: 0,
+  bytes: 0,
+  entriesMax: 0,
+  bytesMax: 0,
+  hits: 0,
+  misses: 0,
+  evicted: 0,
+  expired: 0,
+};
 export const INTEGRITY_UNKNOWN: IntegrityStatus = { digestComparisons: 0, digestMismatches: 0, rebuilds: 0 };
 export const SCRUB_UNKNOWN: ScrubStatus = {
   scrubs: 0,

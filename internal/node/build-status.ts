@@ -4,7 +4,14 @@ import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import { NO_LSN, NO_POSITION } from '#model/position.ts';
-import type { IntegrityStatus, NodeState, NodeStatus, Role, ScrubStatus } from '#model/status.ts';
+import {
+  type IntegrityStatus,
+  type NodeState,
+  type NodeStatus,
+  type Role,
+  type ScrubStatus,
+  STORE_UNKNOWN,
+} from '#model/status.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { describeRecovery } from '#node/recovery-watch.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
@@ -44,7 +51,7 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     appliedLsn: engine?.applied.lsn ?? NO_LSN,
     earliestLsn: log?.earliestLsn ?? NO_LSN,
     wal: { segments: log?.segmentCount ?? 0, bytes: log?.bytes ?? 0 },
-    store: engine?.store.stats() ?? { entries: 0, bytes: 0, hits: 0, misses: 0, evicted: 0, expired: 0 },
+    store: engine?.store.stats() ?? STORE_UNKNOWN,
     integrity: parts.integrity,
     upstream: role?.kind === 'replica' ? role.upstream : undefined,
     replicas: role?.kind === 'master' ? role.replicas : [],

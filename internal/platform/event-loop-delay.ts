@@ -47,19 +47,23 @@ export function startEventLoopMonitor(): EventLoopMonitor {
   };
 }
 
-/** `walnut_event_loop_delay_seconds{quantile}`; quantile 1 is the longest stall. */
+/**
+ * `walnut_event_loop_delay_seconds{percentile}`; percentile 100 is the longest
+ * stall. The label `quantile` belongs to summaries, and Prometheus refuses it on
+ * anything else.
+ */
 export function registerEventLoopDelay(metrics: Metrics, monitor: EventLoopMonitor): void {
   metrics.gaugeFamilyFrom(
     'walnut_event_loop_delay_seconds',
     'How late the event loop ran since the last scrape.',
-    ['quantile'],
+    ['percentile'],
     () => {
       const delay = monitor.read();
       return [
-        { labels: { quantile: '0.5' }, value: delay.p50Ms / 1_000 },
-        { labels: { quantile: '0.99' }, value: delay.p99Ms / 1_000 },
-        { labels: { quantile: '0.999' }, value: delay.p999Ms / 1_000 },
-        { labels: { quantile: '1' }, value: delay.maxMs / 1_000 },
+        { labels: { percentile: '50' }, value: delay.p50Ms / 1_000 },
+        { labels: { percentile: '99' }, value: delay.p99Ms / 1_000 },
+        { labels: { percentile: '99.9' }, value: delay.p999Ms / 1_000 },
+        { labels: { percentile: '100' }, value: delay.maxMs / 1_000 },
       ];
     },
   );

@@ -96,6 +96,28 @@ export class Metrics {
     });
   }
 
+  /** Labelled counts kept elsewhere, which only rise; labels not given any more disappear. */
+  counterFamilyFrom<Name extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Name[],
+    read: () => Iterable<Sample<Name>>,
+  ): void {
+    const counter = new Counter<Name>({
+      name,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect: () => {
+        counter.reset();
+        collectSafely(() => {
+          for (const { labels, value } of read())
+            counter.labels(...labelValues(labels, labelNames)).inc(value);
+        });
+      },
+    });
+  }
+
   gauge(name: string, help: string): GaugeHandle {
     return new Gauge({ name, help, registers: [this.#registry] });
   }

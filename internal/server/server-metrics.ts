@@ -135,6 +135,16 @@ function registerStore(metrics: Metrics, status: () => NodeStatus): void {
     'What counts against storage.max_memory.',
     () => status().store.bytes,
   );
+  metrics.gaugeFrom(
+    'walnut_store_max_entries',
+    'storage.max_entries as the log says it; 0: no limit.',
+    () => status().store.entriesMax,
+  );
+  metrics.gaugeFrom(
+    'walnut_store_max_bytes',
+    'storage.max_memory as the log says it; 0: no limit.',
+    () => status().store.bytesMax,
+  );
   metrics.counterFrom('walnut_store_hits_total', 'Gets that found their key.', () => status().store.hits);
   metrics.counterFrom('walnut_store_misses_total', 'Gets that did not.', () => status().store.misses);
   metrics.counterFrom(
@@ -202,13 +212,15 @@ function registerReplication(metrics: Metrics, status: () => NodeStatus): void {
   upstream('walnut_upstream_lag_records', 'On a replica: records behind its master.', (s) => s.lagRecords);
   upstream('walnut_upstream_lag_seconds', 'On a replica: time since it was level.', (s) => s.lagMs / 1_000);
 
+  const samples = (read: (replica: ReplicaStatus) => number) => () =>
+    status().replicas.map((replica) => ({
+      labels: { node: replica.nodeId === '' ? replica.address : replica.nodeId },
+      value: read(replica),
+    }));
   const replicas = (name: string, help: string, read: (replica: ReplicaStatus) => number): void =>
-    metrics.gaugeFamilyFrom(name, help, ['node'], () =>
-      status().replicas.map((replica) => ({
-        labels: { node: replica.nodeId === '' ? replica.address : replica.nodeId },
-        value: read(replica),
-      })),
-    );
+    metrics.gaugeFamilyFrom(name, help, ['node'], samples(read));
+  const replicaCounts = (name: string, help: string, read: (replica: ReplicaStatus) => number): void =>
+    metrics.counterFamilyFrom(name, help, ['node'], samples(read));
   replicas('walnut_replica_streaming', 'On a master: 1 when pushes are taken.', (r) =>
     r.state === 'streaming' ? 1 : 0,
   );
@@ -218,6 +230,14 @@ function registerReplication(metrics: Metrics, status: () => NodeStatus): void {
   replicas('walnut_replica_acked_lsn', 'On a master: last LSN on that disk.', (r) => r.acked.lsn);
   replicas('walnut_replica_lag_records', 'On a master: records not acked there.', (r) => r.lagRecords);
   replicas('walnut_replica_lag_seconds', 'On a master: time since it was level.', (r) => r.lagMs / 1_000);
-  replicas('walnut_replica_full_resyncs', 'On a master: resyncs by snapshot.', (r) => r.fullResyncs);
-  replicas('walnut_replica_partial_resyncs', 'On a master: resyncs from the log.', (r) => r.partialResyncs);
+  replicaCounts(
+    'walnut_replica_full_resyncs_total',
+    'On a master: resyncs by snapshot.',
+    (r) => r.fullResyncs,
+  );
+  replicaCounts(
+    'walnut_replica_partial_resyncs_total',
+    'On a master: resyncs from the log.',
+    (r) => r.partialResyncs,
+  );
 }

@@ -236,6 +236,8 @@ export class Store {
     return {
       entries: this.#entries,
       bytes: this.#bytes,
+      entriesMax: this.limits.entriesMax,
+      bytesMax: this.limits.bytesMax,
       hits: this.#hits,
       misses: this.#misses,
       evicted: this.#evicted,

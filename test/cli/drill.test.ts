@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeNode } from '#test/cli/fake-node.ts';
 import { runCli } from '#test/cli/memory-io.ts';
+import { lintMetrics } from '#test/doubles/metrics-lint.ts';
 import { LiveLog } from '#test/engine/live-log.ts';
 
 let root: string;
@@ -103,6 +104,7 @@ describe('walnut drill', () => {
       Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await readFile(file, 'utf8'))?.[1]);
     const beforeSeconds = Date.now() / 1_000;
     expect((await drill('--metrics-file', file)).code).toBe(0);
+    expect(lintMetrics(await readFile(file, 'utf8'))).toEqual([]);
     const success = await metric('walnut_drill_last_success_timestamp_seconds');
     expect(success).toBeGreaterThanOrEqual(Math.floor(beforeSeconds));
     expect(await metric('walnut_drill_success')).toBe(1);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { registerEventLoopDelay, startEventLoopMonitor } from '#platform/event-loop-delay.ts';
 import { Metrics } from '#platform/metrics.ts';
+import { lintMetrics } from '#test/doubles/metrics-lint.ts';
 
 const samples = async (metrics: Metrics): Promise<string[]> =>
   (await metrics.render()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
@@ -83,17 +84,17 @@ describe('event loop delay', () => {
     monitor.close();
   });
 
-  it('is a metric by quantile', async () => {
+  it('is a metric by percentile', async () => {
     const metrics = new Metrics();
     registerEventLoopDelay(metrics, {
       read: () => ({ p50Ms: 1, p99Ms: 2, p999Ms: 3, maxMs: 4 }),
       close: () => {},
     });
     expect(await samples(metrics)).toEqual([
-      'walnut_event_loop_delay_seconds{quantile="0.5"} 0.001',
-      'walnut_event_loop_delay_seconds{quantile="0.99"} 0.002',
-      'walnut_event_loop_delay_seconds{quantile="0.999"} 0.003',
-      'walnut_event_loop_delay_seconds{quantile="1"} 0.004',
+      'walnut_event_loop_delay_seconds{percentile="50"} 0.001',
+      'walnut_event_loop_delay_seconds{percentile="99"} 0.002',
+      'walnut_event_loop_delay_seconds{percentile="99.9"} 0.003',
+      'walnut_event_loop_delay_seconds{percentile="100"} 0.004',
     ]);
   });
 });
@@ -127,5 +128,31 @@ describe('a family of histograms', () => {
     const metrics = new Metrics();
     metrics.histogramFamily('walnut_a_seconds', 'As.', ['x']);
     expect(() => metrics.histogram('walnut_a_seconds', 'As.')).toThrow('already been registered');
+  });
+});
+
+describe('the rules of the text format, as the tests know them', () => {
+  const page = (type: string, name: string, sample = `${name} 1`): string =>
+    `# HELP ${name} Help.\n# TYPE ${name} ${type}\n${sample}\n`;
+
+  it.each([
+    [
+      'gauge',
+      'walnut_a_seconds',
+      'walnut_a_seconds{quantile="0.5"} 1',
+      'the label quantile belongs to summaries',
+    ],
+    ['gauge', 'walnut_a_total', undefined, 'only a counter ends in _total'],
+    ['counter', 'walnut_a', undefined, 'a counter ends in _total'],
+    ['gauge', 'walnut_a_milliseconds', undefined, 'milliseconds instead of seconds'],
+    ['gauge', 'walnut_a_gauge', undefined, 'has the type gauge in its name'],
+    ['gauge', 'walnut_a_count', undefined, 'a suffix that belongs to histograms'],
+    ['gauge', 'walnutA', undefined, 'not in snake_case'],
+    ['gauge', 'walnut_a', 'walnut_b 1', 'no TYPE before it'],
+    ['gauge', 'walnut_a', 'walnut_a 1\nwalnut_a 2', 'stands twice'],
+    ['gauge', 'walnut_a', 'walnut_a undefined', 'value undefined'],
+    ['gauge', 'walnut_a', 'walnut_a{x="a"b"} 1', 'labels cannot be read'],
+  ])('%s %s', (type, name, sample, problem) => {
+    expect(lintMetrics(page(type, name, sample)).join('\n')).toContain(problem);
   });
 });

@@ -71,7 +71,16 @@ export class FakeNode {
       appliedLsn: toLsn(this.lsn),
       earliestLsn: 1 as Lsn,
       wal: { segments: 2, bytes: 4_096 },
-      store: { entries: this.entries.size, bytes: 1_000, hits: 3, misses: 4, evicted: 5, expired: 6 },
+      store: {
+        entries: this.entries.size,
+        bytes: 1_000,
+        entriesMax: 10,
+        bytesMax: 2_000,
+        hits: 3,
+        misses: 4,
+        evicted: 5,
+        expired: 6,
+      },
       integrity: {
         digestComparisons: 7,
         digestMismatches: 1,

@@ -7,6 +7,7 @@ import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '#gen
 import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
 import { WATCH_INTERVAL_MS } from '#server/health-service.ts';
 import { isLoopbackHost, isPrivateAddress } from '#server/protected-mode.ts';
+import { lintMetrics } from '#test/doubles/metrics-lint.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { NODE_ID, positionOf } from '#test/server/fake-node.ts';
 import { http1, http2, type Running, rpc, session, start, until } from '#test/server/running.ts';
@@ -124,6 +125,8 @@ describe('/metrics', () => {
       'walnut_term 1',
       'walnut_wal_bytes 4096',
       'walnut_wal_segments 2',
+      'walnut_store_max_entries 10',
+      'walnut_store_max_bytes 2000',
       'walnut_store_hits_total 3',
       'walnut_store_misses_total 4',
       'walnut_store_evicted_total 5',
@@ -132,10 +135,11 @@ describe('/metrics', () => {
       'walnut_upstream_lag_seconds{master="m:8080"} 1.5',
       `walnut_replica_acked_lsn{node="${NODE_ID}"} 41`,
       `walnut_replica_lag_seconds{node="${NODE_ID}"} 0.25`,
-      `walnut_replica_full_resyncs{node="${NODE_ID}"} 1`,
+      `walnut_replica_full_resyncs_total{node="${NODE_ID}"} 1`,
     ]) {
       expect(text).toContain(line);
     }
+    expect(lintMetrics(text)).toEqual([]);
   });
 });
 

@@ -264,6 +264,8 @@ describe('the model survives the wire', () => {
       store: fc.record({
         entries: number,
         bytes: number,
+        entriesMax: number,
+        bytesMax: number,
         hits: number,
         misses: number,
         evicted: number,

@@ -1,0 +1,66 @@
+/**
+ * The `process_*` metrics that every Prometheus client has, under the names and
+ * with the meanings that its documentation gives them, so that common
+ * dashboards and alerts work. What the system does not tell (anything from
+ * /proc elsewhere than on Linux) is left out of the scrape.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { memoryLimitBytes } from '#platform/memory.ts';
+import type { Metrics } from '#platform/metrics.ts';
+
+const MICROSECONDS_PER_S = 1e6;
+
+/** Registers them; a scrape reads two small files and lists one directory of /proc. */
+export function registerProcessMetrics(metrics: Metrics): void {
+  metrics.counterFrom('process_cpu_user_seconds_total', 'User CPU time spent in seconds.', () => {
+    return process.cpuUsage().user / MICROSECONDS_PER_S;
+  });
+  metrics.counterFrom('process_cpu_system_seconds_total', 'System CPU time spent in seconds.', () => {
+    return process.cpuUsage().system / MICROSECONDS_PER_S;
+  });
+  metrics.counterFrom('process_cpu_seconds_total', 'Total user and system CPU time spent in seconds.', () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / MICROSECONDS_PER_S;
+  });
+  const startedS = Math.round(performance.timeOrigin) / 1_000;
+  metrics.gaugeFrom(
+    'process_start_time_seconds',
+    'Start time of the process since unix epoch in seconds.',
+    () => startedS,
+  );
+  metrics.gaugeFrom('process_resident_memory_bytes', 'Resident memory size in bytes.', () =>
+    process.memoryUsage.rss(),
+  );
+  optional(metrics, 'process_virtual_memory_bytes', 'Virtual memory size in bytes.', readVirtualBytes);
+  optional(metrics, 'process_open_fds', 'Number of open file descriptors.', countOpenFiles);
+  optional(metrics, 'process_max_fds', 'Maximum number of open file descriptors.', readOpenFilesMax);
+  metrics.gaugeFrom(
+    'walnut_memory_limit_bytes',
+    'What this process may use: the limit of its cgroup, or the RAM.',
+    memoryLimitBytes,
+  );
+}
+
+/** A gauge that has no value where `read` knows none or throws. */
+function optional(metrics: Metrics, name: string, help: string, read: () => number | undefined): void {
+  metrics.gaugeFamilyFrom(name, help, [], () => {
+    const value = read();
+    return value === undefined ? [] : [{ labels: {}, value }];
+  });
+}
+
+function readVirtualBytes(): number | undefined {
+  const match = /^VmSize:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'));
+  return match === null ? undefined : Number(match[1]) * 1_024;
+}
+
+/** One less than listed: the descriptor of the listing itself. */
+function countOpenFiles(): number {
+  return readdirSync('/proc/self/fd').length - 1;
+}
+
+/** The soft limit; undefined where there is none. */
+function readOpenFilesMax(): number | undefined {
+  const match = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+  return match === null ? undefined : Number(match[1]);
+}

@@ -1,0 +1,80 @@
+/** The whole page that Prometheus gets from a real process: by its rules, and as docs/operations.md lists it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lintMetrics } from '#test/doubles/metrics-lint.ts';
+
+const MASTER = new URL('../../cmd/master.ts', import.meta.url).pathname;
+const OPERATIONS = new URL('../../docs/operations.md', import.meta.url);
+const MAX_MEMORY = 50_000_000;
+let directory = '';
+let master: ChildProcess;
+let page = '';
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'walnut-metrics-'));
+  const sets = ['server.port=0', `wal.directory=${directory}`, 'storage.max_memory=50MB', 'log.format=json'];
+  const args = [MASTER, ...sets.flatMap((set) => ['--set', set])];
+  master = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const address = await listeningAddress(master);
+  await fetch(`http://${address}/v1/keys/k`, { method: 'PUT', body: 'v' });
+  page = await (await fetch(`http://${address}/metrics`)).text();
+}, 30_000);
+afterAll(async () => {
+  master.kill('SIGKILL');
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function listeningAddress({ stderr }: ChildProcess): Promise<string> {
+  if (stderr === null) throw new Error('stderr is a pipe');
+  const lines: string[] = [];
+  let address = '';
+  for await (const line of createInterface({ input: stderr })) {
+    lines.push(line);
+    const { msg, address: at } = JSON.parse(line) as { msg: string; address?: string };
+    if (msg === 'listening') address = at ?? '';
+    if (msg === 'recovered') return address;
+  }
+  throw new Error(`the master did not start: ${lines.join('\n')}`);
+}
+
+const familiesOf = (text: string): string[] =>
+  [...text.matchAll(/^# TYPE (\S+) /gm)].map((match) => match[1] as string);
+
+describe('/metrics of a process', () => {
+  it('keeps the rules of Prometheus', () => {
+    expect(lintMetrics(page)).toEqual([]);
+  });
+
+  it('is what docs/operations.md lists, with the types it names', async () => {
+    const documented = new Map<string, string>();
+    for (const line of (await readFile(OPERATIONS, 'utf8')).split('\n')) {
+      const [, names = '', type = ''] =
+        /^\| ((?:`[a-z_]+`(?:, )?)+) \| (counter|gauge|histogram) \|/.exec(line) ?? [];
+      for (const [, name = ''] of names.matchAll(/`([a-z_]+)`/g)) documented.set(name, type);
+    }
+    const shown = new Map(
+      [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map((match) => [match[1] as string, match[2] as string]),
+    );
+    expect([...shown].sort()).toEqual([...documented].sort());
+  });
+
+  it('has the standard metrics of a process, and the limits in force', () => {
+    const { pid } = master;
+    expect(pid).toBeGreaterThan(0);
+    expect(familiesOf(page)).toEqual(
+      expect.arrayContaining([
+        'process_cpu_seconds_total',
+        'process_resident_memory_bytes',
+        'process_start_time_seconds',
+      ]),
+    );
+    expect(page).toContain(`\nwalnut_store_max_bytes ${MAX_MEMORY}\n`);
+    expect(page).toMatch(/^walnut_memory_limit_bytes \d{8,}$/m);
+    expect(page).toMatch(/^process_resident_memory_bytes \d{8,}$/m);
+    if (process.platform === 'linux') expect(page).toMatch(/^process_open_fds \d+$/m);
+  });
+});
