@@ -1,7 +1,7 @@
 /**
  * Checkpoints: an exact snapshot of the state at one position, written in
  * slices while writes go on, and published only after the log is durable
- * through that position (design: Snapshot). Only then is older log deleted.
+ * through that position. Only then is older log deleted.
  *
  * Memory that is not what was stored fails it and is told to the engine's owner.
  * A failure before publishing leaves the old snapshot and the whole log; the

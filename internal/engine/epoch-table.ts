@@ -1,7 +1,7 @@
 /**
  * The histories a log went through: (epoch, first LSN), oldest first. Pure
  * values in, values out; the resync decision and the token rules
- * (design: replication rules 3 and 7) read it.
+ * (docs/replication.md, rules 3 and 7) read it.
  */
 import type { Epoch, EpochStart, Lsn, Position } from '#model/position.ts';
 import { NO_LSN } from '#model/position.ts';

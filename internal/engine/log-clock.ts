@@ -1,5 +1,5 @@
 /**
- * The log clock (design: replication rule 5): the time by which deadlines are
+ * The log clock (docs/replication.md, rule 5): the time by which deadlines are
  * set, judged and logged. It never goes back; it starts at the later of wall
  * time and the last timestamp in the log, runs monotonically, and is slewed
  * towards wall time by at most 5 %. A replica follows its master's clock.

@@ -1,6 +1,6 @@
 /**
  * Before a master serves writes it asks the nodes it knows whether any of them
- * has seen more than it has (design: replication rule 8): a higher term, or
+ * has seen more than it has (docs/replication.md, rule 8): a higher term, or
  * records of its own term beyond its tail. Those it could only lose. A master
  * that is over finds by the same questions whom to follow.
  */

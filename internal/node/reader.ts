@@ -1,7 +1,7 @@
 /**
  * Reads, on every node: straight from the store where nothing has to be waited
  * for, with no promise on that path. Positions that callers bring are judged by
- * the token rules (design: replication rule 7).
+ * the token rules (docs/replication.md, rule 7).
  */
 
 import type { Engine } from '#engine/engine.ts';

@@ -27,7 +27,7 @@ export interface ReplicaHistory {
   readonly fullResyncReason?: string | undefined;
 }
 
-/** Decides for a replica that presents itself (design: replication rules 1 to 3, 6). */
+/** Decides for a replica that presents itself (docs/replication.md, rules 1 to 3 and 6). */
 export function decideResync(master: MasterHistory, replica: ReplicaHistory): ResyncVerdict {
   const { tail } = replica;
   if (replica.logId !== '' && replica.logId !== master.logId) {

@@ -1,7 +1,7 @@
 /**
  * Whether the state here is the master's: compares digests at the LSNs that
- * pushes state, and says what is to be done about a difference (design:
- * replication rule 9). The follower does it.
+ * pushes state, and says what is to be done about a difference
+ * (docs/replication.md, rule 9). The follower does it.
  *
  * Memory that differs is not served. The first remedy is the replica's own disk:
  * snapshot and log are under checksums and the records are the master's byte for

@@ -2,7 +2,7 @@
  * Follows a master: registers, pulls until level, takes pushes, and begins
  * again after a silence. What it holds is never shrunk by a master that is
  * empty, older or foreign: then it is quarantined, keeps its data and says why
- * until an operator releases it (design: replication rules 1 to 3).
+ * until an operator releases it (docs/replication.md, rules 1 to 3).
  */
 
 import type { Engine } from '#engine/engine.ts';

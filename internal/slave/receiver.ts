@@ -1,6 +1,6 @@
 /**
  * Takes frames from the master, pushed or pulled: checks that they continue
- * what is here (design: replication rule 2), appends them verbatim and answers
+ * what is here (docs/replication.md, rule 2), appends them verbatim and answers
  * when they are committed: applied, or held where the replica applies late. One at a time: a repeated push that overtakes its
  * first try is compared, not appended twice.
  */

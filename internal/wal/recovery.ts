@@ -2,7 +2,7 @@
  * Reading a log when it is opened: from the base snapshot's S on, in order, in
  * bounded memory, giving the loop a turn every few milliseconds. It changes
  * nothing on disk but what fsync makes durable: what has to be repaired is
- * returned as a `TailState`, and done by `tail-repair.ts`.
+ * returned as a `TailState`, and done by `tail-keeper.ts`.
  *
  * Throws `WalOpenError` on corruption and on files of another log.
  */

@@ -1,7 +1,7 @@
 /**
  * Torn or corrupt: what the first bad bytes of a log mean. A pure function of
- * what the scan found (design.md §6, opening, rules 1 to 3; README.md has the
- * table with the reasons).
+ * what the scan found. The table with the reasons is in internal/wal/README.md,
+ * "Torn or corrupt".
  */
 import { assertNever } from '#platform/assert.ts';
 
