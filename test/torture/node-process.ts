@@ -18,6 +18,8 @@ export interface NodeProcessOptions {
   readonly env?: NodeJS.ProcessEnv | undefined;
   /** For Node itself, such as those that the launcher gives. */
   readonly nodeFlags?: readonly string[] | undefined;
+  /** The checkout whose binaries run; default this one. */
+  readonly root?: string | undefined;
   /** Where it is reached; default 127.0.0.1, where it also binds a free port. */
   readonly host?: string | undefined;
 }
@@ -48,10 +50,11 @@ export class NodeProcess {
   #port = 0;
 
   constructor(options: NodeProcessOptions) {
-    const { binary, sets, flags = [], wrapper = [], env = {}, nodeFlags = [], host = '127.0.0.1' } = options;
+    const { binary, sets, flags = [], wrapper = [], env = {}, nodeFlags = [] } = options;
+    const { host = '127.0.0.1', root = ROOT } = options;
     this.host = host;
     const settings = ['server.port=0', `server.address=${host}`, 'log.format=json', ...sets];
-    const node = [process.execPath, ...nodeFlags, join(ROOT, `cmd/${binary}.ts`)];
+    const node = [process.execPath, ...nodeFlags, join(root, `cmd/${binary}.ts`)];
     const line = [...wrapper, ...node, ...settings.flatMap((each) => ['--set', each]), ...flags];
     const [command = '', ...args] = line;
     this.#child = spawn(command, args, {

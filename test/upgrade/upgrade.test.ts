@@ -1,0 +1,146 @@
+/**
+ * A group of release 0.1.0 is brought to this version node by node, and back:
+ * formats and wire of both fit. Real processes, the old ones from the history.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectReady } from '#test/torture/link-group.ts';
+import { NodeProcess, pause } from '#test/torture/node-process.ts';
+import { RELEASE_0_1_0, unpackRelease, whyNoRelease } from './old-release.ts';
+
+const TIMEOUT_MS = 120_000;
+const LEVEL_MS_MAX = 30_000;
+const KEYS = 300;
+
+const whyNot = await whyNoRelease(RELEASE_0_1_0);
+if (whyNot !== undefined) process.stderr.write(`SKIPPED: upgrade from 0.1.0: ${whyNot}\n`);
+
+/** Ports that were free a moment ago. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve) => {
+          server.once('listening', () => resolve((server.address() as { port: number }).port));
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+describe.skipIf(whyNot !== undefined)('a group of release 0.1.0', () => {
+  let scratch = '';
+  let old = '';
+  const running = new Set<NodeProcess>();
+
+  beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'walnut-upgrade-'));
+    old = await unpackRelease(RELEASE_0_1_0, join(scratch, 'old'));
+  });
+
+  afterAll(async () => {
+    for (const node of running) await node.destroy();
+    await rm(scratch, { recursive: true, force: true });
+  });
+
+  interface Member {
+    readonly name: string;
+    readonly port: number;
+    /** Of the master that its configuration names; undefined for the configured master. */
+    readonly follows: number | undefined;
+  }
+
+  function start({ name, port, follows }: Member, root?: string): NodeProcess {
+    const sets = [`server.port=${port}`, `wal.directory=${join(scratch, name)}`, 'wal.fsync=always'];
+    if (follows !== undefined) sets.push(`master.address=127.0.0.1:${follows}`);
+    const binary = follows === undefined ? 'master' : 'slave';
+    const node = new NodeProcess({ binary, root, sets });
+    running.add(node);
+    return node;
+  }
+
+  async function stop(node: NodeProcess): Promise<void> {
+    node.kill('SIGTERM');
+    expect((await node.exited).code).toBe(0);
+    await node.destroy();
+    running.delete(node);
+  }
+
+  async function write(node: NodeProcess, from: number): Promise<void> {
+    const operations = Array.from({ length: KEYS }, (_, i) => ({
+      set: {
+        key: `key-${from + i}`,
+        value: Buffer.from(`value ${from + i}`).toString('base64'),
+        ...(i % 3 === 0 ? { ttlMs: '3600000' } : {}),
+      },
+    }));
+    const { status } = await node.call('KVStore/Batch', { operations });
+    expect(status).toBe(200);
+    const deleted = await node.call('KVStore/Delete', { key: `key-${from}`, requestId: `delete ${from}` });
+    expect(deleted.body).toMatchObject({ deleted: true });
+  }
+
+  /** Equal digests at the master's position; the number of entries. */
+  async function untilLevel(master: NodeProcess, replica: NodeProcess): Promise<number> {
+    let both: unknown[] = [];
+    for (const endMs = Date.now() + LEVEL_MS_MAX; Date.now() < endMs; ) {
+      const answers = await Promise.all([master.call('Admin/Digest', {}), replica.call('Admin/Digest', {})]);
+      both = answers.map(({ body }) => body);
+      const [first, second] = both.map((each) => JSON.stringify(each));
+      if (first === second) return Number((both[0] as { entries?: string }).entries ?? 0);
+      await pause(50);
+    }
+    throw new Error(`not level: ${JSON.stringify(both)}`);
+  }
+
+  it(
+    'is upgraded node by node without losing a write, and goes back while nothing new is used',
+    async () => {
+      const [one = 0, two = 0] = await freePorts(2);
+      const first: Member = { name: 'first', port: one, follows: undefined };
+      const second: Member = { name: 'second', port: two, follows: one };
+
+      let master = start(first, old);
+      await expectReady(master);
+      let replica = start(second, old);
+      await expectReady(replica);
+      await write(master, 0);
+      expect(await untilLevel(master, replica)).toBe(KEYS - 1);
+
+      // The replica first, under the old master.
+      await stop(replica);
+      await write(master, KEYS);
+      replica = start(second);
+      await expectReady(replica);
+      expect(await untilLevel(master, replica)).toBe(2 * (KEYS - 1));
+
+      // Then the master's role moves to it, and the old master becomes its replica, still old.
+      const moved = await master.call('Admin/Failover', { to: `127.0.0.1:${two}` });
+      expect(moved).toMatchObject({ status: 200 });
+      await write(replica, 2 * KEYS);
+      expect(await untilLevel(replica, master)).toBe(3 * (KEYS - 1));
+      await stop(master);
+      master = start(first);
+      await expectReady(master);
+      await write(replica, 3 * KEYS);
+      expect(await untilLevel(replica, master)).toBe(4 * (KEYS - 1));
+
+      // Back again: what this version wrote is read by the old one.
+      await stop(master);
+      await stop(replica);
+      replica = start(second, old);
+      await expectReady(replica);
+      master = start(first, old);
+      await expectReady(master);
+      expect(await untilLevel(replica, master)).toBe(4 * (KEYS - 1));
+      await stop(master);
+      await stop(replica);
+    },
+    TIMEOUT_MS,
+  );
+});
