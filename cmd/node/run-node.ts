@@ -6,7 +6,6 @@
  * be used; 4 storage failure while running; 1 anything else.
  */
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { MasterConfig, SlaveConfig } from '#config/config.ts';
 import { CONFIG_EXIT_CODE, ConfigError } from '#config/config-error.ts';
 import { loadConfig, readConfigFile } from '#config/load-config.ts';
@@ -70,7 +69,8 @@ async function readConfig(role: Role, flags: NodeFlags): Promise<Config | undefi
   try {
     const file = flags.configFile;
     const text = file === undefined ? '' : await readConfigFile(createNodeFileSystem(), file);
-    return loadConfig({ role, file: file ?? '(no file)', text, env: process.env, sets: flags.sets });
+    const place = { file: file ?? '(no file)', cwd: process.cwd() };
+    return loadConfig({ role, ...place, text, env: process.env, sets: flags.sets });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     fail(CONFIG_EXIT_CODE, error.message);
@@ -139,7 +139,7 @@ async function start(
     logger,
     dialer: createPeerDialer({ clock }),
     version,
-    directory: resolve(config.wal.directory),
+    directory: config.wal.directory,
     forcedRole: flags.forceRole,
     onFsync: (seconds) => fsyncSeconds.observe(seconds),
     onFatal: (error) => {
@@ -168,7 +168,8 @@ async function start(
     node.beginDrain();
     server.beginDrain();
   });
-  logger.info({ address: server.address, role: config.role, version }, 'listening');
+  const { directory } = config.wal;
+  logger.info({ address: server.address, role: config.role, version, directory }, 'listening');
   await node.start(config.server.advertise ?? `:${server.port}`);
   const { state, position, store, recovery } = node.status();
   const { records, elapsedMs } = recovery ?? { records: 0, elapsedMs: 0 };

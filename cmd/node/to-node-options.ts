@@ -16,6 +16,7 @@ export type ConfiguredOptions = Pick<
   | 'scrubIntervalMs'
   | 'replicas'
   | 'pushIntervalMs'
+  | 'pushBytesMax'
   | 'heartbeatMs'
   | 'maxLagMs'
   | 'serveStale'
@@ -48,6 +49,7 @@ export function toNodeOptions(config: MasterConfig | SlaveConfig): ConfiguredOpt
     scrubIntervalMs: storage.scrubIntervalMs,
     replicas: replication.replicas,
     pushIntervalMs: replication.syncIntervalMs,
+    pushBytesMax: replication.pushBytesMax,
     heartbeatMs: replication.heartbeatMs,
     maxLagMs: replication.lagMsMax,
     serveStale: replication.serveStale,

@@ -4,8 +4,8 @@
  * (commander's InvalidArgumentError, which ends in exit code 2).
  */
 import { InvalidArgumentError } from 'commander';
-import { DURATION_FORM, parseDuration } from '#config/units.ts';
 import { parsePosition } from '#model/position.ts';
+import { DURATION_FORM, parseDuration } from '#platform/duration.ts';
 
 const PORT_DEFAULT = 8080;
 

@@ -8,8 +8,9 @@
  * `ttl` is seconds, or a duration such as 500ms (empty or 0: none). Empty
  * lines are skipped. Fails with the line and what was expected.
  */
-import { parseDuration } from '#config/units.ts';
+
 import { checkKey } from '#model/limits.ts';
+import { parseDuration } from '#platform/duration.ts';
 import { defaultValueBytesOfKey, type TraceOperation } from './trace-operation.ts';
 
 const COLUMNS = ['time', 'key', 'op', 'size', 'ttl'] as const;

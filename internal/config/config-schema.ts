@@ -12,7 +12,7 @@ import {
   size,
   wholeNumber,
 } from '#config/leaf-schemas.ts';
-import { VALUE_BYTES_MAX_DEFAULT } from '#model/limits.ts';
+import { PUSH_BYTES_MAX_DEFAULT, VALUE_BYTES_MAX_DEFAULT } from '#model/limits.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '#platform/create-logger.ts';
 
 const KB = 1_000;
@@ -62,6 +62,7 @@ function nodeSections(memoryLimitBytes: number) {
     replication: z.strictObject({
       replicas: hostPorts(),
       sync_interval: duration({ min: 0, max: HOUR }, 10),
+      max_push_bytes: size({ min: 4 * KIB, max: 16 * MIB }, PUSH_BYTES_MAX_DEFAULT),
       heartbeat: duration({ min: 1, max: HOUR }, 250),
       max_lag: duration({ min: 1 }, 5 * SECOND),
       serve_stale: boolean(true),

@@ -17,6 +17,7 @@ export interface ServerConfig {
 }
 
 export interface WalConfig {
+  /** Absolute where `loadConfig` was told the working directory. */
   readonly directory: string;
   readonly fsync: FsyncPolicy;
   readonly syncIntervalMs: number;
@@ -47,6 +48,8 @@ export interface ReplicationConfig {
   readonly replicas: readonly string[];
   /** At most one push per replica in this time; 0: whenever the last was answered and there is more. */
   readonly syncIntervalMs: number;
+  /** Bytes of frames in one push; a single larger record still goes out whole. */
+  readonly pushBytesMax: number;
   readonly heartbeatMs: number;
   /** A replica further behind is not ready. */
   readonly lagMsMax: number;

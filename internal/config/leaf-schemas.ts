@@ -4,14 +4,8 @@
  * missing. A key without a default is required.
  */
 import { z } from 'zod';
-import {
-  DURATION_FORM,
-  formatDuration,
-  formatSize,
-  parseDuration,
-  parseSize,
-  SIZE_FORM,
-} from '#config/units.ts';
+import { formatSize, parseSize, SIZE_FORM } from '#config/size.ts';
+import { DURATION_FORM, formatDuration, parseDuration } from '#platform/duration.ts';
 
 /** Reads a value that is there; undefined where it is not what was expected. */
 interface Leaf<T> {

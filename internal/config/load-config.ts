@@ -3,6 +3,7 @@
  * `--set`. Everything wrong is reported at once by a `ConfigError`, each line
  * as `file:line:column section.key: what was expected`.
  */
+import { resolve } from 'node:path';
 import type { z } from 'zod';
 import type { MasterConfig, NodeConfig, SlaveConfig } from '#config/config.ts';
 import { ConfigError } from '#config/config-error.ts';
@@ -31,6 +32,8 @@ export interface ConfigSource {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** `section.key=value`, as given to `--set`. */
   readonly sets?: readonly string[];
+  /** What a relative `wal.directory` is taken from: the working directory. Default: it stays as it is written. */
+  readonly cwd?: string;
   /** Bytes this process may use; default: the cgroup's limit or the RAM. */
   readonly memoryLimitBytes?: number;
 }
@@ -56,13 +59,13 @@ export function loadConfig(source: ConfigSource & { readonly role: Role }): Mast
     const result = masterSchema(memoryBytes).safeParse(yaml.values);
     const wrong = [...problems, ...(result.success ? [] : explain(result.error))];
     if (!result.success || wrong.length > 0) throw new ConfigError(wrong);
-    return { role: 'master', ...toNodeConfig(result.data) };
+    return { role: 'master', ...toNodeConfig(result.data, source.cwd) };
   }
   const result = slaveSchema(memoryBytes).safeParse(yaml.values);
   const wrong = [...problems, ...(result.success ? [] : explain(result.error))];
   if (!result.success || wrong.length > 0) throw new ConfigError(wrong);
   const { address, sync_interval } = result.data.master;
-  const node = toNodeConfig(result.data);
+  const node = toNodeConfig(result.data, source.cwd);
   return {
     role: 'replica',
     ...node,
@@ -147,14 +150,8 @@ function locate(path: KeyPath, what: 'key' | 'value', { yaml, labels }: Context)
   return labels.get(path.slice(0, 2).join('.')) ?? yaml.locate(path, what);
 }
 
-function toNodeConfig({
-  server,
-  wal,
-  snapshot,
-  storage,
-  replication,
-  log,
-}: MasterDocument | SlaveDocument): NodeConfig {
+function toNodeConfig(document: MasterDocument | SlaveDocument, cwd: string | undefined): NodeConfig {
+  const { server, wal, snapshot, storage, replication, log } = document;
   return {
     server: {
       port: server.port,
@@ -164,7 +161,7 @@ function toNodeConfig({
       batchBytesMax: server.max_batch_bytes,
     },
     wal: {
-      directory: wal.directory,
+      directory: cwd === undefined ? wal.directory : resolve(cwd, wal.directory),
       fsync: wal.fsync,
       syncIntervalMs: wal.sync_interval,
       fileBytesMax: wal.max_file_size,
@@ -181,6 +178,7 @@ function toNodeConfig({
     replication: {
       replicas: replication.replicas,
       syncIntervalMs: replication.sync_interval,
+      pushBytesMax: replication.max_push_bytes,
       heartbeatMs: replication.heartbeat,
       lagMsMax: replication.max_lag,
       serveStale: replication.serve_stale,

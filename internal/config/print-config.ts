@@ -1,7 +1,8 @@
 /** A configuration as YAML in the file's own spelling; loading it gives the same configuration. */
 import { stringify } from 'yaml';
 import type { MasterConfig, SlaveConfig } from '#config/config.ts';
-import { formatDuration, formatSize } from '#config/units.ts';
+import { formatSize } from '#config/size.ts';
+import { formatDuration } from '#platform/duration.ts';
 
 export function printConfig(config: MasterConfig | SlaveConfig): string {
   const { server, wal, snapshot, storage, replication, log } = config;
@@ -39,6 +40,7 @@ export function printConfig(config: MasterConfig | SlaveConfig): string {
     replication: {
       replicas: replication.replicas,
       sync_interval: formatDuration(replication.syncIntervalMs),
+      max_push_bytes: formatSize(replication.pushBytesMax),
       heartbeat: formatDuration(replication.heartbeatMs),
       max_lag: formatDuration(replication.lagMsMax),
       serve_stale: replication.serveStale,

@@ -16,6 +16,8 @@ export const SCAN_LIMIT_MAX = 10_000;
 export const SCAN_LIMIT_DEFAULT = 100;
 /** Default of `server.max_value_bytes`: 8 MiB. */
 export const VALUE_BYTES_MAX_DEFAULT = 8 * 1_024 * 1_024;
+/** Default of `replication.max_push_bytes`: 1 MiB. */
+export const PUSH_BYTES_MAX_DEFAULT = 1_024 * 1_024;
 
 const encoder = new TextEncoder();
 

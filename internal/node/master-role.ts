@@ -9,6 +9,7 @@ import type { EngineHost } from '#engine/engine-host.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
 import { Master } from '#master/master.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
+import { PUSH_BYTES_MAX_DEFAULT } from '#model/limits.ts';
 import type { Epoch, Lsn } from '#model/position.ts';
 import { makeEpoch, NO_LSN, termOf } from '#model/position.ts';
 import type {
@@ -102,6 +103,7 @@ export class MasterRole {
       clock: options.clock,
       logger: options.logger,
       syncIntervalMs: options.pushIntervalMs,
+      pushBytesMax: options.pushBytesMax ?? PUSH_BYTES_MAX_DEFAULT,
       heartbeatMs: options.heartbeatMs,
       // Reads on replicas keep an entry as reads here do.
       onHotKeys: (keys) => {

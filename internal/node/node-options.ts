@@ -41,6 +41,8 @@ export interface NodeOptions {
   readonly replicas: readonly string[];
   /** `replication.sync_interval`. */
   readonly pushIntervalMs: number;
+  /** `replication.max_push_bytes`: bytes of frames in one push; default: 1 MiB. */
+  readonly pushBytesMax?: number | undefined;
   readonly heartbeatMs: number;
   readonly maxLagMs: number;
   readonly serveStale: boolean;

@@ -63,6 +63,8 @@ export interface PusherOptions {
   readonly appliesLate?: boolean | undefined;
   /** The least time between two pushes; 0: as soon as the last is answered. */
   readonly syncIntervalMs: number;
+  /** Bytes of frames in one push; a single larger record still goes out whole. */
+  readonly pushBytesMax: number;
   readonly heartbeatMs: number;
   /** Called with every durable LSN of the replica that is known to be of this history. */
   readonly onAck: (durableLsn: Lsn) => void;
@@ -75,8 +77,6 @@ export interface PusherOptions {
 }
 
 const NO_BYTES = new Uint8Array(0);
-/** Bytes of frames in one push; a single larger record still goes out whole. */
-const PUSH_BYTES_MAX = 1 << 20;
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1_000;
 /** A replica counts as live for this many heartbeats after a word of it. */
@@ -222,12 +222,12 @@ export class Pusher {
   }
 
   async #pushOnce(): Promise<void> {
-    const { source, link, clock, logger } = this.#options;
+    const { source, link, clock, logger, pushBytesMax } = this.#options;
     const previous = this.#cursor;
     const isWanted = this.#idleHeartbeats === undefined && source.durable.lsn > previous.lsn;
     const run = isWanted
-      ? (source.recent(nextLsn(previous.lsn), PUSH_BYTES_MAX) ??
-        (await source.read(previous.lsn, PUSH_BYTES_MAX)))
+      ? (source.recent(nextLsn(previous.lsn), pushBytesMax) ??
+        (await source.read(previous.lsn, pushBytesMax)))
       : undefined;
     if (isWanted && run === undefined) {
       logger.warn(

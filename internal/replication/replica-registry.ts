@@ -47,6 +47,8 @@ export interface RegistryOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly syncIntervalMs: number;
+  /** Bytes of frames in one push. */
+  readonly pushBytesMax: number;
   readonly heartbeatMs: number;
   /** Keys that a replica's clients read of late. */
   readonly onHotKeys: (keys: readonly string[]) => void;
@@ -310,7 +312,8 @@ export class ReplicaRegistry {
   }
 
   #createPusher({ nodeId, tail, applyDelayMs }: RegisterRequest, address: string): Pusher {
-    const { dialer, clock, logger, syncIntervalMs, heartbeatMs, acks, onHotKeys, onFenced } = this.#options;
+    const { dialer, clock, logger, syncIntervalMs, pushBytesMax, heartbeatMs, acks, onHotKeys, onFenced } =
+      this.#options;
     return new Pusher(
       {
         nodeId,
@@ -321,6 +324,7 @@ export class ReplicaRegistry {
         clock,
         logger,
         syncIntervalMs,
+        pushBytesMax,
         heartbeatMs,
         onAck: (durableLsn: Lsn) => acks.ack(nodeId, durableLsn),
         onHotKeys,

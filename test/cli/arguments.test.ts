@@ -21,7 +21,7 @@ describe('arguments', () => {
     expect(parseDurationMs(text)).toBe(ms);
   });
 
-  it.each(['', '30', '12xyz', '1.5s', '-1s', ' 1s', '1 s', '999999999999999d'])(
+  it.each(['', '30', '12xyz', '1.5ms', '-1s', ' 1s', '1 s', '999999999999999d'])(
     'refuses the duration %j',
     (text) => {
       expect(() => parseDurationMs(text)).toThrow('Expected a duration');

@@ -78,6 +78,7 @@ describe('documented files', () => {
       replication: {
         replicas: [],
         syncIntervalMs: 10,
+        pushBytesMax: 1_048_576,
         heartbeatMs: 250,
         lagMsMax: 5_000,
         serveStale: true,
@@ -87,6 +88,20 @@ describe('documented files', () => {
       },
       log: { level: 'info', format: 'auto' },
     });
+  });
+
+  it('take a relative wal.directory from the working directory, and print what it became', () => {
+    const directoryOf = (directory: string, cwd?: string) =>
+      loadConfig({
+        role: 'master',
+        file: 'conf/master.yaml',
+        text: `wal:\n  directory: "${directory}"\n`,
+        ...(cwd === undefined ? {} : { cwd }),
+      });
+    expect(directoryOf('./data/../log', '/srv/walnut').wal.directory).toBe('/srv/walnut/log');
+    expect(directoryOf('/var/log/kvstore', '/srv/walnut').wal.directory).toBe('/var/log/kvstore');
+    expect(directoryOf('data').wal.directory).toBe('data');
+    expect(printConfig(directoryOf('data', '/srv'))).toContain('directory: /srv/data\n');
   });
 
   it('load as a slave', () => {

@@ -90,6 +90,7 @@ class Script {
         clock: this.clock,
         logger: silentLogger,
         syncIntervalMs: 10,
+        pushBytesMax: 1 << 20,
         heartbeatMs: 250,
         onAck: (durableLsn) => this.acks.push(durableLsn),
         onHotKeys: () => undefined,
@@ -243,6 +244,16 @@ describe('Pusher', () => {
     expect(script.inFlightMax).toBe(1);
     await script.clock.advance(100);
     expect(script.lsns.flat()).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
+    await script.pusher.stop();
+  });
+
+  it('puts no more bytes in a push than it may, and a larger record in one of its own', async () => {
+    const script = new Script({ pushBytesMax: 4_096 });
+    script.write(8, 1_000);
+    script.write(1, 10_000);
+    script.pusher.start();
+    await script.clock.advance(200);
+    expect(script.lsns.filter((lsns) => lsns.length > 0)).toEqual([[1, 2, 3], [4, 5, 6], [7, 8], [9]]);
     await script.pusher.stop();
   });
 
