@@ -41,7 +41,8 @@ export class ReplayCounters {
   retries = 0;
   maxLagRecords = 0;
   maxLagMs = 0;
-  readonly #errorsByCode: Record<string, { count: number; first: string }> = {};
+  /** Codes come from the node's answers: any text. */
+  readonly #errorsByCode = new Map<string, { count: number; first: string }>();
   readonly #latency: RecordableHistogram = createHistogram();
   readonly #startMs = performance.now();
 
@@ -51,8 +52,8 @@ export class ReplayCounters {
 
   recordError(code: string, message: string): void {
     this.errors++;
-    const known = this.#errorsByCode[code];
-    if (known === undefined) this.#errorsByCode[code] = { count: 1, first: message };
+    const known = this.#errorsByCode.get(code);
+    if (known === undefined) this.#errorsByCode.set(code, { count: 1, first: message });
     else known.count++;
   }
 
@@ -74,7 +75,7 @@ export class ReplayCounters {
       misses: this.misses,
       operations: this.operations,
       errors: this.errors,
-      errorsByCode: this.#errorsByCode,
+      errorsByCode: Object.fromEntries(this.#errorsByCode),
       retries: this.retries,
       seconds: round(seconds, 3),
       opsPerSecond: Math.round(this.operations / Math.max(seconds, 1e-9)),

@@ -17,10 +17,17 @@ import {
 } from '#config/config-schema.ts';
 import { coerce, type Override, readEnvironment, readSets } from '#config/overrides.ts';
 import { suggestKey } from '#config/suggest-key.ts';
-import { type KeyPath, parseYaml, type RawSection, type YamlSource } from '#config/yaml-source.ts';
+import {
+  emptySection,
+  type KeyPath,
+  parseYaml,
+  type RawSection,
+  type YamlSource,
+} from '#config/yaml-source.ts';
 import type { Role } from '#model/status.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import { memoryLimitBytes } from '#platform/memory.ts';
+import { ownValue } from '#platform/own-value.ts';
 
 /** Beyond this a configuration file is something else by mistake. */
 const FILE_BYTES_MAX = 1_048_576;
@@ -51,7 +58,7 @@ export function loadConfig(source: ConfigSource & { readonly role: Role }): Mast
   const shapes = shapesOf(source.role, memoryBytes);
   const all = [...readEnvironment(source.env ?? {}), ...overrides];
   const labels = applyOverrides(yaml.values, all, shapes);
-  for (const section of Object.keys(shapes)) yaml.values[section] ??= {};
+  for (const section of Object.keys(shapes)) yaml.values[section] ??= emptySection();
   const explain = (error: z.ZodError): string[] =>
     error.issues.flatMap((issue) => describeIssue(issue, { yaml, labels, shapes }));
 
@@ -102,10 +109,10 @@ function applyOverrides(
 ): Map<string, string> {
   const labels = new Map<string, string>();
   for (const { section, key, text, label } of overrides) {
-    values[section] ??= {};
+    values[section] ??= emptySection();
     const target = values[section];
     if (typeof target !== 'object' || target === null || Array.isArray(target)) continue;
-    (target as RawSection)[key] = coerce(shapes[section]?.shape[key], text);
+    (target as RawSection)[key] = coerce(ownValue(ownValue(shapes, section)?.shape, key), text);
     labels.set(`${section}.${key}`, label);
   }
   return labels;

@@ -14,7 +14,7 @@ export interface Override {
 }
 
 const PREFIX = 'WALNUT_';
-const NAME = /^[a-z][a-z0-9_]*$/;
+const NAME = /^[a-z_][a-z0-9_]*$/;
 
 /** From `WALNUT_SECTION__KEY`; other variables, without a double underscore too, are none of ours. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Override[] {

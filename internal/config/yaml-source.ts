@@ -7,7 +7,10 @@ export type RawSection = Record<string, unknown>;
 export type KeyPath = readonly string[];
 
 export interface YamlSource {
-  /** What the file says, unchecked. An empty section (`log:` with every key commented out) is `{}`. */
+  /**
+   * What the file says, unchecked; neither it nor a section inherits anything. An empty section
+   * (`log:` with every key commented out) has no keys.
+   */
   readonly values: Record<string, unknown>;
   /** `file:line:column` of a key's value, or of the key itself; of what is nearest above where it is missing. */
   locate(path: KeyPath, what: 'key' | 'value'): string;
@@ -28,7 +31,7 @@ export function parseYaml(file: string, text: string): YamlSource {
   if (problems.length === 0 && !isUsable) {
     problems.push(`${at(root.range?.[0] ?? 0)} expected sections such as "server:" with keys below them`);
   }
-  let values: Record<string, unknown> = {};
+  let values: Record<string, unknown> = emptySection();
   try {
     if (problems.length === 0 && isMap(root)) values = readSections(document.toJS());
   } catch (error) {
@@ -48,8 +51,17 @@ function onOneLine(message: string): string {
 }
 
 function readSections(values: Record<string, unknown>): Record<string, unknown> {
-  for (const [name, section] of Object.entries(values)) if (section === null) values[name] = {};
-  return values;
+  const sections = emptySection();
+  for (const [name, section] of Object.entries(values)) {
+    const isSection = typeof section === 'object' && !Array.isArray(section);
+    sections[name] = isSection ? Object.assign(emptySection(), section) : section;
+  }
+  return sections;
+}
+
+/** A section in which every name that was not put there is missing, `constructor` too. */
+export function emptySection(): RawSection {
+  return Object.create(null) as RawSection;
 }
 
 function findOffset(root: YAMLMap | undefined, path: KeyPath, what: 'key' | 'value'): number {

@@ -282,6 +282,35 @@ describe('overrides', () => {
     expect(config.server.advertise).toBe('h:1');
   });
 
+  it.each([
+    ['--set of a section', { sets: ['constructor.keys=1'] }, '--set constructor.keys constructor.keys'],
+    ['--set of a key', { sets: ['wal.constructor=1'] }, '--set wal.constructor wal.constructor'],
+    ['--set of a hidden section', { sets: ['__proto__.keys=1'] }, '--set __proto__.keys __proto__.keys'],
+    ['--set of a hidden key', { sets: ['wal.__proto__=1'] }, '--set wal.__proto__ wal.__proto__'],
+    [
+      'environment, section',
+      { env: { WALNUT_CONSTRUCTOR__KEYS: '1' } },
+      'WALNUT_CONSTRUCTOR__KEYS constructor.keys',
+    ],
+    [
+      'environment, key',
+      { env: { WALNUT_WAL__CONSTRUCTOR: '1' } },
+      'WALNUT_WAL__CONSTRUCTOR wal.constructor',
+    ],
+  ])('of a name that every object has are unknown keys: %s', (_, more, shown) => {
+    expect(problemsOf('master', MINIMAL, more)).toEqual([`${shown}: unknown key`]);
+  });
+
+  it('of a name that every object has are unknown keys in a file too', () => {
+    const text = `${MINIMAL}constructor: { keys: 1 }\nlog: { constructor: 1 }\n__proto__: { wal: 1 }\n`;
+    expect(problemsOf('master', text)).toEqual([
+      'node.yaml:3:8 log.constructor: unknown key',
+      'node.yaml:2:1 constructor: unknown key',
+      'node.yaml:4:1 __proto__: unknown key',
+    ]);
+    expect(Object.keys).toBeTypeOf('function');
+  });
+
   it('fill an empty section and keep an equals sign', () => {
     expect(load('master', 'wal:\n', { sets: ['wal.directory=a=b'] }).wal.directory).toBe('a=b');
     expect(
@@ -300,9 +329,9 @@ describe('overrides', () => {
     ).toEqual([
       '--set "nonsense": expected section.key=value',
       '--set "a.b": expected section.key=value',
-      '--set "wal.__proto__=1": expected section.key=value',
       'WALNUT_SERVER__PORT server.port: expected a whole number from 0 to 65535, got "http"',
       '--set wal.max_flie_size wal.max_flie_size: unknown key; did you mean wal.max_file_size?',
+      '--set wal.__proto__ wal.__proto__: unknown key',
       'WALNUT_NOSUCH__KEY nosuch.key: unknown key',
     ]);
   });

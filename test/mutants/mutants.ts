@@ -5,6 +5,7 @@
  */
 
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
+import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { WRITE_MUTANTS } from './write-mutants.ts';
@@ -187,4 +188,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...READ_MUTANTS,
   ...DIGEST_MUTANTS,
   ...WRITE_MUTANTS,
+  ...EDGE_MUTANTS,
 ];
