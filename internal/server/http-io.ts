@@ -26,6 +26,18 @@ export function isHttp2(request: HttpRequest): request is Http2ServerRequest {
   return 'stream' in request;
 }
 
+export function isHttp2Response(response: HttpResponse): response is Http2ServerResponse {
+  return 'stream' in response;
+}
+
+/** Whether nothing can be sent on it any more: the peer has gone. */
+export function isOver(response: HttpResponse): boolean {
+  if (!isHttp2Response(response)) return response.destroyed;
+  // Node takes the stream away from a response that was closed.
+  const { stream } = response;
+  return stream === undefined || stream.destroyed || stream.closed;
+}
+
 /** HTTP/1.1 requests whose sender waits to be told that the body is wanted. */
 const awaitingContinue = new WeakMap<HttpRequest, ServerResponse>();
 
@@ -67,7 +79,7 @@ export function send(
   headers: Headers,
   body: Uint8Array | string,
 ): void {
-  if (response.headersSent || response.destroyed) return;
+  if (isOver(response) || response.headersSent) return;
   const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
   const hasNoContent = status === 204 || status === 304;
   response.statusCode = status;

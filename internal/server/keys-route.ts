@@ -18,6 +18,7 @@ import {
   type Headers,
   type HttpRequest,
   type HttpResponse,
+  isOver,
   send,
   sendError,
   sendMethodNotAllowed,
@@ -66,7 +67,7 @@ export function createKeysRoute(options: KeysRouteOptions): KeysRoute {
       else await read(options, request, response, key, query, aborter.signal);
       options.observe(method, 'ok');
     } catch (error) {
-      if (response.destroyed) return;
+      if (isOver(response)) return;
       const { httpStatus, code, message, headers } =
         error instanceof BodyTooLargeError
           ? {

@@ -207,6 +207,7 @@ function createAdapter(edge: Edge): RpcAdapter {
     gate: createGate(edge),
     shutdownSignal: edge.shutdownSignal,
     observe: edge.metrics.observeRpc,
+    onStalled: edge.metrics.noteStalled,
     routes: (router, routes) => {
       routeKeyValue(routes, {
         port: ports.keyValue,

@@ -22,7 +22,7 @@ import type {
   UniversalServerRequest,
   UniversalServerResponse,
 } from '@connectrpc/connect/protocol';
-import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
+import { universalRequestFromNodeRequest } from '@connectrpc/connect-node';
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -34,6 +34,7 @@ import { bodyOf, type HttpRequest, type HttpResponse, sendError, sendText } from
 import { plainAddress } from '#server/protected-mode.ts';
 import { callOf, contextValuesOf, type RpcCall } from '#server/rpc-call.ts';
 import { RpcRoutes } from '#server/rpc-routes.ts';
+import { sendStream } from '#server/stream-answer.ts';
 import type { JsonOptions } from '#server/unary/message-codec.ts';
 import { createUnaryPath } from '#server/unary/unary-path.ts';
 import { sendUnknownRpc } from '#server/unknown-rpc.ts';
@@ -55,6 +56,8 @@ export interface RpcAdapterOptions {
   readonly shutdownSignal: AbortSignal;
   /** Called once per rpc, with its path, the Connect code (`ok` included) and its time. */
   readonly observe: (path: string, code: string, durationMs: number) => void;
+  /** An answer was cut off because its peer read nothing. */
+  readonly onStalled: () => void;
 }
 
 export interface RpcAdapter {
@@ -136,7 +139,7 @@ function serve(
     observe('invalid_argument');
     return;
   }
-  answer(handler, universal, call, request, response, observe).catch((error: unknown) => {
+  answer(options, handler, universal, call, request, response, observe).catch((error: unknown) => {
     // The handlers catch what the implementations throw; this is the protocol layer itself.
     const { code, rawMessage } = options.errors.toConnectError(error, universal.signal);
     observe(codeName(code));
@@ -145,6 +148,7 @@ function serve(
 }
 
 async function answer(
+  options: RpcAdapterOptions,
   handler: UniversalHandler,
   universal: UniversalServerRequest,
   call: RpcCall,
@@ -166,8 +170,7 @@ async function answer(
     given = settled.answer;
     observe(settled.code);
   }
-  // Not awaited: over HTTP/1.1 its promise stays open after the answer.
-  universalResponseToNodeResponse(given, response).catch(() => response.destroy());
+  await sendStream(given, response, options);
 }
 
 /** connect-node throws where the request has no usable authority: undefined. */

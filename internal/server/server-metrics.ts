@@ -11,6 +11,7 @@ export interface ServerMetrics {
   observeRpc(path: string, code: string, durationMs: number): void;
   observeKeys(method: string, code: string): void;
   refuseProtected(): void;
+  noteStalled(): void;
 }
 
 interface ObservedRpc {
@@ -45,6 +46,10 @@ export function createServerMetrics(
     'walnut_protected_mode_refused_total',
     'Requests refused because the peer was not on a private address.',
   );
+  const stalled = metrics.counter(
+    'walnut_answers_stalled_total',
+    'Answers cut off because the peer read nothing for a minute.',
+  );
   metrics.gaugeFrom('walnut_connections', 'Open connections.', connections);
   registerNode(metrics, status);
   registerRecovery(metrics, status);
@@ -75,6 +80,7 @@ export function createServerMetrics(
     observeKeys: (method, code) =>
       keys.with({ method: /^(GET|HEAD|PUT|DELETE)$/.test(method) ? method : 'other', code }).inc(),
     refuseProtected: () => refused.inc(),
+    noteStalled: () => stalled.inc(),
   };
 }
 

@@ -4,6 +4,7 @@
  * on, the run fails, so that this table cannot rot unseen.
  */
 
+import { ANSWER_MUTANTS } from './answer-mutants.ts';
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
@@ -187,6 +188,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FAILOVER_MUTANTS,
   ...READ_MUTANTS,
   ...DIGEST_MUTANTS,
+  ...ANSWER_MUTANTS,
   ...WRITE_MUTANTS,
   ...EDGE_MUTANTS,
 ];

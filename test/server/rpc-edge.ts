@@ -45,6 +45,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     gate: () => undefined,
     shutdownSignal: shutdown.signal,
     observe: (_path, code) => options.observe(code),
+    onStalled: () => {},
     // A table of its own is one that the unary path does not see.
     routes: (router, table) => options.routes(options.isDirect ? table : new RpcRoutes(router)),
   });

@@ -130,8 +130,7 @@ const grpc: Protocol = {
   },
   fail: (error, shape, context) => {
     const headers = grpcHeaders(shape, context);
-    const trailers: AnswerHeaders = {};
-    addHeaders(trailers, setTrailerStatus(new Headers(context.madeTrailer), error));
+    const trailers = toNodeHeaders(setTrailerStatus(new Headers(context.madeTrailer), error));
     return { status: 200, headers, body: NOTHING, trailers };
   },
 };
@@ -181,6 +180,12 @@ function isGzipAccepted(accepted: string | string[] | undefined, isRequestGzip: 
   if (accepted === 'gzip') return true;
   const names = Array.isArray(accepted) ? accepted.join(',') : accepted;
   return names.split(',').some((name) => name.trim() === 'gzip');
+}
+
+export function toNodeHeaders(source: Headers | undefined): AnswerHeaders {
+  const headers: AnswerHeaders = {};
+  if (source !== undefined) addHeaders(headers, source);
+  return headers;
 }
 
 function addHeaders(target: AnswerHeaders, source: Headers): void {
