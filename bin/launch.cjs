@@ -14,6 +14,7 @@ const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const url = require('node:url');
 
 const ROOT = path.join(__dirname, '..');
 const NEEDED = '>= 22.18';
@@ -74,6 +75,9 @@ const MIB = 1024 * 1024;
 const SIZE_UNITS = { B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 1024, MiB: MIB, GiB: 1024 * MIB };
 /** What runs nodes, in this process or as children that inherit its flags. */
 const NODE_ENTRIES = ['cmd/master.ts', 'cmd/slave.ts', 'cmd/group.ts'];
+const TOOL_ENTRY = 'cmd/walnut.ts';
+/** What is started again and again, so that its compiled code is worth keeping. */
+const ENTRIES = [...NODE_ENTRIES, TOOL_ENTRY];
 
 /** `storage.max_memory` in bytes where it is well written, by the precedence of all keys; the node checks the rest. */
 function configuredMemoryBytes(args, env) {
@@ -172,7 +176,9 @@ function childEnvironment(node, entry) {
     env.MALLOC_MMAP_MAX_ = env.MALLOC_MMAP_MAX_ || '32768';
     env.MALLOC_TRIM_THRESHOLD_ = env.MALLOC_TRIM_THRESHOLD_ || '131072';
     env.MALLOC_ARENA_MAX = env.MALLOC_ARENA_MAX || '2';
-    // TypeScript that was stripped before need not be stripped again, by 30 MB of WebAssembly.
+  }
+  if (ENTRIES.includes(entry)) {
+    // TypeScript that was stripped before need not be stripped again, by 30 MB of WebAssembly and half a second.
     env.NODE_COMPILE_CACHE = env.NODE_COMPILE_CACHE || path.join(ROOT, 'node_modules', '.cache', 'walnut');
   }
   return env;
@@ -215,7 +221,19 @@ function fail(message) {
   process.exit(1);
 }
 
+/**
+ * Runs the tool in this process, sparing the start of a second one: it needs
+ * no flags of V8's, and handles signals itself. The process ends with it.
+ */
+function runHere(args) {
+  Object.assign(process.env, childEnvironment(process.execPath, args[0]));
+  require('node:module').enableCompileCache?.(process.env.NODE_COMPILE_CACHE);
+  process.argv = [process.execPath, path.resolve(ROOT, args[0]), ...args.slice(1)];
+  import(url.pathToFileURL(process.argv[1]).href).catch((error) => fail(String(error.stack)));
+}
+
 function launch(args) {
+  if (args[0] === TOOL_ENTRY && isNewEnough(process.version)) return runHere(args);
   let child;
   // Before the child exists, so that no signal can slip between and orphan it.
   forwardSignals((signal) => child?.kill(signal));

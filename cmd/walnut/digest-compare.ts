@@ -6,10 +6,10 @@
  * a new position is tried until the time is over.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Code, ConnectError } from '@connectrpc/connect';
 import type { StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
 import { type Position, Role } from '#gen/walnut/v1/types_pb.ts';
 import type { Address } from './arguments.ts';
+import { CallError } from './call-error.ts';
 import { CliError, describeFailure, EXIT } from './cli-error.ts';
 import { CALL, createNodeClients, type NodeClients, WAITING_CALL } from './connection.ts';
 import { enumName, showPosition } from './output.ts';
@@ -169,10 +169,17 @@ async function askDigest(
 }
 
 function outcomeOf(error: unknown, address: Address): NodeVerdict {
-  const code = error instanceof ConnectError ? error.code : undefined;
-  if (code === Code.DataLoss) return 'other history';
-  if (code === Code.OutOfRange) return 'too far ahead';
-  const failure = describeFailure(error, address.text);
-  if (code === Code.Unavailable) return failure.message.startsWith('no answer') ? 'no answer' : 'not reached';
-  throw failure;
+  const code = error instanceof CallError ? error.code : undefined;
+  switch (code) {
+    case 'data_loss':
+      return 'other history';
+    case 'out_of_range':
+      return 'too far ahead';
+    case 'unavailable':
+      return 'not reached';
+    case 'lost':
+      return 'no answer';
+    default:
+      throw describeFailure(error, address.text);
+  }
 }

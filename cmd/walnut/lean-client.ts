@@ -1,47 +1,59 @@
 /**
  * A Connect client that does one thing fast: unary calls with protobuf bodies,
  * one at a time, over one kept-alive HTTP/1.1 connection. A replay spends its
- * time here; the stock transport costs several times as much per call.
+ * time here: the stock transport costs several times as much per call. A single
+ * command does too: loading the stock transport takes longer than the call.
  *
- * A call fails with a LeanError. After `lost`, nobody knows whether the server
+ * A call fails with a CallError. After `lost`, nobody knows whether the server
  * carried the call out; the next call connects anew.
  */
 import { connect, type Socket } from 'node:net';
 import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import type { Address } from './arguments.ts';
-import { systemCodeOf } from './cli-error.ts';
+import { CallError, systemCodeOf } from './call-error.ts';
 import { type LeanResponse, LeanResponseReader } from './lean-response.ts';
-
-/** A Connect code (https://connectrpc.com/docs/protocol), or `lost`: no answer came. */
-export class LeanError extends Error {
-  override readonly name = 'LeanError';
-  readonly code: string;
-  readonly leaderHint: string | undefined;
-
-  constructor(code: string, message: string, leaderHint?: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-    this.leaderHint = leaderHint;
-  }
-}
 
 interface Waiting {
   resolve(response: LeanResponse): void;
-  reject(error: LeanError): void;
+  reject(error: CallError): void;
 }
 
 const TIMEOUT_MS_DEFAULT = 30_000;
+const CONTENT_TYPE = 'application/proto';
+/** https://connectrpc.com/docs/protocol, "Error codes". */
+const CODES = new Set([
+  'canceled',
+  'unknown',
+  'invalid_argument',
+  'deadline_exceeded',
+  'not_found',
+  'already_exists',
+  'permission_denied',
+  'resource_exhausted',
+  'failed_precondition',
+  'aborted',
+  'out_of_range',
+  'unimplemented',
+  'internal',
+  'unavailable',
+  'data_loss',
+  'unauthenticated',
+]);
 
 export class LeanClient {
   readonly address: Address;
-  readonly #timeoutMs: number;
+  readonly #timeoutMsDefault: number;
+  /** Of the call in flight. */
+  #timeoutMs: number;
   readonly #heads = new Map<DescMethodUnary, string>();
+  #isResting = false;
   #socket: Socket | undefined;
   #reader = new LeanResponseReader();
   #waiting: Waiting | undefined;
 
   constructor(address: Address, timeoutMs = TIMEOUT_MS_DEFAULT) {
     this.address = address;
+    this.#timeoutMsDefault = timeoutMs;
     this.#timeoutMs = timeoutMs;
   }
 
@@ -49,17 +61,32 @@ export class LeanClient {
   async call<Method extends DescMethodUnary>(
     method: Method,
     request: MessageShape<Method['input']>,
+    timeoutMs = this.#timeoutMsDefault,
   ): Promise<MessageShape<Method['output']>> {
     if (this.#waiting !== undefined) throw new Error('a call is in flight on this connection');
+    if (timeoutMs !== this.#timeoutMs) {
+      this.#timeoutMs = timeoutMs;
+      this.#socket?.setTimeout(timeoutMs);
+    }
     const body = toBinary(method.input, request);
     const response = await this.#exchange(this.#frame(method, body));
-    if (response.status !== 200) throw toError(response, this.address);
-    return fromBinary(method.output, response.body) as MessageShape<Method['output']>;
+    if (response.status !== 200 || response.contentType !== CONTENT_TYPE) throw toError(response);
+    try {
+      return fromBinary(method.output, response.body) as MessageShape<Method['output']>;
+    } catch (error) {
+      throw new CallError('internal', `an answer that cannot be decoded: ${(error as Error).message}`);
+    }
+  }
+
+  /** The connection is kept for a later call, and does not keep the process from ending. */
+  rest(): void {
+    this.#isResting = true;
+    this.#socket?.unref();
   }
 
   /** Fails the call in flight, if any. A later call connects again. */
   close(): void {
-    this.#drop(new LeanError('lost', 'connection closed here'));
+    this.#drop(new CallError('lost', 'connection closed here'));
   }
 
   #frame(method: DescMethodUnary, body: Uint8Array): Buffer {
@@ -67,7 +94,7 @@ export class LeanClient {
     if (head === undefined) {
       head =
         `POST /${method.parent.typeName}/${method.name} HTTP/1.1\r\nhost: ${this.address.text}\r\n` +
-        'content-type: application/proto\r\nconnect-protocol-version: 1\r\ncontent-length: ';
+        `content-type: ${CONTENT_TYPE}\r\nconnect-protocol-version: 1\r\ncontent-length: `;
       this.#heads.set(method, head);
     }
     const fullHead = `${head}${body.length}\r\n\r\n`;
@@ -81,6 +108,10 @@ export class LeanClient {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#socket ??= this.#open();
+      if (this.#isResting) {
+        this.#isResting = false;
+        this.#socket.ref();
+      }
       this.#socket.write(frame);
     });
   }
@@ -113,10 +144,10 @@ export class LeanClient {
 
   #lose(socket: Socket, why: string, cause?: unknown): void {
     if (socket !== this.#socket) return;
-    this.#drop(new LeanError('lost', `${this.address.text}: ${why}`, undefined, cause));
+    this.#drop(new CallError('lost', `no answer from ${this.address.text} (${why})`, undefined, cause));
   }
 
-  #drop(error: LeanError | undefined): void {
+  #drop(error: CallError | undefined): void {
     const waiting = this.#waiting;
     this.#socket?.destroy();
     this.#socket = undefined;
@@ -126,15 +157,36 @@ export class LeanClient {
   }
 }
 
-function toError(response: LeanResponse, address: Address): LeanError {
-  const text = Buffer.from(response.body).toString('utf8');
+function toError({ status, contentType, leaderHint, body }: LeanResponse): CallError {
   try {
-    const { code, message } = JSON.parse(text) as { code?: unknown; message?: unknown };
-    if (typeof code === 'string') return new LeanError(code, String(message ?? ''), response.leaderHint);
+    const { code, message } = JSON.parse(Buffer.from(body).toString('utf8')) as Record<string, unknown>;
+    if (status !== 200 && typeof code === 'string' && CODES.has(code))
+      return new CallError(code, typeof message === 'string' ? message : '', leaderHint);
   } catch {
     // Not Connect's JSON: a proxy, or no Walnut node at all.
   }
-  const code =
-    response.status === 503 || response.status === 502 || response.status === 429 ? 'unavailable' : 'unknown';
-  return new LeanError(code, `${address.text} answered HTTP ${response.status}`, response.leaderHint);
+  const type = contentType === '' ? '' : ` with ${contentType}`;
+  return new CallError(codeOfStatus(status), `HTTP ${status}${type}: is it a Walnut node?`, leaderHint);
+}
+
+/** https://connectrpc.com/docs/protocol, "HTTP to error code". */
+function codeOfStatus(status: number): string {
+  switch (status) {
+    case 200:
+    case 400:
+      return 'internal';
+    case 401:
+      return 'unauthenticated';
+    case 403:
+      return 'permission_denied';
+    case 404:
+      return 'unimplemented';
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 'unavailable';
+    default:
+      return 'unknown';
+  }
 }

@@ -1,25 +1,11 @@
 /** Puts the commands together and turns their end into an exit code. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
-import { addAdminCommands } from './admin-commands.ts';
 import { parseAddress } from './arguments.ts';
-import { addAwaitCommand } from './await-command.ts';
-import { addBackupCommand } from './backup-command.ts';
 import { CliError, EXIT } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { ADDRESS_DEFAULT, CommandHost, usageError } from './command-host.ts';
-import { addDelayCommand } from './delay-command.ts';
-import { addDigestCommand } from './digest-command.ts';
-import { addDivergedCommand } from './diverged-command.ts';
-import { addDrillCommand } from './drill-command.ts';
-import { addLeaderCommands } from './leader-commands.ts';
-import { addReadCommands } from './read-commands.ts';
-import { addReplayCommand } from './replay-command.ts';
-import { addRestoreToCommand } from './restore-to-command.ts';
-import { addScrubCommand } from './scrub-command.ts';
-import { addStatusCommand } from './status-command.ts';
-import { addWalCommand } from './wal-command.ts';
-import { addWriteCommands } from './write-commands.ts';
+import { loadCommands } from './command-table.ts';
 
 /** Columns: as wide as the examples are. */
 const HELP_WIDTH = 100;
@@ -29,7 +15,8 @@ export async function runWalnut(args: readonly string[], io: CliIo): Promise<num
   const host = new CommandHost(io);
   const output: string[] = [];
   try {
-    await createProgram(host, output).parseAsync([...args], { from: 'user' });
+    const program = await createProgram(args, host, output);
+    await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
     if (error instanceof CliError) host.exitCode = host.report(error);
     else if (error instanceof CommanderError) host.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
@@ -39,7 +26,7 @@ export async function runWalnut(args: readonly string[], io: CliIo): Promise<num
   return host.exitCode;
 }
 
-function createProgram(host: CommandHost, output: string[]): Command {
+async function createProgram(args: readonly string[], host: CommandHost, output: string[]): Promise<Command> {
   const { io } = host;
   const program = new Command('walnut')
     .description('Reads, writes, inspects and operates Walnut nodes.')
@@ -58,21 +45,7 @@ function createProgram(host: CommandHost, output: string[]): Command {
     .addOption(addressOption(host))
     .option('--json', 'answer in JSON')
     .addHelpText('after', EXAMPLES);
-  addReadCommands(program, host);
-  addWriteCommands(program, host);
-  addAwaitCommand(program, host);
-  addStatusCommand(program, host);
-  addDigestCommand(program, host);
-  addScrubCommand(program, host);
-  addReplayCommand(program, host);
-  addWalCommand(program, host);
-  addBackupCommand(program, host);
-  addRestoreToCommand(program, host);
-  addDrillCommand(program, host);
-  addAdminCommands(program, host);
-  addLeaderCommands(program, host);
-  addDelayCommand(program, host);
-  addDivergedCommand(program, host);
+  for (const add of await loadCommands(args)) add(program, host);
   return program;
 }
 

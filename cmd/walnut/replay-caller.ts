@@ -6,7 +6,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DescMethodUnary, MessageShape } from '@bufbuild/protobuf';
 import type { Address } from './arguments.ts';
-import { LeanClient, LeanError } from './lean-client.ts';
+import { CallError } from './call-error.ts';
+import { LeanClient } from './lean-client.ts';
 import type { ReplayCounters } from './replay-report.ts';
 
 const PAUSE_MS_FIRST = 10;
@@ -21,7 +22,7 @@ export interface RetryPolicy {
 
 /** Whether the same call may do better a little later. */
 export function isRetryable(error: unknown): boolean {
-  return error instanceof LeanError && (error.code === 'lost' || error.code === 'unavailable');
+  return error instanceof CallError && (error.code === 'lost' || error.code === 'unavailable');
 }
 
 export class ReplayCaller {

@@ -3,10 +3,10 @@ import { type Command, Option } from 'commander';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
 import { type Address, parseAddress, parseCount } from './arguments.ts';
+import { CallError } from './call-error.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show } from './command-host.ts';
 import { CALL, createNodeClients } from './connection.ts';
-import { LeanError } from './lean-client.ts';
 import { replayTrace } from './replay-driver.ts';
 import { ReplayCounters, renderReport } from './replay-report.ts';
 import { showProgress, watchLag } from './replay-watch.ts';
@@ -140,7 +140,7 @@ async function chooseReaders(invocation: Invocation, reads: ReplayOptions['reads
 }
 
 function describeStop(error: unknown, address: Address): unknown {
-  if (!(error instanceof LeanError)) return error;
+  if (!(error instanceof CallError)) return error;
   const lead = 'the replay stopped; the summary is of a part of the trace';
   if (error.code === 'lost' || error.code === 'unavailable') {
     const message = `${lead}: for ${PATIENCE_MS / 1_000} s no answer but ${error.code}: ${error.message}`;

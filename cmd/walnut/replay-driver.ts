@@ -27,7 +27,7 @@ import {
   SetRequestSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Address } from './arguments.ts';
-import { LeanError } from './lean-client.ts';
+import { CallError } from './call-error.ts';
 import { isRetryable, ReplayCaller, type RetryPolicy } from './replay-caller.ts';
 import type { ReplayCounters } from './replay-report.ts';
 import { hashText, type TraceOperation } from './trace-operation.ts';
@@ -122,7 +122,7 @@ class ReplayWorker {
       else if (first !== undefined) await this.#single(first);
       this.#counters.operations += operations.length;
     } catch (error) {
-      if (!(error instanceof LeanError)) throw error;
+      if (!(error instanceof CallError)) throw error;
       if (stopped.aborted) return;
       if (isRetryable(error) || HOPELESS.has(error.code)) throw error;
       this.#counters.operations += operations.length;

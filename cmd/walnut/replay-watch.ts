@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { Admin, StatusRequestSchema } from '#gen/walnut/v1/admin_pb.ts';
 import type { Address } from './arguments.ts';
+import { CallError } from './call-error.ts';
 import { type CliIo, chooseColors } from './cli-io.ts';
-import { LeanClient, LeanError } from './lean-client.ts';
+import { LeanClient } from './lean-client.ts';
 import { showCount, showDuration } from './output.ts';
 import type { ReplayCounters } from './replay-report.ts';
 
@@ -24,7 +25,7 @@ export async function watchLag(master: Address, counters: ReplayCounters, done: 
       const { replicas } = await client.call(Admin.method.status, create(StatusRequestSchema));
       for (const replica of replicas) counters.recordLag(Number(replica.lagRecords), Number(replica.lagMs));
     } catch (error) {
-      if (!(error instanceof LeanError)) throw error;
+      if (!(error instanceof CallError)) throw error;
     }
     if (!isLast) await delay(POLL_MS, undefined, { signal: done }).catch(() => {});
   }

@@ -1,9 +1,9 @@
 /** `walnut scrub`: has a node re-hash its whole state in memory now, and reports what it found. */
 import type { Command } from 'commander';
-import type { ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
+import { Admin, type ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show } from './command-host.ts';
-import { createNodeClients, LONG_CALL } from './connection.ts';
+import { callStream, LONG_CALL } from './connection.ts';
 import { renderFacts, showBytes, showCount, showDuration } from './output.ts';
 
 export function addScrubCommand(program: Command, host: CommandHost): void {
@@ -30,11 +30,10 @@ Progress is told on stderr. Ctrl-C gives the scrub up.`,
 
 async function runScrub(invocation: Invocation): Promise<ExitCode> {
   const { io } = invocation;
-  const { admin } = createNodeClients(invocation.address);
   const options = { ...LONG_CALL, signal: io.interrupted };
   let last: ScrubResponse | undefined;
   try {
-    for await (const progress of admin.scrub({}, options)) {
+    for await (const progress of callStream(invocation.address, Admin.method.scrub, {}, options)) {
       last = progress;
       if (!progress.done) io.note(`${describeProgress(progress)}\n`);
     }

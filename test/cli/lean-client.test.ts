@@ -1,3 +1,4 @@
+import * as http from 'node:http';
 import * as net from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
@@ -115,6 +116,27 @@ describe('the lean client', () => {
     const second = get('a');
     await expect(first).rejects.toMatchObject({ code: 'lost' });
     expect((await second).found).toBe(false);
+  });
+
+  it.each([
+    [200, 'text/html', 'internal', 'HTTP 200 with text/html: is it a Walnut node?'],
+    [200, 'application/json', 'internal', 'is it a Walnut node?'],
+    [404, 'text/plain', 'unimplemented', 'HTTP 404 with text/plain'],
+    [401, '', 'unauthenticated', 'HTTP 401: is it'],
+    [502, 'text/html', 'unavailable', 'HTTP 502'],
+    [200, 'application/proto', 'internal', 'cannot be decoded'],
+  ])('takes HTTP %s with %s for no answer of a node', async (status, type, code, message) => {
+    const other = http.createServer((_request, response) => {
+      response.writeHead(status, type === '' ? {} : { 'content-type': type });
+      response.end('{"code":"ok"}');
+    });
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as net.AddressInfo;
+    const asked = new LeanClient(parseAddress(`127.0.0.1:${port}`));
+    const call = asked.call(KVStore.method.get, create(GetRequestSchema, { key: 'a' }));
+    await expect(call).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
+    asked.close();
+    other.close();
   });
 
   it('fails the call where no answer comes in time', async () => {

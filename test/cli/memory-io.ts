@@ -17,17 +17,21 @@ export interface RunOptions {
   readonly onWrite?: () => void;
 }
 
-export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+export interface MemoryIo {
+  readonly io: CliIo;
+  readonly out: Buffer[];
+  readonly err: string[];
+}
+
+export function memoryIo(options: RunOptions = {}): MemoryIo {
   const out: Buffer[] = [];
-  let err = '';
+  const err: string[] = [];
   const io: CliIo = {
     write: async (chunk) => {
       out.push(Buffer.from(chunk));
       options.onWrite?.();
     },
-    note: (text) => {
-      err += text;
-    },
+    note: (text) => void err.push(text),
     stdin: (async function* () {
       if (options.stdin !== undefined) yield options.stdin;
     })(),
@@ -36,7 +40,12 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
     env: options.env ?? {},
     interrupted: options.interrupted ?? new AbortController().signal,
   };
+  return { io, out, err };
+}
+
+export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const { io, out, err } = memoryIo(options);
   const code = await runWalnut(args, io);
   const outBytes = Buffer.concat(out);
-  return { code, out: outBytes.toString('utf8'), outBytes, err };
+  return { code, out: outBytes.toString('utf8'), outBytes, err: err.join('') };
 }

@@ -156,6 +156,21 @@ describe('launcher', () => {
     expect((await outcome(child)).out.trim()).toBe('[]');
   });
 
+  it('runs the tool in its own process, with its arguments and exit code', async () => {
+    const processes = join(directory, 'processes');
+    const hook = join(directory, 'hook.cjs');
+    await fs.writeFile(
+      hook,
+      `require('fs').appendFileSync(${JSON.stringify(processes)}, process.argv.slice(2).join(' ') + '\\n');`,
+    );
+    const { code, err } = await outcome(
+      start(process.execPath, [LAUNCHER, 'cmd/walnut.ts', 'get'], { NODE_OPTIONS: `--require ${hook}` }),
+    );
+    expect(code).toBe(2);
+    expect(err).toContain("missing required argument 'key'");
+    expect(await fs.readFile(processes, 'utf8')).toBe('cmd/walnut.ts get\n');
+  });
+
   it('hands on the exit code, also of an uncaught error', async () => {
     expect((await outcome(launch(await program('process.exit(3);')))).code).toBe(3);
     expect((await outcome(launch(await program("throw new Error('no');")))).code).toBe(1);

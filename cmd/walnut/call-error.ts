@@ -1,0 +1,25 @@
+/** How a call to a node fails, whatever carried it. */
+
+/** A Connect code (https://connectrpc.com/docs/protocol), or `lost`: no answer came. */
+export class CallError extends Error {
+  override readonly name = 'CallError';
+  readonly code: string;
+  /** `host:port` of the master, where the answering node knows it. */
+  readonly leaderHint: string | undefined;
+
+  constructor(code: string, message: string, leaderHint?: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.leaderHint = leaderHint;
+  }
+}
+
+/** The system error code at the bottom of a chain of causes. */
+export function systemCodeOf(error: unknown): string | undefined {
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
+    const { code, errno } = at as NodeJS.ErrnoException;
+    if (typeof code === 'string' && typeof errno === 'number') return code;
+    if (at instanceof AggregateError) return systemCodeOf(at.errors[0]);
+  }
+  return undefined;
+}

@@ -1,0 +1,57 @@
+/**
+ * Which file has which commands, in the order of --help. Only the file of the
+ * command that was asked for is loaded: loading all of them takes longer than
+ * most commands.
+ */
+import type { Command } from 'commander';
+import type { CommandHost } from './command-host.ts';
+
+/** Adds the commands of a file to the program. */
+export type AddCommands = (program: Command, host: CommandHost) => void;
+
+export interface CommandFile {
+  /** What it adds, in order. */
+  readonly names: readonly string[];
+  load(): Promise<AddCommands>;
+}
+
+export const COMMAND_FILES: readonly CommandFile[] = [
+  { names: ['get', 'scan'], load: async () => (await import('./read-commands.ts')).addReadCommands },
+  { names: ['set', 'del'], load: async () => (await import('./write-commands.ts')).addWriteCommands },
+  { names: ['await'], load: async () => (await import('./await-command.ts')).addAwaitCommand },
+  { names: ['status'], load: async () => (await import('./status-command.ts')).addStatusCommand },
+  { names: ['digest'], load: async () => (await import('./digest-command.ts')).addDigestCommand },
+  { names: ['scrub'], load: async () => (await import('./scrub-command.ts')).addScrubCommand },
+  { names: ['replay'], load: async () => (await import('./replay-command.ts')).addReplayCommand },
+  { names: ['wal'], load: async () => (await import('./wal-command.ts')).addWalCommand },
+  { names: ['backup'], load: async () => (await import('./backup-command.ts')).addBackupCommand },
+  { names: ['restore-to'], load: async () => (await import('./restore-to-command.ts')).addRestoreToCommand },
+  { names: ['drill'], load: async () => (await import('./drill-command.ts')).addDrillCommand },
+  {
+    names: ['checkpoint', 'rotate', 'add-replica', 'remove-replica', 'quarantine'],
+    load: async () => (await import('./admin-commands.ts')).addAdminCommands,
+  },
+  {
+    names: ['failover', 'promote'],
+    load: async () => (await import('./leader-commands.ts')).addLeaderCommands,
+  },
+  { names: ['delay'], load: async () => (await import('./delay-command.ts')).addDelayCommand },
+  { names: ['diverged'], load: async () => (await import('./diverged-command.ts')).addDivergedCommand },
+];
+
+/** The command in `args`, or all of them where there is none: for help, and to suggest what was meant. */
+export async function loadCommands(args: readonly string[]): Promise<AddCommands[]> {
+  const name = commandNameOf(args);
+  const file = COMMAND_FILES.find(({ names }) => name !== undefined && names.includes(name));
+  return Promise.all((file === undefined ? COMMAND_FILES : [file]).map((one) => one.load()));
+}
+
+/** The first argument that is neither an option of the program nor its value. */
+export function commandNameOf(args: readonly string[]): string | undefined {
+  for (let i = 0; i < args.length; i++) {
+    const argument = args[i] ?? '';
+    if (argument === '--address') i++;
+    else if (!argument.startsWith('-')) return argument;
+  }
+  return undefined;
+}
