@@ -8,6 +8,7 @@ import { benchEviction } from './eviction/eviction-bench.ts';
 import { benchFlat } from './flat.ts';
 import { benchLatency } from './latency/latency-bench.ts';
 import { benchMemory } from './memory/memory-bench.ts';
+import { benchMixed } from './mixed/mixed-bench.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchReplication } from './replication.ts';
 import type { SuiteReport } from './report.ts';
@@ -79,6 +80,10 @@ export const SUITES: Readonly<Record<string, Suite>> = {
   batch: {
     takes: ['rounds', 'seconds', 'only'],
     run: ({ rounds = ROUNDS, seconds = 2, only = '' }) => benchBatch({ rounds, seconds, only }),
+  },
+  mixed: {
+    takes: ['rounds', 'seconds', 'only'],
+    run: ({ rounds = ROUNDS, seconds = 1, only = '' }) => benchMixed({ rounds, seconds, only }),
   },
   durable: {
     takes: ['rounds', 'seconds', 'only'],

@@ -11,6 +11,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
   batch         batches of 100 Gets and of 100 Sets, counted in operations, next to the
                 same operations one by one, to bare Node answering the same bytes, and
                 to redis-benchmark -P 100 where it is installed
+  mixed         the calls of unary and batch by turns on one process, as users mix them,
+                next to one bare Node process that answers the same bytes
   durable       Sets at wal.fsync interval and always, next to Gets, to each other, to
                 write and fdatasync alone, and to redis-server with the same promises
   replication   a master, three replicas and the load as processes of this machine:
@@ -35,8 +37,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 the layouts that it was chosen from
 
   --rounds N       measurements of each kind, in turn; default 5, the median is shown
-  --seconds N      of each measurement under load; default 2 for unary, batch,
-                   durable, eviction and flat, 10 for replication, latency and checkpoint
+  --seconds N      of each measurement under load; default 1 for mixed, 2 for unary,
+                   batch, durable, eviction and flat, 10 for replication, latency and checkpoint
   --rate N         replication, checkpoint: writes per second; latency: requests;
                    default 5000
   --entries N,N,…  recovery, store: numbers of entries; default 100000,500000,1000000
@@ -45,7 +47,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                    latency, eviction, checkpoint: one number; default 4000000,
                    100000 and 1000000
   --records N      replication: to catch up with; default 1000000
-  --only TEXT      unary, batch, durable: calls whose name has this text, such as "get"
+  --only TEXT      unary, batch, mixed, durable: calls whose name has this text, such
+                   as "get"
   --trace FILE     eviction: gzipped little-endian 32-bit keys; default orm-busy.trace.gz
                    in the folder that WALNUT_TRACES names; skipped without either
   --json FILE      write every round as JSON, too

@@ -18,16 +18,24 @@ export async function measureInTurn(
 ): Promise<Round[]> {
   const done: Round[] = [];
   for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
-    const figures: Round = {};
-    // Whoever comes first in one round comes last in the next.
-    const turn = round % 2 === 0 ? contenders : contenders.toReversed();
-    for (const { name, target, load } of turn) {
-      const before = target.cpuSeconds();
-      const loaded = await load(seconds);
-      const cpuMicros = ((target.cpuSeconds() - before) * 1e6) / loaded.requests;
-      figures[name] = { rate: loaded.requests / loaded.seconds, cpuMicros };
-    }
+    const figures = await measureRound(contenders, seconds, round);
     if (round >= 0) done.push(figures);
   }
   return done;
+}
+
+/** One round. Whoever comes first in one comes last in the next. */
+export async function measureRound(
+  contenders: readonly Contender[],
+  seconds: number,
+  round: number,
+): Promise<Round> {
+  const figures: Round = {};
+  for (const { name, target, load } of round % 2 === 0 ? contenders : contenders.toReversed()) {
+    const before = target.cpuSeconds();
+    const loaded = await load(seconds);
+    const cpuMicros = ((target.cpuSeconds() - before) * 1e6) / loaded.requests;
+    figures[name] = { rate: loaded.requests / loaded.seconds, cpuMicros };
+  }
+  return figures;
 }
