@@ -134,6 +134,7 @@ function replicaToJson(replica: ReplicaStatus): Record<string, unknown> {
     lastFullResyncReason: replica.lastFullResyncReason,
     different: replica.different,
     applyDelayMs: Number(replica.applyDelayMs),
+    problem: replica.problem,
   };
 }
 
@@ -187,7 +188,10 @@ function renderReplicas(status: StatusResponse, colors: Colors): string {
     `${replica.fullResyncs} full, ${replica.partialResyncs} partial`,
     replica.lastFullResyncReason || '-',
   ]);
-  return `\n${renderTable(colors, head, rows)}`;
+  const problems = status.replicas
+    .filter(({ problem }) => problem !== '')
+    .map(({ address, problem }) => `${address}: ${colors.yellow(problem)}\n`);
+  return `\n${renderTable(colors, head, rows)}${problems.join('')}`;
 }
 
 function showReplicaState({ state, applyDelayMs }: ReplicaStatus, colors: Colors): string {

@@ -62,6 +62,8 @@ export interface RegisterAnswer {
 
 export interface ReplicateRequest {
   readonly masterNodeId: string;
+  /** Which replica it is for; undefined: the sender is of version 0.1 and does not say. */
+  readonly replicaNodeId?: string | undefined;
   readonly logId: string;
   readonly term: number;
   /** The record before the first frame. */
@@ -97,6 +99,8 @@ export interface DigestMismatch {
 
 export interface ReplicateAnswer {
   readonly verdict: ReplicateVerdict;
+  /** Whose disk `durable` is on; undefined: the replica is of version 0.1 and does not say. */
+  readonly nodeId?: string | undefined;
   readonly durable: Position;
   readonly appliedLsn: Lsn;
   /** Keys read on the replica of late, the hottest last: the sender counts them as touched. */

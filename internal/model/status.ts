@@ -138,6 +138,8 @@ export interface ReplicaStatus {
   readonly isDifferent?: boolean | undefined;
   /** How long after this node it applies what it acks; 0: at once. Then the lag is what it has not received. */
   readonly applyDelayMs: number;
+  /** What is wrong with it and what to do, in one sentence; empty: nothing. */
+  readonly problem?: string | undefined;
 }
 
 /** How a recovery goes, or went: from the base snapshot through the log behind it. */

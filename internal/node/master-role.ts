@@ -290,15 +290,17 @@ export class MasterRole {
 
   /** Another master pushes to this one: only a higher term is news. */
   async refusePush(request: ReplicateRequest): Promise<ReplicateAnswer> {
-    const ownTerm = this.#host.manifest.term;
-    if (request.term > ownTerm && request.logId === this.#host.manifest.logId) {
+    const { nodeId, logId, term: ownTerm } = this.#host.manifest;
+    const isOurLog = request.logId === logId;
+    if (isOurLog && request.term > ownTerm) {
       await this.#host.raiseTerm(request.term);
       this.#mayLeadAgain = false;
       this.#obstacle = '';
       this.#fenced(request.term);
-    } else if (request.term < ownTerm) {
+    } else if (isOurLog && request.term < ownTerm) {
       return {
         verdict: { kind: 'fenced', term: ownTerm },
+        nodeId,
         durable: this.#engine.durablePosition,
         appliedLsn: NO_LSN,
       };

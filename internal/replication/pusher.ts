@@ -21,6 +21,7 @@ import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { assertNever } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
+import { describeOther, isOtherNode, ownerOf, UNNAMED_PROBLEM } from '#replication/ack-owner.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
 import type { FrameRun } from '#wal/frame-run.ts';
 
@@ -109,6 +110,10 @@ export class Pusher {
   #idleHeartbeats: number | undefined;
   /** Nothing more can be pushed from the cursor: the replica must register again. */
   #isOver = false;
+  /** What is wrong with the replica; empty: nothing. */
+  #problem = '';
+  /** Whether its last answer said that it is the node pushed to. */
+  #isNamed = false;
   #running: Promise<void> | undefined;
 
   /** `tail`: the replica's last record, which the log here holds. */
@@ -145,6 +150,16 @@ export class Pusher {
   get isLive(): boolean {
     const { clock, heartbeatMs } = this.#options;
     return clock.monotonicMs() - this.#lastAnswerMs < LIVE_HEARTBEATS * heartbeatMs;
+  }
+
+  /** Whether it counts as a replica that has what it acks: live, level or nearly, and known to be this node. */
+  get isCounted(): boolean {
+    return this.isLive && this.#isNamed && this.#state === 'streaming';
+  }
+
+  /** What is wrong with it and what to do; empty: nothing. */
+  get problem(): string {
+    return this.#problem;
   }
 
   /** Whether the replica's state is known to differ from this node's. */
@@ -186,9 +201,14 @@ export class Pusher {
         await this.#pushOnce();
       } catch (error) {
         if (signal.aborted) return;
+        if (isOtherNode(error)) {
+          this.#meetOther();
+          continue;
+        }
         const isNews = this.#state !== 'catching_up';
         if (isNews) logger.warn({ replica: this.address, err: error }, 'replica does not answer pushes');
         this.#state = 'catching_up';
+        this.#problem = `it takes no pushes: ${error instanceof Error ? error.message : error}`;
         this.#retryMs = Math.min(Math.max(RETRY_MS_MIN, this.#retryMs * 2), RETRY_MS_MAX);
       }
     }
@@ -244,6 +264,7 @@ export class Pusher {
     const answer = await link.replicate(
       {
         ...source.identity(),
+        replicaNodeId: this.nodeId,
         previous,
         frames: run?.bytes ?? NO_BYTES,
         durableLsn,
@@ -260,6 +281,11 @@ export class Pusher {
 
   async #take(answer: ReplicateAnswer, sent: ChainPoint, isLevelAfter: boolean): Promise<void> {
     const { verdict } = answer;
+    const owner = ownerOf(this.nodeId, answer.nodeId);
+    // That a term is over is true whoever says so.
+    if (owner === 'other' && verdict.kind !== 'fenced') return this.#meetOther();
+    this.#isNamed = owner === 'own';
+    this.#problem = owner === 'unnamed' ? UNNAMED_PROBLEM : '';
     const pushedMs = this.#lastPushMs;
     this.#retryMs = 0;
     this.#noteMismatch(answer.digestMismatch);
@@ -319,7 +345,18 @@ export class Pusher {
     this.#cursor = point;
     this.#appliedLsn = this.#options.appliesLate === true ? point.lsn : answer.appliedLsn;
     this.#acked = answer.durable;
-    this.#options.onAck(answer.durable.lsn);
+    if (this.#isNamed) this.#options.onAck(answer.durable.lsn);
+  }
+
+  /** Who stands at the address is not who registered: the one pushed to is not live, and nothing of this is counted. */
+  #meetOther(): void {
+    const problem = describeOther(this.address, this.nodeId);
+    if (this.#problem !== problem) this.#options.logger.error({ replica: this.address }, problem);
+    this.#problem = problem;
+    this.#isNamed = false;
+    this.#state = 'catching_up';
+    this.#lastAnswerMs = Number.NEGATIVE_INFINITY;
+    this.#retryMs = RETRY_MS_MAX;
   }
 
   /** Pushes again once the replica is near, or does not get on. */

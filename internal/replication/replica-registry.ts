@@ -1,6 +1,10 @@
 /**
  * The replicas of this node: who registered, how each goes on, and a pusher
  * for each. Knows what is in MANIFEST of them through `ReplicaBook`.
+ *
+ * A replica is its node id. An address belongs to one node id at a time: the
+ * next to register there takes the place of one that does not answer any more,
+ * and is refused while the other one does.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -66,6 +70,7 @@ interface Member {
   applyDelayMs: number;
 }
 
+const REFUSAL_QUIET_MS = 10_000;
 /** The newest epochs, in the log line of a registration. */
 const EPOCHS_TOLD = 5;
 
@@ -76,6 +81,8 @@ export class ReplicaRegistry {
   /** Registrations and removals run one after another: two of one node would leave a pusher behind. */
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
+  /** When the log last told of a registration that was refused, monotonic. */
+  #toldRefusalMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -101,8 +108,21 @@ export class ReplicaRegistry {
   }
 
   /** Decides how a replica goes on and begins to push to it. `remoteAddress` fills an empty advertised host. */
-  register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
-    return this.#inTurn(() => this.#register(request, remoteAddress));
+  async register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
+    try {
+      return await this.#inTurn(() => this.#register(request, remoteAddress));
+    } catch (error) {
+      if (error instanceof WalnutError && error.code === 'already_exists') this.#tellRefused(error.message);
+      throw error;
+    }
+  }
+
+  /** Who is refused tries again every second: one line in ten seconds is enough. */
+  #tellRefused(why: string): void {
+    const { clock, logger } = this.#options;
+    if (clock.monotonicMs() - this.#toldRefusalMs < REFUSAL_QUIET_MS) return;
+    this.#toldRefusalMs = clock.monotonicMs();
+    logger.error({ why }, 'a replica is refused');
   }
 
   async #register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
@@ -149,11 +169,10 @@ export class ReplicaRegistry {
     return this.#source.recent(fromLsn, bytesMax);
   }
 
-  /** Replicas that take pushes and answered lately. */
+  /** Nodes that take pushes and said so lately. */
   get liveCount(): number {
     let count = 0;
-    for (const { pusher } of this.#members.values())
-      if (pusher.isLive && pusher.state === 'streaming') count++;
+    for (const { pusher } of this.#members.values()) if (pusher.isCounted) count++;
     return count;
   }
 
@@ -177,16 +196,14 @@ export class ReplicaRegistry {
       lastFullResyncReason: member.lastFullResyncReason,
       isDifferent: member.pusher.isDifferent,
       applyDelayMs: member.applyDelayMs,
+      problem: member.pusher.problem,
     }));
   }
 
   /** Stops pushing to every node at `address`. */
   remove(address: string): Promise<void> {
     return this.#inTurn(async () => {
-      const nodeIds = [...this.#members]
-        .filter(([, member]) => member.pusher.address === address)
-        .map(([nodeId]) => nodeId);
-      for (const nodeId of nodeIds) await this.#drop(nodeId);
+      for (const nodeId of this.#holdersOf(address)) await this.#drop(nodeId);
     });
   }
 
@@ -226,6 +243,12 @@ export class ReplicaRegistry {
   #admit(request: RegisterRequest, address: string): void {
     const { book, nodeId } = this.#options;
     if (this.#isClosed) throw new WalnutError('unavailable', 'this node is stopping');
+    if (request.nodeId === nodeId) {
+      throw new WalnutError(
+        'already_exists',
+        `node id ${nodeId} is this master's own; was its data directory copied to ${address}?`,
+      );
+    }
     if (request.upstreamPath.includes(nodeId)) {
       throw new WalnutError(
         'failed_precondition',
@@ -246,10 +269,44 @@ export class ReplicaRegistry {
           `was the data directory of ${address} copied?`,
       );
     }
-    // A guard against runaway node ids.
-    if (member === undefined && this.#members.size >= REPLICAS_MAX) {
-      throw new WalnutError('resource_exhausted', `there are ${REPLICAS_MAX} replicas already`);
+    const holder = this.#holdersOf(address).find((id) => id !== request.nodeId && this.#isLive(id));
+    if (holder !== undefined) {
+      throw new WalnutError(
+        'already_exists',
+        `address ${address} is held by the live replica with node id ${holder}, not by ${request.nodeId}: ` +
+          'give each replica a server.advertise of its own',
+      );
     }
+    // A guard against runaway node ids.
+    if (member === undefined && this.#members.size >= REPLICAS_MAX && this.#oldestGone === undefined) {
+      throw new WalnutError('resource_exhausted', `there are ${REPLICAS_MAX} live replicas already`);
+    }
+  }
+
+  #isLive(nodeId: string): boolean {
+    return this.#members.get(nodeId)?.pusher.isLive === true;
+  }
+
+  /** The node ids registered at `address`: one, but for a moment within a registration. */
+  #holdersOf(address: string): string[] {
+    return [...this.#members].filter(([, { pusher }]) => pusher.address === address).map(([id]) => id);
+  }
+
+  /** Of those that do not answer, the one that has been here longest. */
+  get #oldestGone(): string | undefined {
+    return [...this.#members.keys()].find((nodeId) => !this.#isLive(nodeId));
+  }
+
+  /** Ends the registrations that this one replaces: of who was at its address, and of the oldest where there is no room. */
+  async #makeRoom(nodeId: string, address: string): Promise<void> {
+    for (const other of this.#holdersOf(address)) {
+      if (other === nodeId) continue;
+      this.#options.logger.warn({ replica: address, was: other, now: nodeId }, 'another node at its address');
+      await this.#drop(other);
+    }
+    const gone = this.#oldestGone;
+    if (this.#members.size >= REPLICAS_MAX && !this.#members.has(nodeId) && gone !== undefined)
+      await this.#drop(gone);
   }
 
   async #decide(request: RegisterRequest, logId: string): Promise<ResyncVerdict> {
@@ -281,6 +338,7 @@ export class ReplicaRegistry {
   }
 
   async #join(request: RegisterRequest, address: string, verdict: ResyncVerdict): Promise<void> {
+    await this.#makeRoom(request.nodeId, address);
     const before = this.#members.get(request.nodeId);
     await before?.pusher.stop();
     const pusher = this.#createPusher(request, address);

@@ -17,6 +17,7 @@ import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
+import { notThatNode } from '#replication/ack-owner.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 import { describeQuarantine } from '#slave/describe-quarantine.ts';
 import { DigestCheck } from '#slave/digest-check.ts';
@@ -171,8 +172,12 @@ export class Follower {
   async replicate(request: ReplicateRequest): Promise<ReplicateAnswer> {
     const { host } = this.#options;
     if (this.#abort.signal.aborted) throw unavailable('this replica is stopping');
-    if (request.term < host.manifest.term) return this.#answer({ kind: 'fenced', term: host.manifest.term });
-    const { engine } = host;
+    const { engine, manifest } = host;
+    // Terms of another log say nothing about the sender's.
+    if (request.logId === manifest.logId && request.term < manifest.term)
+      return this.#answer({ kind: 'fenced', term: manifest.term });
+    const { replicaNodeId = manifest.nodeId } = request;
+    if (replicaNodeId !== manifest.nodeId) throw notThatNode(replicaNodeId, manifest.nodeId);
     if (this.#state === 'quarantined' || !this.#isFollowing) return this.#refuse(engine);
     if (request.masterNodeId !== this.#upstreamNodeId) {
       const why = `this replica is not registered with node ${request.masterNodeId}`;
@@ -252,6 +257,7 @@ export class Follower {
     const engine = this.#options.host.engine;
     return {
       verdict,
+      nodeId: this.#options.host.manifest.nodeId,
       durable: engine?.durablePosition ?? EMPTY_TAIL,
       appliedLsn: engine?.applied.lsn ?? NO_LSN,
       digestMismatch: this.#check.mismatch,

@@ -58,6 +58,11 @@ export function checkIdOrEmpty(text: string, field: string): string {
   return text === '' ? text : checkId(text, field);
 }
 
+/** Nodes of version 0.1 leave it empty. */
+function toIdOrNone(text: string, field: string): string | undefined {
+  return text === '' ? undefined : checkId(text, field);
+}
+
 export function checkTerm(term: number): number {
   if (term > TERM_MAX) throw invalidArgument(`term is ${term}: expected at most ${TERM_MAX}`);
   return term;
@@ -158,6 +163,7 @@ export function toReplicateRequest(message: ReplicateRequestMessage): ReplicateR
     ackWhenDurable: message.ackWhenDurable,
     digest: checkIdOrEmpty(message.digest, 'digest'),
     group: message.group === undefined ? undefined : toGroup(message.group),
+    replicaNodeId: toIdOrNone(message.replicaNodeId, 'replica_node_id'),
   };
 }
 
@@ -174,12 +180,14 @@ export function fromReplicateRequest(request: ReplicateRequest): ReplicateReques
     ackWhenDurable: request.ackWhenDurable,
     digest: request.digest ?? '',
     group: request.group === undefined ? undefined : fromGroup(request.group),
+    replicaNodeId: request.replicaNodeId ?? '',
   };
 }
 
 export function toReplicateAnswer(response: ReplicateResponse): ReplicateAnswer {
   return {
     verdict: toReplicateVerdict(response.refusal),
+    nodeId: toIdOrNone(response.nodeId, 'node_id'),
     durable: toPositionOrNone(response.durable, 'durable'),
     appliedLsn: toLsnField(response.appliedLsn, 'applied_lsn'),
     hotKeys: toHotKeys(response.hotKeys),
@@ -231,6 +239,7 @@ export function fromReplicateAnswer(answer: ReplicateAnswer): ReplicateResponse 
     hotKeys: [...(answer.hotKeys ?? [])],
     digestMismatch:
       answer.digestMismatch === undefined ? undefined : fromDigestMismatch(answer.digestMismatch),
+    nodeId: answer.nodeId ?? '',
   };
 }
 

@@ -135,6 +135,7 @@ function fromReplica(replica: ReplicaStatus): ReplicaMessage {
     lastFullResyncReason: replica.lastFullResyncReason,
     different: replica.isDifferent ?? false,
     applyDelayMs: BigInt(replica.applyDelayMs),
+    problem: replica.problem ?? '',
   };
 }
 
@@ -210,6 +211,7 @@ function toReplica(message: ReplicaMessage): ReplicaStatus {
     lastFullResyncReason: message.lastFullResyncReason,
     isDifferent: message.different,
     applyDelayMs: toSafeNumber(message.applyDelayMs, 'replicas.apply_delay_ms'),
+    problem: message.problem,
   };
 }
 

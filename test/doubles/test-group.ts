@@ -21,7 +21,11 @@ export interface TestNode {
   readonly failures: Error[];
 }
 
-export type NodeChanges = Partial<NodeOptions> & { readonly fileSystem?: MemoryFileSystem };
+export type NodeChanges = Partial<NodeOptions> & {
+  readonly fileSystem?: MemoryFileSystem;
+  /** What other nodes are told, where that is not the node's address. */
+  readonly advertise?: string;
+};
 
 const MASTER_ADDRESS = 'master:1';
 
@@ -79,7 +83,7 @@ export class TestGroup {
     });
     this.network.attach(address, node.ports);
     this.started.push(node);
-    const starting = node.start(address);
+    const starting = node.start(changes.advertise ?? address);
     await this.until(starting);
     return { name, address, node, fileSystem, failures };
   }

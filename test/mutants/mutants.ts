@@ -8,6 +8,7 @@ import { ANSWER_MUTANTS } from './answer-mutants.ts';
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
+import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { WRITE_MUTANTS } from './write-mutants.ts';
 
@@ -186,6 +187,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [SIMULATION],
   },
   ...FAILOVER_MUTANTS,
+  ...IDENTITY_MUTANTS,
   ...READ_MUTANTS,
   ...DIGEST_MUTANTS,
   ...ANSWER_MUTANTS,

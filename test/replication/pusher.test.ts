@@ -42,6 +42,8 @@ class Script {
   inFlight = 0;
   inFlightMax = 0;
   answerAfterMs = 0;
+  /** Which node the replica says it is; undefined: it does not say. */
+  answersAs: string | undefined = 'r';
   /** What the replica says of its state. */
   mismatch: DigestMismatch | undefined;
   /** Digests of later states are not known. */
@@ -137,6 +139,7 @@ class Script {
       const durable = this.isLazy && !request.ackWhenDurable ? 0 : held;
       return {
         verdict,
+        nodeId: this.answersAs,
         durable: { epoch: EPOCH_ONE, lsn: lsn(durable) },
         appliedLsn: held,
         digestMismatch: this.mismatch,
@@ -201,6 +204,31 @@ describe('Pusher', () => {
     script.mismatch = mismatch;
     await script.clock.advance(300);
     expect(told).toEqual([2, 2]);
+    await script.pusher.stop();
+  });
+
+  it('names the node it pushes to, and counts only what that node says it has', async () => {
+    const script = new Script();
+    script.pusher.start();
+    script.write(2);
+    await script.clock.advance(20);
+    expect(script.requests[0]?.request.replicaNodeId).toBe('r');
+    expect(script.acks).toEqual([2]);
+    expect(script.pusher).toMatchObject({ isLive: true, isCounted: true, problem: '' });
+    script.answersAs = 'another';
+    script.write(1);
+    await script.clock.advance(20);
+    expect(script.acks).toEqual([2]);
+    expect(script.pusher).toMatchObject({ isLive: false, isCounted: false, acked: { lsn: 2 } });
+    expect(script.pusher.problem).toMatch(/another node than r answers at r:1/);
+    script.answersAs = undefined;
+    await script.clock.advance(1_100);
+    expect(script.acks).toEqual([2]);
+    expect(script.pusher).toMatchObject({ isLive: true, isCounted: false, acked: { lsn: 3 } });
+    script.answersAs = 'r';
+    await script.clock.advance(300);
+    expect(script.acks.at(-1)).toBe(3);
+    expect(script.pusher).toMatchObject({ isCounted: true, problem: '' });
     await script.pusher.stop();
   });
 

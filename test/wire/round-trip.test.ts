@@ -126,6 +126,7 @@ describe('the model survives the wire', () => {
       ackWhenDurable: fc.boolean(),
       digest: fc.oneof(id, fc.constant('')),
       group: fc.option(group, { nil: undefined }),
+      replicaNodeId: fc.option(id, { nil: undefined }),
     }),
     (value) => {
       const wire = toBinary(ReplicateRequestSchema, replication.fromReplicateRequest(value));
@@ -177,7 +178,14 @@ describe('the model survives the wire', () => {
   const digestMismatch = fc.option(fc.record({ lsn, stated: id, found: id }), { nil: undefined });
   itSurvives(
     'replicate, answering',
-    fc.record({ verdict, durable: position, appliedLsn: lsn, hotKeys, digestMismatch }),
+    fc.record({
+      verdict,
+      nodeId: fc.option(id, { nil: undefined }),
+      durable: position,
+      appliedLsn: lsn,
+      hotKeys,
+      digestMismatch,
+    }),
     (value) => {
       const wire = toBinary(ReplicateResponseSchema, replication.fromReplicateAnswer(value));
       return replication.toReplicateAnswer(fromBinary(ReplicateResponseSchema, wire)) as typeof value;
@@ -297,6 +305,7 @@ describe('the model survives the wire', () => {
           lastFullResyncReason: text,
           isDifferent: fc.boolean(),
           applyDelayMs: number,
+          problem: text,
         }),
         { maxLength: 2 },
       ),

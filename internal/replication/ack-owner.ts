@@ -1,0 +1,38 @@
+/**
+ * Whose disk an acknowledgement speaks of. An address says where a push went,
+ * never which node took it: only an ack that names the node pushed to is
+ * counted. Pure.
+ */
+import { WalnutError } from '#model/errors.ts';
+
+/**
+ * `own`: the node pushed to; `other`: another one stands at its address;
+ * `unnamed`: a node of version 0.1, which does not say.
+ */
+export type AckOwner = 'own' | 'other' | 'unnamed';
+
+export function ownerOf(pushedTo: string, said: string | undefined): AckOwner {
+  if (said === undefined) return 'unnamed';
+  return said === pushedTo ? 'own' : 'other';
+}
+
+/** What a node answers to a push that is for another one; the sender knows it by its code. */
+export function notThatNode(meant: string, here: string): WalnutError {
+  return new WalnutError('not_found', `this push is for node ${meant}, and this is node ${here}`);
+}
+
+/** Whether a push failed because another node stands at the address. */
+export function isOtherNode(error: unknown): boolean {
+  return error instanceof WalnutError && error.code === 'not_found';
+}
+
+export function describeOther(address: string, pushedTo: string): string {
+  return (
+    `another node than ${pushedTo} answers at ${address}: give each replica a server.advertise of its own; ` +
+    `if this one is gone for good: walnut remove-replica ${address}`
+  );
+}
+
+export const UNNAMED_PROBLEM =
+  'it runs version 0.1 and does not say whose disk it acks: it counts for no min_acks and no ' +
+  'replication.min_replicas_to_write until it is upgraded';

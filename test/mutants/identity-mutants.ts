@@ -1,0 +1,56 @@
+/** Bugs by which an address stands for a node: one disk is counted as another, or as two. */
+import type { Mutant } from './mutants.ts';
+
+const IDENTITY = 'test/node/identity.test.ts';
+
+export const IDENTITY_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'ack of another node at the address counted',
+    file: 'internal/replication/ack-owner.ts',
+    text: "  return said === pushedTo ? 'own' : 'other';",
+    replacement: "  return said === pushedTo || said !== '' ? 'own' : 'other';",
+    tests: ['test/replication/pusher.test.ts'],
+  },
+  {
+    name: 'ack that names no node counted',
+    file: 'internal/replication/ack-owner.ts',
+    text: "  if (said === undefined) return 'unnamed';",
+    replacement: "  if (said === undefined) return 'own';",
+    tests: [IDENTITY],
+  },
+  {
+    name: 'push taken that is for another node',
+    file: 'internal/slave/follower.ts',
+    text: '    if (replicaNodeId !== manifest.nodeId) throw',
+    replacement: "    if (replicaNodeId === '') throw",
+    tests: [IDENTITY],
+  },
+  {
+    name: 'node that was at the address before kept beside the new one',
+    file: 'internal/replication/replica-registry.ts',
+    text: '      if (other === nodeId) continue;',
+    replacement: "      if (other !== '') continue;",
+    tests: [IDENTITY],
+  },
+  {
+    name: 'second live holder of an address taken',
+    file: 'internal/replication/replica-registry.ts',
+    text: '(id) => id !== request.nodeId && this.#isLive(id)',
+    replacement: "(id) => id === '' && this.#isLive(id)",
+    tests: [IDENTITY],
+  },
+  {
+    name: 'copy of the master taken as its replica',
+    file: 'internal/replication/replica-registry.ts',
+    text: '    if (request.nodeId === nodeId) {',
+    replacement: "    if (request.nodeId === '') {",
+    tests: [IDENTITY],
+  },
+  {
+    name: 'term of another log answered as a fence',
+    file: 'internal/slave/follower.ts',
+    text: '    if (request.logId === manifest.logId && request.term < manifest.term)',
+    replacement: '    if (request.term < manifest.term)',
+    tests: [IDENTITY],
+  },
+];
