@@ -28,6 +28,7 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { registerProcessMetrics } from '#platform/process-metrics.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { listenForShutdown } from '#platform/shutdown-signals.ts';
+import { sayOnStandardError } from '#platform/standard-error.ts';
 import { openServer, ServerAddressError } from '#server/open-server.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
 import { toNodeOptions } from './to-node-options.ts';
@@ -93,7 +94,7 @@ async function serve(config: Config, flags: NodeFlags): Promise<void> {
     // These two say all there is to say; anything else is unexpected and shown whole.
     if (error instanceof WalOpenError || error instanceof ServerAddressError) logger.fatal({}, error.message);
     else logger.fatal({ err: error }, 'could not start');
-    leave(error instanceof WalOpenError ? EXIT_DIRECTORY : EXIT_OTHER);
+    leave(logger, error instanceof WalOpenError ? EXIT_DIRECTORY : EXIT_OTHER);
   }
 }
 
@@ -123,6 +124,11 @@ async function start(
   closers.push('event loop monitor', () => monitor.close());
   registerEventLoopDelay(metrics, monitor);
   registerProcessMetrics(metrics);
+  metrics.counterFrom(
+    'walnut_log_lines_dropped_total',
+    'Log lines that could not be written, or that nobody read in time.',
+    () => logger.droppedLines,
+  );
   const collector = startIdleCollector(clock, openHeap());
   closers.push('idle collector', () => collector.close());
   const fsyncSeconds = metrics.histogram(
@@ -146,7 +152,7 @@ async function start(
       // Nothing more may be acknowledged: out at once, without closing anything.
       const what = error instanceof MemoryFailure ? 'this machine’s memory' : 'the disk under wal.directory';
       logger.fatal({ err: error }, `${what} failed: stopping; see docs/operations.md`);
-      process.exit(EXIT_STORAGE);
+      leave(logger, EXIT_STORAGE);
     },
   });
   await node.lock();
@@ -188,31 +194,32 @@ function stopOnSignals(
       beginDrain();
       const stuck = clock.after(STOP_MS_MAX, () => {
         logger.fatal({}, `not stopped within ${STOP_MS_MAX} ms: leaving; the log recovers at the next start`);
-        process.exit(EXIT_OTHER);
+        leave(logger, EXIT_OTHER);
       });
       closers.close().then(
         () => {
           stuck.cancel();
           logger.info({}, 'stopped');
-          leave(0);
+          leave(logger, 0);
         },
         (error: unknown) => {
           logger.fatal({ err: error }, 'could not stop cleanly; the log recovers at the next start');
-          leave(EXIT_OTHER);
+          leave(logger, EXIT_OTHER);
         },
       );
     },
-    onAgain: () => leave(EXIT_OTHER),
+    onAgain: () => leave(logger, EXIT_OTHER),
   });
 }
 
-/** The logger writes synchronously, so nothing is lost. */
-function leave(code: number): never {
+/** Last words are written by now; what a slow reader has not taken yet gets a moment. */
+function leave(logger: LevelLogger, code: number): never {
+  logger.flush();
   process.exit(code);
 }
 
 function fail(code: number, message: string): void {
-  process.stderr.write(`${message}\n`);
+  sayOnStandardError(`${message}\n`);
   process.exitCode = code;
 }
 

@@ -45,6 +45,8 @@ export function createProcessIo(): CliIo {
   process.on('SIGTERM', onSignal(143));
   // A reader that went away (`| head`) is no failure of ours, and nothing is left to say.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  // What is said beside the answer (progress, advice) must not end the command where it cannot be written.
+  process.stderr.on('error', () => undefined);
   return {
     write: writeToStdout,
     note: (text) => void process.stderr.write(text),

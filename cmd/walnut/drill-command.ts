@@ -94,9 +94,15 @@ async function runCommand(
   const parts = createFileParts();
   const seed = options.seed ?? parts.random.uint32();
   const { metricsFile } = options;
+  // Beside the drill: a file that cannot be written changes neither the report nor the exit code.
   const leaveMetrics = async (report: DrillReport | undefined): Promise<void> => {
-    if (metricsFile !== undefined)
-      await onFiles(() => writeDrillMetrics(metricsFile, report, parts.clock.wallMs()));
+    if (metricsFile === undefined) return;
+    await writeDrillMetrics(metricsFile, report, parts.clock.wallMs()).catch((error: Error) =>
+      invocation.io.note(
+        `warning: no metrics were left: ${error.message}\n` +
+          'Name a file in a directory that this user can write to: --metrics-file FILE\n',
+      ),
+    );
   };
   const scratch = new Scratch(options.scratch ?? tmpdir());
   const drill = async (): Promise<DrillReport> => {

@@ -3,7 +3,7 @@
  * collector reads. The file is replaced whole; the time of the last success is
  * carried over when a drill fails, which is what an alert goes by.
  */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { DrillReport } from '#engine/backup/drill.ts';
 
 /** The collector runs as another user. */
@@ -18,8 +18,13 @@ export async function writeDrillMetrics(
 ): Promise<void> {
   const lastSuccess = report?.isPassed === true ? nowMs / 1_000 : await readLastSuccess(path);
   const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, renderDrillMetrics(report, nowMs / 1_000, lastSuccess), { mode: MODE });
-  await rename(temporary, path);
+  try {
+    await writeFile(temporary, renderDrillMetrics(report, nowMs / 1_000, lastSuccess), { mode: MODE });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** Seconds since 1970; 0: never. */

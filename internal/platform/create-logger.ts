@@ -1,12 +1,19 @@
 /**
  * The production `Logger`: pino, as one JSON object a line, or pretty where a
- * person reads along. Lines are written synchronously, so the last words
- * before an exit are not lost; there are no worker threads. `NO_COLOR` is
+ * person reads along. Lines are written in the call that logs them, so the last
+ * words before an exit are not lost; there are no worker threads. Logging never
+ * throws and never blocks: lines that cannot be written are dropped and counted
+ * (`line-output.ts`), fields that cannot be shown are left out. `NO_COLOR` is
  * honoured (no-color.org).
  */
+import { isatty } from 'node:tty';
 import pino from 'pino';
 import pretty from 'pino-pretty';
+import type { Clock } from '#platform/clock.ts';
+import { type Gap, LineOutput, type TryWrite } from '#platform/line-output.ts';
 import type { LogFields, Logger } from '#platform/logger.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { openStandardError } from '#platform/standard-error.ts';
 
 /** In order of severity; `silent` is above them all. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -16,8 +23,11 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_FORMATS = ['auto', 'json', 'pretty'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** Where lines go: a standard stream, or anything that takes them (tests). */
-export type LogDestination = { readonly isTTY?: boolean; write(line: string): unknown };
+/** Where lines go. */
+export interface LogDestination {
+  readonly isTerminal: boolean;
+  readonly tryWrite: TryWrite;
+}
 
 export interface LoggerOptions {
   readonly level: LogLevel;
@@ -27,22 +37,52 @@ export interface LoggerOptions {
   /** Default: standard error, which leaves standard output to answers. */
   readonly destination?: LogDestination;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly clock?: Clock;
 }
 
 /** A logger whose level, and that of all its children, can change while running. */
 export interface LevelLogger extends Logger {
   readonly level: LogLevel;
   setLevel(level: LogLevel): void;
+  /** Lines that could not be written, since the start. */
+  readonly droppedLines: number;
+  /** Before the process ends: gives a slow reader a moment, 200 ms at most. */
+  flush(): void;
 }
 
 export function createLogger(options: LoggerOptions): LevelLogger {
-  const { destination = process.stderr, env = process.env, fields = {} } = options;
-  const isTerminal = destination.isTTY === true;
+  const {
+    destination = openDestination(),
+    env = process.env,
+    fields = {},
+    clock = createNodeClock(),
+  } = options;
+  const { isTerminal, tryWrite } = destination;
   const isPretty = options.format === 'pretty' || (options.format === 'auto' && isTerminal);
   const hasColors = isTerminal && (env['NO_COLOR'] ?? '') === '';
-  const sink = destination === process.stderr ? pino.destination({ fd: 2, sync: true }) : destination;
-  const stream = isPretty ? prettyStream(sink, hasColors) : sink;
-  const root = pino(
+  const lineTo = (write: (line: string) => void): pino.Logger =>
+    createPino(fields, isPretty ? prettyStream(write, hasColors) : { write });
+  const describeGap = ({ lines, code }: Gap): string => {
+    let line = '';
+    const said = lineTo((text) => {
+      line = text;
+    });
+    said.warn({ lines, code }, 'log lines were dropped here: they could not be written');
+    return line;
+  };
+  const output = new LineOutput({ tryWrite, clock, describeGap });
+  return new PinoLogger(
+    lineTo((line) => output.write(line)),
+    { level: options.level, output },
+  );
+}
+
+function openDestination(): LogDestination {
+  return { isTerminal: isatty(2), tryWrite: openStandardError() };
+}
+
+function createPino(fields: LogFields, stream: pino.DestinationStream): pino.Logger {
+  return pino(
     {
       // Pino's children keep the level they were born with; ours share one, checked before pino is asked.
       level: 'trace',
@@ -51,26 +91,30 @@ export function createLogger(options: LoggerOptions): LevelLogger {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },
     },
-    stream as pino.DestinationStream,
+    stream,
   );
-  return new PinoLogger(root, { level: options.level });
 }
 
-function prettyStream(sink: LogDestination, hasColors: boolean): pino.DestinationStream {
+function prettyStream(write: (line: string) => void, hasColors: boolean): pino.DestinationStream {
   const prettify = pretty.prettyFactory({
     colorize: hasColors,
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,
     errorLikeObjectKeys: ['err', 'error'],
   });
-  return { write: (line) => sink.write(prettify(line)) };
+  return { write: (line) => write(prettify(line)) };
+}
+
+interface Shared {
+  level: LogLevel;
+  readonly output: LineOutput;
 }
 
 class PinoLogger implements LevelLogger {
   readonly #pino: pino.Logger;
-  readonly #shared: { level: LogLevel };
+  readonly #shared: Shared;
 
-  constructor(logger: pino.Logger, shared: { level: LogLevel }) {
+  constructor(logger: pino.Logger, shared: Shared) {
     this.#pino = logger;
     this.#shared = shared;
   }
@@ -83,31 +127,48 @@ class PinoLogger implements LevelLogger {
     this.#shared.level = level;
   }
 
+  get droppedLines(): number {
+    return this.#shared.output.droppedLines;
+  }
+
+  flush(): void {
+    this.#shared.output.flush();
+  }
+
   debug(fields: LogFields, message: string): void {
-    if (this.#isOn('debug')) this.#pino.debug(fields, message);
+    this.#say('debug', fields, message);
   }
 
   info(fields: LogFields, message: string): void {
-    if (this.#isOn('info')) this.#pino.info(fields, message);
+    this.#say('info', fields, message);
   }
 
   warn(fields: LogFields, message: string): void {
-    if (this.#isOn('warn')) this.#pino.warn(fields, message);
+    this.#say('warn', fields, message);
   }
 
   error(fields: LogFields, message: string): void {
-    if (this.#isOn('error')) this.#pino.error(fields, message);
+    this.#say('error', fields, message);
   }
 
   fatal(fields: LogFields, message: string): void {
-    if (this.#isOn('fatal')) this.#pino.fatal(fields, message);
+    this.#say('fatal', fields, message);
   }
 
   child(fields: LogFields): LevelLogger {
     return new PinoLogger(this.#pino.child(fields), this.#shared);
   }
 
-  #isOn(level: LogLevel): boolean {
-    return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(this.#shared.level);
+  #say(level: Exclude<LogLevel, 'silent'>, fields: LogFields, message: string): void {
+    if (LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(this.#shared.level)) return;
+    try {
+      this.#pino[level](fields, message);
+    } catch (error) {
+      // A field that throws when it is read costs the fields, not the line and never the caller.
+      this.#pino[level](
+        { fields: `cannot be shown: ${error instanceof Error ? error.message : ''}` },
+        message,
+      );
+    }
   }
 }

@@ -5,12 +5,13 @@
  * process. Labelled families hold their children: looking one up is a Map
  * access, and what is called on a hot path is held by the caller. What a room
  * counts anyway is read at scrape time by a `read` callback, at no cost before;
- * one that throws leaves its metric out of that scrape.
+ * one that throws leaves its metric out of that scrape. Counting never throws:
+ * a number that makes no sense spoils its metric, not the work that was counted.
  *
  * Names follow Prometheus: `walnut_<what>_<unit>`, counters end in `_total`,
  * seconds and bytes. Registering a name twice throws: a bug.
  */
-import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client';
+import { Counter, Gauge, type Histogram, Registry } from '@prometheus-io/client';
 import { HeldCounter, HeldHistogram } from '#platform/held-metrics.ts';
 
 export interface CounterHandle {
@@ -60,7 +61,9 @@ export class Metrics {
   }
 
   counter(name: string, help: string): CounterHandle {
-    return new Counter({ name, help, registers: [this.#registry] });
+    const counter = new HeldCounter();
+    this.counterFrom(name, help, () => counter.total);
+    return counter;
   }
 
   counterFamily<Name extends string>(
@@ -154,7 +157,7 @@ export class Metrics {
   }
 
   histogram(name: string, help: string, buckets: readonly number[] = DURATION_BUCKETS_S): HistogramHandle {
-    return new Histogram({ name, help, buckets: [...buckets], registers: [this.#registry] });
+    return this.histogramFamily(name, help, [], buckets).with({});
   }
 
   histogramFamily<Name extends string>(

@@ -116,6 +116,20 @@ describe('walnut drill', () => {
     expect((await readdir(root)).filter((name) => name.includes('.tmp'))).toEqual([]);
   });
 
+  it('reports and ends as it found where its metrics cannot be written', async () => {
+    const file = join(root, 'none', 'walnut_drill.prom');
+    const passed = await drill('--metrics-file', file, '--json');
+    expect(passed.code).toBe(0);
+    expect(JSON.parse(passed.out)).toMatchObject({ isPassed: true });
+    expect(passed.err).toContain('warning: no metrics were left');
+    await mkdir(join(root, 'walnut_drill.prom'));
+    await damageFirstSegment();
+    const failed = await drill('--metrics-file', join(root, 'walnut_drill.prom'));
+    expect(failed.code).toBe(1);
+    expect(failed.out).toContain('first bad record');
+    expect((await readdir(root)).filter((name) => name.includes('.tmp'))).toEqual([]);
+  });
+
   it('leaves metrics of a failure where it could not even begin', async () => {
     const file = join(root, 'walnut_drill.prom');
     const passed = ['--metrics-file', file];

@@ -1,5 +1,7 @@
 /** The few things that only a real process shows: exit codes, raw stdout, Ctrl-C. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,6 +48,17 @@ describe('the process', () => {
     expect((await start(['get', 'none']).ended).code).toBe(1);
     expect((await start(['get']).ended).code).toBe(2);
   }, 30_000);
+
+  it.skipIf(process.platform !== 'linux')(
+    'keeps its exit code where its messages cannot be written',
+    async () => {
+      const full = openSync('/dev/full', 'w');
+      const child = spawn(process.execPath, [TOOL, 'get'], { stdio: ['ignore', 'ignore', full] });
+      closeSync(full);
+      expect((await once(child, 'close'))[0]).toBe(2);
+    },
+    30_000,
+  );
 
   it('ends a replay at Ctrl-C with the summary so far', async () => {
     const file = join(directory, 'trace');

@@ -9,6 +9,7 @@ import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
+import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { WRITE_MUTANTS } from './write-mutants.ts';
 
@@ -188,6 +189,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   ...FAILOVER_MUTANTS,
   ...IDENTITY_MUTANTS,
+  ...PROCESS_MUTANTS,
   ...READ_MUTANTS,
   ...DIGEST_MUTANTS,
   ...ANSWER_MUTANTS,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createLogger, type LogFormat, type LogLevel } from '#platform/create-logger.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
 function capture(options: { level?: LogLevel; format?: LogFormat; isTTY?: boolean; env?: object } = {}) {
   const lines: string[] = [];
@@ -7,7 +8,13 @@ function capture(options: { level?: LogLevel; format?: LogFormat; isTTY?: boolea
     level: options.level ?? 'info',
     format: options.format ?? 'auto',
     fields: { node: 'n1' },
-    destination: { isTTY: options.isTTY ?? false, write: (line) => lines.push(line) },
+    destination: {
+      isTerminal: options.isTTY ?? false,
+      tryWrite: (bytes) => {
+        lines.push(Buffer.from(bytes).toString());
+        return bytes.length;
+      },
+    },
     env: (options.env ?? {}) as Record<string, string>,
   });
   return { lines, logger };
@@ -28,6 +35,45 @@ describe('createLogger', () => {
     logger.error({ error: new Error('disk', { cause: new Error('EIO') }) }, 'stopping');
     expect(lines[0]).toContain('disk');
     expect(lines[0]).toContain('EIO');
+  });
+
+  it('never throws: fields that cannot be shown are left out', () => {
+    const { lines, logger } = capture();
+    const hostile = {
+      get lsn(): number {
+        throw new Error('closed');
+      },
+    };
+    logger.info(hostile, 'recovered');
+    logger.info({ count: 1n, circle: logger }, 'again');
+    expect(lines).toHaveLength(2);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ msg: 'recovered', fields: 'cannot be shown: closed' });
+  });
+
+  it.each(['json', 'pretty'] as const)('says in %s how many lines could not be written', (format) => {
+    let text = '';
+    let isFull = true;
+    const logger = createLogger({
+      level: 'info',
+      format,
+      clock: new VirtualClock(),
+      destination: {
+        isTerminal: false,
+        tryWrite: (bytes) => {
+          if (isFull) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+          text += Buffer.from(bytes).toString();
+          return bytes.length;
+        },
+      },
+    });
+    logger.info({}, 'lost');
+    expect(logger.droppedLines).toBe(1);
+    isFull = false;
+    logger.child({}).info({}, 'kept');
+    const [gap = '', kept = ''] = text.trimEnd().split('\n');
+    expect(gap).toContain('log lines were dropped here');
+    expect(gap).toContain('ENOSPC');
+    expect(kept).toContain('kept');
   });
 
   it('keeps hostile fields on their line', () => {

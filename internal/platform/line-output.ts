@@ -1,0 +1,147 @@
+/**
+ * Lines for an output that may fail or stand still, such as a log on a full
+ * disk or a pipe that nobody reads. `write` returns at once and never throws.
+ *
+ * A line is handed over in the call that writes it, so that last words are not
+ * lost. Where there is no room for the moment (EAGAIN), up to 256 KiB wait.
+ * What fails, or comes while too much waits, is dropped and counted. The output
+ * is tried again with each line and once a second; the first thing written to
+ * it then is a line that says how many are missing, and why.
+ */
+import type { Clock, Timer } from '#platform/clock.ts';
+
+/** Takes as many of `bytes` as there is room for and says how many. Throws system errors; must not block. */
+export type TryWrite = (bytes: Uint8Array) => number;
+
+export interface Gap {
+  readonly lines: number;
+  /** The system's code of the last failure, such as ENOSPC; EAGAIN where nobody read. */
+  readonly code: string;
+}
+
+export interface LineOutputOptions {
+  readonly tryWrite: TryWrite;
+  readonly clock: Clock;
+  /** The line, with its newline, that stands where lines are missing. */
+  readonly describeGap: (gap: Gap) => string;
+}
+
+const WAITING_BYTES_MAX = 256 * 1_024;
+/** A reader is asked again after this; a failed output after the other. */
+const ROOM_RETRY_MS = 100;
+const FAILURE_RETRY_MS = 1_000;
+/** What `flush` may take: this often, and this long between. */
+const FLUSH_TRIES = 20;
+const FLUSH_PAUSE_MS = 10;
+
+export class LineOutput {
+  readonly #options: LineOutputOptions;
+  /** The first may be the rest of a line. */
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #isFirstBegun = false;
+  /** A line was begun and dropped: the next one starts on a line of its own. */
+  #isLineBroken = false;
+  #gap: Gap | undefined;
+  #droppedLines = 0;
+  #lastCode = '';
+  #retry: Timer | undefined;
+
+  constructor(options: LineOutputOptions) {
+    this.#options = options;
+  }
+
+  /** Since the start. */
+  get droppedLines(): number {
+    return this.#droppedLines;
+  }
+
+  /** `line` ends with a newline. */
+  write(line: string): void {
+    this.#fillGap();
+    const isFull = this.#waitingBytes > 0 && this.#waitingBytes + line.length > WAITING_BYTES_MAX;
+    if (isFull) this.#lastCode = 'EAGAIN';
+    if (isFull || this.#gap !== undefined) {
+      this.#drop(1);
+    } else {
+      this.#push(line);
+      this.#drop(this.#drain());
+    }
+  }
+
+  /** Before the process ends: gives a slow reader 200 ms for what waits. Blocks the thread so long at most. */
+  flush(): void {
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    for (let tries = 0; tries < FLUSH_TRIES && this.#waiting.length > 0; tries++) {
+      this.#drop(this.#drain());
+      if (this.#waiting.length > 0) Atomics.wait(pause, 0, 0, FLUSH_PAUSE_MS);
+    }
+    this.#fillGap();
+  }
+
+  #push(line: string): void {
+    const bytes = Buffer.from(this.#isLineBroken ? `\n${line}` : line);
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+  }
+
+  /** Writes what waits, as far as there is room; the number of lines lost where that fails. */
+  #drain(): number {
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      const written = this.#tryWrite(first);
+      if (written === undefined) return this.#giveUp();
+      if (written === 0) {
+        this.#tryAgainIn(ROOM_RETRY_MS);
+        return 0;
+      }
+      this.#waitingBytes -= written;
+      this.#isLineBroken = false;
+      this.#isFirstBegun = written < first.length;
+      if (this.#isFirstBegun) this.#waiting[0] = first.subarray(written);
+      else this.#waiting.shift();
+    }
+    return 0;
+  }
+
+  /** Undefined where the output failed. */
+  #tryWrite(bytes: Uint8Array): number | undefined {
+    try {
+      return this.#options.tryWrite(bytes);
+    } catch (error) {
+      this.#lastCode = (error as NodeJS.ErrnoException).code ?? 'an error';
+      return this.#lastCode === 'EAGAIN' ? 0 : undefined;
+    }
+  }
+
+  #giveUp(): number {
+    const lines = this.#waiting.length;
+    if (this.#isFirstBegun) this.#isLineBroken = true;
+    this.#isFirstBegun = false;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    return lines;
+  }
+
+  #drop(lines: number): void {
+    if (lines === 0) return;
+    this.#droppedLines += lines;
+    this.#gap = { lines: (this.#gap?.lines ?? 0) + lines, code: this.#lastCode };
+    this.#tryAgainIn(FAILURE_RETRY_MS);
+  }
+
+  /** Says what is missing, where something is and it can be said now. */
+  #fillGap(): void {
+    if (this.#gap === undefined || this.#waiting.length > 0) return;
+    this.#push(this.#options.describeGap(this.#gap));
+    if (this.#drain() === 0) this.#gap = undefined;
+  }
+
+  #tryAgainIn(ms: number): void {
+    this.#retry ??= this.#options.clock.after(ms, () => {
+      this.#retry = undefined;
+      this.#drop(this.#drain());
+      this.#fillGap();
+      if (this.#gap !== undefined) this.#tryAgainIn(FAILURE_RETRY_MS);
+    });
+  }
+}

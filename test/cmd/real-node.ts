@@ -1,0 +1,161 @@
+/**
+ * A node in a process of its own on a port chosen beforehand, so that it can be
+ * asked without its log: tests of logs and signals take standard error away.
+ */
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ROOT } from '#test/house/source-files.ts';
+
+export const LAUNCHER = join(ROOT, 'bin', 'launch.cjs');
+const WAIT_MS_MAX = 30_000;
+const POLL_MS = 25;
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface StartOptions {
+  readonly binary?: 'master' | 'slave';
+  /** `section.key=value`. */
+  readonly sets?: readonly string[];
+  readonly stdio?: StdioOptions;
+  /** Put before the node's command line. */
+  readonly wrapper?: readonly string[];
+  /** Starts it by `bin/launch.cjs`, as npm does. */
+  readonly isLaunched?: boolean;
+  readonly detached?: boolean;
+}
+
+/** Everything a test has started, and where; `end` kills and removes it. */
+export class RealNodes {
+  readonly #children: ChildProcess[] = [];
+  readonly #directories: string[] = [];
+
+  async directory(): Promise<string> {
+    const path = await mkdtemp(join(tmpdir(), 'walnut-cmd-'));
+    this.#directories.push(path);
+    return path;
+  }
+
+  async start(options: StartOptions = {}): Promise<RealNode> {
+    const { binary = 'master', sets = [], wrapper = [], isLaunched = false } = options;
+    const port = await freePort();
+    const settings = [
+      `server.port=${port}`,
+      `wal.directory=${await this.directory()}`,
+      'log.format=json',
+      ...sets,
+    ];
+    const entry = isLaunched ? [LAUNCHER, `cmd/${binary}.ts`] : [join(ROOT, `cmd/${binary}.ts`)];
+    const line = [...wrapper, process.execPath, ...entry, ...settings.flatMap((each) => ['--set', each])];
+    const env = { ...process.env };
+    delete env['npm_lifecycle_event'];
+    const child = spawn(line[0] as string, line.slice(1), {
+      env,
+      stdio: options.stdio ?? ['ignore', 'ignore', 'pipe'],
+      detached: options.detached ?? false,
+    });
+    this.#children.push(child);
+    return new RealNode(child, port);
+  }
+
+  async end(): Promise<void> {
+    for (const child of this.#children.splice(0)) if (child.exitCode === null) child.kill('SIGKILL');
+    for (const path of this.#directories.splice(0))
+      await rm(path, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+export class RealNode {
+  readonly child: ChildProcess;
+  readonly port: number;
+  readonly ended: Promise<Ended>;
+  output = '';
+
+  constructor(child: ChildProcess, port: number) {
+    this.child = child;
+    this.port = port;
+    child.stderr?.on('data', (bytes: Buffer) => {
+      this.output += bytes.toString();
+    });
+    this.ended = new Promise((resolve) => {
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  async get(path: string): Promise<{ status: number; text: string }> {
+    const response = await fetch(`http://${this.address}${path}`, {
+      signal: AbortSignal.timeout(WAIT_MS_MAX),
+    });
+    return { status: response.status, text: await response.text() };
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: what a test reads from JSON it checks by value.
+  async call(method: string, body: object = {}): Promise<{ status: number; body: any }> {
+    const response = await fetch(`http://${this.address}/walnut.v1.${method}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(WAIT_MS_MAX),
+    });
+    return { status: response.status, body: await response.json() };
+  }
+
+  async metric(name: string): Promise<number> {
+    const { text } = await this.get('/metrics');
+    return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+  }
+
+  ready(): Promise<void> {
+    return eventually(async () => (await this.get('/readyz')).status === 200, `ready: ${this.output}`);
+  }
+}
+
+/** Waits, half a minute at most, until `check` is true; one that throws is not. */
+export async function eventually(check: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  for (const endMs = Date.now() + WAIT_MS_MAX; Date.now() < endMs; ) {
+    if (
+      await Promise.resolve()
+        .then(check)
+        .catch(() => false)
+    )
+      return;
+    await pause(POLL_MS);
+  }
+  throw new Error(`not within ${WAIT_MS_MAX} ms: ${what}`);
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** One that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as { port: number };
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+/** Whether the process is there; a zombie is not. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
