@@ -43,6 +43,7 @@ import type {
   ReplicateAnswer,
   ReplicateRequest,
   SnapshotChunk,
+  SnapshotRequest,
 } from '#model/replication.ts';
 import type {
   CheckpointAnswer,
@@ -112,7 +113,7 @@ export interface ReplicationPort {
   /** `remoteAddress`: the peer's IP, for an advertised address without a host. */
   register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer>;
   replicate(request: ReplicateRequest): Promise<ReplicateAnswer>;
-  fetchSnapshot(logId: string, signal: AbortSignal): AsyncIterable<SnapshotChunk>;
+  fetchSnapshot(request: SnapshotRequest, signal: AbortSignal): AsyncIterable<SnapshotChunk>;
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
   /** `remoteAddress`: as for `register`. */
   announce(request: AnnounceRequest, remoteAddress: string): Promise<AnnounceAnswer>;

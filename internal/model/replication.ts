@@ -109,6 +109,12 @@ export interface ReplicateAnswer {
   readonly digestMismatch?: DigestMismatch | undefined;
 }
 
+export interface SnapshotRequest {
+  readonly logId: string;
+  /** The reader's; empty where it does not say: then replicas that registered come before it. */
+  readonly nodeId: string;
+}
+
 /** A slice of a snapshot file, verbatim. */
 export interface SnapshotChunk {
   readonly position: Position;

@@ -58,6 +58,7 @@ import type {
   ReplicateAnswer,
   ReplicateRequest,
   SnapshotChunk,
+  SnapshotRequest,
 } from '#model/replication.ts';
 import type {
   CheckpointAnswer,
@@ -155,6 +156,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
       bytesPerSecond: this.#options.snapshotBytesPerSecond ?? Number.POSITIVE_INFINITY,
       pinnedBytesMax: this.#options.snapshotLogBytesMax ?? Number.MAX_SAFE_INTEGER,
       damagedLsn: () => (this.#role?.kind === 'master' ? this.#role.damagedLsn : undefined),
+      isKnown: (id) => this.#role?.kind === 'master' && this.#role.replicas.some((one) => one.nodeId === id),
     });
     this.#keeper = new RoleKeeper(this.#options, host, advertise, {
       onAltered: (engine, why) => this.#guard.altered(engine, why),
@@ -252,10 +254,10 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     return role.refusePush(request);
   }
 
-  async *fetchSnapshot(logId: string, signal: AbortSignal): AsyncGenerator<SnapshotChunk> {
+  async *fetchSnapshot(request: SnapshotRequest, signal: AbortSignal): AsyncGenerator<SnapshotChunk> {
     this.#requireRole();
     assert(this.#snapshots !== undefined, 'a node with a role has a directory');
-    yield* this.#snapshots.chunks(logId, signal);
+    yield* this.#snapshots.chunks(request, signal);
   }
 
   status(): NodeStatus {

@@ -1,26 +1,28 @@
 /**
  * Serves the base snapshot's file to replicas that need it. One build is shared
  * by all, and so is the rate at which they get it, so that a full resync leaves
- * disk and network to the clients. While it is read, and for a while after, the
- * log behind it is pinned, up to a cap, so that the replica can go on from there.
+ * disk and network to the clients. While it is read, and for a while after it was
+ * read whole, the log behind it is pinned, up to a cap, so that the replica can go
+ * on from there. File and pin belong to the reader's place (`snapshot-slots.ts`)
+ * and end with it, even where nobody ends this generator.
  */
 
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { pathIn } from '#engine/manifest-access.ts';
-import { WalnutError } from '#model/errors.ts';
+import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import { toLsn } from '#model/position.ts';
-import type { SnapshotChunk } from '#model/replication.ts';
+import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
+import { type SnapshotSlot, SnapshotSlots } from '#node/snapshot-slots.ts';
 import type { File, FileSystem } from '#platform/file-system.ts';
 import { parseSnapshotName } from '#wal/file-names.ts';
 
 const CHUNK_BYTES = 256 * 1_024;
-/** How long the log stays pinned for a reader that takes no chunk, and after the last one: time to load it and ask on. */
+/** How long the log stays pinned after the last chunk: time to load the snapshot and ask on. */
 const PIN_IDLE_MS = 600_000;
 /** What a reader that was late may catch up with at once, in milliseconds of the rate. */
 const CATCH_UP_MS = 50;
-const READERS_MAX = 8;
 
 export interface SnapshotSourceOptions {
   /** Bytes a second, of all readers together: `replication.snapshot_max_rate`. */
@@ -29,66 +31,68 @@ export interface SnapshotSourceOptions {
   readonly pinnedBytesMax: number;
   /** The last record in the log that cannot be read; a snapshot must reach beyond it. */
   readonly damagedLsn: () => number | undefined;
+  /** Whether this node id belongs to a replica that registered here. */
+  readonly isKnown: (nodeId: string) => boolean;
+}
+
+/** A snapshot's file, open, with the log behind it pinned. */
+interface Base {
+  readonly file: File;
+  readonly position: Position;
+  readonly unpin: () => void;
 }
 
 export class SnapshotSource {
   readonly #host: EngineHost;
   readonly #options: SnapshotSourceOptions;
-  #readers = 0;
+  readonly #slots: SnapshotSlots;
   /** When (monotonic) the next chunk may go out. */
   #nextMs = 0;
 
   constructor(host: EngineHost, options: SnapshotSourceOptions) {
     this.#host = host;
     this.#options = options;
+    this.#slots = new SnapshotSlots(host.options.clock);
   }
 
-  async *chunks(logId: string, signal: AbortSignal): AsyncGenerator<SnapshotChunk> {
+  async *chunks({ logId, nodeId }: SnapshotRequest, signal: AbortSignal): AsyncGenerator<SnapshotChunk> {
     const { engine } = this.#host;
-    if (engine === undefined)
-      throw new WalnutError('unavailable', 'there is nothing to make a snapshot of yet');
+    if (engine === undefined) throw unavailable('there is nothing to make a snapshot of yet');
     if (logId !== this.#host.manifest.logId) {
       throw new WalnutError(
         'failed_precondition',
         `log ${logId} was asked for; this node holds ${this.#host.manifest.logId}`,
       );
     }
-    if (this.#readers >= READERS_MAX) {
-      throw new WalnutError(
-        'resource_exhausted',
-        `${READERS_MAX} snapshots are being read already: try again later`,
-      );
-    }
-    this.#readers++;
+    const slot = this.#slots.take({ nodeId, isKnown: this.#options.isKnown(nodeId) }, signal);
+    let closed: Promise<void> | undefined;
+    let isWhole = false;
     try {
       const { file, position, unpin } = await this.#openBase(engine);
-      try {
-        yield* this.#paced(readChunks(file, position, signal), unpin, signal);
-      } finally {
-        this.#host.options.clock.after(PIN_IDLE_MS, unpin);
-      }
+      slot.onEnd(() => {
+        closed = file.close();
+        if (isWhole) this.#host.options.clock.after(PIN_IDLE_MS, unpin);
+        else unpin();
+      });
+      yield* this.#paced(readChunks(file, position, slot), slot);
+      isWhole = true;
     } finally {
-      this.#readers--;
+      slot.end(unavailable('the snapshot was read'));
+      await closed;
     }
   }
 
-  async *#paced(
-    chunks: AsyncIterable<SnapshotChunk>,
-    unpin: () => void,
-    signal: AbortSignal,
-  ): AsyncGenerator<SnapshotChunk> {
+  async *#paced(chunks: AsyncIterable<SnapshotChunk>, slot: SnapshotSlot): AsyncGenerator<SnapshotChunk> {
     const { clock } = this.#host.options;
     for await (const chunk of chunks) {
       const startMs = Math.max(this.#nextMs, clock.monotonicMs() - CATCH_UP_MS);
       this.#nextMs = startMs + (chunk.bytes.length * 1_000) / this.#options.bytesPerSecond;
       const waitMs = startMs - clock.monotonicMs();
-      if (waitMs > 0) await clock.sleep(waitMs, signal);
-      const idle = clock.after(PIN_IDLE_MS, unpin);
-      try {
-        yield chunk;
-      } finally {
-        idle.cancel();
-      }
+      if (waitMs > 0) await clock.sleep(waitMs, slot.signal);
+      slot.check();
+      slot.await();
+      yield chunk;
+      slot.resume();
     }
   }
 
@@ -97,7 +101,7 @@ export class SnapshotSource {
    * it. A checkpoint may replace it, and delete log behind it, between look and
    * open: then the newer one is taken.
    */
-  async #openBase(engine: Engine): Promise<{ file: File; position: Position; unpin: () => void }> {
+  async #openBase(engine: Engine): Promise<Base> {
     const { fileSystem } = this.#host.options;
     for (let attempt = 0; attempt < 3; attempt++) {
       const base = parseSnapshotName(this.#host.manifest.snapshot);
@@ -124,22 +128,21 @@ export class SnapshotSource {
   }
 }
 
+/** Throws where the slot has ended: its file is closed then. */
 async function* readChunks(
   file: File,
   position: Position,
-  signal: AbortSignal,
+  slot: SnapshotSlot,
 ): AsyncGenerator<SnapshotChunk> {
-  try {
-    const { sizeBytes } = await file.stat();
-    let offset = 0;
-    while (offset < sizeBytes && !signal.aborted) {
-      const buffer = new Uint8Array(Math.min(CHUNK_BYTES, sizeBytes - offset));
-      const bytes = await file.read(buffer, offset);
-      if (bytes === 0) break;
-      yield { position, offset, totalBytes: sizeBytes, bytes: buffer.subarray(0, bytes) };
-      offset += bytes;
-    }
-  } finally {
-    await file.close();
+  slot.check();
+  const { sizeBytes } = await file.stat();
+  let offset = 0;
+  while (offset < sizeBytes) {
+    slot.check();
+    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, sizeBytes - offset));
+    const bytes = await file.read(buffer, offset);
+    if (bytes === 0) break;
+    yield { position, offset, totalBytes: sizeBytes, bytes: buffer.subarray(0, bytes) };
+    offset += bytes;
   }
 }

@@ -14,7 +14,7 @@ import { createConnectTransport } from '@connectrpc/connect-node';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Replication } from '#gen/walnut/v1/replication_pb.ts';
-import type { SnapshotChunk } from '#model/replication.ts';
+import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import { createCallGuard } from '#peer/call-guard.ts';
 import { toPeerError } from '#peer/peer-errors.ts';
 import { type AnyUnary, UnaryClient } from '#peer/unary-client.ts';
@@ -33,9 +33,9 @@ import {
   fromReplicateRequest,
   toRegisterAnswer,
   toReplicateAnswer,
-  toSnapshotChunk,
 } from '#wire/replication-codec.ts';
 import { fromUpdatesCommand, toUpdatesAnswer } from '#wire/scan-codec.ts';
+import { toSnapshotChunk } from '#wire/snapshot-codec.ts';
 import { toStatus } from '#wire/status-codec.ts';
 
 /** The format's largest record, its header and the message around it. */
@@ -92,8 +92,8 @@ function dial(clock: Clock, address: string): PeerLink {
     takeOver: (request, options) =>
       unary(Replication.method.takeOver, fromTakeOverRequest(request), toTakeOverAnswer, options),
     status: (options) => unary(Admin.method.status, create(Admin.method.status.input), toStatus, options),
-    fetchSnapshot: (logId, options) =>
-      fetchSnapshot(replication, logId, { ...options, clock, address, closedSignal: closed.signal }),
+    fetchSnapshot: (request, options) =>
+      fetchSnapshot(replication, request, { ...options, clock, address, closedSignal: closed.signal }),
     close: () => {
       client.close();
       closed.abort();
@@ -104,7 +104,7 @@ function dial(clock: Clock, address: string): PeerLink {
 
 async function* fetchSnapshot(
   replication: Client<typeof Replication>,
-  logId: string,
+  request: SnapshotRequest,
   options: Parameters<typeof createCallGuard>[0],
 ): AsyncIterable<SnapshotChunk> {
   const guard = createCallGuard(options);
@@ -112,7 +112,7 @@ async function* fetchSnapshot(
   const reading = new AbortController();
   const signal = AbortSignal.any([guard.signal, reading.signal]);
   try {
-    for await (const message of replication.fetchSnapshot({ logId }, { signal })) {
+    for await (const message of replication.fetchSnapshot(request, { signal })) {
       // The time the reader takes for a chunk is not the peer's.
       guard.pause();
       yield toSnapshotChunk(message);

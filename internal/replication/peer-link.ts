@@ -21,6 +21,7 @@ import type {
   ReplicateAnswer,
   ReplicateRequest,
   SnapshotChunk,
+  SnapshotRequest,
 } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
 
@@ -34,7 +35,7 @@ export interface PeerLink {
   replicate(request: ReplicateRequest, options: CallOptions): Promise<ReplicateAnswer>;
   getUpdates(command: UpdatesCommand, options: CallOptions): Promise<UpdatesAnswer>;
   /** Chunks in order from offset 0. `timeoutMs` bounds the wait for each chunk. */
-  fetchSnapshot(logId: string, options: CallOptions): AsyncIterable<SnapshotChunk>;
+  fetchSnapshot(request: SnapshotRequest, options: CallOptions): AsyncIterable<SnapshotChunk>;
   status(options: CallOptions): Promise<NodeStatus>;
   claim(request: ClaimRequest, options: CallOptions): Promise<ClaimAnswer>;
   announce(request: AnnounceRequest, options: CallOptions): Promise<AnnounceAnswer>;

@@ -1,6 +1,7 @@
 /** Replication over Connect. Messages are bound by the log's format, not by the clients' limits. */
 import { type FetchSnapshotResponse, Replication } from '#gen/walnut/v1/replication_pb.ts';
 import type { ReplicationPort } from '#model/ports.ts';
+import type { SnapshotRequest } from '#model/replication.ts';
 import { callOf } from '#server/rpc-call.ts';
 import type { RpcRoutes } from '#server/rpc-routes.ts';
 import {
@@ -12,13 +13,12 @@ import {
   toTakeOverRequest,
 } from '#wire/leadership-codec.ts';
 import {
-  checkIdOrEmpty,
   fromRegisterAnswer,
   fromReplicateAnswer,
-  fromSnapshotChunk,
   toRegisterRequest,
   toReplicateRequest,
 } from '#wire/replication-codec.ts';
+import { fromSnapshotChunk, toSnapshotRequest } from '#wire/snapshot-codec.ts';
 
 export function routeReplication(routes: RpcRoutes, port: ReplicationPort, messageBytesMax: number): void {
   const { method } = Replication;
@@ -37,7 +37,7 @@ export function routeReplication(routes: RpcRoutes, port: ReplicationPort, messa
     )
     .stream(
       method.fetchSnapshot,
-      (request, { signal }) => snapshot(port, checkIdOrEmpty(request.logId, 'log_id'), signal),
+      (request, { signal }) => snapshot(port, toSnapshotRequest(request), signal),
       options,
     )
     .unary(
@@ -60,8 +60,8 @@ export function routeReplication(routes: RpcRoutes, port: ReplicationPort, messa
 
 async function* snapshot(
   port: ReplicationPort,
-  logId: string,
+  request: SnapshotRequest,
   signal: AbortSignal,
 ): AsyncIterable<FetchSnapshotResponse> {
-  for await (const chunk of port.fetchSnapshot(logId, signal)) yield fromSnapshotChunk(chunk);
+  for await (const chunk of port.fetchSnapshot(request, signal)) yield fromSnapshotChunk(chunk);
 }

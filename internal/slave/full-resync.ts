@@ -71,7 +71,8 @@ export class FullResync {
     onReason(`receiving a snapshot: ${reason}`);
     try {
       const { fileSystem } = host.options;
-      await fetchSnapshot(link, answer.logId, host.incomingPath, { fileSystem, clock, logger, signal });
+      const request = { logId: answer.logId, nodeId: host.manifest.nodeId };
+      await fetchSnapshot(link, request, host.incomingPath, { fileSystem, clock, logger, signal });
       this.#count++;
     } catch (error) {
       // A broken link is tried again at once; a disk that fails would cost the master one snapshot after the other.

@@ -5,6 +5,7 @@
  */
 
 import { WalnutError } from '#model/errors.ts';
+import type { SnapshotRequest } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -25,7 +26,7 @@ export interface SnapshotFetchOptions {
 /** Resolves when the whole file is at `path` and fdatasynced. */
 export async function fetchSnapshot(
   link: PeerLink,
-  logId: string,
+  request: SnapshotRequest,
   path: string,
   options: SnapshotFetchOptions,
 ): Promise<void> {
@@ -35,7 +36,7 @@ export async function fetchSnapshot(
     let offset = 0;
     let totalBytes = -1;
     let toldMs = clock.monotonicMs();
-    for await (const chunk of link.fetchSnapshot(logId, { timeoutMs: CHUNK_TIMEOUT_MS, signal })) {
+    for await (const chunk of link.fetchSnapshot(request, { timeoutMs: CHUNK_TIMEOUT_MS, signal })) {
       if (chunk.offset !== offset || (totalBytes !== -1 && chunk.totalBytes !== totalBytes)) {
         throw new WalnutError(
           'unavailable',

@@ -7,7 +7,6 @@ import {
   type ChainPoint as ChainPointMessage,
   type DigestMismatch as DigestMismatchMessage,
   type EpochStart as EpochStartMessage,
-  type FetchSnapshotResponse,
   type Group,
   type RegisterRequest as RegisterRequestMessage,
   type RegisterResponse,
@@ -28,7 +27,6 @@ import type {
   ReplicateRequest,
   ReplicateVerdict,
   ResyncVerdict,
-  SnapshotChunk,
 } from '#model/replication.ts';
 import { checkAddress, checkText, toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toLsnField, toPositionOrNone } from '#wire/position-codec.ts';
@@ -257,25 +255,6 @@ function fromReplicateVerdict(verdict: ReplicateVerdict): ReplicateResponse['ref
     case 'fenced':
       return { case: 'fenced', value: { $typeName: 'walnut.v1.Fenced', term: verdict.term } };
   }
-}
-
-export function toSnapshotChunk(message: FetchSnapshotResponse): SnapshotChunk {
-  return {
-    position: toPositionOrNone(message.position, 'position'),
-    offset: toSafeNumber(message.offset, 'offset'),
-    totalBytes: toSafeNumber(message.totalBytes, 'total_bytes'),
-    bytes: message.chunk,
-  };
-}
-
-export function fromSnapshotChunk(chunk: SnapshotChunk): FetchSnapshotResponse {
-  return {
-    $typeName: 'walnut.v1.FetchSnapshotResponse',
-    position: fromPosition(chunk.position),
-    offset: BigInt(chunk.offset),
-    totalBytes: BigInt(chunk.totalBytes),
-    chunk: chunk.bytes,
-  };
 }
 
 function toGroup(message: Group): GroupMembers {

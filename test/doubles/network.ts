@@ -228,13 +228,13 @@ export class TestNetwork {
           if (this.#nodes.get(to) === ports) this.onFrames?.(to, command.after, answer.frames);
           return { ...answer, frames: new Uint8Array(answer.frames) };
         }),
-      async *fetchSnapshot(logId, options): AsyncGenerator<SnapshotChunk> {
+      async *fetchSnapshot(request, options): AsyncGenerator<SnapshotChunk> {
         const signal = AbortSignal.any([
           closed.signal,
           ...(options.signal === undefined ? [] : [options.signal]),
         ]);
         const chunks = await reach('fetchSnapshot', options, (ports) =>
-          ports.replication.fetchSnapshot(logId, signal),
+          ports.replication.fetchSnapshot(request, signal),
         );
         for await (const chunk of chunks) {
           if (isCut() || signal.aborted) throw unavailable(`${to} cannot be reached`);

@@ -41,7 +41,10 @@ async function fetchAll(group: TestGroup, master: TestNode): Promise<Fetch> {
   const { logId } = master.node.status();
   const startMs = group.clock.monotonicMs();
   let bytes = 0;
-  const chunks: AsyncIterable<SnapshotChunk> = master.node.fetchSnapshot(logId, new AbortController().signal);
+  const chunks: AsyncIterable<SnapshotChunk> = master.node.fetchSnapshot(
+    { logId, nodeId: '' },
+    new AbortController().signal,
+  );
   for await (const chunk of chunks) bytes += chunk.bytes.length;
   return { bytes, doneMs: group.clock.monotonicMs() - startMs };
 }

@@ -9,6 +9,7 @@ import { EPOCH, LOG_ID, NODE_ID, positionOf } from '#test/server/fake-node.ts';
 import { onCleanup, type Running, start, until } from '#test/server/running.ts';
 
 const TIMEOUT = { timeoutMs: 5_000 };
+const SNAPSHOT = { logId: LOG_ID, nodeId: NODE_ID };
 const TAIL = { epoch: EPOCH, lsn: toLsn(3), crc: 0xffff_ffff };
 const REGISTER = {
   nodeId: NODE_ID,
@@ -97,7 +98,7 @@ describe('a link', () => {
   it('streams a snapshot, and stops the sender when the reader stops', async () => {
     const { running, peer } = await linked();
     const chunks = [];
-    for await (const { offset, totalBytes, bytes } of peer.fetchSnapshot(LOG_ID, TIMEOUT)) {
+    for await (const { offset, totalBytes, bytes } of peer.fetchSnapshot(SNAPSHOT, TIMEOUT)) {
       chunks.push([offset, totalBytes, [...bytes]]);
     }
     expect(chunks).toEqual([
@@ -109,7 +110,7 @@ describe('a link', () => {
     const { clock } = await linked();
     const slow = link(running.server.address, clock);
     const offsets = [];
-    for await (const { offset } of slow.fetchSnapshot(LOG_ID, TIMEOUT)) {
+    for await (const { offset } of slow.fetchSnapshot(SNAPSHOT, TIMEOUT)) {
       offsets.push(offset);
       await clock.advance(TIMEOUT.timeoutMs);
     }
@@ -117,7 +118,7 @@ describe('a link', () => {
 
     // Far more than sockets buffer: a sender that were not stopped could not end.
     running.node.snapshot = Array.from({ length: 1_000 }, () => new Uint8Array(100_000));
-    for await (const _ of peer.fetchSnapshot(LOG_ID, TIMEOUT)) break;
+    for await (const _ of peer.fetchSnapshot(SNAPSHOT, TIMEOUT)) break;
     const signal = running.node.calls[2]?.extra as AbortSignal;
     await until(() => signal.aborted);
   });
@@ -148,7 +149,7 @@ describe('a refusal', () => {
   it('in the middle of a snapshot arrives too', async () => {
     const { running, peer } = await linked();
     running.node.failure = new WalnutError('failed_precondition', 'another log');
-    const first = peer.fetchSnapshot(LOG_ID, TIMEOUT)[Symbol.asyncIterator]().next();
+    const first = peer.fetchSnapshot(SNAPSHOT, TIMEOUT)[Symbol.asyncIterator]().next();
     expect((await failureOf(first)).code).toBe('failed_precondition');
   });
 });
@@ -183,7 +184,7 @@ describe('a peer that cannot be reached', () => {
     const peer = link(`127.0.0.1:${port}`, clock);
 
     const pushed = failureOf(peer.replicate(PUSH, { timeoutMs: 250 }));
-    const chunk = failureOf(peer.fetchSnapshot(LOG_ID, { timeoutMs: 250 })[Symbol.asyncIterator]().next());
+    const chunk = failureOf(peer.fetchSnapshot(SNAPSHOT, { timeoutMs: 250 })[Symbol.asyncIterator]().next());
     await until(() => accepted === 2);
     await clock.advance(250);
     expect(await pushed).toMatchObject({ code: 'unavailable', message: expect.stringContaining('250 ms') });

@@ -21,7 +21,7 @@ import {
   type ReplicationPort,
 } from '#model/ports.ts';
 import { isSamePosition, type Lsn, type Position, toLsn } from '#model/position.ts';
-import type { SnapshotChunk } from '#model/replication.ts';
+import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
 
 export const EPOCH = 4_294_967_297;
@@ -266,7 +266,7 @@ export class FakeNode {
           appliedLsn: toLsn(3),
         };
       },
-      fetchSnapshot: (logId, signal) => this.#chunks(logId, signal),
+      fetchSnapshot: (request, signal) => this.#chunks(request, signal),
       claim: async (request) => {
         this.#note('claim', request);
         return { isGranted: false, term: 7, reason: 'it is the master', tail: positionOf(4) };
@@ -282,8 +282,8 @@ export class FakeNode {
     };
   }
 
-  async *#chunks(logId: string, signal: AbortSignal): AsyncIterable<SnapshotChunk> {
-    this.#note('fetchSnapshot', logId, signal);
+  async *#chunks(request: SnapshotRequest, signal: AbortSignal): AsyncIterable<SnapshotChunk> {
+    this.#note('fetchSnapshot', request, signal);
     let offset = 0;
     const totalBytes = this.snapshot.reduce((sum, chunk) => sum + chunk.length, 0);
     for (const bytes of this.snapshot) {

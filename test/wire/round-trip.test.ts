@@ -30,6 +30,7 @@ import {
   toUpdatesAnswer,
   toUpdatesCommand,
 } from '#wire/scan-codec.ts';
+import * as snapshot from '#wire/snapshot-codec.ts';
 import { fromStatus, toStatus } from '#wire/status-codec.ts';
 
 const number = fc.maxSafeNat();
@@ -207,8 +208,8 @@ describe('the model survives the wire', () => {
     'a slice of a snapshot',
     fc.record({ position, offset: number, totalBytes: number, bytes }),
     (value) => {
-      const wire = toBinary(FetchSnapshotResponseSchema, replication.fromSnapshotChunk(value));
-      return replication.toSnapshotChunk(fromBinary(FetchSnapshotResponseSchema, wire)) as typeof value;
+      const wire = toBinary(FetchSnapshotResponseSchema, snapshot.fromSnapshotChunk(value));
+      return snapshot.toSnapshotChunk(fromBinary(FetchSnapshotResponseSchema, wire)) as typeof value;
     },
   );
   itSurvives(

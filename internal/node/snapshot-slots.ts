@@ -1,0 +1,117 @@
+/**
+ * The few places for readers of snapshots. A reader that is known here (a
+ * replica that registered) comes before strangers: where all places are taken,
+ * the stranger that has read longest loses its. A node id has one place, so that
+ * a replica whose connection broke is not kept out by what is left of its last
+ * attempt. Throws `resource_exhausted` where there is no place.
+ *
+ * What a place holds is given back when it ends, whatever its reader does: when
+ * the call's signal aborts, when another takes the place, or when the reader
+ * asks for nothing more for `READER_IDLE_MS`.
+ */
+import { unavailable, WalnutError } from '#model/errors.ts';
+import type { Clock, Timer } from '#platform/clock.ts';
+
+export const READERS_MAX = 8;
+/** Above the time in which the server cuts off a peer that reads nothing. */
+export const READER_IDLE_MS = 120_000;
+
+export interface SnapshotReader {
+  /** Empty: it did not say. */
+  readonly nodeId: string;
+  readonly isKnown: boolean;
+}
+
+export class SnapshotSlots {
+  readonly #clock: Clock;
+  /** In the order in which they were taken. */
+  readonly #slots = new Set<SnapshotSlot>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get taken(): number {
+    return this.#slots.size;
+  }
+
+  /** `signal`: the call's. */
+  take(reader: SnapshotReader, signal: AbortSignal): SnapshotSlot {
+    this.#makeRoom(reader);
+    const slot = new SnapshotSlot(reader, this.#clock, signal);
+    this.#slots.add(slot);
+    slot.onEnd(() => this.#slots.delete(slot));
+    return slot;
+  }
+
+  #makeRoom({ nodeId, isKnown }: SnapshotReader): void {
+    const slots = [...this.#slots];
+    const own = nodeId === '' ? undefined : slots.find(({ reader }) => reader.nodeId === nodeId);
+    own?.end(unavailable('this node asked for the snapshot once more'));
+    if (own !== undefined || slots.length < READERS_MAX) return;
+    const stranger = isKnown ? slots.find(({ reader }) => !reader.isKnown) : undefined;
+    if (stranger === undefined) {
+      throw new WalnutError(
+        'resource_exhausted',
+        `${READERS_MAX} snapshots are being read already: try again later`,
+      );
+    }
+    stranger.end(unavailable('a registered replica needs the place from which this snapshot was read'));
+  }
+}
+
+/** One reader's place, until it ends. */
+export class SnapshotSlot {
+  readonly reader: SnapshotReader;
+  readonly #clock: Clock;
+  readonly #callSignal: AbortSignal;
+  readonly #ended = new AbortController();
+  readonly #onAbort: () => void;
+  readonly #onEnd: (() => void)[] = [];
+  #idle: Timer | undefined;
+
+  constructor(reader: SnapshotReader, clock: Clock, callSignal: AbortSignal) {
+    this.reader = reader;
+    this.#clock = clock;
+    this.#callSignal = callSignal;
+    this.#onAbort = () => this.end(new WalnutError('cancelled', 'the reader of the snapshot has gone'));
+    callSignal.addEventListener('abort', this.#onAbort, { once: true });
+    if (callSignal.aborted) this.#onAbort();
+  }
+
+  /** Aborts when the place is given up. */
+  get signal(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** Throws why, where the place was given up. */
+  check(): void {
+    this.signal.throwIfAborted();
+  }
+
+  /** Calls back when the place is given up, at once where it is. */
+  onEnd(callback: () => void): void {
+    if (this.signal.aborted) callback();
+    else this.#onEnd.push(callback);
+  }
+
+  /** The reader has something to take: its time runs until `resume`. */
+  await(): void {
+    if (this.signal.aborted) return;
+    const late = unavailable(`the reader of the snapshot took nothing for ${READER_IDLE_MS} ms`);
+    this.#idle = this.#clock.after(READER_IDLE_MS, () => this.end(late));
+  }
+
+  resume(): void {
+    this.#idle?.cancel();
+  }
+
+  /** Gives the place up; only the first time counts. */
+  end(why: WalnutError): void {
+    if (this.signal.aborted) return;
+    this.#idle?.cancel();
+    this.#callSignal.removeEventListener('abort', this.#onAbort);
+    this.#ended.abort(why);
+    for (const callback of this.#onEnd.splice(0)) callback();
+  }
+}
