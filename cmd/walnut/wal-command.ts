@@ -8,6 +8,7 @@ import { renderFacts, renderTable, showBytes, showCount, showDeadline } from './
 import { addDumpCommand } from './wal-dump.ts';
 import { inspectWal, type WalReport } from './wal-inspect.ts';
 import { addRepairCommand } from './wal-repair.ts';
+import { addResetTermCommand } from './wal-reset-term.ts';
 import type { SegmentReport } from './wal-segment-inspect.ts';
 import { addVerifyCommand, describeFinding } from './wal-verify.ts';
 
@@ -15,7 +16,7 @@ export function addWalCommand(program: Command, host: CommandHost): void {
   const wal = program
     .command('wal')
     .summary('look at a log on disk, verify it, repair it')
-    .description('Looks at a log on disk; the node may be running. Only repair --apply changes anything.')
+    .description('Looks at a log on disk; the node may be running. Only --apply changes anything.')
     .addHelpText(
       'after',
       '\nExamples:\n  walnut wal inspect data/master\n  walnut wal dump data/master --no-values\n' +
@@ -24,6 +25,7 @@ export function addWalCommand(program: Command, host: CommandHost): void {
   addDumpCommand(wal, host);
   addVerifyCommand(wal, host);
   addRepairCommand(wal, host);
+  addResetTermCommand(wal, host);
   wal
     .command('inspect')
     .summary('segments, ranges, epochs and damage; exits 1 where there is damage')

@@ -16,6 +16,7 @@ import { WalnutError } from '#model/errors.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { CheckpointAnswer, DelayAnswer, DelayControl } from '#model/status.ts';
+import { checkBelieved } from '#model/terms.ts';
 import { assert } from '#platform/assert.ts';
 import { SnapshotError } from '#storage/snapshot-codec.ts';
 import { cutLog } from '#wal/cut-log.ts';
@@ -262,10 +263,27 @@ export class EngineHost {
     return { diverged: [...before, tail].slice(-DIVERGED_MAX) };
   }
 
-  /** Remembers a term before it is answered; a lower one changes nothing. */
+  /**
+   * The highest term of its log that this node has persisted; undefined where it
+   * holds no log, so that any term of the first one is news.
+   */
+  get knownTerm(): number | undefined {
+    const { logId, term } = this.manifest;
+    return logId === '' ? undefined : term;
+  }
+
+  /**
+   * Remembers a term that another node stated, before it is answered; a lower one
+   * changes nothing. Throws `failed_precondition` where it is not believed.
+   */
   async raiseTerm(term: number): Promise<void> {
-    if (term <= this.manifest.term) return;
-    await this.#amendRaising(term, {});
+    if (term > this.manifest.term) checkBelieved(term, this.knownTerm);
+    await this.saveTerm(term);
+  }
+
+  /** Remembers a term that was believed before, or chosen here; a lower one changes nothing. */
+  async saveTerm(term: number): Promise<void> {
+    if (term > this.manifest.term) await this.#amendRaising(term, {});
   }
 
   async close(): Promise<void> {

@@ -7,6 +7,7 @@
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
 import type { NodeStatus } from '#model/status.ts';
+import { whyNotBelieved } from '#model/terms.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 
@@ -16,6 +17,8 @@ export interface OwnHistory {
   readonly nodeId: string;
   readonly logId: string;
   readonly position: Position;
+  /** The highest term that it has persisted. */
+  readonly term: number;
 }
 
 export interface Asked {
@@ -59,13 +62,28 @@ export function judgeAll(asked: readonly Asked[], own: OwnHistory): Verdict {
   const objections = asked.map(({ address, status }) => judge(address, status, own));
   return {
     objection: objections.find((objection) => objection !== undefined),
-    term: Math.max(0, ...asked.filter(({ status }) => status.logId === own.logId).map(termSeenBy)),
+    term: Math.max(0, ...asked.filter((one) => hasASay(one, own)).map(termSeenBy)),
   };
+}
+
+/** Whether what a node says of terms and records counts for this one. */
+function hasASay(asked: Asked, own: OwnHistory): boolean {
+  return asked.status.logId === own.logId && whyDisbelieved(asked, own) === undefined;
+}
+
+/** Pure: why the term that a node of this log has seen is not believed, naming the node; undefined: it is. */
+export function whyDisbelieved(
+  asked: Asked,
+  own: { readonly logId: string; readonly term: number },
+): string | undefined {
+  if (asked.status.logId !== own.logId) return undefined;
+  const why = whyNotBelieved(termSeenBy(asked), own.term);
+  return why === undefined ? undefined : `${asked.address}: ${why}`;
 }
 
 /** Pure: what a node's status says against this master. */
 export function judge(address: string, status: NodeStatus, own: OwnHistory): string | undefined {
-  if (status.logId !== own.logId || status.nodeId === own.nodeId) return undefined;
+  if (!hasASay({ address, status }, own) || status.nodeId === own.nodeId) return undefined;
   const theirs = formatPosition(status.position);
   const ours = formatPosition(own.position);
   const ownTerm = termOf(own.position.epoch);
@@ -109,7 +127,7 @@ export async function findLeader(
   const known = leaderAmong(asked, own);
   if (known !== undefined) return known;
   const hints = asked
-    .filter(({ status }) => status.logId === own.logId && status.term > termOf(own.position.epoch))
+    .filter((one) => hasASay(one, own) && one.status.term > termOf(own.position.epoch))
     .map(({ status }) => status.upstream?.address ?? '')
     .filter((address) => address !== '' && !asked.some((one) => one.address === address));
   return hints.length === 0 ? undefined : leaderAmong(await ask([...new Set(hints)]), own);
@@ -117,11 +135,11 @@ export async function findLeader(
 
 function leaderAmong(asked: readonly Asked[], own: OwnHistory): Asked | undefined {
   const leaders = asked.filter(
-    ({ status }) =>
-      status.logId === own.logId &&
-      status.nodeId !== own.nodeId &&
-      isLeading(status) &&
-      termOf(status.position.epoch) > termOf(own.position.epoch),
+    (one) =>
+      hasASay(one, own) &&
+      one.status.nodeId !== own.nodeId &&
+      isLeading(one.status) &&
+      termOf(one.status.position.epoch) > termOf(own.position.epoch),
   );
   return leaders.sort((a, b) => b.status.position.epoch - a.status.position.epoch)[0];
 }

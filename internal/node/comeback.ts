@@ -10,7 +10,7 @@
  */
 import type { Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
-import { type Asked, endOf } from '#node/ask-replicas.ts';
+import { type Asked, endOf, whyDisbelieved } from '#node/ask-replicas.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { type Candidate, claimantsOf, claimTerm, nextTerm, refusalOf } from '#node/promotion.ts';
 import { ReplicaList } from '#node/replica-list.ts';
@@ -88,8 +88,11 @@ export function obstacleTo(
 ): string | undefined {
   if (others.length === 0) return 'no other node is known here';
   for (const address of others) {
-    const status = asked.find((one) => one.address === address)?.status;
-    if (status === undefined) return `${address} does not answer`;
+    const answer = asked.find((one) => one.address === address);
+    if (answer === undefined) return `${address} does not answer`;
+    const disbelieved = whyDisbelieved(answer, own);
+    if (disbelieved !== undefined) return disbelieved;
+    const { status } = answer;
     if (status.state === 'loading') return `${address} is loading`;
     if (status.logId !== own.logId) return `${address} holds log ${status.logId || '(none)'}`;
     const isBeyond = termOf(status.position.epoch) >= termOf(own.tail.epoch) && endOf(status) > own.tail.lsn;

@@ -10,8 +10,8 @@
  */
 import type { Engine } from '#engine/engine.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
-import { TERM_MAX } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
+import { termAfter } from '#model/terms.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
@@ -56,8 +56,7 @@ export async function handOver(
   const { clock, dialer, logger } = keeper.options;
   const startedMs = clock.monotonicMs();
   const deadlineMs = startedMs + timeoutMs;
-  const term = keeper.host.manifest.term + 1;
-  if (term > TERM_MAX) throw new WalnutError('failed_precondition', `all ${TERM_MAX} terms are used up`);
+  const term = termAfter(keeper.host.manifest.term);
   const link = dialer.dial(to);
   try {
     await check(keeper, link, { to, term, tail: ANY_TAIL });

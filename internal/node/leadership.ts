@@ -11,6 +11,7 @@ import type {
   TakeOverRequest,
 } from '#model/leadership.ts';
 import { formatPosition, NO_POSITION, type Position, termOf } from '#model/position.ts';
+import { whyNotBelieved } from '#model/terms.ts';
 import { askNodes } from '#node/ask-replicas.ts';
 import { FAILOVER_TIMEOUT_MS_DEFAULT, type Handover, handOver } from '#node/handover.ts';
 import { type Candidate, claimantsOf, claimTerm, nextTerm, objectionTo, refusalOf } from '#node/promotion.ts';
@@ -185,7 +186,9 @@ export class Leadership {
       if (request.isCheck) return { isAccepted: reason === undefined, reason: reason ?? '' };
       if (reason !== undefined) {
         // Refused for good: the call may come again, late.
-        if (request.logId === host.manifest.logId) await host.raiseTerm(request.term);
+        const isOurs = request.logId === host.manifest.logId;
+        if (isOurs && whyNotBelieved(request.term, host.knownTerm) === undefined)
+          await host.raiseTerm(request.term);
         return { isAccepted: false, reason };
       }
       await keeper.lead(request.term, [host.manifest.upstream]);
@@ -199,6 +202,8 @@ export class Leadership {
     if (request.logId !== manifest.logId || engine === undefined)
       return `it holds log ${manifest.logId || '(none)'}`;
     if (current?.kind !== 'replica') return 'it is a master';
+    const disbelieved = whyNotBelieved(request.term, manifest.term);
+    if (disbelieved !== undefined) return disbelieved;
     if (request.term <= manifest.term) return `it has seen term ${manifest.term}`;
     if (manifest.quarantine !== null) return 'it is quarantined';
     if (current.doubt !== '') return `its state is in doubt: ${current.doubt}`;
@@ -237,7 +242,10 @@ export class Leadership {
     if (keeper.changing !== undefined) return refuse(`${keeper.changing} is under way there`);
     return keeper.exclusively('a claim', async () => {
       const { manifest } = host;
-      if (request.logId !== manifest.logId) return refuse(`it holds log ${manifest.logId || '(none)'}`);
+      if (manifest.logId === '' || request.logId !== manifest.logId)
+        return refuse(`it holds log ${manifest.logId || '(none)'}`);
+      const disbelieved = whyNotBelieved(request.term, manifest.term);
+      if (disbelieved !== undefined) return refuse(disbelieved);
       if (request.term <= manifest.term) return refuse(`it has seen term ${manifest.term}`);
       const role = keeper.current;
       if (role?.kind === 'master' && role.isTakingWrites) return refuse('it is the master');

@@ -11,7 +11,7 @@ import { Master } from '#master/master.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import { PUSH_BYTES_MAX_DEFAULT } from '#model/limits.ts';
 import type { Epoch, Lsn } from '#model/position.ts';
-import { makeEpoch, NO_LSN, termOf } from '#model/position.ts';
+import { makeEpoch, NO_LSN, TERM_MAX, termOf } from '#model/position.ts';
 import type {
   RegisterAnswer,
   RegisterRequest,
@@ -19,15 +19,16 @@ import type {
   ReplicateRequest,
 } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
+import { checkBelieved, describeLastTerm, termAfter } from '#model/terms.ts';
 import { Announcer } from '#node/announcer.ts';
 import { type Asked, askNodes, findLeader, judgeAll } from '#node/ask-replicas.ts';
+import { Fence } from '#node/fence.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 import { ReplicaRegistry } from '#replication/replica-registry.ts';
 import type { FrameRun } from '#wal/frame-run.ts';
-import { isOutOfSpace } from '#wal/wal-errors.ts';
 
 /** How often expired entries are looked for. */
 const TICK_MS = 100;
@@ -62,17 +63,10 @@ export class MasterRole {
   readonly #seat: MasterSeat;
   readonly #announcer: Announcer;
   readonly #abort = new AbortController();
-  /** Why writes are refused; empty: they are taken. */
-  #fence = '';
-  /** What keeps a master that is over from leading again, where nobody leads; empty: not known, or somebody does. */
-  #obstacle = '';
-  /** Not where another master pushes to this one, nor where it may have handed over without knowing it. */
-  #mayLeadAgain = true;
+  readonly #fence: Fence;
   /** Whom a failover under way hands over to; undefined: none is. */
   #pausedFor: string | undefined;
   #hasEpoch = false;
-  /** A term that was seen and is not in MANIFEST yet; 0: none. */
-  #unsavedTerm = 0;
   #isEpochLogged = false;
   #damage: string | undefined;
   #starting: Promise<void> | undefined;
@@ -86,12 +80,18 @@ export class MasterRole {
     this.#engine = engine;
     this.acks = new AckLedger(options.clock);
     this.#list = new ReplicaList(host.directory, options.replicas);
+    this.#fence = new Fence({
+      host,
+      logger: options.logger,
+      ownTerm: () => this.#term,
+      onFatal: options.onFatal,
+    });
     this.master = new Master({
       engine,
       clock: options.clock,
       acks: this.acks,
       defaultTtlMs: options.defaultTtlMs,
-      whyDeposed: () => (this.#fence === '' || this.#pausedFor !== undefined ? undefined : this.#fence),
+      whyDeposed: () => (this.#fence.isUp && this.#pausedFor === undefined ? this.#fence.why : undefined),
     });
     this.#registry = new ReplicaRegistry({
       engine,
@@ -109,7 +109,7 @@ export class MasterRole {
       onHotKeys: (keys) => {
         for (const key of keys) engine.store.touch(key);
       },
-      onFenced: (term) => this.#fenced(term),
+      onFenced: (term) => this.#fence.heardOf(term),
       onMismatch: seat.onReplicaDiffers,
     });
     this.#announcer = new Announcer({
@@ -123,7 +123,7 @@ export class MasterRole {
         advertise: seat.advertise,
       }),
       absent: () => (this.isTakingWrites ? this.#absent() : []),
-      onFenced: (term) => this.#fenced(term),
+      onFenced: (term) => this.#fence.heardOf(term),
     });
   }
 
@@ -144,11 +144,10 @@ export class MasterRole {
     };
     engine.onDurable = () => this.#registry.noteDurable();
     engine.logClock.lead();
-    this.#fence = isAsked ? '' : ((await this.#objection()) ?? '');
+    const objection = isAsked ? undefined : await this.#objection();
     if (this.#abort.signal.aborted) return;
-    if (this.#fence !== '')
-      this.#options.logger.error({ why: this.#fence }, 'read only: this master may be behind');
-    else await this.#beginEpoch();
+    if (objection === undefined) await this.#beginEpoch();
+    else this.#fence.object(objection);
     this.#announcer.start();
     this.#ticking = this.#tick();
     this.#verifying = this.#verifyKept();
@@ -171,7 +170,7 @@ export class MasterRole {
 
   /** Whether a client may write here now, space and replicas aside. */
   get isTakingWrites(): boolean {
-    return this.#fence === '' && this.#hasEpoch;
+    return !this.#fence.isUp && this.#hasEpoch;
   }
 
   /** A failover to `to` begins: writes are refused, nothing expires or is evicted, so that the log ends. */
@@ -196,43 +195,36 @@ export class MasterRole {
 
   /** One that was replaced, or may be behind, had everything when it wrote its newest record. */
   get stalenessMs(): number {
-    if (this.#fence === '') return 0;
+    if (!this.#fence.isUp) return 0;
     return Math.max(0, this.#engine.logClock.nowMs() - this.#engine.lastTimestampMs);
   }
 
   get state(): NodeState {
-    if (this.#fence !== '') return 'fenced';
+    if (this.#fence.isUp) return 'fenced';
     return this.#engine.log.isFull || !this.#hasEpoch ? 'no_space' : 'serving';
   }
 
   get reasons(): string[] {
-    if (this.#fence !== '') return [`read only: ${this.#fence}`, ...this.#outlook];
+    if (this.#fence.isUp) return this.#fence.reasons;
     if (this.#pausedFor !== undefined) return [`a failover to ${this.#pausedFor} is under way: writes wait`];
-    return this.state === 'no_space'
-      ? ['the disk under wal.directory is full: reads only until there is space']
-      : [];
-  }
-
-  get #outlook(): string[] {
-    if (this.#obstacle === '') return [];
-    return [
-      'no node leads a higher term as far as is known: this one leads again once everyone agrees, ' +
-        `but ${this.#obstacle}; or decide it with: walnut promote`,
-    ];
+    const reasons = this.#fence.reasons;
+    if (this.state === 'no_space')
+      reasons.push('the disk under wal.directory is full: reads only until there is space');
+    return reasons;
   }
 
   get mayLeadAgain(): boolean {
-    return this.#mayLeadAgain;
+    return this.#fence.mayLeadAgain;
   }
 
   /** What speaks against leading again in a term that nobody leads. */
   noteObstacle(obstacle: string): void {
-    this.#obstacle = obstacle;
+    this.#fence.noteObstacle(obstacle);
   }
 
   /** A master is ready once it has recovered; a fenced one cannot serve its clients. */
   get isReady(): boolean {
-    return this.#fence === '';
+    return !this.#fence.isUp;
   }
 
   get keptLogDamage(): string | undefined {
@@ -257,8 +249,8 @@ export class MasterRole {
 
   /** The way to write; throws where writes are refused. */
   writer(): Master {
-    if (this.#fence !== '')
-      throw new WalnutError('failed_precondition', `this master is read only: ${this.#fence}`);
+    if (this.#fence.isUp)
+      throw new WalnutError('failed_precondition', `this master is read only: ${this.#fence.why}`);
     if (this.#pausedFor !== undefined) {
       throw unavailable(
         `a failover to ${this.#pausedFor} is under way: try again in a moment, there or here`,
@@ -284,7 +276,9 @@ export class MasterRole {
     return this.#registry.recentFrames(fromLsn, bytesMax);
   }
 
-  register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
+  async register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
+    const { logId, term } = this.#host.manifest;
+    if (request.logId === logId) checkBelieved(Math.max(request.term, termOf(request.tail.epoch)), term);
     return this.#registry.register(request, remoteAddress);
   }
 
@@ -294,9 +288,8 @@ export class MasterRole {
     const isOurLog = request.logId === logId;
     if (isOurLog && request.term > ownTerm) {
       await this.#host.raiseTerm(request.term);
-      this.#mayLeadAgain = false;
-      this.#obstacle = '';
-      this.#fenced(request.term);
+      this.#fence.resign();
+      this.#fence.raise(request.term);
     } else if (isOurLog && request.term < ownTerm) {
       return {
         verdict: { kind: 'fenced', term: ownTerm },
@@ -325,7 +318,10 @@ export class MasterRole {
     const own = this.#engine.position;
     const isForced = this.#options.forcedRole === 'master';
     if (own.lsn === 0) return undefined;
-    const promoteAnyway = 'make it the master of a new term with: walnut promote';
+    const promoteAnyway =
+      manifest.term === TERM_MAX
+        ? describeLastTerm(manifest.term)
+        : 'make it the master of a new term with: walnut promote';
     if (!this.#isPromoted && manifest.term > termOf(own.epoch)) {
       return `term ${manifest.term} was seen, this master's is ${termOf(own.epoch)}; ${promoteAnyway}`;
     }
@@ -335,10 +331,11 @@ export class MasterRole {
       nodeId: manifest.nodeId,
       logId: manifest.logId,
       position: { epoch, lsn: own.lsn },
+      term: manifest.term,
     });
     // A term once seen is remembered before anything is decided by it; a forced master begins above all.
     if (isForced && term >= manifest.term) {
-      await amendManifest(this.#host.directory, { term: term + 1, promotedTo: term + 1 });
+      await amendManifest(this.#host.directory, { term: termAfter(term), promotedTo: termAfter(term) });
     } else if (!isForced && term > manifest.term) await this.#host.raiseTerm(term);
     return objection === undefined || isForced ? undefined : `${objection}; ${promoteAnyway}`;
   }
@@ -361,13 +358,13 @@ export class MasterRole {
 
   /** A master that is over follows whoever leads now, as soon as it finds out who that is; or leads again. */
   async #findLeader(): Promise<void> {
-    const { nodeId, logId } = this.#host.manifest;
-    const own = { nodeId, logId, position: this.#engine.position };
+    const { nodeId, logId, term } = this.#host.manifest;
+    const own = { nodeId, logId, position: this.#engine.position, term };
     const asked = await this.#askAll(this.#list.known());
     const leader = await findLeader(asked, own, (hints) => this.#askAll(hints));
     if (this.#abort.signal.aborted) return;
     if (leader !== undefined) this.#seat.onLeader(leader.address, termOf(leader.status.position.epoch));
-    else if (this.#mayLeadAgain) this.#seat.onNoLeader(asked);
+    else if (this.mayLeadAgain) this.#seat.onNoLeader(asked);
   }
 
   /** Mints an epoch where the history must not simply go on, and logs limits that changed. */
@@ -423,11 +420,11 @@ export class MasterRole {
     let searchedMs = Number.NEGATIVE_INFINITY;
     try {
       while (!signal.aborted) {
-        const lacksEpoch = !this.#hasEpoch && this.#fence === '';
+        const lacksEpoch = !this.#hasEpoch && !this.#fence.isUp;
         await clock.sleep(lacksEpoch ? NO_SPACE_RETRY_MS : TICK_MS, signal);
         if (signal.aborted) return;
-        if (this.#unsavedTerm > 0) await this.#saveTerm();
-        if (this.#fence !== '' && clock.monotonicMs() - searchedMs >= LEADER_SEARCH_MS) {
+        await this.#fence.save();
+        if (this.#fence.isUp && clock.monotonicMs() - searchedMs >= LEADER_SEARCH_MS) {
           searchedMs = clock.monotonicMs();
           await this.#findLeader();
         }
@@ -441,7 +438,7 @@ export class MasterRole {
   }
 
   get #mayTick(): boolean {
-    return this.#fence === '' && this.#pausedFor === undefined;
+    return !this.#fence.isUp && this.#pausedFor === undefined;
   }
 
   async #verifyKept(): Promise<void> {
@@ -461,36 +458,12 @@ export class MasterRole {
 
   /** Another node leads a higher term: no more writes, whatever happens. */
   fence(term: number): void {
-    this.#fenced(term);
+    this.#fence.raise(term);
   }
 
   /** Its disk failed at the commit by which it hands over `term`: whether it did is not known. */
   abandon(term: number): void {
-    this.#mayLeadAgain = false;
-    this.#fenced(term);
-  }
-
-  #fenced(term: number): void {
-    if (this.#fence !== '') return;
-    const ownTerm = this.#term;
-    this.#fence =
-      term > ownTerm
-        ? `term ${term} was seen, this master's is ${ownTerm}`
-        : `another node leads the same term ${ownTerm}: promote one of them with: walnut promote --force`;
-    this.#options.logger.error({ term, ownTerm }, 'fenced: read only from now on');
-    this.#unsavedTerm = term;
-    void this.#saveTerm();
-  }
-
-  /** A full disk is no failure: the fence holds in memory, and the term is saved when there is space. */
-  async #saveTerm(): Promise<void> {
-    try {
-      await this.#host.raiseTerm(this.#unsavedTerm);
-      this.#unsavedTerm = 0;
-    } catch (error) {
-      if (isOutOfSpace(error))
-        this.#options.logger.warn({ term: this.#unsavedTerm }, 'no space to save the term');
-      else this.#options.onFatal(error instanceof Error ? error : new Error(String(error)));
-    }
+    this.#fence.resign();
+    this.#fence.raise(term);
   }
 }

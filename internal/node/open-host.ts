@@ -7,6 +7,7 @@
 import { EngineHost } from '#engine/engine-host.ts';
 import { amendManifest, manifestOf } from '#engine/manifest-access.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
+import { TERM_MAX } from '#model/position.ts';
 import type { Role } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import type { PendingHandover } from '#node/role-keeper.ts';
@@ -85,6 +86,7 @@ async function settleIdentity(directory: WalDirectory, options: NodeOptions): Pr
 async function settleRole(directory: WalDirectory, options: NodeOptions): Promise<void> {
   const { logger, forcedRole, upstream } = options;
   const manifest = manifestOf(directory);
+  checkTerms(directory, forcedRole === 'master');
   if (forcedRole === 'master') {
     // A forced master begins a new term, which fences whoever was master before.
     const logId = manifest.logId === '' ? options.random.id128() : manifest.logId;
@@ -105,6 +107,18 @@ async function settleRole(directory: WalDirectory, options: NodeOptions): Promis
   logger.warn(
     { manifest: manifest.role, binary: options.role },
     `the data directory is a ${manifest.role}'s and stays one; change that with --force-role ${options.role}`,
+  );
+}
+
+/** A node with a term beyond the highest could lead no epoch, and persist no other. */
+function checkTerms(directory: WalDirectory, isForced: boolean): void {
+  const { term, promotedTo = 0 } = manifestOf(directory);
+  const highest = Math.max(term, promotedTo);
+  if (highest < TERM_MAX || (highest === TERM_MAX && !isForced)) return;
+  throw new WalOpenError(
+    'unusable',
+    `${directory.path}: MANIFEST has term ${highest}, and ${TERM_MAX} is the highest there is: ` +
+      `stop every node of the group and run on each: walnut wal reset-term ${directory.path}`,
   );
 }
 

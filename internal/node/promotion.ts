@@ -4,8 +4,9 @@
  * else's and the old master's pushes are refused from then on.
  */
 import type { ClaimAnswer } from '#model/leadership.ts';
-import { formatPosition, type Position, TERM_MAX, termOf } from '#model/position.ts';
-import { type Asked, endOf, isLeading, termSeenBy } from '#node/ask-replicas.ts';
+import { formatPosition, type Position, termOf } from '#model/position.ts';
+import { termAfter } from '#model/terms.ts';
+import { type Asked, endOf, isLeading, termSeenBy, whyDisbelieved } from '#node/ask-replicas.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 
@@ -25,6 +26,8 @@ export function objectionTo(candidate: Candidate, asked: readonly Asked[]): stri
   const others = asked.filter(
     ({ status }) => status.logId === candidate.logId && status.nodeId !== candidate.nodeId,
   );
+  const disbelieved = others.map((one) => whyDisbelieved(one, candidate)).find((why) => why !== undefined);
+  if (disbelieved !== undefined) return disbelieved;
   const leader = others.find(({ status }) => isLeading(status));
   if (leader !== undefined) {
     return `the master ${leader.address} answers; hand over from there with: walnut failover --address ${leader.address} --to this node`;
@@ -44,12 +47,12 @@ function aheadOf({ tail }: Candidate, address: string, theirs: Position): string
   );
 }
 
-/** The term to claim: above every one that anybody has seen. Throws RangeError where there is none left. */
+/** The term to claim: above every one that is believed. Throws `failed_precondition` where there is none left. */
 export function nextTerm(candidate: Candidate, asked: readonly Asked[]): number {
-  const seen = asked.filter(({ status }) => status.logId === candidate.logId).map(termSeenBy);
-  const term = Math.max(candidate.term, ...seen) + 1;
-  if (term > TERM_MAX) throw new RangeError(`all ${TERM_MAX} terms are used up`);
-  return term;
+  const believed = asked.filter(
+    (one) => one.status.logId === candidate.logId && whyDisbelieved(one, candidate) === undefined,
+  );
+  return termAfter(Math.max(candidate.term, ...believed.map(termSeenBy)));
 }
 
 /**

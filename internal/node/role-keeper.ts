@@ -9,6 +9,7 @@ import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { ChainPoint } from '#model/replication.ts';
+import { checkBelieved } from '#model/terms.ts';
 import type { Asked } from '#node/ask-replicas.ts';
 import { Comeback } from '#node/comeback.ts';
 import { type HandoverOutcome, tell } from '#node/handover.ts';
@@ -201,6 +202,7 @@ export class RoleKeeper {
     const { host, options } = this;
     const before = this.#current;
     assert(before !== undefined, 'a node with a role follows');
+    checkBelieved(term, host.knownTerm);
     options.logger.warn({ was: before.kind, master: address, term }, 'following another master');
     if (before.kind === 'master') before.fence(term);
     await this.#commitFollowing(address, term, isKnown);

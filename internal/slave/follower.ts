@@ -72,7 +72,10 @@ export class Follower {
   constructor(options: FollowerOptions) {
     this.#options = options;
     this.#incarnation = options.random.id128();
-    this.#receiver = new Receiver(() => options.host.engine);
+    this.#receiver = new Receiver(
+      () => options.host.engine,
+      () => options.host.knownTerm,
+    );
     this.#check = new DigestCheck(options.clock, options.logger);
     this.#upstream = new Upstream({ ...options, signal: this.#abort.signal });
     this.#puller = new Puller({

@@ -10,6 +10,7 @@ import { WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
 import { NO_LSN, termOf } from '#model/position.ts';
 import type { ChainPoint, ReplicateVerdict } from '#model/replication.ts';
+import { checkBelieved } from '#model/terms.ts';
 import { assertNever } from '#platform/assert.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
@@ -59,12 +60,17 @@ export const EMPTY_TAIL: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 
 export class Receiver {
   readonly #engine: () => Engine | undefined;
+  readonly #knownTerm: () => number | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  /** `engine`: the one that stands on the data directory at the moment, if any. */
-  constructor(engine: () => Engine | undefined) {
+  /**
+   * `engine`: the one that stands on the data directory at the moment, if any.
+   * `knownTerm`: the highest term persisted here, which bounds those of frames.
+   */
+  constructor(engine: () => Engine | undefined, knownTerm: () => number | undefined) {
     this.#engine = engine;
+    this.#knownTerm = knownTerm;
   }
 
   /**
@@ -82,6 +88,9 @@ export class Receiver {
       if (refused !== undefined) return refused;
       const engine = this.#engine();
       if (engine === undefined) return { kind: 'need', tail: EMPTY_TAIL };
+      // Terms do not fall along the log, so the last frame's is the highest.
+      const last = frames.at(-1);
+      if (last !== undefined) checkBelieved(termOf(last.epoch), this.#knownTerm());
       return takeInto(engine, previous, frames, ackWhenDurable);
     });
   }

@@ -84,7 +84,7 @@ function isManifest(value: unknown): value is Manifest {
   const replicas = m['replicas'] as { added?: unknown; removed?: unknown } | undefined;
   return (
     texts.every((text) => typeof text === 'string') &&
-    numbers.every((number) => Number.isSafeInteger(number)) &&
+    numbers.every((number) => Number.isSafeInteger(number) && (number as number) >= 0) &&
     (m['role'] === 'master' || m['role'] === 'replica') &&
     [m['promotedTo'] ?? 0].every((number) => Number.isSafeInteger(number)) &&
     [m['configuredUpstream'] ?? ''].every((text) => typeof text === 'string') &&

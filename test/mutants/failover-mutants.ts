@@ -106,8 +106,8 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'leads again although a node does not answer',
     file: 'internal/node/comeback.ts',
-    text: '    if (status === undefined) return',
-    replacement: '    if (status === undefined) continue;\n    if (others.length === 0) return',
+    text: '    if (answer === undefined) return',
+    replacement: '    if (answer === undefined) continue;\n    if (others.length === 0) return',
     tests: [UNLED],
   },
   {
@@ -150,7 +150,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     name: 'leads again where it may have handed over without knowing it',
     file: 'internal/node/master-role.ts',
     text: `  abandon(term: number): void {
-    this.#mayLeadAgain = false;`,
+    this.#fence.resign();`,
     replacement: '  abandon(term: number): void {',
     tests: [FAILOVER],
   },

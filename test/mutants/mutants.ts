@@ -11,6 +11,7 @@ import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
+import { TERM_MUTANTS } from './term-mutants.ts';
 import { WRITE_MUTANTS } from './write-mutants.ts';
 
 export interface Mutant {
@@ -190,6 +191,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FAILOVER_MUTANTS,
   ...IDENTITY_MUTANTS,
   ...PROCESS_MUTANTS,
+  ...TERM_MUTANTS,
   ...READ_MUTANTS,
   ...DIGEST_MUTANTS,
   ...ANSWER_MUTANTS,

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { makeEpoch, toLsn } from '#model/position.ts';
 import type { NodeStatus } from '#model/status.ts';
+import { TERM_JUMP_MAX } from '#model/terms.ts';
 import { judge } from '#node/ask-replicas.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { TestGroup } from '#test/doubles/test-group.ts';
 
-const own = { nodeId: 'me', logId: 'L', position: { epoch: makeEpoch(3, 7), lsn: toLsn(100) } };
+const own = { nodeId: 'me', logId: 'L', position: { epoch: makeEpoch(3, 7), lsn: toLsn(100) }, term: 3 };
 
 describe('judge', () => {
   const rows: [string, string, number, number, number, RegExp | undefined][] = [
@@ -17,6 +18,7 @@ describe('judge', () => {
     // A tail that a promotion left behind.
     ['ahead, of a lower term', 'L', 2, 7, 101, undefined],
     ['of a higher term, behind', 'L', 4, 1, 10, /higher term/],
+    ['of a term that nobody can believe', 'L', 3 + TERM_JUMP_MAX + 1, 1, 10, undefined],
     ['of another log, ahead', 'M', 9, 7, 999, undefined],
     ['fresh', '', 0, 0, 0, undefined],
   ];

@@ -607,7 +607,8 @@ export type ClaimRequest = Message<"walnut.v1.ClaimRequest"> & {
   logId: string;
 
   /**
-   * The term.
+   * The term. One that is more than 1,024 above the highest that the receiver
+   * has persisted is not granted.
    *
    * @generated from field: uint32 term = 2;
    */

@@ -1,0 +1,42 @@
+/**
+ * The way out for a node whose MANIFEST holds a term that its log does not
+ * account for: one message with a number near the highest was believed, and no
+ * further term can be led. The term goes back to that of the log's last record.
+ * Terms granted since are forgotten, so every node of the group must be stopped.
+ */
+import { type RehearsalParts, rehearseSettled } from '#engine/repair/rehearse-start.ts';
+import { TERM_MAX, termOf } from '#model/position.ts';
+import { TERM_JUMP_MAX } from '#model/terms.ts';
+import { assert } from '#platform/assert.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
+import { WalOpenError } from '#wal/wal-errors.ts';
+
+export interface TermReset {
+  /** What MANIFEST holds: the highest of the term seen and the term promoted to. */
+  readonly was: number;
+  /** The term of the log's last record; what `was` becomes. */
+  readonly term: number;
+  /** `needless`: the log accounts for it; `in_log`: the log itself has no further term to go on to. */
+  readonly kind: 'reset' | 'needless' | 'in_log';
+}
+
+/** Changes nothing. Throws `WalOpenError` where a start would refuse the directory for its data. */
+export async function planTermReset(parts: RehearsalParts, path: string): Promise<TermReset> {
+  const { manifest, end, from, outcome } = await rehearseSettled(parts, path);
+  if (outcome.kind === 'refused') {
+    const { file, byte, why } = outcome.place;
+    throw new WalOpenError('corrupt', `${file} at byte ${byte}: ${why}; first: walnut wal repair ${path}`);
+  }
+  const term = Math.max(termOf(end.epoch), termOf(from.epoch));
+  const was = Math.max(manifest.term, manifest.promotedTo ?? 0);
+  if (term + TERM_JUMP_MAX >= TERM_MAX) return { was, term, kind: 'in_log' };
+  return { was, term, kind: was > term + TERM_JUMP_MAX ? 'reset' : 'needless' };
+}
+
+/** One commit of MANIFEST. `owned` holds the lock, so that no node runs on it. */
+export function applyTermReset(owned: WalDirectory, { term }: TermReset): Promise<void> {
+  return owned.update((manifest) => {
+    assert(manifest !== undefined, 'the directory is initialised');
+    return { ...manifest, term, promotedTo: 0, handover: undefined };
+  });
+}

@@ -1,0 +1,111 @@
+/**
+ * Why a master takes no writes any more, what keeps it from leading again, and
+ * what other nodes said of terms. A term that was seen is persisted, where the
+ * disk has room.
+ */
+import type { EngineHost } from '#engine/engine-host.ts';
+import { whyNotBelieved } from '#model/terms.ts';
+import type { Logger } from '#platform/logger.ts';
+import { isOutOfSpace } from '#wal/wal-errors.ts';
+
+export interface FenceOptions {
+  readonly host: EngineHost;
+  readonly logger: Logger;
+  /** The term that this master leads. */
+  readonly ownTerm: () => number;
+  readonly onFatal: (error: Error) => void;
+}
+
+export class Fence {
+  readonly #options: FenceOptions;
+  /** Why writes are refused; empty: they are taken. */
+  #why = '';
+  /** What keeps a master that is over from leading again, where nobody leads; empty: not known, or somebody does. */
+  #obstacle = '';
+  /** Not where another master pushes to this one, nor where it may have handed over without knowing it. */
+  #mayLeadAgain = true;
+  /** What another node said of a term that it cannot be believed; empty: none did. */
+  #disbelieved = '';
+  /** A term that was seen and is not in MANIFEST yet; 0: none. */
+  #unsavedTerm = 0;
+
+  constructor(options: FenceOptions) {
+    this.#options = options;
+  }
+
+  /** Why writes are refused; empty: they are taken. */
+  get why(): string {
+    return this.#why;
+  }
+
+  get isUp(): boolean {
+    return this.#why !== '';
+  }
+
+  get mayLeadAgain(): boolean {
+    return this.#mayLeadAgain;
+  }
+
+  /** For Status; empty where nothing is the matter. */
+  get reasons(): string[] {
+    if (!this.isUp) return this.#disbelieved === '' ? [] : [`a replica refuses pushes: ${this.#disbelieved}`];
+    if (this.#obstacle === '') return [`read only: ${this.#why}`];
+    const outlook =
+      'no node leads a higher term as far as is known: this one leads again once everyone agrees, ' +
+      `but ${this.#obstacle}; or decide it with: walnut promote`;
+    return [`read only: ${this.#why}`, outlook];
+  }
+
+  /** What the replicas say at a start speaks against this master. */
+  object(why: string): void {
+    this.#why = why;
+    this.#options.logger.error({ why }, 'read only: this master may be behind');
+  }
+
+  /** What speaks against leading again in a term that nobody leads. */
+  noteObstacle(obstacle: string): void {
+    this.#obstacle = obstacle;
+  }
+
+  /** It never leads again by itself: another one pushes to it, or may have been handed its role. */
+  resign(): void {
+    this.#mayLeadAgain = false;
+    this.#obstacle = '';
+  }
+
+  /** Another node answered with a term: one that cannot be believed fences nobody. */
+  heardOf(term: number): void {
+    const disbelieved = whyNotBelieved(term, this.#options.host.manifest.term);
+    if (disbelieved === undefined) this.raise(term);
+    else if (this.#disbelieved !== disbelieved) {
+      this.#disbelieved = disbelieved;
+      this.#options.logger.error({ term }, disbelieved);
+    }
+  }
+
+  /** Another node leads a higher term, or this one: no more writes, whatever happens. */
+  raise(term: number): void {
+    if (this.isUp) return;
+    const ownTerm = this.#options.ownTerm();
+    this.#why =
+      term > ownTerm
+        ? `term ${term} was seen, this master's is ${ownTerm}`
+        : `another node leads the same term ${ownTerm}: promote one of them with: walnut promote --force`;
+    this.#options.logger.error({ term, ownTerm }, 'fenced: read only from now on');
+    this.#unsavedTerm = term;
+    void this.save();
+  }
+
+  /** A full disk is no failure: the fence holds in memory, and the term is saved when there is space. */
+  async save(): Promise<void> {
+    const { host, logger, onFatal } = this.#options;
+    if (this.#unsavedTerm === 0) return;
+    try {
+      await host.saveTerm(this.#unsavedTerm);
+      this.#unsavedTerm = 0;
+    } catch (error) {
+      if (isOutOfSpace(error)) logger.warn({ term: this.#unsavedTerm }, 'no space to save the term');
+      else onFatal(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+}
