@@ -2,6 +2,7 @@
 import { Admin, type ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
 import type { AdminPort } from '#model/ports.ts';
 import type { NodeStatus } from '#model/status.ts';
+import type { MessageLimits } from '#server/message-limits.ts';
 import type { RpcRoutes } from '#server/rpc-routes.ts';
 import {
   fromCheckpoint,
@@ -21,13 +22,9 @@ import { toPosition } from '#wire/position-codec.ts';
 import { fromRestoreResults, type RestoreLimits, toRestoreOperations } from '#wire/restore-codec.ts';
 import { fromStatus } from '#wire/status-codec.ts';
 
-const REQUEST_BYTES_MAX = 65_536;
-
 /** What Restore needs besides the port. */
 export interface RestoreRpcOptions extends RestoreLimits {
   readonly describe: DescribeError;
-  /** Transport limit, bytes of one message as sent. */
-  readonly batchBytesMax: number;
 }
 
 /** `status`: the node's, as the server shows it. */
@@ -36,11 +33,11 @@ export function routeAdmin(
   port: AdminPort,
   status: () => NodeStatus,
   restore: RestoreRpcOptions,
+  messages: MessageLimits['admin'],
 ): void {
   const { method } = Admin;
-  const options = { readMaxBytes: REQUEST_BYTES_MAX };
   routes
-    .unary(method.status, () => fromStatus(status()), options)
+    .unary(method.status, () => fromStatus(status()), messages.status)
     .unary(
       method.digest,
       async ({ at, waitMs }, { signal }) =>
@@ -49,16 +46,16 @@ export function routeAdmin(
             ? port.digest()
             : await port.digestAt(toPosition(at, 'at'), checkWaitMs(waitMs, 'wait_ms'), signal),
         ),
-      options,
+      messages.digest,
     )
-    .stream(method.scrub, (_request, { signal }) => scrub(port, signal), options)
+    .stream(method.scrub, (_request, { signal }) => scrub(port, signal), messages.scrub)
     .unary(
       method.addReplica,
       async (request) => {
         await port.addReplica(checkAddress(request.address, 'address'));
         return {};
       },
-      options,
+      messages.addReplica,
     )
     .unary(
       method.removeReplica,
@@ -66,18 +63,18 @@ export function routeAdmin(
         await port.removeReplica(checkAddress(request.address, 'address'));
         return {};
       },
-      options,
+      messages.removeReplica,
     )
-    .unary(method.checkpoint, async () => fromCheckpoint(await port.checkpoint()), options)
-    .unary(method.rotateWal, async () => fromRotate(await port.rotateWal()), options)
-    .unary(method.quarantineList, () => fromQuarantines(port.quarantineList()), options)
+    .unary(method.checkpoint, async () => fromCheckpoint(await port.checkpoint()), messages.checkpoint)
+    .unary(method.rotateWal, async () => fromRotate(await port.rotateWal()), messages.rotateWal)
+    .unary(method.quarantineList, () => fromQuarantines(port.quarantineList()), messages.quarantineList)
     .unary(
       method.quarantineRelease,
       async (request) => {
         await port.quarantineRelease(toQuarantineRelease(request));
         return {};
       },
-      options,
+      messages.quarantineRelease,
     )
     .unary(
       method.restore,
@@ -85,39 +82,46 @@ export function routeAdmin(
         const operations = toRestoreOperations(request, restore);
         return fromRestoreResults(await port.restore(operations, signal), restore.describe);
       },
-      { readMaxBytes: restore.batchBytesMax },
+      messages.restore,
     );
-  routeReplicaControl(routes, port);
+  routeReplicaControl(routes, port, messages);
 }
 
 /** Who leads, what a delayed replica shows, and what was left for another history. */
-function routeReplicaControl(routes: RpcRoutes, port: AdminPort): void {
+function routeReplicaControl(routes: RpcRoutes, port: AdminPort, messages: MessageLimits['admin']): void {
   const { method } = Admin;
-  const options = { readMaxBytes: REQUEST_BYTES_MAX };
   routes
-    .unary(method.promote, async (request) => fromPromoteAnswer(await port.promote(request.force)), options)
+    .unary(
+      method.promote,
+      async (request) => fromPromoteAnswer(await port.promote(request.force)),
+      messages.promote,
+    )
     .unary(
       method.failover,
       async (request) => {
         const { to, timeoutMs } = toFailover(request);
         return fromFailoverAnswer(await port.failover(to, timeoutMs));
       },
-      options,
+      messages.failover,
     )
-    .unary(method.divergedList, async () => fromDivergedList(await port.divergedList()), options)
+    .unary(
+      method.divergedList,
+      async () => fromDivergedList(await port.divergedList()),
+      messages.divergedList,
+    )
     .unary(
       method.divergedShow,
       async (request) => {
         const { id, afterLsn, bytesMax } = toDivergedShow(request);
         return fromDivergedSlice(await port.divergedShow(id, afterLsn, bytesMax));
       },
-      options,
+      messages.divergedShow,
     )
     .unary(
       method.controlDelay,
       async (request, { signal }) =>
         fromDelayAnswer(await port.controlDelay(toDelayControl(request), signal)),
-      options,
+      messages.controlDelay,
     );
 }
 

@@ -9,9 +9,9 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '#gen/grpc/health/v1/health_pb.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { MessageLimits } from '#server/message-limits.ts';
 import type { RpcRoutes } from '#server/rpc-routes.ts';
 
-const REQUEST_BYTES_MAX = 4_096;
 /** How often a Watch looks. */
 export const WATCH_INTERVAL_MS = 500;
 
@@ -22,11 +22,12 @@ export interface HealthServiceOptions {
   readonly services: readonly string[];
   /** Ends every Watch. */
   readonly drainSignal: AbortSignal;
+  readonly messages: MessageLimits['health'];
 }
 
 export function routeHealth(routes: RpcRoutes, options: HealthServiceOptions): void {
   const names = new Set(['', ...options.services]);
-  const limits = { readMaxBytes: REQUEST_BYTES_MAX };
+  const { messages } = options;
   const statusOf = (service: string): HealthCheckResponse => {
     if (!names.has(service))
       return { $typeName: 'grpc.health.v1.HealthCheckResponse', status: ServingStatus.SERVICE_UNKNOWN };
@@ -41,12 +42,12 @@ export function routeHealth(routes: RpcRoutes, options: HealthServiceOptions): v
         const known = options.services.join(', ');
         throw new ConnectError(`unknown service: expected one of ${known}, or none`, Code.NotFound);
       },
-      limits,
+      messages.check,
     )
     .unary(
       Health.method.list,
       () => ({ statuses: Object.fromEntries([...names].map((name) => [name, statusOf(name)])) }),
-      limits,
+      messages.list,
     )
     .stream(
       Health.method.watch,
@@ -54,7 +55,7 @@ export function routeHealth(routes: RpcRoutes, options: HealthServiceOptions): v
         const ended = AbortSignal.any([signal, options.drainSignal]);
         return watch(options.clock, () => statusOf(service), ended);
       },
-      limits,
+      messages.watch,
     );
 }
 

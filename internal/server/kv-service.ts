@@ -2,6 +2,7 @@
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { BatchOperation, WriteOptions } from '#model/commands.ts';
 import { type KeyValuePort, mapAwaitable } from '#model/ports.ts';
+import type { MessageLimits } from '#server/message-limits.ts';
 import type { BinaryImpl, RpcRoutes, UnaryContext } from '#server/rpc-routes.ts';
 import {
   type BatchLimits,
@@ -36,15 +37,12 @@ export interface KeyValueServiceOptions {
   readonly port: KeyValuePort;
   readonly limits: BatchLimits;
   readonly describe: DescribeError;
-  /** Transport limits, bytes of one message as sent. */
-  readonly unaryBytesMax: number;
-  readonly batchBytesMax: number;
+  readonly messages: MessageLimits['keyValue'];
 }
 
 export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions): void {
-  const { port, limits, describe } = options;
+  const { port, limits, describe, messages } = options;
   const { method } = KVStore;
-  const unary = { readMaxBytes: options.unaryBytesMax };
   routes
     .unary(
       method.get,
@@ -57,7 +55,7 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
         );
         return mapAwaitable(answer, fromGetAnswer);
       },
-      unary,
+      messages.get,
       lettingGo((bytes, _context, headroom) => answerGet(port, bytes, headroom)),
     )
     .unary(
@@ -66,7 +64,7 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
         const command = toSetCommand(request, limits.valueBytesMax);
         return fromSetAnswer(await port.set(command, signalFor(command, context)));
       },
-      unary,
+      messages.set,
       lettingGo((bytes, context, headroom) => setBytes(options, bytes, context, headroom)),
     )
     .unary(
@@ -75,7 +73,7 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
         const command = toDeleteCommand(request);
         return fromDeleteAnswer(await port.delete(command, signalFor(command, context)));
       },
-      unary,
+      messages.delete,
     )
     .unary(
       method.batch,
@@ -86,21 +84,21 @@ export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions
           operations.length === 0 ? [] : await port.batch(operations, signalOf(operations, context));
         return fromBatchResults(parsed, results, limits, describe);
       },
-      { readMaxBytes: options.batchBytesMax },
+      messages.batch,
       lettingGo((bytes, context, headroom) => batchBytes(options, bytes, context, headroom)),
     )
-    .unary(method.scan, (request) => fromScanAnswer(port.scan(toScanCommand(request))), unary)
+    .unary(method.scan, (request) => fromScanAnswer(port.scan(toScanCommand(request))), messages.scan)
     .unary(
       method.getUpdates,
       async (request, { signal }) =>
         fromUpdatesAnswer(await port.getUpdates(toUpdatesCommand(request), signal)),
-      unary,
+      messages.getUpdates,
     )
     .unary(
       method.awaitDurable,
       async (request, { signal }) =>
         fromDurableAnswer(await port.awaitDurable(toAwaitDurableCommand(request), signal)),
-      unary,
+      messages.awaitDurable,
     );
 }
 

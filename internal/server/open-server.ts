@@ -30,6 +30,7 @@ import { routeHealth } from '#server/health-service.ts';
 import { createHttp1, createHttp2 } from '#server/http-servers.ts';
 import { createKeysRoute } from '#server/keys-route.ts';
 import { routeKeyValue } from '#server/kv-service.ts';
+import { createMessageLimits } from '#server/message-limits.ts';
 import { createPlainRoutes } from '#server/plain-routes.ts';
 import { isLoopbackHost, isPrivateAddress, protectedModeMessage } from '#server/protected-mode.ts';
 import { routeReflection } from '#server/reflection-service.ts';
@@ -72,8 +73,6 @@ export class ServerAddressError extends Error {
   override readonly name = 'ServerAddressError';
 }
 
-/** Frames travel whole: the format's largest record, its header and the message around it. */
-const REPLICATION_BYTES_MAX = 64 * 1_024 * 1_024 + 65_536;
 const CONNECTIONS_MAX = 20_000;
 /** Request bodies under way, over all connections together. */
 const BODY_BUDGET_BYTES = 512 * 1_024 * 1_024;
@@ -193,6 +192,7 @@ function createListener(edge: Edge): ReturnType<typeof createRequestListener> {
 function createAdapter(edge: Edge): RpcAdapter {
   const { options, errors } = edge;
   const { ports, valueBytesMax, batchBytesMax } = options;
+  const messages = createMessageLimits(options);
   const describe = (error: unknown): { code: string; message: string } => errors.toHttpError(error);
   return createRpcAdapter({
     clock: options.clock,
@@ -208,23 +208,23 @@ function createAdapter(edge: Edge): RpcAdapter {
     shutdownSignal: edge.shutdownSignal,
     observe: edge.metrics.observeRpc,
     onStalled: edge.metrics.noteStalled,
-    routes: (router, routes) => {
+    routes: (_router, routes) => {
       routeKeyValue(routes, {
         port: ports.keyValue,
         limits: { valueBytesMax, answerBytesMax: batchBytesMax },
         describe,
-        unaryBytesMax: Math.ceil((valueBytesMax * 4) / 3) + 65_536,
-        batchBytesMax,
+        messages: messages.keyValue,
       });
-      routeReplication(routes, ports.replication, REPLICATION_BYTES_MAX);
-      routeAdmin(routes, ports.admin, edge.status, { valueBytesMax, batchBytesMax, describe });
+      routeReplication(routes, ports.replication, messages.replication);
+      routeAdmin(routes, ports.admin, edge.status, { valueBytesMax, describe }, messages.admin);
       routeHealth(routes, {
         clock: options.clock,
         isReady: () => edge.status().isReady,
         services: SERVICES.slice(0, 3).map(({ typeName }) => typeName),
         drainSignal: edge.drainSignal,
+        messages: messages.health,
       });
-      routeReflection(router, SERVICES);
+      routeReflection(routes, SERVICES, messages.reflection);
     },
   });
 }

@@ -6,20 +6,24 @@
 import { type DescFile, type DescService, toBinary } from '@bufbuild/protobuf';
 import { nestedTypes } from '@bufbuild/protobuf/reflect';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
-import { Code, type ConnectRouter } from '@connectrpc/connect';
+import { Code } from '@connectrpc/connect';
 import {
   ServerReflection,
   type ServerReflectionRequest,
   type ServerReflectionResponse,
 } from '#gen/grpc/reflection/v1/reflection_pb.ts';
+import type { MessageLimits } from '#server/message-limits.ts';
+import type { RpcRoutes } from '#server/rpc-routes.ts';
 
 type Answer = ServerReflectionResponse['messageResponse'];
 
-const REQUEST_BYTES_MAX = 16_384;
-
-export function routeReflection(router: ConnectRouter, services: readonly DescService[]): void {
+export function routeReflection(
+  routes: RpcRoutes,
+  services: readonly DescService[],
+  messages: MessageLimits['reflection'],
+): void {
   const answer = createReflector(services);
-  router.rpc(
+  routes.stream(
     ServerReflection.method.serverReflectionInfo,
     async function* (requests: AsyncIterable<ServerReflectionRequest>) {
       for await (const request of requests) {
@@ -31,7 +35,7 @@ export function routeReflection(router: ConnectRouter, services: readonly DescSe
         };
       }
     },
-    { readMaxBytes: REQUEST_BYTES_MAX },
+    messages.serverReflectionInfo,
   );
 }
 

@@ -1,7 +1,8 @@
-/** Replication over Connect. Messages are bound by the log's format, not by the clients' limits. */
+/** Replication over Connect. */
 import { type FetchSnapshotResponse, Replication } from '#gen/walnut/v1/replication_pb.ts';
 import type { ReplicationPort } from '#model/ports.ts';
 import type { SnapshotRequest } from '#model/replication.ts';
+import type { MessageLimits } from '#server/message-limits.ts';
 import { callOf } from '#server/rpc-call.ts';
 import type { RpcRoutes } from '#server/rpc-routes.ts';
 import {
@@ -20,41 +21,44 @@ import {
 } from '#wire/replication-codec.ts';
 import { fromSnapshotChunk, toSnapshotRequest } from '#wire/snapshot-codec.ts';
 
-export function routeReplication(routes: RpcRoutes, port: ReplicationPort, messageBytesMax: number): void {
+export function routeReplication(
+  routes: RpcRoutes,
+  port: ReplicationPort,
+  messages: MessageLimits['replication'],
+): void {
   const { method } = Replication;
-  const options = { readMaxBytes: messageBytesMax };
   routes
     .unary(
       method.register,
       async (request, { values }) =>
         fromRegisterAnswer(await port.register(toRegisterRequest(request), callOf(values).remoteAddress)),
-      options,
+      messages.register,
     )
     .unary(
       method.replicate,
       async (request) => fromReplicateAnswer(await port.replicate(toReplicateRequest(request))),
-      options,
+      messages.replicate,
     )
     .stream(
       method.fetchSnapshot,
       (request, { signal }) => snapshot(port, toSnapshotRequest(request), signal),
-      options,
+      messages.fetchSnapshot,
     )
     .unary(
       method.claim,
       async (request) => fromClaimAnswer(await port.claim(toClaimRequest(request))),
-      options,
+      messages.claim,
     )
     .unary(
       method.announce,
       async (request, { values }) =>
         fromAnnounceAnswer(await port.announce(toAnnounceRequest(request), callOf(values).remoteAddress)),
-      options,
+      messages.announce,
     )
     .unary(
       method.takeOver,
       async (request) => fromTakeOverAnswer(await port.takeOver(toTakeOverRequest(request))),
-      options,
+      messages.takeOver,
     );
 }
 

@@ -35,7 +35,7 @@ import { plainAddress } from '#server/protected-mode.ts';
 import { callOf, contextValuesOf, type RpcCall } from '#server/rpc-call.ts';
 import { RpcRoutes } from '#server/rpc-routes.ts';
 import { sendStream } from '#server/stream-answer.ts';
-import type { JsonOptions } from '#server/unary/message-codec.ts';
+import { BINARY_READING, type JsonOptions } from '#server/unary/message-codec.ts';
 import { createUnaryPath } from '#server/unary/unary-path.ts';
 import { sendUnknownRpc } from '#server/unknown-rpc.ts';
 
@@ -85,6 +85,7 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
     acceptCompression: [options.compression],
     compressMinBytes: options.compressMinBytes,
     jsonOptions: options.jsonOptions,
+    binaryOptions: BINARY_READING,
     interceptors: [options.interceptor],
     requestGate: ({ method, values }) => options.gate(method, callOf(values)),
     shutdownSignal: options.shutdownSignal,

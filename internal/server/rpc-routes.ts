@@ -34,8 +34,10 @@ export type UnaryImpl<Method extends DescMethodUnary> = (
 ) => MessageInitShape<Method['output']> | Promise<MessageInitShape<Method['output']>>;
 
 export interface RpcLimits {
-  /** Bytes of one message as sent. */
+  /** Bytes of one message, as sent and expanded. */
   readonly readMaxBytes: number;
+  /** Fields in one message, elements of lists and what is within them included. */
+  readonly fieldsMax: number;
 }
 
 /**
@@ -61,6 +63,7 @@ export interface UnaryRoute {
   ) => MessageInitShape<DescMessage> | Promise<MessageInitShape<DescMessage>>;
   readonly binaryImpl: BinaryImpl | undefined;
   readonly readMaxBytes: number;
+  readonly fieldsMax: number;
 }
 
 export class RpcRoutes {
@@ -89,7 +92,7 @@ export class RpcRoutes {
           request,
           Object.assign(context, { hasDeadline: context.timeoutMs() !== undefined }),
         )) as MethodImpl<DescMethod>,
-      limits,
+      { readMaxBytes: limits.readMaxBytes },
     );
     const path = `/${method.parent.typeName}/${method.name}`;
     // The request handed to it is always one of the method's own input type.
@@ -99,6 +102,7 @@ export class RpcRoutes {
       impl: impl as unknown as UnaryRoute['impl'],
       binaryImpl,
       readMaxBytes: limits.readMaxBytes,
+      fieldsMax: limits.fieldsMax,
     });
     return this;
   }
@@ -106,9 +110,9 @@ export class RpcRoutes {
   stream<Method extends DescMethodStreaming>(
     method: Method,
     impl: MethodImpl<Method>,
-    limits?: RpcLimits,
+    { readMaxBytes }: RpcLimits,
   ): this {
-    this.#router.rpc(method as DescMethod, impl as MethodImpl<DescMethod>, limits);
+    this.#router.rpc(method as DescMethod, impl as MethodImpl<DescMethod>, { readMaxBytes });
     return this;
   }
 }

@@ -103,6 +103,7 @@ function routeAll(routes: RpcRoutes, readMaxBytes: number): void {
     const method = conformance.method[name] as DescMethodUnary;
     routes.unary(method, (request, context) => respond(method, request as UnaryRequest, context), {
       readMaxBytes,
+      fieldsMax: readMaxBytes,
     });
   }
 }

@@ -113,7 +113,7 @@ export async function startTwin(isDirect: boolean): Promise<Twin> {
     jsonOptions: STRICT_JSON,
     observe: (code) => observed.push(code),
     routes: (routes) => {
-      const limits = { readMaxBytes: READ_BYTES_MAX };
+      const limits = { readMaxBytes: READ_BYTES_MAX, fieldsMax: READ_BYTES_MAX };
       routes.unary(KVStore.method.get, get, limits, (bytes, context, headroom) =>
         byBytes(get, bytes, context, headroom),
       );

@@ -3,7 +3,6 @@ import {
   create,
   type DescMessage,
   fromBinary,
-  fromJsonString,
   type JsonReadOptions,
   type JsonWriteOptions,
   type MessageInitShape,
@@ -11,23 +10,31 @@ import {
   toJsonString,
 } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
+import { WalnutError } from '#model/errors.ts';
 import { encodeBinary } from '#server/unary/binary-encoder.ts';
+import { decodeJson } from '#wire/json-decode.ts';
+import { checkMessage } from '#wire/message-check.ts';
 
 export interface JsonOptions extends Partial<JsonReadOptions & JsonWriteOptions> {
   readonly textDecoder: TextDecoder;
 }
 
+/** What protobuf allows to be there and nobody here knows is passed over, not kept. */
+export const BINARY_READING = { readUnknownFields: false };
+
+/** Throws a WalnutError, before anything is made of it, where the message holds more than any request may. */
 export function decodeMessage(
   schema: DescMessage,
   isBinary: boolean,
   bytes: Uint8Array,
   json: JsonOptions,
+  fieldsMax: number,
 ): MessageShape<DescMessage> {
+  if (isBinary) checkMessage(schema, bytes, fieldsMax);
   try {
-    return isBinary
-      ? fromBinary(schema, bytes)
-      : fromJsonString(schema, json.textDecoder.decode(bytes), json);
+    return isBinary ? fromBinary(schema, bytes, BINARY_READING) : decodeJson(schema, bytes, fieldsMax, json);
   } catch (error) {
+    if (error instanceof WalnutError) throw error;
     const what = error instanceof Error ? error.message : String(error);
     throw new ConnectError(isBinary ? `parse binary: ${what}` : what, Code.InvalidArgument);
   }

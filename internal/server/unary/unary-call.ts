@@ -94,8 +94,9 @@ export class UnaryCall implements BodyReader {
 
   #invoke(bytes: Uint8Array, excess: Error | undefined): void {
     if (excess === undefined && this.#shape.isBinary && this.#invokeBinary(bytes)) return;
-    const { method, impl } = this.#route;
-    const input = decodeMessage(method.input, this.#shape.isBinary, bytes, this.#options.jsonOptions);
+    const { method, impl, fieldsMax } = this.#route;
+    const { jsonOptions } = this.#options;
+    const input = decodeMessage(method.input, this.#shape.isBinary, bytes, jsonOptions, fieldsMax);
     if (excess !== undefined) throw excess;
     this.#settle(impl(input, this.#context), (output) => this.#succeed(output));
   }

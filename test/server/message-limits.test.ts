@@ -1,0 +1,109 @@
+import { gzipSync } from 'node:zlib';
+import type { DescMethod } from '@bufbuild/protobuf';
+import { describe, expect, it } from 'vitest';
+import { Health } from '#gen/grpc/health/v1/health_pb.ts';
+import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
+import { Admin } from '#gen/walnut/v1/admin_pb.ts';
+import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Replication } from '#gen/walnut/v1/replication_pb.ts';
+import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
+import { createMessageLimits } from '#server/message-limits.ts';
+import { BATCH_BYTES_MAX, http1, type Running, start, tcp, VALUE_BYTES_MAX } from '#test/server/running.ts';
+
+const LIMITS = createMessageLimits({ valueBytesMax: VALUE_BYTES_MAX, batchBytesMax: BATCH_BYTES_MAX });
+const SERVICES = [
+  [KVStore, LIMITS.keyValue],
+  [Replication, LIMITS.replication],
+  [Admin, LIMITS.admin],
+  [Health, LIMITS.health],
+  [ServerReflection, LIMITS.reflection],
+] as const;
+
+const METHODS: [string, DescMethod, { readMaxBytes: number; fieldsMax: number }][] = SERVICES.flatMap(
+  ([service, limits]) =>
+    Object.entries(service.method).map(([name, method]): (typeof METHODS)[number] => [
+      `/${service.typeName}/${(method as DescMethod).name}`,
+      method as DescMethod,
+      (limits as unknown as Record<string, (typeof METHODS)[number][2]>)[name] ?? {
+        readMaxBytes: Number.NaN,
+        fieldsMax: Number.NaN,
+      },
+    ]),
+);
+
+/** What a peer that promises so many bytes is told, before it sends any. */
+async function promise(running: Running, path: string, bytes: number): Promise<string> {
+  const { socket, received, closed } = tcp(running);
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n` +
+      `connection: close\r\ncontent-length: ${bytes}\r\n\r\n`,
+  );
+  while (!received().includes('}')) await new Promise((resolve) => setImmediate(resolve));
+  socket.destroy();
+  await closed;
+  return received();
+}
+
+describe('the limits of messages', () => {
+  it.each(METHODS)('of %s are stated', (_path, _method, { readMaxBytes, fieldsMax }) => {
+    expect(readMaxBytes).toBeGreaterThan(0);
+    expect(fieldsMax).toBeGreaterThan(0);
+  });
+
+  it.each(METHODS.filter(([, { methodKind }]) => methodKind === 'unary'))(
+    'of %s hold for its body',
+    async (path, _method, { readMaxBytes }) => {
+      const running = await start();
+      const answer = await promise(running, path, readMaxBytes + 1);
+      expect(answer).toContain('"resource_exhausted"');
+      expect(answer).toContain(`readMaxBytes ${readMaxBytes}`);
+    },
+  );
+
+  it('let a read have its key and its tokens, and no more', () => {
+    expect(LIMITS.keyValue.get.readMaxBytes).toBe(16_384);
+    expect(LIMITS.replication.register.readMaxBytes).toBe(16_384);
+  });
+});
+
+describe('a small message that would become a large one', () => {
+  const large = { valueBytesMax: 8_388_608, batchBytesMax: 33_554_432 };
+  const operations = '0a00'.repeat(16_000_000);
+
+  it.each([
+    ['KVStore/Batch', 'application/proto', Buffer.from(operations, 'hex'), '64000 fields'],
+    ['Admin/Restore', 'application/proto', Buffer.from(operations, 'hex'), '64000 fields'],
+    ['KVStore/Batch', 'application/json', `{"operations":[${'{},'.repeat(5_000_000)}{}]}`, '64000 fields'],
+    ['KVStore/Set', 'application/json', '['.repeat(1_000_000), 'nests deeper'],
+    ['KVStore/Set', 'application/proto', Buffer.from('7800'.repeat(5_000_000), 'hex'), '1024 fields'],
+    ['KVStore/Get', 'application/proto', Buffer.from('7800'.repeat(5_000_000), 'hex'), '16384'],
+    ['Replication/Register', 'application/proto', Buffer.from('3200'.repeat(5_000_000), 'hex'), '16384'],
+  ])('for %s as %s is refused by what is in it, gzipped too', async (method, type, body, words) => {
+    const running = await start(large);
+    const bytes = Buffer.from(body);
+    for (const encoding of ['identity', 'gzip']) {
+      const answer = await http1(running, 'POST', `/walnut.v1.${method}`, {
+        headers: { 'content-type': type, 'content-encoding': encoding },
+        body: encoding === 'gzip' ? gzipSync(bytes) : bytes,
+      });
+      expect(JSON.parse(answer.text)).toMatchObject({
+        code: words === 'nests deeper' ? 'invalid_argument' : 'resource_exhausted',
+        message: expect.stringContaining(words),
+      });
+    }
+    expect(running.logged).toEqual([]);
+  });
+
+  it('does not concern a batch of as many operations as may be', async () => {
+    const running = await start(large);
+    const set = { key: 'k', value: 'aGk=', ttlMs: '1', returnPrevious: true, timeoutMs: 1, requestId: 'r' };
+    const ifVersion = { epoch: '4294967297', lsn: '1' };
+    const all = Array.from({ length: BATCH_OPERATIONS_MAX }, () => ({ set: { ...set, ifVersion } }));
+    const answer = await http1(running, 'POST', '/walnut.v1.KVStore/Batch', {
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ operations: all }, undefined, 4),
+    });
+    expect(answer.status).toBe(200);
+    expect(JSON.parse(answer.text).results).toHaveLength(BATCH_OPERATIONS_MAX);
+  });
+});
