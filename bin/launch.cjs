@@ -14,6 +14,7 @@ const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const tty = require('node:tty');
 const url = require('node:url');
 
 const ROOT = path.join(__dirname, '..');
@@ -129,7 +130,8 @@ function backgroundThreads() {
 
 function v8Flags(entry, args) {
   const given = process.env.NODE_OPTIONS || '';
-  const flags = [];
+  // SIGUSR1 would open a debugger to everyone on the host.
+  const flags = ['--disable-sigusr1'];
   if (!/--max[-_]old[-_]space[-_]size/.test(given))
     flags.push(`--max-old-space-size=${heapMegabytes(entry, args, process.env, memoryBytes())}`);
   if (NODE_ENTRIES.includes(entry) && !/--max[-_]semi[-_]space[-_]size/.test(given))
@@ -169,6 +171,7 @@ function childEnvironment(node, entry) {
   // Snapshot reads must not queue ahead of the log's fdatasync.
   env.UV_THREADPOOL_SIZE = env.UV_THREADPOOL_SIZE || '16';
   if (NODE_ENTRIES.includes(entry)) {
+    env.WALNUT_PARENT_PID = String(process.pid);
     // glibc would keep freed buffers for later, and more in each thread's arena. Buffers get mappings of
     // their own, so that none that lives long stands between freed ones; but no more than half of what
     // Linux lets a process have.
@@ -184,26 +187,37 @@ function childEnvironment(node, entry) {
   return env;
 }
 
+/** All that can be caught and would end this process. One that cannot (SIGKILL) ends it, and the node notices. */
+const PASSED_ON =
+  process.platform === 'win32'
+    ? ['SIGINT', 'SIGTERM', 'SIGHUP']
+    : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGABRT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'];
+/** Asked at the start: a terminal that hung up is none any more. */
+const IS_ON_TERMINAL = [0, 1, 2].some((file) => tty.isatty(file));
+/** When each signal last came, by its name. */
+const lastMs = {};
+
 /**
  * Passes signals on. Ctrl-C in a terminal goes to the whole process group, so
  * the child may have it already; our own commands, like this, count repeats
- * within two seconds as one signal.
+ * within two seconds as one signal. Without a terminal SIGHUP is ignored, which
+ * is what nohup asks for: Node forgets that it was inherited as ignored.
  */
 function forwardSignals(kill) {
-  const lastMs = {};
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  for (const signal of PASSED_ON) {
     process.on(signal, () => {
       const nowMs = Date.now();
-      if (lastMs[signal] !== undefined && nowMs - lastMs[signal] < REPEAT_MS) return;
+      const isRepeat = lastMs[signal] !== undefined && nowMs - lastMs[signal] < REPEAT_MS;
       lastMs[signal] = nowMs;
-      kill(signal);
+      if (!isRepeat && (signal !== 'SIGHUP' || IS_ON_TERMINAL)) kill(signal);
     });
   }
 }
 
 /**
  * Ends the child when npm, or the shell npm started, dies without passing a
- * signal on. Not outside npm: `launch.cjs … &` may well outlive its shell.
+ * signal on. Not outside npm: `launch.cjs … &` may well outlive its shell. And
+ * not where npm died of the hang-up that was just ignored here.
  */
 function watchParent(kill) {
   if (process.env.npm_lifecycle_event === undefined || process.platform === 'win32') return;
@@ -211,9 +225,16 @@ function watchParent(kill) {
   const timer = setInterval(() => {
     if (process.ppid === parent) return;
     clearInterval(timer);
-    kill('SIGTERM');
+    const isHungUp = !IS_ON_TERMINAL && Date.now() - lastMs.SIGHUP < REPEAT_MS;
+    if (!isHungUp) kill('SIGTERM');
   }, PARENT_CHECK_MS);
   timer.unref();
+}
+
+/** Nodes get a channel besides, whose end tells them of ours (`internal/platform/parent-process.ts`). */
+function stdioOf(entry) {
+  const inherited = ['inherit', 'inherit', 'inherit'];
+  return NODE_ENTRIES.includes(entry) ? [...inherited, 'ipc'] : inherited;
 }
 
 function fail(message) {
@@ -240,7 +261,10 @@ function launch(args) {
   watchParent((signal) => child?.kill(signal));
   try {
     const node = findNode();
-    child = spawn(node, nodeArguments(args), { stdio: 'inherit', env: childEnvironment(node, args[0]) });
+    child = spawn(node, nodeArguments(args), {
+      stdio: stdioOf(args[0]),
+      env: childEnvironment(node, args[0]),
+    });
   } catch (error) {
     if (error instanceof LaunchError) return fail(error.message);
     throw error;

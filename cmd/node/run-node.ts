@@ -25,6 +25,7 @@ import { memoryLimitBytes } from '#platform/memory.ts';
 import { DURATION_BUCKETS_S, Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { whenParentEnds } from '#platform/parent-process.ts';
 import { registerProcessMetrics } from '#platform/process-metrics.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { listenForShutdown } from '#platform/shutdown-signals.ts';
@@ -188,7 +189,8 @@ function stopOnSignals(
   closers: CloserStack,
   beginDrain: () => void,
 ): void {
-  listenForShutdown(clock, {
+  const shutdown = listenForShutdown(clock, {
+    onIgnored: (signal) => logger.info({ signal }, 'signal ignored: SIGTERM stops this node'),
     onFirst: (signal) => {
       logger.info({ signal }, 'stopping');
       beginDrain();
@@ -210,6 +212,7 @@ function stopOnSignals(
     },
     onAgain: () => leave(logger, EXIT_OTHER),
   });
+  whenParentEnds(() => shutdown.stop('end of the launcher'));
 }
 
 /** Last words are written by now; what a slow reader has not taken yet gets a moment. */

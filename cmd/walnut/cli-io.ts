@@ -4,6 +4,7 @@
  * touches `process`.
  */
 import pc from 'picocolors';
+import { isOnATerminal } from '#platform/shutdown-signals.ts';
 
 export interface CliIo {
   /** Writes to stdout; resolves when the stream has room again. */
@@ -43,6 +44,9 @@ export function createProcessIo(): CliIo {
   };
   process.on('SIGINT', onSignal(130));
   process.on('SIGTERM', onSignal(143));
+  // Without a terminal to lose, as under nohup, a hang-up changes nothing. SIGUSR1 would open Node's debugger.
+  process.on('SIGHUP', isOnATerminal() ? onSignal(129) : () => undefined);
+  if (process.platform !== 'win32') process.on('SIGUSR1', () => undefined);
   // A reader that went away (`| head`) is no failure of ours, and nothing is left to say.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   // What is said beside the answer (progress, advice) must not end the command where it cannot be written.

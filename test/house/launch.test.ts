@@ -33,10 +33,20 @@ async function program(source: string): Promise<string> {
   return file;
 }
 
-function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+function start(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  detached = false,
+): ChildProcess {
   const inherited = { ...process.env, ...env };
   if (env['npm_lifecycle_event'] === undefined) delete inherited['npm_lifecycle_event'];
-  const child = spawn(command, args, { cwd: directory, env: inherited, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, {
+    cwd: directory,
+    env: inherited,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached,
+  });
   started.push(child);
   return child;
 }
@@ -153,7 +163,7 @@ describe('launcher', () => {
   it('leaves a heap limit given by NODE_OPTIONS alone', async () => {
     const file = await program('console.log(JSON.stringify(process.execArgv));');
     const child = start(process.execPath, [LAUNCHER, file], { NODE_OPTIONS: '--max-old-space-size=300' });
-    expect((await outcome(child)).out.trim()).toBe('[]');
+    expect((await outcome(child)).out.trim()).toBe('["--disable-sigusr1"]');
   });
 
   it('runs the tool in its own process, with its arguments and exit code', async () => {
@@ -209,6 +219,31 @@ describe('launcher', () => {
     await closed;
     expect(() => process.kill(pid, 0)).toThrow('ESRCH');
   });
+
+  it.skipIf(process.platform === 'win32')(
+    'outlives npm where a hang-up without a terminal ended that',
+    async () => {
+      const file = await program(`process.on('SIGHUP', () => {});\n${COUNTER}`);
+      const shell = start(
+        process.execPath,
+        [
+          '-e',
+          `require('child_process').spawn(process.execPath, ${JSON.stringify([LAUNCHER, file])}, { stdio: 'inherit' })`,
+        ],
+        { npm_lifecycle_event: 'start' },
+        true,
+      );
+      const pid = Number(await nextLine(shell));
+      const gone = once(shell, 'exit');
+      const closed = once(shell, 'close');
+      process.kill(-(shell.pid ?? 0), 'SIGHUP');
+      await gone;
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      expect(process.kill(pid, 0)).toBe(true);
+      process.kill(pid, 'SIGTERM');
+      await closed;
+    },
+  );
 
   it('outlives the shell that started it, outside npm', async () => {
     const file = await program(COUNTER);

@@ -25,4 +25,18 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
     replacement: '    // Nothing is said.',
     tests: [OUTPUT],
   },
+  {
+    name: 'hang-up that stops what nohup started',
+    file: 'internal/platform/shutdown-signals.ts',
+    text: '    [HANGUP, isOnTerminal ? stop : ignore],',
+    replacement: '    [HANGUP, stop],',
+    tests: ['test/platform/shutdown.test.ts'],
+  },
+  {
+    name: 'node that outlives its launcher',
+    file: 'internal/platform/parent-process.ts',
+    text: "    process.once('disconnect', onEnd);",
+    replacement: '    // Nobody is told.',
+    tests: ['test/cmd/signals.test.ts'],
+  },
 ];

@@ -29,27 +29,56 @@ describe('CloserStack', () => {
 });
 
 describe('listenForShutdown', () => {
-  it('takes repeats within two seconds for one signal, later ones for impatience', async () => {
+  function listen({ isOnTerminal }: { isOnTerminal: boolean }) {
     const clock = new VirtualClock();
     const source = new EventEmitter();
     const heard: string[] = [];
-    const stop = listenForShutdown(
+    const shutdown = listenForShutdown(
       clock,
       {
-        onFirst: (signal) => heard.push(`first ${signal}`),
-        onAgain: (signal) => heard.push(`again ${signal}`),
+        onFirst: (cause) => heard.push(`first ${cause}`),
+        onAgain: (cause) => heard.push(`again ${cause}`),
+        onIgnored: (signal) => heard.push(`ignored ${signal}`),
       },
-      source as unknown as SignalSource,
+      { source: source as unknown as SignalSource, isOnTerminal },
     );
-    source.emit('SIGINT', 'SIGINT');
+    return { clock, heard, shutdown, source, send: (signal: string) => source.emit(signal, signal) };
+  }
+
+  it('takes repeats within two seconds for one signal, later ones for impatience', async () => {
+    const { clock, heard, shutdown, send, source } = listen({ isOnTerminal: true });
+    send('SIGINT');
     await clock.advance(1_999);
-    source.emit('SIGTERM', 'SIGTERM');
+    send('SIGTERM');
     expect(heard).toEqual(['first SIGINT']);
     await clock.advance(1);
-    source.emit('SIGTERM', 'SIGTERM');
+    send('SIGTERM');
     expect(heard).toEqual(['first SIGINT', 'again SIGTERM']);
-    stop();
-    expect(source.listenerCount('SIGINT')).toBe(0);
+    shutdown.close();
+    expect(source.eventNames()).toEqual([]);
+  });
+
+  it.each([
+    ['SIGINT', true, 'first SIGINT'],
+    ['SIGTERM', true, 'first SIGTERM'],
+    ['SIGQUIT', true, 'first SIGQUIT'],
+    ['SIGQUIT', false, 'first SIGQUIT'],
+    ['SIGHUP', true, 'first SIGHUP'],
+    ['SIGHUP', false, 'ignored SIGHUP'],
+    ['SIGUSR1', true, 'ignored SIGUSR1'],
+    ['SIGUSR2', false, 'ignored SIGUSR2'],
+  ])('answers %s on a terminal %s by: %s', (signal, isOnTerminal, expected) => {
+    const { heard, send } = listen({ isOnTerminal });
+    send(signal);
+    expect(heard).toEqual([expected]);
+  });
+
+  it('stops for another cause as for a signal', () => {
+    const { heard, shutdown, send } = listen({ isOnTerminal: false });
+    send('SIGHUP');
+    shutdown.stop('end of the launcher');
+    send('SIGTERM');
+    expect(heard).toEqual(['ignored SIGHUP', 'first end of the launcher']);
   });
 });
 

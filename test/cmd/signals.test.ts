@@ -1,0 +1,81 @@
+/** What each signal does to a node as it is really started: by the launcher, with or without nohup. */
+import { connect } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { eventually, pause, type RealNode, RealNodes } from './real-node.ts';
+
+const nodes = new RealNodes();
+afterEach(() => nodes.end());
+
+/** Longer than a signal takes to end a process that does not handle it. */
+const SETTLED_MS = 500;
+
+async function launched(wrapper: readonly string[] = []): Promise<RealNode> {
+  const node = await nodes.start({ isLaunched: true, wrapper });
+  await node.ready();
+  return node;
+}
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
+}
+
+describe.skipIf(process.platform === 'win32')('a launched node', () => {
+  it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)(
+    'stops cleanly on %s to the launcher',
+    async (signal) => {
+      const node = await launched();
+      node.kill(signal);
+      expect(await node.ended).toEqual({ code: 0, signal: null });
+      expect(node.output).toContain('"stopped"');
+    },
+    60_000,
+  );
+
+  it('runs on without a debugger after SIGUSR1, SIGUSR2 and, without a terminal, SIGHUP', async () => {
+    const node = await launched(['nohup']);
+    for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGHUP'] as const) node.kill(signal);
+    await pause(SETTLED_MS);
+    expect((await node.call('KVStore/Set', { key: 'a', value: 'aGk=' })).status).toBe(200);
+    expect(node.output).not.toContain('Debugger listening');
+    node.kill('SIGTERM');
+    expect(await node.ended).toEqual({ code: 0, signal: null });
+  }, 60_000);
+
+  it('crashes on SIGABRT to the launcher, which says so by its exit code', async () => {
+    const node = await launched();
+    node.kill('SIGABRT');
+    expect(await node.ended).toEqual({ code: 134, signal: null });
+    await eventually(async () => !(await isListening(node.port)), 'the node has ended');
+  }, 60_000);
+
+  it.each(['SIGKILL', 'SIGSEGV'] as const)(
+    'stops cleanly by itself when %s ends the launcher',
+    async (signal) => {
+      const node = await launched();
+      node.kill(signal);
+      expect(await node.ended).toEqual({ code: null, signal });
+      await eventually(() => node.output.includes('"stopped"'), 'the node has stopped');
+      expect(node.output).toContain('end of the launcher');
+      await eventually(async () => !(await isListening(node.port)), 'the port is free');
+    },
+    60_000,
+  );
+});
+
+describe.skipIf(process.platform === 'win32')('a node without the launcher', () => {
+  it('ignores SIGUSR1, SIGUSR2 and SIGHUP, and says so', async () => {
+    const node = await nodes.start();
+    await node.ready();
+    for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGHUP'] as const) {
+      node.kill(signal);
+      await eventually(() => node.output.includes(`"signal":"${signal}","msg":"signal ignored`), signal);
+    }
+    expect(node.output).not.toContain('Debugger listening');
+    node.kill('SIGQUIT');
+    expect(await node.ended).toEqual({ code: 0, signal: null });
+  }, 60_000);
+});
