@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { formatSize, parseSize, SIZE_FORM } from '#config/size.ts';
+import { CONFIGURED_REPLICAS_MAX } from '#model/limits.ts';
 import { DURATION_FORM, formatDuration, parseDuration } from '#platform/duration.ts';
 
 /** Reads a value that is there; undefined where it is not what was expected. */
@@ -143,9 +144,12 @@ export function optionalHostPort(): z.ZodType<string | undefined> {
 export function hostPorts(): z.ZodType<string[]> {
   return define(
     {
-      expected: `a list of ${HOST_PORT}`,
+      expected: `a list of at most ${CONFIGURED_REPLICAS_MAX} times ${HOST_PORT}`,
       read: (value) => {
-        const isList = Array.isArray(value) && value.every((item) => readHostPort(item) !== undefined);
+        const isList =
+          Array.isArray(value) &&
+          value.length <= CONFIGURED_REPLICAS_MAX &&
+          value.every((item) => readHostPort(item) !== undefined);
         return isList ? (value as string[]) : undefined;
       },
     },

@@ -11,6 +11,12 @@ export const HOT_KEYS_BYTES_MAX = 4_096;
 export const BATCH_OPERATIONS_MAX = 1_000;
 /** Replicas of one node, and so the most that `min_acks` can ask for. */
 export const REPLICAS_MAX = 64;
+/** Addresses of replicas that a master remembers, besides those in its configuration. */
+export const KNOWN_REPLICAS_MAX = 128;
+/** Addresses in `replication.replicas`. */
+export const CONFIGURED_REPLICAS_MAX = 64;
+/** Removed addresses that it remembers. */
+export const REMOVED_REPLICAS_MAX = 512;
 /** Entries in one Scan answer; also what `limit: 0` means is `SCAN_LIMIT_DEFAULT`. */
 export const SCAN_LIMIT_MAX = 10_000;
 export const SCAN_LIMIT_DEFAULT = 100;

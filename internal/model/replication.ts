@@ -44,6 +44,15 @@ export interface GroupMembers {
   readonly replicas: readonly string[];
   /** Of those that were removed. */
   readonly removed: readonly string[];
+  /** Which node registered last at each of these addresses, as far as known. */
+  readonly nodes: readonly NodeAddress[];
+}
+
+/** Where a node is reached. */
+export interface NodeAddress {
+  /** `host:port`. */
+  readonly address: string;
+  readonly nodeId: string;
 }
 
 export interface RegisterAnswer {

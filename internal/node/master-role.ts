@@ -189,8 +189,7 @@ export class MasterRole {
 
   /** Everyone who is known and does not take pushes. */
   #absent(): string[] {
-    const live = this.#registry.liveAddresses;
-    return this.#list.known().filter((address) => !live.includes(address));
+    return this.#list.known().filter((address) => !this.#registry.isLiveAt(address));
   }
 
   /** One that was replaced, or may be behind, had everything when it wrote its newest record. */
@@ -302,14 +301,14 @@ export class MasterRole {
   }
 
   async addReplica(address: string): Promise<void> {
-    await this.#list.add(completeAddress(address, ''));
+    await this.#list.add(completeAddress(address, ''), (one) => this.#registry.isLiveAt(one));
   }
 
   async removeReplica(address: string): Promise<void> {
-    const isKnown =
-      this.#list.known().includes(address) || this.replicas.some((one) => one.address === address);
+    const registered = this.replicas.find((one) => one.address === address);
+    const isKnown = registered !== undefined || this.#list.known().includes(address);
     if (!isKnown) throw new WalnutError('not_found', `no replica ${address} is known here: see Status`);
-    await this.#list.remove(address);
+    await this.#list.remove(address, registered?.nodeId);
     await this.#registry.remove(address);
   }
 

@@ -1,21 +1,26 @@
-/** The replicas that MANIFEST remembers: which addresses registered or were added, and which were removed. */
+/** The replicas that MANIFEST and the configuration name: who may register, and who is asked and told. */
 
 import { manifestOf } from '#engine/manifest-access.ts';
-import type { GroupMembers } from '#model/replication.ts';
+import type { GroupMembers, NodeAddress } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
-import type { Manifest } from '#wal/manifest.ts';
-
-type Replicas = Manifest['replicas'];
-
+import {
+  type KnownReplicas,
+  removedAs,
+  withAdded,
+  withRegistered,
+  withRemoved,
+} from '#replication/known-replicas.ts';
 import type { ReplicaBook } from '#replication/replica-registry.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
+
+type IsLive = (address: string) => boolean;
 
 export class ReplicaList implements ReplicaBook {
   readonly #directory: WalDirectory;
   readonly #configured: readonly string[];
   /** Made of `#groupOf`; the same object as long as nothing changed. */
-  #group: GroupMembers = { replicas: [], removed: [] };
-  #groupOf: Replicas | undefined;
+  #group: GroupMembers = { replicas: [], removed: [], nodes: [] };
+  #groupOf: KnownReplicas | undefined;
 
   /** `configured`: `replication.replicas`. */
   constructor(directory: WalDirectory, configured: readonly string[]) {
@@ -25,59 +30,47 @@ export class ReplicaList implements ReplicaBook {
 
   /** Everyone who may hold newer history than this node. */
   known(): string[] {
-    const { added } = manifestOf(this.#directory).replicas;
-    return [...new Set([...this.#configured, ...added])].filter((address) => !this.isRemoved(address));
+    const { added, removed } = this.#list;
+    return [...new Set([...this.#configured, ...added])].filter((address) => !removed.includes(address));
   }
 
   group(): GroupMembers {
-    const { replicas } = manifestOf(this.#directory);
-    if (replicas !== this.#groupOf) {
-      this.#group = { replicas: this.known(), removed: replicas.removed };
-      this.#groupOf = replicas;
+    const list = this.#list;
+    if (list !== this.#groupOf) {
+      this.#group = { replicas: this.known(), removed: list.removed, nodes: list.nodes ?? [] };
+      this.#groupOf = list;
     }
     return this.#group;
   }
 
-  isRemoved(address: string): boolean {
-    return manifestOf(this.#directory).replicas.removed.includes(address);
+  removedAs(node: NodeAddress): string | undefined {
+    return removedAs(this.#list, node);
   }
 
-  async remember(address: string): Promise<void> {
-    const { added, removed } = manifestOf(this.#directory).replicas;
-    if (added.includes(address) || removed.includes(address)) return;
-    await this.#change((list) =>
-      list.removed.includes(address) ? list : { ...list, added: including(list.added, address) },
-    );
+  async remember(node: NodeAddress, isLive: IsLive): Promise<void> {
+    if (withRegistered(this.#list, node, isLive) === this.#list) return;
+    await this.#change((list) => withRegistered(list, node, isLive));
   }
 
   /** The operator adds an address, or takes it back. */
-  add(address: string): Promise<void> {
-    return this.#change((list) => ({
-      added: including(list.added, address),
-      removed: without(list.removed, address),
-    }));
+  add(address: string, isLive: IsLive): Promise<void> {
+    return this.#change((list) => withAdded(list, address, isLive));
   }
 
-  remove(address: string): Promise<void> {
-    return this.#change((list) => ({
-      added: without(list.added, address),
-      removed: including(list.removed, address),
-    }));
+  /** `nodeId`: who is registered there, where somebody is. */
+  remove(address: string, nodeId: string | undefined): Promise<void> {
+    return this.#change((list) => withRemoved(list, address, nodeId));
+  }
+
+  get #list(): KnownReplicas {
+    return manifestOf(this.#directory).replicas;
   }
 
   /** From the list of that moment: two changes at a time must not undo each other. */
-  #change(change: (list: Replicas) => Replicas): Promise<void> {
+  #change(change: (list: KnownReplicas) => KnownReplicas): Promise<void> {
     return this.#directory.update((manifest) => {
       assert(manifest !== undefined, 'the directory is initialised');
       return { ...manifest, replicas: change(manifest.replicas) };
     });
   }
-}
-
-function including(list: readonly string[], address: string): readonly string[] {
-  return [...new Set([...list, address])];
-}
-
-function without(list: readonly string[], address: string): readonly string[] {
-  return list.filter((one) => one !== address);
 }

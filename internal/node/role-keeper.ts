@@ -17,6 +17,7 @@ import { MasterRole } from '#node/master-role.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaRole } from '#node/replica-role.ts';
 import { assert } from '#platform/assert.ts';
+import { withKnown } from '#replication/known-replicas.ts';
 import type { Manifest } from '#wal/manifest.ts';
 import { isOutOfSpace, toError } from '#wal/wal-errors.ts';
 
@@ -147,7 +148,6 @@ export class RoleKeeper {
     try {
       await host.delayed?.applyAll(this.#abort.signal);
       await this.#settle(engine);
-      const { added, removed } = host.manifest.replicas;
       const leads = {
         role: 'master',
         upstream: '',
@@ -155,10 +155,7 @@ export class RoleKeeper {
         handover: undefined,
         applyHold: undefined,
         quarantine: null,
-        replicas: {
-          added: [...new Set([...added, ...known])].filter((address) => !removed.includes(address)),
-          removed,
-        },
+        replicas: withKnown(host.manifest.replicas, known),
       } as const;
       // A master has seen it in its own fence.
       await this.#commitTo(term, leads, before.kind === 'master' ? term : term - 1);

@@ -15,6 +15,7 @@ import { termOf } from '#model/position.ts';
 import type {
   ChainPoint,
   GroupMembers,
+  NodeAddress,
   RegisterAnswer,
   RegisterRequest,
   ResyncVerdict,
@@ -32,13 +33,17 @@ import type { Frame } from '#wal/frame.ts';
 import type { FrameRun } from '#wal/frame-run.ts';
 import { isOutOfSpace } from '#wal/wal-errors.ts';
 
-/** The persisted part: which addresses may register. */
+/** The persisted part: who may register. */
 export interface ReplicaBook {
   /** The same object as long as nothing changed. */
   group(): GroupMembers;
-  isRemoved(address: string): boolean;
-  /** Remembers an address that registered, for the next start; never takes back one that was removed. */
-  remember(address: string): Promise<void>;
+  /** The address by which a node was removed, be it here or elsewhere; undefined: it was not. */
+  removedAs(node: NodeAddress): string | undefined;
+  /**
+   * Remembers where a node registered, for the next start; never takes back one
+   * that was removed. Throws `resource_exhausted` where too many are known and all of them `isLive`.
+   */
+  remember(node: NodeAddress, isLive: (address: string) => boolean): Promise<void>;
 }
 
 export interface RegistryOptions {
@@ -134,10 +139,10 @@ export class ReplicaRegistry {
     if (request.logId === logId && seenTerm > term) {
       this.#options.onFenced(seenTerm);
       // It may hold what is not here: whoever leads again asks all that are remembered.
-      await this.#remember(address);
+      await this.#remember(request.nodeId, address);
     }
     const verdict = await this.#decide(request, logId);
-    if (verdict.kind !== 'conflict') await this.#remember(address);
+    if (verdict.kind !== 'conflict') await this.#remember(request.nodeId, address);
     await this.#join(request, address, verdict);
     this.#options.logger.info(
       {
@@ -176,11 +181,9 @@ export class ReplicaRegistry {
     return count;
   }
 
-  /** Where the replicas are that take pushes and answered lately. */
-  get liveAddresses(): string[] {
-    return [...this.#members.values()]
-      .filter(({ pusher }) => pusher.isLive)
-      .map(({ pusher }) => pusher.address);
+  /** Whether a replica at `address` takes pushes and answered lately. */
+  isLiveAt(address: string): boolean {
+    return this.#holdersOf(address).some((nodeId) => this.#isLive(nodeId));
   }
 
   statuses(): ReplicaStatus[] {
@@ -231,9 +234,9 @@ export class ReplicaRegistry {
   }
 
   /** A full disk keeps nobody from following: it is remembered at its next registration. */
-  async #remember(address: string): Promise<void> {
+  async #remember(nodeId: string, address: string): Promise<void> {
     try {
-      await this.#options.book.remember(address);
+      await this.#options.book.remember({ nodeId, address }, (one) => this.isLiveAt(one));
     } catch (error) {
       if (!isOutOfSpace(error)) throw error;
       this.#options.logger.warn({ replica: address }, 'no space to remember the replica');
@@ -255,10 +258,11 @@ export class ReplicaRegistry {
         `node ${nodeId} is upstream of this replica already: a cycle`,
       );
     }
-    if (book.isRemoved(address)) {
+    const removed = book.removedAs({ nodeId: request.nodeId, address });
+    if (removed !== undefined) {
       throw new WalnutError(
         'failed_precondition',
-        `replica ${address} was removed; take it back with: walnut add-replica ${address}`,
+        `replica ${removed} was removed; take it back with: walnut add-replica ${removed}`,
       );
     }
     const member = this.#members.get(request.nodeId);

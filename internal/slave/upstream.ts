@@ -10,6 +10,7 @@ import { unavailable, WalnutError } from '#model/errors.ts';
 import type { GroupMembers, RegisterAnswer, RegisterRequest } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import type { Logger } from '#platform/logger.ts';
+import { isSameList } from '#replication/known-replicas.ts';
 import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
 import { isOutOfSpace } from '#wal/wal-errors.ts';
 
@@ -73,10 +74,11 @@ export class Upstream {
     const { host, logger } = this.#options;
     this.#ownAddress = ownAddress ?? this.#ownAddress;
     const added = group.replicas.filter((address) => address !== this.#ownAddress);
-    const before = host.manifest.replicas;
-    if (isSameList(before.added, added) && isSameList(before.removed, group.removed)) return;
+    const nodes = group.nodes.filter(({ address }) => address !== this.#ownAddress);
+    const replicas = { added, removed: group.removed, nodes };
+    if (isSameList(host.manifest.replicas, replicas)) return;
     try {
-      await amendManifest(host.directory, { replicas: { added, removed: group.removed } });
+      await amendManifest(host.directory, { replicas });
     } catch (error) {
       if (!isOutOfSpace(error)) throw error;
       logger.warn({}, 'no space to remember the group');
@@ -136,8 +138,4 @@ function leaderless(one: string, other: string): WalnutError {
     `${one} and ${other} follow each other, so nobody leads: promote the one that is further, ` +
       `with: walnut promote --address ${one} (or ${other})`,
   );
-}
-
-function isSameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((one, index) => one === b[index]);
 }

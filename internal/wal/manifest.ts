@@ -4,6 +4,7 @@
  * what is wrong as text. `WalDirectory.commit` puts it on disk.
  */
 import type { DivergedTail } from '#model/diverged.ts';
+import type { NodeAddress } from '#model/replication.ts';
 import type { Role } from '#model/status.ts';
 import { crc32 } from '#platform/crc32.ts';
 
@@ -31,8 +32,13 @@ export interface Manifest {
   readonly lowestSegment: number;
   /** Further excluded segments, first and last number of each run: what cuts left behind. */
   readonly excludedSegments?: readonly (readonly [number, number])[];
-  /** What AddReplica and RemoveReplica have changed: addresses and node ids. */
-  readonly replicas: { readonly added: readonly string[]; readonly removed: readonly string[] };
+  /** Which addresses registered or were added, and which were removed: `replication/known-replicas.ts`. */
+  readonly replicas: {
+    readonly added: readonly string[];
+    readonly removed: readonly string[];
+    /** Which node registered last at each of them; absent from version 0.1, and where it is not known. */
+    readonly nodes?: readonly NodeAddress[];
+  };
   /** The term that this node was promoted to; it begins with its next epoch record if none of it is there yet. */
   readonly promotedTo?: number;
   /**
@@ -81,7 +87,7 @@ function isManifest(value: unknown): value is Manifest {
   const m = value as Record<string, unknown>;
   const texts = [m['logId'], m['nodeId'], m['upstream'], m['snapshot']];
   const numbers = [m['term'], m['lowestSegment']];
-  const replicas = m['replicas'] as { added?: unknown; removed?: unknown } | undefined;
+  const replicas = m['replicas'] as { added?: unknown; removed?: unknown; nodes?: unknown } | undefined;
   return (
     texts.every((text) => typeof text === 'string') &&
     numbers.every((number) => Number.isSafeInteger(number) && (number as number) >= 0) &&
@@ -91,6 +97,7 @@ function isManifest(value: unknown): value is Manifest {
     Array.isArray(m['diverged'] ?? []) &&
     Array.isArray(replicas?.added) &&
     Array.isArray(replicas?.removed) &&
+    Array.isArray(replicas?.nodes ?? []) &&
     isApplyHold(m['applyHold'])
   );
 }

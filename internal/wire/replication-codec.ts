@@ -15,7 +15,13 @@ import {
   ResyncVerdict as WireVerdict,
 } from '#gen/walnut/v1/replication_pb.ts';
 import { invalidArgument } from '#model/errors.ts';
-import { HOT_KEYS_BYTES_MAX, utf8Length } from '#model/limits.ts';
+import {
+  CONFIGURED_REPLICAS_MAX,
+  HOT_KEYS_BYTES_MAX,
+  KNOWN_REPLICAS_MAX,
+  REMOVED_REPLICAS_MAX,
+  utf8Length,
+} from '#model/limits.ts';
 import { type EpochStart, NO_LSN, TERM_MAX } from '#model/position.ts';
 import type {
   ChainPoint,
@@ -37,9 +43,9 @@ const UPSTREAM_PATH_MAX = 64;
 const REASON_LENGTH_MAX = 512;
 /** A host name of 253 characters, brackets, a colon and a port. */
 export const ADDRESS_CHARACTERS_MAX = 262;
-/** More addresses than this are no group. */
-const GROUP_ADDRESSES_MAX = 1_024;
-const NO_GROUP: GroupMembers = { replicas: [], removed: [] };
+/** What a master knows at most; of a longer list, from version 0.1, the newest are read. */
+const GROUP_REPLICAS_MAX = KNOWN_REPLICAS_MAX + CONFIGURED_REPLICAS_MAX;
+const NO_GROUP: GroupMembers = { replicas: [], removed: [], nodes: [] };
 const NO_CHAIN_POINT: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 
 /** Throws `invalid_argument` unless `text` is a 128-bit identity as 32 lower-case hex digits. */
@@ -258,17 +264,24 @@ function fromReplicateVerdict(verdict: ReplicateVerdict): ReplicateResponse['ref
 }
 
 function toGroup(message: Group): GroupMembers {
-  if (message.replicas.length + message.removed.length > GROUP_ADDRESSES_MAX) {
-    throw invalidArgument(`group has more than ${GROUP_ADDRESSES_MAX} addresses`);
-  }
+  const newest = <T>(list: readonly T[], max: number): readonly T[] => list.slice(-max);
   return {
-    replicas: message.replicas.map((address) => checkAddress(address, 'group.replicas')),
-    removed: message.removed.map((address) => checkAddress(address, 'group.removed')),
+    replicas: newest(message.replicas, GROUP_REPLICAS_MAX).map((one) => checkAddress(one, 'group.replicas')),
+    removed: newest(message.removed, REMOVED_REPLICAS_MAX).map((one) => checkAddress(one, 'group.removed')),
+    nodes: newest(message.nodes, GROUP_REPLICAS_MAX + REMOVED_REPLICAS_MAX).map(({ address, nodeId }) => ({
+      address: checkAddress(address, 'group.nodes.address'),
+      nodeId: checkId(nodeId, 'group.nodes.node_id'),
+    })),
   };
 }
 
 function fromGroup(group: GroupMembers): Group {
-  return { $typeName: 'walnut.v1.Group', replicas: [...group.replicas], removed: [...group.removed] };
+  return {
+    $typeName: 'walnut.v1.Group',
+    replicas: [...group.replicas],
+    removed: [...group.removed],
+    nodes: group.nodes.map((one) => ({ $typeName: 'walnut.v1.NodeAddress', ...one })),
+  };
 }
 
 export function toChainPoint(message: ChainPointMessage | undefined, field: string): ChainPoint {

@@ -141,7 +141,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'forgets where a node is that registered with a higher term',
     file: 'internal/replication/replica-registry.ts',
-    text: `      await this.#remember(address);
+    text: `      await this.#remember(request.nodeId, address);
     }`,
     replacement: '    }',
     tests: [UNLED],

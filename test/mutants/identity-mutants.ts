@@ -2,6 +2,7 @@
 import type { Mutant } from './mutants.ts';
 
 const IDENTITY = 'test/node/identity.test.ts';
+const KNOWN = 'test/replication/known-replicas.test.ts';
 
 export const IDENTITY_MUTANTS: readonly Mutant[] = [
   {
@@ -45,6 +46,28 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
     text: '    if (request.nodeId === nodeId) {',
     replacement: "    if (request.nodeId === '') {",
     tests: [IDENTITY],
+  },
+  {
+    name: 'address kept of a node that has moved',
+    file: 'internal/replication/known-replicas.ts',
+    text: '  const left = added.filter((one) => !moved.some((old) => old.address === one));',
+    replacement: '  const left = added.filter((one) => !moved.some((old) => old.address === one && false));',
+    tests: [KNOWN, 'test/node/known-replicas.test.ts'],
+  },
+  {
+    name: 'removed node taken back at another address',
+    file: 'internal/replication/known-replicas.ts',
+    text: '  return nodes.find((one) => one.nodeId === nodeId && removed.includes(one.address))?.address;',
+    replacement:
+      '  return nodes.find((one) => one.nodeId === address && removed.includes(one.address))?.address;',
+    tests: [KNOWN],
+  },
+  {
+    name: 'list of known replicas that grows without limit',
+    file: 'internal/replication/known-replicas.ts',
+    text: '  if (list.added.length <= KNOWN_REPLICAS_MAX) return list;',
+    replacement: '  if (list.added.length <= KNOWN_REPLICAS_MAX * 99) return list;',
+    tests: [KNOWN],
   },
   {
     name: 'term of another log answered as a fence',

@@ -28,7 +28,7 @@ async function hinted(changes: Partial<RegisterAnswer>) {
       logClockMs: group.clock.wallMs(),
       verdict: { kind: 'continue' },
       address: advertise,
-      group: { replicas: [advertise], removed: [] },
+      group: { replicas: [advertise], removed: [], nodes: [] },
       ...changes,
     };
   };

@@ -19,7 +19,7 @@ import { runOf } from '#wal/frame-run.ts';
 
 type Reply = ReplicateVerdict | 'fail' | 'hang';
 
-const GROUP = { replicas: ['r:1'], removed: [] };
+const GROUP = { replicas: ['r:1'], removed: [], nodes: [] };
 const lsn = (value: number): Lsn => value as Lsn;
 const digestOf = (at: number): string => at.toString(16).padStart(32, '0');
 const NOTHING: ChainPoint = pointOf(undefined);

@@ -255,7 +255,7 @@ export class FakeNode {
           logClockMs: 1_234,
           verdict: { kind: 'snapshot', reason: 'the log begins at 5' },
           address: '10.0.0.1:8081',
-          group: { replicas: ['10.0.0.1:8081', 'b:2'], removed: ['c:3'] },
+          group: { replicas: ['10.0.0.1:8081', 'b:2'], removed: ['c:3'], nodes: [] },
         };
       },
       replicate: async (request) => {

@@ -43,7 +43,21 @@ const bytes = fc.uint8Array({ maxLength: 50 });
 const position = fc.record({ epoch: number, lsn });
 const chainPoint = fc.record({ epoch: number, lsn, crc: uint32 });
 const address = fc.nat({ max: 65_534 }).map((port) => `node-${port % 7}:${port + 1}`);
-const group = fc.record({ replicas: fc.array(address), removed: fc.array(address, { maxLength: 2 }) });
+const group = fc.record({
+  replicas: fc.array(address),
+  removed: fc.array(address, { maxLength: 2 }),
+  nodes: fc.array(fc.record({ address, nodeId: id }), { maxLength: 2 }),
+});
+const HEARTBEAT = {
+  masterNodeId: '0'.repeat(32),
+  logId: '0'.repeat(32),
+  term: 1,
+  previous: { epoch: 1, lsn: NO_LSN, crc: 0 },
+  frames: new Uint8Array(0),
+  durableLsn: NO_LSN,
+  logClockMs: 0,
+  ackWhenDurable: false,
+};
 const epochs = fc.array(fc.record({ epoch: number, firstLsn: lsn }), { maxLength: 4 });
 const state = fc.constantFrom<NodeState>(
   'loading',
@@ -192,6 +206,14 @@ describe('the model survives the wire', () => {
       return replication.toReplicateAnswer(fromBinary(ReplicateResponseSchema, wire)) as typeof value;
     },
   );
+  it('of a group that version 0.1 let grow without a bound the newest are read', () => {
+    const addresses = (kind: string) => Array.from({ length: 2_000 }, (_, i) => `${kind}-${i}:1`);
+    const group = { replicas: addresses('r'), removed: addresses('gone'), nodes: [] };
+    const push = { ...HEARTBEAT, group };
+    const read = replication.toReplicateRequest(replication.fromReplicateRequest(push)).group;
+    expect(read?.replicas).toEqual(addresses('r').slice(-192));
+    expect(read?.removed).toEqual(addresses('gone').slice(-512));
+  });
   it('a hint of keys over its bound is cut', () => {
     const keys = Array.from({ length: 10 }, (_, i) => `${i}`.repeat(1_000));
     const answer = {

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/replication.proto.
  */
 export const file_walnut_v1_replication: GenFile = /*@__PURE__*/
-  fileDesc("Cht3YWxudXQvdjEvcmVwbGljYXRpb24ucHJvdG8SCXdhbG51dC52MSI1CgpDaGFpblBvaW50Eg0KBWVwb2NoGAEgASgEEgsKA2xzbhgCIAEoBBILCgNjcmMYAyABKA0iLgoKRXBvY2hTdGFydBINCgVlcG9jaBgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQi2AEKD1JlZ2lzdGVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEhEKCWFkdmVydGlzZRgDIAEoCRIOCgZsb2dfaWQYBCABKAkSIwoEdGFpbBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhUKDXVwc3RyZWFtX3BhdGgYBiADKAkSGgoSZnVsbF9yZXN5bmNfcmVhc29uGAcgASgJEhYKDmFwcGx5X2RlbGF5X21zGAggASgEEgwKBHRlcm0YCSABKA0imQIKEFJlZ2lzdGVyUmVzcG9uc2USFgoObWFzdGVyX25vZGVfaWQYASABKAkSDgoGbG9nX2lkGAIgASgJEgwKBHRlcm0YAyABKA0SJQoGZXBvY2hzGAQgAygLMhUud2FsbnV0LnYxLkVwb2NoU3RhcnQSJQoGbGF0ZXN0GAUgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnQSFAoMbG9nX2Nsb2NrX21zGAYgASgEEikKB3ZlcmRpY3QYByABKA4yGC53YWxudXQudjEuUmVzeW5jVmVyZGljdBIOCgZyZWFzb24YCCABKAkSDwoHYWRkcmVzcxgJIAEoCRIfCgVncm91cBgKIAEoCzIQLndhbG51dC52MS5Hcm91cCIqCgVHcm91cBIQCghyZXBsaWNhcxgBIAMoCRIPCgdyZW1vdmVkGAIgAygJIpACChBSZXBsaWNhdGVSZXF1ZXN0EhYKDm1hc3Rlcl9ub2RlX2lkGAEgASgJEg4KBmxvZ19pZBgCIAEoCRIMCgR0ZXJtGAMgASgNEicKCHByZXZpb3VzGAQgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnQSDgoGZnJhbWVzGAUgASgMEhMKC2R1cmFibGVfbHNuGAYgASgEEhQKDGxvZ19jbG9ja19tcxgHIAEoBBIYChBhY2tfd2hlbl9kdXJhYmxlGAggASgIEg4KBmRpZ2VzdBgJIAEoCRIfCgVncm91cBgKIAEoCzIQLndhbG51dC52MS5Hcm91cBIXCg9yZXBsaWNhX25vZGVfaWQYCyABKAkitAIKEVJlcGxpY2F0ZVJlc3BvbnNlEiQKB2R1cmFibGUYASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLYXBwbGllZF9sc24YAiABKAQSJQoEbmVlZBgDIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50SAASNgoQaGlzdG9yeV9jb25mbGljdBgEIAEoCzIaLndhbG51dC52MS5IaXN0b3J5Q29uZmxpY3RIABIjCgZmZW5jZWQYBSABKAsyES53YWxudXQudjEuRmVuY2VkSAASEAoIaG90X2tleXMYBiADKAkSMgoPZGlnZXN0X21pc21hdGNoGAcgASgLMhkud2FsbnV0LnYxLkRpZ2VzdE1pc21hdGNoEg8KB25vZGVfaWQYCCABKAlCCQoHcmVmdXNhbCI8Cg5EaWdlc3RNaXNtYXRjaBILCgNsc24YASABKAQSDgoGc3RhdGVkGAIgASgJEg0KBWZvdW5kGAMgASgJIjgKD0hpc3RvcnlDb25mbGljdBIlCgZlcG9jaHMYASADKAsyFS53YWxudXQudjEuRXBvY2hTdGFydCIWCgZGZW5jZWQSDAoEdGVybRgBIAEoDSI3ChRGZXRjaFNuYXBzaG90UmVxdWVzdBIOCgZsb2dfaWQYASABKAkSDwoHbm9kZV9pZBgCIAEoCSJyChVGZXRjaFNuYXBzaG90UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDgoGb2Zmc2V0GAIgASgEEhMKC3RvdGFsX2J5dGVzGAMgASgEEg0KBWNodW5rGAQgASgMIj0KDENsYWltUmVxdWVzdBIOCgZsb2dfaWQYASABKAkSDAoEdGVybRgCIAEoDRIPCgdub2RlX2lkGAMgASgJImEKDUNsYWltUmVzcG9uc2USDwoHZ3JhbnRlZBgBIAEoCBIMCgR0ZXJtGAIgASgNEg4KBnJlYXNvbhgDIAEoCRIhCgR0YWlsGAQgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIlMKD0Fubm91bmNlUmVxdWVzdBIOCgZsb2dfaWQYASABKAkSDAoEdGVybRgCIAEoDRIPCgdub2RlX2lkGAMgASgJEhEKCWFkdmVydGlzZRgEIAEoCSI1ChBBbm5vdW5jZVJlc3BvbnNlEiEKBmZlbmNlZBgBIAEoCzIRLndhbG51dC52MS5GZW5jZWQieQoPVGFrZU92ZXJSZXF1ZXN0Eg4KBmxvZ19pZBgBIAEoCRIMCgR0ZXJtGAIgASgNEg8KB25vZGVfaWQYAyABKAkSIwoEdGFpbBgEIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhIKCmNoZWNrX29ubHkYBSABKAgiNAoQVGFrZU92ZXJSZXNwb25zZRIQCghhY2NlcHRlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkqhgEKDVJlc3luY1ZlcmRpY3QSHgoaUkVTWU5DX1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIbChdSRVNZTkNfVkVSRElDVF9DT05USU5VRRABEhsKF1JFU1lOQ19WRVJESUNUX1NOQVBTSE9UEAISGwoXUkVTWU5DX1ZFUkRJQ1RfQ09ORkxJQ1QQAzK2AwoLUmVwbGljYXRpb24SQwoIUmVnaXN0ZXISGi53YWxudXQudjEuUmVnaXN0ZXJSZXF1ZXN0Ghsud2FsbnV0LnYxLlJlZ2lzdGVyUmVzcG9uc2USRgoJUmVwbGljYXRlEhsud2FsbnV0LnYxLlJlcGxpY2F0ZVJlcXVlc3QaHC53YWxudXQudjEuUmVwbGljYXRlUmVzcG9uc2USVAoNRmV0Y2hTbmFwc2hvdBIfLndhbG51dC52MS5GZXRjaFNuYXBzaG90UmVxdWVzdBogLndhbG51dC52MS5GZXRjaFNuYXBzaG90UmVzcG9uc2UwARI6CgVDbGFpbRIXLndhbG51dC52MS5DbGFpbVJlcXVlc3QaGC53YWxudXQudjEuQ2xhaW1SZXNwb25zZRJDCghBbm5vdW5jZRIaLndhbG51dC52MS5Bbm5vdW5jZVJlcXVlc3QaGy53YWxudXQudjEuQW5ub3VuY2VSZXNwb25zZRJDCghUYWtlT3ZlchIaLndhbG51dC52MS5UYWtlT3ZlclJlcXVlc3QaGy53YWxudXQudjEuVGFrZU92ZXJSZXNwb25zZWIGcHJvdG8z", [file_walnut_v1_types]);
+  fileDesc("Cht3YWxudXQvdjEvcmVwbGljYXRpb24ucHJvdG8SCXdhbG51dC52MSI1CgpDaGFpblBvaW50Eg0KBWVwb2NoGAEgASgEEgsKA2xzbhgCIAEoBBILCgNjcmMYAyABKA0iLgoKRXBvY2hTdGFydBINCgVlcG9jaBgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQi2AEKD1JlZ2lzdGVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEhEKCWFkdmVydGlzZRgDIAEoCRIOCgZsb2dfaWQYBCABKAkSIwoEdGFpbBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhUKDXVwc3RyZWFtX3BhdGgYBiADKAkSGgoSZnVsbF9yZXN5bmNfcmVhc29uGAcgASgJEhYKDmFwcGx5X2RlbGF5X21zGAggASgEEgwKBHRlcm0YCSABKA0imQIKEFJlZ2lzdGVyUmVzcG9uc2USFgoObWFzdGVyX25vZGVfaWQYASABKAkSDgoGbG9nX2lkGAIgASgJEgwKBHRlcm0YAyABKA0SJQoGZXBvY2hzGAQgAygLMhUud2FsbnV0LnYxLkVwb2NoU3RhcnQSJQoGbGF0ZXN0GAUgASgLMhUud2FsbnV0LnYxLkNoYWluUG9pbnQSFAoMbG9nX2Nsb2NrX21zGAYgASgEEikKB3ZlcmRpY3QYByABKA4yGC53YWxudXQudjEuUmVzeW5jVmVyZGljdBIOCgZyZWFzb24YCCABKAkSDwoHYWRkcmVzcxgJIAEoCRIfCgVncm91cBgKIAEoCzIQLndhbG51dC52MS5Hcm91cCJRCgVHcm91cBIQCghyZXBsaWNhcxgBIAMoCRIPCgdyZW1vdmVkGAIgAygJEiUKBW5vZGVzGAMgAygLMhYud2FsbnV0LnYxLk5vZGVBZGRyZXNzIi8KC05vZGVBZGRyZXNzEg8KB2FkZHJlc3MYASABKAkSDwoHbm9kZV9pZBgCIAEoCSKQAgoQUmVwbGljYXRlUmVxdWVzdBIWCg5tYXN0ZXJfbm9kZV9pZBgBIAEoCRIOCgZsb2dfaWQYAiABKAkSDAoEdGVybRgDIAEoDRInCghwcmV2aW91cxgEIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50Eg4KBmZyYW1lcxgFIAEoDBITCgtkdXJhYmxlX2xzbhgGIAEoBBIUCgxsb2dfY2xvY2tfbXMYByABKAQSGAoQYWNrX3doZW5fZHVyYWJsZRgIIAEoCBIOCgZkaWdlc3QYCSABKAkSHwoFZ3JvdXAYCiABKAsyEC53YWxudXQudjEuR3JvdXASFwoPcmVwbGljYV9ub2RlX2lkGAsgASgJIrQCChFSZXBsaWNhdGVSZXNwb25zZRIkCgdkdXJhYmxlGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhMKC2FwcGxpZWRfbHNuGAIgASgEEiUKBG5lZWQYAyABKAsyFS53YWxudXQudjEuQ2hhaW5Qb2ludEgAEjYKEGhpc3RvcnlfY29uZmxpY3QYBCABKAsyGi53YWxudXQudjEuSGlzdG9yeUNvbmZsaWN0SAASIwoGZmVuY2VkGAUgASgLMhEud2FsbnV0LnYxLkZlbmNlZEgAEhAKCGhvdF9rZXlzGAYgAygJEjIKD2RpZ2VzdF9taXNtYXRjaBgHIAEoCzIZLndhbG51dC52MS5EaWdlc3RNaXNtYXRjaBIPCgdub2RlX2lkGAggASgJQgkKB3JlZnVzYWwiPAoORGlnZXN0TWlzbWF0Y2gSCwoDbHNuGAEgASgEEg4KBnN0YXRlZBgCIAEoCRINCgVmb3VuZBgDIAEoCSI4Cg9IaXN0b3J5Q29uZmxpY3QSJQoGZXBvY2hzGAEgAygLMhUud2FsbnV0LnYxLkVwb2NoU3RhcnQiFgoGRmVuY2VkEgwKBHRlcm0YASABKA0iNwoURmV0Y2hTbmFwc2hvdFJlcXVlc3QSDgoGbG9nX2lkGAEgASgJEg8KB25vZGVfaWQYAiABKAkicgoVRmV0Y2hTbmFwc2hvdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg4KBm9mZnNldBgCIAEoBBITCgt0b3RhbF9ieXRlcxgDIAEoBBINCgVjaHVuaxgEIAEoDCI9CgxDbGFpbVJlcXVlc3QSDgoGbG9nX2lkGAEgASgJEgwKBHRlcm0YAiABKA0SDwoHbm9kZV9pZBgDIAEoCSJhCg1DbGFpbVJlc3BvbnNlEg8KB2dyYW50ZWQYASABKAgSDAoEdGVybRgCIAEoDRIOCgZyZWFzb24YAyABKAkSIQoEdGFpbBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiJTCg9Bbm5vdW5jZVJlcXVlc3QSDgoGbG9nX2lkGAEgASgJEgwKBHRlcm0YAiABKA0SDwoHbm9kZV9pZBgDIAEoCRIRCglhZHZlcnRpc2UYBCABKAkiNQoQQW5ub3VuY2VSZXNwb25zZRIhCgZmZW5jZWQYASABKAsyES53YWxudXQudjEuRmVuY2VkInkKD1Rha2VPdmVyUmVxdWVzdBIOCgZsb2dfaWQYASABKAkSDAoEdGVybRgCIAEoDRIPCgdub2RlX2lkGAMgASgJEiMKBHRhaWwYBCABKAsyFS53YWxudXQudjEuQ2hhaW5Qb2ludBISCgpjaGVja19vbmx5GAUgASgIIjQKEFRha2VPdmVyUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgSDgoGcmVhc29uGAIgASgJKoYBCg1SZXN5bmNWZXJkaWN0Eh4KGlJFU1lOQ19WRVJESUNUX1VOU1BFQ0lGSUVEEAASGwoXUkVTWU5DX1ZFUkRJQ1RfQ09OVElOVUUQARIbChdSRVNZTkNfVkVSRElDVF9TTkFQU0hPVBACEhsKF1JFU1lOQ19WRVJESUNUX0NPTkZMSUNUEAMytgMKC1JlcGxpY2F0aW9uEkMKCFJlZ2lzdGVyEhoud2FsbnV0LnYxLlJlZ2lzdGVyUmVxdWVzdBobLndhbG51dC52MS5SZWdpc3RlclJlc3BvbnNlEkYKCVJlcGxpY2F0ZRIbLndhbG51dC52MS5SZXBsaWNhdGVSZXF1ZXN0Ghwud2FsbnV0LnYxLlJlcGxpY2F0ZVJlc3BvbnNlElQKDUZldGNoU25hcHNob3QSHy53YWxudXQudjEuRmV0Y2hTbmFwc2hvdFJlcXVlc3QaIC53YWxudXQudjEuRmV0Y2hTbmFwc2hvdFJlc3BvbnNlMAESOgoFQ2xhaW0SFy53YWxudXQudjEuQ2xhaW1SZXF1ZXN0Ghgud2FsbnV0LnYxLkNsYWltUmVzcG9uc2USQwoIQW5ub3VuY2USGi53YWxudXQudjEuQW5ub3VuY2VSZXF1ZXN0Ghsud2FsbnV0LnYxLkFubm91bmNlUmVzcG9uc2USQwoIVGFrZU92ZXISGi53YWxudXQudjEuVGFrZU92ZXJSZXF1ZXN0Ghsud2FsbnV0LnYxLlRha2VPdmVyUmVzcG9uc2ViBnByb3RvMw", [file_walnut_v1_types]);
 
 /**
  * A record's place in the log's hash chain.
@@ -248,17 +248,25 @@ export const RegisterResponseSchema: GenMessage<RegisterResponse> = /*@__PURE__*
 export type Group = Message<"walnut.v1.Group"> & {
   /**
    * The addresses that registered, are configured or were added: `host:port`.
+   * A master sends at most 192; of more the first are not read.
    *
    * @generated from field: repeated string replicas = 1;
    */
   replicas: string[];
 
   /**
-   * The addresses that were removed: they may not register.
+   * The addresses that were removed: they may not register. At most 512.
    *
    * @generated from field: repeated string removed = 2;
    */
   removed: string[];
+
+  /**
+   * Which node registered last at each of those addresses, as far as known.
+   *
+   * @generated from field: repeated walnut.v1.NodeAddress nodes = 3;
+   */
+  nodes: NodeAddress[];
 };
 
 /**
@@ -267,6 +275,34 @@ export type Group = Message<"walnut.v1.Group"> & {
  */
 export const GroupSchema: GenMessage<Group> = /*@__PURE__*/
   messageDesc(file_walnut_v1_replication, 4);
+
+/**
+ * Where a node is reached.
+ *
+ * @generated from message walnut.v1.NodeAddress
+ */
+export type NodeAddress = Message<"walnut.v1.NodeAddress"> & {
+  /**
+   * `host:port`.
+   *
+   * @generated from field: string address = 1;
+   */
+  address: string;
+
+  /**
+   * 128-bit identity of its data directory, 32 hex digits.
+   *
+   * @generated from field: string node_id = 2;
+   */
+  nodeId: string;
+};
+
+/**
+ * Describes the message walnut.v1.NodeAddress.
+ * Use `create(NodeAddressSchema)` to create a new message.
+ */
+export const NodeAddressSchema: GenMessage<NodeAddress> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 5);
 
 /**
  * Frames for a replica.
@@ -360,7 +396,7 @@ export type ReplicateRequest = Message<"walnut.v1.ReplicateRequest"> & {
  * Use `create(ReplicateRequestSchema)` to create a new message.
  */
 export const ReplicateRequestSchema: GenMessage<ReplicateRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 5);
+  messageDesc(file_walnut_v1_replication, 6);
 
 /**
  * What became of the frames.
@@ -443,7 +479,7 @@ export type ReplicateResponse = Message<"walnut.v1.ReplicateResponse"> & {
  * Use `create(ReplicateResponseSchema)` to create a new message.
  */
 export const ReplicateResponseSchema: GenMessage<ReplicateResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 6);
+  messageDesc(file_walnut_v1_replication, 7);
 
 /**
  * Two states that should be one.
@@ -478,7 +514,7 @@ export type DigestMismatch = Message<"walnut.v1.DigestMismatch"> & {
  * Use `create(DigestMismatchSchema)` to create a new message.
  */
 export const DigestMismatchSchema: GenMessage<DigestMismatch> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 7);
+  messageDesc(file_walnut_v1_replication, 8);
 
 /**
  * The replica's history, where it differs from the sender's.
@@ -499,7 +535,7 @@ export type HistoryConflict = Message<"walnut.v1.HistoryConflict"> & {
  * Use `create(HistoryConflictSchema)` to create a new message.
  */
 export const HistoryConflictSchema: GenMessage<HistoryConflict> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 8);
+  messageDesc(file_walnut_v1_replication, 9);
 
 /**
  * A higher term was seen.
@@ -520,7 +556,7 @@ export type Fenced = Message<"walnut.v1.Fenced"> & {
  * Use `create(FencedSchema)` to create a new message.
  */
 export const FencedSchema: GenMessage<Fenced> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 9);
+  messageDesc(file_walnut_v1_replication, 10);
 
 /**
  * Asks for the snapshot of a log.
@@ -549,7 +585,7 @@ export type FetchSnapshotRequest = Message<"walnut.v1.FetchSnapshotRequest"> & {
  * Use `create(FetchSnapshotRequestSchema)` to create a new message.
  */
 export const FetchSnapshotRequestSchema: GenMessage<FetchSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 10);
+  messageDesc(file_walnut_v1_replication, 11);
 
 /**
  * A slice of the snapshot file, verbatim (internal/storage/README.md).
@@ -591,7 +627,7 @@ export type FetchSnapshotResponse = Message<"walnut.v1.FetchSnapshotResponse"> &
  * Use `create(FetchSnapshotResponseSchema)` to create a new message.
  */
 export const FetchSnapshotResponseSchema: GenMessage<FetchSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 11);
+  messageDesc(file_walnut_v1_replication, 12);
 
 /**
  * Asks to lead a term.
@@ -627,7 +663,7 @@ export type ClaimRequest = Message<"walnut.v1.ClaimRequest"> & {
  * Use `create(ClaimRequestSchema)` to create a new message.
  */
 export const ClaimRequestSchema: GenMessage<ClaimRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 12);
+  messageDesc(file_walnut_v1_replication, 13);
 
 /**
  * Whether the term is granted.
@@ -669,7 +705,7 @@ export type ClaimResponse = Message<"walnut.v1.ClaimResponse"> & {
  * Use `create(ClaimResponseSchema)` to create a new message.
  */
 export const ClaimResponseSchema: GenMessage<ClaimResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 13);
+  messageDesc(file_walnut_v1_replication, 14);
 
 /**
  * Says who leads.
@@ -711,7 +747,7 @@ export type AnnounceRequest = Message<"walnut.v1.AnnounceRequest"> & {
  * Use `create(AnnounceRequestSchema)` to create a new message.
  */
 export const AnnounceRequestSchema: GenMessage<AnnounceRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 14);
+  messageDesc(file_walnut_v1_replication, 15);
 
 /**
  * What the receiver makes of it.
@@ -732,7 +768,7 @@ export type AnnounceResponse = Message<"walnut.v1.AnnounceResponse"> & {
  * Use `create(AnnounceResponseSchema)` to create a new message.
  */
 export const AnnounceResponseSchema: GenMessage<AnnounceResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 15);
+  messageDesc(file_walnut_v1_replication, 16);
 
 /**
  * Tells a replica to lead.
@@ -782,7 +818,7 @@ export type TakeOverRequest = Message<"walnut.v1.TakeOverRequest"> & {
  * Use `create(TakeOverRequestSchema)` to create a new message.
  */
 export const TakeOverRequestSchema: GenMessage<TakeOverRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 16);
+  messageDesc(file_walnut_v1_replication, 17);
 
 /**
  * Whether the replica leads, or with `check_only` could.
@@ -811,7 +847,7 @@ export type TakeOverResponse = Message<"walnut.v1.TakeOverResponse"> & {
  * Use `create(TakeOverResponseSchema)` to create a new message.
  */
 export const TakeOverResponseSchema: GenMessage<TakeOverResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 17);
+  messageDesc(file_walnut_v1_replication, 18);
 
 /**
  * How a replica goes on.
