@@ -5,7 +5,6 @@
  * misspelt `?tll=` does not make an entry that never expires.
  */
 import type {
-  Condition,
   DeleteCommand,
   Durability,
   Expiry,
@@ -21,16 +20,17 @@ import { checkRequestId, checkWaitMs } from '#wire/numbers.ts';
 
 export const KEYS_PREFIX = '/v1/keys/';
 
-/** The header values that keys routes look at. */
-export interface ConditionHeaders {
-  readonly 'if-match'?: string | undefined;
-  readonly 'if-none-match'?: string | undefined;
-}
+export const UNESCAPED_PATH =
+  'the path has bytes that a URL may not hold: expected them percent-encoded as UTF-8, such as %C3%BC for ü';
 
 const WRITE_PARAMETERS = ['durability', 'min_acks', 'timeout', 'request_id'] as const;
 
+/** What a path may not hold as it stands (RFC 3986): HTTP/2 would give its bytes as other characters. */
+const UNESCAPED = /[^\x21-\x7e]/;
+
 /** The rest of the path, slashes included, percent-decoded once. */
 export function keyOfPath(path: string): string {
+  if (UNESCAPED.test(path)) throw invalidArgument(UNESCAPED_PATH);
   let key: string;
   try {
     key = decodeURIComponent(path.slice(KEYS_PREFIX.length));
@@ -54,56 +54,19 @@ export function toKeysGet(key: string, query: string): GetCommand {
   };
 }
 
-/** `?ttl=30s|keep|never`, `durability=accepted|local`, `min_acks=1`, `timeout=5s`. The value comes later. */
-export function toKeysSet(key: string, query: string, headers: ConditionHeaders): Omit<SetCommand, 'value'> {
+/** `?ttl=30s|keep|never`, `durability=accepted|local`, `min_acks=1`, `timeout=5s`. Value and condition come later. */
+export function toKeysSet(key: string, query: string): Omit<SetCommand, 'value'> {
   const parameters = readQuery(query, ['ttl', ...WRITE_PARAMETERS]);
   return {
     key,
     expiry: readExpiry(parameters.get('ttl')),
-    condition: readSetCondition(headers),
     // Whether there was an entry before decides between 201 and 204.
     ...readWriteOptions(parameters, true),
   };
 }
 
-export function toKeysDelete(key: string, query: string, headers: ConditionHeaders): DeleteCommand {
-  const parameters = readQuery(query, WRITE_PARAMETERS);
-  const ifMatch = headers['if-match'];
-  if (headers['if-none-match'] !== undefined) throw invalidArgument('If-None-Match does not go with DELETE');
-  return {
-    key,
-    condition: ifMatch === undefined ? undefined : versionCondition(ifMatch),
-    ...readWriteOptions(parameters, false),
-  };
-}
-
-/** Whether `If-None-Match` of a GET names this entity tag. */
-export function isNoneMatch(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return true;
-  return !header.split(',').some((item) => item.trim() === etag || item.trim() === '*');
-}
-
-function readSetCondition(headers: ConditionHeaders): Condition | undefined {
-  const ifMatch = headers['if-match'];
-  const ifNoneMatch = headers['if-none-match'];
-  if (ifMatch !== undefined && ifNoneMatch !== undefined) {
-    throw invalidArgument('If-Match and If-None-Match: expected at most one of them');
-  }
-  if (ifNoneMatch !== undefined) {
-    if (ifNoneMatch.trim() !== '*') throw invalidArgument('If-None-Match of a PUT: expected *');
-    return { kind: 'absent' };
-  }
-  if (ifMatch === undefined) return undefined;
-  return ifMatch.trim() === '*' ? { kind: 'present' } : versionCondition(ifMatch);
-}
-
-function versionCondition(header: string): Condition {
-  const match = /^"([^"]*)"$/.exec(header.trim());
-  const version = match === null ? undefined : parsePosition(match[1] ?? '');
-  if (version === undefined) {
-    throw invalidArgument('If-Match: expected one quoted version as in the ETag, such as "4294967297-12"');
-  }
-  return { kind: 'version', version };
+export function toKeysDelete(key: string, query: string): DeleteCommand {
+  return { key, ...readWriteOptions(readQuery(query, WRITE_PARAMETERS), false) };
 }
 
 function readExpiry(text: string | undefined): Expiry {

@@ -1,20 +1,20 @@
 /**
  * Keys for people with curl: `GET/HEAD/PUT/DELETE /v1/keys/{key}`.
  *
- * The value is the raw body, the ETag the version. PUT answers 201 where the key
+ * The value is the body without its Content-Encoding, the ETag the version. PUT answers 201 where the key
  * was missing and 204 where it was replaced; DELETE 204, and 404 where there was
  * nothing; a condition that is not met 412 with the ETag there is now; a write on
  * a replica 421 with `x-leader-hint`. Errors are JSON as in the Connect protocol.
  */
 import type { GetAnswer, WriteAnswer } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
-import { WalnutError } from '#model/errors.ts';
+import { invalidArgument } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { formatPosition, type Position } from '#model/position.ts';
-import type { BodyBudget } from '#server/body-budget.ts';
-import type { ErrorMapper } from '#server/error-mapping.ts';
+import { checkNamedOnce, writeWhere } from '#server/conditional-write.ts';
+import { etagOf, isMatch, isNoneMatch, readPreconditions } from '#server/entity-tags.ts';
+import type { ErrorMapper, HttpError } from '#server/error-mapping.ts';
 import {
-  bodyOf,
   type Headers,
   type HttpRequest,
   type HttpResponse,
@@ -23,20 +23,12 @@ import {
   sendError,
   sendMethodNotAllowed,
 } from '#server/http-io.ts';
-import {
-  type ConditionHeaders,
-  isNoneMatch,
-  keyOfPath,
-  toKeysDelete,
-  toKeysGet,
-  toKeysSet,
-} from '#server/keys-request.ts';
+import { BodyRefusedError, type KeysBodyOptions, readValue } from '#server/keys-body.ts';
+import { keyOfPath, toKeysDelete, toKeysGet, toKeysSet } from '#server/keys-request.ts';
 
-export interface KeysRouteOptions {
+export interface KeysRouteOptions extends KeysBodyOptions {
   readonly port: KeyValuePort;
   readonly errors: ErrorMapper;
-  readonly budget: BodyBudget;
-  readonly valueBytesMax: number;
   /** Method, lower-case code, `ok` included. */
   readonly observe: (method: string, code: string) => void;
 }
@@ -49,7 +41,6 @@ export type KeysRoute = (
 ) => Promise<void>;
 
 const METHODS = 'GET, HEAD, PUT, DELETE';
-const BODY_TOO_LARGE = 413;
 
 export function createKeysRoute(options: KeysRouteOptions): KeysRoute {
   return async (request, response, path, query) => {
@@ -68,19 +59,17 @@ export function createKeysRoute(options: KeysRouteOptions): KeysRoute {
       options.observe(method, 'ok');
     } catch (error) {
       if (isOver(response)) return;
-      const { httpStatus, code, message, headers } =
-        error instanceof BodyTooLargeError
-          ? {
-              httpStatus: BODY_TOO_LARGE,
-              code: 'invalid_argument',
-              message: error.message,
-              headers: {},
-            }
-          : options.errors.toHttpError(error);
+      const { httpStatus, code, message, headers } = toHttpError(error, options.errors);
       options.observe(method, code);
       sendError(request, response, httpStatus, { code, message }, headers);
     }
   };
+}
+
+function toHttpError(error: unknown, errors: ErrorMapper): HttpError {
+  if (!(error instanceof BodyRefusedError)) return errors.toHttpError(error);
+  const { httpStatus, message, headers } = error;
+  return { httpStatus, code: 'invalid_argument', message, headers };
 }
 
 async function read(
@@ -91,6 +80,7 @@ async function read(
   query: string,
   signal: AbortSignal,
 ): Promise<void> {
+  const preconditions = readPreconditions(request.headers);
   const answer = await port.get(toKeysGet(key, query), signal);
   const freshness = freshnessHeaders(answer);
   const { entry } = answer;
@@ -98,10 +88,12 @@ async function read(
     sendError(request, response, 404, { code: 'not_found', message: 'there is no such key' }, freshness);
     return;
   }
-  const etag = etagOf(entry.version);
+  const { version } = entry;
+  if (!isMatch(preconditions, version)) {
+    return sendConditionNotMet(request, response, version, { ...freshness, etag: etagOf(version) });
+  }
   const headers = { ...freshness, ...entryHeaders(entry) };
-  const isWanted = isNoneMatch(request.headers['if-none-match'], etag);
-  send(request, response, isWanted ? 200 : 304, headers, entry.value);
+  send(request, response, isNoneMatch(preconditions, version) ? 200 : 304, headers, entry.value);
 }
 
 async function put(
@@ -112,10 +104,14 @@ async function put(
   query: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const command = toKeysSet(key, query, request.headers as ConditionHeaders);
-  const value = await readBody(request, response, options);
-  const answer = await options.port.set({ ...command, value }, signal);
-  if (!answer.applied) return sendConditionNotMet(request, response, answer);
+  const command = toKeysSet(key, query);
+  const preconditions = readPreconditions(request.headers);
+  checkNamedOnce(preconditions, command.requestId);
+  const value = await readValue(request, response, options);
+  const answer = await writeWhere(preconditions, (condition) =>
+    options.port.set({ ...command, condition, value }, signal),
+  );
+  if (!answer.applied) return sendNotWritten(request, response, answer);
   const headers = { ...writeHeaders(answer), etag: etagOf(answer.position) };
   send(request, response, answer.previous === undefined ? 201 : 204, headers, '');
 }
@@ -128,10 +124,16 @@ async function remove(
   query: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const command = toKeysDelete(key, query, request.headers as ConditionHeaders);
-  const answer = await port.delete(command, signal);
+  const command = toKeysDelete(key, query);
+  const preconditions = readPreconditions(request.headers);
+  if (preconditions.ifNoneMatch !== undefined) throw invalidArgument('If-None-Match does not go with DELETE');
+  checkNamedOnce(preconditions, command.requestId);
+  const answer = await writeWhere(preconditions, (condition) =>
+    // A delete that finds nothing does nothing, so it needs no condition to be of what is present.
+    port.delete(condition?.kind === 'version' ? { ...command, condition } : command, signal),
+  );
   if (answer.applied) return send(request, response, 204, writeHeaders(answer), '');
-  if (command.condition !== undefined) return sendConditionNotMet(request, response, answer);
+  if (preconditions.ifMatch !== undefined) return sendNotWritten(request, response, answer);
   sendError(
     request,
     response,
@@ -141,52 +143,21 @@ async function remove(
   );
 }
 
-function sendConditionNotMet(request: HttpRequest, response: HttpResponse, answer: WriteAnswer): void {
-  const { current } = answer;
-  const headers = {
-    ...writeHeaders(answer),
-    ...(current === undefined ? {} : { etag: etagOf(current.version) }),
-  };
-  const now =
-    current === undefined ? 'the key is missing' : `the version is ${formatPosition(current.version)}`;
-  const message = `the condition was not met: ${now}`;
-  sendError(request, response, 412, { code: 'failed_precondition', message }, headers);
+function sendNotWritten(request: HttpRequest, response: HttpResponse, answer: WriteAnswer): void {
+  const version = answer.current?.version;
+  const headers = { ...writeHeaders(answer), ...(version === undefined ? {} : { etag: etagOf(version) }) };
+  sendConditionNotMet(request, response, version, headers);
 }
 
-/** A body that is too large, or that the caller announces to be. */
-class BodyTooLargeError extends Error {}
-
-async function readBody(
+function sendConditionNotMet(
   request: HttpRequest,
   response: HttpResponse,
-  { budget, valueBytesMax }: KeysRouteOptions,
-): Promise<Uint8Array> {
-  const tooLarge = (bytes: string): BodyTooLargeError =>
-    new BodyTooLargeError(
-      `value has ${bytes} bytes: expected at most ${valueBytesMax} (server.max_value_bytes)`,
-    );
-  const announced = Number(request.headers['content-length'] ?? 0);
-  if (announced > valueBytesMax) throw tooLarge(String(announced));
-  const reservation = budget.reserve();
-  response.once('close', reservation.release);
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of bodyOf(request)) {
-      bytes += chunk.length;
-      if (bytes > valueBytesMax) throw tooLarge(`more than ${valueBytesMax}`);
-      reservation.add(chunk.length);
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    if (error instanceof BodyTooLargeError || error instanceof WalnutError) throw error;
-    throw new WalnutError('cancelled', 'the request body ended early', { cause: error });
-  }
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes);
-}
-
-function etagOf(version: Position): string {
-  return `"${formatPosition(version)}"`;
+  version: Position | undefined,
+  headers: Headers,
+): void {
+  const now = version === undefined ? 'the key is missing' : `the version is ${formatPosition(version)}`;
+  const message = `the condition was not met: ${now}`;
+  sendError(request, response, 412, { code: 'failed_precondition', message }, headers);
 }
 
 function entryHeaders(entry: Entry): Headers {

@@ -10,6 +10,7 @@
 import type { AddressInfo, Server } from 'node:net';
 import type { DescMethod } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
+import type { Compression } from '@connectrpc/connect/protocol';
 import { Health } from '#gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
@@ -84,6 +85,8 @@ interface Edge {
   readonly errors: ErrorMapper;
   readonly metrics: ServerMetrics;
   readonly budget: BodyBudget;
+  /** For all requests together: it bounds how many expand at once. */
+  readonly compression: Compression;
   readonly deadlines: BodyDeadlines;
   readonly status: () => NodeStatus;
   readonly isDraining: () => boolean;
@@ -103,6 +106,7 @@ export async function openServer(options: ServerOptions): Promise<RunningServer>
     errors: createErrorMapper(logger, clock.wallMs().toString(36)),
     metrics: createServerMetrics(options.metrics, status, connections.count),
     budget: createBodyBudget(BODY_BUDGET_BYTES),
+    compression: createGzipCompression(),
     deadlines: createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdown.signal),
     status,
     isDraining: () => draining.signal.aborted,
@@ -179,6 +183,7 @@ function createListener(edge: Edge): ReturnType<typeof createRequestListener> {
       port: options.ports.keyValue,
       errors,
       budget,
+      compression: edge.compression,
       valueBytesMax: options.valueBytesMax,
       observe: metrics.observeKeys,
     }),
@@ -200,7 +205,7 @@ function createAdapter(edge: Edge): RpcAdapter {
     errors,
     budget: edge.budget,
     deadlines: edge.deadlines,
-    compression: createGzipCompression(),
+    compression: edge.compression,
     compressMinBytes: NEVER_COMPRESS_BYTES,
     jsonOptions: STRICT_JSON,
     interceptor: createRpcInterceptor(errors),

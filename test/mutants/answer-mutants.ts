@@ -1,6 +1,8 @@
 /** Bugs by which a peer could hold, or be told, what it should not. */
 import type { Mutant } from './mutants.ts';
 
+const TAGS = 'test/server/entity-tags.test.ts';
+const KEYS = 'test/server/keys.test.ts';
 const STREAMS = 'test/server/streams.test.ts';
 const UNREAD = 'test/node/unread-snapshots.test.ts';
 const SLOTS = 'test/node/snapshot-slots.test.ts';
@@ -40,5 +42,26 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     text: 'this.#clock.after(READER_IDLE_MS, () => this.end(late));',
     replacement: 'this.#clock.after(READER_IDLE_MS, () => {});\n    void late;',
     tests: [SLOTS],
+  },
+  {
+    name: 'weak entity tag taken for a strong one',
+    file: 'internal/server/entity-tags.ts',
+    text: 'ifMatch.some((tag) => !tag.isWeak && ',
+    replacement: 'ifMatch.some((tag) => ',
+    tests: [TAGS],
+  },
+  {
+    name: 'write under a list of entity tags made for another version than was compared',
+    file: 'internal/server/conditional-write.ts',
+    text: ": { kind: 'version', version };\n  }\n  throw unavailable(",
+    replacement: ": { kind: 'present' };\n  }\n  throw unavailable(",
+    tests: [TAGS],
+  },
+  {
+    name: 'gzip in a PUT of a key kept as it came',
+    file: 'internal/server/keys-body.ts',
+    text: '  if (!isGzip) return body;',
+    replacement: '  if (!isGzip || body.length > 0) return body;',
+    tests: [KEYS],
   },
 ];

@@ -1,7 +1,17 @@
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { WalnutError } from '#model/errors.ts';
 import { positionOf } from '#test/server/fake-node.ts';
-import { http1, type PlainRequest, start, tcp, until } from '#test/server/running.ts';
+import {
+  http1,
+  http2,
+  type PlainRequest,
+  session,
+  start,
+  tcp,
+  until,
+  VALUE_BYTES_MAX,
+} from '#test/server/running.ts';
 
 describe('/v1/keys/{key}', () => {
   it('keeps a value as it is: PUT, GET, HEAD, DELETE', async () => {
@@ -131,9 +141,16 @@ describe('/v1/keys/{key}', () => {
     ['PUT', '/v1/keys/k?min_acks=-1', {}, 'expected a whole number'],
     ['PUT', `/v1/keys/k?request_id=${'r'.repeat(129)}`, {}, 'at most 128'],
     ['PUT', '/v1/keys/k', { headers: { 'if-match': '1-1' } }, 'quoted version'],
-    ['PUT', '/v1/keys/k', { headers: { 'if-match': 'W/"1-1"' } }, 'quoted version'],
-    ['PUT', '/v1/keys/k', { headers: { 'if-none-match': '"1-1"' } }, 'expected *'],
-    ['PUT', '/v1/keys/k', { headers: { 'if-match': '*', 'if-none-match': '*' } }, 'at most one'],
+    ['GET', '/v1/keys/k', { headers: { 'if-none-match': '1-1' } }, 'quoted version'],
+    ['PUT', '/v1/keys/k?request_id=r', { headers: { 'if-none-match': '"1-1"' } }, 'one condition'],
+    ['PUT', '/v1/keys/k', { headers: { 'content-encoding': 'gzip' } }, 'is no gzip'],
+    ['PUT', '/v1/keys/k', { headers: { 'content-encoding': 'gzip' }, body: 'plain' }, 'is no gzip'],
+    [
+      'PUT',
+      '/v1/keys/k',
+      { headers: { 'content-encoding': 'gzip' }, body: gzipSync('cut off').subarray(0, 20) },
+      'is no gzip',
+    ],
     ['DELETE', '/v1/keys/k', { headers: { 'if-none-match': '*' } }, 'does not go with DELETE'],
   ])('%s %s with %j is 400 and reaches no port', async (method, path, request, expected) => {
     const running = await start();
@@ -183,6 +200,68 @@ describe('/v1/keys/{key}', () => {
     await until(() => received().includes('413'));
     socket.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
     await until(() => received().includes('HTTP/1.1 200'));
+  });
+
+  it.each(['gzip', 'x-gzip', 'GZip', 'identity, gzip'])('keeps a body of %s decoded', async (coding) => {
+    const running = await start();
+    const value = Buffer.alloc(VALUE_BYTES_MAX, 'v');
+    const headers = { 'content-encoding': coding };
+    const put = await http1(running, 'PUT', '/v1/keys/k', { headers, body: gzipSync(value) });
+    expect(put.status).toBe(201);
+    const got = await http1(running, 'GET', '/v1/keys/k');
+    expect([got.headers['content-encoding'], got.body.equals(value)]).toEqual([undefined, true]);
+    const above = await http1(running, 'PUT', '/v1/keys/k', {
+      headers,
+      body: gzipSync(Buffer.alloc(VALUE_BYTES_MAX + 1)),
+    });
+    expect([above.status, above.text]).toEqual([413, expect.stringContaining('decompressed more than 1024')]);
+  });
+
+  it.each(['br', 'gzip, br', 'gzip, gzip', 'zstd'])(
+    'names the codings it takes instead of %s',
+    async (coding) => {
+      const running = await start();
+      const answer = await http1(running, 'PUT', '/v1/keys/k', {
+        headers: { 'content-encoding': coding },
+        body: 'v',
+      });
+      expect([answer.status, answer.headers['accept-encoding']]).toEqual([415, 'gzip, identity']);
+      expect(JSON.parse(answer.text).message).toContain('expected gzip, or none');
+      expect(running.node.calls).toEqual([]);
+      expect(
+        (await http1(running, 'PUT', '/v1/keys/k', { headers: { 'content-encoding': 'identity' } })).status,
+      ).toBe(201);
+    },
+  );
+
+  it('compares tags as HTTP does: weak ones, lists, and If-Match of a GET', async () => {
+    const running = await start();
+    await http1(running, 'PUT', '/v1/keys/k', { body: 'v' });
+    const get = async (headers: Record<string, string>): Promise<number> =>
+      (await http1(running, 'GET', '/v1/keys/k', { headers })).status;
+    expect(await get({ 'if-none-match': 'W/"4294967297-1"' })).toBe(304);
+    expect(await get({ 'if-none-match': '"a", "4294967297-1"' })).toBe(304);
+    expect(await get({ 'if-match': '"4294967297-1"' })).toBe(200);
+    expect(await get({ 'if-match': 'W/"4294967297-1"' })).toBe(412);
+    expect(await get({ 'if-match': '*', 'if-none-match': '*' })).toBe(304);
+    const put = async (headers: Record<string, string>): Promise<number> =>
+      (await http1(running, 'PUT', '/v1/keys/k', { headers, body: 'w' })).status;
+    expect(await put({ 'if-none-match': '"4294967297-1"' })).toBe(412);
+    expect(await put({ 'if-match': '"a", "4294967297-1"' })).toBe(204);
+    expect(await put({ 'if-match': 'W/"4294967297-2"' })).toBe(412);
+    const remove = await http1(running, 'DELETE', '/v1/keys/k', {
+      headers: { 'if-match': '"a", "4294967297-2"' },
+    });
+    expect(remove.status).toBe(204);
+    expect((await http1(running, 'DELETE', '/v1/keys/k', { headers: { 'if-match': '*' } })).status).toBe(412);
+  });
+
+  it('refuses a path over HTTP/2 whose bytes are no ASCII, naming the escape', async () => {
+    const running = await start();
+    const path = Buffer.from('/v1/keys/ü').toString('latin1');
+    const answer = await http2(session(running), { ':path': path });
+    expect([answer.headers[':status'], answer.text]).toEqual([400, expect.stringContaining('%C3%BC')]);
+    expect(running.node.calls).toEqual([]);
   });
 
   it('names the methods there are', async () => {

@@ -1,0 +1,71 @@
+/**
+ * Writes under preconditions of HTTP, by the conditions that a node knows: one
+ * version, present, absent. A list of tags takes several tries, each of them
+ * atomic: the first says what the version is now, and the next holds only for
+ * that version.
+ */
+import type { Condition, WriteAnswer } from '#model/commands.ts';
+import { invalidArgument, unavailable } from '#model/errors.ts';
+import type { Awaitable } from '#model/ports.ts';
+import { formatPosition, NO_POSITION, type Position, parsePosition } from '#model/position.ts';
+import { type EntityTag, isMatch, isNoneMatch, type Preconditions } from '#server/entity-tags.ts';
+
+type VersionCondition = Extract<Condition, { kind: 'version' }>;
+
+/** No entry has it: a write under this condition only asks what there is. */
+const NEVER: VersionCondition = { kind: 'version', version: NO_POSITION };
+/** Each further one is owed to another writer of the same key. */
+const TRIES_MAX = 16;
+
+/** Throws `invalid_argument` where a write with a name would take more than one try. */
+export function checkNamedOnce(preconditions: Preconditions, requestId: string | undefined): void {
+  if (requestId === undefined || conditionOf(preconditions) !== 'several') return;
+  throw invalidArgument(
+    'request_id goes with one condition: expected * or one version in If-Match, or If-None-Match: *',
+  );
+}
+
+/** Not applied: the preconditions do not hold for `current`. Throws `unavailable` where the key changes too fast. */
+export async function writeWhere(
+  preconditions: Preconditions,
+  write: (condition: Condition | undefined) => Awaitable<WriteAnswer>,
+): Promise<WriteAnswer> {
+  const only = conditionOf(preconditions);
+  if (only !== 'several') return write(only);
+  let condition = firstGuess(preconditions);
+  for (let i = 0; i < TRIES_MAX; i++) {
+    const answer = await write(condition);
+    const version = answer.current?.version;
+    if (answer.applied || !isMet(preconditions, version)) return answer;
+    condition = version === undefined ? { kind: 'absent' } : { kind: 'version', version };
+  }
+  throw unavailable(`other writers changed the key ${TRIES_MAX} times meanwhile: try again`);
+}
+
+function isMet(preconditions: Preconditions, version: Position | undefined): boolean {
+  return isMatch(preconditions, version) && isNoneMatch(preconditions, version);
+}
+
+/** The one condition that says the same, where there is one. */
+function conditionOf({ ifMatch, ifNoneMatch }: Preconditions): Condition | undefined | 'several' {
+  if (ifMatch !== undefined && ifNoneMatch !== undefined) return 'several';
+  if (ifNoneMatch !== undefined) return ifNoneMatch === '*' ? { kind: 'absent' } : 'several';
+  if (ifMatch === undefined) return undefined;
+  if (ifMatch === '*') return { kind: 'present' };
+  const [tag, ...more] = ifMatch;
+  return tag !== undefined && more.length === 0 ? versionOf(tag) : 'several';
+}
+
+/** A condition under which the preconditions hold. */
+function firstGuess(preconditions: Preconditions): Condition {
+  const { ifMatch } = preconditions;
+  if (ifMatch === undefined) return { kind: 'absent' };
+  const conditions = ifMatch === '*' ? [] : ifMatch.map(versionOf);
+  return conditions.find((each) => isMet(preconditions, each.version)) ?? NEVER;
+}
+
+/** A weak tag, or one that is no version, names no entry. */
+function versionOf({ isWeak, opaque }: EntityTag): VersionCondition {
+  const version = isWeak ? undefined : parsePosition(opaque);
+  return version === undefined || formatPosition(version) !== opaque ? NEVER : { kind: 'version', version };
+}

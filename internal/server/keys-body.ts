@@ -1,0 +1,102 @@
+/**
+ * The value in the body of a PUT, decoded: what `Content-Encoding` names is a
+ * property of the message, and a value has no header to keep it in. Bounded on
+ * the way in and, again, decompressed.
+ */
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { Compression } from '@connectrpc/connect/protocol';
+import { WalnutError } from '#model/errors.ts';
+import type { BodyBudget } from '#server/body-budget.ts';
+import { bodyOf, type HttpRequest, type HttpResponse } from '#server/http-io.ts';
+
+export interface KeysBodyOptions {
+  readonly budget: BodyBudget;
+  /** Gzip. */
+  readonly compression: Compression;
+  readonly valueBytesMax: number;
+}
+
+/** A refusal with a status of HTTP that no code of Walnut's has. */
+export class BodyRefusedError extends Error {
+  readonly httpStatus: number;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(httpStatus: number, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(message);
+    this.httpStatus = httpStatus;
+    this.headers = headers;
+  }
+}
+
+const TOO_LARGE = 413;
+const UNSUPPORTED = 415;
+const BAD_REQUEST = 400;
+
+export async function readValue(
+  request: HttpRequest,
+  response: HttpResponse,
+  options: KeysBodyOptions,
+): Promise<Uint8Array> {
+  const isGzip = isGzipped(request.headers['content-encoding']);
+  const { budget, valueBytesMax } = options;
+  const announced = Number(request.headers['content-length'] ?? 0);
+  if (announced > valueBytesMax) throw tooLarge(String(announced), valueBytesMax);
+  const reservation = budget.reserve();
+  response.once('close', reservation.release);
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of bodyOf(request)) {
+      bytes += chunk.length;
+      if (bytes > valueBytesMax) throw tooLarge(`more than ${valueBytesMax}`, valueBytesMax);
+      reservation.add(chunk.length);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof BodyRefusedError || error instanceof WalnutError) throw error;
+    throw new WalnutError('cancelled', 'the request body ended early', { cause: error });
+  }
+  const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes);
+  if (!isGzip) return body;
+  const value = await expand(body, options);
+  reservation.add(value.length);
+  return value;
+}
+
+async function expand(
+  body: Uint8Array,
+  { compression, valueBytesMax }: KeysBodyOptions,
+): Promise<Uint8Array> {
+  // Connect takes nothing at all for an empty message.
+  if (body.length === 0) throw badGzip();
+  try {
+    return await compression.decompress(body, valueBytesMax);
+  } catch (error) {
+    if (!(error instanceof ConnectError)) throw error;
+    const isLarge = error.code === Code.ResourceExhausted;
+    throw isLarge ? tooLarge(`decompressed more than ${valueBytesMax}`, valueBytesMax) : badGzip();
+  }
+}
+
+function badGzip(): BodyRefusedError {
+  return new BodyRefusedError(BAD_REQUEST, 'the body is no gzip, although Content-Encoding says so');
+}
+
+function tooLarge(bytes: string, bytesMax: number): BodyRefusedError {
+  const message = `value has ${bytes} bytes: expected at most ${bytesMax} (server.max_value_bytes)`;
+  return new BodyRefusedError(TOO_LARGE, message);
+}
+
+function isGzipped(header: string | undefined): boolean {
+  const codings = (header ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((each) => each.trim());
+  const [coding, ...more] = codings.filter((each) => each !== '' && each !== 'identity');
+  if (coding === undefined) return false;
+  if (more.length === 0 && (coding === 'gzip' || coding === 'x-gzip')) return true;
+  const shown = JSON.stringify(codings.join(', ').slice(0, 64));
+  throw new BodyRefusedError(UNSUPPORTED, `Content-Encoding is ${shown}: expected gzip, or none`, {
+    'accept-encoding': 'gzip, identity',
+  });
+}
