@@ -45,7 +45,6 @@ export class EngineHost {
   #checkpointer: Checkpointer | undefined;
   #delayed: DelayedApply | undefined;
   #wasClean = true;
-  #withholdsCleanMark = false;
 
   /** Told each engine that takes over, before it serves: to wire its listeners. */
   onEngine: ((engine: Engine) => void) | undefined;
@@ -72,14 +71,6 @@ export class EngineHost {
 
   get manifest(): Manifest {
     return manifestOf(this.directory);
-  }
-
-  /**
-   * The next close counts as unclean: a master that opened after an unclean stop
-   * and has not begun its new epoch must begin it at the next start.
-   */
-  withholdCleanMark(): void {
-    this.#withholdsCleanMark = true;
   }
 
   /** Recovers what the directory holds. `logId` must be set in MANIFEST. */
@@ -321,7 +312,7 @@ export class EngineHost {
     this.#engine = undefined;
     this.#checkpointer = undefined;
     engine.release();
-    await engine.log.close({ isClean: !this.#withholdsCleanMark });
+    await engine.log.close();
   }
 }
 

@@ -48,6 +48,8 @@ export interface MasterSeat {
   readonly onNoLeader: (asked: readonly Asked[]) => void;
   /** A replica begins to say that its state differs from the one here. */
   readonly onReplicaDiffers: () => void;
+  /** The last epoch that this process began, whatever roles it has had since; 0: none. */
+  readonly run: { epoch: Epoch };
 }
 
 export class MasterRole {
@@ -67,7 +69,6 @@ export class MasterRole {
   /** Whom a failover under way hands over to; undefined: none is. */
   #pausedFor: string | undefined;
   #hasEpoch = false;
-  #isEpochLogged = false;
   #damage: string | undefined;
   #starting: Promise<void> | undefined;
   #ticking: Promise<void> | undefined;
@@ -159,8 +160,6 @@ export class MasterRole {
     await this.#announcer.stop();
     // Who started it hears of a failure.
     await this.#starting?.catch(() => undefined);
-    // The history must not simply go on where an epoch is due and was not begun.
-    if (!this.#isEpochLogged && !this.#host.wasClean) this.#host.withholdCleanMark();
     await this.#registry.close();
     await this.#ticking;
     await this.#verifying;
@@ -366,12 +365,14 @@ export class MasterRole {
     else if (this.mayLeadAgain) this.#seat.onNoLeader(asked);
   }
 
-  /** Mints an epoch where the history must not simply go on, and logs limits that changed. */
+  /** Begins the epoch of this start or promotion, and logs limits that changed. */
   async #beginEpoch(): Promise<void> {
     const epoch = this.#epochToBegin();
     try {
-      if (epoch !== undefined) await this.#logged((done) => this.#engine.submitEpoch(epoch, done));
-      this.#isEpochLogged = true;
+      if (epoch !== undefined) {
+        await this.#logged((done) => this.#engine.submitEpoch(epoch, done));
+        this.#seat.run.epoch = epoch;
+      }
       if (this.#hasNewLimits(epoch)) {
         await this.#logged((done) => this.#engine.submitLimits(this.#options.limits, done));
       }
@@ -393,14 +394,17 @@ export class MasterRole {
     return entriesMax !== limits.entriesMax || bytesMax !== limits.bytesMax || policy !== limits.policy;
   }
 
+  /**
+   * Every start begins an epoch, after a clean stop too: the directory may have
+   * been copied meanwhile, and two histories must never share an epoch. Undefined
+   * where this process wrote the end of the log, in an epoch it began itself.
+   */
   #epochToBegin(): Epoch | undefined {
     const { random } = this.#options;
-    // A second try after a full disk may find the epoch begun already.
-    if (this.#isEpochLogged) return undefined;
     const tail = this.#engine.log.tail;
     const term = this.#host.manifest.term;
     if (tail.lsn === 0 || this.#isPromoted) return makeEpoch(Math.max(1, term), random.uint32());
-    return this.#host.wasClean ? undefined : makeEpoch(termOf(tail.epoch), random.uint32());
+    return tail.epoch === this.#seat.run.epoch ? undefined : makeEpoch(termOf(tail.epoch), random.uint32());
   }
 
   /** Submits a control record and waits until it is fdatasynced. */

@@ -56,6 +56,8 @@ export class RoleKeeper {
   #change: { readonly what: string; readonly done: Promise<unknown> } | undefined;
   readonly #abort = new AbortController();
   #promotions = 0;
+  /** The last epoch that this process began as a master. */
+  readonly #run = { epoch: 0 };
   #insisting: Promise<void> | undefined;
   readonly #comeback: Comeback;
 
@@ -269,6 +271,7 @@ export class RoleKeeper {
       onLeader: (address, term) => void this.#followLeader(address, term),
       onNoLeader: (asked) => void this.#leadAgain(role, asked),
       onReplicaDiffers: this.#watch.onReplicaDiffers,
+      run: this.#run,
     });
     this.#beginning = role;
     await role.start(isAsked);

@@ -111,7 +111,10 @@ export class Rig {
     });
   }
 
-  /** Recovers the directory and begins an epoch and limits as a master's start does. */
+  /**
+   * Recovers the directory and begins an epoch and limits as a master's start does;
+   * but no epoch after a clean stop, so that states can be compared over a restart.
+   */
   static async open(options: Partial<RigOptions> = {}): Promise<Rig> {
     const fileSystem = options.fileSystem ?? new MemoryFileSystem();
     const clock = options.clock ?? new VirtualClock();

@@ -56,8 +56,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     name: 'promotion cut short that is not finished by the next start',
     file: 'internal/node/master-role.ts',
     text: '    return promotedTo === term && term > termOf(this.#engine.log.tail.epoch);',
-    replacement:
-      '    return promotedTo === term && term > termOf(this.#engine.log.tail.epoch) && !this.#host.wasClean && false;',
+    replacement: '    return promotedTo === term && term > termOf(this.#engine.log.tail.epoch) && term < 0;',
     tests: [PROMOTION],
   },
   {

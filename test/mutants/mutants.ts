@@ -174,9 +174,16 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ['test/storage/snapshot.test.ts'],
   },
   {
-    name: 'old epoch continued after an unclean stop',
+    name: 'old epoch continued after a clean stop',
     file: 'internal/node/master-role.ts',
-    text: 'return this.#host.wasClean ? undefined : makeEpoch(',
+    text: 'return tail.epoch === this.#seat.run.epoch ? undefined : makeEpoch(',
+    replacement: 'return this.#host.wasClean ? undefined : makeEpoch(',
+    tests: ['test/node/copied-directory.test.ts'],
+  },
+  {
+    name: 'old epoch continued by every start',
+    file: 'internal/node/master-role.ts',
+    text: 'return tail.epoch === this.#seat.run.epoch ? undefined : makeEpoch(',
     replacement: 'return tail.lsn > 0 ? undefined : makeEpoch(',
     tests: [SIMULATION],
   },
