@@ -15,6 +15,7 @@ import {
   parseSnapshotName,
   type SegmentName,
 } from '#wal/file-names.ts';
+import { type Demand, demandOf, whyShort } from '#wal/log-reach.ts';
 import { isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { readWholeFile } from '#wal/whole-files.ts';
 import { type ChainEnd, inspectSegment, type SegmentReport } from './wal-segment-inspect.ts';
@@ -138,17 +139,31 @@ async function inspectSegments(log: SegmentsToInspect, findings: Finding[]): Pro
     const why = `the log begins here, but LSN ${baseLsn + 1} is missing`;
     findings.push({ kind: 'missing', file: first.name, byte: 0, lsn: baseLsn + 1, why });
   }
+  const demand = log.manifest === undefined ? undefined : demandOf(log.manifest);
   const reports: SegmentReport[] = [];
   let before: ChainEnd | undefined;
   for (const [index, segment] of segments.entries()) {
-    const hasLater = index < segments.length - 1;
-    const report = await inspectSettled({ ...log, segment, before, hasLater });
+    const hasLater = index < segments.length - 1 || segment.seq < (demand?.seq ?? 0);
+    const report = await inspectSettled({ ...log, segment, before, hasLater, knownLsn: demand?.lsn ?? 0 });
     reports.push(report);
     if (report.finding !== undefined) findings.push(withDecay(report, segments[index + 1], baseLsn));
     // Behind damage nothing is known of the chain, so the next segment is taken at its word.
     before = report.finding === undefined ? report.chain : undefined;
   }
+  if (findings.length === 0) findings.push(...whatIsShort(log, demand, before?.lsn ?? 0));
   return reports;
+}
+
+/** Every file may be whole, and the newest one gone. */
+function whatIsShort(
+  { segments, baseLsn }: SegmentsToInspect,
+  demand: Demand | undefined,
+  lastLsn: number,
+): Finding[] {
+  const endLsn = Math.max(baseLsn, lastLsn);
+  const why = whyShort(demand, { seqs: segments.map(({ seq }) => seq), endLsn });
+  if (demand === undefined || why === undefined) return [];
+  return [{ kind: 'missing', file: demand.segment, byte: 0, lsn: endLsn + 1, why }];
 }
 
 /** Corruption that ends below the base snapshot costs this node nothing: a start does not read that far back. */

@@ -47,6 +47,8 @@ export interface SegmentToInspect {
   readonly before: ChainEnd | undefined;
   readonly hasLater: boolean;
   readonly baseLsn: number;
+  /** MANIFEST says that every record up to here was durable; 0: it says nothing. */
+  readonly knownLsn: number;
   readonly manifest: Manifest | undefined;
 }
 
@@ -159,11 +161,12 @@ class SegmentInspection {
     why: string,
     header: SegmentHeader | undefined,
   ): Promise<SegmentReport> {
-    const { segment, hasLater, baseLsn } = this.#request;
+    const { segment, hasLater, baseLsn, knownLsn } = this.#request;
     const lsn = this.#chain.lsn + 1;
     const neededLsn = Math.max(this.#chain.lsn, baseLsn) + 1;
-    let provenDurableLsn = 0;
-    if (header !== undefined && what === 'item' && !hasLater) {
+    let provenDurableLsn = knownLsn;
+    const provenBy = knownLsn >= neededLsn ? 'MANIFEST' : 'a later item';
+    if (header !== undefined && what === 'item' && !hasLater && knownLsn < neededLsn) {
       await searchLaterItems({
         file: this.#file,
         fromOffset: byte,
@@ -177,7 +180,8 @@ class SegmentInspection {
         },
       });
     }
-    const verdict = judgeDamage({ what, hasLaterSegment: hasLater, neededLsn, provenDurableLsn });
+    const proof = { provenDurableLsn, provenBy } as const;
+    const verdict = judgeDamage({ what, hasLaterSegment: hasLater, neededLsn, ...proof });
     this.#end = 'damaged';
     const isTorn = verdict.kind !== 'corrupt';
     const reason = isTorn || what === 'unsealed_end' ? why : `${why}; ${verdict.why}`;

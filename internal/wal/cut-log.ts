@@ -8,8 +8,9 @@ import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import type { File } from '#platform/file-system.ts';
 import { formatSegmentName, type SegmentName } from '#wal/file-names.ts';
+import { demandOf } from '#wal/log-reach.ts';
 import { headerOf } from '#wal/log-reader.ts';
-import type { Manifest } from '#wal/manifest.ts';
+import type { LogReach, Manifest } from '#wal/manifest.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
 import { SegmentScanner } from '#wal/segment-scanner.ts';
 import { createSegment } from '#wal/segment-table.ts';
@@ -33,21 +34,31 @@ export async function cutLog(
   const holder = segments.findLast((segment) => segment.firstLsn <= beyond.lsn);
   const copySeq = await directory.nextSegmentSeq();
   const out: [number, number][] = [];
+  let reaches: LogReach | undefined;
   const first = holder ?? segments[0];
   const last = segments.at(-1);
-  if (first !== undefined && last !== undefined) out.push([first.seq, last.seq]);
+  // One that MANIFEST knows of and that is missing stays out, should it turn up again.
+  const knownSeq = demandOf(manifestOf(directory))?.seq ?? 0;
+  if (first !== undefined && last !== undefined) out.push([first.seq, Math.max(last.seq, knownSeq)]);
+  else if (knownSeq > 0) out.push([knownSeq, knownSeq]);
   if (holder !== undefined) {
     // Excluded until it is complete: after a crash here the half-made copy is swept aside.
     await commit(directory, { excludedSegments: [...excluded(directory), [copySeq, copySeq]] });
     await copyUpTo(directory, holder, { beyond, copySeq, endOffset });
+    reaches = { segment: formatSegmentName(copySeq, holder.firstLsn), lsn: beyond.lsn };
   }
   const kept = excluded(directory).filter(([from]) => from !== copySeq);
-  await commit(directory, { ...changes, excludedSegments: [...kept, ...out] });
+  await commit(directory, { ...changes, excludedSegments: [...kept, ...out], reaches });
   return directory.sweepAside();
 }
 
 function excluded(directory: WalDirectory): readonly (readonly [number, number])[] {
-  return directory.manifest?.excludedSegments ?? [];
+  return manifestOf(directory).excludedSegments ?? [];
+}
+
+function manifestOf({ manifest }: WalDirectory): Manifest {
+  assert(manifest !== undefined, 'the directory is initialised');
+  return manifest;
 }
 
 function commit(directory: WalDirectory, changes: Partial<Manifest>): Promise<void> {

@@ -167,16 +167,14 @@ export class LogWriter {
    * for the mark the next start finds an unclean stop; a disk that fails only
    * now rejects. After an earlier failure it only closes.
    */
-  async close(isClean = true): Promise<void> {
+  async close(): Promise<void> {
     if (this.#isClosed) return;
     let failure: unknown;
     if (this.#failure === undefined) {
-      await this.#perform(this.#tail.lsn, () => (isClean ? this.#markCleanStop() : this.#syncAll())).catch(
-        (error: unknown) => {
-          this.#parts.logger.error({ error: toError(error).message }, 'the log was not closed cleanly');
-          if (!isOutOfSpace(error)) failure = error;
-        },
-      );
+      await this.#perform(this.#tail.lsn, () => this.#markCleanStop()).catch((error: unknown) => {
+        this.#parts.logger.error({ error: toError(error).message }, 'the log was not closed cleanly');
+        if (!isOutOfSpace(error)) failure = error;
+      });
     }
     this.#isClosed = true;
     this.#markTimer?.cancel();

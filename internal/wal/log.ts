@@ -18,6 +18,7 @@ import type { LogEvents } from '#wal/log-events.ts';
 import { LogReader, prunedError } from '#wal/log-reader.ts';
 import { LogWriter } from '#wal/log-writer.ts';
 import type { NewSegment } from '#wal/log-writer-parts.ts';
+import type { LogReach } from '#wal/manifest.ts';
 import { type RecoveryProgress, recoverLog } from '#wal/recovery.ts';
 import { SegmentTable } from '#wal/segment-table.ts';
 import { TailKeeper, type TornTail } from '#wal/tail-keeper.ts';
@@ -81,6 +82,7 @@ export async function openLog(options: OpenLogOptions): Promise<OpenedLog> {
   } catch (error) {
     throw asOpenError(error, directory.path, 'the end of the log cannot be written');
   }
+  directory.reach = () => log.reach;
   const wasClean = recovery.tailState.kind === 'clean';
   return { log, wasClean, tornTail: keeper.tornTail, records: recovery.records };
 }
@@ -208,10 +210,27 @@ export class Log implements LogEvents {
     return this.#writer.drain();
   }
 
-  /** Drains, marks a clean stop, closes. The directory stays open. */
-  async close(options: { readonly isClean: boolean } = { isClean: true }): Promise<void> {
+  /** How far the log is durable; undefined where it has no segment. */
+  get reach(): LogReach | undefined {
+    const { last } = this.#table;
+    return last === undefined ? undefined : { segment: last.name, lsn: this.durableLsn };
+  }
+
+  /** Drains, marks a clean stop, says in MANIFEST where the log ended, closes. The directory stays open. */
+  async close(): Promise<void> {
+    const { directory, logger } = this.#options;
     await this.#compaction.catch(() => {});
-    await this.#writer.close(options.isClean);
+    try {
+      await this.#writer.close();
+      const { reach } = this;
+      if (reach === undefined || this.failure !== undefined || directory.failure !== undefined) return;
+      await directory.vouch(reach).catch((error: unknown) => {
+        if (!isOutOfSpace(error)) throw error;
+        logger.warn({ error: toError(error).message }, 'no space to note in MANIFEST where the log ended');
+      });
+    } finally {
+      directory.reach = undefined;
+    }
   }
 
   /**

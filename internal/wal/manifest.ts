@@ -7,6 +7,7 @@ import type { DivergedTail } from '#model/diverged.ts';
 import type { NodeAddress } from '#model/replication.ts';
 import type { Role } from '#model/status.ts';
 import { crc32 } from '#platform/crc32.ts';
+import { parseSegmentName } from '#wal/file-names.ts';
 
 /** What an operator said of a log that is applied late. */
 export interface ApplyHold {
@@ -14,6 +15,14 @@ export interface ApplyHold {
   readonly uptoLsn: number;
   /** Nothing behind it is applied until it is lifted. */
   readonly isHeld: boolean;
+}
+
+/** How far the log reached when MANIFEST was written. */
+export interface LogReach {
+  /** File name of the newest segment. */
+  readonly segment: string;
+  /** Every record up to here was durable. */
+  readonly lsn: number;
 }
 
 export interface Manifest {
@@ -32,6 +41,8 @@ export interface Manifest {
   readonly lowestSegment: number;
   /** Further excluded segments, first and last number of each run: what cuts left behind. */
   readonly excludedSegments?: readonly (readonly [number, number])[];
+  /** What a start must find of the log, unless the segment is excluded; absent: nothing is known. */
+  readonly reaches?: LogReach | undefined;
   /** Which addresses registered or were added, and which were removed: `replication/known-replicas.ts`. */
   readonly replicas: {
     readonly added: readonly string[];
@@ -98,8 +109,16 @@ function isManifest(value: unknown): value is Manifest {
     Array.isArray(replicas?.added) &&
     Array.isArray(replicas?.removed) &&
     Array.isArray(replicas?.nodes ?? []) &&
-    isApplyHold(m['applyHold'])
+    isApplyHold(m['applyHold']) &&
+    isReach(m['reaches'])
   );
+}
+
+function isReach(value: unknown): boolean {
+  if (value === undefined) return true;
+  const reach = value as Record<string, unknown> | null;
+  const { segment, lsn } = reach ?? {};
+  return typeof segment === 'string' && parseSegmentName(segment) !== undefined && Number.isSafeInteger(lsn);
 }
 
 function isApplyHold(value: unknown): boolean {

@@ -14,6 +14,7 @@ import { TimeSlices } from '#platform/time-slices.ts';
 import type { SegmentName } from '#wal/file-names.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
 import type { LaterItem } from '#wal/later-items.ts';
+import { type Demand, demandOf, whyShort } from '#wal/log-reach.ts';
 import { SEGMENT_HEADER_BYTES, type SegmentHeader, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
 import { type ReplayContext, type SegmentEnd, SegmentReplay } from '#wal/segment-replay.ts';
 import { createSegment, type Segment } from '#wal/segment-table.ts';
@@ -110,6 +111,8 @@ class Replay implements ReplayContext {
   readonly #options: RecoveryOptions;
   readonly #found: readonly SizedSegment[];
   readonly #stub: SegmentName | undefined;
+  /** What MANIFEST says must be there. */
+  readonly #demand: Demand | undefined;
   readonly #segments: Segment[];
   readonly #bytesTotal: number;
   #bytesDone = 0;
@@ -124,6 +127,8 @@ class Replay implements ReplayContext {
     this.#options = options;
     this.#found = found;
     this.#stub = stub;
+    const { manifest } = options.directory;
+    this.#demand = manifest === undefined ? undefined : demandOf(manifest);
     this.#segments = found.map(({ name, sizeBytes }, i) =>
       createSegment(options.directory.path, name, sizeBytes, found[i + 1]?.name.firstLsn),
     );
@@ -142,6 +147,7 @@ class Replay implements ReplayContext {
       end = await this.#replaySegment(this.#segments[i] as Segment, i === start, this.#hasLater(i));
     }
     this.#checkStub();
+    this.#checkDemand(end);
     this.#report();
     const rest = { readableFromLsn: this.#readableFromLsn, records: this.#records, stub: this.#stub };
     if (end !== undefined && this.#chain.lsn < from.lsn) {
@@ -164,7 +170,19 @@ class Replay implements ReplayContext {
   }
 
   #hasLater(index: number): boolean {
-    return index < this.#segments.length - 1 || this.#stub !== undefined;
+    const isKnown = (this.#demand?.seq ?? 0) > (this.#segments[index]?.seq ?? 0);
+    return index < this.#segments.length - 1 || this.#stub !== undefined || isKnown;
+  }
+
+  /** What is there may be whole in itself and yet not all of it. */
+  #checkDemand(end: SegmentEnd | undefined): void {
+    const endLsn = Math.max(this.#chain.lsn, this.#options.from.lsn);
+    const seqs = [...this.#segments, ...(this.#stub === undefined ? [] : [this.#stub])].map(({ seq }) => seq);
+    const why = whyShort(this.#demand, { seqs, endLsn });
+    if (why === undefined) return;
+    const segment = this.#demand?.segment ?? '';
+    const byte = this.#segments.at(-1)?.name === segment ? (end?.validEnd ?? 0) : 0;
+    throw this.#damage(segment, byte, endLsn + 1, why);
   }
 
   #checkStub(): void {
@@ -264,6 +282,10 @@ class Replay implements ReplayContext {
 
   get from(): ChainPoint {
     return this.#options.from;
+  }
+
+  get knownDurableLsn(): number {
+    return this.#demand?.lsn ?? 0;
   }
 
   get clock(): Clock {

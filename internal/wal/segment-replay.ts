@@ -19,6 +19,8 @@ import { damageError } from '#wal/wal-errors.ts';
 export interface ReplayContext {
   readonly path: string;
   readonly from: ChainPoint;
+  /** MANIFEST says that every record up to here was durable; 0: it says nothing. */
+  readonly knownDurableLsn: number;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The last record taken. */
@@ -159,15 +161,17 @@ export class SegmentReplay {
   async #judge(offset: number, why: string | undefined): Promise<void> {
     const { chain, from, path } = this.#replay;
     const neededLsn = Math.max(chain.lsn, from.lsn) + 1;
-    let provenDurableLsn = 0;
-    if (why !== undefined && !this.#hasLater) {
+    let provenDurableLsn = this.#replay.knownDurableLsn;
+    const provenBy = provenDurableLsn >= neededLsn ? 'MANIFEST' : 'a later item';
+    if (why !== undefined && !this.#hasLater && provenDurableLsn < neededLsn) {
       await this.#search(offset, (item) => {
         provenDurableLsn = Math.max(provenDurableLsn, item.lsn - item.durLag);
         return provenDurableLsn >= neededLsn;
       });
     }
     const what = why === undefined ? 'unsealed_end' : 'item';
-    const verdict = judgeDamage({ what, hasLaterSegment: this.#hasLater, neededLsn, provenDurableLsn });
+    const proof = { provenDurableLsn, provenBy } as const;
+    const verdict = judgeDamage({ what, hasLaterSegment: this.#hasLater, neededLsn, ...proof });
     if (verdict.kind !== 'corrupt') return;
     const reason = why === undefined ? verdict.why : `${why}; ${verdict.why}`;
     throw damageError('corrupt', path, {

@@ -8,10 +8,11 @@
  * (`isOutOfSpace`), which is no harm, from everything else, which is final.
  */
 import type { ChainPoint } from '#model/replication.ts';
+import { assert } from '#platform/assert.ts';
 import type { File } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
-import { ASIDE_NAME, formatSegmentName, TEMPORARY_SUFFIX } from '#wal/file-names.ts';
+import { ASIDE_NAME, formatSegmentName, type SegmentName, TEMPORARY_SUFFIX } from '#wal/file-names.ts';
 import type { Recovery, TailState } from '#wal/recovery.ts';
 import { encodeMark, encodeSegmentHeader, NOTE_BYTES, SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
 import { createSegment, type Segment, type SegmentTable } from '#wal/segment-table.ts';
@@ -47,7 +48,7 @@ export interface TailKeeperParts {
 export class TailKeeper {
   readonly #parts: TailKeeperParts;
   #state: TailState;
-  #stub: string | undefined;
+  #stub: SegmentName | undefined;
   /** Of the segment whose creation has begun. */
   #nextSeq: number | undefined;
   readonly tornTail: TornTail | undefined;
@@ -55,7 +56,7 @@ export class TailKeeper {
   constructor(parts: TailKeeperParts, recovery: Recovery) {
     this.#parts = parts;
     this.#state = recovery.tailState;
-    this.#stub = recovery.stub?.name;
+    this.#stub = recovery.stub;
     this.tornTail = describeTorn(recovery.tailState);
   }
 
@@ -66,7 +67,7 @@ export class TailKeeper {
 
   /** The segment in which the record after `tail` can be written. */
   async prepare(tail: ChainPoint): Promise<OpenSegment> {
-    await this.#removeStub();
+    await this.#settleStub(tail);
     const state = this.#state;
     if (state.kind === 'clean') {
       const opened = await this.#continue(state.segment, true);
@@ -87,13 +88,24 @@ export class TailKeeper {
     return this.#create(tail);
   }
 
-  async #removeStub(): Promise<void> {
-    if (this.#stub === undefined) return;
-    const { fileSystem, path } = this.#parts.directory;
-    if ((await fileSystem.stat(`${path}/${this.#stub}`)) !== undefined) {
-      await fileSystem.remove(`${path}/${this.#stub}`);
+  /**
+   * A newest segment without records is created anew in its place: MANIFEST may
+   * know of it, so it is never taken away first. One that begins below the
+   * snapshot is no part of the log any more.
+   */
+  async #settleStub({ lsn }: ChainPoint): Promise<void> {
+    const stub = this.#stub;
+    if (stub === undefined) return;
+    if (stub.firstLsn === lsn + 1) this.#nextSeq = stub.seq;
+    else if (this.#state.kind !== 'below_snapshot') {
+      const { directory } = this.#parts;
+      await directory.update((manifest) => {
+        assert(manifest !== undefined, 'the directory is initialised');
+        const excludedSegments = [...(manifest.excludedSegments ?? []), [stub.seq, stub.seq] as const];
+        return { ...manifest, excludedSegments };
+      });
+      await directory.sweepAside();
     }
-    await fileSystem.syncDirectory(path);
     this.#stub = undefined;
   }
 
@@ -101,17 +113,25 @@ export class TailKeeper {
   async #continue(segment: Segment, endsWithCleanMark: boolean): Promise<OpenSegment> {
     const file = await this.#parts.directory.fileSystem.open(segment.path, 'write');
     const salt = segment.header?.salt ?? 0;
-    if (!endsWithCleanMark) return { segment, file, salt };
-    const mark = { lastLsn: segment.lastLsn, durLag: 0, isCleanStop: false };
     try {
-      await writeFully(file, encodeMark(salt, mark), segment.sizeBytes);
-      await file.datasync();
+      if (endsWithCleanMark) {
+        const mark = { lastLsn: segment.lastLsn, durLag: 0, isCleanStop: false };
+        await writeFully(file, encodeMark(salt, mark), segment.sizeBytes);
+        await file.datasync();
+        segment.sizeBytes += NOTE_BYTES;
+      }
+      await this.#vouchFor(segment.name, segment.lastLsn);
     } catch (error) {
       await file.close();
       throw error;
     }
-    segment.sizeBytes += NOTE_BYTES;
     return { segment, file, salt };
+  }
+
+  /** Before the first record is written to a segment MANIFEST knows that it must be there. */
+  async #vouchFor(segment: string, lsn: number): Promise<void> {
+    const { directory } = this.#parts;
+    if (directory.manifest?.reaches?.segment !== segment) await directory.vouch({ segment, lsn });
   }
 
   /** Replaces the last segment by a fresh copy of its valid prefix; what is cut off is kept aside first. */
@@ -159,16 +179,16 @@ export class TailKeeper {
       'the log ends below its snapshot: begun anew after it',
     );
     await directory.update((manifest) => {
-      if (manifest === undefined) throw new Error('the directory is not initialised');
+      assert(manifest !== undefined, 'the directory is initialised');
       return { ...manifest, lowestSegment: nextSeq };
     });
     await directory.sweepAside();
   }
 
   /**
-   * Creates the segment after `tail`: header, fdatasync, directory, and only
-   * then may anything be appended. A file left by an attempt that failed has
-   * the same name and is replaced.
+   * Creates the segment after `tail`: header, fdatasync, directory, MANIFEST,
+   * and only then may anything be appended. A file left by an attempt that failed
+   * has the same name and is replaced; it stays, because MANIFEST may know of it.
    */
   async #create(tail: ChainPoint): Promise<OpenSegment> {
     const { directory, table, random, logId } = this.#parts;
@@ -184,9 +204,9 @@ export class TailKeeper {
       await writeFully(file, encodeSegmentHeader(header), 0);
       await file.datasync();
       await fileSystem.syncDirectory(path);
+      await this.#vouchFor(name, tail.lsn);
     } catch (error) {
       await file.close();
-      await fileSystem.remove(`${path}/${name}`).catch(() => {});
       throw error;
     }
     this.#nextSeq = undefined;

@@ -15,8 +15,9 @@ export interface Damage {
    * first one not in the base snapshot where that is later.
    */
   readonly neededLsn: number;
-  /** The highest LSN that any valid item after the damage shows to have been durable; 0 if none. */
+  /** The highest LSN that MANIFEST or any valid item after the damage shows to have been durable; 0 if none. */
   readonly provenDurableLsn: number;
+  readonly provenBy?: 'MANIFEST' | 'a later item';
 }
 
 export type Verdict =
@@ -37,7 +38,8 @@ export function judgeDamage(damage: Damage): Verdict {
       return { kind: 'corrupt', why: 'the header was durable before anything was appended' };
     case 'item':
       if (damage.provenDurableLsn >= damage.neededLsn) {
-        const why = `damaged, and a later item shows that LSN ${damage.provenDurableLsn} had been durable`;
+        const { provenDurableLsn, provenBy = 'a later item' } = damage;
+        const why = `damaged, and ${provenBy} shows that LSN ${provenDurableLsn} had been durable`;
         return { kind: 'corrupt', why };
       }
       return { kind: 'torn' };

@@ -21,7 +21,14 @@ import {
   TEMPORARY_SUFFIX,
 } from '#wal/file-names.ts';
 import { hasFrameSomewhere } from '#wal/later-items.ts';
-import { encodeManifest, isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
+import { withReach } from '#wal/log-reach.ts';
+import {
+  encodeManifest,
+  isSegmentExcluded,
+  type LogReach,
+  type Manifest,
+  tryDecodeManifest,
+} from '#wal/manifest.ts';
 import { isOutOfSpace, orUnusable, toError, WalOpenError } from '#wal/wal-errors.ts';
 import { readWholeFile, writeFully } from '#wal/whole-files.ts';
 
@@ -29,6 +36,8 @@ export interface OpenDirectoryOptions {
   readonly fileSystem: FileSystem;
   readonly path: string;
   readonly logger: Logger;
+  /** MANIFEST is not there yet: whoever makes the directory commits it last. Until then nothing is vouched for. */
+  readonly isDraft?: boolean;
 }
 
 export interface AsideFile {
@@ -63,11 +72,14 @@ export class WalDirectory {
   readonly fileSystem: FileSystem;
   /** Told once, when nothing can be committed any more. */
   onFailed: ((error: Error) => void) | undefined;
+  /** How far the open log reaches, by what is durable: each replacement of the manifest says it. */
+  reach: (() => LogReach | undefined) | undefined;
   readonly #logger: Logger;
   readonly #lock: DirectoryLock;
   #manifest: Manifest | undefined;
   #commits: Promise<unknown> = Promise.resolve();
   #failure: Error | undefined;
+  #isDraft: boolean;
 
   constructor(options: OpenDirectoryOptions, lock: DirectoryLock, manifest: Manifest | undefined) {
     this.path = options.path;
@@ -75,6 +87,7 @@ export class WalDirectory {
     this.#logger = options.logger;
     this.#lock = lock;
     this.#manifest = manifest;
+    this.#isDraft = options.isDraft === true;
   }
 
   /** What is committed; undefined in a fresh directory. */
@@ -94,8 +107,27 @@ export class WalDirectory {
     return done;
   }
 
-  async #replace(manifest: Manifest): Promise<void> {
+  /**
+   * Makes the manifest say that the log reaches as far as this: from then on a
+   * start refuses where it does not. What is said must be durable, names included.
+   */
+  async vouch(reach: LogReach): Promise<void> {
+    const said = this.#manifest?.reaches;
+    if (this.#isDraft || (said?.segment === reach.segment && said.lsn === reach.lsn)) return;
+    await this.update((manifest) => {
+      assert(manifest !== undefined, 'the directory is initialised');
+      return withReach(manifest, reach);
+    });
+  }
+
+  /** Set once, when nothing can be committed any more. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  async #replace(change: Manifest): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
+    const manifest = withReach(change, this.reach?.());
     const target = `${this.path}/${MANIFEST_NAME}`;
     const temporary = target + TEMPORARY_SUFFIX;
     let isReplaced = false;
@@ -115,6 +147,7 @@ export class WalDirectory {
       throw error;
     }
     this.#manifest = manifest;
+    this.#isDraft = false;
   }
 
   #fail(error: Error): void {
@@ -144,7 +177,8 @@ export class WalDirectory {
   async nextSegmentSeq(): Promise<number> {
     const last = (await this.allSegments()).at(-1)?.seq ?? 0;
     const cuts = (this.#manifest?.excludedSegments ?? []).map(([, lastExcluded]) => lastExcluded);
-    return Math.max(last, (this.#manifest?.lowestSegment ?? 1) - 1, ...cuts) + 1;
+    const known = parseSegmentName(this.#manifest?.reaches?.segment ?? '')?.seq ?? 0;
+    return Math.max(last, known, (this.#manifest?.lowestSegment ?? 1) - 1, ...cuts) + 1;
   }
 
   /**

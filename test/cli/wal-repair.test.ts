@@ -136,6 +136,15 @@ async function placeOf(lsn: number): Promise<{ file: string; byte: number }> {
 }
 
 describe('wal repair', () => {
+  it('keeps what is left where the newest segment is gone, and tells which LSNs MANIFEST knows of', async () => {
+    const { written } = await writtenLog(120);
+    const newest = (await segmentsIn(directory)).at(-1) as string;
+    const firstLsn = Number(newest.slice(11, 31));
+    await rm(join(directory, newest));
+    const { loss } = await repairAndCompare(written);
+    expect(loss.unreadable).toEqual([{ firstLsn, lastLsn: written.length }]);
+  });
+
   it('cuts at a record damaged in the middle of the first segment', async () => {
     const { written } = await writtenLog(120);
     const { file, byte } = await placeOf(9);

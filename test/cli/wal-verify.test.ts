@@ -106,6 +106,30 @@ describe('wal verify', () => {
   });
 
   it.each([
+    ['the newest segment', 1],
+    ['every segment', 99],
+  ])('misses %s after a clean stop, though what is left is whole in itself', async (_what, count) => {
+    await logWithSnapshot();
+    const segments = await segmentsIn(directory);
+    for (const name of segments.slice(-count)) await rm(join(directory, name));
+    expect(await verdict()).toEqual({ code: 1, verdict: 'damaged', kinds: ['missing'] });
+    const { out } = await verify();
+    expect(out).toContain(`missing: ${segments.at(-1)}`);
+    expect(out).toContain('MANIFEST knows that LSN 161 was durable');
+    expect((await runCli(['wal', 'inspect', directory])).code).toBe(1);
+    const backup = await runCli([
+      'backup',
+      'create',
+      '--from',
+      directory,
+      '--to',
+      join(directory, 'backups'),
+    ]);
+    expect(backup.code).not.toBe(0);
+    expect(backup.err).toContain('this segment is missing');
+  });
+
+  it.each([
     ['flipped', (bytes: Buffer) => flipAt(bytes.length >> 1)(bytes)],
     ['cut', (bytes: Buffer) => bytes.subarray(0, -10)],
     ['prolonged', (bytes: Buffer) => Buffer.concat([bytes, Buffer.of(0)])],

@@ -82,7 +82,8 @@ export function survivingBytes(inode: Inode, pageBytes: number, random: SeededRa
   inode.durable.copy(bytes, 0, 0, Math.min(size, inode.durable.length));
   for (let page = 0; page < size; page += pageBytes) {
     const end = Math.min(page + pageBytes, size);
-    if (random.chance(0.5)) volatile.copy(bytes, page, page, Math.min(end, volatile.length));
+    if (random.chance(0.5) && page < volatile.length)
+      volatile.copy(bytes, page, page, Math.min(end, volatile.length));
   }
   return bytes;
 }

@@ -10,11 +10,14 @@ import { type ShadowParts, writeImage } from '#engine/backup/shadow.ts';
 import { withLogImage } from '#engine/backup/survey-log.ts';
 import { verifyBackup } from '#engine/backup/verify-backup.ts';
 import { openEngine } from '#engine/open-engine.ts';
+import type { FileSystem } from '#platform/file-system.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { fileParts, LiveLog } from '#test/engine/live-log.ts';
+import { encodeManifest, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
+import { readWholeFile, writeFully } from '#wal/whole-files.ts';
 
 const DATA = '/data';
 const BACKUPS = '/backups';
@@ -127,11 +130,21 @@ async function startOn(parts: ShadowParts, digest: string): Promise<'whole' | 'r
   }
 }
 
+/** As before the last batch was durable: MANIFEST says nothing of where the log ended. */
+async function forgetEnd(fileSystem: FileSystem): Promise<void> {
+  const path = `${DATA}/MANIFEST`;
+  const manifest = tryDecodeManifest(await readWholeFile(fileSystem, path)) as Manifest;
+  const file = await fileSystem.open(path, 'replace');
+  await writeFully(file, encodeManifest({ ...manifest, reaches: undefined }), 0);
+  await file.close();
+}
+
 describe('a log whose end is cut off while it is copied', () => {
   it('is surveyed and copied anew', async () => {
     const { disk } = await build();
     const parts = partsOn(disk.kill());
     const { fileSystem } = parts;
+    await forgetEnd(fileSystem);
     const ends: number[] = [];
     await fileSystem.makeDirectory('/copy');
     await withLogImage(parts, DATA, async (image) => {

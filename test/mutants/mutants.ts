@@ -9,6 +9,7 @@ import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
+import { LOG_MUTANTS } from './log-mutants.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
@@ -199,6 +200,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...IDENTITY_MUTANTS,
   ...PROCESS_MUTANTS,
   ...TERM_MUTANTS,
+  ...LOG_MUTANTS,
   ...READ_MUTANTS,
   ...DIGEST_MUTANTS,
   ...ANSWER_MUTANTS,

@@ -86,7 +86,7 @@ async function build(
   await fileSystem.makeDirectory(to);
   const lock = await fileSystem.lock(`${to}/${LOCK_NAME}`);
   if (lock === undefined) throw new BackupRequestError(`${to} is in use by another process`);
-  const directory = new WalDirectory({ fileSystem, path: to, logger }, lock, manifest);
+  const directory = new WalDirectory({ fileSystem, path: to, logger, isDraft: true }, lock, manifest);
   try {
     await writeImage(parts, image, to);
     const recovered = await recoverShadow(parts, directory);
@@ -96,18 +96,22 @@ async function build(
       const why = `recovery came to LSN ${position.lsn}, ${entries} entries, digest ${digest}; expected LSN ${expected.position.lsn}, ${expected.entries} entries, digest ${expected.digest}`;
       throw new ImageDamageError({ file: to, byte: 0, lsn: position.lsn, why });
     }
-    await removeCleanMark(parts, directory);
-    await directory.commit(manifest);
+    const segment = await removeCleanMark(parts, directory);
+    const reaches = segment === undefined ? undefined : { segment, lsn: recovered.position.lsn };
+    await directory.commit({ ...manifest, reaches });
     return recovered;
   } finally {
     await directory.close();
   }
 }
 
-/** Ends the log with its last record, so that the next start is an unclean one. */
-async function removeCleanMark({ fileSystem, clock }: ShadowParts, directory: WalDirectory): Promise<void> {
+/** Ends the log with its last record, so that the next start is an unclean one. Returns the last segment's name. */
+async function removeCleanMark(
+  { fileSystem, clock }: ShadowParts,
+  directory: WalDirectory,
+): Promise<string | undefined> {
   const last = (await directory.segments()).at(-1);
-  if (last === undefined) return;
+  if (last === undefined) return undefined;
   const file = await fileSystem.open(`${directory.path}/${last.name}`, 'write');
   try {
     const header = await tryReadSegmentHeader(file);
@@ -116,6 +120,7 @@ async function removeCleanMark({ fileSystem, clock }: ShadowParts, directory: Wa
     const { recordsEnd } = await walkSegment({ file, header, endOffset, clock, onRecord: () => false });
     await file.truncate(recordsEnd);
     await file.sync();
+    return last.name;
   } finally {
     await file.close();
   }

@@ -32,6 +32,7 @@ import {
 } from '#storage/snapshot-codec.ts';
 import { MANIFEST_NAME, parseSegmentName, parseSnapshotName, type SegmentName } from '#wal/file-names.ts';
 import { searchLaterItems } from '#wal/later-items.ts';
+import { type Demand, demandOf, whyShort } from '#wal/log-reach.ts';
 import { isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { SEGMENT_HEADER_BYTES, type SegmentHeader } from '#wal/segment-format.ts';
 import { readWholeFile } from '#wal/whole-files.ts';
@@ -98,7 +99,9 @@ async function surveyOnce(
   }
   const base = await readBase(parts, directory, manifest);
   const names = await liveSegments(parts, directory, manifest);
-  return new Survey(parts, directory, manifest, base).run(names);
+  const image = await new Survey(parts, directory, manifest, base).run(names);
+  // An image may end where it likes: it demands nothing of what is made of it.
+  return { ...image, manifest: { ...manifest, reaches: undefined } };
 }
 
 async function readBase(
@@ -152,6 +155,7 @@ class Survey {
   readonly #directory: string;
   readonly #manifest: Manifest;
   readonly #base: ImageBase | undefined;
+  readonly #demand: Demand | undefined;
   readonly #from: ChainPoint;
   #chain: ChainPoint;
   readonly #takenMs: number;
@@ -162,6 +166,7 @@ class Survey {
     this.#directory = directory;
     this.#manifest = manifest;
     this.#base = base;
+    this.#demand = demandOf(manifest);
     this.#from = base?.point ?? NO_RECORD;
     this.#chain = this.#from;
     this.#takenMs = parts.clock.wallMs();
@@ -176,11 +181,18 @@ class Survey {
     const needed = names.slice(Math.max(0, start));
     const segments: ImageSegment[] = [];
     for (const [index, name] of needed.entries()) {
-      const segment = await this.#survey(name, index === 0, index === needed.length - 1);
+      const isLast = index === needed.length - 1 && name.seq >= (this.#demand?.seq ?? 0);
+      const segment = await this.#survey(name, index === 0, isLast);
       if (segment !== undefined && segment.lastLsn > this.#from.lsn) segments.push(segment);
     }
     // A log that ends below its snapshot is begun anew behind it at the next start.
     const last = this.#chain.lsn < this.#from.lsn ? this.#from : this.#chain;
+    const seqs = names.map(({ seq }) => seq);
+    const why = whyShort(this.#demand, { seqs, endLsn: last.lsn });
+    if (why !== undefined) {
+      const file = `${this.#directory}/${this.#demand?.segment}`;
+      throw new ImageDamageError({ file, byte: 0, lsn: last.lsn + 1, why });
+    }
     return {
       manifest: this.#manifest,
       base: this.#base,
@@ -253,7 +265,8 @@ class Survey {
       return;
     }
     if (!isLast) throw this.#damage(name, bad.offset, bad.why, chain);
-    let provenLsn = 0;
+    let provenLsn = this.#demand?.lsn ?? 0;
+    const provenBy = provenLsn > chain.lsn ? 'MANIFEST' : 'a later item';
     await searchLaterItems({
       file,
       fromOffset: bad.offset,
@@ -267,7 +280,7 @@ class Survey {
       },
     });
     if (provenLsn > chain.lsn) {
-      const why = `${bad.why}; a later item shows that LSN ${provenLsn} had been durable`;
+      const why = `${bad.why}; ${provenBy} shows that LSN ${provenLsn} had been durable`;
       throw this.#damage(name, bad.offset, why, chain);
     }
   }

@@ -53,6 +53,8 @@ export interface LossOptions {
   /** Those that may hold records beyond D, oldest first. */
   readonly segments: readonly SegmentName[];
   readonly beyondLsn: number;
+  /** The highest LSN that MANIFEST knows to have been durable; 0: none. */
+  readonly knownLsn: number;
   /** The state at D. */
   readonly store: Store;
 }
@@ -60,6 +62,7 @@ export interface LossOptions {
 export async function findLoss(options: LossOptions): Promise<Loss> {
   const tally = new Tally(options);
   for (const segment of options.segments) await readSegment(options, segment, tally);
+  tally.noteLast(options.knownLsn);
   return tally.result();
 }
 

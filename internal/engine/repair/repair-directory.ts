@@ -22,6 +22,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import { cutLog } from '#wal/cut-log.ts';
 import { parseSegmentName, type SegmentName } from '#wal/file-names.ts';
+import { demandOf } from '#wal/log-reach.ts';
 import { isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { salvageSegment } from '#wal/salvage.ts';
 import { SEGMENT_HEADER_BYTES, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
@@ -102,7 +103,11 @@ async function planCut(
   const files = await sizesOf(fileSystem, path, cutSegments, endOffset);
   if (dropsSnapshot) files.push(...(await snapshotFile(fileSystem, path, manifest.snapshot)));
   const first = segments.findLastIndex(({ firstLsn }) => firstLsn <= keep.lsn + 1);
-  const beyond = { segments: cutsLog ? segments.slice(Math.max(0, first)) : [], beyondLsn: keep.lsn };
+  const beyond = {
+    segments: cutsLog ? segments.slice(Math.max(0, first)) : [],
+    beyondLsn: keep.lsn,
+    knownLsn: demandOf(manifest)?.lsn ?? 0,
+  };
   const loss = await findLoss({ fileSystem, clock, path, store, ...beyond });
   return { kind: 'cut', rehearsal, damage, keep, dropsSnapshot, files, loss, endOffset, cutsLog };
 }

@@ -1,0 +1,58 @@
+/**
+ * How far the log reaches, as MANIFEST says it: the one witness outside of the
+ * segments that they, or their ends, are still there. Pure.
+ */
+import { parseSegmentName } from '#wal/file-names.ts';
+import { isSegmentExcluded, type LogReach, type Manifest } from '#wal/manifest.ts';
+
+/** What MANIFEST demands of the log; nothing is demanded of segments that it excludes. */
+export interface Demand {
+  /** File name and number of a segment that must be there. */
+  readonly segment: string;
+  readonly seq: number;
+  /** Every record up to here was durable. */
+  readonly lsn: number;
+}
+
+/** Undefined where MANIFEST demands nothing: there is no log yet, or an older program wrote it. */
+export function demandOf(manifest: Manifest): Demand | undefined {
+  const { reaches } = manifest;
+  const seq = parseSegmentName(reaches?.segment ?? '')?.seq;
+  if (manifest.logId === '' || reaches === undefined || seq === undefined) return undefined;
+  if (isSegmentExcluded(manifest, seq)) return undefined;
+  return { ...reaches, seq };
+}
+
+/** The manifest with the further one of what it says and `found`; with neither where both are excluded. */
+export function withReach(manifest: Manifest, found: LogReach | undefined): Manifest {
+  const { reaches: _said, ...rest } = manifest;
+  const said = demandOf(manifest);
+  const other = found === undefined ? undefined : demandOf({ ...manifest, reaches: found });
+  const further = isFurther(other, said) ? other : said;
+  return further === undefined ? rest : { ...rest, reaches: { segment: further.segment, lsn: further.lsn } };
+}
+
+function isFurther(one: Demand | undefined, than: Demand | undefined): boolean {
+  if (one === undefined || than === undefined) return one !== undefined;
+  return one.seq > than.seq || (one.seq === than.seq && one.lsn > than.lsn);
+}
+
+/**
+ * What is missing of the log where `seqs` are the segments found and `endLsn`
+ * is its last record, the base snapshot's where that is later; undefined where
+ * nothing is.
+ */
+export function whyShort(
+  demand: Demand | undefined,
+  found: { readonly seqs: readonly number[]; readonly endLsn: number },
+): string | undefined {
+  if (demand === undefined) return undefined;
+  const { lsn, seq } = demand;
+  const known = `MANIFEST knows that LSN ${lsn} was durable`;
+  if (!found.seqs.includes(seq)) {
+    return lsn > found.endLsn
+      ? `this segment is missing: what is left ends at LSN ${found.endLsn}, and ${known}`
+      : `this segment is missing: MANIFEST knows that it was there, with whatever was written behind LSN ${lsn}`;
+  }
+  return lsn > found.endLsn ? `the log ends at LSN ${found.endLsn}, but ${known}` : undefined;
+}

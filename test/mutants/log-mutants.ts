@@ -1,0 +1,56 @@
+/** Bugs of what MANIFEST knows of the log, and of epochs. */
+import type { Mutant } from './mutants.ts';
+
+const REACH = 'test/wal/reach.test.ts';
+const CRASH = 'test/wal/crash.test.ts';
+
+export const LOG_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'new segment that MANIFEST is not told of',
+    file: 'internal/wal/tail-keeper.ts',
+    text: '      await this.#vouchFor(name, tail.lsn);',
+    replacement: '',
+    tests: [REACH],
+  },
+  {
+    name: 'segment in MANIFEST before its name is durable',
+    file: 'internal/wal/tail-keeper.ts',
+    text: `      await fileSystem.syncDirectory(path);
+      await this.#vouchFor(name, tail.lsn);`,
+    replacement: `      await this.#vouchFor(name, tail.lsn);
+      await fileSystem.syncDirectory(path);`,
+    tests: [CRASH],
+  },
+  {
+    name: 'empty newest segment removed before it is created anew',
+    file: 'internal/wal/tail-keeper.ts',
+    text: '    if (stub.firstLsn === lsn + 1) this.#nextSeq = stub.seq;',
+    replacement: `    if (stub.firstLsn === lsn + 1) {
+      const { fileSystem, path } = this.#parts.directory;
+      await fileSystem.remove(\`\${path}/\${stub.name}\`);
+      await fileSystem.syncDirectory(path);
+    }`,
+    tests: [REACH],
+  },
+  {
+    name: 'end of the log not noted by a clean stop',
+    file: 'internal/wal/log.ts',
+    text: '      await directory.vouch(reach).catch(',
+    replacement: '      await Promise.resolve().catch(',
+    tests: [REACH],
+  },
+  {
+    name: 'missing newest segment taken for the end of the log',
+    file: 'internal/wal/log-reach.ts',
+    text: '  if (!found.seqs.includes(seq)) {',
+    replacement: '  if (!found.seqs.includes(seq) && lsn > found.endLsn) {',
+    tests: [REACH],
+  },
+  {
+    name: 'cut that leaves MANIFEST demanding what it cut',
+    file: 'internal/wal/cut-log.ts',
+    text: '  await commit(directory, { ...changes, excludedSegments: [...kept, ...out], reaches });',
+    replacement: '  await commit(directory, { ...changes, excludedSegments: [...kept] });',
+    tests: [REACH],
+  },
+];
