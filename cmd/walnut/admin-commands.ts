@@ -5,7 +5,8 @@ import { parseAddress } from './arguments.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
 import { CALL, createNodeClients, LONG_CALL } from './connection.ts';
-import { renderFacts, showBytes, showCount, showDeadline, showPosition } from './output.ts';
+import { countOf, showBytes, showDeadline, showPosition } from './output.ts';
+import { renderFacts } from './table.ts';
 
 interface ReleaseOptions {
   readonly discardLocal?: boolean;
@@ -94,7 +95,7 @@ async function runCheckpoint(invocation: Invocation): Promise<ExitCode> {
     invocation,
     () => ({ position, entries, snapshotBytes: bytes, deletedSegments }),
     () =>
-      `snapshot at ${position}: ${showCount(entries)} entries, ${showBytes(bytes)}; ${deletedSegments} segments deleted\n`,
+      `snapshot at ${position}: ${countOf(entries, 'entry', 'entries')}, ${showBytes(bytes)}; ${countOf(deletedSegments, 'segment')} deleted\n`,
   );
   return EXIT.ok;
 }

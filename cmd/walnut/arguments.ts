@@ -4,6 +4,7 @@
  * (commander's InvalidArgumentError, which ends in exit code 2).
  */
 import { InvalidArgumentError } from 'commander';
+import { KEY_BYTES_MAX, utf8Length } from '#model/limits.ts';
 import { parsePosition } from '#model/position.ts';
 import { DURATION_FORM, parseDuration } from '#platform/duration.ts';
 
@@ -35,6 +36,13 @@ export function parseWaitMs(maxMs: number): (text: string) => number {
     if (ms > maxMs) throw new InvalidArgumentError(`Expected at most ${maxMs} ms.`);
     return ms;
   };
+}
+
+/** As nodes take keys: 1 to 1,024 bytes. */
+export function parseKey(text: string): string {
+  const bytes = utf8Length(text);
+  if (bytes >= 1 && bytes <= KEY_BYTES_MAX && text.isWellFormed()) return text;
+  throw new InvalidArgumentError(`Expected 1 to ${KEY_BYTES_MAX} bytes of UTF-8, not ${bytes}.`);
 }
 
 export function parseTtlMs(text: string): number {
@@ -77,7 +85,7 @@ export function parseExpireAtMs(text: string): number {
 
 /** `host`, `host:port`, `[v6]:port`, with or without `http://`; the port defaults to 8080. */
 export function parseAddress(text: string): Address {
-  const match = /^(?:http:\/\/)?(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+)(?::(\d{1,5}))?\/?$/.exec(text);
+  const match = /^(?:http:\/\/)?(\[[0-9a-fA-F:.]+\]|[^\s\p{C}:/[\]]+)(?::(\d{1,5}))?\/?$/u.exec(text);
   const port = match?.[2] === undefined ? PORT_DEFAULT : Number(match[2]);
   const host = match?.[1];
   if (host === undefined || port < 1 || port > 65_535) {

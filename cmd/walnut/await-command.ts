@@ -10,7 +10,7 @@ import { parseCount, parseWaitMs, parseWirePosition } from './arguments.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
 import { WAITING_CALL } from './connection.ts';
-import { enumName, showPosition } from './output.ts';
+import { countOf, enumName, showPosition } from './output.ts';
 import { callFollowing, missedGuarantee } from './write-commands.ts';
 
 const TIMEOUT_MS_MAX = 60_000;
@@ -80,7 +80,7 @@ async function runAwait(invocation: Invocation, options: AwaitOptions): Promise<
       replicasAcked,
       durable: showPosition(response.durable),
     }),
-    () => `${text}: ${enumName(Durability, durabilityReached)}, ${replicasAcked} replicas\n`,
+    () => `${text}: ${enumName(Durability, durabilityReached)}, ${countOf(replicasAcked, 'replica')}\n`,
   );
   const missed = missedGuarantee(response, options);
   if (missed === undefined) return EXIT.ok;

@@ -19,7 +19,8 @@ import {
   parseLsn,
   parseTimeMs,
 } from './log-files.ts';
-import { renderFacts, renderTable, showBytes, showCount, showDeadline, showDuration } from './output.ts';
+import { countOf, showBytes, showCount, showDeadline, showDuration } from './output.ts';
+import { renderFacts, renderTable } from './table.ts';
 
 interface CreateOptions {
   readonly from: string;
@@ -270,7 +271,7 @@ async function runRestore(invocation: Invocation, options: RestoreOptions): Prom
         ['directory', to],
         ['backup', backup.id],
         ['position', `${at}, of ${showDeadline(timestampMs)}; ${showCount(leftOut)} later records left out`],
-        ['state', `${showCount(entries)} entries, digest ${digest}`],
+        ['state', `${countOf(entries, 'entry', 'entries')}, digest ${digest}`],
         ['node', `${nodeId}, ${role}`],
         ['recovered in', showDuration(recoveryMs)],
       ]),

@@ -1,11 +1,21 @@
 /**
  * Failures of the command line tool, and what an operator can do about each.
  * Exit codes: 0 done; 1 key not found or check failed; 2 usage; 5 unreachable
- * or server error; 130 interrupted.
+ * or server error; 6 a file or a stream could not be read or written; 70 a bug;
+ * 130 interrupted. Answers (0, 1) are never given by a failure of the tool.
  */
 import { CallError } from './call-error.ts';
+import { escapeLine } from './terminal.ts';
 
-export const EXIT = { ok: 0, negative: 1, usage: 2, server: 5, interrupted: 130 } as const;
+export const EXIT = {
+  ok: 0,
+  negative: 1,
+  usage: 2,
+  server: 5,
+  inputOutput: 6,
+  bug: 70,
+  interrupted: 130,
+} as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Ends the command with `exitCode`; `advice` says what to do next. */
@@ -26,25 +36,48 @@ export function leaderHintOf(error: unknown): string | undefined {
   return error instanceof CallError ? error.leaderHint : undefined;
 }
 
-/** Words a failure of a call to `address`. */
+/** Words a failure of a command that talks to `address`. Throws what is a bug. */
 export function describeFailure(error: unknown, address: string): CliError {
   if (error instanceof CliError) return error;
-  if (!(error instanceof CallError)) throw error;
+  if (error instanceof CallError) return describeCallFailure(error, address);
+  if (isSystemError(error)) return new CliError(EXIT.inputOutput, error.message, undefined, error);
+  throw error;
+}
+
+function describeCallFailure(error: CallError, address: string): CliError {
   if (error.code === 'lost') {
     return new CliError(
       EXIT.server,
-      error.message,
+      escapeLine(error.message),
       'Is it running? Start a group with: npm start\n' +
         'Or name another node: --address HOST:PORT (or WALNUT_ADDRESS).',
       error,
     );
   }
-  const message = `${address} answered ${error.code.toUpperCase()}: ${error.message}`;
-  return new CliError(EXIT.server, message, adviceFor(error), error);
+  // What a node finds wrong with an argument is wrong usage like what the tool finds.
+  const exitCode = error.code === 'invalid_argument' ? EXIT.usage : EXIT.server;
+  const message = `${address} answered ${error.code.toUpperCase()}: ${escapeLine(error.message)}`;
+  return new CliError(exitCode, message, adviceFor(error), error);
+}
+
+/** Whether the operating system refused: a file, a directory, a stream. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return error instanceof Error && typeof code === 'string' && typeof syscall === 'string';
+}
+
+/** The output did not all arrive: an exit code that says so, whatever the command found. */
+export function outputFailure(error: Error): CliError {
+  return new CliError(
+    EXIT.inputOutput,
+    `cannot write the output: ${error.message}`,
+    'The output is incomplete; what the command changed stands.',
+    error,
+  );
 }
 
 function adviceFor({ code, leaderHint }: CallError): string | undefined {
-  if (leaderHint !== undefined) return `Ask the master instead: --address ${leaderHint}`;
+  if (leaderHint !== undefined) return `Ask the master instead: --address ${escapeLine(leaderHint)}`;
   switch (code) {
     case 'unavailable':
       return 'The node is up but cannot answer now; see why with: walnut status';

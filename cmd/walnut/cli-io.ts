@@ -3,35 +3,55 @@
  * environment, Ctrl-C. The tests bring their own; nothing else in `cmd/walnut`
  * touches `process`.
  */
-import pc from 'picocolors';
+import { fstatSync, writeSync } from 'node:fs';
 import { isOnATerminal } from '#platform/shutdown-signals.ts';
 
 export interface CliIo {
-  /** Writes to stdout; resolves when the stream has room again. */
+  /** Writes all of it to stdout; rejects with the system's error where that fails. */
   write(chunk: string | Uint8Array): Promise<void>;
-  /** Writes to stderr. */
+  /** Writes to stderr. Never fails: the exit code has to do where nobody can read it. */
   note(text: string): void;
   readonly stdin: AsyncIterable<Uint8Array>;
   readonly isOutTerminal: boolean;
   readonly isErrTerminal: boolean;
+  /** Of the terminal; undefined where it does not say, or there is none. */
+  readonly columns: number | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts at the first Ctrl-C or SIGTERM. */
   readonly interrupted: AbortSignal;
 }
 
-export type Colors = ReturnType<typeof pc.createColors>;
-
-/** Colours only on a terminal, and not where NO_COLOR (https://no-color.org) is set. */
-export function chooseColors(io: CliIo, isTerminal: boolean): Colors {
-  const hasOptedOut = (io.env.NO_COLOR ?? '') !== '' || io.env.TERM === 'dumb';
-  return pc.createColors(isTerminal && !hasOptedOut);
-}
-
+const STDIN = 0;
+const STDOUT = 1;
 /** Ctrl-C reaches a child twice (terminal and launcher), so repeats within this time are one. */
 const REPEAT_MS = 2_000;
 
 /** The process itself. A second Ctrl-C after two seconds ends it at once. */
 export function createProcessIo(): CliIo {
+  // What is said beside the answer (progress, advice) must not end the command where it cannot be written.
+  process.stderr.on('error', () => undefined);
+  return {
+    write: isStream(STDOUT) ? createStreamWriter() : writeToFile,
+    note: (text) => void process.stderr.write(text),
+    stdin: { [Symbol.asyncIterator]: readStdin },
+    isOutTerminal: process.stdout.isTTY === true,
+    isErrTerminal: process.stderr.isTTY === true,
+    columns: process.stdout.columns,
+    env: process.env,
+    interrupted: listenForInterruption(),
+  };
+}
+
+/** Node's own stream takes a directory for an empty file. */
+async function* readStdin(): AsyncGenerator<Uint8Array> {
+  if (fstatSync(STDIN).isDirectory()) {
+    const error = new Error('EISDIR: cannot read standard input, which is a directory');
+    throw Object.assign(error, { code: 'EISDIR', syscall: 'read' });
+  }
+  yield* process.stdin as AsyncIterable<Uint8Array>;
+}
+
+function listenForInterruption(): AbortSignal {
   const interruption = new AbortController();
   let firstMs = 0;
   const onSignal = (code: number) => (): void => {
@@ -47,24 +67,32 @@ export function createProcessIo(): CliIo {
   // Without a terminal to lose, as under nohup, a hang-up changes nothing. SIGUSR1 would open Node's debugger.
   process.on('SIGHUP', isOnATerminal() ? onSignal(129) : () => undefined);
   if (process.platform !== 'win32') process.on('SIGUSR1', () => undefined);
-  // A reader that went away (`| head`) is no failure of ours, and nothing is left to say.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-  // What is said beside the answer (progress, advice) must not end the command where it cannot be written.
-  process.stderr.on('error', () => undefined);
-  return {
-    write: writeToStdout,
-    note: (text) => void process.stderr.write(text),
-    stdin: process.stdin,
-    isOutTerminal: process.stdout.isTTY === true,
-    isErrTerminal: process.stderr.isTTY === true,
-    env: process.env,
-    interrupted: interruption.signal,
-  };
+  return interruption.signal;
 }
 
-function writeToStdout(chunk: string | Uint8Array): Promise<void> {
-  return new Promise((resolve) => {
-    if (process.stdout.write(chunk)) resolve();
-    else process.stdout.once('drain', resolve);
-  });
+function isStream(descriptor: number): boolean {
+  const stat = fstatSync(descriptor);
+  return stat.isFIFO() || stat.isSocket() || process.stdout.isTTY === true;
+}
+
+function createStreamWriter(): CliIo['write'] {
+  const onError = (error: NodeJS.ErrnoException): void => {
+    // A reader that went away (`| head`) is no failure of ours, and nothing is left to say.
+    if (error.code === 'EPIPE') process.exit(0);
+  };
+  process.stdout.on('error', onError);
+  return (chunk) =>
+    new Promise((resolve, reject) => {
+      process.stdout.write(chunk, (error) => {
+        if (error == null) return resolve();
+        onError(error);
+        reject(error);
+      });
+    });
+}
+
+/** Node's own stream takes a short write, which a full disk makes, for a whole one. */
+async function writeToFile(chunk: string | Uint8Array): Promise<void> {
+  const bytes = typeof chunk === 'string' ? Buffer.from(chunk, 'utf8') : chunk;
+  for (let at = 0; at < bytes.length; ) at += writeSync(STDOUT, bytes, at);
 }

@@ -4,9 +4,10 @@
  */
 import type { Command } from 'commander';
 import { type Address, parseAddress } from './arguments.ts';
-import { CliError, describeFailure, EXIT, type ExitCode } from './cli-error.ts';
-import { type CliIo, type Colors, chooseColors } from './cli-io.ts';
-import { renderJson } from './output.ts';
+import { CliError, describeFailure, EXIT, type ExitCode, outputFailure } from './cli-error.ts';
+import type { CliIo } from './cli-io.ts';
+import { renderJson, showText } from './output.ts';
+import { type Colors, chooseColors, guardTerminal } from './terminal.ts';
 
 export const ADDRESS_DEFAULT = '127.0.0.1:8080';
 
@@ -25,11 +26,23 @@ export type Handler<Options> = (invocation: Invocation, options: Options) => Pro
 
 /** Registers handlers and keeps the exit code of the one that ran. */
 export class CommandHost {
+  /** Guarded: see `terminal.ts`. A failed write rejects with `CliError`. */
   readonly io: CliIo;
+  /** Whether failures are told in JSON, too. */
+  readonly isJson: boolean;
   exitCode: ExitCode = EXIT.ok;
 
-  constructor(io: CliIo) {
-    this.io = io;
+  constructor(io: CliIo, isJson = false) {
+    const guarded = guardTerminal(io);
+    const write: CliIo['write'] = async (chunk) => {
+      try {
+        await guarded.write(chunk);
+      } catch (error) {
+        throw outputFailure(error as Error);
+      }
+    };
+    this.io = { ...guarded, write };
+    this.isJson = isJson;
   }
 
   /** Makes a commander action of a handler. */
@@ -52,11 +65,15 @@ export class CommandHost {
     };
   }
 
-  report(error: CliError): ExitCode {
+  report({ exitCode, message, advice }: CliError): ExitCode {
+    if (this.isJson) {
+      this.io.note(`${JSON.stringify({ error: { exitCode, message, advice } })}\n`);
+      return exitCode;
+    }
     const colors = chooseColors(this.io, this.io.isErrTerminal);
-    this.io.note(`${colors.red('walnut:')} ${error.message}\n`);
-    if (error.advice !== undefined) this.io.note(`${error.advice}\n`);
-    return error.exitCode;
+    this.io.note(`${colors.red('walnut:')} ${message}\n`);
+    if (advice !== undefined) this.io.note(`${advice}\n`);
+    return exitCode;
   }
 }
 
@@ -68,4 +85,17 @@ export async function show(invocation: Invocation, json: () => unknown, text: ()
 /** A failure of usage that commander cannot see. */
 export function usageError(message: string, advice?: string): CliError {
   return new CliError(EXIT.usage, message, advice);
+}
+
+/** An address that a node named. Throws where it is none: an answer to be wary of. */
+export function parseToldAddress(text: string, by: Address): Address {
+  try {
+    return parseAddress(text);
+  } catch {
+    throw new CliError(
+      EXIT.server,
+      `${by.text} names ${showText(text)} as an address of its group, which is no HOST:PORT`,
+      'See what it knows with: walnut status; or name the node yourself: --address HOST:PORT',
+    );
+  }
 }

@@ -7,7 +7,7 @@ import { parseCount } from './arguments.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
 import { createNodeClients, LONG_CALL } from './connection.ts';
-import { showCount, showDuration, showPosition } from './output.ts';
+import { countOf, showDuration, showPosition } from './output.ts';
 
 interface ReleaseOptions {
   readonly toLsn?: number;
@@ -100,7 +100,7 @@ export function delayToJson(delay: DelayStatus): Record<string, unknown> {
 }
 
 export function describeDelay(delay: DelayStatus): string {
-  const waiting = `${showCount(delay.waitingRecords)} records wait`;
+  const waiting = `${countOf(delay.waitingRecords, 'record')} waiting`;
   if (delay.held) return `held by an operator, ${waiting}`;
   const next = delay.nextDueInMs === undefined ? '' : `, the next for ${showDuration(delay.nextDueInMs)}`;
   return `${showDuration(delay.applyDelayMs)} after the master, ${waiting}${next}`;

@@ -12,10 +12,11 @@ import {
   type WirePosition,
 } from './arguments.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from './cli-error.ts';
-import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
+import { type CommandHost, type Invocation, parseToldAddress, show, usageError } from './command-host.ts';
 import { CALL, createNodeClients, WAITING_CALL } from './connection.ts';
 import { type Comparison, compareNodes, failureOf } from './digest-compare.ts';
-import { renderTable, showCount, showPosition } from './output.ts';
+import { showCount, showPosition } from './output.ts';
+import { renderTable } from './table.ts';
 
 const WAIT_MS_DEFAULT = 10_000;
 const WAIT_MS_MAX = 3_600_000;
@@ -119,13 +120,13 @@ async function groupOf(asked: Address): Promise<Address[]> {
   const status = await statusOf(asked);
   if (status.role === Role.MASTER) {
     if (status.replicas.length === 0) throw knowsNobody(asked);
-    return [asked, ...status.replicas.map((replica) => parseAddress(replica.address))];
+    return [asked, ...status.replicas.map((replica) => parseToldAddress(replica.address, asked))];
   }
-  const master = parseAddress(status.master?.address ?? '');
+  const master = parseToldAddress(status.master?.address ?? '', asked);
   const { replicas } = await statusOf(master);
   // The asked one may be known there by another name.
   const others = replicas.filter(({ nodeId, address }) => nodeId !== status.nodeId && address !== asked.text);
-  return [master, asked, ...others.map((replica) => parseAddress(replica.address))];
+  return [master, asked, ...others.map((replica) => parseToldAddress(replica.address, master))];
 }
 
 async function statusOf(address: Address) {
@@ -140,14 +141,22 @@ function knowsNobody(address: Address): CliError {
   return new CliError(EXIT.usage, `${address.text} knows no replicas`, 'Name them: --compare HOST:PORT …');
 }
 
+/** Enough of a digest to tell two apart, where the whole does not fit; --json has it. */
+const DIGEST_CHARACTERS = 16;
+
 function renderComparison({ colors }: Invocation, { nodes }: Comparison): string {
-  const rows = nodes.map(({ address, role, position, entries, digest, verdict }) => [
-    address,
-    role,
-    position,
-    entries === undefined ? '-' : showCount(entries),
-    digest ?? '-',
-    verdict === 'same' ? colors.green(verdict) : colors.red(verdict),
-  ]);
-  return renderTable(colors, ['NODE', 'ROLE', 'POSITION', 'ENTRIES', 'DIGEST', 'VERDICT'], rows);
+  const render = (digestCharacters: number): string => {
+    const rows = nodes.map(({ address, role, position, entries, digest, verdict }) => [
+      address,
+      role,
+      position,
+      entries === undefined ? '-' : showCount(entries),
+      digest?.slice(0, digestCharacters) ?? '-',
+      verdict === 'same' ? colors.green(verdict) : colors.red(verdict),
+    ]);
+    return renderTable(colors, ['NODE', 'ROLE', 'POSITION', 'ENTRIES', 'DIGEST', 'VERDICT'], rows);
+  };
+  const whole = render(Number.POSITIVE_INFINITY);
+  const isTable = whole.split('\n').length === nodes.length + 2;
+  return isTable ? whole : render(DIGEST_CHARACTERS);
 }

@@ -15,8 +15,8 @@ import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
 import { createNodeClients, WAITING_CALL } from './connection.ts';
 import {
+  countOf,
   enumName,
-  renderTable,
   showBytes,
   showCount,
   showDeadline,
@@ -25,6 +25,8 @@ import {
   showValue,
   valueToJson,
 } from './output.ts';
+import { renderTable } from './table.ts';
+import { escapeLine } from './terminal.ts';
 
 const SLICE_BYTES = 1 << 20;
 
@@ -133,7 +135,7 @@ async function runShow(invocation: Invocation, options: ShowOptions): Promise<Ex
     if (wanted.length > 0)
       await io.write(wanted.map((update) => render(update, options.values === true)).join(''));
     if (slice.damage !== '') {
-      io.note(`walnut: tail ${id} cannot be read to its end: ${slice.damage}\n`);
+      io.note(`walnut: tail ${id} cannot be read to its end: ${escapeLine(slice.damage)}\n`);
       return EXIT.negative;
     }
     if (slice.isEnd || left <= 0) return EXIT.ok;
@@ -153,7 +155,7 @@ function updateToText(update: Update, hasValue: boolean): string {
   const { position, timestampMs, op, cause, key, value, expireAtMs } = update;
   const head = `${formatPosition(position)}  ${showDeadline(timestampMs)}  ${op.padEnd(6)} ${showText(key)}`;
   if (op === 'delete') return `${head}  (${cause})\n`;
-  const content = hasValue ? showValue(value) : `${value.length} bytes`;
+  const content = hasValue ? showValue(value) : `${countOf(value.length, 'byte')}`;
   return `${head}  ${content}${expireAtMs === 0 ? '' : `, expires ${showDeadline(expireAtMs)}`}\n`;
 }
 

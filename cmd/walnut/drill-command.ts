@@ -13,8 +13,9 @@ import { type CommandHost, type Invocation, show, usageError } from './command-h
 import { createNodeClients, LONG_CALL } from './connection.ts';
 import { figuresOf, writeDrillMetrics } from './drill-metrics.ts';
 import { cleanPath, createFileParts, onFiles } from './log-files.ts';
-import { renderFacts, renderTable, showBytes, showCount, showDuration } from './output.ts';
+import { countOf, showBytes, showCount, showDuration } from './output.ts';
 import { createSeededRandom } from './seeded-cuts.ts';
+import { renderFacts, renderTable } from './table.ts';
 
 const RUNS_DEFAULT = 3;
 
@@ -204,10 +205,10 @@ function renderReport({ colors }: Invocation, report: DrillReport, { cut, seed, 
   }
   const facts = renderFacts(colors, [
     ['drill', cut === 'random' ? `${verdict}, seed ${seed}` : verdict],
-    ['log', `LSN ${report.lastLsn}, ${showCount(report.entries)} entries, digest ${report.digest}`],
+    ['log', `LSN ${report.lastLsn}, ${countOf(report.entries, 'entry', 'entries')}, digest ${report.digest}`],
     ['live node', report.live === 'different' ? colors.red(report.live) : report.live],
     ['RTO', showDuration(recoverySeconds * 1_000)],
-    ['RPO', `${showCount(lostRecords)} records`],
+    ['RPO', `${countOf(lostRecords, 'record')}`],
     ['rate', `${showCount(recordsPerSecond)} records/s, ${showBytes(bytesPerSecond)}/s`],
     ...(kept === undefined ? [] : [['kept in', kept] as const]),
   ]);

@@ -16,7 +16,7 @@ import { SnapshotError } from '#storage/snapshot-codec.ts';
 import { MANIFEST_NAME, parseSegmentName, parseSnapshotName } from '#wal/file-names.ts';
 import { isOutOfSpace, WalOpenError } from '#wal/wal-errors.ts';
 import { parseCount, parseExpireAtMs } from './arguments.ts';
-import { CliError, EXIT } from './cli-error.ts';
+import { CliError, EXIT, isSystemError } from './cli-error.ts';
 import { usageError } from './command-host.ts';
 
 const BACKUP_SUFFIX = '.backup.json';
@@ -133,7 +133,7 @@ function placeOf(repository: BackupRepository, { id }: ListedBackup, why: string
   return { file: `${repository.path}/${id}${BACKUP_SUFFIX}`, byte: 0, lsn: 0, why };
 }
 
-/** Runs work on files; its failures end in exit codes: 2 for a request that cannot be met, 1 for damage and a failing disk. */
+/** Runs work on files; its failures end in exit codes: 2 for a request that cannot be met, 1 for damage, 6 for what the system refuses. */
 export async function onFiles<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -147,12 +147,11 @@ function describeFileFailure(error: unknown): unknown {
   if (error instanceof ImageDamageError || error instanceof SnapshotError || error instanceof WalOpenError) {
     return new CliError(EXIT.negative, `damage: ${error.message}`, undefined, error);
   }
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  if (error instanceof Error && code !== undefined && syscall !== undefined && syscall !== 'connect') {
+  if (isSystemError(error)) {
     const advice = isOutOfSpace(error)
       ? 'Make room there, or name another place; what was there before is unchanged.'
       : undefined;
-    return new CliError(EXIT.negative, error.message, advice, error);
+    return new CliError(EXIT.inputOutput, error.message, advice, error);
   }
   return error;
 }

@@ -1,28 +1,9 @@
 /** How answers are shown: tables for people, JSON for programs. Nothing here talks to a node. */
-import Table from 'cli-table3';
 import type { Entry, Position } from '#gen/walnut/v1/types_pb.ts';
-import type { Colors } from './cli-io.ts';
+import { escapeControls } from './terminal.ts';
 
 const PREVIEW_CHARACTERS = 48;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const NO_BORDERS = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-};
-
 /** `epoch-lsn`; `-` where there is none. */
 export function showPosition(position: Position | undefined): string {
   return position === undefined ? '-' : `${position.epoch}-${position.lsn}`;
@@ -51,15 +32,21 @@ export function showText(text: string, charactersMax = PREVIEW_CHARACTERS): stri
   const shown = text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text;
   const quoted = JSON.stringify(shown.toWellFormed());
   // JSON leaves DEL, C1 controls and direction marks alone; a terminal obeys them.
-  return quoted.replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
+  return escapeControls(quoted);
 }
 
 export function showValue(value: Uint8Array): string {
   const decoded = valueToJson(value.subarray(0, 4 * PREVIEW_CHARACTERS));
   if ('value' in decoded) return showText(decoded.value);
   return `(${value.length} bytes, binary)`;
+}
+
+/** All of a value as text for a terminal; bytes that are no UTF-8 as `\\xff`. */
+export function showWholeValue(value: Uint8Array): string {
+  const decoded = valueToJson(value);
+  if ('value' in decoded) return decoded.value;
+  const text = Buffer.from(value).toString('latin1');
+  return text.replace(/[\u0080-\u00ff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`);
 }
 
 export function showDeadline(expireAtMs: bigint | number): string {
@@ -101,39 +88,17 @@ export function showDuration(ms: bigint | number): string {
     .join(' ');
 }
 
-/** `NODE_STATE_CATCHING_UP` as generated (`CATCHING_UP`) in lower case with dashes. */
+/** `1 segment`, `2 segments`. */
+export function countOf(count: bigint | number, one: string, many = `${one}s`): string {
+  return `${showCount(count)} ${Number(count) === 1 ? one : many}`;
+}
+
+/** `NODE_STATE_CATCHING_UP` as generated (`CATCHING_UP`) in lower case, as reasons and documents write it. */
 export function enumName(names: Readonly<Record<string, number>>, value: number): string {
   const name = Object.keys(names).find((key) => names[key] === value);
-  return name === undefined ? String(value) : name.toLowerCase().replaceAll('_', '-');
-}
-
-export function renderTable(
-  colors: Colors,
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-): string {
-  const table = new Table({
-    head: head.map((text) => colors.bold(text)),
-    chars: NO_BORDERS,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-  });
-  table.push(...rows.map((row) => [...row]));
-  return trimLines(table.toString());
-}
-
-/** Names on the left, values on the right. */
-export function renderFacts(colors: Colors, facts: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...facts.map(([name]) => name.length));
-  return `${facts.map(([name, value]) => `${colors.dim(name.padEnd(width))}  ${value}`).join('\n')}\n`;
+  return name === undefined ? String(value) : name.toLowerCase();
 }
 
 export function renderJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
-}
-
-function trimLines(text: string): string {
-  return `${text
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n')}\n`;
 }

@@ -2,28 +2,48 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { parseAddress } from './arguments.ts';
-import { CliError, EXIT } from './cli-error.ts';
+import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { ADDRESS_DEFAULT, CommandHost, usageError } from './command-host.ts';
 import { loadCommands } from './command-table.ts';
+import { fitHelp, HELP_WIDTH } from './help-text.ts';
 
-/** Columns: as wide as the examples are. */
-const HELP_WIDTH = 100;
-
-/** Runs the tool; resolves with the exit code. Rejects only for bugs. */
+/** Runs the tool; resolves with the exit code. Never rejects. */
 export async function runWalnut(args: readonly string[], io: CliIo): Promise<number> {
-  const host = new CommandHost(io);
+  const host = new CommandHost(io, asksForJson(args));
   const output: string[] = [];
   try {
-    const program = await createProgram(args, host, output);
-    await program.parseAsync([...args], { from: 'user' });
+    try {
+      const program = await createProgram(args, host, output);
+      await program.parseAsync([...args], { from: 'user' });
+    } catch (error) {
+      if (!(error instanceof CommanderError)) throw error;
+      host.exitCode = endOfParsing(error, host);
+    }
+    for (const text of output) await host.io.write(text);
   } catch (error) {
-    if (error instanceof CliError) host.exitCode = host.report(error);
-    else if (error instanceof CommanderError) host.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    else throw error;
+    host.exitCode = host.report(error instanceof CliError ? error : describeBug(error));
   }
-  for (const text of output) await io.write(text);
   return host.exitCode;
+}
+
+function asksForJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return args.slice(0, end < 0 ? args.length : end).includes('--json');
+}
+
+/** Commander has told what is wrong, unless that is to be JSON. */
+function endOfParsing(error: CommanderError, host: CommandHost): ExitCode {
+  if (error.exitCode === 0) return EXIT.ok;
+  if (!host.isJson) return EXIT.usage;
+  const message = error.code === 'commander.help' ? 'a command is missing' : error.message;
+  return host.report(usageError(message.replace(/^error: /, ''), 'See --help of the command.'));
+}
+
+/** Whatever nobody foresaw: told whole, and by a code that is no answer. */
+export function describeBug(error: unknown): CliError {
+  const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new CliError(EXIT.bug, `this is a bug of the tool; please report it: ${what}`);
 }
 
 async function createProgram(args: readonly string[], host: CommandHost, output: string[]): Promise<Command> {
@@ -33,8 +53,10 @@ async function createProgram(args: readonly string[], host: CommandHost, output:
     .version(readVersion())
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void output.push(text),
-      writeErr: (text) => io.note(text),
+      writeOut: (text) => void output.push(fitHelp(text)),
+      writeErr: (text) => {
+        if (!host.isJson) io.note(text);
+      },
       getOutHelpWidth: () => HELP_WIDTH,
       getErrHelpWidth: () => HELP_WIDTH,
       getOutHasColors: () => false,
@@ -79,5 +101,7 @@ Examples:
   walnut digest --compare
   walnut replay orm-busy.trace.gz --limit 1000000 --concurrency 1
 
-Exit codes: 0 done; 1 key not found or check failed; 2 usage; 5 unreachable or server
-error; 130 interrupted.`;
+Exit codes: 0 done; 1 key not found or check failed; 2 usage; 5 unreachable or
+server error; 6 a file or a stream could not be read or written; 70 a bug of the
+tool; 130 interrupted. With --json the last line of stderr tells a failure as
+{"error":{"exitCode":…,"message":…,"advice":…}}.`;

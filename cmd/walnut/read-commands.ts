@@ -6,6 +6,7 @@ import { quoteKey } from '#model/limits.ts';
 import {
   parseCount,
   parseDurationMs,
+  parseKey,
   parseWaitMs,
   parseWirePosition,
   type WirePosition,
@@ -14,16 +15,17 @@ import { EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
 import { CALL, createNodeClients, type NodeClients, WAITING_CALL } from './connection.ts';
 import {
+  countOf,
   entryToJson,
-  renderTable,
-  showCount,
   showDeadline,
   showDuration,
   showPosition,
   showText,
   showValue,
+  showWholeValue,
   valueToJson,
 } from './output.ts';
+import { renderTable } from './table.ts';
 
 const WAIT_MS_MAX = 60_000;
 const SCAN_LIMIT = 100;
@@ -35,6 +37,7 @@ interface GetOptions {
   readonly atLeast?: WirePosition;
   readonly wait?: number;
   readonly maxStaleness?: number;
+  readonly raw?: boolean;
   readonly verbose?: boolean;
 }
 
@@ -49,10 +52,11 @@ export function addReadCommands(program: Command, host: CommandHost): void {
     .command('get')
     .summary('print the value of a key')
     .description(
-      'Prints the raw value to stdout, byte for byte (a newline follows only on a terminal). ' +
+      'Prints the value to stdout, byte for byte. On a terminal what it would obey is escaped ' +
+        '(--raw leaves it as it is) and a newline follows. ' +
         'Exits 1 where the key is missing or expired.',
     )
-    .argument('<key>')
+    .argument('<key>', 'what the entry is called', parseKey)
     .option('--at-least <position>', 'answer only from a state that includes EPOCH-LSN', parseWirePosition)
     .option(
       '--wait <ms>',
@@ -60,6 +64,7 @@ export function addReadCommands(program: Command, host: CommandHost): void {
       parseWaitMs(WAIT_MS_MAX),
     )
     .option('--max-staleness <duration>', 'fail rather than answer staler than this', parseDurationMs)
+    .option('--raw', 'the bytes as they are on a terminal, too')
     .option('-v, --verbose', 'also print version, deadline and freshness to stderr')
     .addHelpText(
       'after',
@@ -97,6 +102,7 @@ async function runGet(invocation: Invocation, options: GetOptions): Promise<Exit
   if (options.wait !== undefined && options.atLeast === undefined) {
     throw usageError('--wait says how long to wait for --at-least, which is missing');
   }
+  if (options.raw === true && invocation.isJson) throw usageError('--raw and --json exclude each other');
   const response = await createNodeClients(invocation.address).kv.get(
     {
       key,
@@ -107,10 +113,11 @@ async function runGet(invocation: Invocation, options: GetOptions): Promise<Exit
     WAITING_CALL,
   );
   const { io } = invocation;
+  const isRaw = !io.isOutTerminal || options.raw === true;
   if (invocation.isJson) {
     await show(invocation, () => getToJson(key, response), String);
   } else {
-    if (response.found) await io.write(response.value);
+    if (response.found) await io.write(isRaw ? response.value : showWholeValue(response.value));
     else io.note(`walnut: key ${quoteKey(key)} not found (as of ${showPosition(response.asOf)})\n`);
     if (response.found && io.isOutTerminal) await io.write('\n');
     if (options.verbose === true) io.note(describeGet(response));
@@ -136,7 +143,7 @@ function describeGet(response: GetResponse): string {
   const facts = [`as of ${showPosition(response.asOf)}`, `staleness ${showDuration(response.stalenessMs)}`];
   if (response.found) {
     facts.unshift(
-      `${showCount(response.value.length)} bytes`,
+      countOf(response.value.length, 'byte'),
       `version ${showPosition(response.version)}`,
       `expires ${showDeadline(response.expireAtMs)}`,
     );

@@ -2,14 +2,15 @@
 import { type Command, Option } from 'commander';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
-import { type Address, parseAddress, parseCount } from './arguments.ts';
+import { type Address, parseCount } from './arguments.ts';
 import { CallError } from './call-error.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
-import { type CommandHost, type Invocation, show } from './command-host.ts';
+import { type CommandHost, type Invocation, parseToldAddress, show } from './command-host.ts';
 import { CALL, createNodeClients } from './connection.ts';
 import { replayTrace } from './replay-driver.ts';
 import { ReplayCounters, renderReport } from './replay-report.ts';
 import { showProgress, watchLag } from './replay-watch.ts';
+import { escapeLine } from './terminal.ts';
 import { TraceQueue } from './trace-queue.ts';
 import { openTrace, type TraceFormat } from './trace-source.ts';
 
@@ -46,7 +47,7 @@ export function addReplayCommand(program: Command, host: CommandHost): void {
     )
     .option(
       '--batch <n>',
-      'gets in one Batch rpc, the misses of which are set by another',
+      'gets in one Batch, the misses of which are set by another',
       parseCount(1, BATCH_OPERATIONS_MAX),
       1,
     )
@@ -55,11 +56,8 @@ export function addReplayCommand(program: Command, host: CommandHost): void {
       'after',
       `
 Formats, gunzipped where the content is gzip:
-  int32  one little-endian signed 32-bit key per access, used as decimal text; a value has
-         40 + key mod 1,000 bytes
-  csv    columns time, key, op, size, ttl, or others in any order under a header that names key;
-         op is get, set or delete (default get), size is in bytes, ttl in seconds or as 500ms.
-         Without a size, a value has 40 to 1,039 bytes, always the same for the same key
+  int32  one little-endian signed 32-bit key per access, used as decimal text; a value has 40 + key mod 1,000 bytes
+  csv    columns time, key, op, size, ttl, or others in any order under a header that names key; op is get, set or delete (default get), size is in bytes, ttl in seconds or as 500ms. Without a size, a value has 40 to 1,039 bytes, always the same for the same key
 
 In a batch, a later get of a key that already missed counts as a hit, as in a read-through cache.
 UNAVAILABLE and lost connections are tried again for 60 s; a latency includes its retries.
@@ -126,12 +124,14 @@ async function chooseReaders(invocation: Invocation, reads: ReplayOptions['reads
   if (status.role === Role.REPLICA) {
     const master = status.master?.address;
     const advice =
-      master === undefined ? 'Name its master: --address HOST:PORT' : `Its master: --address ${master}`;
+      master === undefined
+        ? 'Name its master: --address HOST:PORT'
+        : `Its master: --address ${escapeLine(master)}`;
     throw new CliError(EXIT.server, `${address.text} is a replica, and a replay writes`, advice);
   }
   if (reads === 'master') return [address];
   const following = status.replicas.filter((replica) => replica.state !== NodeState.QUARANTINED);
-  if (following.length > 0) return following.map((replica) => parseAddress(replica.address));
+  if (following.length > 0) return following.map((replica) => parseToldAddress(replica.address, address));
   throw new CliError(
     EXIT.server,
     `${address.text} has no replica to read from`,
@@ -143,7 +143,7 @@ function describeStop(error: unknown, address: Address): unknown {
   if (!(error instanceof CallError)) return error;
   const lead = 'the replay stopped; the summary is of a part of the trace';
   if (error.code === 'lost' || error.code === 'unavailable') {
-    const message = `${lead}: for ${PATIENCE_MS / 1_000} s no answer but ${error.code}: ${error.message}`;
+    const message = `${lead}: for ${PATIENCE_MS / 1_000} s no answer but ${error.code}: ${escapeLine(error.message)}`;
     return new CliError(
       EXIT.server,
       message,
@@ -152,6 +152,8 @@ function describeStop(error: unknown, address: Address): unknown {
     );
   }
   const advice =
-    error.leaderHint === undefined ? undefined : `Ask the master instead: --address ${error.leaderHint}`;
-  return new CliError(EXIT.server, `${lead}: ${error.code}: ${error.message}`, advice, error);
+    error.leaderHint === undefined
+      ? undefined
+      : `Ask the master instead: --address ${escapeLine(error.leaderHint)}`;
+  return new CliError(EXIT.server, `${lead}: ${error.code}: ${escapeLine(error.message)}`, advice, error);
 }

@@ -1,7 +1,8 @@
 /** Counts what a replay does, and words the result. */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
-import type { Colors } from './cli-io.ts';
-import { renderFacts, showCount, showDuration } from './output.ts';
+import { countOf, showCount, showDuration } from './output.ts';
+import { renderFacts } from './table.ts';
+import type { Colors } from './terminal.ts';
 
 export interface ReplayReport {
   /** Gets answered with a value. */
@@ -121,6 +122,6 @@ export function renderReport(report: ReplayReport, colors: Colors): string {
       'latency',
       `p50 ${latencyMs.p50} ms, p99 ${latencyMs.p99} ms, p99.9 ${latencyMs.p999} ms, max ${latencyMs.max} ms`,
     ],
-    ['max lag', `${showCount(report.maxLagRecords)} records, ${showDuration(report.maxLagMs)}`],
+    ['max lag', `${countOf(report.maxLagRecords, 'record')}, ${showDuration(report.maxLagMs)}`],
   ]);
 }

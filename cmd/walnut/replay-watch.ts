@@ -4,17 +4,18 @@ import { create } from '@bufbuild/protobuf';
 import { Admin, StatusRequestSchema } from '#gen/walnut/v1/admin_pb.ts';
 import type { Address } from './arguments.ts';
 import { CallError } from './call-error.ts';
-import { type CliIo, chooseColors } from './cli-io.ts';
+import type { CliIo } from './cli-io.ts';
 import { LeanClient } from './lean-client.ts';
-import { showCount, showDuration } from './output.ts';
+import { countOf, showCount, showDuration } from './output.ts';
 import type { ReplayCounters } from './replay-report.ts';
+import { chooseColors, own } from './terminal.ts';
 
 const POLL_MS = 200;
 const STATUS_TIMEOUT_MS = 2_000;
 const QUIET_MS = 2_000;
 const TERMINAL_MS = 500;
 const LINE_MS = 5_000;
-const CLEAR_LINE = '\r\u001b[K';
+const CLEAR_LINE = own('\r\u001b[K');
 
 /** Asks the master for its Status until `done` aborts, and once more then. A node that cannot answer is asked again. */
 export async function watchLag(master: Address, counters: ReplayCounters, done: AbortSignal): Promise<void> {
@@ -66,8 +67,8 @@ function describeProgress(counters: ReplayCounters, rate: number, limit: number 
     `${gets === 0 ? '0' : ((100 * counters.hits) / gets).toFixed(1)} % hits`,
     `${showDuration(counters.seconds * 1_000)}`,
   ];
-  if (counters.errors > 0) parts.push(`${showCount(counters.errors)} errors`);
-  if (counters.retries > 0) parts.push(`${showCount(counters.retries)} retries`);
-  if (counters.maxLagRecords > 0) parts.push(`max lag ${showCount(counters.maxLagRecords)} records`);
+  if (counters.errors > 0) parts.push(`${countOf(counters.errors, 'error')}`);
+  if (counters.retries > 0) parts.push(`${countOf(counters.retries, 'retry', 'retries')}`);
+  if (counters.maxLagRecords > 0) parts.push(`max lag ${countOf(counters.maxLagRecords, 'record')}`);
   return parts.join(', ');
 }

@@ -23,16 +23,9 @@ import {
   parseLsn,
   parseTimeMs,
 } from './log-files.ts';
-import {
-  renderFacts,
-  renderTable,
-  showCount,
-  showDeadline,
-  showPosition,
-  showText,
-  showValue,
-} from './output.ts';
+import { countOf, showCount, showDeadline, showPosition, showText, showValue } from './output.ts';
 import { type Change, chunkChanges, type Diff, diffWithLive, type Outcome } from './restore-diff.ts';
+import { renderFacts, renderTable } from './table.ts';
 
 /** Changes that text output lists. */
 const SHOWN_MAX = 100;
@@ -244,7 +237,7 @@ function renderDiff({ colors }: Invocation, diff: Diff, facts: Facts): string {
 }
 
 function renderOutcome({ colors }: Invocation, { applied, unmade }: Outcome): string {
-  const done = `${showCount(applied)} changes made`;
+  const done = `${countOf(applied, 'change')} made`;
   if (unmade.length === 0) return `${colors.green(done)}\n`;
   const rows = unmade.slice(0, SHOWN_MAX).map(({ key, why }) => [showText(key), why]);
   const more = unmade.length - rows.length;

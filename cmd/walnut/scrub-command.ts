@@ -4,7 +4,8 @@ import { Admin, type ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show } from './command-host.ts';
 import { callStream, LONG_CALL } from './connection.ts';
-import { renderFacts, showBytes, showCount, showDuration } from './output.ts';
+import { countOf, showBytes, showCount, showDuration } from './output.ts';
+import { renderFacts } from './table.ts';
 
 export function addScrubCommand(program: Command, host: CommandHost): void {
   program
@@ -50,7 +51,7 @@ async function runScrub(invocation: Invocation): Promise<ExitCode> {
 function describeProgress({ entries, entriesTotal, elapsedMs }: ScrubResponse): string {
   const percent = Math.min(99, Math.floor((100 * Number(entries)) / Math.max(1, Number(entriesTotal))));
   const perSecond = Math.round((1_000 * Number(entries)) / Math.max(1, Number(elapsedMs)));
-  return `scrubbing: ${percent} %, ${showCount(entries)} entries, ${showCount(perSecond)} entries/s`;
+  return `scrubbing: ${percent} %, ${countOf(entries, 'entry', 'entries')}, ${showCount(perSecond)} entries/s`;
 }
 
 async function report(invocation: Invocation, found: ScrubResponse): Promise<ExitCode> {
@@ -69,7 +70,7 @@ async function report(invocation: Invocation, found: ScrubResponse): Promise<Exi
       renderFacts(colors, [
         [
           'looked at',
-          `${showCount(entries)} entries, ${showBytes(bytes)} of values, in ${showDuration(elapsedMs)}`,
+          `${countOf(entries, 'entry', 'entries')}, ${showBytes(bytes)} of values, in ${showDuration(elapsedMs)}`,
         ],
         ['altered', altered === 0n ? colors.green('none') : colors.red(showCount(altered))],
         ...findings.map((finding): [string, string] => ['found', colors.red(finding)]),

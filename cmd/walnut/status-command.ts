@@ -5,24 +5,24 @@ import type { IntegrityStatus, ReplicaStatus, StatusResponse } from '#gen/walnut
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { parseDurationMs } from './arguments.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
-import type { Colors } from './cli-io.ts';
 import { type CommandHost, type Invocation, show } from './command-host.ts';
 import { CALL, createNodeClients } from './connection.ts';
 import { delayToJson, describeDelay } from './delay-command.ts';
 import {
+  countOf,
   enumName,
-  renderFacts,
-  renderTable,
   showBytes,
   showCount,
   showDeadline,
   showDuration,
   showPosition,
 } from './output.ts';
+import { renderFacts, renderTable } from './table.ts';
+import { type Colors, own } from './terminal.ts';
 
 const WATCH_MS_DEFAULT = 1_000;
 const WATCH_MS_MIN = 100;
-const CLEAR_SCREEN = '\u001b[H\u001b[2J';
+const CLEAR_SCREEN = own('\u001b[H\u001b[2J');
 
 interface StatusOptions {
   /** `true` without an interval. */
@@ -148,14 +148,17 @@ function renderStatus(status: StatusResponse, { colors, address }: Invocation): 
     ...status.reasons.map((reason): [string, string] => ['reason', colors.yellow(reason)]),
     ['position', showPosition(status.position)],
     ['LSN', `applied ${status.appliedLsn}, durable ${status.durableLsn}, log from ${status.earliestLsn}`],
-    ['log', `${wal?.segments ?? 0} segments, ${showBytes(wal?.bytes ?? 0)}, id ${status.logId || '-'}`],
-    ['store', `${showCount(store?.entries ?? 0)} entries, ${showBytes(store?.bytes ?? 0)}`],
-    ['gets', `${showCount(store?.hits ?? 0)} hits, ${showCount(store?.misses ?? 0)} misses`],
+    [
+      'log',
+      `${countOf(wal?.segments ?? 0, 'segment')}, ${showBytes(wal?.bytes ?? 0)}, id ${status.logId || '-'}`,
+    ],
+    ['store', `${countOf(store?.entries ?? 0, 'entry', 'entries')}, ${showBytes(store?.bytes ?? 0)}`],
+    ['gets', `${countOf(store?.hits ?? 0, 'hit')}, ${countOf(store?.misses ?? 0, 'miss', 'misses')}`],
     ['removed', `${showCount(store?.evicted ?? 0)} evicted, ${showCount(store?.expired ?? 0)} expired`],
   ];
   if (master !== undefined) {
     const linked = master.linked ? colors.green('linked') : colors.red('not linked');
-    const lag = `${showCount(master.lagRecords)} records, ${showDuration(master.lagMs)} behind`;
+    const lag = `${countOf(master.lagRecords, 'record')}, ${showDuration(master.lagMs)} behind`;
     facts.push(['master', `${master.address}, ${linked}, ${lag}`]);
     facts.push(['digests', renderComparisons(status.integrity)]);
   }
@@ -173,25 +176,30 @@ function renderComparisons(integrity: IntegrityStatus | undefined): string {
 function renderScrubs(integrity: IntegrityStatus | undefined): string {
   const { scrubs = 0n, alteredFound = 0n, rebuilds = 0n, lastScrubAtMs = 0n } = integrity ?? {};
   const last = lastScrubAtMs === 0n ? '' : `, the last at ${showDeadline(lastScrubAtMs)}`;
-  return `${showCount(scrubs)} scrubs${last}, ${showCount(alteredFound)} altered entries, ${showCount(rebuilds)} rebuilds`;
+  return `${countOf(scrubs, 'scrub')}${last}, ${countOf(alteredFound, 'altered entry', 'altered entries')}, ${countOf(rebuilds, 'rebuild')}`;
 }
 
 function renderReplicas(status: StatusResponse, colors: Colors): string {
   if (status.replicas.length === 0) return status.role === Role.MASTER ? '\nno replicas\n' : '';
-  const head = ['REPLICA', 'STATE', 'ACKED', 'BEHIND', 'FOR', 'RESYNCS', 'LAST FULL RESYNC'];
+  const head = ['REPLICA', 'STATE', 'ACKED', 'BEHIND', 'FOR', 'FULL', 'PARTIAL'];
   const rows = status.replicas.map((replica) => [
     replica.address,
     showReplicaState(replica, colors) + (replica.different ? colors.red(' different') : ''),
     showPosition(replica.acked),
     showCount(replica.lagRecords),
     showDuration(replica.lagMs),
-    `${replica.fullResyncs} full, ${replica.partialResyncs} partial`,
-    replica.lastFullResyncReason || '-',
+    String(replica.fullResyncs),
+    String(replica.partialResyncs),
   ]);
-  const problems = status.replicas
-    .filter(({ problem }) => problem !== '')
-    .map(({ address, problem }) => `${address}: ${colors.yellow(problem)}\n`);
-  return `\n${renderTable(colors, head, rows)}${problems.join('')}`;
+  const of = (name: string, told: (replica: ReplicaStatus) => string): string => {
+    const facts = status.replicas
+      .filter((replica) => told(replica) !== '')
+      .map((replica): [string, string] => [replica.address, told(replica)]);
+    return facts.length === 0 ? '' : `\n${name}\n${renderFacts(colors, facts)}`;
+  };
+  const problems = of('problems', ({ problem }) => (problem === '' ? '' : colors.yellow(problem)));
+  const resyncs = of('last full resyncs', ({ lastFullResyncReason }) => lastFullResyncReason);
+  return `\n${renderTable(colors, head, rows)}${problems}${resyncs}`;
 }
 
 function showReplicaState({ state, applyDelayMs }: ReplicaStatus, colors: Colors): string {

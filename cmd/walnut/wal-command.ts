@@ -4,7 +4,8 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show } from './command-host.ts';
 import { cleanPath, onLogDirectory } from './log-files.ts';
-import { renderFacts, renderTable, showBytes, showCount, showDeadline } from './output.ts';
+import { countOf, showBytes, showCount, showDeadline } from './output.ts';
+import { renderFacts, renderTable } from './table.ts';
 import { addDumpCommand } from './wal-dump.ts';
 import { inspectWal, type WalReport } from './wal-inspect.ts';
 import { addRepairCommand } from './wal-repair.ts';
@@ -90,7 +91,10 @@ function renderReport(report: WalReport, { colors }: Invocation): string {
     ['log', manifest?.logId || '-'],
     ['node', manifest === undefined ? '-' : `${manifest.nodeId}, ${manifest.role}, term ${manifest.term}`],
     ['snapshot', manifest?.snapshot || 'none'],
-    ['records', `${showCount(records)}, ${range}, ${showBytes(bytes)} in ${segments.length} segments`],
+    [
+      'records',
+      `${showCount(records)}, ${range}, ${showBytes(bytes)} in ${countOf(segments.length, 'segment')}`,
+    ],
   ];
   if (manifest?.upstream) facts.splice(3, 0, ['follows', manifest.upstream]);
   if (manifest?.quarantine != null)

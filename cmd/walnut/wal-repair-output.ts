@@ -3,8 +3,9 @@ import { basename } from 'node:path';
 import type { Loss, LsnRange } from '#engine/repair/lost-records.ts';
 import type { Cut } from '#engine/repair/repair-directory.ts';
 import { formatPosition } from '#model/position.ts';
-import type { Colors } from './cli-io.ts';
-import { renderFacts, renderTable, showBytes, showCount, showDeadline, showText } from './output.ts';
+import { countOf, showBytes, showCount, showDeadline, showText } from './output.ts';
+import { renderFacts, renderTable } from './table.ts';
+import type { Colors } from './terminal.ts';
 
 /** `aside`: where what was cut lies; undefined where nothing was changed. */
 export function cutToJson(plan: Cut, aside: readonly string[] | undefined): Record<string, unknown> {
@@ -42,7 +43,7 @@ export function renderCut(
   const state = keep.lsn === 0 ? 'nothing' : `everything up to ${formatPosition(keep)}${when}`;
   const facts: [string, string][] = [
     ['damage', `${basename(damage.file)}: byte ${damage.byte}, LSN ${damage.lsn}: ${damage.why}`],
-    ['keeps', `${state}: ${showCount(store.entries)} entries`],
+    ['keeps', `${state}: ${countOf(store.entries, 'entry', 'entries')}`],
     ['loses', describeLoss(loss, keep.lsn)],
   ];
   if (loss.unreadable.length > 0) {
@@ -66,7 +67,7 @@ function describeLoss({ records, mutations, keys, lastLsn, unreadable }: Loss, k
   const count = lastLsn - keptLsn;
   const rest = unreadable.length === 0 ? '' : `, of which ${showCount(count - records)} cannot be read`;
   const range = describeRange({ firstLsn: keptLsn + 1, lastLsn });
-  return `${showCount(count)} records (LSN ${range})${rest}: ${showCount(mutations)} writes to ${showCount(keys.length)} keys`;
+  return `${countOf(count, 'record')} (LSN ${range})${rest}: ${countOf(mutations, 'write')} to ${countOf(keys.length, 'key')}`;
 }
 
 function describeRange({ firstLsn, lastLsn }: LsnRange): string {

@@ -11,8 +11,9 @@ import { parseSegmentName } from '#wal/file-names.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
 import { type CommandHost, type Invocation, show } from './command-host.ts';
 import { cleanPath, onLogDirectory } from './log-files.ts';
-import { renderFacts, showCount, showDeadline } from './output.ts';
+import { countOf, showCount, showDeadline } from './output.ts';
 import { ReadProgress } from './read-progress.ts';
+import { renderFacts } from './table.ts';
 import { type Finding, inspectWal, type WalReport } from './wal-inspect.ts';
 
 /** `torn`: the next start cuts it off by itself; `decayed`: only what replicas may want is damaged; `damaged`: a start refuses. */
@@ -144,7 +145,10 @@ function renderReport(report: VerifyReport, { colors }: Invocation): string {
     const isRefused = outcome.kind === 'refused';
     const isWithoutSnapshot = isRefused && outcome.what === 'snapshot';
     if (manifest?.snapshot && !isWithoutSnapshot)
-      facts.push(['snapshot', `${manifest.snapshot}, ${showCount(snapshotEntries)} entries, digest right`]);
+      facts.push([
+        'snapshot',
+        `${manifest.snapshot}, ${countOf(snapshotEntries, 'entry', 'entries')}, digest right`,
+      ]);
     facts.push([isRefused ? 'valid up to' : 'ends at', `${formatPosition(end)}${written}`]);
     facts.push(['entries', showCount(store.entries)], ['digest', store.digest()]);
   }

@@ -10,16 +10,16 @@ import type { DeleteResponse, SetRequestSchema, SetResponse } from '#gen/walnut/
 import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { quoteKey, REPLICAS_MAX } from '#model/limits.ts';
 import {
-  parseAddress,
   parseCount,
   parseExpireAtMs,
+  parseKey,
   parseTtlMs,
   parseWaitMs,
   parseWirePosition,
   type WirePosition,
 } from './arguments.ts';
 import { CliError, describeFailure, EXIT, type ExitCode, leaderHintOf } from './cli-error.ts';
-import { type CommandHost, type Invocation, show, usageError } from './command-host.ts';
+import { type CommandHost, type Invocation, parseToldAddress, show, usageError } from './command-host.ts';
 import { createNodeClients, type NodeClients, WAITING_CALL } from './connection.ts';
 import { entryToJson, enumName, showPosition, showValue } from './output.ts';
 
@@ -55,7 +55,7 @@ export function addWriteCommands(program: Command, host: CommandHost): void {
         'Exits 1 where a condition was not met (nothing is written), and where --durability or ' +
         '--min-acks were not reached in time (the write stands).',
     )
-    .argument('<key>')
+    .argument('<key>', 'what the entry is called', parseKey)
     .argument('[value]', 'the value; - reads stdin')
     .option('--file <path>', 'read the value from a file')
     .addOption(
@@ -90,7 +90,7 @@ Examples:
     .command('del')
     .summary('delete a key')
     .description('Deletes a key and prints the position of the delete. Exits 1 where nothing was deleted.')
-    .argument('<key>');
+    .argument('<key>', 'what the entry is called', parseKey);
   addWriteOptions(del)
     .addHelpText(
       'after',
@@ -211,7 +211,7 @@ export async function callFollowing<T>(
   } catch (error) {
     const hint = leaderHintOf(error);
     if (hint === undefined || options.follow === false) throw error;
-    const master = parseAddress(hint);
+    const master = parseToldAddress(hint, invocation.address);
     invocation.io.note(`${invocation.address.text} is a replica; ${does} its master at ${master.text}\n`);
     return await call(createNodeClients(master)).catch((cause: unknown) => {
       throw describeFailure(cause, master.text);

@@ -137,7 +137,7 @@ describe('walnut drill', () => {
     expect((await drill(...passed, '--address', '127.0.0.1:1')).code).toBe(5);
     expect(await readFile(file, 'utf8')).toContain('walnut_drill_success 0');
     expect((await drill(...passed)).code).toBe(0);
-    expect((await drill(...passed, '--scratch', join(root, 'none'))).code).toBe(1);
+    expect((await drill(...passed, '--scratch', join(root, 'none'))).code).toBe(6);
     const text = await readFile(file, 'utf8');
     expect(text).toContain('walnut_drill_success 0');
     expect(text).not.toContain('NaN');
@@ -153,6 +153,6 @@ describe('walnut drill', () => {
     expect((await drill('--runs', '7')).code).toBe(2);
     expect((await runCli(['drill'])).code).toBe(2);
     expect((await runCli(['drill', '--from', root, '--scratch', scratch])).code).toBe(2);
-    expect((await runCli(['drill', '--from', data, '--scratch', join(root, 'none')])).code).toBe(1);
+    expect((await runCli(['drill', '--from', data, '--scratch', join(root, 'none')])).code).toBe(6);
   });
 });

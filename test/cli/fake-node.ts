@@ -40,6 +40,7 @@ export interface FakeNodeOptions {
   /** `host:port` of the master: makes this a replica. */
   master?: string;
   readonly replicas?: NonNullable<MessageInitShape<typeof StatusResponseSchema>['replicas']>;
+  readonly reasons?: string[];
   /** A replica's data is its master's. */
   readonly data?: Map<string, Entry>;
 }
@@ -315,12 +316,13 @@ export class FakeNode {
   }
 
   #status(): MessageInitShape<typeof StatusResponseSchema> {
-    const { master, replicas } = this.options;
+    const { master, replicas, reasons = [] } = this.options;
     return {
       nodeId: 'a'.repeat(32),
       role: master === undefined ? Role.MASTER : Role.REPLICA,
       state: master === undefined ? NodeState.SERVING : NodeState.STREAMING,
       ready: true,
+      reasons,
       position: this.position(),
       store: { entries: BigInt(this.data.size) },
       ...(master === undefined ? {} : { master: { address: master, linked: true } }),

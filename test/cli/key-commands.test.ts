@@ -57,7 +57,7 @@ describe('get', () => {
     await run(['set', 'k', 'v']);
     const { out, err } = await run(['get', 'k', '--verbose']);
     expect(out).toBe('v');
-    expect(err).toContain(`1 bytes, version ${EPOCH}-1, expires never, as of ${EPOCH}-1`);
+    expect(err).toContain(`1 byte, version ${EPOCH}-1, expires never, as of ${EPOCH}-1`);
   });
 });
 
@@ -66,7 +66,7 @@ describe('await', () => {
     await run(['set', 'k', 'v']);
     expect(await run(['await', `${EPOCH}-1`, '--min-acks', '1'])).toMatchObject({
       code: 0,
-      out: `${EPOCH}-1: local, 1 replicas\n`,
+      out: `${EPOCH}-1: local, 1 replica\n`,
     });
     const missed = await run(['await', `${EPOCH}-1`, '--min-acks', '2', '--json']);
     expect(missed.code).toBe(1);

@@ -71,8 +71,8 @@ describe('diverged', () => {
     const { code, out } = await run('diverged', 'show', '1');
     expect(code).toBe(0);
     expect(out.trim().split('\n')).toEqual([
-      expect.stringMatching(/-5 .* set +"k5" +1 bytes$/),
-      expect.stringMatching(/-6 .* set +"k6" +1 bytes$/),
+      expect.stringMatching(/-5 .* set +"k5" {2}1 byte$/),
+      expect.stringMatching(/-6 .* set +"k6" {2}1 byte$/),
     ]);
     const lines = (await run('diverged', 'show', '1', '--values', '--json')).out.trim().split('\n');
     expect(lines.map((line) => (JSON.parse(line) as { value: string }).value)).toEqual(['v', 'v']);

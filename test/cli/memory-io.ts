@@ -13,6 +13,7 @@ export interface RunOptions {
   readonly env?: Record<string, string>;
   readonly stdin?: Uint8Array;
   readonly isTerminal?: boolean;
+  readonly columns?: number;
   readonly interrupted?: AbortSignal;
   readonly onWrite?: () => void;
 }
@@ -37,6 +38,7 @@ export function memoryIo(options: RunOptions = {}): MemoryIo {
     })(),
     isOutTerminal: options.isTerminal === true,
     isErrTerminal: options.isTerminal === true,
+    columns: options.columns,
     env: options.env ?? {},
     interrupted: options.interrupted ?? new AbortController().signal,
   };

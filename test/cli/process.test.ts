@@ -22,7 +22,8 @@ afterAll(async () => {
 });
 
 function start(args: readonly string[]) {
-  const env = { ...process.env, WALNUT_ADDRESS: node.address };
+  // Node warns where both are set, as by a runner of tests.
+  const env = { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined, WALNUT_ADDRESS: node.address };
   const child = spawn(process.execPath, [TOOL, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
   const out: Buffer[] = [];
   const err: Buffer[] = [];
@@ -75,5 +76,72 @@ describe('the process', () => {
     expect(code).toBe(130);
     expect(JSON.parse(out.toString())).toMatchObject({ isComplete: false, errors: 0 });
     expect(err).toContain('interrupted');
+  }, 30_000);
+});
+
+/** The tool under `sh`, with `"$@"` in the script for its arguments. */
+async function underShell(script: string, args: readonly string[]) {
+  // Node warns where both are set, as by a runner of tests.
+  const env = { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined, WALNUT_ADDRESS: node.address };
+  const child = spawn('sh', ['-c', script, 'sh', process.execPath, TOOL, ...args], { env, cwd: directory });
+  let err = '';
+  child.stderr.on('data', (bytes: Buffer) => {
+    err += bytes.toString();
+  });
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { code, err };
+}
+
+describe.skipIf(process.platform !== 'linux')('output that cannot be written', () => {
+  it('is told, by an exit code that is no answer, by every command', async () => {
+    expect((await start(['set', 'full', 'v']).ended).code).toBe(0);
+    for (const args of [
+      ['get', 'full'],
+      ['get', 'full', '--json'],
+      ['get', 'none', '--json'],
+      ['set', 'full', 'w'],
+      ['scan'],
+      ['status'],
+      ['digest'],
+      ['--help'],
+      ['set', '--help'],
+      ['--version'],
+    ]) {
+      const { code, err } = await underShell('exec "$@" >/dev/full', args);
+      expect(err, args.join(' ')).toContain('cannot write the output: ENOSPC');
+      expect(code, args.join(' ')).toBe(6);
+    }
+    // What the command did stands.
+    expect((await start(['get', 'full']).ended).out.toString()).toBe('w');
+  }, 60_000);
+
+  it('is told where only a part of it fits', async () => {
+    const set = start(['set', 'large', '-']);
+    set.child.stdin.end(Buffer.alloc(5_000, 'x'));
+    expect((await set.ended).code).toBe(0);
+    // 2 blocks of 512 bytes: the system takes so many of the bytes, and says nothing.
+    const { code, err } = await underShell('ulimit -f 2; exec "$@" >cut', ['get', 'large']);
+    expect(err).toContain('cannot write the output: EFBIG');
+    expect(code).toBe(6);
+  }, 30_000);
+
+  it('is nothing to tell where the reader has gone', async () => {
+    const { code, err } = await underShell('"$@" | true; exec "$@" 2>&1 | head -c 1 >/dev/null', [
+      'get',
+      'large',
+    ]);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+  }, 30_000);
+
+  it('leaves the answer to the exit code where stderr is full', async () => {
+    expect((await underShell('exec "$@" 2>/dev/full', ['get', 'none'])).code).toBe(1);
+    expect((await underShell('exec "$@" 2>/dev/full', ['get', 'full'])).code).toBe(0);
+    expect((await underShell('exec "$@" >/dev/full 2>&1', ['get', 'full'])).code).toBe(6);
+  }, 30_000);
+
+  it('has its like in input that cannot be read', async () => {
+    const { code, err } = await underShell('exec "$@" <.', ['set', 'k', '-']);
+    expect(err).toContain('EISDIR');
+    expect(code).toBe(6);
   }, 30_000);
 });

@@ -31,4 +31,72 @@ describe('the table of commands', () => {
     const mistyped = await runCli(['stats']);
     expect(mistyped).toMatchObject({ code: 2, err: expect.stringContaining('Did you mean status?') });
   });
+
+  it('helps within 80 columns, everywhere', async () => {
+    const visit = async (path: readonly string[]): Promise<void> => {
+      const { code, out } = await runCli([...path, '--help']);
+      expect(code).toBe(0);
+      for (const line of out.split('\n'))
+        expect(line.length, `${path.join(' ')}: ${line}`).toBeLessThanOrEqual(80);
+      const commands = out.split('\nCommands:\n')[1]?.split('\n\n')[0] ?? '';
+      for (const [, name = ''] of commands.matchAll(/^ {2}([a-z][a-z-]+) /gm))
+        if (name !== 'help') await visit([...path, name]);
+    };
+    await visit([]);
+  });
+});
+
+describe('a failure', () => {
+  it('is JSON where the answer would be, on the last line of stderr', async () => {
+    const failed = await runCli(['get', 'k', '--json', '--address', '127.0.0.1:1']);
+    expect(failed).toMatchObject({ code: 5, out: '' });
+    expect(JSON.parse(failed.err)).toEqual({
+      error: {
+        exitCode: 5,
+        message: 'no answer from 127.0.0.1:1 (ECONNREFUSED)',
+        advice: expect.stringContaining('npm start'),
+      },
+    });
+    for (const args of [
+      ['get', '--json'],
+      ['wal', '--json'],
+      ['set', 'k', '--json'],
+      ['--json', 'nonsense'],
+    ]) {
+      const usage = await runCli(args);
+      expect(usage.code).toBe(2);
+      expect(JSON.parse(usage.err)).toMatchObject({ error: { exitCode: 2, message: expect.any(String) } });
+    }
+  });
+
+  it.each([
+    ['', 'Expected 1 to 1024 bytes'],
+    ['k'.repeat(1_025), 'not 1025'],
+    ['é'.repeat(513), 'not 1026'],
+  ])('of the key %j is usage, without asking a node', async (key, message) => {
+    for (const args of [
+      ['get', key],
+      ['set', key, 'v'],
+      ['del', key],
+    ]) {
+      const { code, err } = await runCli([...args, '--address', '127.0.0.1:1']);
+      expect(code).toBe(2);
+      expect(err).toContain(message);
+    }
+  });
+
+  it('is told as a bug where nobody foresaw it, and never by a code that is an answer', async () => {
+    const env = new Proxy<Record<string, string>>(
+      {},
+      {
+        get: (_target, name) => {
+          if (name === 'WALNUT_ADDRESS') throw new RangeError('boom');
+          return undefined;
+        },
+      },
+    );
+    const { code, err } = await runCli(['status'], { env });
+    expect(code).toBe(70);
+    expect(err).toContain('this is a bug of the tool; please report it: RangeError: boom');
+  });
 });

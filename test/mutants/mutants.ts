@@ -13,6 +13,7 @@ import { LOG_MUTANTS } from './log-mutants.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
+import { TOOL_MUTANTS } from './tool-mutants.ts';
 import { WRITE_MUTANTS } from './write-mutants.ts';
 
 export interface Mutant {
@@ -203,6 +204,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_MUTANTS,
   ...READ_MUTANTS,
   ...DIGEST_MUTANTS,
+  ...TOOL_MUTANTS,
   ...ANSWER_MUTANTS,
   ...WRITE_MUTANTS,
   ...EDGE_MUTANTS,

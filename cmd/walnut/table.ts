@@ -1,0 +1,108 @@
+/**
+ * Tables and facts for people, within the columns of their terminal. Cells may
+ * hold anything: what is not the tool's own is one line without control
+ * characters.
+ */
+import { type Colors, escapeLine, withoutOwn } from './terminal.ts';
+
+const GAP = '  ';
+/** The least that the last column may be wrapped to, before rows become blocks. */
+const LAST_COLUMN_MIN = 20;
+
+/** What East Asian scripts and emoji take two columns for; https://www.unicode.org/reports/tr11. */
+const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+
+/** Columns that `text` takes. */
+export function widthOf(text: string): number {
+  let width = 0;
+  for (const character of withoutOwn(text))
+    width += WIDE.test(character) ? 2 : /\p{M}/u.test(character) ? 0 : 1;
+  return width;
+}
+
+/**
+ * Rows under their heads. Where they are wider than the terminal the last column
+ * is wrapped, and where that is not enough each row becomes a block of facts.
+ */
+export function renderTable(
+  colors: Colors,
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  const cells = rows.map((row) => row.map(escapeLine));
+  const widths = head.map((name, i) => Math.max(widthOf(name), ...cells.map((row) => widthOf(row[i] ?? ''))));
+  const before = sum(widths.slice(0, -1)) + GAP.length * (head.length - 1);
+  const room = colors.columns - before;
+  if (room < Math.min(LAST_COLUMN_MIN, widths.at(-1) ?? 0)) {
+    return cells
+      .map((row) =>
+        renderFacts(
+          colors,
+          row.map((cell, i) => [head[i] ?? '', cell]),
+        ),
+      )
+      .join('\n');
+  }
+  const last = head.length - 1;
+  const line = (row: readonly string[]): string[] =>
+    wrap(row[last] ?? '', room).map((part, i) =>
+      head
+        .map((_name, at) => (at === last ? part : pad(i === 0 ? (row[at] ?? '') : '', widths[at] ?? 0)))
+        .join(GAP)
+        .trimEnd(),
+    );
+  const title = head.map((name, at) => (at === last ? name : pad(name, widths[at] ?? 0))).join(GAP);
+  return `${[colors.bold(title), ...cells.flatMap(line)].join('\n')}\n`;
+}
+
+/** Names on the left, values on the right, wrapped there. */
+export function renderFacts(colors: Colors, facts: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...facts.map(([name]) => widthOf(name)));
+  const room = Math.max(LAST_COLUMN_MIN, colors.columns - width - GAP.length);
+  const lines = facts.flatMap(([name, value]) =>
+    wrap(escapeLine(value), room).map((part, i) =>
+      `${colors.dim(pad(i === 0 ? name : '', width))}${GAP}${part}`.trimEnd(),
+    ),
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+/** Lines of at most `room` columns, broken at spaces where there are any. */
+export function wrap(text: string, room: number): string[] {
+  if (widthOf(text) <= room) return [text];
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (widthOf(longer) <= room) {
+      line = longer;
+      continue;
+    }
+    if (line !== '') lines.push(line);
+    const pieces = cut(word, room);
+    lines.push(...pieces.slice(0, -1));
+    line = pieces.at(-1) ?? '';
+  }
+  return [...lines, line];
+}
+
+/** A word in pieces that fit; one with marked sequences stays whole. */
+function cut(word: string, room: number): string[] {
+  if (widthOf(word) <= room || withoutOwn(word) !== word) return [word];
+  const pieces = [''];
+  for (const character of word) {
+    const at = pieces.length - 1;
+    if (widthOf(`${pieces[at]}${character}`) > room) pieces.push(character);
+    else pieces[at] += character;
+  }
+  return pieces;
+}
+
+function pad(text: string, width: number): string {
+  return text + ' '.repeat(Math.max(0, width - widthOf(text)));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}

@@ -1,0 +1,40 @@
+/** Planted bugs of the command line tool. */
+import type { Mutant } from './mutants.ts';
+
+export const TOOL_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'tool that takes a short write of its output for a whole one',
+    file: 'cmd/walnut/cli-io.ts',
+    text: '  for (let at = 0; at < bytes.length; ) at += writeSync(STDOUT, bytes, at);',
+    replacement: '  writeSync(STDOUT, bytes);',
+    tests: ['test/cli/process.test.ts'],
+  },
+  {
+    name: 'tool whose failed output has an answer’s exit code',
+    file: 'cmd/walnut/cli-error.ts',
+    text: '  inputOutput: 6,',
+    replacement: '  inputOutput: 1,',
+    tests: ['test/cli/process.test.ts'],
+  },
+  {
+    name: 'tool that lets a terminal obey what a node answers',
+    file: 'cmd/walnut/terminal.ts',
+    text: '  const clean = (text: string): string => mapParts(text, escapeControls, (sequence) => sequence);',
+    replacement: '  const clean = (text: string): string => mapParts(text, String, (sequence) => sequence);',
+    tests: ['test/cli/terminal.test.ts'],
+  },
+  {
+    name: 'tool that lets a node write lines of its own',
+    file: 'cmd/walnut/terminal.ts',
+    text: "  return mapForeign(text, (part) => escapeControls(part).replaceAll('\\n', '\\\\n').replaceAll('\\t', '\\\\t'));",
+    replacement: '  return mapForeign(text, escapeControls);',
+    tests: ['test/cli/terminal.test.ts'],
+  },
+  {
+    name: 'tool that takes the value of --address for its command',
+    file: 'cmd/walnut/command-table.ts',
+    text: "    if (argument === '--address') i++;",
+    replacement: "    if (argument === '--address') continue;",
+    tests: ['test/cli/program.test.ts'],
+  },
+];
