@@ -6,6 +6,7 @@
  * be used; 4 storage failure while running; 1 anything else.
  */
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import type { MasterConfig, SlaveConfig } from '#config/config.ts';
 import { CONFIG_EXIT_CODE, ConfigError } from '#config/config-error.ts';
 import { loadConfig, readConfigFile } from '#config/load-config.ts';
@@ -30,6 +31,7 @@ import { registerProcessMetrics } from '#platform/process-metrics.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { listenForShutdown } from '#platform/shutdown-signals.ts';
 import { sayOnStandardError } from '#platform/standard-error.ts';
+import { hostOf } from '#server/host-policy.ts';
 import { openServer, ServerAddressError } from '#server/open-server.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
 import { toNodeOptions } from './to-node-options.ts';
@@ -165,6 +167,7 @@ async function start(
     metrics,
     host: config.server.address,
     port: config.server.port,
+    hostNames: hostNamesOf(config.server),
     valueBytesMax: config.server.valueBytesMax,
     batchBytesMax: config.server.batchBytesMax,
     version,
@@ -181,6 +184,12 @@ async function start(
   const { state, position, store, recovery } = node.status();
   const { records, elapsedMs } = recovery ?? { records: 0, elapsedMs: 0 };
   logger.info({ state, position, entries: store.entries, records, elapsedMs }, 'recovered');
+}
+
+/** The machine's own name, and those that the configuration gives. */
+function hostNamesOf({ advertise, allowedHosts }: Config['server']): string[] {
+  const advertised = advertise === undefined ? undefined : hostOf(advertise);
+  return [hostname(), ...(advertised === undefined ? [] : [advertised]), ...allowedHosts];
 }
 
 function stopOnSignals(

@@ -12,6 +12,8 @@ export interface ServerConfig {
   readonly address: string;
   /** `host:port` for peers and hints; undefined: the address the master sees, plus the port. */
   readonly advertise: string | undefined;
+  /** Names by which callers may call this node, beside localhost, its own and that of `advertise`. */
+  readonly allowedHosts: readonly string[];
   readonly valueBytesMax: number;
   readonly batchBytesMax: number;
 }

@@ -156,3 +156,18 @@ export function hostPorts(): z.ZodType<string[]> {
     [],
   );
 }
+
+/** Host names without a port. */
+export function hostNames(): z.ZodType<string[]> {
+  return define(
+    {
+      expected: 'a list of host names such as "cache.example.net", without a port',
+      read: (value) => {
+        const isName = (item: unknown): boolean =>
+          typeof item === 'string' && /^[A-Za-z0-9_][A-Za-z0-9._-]{0,252}$/.test(item);
+        return Array.isArray(value) && value.every(isName) ? (value as string[]) : undefined;
+      },
+    },
+    [],
+  );
+}

@@ -164,6 +164,7 @@ function toNodeConfig(document: MasterDocument | SlaveDocument, cwd: string | un
       port: server.port,
       address: server.address,
       advertise: server.advertise,
+      allowedHosts: server.allowed_hosts,
       valueBytesMax: server.max_value_bytes,
       batchBytesMax: server.max_batch_bytes,
     },

@@ -11,6 +11,7 @@ export function printConfig(config: MasterConfig | SlaveConfig): string {
       port: server.port,
       address: server.address,
       ...(server.advertise === undefined ? {} : { advertise: server.advertise }),
+      allowed_hosts: server.allowedHosts,
       max_value_bytes: formatSize(server.valueBytesMax),
       max_batch_bytes: formatSize(server.batchBytesMax),
     },

@@ -111,6 +111,34 @@ export function sendError(
   send(request, response, status, { 'content-type': 'application/json', ...headers }, body);
 }
 
+/** How a call is refused before anything is known of it but its headers. */
+export interface RpcRefusal {
+  readonly httpStatus: number;
+  /** The Connect code in lower case, and its number in gRPC. */
+  readonly code: string;
+  readonly grpcStatus: number;
+}
+
+/** In the caller's protocol, as its content type tells. */
+export function sendRpcError(
+  request: HttpRequest,
+  response: HttpResponse,
+  { httpStatus, code, grpcStatus }: RpcRefusal,
+  message: string,
+): void {
+  const contentType = request.headers['content-type'] ?? '';
+  if (!contentType.startsWith('application/grpc')) {
+    sendError(request, response, httpStatus, { code, message });
+    return;
+  }
+  // Trailers-only: status and message stand in the headers of an answer without a body.
+  response.statusCode = 200;
+  response.setHeader('content-type', contentType);
+  response.setHeader('grpc-status', String(grpcStatus));
+  response.setHeader('grpc-message', encodeURIComponent(message));
+  response.end();
+}
+
 export function sendMethodNotAllowed(request: HttpRequest, response: HttpResponse, allowed: string): void {
   const message = `method ${request.method} is not allowed here: expected ${allowed}`;
   sendError(request, response, 405, { code: 'unimplemented', message }, { allow: allowed });

@@ -28,12 +28,13 @@ import { type Connections, createConnections } from '#server/connections.ts';
 import { createErrorMapper, type ErrorMapper } from '#server/error-mapping.ts';
 import { createGzipCompression, NEVER_COMPRESS_BYTES } from '#server/gzip-compression.ts';
 import { routeHealth } from '#server/health-service.ts';
+import { createHostPolicy, type HostPolicy } from '#server/host-policy.ts';
 import { createHttp1, createHttp2 } from '#server/http-servers.ts';
 import { createKeysRoute } from '#server/keys-route.ts';
 import { routeKeyValue } from '#server/kv-service.ts';
 import { createMessageLimits } from '#server/message-limits.ts';
 import { createPlainRoutes } from '#server/plain-routes.ts';
-import { isLoopbackHost, isPrivateAddress, protectedModeMessage } from '#server/protected-mode.ts';
+import { isLoopbackAddress, isPrivateAddress, protectedModeMessage } from '#server/protected-mode.ts';
 import { routeReflection } from '#server/reflection-service.ts';
 import { routeReplication } from '#server/replication-service.ts';
 import { BODY_TIMEOUT_MS, createRequestListener } from '#server/request-listener.ts';
@@ -56,6 +57,8 @@ export interface ServerOptions {
   readonly valueBytesMax: number;
   /** `server.max_batch_bytes`: one Batch as sent, and the values in one Batch answer. */
   readonly batchBytesMax: number;
+  /** Names by which callers may call this node, beside localhost: without a port. */
+  readonly hostNames: readonly string[];
   readonly version: string;
 }
 
@@ -93,6 +96,7 @@ interface Edge {
   readonly drainSignal: AbortSignal;
   readonly shutdownSignal: AbortSignal;
   readonly isProtected: boolean;
+  readonly hosts: HostPolicy;
 }
 
 export async function openServer(options: ServerOptions): Promise<RunningServer> {
@@ -101,6 +105,17 @@ export async function openServer(options: ServerOptions): Promise<RunningServer>
   const shutdown = new AbortController();
   const connections = createConnections();
   const status = (): NodeStatus => shownStatus(ports.admin.status(), draining.signal.aborted);
+  const mux = createSocketMux({
+    clock,
+    firstBytesMs: FIRST_BYTES_MS,
+    onSocket: connections.addSocket,
+    onHttp1: (socket) => http1.emit('connection', socket),
+    onHttp2: (socket) => http2.emit('connection', socket),
+  });
+  mux.maxConnections = CONNECTIONS_MAX;
+  const bound = await listen(mux, options);
+  // Nothing is accepted before this turn of the event loop ends.
+  const isLoopback = isLoopbackAddress(bound.address);
   const edge: Edge = {
     options,
     errors: createErrorMapper(logger, clock.wallMs().toString(36)),
@@ -112,29 +127,15 @@ export async function openServer(options: ServerOptions): Promise<RunningServer>
     isDraining: () => draining.signal.aborted,
     drainSignal: draining.signal,
     shutdownSignal: shutdown.signal,
-    isProtected: !isLoopbackHost(options.host),
+    isProtected: !isLoopback,
+    hosts: createHostPolicy({ isLoopback, names: [options.host, ...options.hostNames] }),
   };
   const listener = createListener(edge);
   const http1 = createHttp1(listener, clock);
   const http2 = createHttp2(listener, connections, clock);
-  const mux = createSocketMux({
-    clock,
-    firstBytesMs: FIRST_BYTES_MS,
-    onSocket: connections.addSocket,
-    onHttp1: (socket) => http1.emit('connection', socket),
-    onHttp2: (socket) => http2.emit('connection', socket),
-  });
-  mux.maxConnections = CONNECTIONS_MAX;
   const closeHttp1 = (): void => {
     http1.close();
   };
-  let bound: AddressInfo;
-  try {
-    bound = await listen(mux, options);
-  } catch (error) {
-    closeHttp1();
-    throw error;
-  }
   if (edge.isProtected) {
     logger.warn(
       { address: bound.address },
@@ -191,6 +192,8 @@ function createListener(edge: Edge): ReturnType<typeof createRequestListener> {
     isDraining: edge.isDraining,
     isServed: (address) => !edge.isProtected || isPrivateAddress(address),
     onRefused: metrics.refuseProtected,
+    hosts: edge.hosts,
+    onHostRefused: metrics.refuseHost,
   });
 }
 

@@ -5,12 +5,15 @@
  * 100.64.0.0/10 counts as public: behind a carrier's NAT the neighbours there
  * are strangers.
  */
-import { isIPv4, isIPv6 } from 'node:net';
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
-/** Whether a bind address (`server.address`) is reachable from this machine only. */
-export function isLoopbackHost(host: string): boolean {
-  if (host === 'localhost') return true;
-  return isIPv4(host) ? host.startsWith('127.') : host === '::1';
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** Whether a bound IP address, however it is written, is reachable from this machine only. */
+export function isLoopbackAddress(address: string): boolean {
+  return loopback.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
 }
 
 const IPV4_IN_IPV6 = '::ffff:';

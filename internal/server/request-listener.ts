@@ -10,7 +10,16 @@ import {
 } from 'node:http2';
 import type { Logger } from '#platform/logger.ts';
 import type { BodyDeadlines } from '#server/body-deadlines.ts';
-import { type HttpRequest, type HttpResponse, isHttp2, sendError, splitUrl } from '#server/http-io.ts';
+import type { HostPolicy } from '#server/host-policy.ts';
+import {
+  type HttpRequest,
+  type HttpResponse,
+  isHttp2,
+  type RpcRefusal,
+  sendError,
+  sendRpcError,
+  splitUrl,
+} from '#server/http-io.ts';
 import { KEYS_PREFIX } from '#server/keys-request.ts';
 import type { KeysRoute } from '#server/keys-route.ts';
 import { isHealthPath, type PlainRoute } from '#server/plain-routes.ts';
@@ -30,6 +39,8 @@ export interface RequestListenerOptions {
   /** Whether protected mode lets this peer in. */
   readonly isServed: (remoteAddress: string | undefined) => boolean;
   readonly onRefused: () => void;
+  readonly hosts: HostPolicy;
+  readonly onHostRefused: () => void;
 }
 
 export interface Listener {
@@ -59,6 +70,7 @@ export function createRequestListener(options: RequestListenerOptions): Listener
   const onStream: Listener['onStream'] = (stream, headers) => {
     stream.on('error', ignore);
     try {
+      if (options.hosts.refusal(headers, '/') !== undefined) return false;
       return options.rpcAdapter.tryStream(stream, headers);
     } catch (error) {
       options.logger.error({ err: error }, 'a request failed unexpectedly');
@@ -84,12 +96,34 @@ function boundBody(deadlines: BodyDeadlines, request: Http2ServerRequest): void 
   });
 }
 
+const FORBIDDEN: RpcRefusal = { httpStatus: 403, code: 'permission_denied', grpcStatus: 7 };
+
+/** Node takes the first of them, and whoever is between here and the caller may have taken the second. */
+function hasTwoHosts(rawHeaders: readonly string[]): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts > 1;
+}
+
 function dispatch(
   options: RequestListenerOptions,
   request: HttpRequest,
   response: HttpResponse,
 ): void | Promise<void> {
-  const { path, query } = splitUrl(request.url ?? '');
+  const url = request.url ?? '';
+  if (!isHttp2(request) && hasTwoHosts(request.rawHeaders)) {
+    const message = 'there is more than one Host header: expected one';
+    return sendError(request, response, 400, { code: 'invalid_argument', message });
+  }
+  const refusal = options.hosts.refusal(request.headers, url);
+  if (refusal !== undefined) {
+    options.onHostRefused();
+    return sendRpcError(request, response, FORBIDDEN, refusal);
+  }
+  const { path, query } = splitUrl(url);
   if (options.rpcAdapter.tryHandle(request, response, path, query)) return;
   if (!isHealthPath(path) && !options.isServed(request.socket.remoteAddress)) {
     options.onRefused();

@@ -11,6 +11,7 @@ export interface ServerMetrics {
   observeRpc(path: string, code: string, durationMs: number): void;
   observeKeys(method: string, code: string): void;
   refuseProtected(): void;
+  refuseHost(): void;
   noteStalled(): void;
 }
 
@@ -46,6 +47,10 @@ export function createServerMetrics(
     'walnut_protected_mode_refused_total',
     'Requests refused because the peer was not on a private address.',
   );
+  const refusedHosts = metrics.counter(
+    'walnut_hosts_refused_total',
+    'Requests refused because they named a host that is no name of this node.',
+  );
   const stalled = metrics.counter(
     'walnut_answers_stalled_total',
     'Answers cut off because the peer read nothing for a minute.',
@@ -80,6 +85,7 @@ export function createServerMetrics(
     observeKeys: (method, code) =>
       keys.with({ method: /^(GET|HEAD|PUT|DELETE)$/.test(method) ? method : 'other', code }).inc(),
     refuseProtected: () => refused.inc(),
+    refuseHost: () => refusedHosts.inc(),
     noteStalled: () => stalled.inc(),
   };
 }

@@ -1,7 +1,7 @@
 /** The answer to an rpc that does not exist: it names those that do, in the caller's protocol. */
-import { type HttpRequest, type HttpResponse, sendError } from '#server/http-io.ts';
+import { type HttpRequest, type HttpResponse, type RpcRefusal, sendRpcError } from '#server/http-io.ts';
 
-const GRPC_UNIMPLEMENTED = '12';
+const UNIMPLEMENTED: RpcRefusal = { httpStatus: 404, code: 'unimplemented', grpcStatus: 12 };
 
 export function sendUnknownRpc(
   request: HttpRequest,
@@ -10,17 +10,7 @@ export function sendUnknownRpc(
   knownPaths: readonly string[],
 ): void {
   const message = unknownRpcMessage(path, knownPaths);
-  const contentType = request.headers['content-type'] ?? '';
-  if (!contentType.startsWith('application/grpc')) {
-    sendError(request, response, 404, { code: 'unimplemented', message });
-    return;
-  }
-  // Trailers-only: status and message stand in the headers of an answer without a body.
-  response.statusCode = 200;
-  response.setHeader('content-type', contentType);
-  response.setHeader('grpc-status', GRPC_UNIMPLEMENTED);
-  response.setHeader('grpc-message', encodeURIComponent(message));
-  response.end();
+  sendRpcError(request, response, UNIMPLEMENTED, message);
 }
 
 /** Names the service's rpcs where the service exists, else all services. */

@@ -63,6 +63,7 @@ export class RunningMaster {
       port: 0,
       valueBytesMax: 8 << 20,
       batchBytesMax: 16 << 20,
+      hostNames: [],
       version: 'test',
     });
     await node.start(`127.0.0.1:${server.port}`);

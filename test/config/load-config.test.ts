@@ -57,6 +57,7 @@ describe('documented files', () => {
         port: 8080,
         address: '0.0.0.0',
         advertise: undefined,
+        allowedHosts: [],
         valueBytesMax: 8 * 1_024 * 1_024,
         batchBytesMax: 32 * 1_024 * 1_024,
       },
@@ -272,9 +273,11 @@ describe('overrides', () => {
         'replication.serve_stale=false',
         'wal.max_file_size=4KB',
         'server.advertise=h:1',
+        'server.allowed_hosts=a.example, b',
       ],
     });
     expect(config.wal.directory).toBe('7');
+    expect(config.server.allowedHosts).toEqual(['a.example', 'b']);
     expect(config.wal.fileBytesMax).toBe(4_000);
     expect(config.storage.entriesMax).toBe(10);
     expect(config.replication.serveStale).toBe(false);
@@ -309,6 +312,12 @@ describe('overrides', () => {
       'node.yaml:4:1 __proto__: unknown key',
     ]);
     expect(Object.keys).toBeTypeOf('function');
+  });
+
+  it.each(['a:80', 'http://a', '[::1]', '*', 'a b'])('refuse %s as a name of the node', (name) => {
+    expect(problemsOf('master', MINIMAL, { sets: [`server.allowed_hosts=${name}`] })).toEqual([
+      expect.stringContaining('expected a list of host names such as "cache.example.net", without a port'),
+    ]);
   });
 
   it('fill an empty section and keep an equals sign', () => {

@@ -44,4 +44,33 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
     replacement: '  return value;',
     tests: ['test/wire/json-decode.test.ts'],
   },
+  {
+    name: 'name in the absolute target that nobody checks',
+    file: 'internal/server/host-policy.ts',
+    text: '        check(authorityOf(target)) ??\n',
+    replacement: '',
+    tests: ['test/server/host-policy.test.ts'],
+  },
+  {
+    name: 'HTTP/2 streams that the unary path answers whatever name they are sent to',
+    file: 'internal/server/request-listener.ts',
+    text: "      if (options.hosts.refusal(headers, '/') !== undefined) return false;",
+    replacement: '',
+    tests: ['test/server/host-policy.test.ts'],
+  },
+  {
+    name: 'browsers that are taken for tools where others reach the node',
+    file: 'internal/server/host-policy.ts',
+    text: '      if (!isLoopback && !isFromBrowser) return undefined;',
+    replacement: '      if (!isLoopback) return undefined;',
+    tests: ['test/server/host-policy.test.ts'],
+  },
+  {
+    name: 'name that ends like a served one',
+    file: 'internal/server/host-policy.ts',
+    text: '    return host !== undefined && (isIP(host) !== 0 || served.has(host));',
+    replacement:
+      '    return host !== undefined && (isIP(host) !== 0 || [...served].some((name) => host.endsWith(name)));',
+    tests: ['test/server/host-policy.test.ts'],
+  },
 ];

@@ -261,6 +261,8 @@ describe('a peer outside of private networks', () => {
       isDraining: () => false,
       isServed: () => false,
       onRefused: () => {},
+      hosts: { refusal: () => undefined },
+      onHostRefused: () => {},
     });
     for (const path of ['/', '/livez', '/readyz', '/metrics', '/v1/keys/k', '/x']) {
       const response = {
@@ -273,6 +275,7 @@ describe('a peer outside of private networks', () => {
         url: path,
         method: 'GET',
         headers: {},
+        rawHeaders: [],
         on: () => request,
         socket: { remoteAddress: '8.8.8.8' },
       };

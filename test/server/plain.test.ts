@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '#gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
 import { WATCH_INTERVAL_MS } from '#server/health-service.ts';
-import { isLoopbackHost, isPrivateAddress } from '#server/protected-mode.ts';
+import { isLoopbackAddress, isPrivateAddress } from '#server/protected-mode.ts';
 import { lintMetrics } from '#test/doubles/metrics-lint.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { NODE_ID, positionOf } from '#test/server/fake-node.ts';
@@ -261,8 +261,10 @@ describe('protected mode', () => {
   });
 
   it('is for binds that others can reach', () => {
-    for (const host of ['127.0.0.1', '::1', 'localhost']) expect(isLoopbackHost(host)).toBe(true);
-    for (const host of ['0.0.0.0', '::', '10.0.0.1', 'db.example']) expect(isLoopbackHost(host)).toBe(false);
+    const loopback = ['127.0.0.1', '127.9.9.9', '::1', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1'];
+    for (const address of loopback) expect(isLoopbackAddress(address)).toBe(true);
+    for (const address of ['0.0.0.0', '::', '10.0.0.1', '::2'])
+      expect(isLoopbackAddress(address)).toBe(false);
   });
 
   it('warns once, and serves loopback', async () => {

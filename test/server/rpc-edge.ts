@@ -58,6 +58,8 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     isDraining: () => false,
     isServed: () => true,
     onRefused: () => {},
+    hosts: { refusal: () => undefined },
+    onHostRefused: () => {},
   });
   const connections = createConnections();
   const http1 = createHttp1(listener, createNodeClock());

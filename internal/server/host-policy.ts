@@ -1,0 +1,105 @@
+/**
+ * Which names a request may be sent to. A web page can give a name of its own to an
+ * address that only its reader's machine reaches (DNS rebinding), and what the reader's
+ * browser then sends is a request like any other, but for the name in it.
+ *
+ * On a loopback bind only those who are on this machine come, so every request is held
+ * to the list: IP addresses, localhost, and the names that the node is known by. On
+ * other binds nodes and tools may use any name that leads here, and only what a
+ * browser sends is held to it, the page that it comes from included.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import { isIP } from 'node:net';
+
+export interface HostPolicy {
+  /**
+   * What is wrong with the names in a request; undefined where it is served.
+   * `target`: the request's URL, which over HTTP/1.1 may name a host too.
+   */
+  refusal(headers: IncomingHttpHeaders, target: string): string | undefined;
+}
+
+export interface HostPolicyOptions {
+  /** Whether only this machine reaches the server. */
+  readonly isLoopback: boolean;
+  /** Host names without a port, in any case. */
+  readonly names: readonly string[];
+}
+
+export function createHostPolicy({ isLoopback, names }: HostPolicyOptions): HostPolicy {
+  const served = new Set(['localhost', ...names.map(plainName)]);
+  const isServed = (authority: string): boolean => {
+    const host = hostOf(authority);
+    return host !== undefined && (isIP(host) !== 0 || served.has(host));
+  };
+  /** The same callers come again and again. */
+  let lastServed = '';
+  const check = (authority: string | string[] | undefined): string | undefined => {
+    if (authority === undefined || authority === lastServed) return undefined;
+    const text = String(authority);
+    if (!isServed(text)) return `${quote(text)} is no name of this node`;
+    lastServed = text;
+    return undefined;
+  };
+  return {
+    refusal: (headers, target) => {
+      const isFromBrowser = comesFromBrowser(headers);
+      if (!isLoopback && !isFromBrowser) return undefined;
+      const reason =
+        check(headers[':authority']) ??
+        check(headers.host) ??
+        check(authorityOf(target)) ??
+        (isFromBrowser ? pageReason(headers.origin, isServed) : undefined);
+      return reason === undefined ? undefined : `${reason}: ${ADVICE}`;
+    },
+  };
+}
+
+const ADVICE =
+  'use an IP address or localhost, or add the name to server.allowed_hosts ' +
+  '(a web page could give this address any name, so other names are refused)';
+
+/**
+ * Browsers name the page in Origin, not with every GET; they send Sec-Fetch-Site to
+ * localhost and over TLS only, and call themselves Mozilla everywhere.
+ */
+function comesFromBrowser(headers: IncomingHttpHeaders): boolean {
+  return (
+    headers.origin !== undefined ||
+    headers['sec-fetch-site'] !== undefined ||
+    headers['user-agent']?.startsWith('Mozilla/') === true
+  );
+}
+
+function pageReason(
+  origin: string | undefined,
+  isServed: (authority: string) => boolean,
+): string | undefined {
+  if (origin === undefined || isServed(authorityOf(origin) ?? '')) return undefined;
+  return `the page ${quote(origin)} is none of this node`;
+}
+
+/** Of a URL with a scheme; undefined where there is none. */
+function authorityOf(url: string): string | undefined {
+  return url.startsWith('/') ? undefined : /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(url)?.[1];
+}
+
+/** `host`, `host:port` or `[address]:port`, without user and password. */
+const AUTHORITY = /^(?:\[([^[\]]+)\]|([A-Za-z0-9._-]+))(?::\d{0,5})?$/;
+
+/** The host in lower case, without brackets, port, zone and the dot of an absolute name; undefined where there is none. */
+export function hostOf(authority: string): string | undefined {
+  const match = AUTHORITY.exec(authority);
+  if (match === null) return undefined;
+  const [, address, name] = match;
+  return address === undefined ? plainName(name ?? '') : address.replace(/%.*$/, '').toLowerCase();
+}
+
+function plainName(name: string): string {
+  const lower = name.toLowerCase();
+  return lower.endsWith('.') ? lower.slice(0, -1) : lower;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 80).toWellFormed());
+}

@@ -1,0 +1,211 @@
+import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import { createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
+import { describe, expect, it } from 'vitest';
+import { Admin } from '#gen/walnut/v1/admin_pb.ts';
+import { createHostPolicy, hostOf } from '#server/host-policy.ts';
+import { http1, http2, session, start, tcp } from '#test/server/running.ts';
+
+const NAMES = ['Box.Example', 'cache.example.net'];
+const onLoopback = createHostPolicy({ isLoopback: true, names: NAMES });
+const elsewhere = createHostPolicy({ isLoopback: false, names: NAMES });
+
+const SERVED = [
+  '127.0.0.1',
+  '127.0.0.1:8080',
+  '10.1.2.3:80',
+  '[::1]',
+  '[::1]:8080',
+  '[FE80::1%eth0]:8080',
+  'localhost',
+  'LocalHost:8080',
+  'localhost.',
+  'localhost.:8080',
+  'localhost:',
+  'box.example:8080',
+  'BOX.EXAMPLE.',
+  'cache.example.net',
+];
+const REFUSED = [
+  'evil.example',
+  'evil.example:8080',
+  'localhost.evil.example',
+  '127.0.0.1.evil.example',
+  'notlocalhost',
+  'localhost..',
+  'localhost@evil.example',
+  'user:pass@127.0.0.1',
+  '127.0.0.1:8080:evil.example',
+  '[evil.example]',
+  '127.1',
+  'localhost evil.example',
+  'localhost,evil.example',
+  'example.net',
+  'other.cache.example.net',
+  '[',
+  '',
+];
+const BROWSERS = [
+  { origin: 'http://127.0.0.1:8080' },
+  { 'sec-fetch-site': 'none' },
+  { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) …' },
+];
+
+describe('a name on a loopback bind', () => {
+  it.each(SERVED)('%s is served', (host) => {
+    expect(onLoopback.refusal({ host }, '/')).toBeUndefined();
+    expect(onLoopback.refusal({ ':authority': host }, '/')).toBeUndefined();
+    expect(onLoopback.refusal({ host: 'localhost' }, `http://${host}/livez`)).toBeUndefined();
+  });
+
+  it.each(REFUSED)('%j is refused', (host) => {
+    const refusal = expect.stringContaining('server.allowed_hosts');
+    expect(onLoopback.refusal({ host }, '/')).toEqual(refusal);
+    expect(onLoopback.refusal({ ':authority': host, host: 'localhost' }, '/')).toEqual(refusal);
+    expect(onLoopback.refusal({ ':authority': 'localhost', host }, '/')).toEqual(refusal);
+    // Once more, since what was served last is remembered.
+    expect(onLoopback.refusal({ host: 'localhost' }, '/')).toBeUndefined();
+    expect(onLoopback.refusal({ host }, '/')).toEqual(refusal);
+    if (!/[[\s]/.test(host)) {
+      expect(onLoopback.refusal({ host: 'localhost' }, `http://${host}/livez`)).toEqual(refusal);
+    }
+  });
+
+  it('may be missing, as in HTTP/1.0, which no browser speaks', () => {
+    expect(onLoopback.refusal({}, '/')).toBeUndefined();
+  });
+
+  it('is shown quoted and cut', () => {
+    const host = `"${'e'.repeat(300)}`;
+    expect(onLoopback.refusal({ host }, '/')).toContain(`"\\"${'e'.repeat(79)}" is no name of this node`);
+  });
+});
+
+describe('a name on any other bind', () => {
+  it.each(REFUSED)('%j is served to nodes and tools', (host) => {
+    expect(elsewhere.refusal({ host, 'user-agent': 'curl/8.5.0' }, '/')).toBeUndefined();
+    expect(elsewhere.refusal({ host, 'sec-fetch-mode': 'cors' }, '/')).toBeUndefined();
+  });
+
+  it.each(BROWSERS)('is held to the list for a browser: %j', (headers) => {
+    for (const host of SERVED) expect(elsewhere.refusal({ ...headers, host }, '/')).toBeUndefined();
+    for (const host of REFUSED) expect(elsewhere.refusal({ ...headers, host }, '/')).toBeDefined();
+  });
+});
+
+describe.each([
+  ['a loopback bind', onLoopback],
+  ['any other bind', elsewhere],
+])('a page that calls %s', (_, policy) => {
+  it.each(['http://localhost:3000', 'https://cache.example.net', 'http://[::1]:8080'])(
+    '%s is served',
+    (origin) => {
+      expect(policy.refusal({ host: 'localhost:8080', origin }, '/')).toBeUndefined();
+    },
+  );
+
+  it.each(['http://evil.example', 'https://localhost.evil.example', 'null', '', 'localhost', 'file://'])(
+    '%j is refused',
+    (origin) => {
+      const refusal = policy.refusal({ host: 'localhost:8080', origin }, '/');
+      expect(refusal).toContain(`the page ${JSON.stringify(origin)} is none of this node`);
+    },
+  );
+});
+
+describe('hostOf', () => {
+  it.each([
+    ['Cache.Example.:80', 'cache.example'],
+    ['[::1]:80', '::1'],
+    ['a b', undefined],
+    [':8080', undefined],
+  ])('of %j is %j', (authority, host) => expect(hostOf(authority)).toBe(host));
+});
+
+const ROUTES = [
+  ['POST', '/walnut.v1.KVStore/Get'],
+  ['GET', '/walnut.v1.KVStore/Get?encoding=json&message=%7B%22key%22:%22k%22%7D'],
+  ['POST', '/walnut.v1.Admin/Status'],
+  ['POST', '/walnut.v1.Nothing/Known'],
+  ['GET', '/v1/keys/k'],
+  ['PUT', '/v1/keys/k'],
+  ['GET', '/metrics'],
+  ['GET', '/livez'],
+  ['GET', '/readyz'],
+  ['GET', '/'],
+  ['GET', '/nothing/here'],
+  ['OPTIONS', '/v1/keys/k'],
+] as const;
+
+describe('a request by the name of a web page', () => {
+  it.each(ROUTES)('%s %s is refused over both HTTPs', async (method, path) => {
+    const running = await start();
+    const type = { 'content-type': 'application/json' };
+    const answer = await http1(running, method, path, { headers: { host: 'evil.example:8080', ...type } });
+    expect(answer.status).toBe(403);
+    if (method !== 'OPTIONS') {
+      expect(JSON.parse(answer.text)).toMatchObject({
+        code: 'permission_denied',
+        message: expect.stringMatching(/"evil\.example:8080".*server\.allowed_hosts/),
+      });
+    }
+    const over2 = await http2(session(running), {
+      ':method': method,
+      ':path': path,
+      ':authority': 'evil.example',
+      ...type,
+    });
+    expect(over2.headers[':status']).toBe(403);
+    expect(running.node.calls).toEqual([]);
+    expect(await running.metrics.render()).toContain('walnut_hosts_refused_total 2');
+  });
+
+  it.each(['grpc', 'grpc-web'])('by %s is PERMISSION_DENIED, with the reason', async (kind) => {
+    const running = await start();
+    const baseUrl = running.baseUrl;
+    const options = { baseUrl, idleConnectionTimeoutMs: 10, httpVersion: '1.1' as const };
+    const transport = kind === 'grpc' ? createGrpcTransport(options) : createGrpcWebTransport(options);
+    const headers = { origin: 'http://evil.example' };
+    const failure = await createClient(Admin, transport)
+      .status({}, { headers })
+      .then(
+        () => undefined,
+        (error: unknown) => ConnectError.from(error),
+      );
+    expect(failure?.code).toBe(Code.PermissionDenied);
+    expect(failure?.rawMessage).toContain('server.allowed_hosts');
+  });
+
+  it('is served where the name is allowed', async () => {
+    const running = await start({ hostNames: ['cache.example.net'] });
+    const headers = { host: 'Cache.Example.net:80' };
+    expect((await http1(running, 'GET', '/livez', { headers })).status).toBe(200);
+    expect((await http1(running, 'GET', '/livez', { headers: { host: 'a' } })).status).toBe(403);
+  });
+
+  it('is refused where the target names it, whatever Host says, and where there are two', async () => {
+    const running = await start();
+    for (const [request, status] of [
+      ['GET http://evil.example/livez HTTP/1.1\r\nHost: localhost\r\n', '403'],
+      ['GET http://localhost/livez HTTP/1.1\r\nHost: evil.example\r\n', '403'],
+      ['GET http://localhost/livez HTTP/1.1\r\nHost: localhost\r\n', '200'],
+      ['GET /livez HTTP/1.1\r\nHost: localhost\r\nhost: evil.example\r\n', '400'],
+      ['GET /livez HTTP/1.1\r\nHost: localhost\r\nHOST: localhost\r\n', '400'],
+    ] as const) {
+      const { socket, received, closed } = tcp(running);
+      socket.write(`${request}Connection: close\r\n\r\n`);
+      await closed;
+      expect([request, received().slice(9, 12)]).toEqual([request, status]);
+    }
+  });
+});
+
+describe('a server that others reach', () => {
+  it('serves tools by any name, and browsers by those it knows', async () => {
+    const running = await start({ host: '0.0.0.0' });
+    const statusOf = async (headers: Record<string, string>): Promise<number> =>
+      (await http1(running, 'GET', '/v1/keys/none', { headers })).status;
+    expect(await statusOf({ host: 'master:8080' })).toBe(404);
+    expect(await statusOf({ host: 'master:8080', origin: 'http://master:8080' })).toBe(403);
+    expect(await statusOf({ host: 'a:8080', origin: 'http://a:8080' })).toBe(404);
+  });
+});
