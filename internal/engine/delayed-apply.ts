@@ -11,7 +11,7 @@
  */
 
 import type { Engine } from '#engine/engine.ts';
-import { unavailable } from '#model/errors.ts';
+import { checkCaller, unavailable } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
 import type { DelayStatus } from '#model/status.ts';
@@ -119,13 +119,13 @@ export class DelayedApply {
     return bytes;
   }
 
-  /** Resolves when `lsn`, which is released, is applied. Throws `unavailable` on an abort, `storage_failed`. */
+  /** Resolves when `lsn`, which is released, is applied. Throws `cancelled`, `unavailable` where this ends, `storage_failed`. */
   async untilApplied(lsn: Lsn, signal?: AbortSignal): Promise<void> {
     const engine = this.#engine;
     while (engine.applied.lsn < lsn) {
       engine.checkDisk();
-      if (signal?.aborted === true || this.#abort.signal.aborted)
-        throw unavailable(`record ${lsn} is not applied yet`);
+      checkCaller(signal);
+      if (this.#abort.signal.aborted) throw unavailable(`record ${lsn} is not applied yet`);
       // Only what is durable is read again.
       await engine.waitDurable(lsn, IDLE_MS, signal);
       this.wake();

@@ -53,6 +53,11 @@ export function invalidArgument(message: string): WalnutError {
   return new WalnutError('invalid_argument', message);
 }
 
+/** Throws `cancelled` where the caller went away or its deadline passed; the server knows which. */
+export function checkCaller(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new WalnutError('cancelled', 'the caller gave up waiting');
+}
+
 export function unavailable(message: string, leaderHint?: string): WalnutError {
   return new WalnutError('unavailable', message, { leaderHint });
 }

@@ -6,7 +6,7 @@
 import { DIGESTS_KEPT } from '#engine/digest-window.ts';
 import type { Engine } from '#engine/engine.ts';
 import type { DigestAnswer } from '#model/entry.ts';
-import { unavailable, WalnutError } from '#model/errors.ts';
+import { checkCaller, unavailable, WalnutError } from '#model/errors.ts';
 import { formatPosition, type Lsn, type Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 
@@ -34,7 +34,8 @@ export async function digestAt(
     const now = engine();
     if (isReached(now, position)) return lookUp(now, position);
     const leftMs = Math.min(endMs - clock.monotonicMs(), RECHECK_MS);
-    if (leftMs <= 0 || signal?.aborted === true) {
+    checkCaller(signal);
+    if (leftMs <= 0) {
       const at = formatPosition(now.position);
       throw unavailable(`position ${formatPosition(position)} is not reached: this node is at ${at}`);
     }

@@ -212,7 +212,8 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
           const pending = this.#reader.get(operation.command, signal);
           return { kind: 'get', answer: pending instanceof Promise ? await pending : pending };
         } catch (error) {
-          if (error instanceof WalnutError) return { kind: 'error', error };
+          // A caller that has gone ends all of them.
+          if (error instanceof WalnutError && error.code !== 'cancelled') return { kind: 'error', error };
           throw error;
         }
       }),

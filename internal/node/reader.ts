@@ -15,7 +15,7 @@ import type {
   UpdatesAnswer,
   UpdatesCommand,
 } from '#model/commands.ts';
-import { unavailable, WalnutError } from '#model/errors.ts';
+import { checkCaller, unavailable, WalnutError } from '#model/errors.ts';
 import type { Awaitable, ReadMoment } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, nextLsn, termOf } from '#model/position.ts';
@@ -187,7 +187,7 @@ export class Reader {
 
   /**
    * Waits until `atLeast` is visible here and gives the engine that shows it;
-   * throws `unavailable` after `waitMs`, `discarded_history` where it never
+   * throws `unavailable` after `waitMs`, `cancelled` where its caller gave up, `discarded_history` where it never
    * will be. Looks again now and then: the engine may be replaced meanwhile,
    * and a position of an unknown epoch may become known only with a later record.
    */
@@ -214,7 +214,8 @@ export class Reader {
       const atLsn = reach.lsn(engine);
       if (standing === 'in_history' && atLeast.lsn <= atLsn) return engine;
       const leftMs = endMs - clock.monotonicMs();
-      if (leftMs <= 0 || signal?.aborted === true) throw this.#notReached(engine, atLeast, waitMs);
+      checkCaller(signal);
+      if (leftMs <= 0) throw this.#notReached(engine, atLeast, waitMs);
       const wanted = Math.max(atLeast.lsn, atLsn + 1) as Lsn;
       const sliceMs = Math.min(leftMs, RECHECK_MS);
       const sliceEndMs = clock.monotonicMs() + sliceMs;

@@ -1,6 +1,7 @@
 /** The few things every plain HTTP route does, the same over HTTP/1.1 and HTTP/2. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { encodeGrpcMessage } from '#server/grpc-message.ts';
 
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
 export type HttpResponse = ServerResponse | Http2ServerResponse;
@@ -135,7 +136,7 @@ export function sendRpcError(
   response.statusCode = 200;
   response.setHeader('content-type', contentType);
   response.setHeader('grpc-status', String(grpcStatus));
-  response.setHeader('grpc-message', encodeURIComponent(message));
+  response.setHeader('grpc-message', encodeGrpcMessage(message));
   response.end();
 }
 

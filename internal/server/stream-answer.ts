@@ -11,6 +11,7 @@ import type { ServerResponse } from 'node:http';
 import type { UniversalServerResponse } from '@connectrpc/connect/protocol';
 import type { Clock, Timer } from '#platform/clock.ts';
 import { cutOff, patienceMs } from '#server/answer-pace.ts';
+import { relaxGrpcTrailers, relaxGrpcWebFrame } from '#server/grpc-message.ts';
 import { type HttpResponse, isOver } from '#server/http-io.ts';
 import { toNodeHeaders } from '#server/unary/protocols.ts';
 
@@ -30,15 +31,17 @@ export async function sendStream(
   const endSource = (): void => {
     source?.return?.().catch(() => {});
   };
+  const isGrpcWeb = answer.header?.get('content-type')?.startsWith('application/grpc-web') === true;
   const outlet = new Outlet(response, options, endSource);
   try {
     let next = await source?.next();
     // After the first piece: an implementation sets headers before it.
     outlet.begin(answer.status, answer.header);
     for (; next !== undefined && next.done !== true && !outlet.isClosed; next = await source?.next()) {
-      await outlet.write(next.value);
+      await outlet.write(isGrpcWeb ? relaxGrpcWebFrame(next.value) : next.value);
     }
-    await outlet.end(answer.trailer);
+    const { trailer } = answer;
+    await outlet.end(trailer === undefined ? trailer : relaxGrpcTrailers(trailer));
   } catch {
     // The source failed beneath its protocol, or its headers are ill-formed: there is nothing to say it with.
     cutOff(response);

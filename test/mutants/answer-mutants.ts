@@ -64,4 +64,18 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     replacement: '  if (!isGzip || body.length > 0) return body;',
     tests: [KEYS],
   },
+  {
+    name: 'deadline that passed told as a position that is not reached',
+    file: 'internal/node/reader.ts',
+    text: '      checkCaller(signal);\n      if (leftMs <= 0) throw',
+    replacement: '      if (leftMs <= 0 || signal?.aborted === true) throw',
+    tests: ['test/node/deadlines.test.ts'],
+  },
+  {
+    name: 'grpc-message escaped like a URL',
+    file: 'internal/server/grpc-message.ts',
+    text: "return encoded.includes('%') ? encodeGrpcMessage(decodeURIComponent(encoded)) : encoded;",
+    replacement: 'return encoded;',
+    tests: ['test/server/grpc-message.test.ts'],
+  },
 ];

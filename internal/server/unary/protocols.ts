@@ -7,6 +7,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { mergeNonProtocolHeaders } from '@connectrpc/connect/protocol';
 import { codeToHttpStatus, errorToJsonBytes, trailerMux } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
+import { relaxGrpcTrailers } from '#server/grpc-message.ts';
 import type { CallContext } from '#server/unary/call-context.ts';
 import type { Answer, AnswerHeaders } from '#server/unary/exchange.ts';
 import type { JsonOptions } from '#server/unary/message-codec.ts';
@@ -130,7 +131,9 @@ const grpc: Protocol = {
   },
   fail: (error, shape, context) => {
     const headers = grpcHeaders(shape, context);
-    const trailers = toNodeHeaders(setTrailerStatus(new Headers(context.madeTrailer), error));
+    const trailers = toNodeHeaders(
+      relaxGrpcTrailers(setTrailerStatus(new Headers(context.madeTrailer), error)),
+    );
     return { status: 200, headers, body: NOTHING, trailers };
   },
 };
