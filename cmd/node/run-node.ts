@@ -179,7 +179,8 @@ async function start(
     server.beginDrain();
   });
   const { directory } = config.wal;
-  logger.info({ address: server.address, role: config.role, version, directory }, 'listening');
+  const { pid } = process;
+  logger.info({ address: server.address, role: config.role, version, directory, pid }, 'listening');
   await node.start(config.server.advertise ?? `:${server.port}`);
   const { state, position, store, recovery } = node.status();
   const { records, elapsedMs } = recovery ?? { records: 0, elapsedMs: 0 };

@@ -145,8 +145,8 @@ async function runCreate(invocation: Invocation, options: CreateOptions): Promis
           'records',
           `LSN ${manifest.from.lsn} to ${manifest.to.lsn}, last of ${showDeadline(manifest.toTimestampMs)}`,
         ],
-        ['copied', `${showBytes(copiedBytes)} in ${copiedFiles} files`],
-        ['held already', `${showBytes(reusedBytes)} in ${reusedFiles} files`],
+        ['copied', `${showBytes(copiedBytes)} in ${countOf(copiedFiles, 'file')}`],
+        ['held already', `${showBytes(reusedBytes)} in ${countOf(reusedFiles, 'file')}`],
         ['took', showDuration(elapsedMs)],
       ]),
   );
