@@ -36,6 +36,7 @@ export const COMMAND_FILES: readonly CommandFile[] = [
     load: async () => (await import('./leader-commands.ts')).addLeaderCommands,
   },
   { names: ['delay'], load: async () => (await import('./delay-command.ts')).addDelayCommand },
+  { names: ['clock'], load: async () => (await import('./clock-command.ts')).addClockCommand },
   { names: ['diverged'], load: async () => (await import('./diverged-command.ts')).addDivergedCommand },
 ];
 

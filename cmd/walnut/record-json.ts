@@ -1,5 +1,5 @@
 /** A record of the log as one JSON value. Pure. */
-import { decodeEpochParent, decodeLimits, decodeMutations, RecordError } from '#engine/record-codec.ts';
+import { decodeConfig, decodeEpochParent, decodeMutations, RecordError } from '#engine/record-codec.ts';
 import type { Mutation } from '#model/entry.ts';
 import { formatPosition } from '#model/position.ts';
 import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
@@ -32,7 +32,7 @@ function payloadToJson(frame: Frame, hasValues: boolean): Record<string, unknown
       return { type: 'epoch', parent: formatPosition(parent) };
     }
     case RECORD_TYPE.config:
-      return { type: 'config', limits: decodeLimits(frame.payload) };
+      return { type: 'config', ...decodeConfig(frame.payload) };
   }
 }
 

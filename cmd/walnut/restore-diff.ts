@@ -4,7 +4,8 @@
  * that was seen, so that it is made only where nothing came in between.
  */
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
-import { isExpired } from '#model/entry.ts';
+import { isExpired, movedDeadline } from '#model/entry.ts';
+import { isSamePosition, type Lsn } from '#model/position.ts';
 import type { Store } from '#storage/store.ts';
 import type { NodeClients } from './connection.ts';
 import { LONG_CALL } from './connection.ts';
@@ -40,15 +41,21 @@ const NOTHING = new Uint8Array(0);
 /** What marks an entry of then as met in the scan of now: no record has it. */
 const MET = { epoch: 0, lsn: 0 as never };
 
+/** The log clock of the live master: `nowMs` by it, and what it adds to logged deadlines where it answers them. */
+export interface LiveClock {
+  readonly nowMs: number;
+  readonly shiftMs: number;
+}
+
 /**
- * `then` is used up. What has expired by `nowMs` counts as missing: it cannot be
- * brought back. Throws what the node answers.
+ * `then` is used up. What has expired by the master's log clock counts as
+ * missing: it cannot be brought back. Throws what the node answers.
  */
 export async function diffWithLive(
   then: Store,
   kv: NodeClients['kv'],
   prefix: string,
-  nowMs: number,
+  clock: LiveClock,
 ): Promise<Diff> {
   const changes = new Map<string, Change>();
   let same = 0;
@@ -56,25 +63,29 @@ export async function diffWithLive(
     const page = await kv.scan({ prefix, cursor, limit: PAGE }, LONG_CALL);
     for (const entry of page.entries) {
       // A key that is written while the scan runs may come twice: the first version decides.
-      const change = compareOne(then, entry, nowMs);
+      const change = compareOne(then, entry, clock);
       if (change === 'same') same++;
       else if (change !== 'met') changes.set(entry.key, change);
     }
     cursor = page.nextCursor;
     if (cursor === '') break;
   }
-  for (const change of missingNow(then, prefix, nowMs)) changes.set(change.key, change);
+  for (const change of missingNow(then, prefix, clock.nowMs)) changes.set(change.key, change);
   return { changes: [...changes.values()], same };
 }
 
-function compareOne(then: Store, now: Entry, nowMs: number): Change | 'same' | 'met' {
+function compareOne(then: Store, now: Entry, { nowMs, shiftMs }: LiveClock): Change | 'same' | 'met' {
   const { key, version } = now;
   if (version === undefined) throw new Error(`the node gave no version of ${JSON.stringify(key)}`);
   const was = then.peek(key);
   if (was?.version.lsn === MET.lsn) return 'met';
   if (was === undefined || isExpired(was.expireAtMs, nowMs)) return { op: 'delete', key, seen: version };
   const { expireAtMs } = was;
-  const isSame = expireAtMs === Number(now.expireAtMs) && Buffer.compare(was.value, now.value) === 0;
+  // One version is one record; only of others must the content be looked at.
+  const isSame =
+    isSamePosition(was.version, { epoch: Number(version.epoch), lsn: Number(version.lsn) as Lsn }) ||
+    (expireAtMs === movedDeadline(Number(now.expireAtMs), -shiftMs) &&
+      Buffer.compare(was.value, now.value) === 0);
   const change: Change = { op: 'set', key, seen: version, value: Uint8Array.from(was.value), expireAtMs };
   then.apply({ op: 'set', key, value: NOTHING, expireAtMs: 0, cause: 'restored' }, MET);
   return isSame ? 'same' : change;

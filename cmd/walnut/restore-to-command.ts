@@ -24,7 +24,14 @@ import {
   parseTimeMs,
 } from './log-files.ts';
 import { countOf, showCount, showDeadline, showPosition, showText, showValue } from './output.ts';
-import { type Change, chunkChanges, type Diff, diffWithLive, type Outcome } from './restore-diff.ts';
+import {
+  type Change,
+  chunkChanges,
+  type Diff,
+  diffWithLive,
+  type LiveClock,
+  type Outcome,
+} from './restore-diff.ts';
 import { renderFacts, renderTable } from './table.ts';
 
 /** Changes that text output lists. */
@@ -76,7 +83,7 @@ async function runRestoreTo(invocation: Invocation, options: RestoreToOptions): 
   const parts = createFileParts();
   const target = chooseTarget(options.lsn, options.time, '--lsn and --time');
   const clients = createNodeClients(invocation.address);
-  const logId = await askMaster(invocation, clients);
+  const { logId, clock } = await askMaster(invocation, clients);
   const source = await onFiles(() => openSource(parts, cleanPath(options.source), target));
   if (source.logId !== logId && options.otherLog !== true) {
     throw usageError(
@@ -85,7 +92,7 @@ async function runRestoreTo(invocation: Invocation, options: RestoreToOptions): 
     );
   }
   const { position, timestampMs, store } = source.folded;
-  const diff = await diffWithLive(store, clients.kv, options.prefix ?? '', parts.clock.wallMs());
+  const diff = await diffWithLive(store, clients.kv, options.prefix ?? '', clock ?? wallClock(parts));
   const facts = { source: source.name, position: formatPosition(position), timestampMs };
   if (options.apply !== true) {
     await show(
@@ -107,11 +114,23 @@ async function runRestoreTo(invocation: Invocation, options: RestoreToOptions): 
   return outcome.unmade.length === 0 ? EXIT.ok : EXIT.negative;
 }
 
-async function askMaster({ address }: Invocation, { admin }: NodeClients): Promise<string> {
-  const { role, logId, master } = await admin.status({}, LONG_CALL);
-  if (role === Role.MASTER) return logId;
+/** Of a master that does not tell its log clock: before that was told, deadlines were in wall time. */
+function wallClock({ clock }: ShadowParts): LiveClock {
+  return { nowMs: clock.wallMs(), shiftMs: 0 };
+}
+
+async function askMaster({ address }: Invocation, { admin }: NodeClients): Promise<MasterFacts> {
+  const { role, logId, master, clock } = await admin.status({}, LONG_CALL);
+  if (role === Role.MASTER) {
+    return { logId, clock: clock && { nowMs: Number(clock.logMs), shiftMs: Number(clock.shiftMs) } };
+  }
   const hint = master?.address ? `Ask the master instead: --address ${master.address}` : undefined;
   throw usageError(`${address.text} is a replica: only a master can bring keys back`, hint);
+}
+
+interface MasterFacts {
+  readonly logId: string;
+  readonly clock: LiveClock | undefined;
 }
 
 interface Source {

@@ -5,6 +5,7 @@ import type { IntegrityStatus, ReplicaStatus, StatusResponse } from '#gen/walnut
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { parseDurationMs } from './arguments.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
+import { clockToJson } from './clock-command.ts';
 import { type CommandHost, type Invocation, show } from './command-host.ts';
 import { CALL, createNodeClients } from './connection.ts';
 import { delayToJson, describeDelay } from './delay-command.ts';
@@ -106,6 +107,7 @@ export function statusToJson(status: StatusResponse): Record<string, unknown> {
           },
         }),
     ...(status.delay === undefined ? {} : { delay: delayToJson(status.delay) }),
+    ...(status.clock === undefined ? {} : { clock: clockToJson(status.clock) }),
     replicas: status.replicas.map(replicaToJson),
     integrity: {
       digestComparisons: Number(status.integrity?.digestComparisons ?? 0),

@@ -104,6 +104,7 @@ export class Checkpointer {
       epochs: engine.epochs.starts(),
       logClockMs: engine.stateClockMs(),
       limits: engine.store.limits,
+      wallOffsetMs: engine.logClock.wallOffsetMs,
     });
     this.#scan = scan;
     const name = formatSnapshotName(position);

@@ -17,10 +17,11 @@ import type { LogClock } from '#engine/log-clock.ts';
 import { LsnWaiters } from '#engine/lsn-waiters.ts';
 import type { PayloadWriter } from '#engine/payload-writer.ts';
 import {
+  decodeConfig,
   decodeEpochParent,
-  decodeLimits,
+  encodeConfig,
   encodeEpochParent,
-  encodeLimits,
+  type LoggedConfig,
   MutationCursor,
 } from '#engine/record-codec.ts';
 import type { StoreLimits } from '#model/entry.ts';
@@ -124,6 +125,7 @@ export class Engine {
     assert(this.#holds, 'this engine applies late');
     this.#checkPayload(frame);
     this.#noteAppended(frame);
+    this.#noteHeld(frame);
     this.#committedLsn = frame.lsn;
   }
 
@@ -239,7 +241,16 @@ export class Engine {
 
   /** Master: logs limits that hold from here on. */
   submitLimits(limits: StoreLimits, done?: RecordDone): Lsn {
-    const payload = encodeLimits(limits);
+    return this.#submitConfig({ limits, wallOffsetMs: this.logClock.wallOffsetMs }, done);
+  }
+
+  /** Master: logs what from here on is to be added to the log clock to have wall time, milliseconds. */
+  submitWallOffset(wallOffsetMs: number, done?: RecordDone): Lsn {
+    return this.#submitConfig({ limits: this.store.limits, wallOffsetMs }, done);
+  }
+
+  #submitConfig(config: LoggedConfig, done: RecordDone | undefined): Lsn {
+    const payload = encodeConfig(config);
     const header = this.#nextHeader(RECORD_TYPE.config, this.log.tail.epoch);
     const frame = encodeFrame(header, payload.length, (target, offset) => target.set(payload, offset));
     return this.#append({ frame, done });
@@ -316,10 +327,16 @@ export class Engine {
       if (record.frame.lsn > uptoLsn) break;
       this.#pending.drop(1);
       this.#committedLsn = record.frame.lsn;
-      if (!this.#holds) this.#applyFrame(record.frame);
+      if (this.#holds) this.#noteHeld(record.frame);
+      else this.#applyFrame(record.frame);
       record.done?.();
     }
     this.#appliedWaiters.advance(this.#appliedLsn);
+  }
+
+  /** What is known of a record before it is applied: the clock is the group's, however late its entries are shown. */
+  #noteHeld(frame: Frame): void {
+    if (frame.type === RECORD_TYPE.config) this.logClock.state(decodeConfig(frame.payload).wallOffsetMs);
   }
 
   /** The one apply path: what the log says, from the bytes that it says it with. */
@@ -332,7 +349,9 @@ export class Engine {
       this.epochs.add(frame.epoch, frame.lsn);
       this.#epochsAhead = this.#epochsAhead.filter((start) => start.firstLsn > frame.lsn);
     } else {
-      this.store.setLimits(decodeLimits(frame.payload));
+      const { limits, wallOffsetMs } = decodeConfig(frame.payload);
+      this.store.setLimits(limits);
+      this.logClock.state(wallOffsetMs);
     }
     this.#appliedEpoch = frame.epoch;
     this.#appliedLsn = frame.lsn;
@@ -359,7 +378,7 @@ export class Engine {
     } else if (frame.type === RECORD_TYPE.epoch) {
       decodeEpochParent(frame.payload);
     } else {
-      decodeLimits(frame.payload);
+      decodeConfig(frame.payload);
     }
   }
 

@@ -88,7 +88,7 @@ export async function openEngine(
     logger: options.logger,
     store: base.store,
     epochs: new EpochTable(base.meta?.epochs ?? []),
-    logClock: new LogClock(options.clock, base.meta?.logClockMs ?? 0),
+    logClock: new LogClock(options.clock, base.meta?.logClockMs ?? 0, base.meta?.wallOffsetMs),
     applied: from,
     appliedClockMs: base.meta?.logClockMs ?? 0,
     holds: delayMs > 0,
@@ -107,7 +107,7 @@ export async function openEngine(
     onProgress: ({ bytesDone, bytesTotal, records }) => meter.log(bytesDone, bytesTotal, records),
   });
   engine.attach(log);
-  engine.logClock.observe(engine.lastTimestampMs);
+  engine.logClock.restart(engine.lastTimestampMs);
   const delayed =
     delayMs > 0 ? new DelayedApply(engine, options.clock, delayMs, manifest.applyHold ?? NO_HOLD) : undefined;
   if (delayed !== undefined) replayedBytes = await delayed.applyDue();

@@ -28,6 +28,7 @@ const EMPTY: Buffer = Buffer.alloc(0);
 const POLICIES: readonly EvictionPolicy[] = ['lru', 'none'];
 const EPOCH_BYTES = 21;
 const CONFIG_BYTES = 18;
+const CONFIG_VERSION_WITH_OFFSET = 2;
 
 export class RecordError extends Error {
   override readonly name = 'RecordError';
@@ -187,25 +188,34 @@ export function decodeEpochParent(payload: Uint8Array): ChainPoint {
   return { epoch, lsn, crc };
 }
 
-/** The payload of a CONFIG record. */
-export function encodeLimits(limits: StoreLimits): Buffer {
-  const payload = Buffer.alloc(CONFIG_BYTES);
-  payload[0] = VERSION;
+/** What a CONFIG record says: it holds from there on, on every node, and after a promotion. */
+export interface LoggedConfig {
+  readonly limits: StoreLimits;
+  /** What is to be added to the log clock to have wall time, milliseconds; may be negative. */
+  readonly wallOffsetMs: number;
+}
+
+/** The payload of a CONFIG record; of the first version where no offset is stated, which every release reads. */
+export function encodeConfig({ limits, wallOffsetMs }: LoggedConfig): Buffer {
+  const payload = Buffer.alloc(wallOffsetMs === 0 ? CONFIG_BYTES : CONFIG_BYTES + 8);
+  payload[0] = wallOffsetMs === 0 ? VERSION : CONFIG_VERSION_WITH_OFFSET;
   payload[1] = POLICIES.indexOf(limits.policy);
   writeUint64(payload, limits.entriesMax, 2);
   writeUint64(payload, limits.bytesMax, 10);
+  if (wallOffsetMs !== 0) payload.writeBigInt64LE(BigInt(wallOffsetMs), CONFIG_BYTES);
   return payload;
 }
 
-export function decodeLimits(payload: Uint8Array): StoreLimits {
+export function decodeConfig(payload: Uint8Array): LoggedConfig {
   const reader = readerOf(payload);
-  reader.version();
+  const version = reader.version(CONFIG_VERSION_WITH_OFFSET);
   const policy = POLICIES[reader.uint8()];
   if (policy === undefined) throw new RecordError('unknown eviction policy');
   const entriesMax = reader.uint64();
   const bytesMax = reader.uint64();
+  const wallOffsetMs = version === VERSION ? 0 : reader.int64();
   reader.end();
-  return { entriesMax, bytesMax, policy };
+  return { limits: { entriesMax, bytesMax, policy }, wallOffsetMs };
 }
 
 function readerOf(payload: Uint8Array): PayloadReader {
@@ -228,9 +238,11 @@ class PayloadReader {
     this.#end = to;
   }
 
-  version(): void {
+  /** From the first version to `newest`. */
+  version(newest = VERSION): number {
     const version = this.uint8();
-    if (version !== VERSION) throw new RecordError(`unknown payload version ${version}`);
+    if (version < VERSION || version > newest) throw new RecordError(`unknown payload version ${version}`);
+    return version;
   }
 
   uint8(): number {
@@ -243,6 +255,12 @@ class PayloadReader {
 
   uint64(): number {
     return readUint64(this.#bytes, this.#skip(8));
+  }
+
+  int64(): number {
+    const value = Number(this.#bytes.readBigInt64LE(this.#skip(8)));
+    if (!Number.isSafeInteger(value)) throw new RecordError('a number is beyond 2^53');
+    return value;
   }
 
   end(): void {

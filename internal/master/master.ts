@@ -8,6 +8,7 @@
  */
 
 import type { Engine } from '#engine/engine.ts';
+import { inWallTime } from '#engine/log-clock.ts';
 import { PayloadWriter } from '#engine/payload-writer.ts';
 import { AcceptedState } from '#master/accepted-state.ts';
 import {
@@ -41,7 +42,7 @@ import {
   type WriteAnswer,
   type WriteOptions,
 } from '#model/commands.ts';
-import { type Entry, isExpired, NEVER } from '#model/entry.ts';
+import { type Entry, isExpired, movedDeadline, NEVER } from '#model/entry.ts';
 import { invalidArgument, unavailable, type WalnutError } from '#model/errors.ts';
 import { PREFETCH_KEYS } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
@@ -133,7 +134,8 @@ export class Master {
   sets(sets: PlainSets): Promise<SetsAnswer> | undefined {
     const refused = new Map<number, WalnutError>();
     const accepted = this.#write((builder) => {
-      if (hasPast(sets, builder.nowMs)) return undefined;
+      const shiftMs = this.#engine.logClock.shiftMs(builder.nowMs);
+      if (hasPast(sets, shiftMs, builder.nowMs)) return undefined;
       const pair = new PlainSetCursor(sets);
       while (pair.next()) {
         if (pair.index % PREFETCH_KEYS === 0) {
@@ -141,7 +143,7 @@ export class Master {
           this.#engine.store.prefetch(bytes, keyOffsets, keyBytes, pair.index, count);
         }
         try {
-          pair.expireAtMs = this.#plainDeadline(sets, pair.index, builder.nowMs);
+          pair.expireAtMs = this.#plainDeadline(sets, pair.index, shiftMs, builder.nowMs);
           builder.setEncoded(pair);
         } catch (error) {
           refused.set(pair.index, toBatchError(error).error);
@@ -164,9 +166,9 @@ export class Master {
     }, refuseAll);
   }
 
-  #plainDeadline({ expiries, expiryMs }: PlainSets, index: number, nowMs: number): number {
+  #plainDeadline({ expiries, expiryMs }: PlainSets, index: number, shiftMs: number, nowMs: number): number {
     const ms = expiryMs[index] as number;
-    if (expiries[index] === PLAIN_EXPIRY.at) return ms;
+    if (expiries[index] === PLAIN_EXPIRY.at) return movedDeadline(ms, -shiftMs);
     return expiries[index] === PLAIN_EXPIRY.ttl ? deadlineIn(ms, nowMs) : this.#defaultDeadline(nowMs);
   }
 
@@ -288,7 +290,8 @@ export class Master {
     // Only this batch's own writes must be seen; those of others become visible when they are applied.
     if (record !== builder.record) return { kind: 'get', answer };
     const found = entry !== undefined && !isExpired(entry.expireAtMs, builder.nowMs) ? entry : undefined;
-    const result: BatchResult = { kind: 'get', answer: { ...answer, entry: found, asOf: record.position } };
+    const shown = found === undefined ? undefined : this.#shown(found);
+    const result: BatchResult = { kind: 'get', answer: { ...answer, entry: shown, asOf: record.position } };
     return { kind: 'own', record, result };
   }
 
@@ -367,6 +370,8 @@ export class Master {
       case 'ttl':
         return deadlineIn(expiry.ttlMs, nowMs);
       case 'at':
+        return movedDeadline(expiry.expireAtMs, -this.#engine.logClock.shiftMs(nowMs));
+      case 'logged':
         return expiry.expireAtMs;
       case 'keep':
         return live?.expireAtMs ?? NEVER;
@@ -399,16 +404,29 @@ export class Master {
     if (why !== undefined)
       throw unavailable(`this write was not settled when the master was deposed, and may be lost: ${why}`);
     const { durabilityReached, replicasAcked } = receipt;
-    return { applied, position, previous, current, durabilityReached, replicasAcked };
+    return {
+      applied,
+      position,
+      previous: previous && this.#shown(previous),
+      current: current && this.#shown(current),
+      durabilityReached,
+      replicasAcked,
+    };
+  }
+
+  /** An entry as callers see it: its deadline in wall time. */
+  #shown(entry: Entry): Entry {
+    return inWallTime(entry, this.#engine.logClock);
   }
 }
 
 const SETTLED = Promise.resolve();
 
 /** Whether a deadline has passed already. */
-function hasPast({ count, expiries, expiryMs }: PlainSets, nowMs: number): boolean {
+function hasPast({ count, expiries, expiryMs }: PlainSets, shiftMs: number, nowMs: number): boolean {
   for (let i = 0; i < count; i++) {
-    if (expiries[i] === PLAIN_EXPIRY.at && isExpired(expiryMs[i] as number, nowMs)) return true;
+    if (expiries[i] !== PLAIN_EXPIRY.at) continue;
+    if (isExpired(movedDeadline(expiryMs[i] as number, -shiftMs), nowMs)) return true;
   }
   return false;
 }

@@ -32,7 +32,10 @@ export interface GetAnswer extends Freshness {
 export type Expiry =
   | { readonly kind: 'default' }
   | { readonly kind: 'ttl'; readonly ttlMs: number }
+  /** Wall time, milliseconds since the Unix epoch; 0: never. */
   | { readonly kind: 'at'; readonly expireAtMs: number }
+  /** As it stood in the log, by its clock: what a restore brings back. 0: never. */
+  | { readonly kind: 'logged'; readonly expireAtMs: number }
   | { readonly kind: 'keep' };
 
 export type Condition =

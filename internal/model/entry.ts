@@ -69,6 +69,15 @@ export interface DigestAnswer {
   readonly digest: string;
 }
 
+/**
+ * A deadline by one clock as it is by another that is `byMs` ahead. `NEVER`
+ * stays what it is, and no other becomes it.
+ */
+export function movedDeadline(expireAtMs: number, byMs: number): number {
+  if (byMs === 0 || expireAtMs === NEVER) return expireAtMs;
+  return Math.min(Math.max(NEVER + 1, expireAtMs + byMs), Number.MAX_SAFE_INTEGER);
+}
+
 /** A Get hits while the log clock is before the deadline. */
 export function isExpired(expireAtMs: number, nowMs: number): boolean {
   return expireAtMs !== NEVER && nowMs >= expireAtMs;

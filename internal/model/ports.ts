@@ -6,6 +6,8 @@
  * Methods that need not wait answer synchronously, so that the hot path has no
  * needless promise; callers `await` only where they must.
  */
+
+import type { MendClockAnswer, MendClockCommand } from '#model/clock.ts';
 import type {
   AwaitDurableCommand,
   BatchOperation,
@@ -138,6 +140,8 @@ export interface AdminPort {
   controlDelay(control: DelayControl, signal?: AbortSignal): Promise<DelayAnswer>;
   /** Sets and deletes, each with a condition, logged with the cause `restored`; one result each, in order. */
   restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]>;
+  /** Throws `failed_precondition` where there is nothing to mend, or the offset became another. */
+  mendClock(command: MendClockCommand): Promise<MendClockAnswer>;
   /** `isForced`: although the master answers or another replica holds more. */
   promote(isForced: boolean): Promise<PromoteAnswer>;
   /** `to`: `host:port` of a replica; `timeoutMs` 0: the default. */

@@ -1,4 +1,5 @@
 /** What a node says of itself: the answer of Status and the source of most metrics. */
+import type { ClockStatus } from '#model/clock.ts';
 import type { Lsn, Position } from '#model/position.ts';
 
 export type Role = 'master' | 'replica';
@@ -181,6 +182,8 @@ export interface NodeStatus {
   readonly replicas: readonly ReplicaStatus[];
   /** On a replica that applies late. */
   readonly delay?: DelayStatus | undefined;
+  /** Undefined while it loads. */
+  readonly clock?: ClockStatus | undefined;
   /** The recovery under way, or the last one. */
   readonly recovery?: RecoveryStatus;
   readonly uptimeMs: number;

@@ -3,6 +3,7 @@
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
+import type { ClockStatus } from '#model/clock.ts';
 import { NO_LSN, NO_POSITION } from '#model/position.ts';
 import {
   type IntegrityStatus,
@@ -12,6 +13,7 @@ import {
   type ScrubStatus,
   STORE_UNKNOWN,
 } from '#model/status.ts';
+import { clockStatusOf, describeClockOffset } from '#node/clock-watch.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { describeRecovery } from '#node/recovery-watch.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
@@ -56,6 +58,7 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     upstream: role?.kind === 'replica' ? role.upstream : undefined,
     replicas: role?.kind === 'master' ? role.replicas : [],
     delay: role === undefined ? undefined : host?.delayed?.status,
+    clock: clockOf(parts),
     recovery: parts.progress,
     uptimeMs: parts.uptimeMs,
     version: parts.version,
@@ -73,5 +76,12 @@ function judge(parts: StatusParts): { state: NodeState; reasons: string[]; isRea
   const damage = role.keptLogDamage;
   if (damage !== undefined)
     reasons.push(`the log kept for replicas is damaged: ${damage}; they get snapshots instead`);
+  const clock = clockOf(parts);
+  const offset = clock === undefined ? undefined : describeClockOffset(clock);
+  if (offset !== undefined) reasons.push(offset);
   return { state: role.state, reasons, isReady: role.isReady };
+}
+
+function clockOf({ engine, role }: StatusParts): ClockStatus | undefined {
+  return engine === undefined || role === undefined ? undefined : clockStatusOf(engine);
 }

@@ -13,6 +13,7 @@ import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { manifestOf } from '#engine/manifest-access.ts';
 import { awaitReceipt, receiptOf, receiptTimeoutMs, wantsWait } from '#master/receipts.ts';
+import type { MendClockAnswer, MendClockCommand } from '#model/clock.ts';
 import type {
   AwaitDurableCommand,
   BatchOperation,
@@ -71,9 +72,11 @@ import type {
   ScrubProgress,
 } from '#model/status.ts';
 import { buildStatus } from '#node/build-status.ts';
+import { ClockWatch } from '#node/clock-watch.ts';
 import { digestAt } from '#node/digest-at.ts';
 import { Leadership } from '#node/leadership.ts';
 import type { MasterRole } from '#node/master-role.ts';
+import { mendClock } from '#node/mend-clock.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { openHost } from '#node/open-host.ts';
 import { Reader } from '#node/reader.ts';
@@ -93,6 +96,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   #keeper: RoleKeeper | undefined;
   readonly #recovery: RecoveryWatch;
   readonly #guard: StateGuard;
+  readonly #clockWatch: ClockWatch;
   #isDraining = false;
 
   constructor(options: NodeOptions) {
@@ -109,6 +113,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
       rebuildMaster: async () => node.#keeper?.rebuild(),
       onFatal: options.onFatal,
     });
+    this.#clockWatch = new ClockWatch(options.clock, options.logger, () => node.#engine);
     this.#reader = new Reader({
       engine: () => node.#readable(),
       clock: options.clock,
@@ -164,6 +169,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     });
     await this.#keeper.start(() => this.#recovery.noteNothing());
     this.#guard.start();
+    this.#clockWatch.start();
   }
 
   /** From now on not ready; reads and writes in flight finish. */
@@ -174,6 +180,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   /** Stops following or pushing, syncs the log, marks a clean stop and frees the directory. */
   async stop(): Promise<void> {
     this.#isDraining = true;
+    this.#clockWatch.stop();
     const guarded = this.#guard.stop();
     await this.#keeper?.stop();
     await guarded;
@@ -329,6 +336,10 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
 
   async restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
     return this.#writable().batch(operations, (command) => this.#reader.getNow(command), signal, 'restored');
+  }
+
+  async mendClock(command: MendClockCommand): Promise<MendClockAnswer> {
+    return mendClock(this.#masterRole('mend the clock'), this.#current(), this.#options.logger, command);
   }
 
   promote(isForced: boolean): Promise<PromoteAnswer> {

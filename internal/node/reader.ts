@@ -5,6 +5,7 @@
  */
 
 import type { Engine } from '#engine/engine.ts';
+import { inWallTime } from '#engine/log-clock.ts';
 import { decodeMutations } from '#engine/record-codec.ts';
 import type {
   GetAnswer,
@@ -93,8 +94,9 @@ export class Reader {
   moment(): ReadMoment {
     const engine = this.#context.engine();
     const { noteRead, stalenessMs } = this.#context;
+    const shiftMs = engine.logClock.shiftMs(engine.logClock.nowMs());
     return {
-      entries: engine.store.reads(engine.readNowMs(), noteRead),
+      entries: engine.store.reads(engine.readNowMs(), shiftMs, noteRead),
       asOf: engine.position,
       stalenessMs,
       includes: (position) => this.#isReached(engine, position),
@@ -104,7 +106,8 @@ export class Reader {
   scan(command: ScanCommand): ScanAnswer {
     const engine = this.#context.engine();
     const page = engine.store.scan(command, engine.readNowMs());
-    return { ...page, asOf: engine.position, stalenessMs: this.#context.stalenessMs };
+    const entries = page.entries.map((entry) => inWallTime(entry, engine.logClock));
+    return { ...page, entries, asOf: engine.position, stalenessMs: this.#context.stalenessMs };
   }
 
   async getUpdates(command: UpdatesCommand): Promise<UpdatesAnswer> {
@@ -158,8 +161,9 @@ export class Reader {
         this.#context.leaderHint,
       );
     }
-    const entry = engine.store.get(command.key, engine.readNowMs());
-    if (entry !== undefined) this.#context.noteRead?.(command.key);
+    const stored = engine.store.get(command.key, engine.readNowMs());
+    if (stored !== undefined) this.#context.noteRead?.(command.key);
+    const entry = stored && inWallTime(stored, engine.logClock);
     return { entry, asOf: engine.position, stalenessMs };
   }
 

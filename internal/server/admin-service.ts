@@ -15,6 +15,7 @@ import {
   toQuarantineRelease,
 } from '#wire/admin-codec.ts';
 import type { DescribeError } from '#wire/batch-codec.ts';
+import { fromMendClock, toMendClock } from '#wire/clock-codec.ts';
 import { fromDivergedList, fromDivergedSlice, toDivergedShow } from '#wire/diverged-codec.ts';
 import { fromFailoverAnswer, fromPromoteAnswer, toFailover } from '#wire/leadership-codec.ts';
 import { checkAddress, checkWaitMs } from '#wire/numbers.ts';
@@ -91,6 +92,11 @@ export function routeAdmin(
 function routeReplicaControl(routes: RpcRoutes, port: AdminPort, messages: MessageLimits['admin']): void {
   const { method } = Admin;
   routes
+    .unary(
+      method.mendClock,
+      async (request) => fromMendClock(await port.mendClock(toMendClock(request))),
+      messages.mendClock,
+    )
     .unary(
       method.promote,
       async (request) => fromPromoteAnswer(await port.promote(request.force)),

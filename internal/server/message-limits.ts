@@ -83,6 +83,7 @@ export function createMessageLimits(bounds: {
       divergedList: FEW,
       divergedShow: FEW,
       controlDelay: FEW,
+      mendClock: FEW,
     },
     health: { check: FEW, list: FEW, watch: FEW },
     reflection: { serverReflectionInfo: FEW },

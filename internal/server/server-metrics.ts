@@ -101,6 +101,15 @@ function registerNode(metrics: Metrics, status: () => NodeStatus): void {
       return [{ labels: { role, state, version }, value: 1 }];
     },
   );
+  metrics.gaugeFamilyFrom(
+    'walnut_log_clock_offset_seconds',
+    'How far the log clock is ahead of the wall clock of this machine; negative: behind.',
+    [],
+    () => {
+      const { clock } = status();
+      return clock === undefined ? [] : [{ labels: {}, value: clock.aheadMs / 1_000 }];
+    },
+  );
   metrics.gaugeFrom('walnut_uptime_seconds', 'Since the process started.', () => status().uptimeMs / 1_000);
   metrics.gaugeFrom('walnut_term', 'The term of the last applied record.', () =>
     termOf((status().position ?? NO_POSITION).epoch),

@@ -1,5 +1,5 @@
 /** Reads by keys as bytes: a door to the slots for callers that answer with bytes. */
-import { isExpired } from '#model/entry.ts';
+import { isExpired, movedDeadline } from '#model/entry.ts';
 import { type EntryReads, NOT_FOUND } from '#model/ports.ts';
 import { NO_SLOT, type SlotTable } from '#storage/slot-table.ts';
 
@@ -16,12 +16,21 @@ export class SlotReads implements EntryReads {
   readonly #slots: SlotTable;
   readonly #hooks: ReadHooks;
   readonly #nowMs: number;
+  readonly #shiftMs: number;
   readonly #onFound: ((key: string) => void) | undefined;
 
-  constructor(slots: SlotTable, hooks: ReadHooks, nowMs: number, onFound?: (key: string) => void) {
+  /** `nowMs`: by which entries have expired. `shiftMs`: added to the deadlines that are told. */
+  constructor(
+    slots: SlotTable,
+    hooks: ReadHooks,
+    nowMs: number,
+    shiftMs: number,
+    onFound?: (key: string) => void,
+  ) {
     this.#slots = slots;
     this.#hooks = hooks;
     this.#nowMs = nowMs;
+    this.#shiftMs = shiftMs;
     this.#onFound = onFound;
   }
 
@@ -45,7 +54,7 @@ export class SlotReads implements EntryReads {
   }
 
   expireAtMsOf(slot: number): number {
-    return this.#slots.expireAtMsOf(slot);
+    return movedDeadline(this.#slots.expireAtMsOf(slot), this.#shiftMs);
   }
 
   epochOf(slot: number): number {

@@ -13,7 +13,11 @@ import { crc32 } from '#platform/crc32.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
 
 export const SNAPSHOT_MAGIC = 'WALNUTSN';
+/** Written where no offset of the log clock is stated: every release reads it. */
 export const SNAPSHOT_FORMAT_VERSION = 1;
+/** With the offset, behind the epochs. */
+const VERSION_WITH_OFFSET = 2;
+const OFFSET_BYTES = 8;
 const CRC_ALGORITHM_CRC32 = 1;
 
 /** magic 8, version 2, crc algorithm 2, bytes of the rest of the header 4. */
@@ -49,6 +53,8 @@ export interface SnapshotMeta {
   /** The log clock when it was begun, whole milliseconds. */
   readonly logClockMs: number;
   readonly limits: StoreLimits;
+  /** What is to be added to the log clock to have wall time, milliseconds. */
+  readonly wallOffsetMs: number;
 }
 
 export interface SnapshotHeader {
@@ -96,11 +102,14 @@ const encoder = new TextEncoder();
 export function encodeHeader(meta: SnapshotMeta, entries: number): Uint8Array {
   const logId = encoder.encode(meta.logId);
   assert(logId.length <= LOG_ID_BYTES_MAX, `log id has ${logId.length} bytes`);
-  const bytes = new Uint8Array(PREFIX_BYTES + 1 + logId.length + 57 + meta.epochs.length * 16 + 4);
+  const offsetBytes = meta.wallOffsetMs === 0 ? 0 : OFFSET_BYTES;
+  const bytes = new Uint8Array(
+    PREFIX_BYTES + 1 + logId.length + 57 + meta.epochs.length * 16 + offsetBytes + 4,
+  );
   assert(bytes.length <= HEADER_BYTES_MAX, `snapshot header of ${bytes.length} bytes`);
   const view = viewOf(bytes);
   encoder.encodeInto(SNAPSHOT_MAGIC, bytes);
-  view.setUint16(8, SNAPSHOT_FORMAT_VERSION, true);
+  view.setUint16(8, offsetBytes === 0 ? SNAPSHOT_FORMAT_VERSION : VERSION_WITH_OFFSET, true);
   view.setUint16(10, CRC_ALGORITHM_CRC32, true);
   view.setUint32(12, bytes.length - PREFIX_BYTES, true);
   bytes[16] = logId.length;
@@ -120,6 +129,10 @@ export function encodeHeader(meta: SnapshotMeta, entries: number): Uint8Array {
     at = writeU64(view, at, epoch);
     at = writeU64(view, at, firstLsn);
   }
+  if (offsetBytes > 0) {
+    view.setBigInt64(at, BigInt(meta.wallOffsetMs), true);
+    at += offsetBytes;
+  }
   view.setUint32(at, crc32(bytes, 0, 0, at), true);
   return bytes;
 }
@@ -133,8 +146,9 @@ export function decodePrefix(bytes: Uint8Array): number {
     }
   }
   const version = view.getUint16(8, true);
-  if (version !== SNAPSHOT_FORMAT_VERSION) {
-    throw new SnapshotError(8, `format version ${version}: expected ${SNAPSHOT_FORMAT_VERSION}`);
+  if (version < SNAPSHOT_FORMAT_VERSION || version > VERSION_WITH_OFFSET) {
+    const known = `${SNAPSHOT_FORMAT_VERSION} or ${VERSION_WITH_OFFSET}`;
+    throw new SnapshotError(8, `format version ${version}: expected ${known}`);
   }
   const algorithm = view.getUint16(10, true);
   if (algorithm !== CRC_ALGORITHM_CRC32) throw new SnapshotError(10, `unknown CRC algorithm ${algorithm}`);
@@ -178,13 +192,17 @@ export function decodeHeader(bytes: Uint8Array): SnapshotHeader {
   const entries = readU64(view, at + 45, at + 45);
   const epochCount = view.getUint32(at + 53, true);
   at += 57;
-  if (at + epochCount * 16 !== end)
+  const offsetBytes = view.getUint16(8, true) === VERSION_WITH_OFFSET ? OFFSET_BYTES : 0;
+  const epochsEnd = at + epochCount * 16;
+  if (epochsEnd + offsetBytes !== end)
     throw new SnapshotError(at - 4, `${epochCount} epochs do not fit the header`);
   const epochs: EpochStart[] = [];
-  for (; at < end; at += 16) {
+  for (; at < epochsEnd; at += 16) {
     epochs.push({ epoch: readU64(view, at, at), firstLsn: toLsn(readU64(view, at + 8, at + 8)) });
   }
-  return { meta: { logId, position, epochs, logClockMs, limits }, entries, headerBytes: bytes.length };
+  const wallOffsetMs = offsetBytes === 0 ? 0 : readI64(view, at);
+  const meta = { logId, position, epochs, logClockMs, limits, wallOffsetMs };
+  return { meta, entries, headerBytes: bytes.length };
 }
 
 /** Reads the header at the beginning of a file's bytes. Throws `SnapshotError`, also where they are cut. */
@@ -312,6 +330,12 @@ function writeU64(view: DataView, at: number, value: number): number {
   view.setUint32(at, value >>> 0, true);
   view.setUint32(at + 4, Math.floor(value / TWO_32), true);
   return at + 8;
+}
+
+function readI64(view: DataView, at: number): number {
+  const value = Number(view.getBigInt64(at, true));
+  if (!Number.isSafeInteger(value)) throw new SnapshotError(at, 'a number of 2^53 or more');
+  return value;
 }
 
 function readU64(view: DataView, at: number, offset: number): number {

@@ -134,9 +134,9 @@ export class Store {
     return this.#slots.entry(slot, key);
   }
 
-  /** Gets at `nowMs` by keys as bytes. `onFound`: told the key of each hit. */
-  reads(nowMs: number, onFound?: (key: string) => void): EntryReads {
-    return new SlotReads(this.#slots, this.#readHooks, nowMs, onFound);
+  /** Gets at `nowMs` by keys as bytes. `shiftMs`: added to the deadlines that are told. `onFound`: told the key of each hit. */
+  reads(nowMs: number, shiftMs: number, onFound?: (key: string) => void): EntryReads {
+    return new SlotReads(this.#slots, this.#readHooks, nowMs, shiftMs, onFound);
   }
 
   /** Brings near what is stored of keys that are looked at next; see `prefetch.ts`. The key at hand is another one then. */

@@ -18,6 +18,14 @@ export function toSafeNumber(value: bigint, field: string): number {
   return Number(value);
 }
 
+/** As `toSafeNumber`, of a number that may be negative. */
+export function toSafeInteger(value: bigint, field: string): number {
+  if (value > SAFE_MAX || value < -SAFE_MAX) {
+    throw invalidArgument(`${field} is ${value}: expected a whole number from -${SAFE_MAX} to ${SAFE_MAX}`);
+  }
+  return Number(value);
+}
+
 /** Throws `invalid_argument` above `WAIT_MS_MAX`. */
 export function checkWaitMs(value: number, field: string): number {
   if (value > WAIT_MS_MAX) {

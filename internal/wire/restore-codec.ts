@@ -45,7 +45,7 @@ function toOperation(
     case 'set': {
       const { value, expireAtMs } = change.value;
       checkValue(value, limits.valueBytesMax);
-      const expiry = { kind: 'at', expireAtMs: toSafeNumber(expireAtMs, 'set.expire_at_ms') } as const;
+      const expiry = { kind: 'logged', expireAtMs: toSafeNumber(expireAtMs, 'set.expire_at_ms') } as const;
       return { kind: 'set', command: { key, value, expiry, condition, ...options } };
     }
     case 'delete':

@@ -19,6 +19,7 @@ import {
   type ScrubStatus,
   type UpstreamStatus,
 } from '#model/status.ts';
+import { fromClock, toClock } from '#wire/clock-codec.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toLsnField, toPositionOrNone } from '#wire/position-codec.ts';
 
@@ -71,6 +72,7 @@ export function fromStatus(status: NodeStatus): StatusResponse {
     term: status.term,
     promotions: status.promotions,
     delay: status.delay === undefined ? undefined : fromDelay(status.delay),
+    clock: status.clock === undefined ? undefined : fromClock(status.clock),
   };
 }
 
@@ -176,6 +178,7 @@ export function toStatus(response: StatusResponse): NodeStatus {
     uptimeMs: toSafeNumber(response.uptimeMs, 'uptime_ms'),
     version: response.version,
     delay: response.delay === undefined ? undefined : toDelay(response.delay),
+    clock: response.clock === undefined ? undefined : toClock(response.clock),
   };
 }
 

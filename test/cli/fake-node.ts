@@ -57,6 +57,10 @@ export class FakeNode {
   readonly keys: string[] = [];
   readonly setRequests: SetRequest[] = [];
   readonly delayRequests: ControlDelayRequest[] = [];
+  /** The offset that each MendClock expected. */
+  readonly mended: (bigint | undefined)[] = [];
+  /** How far this node's wall clock is ahead of everyone's. */
+  wallAheadMs = 0;
   /** `to timeout_ms` of each failover asked for. */
   readonly failovers: string[] = [];
   /** Why a tail cannot be read to its end. */
@@ -258,6 +262,7 @@ export class FakeNode {
       }),
       quarantineRelease: () => ({}),
       ...this.#leaderHandlers(),
+      ...this.#clockHandlers(),
       controlDelay: (request) => {
         this.delayRequests.push(request);
         const { action } = request;
@@ -271,6 +276,19 @@ export class FakeNode {
         return { position: this.position(), durableLsn: 9n, delay };
       },
     });
+  }
+
+  /** Of a log clock that is ten hours ahead. */
+  #clockHandlers(): Pick<Partial<ServiceImpl<typeof Admin>>, 'mendClock'> {
+    return {
+      mendClock: ({ apply, expectedAheadMs }) => {
+        if (apply) this.mended.push(expectedAheadMs);
+        const aheadMs = 36_000_000n;
+        const logMs = BigInt(Date.now() + this.wallAheadMs) + aheadMs;
+        const clock = { logMs, aheadMs, wallOffsetMs: 0n, shiftMs: -aheadMs };
+        return { clock, wallOffsetMs: -aheadMs, applied: apply, position: this.position() };
+      },
+    };
   }
 
   /** Of failover, promote and diverged. */

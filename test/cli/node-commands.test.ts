@@ -208,6 +208,31 @@ describe('operation', () => {
     }
   });
 
+  it('shows the log clock, and mends what it showed by the right wall clock only', async () => {
+    const shown = await run('clock');
+    expect(shown).toMatchObject({ code: 0, out: expect.stringContaining('the log clock is 10h') });
+    expect(shown.out).toContain('--apply');
+    expect(node.mended).toEqual([]);
+    expect(JSON.parse((await run('clock', '--json')).out)).toMatchObject({
+      isApplied: false,
+      clock: { aheadMs: 36_000_000 },
+      wallOffsetMs: -36_000_000,
+    });
+    expect(await run('clock', '--apply')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('mended at'),
+    });
+    expect(node.mended).toEqual([36_000_000n]);
+    node.wallAheadMs = 60_000;
+    const refused = await run('clock', '--apply');
+    expect(refused).toMatchObject({ code: 2, err: expect.stringContaining('--any-wall-clock') });
+    expect(refused.err).toContain('ahead of the one here');
+    expect(node.mended).toHaveLength(1);
+    expect((await run('clock', '--apply', '--any-wall-clock', '--json')).code).toBe(0);
+    expect(node.mended).toHaveLength(2);
+    node.wallAheadMs = 0;
+  });
+
   it('wants exactly one way to release', async () => {
     expect((await run('quarantine', 'release')).code).toBe(2);
     expect((await run('quarantine', 'release', '--keep', '--discard-local')).code).toBe(2);
@@ -231,7 +256,7 @@ describe('help and errors', () => {
       'add-replica',
     ],
     ...['remove-replica', 'quarantine', 'quarantine list', 'quarantine release', 'wal', 'wal inspect'],
-    ...['await', 'delay', 'delay pause', 'delay resume', 'delay release'],
+    ...['await', 'clock', 'delay', 'delay pause', 'delay resume', 'delay release'],
   ];
   it.each(commands)('%s --help shows examples and the common options', async (command) => {
     const { code, out } = await runCli([...command.split(' '), '--help']);

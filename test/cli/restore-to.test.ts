@@ -198,7 +198,7 @@ describe('the comparison', () => {
       expireAtMs: BigInt(expireAtMs),
     });
 
-  async function compare(now: Entry[][], nowMs: number) {
+  async function compare(now: Entry[][], nowMs: number, shiftMs = 0) {
     const then = createStore({ limits: { entriesMax: 0, bytesMax: 0, policy: 'none' } });
     const keys: [string, number][] = [
       ['same', 0],
@@ -215,7 +215,7 @@ describe('the comparison', () => {
       const page = Number(cursor);
       return { entries: now[page] ?? [], nextCursor: page + 1 < now.length ? String(page + 1) : '' };
     };
-    const diff = await diffWithLive(then, { scan } as never, '', nowMs);
+    const diff = await diffWithLive(then, { scan } as never, '', { nowMs, shiftMs });
     return [diff.same, ...diff.changes.map(({ op, key, seen }) => `${op} ${key} ${seen?.lsn ?? 'missing'}`)];
   }
 
@@ -227,6 +227,12 @@ describe('the comparison', () => {
       'delete expired 13',
       'set gone missing',
     ]);
+  });
+
+  it('takes deadlines as the log has them, however far its clock is from wall time', async () => {
+    const now = [entry('same', 'v', 11), entry('other deadline', 'v', 12, 1_050), entry('gone', 'v', 4, 99)];
+    expect(await compare([now], 45, 1_000)).toEqual([3]);
+    expect(await compare([now], 45)).toEqual([2, 'set other deadline 12']);
   });
 
   it('is not misled by a key that the scan gives twice', async () => {

@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type PayloadSource, PayloadWriter } from '#engine/payload-writer.ts';
 import {
+  decodeConfig,
   decodeEpochParent,
-  decodeLimits,
   decodeMutations,
+  encodeConfig,
   encodeEpochParent,
-  encodeLimits,
   hasKeyAt,
   MutationCursor,
   mutationAt,
@@ -46,6 +46,9 @@ const MUTATIONS: readonly Mutation[] = [
 ];
 const PARENT: ChainPoint = { epoch: 3 * 2 ** 32 + 0xfedcba98, lsn: (2 ** 40 + 5) as Lsn, crc: 0xdeadbeef };
 const LIMITS: StoreLimits = { entriesMax: 1_000_000, bytesMax: 2 ** 42 + 1, policy: 'none' };
+const CONFIG = { limits: LIMITS, wallOffsetMs: 0 };
+/** A log clock ten years ahead. */
+const MENDED = { limits: LIMITS, wallOffsetMs: -315_360_000_001 };
 
 function encode(mutations: readonly Mutation[]): Buffer {
   return Buffer.from(payloadOf(mutations).toFrame(HEADER).payload);
@@ -78,7 +81,8 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
 const DECODERS: readonly (readonly [string, Buffer, (payload: Uint8Array) => unknown])[] = [
   ['DATA', encode(MUTATIONS), decodeMutations],
   ['EPOCH', encodeEpochParent(PARENT), decodeEpochParent],
-  ['CONFIG', encodeLimits(LIMITS), decodeLimits],
+  ['CONFIG', encodeConfig(CONFIG), decodeConfig],
+  ['CONFIG with an offset', encodeConfig(MENDED), decodeConfig],
 ];
 
 /** Decoding is either a value or a RecordError; what is thrown otherwise fails the test. */
@@ -109,12 +113,10 @@ describe('record payloads', () => {
         fc.maxSafeNat(),
         fc.maxSafeNat(),
         fc.constantFrom('lru', 'none'),
-        (entriesMax, bytesMax, policy) => {
-          expect(decodeLimits(encodeLimits({ entriesMax, bytesMax, policy }))).toEqual({
-            entriesMax,
-            bytesMax,
-            policy,
-          });
+        fc.maxSafeInteger(),
+        (entriesMax, bytesMax, policy, wallOffsetMs) => {
+          const config = { limits: { entriesMax, bytesMax, policy }, wallOffsetMs };
+          expect(decodeConfig(encodeConfig(config))).toEqual(config);
         },
       ),
     );
@@ -259,8 +261,8 @@ describe('record payloads', () => {
   it('of an unknown version are refused by their first byte', () => {
     for (const [, payload, decode] of DECODERS) {
       const other = Buffer.from(payload);
-      other[0] = 2;
-      expect(() => decode(other)).toThrow('unknown payload version 2');
+      other[0] = 3;
+      expect(() => decode(other)).toThrow('unknown payload version 3');
     }
   });
 });
@@ -269,7 +271,8 @@ describe('golden payloads', () => {
   it.each([
     ['data-v1', encode(MUTATIONS), (bytes: Buffer) => plain(decodeMutations(bytes)), plain(MUTATIONS)],
     ['epoch-v1', encodeEpochParent(PARENT), decodeEpochParent, PARENT],
-    ['config-v1', encodeLimits(LIMITS), decodeLimits, LIMITS],
+    ['config-v1', encodeConfig(CONFIG), decodeConfig, CONFIG],
+    ['config-v2', encodeConfig(MENDED), decodeConfig, MENDED],
   ] as const)('%s is read and written byte for byte', (name, written, decode, meant) => {
     const golden = readFileSync(new URL(`golden/${name}.hex`, import.meta.url), 'utf8');
     const bytes = Buffer.from(golden.replaceAll(/\s/g, ''), 'hex');

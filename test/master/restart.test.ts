@@ -1,6 +1,6 @@
 /** What a master's start adds to the log: an epoch, and limits that changed. */
 import { describe, expect, it } from 'vitest';
-import { decodeEpochParent, decodeLimits } from '#engine/record-codec.ts';
+import { decodeConfig, decodeEpochParent } from '#engine/record-codec.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { termOf } from '#model/position.ts';
 import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
@@ -35,7 +35,7 @@ describe('a fresh master', () => {
     expect(epoch).toMatchObject({ lsn: 1, type: RECORD_TYPE.epoch });
     expect(termOf(epoch?.epoch ?? 0)).toBe(1);
     expect(decodeEpochParent(epoch?.payload ?? Buffer.alloc(0))).toEqual({ epoch: 0, lsn: 0, crc: 0 });
-    expect(decodeLimits(config?.payload ?? Buffer.alloc(0))).toEqual(LIMITS);
+    expect(decodeConfig(config?.payload ?? Buffer.alloc(0)).limits).toEqual(LIMITS);
   });
 });
 
@@ -121,7 +121,7 @@ describe('a master that starts again', () => {
     await group.clock.advance(500);
     expect(again.node.digest().entries).toBe(10);
     const configs = (await framesOf(group, again)).filter(({ type }) => type === RECORD_TYPE.config);
-    expect(configs.map(({ payload }) => decodeLimits(payload))).toEqual([LIMITS, lower]);
+    expect(configs.map(({ payload }) => decodeConfig(payload).limits)).toEqual([LIMITS, lower]);
     const none: StoreLimits = { entriesMax: 10, bytesMax: 0, policy: 'none' };
     const third = await started(group, await group.stop(again), none);
     await expect(group.set(third, 'more', 'x')).rejects.toMatchObject({ code: 'resource_exhausted' });

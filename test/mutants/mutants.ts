@@ -5,6 +5,7 @@
  */
 
 import { ANSWER_MUTANTS } from './answer-mutants.ts';
+import { CLOCK_MUTANTS } from './clock-mutants.ts';
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
@@ -203,6 +204,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...TERM_MUTANTS,
   ...LOG_MUTANTS,
   ...READ_MUTANTS,
+  ...CLOCK_MUTANTS,
   ...DIGEST_MUTANTS,
   ...TOOL_MUTANTS,
   ...ANSWER_MUTANTS,

@@ -49,7 +49,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
   {
     name: 'plain set with a deadline in the past stored',
     file: 'internal/master/master.ts',
-    text: '      if (hasPast(sets, builder.nowMs)) return undefined;',
+    text: '      if (hasPast(sets, shiftMs, builder.nowMs)) return undefined;',
     replacement: '',
     tests: [PLAIN_SETS],
   },

@@ -314,6 +314,11 @@ export class FakeNode {
         return { updates: [], lastLsn: toLsn(6), isEnd: true, damage: '' };
       },
       digest: () => ({ position: positionOf(this.lsn), entries: this.entries.size, digest: 'ab'.repeat(16) }),
+      mendClock: async (command) => {
+        this.#note('mendClock', command);
+        const clock = { logMs: 1_000, aheadMs: -500, wallOffsetMs: 20, shiftMs: 520 };
+        return { clock, wallOffsetMs: 520, isApplied: command.shouldApply, position: positionOf(this.lsn) };
+      },
       scrub: async function* () {
         const progress = { entriesTotal: 4, bytes: 100, elapsedMs: 12.5, altered: 0, findings: [] };
         yield { ...progress, entries: 2, isDone: false };

@@ -44,7 +44,7 @@ describe('Restore', () => {
     expect(results[4]?.result.value).not.toHaveProperty('currentVersion.lsn');
     expect(await store.get({ key: 'a' })).toMatchObject({ value: text('then') });
     expect(running.node.calls.at(-2)?.argument).toMatchObject([
-      { command: { expiry: { kind: 'at', expireAtMs: 9 } } },
+      { command: { expiry: { kind: 'logged', expireAtMs: 9 } } },
       {},
       {},
       {},

@@ -67,6 +67,7 @@ export function meta(lsn: number, limits: StoreLimits = UNLIMITED): SnapshotMeta
       { epoch: EPOCH, firstLsn: toLsn(2) },
     ],
     logClockMs: 1_700_000_000_123,
+    wallOffsetMs: 0,
     limits,
   };
 }

@@ -27,7 +27,7 @@ describe('prefetching', () => {
         end += length;
         return end - length;
       });
-      const reads = store.reads(0);
+      const reads = store.reads(0, 0);
       for (let from = 0; from < count; from += PREFETCH_KEYS)
         reads.prefetch(bytes, offsets, lengths, from, count);
       for (const [i, key] of keys.entries()) {

@@ -17,7 +17,7 @@ const entry = fc.record({
 });
 
 function read(store: Store, key: string, before: number): unknown {
-  const reads = store.reads(NOW_MS);
+  const reads = store.reads(NOW_MS, 0);
   const bytes = Buffer.from(`..${key}..`);
   const found = reads.find(bytes, 2, bytes.length - 4);
   if (found === NOT_FOUND) return undefined;
@@ -68,7 +68,7 @@ it('tells the key of each hit, and of nothing else', () => {
   const mutation = { op: 'set', key: '鍵', value: Buffer.alloc(1), expireAtMs: 0, cause: 'client' } as const;
   store.apply(mutation, { epoch: 1, lsn: toLsn(1) });
   const hits: string[] = [];
-  const reads = store.reads(NOW_MS, (key) => hits.push(key));
+  const reads = store.reads(NOW_MS, 0, (key) => hits.push(key));
   for (const key of ['鍵', 'missing', '鍵']) {
     const bytes = Buffer.from(key);
     reads.find(bytes, 0, bytes.length);

@@ -1,5 +1,6 @@
-/** A snapshot file of format version 1, byte for byte: every later version must read it. */
+/** Snapshots of the format versions, byte for byte: every later version must read them. */
 import { expect, it } from 'vitest';
+import { decodeHeader, encodeHeader } from '#storage/snapshot-codec.ts';
 import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
 import { at, meta, newStore, set, snapshotOf } from '#test/storage/helpers.ts';
 
@@ -30,4 +31,19 @@ it('writes and reads format version 1', () => {
     version: at(1),
   });
   expect(loaded.store.peek('\u{1f5dd}')?.value.length).toBe(0);
+});
+
+/** The header of one with an offset of the log clock, which makes it version 2. */
+const GOLDEN_HEADER_2 = [
+  '57414c4e5554534e02000100860000002030303131323233333434353536363737383839396161626263636464656566',
+  '6611000000030000000200000000000000efbeadde7b68e5cf8b01000000000000000000000000000000000000010700',
+  '000000000000020000000100000000000000010000000000000011000000030000000200000000000000ff471493b6ff',
+  'ffff0f7c5f45',
+].join('');
+
+it('writes and reads the header of format version 2', () => {
+  const mended = { ...meta(2), wallOffsetMs: -315_360_000_001 };
+  const bytes = Buffer.from(encodeHeader(mended, 7));
+  expect(bytes.toString('hex')).toBe(GOLDEN_HEADER_2);
+  expect(decodeHeader(Buffer.from(GOLDEN_HEADER_2, 'hex'))).toMatchObject({ meta: mended, entries: 7 });
 });

@@ -185,6 +185,7 @@ function deadline(expiry: Expiry, live: ModelEntry | undefined, nowMs: number): 
     case 'ttl':
       return nowMs + expiry.ttlMs;
     case 'at':
+    case 'logged':
       return expiry.expireAtMs;
     case 'keep':
       return live?.expireAtMs ?? 0;

@@ -34,6 +34,7 @@ import * as snapshot from '#wire/snapshot-codec.ts';
 import { fromStatus, toStatus } from '#wire/status-codec.ts';
 
 const number = fc.maxSafeNat();
+const integer = fc.maxSafeInteger();
 const uint32 = fc.nat({ max: 0xffff_ffff });
 const lsn = number as fc.Arbitrary<Lsn>;
 const term = fc.nat({ max: TERM_MAX });
@@ -334,6 +335,10 @@ describe('the model survives the wire', () => {
       ),
       uptimeMs: number,
       version: text,
+      clock: fc.option(
+        fc.record({ logMs: number, aheadMs: integer, wallOffsetMs: integer, shiftMs: integer }),
+        { nil: undefined },
+      ),
       delay: fc.option(
         fc.record({
           delayMs: number,

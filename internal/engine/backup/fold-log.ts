@@ -17,7 +17,7 @@ import {
 } from '#engine/backup/log-image.ts';
 import { tryReadSegmentHeader, walkSegment } from '#engine/backup/segment-walk.ts';
 import { loadSnapshot } from '#engine/open-engine.ts';
-import { decodeLimits, decodeMutations, RecordError } from '#engine/record-codec.ts';
+import { decodeConfig, decodeMutations, RecordError } from '#engine/record-codec.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { crc32 } from '#platform/crc32.ts';
@@ -219,7 +219,7 @@ class Fold {
     if (frame.type === RECORD_TYPE.data) {
       for (const mutation of decodeMutations(frame.payload)) this.#store.apply(mutation, frame);
     } else if (frame.type === RECORD_TYPE.config) {
-      decodeLimits(frame.payload);
+      decodeConfig(frame.payload);
     }
   }
 

@@ -8,7 +8,7 @@
  * of the file system come through; damage is an outcome.
  */
 import { loadSnapshot } from '#engine/open-engine.ts';
-import { decodeEpochParent, decodeLimits, decodeMutations } from '#engine/record-codec.ts';
+import { decodeConfig, decodeEpochParent, decodeMutations } from '#engine/record-codec.ts';
 import { formatPosition, type Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -201,7 +201,7 @@ class Replay {
     } else if (frame.type === RECORD_TYPE.epoch) {
       decodeEpochParent(frame.payload);
     } else {
-      decodeLimits(frame.payload);
+      decodeConfig(frame.payload);
     }
     this.end = pointOf(frame);
     this.endTimestampMs = frame.timestampMs;

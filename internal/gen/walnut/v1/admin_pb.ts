@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/admin.proto.
  */
 export const file_walnut_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0IrcECg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNEiUKBWRlbGF5GBQgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzIrMBCg9JbnRlZ3JpdHlTdGF0dXMSGgoSZGlnZXN0X2NvbXBhcmlzb25zGAEgASgEEhkKEWRpZ2VzdF9taXNtYXRjaGVzGAIgASgEEhAKCHJlYnVpbGRzGAMgASgEEg4KBnNjcnVicxgEIAEoBBIVCg1hbHRlcmVkX2ZvdW5kGAUgASgEEhYKDnNjcnViX2ZyYWN0aW9uGAYgASgBEhgKEGxhc3Rfc2NydWJfYXRfbXMYByABKAQifAoLRGVsYXlTdGF0dXMSFgoOYXBwbHlfZGVsYXlfbXMYASABKAQSDAoEaGVsZBgCIAEoCBIXCg93YWl0aW5nX3JlY29yZHMYAyABKAQSGwoObmV4dF9kdWVfaW5fbXMYBCABKARIAIgBAUIRCg9fbmV4dF9kdWVfaW5fbXMihQEKE0NvbnRyb2xEZWxheVJlcXVlc3QSKgoKcmVsZWFzZV90bxgBIAEoCzIULndhbG51dC52MS5SZWxlYXNlVG9IABIVCgtyZWxlYXNlX2FsbBgCIAEoCEgAEg8KBXBhdXNlGAMgASgISAASEAoGcmVzdW1lGAQgASgISABCCAoGYWN0aW9uIicKCVJlbGVhc2VUbxILCgNsc24YASABKAQSDQoFZ29fb24YAiABKAgieQoUQ29udHJvbERlbGF5UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YAiABKAQSJQoFZGVsYXkYAyABKAsyFi53YWxudXQudjEuRGVsYXlTdGF0dXMiLAoJV2FsU3RhdHVzEhAKCHNlZ21lbnRzGAEgASgNEg0KBWJ5dGVzGAIgASgEIpUBCgtTdG9yZVN0YXR1cxIPCgdlbnRyaWVzGAEgASgEEg0KBWJ5dGVzGAIgASgEEgwKBGhpdHMYAyABKAQSDgoGbWlzc2VzGAQgASgEEg8KB2V2aWN0ZWQYBSABKAQSDwoHZXhwaXJlZBgGIAEoBBITCgttYXhfZW50cmllcxgHIAEoBBIRCgltYXhfYnl0ZXMYCCABKAQiVAoMTWFzdGVyU3RhdHVzEg8KB2FkZHJlc3MYASABKAkSDgoGbGlua2VkGAIgASgIEhMKC2xhZ19yZWNvcmRzGAMgASgEEg4KBmxhZ19tcxgEIAEoBCKrAgoNUmVwbGljYVN0YXR1cxIPCgdub2RlX2lkGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSIwoFc3RhdGUYAyABKA4yFC53YWxudXQudjEuTm9kZVN0YXRlEiIKBWFja2VkGAQgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhMKC2xhZ19yZWNvcmRzGAUgASgEEg4KBmxhZ19tcxgGIAEoBBIUCgxmdWxsX3Jlc3luY3MYByABKA0SFwoPcGFydGlhbF9yZXN5bmNzGAggASgNEh8KF2xhc3RfZnVsbF9yZXN5bmNfcmVhc29uGAkgASgJEhEKCWRpZmZlcmVudBgKIAEoCBIWCg5hcHBseV9kZWxheV9tcxgLIAEoBBIPCgdwcm9ibGVtGAwgASgJIkEKDURpZ2VzdFJlcXVlc3QSHwoCYXQYASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgCIAEoDSJYCg5EaWdlc3RSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEg4KBmRpZ2VzdBgDIAEoCSIOCgxTY3J1YlJlcXVlc3QiiwEKDVNjcnViUmVzcG9uc2USDwoHZW50cmllcxgBIAEoBBIVCg1lbnRyaWVzX3RvdGFsGAIgASgEEg0KBWJ5dGVzGAMgASgEEhIKCmVsYXBzZWRfbXMYBCABKAQSDAoEZG9uZRgFIAEoCBIPCgdhbHRlcmVkGAYgASgEEhAKCGZpbmRpbmdzGAcgAygJIiQKEUFkZFJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFAoSQWRkUmVwbGljYVJlc3BvbnNlIicKFFJlbW92ZVJlcGxpY2FSZXF1ZXN0Eg8KB2FkZHJlc3MYASABKAkiFwoVUmVtb3ZlUmVwbGljYVJlc3BvbnNlIhMKEUNoZWNrcG9pbnRSZXF1ZXN0In4KEkNoZWNrcG9pbnRSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdlbnRyaWVzGAIgASgEEhYKDnNuYXBzaG90X2J5dGVzGAMgASgEEhgKEGRlbGV0ZWRfc2VnbWVudHMYBCABKA0iEgoQUm90YXRlV2FsUmVxdWVzdCI7ChFSb3RhdGVXYWxSZXNwb25zZRITCgtzZWdtZW50X3NlcRgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQiFwoVUXVhcmFudGluZUxpc3RSZXF1ZXN0IkQKFlF1YXJhbnRpbmVMaXN0UmVzcG9uc2USKgoLcXVhcmFudGluZXMYASADKAsyFS53YWxudXQudjEuUXVhcmFudGluZSLMAQoKUXVhcmFudGluZRIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAQSEAoIdXBzdHJlYW0YAyABKAkSFwoPdXBzdHJlYW1fbG9nX2lkGAQgASgJEi4KEXVwc3RyZWFtX3Bvc2l0aW9uGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGxvY2FsX2xvZ19pZBgGIAEoCRIrCg5sb2NhbF9wb3NpdGlvbhgHIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiJNChhRdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QSFwoNZGlzY2FyZF9sb2NhbBgBIAEoCEgAEg4KBGtlZXAYAiABKAhIAEIICgZhY3Rpb24iGwoZUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZSJmCg5SZXN0b3JlUmVxdWVzdBIpCgdjaGFuZ2VzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVDaGFuZ2USKQoKZHVyYWJpbGl0eRgCIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5IooBCg1SZXN0b3JlQ2hhbmdlEgsKA2tleRgBIAEoCRInCgppZl92ZXJzaW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEicKA3NldBgDIAEoCzIYLndhbG51dC52MS5SZXN0b3JlZFZhbHVlSAASEAoGZGVsZXRlGAQgASgISABCCAoGY2hhbmdlIjQKDVJlc3RvcmVkVmFsdWUSDQoFdmFsdWUYASABKAwSFAoMZXhwaXJlX2F0X21zGAIgASgEIjwKD1Jlc3RvcmVSZXNwb25zZRIpCgdyZXN1bHRzGAEgAygLMhgud2FsbnV0LnYxLlJlc3RvcmVSZXN1bHQimwEKDVJlc3RvcmVSZXN1bHQSJgoHYXBwbGllZBgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEi4KCGNvbmZsaWN0GAIgASgLMhoud2FsbnV0LnYxLlJlc3RvcmVDb25mbGljdEgAEigKBWVycm9yGAMgASgLMhcud2FsbnV0LnYxLlJlc3RvcmVFcnJvckgAQggKBnJlc3VsdCI/Cg9SZXN0b3JlQ29uZmxpY3QSLAoPY3VycmVudF92ZXJzaW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIi0KDFJlc3RvcmVFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiHwoOUHJvbW90ZVJlcXVlc3QSDQoFZm9yY2UYASABKAgiWAoPUHJvbW90ZVJlc3BvbnNlEgwKBHRlcm0YASABKA0SJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEAoIcHJvbW90ZWQYAyABKAgiMQoPRmFpbG92ZXJSZXF1ZXN0EgoKAnRvGAEgASgJEhIKCnRpbWVvdXRfbXMYAiABKA0iWgoQRmFpbG92ZXJSZXNwb25zZRIMCgR0ZXJtGAEgASgNEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhEKCXBhdXNlZF9tcxgDIAEoBCIVChNEaXZlcmdlZExpc3RSZXF1ZXN0Ij4KFERpdmVyZ2VkTGlzdFJlc3BvbnNlEiYKBXRhaWxzGAEgAygLMhcud2FsbnV0LnYxLkRpdmVyZ2VkVGFpbCKiAQoMRGl2ZXJnZWRUYWlsEgoKAmlkGAEgASgNEhEKCWZpcnN0X2xzbhgCIAEoBBIhCgRsYXN0GAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg4KBnJlYXNvbhgEIAEoCRIQCghzaW5jZV9tcxgFIAEoBBIQCgh1cHN0cmVhbRgGIAEoCRINCgVmaWxlcxgHIAMoCRINCgVieXRlcxgIIAEoBCJHChNEaXZlcmdlZFNob3dSZXF1ZXN0EgoKAmlkGAEgASgNEhEKCWFmdGVyX2xzbhgCIAEoBBIRCgltYXhfYnl0ZXMYAyABKA0iaQoURGl2ZXJnZWRTaG93UmVzcG9uc2USIgoHZW50cmllcxgBIAMoCzIRLndhbG51dC52MS5VcGRhdGUSEAoIbGFzdF9sc24YAiABKAQSCwoDZW5kGAMgASgIEg4KBmRhbWFnZRgEIAEoCTKBCQoFQWRtaW4SQgoGU3RhdHVzEhgud2FsbnV0LnYxLlN0YXR1c1JlcXVlc3QaGS53YWxudXQudjEuU3RhdHVzUmVzcG9uc2UiA5ACARJCCgZEaWdlc3QSGC53YWxudXQudjEuRGlnZXN0UmVxdWVzdBoZLndhbG51dC52MS5EaWdlc3RSZXNwb25zZSIDkAIBEjwKBVNjcnViEhcud2FsbnV0LnYxLlNjcnViUmVxdWVzdBoYLndhbG51dC52MS5TY3J1YlJlc3BvbnNlMAESSQoKQWRkUmVwbGljYRIcLndhbG51dC52MS5BZGRSZXBsaWNhUmVxdWVzdBodLndhbG51dC52MS5BZGRSZXBsaWNhUmVzcG9uc2USUgoNUmVtb3ZlUmVwbGljYRIfLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVxdWVzdBogLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVzcG9uc2USSQoKQ2hlY2twb2ludBIcLndhbG51dC52MS5DaGVja3BvaW50UmVxdWVzdBodLndhbG51dC52MS5DaGVja3BvaW50UmVzcG9uc2USRgoJUm90YXRlV2FsEhsud2FsbnV0LnYxLlJvdGF0ZVdhbFJlcXVlc3QaHC53YWxudXQudjEuUm90YXRlV2FsUmVzcG9uc2USWgoOUXVhcmFudGluZUxpc3QSIC53YWxudXQudjEuUXVhcmFudGluZUxpc3RSZXF1ZXN0GiEud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVzcG9uc2UiA5ACARJeChFRdWFyYW50aW5lUmVsZWFzZRIjLndhbG51dC52MS5RdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QaJC53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZRJACgdSZXN0b3JlEhkud2FsbnV0LnYxLlJlc3RvcmVSZXF1ZXN0Ghoud2FsbnV0LnYxLlJlc3RvcmVSZXNwb25zZRJACgdQcm9tb3RlEhkud2FsbnV0LnYxLlByb21vdGVSZXF1ZXN0Ghoud2FsbnV0LnYxLlByb21vdGVSZXNwb25zZRJDCghGYWlsb3ZlchIaLndhbG51dC52MS5GYWlsb3ZlclJlcXVlc3QaGy53YWxudXQudjEuRmFpbG92ZXJSZXNwb25zZRJPCgxDb250cm9sRGVsYXkSHi53YWxudXQudjEuQ29udHJvbERlbGF5UmVxdWVzdBofLndhbG51dC52MS5Db250cm9sRGVsYXlSZXNwb25zZRJUCgxEaXZlcmdlZExpc3QSHi53YWxudXQudjEuRGl2ZXJnZWRMaXN0UmVxdWVzdBofLndhbG51dC52MS5EaXZlcmdlZExpc3RSZXNwb25zZSIDkAIBElQKDERpdmVyZ2VkU2hvdxIeLndhbG51dC52MS5EaXZlcmdlZFNob3dSZXF1ZXN0Gh8ud2FsbnV0LnYxLkRpdmVyZ2VkU2hvd1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_walnut_v1_kv_store, file_walnut_v1_types]);
+  fileDesc("ChV3YWxudXQvdjEvYWRtaW4ucHJvdG8SCXdhbG51dC52MSIPCg1TdGF0dXNSZXF1ZXN0It4ECg5TdGF0dXNSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEh0KBHJvbGUYAiABKA4yDy53YWxudXQudjEuUm9sZRIjCgVzdGF0ZRgDIAEoDjIULndhbG51dC52MS5Ob2RlU3RhdGUSDQoFcmVhZHkYBCABKAgSDwoHcmVhc29ucxgFIAMoCRIOCgZsb2dfaWQYBiABKAkSJQoIcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEwoLZHVyYWJsZV9sc24YCCABKAQSEwoLYXBwbGllZF9sc24YCSABKAQSFAoMZWFybGllc3RfbHNuGAogASgEEiEKA3dhbBgLIAEoCzIULndhbG51dC52MS5XYWxTdGF0dXMSJQoFc3RvcmUYDCABKAsyFi53YWxudXQudjEuU3RvcmVTdGF0dXMSJwoGbWFzdGVyGA0gASgLMhcud2FsbnV0LnYxLk1hc3RlclN0YXR1cxIqCghyZXBsaWNhcxgOIAMoCzIYLndhbG51dC52MS5SZXBsaWNhU3RhdHVzEhEKCXVwdGltZV9tcxgPIAEoBBIPCgd2ZXJzaW9uGBAgASgJEi0KCWludGVncml0eRgRIAEoCzIaLndhbG51dC52MS5JbnRlZ3JpdHlTdGF0dXMSDAoEdGVybRgSIAEoDRISCgpwcm9tb3Rpb25zGBMgASgNEiUKBWRlbGF5GBQgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzEiUKBWNsb2NrGBUgASgLMhYud2FsbnV0LnYxLkNsb2NrU3RhdHVzIlkKC0Nsb2NrU3RhdHVzEg4KBmxvZ19tcxgBIAEoBBIQCghhaGVhZF9tcxgCIAEoEhIWCg53YWxsX29mZnNldF9tcxgDIAEoEhIQCghzaGlmdF9tcxgEIAEoEiKzAQoPSW50ZWdyaXR5U3RhdHVzEhoKEmRpZ2VzdF9jb21wYXJpc29ucxgBIAEoBBIZChFkaWdlc3RfbWlzbWF0Y2hlcxgCIAEoBBIQCghyZWJ1aWxkcxgDIAEoBBIOCgZzY3J1YnMYBCABKAQSFQoNYWx0ZXJlZF9mb3VuZBgFIAEoBBIWCg5zY3J1Yl9mcmFjdGlvbhgGIAEoARIYChBsYXN0X3NjcnViX2F0X21zGAcgASgEInwKC0RlbGF5U3RhdHVzEhYKDmFwcGx5X2RlbGF5X21zGAEgASgEEgwKBGhlbGQYAiABKAgSFwoPd2FpdGluZ19yZWNvcmRzGAMgASgEEhsKDm5leHRfZHVlX2luX21zGAQgASgESACIAQFCEQoPX25leHRfZHVlX2luX21zIoUBChNDb250cm9sRGVsYXlSZXF1ZXN0EioKCnJlbGVhc2VfdG8YASABKAsyFC53YWxudXQudjEuUmVsZWFzZVRvSAASFQoLcmVsZWFzZV9hbGwYAiABKAhIABIPCgVwYXVzZRgDIAEoCEgAEhAKBnJlc3VtZRgEIAEoCEgAQggKBmFjdGlvbiInCglSZWxlYXNlVG8SCwoDbHNuGAEgASgEEg0KBWdvX29uGAIgASgIInkKFENvbnRyb2xEZWxheVJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhMKC2R1cmFibGVfbHNuGAIgASgEEiUKBWRlbGF5GAMgASgLMhYud2FsbnV0LnYxLkRlbGF5U3RhdHVzIiwKCVdhbFN0YXR1cxIQCghzZWdtZW50cxgBIAEoDRINCgVieXRlcxgCIAEoBCKVAQoLU3RvcmVTdGF0dXMSDwoHZW50cmllcxgBIAEoBBINCgVieXRlcxgCIAEoBBIMCgRoaXRzGAMgASgEEg4KBm1pc3NlcxgEIAEoBBIPCgdldmljdGVkGAUgASgEEg8KB2V4cGlyZWQYBiABKAQSEwoLbWF4X2VudHJpZXMYByABKAQSEQoJbWF4X2J5dGVzGAggASgEIlQKDE1hc3RlclN0YXR1cxIPCgdhZGRyZXNzGAEgASgJEg4KBmxpbmtlZBgCIAEoCBITCgtsYWdfcmVjb3JkcxgDIAEoBBIOCgZsYWdfbXMYBCABKAQiqwIKDVJlcGxpY2FTdGF0dXMSDwoHbm9kZV9pZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEiMKBXN0YXRlGAMgASgOMhQud2FsbnV0LnYxLk5vZGVTdGF0ZRIiCgVhY2tlZBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhITCgtsYWdfcmVjb3JkcxgFIAEoBBIOCgZsYWdfbXMYBiABKAQSFAoMZnVsbF9yZXN5bmNzGAcgASgNEhcKD3BhcnRpYWxfcmVzeW5jcxgIIAEoDRIfChdsYXN0X2Z1bGxfcmVzeW5jX3JlYXNvbhgJIAEoCRIRCglkaWZmZXJlbnQYCiABKAgSFgoOYXBwbHlfZGVsYXlfbXMYCyABKAQSDwoHcHJvYmxlbRgMIAEoCSJBCg1EaWdlc3RSZXF1ZXN0Eh8KAmF0GAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg8KB3dhaXRfbXMYAiABKA0iWAoORGlnZXN0UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHZW50cmllcxgCIAEoBBIOCgZkaWdlc3QYAyABKAkiDgoMU2NydWJSZXF1ZXN0IosBCg1TY3J1YlJlc3BvbnNlEg8KB2VudHJpZXMYASABKAQSFQoNZW50cmllc190b3RhbBgCIAEoBBINCgVieXRlcxgDIAEoBBISCgplbGFwc2VkX21zGAQgASgEEgwKBGRvbmUYBSABKAgSDwoHYWx0ZXJlZBgGIAEoBBIQCghmaW5kaW5ncxgHIAMoCSIkChFBZGRSZXBsaWNhUmVxdWVzdBIPCgdhZGRyZXNzGAEgASgJIhQKEkFkZFJlcGxpY2FSZXNwb25zZSInChRSZW1vdmVSZXBsaWNhUmVxdWVzdBIPCgdhZGRyZXNzGAEgASgJIhcKFVJlbW92ZVJlcGxpY2FSZXNwb25zZSITChFDaGVja3BvaW50UmVxdWVzdCJ+ChJDaGVja3BvaW50UmVzcG9uc2USJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHZW50cmllcxgCIAEoBBIWCg5zbmFwc2hvdF9ieXRlcxgDIAEoBBIYChBkZWxldGVkX3NlZ21lbnRzGAQgASgNIhIKEFJvdGF0ZVdhbFJlcXVlc3QiOwoRUm90YXRlV2FsUmVzcG9uc2USEwoLc2VnbWVudF9zZXEYASABKAQSEQoJZmlyc3RfbHNuGAIgASgEIhcKFVF1YXJhbnRpbmVMaXN0UmVxdWVzdCJEChZRdWFyYW50aW5lTGlzdFJlc3BvbnNlEioKC3F1YXJhbnRpbmVzGAEgAygLMhUud2FsbnV0LnYxLlF1YXJhbnRpbmUizAEKClF1YXJhbnRpbmUSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgEEhAKCHVwc3RyZWFtGAMgASgJEhcKD3Vwc3RyZWFtX2xvZ19pZBgEIAEoCRIuChF1cHN0cmVhbV9wb3NpdGlvbhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxsb2NhbF9sb2dfaWQYBiABKAkSKwoObG9jYWxfcG9zaXRpb24YByABKAsyEy53YWxudXQudjEuUG9zaXRpb24iTQoYUXVhcmFudGluZVJlbGVhc2VSZXF1ZXN0EhcKDWRpc2NhcmRfbG9jYWwYASABKAhIABIOCgRrZWVwGAIgASgISABCCAoGYWN0aW9uIhsKGVF1YXJhbnRpbmVSZWxlYXNlUmVzcG9uc2UiZgoOUmVzdG9yZVJlcXVlc3QSKQoHY2hhbmdlcxgBIAMoCzIYLndhbG51dC52MS5SZXN0b3JlQ2hhbmdlEikKCmR1cmFiaWxpdHkYAiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eSKKAQoNUmVzdG9yZUNoYW5nZRILCgNrZXkYASABKAkSJwoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgNzZXQYAyABKAsyGC53YWxudXQudjEuUmVzdG9yZWRWYWx1ZUgAEhAKBmRlbGV0ZRgEIAEoCEgAQggKBmNoYW5nZSI0Cg1SZXN0b3JlZFZhbHVlEg0KBXZhbHVlGAEgASgMEhQKDGV4cGlyZV9hdF9tcxgCIAEoBCI8Cg9SZXN0b3JlUmVzcG9uc2USKQoHcmVzdWx0cxgBIAMoCzIYLndhbG51dC52MS5SZXN0b3JlUmVzdWx0IpsBCg1SZXN0b3JlUmVzdWx0EiYKB2FwcGxpZWQYASABKAsyEy53YWxudXQudjEuUG9zaXRpb25IABIuCghjb25mbGljdBgCIAEoCzIaLndhbG51dC52MS5SZXN0b3JlQ29uZmxpY3RIABIoCgVlcnJvchgDIAEoCzIXLndhbG51dC52MS5SZXN0b3JlRXJyb3JIAEIICgZyZXN1bHQiPwoPUmVzdG9yZUNvbmZsaWN0EiwKD2N1cnJlbnRfdmVyc2lvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiItCgxSZXN0b3JlRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIh8KDlByb21vdGVSZXF1ZXN0Eg0KBWZvcmNlGAEgASgIIlgKD1Byb21vdGVSZXNwb25zZRIMCgR0ZXJtGAEgASgNEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhAKCHByb21vdGVkGAMgASgIIjEKD0ZhaWxvdmVyUmVxdWVzdBIKCgJ0bxgBIAEoCRISCgp0aW1lb3V0X21zGAIgASgNIloKEEZhaWxvdmVyUmVzcG9uc2USDAoEdGVybRgBIAEoDRIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIRCglwYXVzZWRfbXMYAyABKAQiFQoTRGl2ZXJnZWRMaXN0UmVxdWVzdCI+ChREaXZlcmdlZExpc3RSZXNwb25zZRImCgV0YWlscxgBIAMoCzIXLndhbG51dC52MS5EaXZlcmdlZFRhaWwiogEKDERpdmVyZ2VkVGFpbBIKCgJpZBgBIAEoDRIRCglmaXJzdF9sc24YAiABKAQSIQoEbGFzdBgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIOCgZyZWFzb24YBCABKAkSEAoIc2luY2VfbXMYBSABKAQSEAoIdXBzdHJlYW0YBiABKAkSDQoFZmlsZXMYByADKAkSDQoFYnl0ZXMYCCABKAQiRwoTRGl2ZXJnZWRTaG93UmVxdWVzdBIKCgJpZBgBIAEoDRIRCglhZnRlcl9sc24YAiABKAQSEQoJbWF4X2J5dGVzGAMgASgNImkKFERpdmVyZ2VkU2hvd1Jlc3BvbnNlEiIKB2VudHJpZXMYASADKAsyES53YWxudXQudjEuVXBkYXRlEhAKCGxhc3RfbHNuGAIgASgEEgsKA2VuZBgDIAEoCBIOCgZkYW1hZ2UYBCABKAkiVwoQTWVuZENsb2NrUmVxdWVzdBINCgVhcHBseRgBIAEoCBIeChFleHBlY3RlZF9haGVhZF9tcxgCIAEoEkgAiAEBQhQKEl9leHBlY3RlZF9haGVhZF9tcyKKAQoRTWVuZENsb2NrUmVzcG9uc2USJQoFY2xvY2sYASABKAsyFi53YWxudXQudjEuQ2xvY2tTdGF0dXMSFgoOd2FsbF9vZmZzZXRfbXMYAiABKBISDwoHYXBwbGllZBgDIAEoCBIlCghwb3NpdGlvbhgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbjLJCQoFQWRtaW4SQgoGU3RhdHVzEhgud2FsbnV0LnYxLlN0YXR1c1JlcXVlc3QaGS53YWxudXQudjEuU3RhdHVzUmVzcG9uc2UiA5ACARJCCgZEaWdlc3QSGC53YWxudXQudjEuRGlnZXN0UmVxdWVzdBoZLndhbG51dC52MS5EaWdlc3RSZXNwb25zZSIDkAIBEjwKBVNjcnViEhcud2FsbnV0LnYxLlNjcnViUmVxdWVzdBoYLndhbG51dC52MS5TY3J1YlJlc3BvbnNlMAESSQoKQWRkUmVwbGljYRIcLndhbG51dC52MS5BZGRSZXBsaWNhUmVxdWVzdBodLndhbG51dC52MS5BZGRSZXBsaWNhUmVzcG9uc2USUgoNUmVtb3ZlUmVwbGljYRIfLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVxdWVzdBogLndhbG51dC52MS5SZW1vdmVSZXBsaWNhUmVzcG9uc2USSQoKQ2hlY2twb2ludBIcLndhbG51dC52MS5DaGVja3BvaW50UmVxdWVzdBodLndhbG51dC52MS5DaGVja3BvaW50UmVzcG9uc2USRgoJUm90YXRlV2FsEhsud2FsbnV0LnYxLlJvdGF0ZVdhbFJlcXVlc3QaHC53YWxudXQudjEuUm90YXRlV2FsUmVzcG9uc2USWgoOUXVhcmFudGluZUxpc3QSIC53YWxudXQudjEuUXVhcmFudGluZUxpc3RSZXF1ZXN0GiEud2FsbnV0LnYxLlF1YXJhbnRpbmVMaXN0UmVzcG9uc2UiA5ACARJeChFRdWFyYW50aW5lUmVsZWFzZRIjLndhbG51dC52MS5RdWFyYW50aW5lUmVsZWFzZVJlcXVlc3QaJC53YWxudXQudjEuUXVhcmFudGluZVJlbGVhc2VSZXNwb25zZRJACgdSZXN0b3JlEhkud2FsbnV0LnYxLlJlc3RvcmVSZXF1ZXN0Ghoud2FsbnV0LnYxLlJlc3RvcmVSZXNwb25zZRJACgdQcm9tb3RlEhkud2FsbnV0LnYxLlByb21vdGVSZXF1ZXN0Ghoud2FsbnV0LnYxLlByb21vdGVSZXNwb25zZRJDCghGYWlsb3ZlchIaLndhbG51dC52MS5GYWlsb3ZlclJlcXVlc3QaGy53YWxudXQudjEuRmFpbG92ZXJSZXNwb25zZRJPCgxDb250cm9sRGVsYXkSHi53YWxudXQudjEuQ29udHJvbERlbGF5UmVxdWVzdBofLndhbG51dC52MS5Db250cm9sRGVsYXlSZXNwb25zZRJGCglNZW5kQ2xvY2sSGy53YWxudXQudjEuTWVuZENsb2NrUmVxdWVzdBocLndhbG51dC52MS5NZW5kQ2xvY2tSZXNwb25zZRJUCgxEaXZlcmdlZExpc3QSHi53YWxudXQudjEuRGl2ZXJnZWRMaXN0UmVxdWVzdBofLndhbG51dC52MS5EaXZlcmdlZExpc3RSZXNwb25zZSIDkAIBElQKDERpdmVyZ2VkU2hvdxIeLndhbG51dC52MS5EaXZlcmdlZFNob3dSZXF1ZXN0Gh8ud2FsbnV0LnYxLkRpdmVyZ2VkU2hvd1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_walnut_v1_kv_store, file_walnut_v1_types]);
 
 /**
  * Asks what the node is doing.
@@ -177,6 +177,13 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
    * @generated from field: walnut.v1.DelayStatus delay = 20;
    */
   delay?: DelayStatus | undefined;
+
+  /**
+   * The log clock, and how far it is from this machine's wall clock.
+   *
+   * @generated from field: walnut.v1.ClockStatus clock = 21;
+   */
+  clock?: ClockStatus | undefined;
 };
 
 /**
@@ -185,6 +192,52 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
  */
 export const StatusResponseSchema: GenMessage<StatusResponse> = /*@__PURE__*/
   messageDesc(file_walnut_v1_admin, 1);
+
+/**
+ * The log clock at one moment, milliseconds. Deadlines are judged by it; those
+ * that clients give and get are in wall time, and translated.
+ *
+ * @generated from message walnut.v1.ClockStatus
+ */
+export type ClockStatus = Message<"walnut.v1.ClockStatus"> & {
+  /**
+   * The log clock, since the Unix epoch.
+   *
+   * @generated from field: uint64 log_ms = 1;
+   */
+  logMs: bigint;
+
+  /**
+   * How far it is ahead of the wall clock of this machine, `wall_offset_ms`
+   * allowed for; negative: behind.
+   *
+   * @generated from field: sint64 ahead_ms = 2;
+   */
+  aheadMs: bigint;
+
+  /**
+   * What the log states is to be added to its clock to have wall time; 0 unless
+   * an operator mended the clock.
+   *
+   * @generated from field: sint64 wall_offset_ms = 3;
+   */
+  wallOffsetMs: bigint;
+
+  /**
+   * What is added to logged deadlines where they are answered, and taken from
+   * those that clients give.
+   *
+   * @generated from field: sint64 shift_ms = 4;
+   */
+  shiftMs: bigint;
+};
+
+/**
+ * Describes the message walnut.v1.ClockStatus.
+ * Use `create(ClockStatusSchema)` to create a new message.
+ */
+export const ClockStatusSchema: GenMessage<ClockStatus> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 2);
 
 /**
  * What was found out about the state in memory, since the process started.
@@ -248,7 +301,7 @@ export type IntegrityStatus = Message<"walnut.v1.IntegrityStatus"> & {
  * Use `create(IntegrityStatusSchema)` to create a new message.
  */
 export const IntegrityStatusSchema: GenMessage<IntegrityStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 2);
+  messageDesc(file_walnut_v1_admin, 3);
 
 /**
  * What waits on a replica that applies late.
@@ -291,7 +344,7 @@ export type DelayStatus = Message<"walnut.v1.DelayStatus"> & {
  * Use `create(DelayStatusSchema)` to create a new message.
  */
 export const DelayStatusSchema: GenMessage<DelayStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 3);
+  messageDesc(file_walnut_v1_admin, 4);
 
 /**
  * What to do with what a delayed replica holds back. Exactly one is set.
@@ -344,7 +397,7 @@ export type ControlDelayRequest = Message<"walnut.v1.ControlDelayRequest"> & {
  * Use `create(ControlDelayRequestSchema)` to create a new message.
  */
 export const ControlDelayRequestSchema: GenMessage<ControlDelayRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 4);
+  messageDesc(file_walnut_v1_admin, 5);
 
 /**
  * Up to where to apply at once.
@@ -372,7 +425,7 @@ export type ReleaseTo = Message<"walnut.v1.ReleaseTo"> & {
  * Use `create(ReleaseToSchema)` to create a new message.
  */
 export const ReleaseToSchema: GenMessage<ReleaseTo> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 5);
+  messageDesc(file_walnut_v1_admin, 6);
 
 /**
  * Where the replica is now.
@@ -407,7 +460,7 @@ export type ControlDelayResponse = Message<"walnut.v1.ControlDelayResponse"> & {
  * Use `create(ControlDelayResponseSchema)` to create a new message.
  */
 export const ControlDelayResponseSchema: GenMessage<ControlDelayResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 6);
+  messageDesc(file_walnut_v1_admin, 7);
 
 /**
  * The log's files.
@@ -435,7 +488,7 @@ export type WalStatus = Message<"walnut.v1.WalStatus"> & {
  * Use `create(WalStatusSchema)` to create a new message.
  */
 export const WalStatusSchema: GenMessage<WalStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 7);
+  messageDesc(file_walnut_v1_admin, 8);
 
 /**
  * The store.
@@ -505,7 +558,7 @@ export type StoreStatus = Message<"walnut.v1.StoreStatus"> & {
  * Use `create(StoreStatusSchema)` to create a new message.
  */
 export const StoreStatusSchema: GenMessage<StoreStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 8);
+  messageDesc(file_walnut_v1_admin, 9);
 
 /**
  * The master a replica follows.
@@ -547,7 +600,7 @@ export type MasterStatus = Message<"walnut.v1.MasterStatus"> & {
  * Use `create(MasterStatusSchema)` to create a new message.
  */
 export const MasterStatusSchema: GenMessage<MasterStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 9);
+  messageDesc(file_walnut_v1_admin, 10);
 
 /**
  * One replica of a master.
@@ -646,7 +699,7 @@ export type ReplicaStatus = Message<"walnut.v1.ReplicaStatus"> & {
  * Use `create(ReplicaStatusSchema)` to create a new message.
  */
 export const ReplicaStatusSchema: GenMessage<ReplicaStatus> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 10);
+  messageDesc(file_walnut_v1_admin, 11);
 
 /**
  * Asks for the digest.
@@ -677,7 +730,7 @@ export type DigestRequest = Message<"walnut.v1.DigestRequest"> & {
  * Use `create(DigestRequestSchema)` to create a new message.
  */
 export const DigestRequestSchema: GenMessage<DigestRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 11);
+  messageDesc(file_walnut_v1_admin, 12);
 
 /**
  * The digest at one exact position.
@@ -712,7 +765,7 @@ export type DigestResponse = Message<"walnut.v1.DigestResponse"> & {
  * Use `create(DigestResponseSchema)` to create a new message.
  */
 export const DigestResponseSchema: GenMessage<DigestResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 12);
+  messageDesc(file_walnut_v1_admin, 13);
 
 /**
  * Asks for a scrub.
@@ -727,7 +780,7 @@ export type ScrubRequest = Message<"walnut.v1.ScrubRequest"> & {
  * Use `create(ScrubRequestSchema)` to create a new message.
  */
 export const ScrubRequestSchema: GenMessage<ScrubRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 13);
+  messageDesc(file_walnut_v1_admin, 14);
 
 /**
  * How far it is; the last message has `done`.
@@ -790,7 +843,7 @@ export type ScrubResponse = Message<"walnut.v1.ScrubResponse"> & {
  * Use `create(ScrubResponseSchema)` to create a new message.
  */
 export const ScrubResponseSchema: GenMessage<ScrubResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 14);
+  messageDesc(file_walnut_v1_admin, 15);
 
 /**
  * Names a replica to take (back).
@@ -811,7 +864,7 @@ export type AddReplicaRequest = Message<"walnut.v1.AddReplicaRequest"> & {
  * Use `create(AddReplicaRequestSchema)` to create a new message.
  */
 export const AddReplicaRequestSchema: GenMessage<AddReplicaRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 15);
+  messageDesc(file_walnut_v1_admin, 16);
 
 /**
  * The replica may register.
@@ -826,7 +879,7 @@ export type AddReplicaResponse = Message<"walnut.v1.AddReplicaResponse"> & {
  * Use `create(AddReplicaResponseSchema)` to create a new message.
  */
 export const AddReplicaResponseSchema: GenMessage<AddReplicaResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 16);
+  messageDesc(file_walnut_v1_admin, 17);
 
 /**
  * Names a replica to drop.
@@ -847,7 +900,7 @@ export type RemoveReplicaRequest = Message<"walnut.v1.RemoveReplicaRequest"> & {
  * Use `create(RemoveReplicaRequestSchema)` to create a new message.
  */
 export const RemoveReplicaRequestSchema: GenMessage<RemoveReplicaRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 17);
+  messageDesc(file_walnut_v1_admin, 18);
 
 /**
  * The replica is dropped.
@@ -862,7 +915,7 @@ export type RemoveReplicaResponse = Message<"walnut.v1.RemoveReplicaResponse"> &
  * Use `create(RemoveReplicaResponseSchema)` to create a new message.
  */
 export const RemoveReplicaResponseSchema: GenMessage<RemoveReplicaResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 18);
+  messageDesc(file_walnut_v1_admin, 19);
 
 /**
  * Asks for a snapshot now.
@@ -877,7 +930,7 @@ export type CheckpointRequest = Message<"walnut.v1.CheckpointRequest"> & {
  * Use `create(CheckpointRequestSchema)` to create a new message.
  */
 export const CheckpointRequestSchema: GenMessage<CheckpointRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 19);
+  messageDesc(file_walnut_v1_admin, 20);
 
 /**
  * The snapshot written.
@@ -919,7 +972,7 @@ export type CheckpointResponse = Message<"walnut.v1.CheckpointResponse"> & {
  * Use `create(CheckpointResponseSchema)` to create a new message.
  */
 export const CheckpointResponseSchema: GenMessage<CheckpointResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 20);
+  messageDesc(file_walnut_v1_admin, 21);
 
 /**
  * Asks for a new segment.
@@ -934,7 +987,7 @@ export type RotateWalRequest = Message<"walnut.v1.RotateWalRequest"> & {
  * Use `create(RotateWalRequestSchema)` to create a new message.
  */
 export const RotateWalRequestSchema: GenMessage<RotateWalRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 21);
+  messageDesc(file_walnut_v1_admin, 22);
 
 /**
  * The new segment.
@@ -962,7 +1015,7 @@ export type RotateWalResponse = Message<"walnut.v1.RotateWalResponse"> & {
  * Use `create(RotateWalResponseSchema)` to create a new message.
  */
 export const RotateWalResponseSchema: GenMessage<RotateWalResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 22);
+  messageDesc(file_walnut_v1_admin, 23);
 
 /**
  * Asks why a replica is quarantined.
@@ -977,7 +1030,7 @@ export type QuarantineListRequest = Message<"walnut.v1.QuarantineListRequest"> &
  * Use `create(QuarantineListRequestSchema)` to create a new message.
  */
 export const QuarantineListRequestSchema: GenMessage<QuarantineListRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 23);
+  messageDesc(file_walnut_v1_admin, 24);
 
 /**
  * Empty where the node follows its master.
@@ -998,7 +1051,7 @@ export type QuarantineListResponse = Message<"walnut.v1.QuarantineListResponse">
  * Use `create(QuarantineListResponseSchema)` to create a new message.
  */
 export const QuarantineListResponseSchema: GenMessage<QuarantineListResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 24);
+  messageDesc(file_walnut_v1_admin, 25);
 
 /**
  * Why a replica stopped following.
@@ -1061,7 +1114,7 @@ export type Quarantine = Message<"walnut.v1.Quarantine"> & {
  * Use `create(QuarantineSchema)` to create a new message.
  */
 export const QuarantineSchema: GenMessage<Quarantine> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 25);
+  messageDesc(file_walnut_v1_admin, 26);
 
 /**
  * Ends a quarantine.
@@ -1099,7 +1152,7 @@ export type QuarantineReleaseRequest = Message<"walnut.v1.QuarantineReleaseReque
  * Use `create(QuarantineReleaseRequestSchema)` to create a new message.
  */
 export const QuarantineReleaseRequestSchema: GenMessage<QuarantineReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 26);
+  messageDesc(file_walnut_v1_admin, 27);
 
 /**
  * The quarantine is over.
@@ -1114,7 +1167,7 @@ export type QuarantineReleaseResponse = Message<"walnut.v1.QuarantineReleaseResp
  * Use `create(QuarantineReleaseResponseSchema)` to create a new message.
  */
 export const QuarantineReleaseResponseSchema: GenMessage<QuarantineReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 27);
+  messageDesc(file_walnut_v1_admin, 28);
 
 /**
  * Changes that bring keys back.
@@ -1142,7 +1195,7 @@ export type RestoreRequest = Message<"walnut.v1.RestoreRequest"> & {
  * Use `create(RestoreRequestSchema)` to create a new message.
  */
 export const RestoreRequestSchema: GenMessage<RestoreRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 28);
+  messageDesc(file_walnut_v1_admin, 29);
 
 /**
  * What one key is to be.
@@ -1193,7 +1246,7 @@ export type RestoreChange = Message<"walnut.v1.RestoreChange"> & {
  * Use `create(RestoreChangeSchema)` to create a new message.
  */
 export const RestoreChangeSchema: GenMessage<RestoreChange> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 29);
+  messageDesc(file_walnut_v1_admin, 30);
 
 /**
  * A value as it was.
@@ -1209,7 +1262,8 @@ export type RestoredValue = Message<"walnut.v1.RestoredValue"> & {
   value: Uint8Array;
 
   /**
-   * Milliseconds since the Unix epoch. 0: never; one in the past deletes.
+   * Milliseconds since the Unix epoch by the log clock, as the log had it. 0:
+   * never; one in the past deletes.
    *
    * @generated from field: uint64 expire_at_ms = 2;
    */
@@ -1221,7 +1275,7 @@ export type RestoredValue = Message<"walnut.v1.RestoredValue"> & {
  * Use `create(RestoredValueSchema)` to create a new message.
  */
 export const RestoredValueSchema: GenMessage<RestoredValue> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 30);
+  messageDesc(file_walnut_v1_admin, 31);
 
 /**
  * The results, one per change and in their order.
@@ -1242,7 +1296,7 @@ export type RestoreResponse = Message<"walnut.v1.RestoreResponse"> & {
  * Use `create(RestoreResponseSchema)` to create a new message.
  */
 export const RestoreResponseSchema: GenMessage<RestoreResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 31);
+  messageDesc(file_walnut_v1_admin, 32);
 
 /**
  * What became of one change.
@@ -1287,7 +1341,7 @@ export type RestoreResult = Message<"walnut.v1.RestoreResult"> & {
  * Use `create(RestoreResultSchema)` to create a new message.
  */
 export const RestoreResultSchema: GenMessage<RestoreResult> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 32);
+  messageDesc(file_walnut_v1_admin, 33);
 
 /**
  * What stood in the way of a change.
@@ -1308,7 +1362,7 @@ export type RestoreConflict = Message<"walnut.v1.RestoreConflict"> & {
  * Use `create(RestoreConflictSchema)` to create a new message.
  */
 export const RestoreConflictSchema: GenMessage<RestoreConflict> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 33);
+  messageDesc(file_walnut_v1_admin, 34);
 
 /**
  * Why one change was refused.
@@ -1336,7 +1390,7 @@ export type RestoreError = Message<"walnut.v1.RestoreError"> & {
  * Use `create(RestoreErrorSchema)` to create a new message.
  */
 export const RestoreErrorSchema: GenMessage<RestoreError> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 34);
+  messageDesc(file_walnut_v1_admin, 35);
 
 /**
  * Asks a replica to become the master.
@@ -1357,7 +1411,7 @@ export type PromoteRequest = Message<"walnut.v1.PromoteRequest"> & {
  * Use `create(PromoteRequestSchema)` to create a new message.
  */
 export const PromoteRequestSchema: GenMessage<PromoteRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 35);
+  messageDesc(file_walnut_v1_admin, 36);
 
 /**
  * The node is the master.
@@ -1392,7 +1446,7 @@ export type PromoteResponse = Message<"walnut.v1.PromoteResponse"> & {
  * Use `create(PromoteResponseSchema)` to create a new message.
  */
 export const PromoteResponseSchema: GenMessage<PromoteResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 36);
+  messageDesc(file_walnut_v1_admin, 37);
 
 /**
  * Asks a master to hand over.
@@ -1421,7 +1475,7 @@ export type FailoverRequest = Message<"walnut.v1.FailoverRequest"> & {
  * Use `create(FailoverRequestSchema)` to create a new message.
  */
 export const FailoverRequestSchema: GenMessage<FailoverRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 37);
+  messageDesc(file_walnut_v1_admin, 38);
 
 /**
  * The replica is the master.
@@ -1456,7 +1510,7 @@ export type FailoverResponse = Message<"walnut.v1.FailoverResponse"> & {
  * Use `create(FailoverResponseSchema)` to create a new message.
  */
 export const FailoverResponseSchema: GenMessage<FailoverResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 38);
+  messageDesc(file_walnut_v1_admin, 39);
 
 /**
  * Asks what was set aside.
@@ -1471,7 +1525,7 @@ export type DivergedListRequest = Message<"walnut.v1.DivergedListRequest"> & {
  * Use `create(DivergedListRequestSchema)` to create a new message.
  */
 export const DivergedListRequestSchema: GenMessage<DivergedListRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 39);
+  messageDesc(file_walnut_v1_admin, 40);
 
 /**
  * Oldest first; at most the 64 newest.
@@ -1492,7 +1546,7 @@ export type DivergedListResponse = Message<"walnut.v1.DivergedListResponse"> & {
  * Use `create(DivergedListResponseSchema)` to create a new message.
  */
 export const DivergedListResponseSchema: GenMessage<DivergedListResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 40);
+  messageDesc(file_walnut_v1_admin, 41);
 
 /**
  * Records that were set aside.
@@ -1562,7 +1616,7 @@ export type DivergedTail = Message<"walnut.v1.DivergedTail"> & {
  * Use `create(DivergedTailSchema)` to create a new message.
  */
 export const DivergedTailSchema: GenMessage<DivergedTail> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 41);
+  messageDesc(file_walnut_v1_admin, 42);
 
 /**
  * Asks for the mutations of one tail.
@@ -1597,7 +1651,7 @@ export type DivergedShowRequest = Message<"walnut.v1.DivergedShowRequest"> & {
  * Use `create(DivergedShowRequestSchema)` to create a new message.
  */
 export const DivergedShowRequestSchema: GenMessage<DivergedShowRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 42);
+  messageDesc(file_walnut_v1_admin, 43);
 
 /**
  * A slice of them.
@@ -1639,7 +1693,78 @@ export type DivergedShowResponse = Message<"walnut.v1.DivergedShowResponse"> & {
  * Use `create(DivergedShowResponseSchema)` to create a new message.
  */
 export const DivergedShowResponseSchema: GenMessage<DivergedShowResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_admin, 43);
+  messageDesc(file_walnut_v1_admin, 44);
+
+/**
+ * Mends the log clock.
+ *
+ * @generated from message walnut.v1.MendClockRequest
+ */
+export type MendClockRequest = Message<"walnut.v1.MendClockRequest"> & {
+  /**
+   * Whether to do it. False: tells only what would be done.
+   *
+   * @generated from field: bool apply = 1;
+   */
+  apply: boolean;
+
+  /**
+   * `clock.ahead_ms` as it was shown; refused where it now differs from that by
+   * more than 2,000. Unset: whatever it is.
+   *
+   * @generated from field: optional sint64 expected_ahead_ms = 2;
+   */
+  expectedAheadMs?: bigint | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.MendClockRequest.
+ * Use `create(MendClockRequestSchema)` to create a new message.
+ */
+export const MendClockRequestSchema: GenMessage<MendClockRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 45);
+
+/**
+ * What was done, or would be.
+ *
+ * @generated from message walnut.v1.MendClockResponse
+ */
+export type MendClockResponse = Message<"walnut.v1.MendClockResponse"> & {
+  /**
+   * The clock before.
+   *
+   * @generated from field: walnut.v1.ClockStatus clock = 1;
+   */
+  clock?: ClockStatus | undefined;
+
+  /**
+   * The `wall_offset_ms` that is stated now, or would be.
+   *
+   * @generated from field: sint64 wall_offset_ms = 2;
+   */
+  wallOffsetMs: bigint;
+
+  /**
+   * Whether it was done.
+   *
+   * @generated from field: bool applied = 3;
+   */
+  applied: boolean;
+
+  /**
+   * The record that states it; where nothing was done, the last record.
+   *
+   * @generated from field: walnut.v1.Position position = 4;
+   */
+  position?: Position | undefined;
+};
+
+/**
+ * Describes the message walnut.v1.MendClockResponse.
+ * Use `create(MendClockResponseSchema)` to create a new message.
+ */
+export const MendClockResponseSchema: GenMessage<MendClockResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_admin, 46);
 
 /**
  * Operation and inspection of one node. Every node serves it.
@@ -1790,6 +1915,19 @@ export const Admin: GenService<{
     methodKind: "unary";
     input: typeof ControlDelayRequestSchema;
     output: typeof ControlDelayResponseSchema;
+  },
+  /**
+   * Makes the log clock and this machine's wall clock agree by stating in the
+   * log what lies between them; without `apply` only tells. Every deadline
+   * keeps the time it has left. Master only; FAILED_PRECONDITION where there is
+   * nothing to mend, or the offset is not the expected one any more.
+   *
+   * @generated from rpc walnut.v1.Admin.MendClock
+   */
+  mendClock: {
+    methodKind: "unary";
+    input: typeof MendClockRequestSchema;
+    output: typeof MendClockResponseSchema;
   },
   /**
    * The tails of the log that were set aside here: records of a history that

@@ -85,7 +85,8 @@ export type GetResponse = Message<"walnut.v1.GetResponse"> & {
   version?: Position | undefined;
 
   /**
-   * Deadline in milliseconds since the Unix epoch; 0: never.
+   * Deadline in milliseconds since the Unix epoch, by the wall clock of the node
+   * that answers; 0: never.
    *
    * @generated from field: uint64 expire_at_ms = 4;
    */
@@ -149,7 +150,8 @@ export type SetRequest = Message<"walnut.v1.SetRequest"> & {
     case: "ttlMs";
   } | {
     /**
-     * Milliseconds since the Unix epoch. 0: never; one in the past deletes.
+     * Milliseconds since the Unix epoch, taken relative to the master's wall
+     * clock when the write is accepted. 0: never; one in the past deletes.
      *
      * @generated from field: uint64 expire_at_ms = 4;
      */
@@ -818,7 +820,8 @@ export type Update = Message<"walnut.v1.Update"> & {
   value: Uint8Array;
 
   /**
-   * The new deadline in milliseconds since the Unix epoch; 0: never.
+   * The new deadline in milliseconds since the Unix epoch, by the log clock as
+   * `timestamp_ms` is (Admin.Status, `clock`); 0: never.
    *
    * @generated from field: uint64 expire_at_ms = 7;
    */

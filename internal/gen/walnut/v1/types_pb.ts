@@ -69,7 +69,8 @@ export type Entry = Message<"walnut.v1.Entry"> & {
   version?: Position | undefined;
 
   /**
-   * Deadline in milliseconds since the Unix epoch, by the log's clock; 0: never.
+   * Deadline in milliseconds since the Unix epoch, by the wall clock of the
+   * node that answers; 0: never.
    *
    * @generated from field: uint64 expire_at_ms = 4;
    */

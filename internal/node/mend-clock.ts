@@ -1,0 +1,56 @@
+/**
+ * Mends a log clock that is far from wall time (ADR 12): the log states what is
+ * to be added to it. The clock itself goes on as it was, so it never goes back,
+ * every deadline keeps the time it has left, digests stay what they are, and
+ * replicas follow by the record.
+ */
+import type { Engine } from '#engine/engine.ts';
+import { SAME_TIME_MS } from '#engine/log-clock.ts';
+import type { MendClockAnswer, MendClockCommand } from '#model/clock.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { Lsn } from '#model/position.ts';
+import { clockStatusOf } from '#node/clock-watch.ts';
+import type { MasterRole } from '#node/master-role.ts';
+import type { Logger } from '#platform/logger.ts';
+
+/** By so much the offset may have changed since the operator was shown it: a slew, and the time to read it. */
+const EXPECTED_WITHIN_MS = 2_000;
+const DURABLE_TIMEOUT_MS = 10_000;
+
+export async function mendClock(
+  role: MasterRole,
+  engine: Engine,
+  logger: Logger,
+  { shouldApply, expectedAheadMs }: MendClockCommand,
+): Promise<MendClockAnswer> {
+  const clock = clockStatusOf(engine);
+  const wallOffsetMs = clock.wallOffsetMs - clock.aheadMs;
+  if (!shouldApply) return { clock, wallOffsetMs, isApplied: false, position: engine.position };
+  // Throws where this master may not write.
+  role.writer();
+  if (Math.abs(clock.aheadMs) <= SAME_TIME_MS) {
+    throw refused(
+      `nothing to mend: the log clock is within ${SAME_TIME_MS} ms of this machine's wall clock (${clock.aheadMs} ms ahead)`,
+    );
+  }
+  if (expectedAheadMs !== undefined && Math.abs(clock.aheadMs - expectedAheadMs) > EXPECTED_WITHIN_MS) {
+    throw refused(
+      `the log clock is ${clock.aheadMs} ms ahead of this machine's wall clock, not ${expectedAheadMs} ms ` +
+        'as expected: a clock was set meanwhile. Look again',
+    );
+  }
+  const epoch = engine.log.tail.epoch;
+  const lsn = await new Promise<Lsn>((resolve, reject) => {
+    const submitted: Lsn = engine.submitWallOffset(wallOffsetMs, (error) => {
+      if (error === undefined) resolve(submitted);
+      else reject(error);
+    });
+  });
+  await engine.waitDurable(lsn, DURABLE_TIMEOUT_MS);
+  logger.warn({ ...clock, statedOffsetMs: wallOffsetMs, lsn }, 'the log clock was mended by an operator');
+  return { clock, wallOffsetMs, isApplied: true, position: { epoch, lsn } };
+}
+
+function refused(message: string): WalnutError {
+  return new WalnutError('failed_precondition', message);
+}
