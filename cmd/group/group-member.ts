@@ -1,20 +1,17 @@
 /** One node of the group that `npm start` runs: a child process, its log file and its Status. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import type { Clock } from '#platform/clock.ts';
-
-export interface MemberSpec {
-  readonly name: string;
-  readonly entry: string;
-  readonly config: string;
-  /** `host:port` that the configuration binds. */
-  readonly address: string;
-}
+import { PARENT_PID } from '#platform/parent-process.ts';
+import type { MemberSpec } from './group-plan.ts';
+import { RotatingLog } from './rotating-log.ts';
 
 export interface MemberState {
   readonly name: string;
   readonly role: string;
+  /** As Status calls it, in lower case; `starting` before it answers. */
+  readonly state: string;
   readonly address: string;
   readonly position: string;
   readonly lag: string;
@@ -23,9 +20,16 @@ export interface MemberState {
   readonly reasons: readonly string[];
 }
 
+/** How a process ended: the code, or the signal, or why it could not be started. */
+export interface MemberExit {
+  readonly code: number | undefined;
+  readonly reason: string;
+}
+
 /** The part of Status, as JSON, that is shown. */
 interface StatusJson {
   readonly role?: string;
+  readonly state?: string;
   readonly ready?: boolean;
   readonly reasons?: readonly string[];
   readonly position?: { readonly epoch?: string; readonly lsn?: string };
@@ -33,51 +37,63 @@ interface StatusJson {
   readonly master?: { readonly lagRecords?: string };
 }
 
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const ASK_TIMEOUT_MS = 2_000;
 const LAST_LINES = 12;
+/** A node leaves by itself within 9.5 s of SIGTERM. */
+const STOP_MS_MAX = 12_000;
 
 export class GroupMember {
   readonly spec: MemberSpec;
   readonly #clock: Clock;
+  readonly #log: RotatingLog;
   #child: ChildProcess | undefined;
-  #exit: Promise<number | undefined> = Promise.resolve(undefined);
+  #exit: Promise<MemberExit> | undefined;
 
   constructor(spec: MemberSpec, clock: Clock) {
     this.spec = spec;
     this.#clock = clock;
+    this.#log = new RotatingLog(`data/${spec.name}.log`);
   }
 
   get logFile(): string {
-    return `data/${this.spec.name}.log`;
+    return this.#log.path;
   }
 
-  /** `onExit` is told when the process ends, for whatever reason. */
-  start(onExit: (reason: string) => void): void {
-    const log = openSync(this.logFile, 'w', 0o600);
+  /** Resolves when the process has ended, for whatever reason, and its last words are in the log. */
+  start(): Promise<MemberExit> {
+    const { entry, config, sets } = this.spec;
+    const time = new Date(this.#clock.wallMs()).toISOString();
+    this.#log.write(Buffer.from(`${JSON.stringify({ level: 'info', time, msg: 'started by npm start' })}\n`));
+    const overrides = sets.flatMap((set) => ['--set', set]);
     const child = spawn(
       process.execPath,
-      [...process.execArgv, this.spec.entry, '--config', this.spec.config],
+      [...process.execArgv, `${ROOT}${entry}`, '--config', config, ...overrides],
       {
-        stdio: ['ignore', log, log],
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+        env: { ...process.env, [PARENT_PID]: String(process.pid) },
       },
     );
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (bytes: Buffer) => this.#log.write(bytes));
     this.#child = child;
     this.#exit = new Promise((resolve) => {
-      child.once('error', (error) => {
-        onExit(error.message);
-        resolve(undefined);
-      });
-      child.once('exit', (code, signal) => {
-        onExit(signal === null ? `exit code ${code}` : signal);
-        resolve(code ?? undefined);
+      child.once('error', (error) => resolve({ code: undefined, reason: error.message }));
+      child.once('close', (code, signal) => {
+        this.#log.close();
+        resolve({ code: code ?? undefined, reason: signal ?? `exit code ${code}` });
       });
     });
+    return this.#exit;
   }
 
-  /** Resolves with the exit code once the process has ended; undefined where a signal ended it or it never ran. */
-  stop(): Promise<number | undefined> {
-    if (this.#child?.exitCode === null) this.#child.kill('SIGTERM');
-    return this.#exit;
+  /** Resolves once the process has ended; undefined where it never ran. */
+  async stop(): Promise<MemberExit | undefined> {
+    this.#child?.kill('SIGTERM');
+    const timer = this.#clock.after(STOP_MS_MAX, () => this.#child?.kill('SIGKILL'));
+    const exit = await this.#exit;
+    timer.cancel();
+    return exit;
   }
 
   async lastLines(): Promise<string> {
@@ -91,7 +107,8 @@ export class GroupMember {
     const position = status?.position;
     return {
       name: this.spec.name,
-      role: status?.role === 'ROLE_MASTER' ? 'master' : 'replica',
+      role: (status?.role ?? '') === 'ROLE_MASTER' ? 'master' : 'replica',
+      state: (status?.state ?? 'NODE_STATE_STARTING').replace('NODE_STATE_', '').toLowerCase(),
       address: this.spec.address,
       position: position === undefined ? '–' : `${position.epoch ?? 0}-${position.lsn ?? 0}`,
       lag: status?.role === 'ROLE_MASTER' ? '' : `${status?.master?.lagRecords ?? 0} records`,

@@ -27,10 +27,9 @@ export interface StartOptions {
   readonly wrapper?: readonly string[];
   /** Starts it by `bin/launch.cjs`, as npm does. */
   readonly isLaunched?: boolean;
-  readonly detached?: boolean;
 }
 
-/** Everything a test has started, and where; `end` kills and removes it. */
+/** Everything a test has started, each in a process group of its own, and where; `end` kills and removes it. */
 export class RealNodes {
   readonly #children: ChildProcess[] = [];
   readonly #directories: string[] = [];
@@ -57,14 +56,14 @@ export class RealNodes {
     const child = spawn(line[0] as string, line.slice(1), {
       env,
       stdio: options.stdio ?? ['ignore', 'ignore', 'pipe'],
-      detached: options.detached ?? false,
+      detached: true,
     });
     this.#children.push(child);
     return new RealNode(child, port);
   }
 
   async end(): Promise<void> {
-    for (const child of this.#children.splice(0)) if (child.exitCode === null) child.kill('SIGKILL');
+    for (const child of this.#children.splice(0)) killGroup(child);
     for (const path of this.#directories.splice(0))
       await rm(path, { recursive: true, force: true, maxRetries: 5 });
   }
@@ -150,12 +149,11 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Whether the process is there; a zombie is not. */
-export function isAlive(pid: number): boolean {
+/** Of a child that was started detached: it and whatever it left behind. */
+export function killGroup({ pid }: ChildProcess): void {
   try {
-    process.kill(pid, 0);
-    return true;
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
   } catch {
-    return false;
+    // Nothing is left.
   }
 }

@@ -39,4 +39,25 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
     replacement: '    // Nobody is told.',
     tests: ['test/cmd/signals.test.ts'],
   },
+  {
+    name: 'replica that npm start starts after its stop',
+    file: 'cmd/group/group-run.ts',
+    text: '    if (this.#stopping !== undefined) return;\n    void member.start()',
+    replacement: '    void member.start()',
+    tests: ['test/cmd/group-run.test.ts'],
+  },
+  {
+    name: 'trouble of a node told every time it is asked',
+    file: 'cmd/group/waiting-notes.ts',
+    text: '      intervalMs: Math.min(intervalMs * 2, INTERVAL_MS_MAX),',
+    replacement: '      intervalMs,',
+    tests: ['test/cmd/waiting-notes.test.ts'],
+  },
+  {
+    name: 'group moved to other ports without its links',
+    file: 'cmd/group/group-plan.ts',
+    text: "    if (config.role !== 'replica') continue;",
+    replacement: "    if (config.role !== 'replica' || firstPort !== undefined) continue;",
+    tests: ['test/cmd/group-plan.test.ts'],
+  },
 ];

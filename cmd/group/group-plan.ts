@@ -1,0 +1,156 @@
+/**
+ * From the configuration files of `npm start` to the nodes that it runs: where
+ * each listens, whom it follows, and what to override. Pure. What three nodes
+ * cannot share, or what does not make a group, is refused by a `GroupRefusal`.
+ */
+import { isIPv6 } from 'node:net';
+import { resolve } from 'node:path';
+import type { MasterConfig, SlaveConfig } from '#config/config.ts';
+import { ConfigError } from '#config/config-error.ts';
+import { loadConfig } from '#config/load-config.ts';
+import { readEnvironment } from '#config/overrides.ts';
+import type { Role } from '#model/status.ts';
+
+export interface GroupFile {
+  readonly name: string;
+  readonly role: Role;
+  /** The program, from the root of the project. */
+  readonly entry: string;
+  /** The configuration, from the working directory. */
+  readonly config: string;
+}
+
+export const GROUP_FILES: readonly GroupFile[] = [
+  { name: 'master', role: 'master', entry: 'cmd/master.ts', config: 'configs/master.yaml' },
+  { name: 'slave-1', role: 'replica', entry: 'cmd/slave.ts', config: 'configs/slave-1.yaml' },
+  { name: 'slave-2', role: 'replica', entry: 'cmd/slave.ts', config: 'configs/slave-2.yaml' },
+];
+
+export interface MemberSpec extends GroupFile {
+  /** `host:port` where it is reached on this machine. */
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  /** `wal.directory`. */
+  readonly directory: string;
+  /** `section.key=value` for its `--set`. */
+  readonly sets: readonly string[];
+}
+
+/** Says what was expected and what to type next; exit code 2. */
+export class GroupRefusal extends Error {
+  override readonly name = 'GroupRefusal';
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface GroupSource {
+  /** The text of each of `GROUP_FILES`; what is wrong where it cannot be read. */
+  readonly texts: readonly (string | ConfigError)[];
+  readonly env: Environment;
+  /** Of `--port`: the nodes listen on this and the following ports, whatever the files say. */
+  readonly firstPort: number | undefined;
+}
+
+/** Throws `GroupRefusal`. */
+export function planGroup({ texts, env, firstPort }: GroupSource): MemberSpec[] {
+  refuseShared(env);
+  const configs = readConfigs(texts, env);
+  const specs = GROUP_FILES.map((file, index) => {
+    const config = configs[index] as MasterConfig | SlaveConfig;
+    const port = firstPort === undefined ? config.server.port : firstPort + index;
+    if (port === 0)
+      throw new GroupRefusal(
+        `${file.config}: server.port is 0, and the other nodes must know it.\n` +
+          'Name a port there, or type: npm start -- --port 9080',
+      );
+    const host = hostToCall(config.server.address);
+    const { directory } = config.wal;
+    return { ...file, host, port, address: `${host}:${port}`, directory, sets: [] as string[] };
+  });
+  refuseDoubles(specs);
+  for (const [index, config] of configs.entries()) {
+    const spec = specs[index] as (typeof specs)[number];
+    const { advertise } = config.server;
+    if (firstPort !== undefined) spec.sets.push(`server.port=${spec.port}`);
+    if (firstPort !== undefined && advertise !== undefined)
+      spec.sets.push(`server.advertise=${advertise.replace(/\d+$/, String(spec.port))}`);
+    if (config.role !== 'replica') continue;
+    const upstream = specs[indexOfUpstream(configs, index, config.master.address)] as MemberSpec;
+    if (firstPort !== undefined) spec.sets.push(`master.address=${upstream.address}`);
+  }
+  return specs;
+}
+
+/** Keys that differ from node to node: one value in the environment would be given to all three. */
+const SHARED_BY_NONE = ['server.port', 'server.advertise', 'wal.directory'];
+
+function refuseShared(env: Environment): void {
+  for (const { section, key, text, label } of readEnvironment(env)) {
+    const name = `${section}.${key}`;
+    if (!SHARED_BY_NONE.includes(name) && section !== 'master') continue;
+    const again =
+      name === 'server.port' ? `npm start -- --port ${/^\d+$/.test(text) ? text : '9080'}` : 'npm start';
+    throw new GroupRefusal(
+      `${label} is set, and npm start runs three nodes that cannot share one ${name}.\n` +
+        `Set it in the files under configs, and type: env -u ${label} ${again}`,
+    );
+  }
+}
+
+function readConfigs(texts: GroupSource['texts'], env: Environment): (MasterConfig | SlaveConfig)[] {
+  const problems: string[] = [];
+  const configs = GROUP_FILES.flatMap(({ role, config: file }, index) => {
+    try {
+      const text = texts[index];
+      if (text instanceof ConfigError) throw text;
+      return [loadConfig({ role, file, text: text ?? '', env })];
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problems.push(...error.problems);
+      return [];
+    }
+  });
+  if (problems.length === 0) return configs;
+  throw new GroupRefusal(
+    `${problems.join('\n')}\nCorrect that, and type: npm start\n` +
+      'Or take the files as they came with the project: git checkout -- configs',
+  );
+}
+
+function refuseDoubles(specs: readonly MemberSpec[]): void {
+  for (const [index, spec] of specs.entries()) {
+    for (const other of specs.slice(0, index)) {
+      const isPort = other.port === spec.port;
+      if (!isPort && resolve(other.directory) !== resolve(spec.directory)) continue;
+      const what = isPort ? `server.port ${spec.port}` : `wal.directory ${spec.directory}`;
+      throw new GroupRefusal(
+        `${other.config} and ${spec.config} have the same ${what}: each node needs its own.\n` +
+          'Correct one of them, and type: npm start',
+      );
+    }
+  }
+}
+
+/** All are on this machine, so the port tells them apart. */
+function indexOfUpstream(
+  configs: readonly (MasterConfig | SlaveConfig)[],
+  own: number,
+  address: string,
+): number {
+  const port = Number(address.slice(address.lastIndexOf(':') + 1));
+  const index = configs.findIndex((config) => config.server.port === port);
+  if (index >= 0 && index !== own) return index;
+  const [first] = configs as [MasterConfig];
+  const expected = `${hostToCall(first.server.address)}:${first.server.port}`;
+  throw new GroupRefusal(
+    `${GROUP_FILES[own]?.config}: master.address is ${address}, where no other node of this group listens; ` +
+      `${GROUP_FILES[0]?.config} listens on ${expected}.\nMake it "${expected}", and type: npm start`,
+  );
+}
+
+function hostToCall(bound: string): string {
+  if (bound === '0.0.0.0') return '127.0.0.1';
+  if (bound === '::') return '[::1]';
+  return isIPv6(bound) ? `[${bound}]` : bound;
+}

@@ -1,0 +1,120 @@
+/**
+ * The three processes of `npm start`, from the start to the stop. Nothing is
+ * started once stopping has begun, and a stop ends everything that was started.
+ */
+import type { Clock } from '#platform/clock.ts';
+import type { GroupMember, MemberExit, MemberState } from './group-member.ts';
+import { adviceOnExit, invitation, statusTable, waitingNote } from './group-text.ts';
+import { needsOperator, WaitingNotes } from './waiting-notes.ts';
+
+/** What this needs of a `GroupMember`. */
+export type Member = Pick<GroupMember, 'spec' | 'logFile' | 'start' | 'stop' | 'lastLines' | 'describe'>;
+
+export interface Terminal {
+  say(text: string): void;
+  complain(text: string): void;
+}
+
+const POLL_MS = 100;
+/** Once the table is shown there is no hurry. */
+const LATER_POLL_MS = 1_000;
+
+export class GroupRun {
+  readonly #members: readonly Member[];
+  readonly #clock: Clock;
+  readonly #terminal: Terminal;
+  readonly #notes = new WaitingNotes();
+  /** The one that ended by itself, and so the others: what is to say of it is said. */
+  #lost: Member | undefined;
+  #stopping: Promise<number> | undefined;
+  /** Resolves with the exit code when everything has stopped. */
+  readonly ended: Promise<number>;
+  readonly #end: (code: number) => void;
+
+  constructor(members: readonly Member[], clock: Clock, terminal: Terminal) {
+    this.#members = members;
+    this.#clock = clock;
+    this.#terminal = terminal;
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.ended = promise;
+    this.#end = resolve;
+  }
+
+  /** Resolves when all are ready, or stopping has begun. */
+  async start(): Promise<void> {
+    const [master] = this.#members as [Member];
+    this.#terminal.say('Starting a master and two replicas…\n');
+    this.#begin(master);
+    // A replica that finds nobody tries again later: its master answers first, while it recovers too.
+    await this.#until([master], ([state]) => state?.state !== 'starting');
+    for (const member of this.#members) if (member !== master) this.#begin(member);
+    await this.#untilSettled();
+  }
+
+  /** Stops all of them, once. */
+  stop(code: number): Promise<number> {
+    this.#stopping ??= this.#stopAll(code);
+    return this.#stopping;
+  }
+
+  #begin(member: Member): void {
+    if (this.#stopping !== undefined) return;
+    void member.start().then((exit) => this.#noteExit(member, exit));
+  }
+
+  async #noteExit(member: Member, exit: MemberExit): Promise<void> {
+    if (this.#stopping !== undefined) return;
+    const { spec, logFile } = member;
+    this.#lost = member;
+    // Set before anything is awaited: the others end because of this, and are not told of.
+    const stopped = this.stop(1);
+    const lines = await member.lastLines();
+    this.#terminal.complain(
+      `${spec.name} ended: ${exit.reason}\n${lines}${adviceOnExit(exit, spec, logFile)}`,
+    );
+    await stopped;
+  }
+
+  /** Shows the table when all are ready, or wait for an operator; resolves when all are ready. */
+  async #untilSettled(): Promise<void> {
+    const isSettled = ({ isReady, state }: MemberState): boolean => isReady || needsOperator(state);
+    const states = await this.#until(this.#members, (all) => all.every(isSettled));
+    if (states === undefined) return;
+    this.#terminal.say(`${statusTable(states)}\n${invitation(states)}\n`);
+    await this.#until(this.#members, (all) => all.every(({ isReady }) => isReady), LATER_POLL_MS);
+  }
+
+  /** Tells now and then what is waited for. Resolves with undefined where stopping began first. */
+  async #until(
+    members: readonly Member[],
+    isDone: (states: readonly MemberState[]) => boolean,
+    pollMs = POLL_MS,
+  ): Promise<readonly MemberState[] | undefined> {
+    while (this.#stopping === undefined) {
+      const states = await Promise.all(members.map((member) => member.describe()));
+      if (this.#stopping !== undefined) break;
+      if (isDone(states)) return states;
+      for (const state of this.#notes.due(states, this.#clock.monotonicMs()))
+        this.#terminal.say(waitingNote(state));
+      await this.#clock.sleep(pollMs);
+    }
+    return undefined;
+  }
+
+  async #stopAll(code: number): Promise<number> {
+    this.#terminal.say('\nStopping…\n');
+    const exits = await Promise.all(this.#members.map((member) => member.stop()));
+    const unclean = this.#members.filter((member, index) => member !== this.#lost && !isClean(exits[index]));
+    for (const { spec, logFile } of unclean)
+      this.#terminal.complain(`${spec.name} did not stop cleanly; its log: less ${logFile}\n`);
+    this.#terminal.say('Stopped; the data is in ./data. Again: npm start\n');
+    const exitCode = code === 0 && unclean.length > 0 ? 1 : code;
+    this.#end(exitCode);
+    return exitCode;
+  }
+}
+
+/** Stopped as asked, or never started. */
+function isClean(exit: MemberExit | undefined): boolean {
+  return exit === undefined || exit.code === 0;
+}

@@ -1,0 +1,280 @@
+/** `npm start` as it is: three real nodes, in a directory with copies of `configs/` on free ports. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ROOT } from '#test/house/source-files.ts';
+import { eventually, freePort, killGroup, LAUNCHER, RealNodes } from './real-node.ts';
+
+const nodes = new RealNodes();
+const groups: Demo[] = [];
+const servers: Server[] = [];
+afterEach(async () => {
+  for (const server of servers.splice(0)) server.close();
+  for (const group of groups.splice(0)) await group.end();
+  await nodes.end();
+});
+
+interface Place {
+  readonly directory: string;
+  readonly ports: readonly number[];
+}
+
+/** A working directory with the shipped files, moved to ports of the system. */
+async function place(): Promise<Place> {
+  const directory = await nodes.directory();
+  await mkdir(join(directory, 'configs'));
+  const ports = [await freePort(), await freePort(), await freePort()];
+  for (const name of ['master', 'slave-1', 'slave-2']) {
+    const text = await readFile(join(ROOT, 'configs', `${name}.yaml`), 'utf8');
+    const moved = text.replace(/808([012])/g, (_, index: string) => String(ports[Number(index)]));
+    await writeFile(join(directory, 'configs', `${name}.yaml`), moved);
+  }
+  return { directory, ports };
+}
+
+class Demo {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ code: number | null; signal: string | null }>;
+  output = '';
+
+  constructor({ directory }: Place, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
+    const inherited = { ...process.env, ...env };
+    delete inherited['npm_lifecycle_event'];
+    this.child = spawn(process.execPath, [LAUNCHER, 'cmd/group.ts', ...args], {
+      cwd: directory,
+      env: inherited,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.on('data', (bytes: Buffer) => {
+        this.output += bytes.toString();
+      });
+    this.ended = new Promise((resolve) => {
+      this.child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+    groups.push(this);
+  }
+
+  async says(text: string): Promise<void> {
+    await eventually(() => this.output.includes(text), `${text} in: ${this.output}`);
+  }
+
+  async stop(): Promise<void> {
+    this.child.kill('SIGINT');
+    expect(await this.ended).toEqual({ code: 0, signal: null });
+  }
+
+  async end(): Promise<void> {
+    killGroup(this.child);
+    await this.ended;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', resolve);
+    });
+    await new Promise((resolve) => server.close(resolve));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function areFree(ports: readonly number[]): Promise<void> {
+  for (const port of ports) await eventually(() => isFree(port), `port ${port} is free`);
+}
+
+async function listenOn(port: number): Promise<void> {
+  const server = createServer((socket) => socket.destroy());
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+}
+
+async function put(port: number, key: string): Promise<number> {
+  return (await fetch(`http://127.0.0.1:${port}/v1/keys/${key}`, { method: 'PUT', body: 'x' })).status;
+}
+
+const PLAYED = 120_000;
+
+describe.skipIf(process.platform === 'win32')('npm start', () => {
+  it(
+    'starts a group on the ports of its files, stops it on Ctrl-C, and finds the data again',
+    async () => {
+      const there = await place();
+      const [port = 0, replica = 0] = there.ports;
+      const first = new Demo(there);
+      await first.says('Ctrl-C stops all three');
+      expect(first.output).toContain(`curl -X PUT --data-binary hello 127.0.0.1:${port}/v1/keys/greeting`);
+      expect(await put(port, 'a')).toBe(201);
+      const beside = new Demo(there);
+      expect((await beside.ended).code).toBe(1);
+      expect(beside.output).toContain('a Walnut node answers');
+      await first.stop();
+      expect(first.output).toContain('Stopped; the data is in ./data');
+      await areFree(there.ports);
+      const log = join(there.directory, 'data', 'master.log');
+      const before = await readFile(log, 'utf8');
+      expect(before).toContain('"stopped"');
+
+      const second = new Demo(there);
+      await second.says('Ctrl-C stops all three');
+      expect((await fetch(`http://127.0.0.1:${replica}/v1/keys/a`)).status).toBe(200);
+      expect((await readFile(log, 'utf8')).startsWith(before)).toBe(true);
+      await second.stop();
+    },
+    PLAYED,
+  );
+
+  it.each([0, 700, 1_500, 3_000])(
+    'leaves nothing running where it is stopped after %i ms',
+    async (ms) => {
+      const there = await place();
+      const demo = new Demo(there);
+      await demo.says('Starting a master');
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      demo.child.kill('SIGINT');
+      const { code } = await demo.ended;
+      expect([0, 1]).toContain(code);
+      await areFree(there.ports);
+    },
+    PLAYED,
+  );
+
+  it.skipIf(process.platform !== 'linux').each(['launcher', 'group'] as const)(
+    'stops its nodes when SIGKILL ends the %s',
+    async (which) => {
+      const there = await place();
+      const demo = new Demo(there);
+      await demo.says('Ctrl-C stops all three');
+      const launcher = demo.child.pid ?? 0;
+      const children = await readFile(`/proc/${launcher}/task/${launcher}/children`, 'utf8');
+      process.kill(which === 'launcher' ? launcher : Number(children.trim()), 'SIGKILL');
+      await areFree(there.ports);
+      // With the group ends who writes the logs.
+      if (which === 'group') return;
+      for (const name of ['master', 'slave-1', 'slave-2']) {
+        const log = join(there.directory, 'data', `${name}.log`);
+        await eventually(async () => (await readFile(log, 'utf8')).includes('"stopped"'), `${name} stopped`);
+      }
+    },
+    PLAYED,
+  );
+
+  it(
+    'starts a group whose master was changed by a failover',
+    async () => {
+      const there = await place();
+      const [port = 0, replica = 0] = there.ports;
+      const first = new Demo(there);
+      await first.says('Ctrl-C stops all three');
+      const response = await fetch(`http://127.0.0.1:${port}/walnut.v1.Admin/Failover`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ to: `127.0.0.1:${replica}` }),
+      });
+      expect(response.status).toBe(200);
+      await first.stop();
+      const second = new Demo(there);
+      await second.says('Ctrl-C stops all three');
+      expect(second.output).toContain(
+        `curl -X PUT --data-binary hello 127.0.0.1:${replica}/v1/keys/greeting`,
+      );
+      expect(await put(replica, 'b')).toBe(201);
+      await second.stop();
+    },
+    PLAYED,
+  );
+
+  it(
+    'names other ports where one is taken, and they work as typed',
+    async () => {
+      const there = await place();
+      await listenOn(there.ports[1] ?? 0);
+      const refused = new Demo(there);
+      expect((await refused.ended).code).toBe(1);
+      expect(refused.output).toContain(`Port ${there.ports[1]} is taken`);
+      const [, advised = ''] = /^Take other ports: npm start -- (--port \d+)$/m.exec(refused.output) ?? [];
+      const moved = new Demo(there, advised.split(' '));
+      await moved.says('Ctrl-C stops all three');
+      const port = Number(advised.split(' ')[1]);
+      expect(await put(port, 'a')).toBe(201);
+      expect(moved.output).toContain(`npm run -s walnut -- status --address 127.0.0.1:${port}`);
+      await moved.stop();
+    },
+    PLAYED,
+  );
+
+  it(
+    'ends with the last words and what to type where a node ends',
+    async () => {
+      const there = await place();
+      const demo = new Demo(there);
+      await demo.says('Ctrl-C stops all three');
+      await demo.stop();
+      await rm(join(there.directory, 'data', 'slave-2', 'MANIFEST'));
+      const again = new Demo(there);
+      expect((await again.ended).code).toBe(1);
+      expect(again.output).toContain('slave-2 ended: exit code 3');
+      expect(again.output).toContain('MANIFEST is missing');
+      expect(again.output).toContain('npm run -s walnut -- wal verify');
+      await areFree(there.ports);
+    },
+    PLAYED,
+  );
+
+  it(
+    'says of a quarantined replica once what to type, and shows the others',
+    async () => {
+      const there = await place();
+      const first = new Demo(there);
+      await first.says('Ctrl-C stops all three');
+      expect(await put(there.ports[0] ?? 0, 'a')).toBe(201);
+      await first.stop();
+      await rm(join(there.directory, 'data', 'master'), { recursive: true });
+      const second = new Demo(there);
+      await second.says('Ctrl-C stops all three');
+      await second.says('slave-1 is quarantined');
+      expect(second.output).toContain(
+        `npm run -s walnut -- quarantine list --address 127.0.0.1:${there.ports[1]}`,
+      );
+      expect(second.output.split('slave-1 is quarantined')).toHaveLength(2);
+      await second.stop();
+    },
+    PLAYED,
+  );
+
+  it.each<[string, (there: Place) => Promise<unknown>, NodeJS.ProcessEnv, string]>([
+    [
+      'a missing file',
+      ({ directory }) => rm(join(directory, 'configs', 'slave-1.yaml')),
+      {},
+      'configs/slave-1.yaml: cannot read',
+    ],
+    [
+      'a broken file',
+      ({ directory }) => writeFile(join(directory, 'configs', 'master.yaml'), 'server: [\n'),
+      {},
+      'configs/master.yaml:',
+    ],
+    ['one port for all', async () => undefined, { WALNUT_SERVER__PORT: '9080' }, 'npm start -- --port 9080'],
+  ])(
+    'refuses %s with exit code 2, what to type and no stack',
+    async (_, spoil, env, message) => {
+      const there = await place();
+      await spoil(there);
+      const demo = new Demo(there, [], env);
+      expect((await demo.ended).code).toBe(2);
+      expect(demo.output).toContain(message);
+      expect(demo.output).toContain('npm start');
+      expect(demo.output).not.toMatch(/^ {4}at /m);
+    },
+    PLAYED,
+  );
+});
