@@ -32,7 +32,8 @@ import { createNodeRandom } from '#platform/random.ts';
 import { listenForShutdown } from '#platform/shutdown-signals.ts';
 import { sayOnStandardError } from '#platform/standard-error.ts';
 import { hostOf } from '#server/host-policy.ts';
-import { openServer, ServerAddressError } from '#server/open-server.ts';
+import { ServerAddressError } from '#server/listen.ts';
+import { openServer } from '#server/open-server.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
 import { toNodeOptions } from './to-node-options.ts';
 

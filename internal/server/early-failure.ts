@@ -8,7 +8,7 @@
  * tests of bad input fail.
  */
 
-import { Code } from '@connectrpc/connect';
+import { Code, ConnectError } from '@connectrpc/connect';
 import type { UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { codeName } from '#server/error-mapping.ts';
 
@@ -20,6 +20,12 @@ export interface Settled {
 
 const PARSE_FAILURE = 'parse binary: ';
 const PARSE_FAILURE_ENCODED = 'parse%20binary';
+
+/** The same of a message of a stream, which fails within the call. */
+export function blamedOnCaller(error: ConnectError): ConnectError {
+  const isParseFailure = error.code === Code.Internal && error.rawMessage.startsWith(PARSE_FAILURE);
+  return isParseFailure ? new ConnectError(error.rawMessage, Code.InvalidArgument) : error;
+}
 
 export async function settleEarlyFailure(answer: UniversalServerResponse): Promise<Settled> {
   const { trailer } = answer;

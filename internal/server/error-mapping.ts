@@ -9,6 +9,8 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { type ErrorCode, WalnutError } from '#model/errors.ts';
 import { formatPosition } from '#model/position.ts';
+import type { Clock } from '#platform/clock.ts';
+import { LinePace } from '#platform/line-pace.ts';
 import type { Logger } from '#platform/logger.ts';
 
 /** Metadata and header names, the same for rpcs and the keys routes. */
@@ -78,16 +80,28 @@ export interface ErrorMapper {
 }
 
 /** `incarnation`: any text that differs between runs, so that correlation ids do. */
-export function createErrorMapper(logger: Logger, incarnation: string): ErrorMapper {
+export function createErrorMapper(logger: Logger, clock: Clock, incarnation: string): ErrorMapper {
+  const [bugPace, nonsensePace] = [new LinePace(clock), new LinePace(clock)];
   let bugs = 0;
-  /** Anything but a WalnutError: logged in full, answered with the id only. */
+  let correlationId = '';
+  /** Anything but a WalnutError: logged in full, answered with the id of the newest line only. */
   const concealed = (error: unknown): WalnutError => {
-    const correlationId = `${incarnation}-${++bugs}`;
-    logger.error({ err: error, correlationId }, 'a request failed unexpectedly');
+    const paced = bugPace.take();
+    if (paced !== undefined) {
+      correlationId = `${incarnation}-${++bugs}`;
+      logger.error({ err: error, correlationId, ...paced }, 'a request failed unexpectedly');
+    }
     return new WalnutError('storage_failed', `internal error; the server's log has it as ${correlationId}`);
   };
-  const toWalnutError = (error: unknown): WalnutError =>
-    error instanceof WalnutError ? error : concealed(error);
+  const toWalnutError = (error: unknown): WalnutError => {
+    if (!(error instanceof WalnutError)) return concealed(error);
+    // A wrong request is its sender's to see, but another node that sends damaged bytes is an operator's.
+    const isNonsense = error.code === 'invalid_argument' && error.details.cause !== undefined;
+    const paced = isNonsense ? nonsensePace.take() : undefined;
+    if (paced !== undefined)
+      logger.warn({ why: error.message, ...paced }, 'another node sent what makes no sense');
+    return error;
+  };
 
   return {
     toConnectError: (error, signal) => {

@@ -5,6 +5,7 @@
  * networks a cache lives in, compressing costs more than it saves.
  */
 
+import { Code, ConnectError } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { compressionGzip } from '@connectrpc/connect-node';
 
@@ -24,6 +25,9 @@ export function createGzipCompression(): Compression {
       else running += 1;
       try {
         return await compressionGzip.decompress(bytes, readMaxBytes);
+      } catch (error) {
+        if (ConnectError.from(error).code === Code.ResourceExhausted) throw error;
+        throw new ConnectError('the body is no gzip, or not all of it', Code.InvalidArgument);
       } finally {
         // The slot goes to the next in line, so `running` stays as it is.
         const next = waiting.shift();

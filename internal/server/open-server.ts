@@ -7,7 +7,7 @@
  * `ServerAddressError` where the address cannot be bound.
  */
 
-import type { AddressInfo, Server } from 'node:net';
+import type { Server } from 'node:net';
 import type { DescMethod } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
@@ -32,6 +32,7 @@ import { createHostPolicy, type HostPolicy } from '#server/host-policy.ts';
 import { createHttp1, createHttp2 } from '#server/http-servers.ts';
 import { createKeysRoute } from '#server/keys-route.ts';
 import { routeKeyValue } from '#server/kv-service.ts';
+import { listen } from '#server/listen.ts';
 import { createMessageLimits } from '#server/message-limits.ts';
 import { createPlainRoutes } from '#server/plain-routes.ts';
 import { isLoopbackAddress, isPrivateAddress, protectedModeMessage } from '#server/protected-mode.ts';
@@ -70,11 +71,6 @@ export interface RunningServer {
   beginDrain(): void;
   /** Drains, then ends what is left after `graceMs`. Never rejects. */
   close(graceMs: number): Promise<void>;
-}
-
-/** The address could not be bound; `message` names the key to change. */
-export class ServerAddressError extends Error {
-  override readonly name = 'ServerAddressError';
 }
 
 const CONNECTIONS_MAX = 20_000;
@@ -118,7 +114,7 @@ export async function openServer(options: ServerOptions): Promise<RunningServer>
   const isLoopback = isLoopbackAddress(bound.address);
   const edge: Edge = {
     options,
-    errors: createErrorMapper(logger, clock.wallMs().toString(36)),
+    errors: createErrorMapper(logger, clock, clock.wallMs().toString(36)),
     metrics: createServerMetrics(options.metrics, status, connections.count),
     budget: createBodyBudget(BODY_BUDGET_BYTES),
     compression: createGzipCompression(),
@@ -174,7 +170,7 @@ function createListener(edge: Edge): ReturnType<typeof createRequestListener> {
   const { options, metrics, errors, budget } = edge;
   return createRequestListener({
     deadlines: edge.deadlines,
-    logger: options.logger,
+    errors,
     plainRoutes: createPlainRoutes({
       metrics: options.metrics,
       status: edge.status,
@@ -252,33 +248,6 @@ function createGate(edge: Edge): (method: DescMethod, call: RpcCall) => void {
       throw new ConnectError('the server is stopping: try another node', Code.Unavailable);
     }
   };
-}
-
-function listen(mux: Server, { host, port }: ServerOptions): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    mux.once('error', (error: NodeJS.ErrnoException) => reject(addressError(error, host, port)));
-    mux.listen({ host, port, backlog: 1_024 }, () => {
-      mux.removeAllListeners('error');
-      // EMFILE and the like while accepting: that connection fails, the server goes on.
-      mux.on('error', () => {});
-      resolve(mux.address() as AddressInfo);
-    });
-  });
-}
-
-function addressError(error: NodeJS.ErrnoException, host: string, port: number): ServerAddressError {
-  const { code } = error;
-  if (code === 'EADDRINUSE') {
-    return new ServerAddressError(`${host}:${port} is in use: choose another server.port`, { cause: error });
-  }
-  if (code === 'EACCES') {
-    return new ServerAddressError(`${host}:${port} may not be bound: choose a server.port above 1023`, {
-      cause: error,
-    });
-  }
-  return new ServerAddressError(`${host}:${port} cannot be bound (${code}): check server.address`, {
-    cause: error,
-  });
 }
 
 interface Closing {

@@ -8,8 +8,8 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { Logger } from '#platform/logger.ts';
 import type { BodyDeadlines } from '#server/body-deadlines.ts';
+import type { ErrorMapper } from '#server/error-mapping.ts';
 import type { HostPolicy } from '#server/host-policy.ts';
 import {
   type HttpRequest,
@@ -31,7 +31,7 @@ export const BODY_TIMEOUT_MS = 120_000;
 
 export interface RequestListenerOptions {
   readonly deadlines: BodyDeadlines;
-  readonly logger: Logger;
+  readonly errors: ErrorMapper;
   readonly plainRoutes: ReadonlyMap<string, PlainRoute>;
   readonly keysRoute: KeysRoute;
   readonly rpcAdapter: RpcAdapter;
@@ -56,8 +56,8 @@ export function createRequestListener(options: RequestListenerOptions): Listener
     response.on('error', ignore);
     if (isHttp2(request)) boundBody(options.deadlines, request);
     const fail = (error: unknown): void => {
-      options.logger.error({ err: error }, 'a request failed unexpectedly');
-      sendError(request, response, 500, { code: 'internal', message: 'internal error' });
+      const { code, message } = options.errors.toHttpError(error);
+      sendError(request, response, 500, { code, message });
     };
     try {
       if (options.isDraining() && !isHttp2(request)) response.setHeader('connection', 'close');
@@ -73,7 +73,7 @@ export function createRequestListener(options: RequestListenerOptions): Listener
       if (options.hosts.refusal(headers, '/') !== undefined) return false;
       return options.rpcAdapter.tryStream(stream, headers);
     } catch (error) {
-      options.logger.error({ err: error }, 'a request failed unexpectedly');
+      options.errors.toHttpError(error);
       stream.close(constants.NGHTTP2_INTERNAL_ERROR);
       return true;
     }

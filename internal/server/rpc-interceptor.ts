@@ -1,5 +1,6 @@
 /** Around every rpc: turns what the ports throw into Connect errors, and notes the outcome for the metrics. */
 import type { Interceptor } from '@connectrpc/connect';
+import { blamedOnCaller } from '#server/early-failure.ts';
 import { codeName, type ErrorMapper } from '#server/error-mapping.ts';
 import { callOf, type RpcCall } from '#server/rpc-call.ts';
 
@@ -7,7 +8,7 @@ export function createRpcInterceptor(errors: ErrorMapper): Interceptor {
   return (next) => async (request) => {
     const call = callOf(request.contextValues);
     const fail = (error: unknown): Error => {
-      const mapped = errors.toConnectError(error, request.signal);
+      const mapped = blamedOnCaller(errors.toConnectError(error, request.signal));
       call.code = codeName(mapped.code);
       return mapped;
     };

@@ -24,10 +24,10 @@ import { DigestCheck } from '#slave/digest-check.ts';
 import { FullResync } from '#slave/full-resync.ts';
 import { Lag } from '#slave/lag.ts';
 import { LinkState } from '#slave/link-state.ts';
+import { framesFromPeer } from '#slave/peer-frames.ts';
 import { Puller } from '#slave/puller.ts';
 import { EMPTY_TAIL, Receiver } from '#slave/receiver.ts';
 import { Upstream } from '#slave/upstream.ts';
-import { decodeFrames } from '#wal/frame.ts';
 
 export interface FollowerOptions {
   readonly host: EngineHost;
@@ -192,8 +192,8 @@ export class Follower {
       return this.#refuse(engine);
     }
     const saidAtMs = this.#linkState.saidAtMs(request.logClockMs);
+    const frames = framesFromPeer(request.frames);
     await host.raiseTerm(request.term);
-    const frames = decodeFrames(request.frames);
     if (this.#receiver.isBusy) throw unavailable('this replica is behind with earlier pushes');
     const verdict = await this.#receiver.take(request.previous, frames, request.ackWhenDurable, () =>
       // A higher term may have been granted while it waited: what is acked from then on could be lost.

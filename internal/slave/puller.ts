@@ -12,8 +12,9 @@ import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
+import { framesFromPeer } from '#slave/peer-frames.ts';
 import type { Receiver } from '#slave/receiver.ts';
-import { decodeFrames, type Frame } from '#wal/frame.ts';
+import type { Frame } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
 
 export interface PullerOptions {
@@ -142,7 +143,7 @@ export class Puller {
         { timeoutMs: PULL_TIMEOUT_MS, signal },
       );
       this.#bytesMax = Math.min(this.#bytesMax * 2, PULL_BYTES_MAX);
-      const frames = decodeFrames(answer.frames);
+      const frames = framesFromPeer(answer.frames);
       const last = frames.at(-1);
       const end = last === undefined ? after : pointOf(last);
       return { askedMs, after, answer, frames, end };

@@ -12,6 +12,7 @@ import { NO_LSN, termOf } from '#model/position.ts';
 import type { ChainPoint, ReplicateVerdict } from '#model/replication.ts';
 import { checkBelieved } from '#model/terms.ts';
 import { assertNever } from '#platform/assert.ts';
+import { blamedOnPeer } from '#slave/peer-frames.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
 
@@ -149,7 +150,11 @@ async function isOurs(engine: Engine, point: ChainPoint): Promise<boolean> {
 async function append(engine: Engine, fresh: readonly Frame[], ackWhenDurable: boolean): Promise<void> {
   if (fresh.length > 0) {
     await new Promise<void>((resolve, reject) => {
-      engine.appendFrames(fresh, (error) => (error === undefined ? resolve() : reject(error)));
+      try {
+        engine.appendFrames(fresh, (error) => (error === undefined ? resolve() : reject(error)));
+      } catch (error) {
+        reject(blamedOnPeer(error));
+      }
     });
   }
   const lsn: Lsn = engine.log.tail.lsn;

@@ -73,4 +73,26 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
       '    return host !== undefined && (isIP(host) !== 0 || [...served].some((name) => host.endsWith(name)));',
     tests: ['test/server/host-policy.test.ts'],
   },
+  {
+    name: 'damaged frames that raise the term before anyone looks at them',
+    file: 'internal/slave/follower.ts',
+    text: '    const frames = framesFromPeer(request.frames);\n    await host.raiseTerm(request.term);',
+    replacement:
+      '    await host.raiseTerm(request.term);\n    const frames = framesFromPeer(request.frames);',
+    tests: ['test/node/malformed-frames.test.ts'],
+  },
+  {
+    name: 'damaged frames that pass for a failure of this node',
+    file: 'internal/slave/peer-frames.ts',
+    text: '  if (!(error instanceof FrameError || error instanceof RecordError)) return error;',
+    replacement: '  if (!(error instanceof FrameError)) return error;',
+    tests: ['test/node/malformed-frames.test.ts'],
+  },
+  {
+    name: 'log that whoever calls can fill',
+    file: 'internal/platform/line-pace.ts',
+    text: '    if (this.#lines === LINES_MAX) {',
+    replacement: '    if (this.#lines < 0) {',
+    tests: ['test/server/nonsense.test.ts', 'test/platform/line-pace.test.ts'],
+  },
 ];

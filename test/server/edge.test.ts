@@ -7,6 +7,7 @@ import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createBodyBudget } from '#server/body-budget.ts';
 import { createBodyDeadlines } from '#server/body-deadlines.ts';
+import { createErrorMapper } from '#server/error-mapping.ts';
 import { createHttp1 } from '#server/http-servers.ts';
 import { BODY_TIMEOUT_MS, createRequestListener } from '#server/request-listener.ts';
 import { FIRST_BYTES_MS } from '#server/socket-mux.ts';
@@ -245,7 +246,7 @@ describe('a peer outside of private networks', () => {
     const answers: [string, number][] = [];
     const listener = createRequestListener({
       deadlines: createBodyDeadlines(new VirtualClock(), BODY_TIMEOUT_MS, new AbortController().signal),
-      logger: silentLogger,
+      errors: createErrorMapper(silentLogger, new VirtualClock(), 'test'),
       plainRoutes: new Map(
         ['/', '/livez', '/readyz', '/metrics'].map((path) => [
           path,

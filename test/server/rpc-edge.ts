@@ -29,7 +29,7 @@ const BODY_TIMEOUT_MS = 10_000;
 
 export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: number; close: () => void }> {
   const clock = createNodeClock();
-  const errors = createErrorMapper(silentLogger, 'test');
+  const errors = createErrorMapper(silentLogger, clock, 'test');
   const shutdown = new AbortController();
   const deadlines = createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdown.signal);
   const rpcAdapter = createRpcAdapter({
@@ -52,7 +52,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
   const listener = createRequestListener({
     deadlines,
     rpcAdapter,
-    logger: silentLogger,
+    errors,
     plainRoutes: new Map(),
     keysRoute: () => Promise.reject(new Error('not asked for')),
     isDraining: () => false,
