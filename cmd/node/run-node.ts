@@ -26,6 +26,7 @@ import { memoryLimitBytes } from '#platform/memory.ts';
 import { DURATION_BUCKETS_S, Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { openFilesMax } from '#platform/open-files.ts';
 import { whenParentEnds } from '#platform/parent-process.ts';
 import { registerProcessMetrics } from '#platform/process-metrics.ts';
 import { createNodeRandom } from '#platform/random.ts';
@@ -172,6 +173,7 @@ async function start(
     valueBytesMax: config.server.valueBytesMax,
     batchBytesMax: config.server.batchBytesMax,
     version,
+    openFilesMax: openFilesMax(),
   });
   // Closed in reverse: the server drains first, then the node stops and the log syncs.
   closers.push('server', () => server.close(DRAIN_MS));

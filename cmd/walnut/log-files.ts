@@ -12,9 +12,10 @@ import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
+import { shortageOf } from '#platform/shortage.ts';
 import { SnapshotError } from '#storage/snapshot-codec.ts';
 import { MANIFEST_NAME, parseSegmentName, parseSnapshotName } from '#wal/file-names.ts';
-import { isOutOfSpace, WalOpenError } from '#wal/wal-errors.ts';
+import { WalOpenError } from '#wal/wal-errors.ts';
 import { parseCount, parseExpireAtMs } from './arguments.ts';
 import { CliError, EXIT, isSystemError } from './cli-error.ts';
 import { usageError } from './command-host.ts';
@@ -148,9 +149,10 @@ function describeFileFailure(error: unknown): unknown {
     return new CliError(EXIT.negative, `damage: ${error.message}`, undefined, error);
   }
   if (isSystemError(error)) {
-    const advice = isOutOfSpace(error)
-      ? 'Make room there, or name another place; what was there before is unchanged.'
-      : undefined;
+    const advice =
+      shortageOf(error) === 'space'
+        ? 'Make room there, or name another place; what was there before is unchanged.'
+        : undefined;
     return new CliError(EXIT.inputOutput, error.message, advice, error);
   }
   return error;

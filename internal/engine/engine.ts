@@ -11,7 +11,6 @@
  */
 
 import { DigestWindow } from '#engine/digest-window.ts';
-import { diskFull } from '#engine/disk-full.ts';
 import { EpochTable, type PositionStanding } from '#engine/epoch-table.ts';
 import type { LogClock } from '#engine/log-clock.ts';
 import { LsnWaiters } from '#engine/lsn-waiters.ts';
@@ -24,6 +23,7 @@ import {
   type LoggedConfig,
   MutationCursor,
 } from '#engine/record-codec.ts';
+import { shortageError } from '#engine/short-disk.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Epoch, EpochStart, Lsn, Position } from '#model/position.ts';
@@ -386,11 +386,8 @@ export class Engine {
     const oldestLsn = this.#pending.at(0)?.frame.lsn ?? firstLsn;
     const refused = this.#pending.cut(Math.max(0, firstLsn - oldestLsn));
     this.#epochsAhead = this.#epochsAhead.filter((start) => start.firstLsn < firstLsn);
-    this.#logger.warn(
-      { firstLsn, records: refused.length, error: error.message },
-      'disk full: writes refused',
-    );
-    const reason = diskFull(error);
+    this.#logger.warn({ firstLsn, records: refused.length, error: error.message }, 'writes refused');
+    const reason = shortageError(error);
     for (const record of refused) record.done?.(reason);
   }
 

@@ -6,7 +6,7 @@
 import type { EngineHost } from '#engine/engine-host.ts';
 import { whyNotBelieved } from '#model/terms.ts';
 import type { Logger } from '#platform/logger.ts';
-import { isOutOfSpace } from '#wal/wal-errors.ts';
+import { isShortage } from '#wal/wal-errors.ts';
 
 export interface FenceOptions {
   readonly host: EngineHost;
@@ -104,7 +104,7 @@ export class Fence {
       await host.saveTerm(this.#unsavedTerm);
       this.#unsavedTerm = 0;
     } catch (error) {
-      if (isOutOfSpace(error)) logger.warn({ term: this.#unsavedTerm }, 'no space to save the term');
+      if (isShortage(error)) logger.warn({ term: this.#unsavedTerm }, 'no space to save the term');
       else onFatal(error instanceof Error ? error : new Error(String(error)));
     }
   }

@@ -25,6 +25,7 @@ import { type Asked, askNodes, findLeader, judgeAll } from '#node/ask-replicas.t
 import { Fence } from '#node/fence.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaList } from '#node/replica-list.ts';
+import { describeShortage } from '#platform/shortage.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 import { ReplicaRegistry } from '#replication/replica-registry.ts';
@@ -199,16 +200,19 @@ export class MasterRole {
 
   get state(): NodeState {
     if (this.#fence.isUp) return 'fenced';
-    return this.#engine.log.isFull || !this.#hasEpoch ? 'no_space' : 'serving';
+    return this.#engine.log.shortage !== undefined || !this.#hasEpoch ? 'no_space' : 'serving';
   }
 
   get reasons(): string[] {
     if (this.#fence.isUp) return this.#fence.reasons;
     if (this.#pausedFor !== undefined) return [`a failover to ${this.#pausedFor} is under way: writes wait`];
     const reasons = this.#fence.reasons;
-    if (this.state === 'no_space')
-      reasons.push('the disk under wal.directory is full: reads only until there is space');
+    if (this.state === 'no_space') reasons.push(this.#shortOf);
     return reasons;
+  }
+
+  get #shortOf(): string {
+    return `${describeShortage(this.#engine.log.shortage ?? 'space')}: reads only until that is over`;
   }
 
   get mayLeadAgain(): boolean {
@@ -256,10 +260,7 @@ export class MasterRole {
       );
     }
     if (!this.#hasEpoch) {
-      throw new WalnutError(
-        'resource_exhausted',
-        'the disk under wal.directory is full: reads only until there is space',
-      );
+      throw new WalnutError('resource_exhausted', this.#shortOf);
     }
     const { minReplicasToWrite = 0 } = this.#options;
     if (minReplicasToWrite > 0 && this.#registry.liveCount < minReplicasToWrite) {

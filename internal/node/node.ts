@@ -7,11 +7,11 @@
  * afterwards `onFatal` tells a failed disk (exit 4).
  */
 
-import { orDiskFull } from '#engine/disk-full.ts';
 import { listDiverged, readDiverged } from '#engine/diverged.ts';
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { manifestOf } from '#engine/manifest-access.ts';
+import { orShortage } from '#engine/short-disk.ts';
 import { awaitReceipt, receiptOf, receiptTimeoutMs, wantsWait } from '#master/receipts.ts';
 import type { MendClockAnswer, MendClockCommand } from '#model/clock.ts';
 import type {
@@ -309,11 +309,11 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   async checkpoint(): Promise<CheckpointAnswer> {
     this.#current();
     assert(this.#host !== undefined, 'a readable node has a directory');
-    return orDiskFull(this.#host.checkpoint());
+    return orShortage(this.#host.checkpoint());
   }
 
   async rotateWal(): Promise<RotateAnswer> {
-    return orDiskFull(this.#current().log.rotate());
+    return orShortage(this.#current().log.rotate());
   }
 
   quarantineList(): readonly Quarantine[] {

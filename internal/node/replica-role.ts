@@ -13,6 +13,7 @@ import type {
 } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import type { PendingHandover } from '#node/role-keeper.ts';
+import { describeShortage } from '#platform/shortage.ts';
 import { Follower } from '#slave/follower.ts';
 import { HotKeys } from '#slave/hot-keys.ts';
 
@@ -67,7 +68,7 @@ export class ReplicaRole {
   }
 
   get state(): NodeState {
-    if (this.#host.engine?.log.isFull === true) return 'no_space';
+    if (this.#host.engine?.log.shortage !== undefined) return 'no_space';
     const { state } = this.#follower;
     return state === 'streaming' && this.#host.delayed !== undefined ? 'delayed' : state;
   }
@@ -78,7 +79,8 @@ export class ReplicaRole {
     if (handover !== undefined) reasons.push(describeHandover(handover));
     if (this.#follower.reason !== '') reasons.push(this.#follower.reason);
     if (this.#follower.check.reason !== '') reasons.push(this.#follower.check.reason);
-    if (this.#host.engine?.log.isFull === true) reasons.push('the disk under wal.directory is full');
+    const shortage = this.#host.engine?.log.shortage;
+    if (shortage !== undefined) reasons.push(describeShortage(shortage));
     if (this.#host.delayed !== undefined) reasons.push(describeDelay(this.#host.delayed.status));
     const lagMs = this.#follower.lag.logMs;
     if (lagMs > UNKNOWN_LAG_MS)

@@ -19,7 +19,7 @@ import { ReplicaRole } from '#node/replica-role.ts';
 import { assert } from '#platform/assert.ts';
 import { withKnown } from '#replication/known-replicas.ts';
 import type { Manifest } from '#wal/manifest.ts';
-import { isOutOfSpace, toError } from '#wal/wal-errors.ts';
+import { isShortage, toError } from '#wal/wal-errors.ts';
 
 /** How long a look at a slow disk lasts before the next. */
 const SETTLE_SLICE_MS = 1_000;
@@ -183,7 +183,7 @@ export class RoleKeeper {
       await this.#commitTo(term, { role: 'replica', upstream: to, promotedTo: 0, handover });
     } catch (error) {
       if (error instanceof WalnutError) throw error;
-      if (!isOutOfSpace(error) && this.#current?.kind === 'master') this.#current.abandon(term);
+      if (!isShortage(error) && this.#current?.kind === 'master') this.#current.abandon(term);
       throw error;
     }
   }
@@ -318,7 +318,7 @@ export class RoleKeeper {
           : manifest;
       });
     } catch (error) {
-      if (!isOutOfSpace(error)) this.options.onFatal(toError(error));
+      if (!isShortage(error)) this.options.onFatal(toError(error));
       await this.options.clock.sleep(INSIST_MS, this.#abort.signal);
     }
   }

@@ -10,11 +10,15 @@
 import { constants, writeSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { tryLockFile } from '#platform/file-lock.ts';
 import type { File, FileStat, FileSystem, OpenMode } from '#platform/file-system.ts';
+import { shortageOf } from '#platform/shortage.ts';
 
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
+const PATIENCE_MS = 50;
+const PATIENCE_ATTEMPTS = 100;
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC } = constants;
 
 const FLAGS: Readonly<Record<OpenMode, number>> = {
@@ -98,11 +102,26 @@ async function makeDirectory(path: string): Promise<void> {
 
 async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return;
-  const handle = await fs.open(path, O_RDONLY);
+  const handle = await openPatiently(path);
   try {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/**
+ * A name that was changed must become durable before anyone may go on, so a lack
+ * of descriptors is waited out, for five seconds.
+ */
+async function openPatiently(path: string): Promise<fs.FileHandle> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fs.open(path, O_RDONLY);
+    } catch (error) {
+      if (shortageOf(error) !== 'files' || attempt === PATIENCE_ATTEMPTS) throw error;
+      await delay(PATIENCE_MS);
+    }
   }
 }
 

@@ -7,6 +7,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { memoryLimitBytes } from '#platform/memory.ts';
 import type { Metrics } from '#platform/metrics.ts';
+import { parseOpenFilesMax } from '#platform/open-files.ts';
 
 const MICROSECONDS_PER_S = 1e6;
 
@@ -61,6 +62,6 @@ function countOpenFiles(): number {
 
 /** The soft limit; undefined where there is none. */
 function readOpenFilesMax(): number | undefined {
-  const match = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
-  return match === null ? undefined : Number(match[1]);
+  const limit = parseOpenFilesMax(readFileSync('/proc/self/limits', 'utf8'));
+  return limit === Number.POSITIVE_INFINITY ? undefined : limit;
 }

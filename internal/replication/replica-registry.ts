@@ -31,7 +31,7 @@ import { completeAddress } from '#replication/replica-address.ts';
 import { decideResync } from '#replication/resync.ts';
 import type { Frame } from '#wal/frame.ts';
 import type { FrameRun } from '#wal/frame-run.ts';
-import { isOutOfSpace } from '#wal/wal-errors.ts';
+import { isShortage } from '#wal/wal-errors.ts';
 
 /** The persisted part: who may register. */
 export interface ReplicaBook {
@@ -238,7 +238,7 @@ export class ReplicaRegistry {
     try {
       await this.#options.book.remember({ nodeId, address }, (one) => this.isLiveAt(one));
     } catch (error) {
-      if (!isOutOfSpace(error)) throw error;
+      if (!isShortage(error)) throw error;
       this.#options.logger.warn({ replica: address }, 'no space to remember the replica');
     }
   }

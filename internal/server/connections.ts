@@ -7,7 +7,8 @@ import type { ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 
 export interface Connections {
-  addSocket(socket: Socket): void;
+  /** False where all places are taken: the socket is not counted. */
+  addSocket(socket: Socket): boolean;
   addSession(session: ServerHttp2Session): void;
   count(): number;
   /** Idle connections end now, busy ones after what is under way. */
@@ -17,7 +18,7 @@ export interface Connections {
   destroy(): void;
 }
 
-export function createConnections(): Connections {
+export function createConnections(countMax: number): Connections {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   let isDraining = false;
@@ -26,6 +27,7 @@ export function createConnections(): Connections {
   return {
     count: () => sockets.size,
     addSocket: (socket) => {
+      if (sockets.size >= countMax) return false;
       sockets.add(socket);
       socket.once('close', () => {
         sockets.delete(socket);
@@ -33,6 +35,7 @@ export function createConnections(): Connections {
         for (const resolve of onEmpty) resolve();
         onEmpty = [];
       });
+      return true;
     },
     addSession: (session) => {
       sessions.add(session);

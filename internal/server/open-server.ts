@@ -24,6 +24,8 @@ import type { Metrics } from '#platform/metrics.ts';
 import { routeAdmin } from '#server/admin-service.ts';
 import { type BodyBudget, createBodyBudget } from '#server/body-budget.ts';
 import { type BodyDeadlines, createBodyDeadlines } from '#server/body-deadlines.ts';
+import { createBoundedMux } from '#server/bounded-mux.ts';
+import { ConnectionRefusals, limitConnections } from '#server/connection-limit.ts';
 import { type Connections, createConnections } from '#server/connections.ts';
 import { createErrorMapper, type ErrorMapper } from '#server/error-mapping.ts';
 import { createGzipCompression, NEVER_COMPRESS_BYTES } from '#server/gzip-compression.ts';
@@ -43,7 +45,6 @@ import { createRpcAdapter, type RpcAdapter, STRICT_JSON } from '#server/rpc-adap
 import type { RpcCall } from '#server/rpc-call.ts';
 import { createRpcInterceptor } from '#server/rpc-interceptor.ts';
 import { createServerMetrics, type ServerMetrics } from '#server/server-metrics.ts';
-import { createSocketMux, FIRST_BYTES_MS } from '#server/socket-mux.ts';
 
 export interface ServerOptions {
   readonly ports: NodePorts;
@@ -61,6 +62,8 @@ export interface ServerOptions {
   /** Names by which callers may call this node, beside localhost: without a port. */
   readonly hostNames: readonly string[];
   readonly version: string;
+  /** How many files and sockets the process may have open. */
+  readonly openFilesMax: number;
 }
 
 export interface RunningServer {
@@ -73,7 +76,6 @@ export interface RunningServer {
   close(graceMs: number): Promise<void>;
 }
 
-const CONNECTIONS_MAX = 20_000;
 /** Request bodies under way, over all connections together. */
 const BODY_BUDGET_BYTES = 512 * 1_024 * 1_024;
 const SERVICES = [KVStore, Replication, Admin, Health, ServerReflection] as const;
@@ -99,23 +101,24 @@ export async function openServer(options: ServerOptions): Promise<RunningServer>
   const { ports, clock, logger } = options;
   const draining = new AbortController();
   const shutdown = new AbortController();
-  const connections = createConnections();
+  const limit = limitConnections(options.openFilesMax);
+  const connections = createConnections(limit.connectionsMax);
   const status = (): NodeStatus => shownStatus(ports.admin.status(), draining.signal.aborted);
-  const mux = createSocketMux({
+  const mux = createBoundedMux(connections, {
     clock,
-    firstBytesMs: FIRST_BYTES_MS,
-    onSocket: connections.addSocket,
+    limit,
+    refusals: () => refusals,
     onHttp1: (socket) => http1.emit('connection', socket),
     onHttp2: (socket) => http2.emit('connection', socket),
   });
-  mux.maxConnections = CONNECTIONS_MAX;
+  logger.info({ ...limit }, 'connections are bounded by the limit of open files');
   const bound = await listen(mux, options);
   // Nothing is accepted before this turn of the event loop ends.
   const isLoopback = isLoopbackAddress(bound.address);
   const edge: Edge = {
     options,
     errors: createErrorMapper(logger, clock, clock.wallMs().toString(36)),
-    metrics: createServerMetrics(options.metrics, status, connections.count),
+    metrics: createServerMetrics(options.metrics, status, connections.count, limit.connectionsMax),
     budget: createBodyBudget(BODY_BUDGET_BYTES),
     compression: createGzipCompression(),
     deadlines: createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdown.signal),
@@ -129,6 +132,7 @@ export async function openServer(options: ServerOptions): Promise<RunningServer>
   const listener = createListener(edge);
   const http1 = createHttp1(listener, clock);
   const http2 = createHttp2(listener, connections, clock);
+  const refusals = new ConnectionRefusals({ limit, clock, logger, onRefused: edge.metrics.refuseConnection });
   const closeHttp1 = (): void => {
     http1.close();
   };

@@ -12,6 +12,7 @@ export interface ServerMetrics {
   observeKeys(method: string, code: string): void;
   refuseProtected(): void;
   refuseHost(): void;
+  refuseConnection(): void;
   noteStalled(): void;
 }
 
@@ -27,6 +28,7 @@ export function createServerMetrics(
   metrics: Metrics,
   status: () => NodeStatus,
   connections: () => number,
+  connectionsMax: number,
 ): ServerMetrics {
   const handled = metrics.counterFamily(
     'walnut_rpc_handled_total',
@@ -55,7 +57,7 @@ export function createServerMetrics(
     'walnut_answers_stalled_total',
     'Answers cut off because the peer read nothing for a minute.',
   );
-  metrics.gaugeFrom('walnut_connections', 'Open connections.', connections);
+  const refusedConnections = registerConnections(metrics, connections, connectionsMax);
   registerNode(metrics, status);
   registerRecovery(metrics, status);
   registerStore(metrics, status);
@@ -86,8 +88,16 @@ export function createServerMetrics(
       keys.with({ method: /^(GET|HEAD|PUT|DELETE)$/.test(method) ? method : 'other', code }).inc(),
     refuseProtected: () => refused.inc(),
     refuseHost: () => refusedHosts.inc(),
+    refuseConnection: () => refusedConnections.inc(),
     noteStalled: () => stalled.inc(),
   };
+}
+
+/** Returns what counts the refused ones. */
+function registerConnections(metrics: Metrics, count: () => number, countMax: number): CounterHandle {
+  metrics.gaugeFrom('walnut_connections', 'Open connections.', count);
+  metrics.gaugeFrom('walnut_connections_max', 'How many are taken, by ulimit -n.', () => countMax);
+  return metrics.counter('walnut_connections_refused_total', 'Connections refused because all were taken.');
 }
 
 function registerNode(metrics: Metrics, status: () => NodeStatus): void {

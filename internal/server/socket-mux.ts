@@ -17,19 +17,35 @@ export interface SocketMuxOptions {
   readonly firstBytesMs: number;
   readonly onHttp1: (socket: Socket) => void;
   readonly onHttp2: (socket: Socket) => void;
-  /** Every connection, before anything is read from it. */
-  readonly onSocket: (socket: Socket) => void;
+  /** Every connection, before anything is read from it; false refuses it. */
+  readonly onSocket: (socket: Socket) => boolean;
+  /** One that was refused has said what it speaks, within `refusedMs`. */
+  readonly onRefused: (socket: Socket, protocol: Protocol) => void;
+  readonly refusedMs: number;
 }
+
+export type Protocol = 'http1' | 'http2';
 
 /** The server is not listening yet. */
 export function createSocketMux(options: SocketMuxOptions): Server {
   return createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => {
-    options.onSocket(socket);
-    peek(socket, options);
+    if (options.onSocket(socket)) peek(socket, options);
+    else peek(socket, refusing(options));
   });
 }
 
-function peek(socket: Socket, options: SocketMuxOptions): void {
+type Handlers = Pick<SocketMuxOptions, 'clock' | 'firstBytesMs' | 'onHttp1' | 'onHttp2'>;
+
+function refusing({ clock, refusedMs, onRefused }: SocketMuxOptions): Handlers {
+  return {
+    clock,
+    firstBytesMs: refusedMs,
+    onHttp1: (socket) => onRefused(socket, 'http1'),
+    onHttp2: (socket) => onRefused(socket, 'http2'),
+  };
+}
+
+function peek(socket: Socket, options: Handlers): void {
   let seen: Buffer = Buffer.alloc(0);
   const timer = options.clock.after(options.firstBytesMs, () => socket.destroy());
   // A peer may reset at any moment; the HTTP servers bring listeners of their own later.

@@ -12,7 +12,7 @@ import { assert } from '#platform/assert.ts';
 import type { Logger } from '#platform/logger.ts';
 import { isSameList } from '#replication/known-replicas.ts';
 import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
-import { isOutOfSpace } from '#wal/wal-errors.ts';
+import { isShortage } from '#wal/wal-errors.ts';
 
 const CALL_TIMEOUT_MS = 3_000;
 
@@ -80,7 +80,7 @@ export class Upstream {
     try {
       await amendManifest(host.directory, { replicas });
     } catch (error) {
-      if (!isOutOfSpace(error)) throw error;
+      if (!isShortage(error)) throw error;
       logger.warn({}, 'no space to remember the group');
     }
   }

@@ -5,10 +5,11 @@
  * them keeps the log whole at every system call: MANIFEST excludes them first.
  */
 import { assert } from '#platform/assert.ts';
+import { shortageOf } from '#platform/shortage.ts';
 import { parseSnapshotName } from '#wal/file-names.ts';
 import type { Segment, SegmentTable } from '#wal/segment-table.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import { isOutOfSpace } from '#wal/wal-errors.ts';
+import { isShortage } from '#wal/wal-errors.ts';
 
 export interface Deletable {
   /** Records up to here are in the base snapshot. */
@@ -51,7 +52,7 @@ export async function deleteOldest(
   try {
     await raiseLowest(directory, lowestSegment);
   } catch (error) {
-    if (!isOutOfSpace(error)) throw error;
+    if (shortageOf(error) !== 'space') throw error;
     isExcluded = false;
   }
   table.dropOldest(count);
@@ -67,7 +68,7 @@ export async function deleteOldest(
 
 /** The files are gone, oldest first and durably: a MANIFEST that still counts them in does no harm. */
 function unlessOutOfSpace(error: unknown): void {
-  if (!isOutOfSpace(error)) throw error;
+  if (!isShortage(error)) throw error;
 }
 
 function raiseLowest(directory: WalDirectory, lowestSegment: number): Promise<void> {

@@ -13,6 +13,7 @@ import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import type { Timer } from '#platform/clock.ts';
 import { Fifo } from '#platform/fifo.ts';
+import { describeShortage, type Shortage, shortageOf } from '#platform/shortage.ts';
 import { BatchBuffer } from '#wal/batch-buffer.ts';
 import { BatchStart } from '#wal/batch-start.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
@@ -21,7 +22,7 @@ import type { LogWriterParts, NewSegment } from '#wal/log-writer-parts.ts';
 import { encodeMark, encodeSeal, NOTE_BYTES, PREFIX_BYTES } from '#wal/segment-format.ts';
 import { SyncSchedule } from '#wal/sync-schedule.ts';
 import type { OpenSegment } from '#wal/tail-keeper.ts';
-import { isOutOfSpace, toError } from '#wal/wal-errors.ts';
+import { isShortage, toError } from '#wal/wal-errors.ts';
 import { writeFully } from '#wal/whole-files.ts';
 import { WritePace } from '#wal/write-pace.ts';
 
@@ -57,7 +58,7 @@ export class LogWriter {
   #lastActivityMs = 0;
   #markTimer: Timer | undefined;
   #probeTimer: Timer | undefined;
-  #isFull = false;
+  #shortage: Shortage | undefined;
   #failure: Error | undefined;
 
   constructor(parts: LogWriterParts, tail: ChainPoint, durableLsn: number) {
@@ -103,8 +104,9 @@ export class LogWriter {
     return this.#queuedBytes;
   }
 
-  get isFull(): boolean {
-    return this.#isFull;
+  /** What the last batch, or the last try to make room for one, was short of. */
+  get shortage(): Shortage | undefined {
+    return this.#shortage;
   }
 
   get failure(): Error | undefined {
@@ -116,8 +118,8 @@ export class LogWriter {
     try {
       await this.#openSegment();
     } catch (error) {
-      if (!isOutOfSpace(error)) throw error;
-      this.#becomeFull(toError(error));
+      if (!isShortage(error)) throw error;
+      this.#becomeShort(error);
     }
   }
 
@@ -173,7 +175,7 @@ export class LogWriter {
     if (this.#failure === undefined) {
       await this.#perform(this.#tail.lsn, () => this.#markCleanStop()).catch((error: unknown) => {
         this.#parts.logger.error({ error: toError(error).message }, 'the log was not closed cleanly');
-        if (!isOutOfSpace(error)) failure = error;
+        if (!isShortage(error)) failure = error;
       });
     }
     this.#isClosed = true;
@@ -196,7 +198,7 @@ export class LogWriter {
           resolve(await work());
         } catch (error) {
           reject(toError(error));
-          if (!isOutOfSpace(error)) throw error;
+          if (!isShortage(error)) throw error;
         }
       };
       this.#tasks.push({ afterLsn, run, reject });
@@ -242,16 +244,17 @@ export class LogWriter {
     for (let attempt = 1; attempt <= 2; attempt++) {
       try {
         await this.#writeBatches();
-        this.#isFull = false;
+        this.#shortage = undefined;
         return;
       } catch (error) {
-        if (this.#failure !== undefined || !isOutOfSpace(error)) throw error;
+        if (this.#failure !== undefined || !isShortage(error)) throw error;
         await this.#undo();
         refusal = error;
+        if (shortageOf(error) !== 'space') break;
         if (attempt === 1 && (await this.#parts.releaseRetained()) === 0) break;
       }
     }
-    this.#becomeFull(toError(refusal));
+    this.#becomeShort(refusal);
     this.#refuseQueued(toError(refusal));
   }
 
@@ -369,18 +372,19 @@ export class LogWriter {
     this.#parts.events.onRefused?.(firstLsn, error);
   }
 
-  /** From now on space is looked for every second, so that the log says by itself when it can be written again. */
-  #becomeFull(error: Error): void {
-    if (!this.#isFull) {
+  /** From now on it is tried every second, so that the log says by itself when it can be written again. */
+  #becomeShort(error: unknown): void {
+    const shortage = shortageOf(error) ?? 'space';
+    if (this.#shortage !== shortage) {
       this.#parts.logger.warn(
-        { error: error.message, lsn: this.#written.lsn + 1 },
-        'no space for the log: writes are refused',
+        { error: toError(error).message, lsn: this.#written.lsn + 1 },
+        `${describeShortage(shortage)}: writes are refused`,
       );
     }
-    this.#isFull = true;
+    this.#shortage = shortage;
     this.#probeTimer ??= this.#parts.clock.after(PROBE_INTERVAL_MS, () => {
       this.#probeTimer = undefined;
-      if (this.#isClosed || !this.#isFull || this.#failure !== undefined) return;
+      if (this.#isClosed || this.#shortage === undefined || this.#failure !== undefined) return;
       this.#perform(0, () => this.#probe()).catch(() => {});
     });
   }
@@ -388,12 +392,12 @@ export class LogWriter {
   async #probe(): Promise<void> {
     try {
       if ((await this.#parts.freeBytes()) < PROBE_FREE_BYTES)
-        return this.#becomeFull(new Error('still full'));
+        return this.#becomeShort(new Error('still full'));
       await this.#openSegment();
-      this.#isFull = false;
+      this.#shortage = undefined;
     } catch (error) {
-      if (!isOutOfSpace(error)) throw error;
-      this.#becomeFull(toError(error));
+      if (!isShortage(error)) throw error;
+      this.#becomeShort(error);
     }
   }
 
@@ -459,7 +463,7 @@ export class LogWriter {
     try {
       await writeFully(open.file, encodeMark(open.salt, mark), open.segment.sizeBytes);
     } catch (error) {
-      if (isOutOfSpace(error)) await this.#undo();
+      if (isShortage(error)) await this.#undo();
       throw error;
     }
     open.segment.sizeBytes += NOTE_BYTES;

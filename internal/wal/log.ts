@@ -11,6 +11,7 @@ import { assert } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
+import type { Shortage } from '#platform/shortage.ts';
 import { countDeletable, deleteOldest, snapshotLsn } from '#wal/compaction.ts';
 import type { Frame } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
@@ -24,7 +25,7 @@ import { SegmentTable } from '#wal/segment-table.ts';
 import { TailKeeper, type TornTail } from '#wal/tail-keeper.ts';
 import { verifySegment } from '#wal/verify-segments.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import { type DamagePlace, isOutOfSpace, toError, WalOpenError } from '#wal/wal-errors.ts';
+import { type DamagePlace, isShortage, toError, WalOpenError } from '#wal/wal-errors.ts';
 
 /**
  * When records are fdatasynced: before they are acknowledged; every
@@ -178,11 +179,11 @@ export class Log implements LogEvents {
   }
 
   /**
-   * The last batch found no room. Appending is still tried: it resumes by
-   * itself, and so does this flag within about a second.
+   * What the last batch was short of. Appending is still tried: it resumes by
+   * itself, and this is undefined again within about a second.
    */
-  get isFull(): boolean {
-    return this.#writer.isFull;
+  get shortage(): Shortage | undefined {
+    return this.#writer.shortage;
   }
 
   /** Set once, for good. */
@@ -225,7 +226,7 @@ export class Log implements LogEvents {
       const { reach } = this;
       if (reach === undefined || this.failure !== undefined || directory.failure !== undefined) return;
       await directory.vouch(reach).catch((error: unknown) => {
-        if (!isOutOfSpace(error)) throw error;
+        if (!isShortage(error)) throw error;
         logger.warn({ error: toError(error).message }, 'no space to note in MANIFEST where the log ended');
       });
     } finally {
@@ -324,6 +325,6 @@ export class Log implements LogEvents {
 
 /** Making room may itself find no room for MANIFEST: then nothing was released. */
 function noneWithoutSpace(error: unknown): number {
-  if (!isOutOfSpace(error)) throw error;
+  if (!isShortage(error)) throw error;
   return 0;
 }

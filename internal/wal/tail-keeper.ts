@@ -5,7 +5,7 @@
  * `prepare` may be repeated after a failure: on a full disk the log opens
  * without a writable end, and the writer tries again before each batch.
  * Errors of the file system come through; the caller tells a full disk
- * (`isOutOfSpace`), which is no harm, from everything else, which is final.
+ * (`isShortage`), which is no harm, from everything else, which is final.
  */
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';

@@ -11,15 +11,36 @@ import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
 import { SegmentScanner } from '#wal/segment-scanner.ts';
 import type { Segment } from '#wal/segment-table.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import { type DamagePlace, WalReadError } from '#wal/wal-errors.ts';
+import { type DamagePlace, isShortage, WalReadError } from '#wal/wal-errors.ts';
 
 const VERIFY_CHUNK_BYTES = 256 * 1_024;
 
+/** How long a lack of descriptors or memory, which says nothing of the log, is waited out between two tries. */
+const AGAIN_MS = 1_000;
+
 /**
  * The first damage of a sealed segment; undefined where there is none. Throws
- * what the file system throws, but for a file that compaction deleted meanwhile.
+ * what the file system throws, but for a file that compaction deleted meanwhile
+ * and for a shortage, after which it is read anew.
  */
 export async function verifySegment(
+  directory: WalDirectory,
+  segment: Segment,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<DamagePlace | undefined> {
+  for (;;) {
+    try {
+      return await verifyOnce(directory, segment, clock, signal);
+    } catch (error) {
+      if (!isShortage(error)) throw error;
+      await clock.sleep(AGAIN_MS, signal);
+      if (signal.aborted) return undefined;
+    }
+  }
+}
+
+async function verifyOnce(
   directory: WalDirectory,
   segment: Segment,
   clock: Clock,

@@ -29,7 +29,7 @@ import {
   type Manifest,
   tryDecodeManifest,
 } from '#wal/manifest.ts';
-import { isOutOfSpace, orUnusable, toError, WalOpenError } from '#wal/wal-errors.ts';
+import { isShortage, orUnusable, toError, WalOpenError } from '#wal/wal-errors.ts';
 import { readWholeFile, writeFully } from '#wal/whole-files.ts';
 
 export interface OpenDirectoryOptions {
@@ -143,7 +143,7 @@ export class WalDirectory {
       isReplaced = true;
       await this.fileSystem.syncDirectory(this.path);
     } catch (error) {
-      if (isReplaced || !isOutOfSpace(error)) this.#fail(toError(error));
+      if (isReplaced || !isShortage(error)) this.#fail(toError(error));
       throw error;
     }
     this.#manifest = manifest;

@@ -1,4 +1,5 @@
 /** How the log refuses: to open (exit code 3) and to read. */
+import { shortageOf } from '#platform/shortage.ts';
 
 export type WalOpenErrorKind =
   /** Another process owns the directory. */
@@ -75,10 +76,9 @@ export class WalReadError extends Error {
   }
 }
 
-/** The disk, a quota or the file size limit is full: refuse cleanly, go on later. */
-export function isOutOfSpace(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
+/** No room, no descriptor or no memory at the moment: refuse cleanly, go on later. See `platform/shortage.ts`. */
+export function isShortage(error: unknown): boolean {
+  return shortageOf(error) !== undefined;
 }
 
 export function toError(thrown: unknown): Error {

@@ -64,6 +64,7 @@ export class RunningMaster {
       valueBytesMax: 8 << 20,
       batchBytesMax: 16 << 20,
       hostNames: [],
+      openFilesMax: 20_000,
       version: 'test',
     });
     await node.start(`127.0.0.1:${server.port}`);

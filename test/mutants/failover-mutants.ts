@@ -41,7 +41,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'writes taken where the disk failed at the commit of a handover',
     file: 'internal/node/role-keeper.ts',
-    text: "      if (!isOutOfSpace(error) && this.#current?.kind === 'master') this.#current.abandon(term);",
+    text: "      if (!isShortage(error) && this.#current?.kind === 'master') this.#current.abandon(term);",
     replacement: '',
     tests: [FAILOVER],
   },

@@ -3,6 +3,7 @@ import type { Mutant } from './mutants.ts';
 
 const REACH = 'test/wal/reach.test.ts';
 const CRASH = 'test/wal/crash.test.ts';
+const WRITER = 'test/wal/writer.test.ts';
 
 export const LOG_MUTANTS: readonly Mutant[] = [
   {
@@ -45,6 +46,34 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     text: '  if (!found.seqs.includes(seq)) {',
     replacement: '  if (!found.seqs.includes(seq) && lsn > found.endLsn) {',
     tests: [REACH],
+  },
+  {
+    name: 'lack of descriptors taken for a failed disk',
+    file: 'internal/platform/shortage.ts',
+    text: "  ['EMFILE', 'files'],",
+    replacement: '',
+    tests: [WRITER],
+  },
+  {
+    name: 'log kept for replicas given up for want of a descriptor',
+    file: 'internal/wal/log-writer.ts',
+    text: "        if (shortageOf(error) !== 'space') break;",
+    replacement: '',
+    tests: [WRITER],
+  },
+  {
+    name: 'lack of descriptors told as damage of the kept log',
+    file: 'internal/wal/verify-segments.ts',
+    text: '      if (!isShortage(error)) throw error;',
+    replacement: '      throw error;',
+    tests: ['test/wal/kept-log.test.ts'],
+  },
+  {
+    name: 'connections without a bound',
+    file: 'internal/server/connections.ts',
+    text: '      if (sockets.size >= countMax) return false;',
+    replacement: '',
+    tests: ['test/server/connection-limit.test.ts'],
   },
   {
     name: 'cut that leaves MANIFEST demanding what it cut',

@@ -29,6 +29,7 @@ async function replicaBehindPort() {
     valueBytesMax: 1_024,
     batchBytesMax: 8_192,
     hostNames: [],
+    openFilesMax: 20_000,
     version: 'test',
   });
   onCleanup(() => server.close(0));

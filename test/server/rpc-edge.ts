@@ -61,7 +61,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     hosts: { refusal: () => undefined },
     onHostRefused: () => {},
   });
-  const connections = createConnections();
+  const connections = createConnections(Number.POSITIVE_INFINITY);
   const http1 = createHttp1(listener, createNodeClock());
   const http2 = createHttp2(listener, connections, clock);
   const server = createServer({ noDelay: true }, (socket) => {

@@ -54,6 +54,7 @@ export async function start(overrides: Partial<ServerOptions> & { clock?: Clock 
     // What requests written by hand in the tests say.
     hostNames: ['a'],
     version: '0.0.0-test',
+    openFilesMax: 20_000,
     ...overrides,
   });
   onCleanup(() => server.close(0));

@@ -4,6 +4,7 @@ import type { ChainPoint } from '#model/replication.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { cutLog } from '#wal/cut-log.ts';
 import type { Frame } from '#wal/frame.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
@@ -103,6 +104,17 @@ describe('verification of kept segments', () => {
       }
       await close(opened);
     }
+  });
+});
+
+describe('verification that gets no descriptor', () => {
+  it('says nothing of damage, and goes on when there is one', async () => {
+    const clock = new VirtualClock();
+    const { log, fileSystem } = await filled({ clock });
+    fileSystem.fail({ call: 'open', code: 'EMFILE', path: /\.wal$/, times: 3 });
+    const verifying = log.verifyKept(new AbortController().signal);
+    await clock.advance(4_000);
+    expect(await verifying).toBeUndefined();
   });
 });
 

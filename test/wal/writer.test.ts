@@ -177,6 +177,53 @@ describe('a mark', () => {
   });
 });
 
+describe('a log that gets no descriptor, or no memory, for its next segment', () => {
+  it.each([
+    ['EMFILE', 'create', /\.wal$/, 'files'],
+    ['ENFILE', 'create', /\.wal$/, 'files'],
+    ['EMFILE', 'create', /MANIFEST/, 'files'],
+    ['EMFILE', 'syncDirectory', /./, 'files'],
+    ['ENOMEM', 'create', /\.wal$/, 'memory'],
+    ['EAGAIN', 'write', /\.wal$/, 'memory'],
+    ['EDQUOT', 'create', /\.wal$/, 'space'],
+  ] as const)(
+    'refuses as a full disk does, and heals (%s at %s of %s)',
+    async (code, call, path, shortage) => {
+      const { log, clock, disk, told, directory } = await rig(new MemoryFileSystem(), { maxFileBytes: 400 });
+      directory.onFailed = () => expect.unreachable();
+      await appendAll(log, numbered(4));
+      told.length = 0;
+      // A full disk is tried again at once, after what is kept for replicas has gone.
+      disk.fail({ call, code, path, times: 1 });
+      append(log, ['refused']);
+      await clock.settle();
+      expect(log.failure).toBeUndefined();
+      expect(told).toEqual([`refused 5 ${code}`]);
+      expect(log.shortage).toBe(shortage);
+      await clock.advance(1_000);
+      expect(log.shortage).toBeUndefined();
+      append(log, ['taken']);
+      await clock.settle();
+      expect(told.slice(1)).toEqual(['committed 5', 'durable 5']);
+      expect((await open(disk.crash())).replayed).toEqual([...numbered(4), 'taken']);
+    },
+  );
+
+  it('gives up nothing that is kept for replicas', async () => {
+    const disk = new MemoryFileSystem();
+    const { log, clock, directory } = await rig(disk, { maxFileBytes: 400, retentionBytes: 10_000 });
+    const frames = await appendAll(log, numbered(20));
+    const snapshot = `${'9'.padStart(20, '0')}-${String(frames[8]?.epoch).padStart(16, '0')}.snapshot`;
+    await directory.commit({ ...MANIFEST, snapshot });
+    const before = log.segmentCount;
+    disk.fail({ call: 'create', code: 'EMFILE', path: /\.wal$/, times: 9 });
+    for (let i = 0; i < 6; i++) append(log, [`more ${i}`]);
+    await clock.settle();
+    expect(log.shortage).toBe('files');
+    expect(log.segmentCount).toBe(before);
+  });
+});
+
 describe('a full disk', () => {
   it('refuses the batch and what is behind it, keeps what was there, and reuses the LSNs', async () => {
     const { log, clock, disk, told } = await rig();
@@ -187,7 +234,7 @@ describe('a full disk', () => {
     await clock.settle();
     expect(told).toEqual(['refused 3 ENOSPC']);
     expect(log.tail.lsn).toBe(2);
-    expect(log.isFull).toBe(true);
+    expect(log.shortage).toBe('space');
     expect((await open(disk.crash())).replayed).toEqual(['a', 'b']);
   });
 
@@ -210,10 +257,10 @@ describe('a full disk', () => {
     disk.bytesMax = disk.usedBytes + 10;
     append(log, ['refused']);
     await clock.settle();
-    expect(log.isFull).toBe(true);
+    expect(log.shortage).toBe('space');
     disk.bytesMax = Number.POSITIVE_INFINITY;
     await clock.advance(1_000);
-    expect(log.isFull).toBe(false);
+    expect(log.shortage).toBeUndefined();
     append(log, ['taken']);
     await clock.settle();
     expect(told).toEqual(['refused 1 ENOSPC', 'committed 1', 'durable 1']);
@@ -270,7 +317,7 @@ describe('a full disk', () => {
     after.bytesMax = after.usedBytes;
     const { log, clock, told, replayed } = await rig(after);
     expect(replayed).toEqual(['a', 'b']);
-    expect(log.isFull).toBe(true);
+    expect(log.shortage).toBe('space');
     append(log, ['c']);
     await clock.settle();
     expect(told).toEqual(['refused 3 ENOSPC']);

@@ -1,0 +1,18 @@
+/** A shortage on the disk’s side as its callers hear of it: nothing is lost, and later it goes on. */
+import { WalnutError } from '#model/errors.ts';
+import { describeShortage, shortageOf } from '#platform/shortage.ts';
+import { isShortage } from '#wal/wal-errors.ts';
+
+export function shortageError(cause: unknown): WalnutError {
+  const message = `${describeShortage(shortageOf(cause) ?? 'space')}; nothing was written`;
+  return new WalnutError('resource_exhausted', message, { cause });
+}
+
+/** Does work on the disk that somebody asked for. Throws `resource_exhausted` where it is short of something. */
+export async function orShortage<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw isShortage(error) ? shortageError(error) : error;
+  }
+}

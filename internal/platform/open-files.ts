@@ -1,0 +1,21 @@
+/** How many files and sockets this process may have open at once: RLIMIT_NOFILE, which Node raises to the hard limit. */
+import { readFileSync } from 'node:fs';
+
+/** Where the system does not tell (elsewhere than on Linux): what most systems give at least. */
+export const OPEN_FILES_UNKNOWN = 1_024;
+
+/** Infinity where there is no limit. */
+export function openFilesMax(): number {
+  try {
+    return parseOpenFilesMax(readFileSync('/proc/self/limits', 'utf8')) ?? OPEN_FILES_UNKNOWN;
+  } catch {
+    return OPEN_FILES_UNKNOWN;
+  }
+}
+
+/** The soft limit in the text of /proc/PID/limits; undefined where the text has none. */
+export function parseOpenFilesMax(limits: string): number | undefined {
+  const match = /^Max open files\s+(\d+|unlimited)/m.exec(limits);
+  if (match === null) return undefined;
+  return match[1] === 'unlimited' ? Number.POSITIVE_INFINITY : Number(match[1]);
+}
