@@ -36,6 +36,7 @@ import { hostOf } from '#server/host-policy.ts';
 import { ServerAddressError } from '#server/listen.ts';
 import { openServer } from '#server/open-server.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
+import { announcedAddress } from './announced-address.ts';
 import { toNodeOptions } from './to-node-options.ts';
 
 const EXIT_OTHER = 1;
@@ -184,7 +185,7 @@ async function start(
   const { directory } = config.wal;
   const { pid } = process;
   logger.info({ address: server.address, role: config.role, version, directory, pid }, 'listening');
-  await node.start(config.server.advertise ?? `:${server.port}`);
+  await node.start(announcedAddress(config.server, server));
   const { state, position, store, recovery } = node.status();
   const { records, elapsedMs } = recovery ?? { records: 0, elapsedMs: 0 };
   logger.info({ state, position, entries: store.entries, records, elapsedMs }, 'recovered');

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { formatSize, parseSize, SIZE_FORM } from '#config/size.ts';
+import { isHostPort } from '#model/address.ts';
 import { CONFIGURED_REPLICAS_MAX } from '#model/limits.ts';
 import { DURATION_FORM, formatDuration, parseDuration } from '#platform/duration.ts';
 
@@ -127,10 +128,7 @@ export function directory(): z.ZodType<string> {
 const HOST_PORT = '"host:port" with a port from 1 to 65535';
 
 function readHostPort(value: unknown): string | undefined {
-  if (typeof value !== 'string') return undefined;
-  const match = /^(?:\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(value);
-  const port = Number(match?.[1] ?? 0);
-  return port >= 1 && port <= 65_535 ? value : undefined;
+  return typeof value === 'string' && isHostPort(value) ? value : undefined;
 }
 
 export function hostPort(): z.ZodType<string> {

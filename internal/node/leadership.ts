@@ -275,9 +275,14 @@ export class Leadership {
       const ownTerm = this.#ownTerm;
       if (role.kind === 'master' && request.term === ownTerm) return { fencedBy: ownTerm };
       if (role.kind === 'replica') {
-        if (role.upstreamNodeId === request.nodeId && manifest.upstream === address)
+        // Where it is found is known or configured, and may be a name: what it says only helps where that fails.
+        const isKnown = role.upstreamNodeId === request.nodeId;
+        const isSoughtFor = role.upstreamNodeId === '' && request.term === ownTerm;
+        if (isKnown || isSoughtFor) {
+          role.consider(address);
           return { fencedBy: undefined };
-        if (request.term === ownTerm && role.upstreamNodeId !== request.nodeId) {
+        }
+        if (request.term === ownTerm) {
           const why = `this replica follows ${manifest.upstream} in term ${ownTerm} already`;
           throw new WalnutError('failed_precondition', why);
         }

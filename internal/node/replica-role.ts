@@ -57,6 +57,11 @@ export class ReplicaRole {
     this.#follower.retarget();
   }
 
+  /** The master followed says that it is at `address`. */
+  consider(address: string): void {
+    this.#follower.consider(address);
+  }
+
   /** Resolves when every push taken so far is in the log. */
   settled(): Promise<void> {
     return this.#follower.settled();

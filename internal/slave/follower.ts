@@ -110,6 +110,12 @@ export class Follower {
     this.#rejoin?.();
   }
 
+  /** The master says that it is at `address`: tried where it is not to be had where it was. */
+  consider(address: string): void {
+    this.#upstream.consider(address);
+    if (!this.#isLinked) this.#rejoin?.();
+  }
+
   /** Resolves when every push taken so far is in the log, or refused. */
   settled(): Promise<void> {
     return this.#receiver.idle();

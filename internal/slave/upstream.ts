@@ -1,13 +1,18 @@
 /**
  * Whom a replica follows: the address that MANIFEST names, and the link to it.
  * It changes when this node is told to (`retarget`), and when the node at that
- * address is no master but knows who is. The group is remembered in MANIFEST,
- * so that it outlives its master.
+ * address is no master but knows who is. What was learned in such a way never
+ * puts the configuration out of force: where the master is not to be had at the
+ * address, `master.address` is tried in the same turn, by its name, then what
+ * the master announced; whichever leads here is followed from then on. The group
+ * is remembered in MANIFEST, so that it outlives its master.
  */
 import type { EngineHost } from '#engine/engine-host.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
+import { termOf } from '#model/position.ts';
 import type { GroupMembers, RegisterAnswer, RegisterRequest } from '#model/replication.ts';
+import { whyNotBelieved } from '#model/terms.ts';
 import { assert } from '#platform/assert.ts';
 import type { Logger } from '#platform/logger.ts';
 import { isSameList } from '#replication/known-replicas.ts';
@@ -15,6 +20,8 @@ import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
 import { isShortage } from '#wal/wal-errors.ts';
 
 const CALL_TIMEOUT_MS = 3_000;
+/** Other addresses tried in one turn, at most: one may name the next. */
+const OTHERS_MAX = 4;
 
 export interface UpstreamOptions {
   readonly host: EngineHost;
@@ -29,6 +36,8 @@ export class Upstream {
   #link: PeerLink;
   /** Rises when this node is told whom to follow: what was begun before is over. */
   #aim = 0;
+  /** Where the master announced that it is; empty: it has not. */
+  #announced = '';
   /** As the master has it; undefined before the first registration. */
   #ownAddress: string | undefined;
 
@@ -54,19 +63,80 @@ export class Upstream {
   /** Follows whom MANIFEST names now; calls to the one before end. */
   retarget(): void {
     const { host, dialer } = this.#options;
+    this.#announced = '';
     this.#aim++;
     this.#follow(host.manifest.upstream, dialer.dial(host.manifest.upstream));
   }
 
-  /** Registers with the master, or with whom the node at its address says is the master now. */
+  /** The master says that it is at `address`: tried where it is not to be had by the others. */
+  consider(address: string): void {
+    this.#announced = address;
+  }
+
+  /** Registers with the master, wherever it is to be had. Rejects with what is wrong at the address followed. */
   async register(request: RegisterRequest): Promise<RegisterAnswer> {
     const aim = this.#aim;
-    const answer = await this.#registerAt(this.#link, request).catch((error: unknown) =>
-      this.#registerByHint(request, error, aim),
-    );
+    const answer = await this.#registerSomewhere(request, aim);
     if (aim !== this.#aim) throw unavailable('there is another master to follow');
     await this.remember(answer.group, answer.address);
     return answer;
+  }
+
+  async #registerSomewhere(request: RegisterRequest, aim: number): Promise<RegisterAnswer> {
+    let answer: RegisterAnswer | undefined;
+    let refusal: unknown;
+    try {
+      answer = await this.#registerAt(this.#link, request);
+      if (this.#isOwn(answer)) return answer;
+    } catch (error) {
+      refusal = error;
+    }
+    const failures = await this.#registerElsewhere(request, hintOf(refusal), aim);
+    if (!Array.isArray(failures)) return failures;
+    // A master of another log, or of a term that is over, is judged by whoever asked.
+    if (answer !== undefined) return answer;
+    throw withOthers(refusal, failures);
+  }
+
+  /**
+   * Tries where else the master may be: where the node at the address says
+   * (`hint`), as configured, as it announced, and where those say. Resolves with
+   * what is wrong at each where it is at none.
+   */
+  async #registerElsewhere(
+    request: RegisterRequest,
+    hint: string,
+    aim: number,
+  ): Promise<RegisterAnswer | string[]> {
+    const from = this.#address;
+    const tried = new Set([from, '']);
+    const hints = new Set([hint]);
+    const failures: string[] = [];
+    const next = [hint, this.#options.host.manifest.configuredUpstream ?? '', this.#announced];
+    for (let address = next.shift(); address !== undefined; address = next.shift()) {
+      if (tried.has(address) || failures.length === OTHERS_MAX) continue;
+      tried.add(address);
+      try {
+        return await this.#registerByOther(address, request, hints.has(address), aim);
+      } catch (error) {
+        if (aim !== this.#aim) throw error;
+        const further = hintOf(error);
+        const isCircle = address === hint && [from, address].includes(further);
+        failures.push(isCircle ? leaderless(from, address) : textOf(error));
+        hints.add(further);
+        next.push(further);
+      }
+    }
+    return failures;
+  }
+
+  /** Whether the answer is of a master of this log, in a term that is not over and can be believed. */
+  #isOwn({ logId, term }: RegisterAnswer): boolean {
+    const { manifest } = this.#options.host;
+    if (manifest.logId === '') return true;
+    return (
+      logId === manifest.logId && term >= manifest.term && whyNotBelieved(term, manifest.term) === undefined
+    );
   }
 
   /** Whoever is promoted knows by it whom to ask and to tell. */
@@ -90,28 +160,31 @@ export class Upstream {
   }
 
   /**
-   * Who is no master may know who is. It is followed from now on, where it has
-   * this log and a term that is not over; throws `refusal` or its own error.
+   * Registers at another address than the one followed, which takes its place
+   * where a master of this log answers. `isHint`: a node of the group named it;
+   * a mere guess must not end in a quarantine.
    */
-  async #registerByHint(request: RegisterRequest, refusal: unknown, aim: number): Promise<RegisterAnswer> {
+  async #registerByOther(
+    address: string,
+    request: RegisterRequest,
+    isHint: boolean,
+    aim: number,
+  ): Promise<RegisterAnswer> {
     const { host, dialer, logger } = this.#options;
     const from = this.#address;
-    const hint = refusal instanceof WalnutError ? refusal.details.leaderHint : undefined;
-    if (hint === undefined || hint === '' || hint === from) throw refusal;
-    const link = dialer.dial(hint);
+    const link = dialer.dial(address);
     try {
-      const answer = await this.#registerAt(link, request).catch((error: unknown) => {
-        throw isReplicaOf(error, [from, hint]) ? leaderless(from, hint) : error;
-      });
-      const { logId, term } = host.manifest;
-      if ((logId !== '' && answer.logId !== logId) || answer.term < term) throw refusal;
+      const answer = await this.#registerAt(link, request);
+      if (!this.#isOwn(answer)) throw unavailable(`${address} leads another log, or a term that is over`);
+      const isForeign = answer.verdict.kind === 'conflict' && answer.term <= termOf(request.tail.epoch);
+      if (isForeign && !isHint) throw unavailable(`${address} leads another history`);
       await host.directory.update((manifest) => {
         assert(manifest !== undefined, 'the directory is initialised');
-        return manifest.upstream === from ? { ...manifest, upstream: hint } : manifest;
+        return manifest.upstream === from ? { ...manifest, upstream: address } : manifest;
       });
-      if (aim !== this.#aim) throw refusal;
-      logger.warn({ was: from, now: hint, term: answer.term }, 'following another master');
-      this.#follow(hint, link);
+      if (aim !== this.#aim) throw unavailable('there is another master to follow');
+      logger.warn({ was: from, now: address, term: answer.term }, 'following another master');
+      this.#follow(address, link);
       return answer;
     } catch (error) {
       link.close();
@@ -126,16 +199,25 @@ export class Upstream {
   }
 }
 
-function isReplicaOf(error: unknown, addresses: readonly string[]): boolean {
-  if (!(error instanceof WalnutError) || error.code !== 'not_master') return false;
-  return addresses.includes(error.details.leaderHint ?? '');
+/** What is wrong at every address; who is no master has nothing to say but who is. */
+function withOthers(refusal: unknown, failures: readonly string[]): unknown {
+  if (failures.length === 0 || !(refusal instanceof WalnutError)) return refusal;
+  const own = hintOf(refusal) === '' ? [refusal.message] : [];
+  return new WalnutError(refusal.code, [...own, ...failures].join('; '));
+}
+
+function hintOf(error: unknown): string {
+  return error instanceof WalnutError ? (error.details.leaderHint ?? '') : '';
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** What a failover leaves that was committed here and refused there: both wait for the other, and all others for them. */
-function leaderless(one: string, other: string): WalnutError {
-  return new WalnutError(
-    'failed_precondition',
+function leaderless(one: string, other: string): string {
+  return (
     `${one} and ${other} follow each other, so nobody leads: promote the one that is further, ` +
-      `with: walnut promote --address ${one} (or ${other})`,
+    `with: walnut promote --address ${one} (or ${other})`
   );
 }

@@ -12,6 +12,7 @@ import type {
   TakeOverRequest as TakeOverRequestMessage,
   TakeOverResponse,
 } from '#gen/walnut/v1/replication_pb.ts';
+import { ADDRESS_CHARACTERS_MAX } from '#model/address.ts';
 import type {
   AnnounceAnswer,
   AnnounceRequest,
@@ -24,13 +25,7 @@ import type {
 } from '#model/leadership.ts';
 import { checkAddress, checkText, checkWaitMs } from '#wire/numbers.ts';
 import { fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
-import {
-  ADDRESS_CHARACTERS_MAX,
-  checkId,
-  checkTerm,
-  fromChainPoint,
-  toChainPoint,
-} from '#wire/replication-codec.ts';
+import { checkId, checkTerm, fromChainPoint, toChainPoint } from '#wire/replication-codec.ts';
 
 export function toClaimRequest(message: ClaimRequestMessage): ClaimRequest {
   return {

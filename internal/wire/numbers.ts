@@ -2,6 +2,7 @@
  * Numbers at the wire: uint64 fields are bigint there and plain numbers below
  * 2^53 inside. What does not fit is `invalid_argument`, naming the field.
  */
+import { isHostPort } from '#model/address.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { REQUEST_ID_CHARACTERS_MAX } from '#model/limits.ts';
 
@@ -50,13 +51,9 @@ export function checkRequestId(text: string): string | undefined {
   return text === '' ? undefined : checkText(text, 'request_id', REQUEST_ID_CHARACTERS_MAX);
 }
 
-const ADDRESS_CHARACTERS_MAX = 262;
-
 /** Throws `invalid_argument` unless `text` is `host:port` (IPv6 hosts in brackets) with port 1 .. 65535. */
 export function checkAddress(text: string, field: string): string {
-  const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(text);
-  const port = match === null ? 0 : Number(match[2]);
-  if (text.length > ADDRESS_CHARACTERS_MAX || port < 1 || port > 65_535) {
+  if (!isHostPort(text)) {
     const shown = JSON.stringify(text.slice(0, 80).toWellFormed());
     throw invalidArgument(`${field} is ${shown}: expected host:port, such as "replica-1:8081"`);
   }

@@ -14,6 +14,7 @@ import {
   type ReplicateResponse,
   ResyncVerdict as WireVerdict,
 } from '#gen/walnut/v1/replication_pb.ts';
+import { ADDRESS_CHARACTERS_MAX } from '#model/address.ts';
 import { invalidArgument } from '#model/errors.ts';
 import {
   CONFIGURED_REPLICAS_MAX,
@@ -41,8 +42,6 @@ const ID_PATTERN = /^[0-9a-f]{32}$/;
 /** Longest chain of replicas behind replicas. */
 const UPSTREAM_PATH_MAX = 64;
 const REASON_LENGTH_MAX = 512;
-/** A host name of 253 characters, brackets, a colon and a port. */
-export const ADDRESS_CHARACTERS_MAX = 262;
 /** What a master knows at most; of a longer list, from version 0.1, the newest are read. */
 const GROUP_REPLICAS_MAX = KNOWN_REPLICAS_MAX + CONFIGURED_REPLICAS_MAX;
 const NO_GROUP: GroupMembers = { replicas: [], removed: [], nodes: [] };

@@ -185,15 +185,15 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'leader hint followed to a node of another log',
     file: 'internal/slave/upstream.ts',
-    text: "(logId !== '' && answer.logId !== logId) || answer.term < term",
-    replacement: 'answer.term < term',
+    text: 'logId === manifest.logId && term >= manifest.term',
+    replacement: 'term >= manifest.term',
     tests: [HINT],
   },
   {
     name: 'leader hint followed to a node of a lower term',
     file: 'internal/slave/upstream.ts',
-    text: "(logId !== '' && answer.logId !== logId) || answer.term < term",
-    replacement: "logId !== '' && answer.logId !== logId && term > 0",
+    text: 'logId === manifest.logId && term >= manifest.term',
+    replacement: 'logId === manifest.logId',
     tests: [HINT],
   },
   {

@@ -4,6 +4,8 @@ import type { Mutant } from './mutants.ts';
 const IDENTITY = 'test/node/identity.test.ts';
 const KNOWN = 'test/replication/known-replicas.test.ts';
 
+const ADDRESS = 'test/node/master-address.test.ts';
+
 export const IDENTITY_MUTANTS: readonly Mutant[] = [
   {
     name: 'ack of another node at the address counted',
@@ -68,6 +70,27 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
     text: '  if (list.added.length <= KNOWN_REPLICAS_MAX) return list;',
     replacement: '  if (list.added.length <= KNOWN_REPLICAS_MAX * 99) return list;',
     tests: [KNOWN],
+  },
+  {
+    name: 'configured master never tried again once another address was learned',
+    file: 'internal/slave/upstream.ts',
+    text: "[hint, this.#options.host.manifest.configuredUpstream ?? '', this.#announced]",
+    replacement: '[hint, this.#announced]',
+    tests: [ADDRESS],
+  },
+  {
+    name: 'announced address of the master followed in place of one that works',
+    file: 'internal/node/leadership.ts',
+    text: '          role.consider(address);',
+    replacement: '          await keeper.follow(address, request.term);',
+    tests: [ADDRESS],
+  },
+  {
+    name: 'replica quarantined by who stands at a guessed address',
+    file: 'internal/slave/upstream.ts',
+    text: '      if (!this.#isOwn(answer)) throw',
+    replacement: "      if (address === '') throw",
+    tests: [ADDRESS],
   },
   {
     name: 'term of another log answered as a fence',
