@@ -135,6 +135,7 @@ export class RecordBuilder {
       throw new WalnutError(
         'resource_exhausted',
         `entry ${quoteKey(key.text())} takes ${cost} bytes: storage.max_memory is ${limits.bytesMax}`,
+        { limit: { name: 'storage.max_memory', max: limits.bytesMax, size: cost } },
       );
     }
     // Touched before victims are chosen, so that it is the last to be one.
@@ -173,11 +174,18 @@ export class RecordBuilder {
     }
     if (!this.#isOver(moreEntries, moreBytes)) return;
     const { limits } = this.#store;
+    const entries = this.#accepted.entries + moreEntries;
+    const isOverEntries = limits.entriesMax > 0 && entries > limits.entriesMax;
     throw new WalnutError(
       'resource_exhausted',
       `the store is full (${this.#accepted.entries} of storage.max_entries ${limits.entriesMax || 'unlimited'}, ` +
         `${this.#accepted.bytes} of storage.max_memory ${limits.bytesMax || 'unlimited'} bytes) ` +
         'and storage.eviction_policy is none',
+      {
+        limit: isOverEntries
+          ? { name: 'storage.max_entries', max: limits.entriesMax, size: entries }
+          : { name: 'storage.max_memory', max: limits.bytesMax, size: this.#accepted.bytes + moreBytes },
+      },
     );
   }
 

@@ -28,12 +28,23 @@ export type ErrorCode =
   /** The disk failed; the node is stopping. */
   | 'storage_failed';
 
+export interface ExceededLimit {
+  /** A key of the configuration, or a field of the request. */
+  readonly name: string;
+  /** In bytes or pieces. */
+  readonly max: number;
+  readonly size: number;
+}
+
 export interface ErrorDetails {
   /** `host:port` of the master, where known. */
   readonly leaderHint?: string | undefined;
   /** The first record still in the log. */
   readonly earliest?: Position | undefined;
   readonly latest?: Position | undefined;
+  readonly limit?: ExceededLimit | undefined;
+  /** Nothing of the request was done. Undefined: perhaps something was. */
+  readonly nothingDone?: true | undefined;
   readonly cause?: unknown;
 }
 
@@ -49,8 +60,14 @@ export class WalnutError extends Error {
   }
 }
 
-export function invalidArgument(message: string): WalnutError {
-  return new WalnutError('invalid_argument', message);
+export function invalidArgument(message: string, details?: ErrorDetails): WalnutError {
+  return new WalnutError('invalid_argument', message, details);
+}
+
+/** The same error, of a request of which nothing was done. */
+export function asRefusal(error: unknown): unknown {
+  if (!(error instanceof WalnutError)) return error;
+  return new WalnutError(error.code, error.message, { ...error.details, nothingDone: true });
 }
 
 /** Throws `cancelled` where the caller went away or its deadline passed; the server knows which. */

@@ -42,7 +42,10 @@ export function checkKey(key: string): void {
   if (!key.isWellFormed()) throw invalidArgument('key is ill-formed: expected UTF-8 without lone surrogates');
   const bytes = key.length > KEY_BYTES_MAX ? key.length : utf8Length(key);
   if (bytes > KEY_BYTES_MAX) {
-    throw invalidArgument(`key has ${utf8Length(key)} bytes: expected at most ${KEY_BYTES_MAX}`);
+    const size = utf8Length(key);
+    throw invalidArgument(`key has ${size} bytes: expected at most ${KEY_BYTES_MAX}`, {
+      limit: { name: 'key', max: KEY_BYTES_MAX, size },
+    });
   }
 }
 
@@ -51,6 +54,7 @@ export function checkValue(value: Uint8Array, bytesMax: number): void {
   if (value.length > bytesMax) {
     throw invalidArgument(
       `value has ${value.length} bytes: expected at most ${bytesMax} (server.max_value_bytes)`,
+      { limit: { name: 'server.max_value_bytes', max: bytesMax, size: value.length } },
     );
   }
 }

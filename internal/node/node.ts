@@ -33,7 +33,7 @@ import type {
 } from '#model/commands.ts';
 import type { DivergedReport, DivergedSlice } from '#model/diverged.ts';
 import type { DigestAnswer } from '#model/entry.ts';
-import { unavailable, WalnutError } from '#model/errors.ts';
+import { asRefusal, unavailable, WalnutError } from '#model/errors.ts';
 import type {
   AnnounceAnswer,
   AnnounceRequest,
@@ -423,15 +423,17 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     return this.#engine;
   }
 
+  /** Asked before anything else of a write: what it throws says that nothing was done. */
   #writable(): MasterRole['master'] {
-    const role = this.#requireRole();
-    if (this.#isDraining) throw unavailable('this node is stopping', role.leaderHint);
-    if (role.kind === 'replica') {
-      throw new WalnutError('not_master', 'this node is a replica: writes go to its master', {
-        leaderHint: role.leaderHint,
-      });
+    try {
+      const role = this.#requireRole();
+      if (this.#isDraining) throw unavailable('this node is stopping', role.leaderHint);
+      if (role.kind === 'master') return role.writer();
+      const { leaderHint } = role;
+      throw new WalnutError('not_master', 'this node is a replica: writes go to its master', { leaderHint });
+    } catch (error) {
+      throw asRefusal(error);
     }
-    return role.writer();
   }
 
   #masterRole(what: string): MasterRole {

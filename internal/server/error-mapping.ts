@@ -12,6 +12,7 @@ import { formatPosition } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import { LinePace } from '#platform/line-pace.ts';
 import type { Logger } from '#platform/logger.ts';
+import { toErrorDetails } from '#wire/error-details.ts';
 
 /** Metadata and header names, the same for rpcs and the keys routes. */
 export const LEADER_HINT_HEADER = 'x-leader-hint';
@@ -108,7 +109,8 @@ export function createErrorMapper(logger: Logger, clock: Clock, incarnation: str
       if (error instanceof ConnectError) return error;
       if (signal?.aborted === true && isAbort(error)) return cancelledError(error, signal);
       const known = toWalnutError(error);
-      return new ConnectError(known.message, WIRE[known.code].connect, metadataOf(known));
+      const { connect } = WIRE[known.code];
+      return new ConnectError(known.message, connect, metadataOf(known), toErrorDetails(known));
     },
     toHttpError: (error) => {
       const known = toWalnutError(error);

@@ -45,6 +45,7 @@ import { createRpcAdapter, type RpcAdapter, STRICT_JSON } from '#server/rpc-adap
 import type { RpcCall } from '#server/rpc-call.ts';
 import { createRpcInterceptor } from '#server/rpc-interceptor.ts';
 import { createServerMetrics, type ServerMetrics } from '#server/server-metrics.ts';
+import { NOTHING_DONE } from '#wire/error-details.ts';
 
 export interface ServerOptions {
   readonly ports: NodePorts;
@@ -245,13 +246,17 @@ function createGate(edge: Edge): (method: DescMethod, call: RpcCall) => void {
     if (edge.isProtected && !isPrivateAddress(remoteAddress)) {
       edge.metrics.refuseProtected();
       call.code = 'unauthenticated';
-      throw new ConnectError(protectedModeMessage(remoteAddress), Code.Unauthenticated);
+      throw refusal(protectedModeMessage(remoteAddress), Code.Unauthenticated);
     }
     if (edge.isDraining() && method !== Admin.method.status) {
       call.code = 'unavailable';
-      throw new ConnectError('the server is stopping: try another node', Code.Unavailable);
+      throw refusal('the server is stopping: try another node', Code.Unavailable);
     }
   };
+}
+
+function refusal(message: string, code: Code): ConnectError {
+  return new ConnectError(message, code, undefined, [NOTHING_DONE]);
 }
 
 interface Closing {

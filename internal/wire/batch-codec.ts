@@ -41,7 +41,10 @@ export interface ParsedBatch {
 export function toBatchOperations(request: BatchRequest, limits: BatchLimits): ParsedBatch {
   const count = request.operations.length;
   if (count < 1 || count > BATCH_OPERATIONS_MAX) {
-    throw invalidArgument(`batch has ${count} operations: expected 1 to ${BATCH_OPERATIONS_MAX}`);
+    const isOver = count > BATCH_OPERATIONS_MAX;
+    throw invalidArgument(`batch has ${count} operations: expected 1 to ${BATCH_OPERATIONS_MAX}`, {
+      limit: isOver ? { name: 'operations', max: BATCH_OPERATIONS_MAX, size: count } : undefined,
+    });
   }
   const operations: BatchOperation[] = [];
   const slots = request.operations.map((message) => {

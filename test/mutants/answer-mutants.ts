@@ -78,4 +78,11 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     replacement: 'return encoded;',
     tests: ['test/server/grpc-message.test.ts'],
   },
+  {
+    name: 'refusal said of an error that may have done something',
+    file: 'internal/wire/error-details.ts',
+    text: 'if (nothingDone === true) sent',
+    replacement: "if (nothingDone === true || code !== 'storage_failed') sent",
+    tests: ['test/server/error-details.test.ts'],
+  },
 ];

@@ -1,0 +1,70 @@
+/** Writes that are refused say so to programs, and only where nothing of them was done. */
+import { describe, expect, it } from 'vitest';
+import type { BatchOperation, SetCommand } from '#model/commands.ts';
+import { WalnutError } from '#model/errors.ts';
+import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+
+const OPTIONS = { returnPrevious: false, minAcks: 0, timeoutMs: 0 };
+const SET: SetCommand = { key: 'refused', value: Buffer.from('v'), expiry: { kind: 'default' }, ...OPTIONS };
+const BATCH: BatchOperation[] = [
+  { kind: 'get', command: { key: 'k', waitMs: 0 } },
+  { kind: 'set', command: SET },
+];
+
+const WRITES: [string, (node: TestNode['node']) => unknown][] = [
+  ['set', (node) => node.set(SET)],
+  ['delete', (node) => node.delete({ key: 'k', ...OPTIONS })],
+  ['batch', (node) => node.batch(BATCH)],
+  ['restore', (node) => node.restore(BATCH)],
+  ['plain sets', (node) => node.sets({ count: 0 } as never)],
+];
+
+async function failureOf(call: () => unknown): Promise<WalnutError> {
+  try {
+    await call();
+  } catch (error) {
+    if (error instanceof WalnutError) return error;
+    throw error;
+  }
+  return expect.unreachable('it should be refused');
+}
+
+describe.each(WRITES)('a %s that is refused', (_name, write) => {
+  it('did nothing on a replica, and names the master', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const replica = await group.replica('one');
+    await group.set(master, 'k', 'v');
+    await group.untilLevel([master, replica]);
+    const before = master.node.digest();
+    const { code, details } = await failureOf(() => write(replica.node));
+    expect([code, details.nothingDone, details.leaderHint]).toEqual(['not_master', true, 'master:1']);
+    await group.clock.advance(1_000);
+    expect(master.node.digest()).toEqual(before);
+  });
+
+  it('did nothing on a master without enough replicas', async () => {
+    const group = new TestGroup();
+    const master = await group.master({ minReplicasToWrite: 1 });
+    const before = master.node.digest();
+    const { code, details } = await failureOf(() => write(master.node));
+    expect([code, details.nothingDone]).toEqual(['unavailable', true]);
+    expect(master.node.digest()).toEqual(before);
+  });
+});
+
+describe('a read that fails', () => {
+  it('says nothing of what was done', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const replica = await group.replica('one');
+    await group.set(master, 'k', 'v');
+    await group.untilLevel([master, replica]);
+    const { epoch, lsn } = master.node.digest().position;
+    const ahead = { epoch, lsn: (lsn + 1) as typeof lsn };
+    const failure = await failureOf(() =>
+      group.until(replica.node.get({ key: 'k', atLeast: ahead, waitMs: 10 }) as Promise<unknown>),
+    );
+    expect([failure.code, failure.details.nothingDone]).toEqual(['unavailable', undefined]);
+  });
+});
