@@ -110,8 +110,8 @@ function addRestore(backup: Command, host: CommandHost): void {
     .summary('make a new data directory of a backup, at any record or time in it')
     .description(
       'Makes a data directory of a backup, up to its end or to a record or time, recovers it and compares ' +
-        'the state before it counts. Into a new or empty directory only. It is a node of its own: a new ' +
-        'node id, no replicas, and a new epoch at its first start as a master.',
+        'the state before it counts. Into a directory that is new or holds no data of a node. It is a ' +
+        'node of its own: a new node id, no replicas, and a new epoch at its first start as a master.',
     )
     .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest that reaches the position')
     .requiredOption('--to <dir>', 'the new data directory')

@@ -11,6 +11,7 @@
 import { assert } from '#platform/assert.ts';
 import type { DirectoryLock, FileSystem } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
+import { findNodeData } from '#wal/empty-directory.ts';
 import {
   ASIDE_NAME,
   LOCK_NAME,
@@ -20,7 +21,6 @@ import {
   type SegmentName,
   TEMPORARY_SUFFIX,
 } from '#wal/file-names.ts';
-import { hasFrameSomewhere } from '#wal/later-items.ts';
 import { withReach } from '#wal/log-reach.ts';
 import {
   encodeManifest,
@@ -262,32 +262,15 @@ async function readManifest(fileSystem: FileSystem, path: string): Promise<Manif
   );
 }
 
-/**
- * Without MANIFEST a directory may be initialised only if it holds nothing of
- * a log; files that merely look like one (a crash while they were created)
- * are set aside.
- */
+/** Without MANIFEST only an empty directory may be initialised; what is in the way of its log is set aside. */
 async function setUninitialisedAside(options: OpenDirectoryOptions, directory: WalDirectory): Promise<void> {
   const { fileSystem, path } = options;
-  const leftovers: string[] = [];
-  for (const name of (await fileSystem.readDirectory(path)).sort()) {
-    if (parseSnapshotName(name) !== undefined || (await isSegmentWithRecords(fileSystem, path, name))) {
-      throw new WalOpenError(
-        'corrupt',
-        `${path}: MANIFEST is missing, but ${name} holds data. Nothing was changed; look with: walnut wal inspect ${path}`,
-      );
-    }
-    if (parseSegmentName(name) !== undefined) leftovers.push(name);
+  const { holder, leftovers } = await findNodeData(fileSystem, path);
+  if (holder !== undefined) {
+    throw new WalOpenError(
+      'corrupt',
+      `${path}: MANIFEST is missing, but ${holder} holds data. Nothing was changed; look with: walnut wal inspect ${path}`,
+    );
   }
   await directory.moveAside(leftovers);
-}
-
-async function isSegmentWithRecords(fileSystem: FileSystem, path: string, name: string): Promise<boolean> {
-  if (parseSegmentName(name) === undefined) return false;
-  const file = await fileSystem.open(`${path}/${name}`, 'read');
-  try {
-    return await hasFrameSomewhere(file, (await file.stat()).sizeBytes);
-  } finally {
-    await file.close();
-  }
 }

@@ -285,6 +285,45 @@ describe('a restore', () => {
     expect(restored).toMatchObject({ position: { lsn }, digest: live.digests[lsn], timestampMs: timeMs });
   });
 
+  it('goes into the root of a volume: what is no data of a node is left alone', async () => {
+    await live.write(10);
+    const { manifest } = await create();
+    const volume = join(root, 'volume');
+    await mkdir(join(volume, 'lost+found'), { recursive: true });
+    await mkdir(join(volume, 'aside', '1'), { recursive: true });
+    await writeFile(join(volume, 'note'), 'mine');
+    await writeFile(join(volume, 'LOCK'), '');
+    // A node that was killed while it made its first segment leaves this; a start takes it, too.
+    const stub = '0000000099-00000000000000000001.wal';
+    await writeFile(join(volume, stub), '');
+    const { position } = await restoreImage(fileParts, imageOf(manifest), { kind: 'end' }, volume);
+    expect(position.lsn).toBe(11);
+    const names = await readdir(volume);
+    expect(names).toEqual(expect.arrayContaining(['MANIFEST', 'aside', 'lost+found', 'note']));
+    expect(names).not.toContain(stub);
+    expect(await readFile(join(volume, 'note'), 'utf8')).toBe('mine');
+    const directory = await openDirectory({ ...fileParts, path: volume });
+    const { engine } = await openEngine(directory, live.host.options, () => {});
+    expect(engine.applied.lsn).toBe(11);
+    engine.release();
+    await engine.log.close();
+    await directory.close();
+  });
+
+  it.each([
+    ['MANIFEST', 'x'],
+    ['00000000000000000017-0000004294967303.snapshot', ''],
+  ])('refuses a directory that holds %s', async (name, content) => {
+    await live.write(3);
+    const { manifest } = await create();
+    const full = join(root, 'full');
+    await mkdir(full);
+    await writeFile(join(full, name), content);
+    const restoring = restoreImage(fileParts, imageOf(manifest), { kind: 'end' }, full);
+    await expect(restoring).rejects.toThrow(`${full} is not empty: ${name} holds data of a node`);
+    expect(await readdir(full)).toEqual([name]);
+  });
+
   it('refuses a directory in use, and positions that are not in it', async () => {
     await live.write(10);
     await live.checkpoint();
@@ -294,6 +333,7 @@ describe('a restore', () => {
     const full = join(root, 'full');
     await mkdir(full);
     await writeFile(join(full, 'note'), 'mine');
+    await writeFile(join(full, 'MANIFEST'), 'of another node');
     const restore = (target: Parameters<typeof restoreImage>[2], to: string) =>
       restoreImage(fileParts, image, target, join(root, to));
     await expect(restore({ kind: 'end' }, 'full')).rejects.toThrow('not empty');

@@ -76,6 +76,13 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     tests: ['test/server/connection-limit.test.ts'],
   },
   {
+    name: 'restore into a directory that holds a node',
+    file: 'internal/wal/empty-directory.ts',
+    text: '    if (name === MANIFEST_NAME || parseSnapshotName',
+    replacement: '    if (parseSnapshotName',
+    tests: ['test/engine/backup.test.ts'],
+  },
+  {
     name: 'cut that leaves MANIFEST demanding what it cut',
     file: 'internal/wal/cut-log.ts',
     text: '  await commit(directory, { ...changes, excludedSegments: [...kept, ...out], reaches });',

@@ -1,6 +1,6 @@
 /**
  * Makes a data directory of a log image, as it was at a record or time, in a
- * directory that is new or empty. Nothing counts until MANIFEST is there, which
+ * directory that is new or empty (`wal/empty-directory.ts`). Nothing counts until MANIFEST is there, which
  * is written last: after the files were recovered by the code every start runs,
  * and the state compared with an independent fold of the image. What a crash
  * leaves is refused by every start.
@@ -13,6 +13,7 @@ import { BackupRequestError, ImageDamageError, type LogImage } from '#engine/bac
 import { tryReadSegmentHeader, walkSegment } from '#engine/backup/segment-walk.ts';
 import { type Recovered, recoverShadow, type ShadowParts, writeImage } from '#engine/backup/shadow.ts';
 import type { ChainPoint } from '#model/replication.ts';
+import { findNodeData } from '#wal/empty-directory.ts';
 import { LOCK_NAME } from '#wal/file-names.ts';
 import type { Manifest } from '#wal/manifest.ts';
 import { WalDirectory } from '#wal/wal-directory.ts';
@@ -70,9 +71,11 @@ async function checkEmpty({ fileSystem }: ShadowParts, to: string): Promise<void
   const stat = await fileSystem.stat(to);
   if (stat === undefined) return;
   if (!stat.isDirectory) throw new BackupRequestError(`${to} is not a directory`);
-  if ((await fileSystem.readDirectory(to)).length > 0) {
-    throw new BackupRequestError(`${to} is not empty: a restore goes into a new directory only`);
-  }
+  const { holder } = await findNodeData(fileSystem, to);
+  if (holder === undefined) return;
+  throw new BackupRequestError(
+    `${to} is not empty: ${holder} holds data of a node. Restore into another directory, or move that data away`,
+  );
 }
 
 async function build(
@@ -88,6 +91,7 @@ async function build(
   if (lock === undefined) throw new BackupRequestError(`${to} is in use by another process`);
   const directory = new WalDirectory({ fileSystem, path: to, logger, isDraft: true }, lock, manifest);
   try {
+    await directory.moveAside((await findNodeData(fileSystem, to)).leftovers);
     await writeImage(parts, image, to);
     const recovered = await recoverShadow(parts, directory);
     const { position, digest, entries } = recovered;
