@@ -1,4 +1,6 @@
 /** The master binary: `walnut-master --config configs/master.yaml`. */
-import { runNode } from './node/run-node.ts';
+import { listenEarly } from '#platform/early-signals.ts';
 
-await runNode('master', 'walnut-master', process.argv.slice(2));
+const signals = listenEarly();
+const { runNode } = await import('./node/run-node.ts');
+await runNode('master', 'walnut-master', process.argv.slice(2), signals);

@@ -1,4 +1,6 @@
 /** The slave binary, a replica: `walnut-slave --config configs/slave-1.yaml`. */
-import { runNode } from './node/run-node.ts';
+import { listenEarly } from '#platform/early-signals.ts';
 
-await runNode('replica', 'walnut-slave', process.argv.slice(2));
+const signals = listenEarly();
+const { runNode } = await import('./node/run-node.ts');
+await runNode('replica', 'walnut-slave', process.argv.slice(2), signals);

@@ -114,7 +114,7 @@ export class GroupRun {
   }
 }
 
-/** Stopped as asked, or never started. */
+/** Stopped as asked or never started; SIGTERM itself ends a node only before it has opened anything. */
 function isClean(exit: MemberExit | undefined): boolean {
-  return exit === undefined || exit.code === 0;
+  return exit === undefined || exit.code === 0 || exit.reason === 'SIGTERM';
 }

@@ -19,6 +19,7 @@ import { createPeerDialer } from '#peer/peer-dialer.ts';
 import type { Clock } from '#platform/clock.ts';
 import { CloserStack } from '#platform/closer-stack.ts';
 import { createLogger, type LevelLogger } from '#platform/create-logger.ts';
+import type { EarlySignals } from '#platform/early-signals.ts';
 import { registerEventLoopDelay, startEventLoopMonitor } from '#platform/event-loop-delay.ts';
 import { heapLimitBytes, keepHeapSmall, openHeap } from '#platform/heap.ts';
 import { startIdleCollector } from '#platform/idle-collector.ts';
@@ -27,10 +28,8 @@ import { DURATION_BUCKETS_S, Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { openFilesMax } from '#platform/open-files.ts';
-import { whenParentEnds } from '#platform/parent-process.ts';
 import { registerProcessMetrics } from '#platform/process-metrics.ts';
 import { createNodeRandom } from '#platform/random.ts';
-import { listenForShutdown } from '#platform/shutdown-signals.ts';
 import { sayOnStandardError } from '#platform/standard-error.ts';
 import { hostOf } from '#server/host-policy.ts';
 import { ServerAddressError } from '#server/listen.ts';
@@ -50,7 +49,12 @@ const STOP_MS_MAX = 9_500;
 type Config = MasterConfig | SlaveConfig;
 
 /** Runs a node until it is told to stop; sets the process's exit code. */
-export async function runNode(role: Role, command: string, argv: readonly string[]): Promise<void> {
+export async function runNode(
+  role: Role,
+  command: string,
+  argv: readonly string[],
+  signals: EarlySignals,
+): Promise<void> {
   const flags = parseNodeFlags(argv);
   switch (flags.kind) {
     case 'help':
@@ -67,7 +71,7 @@ export async function runNode(role: Role, command: string, argv: readonly string
       if (config === undefined) return;
       if (flags.shouldPrintConfig) process.stdout.write(printConfig(config));
       else if (flags.shouldCheckConfig) process.stdout.write('the configuration is valid\n');
-      else await serve(config, flags);
+      else await serve(config, flags, signals);
     }
   }
 }
@@ -85,14 +89,14 @@ async function readConfig(role: Role, flags: NodeFlags): Promise<Config | undefi
   }
 }
 
-async function serve(config: Config, flags: NodeFlags): Promise<void> {
+async function serve(config: Config, flags: NodeFlags, signals: EarlySignals): Promise<void> {
   keepHeapSmall();
   const logger = createLogger({ level: config.log.level, format: config.log.format });
   warnOfMemory(config.storage.memoryBytesMax, logger);
   const clock = createNodeClock();
   const closers = new CloserStack();
   try {
-    await start(config, flags, { logger, clock, closers });
+    await start(config, flags, { logger, clock, closers, signals });
   } catch (error) {
     await closers
       .close()
@@ -118,13 +122,11 @@ interface Surroundings {
   readonly logger: LevelLogger;
   readonly clock: Clock;
   readonly closers: CloserStack;
+  readonly signals: EarlySignals;
 }
 
-async function start(
-  config: Config,
-  flags: NodeFlags,
-  { logger, clock, closers }: Surroundings,
-): Promise<void> {
+async function start(config: Config, flags: NodeFlags, surroundings: Surroundings): Promise<void> {
+  const { logger, clock, closers } = surroundings;
   const metrics = new Metrics();
   const monitor = startEventLoopMonitor();
   closers.push('event loop monitor', () => monitor.close());
@@ -178,7 +180,7 @@ async function start(
   });
   // Closed in reverse: the server drains first, then the node stops and the log syncs.
   closers.push('server', () => server.close(DRAIN_MS));
-  stopOnSignals(logger, clock, closers, () => {
+  stopOnSignals(surroundings, () => {
     node.beginDrain();
     server.beginDrain();
   });
@@ -197,13 +199,8 @@ function hostNamesOf({ advertise, allowedHosts }: Config['server']): string[] {
   return [hostname(), ...(advertised === undefined ? [] : [advertised]), ...allowedHosts];
 }
 
-function stopOnSignals(
-  logger: LevelLogger,
-  clock: Clock,
-  closers: CloserStack,
-  beginDrain: () => void,
-): void {
-  const shutdown = listenForShutdown(clock, {
+function stopOnSignals({ logger, clock, closers, signals }: Surroundings, beginDrain: () => void): void {
+  signals.handTo({
     onIgnored: (signal) => logger.info({ signal }, 'signal ignored: SIGTERM stops this node'),
     onFirst: (signal) => {
       logger.info({ signal }, 'stopping');
@@ -226,7 +223,6 @@ function stopOnSignals(
     },
     onAgain: () => leave(logger, EXIT_OTHER),
   });
-  whenParentEnds(() => shutdown.stop('end of the launcher'));
 }
 
 /** Last words are written by now; what a slow reader has not taken yet gets a moment. */

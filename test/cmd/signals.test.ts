@@ -1,4 +1,5 @@
 /** What each signal does to a node as it is really started: by the launcher, with or without nohup. */
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, pause, type RealNode, RealNodes } from './real-node.ts';
@@ -21,6 +22,13 @@ function isListening(port: number): Promise<boolean> {
     socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
     socket.on('connect', () => socket.destroy());
   });
+}
+
+/** By Linux: whether the process catches the signal of that number. Elsewhere true. */
+function handles({ child }: RealNode, signal: number): boolean {
+  if (process.platform !== 'linux') return true;
+  const [, mask = '0'] = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8')) ?? [];
+  return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
 }
 
 describe.skipIf(process.platform === 'win32')('a launched node', () => {
@@ -67,6 +75,20 @@ describe.skipIf(process.platform === 'win32')('a launched node', () => {
 });
 
 describe.skipIf(process.platform === 'win32')('a node without the launcher', () => {
+  it('ends a start with exit code 0 on SIGTERM, and is not ended by SIGHUP', async () => {
+    const node = await nodes.start();
+    // Its handlers are there before its half a second of loading.
+    await eventually(() => handles(node, 1), 'SIGHUP is handled');
+    node.kill('SIGHUP');
+    await pause(SETTLED_MS);
+    expect(node.child.exitCode ?? node.child.signalCode).toBe(null);
+    await node.ready();
+    const other = await nodes.start();
+    await eventually(() => handles(other, 1), 'SIGHUP is handled, and so SIGTERM');
+    other.kill('SIGTERM');
+    expect(await other.ended).toEqual({ code: 0, signal: null });
+  }, 60_000);
+
   it('ignores SIGUSR1, SIGUSR2 and SIGHUP, and says so', async () => {
     const node = await nodes.start();
     await node.ready();

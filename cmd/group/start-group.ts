@@ -1,0 +1,97 @@
+/**
+ * `npm start`: one master and two replicas from `configs/`, as three processes
+ * on this machine; waits until the replicas are level, shows where everything
+ * is and what to try, and stops all of them on one Ctrl-C.
+ *
+ * Exit codes: 0 stopped as asked; 2 flags, environment or configuration; 1
+ * anything else.
+ */
+import { mkdir } from 'node:fs/promises';
+import { CONFIG_EXIT_CODE, ConfigError } from '#config/config-error.ts';
+import { readConfigFile } from '#config/load-config.ts';
+import type { EarlySignals } from '#platform/early-signals.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { parseGroupFlags, USAGE } from './group-flags.ts';
+import { GroupMember } from './group-member.ts';
+import { GROUP_FILES, GroupRefusal, type MemberSpec, planGroup } from './group-plan.ts';
+import { GroupRun, type Terminal } from './group-run.ts';
+import { takenPortText } from './group-text.ts';
+import { findFreePort, findTaken } from './ports.ts';
+
+// A terminal that is gone, or a reader that is, must not take three nodes with it.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+const terminal: Terminal = {
+  say: (text) => void process.stdout.write(text),
+  complain: (text) => void process.stderr.write(text),
+};
+
+/** Runs the group until it is told to stop; sets the process's exit code. */
+export async function startGroup(argv: readonly string[], signals: EarlySignals): Promise<void> {
+  const flags = parseGroupFlags(argv, process.env);
+  if (flags.kind === 'help') terminal.say(USAGE);
+  else if (flags.kind === 'error') refuse(CONFIG_EXIT_CODE, flags.message);
+  else await run(flags.firstPort, signals);
+}
+
+async function run(firstPort: number | undefined, signals: EarlySignals): Promise<void> {
+  const specs = await plan(firstPort);
+  if (specs === undefined || (await isTaken(specs)) || !(await isDataDirectoryThere())) return;
+  const clock = createNodeClock();
+  const group = new GroupRun(
+    specs.map((spec) => new GroupMember(spec, clock)),
+    clock,
+    terminal,
+  );
+  signals.handTo({
+    onFirst: () => void group.stop(0),
+    // The nodes see that this process is gone, and stop by themselves.
+    onAgain: () => process.exit(1),
+  });
+  await group.start();
+  process.exit(await group.ended);
+}
+
+async function plan(firstPort: number | undefined): Promise<MemberSpec[] | undefined> {
+  const fileSystem = createNodeFileSystem();
+  const read = (file: string): Promise<string | ConfigError> =>
+    readConfigFile(fileSystem, file).catch((error: unknown) => {
+      if (error instanceof ConfigError) return error;
+      throw error;
+    });
+  const texts = await Promise.all(GROUP_FILES.map(({ config }) => read(config)));
+  try {
+    return planGroup({ texts, env: process.env, firstPort });
+  } catch (error) {
+    if (!(error instanceof GroupRefusal)) throw error;
+    refuse(CONFIG_EXIT_CODE, `${error.message}\n`);
+    return undefined;
+  }
+}
+
+async function isTaken(specs: readonly MemberSpec[]): Promise<boolean> {
+  const spec = await findTaken(specs);
+  if (spec === undefined) return false;
+  const { state } = await new GroupMember(spec, createNodeClock()).describe();
+  const freePort = await findFreePort(specs);
+  refuse(1, takenPortText({ spec, isWalnut: state !== 'starting', freePort }));
+  return true;
+}
+
+async function isDataDirectoryThere(): Promise<boolean> {
+  try {
+    await mkdir('data', { recursive: true, mode: 0o700 });
+    return true;
+  } catch (error) {
+    refuse(
+      1,
+      `The directory ./data cannot be made: ${(error as Error).message}\nMove away what is there, or: mkdir data\n`,
+    );
+    return false;
+  }
+}
+
+function refuse(exitCode: number, message: string): void {
+  terminal.complain(message);
+  process.exitCode = exitCode;
+}
