@@ -11,15 +11,19 @@ const FRAME_BYTES = 5;
 /** Of one line of such trailers. */
 const LINE = /^(grpc-message: *)(.*)$/im;
 const ESCAPED = /(?:%[0-9a-f]{2})+/gi;
+/** Would be lost at the ends of a header. */
+const OUTER_BLANKS = /^ +| +$/g;
 
 export function encodeGrpcMessage(message: string): string {
-  return encodeURIComponent(message.toWellFormed()).replace(ESCAPED, (run) =>
-    Array.from(Buffer.from(run.replaceAll('%', ''), 'hex'), (byte) =>
-      byte < 0x20 || byte > 0x7e || byte === 0x25
-        ? `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
-        : String.fromCharCode(byte),
-    ).join(''),
-  );
+  return encodeURIComponent(message.toWellFormed())
+    .replace(ESCAPED, (run) =>
+      Array.from(Buffer.from(run.replaceAll('%', ''), 'hex'), (byte) =>
+        byte < 0x20 || byte > 0x7e || byte === 0x25
+          ? `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+          : String.fromCharCode(byte),
+      ).join(''),
+    )
+    .replace(OUTER_BLANKS, (blanks) => '%20'.repeat(blanks.length));
 }
 
 /** The same text, encoded as little as gRPC asks. */

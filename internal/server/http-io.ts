@@ -49,9 +49,13 @@ export function deferContinue(request: IncomingMessage, response: ServerResponse
   response.setHeader('connection', 'close');
 }
 
-/** Whether the sender still waits to be told to send its body. */
-export function isAwaitingContinue(request: HttpRequest): boolean {
-  return awaitingContinue.has(request);
+/** The body is about to be read: a sender that waits to be told so is told. */
+export function askForBody(request: HttpRequest): void {
+  const waiting = awaitingContinue.get(request);
+  if (waiting === undefined) return;
+  awaitingContinue.delete(request);
+  waiting.removeHeader('connection');
+  waiting.writeContinue();
 }
 
 /**
@@ -59,12 +63,7 @@ export function isAwaitingContinue(request: HttpRequest): boolean {
  * answer needs; what is left is thrown away, or nothing behind it could be read.
  */
 export async function* bodyOf(request: HttpRequest): AsyncIterable<Uint8Array> {
-  const waiting = awaitingContinue.get(request);
-  if (waiting !== undefined) {
-    awaitingContinue.delete(request);
-    waiting.removeHeader('connection');
-    waiting.writeContinue();
-  }
+  askForBody(request);
   try {
     yield* request.iterator({ destroyOnReturn: false });
   } finally {

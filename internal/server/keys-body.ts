@@ -7,6 +7,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { WalnutError } from '#model/errors.ts';
 import type { BodyBudget } from '#server/body-budget.ts';
+import { BodyPieces } from '#server/body-pieces.ts';
 import { bodyOf, type HttpRequest, type HttpResponse } from '#server/http-io.ts';
 
 export interface KeysBodyOptions {
@@ -43,20 +44,20 @@ export async function readValue(
   if (announced > valueBytesMax) throw tooLarge(String(announced), valueBytesMax);
   const reservation = budget.reserve();
   response.once('close', reservation.release);
-  const chunks: Uint8Array[] = [];
+  const pieces = new BodyPieces();
   let bytes = 0;
   try {
     for await (const chunk of bodyOf(request)) {
       bytes += chunk.length;
       if (bytes > valueBytesMax) throw tooLarge(`more than ${valueBytesMax}`, valueBytesMax);
       reservation.add(chunk.length);
-      chunks.push(chunk);
+      pieces.add(chunk);
     }
   } catch (error) {
     if (error instanceof BodyRefusedError || error instanceof WalnutError) throw error;
     throw new WalnutError('cancelled', 'the request body ended early', { cause: error });
   }
-  const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes);
+  const body = pieces.take();
   if (!isGzip) return body;
   const value = await expand(body, options);
   reservation.add(value.length);

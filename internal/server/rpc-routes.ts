@@ -66,12 +66,21 @@ export interface UnaryRoute {
   readonly fieldsMax: number;
 }
 
+/**
+ * Connect decodes without counting, so little is let through to it: what the direct
+ * path leaves to it is ill-formed and refused for that, or a GET in a URL.
+ */
+const ADAPTER_BYTES_MAX = 16_384;
+
 export class RpcRoutes {
   readonly #router: ConnectRouter;
+  readonly #adapterBytesMax: number;
   readonly #unary = new Map<string, UnaryRoute>();
 
-  constructor(router: ConnectRouter) {
+  /** `adapterBytesMax`: of a message of a unary rpc that the direct path does not take. */
+  constructor(router: ConnectRouter, adapterBytesMax = ADAPTER_BYTES_MAX) {
     this.#router = router;
+    this.#adapterBytesMax = adapterBytesMax;
   }
 
   /** By path, `/package.Service/Method`. */
@@ -92,7 +101,7 @@ export class RpcRoutes {
           request,
           Object.assign(context, { hasDeadline: context.timeoutMs() !== undefined }),
         )) as MethodImpl<DescMethod>,
-      { readMaxBytes: limits.readMaxBytes },
+      { readMaxBytes: Math.min(limits.readMaxBytes, this.#adapterBytesMax) },
     );
     const path = `/${method.parent.typeName}/${method.name}`;
     // The request handed to it is always one of the method's own input type.

@@ -95,4 +95,25 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
     replacement: '    if (this.#lines < 0) {',
     tests: ['test/server/nonsense.test.ts', 'test/platform/line-pace.test.ts'],
   },
+  {
+    name: 'large messages that connect-node decodes uncounted',
+    file: 'internal/server/rpc-routes.ts',
+    text: '      { readMaxBytes: Math.min(limits.readMaxBytes, this.#adapterBytesMax) },',
+    replacement: '      { readMaxBytes: limits.readMaxBytes },',
+    tests: ['test/server/message-limits.test.ts'],
+  },
+  {
+    name: 'body of single bytes that is kept byte by byte',
+    file: 'internal/server/body-pieces.ts',
+    text: 'const SMALL_BYTES = 16_384;',
+    replacement: 'const SMALL_BYTES = 1;',
+    tests: ['test/server/body-pieces.test.ts'],
+  },
+  {
+    name: 'gRPC-Web answers without their trailers',
+    file: 'internal/server/unary/protocols.ts',
+    text: '    const body = Buffer.concat([bytes, trailersEnvelope(trailers)]);',
+    replacement: '    const body = bytes;',
+    tests: ['test/server/unary-differential.test.ts'],
+  },
 ];

@@ -231,7 +231,7 @@ describe('bad input', () => {
     const asJson = await post('application/json', json);
     expect([asJson.status, JSON.parse(asJson.text).code]).toEqual([400, 'invalid_argument']);
     const web = await post('application/grpc-web+proto', envelope);
-    expect(web.text).toContain('grpc-status: 3 ');
+    expect(web.text).toContain('grpc-status: 3\r');
     const headers = {
       ':path': path,
       ':method': 'POST',

@@ -13,7 +13,9 @@ describe('grpc-message', () => {
     ['%3A', '%253A'],
     ['a\r\nb\u007f', 'a%0D%0Ab%7F'],
     ['ключ 🥜', '%D0%BA%D0%BB%D1%8E%D1%87 %F0%9F%A5%9C'],
-    [PRINTABLE, PRINTABLE.replace('%', '%25')],
+    [PRINTABLE, PRINTABLE.replace('%', '%25').replace(' ', '%20')],
+    // A header has no blanks at its ends.
+    [' a b  ', '%20a b%20%20'],
     ['\ud800', '%EF%BF%BD'],
   ])('of %j is %j', (message, expected) => {
     expect(encodeGrpcMessage(message)).toBe(expected);

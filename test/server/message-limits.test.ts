@@ -94,6 +94,35 @@ describe('a small message that would become a large one', () => {
     expect(running.logged).toEqual([]);
   });
 
+  it.each([
+    ['in chunks', { 'transfer-encoding': 'chunked', 'content-type': 'application/proto' }, false],
+    [
+      'in chunks, its type in capitals',
+      { 'transfer-encoding': 'chunked', 'content-type': 'Application/PROTO' },
+      false,
+    ],
+    ['by gRPC-Web', { 'content-type': 'application/grpc-web+proto' }, true],
+  ])('is refused as well %s', async (_, headers, isEnveloped) => {
+    const running = await start(large);
+    const bytes = Buffer.from('0a00'.repeat(1_000_000), 'hex');
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(bytes.length, 1);
+    const body = isEnveloped ? Buffer.concat([head, bytes]) : bytes;
+    const answer = await http1(running, 'POST', '/walnut.v1.KVStore/Batch', { headers, body });
+    expect(answer.text).toContain('more than 64000 fields');
+  });
+
+  it('has hardly any room where connect-node decodes it, uncounted', async () => {
+    const running = await start({ ...large, host: '0.0.0.0' });
+    const answer = await http1(running, 'POST', '/walnut.v1.KVStore/Batch', {
+      // No name that the unary path takes, and one that a URL may have.
+      headers: { host: 'ex%61mple', 'content-type': 'application/proto' },
+      body: Buffer.from('0a00'.repeat(10_000), 'hex'),
+    });
+    expect(JSON.parse(answer.text)).toMatchObject({ code: 'resource_exhausted' });
+    expect(answer.text).toContain('readMaxBytes 16384');
+  });
+
   it('does not concern a batch of as many operations as may be', async () => {
     const running = await start(large);
     const set = { key: 'k', value: 'aGk=', ttlMs: '1', returnPrevious: true, timeoutMs: 1, requestId: 'r' };

@@ -47,7 +47,8 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     observe: (_path, code) => options.observe(code),
     onStalled: () => {},
     // A table of its own is one that the unary path does not see.
-    routes: (router, table) => options.routes(options.isDirect ? table : new RpcRoutes(router)),
+    routes: (router, table) =>
+      options.routes(options.isDirect ? table : new RpcRoutes(router, BODY_BYTES_MAX)),
   });
   const listener = createRequestListener({
     deadlines,

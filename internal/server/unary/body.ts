@@ -5,6 +5,7 @@
  */
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { BodyBudget, BodyReservation } from '#server/body-budget.ts';
+import { BodyPieces } from '#server/body-pieces.ts';
 import type { Exchange } from '#server/unary/exchange.ts';
 
 export interface BodyReader {
@@ -41,7 +42,7 @@ class Body {
   #reader: BodyReader | undefined;
   #expected: number | undefined;
   #first: Uint8Array | undefined;
-  #all: Uint8Array[] | undefined;
+  #all: BodyPieces | undefined;
   #received = 0;
   #reservation: BodyReservation | undefined;
   #counted = 0;
@@ -84,7 +85,7 @@ class Body {
     if (!isWhole) reader.onFailed(endedEarly());
     else if (length !== undefined && this.#received !== length)
       reader.onFailed(unkept(length, this.#received));
-    else reader.onWhole(all === undefined ? (first ?? NOTHING) : Buffer.concat(all, this.#received));
+    else reader.onWhole(all === undefined ? (first ?? NOTHING) : all.take());
   }
 
   #take(chunk: Uint8Array, reader: BodyReader): void {
@@ -95,8 +96,8 @@ class Body {
       this.#first = chunk;
       this.#expected ??= reader.lengthFrom(chunk);
     } else {
-      this.#all ??= [this.#first];
-      this.#all.push(chunk);
+      this.#all ??= new BodyPieces(this.#first);
+      this.#all.add(chunk);
     }
     if (length !== undefined && received > length) throw unkept(length, received);
     if (received > reader.bytesMax) throw reader.tooLong(length);

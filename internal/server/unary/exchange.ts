@@ -6,6 +6,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2';
 import type { BodyDeadlines } from '#server/body-deadlines.ts';
+import { askForBody } from '#server/http-io.ts';
 import { plainAddress } from '#server/protected-mode.ts';
 
 /** Names in lower case. */
@@ -56,6 +57,7 @@ export class Http1Exchange implements Exchange {
   }
 
   read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void {
+    askForBody(this.#request);
     this.#request.on('data', onChunk);
     this.#request.on('end', () => onEnd(true));
   }

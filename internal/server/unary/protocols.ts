@@ -1,5 +1,5 @@
 /**
- * How Connect and gRPC put a unary call into HTTP: what a body holds, and what
+ * How Connect, gRPC and gRPC-Web put a unary call into HTTP: what a body holds, and what
  * an answer and an error look like. The words of errors are connect-node's, so
  * that a caller cannot tell which of the two ways served it.
  */
@@ -7,6 +7,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { mergeNonProtocolHeaders } from '@connectrpc/connect/protocol';
 import { codeToHttpStatus, errorToJsonBytes, trailerMux } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
+import { trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
 import { relaxGrpcTrailers } from '#server/grpc-message.ts';
 import type { CallContext } from '#server/unary/call-context.ts';
 import type { Answer, AnswerHeaders } from '#server/unary/exchange.ts';
@@ -138,6 +139,38 @@ const grpc: Protocol = {
   },
 };
 
+const TRAILERS = 0x80;
+
+/** As gRPC, with the trailers as a last envelope of the body: browsers do not see those of HTTP. */
+const grpcWeb: Protocol = {
+  ...grpc,
+  open: (body, shape, readMaxBytes) => {
+    if (body.length > 0 && ((body[0] as number) & TRAILERS) !== 0) throw missingMessage();
+    return grpc.open(body, shape, readMaxBytes);
+  },
+  succeed: ({ bytes, isGzip }, shape, context) => {
+    bytes[0] = isGzip ? COMPRESSED : 0;
+    bytes.writeUInt32BE(bytes.length - ENVELOPE_BYTES, 1);
+    const trailers = new Headers(context.madeTrailer);
+    trailers.set('grpc-status', '0');
+    const body = Buffer.concat([bytes, trailersEnvelope(trailers)]);
+    return { status: 200, headers: grpcHeaders(shape, context), body };
+  },
+  fail: (error, shape, context) => {
+    const trailers = relaxGrpcTrailers(setTrailerStatus(new Headers(context.madeTrailer), error));
+    return { status: 200, headers: grpcHeaders(shape, context), body: trailersEnvelope(trailers) };
+  },
+};
+
+function trailersEnvelope(trailers: Headers): Buffer {
+  const text = trailerSerialize(trailers);
+  const envelope = Buffer.alloc(ENVELOPE_BYTES + text.length);
+  envelope[0] = TRAILERS;
+  envelope.writeUInt32BE(text.length, 1);
+  envelope.set(text, ENVELOPE_BYTES);
+  return envelope;
+}
+
 function missingMessage(): ConnectError {
   return new ConnectError('protocol error: missing input message for unary method', Code.Unimplemented);
 }
@@ -169,8 +202,9 @@ function sizeOf(envelope: Uint8Array): number {
 }
 
 function grpcHeaders(shape: RequestShape, context: CallContext): AnswerHeaders {
+  const kind = shape.protocol === 'grpc-web' ? 'grpc-web' : 'grpc';
   const headers: AnswerHeaders = {
-    'content-type': shape.isBinary ? 'application/grpc+proto' : 'application/grpc+json',
+    'content-type': shape.isBinary ? `application/${kind}+proto` : `application/${kind}+json`,
   };
   if (grpc.acceptsGzip(shape, context)) headers['grpc-encoding'] = 'gzip';
   if (context.madeHeader !== undefined) addHeaders(headers, context.madeHeader);
@@ -199,4 +233,8 @@ function addHeaders(target: AnswerHeaders, source: Headers): void {
   }
 }
 
-export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = { connect, grpc };
+export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
+  connect,
+  grpc,
+  'grpc-web': grpcWeb,
+};

@@ -10,7 +10,7 @@ import { MethodOptions_IdempotencyLevel as IdempotencyLevel } from '@bufbuild/pr
 import { parseTimeout as parseConnectTimeout } from '@connectrpc/connect/protocol-connect';
 import { parseTimeout as parseGrpcTimeout } from '@connectrpc/connect/protocol-grpc';
 
-export type ProtocolName = 'connect' | 'grpc';
+export type ProtocolName = 'connect' | 'grpc' | 'grpc-web';
 
 export interface RequestShape {
   readonly protocol: ProtocolName;
@@ -42,7 +42,19 @@ const CONTENT_TYPES: ReadonlyMap<string, ContentType> = new Map([
   ['application/grpc', { protocol: 'grpc', isBinary: true }],
   ['application/grpc+proto', { protocol: 'grpc', isBinary: true }],
   ['application/grpc+json', { protocol: 'grpc', isBinary: false }],
+  ['application/grpc-web', { protocol: 'grpc-web', isBinary: true }],
+  ['application/grpc-web+proto', { protocol: 'grpc-web', isBinary: true }],
+  ['application/grpc-web+json', { protocol: 'grpc-web', isBinary: false }],
 ]);
+
+/** In any case, and of JSON with its character set. */
+function contentTypeOf(text: string): ContentType | undefined {
+  const known = CONTENT_TYPES.get(text);
+  if (known !== undefined) return known;
+  const lower = text.toLowerCase();
+  const plain = lower.replace(/; ?charset=utf-?8$/, '');
+  return plain === lower || plain.endsWith('json') ? CONTENT_TYPES.get(plain) : undefined;
+}
 
 export function shapeOf(
   method: DescMethodUnary,
@@ -56,14 +68,13 @@ export function shapeOf(
 }
 
 function shapeOfPost({ isHttp2 }: RequestLine, headers: IncomingHttpHeaders): RequestShape | undefined {
-  const type = CONTENT_TYPES.get(headers['content-type'] ?? '');
-  if (type === undefined || headers['transfer-encoding'] !== undefined || headers.expect !== undefined) {
-    return undefined;
-  }
-  const length = lengthOf(headers['content-length'], isHttp2);
+  const type = contentTypeOf(headers['content-type'] ?? '');
+  const transfer = headers['transfer-encoding'];
+  if (type === undefined || (transfer !== undefined && transfer !== 'chunked')) return undefined;
+  const length = lengthOf(headers['content-length'], isHttp2 || transfer !== undefined);
   if (length === undefined) return undefined;
-  const isGrpc = type.protocol === 'grpc';
-  if (isGrpc && !isHttp2) return undefined;
+  if (type.protocol === 'grpc' && !isHttp2) return undefined;
+  const isGrpc = type.protocol !== 'connect';
   const encoding = encodingOf(headers[isGrpc ? 'grpc-encoding' : 'content-encoding']);
   const timeout = timeoutOf(type.protocol, headers);
   if (encoding === undefined || timeout === undefined) return undefined;
@@ -80,8 +91,8 @@ function shapeOfPost({ isHttp2 }: RequestLine, headers: IncomingHttpHeaders): Re
 const UNKNOWN_LENGTH = -1;
 
 /** Undefined where it is no number. HTTP/1.1 without one, and without chunks, has no body. */
-function lengthOf(text: string | undefined, isHttp2: boolean): number | undefined {
-  if (text === undefined) return isHttp2 ? UNKNOWN_LENGTH : 0;
+function lengthOf(text: string | undefined, mayBeLeftOut: boolean): number | undefined {
+  if (text === undefined) return mayBeLeftOut ? UNKNOWN_LENGTH : 0;
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
@@ -96,10 +107,10 @@ function timeoutOf(
   protocol: ProtocolName,
   headers: IncomingHttpHeaders,
 ): { readonly timeoutMs: number | undefined } | undefined {
-  const text = headers[protocol === 'grpc' ? 'grpc-timeout' : 'connect-timeout-ms'];
+  const text = headers[protocol === 'connect' ? 'connect-timeout-ms' : 'grpc-timeout'];
   if (text === undefined) return NO_TIMEOUT;
   if (typeof text !== 'string') return undefined;
-  const parse = protocol === 'grpc' ? parseGrpcTimeout : parseConnectTimeout;
+  const parse = protocol === 'connect' ? parseConnectTimeout : parseGrpcTimeout;
   const { timeoutMs, error } = parse(text, Number.MAX_SAFE_INTEGER);
   return error === undefined && timeoutMs !== undefined ? { timeoutMs } : undefined;
 }
@@ -144,7 +155,7 @@ let lastPlainAuthority = '';
 function isPlainAuthority(authority: string | string[] | undefined): boolean {
   if (typeof authority !== 'string' || authority === '') return false;
   if (authority === lastPlainAuthority) return true;
-  const port = /^[\w.-]+(?::(\d{1,5}))?$/.exec(authority);
+  const port = /^(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?$/.exec(authority);
   if (port === null || Number(port[1] ?? 0) > 65_535) return false;
   lastPlainAuthority = authority;
   return true;

@@ -163,7 +163,8 @@ export class UnaryCall implements BodyReader {
     };
     try {
       const answer = this.#protocol.fail(mapped, this.#shape, this.#context, jsonOptions);
-      if (this.#isToCompress(answer.body.length)) this.#answerSqueezed(answer).catch(unanswerable);
+      const isSqueezed = this.#shape.protocol === 'connect' && this.#isToCompress(answer.body.length);
+      if (isSqueezed) this.#answerSqueezed(answer).catch(unanswerable);
       else this.#exchange.answer(answer);
     } catch (unexpected) {
       unanswerable(unexpected);

@@ -12,7 +12,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { BodyBudget } from '#server/body-budget.ts';
 import type { BodyDeadlines } from '#server/body-deadlines.ts';
 import type { ErrorMapper } from '#server/error-mapping.ts';
-import { isAwaitingContinue, splitUrl } from '#server/http-io.ts';
+import { splitUrl } from '#server/http-io.ts';
 import type { RpcCall } from '#server/rpc-call.ts';
 import type { UnaryRoute } from '#server/rpc-routes.ts';
 import { type Exchange, Http1Exchange, Http2Exchange } from '#server/unary/exchange.ts';
@@ -55,7 +55,7 @@ export function createUnaryPath(options: UnaryPathOptions): UnaryPath {
   return {
     takeRequest: (request, response, path, query) => {
       const route = routes.get(path);
-      if (route === undefined || isAwaitingContinue(request)) return false;
+      if (route === undefined) return false;
       const line = { verb: request.method ?? '', query, isHttp2: false };
       return take(route, line, new Http1Exchange(request, response));
     },
