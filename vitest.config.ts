@@ -1,4 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { findSwallowed } from './internal/platform/npm-options.ts';
+
+/** Those that are likely to be typed; without them far more would run than was asked for. */
+const OPTIONS = ['t', 'test-name-pattern', 'watch', 'bail', 'max-workers', 'reporter', 'update', 'coverage'];
+const swallowed = findSwallowed(process.env, 'test', OPTIONS);
+if (swallowed !== undefined) throw new Error(`${swallowed.message}\n${swallowed.advice}`);
 
 export default defineConfig({
   test: {

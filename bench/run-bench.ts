@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { findSwallowed } from '#platform/npm-options.ts';
 import { compare, formatComparison, isWorse } from './against.ts';
 import { drawChart } from './chart.ts';
 import { CHART_ROWS } from './chart-rows.ts';
@@ -102,6 +103,8 @@ function isUsage(error: unknown): error is Error {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
+  const swallowed = findSwallowed(process.env, 'bench', Object.keys(FLAGS));
+  if (swallowed !== undefined) throw new UsageError(`${swallowed.message}\n${swallowed.advice}`);
   const [first, ...rest] = argv;
   if (argv.includes('--help') || argv.includes('-h')) process.stdout.write(USAGE);
   else if (first === 'chart') chart(rest);

@@ -10,7 +10,7 @@ import { hostname } from 'node:os';
 import type { MasterConfig, SlaveConfig } from '#config/config.ts';
 import { CONFIG_EXIT_CODE, ConfigError } from '#config/config-error.ts';
 import { loadConfig, readConfigFile } from '#config/load-config.ts';
-import { type NodeFlags, nodeUsage, parseNodeFlags } from '#config/node-flags.ts';
+import { NODE_FLAG_NAMES, type NodeFlags, nodeUsage, parseNodeFlags } from '#config/node-flags.ts';
 import { printConfig } from '#config/print-config.ts';
 import type { Role } from '#model/status.ts';
 import { Node } from '#node/node.ts';
@@ -27,6 +27,7 @@ import { memoryLimitBytes } from '#platform/memory.ts';
 import { DURATION_BUCKETS_S, Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { findSwallowed } from '#platform/npm-options.ts';
 import { openFilesMax } from '#platform/open-files.ts';
 import { registerProcessMetrics } from '#platform/process-metrics.ts';
 import { createNodeRandom } from '#platform/random.ts';
@@ -55,6 +56,11 @@ export async function runNode(
   argv: readonly string[],
   signals: EarlySignals,
 ): Promise<void> {
+  const swallowed = findSwallowed(process.env, role === 'master' ? 'master' : 'slave', NODE_FLAG_NAMES);
+  if (swallowed !== undefined) {
+    fail(CONFIG_EXIT_CODE, `${command}: ${swallowed.message}\n${swallowed.advice}`);
+    return;
+  }
   const flags = parseNodeFlags(argv);
   switch (flags.kind) {
     case 'help':

@@ -1,6 +1,7 @@
 /** Puts the commands together and turns their end into an exit code. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import { findSwallowed } from '#platform/npm-options.ts';
 import { parseAddress } from './arguments.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
@@ -15,6 +16,7 @@ export async function runWalnut(args: readonly string[], io: CliIo): Promise<num
   try {
     try {
       const program = await createProgram(args, host, output);
+      refuseSwallowed(program, io);
       await program.parseAsync([...args], { from: 'user' });
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error;
@@ -25,6 +27,16 @@ export async function runWalnut(args: readonly string[], io: CliIo): Promise<num
     host.exitCode = host.report(error instanceof CliError ? error : describeBug(error));
   }
   return host.exitCode;
+}
+
+/** The options of the commands that were loaded: those that the command asked for could have. */
+function refuseSwallowed(program: Command, { env }: CliIo): void {
+  const namesOf = (command: Command): string[] => [
+    ...command.options.map((option) => option.name()),
+    ...command.commands.flatMap(namesOf),
+  ];
+  const swallowed = findSwallowed(env, 'walnut', namesOf(program));
+  if (swallowed !== undefined) throw usageError(swallowed.message, swallowed.advice);
 }
 
 function asksForJson(args: readonly string[]): boolean {

@@ -18,6 +18,9 @@ export type ParsedFlags =
   | { readonly kind: 'version' }
   | { readonly kind: 'error'; readonly problems: readonly string[] };
 
+/** Every flag, without its dashes. */
+export const NODE_FLAG_NAMES = ['config', 'set', 'print-config', 'check-config', 'force-role'];
+
 const ROLES: readonly string[] = ['master', 'replica'] satisfies Role[];
 
 /** The text of `--help`. */

@@ -11,6 +11,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
+import { findSwallowed } from '#platform/npm-options.ts';
 import { ROOT } from '#test/house/source-files.ts';
 import { MUTANTS, type Mutant } from './mutants.ts';
 
@@ -45,7 +46,8 @@ interface Run {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  const order = readOrder(argv);
+  const swallowed = findSwallowed(process.env, 'test:mutants', ['only', 'parallel', 'skip-baseline']);
+  const order = swallowed === undefined ? readOrder(argv) : `${swallowed.message}\n${swallowed.advice}`;
   if (typeof order === 'string') {
     process.stderr.write(`test:mutants: ${order}\n${USAGE}\n`);
     return 2;

@@ -37,4 +37,11 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
     replacement: "    if (argument === '--address') continue;",
     tests: ['test/cli/program.test.ts'],
   },
+  {
+    name: 'tool that does without the options that npm swallowed',
+    file: 'cmd/walnut/program.ts',
+    text: '      refuseSwallowed(program, io);\n',
+    replacement: '',
+    tests: ['test/platform/npm-options.test.ts'],
+  },
 ];

@@ -3,6 +3,7 @@
  * seeds that reproduce what it did, counts, and `N passed, N failed` last.
  * Exit code 0 where nothing failed, 1 where something did, 2 for wrong arguments.
  */
+import { findSwallowed } from '#platform/npm-options.ts';
 import { Report } from './report.ts';
 import { type Part, parseTortureOptions, USAGE } from './run-options.ts';
 import { tortureDamage } from './torture-damage.ts';
@@ -13,6 +14,11 @@ import { tortureProcess } from './torture-process.ts';
 import { tortureSyscalls } from './torture-syscalls.ts';
 import { tortureWal } from './torture-wal.ts';
 
+const swallowed = findSwallowed(process.env, 'test:torture', ['only', 'seed', 'seconds']);
+if (swallowed !== undefined) {
+  process.stderr.write(`${swallowed.message}\n${swallowed.advice}\n`);
+  process.exit(2);
+}
 const options = parseTortureOptions(process.argv.slice(2), Date.now() % 1_000_000);
 if (typeof options === 'string') {
   process.stderr.write(`${options}\n${USAGE}\n`);

@@ -1,0 +1,75 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { findSwallowed } from '#platform/npm-options.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const NAMES = ['address', 'if-absent', 'no-follow', 'json', 'prefix', 'ttl'];
+const find = (env: Record<string, string>, script = 'walnut') =>
+  findSwallowed({ npm_lifecycle_event: 'walnut', ...env }, script, NAMES);
+
+describe('options that npm swallowed', () => {
+  it.each([
+    [{ npm_config_if_absent: 'true' }, '--if-absent'],
+    [{ npm_config_address: '127.0.0.1:1' }, '--address=127.0.0.1:1'],
+    [{ npm_config_address: 'true' }, '--address'],
+    [{ npm_config_ttl: 'a b' }, '--ttl="a b"'],
+    [{ npm_config_follow: '' }, '--no-follow'],
+    [{ npm_config_ttl: '1s', npm_config_address: 'a' }, '--address=a --ttl=1s'],
+  ])('are found in %j', (env, options) => {
+    expect(find(env)).toEqual({
+      message: `npm kept ${options} for itself: nothing was done`,
+      advice: `Put -- before the arguments: npm run -s walnut -- … ${options}`,
+    });
+  });
+
+  it.each([
+    [{}, 'walnut'],
+    // Another option, and one that npm sets always.
+    [{ npm_config_audit: '', npm_config_prefix: '/usr' }, 'walnut'],
+    // Switched off, and on: neither is what the option does.
+    [{ npm_config_json: '' }, 'walnut'],
+    [{ npm_config_follow: 'true' }, 'walnut'],
+    // npm runs something else, which runs the tool with arguments of its own.
+    [{ npm_config_json: 'true' }, 'bench'],
+  ])('are not found in %j for %s', (env, script) => {
+    expect(find(env, script)).toBeUndefined();
+  });
+
+  it('may be of npm’s own configuration, where npm has one of that name', () => {
+    expect(find({ npm_config_json: 'true' })?.advice).toContain('configuration sets json, run');
+    expect(
+      findSwallowed({ npm_lifecycle_event: 'start', npm_config_port: '1' }, 'start', ['port'])?.advice,
+    ).toBe('Put -- before the arguments: npm start -- … --port=1');
+  });
+});
+
+describe('npm run', () => {
+  it.each([
+    ['walnut', ['set', 'k', 'v', '--if-absent'], '--if-absent'],
+    ['walnut', ['set', 'k', 'v', '--address=127.0.0.1:1'], '--address=127.0.0.1:1'],
+    ['walnut', ['promote', '--address=127.0.0.1:1'], '--address=127.0.0.1:1'],
+    ['walnut', ['promote', '--force'], '--force'],
+    ['walnut', ['failover', '--to', '127.0.0.1:1'], '--to=127.0.0.1:1'],
+    ['walnut', ['wal', 'repair', 'data', '--apply'], '--apply'],
+    ['walnut', ['del', 'k', '--no-follow'], '--no-follow'],
+    ['master', ['--config', 'none.yaml', '--set=server.port=0'], '--config --set=server.port=0'],
+    ['slave', ['--check-config'], '--check-config'],
+    ['bench', ['unary', '--json', 'x.json'], '--json'],
+    ['test:torture', ['--seconds', '1'], '--seconds'],
+    ['test:mutants', ['--parallel', '1'], '--parallel'],
+    ['test', ['-t', 'nothing'], '-t'],
+  ])(
+    '%s %j is refused, and nothing is done',
+    (script, args, options) => {
+      const outside = Object.entries(process.env).filter(([name]) => !/^(npm_|FORCE_COLOR$)/i.test(name));
+      const env = { ...Object.fromEntries(outside), WALNUT_ADDRESS: '127.0.0.1:1' };
+      const { status, stderr, stdout } = spawnSync('npm', ['run', '-s', script, ...args], { cwd: ROOT, env });
+      const said = `${stdout}${stderr}`;
+      expect(said).toContain(`npm kept ${options} for itself: nothing was done`);
+      expect(said).toContain('Put -- before the arguments:');
+      expect(status).toBe(script === 'test' ? 1 : 2);
+    },
+    60_000,
+  );
+});
