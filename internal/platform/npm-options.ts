@@ -60,7 +60,7 @@ export function findSwallowed(
 /** npm makes `--no-follow` an empty `follow`, and drops the value that stands apart from its option. */
 function optionAsTyped(env: Environment, name: string): string | undefined {
   const isNegated = name.startsWith('no-');
-  const value = valueOf(env, name.replace(/^no-/, '')) ?? valueOf(env, TAKEN_FOR[name] ?? name);
+  const value = keptValue(env, name.replace(/^no-/, '')) ?? keptValue(env, TAKEN_FOR[name] ?? name);
   if (value === undefined) return undefined;
   if (isNegated) return value === '' || value === 'false' ? `--${name}` : undefined;
   if (value === '') return undefined;
@@ -69,6 +69,6 @@ function optionAsTyped(env: Environment, name: string): string | undefined {
   return `${dashes}${name}=${/\s/.test(value) ? JSON.stringify(value) : value}`;
 }
 
-function valueOf(env: Environment, name: string): string | undefined {
+function keptValue(env: Environment, name: string): string | undefined {
   return env[`npm_config_${name.replaceAll('-', '_')}`];
 }

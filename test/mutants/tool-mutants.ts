@@ -42,6 +42,6 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
     file: 'cmd/walnut/program.ts',
     text: '      refuseSwallowed(program, io);\n',
     replacement: '',
-    tests: ['test/platform/npm-options.test.ts'],
+    tests: ['test/cli/npm-run.test.ts'],
   },
 ];

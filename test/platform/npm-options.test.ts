@@ -1,9 +1,6 @@
-import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { findSwallowed } from '#platform/npm-options.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const NAMES = ['address', 'if-absent', 'no-follow', 'json', 'prefix', 'ttl'];
 const find = (env: Record<string, string>, script = 'walnut') =>
   findSwallowed({ npm_lifecycle_event: 'walnut', ...env }, script, NAMES);
@@ -42,34 +39,4 @@ describe('options that npm swallowed', () => {
       findSwallowed({ npm_lifecycle_event: 'start', npm_config_port: '1' }, 'start', ['port'])?.advice,
     ).toBe('Put -- before the arguments: npm start -- … --port=1');
   });
-});
-
-describe('npm run', () => {
-  it.each([
-    ['walnut', ['set', 'k', 'v', '--if-absent'], '--if-absent'],
-    ['walnut', ['set', 'k', 'v', '--address=127.0.0.1:1'], '--address=127.0.0.1:1'],
-    ['walnut', ['promote', '--address=127.0.0.1:1'], '--address=127.0.0.1:1'],
-    ['walnut', ['promote', '--force'], '--force'],
-    ['walnut', ['failover', '--to', '127.0.0.1:1'], '--to=127.0.0.1:1'],
-    ['walnut', ['wal', 'repair', 'data', '--apply'], '--apply'],
-    ['walnut', ['del', 'k', '--no-follow'], '--no-follow'],
-    ['master', ['--config', 'none.yaml', '--set=server.port=0'], '--config --set=server.port=0'],
-    ['slave', ['--check-config'], '--check-config'],
-    ['bench', ['unary', '--json', 'x.json'], '--json'],
-    ['test:torture', ['--seconds', '1'], '--seconds'],
-    ['test:mutants', ['--parallel', '1'], '--parallel'],
-    ['test', ['-t', 'nothing'], '-t'],
-  ])(
-    '%s %j is refused, and nothing is done',
-    (script, args, options) => {
-      const outside = Object.entries(process.env).filter(([name]) => !/^(npm_|FORCE_COLOR$)/i.test(name));
-      const env = { ...Object.fromEntries(outside), WALNUT_ADDRESS: '127.0.0.1:1' };
-      const { status, stderr, stdout } = spawnSync('npm', ['run', '-s', script, ...args], { cwd: ROOT, env });
-      const said = `${stdout}${stderr}`;
-      expect(said).toContain(`npm kept ${options} for itself: nothing was done`);
-      expect(said).toContain('Put -- before the arguments:');
-      expect(status).toBe(script === 'test' ? 1 : 2);
-    },
-    60_000,
-  );
 });
