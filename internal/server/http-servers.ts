@@ -2,19 +2,26 @@
  * Node's HTTP/1.1 and HTTP/2 servers with bounds on everything a peer may hold:
  * headers, time, streams, windows. Neither listens; the socket mux feeds them.
  */
-import { createServer as createHttp1Server, type Server as Http1Server } from 'node:http';
+import {
+  createServer as createHttp1Server,
+  type Server as Http1Server,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
 import {
   createServer as createHttp2Server,
   type Http2Server,
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
 import type { Connections } from '#server/connections.ts';
-import { deferContinue } from '#server/http-io.ts';
+import { deferContinue, sendError } from '#server/http-io.ts';
 import { createIdleSessions } from '#server/idle-sessions.ts';
 import { RequestLanes } from '#server/request-lanes.ts';
 import { BODY_TIMEOUT_MS, type Listener } from '#server/request-listener.ts';
+import { describeUnparsed, endWith, type ParseError } from '#server/unparsed.ts';
 
 const HEADER_BYTES_MAX = 16_384;
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -28,7 +35,10 @@ const STREAM_WINDOW_BYTES = 1_048_576;
 const SESSION_WINDOW_BYTES = 4_194_304;
 
 export function createHttp1({ onRequest }: Listener, clock: Clock): Http1Server {
-  const lanes = new RequestLanes(clock, onRequest);
+  const lanes = new RequestLanes(clock, (request, response) => {
+    if (lacksHost(request)) refuseHostless(request, response);
+    else onRequest(request, response);
+  });
   const server = createHttp1Server(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -36,6 +46,8 @@ export function createHttp1({ onRequest }: Listener, clock: Clock): Http1Server 
       requestTimeout: BODY_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: 2_000,
+      // It is required here: Node would refuse without saying why.
+      requireHostHeader: false,
     },
     (request, response) => lanes.accept(request, response),
   );
@@ -43,9 +55,39 @@ export function createHttp1({ onRequest }: Listener, clock: Clock): Http1Server 
     deferContinue(request, response);
     lanes.accept(request, response);
   });
+  answerUnparsed(server, lanes, clock);
   // Node checks the timeouts above from 'listening' on, and this server never listens itself.
   server.emit('listening');
   return server;
+}
+
+/** What Node would answer with an empty body, or not at all. */
+function answerUnparsed(server: Http1Server, lanes: RequestLanes, clock: Clock): void {
+  const refused = new WeakSet<object>();
+  server.on('clientError', (error: ParseError, socket: Socket) => {
+    // Whatever else comes is no request either.
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    lanes.whenAnswered(socket, () => endWith(socket, clock, describeUnparsed(error, HEADER_BYTES_MAX)));
+  });
+  server.on('connect', (_request, socket: Socket) => {
+    const message = 'method CONNECT is not allowed here: this is no proxy';
+    endWith(socket, clock, { status: 405, message });
+  });
+  server.on('checkExpectation', (request, response) => {
+    const message = 'the Expect header is not known: expected 100-continue, or none';
+    sendError(request, response, 417, { code: 'invalid_argument', message }, { connection: 'close' });
+  });
+}
+
+/** RFC 9112, 3.2: a request of HTTP/1.1 has one. */
+function lacksHost({ headers, httpVersionMajor, httpVersionMinor }: IncomingMessage): boolean {
+  return headers.host === undefined && httpVersionMajor === 1 && httpVersionMinor >= 1;
+}
+
+function refuseHostless(request: IncomingMessage, response: ServerResponse): void {
+  const message = 'the Host header is missing: HTTP/1.1 requires it';
+  sendError(request, response, 400, { code: 'invalid_argument', message }, { connection: 'close' });
 }
 
 export function createHttp2(

@@ -60,6 +60,16 @@ export class RequestLanes {
     lane.accept(request, response);
   }
 
+  /**
+   * Calls back when every whole request of the connection is answered: at once
+   * where that is so. Not where the connection ends before.
+   */
+  whenAnswered(socket: Socket, callback: () => void): void {
+    const lane = this.#lanes.get(socket);
+    if (lane === undefined) callback();
+    else lane.whenAnswered(callback);
+  }
+
   /** The lane takes part in this turn. */
   #begin(lane: Lane): void {
     if (this.#active.push(lane) > 1) return;
@@ -93,6 +103,8 @@ class Lane {
   #limit: Timer | undefined;
   #waiting: { readonly request: IncomingMessage; readonly response: ServerResponse }[] = [];
   #isHeld = false;
+  /** Called when no request waits any more. */
+  #onHandled: (() => void) | undefined;
 
   constructor(socket: Socket, room: Room, clock: Clock, handle: Handle, begin: (lane: Lane) => void) {
     this.#socket = socket;
@@ -131,6 +143,22 @@ class Lane {
     this.#handle(request, response);
   }
 
+  whenAnswered(callback: () => void): void {
+    const last = this.#last;
+    // What is told of a request that is not whole answers it.
+    const due = last?.req.complete === true && !this.#isAnswered ? last : undefined;
+    if (due === undefined && this.#waiting.length === 0) {
+      callback();
+      return;
+    }
+    const look = (): void => {
+      if (!this.#socket.destroyed) this.whenAnswered(callback);
+    };
+    if (due === undefined) this.#onHandled = look;
+    else due.once('close', look);
+    this.#watchLast();
+  }
+
   endTurn(): void {
     this.#count = 0;
     if (this.#waiting.length > 0) this.#handleWaiting();
@@ -167,8 +195,13 @@ class Lane {
     }
     this.#room.left += next;
     this.#waiting = waiting.slice(next);
-    if (this.#waiting.length === 0) this.#release();
-    else this.#watchLast();
+    if (this.#waiting.length > 0) {
+      this.#watchLast();
+      return;
+    }
+    this.#release();
+    this.#onHandled?.();
+    this.#onHandled = undefined;
   }
 
   #hold(): void {

@@ -79,6 +79,13 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     tests: ['test/server/grpc-message.test.ts'],
   },
   {
+    name: 'answer to what cannot be parsed sent before the answers that are due',
+    file: 'internal/server/request-lanes.ts',
+    text: 'if (due === undefined && this.#waiting.length === 0) {',
+    replacement: 'if (due === undefined || this.#waiting.length >= 0) {',
+    tests: ['test/server/unparsed.test.ts'],
+  },
+  {
     name: 'refusal said of an error that may have done something',
     file: 'internal/wire/error-details.ts',
     text: 'if (nothingDone === true) sent',
