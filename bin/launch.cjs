@@ -192,8 +192,12 @@ const PASSED_ON =
   process.platform === 'win32'
     ? ['SIGINT', 'SIGTERM', 'SIGHUP']
     : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGABRT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'];
+function isOnTerminal() {
+  return [0, 1, 2].some((file) => tty.isatty(file));
+}
+
 /** Asked at the start: a terminal that hung up is none any more. */
-const IS_ON_TERMINAL = [0, 1, 2].some((file) => tty.isatty(file));
+const IS_ON_TERMINAL = isOnTerminal();
 /** When each signal last came, by its name. */
 const lastMs = {};
 
@@ -237,6 +241,15 @@ function stdioOf(entry) {
   return NODE_ENTRIES.includes(entry) ? [...inherited, 'ipc'] : inherited;
 }
 
+/** Node 20 aborts when it exits on a terminal that has gone: such a hang-up ends this process itself. */
+function leave(code) {
+  if (IS_ON_TERMINAL && !isOnTerminal() && process.platform !== 'win32') {
+    process.removeAllListeners('SIGHUP');
+    process.kill(process.pid, 'SIGHUP');
+  }
+  process.exit(code);
+}
+
 function fail(message) {
   process.stderr.write(`walnut: ${message}\n`);
   process.exit(1);
@@ -271,7 +284,7 @@ function launch(args) {
   }
   child.on('error', (error) => fail(`cannot run ${args.join(' ')}: ${error.message}`));
   child.on('exit', (code, signal) => {
-    process.exit(signal === null ? code : 128 + (os.constants.signals[signal] || 0));
+    leave(signal === null ? code : 128 + (os.constants.signals[signal] || 0));
   });
 }
 
