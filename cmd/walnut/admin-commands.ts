@@ -173,9 +173,15 @@ function renderQuarantine(quarantine: Quarantine, { colors, address }: Invocatio
     ],
     ['here', `log ${quarantine.localLogId} at ${showPosition(quarantine.localPosition)}`],
   ]);
+  const here = address.text;
   return (
-    `${facts}To follow the master from a fresh start (the local data is moved aside):\n` +
-    `  walnut quarantine release --discard-local --address ${address.text}\n`
+    `${facts}If the data here is right: stop the master at ${quarantine.upstream}, then\n` +
+    `  walnut promote --address ${here}\n` +
+    `If that is the wrong master: correct master.address and restart this replica; where it gives up nothing it\n` +
+    `follows by itself. To keep what it has and follow no one until then:\n` +
+    `  walnut quarantine release --keep --address ${here}\n` +
+    `If the master's data is right (the local data is moved to aside/):\n` +
+    `  walnut quarantine release --discard-local --address ${here}\n`
   );
 }
 

@@ -217,8 +217,11 @@ export class EngineHost {
     return this.open();
   }
 
-  /** Replica: moves everything to `aside/` and is fresh again; terms of that log count no more. */
-  async discard(why: DivergedWhy): Promise<void> {
+  /**
+   * Moves everything to `aside/` and is a fresh replica again; terms of that log
+   * count no more. `role`: further fields of the same commit.
+   */
+  async discard(why: DivergedWhy, role: Partial<Manifest> = {}): Promise<void> {
     const left = await this.#leave({ ...why, commonLsn: 0 as Lsn });
     await this.#closeEngine();
     const lowestSegment = await this.directory.nextSegmentSeq();
@@ -229,6 +232,7 @@ export class EngineHost {
       lowestSegment,
       quarantine: null,
       applyHold: undefined,
+      ...role,
       ...left,
     });
     await this.directory.sweepAside();

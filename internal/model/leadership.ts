@@ -15,6 +15,8 @@ export interface ClaimAnswer {
   readonly term: number;
   /** Why it is not granted. */
   readonly reason: string;
+  /** It does not hold that log, so it neither grants nor refuses. */
+  readonly hasNoVote: boolean;
   /** The last record there, with every push of a lower term refused from now on. */
   readonly tail: Position;
 }

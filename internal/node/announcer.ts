@@ -5,9 +5,10 @@
  * higher term, or leads the same one, says so, and this master is over.
  */
 import type { AnnounceRequest } from '#model/leadership.ts';
+import { isLeading } from '#node/ask-replicas.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
-import type { PeerDialer } from '#replication/peer-link.ts';
+import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
 
 export interface AnnouncerOptions {
   readonly dialer: PeerDialer;
@@ -17,6 +18,9 @@ export interface AnnouncerOptions {
   /** Addresses that are known and do not take pushes. */
   readonly absent: () => readonly string[];
   readonly onFenced: (term: number) => void;
+  readonly onFollowed: (address: string) => void;
+  /** The node at `address` does not follow: it is the master of another log. */
+  readonly onRival: (address: string, logId: string) => void;
 }
 
 const CALL_TIMEOUT_MS = 1_000;
@@ -62,8 +66,17 @@ export class Announcer {
     }
   }
 
+  async #lookForRival(link: PeerLink, address: string, logId: string): Promise<void> {
+    try {
+      const status = await link.status({ timeoutMs: CALL_TIMEOUT_MS, signal: this.#abort.signal });
+      if (isLeading(status) && status.logId !== logId) this.#options.onRival(address, status.logId);
+    } catch {
+      // Whoever does not answer leads nothing that is seen from here.
+    }
+  }
+
   async #tell(address: string): Promise<void> {
-    const { dialer, clock, logger, announcement, onFenced } = this.#options;
+    const { dialer, clock, logger, announcement, onFenced, onFollowed } = this.#options;
     const before = this.#tries.get(address);
     const waitMs = Math.min(before === undefined ? RETRY_MS_MIN : before.waitMs * 2, RETRY_MS_MAX);
     this.#tries.set(address, { dueMs: clock.monotonicMs() + waitMs, waitMs });
@@ -74,9 +87,13 @@ export class Announcer {
         timeoutMs: CALL_TIMEOUT_MS,
         signal: this.#abort.signal,
       });
-      if (fencedBy === undefined) logger.info({ node: address, term: said.term }, 'told a node to follow');
-      else onFenced(fencedBy);
+      if (fencedBy !== undefined) onFenced(fencedBy);
+      else {
+        onFollowed(address);
+        logger.info({ node: address, term: said.term }, 'told a node to follow');
+      }
     } catch (error) {
+      await this.#lookForRival(link, address, said.logId);
       if (before !== undefined || this.#abort.signal.aborted) return;
       const why = error instanceof Error ? error.message : error;
       logger.info({ node: address, why }, 'a node that should follow cannot be told yet');

@@ -12,8 +12,7 @@ import type { Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
 import { type Asked, endOf, whyDisbelieved } from '#node/ask-replicas.ts';
 import type { MasterRole } from '#node/master-role.ts';
-import { type Candidate, claimantsOf, claimTerm, nextTerm, refusalOf } from '#node/promotion.ts';
-import { ReplicaList } from '#node/replica-list.ts';
+import { type Candidate, claimantsOf, claimTerm, nextTerm, refusalOf, votersOf } from '#node/promotion.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
 
 /** Between two claims that came to nothing: each uses up a term. */
@@ -40,14 +39,14 @@ export class Comeback {
     const { manifest, engine } = host;
     if (engine === undefined || manifest.role !== 'master') return;
     engine.checkDisk();
-    const known = new ReplicaList(host.directory, options.replicas).known();
     const own: Candidate = {
       nodeId: manifest.nodeId,
+      address: this.#keeper.ownAddress,
       logId: manifest.logId,
       tail: engine.log.tail,
       term: manifest.term,
     };
-    const others = claimantsOf(own, known, asked);
+    const others = claimantsOf(own, role.others, asked);
     const holds: Holds = (position) =>
       termOf(position.epoch) < termOf(own.tail.epoch) ||
       (position.lsn <= own.tail.lsn && engine.epochs.standingOf(position) === 'in_history');
@@ -58,7 +57,8 @@ export class Comeback {
     if (obstacle !== undefined || isEarly) return;
     const term = nextTerm(own, asked);
     const signal = this.#keeper.stopSignal;
-    const claimed = await claimTerm(own, term, others, { dialer, logger, signal });
+    const voters = votersOf(own, others, asked);
+    const claimed = await claimTerm(own, term, voters, { dialer, logger, signal });
     const silent = claimed.find(({ answer }) => answer === undefined);
     const stranger = claimed.find(({ answer }) => answer !== undefined && !holds(answer.tail));
     const refusal =
@@ -94,7 +94,8 @@ export function obstacleTo(
     if (disbelieved !== undefined) return disbelieved;
     const { status } = answer;
     if (status.state === 'loading') return `${address} is loading`;
-    if (status.logId !== own.logId) return `${address} holds log ${status.logId || '(none)'}`;
+    // One without this log can neither lead it nor lose anything of it.
+    if (status.logId !== own.logId) continue;
     const isBeyond = termOf(status.position.epoch) >= termOf(own.tail.epoch) && endOf(status) > own.tail.lsn;
     if (isBeyond || !holds(status.position))
       return `${address} is at ${formatPosition(status.position)}, which is not here`;

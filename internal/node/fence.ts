@@ -22,6 +22,8 @@ export class Fence {
   #why = '';
   /** What keeps a master that is over from leading again, where nobody leads; empty: not known, or somebody does. */
   #obstacle = '';
+  /** Which command helps; empty: somebody leads, or nothing is known. */
+  #advice = '';
   /** Not where another master pushes to this one, nor where it may have handed over without knowing it. */
   #mayLeadAgain = true;
   /** What another node said of a term that it cannot be believed; empty: none did. */
@@ -49,17 +51,22 @@ export class Fence {
   /** For Status; empty where nothing is the matter. */
   get reasons(): string[] {
     if (!this.isUp) return this.#disbelieved === '' ? [] : [`a replica refuses pushes: ${this.#disbelieved}`];
-    if (this.#obstacle === '') return [`read only: ${this.#why}`];
-    const outlook =
-      'no node leads a higher term as far as is known: this one leads again once everyone agrees, ' +
-      `but ${this.#obstacle}; or decide it with: walnut promote`;
-    return [`read only: ${this.#why}`, outlook];
+    const reasons = [`read only: ${this.#why}`];
+    if (this.#obstacle !== '')
+      reasons.push(`this one leads again once everyone agrees, but ${this.#obstacle}`);
+    if (this.#advice !== '') reasons.push(this.#advice);
+    return reasons;
   }
 
   /** What the replicas say at a start speaks against this master. */
   object(why: string): void {
     this.#why = why;
     this.#options.logger.error({ why }, 'read only: this master may be behind');
+  }
+
+  /** Which command helps; empty: none is needed. */
+  noteAdvice(advice: string): void {
+    this.#advice = advice;
   }
 
   /** What speaks against leading again in a term that nobody leads. */
@@ -90,7 +97,7 @@ export class Fence {
     this.#why =
       term > ownTerm
         ? `term ${term} was seen, this master's is ${ownTerm}`
-        : `another node leads the same term ${ownTerm}: promote one of them with: walnut promote --force`;
+        : `another node leads the same term ${ownTerm}`;
     this.#options.logger.error({ term, ownTerm }, 'fenced: read only from now on');
     this.#unsavedTerm = term;
     void this.save();

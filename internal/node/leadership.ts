@@ -12,13 +12,21 @@ import type {
 } from '#model/leadership.ts';
 import { formatPosition, NO_POSITION, type Position, termOf } from '#model/position.ts';
 import { whyNotBelieved } from '#model/terms.ts';
-import { askNodes } from '#node/ask-replicas.ts';
+import { receiveAnnouncement } from '#node/announcement.ts';
+import { type Asked, askNodes, isLeading } from '#node/ask-replicas.ts';
 import { FAILOVER_TIMEOUT_MS_DEFAULT, type Handover, handOver } from '#node/handover.ts';
-import { type Candidate, claimantsOf, claimTerm, nextTerm, objectionTo, refusalOf } from '#node/promotion.ts';
+import {
+  type Candidate,
+  claimantsOf,
+  claimTerm,
+  nextTerm,
+  objectionTo,
+  refusalOf,
+  votersOf,
+} from '#node/promotion.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
 import { assert } from '#platform/assert.ts';
-import { completeAddress } from '#replication/replica-address.ts';
 
 /** A delayed replica applies all it holds while no writes are taken: a second's work, at most. */
 const LATE_RECORDS_MAX = 100_000;
@@ -52,16 +60,10 @@ export class Leadership {
     if (engine === undefined) {
       throw new WalnutError(
         'failed_precondition',
-        'this replica has received nothing yet: promote another one',
+        'this replica has received nothing yet: promote one that holds the data; Status names it',
       );
     }
     const { manifest } = host;
-    if (manifest.quarantine !== null && !isForced) {
-      throw new WalnutError(
-        'failed_precondition',
-        'this replica is quarantined: its data does not belong to its master’s history; see: walnut quarantine list',
-      );
-    }
     if (host.delayed?.hold.isHeld === true && !isForced) {
       throw new WalnutError(
         'failed_precondition',
@@ -96,6 +98,7 @@ export class Leadership {
     const everyone = [...new Set([...upstream, ...siblings])];
     const candidate: Candidate = {
       nodeId: manifest.nodeId,
+      address: keeper.ownAddress,
       logId: manifest.logId,
       tail: engine.log.tail,
       term: manifest.term,
@@ -103,7 +106,7 @@ export class Leadership {
     const { dialer, logger } = options;
     const signal = keeper.stopSignal;
     const asked = await askNodes(dialer, everyone, logger, signal);
-    const objection = objectionTo(candidate, asked);
+    const objection = this.#whyQuarantined(asked) ?? objectionTo(candidate, asked);
     if (objection !== undefined && !isForced) throw new WalnutError('failed_precondition', objection);
     const isMaster = keeper.current?.kind === 'master' && keeper.current.isTakingWrites;
     if (isMaster && objection === undefined) return this.#asItIs();
@@ -112,14 +115,27 @@ export class Leadership {
     const reachable = everyone.filter(
       (address) => siblings.includes(address) || asked.some((one) => one.address === address),
     );
-    const claimants = claimantsOf(candidate, reachable, asked);
-    const claimed = await claimTerm(candidate, term, claimants, { dialer, logger, signal });
+    const voters = votersOf(candidate, claimantsOf(candidate, reachable, asked), asked);
+    const claimed = await claimTerm(candidate, term, voters, { dialer, logger, signal });
     const refusal = refusalOf(candidate, term, claimed);
     if (refusal !== undefined && !isForced) throw new WalnutError('failed_precondition', refusal);
     if (signal.aborted) throw unavailable('this node is stopping');
     if (objection !== undefined) logger.warn({ objection }, 'promoted by force');
     await keeper.lead(term, upstream);
     return { term, position: host.engine?.position ?? engine.position, isPromoted: true };
+  }
+
+  /** A replica that a wrong master has quarantined leads once that one takes no writes any more. */
+  #whyQuarantined(asked: readonly Asked[]): string | undefined {
+    const { host, ownAddress } = this.#keeper;
+    const { quarantine, upstream } = host.manifest;
+    const master = asked.find(({ address }) => address === upstream)?.status;
+    if (quarantine === null || master === undefined || !isLeading(master)) return undefined;
+    return (
+      `this replica is quarantined: the master ${upstream} takes writes with another history. If the data here is ` +
+      `right, stop that one, and then: walnut promote --address ${ownAddress}; ` +
+      `all choices: walnut quarantine list --address ${ownAddress}`
+    );
   }
 
   /**
@@ -235,6 +251,7 @@ export class Leadership {
     const tail = (): Position => host.engine?.log.tail ?? NO_POSITION;
     const refuse = (reason: string): ClaimAnswer => ({
       isGranted: false,
+      hasNoVote: false,
       term: host.manifest.term,
       reason,
       tail: tail(),
@@ -243,7 +260,7 @@ export class Leadership {
     return keeper.exclusively('a claim', async () => {
       const { manifest } = host;
       if (manifest.logId === '' || request.logId !== manifest.logId)
-        return refuse(`it holds log ${manifest.logId || '(none)'}`);
+        return { ...refuse(`it holds log ${manifest.logId || '(none)'}`), hasNoVote: true };
       const disbelieved = whyNotBelieved(request.term, manifest.term);
       if (disbelieved !== undefined) return refuse(disbelieved);
       if (request.term <= manifest.term) return refuse(`it has seen term ${manifest.term}`);
@@ -254,41 +271,12 @@ export class Leadership {
       // One that waits for space must not begin its epoch when there is some.
       else if (role?.kind === 'master') role.fence(request.term);
       keeper.options.logger.warn({ term: request.term, node: request.nodeId }, 'granted a term');
-      return { isGranted: true, term: request.term, reason: '', tail: tail() };
+      return { isGranted: true, hasNoVote: false, term: request.term, reason: '', tail: tail() };
     });
   }
 
-  /** Another node leads: it is followed where its term is higher, or this node has seen nothing of that term yet. */
+  /** Another node says that it leads. */
   announce(request: AnnounceRequest, remoteAddress: string): Promise<AnnounceAnswer> {
-    const keeper = this.#keeper;
-    const { host } = keeper;
-    const address = completeAddress(request.advertise, remoteAddress);
-    return keeper.exclusively('a change of master', async () => {
-      const role = keeper.current;
-      const { manifest } = host;
-      if (role === undefined) throw unavailable('this node is loading: see Status');
-      if (request.nodeId === manifest.nodeId) return { fencedBy: undefined };
-      if (request.logId !== manifest.logId) {
-        throw new WalnutError('failed_precondition', `this node holds log ${manifest.logId || '(none)'}`);
-      }
-      if (request.term < manifest.term) return { fencedBy: manifest.term };
-      const ownTerm = this.#ownTerm;
-      if (role.kind === 'master' && request.term === ownTerm) return { fencedBy: ownTerm };
-      if (role.kind === 'replica') {
-        // Where it is found is known or configured, and may be a name: what it says only helps where that fails.
-        const isKnown = role.upstreamNodeId === request.nodeId;
-        const isSoughtFor = role.upstreamNodeId === '' && request.term === ownTerm;
-        if (isKnown || isSoughtFor) {
-          role.consider(address);
-          return { fencedBy: undefined };
-        }
-        if (request.term === ownTerm) {
-          const why = `this replica follows ${manifest.upstream} in term ${ownTerm} already`;
-          throw new WalnutError('failed_precondition', why);
-        }
-      }
-      await keeper.follow(address, request.term);
-      return { fencedBy: undefined };
-    });
+    return receiveAnnouncement(this.#keeper, request, remoteAddress);
   }
 }

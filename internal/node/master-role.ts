@@ -11,7 +11,7 @@ import { Master } from '#master/master.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import { PUSH_BYTES_MAX_DEFAULT } from '#model/limits.ts';
 import type { Epoch, Lsn } from '#model/position.ts';
-import { makeEpoch, NO_LSN, TERM_MAX, termOf } from '#model/position.ts';
+import { makeEpoch, NO_LSN, termOf } from '#model/position.ts';
 import type {
   RegisterAnswer,
   RegisterRequest,
@@ -19,12 +19,16 @@ import type {
   ReplicateRequest,
 } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
-import { checkBelieved, describeLastTerm, termAfter } from '#model/terms.ts';
+import { checkBelieved, termAfter } from '#model/terms.ts';
+import { adviceFor, type Self } from '#node/advice.ts';
 import { Announcer } from '#node/announcer.ts';
 import { type Asked, askNodes, findLeader, judgeAll } from '#node/ask-replicas.ts';
 import { Fence } from '#node/fence.ts';
+import { Hearsay } from '#node/hearsay.ts';
+import { checkKeptLog } from '#node/kept-log-check.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaList } from '#node/replica-list.ts';
+import { Rivals } from '#node/rivals.ts';
 import { describeShortage } from '#platform/shortage.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
 import { completeAddress } from '#replication/replica-address.ts';
@@ -51,6 +55,8 @@ export interface MasterSeat {
   readonly onReplicaDiffers: () => void;
   /** The last epoch that this process began, whatever roles it has had since; 0: none. */
   readonly run: { epoch: Epoch };
+  /** This node as the others would see it. */
+  readonly self: () => Self;
 }
 
 export class MasterRole {
@@ -67,6 +73,8 @@ export class MasterRole {
   readonly #announcer: Announcer;
   readonly #abort = new AbortController();
   readonly #fence: Fence;
+  readonly #hearsay: Hearsay;
+  readonly #rivals: Rivals;
   /** Whom a failover under way hands over to; undefined: none is. */
   #pausedFor: string | undefined;
   #hasEpoch = false;
@@ -82,6 +90,13 @@ export class MasterRole {
     this.#engine = engine;
     this.acks = new AckLedger(options.clock);
     this.#list = new ReplicaList(host.directory, options.replicas);
+    this.#hearsay = new Hearsay(
+      options,
+      this.#list,
+      (address) => this.#registry.isLiveAt(address),
+      this.#abort.signal,
+    );
+    this.#rivals = new Rivals(options.clock);
     this.#fence = new Fence({
       host,
       logger: options.logger,
@@ -99,7 +114,7 @@ export class MasterRole {
       engine,
       nodeId: host.manifest.nodeId,
       identity: () => ({ logId: host.manifest.logId, term: this.#term }),
-      book: this.#list,
+      book: this.#hearsay.book,
       dialer: options.dialer,
       acks: this.acks,
       clock: options.clock,
@@ -126,6 +141,8 @@ export class MasterRole {
       }),
       absent: () => (this.isTakingWrites ? this.#absent() : []),
       onFenced: (term) => this.#fence.heardOf(term),
+      onFollowed: (address) => this.#rivals.forget(address),
+      onRival: (address, logId) => this.#rivals.found(address, logId),
     });
   }
 
@@ -163,6 +180,7 @@ export class MasterRole {
     await this.#starting?.catch(() => undefined);
     await this.#registry.close();
     await this.#ticking;
+    await this.#hearsay.idle();
     await this.#verifying;
     this.#engine.onApplied = undefined;
     this.#engine.onDurable = undefined;
@@ -206,13 +224,18 @@ export class MasterRole {
   get reasons(): string[] {
     if (this.#fence.isUp) return this.#fence.reasons;
     if (this.#pausedFor !== undefined) return [`a failover to ${this.#pausedFor} is under way: writes wait`];
-    const reasons = this.#fence.reasons;
+    const reasons = [...this.#fence.reasons, ...this.#rivals.reasons(this.#seat.self().address)];
     if (this.state === 'no_space') reasons.push(this.#shortOf);
     return reasons;
   }
 
   get #shortOf(): string {
     return `${describeShortage(this.#engine.log.shortage ?? 'space')}: reads only until that is over`;
+  }
+
+  /** Another master counts this one among its replicas. */
+  noteRival(address: string, logId: string): void {
+    this.#rivals.claimedBy(address, logId);
   }
 
   get mayLeadAgain(): boolean {
@@ -278,6 +301,8 @@ export class MasterRole {
   async register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
     const { logId, term } = this.#host.manifest;
     if (request.logId === logId) checkBelieved(Math.max(request.term, termOf(request.tail.epoch)), term);
+    const address = completeAddress(request.advertise, remoteAddress);
+    await this.#hearsay.note({ nodeId: request.nodeId, address });
     return this.#registry.register(request, remoteAddress);
   }
 
@@ -317,16 +342,14 @@ export class MasterRole {
     const own = this.#engine.position;
     const isForced = this.#options.forcedRole === 'master';
     if (own.lsn === 0) return undefined;
-    const promoteAnyway =
-      manifest.term === TERM_MAX
-        ? describeLastTerm(manifest.term)
-        : 'make it the master of a new term with: walnut promote';
     if (!this.#isPromoted && manifest.term > termOf(own.epoch)) {
-      return `term ${manifest.term} was seen, this master's is ${termOf(own.epoch)}; ${promoteAnyway}`;
+      return `term ${manifest.term} was seen, this master's is ${termOf(own.epoch)}`;
     }
     // A promotion that was cut short stands where nobody has gone beyond its term.
     const epoch = this.#isPromoted ? makeEpoch(manifest.term, 0) : own.epoch;
-    const { objection, term } = judgeAll(await this.#askAll(this.#list.known()), {
+    const asked = await this.#askAll(this.#list.known());
+    this.#fence.noteAdvice(adviceFor(this.#seat.self(), asked));
+    const { objection, term } = judgeAll(asked, {
       nodeId: manifest.nodeId,
       logId: manifest.logId,
       position: { epoch, lsn: own.lsn },
@@ -336,7 +359,7 @@ export class MasterRole {
     if (isForced && term >= manifest.term) {
       await amendManifest(this.#host.directory, { term: termAfter(term), promotedTo: termAfter(term) });
     } else if (!isForced && term > manifest.term) await this.#host.raiseTerm(term);
-    return objection === undefined || isForced ? undefined : `${objection}; ${promoteAnyway}`;
+    return isForced ? undefined : objection;
   }
 
   /** Whether this node was promoted to the highest term it knows of, and has no record of it yet. */
@@ -359,11 +382,17 @@ export class MasterRole {
   async #findLeader(): Promise<void> {
     const { nodeId, logId, term } = this.#host.manifest;
     const own = { nodeId, logId, position: this.#engine.position, term };
-    const asked = await this.#askAll(this.#list.known());
+    const asked = await this.#askAll(this.others);
     const leader = await findLeader(asked, own, (hints) => this.#askAll(hints));
     if (this.#abort.signal.aborted) return;
     if (leader !== undefined) this.#seat.onLeader(leader.address, termOf(leader.status.position.epoch));
     else if (this.mayLeadAgain) this.#seat.onNoLeader(asked);
+    this.#fence.noteAdvice(adviceFor(this.#seat.self(), asked));
+  }
+
+  /** Everyone who may hold newer history than this node, those included of whom only a registration told of late. */
+  get others(): string[] {
+    return this.#hearsay.others;
   }
 
   /** Begins the epoch of this start or promotion, and logs limits that changed. */
@@ -428,6 +457,7 @@ export class MasterRole {
         await clock.sleep(lacksEpoch ? NO_SPACE_RETRY_MS : TICK_MS, signal);
         if (signal.aborted) return;
         await this.#fence.save();
+        this.#hearsay.tick();
         if (this.#fence.isUp && clock.monotonicMs() - searchedMs >= LEADER_SEARCH_MS) {
           searchedMs = clock.monotonicMs();
           await this.#findLeader();
@@ -446,18 +476,9 @@ export class MasterRole {
   }
 
   async #verifyKept(): Promise<void> {
-    const { logger } = this.#options;
-    try {
-      const damage = await this.#engine.log.verifyKept(this.#abort.signal);
-      if (damage === undefined) return;
-      this.#damage = `${damage.file} at byte ${damage.byte}, LSN ${damage.lsn}: ${damage.why}`;
-      this.#registry.noteDamage(damage.lsn);
-      logger.error({ damage }, 'the log kept for replicas is damaged');
-    } catch (error) {
-      if (this.#abort.signal.aborted) return;
-      this.#damage = `it cannot be read: ${error instanceof Error ? error.message : error}`;
-      logger.error({ err: error }, 'the log kept for replicas cannot be read');
-    }
+    const damage = await checkKeptLog(this.#engine.log, this.#options.logger, this.#abort.signal);
+    this.#damage = damage?.what;
+    if (damage?.lsn !== undefined) this.#registry.noteDamage(damage.lsn);
   }
 
   /** Another node leads a higher term: no more writes, whatever happens. */

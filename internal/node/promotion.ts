@@ -5,13 +5,15 @@
  */
 import type { ClaimAnswer } from '#model/leadership.ts';
 import { formatPosition, type Position, termOf } from '#model/position.ts';
-import { termAfter } from '#model/terms.ts';
+import { termAfter, whyNotBelieved } from '#model/terms.ts';
 import { type Asked, endOf, isLeading, termSeenBy, whyDisbelieved } from '#node/ask-replicas.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 
 export interface Candidate {
   readonly nodeId: string;
+  /** `host:port` at which an operator reaches it. */
+  readonly address: string;
   readonly logId: string;
   /** The last record in its log. */
   readonly tail: Position;
@@ -30,7 +32,7 @@ export function objectionTo(candidate: Candidate, asked: readonly Asked[]): stri
   if (disbelieved !== undefined) return disbelieved;
   const leader = others.find(({ status }) => isLeading(status));
   if (leader !== undefined) {
-    return `the master ${leader.address} answers; hand over from there with: walnut failover --address ${leader.address} --to this node`;
+    return `the master ${leader.address} answers; hand over from there with: walnut failover --address ${leader.address} --to ${candidate.address}`;
   }
   const best = others.reduce<Asked | undefined>(
     (most, one) => (most === undefined || isAhead(endOfLog(one), endOfLog(most)) ? one : most),
@@ -75,6 +77,24 @@ export function claimantsOf(
   });
 }
 
+/**
+ * Pure: who has a vote. A node that holds no log, or another one, cannot lead this
+ * one and holds nothing of it; a node so far behind that it would not believe the
+ * term of the claim takes no part either.
+ */
+export function votersOf(
+  candidate: Candidate,
+  claimants: readonly string[],
+  asked: readonly Asked[],
+): string[] {
+  const term = nextTerm(candidate, asked);
+  return claimants.filter((address) => {
+    const status = asked.find((one) => one.address === address)?.status;
+    if (status === undefined) return true;
+    return status.logId === candidate.logId && whyNotBelieved(term, status.term) === undefined;
+  });
+}
+
 /** What a node answered that was asked for a term. */
 export interface Claimed {
   readonly address: string;
@@ -89,7 +109,7 @@ export function refusalOf(
   claimed: readonly Claimed[],
 ): string | undefined {
   for (const { address, answer } of claimed) {
-    if (answer === undefined) continue;
+    if (answer === undefined || answer.hasNoVote) continue;
     if (!answer.isGranted) return `${address} does not grant term ${term}: ${answer.reason}`;
     if (isAhead(answer.tail, candidate.tail)) return aheadOf(candidate, address, answer.tail);
   }

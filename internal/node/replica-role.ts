@@ -28,6 +28,9 @@ export class ReplicaRole {
   readonly #follower: Follower;
   readonly #hotKeys = new HotKeys();
 
+  /** Which command helps, where no node leads, and whether that one was linked when it was found; empty: none is known. */
+  #advice = { text: '', wasLinked: false };
+
   /** `onEngineChange`: the engine to read from was replaced, or is gone. */
   constructor(options: NodeOptions, host: EngineHost, advertise: string, onEngineChange: () => void) {
     this.#options = options;
@@ -62,6 +65,31 @@ export class ReplicaRole {
     this.#follower.consider(address);
   }
 
+  /** Another master, or another history of the same one, may hold all that is here: a quarantine is judged anew. */
+  reconsider(): void {
+    this.#follower.reconsider();
+  }
+
+  /** Which command helps, where no node leads; empty: none is known, or needed. It is shown until the link comes or goes. */
+  noteAdvice(text: string): void {
+    this.#advice = { text, wasLinked: this.isLinked };
+  }
+
+  /** Whether it hears from its master. */
+  get isLinked(): boolean {
+    return this.#follower.upstream.isLinked;
+  }
+
+  /** Whether an operator has told it to keep its data and follow no one. */
+  get isKept(): boolean {
+    return this.#follower.isKept;
+  }
+
+  /** Its own address as its master has it; undefined before the first registration. */
+  get ownAddress(): string | undefined {
+    return this.#follower.ownAddress;
+  }
+
   /** Resolves when every push taken so far is in the log. */
   settled(): Promise<void> {
     return this.#follower.settled();
@@ -83,6 +111,7 @@ export class ReplicaRole {
     const handover = this.#host.manifest.handover as PendingHandover | undefined;
     if (handover !== undefined) reasons.push(describeHandover(handover));
     if (this.#follower.reason !== '') reasons.push(this.#follower.reason);
+    if (this.#advice.text !== '' && this.#advice.wasLinked === this.isLinked) reasons.push(this.#advice.text);
     if (this.#follower.check.reason !== '') reasons.push(this.#follower.check.reason);
     const shortage = this.#host.engine?.log.shortage;
     if (shortage !== undefined) reasons.push(describeShortage(shortage));

@@ -8,16 +8,22 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
+import { NO_POSITION } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
+import type { Quarantine } from '#model/status.ts';
 import { checkBelieved } from '#model/terms.ts';
+import type { Self } from '#node/advice.ts';
 import type { Asked } from '#node/ask-replicas.ts';
 import { Comeback } from '#node/comeback.ts';
 import { type HandoverOutcome, tell } from '#node/handover.ts';
+import { Lookout } from '#node/lookout.ts';
 import { MasterRole } from '#node/master-role.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import { ReplicaList } from '#node/replica-list.ts';
 import { ReplicaRole } from '#node/replica-role.ts';
 import { assert } from '#platform/assert.ts';
 import { withKnown } from '#replication/known-replicas.ts';
+import { completeAddress } from '#replication/replica-address.ts';
 import type { Manifest } from '#wal/manifest.ts';
 import { isShortage, toError } from '#wal/wal-errors.ts';
 
@@ -60,6 +66,7 @@ export class RoleKeeper {
   readonly #run = { epoch: 0 };
   #insisting: Promise<void> | undefined;
   readonly #comeback: Comeback;
+  #lookout: Lookout | undefined;
 
   constructor(options: NodeOptions, host: EngineHost, advertise: string, watch: StateWatch) {
     this.options = options;
@@ -84,6 +91,7 @@ export class RoleKeeper {
     this.#abort.abort();
     await this.#change?.done.catch(() => undefined);
     await this.#insisting;
+    await this.#lookout?.stop();
     await (this.#current ?? this.#beginning)?.stop();
   }
 
@@ -102,6 +110,45 @@ export class RoleKeeper {
 
   get advertise(): string {
     return this.#advertise;
+  }
+
+  /** Where an operator reaches this node: as its master sees it, or as it says itself, on this host at least. */
+  get ownAddress(): string {
+    const seen = this.#current?.kind === 'replica' ? this.#current.ownAddress : undefined;
+    return seen ?? completeAddress(this.#advertise, '127.0.0.1');
+  }
+
+  /** Everyone that MANIFEST and the configuration name. */
+  get siblings(): string[] {
+    return new ReplicaList(this.host.directory, this.options.replicas).known();
+  }
+
+  /** This node as the others would see it. */
+  self(): Self {
+    const { manifest, engine } = this.host;
+    const { nodeId, logId, term, role, upstream, quarantine } = manifest;
+    return {
+      nodeId,
+      address: this.ownAddress,
+      logId,
+      tail: engine?.log.tail ?? NO_POSITION,
+      term,
+      upstream: role === 'replica' ? upstream : '',
+      quarantine: (quarantine as Quarantine | null) ?? undefined,
+    };
+  }
+
+  /** Whether this is a master that has never taken a write: it holds what any fresh one does. */
+  get isBlank(): boolean {
+    const { engine } = this.host;
+    if (this.#current?.kind !== 'master' || engine === undefined) return false;
+    // An epoch for each start, and the limits.
+    return engine.store.entries === 0 && engine.log.tail.lsn <= engine.epochs.starts().length + 1;
+  }
+
+  /** Another master counts this one among its replicas. */
+  noteRival(address: string, logId: string): void {
+    if (this.#current?.kind === 'master') this.#current.noteRival(address, logId);
   }
 
   /** Aborts when the node stops. */
@@ -146,6 +193,7 @@ export class RoleKeeper {
     );
     // The old term ends with what is accepted by now.
     if (before.kind === 'master') before.fence(term);
+    await this.#lookout?.stop();
     await before.stop();
     try {
       await host.delayed?.applyAll(this.#abort.signal);
@@ -213,6 +261,46 @@ export class RoleKeeper {
   }
 
   /**
+   * A master that has never taken a write gives its own log up for that of
+   * `address`. Returns false, and goes on, where it has taken one. Within `exclusively`.
+   */
+  async join(address: string, logId: string): Promise<boolean> {
+    const { host, options } = this;
+    const before = this.#current;
+    assert(before?.kind === 'master' && host.engine !== undefined, 'a master joins');
+    before.pauseWrites(address);
+    await this.#settle(host.engine);
+    if (!this.isBlank) {
+      before.resumeWrites();
+      return false;
+    }
+    options.logger.warn(
+      { master: address, logId },
+      'an empty master joins the group that counts it among its own',
+    );
+    await before.stop();
+    const why = { reason: 'it had taken no write', sinceMs: options.clock.wallMs(), upstream: address };
+    try {
+      await host.discard(why, { role: 'replica', upstream: address, promotedTo: 0 });
+    } catch (error) {
+      if (host.engine === undefined) this.#engine = await host.open();
+      await this.#beginMaster(false, true);
+      throw error;
+    }
+    this.#engine = undefined;
+    this.#beginReplica();
+    return true;
+  }
+
+  /** A replica without a master found one that leads. */
+  followFound(address: string, term: number): Promise<void> {
+    return this.exclusively('a change of master', async () => {
+      const isLate = term < this.host.manifest.term && this.host.manifest.logId !== '';
+      if (this.#current?.kind === 'replica' && !isLate) await this.follow(address, term);
+    });
+  }
+
+  /**
    * Recovers a master's state from its disk: a stop and a start within the
    * process. Nothing else is believed, and nothing is served meanwhile.
    */
@@ -272,6 +360,7 @@ export class RoleKeeper {
       onNoLeader: (asked) => void this.#leadAgain(role, asked),
       onReplicaDiffers: this.#watch.onReplicaDiffers,
       run: this.#run,
+      self: () => this.self(),
     });
     this.#beginning = role;
     await role.start(isAsked);
@@ -288,6 +377,8 @@ export class RoleKeeper {
     });
     this.#current = role;
     role.start();
+    this.#lookout = new Lookout(this, role);
+    this.#lookout.start();
     if (this.handover !== undefined) this.#insisting ??= this.#insist();
   }
 

@@ -7,7 +7,6 @@
 
 import type { Engine } from '#engine/engine.ts';
 import type { DivergedFrom, EngineHost } from '#engine/engine-host.ts';
-import { lastCommonLsn } from '#engine/epoch-table.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
 import type { DivergedWhy } from '#model/diverged.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
@@ -19,6 +18,7 @@ import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import { notThatNode } from '#replication/ack-owner.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
+import { cutBack } from '#slave/cut-back.ts';
 import { describeQuarantine } from '#slave/describe-quarantine.ts';
 import { DigestCheck } from '#slave/digest-check.ts';
 import { FullResync } from '#slave/full-resync.ts';
@@ -65,6 +65,8 @@ export class Follower {
   #reason = 'not linked to the master yet';
   #isFollowing = true;
   #isPulling = false;
+  /** A quarantine is judged anew: by a master that may hold all that is here. */
+  #isReconsidering = false;
   /** Ends a wait for silence early. */
   #rejoin: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -95,7 +97,11 @@ export class Follower {
     });
     this.#linkState = new LinkState(options.clock, Math.max(2 * options.syncIntervalMs, LINK_LOST_MS));
     this.lag = new Lag(options.host, options.clock, this.#linkState, () => this.#isStreaming);
-    if (this.quarantine !== undefined) this.#enterQuarantine(this.quarantine.reason);
+    const { quarantine } = this;
+    if (quarantine === undefined) return;
+    this.#enterQuarantine(quarantine.reason);
+    // An operator has corrected the address.
+    this.#isReconsidering = quarantine.upstream !== this.#upstream.address;
   }
 
   start(): void {
@@ -107,6 +113,12 @@ export class Follower {
     this.#upstream.retarget();
     this.#upstreamNodeId = '';
     this.#linkState.lost();
+    this.reconsider();
+  }
+
+  /** Registers once more where it is quarantined: a master that holds all that is here ends that. */
+  reconsider(): void {
+    this.#isReconsidering = this.quarantine !== undefined && this.#isFollowing;
     this.#rejoin?.();
   }
 
@@ -114,6 +126,16 @@ export class Follower {
   consider(address: string): void {
     this.#upstream.consider(address);
     if (!this.#isLinked) this.#rejoin?.();
+  }
+
+  /** Whether an operator has told it to keep its data and follow no one. */
+  get isKept(): boolean {
+    return !this.#isFollowing;
+  }
+
+  /** As the master has it; undefined before the first registration. */
+  get ownAddress(): string | undefined {
+    return this.#upstream.ownAddress;
   }
 
   /** Resolves when every push taken so far is in the log, or refused. */
@@ -291,7 +313,7 @@ export class Follower {
     let retryMs = RETRY_MS_MIN;
     while (!signal.aborted) {
       if (this.#check.remedy === 'rebuild') await this.#rebuild();
-      if (this.#state === 'quarantined' || !this.#isFollowing) {
+      if ((this.#isQuarantined() && !this.#isReconsidering) || !this.#isFollowing) {
         await this.#untilRejoin(Number.MAX_SAFE_INTEGER);
         continue;
       }
@@ -304,7 +326,8 @@ export class Follower {
         const why = error instanceof Error ? error.message : String(error);
         if (this.#state === 'streaming' || retryMs === RETRY_MS_MIN)
           logger.warn({ why }, 'cannot follow the master');
-        this.#setState('catching_up', `cannot follow ${this.#upstream.address}: ${why}`);
+        if (this.#isQuarantined()) this.#reason = `quarantined; cannot ask ${this.#upstream.address}: ${why}`;
+        else this.#setState('catching_up', `cannot follow ${this.#upstream.address}: ${why}`);
         await this.#untilRejoin(retryMs);
         retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
       }
@@ -365,7 +388,10 @@ export class Follower {
       const why = `its term ${answer.term} is over: this node saw ${host.manifest.term}`;
       throw new WalnutError('failed_precondition', why);
     }
-    if (isForeign || answer.verdict.kind === 'conflict') return this.#resolveConflict(answer, isForeign);
+    const isConflict = isForeign || answer.verdict.kind === 'conflict';
+    if (this.quarantine !== undefined) await this.#judgeAnew(answer, isConflict);
+    if (this.#isQuarantined()) return true;
+    if (isConflict) return this.#resolveConflict(answer, isForeign);
     await host.raiseTerm(answer.term);
     if (answer.verdict.kind === 'snapshot') {
       await this.#fullResync(answer, answer.verdict.reason);
@@ -382,6 +408,21 @@ export class Follower {
     return true;
   }
 
+  /** A quarantined replica gives nothing up by itself; where all that it holds is the master's, it follows. */
+  async #judgeAnew(answer: RegisterAnswer, isConflict: boolean): Promise<void> {
+    this.#isReconsidering = false;
+    if (isConflict) {
+      const reason =
+        answer.verdict.kind === 'conflict' ? answer.verdict.reason : 'the master has another log';
+      await this.#quarantine(answer, reason);
+      return;
+    }
+    const { host, logger } = this.#options;
+    logger.warn({ master: this.#upstream.address }, 'quarantine ended: this master holds all that is here');
+    await amendManifest(host.directory, { quarantine: null });
+    this.#setState('catching_up', 'the master holds all that is here');
+  }
+
   /** Cuts back to the common history where the master's term is higher; quarantines otherwise. */
   async #resolveConflict(answer: RegisterAnswer, isForeign: boolean): Promise<boolean> {
     const { host, logger } = this.#options;
@@ -392,25 +433,8 @@ export class Follower {
       await this.#quarantine(answer, reason);
       return true;
     }
-    const common = lastCommonLsn(
-      { epochs: engine.epochStarts(), tailLsn: ourTail.lsn },
-      { epochs: answer.epochs, tailLsn: answer.latest.lsn },
-    );
-    logger.warn(
-      { reason, tail: ourTail, common, master: answer.latest },
-      'setting aside what diverged from the master',
-    );
-    await host.raiseTerm(answer.term);
-    const why = this.#why(reason);
-    // Where the tables say that all of ours is theirs and the records differ all the same, they cannot be trusted.
-    const cut =
-      common < ourTail.lsn
-        ? await this.#receiver.exclusive(() =>
-            host.cutTo({ epoch: engine.epochAt(common), lsn: common }, why),
-          )
-        : undefined;
-    const commonLsn = common < ourTail.lsn ? common : NO_LSN;
-    if (cut === undefined) await this.#fullResync(answer, reason, { ...why, commonLsn });
+    const left = await cutBack({ host, receiver: this.#receiver, logger }, engine, answer, this.#why(reason));
+    if (left !== undefined) await this.#fullResync(answer, reason, left);
     else this.#check.cut();
     this.#options.onChange();
     return false;

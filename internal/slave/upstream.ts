@@ -47,6 +47,11 @@ export class Upstream {
     this.#link = options.dialer.dial(this.#address);
   }
 
+  /** As the master has it; undefined before the first registration. */
+  get ownAddress(): string | undefined {
+    return this.#ownAddress;
+  }
+
   /** `host:port`. */
   get address(): string {
     return this.#address;
@@ -78,7 +83,11 @@ export class Upstream {
     const aim = this.#aim;
     const answer = await this.#registerSomewhere(request, aim);
     if (aim !== this.#aim) throw unavailable('there is another master to follow');
-    await this.remember(answer.group, answer.address);
+    this.#ownAddress = answer.address;
+    const { logId } = this.#options.host.manifest;
+    // A wrong master knows nothing of the group that the data here belongs to.
+    const isOurs = (logId === '' || answer.logId === logId) && answer.verdict.kind !== 'conflict';
+    if (isOurs) await this.remember(answer.group);
     return answer;
   }
 
@@ -140,9 +149,8 @@ export class Upstream {
   }
 
   /** Whoever is promoted knows by it whom to ask and to tell. */
-  async remember(group: GroupMembers, ownAddress?: string): Promise<void> {
+  async remember(group: GroupMembers): Promise<void> {
     const { host, logger } = this.#options;
-    this.#ownAddress = ownAddress ?? this.#ownAddress;
     const added = group.replicas.filter((address) => address !== this.#ownAddress);
     const nodes = group.nodes.filter(({ address }) => address !== this.#ownAddress);
     const replicas = { added, removed: group.removed, nodes };
@@ -216,8 +224,5 @@ function textOf(error: unknown): string {
 
 /** What a failover leaves that was committed here and refused there: both wait for the other, and all others for them. */
 function leaderless(one: string, other: string): string {
-  return (
-    `${one} and ${other} follow each other, so nobody leads: promote the one that is further, ` +
-    `with: walnut promote --address ${one} (or ${other})`
-  );
+  return `${one} and ${other} follow each other, so nobody leads`;
 }

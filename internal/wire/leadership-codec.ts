@@ -45,6 +45,7 @@ export function toClaimAnswer(response: ClaimResponse): ClaimAnswer {
     term: checkTerm(response.term),
     reason: response.reason,
     tail: toPositionOrNone(response.tail, 'tail'),
+    hasNoVote: response.noVote,
   };
 }
 
@@ -55,6 +56,7 @@ export function fromClaimAnswer(answer: ClaimAnswer): ClaimResponse {
     term: answer.term,
     reason: answer.reason,
     tail: fromPosition(answer.tail),
+    noVote: answer.hasNoVote,
   };
 }
 

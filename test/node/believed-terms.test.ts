@@ -180,6 +180,7 @@ describe('a group with a term that is too high on its disks', () => {
     const disk = poison(await group.stop(master), { term: TERM_MAX });
     const bricked = await group.master({ fileSystem: disk });
     expect(bricked.node.status()).toMatchObject({ state: 'fenced' });
+    await group.clock.advance(1_000);
     expect(bricked.node.status().reasons.join()).toMatch(/walnut wal reset-term/);
     await expect(group.until(bricked.node.promote(true))).rejects.toMatchObject({
       code: 'failed_precondition',

@@ -231,7 +231,7 @@ describe('a failover that is committed, and refused by the replica while nobody 
     await group.clock.advance(10_000);
     for (const node of [master, one, two]) {
       expect(node.node.status()).toMatchObject({ role: 'replica', state: 'catching_up', isReady: false });
-      expect(reasonsOf(node)).toMatch(/follow each other, so nobody leads: .*walnut promote --address/);
+      expect(reasonsOf(node)).toMatch(/follow each other, so nobody leads; .*walnut promote --address/);
     }
     expect(reasonsOf(master)).not.toMatch(/was told to lead/);
     await group.until(master.node.promote(false));

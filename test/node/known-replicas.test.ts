@@ -1,5 +1,6 @@
 /** What MANIFEST of master and replicas remembers of a group: bounded, and by node. */
 import { describe, expect, it } from 'vitest';
+import { unavailable } from '#model/errors.ts';
 import { KNOWN_REPLICAS_MAX, REMOVED_REPLICAS_MAX } from '#model/limits.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import type { Manifest } from '#wal/manifest.ts';
@@ -9,7 +10,15 @@ function replicasOf(one: TestNode): Manifest['replicas'] {
   return JSON.parse(text.split('\n')[0] ?? '').replicas;
 }
 
+/** A node that says who it is, and takes no pushes. */
+function standAt(group: TestGroup, address: string, nodeId: string): void {
+  const refuse = async () => Promise.reject(unavailable('it takes no pushes'));
+  const ports = { admin: { status: () => ({ nodeId }) }, replication: { replicate: refuse } };
+  group.network.attach(address, ports as never);
+}
+
 function register(group: TestGroup, master: TestNode, nodeId: string, advertise: string) {
+  standAt(group, advertise, nodeId);
   return group.until(
     master.node.register(
       {

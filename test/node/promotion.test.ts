@@ -22,6 +22,7 @@ const termOfNode = (one: TestNode) => termOf(one.node.status().position.epoch);
 describe('objectionTo', () => {
   const candidate = {
     nodeId: 'me',
+    address: 'me:1',
     logId: 'L',
     tail: { epoch: makeEpoch(3, 7), lsn: toLsn(100) },
     term: 3,
@@ -48,7 +49,7 @@ describe('objectionTo', () => {
     [
       'the master answers',
       [asked('m', 3, 10, { role: 'master', state: 'serving' })],
-      /the master m answers; .*failover/,
+      /the master m answers; .*walnut failover --address m --to me:1/,
     ],
     ['a fenced master answers', [asked('m', 3, 10, { role: 'master', state: 'fenced' })], undefined],
     ['it answers itself', [asked('me', 4, 500)], undefined],

@@ -269,7 +269,13 @@ export class FakeNode {
       fetchSnapshot: (request, signal) => this.#chunks(request, signal),
       claim: async (request) => {
         this.#note('claim', request);
-        return { isGranted: false, term: 7, reason: 'it is the master', tail: positionOf(4) };
+        return {
+          isGranted: false,
+          hasNoVote: false,
+          term: 7,
+          reason: 'it is the master',
+          tail: positionOf(4),
+        };
       },
       announce: async (request, remoteAddress) => {
         this.#note('announce', request, remoteAddress);

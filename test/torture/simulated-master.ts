@@ -130,6 +130,10 @@ export class SimulatedMaster {
       onNoLeader: () => fail('a lone master is never over'),
       onReplicaDiffers: () => fail('a lone master has no replicas'),
       run: { epoch: 0 },
+      self: () => {
+        const { nodeId, logId, term } = host.manifest;
+        return { nodeId, address: 'master:1', logId, tail: this.engine.log.tail, term, upstream: '' };
+      },
     });
     const epochBefore = this.engine.log.tail.epoch;
     await this.#until(this.#role.start());

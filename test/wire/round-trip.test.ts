@@ -156,7 +156,7 @@ describe('the model survives the wire', () => {
   );
   itSurvives(
     'claim, answering',
-    fc.record({ isGranted: fc.boolean(), term, reason: text, tail: position }),
+    fc.record({ isGranted: fc.boolean(), hasNoVote: fc.boolean(), term, reason: text, tail: position }),
     (value) =>
       leadership.toClaimAnswer(
         fromBinary(ClaimResponseSchema, toBinary(ClaimResponseSchema, leadership.fromClaimAnswer(value))),

@@ -1,0 +1,114 @@
+/**
+ * What a node that has no master, or may not be one, makes of what the others
+ * say: whom to follow by itself, or which command an operator should give, with
+ * its address. Pure.
+ */
+import { formatPosition, type Position, TERM_MAX, termOf } from '#model/position.ts';
+import type { Quarantine } from '#model/status.ts';
+import { describeLastTerm } from '#model/terms.ts';
+import { type Asked, endOf, isLeading, whyDisbelieved } from '#node/ask-replicas.ts';
+
+/** This node, as the others would see it. */
+export interface Self {
+  readonly nodeId: string;
+  /** `host:port` at which an operator reaches it. */
+  readonly address: string;
+  /** Empty: it holds no log. */
+  readonly logId: string;
+  /** The last record in its log. */
+  readonly tail: Position;
+  /** The highest term it has persisted. */
+  readonly term: number;
+  /** Whom it follows; empty on a master. */
+  readonly upstream: string;
+  readonly quarantine?: Quarantine | undefined;
+}
+
+/** The node that leads this one's log in a term that it could follow, or any log where it holds none. */
+export function leaderFor(self: Self, asked: readonly Asked[]): Asked | undefined {
+  const leaders = asked.filter(
+    (one) =>
+      isLeading(one.status) &&
+      one.status.nodeId !== self.nodeId &&
+      one.status.logId !== '' &&
+      (self.logId === '' || canFollow(self, one)),
+  );
+  const logs = new Set(leaders.map(({ status }) => status.logId));
+  // Which of two logs it belongs to is not for an empty node to say.
+  if (logs.size > 1) return undefined;
+  return leaders.sort((a, b) => b.status.position.epoch - a.status.position.epoch)[0];
+}
+
+function canFollow(self: Self, one: Asked): boolean {
+  const { status } = one;
+  const term = termOf(status.position.epoch);
+  return (
+    status.logId === self.logId &&
+    whyDisbelieved(one, self) === undefined &&
+    term >= self.term &&
+    term > termOf(self.tail.epoch)
+  );
+}
+
+/** What an operator should do; empty where nothing is known that would help. */
+export function adviceFor(self: Self, asked: readonly Asked[]): string {
+  if (self.term >= TERM_MAX) return describeLastTerm(self.term);
+  const upstream = asked.find(({ address }) => address === self.upstream);
+  const others = asked.filter(({ status }) => status.nodeId !== self.nodeId);
+  const ownLog = others.filter(
+    (one) => one.status.logId === self.logId && whyDisbelieved(one, self) === undefined,
+  );
+  if (ownLog.some(({ status }) => isLeading(status)) && self.quarantine === undefined) return '';
+  const best = furthest(self, ownLog);
+  if (best === undefined) {
+    return upstream === undefined && self.upstream !== ''
+      ? `this node holds no data; start the node at ${self.upstream}, or promote one that does hold the data`
+      : '';
+  }
+  const promote = `walnut promote --address ${best.address}`;
+  const where = `${best.address === self.address ? 'this node' : best.address} is furthest, at ${formatPosition(best.end)}`;
+  if (self.quarantine !== undefined && upstream !== undefined && isLeading(upstream.status)) {
+    return (
+      `if the data here is right, stop the master at ${self.upstream} and then: ${promote}; ` +
+      `all choices: walnut quarantine list --address ${self.address}`
+    );
+  }
+  const silent =
+    self.upstream !== '' && upstream === undefined
+      ? ` (${self.upstream} does not answer: if it is gone)`
+      : '';
+  return `no node leads this log, and ${where}: ${promote}${silent}`;
+}
+
+interface Furthest {
+  readonly address: string;
+  readonly end: Position;
+}
+
+/** By term, then by records; this node first where it is level with another. Undefined where nobody holds a record. */
+function furthest(self: Self, others: readonly Asked[]): Furthest | undefined {
+  let best: Furthest | undefined =
+    self.logId === '' || self.tail.lsn === 0 ? undefined : { address: self.address, end: self.tail };
+  for (const { address, status } of others) {
+    const end = { epoch: status.position.epoch, lsn: endOf(status) };
+    if (end.lsn > 0 && (best === undefined || isBeyond(end, best.end))) best = { address, end };
+  }
+  return best;
+}
+
+function isBeyond(a: Position, b: Position): boolean {
+  const [termA, termB] = [termOf(a.epoch), termOf(b.epoch)];
+  return termA === termB ? a.lsn > b.lsn : termA > termB;
+}
+
+/** What to do where two masters lead two logs and one counts the other among its replicas. */
+export function describeRival(
+  rival: { readonly address: string; readonly logId: string },
+  own: string,
+): string {
+  return (
+    `${rival.address} is a master too, of log ${rival.logId}, and was a replica of ${own}: if it belongs there, stop ` +
+    `it, move its wal.directory away and start it again: it follows by itself; if it does not: ` +
+    `walnut remove-replica ${rival.address} --address ${own}`
+  );
+}

@@ -1,0 +1,127 @@
+/**
+ * What a node makes of another one that says it leads. Nobody is followed for
+ * saying so: the node at the address must say the same of itself. Whoever holds
+ * the log follows a higher term; an empty node, or a master that has never taken
+ * a write, follows the first that counts it among its own.
+ */
+import { unavailable, WalnutError } from '#model/errors.ts';
+import type { AnnounceAnswer, AnnounceRequest } from '#model/leadership.ts';
+import { termOf } from '#model/position.ts';
+import { checkBelieved } from '#model/terms.ts';
+import { isLeading } from '#node/ask-replicas.ts';
+import type { RoleKeeper } from '#node/role-keeper.ts';
+import { assertNever } from '#platform/assert.ts';
+import { completeAddress } from '#replication/replica-address.ts';
+
+/** Within the second that the sender waits. */
+const CONFIRM_TIMEOUT_MS = 800;
+
+type Standing =
+  | { readonly kind: 'known' }
+  /** The master that is followed, or sought: its address is tried where it is not to be had. */
+  | { readonly kind: 'consider' }
+  | { readonly kind: 'fenced'; readonly term: number }
+  /** `term`: what is persisted with it; 0 on a node that holds no log to compare terms of. */
+  | { readonly kind: 'follow'; readonly term: number }
+  /** A master that has never taken a write: its own log goes. */
+  | { readonly kind: 'join' }
+  /** A master of another log, with data: an operator must say whose node it is. */
+  | { readonly kind: 'rival' };
+
+/** Throws `failed_precondition` where the sender cannot be followed, `unavailable` where it cannot be confirmed. */
+export async function receiveAnnouncement(
+  keeper: RoleKeeper,
+  request: AnnounceRequest,
+  remoteAddress: string,
+): Promise<AnnounceAnswer> {
+  const address = completeAddress(request.advertise, remoteAddress);
+  const before = standingOf(keeper, request, address);
+  if (before.kind === 'follow' || before.kind === 'join' || before.kind === 'rival')
+    await confirm(keeper, request, address);
+  // What was confirmed may have been overtaken by another change.
+  return keeper.exclusively('a change of master', async () => {
+    const standing = standingOf(keeper, request, address);
+    switch (standing.kind) {
+      case 'known':
+        return { fencedBy: undefined };
+      case 'consider':
+        if (keeper.current?.kind === 'replica') keeper.current.consider(address);
+        return { fencedBy: undefined };
+      case 'fenced':
+        return { fencedBy: standing.term };
+      case 'follow':
+        await keeper.follow(address, standing.term);
+        return { fencedBy: undefined };
+      case 'join':
+        if (await keeper.join(address, request.logId)) return { fencedBy: undefined };
+        break;
+      case 'rival':
+        break;
+      default:
+        return assertNever(standing);
+    }
+    keeper.noteRival(address, request.logId);
+    throw new WalnutError(
+      'failed_precondition',
+      `this node is the master of another log, ${keeper.host.manifest.logId}`,
+    );
+  });
+}
+
+function standingOf(keeper: RoleKeeper, request: AnnounceRequest, address: string): Standing {
+  const { host, current: role } = keeper;
+  const { manifest } = host;
+  if (role === undefined) throw unavailable('this node is loading: see Status');
+  if (request.nodeId === manifest.nodeId) return { kind: 'known' };
+  if (request.logId === '')
+    throw new WalnutError('failed_precondition', 'a node without a log leads nothing');
+  if (role.kind === 'replica' && manifest.logId === '') {
+    if (role.upstreamNodeId === request.nodeId && manifest.upstream === address) return { kind: 'known' };
+    if (!role.isLinked && !role.isKept) return { kind: 'follow', term: 0 };
+    throw new WalnutError('failed_precondition', `this replica follows ${manifest.upstream} already`);
+  }
+  if (request.logId !== manifest.logId) {
+    if (role.kind === 'master') return { kind: keeper.isBlank ? 'join' : 'rival' };
+    throw new WalnutError('failed_precondition', `this node holds log ${manifest.logId || '(none)'}`);
+  }
+  checkBelieved(request.term, manifest.term);
+  if (request.term < manifest.term) return { kind: 'fenced', term: manifest.term };
+  const ownTerm = termOf(host.engine?.log.tail.epoch ?? 0);
+  if (role.kind === 'master' && request.term === ownTerm) return { kind: 'fenced', term: ownTerm };
+  if (role.kind === 'replica') {
+    // Where it is found is known or configured, and may be a name: what it says only helps where that fails.
+    const isKnown = role.upstreamNodeId === request.nodeId;
+    if (isKnown || (role.upstreamNodeId === '' && request.term === ownTerm)) return { kind: 'consider' };
+    if (request.term === ownTerm) {
+      const why = `this replica follows ${manifest.upstream} in term ${ownTerm} already`;
+      throw new WalnutError('failed_precondition', why);
+    }
+  }
+  return { kind: 'follow', term: request.term };
+}
+
+/** The node at the address must be the one that the announcement names, and lead that term of that log. */
+async function confirm(keeper: RoleKeeper, request: AnnounceRequest, address: string): Promise<void> {
+  const { dialer, logger } = keeper.options;
+  const link = dialer.dial(address);
+  try {
+    const status = await link.status({ timeoutMs: CONFIRM_TIMEOUT_MS, signal: keeper.stopSignal });
+    const leads =
+      status.nodeId === request.nodeId &&
+      status.logId === request.logId &&
+      isLeading(status) &&
+      status.term >= request.term;
+    if (leads) return;
+    logger.warn({ address, request }, 'an announcement was not believed: the node there says otherwise');
+    throw new WalnutError(
+      'failed_precondition',
+      `the node at ${address} does not say that it leads term ${request.term} of log ${request.logId}`,
+    );
+  } catch (error) {
+    if (error instanceof WalnutError && error.code === 'failed_precondition') throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw unavailable(`${address} cannot be asked whether it leads term ${request.term}: ${why}`);
+  } finally {
+    link.close();
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Where a registration says that its node is, before that node was found there.
+ * An address that nobody has answered at is not remembered, and keeps a master
+ * that is over from leading again only as long as its node goes on registering:
+ * one that follows tries again every second, a made-up one does not exist.
+ */
+import { WalnutError } from '#model/errors.ts';
+import type { NodeAddress } from '#model/replication.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+import type { ReplicaList } from '#node/replica-list.ts';
+import type { ReplicaBook } from '#replication/replica-registry.ts';
+
+const ASK_TIMEOUT_MS = 1_000;
+/** How often nodes are looked for again where registrations say that they are. */
+const CONFIRM_MS = 2_000;
+/** How long a registration counts whose node does not answer at its address. */
+const HEARSAY_MS = 15_000;
+/** Addresses kept at a time. */
+const HEARSAY_MAX = 256;
+
+export class Hearsay {
+  readonly #options: NodeOptions;
+  readonly #list: ReplicaList;
+  readonly #isLive: (address: string) => boolean;
+  readonly #signal: AbortSignal;
+  /** By node id: where its last registration says that it is, and when that came, monotonic. */
+  readonly #heard = new Map<string, NodeAddress & { readonly atMs: number }>();
+  #confirmedMs = Number.NEGATIVE_INFINITY;
+  #confirming: Promise<void> | undefined;
+
+  /** `isLive`: whether somebody takes pushes at an address. `signal`: the master ends, nobody is asked any more. */
+  constructor(
+    options: NodeOptions,
+    list: ReplicaList,
+    isLive: (address: string) => boolean,
+    signal: AbortSignal,
+  ) {
+    this.#options = options;
+    this.#list = list;
+    this.#isLive = isLive;
+    this.#signal = signal;
+  }
+
+  /** The list of replicas, to which nothing is added by hearsay. */
+  get book(): ReplicaBook {
+    const list = this.#list;
+    return {
+      group: () => list.group(),
+      removedAs: (node) => list.removedAs(node),
+      remember: async (node, isLive) => {
+        if (this.#heard.get(node.nodeId)?.address !== node.address) await list.remember(node, isLive);
+      },
+    };
+  }
+
+  /** Everyone who may hold newer history, those included of whom only a registration told of late. */
+  get others(): string[] {
+    this.#forgetOld();
+    const named = [...this.#heard.values()].map(({ address }) => address);
+    return [...new Set([...this.#list.known(), ...named])];
+  }
+
+  /**
+   * A node registers: where its address is new, it is hearsay until that node
+   * answers there. Throws `resource_exhausted` where there is too much of it.
+   */
+  async note(node: NodeAddress): Promise<void> {
+    const isSame = (one: NodeAddress): boolean => one.nodeId === node.nodeId && one.address === node.address;
+    if (this.#list.group().nodes.some(isSame) || this.#list.removedAs(node) !== undefined) return;
+    this.#forgetOld();
+    if (!this.#heard.has(node.nodeId) && this.#heard.size >= HEARSAY_MAX) {
+      throw new WalnutError(
+        'resource_exhausted',
+        `${HEARSAY_MAX} nodes have registered of late that cannot be reached: try again in ${HEARSAY_MS / 1_000} s`,
+      );
+    }
+    this.#heard.set(node.nodeId, { ...node, atMs: this.#options.clock.monotonicMs() });
+    await this.#confirm(node);
+  }
+
+  /** Asks again now and then for those that did not answer. Nobody waits for it. */
+  tick(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#heard.size === 0 || this.#confirming !== undefined || nowMs - this.#confirmedMs < CONFIRM_MS)
+      return;
+    this.#confirmedMs = nowMs;
+    this.#confirming = this.#confirmAll().finally(() => {
+      this.#confirming = undefined;
+    });
+  }
+
+  /** Resolves when nobody is asked any more. */
+  async idle(): Promise<void> {
+    await this.#confirming;
+  }
+
+  async #confirmAll(): Promise<void> {
+    this.#forgetOld();
+    await Promise.all(
+      [...this.#heard.values()].map(async ({ nodeId, address }) => {
+        if (!(await this.#confirm({ nodeId, address }))) return;
+        await this.#list.remember({ nodeId, address }, this.#isLive).catch((error: unknown) => {
+          this.#options.logger.warn({ err: error, replica: address }, 'a replica could not be remembered');
+        });
+      }),
+    );
+  }
+
+  async #confirm(node: NodeAddress): Promise<boolean> {
+    const link = this.#options.dialer.dial(node.address);
+    try {
+      const status = await link.status({ timeoutMs: ASK_TIMEOUT_MS, signal: this.#signal });
+      const isThere = status.nodeId === node.nodeId;
+      if (isThere && this.#heard.get(node.nodeId)?.address === node.address) this.#heard.delete(node.nodeId);
+      return isThere;
+    } catch {
+      return false;
+    } finally {
+      link.close();
+    }
+  }
+
+  #forgetOld(): void {
+    const oldestMs = this.#options.clock.monotonicMs() - HEARSAY_MS;
+    for (const [nodeId, { atMs }] of this.#heard) if (atMs < oldestMs) this.#heard.delete(nodeId);
+  }
+}

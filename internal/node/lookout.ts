@@ -1,0 +1,108 @@
+/**
+ * A replica whose master is silent, takes no writes or has quarantined it looks
+ * for another by itself: it asks the node it follows, those it knows, and whom they follow.
+ * Where one leads its log, it follows; where none does, Status says which
+ * command helps. So nobody has to tell it, and a node that was told of a wrong
+ * address finds back.
+ */
+import { termOf } from '#model/position.ts';
+import { adviceFor, leaderFor, type Self } from '#node/advice.ts';
+import { type Asked, askNodes, isLeading } from '#node/ask-replicas.ts';
+import type { ReplicaRole } from '#node/replica-role.ts';
+import type { RoleKeeper } from '#node/role-keeper.ts';
+
+/** Between two looks: more and more, so that a quarantined replica costs its master next to nothing. */
+const LOOK_MS_MIN = 2_000;
+const LOOK_MS_MAX = 10_000;
+/** Addresses asked in one look. */
+const ASKED_MAX = 64;
+
+export class Lookout {
+  readonly #keeper: RoleKeeper;
+  readonly #role: ReplicaRole;
+  readonly #abort = new AbortController();
+  #running: Promise<void> | undefined;
+  /** The upstream's leadership that was weighed last, `node id:epoch`. */
+  #weighed = '';
+
+  constructor(keeper: RoleKeeper, role: ReplicaRole) {
+    this.#keeper = keeper;
+    this.#role = role;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger } = this.#keeper.options;
+    const { signal } = this.#abort;
+    let waitMs = LOOK_MS_MIN;
+    for (;;) {
+      await clock.sleep(waitMs, signal);
+      if (signal.aborted) return;
+      waitMs = Math.min(waitMs * 1.5, LOOK_MS_MAX);
+      try {
+        if (this.#role.isKept || (await this.#isLed())) this.#role.noteAdvice('');
+        else await this.#look(await this.#ask());
+      } catch (error) {
+        if (!signal.aborted) logger.info({ err: error }, 'looked for a master in vain');
+      }
+    }
+  }
+
+  /** Linked, and to a master that takes writes. */
+  async #isLed(): Promise<boolean> {
+    if (!this.#role.isLinked) return false;
+    const { upstream } = this.#keeper.host.manifest;
+    const { dialer, logger } = this.#keeper.options;
+    const [asked] = await askNodes(dialer, [upstream], logger, this.#abort.signal);
+    return asked === undefined || isLeading(asked.status);
+  }
+
+  async #ask(): Promise<Asked[]> {
+    const { host, options } = this.#keeper;
+    const { upstream } = host.manifest;
+    const ask = (addresses: readonly string[]): Promise<Asked[]> =>
+      askNodes(options.dialer, addresses, options.logger, this.#abort.signal);
+    const first = [...new Set([upstream, ...this.#keeper.siblings])]
+      .filter((address) => address !== '')
+      .slice(0, ASKED_MAX);
+    const asked = await ask(first);
+    const hints = asked
+      .map(({ status }) => status.upstream?.address ?? '')
+      .filter((address) => address !== '' && !first.includes(address));
+    return [...asked, ...(await ask([...new Set(hints)].slice(0, ASKED_MAX - first.length)))];
+  }
+
+  async #look(asked: readonly Asked[]): Promise<void> {
+    const { host } = this.#keeper;
+    if (this.#abort.signal.aborted) return;
+    const self = this.#keeper.self();
+    const leader = leaderFor(self, asked);
+    const atUpstream = asked.find(({ address }) => address === host.manifest.upstream);
+    if (leader !== undefined && leader.status.nodeId !== atUpstream?.status.nodeId) {
+      await this.#keeper.followFound(
+        leader.address,
+        self.logId === '' ? 0 : termOf(leader.status.position.epoch),
+      );
+      return;
+    }
+    if (self.quarantine !== undefined && atUpstream !== undefined) this.#weigh(self, atUpstream);
+    this.#role.noteAdvice(adviceFor(self, asked));
+  }
+
+  /** Another master, or another history of the same one, may hold all that is here. */
+  #weigh({ quarantine, logId }: Self, { status }: Asked): void {
+    const leadership = `${status.nodeId}:${status.position.epoch}`;
+    const isJudged = status.position.epoch === quarantine?.upstreamPosition.epoch;
+    if (status.logId !== logId || isJudged || leadership === this.#weighed) return;
+    this.#weighed = leadership;
+    this.#role.reconsider();
+  }
+}

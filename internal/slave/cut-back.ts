@@ -1,0 +1,41 @@
+/**
+ * Cuts a replica back to the history that it shares with a master of a higher
+ * term (replication rule 3); what it held beyond is kept in aside/.
+ */
+import type { Engine } from '#engine/engine.ts';
+import type { DivergedFrom, EngineHost } from '#engine/engine-host.ts';
+import { lastCommonLsn } from '#engine/epoch-table.ts';
+import type { DivergedWhy } from '#model/diverged.ts';
+import { NO_LSN } from '#model/position.ts';
+import type { RegisterAnswer } from '#model/replication.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Receiver } from '#slave/receiver.ts';
+
+export interface CutParts {
+  readonly host: EngineHost;
+  readonly receiver: Receiver;
+  readonly logger: Logger;
+}
+
+/** Undefined: it is cut. Otherwise only a full resync helps, and this is what it leaves. */
+export async function cutBack(
+  { host, receiver, logger }: CutParts,
+  engine: Engine,
+  answer: RegisterAnswer,
+  why: DivergedWhy,
+): Promise<DivergedFrom | undefined> {
+  const { tail } = engine.log;
+  const common = lastCommonLsn(
+    { epochs: engine.epochStarts(), tailLsn: tail.lsn },
+    { epochs: answer.epochs, tailLsn: answer.latest.lsn },
+  );
+  logger.warn(
+    { reason: why.reason, tail, common, master: answer.latest },
+    'setting aside what diverged from the master',
+  );
+  await host.raiseTerm(answer.term);
+  // Where the tables say that all of ours is theirs and the records differ all the same, they cannot be trusted.
+  if (common >= tail.lsn) return { ...why, commonLsn: NO_LSN };
+  const cut = await receiver.exclusive(() => host.cutTo({ epoch: engine.epochAt(common), lsn: common }, why));
+  return cut === undefined ? { ...why, commonLsn: common } : undefined;
+}
