@@ -2,6 +2,7 @@
 import type { Mutant } from './mutants.ts';
 
 const BELIEVED = 'test/node/believed-terms.test.ts';
+const WAYS_OUT = 'test/node/ways-out.test.ts';
 const RESET = 'test/cli/wal-reset-term.test.ts';
 
 export const TERM_MUTANTS: readonly Mutant[] = [
@@ -46,5 +47,68 @@ export const TERM_MUTANTS: readonly Mutant[] = [
     text: 'promotedTo: 0, handover',
     replacement: 'handover',
     tests: [RESET],
+  },
+  {
+    name: 'announcement believed although the node at its address says otherwise',
+    file: 'internal/node/announcement.ts',
+    text: '      isLeading(status) &&',
+    replacement: '      status.role !== undefined ||',
+    tests: [WAYS_OUT],
+  },
+  {
+    name: 'address remembered at which nobody has answered',
+    file: 'internal/node/hearsay.ts',
+    text: 'if (this.#heard.get(node.nodeId)?.address !== node.address) await list',
+    replacement: 'await list',
+    tests: [WAYS_OUT],
+  },
+  {
+    name: 'registration from nowhere that keeps a master read only for ever',
+    file: 'internal/node/hearsay.ts',
+    text: 'if (atMs < oldestMs) this.#heard.delete(nodeId);',
+    replacement: 'if (atMs > oldestMs + 1e12) this.#heard.delete(nodeId);',
+    tests: [WAYS_OUT],
+  },
+  {
+    name: 'node without the log that has a vote',
+    file: 'internal/node/leadership.ts',
+    text: "      if (manifest.logId === '' || request.logId",
+    replacement: '      if (request.logId',
+    tests: [WAYS_OUT],
+  },
+  {
+    name: 'quarantined replica promoted while its master takes writes',
+    file: 'internal/node/leadership.ts',
+    text: 'master === undefined || !isLeading(master)) return undefined;',
+    replacement: 'master !== undefined || !isLeading(master)) return undefined;',
+    tests: [WAYS_OUT],
+  },
+  {
+    name: 'quarantine that gives up what a new master lacks',
+    file: 'internal/slave/follower.ts',
+    text: '    if (this.#isQuarantined()) return true;\n',
+    replacement: '',
+    tests: [WAYS_OUT],
+  },
+  {
+    name: 'master with data that joins another group',
+    file: 'internal/node/role-keeper.ts',
+    text: 'return engine.store.entries === 0 &&',
+    replacement: 'return engine.store.entries >= 0 ||',
+    tests: [WAYS_OUT],
+  },
+  {
+    name: 'advice that names a node which holds less',
+    file: 'internal/node/advice.ts',
+    text: 'if (end.lsn > 0 && (best === undefined || isBeyond(end, best.end)))',
+    replacement: 'if (end.lsn > 0 && best === undefined)',
+    tests: [WAYS_OUT],
+  },
+  {
+    name: 'group of the data here forgotten for that of a wrong master',
+    file: 'internal/slave/upstream.ts',
+    text: "answer.verdict.kind !== 'conflict';",
+    replacement: "answer.verdict.kind !== 'conflict' || answer.term > 0;",
+    tests: [WAYS_OUT],
   },
 ];
