@@ -18,3 +18,8 @@ export function describeQuarantine(
     localPosition: { epoch, lsn },
   };
 }
+
+/** Why a master's history is not that of the data here. */
+export function conflictOf({ verdict }: RegisterAnswer): string {
+  return verdict.kind === 'conflict' ? verdict.reason : 'the master has another log';
+}

@@ -19,7 +19,7 @@ import type { Random } from '#platform/random.ts';
 import { notThatNode } from '#replication/ack-owner.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 import { cutBack } from '#slave/cut-back.ts';
-import { describeQuarantine } from '#slave/describe-quarantine.ts';
+import { conflictOf, describeQuarantine } from '#slave/describe-quarantine.ts';
 import { DigestCheck } from '#slave/digest-check.ts';
 import { FullResync } from '#slave/full-resync.ts';
 import { Lag } from '#slave/lag.ts';
@@ -412,9 +412,7 @@ export class Follower {
   async #judgeAnew(answer: RegisterAnswer, isConflict: boolean): Promise<void> {
     this.#isReconsidering = false;
     if (isConflict) {
-      const reason =
-        answer.verdict.kind === 'conflict' ? answer.verdict.reason : 'the master has another log';
-      await this.#quarantine(answer, reason);
+      await this.#quarantine(answer, conflictOf(answer));
       return;
     }
     const { host, logger } = this.#options;
@@ -427,7 +425,7 @@ export class Follower {
   async #resolveConflict(answer: RegisterAnswer, isForeign: boolean): Promise<boolean> {
     const { host, logger } = this.#options;
     const engine = host.engine;
-    const reason = answer.verdict.kind === 'conflict' ? answer.verdict.reason : 'the master has another log';
+    const reason = conflictOf(answer);
     const ourTail = engine?.log.tail ?? EMPTY_TAIL;
     if (isForeign || engine === undefined || answer.term <= termOf(ourTail.epoch)) {
       await this.#quarantine(answer, reason);
@@ -441,10 +439,9 @@ export class Follower {
   }
 
   async #quarantine(answer: RegisterAnswer, reason: string): Promise<void> {
-    const { host, clock, logger } = this.#options;
+    const { host, logger } = this.#options;
     const here = { logId: host.manifest.logId, tail: host.engine?.log.tail };
-    const why = { reason, sinceMs: clock.wallMs(), upstream: this.#upstream.address };
-    const quarantine = describeQuarantine(answer, here, why);
+    const quarantine = describeQuarantine(answer, here, this.#why(reason));
     await amendManifest(host.directory, { quarantine });
     logger.error({ quarantine }, 'quarantined: the local data is kept; see: walnut quarantine list');
     this.#enterQuarantine(reason);

@@ -80,9 +80,9 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'announced address of the master followed in place of one that works',
-    file: 'internal/node/leadership.ts',
-    text: '          role.consider(address);',
-    replacement: '          await keeper.follow(address, request.term);',
+    file: 'internal/node/announcement.ts',
+    text: "        if (keeper.current?.kind === 'replica') keeper.current.consider(address);",
+    replacement: '        await keeper.follow(address, request.term);',
     tests: [ADDRESS],
   },
   {
