@@ -7,7 +7,7 @@
 //
 // The Node that started this file serves when it is new enough; otherwise the
 // platform package from optionalDependencies does. The exit code is the
-// child's, or 128 + n where signal n killed it; 1 where nothing could be run.
+// child's, or 128 + n where signal n killed it; 126 where nothing could be run.
 // It is CommonJS in the syntax of old Nodes on purpose: it must run on
 // whatever the machine has.
 const { spawn } = require('node:child_process');
@@ -29,6 +29,9 @@ const PLATFORM_PACKAGES = {
 /** Repeats of a signal within this time are one: a terminal and npm both deliver Ctrl-C. */
 const REPEAT_MS = 2000;
 const PARENT_CHECK_MS = 250;
+
+/** As a shell has it. Every smaller code is an answer of some program: 1 is the tool's "not found". */
+const NOTHING_RUN = 126;
 
 /** What is wrong with the installation or the call: said without a stack. */
 class LaunchError extends Error {}
@@ -252,7 +255,7 @@ function leave(code) {
 
 function fail(message) {
   process.stderr.write(`walnut: ${message}\n`);
-  process.exit(1);
+  process.exit(NOTHING_RUN);
 }
 
 /**

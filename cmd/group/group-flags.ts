@@ -1,4 +1,5 @@
 /** The arguments of `npm start`. Pure. */
+import { findSwallowed } from '#platform/npm-options.ts';
 import { GROUP_FILES } from './group-plan.ts';
 
 export const USAGE = `Usage: npm start [-- --port N]
@@ -29,9 +30,8 @@ export function parseGroupFlags(
   const [argument, ...rest] = argv.flatMap((each) =>
     /^--port=/.test(each) ? ['--port', each.slice(7)] : [each],
   );
-  // npm takes what stands before "--" for itself, and hands it on in the environment.
-  const swallowed = env['npm_config_port'];
-  if (argument === undefined && swallowed !== undefined) return refuse('--port came before "--"', swallowed);
+  const swallowed = findSwallowed(env, 'start', ['port']);
+  if (swallowed !== undefined) return refuse(swallowed.message, argument ?? env['npm_config_port']);
   if (argument === undefined) return { kind: 'run', firstPort: undefined };
   if (argument !== '--port') return refuse(`unexpected ${JSON.stringify(argument)}`);
   const [text = '', ...more] = rest;

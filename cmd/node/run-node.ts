@@ -32,6 +32,7 @@ import { openFilesMax } from '#platform/open-files.ts';
 import { registerProcessMetrics } from '#platform/process-metrics.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { sayOnStandardError } from '#platform/standard-error.ts';
+import { createWriteOut } from '#platform/standard-output.ts';
 import { hostOf } from '#server/host-policy.ts';
 import { ServerAddressError } from '#server/listen.ts';
 import { openServer } from '#server/open-server.ts';
@@ -64,21 +65,28 @@ export async function runNode(
   const flags = parseNodeFlags(argv);
   switch (flags.kind) {
     case 'help':
-      process.stdout.write(nodeUsage(command));
-      return;
+      return print(nodeUsage(command));
     case 'version':
-      process.stdout.write(`${packageVersion()}\n`);
-      return;
+      return print(`${packageVersion()}\n`);
     case 'error':
       fail(CONFIG_EXIT_CODE, `${command}: ${flags.problems.join('\n')}\nSee ${command} --help.`);
       return;
     case 'run': {
       const config = await readConfig(role, flags);
       if (config === undefined) return;
-      if (flags.shouldPrintConfig) process.stdout.write(printConfig(config));
-      else if (flags.shouldCheckConfig) process.stdout.write('the configuration is valid\n');
+      if (flags.shouldPrintConfig) await print(printConfig(config));
+      else if (flags.shouldCheckConfig) await print('the configuration is valid\n');
       else await serve(config, flags, signals);
     }
+  }
+}
+
+/** What was asked to be shown: where that fails, so does the command. */
+async function print(text: string): Promise<void> {
+  try {
+    await createWriteOut()(text);
+  } catch (error) {
+    fail(EXIT_OTHER, `cannot write the output: ${(error as Error).message}`);
   }
 }
 

@@ -3,8 +3,9 @@
  * environment, Ctrl-C. The tests bring their own; nothing else in `cmd/walnut`
  * touches `process`.
  */
-import { fstatSync, writeSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { isOnATerminal } from '#platform/shutdown-signals.ts';
+import { createWriteOut } from '#platform/standard-output.ts';
 
 export interface CliIo {
   /** Writes all of it to stdout; rejects with the system's error where that fails. */
@@ -22,7 +23,6 @@ export interface CliIo {
 }
 
 const STDIN = 0;
-const STDOUT = 1;
 /** Ctrl-C reaches a child twice (terminal and launcher), so repeats within this time are one. */
 const REPEAT_MS = 2_000;
 
@@ -31,7 +31,7 @@ export function createProcessIo(): CliIo {
   // What is said beside the answer (progress, advice) must not end the command where it cannot be written.
   process.stderr.on('error', () => undefined);
   return {
-    write: isStream(STDOUT) ? createStreamWriter() : writeToFile,
+    write: createWriteOut(),
     note: (text) => void process.stderr.write(text),
     stdin: { [Symbol.asyncIterator]: readStdin },
     isOutTerminal: process.stdout.isTTY === true,
@@ -68,31 +68,4 @@ function listenForInterruption(): AbortSignal {
   process.on('SIGHUP', isOnATerminal() ? onSignal(129) : () => undefined);
   if (process.platform !== 'win32') process.on('SIGUSR1', () => undefined);
   return interruption.signal;
-}
-
-function isStream(descriptor: number): boolean {
-  const stat = fstatSync(descriptor);
-  return stat.isFIFO() || stat.isSocket() || process.stdout.isTTY === true;
-}
-
-function createStreamWriter(): CliIo['write'] {
-  const onError = (error: NodeJS.ErrnoException): void => {
-    // A reader that went away (`| head`) is no failure of ours, and nothing is left to say.
-    if (error.code === 'EPIPE') process.exit(0);
-  };
-  process.stdout.on('error', onError);
-  return (chunk) =>
-    new Promise((resolve, reject) => {
-      process.stdout.write(chunk, (error) => {
-        if (error == null) return resolve();
-        onError(error);
-        reject(error);
-      });
-    });
-}
-
-/** Node's own stream takes a short write, which a full disk makes, for a whole one. */
-async function writeToFile(chunk: string | Uint8Array): Promise<void> {
-  const bytes = typeof chunk === 'string' ? Buffer.from(chunk, 'utf8') : chunk;
-  for (let at = 0; at < bytes.length; ) at += writeSync(STDOUT, bytes, at);
 }

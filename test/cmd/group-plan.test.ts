@@ -146,7 +146,16 @@ describe('parseGroupFlags', () => {
     [['--port', '0'], {}, /expected a number/],
     [['--port', '9080', 'x'], {}, /unexpected "x"/],
     [['9080'], {}, /unexpected "9080"\nType: npm start -- --port/],
-    [[], { npm_config_port: '9300' }, /came before "--"\nType: npm start -- --port 9300/],
+    [
+      [],
+      { npm_lifecycle_event: 'start', npm_config_port: '9300' },
+      /npm kept --port=9300 for itself: nothing was done\nType: npm start -- --port 9300/,
+    ],
+    [
+      ['9300'],
+      { npm_lifecycle_event: 'start', npm_config_port: 'true' },
+      /npm kept --port for itself: nothing was done\nType: npm start -- --port 9300/,
+    ],
   ])('refuses %j', (argv, env, message) => {
     expect(parseGroupFlags(argv, env)).toEqual({ kind: 'error', message: expect.stringMatching(message) });
   });

@@ -286,7 +286,7 @@ describe('launcher', () => {
     [['--bin', 'typescript:nothing'], 'package typescript has no command nothing'],
   ])('refuses %j without a stack', async (args, message) => {
     const { code, err } = await outcome(launch(...args));
-    expect(code).toBe(1);
+    expect(code).toBe(126);
     expect(err).toContain(`walnut: ${message}`);
     expect(err).not.toContain('    at ');
   });

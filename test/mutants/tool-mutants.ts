@@ -4,7 +4,7 @@ import type { Mutant } from './mutants.ts';
 export const TOOL_MUTANTS: readonly Mutant[] = [
   {
     name: 'tool that takes a short write of its output for a whole one',
-    file: 'cmd/walnut/cli-io.ts',
+    file: 'internal/platform/standard-output.ts',
     text: '  for (let at = 0; at < bytes.length; ) at += writeSync(STDOUT, bytes, at);',
     replacement: '  writeSync(STDOUT, bytes);',
     tests: ['test/cli/process.test.ts'],
