@@ -1,17 +1,21 @@
 /**
  * The standard gRPC server reflection (v1; v1alpha is the same on the wire and
- * comes here by its path), so that grpcurl and the like work without .proto files.
+ * comes here by its path), so that grpcurl and the like work without .proto files,
+ * comments included; the messages of error details, which no rpc names, too.
  * What cannot be answered is an error response; the stream goes on.
  */
-import { type DescFile, type DescService, toBinary } from '@bufbuild/protobuf';
+import { create, type DescFile, type DescService, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { nestedTypes } from '@bufbuild/protobuf/reflect';
-import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { FileDescriptorProtoSchema, SourceCodeInfoSchema } from '@bufbuild/protobuf/wkt';
 import { Code } from '@connectrpc/connect';
+import { COMMENTS } from '#gen/comments.ts';
 import {
   ServerReflection,
   type ServerReflectionRequest,
   type ServerReflectionResponse,
 } from '#gen/grpc/reflection/v1/reflection_pb.ts';
+import { file_walnut_v1_errors } from '#gen/walnut/v1/errors_pb.ts';
+import { ownValue } from '#platform/own-value.ts';
 import type { MessageLimits } from '#server/message-limits.ts';
 import type { RpcRoutes } from '#server/rpc-routes.ts';
 
@@ -45,6 +49,7 @@ export function createReflector(
 ): (question: ServerReflectionRequest['messageRequest']) => Answer {
   const files = new Map<string, DescFile>();
   for (const service of services) collect(service.file, files);
+  collect(file_walnut_v1_errors, files);
   const symbols = new Map<string, DescFile>();
   for (const file of files.values()) {
     for (const type of nestedTypes(file)) symbols.set(type.typeName, file);
@@ -110,13 +115,19 @@ function fileAnswer(file: DescFile | undefined, name: string): Answer {
   }
   const closure = new Map<string, DescFile>();
   collect(file, closure);
-  const bytes = [...closure.values()]
-    .reverse()
-    .map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
+  const bytes = [...closure.values()].reverse().map(withComments);
   return {
     case: 'fileDescriptorResponse',
     value: { $typeName: 'grpc.reflection.v1.FileDescriptorResponse', fileDescriptorProto: bytes },
   };
+}
+
+/** The descriptor's bytes; its comments are kept apart from it. */
+function withComments({ proto }: DescFile): Uint8Array<ArrayBuffer> {
+  const comments = ownValue(COMMENTS, proto.name);
+  if (comments === undefined) return toBinary(FileDescriptorProtoSchema, proto);
+  const sourceCodeInfo = fromBinary(SourceCodeInfoSchema, Buffer.from(comments, 'base64'));
+  return toBinary(FileDescriptorProtoSchema, create(FileDescriptorProtoSchema, { ...proto, sourceCodeInfo }));
 }
 
 function errorAnswer(errorCode: Code, errorMessage: string): Answer {

@@ -86,6 +86,14 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     tests: ['test/server/unparsed.test.ts'],
   },
   {
+    name: 'reflection without comments',
+    file: 'internal/server/reflection-service.ts',
+    text: 'create(FileDescriptorProtoSchema, { ...proto, sourceCodeInfo })',
+    replacement:
+      'create(FileDescriptorProtoSchema, { ...proto, ...(sourceCodeInfo.location.length < 0 && { sourceCodeInfo }) })',
+    tests: ['test/server/reflection.test.ts'],
+  },
+  {
     name: 'refusal said of an error that may have done something',
     file: 'internal/wire/error-details.ts',
     text: 'if (nothingDone === true) sent',
