@@ -120,7 +120,9 @@ function fill(
 }
 
 function textAt(json: Buffer, text: TextRange | undefined): string {
-  return text === undefined ? '' : json.toString('latin1', text.from, text.to);
+  if (text === undefined) return '';
+  const written = json.subarray(text.from, text.to);
+  return written.includes(BACKSLASH) ? withoutEscapes(written) : written.toString('latin1');
 }
 
 function decodeBytes(field: DescField, text: string): Uint8Array {
@@ -130,8 +132,7 @@ function decodeBytes(field: DescField, text: string): Uint8Array {
 }
 
 /** Either alphabet, padded or not, as the texts of bytes fields may be; undefined where it is none. */
-function decodeBase64(written: string): Buffer | undefined {
-  const text = written.includes('\\') ? withoutEscapes(written) : written;
+function decodeBase64(text: string): Buffer | undefined {
   let digits = text.length;
   while (digits > text.length - 2 && text[digits - 1] === '=') digits--;
   const value = Buffer.from(text, 'base64');
@@ -140,28 +141,40 @@ function decodeBase64(written: string): Buffer | undefined {
 }
 
 const BACKSLASH = 0x5c;
-const SLASH = 0x2f;
 const LETTER_U = 0x75;
-const LINE_ENDS = new Set(Buffer.from('nrt'));
-/** No sign of base64. */
-const OTHER = 0;
+/** By byte: whether it is a sign of base64. */
+const SIGNS = new Uint8Array(256);
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=';
+for (const byte of Buffer.from(ALPHABET)) SIGNS[byte] = 1;
+/** By the letter behind a backslash: the sign it stands for, or that it stands for a blank. */
+const BLANK = 1;
+const ESCAPES = new Uint8Array(256);
+ESCAPES[0x2f] = 0x2f;
+for (const byte of Buffer.from('nrt')) ESCAPES[byte] = BLANK;
+/** Lines of base64 have 64 or 76 signs, and two blanks behind them. */
+const BYTES_PER_BLANK = 16;
+/** Stands for a text that is no base64. */
+const NO_BASE64 = '!';
 
-/** JSON's escapes of the signs of base64, such as `\\/` and `\\u002B`; escaped line ends and tabs fall out. */
-function withoutEscapes(written: string): string {
-  const bytes = Buffer.from(written, 'latin1');
+/** The signs of base64 that a text with JSON's escapes stands for, such as `\/` and `\u002B`, without line ends. */
+function withoutEscapes(written: Buffer): string {
+  const signs = Buffer.allocUnsafe(written.length);
   let length = 0;
-  for (let at = 0; at < bytes.length; at++) {
-    let byte = bytes[at] as number;
+  let blanksLeft = Math.ceil(written.length / BYTES_PER_BLANK);
+  for (let at = 0; at < written.length; at++) {
+    let byte = written[at] as number;
     if (byte === BACKSLASH) {
-      byte = bytes[++at] ?? OTHER;
-      if (LINE_ENDS.has(byte)) continue;
-      if (byte === LETTER_U) {
-        const unit = Number.parseInt(bytes.toString('latin1', at + 1, at + 5), 16);
-        byte = unit < 0x80 ? unit : OTHER;
+      const letter = written[++at] ?? 0;
+      if (letter === LETTER_U) {
+        byte = Number.parseInt(written.toString('latin1', at + 1, at + 5), 16);
         at += 4;
-      } else if (byte !== SLASH) byte = OTHER;
+      } else {
+        byte = ESCAPES[letter] as number;
+        if (byte === BLANK && --blanksLeft >= 0) continue;
+      }
     }
-    bytes[length++] = byte;
+    if (SIGNS[byte] !== 1) return NO_BASE64;
+    signs[length++] = byte;
   }
-  return bytes.toString('latin1', 0, length);
+  return signs.toString('latin1', 0, length);
 }

@@ -77,6 +77,11 @@ describe('a request in JSON', () => {
     else expect(equals(SetRequestSchema, given as never, expected as never)).toBe(true);
   });
 
+  it('has no large value that is mostly escaped blanks, which cost more than they say', () => {
+    const json = `{"key":"k","value":"${'\\nA'.repeat(40_000)}"}`;
+    expect(() => decode(SetRequestSchema, json)).toThrow('invalid base64 string');
+  });
+
   it('has no value where it is null', () => {
     const two = `{"operations":[{"set":{"key":"a","value":"${text}"}},{"set":{"key":"b","value":null}}]}`;
     expect(decode(BatchRequestSchema, two)).toMatchObject({
