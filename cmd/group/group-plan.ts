@@ -72,6 +72,10 @@ export function planGroup({ texts, env, firstPort }: GroupSource): MemberSpec[] 
   for (const [index, config] of configs.entries()) {
     const spec = specs[index] as (typeof specs)[number];
     const { advertise } = config.server;
+    // After a failover any of them may lead, and addresses that were remembered may have been edited since.
+    const others = specs.filter((other) => other !== spec).map(({ address }) => address);
+    if (config.replication.replicas.length === 0 || firstPort !== undefined)
+      spec.sets.push(`replication.replicas=${others.join(',')}`);
     if (firstPort !== undefined) spec.sets.push(`server.port=${spec.port}`);
     if (firstPort !== undefined && advertise !== undefined)
       spec.sets.push(`server.advertise=${advertise.replace(/\d+$/, String(spec.port))}`);

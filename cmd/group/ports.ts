@@ -1,9 +1,13 @@
 /** Which ports of this machine are free. */
 import { createServer } from 'node:net';
-import type { MemberSpec } from './group-plan.ts';
+
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
 
 /** The first of these whose port somebody listens on. */
-export async function findTaken(specs: readonly MemberSpec[]): Promise<MemberSpec | undefined> {
+export async function findTaken<One extends Endpoint>(specs: readonly One[]): Promise<One | undefined> {
   for (const spec of specs) if (!(await isFree(spec.host, spec.port))) return spec;
   return undefined;
 }
@@ -12,8 +16,8 @@ const STEP = 1_000;
 const PORT_MAX = 65_535;
 
 /** A port above those of `specs` that is free with as many behind it; undefined where there is none to be found. */
-export async function findFreePort(specs: readonly MemberSpec[]): Promise<number | undefined> {
-  const [first] = specs as [MemberSpec];
+export async function findFreePort(specs: readonly Endpoint[]): Promise<number | undefined> {
+  const [first] = specs as [Endpoint];
   for (let port = first.port + STEP; port + specs.length <= PORT_MAX; port += STEP) {
     const moved = specs.map((spec, index) => ({ ...spec, port: port + index }));
     if ((await findTaken(moved)) === undefined) return port;

@@ -34,11 +34,11 @@ function refusal(given: Case): string {
 }
 
 describe('planGroup', () => {
-  it('finds addresses in the files as they are shipped, and overrides nothing', () => {
+  it('finds addresses in the files as they are shipped, and tells each node of the others', () => {
     expect(plan({}).map(({ address, sets }) => [address, sets])).toEqual([
-      ['127.0.0.1:8080', []],
-      ['127.0.0.1:8081', []],
-      ['127.0.0.1:8082', []],
+      ['127.0.0.1:8080', ['replication.replicas=127.0.0.1:8081,127.0.0.1:8082']],
+      ['127.0.0.1:8081', ['replication.replicas=127.0.0.1:8080,127.0.0.1:8082']],
+      ['127.0.0.1:8082', ['replication.replicas=127.0.0.1:8080,127.0.0.1:8081']],
     ]);
   });
 
@@ -54,13 +54,31 @@ describe('planGroup', () => {
   it('moves a whole group to other ports, links and advertised addresses too', () => {
     const edit = [1, '# advertise: "walnut-1.example.net:8081"', 'advertise: "127.0.0.1:8081"'] as const;
     expect(plan({ firstPort: 9080, edit }).map(({ address, sets }) => [address, sets])).toEqual([
-      ['127.0.0.1:9080', ['server.port=9080']],
+      ['127.0.0.1:9080', ['replication.replicas=127.0.0.1:9081,127.0.0.1:9082', 'server.port=9080']],
       [
         '127.0.0.1:9081',
-        ['server.port=9081', 'server.advertise=127.0.0.1:9081', 'master.address=127.0.0.1:9080'],
+        [
+          'replication.replicas=127.0.0.1:9080,127.0.0.1:9082',
+          'server.port=9081',
+          'server.advertise=127.0.0.1:9081',
+          'master.address=127.0.0.1:9080',
+        ],
       ],
-      ['127.0.0.1:9082', ['server.port=9082', 'master.address=127.0.0.1:9080']],
+      [
+        '127.0.0.1:9082',
+        [
+          'replication.replicas=127.0.0.1:9080,127.0.0.1:9081',
+          'server.port=9082',
+          'master.address=127.0.0.1:9080',
+        ],
+      ],
     ]);
+  });
+
+  it('leaves a list of replicas in a file alone, unless the ports move', () => {
+    const edit = [0, '# replicas: []', 'replicas: ["127.0.0.1:8082"]'] as const;
+    expect(plan({ edit })[0]?.sets).toEqual([]);
+    expect(plan({ edit, firstPort: 9080 })[0]?.sets[0]).toMatch(/^replication.replicas=127.0.0.1:9081,/);
   });
 
   it('keeps a replica that follows the other replica', () => {

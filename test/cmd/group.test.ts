@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ROOT } from '#test/house/source-files.ts';
+import { findFreePort } from '../../cmd/group/ports.ts';
 import { eventually, freePort, killGroup, LAUNCHER, RealNodes } from './real-node.ts';
 
 const nodes = new RealNodes();
@@ -166,7 +167,7 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
   );
 
   it(
-    'starts a group whose master was changed by a failover',
+    'starts a group whose master was changed by a failover, on other ports too',
     async () => {
       const there = await place();
       const [port = 0, replica = 0] = there.ports;
@@ -186,6 +187,11 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
       );
       expect(await put(replica, 'b')).toBe(201);
       await second.stop();
+      const base = (await findFreePort(there.ports.map((each) => ({ host: '127.0.0.1', port: each })))) ?? 0;
+      const moved = new Demo(there, ['--port', String(base)]);
+      await moved.says('Ctrl-C stops all three');
+      expect(await put(base + 1, 'c')).toBe(201);
+      await moved.stop();
     },
     PLAYED,
   );
