@@ -110,13 +110,16 @@ function memoryLineOf(file) {
 /**
  * V8's heap limit in MiB; it cannot be raised later. Entries lie outside the
  * heap, so a node's is what a quarter of `storage.max_memory` and its calls may
- * need, and no more than three quarters of what `max_memory` leaves.
+ * need, and no more than three quarters of what `max_memory` leaves. By default
+ * `max_memory` is less than 0.6 of a small machine (internal/platform/memory-plan.ts),
+ * which makes no difference to the limit.
  */
 function heapMegabytes(entry, args, env, availableBytes) {
   if (!NODE_ENTRIES.includes(entry)) return Math.max(256, Math.floor((availableBytes * 0.75) / MIB));
   const storeBytes = configuredMemoryBytes(args, env) || availableBytes * 0.6;
   const wanted = 512 * MIB + storeBytes / 4;
-  return Math.max(256, Math.floor(Math.min(wanted, (availableBytes - storeBytes) * 0.75) / MIB));
+  const least = Math.min(256, Math.max(96, availableBytes / 4 / MIB));
+  return Math.floor(Math.max(least, Math.min(wanted, (availableBytes - storeBytes) * 0.75) / MIB));
 }
 
 /** Megabytes of V8's two halves for new objects: more is slower to give back, and no faster here. */

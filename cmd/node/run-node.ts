@@ -21,10 +21,11 @@ import { CloserStack } from '#platform/closer-stack.ts';
 import { createLogger, type LevelLogger } from '#platform/create-logger.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
 import { registerEventLoopDelay, startEventLoopMonitor } from '#platform/event-loop-delay.ts';
-import { heapLimitBytes, keepHeapSmall, openHeap } from '#platform/heap.ts';
+import { createBufferCollector, heapLimitBytes, keepHeapSmall, openHeap } from '#platform/heap.ts';
 import { startIdleCollector } from '#platform/idle-collector.ts';
 import { memoryLimitBytes } from '#platform/memory.ts';
-import { DURATION_BUCKETS_S, Metrics } from '#platform/metrics.ts';
+import { type MemoryPlan, planMemory, whyNoRoom } from '#platform/memory-plan.ts';
+import { DURATION_BUCKETS_S, type HistogramHandle, Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { findSwallowed } from '#platform/npm-options.ts';
@@ -106,11 +107,12 @@ async function readConfig(role: Role, flags: NodeFlags): Promise<Config | undefi
 async function serve(config: Config, flags: NodeFlags, signals: EarlySignals): Promise<void> {
   keepHeapSmall();
   const logger = createLogger({ level: config.log.level, format: config.log.format });
-  warnOfMemory(config.storage.memoryBytesMax, logger);
+  const memory = planMemory(memoryLimitBytes());
+  tellMemory(memory, config.storage.memoryBytesMax, logger);
   const clock = createNodeClock();
   const closers = new CloserStack();
   try {
-    await start(config, flags, { logger, clock, closers, signals });
+    await start(config, flags, { logger, clock, closers, signals, memory });
   } catch (error) {
     await closers
       .close()
@@ -122,25 +124,27 @@ async function serve(config: Config, flags: NodeFlags, signals: EarlySignals): P
   }
 }
 
-/** Both limits can be kept and the process still be killed: said at the start rather than found out. */
-function warnOfMemory(storeBytes: number, logger: LevelLogger): void {
-  const [heapBytes, availableBytes] = [heapLimitBytes(), memoryLimitBytes()];
-  if (storeBytes + heapBytes <= availableBytes) return;
-  logger.warn(
-    { maxMemory: storeBytes, heapLimit: heapBytes, available: availableBytes },
-    'storage.max_memory and the heap limit together are more than this process may use: lower max_memory',
-  );
+/** Says what memory is for, and warns where it does not suffice: at the start rather than when the process is killed. */
+function tellMemory(plan: MemoryPlan, maxMemory: number, logger: LevelLogger): void {
+  const { storeBytes: roomBytes, ...others } = plan;
+  logger.info({ ...others, roomBytes, maxMemory, heapLimitBytes: heapLimitBytes() }, 'memory');
+  const why = whyNoRoom(plan, maxMemory);
+  if (why !== undefined) logger.warn({}, why);
 }
 
 interface Surroundings {
+  readonly memory: MemoryPlan;
   readonly logger: LevelLogger;
   readonly clock: Clock;
   readonly closers: CloserStack;
   readonly signals: EarlySignals;
 }
 
-async function start(config: Config, flags: NodeFlags, surroundings: Surroundings): Promise<void> {
-  const { logger, clock, closers } = surroundings;
+/** Of the process; the node's own come with the server. */
+function openMetrics(
+  logger: LevelLogger,
+  closers: CloserStack,
+): { readonly metrics: Metrics; readonly fsyncSeconds: HistogramHandle } {
   const metrics = new Metrics();
   const monitor = startEventLoopMonitor();
   closers.push('event loop monitor', () => monitor.close());
@@ -151,16 +155,24 @@ async function start(config: Config, flags: NodeFlags, surroundings: Surrounding
     'Log lines that could not be written, or that nobody read in time.',
     () => logger.droppedLines,
   );
-  const collector = startIdleCollector(clock, openHeap());
-  closers.push('idle collector', () => collector.close());
   const fsyncSeconds = metrics.histogram(
     'walnut_wal_fsync_duration_seconds',
     'Time of each fdatasync of the log.',
     DURATION_BUCKETS_S,
   );
+  return { metrics, fsyncSeconds };
+}
+
+async function start(config: Config, flags: NodeFlags, surroundings: Surroundings): Promise<void> {
+  const { logger, clock, closers, memory } = surroundings;
+  const { metrics, fsyncSeconds } = openMetrics(logger, closers);
+  const collector = startIdleCollector(clock, openHeap());
+  closers.push('idle collector', () => collector.close());
   const version = packageVersion();
   const node = new Node({
     ...toNodeOptions(config),
+    ringBytesMax: memory.ringBytes,
+    snapshotPendingBytesMax: memory.snapshotBytes,
     fileSystem: createNodeFileSystem(),
     clock,
     random: createNodeRandom(),
@@ -189,6 +201,8 @@ async function start(config: Config, flags: NodeFlags, surroundings: Surrounding
     hostNames: hostNamesOf(config.server),
     valueBytesMax: config.server.valueBytesMax,
     batchBytesMax: config.server.batchBytesMax,
+    bodyBytesMax: memory.bodyBytes,
+    onBodyBytes: memory.isScarce ? createBufferCollector(memory.bodyBytes / 2) : undefined,
     version,
     openFilesMax: openFilesMax(),
   });

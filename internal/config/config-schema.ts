@@ -15,6 +15,7 @@ import {
 } from '#config/leaf-schemas.ts';
 import { PUSH_BYTES_MAX_DEFAULT, VALUE_BYTES_MAX_DEFAULT } from '#model/limits.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '#platform/create-logger.ts';
+import { planMemory } from '#platform/memory-plan.ts';
 
 const KB = 1_000;
 const MB = 1_000 * KB;
@@ -25,13 +26,6 @@ const HOUR = 3_600 * SECOND;
 
 /** A record (value, victims, headers) must stay under the log format's 64 MiB. */
 const VALUE_BYTES_LIMIT = 48 * MIB;
-/** Share of the machine's (or cgroup's) memory that the store takes by default. */
-const MEMORY_SHARE = 0.6;
-
-/** In whole mebibytes, so that it reads well. */
-function defaultMemoryBytes(memoryLimitBytes: number): number {
-  return Math.max(MIB, Math.floor((memoryLimitBytes * MEMORY_SHARE) / MIB) * MIB);
-}
 
 /** `memoryLimitBytes`: what this process may use, for the default of `storage.max_memory`. */
 function nodeSections(memoryLimitBytes: number) {
@@ -56,7 +50,7 @@ function nodeSections(memoryLimitBytes: number) {
     }),
     storage: z.strictObject({
       max_entries: wholeNumber({ min: 0 }, 0),
-      max_memory: size({ min: MIB }, defaultMemoryBytes(memoryLimitBytes)),
+      max_memory: size({ min: MIB }, planMemory(memoryLimitBytes).storeBytes),
       default_ttl: duration({ min: 0 }, 0),
       scrub_interval: duration({ min: 0 }, HOUR),
       eviction_policy: oneOf(['lru', 'none'], 'lru'),

@@ -31,7 +31,7 @@ const SYNC_BYTES = 4 * 1_024 * 1_024;
  * back until half of it is written, or writes could fill memory with a second
  * copy of the store while a slow disk takes the snapshot.
  */
-const PENDING_BYTES_MAX = 64 * 1_024 * 1_024;
+const PENDING_BYTES_DEFAULT = 64 * 1_024 * 1_024;
 /** How long the log may take to become durable through the snapshot's position. */
 const DURABLE_TIMEOUT_MS = 60_000;
 
@@ -68,9 +68,13 @@ export class Checkpointer {
     });
   }
 
+  get #pendingBytesMax(): number {
+    return this.#options.snapshotPendingBytesMax ?? PENDING_BYTES_DEFAULT;
+  }
+
   /** What the log waits for before it writes on: undefined where memory allows. */
   holdBack(): Promise<void> | undefined {
-    if (this.#scan === undefined || this.#scan.pendingBytes <= PENDING_BYTES_MAX) return undefined;
+    if (this.#scan === undefined || this.#scan.pendingBytes <= this.#pendingBytesMax) return undefined;
     this.#room ??= Promise.withResolvers();
     return this.#room.promise;
   }
@@ -148,7 +152,7 @@ export class Checkpointer {
           await file.datasync();
           synced = bytes;
         }
-        if (scan.pendingBytes * 2 <= PENDING_BYTES_MAX) this.#giveRoom();
+        if (scan.pendingBytes * 2 <= this.#pendingBytesMax) this.#giveRoom();
         await this.#options.clock.yield();
       }
       await file.datasync();

@@ -45,6 +45,8 @@ export interface EngineOptions {
   readonly retentionBytes: number;
   /** A checkpoint is made after this much log. */
   readonly snapshotEveryBytes: number;
+  /** Bytes of changed entries that may wait for the disk while a snapshot is written; default: 64 MiB. */
+  readonly snapshotPendingBytesMax?: number | undefined;
   readonly onFsync?: ((seconds: number) => void) | undefined;
   /** On a replica: how long after its master it applies what it logs; 0, the default: at once. */
   readonly applyDelayMs?: number | undefined;

@@ -31,6 +31,7 @@ import { ReplicaList } from '#node/replica-list.ts';
 import { Rivals } from '#node/rivals.ts';
 import { describeShortage } from '#platform/shortage.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
+import { RING_BYTES_DEFAULT } from '#replication/push-source.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 import { ReplicaRegistry } from '#replication/replica-registry.ts';
 import type { FrameRun } from '#wal/frame-run.ts';
@@ -120,6 +121,7 @@ export class MasterRole {
       clock: options.clock,
       logger: options.logger,
       syncIntervalMs: options.pushIntervalMs,
+      ringBytesMax: options.ringBytesMax ?? RING_BYTES_DEFAULT,
       pushBytesMax: options.pushBytesMax ?? PUSH_BYTES_MAX_DEFAULT,
       heartbeatMs: options.heartbeatMs,
       // Reads on replicas keep an entry as reads here do.

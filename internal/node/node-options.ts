@@ -28,6 +28,10 @@ export interface NodeOptions {
   readonly maxFileBytes: number;
   readonly retentionBytes: number;
   readonly snapshotEveryBytes: number;
+  /** Bytes of changed entries that may wait for the disk while a snapshot is written; default: 64 MiB. */
+  readonly snapshotPendingBytesMax?: number | undefined;
+  /** Bytes of frames kept in memory for replicas; default: 32 MiB. */
+  readonly ringBytesMax?: number | undefined;
   /** A master's limits; a replica has those that the log says. */
   readonly limits: {
     readonly entriesMax: number;

@@ -45,6 +45,7 @@ export async function openHost(
       maxFileBytes: options.maxFileBytes,
       retentionBytes: options.retentionBytes,
       snapshotEveryBytes: options.snapshotEveryBytes,
+      snapshotPendingBytesMax: options.snapshotPendingBytesMax,
       onFsync: options.onFsync,
       applyDelayMs: options.applyDelayMs,
     },

@@ -16,7 +16,7 @@ import { type FrameRun, runOf } from '#wal/frame-run.ts';
 import { WalReadError } from '#wal/wal-errors.ts';
 
 /** Memory that the newest frames may take, whatever the number of replicas. */
-export const RING_BYTES_MAX = 32 * 1_024 * 1_024;
+export const RING_BYTES_DEFAULT = 32 * 1_024 * 1_024;
 /** The same where there are no replicas: for one that registers now. */
 const RING_BYTES_ALONE_MAX = 1_024 * 1_024;
 
@@ -26,9 +26,18 @@ export class PushSource implements PushLog {
   readonly #identity: () => PushIdentity;
   readonly #group: () => GroupMembers;
   readonly #ring = new FrameRing();
+  readonly #ringBytesMax: number;
   #damagedLsn: number | undefined;
 
-  constructor(engine: Engine, acks: AckLedger, identity: () => PushIdentity, group: () => GroupMembers) {
+  /** `ringBytesMax`: memory for the newest frames, while there are replicas. */
+  constructor(
+    engine: Engine,
+    acks: AckLedger,
+    identity: () => PushIdentity,
+    group: () => GroupMembers,
+    ringBytesMax: number,
+  ) {
+    this.#ringBytesMax = ringBytesMax;
     this.#engine = engine;
     this.#acks = acks;
     this.#identity = identity;
@@ -37,7 +46,7 @@ export class PushSource implements PushLog {
 
   /** A frame became visible here. Where nobody is pushed to, only the last few are worth their memory. */
   add(frame: Frame, isPushed: boolean): void {
-    this.#ring.add(frame, isPushed ? RING_BYTES_MAX : RING_BYTES_ALONE_MAX);
+    this.#ring.add(frame, isPushed ? this.#ringBytesMax : RING_BYTES_ALONE_MAX);
   }
 
   /** The newest durable record's LSN and epoch. */

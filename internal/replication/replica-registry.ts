@@ -56,6 +56,8 @@ export interface RegistryOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly syncIntervalMs: number;
+  /** Memory for the newest frames. */
+  readonly ringBytesMax: number;
   /** Bytes of frames in one push. */
   readonly pushBytesMax: number;
   readonly heartbeatMs: number;
@@ -97,6 +99,7 @@ export class ReplicaRegistry {
       options.acks,
       () => ({ masterNodeId: options.nodeId, ...options.identity() }),
       () => options.book.group(),
+      options.ringBytesMax,
     );
   }
 

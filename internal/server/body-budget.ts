@@ -17,7 +17,8 @@ export interface BodyBudget {
   heldBytes(): number;
 }
 
-export function createBodyBudget(bytesMax: number): BodyBudget {
+/** `onBytes`: told the bytes that were admitted. */
+export function createBodyBudget(bytesMax: number, onBytes?: (bytes: number) => void): BodyBudget {
   let held = 0;
   return {
     heldBytes: () => held,
@@ -28,7 +29,8 @@ export function createBodyBudget(bytesMax: number): BodyBudget {
         add: (bytes) => {
           // What came after the release would never be given back, so it counts as nothing.
           if (isReleased) return;
-          if (held + bytes > bytesMax) {
+          // One alone may be larger than the budget: refused, it could never be sent.
+          if (held + bytes > bytesMax && held > counted) {
             throw new WalnutError(
               'resource_exhausted',
               `request bodies of ${held} bytes are being received already, at most ${bytesMax} at once: try again`,
@@ -36,6 +38,7 @@ export function createBodyBudget(bytesMax: number): BodyBudget {
           }
           held += bytes;
           counted += bytes;
+          onBytes?.(bytes);
         },
         release: () => {
           if (!isReleased) held -= counted;

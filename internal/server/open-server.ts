@@ -60,6 +60,10 @@ export interface ServerOptions {
   readonly valueBytesMax: number;
   /** `server.max_batch_bytes`: one Batch as sent, and the values in one Batch answer. */
   readonly batchBytesMax: number;
+  /** Request bodies in memory at once, over all connections together. */
+  readonly bodyBytesMax: number;
+  /** Told the bytes of large request bodies as they are taken in. */
+  readonly onBodyBytes?: ((bytes: number) => void) | undefined;
   /** Names by which callers may call this node, beside localhost: without a port. */
   readonly hostNames: readonly string[];
   readonly version: string;
@@ -77,8 +81,6 @@ export interface RunningServer {
   close(graceMs: number): Promise<void>;
 }
 
-/** Request bodies under way, over all connections together. */
-const BODY_BUDGET_BYTES = 512 * 1_024 * 1_024;
 const SERVICES = [KVStore, Replication, Admin, Health, ServerReflection] as const;
 
 /** A server's parts that its layers share. */
@@ -120,7 +122,7 @@ export async function openServer(options: ServerOptions): Promise<RunningServer>
     options,
     errors: createErrorMapper(logger, clock, clock.wallMs().toString(36)),
     metrics: createServerMetrics(options.metrics, status, connections.count, limit.connectionsMax),
-    budget: createBodyBudget(BODY_BUDGET_BYTES),
+    budget: createBodyBudget(options.bodyBytesMax, options.onBodyBytes),
     compression: createGzipCompression(),
     deadlines: createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdown.signal),
     status,

@@ -34,6 +34,8 @@ async function listeningAddress({ stderr }: ChildProcess): Promise<string> {
   let address = '';
   for await (const line of createInterface({ input: stderr })) {
     lines.push(line);
+    // Node itself may warn there, too.
+    if (!line.startsWith('{')) continue;
     const { msg, address: at } = JSON.parse(line) as { msg: string; address?: string };
     if (msg === 'listening') address = at ?? '';
     if (msg === 'recovered') return address;

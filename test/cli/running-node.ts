@@ -63,6 +63,7 @@ export class RunningMaster {
       port: 0,
       valueBytesMax: 8 << 20,
       batchBytesMax: 16 << 20,
+      bodyBytesMax: 512 << 20,
       hostNames: [],
       openFilesMax: 20_000,
       version: 'test',

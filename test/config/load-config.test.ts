@@ -91,6 +91,16 @@ describe('documented files', () => {
     });
   });
 
+  it.each([
+    [192, '14MiB'],
+    [256, '65MiB'],
+    [512, '254MiB'],
+    [10_240, '6GiB'],
+  ])('with %d MiB of memory give entries %s', (mebibytes, expected) => {
+    const config = load('master', DOCUMENTED_MASTER, { memoryLimitBytes: mebibytes * 1_048_576 });
+    expect(printConfig(config)).toContain(`max_memory: ${expected}\n`);
+  });
+
   it('take a relative wal.directory from the working directory, and print what it became', () => {
     const directoryOf = (directory: string, cwd?: string) =>
       loadConfig({

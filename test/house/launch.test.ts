@@ -141,6 +141,16 @@ describe('launcher', () => {
     expect(heapMegabytes('cmd/master.ts', args, env, 20 * 2 ** 30)).toBe(expected);
   });
 
+  it.each([
+    [192, 96],
+    [256, 96],
+    [400, 120],
+    [512, 153],
+    [1_024, 307],
+  ])('leaves the heap of a node in %d MiB %d MiB', (mebibytes, expected) => {
+    expect(heapMegabytes('cmd/master.ts', [], {}, mebibytes * 2 ** 20)).toBe(expected);
+  });
+
   it('reads max_memory of the configuration file, too, and leaves other programs three quarters', async () => {
     const file = join(directory, 'node.yaml');
     await fs.writeFile(file, 'storage:\n  # max_memory: "1GiB"\n  max_memory: "4GiB" # entries\n');

@@ -11,6 +11,7 @@ import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
+import { MEMORY_MUTANTS } from './memory-mutants.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
@@ -205,6 +206,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_MUTANTS,
   ...READ_MUTANTS,
   ...CLOCK_MUTANTS,
+  ...MEMORY_MUTANTS,
   ...DIGEST_MUTANTS,
   ...TOOL_MUTANTS,
   ...ANSWER_MUTANTS,

@@ -28,6 +28,7 @@ async function replicaBehindPort() {
     port: 0,
     valueBytesMax: 1_024,
     batchBytesMax: 8_192,
+    bodyBytesMax: 512 << 20,
     hostNames: [],
     openFilesMax: 20_000,
     version: 'test',

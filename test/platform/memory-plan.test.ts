@@ -1,0 +1,51 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { MEMORY_BYTES_MIN, planMemory, whyNoRoom } from '#platform/memory-plan.ts';
+
+const MIB = 1_024 * 1_024;
+const GIB = 1_024 * MIB;
+
+describe('the plan for a process’s memory', () => {
+  it.each([
+    [192, 14, 8],
+    [256, 65, 8],
+    [400, 178, 8],
+    [512, 254, 10],
+    [1_024, 614, 21],
+    [10_240, 6_144, 213],
+  ])('of %d MiB gives entries %d MiB, and bodies %d MiB', (limit, store, bodies) => {
+    const plan = planMemory(limit * MIB);
+    expect([plan.storeBytes / MIB, plan.bodyBytes / MIB]).toEqual([store, bodies]);
+  });
+
+  it('never promises more than there is, and gives more the more there is', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: MEMORY_BYTES_MIN, max: 64 * GIB }), fc.nat(GIB), (limitBytes, more) => {
+        const plan = planMemory(limitBytes);
+        const { programBytes, callBytes, ringBytes, snapshotBytes, storeBytes } = plan;
+        expect(programBytes + callBytes + ringBytes + snapshotBytes + storeBytes).toBeLessThanOrEqual(
+          limitBytes,
+        );
+        expect(whyNoRoom(plan, storeBytes)).toBeUndefined();
+        expect(planMemory(limitBytes + more).storeBytes).toBeGreaterThanOrEqual(storeBytes);
+      }),
+    );
+  });
+
+  it('tells who chose too much what to choose instead', () => {
+    const plan = planMemory(256 * MIB);
+    expect(whyNoRoom(plan, plan.storeBytes)).toBeUndefined();
+    const why = whyNoRoom(plan, 154 * MIB);
+    expect(why).toContain('this process may use 256 MiB; storage.max_memory of 154 MiB');
+    expect(why).toContain('Lower storage.max_memory to 65MiB, or raise the limit');
+  });
+
+  it('names no key where nobody chose one, or where no value of it would do', () => {
+    const plan = planMemory(128 * MIB);
+    for (const storeBytes of [plan.storeBytes, 20 * MIB]) {
+      const why = whyNoRoom(plan, storeBytes);
+      expect(why).toContain('this process may use 128 MiB, and Walnut needs at least 192 MiB');
+      expect(why).not.toContain('storage.');
+    }
+  });
+});
