@@ -71,7 +71,7 @@ export async function receiveAnnouncement(
 function standingOf(keeper: RoleKeeper, request: AnnounceRequest, address: string): Standing {
   const { host, current: role } = keeper;
   const { manifest } = host;
-  if (role === undefined) throw unavailable('this node is loading: see Status');
+  if (role === undefined) throw unavailable('this node is loading: see walnut status');
   if (request.nodeId === manifest.nodeId) return { kind: 'known' };
   if (request.logId === '')
     throw new WalnutError('failed_precondition', 'a node without a log leads nothing');

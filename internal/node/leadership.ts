@@ -48,7 +48,7 @@ export class Leadership {
     const { host } = keeper;
     const role = keeper.current;
     const { engine } = host;
-    if (role === undefined) throw unavailable('this node is loading: see Status');
+    if (role === undefined) throw unavailable('this node is loading: see walnut status');
     // Forced, it asks all the same: it may be a master that others have left behind.
     if (role.kind === 'master' && role.isTakingWrites && !isForced) return this.#asItIs();
     const doubt = role.kind === 'replica' ? role.doubt : '';

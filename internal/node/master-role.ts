@@ -334,7 +334,8 @@ export class MasterRole {
   async removeReplica(address: string): Promise<void> {
     const registered = this.replicas.find((one) => one.address === address);
     const isKnown = registered !== undefined || this.#list.known().includes(address);
-    if (!isKnown) throw new WalnutError('not_found', `no replica ${address} is known here: see Status`);
+    if (!isKnown)
+      throw new WalnutError('not_found', `no replica ${address} is known here: see walnut status`);
     await this.#list.remove(address, registered?.nodeId);
     await this.#registry.remove(address);
   }

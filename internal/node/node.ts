@@ -357,7 +357,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     const { directory } = this.#locked();
     const tail = manifestOf(directory).diverged?.find((one) => one.id === id);
     if (tail === undefined)
-      throw new WalnutError('not_found', `no tail ${id} was set aside here: see DivergedList`);
+      throw new WalnutError('not_found', `no tail ${id} was set aside here: see walnut diverged list`);
     return readDiverged(this.#options.fileSystem, directory.path, tail, { afterLsn, bytesMax });
   }
 
@@ -398,7 +398,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   }
 
   #requireRole(): MasterRole | ReplicaRole {
-    if (this.#role === undefined) throw unavailable('this node is loading: see Status');
+    if (this.#role === undefined) throw unavailable('this node is loading: see walnut status');
     return this.#role;
   }
 
@@ -418,7 +418,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   #current(): Engine {
     const role = this.#requireRole();
     if (this.#engine === undefined) {
-      throw unavailable('this replica has no state yet: see Status', role.leaderHint);
+      throw unavailable('this replica has no state yet: see walnut status', role.leaderHint);
     }
     return this.#engine;
   }
