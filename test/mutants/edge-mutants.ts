@@ -116,4 +116,11 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
     replacement: '    const body = bytes;',
     tests: ['test/server/unary-differential.test.ts'],
   },
+  {
+    name: 'expanded bodies that count as what was sent',
+    file: 'internal/server/unary/unary-call.ts',
+    text: '        reservation.add(expanded.length);',
+    replacement: '        reservation.add(0);',
+    tests: ['test/server/expanded-bodies.test.ts'],
+  },
 ];

@@ -85,10 +85,17 @@ export class UnaryCall implements BodyReader {
   }
 
   #expand({ bytes, excess }: ReceivedMessage): void {
-    const { compression } = this.#options;
+    const { compression, budget } = this.#options;
+    // What a kilobyte became stays in memory until it is answered, as a body of that size does.
+    // Of a caller that goes away meanwhile, only who asked before hears.
+    const reservation = budget.reserve();
+    this.#exchange.onClose(reservation.release);
     compression
       .decompress(bytes, this.#route.readMaxBytes)
-      .then((expanded) => this.#invoke(expanded, excess))
+      .then((expanded) => {
+        reservation.add(expanded.length);
+        this.#invoke(expanded, excess);
+      })
       .catch((error: unknown) => this.onFailed(error));
   }
 
