@@ -5,6 +5,7 @@
  * Exit codes: 0 clean; 2 configuration or flags; 3 the data directory cannot
  * be used; 4 storage failure while running; 1 anything else.
  */
+
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { MasterConfig, SlaveConfig } from '#config/config.ts';
@@ -12,6 +13,7 @@ import { CONFIG_EXIT_CODE, ConfigError } from '#config/config-error.ts';
 import { loadConfig, readConfigFile } from '#config/load-config.ts';
 import { NODE_FLAG_NAMES, type NodeFlags, nodeUsage, parseNodeFlags } from '#config/node-flags.ts';
 import { printConfig } from '#config/print-config.ts';
+import type { AsideState } from '#engine/aside-pruner.ts';
 import type { Role } from '#model/status.ts';
 import { Node } from '#node/node.ts';
 import { MemoryFailure } from '#node/state-guard.ts';
@@ -132,6 +134,25 @@ function tellMemory(plan: MemoryPlan, maxMemory: number, logger: LevelLogger): v
   if (why !== undefined) logger.warn({}, why);
 }
 
+/** Returns what takes the newest state. */
+function registerAside(metrics: Metrics): (state: AsideState) => void {
+  let aside: AsideState = { bytes: 0, protectedBytes: 0, unseenTails: 0 };
+  metrics.gaugeFrom('walnut_aside_bytes', 'Bytes of files in aside/.', () => aside.bytes);
+  metrics.gaugeFrom(
+    'walnut_aside_protected_bytes',
+    'Of those, bytes in folders with diverged records that nobody has seen.',
+    () => aside.protectedBytes,
+  );
+  metrics.gaugeFrom(
+    'walnut_diverged_unseen_tails',
+    'Diverged tails that nobody has called seen.',
+    () => aside.unseenTails,
+  );
+  return (state) => {
+    aside = state;
+  };
+}
+
 interface Surroundings {
   readonly memory: MemoryPlan;
   readonly logger: LevelLogger;
@@ -182,6 +203,7 @@ async function start(config: Config, flags: NodeFlags, surroundings: Surrounding
     directory: config.wal.directory,
     forcedRole: flags.forceRole,
     onFsync: (seconds) => fsyncSeconds.observe(seconds),
+    onAside: registerAside(metrics),
     onFatal: (error) => {
       // Nothing more may be acknowledged: out at once, without closing anything.
       const what = error instanceof MemoryFailure ? 'this machine’s memory' : 'the disk under wal.directory';

@@ -10,6 +10,8 @@ export type ConfiguredOptions = Pick<
   | 'walSyncIntervalMs'
   | 'maxFileBytes'
   | 'retentionBytes'
+  | 'asideBytesMax'
+  | 'asideAgeMaxMs'
   | 'snapshotEveryBytes'
   | 'limits'
   | 'defaultTtlMs'
@@ -39,6 +41,8 @@ export function toNodeOptions(config: MasterConfig | SlaveConfig): ConfiguredOpt
     walSyncIntervalMs: wal.syncIntervalMs,
     maxFileBytes: wal.fileBytesMax,
     retentionBytes: wal.retentionBytes,
+    asideBytesMax: wal.asideBytesMax,
+    asideAgeMaxMs: wal.asideAgeMaxMs,
     snapshotEveryBytes: config.snapshot.everyBytes,
     limits: {
       entriesMax: storage.entriesMax,

@@ -62,7 +62,7 @@ export function addDivergedCommand(program: Command, host: CommandHost): void {
     .summary('records that a node set aside when it took on another history')
     .description(
       'Shows the tails of the log that a node set aside: what an old master had written alone, or what a ' +
-        'replica had of it. Of the node at --address, or of DIR. Changes nothing.',
+        'replica had of it. Of the node at --address, or of DIR. Only seen changes anything.',
     )
     .addHelpText('after', '\nExamples:\n  walnut diverged list\n  walnut diverged show 1 --values');
   diverged
@@ -74,6 +74,15 @@ export function addDivergedCommand(program: Command, host: CommandHost): void {
       '\nExamples:\n  walnut diverged list --address 127.0.0.1:8081\n  walnut diverged list data/master --json',
     )
     .action(host.action(runList));
+  diverged
+    .command('seen')
+    .description(
+      'Tells the node at --address that a tail has been looked at: its files need not be kept for ever ' +
+        'any more, and go when wal.aside_max_age or wal.aside_max_bytes says so. Cannot be taken back.',
+    )
+    .argument('<id>', 'its number in list')
+    .addHelpText('after', '\nExamples:\n  walnut diverged seen 1 --address 127.0.0.1:8081')
+    .action(host.action(runSeen));
   diverged
     .command('show')
     .description('Prints the mutations of one tail in order; with --json one a line.')
@@ -119,11 +128,27 @@ async function runList(invocation: Invocation): Promise<ExitCode> {
   return EXIT.ok;
 }
 
+async function runSeen(invocation: Invocation): Promise<ExitCode> {
+  const { address, args } = invocation;
+  const id = parseTailId(args[0]);
+  await createNodeClients(address).admin.divergedSeen({ id }, WAITING_CALL);
+  await show(
+    invocation,
+    () => ({ id, seen: true }),
+    () => `tail ${id} of ${address.text} is kept no longer than anything else in aside/\n`,
+  );
+  return EXIT.ok;
+}
+
+function parseTailId(text: string | undefined): number {
+  const id = Number(text);
+  if (Number.isSafeInteger(id) && id >= 1) return id;
+  throw usageError(`argument <id>: expected a number of walnut diverged list, not ${text}`);
+}
+
 async function runShow(invocation: Invocation, options: ShowOptions): Promise<ExitCode> {
   const { io, args, isJson } = invocation;
-  const id = Number(args[0]);
-  if (!Number.isSafeInteger(id) || id < 1)
-    throw usageError(`argument <id>: expected a number of walnut diverged list, not ${args[0]}`);
+  const id = parseTailId(args[0]);
   const source = await sourceOf(invocation, args[1]);
   let left = options.limit ?? Number.POSITIVE_INFINITY;
   let afterLsn = toLsn(0);

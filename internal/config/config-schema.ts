@@ -44,6 +44,8 @@ function nodeSections(memoryLimitBytes: number) {
       sync_interval: duration({ min: 1, max: HOUR }, SECOND),
       max_file_size: size({ min: 4 * KB }, 100 * MB),
       retention: size({ min: 0 }, 256 * MB),
+      aside_max_bytes: size({ min: 0 }, 1_000 * MB),
+      aside_max_age: duration({ min: 0 }, 30 * 24 * HOUR),
     }),
     snapshot: z.strictObject({
       every: size({ min: 4 * KB }, 256 * MB),

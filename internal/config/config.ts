@@ -27,6 +27,10 @@ export interface WalConfig {
   readonly fileBytesMax: number;
   /** Bytes of log kept behind the snapshot, for replicas that were away. */
   readonly retentionBytes: number;
+  /** Bytes kept of what was set aside. */
+  readonly asideBytesMax: number;
+  /** How long something set aside is kept. */
+  readonly asideAgeMaxMs: number;
 }
 
 export interface SnapshotConfig {

@@ -174,6 +174,8 @@ function toNodeConfig(document: MasterDocument | SlaveDocument, cwd: string | un
       syncIntervalMs: wal.sync_interval,
       fileBytesMax: wal.max_file_size,
       retentionBytes: wal.retention,
+      asideBytesMax: wal.aside_max_bytes,
+      asideAgeMaxMs: wal.aside_max_age,
     },
     snapshot: { everyBytes: snapshot.every },
     storage: {

@@ -29,6 +29,8 @@ export function printConfig(config: MasterConfig | SlaveConfig): string {
       sync_interval: formatDuration(wal.syncIntervalMs),
       max_file_size: formatSize(wal.fileBytesMax),
       retention: formatSize(wal.retentionBytes),
+      aside_max_bytes: formatSize(wal.asideBytesMax),
+      aside_max_age: formatDuration(wal.asideAgeMaxMs),
     },
     snapshot: { every: formatSize(snapshot.everyBytes) },
     storage: {

@@ -6,6 +6,7 @@
 import { decodeMutations, RecordError } from '#engine/record-codec.ts';
 import type { Update } from '#model/commands.ts';
 import type { DivergedReport, DivergedSlice, DivergedTail } from '#model/diverged.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
 import type { File, FileSystem } from '#platform/file-system.ts';
@@ -42,6 +43,14 @@ export async function listDiverged(
       bytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     };
   });
+}
+
+/** Throws `not_found` where MANIFEST remembers no such tail. */
+export function findTail({ diverged = [] }: Manifest, id: number): DivergedTail {
+  const tail = diverged.find((one) => one.id === id);
+  if (tail === undefined)
+    throw new WalnutError('not_found', `no tail ${id} was set aside here: see walnut diverged list`);
+  return tail;
 }
 
 export interface DivergedRange {

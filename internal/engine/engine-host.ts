@@ -5,6 +5,7 @@
  * one replacement of MANIFEST, so a crash leaves the old state or the new one.
  */
 
+import { rememberTail } from '#engine/aside-pruner.ts';
 import { Checkpointer } from '#engine/checkpoint.ts';
 import { DelayedApply, NO_HOLD } from '#engine/delayed-apply.ts';
 import type { Engine } from '#engine/engine.ts';
@@ -28,7 +29,7 @@ import { WalReadError } from '#wal/wal-errors.ts';
 /** The name a snapshot has while it arrives; excluded by every MANIFEST. */
 const INCOMING = 'incoming.snapshot.tmp';
 
-/** So many tails are remembered; the files of older ones stay. */
+/** So many tails are listed; the files of others stay, unless somebody has read them. */
 const DIVERGED_MAX = 64;
 
 /** Which records are left, and why. */
@@ -255,7 +256,7 @@ export class EngineHost {
       last: { epoch: log.tail.epoch, lsn: log.tail.lsn },
       segments: [holder.seq, last.seq],
     };
-    return { diverged: [...before, tail].slice(-DIVERGED_MAX) };
+    return rememberTail(this.manifest, tail, DIVERGED_MAX);
   }
 
   /**

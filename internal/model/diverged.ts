@@ -20,6 +20,8 @@ export interface DivergedTail extends DivergedWhy {
   readonly last: Position;
   /** Numbers of the first and last segment file that hold them; other records are in there, too. */
   readonly segments: readonly [number, number];
+  /** Wall milliseconds when an operator called it seen; absent: nobody has. */
+  readonly seenMs?: number;
 }
 
 /** A tail, and what is still there of it. */

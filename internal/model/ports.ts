@@ -150,6 +150,8 @@ export interface AdminPort {
   divergedList(): Promise<DivergedReport[]>;
   /** Throws `not_found` where there is no such tail. `bytesMax`: about; at least one record is read. */
   divergedShow(id: number, afterLsn: Lsn, bytesMax: number): Promise<DivergedSlice>;
+  /** Its files need to be kept for nobody any more. Throws `not_found` where there is no such tail. */
+  divergedSeen(id: number): Promise<void>;
 }
 
 /** What one server fronts. */

@@ -1,4 +1,5 @@
 /** What a node is built from: the seams, and configuration in plain units. */
+import type { AsideState } from '#engine/aside-pruner.ts';
 import type { EvictionPolicy } from '#model/entry.ts';
 import type { Role } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -61,6 +62,10 @@ export interface NodeOptions {
   /** `replication.apply_delay`: how long after its master a replica applies what it logs; 0, the default: at once. */
   readonly applyDelayMs?: number | undefined;
   readonly onFsync?: ((seconds: number) => void) | undefined;
+  /** `wal.aside_max_bytes`, `wal.aside_max_age`: what is kept of what was set aside; default: all of it. */
+  readonly asideBytesMax?: number | undefined;
+  readonly asideAgeMaxMs?: number | undefined;
+  readonly onAside?: ((state: AsideState) => void) | undefined;
   /** The disk failed: nothing is acknowledged any more, and the process must exit 4 within a second. */
   readonly onFatal: (error: Error) => void;
 }

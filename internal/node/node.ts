@@ -7,7 +7,8 @@
  * afterwards `onFatal` tells a failed disk (exit 4).
  */
 
-import { listDiverged, readDiverged } from '#engine/diverged.ts';
+import { AsidePruner, noteSeen } from '#engine/aside-pruner.ts';
+import { findTail, listDiverged, readDiverged } from '#engine/diverged.ts';
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { manifestOf } from '#engine/manifest-access.ts';
@@ -93,6 +94,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   readonly #startedMs: number;
   #host: EngineHost | undefined;
   #snapshots: SnapshotSource | undefined;
+  #pruner: AsidePruner | undefined;
   #keeper: RoleKeeper | undefined;
   readonly #recovery: RecoveryWatch;
   readonly #guard: StateGuard;
@@ -167,7 +169,11 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
       onAltered: (engine, why) => this.#guard.altered(engine, why),
       onReplicaDiffers: () => this.#guard.doubted(),
     });
+    const { clock, logger, asideBytesMax = Infinity, asideAgeMaxMs = Infinity, onAside } = this.#options;
+    const rule = { bytesMax: asideBytesMax, ageMaxMs: asideAgeMaxMs };
+    this.#pruner = new AsidePruner({ directory: host.directory, clock, logger, rule, onState: onAside });
     await this.#keeper.start(() => this.#recovery.noteNothing());
+    this.#pruner.start();
     this.#guard.start();
     this.#clockWatch.start();
   }
@@ -184,6 +190,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     const guarded = this.#guard.stop();
     await this.#keeper?.stop();
     await guarded;
+    await this.#pruner?.stop();
     await this.#host?.close();
   }
 
@@ -355,10 +362,15 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   async divergedShow(id: number, afterLsn: Lsn, bytesMax: number): Promise<DivergedSlice> {
     this.#requireRole();
     const { directory } = this.#locked();
-    const tail = manifestOf(directory).diverged?.find((one) => one.id === id);
-    if (tail === undefined)
-      throw new WalnutError('not_found', `no tail ${id} was set aside here: see walnut diverged list`);
+    const tail = findTail(manifestOf(directory), id);
     return readDiverged(this.#options.fileSystem, directory.path, tail, { afterLsn, bytesMax });
+  }
+
+  async divergedSeen(id: number): Promise<void> {
+    this.#requireRole();
+    const { directory } = this.#locked();
+    findTail(manifestOf(directory), id);
+    await orShortage(noteSeen(directory, id, this.#options.clock.wallMs()));
   }
 
   claim(request: ClaimRequest): Promise<ClaimAnswer> {

@@ -56,6 +56,8 @@ export interface FileSystem {
   rename(from: string, to: string): Promise<void>;
   /** Deletes a file. */
   remove(path: string): Promise<void>;
+  /** Deletes a directory, which must be empty. */
+  removeDirectory(path: string): Promise<void>;
   /** Makes creations, renames and removals in the directory durable. */
   syncDirectory(path: string): Promise<void>;
   /** Bytes an unprivileged writer may still use on the file system of `path`. */

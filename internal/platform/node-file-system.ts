@@ -36,6 +36,7 @@ export function createNodeFileSystem(): FileSystem {
     makeDirectory,
     rename: (from, to) => fs.rename(from, to),
     remove: (path) => fs.unlink(path),
+    removeDirectory: (path) => fs.rmdir(path),
     syncDirectory,
     freeBytes,
     lock: tryLockFile,

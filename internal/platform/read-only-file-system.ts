@@ -24,6 +24,7 @@ export function createReadOnlyFileSystem(inner: FileSystem, onRead?: (bytes: num
     makeDirectory: (path) => refuse('mkdir', path),
     rename: (from) => refuse('rename', from),
     remove: (path) => refuse('remove', path),
+    removeDirectory: (path) => refuse('removeDirectory', path),
     lock: (path) => refuse('lock', path),
   };
 }

@@ -124,6 +124,14 @@ function routeReplicaControl(routes: RpcRoutes, port: AdminPort, messages: Messa
       messages.divergedShow,
     )
     .unary(
+      method.divergedSeen,
+      async ({ id }) => {
+        await port.divergedSeen(id);
+        return {};
+      },
+      messages.divergedSeen,
+    )
+    .unary(
       method.controlDelay,
       async (request, { signal }) =>
         fromDelayAnswer(await port.controlDelay(toDelayControl(request), signal)),

@@ -82,6 +82,7 @@ export function createMessageLimits(bounds: {
       failover: FEW,
       divergedList: FEW,
       divergedShow: FEW,
+      divergedSeen: FEW,
       controlDelay: FEW,
       mendClock: FEW,
     },

@@ -59,6 +59,8 @@ export interface Manifest {
   readonly handover?: unknown;
   /** Tails of the log that were set aside, oldest first. */
   readonly diverged?: readonly DivergedTail[];
+  /** Tails that nobody has seen and that are not listed any more lie aside in segments up to this number. */
+  readonly keepsAsideTo?: number;
   /** `master.address` as the configuration had it at the last start: only a change of it overrides `upstream`. */
   readonly configuredUpstream?: string;
   /** Why this replica stopped following; opaque here. */
@@ -103,7 +105,7 @@ function isManifest(value: unknown): value is Manifest {
     texts.every((text) => typeof text === 'string') &&
     numbers.every((number) => Number.isSafeInteger(number) && (number as number) >= 0) &&
     (m['role'] === 'master' || m['role'] === 'replica') &&
-    [m['promotedTo'] ?? 0].every((number) => Number.isSafeInteger(number)) &&
+    [m['promotedTo'] ?? 0, m['keepsAsideTo'] ?? 0].every((number) => Number.isSafeInteger(number)) &&
     [m['configuredUpstream'] ?? ''].every((text) => typeof text === 'string') &&
     Array.isArray(m['diverged'] ?? []) &&
     Array.isArray(replicas?.added) &&

@@ -294,7 +294,7 @@ export class FakeNode {
   /** Of failover, promote and diverged. */
   #leaderHandlers(): Pick<
     Partial<ServiceImpl<typeof Admin>>,
-    'promote' | 'failover' | 'divergedList' | 'divergedShow'
+    'promote' | 'failover' | 'divergedList' | 'divergedShow' | 'divergedSeen'
   > {
     return {
       promote: ({ force }) => {
@@ -319,6 +319,10 @@ export class FakeNode {
           },
         ],
       }),
+      divergedSeen: ({ id }) => {
+        if (id !== 1) throw new ConnectError(`no tail ${id} was set aside here`, Code.NotFound);
+        return {};
+      },
       divergedShow: ({ afterLsn }) => {
         const position = { epoch: EPOCH, lsn: afterLsn === 0n ? 5n : 6n };
         const entry = {

@@ -79,6 +79,17 @@ describe('diverged', () => {
     expect((await run('diverged', 'show', '1', '--limit', '1')).out.trim().split('\n')).toHaveLength(1);
   });
 
+  it('says that a tail was seen, and refuses one that is not there', async () => {
+    const { code, out } = await run('diverged', 'seen', '1');
+    expect({ code, out }).toEqual({
+      code: 0,
+      out: expect.stringContaining('kept no longer than anything else'),
+    });
+    expect(JSON.parse((await run('diverged', 'seen', '1', '--json')).out)).toEqual({ id: 1, seen: true });
+    expect((await run('diverged', 'seen', '7')).err).toContain('no tail 7 was set aside here');
+    expect((await run('diverged', 'seen', 'x')).code).toBe(2);
+  });
+
   it('exits 1 where a tail cannot be read to its end, 2 for what is no number or no directory', async () => {
     node.divergedDamage = 'byte 96: torn';
     expect(await run('diverged', 'show', '1')).toMatchObject({

@@ -67,6 +67,8 @@ describe('documented files', () => {
         syncIntervalMs: 1_000,
         fileBytesMax: 100_000_000,
         retentionBytes: 256_000_000,
+        asideBytesMax: 1_000_000_000,
+        asideAgeMaxMs: 2_592_000_000,
       },
       snapshot: { everyBytes: 256_000_000 },
       storage: {

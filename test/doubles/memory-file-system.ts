@@ -279,6 +279,16 @@ export class MemoryFileSystem implements FileSystem {
     this.#change([[at, undefined]]);
   }
 
+  async removeDirectory(path: string): Promise<void> {
+    const at = normalize(path);
+    await this.#begin('remove', at);
+    this.#directory(at, 'removeDirectory');
+    for (const name of this.#names.keys()) {
+      if (name !== at && parentOf(name) === at) throw systemError('ENOTEMPTY', 'removeDirectory', at);
+    }
+    this.#change([[at, undefined]]);
+  }
+
   async syncDirectory(path: string): Promise<void> {
     const at = normalize(path);
     await this.#begin('syncDirectory', at);

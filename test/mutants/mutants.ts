@@ -5,6 +5,7 @@
  */
 
 import { ANSWER_MUTANTS } from './answer-mutants.ts';
+import { ASIDE_MUTANTS } from './aside-mutants.ts';
 import { CLOCK_MUTANTS } from './clock-mutants.ts';
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
@@ -204,6 +205,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...PROCESS_MUTANTS,
   ...TERM_MUTANTS,
   ...LOG_MUTANTS,
+  ...ASIDE_MUTANTS,
   ...READ_MUTANTS,
   ...CLOCK_MUTANTS,
   ...MEMORY_MUTANTS,

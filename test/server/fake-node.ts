@@ -311,14 +311,14 @@ export class FakeNode {
       },
       divergedList: async () => {
         this.#note('divergedList', undefined);
-        const why = { reason: 'another history', sinceMs: 7, upstream: 'b:2' };
-        const tail = { id: 1, fromLsn: toLsn(5), last: positionOf(6), segments: [1, 2] as const };
-        return [{ ...why, ...tail, files: ['aside/1/x.wal'], bytes: 90 }];
+        const why = { reason: 'another history', sinceMs: 7, upstream: 'b:2', files: ['aside/1/x.wal'] };
+        return [{ ...why, bytes: 90, id: 1, fromLsn: toLsn(5), last: positionOf(6), segments: [1, 2] }];
       },
       divergedShow: async (id, afterLsn, bytesMax) => {
         this.#note('divergedShow', { id, afterLsn, bytesMax });
         return { updates: [], lastLsn: toLsn(6), isEnd: true, damage: '' };
       },
+      divergedSeen: async (id) => this.#note('divergedSeen', id),
       digest: () => ({ position: positionOf(this.lsn), entries: this.entries.size, digest: 'ab'.repeat(16) }),
       mendClock: async (command) => {
         this.#note('mendClock', command);

@@ -1,0 +1,195 @@
+/**
+ * Keeps `aside/` bounded while a node runs. What a node set aside and nobody
+ * needs is deleted, oldest folder first: once it is older than the age, and while
+ * all of it together is over the bytes; for its size the newest folder never is.
+ *
+ * Never deleted: a folder with segments of a diverged tail that no operator has
+ * called seen (`walnut diverged seen`). Those are records that clients may have
+ * been told of; only an operator deletes them, by hand.
+ *
+ * Which folders go is a pure function. Failures of the disk are logged and
+ * tried again: nothing depends on it.
+ */
+import { manifestOf, pathIn } from '#engine/manifest-access.ts';
+import type { DivergedTail } from '#model/diverged.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import { ASIDE_NAME, parseSegmentName } from '#wal/file-names.ts';
+import type { Manifest } from '#wal/manifest.ts';
+import type { WalDirectory } from '#wal/wal-directory.ts';
+
+const LOOK_EVERY_MS = 60_000;
+
+export interface AsideRule {
+  /** Of what may be deleted, so much is kept. */
+  readonly bytesMax: number;
+  /** By the wall clock. */
+  readonly ageMaxMs: number;
+}
+
+export interface AsideFolder {
+  /** Its number; they rise. */
+  readonly number: number;
+  readonly files: readonly string[];
+  readonly bytes: number;
+  /** Wall milliseconds when something was last put into it. */
+  readonly modifiedMs: number;
+  readonly isProtected: boolean;
+}
+
+export interface AsideState {
+  readonly bytes: number;
+  /** Bytes that are kept whatever the rule says. */
+  readonly protectedBytes: number;
+  /** Diverged tails that no operator has called seen. */
+  readonly unseenTails: number;
+}
+
+/** Whether segment `seq` holds records of a tail that nobody has seen. */
+export function isUnseen({ diverged = [], keepsAsideTo = 0 }: Manifest, seq: number): boolean {
+  const holds = ({ segments: [first, last] }: DivergedTail): boolean => seq >= first && seq <= last;
+  return seq <= keepsAsideTo || diverged.some((tail) => tail.seenMs === undefined && holds(tail));
+}
+
+/** `folders`: oldest first. Pure. */
+export function choosePrunable(
+  folders: readonly AsideFolder[],
+  rule: AsideRule,
+  nowMs: number,
+): AsideFolder[] {
+  const free = folders.filter(({ isProtected }) => !isProtected);
+  let keptBytes = free.reduce((sum, { bytes }) => sum + bytes, 0);
+  return free.filter((folder, index) => {
+    const isOld = nowMs - folder.modifiedMs > rule.ageMaxMs;
+    const isTooMuch = keptBytes > rule.bytesMax && index < free.length - 1;
+    if (isOld || isTooMuch) keptBytes -= folder.bytes;
+    return isOld || isTooMuch;
+  });
+}
+
+/** Remembers that an operator has seen a tail: from now on it is kept as long as anything else aside. */
+export async function noteSeen(directory: WalDirectory, id: number, nowMs: number): Promise<void> {
+  const isNew = manifestOf(directory).diverged?.some((tail) => tail.id === id && tail.seenMs === undefined);
+  if (isNew !== true) return;
+  await directory.update((current) => {
+    const manifest = current as Manifest;
+    const diverged = (manifest.diverged ?? []).map((tail) =>
+      tail.id === id ? { ...tail, seenMs: nowMs } : tail,
+    );
+    return { ...manifest, diverged };
+  });
+}
+
+/** What MANIFEST remembers of tails: at most `countMax`, seen ones forgotten first; the files of others stay for good. */
+export function rememberTail(
+  manifest: Manifest,
+  tail: DivergedTail,
+  countMax: number,
+): Pick<Manifest, 'diverged' | 'keepsAsideTo'> {
+  const all = [...(manifest.diverged ?? []), tail];
+  let { keepsAsideTo } = manifest;
+  while (all.length > countMax) {
+    const seen = all.findIndex(({ seenMs }) => seenMs !== undefined);
+    const [forgotten] = all.splice(Math.max(0, seen), 1);
+    if (seen === -1) keepsAsideTo = Math.max(keepsAsideTo ?? 0, forgotten?.segments[1] ?? 0);
+  }
+  return keepsAsideTo === undefined ? { diverged: all } : { diverged: all, keepsAsideTo };
+}
+
+export interface AsidePrunerOptions {
+  readonly directory: WalDirectory;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly rule: AsideRule;
+  readonly onState?: ((state: AsideState) => void) | undefined;
+}
+
+export class AsidePruner {
+  readonly #options: AsidePrunerOptions;
+  readonly #abort = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #isTroubled = false;
+
+  constructor(options: AsidePrunerOptions) {
+    this.#options = options;
+  }
+
+  /** Looks now, and then every minute. */
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger } = this.#options;
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      try {
+        await this.look();
+        this.#isTroubled = false;
+      } catch (error) {
+        if (!this.#isTroubled) logger.warn({ err: error }, 'aside/ cannot be looked through');
+        this.#isTroubled = true;
+      }
+      await clock.sleep(LOOK_EVERY_MS, signal);
+    }
+  }
+
+  /** Deletes what the rule does not keep. */
+  async look(): Promise<void> {
+    const { directory, clock, logger, rule, onState } = this.#options;
+    const { fileSystem } = directory;
+    const folders = await this.#folders();
+    const gone = choosePrunable(folders, rule, clock.wallMs());
+    for (const { number, files, bytes } of gone) {
+      const folder = pathIn(directory, `${ASIDE_NAME}/${number}`);
+      for (const name of files) await fileSystem.remove(`${folder}/${name}`);
+      await fileSystem.removeDirectory(folder);
+      logger.warn({ folder, files, bytes }, 'deleted what was set aside: over wal.aside_max_bytes or _age');
+    }
+    const kept = folders.filter((folder) => !gone.includes(folder));
+    const sum = (of: readonly AsideFolder[]): number => of.reduce((total, { bytes }) => total + bytes, 0);
+    const { diverged = [] } = manifestOf(directory);
+    const seqs = kept.flatMap(({ files }) => files).flatMap((name) => parseSegmentName(name)?.seq ?? []);
+    // A tail whose files somebody removed by hand is nobody's any more.
+    const isThere = ({ segments: [first, last] }: DivergedTail): boolean =>
+      seqs.some((seq) => seq >= first && seq <= last);
+    onState?.({
+      bytes: sum(kept),
+      protectedBytes: sum(kept.filter(({ isProtected }) => isProtected)),
+      unseenTails: diverged.filter((tail) => tail.seenMs === undefined && isThere(tail)).length,
+    });
+  }
+
+  async #folders(): Promise<AsideFolder[]> {
+    const { directory } = this.#options;
+    const { fileSystem } = directory;
+    const aside = pathIn(directory, ASIDE_NAME);
+    if ((await fileSystem.stat(aside)) === undefined) return [];
+    const numbers = (await fileSystem.readDirectory(aside)).map(Number).filter(Number.isSafeInteger);
+    const folders: AsideFolder[] = [];
+    for (const number of numbers.sort((a, b) => a - b))
+      folders.push(await this.#folder(`${aside}/${number}`, number));
+    return folders;
+  }
+
+  async #folder(path: string, number: number): Promise<AsideFolder> {
+    const { directory } = this.#options;
+    const { fileSystem } = directory;
+    const manifest = manifestOf(directory);
+    const files = (await fileSystem.readDirectory(path)).sort();
+    let bytes = 0;
+    let modifiedMs = (await fileSystem.stat(path))?.modifiedMs ?? 0;
+    for (const name of files) {
+      const stat = await fileSystem.stat(`${path}/${name}`);
+      bytes += stat?.sizeBytes ?? 0;
+      modifiedMs = Math.max(modifiedMs, stat?.modifiedMs ?? 0);
+    }
+    const seqs = files.flatMap((name) => parseSegmentName(name)?.seq ?? []);
+    return { number, files, bytes, modifiedMs, isProtected: seqs.some((seq) => isUnseen(manifest, seq)) };
+  }
+}

@@ -1,0 +1,28 @@
+/** Bugs of what is kept of what was set aside. */
+import type { Mutant } from './mutants.ts';
+
+const PRUNER = 'test/engine/aside-pruner.test.ts';
+
+export const ASIDE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'diverged tail deleted that nobody has seen',
+    file: 'internal/engine/aside-pruner.ts',
+    text: 'tail.seenMs === undefined && holds(tail)',
+    replacement: 'tail.seenMs !== undefined && holds(tail)',
+    tests: [PRUNER],
+  },
+  {
+    name: 'unseen tail unprotected once it is not listed',
+    file: 'internal/engine/aside-pruner.ts',
+    text: '    if (seen === -1) keepsAsideTo =',
+    replacement: '    if (seen === -2) keepsAsideTo =',
+    tests: [PRUNER],
+  },
+  {
+    name: 'tail called seen and kept for ever all the same',
+    file: 'internal/engine/aside-pruner.ts',
+    text: '      tail.id === id ? { ...tail, seenMs: nowMs } : tail,',
+    replacement: '      tail.id !== id ? { ...tail, seenMs: nowMs } : tail,',
+    tests: [PRUNER],
+  },
+];
