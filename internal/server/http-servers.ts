@@ -21,6 +21,7 @@ import { deferContinue, sendError } from '#server/http-io.ts';
 import { createIdleSessions } from '#server/idle-sessions.ts';
 import { RequestLanes } from '#server/request-lanes.ts';
 import { BODY_TIMEOUT_MS, type Listener } from '#server/request-listener.ts';
+import { createStalledSockets } from '#server/stalled-sockets.ts';
 import { describeUnparsed, endWith, type ParseError } from '#server/unparsed.ts';
 
 const HEADER_BYTES_MAX = 16_384;
@@ -34,7 +35,7 @@ const STREAM_WINDOW_BYTES = 1_048_576;
 /** All streams of a connection together: what a peer can make one connection buffer. */
 const SESSION_WINDOW_BYTES = 4_194_304;
 
-export function createHttp1({ onRequest }: Listener, clock: Clock): Http1Server {
+export function createHttp1({ onRequest }: Listener, clock: Clock, onStalled: () => void): Http1Server {
   const lanes = new RequestLanes(clock, (request, response) => {
     if (lacksHost(request)) refuseHostless(request, response);
     else onRequest(request, response);
@@ -56,6 +57,7 @@ export function createHttp1({ onRequest }: Listener, clock: Clock): Http1Server 
     lanes.accept(request, response);
   });
   answerUnparsed(server, lanes, clock);
+  server.on('connection', createStalledSockets(clock, onStalled).watch);
   // Node checks the timeouts above from 'listening' on, and this server never listens itself.
   server.emit('listening');
   return server;

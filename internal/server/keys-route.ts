@@ -11,6 +11,7 @@ import type { Entry } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { formatPosition, type Position } from '#model/position.ts';
+import type { BoundAnswer } from '#server/answer-pace.ts';
 import { checkNamedOnce, writeWhere } from '#server/conditional-write.ts';
 import { etagOf, isMatch, isNoneMatch, readPreconditions } from '#server/entity-tags.ts';
 import type { ErrorMapper, HttpError } from '#server/error-mapping.ts';
@@ -18,6 +19,7 @@ import {
   type Headers,
   type HttpRequest,
   type HttpResponse,
+  isHttp2Response,
   isOver,
   send,
   sendError,
@@ -29,6 +31,7 @@ import { keyOfPath, toKeysDelete, toKeysGet, toKeysSet } from '#server/keys-requ
 export interface KeysRouteOptions extends KeysBodyOptions {
   readonly port: KeyValuePort;
   readonly errors: ErrorMapper;
+  readonly boundAnswer: BoundAnswer;
   /** Method, lower-case code, `ok` included. */
   readonly observe: (method: string, code: string) => void;
 }
@@ -73,7 +76,7 @@ function toHttpError(error: unknown, errors: ErrorMapper): HttpError {
 }
 
 async function read(
-  { port }: KeysRouteOptions,
+  { port, boundAnswer }: KeysRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
   key: string,
@@ -94,6 +97,7 @@ async function read(
   }
   const headers = { ...freshness, ...entryHeaders(entry) };
   send(request, response, isNoneMatch(preconditions, version) ? 200 : 304, headers, entry.value);
+  if (isHttp2Response(response)) boundAnswer(response.stream, entry.value.length);
 }
 
 async function put(

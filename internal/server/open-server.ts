@@ -22,6 +22,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import { routeAdmin } from '#server/admin-service.ts';
+import { createBoundAnswer } from '#server/answer-pace.ts';
 import { type BodyBudget, createBodyBudget } from '#server/body-budget.ts';
 import { type BodyDeadlines, createBodyDeadlines } from '#server/body-deadlines.ts';
 import { createBoundedMux } from '#server/bounded-mux.ts';
@@ -133,7 +134,7 @@ export async function openServer(options: ServerOptions): Promise<RunningServer>
     hosts: createHostPolicy({ isLoopback, names: [options.host, ...options.hostNames] }),
   };
   const listener = createListener(edge);
-  const http1 = createHttp1(listener, clock);
+  const http1 = createHttp1(listener, clock, edge.metrics.noteStalled);
   const http2 = createHttp2(listener, connections, clock);
   const refusals = new ConnectionRefusals({ limit, clock, logger, onRefused: edge.metrics.refuseConnection });
   const closeHttp1 = (): void => {
@@ -188,6 +189,7 @@ function createListener(edge: Edge): ReturnType<typeof createRequestListener> {
       errors,
       budget,
       compression: edge.compression,
+      boundAnswer: createBoundAnswer(options.clock, metrics.noteStalled),
       valueBytesMax: options.valueBytesMax,
       observe: metrics.observeKeys,
     }),
@@ -218,6 +220,7 @@ function createAdapter(edge: Edge): RpcAdapter {
     gate: createGate(edge),
     shutdownSignal: edge.shutdownSignal,
     observe: edge.metrics.observeRpc,
+    boundAnswer: createBoundAnswer(options.clock, edge.metrics.noteStalled),
     onStalled: edge.metrics.noteStalled,
     routes: (_router, routes) => {
       routeKeyValue(routes, {

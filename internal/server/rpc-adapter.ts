@@ -26,6 +26,7 @@ import { universalRequestFromNodeRequest } from '@connectrpc/connect-node';
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
+import type { BoundAnswer } from '#server/answer-pace.ts';
 import type { BodyBudget, BodyReservation } from '#server/body-budget.ts';
 import type { BodyDeadlines } from '#server/body-deadlines.ts';
 import { settleEarlyFailure } from '#server/early-failure.ts';
@@ -56,6 +57,7 @@ export interface RpcAdapterOptions {
   readonly shutdownSignal: AbortSignal;
   /** Called once per rpc, with its path, the Connect code (`ok` included) and its time. */
   readonly observe: (path: string, code: string, durationMs: number) => void;
+  readonly boundAnswer: BoundAnswer;
   /** An answer was cut off because its peer read nothing. */
   readonly onStalled: () => void;
 }

@@ -94,6 +94,20 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     tests: ['test/server/reflection.test.ts'],
   },
   {
+    name: 'answer that nobody reads kept by its connection',
+    file: 'internal/server/stalled-sockets.ts',
+    text: '        socket.destroy();',
+    replacement: '',
+    tests: [STREAMS],
+  },
+  {
+    name: 'answer that nobody reads kept by its stream',
+    file: 'internal/server/answer-pace.ts',
+    text: 'if (bytes < BOUND_BYTES_MIN || stream.destroyed) return;',
+    replacement: 'if (bytes >= 0) return;',
+    tests: [STREAMS],
+  },
+  {
     name: 'refusal said of an error that may have done something',
     file: 'internal/wire/error-details.ts',
     text: 'if (nothingDone === true) sent',

@@ -173,7 +173,7 @@ describe('hostile and broken peers', () => {
   });
 
   it('checks the time of HTTP/1.1 requests although it never listens itself', () => {
-    const server = createHttp1({ onRequest: () => {}, onStream: () => false }, createNodeClock());
+    const server = createHttp1({ onRequest: () => {}, onStream: () => false }, createNodeClock(), () => {});
     onCleanup(() => {
       server.close();
     });

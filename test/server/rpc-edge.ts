@@ -46,6 +46,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     shutdownSignal: shutdown.signal,
     observe: (_path, code) => options.observe(code),
     onStalled: () => {},
+    boundAnswer: () => {},
     // A table of its own is one that the unary path does not see.
     routes: (router, table) =>
       options.routes(options.isDirect ? table : new RpcRoutes(router, BODY_BYTES_MAX)),
@@ -63,7 +64,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     onHostRefused: () => {},
   });
   const connections = createConnections(Number.POSITIVE_INFINITY);
-  const http1 = createHttp1(listener, createNodeClock());
+  const http1 = createHttp1(listener, createNodeClock(), () => {});
   const http2 = createHttp2(listener, connections, clock);
   const server = createServer({ noDelay: true }, (socket) => {
     connections.addSocket(socket);

@@ -10,9 +10,10 @@ import { describe, expect, it } from 'vitest';
 import { FetchSnapshotRequestSchema } from '#gen/walnut/v1/replication_pb.ts';
 import type { SnapshotChunk } from '#model/replication.ts';
 import { patienceMs } from '#server/answer-pace.ts';
+import { BODY_TIMEOUT_MS } from '#server/request-listener.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { LOG_ID, positionOf } from '#test/server/fake-node.ts';
-import { onCleanup, type Running, start, tcp, until } from '#test/server/running.ts';
+import { http2, onCleanup, type Running, start, tcp, until } from '#test/server/running.ts';
 
 const CHUNK = new Uint8Array(256 * 1_024);
 
@@ -131,5 +132,96 @@ describe('a stream that nobody reads', () => {
     await until(() => source.ended === 1);
     socket.resume();
     await closed;
+  });
+});
+
+const LARGE_BYTES = 8 << 20;
+
+/** A node with one large value. */
+async function startLarge(): Promise<{
+  running: Running;
+  clock: VirtualClock;
+  stalled: () => Promise<boolean>;
+}> {
+  const clock = new VirtualClock();
+  const running = await start({ clock });
+  const value = new Uint8Array(LARGE_BYTES);
+  running.node.entries.set('k', { key: 'k', value, version: positionOf(1), expireAtMs: 0 });
+  const stalled = async (): Promise<boolean> =>
+    (await running.metrics.render()).includes('walnut_answers_stalled_total 1');
+  return { running, clock, stalled };
+}
+
+describe('an answer that nobody reads', () => {
+  it.each([
+    [
+      'a unary rpc',
+      { ':method': 'POST', ':path': '/walnut.v1.KVStore/Get', 'content-type': 'application/proto' },
+    ],
+    ['a key', { ':method': 'GET', ':path': '/v1/keys/k' }],
+  ])('over HTTP/2, of %s, is cut off when its time is over', async (_name, headers) => {
+    const { running, clock, stalled } = await startLarge();
+    const stream = unreadSession(running).request(headers);
+    stream.on('error', () => {});
+    const reset = new Promise((resolve) => stream.once('close', () => resolve(stream.rstCode)));
+    stream.end(headers[':method'] === 'POST' ? Buffer.from([10, 1, 107]) : undefined);
+    await new Promise((resolve) => stream.once('response', resolve));
+    await clock.advance(patienceMs(LARGE_BYTES) - 1);
+    expect(await stalled()).toBe(false);
+    await clock.advance(1_000);
+    expect(await reset).toBe(constants.NGHTTP2_CANCEL);
+    expect(await stalled()).toBe(true);
+  });
+
+  it('over HTTP/1.1 loses its connection when its time is over', async () => {
+    const { running, clock, stalled } = await startLarge();
+    const { socket } = tcp(running);
+    socket.pause();
+    socket.write('GET /v1/keys/k HTTP/1.1\r\nHost: a\r\n\r\n');
+    await until(() => running.node.calls.length === 1);
+    await clock.advance(patienceMs(0));
+    expect(await stalled()).toBe(false);
+    await clock.advance(patienceMs(LARGE_BYTES) - patienceMs(0) + 20_000);
+    expect(await stalled()).toBe(true);
+    expect(await running.metrics.render()).toContain('walnut_connections 0');
+  });
+
+  it('leaves no timer behind once it is read', async () => {
+    const { running, clock } = await startLarge();
+    const before = clock.pendingTimers;
+    const client = connectHttp2(running.baseUrl);
+    onCleanup(() => client.destroy());
+    const answer = await http2(client, { ':method': 'GET', ':path': '/v1/keys/k' });
+    expect(answer.text.length).toBe(LARGE_BYTES);
+    client.destroy();
+    await until(() => clock.pendingTimers === before);
+  });
+});
+
+describe('a stream that waits', () => {
+  it.each([
+    ['a health Watch', '/grpc.health.v1.Health/Watch'],
+    ['reflection', '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo'],
+  ])('ends with its connection: %s', async (_name, path) => {
+    const clock = new VirtualClock();
+    const running = await start({ clock });
+    const before = clock.pendingTimers;
+    const client = unreadSession(running);
+    const stream = client.request({
+      ':method': 'POST',
+      ':path': path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    stream.on('error', () => {});
+    stream.write(Buffer.alloc(5));
+    // One question is all that a Watch is asked; reflection waits for more.
+    if (path.endsWith('/Watch')) stream.end();
+    await new Promise((resolve) => stream.once('response', resolve));
+    client.destroy();
+    while (!(await running.metrics.render()).includes('code="canceled"')) await clock.settle();
+    // The bounds of bodies have one timer for all, which goes on for as long as a body may take.
+    await clock.advance(BODY_TIMEOUT_MS);
+    expect(clock.pendingTimers).toBe(before);
   });
 });

@@ -5,6 +5,7 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2';
+import type { BoundAnswer } from '#server/answer-pace.ts';
 import type { BodyDeadlines } from '#server/body-deadlines.ts';
 import { askForBody } from '#server/http-io.ts';
 import { plainAddress } from '#server/protected-mode.ts';
@@ -83,16 +84,22 @@ export class Http1Exchange implements Exchange {
   }
 }
 
+/** How long a peer may take to send its body, and to read its answer. HTTP/1.1 is bounded by its connection. */
+export interface Http2Bounds {
+  readonly deadlines: BodyDeadlines;
+  readonly boundAnswer: BoundAnswer;
+}
+
 export class Http2Exchange implements Exchange {
   readonly headers: IncomingHttpHeaders;
   readonly #stream: ServerHttp2Stream;
-  readonly #deadlines: BodyDeadlines;
+  readonly #bounds: Http2Bounds;
   #isBound = false;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, deadlines: BodyDeadlines) {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, bounds: Http2Bounds) {
     this.headers = headers;
     this.#stream = stream;
-    this.#deadlines = deadlines;
+    this.#bounds = bounds;
   }
 
   get remoteAddress(): string {
@@ -116,7 +123,7 @@ export class Http2Exchange implements Exchange {
   #bound(): void {
     if (this.#isBound || this.#stream.endAfterHeaders) return;
     this.#isBound = true;
-    this.#deadlines.watch(this.#stream);
+    this.#bounds.deadlines.watch(this.#stream);
   }
 
   onClose(callback: (isAnswered: boolean) => void): void {
@@ -138,6 +145,7 @@ export class Http2Exchange implements Exchange {
     }
     if (body.length === 0) stream.end();
     else stream.end(body);
+    this.#bounds.boundAnswer(stream, body.length);
   }
 
   destroy(): void {

@@ -10,21 +10,19 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Compression } from '@connectrpc/connect/protocol';
 import type { Clock } from '#platform/clock.ts';
 import type { BodyBudget } from '#server/body-budget.ts';
-import type { BodyDeadlines } from '#server/body-deadlines.ts';
 import type { ErrorMapper } from '#server/error-mapping.ts';
 import { splitUrl } from '#server/http-io.ts';
 import type { RpcCall } from '#server/rpc-call.ts';
 import type { UnaryRoute } from '#server/rpc-routes.ts';
-import { type Exchange, Http1Exchange, Http2Exchange } from '#server/unary/exchange.ts';
+import { type Exchange, Http1Exchange, type Http2Bounds, Http2Exchange } from '#server/unary/exchange.ts';
 import type { JsonOptions } from '#server/unary/message-codec.ts';
 import { type RequestLine, shapeOf } from '#server/unary/request-shape.ts';
 import { UnaryCall } from '#server/unary/unary-call.ts';
 
-export interface UnaryPathOptions {
+export interface UnaryPathOptions extends Http2Bounds {
   readonly clock: Clock;
   readonly errors: ErrorMapper;
   readonly budget: BodyBudget;
-  readonly deadlines: BodyDeadlines;
   readonly compression: Compression;
   /** Answers of this many bytes are compressed where the caller takes it. */
   readonly compressMinBytes: number;
@@ -64,7 +62,7 @@ export function createUnaryPath(options: UnaryPathOptions): UnaryPath {
       const route = routes.get(path);
       if (route === undefined) return false;
       const line = { verb: headers[':method'] ?? '', query, isHttp2: true };
-      return take(route, line, new Http2Exchange(stream, headers, options.deadlines));
+      return take(route, line, new Http2Exchange(stream, headers, options));
     },
   };
 }
