@@ -122,7 +122,8 @@ async function groupOf(asked: Address): Promise<Address[]> {
     if (status.replicas.length === 0) throw knowsNobody(asked);
     return [asked, ...status.replicas.map((replica) => parseToldAddress(replica.address, asked))];
   }
-  const master = parseToldAddress(status.master?.address ?? '', asked);
+  if (!status.master?.address) throw followsNobody(asked);
+  const master = parseToldAddress(status.master.address, asked);
   const { replicas } = await statusOf(master);
   // The asked one may be known there by another name.
   const others = replicas.filter(({ nodeId, address }) => nodeId !== status.nodeId && address !== asked.text);
@@ -135,6 +136,14 @@ async function statusOf(address: Address) {
     .catch((error: unknown) => {
       throw describeFailure(error, address.text);
     });
+}
+
+function followsNobody(address: Address): CliError {
+  return new CliError(
+    EXIT.server,
+    `${address.text} knows no master of its group now`,
+    'See why with: walnut status; or name the nodes: --compare HOST:PORT …',
+  );
 }
 
 function knowsNobody(address: Address): CliError {

@@ -72,6 +72,13 @@ describe('digest', () => {
     expect(fromReplica).toMatchObject({ code: 0, out: expect.stringContaining('all 2 the same') });
   });
 
+  it('says that a replica knows no master, rather than nothing', async () => {
+    const alone = await new FakeNode({ master: '' }).start();
+    const { code, err } = await runCli(['digest', '--compare', '--address', alone.address]);
+    expect({ code, err }).toEqual({ code: 5, err: expect.stringContaining('knows no master of its group') });
+    await alone.stop();
+  });
+
   it('names the node that differs, and exits 1', async () => {
     replica.digest = 'e'.repeat(32);
     const { code, out, err } = await compare(replica.address);
