@@ -113,12 +113,13 @@ async function runRotate(invocation: Invocation): Promise<ExitCode> {
 
 async function runAddReplica(invocation: Invocation): Promise<ExitCode> {
   const address = replicaArgument(invocation);
-  await createNodeClients(invocation.address).admin.addReplica({ address }, CALL);
+  const { warning } = await createNodeClients(invocation.address).admin.addReplica({ address }, CALL);
   await show(
     invocation,
-    () => ({ address, added: true }),
+    () => ({ address, added: true, ...(warning === '' ? {} : { warning }) }),
     () => `${address} may register\n`,
   );
+  if (warning !== '' && !invocation.isJson) invocation.io.note(`warning: ${address}: ${warning}\n`);
   return EXIT.ok;
 }
 

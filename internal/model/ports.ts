@@ -130,7 +130,8 @@ export interface AdminPort {
   /** Re-hashes the state in memory at full pace; the last word has `isDone`. */
   scrub(signal: AbortSignal): AsyncIterable<ScrubProgress>;
   /** `host:port`. */
-  addReplica(address: string): Promise<void>;
+  /** Resolves with what is wrong at that address as it looks now, and what to do; empty: nothing. */
+  addReplica(address: string): Promise<string>;
   removeReplica(address: string): Promise<void>;
   checkpoint(): Promise<CheckpointAnswer>;
   rotateWal(): Promise<RotateAnswer>;

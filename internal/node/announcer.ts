@@ -5,6 +5,7 @@
  * higher term, or leads the same one, says so, and this master is over.
  */
 import type { AnnounceRequest } from '#model/leadership.ts';
+import type { Absent } from '#node/absent-replicas.ts';
 import { isLeading } from '#node/ask-replicas.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -28,9 +29,14 @@ const ROUND_MS = 500;
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 15_000;
 
+/** After a failure with this wait behind it, seconds have passed: it is told to operators. */
+const TOLD_WAIT_MS = 4_000;
+
 interface Try {
   readonly dueMs: number;
   readonly waitMs: number;
+  /** Why it could not be told; undefined: it was, or it is not known yet. */
+  readonly why?: string | undefined;
 }
 
 export class Announcer {
@@ -50,6 +56,13 @@ export class Announcer {
   async stop(): Promise<void> {
     this.#abort.abort();
     await this.#running;
+  }
+
+  /** Those that could not be told for some seconds. */
+  get absent(): Absent[] {
+    return [...this.#tries].flatMap(([address, { waitMs, why }]) =>
+      why !== undefined && waitMs >= TOLD_WAIT_MS ? [{ address, why }] : [],
+    );
   }
 
   async #run(): Promise<void> {
@@ -79,7 +92,8 @@ export class Announcer {
     const { dialer, clock, logger, announcement, onFenced, onFollowed } = this.#options;
     const before = this.#tries.get(address);
     const waitMs = Math.min(before === undefined ? RETRY_MS_MIN : before.waitMs * 2, RETRY_MS_MAX);
-    this.#tries.set(address, { dueMs: clock.monotonicMs() + waitMs, waitMs });
+    const next = { dueMs: clock.monotonicMs() + waitMs, waitMs };
+    this.#tries.set(address, { ...next, why: before?.why });
     const link = dialer.dial(address);
     const said = announcement();
     try {
@@ -87,15 +101,17 @@ export class Announcer {
         timeoutMs: CALL_TIMEOUT_MS,
         signal: this.#abort.signal,
       });
+      this.#tries.set(address, next);
       if (fencedBy !== undefined) onFenced(fencedBy);
       else {
         onFollowed(address);
         logger.info({ node: address, term: said.term }, 'told a node to follow');
       }
     } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#tries.set(address, { ...next, why });
       await this.#lookForRival(link, address, said.logId);
       if (before !== undefined || this.#abort.signal.aborted) return;
-      const why = error instanceof Error ? error.message : error;
       logger.info({ node: address, why }, 'a node that should follow cannot be told yet');
     } finally {
       link.close();

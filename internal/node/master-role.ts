@@ -20,12 +20,14 @@ import type {
 } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { checkBelieved, termAfter } from '#model/terms.ts';
+import { describeAbsent } from '#node/absent-replicas.ts';
 import { adviceFor, type Self } from '#node/advice.ts';
 import { Announcer } from '#node/announcer.ts';
 import { type Asked, askNodes, findLeader, judgeAll } from '#node/ask-replicas.ts';
 import { Fence } from '#node/fence.ts';
 import { Hearsay } from '#node/hearsay.ts';
 import { checkKeptLog } from '#node/kept-log-check.ts';
+import { Membership } from '#node/membership.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import { Rivals } from '#node/rivals.ts';
@@ -70,6 +72,8 @@ export class MasterRole {
   readonly acks: AckLedger;
   readonly #list: ReplicaList;
   readonly #registry: ReplicaRegistry;
+  /** Which replicas may follow. */
+  readonly members: Membership;
   readonly #seat: MasterSeat;
   readonly #announcer: Announcer;
   readonly #abort = new AbortController();
@@ -131,6 +135,13 @@ export class MasterRole {
       onFenced: (term) => this.#fence.heardOf(term),
       onMismatch: seat.onReplicaDiffers,
     });
+    this.members = new Membership({
+      list: this.#list,
+      registry: this.#registry,
+      dialer: options.dialer,
+      identity: () => host.manifest,
+      signal: this.#abort.signal,
+    });
     this.#announcer = new Announcer({
       dialer: options.dialer,
       clock: options.clock,
@@ -141,7 +152,7 @@ export class MasterRole {
         term: termOf(engine.log.tail.epoch),
         advertise: seat.advertise,
       }),
-      absent: () => (this.isTakingWrites ? this.#absent() : []),
+      absent: () => (this.isTakingWrites ? this.members.absent() : []),
       onFenced: (term) => this.#fence.heardOf(term),
       onFollowed: (address) => this.#rivals.forget(address),
       onRival: (address, logId) => this.#rivals.found(address, logId),
@@ -207,11 +218,6 @@ export class MasterRole {
     void this.acks.wait(lsn, Number.MAX_SAFE_INTEGER, timeoutMs, signal);
   }
 
-  /** Everyone who is known and does not take pushes. */
-  #absent(): string[] {
-    return this.#list.known().filter((address) => !this.#registry.isLiveAt(address));
-  }
-
   /** One that was replaced, or may be behind, had everything when it wrote its newest record. */
   get stalenessMs(): number {
     if (!this.#fence.isUp) return 0;
@@ -228,7 +234,7 @@ export class MasterRole {
     if (this.#pausedFor !== undefined) return [`a failover to ${this.#pausedFor} is under way: writes wait`];
     const reasons = [...this.#fence.reasons, ...this.#rivals.reasons(this.#seat.self().address)];
     if (this.state === 'no_space') reasons.push(this.#shortOf);
-    return reasons;
+    return [...reasons, ...describeAbsent(this.#announcer.absent, reasons)];
   }
 
   get #shortOf(): string {
@@ -325,19 +331,6 @@ export class MasterRole {
       };
     }
     throw new WalnutError('failed_precondition', 'this node is a master and takes no pushes');
-  }
-
-  async addReplica(address: string): Promise<void> {
-    await this.#list.add(completeAddress(address, ''), (one) => this.#registry.isLiveAt(one));
-  }
-
-  async removeReplica(address: string): Promise<void> {
-    const registered = this.replicas.find((one) => one.address === address);
-    const isKnown = registered !== undefined || this.#list.known().includes(address);
-    if (!isKnown)
-      throw new WalnutError('not_found', `no replica ${address} is known here: see walnut status`);
-    await this.#list.remove(address, registered?.nodeId);
-    await this.#registry.remove(address);
   }
 
   async #objection(): Promise<string | undefined> {

@@ -305,12 +305,12 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     yield* this.#guard.scrub(signal);
   }
 
-  addReplica(address: string): Promise<void> {
-    return this.#masterRole('have replicas').addReplica(address);
+  addReplica(address: string): Promise<string> {
+    return this.#masterRole('have replicas').members.add(address);
   }
 
   removeReplica(address: string): Promise<void> {
-    return this.#masterRole('have replicas').removeReplica(address);
+    return this.#masterRole('have replicas').members.remove(address);
   }
 
   async checkpoint(): Promise<CheckpointAnswer> {

@@ -53,8 +53,8 @@ export function routeAdmin(
     .unary(
       method.addReplica,
       async (request) => {
-        await port.addReplica(checkAddress(request.address, 'address'));
-        return {};
+        const warning = await port.addReplica(checkAddress(request.address, 'address'));
+        return { warning };
       },
       messages.addReplica,
     )

@@ -248,7 +248,9 @@ export class FakeNode {
       scrub: async function* (this: void) {
         for (const progress of scrubAnswers) yield progress;
       },
-      addReplica: () => ({}),
+      addReplica: ({ address }) => ({
+        warning: address.startsWith('nowhere') ? 'no node answers there' : '',
+      }),
       removeReplica: () => ({}),
       checkpoint: () => ({
         position: this.position(),

@@ -191,6 +191,17 @@ describe('operation', () => {
     expect((await run(...args)).out).not.toBe('');
   });
 
+  it('warns where no replica is at the address that is added', async () => {
+    expect(await run('add-replica', 'a:1')).toMatchObject({ code: 0, err: '' });
+    expect(await run('add-replica', 'nowhere:1')).toMatchObject({
+      code: 0,
+      out: 'nowhere:1 may register\n',
+      err: 'warning: nowhere:1: no node answers there\n',
+    });
+    const { out } = await run('add-replica', 'nowhere:1', '--json');
+    expect(JSON.parse(out)).toMatchObject({ added: true, warning: 'no node answers there' });
+  });
+
   it('lists quarantines', async () => {
     expect(JSON.parse((await run('quarantine', 'list', '--json')).out)).toMatchObject([
       { reason: 'foreign log' },

@@ -93,6 +93,13 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
     tests: [ADDRESS],
   },
   {
+    name: 'replica that never comes not told of',
+    file: 'internal/node/announcer.ts',
+    text: '      this.#tries.set(address, { ...next, why });',
+    replacement: '',
+    tests: ['test/node/absent-replicas.test.ts'],
+  },
+  {
     name: 'term of another log answered as a fence',
     file: 'internal/slave/follower.ts',
     text: '    if (request.logId === manifest.logId && request.term < manifest.term)',

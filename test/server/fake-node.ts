@@ -340,7 +340,7 @@ export class FakeNode {
         this.#note('digestAt', position, waitMs);
         return { position, entries: this.entries.size, digest: 'cd'.repeat(16) };
       },
-      addReplica: async (address) => this.#note('addReplica', address),
+      addReplica: async (address) => this.#note('addReplica', address) ?? '',
       removeReplica: async (address) => this.#note('removeReplica', address),
       checkpoint: async () => {
         this.#note('checkpoint', undefined);

@@ -1,0 +1,75 @@
+/** What an operator is told of replicas that a master knows and that do not follow it. */
+import { invalidArgument, WalnutError } from '#model/errors.ts';
+import type { NodeStatus } from '#model/status.ts';
+import type { PeerDialer } from '#replication/peer-link.ts';
+
+/** A known address that takes no pushes, and why the node there could not be told to follow. */
+export interface Absent {
+  readonly address: string;
+  readonly why: string;
+}
+
+const LOOK_TIMEOUT_MS = 2_000;
+/** Of how many each has a line of its own. */
+const TOLD_MAX = 3;
+
+/**
+ * Pure: lines for Status of those that are away for some seconds, but for what
+ * `reasons` tells already of the node at the address.
+ */
+export function describeAbsent(absent: readonly Absent[], reasons: readonly string[]): string[] {
+  const untold = absent.filter(({ address }) => !reasons.some((one) => one.startsWith(`${address} `)));
+  const lines = untold
+    .slice(0, TOLD_MAX)
+    .map(
+      ({ address, why }) =>
+        `replica ${address} is known here and does not follow: ${why}; if it is gone for good, or the address ` +
+        `is wrong: walnut remove-replica ${address}`,
+    );
+  const more = untold.length - lines.length;
+  return more > 0 ? [...lines, `and ${more} more known replicas do not follow`] : lines;
+}
+
+/**
+ * Looks who is at an address that an operator adds. Returns what is wrong and
+ * what to do, empty where a replica answers; throws `invalid_argument` where
+ * that is this node itself.
+ */
+export async function lookAtReplica(
+  dialer: PeerDialer,
+  address: string,
+  own: { readonly nodeId: string; readonly logId: string },
+  signal: AbortSignal,
+): Promise<string> {
+  const link = dialer.dial(address);
+  try {
+    const status = await link.status({ timeoutMs: LOOK_TIMEOUT_MS, signal });
+    if (status.nodeId === own.nodeId)
+      throw invalidArgument(`${address} is this master itself: give the address of a replica`);
+    return whyNoReplica(address, status, own.logId);
+  } catch (error) {
+    if (error instanceof WalnutError && error.code === 'invalid_argument') throw error;
+    const why = error instanceof Error ? error.message : error;
+    return (
+      `no node answers there (${why}): it may register when it is up; ` +
+      `if the address is wrong: walnut remove-replica ${address}`
+    );
+  } finally {
+    link.close();
+  }
+}
+
+/** Pure: why the node at `address` will not follow as it is; empty: it may. */
+export function whyNoReplica(address: string, status: NodeStatus, logId: string): string {
+  if (status.role === 'master') {
+    return (
+      `the node there is a master: a replica is started with walnut-slave and master.address set to this one; ` +
+      `if the address is wrong: walnut remove-replica ${address}`
+    );
+  }
+  if (status.logId === '' || status.logId === logId) return '';
+  return (
+    `the replica there holds another log, ${status.logId}, and would be quarantined; ` +
+    `if the address is wrong: walnut remove-replica ${address}`
+  );
+}
