@@ -133,7 +133,7 @@ describe('AwaitDurable on a replica', () => {
     asked.catch(() => undefined);
     abort.abort();
     await group.clock.settle();
-    await expect(asked).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(asked).rejects.toMatchObject({ code: 'cancelled' });
     void master.node.set(setCommand('b', '1'));
   });
 });

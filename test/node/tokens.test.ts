@@ -125,7 +125,7 @@ describe('at_least', () => {
     read.catch(() => undefined);
     abort.abort();
     await group.clock.settle();
-    await expect(read).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(read).rejects.toMatchObject({ code: 'cancelled' });
   });
 });
 
