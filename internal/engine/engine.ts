@@ -174,9 +174,10 @@ export class Engine {
   /**
    * The time by which reads judge expiry: the log clock's, or where records are
    * applied late that of the last one applied, when the master showed this state.
+   * `nowMs`: the log clock's, where the caller has read it already.
    */
-  readNowMs(): number {
-    return this.#holds ? this.#appliedClockMs : this.logClock.nowMs();
+  readNowMs(nowMs = this.logClock.nowMs()): number {
+    return this.#holds ? this.#appliedClockMs : nowMs;
   }
 
   /** When by the log clock what is visible here was no longer all there was, or before that. */

@@ -94,9 +94,10 @@ export class Reader {
   moment(): ReadMoment {
     const engine = this.#context.engine();
     const { noteRead, stalenessMs } = this.#context;
-    const shiftMs = engine.logClock.shiftMs(engine.logClock.nowMs());
+    const nowMs = engine.logClock.nowMs();
+    const shiftMs = engine.logClock.shiftMs(nowMs);
     return {
-      entries: engine.store.reads(engine.readNowMs(), shiftMs, noteRead),
+      entries: engine.store.reads(engine.readNowMs(nowMs), shiftMs, noteRead),
       asOf: engine.position,
       stalenessMs,
       includes: (position) => this.#isReached(engine, position),

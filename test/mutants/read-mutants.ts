@@ -63,8 +63,8 @@ export const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'delayed replica that judges expiry by the time now',
     file: 'internal/engine/engine.ts',
-    text: 'return this.#holds ? this.#appliedClockMs : this.logClock.nowMs();',
-    replacement: 'return this.#holds ? this.logClock.nowMs() : this.logClock.nowMs();',
+    text: 'return this.#holds ? this.#appliedClockMs : nowMs;',
+    replacement: 'return this.#holds ? nowMs : nowMs;',
     tests: ['test/node/delayed-replica.test.ts'],
   },
   {
