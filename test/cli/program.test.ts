@@ -1,7 +1,5 @@
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { readText } from '#test/house/source-files.ts';
-import { EXIT } from '../../cmd/walnut/cli-error.ts';
 import { CommandHost } from '../../cmd/walnut/command-host.ts';
 import { COMMAND_FILES, commandNameOf } from '../../cmd/walnut/command-table.ts';
 import { memoryIo, runCli } from './memory-io.ts';
@@ -45,17 +43,6 @@ describe('the table of commands', () => {
         if (name !== 'help') await visit([...path, name]);
     };
     await visit([]);
-  });
-});
-
-describe('exit codes', () => {
-  it('are all in --help and in the documents', async () => {
-    const { out } = await runCli(['--help']);
-    const table = readText('docs/operations.md').split('The tool `walnut` has its own:')[1]?.split('\n\n')[1];
-    for (const code of Object.values(EXIT)) {
-      expect(out.split('Exit codes:')[1]).toMatch(new RegExp(`(^|\\s)${code} [a-z]`));
-      expect(table).toMatch(new RegExp(`^\\| ${code} \\|`, 'm'));
-    }
   });
 });
 
