@@ -98,7 +98,9 @@ function furthest(self: Self, others: readonly Asked[]): Furthest | undefined {
 
 function isBeyond(a: Position, b: Position): boolean {
   const [termA, termB] = [termOf(a.epoch), termOf(b.epoch)];
-  return termA === termB ? a.lsn > b.lsn : termA > termB;
+  if (termA !== termB) return termA > termB;
+  // Of two that are level in different histories every node must name the same.
+  return a.lsn === b.lsn ? a.epoch > b.epoch : a.lsn > b.lsn;
 }
 
 /** What to do where two masters lead two logs and one counts the other among its replicas. */

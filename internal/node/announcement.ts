@@ -21,6 +21,8 @@ type Standing =
   /** The master that is followed, or sought: its address is tried where it is not to be had. */
   | { readonly kind: 'consider' }
   | { readonly kind: 'fenced'; readonly term: number }
+  /** Two masters of one term: both stop taking writes. */
+  | { readonly kind: 'equal'; readonly term: number }
   /** `term`: what is persisted with it; 0 on a node that holds no log to compare terms of. */
   | { readonly kind: 'follow'; readonly term: number }
   /** A master that has never taken a write: its own log goes. */
@@ -36,8 +38,8 @@ export async function receiveAnnouncement(
 ): Promise<AnnounceAnswer> {
   const address = completeAddress(request.advertise, remoteAddress);
   const before = standingOf(keeper, request, address);
-  if (before.kind === 'follow' || before.kind === 'join' || before.kind === 'rival')
-    await confirm(keeper, request, address);
+  const needsProof = before.kind !== 'known' && before.kind !== 'consider' && before.kind !== 'fenced';
+  if (needsProof) await confirm(keeper, request, address);
   // What was confirmed may have been overtaken by another change.
   return keeper.exclusively('a change of master', async () => {
     const standing = standingOf(keeper, request, address);
@@ -48,6 +50,10 @@ export async function receiveAnnouncement(
         if (keeper.current?.kind === 'replica') keeper.current.consider(address);
         return { fencedBy: undefined };
       case 'fenced':
+        return { fencedBy: standing.term };
+      case 'equal':
+        if (keeper.current?.kind === 'master')
+          await keeper.current.meetEqual({ nodeId: request.nodeId, address }, standing.term);
         return { fencedBy: standing.term };
       case 'follow':
         await keeper.follow(address, standing.term);
@@ -87,7 +93,8 @@ function standingOf(keeper: RoleKeeper, request: AnnounceRequest, address: strin
   checkBelieved(request.term, manifest.term);
   if (request.term < manifest.term) return { kind: 'fenced', term: manifest.term };
   const ownTerm = termOf(host.engine?.log.tail.epoch ?? 0);
-  if (role.kind === 'master' && request.term === ownTerm) return { kind: 'fenced', term: ownTerm };
+  if (role.kind === 'master' && request.term === ownTerm)
+    return { kind: role.isTakingWrites ? 'equal' : 'fenced', term: ownTerm };
   if (role.kind === 'replica') {
     // Where it is found is known or configured, and may be a name: what it says only helps where that fails.
     const isKnown = role.upstreamNodeId === request.nodeId;

@@ -13,6 +13,7 @@ import { PUSH_BYTES_MAX_DEFAULT } from '#model/limits.ts';
 import type { Epoch, Lsn } from '#model/position.ts';
 import { makeEpoch, NO_LSN, termOf } from '#model/position.ts';
 import type {
+  NodeAddress,
   RegisterAnswer,
   RegisterRequest,
   ReplicateAnswer,
@@ -241,7 +242,15 @@ export class MasterRole {
     return `${describeShortage(this.#engine.log.shortage ?? 'space')}: reads only until that is over`;
   }
 
-  /** Another master counts this one among its replicas. */
+  /** Another node leads this very term: neither can be in the right, so both stop. It is remembered, to be asked. */
+  async meetEqual(node: NodeAddress, term: number): Promise<void> {
+    try {
+      await this.#list.remember(node, (address) => this.#registry.isLiveAt(address));
+    } finally {
+      this.#fence.raise(term);
+    }
+  }
+
   noteRival(address: string, logId: string): void {
     this.#rivals.claimedBy(address, logId);
   }
@@ -250,7 +259,6 @@ export class MasterRole {
     return this.#fence.mayLeadAgain;
   }
 
-  /** What speaks against leading again in a term that nobody leads. */
   noteObstacle(obstacle: string): void {
     this.#fence.noteObstacle(obstacle);
   }

@@ -111,4 +111,11 @@ export const TERM_MUTANTS: readonly Mutant[] = [
     replacement: "answer.verdict.kind !== 'conflict' || answer.term > 0;",
     tests: [WAYS_OUT],
   },
+  {
+    name: 'master that goes on beside another of its own term which it did not know',
+    file: 'internal/node/announcement.ts',
+    text: "role.isTakingWrites ? 'equal' : 'fenced'",
+    replacement: "role.isTakingWrites ? 'fenced' : 'fenced'",
+    tests: [WAYS_OUT],
+  },
 ];

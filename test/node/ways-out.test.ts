@@ -4,6 +4,7 @@ import { toLsn } from '#model/position.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import { threeNodes } from '#test/node/three-nodes.ts';
+import { encodeManifest, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 
 const reasonsOf = ({ node }: TestNode): string => node.status().reasons.join('\n');
 const isWriting = ({ node }: TestNode): boolean =>
@@ -90,6 +91,35 @@ describe('an announcement', () => {
     }
     expect(one.node.status()).toMatchObject({ state: 'streaming', term: 1 });
     expect(one.node.status().upstream?.address).toBe('master:1');
+  });
+});
+
+describe('two masters of one term of which only one knows the other', () => {
+  it('both stop, and name the one that is further', async () => {
+    const { group, master, one, two } = await threeNodes();
+    group.kill(master);
+    const disk = await group.stop(two);
+    await promote(group, one);
+    await group.stop(one);
+    const again = await group.replica('two', { fileSystem: disk });
+    await promote(group, again);
+    for (const value of ['1', '2', '3']) await group.set(again, 'of two', value);
+    // The first has never heard of the second.
+    const text = one.fileSystem.content('/data/MANIFEST');
+    const manifest = tryDecodeManifest(text) as Manifest;
+    one.fileSystem.put(
+      '/data/MANIFEST',
+      encodeManifest({ ...manifest, replicas: { added: [], removed: [], nodes: [] } }),
+    );
+    const back = await group.replica('one', { fileSystem: one.fileSystem });
+    await group.untilTrue(
+      () => [back, again].every(({ node }) => node.status().state === 'fenced'),
+      'both are fenced',
+    );
+    await group.clock.advance(5_000);
+    for (const node of [back, again]) expect(reasonsOf(node)).toMatch(/walnut promote --address two:1/);
+    await promote(group, again);
+    await group.untilLevel([back, again]);
   });
 });
 
