@@ -14,6 +14,7 @@ import {
 } from '@bufbuild/protobuf';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { LEADER_HINT_HEADER } from '#wire/error-codes.ts';
 import type { Address } from './arguments.ts';
 import { CallError } from './call-error.ts';
 import { LeanClient } from './lean-client.ts';
@@ -103,9 +104,10 @@ export async function* callStream<Method extends DescMethodStreaming>(
   request: MessageInitShape<Method['input']>,
   { timeoutMs, signal }: StreamOptions,
 ): AsyncGenerator<MessageShape<Method['output']>> {
-  const [{ Code, ConnectError }, { createConnectTransport }] = await Promise.all([
+  const [{ ConnectError }, { createConnectTransport }, { codeName }] = await Promise.all([
     import('@connectrpc/connect'),
     import('@connectrpc/connect-node'),
+    import('#wire/error-codec.ts'),
   ]);
   const transport = createConnectTransport({ baseUrl: `http://${address.text}`, httpVersion: '1.1' });
   try {
@@ -116,8 +118,7 @@ export async function* callStream<Method extends DescMethodStreaming>(
     yield* message as AsyncIterable<MessageShape<Method['output']>>;
   } catch (error) {
     if (!(error instanceof ConnectError)) throw error;
-    const code = (Code[error.code] ?? 'Unknown').replace(/(?!^)([A-Z])/g, '_$1').toLowerCase();
-    const hint = error.metadata.get('x-leader-hint') ?? undefined;
-    throw new CallError(code, error.rawMessage, hint, error);
+    const hint = error.metadata.get(LEADER_HINT_HEADER) ?? undefined;
+    throw new CallError(codeName(error.code), error.rawMessage, hint, error);
   }
 }

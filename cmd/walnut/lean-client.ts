@@ -9,6 +9,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { WIRE_CODES } from '#wire/error-codes.ts';
 import type { Address } from './arguments.ts';
 import { CallError, systemCodeOf } from './call-error.ts';
 import { type LeanResponse, LeanResponseReader } from './lean-response.ts';
@@ -20,26 +21,6 @@ interface Waiting {
 
 const TIMEOUT_MS_DEFAULT = 30_000;
 const CONTENT_TYPE = 'application/proto';
-/** https://connectrpc.com/docs/protocol, "Error codes". */
-const CODES = new Set([
-  'canceled',
-  'unknown',
-  'invalid_argument',
-  'deadline_exceeded',
-  'not_found',
-  'already_exists',
-  'permission_denied',
-  'resource_exhausted',
-  'failed_precondition',
-  'aborted',
-  'out_of_range',
-  'unimplemented',
-  'internal',
-  'unavailable',
-  'data_loss',
-  'unauthenticated',
-]);
-
 export class LeanClient {
   readonly address: Address;
   readonly #timeoutMsDefault: number;
@@ -160,7 +141,7 @@ export class LeanClient {
 function toError({ status, contentType, leaderHint, body }: LeanResponse): CallError {
   try {
     const { code, message } = JSON.parse(Buffer.from(body).toString('utf8')) as Record<string, unknown>;
-    if (status !== 200 && typeof code === 'string' && CODES.has(code))
+    if (status !== 200 && typeof code === 'string' && Object.hasOwn(WIRE_CODES, code))
       return new CallError(code, typeof message === 'string' ? message : '', leaderHint);
   } catch {
     // Not Connect's JSON: a proxy, or no Walnut node at all.

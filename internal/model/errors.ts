@@ -1,6 +1,6 @@
 /**
  * Every error that a caller can meet, as a closed union of codes. Only
- * `server/error-mapping.ts` knows what Connect calls them.
+ * `wire/error-codes.ts` knows what Connect calls them.
  */
 import type { Position } from '#model/position.ts';
 
@@ -26,7 +26,9 @@ export type ErrorCode =
   /** The caller's deadline passed or it went away. */
   | 'cancelled'
   /** The disk failed; the node is stopping. */
-  | 'storage_failed';
+  | 'storage_failed'
+  /** A bug; the log of the node that met it says more. */
+  | 'internal';
 
 export interface ExceededLimit {
   /** A key of the configuration, or a field of the request. */

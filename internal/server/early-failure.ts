@@ -10,7 +10,7 @@
 
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { UniversalServerResponse } from '@connectrpc/connect/protocol';
-import { codeName } from '#server/error-mapping.ts';
+import { codeName } from '#wire/error-codec.ts';
 
 export interface Settled {
   readonly answer: UniversalServerResponse;
@@ -74,7 +74,7 @@ function readError(body: Buffer): { readonly code: string; readonly message: str
 }
 
 function nameOf(code: number): string {
-  return codeName(code as Code) ?? 'unknown';
+  return codeName(code as Code);
 }
 
 async function collect(body: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array[]> {

@@ -1,77 +1,14 @@
 /**
- * The only file that knows both Walnut's error codes and the wire's.
- *
- * `storage_failed` becomes INTERNAL, not UNAVAILABLE: after a failed disk write
- * nobody knows whether the record will be there after a restart, and clients
- * retry UNAVAILABLE by themselves. Whatever is not a `WalnutError` is a bug: the
- * caller gets a correlation id, the log gets the rest.
+ * What a port threw, as what the caller is told. Whatever is not a `WalnutError`
+ * is a bug: the caller gets a correlation id, the log gets the rest. The codes are
+ * in `wire/error-codes.ts`.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
-import { type ErrorCode, WalnutError } from '#model/errors.ts';
-import { formatPosition } from '#model/position.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import { LinePace } from '#platform/line-pace.ts';
 import type { Logger } from '#platform/logger.ts';
-import { toErrorDetails } from '#wire/error-details.ts';
-
-/** Metadata and header names, the same for rpcs and the keys routes. */
-export const LEADER_HINT_HEADER = 'x-leader-hint';
-export const EARLIEST_POSITION_HEADER = 'x-earliest-position';
-
-interface WireError {
-  readonly connect: Code;
-  /** The Connect code in lower case. */
-  readonly name: string;
-  /** Status of the keys routes; rpcs follow the Connect protocol's own table. */
-  readonly httpStatus: number;
-}
-
-const WIRE: Readonly<Record<ErrorCode, WireError>> = {
-  invalid_argument: { connect: Code.InvalidArgument, name: 'invalid_argument', httpStatus: 400 },
-  not_master: { connect: Code.FailedPrecondition, name: 'failed_precondition', httpStatus: 421 },
-  unavailable: { connect: Code.Unavailable, name: 'unavailable', httpStatus: 503 },
-  discarded_history: { connect: Code.DataLoss, name: 'data_loss', httpStatus: 410 },
-  out_of_range: { connect: Code.OutOfRange, name: 'out_of_range', httpStatus: 416 },
-  resource_exhausted: { connect: Code.ResourceExhausted, name: 'resource_exhausted', httpStatus: 507 },
-  failed_precondition: { connect: Code.FailedPrecondition, name: 'failed_precondition', httpStatus: 409 },
-  already_exists: { connect: Code.AlreadyExists, name: 'already_exists', httpStatus: 409 },
-  not_found: { connect: Code.NotFound, name: 'not_found', httpStatus: 404 },
-  unauthenticated: { connect: Code.Unauthenticated, name: 'unauthenticated', httpStatus: 401 },
-  cancelled: { connect: Code.Canceled, name: 'canceled', httpStatus: 499 },
-  storage_failed: { connect: Code.Internal, name: 'internal', httpStatus: 500 },
-};
-
-const NAMES: Readonly<Record<Code, string>> = {
-  [Code.Canceled]: 'canceled',
-  [Code.Unknown]: 'unknown',
-  [Code.InvalidArgument]: 'invalid_argument',
-  [Code.DeadlineExceeded]: 'deadline_exceeded',
-  [Code.NotFound]: 'not_found',
-  [Code.AlreadyExists]: 'already_exists',
-  [Code.PermissionDenied]: 'permission_denied',
-  [Code.ResourceExhausted]: 'resource_exhausted',
-  [Code.FailedPrecondition]: 'failed_precondition',
-  [Code.Aborted]: 'aborted',
-  [Code.OutOfRange]: 'out_of_range',
-  [Code.Unimplemented]: 'unimplemented',
-  [Code.Internal]: 'internal',
-  [Code.Unavailable]: 'unavailable',
-  [Code.DataLoss]: 'data_loss',
-  [Code.Unauthenticated]: 'unauthenticated',
-};
-
-/** The Connect code in lower case, such as `invalid_argument`. */
-export function codeName(code: Code): string {
-  return NAMES[code];
-}
-
-/** What a caller without Connect is told. */
-export interface HttpError {
-  readonly httpStatus: number;
-  readonly code: string;
-  readonly message: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
+import { fromError, fromErrorToHttp, type HttpError } from '#wire/error-codec.ts';
 
 /** Turns whatever a port threw into what callers are told. */
 export interface ErrorMapper {
@@ -92,7 +29,7 @@ export function createErrorMapper(logger: Logger, clock: Clock, incarnation: str
       correlationId = `${incarnation}-${++bugs}`;
       logger.error({ err: error, correlationId, ...paced }, 'a request failed unexpectedly');
     }
-    return new WalnutError('storage_failed', `internal error; the server's log has it as ${correlationId}`);
+    return new WalnutError('internal', `internal error; the server's log has it as ${correlationId}`);
   };
   const toWalnutError = (error: unknown): WalnutError => {
     if (!(error instanceof WalnutError)) return concealed(error);
@@ -108,15 +45,9 @@ export function createErrorMapper(logger: Logger, clock: Clock, incarnation: str
     toConnectError: (error, signal) => {
       if (error instanceof ConnectError) return error;
       if (signal?.aborted === true && isAbort(error)) return cancelledError(error, signal);
-      const known = toWalnutError(error);
-      const { connect } = WIRE[known.code];
-      return new ConnectError(known.message, connect, metadataOf(known), toErrorDetails(known));
+      return fromError(toWalnutError(error));
     },
-    toHttpError: (error) => {
-      const known = toWalnutError(error);
-      const { name, httpStatus } = WIRE[known.code];
-      return { httpStatus, code: name, message: known.message, headers: metadataOf(known) };
-    },
+    toHttpError: (error) => fromErrorToHttp(toWalnutError(error)),
   };
 }
 
@@ -131,11 +62,4 @@ function cancelledError(error: unknown, signal: AbortSignal): ConnectError {
     return new ConnectError('the deadline passed while the call waited', Code.DeadlineExceeded);
   }
   return new ConnectError(error instanceof Error ? error.message : 'cancelled', Code.Canceled);
-}
-
-function metadataOf({ details }: WalnutError): Record<string, string> {
-  const headers: Record<string, string> = {};
-  if (details.leaderHint !== undefined) headers[LEADER_HINT_HEADER] = details.leaderHint;
-  if (details.earliest !== undefined) headers[EARLIEST_POSITION_HEADER] = formatPosition(details.earliest);
-  return headers;
 }

@@ -14,7 +14,7 @@ import { formatPosition, type Position } from '#model/position.ts';
 import type { BoundAnswer } from '#server/answer-pace.ts';
 import { checkNamedOnce, writeWhere } from '#server/conditional-write.ts';
 import { etagOf, isMatch, isNoneMatch, readPreconditions } from '#server/entity-tags.ts';
-import type { ErrorMapper, HttpError } from '#server/error-mapping.ts';
+import type { ErrorMapper } from '#server/error-mapping.ts';
 import {
   type Headers,
   type HttpRequest,
@@ -27,6 +27,7 @@ import {
 } from '#server/http-io.ts';
 import { BodyRefusedError, type KeysBodyOptions, readValue } from '#server/keys-body.ts';
 import { keyOfPath, toKeysDelete, toKeysGet, toKeysSet } from '#server/keys-request.ts';
+import type { HttpError } from '#wire/error-codec.ts';
 
 export interface KeysRouteOptions extends KeysBodyOptions {
   readonly port: KeyValuePort;

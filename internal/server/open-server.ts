@@ -46,7 +46,7 @@ import { createRpcAdapter, type RpcAdapter, STRICT_JSON } from '#server/rpc-adap
 import type { RpcCall } from '#server/rpc-call.ts';
 import { createRpcInterceptor } from '#server/rpc-interceptor.ts';
 import { createServerMetrics, type ServerMetrics } from '#server/server-metrics.ts';
-import { NOTHING_DONE } from '#wire/error-details.ts';
+import { NOTHING_DONE } from '#wire/error-codec.ts';
 
 export interface ServerOptions {
   readonly ports: NodePorts;

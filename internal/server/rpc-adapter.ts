@@ -30,7 +30,7 @@ import type { BoundAnswer } from '#server/answer-pace.ts';
 import type { BodyBudget, BodyReservation } from '#server/body-budget.ts';
 import type { BodyDeadlines } from '#server/body-deadlines.ts';
 import { settleEarlyFailure } from '#server/early-failure.ts';
-import { codeName, type ErrorMapper } from '#server/error-mapping.ts';
+import type { ErrorMapper } from '#server/error-mapping.ts';
 import { bodyOf, type HttpRequest, type HttpResponse, sendError, sendText } from '#server/http-io.ts';
 import { plainAddress } from '#server/protected-mode.ts';
 import { callOf, contextValuesOf, type RpcCall } from '#server/rpc-call.ts';
@@ -39,6 +39,7 @@ import { sendStream } from '#server/stream-answer.ts';
 import { BINARY_READING, type JsonOptions } from '#server/unary/message-codec.ts';
 import { createUnaryPath } from '#server/unary/unary-path.ts';
 import { sendUnknownRpc } from '#server/unknown-rpc.ts';
+import { codeName } from '#wire/error-codec.ts';
 
 export interface RpcAdapterOptions {
   readonly clock: Clock;

@@ -1,8 +1,9 @@
 /** Around every rpc: turns what the ports throw into Connect errors, and notes the outcome for the metrics. */
 import type { Interceptor } from '@connectrpc/connect';
 import { blamedOnCaller } from '#server/early-failure.ts';
-import { codeName, type ErrorMapper } from '#server/error-mapping.ts';
+import type { ErrorMapper } from '#server/error-mapping.ts';
 import { callOf, type RpcCall } from '#server/rpc-call.ts';
+import { codeName } from '#wire/error-codec.ts';
 
 export function createRpcInterceptor(errors: ErrorMapper): Interceptor {
   return (next) => async (request) => {

@@ -109,7 +109,7 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'refusal said of an error that may have done something',
-    file: 'internal/wire/error-details.ts',
+    file: 'internal/wire/error-codec.ts',
     text: 'if (nothingDone === true) sent',
     replacement: "if (nothingDone === true || code !== 'storage_failed') sent",
     tests: ['test/server/error-details.test.ts'],

@@ -4,6 +4,7 @@
  * on, the run fails, so that this table cannot rot unseen.
  */
 
+import { ADMISSION_MUTANTS } from './admission-mutants.ts';
 import { ANSWER_MUTANTS } from './answer-mutants.ts';
 import { ASIDE_MUTANTS } from './aside-mutants.ts';
 import { CLOCK_MUTANTS } from './clock-mutants.ts';
@@ -211,6 +212,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MEMORY_MUTANTS,
   ...DIGEST_MUTANTS,
   ...TOOL_MUTANTS,
+  ...ADMISSION_MUTANTS,
   ...ANSWER_MUTANTS,
   ...WRITE_MUTANTS,
   ...EDGE_MUTANTS,

@@ -136,6 +136,8 @@ describe('a refusal', () => {
     ['resource_exhausted', {}, 'resource_exhausted'],
     // What broke over there is no verdict about the request.
     ['storage_failed', {}, 'unavailable'],
+    ['internal', {}, 'unavailable'],
+    ['cancelled', {}, 'unavailable'],
   ] as const)('%s arrives with its hints', async (code, details, expected) => {
     const { running, peer } = await linked();
     running.node.failure = new WalnutError(code, 'because', details);

@@ -33,6 +33,7 @@ const TABLE: readonly [ErrorCode, ErrorDetails, Code, number, string][] = [
   ['unauthenticated', {}, Code.Unauthenticated, 401, 'unauthenticated'],
   ['cancelled', {}, Code.Canceled, 499, 'canceled'],
   ['storage_failed', {}, Code.Internal, 500, 'internal'],
+  ['internal', {}, Code.Internal, 500, 'internal'],
 ];
 
 describe.each(TABLE)('a port that fails with %s', (errorCode, details, connectCode, httpStatus, name) => {

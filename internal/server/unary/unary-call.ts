@@ -5,7 +5,6 @@
  */
 import type { ConnectError } from '@connectrpc/connect';
 import type { BodyBudget } from '#server/body-budget.ts';
-import { codeName } from '#server/error-mapping.ts';
 import type { RpcCall } from '#server/rpc-call.ts';
 import type { UnaryRoute } from '#server/rpc-routes.ts';
 import { type BodyReader, readBody } from '#server/unary/body.ts';
@@ -15,6 +14,7 @@ import { decodeMessage, encodeMessage } from '#server/unary/message-codec.ts';
 import { PROTOCOLS, type Protocol, type ReceivedMessage } from '#server/unary/protocols.ts';
 import type { RequestShape } from '#server/unary/request-shape.ts';
 import type { UnaryPathOptions } from '#server/unary/unary-path.ts';
+import { codeName } from '#wire/error-codec.ts';
 
 type Output = Awaited<ReturnType<UnaryRoute['impl']>>;
 

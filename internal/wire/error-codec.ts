@@ -1,0 +1,119 @@
+/**
+ * Walnut's errors and Connect's, in both directions, with the details of
+ * `errors.proto`. Pure. What one node sends, another reads back with the same code,
+ * message and details, except `storage_failed`, which is read as `internal`.
+ */
+import { Code, ConnectError } from '@connectrpc/connect';
+import {
+  LimitExceededSchema,
+  LogRangeSchema,
+  RefusalSchema,
+  RoutingErrorSchema,
+  RoutingReason,
+} from '#gen/walnut/v1/errors_pb.ts';
+import type { Position as PositionMessage } from '#gen/walnut/v1/types_pb.ts';
+import { type ErrorCode, type ErrorDetails, type ExceededLimit, WalnutError } from '#model/errors.ts';
+import { formatPosition, type Position, parsePosition } from '#model/position.ts';
+import {
+  EARLIEST_POSITION_HEADER,
+  LEADER_HINT_HEADER,
+  RECEIVED_CODES,
+  SENT_CODES,
+  WIRE_CODES,
+  type WireCode,
+} from '#wire/error-codes.ts';
+import { fromPosition } from '#wire/position-codec.ts';
+
+type OutgoingDetail = NonNullable<ConstructorParameters<typeof ConnectError>[3]>[number];
+
+/** Nothing of the request was done. */
+export const NOTHING_DONE: OutgoingDetail = { desc: RefusalSchema, value: { nothingDone: true } };
+
+const NAMES = new Map(Object.entries(WIRE_CODES).map(([name, code]) => [code as Code, name as WireCode]));
+
+/** The Connect code in lower case, such as `invalid_argument`; `unknown` for a number that is none. */
+export function codeName(code: Code): WireCode {
+  return NAMES.get(code) ?? 'unknown';
+}
+
+/** What a caller without Connect is told. */
+export interface HttpError {
+  readonly httpStatus: number;
+  readonly code: string;
+  readonly message: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export function fromErrorToHttp(error: WalnutError): HttpError {
+  const { code, httpStatus } = SENT_CODES[error.code];
+  return { httpStatus, code, message: error.message, headers: headersOf(error.details) };
+}
+
+export function fromError(error: WalnutError): ConnectError {
+  const code = WIRE_CODES[SENT_CODES[error.code].code];
+  return new ConnectError(error.message, code, headersOf(error.details), detailsOf(error));
+}
+
+/** What another node's error means. The cause is the error itself. */
+export function toError(error: ConnectError): WalnutError {
+  const [routing] = error.findDetails(RoutingErrorSchema);
+  const [range] = error.findDetails(LogRangeSchema);
+  const [limit] = error.findDetails(LimitExceededSchema);
+  const [refusal] = error.findDetails(RefusalSchema);
+  const leaderHint = error.metadata.get(LEADER_HINT_HEADER) ?? (routing?.address || undefined);
+  const earliest = error.metadata.get(EARLIEST_POSITION_HEADER);
+  const details: ErrorDetails = {
+    leaderHint,
+    earliest: earliest === null ? readPosition(range?.earliest) : parsePosition(earliest),
+    latest: readPosition(range?.latest),
+    limit: limit && { name: limit.name, max: Number(limit.max), size: Number(limit.size) },
+    nothingDone: refusal?.nothingDone === true ? true : undefined,
+    cause: error,
+  };
+  // Nodes of v0.1.0 send the header without the detail.
+  const isRouted = routing === undefined ? leaderHint !== undefined : isNotLeader(routing.reason);
+  return new WalnutError(codeOf(error.code, isRouted), error.rawMessage, details);
+}
+
+function isNotLeader(reason: RoutingReason): boolean {
+  return reason === RoutingReason.NOT_LEADER;
+}
+
+function codeOf(code: Code, isRouted: boolean): ErrorCode {
+  return code === Code.FailedPrecondition && isRouted ? 'not_master' : RECEIVED_CODES[codeName(code)];
+}
+
+/** Undefined where it is missing or no position: an error is read whatever is in it. */
+function readPosition(message: PositionMessage | undefined): Position | undefined {
+  return message && parsePosition(`${message.epoch}-${message.lsn}`);
+}
+
+function headersOf({ leaderHint, earliest }: ErrorDetails): Record<string, string> {
+  const headers: Record<string, string> = {};
+  if (leaderHint !== undefined) headers[LEADER_HINT_HEADER] = leaderHint;
+  if (earliest !== undefined) headers[EARLIEST_POSITION_HEADER] = formatPosition(earliest);
+  return headers;
+}
+
+function detailsOf({ code, details }: WalnutError): OutgoingDetail[] {
+  const { leaderHint, earliest, latest, limit, nothingDone } = details;
+  const sent: OutgoingDetail[] = [];
+  if (nothingDone === true) sent.push(NOTHING_DONE);
+  if (code === 'not_master' || leaderHint !== undefined) {
+    const reason = code === 'not_master' ? RoutingReason.NOT_LEADER : RoutingReason.NOT_NOW;
+    sent.push({ desc: RoutingErrorSchema, value: { reason, address: leaderHint ?? '' } });
+  }
+  if (limit !== undefined) sent.push(limitDetail(limit));
+  if (earliest !== undefined) {
+    const value = { earliest: fromPosition(earliest), latest: latest && fromPosition(latest) };
+    sent.push({ desc: LogRangeSchema, value });
+  }
+  return sent;
+}
+
+function limitDetail({ name, max, size }: ExceededLimit): OutgoingDetail {
+  return {
+    desc: LimitExceededSchema,
+    value: { name, max: BigInt(Math.floor(max)), size: BigInt(Math.floor(size)) },
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * Walnut's error codes and those of Connect and gRPC, in both directions. Data
+ * only: whoever loads this file loads nothing of Connect.
+ */
+import type { Code } from '@connectrpc/connect';
+import type { ErrorCode } from '#model/errors.ts';
+
+/** Header and metadata names, the same for rpcs and the keys routes. */
+export const LEADER_HINT_HEADER = 'x-leader-hint';
+export const EARLIEST_POSITION_HEADER = 'x-earliest-position';
+
+/** The codes of Connect by the names that JSON uses, with their numbers in gRPC. */
+export const WIRE_CODES = {
+  canceled: 1,
+  unknown: 2,
+  invalid_argument: 3,
+  deadline_exceeded: 4,
+  not_found: 5,
+  already_exists: 6,
+  permission_denied: 7,
+  resource_exhausted: 8,
+  failed_precondition: 9,
+  aborted: 10,
+  out_of_range: 11,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  data_loss: 15,
+  unauthenticated: 16,
+} as const satisfies Readonly<Record<string, Code>>;
+
+export type WireCode = keyof typeof WIRE_CODES;
+
+export interface SentCode {
+  readonly code: WireCode;
+  /** Status of the keys routes; rpcs follow the Connect protocol's own table. */
+  readonly httpStatus: number;
+}
+
+/**
+ * What callers are told. `storage_failed` is INTERNAL, not UNAVAILABLE: after a
+ * failed disk write nobody knows whether the record will be there after a restart,
+ * and clients retry UNAVAILABLE by themselves.
+ */
+export const SENT_CODES: Readonly<Record<ErrorCode, SentCode>> = {
+  invalid_argument: { code: 'invalid_argument', httpStatus: 400 },
+  not_master: { code: 'failed_precondition', httpStatus: 421 },
+  unavailable: { code: 'unavailable', httpStatus: 503 },
+  discarded_history: { code: 'data_loss', httpStatus: 410 },
+  out_of_range: { code: 'out_of_range', httpStatus: 416 },
+  resource_exhausted: { code: 'resource_exhausted', httpStatus: 507 },
+  failed_precondition: { code: 'failed_precondition', httpStatus: 409 },
+  already_exists: { code: 'already_exists', httpStatus: 409 },
+  not_found: { code: 'not_found', httpStatus: 404 },
+  unauthenticated: { code: 'unauthenticated', httpStatus: 401 },
+  cancelled: { code: 'canceled', httpStatus: 499 },
+  storage_failed: { code: 'internal', httpStatus: 500 },
+  internal: { code: 'internal', httpStatus: 500 },
+};
+
+/** What a code means that another node sent. Details tell `not_master` from other preconditions. */
+export const RECEIVED_CODES: Readonly<Record<WireCode, ErrorCode>> = {
+  canceled: 'cancelled',
+  unknown: 'internal',
+  invalid_argument: 'invalid_argument',
+  deadline_exceeded: 'cancelled',
+  not_found: 'not_found',
+  already_exists: 'already_exists',
+  // The node does not know the name that it was called by; its operator can change that.
+  permission_denied: 'unavailable',
+  resource_exhausted: 'resource_exhausted',
+  failed_precondition: 'failed_precondition',
+  aborted: 'unavailable',
+  out_of_range: 'out_of_range',
+  // A node of a version that lacks the rpc: trying again would not help.
+  unimplemented: 'failed_precondition',
+  internal: 'internal',
+  unavailable: 'unavailable',
+  data_loss: 'discarded_history',
+  unauthenticated: 'unauthenticated',
+};

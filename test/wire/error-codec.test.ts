@@ -1,0 +1,94 @@
+/** Errors survive the wire: what one node sends, another reads back. */
+import { Code, ConnectError } from '@connectrpc/connect';
+import { errorFromJsonBytes, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import { describe, expect, it } from 'vitest';
+import { LogRangeSchema } from '#gen/walnut/v1/errors_pb.ts';
+import { type ErrorCode, type ErrorDetails, WalnutError } from '#model/errors.ts';
+import type { Lsn } from '#model/position.ts';
+import { codeName, fromError, fromErrorToHttp, toError } from '#wire/error-codec.ts';
+import { RECEIVED_CODES, SENT_CODES, WIRE_CODES, type WireCode } from '#wire/error-codes.ts';
+
+const CODES = Object.keys(SENT_CODES) as ErrorCode[];
+const EARLIEST = { epoch: 4_294_967_297, lsn: 7 as Lsn };
+const LATEST = { epoch: 4_294_967_297, lsn: 9 as Lsn };
+
+/** As another process sees it: the body in JSON, the metadata as headers. */
+function sent(error: ConnectError): ConnectError {
+  const fallback = new ConnectError('unreadable', Code.Unknown);
+  return errorFromJsonBytes(errorToJsonBytes(error, undefined), error.metadata, fallback);
+}
+
+function received({ code, message, details }: WalnutError): object {
+  const { cause, ...told } = details;
+  expect(cause).toBeInstanceOf(ConnectError);
+  return { code, message, ...JSON.parse(JSON.stringify(told)) };
+}
+
+const DETAILS: readonly [string, ErrorDetails][] = [
+  ['nothing', {}],
+  ['where the master is', { leaderHint: 'm:8080' }],
+  ['that nothing was done', { nothingDone: true }],
+  ['a limit', { limit: { name: 'server.max_value_bytes', max: 1_024, size: 1_025 } }],
+  ['the first record', { earliest: EARLIEST }],
+  ['the first and the last record', { earliest: EARLIEST, latest: LATEST }],
+  ['everything', { leaderHint: 'm:8080', nothingDone: true, earliest: EARLIEST, latest: LATEST }],
+];
+
+describe.each(CODES)('%s', (code) => {
+  it.each(DETAILS)('comes back with its message and %s', (_name, details) => {
+    const error = toError(sent(fromError(new WalnutError(code, 'because', details))));
+    const expected = code === 'storage_failed' ? 'internal' : code;
+    expect(received(error)).toEqual({ code: expected, message: 'because', ...details });
+  });
+
+  it('has one name for rpcs and for HTTP', () => {
+    const error = new WalnutError(code, 'because', { leaderHint: 'm:8080' });
+    const { code: name, message, headers } = fromErrorToHttp(error);
+    expect(name).toBe(codeName(fromError(error).code));
+    expect(message).toBe('because');
+    expect(headers).toEqual({ 'x-leader-hint': 'm:8080' });
+  });
+});
+
+describe('a code of the wire', () => {
+  it.each(Object.entries(WIRE_CODES))('%s has the name and number of Connect', (name, number) => {
+    const own = name.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    expect(Code[number]).toBe(own);
+    expect(codeName(number)).toBe(name);
+    expect(toError(new ConnectError('because', number)).code).toBe(RECEIVED_CODES[name as WireCode]);
+  });
+
+  it('is one of all there are', () => {
+    const numbers = Object.values(Code).filter((value) => typeof value === 'number');
+    expect(Object.values(WIRE_CODES)).toEqual(numbers);
+  });
+
+  it('that is none is unknown, and a bug of whoever sent it', () => {
+    expect(codeName(99 as Code)).toBe('unknown');
+    expect(toError(new ConnectError('because', 99 as Code)).code).toBe('internal');
+  });
+});
+
+describe('an error of v0.1.0, which has headers and no details', () => {
+  it('is not_master where it names one', () => {
+    const hint = { 'x-leader-hint': 'm:8080' };
+    const error = toError(new ConnectError('because', Code.FailedPrecondition, hint));
+    expect(received(error)).toEqual({ code: 'not_master', message: 'because', leaderHint: 'm:8080' });
+  });
+
+  it('keeps the earliest position', () => {
+    const header = { 'x-earliest-position': '4294967297-7' };
+    const error = toError(new ConnectError('because', Code.OutOfRange, header));
+    expect(received(error)).toEqual({ code: 'out_of_range', message: 'because', earliest: EARLIEST });
+  });
+});
+
+describe('details that make no sense', () => {
+  it('are left out', () => {
+    const value = { earliest: { epoch: 2n ** 60n, lsn: 1n } };
+    const failure = new ConnectError('because', Code.OutOfRange, { 'x-earliest-position': 'far away' }, [
+      { desc: LogRangeSchema, value },
+    ]);
+    expect(received(toError(sent(failure)))).toEqual({ code: 'out_of_range', message: 'because' });
+  });
+});
