@@ -93,6 +93,8 @@ export class Fence {
   /** Another node leads a higher term, or this one: no more writes, whatever happens. */
   raise(term: number): void {
     if (this.isUp) return;
+    // What was known before the other one was met: everyone is asked again at once.
+    this.#advice = '';
     const ownTerm = this.#options.ownTerm();
     this.#why =
       term > ownTerm
