@@ -16,7 +16,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
     replacement: `    host.engine?.logClock.follow(request.logClockMs);
     for (const { key } of host.engine?.store.due(this.#options.clock.wallMs(), 10) ?? [])
       host.engine?.store.apply({ op: 'delete', cause: 'expired', key }, host.engine.position);`,
-    tests: ['test/node/skew.test.ts', 'test/node/replication.test.ts'],
+    tests: ['test/node/skew.test.ts', 'test/node/expiry.test.ts'],
   },
   {
     name: 'token reached by its LSN, whatever its epoch',

@@ -10,6 +10,7 @@
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import type { BatchOperation, BatchResult, DeleteCommand, SetCommand, WriteAnswer } from '#model/commands.ts';
+import { movedDeadline } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import { MasterRole } from '#node/master-role.ts';
 import type { NodeOptions } from '#node/node-options.ts';
@@ -26,6 +27,7 @@ import {
   type Expectation,
   fail,
   isSameEntry,
+  type ModelEntry,
   type ModelRecord,
   type ReferenceModel,
 } from './reference-model.ts';
@@ -156,7 +158,7 @@ export class SimulatedMaster {
 
   set(command: SetCommand): void {
     const record = this.#begin();
-    const expected = this.#model.set(command, record);
+    const expected = this.#inWallTime(this.#model.set(this.#inLogTime(command), record));
     this.#watch([expected], record, async () => {
       return [{ kind: 'set', answer: await this.#master().set(command) }];
     });
@@ -164,7 +166,7 @@ export class SimulatedMaster {
 
   delete(command: DeleteCommand): void {
     const record = this.#begin();
-    const expected = this.#model.delete(command, record);
+    const expected = this.#inWallTime(this.#model.delete(command, record));
     this.#watch([expected], record, async () => {
       return [{ kind: 'delete', answer: await this.#master().delete(command) }];
     });
@@ -174,11 +176,13 @@ export class SimulatedMaster {
     const record = this.#begin();
     const expected = operations.map((operation) =>
       operation.kind === 'set'
-        ? this.#model.set(operation.command, record)
+        ? this.#model.set(this.#inLogTime(operation.command), record)
         : this.#model.delete(operation.command, record),
     );
-    this.#watch(expected, record, () =>
-      this.#master().batch(operations, () => fail('no gets in these batches')),
+    this.#watch(
+      expected.map((each) => this.#inWallTime(each)),
+      record,
+      () => this.#master().batch(operations, () => fail('no gets in these batches')),
     );
   }
 
@@ -283,6 +287,27 @@ export class SimulatedMaster {
 
   #begin(): ModelRecord {
     return this.#model.begin(this.engine.log.tail.epoch, this.engine.logClock.nowMs());
+  }
+
+  /** The model keeps deadlines as the log does; callers name and see them in wall time. */
+  get #shiftMs(): number {
+    const { logClock } = this.engine;
+    return logClock.shiftMs(logClock.nowMs());
+  }
+
+  #inLogTime(command: SetCommand): SetCommand {
+    const { expiry } = command;
+    if (expiry.kind !== 'at') return command;
+    return {
+      ...command,
+      expiry: { kind: 'at', expireAtMs: movedDeadline(expiry.expireAtMs, -this.#shiftMs) },
+    };
+  }
+
+  #inWallTime(expected: Expectation): Expectation {
+    const shown = (entry: ModelEntry | undefined): ModelEntry | undefined =>
+      entry && { ...entry, expireAtMs: movedDeadline(entry.expireAtMs, this.#shiftMs) };
+    return { ...expected, previous: shown(expected.previous), current: shown(expected.current) };
   }
 
   #watch(expected: readonly Expectation[], record: ModelRecord, run: () => Promise<BatchResult[]>): void {
