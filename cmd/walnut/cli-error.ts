@@ -4,8 +4,8 @@
  * or server error; 6 a file or a stream could not be read or written; 70 a bug;
  * 130 interrupted. Answers (0, 1) are never given by a failure of the tool.
  */
-import { CallError } from './call-error.ts';
-import { escapeLine } from './terminal.ts';
+import { CallError } from './call/call-error.ts';
+import { escapeLine } from './output/terminal.ts';
 
 export const EXIT = {
   ok: 0,

@@ -6,8 +6,8 @@ import type { Command } from 'commander';
 import { type Address, parseAddress } from './arguments.ts';
 import { CliError, describeFailure, EXIT, type ExitCode, outputFailure } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
-import { renderJson, showText } from './output.ts';
-import { type Colors, chooseColors, guardTerminal } from './terminal.ts';
+import { renderJson, showText } from './output/output.ts';
+import { type Colors, chooseColors, guardTerminal } from './output/terminal.ts';
 
 export const ADDRESS_DEFAULT = '127.0.0.1:8080';
 

@@ -16,28 +16,31 @@ export interface CommandFile {
 }
 
 export const COMMAND_FILES: readonly CommandFile[] = [
-  { names: ['get', 'scan'], load: async () => (await import('./read-commands.ts')).addReadCommands },
-  { names: ['set', 'del'], load: async () => (await import('./write-commands.ts')).addWriteCommands },
-  { names: ['await'], load: async () => (await import('./await-command.ts')).addAwaitCommand },
-  { names: ['status'], load: async () => (await import('./status-command.ts')).addStatusCommand },
-  { names: ['digest'], load: async () => (await import('./digest-command.ts')).addDigestCommand },
-  { names: ['scrub'], load: async () => (await import('./scrub-command.ts')).addScrubCommand },
-  { names: ['replay'], load: async () => (await import('./replay-command.ts')).addReplayCommand },
-  { names: ['wal'], load: async () => (await import('./wal-command.ts')).addWalCommand },
-  { names: ['backup'], load: async () => (await import('./backup-command.ts')).addBackupCommand },
-  { names: ['restore-to'], load: async () => (await import('./restore-to-command.ts')).addRestoreToCommand },
-  { names: ['drill'], load: async () => (await import('./drill-command.ts')).addDrillCommand },
+  { names: ['get', 'scan'], load: async () => (await import('./keys/read-commands.ts')).addReadCommands },
+  { names: ['set', 'del'], load: async () => (await import('./keys/write-commands.ts')).addWriteCommands },
+  { names: ['await'], load: async () => (await import('./keys/await-command.ts')).addAwaitCommand },
+  { names: ['status'], load: async () => (await import('./group/status-command.ts')).addStatusCommand },
+  { names: ['digest'], load: async () => (await import('./group/digest-command.ts')).addDigestCommand },
+  { names: ['scrub'], load: async () => (await import('./group/scrub-command.ts')).addScrubCommand },
+  { names: ['replay'], load: async () => (await import('./replay/replay-command.ts')).addReplayCommand },
+  { names: ['wal'], load: async () => (await import('./log/wal-command.ts')).addWalCommand },
+  { names: ['backup'], load: async () => (await import('./backup/backup-command.ts')).addBackupCommand },
+  {
+    names: ['restore-to'],
+    load: async () => (await import('./backup/restore-to-command.ts')).addRestoreToCommand,
+  },
+  { names: ['drill'], load: async () => (await import('./backup/drill-command.ts')).addDrillCommand },
   {
     names: ['checkpoint', 'rotate', 'add-replica', 'remove-replica', 'quarantine'],
-    load: async () => (await import('./admin-commands.ts')).addAdminCommands,
+    load: async () => (await import('./group/admin-commands.ts')).addAdminCommands,
   },
   {
     names: ['failover', 'promote'],
-    load: async () => (await import('./leader-commands.ts')).addLeaderCommands,
+    load: async () => (await import('./group/leader-commands.ts')).addLeaderCommands,
   },
-  { names: ['delay'], load: async () => (await import('./delay-command.ts')).addDelayCommand },
-  { names: ['clock'], load: async () => (await import('./clock-command.ts')).addClockCommand },
-  { names: ['diverged'], load: async () => (await import('./diverged-command.ts')).addDivergedCommand },
+  { names: ['delay'], load: async () => (await import('./group/delay-command.ts')).addDelayCommand },
+  { names: ['clock'], load: async () => (await import('./group/clock-command.ts')).addClockCommand },
+  { names: ['diverged'], load: async () => (await import('./log/diverged-command.ts')).addDivergedCommand },
 ];
 
 /** The command in `args`, or all of them where there is none: for help, and to suggest what was meant. */

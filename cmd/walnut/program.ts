@@ -7,7 +7,7 @@ import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { ADDRESS_DEFAULT, CommandHost, usageError } from './command-host.ts';
 import { loadCommands } from './command-table.ts';
-import { fitHelp, HELP_WIDTH } from './help-text.ts';
+import { fitHelp, HELP_WIDTH } from './output/help-text.ts';
 
 /** Runs the tool; resolves with the exit code. Never rejects. */
 export async function runWalnut(args: readonly string[], io: CliIo): Promise<number> {

@@ -5,8 +5,8 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GetRequestSchema, KVStore, SetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { parseAddress } from '../../cmd/walnut/arguments.ts';
-import { LeanClient } from '../../cmd/walnut/lean-client.ts';
-import { LeanResponseReader } from '../../cmd/walnut/lean-response.ts';
+import { LeanClient } from '../../cmd/walnut/call/lean-client.ts';
+import { LeanResponseReader } from '../../cmd/walnut/call/lean-response.ts';
 import { FakeNode } from './fake-node.ts';
 
 /** The responses in `bytes`, pushed in pieces of the given lengths, over and over. */

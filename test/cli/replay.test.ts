@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseAddress } from '../../cmd/walnut/arguments.ts';
-import { replayTrace, valueFor } from '../../cmd/walnut/replay-driver.ts';
-import { ReplayCounters, type ReplayReport } from '../../cmd/walnut/replay-report.ts';
-import { TraceQueue } from '../../cmd/walnut/trace-queue.ts';
+import { replayTrace, valueFor } from '../../cmd/walnut/replay/replay-driver.ts';
+import { ReplayCounters, type ReplayReport } from '../../cmd/walnut/replay/replay-report.ts';
+import { TraceQueue } from '../../cmd/walnut/replay/trace-queue.ts';
 import { FakeNode } from './fake-node.ts';
 import { type RunOptions, runCli } from './memory-io.ts';
 

@@ -10,7 +10,7 @@ import { FakeNode } from '#test/cli/fake-node.ts';
 import { runCli } from '#test/cli/memory-io.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
-import { type Change, chunkChanges, diffWithLive } from '../../cmd/walnut/restore-diff.ts';
+import { type Change, chunkChanges, diffWithLive } from '../../cmd/walnut/backup/restore-diff.ts';
 
 let root: string;
 let master: RunningMaster;

@@ -3,8 +3,14 @@ import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NodeState, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
-import { renderFacts, renderTable, widthOf, wrap } from '../../cmd/walnut/table.ts';
-import { chooseColors, escapeControls, escapeLine, guardTerminal, own } from '../../cmd/walnut/terminal.ts';
+import { renderFacts, renderTable, widthOf, wrap } from '../../cmd/walnut/output/table.ts';
+import {
+  chooseColors,
+  escapeControls,
+  escapeLine,
+  guardTerminal,
+  own,
+} from '../../cmd/walnut/output/terminal.ts';
 import { FakeNode } from './fake-node.ts';
 import { memoryIo, type RunOptions, runCli } from './memory-io.ts';
 

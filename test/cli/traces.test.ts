@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readCsvTrace } from '../../cmd/walnut/csv-trace.ts';
-import { readInt32Trace } from '../../cmd/walnut/int32-trace.ts';
-import { defaultValueBytes, type TraceOperation } from '../../cmd/walnut/trace-operation.ts';
-import { TraceQueue } from '../../cmd/walnut/trace-queue.ts';
-import { openTrace } from '../../cmd/walnut/trace-source.ts';
+import { readCsvTrace } from '../../cmd/walnut/replay/csv-trace.ts';
+import { readInt32Trace } from '../../cmd/walnut/replay/int32-trace.ts';
+import { defaultValueBytes, type TraceOperation } from '../../cmd/walnut/replay/trace-operation.ts';
+import { TraceQueue } from '../../cmd/walnut/replay/trace-queue.ts';
+import { openTrace } from '../../cmd/walnut/replay/trace-source.ts';
 
 /** Cuts `bytes` at the given places (modulo its length). */
 async function* cutAt(bytes: Buffer, cuts: readonly number[]): AsyncGenerator<Uint8Array> {

@@ -16,7 +16,7 @@ import {
   SEGMENT_HEADER_BYTES,
   writeRecordPrefix,
 } from '#wal/segment-format.ts';
-import { inspectWal } from '../../cmd/walnut/wal-inspect.ts';
+import { inspectWal } from '../../cmd/walnut/log/wal-inspect.ts';
 import { runCli } from './memory-io.ts';
 
 const LOG_ID = 'ab'.repeat(16);

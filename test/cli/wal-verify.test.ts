@@ -6,7 +6,7 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { encodeManifest } from '#wal/manifest.ts';
-import { verifyWal } from '../../cmd/walnut/wal-verify.ts';
+import { verifyWal } from '../../cmd/walnut/log/wal-verify.ts';
 import { runCli } from './memory-io.ts';
 import { change, EPOCH, fingerprint, flipAt, segmentsIn, WalRig } from './wal-rig.ts';
 

@@ -18,14 +18,14 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'tool that lets a terminal obey what a node answers',
-    file: 'cmd/walnut/terminal.ts',
+    file: 'cmd/walnut/output/terminal.ts',
     text: '  const clean = (text: string): string => mapParts(text, escapeControls, (sequence) => sequence);',
     replacement: '  const clean = (text: string): string => mapParts(text, String, (sequence) => sequence);',
     tests: ['test/cli/terminal.test.ts'],
   },
   {
     name: 'tool that lets a node write lines of its own',
-    file: 'cmd/walnut/terminal.ts',
+    file: 'cmd/walnut/output/terminal.ts',
     text: "  return mapForeign(text, (part) => escapeControls(part).replaceAll('\\n', '\\\\n').replaceAll('\\t', '\\\\t'));",
     replacement: '  return mapForeign(text, escapeControls);',
     tests: ['test/cli/terminal.test.ts'],

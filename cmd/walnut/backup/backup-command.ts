@@ -1,0 +1,280 @@
+/** `walnut backup`: create, verify, list and restore. The work is done by `internal/engine/backup/`. */
+import type { Command } from 'commander';
+import { imageOfBackup } from '#engine/backup/backup-manifest.ts';
+import { BackupRepository, type ListedBackup } from '#engine/backup/backup-repository.ts';
+import { createBackup } from '#engine/backup/create-backup.ts';
+import { ImageDamageError } from '#engine/backup/log-image.ts';
+import { restoreImage } from '#engine/backup/restore-backup.ts';
+import type { ShadowParts } from '#engine/backup/shadow.ts';
+import { type VerifiedBackup, verifyBackup } from '#engine/backup/verify-backup.ts';
+import { formatPosition } from '#model/position.ts';
+import { EXIT, type ExitCode } from '../cli-error.ts';
+import { type CommandHost, type Invocation, show } from '../command-host.ts';
+import {
+  chooseTarget,
+  cleanPath,
+  createFileParts,
+  findBackup,
+  onFiles,
+  parseLsn,
+  parseTimeMs,
+} from '../log/log-files.ts';
+import { countOf, showBytes, showCount, showDeadline, showDuration } from '../output/output.ts';
+import { renderFacts, renderTable } from '../output/table.ts';
+
+interface CreateOptions {
+  readonly from: string;
+  readonly to: string;
+  readonly verify?: boolean;
+}
+
+interface RestoreOptions {
+  readonly to: string;
+  readonly toLsn?: number;
+  readonly toTime?: number;
+}
+
+export function addBackupCommand(program: Command, host: CommandHost): void {
+  const backup = program
+    .command('backup')
+    .summary('copy a node’s data while it runs, and make a new directory of a copy')
+    .description(
+      'Backups of a node’s wal.directory, taken while it runs or is stopped. A repository is a ' +
+        'directory of backups that share what they have in common.',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  walnut backup create --from data/master --to /backup/walnut\n' +
+        '  walnut backup verify /backup/walnut\n  walnut backup list /backup/walnut\n' +
+        '  walnut backup restore /backup/walnut --to data/restored --to-time 2027-01-31T12:00:00Z',
+    );
+  addCreate(backup, host);
+  addVerify(backup, host);
+  addList(backup, host);
+  addRestore(backup, host);
+}
+
+function addCreate(backup: Command, host: CommandHost): void {
+  backup
+    .command('create')
+    .summary('copy a data directory into a repository')
+    .description(
+      'Copies the snapshot and the log of a node, running or stopped, up to its last record. The node ' +
+        'is not asked and not disturbed. What an earlier backup holds is not copied again.',
+    )
+    .requiredOption('--from <dir>', 'wal.directory of the node')
+    .requiredOption('--to <repository>', 'directory of backups; created where it is missing')
+    .option('--verify', 'replay the copy and keep its digest; takes as much memory as the node’s data')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  walnut backup create --from data/master --to /backup/walnut\n' +
+        '  walnut backup create --from data/slave --to /backup/walnut --verify --json',
+    )
+    .action(host.action<CreateOptions>(runCreate));
+}
+
+function addVerify(backup: Command, host: CommandHost): void {
+  backup
+    .command('verify')
+    .summary('hash and replay a whole backup; exits 1 on damage')
+    .description(
+      'Reads every file of a backup, compares its SHA-256, replays every record and checks the digest. ' +
+        'Takes as much memory as the data. Exits 1 on damage.',
+    )
+    .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest')
+    .option('--all', 'every backup of the repository')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  walnut backup verify /backup/walnut\n  walnut backup verify /backup/walnut --all\n' +
+        '  walnut backup verify /backup/walnut/20270131T120000.000Z-9f86d081',
+    )
+    .action(host.action<{ all?: boolean }>(runVerify));
+}
+
+function addList(backup: Command, host: CommandHost): void {
+  backup
+    .command('list')
+    .summary('backups of a repository, and the positions each can restore')
+    .description('Lists backups, oldest first. Exits 1 where a manifest is damaged.')
+    .argument('<repository>', 'directory of backups')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  walnut backup list /backup/walnut\n  walnut backup list /backup/walnut --json',
+    )
+    .action(host.action(runList));
+}
+
+function addRestore(backup: Command, host: CommandHost): void {
+  backup
+    .command('restore')
+    .summary('make a new data directory of a backup, at any record or time in it')
+    .description(
+      'Makes a data directory of a backup, up to its end or to a record or time, recovers it and compares ' +
+        'the state before it counts. Into a directory that is new or holds no data of a node. It is a ' +
+        'node of its own: a new node id, no replicas, and a new epoch at its first start as a master.',
+    )
+    .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest that reaches the position')
+    .requiredOption('--to <dir>', 'the new data directory')
+    .option('--to-lsn <lsn>', 'the last record wanted', parseLsn)
+    .option('--to-time <time>', 'the last moment wanted, by the log’s clock', parseTimeMs)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  walnut backup restore /backup/walnut --to data/restored\n' +
+        '  walnut backup restore /backup/walnut --to data/restored --to-lsn 48213\n' +
+        '  walnut backup restore /backup/walnut --to data/restored --to-time 2027-01-31T12:00:00Z',
+    )
+    .action(host.action<RestoreOptions>(runRestore));
+}
+
+async function runCreate(invocation: Invocation, options: CreateOptions): Promise<ExitCode> {
+  const parts = createFileParts();
+  const startedMs = parts.clock.monotonicMs();
+  const [from, to] = [cleanPath(options.from), cleanPath(options.to)];
+  const created = await onFiles(() =>
+    createBackup(parts, from, new BackupRepository(parts, to), { isReplayed: options.verify === true }),
+  );
+  const { manifest, copiedBytes, reusedBytes, copiedFiles, reusedFiles } = created;
+  const elapsedMs = Math.round(parts.clock.monotonicMs() - startedMs);
+  await show(
+    invocation,
+    () => ({ ...summaryOf(manifest), copiedFiles, copiedBytes, reusedFiles, reusedBytes, elapsedMs }),
+    () =>
+      renderFacts(invocation.colors, [
+        ['backup', `${to}/${manifest.id}`],
+        [
+          'records',
+          `LSN ${manifest.from.lsn} to ${manifest.to.lsn}, last of ${showDeadline(manifest.toTimestampMs)}`,
+        ],
+        ['copied', `${showBytes(copiedBytes)} in ${countOf(copiedFiles, 'file')}`],
+        ['held already', `${showBytes(reusedBytes)} in ${countOf(reusedFiles, 'file')}`],
+        ['took', showDuration(elapsedMs)],
+      ]),
+  );
+  return EXIT.ok;
+}
+
+function summaryOf(manifest: NonNullable<ListedBackup['manifest']>) {
+  const { id, createdMs, logId, nodeId, role, from, to, toTimestampMs, state, files } = manifest;
+  return {
+    id,
+    createdMs,
+    logId,
+    nodeId,
+    role,
+    from: formatPosition(from),
+    to: formatPosition(to),
+    toTimestampMs,
+    entries: state?.entries ?? null,
+    digest: state?.digest ?? null,
+    files: files.length,
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}
+
+type Verdict = { readonly id: string } & (VerifiedBackup | { readonly damage: string });
+
+async function runVerify(invocation: Invocation, options: { all?: boolean }): Promise<ExitCode> {
+  const parts = createFileParts();
+  const path = cleanPath(invocation.args[0] ?? '');
+  const verdicts = await onFiles(async () => {
+    if (options.all === true) return verifyAll(parts, new BackupRepository(parts, path));
+    const { repository, backup } = await findBackup(parts, path);
+    return [{ id: backup.id, ...(await verifyBackup(parts, repository, backup)) }];
+  });
+  await show(
+    invocation,
+    () => verdicts,
+    () => renderVerdicts(invocation, verdicts),
+  );
+  return verdicts.some((verdict) => 'damage' in verdict) ? EXIT.negative : EXIT.ok;
+}
+
+/** Damage of one backup says nothing of the others. */
+async function verifyAll(parts: ShadowParts, repository: BackupRepository): Promise<Verdict[]> {
+  const verdicts: Verdict[] = [];
+  for (const { id } of await repository.list()) {
+    try {
+      verdicts.push({ id, ...(await verifyBackup(parts, repository, await repository.find(id))) });
+    } catch (error) {
+      if (!(error instanceof ImageDamageError)) throw error;
+      verdicts.push({ id, damage: error.message });
+    }
+  }
+  return verdicts;
+}
+
+function renderVerdicts({ colors }: Invocation, verdicts: readonly Verdict[]): string {
+  const rows = verdicts.map((verdict) =>
+    'damage' in verdict
+      ? [verdict.id, colors.red(`damaged: ${verdict.damage}`)]
+      : [
+          verdict.id,
+          'whole',
+          showBytes(verdict.bytes),
+          showCount(verdict.records),
+          showCount(verdict.entries),
+          verdict.digest,
+        ],
+  );
+  return renderTable(colors, ['BACKUP', 'VERDICT', 'SIZE', 'REPLAYED', 'ENTRIES', 'DIGEST'], rows);
+}
+
+async function runList(invocation: Invocation): Promise<ExitCode> {
+  const parts = createFileParts();
+  const path = cleanPath(invocation.args[0] ?? '');
+  const listed = await onFiles(() => new BackupRepository(parts, path).list());
+  await show(
+    invocation,
+    () =>
+      listed.map((one) =>
+        one.manifest === undefined ? { id: one.id, damage: one.why } : summaryOf(one.manifest),
+      ),
+    () => (listed.length === 0 ? 'no backups\n' : renderList(invocation, listed)),
+  );
+  return listed.every(({ manifest }) => manifest !== undefined) ? EXIT.ok : EXIT.negative;
+}
+
+function renderList({ colors }: Invocation, listed: readonly ListedBackup[]): string {
+  const rows = listed.map((one) => {
+    if (one.manifest === undefined) return [one.id, colors.red(`damaged: ${one.why}`)];
+    const { from, to, toTimestampMs, nodeId, files } = one.manifest;
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+    const range = `${from.lsn} to ${to.lsn}`;
+    return [one.id, range, showDeadline(toTimestampMs), showBytes(bytes), nodeId.slice(0, 8)];
+  });
+  return renderTable(colors, ['BACKUP', 'LSN', 'LAST RECORD', 'SIZE', 'NODE'], rows);
+}
+
+async function runRestore(invocation: Invocation, options: RestoreOptions): Promise<ExitCode> {
+  const parts = createFileParts();
+  const target = chooseTarget(options.toLsn, options.toTime, '--to-lsn and --to-time');
+  const to = cleanPath(options.to);
+  const { backup, restored } = await onFiles(async () => {
+    const { repository, backup } = await findBackup(parts, cleanPath(invocation.args[0] ?? ''), target);
+    for (const file of backup.files) await repository.verifyObject(file.sha256, file.bytes);
+    const image = imageOfBackup(backup, (sha256) => repository.objectPath(sha256));
+    return { backup, restored: await restoreImage(parts, image, target, to) };
+  });
+  const { position, timestampMs, entries, digest, nodeId, role, leftOut, recoveryMs } = restored;
+  const at = formatPosition(position);
+  await show(
+    invocation,
+    () => ({
+      backup: backup.id,
+      directory: to,
+      ...restored,
+      position: at,
+      recoveryMs: Math.round(recoveryMs),
+    }),
+    () =>
+      renderFacts(invocation.colors, [
+        ['directory', to],
+        ['backup', backup.id],
+        ['position', `${at}, of ${showDeadline(timestampMs)}; ${showCount(leftOut)} later records left out`],
+        ['state', `${countOf(entries, 'entry', 'entries')}, digest ${digest}`],
+        ['node', `${nodeId}, ${role}`],
+        ['recovered in', showDuration(recoveryMs)],
+      ]),
+  );
+  return EXIT.ok;
+}

@@ -1,0 +1,227 @@
+/** `walnut drill`: recovers a copy of a node's log and says whether, how fast and to where. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type DrillReport, type DrillRun, runDrill } from '#engine/backup/drill.ts';
+import { CUT_KINDS, type CutKind } from '#engine/backup/drill-cuts.ts';
+import type { DigestAnswer } from '#model/entry.ts';
+import { toLsn } from '#model/position.ts';
+import { parseCount } from '../arguments.ts';
+import { createNodeClients, LONG_CALL } from '../call/connection.ts';
+import { EXIT, type ExitCode } from '../cli-error.ts';
+import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import { cleanPath, createFileParts, onFiles } from '../log/log-files.ts';
+import { countOf, showBytes, showCount, showDuration } from '../output/output.ts';
+import { renderFacts, renderTable } from '../output/table.ts';
+import { figuresOf, writeDrillMetrics } from './drill-metrics.ts';
+import { createSeededRandom } from './seeded-cuts.ts';
+
+const RUNS_DEFAULT = 3;
+
+interface DrillCommandOptions {
+  readonly from: string;
+  readonly cut: CutKind;
+  readonly seed?: number;
+  readonly runs?: number;
+  readonly scratch?: string;
+  readonly keep?: boolean;
+  readonly metricsFile?: string;
+}
+
+export function addDrillCommand(program: Command, host: CommandHost): void {
+  program
+    .command('drill')
+    .summary('recover a copy of a node’s log, and compare; exits 1 where it fails')
+    .description(
+      'Copies the log of a node, running or stopped, into a scratch directory, ends it where --cut says, ' +
+        'recovers it by the code that every start runs, and compares the state with a replay made apart ' +
+        'from it. The node is not disturbed. Exits 1 on damage or disagreement.',
+    )
+    .requiredOption('--from <dir>', 'wal.directory of the node')
+    .addOption(
+      new Option(
+        '--cut <where>',
+        'where the power goes: at the end, within the last record, ' +
+          'after each segment in turn, or at random bytes',
+      )
+        .choices([...CUT_KINDS])
+        .default('none'),
+    )
+    .option('--seed <n>', 'of --cut random (default: chosen and shown)', parseCount(0, 2 ** 32 - 1))
+    .option('--runs <n>', `cuts of --cut random (default: ${RUNS_DEFAULT})`, parseCount(1, 10_000))
+    .option(
+      '--scratch <dir>',
+      'where to make the copy (default: the system’s temporary directory)',
+      parseDirectory,
+    )
+    .option('--keep', 'leave the copy and the last shadow where they are')
+    .option('--metrics-file <file>', 'write the outcome for node_exporter’s textfile collector')
+    .addHelpText(
+      'after',
+      `
+Reported: RTO, the longest recovery; RPO, the most records that a cut took; records and bytes per
+second; the first bad record where the node's files are damaged. With --address, the digest of the
+running node is compared too, at the position it gave before the copy was made. The scratch directory takes twice
+the size of snapshot and log, and the process as much memory as the data.
+
+Examples:
+  walnut drill --from data/master
+  walnut drill --from data/master --address 127.0.0.1:8080
+  walnut drill --from data/slave --cut random --runs 20 --seed 7 --json
+  walnut drill --from data/master --metrics-file /var/lib/node_exporter/walnut_drill.prom`,
+    )
+    .action(async (...args: unknown[]) => {
+      // The address has a default; only one that was typed asks for a comparison.
+      const isLive = program.getOptionValueSource('address') === 'cli';
+      await host.action<DrillCommandOptions>((invocation, options) =>
+        runCommand(invocation, options, isLive),
+      )(...args);
+    });
+}
+
+function parseDirectory(text: string): string {
+  if (text === '') throw new InvalidArgumentError('Expected a directory.');
+  return cleanPath(text);
+}
+
+async function runCommand(
+  invocation: Invocation,
+  options: DrillCommandOptions,
+  isLive: boolean,
+): Promise<ExitCode> {
+  if (options.cut !== 'random' && (options.seed ?? options.runs) !== undefined)
+    throw usageError('--seed and --runs are of --cut random', 'Add --cut random, or leave them out.');
+  const parts = createFileParts();
+  const seed = options.seed ?? parts.random.uint32();
+  const { metricsFile } = options;
+  // Beside the drill: a file that cannot be written changes neither the report nor the exit code.
+  const leaveMetrics = async (report: DrillReport | undefined): Promise<void> => {
+    if (metricsFile === undefined) return;
+    await writeDrillMetrics(metricsFile, report, parts.clock.wallMs()).catch((error: Error) =>
+      invocation.io.note(
+        `warning: no metrics were left: ${error.message}\n` +
+          'Name a file in a directory that this user can write to: --metrics-file FILE\n',
+      ),
+    );
+  };
+  const scratch = new Scratch(options.scratch ?? tmpdir());
+  const drill = async (): Promise<DrillReport> => {
+    const live = isLive ? await askDigest(invocation) : undefined;
+    return runDrill(parts, {
+      from: cleanPath(options.from),
+      scratch: await scratch.make(),
+      cut: options.cut,
+      random: createSeededRandom(seed),
+      runs: options.runs ?? RUNS_DEFAULT,
+      live,
+      signal: invocation.io.interrupted,
+    });
+  };
+  try {
+    const report = await onFiles(drill).catch(async (error: unknown) => {
+      await leaveMetrics(undefined);
+      throw error;
+    });
+    if (invocation.io.interrupted.aborted) return EXIT.interrupted;
+    await leaveMetrics(report);
+    const kept = options.keep === true ? scratch.path : undefined;
+    await showReport(invocation, report, { ...options, seed, kept });
+    return report.isPassed ? EXIT.ok : EXIT.negative;
+  } finally {
+    if (options.keep !== true) await scratch.remove();
+  }
+}
+
+/** A directory for the copy, there once it is made. */
+class Scratch {
+  readonly #parent: string;
+  path: string | undefined;
+
+  constructor(parent: string) {
+    this.#parent = parent;
+  }
+
+  async make(): Promise<string> {
+    this.path = await mkdtemp(join(this.#parent, 'walnut-drill-'));
+    return this.path;
+  }
+
+  async remove(): Promise<void> {
+    if (this.path !== undefined) await rm(this.path, { recursive: true, force: true });
+  }
+}
+
+/** Asked before the copy is made, so that the copy has the position in it. */
+async function askDigest({ address }: Invocation): Promise<DigestAnswer> {
+  const { position, entries, digest } = await createNodeClients(address).admin.digest({}, LONG_CALL);
+  return {
+    position: { epoch: Number(position?.epoch ?? 0n), lsn: toLsn(Number(position?.lsn ?? 0n)) },
+    entries: Number(entries),
+    digest,
+  };
+}
+
+interface Shown {
+  readonly from: string;
+  readonly cut: CutKind;
+  readonly seed: number;
+  readonly kept: string | undefined;
+}
+
+async function showReport(invocation: Invocation, report: DrillReport, shown: Shown): Promise<void> {
+  const { from, cut, seed, kept } = shown;
+  const figures = figuresOf(report);
+  await show(
+    invocation,
+    () => ({
+      isPassed: report.isPassed,
+      from,
+      cut,
+      ...(cut === 'random' ? { seed } : {}),
+      ...figures,
+      lastLsn: report.lastLsn,
+      entries: report.entries,
+      digest: report.digest,
+      live: report.live,
+      firstBad: report.firstBad ?? null,
+      runs: report.runs.map((run) => ({ ...run, failure: run.failure ?? null })),
+      ...(kept === undefined ? {} : { kept }),
+    }),
+    () => renderReport(invocation, report, shown),
+  );
+}
+
+function renderReport({ colors }: Invocation, report: DrillReport, { cut, seed, kept }: Shown): string {
+  const { recoverySeconds, lostRecords, recordsPerSecond, bytesPerSecond } = figuresOf(report);
+  const { firstBad } = report;
+  const verdict = report.isPassed ? colors.green('passed') : colors.red('failed');
+  if (firstBad !== undefined) {
+    const where = `${firstBad.file}: byte ${firstBad.byte}, LSN ${firstBad.lsn}`;
+    return renderFacts(colors, [
+      ['drill', verdict],
+      ['first bad record', colors.red(`${where}: ${firstBad.why}`)],
+    ]);
+  }
+  const facts = renderFacts(colors, [
+    ['drill', cut === 'random' ? `${verdict}, seed ${seed}` : verdict],
+    ['log', `LSN ${report.lastLsn}, ${countOf(report.entries, 'entry', 'entries')}, digest ${report.digest}`],
+    ['live node', report.live === 'different' ? colors.red(report.live) : report.live],
+    ['RTO', showDuration(recoverySeconds * 1_000)],
+    ['RPO', `${countOf(lostRecords, 'record')}`],
+    ['rate', `${showCount(recordsPerSecond)} records/s, ${showBytes(bytesPerSecond)}/s`],
+    ...(kept === undefined ? [] : [['kept in', kept] as const]),
+  ]);
+  const rows = report.runs.map((run) => [
+    run.cut,
+    String(run.recoveredLsn),
+    showCount(run.lostRecords),
+    showDuration(run.recoveryMs),
+    outcomeOf(run),
+  ]);
+  return `${facts}\n${renderTable(colors, ['CUT', 'RECOVERED LSN', 'LOST', 'TOOK', 'OUTCOME'], rows)}`;
+}
+
+function outcomeOf({ failure }: DrillRun): string {
+  return failure === undefined ? 'as expected' : `failed: ${failure}`;
+}

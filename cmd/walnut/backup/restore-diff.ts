@@ -1,0 +1,141 @@
+/**
+ * What would have to change on a live master for a prefix to be as it was: the
+ * state of then, compared with a Scan of now. Each change carries the version
+ * that was seen, so that it is made only where nothing came in between.
+ */
+import type { Entry } from '#gen/walnut/v1/types_pb.ts';
+import { isExpired, movedDeadline } from '#model/entry.ts';
+import { isSamePosition, type Lsn } from '#model/position.ts';
+import type { Store } from '#storage/store.ts';
+import type { NodeClients } from '../call/connection.ts';
+import { LONG_CALL } from '../call/connection.ts';
+
+/** Version as the wire has it. */
+export type SeenVersion = NonNullable<Entry['version']>;
+
+export interface RestoreSet {
+  readonly op: 'set';
+  readonly key: string;
+  /** Undefined: the key is missing now. */
+  readonly seen: SeenVersion | undefined;
+  readonly value: Uint8Array<ArrayBuffer>;
+  readonly expireAtMs: number;
+}
+
+export interface RestoreDelete {
+  readonly op: 'delete';
+  readonly key: string;
+  readonly seen: SeenVersion;
+}
+
+export type Change = RestoreSet | RestoreDelete;
+
+export interface Diff {
+  readonly changes: readonly Change[];
+  /** Keys that are as they were, whatever wrote them last. */
+  readonly same: number;
+}
+
+const PAGE = 1_000;
+const NOTHING = new Uint8Array(0);
+/** What marks an entry of then as met in the scan of now: no record has it. */
+const MET = { epoch: 0, lsn: 0 as never };
+
+/** The log clock of the live master: `nowMs` by it, and what it adds to logged deadlines where it answers them. */
+export interface LiveClock {
+  readonly nowMs: number;
+  readonly shiftMs: number;
+}
+
+/**
+ * `then` is used up. What has expired by the master's log clock counts as
+ * missing: it cannot be brought back. Throws what the node answers.
+ */
+export async function diffWithLive(
+  then: Store,
+  kv: NodeClients['kv'],
+  prefix: string,
+  clock: LiveClock,
+): Promise<Diff> {
+  const changes = new Map<string, Change>();
+  let same = 0;
+  for (let cursor = ''; ; ) {
+    const page = await kv.scan({ prefix, cursor, limit: PAGE }, LONG_CALL);
+    for (const entry of page.entries) {
+      // A key that is written while the scan runs may come twice: the first version decides.
+      const change = compareOne(then, entry, clock);
+      if (change === 'same') same++;
+      else if (change !== 'met') changes.set(entry.key, change);
+    }
+    cursor = page.nextCursor;
+    if (cursor === '') break;
+  }
+  for (const change of missingNow(then, prefix, clock.nowMs)) changes.set(change.key, change);
+  return { changes: [...changes.values()], same };
+}
+
+function compareOne(then: Store, now: Entry, { nowMs, shiftMs }: LiveClock): Change | 'same' | 'met' {
+  const { key, version } = now;
+  if (version === undefined) throw new Error(`the node gave no version of ${JSON.stringify(key)}`);
+  const was = then.peek(key);
+  if (was?.version.lsn === MET.lsn) return 'met';
+  if (was === undefined || isExpired(was.expireAtMs, nowMs)) return { op: 'delete', key, seen: version };
+  const { expireAtMs } = was;
+  // One version is one record; only of others must the content be looked at.
+  const isSame =
+    isSamePosition(was.version, { epoch: Number(version.epoch), lsn: Number(version.lsn) as Lsn }) ||
+    (expireAtMs === movedDeadline(Number(now.expireAtMs), -shiftMs) &&
+      Buffer.compare(was.value, now.value) === 0);
+  const change: Change = { op: 'set', key, seen: version, value: Uint8Array.from(was.value), expireAtMs };
+  then.apply({ op: 'set', key, value: NOTHING, expireAtMs: 0, cause: 'restored' }, MET);
+  return isSame ? 'same' : change;
+}
+
+function* missingNow(then: Store, prefix: string, nowMs: number): Generator<RestoreSet> {
+  for (let cursor = ''; ; ) {
+    const page = then.scan({ prefix, cursor, limit: PAGE, keysOnly: false }, nowMs);
+    for (const { key, value, expireAtMs, version } of page.entries) {
+      if (version.lsn === MET.lsn) continue;
+      yield { op: 'set', key, seen: undefined, value: Uint8Array.from(value), expireAtMs };
+    }
+    cursor = page.nextCursor;
+    if (cursor === '') return;
+  }
+}
+
+/** A change that was not made, and why. */
+export interface Unmade {
+  readonly key: string;
+  readonly why: string;
+  readonly isConflict: boolean;
+}
+
+export interface Outcome {
+  applied: number;
+  readonly unmade: Unmade[];
+}
+
+/** Changes in one request; the server takes 1,000. */
+const CHANGES_PER_CALL = 500;
+/** Bytes of keys and values in one request, unless one change alone is larger. */
+const BYTES_PER_CALL = 1 << 20;
+const CHANGE_OVERHEAD_BYTES = 64;
+
+/** Pure: requests of bounded size, in order. */
+export function chunkChanges(changes: readonly Change[]): Change[][] {
+  const chunks: Change[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const change of changes) {
+    const more =
+      change.key.length * 3 + (change.op === 'set' ? change.value.length : 0) + CHANGE_OVERHEAD_BYTES;
+    const last = chunks.at(-1);
+    if (last === undefined || bytes + more > BYTES_PER_CALL || last.length === CHANGES_PER_CALL) {
+      chunks.push([change]);
+      bytes = more;
+    } else {
+      last.push(change);
+      bytes += more;
+    }
+  }
+  return chunks;
+}

@@ -1,0 +1,124 @@
+/**
+ * Clients of one node, for single commands. Unary calls go by the lean client;
+ * the stock transport is loaded for streams only, as that takes longer than a
+ * whole command.
+ */
+import {
+  create,
+  type DescMethod,
+  type DescMethodStreaming,
+  type DescMethodUnary,
+  type DescService,
+  type MessageInitShape,
+  type MessageShape,
+} from '@bufbuild/protobuf';
+import { Admin } from '#gen/walnut/v1/admin_pb.ts';
+import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { LEADER_HINT_HEADER } from '#wire/error-codes.ts';
+import type { Address } from '../arguments.ts';
+import { CallError } from './call-error.ts';
+import { LeanClient } from './lean-client.ts';
+
+export interface CallOptions {
+  /** The longest silence of the node. */
+  readonly timeoutMs: number;
+}
+
+export interface StreamOptions extends CallOptions {
+  readonly signal: AbortSignal;
+}
+
+type UnaryCall<Method extends DescMethodUnary> = (
+  request: MessageInitShape<Method['input']>,
+  options: CallOptions,
+) => Promise<MessageShape<Method['output']>>;
+
+/** The unary rpcs of a service as functions that reject with `CallError`. */
+type UnaryClient<Service extends DescService> = {
+  readonly [Name in keyof Service['method'] as Service['method'][Name] extends DescMethodUnary
+    ? Name
+    : never]: Service['method'][Name] extends DescMethodUnary ? UnaryCall<Service['method'][Name]> : never;
+};
+
+export interface NodeClients {
+  readonly kv: UnaryClient<typeof KVStore>;
+  readonly admin: UnaryClient<typeof Admin>;
+}
+
+export const CALL: CallOptions = { timeoutMs: 30_000 };
+/** For writes and reads that may themselves wait up to 60 s. */
+export const WAITING_CALL: CallOptions = { timeoutMs: 90_000 };
+/** For work that grows with the data. */
+export const LONG_CALL: CallOptions = { timeoutMs: 3_600_000 };
+
+export function createNodeClients(address: Address): NodeClients {
+  const connections = new Connections(address);
+  return { kv: createUnaryClient(KVStore, connections), admin: createUnaryClient(Admin, connections) };
+}
+
+function createUnaryClient<Service extends DescService>(
+  service: Service,
+  connections: Connections,
+): UnaryClient<Service> {
+  const calls: Record<string, UnaryCall<DescMethodUnary>> = {};
+  for (const method of service.methods) {
+    if (!isUnary(method)) continue;
+    calls[method.localName] = (request, { timeoutMs }) =>
+      connections.call(method, create(method.input, request), timeoutMs);
+  }
+  return calls as UnaryClient<Service>;
+}
+
+function isUnary(method: DescMethod): method is DescMethodUnary {
+  return method.methodKind === 'unary';
+}
+
+/** Connections to one node that are used again, as many as there are calls at once. */
+class Connections {
+  readonly #address: Address;
+  readonly #resting: LeanClient[] = [];
+
+  constructor(address: Address) {
+    this.#address = address;
+  }
+
+  async call<Method extends DescMethodUnary>(
+    method: Method,
+    request: MessageShape<Method['input']>,
+    timeoutMs: number,
+  ): Promise<MessageShape<Method['output']>> {
+    const client = this.#resting.pop() ?? new LeanClient(this.#address);
+    try {
+      return await client.call(method, request, timeoutMs);
+    } finally {
+      client.rest();
+      this.#resting.push(client);
+    }
+  }
+}
+
+/** The answers of a stream; throws `CallError`. */
+export async function* callStream<Method extends DescMethodStreaming>(
+  address: Address,
+  method: Method,
+  request: MessageInitShape<Method['input']>,
+  { timeoutMs, signal }: StreamOptions,
+): AsyncGenerator<MessageShape<Method['output']>> {
+  const [{ ConnectError }, { createConnectTransport }, { codeName }] = await Promise.all([
+    import('@connectrpc/connect'),
+    import('@connectrpc/connect-node'),
+    import('#wire/error-codec.ts'),
+  ]);
+  const transport = createConnectTransport({ baseUrl: `http://${address.text}`, httpVersion: '1.1' });
+  try {
+    const input = (async function* () {
+      yield request;
+    })();
+    const { message } = await transport.stream(method, signal, timeoutMs, undefined, input);
+    yield* message as AsyncIterable<MessageShape<Method['output']>>;
+  } catch (error) {
+    if (!(error instanceof ConnectError)) throw error;
+    const hint = error.metadata.get(LEADER_HINT_HEADER) ?? undefined;
+    throw new CallError(codeName(error.code), error.rawMessage, hint, error);
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * A Connect client that does one thing fast: unary calls with protobuf bodies,
+ * one at a time, over one kept-alive HTTP/1.1 connection. A replay spends its
+ * time here: the stock transport costs several times as much per call. A single
+ * command does too: loading the stock transport takes longer than the call.
+ *
+ * A call fails with a CallError. After `lost`, nobody knows whether the server
+ * carried the call out; the next call connects anew.
+ */
+import { connect, type Socket } from 'node:net';
+import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { WIRE_CODES } from '#wire/error-codes.ts';
+import type { Address } from '../arguments.ts';
+import { CallError, systemCodeOf } from './call-error.ts';
+import { type LeanResponse, LeanResponseReader } from './lean-response.ts';
+
+interface Waiting {
+  resolve(response: LeanResponse): void;
+  reject(error: CallError): void;
+}
+
+const TIMEOUT_MS_DEFAULT = 30_000;
+const CONTENT_TYPE = 'application/proto';
+export class LeanClient {
+  readonly address: Address;
+  readonly #timeoutMsDefault: number;
+  /** Of the call in flight. */
+  #timeoutMs: number;
+  readonly #heads = new Map<DescMethodUnary, string>();
+  #isResting = false;
+  #socket: Socket | undefined;
+  #reader = new LeanResponseReader();
+  #waiting: Waiting | undefined;
+
+  constructor(address: Address, timeoutMs = TIMEOUT_MS_DEFAULT) {
+    this.address = address;
+    this.#timeoutMsDefault = timeoutMs;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Only one call at a time: a second one before the answer is a bug and throws. */
+  async call<Method extends DescMethodUnary>(
+    method: Method,
+    request: MessageShape<Method['input']>,
+    timeoutMs = this.#timeoutMsDefault,
+  ): Promise<MessageShape<Method['output']>> {
+    if (this.#waiting !== undefined) throw new Error('a call is in flight on this connection');
+    if (timeoutMs !== this.#timeoutMs) {
+      this.#timeoutMs = timeoutMs;
+      this.#socket?.setTimeout(timeoutMs);
+    }
+    const body = toBinary(method.input, request);
+    const response = await this.#exchange(this.#frame(method, body));
+    if (response.status !== 200 || response.contentType !== CONTENT_TYPE) throw toError(response);
+    try {
+      return fromBinary(method.output, response.body) as MessageShape<Method['output']>;
+    } catch (error) {
+      throw new CallError('internal', `an answer that cannot be decoded: ${(error as Error).message}`);
+    }
+  }
+
+  /** The connection is kept for a later call, and does not keep the process from ending. */
+  rest(): void {
+    this.#isResting = true;
+    this.#socket?.unref();
+  }
+
+  /** Fails the call in flight, if any. A later call connects again. */
+  close(): void {
+    this.#drop(new CallError('lost', 'connection closed here'));
+  }
+
+  #frame(method: DescMethodUnary, body: Uint8Array): Buffer {
+    let head = this.#heads.get(method);
+    if (head === undefined) {
+      head =
+        `POST /${method.parent.typeName}/${method.name} HTTP/1.1\r\nhost: ${this.address.text}\r\n` +
+        `content-type: ${CONTENT_TYPE}\r\nconnect-protocol-version: 1\r\ncontent-length: `;
+      this.#heads.set(method, head);
+    }
+    const fullHead = `${head}${body.length}\r\n\r\n`;
+    const frame = Buffer.allocUnsafe(fullHead.length + body.length);
+    frame.write(fullHead, 0, 'latin1');
+    frame.set(body, fullHead.length);
+    return frame;
+  }
+
+  #exchange(frame: Buffer): Promise<LeanResponse> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#socket ??= this.#open();
+      if (this.#isResting) {
+        this.#isResting = false;
+        this.#socket.ref();
+      }
+      this.#socket.write(frame);
+    });
+  }
+
+  /** Writing may begin before the connection stands: the socket keeps it until then. */
+  #open(): Socket {
+    const socket = connect({ host: this.address.host, port: this.address.port, noDelay: true });
+    socket.setTimeout(this.#timeoutMs);
+    socket.on('data', (bytes: Buffer) => this.#receive(socket, bytes));
+    socket.on('timeout', () => this.#lose(socket, `no answer within ${this.#timeoutMs} ms`));
+    socket.on('error', (error) => this.#lose(socket, systemCodeOf(error) ?? error.message, error));
+    socket.on('close', () => this.#lose(socket, 'connection closed by the server'));
+    return socket;
+  }
+
+  #receive(socket: Socket, bytes: Buffer): void {
+    if (socket !== this.#socket) return;
+    try {
+      const response = this.#reader.push(bytes);
+      if (response === undefined) return;
+      const waiting = this.#waiting;
+      if (waiting === undefined) throw new Error('an answer that nobody asked for');
+      this.#waiting = undefined;
+      if (response.isLast) this.#drop(undefined);
+      waiting.resolve(response);
+    } catch (error) {
+      this.#lose(socket, (error as Error).message, error);
+    }
+  }
+
+  #lose(socket: Socket, why: string, cause?: unknown): void {
+    if (socket !== this.#socket) return;
+    this.#drop(new CallError('lost', `no answer from ${this.address.text} (${why})`, undefined, cause));
+  }
+
+  #drop(error: CallError | undefined): void {
+    const waiting = this.#waiting;
+    this.#socket?.destroy();
+    this.#socket = undefined;
+    this.#reader = new LeanResponseReader();
+    this.#waiting = undefined;
+    if (error !== undefined) waiting?.reject(error);
+  }
+}
+
+function toError({ status, contentType, leaderHint, body }: LeanResponse): CallError {
+  try {
+    const { code, message } = JSON.parse(Buffer.from(body).toString('utf8')) as Record<string, unknown>;
+    if (status !== 200 && typeof code === 'string' && Object.hasOwn(WIRE_CODES, code))
+      return new CallError(code, typeof message === 'string' ? message : '', leaderHint);
+  } catch {
+    // Not Connect's JSON: a proxy, or no Walnut node at all.
+  }
+  const type = contentType === '' ? '' : ` with ${contentType}`;
+  return new CallError(codeOfStatus(status), `HTTP ${status}${type}: is it a Walnut node?`, leaderHint);
+}
+
+/** https://connectrpc.com/docs/protocol, "HTTP to error code". */
+function codeOfStatus(status: number): string {
+  switch (status) {
+    case 200:
+    case 400:
+      return 'internal';
+    case 401:
+      return 'unauthenticated';
+    case 403:
+      return 'permission_denied';
+    case 404:
+      return 'unimplemented';
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 'unavailable';
+    default:
+      return 'unknown';
+  }
+}

@@ -1,0 +1,207 @@
+/** The small commands of operation: checkpoint, rotate, add-replica, remove-replica, quarantine. */
+import type { Command } from 'commander';
+import type { Quarantine } from '#gen/walnut/v1/admin_pb.ts';
+import { parseAddress } from '../arguments.ts';
+import { CALL, createNodeClients, LONG_CALL } from '../call/connection.ts';
+import { EXIT, type ExitCode } from '../cli-error.ts';
+import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import { countOf, showBytes, showDeadline, showPosition } from '../output/output.ts';
+import { renderFacts } from '../output/table.ts';
+
+interface ReleaseOptions {
+  readonly discardLocal?: boolean;
+  readonly keep?: boolean;
+}
+
+export function addAdminCommands(program: Command, host: CommandHost): void {
+  addLogCommands(program, host);
+  addReplicaCommands(program, host);
+  addQuarantineCommands(program, host);
+}
+
+function addLogCommands(program: Command, host: CommandHost): void {
+  program
+    .command('checkpoint')
+    .summary('write a snapshot now and drop the log it makes needless')
+    .description('Writes a snapshot of the state now and deletes the segments it makes needless.')
+    .addHelpText('after', '\nExamples:\n  walnut checkpoint\n  walnut checkpoint --json')
+    .action(host.action(runCheckpoint));
+  program
+    .command('rotate')
+    .summary("seal the log's segment and begin a new one")
+    .description("Seals the log's current segment and begins a new one.")
+    .addHelpText('after', '\nExamples:\n  walnut rotate\n  walnut rotate --address 127.0.0.1:8081')
+    .action(host.action(runRotate));
+}
+
+function addReplicaCommands(program: Command, host: CommandHost): void {
+  program
+    .command('add-replica')
+    .summary('let a removed replica come back')
+    .description('Lets a replica register again after remove-replica; it tries by itself. For the master.')
+    .argument('<replica>', 'HOST:PORT that the replica advertises')
+    .addHelpText('after', '\nExamples:\n  walnut add-replica 127.0.0.1:8081')
+    .action(host.action(runAddReplica));
+  program
+    .command('remove-replica')
+    .summary('stop pushing to a replica and refuse its registration')
+    .description(
+      'Stops pushing to a replica and refuses its registration, also after a restart, until ' +
+        'add-replica. The replica keeps its data. For the master.',
+    )
+    .argument('<replica>', 'HOST:PORT that the replica advertises')
+    .addHelpText('after', '\nExamples:\n  walnut remove-replica 127.0.0.1:8081')
+    .action(host.action(runRemoveReplica));
+}
+
+function addQuarantineCommands(program: Command, host: CommandHost): void {
+  const quarantine = program
+    .command('quarantine')
+    .summary('why a replica stopped following, and how it goes on')
+    .description(
+      'Shows and ends the quarantine of a replica whose data does not belong to its master’s history.',
+    )
+    .addHelpText('after', '\nExamples:\n  walnut quarantine list --address 127.0.0.1:8081');
+  quarantine
+    .command('list')
+    .description('Says why the replica at --address stopped following its master.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  walnut quarantine list --address 127.0.0.1:8081\n  walnut quarantine list --json',
+    )
+    .action(host.action(runQuarantineList));
+  quarantine
+    .command('release')
+    .description('Ends the quarantine of the replica at --address in one of two ways.')
+    .option('--discard-local', 'move the local data aside and follow the master from a fresh start')
+    .option('--keep', 'keep serving the local data and stop following that master until a restart')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  walnut quarantine release --discard-local --address 127.0.0.1:8081\n' +
+        '  walnut quarantine release --keep --address 127.0.0.1:8081',
+    )
+    .action(host.action<ReleaseOptions>(runQuarantineRelease));
+}
+
+async function runCheckpoint(invocation: Invocation): Promise<ExitCode> {
+  const answer = await createNodeClients(invocation.address).admin.checkpoint({}, LONG_CALL);
+  const { deletedSegments } = answer;
+  const [position, entries, bytes] = [
+    showPosition(answer.position),
+    Number(answer.entries),
+    Number(answer.snapshotBytes),
+  ];
+  await show(
+    invocation,
+    () => ({ position, entries, snapshotBytes: bytes, deletedSegments }),
+    () =>
+      `snapshot at ${position}: ${countOf(entries, 'entry', 'entries')}, ${showBytes(bytes)}; ${countOf(deletedSegments, 'segment')} deleted\n`,
+  );
+  return EXIT.ok;
+}
+
+async function runRotate(invocation: Invocation): Promise<ExitCode> {
+  const answer = await createNodeClients(invocation.address).admin.rotateWal({}, CALL);
+  const [segmentSeq, firstLsn] = [Number(answer.segmentSeq), Number(answer.firstLsn)];
+  await show(
+    invocation,
+    () => ({ segmentSeq, firstLsn }),
+    () => `segment ${segmentSeq} begins with LSN ${firstLsn}\n`,
+  );
+  return EXIT.ok;
+}
+
+async function runAddReplica(invocation: Invocation): Promise<ExitCode> {
+  const address = replicaArgument(invocation);
+  const { warning } = await createNodeClients(invocation.address).admin.addReplica({ address }, CALL);
+  await show(
+    invocation,
+    () => ({ address, added: true, ...(warning === '' ? {} : { warning }) }),
+    () => `${address} may register\n`,
+  );
+  if (warning !== '' && !invocation.isJson) invocation.io.note(`warning: ${address}: ${warning}\n`);
+  return EXIT.ok;
+}
+
+async function runRemoveReplica(invocation: Invocation): Promise<ExitCode> {
+  const address = replicaArgument(invocation);
+  await createNodeClients(invocation.address).admin.removeReplica({ address }, CALL);
+  await show(
+    invocation,
+    () => ({ address, removed: true }),
+    () => `${address} is removed; take it back with: walnut add-replica ${address}\n`,
+  );
+  return EXIT.ok;
+}
+
+function replicaArgument({ args }: Invocation): string {
+  try {
+    return parseAddress(args[0] ?? '').text;
+  } catch (error) {
+    throw usageError(`argument <replica>: ${(error as Error).message}`);
+  }
+}
+
+async function runQuarantineList(invocation: Invocation): Promise<ExitCode> {
+  const { quarantines } = await createNodeClients(invocation.address).admin.quarantineList({}, CALL);
+  await show(
+    invocation,
+    () => quarantines.map(quarantineToJson),
+    () => quarantines.map((one) => renderQuarantine(one, invocation)).join('\n') || 'no quarantine\n',
+  );
+  return EXIT.ok;
+}
+
+function quarantineToJson(quarantine: Quarantine): Record<string, unknown> {
+  return {
+    reason: quarantine.reason,
+    sinceMs: Number(quarantine.sinceMs),
+    upstream: quarantine.upstream,
+    upstreamLogId: quarantine.upstreamLogId,
+    upstreamPosition: showPosition(quarantine.upstreamPosition),
+    localLogId: quarantine.localLogId,
+    localPosition: showPosition(quarantine.localPosition),
+  };
+}
+
+function renderQuarantine(quarantine: Quarantine, { colors, address }: Invocation): string {
+  const facts = renderFacts(colors, [
+    ['reason', colors.yellow(quarantine.reason)],
+    ['since', showDeadline(quarantine.sinceMs)],
+    [
+      'master',
+      `${quarantine.upstream}, log ${quarantine.upstreamLogId} at ${showPosition(quarantine.upstreamPosition)}`,
+    ],
+    ['here', `log ${quarantine.localLogId} at ${showPosition(quarantine.localPosition)}`],
+  ]);
+  const here = address.text;
+  return (
+    `${facts}If the data here is right: stop the master at ${quarantine.upstream}, then\n` +
+    `  walnut promote --address ${here}\n` +
+    `If that is the wrong master: correct master.address and restart this replica; where it gives up nothing it\n` +
+    `follows by itself. To keep what it has and follow no one until then:\n` +
+    `  walnut quarantine release --keep --address ${here}\n` +
+    `If the master's data is right (the local data is moved to aside/):\n` +
+    `  walnut quarantine release --discard-local --address ${here}\n`
+  );
+}
+
+async function runQuarantineRelease(invocation: Invocation, options: ReleaseOptions): Promise<ExitCode> {
+  if ((options.discardLocal === true) === (options.keep === true)) {
+    throw usageError(
+      'choose exactly one: --discard-local or --keep',
+      'See: walnut quarantine release --help',
+    );
+  }
+  const action = options.keep === true ? 'keep' : 'discardLocal';
+  const { admin } = createNodeClients(invocation.address);
+  await admin.quarantineRelease({ action: { case: action, value: true } }, LONG_CALL);
+  const now =
+    options.keep === true ? 'keeps its data and follows no one' : 'follows its master from a fresh start';
+  await show(
+    invocation,
+    () => ({ released: true, action }),
+    () => `${invocation.address.text} ${now}\n`,
+  );
+  return EXIT.ok;
+}

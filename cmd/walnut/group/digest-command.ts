@@ -1,0 +1,171 @@
+/**
+ * `walnut digest`: the digest of the stored state at one position, and whether
+ * the other nodes of the group have the same there.
+ */
+import type { Command } from 'commander';
+import { Role } from '#gen/walnut/v1/types_pb.ts';
+import {
+  type Address,
+  parseAddress,
+  parseWaitMs,
+  parseWirePosition,
+  type WirePosition,
+} from '../arguments.ts';
+import { CALL, createNodeClients, WAITING_CALL } from '../call/connection.ts';
+import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
+import { type CommandHost, type Invocation, parseToldAddress, show, usageError } from '../command-host.ts';
+import { showCount, showPosition } from '../output/output.ts';
+import { renderTable } from '../output/table.ts';
+import { type Comparison, compareNodes, failureOf } from './digest-compare.ts';
+
+const WAIT_MS_DEFAULT = 10_000;
+const WAIT_MS_MAX = 3_600_000;
+/** What one call may wait. */
+const CALL_WAIT_MS_MAX = 60_000;
+
+interface DigestOptions {
+  /** `true`: the whole group. */
+  readonly compare?: readonly string[] | true;
+  readonly at?: WirePosition;
+  readonly wait?: number;
+}
+
+export function addDigestCommand(program: Command, host: CommandHost): void {
+  program
+    .command('digest')
+    .summary('digest of the stored state, and comparison with other nodes')
+    .description(
+      'Prints the digest of the stored state at one position. With --compare, takes the digests of ' +
+        'all nodes of the group at one and the same position, while they go on, and compares them: ' +
+        'exits 0 where all are the same, 1 where one differs, which is named, or the nodes do not ' +
+        'meet at one position in time, and 5 where a node does not answer.',
+    )
+    .option(
+      '--compare [addresses...]',
+      'the nodes to compare with; none named: the master of the node and its replicas',
+    )
+    .option('--at <position>', 'the position EPOCH-LSN, one of the last 16,384 records', parseWirePosition)
+    .option(
+      '--wait <duration>',
+      'how long positions may take to be reached (default: 10s)',
+      parseWaitMs(WAIT_MS_MAX),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  walnut digest
+  walnut digest --at 4294967303-120 --wait 5s
+  walnut digest --compare
+  walnut digest --compare 127.0.0.1:8081 127.0.0.1:8082 --wait 30s
+  walnut digest --compare --json`,
+    )
+    .action(host.action<DigestOptions>(runDigest));
+}
+
+async function runDigest(invocation: Invocation, options: DigestOptions): Promise<ExitCode> {
+  if (options.compare === undefined) return showOne(invocation, options);
+  if (options.at !== undefined) {
+    throw usageError('--at and --compare exclude each other', 'A comparison finds its position by itself.');
+  }
+  const addresses =
+    options.compare === true
+      ? await groupOf(invocation.address)
+      : [invocation.address, ...options.compare.map(parseAddress)];
+  const comparison = await compareNodes(
+    addresses,
+    options.wait ?? WAIT_MS_DEFAULT,
+    invocation.io.interrupted,
+  );
+  await show(
+    invocation,
+    () => comparison,
+    () => renderComparison(invocation, comparison),
+  );
+  const failure = failureOf(comparison);
+  if (failure !== undefined) throw failure;
+  if (!invocation.isJson) {
+    const all = `all ${comparison.nodes.length} the same at ${comparison.position}\n`;
+    await invocation.io.write(invocation.colors.green(all));
+  }
+  return EXIT.ok;
+}
+
+async function showOne(invocation: Invocation, { at, wait }: DigestOptions): Promise<ExitCode> {
+  const { address } = invocation;
+  const { admin } = createNodeClients(address);
+  const waitMs = Math.min(wait ?? 0, CALL_WAIT_MS_MAX);
+  const answer = await admin.digest(at === undefined ? {} : { at, waitMs }, WAITING_CALL);
+  const digest = {
+    address: address.text,
+    position: showPosition(answer.position),
+    entries: Number(answer.entries),
+    digest: answer.digest,
+  };
+  await show(
+    invocation,
+    () => digest,
+    () =>
+      renderTable(
+        invocation.colors,
+        ['NODE', 'POSITION', 'ENTRIES', 'DIGEST'],
+        [[digest.address, digest.position, showCount(digest.entries), digest.digest]],
+      ),
+  );
+  return EXIT.ok;
+}
+
+/** The master that `asked` is, or follows, and its replicas. */
+async function groupOf(asked: Address): Promise<Address[]> {
+  const status = await statusOf(asked);
+  if (status.role === Role.MASTER) {
+    if (status.replicas.length === 0) throw knowsNobody(asked);
+    return [asked, ...status.replicas.map((replica) => parseToldAddress(replica.address, asked))];
+  }
+  if (!status.master?.address) throw followsNobody(asked);
+  const master = parseToldAddress(status.master.address, asked);
+  const { replicas } = await statusOf(master);
+  // The asked one may be known there by another name.
+  const others = replicas.filter(({ nodeId, address }) => nodeId !== status.nodeId && address !== asked.text);
+  return [master, asked, ...others.map((replica) => parseToldAddress(replica.address, master))];
+}
+
+async function statusOf(address: Address) {
+  return createNodeClients(address)
+    .admin.status({}, CALL)
+    .catch((error: unknown) => {
+      throw describeFailure(error, address.text);
+    });
+}
+
+function followsNobody(address: Address): CliError {
+  return new CliError(
+    EXIT.server,
+    `${address.text} knows no master of its group now`,
+    'See why with: walnut status; or name the nodes: --compare HOST:PORT …',
+  );
+}
+
+function knowsNobody(address: Address): CliError {
+  return new CliError(EXIT.usage, `${address.text} knows no replicas`, 'Name them: --compare HOST:PORT …');
+}
+
+/** Enough of a digest to tell two apart, where the whole does not fit; --json has it. */
+const DIGEST_CHARACTERS = 16;
+
+function renderComparison({ colors }: Invocation, { nodes }: Comparison): string {
+  const render = (digestCharacters: number): string => {
+    const rows = nodes.map(({ address, role, position, entries, digest, verdict }) => [
+      address,
+      role,
+      position,
+      entries === undefined ? '-' : showCount(entries),
+      digest?.slice(0, digestCharacters) ?? '-',
+      verdict === 'same' ? colors.green(verdict) : colors.red(verdict),
+    ]);
+    return renderTable(colors, ['NODE', 'ROLE', 'POSITION', 'ENTRIES', 'DIGEST', 'VERDICT'], rows);
+  };
+  const whole = render(Number.POSITIVE_INFINITY);
+  const isTable = whole.split('\n').length === nodes.length + 2;
+  return isTable ? whole : render(DIGEST_CHARACTERS);
+}

@@ -1,0 +1,108 @@
+/** `walnut failover` and `walnut promote`: another master, while the old one is up and where it is gone. */
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Address, parseAddress, parseDurationMs } from '../arguments.ts';
+import { createNodeClients, WAITING_CALL } from '../call/connection.ts';
+import { EXIT, type ExitCode } from '../cli-error.ts';
+import { type CommandHost, type Invocation, show } from '../command-host.ts';
+import { showDuration, showPosition } from '../output/output.ts';
+
+interface PromoteOptions {
+  readonly force?: boolean;
+}
+
+interface FailoverOptions {
+  readonly to: Address;
+  readonly timeout: number;
+}
+
+const TIMEOUT_MS_DEFAULT = 10_000;
+const TIMEOUT_MS_MAX = 60_000;
+
+export function addLeaderCommands(program: Command, host: CommandHost): void {
+  program
+    .command('failover')
+    .summary('hand the master’s role to a replica, losing nothing')
+    .description(
+      'Tells the master at --address to hand over to a replica: it takes no more writes, waits until the ' +
+        'replica has them all, and follows it from then on; so do the other replicas. Where the replica ' +
+        'cannot become level in time, the master takes writes again and the command fails.',
+    )
+    .requiredOption(
+      '--to <host:port>',
+      'the replica that is to be the master, as status shows it',
+      parseAddress,
+    )
+    .option('--timeout <duration>', 'how long writes may wait for it', parseTimeoutMs, TIMEOUT_MS_DEFAULT)
+    .addHelpText(
+      'after',
+      `
+Meanwhile writes are answered UNAVAILABLE with the new master in x-leader-hint; reads go on.
+Where the master is gone, use walnut promote.
+
+Examples:
+  walnut failover --to 127.0.0.1:8081
+  walnut failover --address 127.0.0.1:8080 --to 127.0.0.1:8081 --timeout 2s
+  walnut failover --to 127.0.0.1:8081 --json`,
+    )
+    .action(host.action<FailoverOptions>(runFailover));
+  program
+    .command('promote')
+    .summary('make a replica the master, where the master is gone')
+    .description(
+      'Makes the replica at --address the master of a new term. Refused where the master answers or a ' +
+        'reachable replica holds more. The other replicas follow by themselves; so does the old master ' +
+        'when it returns, and sets aside what only it has.',
+    )
+    .option('--force', 'although the master answers or a replica holds more: their writes are given up')
+    .addHelpText(
+      'after',
+      `
+While the master is up, walnut failover loses nothing. What a forced promotion gives up is set
+aside by the nodes that hold it: see walnut status for the position of each first.
+
+Examples:
+  walnut promote --address 127.0.0.1:8081
+  walnut promote --address 127.0.0.1:8081 --force
+  walnut promote --address 127.0.0.1:8081 --json`,
+    )
+    .action(host.action<PromoteOptions>(runPromote));
+}
+
+function parseTimeoutMs(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms >= 1 && ms <= TIMEOUT_MS_MAX) return ms;
+  throw new InvalidArgumentError('Expected from 1ms to 60s.');
+}
+
+async function runFailover(invocation: Invocation, options: FailoverOptions): Promise<ExitCode> {
+  const { admin } = createNodeClients(invocation.address);
+  const to = options.to.text;
+  const answer = await admin.failover({ to, timeoutMs: options.timeout }, WAITING_CALL);
+  const { term } = answer;
+  const [position, pausedMs] = [showPosition(answer.position), Number(answer.pausedMs)];
+  await show(
+    invocation,
+    () => ({ master: to, was: invocation.address.text, term, position, pausedMs }),
+    () =>
+      `${to} is the master of term ${term}; ${invocation.address.text} follows it from ${position}; ` +
+      `writes waited ${showDuration(pausedMs)}\n`,
+  );
+  return EXIT.ok;
+}
+
+async function runPromote(invocation: Invocation, options: PromoteOptions): Promise<ExitCode> {
+  const { admin } = createNodeClients(invocation.address);
+  const answer = await admin.promote({ force: options.force === true }, WAITING_CALL);
+  const { term, promoted } = answer;
+  const position = showPosition(answer.position);
+  const node = invocation.address.text;
+  await show(
+    invocation,
+    () => ({ address: node, term, position, promoted }),
+    () =>
+      promoted
+        ? `${node} is the master of term ${term}, from ${position}\n`
+        : `${node} is the master already, of term ${term}, at ${position}\n`,
+  );
+  return EXIT.ok;
+}

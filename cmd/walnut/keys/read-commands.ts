@@ -1,0 +1,245 @@
+/** `walnut get` and `walnut scan`. */
+import type { Command } from 'commander';
+import type { GetResponse, ScanResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { Entry } from '#gen/walnut/v1/types_pb.ts';
+import { quoteKey } from '#model/limits.ts';
+import {
+  parseCount,
+  parseDurationMs,
+  parseKey,
+  parseWaitMs,
+  parseWirePosition,
+  type WirePosition,
+} from '../arguments.ts';
+import { CALL, createNodeClients, type NodeClients, WAITING_CALL } from '../call/connection.ts';
+import { EXIT, type ExitCode } from '../cli-error.ts';
+import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import {
+  countOf,
+  entryToJson,
+  showDeadline,
+  showDuration,
+  showPosition,
+  showText,
+  showValue,
+  showWholeValue,
+  valueToJson,
+} from '../output/output.ts';
+import { renderTable } from '../output/table.ts';
+
+const WAIT_MS_MAX = 60_000;
+const SCAN_LIMIT = 100;
+/** Small enough that a page of large values stays far below a response's limit. */
+const PAGE_WITH_VALUES = 200;
+const PAGE_KEYS_ONLY = 5_000;
+
+interface GetOptions {
+  readonly atLeast?: WirePosition;
+  readonly wait?: number;
+  readonly maxStaleness?: number;
+  readonly raw?: boolean;
+  readonly verbose?: boolean;
+}
+
+interface ScanOptions {
+  readonly limit?: number;
+  readonly keysOnly?: boolean;
+  readonly all?: boolean;
+}
+
+export function addReadCommands(program: Command, host: CommandHost): void {
+  program
+    .command('get')
+    .summary('print the value of a key')
+    .description(
+      'Prints the value to stdout, byte for byte. On a terminal what it would obey is escaped ' +
+        '(--raw leaves it as it is) and a newline follows. ' +
+        'Exits 1 where the key is missing or expired.',
+    )
+    .argument('<key>', 'what the entry is called', parseKey)
+    .option('--at-least <position>', 'answer only from a state that includes EPOCH-LSN', parseWirePosition)
+    .option(
+      '--wait <ms>',
+      'how long to wait for --at-least, such as 500 or 2s (60s at most)',
+      parseWaitMs(WAIT_MS_MAX),
+    )
+    .option('--max-staleness <duration>', 'fail rather than answer staler than this', parseDurationMs)
+    .option('--raw', 'the bytes as they are on a terminal, too')
+    .option('-v, --verbose', 'also print version, deadline and freshness to stderr')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  walnut get greeting
+  walnut get image > image.png
+  walnut get greeting --json
+  walnut get greeting --address 127.0.0.1:8081 --at-least 4294967303-12 --wait 2s   read your own write on a replica`,
+    )
+    .action(host.action<GetOptions>(runGet));
+  program
+    .command('scan')
+    .summary('list entries, by prefix')
+    .description('Lists entries whose key begins with PREFIX (all without one), in no order.')
+    .argument('[prefix]')
+    .option('--limit <n>', `stop after this many entries (default: ${SCAN_LIMIT})`, parseCount(1))
+    .option('--keys-only', 'one key a line, no values')
+    .option('--all', 'no limit; one line per entry with tabs between')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  walnut scan user:
+  walnut scan user: --keys-only --all | wc -l
+  walnut scan --limit 10 --json
+
+A key with control characters is shown quoted and escaped; --json has it exactly.`,
+    )
+    .action(host.action<ScanOptions>(runScan));
+}
+
+async function runGet(invocation: Invocation, options: GetOptions): Promise<ExitCode> {
+  const key = invocation.args[0] ?? '';
+  if (options.wait !== undefined && options.atLeast === undefined) {
+    throw usageError('--wait says how long to wait for --at-least, which is missing');
+  }
+  if (options.raw === true && invocation.isJson) throw usageError('--raw and --json exclude each other');
+  const response = await createNodeClients(invocation.address).kv.get(
+    {
+      key,
+      waitMs: options.wait ?? 0,
+      ...(options.atLeast === undefined ? {} : { atLeast: options.atLeast }),
+      ...(options.maxStaleness === undefined ? {} : { maxStalenessMs: BigInt(options.maxStaleness) }),
+    },
+    WAITING_CALL,
+  );
+  const { io } = invocation;
+  const isRaw = !io.isOutTerminal || options.raw === true;
+  if (invocation.isJson) {
+    await show(invocation, () => getToJson(key, response), String);
+  } else {
+    if (response.found) await io.write(isRaw ? response.value : showWholeValue(response.value));
+    else io.note(`walnut: key ${quoteKey(key)} not found (as of ${showPosition(response.asOf)})\n`);
+    if (response.found && io.isOutTerminal) await io.write('\n');
+    if (options.verbose === true) io.note(describeGet(response));
+  }
+  return response.found ? EXIT.ok : EXIT.negative;
+}
+
+function getToJson(key: string, response: GetResponse): Record<string, unknown> {
+  const freshness = { asOf: showPosition(response.asOf), stalenessMs: Number(response.stalenessMs) };
+  if (!response.found) return { key, found: false, ...freshness };
+  return {
+    key,
+    found: true,
+    ...valueToJson(response.value),
+    bytes: response.value.length,
+    version: showPosition(response.version),
+    expireAtMs: Number(response.expireAtMs),
+    ...freshness,
+  };
+}
+
+function describeGet(response: GetResponse): string {
+  const facts = [`as of ${showPosition(response.asOf)}`, `staleness ${showDuration(response.stalenessMs)}`];
+  if (response.found) {
+    facts.unshift(
+      countOf(response.value.length, 'byte'),
+      `version ${showPosition(response.version)}`,
+      `expires ${showDeadline(response.expireAtMs)}`,
+    );
+  }
+  return `${facts.join(', ')}\n`;
+}
+
+async function runScan(invocation: Invocation, options: ScanOptions): Promise<ExitCode> {
+  if (options.all === true && options.limit !== undefined)
+    throw usageError('--all and --limit exclude each other');
+  const limit = options.all === true ? Number.POSITIVE_INFINITY : (options.limit ?? SCAN_LIMIT);
+  const isKeysOnly = options.keysOnly === true;
+  const printer = createScanPrinter(invocation, isKeysOnly, options.all === true);
+  const pages = scanPages(createNodeClients(invocation.address), invocation.args[0] ?? '', limit, isKeysOnly);
+  let hasMore = false;
+  for await (const page of pages) {
+    await printer.page(page.entries);
+    hasMore = page.nextCursor !== '';
+    if (invocation.io.interrupted.aborted) return EXIT.interrupted;
+  }
+  await printer.end();
+  if (hasMore) invocation.io.note('There is more: raise --limit or use --all.\n');
+  return EXIT.ok;
+}
+
+/** Pages until `limit` entries or the end; never asks for more than is wanted. */
+async function* scanPages(
+  clients: NodeClients,
+  prefix: string,
+  limit: number,
+  keysOnly: boolean,
+): AsyncGenerator<ScanResponse> {
+  const pageSize = keysOnly ? PAGE_KEYS_ONLY : PAGE_WITH_VALUES;
+  let cursor = '';
+  let wanted = limit;
+  do {
+    const page = await clients.kv.scan({ prefix, cursor, limit: Math.min(wanted, pageSize), keysOnly }, CALL);
+    yield page;
+    wanted -= page.entries.length;
+    cursor = page.nextCursor;
+  } while (cursor !== '' && wanted > 0);
+}
+
+interface ScanPrinter {
+  page(entries: readonly Entry[]): Promise<void>;
+  end(): Promise<void>;
+}
+
+/** JSON and lines stream; only the table, which --limit bounds, is held. */
+function createScanPrinter(invocation: Invocation, isKeysOnly: boolean, isLines: boolean): ScanPrinter {
+  const { io } = invocation;
+  if (invocation.isJson) return createJsonPrinter(invocation, isKeysOnly);
+  if (isKeysOnly || isLines) {
+    const line = (entry: Entry): string =>
+      isKeysOnly ? showLineKey(entry.key) : entryToCells(entry).join('\t');
+    return {
+      page: async (entries) => {
+        if (entries.length > 0) await io.write(`${entries.map(line).join('\n')}\n`);
+      },
+      end: async () => {},
+    };
+  }
+  const rows: string[][] = [];
+  return {
+    page: async (entries) => void rows.push(...entries.map(entryToCells)),
+    end: () =>
+      io.write(renderTable(invocation.colors, ['KEY', 'BYTES', 'VERSION', 'EXPIRES', 'VALUE'], rows)),
+  };
+}
+
+/** One JSON array, an entry a line. */
+function createJsonPrinter({ io }: Invocation, isKeysOnly: boolean): ScanPrinter {
+  let separator = '[\n';
+  return {
+    page: async (entries) => {
+      for (const entry of entries) {
+        await io.write(`${separator}  ${JSON.stringify(entryToJson(entry, !isKeysOnly))}`);
+        separator = ',\n';
+      }
+    },
+    end: () => io.write(separator === '[\n' ? '[]\n' : '\n]\n'),
+  };
+}
+
+function entryToCells(entry: Entry): string[] {
+  return [
+    showLineKey(entry.key),
+    String(entry.value.length),
+    showPosition(entry.version),
+    showDeadline(entry.expireAtMs),
+    showValue(entry.value),
+  ];
+}
+
+/** The key as it is, unless that would break the line or be taken for a quoted one. */
+function showLineKey(key: string): string {
+  const quoted = showText(key, Number.POSITIVE_INFINITY);
+  return quoted === `"${key}"` ? key : quoted;
+}

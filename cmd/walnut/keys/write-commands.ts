@@ -1,0 +1,301 @@
+/**
+ * `walnut set` and `walnut del`. A replica refuses writes and names its master:
+ * the write is then made there, once, with a notice on stderr, unless
+ * --no-follow asks for the refusal.
+ */
+import { readFile } from 'node:fs/promises';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { type Command, Option } from 'commander';
+import type { DeleteResponse, SetRequestSchema, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Durability } from '#gen/walnut/v1/types_pb.ts';
+import { quoteKey, REPLICAS_MAX } from '#model/limits.ts';
+import {
+  parseCount,
+  parseExpireAtMs,
+  parseKey,
+  parseTtlMs,
+  parseWaitMs,
+  parseWirePosition,
+  type WirePosition,
+} from '../arguments.ts';
+import { createNodeClients, type NodeClients, WAITING_CALL } from '../call/connection.ts';
+import { CliError, describeFailure, EXIT, type ExitCode, leaderHintOf } from '../cli-error.ts';
+import { type CommandHost, type Invocation, parseToldAddress, show, usageError } from '../command-host.ts';
+import { entryToJson, enumName, showPosition, showValue } from '../output/output.ts';
+
+const TIMEOUT_MS_MAX = 60_000;
+/** No server takes more; reading stdin stops there. */
+const VALUE_BYTES_MAX = 64 * 1_024 * 1_024;
+
+interface WriteOptions {
+  readonly returnPrevious?: boolean;
+  readonly durability?: 'accepted' | 'local';
+  readonly minAcks?: number;
+  readonly requestId?: string;
+  readonly timeout?: number;
+  readonly ifVersion?: WirePosition;
+  readonly follow?: boolean;
+}
+
+interface SetOptions extends WriteOptions {
+  readonly file?: string;
+  readonly ttl?: number;
+  readonly expireAt?: number;
+  readonly keepTtl?: boolean;
+  readonly ifAbsent?: boolean;
+  readonly ifPresent?: boolean;
+}
+
+export function addWriteCommands(program: Command, host: CommandHost): void {
+  const set = program
+    .command('set')
+    .summary('write a key')
+    .description(
+      'Writes VALUE, or what stdin (-) or --file holds, and prints the position of the write. ' +
+        'Exits 1 where a condition was not met (nothing is written), and where --durability or ' +
+        '--min-acks were not reached in time (the write stands).',
+    )
+    .argument('<key>', 'what the entry is called', parseKey)
+    .argument('[value]', 'the value; - reads stdin')
+    .option('--file <path>', 'read the value from a file')
+    .addOption(
+      new Option('--ttl <duration>', 'expire after, such as 30s')
+        .argParser(parseTtlMs)
+        .conflicts(['expireAt', 'keepTtl']),
+    )
+    .addOption(
+      new Option('--expire-at <time>', 'expire at: milliseconds since 1970, ISO 8601, or never')
+        .argParser(parseExpireAtMs)
+        .conflicts('keepTtl'),
+    )
+    .option('--keep-ttl', 'keep the deadline that the key has')
+    .addOption(
+      new Option('--if-absent', 'only where the key is missing').conflicts(['ifPresent', 'ifVersion']),
+    )
+    .addOption(new Option('--if-present', 'only where the key is there').conflicts('ifVersion'));
+  addWriteOptions(set)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  walnut set greeting hello
+  walnut set session:7 - --ttl 30m < session.json
+  walnut set image --file image.png --durability local
+  walnut set lock:job me --if-absent --ttl 10s && run-the-job
+  walnut set counter 2 --if-version 4294967303-12
+  walnut set -- -key -value                          after --, nothing is an option`,
+    )
+    .action(host.action<SetOptions>(runSet));
+  const del = program
+    .command('del')
+    .summary('delete a key')
+    .description('Deletes a key and prints the position of the delete. Exits 1 where nothing was deleted.')
+    .argument('<key>', 'what the entry is called', parseKey);
+  addWriteOptions(del)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  walnut del greeting
+  walnut del greeting --return-previous --json
+  walnut del greeting --if-version 4294967303-12`,
+    )
+    .action(host.action<WriteOptions>(runDelete));
+}
+
+function addWriteOptions(command: Command): Command {
+  return command
+    .option('--if-version <position>', 'only where the key has exactly this version', parseWirePosition)
+    .option('--return-previous', 'also print the entry before')
+    .addOption(
+      new Option('--durability <level>', 'answer only when this safe').choices(['accepted', 'local']),
+    )
+    .option(
+      '--min-acks <n>',
+      'answer only when this many replicas have it on disk',
+      parseCount(0, REPLICAS_MAX),
+    )
+    .option(
+      '--timeout <duration>',
+      'how long to wait for those two (default: 5s, at most 60s)',
+      parseWaitMs(TIMEOUT_MS_MAX),
+    )
+    .option('--request-id <id>', 'name the write: repeated within ten minutes, it is carried out once')
+    .option('--no-follow', 'do not go to the master when a replica refuses');
+}
+
+async function runSet(invocation: Invocation, options: SetOptions): Promise<ExitCode> {
+  const key = invocation.args[0] ?? '';
+  const request: MessageInitShape<typeof SetRequestSchema> = {
+    key,
+    value: await readValue(invocation, options),
+    expiry: expiryOf(options),
+    condition: conditionOf(options),
+    ...commonFields(options),
+  };
+  const response = await callFollowing(invocation, options, ({ kv }) => kv.set(request, WAITING_CALL));
+  return showWrite(invocation, options, key, response, response.applied);
+}
+
+async function runDelete(invocation: Invocation, options: WriteOptions): Promise<ExitCode> {
+  const key = invocation.args[0] ?? '';
+  const { ifVersion } = options;
+  const request = {
+    key,
+    condition:
+      ifVersion === undefined ? { case: undefined } : { case: 'ifVersion' as const, value: ifVersion },
+    ...commonFields(options),
+  };
+  const response = await callFollowing(invocation, options, ({ kv }) => kv.delete(request, WAITING_CALL));
+  return showWrite(invocation, options, key, response, response.deleted);
+}
+
+async function readValue(invocation: Invocation, options: SetOptions): Promise<Uint8Array> {
+  const text = invocation.args[1];
+  if ((text === undefined) === (options.file === undefined)) {
+    throw usageError('give exactly one value: VALUE, - for stdin, or --file PATH', 'See: walnut set --help');
+  }
+  if (options.file !== undefined) {
+    return readFile(options.file).catch((error: Error) => {
+      throw usageError(`cannot read the value: ${error.message}`);
+    });
+  }
+  if (text !== '-') return Buffer.from(text ?? '', 'utf8');
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of invocation.io.stdin) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > VALUE_BYTES_MAX)
+      throw usageError(`stdin holds more than ${VALUE_BYTES_MAX} bytes, too much for a value`);
+  }
+  return Buffer.concat(chunks);
+}
+
+function expiryOf(options: SetOptions): NonNullable<MessageInitShape<typeof SetRequestSchema>['expiry']> {
+  if (options.ttl !== undefined) return { case: 'ttlMs', value: BigInt(options.ttl) };
+  if (options.expireAt !== undefined) return { case: 'expireAtMs', value: BigInt(options.expireAt) };
+  if (options.keepTtl === true) return { case: 'keepTtl', value: true };
+  return { case: undefined };
+}
+
+function conditionOf(
+  options: SetOptions,
+): NonNullable<MessageInitShape<typeof SetRequestSchema>['condition']> {
+  if (options.ifAbsent === true) return { case: 'ifAbsent', value: true };
+  if (options.ifPresent === true) return { case: 'ifPresent', value: true };
+  if (options.ifVersion !== undefined) return { case: 'ifVersion', value: options.ifVersion };
+  return { case: undefined };
+}
+
+function commonFields(options: WriteOptions) {
+  const levels = { accepted: Durability.ACCEPTED, local: Durability.LOCAL };
+  return {
+    returnPrevious: options.returnPrevious === true,
+    durability: options.durability === undefined ? Durability.UNSPECIFIED : levels[options.durability],
+    minAcks: options.minAcks ?? 0,
+    timeoutMs: options.timeout ?? 0,
+    requestId: options.requestId ?? '',
+  };
+}
+
+/** A second refusal is final: two nodes that point at each other must not keep us busy. */
+export async function callFollowing<T>(
+  invocation: Invocation,
+  options: { readonly follow?: boolean },
+  call: (clients: NodeClients) => Promise<T>,
+  does = 'writing to',
+): Promise<T> {
+  try {
+    return await call(createNodeClients(invocation.address));
+  } catch (error) {
+    const hint = leaderHintOf(error);
+    if (hint === undefined || options.follow === false) throw error;
+    const master = parseToldAddress(hint, invocation.address);
+    invocation.io.note(`${invocation.address.text} is a replica; ${does} its master at ${master.text}\n`);
+    return await call(createNodeClients(master)).catch((cause: unknown) => {
+      throw describeFailure(cause, master.text);
+    });
+  }
+}
+
+async function showWrite(
+  invocation: Invocation,
+  options: WriteOptions,
+  key: string,
+  response: SetResponse | DeleteResponse,
+  isApplied: boolean,
+): Promise<ExitCode> {
+  await show(
+    invocation,
+    () => writeToJson(key, response, isApplied),
+    () => describeWrite(response, isApplied),
+  );
+  if (!isApplied) throw notWritten(key, response, options);
+  const missed = missedGuarantee(response, options);
+  if (missed === undefined) return EXIT.ok;
+  throw new CliError(
+    EXIT.negative,
+    `written at ${showPosition(response.position)}, but ${missed}`,
+    'The write stands; see the replicas with: walnut status',
+  );
+}
+
+function writeToJson(
+  key: string,
+  response: SetResponse | DeleteResponse,
+  isApplied: boolean,
+): Record<string, unknown> {
+  const { previous, current } = response;
+  return {
+    key,
+    [response.$typeName === 'walnut.v1.SetResponse' ? 'applied' : 'deleted']: isApplied,
+    position: showPosition(response.position),
+    ...(previous === undefined ? {} : { previous: entryToJson(previous) }),
+    ...(current === undefined ? {} : { current: entryToJson(current) }),
+    durabilityReached: enumName(Durability, response.durabilityReached),
+    replicasAcked: response.replicasAcked,
+  };
+}
+
+function describeWrite(response: SetResponse | DeleteResponse, isApplied: boolean): string {
+  const { previous } = response;
+  if (!isApplied) return '';
+  const before =
+    previous === undefined ? '' : `previous ${showPosition(previous.version)} ${showValue(previous.value)}\n`;
+  return `OK ${showPosition(response.position)}\n${before}`;
+}
+
+function notWritten(key: string, response: SetResponse | DeleteResponse, options: SetOptions): CliError {
+  const isDelete = response.$typeName === 'walnut.v1.DeleteResponse';
+  const { current } = response;
+  if (current !== undefined) {
+    const advice =
+      options.ifVersion === undefined
+        ? undefined
+        : `To go on from there: --if-version ${showPosition(current.version)}`;
+    const verb = isDelete ? 'deleted' : 'written';
+    return new CliError(
+      EXIT.negative,
+      `not ${verb}: key ${quoteKey(key)} has version ${showPosition(current.version)}`,
+      advice,
+    );
+  }
+  return new CliError(
+    EXIT.negative,
+    `not ${isDelete ? 'deleted' : 'written'}: key ${quoteKey(key)} is missing`,
+  );
+}
+
+/** What was asked for and had not been reached when the time was up. */
+export function missedGuarantee(
+  response: { readonly durabilityReached: Durability; readonly replicasAcked: number },
+  options: Pick<WriteOptions, 'durability' | 'minAcks'>,
+): string | undefined {
+  if (options.durability === 'local' && response.durabilityReached < Durability.LOCAL) {
+    return 'not known to be on the disk of the node in time';
+  }
+  const wanted = options.minAcks ?? 0;
+  if (response.replicasAcked >= wanted) return undefined;
+  return `only ${response.replicasAcked} of ${wanted} replicas had it on disk in time`;
+}

@@ -1,0 +1,159 @@
+/** What the commands share that work on files: the real seams, sources by path, and errors as exit codes. */
+import { basename, dirname } from 'node:path';
+import { InvalidArgumentError } from 'commander';
+import type { BackupManifest } from '#engine/backup/backup-manifest.ts';
+import { imageOfBackup } from '#engine/backup/backup-manifest.ts';
+import { BackupRepository, type ListedBackup } from '#engine/backup/backup-repository.ts';
+import { type FoldTarget, whyNotIn } from '#engine/backup/fold-log.ts';
+import { BackupRequestError, ImageDamageError } from '#engine/backup/log-image.ts';
+import type { ShadowParts } from '#engine/backup/shadow.ts';
+import type { FileSystem } from '#platform/file-system.ts';
+import { silentLogger } from '#platform/logger.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { createNodeRandom } from '#platform/random.ts';
+import { shortageOf } from '#platform/shortage.ts';
+import { SnapshotError } from '#storage/snapshot-codec.ts';
+import { MANIFEST_NAME, parseSegmentName, parseSnapshotName } from '#wal/file-names.ts';
+import { WalOpenError } from '#wal/wal-errors.ts';
+import { parseCount, parseExpireAtMs } from '../arguments.ts';
+import { CliError, EXIT, isSystemError } from '../cli-error.ts';
+import { usageError } from '../command-host.ts';
+
+const BACKUP_SUFFIX = '.backup.json';
+
+export function createFileParts(): ShadowParts {
+  return {
+    fileSystem: createNodeFileSystem(),
+    clock: createNodeClock(),
+    random: createNodeRandom(),
+    logger: silentLogger,
+  };
+}
+
+/** Without slashes at the end. */
+export function cleanPath(path: string): string {
+  return path.replace(/(?<=.)\/+$/, '');
+}
+
+/**
+ * Runs work that looks through a log's directory. One that cannot be read, or
+ * has nothing of a log in it, is a mistyped path: a directory of something else
+ * must not pass for a log without damage.
+ */
+export async function onLogDirectory<T>(
+  fileSystem: FileSystem,
+  directory: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const wrong = (why: string) => usageError(why, 'Give the wal.directory of a node.');
+  try {
+    const names = await fileSystem.readDirectory(directory);
+    const isOfLog = (name: string) =>
+      name === MANIFEST_NAME || (parseSegmentName(name) ?? parseSnapshotName(name)) !== undefined;
+    if (!names.some(isOfLog))
+      throw wrong(`${directory} holds no log: neither MANIFEST nor a segment is there`);
+    return await work();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!(error instanceof Error) || code === undefined) throw error;
+    throw wrong(`cannot read ${directory}: ${message}`);
+  }
+}
+
+export const parseLsn = parseCount(0);
+
+/** Milliseconds since the Unix epoch or an ISO 8601 time. */
+export function parseTimeMs(text: string): number {
+  const ms = parseMomentMs(text);
+  if (ms > 0 && !Number.isNaN(new Date(ms).getTime())) return ms;
+  throw new InvalidArgumentError('Expected a time such as 2027-01-31T12:00:00Z, or milliseconds since 1970.');
+}
+
+/** 0 where the text is no time: what a deadline may be besides one is none here. */
+function parseMomentMs(text: string): number {
+  try {
+    return text === 'never' ? 0 : parseExpireAtMs(text);
+  } catch {
+    return 0;
+  }
+}
+
+/** Both given is a mistake; none is the end. */
+export function chooseTarget(lsn: number | undefined, timeMs: number | undefined, names: string): FoldTarget {
+  if (lsn !== undefined && timeMs !== undefined) throw usageError(`give one of ${names}, not both`);
+  if (lsn !== undefined) return { kind: 'lsn', lsn };
+  return timeMs === undefined ? { kind: 'end' } : { kind: 'time', timeMs };
+}
+
+export interface FoundBackup {
+  readonly repository: BackupRepository;
+  readonly backup: BackupManifest;
+}
+
+/**
+ * `BACKUPS/ID` names a backup, by the beginning of its id too; `BACKUPS` the
+ * newest one that reaches `target`.
+ */
+export async function findBackup(
+  parts: ShadowParts,
+  path: string,
+  target: FoldTarget = { kind: 'end' },
+): Promise<FoundBackup> {
+  const stat = await parts.fileSystem.stat(path);
+  if (stat?.isDirectory === true) {
+    const repository = new BackupRepository(parts, path);
+    return { repository, backup: await findReaching(repository, target) };
+  }
+  const repository = new BackupRepository(parts, dirname(path));
+  const id = basename(path).replace(BACKUP_SUFFIX, '');
+  return { repository, backup: await repository.find(id) };
+}
+
+async function findReaching(repository: BackupRepository, target: FoldTarget): Promise<BackupManifest> {
+  const all = await repository.list();
+  const reasons: string[] = [];
+  for (const listed of all.reverse()) {
+    const why =
+      listed.manifest === undefined
+        ? listed.why
+        : whyNotIn(
+            imageOfBackup(listed.manifest, (sha256) => repository.objectPath(sha256)),
+            target,
+          );
+    if (why === undefined && listed.manifest !== undefined) return listed.manifest;
+    // The newest backup is what is meant where nothing is said: damage there must not pass for an older state.
+    if (target.kind === 'end') throw new ImageDamageError(placeOf(repository, listed, why ?? ''));
+    reasons.push(`${listed.id}: ${why}`);
+  }
+  if (reasons.length === 0) throw new BackupRequestError(`${repository.path} holds no backup`);
+  throw new BackupRequestError(`no backup in ${repository.path} reaches there\n${reasons.join('\n')}`);
+}
+
+function placeOf(repository: BackupRepository, { id }: ListedBackup, why: string) {
+  return { file: `${repository.path}/${id}${BACKUP_SUFFIX}`, byte: 0, lsn: 0, why };
+}
+
+/** Runs work on files; its failures end in exit codes: 2 for a request that cannot be met, 1 for damage, 6 for what the system refuses. */
+export async function onFiles<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw describeFileFailure(error);
+  }
+}
+
+function describeFileFailure(error: unknown): unknown {
+  if (error instanceof BackupRequestError) return usageError(error.message);
+  if (error instanceof ImageDamageError || error instanceof SnapshotError || error instanceof WalOpenError) {
+    return new CliError(EXIT.negative, `damage: ${error.message}`, undefined, error);
+  }
+  if (isSystemError(error)) {
+    const advice =
+      shortageOf(error) === 'space'
+        ? 'Make room there, or name another place; what was there before is unchanged.'
+        : undefined;
+    return new CliError(EXIT.inputOutput, error.message, advice, error);
+  }
+  return error;
+}

@@ -1,0 +1,90 @@
+/** `walnut wal reset-term`: takes back a term that a node persisted and its log does not account for. */
+import type { Command } from 'commander';
+import { applyTermReset, planTermReset, type TermReset } from '#engine/repair/reset-term.ts';
+import { silentLogger } from '#platform/logger.ts';
+import { MANIFEST_NAME } from '#wal/file-names.ts';
+import { openDirectory } from '#wal/wal-directory.ts';
+import { WalOpenError } from '#wal/wal-errors.ts';
+import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
+import { type CommandHost, type Invocation, show } from '../command-host.ts';
+import { cleanPath, createFileParts, onLogDirectory } from './log-files.ts';
+
+interface ResetOptions {
+  readonly apply?: boolean;
+}
+
+export function addResetTermCommand(wal: Command, host: CommandHost): void {
+  wal
+    .command('reset-term')
+    .summary('take back a term that no further one can follow; does it with --apply')
+    .description(
+      'For a group in which a node says that a term is not believed, or that no term is left. Takes the ' +
+        "term in MANIFEST back to that of the log's last record. Without --apply nothing is changed. With " +
+        'it, every node of the group must be stopped, and each that holds such a term is reset.',
+    )
+    .argument('<dir>', 'wal.directory')
+    .option('--apply', 'do it')
+    .addHelpText(
+      'after',
+      `
+Exits 0 where nothing has to be reset or the reset is done; 1 where there is something to reset
+(without --apply), or it cannot be reset.
+
+Examples:
+  walnut wal reset-term data/master
+  walnut wal reset-term data/master --apply`,
+    )
+    .action(host.action<ResetOptions>(runResetTerm));
+}
+
+async function runResetTerm(invocation: Invocation, options: ResetOptions): Promise<ExitCode> {
+  const directory = cleanPath(invocation.args[0] ?? '');
+  const parts = createFileParts();
+  const { fileSystem } = parts;
+  try {
+    return await onLogDirectory(fileSystem, directory, async () => {
+      if ((await fileSystem.stat(`${directory}/${MANIFEST_NAME}`)) === undefined)
+        throw new CliError(EXIT.negative, `${directory} has no MANIFEST: bring it back first`);
+      if (options.apply !== true) return report(invocation, await planTermReset(parts, directory), false);
+      const owned = await openDirectory({ fileSystem, path: directory, logger: silentLogger });
+      try {
+        const plan = await planTermReset(parts, directory);
+        if (plan.kind === 'reset') await applyTermReset(owned, plan);
+        return await report(invocation, plan, true);
+      } finally {
+        await owned.close();
+      }
+    });
+  } catch (error) {
+    if (error instanceof WalOpenError) throw new CliError(EXIT.negative, error.message, undefined, error);
+    throw error;
+  }
+}
+
+async function report(invocation: Invocation, plan: TermReset, isDone: boolean): Promise<ExitCode> {
+  const { was, term, kind } = plan;
+  const isReset = kind === 'reset' && isDone;
+  const directory = cleanPath(invocation.args[0] ?? '');
+  await show(
+    invocation,
+    () => ({ was, term, plan: kind, done: isReset }),
+    () => `${describe(plan, isDone, directory)}\n`,
+  );
+  return kind === 'needless' || isReset ? EXIT.ok : EXIT.negative;
+}
+
+function describe({ was, term, kind }: TermReset, isDone: boolean, directory: string): string {
+  if (kind === 'needless')
+    return `nothing to reset: term ${was} is in MANIFEST, ${term} in the log's last record`;
+  if (kind === 'in_log') {
+    return (
+      `the log's last record is of term ${term} itself, so this log has no terms left: start a master on an ` +
+      `empty directory and run there: walnut restore-to --source ${directory} --lsn N --other-log --apply`
+    );
+  }
+  if (isDone) return `the term is ${term} now, as in the log's last record; it was ${was}`;
+  return (
+    `MANIFEST has term ${was}, the log's last record ${term}. With every node of the group stopped: ` +
+    `walnut wal reset-term ${directory} --apply`
+  );
+}

@@ -1,0 +1,171 @@
+/** `walnut wal verify`: whether a whole data directory is what a start needs, and more. */
+import { basename } from 'node:path';
+import type { Command } from 'commander';
+import { type Rehearsal, type RehearsalParts, rehearseSettled } from '#engine/repair/rehearse-start.ts';
+import { formatPosition } from '#model/position.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { createNodeRandom } from '#platform/random.ts';
+import { createReadOnlyFileSystem } from '#platform/read-only-file-system.ts';
+import { parseSegmentName } from '#wal/file-names.ts';
+import { EXIT, type ExitCode } from '../cli-error.ts';
+import { type CommandHost, type Invocation, show } from '../command-host.ts';
+import { countOf, showCount, showDeadline } from '../output/output.ts';
+import { renderFacts } from '../output/table.ts';
+import { cleanPath, onLogDirectory } from './log-files.ts';
+import { ReadProgress } from './read-progress.ts';
+import { type Finding, inspectWal, type WalReport } from './wal-inspect.ts';
+
+/** `torn`: the next start cuts it off by itself; `decayed`: only what replicas may want is damaged; `damaged`: a start refuses. */
+export type Verdict = 'whole' | 'torn' | 'decayed' | 'damaged';
+
+export interface VerifyReport {
+  readonly inspected: WalReport;
+  /** Undefined where there is no log, or no MANIFEST that could be read. */
+  readonly rehearsal: Rehearsal | undefined;
+  readonly findings: readonly Finding[];
+  readonly verdict: Verdict;
+}
+
+export function addVerifyCommand(wal: Command, host: CommandHost): void {
+  wal
+    .command('verify')
+    .summary('read everything as a start would; exits 1 where there is damage')
+    .description(
+      'Reads all of DIR: MANIFEST, every record of every segment, the base snapshot with its digest, and ' +
+        'what joins them, then does what a start would do without writing. Writes nothing; the node may be ' +
+        'running. Takes as much memory as the node needs for its entries.',
+    )
+    .argument('<dir>', 'wal.directory')
+    .addHelpText(
+      'after',
+      `
+Verdicts: whole; torn: a crash left unfinished writes, which the next start cuts off by itself
+(both exit 0); decayed: damage below the base snapshot, which a start does not need but replicas
+may; damaged: a start refuses with exit code 3 (both exit 1).
+
+Examples:
+  walnut wal verify data/master
+  walnut wal verify /backup/copy --json | jq .verdict`,
+    )
+    .action(host.action(runVerify));
+}
+
+async function runVerify(invocation: Invocation): Promise<ExitCode> {
+  const { io, args } = invocation;
+  const directory = cleanPath(args[0] ?? '');
+  const parts = { fileSystem: createNodeFileSystem(), clock: createNodeClock(), random: createNodeRandom() };
+  const report = await onLogDirectory(parts.fileSystem, directory, () =>
+    verifyWal(parts, directory, io.note),
+  );
+  await show(
+    invocation,
+    () => reportToJson(report),
+    () => renderReport(report, invocation),
+  );
+  return report.verdict === 'whole' || report.verdict === 'torn' ? EXIT.ok : EXIT.negative;
+}
+
+/** Rejects where files cannot be read; damage is a finding. `note`: progress, where it takes long. */
+export async function verifyWal(
+  parts: RehearsalParts,
+  directory: string,
+  note: (text: string) => void,
+): Promise<VerifyReport> {
+  const total = await bytesToRead(parts, directory);
+  const progress = new ReadProgress('verifying', total, parts.clock, note);
+  const fileSystem = createReadOnlyFileSystem(parts.fileSystem, progress.add);
+  const inspected = await inspectWal(fileSystem, directory);
+  const hasLog = inspected.manifest !== undefined && inspected.manifest.logId !== '';
+  const rehearsal = hasLog ? await rehearseSettled({ ...parts, fileSystem }, directory) : undefined;
+  const findings = mergeFindings(inspected.findings, rehearsal);
+  return { inspected, rehearsal, findings, verdict: judge(findings) };
+}
+
+/** Each segment twice (for itself, and as a start does), and the snapshot. */
+async function bytesToRead({ fileSystem }: RehearsalParts, directory: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await fileSystem.readDirectory(directory)) {
+    const times = parseSegmentName(name) !== undefined ? 2 : name.endsWith('.snapshot') ? 1 : 0;
+    if (times > 0) bytes += times * ((await fileSystem.stat(`${directory}/${name}`))?.sizeBytes ?? 0);
+  }
+  return bytes;
+}
+
+/** What a start refuses has the last word: damage that it does not mind is decay. */
+function mergeFindings(inspected: readonly Finding[], rehearsal: Rehearsal | undefined): Finding[] {
+  if (rehearsal === undefined) return [...inspected];
+  const { outcome } = rehearsal;
+  if (outcome.kind === 'starts') {
+    return inspected.map((each) => (each.kind === 'corrupt' ? { ...each, kind: 'decayed' } : each));
+  }
+  const file = basename(outcome.place.file);
+  const isKnown = inspected.some((each) => each.file === file && /corrupt|missing/.test(each.kind));
+  return isKnown ? [...inspected] : [...inspected, { ...outcome.place, kind: 'corrupt', file }];
+}
+
+function judge(findings: readonly Finding[]): Verdict {
+  const kinds = new Set(findings.map(({ kind }) => kind));
+  if (kinds.has('corrupt') || kinds.has('missing')) return 'damaged';
+  if (kinds.has('decayed')) return 'decayed';
+  return kinds.has('torn') ? 'torn' : 'whole';
+}
+
+function reportToJson({ inspected, rehearsal, findings, verdict }: VerifyReport): Record<string, unknown> {
+  const { directory, manifest, segments } = inspected;
+  return {
+    directory,
+    verdict,
+    logId: manifest?.logId ?? '',
+    snapshot: manifest?.snapshot ?? '',
+    snapshotEntries: rehearsal?.snapshotEntries ?? 0,
+    segments: segments.length,
+    recordsRead: segments.reduce((sum, { records }) => sum + records, 0),
+    recordsReplayed: rehearsal?.records ?? 0,
+    starts: rehearsal === undefined ? findings.length === 0 : rehearsal.outcome.kind === 'starts',
+    position: rehearsal === undefined ? null : formatPosition(rehearsal.end),
+    entries: rehearsal?.store.entries ?? 0,
+    digest: rehearsal?.store.digest() ?? null,
+    findings,
+  };
+}
+
+function renderReport(report: VerifyReport, { colors }: Invocation): string {
+  const { inspected, rehearsal, findings, verdict } = report;
+  const { directory, manifest, segments } = inspected;
+  const records = segments.reduce((sum, segment) => sum + segment.records, 0);
+  const facts: [string, string][] = [
+    ['directory', directory],
+    ['log', manifest?.logId || '-'],
+    ['segments', `${segments.length}, with ${showCount(records)} whole records`],
+  ];
+  if (rehearsal !== undefined) {
+    const { end, endTimestampMs, store, snapshotEntries, outcome } = rehearsal;
+    const written = endTimestampMs === 0 ? '' : `, written ${showDeadline(endTimestampMs)}`;
+    const isRefused = outcome.kind === 'refused';
+    const isWithoutSnapshot = isRefused && outcome.what === 'snapshot';
+    if (manifest?.snapshot && !isWithoutSnapshot)
+      facts.push([
+        'snapshot',
+        `${manifest.snapshot}, ${countOf(snapshotEntries, 'entry', 'entries')}, digest right`,
+      ]);
+    facts.push([isRefused ? 'valid up to' : 'ends at', `${formatPosition(end)}${written}`]);
+    facts.push(['entries', showCount(store.entries)], ['digest', store.digest()]);
+  }
+  const lines = findings.map((finding) => colors.red(describeFinding(finding)));
+  return `${renderFacts(colors, facts)}\n${[...lines, CONCLUSION[verdict](directory)].join('\n')}\n`;
+}
+
+const CONCLUSION: Readonly<Record<Verdict, (directory: string) => string>> = {
+  whole: () => 'whole: no damage found',
+  torn: () => 'torn: the next start cuts the end off by itself; it had not been durable',
+  decayed: () =>
+    'decayed: a start does not need what is damaged; replicas that want it get a snapshot instead',
+  damaged: (directory) =>
+    `damaged: a start refuses this directory. What could be kept, and what would be lost: walnut wal repair ${directory}`,
+};
+
+export function describeFinding({ kind, file, byte, lsn, why }: Finding): string {
+  const where = lsn === 0 ? file : `${file}: byte ${byte}, LSN ${lsn}`;
+  return `${kind}: ${where}: ${why}`;
+}
