@@ -221,6 +221,9 @@ export class Leadership {
     const disbelieved = whyNotBelieved(request.term, manifest.term);
     if (disbelieved !== undefined) return disbelieved;
     if (request.term <= manifest.term) return `it has seen term ${manifest.term}`;
+    // A stranger's word is no refusal of the master's: that one may say the same in a moment.
+    if (current.upstreamNodeId !== '' && current.upstreamNodeId !== request.nodeId)
+      throw new WalnutError('failed_precondition', `this replica follows node ${current.upstreamNodeId}`);
     if (manifest.quarantine !== null) return 'it is quarantined';
     if (current.doubt !== '') return `its state is in doubt: ${current.doubt}`;
     const delay = host.delayed?.status;

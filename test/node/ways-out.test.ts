@@ -94,6 +94,18 @@ describe('an announcement', () => {
   });
 });
 
+describe('a word to take over', () => {
+  it('counts from the master followed only', async () => {
+    const { group, master, one } = await threeNodes();
+    await group.clock.advance(2_000);
+    const { logId, position } = one.node.status();
+    const request = { logId, term: 2, nodeId: 'f'.repeat(32), tail: { ...position, crc: 0 }, isCheck: false };
+    await expect(group.until(one.node.takeOver(request))).rejects.toThrow(/follows node/);
+    expect(one.node.status()).toMatchObject({ role: 'replica', term: 1 });
+    expect(isWriting(master)).toBe(true);
+  });
+});
+
 describe('two masters of one term of which only one knows the other', () => {
   it('both stop, and name the one that is further', async () => {
     const { group, master, one, two } = await threeNodes();
