@@ -10,7 +10,8 @@
  */
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
-import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { tryEndpoint } from '#dial/endpoint.ts';
+import { type ClosableTransport, createHttp2Transport } from '#dial/transport.ts';
 import {
   BatchOperationSchema,
   type BatchResult,
@@ -73,16 +74,13 @@ export class WalnutClient {
   #isClosed = false;
 
   constructor(options: WalnutClientOptions) {
-    const { address, session = new Session(), timeoutMs = TIMEOUT_MS, waitMs = WAIT_MS } = options;
+    const { session = new Session(), timeoutMs = TIMEOUT_MS, waitMs = WAIT_MS } = options;
     this.session = session;
     this.#timeoutMs = timeoutMs;
     this.#waitMs = waitMs;
     this.#queue = new BatchQueue(limitsOf(options));
-    const baseUrl = `http://${address}`;
-    const sessionManager = new Http2SessionManager(baseUrl);
-    this.#disconnect = () => sessionManager.abort();
-    const transport =
-      options.transport ?? createConnectTransport({ baseUrl, httpVersion: '2', sessionManager });
+    const { transport, close } = openTransport(options);
+    this.#disconnect = close;
     this.#store = createClient(KVStore, transport);
   }
 
@@ -192,6 +190,17 @@ export class WalnutClient {
     const waitMs = operation.value.waitMs === 0 ? this.#waitMs : operation.value.waitMs;
     return { case: 'get', value: { ...operation.value, atLeast: token, waitMs } };
   }
+}
+
+/** A transport that came from the caller stays open. Throws INVALID_ARGUMENT where the address is none. */
+function openTransport({ address, transport }: WalnutClientOptions): ClosableTransport {
+  if (transport !== undefined) return { transport, close: () => undefined };
+  const endpoint = tryEndpoint(address);
+  if (endpoint === undefined) {
+    const shown = JSON.stringify(address);
+    throw invalid(`address is ${shown}: expected host:port such as 127.0.0.1:8080`);
+  }
+  return createHttp2Transport(endpoint);
 }
 
 function limitsOf(options: WalnutClientOptions): QueueLimits {

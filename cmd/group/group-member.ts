@@ -2,6 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { formatPosition } from '#model/position.ts';
+import type { NodeStatus } from '#model/status.ts';
+import { createPeerDialer } from '#peer/peer-dialer.ts';
 import type { Clock } from '#platform/clock.ts';
 import { PARENT_PID } from '#platform/parent-process.ts';
 import type { MemberSpec } from './group-plan.ts';
@@ -10,7 +13,7 @@ import { RotatingLog } from './rotating-log.ts';
 export interface MemberState {
   readonly name: string;
   readonly role: string;
-  /** As Status calls it, in lower case; `starting` before it answers. */
+  /** `NodeStatus.state`, or `starting` before it answers. */
   readonly state: string;
   readonly address: string;
   readonly position: string;
@@ -24,17 +27,6 @@ export interface MemberState {
 export interface MemberExit {
   readonly code: number | undefined;
   readonly reason: string;
-}
-
-/** The part of Status, as JSON, that is shown. */
-interface StatusJson {
-  readonly role?: string;
-  readonly state?: string;
-  readonly ready?: boolean;
-  readonly reasons?: readonly string[];
-  readonly position?: { readonly epoch?: string; readonly lsn?: string };
-  readonly store?: { readonly entries?: string };
-  readonly master?: { readonly lagRecords?: string };
 }
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -104,35 +96,29 @@ export class GroupMember {
 
   async describe(): Promise<MemberState> {
     const status = await this.#status();
-    const position = status?.position;
+    const role = status?.role ?? 'replica';
     return {
       name: this.spec.name,
-      role: (status?.role ?? '') === 'ROLE_MASTER' ? 'master' : 'replica',
-      state: (status?.state ?? 'NODE_STATE_STARTING').replace('NODE_STATE_', '').toLowerCase(),
+      role,
+      state: status?.state ?? 'starting',
       address: this.spec.address,
-      position: position === undefined ? '–' : `${position.epoch ?? 0}-${position.lsn ?? 0}`,
-      lag: status?.role === 'ROLE_MASTER' ? '' : `${status?.master?.lagRecords ?? 0} records`,
-      entries: status?.store?.entries ?? '0',
-      isReady: status?.ready ?? false,
+      position: status === undefined ? '–' : formatPosition(status.position),
+      lag: role === 'master' ? '' : `${status?.upstream?.lagRecords ?? 0} records`,
+      entries: String(status?.store.entries ?? 0),
+      isReady: status?.isReady ?? false,
       reasons: status?.reasons ?? [],
     };
   }
 
-  async #status(): Promise<StatusJson | undefined> {
-    const timeout = new AbortController();
-    const timer = this.#clock.after(ASK_TIMEOUT_MS, () => timeout.abort());
+  /** Undefined where nothing answers, or something else than a node. */
+  async #status(): Promise<NodeStatus | undefined> {
+    const link = createPeerDialer({ clock: this.#clock }).dial(this.spec.address);
     try {
-      const response = await fetch(`http://${this.spec.address}/walnut.v1.Admin/Status`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: '{}',
-        signal: timeout.signal,
-      });
-      return response.ok ? ((await response.json()) as StatusJson) : undefined;
+      return await link.status({ timeoutMs: ASK_TIMEOUT_MS });
     } catch {
       return undefined;
     } finally {
-      timer.cancel();
+      link.close();
     }
   }
 }

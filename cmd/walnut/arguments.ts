@@ -4,18 +4,12 @@
  * (commander's InvalidArgumentError, which ends in exit code 2).
  */
 import { InvalidArgumentError } from 'commander';
+import type { Endpoint } from '#dial/endpoint.ts';
 import { KEY_BYTES_MAX, utf8Length } from '#model/limits.ts';
 import { parsePosition } from '#model/position.ts';
 import { DURATION_FORM, parseDuration } from '#platform/duration.ts';
 
 const PORT_DEFAULT = 8080;
-
-/** Where a node listens. `text` is `host:port` as shown to people. */
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-  readonly text: string;
-}
 
 /** A position as the wire has it. */
 export interface WirePosition {
@@ -84,7 +78,7 @@ export function parseExpireAtMs(text: string): number {
 }
 
 /** `host`, `host:port`, `[v6]:port`, with or without `http://`; the port defaults to 8080. */
-export function parseAddress(text: string): Address {
+export function parseAddress(text: string): Endpoint {
   const match = /^(?:http:\/\/)?(\[[0-9a-fA-F:.]+\]|[^\s\p{C}:/[\]]+)(?::(\d{1,5}))?\/?$/u.exec(text);
   const port = match?.[2] === undefined ? PORT_DEFAULT : Number(match[2]);
   const host = match?.[1];

@@ -2,8 +2,10 @@
  * What every command gets, and how its end becomes an exit code: the common
  * options read, errors worded with what to do next.
  */
+
 import type { Command } from 'commander';
-import { type Address, parseAddress } from './arguments.ts';
+import type { Endpoint } from '#dial/endpoint.ts';
+import { parseAddress } from './arguments.ts';
 import { CliError, describeFailure, EXIT, type ExitCode, outputFailure } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { renderJson, showText } from './output/output.ts';
@@ -15,7 +17,7 @@ export const ADDRESS_DEFAULT = '127.0.0.1:8080';
 export interface Invocation {
   readonly io: CliIo;
   /** The node that --address names. */
-  readonly address: Address;
+  readonly address: Endpoint;
   readonly isJson: boolean;
   readonly colors: Colors;
   /** Positional arguments. */
@@ -49,7 +51,7 @@ export class CommandHost {
   action<Options>(handler: Handler<Options>): (...args: unknown[]) => Promise<void> {
     return async (...args) => {
       const command = args.at(-1) as Command;
-      const options = command.optsWithGlobals<Options & { address?: Address; json?: boolean }>();
+      const options = command.optsWithGlobals<Options & { address?: Endpoint; json?: boolean }>();
       const invocation: Invocation = {
         io: this.io,
         address: options.address ?? parseAddress(ADDRESS_DEFAULT),
@@ -88,7 +90,7 @@ export function usageError(message: string, advice?: string): CliError {
 }
 
 /** An address that a node named. Throws where it is none: an answer to be wary of. */
-export function parseToldAddress(text: string, by: Address): Address {
+export function parseToldAddress(text: string, by: Endpoint): Endpoint {
   try {
     return parseAddress(text);
   } catch {

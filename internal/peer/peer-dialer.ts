@@ -7,13 +7,15 @@
  * of a heartbeat: calls that overlap have connections of their own. A dead peer
  * shows by the time limit that every call has.
  */
-import { Agent } from 'node:http';
 import { create, type MessageShape } from '@bufbuild/protobuf';
 import { type Client, createClient } from '@connectrpc/connect';
-import { createConnectTransport } from '@connectrpc/connect-node';
+import { createAgent, tryEndpoint } from '#dial/endpoint.ts';
+import { createHttp1Transport } from '#dial/transport.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Replication } from '#gen/walnut/v1/replication_pb.ts';
+import { ADDRESS_CHARACTERS_MAX } from '#model/address.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import { createCallGuard } from '#peer/call-guard.ts';
 import { toPeerError } from '#peer/peer-errors.ts';
@@ -40,8 +42,6 @@ import { toStatus } from '#wire/status-codec.ts';
 
 /** The format's largest record, its header and the message around it. */
 const MESSAGE_BYTES_MAX = 64 * 1_024 * 1_024 + 65_536;
-/** TCP keep-alive probes on idle connections, milliseconds. */
-const PROBE_MS = 30_000;
 
 export interface PeerDialerOptions {
   readonly clock: Clock;
@@ -52,16 +52,11 @@ export function createPeerDialer({ clock }: PeerDialerOptions): PeerDialer {
 }
 
 function dial(clock: Clock, address: string): PeerLink {
-  const agent = new Agent({ keepAlive: true, keepAliveMsecs: PROBE_MS });
-  const transport = createConnectTransport({
-    baseUrl: `http://${address}`,
-    httpVersion: '1.1',
-    nodeOptions: { agent },
-    readMaxBytes: MESSAGE_BYTES_MAX,
-    acceptCompression: [],
-  });
-  const replication = createClient(Replication, transport);
-  const client = new UnaryClient({ clock, address, agent, bytesMax: MESSAGE_BYTES_MAX });
+  const endpoint = tryEndpoint(address);
+  if (endpoint === undefined) return deadLink(address);
+  const agent = createAgent();
+  const replication = createClient(Replication, createHttp1Transport(endpoint, agent, MESSAGE_BYTES_MAX));
+  const client = new UnaryClient({ clock, endpoint, agent, bytesMax: MESSAGE_BYTES_MAX });
   const closed = new AbortController();
 
   const unary = async <M extends AnyUnary, T>(
@@ -99,6 +94,25 @@ function dial(clock: Clock, address: string): PeerLink {
       closed.abort();
       agent.destroy();
     },
+  };
+}
+
+/** For an address that cannot be dialled: every call rejects. */
+function deadLink(address: string): PeerLink {
+  const refuse = async (): Promise<never> => {
+    const shown = JSON.stringify(address.slice(0, ADDRESS_CHARACTERS_MAX));
+    throw new WalnutError('unavailable', `${shown} is no address: expected host:port`);
+  };
+  return {
+    register: refuse,
+    replicate: refuse,
+    getUpdates: refuse,
+    claim: refuse,
+    announce: refuse,
+    takeOver: refuse,
+    status: refuse,
+    fetchSnapshot: () => ({ [Symbol.asyncIterator]: () => ({ next: refuse }) }),
+    close: () => undefined,
   };
 }
 

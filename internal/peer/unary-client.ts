@@ -3,19 +3,19 @@
  * compression), straight on node:http: a push is made a hundred times a second
  * for each replica, and the general client takes twice the time for it.
  */
-import { type Agent, type IncomingMessage, request } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { codeFromHttpStatus, errorFromJsonBytes } from '@connectrpc/connect/protocol-connect';
-import { WalnutError } from '#model/errors.ts';
+import { type Endpoint, openUnaryRequest, UNARY_HEADERS } from '#dial/endpoint.ts';
+import type { WalnutError } from '#model/errors.ts';
 import { cancelledError, closedError, lateError, toPeerError } from '#peer/peer-errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { CallOptions } from '#replication/peer-link.ts';
 
 export interface UnaryClientOptions {
   readonly clock: Clock;
-  /** `host:port`. */
-  readonly address: string;
+  readonly endpoint: Endpoint;
   readonly agent: Agent;
   /** Of an answer. */
   readonly bytesMax: number;
@@ -25,18 +25,13 @@ export interface UnaryClientOptions {
 export type AnyUnary = DescMethodUnary<any, any>;
 type EndCall = (error: WalnutError) => void;
 
-const CONTENT_TYPE = 'application/proto';
-
 export class UnaryClient {
   readonly #options: UnaryClientOptions;
-  /** Undefined where the address is none. */
-  readonly #target: URL | undefined;
   readonly #underWay = new Set<EndCall>();
   #isClosed = false;
 
   constructor(options: UnaryClientOptions) {
     this.#options = options;
-    this.#target = URL.parse(`http://${options.address}`) ?? undefined;
   }
 
   /** Rejects with `WalnutError`, at the latest after the time limit. */
@@ -45,24 +40,14 @@ export class UnaryClient {
     message: MessageShape<M['input']>,
     { timeoutMs, signal }: CallOptions,
   ): Promise<MessageShape<M['output']>> {
-    const { clock, address } = this.#options;
-    const target = this.#target;
+    const { clock, endpoint, agent } = this.#options;
+    const { text: address } = endpoint;
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(closedError(address));
       if (signal?.aborted === true) return reject(cancelledError(address));
-      if (target === undefined)
-        return reject(new WalnutError('unavailable', `"${address}" is no address: expected host:port`));
       // What throws here must not leave a request behind.
       const body = toBinary(method.input, message);
-      const outgoing = request({
-        // An IPv6 address has brackets in a URL, and none for a socket.
-        hostname: target.hostname.replace(/^\[|\]$/g, ''),
-        port: target.port,
-        agent: this.#options.agent,
-        method: 'POST',
-        path: `/${method.parent.typeName}/${method.name}`,
-        headers: { 'content-type': CONTENT_TYPE, 'connect-protocol-version': '1' },
-      });
+      const outgoing = openUnaryRequest(endpoint, agent, method);
       const settle = (finish: () => void): void => {
         if (!this.#underWay.delete(end)) return;
         timer.cancel();
@@ -101,7 +86,7 @@ export class UnaryClient {
   /** Calls under way reject. */
   close(): void {
     this.#isClosed = true;
-    for (const end of [...this.#underWay]) end(closedError(this.#options.address));
+    for (const end of [...this.#underWay]) end(closedError(this.#options.endpoint.text));
   }
 }
 
@@ -133,7 +118,7 @@ function readMessage<M extends AnyUnary>(
 ): MessageShape<M['output']> {
   const { statusCode = 0, headers } = incoming;
   const contentType = headers['content-type'] ?? '';
-  if (statusCode === 200 && contentType === CONTENT_TYPE)
+  if (statusCode === 200 && contentType === UNARY_HEADERS['content-type'])
     return fromBinary(method.output, body) as MessageShape<M['output']>;
   const code = statusCode === 200 ? Code.Internal : codeFromHttpStatus(statusCode);
   const said = `HTTP ${statusCode}${contentType === '' ? '' : ` with ${contentType}`}: is it a Walnut node?`;

@@ -339,6 +339,15 @@ describe('failures', () => {
     );
     expect(() => new WalnutClient({ address: 'a:1', queuedBytesMax: 0 })).toThrow('queuedBytesMax');
   });
+
+  it.each(['', 'localhost', 'http://localhost:8080', 'a:0'])(
+    'of the address %j say what is expected',
+    (address) => {
+      const open = (): unknown => new WalnutClient({ address });
+      expect(open).toThrow('expected host:port such as 127.0.0.1:8080');
+      expect(open).toThrow(expect.objectContaining({ code: Code.InvalidArgument }));
+    },
+  );
 });
 
 describe('close', () => {

@@ -33,8 +33,10 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   node: { rooms: [...BELOW_ROLES, 'master', 'slave'], packages: PURE_BUILTINS },
   // What peer and server share: pure conversions between messages and the model.
   wire: { rooms: ['model', 'gen', 'platform'], packages: [...CONNECT, ...PURE_BUILTINS] },
+  // What peer, client and the tool share: how a process reaches a node.
+  dial: { rooms: ['model'], packages: [...CONNECT, ...NETWORK_BUILTINS] },
   peer: {
-    rooms: ['model', 'gen', 'platform', 'wire'],
+    rooms: ['model', 'gen', 'platform', 'wire', 'dial'],
     typesOf: ['replication'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
@@ -42,7 +44,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
     rooms: ['model', 'gen', 'platform', 'wire'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, 'node:crypto', ...PURE_BUILTINS],
   },
-  client: { rooms: ['gen'], packages: [...CONNECT, ...PURE_BUILTINS] },
+  client: { rooms: ['gen', 'dial'], packages: [...CONNECT, ...PURE_BUILTINS] },
 };
 
 export interface Import {

@@ -167,6 +167,14 @@ describe('a peer that cannot be reached', () => {
 
   it.each(['no host:80', 'host', ''])('is unavailable when its address is %j', async (address) => {
     expect((await failureOf(link(address).status(TIMEOUT))).code).toBe('unavailable');
+    const fetching = (async () => {
+      for await (const _ of link(address).fetchSnapshot(SNAPSHOT, TIMEOUT)) break;
+    })();
+    const failure = await failureOf(fetching);
+    expect(failure).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('expected host:port'),
+    });
   });
 
   it('is unavailable when it accepts and says nothing', async () => {

@@ -12,10 +12,10 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
+import { createAgent, type Endpoint } from '#dial/endpoint.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { LEADER_HINT_HEADER } from '#wire/error-codes.ts';
-import type { Address } from '../arguments.ts';
 import { CallError } from './call-error.ts';
 import { LeanClient } from './lean-client.ts';
 
@@ -50,8 +50,10 @@ export const CALL: CallOptions = { timeoutMs: 30_000 };
 export const WAITING_CALL: CallOptions = { timeoutMs: 90_000 };
 /** For work that grows with the data. */
 export const LONG_CALL: CallOptions = { timeoutMs: 3_600_000 };
+/** The largest message of a stream: streams only report progress. */
+const ANSWER_BYTES_MAX = 4_194_304;
 
-export function createNodeClients(address: Address): NodeClients {
+export function createNodeClients(address: Endpoint): NodeClients {
   const connections = new Connections(address);
   return { kv: createUnaryClient(KVStore, connections), admin: createUnaryClient(Admin, connections) };
 }
@@ -75,10 +77,10 @@ function isUnary(method: DescMethod): method is DescMethodUnary {
 
 /** Connections to one node that are used again, as many as there are calls at once. */
 class Connections {
-  readonly #address: Address;
+  readonly #address: Endpoint;
   readonly #resting: LeanClient[] = [];
 
-  constructor(address: Address) {
+  constructor(address: Endpoint) {
     this.#address = address;
   }
 
@@ -99,17 +101,18 @@ class Connections {
 
 /** The answers of a stream; throws `CallError`. */
 export async function* callStream<Method extends DescMethodStreaming>(
-  address: Address,
+  address: Endpoint,
   method: Method,
   request: MessageInitShape<Method['input']>,
   { timeoutMs, signal }: StreamOptions,
 ): AsyncGenerator<MessageShape<Method['output']>> {
-  const [{ ConnectError }, { createConnectTransport }, { codeName }] = await Promise.all([
+  const [{ ConnectError }, { createHttp1Transport }, { codeName }] = await Promise.all([
     import('@connectrpc/connect'),
-    import('@connectrpc/connect-node'),
+    import('#dial/transport.ts'),
     import('#wire/error-codec.ts'),
   ]);
-  const transport = createConnectTransport({ baseUrl: `http://${address.text}`, httpVersion: '1.1' });
+  const agent = createAgent();
+  const transport = createHttp1Transport(address, agent, ANSWER_BYTES_MAX);
   try {
     const input = (async function* () {
       yield request;
@@ -120,5 +123,7 @@ export async function* callStream<Method extends DescMethodStreaming>(
     if (!(error instanceof ConnectError)) throw error;
     const hint = error.metadata.get(LEADER_HINT_HEADER) ?? undefined;
     throw new CallError(codeName(error.code), error.rawMessage, hint, error);
+  } finally {
+    agent.destroy();
   }
 }

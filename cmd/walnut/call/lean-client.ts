@@ -7,10 +7,10 @@
  * A call fails with a CallError. After `lost`, nobody knows whether the server
  * carried the call out; the next call connects anew.
  */
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { type Endpoint, openSocket, pathOf, UNARY_HEADERS } from '#dial/endpoint.ts';
 import { WIRE_CODES } from '#wire/error-codes.ts';
-import type { Address } from '../arguments.ts';
 import { CallError, systemCodeOf } from './call-error.ts';
 import { type LeanResponse, LeanResponseReader } from './lean-response.ts';
 
@@ -20,9 +20,12 @@ interface Waiting {
 }
 
 const TIMEOUT_MS_DEFAULT = 30_000;
-const CONTENT_TYPE = 'application/proto';
+const HEADER_LINES = Object.entries(UNARY_HEADERS)
+  .map(([name, value]) => `${name}: ${value}\r\n`)
+  .join('');
+
 export class LeanClient {
-  readonly address: Address;
+  readonly address: Endpoint;
   readonly #timeoutMsDefault: number;
   /** Of the call in flight. */
   #timeoutMs: number;
@@ -32,7 +35,7 @@ export class LeanClient {
   #reader = new LeanResponseReader();
   #waiting: Waiting | undefined;
 
-  constructor(address: Address, timeoutMs = TIMEOUT_MS_DEFAULT) {
+  constructor(address: Endpoint, timeoutMs = TIMEOUT_MS_DEFAULT) {
     this.address = address;
     this.#timeoutMsDefault = timeoutMs;
     this.#timeoutMs = timeoutMs;
@@ -51,7 +54,8 @@ export class LeanClient {
     }
     const body = toBinary(method.input, request);
     const response = await this.#exchange(this.#frame(method, body));
-    if (response.status !== 200 || response.contentType !== CONTENT_TYPE) throw toError(response);
+    if (response.status !== 200 || response.contentType !== UNARY_HEADERS['content-type'])
+      throw toError(response);
     try {
       return fromBinary(method.output, response.body) as MessageShape<Method['output']>;
     } catch (error) {
@@ -74,8 +78,8 @@ export class LeanClient {
     let head = this.#heads.get(method);
     if (head === undefined) {
       head =
-        `POST /${method.parent.typeName}/${method.name} HTTP/1.1\r\nhost: ${this.address.text}\r\n` +
-        `content-type: ${CONTENT_TYPE}\r\nconnect-protocol-version: 1\r\ncontent-length: `;
+        `POST ${pathOf(method)} HTTP/1.1\r\nhost: ${this.address.text}\r\n` +
+        `${HEADER_LINES}content-length: `;
       this.#heads.set(method, head);
     }
     const fullHead = `${head}${body.length}\r\n\r\n`;
@@ -99,7 +103,7 @@ export class LeanClient {
 
   /** Writing may begin before the connection stands: the socket keeps it until then. */
   #open(): Socket {
-    const socket = connect({ host: this.address.host, port: this.address.port, noDelay: true });
+    const socket = openSocket(this.address);
     socket.setTimeout(this.#timeoutMs);
     socket.on('data', (bytes: Buffer) => this.#receive(socket, bytes));
     socket.on('timeout', () => this.#lose(socket, `no answer within ${this.#timeoutMs} ms`));

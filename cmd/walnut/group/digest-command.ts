@@ -2,15 +2,11 @@
  * `walnut digest`: the digest of the stored state at one position, and whether
  * the other nodes of the group have the same there.
  */
+
 import type { Command } from 'commander';
+import type { Endpoint } from '#dial/endpoint.ts';
 import { Role } from '#gen/walnut/v1/types_pb.ts';
-import {
-  type Address,
-  parseAddress,
-  parseWaitMs,
-  parseWirePosition,
-  type WirePosition,
-} from '../arguments.ts';
+import { parseAddress, parseWaitMs, parseWirePosition, type WirePosition } from '../arguments.ts';
 import { CALL, createNodeClients, WAITING_CALL } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, parseToldAddress, show, usageError } from '../command-host.ts';
@@ -116,7 +112,7 @@ async function showOne(invocation: Invocation, { at, wait }: DigestOptions): Pro
 }
 
 /** The master that `asked` is, or follows, and its replicas. */
-async function groupOf(asked: Address): Promise<Address[]> {
+async function groupOf(asked: Endpoint): Promise<Endpoint[]> {
   const status = await statusOf(asked);
   if (status.role === Role.MASTER) {
     if (status.replicas.length === 0) throw knowsNobody(asked);
@@ -130,7 +126,7 @@ async function groupOf(asked: Address): Promise<Address[]> {
   return [master, asked, ...others.map((replica) => parseToldAddress(replica.address, master))];
 }
 
-async function statusOf(address: Address) {
+async function statusOf(address: Endpoint) {
   return createNodeClients(address)
     .admin.status({}, CALL)
     .catch((error: unknown) => {
@@ -138,7 +134,7 @@ async function statusOf(address: Address) {
     });
 }
 
-function followsNobody(address: Address): CliError {
+function followsNobody(address: Endpoint): CliError {
   return new CliError(
     EXIT.server,
     `${address.text} knows no master of its group now`,
@@ -146,7 +142,7 @@ function followsNobody(address: Address): CliError {
   );
 }
 
-function knowsNobody(address: Address): CliError {
+function knowsNobody(address: Endpoint): CliError {
   return new CliError(EXIT.usage, `${address.text} knows no replicas`, 'Name them: --compare HOST:PORT …');
 }
 

@@ -5,10 +5,11 @@
  * not come about in time (a node is stuck, or runs too far ahead of the others),
  * a new position is tried until the time is over.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Endpoint } from '#dial/endpoint.ts';
 import type { StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
 import { type Position, Role } from '#gen/walnut/v1/types_pb.ts';
-import type { Address } from '../arguments.ts';
 import { CallError } from '../call/call-error.ts';
 import { CALL, createNodeClients, type NodeClients, WAITING_CALL } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT } from '../cli-error.ts';
@@ -47,7 +48,7 @@ export interface Comparison {
 }
 
 interface Member {
-  readonly address: Address;
+  readonly address: Endpoint;
   readonly clients: NodeClients;
 }
 
@@ -60,7 +61,7 @@ interface Answer {
 }
 
 export async function compareNodes(
-  addresses: readonly Address[],
+  addresses: readonly Endpoint[],
   waitMs: number,
   interrupted: AbortSignal,
 ): Promise<Comparison> {
@@ -168,7 +169,7 @@ async function askDigest(
   }
 }
 
-function outcomeOf(error: unknown, address: Address): NodeVerdict {
+function outcomeOf(error: unknown, address: Endpoint): NodeVerdict {
   const code = error instanceof CallError ? error.code : undefined;
   switch (code) {
     case 'data_loss':

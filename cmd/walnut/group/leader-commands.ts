@@ -1,6 +1,8 @@
 /** `walnut failover` and `walnut promote`: another master, while the old one is up and where it is gone. */
+
 import { type Command, InvalidArgumentError } from 'commander';
-import { type Address, parseAddress, parseDurationMs } from '../arguments.ts';
+import type { Endpoint } from '#dial/endpoint.ts';
+import { parseAddress, parseDurationMs } from '../arguments.ts';
 import { createNodeClients, WAITING_CALL } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
@@ -11,7 +13,7 @@ interface PromoteOptions {
 }
 
 interface FailoverOptions {
-  readonly to: Address;
+  readonly to: Endpoint;
   readonly timeout: number;
 }
 

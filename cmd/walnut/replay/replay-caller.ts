@@ -3,9 +3,10 @@
  * connections are tried again with growing pauses for a bounded time. Every
  * call of a replay may be made twice: a set has the same effect again.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DescMethodUnary, MessageShape } from '@bufbuild/protobuf';
-import type { Address } from '../arguments.ts';
+import type { Endpoint } from '#dial/endpoint.ts';
 import { CallError } from '../call/call-error.ts';
 import { LeanClient } from '../call/lean-client.ts';
 import type { ReplayCounters } from './replay-report.ts';
@@ -36,8 +37,8 @@ export class ReplayCaller {
   constructor(
     counters: ReplayCounters,
     policy: RetryPolicy,
-    master: Address,
-    readers: readonly Address[],
+    master: Endpoint,
+    readers: readonly Endpoint[],
     first: number,
   ) {
     this.#counters = counters;

@@ -1,8 +1,10 @@
 /** `walnut replay`: options, who is asked, exit codes. The work is in `replay-driver.ts`. */
+
 import { type Command, Option } from 'commander';
+import type { Endpoint } from '#dial/endpoint.ts';
 import { NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
-import { type Address, parseCount } from '../arguments.ts';
+import { parseCount } from '../arguments.ts';
 import { CallError } from '../call/call-error.ts';
 import { CALL, createNodeClients } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
@@ -118,7 +120,7 @@ async function runReplay(invocation: Invocation, options: ReplayOptions): Promis
 }
 
 /** The nodes that gets go to. Fails where the address is no master: fills would be refused. */
-async function chooseReaders(invocation: Invocation, reads: ReplayOptions['reads']): Promise<Address[]> {
+async function chooseReaders(invocation: Invocation, reads: ReplayOptions['reads']): Promise<Endpoint[]> {
   const { address } = invocation;
   const status = await createNodeClients(address).admin.status({}, CALL);
   if (status.role === Role.REPLICA) {
@@ -139,7 +141,7 @@ async function chooseReaders(invocation: Invocation, reads: ReplayOptions['reads
   );
 }
 
-function describeStop(error: unknown, address: Address): unknown {
+function describeStop(error: unknown, address: Endpoint): unknown {
   if (!(error instanceof CallError)) return error;
   const lead = 'the replay stopped; the summary is of a part of the trace';
   if (error.code === 'lost' || error.code === 'unavailable') {

@@ -15,8 +15,10 @@
  * node is no master, an rpc it does not know) stops the replay; others are
  * counted and the replay goes on.
  */
+
 import { setMaxListeners } from 'node:events';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { Endpoint } from '#dial/endpoint.ts';
 import {
   type BatchOperationSchema,
   BatchRequestSchema,
@@ -26,7 +28,6 @@ import {
   KVStore,
   SetRequestSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
-import type { Address } from '../arguments.ts';
 import { CallError } from '../call/call-error.ts';
 import { isRetryable, ReplayCaller, type RetryPolicy } from './replay-caller.ts';
 import type { ReplayCounters } from './replay-report.ts';
@@ -34,9 +35,9 @@ import { hashText, type TraceOperation } from './trace-operation.ts';
 import type { TraceQueue } from './trace-queue.ts';
 
 export interface ReplayPlan {
-  readonly master: Address;
+  readonly master: Endpoint;
   /** Where gets go, in turn; `[master]` for the master. */
-  readonly readers: readonly Address[];
+  readonly readers: readonly Endpoint[];
   readonly concurrency: number;
   /** Operations in one Batch rpc; 1: single rpcs. */
   readonly batch: number;

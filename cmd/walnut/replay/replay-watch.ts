@@ -1,8 +1,9 @@
 /** What goes on beside a replay: the lag of the replicas is watched and progress shown. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
+import type { Endpoint } from '#dial/endpoint.ts';
 import { Admin, StatusRequestSchema } from '#gen/walnut/v1/admin_pb.ts';
-import type { Address } from '../arguments.ts';
 import { CallError } from '../call/call-error.ts';
 import { LeanClient } from '../call/lean-client.ts';
 import type { CliIo } from '../cli-io.ts';
@@ -18,7 +19,7 @@ const LINE_MS = 5_000;
 const CLEAR_LINE = own('\r\u001b[K');
 
 /** Asks the master for its Status until `done` aborts, and once more then. A node that cannot answer is asked again. */
-export async function watchLag(master: Address, counters: ReplayCounters, done: AbortSignal): Promise<void> {
+export async function watchLag(master: Endpoint, counters: ReplayCounters, done: AbortSignal): Promise<void> {
   const client = new LeanClient(master, STATUS_TIMEOUT_MS);
   for (let isLast = false; !isLast; ) {
     isLast = done.aborted;

@@ -1,0 +1,34 @@
+/**
+ * Connect's own transports to a node: for streams, and for clients that call any
+ * rpc. Loading them takes longer than a whole command of the tool, which
+ * therefore imports this file only when it needs a stream.
+ */
+import type { Agent } from 'node:http';
+import type { Transport } from '@connectrpc/connect';
+import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { baseUrlOf, type Endpoint } from '#dial/endpoint.ts';
+
+/** HTTP/1.1 with the agent's connections. Answers of more than `readMaxBytes` are refused. */
+export function createHttp1Transport(endpoint: Endpoint, agent: Agent, readMaxBytes: number): Transport {
+  return createConnectTransport({
+    baseUrl: baseUrlOf(endpoint),
+    httpVersion: '1.1',
+    nodeOptions: { agent },
+    readMaxBytes,
+    acceptCompression: [],
+  });
+}
+
+export interface ClosableTransport {
+  readonly transport: Transport;
+  /** Closes the connection; calls under way fail. */
+  close(): void;
+}
+
+/** HTTP/2 with one connection for all calls, opened by the first. */
+export function createHttp2Transport(endpoint: Endpoint): ClosableTransport {
+  const baseUrl = baseUrlOf(endpoint);
+  const sessionManager = new Http2SessionManager(baseUrl);
+  const transport = createConnectTransport({ baseUrl, httpVersion: '2', sessionManager });
+  return { transport, close: () => sessionManager.abort() };
+}
