@@ -44,12 +44,16 @@ export interface TakeOverRequest {
   readonly tail: ChainPoint;
   /** Only say whether it could. */
   readonly isCheck: boolean;
+  /** Whom the master means; undefined: it is of version 0.1 and does not say. */
+  readonly replicaNodeId?: string | undefined;
 }
 
 export interface TakeOverAnswer {
   readonly isAccepted: boolean;
   /** Why not: for good, unless it was only a check. */
   readonly reason: string;
+  /** Who answers; undefined: a replica of version 0.1, which does not say. */
+  readonly nodeId?: string | undefined;
 }
 
 export interface PromoteAnswer {

@@ -10,10 +10,12 @@
  */
 import type { Engine } from '#engine/engine.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
-import type { ChainPoint } from '#model/replication.ts';
+import type { TakeOverAnswer } from '#model/leadership.ts';
+import type { ChainPoint, NodeAddress } from '#model/replication.ts';
 import { termAfter } from '#model/terms.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
+import { isOtherNode, ownerOf } from '#replication/ack-owner.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
 
 export const FAILOVER_TIMEOUT_MS_DEFAULT = 10_000;
@@ -50,25 +52,27 @@ export async function handOver(
   keeper: RoleKeeper,
   role: MasterRole,
   engine: Engine,
-  to: string,
+  replica: NodeAddress,
   timeoutMs: number,
 ): Promise<Handover> {
+  const { address: to, nodeId } = replica;
   const { clock, dialer, logger } = keeper.options;
   const startedMs = clock.monotonicMs();
   const deadlineMs = startedMs + timeoutMs;
   const term = termAfter(keeper.host.manifest.term);
   const link = dialer.dial(to);
   try {
-    await check(keeper, link, { to, term, tail: ANY_TAIL });
+    await check(keeper, link, { to, nodeId, term, tail: ANY_TAIL });
     const pausedAtMs = clock.monotonicMs();
     logger.warn({ to, term, timeoutMs }, 'failover: no more writes until the replica is level');
     role.pauseWrites(to);
     let tail: ChainPoint;
+    let isMet: boolean;
     try {
-      tail = await untilLevel(keeper, role, engine, to, deadlineMs);
-      await check(keeper, link, { to, term, tail });
+      tail = await untilLevel(keeper, role, engine, replica, deadlineMs);
+      isMet = await check(keeper, link, { to, nodeId, term, tail });
       if (!role.isTakingWrites) throw new WalnutError('failed_precondition', role.reasons.join('; '));
-      await keeper.cede({ to, term, tail });
+      await keeper.cede({ to, nodeId, term, tail });
     } catch (error) {
       role.resumeWrites();
       const why = error instanceof Error ? error.message : String(error);
@@ -76,7 +80,7 @@ export async function handOver(
       throw error;
     }
     const endMs = Math.max(deadlineMs, clock.monotonicMs() + INSIST_MS_MIN);
-    const outcome = await tell(keeper, link, { to, term, tail }, endMs);
+    const outcome = await tell(keeper, link, { to, nodeId, term, tail }, endMs, isMet);
     return { to, term, tail, pausedMs: clock.monotonicMs() - pausedAtMs, outcome };
   } finally {
     link.close();
@@ -85,17 +89,48 @@ export async function handOver(
 
 interface Target {
   readonly to: string;
+  /** Who is to lead; undefined: committed by version 0.1, which knew the address only. */
+  readonly nodeId?: string | undefined;
   readonly term: number;
   readonly tail: ChainPoint;
 }
 
-async function check(keeper: RoleKeeper, link: PeerLink, { to, term, tail }: Target): Promise<void> {
+/** Returns whether the replica says who it is, so that a word to lead is taken by nobody else. */
+async function check(keeper: RoleKeeper, link: PeerLink, target: Target): Promise<boolean> {
+  const answer = await callFor(keeper, link, target, true);
+  if (!answer.isAccepted)
+    throw new WalnutError('failed_precondition', `${target.to} cannot lead: ${answer.reason}`);
+  return answer.nodeId !== undefined;
+}
+
+/** What the replica that is meant answers. Throws where another node stands at its address. */
+async function callFor(
+  keeper: RoleKeeper,
+  link: PeerLink,
+  { to, nodeId: meant, term, tail }: Target,
+  isCheck: boolean,
+): Promise<TakeOverAnswer> {
   const { nodeId, logId } = keeper.host.manifest;
-  const answer = await link.takeOver(
-    { nodeId, logId, term, tail, isCheck: true },
-    { timeoutMs: CALL_TIMEOUT_MS, signal: keeper.stopSignal },
-  );
-  if (!answer.isAccepted) throw new WalnutError('failed_precondition', `${to} cannot lead: ${answer.reason}`);
+  const request = { nodeId, logId, term, tail, isCheck, replicaNodeId: meant };
+  try {
+    const options = { timeoutMs: CALL_TIMEOUT_MS, signal: keeper.stopSignal };
+    const answer = await link.takeOver(request, options);
+    if (meant !== undefined && ownerOf(meant, answer.nodeId) === 'other') throw otherNode(to, meant);
+    return answer;
+  } catch (error) {
+    throw meant !== undefined && isOtherNode(error) ? otherNode(to, meant) : error;
+  }
+}
+
+/** A node of version 0.1 leads whomever the word is meant for: who stands there is asked before. */
+async function meet(keeper: RoleKeeper, link: PeerLink, { to, nodeId }: Target): Promise<void> {
+  if (nodeId === undefined) return;
+  const status = await link.status({ timeoutMs: CALL_TIMEOUT_MS, signal: keeper.stopSignal });
+  if (status.nodeId !== nodeId) throw otherNode(to, nodeId);
+}
+
+function otherNode(to: string, meant: string): WalnutError {
+  return unavailable(`another node than ${meant} answers at ${to}`);
 }
 
 /** Resolves with the last record when it is durable here and there. */
@@ -103,7 +138,7 @@ async function untilLevel(
   keeper: RoleKeeper,
   role: MasterRole,
   engine: Engine,
-  to: string,
+  { address: to, nodeId }: NodeAddress,
   deadlineMs: number,
 ): Promise<ChainPoint> {
   const { clock } = keeper.options;
@@ -118,7 +153,7 @@ async function untilLevel(
       engine.checkDisk();
       if (keeper.stopSignal.aborted) throw unavailable('this node is stopping');
       if (!role.isTakingWrites) throw new WalnutError('failed_precondition', role.reasons.join('; '));
-      const replica = role.replicas.find(({ address }) => address === to);
+      const replica = role.replicas.find((one) => one.address === to && one.nodeId === nodeId);
       if (replica === undefined || replica.state === 'quarantined' || replica.state === 'fenced') {
         const state = replica?.state ?? 'not registered any more';
         throw new WalnutError('failed_precondition', `${to} cannot become level: it is ${state}`);
@@ -138,22 +173,22 @@ async function untilLevel(
   }
 }
 
-/** Tells the replica to lead until it says that it does, or that it never will. */
+/** Tells the replica to lead until it says that it does, or that it never will. `isMet`: it has just said who it is. */
 export async function tell(
   keeper: RoleKeeper,
   link: PeerLink,
-  { to, term, tail }: Target,
+  target: Target,
   endMs: number,
+  isMet = false,
 ): Promise<HandoverOutcome> {
   const { clock } = keeper.options;
-  const { nodeId, logId } = keeper.host.manifest;
-  let reason = `${to} was not asked`;
+  let isKnown = isMet;
+  let reason = `${target.to} was not asked`;
   do {
     try {
-      const answer = await link.takeOver(
-        { nodeId, logId, term, tail, isCheck: false },
-        { timeoutMs: CALL_TIMEOUT_MS, signal: keeper.stopSignal },
-      );
+      if (!isKnown) await meet(keeper, link, target);
+      isKnown = false;
+      const answer = await callFor(keeper, link, target, false);
       return answer.isAccepted ? { kind: 'led' } : { kind: 'refused', reason: answer.reason };
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error);

@@ -27,6 +27,7 @@ import {
 import { ReplicaList } from '#node/replica-list.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
 import { assert } from '#platform/assert.ts';
+import { meansNobody, notThatNode } from '#replication/ack-owner.ts';
 
 /** A delayed replica applies all it holds while no writes are taken: a second's work, at most. */
 const LATE_RECORDS_MAX = 100_000;
@@ -158,11 +159,12 @@ export class Leadership {
         `this master cannot hand over: ${role.reasons.join('; ')}`,
       );
     }
-    if (!role.replicas.some(({ address }) => address === to)) {
+    const replica = role.replicas.find(({ address }) => address === to);
+    if (replica === undefined) {
       const known = role.replicas.map(({ address }) => address).join(', ') || 'none';
       throw new WalnutError('not_found', `no replica ${to} is registered here: there are ${known}`);
     }
-    const handover = await handOver(keeper, role, engine, to, timeoutMs || FAILOVER_TIMEOUT_MS_DEFAULT);
+    const handover = await handOver(keeper, role, engine, replica, timeoutMs || FAILOVER_TIMEOUT_MS_DEFAULT);
     const { term, tail, pausedMs, outcome } = handover;
     if (outcome.kind === 'refused') return this.#takeBack(handover, outcome.reason);
     await keeper.follow(to, term, outcome.kind === 'led');
@@ -191,6 +193,13 @@ export class Leadership {
 
   /** The master, which takes no more writes, tells this replica to lead. */
   async takeOver(request: TakeOverRequest): Promise<TakeOverAnswer> {
+    const { nodeId } = this.#keeper.host.manifest;
+    const { replicaNodeId = nodeId } = request;
+    if (replicaNodeId !== nodeId) throw notThatNode(replicaNodeId, nodeId);
+    return { ...(await this.#takeOver(request)), nodeId };
+  }
+
+  async #takeOver(request: TakeOverRequest): Promise<TakeOverAnswer> {
     const keeper = this.#keeper;
     const { host } = keeper;
     // MANIFEST decides: a full disk may keep the epoch's record waiting.
@@ -224,6 +233,8 @@ export class Leadership {
     // A stranger's word is no refusal of the master's: that one may say the same in a moment.
     if (current.upstreamNodeId !== '' && current.upstreamNodeId !== request.nodeId)
       throw new WalnutError('failed_precondition', `this replica follows node ${current.upstreamNodeId}`);
+    if (request.replicaNodeId === undefined && current.upstreamNodeId === '')
+      throw meansNobody(this.#keeper.ownAddress);
     if (manifest.quarantine !== null) return 'it is quarantined';
     if (current.doubt !== '') return `its state is in doubt: ${current.doubt}`;
     const delay = host.delayed?.status;

@@ -36,6 +36,8 @@ const INSIST_MS = 1_000;
 /** A failover whose end this node does not know: who was told to lead, which term, from which record. */
 export interface PendingHandover {
   readonly to: string;
+  /** Absent: committed by version 0.1. */
+  readonly nodeId?: string;
   readonly term: number;
   readonly tail: ChainPoint;
 }

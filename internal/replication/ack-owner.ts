@@ -16,9 +16,21 @@ export function ownerOf(pushedTo: string, said: string | undefined): AckOwner {
   return said === pushedTo ? 'own' : 'other';
 }
 
-/** What a node answers to a push that is for another one; the sender knows it by its code. */
+/** What a node answers to a push, or a word to lead, that is for another one; the sender knows it by its code. */
 export function notThatNode(meant: string, here: string): WalnutError {
-  return new WalnutError('not_found', `this push is for node ${meant}, and this is node ${here}`);
+  return new WalnutError('not_found', `this is meant for node ${meant}, and this is node ${here}`);
+}
+
+/**
+ * What a replica answers that is told to lead by a master of version 0.1, which
+ * names nobody, and knows by no registration that it is the one. `own`: its address.
+ */
+export function meansNobody(own: string): WalnutError {
+  return new WalnutError(
+    'failed_precondition',
+    'a master of version 0.1 does not say which node it means, and this replica has registered with none ' +
+      `since its start; if it is the one: walnut promote --address ${own}`,
+  );
 }
 
 /** Whether a push failed because another node stands at the address. */

@@ -25,7 +25,7 @@ import type {
 } from '#model/leadership.ts';
 import { checkAddress, checkText, checkWaitMs } from '#wire/numbers.ts';
 import { fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
-import { checkId, checkTerm, fromChainPoint, toChainPoint } from '#wire/replication-codec.ts';
+import { checkId, checkTerm, fromChainPoint, toChainPoint, toIdOrNone } from '#wire/replication-codec.ts';
 
 export function toClaimRequest(message: ClaimRequestMessage): ClaimRequest {
   return {
@@ -92,6 +92,7 @@ export function toTakeOverRequest(message: TakeOverRequestMessage): TakeOverRequ
     nodeId: checkId(message.nodeId, 'node_id'),
     tail: toChainPoint(message.tail, 'tail'),
     isCheck: message.checkOnly,
+    replicaNodeId: toIdOrNone(message.replicaNodeId, 'replica_node_id'),
   };
 }
 
@@ -103,15 +104,22 @@ export function fromTakeOverRequest(request: TakeOverRequest): TakeOverRequestMe
     nodeId: request.nodeId,
     tail: fromChainPoint(request.tail),
     checkOnly: request.isCheck,
+    replicaNodeId: request.replicaNodeId ?? '',
   };
 }
 
 export function toTakeOverAnswer(response: TakeOverResponse): TakeOverAnswer {
-  return { isAccepted: response.accepted, reason: response.reason };
+  const nodeId = toIdOrNone(response.nodeId, 'node_id');
+  return { isAccepted: response.accepted, reason: response.reason, nodeId };
 }
 
 export function fromTakeOverAnswer(answer: TakeOverAnswer): TakeOverResponse {
-  return { $typeName: 'walnut.v1.TakeOverResponse', accepted: answer.isAccepted, reason: answer.reason };
+  return {
+    $typeName: 'walnut.v1.TakeOverResponse',
+    accepted: answer.isAccepted,
+    reason: answer.reason,
+    nodeId: answer.nodeId ?? '',
+  };
 }
 
 export function fromPromoteAnswer(answer: PromoteAnswer): PromoteResponse {

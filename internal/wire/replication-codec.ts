@@ -62,7 +62,7 @@ export function checkIdOrEmpty(text: string, field: string): string {
 }
 
 /** Nodes of version 0.1 leave it empty. */
-function toIdOrNone(text: string, field: string): string | undefined {
+export function toIdOrNone(text: string, field: string): string | undefined {
   return text === '' ? undefined : checkId(text, field);
 }
 

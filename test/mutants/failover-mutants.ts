@@ -27,7 +27,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'failover that does not commit before the replica leads',
     file: 'internal/node/handover.ts',
-    text: '      await keeper.cede({ to, term, tail });',
+    text: '      await keeper.cede({ to, nodeId, term, tail });',
     replacement: '',
     tests: [FAILOVER],
   },

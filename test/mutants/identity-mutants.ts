@@ -4,6 +4,7 @@ import type { Mutant } from './mutants.ts';
 const IDENTITY = 'test/node/identity.test.ts';
 const KNOWN = 'test/replication/known-replicas.test.ts';
 
+const MEANT = 'test/node/meant-nodes.test.ts';
 const ADDRESS = 'test/node/master-address.test.ts';
 
 export const IDENTITY_MUTANTS: readonly Mutant[] = [
@@ -98,6 +99,34 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
     text: '      this.#tries.set(address, { ...next, why });',
     replacement: '',
     tests: ['test/node/absent-replicas.test.ts'],
+  },
+  {
+    name: 'word to lead taken that is for another node',
+    file: 'internal/node/leadership.ts',
+    text: '    if (replicaNodeId !== nodeId) throw',
+    replacement: "    if (replicaNodeId === '') throw",
+    tests: [MEANT],
+  },
+  {
+    name: 'word to lead that names nobody, taken by a replica that has registered with nobody',
+    file: 'internal/node/leadership.ts',
+    text: "request.replicaNodeId === undefined && current.upstreamNodeId === ''",
+    replacement: "request.replicaNodeId === '' && current.upstreamNodeId === ''",
+    tests: [MEANT],
+  },
+  {
+    name: 'node of version 0.1 told to lead without being asked who it is',
+    file: 'internal/node/handover.ts',
+    text: '      if (!isKnown) await meet(keeper, link, target);',
+    replacement: '',
+    tests: [MEANT],
+  },
+  {
+    name: 'handover that forgets over a restart whom it meant',
+    file: 'internal/node/handover.ts',
+    text: 'keeper.cede({ to, nodeId, term, tail });',
+    replacement: 'keeper.cede({ to, term, tail });',
+    tests: [MEANT],
   },
   {
     name: 'term of another log answered as a fence',

@@ -1,0 +1,158 @@
+/** A change of role concerns a node, and an address only says where it was last: names move. */
+import { describe, expect, it } from 'vitest';
+import type { NodePorts } from '#model/ports.ts';
+import type { TestGroup, TestNode } from '#test/doubles/test-group.ts';
+import { separate, threeNodes } from '#test/node/three-nodes.ts';
+
+const roleOf = (node: TestNode) => node.node.status().role;
+const reasonsOf = (node: TestNode): string => node.node.status().reasons.join('\n');
+const manifestOf = (node: TestNode) => node.fileSystem.content('/data/MANIFEST').toString();
+
+/** Replica `one` has been told to lead term 2 and does; the master has not heard of it, and nobody else either. */
+async function unheardHandover() {
+  const { group, master, one, two } = await threeNodes();
+  group.network.delay('master:1', 'one:1', 100);
+  const failing = group.until(master.node.failover('one:1', 1_000)).catch((error: unknown) => error);
+  await group.untilTrue(() => roleOf(master) === 'replica', 'it has committed');
+  group.network.loseAnswers('master:1', 'one:1');
+  group.network.cut('one:1', 'master:1');
+  separate(group, 'one', 'two');
+  await group.untilTrue(() => roleOf(one) === 'master', 'it leads');
+  return { group, master, one, two, failing };
+}
+
+/** From now on the name leads to another node. */
+function move(group: TestGroup, name: string, to: TestNode): void {
+  group.network.attach(name, to.node.ports);
+  group.network.heal('master:1', name);
+}
+
+/** A node of version 0.1: it neither reads whom a take-over means nor says who answers. */
+function asOldVersion({ node }: TestNode): NodePorts {
+  const { replication, ...others } = node.ports;
+  return {
+    ...others,
+    replication: {
+      register: (request, remote) => replication.register(request, remote),
+      fetchSnapshot: (logId, signal) => replication.fetchSnapshot(logId, signal),
+      claim: (request) => replication.claim(request),
+      announce: (request, remote) => replication.announce(request, remote),
+      replicate: (request) => replication.replicate(request),
+      takeOver: async ({ replicaNodeId: _, ...request }) => {
+        const { nodeId: __, ...answer } = await replication.takeOver(request);
+        return answer;
+      },
+    },
+  };
+}
+
+describe('a failover whose replica has another address between two tries', () => {
+  it('tells nobody else to lead', async () => {
+    const { group, master, one, two, failing } = await unheardHandover();
+    move(group, 'one:1', two);
+    expect(await failing).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/another node than [0-9a-f]{32} answers at one:1/),
+    });
+    await group.clock.advance(5_000);
+    expect([master, one, two].map(roleOf)).toEqual(['replica', 'master', 'replica']);
+    expect(reasonsOf(master)).toMatch(/one:1 was told to lead term 2 and has not said/);
+    // The name leads to the right node again.
+    move(group, 'one:1', one);
+    group.network.heal();
+    await group.untilLevel([master, one, two]);
+    expect(manifestOf(master)).not.toContain('"handover"');
+  });
+
+  it('tells nobody else either after a restart of both, when the other one follows nobody yet', async () => {
+    const { group, master, one, two, failing } = await unheardHandover();
+    await failing;
+    const disks = { master: group.kill(master), two: group.kill(two) };
+    const again = await group.replica('two', { fileSystem: disks.two });
+    move(group, 'one:1', again);
+    const old = await group.start('master', 'master', { fileSystem: disks.master });
+    await group.clock.advance(5_000);
+    expect([old, one, again].map(roleOf)).toEqual(['replica', 'master', 'replica']);
+  });
+
+  it('takes no refusal of another node for an end of it', async () => {
+    const { group, master, one, two, failing } = await unheardHandover();
+    const { logId } = master.node.status();
+    await group.until(two.node.claim({ logId, term: 5, nodeId: 'f'.repeat(32) }));
+    move(group, 'one:1', two);
+    expect(await failing).toMatchObject({ code: 'unavailable' });
+    await group.clock.advance(5_000);
+    expect([master, one, two].map(roleOf)).toEqual(['replica', 'master', 'replica']);
+    expect(manifestOf(master)).toContain('"handover"');
+  });
+
+  it('is settled by a promotion of that replica where it is now', async () => {
+    const { group, master, one, two } = await threeNodes();
+    group.network.delay('master:1', 'one:1', 100);
+    const failing = group.until(master.node.failover('one:1', 1_000)).catch((error: unknown) => error);
+    await group.untilTrue(() => roleOf(master) === 'replica', 'it has committed');
+    const disk = group.kill(one);
+    move(group, 'one:1', two);
+    expect(await failing).toMatchObject({ code: 'unavailable' });
+    const moved = await group.replica('moved', { fileSystem: disk });
+    await group.clock.advance(5_000);
+    expect([master, moved, two].map(roleOf)).toEqual(['replica', 'replica', 'replica']);
+    await group.until(moved.node.promote(false));
+    await group.untilLevel([master, moved, two]);
+    expect([master, moved, two].map(roleOf)).toEqual(['replica', 'master', 'replica']);
+    expect(manifestOf(master)).not.toContain('"handover"');
+  });
+
+  it('does not tell a node of version 0.1 that stands at its address', async () => {
+    const { group, master, one, two, failing } = await unheardHandover();
+    group.network.attach('one:1', asOldVersion(two));
+    group.network.heal('master:1', 'one:1');
+    expect(await failing).toMatchObject({ message: expect.stringMatching(/another node than/) });
+    await group.clock.advance(5_000);
+    expect([master, one, two].map(roleOf)).toEqual(['replica', 'master', 'replica']);
+  });
+});
+
+describe('a failover with a node of version 0.1', () => {
+  it('that is to lead: goes through', async () => {
+    const { group, master, one, two } = await threeNodes();
+    group.network.attach('one:1', asOldVersion(one));
+    await group.until(master.node.failover('one:1', 5_000));
+    expect([master, one, two].map(roleOf)).toEqual(['replica', 'master', 'replica']);
+  });
+
+  it('that hands over: reaches a replica that has registered with it', async () => {
+    const { group, master, one } = await threeNodes();
+    group.network.attach('one:1', asOldVersion(one));
+    group.network.delay('master:1', 'one:1', 20);
+    await group.until(master.node.failover('one:1', 5_000));
+    expect(roleOf(one)).toBe('master');
+  });
+
+  it('that hands over: a replica that has registered with nobody names the way out, which works', async () => {
+    const { group, master, one } = await threeNodes();
+    group.network.delay('master:1', 'one:1', 100);
+    const failing = group.until(master.node.failover('one:1', 1_000)).catch((error: unknown) => error);
+    await group.untilTrue(() => roleOf(master) === 'replica', 'it has committed');
+    const disk = group.kill(one);
+    await failing;
+    group.network.heal();
+    group.network.cut('master:1', 'one:1');
+    const again = await group.replica('one', { fileSystem: disk });
+    group.network.attach('one:1', asOldVersion(again));
+    group.network.heal('master:1', 'one:1');
+    await group.clock.advance(5_000);
+    expect([master, again].map(roleOf)).toEqual(['replica', 'replica']);
+    const { nodeId, logId, position } = master.node.status();
+    const unnamed = { nodeId, logId, term: 2, tail: { ...position, crc: 0 }, isCheck: false };
+    await expect(group.until(again.node.takeOver(unnamed))).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: expect.stringMatching(/walnut promote --address one:1/),
+    });
+    // It is not refused for good, and nothing is lost by the way out.
+    expect(again.node.status().term).toBe(1);
+    group.network.attach('one:1', again.node.ports);
+    await group.until(again.node.promote(false));
+    await group.untilLevel([master, again]);
+  });
+});
