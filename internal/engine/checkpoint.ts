@@ -125,7 +125,7 @@ export class Checkpointer {
     } catch (error) {
       scan.cancel();
       await fileSystem.remove(temporary).catch(() => undefined);
-      if (error instanceof AlteredStateError) engine.onAltered?.(`a checkpoint: ${error.message}`);
+      if (error instanceof AlteredStateError) engine.altered.tell(`a checkpoint: ${error.message}`);
       throw error;
     }
     const deletedSegments = await this.#publish(name, position.lsn);

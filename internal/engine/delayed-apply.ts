@@ -7,7 +7,7 @@
  *
  * An operator may let records through at once, up to an LSN, and stop there:
  * the `ApplyHold`, which MANIFEST keeps. Memory: one chunk of the log. A log
- * that cannot be read is a failed disk (`onFailed`).
+ * that cannot be read is a failed disk (`Engine.failed`).
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -182,7 +182,7 @@ export class DelayedApply {
       }
     } catch (error) {
       if (this.#abort.signal.aborted) return;
-      this.#engine.onFailed?.(error instanceof Error ? error : new Error(String(error)));
+      this.#engine.failed.tell(error instanceof Error ? error : new Error(String(error)));
     }
   }
 

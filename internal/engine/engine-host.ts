@@ -19,6 +19,7 @@ import type { ChainPoint } from '#model/replication.ts';
 import type { CheckpointAnswer, DelayAnswer, DelayControl } from '#model/status.ts';
 import { checkBelieved } from '#model/terms.ts';
 import { assert } from '#platform/assert.ts';
+import { Listeners } from '#platform/listeners.ts';
 import { SnapshotError } from '#storage/snapshot-codec.ts';
 import { cutLog } from '#wal/cut-log.ts';
 import { formatSnapshotName, parseSnapshotName } from '#wal/file-names.ts';
@@ -47,8 +48,8 @@ export class EngineHost {
   #delayed: DelayedApply | undefined;
   #wasClean = true;
 
-  /** Told each engine that takes over, before it serves: to wire its listeners. */
-  onEngine: ((engine: Engine) => void) | undefined;
+  /** Each engine that takes over, before it serves. */
+  readonly engines = new Listeners<Engine>();
 
   constructor(
     directory: WalDirectory,
@@ -84,11 +85,12 @@ export class EngineHost {
     const opened = await openEngine(this.directory, this.options, this.#onProgress, loaded);
     const checkpointer = new Checkpointer(this.directory, this.options, opened.engine, opened.replayedBytes);
     opened.engine.log.holdBack = () => checkpointer.holdBack();
+    opened.engine.appliedFrames.subscribe((frame) => checkpointer.noteAppended(frame.frameBytes));
     this.#wasClean = opened.wasClean;
     this.#engine = opened.engine;
     this.#checkpointer = checkpointer;
     this.#delayed = opened.delayed;
-    this.onEngine?.(opened.engine);
+    this.engines.tell(opened.engine);
     opened.delayed?.start();
     return opened.engine;
   }
@@ -147,10 +149,6 @@ export class EngineHost {
     this.#engine.setHolding(true);
     this.#delayed = new DelayedApply(this.#engine, clock, applyDelayMs, NO_HOLD);
     this.#delayed.start();
-  }
-
-  noteAppended(bytes: number): void {
-    this.#checkpointer?.noteAppended(bytes);
   }
 
   checkpoint(): Promise<CheckpointAnswer> {

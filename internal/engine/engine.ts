@@ -12,6 +12,7 @@
 
 import { DigestWindow } from '#engine/digest-window.ts';
 import { EpochTable, type PositionStanding } from '#engine/epoch-table.ts';
+import { Feed } from '#engine/feed/feed.ts';
 import type { LogClock } from '#engine/log-clock.ts';
 import { LsnWaiters } from '#engine/lsn-waiters.ts';
 import type { PayloadWriter } from '#engine/payload-writer.ts';
@@ -32,6 +33,7 @@ import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
 import { Fifo } from '#platform/fifo.ts';
+import { Listeners } from '#platform/listeners.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Store } from '#storage/store.ts';
 import { encodeFrame, type Frame, type FrameHeader, RECORD_TYPE } from '#wal/frame.ts';
@@ -89,14 +91,14 @@ export class Engine {
   /** Records on their way to disk, oldest first. */
   readonly #pending = new Fifo<PendingRecord>();
 
-  /** Told every frame that became visible here, in order: feeds the replication ring. */
-  onApplied: ((frame: Frame) => void) | undefined;
-  /** Told the durable LSN as it rises: wakes pushers. */
-  onDurable: ((lsn: Lsn) => void) | undefined;
-  /** Told when memory was found not to be what was stored: the state must be recovered anew. */
-  onAltered: ((why: string) => void) | undefined;
-  /** Told once when the disk failed: the process must stop. */
-  onFailed: ((error: Error) => void) | undefined;
+  /** The records of the log after a position. */
+  readonly feed: Feed;
+  /** Every frame as it becomes visible here, in order. */
+  readonly appliedFrames = new Listeners<Frame>();
+  /** Why memory is not what was stored: the state must be recovered anew. */
+  readonly altered = new Listeners<string>();
+  /** The disk failed: the process must stop. */
+  readonly failed = new Listeners<Error>();
 
   constructor(parts: EngineParts) {
     this.store = parts.store;
@@ -112,12 +114,14 @@ export class Engine {
     this.digests.note(parts.applied.lsn, parts.store);
     this.#appliedWaiters = new LsnWaiters(parts.clock);
     this.#durableWaiters = new LsnWaiters(parts.clock);
+    this.feed = new Feed(this);
   }
 
   /** Applies a frame that is in the log already: in recovery, and late. Throws on an ill-formed payload. */
   replay(frame: Frame): void {
     this.#applyFrame(frame);
     this.#appliedWaiters.advance(frame.lsn);
+    this.feed.advance();
   }
 
   /** Recovery of a log that is applied late: checks a frame of it, which `replay` gets when its time has come. */
@@ -143,7 +147,7 @@ export class Engine {
     log.onCommitted = (lsn) => this.#commit(lsn);
     log.onDurable = (lsn) => {
       this.#durableWaiters.advance(lsn);
-      this.onDurable?.(lsn);
+      this.feed.advance();
     };
     log.onRefused = (firstLsn, error) => this.#refuse(firstLsn, error);
     log.onFailed = (error) => this.#fail(error);
@@ -152,6 +156,10 @@ export class Engine {
   get log(): Log {
     assert(this.#log !== undefined, 'recovery is over');
     return this.#log;
+  }
+
+  get appliedLsn(): Lsn {
+    return this.#appliedLsn;
   }
 
   /** The last visible record. */
@@ -330,9 +338,11 @@ export class Engine {
       this.#committedLsn = record.frame.lsn;
       if (this.#holds) this.#noteHeld(record.frame);
       else this.#applyFrame(record.frame);
+      this.feed.add(record.frame);
       record.done?.();
     }
     this.#appliedWaiters.advance(this.#appliedLsn);
+    this.feed.added();
   }
 
   /** What is known of a record before it is applied: the clock is the group's, however late its entries are shown. */
@@ -363,7 +373,7 @@ export class Engine {
     this.#lastTimestampMs = Math.max(this.#lastTimestampMs, frame.timestampMs);
     this.#appliedClockMs = Math.max(this.#appliedClockMs, frame.timestampMs);
     this.#committedLsn = Math.max(this.#committedLsn, frame.lsn) as Lsn;
-    this.onApplied?.(frame);
+    this.appliedFrames.tell(frame);
   }
 
   #openPayload({ buffer, payloadOffset, payloadBytes }: Frame): MutationCursor {
@@ -397,7 +407,7 @@ export class Engine {
     const reason = storageFailed(error);
     for (const record of failed) record.done?.(reason);
     this.release();
-    this.onFailed?.(error);
+    this.failed.tell(error);
   }
 }
 

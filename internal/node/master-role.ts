@@ -34,10 +34,8 @@ import { ReplicaList } from '#node/replica-list.ts';
 import { Rivals } from '#node/rivals.ts';
 import { describeShortage } from '#platform/shortage.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
-import { RING_BYTES_DEFAULT } from '#replication/push-source.ts';
 import { completeAddress } from '#replication/replica-address.ts';
-import { ReplicaRegistry } from '#replication/replica-registry.ts';
-import type { FrameRun } from '#wal/frame-run.ts';
+import { ReplicaRegistry, RING_BYTES_DEFAULT } from '#replication/replica-registry.ts';
 
 /** How often expired entries are looked for. */
 const TICK_MS = 100;
@@ -171,11 +169,7 @@ export class MasterRole {
 
   async #start(isAsked: boolean): Promise<void> {
     const engine = this.#engine;
-    engine.onApplied = (frame) => {
-      this.#host.noteAppended(frame.frameBytes);
-      this.#registry.noteApplied(frame);
-    };
-    engine.onDurable = () => this.#registry.noteDurable();
+    this.#registry.start();
     engine.logClock.lead();
     const objection = isAsked ? undefined : await this.#objection();
     if (this.#abort.signal.aborted) return;
@@ -196,8 +190,6 @@ export class MasterRole {
     await this.#ticking;
     await this.#hearsay.idle();
     await this.#verifying;
-    this.#engine.onApplied = undefined;
-    this.#engine.onDurable = undefined;
   }
 
   /** Whether a client may write here now, space and replicas aside. */
@@ -270,18 +262,8 @@ export class MasterRole {
 
   get keptLogDamage(): string | undefined {
     if (this.#damage !== undefined) return this.#damage;
-    const { damagedLsn } = this.#registry;
+    const { damagedLsn } = this.#engine.feed;
     return damagedLsn === undefined ? undefined : `LSN ${damagedLsn} cannot be read`;
-  }
-
-  /** The last record known to be damaged in the log kept for replicas. */
-  get damagedLsn(): number | undefined {
-    return this.#registry.damagedLsn;
-  }
-
-  /** A reader met damage in the log. */
-  noteDamage(lsn: number): void {
-    this.#registry.noteDamage(lsn);
   }
 
   get replicas(): ReplicaStatus[] {
@@ -308,10 +290,6 @@ export class MasterRole {
       );
     }
     return this.master;
-  }
-
-  recentFrames(fromLsn: Lsn, bytesMax: number): FrameRun | undefined {
-    return this.#registry.recentFrames(fromLsn, bytesMax);
   }
 
   async register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
@@ -482,7 +460,7 @@ export class MasterRole {
   async #verifyKept(): Promise<void> {
     const damage = await checkKeptLog(this.#engine.log, this.#options.logger, this.#abort.signal);
     this.#damage = damage?.what;
-    if (damage?.lsn !== undefined) this.#registry.noteDamage(damage.lsn);
+    if (damage?.lsn !== undefined) this.#engine.feed.noteDamage(damage.lsn as Lsn);
   }
 
   /** Another node leads a higher term: no more writes, whatever happens. */

@@ -123,11 +123,6 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
         const role = node.#role;
         return role?.kind === 'replica' ? (key: string) => role.noteRead(key) : undefined;
       },
-      noteDamage: (lsn) => {
-        if (node.#role?.kind === 'master') node.#role.noteDamage(lsn);
-      },
-      recentFrames: (fromLsn, bytesMax) =>
-        node.#role?.kind === 'master' ? node.#role.recentFrames(fromLsn, bytesMax) : undefined,
       get ownsHistory() {
         return node.#role?.kind === 'master' && node.#role.state !== 'fenced';
       },
@@ -162,7 +157,6 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
     this.#snapshots = new SnapshotSource(host, {
       bytesPerSecond: this.#options.snapshotBytesPerSecond ?? Number.POSITIVE_INFINITY,
       pinnedBytesMax: this.#options.snapshotLogBytesMax ?? Number.MAX_SAFE_INTEGER,
-      damagedLsn: () => (this.#role?.kind === 'master' ? this.#role.damagedLsn : undefined),
       isKnown: (id) => this.#role?.kind === 'master' && this.#role.replicas.some((one) => one.nodeId === id),
     });
     this.#keeper = new RoleKeeper(this.#options, host, advertise, {

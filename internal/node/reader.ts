@@ -5,6 +5,7 @@
  */
 
 import type { Engine } from '#engine/engine.ts';
+import { FeedGap } from '#engine/feed/feed.ts';
 import { inWallTime } from '#engine/log-clock.ts';
 import { decodeMutations } from '#engine/record-codec.ts';
 import type {
@@ -19,23 +20,18 @@ import type {
 import { checkCaller, unavailable, WalnutError } from '#model/errors.ts';
 import type { Awaitable, ReadMoment } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
-import { formatPosition, nextLsn, termOf } from '#model/position.ts';
+import { formatPosition, termOf } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import { decodeFrames, type Frame, RECORD_TYPE } from '#wal/frame.ts';
-import { type FrameRun, runOf } from '#wal/frame-run.ts';
-import { WalReadError } from '#wal/wal-errors.ts';
+import type { FrameRun } from '#wal/frame-run.ts';
 
 /** What the reader must know of the node around it. */
 export interface ReaderContext {
   /** The engine to read from; throws `unavailable` where there is none to read. */
   engine(): Engine;
-  /** Durable frames from `fromLsn` that are in memory still; undefined where they are not. */
-  recentFrames(fromLsn: Lsn, bytesMax: number): FrameRun | undefined;
   readonly clock: Clock;
   /** Told the key of each Get that found one, where that is wanted. */
   readonly noteRead: ((key: string) => void) | undefined;
-  /** The log on disk is damaged at `lsn`. */
-  noteDamage(lsn: number): void;
   /** It is the master: no other node holds more of its history. One that is fenced cannot say so. */
   readonly ownsHistory: boolean;
   readonly stalenessMs: number;
@@ -118,8 +114,7 @@ export class Reader {
       throw unavailable(`epoch ${after.epoch} is not known here yet`, this.#context.leaderHint);
     if (after.lsn > engine.log.tail.lsn) throw this.#notReached(engine, after, 0);
     const latest = engine.durablePosition;
-    const isMore = after.lsn < latest.lsn;
-    const run = isMore ? await this.#readFrames(engine, after, command.bytesMax) : undefined;
+    const run = await this.#readFrames(engine, after, command.bytesMax);
     const bytes = run?.bytes ?? NO_BYTES;
     return {
       updates: command.format === 'entries' ? decodeFrames(bytes).flatMap(toUpdates) : [],
@@ -131,21 +126,15 @@ export class Reader {
   }
 
   async #readFrames(engine: Engine, after: Position, bytesMax: number): Promise<FrameRun | undefined> {
-    const earliest = engine.earliestPosition;
     const wanted = Math.min(bytesMax === 0 ? UPDATES_BYTES_DEFAULT : bytesMax, UPDATES_BYTES_MAX);
-    const from: Lsn = nextLsn(after.lsn);
-    const recent = this.#context.recentFrames(from, wanted);
-    if (recent !== undefined) return recent;
-    const damage = { lsn: 0 };
-    try {
-      if (from >= earliest.lsn) return runOf(await engine.log.read(from, wanted));
-    } catch (error) {
-      if (!(error instanceof WalReadError)) throw error;
-      damage.lsn = error.place?.lsn ?? 0;
-      if (error.place !== undefined) this.#context.noteDamage(error.place.lsn);
-    }
+    const run = await engine.feed.read(after.lsn, wanted);
+    if (!(run instanceof FeedGap)) return run;
+    const { damagedLsn } = run;
+    const earliest = engine.earliestPosition;
     const why =
-      damage.lsn === 0 ? `it begins at ${formatPosition(earliest)}` : `it is damaged at LSN ${damage.lsn}`;
+      damagedLsn === undefined
+        ? `it begins at ${formatPosition(earliest)}`
+        : `it is damaged at LSN ${damagedLsn}`;
     throw new WalnutError(
       'out_of_range',
       `the log no longer holds what follows ${formatPosition(after)}: ${why}`,

@@ -76,7 +76,7 @@ export class RoleKeeper {
     this.#advertise = advertise;
     this.#watch = watch;
     this.#comeback = new Comeback(this);
-    host.onEngine = (engine) => this.#adopt(engine);
+    host.engines.subscribe((engine) => this.#watchEngine(engine));
   }
 
   /** Recovers the directory and takes up the role that MANIFEST says. `onNothing`: there is nothing to recover. */
@@ -372,7 +372,7 @@ export class RoleKeeper {
 
   #beginReplica(): void {
     const { host, options } = this;
-    if (host.engine !== undefined) this.#adopt(host.engine);
+    this.#engine = host.engine ?? this.#engine;
     host.beginDelay();
     const role = new ReplicaRole(options, host, this.#advertise, () => {
       this.#engine = host.engine;
@@ -440,10 +440,10 @@ export class RoleKeeper {
     }
   }
 
-  #adopt(engine: Engine): void {
+  /** Another engine takes over. */
+  #watchEngine(engine: Engine): void {
     this.#engine = engine;
-    engine.onFailed = (error) => this.options.onFatal(error);
-    engine.onAltered = (why) => this.#watch.onAltered(engine, why);
-    engine.onApplied = (frame) => this.host.noteAppended(frame.frameBytes);
+    engine.failed.subscribe((error) => this.options.onFatal(error));
+    engine.altered.subscribe((why) => this.#watch.onAltered(engine, why));
   }
 }

@@ -29,8 +29,6 @@ export interface SnapshotSourceOptions {
   readonly bytesPerSecond: number;
   /** Log that is kept for readers at most: `replication.snapshot_max_log`. */
   readonly pinnedBytesMax: number;
-  /** The last record in the log that cannot be read; a snapshot must reach beyond it. */
-  readonly damagedLsn: () => number | undefined;
   /** Whether this node id belongs to a replica that registered here. */
   readonly isKnown: (nodeId: string) => boolean;
 }
@@ -105,7 +103,8 @@ export class SnapshotSource {
     const { fileSystem } = this.#host.options;
     for (let attempt = 0; attempt < 3; attempt++) {
       const base = parseSnapshotName(this.#host.manifest.snapshot);
-      if (base === undefined || base.lsn < (this.#options.damagedLsn() ?? 0)) await this.#host.checkpoint();
+      // It must reach beyond the last record that cannot be read from the log.
+      if (base === undefined || base.lsn < (engine.feed.damagedLsn ?? 0)) await this.#host.checkpoint();
       const name = this.#host.manifest.snapshot;
       const position = parseSnapshotName(name);
       if (position === undefined) continue;

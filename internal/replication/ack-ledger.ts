@@ -4,6 +4,7 @@
  */
 import type { Lsn } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
+import { Listeners } from '#platform/listeners.ts';
 
 interface AckWaiter {
   readonly lsn: Lsn;
@@ -16,8 +17,8 @@ export class AckLedger {
   readonly #durableLsns = new Map<string, Lsn>();
   readonly #waiters = new Set<AckWaiter>();
 
-  /** Told when someone begins to wait: replicas are then asked for acks that cover what they have. */
-  onWait: (() => void) | undefined;
+  /** The LSN that someone begins to wait for: replicas are then asked for acks that cover what they have. */
+  readonly waits = new Listeners<Lsn>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -68,7 +69,7 @@ export class AckLedger {
       const timer = this.#clock.after(timeoutMs, finish);
       signal?.addEventListener('abort', finish, { once: true });
       this.#waiters.add(waiter);
-      this.onWait?.();
+      this.waits.tell(lsn);
     });
   }
 }

@@ -1,21 +1,21 @@
 /**
- * Pushes the log to one replica: a cursor into the shared ring, falling back to
- * the log; no queue, so a slow or stopped replica costs nothing but the cursor.
+ * Pushes the log to one replica: a cursor into the feed and no queue, so a slow
+ * or stopped replica costs nothing but the cursor.
  * At most one push is in flight, at most one per `replication.sync_interval`,
  * and an empty heartbeat every `replication.heartbeat`.
  *
  * The cursor moves only on an answer, never on a failure: a push that may or
  * may not have arrived is repeated, and the replica compares what it has. It
- * moves only to records that the log here holds: where the replica claims
- * another, or needs one that is gone, pushing ends. The silence makes the
- * replica register again, and there it is decided how it goes on.
+ * moves only to records of the log here: where the replica claims another, or
+ * needs one that is gone, pushing ends. The silence makes the replica register
+ * again, and the registration decides how it goes on.
  *
  * A replica that begins far behind pulls for itself. Until it is near, it gets
- * heartbeats only: the same records sent twice would be read, carried and
- * checked twice.
+ * heartbeats only, so that no record is read, sent and checked twice.
  */
+import { type Feed, FeedGap } from '#engine/feed/feed.ts';
 import type { Lsn } from '#model/position.ts';
-import { NO_LSN, NO_POSITION, nextLsn } from '#model/position.ts';
+import { NO_LSN, NO_POSITION } from '#model/position.ts';
 import type { ChainPoint, DigestMismatch, GroupMembers, ReplicateAnswer } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { assertNever } from '#platform/assert.ts';
@@ -23,7 +23,6 @@ import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import { describeOther, isOtherNode, ownerOf, UNNAMED_PROBLEM } from '#replication/ack-owner.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
-import type { FrameRun } from '#wal/frame-run.ts';
 
 /** Who pushes, as every push says. */
 export interface PushIdentity {
@@ -32,10 +31,11 @@ export interface PushIdentity {
   readonly term: number;
 }
 
-/** What is pushed: the durable log of this node. */
-export interface PushLog {
-  /** The newest durable record. */
-  readonly durable: { readonly lsn: Lsn };
+/** The part of a feed that a pusher reads. */
+export type PushFeed = Pick<Feed, 'lastLsn' | 'read' | 'isRecent' | 'pointAt'>;
+
+/** What a push says besides its frames. */
+export interface PushContext {
   identity(): PushIdentity;
   /** Who is in the group: the same object as long as nothing changed. */
   group(): GroupMembers;
@@ -43,21 +43,14 @@ export interface PushLog {
   wantsDurableAcks(): boolean;
   /** The digest of the state at `lsn`, 32 hex digits; empty where it is not known any more, or not yet. */
   digestAt(lsn: Lsn): string;
-  /** Whole durable frames from `fromLsn` where they are in memory. */
-  recent(fromLsn: Lsn, bytesMax: number): FrameRun | undefined;
-  /** Whole durable frames after `afterLsn` from the files; undefined where they can no longer be read. */
-  read(afterLsn: Lsn, bytesMax: number): Promise<FrameRun | undefined>;
-  /** Whether what follows `lsn` is in memory, or is still to come. */
-  isRecent(lsn: Lsn): boolean;
-  /** The record at `lsn`; undefined where it is not held any more, or not yet. */
-  pointAt(lsn: Lsn): Promise<ChainPoint | undefined>;
 }
 
 export interface PusherOptions {
   readonly nodeId: string;
   readonly address: string;
   readonly link: PeerLink;
-  readonly source: PushLog;
+  readonly feed: PushFeed;
+  readonly context: PushContext;
   readonly clock: Clock;
   readonly logger: Logger;
   /** It applies late by configuration: what it lags by is what it has not received. */
@@ -136,9 +129,14 @@ export class Pusher {
     return this.#acked;
   }
 
+  /** The last record that may be pushed. */
+  get #durableLsn(): Lsn {
+    return this.#options.feed.lastLsn('durable');
+  }
+
   /** Records durable here and not applied there, or not received where they are applied late. */
   get lagRecords(): number {
-    return Math.max(0, this.#options.source.durable.lsn - this.#appliedLsn);
+    return Math.max(0, this.#durableLsn - this.#appliedLsn);
   }
 
   /** Milliseconds since the replica was last level; 0 while it is. */
@@ -173,7 +171,7 @@ export class Pusher {
   }
 
   start(): void {
-    if (!this.#options.source.isRecent(this.#cursor.lsn)) this.#idleHeartbeats = 0;
+    if (!this.#options.feed.isRecent(this.#cursor.lsn)) this.#idleHeartbeats = 0;
     this.#running = this.#run();
   }
 
@@ -235,21 +233,19 @@ export class Pusher {
 
   /** Whether there are records to push, or acks to ask for that someone waits for. */
   get #hasMore(): boolean {
-    const { source } = this.#options;
+    const { context } = this.#options;
     if (this.#idleHeartbeats !== undefined) return false;
-    const { lsn } = source.durable;
-    return lsn > this.#cursor.lsn || (source.wantsDurableAcks() && this.#acked.lsn < lsn);
+    const lsn = this.#durableLsn;
+    return lsn > this.#cursor.lsn || (context.wantsDurableAcks() && this.#acked.lsn < lsn);
   }
 
   async #pushOnce(): Promise<void> {
-    const { source, link, clock, logger, pushBytesMax } = this.#options;
+    const { feed, context, link, clock, logger, pushBytesMax } = this.#options;
     const previous = this.#cursor;
-    const isWanted = this.#idleHeartbeats === undefined && source.durable.lsn > previous.lsn;
-    const run = isWanted
-      ? (source.recent(nextLsn(previous.lsn), pushBytesMax) ??
-        (await source.read(previous.lsn, pushBytesMax)))
-      : undefined;
-    if (isWanted && run === undefined) {
+    const isPulling = this.#idleHeartbeats !== undefined;
+    const read = isPulling ? undefined : feed.read(previous.lsn, pushBytesMax);
+    const run = read instanceof Promise ? await read : read;
+    if (run instanceof FeedGap) {
       logger.warn(
         { replica: this.address, after: previous },
         'the log no longer holds what a replica needs next',
@@ -258,19 +254,19 @@ export class Pusher {
     }
     if (this.#abort.signal.aborted) return;
     const sent = run?.last ?? previous;
-    const durableLsn = source.durable.lsn;
-    const group = source.group();
+    const durableLsn = this.#durableLsn;
+    const group = context.group();
     this.#lastPushMs = clock.monotonicMs();
     const answer = await link.replicate(
       {
-        ...source.identity(),
+        ...context.identity(),
         replicaNodeId: this.nodeId,
         previous,
         frames: run?.bytes ?? NO_BYTES,
         durableLsn,
-        logClockMs: source.logClockMs(),
-        ackWhenDurable: source.wantsDurableAcks(),
-        digest: source.digestAt(sent.lsn),
+        logClockMs: context.logClockMs(),
+        ackWhenDurable: context.wantsDurableAcks(),
+        digest: context.digestAt(sent.lsn),
         group: group === this.#toldGroup ? undefined : group,
       },
       { timeoutMs: PUSH_TIMEOUT_MS, signal: this.#abort.signal },
@@ -323,9 +319,9 @@ export class Pusher {
 
   /** It is behind (or pulling by itself): on from its tail, if that is ours, and not in a tight loop. */
   async #goOnFrom(tail: ChainPoint, answer: ReplicateAnswer): Promise<void> {
-    const { source, logger } = this.#options;
+    const { feed, logger } = this.#options;
     this.#state = 'catching_up';
-    const ours = await source.pointAt(tail.lsn);
+    const ours = await feed.pointAt(tail.lsn);
     const isOurs = tail.lsn === NO_LSN || (ours?.epoch === tail.epoch && ours.crc === tail.crc);
     if (!isOurs) {
       logger.warn(
@@ -362,7 +358,7 @@ export class Pusher {
   /** Pushes again once the replica is near, or does not get on. */
   #watchPull(idleHeartbeats: number, tail: ChainPoint): void {
     const idle = tail.lsn > this.#cursor.lsn ? 0 : idleHeartbeats + 1;
-    const isOver = idle >= IDLE_HEARTBEATS_MAX || this.#options.source.isRecent(tail.lsn);
+    const isOver = idle >= IDLE_HEARTBEATS_MAX || this.#options.feed.isRecent(tail.lsn);
     this.#idleHeartbeats = isOver ? undefined : idle;
   }
 

@@ -25,12 +25,9 @@ import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
-import { PushSource } from '#replication/push-source.ts';
-import { Pusher } from '#replication/pusher.ts';
+import { type PushContext, Pusher } from '#replication/pusher.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 import { decideResync } from '#replication/resync.ts';
-import type { Frame } from '#wal/frame.ts';
-import type { FrameRun } from '#wal/frame-run.ts';
 import { isShortage } from '#wal/wal-errors.ts';
 
 /** The persisted part: who may register. */
@@ -77,41 +74,59 @@ interface Member {
   applyDelayMs: number;
 }
 
+/** Memory that the newest frames may take, whatever the number of replicas. */
+export const RING_BYTES_DEFAULT = 32 * 1_024 * 1_024;
+/** The same without replicas: for one that registers now. */
+const RING_BYTES_ALONE_MAX = 1_024 * 1_024;
 const REFUSAL_QUIET_MS = 10_000;
 /** The newest epochs, in the log line of a registration. */
 const EPOCHS_TOLD = 5;
 
 export class ReplicaRegistry {
   readonly #options: RegistryOptions;
-  readonly #source: PushSource;
+  readonly #context: PushContext;
   readonly #members = new Map<string, Member>();
   /** Registrations and removals run one after another: two of one node would leave a pusher behind. */
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
+  /** The subscription to the feed: whether it is for pushers, and how to end it. */
+  #reading: { readonly isPushed: boolean; readonly end: () => void } | undefined;
+  readonly #endWaits: () => void;
   /** When the log last told of a registration that was refused, monotonic. */
   #toldRefusalMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    options.acks.onWait = () => this.noteDurable();
-    this.#source = new PushSource(
-      options.engine,
-      options.acks,
-      () => ({ masterNodeId: options.nodeId, ...options.identity() }),
-      () => options.book.group(),
-      options.ringBytesMax,
-    );
+    const { engine, acks, book, nodeId, identity } = options;
+    this.#context = {
+      identity: () => ({ masterNodeId: nodeId, ...identity() }),
+      group: () => book.group(),
+      logClockMs: () => engine.logClock.nowMs(),
+      wantsDurableAcks: () => acks.hasWaiters,
+      digestAt: (lsn) => engine.digests.at(lsn)?.digest ?? '',
+    };
+    this.#endWaits = acks.waits.subscribe(() => this.#wake());
   }
 
-  /** A frame became visible here: it is kept for pushing, and synced soon if anyone is to get it. */
-  noteApplied(frame: Frame): void {
+  /** Begins to keep the newest records in memory. */
+  start(): void {
+    this.#readFeed();
+  }
+
+  /** With replicas the feed wakes their pushers; without any it keeps a little for the first one. */
+  #readFeed(): void {
+    const { engine, ringBytesMax } = this.#options;
     const isPushed = this.#members.size > 0;
-    this.#source.add(frame, isPushed);
-    if (isPushed) this.#options.engine.log.requestSync();
+    const before = this.#reading;
+    if (before?.isPushed === isPushed || this.#isClosed) return;
+    const bytesMax = isPushed ? ringBytesMax : RING_BYTES_ALONE_MAX;
+    const onMore = isPushed ? () => this.#wake() : undefined;
+    this.#reading = { isPushed, end: engine.feed.subscribe({ reach: 'durable', bytesMax, onMore }) };
+    before?.end();
   }
 
   /** There is more to push, or someone waits for acks. */
-  noteDurable(): void {
+  #wake(): void {
     for (const { pusher } of this.#members.values()) pusher.wake();
   }
 
@@ -153,7 +168,7 @@ export class ReplicaRegistry {
         nodeId: request.nodeId,
         tail: request.tail,
         master: engine.applied,
-        earliestLsn: this.#source.earliestLsn,
+        earliestLsn: engine.feed.earliestLsn,
         epochs: engine.epochs.starts().slice(-EPOCHS_TOLD),
         verdict,
       },
@@ -170,11 +185,6 @@ export class ReplicaRegistry {
       address,
       group: this.#options.book.group(),
     };
-  }
-
-  /** Durable frames from `fromLsn` that are in memory still. */
-  recentFrames(fromLsn: Lsn, bytesMax: number): FrameRun | undefined {
-    return this.#source.recent(fromLsn, bytesMax);
   }
 
   /** Nodes that take pushes and said so lately. */
@@ -218,16 +228,10 @@ export class ReplicaRegistry {
     this.#isClosed = true;
     return this.#inTurn(async () => {
       await Promise.all([...this.#members.values()].map(({ pusher }) => pusher.stop()));
+      this.#endWaits();
+      this.#reading?.end();
+      this.#reading = undefined;
     });
-  }
-
-  /** The last record known to be damaged in the log kept for replicas. */
-  get damagedLsn(): number | undefined {
-    return this.#source.damagedLsn;
-  }
-
-  noteDamage(lsn: number): void {
-    this.#source.noteDamage(lsn);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -330,9 +334,9 @@ export class ReplicaRegistry {
         logId,
         epochs: engine.epochs.starts(),
         durable: await this.#latest(),
-        earliestLsn: this.#source.earliestLsn,
-        atReplicaTail: await this.#source.pointAt(request.tail.lsn),
-        damagedLsn: this.#source.damagedLsn,
+        earliestLsn: engine.feed.earliestLsn,
+        atReplicaTail: await engine.feed.pointAt(request.tail.lsn),
+        damagedLsn: engine.feed.damagedLsn,
       },
       request,
     );
@@ -341,7 +345,7 @@ export class ReplicaRegistry {
   async #latest(): Promise<ChainPoint> {
     const { engine } = this.#options;
     const { epoch, lsn } = engine.durablePosition;
-    return (await this.#source.pointAt(lsn)) ?? { epoch, lsn, crc: 0 };
+    return (await engine.feed.pointAt(lsn)) ?? { epoch, lsn, crc: 0 };
   }
 
   async #join(request: RegisterRequest, address: string, verdict: ResyncVerdict): Promise<void> {
@@ -360,17 +364,14 @@ export class ReplicaRegistry {
     if (verdict.kind === 'snapshot') {
       member.fullResyncs++;
       member.lastFullResyncReason = verdict.reason;
-    } else if (
-      verdict.kind === 'continue' &&
-      request.tail.lsn > 0 &&
-      request.tail.lsn < this.#source.durable.lsn
-    ) {
+    } else if (verdict.kind === 'continue' && isBehind(request.tail.lsn, this.#options.engine.durableLsn)) {
       member.partialResyncs++;
     }
     // What it had acked before says nothing of the history it is to have.
     if (verdict.kind !== 'continue') this.#options.acks.forget(request.nodeId);
     else this.#options.acks.endsAt(request.nodeId, request.tail.lsn);
     this.#members.set(request.nodeId, member);
+    this.#readFeed();
     // Until it has installed the snapshot it could take no push.
     if (verdict.kind === 'continue') pusher.start();
     if (verdict.kind === 'conflict') pusher.quarantine();
@@ -379,13 +380,15 @@ export class ReplicaRegistry {
   #createPusher({ nodeId, tail, applyDelayMs }: RegisterRequest, address: string): Pusher {
     const { dialer, clock, logger, syncIntervalMs, pushBytesMax, heartbeatMs, acks, onHotKeys, onFenced } =
       this.#options;
+    const { feed } = this.#options.engine;
     return new Pusher(
       {
         nodeId,
         address,
         link: dialer.dial(address),
         appliesLate: applyDelayMs > 0,
-        source: this.#source,
+        feed,
+        context: this.#context,
         clock,
         logger,
         syncIntervalMs,
@@ -404,7 +407,13 @@ export class ReplicaRegistry {
     const member = this.#members.get(nodeId);
     if (member === undefined) return;
     this.#members.delete(nodeId);
+    this.#readFeed();
     this.#options.acks.forget(nodeId);
     await member.pusher.stop();
   }
+}
+
+/** A replica that holds something, and not all of it. */
+function isBehind(tailLsn: Lsn, durableLsn: Lsn): boolean {
+  return tailLsn > 0 && tailLsn < durableLsn;
 }

@@ -84,11 +84,9 @@ describe('a checkpoint', () => {
     const rig = await Rig.open({ fsync: 'interval', maxFileBytes: 64 << 20 });
     const random = new SeededRandom(4);
     const records: LoggedRecord[] = [];
-    const keep = rig.engine.onApplied;
-    rig.engine.onApplied = (frame) => {
-      keep?.(frame);
+    rig.engine.appliedFrames.subscribe((frame) => {
       records.push(toRecord({ ...frame, payload: Buffer.from(frame.payload) }));
-    };
+    });
     for (let i = 0; i < 3_000; i++) void rig.master.set(setOf(`k${i}`, 'x'.repeat(400)));
     await rig.settle();
     const at = rig.engine.position;

@@ -141,7 +141,7 @@ describe('adopting a log', () => {
   it('gives a fresh replica an empty engine and remembers log and term', async () => {
     const disk = await ReplicaDisk.open();
     const engines: Engine[] = [];
-    disk.host.onEngine = (engine) => engines.push(engine);
+    disk.host.engines.subscribe((engine) => engines.push(engine));
     expect(disk.host.engine).toBeUndefined();
     const engine = await disk.until(disk.host.adopt(LOG_ID, 7));
     expect(engines).toEqual([engine]);

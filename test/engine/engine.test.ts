@@ -28,12 +28,12 @@ describe('records that the engine writes', () => {
     });
   });
 
-  it('are told to onApplied once each, in order, and their durability to onDurable', async () => {
+  it('are told to appliedFrames once each, in order, and their durability to readers of the feed', async () => {
     const rig = await Rig.open({ fsync: 'interval' });
     const applied: number[] = [];
     const durable: number[] = [];
-    rig.engine.onApplied = ({ lsn }) => applied.push(lsn);
-    rig.engine.onDurable = (lsn) => durable.push(lsn);
+    rig.engine.appliedFrames.subscribe(({ lsn }) => applied.push(lsn));
+    rig.engine.feed.subscribe({ reach: 'durable', bytesMax: 0, onMore: (lsn) => durable.push(lsn) });
     const first = rig.engine.nextLsn;
     for (let i = 0; i < 5; i++) void rig.master.set(setOf(`k${i}`, 'x'));
     await rig.clock.advance(1_000);

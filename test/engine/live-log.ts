@@ -50,10 +50,10 @@ export class LiveLog {
     this.engine = engine;
     this.random = new SeededRandom(seed);
     this.digests.push(engine.store.digest());
-    engine.onApplied = (frame) => {
+    engine.appliedFrames.subscribe((frame) => {
       this.digests[frame.lsn] = engine.store.digest();
       this.timestamps[frame.lsn] = frame.timestampMs;
-    };
+    });
   }
 
   static async open(path: string, options: LiveLogOptions = {}): Promise<LiveLog> {

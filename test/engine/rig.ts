@@ -76,9 +76,6 @@ export async function openBareHost(
     },
     () => undefined,
   );
-  host.onEngine = (engine) => {
-    engine.onApplied = (frame) => host.noteAppended(frame.bytes.length);
-  };
   return host;
 }
 
@@ -101,7 +98,7 @@ export class Rig {
     this.host = host;
     this.acks = new AckLedger(clock);
     const { engine } = this;
-    engine.onFailed = (error) => this.failures.push(error);
+    engine.failed.subscribe((error) => this.failures.push(error));
     this.master = new Master({
       engine,
       clock,

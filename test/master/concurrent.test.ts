@@ -36,11 +36,11 @@ class Crowd {
     this.rig = rig;
     this.#random = random;
     this.#hasTtl = hasTtl;
-    rig.engine.onApplied = (frame) => {
+    rig.engine.appliedFrames.subscribe((frame) => {
       this.records.push(toRecord({ ...frame, payload: Buffer.from(frame.payload) }));
       if (rig.engine.log.durableLsn < frame.lsn && this.#isAlways)
         throw new Error('visible before it is durable');
-    };
+    });
   }
 
   get #isAlways(): boolean {

@@ -136,9 +136,7 @@ class Comparison {
   }
 
   #listen(): void {
-    const { engine, host } = this.#rig;
-    engine.onApplied = (frame) => {
-      host.noteAppended(frame.bytes.length);
+    this.#rig.engine.appliedFrames.subscribe((frame) => {
       const record = toRecord({
         ...frame,
         bytes: Buffer.from(frame.bytes),
@@ -149,7 +147,7 @@ class Comparison {
         this.#logOrder = this.#logOrder.filter((one) => one !== touched);
         if (op === 'set') this.#logOrder.push(touched);
       }
-    };
+    });
   }
 
   get #nowMs(): number {

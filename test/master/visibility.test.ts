@@ -12,7 +12,7 @@ describe('at fsync always', () => {
     const rig = await Rig.open({ fsync: 'always' });
     const { engine, fileSystem } = rig;
     const told: LoggedRecord[] = [];
-    engine.onApplied = (frame) => told.push(toRecord(frame));
+    engine.appliedFrames.subscribe((frame) => told.push(toRecord(frame)));
     const before = engine.position;
     fileSystem.holdSyncs();
     const set = watch(rig.master.set(setOf('a', '1')));

@@ -10,14 +10,14 @@ export const DIGEST_MUTANTS: readonly Mutant[] = [
     file: 'internal/engine/engine.ts',
     text: '      while (mutation.next()) this.store.applyEncoded(mutation, frame);',
     replacement: `      while (mutation.next())
-        if (mutation.cause !== 'evicted' || this.onDurable !== undefined) this.store.applyEncoded(mutation, frame);`,
+        if (mutation.cause !== 'evicted' || this.feed.bytesMax > 0) this.store.applyEncoded(mutation, frame);`,
     tests: ['test/node/simulation.test.ts'],
   },
   {
     name: 'digest stated of the record before the push',
     file: 'internal/replication/pusher.ts',
-    text: 'digest: source.digestAt(sent.lsn),',
-    replacement: 'digest: source.digestAt(previous.lsn),',
+    text: 'digest: context.digestAt(sent.lsn),',
+    replacement: 'digest: context.digestAt(previous.lsn),',
     tests: ['test/replication/pusher.test.ts'],
   },
   {

@@ -35,8 +35,8 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
   {
     name: 'push of more bytes than it may have',
     file: 'internal/replication/pusher.ts',
-    text: 'source.read(previous.lsn, pushBytesMax)',
-    replacement: 'source.read(previous.lsn, 8 * pushBytesMax)',
+    text: 'feed.read(previous.lsn, pushBytesMax)',
+    replacement: 'feed.read(previous.lsn, 8 * pushBytesMax)',
     tests: ['test/replication/pusher.test.ts'],
   },
 ];

@@ -11,6 +11,7 @@ import { CLOCK_MUTANTS } from './clock-mutants.ts';
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
+import { FEED_MUTANTS } from './feed-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
 import { MEMORY_MUTANTS } from './memory-mutants.ts';
@@ -202,6 +203,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [SIMULATION],
   },
   ...FAILOVER_MUTANTS,
+  ...FEED_MUTANTS,
   ...IDENTITY_MUTANTS,
   ...PROCESS_MUTANTS,
   ...TERM_MUTANTS,

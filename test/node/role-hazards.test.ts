@@ -164,7 +164,7 @@ describe('a promotion of a replica whose memory turns out to be wrong', () => {
     await group.clock.advance(750);
     // The rebuild hangs on the disk.
     one.fileSystem.holdSyncs();
-    engines[1]?.onAltered?.('a test says so');
+    engines[1]?.altered.tell('a test says so');
     const outcome = await failing;
     one.fileSystem.releaseSyncs();
     expect(outcome).toMatchObject({ code: 'unavailable', message: expect.stringMatching(/being rebuilt/) });

@@ -77,7 +77,7 @@ describe('AckLedger', () => {
   it('tells when someone begins to wait, so that acks are asked for', () => {
     const { acks, wait } = setUp();
     let told = 0;
-    acks.onWait = () => told++;
+    acks.waits.subscribe(() => told++);
     wait('one', 10, 1, 1_000);
     expect(told).toBe(1);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { FeedGap } from '#engine/feed/feed.ts';
 import { unavailable } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
 import type {
@@ -10,7 +11,7 @@ import type {
 } from '#model/replication.ts';
 import { silentLogger } from '#platform/logger.ts';
 import type { CallOptions, PeerLink } from '#replication/peer-link.ts';
-import { Pusher, type PusherOptions, type PushLog } from '#replication/pusher.ts';
+import { type PushContext, Pusher, type PusherOptions, type PushFeed } from '#replication/pusher.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { bytesOf, chainOf, EPOCH_ONE, pointOf } from '#test/replication/chain.ts';
 
@@ -51,19 +52,17 @@ class Script {
   readonly pusher: Pusher;
 
   constructor(changes: Partial<PusherOptions> = {}, tail: ChainPoint = NOTHING) {
-    const script = this;
-    const source: PushLog = {
-      get durable() {
-        return { lsn: lsn(script.durableLsn) };
-      },
+    const context: PushContext = {
       identity: () => ({ masterNodeId: 'm', logId: 'L', term: 1 }),
       group: () => GROUP,
       logClockMs: () => this.clock.wallMs(),
       digestAt: (at) => (at <= this.digestsThroughLsn ? digestOf(at) : ''),
       wantsDurableAcks: () => this.isWaitedFor,
-      recent: () => undefined,
+    };
+    const feed: PushFeed = {
+      lastLsn: () => lsn(this.durableLsn),
       read: async (afterLsn, bytesMax) => {
-        if (afterLsn + 1 < this.keptFromLsn) return undefined;
+        if (afterLsn + 1 < this.keptFromLsn) return new FeedGap();
         const frames: Frame[] = [];
         let bytes = 0;
         for (const frame of this.log.filter((one) => one.lsn > afterLsn && one.lsn <= this.durableLsn)) {
@@ -88,7 +87,8 @@ class Script {
         nodeId: 'r',
         address: 'r:1',
         link: link as unknown as PeerLink,
-        source,
+        feed,
+        context,
         clock: this.clock,
         logger: silentLogger,
         syncIntervalMs: 10,

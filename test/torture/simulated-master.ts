@@ -118,9 +118,9 @@ export class SimulatedMaster {
     this.#host = await this.#until(openHost(options, () => undefined));
     const engine = await this.#until(this.#host.open());
     this.#engine = engine;
-    engine.onFailed = () => {
+    engine.failed.subscribe(() => {
       this.#lastAckableLsn = engine.applied.lsn;
-    };
+    });
   }
 
   /** Begins to take writes. False where the disk was full. */

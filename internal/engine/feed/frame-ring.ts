@@ -1,6 +1,6 @@
 /**
- * The newest frames of the log, in memory, shared by all pushers and pulls: a
- * byte-capped window of consecutive LSNs. Who fell out of it reads the log.
+ * The newest frames of the log, in memory, shared by all readers: a byte-capped
+ * window of consecutive LSNs. A reader that is behind it reads the log.
  *
  * The frames lie one after another in chunks that are filled once and dropped
  * whole, so that what is sent is a view of them, and hundreds of thousands of
@@ -39,7 +39,13 @@ export class FrameRing {
     return this.#bytes;
   }
 
-  /** The oldest LSN held; undefined where the ring is empty. */
+  /** Gives up its memory: the next frame may be any. */
+  clear(): void {
+    this.#chunks.length = 0;
+    this.#bytes = 0;
+  }
+
+  /** The oldest LSN in memory; undefined where the ring is empty. */
   get oldestLsn(): Lsn | undefined {
     return this.#chunks[0]?.firstLsn;
   }

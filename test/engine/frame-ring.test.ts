@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { FrameRing } from '#engine/feed/frame-ring.ts';
 import type { Lsn } from '#model/position.ts';
-import { FrameRing } from '#replication/frame-ring.ts';
 import { bytesOf, chainOf, pointOf } from '#test/replication/chain.ts';
 import type { Frame } from '#wal/frame.ts';
 

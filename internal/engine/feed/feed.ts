@@ -1,0 +1,196 @@
+/**
+ * The records after a position, for everyone who reads on: pushes, GetUpdates
+ * and watchers. The newest records are in memory, as many bytes as the largest
+ * subscription asks for; older ones are read from the log. Nothing is queued for
+ * a reader: it keeps its own position, and a call tells it that there is more.
+ *
+ * Only records that are durable here are given. A delayed replica applies them
+ * later: a reader with the reach `applied` gets them then, one with the reach
+ * `durable` at once. Damage that a read meets in the log is remembered.
+ */
+
+import { FrameRing } from '#engine/feed/frame-ring.ts';
+import type { Awaitable } from '#model/ports.ts';
+import type { Lsn } from '#model/position.ts';
+import { nextLsn } from '#model/position.ts';
+import type { ChainPoint } from '#model/replication.ts';
+import type { Frame } from '#wal/frame.ts';
+import { type FrameRun, runOf } from '#wal/frame-run.ts';
+import { WalReadError } from '#wal/wal-errors.ts';
+
+/** What a record must be before a reader gets it; `applied` records are durable too. */
+export type FeedReach = 'durable' | 'applied';
+
+/** The part of an engine that its feed reads. */
+export interface FeedSource {
+  readonly log: FeedLog;
+  /** The last visible record. */
+  readonly applied: ChainPoint;
+  readonly appliedLsn: Lsn;
+}
+
+export interface FeedLog {
+  readonly durableLsn: Lsn;
+  /** The first record in the files. */
+  readonly earliestLsn: Lsn;
+  read(fromLsn: Lsn, bytesMax: number, uptoLsn: Lsn): Promise<Frame[]>;
+  lookup(lsn: Lsn): Promise<ChainPoint | undefined>;
+  requestSync(): void;
+}
+
+export interface FeedReader {
+  readonly reach: FeedReach;
+  /** Bytes of the newest records to keep in memory while it is subscribed. */
+  readonly bytesMax: number;
+  /**
+   * Called synchronously with the last record of its reach, whenever that is a
+   * later one. What is logged is then fdatasynced soon. Undefined: it asks for memory only.
+   */
+  readonly onMore?: ((lsn: Lsn) => void) | undefined;
+}
+
+/** The records that were asked for cannot be read any more. */
+export class FeedGap {
+  /** The damaged record, where damage is why; else the log begins later. */
+  readonly damagedLsn: Lsn | undefined;
+
+  constructor(damagedLsn?: Lsn) {
+    this.damagedLsn = damagedLsn;
+  }
+}
+
+interface Subscription {
+  readonly reader: FeedReader;
+  toldLsn: Lsn;
+}
+
+export class Feed {
+  readonly #source: FeedSource;
+  readonly #ring = new FrameRing();
+  /** Replaced, never changed. */
+  #subscriptions: readonly Subscription[] = [];
+  #bytesMax = 0;
+  #isAwaited = false;
+  #damagedLsn: Lsn | undefined;
+
+  constructor(source: FeedSource) {
+    this.#source = source;
+  }
+
+  /** Bytes of the newest records that may be in memory. */
+  get bytesMax(): number {
+    return this.#bytesMax;
+  }
+
+  /** The last record that a reader may have. */
+  lastLsn(reach: FeedReach): Lsn {
+    const { durableLsn } = this.#source.log;
+    return reach === 'durable' ? durableLsn : (Math.min(durableLsn, this.#source.appliedLsn) as Lsn);
+  }
+
+  /** The first record that can be given: from the files, or from memory where a checkpoint deleted its segment. */
+  get earliestLsn(): Lsn {
+    const { earliestLsn } = this.#source.log;
+    return Math.min(earliestLsn, this.#ring.oldestLsn ?? earliestLsn) as Lsn;
+  }
+
+  /** The last record known to be damaged in the files; undefined: none. */
+  get damagedLsn(): Lsn | undefined {
+    return this.#damagedLsn;
+  }
+
+  noteDamage(lsn: Lsn): void {
+    if (this.#damagedLsn === undefined || lsn > this.#damagedLsn) this.#damagedLsn = lsn;
+  }
+
+  /** Whether what follows `lsn` is in memory, or is still to come. */
+  isRecent(lsn: Lsn): boolean {
+    return (
+      lsn >= this.#source.log.durableLsn || lsn + 1 >= (this.#ring.oldestLsn ?? Number.POSITIVE_INFINITY)
+    );
+  }
+
+  /**
+   * Whole frames after `afterLsn`: at least one, at most `bytesMax` bytes unless
+   * the first is larger. Undefined where there is none yet. Answers at once
+   * where they are in memory.
+   */
+  read(
+    afterLsn: Lsn,
+    bytesMax: number,
+    reach: FeedReach = 'durable',
+  ): Awaitable<FrameRun | FeedGap | undefined> {
+    const throughLsn = this.lastLsn(reach);
+    if (throughLsn <= afterLsn) return undefined;
+    const fromLsn = nextLsn(afterLsn);
+    return this.#ring.read(fromLsn, throughLsn, bytesMax) ?? this.#readLog(fromLsn, throughLsn, bytesMax);
+  }
+
+  /** The place of the durable record at `lsn` in the chain; undefined where it is not here any more, or not yet. */
+  async pointAt(lsn: Lsn): Promise<ChainPoint | undefined> {
+    const recent = this.#ring.at(lsn);
+    if (recent !== undefined) return recent;
+    const { applied, log } = this.#source;
+    if (applied.lsn === lsn) return applied;
+    const found = await this.#fromFiles(() => log.lookup(lsn));
+    return found instanceof FeedGap ? undefined : found;
+  }
+
+  /** Returns how to end the subscription: its memory is given up, and it is called no more. */
+  subscribe(reader: FeedReader): () => void {
+    const subscription = { reader, toldLsn: this.lastLsn(reader.reach) };
+    this.#set([...this.#subscriptions, subscription]);
+    // Nobody may have asked for what was logged before.
+    if (reader.onMore !== undefined) this.#source.log.requestSync();
+    return () => this.#set(this.#subscriptions.filter((one) => one !== subscription));
+  }
+
+  #set(subscriptions: readonly Subscription[]): void {
+    this.#subscriptions = subscriptions;
+    this.#bytesMax = Math.max(0, ...subscriptions.map(({ reader }) => reader.bytesMax));
+    this.#isAwaited = subscriptions.some(({ reader }) => reader.onMore !== undefined);
+    if (this.#bytesMax === 0) this.#ring.clear();
+  }
+
+  /** The engine's side: the next record of the log is committed. Its bytes are copied where they are kept. */
+  add(frame: Frame): void {
+    if (this.#bytesMax > 0) this.#ring.add(frame, this.#bytesMax);
+  }
+
+  /** The engine's side: what was added is all for now. */
+  added(): void {
+    if (!this.#isAwaited) return;
+    this.#source.log.requestSync();
+    this.advance();
+  }
+
+  /** The engine's side: more may be durable, or applied. */
+  advance(): void {
+    const subscriptions = this.#subscriptions;
+    for (let i = 0; i < subscriptions.length; i++) {
+      const subscription = subscriptions[i] as Subscription;
+      const lsn = this.lastLsn(subscription.reader.reach);
+      if (lsn <= subscription.toldLsn) continue;
+      subscription.toldLsn = lsn;
+      subscription.reader.onMore?.(lsn);
+    }
+  }
+
+  async #readLog(fromLsn: Lsn, throughLsn: Lsn, bytesMax: number): Promise<FrameRun | FeedGap | undefined> {
+    const { log } = this.#source;
+    if (fromLsn < log.earliestLsn) return new FeedGap();
+    const frames = await this.#fromFiles(() => log.read(fromLsn, bytesMax, throughLsn));
+    return frames instanceof FeedGap ? frames : runOf(frames);
+  }
+
+  async #fromFiles<T>(read: () => Promise<T>): Promise<T | FeedGap> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof WalReadError)) throw error;
+      const damagedLsn = error.place?.lsn as Lsn | undefined;
+      if (damagedLsn !== undefined) this.noteDamage(damagedLsn);
+      return new FeedGap(damagedLsn);
+    }
+  }
+}
