@@ -433,10 +433,11 @@ export class MasterRole {
     const { clock, logger } = this.#options;
     const { signal } = this.#abort;
     let searchedMs = Number.NEGATIVE_INFINITY;
+    // A term may be granted in any wait: then the old one is not begun any more.
+    const lacksEpoch = (): boolean => !this.#hasEpoch && !this.#fence.isUp;
     try {
       while (!signal.aborted) {
-        const lacksEpoch = !this.#hasEpoch && !this.#fence.isUp;
-        await clock.sleep(lacksEpoch ? NO_SPACE_RETRY_MS : TICK_MS, signal);
+        await clock.sleep(lacksEpoch() ? NO_SPACE_RETRY_MS : TICK_MS, signal);
         if (signal.aborted) return;
         await this.#fence.save();
         this.#hearsay.tick();
@@ -444,7 +445,7 @@ export class MasterRole {
           searchedMs = clock.monotonicMs();
           await this.#findLeader();
         }
-        if (lacksEpoch) await this.#beginEpoch();
+        if (lacksEpoch()) await this.#beginEpoch();
         else while (!signal.aborted && this.#mayTick && this.master.tick()) await clock.yield();
       }
     } catch (error) {

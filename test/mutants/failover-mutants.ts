@@ -82,6 +82,13 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     tests: [HAZARDS],
   },
   {
+    name: 'old term begun although a higher one was granted while the master waited for space',
+    file: 'internal/node/master-role.ts',
+    text: '        if (lacksEpoch()) await this.#beginEpoch();',
+    replacement: '        if (!this.#hasEpoch) await this.#beginEpoch();',
+    tests: [HAZARDS],
+  },
+  {
     name: 'pushes in the old term by a new master whose disk is full',
     file: 'internal/node/master-role.ts',
     text: '    return this.#isPromoted ? this.#host.manifest.term : termOf(this.#engine.log.tail.epoch);',
