@@ -112,6 +112,8 @@ describe('store against a plain model', () => {
         expect(store.stats()).toEqual({
           entries: store.entries,
           bytes: store.bytes,
+          entriesMax: 0,
+          bytesMax: 0,
           hits,
           misses,
           evicted,
