@@ -3,7 +3,8 @@
  * mutations in them, from the segment files that were moved. Changes nothing;
  * files that were removed by hand are simply not there.
  */
-import { decodeMutations, RecordError } from '#engine/record-codec.ts';
+import { RecordError } from '#engine/records/record-kind.ts';
+import { mutationsOf } from '#engine/records/record-table.ts';
 import type { Update } from '#model/commands.ts';
 import type { DivergedReport, DivergedSlice, DivergedTail } from '#model/diverged.ts';
 import { WalnutError } from '#model/errors.ts';
@@ -11,12 +12,13 @@ import type { Lsn } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
 import type { File, FileSystem } from '#platform/file-system.ts';
 import { ASIDE_NAME, parseSegmentName, type SegmentName } from '#wal/file-names.ts';
-import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import type { Frame } from '#wal/frame.ts';
 import { headerOf } from '#wal/log-reader.ts';
 import type { Manifest } from '#wal/manifest.ts';
 import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
 import { SegmentScanner } from '#wal/segment-scanner.ts';
 import { createSegment } from '#wal/segment-table.ts';
+import { NewerFormatError } from '#wal/wal-errors.ts';
 
 interface AsideSegment {
   /** Relative to the directory. */
@@ -81,7 +83,9 @@ export async function readDiverged(
           return end(`records ${lastLsn + 1} to ${frame.lsn - 1} are missing`);
         if (updates.length > 0 && bytes + frame.frameBytes > bytesMax)
           return { updates, lastLsn, isEnd: false, damage: '' };
-        updates.push(...updatesOf(frame));
+        const found = updatesOf(frame);
+        if (typeof found === 'string') return end(`${folder}/${segment.name}: LSN ${frame.lsn}: ${found}`);
+        updates.push(...found);
         lastLsn = frame.lsn;
         bytes += frame.frameBytes;
         if (lastLsn >= tail.last.lsn) return end('');
@@ -115,12 +119,12 @@ async function* framesOf(
   }
 }
 
-function updatesOf(frame: Frame): Update[] {
-  if (frame.type !== RECORD_TYPE.data) return [];
+/** A text where a newer program wrote the record. */
+function updatesOf(frame: Frame): Update[] | string {
   const position = { epoch: frame.epoch, lsn: frame.lsn };
   const { timestampMs } = frame;
   try {
-    return decodeMutations(frame.payload).map((mutation) => ({
+    return mutationsOf(frame).map((mutation) => ({
       position,
       timestampMs,
       op: mutation.op,
@@ -130,6 +134,7 @@ function updatesOf(frame: Frame): Update[] {
       expireAtMs: mutation.op === 'set' ? mutation.expireAtMs : 0,
     }));
   } catch (error) {
+    if (error instanceof NewerFormatError) return error.message;
     // Its checksum holds: it was written like this, and never applied.
     if (error instanceof RecordError) return [];
     throw error;

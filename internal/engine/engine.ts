@@ -15,15 +15,11 @@ import { EpochTable, type PositionStanding } from '#engine/epoch-table.ts';
 import { Feed } from '#engine/feed/feed.ts';
 import type { LogClock } from '#engine/log-clock.ts';
 import { LsnWaiters } from '#engine/lsn-waiters.ts';
-import type { PayloadWriter } from '#engine/payload-writer.ts';
-import {
-  decodeConfig,
-  decodeEpochParent,
-  encodeConfig,
-  encodeEpochParent,
-  type LoggedConfig,
-  MutationCursor,
-} from '#engine/record-codec.ts';
+import { encodeConfig, type LoggedConfig } from '#engine/records/config-record.ts';
+import { encodeEpochParent } from '#engine/records/epoch-record.ts';
+import type { PayloadWriter } from '#engine/records/payload-writer.ts';
+import { RECORD_TYPE, type RecordState } from '#engine/records/record-kind.ts';
+import { recordKindOf } from '#engine/records/record-table.ts';
 import { shortageError } from '#engine/short-disk.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
@@ -36,7 +32,7 @@ import { Fifo } from '#platform/fifo.ts';
 import { Listeners } from '#platform/listeners.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Store } from '#storage/store.ts';
-import { encodeFrame, type Frame, type FrameHeader, RECORD_TYPE } from '#wal/frame.ts';
+import { encodeFrame, type Frame, type FrameHeader } from '#wal/frame.ts';
 import type { Log } from '#wal/log.ts';
 
 /** Called once: when the record is visible here, or with why it never will be. */
@@ -61,7 +57,7 @@ export interface EngineParts {
   readonly holds: boolean;
 }
 
-export class Engine {
+export class Engine implements RecordState {
   readonly store: Store;
   readonly epochs: EpochTable;
   readonly logClock: LogClock;
@@ -86,8 +82,6 @@ export class Engine {
   #committedLsn: Lsn;
   /** Epochs begun by records that are not applied yet. */
   #epochsAhead: EpochStart[] = [];
-  /** Through the record at hand. */
-  readonly #cursor = new MutationCursor();
   /** Records on their way to disk, oldest first. */
   readonly #pending = new Fifo<PendingRecord>();
 
@@ -127,9 +121,10 @@ export class Engine {
   /** Recovery of a log that is applied late: checks a frame of it, which `replay` gets when its time has come. */
   hold(frame: Frame): void {
     assert(this.#holds, 'this engine applies late');
-    this.#checkPayload(frame);
+    const kind = recordKindOf(frame);
+    kind.check(frame);
     this.#noteAppended(frame);
-    this.#noteHeld(frame);
+    kind.hold(frame, this);
     this.#committedLsn = frame.lsn;
   }
 
@@ -276,11 +271,12 @@ export class Engine {
 
   /**
    * Replica: appends its master's frames verbatim. The caller has checked that
-   * they continue the tail; a payload that cannot be decoded throws
-   * `RecordError` and nothing of it or after it is appended.
+   * they continue the tail. Where one cannot be applied, `RecordError` is
+   * thrown, or `NewerFormatError` where this program does not know its kind, and
+   * nothing is appended.
    */
   appendFrames(frames: readonly Frame[], done?: RecordDone): void {
-    for (const frame of frames) this.#checkPayload(frame);
+    for (const frame of frames) recordKindOf(frame).check(frame);
     const last = frames.length - 1;
     frames.forEach((frame, index) => {
       this.#append({ frame, done: index === last ? done : undefined });
@@ -328,7 +324,7 @@ export class Engine {
   #noteAppended(frame: Frame): void {
     this.#lastTimestampMs = Math.max(this.#lastTimestampMs, frame.timestampMs);
     if (frame.lsn === this.#appliedLsn + 1) this.#behindSinceMs = frame.timestampMs;
-    if (frame.type === RECORD_TYPE.epoch) this.#epochsAhead.push({ epoch: frame.epoch, firstLsn: frame.lsn });
+    if (recordKindOf(frame).beginsEpoch) this.#epochsAhead.push({ epoch: frame.epoch, firstLsn: frame.lsn });
   }
 
   #commit(uptoLsn: Lsn): void {
@@ -336,7 +332,7 @@ export class Engine {
       if (record.frame.lsn > uptoLsn) break;
       this.#pending.drop(1);
       this.#committedLsn = record.frame.lsn;
-      if (this.#holds) this.#noteHeld(record.frame);
+      if (this.#holds) recordKindOf(record.frame).hold(record.frame, this);
       else this.#applyFrame(record.frame);
       this.feed.add(record.frame);
       record.done?.();
@@ -345,25 +341,12 @@ export class Engine {
     this.feed.added();
   }
 
-  /** What is known of a record before it is applied: the clock is the group's, however late its entries are shown. */
-  #noteHeld(frame: Frame): void {
-    if (frame.type === RECORD_TYPE.config) this.logClock.state(decodeConfig(frame.payload).wallOffsetMs);
-  }
-
   /** The one apply path: what the log says, from the bytes that it says it with. */
   #applyFrame(frame: Frame): void {
     assert(frame.lsn === this.#appliedLsn + 1, `record ${frame.lsn} applies after ${this.#appliedLsn}`);
-    if (frame.type === RECORD_TYPE.data) {
-      const mutation = this.#openPayload(frame);
-      while (mutation.next()) this.store.applyEncoded(mutation, frame);
-    } else if (frame.type === RECORD_TYPE.epoch) {
-      this.epochs.add(frame.epoch, frame.lsn);
+    recordKindOf(frame).apply(frame, this);
+    if (this.#epochsAhead.length > 0)
       this.#epochsAhead = this.#epochsAhead.filter((start) => start.firstLsn > frame.lsn);
-    } else {
-      const { limits, wallOffsetMs } = decodeConfig(frame.payload);
-      this.store.setLimits(limits);
-      this.logClock.state(wallOffsetMs);
-    }
     this.#appliedEpoch = frame.epoch;
     this.#appliedLsn = frame.lsn;
     this.#appliedCrc = frame.crc;
@@ -374,23 +357,6 @@ export class Engine {
     this.#appliedClockMs = Math.max(this.#appliedClockMs, frame.timestampMs);
     this.#committedLsn = Math.max(this.#committedLsn, frame.lsn) as Lsn;
     this.appliedFrames.tell(frame);
-  }
-
-  #openPayload({ buffer, payloadOffset, payloadBytes }: Frame): MutationCursor {
-    this.#cursor.open(buffer, payloadOffset, payloadOffset + payloadBytes);
-    return this.#cursor;
-  }
-
-  /** Throws where the record could not be applied. */
-  #checkPayload(frame: Frame): void {
-    if (frame.type === RECORD_TYPE.data) {
-      const mutation = this.#openPayload(frame);
-      while (mutation.next());
-    } else if (frame.type === RECORD_TYPE.epoch) {
-      decodeEpochParent(frame.payload);
-    } else {
-      decodeConfig(frame.payload);
-    }
   }
 
   #refuse(firstLsn: Lsn, error: Error): void {

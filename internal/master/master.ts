@@ -9,7 +9,7 @@
 
 import type { Engine } from '#engine/engine.ts';
 import { inWallTime } from '#engine/log-clock.ts';
-import { PayloadWriter } from '#engine/payload-writer.ts';
+import { PayloadWriter } from '#engine/records/payload-writer.ts';
 import { AcceptedState } from '#master/accepted-state.ts';
 import {
   isWaiting,

@@ -5,7 +5,7 @@
  * node leaves it within the limits.
  */
 
-import type { PayloadWriter } from '#engine/payload-writer.ts';
+import type { PayloadWriter } from '#engine/records/payload-writer.ts';
 import { type AcceptedState, MISSING } from '#master/accepted-state.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import { type Cause, type EncodedPair, type Entry, isExpired } from '#model/entry.ts';

@@ -1,6 +1,7 @@
 /** A record on its way to disk: its bytes until it is settled, and whoever waits for that. */
-import type { PayloadSource } from '#engine/payload-writer.ts';
-import { hasKeyAt, mutationAt } from '#engine/record-codec.ts';
+
+import { hasKeyAt, mutationAt } from '#engine/records/data-record.ts';
+import type { PayloadSource } from '#engine/records/payload-writer.ts';
 import type { Entry } from '#model/entry.ts';
 import type { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';

@@ -7,7 +7,7 @@
 import type { Engine } from '#engine/engine.ts';
 import { FeedGap } from '#engine/feed/feed.ts';
 import { inWallTime } from '#engine/log-clock.ts';
-import { decodeMutations } from '#engine/record-codec.ts';
+import { mutationsOf } from '#engine/records/record-table.ts';
 import type {
   GetAnswer,
   GetCommand,
@@ -22,8 +22,9 @@ import type { Awaitable, ReadMoment } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
-import { decodeFrames, type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { decodeFrames, type Frame } from '#wal/frame.ts';
 import type { FrameRun } from '#wal/frame-run.ts';
+import { NewerFormatError } from '#wal/wal-errors.ts';
 
 /** What the reader must know of the node around it. */
 export interface ReaderContext {
@@ -117,7 +118,7 @@ export class Reader {
     const run = await this.#readFrames(engine, after, command.bytesMax);
     const bytes = run?.bytes ?? NO_BYTES;
     return {
-      updates: command.format === 'entries' ? decodeFrames(bytes).flatMap(toUpdates) : [],
+      updates: command.format === 'entries' ? entriesOf(bytes) : [],
       frames: command.format === 'frames' ? bytes : NO_BYTES,
       last: run === undefined ? after : { epoch: run.last.epoch, lsn: run.last.lsn },
       latest,
@@ -235,10 +236,20 @@ function discarded(position: Position): WalnutError {
   );
 }
 
+/** Records below the snapshot may be of a newer program: this one starts without them, and cannot show them. */
+function entriesOf(bytes: Uint8Array): Update[] {
+  try {
+    return decodeFrames(bytes).flatMap(toUpdates);
+  } catch (error) {
+    if (!(error instanceof NewerFormatError)) throw error;
+    const message = `these records cannot be given as entries: ${error.message}. Ask for frames`;
+    throw new WalnutError('failed_precondition', message, { cause: error });
+  }
+}
+
 function toUpdates(frame: Frame): Update[] {
-  if (frame.type !== RECORD_TYPE.data) return [];
   const position: Position = { epoch: frame.epoch, lsn: frame.lsn };
-  return decodeMutations(frame.payload).map((mutation) => ({
+  return mutationsOf(frame).map((mutation) => ({
     position,
     timestampMs: frame.timestampMs,
     op: mutation.op,

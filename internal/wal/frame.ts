@@ -8,23 +8,23 @@ import type { Epoch, Lsn } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { asBuffer, readUint53, writeUint53 } from '#wal/bytes.ts';
+import { NewerFormatError } from '#wal/wal-errors.ts';
 
 export const FRAME_HEADER_BYTES = 44;
 /** The format's own maximum, never configuration: 64 MiB. */
 export const PAYLOAD_BYTES_MAX = 64 * 1_024 * 1_024;
 
-export const RECORD_TYPE = { data: 1, epoch: 2, config: 3 } as const;
-export type RecordType = (typeof RECORD_TYPE)[keyof typeof RECORD_TYPE];
-
 /** Why a frame is none whose payload is not intact. */
 export const PAYLOAD_DIFFERS = 'payload CRC differs';
+const HEADER_DIFFERS = 'header CRC differs';
 
 export interface FrameHeader {
   readonly lsn: Lsn;
   readonly epoch: Epoch;
   /** `crc` of the record before; 0 before the first. */
   readonly prevCrc: number;
-  readonly type: RecordType;
+  /** What kind of record it is: the engine's number, opaque here. */
+  readonly type: number;
   /** None is defined yet; kept as given. */
   readonly flags: number;
   /** Log clock, milliseconds since the Unix epoch. */
@@ -51,7 +51,7 @@ class FrameView implements Frame {
   readonly lsn: Lsn;
   readonly epoch: Epoch;
   readonly prevCrc: number;
-  readonly type: RecordType;
+  readonly type: number;
   readonly flags: number;
   readonly timestampMs: number;
   readonly crc: number;
@@ -65,7 +65,7 @@ class FrameView implements Frame {
     this.lsn = readUint53(buffer, offset + 8) as Lsn;
     this.epoch = readUint53(buffer, offset + 16);
     this.prevCrc = buffer.readUInt32LE(offset + 24);
-    this.type = buffer[offset + 28] as RecordType;
+    this.type = buffer[offset + 28] as number;
     this.flags = buffer[offset + 29] as number;
     this.timestampMs = readUint53(buffer, offset + 32);
     this.crc = buffer.readUInt32LE(offset);
@@ -95,7 +95,8 @@ export type DecodedFrame =
   | { readonly kind: 'end' }
   /** The bytes end inside the frame, whose first `bytesNeeded` bytes would tell more. */
   | { readonly kind: 'short'; readonly bytesNeeded: number }
-  | { readonly kind: 'bad'; readonly why: string };
+  /** `isIntact`: the header's CRC is right, and this program does not know what it says. */
+  | { readonly kind: 'bad'; readonly why: string; readonly isIntact: boolean };
 
 /** Frames from elsewhere that do not hold: `index` counts from 0. */
 export class FrameError extends Error {
@@ -145,14 +146,33 @@ export function sealFrame(header: FrameHeader, bytes: Buffer, payloadBytes: numb
  */
 export function tryDecodeFrameHeader(buffer: Buffer, offset: number): Frame | string {
   const crc = buffer.readUInt32LE(offset);
-  if (crc32(buffer, 0, offset + 4, offset + FRAME_HEADER_BYTES) !== crc) return 'header CRC differs';
+  if (crc32(buffer, 0, offset + 4, offset + FRAME_HEADER_BYTES) !== crc) return HEADER_DIFFERS;
   const frame = new FrameView(buffer, offset);
-  const { payloadBytes, type, lsn, epoch, timestampMs } = frame;
+  const { payloadBytes, lsn, epoch, timestampMs } = frame;
   if (payloadBytes > PAYLOAD_BYTES_MAX) return `payload of ${payloadBytes} bytes is over the maximum`;
-  if (type < RECORD_TYPE.data || type > RECORD_TYPE.config) return `unknown record type ${type}`;
   if (!(lsn >= 1 && epoch >= 0 && timestampMs >= 0)) return 'a number is out of range';
   if (buffer.readUInt16LE(offset + 30) !== 0) return 'reserved bytes are not zero';
   return frame;
+}
+
+/**
+ * Whether the header that `tryDecodeFrameHeader` refused is whole all the same:
+ * a program with another format wrote it, and no write was interrupted there.
+ */
+export function isHeaderIntact(why: string): boolean {
+  return why !== HEADER_DIFFERS;
+}
+
+/**
+ * The cheap test before `tryDecodeFrameHeader` where a frame may begin at any
+ * byte: false where the 44 bytes at `offset` cannot be a header.
+ */
+export function mayBeFrameHeader(buffer: Buffer, offset: number): boolean {
+  return (
+    buffer.readUInt16LE(offset + 30) === 0 &&
+    readUint53(buffer, offset + 8) >= 1 &&
+    buffer.readUInt32LE(offset + 4) <= PAYLOAD_BYTES_MAX
+  );
 }
 
 /** Whether the payload is the one the header was written for. All of it is in the frame's buffer. */
@@ -168,17 +188,18 @@ export function tryDecodeFrame(bytes: Uint8Array, offset: number): DecodedFrame 
   if (left < FRAME_HEADER_BYTES) return { kind: 'short', bytesNeeded: FRAME_HEADER_BYTES };
   const buffer = asBuffer(bytes);
   const frame = tryDecodeFrameHeader(buffer, offset);
-  if (typeof frame === 'string') return { kind: 'bad', why: frame };
+  if (typeof frame === 'string') return { kind: 'bad', why: frame, isIntact: isHeaderIntact(frame) };
   const nextOffset = offset + FRAME_HEADER_BYTES + frame.payloadBytes;
   if (nextOffset > bytes.length) return { kind: 'short', bytesNeeded: nextOffset - offset };
   return isPayloadIntact(frame)
     ? { kind: 'frame', frame, nextOffset }
-    : { kind: 'bad', why: PAYLOAD_DIFFERS };
+    : { kind: 'bad', why: PAYLOAD_DIFFERS, isIntact: false };
 }
 
 /**
  * Decodes whole frames lying one after another, and checks that each follows
- * the one before. Throws `FrameError`; the first frame's place in a history is
+ * the one before. Throws `FrameError`, or `NewerFormatError` where one is whole
+ * and of a format that this program does not know; the first frame's place in a history is
  * the caller's to check.
  */
 export function decodeFrames(bytes: Uint8Array): Frame[] {
@@ -188,7 +209,7 @@ export function decodeFrames(bytes: Uint8Array): Frame[] {
     const decoded = tryDecodeFrame(bytes, offset);
     if (decoded.kind === 'end') return frames;
     if (decoded.kind === 'short') throw new FrameError(frames.length, 'the bytes end inside it');
-    if (decoded.kind === 'bad') throw new FrameError(frames.length, decoded.why);
+    if (decoded.kind === 'bad') throw whyBad(frames.length, decoded);
     const before = frames.at(-1);
     if (before !== undefined) {
       const why = whyNotNext(before, decoded.frame);
@@ -197,6 +218,10 @@ export function decodeFrames(bytes: Uint8Array): Frame[] {
     frames.push(decoded.frame);
     offset = decoded.nextOffset;
   }
+}
+
+function whyBad(index: number, { why, isIntact }: { why: string; isIntact: boolean }): Error {
+  return isIntact ? new NewerFormatError(`frame ${index}: ${why}`) : new FrameError(index, why);
 }
 
 /** Why `frame` cannot stand directly after the record at `before`; undefined where it can. */

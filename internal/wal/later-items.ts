@@ -14,7 +14,7 @@ import type { File } from '#platform/file-system.ts';
 import { TimeSlices } from '#platform/time-slices.ts';
 import { readUint53 } from '#wal/bytes.ts';
 import { CHUNK_BYTES } from '#wal/chunk-source.ts';
-import { FRAME_HEADER_BYTES, tryDecodeFrameHeader } from '#wal/frame.ts';
+import { FRAME_HEADER_BYTES, mayBeFrameHeader, tryDecodeFrameHeader } from '#wal/frame.ts';
 import {
   ITEM_KIND,
   isPrefixValid,
@@ -134,9 +134,7 @@ export async function hasFrameSomewhere(file: File, sizeBytes: number, clock?: C
     const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, sizeBytes - base));
     const bytesRead = await file.read(buffer, base);
     for (let at = 0; at + FRAME_HEADER_BYTES <= bytesRead; at++) {
-      const type = buffer[at + 28] as number;
-      if (type < 1 || type > 3 || buffer.readUInt16LE(at + 30) !== 0) continue;
-      if (typeof tryDecodeFrameHeader(buffer, at) !== 'string') return true;
+      if (mayBeFrameHeader(buffer, at) && typeof tryDecodeFrameHeader(buffer, at) !== 'string') return true;
     }
     await clock?.yield();
   }

@@ -15,12 +15,17 @@ import type { SegmentName } from '#wal/file-names.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
 import type { LaterItem } from '#wal/later-items.ts';
 import { type Demand, demandOf, whyShort } from '#wal/log-reach.ts';
-import { SEGMENT_HEADER_BYTES, type SegmentHeader, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
+import {
+  isUnknownSegmentFormat,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  tryDecodeSegmentHeader,
+} from '#wal/segment-format.ts';
 import { type ReplayContext, type SegmentEnd, SegmentReplay } from '#wal/segment-replay.ts';
 import { createSegment, type Segment } from '#wal/segment-table.ts';
 import { type Damage, judgeDamage } from '#wal/verdict.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import { damageError, toError, WalOpenError } from '#wal/wal-errors.ts';
+import { damageError, NewerFormatError, toError, WalOpenError } from '#wal/wal-errors.ts';
 
 export interface RecoveryProgress {
   readonly bytesDone: number;
@@ -225,6 +230,8 @@ class Replay implements ReplayContext {
     const bytesRead = await file.read(bytes, 0);
     const header = tryDecodeSegmentHeader(bytes.subarray(0, bytesRead));
     if (typeof header === 'string') {
+      if (isUnknownSegmentFormat(bytes))
+        throw this.#refusal('newer', segment.name, 0, segment.firstLsn, header);
       const damage: Damage = {
         what: 'header',
         hasLaterSegment: hasLater,
@@ -323,6 +330,8 @@ class Replay implements ReplayContext {
       this.#options.onFrame(frame);
     } catch (error) {
       if (error instanceof WalOpenError) throw error;
+      if (error instanceof NewerFormatError)
+        throw this.#refusal('newer', segment.name, offset, frame.lsn, error.message);
       const why = `the record cannot be applied: ${toError(error).message}`;
       throw this.#damage(segment.name, offset, frame.lsn, why);
     }
@@ -357,7 +366,11 @@ class Replay implements ReplayContext {
   }
 
   #damage(name: string, byte: number, lsn: number, why: string): WalOpenError {
+    return this.#refusal('corrupt', name, byte, lsn, why);
+  }
+
+  #refusal(kind: 'corrupt' | 'newer', name: string, byte: number, lsn: number, why: string): WalOpenError {
     const { path } = this.#options.directory;
-    return damageError('corrupt', path, { file: `${path}/${name}`, byte, lsn, why });
+    return damageError(kind, path, { file: `${path}/${name}`, byte, lsn, why });
   }
 }

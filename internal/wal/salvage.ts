@@ -11,7 +11,13 @@
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
 import { CHUNK_BYTES } from '#wal/chunk-source.ts';
-import { FRAME_HEADER_BYTES, type Frame, tryDecodeFrame, tryDecodeFrameHeader } from '#wal/frame.ts';
+import {
+  FRAME_HEADER_BYTES,
+  type Frame,
+  mayBeFrameHeader,
+  tryDecodeFrame,
+  tryDecodeFrameHeader,
+} from '#wal/frame.ts';
 import { type LaterItem, searchLaterItems } from '#wal/later-items.ts';
 import { PREFIX_BYTES, RECORD_OVERHEAD_BYTES } from '#wal/segment-format.ts';
 import { SegmentScanner } from '#wal/segment-scanner.ts';
@@ -146,8 +152,7 @@ async function findFrame(
     const lastStart = bytesRead - RECORD_OVERHEAD_BYTES;
     for (let at = 0; at <= lastStart; at++) {
       const frameAt = at + PREFIX_BYTES;
-      const type = window[frameAt + 28] as number;
-      if (type < 1 || type > 3 || window.readUInt16LE(frameAt + 30) !== 0) continue;
+      if (!mayBeFrameHeader(window, frameAt)) continue;
       const decoded = tryDecodeFrameHeader(window, frameAt);
       if (typeof decoded === 'string') continue;
       const { lsn } = decoded;

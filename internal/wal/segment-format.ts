@@ -58,10 +58,8 @@ export function tryDecodeSegmentHeader(bytes: Buffer): SegmentHeader | string {
   if (!bytes.subarray(0, 8).equals(MAGIC)) return 'this is not a segment of a Walnut log (magic)';
   const crc = crc32(bytes, 0, 0, SEGMENT_HEADER_BYTES - 4);
   if (crc !== bytes.readUInt32LE(SEGMENT_HEADER_BYTES - 4)) return 'segment header CRC differs';
-  const version = bytes.readUInt16LE(8);
-  if (version !== FORMAT_VERSION) return `format version ${version} is not known to this program`;
-  if (bytes.readUInt16LE(10) !== SEGMENT_HEADER_BYTES) return 'header length is not 96';
-  if (bytes[12] !== CRC_ALGORITHM_CRC32) return `CRC algorithm ${bytes[12]} is not known to this program`;
+  const unknown = unknownFormat(bytes);
+  if (unknown !== undefined) return unknown;
   const seq = readUint53(bytes, 32);
   const firstLsn = readUint53(bytes, 40);
   const epoch = readUint53(bytes, 48);
@@ -74,6 +72,21 @@ export function tryDecodeSegmentHeader(bytes: Buffer): SegmentHeader | string {
     lastCrc: bytes.readUInt32LE(56),
     salt: bytes.readUInt32LE(60),
   };
+}
+
+/** The header of a format that this program does not know: `bytes` have the magic, and their CRC is right. */
+export function isUnknownSegmentFormat(bytes: Buffer): boolean {
+  if (bytes.length < SEGMENT_HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) return false;
+  const crc = crc32(bytes, 0, 0, SEGMENT_HEADER_BYTES - 4);
+  return crc === bytes.readUInt32LE(SEGMENT_HEADER_BYTES - 4) && unknownFormat(bytes) !== undefined;
+}
+
+function unknownFormat(bytes: Buffer): string | undefined {
+  const version = bytes.readUInt16LE(8);
+  if (version !== FORMAT_VERSION) return `format version ${version} is not known to this program`;
+  if (bytes.readUInt16LE(10) !== SEGMENT_HEADER_BYTES) return 'header length is not 96';
+  if (bytes[12] !== CRC_ALGORITHM_CRC32) return `CRC algorithm ${bytes[12]} is not known to this program`;
+  return undefined;
 }
 
 /** Writes the prefix of a record whose frame already stands at `offset + 12`: the CRC covers its hcrc. */
@@ -132,6 +145,19 @@ export function peekItemKind(buffer: Buffer, offset: number): number {
 export function isPrefixValid(buffer: Buffer, offset: number, salt: number): boolean {
   const covered = peekItemKind(buffer, offset) === ITEM_KIND.record ? 16 : NOTE_BYTES;
   return crc32(buffer, salt, offset + 4, offset + covered) === buffer.readUInt32LE(offset);
+}
+
+/**
+ * An item of a kind that this program does not know, whose prefix is valid all
+ * the same: its number. Undefined where there is none. 28 bytes are there.
+ */
+export function peekUnknownKind(buffer: Buffer, offset: number, salt: number): number | undefined {
+  const kind = buffer.readUInt32LE(offset + 4);
+  if (kind <= ITEM_KIND.seal) return undefined;
+  const crc = buffer.readUInt32LE(offset);
+  // Either shape that a prefix has so far: with four bytes behind it under its CRC, or with a body of 16.
+  const isValid = [16, NOTE_BYTES].some((end) => crc32(buffer, salt, offset + 4, offset + end) === crc);
+  return isValid ? kind : undefined;
 }
 
 export function readDurLag(buffer: Buffer, offset: number): number {

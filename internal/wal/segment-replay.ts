@@ -78,7 +78,7 @@ export class SegmentReplay {
       const why = this.#tryTake(item);
       if (why !== undefined) {
         if (await this.#tryResume(item.offset)) continue;
-        await this.#judge(item.offset, why);
+        await this.#judge(item.offset, why, item.kind === 'bad' && item.isUnknown);
         return this.#end(why);
       }
       if (item.kind === 'end') break;
@@ -158,12 +158,12 @@ export class SegmentReplay {
   }
 
   /** Returns where the log may end at `offset`; throws where that would lose what was durable. */
-  async #judge(offset: number, why: string | undefined): Promise<void> {
+  async #judge(offset: number, why: string | undefined, isUnknown = false): Promise<void> {
     const { chain, from, path } = this.#replay;
     const neededLsn = Math.max(chain.lsn, from.lsn) + 1;
     let provenDurableLsn = this.#replay.knownDurableLsn;
     const provenBy = provenDurableLsn >= neededLsn ? 'MANIFEST' : 'a later item';
-    if (why !== undefined && !this.#hasLater && provenDurableLsn < neededLsn) {
+    if (why !== undefined && !isUnknown && !this.#hasLater && provenDurableLsn < neededLsn) {
       await this.#search(offset, (item) => {
         provenDurableLsn = Math.max(provenDurableLsn, item.lsn - item.durLag);
         return provenDurableLsn >= neededLsn;
@@ -171,10 +171,14 @@ export class SegmentReplay {
     }
     const what = why === undefined ? 'unsealed_end' : 'item';
     const proof = { provenDurableLsn, provenBy } as const;
-    const verdict = judgeDamage({ what, hasLaterSegment: this.#hasLater, neededLsn, ...proof });
-    if (verdict.kind !== 'corrupt') return;
-    const reason = why === undefined ? verdict.why : `${why}; ${verdict.why}`;
-    throw damageError('corrupt', path, {
+    const verdict = judgeDamage({ what, isUnknown, hasLaterSegment: this.#hasLater, neededLsn, ...proof });
+    if (verdict.kind === 'torn' || verdict.kind === 'tail') return;
+    const reasons = [
+      ...(why === undefined ? [] : [why]),
+      ...(verdict.kind === 'corrupt' ? [verdict.why] : []),
+    ];
+    const reason = reasons.join('; ');
+    throw damageError(verdict.kind, path, {
       file: this.#segment.path,
       byte: offset,
       lsn: chain.lsn + 1,

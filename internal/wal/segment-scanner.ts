@@ -12,6 +12,7 @@ import { CHUNK_BYTES, type ChunkSource, FreshChunks, ReadAheadChunks } from '#wa
 import {
   FRAME_HEADER_BYTES,
   type Frame,
+  isHeaderIntact,
   isPayloadIntact,
   PAYLOAD_DIFFERS,
   tryDecodeFrameHeader,
@@ -23,6 +24,7 @@ import {
   NOTE_BYTES,
   PREFIX_BYTES,
   peekItemKind,
+  peekUnknownKind,
   RECORD_OVERHEAD_BYTES,
   readDurLag,
   readMark,
@@ -42,7 +44,11 @@ export type SegmentItem =
   | { readonly kind: 'seal'; readonly offset: number; readonly nextOffset: number; readonly seal: Seal }
   /** The file ends here, between two items. */
   | { readonly kind: 'end'; readonly offset: number }
-  | { readonly kind: 'bad'; readonly offset: number; readonly why: string };
+  /**
+   * No item. `isUnknown`: its checksums hold, and it is of a format that this
+   * program does not know. No interrupted write leaves that.
+   */
+  | { readonly kind: 'bad'; readonly offset: number; readonly why: string; readonly isUnknown: boolean };
 
 type DecodedItem = SegmentItem | { readonly kind: 'need'; readonly bytes: number };
 
@@ -111,23 +117,29 @@ export class SegmentScanner {
  */
 function decodeItem(chunk: Buffer, at: number, base: number, left: number, salt: number): DecodedItem {
   const offset = base + at;
-  const bad = (why: string): SegmentItem => ({ kind: 'bad', offset, why });
   const available = chunk.length - at;
   const headBytes = Math.min(left, RECORD_OVERHEAD_BYTES);
   if (available < headBytes) return { kind: 'need', bytes: headBytes };
-  if (left < NOTE_BYTES) return bad(`${left} bytes are too few for anything`);
+  if (left < NOTE_BYTES) return bad(offset, `${left} bytes are too few for anything`);
   const kind = peekItemKind(chunk, at);
-  if (kind === 0) return bad('no record, mark or seal begins here');
-  if (kind === ITEM_KIND.record && left < RECORD_OVERHEAD_BYTES) return bad('the file ends inside a record');
-  if (!isPrefixValid(chunk, at, salt)) return bad('prefix CRC differs');
+  if (kind === 0) {
+    const other = peekUnknownKind(chunk, at, salt);
+    if (other === undefined) return bad(offset, 'no record, mark or seal begins here');
+    return unknown(offset, `unknown item kind ${other}`);
+  }
+  if (kind === ITEM_KIND.record && left < RECORD_OVERHEAD_BYTES)
+    return bad(offset, 'the file ends inside a record');
+  if (!isPrefixValid(chunk, at, salt)) return bad(offset, 'prefix CRC differs');
   const nextOffset = offset + NOTE_BYTES;
   if (kind === ITEM_KIND.mark) {
     const mark = readMark(chunk, at);
-    return mark === undefined ? bad('the mark makes no sense') : { kind: 'mark', offset, nextOffset, mark };
+    if (mark === undefined) return unknown(offset, 'the mark makes no sense');
+    return { kind: 'mark', offset, nextOffset, mark };
   }
   if (kind === ITEM_KIND.seal) {
     const seal = readSeal(chunk, at);
-    return seal === undefined ? bad('the seal makes no sense') : { kind: 'seal', offset, nextOffset, seal };
+    if (seal === undefined) return unknown(offset, 'the seal makes no sense');
+    return { kind: 'seal', offset, nextOffset, seal };
   }
   return decodeRecord(chunk, at, base, left);
 }
@@ -135,12 +147,20 @@ function decodeItem(chunk: Buffer, at: number, base: number, left: number, salt:
 function decodeRecord(chunk: Buffer, at: number, base: number, left: number): DecodedItem {
   const offset = base + at;
   const frame = tryDecodeFrameHeader(chunk, at + PREFIX_BYTES);
-  if (typeof frame === 'string') return { kind: 'bad', offset, why: frame };
+  if (typeof frame === 'string') return isHeaderIntact(frame) ? unknown(offset, frame) : bad(offset, frame);
   const bytes = RECORD_OVERHEAD_BYTES + frame.payloadBytes;
-  if (bytes > left) return { kind: 'bad', offset, why: 'the file ends inside a record' };
+  if (bytes > left) return bad(offset, 'the file ends inside a record');
   if (bytes > chunk.length - at) return { kind: 'need', bytes };
-  if (!isPayloadIntact(frame)) return { kind: 'bad', offset, why: PAYLOAD_DIFFERS };
+  if (!isPayloadIntact(frame)) return bad(offset, PAYLOAD_DIFFERS);
   return { kind: 'record', offset, nextOffset: offset + bytes, frame, durLag: readDurLag(chunk, at) };
+}
+
+function bad(offset: number, why: string): SegmentItem {
+  return { kind: 'bad', offset, why, isUnknown: false };
+}
+
+function unknown(offset: number, why: string): SegmentItem {
+  return { kind: 'bad', offset, why, isUnknown: true };
 }
 
 /** What the damaged place itself still tells: a frame header that holds gives the length to step over. */

@@ -8,6 +8,8 @@ import { assertNever } from '#platform/assert.ts';
 export interface Damage {
   /** What stands where an item should begin. */
   readonly what: 'item' | 'header' | 'unsealed_end';
+  /** Its checksums hold: a newer program wrote it. */
+  readonly isUnknown?: boolean;
   /** A segment with a higher number exists. */
   readonly hasLaterSegment: boolean;
   /**
@@ -24,9 +26,12 @@ export type Verdict =
   | { readonly kind: 'torn' }
   /** An open segment that ends where it may: no damage at all. */
   | { readonly kind: 'tail' }
-  | { readonly kind: 'corrupt'; readonly why: string };
+  | { readonly kind: 'corrupt'; readonly why: string }
+  /** No damage: this program is too old for it. */
+  | { readonly kind: 'newer' };
 
 export function judgeDamage(damage: Damage): Verdict {
+  if (damage.isUnknown === true) return { kind: 'newer' };
   if (damage.hasLaterSegment) {
     const what = damage.what === 'unsealed_end' ? 'the segment ends without its seal' : 'damaged';
     return { kind: 'corrupt', why: `${what}, though a later segment shows that it was durable` };

@@ -6,6 +6,8 @@ export type WalOpenErrorKind =
   | 'locked'
   /** Durable bytes are damaged or missing. */
   | 'corrupt'
+  /** Whole bytes of a format that this program does not know: a newer one wrote them. */
+  | 'newer'
   /** The files belong to another log. */
   | 'foreign'
   /** The directory cannot be read or written at all. */
@@ -34,13 +36,34 @@ export class WalOpenError extends Error {
   }
 }
 
-/** The message for damage found while opening the directory `path`. */
-export function damageError(kind: 'corrupt' | 'foreign', path: string, place: DamagePlace): WalOpenError {
+/**
+ * The checksums hold, and this program does not know the format: a newer one
+ * wrote these bytes. They are not damaged, and never a torn end.
+ */
+export class NewerFormatError extends Error {
+  override readonly name = 'NewerFormatError';
+}
+
+/** What helps where a newer program wrote the log. */
+export const ADVISE_UPGRADE =
+  'Nothing is damaged: a newer version of Walnut wrote this. Start that version, or a later one';
+
+/** The message for what keeps the directory `path` from being opened. */
+export function damageError(
+  kind: 'corrupt' | 'foreign' | 'newer',
+  path: string,
+  place: DamagePlace,
+): WalOpenError {
   const { file, byte, lsn, why } = place;
-  const advice = kind === 'corrupt' ? adviseRepair(path) : `Look with: walnut wal inspect ${path}`;
-  const message = `${file}: byte ${byte}, LSN ${lsn}: ${why}. Nothing was changed. ${advice}`;
+  const message = `${file}: byte ${byte}, LSN ${lsn}: ${why}. Nothing was changed. ${ADVICE[kind](path)}`;
   return new WalOpenError(kind, message, undefined, place);
 }
+
+const ADVICE = {
+  corrupt: adviseRepair,
+  foreign: (path: string) => `Look with: walnut wal inspect ${path}`,
+  newer: () => ADVISE_UPGRADE,
+} as const;
 
 /** Does what a directory must let itself be done to before anything is served: what it does not, makes it unusable. */
 export async function orUnusable<T>(path: string, work: () => Promise<T>): Promise<T> {

@@ -3,10 +3,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import { toLsn } from '#model/position.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { formatSegmentName, formatSnapshotName } from '#wal/file-names.ts';
-import { encodeFrame, RECORD_TYPE } from '#wal/frame.ts';
+import { encodeFrame } from '#wal/frame.ts';
 import { encodeManifest, type Manifest } from '#wal/manifest.ts';
 import {
   encodeMark,

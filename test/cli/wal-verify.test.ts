@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
+import { withFormatVersion, withNote, withRecords } from '#test/wal/append-record.ts';
 import { encodeManifest } from '#wal/manifest.ts';
 import { verifyWal } from '../../cmd/walnut/log/wal-verify.ts';
 import { runCli } from './memory-io.ts';
@@ -192,5 +193,65 @@ describe('wal verify', () => {
     expect(notes[0]).toMatch(/^verifying: \d+ %, .*\/s, about .* left\n$/);
     const percents = notes.map((note) => Number(/(\d+) %/.exec(note)?.[1]));
     expect(percents).toEqual([...percents].sort((a, b) => a - b));
+  });
+});
+
+describe('a log that a newer version wrote', () => {
+  const append = async (): Promise<string> => {
+    const rig = await WalRig.open(directory);
+    await rig.write(5);
+    await rig.close();
+    const last = (await segmentsIn(directory)).at(-1) as string;
+    await change(directory, last, (bytes) => withRecords(bytes, { type: 9, payload: Buffer.from([1, 2]) }));
+    return fingerprint(directory);
+  };
+
+  it('is called newer by verify, which names the type and says what to do', async () => {
+    const before = await append();
+    expect(await verdict()).toEqual({ code: 1, verdict: 'newer', kinds: ['newer'] });
+    const { out } = await verify();
+    expect(out).toContain('unknown record type 9');
+    expect(out).toContain('Nothing is damaged: a newer version of Walnut wrote this');
+    expect(await fingerprint(directory)).toBe(before);
+  });
+
+  it('is shown by dump with the bytes of what it does not know', async () => {
+    const before = await append();
+    const { code, out } = await runCli(['wal', 'dump', directory]);
+    expect(code).toBe(1);
+    expect(JSON.parse(out.trim().split('\n').at(-1) as string)).toMatchObject({
+      position: `${EPOCH}-7`,
+      type: 'unknown',
+      recordType: 9,
+      why: expect.stringContaining('unknown record type 9'),
+      payloadBase64: Buffer.from([1, 2]).toString('base64'),
+    });
+    expect(await fingerprint(directory)).toBe(before);
+  });
+
+  it.each([
+    ['wal', 'repair', '--apply'],
+    ['wal', 'reset-term'],
+  ])('is left alone by %s %s', async (...args) => {
+    const before = await append();
+    const { code, err } = await runCli([...args, directory]);
+    expect(code).toBe(1);
+    expect(err).toContain('unknown record type 9');
+    expect(err).toContain('a newer version of Walnut wrote this');
+    expect(await fingerprint(directory)).toBe(before);
+  });
+
+  it('is shown as newer by inspect, where an item or a segment header says so', async () => {
+    await append();
+    const last = (await segmentsIn(directory)).at(-1) as string;
+    await change(directory, last, (bytes) => withNote(bytes, 4, () => {}));
+    const { code, out } = await runCli(['wal', 'inspect', directory, '--json']);
+    expect(code).toBe(1);
+    expect(JSON.parse(out).findings).toMatchObject([{ kind: 'newer', why: 'unknown item kind 4' }]);
+    await change(directory, last, (bytes) => withFormatVersion(bytes, 2));
+    const again = await runCli(['wal', 'inspect', directory, '--json']);
+    expect(JSON.parse(again.out).findings).toMatchObject([
+      { kind: 'newer', why: 'format version 2 is not known to this program' },
+    ]);
   });
 });

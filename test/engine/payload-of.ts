@@ -1,5 +1,5 @@
 /** Mutations, as values, as the payload of a record. */
-import { PayloadWriter } from '#engine/payload-writer.ts';
+import { PayloadWriter } from '#engine/records/payload-writer.ts';
 import type { Mutation } from '#model/entry.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 

@@ -1,24 +1,17 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type PayloadSource, PayloadWriter } from '#engine/payload-writer.ts';
-import {
-  decodeConfig,
-  decodeEpochParent,
-  decodeMutations,
-  encodeConfig,
-  encodeEpochParent,
-  hasKeyAt,
-  MutationCursor,
-  mutationAt,
-  RecordError,
-} from '#engine/record-codec.ts';
+import { decodeConfig, encodeConfig } from '#engine/records/config-record.ts';
+import { decodeMutations, hasKeyAt, MutationCursor, mutationAt } from '#engine/records/data-record.ts';
+import { decodeEpochParent, encodeEpochParent } from '#engine/records/epoch-record.ts';
+import { type PayloadSource, PayloadWriter } from '#engine/records/payload-writer.ts';
+import { RECORD_TYPE, RecordError } from '#engine/records/record-kind.ts';
 import type { Cause, EncodedMutation, Mutation, StoreLimits } from '#model/entry.ts';
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { payloadOf, writeAll } from '#test/engine/payload-of.ts';
-import { type FrameHeader, RECORD_TYPE, tryDecodeFrame } from '#wal/frame.ts';
+import { type FrameHeader, tryDecodeFrame } from '#wal/frame.ts';
 
 const HEADER: FrameHeader = {
   lsn: 1 as Lsn,

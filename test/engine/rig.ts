@@ -5,7 +5,8 @@
  */
 import type { Engine } from '#engine/engine.ts';
 import { EngineHost } from '#engine/engine-host.ts';
-import { decodeMutations } from '#engine/record-codec.ts';
+import { decodeMutations } from '#engine/records/data-record.ts';
+import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import { Master } from '#master/master.ts';
 import type { DeleteCommand, Expiry, SetCommand, WriteAnswer } from '#model/commands.ts';
 import type { Entry, Mutation, StoreLimits } from '#model/entry.ts';
@@ -17,7 +18,7 @@ import { AckLedger } from '#replication/ack-ledger.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import type { Frame } from '#wal/frame.ts';
 import type { FsyncPolicy } from '#wal/log.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 

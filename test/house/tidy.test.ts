@@ -84,7 +84,7 @@ describe('imports', () => {
     ['internal/model/a.ts', typeOnly('#platform/clock.ts')],
     ['internal/model/a.ts', runtime('node:path')],
     ['internal/wal/a.ts', runtime('#storage/store.ts')],
-    ['internal/wal/a.ts', runtime('#engine/record-codec.ts')],
+    ['internal/wal/a.ts', runtime('#engine/records/data-record.ts')],
     ['internal/wal/a.ts', runtime('../gen/walnut/v1/types_pb.ts')],
     ['internal/wal/a.ts', runtime('@bufbuild/protobuf')],
     ['internal/wal/a.ts', runtime('node:fs')],

@@ -1,11 +1,13 @@
 /** What a master's start adds to the log: an epoch, and limits that changed. */
 import { describe, expect, it } from 'vitest';
-import { decodeConfig, decodeEpochParent } from '#engine/record-codec.ts';
+import { decodeConfig } from '#engine/records/config-record.ts';
+import { decodeEpochParent } from '#engine/records/epoch-record.ts';
+import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { termOf } from '#model/position.ts';
 import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
-import { decodeFrames, type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { decodeFrames, type Frame } from '#wal/frame.ts';
 
 const LIMITS: StoreLimits = { entriesMax: 1_000, bytesMax: 0, policy: 'lru' };
 

@@ -1,12 +1,12 @@
 /** The rows of writes in flight against a Map, through growth, wrapping, colliding hashes and refusals. */
 import { describe, expect, it } from 'vitest';
-import { PayloadWriter } from '#engine/payload-writer.ts';
+import { PayloadWriter } from '#engine/records/payload-writer.ts';
+import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import { RecordInFlight } from '#master/record-in-flight.ts';
 import { DELETED, NO_ROW, WritesInFlight } from '#master/writes-in-flight.ts';
 import type { Lsn } from '#model/position.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
-import { RECORD_TYPE } from '#wal/frame.ts';
 
 interface Known {
   readonly record: RecordInFlight;

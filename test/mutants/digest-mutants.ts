@@ -7,10 +7,16 @@ const CHECK = 'test/slave/digest-check.test.ts';
 export const DIGEST_MUTANTS: readonly Mutant[] = [
   {
     name: 'evictions not applied by replicas',
-    file: 'internal/engine/engine.ts',
-    text: '      while (mutation.next()) this.store.applyEncoded(mutation, frame);',
-    replacement: `      while (mutation.next())
-        if (mutation.cause !== 'evicted' || this.feed.bytesMax > 0) this.store.applyEncoded(mutation, frame);`,
+    file: 'internal/engine/records/data-record.ts',
+    text: `  apply(frame, { store }) {
+    const mutation = open(frame);
+    while (mutation.next()) store.applyEncoded(mutation, frame);`,
+    replacement: `  apply(frame, state) {
+    const { store } = state;
+    const mutation = open(frame);
+    while (mutation.next())
+      if (mutation.cause !== 'evicted' || Reflect.get(Reflect.get(state, 'feed'), 'bytesMax') > 0)
+        store.applyEncoded(mutation, frame);`,
     tests: ['test/node/simulation.test.ts'],
   },
   {

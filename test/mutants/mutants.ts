@@ -17,6 +17,7 @@ import { LOG_MUTANTS } from './log-mutants.ts';
 import { MEMORY_MUTANTS } from './memory-mutants.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
+import { RECORD_MUTANTS } from './record-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
 import { TOOL_MUTANTS } from './tool-mutants.ts';
 import { WRITE_MUTANTS } from './write-mutants.ts';
@@ -196,10 +197,10 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'deletes of expired entries not applied',
-    file: 'internal/engine/engine.ts',
-    text: '      while (mutation.next()) this.store.applyEncoded(mutation, frame);',
+    file: 'internal/engine/records/data-record.ts',
+    text: '    while (mutation.next()) store.applyEncoded(mutation, frame);',
     replacement:
-      "      while (mutation.next()) if (mutation.cause !== 'expired') this.store.applyEncoded(mutation, frame);",
+      "    while (mutation.next()) if (mutation.cause !== 'expired') store.applyEncoded(mutation, frame);",
     tests: [SIMULATION],
   },
   ...FAILOVER_MUTANTS,
@@ -210,6 +211,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_MUTANTS,
   ...ASIDE_MUTANTS,
   ...READ_MUTANTS,
+  ...RECORD_MUTANTS,
   ...CLOCK_MUTANTS,
   ...MEMORY_MUTANTS,
   ...DIGEST_MUTANTS,

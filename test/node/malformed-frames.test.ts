@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { toLsn } from '#model/position.ts';
 import { threeNodes } from '#test/node/three-nodes.ts';
 import { chainOf } from '#test/replication/chain.ts';
+import { frameAfter } from '#test/wal/append-record.ts';
+import { decodeFrames, type Frame } from '#wal/frame.ts';
 
 describe('a push of frames that do not hold', () => {
   const record = (): Buffer => Buffer.from(chainOf([20])[0]?.bytes ?? []);
@@ -40,13 +42,37 @@ describe('a push of frames that do not hold', () => {
     await group.untilLevel([master, one]);
   });
 
+  it('of a newer master is refused by name, says what to do, and leaves nothing behind', async () => {
+    const { group, master, one } = await threeNodes();
+    const { position, logId, term } = one.node.status();
+    const all = { after: { epoch: 0, lsn: toLsn(0) }, format: 'frames', bytesMax: 1 << 20 } as const;
+    const updates = await group.until(master.node.getUpdates(all));
+    const last = decodeFrames(updates.frames).at(-1) as Frame;
+    const push = {
+      masterNodeId: master.node.status().nodeId,
+      logId,
+      term,
+      previous: { epoch: position.epoch, lsn: position.lsn, crc: last.crc },
+      frames: frameAfter(last, { type: 9, payload: Buffer.from([1]) }).bytes,
+      durableLsn: position.lsn,
+      logClockMs: 0,
+      ackWhenDurable: false,
+    };
+    await expect(group.until(one.node.ports.replication.replicate(push))).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: expect.stringMatching(/^frames: unknown record type 9: .*Upgrade this replica/),
+    });
+    expect(one.node.status().position).toEqual(position);
+    await group.set(master, 'k', 'v');
+    await group.untilLevel([master, one]);
+  });
+
   it('whose payload is no record is refused as well', async () => {
     const { group, master, one } = await threeNodes();
     const { position, logId, term } = one.node.status();
     const updates = await group.until(
       master.node.getUpdates({ after: { epoch: 0, lsn: toLsn(0) }, format: 'frames', bytesMax: 1 << 20 }),
     );
-    const { decodeFrames } = await import('#wal/frame.ts');
     const last = decodeFrames(updates.frames).at(-1);
     const [frame] = chainOf([20], {
       firstLsn: position.lsn + 1,

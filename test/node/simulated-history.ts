@@ -3,12 +3,13 @@
  * follows, so that histories which fork are told apart; and the digest of the
  * state at each, folded by a store that takes no part in the run.
  */
-import { decodeMutations } from '#engine/record-codec.ts';
+import { decodeMutations } from '#engine/records/data-record.ts';
+import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import type { Mutation } from '#model/entry.ts';
 import { formatPosition, NO_POSITION, type Position } from '#model/position.ts';
 import type { Node } from '#node/node.ts';
 import { createStore, type Store } from '#storage/store.ts';
-import { decodeFrames, type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { decodeFrames, type Frame } from '#wal/frame.ts';
 
 /** One record of one history; its identity is its place in that chain. */
 export interface KnownRecord {

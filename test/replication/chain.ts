@@ -1,8 +1,10 @@
 /** Chains of well-formed frames for tests that need no log. */
+
+import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import type { Lsn } from '#model/position.ts';
 import { makeEpoch } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
-import { encodeFrame, type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { encodeFrame, type Frame } from '#wal/frame.ts';
 
 export interface ChainOptions {
   readonly firstLsn?: number;

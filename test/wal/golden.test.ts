@@ -5,9 +5,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import type { Lsn } from '#model/position.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
-import { encodeFrame, type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { encodeFrame, type Frame } from '#wal/frame.ts';
 import { encodeManifest, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import {
   encodeMark,

@@ -1,4 +1,6 @@
 /** What the tests of the log share: a directory in memory, an open log, records to put into it. */
+
+import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -7,7 +9,7 @@ import { silentLogger } from '#platform/logger.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { encodeFrame, type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import { encodeFrame, type Frame } from '#wal/frame.ts';
 import { type Log, type OpenedLog, type OpenLogOptions, openLog } from '#wal/log.ts';
 import type { Manifest } from '#wal/manifest.ts';
 import { openDirectory, type WalDirectory } from '#wal/wal-directory.ts';

@@ -1,47 +1,28 @@
 /** A record of the log as one JSON value. Pure. */
-import { decodeConfig, decodeEpochParent, decodeMutations, RecordError } from '#engine/record-codec.ts';
-import type { Mutation } from '#model/entry.ts';
+import { RecordError } from '#engine/records/record-kind.ts';
+import { recordKindOf, recordNameOf } from '#engine/records/record-table.ts';
 import { formatPosition } from '#model/position.ts';
-import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import type { Frame } from '#wal/frame.ts';
+import { NewerFormatError } from '#wal/wal-errors.ts';
 
 export interface RecordJson {
   readonly json: Record<string, unknown>;
-  /** The payload is ill-formed: a start refuses it. The bytes are given instead. */
-  readonly isIllFormed: boolean;
+  /** A start refuses it: the payload is ill-formed, or a newer program wrote it. The bytes are given instead. */
+  readonly isRefused: boolean;
 }
 
 export function recordToJson(frame: Frame, hasValues: boolean): RecordJson {
   const head = { position: formatPosition(frame), timeMs: frame.timestampMs, time: showTime(frame) };
   try {
-    return { json: { ...head, ...payloadToJson(frame, hasValues) }, isIllFormed: false };
+    const content = recordKindOf(frame).describe(frame, hasValues);
+    return { json: { ...head, type: recordNameOf(frame), ...content }, isRefused: false };
   } catch (error) {
-    if (!(error instanceof RecordError)) throw error;
+    const isNewer = error instanceof NewerFormatError;
+    if (!isNewer && !(error instanceof RecordError)) throw error;
+    const what = isNewer ? { type: 'unknown', recordType: frame.type } : { type: 'ill-formed' };
     const payloadBase64 = Buffer.from(frame.payload).toString('base64');
-    return { json: { ...head, type: 'ill-formed', why: error.message, payloadBase64 }, isIllFormed: true };
+    return { json: { ...head, ...what, why: error.message, payloadBase64 }, isRefused: true };
   }
-}
-
-function payloadToJson(frame: Frame, hasValues: boolean): Record<string, unknown> {
-  switch (frame.type) {
-    case RECORD_TYPE.data: {
-      const mutations = decodeMutations(frame.payload).map((each) => mutationToJson(each, hasValues));
-      return { type: 'data', mutations };
-    }
-    case RECORD_TYPE.epoch: {
-      const parent = decodeEpochParent(frame.payload);
-      return { type: 'epoch', parent: formatPosition(parent) };
-    }
-    case RECORD_TYPE.config:
-      return { type: 'config', ...decodeConfig(frame.payload) };
-  }
-}
-
-function mutationToJson(mutation: Mutation, hasValues: boolean): Record<string, unknown> {
-  const { op, cause, key } = mutation;
-  if (mutation.op === 'delete') return { op, cause, key };
-  const { value, expireAtMs } = mutation;
-  const content = hasValues ? { valueBase64: Buffer.from(value).toString('base64') } : {};
-  return { op, cause, key, bytes: value.length, ...content, expireAtMs };
 }
 
 /** Null for a timestamp that no calendar has. */

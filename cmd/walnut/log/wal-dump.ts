@@ -77,8 +77,8 @@ async function runDump(invocation: Invocation, options: DumpOptions): Promise<Ex
     toLsn: to,
     onRecord: (frame, { file, byte }) => {
       if (io.interrupted.aborted) throw new InterruptedError();
-      const { json, isIllFormed } = recordToJson(frame, options.values);
-      hasDamage ||= isIllFormed;
+      const { json, isRefused } = recordToJson(frame, options.values);
+      hasDamage ||= isRefused;
       return lines.add({ ...json, file, byte });
     },
     onTrouble: (trouble) => {

@@ -21,8 +21,8 @@ import { readWholeFile } from '#wal/whole-files.ts';
 import { type ChainEnd, inspectSegment, type SegmentReport } from './wal-segment-inspect.ts';
 
 export interface Finding {
-  /** `torn`: the next start cuts it off by itself; `corrupt` and `missing`: the next start refuses; `decayed`: below the snapshot. */
-  readonly kind: 'torn' | 'corrupt' | 'missing' | 'decayed';
+  /** `torn`: the next start cuts it off by itself; `corrupt` and `missing`: the next start refuses; `decayed`: below the snapshot; `newer`: whole, and of a format that this program does not know, which the next start refuses. */
+  readonly kind: 'torn' | 'newer' | 'corrupt' | 'missing' | 'decayed';
   readonly file: string;
   readonly byte: number;
   /** The record concerned, or the one expected there; 0 where none is. */

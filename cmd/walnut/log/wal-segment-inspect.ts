@@ -10,7 +10,12 @@ import type { SegmentName } from '#wal/file-names.ts';
 import { whyNotNext } from '#wal/frame.ts';
 import { searchLaterItems } from '#wal/later-items.ts';
 import type { Manifest } from '#wal/manifest.ts';
-import { SEGMENT_HEADER_BYTES, type SegmentHeader, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
+import {
+  isUnknownSegmentFormat,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  tryDecodeSegmentHeader,
+} from '#wal/segment-format.ts';
 import { type SegmentItem, SegmentScanner } from '#wal/segment-scanner.ts';
 import { judgeDamage } from '#wal/verdict.ts';
 import type { Finding } from './wal-inspect.ts';
@@ -37,6 +42,12 @@ export interface SegmentReport {
   readonly end: 'sealed' | 'stopped' | 'open' | 'empty' | 'damaged';
   readonly finding: Finding | undefined;
   readonly chain: ChainEnd;
+}
+
+interface Bad {
+  readonly offset: number;
+  readonly why: string;
+  readonly isUnknown?: boolean;
 }
 
 export interface SegmentToInspect {
@@ -87,14 +98,21 @@ class SegmentInspection {
     }
     const head = Buffer.alloc(SEGMENT_HEADER_BYTES);
     const header = tryDecodeSegmentHeader(head.subarray(0, await this.#file.read(head, 0)));
-    if (typeof header === 'string') return this.#damaged('header', 0, header, undefined);
+    if (typeof header === 'string') {
+      return this.#damaged(
+        'header',
+        { offset: 0, why: header, isUnknown: isUnknownSegmentFormat(head) },
+        undefined,
+      );
+    }
     const why = this.#whyForeign(header);
-    if (why !== undefined) return this.#damaged('header', 0, why, undefined);
+    if (why !== undefined) return this.#damaged('header', { offset: 0, why }, undefined);
     this.#chain = { lsn: header.firstLsn - 1, crc: header.lastCrc };
     const bad = await this.#scan(header);
-    if (bad !== undefined) return this.#damaged('item', bad.offset, bad.why, header);
+    if (bad !== undefined) return this.#damaged('item', bad, header);
     if (this.#end !== 'sealed' && this.#request.hasLater) {
-      return this.#damaged('unsealed_end', this.#bytes, 'the segment ends without its seal', header);
+      const bad = { offset: this.#bytes, why: 'the segment ends without its seal' };
+      return this.#damaged('unsealed_end', bad, header);
     }
     return this.#report(undefined);
   }
@@ -112,7 +130,7 @@ class SegmentInspection {
     return header.lastCrc === before.crc ? undefined : 'the segment does not continue the one before it';
   }
 
-  async #scan({ salt }: SegmentHeader): Promise<{ offset: number; why: string } | undefined> {
+  async #scan({ salt }: SegmentHeader): Promise<Bad | undefined> {
     const range = { fromOffset: SEGMENT_HEADER_BYTES, endOffset: this.#bytes, salt };
     const scanner = new SegmentScanner(this.#file, range);
     for (;;) {
@@ -123,7 +141,8 @@ class SegmentInspection {
       }
       if (item.kind === 'end') return undefined;
       const why = this.#tryTake(item);
-      if (why !== undefined) return { offset: item.offset, why };
+      if (why !== undefined)
+        return { offset: item.offset, why, isUnknown: item.kind === 'bad' && item.isUnknown };
     }
   }
 
@@ -157,8 +176,7 @@ class SegmentInspection {
 
   async #damaged(
     what: 'item' | 'header' | 'unsealed_end',
-    byte: number,
-    why: string,
+    { offset: byte, why, isUnknown = false }: Bad,
     header: SegmentHeader | undefined,
   ): Promise<SegmentReport> {
     const { segment, hasLater, baseLsn, knownLsn } = this.#request;
@@ -166,7 +184,7 @@ class SegmentInspection {
     const neededLsn = Math.max(this.#chain.lsn, baseLsn) + 1;
     let provenDurableLsn = knownLsn;
     const provenBy = knownLsn >= neededLsn ? 'MANIFEST' : 'a later item';
-    if (header !== undefined && what === 'item' && !hasLater && knownLsn < neededLsn) {
+    if (header !== undefined && what === 'item' && !isUnknown && !hasLater && knownLsn < neededLsn) {
       await searchLaterItems({
         file: this.#file,
         fromOffset: byte,
@@ -181,11 +199,11 @@ class SegmentInspection {
       });
     }
     const proof = { provenDurableLsn, provenBy } as const;
-    const verdict = judgeDamage({ what, hasLaterSegment: hasLater, neededLsn, ...proof });
+    const verdict = judgeDamage({ what, isUnknown, hasLaterSegment: hasLater, neededLsn, ...proof });
     this.#end = 'damaged';
-    const isTorn = verdict.kind !== 'corrupt';
-    const reason = isTorn || what === 'unsealed_end' ? why : `${why}; ${verdict.why}`;
-    return this.#report({ kind: isTorn ? 'torn' : 'corrupt', file: segment.name, byte, lsn, why: reason });
+    const reason = verdict.kind !== 'corrupt' || what === 'unsealed_end' ? why : `${why}; ${verdict.why}`;
+    const kind = verdict.kind === 'tail' ? 'torn' : verdict.kind;
+    return this.#report({ kind, file: segment.name, byte, lsn, why: reason });
   }
 
   #report(finding: Finding | undefined): SegmentReport {

@@ -8,6 +8,7 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { createReadOnlyFileSystem } from '#platform/read-only-file-system.ts';
 import { parseSegmentName } from '#wal/file-names.ts';
+import { ADVISE_UPGRADE } from '#wal/wal-errors.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import { countOf, showCount, showDeadline } from '../output/output.ts';
@@ -16,8 +17,8 @@ import { cleanPath, onLogDirectory } from './log-files.ts';
 import { ReadProgress } from './read-progress.ts';
 import { type Finding, inspectWal, type WalReport } from './wal-inspect.ts';
 
-/** `torn`: the next start cuts it off by itself; `decayed`: only what replicas may want is damaged; `damaged`: a start refuses. */
-export type Verdict = 'whole' | 'torn' | 'decayed' | 'damaged';
+/** `torn`: the next start cuts it off by itself; `decayed`: only what replicas may want is damaged; `newer`: a start refuses what a newer program wrote; `damaged`: a start refuses. */
+export type Verdict = 'whole' | 'torn' | 'decayed' | 'newer' | 'damaged';
 
 export interface VerifyReport {
   readonly inspected: WalReport;
@@ -42,7 +43,8 @@ export function addVerifyCommand(wal: Command, host: CommandHost): void {
       `
 Verdicts: whole; torn: a crash left unfinished writes, which the next start cuts off by itself
 (both exit 0); decayed: damage below the base snapshot, which a start does not need but replicas
-may; damaged: a start refuses with exit code 3 (both exit 1).
+may; newer: a newer version wrote records that this one does not know; damaged. A start refuses
+the last two with exit code 3 (these three exit 1).
 
 Examples:
   walnut wal verify data/master
@@ -97,16 +99,21 @@ function mergeFindings(inspected: readonly Finding[], rehearsal: Rehearsal | und
   if (rehearsal === undefined) return [...inspected];
   const { outcome } = rehearsal;
   if (outcome.kind === 'starts') {
-    return inspected.map((each) => (each.kind === 'corrupt' ? { ...each, kind: 'decayed' } : each));
+    return inspected.map((each) =>
+      each.kind === 'corrupt' || each.kind === 'newer' ? { ...each, kind: 'decayed' } : each,
+    );
   }
   const file = basename(outcome.place.file);
-  const isKnown = inspected.some((each) => each.file === file && /corrupt|missing/.test(each.kind));
-  return isKnown ? [...inspected] : [...inspected, { ...outcome.place, kind: 'corrupt', file }];
+  const isKnown = inspected.some((each) => each.file === file && /corrupt|missing|newer/.test(each.kind));
+  return isKnown
+    ? [...inspected]
+    : [...inspected, { ...outcome.place, kind: outcome.what === 'newer' ? 'newer' : 'corrupt', file }];
 }
 
 function judge(findings: readonly Finding[]): Verdict {
   const kinds = new Set(findings.map(({ kind }) => kind));
   if (kinds.has('corrupt') || kinds.has('missing')) return 'damaged';
+  if (kinds.has('newer')) return 'newer';
   if (kinds.has('decayed')) return 'decayed';
   return kinds.has('torn') ? 'torn' : 'whole';
 }
@@ -161,6 +168,7 @@ const CONCLUSION: Readonly<Record<Verdict, (directory: string) => string>> = {
   torn: () => 'torn: the next start cuts the end off by itself; it had not been durable',
   decayed: () =>
     'decayed: a start does not need what is damaged; replicas that want it get a snapshot instead',
+  newer: () => `newer: a start of this version refuses this directory. ${ADVISE_UPGRADE}`,
   damaged: (directory) =>
     `damaged: a start refuses this directory. What could be kept, and what would be lost: walnut wal repair ${directory}`,
 };

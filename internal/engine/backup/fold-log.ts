@@ -17,16 +17,18 @@ import {
 } from '#engine/backup/log-image.ts';
 import { tryReadSegmentHeader, walkSegment } from '#engine/backup/segment-walk.ts';
 import { loadSnapshot } from '#engine/open-engine.ts';
-import { decodeConfig, decodeMutations, RecordError } from '#engine/record-codec.ts';
+import { RecordError } from '#engine/records/record-kind.ts';
+import { mutationsOf } from '#engine/records/record-table.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { SnapshotError } from '#storage/snapshot-codec.ts';
 import { createStore, type Store } from '#storage/store.ts';
-import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import type { Frame } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
 import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
+import { NewerFormatError } from '#wal/wal-errors.ts';
 
 /** Up to and with a record, or the last record not later than a time of the log clock. */
 export type FoldTarget =
@@ -204,23 +206,15 @@ class Fold {
     if (frame.lsn !== lsn + 1 || frame.prevCrc !== crc)
       throw this.#damage(segment, endOffset, `LSN ${frame.lsn} does not continue ${epoch}-${lsn}`);
     try {
-      this.#apply(frame);
+      for (const mutation of mutationsOf(frame)) this.#store.apply(mutation, frame);
     } catch (error) {
-      if (!(error instanceof RecordError)) throw error;
+      if (!(error instanceof RecordError || error instanceof NewerFormatError)) throw error;
       throw this.#damage(segment, endOffset, error.message);
     }
     this.#chain = pointOf(frame);
     this.#timestampMs = frame.timestampMs;
     this.#records++;
     this.#noteDigest();
-  }
-
-  #apply(frame: Frame): void {
-    if (frame.type === RECORD_TYPE.data) {
-      for (const mutation of decodeMutations(frame.payload)) this.#store.apply(mutation, frame);
-    } else if (frame.type === RECORD_TYPE.config) {
-      decodeConfig(frame.payload);
-    }
   }
 
   #noteDigest(): void {

@@ -3,16 +3,17 @@
  * still be read, told by key; and the LSNs of those that cannot. The memory
  * used grows with the keys lost, not with their values.
  */
-import { decodeMutations, RecordError } from '#engine/record-codec.ts';
+import { RecordError } from '#engine/records/record-kind.ts';
+import { mutationsOf } from '#engine/records/record-table.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import type { Store } from '#storage/store.ts';
 import type { SegmentName } from '#wal/file-names.ts';
-import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import type { Frame } from '#wal/frame.ts';
 import { salvageSegment } from '#wal/salvage.ts';
 import { SEGMENT_HEADER_BYTES, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
-import type { DamagePlace } from '#wal/wal-errors.ts';
+import { type DamagePlace, NewerFormatError } from '#wal/wal-errors.ts';
 
 /** What becomes of one key. */
 export interface LostKey {
@@ -114,17 +115,13 @@ class Tally {
     this.noteLast(frame.lsn - 1);
     this.#lastLsn = frame.lsn;
     this.#lastTimestampMs = frame.timestampMs;
-    if (frame.type !== RECORD_TYPE.data) {
-      this.#records++;
-      return;
-    }
     try {
-      const mutations = decodeMutations(frame.payload);
+      const mutations = mutationsOf(frame);
       for (const { key, op } of mutations) this.#note(key, op, frame);
       this.#records++;
       this.#mutations += mutations.length;
     } catch (error) {
-      if (!(error instanceof RecordError)) throw error;
+      if (!(error instanceof RecordError || error instanceof NewerFormatError)) throw error;
       this.#skip({ firstLsn: frame.lsn, lastLsn: frame.lsn });
     }
   }

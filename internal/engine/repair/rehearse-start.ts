@@ -8,7 +8,7 @@
  * of the file system come through; damage is an outcome.
  */
 import { loadSnapshot } from '#engine/open-engine.ts';
-import { decodeConfig, decodeEpochParent, decodeMutations } from '#engine/record-codec.ts';
+import { mutationsOf } from '#engine/records/record-table.ts';
 import { formatPosition, type Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -19,7 +19,7 @@ import { createReadOnlyFileSystem } from '#platform/read-only-file-system.ts';
 import { SnapshotError } from '#storage/snapshot-codec.ts';
 import { createStore, type Store } from '#storage/store.ts';
 import { formatSnapshotName, MANIFEST_NAME, parseSnapshotName } from '#wal/file-names.ts';
-import { type Frame, RECORD_TYPE } from '#wal/frame.ts';
+import type { Frame } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
 import { type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { recoverLog } from '#wal/recovery.ts';
@@ -36,12 +36,12 @@ export interface RehearsalParts {
 export type StartOutcome =
   /** `torn`: what the start would cut off, not having been durable. */
   | { readonly kind: 'starts'; readonly torn: DamagePlace | undefined }
-  /** `snapshot`, `log`: damaged or missing there; `foreign`: a file of another log. */
+  /** `snapshot`, `log`: damaged or missing there; `newer`: of a format that this program does not know; `foreign`: a file of another log. */
   | Refusal;
 
 export interface Refusal {
   readonly kind: 'refused';
-  readonly what: 'snapshot' | 'log' | 'foreign';
+  readonly what: 'snapshot' | 'log' | 'newer' | 'foreign';
   readonly place: DamagePlace;
 }
 
@@ -189,20 +189,14 @@ class Replay {
       return { kind: 'starts', torn };
     } catch (error) {
       if (!(error instanceof WalOpenError) || error.place === undefined) throw error;
-      const what = error.kind === 'foreign' ? 'foreign' : 'log';
+      const what = error.kind === 'foreign' || error.kind === 'newer' ? error.kind : 'log';
       return { kind: 'refused', what, place: error.place };
     }
   }
 
   /** Throws on a payload that cannot be applied, which makes the log damaged there. */
   #take(frame: Frame): void {
-    if (frame.type === RECORD_TYPE.data) {
-      for (const mutation of decodeMutations(frame.payload)) this.#base.store.apply(mutation, frame);
-    } else if (frame.type === RECORD_TYPE.epoch) {
-      decodeEpochParent(frame.payload);
-    } else {
-      decodeConfig(frame.payload);
-    }
+    for (const mutation of mutationsOf(frame)) this.#base.store.apply(mutation, frame);
     this.end = pointOf(frame);
     this.endTimestampMs = frame.timestampMs;
     this.records++;

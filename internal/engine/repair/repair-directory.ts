@@ -5,7 +5,7 @@
  * and sets everything it takes out of the log aside.
  *
  * What is not the log's to decide is refused with a reason: a lost MANIFEST,
- * segments of another log.
+ * segments of another log, records of a newer program.
  */
 import { findLoss, type Loss } from '#engine/repair/lost-records.ts';
 import {
@@ -15,6 +15,7 @@ import {
   readManifestBytes,
   rehearseSettled,
   rehearseStart,
+  type StartOutcome,
 } from '#engine/repair/rehearse-start.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
@@ -27,7 +28,7 @@ import { isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manife
 import { salvageSegment } from '#wal/salvage.ts';
 import { SEGMENT_HEADER_BYTES, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import type { DamagePlace } from '#wal/wal-errors.ts';
+import { ADVISE_UPGRADE, type DamagePlace } from '#wal/wal-errors.ts';
 
 /** A file that the log loses, wholly or from a byte on. It is kept whole in aside/. */
 export interface CutFile {
@@ -68,9 +69,8 @@ export async function planRepair(parts: RehearsalParts, path: string, isOwned: b
   const rehearsal = await (isOwned ? rehearseStart(parts, path, manifest) : rehearseSettled(parts, path));
   const { outcome } = rehearsal;
   if (outcome.kind === 'starts') return { kind: 'nothing', rehearsal };
-  if (outcome.what === 'foreign') {
-    return refuse(`${outcome.place.file}: ${outcome.place.why}. Take the files of the other log out`);
-  }
+  const hopeless = whyNoCut(outcome);
+  if (hopeless !== undefined) return refuse(hopeless);
   if (outcome.what === 'log') return planCut(parts, path, rehearsal, { damage: outcome.place });
   const without = await rehearseStart(parts, path, rehearsal.manifest, true);
   return planCut(parts, path, without, { damage: outcome.place, dropsSnapshot: true });
@@ -80,6 +80,16 @@ function refuse(why: string): RepairPlan {
   return { kind: 'refused', why };
 }
 
+/** Why no cut helps: what a start refuses is not damaged. */
+function whyNoCut(outcome: StartOutcome): string | undefined {
+  if (outcome.kind !== 'refused') return undefined;
+  const { file, byte, lsn, why } = outcome.place;
+  if (outcome.what === 'foreign') return `${file}: ${why}. Take the files of the other log out`;
+  return outcome.what === 'newer'
+    ? `${file}: byte ${byte}, LSN ${lsn}: ${why}. ${ADVISE_UPGRADE}`
+    : undefined;
+}
+
 async function planCut(
   parts: RehearsalParts,
   path: string,
@@ -87,9 +97,8 @@ async function planCut(
   { damage, dropsSnapshot = false }: { readonly damage: DamagePlace; readonly dropsSnapshot?: boolean },
 ): Promise<RepairPlan> {
   const { end: keep, from, store, outcome, manifest } = rehearsal;
-  if (outcome.kind === 'refused' && outcome.what === 'foreign') {
-    return refuse(`${outcome.place.file}: ${outcome.place.why}. Take the files of the other log out`);
-  }
+  const hopeless = whyNoCut(outcome);
+  if (hopeless !== undefined) return refuse(hopeless);
   const { fileSystem, clock } = parts;
   const segments = await segmentsOf(fileSystem, path, manifest);
   // What is torn behind the last record is the next start's to cut.

@@ -9,7 +9,7 @@ import { TERM_MAX, termOf } from '#model/position.ts';
 import { TERM_JUMP_MAX } from '#model/terms.ts';
 import { assert } from '#platform/assert.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import { WalOpenError } from '#wal/wal-errors.ts';
+import { damageError, WalOpenError } from '#wal/wal-errors.ts';
 
 export interface TermReset {
   /** What MANIFEST holds: the highest of the term seen and the term promoted to. */
@@ -25,6 +25,7 @@ export async function planTermReset(parts: RehearsalParts, path: string): Promis
   const { manifest, end, from, outcome } = await rehearseSettled(parts, path);
   if (outcome.kind === 'refused') {
     const { file, byte, why } = outcome.place;
+    if (outcome.what === 'newer') throw damageError('newer', path, outcome.place);
     throw new WalOpenError('corrupt', `${file} at byte ${byte}: ${why}; first: walnut wal repair ${path}`);
   }
   const term = Math.max(termOf(end.epoch), termOf(from.epoch));

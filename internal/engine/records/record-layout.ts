@@ -1,7 +1,7 @@
 /** What the bytes of a record's payload are, for those that write and those that read them: see README.md. */
 import type { Cause } from '#model/entry.ts';
 
-/** The layout version, the first byte of every payload. */
+/** The first layout version of every payload. */
 export const VERSION = 1;
 
 /** By their numbers in a record. */

@@ -18,7 +18,7 @@ import {
   VERSION,
   writeUint32,
   writeUint64,
-} from '#engine/record-layout.ts';
+} from '#engine/records/record-layout.ts';
 import type { Cause } from '#model/entry.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
 import { FRAME_HEADER_BYTES, type Frame, type FrameHeader, sealFrame } from '#wal/frame.ts';
