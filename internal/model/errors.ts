@@ -23,6 +23,8 @@ export type ErrorCode =
   | 'already_exists'
   | 'not_found'
   | 'unauthenticated'
+  /** Known or not, this caller may not do this, or not under this name. */
+  | 'permission_denied'
   /** The caller's deadline passed or it went away. */
   | 'cancelled'
   /** The disk failed; the node is stopping. */

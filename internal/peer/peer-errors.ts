@@ -36,5 +36,7 @@ export function toPeerError(error: unknown, address: string): WalnutError {
 }
 
 function verdict(code: ErrorCode): ErrorCode {
+  // A name that the peer does not know itself by: its operator can change that.
+  if (code === 'permission_denied') return 'unavailable';
   return code === 'internal' || code === 'cancelled' ? 'unavailable' : code;
 }

@@ -2,8 +2,8 @@
 import { Admin, type ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
 import type { AdminPort } from '#model/ports.ts';
 import type { NodeStatus } from '#model/status.ts';
-import type { MessageLimits } from '#server/message-limits.ts';
-import type { RpcRoutes } from '#server/rpc-routes.ts';
+import { FEW, operationsLimits } from '#server/message-limits.ts';
+import { createRpcModule, type MethodTable, type RpcModule } from '#server/rpc-routes.ts';
 import {
   fromCheckpoint,
   fromDelayAnswer,
@@ -23,120 +23,153 @@ import { toPosition } from '#wire/position-codec.ts';
 import { fromRestoreResults, type RestoreLimits, toRestoreOperations } from '#wire/restore-codec.ts';
 import { fromStatus } from '#wire/status-codec.ts';
 
-/** What Restore needs besides the port. */
-export interface RestoreRpcOptions extends RestoreLimits {
+export interface AdminModuleOptions extends RestoreLimits {
+  readonly port: AdminPort;
+  /** The node's, as the server shows it. */
+  readonly status: () => NodeStatus;
+  /** `server.max_batch_bytes` */
+  readonly batchBytesMax: number;
   readonly describe: DescribeError;
 }
 
-/** `status`: the node's, as the server shows it. */
-export function routeAdmin(
-  routes: RpcRoutes,
-  port: AdminPort,
-  status: () => NodeStatus,
-  restore: RestoreRpcOptions,
-  messages: MessageLimits['admin'],
-): void {
-  const { method } = Admin;
-  routes
-    .unary(method.status, () => fromStatus(status()), messages.status)
-    .unary(
-      method.digest,
-      async ({ at, waitMs }, { signal }) =>
+export function createAdminModule(options: AdminModuleOptions): RpcModule {
+  const { port, status } = options;
+  return createRpcModule(Admin, {
+    ...replicaMethods(port),
+    ...leadershipMethods(port),
+    ...divergedMethods(port),
+    status: {
+      access: 'observe',
+      limits: FEW,
+      isServedDraining: true,
+      impl: () => fromStatus(status()),
+    },
+    digest: {
+      access: 'observe',
+      limits: FEW,
+      impl: async ({ at, waitMs }, { signal }) =>
         fromDigest(
           at === undefined
             ? port.digest()
             : await port.digestAt(toPosition(at, 'at'), checkWaitMs(waitMs, 'wait_ms'), signal),
         ),
-      messages.digest,
-    )
-    .stream(method.scrub, (_request, { signal }) => scrub(port, signal), messages.scrub)
-    .unary(
-      method.addReplica,
-      async (request) => {
-        const warning = await port.addReplica(checkAddress(request.address, 'address'));
-        return { warning };
+    },
+    scrub: { access: 'admin', limits: FEW, impl: (_request, { signal }) => scrub(port, signal) },
+    checkpoint: {
+      access: 'admin',
+      limits: FEW,
+      impl: async () => fromCheckpoint(await port.checkpoint()),
+    },
+    rotateWal: { access: 'admin', limits: FEW, impl: async () => fromRotate(await port.rotateWal()) },
+    restore: {
+      access: 'admin',
+      limits: operationsLimits(options.batchBytesMax),
+      impl: async (request, { signal }) => {
+        const operations = toRestoreOperations(request, options);
+        return fromRestoreResults(await port.restore(operations, signal), options.describe);
       },
-      messages.addReplica,
-    )
-    .unary(
-      method.removeReplica,
-      async (request) => {
+    },
+    mendClock: {
+      access: 'admin',
+      limits: FEW,
+      impl: async (request) => fromMendClock(await port.mendClock(toMendClock(request))),
+    },
+  });
+}
+
+type AdminMethods = MethodTable<typeof Admin>;
+
+/** Whom a master pushes to, and what a replica does with what it gets. */
+function replicaMethods(
+  port: AdminPort,
+): Pick<
+  AdminMethods,
+  'addReplica' | 'removeReplica' | 'quarantineList' | 'quarantineRelease' | 'controlDelay'
+> {
+  return {
+    addReplica: {
+      access: 'admin',
+      limits: FEW,
+      impl: async (request) => {
+        await port.addReplica(checkAddress(request.address, 'address'));
+        return {};
+      },
+    },
+    removeReplica: {
+      access: 'admin',
+      limits: FEW,
+      impl: async (request) => {
         await port.removeReplica(checkAddress(request.address, 'address'));
         return {};
       },
-      messages.removeReplica,
-    )
-    .unary(method.checkpoint, async () => fromCheckpoint(await port.checkpoint()), messages.checkpoint)
-    .unary(method.rotateWal, async () => fromRotate(await port.rotateWal()), messages.rotateWal)
-    .unary(method.quarantineList, () => fromQuarantines(port.quarantineList()), messages.quarantineList)
-    .unary(
-      method.quarantineRelease,
-      async (request) => {
+    },
+    quarantineList: {
+      access: 'observe',
+      limits: FEW,
+      impl: () => fromQuarantines(port.quarantineList()),
+    },
+    quarantineRelease: {
+      access: 'admin',
+      limits: FEW,
+      impl: async (request) => {
         await port.quarantineRelease(toQuarantineRelease(request));
         return {};
       },
-      messages.quarantineRelease,
-    )
-    .unary(
-      method.restore,
-      async (request, { signal }) => {
-        const operations = toRestoreOperations(request, restore);
-        return fromRestoreResults(await port.restore(operations, signal), restore.describe);
-      },
-      messages.restore,
-    );
-  routeReplicaControl(routes, port, messages);
+    },
+    controlDelay: {
+      access: 'admin',
+      limits: FEW,
+      impl: async (request, { signal }) =>
+        fromDelayAnswer(await port.controlDelay(toDelayControl(request), signal)),
+    },
+  };
 }
 
-/** Who leads, what a delayed replica shows, and what was left for another history. */
-function routeReplicaControl(routes: RpcRoutes, port: AdminPort, messages: MessageLimits['admin']): void {
-  const { method } = Admin;
-  routes
-    .unary(
-      method.mendClock,
-      async (request) => fromMendClock(await port.mendClock(toMendClock(request))),
-      messages.mendClock,
-    )
-    .unary(
-      method.promote,
-      async (request) => fromPromoteAnswer(await port.promote(request.force)),
-      messages.promote,
-    )
-    .unary(
-      method.failover,
-      async (request) => {
+function leadershipMethods(port: AdminPort): Pick<AdminMethods, 'promote' | 'failover'> {
+  return {
+    promote: {
+      access: 'admin',
+      limits: FEW,
+      impl: async (request) => fromPromoteAnswer(await port.promote(request.force)),
+    },
+    failover: {
+      access: 'admin',
+      limits: FEW,
+      impl: async (request) => {
         const { to, timeoutMs } = toFailover(request);
         return fromFailoverAnswer(await port.failover(to, timeoutMs));
       },
-      messages.failover,
-    )
-    .unary(
-      method.divergedList,
-      async () => fromDivergedList(await port.divergedList()),
-      messages.divergedList,
-    )
-    .unary(
-      method.divergedShow,
-      async (request) => {
+    },
+  };
+}
+
+/** Records that were moved to `aside/` for another history. */
+function divergedMethods(
+  port: AdminPort,
+): Pick<AdminMethods, 'divergedList' | 'divergedShow' | 'divergedSeen'> {
+  return {
+    divergedList: {
+      access: 'observe',
+      limits: FEW,
+      impl: async () => fromDivergedList(await port.divergedList()),
+    },
+    divergedShow: {
+      access: 'admin',
+      limits: FEW,
+      impl: async (request) => {
         const { id, afterLsn, bytesMax } = toDivergedShow(request);
         return fromDivergedSlice(await port.divergedShow(id, afterLsn, bytesMax));
       },
-      messages.divergedShow,
-    )
-    .unary(
-      method.divergedSeen,
-      async ({ id }) => {
+    },
+    divergedSeen: {
+      access: 'admin',
+      limits: FEW,
+      impl: async ({ id }) => {
         await port.divergedSeen(id);
         return {};
       },
-      messages.divergedSeen,
-    )
-    .unary(
-      method.controlDelay,
-      async (request, { signal }) =>
-        fromDelayAnswer(await port.controlDelay(toDelayControl(request), signal)),
-      messages.controlDelay,
-    );
+    },
+  };
 }
 
 async function* scrub(port: AdminPort, signal: AbortSignal): AsyncIterable<ScrubResponse> {

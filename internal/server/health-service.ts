@@ -9,8 +9,8 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '#gen/grpc/health/v1/health_pb.ts';
 import type { Clock } from '#platform/clock.ts';
-import type { MessageLimits } from '#server/message-limits.ts';
-import type { RpcRoutes } from '#server/rpc-routes.ts';
+import { FEW } from '#server/message-limits.ts';
+import { createRpcModule, type RpcModule } from '#server/rpc-routes.ts';
 
 /** How often a Watch looks. */
 export const WATCH_INTERVAL_MS = 500;
@@ -22,41 +22,38 @@ export interface HealthServiceOptions {
   readonly services: readonly string[];
   /** Ends every Watch. */
   readonly drainSignal: AbortSignal;
-  readonly messages: MessageLimits['health'];
 }
 
-export function routeHealth(routes: RpcRoutes, options: HealthServiceOptions): void {
+export function createHealthModule(options: HealthServiceOptions): RpcModule {
   const names = new Set(['', ...options.services]);
-  const { messages } = options;
   const statusOf = (service: string): HealthCheckResponse => {
     if (!names.has(service))
       return { $typeName: 'grpc.health.v1.HealthCheckResponse', status: ServingStatus.SERVICE_UNKNOWN };
     const status = options.isReady() ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
     return { $typeName: 'grpc.health.v1.HealthCheckResponse', status };
   };
-  routes
-    .unary(
-      Health.method.check,
-      ({ service }) => {
+  const rules = { access: 'health', limits: FEW, isServedDraining: true } as const;
+  return createRpcModule(Health, {
+    check: {
+      ...rules,
+      impl: ({ service }) => {
         if (names.has(service)) return statusOf(service);
         const known = options.services.join(', ');
         throw new ConnectError(`unknown service: expected one of ${known}, or none`, Code.NotFound);
       },
-      messages.check,
-    )
-    .unary(
-      Health.method.list,
-      () => ({ statuses: Object.fromEntries([...names].map((name) => [name, statusOf(name)])) }),
-      messages.list,
-    )
-    .stream(
-      Health.method.watch,
-      ({ service }, { signal }) => {
+    },
+    list: {
+      ...rules,
+      impl: () => ({ statuses: Object.fromEntries([...names].map((name) => [name, statusOf(name)])) }),
+    },
+    watch: {
+      ...rules,
+      impl: ({ service }, { signal }) => {
         const ended = AbortSignal.any([signal, options.drainSignal]);
         return watch(options.clock, () => statusOf(service), ended);
       },
-      messages.watch,
-    );
+    },
+  });
 }
 
 /** The status now and at every change, until `signal` aborts; then a last change, if there is one. */

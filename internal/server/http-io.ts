@@ -2,6 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { encodeGrpcMessage } from '#server/grpc-message.ts';
+import type { HttpError } from '#wire/error-codec.ts';
+import { WIRE_CODES } from '#wire/error-codes.ts';
 
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
 export type HttpResponse = ServerResponse | Http2ServerResponse;
@@ -111,30 +113,21 @@ export function sendError(
   send(request, response, status, { 'content-type': 'application/json', ...headers }, body);
 }
 
-/** How a call is refused before anything is known of it but its headers. */
-export interface RpcRefusal {
-  readonly httpStatus: number;
-  /** The Connect code in lower case, and its number in gRPC. */
-  readonly code: string;
-  readonly grpcStatus: number;
-}
-
-/** In the caller's protocol, as its content type tells. */
+/** A call that is refused before anything is known of it but its headers: in the caller's protocol, as its content type tells. */
 export function sendRpcError(
   request: HttpRequest,
   response: HttpResponse,
-  { httpStatus, code, grpcStatus }: RpcRefusal,
-  message: string,
+  { httpStatus, code, message, headers }: HttpError,
 ): void {
   const contentType = request.headers['content-type'] ?? '';
   if (!contentType.startsWith('application/grpc')) {
-    sendError(request, response, httpStatus, { code, message });
+    sendError(request, response, httpStatus, { code, message }, headers);
     return;
   }
   // Trailers-only: status and message stand in the headers of an answer without a body.
   response.statusCode = 200;
   response.setHeader('content-type', contentType);
-  response.setHeader('grpc-status', String(grpcStatus));
+  response.setHeader('grpc-status', String(WIRE_CODES[code]));
   response.setHeader('grpc-message', encodeGrpcMessage(message));
   response.end();
 }

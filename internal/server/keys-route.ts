@@ -6,6 +6,7 @@
  * nothing; a condition that is not met 412 with the ETag there is now; a write on
  * a replica 421 with `x-leader-hint`. Errors are JSON as in the Connect protocol.
  */
+import type { Operation } from '#model/access.ts';
 import type { GetAnswer, WriteAnswer } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
@@ -25,8 +26,9 @@ import {
   sendError,
   sendMethodNotAllowed,
 } from '#server/http-io.ts';
+import type { HttpRoute } from '#server/http-routes.ts';
 import { BodyRefusedError, type KeysBodyOptions, readValue } from '#server/keys-body.ts';
-import { keyOfPath, toKeysDelete, toKeysGet, toKeysSet } from '#server/keys-request.ts';
+import { KEYS_PREFIX, keyOfPath, toKeysDelete, toKeysGet, toKeysSet } from '#server/keys-request.ts';
 import type { HttpError } from '#wire/error-codec.ts';
 
 export interface KeysRouteOptions extends KeysBodyOptions {
@@ -37,16 +39,19 @@ export interface KeysRouteOptions extends KeysBodyOptions {
   readonly observe: (method: string, code: string) => void;
 }
 
-export type KeysRoute = (
-  request: HttpRequest,
-  response: HttpResponse,
-  path: string,
-  query: string,
-) => Promise<void>;
-
 const METHODS = 'GET, HEAD, PUT, DELETE';
+const READ: Operation = { name: KEYS_PREFIX, access: 'read', isServedDraining: false };
+const WRITE: Operation = { name: KEYS_PREFIX, access: 'write', isServedDraining: false };
 
-export function createKeysRoute(options: KeysRouteOptions): KeysRoute {
+export function createKeysRoute(options: KeysRouteOptions): HttpRoute {
+  return {
+    path: KEYS_PREFIX,
+    operation: (verb) => (verb === 'PUT' || verb === 'DELETE' ? WRITE : READ),
+    serve: createServe(options),
+  };
+}
+
+function createServe(options: KeysRouteOptions): HttpRoute['serve'] {
   return async (request, response, path, query) => {
     const method = request.method ?? '';
     const aborter = new AbortController();

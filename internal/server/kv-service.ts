@@ -2,8 +2,8 @@
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { BatchOperation, WriteOptions } from '#model/commands.ts';
 import { type KeyValuePort, mapAwaitable } from '#model/ports.ts';
-import type { MessageLimits } from '#server/message-limits.ts';
-import type { BinaryImpl, RpcRoutes, UnaryContext } from '#server/rpc-routes.ts';
+import { FEW, operationsLimits, valueLimits } from '#server/message-limits.ts';
+import { type BinaryImpl, createRpcModule, type RpcModule, type UnaryContext } from '#server/rpc-routes.ts';
 import {
   type BatchLimits,
   type DescribeError,
@@ -33,73 +33,76 @@ import {
 } from '#wire/kv-codec.ts';
 import { fromScanAnswer, fromUpdatesAnswer, toScanCommand, toUpdatesCommand } from '#wire/scan-codec.ts';
 
-export interface KeyValueServiceOptions {
+export interface KeyValueModuleOptions {
   readonly port: KeyValuePort;
   readonly limits: BatchLimits;
+  /** `server.max_batch_bytes` */
+  readonly batchBytesMax: number;
   readonly describe: DescribeError;
-  readonly messages: MessageLimits['keyValue'];
 }
 
-export function routeKeyValue(routes: RpcRoutes, options: KeyValueServiceOptions): void {
-  const { port, limits, describe, messages } = options;
-  const { method } = KVStore;
-  routes
-    .unary(
-      method.get,
-      (request, context) => {
+export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
+  const { port, limits, describe } = options;
+  return createRpcModule(KVStore, {
+    get: {
+      access: 'read',
+      limits: FEW,
+      impl: (request, context) => {
         const command = toGetCommand(request);
         // Only a read that may wait needs to know that its caller went away.
-        const answer = port.get(
-          command,
-          command.waitMs > 0 || context.hasDeadline ? context.signal : undefined,
-        );
-        return mapAwaitable(answer, fromGetAnswer);
+        const signal = command.waitMs > 0 || context.hasDeadline ? context.signal : undefined;
+        return mapAwaitable(port.get(command, signal), fromGetAnswer);
       },
-      messages.get,
-      lettingGo((bytes, _context, headroom) => answerGet(port, bytes, headroom)),
-    )
-    .unary(
-      method.set,
-      async (request, context) => {
+      binaryImpl: lettingGo((bytes, _context, headroom) => answerGet(port, bytes, headroom)),
+    },
+    set: {
+      access: 'write',
+      limits: valueLimits(limits.valueBytesMax),
+      impl: async (request, context) => {
         const command = toSetCommand(request, limits.valueBytesMax);
         return fromSetAnswer(await port.set(command, signalFor(command, context)));
       },
-      messages.set,
-      lettingGo((bytes, context, headroom) => setBytes(options, bytes, context, headroom)),
-    )
-    .unary(
-      method.delete,
-      async (request, context) => {
+      binaryImpl: lettingGo((bytes, context, headroom) => setBytes(options, bytes, context, headroom)),
+    },
+    delete: {
+      access: 'write',
+      limits: FEW,
+      impl: async (request, context) => {
         const command = toDeleteCommand(request);
         return fromDeleteAnswer(await port.delete(command, signalFor(command, context)));
       },
-      messages.delete,
-    )
-    .unary(
-      method.batch,
-      async (request, context) => {
+    },
+    batch: {
+      // A batch of Gets alone needs no more than `read`, but nobody has read it yet.
+      access: 'write',
+      limits: operationsLimits(options.batchBytesMax),
+      impl: async (request, context) => {
         const parsed = toBatchOperations(request, limits);
         const { operations } = parsed;
         const results =
           operations.length === 0 ? [] : await port.batch(operations, signalOf(operations, context));
         return fromBatchResults(parsed, results, limits, describe);
       },
-      messages.batch,
-      lettingGo((bytes, context, headroom) => batchBytes(options, bytes, context, headroom)),
-    )
-    .unary(method.scan, (request) => fromScanAnswer(port.scan(toScanCommand(request))), messages.scan)
-    .unary(
-      method.getUpdates,
-      async (request, { signal }) =>
+      binaryImpl: lettingGo((bytes, context, headroom) => batchBytes(options, bytes, context, headroom)),
+    },
+    scan: {
+      access: 'read',
+      limits: FEW,
+      impl: (request) => fromScanAnswer(port.scan(toScanCommand(request))),
+    },
+    getUpdates: {
+      access: 'read',
+      limits: FEW,
+      impl: async (request, { signal }) =>
         fromUpdatesAnswer(await port.getUpdates(toUpdatesCommand(request), signal)),
-      messages.getUpdates,
-    )
-    .unary(
-      method.awaitDurable,
-      async (request, { signal }) =>
+    },
+    awaitDurable: {
+      access: 'read',
+      limits: FEW,
+      impl: async (request, { signal }) =>
         fromDurableAnswer(await port.awaitDurable(toAwaitDurableCommand(request), signal)),
-      messages.awaitDurable,
-    );
+    },
+  });
 }
 
 /** What reads the bytes is shared by all requests, and would keep those of the last one. */
@@ -115,7 +118,7 @@ function lettingGo(impl: BinaryImpl): BinaryImpl {
 
 /** As `method.set`, for the common form of a request. */
 function setBytes(
-  options: KeyValueServiceOptions,
+  options: KeyValueModuleOptions,
   bytes: Uint8Array,
   context: UnaryContext,
   headroom: number,
@@ -130,7 +133,7 @@ function setBytes(
 
 /** As `method.batch`, for the common form of a request. */
 function batchBytes(
-  options: KeyValueServiceOptions,
+  options: KeyValueModuleOptions,
   bytes: Uint8Array,
   context: UnaryContext,
   headroom: number,

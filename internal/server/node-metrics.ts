@@ -1,107 +1,31 @@
-/**
- * The edge's metrics: rpcs by method and code as they happen, and the node's
- * state, read from Status when Prometheus asks.
- */
+/** The metrics of a node: its state, read from Status when Prometheus asks, and the requests to its keys. */
 import { NO_POSITION, termOf } from '#model/position.ts';
 import type { NodeStatus, RecoveryStatus, ReplicaStatus } from '#model/status.ts';
-import type { CounterHandle, HistogramHandle, Metrics } from '#platform/metrics.ts';
-
-export interface ServerMetrics {
-  /** `path`: `/walnut.v1.KVStore/Get`, or `unknown`. */
-  observeRpc(path: string, code: string, durationMs: number): void;
-  observeKeys(method: string, code: string): void;
-  refuseProtected(): void;
-  refuseHost(): void;
-  refuseConnection(): void;
-  noteStalled(): void;
-}
-
-interface ObservedRpc {
-  readonly method: string;
-  /** By code. */
-  readonly counters: Map<string, CounterHandle>;
-  readonly durations: HistogramHandle;
-}
+import type { Metrics } from '#platform/metrics.ts';
 
 /** `status`: the node's, as the server shows it. */
-export function createServerMetrics(
-  metrics: Metrics,
-  status: () => NodeStatus,
-  connections: () => number,
-  connectionsMax: number,
-): ServerMetrics {
-  const handled = metrics.counterFamily(
-    'walnut_rpc_handled_total',
-    'Rpcs answered, by method and Connect code (ok included).',
-    ['method', 'code'],
-  );
-  const duration = metrics.histogramFamily(
-    'walnut_rpc_duration_seconds',
-    'Time from the headers of an rpc to its answer.',
-    ['method'],
-  );
-  const keys = metrics.counterFamily(
-    'walnut_keys_requests_total',
-    'Requests to /v1/keys, by HTTP method and code (ok included).',
-    ['method', 'code'],
-  );
-  const refused = metrics.counter(
-    'walnut_protected_mode_refused_total',
-    'Requests refused because the peer was not on a private address.',
-  );
-  const refusedHosts = metrics.counter(
-    'walnut_hosts_refused_total',
-    'Requests refused because they named a host that is no name of this node.',
-  );
-  const stalled = metrics.counter(
-    'walnut_answers_stalled_total',
-    'Answers cut off because the peer read nothing for a minute.',
-  );
-  const refusedConnections = registerConnections(metrics, connections, connectionsMax);
+export function registerNodeMetrics(metrics: Metrics, status: () => NodeStatus): void {
   registerNode(metrics, status);
   registerRecovery(metrics, status);
   registerStore(metrics, status);
   registerIntegrity(metrics, status);
   registerScrubs(metrics, status);
   registerReplication(metrics, status);
-
-  // Looking a child up by labels builds a key; the few there are are held here.
-  const known = new Map<string, ObservedRpc>();
-  return {
-    observeRpc: (path, code, durationMs) => {
-      let rpc = known.get(path);
-      if (rpc === undefined) {
-        const method = path.startsWith('/') ? path.slice(1) : path;
-        rpc = { method, counters: new Map(), durations: duration.with({ method }) };
-        known.set(path, rpc);
-      }
-      let counter = rpc.counters.get(code);
-      if (counter === undefined) {
-        counter = handled.with({ method: rpc.method, code });
-        rpc.counters.set(code, counter);
-      }
-      counter.inc();
-      rpc.durations.observe(durationMs / 1_000);
-    },
-    // Methods come from the network; only those that exist become labels.
-    observeKeys: (method, code) =>
-      keys.with({ method: /^(GET|HEAD|PUT|DELETE)$/.test(method) ? method : 'other', code }).inc(),
-    refuseProtected: () => refused.inc(),
-    refuseHost: () => refusedHosts.inc(),
-    refuseConnection: () => refusedConnections.inc(),
-    noteStalled: () => stalled.inc(),
-  };
 }
 
-/** Returns what counts the refused ones. */
-function registerConnections(metrics: Metrics, count: () => number, countMax: number): CounterHandle {
-  metrics.gaugeFrom('walnut_connections', 'Open connections.', count);
-  metrics.gaugeFrom('walnut_connections_max', 'How many are taken, by ulimit -n.', () => countMax);
-  return metrics.counter('walnut_connections_refused_total', 'Connections refused because all were taken.');
+/** Counts requests to `/v1/keys` by method and lower-case code, `ok` included. */
+export function createKeysObserver(metrics: Metrics): (method: string, code: string) => void {
+  const keys = metrics.counterFamily(
+    'walnut_keys_requests_total',
+    'Requests to /v1/keys, by HTTP method and code (ok included).',
+    ['method', 'code'],
+  );
+  // Methods come from the network; only those that exist become labels.
+  return (method, code) =>
+    keys.with({ method: /^(GET|HEAD|PUT|DELETE)$/.test(method) ? method : 'other', code }).inc();
 }
 
 function registerNode(metrics: Metrics, status: () => NodeStatus): void {
-  metrics.gaugeFrom('walnut_ready', '1 when /readyz answers 200.', () => (status().isReady ? 1 : 0));
   metrics.gaugeFamilyFrom(
     'walnut_node_info',
     'What the node is; always 1.',

@@ -26,7 +26,6 @@ export function plainAddress(address: string | undefined): string {
 
 /** Loopback, link-local or private, IPv4 within IPv6 included. What is no address is not. */
 export function isPrivateAddress(address: string | undefined): boolean {
-  if (address === undefined) return false;
   const plain = plainAddress(address);
   return isIPv4(plain) ? isPrivateIpv4(plain) : isIPv6(plain) && isPrivateIpv6(plain.toLowerCase());
 }
@@ -47,9 +46,9 @@ function isPrivateIpv6(address: string): boolean {
 }
 
 /** What a refused peer is told: which key helps. */
-export function protectedModeMessage(address: string | undefined): string {
+export function protectedModeMessage(address: string): string {
   return (
-    `protected mode: ${address ?? 'your address'} is not a loopback or private address and the server has no ` +
+    `protected mode: ${address || 'your address'} is not a loopback or private address and the server has no ` +
     'authentication; come from a private network, or set server.address to a private or loopback address'
   );
 }

@@ -16,31 +16,29 @@ import {
 } from '#gen/grpc/reflection/v1/reflection_pb.ts';
 import { file_walnut_v1_errors } from '#gen/walnut/v1/errors_pb.ts';
 import { ownValue } from '#platform/own-value.ts';
-import type { MessageLimits } from '#server/message-limits.ts';
-import type { RpcRoutes } from '#server/rpc-routes.ts';
+import { FEW } from '#server/message-limits.ts';
+import { createRpcModule, type RpcModule } from '#server/rpc-routes.ts';
 
 type Answer = ServerReflectionResponse['messageResponse'];
 
-export function routeReflection(
-  routes: RpcRoutes,
-  services: readonly DescService[],
-  messages: MessageLimits['reflection'],
-): void {
+export function createReflectionModule(services: readonly DescService[]): RpcModule {
   const answer = createReflector(services);
-  routes.stream(
-    ServerReflection.method.serverReflectionInfo,
-    async function* (requests: AsyncIterable<ServerReflectionRequest>) {
-      for await (const request of requests) {
-        yield {
-          $typeName: 'grpc.reflection.v1.ServerReflectionResponse' as const,
-          validHost: request.host,
-          originalRequest: request,
-          messageResponse: answer(request.messageRequest),
-        };
-      }
+  return createRpcModule(ServerReflection, {
+    serverReflectionInfo: {
+      access: 'observe',
+      limits: FEW,
+      impl: async function* (requests: AsyncIterable<ServerReflectionRequest>) {
+        for await (const request of requests) {
+          yield {
+            $typeName: 'grpc.reflection.v1.ServerReflectionResponse' as const,
+            validHost: request.host,
+            originalRequest: request,
+            messageResponse: answer(request.messageRequest),
+          };
+        }
+      },
     },
-    messages.serverReflectionInfo,
-  );
+  });
 }
 
 /** Answers one question; pure. */

@@ -1,6 +1,7 @@
 /**
- * The first layer that sees a request: plain routes, keys, rpcs, and 404 for the
- * rest. Nothing thrown here leaves it, as that would end the process.
+ * The first layer that sees a request: finds its route, asks admission, and hands it
+ * on; 404 for what has no route. Nothing thrown here leaves it, as that would end the
+ * process.
  */
 import {
   constants,
@@ -8,23 +9,24 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
+import type { Operation } from '#model/access.ts';
+import type { Admission, Refusal } from '#server/admission.ts';
 import type { BodyDeadlines } from '#server/body-deadlines.ts';
 import type { ErrorMapper } from '#server/error-mapping.ts';
-import type { HostPolicy } from '#server/host-policy.ts';
 import {
   type HttpRequest,
   type HttpResponse,
   isHttp2,
-  type RpcRefusal,
   sendError,
   sendRpcError,
   splitUrl,
 } from '#server/http-io.ts';
-import { KEYS_PREFIX } from '#server/keys-request.ts';
-import type { KeysRoute } from '#server/keys-route.ts';
-import { isHealthPath, type PlainRoute } from '#server/plain-routes.ts';
-import { protectedModeMessage } from '#server/protected-mode.ts';
+import type { HttpRoutes } from '#server/http-routes.ts';
+import { plainAddress } from '#server/protected-mode.ts';
 import type { RpcAdapter } from '#server/rpc-adapter.ts';
+import { anonymousCall } from '#server/rpc-call.ts';
+import { addressOf } from '#server/unary/exchange.ts';
+import { fromErrorToHttp } from '#wire/error-codec.ts';
 
 /** How long the body of one request may take. */
 export const BODY_TIMEOUT_MS = 120_000;
@@ -32,15 +34,11 @@ export const BODY_TIMEOUT_MS = 120_000;
 export interface RequestListenerOptions {
   readonly deadlines: BodyDeadlines;
   readonly errors: ErrorMapper;
-  readonly plainRoutes: ReadonlyMap<string, PlainRoute>;
-  readonly keysRoute: KeysRoute;
+  readonly admission: Admission;
+  readonly onRefused: (by: Refusal['by']) => void;
   readonly rpcAdapter: RpcAdapter;
+  readonly httpRoutes: HttpRoutes;
   readonly isDraining: () => boolean;
-  /** Whether protected mode lets this peer in. */
-  readonly isServed: (remoteAddress: string | undefined) => boolean;
-  readonly onRefused: () => void;
-  readonly hosts: HostPolicy;
-  readonly onHostRefused: () => void;
 }
 
 export interface Listener {
@@ -70,8 +68,7 @@ export function createRequestListener(options: RequestListenerOptions): Listener
   const onStream: Listener['onStream'] = (stream, headers) => {
     stream.on('error', ignore);
     try {
-      if (options.hosts.refusal(headers, '/') !== undefined) return false;
-      return options.rpcAdapter.tryStream(stream, headers);
+      return tryStream(options, stream, headers);
     } catch (error) {
       options.errors.toHttpError(error);
       stream.close(constants.NGHTTP2_INTERNAL_ERROR);
@@ -96,8 +93,6 @@ function boundBody(deadlines: BodyDeadlines, request: Http2ServerRequest): void 
   });
 }
 
-const FORBIDDEN: RpcRefusal = { httpStatus: 403, code: 'permission_denied', grpcStatus: 7 };
-
 /** Node takes the first of them, and whoever is between here and the caller may have taken the second. */
 function hasTwoHosts(rawHeaders: readonly string[]): boolean {
   let hosts = 0;
@@ -107,6 +102,9 @@ function hasTwoHosts(rawHeaders: readonly string[]): boolean {
   }
   return hosts > 1;
 }
+
+/** What admission is asked of a path that leads nowhere. */
+const NOTHING: Operation = { name: 'nothing', access: 'nothing', isServedDraining: true };
 
 function dispatch(
   options: RequestListenerOptions,
@@ -118,29 +116,41 @@ function dispatch(
     const message = 'there is more than one Host header: expected one';
     return sendError(request, response, 400, { code: 'invalid_argument', message });
   }
-  const refusal = options.hosts.refusal(request.headers, url);
-  if (refusal !== undefined) {
-    options.onHostRefused();
-    return sendRpcError(request, response, FORBIDDEN, refusal);
-  }
   const { path, query } = splitUrl(url);
-  if (options.rpcAdapter.tryHandle(request, response, path, query)) return;
-  if (!isHealthPath(path) && !options.isServed(request.socket.remoteAddress)) {
-    options.onRefused();
-    const message = protectedModeMessage(request.socket.remoteAddress);
-    return sendError(request, response, 401, { code: 'unauthenticated', message });
+  const { rpcAdapter } = options;
+  const rpc = rpcAdapter.find(path);
+  const route = rpc === undefined ? options.httpRoutes.find(path) : undefined;
+  const operation = rpc?.operation ?? route?.operation(request.method ?? '') ?? NOTHING;
+  const call = anonymousCall(plainAddress(request.socket.remoteAddress));
+  const refusal = options.admission.refusal(operation, call, request.headers, url);
+  if (refusal !== undefined) {
+    options.onRefused(refusal.by);
+    if (rpc === undefined || refusal.by === 'name') {
+      return sendRpcError(request, response, fromErrorToHttp(refusal.error));
+    }
+    call.refusal = refusal.error;
   }
-  const plain = options.plainRoutes.get(path);
-  if (plain !== undefined) return plain(request, response, query);
-  if (!path.startsWith(KEYS_PREFIX)) {
-    const message = 'there is nothing here: expected /v1/keys/{key}, an rpc, /livez, /readyz, /metrics or /';
-    return sendError(request, response, 404, { code: 'not_found', message });
-  }
-  if (options.isDraining()) {
-    return sendError(request, response, 503, {
-      code: 'unavailable',
-      message: 'the server is stopping: try another node',
-    });
-  }
-  return options.keysRoute(request, response, path, query);
+  if (rpc !== undefined) return rpcAdapter.serve(rpc, call, request, response, query);
+  if (route !== undefined) return route.serve(request, response, path, query);
+  if (rpcAdapter.isUnknown(path)) return rpcAdapter.serveUnknown(request, response, path);
+  const message = 'there is nothing here: expected /v1/keys/{key}, an rpc, /livez, /readyz, /metrics or /';
+  sendError(request, response, 404, { code: 'not_found', message });
+}
+
+/** As `dispatch`, for a call that the unary path takes; false: it should come as a request. */
+function tryStream(
+  { rpcAdapter, admission, onRefused }: RequestListenerOptions,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+): boolean {
+  const { path, query } = splitUrl(headers[':path'] ?? '');
+  const rpc = rpcAdapter.find(path);
+  if (rpc === undefined) return false;
+  const call = anonymousCall(addressOf(stream.session));
+  const refusal = admission.refusal(rpc.operation, call, headers, '/');
+  if (refusal?.by === 'name') return false;
+  call.refusal = refusal?.error;
+  const isTaken = rpcAdapter.tryStream(rpc, call, stream, headers, query);
+  if (isTaken && refusal !== undefined) onRefused(refusal.by);
+  return isTaken;
 }

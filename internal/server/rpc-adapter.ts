@@ -8,14 +8,7 @@
  */
 import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import type { DescMethod } from '@bufbuild/protobuf';
-import {
-  Code,
-  ConnectError,
-  type ConnectRouter,
-  createConnectRouter,
-  type Interceptor,
-} from '@connectrpc/connect';
+import { Code, ConnectError, createConnectRouter, type Interceptor } from '@connectrpc/connect';
 import type {
   Compression,
   UniversalHandler,
@@ -23,6 +16,7 @@ import type {
   UniversalServerResponse,
 } from '@connectrpc/connect/protocol';
 import { universalRequestFromNodeRequest } from '@connectrpc/connect-node';
+import type { Operation } from '#model/access.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -32,9 +26,8 @@ import type { BodyDeadlines } from '#server/body-deadlines.ts';
 import { settleEarlyFailure } from '#server/early-failure.ts';
 import type { ErrorMapper } from '#server/error-mapping.ts';
 import { bodyOf, type HttpRequest, type HttpResponse, sendError, sendText } from '#server/http-io.ts';
-import { plainAddress } from '#server/protected-mode.ts';
 import { callOf, contextValuesOf, type RpcCall } from '#server/rpc-call.ts';
-import { RpcRoutes } from '#server/rpc-routes.ts';
+import { RpcRoutes, type UnaryRoute } from '#server/rpc-routes.ts';
 import { sendStream } from '#server/stream-answer.ts';
 import { BINARY_READING, type JsonOptions } from '#server/unary/message-codec.ts';
 import { createUnaryPath } from '#server/unary/unary-path.ts';
@@ -52,9 +45,9 @@ export interface RpcAdapterOptions {
   readonly compressMinBytes: number;
   readonly jsonOptions: JsonOptions;
   readonly interceptor: Interceptor;
-  /** Throws a ConnectError to refuse a call before its body is read. */
-  readonly gate: (method: DescMethod, call: RpcCall) => void;
-  readonly routes: (router: ConnectRouter, routes: RpcRoutes) => void;
+  readonly register: (routes: RpcRoutes) => void;
+  /** For tests. False: the direct path serves nothing, and connect-node messages of any size. */
+  readonly isDirect?: boolean;
   readonly shutdownSignal: AbortSignal;
   /** Called once per rpc, with its path, the Connect code (`ok` included) and its time. */
   readonly observe: (path: string, code: string, durationMs: number) => void;
@@ -63,11 +56,31 @@ export interface RpcAdapterOptions {
   readonly onStalled: () => void;
 }
 
+/** One rpc by its path. */
+export interface RpcRoute {
+  readonly operation: Operation;
+  /** Undefined: a stream. */
+  readonly unary: UnaryRoute | undefined;
+  readonly handler: UniversalHandler;
+}
+
 export interface RpcAdapter {
-  /** Answers the request if it is an rpc, known or not; false where it is none. */
-  tryHandle(request: HttpRequest, response: HttpResponse, path: string, query: string): boolean;
-  /** Answers the HTTP/2 stream if the unary path takes it; else it should come as a request. */
-  tryStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+  /** `/package.Service/Method`; undefined where there is no such rpc. */
+  find(path: string): RpcRoute | undefined;
+  /** Answers the request, or says why the call is refused. */
+  serve(route: RpcRoute, call: RpcCall, request: HttpRequest, response: HttpResponse, query: string): void;
+  /** As `serve`, where the unary path takes the HTTP/2 stream; false: it should come as a request. */
+  tryStream(
+    route: RpcRoute,
+    call: RpcCall,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    query: string,
+  ): boolean;
+  /** Whether it can only be an rpc, one that there is not. */
+  isUnknown(path: string): boolean;
+  /** Answers by naming those that there are. */
+  serveUnknown(request: HttpRequest, response: HttpResponse, path: string): void;
 }
 
 /** `/package.Service/Method`, with a package: no other route of the server has a dot there. */
@@ -90,48 +103,57 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
     jsonOptions: options.jsonOptions,
     binaryOptions: BINARY_READING,
     interceptors: [options.interceptor],
-    requestGate: ({ method, values }) => options.gate(method, callOf(values)),
+    requestGate: ({ values }) => throwRefusal(callOf(values), options.errors),
     shutdownSignal: options.shutdownSignal,
   });
-  const routes = new RpcRoutes(router);
-  options.routes(router, routes);
-  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  const knownPaths = [...handlers.keys()];
-  const unaryPath = createUnaryPath({
-    ...options,
-    routes: routes.unaryRoutes,
-  });
+  const { isDirect = true } = options;
+  const routes = new RpcRoutes(router, isDirect ? undefined : Number.POSITIVE_INFINITY);
+  options.register(routes);
+  const byPath = new Map<string, RpcRoute>();
+  for (const handler of router.handlers) {
+    const { requestPath: path } = handler;
+    const unary = isDirect ? routes.unaryRoutes.get(path) : undefined;
+    byPath.set(path, { operation: routes.operations.get(path) as Operation, unary, handler });
+  }
+  const knownPaths = [...byPath.keys()];
+  const unaryPath = createUnaryPath(options);
 
   return {
-    tryStream: unaryPath.takeStream,
-    tryHandle: (request, response, rawPath, query) => {
-      const path = rawPath.startsWith(REFLECTION_ALPHA)
-        ? REFLECTION + rawPath.slice(REFLECTION_ALPHA.length)
-        : rawPath;
-      const handler = handlers.get(path);
-      if (handler === undefined) {
-        if (!RPC_PATH.test(path)) return false;
-        sendUnknownRpc(request, response, path, knownPaths);
-        options.observe('unknown', 'unimplemented', 0);
-        return true;
-      }
+    find: (path) =>
+      byPath.get(path.startsWith(REFLECTION_ALPHA) ? REFLECTION + path.slice(REFLECTION_ALPHA.length) : path),
+    tryStream: ({ unary }, call, stream, headers, query) =>
+      unary !== undefined && unaryPath.takeStream(unary, call, stream, headers, query),
+    serve: ({ unary, handler }, call, request, response, query) => {
       const isTaken =
+        unary !== undefined &&
         request instanceof IncomingMessage &&
-        unaryPath.takeRequest(request, response as ServerResponse, path, query);
-      if (!isTaken) serve(options, handler, request, response);
-      return true;
+        unaryPath.takeRequest(unary, call, request, response as ServerResponse, query);
+      if (!isTaken) serve(options, handler, call, request, response);
+    },
+    isUnknown: (path) => RPC_PATH.test(path),
+    serveUnknown: (request, response, path) => {
+      sendUnknownRpc(request, response, path, knownPaths);
+      options.observe('unknown', 'unimplemented', 0);
     },
   };
+}
+
+/** Before the body is read. */
+function throwRefusal(call: RpcCall, errors: ErrorMapper): void {
+  if (call.refusal === undefined) return;
+  const refusal = errors.toConnectError(call.refusal);
+  call.code = codeName(refusal.code);
+  throw refusal;
 }
 
 function serve(
   options: RpcAdapterOptions,
   handler: UniversalHandler,
+  call: RpcCall,
   request: HttpRequest,
   response: HttpResponse,
 ): void {
   const startedMs = options.clock.monotonicMs();
-  const call: RpcCall = { remoteAddress: plainAddress(request.socket.remoteAddress), code: undefined };
   const observe = (code: string): void =>
     options.observe(handler.requestPath, code, options.clock.monotonicMs() - startedMs);
   const reservation = options.budget.reserve();

@@ -1,17 +1,24 @@
-/** What travels with one rpc through Connect's machinery: who calls, and what became of it. */
+/** What the edge knows of one call, and what becomes of it. It travels through Connect's machinery too. */
 import { type ContextValues, createContextKey, createContextValues } from '@connectrpc/connect';
+import { ANONYMOUS, type Principal } from '#model/access.ts';
+import type { WalnutError } from '#model/errors.ts';
 
 export interface RpcCall {
-  /** The peer's IP address. */
+  readonly principal: Principal;
+  /** The peer's IP address; empty where it has gone. */
   readonly remoteAddress: string;
+  /** Why the call is not admitted. */
+  refusal: WalnutError | undefined;
   /** Set by the interceptor; undefined where the request did not get that far. */
   code: string | undefined;
 }
 
-const callKey = createContextKey<RpcCall>(
-  { remoteAddress: '', code: undefined },
-  { description: 'the call as the edge sees it' },
-);
+/** A call that nothing is known of but the address it comes from. */
+export function anonymousCall(remoteAddress: string): RpcCall {
+  return { principal: ANONYMOUS, remoteAddress, refusal: undefined, code: undefined };
+}
+
+const callKey = createContextKey<RpcCall>(anonymousCall(''), { description: 'the call as the edge sees it' });
 
 export function contextValuesOf(call: RpcCall): ContextValues {
   return createContextValues().set(callKey, call);

@@ -1,17 +1,19 @@
 /**
- * Where services register their rpcs: with Connect's router, which can do
- * everything, and, when unary, with the table of the direct path, which does
- * the common case fast. One implementation serves both.
+ * Services as modules, and where they register their rpcs: with Connect's router,
+ * which can do everything, and, when unary, with the table of the direct path, which
+ * does the common case fast. One implementation serves both.
  */
 import type {
   DescMessage,
   DescMethod,
   DescMethodStreaming,
   DescMethodUnary,
+  DescService,
   MessageInitShape,
   MessageShape,
 } from '@bufbuild/protobuf';
 import type { ConnectRouter, ContextValues, HandlerContext, MethodImpl } from '@connectrpc/connect';
+import type { Access, Operation } from '#model/access.ts';
 
 /** What an implementation of a unary rpc may know of its call. */
 export interface UnaryContext {
@@ -52,10 +54,66 @@ export type BinaryImpl = (
   headroom: number,
 ) => Buffer | Promise<Buffer> | undefined;
 
+interface MethodRules {
+  readonly access: Access;
+  readonly limits: RpcLimits;
+  /** Whether it is answered while the server drains. Default: no. */
+  readonly isServedDraining?: boolean;
+}
+
+export interface UnaryMethod<Method extends DescMethodUnary> extends MethodRules {
+  readonly impl: UnaryImpl<Method>;
+  readonly binaryImpl?: BinaryImpl | undefined;
+}
+
+export interface StreamMethod<Method extends DescMethodStreaming> extends MethodRules {
+  readonly impl: MethodImpl<Method>;
+}
+
+/** Every method of a service: one that is missing is an error of the compiler. */
+export type MethodTable<Service extends DescService> = {
+  readonly [Name in keyof Service['method']]: Service['method'][Name] extends infer Method
+    ? Method extends DescMethodUnary
+      ? UnaryMethod<Method>
+      : Method extends DescMethodStreaming
+        ? StreamMethod<Method>
+        : never
+    : never;
+};
+
+/** One service as the edge serves it. */
+export interface RpcModule {
+  readonly service: DescService;
+  /** By the local name of the method. */
+  readonly methods: Readonly<Record<string, MethodRules>>;
+  register(routes: RpcRoutes): void;
+}
+
+export function createRpcModule<Service extends DescService>(
+  service: Service,
+  methods: MethodTable<Service>,
+): RpcModule {
+  const table = methods as unknown as Readonly<Record<string, UnaryMethod<never> & StreamMethod<never>>>;
+  return {
+    service,
+    methods: table,
+    register: (routes) => {
+      for (const method of service.methods) {
+        const given = table[method.localName] as UnaryMethod<never> & StreamMethod<never>;
+        if (isUnary(method)) routes.unary(method, given as never);
+        else routes.stream(method as DescMethodStreaming, given as never);
+      }
+    },
+  };
+}
+
+function isUnary(method: DescMethod): method is DescMethodUnary {
+  return method.methodKind === 'unary';
+}
+
 /** A unary rpc as the direct path needs it. */
 export interface UnaryRoute {
-  /** `/package.Service/Method` */
-  readonly path: string;
+  readonly operation: Operation;
   readonly method: DescMethodUnary;
   readonly impl: (
     request: MessageShape<DescMessage>,
@@ -76,6 +134,7 @@ export class RpcRoutes {
   readonly #router: ConnectRouter;
   readonly #adapterBytesMax: number;
   readonly #unary = new Map<string, UnaryRoute>();
+  readonly #operations = new Map<string, Operation>();
 
   /** `adapterBytesMax`: of a message of a unary rpc that the direct path does not take. */
   constructor(router: ConnectRouter, adapterBytesMax = ADAPTER_BYTES_MAX) {
@@ -88,11 +147,14 @@ export class RpcRoutes {
     return this.#unary;
   }
 
+  /** Of every rpc, by path. */
+  get operations(): ReadonlyMap<string, Operation> {
+    return this.#operations;
+  }
+
   unary<Method extends DescMethodUnary>(
     method: Method,
-    impl: UnaryImpl<Method>,
-    limits: RpcLimits,
-    binaryImpl?: BinaryImpl,
+    { impl, limits, binaryImpl, ...rules }: UnaryMethod<Method>,
   ): this {
     this.#router.rpc(
       method as DescMethod,
@@ -103,10 +165,10 @@ export class RpcRoutes {
         )) as MethodImpl<DescMethod>,
       { readMaxBytes: Math.min(limits.readMaxBytes, this.#adapterBytesMax) },
     );
-    const path = `/${method.parent.typeName}/${method.name}`;
+    const operation = this.#addOperation(method, rules);
     // The request handed to it is always one of the method's own input type.
-    this.#unary.set(path, {
-      path,
+    this.#unary.set(operation.name, {
+      operation,
       method,
       impl: impl as unknown as UnaryRoute['impl'],
       binaryImpl,
@@ -118,10 +180,20 @@ export class RpcRoutes {
 
   stream<Method extends DescMethodStreaming>(
     method: Method,
-    impl: MethodImpl<Method>,
-    { readMaxBytes }: RpcLimits,
+    { impl, limits, ...rules }: StreamMethod<Method>,
   ): this {
+    const { readMaxBytes } = limits;
     this.#router.rpc(method as DescMethod, impl as MethodImpl<DescMethod>, { readMaxBytes });
+    this.#addOperation(method, rules);
     return this;
+  }
+
+  #addOperation(
+    method: DescMethod,
+    { access, isServedDraining = false }: Omit<MethodRules, 'limits'>,
+  ): Operation {
+    const operation = { name: `/${method.parent.typeName}/${method.name}`, access, isServedDraining };
+    this.#operations.set(operation.name, operation);
+    return operation;
   }
 }

@@ -1,7 +1,5 @@
 /** The answer to an rpc that does not exist: it names those that do, in the caller's protocol. */
-import { type HttpRequest, type HttpResponse, type RpcRefusal, sendRpcError } from '#server/http-io.ts';
-
-const UNIMPLEMENTED: RpcRefusal = { httpStatus: 404, code: 'unimplemented', grpcStatus: 12 };
+import { type HttpRequest, type HttpResponse, sendRpcError } from '#server/http-io.ts';
 
 export function sendUnknownRpc(
   request: HttpRequest,
@@ -10,7 +8,7 @@ export function sendUnknownRpc(
   knownPaths: readonly string[],
 ): void {
   const message = unknownRpcMessage(path, knownPaths);
-  sendRpcError(request, response, UNIMPLEMENTED, message);
+  sendRpcError(request, response, { httpStatus: 404, code: 'unimplemented', message, headers: {} });
 }
 
 /** Names the service's rpcs where the service exists, else all services. */

@@ -39,7 +39,7 @@ export function codeName(code: Code): WireCode {
 /** What a caller without Connect is told. */
 export interface HttpError {
   readonly httpStatus: number;
-  readonly code: string;
+  readonly code: WireCode;
   readonly message: string;
   readonly headers: Readonly<Record<string, string>>;
 }

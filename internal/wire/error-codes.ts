@@ -53,6 +53,7 @@ export const SENT_CODES: Readonly<Record<ErrorCode, SentCode>> = {
   already_exists: { code: 'already_exists', httpStatus: 409 },
   not_found: { code: 'not_found', httpStatus: 404 },
   unauthenticated: { code: 'unauthenticated', httpStatus: 401 },
+  permission_denied: { code: 'permission_denied', httpStatus: 403 },
   cancelled: { code: 'canceled', httpStatus: 499 },
   storage_failed: { code: 'internal', httpStatus: 500 },
   internal: { code: 'internal', httpStatus: 500 },
@@ -66,8 +67,7 @@ export const RECEIVED_CODES: Readonly<Record<WireCode, ErrorCode>> = {
   deadline_exceeded: 'cancelled',
   not_found: 'not_found',
   already_exists: 'already_exists',
-  // The node does not know the name that it was called by; its operator can change that.
-  permission_denied: 'unavailable',
+  permission_denied: 'permission_denied',
   resource_exhausted: 'resource_exhausted',
   failed_precondition: 'failed_precondition',
   aborted: 'unavailable',

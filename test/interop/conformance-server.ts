@@ -101,9 +101,10 @@ async function respond(
 function routeAll(routes: RpcRoutes, readMaxBytes: number): void {
   for (const name of ['unary', 'idempotentUnary']) {
     const method = conformance.method[name] as DescMethodUnary;
-    routes.unary(method, (request, context) => respond(method, request as UnaryRequest, context), {
-      readMaxBytes,
-      fieldsMax: readMaxBytes,
+    routes.unary(method, {
+      access: 'read',
+      limits: { readMaxBytes, fieldsMax: readMaxBytes },
+      impl: (request, context) => respond(method, request as UnaryRequest, context),
     });
   }
 }

@@ -1,6 +1,8 @@
 /** Planted bugs of the edge: errors on the wire, admission, the bulk path. */
 import type { Mutant } from './mutants.ts';
 
+const ADMISSION = 'test/server/admission.test.ts';
+
 export const ADMISSION_MUTANTS: readonly Mutant[] = [
   {
     name: 'bug of another node taken for its verdict',
@@ -15,5 +17,40 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
     text: '  const isRouted = routing === undefined ? leaderHint !== undefined : isNotLeader(routing.reason);',
     replacement: '  const isRouted = leaderHint !== undefined;',
     tests: ['test/wire/error-codec.test.ts'],
+  },
+  {
+    name: 'stranger let in to everything that changes no node',
+    file: 'internal/server/admission.ts',
+    text: "operation.access !== 'health' &&",
+    replacement: "operation.access === 'admin' &&",
+    tests: [ADMISSION],
+  },
+  {
+    name: 'drain that refuses Status and health',
+    file: 'internal/server/admission.ts',
+    text: '      if (operation.isServedDraining || !isDraining()) return undefined;',
+    replacement: '      if (!isDraining()) return undefined;',
+    tests: [ADMISSION],
+  },
+  {
+    name: 'refused HTTP/2 stream carried out',
+    file: 'internal/server/request-listener.ts',
+    text: '  call.refusal = refusal?.error;',
+    replacement: '',
+    tests: [ADMISSION],
+  },
+  {
+    name: 'refused request carried out by its rpc',
+    file: 'internal/server/request-listener.ts',
+    text: '    call.refusal = refusal.error;',
+    replacement: '',
+    tests: [ADMISSION],
+  },
+  {
+    name: 'refused call that connect-node carries out',
+    file: 'internal/server/rpc-adapter.ts',
+    text: '  if (call.refusal === undefined) return;',
+    replacement: '  if (call.code === undefined) return;',
+    tests: [ADMISSION],
   },
 ];

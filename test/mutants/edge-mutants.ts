@@ -54,8 +54,8 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'HTTP/2 streams that the unary path answers whatever name they are sent to',
     file: 'internal/server/request-listener.ts',
-    text: "      if (options.hosts.refusal(headers, '/') !== undefined) return false;",
-    replacement: '',
+    text: "  const refusal = admission.refusal(rpc.operation, call, headers, '/');",
+    replacement: '  const refusal = undefined as ReturnType<typeof admission.refusal>;',
     tests: ['test/server/host-policy.test.ts'],
   },
   {

@@ -5,10 +5,13 @@ import { describe, expect, it } from 'vitest';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
+import { createAdmission } from '#server/admission.ts';
 import { createBodyBudget } from '#server/body-budget.ts';
 import { createBodyDeadlines } from '#server/body-deadlines.ts';
 import { createErrorMapper } from '#server/error-mapping.ts';
+import { createHttpRoutes } from '#server/http-routes.ts';
 import { createHttp1 } from '#server/http-servers.ts';
+import { createPlainRoute } from '#server/plain-routes.ts';
 import { BODY_TIMEOUT_MS, createRequestListener } from '#server/request-listener.ts';
 import { FIRST_BYTES_MS } from '#server/socket-mux.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
@@ -244,26 +247,36 @@ describe('the address', () => {
 describe('a peer outside of private networks', () => {
   it('gets UNAUTHENTICATED on every route but health', () => {
     const answers: [string, number][] = [];
+    const answerTo = (path: string) => (): void => {
+      answers.push([path, 200]);
+    };
     const listener = createRequestListener({
       deadlines: createBodyDeadlines(new VirtualClock(), BODY_TIMEOUT_MS, new AbortController().signal),
       errors: createErrorMapper(silentLogger, new VirtualClock(), 'test'),
-      plainRoutes: new Map(
-        ['/', '/livez', '/readyz', '/metrics'].map((path) => [
-          path,
-          () => {
-            answers.push([path, 200]);
-          },
-        ]),
-      ),
-      keysRoute: async () => {
-        throw new Error('reached');
+      httpRoutes: createHttpRoutes([
+        createPlainRoute('/', 'observe', answerTo('/')),
+        createPlainRoute('/livez', 'health', answerTo('/livez')),
+        createPlainRoute('/readyz', 'health', answerTo('/readyz')),
+        createPlainRoute('/metrics', 'observe', answerTo('/metrics')),
+        createPlainRoute('/v1/keys/', 'read', () => {
+          throw new Error('reached');
+        }),
+      ]),
+      rpcAdapter: {
+        find: () => undefined,
+        tryStream: () => false,
+        serve: () => {},
+        isUnknown: () => false,
+        serveUnknown: () => {},
       },
-      rpcAdapter: { tryHandle: () => false, tryStream: () => false },
+      admission: createAdmission({
+        hosts: { refusal: () => undefined },
+        isProtected: true,
+        isDraining: () => false,
+        leaderHint: () => undefined,
+      }),
       isDraining: () => false,
-      isServed: () => false,
       onRefused: () => {},
-      hosts: { refusal: () => undefined },
-      onHostRefused: () => {},
     });
     for (const path of ['/', '/livez', '/readyz', '/metrics', '/v1/keys/k', '/x']) {
       const response = {

@@ -1,35 +1,49 @@
 import { gzipSync } from 'node:zlib';
 import type { DescMethod } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
-import { Health } from '#gen/grpc/health/v1/health_pb.ts';
-import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
-import { Admin } from '#gen/walnut/v1/admin_pb.ts';
-import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
-import { Replication } from '#gen/walnut/v1/replication_pb.ts';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
-import { createMessageLimits } from '#server/message-limits.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { createAdminModule } from '#server/admin-service.ts';
+import { createHealthModule } from '#server/health-service.ts';
+import { createKeyValueModule } from '#server/kv-service.ts';
+import { createReflectionModule } from '#server/reflection-service.ts';
+import { createReplicationModule } from '#server/replication-service.ts';
+import type { RpcModule } from '#server/rpc-routes.ts';
+import { FakeNode } from '#test/server/fake-node.ts';
 import { BATCH_BYTES_MAX, http1, type Running, start, tcp, VALUE_BYTES_MAX } from '#test/server/running.ts';
 
-const LIMITS = createMessageLimits({ valueBytesMax: VALUE_BYTES_MAX, batchBytesMax: BATCH_BYTES_MAX });
-const SERVICES = [
-  [KVStore, LIMITS.keyValue],
-  [Replication, LIMITS.replication],
-  [Admin, LIMITS.admin],
-  [Health, LIMITS.health],
-  [ServerReflection, LIMITS.reflection],
-] as const;
+const none = (): never => expect.unreachable('nothing is served');
+const { keyValue, replication, admin } = new FakeNode().ports;
+const BOUNDS = { valueBytesMax: VALUE_BYTES_MAX, batchBytesMax: BATCH_BYTES_MAX, describe: none };
+const MODULES: readonly RpcModule[] = [
+  createKeyValueModule({
+    ...BOUNDS,
+    port: keyValue,
+    limits: { valueBytesMax: VALUE_BYTES_MAX, answerBytesMax: BATCH_BYTES_MAX },
+  }),
+  createReplicationModule(replication),
+  createAdminModule({ ...BOUNDS, port: admin, status: none }),
+  createHealthModule({
+    clock: createNodeClock(),
+    isReady: none,
+    services: [],
+    drainSignal: AbortSignal.abort(),
+  }),
+  createReflectionModule([]),
+];
 
-const METHODS: [string, DescMethod, { readMaxBytes: number; fieldsMax: number }][] = SERVICES.flatMap(
-  ([service, limits]) =>
-    Object.entries(service.method).map(([name, method]): (typeof METHODS)[number] => [
-      `/${service.typeName}/${(method as DescMethod).name}`,
-      method as DescMethod,
-      (limits as unknown as Record<string, (typeof METHODS)[number][2]>)[name] ?? {
-        readMaxBytes: Number.NaN,
-        fieldsMax: Number.NaN,
-      },
+const METHODS: [string, DescMethod, { readMaxBytes: number; fieldsMax: number }][] = MODULES.flatMap(
+  ({ service, methods }) =>
+    service.methods.map((method): (typeof METHODS)[number] => [
+      `/${service.typeName}/${method.name}`,
+      method,
+      methods[method.localName]?.limits ?? { readMaxBytes: Number.NaN, fieldsMax: Number.NaN },
     ]),
 );
+
+function limitsOf(path: string): (typeof METHODS)[number][2] | undefined {
+  return METHODS.find(([each]) => each === path)?.[2];
+}
 
 /** What a peer that promises so many bytes is told, before it sends any. */
 async function promise(running: Running, path: string, bytes: number): Promise<string> {
@@ -61,8 +75,8 @@ describe('the limits of messages', () => {
   );
 
   it('let a read have its key and its tokens, and no more', () => {
-    expect(LIMITS.keyValue.get.readMaxBytes).toBe(16_384);
-    expect(LIMITS.replication.register.readMaxBytes).toBe(16_384);
+    expect(limitsOf('/walnut.v1.KVStore/Get')?.readMaxBytes).toBe(16_384);
+    expect(limitsOf('/walnut.v1.Replication/Register')?.readMaxBytes).toBe(16_384);
   });
 });
 

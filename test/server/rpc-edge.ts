@@ -1,4 +1,4 @@
-/** The edge with any services, on both HTTPs of one loopback port: without a node, a gate or metrics. */
+/** The edge with any services, on both HTTPs of one loopback port: without a node, admission or metrics. */
 import { type AddressInfo, createServer } from 'node:net';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
@@ -7,11 +7,12 @@ import { createBodyDeadlines } from '#server/body-deadlines.ts';
 import { createConnections } from '#server/connections.ts';
 import { createErrorMapper } from '#server/error-mapping.ts';
 import { createGzipCompression } from '#server/gzip-compression.ts';
+import { createHttpRoutes } from '#server/http-routes.ts';
 import { createHttp1, createHttp2 } from '#server/http-servers.ts';
 import { createRequestListener } from '#server/request-listener.ts';
 import { createRpcAdapter } from '#server/rpc-adapter.ts';
 import { createRpcInterceptor } from '#server/rpc-interceptor.ts';
-import { RpcRoutes } from '#server/rpc-routes.ts';
+import type { RpcRoutes } from '#server/rpc-routes.ts';
 import { protocolOf } from '#server/socket-mux.ts';
 import type { JsonOptions } from '#server/unary/message-codec.ts';
 
@@ -42,26 +43,21 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     compressMinBytes: options.compressMinBytes,
     jsonOptions: options.jsonOptions,
     interceptor: createRpcInterceptor(errors),
-    gate: () => undefined,
     shutdownSignal: shutdown.signal,
     observe: (_path, code) => options.observe(code),
     onStalled: () => {},
     boundAnswer: () => {},
-    // A table of its own is one that the unary path does not see.
-    routes: (router, table) =>
-      options.routes(options.isDirect ? table : new RpcRoutes(router, BODY_BYTES_MAX)),
+    isDirect: options.isDirect,
+    register: options.routes,
   });
   const listener = createRequestListener({
     deadlines,
     rpcAdapter,
     errors,
-    plainRoutes: new Map(),
-    keysRoute: () => Promise.reject(new Error('not asked for')),
+    httpRoutes: createHttpRoutes([]),
+    admission: { refusal: () => undefined },
     isDraining: () => false,
-    isServed: () => true,
     onRefused: () => {},
-    hosts: { refusal: () => undefined },
-    onHostRefused: () => {},
   });
   const connections = createConnections(Number.POSITIVE_INFINITY);
   const http1 = createHttp1(listener, createNodeClock(), () => {});

@@ -114,10 +114,13 @@ export async function startTwin(isDirect: boolean): Promise<Twin> {
     observe: (code) => observed.push(code),
     routes: (routes) => {
       const limits = { readMaxBytes: READ_BYTES_MAX, fieldsMax: READ_BYTES_MAX };
-      routes.unary(KVStore.method.get, get, limits, (bytes, context, headroom) =>
-        byBytes(get, bytes, context, headroom),
-      );
-      routes.unary(KVStore.method.set, () => ({ applied: true }), limits);
+      routes.unary(KVStore.method.get, {
+        access: 'read',
+        limits,
+        impl: get,
+        binaryImpl: (bytes, context, headroom) => byBytes(get, bytes, context, headroom),
+      });
+      routes.unary(KVStore.method.set, { access: 'write', limits, impl: () => ({ applied: true }) });
     },
   });
   onCleanup(edge.close);

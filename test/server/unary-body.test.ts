@@ -12,7 +12,6 @@ function peer() {
   let onEnd = (_: boolean): void => {};
   const exchange: Exchange = {
     headers: {},
-    remoteAddress: '127.0.0.1',
     read: (chunk, end) => {
       onChunk = chunk;
       onEnd = end;

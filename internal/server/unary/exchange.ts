@@ -24,8 +24,6 @@ export interface Answer {
 
 export interface Exchange {
   readonly headers: IncomingHttpHeaders;
-  /** The peer's IP address. */
-  readonly remoteAddress: string;
   /** Gives the body's chunks as they come. Of a body that ends early, `onEnd` is told that it is not whole, or not called. */
   read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void;
   /** Reads what is left of the body and throws it away. */
@@ -51,10 +49,6 @@ export class Http1Exchange implements Exchange {
 
   get headers(): IncomingHttpHeaders {
     return this.#request.headers;
-  }
-
-  get remoteAddress(): string {
-    return plainAddress(this.#request.socket.remoteAddress);
   }
 
   read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void {
@@ -100,10 +94,6 @@ export class Http2Exchange implements Exchange {
     this.headers = headers;
     this.#stream = stream;
     this.#bounds = bounds;
-  }
-
-  get remoteAddress(): string {
-    return addressOf(this.#stream.session);
   }
 
   read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void {
@@ -156,7 +146,8 @@ export class Http2Exchange implements Exchange {
 /** The socket of a session is behind a proxy that makes each look cost as much as a small call. */
 const addresses = new WeakMap<Http2Session, string>();
 
-function addressOf(session: Http2Session | undefined): string {
+/** The IP address of the session's peer. */
+export function addressOf(session: Http2Session | undefined): string {
   if (session === undefined) return '';
   let address = addresses.get(session);
   if (address === undefined) {

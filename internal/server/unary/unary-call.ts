@@ -1,5 +1,5 @@
 /**
- * One unary call from its headers to its answer: gate → body → message →
+ * One unary call from its headers to its answer: refusal or body → message →
  * implementation → message → answer. What fails on the way is answered in the
  * caller's protocol and counted; only what has to wait is asynchronous.
  */
@@ -28,24 +28,29 @@ export class UnaryCall implements BodyReader {
   readonly #call: RpcCall;
   readonly #context: CallContext;
 
-  constructor(options: UnaryPathOptions, route: UnaryRoute, shape: RequestShape, exchange: Exchange) {
+  constructor(
+    options: UnaryPathOptions,
+    route: UnaryRoute,
+    shape: RequestShape,
+    exchange: Exchange,
+    call: RpcCall,
+  ) {
     this.#options = options;
     this.#route = route;
     this.#shape = shape;
     this.#exchange = exchange;
     this.#protocol = PROTOCOLS[shape.protocol];
     this.#startedMs = options.clock.monotonicMs();
-    this.#call = { remoteAddress: exchange.remoteAddress, code: undefined };
+    this.#call = call;
     const { timeoutMs } = shape;
     const deadlineMs = timeoutMs === undefined ? undefined : this.#startedMs + timeoutMs;
     this.#context = new CallContext(options, exchange, this.#call, deadlineMs);
   }
 
   start(): void {
-    try {
-      this.#options.gate(this.#route.method, this.#call);
-    } catch (error) {
-      this.onFailed(error);
+    const { refusal } = this.#call;
+    if (refusal !== undefined) {
+      this.onFailed(refusal);
       this.#exchange.discard();
       return;
     }
@@ -195,6 +200,6 @@ export class UnaryCall implements BodyReader {
   #end(code: string): void {
     const { clock, observe } = this.#options;
     this.#context.finish();
-    observe(this.#route.path, code, clock.monotonicMs() - this.#startedMs);
+    observe(this.#route.operation.name, code, clock.monotonicMs() - this.#startedMs);
   }
 }

@@ -11,7 +11,6 @@ import type { Compression } from '@connectrpc/connect/protocol';
 import type { Clock } from '#platform/clock.ts';
 import type { BodyBudget } from '#server/body-budget.ts';
 import type { ErrorMapper } from '#server/error-mapping.ts';
-import { splitUrl } from '#server/http-io.ts';
 import type { RpcCall } from '#server/rpc-call.ts';
 import type { UnaryRoute } from '#server/rpc-routes.ts';
 import { type Exchange, Http1Exchange, type Http2Bounds, Http2Exchange } from '#server/unary/exchange.ts';
@@ -26,10 +25,6 @@ export interface UnaryPathOptions extends Http2Bounds {
   readonly compression: Compression;
   /** Answers of this many bytes are compressed where the caller takes it. */
   readonly compressMinBytes: number;
-  /** By path, `/package.Service/Method`. */
-  readonly routes: ReadonlyMap<string, UnaryRoute>;
-  /** Throws a ConnectError to refuse a call before its body is read. */
-  readonly gate: (method: UnaryRoute['method'], call: RpcCall) => void;
   readonly jsonOptions: JsonOptions;
   readonly shutdownSignal: AbortSignal;
   /** Called once per call, with its path, the Connect code (`ok` included) and its time. */
@@ -38,31 +33,37 @@ export interface UnaryPathOptions extends Http2Bounds {
 
 /** Both: true where the request is being answered; false where nothing was touched. */
 export interface UnaryPath {
-  takeRequest(request: IncomingMessage, response: ServerResponse, path: string, query: string): boolean;
-  takeStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+  takeRequest(
+    route: UnaryRoute,
+    call: RpcCall,
+    request: IncomingMessage,
+    response: ServerResponse,
+    query: string,
+  ): boolean;
+  takeStream(
+    route: UnaryRoute,
+    call: RpcCall,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    query: string,
+  ): boolean;
 }
 
 export function createUnaryPath(options: UnaryPathOptions): UnaryPath {
-  const { routes } = options;
-  const take = (route: UnaryRoute, line: RequestLine, exchange: Exchange): boolean => {
+  const take = (route: UnaryRoute, call: RpcCall, line: RequestLine, exchange: Exchange): boolean => {
     const shape = shapeOf(route.method, line, exchange.headers);
     if (shape === undefined) return false;
-    new UnaryCall(options, route, shape, exchange).start();
+    new UnaryCall(options, route, shape, exchange, call).start();
     return true;
   };
   return {
-    takeRequest: (request, response, path, query) => {
-      const route = routes.get(path);
-      if (route === undefined) return false;
+    takeRequest: (route, call, request, response, query) => {
       const line = { verb: request.method ?? '', query, isHttp2: false };
-      return take(route, line, new Http1Exchange(request, response));
+      return take(route, call, line, new Http1Exchange(request, response));
     },
-    takeStream: (stream, headers) => {
-      const { path, query } = splitUrl(headers[':path'] ?? '');
-      const route = routes.get(path);
-      if (route === undefined) return false;
+    takeStream: (route, call, stream, headers, query) => {
       const line = { verb: headers[':method'] ?? '', query, isHttp2: true };
-      return take(route, line, new Http2Exchange(stream, headers, options));
+      return take(route, call, line, new Http2Exchange(stream, headers, options));
     },
   };
 }

@@ -1,0 +1,24 @@
+/** The page at `/`: what this node is, and where to go on. */
+import type { NodeStatus } from '#model/status.ts';
+import { sendText } from '#server/http-io.ts';
+import type { HttpRoute } from '#server/http-routes.ts';
+import { createPlainRoute } from '#server/plain-routes.ts';
+
+/** `status`: the node's, as the server shows it. */
+export function createNodePage(status: () => NodeStatus, version: string): HttpRoute {
+  return createPlainRoute('/', 'observe', (request, response) =>
+    sendText(request, response, 200, pageText(status(), version)),
+  );
+}
+
+function pageText(status: NodeStatus, version: string): string {
+  return `Walnut ${version}: a replicated in-memory cache with a write-ahead log
+This node is a ${status.role}, state ${status.state}, ${status.isReady ? 'ready' : 'not ready'}.
+
+/v1/keys/{key}           GET, HEAD, PUT, DELETE one value; ?ttl=30s on PUT
+/walnut.v1.KVStore/*     the same and more over Connect, gRPC and gRPC-Web
+/walnut.v1.Admin/Status  what this node is doing (POST {} as application/json)
+/livez  /readyz          health; /readyz?verbose as JSON
+/metrics                 Prometheus
+`;
+}
