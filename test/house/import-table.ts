@@ -23,6 +23,8 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   model: { rooms: [] },
   gen: { rooms: [], packages: CONNECT },
   platform: { rooms: ['model'], packages: ['node:*', 'pino', 'pino-pretty', '@prometheus-io/client'] },
+  // Pure codecs of HTTP: bytes in, calls and bytes out.
+  http: { rooms: [], packages: ['node:buffer'] },
   config: { rooms: ['model', 'platform'], packages: ['yaml', 'zod', ...PURE_BUILTINS] },
   wal: { rooms: ['model', 'platform'], packages: PURE_BUILTINS },
   storage: { rooms: ['model', 'platform'], packages: ['node:crypto', ...PURE_BUILTINS] },

@@ -1,0 +1,98 @@
+/**
+ * Header blocks to heads, memoised: blocks that left the dynamic table as it
+ * was are remembered with the head they meant, and equal bytes in the same role
+ * give the identical object while the table stays. A memo says what was said,
+ * never that it was admitted. It belongs to one direction of one connection.
+ */
+import { type Head, HeadBuilder, type HeadFault } from './head.ts';
+import { HpackDecoder } from './hpack-decoder.ts';
+
+/** Blocks remembered, one for each value of a hash; their bytes in all, and those of the longest. */
+export const MEMO_BLOCKS = 64;
+export const MEMO_BYTES_MAX = 16 * 1024;
+const MEMO_BLOCK_BYTES_MAX = 1024;
+
+export interface BlockFault {
+  /** The connection cannot go on: RFC 7541 is broken, and with it the table. */
+  readonly kind: 'compression';
+  readonly why: string;
+}
+
+interface Memo {
+  readonly block: Uint8Array;
+  readonly role: number;
+  readonly head: Head;
+}
+
+export class HeadReader {
+  readonly #decoder = new HpackDecoder();
+  readonly #builder: HeadBuilder;
+  #memos: (Memo | undefined)[] = [];
+  #memoBytes = 0;
+
+  constructor(headBytesMax: number) {
+    this.#builder = new HeadBuilder(headBytesMax);
+  }
+
+  get memoBytes(): number {
+    return this.#memoBytes;
+  }
+
+  get tableBytes(): number {
+    return this.#decoder.tableBytes;
+  }
+
+  /** See `HpackDecoder.allowSize`. */
+  allowSize(bytes: number): void {
+    this.#decoder.allowSize(bytes);
+    this.#forget();
+  }
+
+  /** The head that `bytes[from, to)` means as `role`: one of `HeadRole`. */
+  read(bytes: Buffer, from: number, to: number, role: number): Head | HeadFault | BlockFault {
+    const place = hash(bytes, from, to);
+    const memo = this.#memos[place];
+    if (memo !== undefined && memo.role === role && equals(memo.block, bytes, from, to)) return memo.head;
+
+    const changesBefore = this.#decoder.changes;
+    this.#builder.begin(role);
+    const why = this.#decoder.decode(bytes, from, to, this.#builder);
+    if (why !== undefined) return { kind: 'compression', why };
+    const head = this.#builder.finish();
+    if (this.#decoder.changes !== changesBefore) this.#forget();
+    else if (!('kind' in head)) this.#remember(place, bytes.subarray(from, to), role, head);
+    return head;
+  }
+
+  /** Copies the block: what the peer sent may be overwritten by what it sends next. */
+  #remember(place: number, block: Uint8Array, role: number, head: Head): void {
+    const { length } = block;
+    if (length > MEMO_BLOCK_BYTES_MAX) return;
+    if (this.#memoBytes + length > MEMO_BYTES_MAX) this.#forget();
+    this.#memoBytes += length - (this.#memos[place]?.block.length ?? 0);
+    if (this.#memos.length === 0) this.#memos = new Array<Memo | undefined>(MEMO_BLOCKS).fill(undefined);
+    this.#memos[place] = { block: new Uint8Array(block), role, head };
+  }
+
+  #forget(): void {
+    if (this.#memos.length === 0) return;
+    this.#memos = [];
+    this.#memoBytes = 0;
+  }
+}
+
+/** A place for a block: its length and a few of its octets. Whether blocks are equal, their bytes say. */
+function hash(bytes: Uint8Array, from: number, to: number): number {
+  let mixed = to - from;
+  const start = Math.max(from, to - 8);
+  for (let i = start; i < to; i++) mixed = (Math.imul(mixed, 31) + (bytes[i] as number)) | 0;
+  return (mixed ^ (mixed >>> 6) ^ (mixed >>> 12)) & (MEMO_BLOCKS - 1);
+}
+
+function equals(block: Uint8Array, bytes: Uint8Array, from: number, to: number): boolean {
+  if (block.length !== to - from) return false;
+  for (let i = 0; i < block.length; i++) {
+    if (block[i] !== bytes[from + i]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,212 @@
+/**
+ * Encodes header blocks (RFC 7541). `prepareBlock` needs no connection: it uses
+ * the static table and literals only, so its bytes mean the same everywhere and
+ * at any time. An `HpackEncoder` belongs to one direction of one connection and
+ * must encode in the order in which its blocks are sent.
+ */
+import { DynamicTable } from './dynamic-table.ts';
+import { Field } from './field.ts';
+import { TABLE_BYTES_DEFAULT } from './hpack-decoder.ts';
+import { encodeHuffman, huffmanLength } from './huffman.ts';
+import { STATIC_INDEX, STATIC_LENGTH } from './static-table.ts';
+
+/** Names and values in turn: `[':method', 'GET', ':path', '/']`. Names in lower case, all in latin-1. */
+export type FieldList = readonly string[];
+
+/** Field lists whose blocks are remembered. */
+const MEMO_LISTS = 64;
+
+/** Secrets: literals that no table may keep (7.1.3). */
+const NEVER_INDEXED = new Set(['authorization', 'cookie', 'proxy-authorization', 'set-cookie']);
+/** Different in every call: a place in the table would only push out what repeats. */
+const PASSING = new Set([
+  'connect-timeout-ms',
+  'content-length',
+  'grpc-timeout',
+  'traceparent',
+  'tracestate',
+  'x-request-id',
+]);
+
+const INDEXING = 0x40;
+const NOT_INDEXED = 0x00;
+const NEVER = 0x10;
+
+/** A block in bytes, to be sent on any connection. Frozen by custom: never write into it. */
+export function prepareBlock(fields: FieldList): Uint8Array {
+  const writer = new BlockWriter();
+  for (let i = 0; i < fields.length; i += 2)
+    writeStatic(writer, fields[i] as string, fields[i + 1] as string);
+  return new Uint8Array(writer.bytes());
+}
+
+interface ListMemo {
+  readonly block: Uint8Array;
+  readonly changes: number;
+}
+
+export class HpackEncoder {
+  readonly #table: DynamicTable;
+  readonly #indexes: boolean;
+  /** Name, or name NUL value, to the number of the newest insertion that has it. */
+  readonly #insertionOf = new Map<string, number>();
+  readonly #memos = new Map<FieldList, ListMemo>();
+  readonly #writer = new BlockWriter();
+  #changes = 0;
+  /** What the next block must begin with: the lowest size since the last one, then the present one. */
+  #lowest: number | undefined;
+  #sizeNext = TABLE_BYTES_DEFAULT;
+
+  /** Without `indexes` the table stays empty, so blocks never depend on what was sent before. */
+  constructor(indexes: boolean) {
+    this.#indexes = indexes;
+    this.#table = new DynamicTable(TABLE_BYTES_DEFAULT, (field, insertion) =>
+      this.#unlearn(field, insertion),
+    );
+  }
+
+  get tableBytes(): number {
+    return this.#table.size;
+  }
+
+  /** The peer's SETTINGS_HEADER_TABLE_SIZE. More than the default is not made use of. */
+  setSize(bytes: number): void {
+    const size = Math.min(bytes, TABLE_BYTES_DEFAULT);
+    if (size === this.#sizeNext && this.#lowest === undefined) return;
+    this.#lowest = Math.min(size, this.#lowest ?? size);
+    this.#sizeNext = size;
+  }
+
+  /** The updates (4.2, 6.3) that the next block must begin with; empty nearly always. */
+  takeUpdates(): Uint8Array {
+    if (this.#lowest === undefined) return NOTHING;
+    this.#writer.clear();
+    if (this.#lowest < this.#sizeNext) this.#writer.integer(0x20, 0x1f, this.#lowest);
+    this.#table.resize(this.#lowest);
+    this.#writer.integer(0x20, 0x1f, this.#sizeNext);
+    this.#table.resize(this.#sizeNext);
+    this.#lowest = undefined;
+    this.#changes++;
+    return new Uint8Array(this.#writer.bytes());
+  }
+
+  /**
+   * The block of `fields`, without updates: `takeUpdates` goes before it. Valid
+   * until the next call. A list that is the identical array as before, and
+   * whose block changed nothing, costs a look-up; so a list must not change.
+   */
+  encode(fields: FieldList): Uint8Array {
+    const memo = this.#memos.get(fields);
+    if (memo !== undefined && memo.changes === this.#changes) return memo.block;
+    const changesBefore = this.#changes;
+    this.#writer.clear();
+    for (let i = 0; i < fields.length; i += 2) this.#write(fields[i] as string, fields[i + 1] as string);
+    const block = this.#writer.bytes();
+    if (this.#changes !== changesBefore) return block;
+    if (this.#memos.size >= MEMO_LISTS) this.#memos.clear();
+    this.#memos.set(fields, { block: new Uint8Array(block), changes: this.#changes });
+    return block;
+  }
+
+  #write(name: string, value: string) {
+    const insertion = this.#indexes ? this.#insertionOf.get(`${name}\0${value}`) : undefined;
+    if (insertion !== undefined) return this.#writer.integer(0x80, 0x7f, this.#indexOf(insertion));
+    if (
+      !this.#indexes ||
+      NEVER_INDEXED.has(name) ||
+      PASSING.has(name) ||
+      STATIC_INDEX.has(`${name}\0${value}`)
+    ) {
+      return writeStatic(this.#writer, name, value);
+    }
+    const field = new Field(name, value);
+    // Larger than half of the table, it would push out nearly all that repeats.
+    if (field.size > this.#table.sizeMax / 2) return writeStatic(this.#writer, name, value);
+    this.#writer.literal(INDEXING, 0x3f, this.#nameIndex(name), name, value);
+    this.#insert(field);
+  }
+
+  #nameIndex(name: string): number {
+    const fixed = STATIC_INDEX.get(name);
+    if (fixed !== undefined) return fixed;
+    const insertion = this.#insertionOf.get(name);
+    return insertion === undefined ? 0 : this.#indexOf(insertion);
+  }
+
+  #indexOf(insertion: number): number {
+    return STATIC_LENGTH + 1 + this.#table.insertions - insertion;
+  }
+
+  #insert(field: Field): void {
+    this.#table.insert(field);
+    this.#changes++;
+    this.#insertionOf.set(field.name, this.#table.insertions);
+    this.#insertionOf.set(`${field.name}\0${field.value}`, this.#table.insertions);
+  }
+
+  #unlearn(field: Field, insertion: number): void {
+    for (const key of [field.name, `${field.name}\0${field.value}`]) {
+      if (this.#insertionOf.get(key) === insertion) this.#insertionOf.delete(key);
+    }
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** By the static table, or as a literal that leaves the dynamic table as it is. */
+function writeStatic(writer: BlockWriter, name: string, value: string): void {
+  const index = STATIC_INDEX.get(`${name}\0${value}`);
+  const first = NEVER_INDEXED.has(name) ? NEVER : NOT_INDEXED;
+  if (index !== undefined) writer.integer(0x80, 0x7f, index);
+  else writer.literal(first, 0x0f, STATIC_INDEX.get(name) ?? 0, name, value);
+}
+
+class BlockWriter {
+  #bytes = Buffer.allocUnsafeSlow(256);
+  #length = 0;
+
+  /** A view, valid until the next `clear`. */
+  bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  clear(): void {
+    this.#length = 0;
+  }
+
+  /** `mask` is the prefix of ones; `first` the bits above it (RFC 7541, 5.1). */
+  integer(first: number, mask: number, value: number): void {
+    this.#reserve(6);
+    if (value < mask) {
+      this.#bytes[this.#length++] = first | value;
+      return;
+    }
+    this.#bytes[this.#length++] = first | mask;
+    let rest = value - mask;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.#bytes[this.#length++] = 0x80 | (rest & 0x7f);
+    this.#bytes[this.#length++] = rest;
+  }
+
+  literal(first: number, mask: number, nameIndex: number, name: string, value: string): void {
+    this.integer(first, mask, nameIndex);
+    if (nameIndex === 0) this.#string(name);
+    this.#string(value);
+  }
+
+  /** In the Huffman code where that is shorter. */
+  #string(text: string): void {
+    const coded = huffmanLength(text);
+    const isHuffman = coded < text.length;
+    this.integer(isHuffman ? 0x80 : 0, 0x7f, isHuffman ? coded : text.length);
+    this.#reserve(text.length);
+    if (isHuffman) this.#length = encodeHuffman(text, this.#bytes, this.#length);
+    else this.#length += this.#bytes.write(text, this.#length, 'latin1');
+  }
+
+  #reserve(room: number): void {
+    if (this.#bytes.length - this.#length >= room) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#length + room));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
+}

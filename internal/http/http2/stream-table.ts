@@ -1,0 +1,110 @@
+/** The streams of a connection, and what each frame means in each state: the one table that says so. */
+import { FrameType } from './frame.ts';
+import { RESETS_REMEMBERED } from './limits.ts';
+import { type Stream, StreamState } from './stream.ts';
+
+export const Verdict = {
+  accept: 0,
+  /** Legal and of no use: counted, its octets given back, its block decoded for the table. */
+  ignore: 1,
+  /** RST_STREAM with STREAM_CLOSED. */
+  streamClosed: 2,
+  /** The connection ends with STREAM_CLOSED. */
+  connectionClosed: 3,
+  /** The connection ends with PROTOCOL_ERROR. */
+  protocolError: 4,
+} as const;
+
+const { accept, ignore, streamClosed, connectionClosed, protocolError } = Verdict;
+
+/** Frame types of streams × idle, open, half closed (remote), half closed (local), reset here, closed. */
+const ROWS: Readonly<Record<number, readonly number[]>> = {
+  [FrameType.data]: [protocolError, accept, streamClosed, accept, ignore, streamClosed],
+  // An idle stream is opened by HEADERS where its number is the peer's to give: see `Inbound`.
+  [FrameType.headers]: [protocolError, accept, streamClosed, accept, ignore, connectionClosed],
+  [FrameType.rstStream]: [protocolError, accept, accept, accept, ignore, ignore],
+  [FrameType.windowUpdate]: [protocolError, accept, accept, ignore, ignore, ignore],
+};
+
+export function judgeFrame(type: number, state: number): number {
+  return (ROWS[type] as readonly number[])[state] as number;
+}
+
+/** Numbers of the newest streams of the peer, so that one that was used is told from one passed over. */
+const OPENED_REMEMBERED = 64;
+
+export class StreamTable {
+  readonly #live = new Map<number, Stream>();
+  /** In order of their reset. */
+  readonly #resetHere = new Set<number>();
+  #opened: Int32Array | undefined;
+  /** The streams that this side opens are odd (a client's) or even. */
+  readonly #ownParity: number;
+  /** The highest number the peer has opened, and we have. */
+  lastPeerId = 0;
+  lastOwnId: number;
+  /** Streams of the peer whose work has not ended. */
+  held = 0;
+
+  constructor(isClient: boolean) {
+    this.#ownParity = isClient ? 1 : 0;
+    this.lastOwnId = isClient ? -1 : 0;
+  }
+
+  get size(): number {
+    return this.#live.size;
+  }
+
+  get(id: number): Stream | undefined {
+    return this.#live.get(id);
+  }
+
+  live(): IterableIterator<Stream> {
+    return this.#live.values();
+  }
+
+  add(stream: Stream): void {
+    this.#live.set(stream.id, stream);
+  }
+
+  remove(stream: Stream): void {
+    this.#live.delete(stream.id);
+  }
+
+  isOwn(id: number): boolean {
+    return (id & 1) === this.#ownParity;
+  }
+
+  notePeerId(id: number): void {
+    this.lastPeerId = id;
+    this.#opened ??= new Int32Array(OPENED_REMEMBERED);
+    this.#opened[(id >>> 1) % OPENED_REMEMBERED] = id;
+  }
+
+  /** Frames of it that come late are ignored. */
+  noteReset(id: number): void {
+    this.#resetHere.add(id);
+    if (this.#resetHere.size <= RESETS_REMEMBERED) return;
+    for (const oldest of this.#resetHere) {
+      this.#resetHere.delete(oldest);
+      return;
+    }
+  }
+
+  /** The state of a stream that is not live. */
+  stateOf(id: number): number {
+    if (id > (this.isOwn(id) ? this.lastOwnId : this.lastPeerId)) return StreamState.idle;
+    return this.#resetHere.has(id) ? StreamState.resetHere : StreamState.closed;
+  }
+
+  /** Whether the peer passed over `id`, as far as is remembered: then it never was a stream. */
+  wasSkipped(id: number): boolean {
+    if (this.isOwn(id) || this.lastPeerId - id >= 2 * OPENED_REMEMBERED) return false;
+    return this.#opened?.[(id >>> 1) % OPENED_REMEMBERED] !== id;
+  }
+
+  /** What is remembered of streams that are gone. */
+  get remembered(): number {
+    return this.#resetHere.size;
+  }
+}
