@@ -3,4 +3,4 @@ import { listenEarly } from '#platform/early-signals.ts';
 
 const signals = listenEarly();
 const { runNode } = await import('./node/run-node.ts');
-await runNode('replica', 'walnut-slave', process.argv.slice(2), signals);
+await runNode('slave', process.argv.slice(2), signals);

@@ -5,15 +5,14 @@
  */
 import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
-import type { MasterConfig, SlaveConfig } from '#config/config.ts';
+import type { BinaryKind, MasterConfig, NodeConfig } from '#config/binaries.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { loadConfig } from '#config/load-config.ts';
 import { readEnvironment } from '#config/overrides.ts';
-import type { Role } from '#model/status.ts';
 
 export interface GroupFile {
   readonly name: string;
-  readonly role: Role;
+  readonly kind: BinaryKind;
   /** The program, from the root of the project. */
   readonly entry: string;
   /** The configuration, from the working directory. */
@@ -21,9 +20,9 @@ export interface GroupFile {
 }
 
 export const GROUP_FILES: readonly GroupFile[] = [
-  { name: 'master', role: 'master', entry: 'cmd/master.ts', config: 'configs/master.yaml' },
-  { name: 'slave-1', role: 'replica', entry: 'cmd/slave.ts', config: 'configs/slave-1.yaml' },
-  { name: 'slave-2', role: 'replica', entry: 'cmd/slave.ts', config: 'configs/slave-2.yaml' },
+  { name: 'master', kind: 'master', entry: 'cmd/master.ts', config: 'configs/master.yaml' },
+  { name: 'slave-1', kind: 'slave', entry: 'cmd/slave.ts', config: 'configs/slave-1.yaml' },
+  { name: 'slave-2', kind: 'slave', entry: 'cmd/slave.ts', config: 'configs/slave-2.yaml' },
 ];
 
 export interface MemberSpec extends GroupFile {
@@ -57,7 +56,7 @@ export function planGroup({ texts, env, firstPort }: GroupSource): MemberSpec[] 
   refuseShared(env);
   const configs = readConfigs(texts, env);
   const specs = GROUP_FILES.map((file, index) => {
-    const config = configs[index] as MasterConfig | SlaveConfig;
+    const config = configs[index] as NodeConfig;
     const port = firstPort === undefined ? config.server.port : firstPort + index;
     if (port === 0)
       throw new GroupRefusal(
@@ -79,7 +78,7 @@ export function planGroup({ texts, env, firstPort }: GroupSource): MemberSpec[] 
     if (firstPort !== undefined) spec.sets.push(`server.port=${spec.port}`);
     if (firstPort !== undefined && advertise !== undefined)
       spec.sets.push(`server.advertise=${advertise.replace(/\d+$/, String(spec.port))}`);
-    if (config.role !== 'replica') continue;
+    if (config.kind !== 'slave') continue;
     const upstream = specs[indexOfUpstream(configs, index, config.master.address)] as MemberSpec;
     if (firstPort !== undefined) spec.sets.push(`master.address=${upstream.address}`);
   }
@@ -102,13 +101,13 @@ function refuseShared(env: Environment): void {
   }
 }
 
-function readConfigs(texts: GroupSource['texts'], env: Environment): (MasterConfig | SlaveConfig)[] {
+function readConfigs(texts: GroupSource['texts'], env: Environment): NodeConfig[] {
   const problems: string[] = [];
-  const configs = GROUP_FILES.flatMap(({ role, config: file }, index) => {
+  const configs = GROUP_FILES.flatMap(({ kind, config: file }, index) => {
     try {
       const text = texts[index];
       if (text instanceof ConfigError) throw text;
-      return [loadConfig({ role, file, text: text ?? '', env })];
+      return [loadConfig({ kind, file, text: text ?? '', env })];
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       problems.push(...error.problems);
@@ -137,11 +136,7 @@ function refuseDoubles(specs: readonly MemberSpec[]): void {
 }
 
 /** All are on this machine, so the port tells them apart. */
-function indexOfUpstream(
-  configs: readonly (MasterConfig | SlaveConfig)[],
-  own: number,
-  address: string,
-): number {
+function indexOfUpstream(configs: readonly NodeConfig[], own: number, address: string): number {
   const port = Number(address.slice(address.lastIndexOf(':') + 1));
   const index = configs.findIndex((config) => config.server.port === port);
   if (index >= 0 && index !== own) return index;

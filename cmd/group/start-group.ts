@@ -7,11 +7,12 @@
  * anything else.
  */
 import { mkdir } from 'node:fs/promises';
-import { CONFIG_EXIT_CODE, ConfigError } from '#config/config-error.ts';
+import { ConfigError } from '#config/config-error.ts';
 import { readConfigFile } from '#config/load-config.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { EXIT_CODES } from '../run/exit-codes.ts';
 import { parseGroupFlags, USAGE } from './group-flags.ts';
 import { GroupMember } from './group-member.ts';
 import { GROUP_FILES, GroupRefusal, type MemberSpec, planGroup } from './group-plan.ts';
@@ -30,7 +31,7 @@ const terminal: Terminal = {
 export async function startGroup(argv: readonly string[], signals: EarlySignals): Promise<void> {
   const flags = parseGroupFlags(argv, process.env);
   if (flags.kind === 'help') terminal.say(USAGE);
-  else if (flags.kind === 'error') refuse(CONFIG_EXIT_CODE, flags.message);
+  else if (flags.kind === 'error') refuse(EXIT_CODES.config, flags.message);
   else await run(flags.firstPort, signals);
 }
 
@@ -64,7 +65,7 @@ async function plan(firstPort: number | undefined): Promise<MemberSpec[] | undef
     return planGroup({ texts, env: process.env, firstPort });
   } catch (error) {
     if (!(error instanceof GroupRefusal)) throw error;
-    refuse(CONFIG_EXIT_CODE, `${error.message}\n`);
+    refuse(EXIT_CODES.config, `${error.message}\n`);
     return undefined;
   }
 }

@@ -1,5 +1,5 @@
 /** Configuration as the node room wants it. Pure. */
-import type { MasterConfig, SlaveConfig } from '#config/config.ts';
+import type { NodeConfig } from '#config/binaries.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 
 export type ConfiguredOptions = Pick<
@@ -32,11 +32,11 @@ export type ConfiguredOptions = Pick<
 /** Used where a master's data directory turns out to be a replica's: it has no `master.sync_interval`. */
 const PULL_INTERVAL_MS_DEFAULT = 1_000;
 
-export function toNodeOptions(config: MasterConfig | SlaveConfig): ConfiguredOptions {
+export function toNodeOptions(config: NodeConfig): ConfiguredOptions {
   const { wal, storage, replication } = config;
   return {
-    role: config.role,
-    upstream: config.role === 'replica' ? config.master.address : '',
+    role: config.kind === 'slave' ? 'replica' : 'master',
+    upstream: config.kind === 'slave' ? config.master.address : '',
     fsync: wal.fsync,
     walSyncIntervalMs: wal.syncIntervalMs,
     maxFileBytes: wal.fileBytesMax,
@@ -60,7 +60,7 @@ export function toNodeOptions(config: MasterConfig | SlaveConfig): ConfiguredOpt
     minReplicasToWrite: replication.minReplicasToWrite,
     snapshotBytesPerSecond: replication.snapshotBytesPerSecond,
     snapshotLogBytesMax: replication.snapshotLogBytesMax,
-    pullIntervalMs: config.role === 'replica' ? config.master.syncIntervalMs : PULL_INTERVAL_MS_DEFAULT,
-    applyDelayMs: config.role === 'replica' ? config.replication.applyDelayMs : 0,
+    pullIntervalMs: config.kind === 'slave' ? config.master.syncIntervalMs : PULL_INTERVAL_MS_DEFAULT,
+    applyDelayMs: config.kind === 'slave' ? config.replication.applyDelayMs : 0,
   };
 }

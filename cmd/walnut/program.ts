@@ -1,7 +1,7 @@
 /** Puts the commands together and turns their end into an exit code. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { findSwallowed } from '#platform/npm-options.ts';
+import { packageVersion } from '../run/package-version.ts';
 import { parseAddress } from './arguments.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
@@ -62,7 +62,7 @@ async function createProgram(args: readonly string[], host: CommandHost, output:
   const { io } = host;
   const program = new Command('walnut')
     .description('Reads, writes, inspects and operates Walnut nodes.')
-    .version(readVersion())
+    .version(packageVersion())
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void output.push(fitHelp(text)),
@@ -98,11 +98,6 @@ function parseEnvironmentAddress(text: string) {
   } catch (error) {
     throw usageError(`WALNUT_ADDRESS is ${JSON.stringify(text)}. ${(error as Error).message}`);
   }
-}
-
-function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 const EXAMPLES = `

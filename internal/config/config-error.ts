@@ -10,6 +10,3 @@ export class ConfigError extends Error {
     this.problems = problems;
   }
 }
-
-/** The exit code of a process that meets a `ConfigError` or wrong flags. */
-export const CONFIG_EXIT_CODE = 2;

@@ -3,19 +3,19 @@
  * `--set`. Everything wrong is reported at once by a `ConfigError`, each line
  * as `file:line:column section.key: what was expected`.
  */
-import { resolve } from 'node:path';
-import type { z } from 'zod';
-import type { MasterConfig, NodeConfig, SlaveConfig } from '#config/config.ts';
-import { ConfigError } from '#config/config-error.ts';
+import { z } from 'zod';
 import {
-  type MasterDocument,
-  masterSchema,
-  type SectionShapes,
-  type SlaveDocument,
-  shapesOf,
-  slaveSchema,
-} from '#config/config-schema.ts';
+  type BinaryKind,
+  type ConfigOf,
+  commandOf,
+  keysOf,
+  type SectionKeys,
+  sectionsOf,
+  takersOf,
+} from '#config/binaries.ts';
+import { ConfigError } from '#config/config-error.ts';
 import { coerce, type Override, readEnvironment, readSets } from '#config/overrides.ts';
+import type { Surroundings } from '#config/section.ts';
 import { suggestKey } from '#config/suggest-key.ts';
 import {
   emptySection,
@@ -24,7 +24,6 @@ import {
   type RawSection,
   type YamlSource,
 } from '#config/yaml-source.ts';
-import type { Role } from '#model/status.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import { memoryLimitBytes } from '#platform/memory.ts';
 import { ownValue } from '#platform/own-value.ts';
@@ -32,7 +31,8 @@ import { ownValue } from '#platform/own-value.ts';
 /** Beyond this a configuration file is something else by mistake. */
 const FILE_BYTES_MAX = 1_048_576;
 
-export interface ConfigSource {
+export interface ConfigSource<Kind extends BinaryKind = BinaryKind> {
+  readonly kind: Kind;
   /** How messages call the file. */
   readonly file: string;
   readonly text: string;
@@ -46,39 +46,26 @@ export interface ConfigSource {
 }
 
 /** Throws `ConfigError`. */
-export function loadConfig(source: ConfigSource & { readonly role: 'master' }): MasterConfig;
-export function loadConfig(source: ConfigSource & { readonly role: 'replica' }): SlaveConfig;
-export function loadConfig(source: ConfigSource & { readonly role: Role }): MasterConfig | SlaveConfig;
-export function loadConfig(source: ConfigSource & { readonly role: Role }): MasterConfig | SlaveConfig {
-  const memoryBytes = source.memoryLimitBytes ?? memoryLimitBytes();
+export function loadConfig<Kind extends BinaryKind>(source: ConfigSource<Kind>): ConfigOf<Kind> {
+  const { kind, cwd } = source;
+  const surroundings = { memoryLimitBytes: source.memoryLimitBytes ?? memoryLimitBytes(), cwd };
   const yaml = parseYaml(source.file, source.text);
   const { overrides, problems } = readSets(source.sets ?? []);
   if (yaml.problems.length > 0) throw new ConfigError([...yaml.problems, ...problems]);
 
-  const shapes = shapesOf(source.role, memoryBytes);
-  const all = [...readEnvironment(source.env ?? {}), ...overrides];
-  const labels = applyOverrides(yaml.values, all, shapes);
-  for (const section of Object.keys(shapes)) yaml.values[section] ??= emptySection();
-  const explain = (error: z.ZodError): string[] =>
-    error.issues.flatMap((issue) => describeIssue(issue, { yaml, labels, shapes }));
-
-  if (source.role === 'master') {
-    const result = masterSchema(memoryBytes).safeParse(yaml.values);
-    const wrong = [...problems, ...(result.success ? [] : explain(result.error))];
-    if (!result.success || wrong.length > 0) throw new ConfigError(wrong);
-    return { role: 'master', ...toNodeConfig(result.data, source.cwd) };
+  const keys = keysOf(kind, surroundings);
+  const labels = applyOverrides(yaml.values, [...readEnvironment(source.env ?? {}), ...overrides], keys);
+  const schemas = Object.entries(sectionsOf(kind)).map(([name, section]) => {
+    yaml.values[name] ??= emptySection();
+    return [name, section.schema(surroundings)] as const;
+  });
+  const result = z.strictObject(Object.fromEntries(schemas)).safeParse(yaml.values);
+  if (!result.success) {
+    const context = { kind, surroundings, yaml, labels, keys };
+    problems.push(...result.error.issues.flatMap((issue) => describeIssue(issue, context)));
   }
-  const result = slaveSchema(memoryBytes).safeParse(yaml.values);
-  const wrong = [...problems, ...(result.success ? [] : explain(result.error))];
-  if (!result.success || wrong.length > 0) throw new ConfigError(wrong);
-  const { address, sync_interval } = result.data.master;
-  const node = toNodeConfig(result.data, source.cwd);
-  return {
-    role: 'replica',
-    ...node,
-    replication: { ...node.replication, applyDelayMs: result.data.replication.apply_delay },
-    master: { address, syncIntervalMs: sync_interval },
-  };
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { kind, ...result.data } as unknown as ConfigOf<Kind>;
 }
 
 /** The text of a configuration file. Throws `ConfigError` where it cannot be read. */
@@ -105,23 +92,25 @@ export async function readConfigFile(fileSystem: FileSystem, file: string): Prom
 function applyOverrides(
   values: Record<string, unknown>,
   overrides: readonly Override[],
-  shapes: SectionShapes,
+  keys: SectionKeys,
 ): Map<string, string> {
   const labels = new Map<string, string>();
   for (const { section, key, text, label } of overrides) {
     values[section] ??= emptySection();
     const target = values[section];
     if (typeof target !== 'object' || target === null || Array.isArray(target)) continue;
-    (target as RawSection)[key] = coerce(ownValue(ownValue(shapes, section)?.shape, key), text);
+    (target as RawSection)[key] = coerce(ownValue(ownValue(keys, section), key), text);
     labels.set(`${section}.${key}`, label);
   }
   return labels;
 }
 
 interface Context {
+  readonly kind: BinaryKind;
+  readonly surroundings: Surroundings;
   readonly yaml: YamlSource;
   readonly labels: ReadonlyMap<string, string>;
-  readonly shapes: SectionShapes;
+  readonly keys: SectionKeys;
 }
 
 function describeIssue(issue: z.core.$ZodIssue, context: Context): string[] {
@@ -136,14 +125,18 @@ function describeIssue(issue: z.core.$ZodIssue, context: Context): string[] {
 
 function describeUnknown(path: KeyPath, context: Context): string[] {
   const [section = '', key] = path;
+  const { kind, surroundings, labels, keys } = context;
+  const takers = takersOf(section, key, surroundings);
+  const why =
+    takers.length === 0 ? 'unknown key' : `unknown key of ${commandOf(kind)}: ${takers.join(', ')} takes it`;
   // An unknown section that only overrides filled is reported for each of them.
-  const fromOverrides = [...context.labels].filter(([name]) => name.startsWith(`${section}.`));
+  const fromOverrides = [...labels].filter(([name]) => name.startsWith(`${section}.`));
   if (key === undefined && fromOverrides.length > 0) {
-    return fromOverrides.map(([name, label]) => `${label} ${name}: unknown key`);
+    return fromOverrides.map(([name, label]) => `${label} ${name}: ${why}`);
   }
-  const suggestion = suggestKey(context.shapes, section, key);
+  const suggestion = takers.length > 0 ? undefined : suggestKey(keys, section, key);
   const hint = suggestion === undefined ? '' : `; did you mean ${suggestion}?`;
-  return [`${locate(path, 'key', context)} ${showPath(path)}: unknown key${hint}`];
+  return [`${locate(path, 'key', context)} ${showPath(path)}: ${why}${hint}`];
 }
 
 /** A key of the file may be any text: one that is no plain word is quoted, and cut. */
@@ -155,47 +148,4 @@ function showPath(path: KeyPath): string {
 
 function locate(path: KeyPath, what: 'key' | 'value', { yaml, labels }: Context): string {
   return labels.get(path.slice(0, 2).join('.')) ?? yaml.locate(path, what);
-}
-
-function toNodeConfig(document: MasterDocument | SlaveDocument, cwd: string | undefined): NodeConfig {
-  const { server, wal, snapshot, storage, replication, log } = document;
-  return {
-    server: {
-      port: server.port,
-      address: server.address,
-      advertise: server.advertise,
-      allowedHosts: server.allowed_hosts,
-      valueBytesMax: server.max_value_bytes,
-      batchBytesMax: server.max_batch_bytes,
-    },
-    wal: {
-      directory: cwd === undefined ? wal.directory : resolve(cwd, wal.directory),
-      fsync: wal.fsync,
-      syncIntervalMs: wal.sync_interval,
-      fileBytesMax: wal.max_file_size,
-      retentionBytes: wal.retention,
-      asideBytesMax: wal.aside_max_bytes,
-      asideAgeMaxMs: wal.aside_max_age,
-    },
-    snapshot: { everyBytes: snapshot.every },
-    storage: {
-      entriesMax: storage.max_entries,
-      memoryBytesMax: storage.max_memory,
-      defaultTtlMs: storage.default_ttl,
-      scrubIntervalMs: storage.scrub_interval,
-      evictionPolicy: storage.eviction_policy,
-    },
-    replication: {
-      replicas: replication.replicas,
-      syncIntervalMs: replication.sync_interval,
-      pushBytesMax: replication.max_push_bytes,
-      heartbeatMs: replication.heartbeat,
-      lagMsMax: replication.max_lag,
-      serveStale: replication.serve_stale,
-      minReplicasToWrite: replication.min_replicas_to_write,
-      snapshotBytesPerSecond: replication.snapshot_max_rate,
-      snapshotLogBytesMax: replication.snapshot_max_log,
-    },
-    log: { level: log.level, format: log.format },
-  };
 }

@@ -1,22 +1,11 @@
 /** The flags of `walnut-master` and `walnut-slave`. Wrong ones are exit code 2, all reported at once. */
+import type { CommonFlags, ParsedFlags } from '#config/common-flags.ts';
 import type { Role } from '#model/status.ts';
 
-export interface NodeFlags {
-  readonly kind: 'run';
-  /** Undefined: defaults, environment and `--set` only. */
-  readonly configFile: string | undefined;
-  readonly sets: readonly string[];
-  readonly shouldPrintConfig: boolean;
-  readonly shouldCheckConfig: boolean;
+export interface NodeFlags extends CommonFlags {
   /** Overrides the role that the data directory remembers. */
   readonly forceRole: Role | undefined;
 }
-
-export type ParsedFlags =
-  | NodeFlags
-  | { readonly kind: 'help' }
-  | { readonly kind: 'version' }
-  | { readonly kind: 'error'; readonly problems: readonly string[] };
 
 /** Every flag, without its dashes. */
 export const NODE_FLAG_NAMES = ['config', 'set', 'print-config', 'check-config', 'force-role'];
@@ -42,7 +31,7 @@ used, 4 storage failure while running, 1 anything else.
 }
 
 /** `argv` without the program. Values follow as `--flag VALUE` or `--flag=VALUE`; one dash does as well. */
-export function parseNodeFlags(argv: readonly string[]): ParsedFlags {
+export function parseNodeFlags(argv: readonly string[]): ParsedFlags<NodeFlags> {
   const problems: string[] = [];
   const sets: string[] = [];
   const switches = new Set<string>();

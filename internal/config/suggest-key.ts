@@ -1,15 +1,15 @@
 /** The key that was probably meant, for messages about unknown ones. */
-import type { SectionShapes } from '#config/config-schema.ts';
+import type { SectionKeys } from '#config/binaries.ts';
 
 const DISTANCE_MAX = 3;
 
 /** `section.key` nearest to what was written, or the same key in another section; undefined where none is near. */
 export function suggestKey(
-  shapes: SectionShapes,
+  sections: SectionKeys,
   section: string,
   key: string | undefined,
 ): string | undefined {
-  const names = key === undefined ? Object.keys(shapes) : keysOf(shapes);
+  const names = key === undefined ? Object.keys(sections) : namesOf(sections);
   const written = key === undefined ? section : `${section}.${key}`;
   const elsewhere = names.find((name) => key !== undefined && name.endsWith(`.${key}`));
   if (elsewhere !== undefined) return elsewhere;
@@ -22,9 +22,9 @@ export function suggestKey(
   return best;
 }
 
-function keysOf(shapes: SectionShapes): string[] {
-  return Object.entries(shapes).flatMap(([section, { shape }]) =>
-    Object.keys(shape).map((key) => `${section}.${key}`),
+function namesOf(sections: SectionKeys): string[] {
+  return Object.entries(sections).flatMap(([section, keys]) =>
+    Object.keys(keys).map((key) => `${section}.${key}`),
   );
 }
 

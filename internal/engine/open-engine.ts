@@ -12,6 +12,7 @@ import { manifestOf, pathIn } from '#engine/manifest-access.ts';
 import { bytesToRecover, RecoveryMeter, type RecoveryProgress } from '#engine/recovery-meter.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
+import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import { formatPosition, NO_LSN } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -25,7 +26,7 @@ import { createStore, type Store } from '#storage/store.ts';
 import { CHUNK_BYTES, ReadAheadChunks } from '#wal/chunk-source.ts';
 import { formatSnapshotName } from '#wal/file-names.ts';
 import { FRAME_HEADER_BYTES } from '#wal/frame.ts';
-import { type FsyncPolicy, openLog } from '#wal/log.ts';
+import { openLog } from '#wal/log.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { adviseRepair, orUnusable, WalOpenError } from '#wal/wal-errors.ts';
 

@@ -1,13 +1,13 @@
 /** What a node is built from: the seams, and configuration in plain units. */
 import type { AsideState } from '#engine/aside-pruner.ts';
 import type { EvictionPolicy } from '#model/entry.ts';
+import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import type { Role } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
-import type { FsyncPolicy } from '#wal/log.ts';
 
 /** Sizes in bytes, times in milliseconds. */
 export interface NodeOptions {

@@ -5,6 +5,7 @@
  * (exit code 3) where durable records are damaged. While running, `failure` is
  * final (exit code 4); a full disk is not: see `onRefused`.
  */
+import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
@@ -26,12 +27,6 @@ import { TailKeeper, type TornTail } from '#wal/tail-keeper.ts';
 import { verifySegment } from '#wal/verify-segments.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { type DamagePlace, isShortage, toError, WalOpenError } from '#wal/wal-errors.ts';
-
-/**
- * When records are fdatasynced: before they are acknowledged; every
- * `syncIntervalMs`; or only on request, at rotation and when closed.
- */
-export type FsyncPolicy = 'always' | 'interval' | 'never';
 
 export interface OpenLogOptions {
   /** Locked and initialised. */

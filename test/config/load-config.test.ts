@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { BinaryKind } from '#config/binaries.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { type ConfigSource, loadConfig, readConfigFile } from '#config/load-config.ts';
 import { printConfig } from '#config/print-config.ts';
-import type { Role } from '#model/status.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 
 /** The two files of the design, word for word. */
@@ -33,13 +33,13 @@ wal:
 `;
 
 const GIB = 1_073_741_824;
-const load = (role: Role, text: string, more: Partial<ConfigSource> = {}) =>
-  loadConfig({ role, file: 'node.yaml', text, memoryLimitBytes: 10 * GIB, ...more });
+const load = (kind: BinaryKind, text: string, more: Partial<ConfigSource> = {}) =>
+  loadConfig({ kind, file: 'node.yaml', text, memoryLimitBytes: 10 * GIB, ...more });
 
 /** The lines of the error that loading ends with. */
-function problemsOf(role: Role, text: string, more: Partial<ConfigSource> = {}): readonly string[] {
+function problemsOf(kind: BinaryKind, text: string, more: Partial<ConfigSource> = {}): readonly string[] {
   try {
-    load(role, text, more);
+    load(kind, text, more);
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
     throw error;
@@ -52,7 +52,7 @@ const MINIMAL = 'wal: { directory: d }\n';
 describe('documented files', () => {
   it('load as a master', () => {
     expect(load('master', DOCUMENTED_MASTER)).toEqual({
-      role: 'master',
+      kind: 'master',
       server: {
         port: 8080,
         address: '0.0.0.0',
@@ -106,7 +106,7 @@ describe('documented files', () => {
   it('take a relative wal.directory from the working directory, and print what it became', () => {
     const directoryOf = (directory: string, cwd?: string) =>
       loadConfig({
-        role: 'master',
+        kind: 'master',
         file: 'conf/master.yaml',
         text: `wal:\n  directory: "${directory}"\n`,
         ...(cwd === undefined ? {} : { cwd }),
@@ -118,9 +118,9 @@ describe('documented files', () => {
   });
 
   it('load as a slave', () => {
-    const config = loadConfig({ role: 'replica', file: 'slave.yaml', text: DOCUMENTED_SLAVE });
+    const config = loadConfig({ kind: 'slave', file: 'slave.yaml', text: DOCUMENTED_SLAVE });
     expect(config.master).toEqual({ address: 'master:8080', syncIntervalMs: 1_000 });
-    expect(config.role).toBe('replica');
+    expect(config.kind).toBe('slave');
     expect(config.server.port).toBe(8081);
     expect(config.wal.directory).toBe('/var/log/kvstore/slave');
     expect(config.storage.entriesMax).toBe(0);
@@ -132,27 +132,27 @@ describe('shipped files', () => {
 
   it.each([
     ['master.yaml', 'master', 8080, './data/master'],
-    ['slave-1.yaml', 'replica', 8081, './data/slave-1'],
-    ['slave-2.yaml', 'replica', 8082, './data/slave-2'],
-  ] as const)('%s loads', async (name, role, port, directory) => {
-    const config = load(role, await read(name));
+    ['slave-1.yaml', 'slave', 8081, './data/slave-1'],
+    ['slave-2.yaml', 'slave', 8082, './data/slave-2'],
+  ] as const)('%s loads', async (name, kind, port, directory) => {
+    const config = load(kind, await read(name));
     expect(config.server).toMatchObject({ port, address: '127.0.0.1' });
     expect(config.wal.directory).toBe(directory);
-    if (config.role === 'replica') expect(config.master.address).toBe('127.0.0.1:8080');
+    if (config.kind === 'slave') expect(config.master.address).toBe('127.0.0.1:8080');
   });
 
   it.each([
     ['master.yaml', 'master'],
-    ['slave-1.yaml', 'replica'],
-    ['slave-2.yaml', 'replica'],
-  ] as const)('%s shows every key, and true defaults in its comments', async (name, role) => {
+    ['slave-1.yaml', 'slave'],
+    ['slave-2.yaml', 'slave'],
+  ] as const)('%s shows every key, and true defaults in its comments', async (name, kind) => {
     const text = await read(name);
     const commentedOut = text.replace(/^ {2}# ([a-z_]+: \S.*)$/gm, '  $1');
     // An example and a default that depends on the machine, not defaults to compare.
     const comparable = commentedOut.replace(/^ {2}(advertise|max_memory): .*\n/gm, '');
-    expect(load(role, comparable)).toEqual(load(role, text));
+    expect(load(kind, comparable)).toEqual(load(kind, text));
     const keys = (yaml: string) => [...yaml.matchAll(/^( *[a-z_]+):/gm)].map((match) => match[1]).sort();
-    const printed = printConfig(load(role, commentedOut));
+    const printed = printConfig(load(kind, commentedOut));
     expect(keys(commentedOut)).toEqual(keys(printed));
   });
 });
@@ -189,7 +189,7 @@ colour: blue
     expect(problemsOf('master', 'server:\n  port: 1\nwal:\n  fsync: always\n')).toEqual([
       'node.yaml:3:1 wal.directory: missing: expected the path of a directory',
     ]);
-    expect(problemsOf('replica', '')).toEqual([
+    expect(problemsOf('slave', '')).toEqual([
       'node.yaml:1:1 wal.directory: missing: expected the path of a directory',
       'node.yaml:1:1 master.address: missing: expected "host:port" with a port from 1 to 65535',
     ]);
@@ -220,9 +220,19 @@ colour: blue
       'replication.serve_stale: expected true or false, got "yes"',
     ],
     ['master', 'log: { level: loud }', 'log.level: expected debug, info, warn, error, fatal, silent'],
-    ['replica', 'master: { address: "host" }', 'master.address: expected "host:port"'],
-  ] as const)('%s: %s', (role, text, message) => {
-    expect(problemsOf(role, text).join('\n')).toContain(message);
+    ['slave', 'master: { address: "host" }', 'master.address: expected "host:port"'],
+  ] as const)('%s: %s', (kind, text, message) => {
+    expect(problemsOf(kind, text).join('\n')).toContain(message);
+  });
+
+  it.each([
+    ['master: { address: "a:1" }', {}, 'node.yaml:2:1 master'],
+    ['replication: { apply_delay: 1s }', {}, 'node.yaml:2:16 replication.apply_delay'],
+    ['', { env: { WALNUT_MASTER__ADDRESS: 'a:1' } }, 'WALNUT_MASTER__ADDRESS master.address'],
+    ['', { sets: ['replication.apply_delay=1s'] }, '--set replication.apply_delay replication.apply_delay'],
+  ])('of another binary’s key name that binary: %j %o', (text, more, place) => {
+    const expected = `${place}: unknown key of walnut-master: walnut-slave takes it`;
+    expect(problemsOf('master', `${MINIMAL}${text}`, more)).toEqual([expected]);
   });
 
   it.each([
@@ -254,7 +264,7 @@ colour: blue
     fc.assert(
       fc.property(text, (source) => {
         try {
-          load('replica', source);
+          load('slave', source);
         } catch (error) {
           expect(error).toBeInstanceOf(ConfigError);
           expect((error as ConfigError).problems.filter((problem) => /\p{Cc}/u.test(problem))).toEqual([]);
@@ -373,12 +383,12 @@ describe('printConfig', () => {
           `storage.max_entries=${entries}`,
           'wal.directory=yes: "no" # really',
         ];
-        for (const [role, text] of [
+        for (const [kind, text] of [
           ['master', DOCUMENTED_MASTER],
-          ['replica', DOCUMENTED_SLAVE],
+          ['slave', DOCUMENTED_SLAVE],
         ] as const) {
-          const config = load(role, text, { sets });
-          expect(load(role, printConfig(config))).toEqual(config);
+          const config = load(kind, text, { sets });
+          expect(load(kind, printConfig(config))).toEqual(config);
         }
       }),
     );

@@ -10,6 +10,7 @@ import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import { Master } from '#master/master.ts';
 import type { DeleteCommand, Expiry, SetCommand, WriteAnswer } from '#model/commands.ts';
 import type { Entry, Mutation, StoreLimits } from '#model/entry.ts';
+import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import type { Position } from '#model/position.ts';
 import { makeEpoch } from '#model/position.ts';
 import type { Role } from '#model/status.ts';
@@ -19,7 +20,6 @@ import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import type { Frame } from '#wal/frame.ts';
-import type { FsyncPolicy } from '#wal/log.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 
 export const DIR = '/data';

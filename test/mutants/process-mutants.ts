@@ -56,8 +56,22 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
   {
     name: 'group moved to other ports without its links',
     file: 'cmd/group/group-plan.ts',
-    text: "    if (config.role !== 'replica') continue;",
-    replacement: "    if (config.role !== 'replica' || firstPort !== undefined) continue;",
+    text: "    if (config.kind !== 'slave') continue;",
+    replacement: "    if (config.kind !== 'slave' || firstPort !== undefined) continue;",
     tests: ['test/cmd/group-plan.test.ts'],
+  },
+  {
+    name: 'key of another binary that is called unknown to all',
+    file: 'internal/config/binaries.ts',
+    text: '(key === undefined || Object.hasOwn(keys, key))',
+    replacement: 'key === undefined',
+    tests: ['test/config/load-config.test.ts'],
+  },
+  {
+    name: 'sockets asked for an IPv6 address with its brackets',
+    file: 'internal/dial/endpoint.ts',
+    text: "address.slice(0, colon).replace(/^\\[|\\]$/g, '')",
+    replacement: 'address.slice(0, colon)',
+    tests: ['test/dial/endpoint.test.ts'],
   },
 ];

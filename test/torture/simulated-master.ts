@@ -12,6 +12,7 @@ import type { EngineHost } from '#engine/engine-host.ts';
 import type { BatchOperation, BatchResult, DeleteCommand, SetCommand, WriteAnswer } from '#model/commands.ts';
 import { movedDeadline } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
+import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import { MasterRole } from '#node/master-role.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { openHost } from '#node/open-host.ts';
@@ -21,7 +22,6 @@ import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { TestNetwork } from '#test/doubles/network.ts';
 import type { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import type { FsyncPolicy } from '#wal/log.ts';
 import {
   describeEntry,
   type Expectation,

@@ -5,11 +5,11 @@
  * committed, which lives outside of the file system that crashes.
  */
 import { describe, expect, it } from 'vitest';
+import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { formatSnapshotName } from '#wal/file-names.ts';
-import type { FsyncPolicy } from '#wal/log.ts';
 import {
   frameAfter,
   MANIFEST,

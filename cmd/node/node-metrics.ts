@@ -1,0 +1,57 @@
+/** The metrics of a node's process and disk; those of its requests and replicas come with the server. */
+import type { AsideState } from '#engine/aside-pruner.ts';
+import type { CloserStack } from '#platform/closer-stack.ts';
+import type { LevelLogger } from '#platform/create-logger.ts';
+import { registerEventLoopDelay, startEventLoopMonitor } from '#platform/event-loop-delay.ts';
+import { DURATION_BUCKETS_S, Metrics } from '#platform/metrics.ts';
+import { registerProcessMetrics } from '#platform/process-metrics.ts';
+
+export interface NodeMetrics {
+  readonly metrics: Metrics;
+  /** Takes the duration of each fdatasync of the log. */
+  readonly onFsync: (seconds: number) => void;
+  /** Takes the newest state of `aside/`. */
+  readonly onAside: (state: AsideState) => void;
+}
+
+export function openNodeMetrics(logger: LevelLogger, closers: CloserStack): NodeMetrics {
+  const metrics = new Metrics();
+  const monitor = startEventLoopMonitor();
+  closers.push('event loop monitor', () => monitor.close());
+  registerEventLoopDelay(metrics, monitor);
+  registerProcessMetrics(metrics);
+  metrics.counterFrom(
+    'walnut_log_lines_dropped_total',
+    'Log lines that could not be written, or that nobody read in time.',
+    () => logger.droppedLines,
+  );
+  const fsyncSeconds = metrics.histogram(
+    'walnut_wal_fsync_duration_seconds',
+    'Time of each fdatasync of the log.',
+    DURATION_BUCKETS_S,
+  );
+  return {
+    metrics,
+    onFsync: (seconds) => fsyncSeconds.observe(seconds),
+    onAside: registerAside(metrics),
+  };
+}
+
+/** Returns what takes the newest state. */
+function registerAside(metrics: Metrics): (state: AsideState) => void {
+  let aside: AsideState = { bytes: 0, protectedBytes: 0, unseenTails: 0 };
+  metrics.gaugeFrom('walnut_aside_bytes', 'Bytes of files in aside/.', () => aside.bytes);
+  metrics.gaugeFrom(
+    'walnut_aside_protected_bytes',
+    'Of those, bytes in folders with diverged records that nobody has seen.',
+    () => aside.protectedBytes,
+  );
+  metrics.gaugeFrom(
+    'walnut_diverged_unseen_tails',
+    'Diverged tails that nobody has called seen.',
+    () => aside.unseenTails,
+  );
+  return (state) => {
+    aside = state;
+  };
+}

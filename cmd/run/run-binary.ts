@@ -1,0 +1,96 @@
+/**
+ * What every binary does that runs until it is stopped: flags → configuration →
+ * start → signals → exit code. A binary brings its flags, the sections of its
+ * configuration (`#config/binaries.ts`) and `start`, which builds the rest and
+ * leaves in `closers` how each part is closed, in reverse order.
+ */
+import { type BinaryKind, type ConfigOf, commandOf } from '#config/binaries.ts';
+import type { CommonFlags, ParsedFlags } from '#config/common-flags.ts';
+import { ConfigError } from '#config/config-error.ts';
+import { loadConfig, readConfigFile } from '#config/load-config.ts';
+import { printConfig } from '#config/print-config.ts';
+import type { EarlySignals } from '#platform/early-signals.ts';
+import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { findSwallowed } from '#platform/npm-options.ts';
+import { sayOnStandardError } from '#platform/standard-error.ts';
+import { createWriteOut } from '#platform/standard-output.ts';
+import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
+import { packageVersion } from './package-version.ts';
+import { type ProcessParts, runProcess, type StartFailure } from './run-process.ts';
+
+export interface Binary<Kind extends BinaryKind, Flags extends CommonFlags> {
+  readonly kind: Kind;
+  /** Every flag, without its dashes. */
+  readonly flagNames: readonly string[];
+  parseFlags(argv: readonly string[]): ParsedFlags<Flags>;
+  /** The text of `--help`. */
+  usage(command: string): string;
+  /** Resolves when the binary does its work. */
+  start(config: ConfigOf<Kind>, flags: Flags, parts: ProcessParts): Promise<void>;
+  /** What to exit with when `start` failed; undefined: unexpected, so the error is logged whole. */
+  explain(error: unknown): StartFailure | undefined;
+}
+
+/** Runs until it is told to stop; sets the process's exit code. */
+export async function runBinary<Kind extends BinaryKind, Flags extends CommonFlags>(
+  binary: Binary<Kind, Flags>,
+  argv: readonly string[],
+  signals: EarlySignals,
+): Promise<void> {
+  const command = commandOf(binary.kind);
+  const swallowed = findSwallowed(process.env, binary.kind, binary.flagNames);
+  if (swallowed !== undefined) {
+    fail(EXIT_CODES.config, `${command}: ${swallowed.message}\n${swallowed.advice}`);
+    return;
+  }
+  const flags = binary.parseFlags(argv);
+  switch (flags.kind) {
+    case 'help':
+      return print(binary.usage(command));
+    case 'version':
+      return print(`${packageVersion()}\n`);
+    case 'error':
+      fail(EXIT_CODES.config, `${command}: ${flags.problems.join('\n')}\nSee ${command} --help.`);
+      return;
+    case 'run': {
+      const config = await readConfig(binary.kind, flags);
+      if (config === undefined) return;
+      if (flags.shouldPrintConfig) await print(printConfig(config));
+      else if (flags.shouldCheckConfig) await print('the configuration is valid\n');
+      else {
+        const start = (parts: ProcessParts): Promise<void> => binary.start(config, flags, parts);
+        await runProcess({ log: config.log, signals, start, explain: binary.explain });
+      }
+    }
+  }
+}
+
+/** What was asked to be shown: where that fails, so does the command. */
+async function print(text: string): Promise<void> {
+  try {
+    await createWriteOut()(text);
+  } catch (error) {
+    fail(EXIT_CODES.other, `cannot write the output: ${(error as Error).message}`);
+  }
+}
+
+async function readConfig<Kind extends BinaryKind>(
+  kind: Kind,
+  flags: CommonFlags,
+): Promise<ConfigOf<Kind> | undefined> {
+  try {
+    const file = flags.configFile;
+    const text = file === undefined ? '' : await readConfigFile(createNodeFileSystem(), file);
+    const place = { file: file ?? '(no file)', cwd: process.cwd() };
+    return loadConfig({ kind, ...place, text, env: process.env, sets: flags.sets });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    fail(EXIT_CODES.config, error.message);
+    return undefined;
+  }
+}
+
+function fail(code: ExitCode, message: string): void {
+  sayOnStandardError(`${message}\n`);
+  process.exitCode = code;
+}

@@ -1,0 +1,100 @@
+/**
+ * The life of a process after its configuration: logger and clock, start, the
+ * first signal (close everything in reverse order), and how it exits.
+ */
+import type { LogConfig } from '#config/sections/log.ts';
+import type { Clock } from '#platform/clock.ts';
+import { CloserStack } from '#platform/closer-stack.ts';
+import { createLogger, type LevelLogger } from '#platform/create-logger.ts';
+import type { EarlySignals } from '#platform/early-signals.ts';
+import { keepHeapSmall } from '#platform/heap.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
+
+/** A stop that takes longer than this is a stuck one. */
+const STOP_MS_MAX = 9_500;
+
+/** What a binary builds its parts with. */
+export interface ProcessParts {
+  readonly logger: LevelLogger;
+  readonly clock: Clock;
+  readonly closers: CloserStack;
+  /** From now on the first signal stops the process, which begins with `beginDrain`. */
+  stopOnSignals(beginDrain: () => void): void;
+  /** Ends the process at once, without closing anything. */
+  leave(code: ExitCode): never;
+}
+
+/** A failure to start whose message says all there is to say. */
+export interface StartFailure {
+  readonly exitCode: ExitCode;
+  readonly message: string;
+}
+
+export interface RunProcessOptions {
+  readonly log: LogConfig;
+  readonly signals: EarlySignals;
+  start(parts: ProcessParts): Promise<void>;
+  explain(error: unknown): StartFailure | undefined;
+}
+
+export async function runProcess({ log, signals, start, explain }: RunProcessOptions): Promise<void> {
+  keepHeapSmall();
+  const logger = createLogger({ level: log.level, format: log.format });
+  const clock = createNodeClock();
+  const closers = new CloserStack();
+  const leave = (code: ExitCode): never => exit(logger, code);
+  const stopOnSignals = (beginDrain: () => void): void =>
+    handOver({ logger, clock, closers, signals, beginDrain });
+  try {
+    await start({ logger, clock, closers, stopOnSignals, leave });
+  } catch (error) {
+    await closers
+      .close()
+      .catch((closing: unknown) => logger.error({ err: closing }, 'could not close cleanly'));
+    const failure = explain(error);
+    if (failure === undefined) logger.fatal({ err: error }, 'could not start');
+    else logger.fatal({}, failure.message);
+    leave(failure?.exitCode ?? EXIT_CODES.other);
+  }
+}
+
+interface Stopping {
+  readonly logger: LevelLogger;
+  readonly clock: Clock;
+  readonly closers: CloserStack;
+  readonly signals: EarlySignals;
+  readonly beginDrain: () => void;
+}
+
+function handOver({ logger, clock, closers, signals, beginDrain }: Stopping): void {
+  signals.handTo({
+    onIgnored: (signal) => logger.info({ signal }, 'signal ignored: SIGTERM stops this node'),
+    onFirst: (signal) => {
+      logger.info({ signal }, 'stopping');
+      beginDrain();
+      const stuck = clock.after(STOP_MS_MAX, () => {
+        logger.fatal({}, `not stopped within ${STOP_MS_MAX} ms: leaving; the log recovers at the next start`);
+        exit(logger, EXIT_CODES.other);
+      });
+      closers.close().then(
+        () => {
+          stuck.cancel();
+          logger.info({}, 'stopped');
+          exit(logger, EXIT_CODES.clean);
+        },
+        (error: unknown) => {
+          logger.fatal({ err: error }, 'could not stop cleanly; the log recovers at the next start');
+          exit(logger, EXIT_CODES.other);
+        },
+      );
+    },
+    onAgain: () => exit(logger, EXIT_CODES.other),
+  });
+}
+
+/** The last log lines are written by now; `flush` gives a slow reader a moment for the rest. */
+function exit(logger: LevelLogger, code: ExitCode): never {
+  logger.flush();
+  process.exit(code);
+}

@@ -1,0 +1,70 @@
+/**
+ * The kinds of binaries and the sections that each takes. A new kind is a row
+ * here: what it shares with others it shares as sections, and a section or key
+ * that only other kinds take is refused by naming them.
+ */
+import type { KeySchemas, Section, Surroundings } from '#config/section.ts';
+import { LOG } from '#config/sections/log.ts';
+import { REPLICATION, SLAVE_REPLICATION } from '#config/sections/replication.ts';
+import { SERVER } from '#config/sections/server.ts';
+import { SNAPSHOT } from '#config/sections/snapshot.ts';
+import { STORAGE } from '#config/sections/storage.ts';
+import { UPSTREAM } from '#config/sections/upstream.ts';
+import { WAL } from '#config/sections/wal.ts';
+import { ownValue } from '#platform/own-value.ts';
+
+const NODE = { server: SERVER, wal: WAL, snapshot: SNAPSHOT, storage: STORAGE };
+
+const SECTIONS = {
+  master: { ...NODE, replication: REPLICATION, log: LOG },
+  slave: { ...NODE, replication: SLAVE_REPLICATION, log: LOG, master: UPSTREAM },
+};
+
+/** As in the name of the binary: `walnut-master`, `walnut-slave`. */
+export type BinaryKind = keyof typeof SECTIONS;
+
+/** The checked configuration of one kind of binary, in plain units. */
+export type ConfigOf<Kind extends BinaryKind> = Kind extends BinaryKind
+  ? { readonly kind: Kind } & {
+      readonly [Name in keyof (typeof SECTIONS)[Kind]]: (typeof SECTIONS)[Kind][Name] extends Section<
+        infer Config
+      >
+        ? Config
+        : never;
+    }
+  : never;
+export type MasterConfig = ConfigOf<'master'>;
+export type SlaveConfig = ConfigOf<'slave'>;
+/** What starts a node, in either role. */
+export type NodeConfig = MasterConfig | SlaveConfig;
+
+export type Sections = Readonly<Record<string, Section<unknown>>>;
+
+/** The sections of `kind`, in the order of its file. */
+export function sectionsOf(kind: BinaryKind): Sections {
+  // Only who reads a whole configuration knows what each section becomes.
+  return SECTIONS[kind] as Sections;
+}
+
+/** The schemas of every key of `kind`, by section. */
+export type SectionKeys = Readonly<Record<string, KeySchemas>>;
+
+export function keysOf(kind: BinaryKind, surroundings: Surroundings): SectionKeys {
+  return Object.fromEntries(
+    Object.entries(sectionsOf(kind)).map(([name, section]) => [name, section.keys(surroundings)]),
+  );
+}
+
+/** Names of the binaries that take this section or, where `key` is given, this key of it. */
+export function takersOf(section: string, key: string | undefined, surroundings: Surroundings): string[] {
+  return (Object.keys(SECTIONS) as BinaryKind[])
+    .filter((kind) => {
+      const keys = ownValue(keysOf(kind, surroundings), section);
+      return keys !== undefined && (key === undefined || Object.hasOwn(keys, key));
+    })
+    .map(commandOf);
+}
+
+export function commandOf(kind: BinaryKind): string {
+  return `walnut-${kind}`;
+}

@@ -1,0 +1,44 @@
+/**
+ * One section of a configuration file: its keys, what their values become, and
+ * how that is written in a file again. Kinds of binaries are composed from
+ * sections (`binaries.ts`), so a section is defined once for all that take it.
+ */
+import { z } from 'zod';
+
+/** The schema of each key. */
+export type KeySchemas = Readonly<Record<string, z.ZodType>>;
+
+/** What this process may use and where it runs: some defaults and paths depend on it. */
+export interface Surroundings {
+  readonly memoryLimitBytes: number;
+  /** What relative paths are taken from; undefined: they stay as they are written. */
+  readonly cwd: string | undefined;
+}
+
+export interface Section<Config> {
+  keys(surroundings: Surroundings): KeySchemas;
+  /** Refuses unknown keys; gives the section in plain units. */
+  schema(surroundings: Surroundings): z.ZodType<Config>;
+  /** Keys and values as a file has them; loading them gives the same configuration. */
+  print(config: Config): Record<string, unknown>;
+}
+
+/** What the values of these keys become. */
+export type ValuesOf<Keys extends KeySchemas> = { readonly [Key in keyof Keys]: z.output<Keys[Key]> };
+
+interface Definition<Keys extends KeySchemas, Config> {
+  keys(surroundings: Surroundings): Keys;
+  read(values: ValuesOf<Keys>, surroundings: Surroundings): Config;
+  print(config: Config): Record<string, unknown>;
+}
+
+export function defineSection<Keys extends KeySchemas, Config>(
+  definition: Definition<Keys, Config>,
+): Section<Config> {
+  const { keys, read, print } = definition;
+  const schema = (surroundings: Surroundings): z.ZodType<Config> =>
+    z
+      .strictObject(keys(surroundings))
+      .transform((values) => read(values as unknown as ValuesOf<Keys>, surroundings));
+  return { keys, schema, print };
+}

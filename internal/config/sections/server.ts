@@ -1,0 +1,49 @@
+/** `server`: where a process listens, the names it is called by, and the largest requests. */
+import { bindAddress, hostNames, optionalHostPort, size, wholeNumber } from '#config/leaf-schemas.ts';
+import { defineSection } from '#config/section.ts';
+import { formatSize } from '#config/size.ts';
+import { KIB, MIB } from '#config/units.ts';
+import { VALUE_BYTES_MAX_DEFAULT } from '#model/limits.ts';
+
+/** A record (value, victims, headers) must stay under the log format's 64 MiB. */
+const VALUE_BYTES_LIMIT = 48 * MIB;
+
+export interface ServerConfig {
+  /** 0: the system gives a free one. */
+  readonly port: number;
+  /** The address to bind. */
+  readonly address: string;
+  /** `host:port` for peers and hints; undefined: the address the master sees, plus the port. */
+  readonly advertise: string | undefined;
+  /** Names by which callers may call this node, beside localhost, its own and that of `advertise`. */
+  readonly allowedHosts: readonly string[];
+  readonly valueBytesMax: number;
+  readonly batchBytesMax: number;
+}
+
+export const SERVER = defineSection({
+  keys: () => ({
+    port: wholeNumber({ min: 0, max: 65_535 }, 8_080),
+    address: bindAddress('127.0.0.1'),
+    advertise: optionalHostPort(),
+    allowed_hosts: hostNames(),
+    max_value_bytes: size({ min: 1, max: VALUE_BYTES_LIMIT }, VALUE_BYTES_MAX_DEFAULT),
+    max_batch_bytes: size({ min: 64 * KIB, max: 1_024 * MIB }, 32 * MIB),
+  }),
+  read: (values): ServerConfig => ({
+    port: values.port,
+    address: values.address,
+    advertise: values.advertise,
+    allowedHosts: values.allowed_hosts,
+    valueBytesMax: values.max_value_bytes,
+    batchBytesMax: values.max_batch_bytes,
+  }),
+  print: (server) => ({
+    port: server.port,
+    address: server.address,
+    ...(server.advertise === undefined ? {} : { advertise: server.advertise }),
+    allowed_hosts: server.allowedHosts,
+    max_value_bytes: formatSize(server.valueBytesMax),
+    max_batch_bytes: formatSize(server.batchBytesMax),
+  }),
+});
