@@ -7,6 +7,8 @@ export interface ClaimRequest {
   readonly logId: string;
   readonly term: number;
   readonly nodeId: string;
+  /** Who is asked; undefined: whoever is there. */
+  readonly receiverNodeId?: string | undefined;
 }
 
 /** Granted: the term is persisted, and granted to nobody else. `term`: the highest persisted. */
@@ -19,6 +21,8 @@ export interface ClaimAnswer {
   readonly hasNoVote: boolean;
   /** The last record there, with every push of a lower term refused from now on. */
   readonly tail: Position;
+  /** Who answers; undefined: a node of version 0.1, which does not say. */
+  readonly nodeId?: string | undefined;
 }
 
 /** A node leads `term`. */

@@ -10,6 +10,7 @@
  */
 import type { Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
+import type { NodeAddress } from '#model/replication.ts';
 import { type Asked, endOf, whyDisbelieved } from '#node/ask-replicas.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { type Candidate, claimantsOf, claimTerm, nextTerm, refusalOf, votersOf } from '#node/promotion.ts';
@@ -50,7 +51,7 @@ export class Comeback {
     const holds: Holds = (position) =>
       termOf(position.epoch) < termOf(own.tail.epoch) ||
       (position.lsn <= own.tail.lsn && engine.epochs.standingOf(position) === 'in_history');
-    const obstacle = obstacleTo(own, others, asked, holds);
+    const obstacle = obstacleTo(own, others, role.knownNodes, asked, holds);
     const { clock, dialer, logger } = options;
     const isEarly = clock.monotonicMs() < this.#nextClaimMs;
     role.noteObstacle(obstacle ?? (isEarly ? this.#refusal : ''));
@@ -58,7 +59,7 @@ export class Comeback {
     const term = nextTerm(own, asked);
     const signal = this.#keeper.stopSignal;
     const voters = votersOf(own, others, asked);
-    const claimed = await claimTerm(own, term, voters, { dialer, logger, signal });
+    const claimed = await claimTerm(own, term, voters, { dialer, logger, signal, asked });
     const silent = claimed.find(({ answer }) => answer === undefined);
     const stranger = claimed.find(({ answer }) => answer !== undefined && !holds(answer.tail));
     const refusal =
@@ -79,10 +80,15 @@ export class Comeback {
   }
 }
 
-/** Pure: why this node cannot be sure that nobody leads, or would lose what another has; undefined: nothing. */
+/**
+ * Pure: why this node cannot be sure that nobody leads, or would lose what another
+ * has; undefined: nothing. `others`: addresses that must answer; `known`: nodes that
+ * must, wherever that is, for a name may have come to lead to another one.
+ */
 export function obstacleTo(
   own: Candidate,
   others: readonly string[],
+  known: readonly NodeAddress[],
   asked: readonly Asked[],
   holds: Holds,
 ): string | undefined {
@@ -100,5 +106,12 @@ export function obstacleTo(
     if (isBeyond || !holds(status.position))
       return `${address} is at ${formatPosition(status.position)}, which is not here`;
   }
-  return undefined;
+  const lost = known.find(
+    ({ nodeId }) => nodeId !== own.nodeId && !asked.some(({ status }) => status.nodeId === nodeId),
+  );
+  if (lost === undefined) return undefined;
+  return (
+    `node ${lost.nodeId}, last seen at ${lost.address}, does not answer, another one does there; ` +
+    `if it is gone for good: walnut remove-replica ${lost.address}`
+  );
 }

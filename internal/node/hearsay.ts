@@ -60,6 +60,14 @@ export class Hearsay {
     return [...new Set([...this.#list.known(), ...named])];
   }
 
+  /** Which nodes are, or say that they are, at those addresses, as far as known. */
+  get nodes(): NodeAddress[] {
+    this.#forgetOld();
+    const known = this.#list.known();
+    const listed = this.#list.group().nodes.filter(({ address }) => known.includes(address));
+    return [...listed, ...this.#heard.values()];
+  }
+
   /**
    * A node registers: where its address is new, it is hearsay until that node
    * answers there. Throws `resource_exhausted` where there is too much of it.

@@ -27,7 +27,7 @@ import {
 import { ReplicaList } from '#node/replica-list.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
 import { assert } from '#platform/assert.ts';
-import { meansNobody, notThatNode } from '#replication/ack-owner.ts';
+import { checkMeant, meansNobody } from '#replication/ack-owner.ts';
 
 /** A delayed replica applies all it holds while no writes are taken: a second's work, at most. */
 const LATE_RECORDS_MAX = 100_000;
@@ -117,7 +117,7 @@ export class Leadership {
       (address) => siblings.includes(address) || asked.some((one) => one.address === address),
     );
     const voters = votersOf(candidate, claimantsOf(candidate, reachable, asked), asked);
-    const claimed = await claimTerm(candidate, term, voters, { dialer, logger, signal });
+    const claimed = await claimTerm(candidate, term, voters, { dialer, logger, signal, asked });
     const refusal = refusalOf(candidate, term, claimed);
     if (refusal !== undefined && !isForced) throw new WalnutError('failed_precondition', refusal);
     if (signal.aborted) throw unavailable('this node is stopping');
@@ -194,8 +194,7 @@ export class Leadership {
   /** The master, which takes no more writes, tells this replica to lead. */
   async takeOver(request: TakeOverRequest): Promise<TakeOverAnswer> {
     const { nodeId } = this.#keeper.host.manifest;
-    const { replicaNodeId = nodeId } = request;
-    if (replicaNodeId !== nodeId) throw notThatNode(replicaNodeId, nodeId);
+    checkMeant(request.replicaNodeId, nodeId);
     return { ...(await this.#takeOver(request)), nodeId };
   }
 
@@ -262,8 +261,11 @@ export class Leadership {
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
     const keeper = this.#keeper;
     const { host } = keeper;
+    const { nodeId } = host.manifest;
+    checkMeant(request.receiverNodeId, nodeId);
     const tail = (): Position => host.engine?.log.tail ?? NO_POSITION;
     const refuse = (reason: string): ClaimAnswer => ({
+      nodeId,
       isGranted: false,
       hasNoVote: false,
       term: host.manifest.term,
@@ -285,7 +287,7 @@ export class Leadership {
       // One that waits for space must not begin its epoch when there is some.
       else if (role?.kind === 'master') role.fence(request.term);
       keeper.options.logger.warn({ term: request.term, node: request.nodeId }, 'granted a term');
-      return { isGranted: true, hasNoVote: false, term: request.term, reason: '', tail: tail() };
+      return { isGranted: true, hasNoVote: false, term: request.term, reason: '', tail: tail(), nodeId };
     });
   }
 

@@ -377,6 +377,11 @@ export class MasterRole {
     return this.#hearsay.others;
   }
 
+  /** Which nodes those are, as far as known: each by the address where it was last, or says that it is. */
+  get knownNodes(): NodeAddress[] {
+    return this.#hearsay.nodes;
+  }
+
   /** Begins the epoch of this start or promotion, and logs limits that changed. */
   async #beginEpoch(): Promise<void> {
     const epoch = this.#epochToBegin();

@@ -3,11 +3,13 @@
  * then the term is claimed from everyone that answers, so that it is nobody
  * else's and the old master's pushes are refused from then on.
  */
+import { unavailable } from '#model/errors.ts';
 import type { ClaimAnswer } from '#model/leadership.ts';
 import { formatPosition, type Position, termOf } from '#model/position.ts';
 import { termAfter, whyNotBelieved } from '#model/terms.ts';
 import { type Asked, endOf, isLeading, termSeenBy, whyDisbelieved } from '#node/ask-replicas.ts';
 import type { Logger } from '#platform/logger.ts';
+import { ownerOf } from '#replication/ack-owner.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 
 export interface Candidate {
@@ -116,20 +118,33 @@ export function refusalOf(
   return undefined;
 }
 
-/** Asks everyone for the term: who grants it takes no push of the old master any more. */
+/**
+ * Asks everyone for the term: who grants it takes no push of the old master any
+ * more. What counts where a node was `asked` before is only that node's answer.
+ */
 export function claimTerm(
   candidate: Candidate,
   term: number,
   addresses: readonly string[],
-  peers: { readonly dialer: PeerDialer; readonly logger: Logger; readonly signal: AbortSignal },
+  peers: {
+    readonly dialer: PeerDialer;
+    readonly logger: Logger;
+    readonly signal: AbortSignal;
+    readonly asked: readonly Asked[];
+  },
 ): Promise<Claimed[]> {
-  const { dialer, logger, signal } = peers;
+  const { dialer, logger, signal, asked } = peers;
   const { logId, nodeId } = candidate;
   return Promise.all(
     addresses.map(async (address): Promise<Claimed> => {
       const link = dialer.dial(address);
+      const options = { timeoutMs: CLAIM_TIMEOUT_MS, signal };
+      const meant = asked.find((one) => one.address === address)?.status.nodeId;
       try {
-        const answer = await link.claim({ logId, term, nodeId }, { timeoutMs: CLAIM_TIMEOUT_MS, signal });
+        const answer = await link.claim({ logId, term, nodeId, receiverNodeId: meant }, options);
+        // A node of version 0.1 does not say who it is with its answer.
+        const owner = meant && ownerOf(meant, answer.nodeId ?? (await link.status(options)).nodeId);
+        if (owner === 'other') throw unavailable(`another node than ${meant} answers at ${address}`);
         return { address, answer };
       } catch (error) {
         const why = error instanceof Error ? error.message : error;

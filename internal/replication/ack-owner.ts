@@ -16,9 +16,14 @@ export function ownerOf(pushedTo: string, said: string | undefined): AckOwner {
   return said === pushedTo ? 'own' : 'other';
 }
 
-/** What a node answers to a push, or a word to lead, that is for another one; the sender knows it by its code. */
-export function notThatNode(meant: string, here: string): WalnutError {
-  return new WalnutError('not_found', `this is meant for node ${meant}, and this is node ${here}`);
+/**
+ * Throws `not_found` where a push, a claim or a word to lead is `meant` for
+ * another node than this one: the sender knows it by that code. Undefined: the
+ * sender does not say whom it means.
+ */
+export function checkMeant(meant: string | undefined, here: string): void {
+  if (meant !== undefined && meant !== here)
+    throw new WalnutError('not_found', `this is meant for node ${meant}, and this is node ${here}`);
 }
 
 /**
@@ -33,7 +38,7 @@ export function meansNobody(own: string): WalnutError {
   );
 }
 
-/** Whether a push failed because another node stands at the address. */
+/** Whether a call failed because another node stands at the address. */
 export function isOtherNode(error: unknown): boolean {
   return error instanceof WalnutError && error.code === 'not_found';
 }

@@ -16,7 +16,7 @@ import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
-import { notThatNode } from '#replication/ack-owner.ts';
+import { checkMeant } from '#replication/ack-owner.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 import { cutBack } from '#slave/cut-back.ts';
 import { conflictOf, describeQuarantine } from '#slave/describe-quarantine.ts';
@@ -207,8 +207,7 @@ export class Follower {
     // Terms of another log say nothing about the sender's.
     if (request.logId === manifest.logId && request.term < manifest.term)
       return this.#answer({ kind: 'fenced', term: manifest.term });
-    const { replicaNodeId = manifest.nodeId } = request;
-    if (replicaNodeId !== manifest.nodeId) throw notThatNode(replicaNodeId, manifest.nodeId);
+    checkMeant(request.replicaNodeId, manifest.nodeId);
     if (this.#state === 'quarantined' || !this.#isFollowing) return this.#refuse(engine);
     if (request.masterNodeId !== this.#upstreamNodeId) {
       const why = `this replica is not registered with node ${request.masterNodeId}`;

@@ -32,11 +32,16 @@ export function toClaimRequest(message: ClaimRequestMessage): ClaimRequest {
     logId: checkId(message.logId, 'log_id'),
     term: checkTerm(message.term),
     nodeId: checkId(message.nodeId, 'node_id'),
+    receiverNodeId: toIdOrNone(message.receiverNodeId, 'receiver_node_id'),
   };
 }
 
 export function fromClaimRequest(request: ClaimRequest): ClaimRequestMessage {
-  return { $typeName: 'walnut.v1.ClaimRequest', ...request };
+  return {
+    $typeName: 'walnut.v1.ClaimRequest',
+    ...request,
+    receiverNodeId: request.receiverNodeId ?? '',
+  };
 }
 
 export function toClaimAnswer(response: ClaimResponse): ClaimAnswer {
@@ -46,6 +51,7 @@ export function toClaimAnswer(response: ClaimResponse): ClaimAnswer {
     reason: response.reason,
     tail: toPositionOrNone(response.tail, 'tail'),
     hasNoVote: response.noVote,
+    nodeId: toIdOrNone(response.nodeId, 'node_id'),
   };
 }
 
@@ -57,6 +63,7 @@ export function fromClaimAnswer(answer: ClaimAnswer): ClaimResponse {
     reason: answer.reason,
     tail: fromPosition(answer.tail),
     noVote: answer.hasNoVote,
+    nodeId: answer.nodeId ?? '',
   };
 }
 

@@ -25,8 +25,8 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
   {
     name: 'push taken that is for another node',
     file: 'internal/slave/follower.ts',
-    text: '    if (replicaNodeId !== manifest.nodeId) throw',
-    replacement: "    if (replicaNodeId === '') throw",
+    text: '    checkMeant(request.replicaNodeId, manifest.nodeId);',
+    replacement: '',
     tests: [IDENTITY],
   },
   {
@@ -103,9 +103,30 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
   {
     name: 'word to lead taken that is for another node',
     file: 'internal/node/leadership.ts',
-    text: '    if (replicaNodeId !== nodeId) throw',
-    replacement: "    if (replicaNodeId === '') throw",
+    text: '    checkMeant(request.replicaNodeId, nodeId);',
+    replacement: '',
     tests: [MEANT],
+  },
+  {
+    name: 'term granted that another node was asked for',
+    file: 'internal/node/leadership.ts',
+    text: '    checkMeant(request.receiverNodeId, nodeId);',
+    replacement: '',
+    tests: [MEANT],
+  },
+  {
+    name: 'term counted as granted by whoever stands at the address',
+    file: 'internal/node/promotion.ts',
+    text: "        if (owner === 'other') throw",
+    replacement: "        if (owner === '') throw",
+    tests: [MEANT],
+  },
+  {
+    name: 'leads again although a node that it knew answers nowhere',
+    file: 'internal/node/comeback.ts',
+    text: '  if (lost === undefined) return undefined;',
+    replacement: '  if (lost === undefined || lost.nodeId !== own.nodeId) return undefined;',
+    tests: [MEANT, 'test/node/unled-term.test.ts'],
   },
   {
     name: 'word to lead that names nobody, taken by a replica that has registered with nobody',

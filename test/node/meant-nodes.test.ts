@@ -1,6 +1,12 @@
 /** A change of role concerns a node, and an address only says where it was last: names move. */
 import { describe, expect, it } from 'vitest';
+import type { ClaimAnswer, ClaimRequest } from '#model/leadership.ts';
 import type { NodePorts } from '#model/ports.ts';
+import { NO_POSITION } from '#model/position.ts';
+import type { NodeStatus } from '#model/status.ts';
+import { type Candidate, claimTerm } from '#node/promotion.ts';
+import { silentLogger } from '#platform/logger.ts';
+import type { PeerLink } from '#replication/peer-link.ts';
 import type { TestGroup, TestNode } from '#test/doubles/test-group.ts';
 import { separate, threeNodes } from '#test/node/three-nodes.ts';
 
@@ -154,5 +160,80 @@ describe('a failover with a node of version 0.1', () => {
     group.network.attach('one:1', again.node.ports);
     await group.until(again.node.promote(false));
     await group.untilLevel([master, again]);
+  });
+});
+
+describe('a term', () => {
+  it('is granted by the node only that is asked for it', async () => {
+    const { group, one } = await threeNodes();
+    const { nodeId, logId } = one.node.status();
+    const claim = { logId, term: 2, nodeId: 'f'.repeat(32) };
+    await expect(
+      group.until(one.node.claim({ ...claim, receiverNodeId: 'e'.repeat(32) })),
+    ).rejects.toMatchObject({
+      code: 'not_found',
+      message: expect.stringMatching(/^this is meant for node e/),
+    });
+    expect(one.node.status().term).toBe(1);
+    const granted = await group.until(one.node.claim({ ...claim, receiverNodeId: nodeId }));
+    expect(granted).toMatchObject({ isGranted: true, nodeId });
+  });
+
+  const candidate: Candidate = {
+    nodeId: 'me',
+    address: 'me:1',
+    logId: 'L',
+    tail: NO_POSITION,
+    term: 1,
+  };
+  const granted: ClaimAnswer = { isGranted: true, hasNoVote: false, term: 2, reason: '', tail: NO_POSITION };
+
+  /** What counts of an answer at an address where node `x` has answered before; `here`: who is asked once more. */
+  async function claimAt(said: string | undefined, here: string) {
+    const requests: ClaimRequest[] = [];
+    const link = {
+      claim: async (request: ClaimRequest) => {
+        requests.push(request);
+        return { ...granted, nodeId: said };
+      },
+      status: async () => ({ nodeId: here }),
+      close: () => undefined,
+    };
+    const asked = [{ address: 'x:1', status: { nodeId: 'x' } as NodeStatus }];
+    const dialer = { dial: () => link as unknown as PeerLink };
+    const signal = new AbortController().signal;
+    const claimed = await claimTerm(candidate, 2, ['x:1'], { dialer, logger: silentLogger, signal, asked });
+    expect(requests).toMatchObject([{ receiverNodeId: 'x' }]);
+    return claimed[0]?.answer?.isGranted;
+  }
+
+  it.each([
+    ['the node that was asked before', 'x', 'y', true],
+    ['another node', 'y', 'x', undefined],
+    ['a node of version 0.1 that is the one asked before', undefined, 'x', true],
+    ['another node of version 0.1', undefined, 'y', undefined],
+  ])('that is granted by %s', async (_who, said, here, isGranted) => {
+    expect(await claimAt(said, here)).toBe(isGranted);
+  });
+});
+
+describe('a master that would lead again, and a name that leads to another node', () => {
+  it('does not take that one for the one it knew there, which may lead', async () => {
+    const { group, master, one, two } = await threeNodes();
+    separate(group, 'master', 'one');
+    separate(group, 'one', 'two');
+    await group.until(one.node.promote(true));
+    const { logId, nodeId } = one.node.status();
+    move(group, 'one:1', two);
+    await group.until(two.node.claim({ logId, term: 2, nodeId }));
+    await group.clock.advance(20_000);
+    expect(master.node.status()).toMatchObject({ role: 'master', state: 'fenced' });
+    expect(reasonsOf(master)).toMatch(
+      new RegExp(`node ${nodeId}, last seen at one:1, does not answer.*remove-replica one:1`),
+    );
+    move(group, 'one:1', one);
+    group.network.heal();
+    await group.untilLevel([master, one, two]);
+    expect([master, one, two].map(roleOf)).toEqual(['replica', 'master', 'replica']);
   });
 });

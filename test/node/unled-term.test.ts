@@ -47,9 +47,19 @@ describe('obstacleTo', () => {
     ['one is of a history that is not here', ['a'], [asked('a', 4, 9)], /which is not here/],
   ];
   it.each(rows)('%s', (_name, others, answers, obstacle) => {
-    const found = obstacleTo(own, others, answers, holds);
+    const found = obstacleTo(own, others, [], answers, holds);
     if (obstacle === undefined) expect(found).toBeUndefined();
     else expect(found).toMatch(obstacle);
+  });
+
+  it('asks for the node that was known at an address, wherever it answers', () => {
+    const known = [
+      { address: 'a', nodeId: 'x' },
+      { address: 'me:1', nodeId: 'me' },
+    ];
+    const find = (answers: ReturnType<typeof asked>[]) => obstacleTo(own, ['a', 'b'], known, answers, holds);
+    expect(find([level, asked('b', 3, 100)])).toMatch(/node x, last seen at a, does not answer/);
+    expect(find([level, asked('b', 3, 100, { nodeId: 'x' })])).toBeUndefined();
   });
 });
 

@@ -151,12 +151,16 @@ describe('an empty node', () => {
     const { group, master, one, two } = await threeNodes();
     await group.stop(two);
     await group.stop(one);
-    const emptied = await group.replica('two', { upstream: 'nobody:1' });
+    // It registers, and gets nothing.
+    group.network.loseAnswers('two:1', 'master:1');
+    const emptied = await group.replica('two');
     const again = await group.replica('one', { fileSystem: one.fileSystem });
     await group.until(
       again.node.claim({ logId: again.node.status().logId, term: 2, nodeId: 'f'.repeat(32) }),
     );
     await group.untilTrue(() => isWriting(master) && master.node.status().term > 2, 'it leads again');
+    expect(emptied.node.status().logId).toBe('');
+    group.network.heal();
     await group.untilLevel([master, again, emptied]);
   });
 

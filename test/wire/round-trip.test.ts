@@ -149,18 +149,28 @@ describe('the model survives the wire', () => {
       return replication.toReplicateRequest(fromBinary(ReplicateRequestSchema, wire)) as typeof value;
     },
   );
-  itSurvives('claim', fc.record({ logId: id, term, nodeId: id }), (value) =>
-    leadership.toClaimRequest(
-      fromBinary(ClaimRequestSchema, toBinary(ClaimRequestSchema, leadership.fromClaimRequest(value))),
-    ),
+  itSurvives(
+    'claim',
+    fc.record({ logId: id, term, nodeId: id, receiverNodeId: fc.option(id, { nil: undefined }) }),
+    (value) => {
+      const wire = toBinary(ClaimRequestSchema, leadership.fromClaimRequest(value));
+      return leadership.toClaimRequest(fromBinary(ClaimRequestSchema, wire)) as typeof value;
+    },
   );
   itSurvives(
     'claim, answering',
-    fc.record({ isGranted: fc.boolean(), hasNoVote: fc.boolean(), term, reason: text, tail: position }),
-    (value) =>
-      leadership.toClaimAnswer(
-        fromBinary(ClaimResponseSchema, toBinary(ClaimResponseSchema, leadership.fromClaimAnswer(value))),
-      ),
+    fc.record({
+      isGranted: fc.boolean(),
+      hasNoVote: fc.boolean(),
+      term,
+      reason: text,
+      tail: position,
+      nodeId: fc.option(id, { nil: undefined }),
+    }),
+    (value) => {
+      const wire = toBinary(ClaimResponseSchema, leadership.fromClaimAnswer(value));
+      return leadership.toClaimAnswer(fromBinary(ClaimResponseSchema, wire)) as typeof value;
+    },
   );
   itSurvives('announce', fc.record({ logId: id, term, nodeId: id, advertise: text }), (value) =>
     leadership.toAnnounceRequest(
