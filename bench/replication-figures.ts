@@ -1,7 +1,22 @@
 /** What the rounds of the replication bench say. */
 import { quantile } from './figures.ts';
-import type { CaughtUp, Measured } from './replication.ts';
+import type { LoadFigures } from './replication-load.ts';
 import type { Figure, Pair } from './report.ts';
+
+/** One measurement: the load's figures, and processor seconds of the nodes meanwhile. */
+export interface Measured extends LoadFigures {
+  readonly masterCpuSeconds: number;
+  readonly replicasCpuSeconds: number;
+}
+
+/** One catch-up of an empty replica. */
+export interface CaughtUp {
+  readonly records: number;
+  readonly seconds: number;
+  readonly bytes: number;
+  readonly masterCpuSeconds: number;
+  readonly replicasCpuSeconds: number;
+}
 
 export function lagFigures(rounds: readonly Measured[], rate: number): Figure[] {
   const at = (name: 'visibleMs' | 'readMs' | 'setMs', share: number) =>

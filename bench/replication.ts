@@ -9,7 +9,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { NodeProcess, pause } from '#test/torture/node-process.ts';
-import { catchUpFigures, costFigures, costPairs, lagFigures } from './replication-figures.ts';
+import {
+  type CaughtUp,
+  catchUpFigures,
+  costFigures,
+  costPairs,
+  lagFigures,
+  type Measured,
+} from './replication-figures.ts';
 import type { LoadFigures, LoadOrder } from './replication-load.ts';
 import type { Figure, SuiteReport } from './report.ts';
 import { asShipped } from './unary/processes.ts';
@@ -21,21 +28,6 @@ export interface ReplicationBench {
   readonly rate: number;
   /** Records that a replica that was away has to catch up with. */
   readonly records: number;
-}
-
-/** One measurement: the load's figures, and processor seconds of the nodes meanwhile. */
-export interface Measured extends LoadFigures {
-  readonly masterCpuSeconds: number;
-  readonly replicasCpuSeconds: number;
-}
-
-/** One catch-up of an empty replica. */
-export interface CaughtUp {
-  readonly records: number;
-  readonly seconds: number;
-  readonly bytes: number;
-  readonly masterCpuSeconds: number;
-  readonly replicasCpuSeconds: number;
 }
 
 const REPLICAS = 3;

@@ -3,8 +3,6 @@
  * when Prometheus asks. The library looks a child up by its labels at every
  * call; these add numbers, and become its samples at the scrape.
  */
-import type { CounterHandle, HistogramHandle } from '#platform/metrics.ts';
-
 /** One line of the text format, as the library takes it. */
 export interface HeldSample {
   readonly metricName: string;
@@ -12,7 +10,7 @@ export interface HeldSample {
   readonly value: number;
 }
 
-export class HeldCounter implements CounterHandle {
+export class HeldCounter {
   total = 0;
 
   inc(amount = 1): void {
@@ -20,7 +18,7 @@ export class HeldCounter implements CounterHandle {
   }
 }
 
-export class HeldHistogram implements HistogramHandle {
+export class HeldHistogram {
   readonly #bounds: readonly number[];
   /** Of the values within each bound and above the one before; the last is for those above all. */
   readonly #counts: Float64Array;

@@ -1,5 +1,5 @@
 /** Planted bugs of the edge: errors on the wire, admission, the bulk path. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const ADMISSION = 'test/server/admission.test.ts';
 

@@ -1,5 +1,5 @@
 /** Bugs by which a peer could hold, or be told, what it should not. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const TAGS = 'test/server/entity-tags.test.ts';
 const KEYS = 'test/server/keys.test.ts';

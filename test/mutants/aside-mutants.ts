@@ -1,5 +1,5 @@
 /** Bugs of what is kept of what was set aside. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const PRUNER = 'test/engine/aside-pruner.test.ts';
 

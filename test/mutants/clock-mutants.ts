@@ -1,5 +1,5 @@
 /** Planted bugs of the log clock and of deadlines in wall time. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const WALL_TIME = 'test/node/wall-time.test.ts';
 const MEND = 'test/node/mend-clock.test.ts';

@@ -1,5 +1,5 @@
 /** Bugs by which a node could come to be silently different, or stay so. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const SCRUB = 'test/storage/scrub.test.ts';
 const CHECK = 'test/slave/digest-check.test.ts';

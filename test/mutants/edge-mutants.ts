@@ -1,5 +1,5 @@
 /** Planted bugs of what is let in: names, hosts, sizes of messages. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 export const EDGE_MUTANTS: readonly Mutant[] = [
   {

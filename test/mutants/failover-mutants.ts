@@ -1,5 +1,5 @@
 /** Bugs by which a change of master could lose a write, or leave two masters, or none. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const FAILOVER = 'test/node/failover.test.ts';
 const PROMOTION = 'test/node/promotion.test.ts';

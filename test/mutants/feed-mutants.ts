@@ -1,5 +1,5 @@
 /** Planted bugs of the feed: who gets which records, and when. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const FEED = 'test/engine/feed.test.ts';
 

@@ -1,5 +1,5 @@
 /** Bugs by which an address stands for a node: one disk is counted as another, or as two. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const IDENTITY = 'test/node/identity.test.ts';
 const KNOWN = 'test/replication/known-replicas.test.ts';

@@ -1,5 +1,5 @@
 /** Bugs of what MANIFEST knows of the log, and of epochs. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const REACH = 'test/wal/reach.test.ts';
 const CRASH = 'test/wal/crash.test.ts';

@@ -1,5 +1,5 @@
 /** Planted bugs of what memory is planned for. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const PLAN = 'test/platform/memory-plan.test.ts';
 

@@ -15,22 +15,13 @@ import { FEED_MUTANTS } from './feed-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
 import { MEMORY_MUTANTS } from './memory-mutants.ts';
+import type { Mutant } from './mutant.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { RECORD_MUTANTS } from './record-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
 import { TOOL_MUTANTS } from './tool-mutants.ts';
 import { WRITE_MUTANTS } from './write-mutants.ts';
-
-export interface Mutant {
-  readonly name: string;
-  /** Relative to the root. */
-  readonly file: string;
-  readonly text: string;
-  readonly replacement: string;
-  /** Test files of which at least one test must fail. */
-  readonly tests: readonly string[];
-}
 
 const SIMULATION = 'test/torture/simulation.test.ts';
 const DAMAGE = 'test/torture/damage-matrix.test.ts';

@@ -1,5 +1,5 @@
 /** Planted bugs of what stands beside the work: logs, signals, launchers. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const OUTPUT = 'test/platform/line-output.test.ts';
 

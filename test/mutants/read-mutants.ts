@@ -1,5 +1,5 @@
 /** Planted bugs of receipts, tokens and delayed replicas. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 export const READ_MUTANTS: readonly Mutant[] = [
   {

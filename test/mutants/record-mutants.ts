@@ -1,5 +1,5 @@
 /** Bugs of what is done with records that a newer program wrote. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const NEWER = 'test/engine/newer-records.test.ts';
 const FORMAT = 'test/wal/newer-format.test.ts';

@@ -13,7 +13,8 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { findSwallowed } from '#platform/npm-options.ts';
 import { ROOT } from '#test/house/source-files.ts';
-import { MUTANTS, type Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
+import { MUTANTS } from './mutants.ts';
 
 const COPIED = [
   'internal',

@@ -1,5 +1,5 @@
 /** Bugs by which a term that cannot be is believed, or an operator finds no way out. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const BELIEVED = 'test/node/believed-terms.test.ts';
 const WAYS_OUT = 'test/node/ways-out.test.ts';

@@ -1,5 +1,5 @@
 /** Planted bugs of the command line tool. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 export const TOOL_MUTANTS: readonly Mutant[] = [
   {

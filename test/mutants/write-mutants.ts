@@ -1,5 +1,5 @@
 /** Bugs of the way from accepted writes to the log. */
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 const PLAIN_SETS = 'test/master/plain-sets.test.ts';
 const CONCURRENT = 'test/master/concurrent.test.ts';

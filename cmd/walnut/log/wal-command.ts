@@ -7,10 +7,10 @@ import { countOf, showBytes, showCount, showDeadline } from '../output/output.ts
 import { renderFacts, renderTable } from '../output/table.ts';
 import { cleanPath, onLogDirectory } from './log-files.ts';
 import { addDumpCommand } from './wal-dump.ts';
-import { inspectWal, type WalReport } from './wal-inspect.ts';
+import { inspectWal } from './wal-inspect.ts';
 import { addRepairCommand } from './wal-repair.ts';
+import type { SegmentReport, WalReport } from './wal-report.ts';
 import { addResetTermCommand } from './wal-reset-term.ts';
-import type { SegmentReport } from './wal-segment-inspect.ts';
 import { addVerifyCommand, describeFinding } from './wal-verify.ts';
 
 export function addWalCommand(program: Command, host: CommandHost): void {

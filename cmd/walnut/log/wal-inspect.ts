@@ -18,40 +18,15 @@ import {
 import { type Demand, demandOf, whyShort } from '#wal/log-reach.ts';
 import { isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { readWholeFile } from '#wal/whole-files.ts';
-import { type ChainEnd, inspectSegment, type SegmentReport } from './wal-segment-inspect.ts';
-
-export interface Finding {
-  /** `torn`: the next start cuts it off by itself; `corrupt` and `missing`: the next start refuses; `decayed`: below the snapshot; `newer`: whole, and of a format that this program does not know, which the next start refuses. */
-  readonly kind: 'torn' | 'newer' | 'corrupt' | 'missing' | 'decayed';
-  readonly file: string;
-  readonly byte: number;
-  /** The record concerned, or the one expected there; 0 where none is. */
-  readonly lsn: number;
-  readonly why: string;
-}
-
-export interface FileReport {
-  readonly name: string;
-  readonly bytes: number;
-}
-
-export interface SnapshotReport extends FileReport {
-  readonly position: string;
-  /** The one that the log goes on from. */
-  readonly isBase: boolean;
-}
-
-export interface WalReport {
-  readonly directory: string;
-  readonly manifest: Manifest | undefined;
-  readonly segments: readonly SegmentReport[];
-  readonly snapshots: readonly SnapshotReport[];
-  /** Segments that the manifest does not count to the log any more. */
-  readonly excluded: readonly FileReport[];
-  /** What was kept when the log let go of it. */
-  readonly aside: readonly FileReport[];
-  readonly findings: readonly Finding[];
-}
+import type {
+  ChainEnd,
+  FileReport,
+  Finding,
+  SegmentReport,
+  SnapshotReport,
+  WalReport,
+} from './wal-report.ts';
+import { inspectSegment } from './wal-segment-inspect.ts';
 
 const ATTEMPTS = 5;
 const PAUSE_MS = 100;

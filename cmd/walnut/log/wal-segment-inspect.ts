@@ -18,31 +18,7 @@ import {
 } from '#wal/segment-format.ts';
 import { type SegmentItem, SegmentScanner } from '#wal/segment-scanner.ts';
 import { judgeDamage } from '#wal/verdict.ts';
-import type { Finding } from './wal-inspect.ts';
-
-/** The last record so far, which the next one must follow. */
-export interface ChainEnd {
-  readonly lsn: number;
-  readonly crc: number;
-}
-
-export interface SegmentReport {
-  readonly name: string;
-  readonly bytes: number;
-  readonly firstLsn: number;
-  /** `firstLsn - 1` where the segment holds no record. */
-  readonly lastLsn: number;
-  readonly records: number;
-  /** Epochs of its records, in order. */
-  readonly epochs: readonly number[];
-  /** Log-clock times of its first and last record; 0 where there is none. */
-  readonly firstTimestampMs: number;
-  readonly lastTimestampMs: number;
-  /** `empty`: no more than a header, recreated at the next start. */
-  readonly end: 'sealed' | 'stopped' | 'open' | 'empty' | 'damaged';
-  readonly finding: Finding | undefined;
-  readonly chain: ChainEnd;
-}
+import type { ChainEnd, Finding, SegmentReport } from './wal-report.ts';
 
 interface Bad {
   readonly offset: number;

@@ -15,7 +15,8 @@ import { countOf, showCount, showDeadline } from '../output/output.ts';
 import { renderFacts } from '../output/table.ts';
 import { cleanPath, onLogDirectory } from './log-files.ts';
 import { ReadProgress } from './read-progress.ts';
-import { type Finding, inspectWal, type WalReport } from './wal-inspect.ts';
+import { inspectWal } from './wal-inspect.ts';
+import type { Finding, WalReport } from './wal-report.ts';
 
 /** `torn`: the next start cuts it off by itself; `decayed`: only what replicas may want is damaged; `newer`: a start refuses what a newer program wrote; `damaged`: a start refuses. */
 export type Verdict = 'whole' | 'torn' | 'decayed' | 'newer' | 'damaged';
