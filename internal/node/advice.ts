@@ -103,6 +103,14 @@ function isBeyond(a: Position, b: Position): boolean {
   return a.lsn === b.lsn ? a.epoch > b.epoch : a.lsn > b.lsn;
 }
 
+/** What to do where the master followed pushes, and its address leads to another node: a restart would follow that one. */
+export function describeMoved(masterNodeId: string, address: string): string {
+  return (
+    `another node than the master ${masterNodeId} answers at ${address}, although that master pushes: ` +
+    'let the name lead to it again, or change master.address and start this replica again'
+  );
+}
+
 /** What to do where two masters lead two logs and one counts the other among its replicas. */
 export function describeRival(
   rival: { readonly address: string; readonly logId: string },

@@ -6,7 +6,7 @@
  * address finds back.
  */
 import { termOf } from '#model/position.ts';
-import { adviceFor, leaderFor, type Self } from '#node/advice.ts';
+import { adviceFor, describeMoved, leaderFor, type Self } from '#node/advice.ts';
 import { type Asked, askNodes, isLeading } from '#node/ask-replicas.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
@@ -62,7 +62,13 @@ export class Lookout {
     const { upstream } = this.#keeper.host.manifest;
     const { dialer, logger } = this.#keeper.options;
     const [asked] = await askNodes(dialer, [upstream], logger, this.#abort.signal);
-    return asked === undefined || isLeading(asked.status);
+    return asked === undefined || (!this.#isOther(asked) && isLeading(asked.status));
+  }
+
+  /** Whether another node answers where the master was registered with that pushes to this one. */
+  #isOther({ status }: Asked): boolean {
+    const { isLinked, upstreamNodeId } = this.#role;
+    return isLinked && upstreamNodeId !== '' && status.nodeId !== upstreamNodeId;
   }
 
   async #ask(): Promise<Asked[]> {
@@ -94,7 +100,11 @@ export class Lookout {
       return;
     }
     if (self.quarantine !== undefined && atUpstream !== undefined) this.#weigh(self, atUpstream);
-    this.#role.noteAdvice(adviceFor(self, asked));
+    // What the master is doing is not known then, only that it pushes: no reason to promote anyone.
+    const isOther = atUpstream !== undefined && this.#isOther(atUpstream);
+    this.#role.noteAdvice(
+      isOther ? describeMoved(this.#role.upstreamNodeId, self.upstream) : adviceFor(self, asked),
+    );
   }
 
   /** Another master, or another history of the same one, may hold all that is here. */

@@ -150,6 +150,13 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
     tests: [MEANT],
   },
   {
+    name: 'promotion advised because another node answers at the address of the master',
+    file: 'internal/node/lookout.ts',
+    text: "upstreamNodeId !== '' && status.nodeId !== upstreamNodeId;",
+    replacement: "upstreamNodeId !== '' && status.nodeId === '';",
+    tests: [MEANT],
+  },
+  {
     name: 'term of another log answered as a fence',
     file: 'internal/slave/follower.ts',
     text: '    if (request.logId === manifest.logId && request.term < manifest.term)',
