@@ -2,7 +2,8 @@
 import { wantsWait } from '#master/receipts.ts';
 import type { Accepted, RecordBuilder } from '#master/record-builder.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
-import type { BatchOperation, BatchResult, SetsAnswer, WriteOptions } from '#model/commands.ts';
+import type { SetsAnswer } from '#model/bulk.ts';
+import type { BatchOperation, BatchResult, WriteOptions } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 
 /** A get that has seen a write of its own batch: answered when that is settled. */

@@ -27,24 +27,21 @@ import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receip
 import { type Accepted, RecordBuilder, type WriteCause } from '#master/record-builder.ts';
 import { RecordInFlight } from '#master/record-in-flight.ts';
 import { describeDelete, describeSet, type Remembered, RetryWindow } from '#master/retry-window.ts';
-import {
-  type BatchOperation,
-  type BatchResult,
-  type Condition,
-  type DeleteCommand,
-  type Expiry,
-  type GetAnswer,
-  type GetCommand,
-  PLAIN_EXPIRY,
-  type PlainSets,
-  type SetCommand,
-  type SetsAnswer,
-  type WriteAnswer,
-  type WriteOptions,
+import { PLAIN_EXPIRY, type PlainSets, PREFETCH_KEYS, type SetsAnswer } from '#model/bulk.ts';
+import type {
+  BatchOperation,
+  BatchResult,
+  Condition,
+  DeleteCommand,
+  Expiry,
+  GetAnswer,
+  GetCommand,
+  SetCommand,
+  WriteAnswer,
+  WriteOptions,
 } from '#model/commands.ts';
 import { type Entry, isExpired, movedDeadline, NEVER } from '#model/entry.ts';
 import { invalidArgument, unavailable, type WalnutError } from '#model/errors.ts';
-import { PREFETCH_KEYS } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import { isSamePosition } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';

@@ -1,5 +1,5 @@
 /** Goes through plain sets: after each `next` it is the one at hand, but for its deadline, which the caller sets. */
-import type { PlainSets } from '#model/commands.ts';
+import type { PlainSets } from '#model/bulk.ts';
 import { type EncodedPair, NEVER } from '#model/entry.ts';
 
 export class PlainSetCursor implements EncodedPair {

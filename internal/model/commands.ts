@@ -111,33 +111,6 @@ export type BatchResult =
   | { readonly kind: 'delete'; readonly answer: WriteAnswer }
   | { readonly kind: 'error'; readonly error: WalnutError };
 
-/** What `PlainSets.expiries` holds: what `expiryMs` means. */
-export const PLAIN_EXPIRY = { default: 0, ttl: 1, at: 2 } as const;
-
-/**
- * Sets that ask for nothing but being visible, each as numbers that say where
- * it stands in `bytes`, so that many are made without strings and objects.
- * Keys and values are within their limits. Good until the next is read.
- */
-export interface PlainSets {
-  readonly bytes: Buffer;
-  readonly count: number;
-  readonly keyOffsets: Uint32Array;
-  readonly keyBytes: Uint16Array;
-  readonly valueOffsets: Uint32Array;
-  readonly valueBytes: Uint32Array;
-  /** Of `PLAIN_EXPIRY`. */
-  readonly expiries: Uint8Array;
-  readonly expiryMs: Float64Array;
-}
-
-export interface SetsAnswer {
-  /** Of all that were made: they are one record. Undefined: none was. */
-  readonly answer: WriteAnswer | undefined;
-  /** Why others were not, by their numbers. */
-  readonly refused: ReadonlyMap<number, WalnutError>;
-}
-
 export interface ScanCommand {
   /** Empty: every key. */
   readonly prefix: string;

@@ -7,6 +7,8 @@
  * needless promise; callers `await` only where they must.
  */
 
+import type { Awaitable } from '#model/awaitable.ts';
+import type { BulkPort } from '#model/bulk.ts';
 import type { MendClockAnswer, MendClockCommand } from '#model/clock.ts';
 import type {
   AwaitDurableCommand,
@@ -14,14 +16,11 @@ import type {
   BatchResult,
   DeleteCommand,
   DurableAnswer,
-  Freshness,
   GetAnswer,
   GetCommand,
-  PlainSets,
   ScanAnswer,
   ScanCommand,
   SetCommand,
-  SetsAnswer,
   UpdatesAnswer,
   UpdatesCommand,
   WriteAnswer,
@@ -58,50 +57,8 @@ import type {
   ScrubProgress,
 } from '#model/status.ts';
 
-export type Awaitable<T> = T | Promise<T>;
-
-/** `map` of the value: at once where it is there, without a promise. */
-export function mapAwaitable<T, R>(value: Awaitable<T>, map: (value: T) => R): Awaitable<R> {
-  return value instanceof Promise ? value.then(map) : map(value);
-}
-
-/** What `EntryReads.find` gives for a key that is missing or expired. */
-export const NOT_FOUND = -1;
-
-/** Keys that one `EntryReads.prefetch` brings near: what they bring fits into a core's own cache. */
-export const PREFETCH_KEYS = 64;
-
-/**
- * The stored entries of one moment, by their keys as bytes, so that reading many
- * makes neither strings nor objects. Good until control goes back to the event loop.
- */
-export interface EntryReads {
-  /** As a Get does, counted as a hit or a miss: the number to ask the rest by, or `NOT_FOUND`. The key is UTF-8. */
-  find(bytes: Buffer, keyOffset: number, keyBytes: number): number;
-  /** Before keys from `from` on, to before `to`, are asked for: brings some of them near. Every `PREFETCH_KEYS`th is the next to ask this from. */
-  prefetch(bytes: Buffer, offsets: Uint32Array, lengths: Uint16Array, from: number, to: number): void;
-  valueBytesOf(found: number): number;
-  expireAtMsOf(found: number): number;
-  /** Of its version. */
-  epochOf(found: number): number;
-  lsnOf(found: number): number;
-  /** Copies the value to `target`, whose bytes up to 3 behind it may change, where there are any. */
-  copyValue(found: number, target: DataView<ArrayBuffer>, at: number): void;
-}
-
-/** How fresh the entries of one moment are. */
-export interface ReadMoment extends Freshness {
-  readonly entries: EntryReads;
-  /** Whether they include a position; throws `discarded_history` where none ever will. */
-  includes(position: Position): boolean;
-}
-
 export interface KeyValuePort {
-  /** Throws `unavailable` where there is nothing to read. */
-  moment(): ReadMoment;
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer>;
-  /** As a batch of them. Undefined, with nothing done: they must be made by `batch` after all. */
-  sets(sets: PlainSets): Awaitable<SetsAnswer> | undefined;
   set(command: SetCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;
   delete(command: DeleteCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;
   /** One result per operation, in order; later operations see earlier ones. */
@@ -158,6 +115,8 @@ export interface AdminPort {
 /** What one server fronts. */
 export interface NodePorts {
   readonly keyValue: KeyValuePort;
+  /** A shorter way to the same entries. Undefined: everything goes through `keyValue`. */
+  readonly bulk?: BulkPort | undefined;
   readonly replication: ReplicationPort;
   readonly admin: AdminPort;
 }

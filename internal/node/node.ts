@@ -14,6 +14,8 @@ import type { EngineHost } from '#engine/engine-host.ts';
 import { manifestOf } from '#engine/manifest-access.ts';
 import { orShortage } from '#engine/short-disk.ts';
 import { awaitReceipt, receiptOf, receiptTimeoutMs, wantsWait } from '#master/receipts.ts';
+import type { Awaitable } from '#model/awaitable.ts';
+import type { PlainSets, ReadMoment, SetsAnswer } from '#model/bulk.ts';
 import type { MendClockAnswer, MendClockCommand } from '#model/clock.ts';
 import type {
   AwaitDurableCommand,
@@ -23,11 +25,9 @@ import type {
   DurableAnswer,
   GetAnswer,
   GetCommand,
-  PlainSets,
   ScanAnswer,
   ScanCommand,
   SetCommand,
-  SetsAnswer,
   UpdatesAnswer,
   UpdatesCommand,
   WriteAnswer,
@@ -45,14 +45,7 @@ import type {
   TakeOverAnswer,
   TakeOverRequest,
 } from '#model/leadership.ts';
-import type {
-  AdminPort,
-  Awaitable,
-  KeyValuePort,
-  NodePorts,
-  ReadMoment,
-  ReplicationPort,
-} from '#model/ports.ts';
+import type { AdminPort, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import type {
   RegisterAnswer,
@@ -136,7 +129,7 @@ export class Node implements KeyValuePort, ReplicationPort, AdminPort {
   }
 
   get ports(): NodePorts {
-    return { keyValue: this, replication: this, admin: this };
+    return { keyValue: this, bulk: this, replication: this, admin: this };
   }
 
   /** Takes the data directory: nobody else can from here on. Throws `WalOpenError` where it cannot be had. */

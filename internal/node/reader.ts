@@ -8,6 +8,8 @@ import type { Engine } from '#engine/engine.ts';
 import { FeedGap } from '#engine/feed/feed.ts';
 import { inWallTime } from '#engine/log-clock.ts';
 import { mutationsOf } from '#engine/records/record-table.ts';
+import type { Awaitable } from '#model/awaitable.ts';
+import type { ReadMoment } from '#model/bulk.ts';
 import type {
   GetAnswer,
   GetCommand,
@@ -18,7 +20,6 @@ import type {
   UpdatesCommand,
 } from '#model/commands.ts';
 import { checkCaller, unavailable, WalnutError } from '#model/errors.ts';
-import type { Awaitable, ReadMoment } from '#model/ports.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';

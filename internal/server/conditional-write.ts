@@ -4,9 +4,10 @@
  * atomic: the first says what the version is now, and the next holds only for
  * that version.
  */
+
+import type { Awaitable } from '#model/awaitable.ts';
 import type { Condition, WriteAnswer } from '#model/commands.ts';
 import { invalidArgument, unavailable } from '#model/errors.ts';
-import type { Awaitable } from '#model/ports.ts';
 import { formatPosition, NO_POSITION, type Position, parsePosition } from '#model/position.ts';
 import { type EntityTag, isMatch, isNoneMatch, type Preconditions } from '#server/entity-tags.ts';
 

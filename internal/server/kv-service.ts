@@ -1,26 +1,18 @@
 /** KVStore over Connect: decode, ask the port, encode. */
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { mapAwaitable } from '#model/awaitable.ts';
+import type { BulkPort } from '#model/bulk.ts';
 import type { BatchOperation, WriteOptions } from '#model/commands.ts';
-import { type KeyValuePort, mapAwaitable } from '#model/ports.ts';
+import type { KeyValuePort } from '#model/ports.ts';
 import { FEW, operationsLimits, valueLimits } from '#server/message-limits.ts';
-import { type BinaryImpl, createRpcModule, type RpcModule, type UnaryContext } from '#server/rpc-routes.ts';
+import { createRpcModule, type RpcModule, type UnaryContext } from '#server/rpc-routes.ts';
 import {
   type BatchLimits,
   type DescribeError,
   fromBatchResults,
   toBatchOperations,
 } from '#wire/batch-codec.ts';
-import {
-  answerGet,
-  answerGets,
-  encodeResults,
-  encodeSetAnswer,
-  letGo,
-  makeSet,
-  makeSets,
-  tryOperations,
-  trySet,
-} from '#wire/kv-bytes.ts';
+import { KeyValueBytes } from '#wire/kv-bytes.ts';
 import {
   fromDeleteAnswer,
   fromDurableAnswer,
@@ -35,6 +27,8 @@ import { fromScanAnswer, fromUpdatesAnswer, toScanCommand, toUpdatesCommand } fr
 
 export interface KeyValueModuleOptions {
   readonly port: KeyValuePort;
+  /** Undefined: everything goes through `port`. */
+  readonly bulk: BulkPort | undefined;
   readonly limits: BatchLimits;
   /** `server.max_batch_bytes` */
   readonly batchBytesMax: number;
@@ -43,6 +37,7 @@ export interface KeyValueModuleOptions {
 
 export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
   const { port, limits, describe } = options;
+  const bytes = new KeyValueBytes(options);
   return createRpcModule(KVStore, {
     get: {
       access: 'read',
@@ -53,7 +48,7 @@ export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule 
         const signal = command.waitMs > 0 || context.hasDeadline ? context.signal : undefined;
         return mapAwaitable(port.get(command, signal), fromGetAnswer);
       },
-      binaryImpl: lettingGo((bytes, _context, headroom) => answerGet(port, bytes, headroom)),
+      binaryImpl: (request, context, headroom) => bytes.get(request, context, headroom),
     },
     set: {
       access: 'write',
@@ -62,7 +57,7 @@ export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule 
         const command = toSetCommand(request, limits.valueBytesMax);
         return fromSetAnswer(await port.set(command, signalFor(command, context)));
       },
-      binaryImpl: lettingGo((bytes, context, headroom) => setBytes(options, bytes, context, headroom)),
+      binaryImpl: (request, context, headroom) => bytes.set(request, context, headroom),
     },
     delete: {
       access: 'write',
@@ -83,7 +78,7 @@ export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule 
           operations.length === 0 ? [] : await port.batch(operations, signalOf(operations, context));
         return fromBatchResults(parsed, results, limits, describe);
       },
-      binaryImpl: lettingGo((bytes, context, headroom) => batchBytes(options, bytes, context, headroom)),
+      binaryImpl: (request, context, headroom) => bytes.batch(request, context, headroom),
     },
     scan: {
       access: 'read',
@@ -103,49 +98,6 @@ export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule 
         fromDurableAnswer(await port.awaitDurable(toAwaitDurableCommand(request), signal)),
     },
   });
-}
-
-/** What reads the bytes is shared by all requests, and would keep those of the last one. */
-function lettingGo(impl: BinaryImpl): BinaryImpl {
-  return (bytes, context, headroom) => {
-    try {
-      return impl(bytes, context, headroom);
-    } finally {
-      letGo();
-    }
-  };
-}
-
-/** As `method.set`, for the common form of a request. */
-function setBytes(
-  options: KeyValueModuleOptions,
-  bytes: Uint8Array,
-  context: UnaryContext,
-  headroom: number,
-): Buffer | Promise<Buffer> | undefined {
-  const made = makeSet(options, bytes, headroom);
-  if (made !== undefined) return made;
-  const command = trySet(options.limits, bytes);
-  if (command === undefined) return undefined;
-  const answer = options.port.set(command, signalFor(command, context));
-  return mapAwaitable(answer, (settled) => encodeSetAnswer(settled, headroom));
-}
-
-/** As `method.batch`, for the common form of a request. */
-function batchBytes(
-  options: KeyValueModuleOptions,
-  bytes: Uint8Array,
-  context: UnaryContext,
-  headroom: number,
-): Buffer | Promise<Buffer> | undefined {
-  const gets = answerGets(options, bytes, headroom);
-  if (gets !== undefined) return gets;
-  const sets = makeSets(options, bytes, headroom);
-  if (sets !== undefined) return sets;
-  const operations = tryOperations(options.limits, bytes);
-  if (operations === undefined) return undefined;
-  const results = options.port.batch(operations, signalOf(operations, context));
-  return mapAwaitable(results, (settled) => encodeResults(settled, options, headroom));
 }
 
 /** Only an operation that may wait needs to know that its caller went away. */

@@ -59,6 +59,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
     services: [
       createKeyValueModule({
         port: ports.keyValue,
+        bulk: ports.bulk,
         limits: { valueBytesMax, answerBytesMax: batchBytesMax },
         batchBytesMax,
         describe,

@@ -5,7 +5,7 @@
  * none depends on the one before it, so the processor has many under way at once.
  * Nothing is decided by it, and nothing changes.
  */
-import { PREFETCH_KEYS } from '#model/ports.ts';
+import { PREFETCH_KEYS } from '#model/bulk.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
 import type { KeyIndex } from '#storage/key-index.ts';
 import { NO_SLOT, type SlotTable } from '#storage/slot-table.ts';

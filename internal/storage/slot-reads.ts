@@ -1,6 +1,7 @@
 /** Reads by keys as bytes: a door to the slots for callers that answer with bytes. */
+
+import { type EntryReads, NOT_FOUND } from '#model/bulk.ts';
 import { isExpired, movedDeadline } from '#model/entry.ts';
-import { type EntryReads, NOT_FOUND } from '#model/ports.ts';
 import { NO_SLOT, type SlotTable } from '#storage/slot-table.ts';
 
 /** What the store does about a read. */

@@ -8,6 +8,8 @@
  * deletion comes back through `apply`. Broken invariants throw; nothing else does
  * except a bad scan command (`invalid_argument`).
  */
+
+import type { EntryReads } from '#model/bulk.ts';
 import type { ScanCommand } from '#model/commands.ts';
 import {
   type EncodedMutation,
@@ -17,7 +19,6 @@ import {
   type Mutation,
   type StoreLimits,
 } from '#model/entry.ts';
-import type { EntryReads } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import type { StoreStatus } from '#model/status.ts';
 import { assert } from '#platform/assert.ts';

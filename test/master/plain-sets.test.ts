@@ -2,8 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Master } from '#master/master.ts';
-import type { BatchResult, Expiry, PlainSets, SetsAnswer } from '#model/commands.ts';
-import { PLAIN_EXPIRY } from '#model/commands.ts';
+import type { PlainSets, SetsAnswer } from '#model/bulk.ts';
+import { PLAIN_EXPIRY } from '#model/bulk.ts';
+import type { BatchResult, Expiry } from '#model/commands.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { drainVictims, Rig, type RigOptions, setOf, stateOf, watch } from '#test/engine/rig.ts';

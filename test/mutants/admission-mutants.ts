@@ -53,4 +53,18 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
     replacement: '  if (call.code === undefined) return;',
     tests: [ADMISSION],
   },
+  {
+    name: 'Get answered at once that must wait',
+    file: 'internal/wire/kv-bytes.ts',
+    text: '      return this.#reader.columns.areIncluded(moment.includes) ? moment : undefined;',
+    replacement: '      return moment;',
+    tests: ['test/server/kv-bytes.test.ts'],
+  },
+  {
+    name: 'condition of a Set that the bulk path drops',
+    file: 'internal/wire/kv-columns.ts',
+    text: '    else if (kind === SET && flags === 0) this.plainSets++;',
+    replacement: '    else if (kind === SET) this.plainSets++;',
+    tests: ['test/server/kv-bytes.test.ts'],
+  },
 ];

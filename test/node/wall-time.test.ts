@@ -4,8 +4,8 @@
  * what the log holds do not change by that.
  */
 import { describe, expect, it } from 'vitest';
+import { NOT_FOUND } from '#model/bulk.ts';
 import type { Expiry, SetCommand } from '#model/commands.ts';
-import { NOT_FOUND } from '#model/ports.ts';
 import { NO_POSITION } from '#model/position.ts';
 import { setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 

@@ -1,4 +1,7 @@
 /** A node without disk or replication: what the server's tests put behind the edge. */
+
+import type { BulkPort, PlainSets } from '#model/bulk.ts';
+import { NOT_FOUND, type ReadMoment } from '#model/bulk.ts';
 import type {
   BatchOperation,
   BatchResult,
@@ -6,20 +9,12 @@ import type {
   Expiry,
   GetAnswer,
   GetCommand,
-  PlainSets,
   SetCommand,
   WriteAnswer,
 } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import type { WalnutError } from '#model/errors.ts';
-import {
-  type AdminPort,
-  type KeyValuePort,
-  NOT_FOUND,
-  type NodePorts,
-  type ReadMoment,
-  type ReplicationPort,
-} from '#model/ports.ts';
+import type { AdminPort, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
 import { isSamePosition, type Lsn, type Position, toLsn } from '#model/position.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
@@ -47,6 +42,7 @@ export class FakeNode {
 
   readonly ports: NodePorts = {
     keyValue: this.#keyValue(),
+    bulk: this.#bulk(),
     replication: this.#replication(),
     admin: this.#admin(),
   };
@@ -160,16 +156,11 @@ export class FakeNode {
     };
   }
 
-  #keyValue(): KeyValuePort {
+  #bulk(): BulkPort {
     return {
       moment: () => {
         this.#note('moment', undefined);
         return this.#moment();
-      },
-      get: (command, signal) => {
-        this.#note('get', command);
-        if (this.hold === undefined) return this.#get(command);
-        return this.hold(signal).then(() => this.#get(command));
       },
       sets: (sets) => {
         const operations = operationsOf(sets);
@@ -177,6 +168,16 @@ export class FakeNode {
         const results = this.#record(operations);
         const first = results[0];
         return { answer: first?.kind === 'set' ? first.answer : undefined, refused: new Map() };
+      },
+    };
+  }
+
+  #keyValue(): KeyValuePort {
+    return {
+      get: (command, signal) => {
+        this.#note('get', command);
+        if (this.hold === undefined) return this.#get(command);
+        return this.hold(signal).then(() => this.#get(command));
       },
       set: (command) => {
         this.#note('set', command);

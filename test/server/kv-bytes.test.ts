@@ -14,23 +14,17 @@ import {
   SetRequestSchema,
   SetResponseSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { BulkPort } from '#model/bulk.ts';
 import type { WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
-import type { KeyValuePort } from '#model/ports.ts';
 import type { Lsn } from '#model/position.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
+import { http1, start } from '#test/server/running.ts';
 import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
-import {
-  answerGet,
-  answerGets,
-  encodeResults,
-  encodeSetAnswer,
-  makeSet,
-  makeSets,
-  tryOperations,
-  trySet,
-} from '#wire/kv-bytes.ts';
+import { type Caller, KeyValueBytes } from '#wire/kv-bytes.ts';
 import { fromGetAnswer, fromSetAnswer, toGetCommand, toSetCommand } from '#wire/kv-codec.ts';
+import { SET } from '#wire/kv-columns.ts';
+import { RequestReader } from '#wire/kv-reader.ts';
 
 const LIMITS = { valueBytesMax: 400, answerBytesMax: 1_000 };
 const describeError = (error: unknown): { code: string; message: string } => ({
@@ -58,17 +52,28 @@ async function byMessages(node: FakeNode, request: Uint8Array): Promise<Uint8Arr
   }
 }
 
+/** Nobody who waits: the signal is asked for in vain. */
+const CALLER: Caller = {
+  hasDeadline: false,
+  get signal(): AbortSignal {
+    return expect.unreachable('nothing waits');
+  },
+};
+const WAITING: Caller = { hasDeadline: false, signal: new AbortController().signal };
+
+/** `bulk`: of the node, unless it is another one or none. */
+function bytesOf(node: FakeNode, bulk: BulkPort | undefined = node.ports.bulk): KeyValueBytes {
+  return new KeyValueBytes({ port: node.ports.keyValue, bulk, limits: LIMITS, describe: describeError });
+}
+
+function withoutBulk(node: FakeNode): KeyValueBytes {
+  const port = node.ports.keyValue;
+  return new KeyValueBytes({ port, bulk: undefined, limits: LIMITS, describe: describeError });
+}
+
 /** Undefined where the request is left to the general way. */
-async function byBytes(node: FakeNode, request: Uint8Array): Promise<Uint8Array | undefined> {
-  const options = { port: node.ports.keyValue, limits: LIMITS, describe: describeError };
-  const gets = answerGets(options, request, HEADROOM);
-  if (gets !== undefined) return gets.subarray(HEADROOM);
-  const sets = await makeSets(options, request, HEADROOM);
-  if (sets !== undefined) return sets.subarray(HEADROOM);
-  const operations = tryOperations(LIMITS, request);
-  if (operations === undefined) return undefined;
-  const results = await node.ports.keyValue.batch(operations);
-  return encodeResults(results, options, HEADROOM).subarray(HEADROOM);
+async function byBytes(bytes: KeyValueBytes, request: Uint8Array): Promise<Uint8Array | undefined> {
+  return (await bytes.batch(request, WAITING, HEADROOM))?.subarray(HEADROOM);
 }
 
 /** Few, so that later operations meet earlier ones. */
@@ -152,12 +157,13 @@ function encode(operations: readonly Operation[]): Uint8Array {
 const good = operationsOf(key);
 const mixed = operationsOf(fc.oneof({ weight: 9, arbitrary: key }, { weight: 1, arbitrary: badKey }));
 
-async function sameAnswers(requests: readonly Uint8Array[]): Promise<number> {
+async function sameAnswers(requests: readonly Uint8Array[], of = bytesOf): Promise<number> {
   const [general, short] = [new FakeNode(), new FakeNode()];
+  const bytes = of(short);
   let taken = 0;
   for (const request of requests) {
     const expected = await byMessages(general, request);
-    const answer = await byBytes(short, request);
+    const answer = await byBytes(bytes, request);
     if (answer === undefined) {
       await byMessages(short, request);
       continue;
@@ -172,12 +178,32 @@ async function sameAnswers(requests: readonly Uint8Array[]): Promise<number> {
   return taken;
 }
 
+describe('a node without a bulk port', () => {
+  it('answers binary requests all the same', async () => {
+    const node = new FakeNode();
+    const running = await start({ ports: { ...node.ports, bulk: undefined } });
+    const call = async (method: string, body: Uint8Array): Promise<Uint8Array> => {
+      const headers = { 'content-type': 'application/proto' };
+      const answer = await http1(running, 'POST', `/walnut.v1.KVStore/${method}`, { headers, body });
+      expect(answer.status).toBe(200);
+      return answer.body;
+    };
+    const set = { key: 'a', value: Buffer.from('x') };
+    await call('Set', toBinary(SetRequestSchema, create(SetRequestSchema, set)));
+    await call('Batch', encode([{ operation: { case: 'set', value: { ...set, key: 'b' } } }]));
+    const get = toBinary(GetRequestSchema, create(GetRequestSchema, { key: 'b' }));
+    expect(fromBinary(GetResponseSchema, await call('Get', get))).toMatchObject({ found: true });
+    expect(node.calls.map(({ port }) => port)).toEqual(['set', 'batch', 'get']);
+  });
+});
+
 describe('a batch by its bytes', () => {
   it('is taken in the form that generated code writes, and answered with the same bytes', async () => {
     const batch = fc.array(good.plain, { minLength: 1, maxLength: 20 }).map(encode);
     await fc.assert(
       fc.asyncProperty(fc.array(batch, { minLength: 1, maxLength: 5 }), async (requests) => {
         expect(await sameAnswers(requests)).toBe(requests.length);
+        expect(await sameAnswers(requests, withoutBulk)).toBe(requests.length);
       }),
       { numRuns: 300 },
     );
@@ -187,7 +213,8 @@ describe('a batch by its bytes', () => {
     const batch = fc.array(mixed.any, { maxLength: 12 }).map(encode);
     await fc.assert(
       fc.asyncProperty(fc.array(batch, { minLength: 1, maxLength: 5 }), async (requests) => {
-        await sameAnswers(requests);
+        const taken = await sameAnswers(requests);
+        expect(await sameAnswers(requests, withoutBulk)).toBe(taken);
       }),
       { numRuns: 300 },
     );
@@ -237,19 +264,19 @@ describe('a batch by its bytes', () => {
           if (operation?.case !== 'set') continue;
           const message = toBinary(SetRequestSchema, create(SetRequestSchema, operation.value));
           const request = Buffer.concat([message, Buffer.from(behind)]);
-          const command = trySet(LIMITS, request);
-          if (command === undefined) continue;
+          const reader = new RequestReader(LIMITS.valueBytesMax);
+          const answer = await bytesOf(short).set(request, CALLER, HEADROOM);
+          expect(answer !== undefined).toBe(reader.readOne(SET, request));
+          if (answer === undefined) continue;
           taken++;
+          const command = reader.columns.setCommand(0);
           const expected = toSetCommand(fromBinary(SetRequestSchema, request), LIMITS.valueBytesMax);
           expect({ ...command, value: [...command.value] }).toEqual({
             ...expected,
             value: [...expected.value],
           });
-          const options = { port: short.ports.keyValue, limits: LIMITS, describe: describeError };
-          const made = await makeSet(options, request, HEADROOM);
           const asksForMore = command.condition !== undefined || command.returnPrevious;
-          expect(made === undefined).toBe(asksForMore);
-          const answer = made ?? encodeSetAnswer(await short.ports.keyValue.set(command), HEADROOM);
+          expect(short.calls.at(-1)?.port).toBe(asksForMore ? 'set' : 'sets');
           const whole = fromSetAnswer(await general.ports.keyValue.set(expected));
           const bytes = answer.subarray(HEADROOM);
           expect([...short.entries]).toEqual([...general.entries]);
@@ -280,7 +307,7 @@ describe('a batch by its bytes', () => {
           const message = toBinary(GetRequestSchema, create(GetRequestSchema, operation.value));
           const request = Buffer.concat([message, Buffer.from(behind)]);
           const calls = node.calls.length;
-          const answer = answerGet(keyValue, request, HEADROOM);
+          const answer = await bytesOf(node).get(request, CALLER, HEADROOM);
           if (answer === undefined) continue;
           taken++;
           expect(node.calls.slice(calls).map(({ port }) => port)).toEqual(['moment']);
@@ -300,43 +327,81 @@ describe('a batch by its bytes', () => {
 
   it('tells of each Set that was refused, and of the others what their record came to', async () => {
     const node = new FakeNode();
-    const { keyValue } = node.ports;
     const full = new WalnutError('resource_exhausted', 'full');
-    const port: KeyValuePort = {
-      ...keyValue,
-      sets: async (sets) => ({ ...(await keyValue.sets(sets)), answer: await record(), refused }),
-    };
+    const { bulk } = node.ports as { readonly bulk: BulkPort };
+    const bytes = bytesOf(node, {
+      ...bulk,
+      sets: async (sets) => ({ ...(await bulk.sets(sets)), answer: await record(), refused }),
+    });
     const position = { epoch: 3, lsn: 70_000 as Lsn };
     const record = async (): Promise<WriteAnswer | undefined> =>
       refused.size === 3 ? undefined : { ...ANSWER, position };
-    const options = { port, limits: LIMITS, describe: describeError };
     const request = encode(
       ['a', 'b', 'c'].map((one) => ({ operation: { case: 'set', value: { key: one } } })),
     );
     let refused = new Map([[1, full]]);
-    const answer = await makeSets(options, request, HEADROOM);
-    const { results } = fromBinary(BatchResponseSchema, answer?.subarray(HEADROOM) ?? new Uint8Array(0));
+    const answer = await byBytes(bytes, request);
+    const { results } = fromBinary(BatchResponseSchema, answer ?? new Uint8Array(0));
     expect(results.map(({ result }) => result.case)).toEqual(['set', 'error', 'set']);
     expect(results[1]?.result.value).toMatchObject({ code: 'resource_exhausted', message: 'full' });
     expect(results[2]?.result.value).toMatchObject({ applied: true, position: { epoch: 3n, lsn: 70_000n } });
     refused = new Map([0, 1, 2].map((i) => [i, full]));
-    const none = fromBinary(
-      BatchResponseSchema,
-      (await makeSets(options, request, HEADROOM))?.subarray(HEADROOM) ?? new Uint8Array(0),
-    );
+    const none = fromBinary(BatchResponseSchema, (await byBytes(bytes, request)) ?? new Uint8Array(0));
     expect(none.results.map(({ result }) => result.case)).toEqual(['error', 'error', 'error']);
     const alone = toBinary(SetRequestSchema, create(SetRequestSchema, { key: 'a' }));
     refused = new Map([0, 1, 2].map((i) => [i, full]));
-    await expect(makeSet(options, alone, HEADROOM)).rejects.toBe(full);
+    await expect(bytes.set(alone, CALLER, HEADROOM)).rejects.toBe(full);
   });
 
-  it('leaves Sets to the general way that turn out to be no plain ones', async () => {
-    const port: KeyValuePort = { ...new FakeNode().ports.keyValue, sets: () => undefined };
-    const options = { port, limits: LIMITS, describe: describeError };
-    const request = encode([{ operation: { case: 'set', value: { key: 'a' } } }]);
-    expect(makeSets(options, request, HEADROOM)).toBeUndefined();
+  it('makes Sets by commands that turn out to be no plain ones', async () => {
+    const node = new FakeNode();
+    const bytes = bytesOf(node, { ...(node.ports.bulk as BulkPort), sets: () => undefined });
+    const ports = (): string[] => node.calls.splice(0).map(({ port }) => port);
+    const batch = encode([{ operation: { case: 'set', value: { key: 'a' } } }]);
+    expect(await byBytes(bytes, batch)).toBeDefined();
+    expect(ports()).toEqual(['batch']);
     const alone = toBinary(SetRequestSchema, create(SetRequestSchema, { key: 'a' }));
-    expect(makeSet(options, alone, HEADROOM)).toBeUndefined();
+    expect(await bytes.set(alone, CALLER, HEADROOM)).toBeDefined();
+    expect(ports()).toEqual(['set']);
+  });
+
+  it('makes Gets by commands where they must wait, and where nothing can be read', async () => {
+    const node = new FakeNode();
+    const bulk = node.ports.bulk as BulkPort;
+    const refuse = (): never => {
+      throw new WalnutError('unavailable', 'loading');
+    };
+    const gone = (): never => {
+      throw new WalnutError('discarded_history', 'gone');
+    };
+    const get = { key: 'a', atLeast: { epoch: 1n, lsn: 5n }, waitMs: 7 };
+    const alone = toBinary(GetRequestSchema, create(GetRequestSchema, get));
+    const batch = encode([{ operation: { case: 'get', value: get } }]);
+    for (const moment of [
+      () => ({ ...bulk.moment(), includes: () => false }),
+      () => ({ ...bulk.moment(), includes: gone }),
+      refuse,
+    ]) {
+      const bytes = bytesOf(node, { ...bulk, moment });
+      expect(await bytes.get(alone, WAITING, HEADROOM)).toBeDefined();
+      expect(await byBytes(bytes, batch)).toBeDefined();
+      const asked = node.calls.splice(0).filter(({ port }) => port !== 'moment');
+      expect(asked.map(({ port }) => port)).toEqual(['get', 'batch']);
+    }
+  });
+
+  it('asks for a position once that many Gets bring', async () => {
+    const node = new FakeNode();
+    const asked: number[] = [];
+    const bulk = node.ports.bulk as BulkPort;
+    const moment = (): ReturnType<BulkPort['moment']> => ({
+      ...bulk.moment(),
+      includes: ({ lsn }) => asked.push(lsn) > 0,
+    });
+    const gets = [5n, 5n, 5n, 0n, 5n].map((lsn) => ({ key: 'a', atLeast: { epoch: 1n, lsn } }));
+    const request = encode(gets.map((value) => ({ operation: { case: 'get', value } })));
+    await byBytes(bytesOf(node, { ...bulk, moment }), request);
+    expect(asked).toEqual([5, 0, 5]);
   });
 
   it('leaves more than 1,000 operations to be refused', async () => {

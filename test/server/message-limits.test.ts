@@ -19,6 +19,7 @@ const MODULES: readonly RpcModule[] = [
   createKeyValueModule({
     ...BOUNDS,
     port: keyValue,
+    bulk: undefined,
     limits: { valueBytesMax: VALUE_BYTES_MAX, answerBytesMax: BATCH_BYTES_MAX },
   }),
   createReplicationModule(replication),

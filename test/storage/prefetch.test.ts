@@ -1,6 +1,6 @@
 /** Prefetching changes nothing, whatever it is asked for: keys that are there, that are not, and ranges of any length. */
 import { describe, expect, it } from 'vitest';
-import { PREFETCH_KEYS } from '#model/ports.ts';
+import { PREFETCH_KEYS } from '#model/bulk.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { at, newStore, remove, set } from '#test/storage/helpers.ts';
 

@@ -1,7 +1,7 @@
 /** Reads by bytes do and show what `get` does and shows. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { NOT_FOUND } from '#model/ports.ts';
+import { NOT_FOUND } from '#model/bulk.ts';
 import { toLsn } from '#model/position.ts';
 import { createStore, type Store } from '#storage/store.ts';
 

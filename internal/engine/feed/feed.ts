@@ -10,7 +10,7 @@
  */
 
 import { FrameRing } from '#engine/feed/frame-ring.ts';
-import type { Awaitable } from '#model/ports.ts';
+import type { Awaitable } from '#model/awaitable.ts';
 import type { Lsn } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';

@@ -1,0 +1,154 @@
+/**
+ * The operations of one request as columns of numbers: what each is, and where its
+ * key and value stand in the request's bytes. Used again for every request.
+ */
+import { PLAIN_EXPIRY, type PlainSets } from '#model/bulk.ts';
+import type { BatchOperation, DeleteCommand, Expiry, GetCommand, SetCommand } from '#model/commands.ts';
+import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
+import type { Lsn, Position } from '#model/position.ts';
+
+/** What an operation is: the tags of BatchOperation. */
+export const GET = 0x0a;
+export const SET = 0x12;
+export const DELETE = 0x1a;
+
+/** What an operation asks for beside its key, value and expiry. */
+export const AT_LEAST = 1;
+export const RETURN_PREVIOUS = 2;
+export const IF_ABSENT = 4;
+export const IF_PRESENT = 8;
+
+const NO_BYTES = Buffer.alloc(0);
+const DEFAULT_EXPIRY: Expiry = { kind: 'default' };
+
+/** As `PlainSets` they may be taken only where `areSets`. */
+export class OperationColumns implements PlainSets {
+  bytes: Buffer = NO_BYTES;
+  count = 0;
+  /** How many are Gets, and how many are Sets that ask for nothing but being visible. */
+  gets = 0;
+  plainSets = 0;
+  readonly kinds = new Uint8Array(BATCH_OPERATIONS_MAX);
+  readonly flags = new Uint8Array(BATCH_OPERATIONS_MAX);
+  readonly keyOffsets = new Uint32Array(BATCH_OPERATIONS_MAX);
+  readonly keyBytes = new Uint16Array(BATCH_OPERATIONS_MAX);
+  readonly valueOffsets = new Uint32Array(BATCH_OPERATIONS_MAX);
+  readonly valueBytes = new Uint32Array(BATCH_OPERATIONS_MAX);
+  readonly expiries = new Uint8Array(BATCH_OPERATIONS_MAX);
+  readonly expiryMs = new Float64Array(BATCH_OPERATIONS_MAX);
+  readonly waitMs = new Uint16Array(BATCH_OPERATIONS_MAX);
+  readonly atLeastEpochs = new Float64Array(BATCH_OPERATIONS_MAX);
+  readonly atLeastLsns = new Float64Array(BATCH_OPERATIONS_MAX);
+
+  begin(bytes: Buffer): void {
+    this.bytes = bytes;
+    this.count = this.gets = this.plainSets = 0;
+  }
+
+  /** Lets go of the request. */
+  close(): void {
+    this.begin(NO_BYTES);
+  }
+
+  /** Takes in the operation whose other columns are written already. */
+  add(kind: number, flags: number): void {
+    const i = this.count++;
+    this.kinds[i] = kind;
+    this.flags[i] = flags;
+    if (kind === GET) this.gets++;
+    else if (kind === SET && flags === 0) this.plainSets++;
+  }
+
+  get areGets(): boolean {
+    return this.gets === this.count;
+  }
+
+  get areSets(): boolean {
+    return this.plainSets === this.count;
+  }
+
+  /** Whether a moment that includes what `includes` says can answer every Get. */
+  areIncluded(includes: (position: Position) => boolean): boolean {
+    let epoch = -1;
+    let lsn = -1;
+    for (let i = 0; i < this.count; i++) {
+      if ((this.flags[i] as number) !== AT_LEAST) continue;
+      // Callers bring the same position with each of their Gets.
+      if (this.atLeastEpochs[i] === epoch && this.atLeastLsns[i] === lsn) continue;
+      epoch = this.atLeastEpochs[i] as number;
+      lsn = this.atLeastLsns[i] as number;
+      if (!includes({ epoch, lsn: lsn as Lsn })) return false;
+    }
+    return true;
+  }
+
+  operations(): BatchOperation[] {
+    return Array.from({ length: this.count }, (_, i) => this.#operation(i));
+  }
+
+  #operation(i: number): BatchOperation {
+    const kind = this.kinds[i];
+    if (kind === GET) return { kind: 'get', command: this.getCommand(i) };
+    if (kind === SET) return { kind: 'set', command: this.setCommand(i) };
+    return { kind: 'delete', command: this.#deleteCommand(i) };
+  }
+
+  getCommand(i: number): GetCommand {
+    const atLeast =
+      this.flags[i] === AT_LEAST
+        ? { epoch: this.atLeastEpochs[i] as number, lsn: this.atLeastLsns[i] as Lsn }
+        : undefined;
+    return { key: this.#key(i), atLeast, waitMs: this.waitMs[i] as number, maxStalenessMs: undefined };
+  }
+
+  /** Its value is a view of the request. */
+  setCommand(i: number): SetCommand {
+    const { buffer, byteOffset } = this.bytes;
+    const flags = this.flags[i] as number;
+    const asks = flags & (IF_ABSENT | IF_PRESENT);
+    return {
+      key: this.#key(i),
+      value: new Uint8Array(
+        buffer,
+        byteOffset + (this.valueOffsets[i] as number),
+        this.valueBytes[i] as number,
+      ),
+      expiry: this.#expiry(i),
+      condition: asks === 0 ? undefined : { kind: asks === IF_ABSENT ? 'absent' : 'present' },
+      returnPrevious: (flags & RETURN_PREVIOUS) !== 0,
+      durability: undefined,
+      minAcks: 0,
+      timeoutMs: 0,
+    };
+  }
+
+  #deleteCommand(i: number): DeleteCommand {
+    return {
+      key: this.#key(i),
+      condition: undefined,
+      returnPrevious: this.flags[i] === RETURN_PREVIOUS,
+      durability: undefined,
+      minAcks: 0,
+      timeoutMs: 0,
+    };
+  }
+
+  #key(i: number): string {
+    const { bytes } = this;
+    const from = this.keyOffsets[i] as number;
+    const to = from + (this.keyBytes[i] as number);
+    return bytes.toString(isAscii(bytes, from, to) ? 'latin1' : 'utf8', from, to);
+  }
+
+  #expiry(i: number): Expiry {
+    const ms = this.expiryMs[i] as number;
+    if (this.expiries[i] === PLAIN_EXPIRY.ttl) return { kind: 'ttl', ttlMs: ms };
+    return this.expiries[i] === PLAIN_EXPIRY.at ? { kind: 'at', expireAtMs: ms } : DEFAULT_EXPIRY;
+  }
+}
+
+function isAscii(bytes: Buffer, from: number, to: number): boolean {
+  let bits = 0;
+  for (let i = from; i < to; i++) bits |= bytes[i] as number;
+  return bits < 0x80;
+}
