@@ -16,6 +16,7 @@ import type { Lsn } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
 import type { DelayStatus } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
+import { asError } from '#platform/thrown.ts';
 import type { Frame } from '#wal/frame.ts';
 import type { ApplyHold } from '#wal/manifest.ts';
 
@@ -182,7 +183,7 @@ export class DelayedApply {
       }
     } catch (error) {
       if (this.#abort.signal.aborted) return;
-      this.#engine.failed.tell(error instanceof Error ? error : new Error(String(error)));
+      this.#engine.failed.tell(asError(error));
     }
   }
 

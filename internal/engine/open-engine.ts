@@ -19,6 +19,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { TimeSlices } from '#platform/time-slices.ts';
 import { SnapshotError, type SnapshotMeta } from '#storage/snapshot-codec.ts';
 import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
@@ -141,7 +142,7 @@ async function loadBase(
 }
 
 function unusableSnapshot(directory: WalDirectory, path: string, error: unknown): WalOpenError {
-  const why = error instanceof Error ? error.message : String(error);
+  const why = messageOf(error);
   if (!(error instanceof SnapshotError) && (error as NodeJS.ErrnoException).code !== 'ENOENT') {
     return new WalOpenError('unusable', `snapshot ${path} cannot be read: ${why}`, error);
   }

@@ -1,6 +1,8 @@
 /** What an operator is told of replicas that a master knows and that do not follow it. */
+
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { NodeStatus } from '#model/status.ts';
+import { messageOf } from '#platform/thrown.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 
 /** A known address that takes no pushes, and why the node there could not be told to follow. */
@@ -49,7 +51,7 @@ export async function lookAtReplica(
     return whyNoReplica(address, status, own.logId);
   } catch (error) {
     if (error instanceof WalnutError && error.code === 'invalid_argument') throw error;
-    const why = error instanceof Error ? error.message : error;
+    const why = messageOf(error);
     return (
       `no node answers there (${why}): it may register when it is up; ` +
       `if the address is wrong: walnut remove-replica ${address}`

@@ -4,6 +4,7 @@
  * the log follows a higher term; an empty node, or a master that has never taken
  * a write, follows the first that counts it among its own.
  */
+
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { AnnounceAnswer, AnnounceRequest } from '#model/leadership.ts';
 import { termOf } from '#model/position.ts';
@@ -11,6 +12,7 @@ import { checkBelieved } from '#model/terms.ts';
 import { isLeading } from '#node/ask-replicas.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
 import { assertNever } from '#platform/assert.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 
 /** Within the second that the sender waits. */
@@ -126,7 +128,7 @@ async function confirm(keeper: RoleKeeper, request: AnnounceRequest, address: st
     );
   } catch (error) {
     if (error instanceof WalnutError && error.code === 'failed_precondition') throw error;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw unavailable(`${address} cannot be asked whether it leads term ${request.term}: ${why}`);
   } finally {
     link.close();

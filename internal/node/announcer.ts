@@ -4,11 +4,13 @@
  * at growing intervals, until they take pushes from here. Whoever knows of a
  * higher term, or leads the same one, says so, and this master is over.
  */
+
 import type { AnnounceRequest } from '#model/leadership.ts';
 import type { Absent } from '#node/absent-replicas.ts';
 import { isLeading } from '#node/ask-replicas.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
+import { messageOf } from '#platform/thrown.ts';
 import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
 
 export interface AnnouncerOptions {
@@ -108,7 +110,7 @@ export class Announcer {
         logger.info({ node: address, term: said.term }, 'told a node to follow');
       }
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       this.#tries.set(address, { ...next, why });
       await this.#lookForRival(link, address, said.logId);
       if (before !== undefined || this.#abort.signal.aborted) return;

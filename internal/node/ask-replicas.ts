@@ -4,11 +4,13 @@
  * records of its own term beyond its tail. Those it could only lose. A master
  * that is over finds by the same questions whom to follow.
  */
+
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
 import type { NodeStatus } from '#model/status.ts';
 import { whyNotBelieved } from '#model/terms.ts';
 import type { Logger } from '#platform/logger.ts';
+import { messageOf } from '#platform/thrown.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 
 export const ASK_TIMEOUT_MS = 3_000;
@@ -46,7 +48,7 @@ export async function askNodes(
       try {
         return { address, status: await link.status({ timeoutMs: ASK_TIMEOUT_MS, signal }) };
       } catch (error) {
-        const why = error instanceof Error ? error.message : error;
+        const why = messageOf(error);
         logger.info({ replica: address, why }, 'replica not asked');
         return undefined;
       } finally {

@@ -3,9 +3,11 @@
  * what other nodes said of terms. A term that was seen is persisted, where the
  * disk has room.
  */
+
 import type { EngineHost } from '#engine/engine-host.ts';
 import { whyNotBelieved } from '#model/terms.ts';
 import type { Logger } from '#platform/logger.ts';
+import { asError } from '#platform/thrown.ts';
 import { isShortage } from '#wal/wal-errors.ts';
 
 export interface FenceOptions {
@@ -114,7 +116,7 @@ export class Fence {
       this.#unsavedTerm = 0;
     } catch (error) {
       if (isShortage(error)) logger.warn({ term: this.#unsavedTerm }, 'no space to save the term');
-      else onFatal(error instanceof Error ? error : new Error(String(error)));
+      else onFatal(asError(error));
     }
   }
 }

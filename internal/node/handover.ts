@@ -8,6 +8,7 @@
  * From here on it takes no writes in its old term, whatever happens: nobody needs
  * to guess. 6. Tell the replica to lead, until it has or refuses for good.
  */
+
 import type { Engine } from '#engine/engine.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { TakeOverAnswer } from '#model/leadership.ts';
@@ -15,6 +16,7 @@ import type { ChainPoint, NodeAddress } from '#model/replication.ts';
 import { termAfter } from '#model/terms.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { isOtherNode, ownerOf } from '#replication/ack-owner.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
 
@@ -75,7 +77,7 @@ export async function handOver(
       await keeper.cede({ to, nodeId, term, tail });
     } catch (error) {
       role.resumeWrites();
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       logger.warn({ to, why }, 'failover aborted: taking writes again');
       throw error;
     }
@@ -191,7 +193,7 @@ export async function tell(
       const answer = await callFor(keeper, link, target, false);
       return answer.isAccepted ? { kind: 'led' } : { kind: 'refused', reason: answer.reason };
     } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
+      reason = messageOf(error);
     }
     await clock.sleep(RETRY_MS, keeper.stopSignal);
   } while (clock.monotonicMs() < endMs && !keeper.stopSignal.aborted);

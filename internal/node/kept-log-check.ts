@@ -1,6 +1,7 @@
 /** Reads the log that is kept for replicas once, in the background: damage there is an alarm, and no failure. */
 
 import type { Logger } from '#platform/logger.ts';
+import { messageOf } from '#platform/thrown.ts';
 import type { Log } from '#wal/log.ts';
 
 /** Resolves with what is wrong, and with the LSN where that is known; undefined: nothing, or the node stops. */
@@ -18,6 +19,6 @@ export async function checkKeptLog(
   } catch (error) {
     if (signal.aborted) return undefined;
     logger.error({ err: error }, 'the log kept for replicas cannot be read');
-    return { what: `it cannot be read: ${error instanceof Error ? error.message : error}`, lsn: undefined };
+    return { what: `it cannot be read: ${messageOf(error)}`, lsn: undefined };
   }
 }

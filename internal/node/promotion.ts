@@ -3,12 +3,14 @@
  * then the term is claimed from everyone that answers, so that it is nobody
  * else's and the old master's pushes are refused from then on.
  */
+
 import { unavailable } from '#model/errors.ts';
 import type { ClaimAnswer } from '#model/leadership.ts';
 import { formatPosition, type Position, termOf } from '#model/position.ts';
 import { termAfter, whyNotBelieved } from '#model/terms.ts';
 import { type Asked, endOf, isLeading, termSeenBy, whyDisbelieved } from '#node/ask-replicas.ts';
 import type { Logger } from '#platform/logger.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { ownerOf } from '#replication/ack-owner.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 
@@ -147,7 +149,7 @@ export function claimTerm(
         if (owner === 'other') throw unavailable(`another node than ${meant} answers at ${address}`);
         return { address, answer };
       } catch (error) {
-        const why = error instanceof Error ? error.message : error;
+        const why = messageOf(error);
         logger.info({ node: address, term, why }, 'not asked for the term');
         return { address, answer: undefined };
       } finally {

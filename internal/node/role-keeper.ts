@@ -4,6 +4,7 @@
  * commit a failure leaves the old role; after it a crash leaves the new one for
  * the next start.
  */
+
 import { isDeepStrictEqual } from 'node:util';
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
@@ -22,10 +23,11 @@ import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import { ReplicaRole } from '#node/replica-role.ts';
 import { assert } from '#platform/assert.ts';
+import { asError } from '#platform/thrown.ts';
 import { withKnown } from '#replication/known-replicas.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 import type { Manifest } from '#wal/manifest.ts';
-import { isShortage, toError } from '#wal/wal-errors.ts';
+import { isShortage } from '#wal/wal-errors.ts';
 
 /** How long a look at a slow disk lasts before the next. */
 const SETTLE_SLICE_MS = 1_000;
@@ -411,7 +413,7 @@ export class RoleKeeper {
           : manifest;
       });
     } catch (error) {
-      if (!isShortage(error)) this.options.onFatal(toError(error));
+      if (!isShortage(error)) this.options.onFatal(asError(error));
       await this.options.clock.sleep(INSIST_MS, this.#abort.signal);
     }
   }

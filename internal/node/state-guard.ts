@@ -7,6 +7,7 @@
  * is known to be wrong is worse. One whose memory is altered again and again
  * stops for good (exit 4), so that a sound machine can take its place.
  */
+
 import type { Engine } from '#engine/engine.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { IntegrityStatus, ScrubProgress, ScrubStatus } from '#model/status.ts';
@@ -16,7 +17,7 @@ import type { ReplicaRole } from '#node/replica-role.ts';
 import { Scrubber } from '#node/scrubber.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
-import { toError } from '#wal/wal-errors.ts';
+import { asError } from '#platform/thrown.ts';
 
 /** So many times within an hour a master recovers; the next time it stops. */
 export const MASTER_REBUILDS_MAX = 2;
@@ -126,7 +127,7 @@ export class StateGuard {
     } catch (error) {
       // A change of role came between: it is tried again when that is over, by whatever role it left.
       if (error instanceof WalnutError && error.code === 'unavailable') await clock.sleep(RETRY_MS);
-      else onFatal(toError(error));
+      else onFatal(asError(error));
     } finally {
       this.#doubt = '';
     }

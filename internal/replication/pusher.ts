@@ -13,6 +13,7 @@
  * A replica that begins far behind pulls for itself. Until it is near, it gets
  * heartbeats only, so that no record is read, sent and checked twice.
  */
+
 import { type Feed, FeedGap } from '#engine/feed/feed.ts';
 import type { Lsn } from '#model/position.ts';
 import { NO_LSN, NO_POSITION } from '#model/position.ts';
@@ -21,6 +22,7 @@ import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { assertNever } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { describeOther, isOtherNode, ownerOf, UNNAMED_PROBLEM } from '#replication/ack-owner.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
 
@@ -206,7 +208,7 @@ export class Pusher {
         const isNews = this.#state !== 'catching_up';
         if (isNews) logger.warn({ replica: this.address, err: error }, 'replica does not answer pushes');
         this.#state = 'catching_up';
-        this.#problem = `it takes no pushes: ${error instanceof Error ? error.message : error}`;
+        this.#problem = `it takes no pushes: ${messageOf(error)}`;
         this.#retryMs = Math.min(Math.max(RETRY_MS_MIN, this.#retryMs * 2), RETRY_MS_MAX);
       }
     }

@@ -3,7 +3,7 @@
  * of a hundred bytes, and keeps all of the read that brought it, so small ones are
  * copied together.
  */
-import { asBuffer } from '#wire/byte-reader.ts';
+import { asBuffer } from '#platform/bytes.ts';
 
 const SMALL_BYTES = 16_384;
 const RUN_BYTES_MIN = 1_024;

@@ -16,6 +16,7 @@ import type { NodeState, Quarantine, QuarantineRelease, UpstreamStatus } from '#
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { checkMeant } from '#replication/ack-owner.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 import { cutBack } from '#slave/cut-back.ts';
@@ -322,7 +323,7 @@ export class Follower {
         await this.#untilSilent();
       } catch (error) {
         if (signal.aborted) return;
-        const why = error instanceof Error ? error.message : String(error);
+        const why = messageOf(error);
         if (this.#state === 'streaming' || retryMs === RETRY_MS_MIN)
           logger.warn({ why }, 'cannot follow the master');
         if (this.#isQuarantined()) this.#reason = `quarantined; cannot ask ${this.#upstream.address}: ${why}`;

@@ -7,6 +7,7 @@
  * the master announced; whichever leads here is followed from then on. The group
  * is remembered in MANIFEST, so that it outlives its master.
  */
+
 import type { EngineHost } from '#engine/engine-host.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
@@ -15,6 +16,7 @@ import type { GroupMembers, RegisterAnswer, RegisterRequest } from '#model/repli
 import { whyNotBelieved } from '#model/terms.ts';
 import { assert } from '#platform/assert.ts';
 import type { Logger } from '#platform/logger.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { isSameList } from '#replication/known-replicas.ts';
 import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
 import { isShortage } from '#wal/wal-errors.ts';
@@ -131,7 +133,7 @@ export class Upstream {
         if (aim !== this.#aim) throw error;
         const further = hintOf(error);
         const isCircle = address === hint && [from, address].includes(further);
-        failures.push(isCircle ? leaderless(from, address) : textOf(error));
+        failures.push(isCircle ? leaderless(from, address) : messageOf(error));
         hints.add(further);
         next.push(further);
       }
@@ -216,10 +218,6 @@ function withOthers(refusal: unknown, failures: readonly string[]): unknown {
 
 function hintOf(error: unknown): string {
   return error instanceof WalnutError ? (error.details.leaderHint ?? '') : '';
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** What a failover leaves that was committed here and refused there: both wait for the other, and all others for them. */

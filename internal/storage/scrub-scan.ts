@@ -10,8 +10,10 @@
  * that moment. An entry that was altered and replaced before the walk came by
  * leaves the digest off, which the end notices.
  */
+
 import type { Position } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { type AlteredEntry, describeCrc } from '#storage/altered-state.ts';
 import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
@@ -117,7 +119,7 @@ export class ScrubScan {
     } catch (error) {
       // Where the fields that say where things are were altered, there is nothing to read there.
       this.#altered++;
-      this.#whole = `slot ${slot} cannot be read: ${error instanceof Error ? error.message : error}`;
+      this.#whole = `slot ${slot} cannot be read: ${messageOf(error)}`;
     }
   }
 

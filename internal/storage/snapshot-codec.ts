@@ -4,11 +4,13 @@
  * holds 0 .. 2^53 - 1. Damage is reported as a `SnapshotError`, never as a
  * wrong value: every byte of the file is under a CRC-32.
  */
+
 import type { EncodedPair, StoreLimits } from '#model/entry.ts';
 import { KEY_BYTES_MAX } from '#model/limits.ts';
 import { type EpochStart, toLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
+import { asBuffer } from '#platform/bytes.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
 
@@ -172,7 +174,7 @@ export function decodeHeader(bytes: Uint8Array): SnapshotHeader {
   const logIdBytes = bytes[PREFIX_BYTES] as number;
   let at = PREFIX_BYTES + 1 + logIdBytes;
   if (at + 57 > end) throw new SnapshotError(PREFIX_BYTES, `log id of ${logIdBytes} bytes does not fit`);
-  const text = bufferOf(bytes);
+  const text = asBuffer(bytes);
   if (!isUtf8Range(text, PREFIX_BYTES + 1, at))
     throw new SnapshotError(PREFIX_BYTES + 1, 'text is not UTF-8');
   const logId = text.toString('utf8', PREFIX_BYTES + 1, at);
@@ -289,7 +291,7 @@ export function decodeEntries(
   take: (entry: SnapshotEntry, offset: number) => void,
 ): void {
   const view = viewOf(payload);
-  const bytes = bufferOf(payload);
+  const bytes = asBuffer(payload);
   const pair = { bytes, keyOffset: 0, keyBytes: 0, valueOffset: 0, valueBytes: 0, expireAtMs: 0 };
   const entry = { ...pair, epoch: 0, lsn: 0, stamp: 0 };
   let at = 0;
@@ -315,10 +317,6 @@ export function decodeEntries(
     at = end;
   }
   if (at !== payload.length) throw new SnapshotError(offset + at, 'bytes after the last entry of a block');
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -1,7 +1,7 @@
 /** Frames that follow one another, as they are sent: their bytes, and where they end. */
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
-import { readUint53 } from '#wal/bytes.ts';
+import { readUint53 } from '#platform/bytes.ts';
 import type { Frame } from '#wal/frame.ts';
 
 export interface FrameRun {

@@ -6,8 +6,8 @@
  */
 import type { Epoch, Lsn } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
+import { asBuffer, readUint53, writeUint53 } from '#platform/bytes.ts';
 import { crc32 } from '#platform/crc32.ts';
-import { asBuffer, readUint53, writeUint53 } from '#wal/bytes.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
 
 export const FRAME_HEADER_BYTES = 44;

@@ -9,10 +9,11 @@
  * item counts when its prefix and header hold, whatever its payload: durLag and
  * LSN are under those two CRCs.
  */
+
+import { readUint53 } from '#platform/bytes.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
 import { TimeSlices } from '#platform/time-slices.ts';
-import { readUint53 } from '#wal/bytes.ts';
 import { CHUNK_BYTES } from '#wal/chunk-source.ts';
 import { FRAME_HEADER_BYTES, mayBeFrameHeader, tryDecodeFrameHeader } from '#wal/frame.ts';
 import {

@@ -8,12 +8,14 @@
  * failed fdatasync or truncate, is `failure`: set once, final, and nothing is
  * acknowledged ever again.
  */
+
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import type { Timer } from '#platform/clock.ts';
 import { Fifo } from '#platform/fifo.ts';
 import { describeShortage, type Shortage, shortageOf } from '#platform/shortage.ts';
+import { asError, messageOf } from '#platform/thrown.ts';
 import { BatchBuffer } from '#wal/batch-buffer.ts';
 import { BatchStart } from '#wal/batch-start.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
@@ -22,7 +24,7 @@ import type { LogWriterParts, NewSegment } from '#wal/log-writer-parts.ts';
 import { encodeMark, encodeSeal, NOTE_BYTES, PREFIX_BYTES } from '#wal/segment-format.ts';
 import { SyncSchedule } from '#wal/sync-schedule.ts';
 import type { OpenSegment } from '#wal/tail-keeper.ts';
-import { isShortage, toError } from '#wal/wal-errors.ts';
+import { isShortage } from '#wal/wal-errors.ts';
 import { writeFully } from '#wal/whole-files.ts';
 import { WritePace } from '#wal/write-pace.ts';
 
@@ -81,7 +83,7 @@ export class LogWriter {
         try {
           await this.#sync();
         } catch (error) {
-          this.#fail(toError(error));
+          this.#fail(asError(error));
           throw error;
         }
       },
@@ -174,7 +176,7 @@ export class LogWriter {
     let failure: unknown;
     if (this.#failure === undefined) {
       await this.#perform(this.#tail.lsn, () => this.#markCleanStop()).catch((error: unknown) => {
-        this.#parts.logger.error({ error: toError(error).message }, 'the log was not closed cleanly');
+        this.#parts.logger.error({ error: messageOf(error) }, 'the log was not closed cleanly');
         if (!isShortage(error)) failure = error;
       });
     }
@@ -197,7 +199,7 @@ export class LogWriter {
         try {
           resolve(await work());
         } catch (error) {
-          reject(toError(error));
+          reject(asError(error));
           if (!isShortage(error)) throw error;
         }
       };
@@ -218,7 +220,7 @@ export class LogWriter {
       // The look for work and the end of the run are one synchronous step: no append falls between them.
       for (let step = this.#nextStep(); step !== undefined; step = this.#nextStep()) await step;
     } catch (error) {
-      this.#fail(toError(error));
+      this.#fail(asError(error));
     } finally {
       this.#isRunning = false;
     }
@@ -255,7 +257,7 @@ export class LogWriter {
       }
     }
     this.#becomeShort(refusal);
-    this.#refuseQueued(toError(refusal));
+    this.#refuseQueued(asError(refusal));
   }
 
   /**
@@ -377,7 +379,7 @@ export class LogWriter {
     const shortage = shortageOf(error) ?? 'space';
     if (this.#shortage !== shortage) {
       this.#parts.logger.warn(
-        { error: toError(error).message, lsn: this.#written.lsn + 1 },
+        { error: messageOf(error), lsn: this.#written.lsn + 1 },
         `${describeShortage(shortage)}: writes are refused`,
       );
     }
@@ -487,7 +489,7 @@ export class LogWriter {
     this.#markTimer?.cancel();
     this.#probeTimer?.cancel();
     for (const task of this.#tasks.splice(0)) task.reject(error);
-    const cause = error.cause === undefined ? undefined : toError(error.cause).message;
+    const cause = error.cause === undefined ? undefined : messageOf(error.cause);
     this.#parts.logger.fatal(
       { error: error.message, cause },
       'the log failed: nothing is acknowledged any more',

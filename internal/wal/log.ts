@@ -5,6 +5,7 @@
  * (exit code 3) where durable records are damaged. While running, `failure` is
  * final (exit code 4); a full disk is not: see `onRefused`.
  */
+
 import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -13,6 +14,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import type { Shortage } from '#platform/shortage.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { countDeletable, deleteOldest, snapshotLsn } from '#wal/compaction.ts';
 import type { Frame } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
@@ -26,7 +28,7 @@ import { SegmentTable } from '#wal/segment-table.ts';
 import { TailKeeper, type TornTail } from '#wal/tail-keeper.ts';
 import { verifySegment } from '#wal/verify-segments.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import { type DamagePlace, isShortage, toError, WalOpenError } from '#wal/wal-errors.ts';
+import { type DamagePlace, isShortage, WalOpenError } from '#wal/wal-errors.ts';
 
 export interface OpenLogOptions {
   /** Locked and initialised. */
@@ -85,7 +87,7 @@ export async function openLog(options: OpenLogOptions): Promise<OpenedLog> {
 
 function asOpenError(error: unknown, path: string, what: string): WalOpenError {
   if (error instanceof WalOpenError) return error;
-  return new WalOpenError('unusable', `${path}: ${what}: ${toError(error).message}`, error);
+  return new WalOpenError('unusable', `${path}: ${what}: ${messageOf(error)}`, error);
 }
 
 export class Log implements LogEvents {
@@ -222,7 +224,7 @@ export class Log implements LogEvents {
       if (reach === undefined || this.failure !== undefined || directory.failure !== undefined) return;
       await directory.vouch(reach).catch((error: unknown) => {
         if (!isShortage(error)) throw error;
-        logger.warn({ error: toError(error).message }, 'no space to note in MANIFEST where the log ended');
+        logger.warn({ error: messageOf(error) }, 'no space to note in MANIFEST where the log ended');
       });
     } finally {
       directory.reach = undefined;

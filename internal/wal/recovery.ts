@@ -6,10 +6,12 @@
  *
  * Throws `WalOpenError` on corruption and on files of another log.
  */
+
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { TimeSlices } from '#platform/time-slices.ts';
 import type { SegmentName } from '#wal/file-names.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
@@ -25,7 +27,7 @@ import { type ReplayContext, type SegmentEnd, SegmentReplay } from '#wal/segment
 import { createSegment, type Segment } from '#wal/segment-table.ts';
 import { type Damage, judgeDamage } from '#wal/verdict.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import { damageError, NewerFormatError, toError, WalOpenError } from '#wal/wal-errors.ts';
+import { damageError, NewerFormatError, WalOpenError } from '#wal/wal-errors.ts';
 
 export interface RecoveryProgress {
   readonly bytesDone: number;
@@ -332,7 +334,7 @@ class Replay implements ReplayContext {
       if (error instanceof WalOpenError) throw error;
       if (error instanceof NewerFormatError)
         throw this.#refusal('newer', segment.name, offset, frame.lsn, error.message);
-      const why = `the record cannot be applied: ${toError(error).message}`;
+      const why = `the record cannot be applied: ${messageOf(error)}`;
       throw this.#damage(segment.name, offset, frame.lsn, why);
     }
     return undefined;

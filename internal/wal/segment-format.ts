@@ -4,8 +4,8 @@
  * The layout is specified in README.md.
  */
 import type { Epoch, Lsn } from '#model/position.ts';
+import { readUint53, writeUint53 } from '#platform/bytes.ts';
 import { crc32 } from '#platform/crc32.ts';
-import { readUint53, writeUint53 } from '#wal/bytes.ts';
 import { FRAME_HEADER_BYTES } from '#wal/frame.ts';
 
 export const SEGMENT_HEADER_BYTES = 96;

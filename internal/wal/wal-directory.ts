@@ -8,9 +8,11 @@
  * fails for anything but a full disk, or after its rename, leaves unknown what
  * is on disk: every later one throws the same error, and `onFailed` is told.
  */
+
 import { assert } from '#platform/assert.ts';
 import type { DirectoryLock, FileSystem } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
+import { asError } from '#platform/thrown.ts';
 import { findNodeData } from '#wal/empty-directory.ts';
 import {
   ASIDE_NAME,
@@ -29,7 +31,7 @@ import {
   type Manifest,
   tryDecodeManifest,
 } from '#wal/manifest.ts';
-import { isShortage, orUnusable, toError, WalOpenError } from '#wal/wal-errors.ts';
+import { isShortage, orUnusable, WalOpenError } from '#wal/wal-errors.ts';
 import { readWholeFile, writeFully } from '#wal/whole-files.ts';
 
 export interface OpenDirectoryOptions {
@@ -143,7 +145,7 @@ export class WalDirectory {
       isReplaced = true;
       await this.fileSystem.syncDirectory(this.path);
     } catch (error) {
-      if (isReplaced || !isShortage(error)) this.#fail(toError(error));
+      if (isReplaced || !isShortage(error)) this.#fail(asError(error));
       throw error;
     }
     this.#manifest = manifest;

@@ -1,5 +1,7 @@
 /** How the log refuses: to open (exit code 3) and to read. */
+
 import { shortageOf } from '#platform/shortage.ts';
+import { messageOf } from '#platform/thrown.ts';
 
 export type WalOpenErrorKind =
   /** Another process owns the directory. */
@@ -71,7 +73,7 @@ export async function orUnusable<T>(path: string, work: () => Promise<T>): Promi
     return await work();
   } catch (error) {
     if (error instanceof WalOpenError) throw error;
-    throw new WalOpenError('unusable', `${path}: cannot be used: ${toError(error).message}`, error);
+    throw new WalOpenError('unusable', `${path}: cannot be used: ${messageOf(error)}`, error);
   }
 }
 
@@ -102,8 +104,4 @@ export class WalReadError extends Error {
 /** No room, no descriptor or no memory at the moment: refuse cleanly, go on later. See `platform/shortage.ts`. */
 export function isShortage(error: unknown): boolean {
   return shortageOf(error) !== undefined;
-}
-
-export function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }

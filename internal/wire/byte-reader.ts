@@ -37,8 +37,3 @@ export class ByteReader {
     return length < 0 || to > end ? -1 : to;
   }
 }
-
-/** The same bytes as a Buffer. */
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-}

@@ -12,7 +12,7 @@ import {
   type MessageShape,
   ScalarType,
 } from '@bufbuild/protobuf';
-import { asBuffer } from '#wire/byte-reader.ts';
+import { asBuffer } from '#platform/bytes.ts';
 import { scanJson, type TextRange } from '#wire/json-scan.ts';
 
 export interface JsonDecoding extends Partial<JsonReadOptions> {

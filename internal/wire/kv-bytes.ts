@@ -19,9 +19,9 @@ import {
 import type { BatchOperation, BatchResult, GetAnswer, WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import { asBuffer } from '#platform/bytes.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
-import { asBuffer } from '#wire/byte-reader.ts';
 import { fromSetAnswer } from '#wire/kv-codec.ts';
 import { GET, SET } from '#wire/kv-columns.ts';
 import { RequestReader } from '#wire/kv-reader.ts';

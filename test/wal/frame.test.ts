@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Lsn } from '#model/position.ts';
 import { crc32 } from '#platform/crc32.ts';
-import { readUint53, writeUint53 } from '#wal/bytes.ts';
 import {
   decodeFrames,
   encodeFrame,
@@ -95,20 +94,5 @@ describe('frames in a row', () => {
   it('cut short are refused', () => {
     const bytes = Buffer.concat([first.bytes, second.bytes]);
     expect(() => decodeFrames(bytes.subarray(0, -1))).toThrow(FrameError);
-  });
-});
-
-describe('bytes', () => {
-  it('a number of 53 bits keeps all of them, and more are not a number', () => {
-    const buffer = Buffer.alloc(8);
-    fc.assert(
-      fc.property(uint53, (value) => {
-        writeUint53(buffer, value, 0);
-        expect(readUint53(buffer, 0)).toBe(value);
-        expect(buffer.readBigUInt64LE(0)).toBe(BigInt(value));
-      }),
-    );
-    buffer.writeBigUInt64LE(2n ** 53n);
-    expect(readUint53(buffer, 0)).toBeNaN();
   });
 });

@@ -11,6 +11,7 @@
  * Throws `ImageDamageError` where durable bytes are damaged or missing, and
  * `BackupRequestError` where there is no log.
  */
+
 import {
   BackupRequestError,
   type ImageBase,
@@ -24,6 +25,7 @@ import {
 import { tryReadSegmentHeader, type WalkEnd, walkSegment } from '#engine/backup/segment-walk.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { File } from '#platform/file-system.ts';
+import { messageOf } from '#platform/thrown.ts';
 import {
   HEADER_BYTES_MAX,
   PREFIX_BYTES,
@@ -70,7 +72,7 @@ export async function withLogImage<T>(
 
 function asGivenUp(error: unknown, directory: string): unknown {
   if (error instanceof ImageDamageError) return error;
-  const why = error instanceof Error ? error.message : String(error);
+  const why = messageOf(error);
   const place = { file: directory, byte: 0, lsn: 0, why: `not whole in ${ATTEMPTS} attempts: ${why}` };
   return new ImageDamageError(place);
 }

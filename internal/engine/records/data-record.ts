@@ -18,9 +18,9 @@ import {
   VERSION,
 } from '#engine/records/record-layout.ts';
 import type { Cause, EncodedMutation, Mutation } from '#model/entry.ts';
+import { asBuffer } from '#platform/bytes.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
-import { asBuffer } from '#wal/bytes.ts';
 import type { Frame } from '#wal/frame.ts';
 
 const EMPTY: Buffer = Buffer.alloc(0);

@@ -4,7 +4,7 @@
  */
 import { RecordError } from '#engine/records/record-kind.ts';
 import { VERSION } from '#engine/records/record-layout.ts';
-import { asBuffer } from '#wal/bytes.ts';
+import { asBuffer } from '#platform/bytes.ts';
 
 export class PayloadReader {
   readonly #bytes: Buffer;

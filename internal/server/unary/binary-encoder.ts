@@ -15,7 +15,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import { FeatureSet_FieldPresence as Presence } from '@bufbuild/protobuf/wkt';
-import { writeVarint } from '#wire/byte-writer.ts';
+import { VARINT_BYTES_MAX, varintBytes, writeVarint } from '#wire/byte-writer.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 /** False: this value is not provided for. */
@@ -30,8 +30,8 @@ interface Encoder {
 
 const SCRATCH_BYTES = 65_536;
 const SCRATCH_BYTES_MAX = 1_048_576;
-/** The longest varint, with the longest tag before it. */
-const VARINT_BYTES_MAX = 15;
+/** The longest tag and the longest varint after it. */
+const FIELD_BYTES_MAX = 5 + VARINT_BYTES_MAX;
 
 class Scratch {
   buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
@@ -191,7 +191,7 @@ function valueWriter(field: DescField): WriteValue | undefined {
 function numberWriter(tag: number, max: number): WriteValue {
   return (out, value) => {
     if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > max) return false;
-    if (!out.hasRoom(VARINT_BYTES_MAX)) return false;
+    if (!out.hasRoom(FIELD_BYTES_MAX)) return false;
     out.varint(tag);
     out.varint(value);
     return true;
@@ -200,7 +200,7 @@ function numberWriter(tag: number, max: number): WriteValue {
 
 function boolWriter(tag: number): WriteValue {
   return (out, value) => {
-    if (typeof value !== 'boolean' || !out.hasRoom(VARINT_BYTES_MAX)) return false;
+    if (typeof value !== 'boolean' || !out.hasRoom(FIELD_BYTES_MAX)) return false;
     out.varint(tag);
     out.varint(value ? 1 : 0);
     return true;
@@ -212,7 +212,7 @@ const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 function bigintWriter(tag: number): WriteValue {
   return (out, value) => {
     if (typeof value !== 'bigint' || value < 0n || value > SAFE_MAX) return false;
-    if (!out.hasRoom(VARINT_BYTES_MAX)) return false;
+    if (!out.hasRoom(FIELD_BYTES_MAX)) return false;
     out.varint(tag);
     out.varint(Number(value));
     return true;
@@ -221,7 +221,7 @@ function bigintWriter(tag: number): WriteValue {
 
 function bytesWriter(tag: number): WriteValue {
   return (out, value) => {
-    if (!(value instanceof Uint8Array) || !out.hasRoom(value.length + VARINT_BYTES_MAX)) return false;
+    if (!(value instanceof Uint8Array) || !out.hasRoom(value.length + FIELD_BYTES_MAX)) return false;
     out.varint(tag);
     out.varint(value.length);
     out.buffer.set(value, out.at);
@@ -233,7 +233,7 @@ function bytesWriter(tag: number): WriteValue {
 function stringWriter(tag: number): WriteValue {
   return (out, value) => {
     // Three bytes of UTF-8 for each unit of UTF-16, at most.
-    if (typeof value !== 'string' || !out.hasRoom(3 * value.length + VARINT_BYTES_MAX)) return false;
+    if (typeof value !== 'string' || !out.hasRoom(3 * value.length + FIELD_BYTES_MAX)) return false;
     const bytes = Buffer.byteLength(value, 'utf8');
     // What is no text is toBinary's to refuse.
     if (bytes !== value.length && !value.isWellFormed()) return false;
@@ -247,7 +247,7 @@ function stringWriter(tag: number): WriteValue {
 function nestedWriter(tag: number, schema: DescMessage): WriteValue {
   const encoder = encoderOf(schema);
   return (out, value) => {
-    if (typeof value !== 'object' || value === null || !out.hasRoom(2 * VARINT_BYTES_MAX)) return false;
+    if (typeof value !== 'object' || value === null || !out.hasRoom(2 * FIELD_BYTES_MAX)) return false;
     out.varint(tag);
     // A length of one byte is presumed; where it takes more, the message moves.
     const start = out.at + 1;
@@ -264,10 +264,4 @@ function nestedWriter(tag: number, schema: DescMessage): WriteValue {
     out.at += bytes;
     return true;
   };
-}
-
-function varintBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest > 0x7f; rest >>>= 7) bytes++;
-  return bytes;
 }

@@ -1,4 +1,5 @@
 /** Messages to and from bytes, with the errors that connect-node gives, save that bad input is the caller's fault. */
+
 import {
   create,
   type DescMessage,
@@ -11,6 +12,7 @@ import {
 } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { WalnutError } from '#model/errors.ts';
+import { messageOf } from '#platform/thrown.ts';
 import { encodeBinary } from '#server/unary/binary-encoder.ts';
 import { decodeJson } from '#wire/json-decode.ts';
 import { checkMessage } from '#wire/message-check.ts';
@@ -35,7 +37,7 @@ export function decodeMessage(
     return isBinary ? fromBinary(schema, bytes, BINARY_READING) : decodeJson(schema, bytes, fieldsMax, json);
   } catch (error) {
     if (error instanceof WalnutError) throw error;
-    const what = error instanceof Error ? error.message : String(error);
+    const what = messageOf(error);
     throw new ConnectError(isBinary ? `parse binary: ${what}` : what, Code.InvalidArgument);
   }
 }
@@ -56,7 +58,7 @@ export function encodeMessage(
     bytes.write(text, headroom);
     return bytes;
   } catch (error) {
-    const what = error instanceof Error ? error.message : String(error);
+    const what = messageOf(error);
     throw new ConnectError(isBinary ? `serialize binary: ${what}` : what, Code.Internal);
   }
 }

@@ -1,4 +1,4 @@
-/** Little-endian numbers, which every part of the format is written with. Pure. */
+/** Little-endian numbers of the formats on disk, and bytes as a Buffer. Pure. */
 
 const TWO_32 = 2 ** 32;
 /** The high half of a u64 that is still below 2^53. */
