@@ -54,7 +54,7 @@ async function fill(directory: string, count: number, isSnapshot: boolean): Prom
   const value = Buffer.alloc(100, 'v');
   for (let at = 0; at < count; at += BATCH) {
     const sets = Array.from({ length: Math.min(BATCH, count - at) }, (_, i) =>
-      node.set({
+      node.ports.keyValue.set({
         key: `key:${String(at + i).padStart(12, '0')}`,
         value,
         expiry: { kind: 'default' },
@@ -66,8 +66,8 @@ async function fill(directory: string, count: number, isSnapshot: boolean): Prom
     await Promise.all(sets);
   }
   if (isSnapshot) {
-    await node.rotateWal();
-    await node.checkpoint();
+    await node.ports.admin.rotateWal();
+    await node.ports.admin.checkpoint();
   }
   await node.stop();
 }

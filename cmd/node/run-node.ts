@@ -119,7 +119,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   const { pid } = process;
   logger.info({ address: server.address, role: options.role, version, directory, pid }, 'listening');
   await node.start(announcedAddress(config.server, server));
-  const { state, position, store, recovery } = node.status();
+  const { state, position, store, recovery } = node.ports.admin.status();
   const { records, elapsedMs } = recovery ?? { records: 0, elapsedMs: 0 };
   logger.info({ state, position, entries: store.entries, records, elapsedMs }, 'recovered');
 }

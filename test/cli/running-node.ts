@@ -1,6 +1,5 @@
 /** A real master on a real disk behind a real port of the loopback interface, in this process. */
 
-import { Node } from '#node/node.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { Metrics } from '#platform/metrics.ts';
@@ -8,13 +7,14 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { openServer, type RunningServer } from '#server/open-server.ts';
+import { createWholeNode, type WholeNode } from '#test/doubles/whole-node.ts';
 
 export class RunningMaster {
-  readonly node: Node;
+  readonly node: WholeNode;
   readonly directory: string;
   readonly #server: RunningServer;
 
-  private constructor(node: Node, directory: string, server: RunningServer) {
+  private constructor(node: WholeNode, directory: string, server: RunningServer) {
     this.node = node;
     this.directory = directory;
     this.#server = server;
@@ -22,7 +22,7 @@ export class RunningMaster {
 
   static async start(directory: string, changes: Partial<NodeOptions> = {}): Promise<RunningMaster> {
     const clock = createNodeClock();
-    const node = new Node({
+    const node = createWholeNode({
       fileSystem: createNodeFileSystem(),
       clock,
       random: createNodeRandom(),

@@ -5,18 +5,18 @@
 import type { DeleteCommand, GetCommand, SetCommand } from '#model/commands.ts';
 import { formatPosition } from '#model/position.ts';
 import type { Role } from '#model/status.ts';
-import { Node } from '#node/node.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { TestNetwork } from '#test/doubles/network.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { createWholeNode, type WholeNode } from '#test/doubles/whole-node.ts';
 
 export interface TestNode {
   readonly name: string;
   readonly address: string;
-  readonly node: Node;
+  readonly node: WholeNode;
   readonly fileSystem: MemoryFileSystem;
   readonly failures: Error[];
 }
@@ -33,7 +33,7 @@ export class TestGroup {
   readonly clock = new VirtualClock();
   readonly network: TestNetwork;
   /** Nodes in the order of their starts, those still starting too. */
-  readonly started: Node[] = [];
+  readonly started: WholeNode[] = [];
   #seed: number;
 
   constructor(seed = 1) {
@@ -54,7 +54,7 @@ export class TestGroup {
     const address = `${name}:1`;
     const failures: Error[] = [];
     const fileSystem = changes.fileSystem ?? new MemoryFileSystem();
-    const node = new Node({
+    const node = createWholeNode({
       fileSystem,
       clock: this.clock,
       random: new SeededRandom(this.#seed++),

@@ -7,8 +7,8 @@ import { decodeMutations } from '#engine/records/data-record.ts';
 import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import type { Mutation } from '#model/entry.ts';
 import { formatPosition, NO_POSITION, type Position } from '#model/position.ts';
-import type { Node } from '#node/node.ts';
 import { createStore, type Store } from '#storage/store.ts';
+import type { WholeNode } from '#test/doubles/whole-node.ts';
 import { decodeFrames, type Frame } from '#wal/frame.ts';
 
 /** One record of one history; its identity is its place in that chain. */
@@ -33,7 +33,7 @@ export class KnownHistory {
    * record before it that the node has; where nothing is known of it yet, from the
    * edge of its log. Returns the last record it has.
    */
-  async readOn(node: Node, from: KnownRecord | undefined): Promise<KnownRecord | undefined> {
+  async readOn(node: WholeNode, from: KnownRecord | undefined): Promise<KnownRecord | undefined> {
     let last = from;
     let edges: KnownRecord[] | undefined;
     for (;;) {
@@ -54,7 +54,7 @@ export class KnownHistory {
   }
 
   /** As `readOn`, of a node whose disk may fail meanwhile: false where nothing could be read. */
-  tryReadOn(node: Node, from: KnownRecord | undefined): Promise<boolean> {
+  tryReadOn(node: WholeNode, from: KnownRecord | undefined): Promise<boolean> {
     return this.readOn(node, from).then(
       () => true,
       () => false,

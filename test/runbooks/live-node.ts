@@ -3,7 +3,6 @@ import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NodeStatus, Role } from '#model/status.ts';
-import { Node } from '#node/node.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { createPeerDialer } from '#peer/peer-dialer.ts';
 import { silentLogger } from '#platform/logger.ts';
@@ -12,6 +11,7 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { openServer, type RunningServer } from '#server/open-server.ts';
+import { createWholeNode, type WholeNode } from '#test/doubles/whole-node.ts';
 
 const WAIT_MS_MAX = 20_000;
 const LOOK_MS = 20;
@@ -21,7 +21,7 @@ type Changes = Partial<NodeOptions>;
 export class LiveNode {
   readonly role: Role;
   readonly directory: string;
-  node!: Node;
+  node!: WholeNode;
   readonly failures: Error[] = [];
   #server: RunningServer | undefined;
   #port = 0;
@@ -34,7 +34,7 @@ export class LiveNode {
   /** Starts, or starts again at the same port. */
   async start(changes: Changes = {}): Promise<this> {
     const clock = createNodeClock();
-    this.node = new Node({
+    this.node = createWholeNode({
       fileSystem: createNodeFileSystem(),
       clock,
       random: createNodeRandom(),

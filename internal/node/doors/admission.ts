@@ -1,0 +1,101 @@
+/**
+ * What a call needs of the node before anything else is done: a role, a state
+ * to read, the right to write, leadership. The doors ask here and nowhere else;
+ * a refusal says that nothing was done and, where it is known, whom to ask.
+ */
+
+import type { Engine } from '#engine/engine.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
+import { asRefusal, unavailable, WalnutError } from '#model/errors.ts';
+import { Leadership } from '#node/leadership.ts';
+import type { MasterRole } from '#node/master-role.ts';
+import type { ReplicaRole } from '#node/replica-role.ts';
+import type { RoleKeeper } from '#node/role-keeper.ts';
+import { assert } from '#platform/assert.ts';
+
+/** The node as its doors see it at this moment. */
+export interface NodeCore {
+  /** Undefined before the directory is locked. */
+  readonly host: EngineHost | undefined;
+  /** Undefined before the node starts. */
+  readonly keeper: RoleKeeper | undefined;
+  readonly isDraining: boolean;
+}
+
+export class Admission {
+  readonly #core: NodeCore;
+
+  constructor(core: NodeCore) {
+    this.#core = core;
+  }
+
+  /** Undefined while it loads, for callers that go on without. */
+  get role(): MasterRole | ReplicaRole | undefined {
+    return this.#core.keeper?.current;
+  }
+
+  get engine(): Engine | undefined {
+    return this.#core.keeper?.engine;
+  }
+
+  requireRole(): MasterRole | ReplicaRole {
+    const { role } = this;
+    if (role === undefined) throw unavailable('this node is loading: see walnut status');
+    return role;
+  }
+
+  /** `what`: what only a master can do. */
+  master(what: string): MasterRole {
+    const role = this.requireRole();
+    if (role.kind === 'master') return role;
+    throw new WalnutError('not_master', `this node is a replica: only a master can ${what}`, {
+      leaderHint: role.leaderHint,
+    });
+  }
+
+  /** The data directory, of a node that has a role. */
+  directory(): EngineHost {
+    this.requireRole();
+    const { host } = this.#core;
+    assert(host !== undefined, 'a node with a role has a directory');
+    return host;
+  }
+
+  /** For clients: refused where the node may be stale and must not be. */
+  readable(): Engine {
+    const role = this.requireRole();
+    if (role.kind === 'replica') role.checkReadable();
+    return this.anyState();
+  }
+
+  /** For operators: whatever state there is. */
+  anyState(): Engine {
+    const role = this.requireRole();
+    const { engine } = this;
+    if (engine === undefined) {
+      throw unavailable('this replica has no state yet: see walnut status', role.leaderHint);
+    }
+    return engine;
+  }
+
+  /** Asked before anything else of a write: what it throws says that nothing was done. */
+  writer(): MasterRole['master'] {
+    try {
+      const role = this.requireRole();
+      if (this.#core.isDraining) throw unavailable('this node is stopping', role.leaderHint);
+      if (role.kind === 'master') return role.writer();
+      const { leaderHint } = role;
+      throw new WalnutError('not_master', 'this node is a replica: writes go to its master', { leaderHint });
+    } catch (error) {
+      throw asRefusal(error);
+    }
+  }
+
+  /** For what changes who leads. */
+  leadership(): Leadership {
+    this.requireRole();
+    const { keeper, isDraining } = this.#core;
+    if (isDraining || keeper === undefined) throw unavailable('this node is stopping');
+    return new Leadership(keeper);
+  }
+}

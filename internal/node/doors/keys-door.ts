@@ -1,0 +1,139 @@
+/** The node as its clients see it: reads on every node, writes where it is the master. */
+
+import type { Engine } from '#engine/engine.ts';
+import { awaitReceipt, receiptOf, receiptTimeoutMs, wantsWait } from '#master/receipts.ts';
+import type { Awaitable } from '#model/awaitable.ts';
+import type { BulkPort, PlainSets, ReadMoment, SetsAnswer } from '#model/bulk.ts';
+import type {
+  AwaitDurableCommand,
+  BatchOperation,
+  BatchResult,
+  DeleteCommand,
+  DurableAnswer,
+  GetAnswer,
+  GetCommand,
+  ScanAnswer,
+  ScanCommand,
+  SetCommand,
+  UpdatesAnswer,
+  UpdatesCommand,
+  WriteAnswer,
+} from '#model/commands.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { KeyValuePort } from '#model/ports.ts';
+import type { Admission } from '#node/doors/admission.ts';
+import type { MasterRole } from '#node/master-role.ts';
+import { Reader } from '#node/reader.ts';
+import { assert } from '#platform/assert.ts';
+import type { Clock } from '#platform/clock.ts';
+
+export class KeysDoor implements KeyValuePort, BulkPort {
+  readonly #admission: Admission;
+  readonly #clock: Clock;
+  readonly #reader: Reader;
+
+  constructor(admission: Admission, clock: Clock) {
+    this.#admission = admission;
+    this.#clock = clock;
+    this.#reader = new Reader({
+      engine: () => admission.readable(),
+      clock,
+      get noteRead() {
+        const { role } = admission;
+        return role?.kind === 'replica' ? (key: string) => role.noteRead(key) : undefined;
+      },
+      get ownsHistory() {
+        const { role } = admission;
+        return role?.kind === 'master' && role.state !== 'fenced';
+      },
+      get stalenessMs() {
+        return admission.role?.stalenessMs ?? 0;
+      },
+      get leaderHint() {
+        return admission.role?.leaderHint;
+      },
+    });
+  }
+
+  moment(): ReadMoment {
+    return this.#reader.moment();
+  }
+
+  get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {
+    return this.#reader.get(command, signal);
+  }
+
+  sets(sets: PlainSets): Promise<SetsAnswer> | undefined {
+    return this.#admission.writer().sets(sets);
+  }
+
+  set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    return this.#admission.writer().set(command, signal);
+  }
+
+  delete(command: DeleteCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    return this.#admission.writer().delete(command, signal);
+  }
+
+  async batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
+    const hasWrites = operations.some((operation) => operation.kind !== 'get');
+    if (hasWrites) {
+      return this.#admission.writer().batch(operations, (command) => this.#reader.getNow(command), signal);
+    }
+    return Promise.all(
+      operations.map(async (operation): Promise<BatchResult> => {
+        assert(operation.kind === 'get', 'only gets are here');
+        try {
+          const pending = this.#reader.get(operation.command, signal);
+          return { kind: 'get', answer: pending instanceof Promise ? await pending : pending };
+        } catch (error) {
+          // A caller that has gone ends all of them.
+          if (error instanceof WalnutError && error.code !== 'cancelled') return { kind: 'error', error };
+          throw error;
+        }
+      }),
+    );
+  }
+
+  /** As `batch`, for sets and deletes that are logged as restored. */
+  async restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
+    const read = (command: GetCommand): GetAnswer => this.#reader.getNow(command);
+    return this.#admission.writer().batch(operations, read, signal, 'restored');
+  }
+
+  scan(command: ScanCommand): ScanAnswer {
+    return this.#reader.scan(command);
+  }
+
+  getUpdates(command: UpdatesCommand): Promise<UpdatesAnswer> {
+    return this.#reader.getUpdates(command);
+  }
+
+  async awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {
+    const admission = this.#admission;
+    const { position, minAcks } = command;
+    const endMs = this.#clock.monotonicMs() + receiptTimeoutMs(command.timeoutMs);
+    for (;;) {
+      // Asked anew in each turn: role and engine may change while a position is waited for.
+      const acks = minAcks > 0 ? admission.master('count the acks of replicas').acks : this.#acks;
+      const leftMs = Math.max(0, endMs - this.#clock.monotonicMs());
+      const engine = await this.#reader.untilLogged(position, leftMs, signal);
+      const options = { minAcks, timeoutMs: Math.max(1, endMs - this.#clock.monotonicMs()) };
+      const receipt = wantsWait(command)
+        ? await awaitReceipt(engine, acks, this.#clock, options, position.lsn, signal)
+        : receiptOf(engine, acks, position.lsn);
+      if (engine === this.#engine) return { ...receipt, durable: engine.durablePosition };
+    }
+  }
+
+  /** The engine now; undefined: none. */
+  get #engine(): Engine | undefined {
+    return this.#admission.engine;
+  }
+
+  /** Undefined on a replica: it has no replicas to count. */
+  get #acks(): MasterRole['acks'] | undefined {
+    const { role } = this.#admission;
+    return role?.kind === 'master' ? role.acks : undefined;
+  }
+}
