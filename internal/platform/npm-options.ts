@@ -21,6 +21,13 @@ const ALSO_NPM = ['all', 'force', 'json', ...Object.keys(TAKEN_FOR)];
 /** npm always sets these in the environment of a script; given to it, `--prefix` changes the directory. */
 const ALWAYS_SET = ['prefix'];
 
+/** Scripts that `npm exec` runs too, by the name of their binary. */
+const BINARIES: Readonly<Record<string, string>> = {
+  walnut: 'walnut',
+  master: 'walnut-master',
+  slave: 'walnut-slave',
+};
+
 export interface Swallowed {
   readonly message: string;
   /** What to type instead. */
@@ -38,14 +45,14 @@ export function findSwallowed(
   script: string,
   names: readonly string[],
 ): Swallowed | undefined {
-  if (env['npm_lifecycle_event'] !== script) return undefined;
+  const run = runBy(env, script);
+  if (run === undefined) return undefined;
   const swallowed = [...new Set(names)].flatMap((name) => {
     const option = ALWAYS_SET.includes(name) ? undefined : optionAsTyped(env, name);
     return option === undefined ? [] : [{ name, option }];
   });
   if (swallowed.length === 0) return undefined;
   const options = swallowed.map(({ option }) => option).join(' ');
-  const run = script === 'start' || script === 'test' ? `npm ${script}` : `npm run -s ${script}`;
   const common = swallowed.filter(({ name }) => ALSO_NPM.includes(name)).map(({ name }) => name);
   const configured =
     common.length === 0
@@ -53,8 +60,18 @@ export function findSwallowed(
       : `\nWhere npm's own configuration sets ${common.join(', ')}, run the script's command yourself: see package.json`;
   return {
     message: `npm kept ${options} for itself: nothing was done`,
-    advice: `Put -- before the arguments: ${run} -- … ${options}${configured}`,
+    advice: `Put -- before the arguments: ${run} … ${options}${configured}`,
   };
+}
+
+/** How npm was told to run `script`, up to its arguments; undefined where npm runs something else, or is not there. */
+function runBy(env: Environment, script: string): string | undefined {
+  const event = env['npm_lifecycle_event'];
+  const binary = Object.hasOwn(BINARIES, script) ? BINARIES[script] : undefined;
+  if (event === 'npx' && env['npm_command'] === 'exec' && binary !== undefined)
+    return `npm exec -- ${binary}`;
+  if (event !== script) return undefined;
+  return script === 'start' || script === 'test' ? `npm ${script} --` : `npm run -s ${script} --`;
 }
 
 /** npm makes `--no-follow` an empty `follow`, and drops the value that stands apart from its option. */

@@ -49,7 +49,7 @@ export function createHostPolicy({ isLoopback, names }: HostPolicyOptions): Host
         check(headers[':authority']) ??
         check(headers.host) ??
         check(authorityOf(target)) ??
-        (isFromBrowser ? pageReason(headers.origin, isServed) : undefined);
+        (isFromBrowser ? pageReason(headers, isServed) : undefined);
       return reason === undefined ? undefined : `${reason}: ${ADVICE}`;
     },
   };
@@ -71,12 +71,21 @@ function comesFromBrowser(headers: IncomingHttpHeaders): boolean {
   );
 }
 
+/**
+ * A page of another site is refused. Its name is in Origin; where a browser leaves that
+ * out, Sec-Fetch-Site says `cross-site`. A link that somebody follows is a navigation,
+ * which may only read.
+ */
 function pageReason(
-  origin: string | undefined,
+  headers: IncomingHttpHeaders,
   isServed: (authority: string) => boolean,
 ): string | undefined {
-  if (origin === undefined || isServed(authorityOf(origin) ?? '')) return undefined;
-  return `the page ${quote(origin)} is none of this node`;
+  const { origin } = headers;
+  if (origin !== undefined) {
+    return isServed(authorityOf(origin) ?? '') ? undefined : `the page ${quote(origin)} is none of this node`;
+  }
+  const isForeign = headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate';
+  return isForeign ? 'a page of another site sent this (Sec-Fetch-Site: cross-site)' : undefined;
 }
 
 /** Of a URL with a scheme; undefined where there is none. */

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -128,6 +128,15 @@ describe('walnut drill', () => {
     expect(failed.code).toBe(1);
     expect(failed.out).toContain('first bad record');
     expect((await readdir(root)).filter((name) => name.includes('.tmp'))).toEqual([]);
+  });
+
+  it('replaces no link, pipe or device by its metrics', async () => {
+    const [target, link] = [join(root, 'target.prom'), join(root, 'link.prom')];
+    await symlink(target, link);
+    const { code, err } = await drill('--metrics-file', link);
+    expect(code).toBe(0);
+    expect(err).toContain('is no plain file, and is not replaced');
+    expect((await lstat(link)).isSymbolicLink()).toBe(true);
   });
 
   it('leaves metrics of a failure where it could not even begin', async () => {

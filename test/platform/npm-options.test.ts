@@ -21,6 +21,16 @@ describe('options that npm swallowed', () => {
   });
 
   it.each([
+    ['walnut', 'npm exec -- walnut … --if-absent'],
+    ['master', 'npm exec -- walnut-master … --if-absent'],
+  ])('are found where npm exec runs %s', (script, typed) => {
+    const env = { npm_lifecycle_event: 'npx', npm_command: 'exec', npm_config_if_absent: 'true' };
+    expect(find(env, script)?.advice).toBe(`Put -- before the arguments: ${typed}`);
+  });
+
+  it.each([
+    // A script without a binary.
+    [{ npm_lifecycle_event: 'npx', npm_command: 'exec', npm_config_json: 'true' }, 'bench'],
     [{}, 'walnut'],
     // Another option, and one that npm sets always.
     [{ npm_config_audit: '', npm_config_prefix: '/usr' }, 'walnut'],

@@ -50,6 +50,28 @@ const BROWSERS = [
   { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) …' },
 ];
 
+describe('a page of another site without Origin', () => {
+  const host = '127.0.0.1:8080';
+
+  it.each([
+    ['cross-site', 'cors', true],
+    ['cross-site', 'no-cors', true],
+    ['cross-site', undefined, true],
+    ['cross-site', 'navigate', false],
+    ['same-origin', 'cors', false],
+    ['none', 'navigate', false],
+  ])('Sec-Fetch-Site %s, mode %s: refused is %s', (site, mode, isRefused) => {
+    const headers = {
+      host,
+      'sec-fetch-site': site,
+      ...(mode === undefined ? {} : { 'sec-fetch-mode': mode }),
+    };
+    for (const policy of [onLoopback, elsewhere]) {
+      expect(policy.refusal(headers, '/') !== undefined).toBe(isRefused);
+    }
+  });
+});
+
 describe('a name on a loopback bind', () => {
   it.each(SERVED)('%s is served', (host) => {
     expect(onLoopback.refusal({ host }, '/')).toBeUndefined();

@@ -3,7 +3,7 @@
  * collector reads. The file is replaced whole; the time of the last success is
  * carried over when a drill fails, which is what an alert goes by.
  */
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { DrillReport } from '#engine/backup/drill.ts';
 
 /** The collector runs as another user. */
@@ -16,6 +16,7 @@ export async function writeDrillMetrics(
   report: DrillReport | undefined,
   nowMs: number,
 ): Promise<void> {
+  await refuseOtherThanFile(path);
   const lastSuccess = report?.isPassed === true ? nowMs / 1_000 : await readLastSuccess(path);
   const temporary = `${path}.${process.pid}.tmp`;
   try {
@@ -25,6 +26,16 @@ export async function writeDrillMetrics(
     await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
+}
+
+/** The rename would put a plain file in the place of a device, a pipe or a link. */
+async function refuseOtherThanFile(path: string): Promise<void> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (found !== undefined && !found.isFile())
+    throw new Error(`${path} is no plain file, and is not replaced`);
 }
 
 /** Seconds since 1970; 0: never. */
