@@ -118,12 +118,17 @@ describe('table size updates', () => {
 });
 
 describe('memos', () => {
+  /** Equal at their ends, blocks have one place between them. */
+  const tail = ['y', 'the same at the end'];
   const read = (reader: HeadReader, block: Uint8Array, role: number = HeadRole.request) =>
     reader.read(Buffer.from(block), 0, block.length, role) as Head;
 
   it('give the identical head for equal bytes, and no other for others', () => {
     const reader = new HeadReader(16_384);
-    const [a, b] = [prepareBlock([...GET, 'x', '1']), prepareBlock([...GET, 'x', '2'])];
+    const [a, b] = ['1', '2'].map((value) => prepareBlock([...GET, 'x', value, ...tail])) as [
+      Uint8Array,
+      Uint8Array,
+    ];
     expect(read(reader, a)).toBe(read(reader, a));
     expect([read(reader, a).get('x'), read(reader, b).get('x'), read(reader, a).get('x')]).toEqual([
       '1',
@@ -165,9 +170,9 @@ describe('memos', () => {
 
   it('are copies: the buffer that a block came in is written to again', () => {
     const reader = new HeadReader(16_384);
-    const bytes = Buffer.from(prepareBlock([...GET, 'x', '1']));
+    const bytes = Buffer.from(prepareBlock([...GET, 'x', '1', ...tail]));
     reader.read(bytes, 0, bytes.length, HeadRole.request);
-    const other = Buffer.from(prepareBlock([...GET, 'x', '2']));
+    const other = Buffer.from(prepareBlock([...GET, 'x', '2', ...tail]));
     other.copy(bytes);
     expect((reader.read(bytes, 0, bytes.length, HeadRole.request) as Head).get('x')).toBe('2');
   });

@@ -16,6 +16,7 @@ import {
   GET,
   headers,
   OK,
+  openClient,
   openServer,
   Peer,
   POST,
@@ -138,6 +139,16 @@ describe('a flood is cut off', () => {
 });
 
 describe('an honest peer is not', () => {
+  it('that is a server, busy enough to refuse thousands of calls', () => {
+    const client = openClient();
+    for (let n = 0; n < 3000; n++) {
+      expect(client.connection.openStream(GET, true)?.id).toBe(id(n));
+      client.receive(reset(id(n), ErrorCode.refusedStream));
+      client.takeBytes();
+    }
+    expect(client.failure).toBeUndefined();
+  });
+
   it('that pings and updates windows with every frame of data, for a million frames', () => {
     const peer = openServer();
     peer.receive(headers(1, POST, 0));

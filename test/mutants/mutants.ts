@@ -12,6 +12,7 @@ import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { FEED_MUTANTS } from './feed-mutants.ts';
+import { HTTP2_MUTANTS } from './http2-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
 import { MEMORY_MUTANTS } from './memory-mutants.ts';
@@ -196,6 +197,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   ...FAILOVER_MUTANTS,
   ...FEED_MUTANTS,
+  ...HTTP2_MUTANTS,
   ...IDENTITY_MUTANTS,
   ...PROCESS_MUTANTS,
   ...TERM_MUTANTS,
