@@ -6,11 +6,13 @@
 import type { ChainPoint } from '#model/replication.ts';
 import type { File } from '#platform/file-system.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
-import { SEGMENT_HEADER_BYTES, type SegmentHeader, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
+import type { SegmentHeader } from '#wal/segment-format.ts';
+import { isHeaderFault, pointBefore } from '#wal/segment-judge.ts';
 import { SegmentScanner } from '#wal/segment-scanner.ts';
 import type { Segment, SegmentTable } from '#wal/segment-table.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { WalReadError } from '#wal/wal-errors.ts';
+import { readHeader } from '#wal/walk-segment.ts';
 
 const CHUNK_BYTES_MIN = 64 * 1_024;
 const CHUNK_BYTES_MAX = 1_024 * 1_024;
@@ -55,8 +57,7 @@ export class LogReader {
 
   /** The place in the chain before the segment's first record, from its header. */
   async pointBefore(segment: Segment): Promise<ChainPoint> {
-    const header = await this.#withFile(segment, async (file) => headerOf(file, segment));
-    return { epoch: header.epoch, lsn: (segment.firstLsn - 1) as ChainPoint['lsn'], crc: header.lastCrc };
+    return pointBefore(await this.#withFile(segment, async (file) => headerOf(file, segment)));
   }
 
   /** Appends to `frames`; true where the caller's bytes are used up. */
@@ -103,13 +104,9 @@ function corruptError(segment: Segment, byte: number, lsn: number, why: string):
 /** The segment's header, read and checked once. */
 export async function headerOf(file: File, segment: Segment): Promise<SegmentHeader> {
   if (segment.header !== undefined) return segment.header;
-  const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
-  const bytesRead = await file.read(bytes, 0);
-  const header = tryDecodeSegmentHeader(bytes.subarray(0, bytesRead));
-  if (typeof header === 'string') throw corruptError(segment, 0, segment.firstLsn, header);
-  if (header.seq !== segment.seq || header.firstLsn !== segment.firstLsn) {
-    throw corruptError(segment, 32, segment.firstLsn, 'the file name and the header differ');
-  }
+  const { seq, firstLsn } = segment;
+  const header = await readHeader(file, { seq, firstLsn, logId: undefined });
+  if (isHeaderFault(header)) throw corruptError(segment, header.byte, firstLsn, header.why);
   segment.header = header;
   return header;
 }

@@ -14,20 +14,25 @@ import type { Logger } from '#platform/logger.ts';
 import { messageOf } from '#platform/thrown.ts';
 import { TimeSlices } from '#platform/time-slices.ts';
 import type { SegmentName } from '#wal/file-names.ts';
-import { type Frame, whyNotNext } from '#wal/frame.ts';
+import type { Frame } from '#wal/frame.ts';
+import { whyRefused } from '#wal/judge-end.ts';
 import type { LaterItem } from '#wal/later-items.ts';
 import { type Demand, demandOf, whyShort } from '#wal/log-reach.ts';
+import { SEGMENT_HEADER_BYTES, type SegmentHeader } from '#wal/segment-format.ts';
 import {
-  isUnknownSegmentFormat,
-  SEGMENT_HEADER_BYTES,
-  type SegmentHeader,
-  tryDecodeSegmentHeader,
-} from '#wal/segment-format.ts';
+  hasLaterSegment,
+  isHeaderFault,
+  pointBefore,
+  whyNotBase,
+  whyNotFirst,
+  whyNotJoined,
+  whyNotNewest,
+} from '#wal/segment-judge.ts';
 import { type ReplayContext, type SegmentEnd, SegmentReplay } from '#wal/segment-replay.ts';
 import { createSegment, type Segment } from '#wal/segment-table.ts';
-import { type Damage, judgeDamage } from '#wal/verdict.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { damageError, NewerFormatError, WalOpenError } from '#wal/wal-errors.ts';
+import { readHeader } from '#wal/walk-segment.ts';
 
 export interface RecoveryProgress {
   readonly bytesDone: number;
@@ -85,10 +90,9 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovery> {
   await directory.fileSystem.syncDirectory(directory.path);
   const found = await sizedSegments(directory);
   const first = found[0];
-  if (first !== undefined && first.name.firstLsn > from.lsn + 1) {
-    const why = `the log begins here, but LSN ${from.lsn + 1} is missing${from.lsn === 0 ? ' and there is no valid snapshot' : ' after the snapshot'}`;
+  const why = first && whyNotFirst(first.name.firstLsn, from.lsn);
+  if (first !== undefined && why !== undefined)
     throw damageError('corrupt', directory.path, place(directory, first.name, 0, first.name.firstLsn, why));
-  }
   // A newest segment no longer than a header holds nothing and is created anew, whatever is in it.
   const newest = found.at(-1);
   const stub = newest !== undefined && newest.sizeBytes <= SEGMENT_HEADER_BYTES ? found.pop() : undefined;
@@ -177,24 +181,29 @@ class Replay implements ReplayContext {
   }
 
   #hasLater(index: number): boolean {
-    const isKnown = (this.#demand?.seq ?? 0) > (this.#segments[index]?.seq ?? 0);
-    return index < this.#segments.length - 1 || this.#stub !== undefined || isKnown;
+    const { seq } = this.#segments[index] as Segment;
+    return hasLaterSegment(seq, this.#seqs(), this.#demand);
   }
 
   /** What is there may be whole in itself and yet not all of it. */
   #checkDemand(end: SegmentEnd | undefined): void {
     const endLsn = Math.max(this.#chain.lsn, this.#options.from.lsn);
-    const seqs = [...this.#segments, ...(this.#stub === undefined ? [] : [this.#stub])].map(({ seq }) => seq);
-    const why = whyShort(this.#demand, { seqs, endLsn });
+    const why = whyShort(this.#demand, { seqs: this.#seqs(), endLsn });
     if (why === undefined) return;
     const segment = this.#demand?.segment ?? '';
     const byte = this.#segments.at(-1)?.name === segment ? (end?.validEnd ?? 0) : 0;
     throw this.#damage(segment, byte, endLsn + 1, why);
   }
 
+  /** Of every segment found, one without a record included. */
+  #seqs(): number[] {
+    return [...this.#segments, ...(this.#stub === undefined ? [] : [this.#stub])].map(({ seq }) => seq);
+  }
+
   #checkStub(): void {
-    if (this.#stub === undefined || this.#stub.firstLsn <= this.#chain.lsn + 1) return;
-    const why = `LSN ${this.#chain.lsn + 1} is missing before this segment`;
+    if (this.#stub === undefined) return;
+    const why = whyNotNewest(this.#stub.firstLsn, this.#chain.lsn);
+    if (why === undefined) return;
     throw this.#damage(this.#stub.name, 0, this.#stub.firstLsn, why);
   }
 
@@ -228,59 +237,26 @@ class Replay implements ReplayContext {
   }
 
   async #readHeader(file: File, segment: Segment, hasLater: boolean): Promise<SegmentHeader> {
-    const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
-    const bytesRead = await file.read(bytes, 0);
-    const header = tryDecodeSegmentHeader(bytes.subarray(0, bytesRead));
-    if (typeof header === 'string') {
-      if (isUnknownSegmentFormat(bytes))
-        throw this.#refusal('newer', segment.name, 0, segment.firstLsn, header);
-      const damage: Damage = {
-        what: 'header',
-        hasLaterSegment: hasLater,
-        neededLsn: segment.firstLsn,
-        provenDurableLsn: 0,
-      };
-      const verdict = judgeDamage(damage);
-      const why = verdict.kind === 'corrupt' ? `${header}; ${verdict.why}` : header;
-      throw this.#damage(segment.name, 0, segment.firstLsn, why);
-    }
-    if (header.logId !== this.#options.logId) {
-      const why = `the segment belongs to log ${header.logId}, this directory to log ${this.#options.logId}`;
-      throw damageError('foreign', this.#options.directory.path, {
-        file: segment.path,
-        byte: 16,
-        lsn: segment.firstLsn,
-        why,
-      });
-    }
-    if (header.seq !== segment.seq || header.firstLsn !== segment.firstLsn) {
-      throw this.#damage(segment.name, 32, segment.firstLsn, 'the file name and the header differ');
-    }
-    return header;
+    const { seq, firstLsn, name } = segment;
+    const header = await readHeader(file, { seq, firstLsn, logId: this.#options.logId });
+    if (!isHeaderFault(header)) return header;
+    const kind = header.kind === 'newer' || header.kind === 'foreign' ? header.kind : 'corrupt';
+    throw this.#refusal(kind, name, header.byte, firstLsn, whyRefused(header, hasLater));
   }
 
   /** Checks that the segment goes on where the one before ended, or where the snapshot did. */
   #joinChain(segment: Segment, header: SegmentHeader, isFirst: boolean): void {
-    const before = { lsn: segment.firstLsn - 1, crc: header.lastCrc, epoch: header.epoch } as ChainPoint;
     const { from } = this.#options;
-    if (isFirst && before.lsn !== from.lsn) {
-      this.#chain = before;
-      return;
-    }
-    const expected = isFirst ? from : this.#chain;
-    if (before.lsn !== expected.lsn) {
-      throw this.#damage(
-        segment.name,
-        0,
-        segment.firstLsn,
-        `LSN ${expected.lsn + 1} is missing before this segment`,
-      );
-    }
-    if (before.crc !== expected.crc || before.epoch !== expected.epoch) {
-      const what = isFirst ? 'the snapshot' : 'the segment before it';
-      throw this.#damage(segment.name, 48, segment.firstLsn, `the segment does not continue ${what}`);
-    }
-    this.#chain = before;
+    const isBelow = isFirst && header.firstLsn - 1 !== from.lsn;
+    const fault = isBelow
+      ? undefined
+      : whyNotJoined(
+          header,
+          isFirst ? from : this.#chain,
+          isFirst ? 'the snapshot' : 'the segment before it',
+        );
+    if (fault !== undefined) throw this.#damage(segment.name, fault.byte, segment.firstLsn, fault.why);
+    this.#chain = pointBefore(header);
   }
 
   // ---- ReplayContext -----------------------------------------------------------------------
@@ -309,24 +285,16 @@ class Replay implements ReplayContext {
     return this.#chain;
   }
 
-  /** Takes the next record; returns why it cannot be the next. */
-  tryAccept(segment: Segment, frame: Frame, offset: number): string | undefined {
-    const why = whyNotNext(this.#chain, frame);
-    if (why !== undefined) return why;
+  /** Takes a record that follows the last one. Throws where it cannot be used. */
+  accept(segment: Segment, frame: Frame, offset: number): void {
     const { from } = this.#options;
-    if (frame.lsn === from.lsn && (frame.crc !== from.crc || frame.epoch !== from.epoch)) {
-      throw this.#damage(
-        segment.name,
-        offset,
-        frame.lsn,
-        'the record is not the one the snapshot was made at',
-      );
-    }
+    const notBase = whyNotBase(from, frame);
+    if (notBase !== undefined) throw this.#damage(segment.name, offset, frame.lsn, notBase);
     this.#chain = frame;
     segment.lastLsn = frame.lsn;
     segment.records++;
     segment.index.note(frame.lsn, offset);
-    if (frame.lsn <= from.lsn) return undefined;
+    if (frame.lsn <= from.lsn) return;
     this.#records++;
     try {
       this.#options.onFrame(frame);
@@ -337,7 +305,6 @@ class Replay implements ReplayContext {
       const why = `the record cannot be applied: ${messageOf(error)}`;
       throw this.#damage(segment.name, offset, frame.lsn, why);
     }
-    return undefined;
   }
 
   /** Goes on behind damage below the snapshot, at the record `item`. */
@@ -371,7 +338,13 @@ class Replay implements ReplayContext {
     return this.#refusal('corrupt', name, byte, lsn, why);
   }
 
-  #refusal(kind: 'corrupt' | 'newer', name: string, byte: number, lsn: number, why: string): WalOpenError {
+  #refusal(
+    kind: 'corrupt' | 'foreign' | 'newer',
+    name: string,
+    byte: number,
+    lsn: number,
+    why: string,
+  ): WalOpenError {
     const { path } = this.#options.directory;
     return damageError(kind, path, { file: `${path}/${name}`, byte, lsn, why });
   }

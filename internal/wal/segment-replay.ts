@@ -8,11 +8,12 @@ import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Frame } from '#wal/frame.ts';
+import { judgeEnd } from '#wal/judge-end.ts';
 import { type LaterItem, searchLaterItems } from '#wal/later-items.ts';
 import { ITEM_KIND, PREFIX_BYTES, SEGMENT_HEADER_BYTES, type SegmentHeader } from '#wal/segment-format.ts';
+import { SegmentJudge } from '#wal/segment-judge.ts';
 import { type SegmentItem, SegmentScanner } from '#wal/segment-scanner.ts';
 import type { Segment } from '#wal/segment-table.ts';
-import { judgeDamage } from '#wal/verdict.ts';
 import { damageError } from '#wal/wal-errors.ts';
 
 /** The replay of the whole log, as one segment sees it. */
@@ -25,8 +26,8 @@ export interface ReplayContext {
   readonly logger: Logger;
   /** The last record taken. */
   readonly chain: ChainPoint;
-  /** Takes the next record; returns why it cannot be the next. */
-  tryAccept(segment: Segment, frame: Frame, offset: number): string | undefined;
+  /** Takes a record that follows the last one. Throws where it cannot be used. */
+  accept(segment: Segment, frame: Frame, offset: number): void;
   /** Goes on behind damage below the snapshot, at the record `item`. */
   skipTo(item: LaterItem, prevCrc: number): void;
   progressed(bytes: number): void;
@@ -51,10 +52,7 @@ export class SegmentReplay {
   readonly #header: SegmentHeader;
   readonly #hasLater: boolean;
   #scanner: SegmentScanner;
-  #validEnd = SEGMENT_HEADER_BYTES;
-  #isSealed = false;
-  #endsWithCleanMark = false;
-  #hasGap = false;
+  readonly #judge: SegmentJudge;
 
   constructor(replay: ReplayContext, file: File, segment: Segment, header: SegmentHeader, hasLater: boolean) {
     this.#replay = replay;
@@ -62,6 +60,7 @@ export class SegmentReplay {
     this.#segment = segment;
     this.#header = header;
     this.#hasLater = hasLater;
+    this.#judge = new SegmentJudge(header);
     this.#scanner = this.#scanFrom(SEGMENT_HEADER_BYTES);
   }
 
@@ -78,22 +77,22 @@ export class SegmentReplay {
       const why = this.#tryTake(item);
       if (why !== undefined) {
         if (await this.#tryResume(item.offset)) continue;
-        await this.#judge(item.offset, why, item.kind === 'bad' && item.isUnknown);
+        await this.#checkEnd('item', item.offset, why, item.kind === 'bad' && item.isUnknown);
         return this.#end(why);
       }
       if (item.kind === 'end') break;
       if (this.#replay.isSliceOver()) await this.#replay.nextSlice();
     }
     this.#replay.progressed(this.#segment.sizeBytes - reported);
-    if (!this.#isSealed) await this.#judge(this.#validEnd, undefined);
+    if (!this.#judge.isSealed) await this.#checkEnd('unsealed_end', this.#judge.validEnd, '', false);
     return this.#end(undefined);
   }
 
   #end(tornWhy: string | undefined): SegmentEnd {
     return {
-      validEnd: this.#validEnd,
-      isSealed: this.#isSealed,
-      endsWithCleanMark: this.#endsWithCleanMark,
+      validEnd: this.#judge.validEnd,
+      isSealed: this.#judge.isSealed,
+      endsWithCleanMark: this.#judge.isStopped,
       tornWhy,
     };
   }
@@ -108,33 +107,16 @@ export class SegmentReplay {
   #tryTake(item: SegmentItem): string | undefined {
     if (item.kind === 'end') return undefined;
     if (item.kind === 'bad') return item.why;
-    if (this.#isSealed) return 'something stands behind the seal';
-    const why = this.#whyUnfit(item);
-    if (why !== undefined) return why;
-    this.#validEnd = item.nextOffset;
-    this.#isSealed = item.kind === 'seal';
-    this.#endsWithCleanMark = item.kind === 'mark' && item.mark.isCleanStop;
-    return undefined;
-  }
-
-  #whyUnfit(item: Exclude<SegmentItem, { kind: 'end' | 'bad' }>): string | undefined {
-    const { chain } = this.#replay;
-    if (item.kind === 'record') return this.#replay.tryAccept(this.#segment, item.frame, item.offset);
-    if (item.kind === 'mark') {
-      return item.mark.lastLsn === chain.lsn
-        ? undefined
-        : `a mark of LSN ${item.mark.lastLsn} stands after LSN ${chain.lsn}`;
-    }
-    const { lastLsn, lastCrc, records } = item.seal;
-    const isCountRight = this.#hasGap || records === this.#segment.records;
-    const fits = lastLsn === chain.lsn && lastCrc === chain.crc && isCountRight;
-    return fits ? undefined : `the seal (LSN ${lastLsn}, ${records} records) does not fit LSN ${chain.lsn}`;
+    const why = this.#judge.tryTake(item);
+    if (why === undefined && item.kind === 'record')
+      this.#replay.accept(this.#segment, item.frame, item.offset);
+    return why;
   }
 
   /** Below the snapshot damage is only noted: the log goes on at the next whole record up to S + 1. */
   async #tryResume(damageOffset: number): Promise<boolean> {
     const { chain, from, logger } = this.#replay;
-    if (chain.lsn >= from.lsn || this.#isSealed) return false;
+    if (chain.lsn >= from.lsn || this.#judge.isSealed) return false;
     let next: LaterItem | undefined;
     await this.#search(damageOffset, (item) => {
       if (item.kind !== ITEM_KIND.record || item.offset === damageOffset) return false;
@@ -151,39 +133,28 @@ export class SegmentReplay {
       'damage in the log below the snapshot: it is not needed here, but replicas cannot read it',
     );
     this.#replay.skipTo(next, prevCrc.readUInt32LE(0));
+    this.#judge.stepOver(next.lsn, prevCrc.readUInt32LE(0));
     this.#segment.index.restartAt(next.lsn, next.offset);
-    this.#hasGap = true;
     this.#scanner = this.#scanFrom(next.offset);
     return true;
   }
 
   /** Returns where the log may end at `offset`; throws where that would lose what was durable. */
-  async #judge(offset: number, why: string | undefined, isUnknown = false): Promise<void> {
-    const { chain, from, path } = this.#replay;
-    const neededLsn = Math.max(chain.lsn, from.lsn) + 1;
-    let provenDurableLsn = this.#replay.knownDurableLsn;
-    const provenBy = provenDurableLsn >= neededLsn ? 'MANIFEST' : 'a later item';
-    if (why !== undefined && !isUnknown && !this.#hasLater && provenDurableLsn < neededLsn) {
-      await this.#search(offset, (item) => {
-        provenDurableLsn = Math.max(provenDurableLsn, item.lsn - item.durLag);
-        return provenDurableLsn >= neededLsn;
-      });
-    }
-    const what = why === undefined ? 'unsealed_end' : 'item';
-    const proof = { provenDurableLsn, provenBy } as const;
-    const verdict = judgeDamage({ what, isUnknown, hasLaterSegment: this.#hasLater, neededLsn, ...proof });
-    if (verdict.kind === 'torn' || verdict.kind === 'tail') return;
-    const reasons = [
-      ...(why === undefined ? [] : [why]),
-      ...(verdict.kind === 'corrupt' ? [verdict.why] : []),
-    ];
-    const reason = reasons.join('; ');
-    throw damageError(verdict.kind, path, {
-      file: this.#segment.path,
-      byte: offset,
-      lsn: chain.lsn + 1,
-      why: reason,
-    });
+  async #checkEnd(
+    what: 'item' | 'unsealed_end',
+    offset: number,
+    why: string,
+    isUnknown: boolean,
+  ): Promise<void> {
+    const { chain, from, path, knownDurableLsn, clock } = this.#replay;
+    const verdict = await judgeEnd(
+      { what, offset, why, isUnknown, lastLsn: chain.lsn },
+      { hasLater: this.#hasLater, baseLsn: from.lsn, knownDurableLsn },
+      { file: this.#file, sizeBytes: this.#segment.sizeBytes, salt: this.#header.salt, clock },
+    );
+    if (verdict.kind === 'whole' || verdict.kind === 'torn') return;
+    const place = { file: this.#segment.path, byte: offset, lsn: chain.lsn + 1, why: verdict.why };
+    throw damageError(verdict.kind, path, place);
   }
 
   #search(fromOffset: number, onItem: (item: LaterItem) => boolean): Promise<void> {

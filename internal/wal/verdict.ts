@@ -5,6 +5,8 @@
  */
 import { assertNever } from '#platform/assert.ts';
 
+export const ENDS_EARLY = 'the segment ends without its seal';
+
 export interface Damage {
   /** What stands where an item should begin. */
   readonly what: 'item' | 'header' | 'unsealed_end';
@@ -33,7 +35,7 @@ export type Verdict =
 export function judgeDamage(damage: Damage): Verdict {
   if (damage.isUnknown === true) return { kind: 'newer' };
   if (damage.hasLaterSegment) {
-    const what = damage.what === 'unsealed_end' ? 'the segment ends without its seal' : 'damaged';
+    const what = damage.what === 'unsealed_end' ? ENDS_EARLY : 'damaged';
     return { kind: 'corrupt', why: `${what}, though a later segment shows that it was durable` };
   }
   switch (damage.what) {

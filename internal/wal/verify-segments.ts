@@ -5,13 +5,12 @@
  */
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
-import { whyNotNext } from '#wal/frame.ts';
 import { headerOf } from '#wal/log-reader.ts';
-import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
-import { SegmentScanner } from '#wal/segment-scanner.ts';
 import type { Segment } from '#wal/segment-table.ts';
+import { ENDS_EARLY } from '#wal/verdict.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { type DamagePlace, isShortage, WalReadError } from '#wal/wal-errors.ts';
+import { walkSegment } from '#wal/walk-segment.ts';
 
 const VERIFY_CHUNK_BYTES = 256 * 1_024;
 
@@ -69,41 +68,21 @@ async function verifyOpen(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<DamagePlace | undefined> {
-  const { salt, lastCrc } = await headerOf(file, segment);
-  const endOffset = (await file.stat()).sizeBytes;
-  const scanner = new SegmentScanner(file, {
-    fromOffset: SEGMENT_HEADER_BYTES,
-    endOffset,
-    salt,
+  const header = await headerOf(file, segment);
+  const { stop, isCut } = await walkSegment({
+    file,
+    header,
+    endOffset: (await file.stat()).sizeBytes,
     chunkBytes: VERIFY_CHUNK_BYTES,
-  });
-  let chain: { readonly lsn: number; readonly crc: number } = { lsn: segment.firstLsn - 1, crc: lastCrc };
-  let isSealed = false;
-  for (;;) {
-    const item = scanner.tryNext();
-    if (item === undefined) {
+    fill: async (scanner) => {
       await clock.yield();
-      if (signal.aborted) return undefined;
+      if (signal.aborted) return false;
       await scanner.fill();
-      continue;
-    }
-    const at = (why: string): DamagePlace => ({
-      file: segment.path,
-      byte: item.offset,
-      lsn: chain.lsn + 1,
-      why,
-    });
-    if (item.kind === 'end') return isSealed ? undefined : at('the segment ends without its seal');
-    if (item.kind === 'bad') return at(item.why);
-    if (isSealed) return at('something stands behind the seal');
-    if (item.kind === 'record') {
-      const why = whyNotNext(chain, item.frame);
-      if (why !== undefined) return at(why);
-      chain = { lsn: item.frame.lsn, crc: item.frame.crc };
-    } else if (item.kind === 'seal') {
-      isSealed = true;
-      if (item.seal.lastLsn !== chain.lsn || item.seal.lastCrc !== chain.crc)
-        return at('the seal does not fit');
-    }
-  }
+      return true;
+    },
+  });
+  if (isCut || stop === undefined) return undefined;
+  // It was sealed, so whatever is missing or does not fit was durable.
+  const { offset: byte, lastLsn, why } = stop;
+  return { file: segment.path, byte, lsn: lastLsn + 1, why: why === '' ? ENDS_EARLY : why };
 }

@@ -117,7 +117,9 @@ describe('wal dump', () => {
     expect(code).toBe(1);
     const isThere = (lsn: number) => lsn < secondLsn || lsn >= thirdLsn;
     expect(lsnsOf(out)).toEqual(rig.written.map(({ lsn }) => lsn).filter(isThere));
-    expect(err).toContain(`damage: ${second}: byte 0, LSN ${secondLsn}: the file name and the header differ`);
+    expect(err).toContain(
+      `damage: ${second}: byte 32, LSN ${secondLsn}: the file name and the header differ`,
+    );
     expect(err).toContain(`LSN ${secondLsn} to ${thirdLsn - 1} are not there`);
   });
 

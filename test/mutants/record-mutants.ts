@@ -1,8 +1,9 @@
-/** Bugs of what is done with records that a newer program wrote. */
+/** Bugs of what a segment and its records must be, and of what is done with those of a newer program. */
 import type { Mutant } from './mutant.ts';
 
 const NEWER = 'test/engine/newer-records.test.ts';
 const FORMAT = 'test/wal/newer-format.test.ts';
+const JUDGE = 'test/wal/one-judge.test.ts';
 
 export const RECORD_MUTANTS: readonly Mutant[] = [
   {
@@ -39,5 +40,33 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     text: 'unknownFormat(bytes) !== undefined;',
     replacement: 'unknownFormat(bytes) === undefined;',
     tests: [FORMAT],
+  },
+  {
+    name: 'seal whose count nobody checks',
+    file: 'internal/wal/segment-judge.ts',
+    text: '(this.#hasGap || records === this.#records)',
+    replacement: '(this.#hasGap || records > 0)',
+    tests: [JUDGE],
+  },
+  {
+    name: 'mark of another record taken',
+    file: 'internal/wal/segment-judge.ts',
+    text: '      return lastLsn === lsn ? undefined :',
+    replacement: '      return lastLsn >= 0 ? undefined :',
+    tests: [JUDGE],
+  },
+  {
+    name: 'segment of another epoch joined to the log',
+    file: 'internal/wal/segment-judge.ts',
+    text: '  if (crc === before.crc && epoch === before.epoch) return undefined;',
+    replacement: '  if (crc === before.crc && epoch >= 0) return undefined;',
+    tests: [JUDGE],
+  },
+  {
+    name: 'newest segment behind records that are not there',
+    file: 'internal/engine/backup/survey-log.ts',
+    text: '        const why = whyNotNewest(name.firstLsn, this.#chain.lsn);',
+    replacement: '        const why = whyNotNewest(0, this.#chain.lsn);',
+    tests: [JUDGE],
   },
 ];

@@ -2,7 +2,16 @@
 import type { Lsn } from '#model/position.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { encodeFrame, type Frame, isPayloadIntact, tryDecodeFrameHeader } from '#wal/frame.ts';
-import { tryDecodeSegmentHeader, writeRecordPrefix } from '#wal/segment-format.ts';
+import {
+  encodeMark,
+  encodeSeal,
+  encodeSegmentHeader,
+  readSeal,
+  type Seal,
+  type SegmentHeader,
+  tryDecodeSegmentHeader,
+  writeRecordPrefix,
+} from '#wal/segment-format.ts';
 
 const HEADER = 96;
 const NOTE = 28;
@@ -49,6 +58,40 @@ export function withFormatVersion(segment: Uint8Array, version: number): Buffer 
   return bytes;
 }
 
+/** `segment` with other fields in its header, which is whole. The items stay as they are. */
+export function withHeader(segment: Uint8Array, changes: Partial<SegmentHeader>): Buffer {
+  const bytes = Buffer.from(segment);
+  encodeSegmentHeader({ ...headerOf(bytes), ...changes }).copy(bytes);
+  return bytes;
+}
+
+/** A sealed segment whose seal says something else, with `between` before it. */
+export function withSeal(
+  segment: Uint8Array,
+  changes: Partial<Seal>,
+  between: Uint8Array = Buffer.alloc(0),
+): Buffer {
+  const bytes = Buffer.from(segment);
+  const seal = readSeal(bytes, bytes.length - NOTE);
+  if (seal === undefined) throw new Error('the segment has no seal');
+  const other = encodeSeal(saltOf(bytes), { ...seal, ...changes });
+  return Buffer.concat([bytes.subarray(0, -NOTE), between, other]);
+}
+
+/** A segment that ends with the mark of a clean stop, sealed instead. */
+export function sealedAfterStop(segment: Uint8Array): Buffer {
+  const bytes = Buffer.from(segment);
+  const { lsn: lastLsn, crc: lastCrc } = lastFrame(bytes);
+  const records = lastLsn - headerOf(bytes).firstLsn + 1;
+  const seal = encodeSeal(saltOf(bytes), { lastLsn, lastCrc, records, durLag: 0 });
+  return Buffer.concat([bytes.subarray(0, -NOTE), seal]);
+}
+
+/** A mark of `lastLsn` for that segment. */
+export function markFor(segment: Uint8Array, lastLsn: number): Buffer {
+  return encodeMark(saltOf(Buffer.from(segment)), { lastLsn, durLag: 0, isCleanStop: false });
+}
+
 /** The last record of a segment that is whole. */
 export function lastFrame(bytes: Buffer): Frame {
   let last: Frame | undefined;
@@ -67,7 +110,11 @@ export function lastFrame(bytes: Buffer): Frame {
 }
 
 function saltOf(bytes: Buffer): number {
+  return headerOf(bytes).salt;
+}
+
+function headerOf(bytes: Buffer): SegmentHeader {
   const header = tryDecodeSegmentHeader(bytes.subarray(0, HEADER));
   if (typeof header === 'string') throw new Error(header);
-  return header.salt;
+  return header;
 }

@@ -7,6 +7,7 @@
  * Rejects where the directory cannot be read; damage is a finding, not an error.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ChainPoint } from '#model/replication.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import {
   ASIDE_NAME,
@@ -17,15 +18,9 @@ import {
 } from '#wal/file-names.ts';
 import { type Demand, demandOf, whyShort } from '#wal/log-reach.ts';
 import { isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
+import { hasLaterSegment, whyNotFirst } from '#wal/segment-judge.ts';
 import { readWholeFile } from '#wal/whole-files.ts';
-import type {
-  ChainEnd,
-  FileReport,
-  Finding,
-  SegmentReport,
-  SnapshotReport,
-  WalReport,
-} from './wal-report.ts';
+import type { FileReport, Finding, SegmentReport, SnapshotReport, WalReport } from './wal-report.ts';
 import { inspectSegment } from './wal-segment-inspect.ts';
 
 const ATTEMPTS = 5;
@@ -110,15 +105,16 @@ interface SegmentsToInspect {
 async function inspectSegments(log: SegmentsToInspect, findings: Finding[]): Promise<SegmentReport[]> {
   const { segments, baseLsn } = log;
   const first = segments[0];
-  if (first !== undefined && first.firstLsn > baseLsn + 1) {
-    const why = `the log begins here, but LSN ${baseLsn + 1} is missing`;
+  const why = first && whyNotFirst(first.firstLsn, baseLsn);
+  if (first !== undefined && why !== undefined) {
     findings.push({ kind: 'missing', file: first.name, byte: 0, lsn: baseLsn + 1, why });
   }
   const demand = log.manifest === undefined ? undefined : demandOf(log.manifest);
   const reports: SegmentReport[] = [];
-  let before: ChainEnd | undefined;
+  const seqs = segments.map(({ seq }) => seq);
+  let before: ChainPoint | undefined;
   for (const [index, segment] of segments.entries()) {
-    const hasLater = index < segments.length - 1 || segment.seq < (demand?.seq ?? 0);
+    const hasLater = hasLaterSegment(segment.seq, seqs, demand);
     const report = await inspectSettled({ ...log, segment, before, hasLater, knownLsn: demand?.lsn ?? 0 });
     reports.push(report);
     if (report.finding !== undefined) findings.push(withDecay(report, segments[index + 1], baseLsn));
@@ -141,11 +137,12 @@ function whatIsShort(
   return [{ kind: 'missing', file: demand.segment, byte: 0, lsn: endLsn + 1, why }];
 }
 
-/** Corruption that ends below the base snapshot costs this node nothing: a start does not read that far back. */
+/** What a start would refuse, and ends below the base snapshot, costs this node nothing: a start does not read that far back. */
 function withDecay(report: SegmentReport, next: SegmentName | undefined, baseLsn: number): Finding {
   const finding = report.finding as Finding;
   const isBelow = next !== undefined && next.firstLsn <= baseLsn + 1;
-  return finding.kind === 'corrupt' && isBelow ? { ...finding, kind: 'decayed' } : finding;
+  const isRefused = finding.kind === 'corrupt' || finding.kind === 'newer';
+  return isRefused && isBelow ? { ...finding, kind: 'decayed' } : finding;
 }
 
 /** The end of a live log may be seen half written: only what stays as it is counts. */

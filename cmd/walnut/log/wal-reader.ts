@@ -11,7 +11,9 @@ import { MANIFEST_NAME, parseSegmentName, type SegmentName } from '#wal/file-nam
 import type { Frame } from '#wal/frame.ts';
 import { isSegmentExcluded, tryDecodeManifest } from '#wal/manifest.ts';
 import { type Salvaged, salvageSegment } from '#wal/salvage.ts';
-import { SEGMENT_HEADER_BYTES, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
+import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
+import { isHeaderFault } from '#wal/segment-judge.ts';
+import { readHeader } from '#wal/walk-segment.ts';
 import { readWholeFile } from '#wal/whole-files.ts';
 
 export interface RecordPlace {
@@ -117,20 +119,18 @@ export class WalReader {
     where: 'inner' | 'last' | 'live',
   ): Promise<void> {
     const { clock } = this.#reading;
-    const head = Buffer.alloc(SEGMENT_HEADER_BYTES);
-    const header = tryDecodeSegmentHeader(head.subarray(0, await file.read(head, 0)));
+    const header = await readHeader(file, { ...segment, logId: undefined });
     const isSame = segment.seq === this.#seq;
     const fromOffset = isSame ? this.#offset : SEGMENT_HEADER_BYTES;
-    if (typeof header === 'string') this.#tell('damage', segment, 0, segment.firstLsn, header);
-    else if (header.seq !== segment.seq || header.firstLsn !== segment.firstLsn) {
+    if (isHeaderFault(header)) {
+      this.#tell('damage', segment, header.byte, segment.firstLsn, header.why);
       // Another segment's records would stand where these belong.
-      this.#tell('damage', segment, 0, segment.firstLsn, 'the file name and the header differ');
-      return;
+      if (header.kind === 'misplaced') return;
     }
     this.#seq = segment.seq;
     this.#offset = fromOffset;
     const expectedLsn = isSame ? Math.max(this.#nextLsn, segment.firstLsn) : segment.firstLsn;
-    const salt = typeof header === 'string' ? undefined : header.salt;
+    const salt = isHeaderFault(header) ? undefined : header.salt;
     for await (const found of salvageSegment({ file, fromOffset, endOffset, salt, expectedLsn, clock })) {
       if (found.kind === 'record') {
         await this.#take(found, segment);

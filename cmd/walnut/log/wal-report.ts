@@ -1,4 +1,5 @@
 /** What an inspection of a log finds: its segments, snapshots, and damage. */
+import type { ChainPoint } from '#model/replication.ts';
 import type { Manifest } from '#wal/manifest.ts';
 
 export interface Finding {
@@ -34,12 +35,6 @@ export interface WalReport {
   readonly findings: readonly Finding[];
 }
 
-/** The last record so far, which the next one must follow. */
-export interface ChainEnd {
-  readonly lsn: number;
-  readonly crc: number;
-}
-
 export interface SegmentReport {
   readonly name: string;
   readonly bytes: number;
@@ -55,5 +50,6 @@ export interface SegmentReport {
   /** `empty`: no more than a header, recreated at the next start. */
   readonly end: 'sealed' | 'stopped' | 'open' | 'empty' | 'damaged';
   readonly finding: Finding | undefined;
-  readonly chain: ChainEnd;
+  /** Its last record. */
+  readonly chain: ChainPoint;
 }

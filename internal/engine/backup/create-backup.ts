@@ -10,6 +10,7 @@
 import { type BackupFile, type BackupManifest, imageOfBackup } from '#engine/backup/backup-manifest.ts';
 import type { BackupRepository } from '#engine/backup/backup-repository.ts';
 import { foldLog } from '#engine/backup/fold-log.ts';
+import { checkTail } from '#engine/backup/live-segment.ts';
 import {
   BackupRequestError,
   type ImageBase,
@@ -18,7 +19,6 @@ import {
   type LogImage,
   NO_RECORD,
 } from '#engine/backup/log-image.ts';
-import { checkTail } from '#engine/backup/segment-walk.ts';
 import { withLogImage } from '#engine/backup/survey-log.ts';
 import { crc32 } from '#platform/crc32.ts';
 import {

@@ -2,11 +2,13 @@
  * Where a drill ends the log before it is recovered, and what must come of it:
  * as if the power had gone there. Pure but for reading the segment concerned.
  */
+
+import { walkLiveSegment } from '#engine/backup/live-segment.ts';
 import type { ImageReaderParts, ImageSegment, LogImage } from '#engine/backup/log-image.ts';
-import { tryReadSegmentHeader, walkSegment } from '#engine/backup/segment-walk.ts';
 import { assert, assertNever } from '#platform/assert.ts';
 import type { Random } from '#platform/random.ts';
 import { RECORD_OVERHEAD_BYTES, SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
+import { rereadHeader } from '#wal/walk-segment.ts';
 
 export type CutKind = 'none' | 'torn-tail' | 'each-segment' | 'random';
 export const CUT_KINDS: readonly CutKind[] = ['none', 'torn-tail', 'each-segment', 'random'];
@@ -102,14 +104,12 @@ async function lookUpTo(
 ): Promise<{ readonly recordStart: number; readonly recordsEnd: number; readonly lsn: number }> {
   const file = await fileSystem.open(segment.path, 'read');
   try {
-    const header = await tryReadSegmentHeader(file);
-    assert(typeof header !== 'string', 'the segment was read before');
+    const header = await rereadHeader(file, { ...segment, logId: undefined });
     let recordStart = SEGMENT_HEADER_BYTES;
-    const { recordsEnd, chain } = await walkSegment({
+    const { recordsEnd, chain } = await walkLiveSegment(clock, {
       file,
       header,
       endOffset: segment.bytes,
-      clock,
       onRecord: ({ payload }, endOffset) => {
         if (endOffset > offset) return true;
         recordStart = endOffset - RECORD_OVERHEAD_BYTES - payload.length;

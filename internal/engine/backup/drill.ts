@@ -8,8 +8,8 @@
  */
 import { type CutKind, type DrillCut, planCuts } from '#engine/backup/drill-cuts.ts';
 import { digestAnew, foldLog, type StateDigest } from '#engine/backup/fold-log.ts';
+import { checkTail } from '#engine/backup/live-segment.ts';
 import { ImageDamageError, type LogImage } from '#engine/backup/log-image.ts';
-import { checkTail } from '#engine/backup/segment-walk.ts';
 import { recoverShadow, type ShadowParts, writeImage } from '#engine/backup/shadow.ts';
 import { withLogImage } from '#engine/backup/survey-log.ts';
 import type { DigestAnswer } from '#model/entry.ts';

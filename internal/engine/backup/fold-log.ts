@@ -7,6 +7,8 @@
  * Throws `ImageDamageError` on damage, `BackupRequestError` where the image
  * does not reach the position.
  */
+
+import { walkLiveSegment } from '#engine/backup/live-segment.ts';
 import {
   BackupRequestError,
   ImageDamageError,
@@ -15,7 +17,6 @@ import {
   type LogImage,
   NO_RECORD,
 } from '#engine/backup/log-image.ts';
-import { tryReadSegmentHeader, walkSegment } from '#engine/backup/segment-walk.ts';
 import { loadSnapshot } from '#engine/open-engine.ts';
 import { RecordError } from '#engine/records/record-kind.ts';
 import { mutationsOf } from '#engine/records/record-table.ts';
@@ -28,7 +29,9 @@ import { createStore, type Store } from '#storage/store.ts';
 import type { Frame } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
 import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
+import { isHeaderFault } from '#wal/segment-judge.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
+import { readHeader } from '#wal/walk-segment.ts';
 
 /** Up to and with a record, or the last record not later than a time of the log clock. */
 export type FoldTarget =
@@ -158,14 +161,13 @@ class Fold {
   async #foldSegment(segment: ImageSegment): Promise<boolean> {
     const file = await this.#parts.fileSystem.open(segment.path, 'read');
     try {
-      const header = await tryReadSegmentHeader(file);
-      if (typeof header === 'string') throw this.#damage(segment, 0, header);
+      const header = await readHeader(file, { ...segment, logId: undefined });
+      if (isHeaderFault(header)) throw this.#damage(segment, header.byte, header.why);
       let cutOffset = SEGMENT_HEADER_BYTES;
-      const end = await walkSegment({
+      const end = await walkLiveSegment(this.#parts.clock, {
         file,
         header,
         endOffset: segment.bytes,
-        clock: this.#parts.clock,
         onRecord: (frame, endOffset) => {
           if (this.#isBeyond(frame)) return true;
           this.#take(segment, frame, endOffset);
@@ -173,7 +175,7 @@ class Fold {
           return false;
         },
       });
-      if (end.bad !== undefined) throw this.#damage(segment, end.bad.offset, end.bad.why);
+      if (end.stop?.what === 'item') throw this.#damage(segment, end.stop.offset, end.stop.why);
       const hasWanted =
         end.chain.lsn >= segment.firstLsn && end.chain.lsn > (this.#image.base?.point.lsn ?? 0);
       const { lsn: lastLsn } = end.chain;

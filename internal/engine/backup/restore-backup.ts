@@ -9,14 +9,15 @@
  * and no clean mark, so that a master's start mints a new epoch.
  */
 import { type Folded, type FoldTarget, foldLog } from '#engine/backup/fold-log.ts';
+import { walkLiveSegment } from '#engine/backup/live-segment.ts';
 import { BackupRequestError, ImageDamageError, type LogImage } from '#engine/backup/log-image.ts';
-import { tryReadSegmentHeader, walkSegment } from '#engine/backup/segment-walk.ts';
 import { type Recovered, recoverShadow, type ShadowParts, writeImage } from '#engine/backup/shadow.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { findNodeData } from '#wal/empty-directory.ts';
 import { LOCK_NAME } from '#wal/file-names.ts';
 import type { Manifest } from '#wal/manifest.ts';
 import { WalDirectory } from '#wal/wal-directory.ts';
+import { rereadHeader } from '#wal/walk-segment.ts';
 
 export interface Restored {
   readonly position: ChainPoint;
@@ -118,10 +119,9 @@ async function removeCleanMark(
   if (last === undefined) return undefined;
   const file = await fileSystem.open(`${directory.path}/${last.name}`, 'write');
   try {
-    const header = await tryReadSegmentHeader(file);
-    if (typeof header === 'string') throw new Error(`${last.name}: ${header}`);
+    const header = await rereadHeader(file, { ...last, logId: undefined });
     const { sizeBytes: endOffset } = await file.stat();
-    const { recordsEnd } = await walkSegment({ file, header, endOffset, clock, onRecord: () => false });
+    const { recordsEnd } = await walkLiveSegment(clock, { file, header, endOffset });
     await file.truncate(recordsEnd);
     await file.sync();
     return last.name;

@@ -12,6 +12,7 @@
  * `BackupRequestError` where there is no log.
  */
 
+import { walkLiveSegment } from '#engine/backup/live-segment.ts';
 import {
   BackupRequestError,
   type ImageBase,
@@ -22,7 +23,6 @@ import {
   LogMovedError,
   NO_RECORD,
 } from '#engine/backup/log-image.ts';
-import { tryReadSegmentHeader, type WalkEnd, walkSegment } from '#engine/backup/segment-walk.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { File } from '#platform/file-system.ts';
 import { messageOf } from '#platform/thrown.ts';
@@ -33,10 +33,19 @@ import {
   SnapshotError,
 } from '#storage/snapshot-codec.ts';
 import { MANIFEST_NAME, parseSegmentName, parseSnapshotName, type SegmentName } from '#wal/file-names.ts';
-import { searchLaterItems } from '#wal/later-items.ts';
+import { judgeEnd, type SegmentBytes, whyRefused } from '#wal/judge-end.ts';
 import { type Demand, demandOf, whyShort } from '#wal/log-reach.ts';
 import { isSegmentExcluded, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { SEGMENT_HEADER_BYTES, type SegmentHeader } from '#wal/segment-format.ts';
+import {
+  hasLaterSegment,
+  isHeaderFault,
+  whyNotBase,
+  whyNotFirst,
+  whyNotJoined,
+  whyNotNewest,
+} from '#wal/segment-judge.ts';
+import { readHeader, type WalkEnd } from '#wal/walk-segment.ts';
 import { readWholeFile } from '#wal/whole-files.ts';
 
 const ATTEMPTS = 10;
@@ -176,20 +185,19 @@ class Survey {
 
   async run(names: readonly SegmentName[]): Promise<LogImage> {
     const first = names[0];
-    if (first !== undefined && first.firstLsn > this.#from.lsn + 1) {
-      throw this.#damage(first, 0, `LSN ${this.#from.lsn + 1} is missing before it`);
-    }
+    const late = first && whyNotFirst(first.firstLsn, this.#from.lsn);
+    if (first !== undefined && late !== undefined) throw this.#damage(first, 0, late);
     const start = names.findLastIndex(({ firstLsn }) => firstLsn <= this.#from.lsn + 1);
     const needed = names.slice(Math.max(0, start));
     const segments: ImageSegment[] = [];
+    const seqs = names.map(({ seq }) => seq);
     for (const [index, name] of needed.entries()) {
-      const isLast = index === needed.length - 1 && name.seq >= (this.#demand?.seq ?? 0);
-      const segment = await this.#survey(name, index === 0, isLast);
+      const hasLater = hasLaterSegment(name.seq, seqs, this.#demand);
+      const segment = await this.#survey(name, index === 0, hasLater);
       if (segment !== undefined && segment.lastLsn > this.#from.lsn) segments.push(segment);
     }
     // A log that ends below its snapshot is begun anew behind it at the next start.
     const last = this.#chain.lsn < this.#from.lsn ? this.#from : this.#chain;
-    const seqs = names.map(({ seq }) => seq);
     const why = whyShort(this.#demand, { seqs, endLsn: last.lsn });
     if (why !== undefined) {
       const file = `${this.#directory}/${this.#demand?.segment}`;
@@ -205,18 +213,24 @@ class Survey {
     };
   }
 
-  async #survey(name: SegmentName, isFirst: boolean, isLast: boolean): Promise<ImageSegment | undefined> {
+  async #survey(name: SegmentName, isFirst: boolean, hasLater: boolean): Promise<ImageSegment | undefined> {
     const path = `${this.#directory}/${name.name}`;
     const file = await this.#parts.fileSystem.open(path, 'read');
     try {
       const { sizeBytes } = await file.stat();
       // A newest segment no longer than a header holds nothing, whatever is in it.
-      if (isLast && sizeBytes <= SEGMENT_HEADER_BYTES) return undefined;
-      const header = await tryReadSegmentHeader(file);
-      if (typeof header === 'string') throw this.#damage(name, 0, header);
+      if (!hasLater && sizeBytes <= SEGMENT_HEADER_BYTES) {
+        const why = whyNotNewest(name.firstLsn, this.#chain.lsn);
+        if (why !== undefined) throw this.#damage(name, 0, why);
+        return undefined;
+      }
+      const { logId } = this.#manifest;
+      const header = await readHeader(file, { ...name, logId });
+      if (isHeaderFault(header)) throw this.#damage(name, header.byte, whyRefused(header, hasLater));
       this.#join(name, header, isFirst);
       const end = await this.#walk(file, header, sizeBytes, name);
-      await this.#judge(file, header, sizeBytes, { name, isLast, end });
+      const { clock } = this.#parts;
+      await this.#checkEnd(name, end, hasLater, { file, sizeBytes, salt: header.salt, clock });
       this.#chain = end.chain;
       const bytes = end.isSealed ? sizeBytes : end.recordsEnd;
       const { seq, firstLsn } = name;
@@ -227,64 +241,37 @@ class Survey {
   }
 
   #join(name: SegmentName, header: SegmentHeader, isFirst: boolean): void {
-    if (header.logId !== this.#manifest.logId)
-      throw this.#damage(name, 16, `it belongs to log ${header.logId}`);
-    if (header.seq !== name.seq || header.firstLsn !== name.firstLsn)
-      throw this.#damage(name, 32, 'the file name and the header differ');
     if (isFirst && header.firstLsn - 1 !== this.#from.lsn) return;
-    const { lsn, crc } = this.#chain;
-    if (header.firstLsn - 1 !== lsn) throw this.#damage(name, 40, `LSN ${lsn + 1} is missing before it`);
-    if (header.lastCrc !== crc) throw this.#damage(name, 56, 'it does not continue what is before it');
+    const fault = whyNotJoined(header, this.#chain, isFirst ? 'the snapshot' : 'the segment before it');
+    if (fault !== undefined) throw this.#damage(name, fault.byte, fault.why);
   }
 
   #walk(file: File, header: SegmentHeader, endOffset: number, name: SegmentName): Promise<WalkEnd> {
-    const { lsn, crc, epoch } = this.#from;
-    return walkSegment({
+    return walkLiveSegment(this.#parts.clock, {
       file,
       header,
       endOffset,
-      clock: this.#parts.clock,
       onRecord: (frame, offset) => {
-        if (frame.lsn === lsn && (frame.crc !== crc || frame.epoch !== epoch))
-          throw this.#damage(name, offset, 'the record is not the one the snapshot was made at');
+        const why = whyNotBase(this.#from, frame);
+        if (why !== undefined) throw this.#damage(name, offset, why);
         this.#lastTimestampMs = frame.timestampMs;
         return false;
       },
     });
   }
 
-  /** A bad end is no harm where the log may end: at the last segment, unless what follows proves it durable. */
-  async #judge(
-    file: File,
-    header: SegmentHeader,
-    sizeBytes: number,
-    { name, isLast, end }: { name: SegmentName; isLast: boolean; end: WalkEnd },
+  /** Throws where the segment may not end where it does. */
+  async #checkEnd(
+    name: SegmentName,
+    { stop, chain }: WalkEnd,
+    hasLater: boolean,
+    bytes: SegmentBytes,
   ): Promise<void> {
-    const { bad, chain } = end;
-    if (bad === undefined) {
-      if (!isLast && !end.isSealed)
-        throw this.#damage(name, end.recordsEnd, 'it ends without its seal', chain);
-      return;
-    }
-    if (!isLast) throw this.#damage(name, bad.offset, bad.why, chain);
-    let provenLsn = this.#demand?.lsn ?? 0;
-    const provenBy = provenLsn > chain.lsn ? 'MANIFEST' : 'a later item';
-    await searchLaterItems({
-      file,
-      fromOffset: bad.offset,
-      sizeBytes,
-      salt: header.salt,
-      expectedLsn: chain.lsn + 1,
-      clock: this.#parts.clock,
-      onItem: (item) => {
-        provenLsn = Math.max(provenLsn, item.lsn - item.durLag);
-        return provenLsn > chain.lsn;
-      },
-    });
-    if (provenLsn > chain.lsn) {
-      const why = `${bad.why}; ${provenBy} shows that LSN ${provenLsn} had been durable`;
-      throw this.#damage(name, bad.offset, why, chain);
-    }
+    if (stop === undefined) return;
+    const place = { hasLater, baseLsn: this.#from.lsn, knownDurableLsn: this.#demand?.lsn ?? 0 };
+    const verdict = await judgeEnd(stop, place, bytes);
+    if (verdict.kind === 'whole' || verdict.kind === 'torn') return;
+    throw this.#damage(name, stop.offset, verdict.why, chain);
   }
 
   #damage({ name, firstLsn }: SegmentName, byte: number, why: string, chain?: ChainPoint): ImageDamageError {
