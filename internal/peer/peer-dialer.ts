@@ -17,7 +17,7 @@ import { Replication } from '#gen/walnut/v1/replication_pb.ts';
 import { ADDRESS_CHARACTERS_MAX } from '#model/address.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
-import { createCallGuard } from '#peer/call-guard.ts';
+import { CallsUnderWay } from '#peer/calls-under-way.ts';
 import { toPeerError } from '#peer/peer-errors.ts';
 import { type AnyUnary, UnaryClient } from '#peer/unary-client.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -56,8 +56,8 @@ function dial(clock: Clock, address: string): PeerLink {
   if (endpoint === undefined) return deadLink(address);
   const agent = createAgent();
   const replication = createClient(Replication, createHttp1Transport(endpoint, agent, MESSAGE_BYTES_MAX));
-  const client = new UnaryClient({ clock, endpoint, agent, bytesMax: MESSAGE_BYTES_MAX });
-  const closed = new AbortController();
+  const calls = new CallsUnderWay(clock, address);
+  const client = new UnaryClient({ calls, endpoint, agent, bytesMax: MESSAGE_BYTES_MAX });
 
   const unary = async <M extends AnyUnary, T>(
     method: M,
@@ -87,11 +87,9 @@ function dial(clock: Clock, address: string): PeerLink {
     takeOver: (request, options) =>
       unary(Replication.method.takeOver, fromTakeOverRequest(request), toTakeOverAnswer, options),
     status: (options) => unary(Admin.method.status, create(Admin.method.status.input), toStatus, options),
-    fetchSnapshot: (request, options) =>
-      fetchSnapshot(replication, request, { ...options, clock, address, closedSignal: closed.signal }),
+    fetchSnapshot: (request, options) => fetchSnapshot(replication, request, calls, options, address),
     close: () => {
-      client.close();
-      closed.abort();
+      calls.close();
       agent.destroy();
     },
   };
@@ -119,23 +117,26 @@ function deadLink(address: string): PeerLink {
 async function* fetchSnapshot(
   replication: Client<typeof Replication>,
   request: SnapshotRequest,
-  options: Parameters<typeof createCallGuard>[0],
+  calls: CallsUnderWay,
+  options: CallOptions,
+  address: string,
 ): AsyncIterable<SnapshotChunk> {
-  const guard = createCallGuard(options);
-  // A reader that stops early must not leave the peer sending.
+  const refusal = calls.refusal(options);
+  if (refusal !== undefined) throw refusal;
   const reading = new AbortController();
-  const signal = AbortSignal.any([guard.signal, reading.signal]);
+  const call = calls.begin(options, () => reading.abort());
   try {
-    for await (const message of replication.fetchSnapshot(request, { signal })) {
+    for await (const message of replication.fetchSnapshot(request, { signal: reading.signal })) {
       // The time the reader takes for a chunk is not the peer's.
-      guard.pause();
+      call.pause();
       yield toSnapshotChunk(message);
-      guard.resume();
+      call.resume();
     }
   } catch (error) {
-    throw guard.explain(error);
+    throw call.error ?? toPeerError(error, address);
   } finally {
-    guard.release();
+    call.finish();
+    // A reader that stops early must not leave the peer sending.
     reading.abort();
   }
 }

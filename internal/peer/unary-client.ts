@@ -8,27 +8,23 @@ import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { codeFromHttpStatus, errorFromJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { type Endpoint, openUnaryRequest, UNARY_HEADERS } from '#dial/endpoint.ts';
-import type { WalnutError } from '#model/errors.ts';
-import { cancelledError, closedError, lateError, toPeerError } from '#peer/peer-errors.ts';
-import type { Clock } from '#platform/clock.ts';
+import type { CallsUnderWay } from '#peer/calls-under-way.ts';
+import { toPeerError } from '#peer/peer-errors.ts';
 import type { CallOptions } from '#replication/peer-link.ts';
 
 export interface UnaryClientOptions {
-  readonly clock: Clock;
+  readonly calls: CallsUnderWay;
   readonly endpoint: Endpoint;
   readonly agent: Agent;
-  /** Of an answer. */
+  /** The largest answer. */
   readonly bytesMax: number;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: any unary method; its shapes are inferred where it is called.
 export type AnyUnary = DescMethodUnary<any, any>;
-type EndCall = (error: WalnutError) => void;
 
 export class UnaryClient {
   readonly #options: UnaryClientOptions;
-  readonly #underWay = new Set<EndCall>();
-  #isClosed = false;
 
   constructor(options: UnaryClientOptions) {
     this.#options = options;
@@ -38,42 +34,29 @@ export class UnaryClient {
   call<M extends AnyUnary>(
     method: M,
     message: MessageShape<M['input']>,
-    { timeoutMs, signal }: CallOptions,
+    options: CallOptions,
   ): Promise<MessageShape<M['output']>> {
-    const { clock, endpoint, agent } = this.#options;
-    const { text: address } = endpoint;
+    const { calls, endpoint, agent, bytesMax } = this.#options;
     return new Promise((resolve, reject) => {
-      if (this.#isClosed) return reject(closedError(address));
-      if (signal?.aborted === true) return reject(cancelledError(address));
+      const refusal = calls.refusal(options);
+      if (refusal !== undefined) return reject(refusal);
       // What throws here must not leave a request behind.
       const body = toBinary(method.input, message);
       const outgoing = openUnaryRequest(endpoint, agent, method);
-      const settle = (finish: () => void): void => {
-        if (!this.#underWay.delete(end)) return;
-        timer.cancel();
-        signal?.removeEventListener('abort', onCancel);
-        finish();
-      };
-      const end: EndCall = (error) =>
-        settle(() => {
-          outgoing.destroy();
-          reject(error);
-        });
-      const fail = (error: unknown): void => end(toPeerError(error, address));
-      const onCancel = (): void => end(cancelledError(address));
-      const timer = clock.after(timeoutMs, () => end(lateError(address, timeoutMs)));
-      this.#underWay.add(end);
-      signal?.addEventListener('abort', onCancel, { once: true });
+      const call = calls.begin(options, (error) => {
+        outgoing.destroy();
+        reject(error);
+      });
+      const fail = (error: unknown): void => call.end(toPeerError(error, endpoint.text));
       outgoing.on('error', fail);
       outgoing.on('response', (incoming) =>
-        readAnswer(incoming, this.#options.bytesMax, fail, (bytes) => {
+        readAnswer(incoming, bytesMax, fail, (bytes) => {
           try {
             const answer = readMessage(method, incoming, bytes);
-            settle(() => {
-              // Answered before it was all sent: the peer may never read the rest.
-              if (!outgoing.writableFinished) outgoing.destroy();
-              resolve(answer);
-            });
+            if (!call.finish()) return;
+            // Answered before it was all sent: the peer may never read the rest.
+            if (!outgoing.writableFinished) outgoing.destroy();
+            resolve(answer);
           } catch (error) {
             fail(error);
           }
@@ -81,12 +64,6 @@ export class UnaryClient {
       );
       outgoing.end(body);
     });
-  }
-
-  /** Calls under way reject. */
-  close(): void {
-    this.#isClosed = true;
-    for (const end of [...this.#underWay]) end(closedError(this.#options.endpoint.text));
   }
 }
 

@@ -74,4 +74,11 @@ export const PROCESS_MUTANTS: readonly Mutant[] = [
     replacement: 'address.slice(0, colon)',
     tests: ['test/dial/endpoint.test.ts'],
   },
+  {
+    name: 'time limit of a call that is over already',
+    file: 'internal/peer/calls-under-way.ts',
+    text: '    if (!this.#calls.has(this)) return;\n',
+    replacement: '',
+    tests: ['test/peer/peer-dialer.test.ts'],
+  },
 ];

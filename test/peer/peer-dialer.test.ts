@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { WalnutError } from '#model/errors.ts';
@@ -153,6 +154,22 @@ describe('a refusal', () => {
     running.node.failure = new WalnutError('failed_precondition', 'another log');
     const first = peer.fetchSnapshot(SNAPSHOT, TIMEOUT)[Symbol.asyncIterator]().next();
     expect((await failureOf(first)).code).toBe('failed_precondition');
+  });
+});
+
+describe('a call that is over', () => {
+  it('leaves no timer and no listener, however it ended', async () => {
+    const { running, peer, clock } = await linked();
+    const { signal } = new AbortController();
+    await peer.register(REGISTER, { ...TIMEOUT, signal });
+    for await (const _ of peer.fetchSnapshot(SNAPSHOT, { ...TIMEOUT, signal })) break;
+    const closing = link(running.server.address, clock);
+    const fetching = (async () => {
+      for await (const _ of closing.fetchSnapshot(SNAPSHOT, TIMEOUT)) closing.close();
+    })();
+    expect((await failureOf(fetching)).message).toContain('closed');
+    expect(clock.pendingTimers).toBe(0);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 });
 
