@@ -1,33 +1,33 @@
 /**
- * The bytes of keys and values, end to end in chunks of 1 MiB. A cell is taken
- * behind the last one (so writing is sequential and nothing is searched for) and
- * freed by counting; nothing ever has to be merged or sorted by size. A chunk in
- * which nothing lives any more is given back at once. Chunks that are dead in
- * part are what the compactor empties (`compactor.ts`).
+ * The memory for keys and values: cells end to end in chunks of 1 MiB. A new
+ * cell goes behind the last one, so writes are sequential and no free space is
+ * searched. Freeing a cell only lowers its chunk's count of live bytes. A chunk
+ * without live bytes is released at once; the compactor (`compactor.ts`) empties
+ * chunks that are partly dead.
  *
- * A cell is named by the number of its chunk and its place there, in units of 4
- * bytes. A million chunks are a tebibyte.
+ * A cell's address is its chunk's number and its place in the chunk, in units of
+ * 4 bytes. The limit of 2^20 chunks is one tebibyte.
  */
 import { assert } from '#platform/assert.ts';
 
 export const CHUNK_BYTES = 1_048_576;
-/** What `roundUp` rounds to, as bits. */
+/** Cells are multiples of 2 to this power bytes; `roundUp` rounds to it. */
 const UNIT_BITS = 2;
 const CHUNKS_MAX = 2 ** 20;
-/** Buffers kept for the next chunk, so that a store that stays its size asks the system for nothing. */
+/** Released buffers kept for new chunks, so that a store of constant size allocates none. */
 const SPARE_MAX = 4;
 
 export interface ArenaChunk {
   readonly words: Int32Array<ArrayBuffer>;
   readonly bytes: Buffer<ArrayBuffer>;
-  /** Bytes handed out so far, and of those what is not freed. */
+  /** `usedBytes` were handed out so far; `liveBytes` of them are not freed. */
   usedBytes: number;
   liveBytes: number;
-  /** Being emptied by the compactor. */
+  /** True while the compactor empties the chunk. */
   isMarked: boolean;
 }
 
-/** Bytes that a cell takes: whole units. */
+/** Rounds up to whole units: the bytes that a cell takes. */
 export function roundUp(bytes: number): number {
   return (bytes + 3) & ~3;
 }
@@ -46,22 +46,22 @@ export class Arena {
     return this.#liveBytes;
   }
 
-  /** Bytes of cells that were freed and whose chunks still hold others. */
+  /** Bytes of freed cells in chunks that are not released. */
   get deadBytes(): number {
     return this.#usedBytes - this.#liveBytes;
   }
 
-  /** Bytes of buffers. */
+  /** Bytes of all buffers, spare ones included. */
   get heldBytes(): number {
     return (this.#held + this.#spare.length) * CHUNK_BYTES;
   }
 
-  /** The chunk in which cells are taken. */
+  /** The number of the chunk in which new cells are allocated. */
   get openId(): number {
     return this.#openId;
   }
 
-  /** Takes a cell of `bytes` (whole units, at most a chunk) in the chunk that `openId` says then; returns its place. */
+  /** Allocates a cell of `bytes` (whole units, at most a chunk); returns its place in chunk `openId`, read afterwards. */
   allocate(bytes: number): number {
     let chunk = this.#chunks[this.#openId];
     if (chunk === undefined || chunk.usedBytes + bytes > CHUNK_BYTES) chunk = this.#open();
@@ -73,7 +73,7 @@ export class Arena {
     return place;
   }
 
-  /** Frees a cell in the chunk, or the last `bytes` of one. */
+  /** Frees a cell of `bytes` in the chunk, or the last `bytes` of a cell. */
   free(id: number, bytes: number): void {
     const chunk = this.chunk(id);
     chunk.liveBytes -= bytes;
@@ -91,7 +91,7 @@ export class Arena {
     return this.#chunks[id] as ArenaChunk;
   }
 
-  /** Calls `visit` with every chunk but the one that is being filled. */
+  /** Calls `visit` with every chunk except the open one. */
   forEachClosed(visit: (chunk: ArenaChunk) => void): void {
     for (let id = 0; id < this.#chunks.length; id++) {
       const chunk = this.#chunks[id];

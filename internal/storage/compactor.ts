@@ -1,39 +1,39 @@
 /**
- * Gives back the memory of arena chunks that are dead in part. When more than a
- * fifth of the arena is dead, a round marks the chunks with the least alive in
- * them and then walks all slots, a few for every byte that is freed; a cell in
- * a marked chunk is copied to the end of the arena. At the round's end the
- * marked chunks are empty, and so gone. Nothing needs to know which slot a cell
- * belongs to, which spares four bytes per entry.
+ * Releases the memory of arena chunks that are partly dead. When at least a
+ * fifth of the arena is dead, a round marks the chunks with the fewest live
+ * bytes. It then walks all slots, a few after each operation that frees bytes,
+ * and copies every cell of a marked chunk to the end of the arena. At the end of
+ * the round the marked chunks are empty, so the arena has released them. The walk
+ * by slots spares each cell a pointer to its slot: four bytes per entry.
  *
- * A round copies at most an eighth of what lives, so that is what memory may
- * rise by meanwhile, and is over before another fiftieth of the entries is freed.
+ * A round copies at most an eighth of the live bytes, so memory grows by no more
+ * than that meanwhile. It ends before another fiftieth of the entries is freed.
  */
 import { type Arena, CHUNK_BYTES } from '#storage/arena.ts';
 
-/** Below this nothing is gained. */
+/** With fewer dead bytes no round begins: it would release too little. */
 const DEAD_BYTES_MIN = 4 * CHUNK_BYTES;
-/** A round begins where dead bytes are more than 1 / this of all. */
+/** A round begins when dead bytes are at least 1 / this of all bytes. */
 const DEAD_SHARE = 5;
-/** A round copies at most 1 / this of what lives; two chunks' worth in any case. */
+/** A round copies at most 1 / this of the live bytes, or two chunks if that is more. */
 const COPIED_SHARE = 8;
-/** Slots walked per free, and one more for so many bytes freed. */
+/** Each free walks `SLOTS_PER_FREE` slots and one more per `BYTES_PER_SLOT` bytes freed. */
 const SLOTS_PER_FREE = 64;
 const BYTES_PER_SLOT = 16;
-/** Chunks are told apart by how much lives in them to this precision. */
+/** Chunks are ranked by live bytes in this many steps. */
 const LEVELS = 64;
 
-/** The slots, as far as a round has to do with them. */
+/** What a round needs from the slots. */
 export interface Movable {
   readonly end: number;
-  /** Copies the slot's cell elsewhere where its chunk is marked; does nothing for a free slot. */
+  /** Moves the slot's cell out of its chunk if the chunk is marked; does nothing for a free slot. */
   relocate(slot: number): void;
 }
 
 export class Compactor {
   readonly #arena: Arena;
   readonly #slots: Movable;
-  /** The next slot of the round; -1 where none runs. */
+  /** The next slot of the round; -1 if no round is running. */
   #cursor = -1;
 
   constructor(arena: Arena, slots: Movable) {
@@ -41,7 +41,7 @@ export class Compactor {
     this.#slots = slots;
   }
 
-  /** To be called after bytes of the arena were freed, when every slot is in order. */
+  /** Must be called after an operation that freed bytes, when no slot is half written. */
   onFreed(bytes: number): void {
     if (this.#cursor < 0) {
       const { deadBytes, liveBytes } = this.#arena;
@@ -53,7 +53,7 @@ export class Compactor {
     this.#cursor = end < this.#slots.end ? end : -1;
   }
 
-  /** Marks the chunks with the least alive in them, as many as a round may copy. */
+  /** Marks the chunks with the fewest live bytes, as many as a round may copy. */
   #begin(): void {
     const alive = new Float64Array(LEVELS + 1);
     this.#arena.forEachClosed((chunk) => {
@@ -66,7 +66,7 @@ export class Compactor {
     this.#arena.forEachClosed((chunk) => {
       const own = levelOf(chunk.liveBytes);
       if (own > level) return;
-      // Of the last level some fit, none of them more than another.
+      // The budget covers only some chunks of the last level: the first ones.
       if (own === level) {
         budget -= chunk.liveBytes;
         if (budget < 0) return;

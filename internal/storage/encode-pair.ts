@@ -1,4 +1,4 @@
-/** Key and value as bytes, for callers that have them as values. */
+/** Encodes a key string and a value as the bytes that the store applies. */
 import { type EncodedMutation, type EncodedPair, type Mutation, NEVER } from '#model/entry.ts';
 import { assert } from '#platform/assert.ts';
 

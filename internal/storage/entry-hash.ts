@@ -1,13 +1,13 @@
 /**
- * The 128-bit hash of one stored entry, and the sum of them that is the digest
- * of a state. Both are part of the replication protocol: two nodes compare
- * them, so they never change within a format version (README.md specifies
- * them, a test holds golden values).
+ * The 128-bit hash of one stored entry, and the digest of a state, which is the
+ * sum of these hashes. Nodes compare digests, so both are part of the
+ * replication protocol and never change within a format version. README.md
+ * specifies them; a test compares them with golden values.
  *
  * The hash is MurmurHash3_x86_128 (Austin Appleby, public domain) with seed 0
- * over eight little-endian 32-bit words that state the value's CRC, deadline
- * and version, followed by the key's UTF-8. It is not keyed: it detects
- * accidents, not attackers.
+ * over eight little-endian 32-bit words (value CRC, deadline, version and key
+ * length) followed by the key's UTF-8. It is not keyed: it detects accidents,
+ * not attackers.
  */
 
 import { assert } from '#platform/assert.ts';
@@ -31,25 +31,25 @@ export interface HashedFields {
 }
 
 /**
- * Computes entry hashes into its own lanes `h1` (most significant) to `h4`, so
- * that the write path allocates nothing. One per store; not reentrant.
+ * Computes an entry hash into its fields `h1` (most significant) to `h4`, so that
+ * the write path allocates nothing. The next call overwrites them: not reentrant.
  */
 export class EntryHasher {
   h1 = 0;
   h2 = 0;
   h3 = 0;
   h4 = 0;
-  /** Bytes of UTF-8 of the key hashed last. */
+  /** Length in UTF-8 of the key hashed last. */
   keyBytes = 0;
   readonly #key = new KeyBytes();
 
-  /** Hashes one entry; read the lanes and `keyBytes` before the next call. The key is well-formed. */
+  /** Hashes one entry into `h1` to `h4` and `keyBytes`. The key must be well-formed. */
   hashEntry(key: string, valueCrc: number, expireAtMs: number, epoch: number, lsn: number): void {
     assert(this.#key.load(key), 'the key of an entry is well-formed');
     this.hashKey(this.#key, valueCrc, expireAtMs, epoch, lsn);
   }
 
-  /** As `hashEntry`, of a key that was read already. */
+  /** `hashEntry` for a key that is already loaded. */
   hashKey(
     { words, length }: KeyBytes,
     valueCrc: number,
@@ -65,7 +65,7 @@ export class EntryHasher {
     this.#finish(FIXED_BYTES + length);
   }
 
-  /** Plain MurmurHash3_x86_128 of `bytes`, seed 0: what the golden test compares with published values. */
+  /** Plain MurmurHash3_x86_128 of `bytes`, seed 0, so that a test can compare it with published values. */
   hashBytes(bytes: Uint8Array): void {
     this.h1 = this.h2 = this.h3 = this.h4 = 0;
     const words = new Int32Array((bytes.length + 3) >>> 2);
@@ -74,12 +74,12 @@ export class EntryHasher {
     this.#finish(bytes.length);
   }
 
-  /** The lanes as 32 hex digits. */
+  /** The hash as 32 hex digits. */
   hex(): string {
     return lanesToHex(this.h1, this.h2, this.h3, this.h4);
   }
 
-  /** `words` hold `length` bytes, the last of them padded with zeros, which change nothing. */
+  /** `words` contain `length` bytes; zeros pad the last word and do not change the hash. */
   #absorb(words: Int32Array, length: number): void {
     const whole = length >>> 4;
     for (let i = 0; i < whole; i++) {
@@ -116,7 +116,7 @@ export class EntryHasher {
     this.h4 = h4;
   }
 
-  /** The last 0 .. 15 bytes. */
+  /** Mixes in the last 0 .. 15 bytes, padded with zeros. */
   #tail(w1: number, w2: number, w3: number, w4: number): void {
     this.h4 ^= Math.imul(rotate(Math.imul(w4, C4), 18), C1);
     this.h3 ^= Math.imul(rotate(Math.imul(w3, C3), 17), C4);
@@ -137,7 +137,7 @@ export class EntryHasher {
   }
 }
 
-/** The sum of entry hashes mod 2^128: the order of additions does not matter. */
+/** The sum of entry hashes modulo 2^128, so the order of additions does not matter. */
 export class DigestSum {
   #a = 0;
   #b = 0;
@@ -145,7 +145,7 @@ export class DigestSum {
   #d = 0;
 
   add(hash: EntryHasher): void {
-    // Carries by comparison: a remainder of numbers above 2^31 is a call into C.
+    // Compare and subtract: `%` on numbers above 2^31 calls into C, which is slower.
     let d = this.#d + (hash.h4 >>> 0);
     let c = this.#c + (hash.h3 >>> 0);
     let b = this.#b + (hash.h2 >>> 0);
@@ -198,7 +198,7 @@ export class DigestSum {
     return lanesToHex(this.#a, this.#b, this.#c, this.#d);
   }
 
-  /** Writes the four lanes to `target` from `at` on, most significant first: cheap enough for every record. */
+  /** Writes the digest as four numbers to `target[at..at + 3]`, most significant first; cheap enough per record. */
   copyTo(target: Uint32Array, at: number): void {
     target[at] = this.#a;
     target[at + 1] = this.#b;
@@ -207,7 +207,7 @@ export class DigestSum {
   }
 }
 
-/** The text of a digest that `DigestSum.copyTo` wrote to `lanes` at `at`. */
+/** Formats a digest that `DigestSum.copyTo` wrote to `lanes` at `at`. */
 export function formatDigest(lanes: Uint32Array, at: number): string {
   return lanesToHex(...lanes.subarray(at, at + 4));
 }

@@ -1,11 +1,11 @@
 /**
- * Small numbers for the epochs that entries are of: millions of entries share a
- * handful, so a slot holds a number instead of the eight bytes of an epoch.
- * Counted, so that an epoch which no entry is of any more leaves nothing behind.
+ * Small numbers for epochs. Millions of entries share a few epochs, so a slot
+ * contains a number of 27 bits instead of the epoch's eight bytes. References are
+ * counted, and a number is free for reuse when no entry has its epoch any more.
  */
 import { assert } from '#platform/assert.ts';
 
-/** A slot has 27 bits for the number. */
+/** The number has 27 bits in a slot. */
 export const EPOCH_IDS_MAX = 2 ** 27;
 
 export class EpochIds {
@@ -13,11 +13,11 @@ export class EpochIds {
   readonly #epochs: number[] = [];
   readonly #counts: number[] = [];
   readonly #free: number[] = [];
-  /** Most entries in a row are of one epoch. */
+  /** The last lookup: successive entries mostly have the same epoch. */
   #lastEpoch = Number.NaN;
   #lastId = 0;
 
-  /** The number of `epoch`, counted once more. */
+  /** Returns the number of `epoch` and counts one more reference to it. */
   retain(epoch: number): number {
     if (epoch !== this.#lastEpoch) this.#look(epoch);
     (this.#counts[this.#lastId] as number)++;
@@ -37,7 +37,7 @@ export class EpochIds {
     return this.#epochs[id] as number;
   }
 
-  /** Epochs that entries are of. */
+  /** How many epochs are in use. */
   get size(): number {
     return this.#ids.size;
   }

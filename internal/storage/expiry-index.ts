@@ -1,10 +1,10 @@
 /**
- * Which entries are due to be deleted: a min-heap of slots by deadline, four
- * children to a node so that it is half as deep as with two. Each slot knows
- * its place in the heap, so a deadline that changes or goes leaves nothing
- * behind. The heap lies in chunks that are added and given back one by one, so
- * that nothing grows in one go, and no deadline is an object: the collector has
- * nothing to do with any, however far they are spread.
+ * Finds entries that are due to expire: a min-heap of slots by deadline. A node
+ * has four children, which halves the depth of a binary heap. Each slot stores
+ * its place in the heap, so a deadline that changes or is removed leaves no stale
+ * node. The heap grows and shrinks by one chunk at a time, so no operation copies
+ * all of it, and deadlines are numbers in arrays, so the garbage collector has
+ * nothing to visit.
  */
 import { NEVER } from '#model/entry.ts';
 import type { SlotTable } from '#storage/slot-table.ts';
@@ -16,7 +16,7 @@ const CHILDREN = 4;
 
 export class ExpiryIndex {
   readonly #slots: SlotTable;
-  /** Slots by place; at most one chunk is empty, for a store at a chunk's edge. */
+  /** Slots by place. One empty chunk stays, so that a size around a chunk's edge does not allocate again and again. */
   readonly #chunks: Int32Array<ArrayBuffer>[] = [];
   #size = 0;
 
@@ -32,7 +32,7 @@ export class ExpiryIndex {
     this.#rise(this.#size++, slot, expireAtMs);
   }
 
-  /** To be called before the slot's deadline changes. */
+  /** Must be called before the slot's deadline changes; does nothing for an entry without one. */
   remove(slot: number): void {
     if (this.#slots.expireAtMsOf(slot) === NEVER) return;
     const place = this.#slots.expiryPlaceOf(slot);
@@ -40,7 +40,7 @@ export class ExpiryIndex {
     if ((this.#chunks.length - 1) * CHUNK_SLOTS > this.#size + CHUNK_SLOTS)
       this.#chunks.pop()?.buffer.transfer(0);
     if (last === slot) return;
-    // The last one fills the gap, and then goes to where it belongs, up or down.
+    // The last slot fills the gap, then moves up or down to its place by deadline.
     const lastMs = this.#slots.expireAtMsOf(last);
     const parent = place === 0 ? undefined : this.#at(Math.floor((place - 1) / CHILDREN));
     if (parent !== undefined && this.#slots.expireAtMsOf(parent) > lastMs) this.#rise(place, last, lastMs);
@@ -48,12 +48,13 @@ export class ExpiryIndex {
   }
 
   /**
-   * Up to `max` slots whose deadline is at or before `nowMs`: the oldest, the
-   * others in no order. Looks at no more than four others for each.
+   * Up to `max` slots whose deadline is at or before `nowMs`: the earliest first,
+   * the rest in no order and not always the earliest. Examines at most four more
+   * slots per slot found.
    */
   due(nowMs: number, max: number): number[] {
     const found: number[] = [];
-    // A node's children are never due before it, so a due-only walk from the root finds all.
+    // A node's children are never due before the node, so a walk over due nodes finds every due slot.
     const pending = [0];
     while (pending.length > 0 && found.length < max) {
       const place = pending.pop() as number;
@@ -66,7 +67,7 @@ export class ExpiryIndex {
     return found;
   }
 
-  /** Bytes of buffers. */
+  /** Bytes of all chunks. */
   get heldBytes(): number {
     return this.#chunks.length * CHUNK_SLOTS * 4;
   }

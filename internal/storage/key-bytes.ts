@@ -1,16 +1,15 @@
 /**
- * The key of the operation at hand as UTF-8 in 32-bit words, padded with zeros,
- * and its hash. It is read once per operation; after that keys are compared,
- * hashed and stored word by word, and no string is built. One per store, used
- * again by every operation: not reentrant.
+ * The current key: its UTF-8 in 32-bit words, padded with zeros, and its hash.
+ * An operation loads its key once and then compares, hashes and stores it word by
+ * word without building a string. The next load overwrites it: not reentrant.
  *
- * The hash is HalfSipHash-1-3 (Aumasson and Bernstein; the one that Linux uses
- * for its tables), keyed by the store's seed, so that nobody who does not know
- * the seed can make keys collide.
+ * The hash is HalfSipHash-1-3 (Aumasson and Bernstein; Linux uses it for its hash
+ * tables). The store's seed is its key, so that only who knows the seed can choose
+ * keys that collide.
  */
 import { assert } from '#platform/assert.ts';
 
-/** What a slot has room to say; the log's keys have 1,024 at most. */
+/** The largest key length that a slot can express; keys in the log have at most 1,024 bytes. */
 export const STORED_KEY_BYTES_MAX = 0xffff;
 const WORDS_INITIAL = 512;
 /** UTF-8 needs at most this many bytes per UTF-16 code unit. */
@@ -24,7 +23,7 @@ assert(
 export class KeyBytes {
   words = new Int32Array(WORDS_INITIAL);
   bytes = new Uint8Array(this.words.buffer);
-  /** Bytes of the key. */
+  /** Length of the key in bytes. */
   length = 0;
   hash = 0;
   readonly #encoder = new TextEncoder();
@@ -32,14 +31,14 @@ export class KeyBytes {
   readonly #k1: number;
   readonly #hashMask: number;
 
-  /** `hashMask`: the bits of the hash that are used. Tests clear some, so that keys collide. */
+  /** `hashMask` selects the bits of the hash in use. Tests clear some, so that keys collide. */
   constructor(seed = 0, hashMask = -1) {
     this.#k0 = seed | 0;
     this.#k1 = Math.imul(seed, 0x9e3779b1) ^ 0x7f4a7c15;
     this.#hashMask = hashMask;
   }
 
-  /** False for an ill-formed string: nothing can be stored under it, and this holds no key then. */
+  /** Returns false for an ill-formed string: no entry can have such a key, and the current key is then undefined. */
   load(key: string): boolean {
     if (key.length * UTF8_BYTES_PER_UNIT + 4 > this.bytes.length)
       this.#grow(key.length * UTF8_BYTES_PER_UNIT);
@@ -50,11 +49,11 @@ export class KeyBytes {
     return true;
   }
 
-  /** Takes UTF-8 as it stands. */
+  /** Loads a key of `length` bytes of UTF-8, which the caller has checked. */
   loadBytes(source: Uint8Array, at: number, length: number): void {
     if (length + 4 > this.bytes.length) this.#grow(length);
     this.length = length;
-    // Whole words: read back as words right away, bytes would have to be waited for.
+    // Write whole words: a word read right after four byte writes stalls until they are done.
     const { words } = this;
     const whole = length >>> 2;
     let from = at;
@@ -75,14 +74,14 @@ export class KeyBytes {
     return Buffer.from(this.bytes.buffer, 0, this.length).toString();
   }
 
-  /** Whether the key stands at `at` of `source`, which has that many bytes there. */
+  /** True if `source` contains this key at `at`. `source` must have `length` bytes from there. */
   standsAt(source: Uint8Array, at: number): boolean {
     const { bytes, length } = this;
     for (let i = 0; i < length; i++) if (bytes[i] !== source[at + i]) return false;
     return true;
   }
 
-  /** False where a character is not ASCII. */
+  /** Returns false if a character is not ASCII; the words are then wrong. */
   #loadAscii(key: string): boolean {
     const { words } = this;
     const { length } = key;
@@ -118,7 +117,7 @@ export class KeyBytes {
     this.bytes = new Uint8Array(this.words.buffer);
   }
 
-  /** Whole words are mixed in as they come; the last block is the rest of the bytes and the length. */
+  /** The last block combines the bytes after the last whole word with the length. */
   #sip(): number {
     const { words, length } = this;
     const whole = length >>> 2;
@@ -127,7 +126,7 @@ export class KeyBytes {
     let v2 = 0x6c796765 ^ v0;
     let v3 = 0x74656462 ^ v1;
     for (let i = 0; i < whole + 4; i++) {
-      // Rounds: one per whole word, one for the last block, three to finish.
+      // One round per whole word, one for the last block, three to finish.
       let m = 0;
       if (i < whole) m = words[i] as number;
       else if (i === whole) m = (length << 24) | ((length & 3) === 0 ? 0 : (words[whole] as number));

@@ -1,24 +1,24 @@
 /**
- * From keys to slots: an open-addressing table by extendible hashing (Fagin et
- * al., 1979). The top bits of a hash choose a segment of the directory, its low
- * bits a home within the segment; a cell holds the whole hash and the slot, so
- * that growing looks at no entry and a miss seldom does. A segment grows by a
- * quarter until it is full size, then splits in two: no call moves more than
- * some 8,000 cells, whatever the size of the table.
+ * Finds the slot of a key: extendible hashing (Fagin et al., 1979) with open
+ * addressing in each segment. The top bits of a hash choose a segment of the
+ * directory, its low bits the first cell to look at. A cell contains the whole
+ * hash and the slot, so growing reads no entry and a miss seldom reads one. A
+ * segment of full size splits in two, so no call moves more than about 8,000
+ * cells, whatever the size of the table.
  *
- * Segments shrink and merge as entries go. Their buffers are given back at
- * once, not when the collector comes.
+ * Segments shrink and merge as entries are removed. Their buffers are freed at
+ * once, not at the next garbage collection.
  */
 import { assert } from '#platform/assert.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
 import { NO_SLOT } from '#storage/slot-table.ts';
 
 const CELLS_MIN = 64;
-/** Up to here a segment doubles, above it grows by a quarter: large tables are 64 to 80 % full. */
+/** Below this size a segment doubles, from it on it grows by a quarter: large tables are 64 to 80 % full. */
 const CELLS_DOUBLING_MAX = 4_096;
-/** The step after which a segment splits: 4,096, 5,120, 6,400, 8,000. */
+/** The largest size of a segment, the last of 4,096, 5,120, 6,400 and 8,000 cells; then it splits. */
 const CELLS_MAX = 8_000;
-/** Directory bits; the other 16 of a hash choose the home. Only colliding hashes make larger segments then. */
+/** Most bits for the directory; the other 16 bits of a hash choose the cell. At this depth segments grow without limit. */
 const DEPTH_MAX = 16;
 const MERGED_ENTRIES_MAX = 1_024;
 
@@ -26,11 +26,11 @@ interface Segment {
   /** Pairs of hash and slot + 1; 0 is an empty cell. */
   cells: Int32Array<ArrayBuffer>;
   entries: number;
-  /** Leading bits of the hash that all its entries share. */
+  /** How many leading bits of the hash all its entries share. */
   depth: number;
 }
 
-/** Says whether the key at hand is the one in `slot`. */
+/** Compares the key stored in `slot` with `key`. */
 export interface KeyMatcher {
   matches(slot: number, key: KeyBytes): boolean;
 }
@@ -59,13 +59,13 @@ export class KeyIndex {
     }
   }
 
-  /** For prefetching: reads the cell where a key of this hash is looked for first. */
+  /** For prefetching: reads the cell where the lookup of a key with this hash begins. */
   peek(hash: number): number {
     const { cells } = this.#segmentOf(hash);
     return cells[homeOf(hash, cells.length)] as number;
   }
 
-  /** For prefetching: the first slot of a key of this hash, or `NO_SLOT`. */
+  /** For prefetching: the first slot whose key has this hash, or `NO_SLOT`. */
   candidate(hash: number): number {
     const { cells } = this.#segmentOf(hash);
     const end = cells.length;
@@ -77,7 +77,7 @@ export class KeyIndex {
     }
   }
 
-  /** The caller knows that the key is not there. */
+  /** Adds a key that is not in the index, which the caller has checked. */
   add(hash: number, slot: number): void {
     let segment = this.#segmentOf(hash);
     while ((segment.entries + 1) * 10 > (segment.cells.length >>> 1) * 8) {
@@ -98,12 +98,12 @@ export class KeyIndex {
     }
     closeGap(cells, at);
     segment.entries--;
-    // A third full or less: even halved it is far from full.
+    // Less than 30 % full: at half the size it is still far from full.
     if (cells.length > 2 * CELLS_MIN && segment.entries * 10 < (cells.length >>> 1) * 3)
       this.#shrink(segment, hash);
   }
 
-  /** Bytes of all segments, for figures. */
+  /** Bytes of all segments, for memory figures. */
   get heldBytes(): number {
     return [...new Set(this.#directory)].reduce((sum, { cells }) => sum + cells.byteLength, 0);
   }
@@ -113,7 +113,7 @@ export class KeyIndex {
   }
 
   #directoryIndex(hash: number): number {
-    // In two steps, because a shift by 32 would be none.
+    // Two shifts, because JavaScript takes a shift by 32 as a shift by 0.
     return (hash >>> 1) >>> (31 - this.#depth);
   }
 
@@ -131,7 +131,7 @@ export class KeyIndex {
     const depth = segment.depth + 1;
     const [low, high] = splitCells(segment.cells, depth);
     release(segment.cells);
-    // The directory's entries with the segment's prefix are neighbours.
+    // The directory's entries that lead to one segment are adjacent.
     const span = 1 << (this.#depth - segment.depth);
     const first = this.#directoryIndex(hash) & ~(span - 1);
     this.#directory.fill(low, first, first + span / 2);
@@ -147,7 +147,7 @@ export class KeyIndex {
     }
   }
 
-  /** The segment that differs in the last bit of the prefix only, where it was not split further. */
+  /** The segment whose prefix differs only in the last bit; undefined if that one was split further. */
   #buddyOf(segment: Segment, hash: number): Segment | undefined {
     if (segment.depth === 0) return undefined;
     const buddy = this.#segmentOf(hash ^ (1 << (32 - segment.depth)));
@@ -171,7 +171,7 @@ function createSegment(cells: number, depth: number): Segment {
   return { cells: new Int32Array(2 * cells), entries: 0, depth };
 }
 
-/** Frees the memory now: it would otherwise wait for the collector, which has little else to come for. */
+/** Frees the memory now: with so few objects on the heap the next garbage collection may be far off. */
 function release(cells: Int32Array<ArrayBuffer>): void {
   cells.buffer.transfer(0);
 }
@@ -205,7 +205,7 @@ function moveCells(from: Int32Array, to: Int32Array): void {
   }
 }
 
-/** Two segments of the next depth: hashes with a 0 and those with a 1 in its bit. */
+/** Distributes cells over two segments of `depth` by the hash's last prefix bit: 0 first, then 1. */
 function splitCells(cells: Int32Array, depth: number): [Segment, Segment] {
   const shift = 32 - depth;
   const counts: [number, number] = [0, 0];
@@ -213,7 +213,7 @@ function splitCells(cells: Int32Array, depth: number): [Segment, Segment] {
     if (cells[at + 1] !== 0) (counts[(((cells[at] as number) >>> shift) & 1) as 0 | 1] as number)++;
   }
   const halves = counts.map((entries) => {
-    // All on one side takes colliding hashes, and splitting again would not help much.
+    // Only colliding hashes overfill one side; it keeps the old size, as one more split would hardly help.
     const segment = createSegment(
       entries * 10 <= CELLS_DOUBLING_MAX * 9 ? CELLS_DOUBLING_MAX : cells.length >>> 1,
       depth,
@@ -229,7 +229,7 @@ function splitCells(cells: Int32Array, depth: number): [Segment, Segment] {
   return halves;
 }
 
-/** Empties the cell at `gap`, moving back what probing would no longer reach over it. */
+/** Empties the cell at `gap` and moves back the cells that a lookup could no longer reach past it. */
 function closeGap(cells: Int32Array, gap: number): void {
   const end = cells.length;
   let at = gap;

@@ -1,16 +1,16 @@
 /**
- * Brings what is stored of several keys near before it is looked at one by one.
- * With millions of entries every lookup waits for main memory half a dozen times,
- * one wait after the other. Here each of these steps is made for all keys in turn:
- * none depends on the one before it, so the processor has many under way at once.
- * Nothing is decided by it, and nothing changes.
+ * Reads the memory of several keys into the processor's caches before they are
+ * looked up one by one. With millions of entries a lookup waits for main memory
+ * about six times in sequence, as each read depends on the one before. This module
+ * makes each of these reads for all keys before the next one; they are independent,
+ * so the processor overlaps the waits. It changes no state and no result.
  */
 import { PREFETCH_KEYS } from '#model/bulk.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
 import type { KeyIndex } from '#storage/key-index.ts';
 import { NO_SLOT, type SlotTable } from '#storage/slot-table.ts';
 
-/** Fewer entries are near anyway. */
+/** With fewer entries the processor's caches contain them anyway. */
 const ENTRIES_MIN = 50_000;
 
 export class Prefetcher {
@@ -19,17 +19,17 @@ export class Prefetcher {
   readonly #slots: SlotTable;
   readonly #hashes = new Int32Array(PREFETCH_KEYS);
   readonly #found = new Int32Array(PREFETCH_KEYS);
-  /** What was read is kept, or it would not be read. */
+  /** Collects what was read, so that the compiler does not remove the reads. */
   #sink = 0;
 
-  /** `key`: the store's, which is another one afterwards. */
+  /** `key` is the store's; `run` overwrites it. */
   constructor(key: KeyBytes, index: KeyIndex, slots: SlotTable) {
     this.#key = key;
     this.#index = index;
     this.#slots = slots;
   }
 
-  /** Of the keys from `from` on, at most `PREFETCH_KEYS` and not from `to` on, in a store of so many entries. */
+  /** Prefetches keys `from` to `to - 1`, at most `PREFETCH_KEYS` of them, in a store of `entries` entries. */
   run(
     bytes: Buffer,
     offsets: Uint32Array,

@@ -1,13 +1,13 @@
 /**
- * Who was touched least recently: one doubly linked list through the slots, the
- * oldest at one end, so that touching, removing and choosing a victim each take
- * a few writes whatever the number of entries. Every touch has a stamp from one
- * counter; a snapshot carries the stamps, and from them the list is built anew.
+ * The order of last use: one doubly linked list through the slots, the least
+ * recently touched at one end. Touching, removing and choosing a victim each take
+ * a few writes, whatever the number of entries. Every touch takes a stamp from one
+ * counter; a snapshot contains the stamps, and loading it rebuilds the list.
  */
 import { NO_SLOT, SLOT_LIVE, type SlotTable } from '#storage/slot-table.ts';
 import { sortByStamp } from '#storage/stamp-sort.ts';
 
-/** Slots that a step of `rebuild` looks at. */
+/** Slots that one step of `rebuild` looks at. */
 const REBUILD_SLOTS = 65_536;
 
 export class RecencyList {
@@ -15,20 +15,20 @@ export class RecencyList {
   #oldest = NO_SLOT;
   #newest = NO_SLOT;
   #lastStamp = 0;
-  /** False once a slot was placed with a stamp that is not the newest. */
+  /** False once `restore` appended a slot with a stamp older than the last one. */
   #isSorted = true;
 
   constructor(slots: SlotTable) {
     this.#slots = slots;
   }
 
-  /** Puts a slot that is not in the list at its new end, stamped as the newest of all. */
+  /** Appends a slot that is not in the list as the most recently touched. */
   add(slot: number): void {
     this.#slots.setStamp(slot, ++this.#lastStamp);
     this.#append(slot);
   }
 
-  /** Makes a slot of the list the newest of all. */
+  /** Makes a slot of the list the most recently touched. */
   touch(slot: number): void {
     this.#slots.setStamp(slot, ++this.#lastStamp);
     if (slot === this.#newest) return;
@@ -36,7 +36,7 @@ export class RecencyList {
     this.#append(slot);
   }
 
-  /** Puts a slot at the new end under the stamp that it had; `rebuild` sorts where stamps do not come in order. */
+  /** Appends a slot with the stamp that it had; `rebuild` sorts the list if stamps arrived out of order. */
   restore(slot: number, stamp: number): void {
     this.#slots.setStamp(slot, stamp);
     if (stamp < this.#lastStamp) this.#isSorted = false;
@@ -54,14 +54,14 @@ export class RecencyList {
     else this.#slots.setNewer(older, newer);
   }
 
-  /** Takes the least recently touched slot out of the list, or `NO_SLOT` where it is empty. */
+  /** Removes and returns the least recently touched slot; `NO_SLOT` if the list is empty. */
   takeOldest(): number {
     const slot = this.#oldest;
     if (slot !== NO_SLOT) this.remove(slot);
     return slot;
   }
 
-  /** Puts what was restored out of order in order, in steps of a few milliseconds. Nothing may be applied in between. */
+  /** Sorts restored slots by stamp, in steps of a few milliseconds. The store must not change between steps. */
   *rebuild(entries: number): Generator<undefined, void> {
     if (this.#isSorted) return;
     let stamps: Float64Array = new Float64Array(entries);

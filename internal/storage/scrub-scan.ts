@@ -1,14 +1,14 @@
 /**
- * Re-hashes everything that is stored, in bounded slices, while the store goes
- * on changing: each value against its CRC, each key against the index, and in
- * the end the sum of all entry hashes against the digest that was kept up to
- * date by every change. So one altered bit of a value, a key, a deadline, a
- * version or of the digest itself is found; bits of the recency order are not.
+ * Hashes every stored entry again, in bounded slices, while the store changes. It
+ * compares each value with its CRC, looks up each key in the index and at the end
+ * compares the sum of all entry hashes with the digest that every change kept up
+ * to date. It therefore finds one altered bit of a value, key, deadline, version
+ * or of the digest, but not of the recency order.
  *
- * The walk is by slots. Its own sum covers the slots behind the cursor: the store
- * tells what comes and goes there, so at the end it is the sum of the state of
- * that moment. An entry that was altered and replaced before the walk came by
- * leaves the digest off, which the end notices.
+ * The scan walks the slots and keeps a sum for those behind its cursor. The store
+ * reports every change there, so the final sum is that of the final state. If an
+ * entry is altered and then replaced ahead of the cursor, the digest is wrong from
+ * then on, and the comparison at the end fails.
  */
 
 import type { Position } from '#model/position.ts';
@@ -19,31 +19,31 @@ import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { SLOT_FREE, type SlotTable } from '#storage/slot-table.ts';
 
-/** Altered entries that are named; more are counted. */
+/** Most altered entries reported by key; further ones are only counted. */
 const NAMED_MAX = 10;
-/** Free slots passed over in one slice. */
+/** Most slots in one slice, free ones included. */
 const SLOTS_PER_SLICE = 16_384;
 
-/** What the scan needs to know of the store. */
+/** What the scan needs from the store. */
 export interface ScrubSource {
   readonly slots: SlotTable;
-  /** How many entries there are, and their digest. */
+  /** How many entries the store has now, and its digest. */
   readonly entries: () => number;
   readonly digest: () => string;
-  /** Whether looking for the key in the slot finds the slot. */
+  /** True if a lookup of the key in the slot finds that slot. */
   readonly isFoundAt: (slot: number) => boolean;
   /** Called once, when the scan is complete or cancelled. */
   readonly onEnd: () => void;
 }
 
 export interface ScrubFindings {
-  /** Entries looked at, and the bytes of their values. */
+  /** Entries examined so far, and the bytes of their values. */
   readonly entries: number;
   readonly bytes: number;
   readonly altered: number;
-  /** The first of them. */
+  /** The first altered entries, at most ten. */
   readonly named: readonly AlteredEntry[];
-  /** What is wrong with the whole; empty: nothing, or not at its end yet. */
+  /** What is wrong with the state as a whole; empty if nothing, or if the scan is not complete. */
   readonly whole: string;
 }
 
@@ -51,7 +51,7 @@ export class ScrubScan {
   readonly #source: ScrubSource;
   readonly #hasher = new EntryHasher();
   readonly #key = new KeyBytes();
-  /** Of what is in the slots behind the cursor. */
+  /** The sum over the slots behind the cursor. */
   readonly #sum = new DigestSum();
   readonly #named: AlteredEntry[] = [];
   #count = 0;
@@ -66,7 +66,7 @@ export class ScrubScan {
     this.#source = source;
   }
 
-  /** Looks at up to `entriesMax` entries of together about `bytesMax` bytes. False when there is nothing more. */
+  /** Examines up to `entriesMax` entries with about `bytesMax` bytes in total. Returns false when the scan is complete. */
   next(entriesMax: number, bytesMax: number): boolean {
     assert(this.#state === 'scanning', `the scrub is ${this.#state}`);
     const { slots } = this.#source;
@@ -97,14 +97,14 @@ export class ScrubScan {
     };
   }
 
-  /** The store has put an entry with this hash into `slot`. */
+  /** Must be called after the store wrote an entry with this hash into `slot`. */
   added(slot: number, hash: EntryHasher): void {
     if (slot >= this.#cursor) return;
     this.#sum.add(hash);
     this.#count++;
   }
 
-  /** The store takes the entry with this hash, as it is stored now, out of `slot`. */
+  /** Must be called before the store removes or replaces the entry in `slot`, with the hash of what is there now. */
   removed(slot: number, hash: EntryHasher): void {
     if (slot >= this.#cursor) return;
     this.#sum.subtract(hash);
@@ -117,13 +117,13 @@ export class ScrubScan {
       const why = this.#compare(slot);
       if (why !== '') this.#note(slot, why);
     } catch (error) {
-      // Where the fields that say where things are were altered, there is nothing to read there.
+      // Reading throws if the fields that locate the cell were altered.
       this.#altered++;
       this.#whole = `slot ${slot} cannot be read: ${messageOf(error)}`;
     }
   }
 
-  /** What is wrong with the entry; empty: nothing that shows in it alone. */
+  /** What is wrong with the entry; empty if nothing shows in this entry alone. */
   #compare(slot: number): string {
     const { slots, isFoundAt } = this.#source;
     const stored = slots.valueCrcOf(slot);

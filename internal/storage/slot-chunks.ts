@@ -1,15 +1,15 @@
 /**
- * The memory of slots: chunks of 16,384, given out from the lowest chunk with
- * a free slot, so that after a mass delete the high chunks run empty and are
- * given back. One empty chunk is kept, so that a store at a chunk's edge does
- * not ask for memory again and again.
+ * The memory of slots, in chunks of 16,384 slots. A new slot comes from the lowest
+ * chunk with a free one, so that after a mass delete the high chunks become empty
+ * and are released. One empty chunk is kept, so that a store whose size moves around
+ * a chunk's edge does not allocate again and again.
  */
 import { assert } from '#platform/assert.ts';
 
 const CHUNK_BITS = 14;
 export const SLOTS_PER_CHUNK = 1 << CHUNK_BITS;
 const CHUNK_MASK = SLOTS_PER_CHUNK - 1;
-/** Words of a slot; `slot-table.ts` says what is in them. */
+/** 32-bit words per slot; `slot-words.ts` describes them. */
 export const SLOT_WORDS = 10;
 const NO_INDEX = -1;
 
@@ -19,14 +19,14 @@ interface Chunk {
   entries: number;
   /** Slots from here on were never used. */
   used: number;
-  /** First of the freed slots, linked through word 0. */
+  /** The first of the freed slots, which are linked through word 0. */
   freeHead: number;
 }
 
-/** Of a chunk's slots, by their number in it. */
+/** The deadlines of a chunk's slots, by the slot's number within the chunk. */
 export interface Deadlines {
   readonly atMs: Float64Array<ArrayBuffer>;
-  /** In the expiry index. */
+  /** The slots' places in the expiry index. */
   readonly places: Int32Array<ArrayBuffer>;
 }
 
@@ -35,14 +35,14 @@ export function indexOf(slot: number): number {
   return slot & CHUNK_MASK;
 }
 
-/** Where a slot begins in the words of its chunk. */
+/** The index of a slot's first word within its chunk. */
 export function firstWordOf(slot: number): number {
   return (slot & CHUNK_MASK) * SLOT_WORDS;
 }
 
 export class SlotChunks {
   readonly #chunks: (Chunk | undefined)[] = [];
-  /** A bit per chunk that has free slots. */
+  /** One bit per chunk: set if the chunk has a free slot. */
   #hasFree = new Uint32Array(1);
   #isOneEmpty = false;
 
@@ -52,12 +52,12 @@ export class SlotChunks {
     return last === undefined ? 0 : (this.#chunks.length - 1) * SLOTS_PER_CHUNK + last.used;
   }
 
-  /** Bytes of buffers. */
+  /** Bytes of all chunks. */
   get heldBytes(): number {
     return this.#chunks.reduce((sum, chunk) => sum + (chunk === undefined ? 0 : bytesOf(chunk)), 0);
   }
 
-  /** The words of the slot's chunk; undefined where the chunk was given back, so that the slot is free. */
+  /** The words of the slot's chunk; undefined if the chunk was released, which means that the slot is free. */
   tryWordsOf(slot: number): Int32Array | undefined {
     return this.#chunks[slot >>> CHUNK_BITS]?.words;
   }
@@ -66,7 +66,7 @@ export class SlotChunks {
     return (this.#chunks[slot >>> CHUNK_BITS] as Chunk).words;
   }
 
-  /** Whether nothing is stored in the slot's whole chunk. */
+  /** True if no slot of this slot's chunk is in use. */
   isChunkEmpty(slot: number): boolean {
     return (this.#chunks[slot >>> CHUNK_BITS]?.entries ?? 0) === 0;
   }
@@ -75,7 +75,7 @@ export class SlotChunks {
     return (this.#chunks[slot >>> CHUNK_BITS] as Chunk).deadlines as Deadlines;
   }
 
-  /** As `deadlinesOf`, made where the chunk has none yet. */
+  /** `deadlinesOf` that creates the arrays if the chunk has none yet. */
   makeDeadlinesOf(slot: number): Deadlines {
     const chunk = this.#chunks[slot >>> CHUNK_BITS] as Chunk;
     chunk.deadlines ??= {
@@ -85,7 +85,7 @@ export class SlotChunks {
     return chunk.deadlines;
   }
 
-  /** Takes a slot. Its words are what they were: the caller writes them all. */
+  /** Allocates a slot. Its words contain old data: the caller must write them all. */
   allocate(): number {
     const number = this.#lowestWithFree();
     const chunk = this.#chunks[number] as Chunk;

@@ -1,10 +1,9 @@
-/** Reads by keys as bytes: a door to the slots for callers that answer with bytes. */
-
+/** Reads by keys as bytes, for callers that encode values directly into their answer. */
 import { type EntryReads, NOT_FOUND } from '#model/bulk.ts';
 import { isExpired, movedDeadline } from '#model/entry.ts';
 import { NO_SLOT, type SlotTable } from '#storage/slot-table.ts';
 
-/** What the store does about a read. */
+/** What a read calls in the store. */
 export interface ReadHooks {
   /** The slot of a key, or `NO_SLOT`. */
   locate(bytes: Buffer, keyOffset: number, keyBytes: number): number;
@@ -20,7 +19,7 @@ export class SlotReads implements EntryReads {
   readonly #shiftMs: number;
   readonly #onFound: ((key: string) => void) | undefined;
 
-  /** `nowMs`: by which entries have expired. `shiftMs`: added to the deadlines that are told. */
+  /** `nowMs` decides which entries have expired; `shiftMs` is added to the deadlines returned. */
   constructor(
     slots: SlotTable,
     hooks: ReadHooks,

@@ -1,10 +1,10 @@
 /**
- * The Scan of clients: a walk over the slots, a bounded piece per call. An
- * entry keeps its slot while it is stored, so one that is present throughout is
- * returned exactly once; one written or deleted meanwhile may or may not be.
+ * The Scan operation: a walk over the slots, bounded per call. An entry keeps its
+ * slot while it is stored, so an entry present during the whole scan is returned
+ * exactly once; one written or deleted meanwhile may be returned or not.
  *
- * The cursor is `<incarnation>-<slot>`. Slots mean nothing in another store, so
- * a cursor of another incarnation is `invalid_argument`.
+ * The cursor is `<incarnation>-<slot>`. Slots have no meaning in another store, so
+ * a cursor with another incarnation is refused with `invalid_argument`.
  */
 import type { ScanCommand } from '#model/commands.ts';
 import { type Entry, isExpired } from '#model/entry.ts';
@@ -12,24 +12,24 @@ import { invalidArgument } from '#model/errors.ts';
 import { SCAN_LIMIT_DEFAULT, SCAN_LIMIT_MAX } from '#model/limits.ts';
 import { SLOT_FREE, type SlotTable } from '#storage/slot-table.ts';
 
-/** Slots examined per entry asked for, and per call at least and at most. */
+/** A call examines 64 slots per requested entry, within this minimum and maximum. */
 const EXAMINED_PER_ENTRY = 64;
 const EXAMINED_MIN = 1_024;
 const EXAMINED_MAX = 65_536;
-/** An answer ends once its keys and values have this many bytes. */
+/** An answer ends with the entry that brings its keys and values to this many bytes. */
 export const SCAN_ANSWER_BYTES_MAX = 4 * 1_024 * 1_024;
 
 const encoder = new TextEncoder();
 
 export interface ScanPage {
   readonly entries: Entry[];
-  /** Empty: the scan is complete. */
+  /** Empty when the scan is complete. */
   readonly nextCursor: string;
 }
 
 /**
- * One piece of a scan; expired entries are left out. May hold fewer entries than
- * the limit, even none, and still have a `nextCursor`.
+ * Returns one page of a scan, without expired entries. A page may contain fewer
+ * entries than the limit, even none, and still have a `nextCursor`.
  */
 export function scanSlots(
   slots: SlotTable,

@@ -1,13 +1,13 @@
 /**
- * Every stored entry has a slot: a small whole number that stays its own until
- * the entry is deleted. A slot is ten 32-bit words in a chunk of 16,384, so that
- * growing allocates one more chunk and copies nothing, all fields of an entry
- * lie within two cache lines, and the collector sees no entry at all. Key and
- * value lie together in a cell of the arena; a value over 16 KiB is a buffer of
- * its own, which is never written again and so is handed out as it is.
+ * Every stored entry has a slot: a small whole number that it keeps until it is
+ * deleted. A slot is ten 32-bit words in a chunk of 16,384 slots. So growing
+ * allocates one more chunk and copies nothing, all fields of an entry are within
+ * two cache lines, and the garbage collector sees no object per entry. Key and
+ * value are in one cell of the arena. A value over 16 KiB has a buffer of its own,
+ * which is never written again, so reads return it without a copy.
  *
- * Deadlines and their places take 12 bytes more, in chunks beside that exist only
- * where some slot has ever had one. In a free slot word 0 links the chunk's free slots.
+ * A deadline and its place in the expiry index take 12 bytes more, in arrays that a
+ * chunk gets with its first deadline. Word 0 of a free slot links the chunk's free slots.
  */
 import { type EncodedPair, type Entry, NEVER } from '#model/entry.ts';
 import type { Lsn } from '#model/position.ts';
@@ -41,15 +41,15 @@ import {
 } from '#storage/slot-words.ts';
 import { EMPTY_VALUE, ValuePool, WORDWISE_BYTES_MAX } from '#storage/value-pool.ts';
 
-/** Of a cache line. */
+/** 32-bit words in a cache line. */
 const LINE_WORDS = 16;
-/** A kilobyte: what is longer is copied line after line, which the processor foresees by itself. */
+/** One kilobyte: the processor's own prefetcher takes over in a longer sequential copy. */
 const PEEKED_WORDS_MAX = 256;
 
-/** "No slot", as a link and as an answer. */
+/** Means "no slot", as a link and as a result. */
 export const NO_SLOT = -1;
 
-/** What a slot holds. `taken`: a chosen victim, stored but out of the recency order. */
+/** States of a slot. A taken slot contains a chosen victim: stored, but out of the recency order. */
 export const SLOT_FREE = 0;
 export const SLOT_LIVE = 1;
 export const SLOT_TAKEN = 2;
@@ -62,11 +62,11 @@ export class SlotTable {
   readonly #arena = new Arena();
   readonly #epochs = new EpochIds();
   readonly #pool = new ValuePool();
-  /** Values with buffers of their own, by a number that stands behind the key in the cell. */
+  /** Values with buffers of their own. The cell contains the index here, behind the key. */
   readonly #own: (Uint8Array | undefined)[] = [];
   readonly #ownFree: number[] = [];
   readonly #compactor = new Compactor(this.#arena, this);
-  /** Bytes of the arena freed by the operation at hand. */
+  /** Bytes of the arena that the current operation has freed. */
   #freedBytes = 0;
 
   /** One past the highest slot that may be in use. */
@@ -78,24 +78,24 @@ export class SlotTable {
     return this.#arena;
   }
 
-  /** Bytes of buffers, those of long values not counted. */
+  /** Bytes of slots and arena; long values with buffers of their own are not counted. */
   get heldBytes(): number {
     return this.#slots.heldBytes + this.#arena.heldBytes;
   }
 
-  /** Takes a slot without a key or value; the caller writes it next. */
+  /** Allocates a slot without a key or value; the caller must write it next. */
   allocate(): number {
     const slot = this.#slots.allocate();
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
-    // What is not set here is written before it is read.
+    // The other words are written before they are read.
     words[at + 1] = 0;
     words[at + 2] = 0;
     setStateAt(words, at, SLOT_LIVE);
     return slot;
   }
 
-  /** Stores the key and a copy of the pair's value over what was there. */
+  /** Stores the key and a copy of the pair's value; a slot in use must already have this key. */
   write(slot: number, key: KeyBytes, pair: EncodedPair, epoch: number, lsn: number): void {
     const { expireAtMs } = pair;
     const words = this.#slots.wordsOf(slot);
@@ -126,7 +126,7 @@ export class SlotTable {
     this.#compact();
   }
 
-  /** For the compactor: copies the slot's cell to the end of the arena where its chunk is to be emptied. */
+  /** For the compactor: moves the slot's cell to the end of the arena if its chunk is marked. */
   relocate(slot: number): void {
     const words = this.#slots.tryWordsOf(slot);
     if (words === undefined) return;
@@ -144,7 +144,7 @@ export class SlotTable {
     this.#arena.free(id, bytes);
   }
 
-  /** The entry; its value is a copy, or a buffer that is never written again. `key` spares reading it. */
+  /** The entry. Its value is a copy, or a buffer that is never written again. A caller that has the key passes it. */
   entry(slot: number, key?: string): Entry {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
@@ -156,7 +156,7 @@ export class SlotTable {
     };
   }
 
-  /** As `entry`, with no bytes for the value. */
+  /** The entry with an empty value. */
   entryWithoutValue(slot: number): Entry {
     return {
       key: this.keyOf(slot),
@@ -174,11 +174,11 @@ export class SlotTable {
     const length = keyBytesAt(words, at);
     let seen = 0;
     for (let i = first; i < first + wordsFor(length); i++) seen |= chunk.words[i] as number;
-    // The zeros behind the last byte look like ASCII, too.
+    // Padding zeros count as ASCII, so checking whole words is correct.
     return chunk.bytes.toString((seen & 0x80808080) === 0 ? 'latin1' : 'utf8', 4 * first, 4 * first + length);
   }
 
-  /** Whether the slot's key is the one at hand. */
+  /** True if the slot's key equals `key`. */
   matches(slot: number, key: KeyBytes): boolean {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
@@ -190,14 +190,14 @@ export class SlotTable {
     return true;
   }
 
-  /** For prefetching: reads the slot's words, which lie in two cache lines at most. */
+  /** For prefetching: reads the slot's first and last word, and so both cache lines it may span. */
   peek(slot: number): number {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
     return (words[at] as number) ^ (words[at + SLOT_WORDS - 1] as number);
   }
 
-  /** For prefetching: reads the beginning of the slot's cell and its end, and the slots that touching it writes to. */
+  /** For prefetching: reads up to a kilobyte of the slot's cell, and the two slots that touching it writes to. */
   peekCell(slot: number): number {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
@@ -208,13 +208,13 @@ export class SlotTable {
     for (let i = 0; i < count; i += LINE_WORDS) seen ^= cells[first + i] as number;
     const newer = words[at + 4] as number;
     const older = words[at + 5] as number;
-    // A taken victim's links may lead to slots whose chunk was given back.
+    // The links of a taken victim may lead to slots whose chunk was released.
     if (newer !== NO_SLOT) seen ^= this.#slots.tryWordsOf(newer)?.[firstWordOf(newer) + 5] ?? 0;
     if (older !== NO_SLOT) seen ^= this.#slots.tryWordsOf(older)?.[firstWordOf(older) + 4] ?? 0;
     return seen;
   }
 
-  /** Whether the slot's key begins with these bytes of UTF-8. */
+  /** True if the slot's key begins with these bytes of UTF-8. */
   hasPrefix(slot: number, prefix: Uint8Array): boolean {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
@@ -225,19 +225,19 @@ export class SlotTable {
     return true;
   }
 
-  /** Makes the slot's key the one at hand. */
+  /** Loads the slot's key into `key`. */
   loadKey(slot: number, key: KeyBytes): void {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
     key.loadBytes(this.#chunkAt(words, at).bytes, 4 * cellWordAt(words, at), keyBytesAt(words, at));
   }
 
-  /** The value where it has a buffer of its own, which is never written again. */
+  /** The value if it has a buffer of its own, which is never written again; otherwise undefined. */
   tryOwnValueOf(slot: number): Uint8Array | undefined {
     return this.#ownAt(this.#slots.wordsOf(slot), firstWordOf(slot));
   }
 
-  /** Copies the key's bytes to `targetAt` and behind them the value's, unless that has a buffer of its own. */
+  /** Copies the key to `targetAt` and the value behind it, except a value with a buffer of its own. */
   copyTo(slot: number, target: Uint8Array, targetAt: number): void {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
@@ -254,7 +254,7 @@ export class SlotTable {
       );
   }
 
-  /** Copies the value, small ones by whole words: what stands up to 3 bytes behind it in `target` may change. */
+  /** Copies the value. A small one is copied by whole words, so up to 3 bytes behind it in `target` may change. */
   copyValueTo(slot: number, target: DataView<ArrayBuffer>, targetAt: number): void {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
@@ -275,7 +275,7 @@ export class SlotTable {
     return this.#valueAt(this.#slots.wordsOf(slot), firstWordOf(slot));
   }
 
-  /** The CRC of the value's bytes as they are now: `valueCrcOf` is that of what was stored. */
+  /** The CRC of the value's bytes as they are now; `valueCrcOf` is the CRC when the value was stored. */
   presentCrcOf(slot: number): number {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
@@ -300,7 +300,7 @@ export class SlotTable {
     return words === undefined ? SLOT_FREE : stateAt(words, firstWordOf(slot));
   }
 
-  /** Whether nothing is stored in the slot's whole chunk, so that a walk may skip it. */
+  /** True if no slot of this slot's chunk is in use, so that a walk may skip the chunk. */
   isChunkEmpty(slot: number): boolean {
     return this.#slots.isChunkEmpty(slot);
   }
@@ -321,7 +321,7 @@ export class SlotTable {
     return lsnAt(this.#slots.wordsOf(slot), firstWordOf(slot));
   }
 
-  /** When last touched; 0 is before everything. */
+  /** The stamp of the last touch: a higher one is more recent. */
   stampOf(slot: number): number {
     return stampAt(this.#slots.wordsOf(slot), firstWordOf(slot));
   }
@@ -351,7 +351,7 @@ export class SlotTable {
     return this.#slots.deadlinesOf(slot).atMs[indexOf(slot)] as number;
   }
 
-  /** Where a slot with a deadline stands in the expiry index. */
+  /** The place in the expiry index of a slot that has a deadline. */
   expiryPlaceOf(slot: number): number {
     return this.#slots.deadlinesOf(slot).places[indexOf(slot)] as number;
   }
@@ -360,7 +360,7 @@ export class SlotTable {
     this.#slots.deadlinesOf(slot).places[indexOf(slot)] = place;
   }
 
-  /** Writes key and value into the cell: the one there is if it is large enough, otherwise a new one. */
+  /** Writes key and value into the slot's cell if it is large enough, otherwise into a new cell. */
   #fill(words: Int32Array, at: number, key: KeyBytes, pair: EncodedPair): void {
     const { bytes, valueOffset, valueBytes } = pair;
     const isOwn = valueBytes > ARENA_VALUE_BYTES_MAX;
@@ -385,7 +385,7 @@ export class SlotTable {
     else bytes.copy(chunk.bytes, 4 * first, valueOffset, valueEnd);
   }
 
-  /** Takes a new cell for the slot. */
+  /** Allocates a new cell for the slot. */
   #placeCell(words: Int32Array, at: number, bytes: number): void {
     const place = this.#arena.allocate(bytes);
     setCellAt(words, at, this.#arena.openId, place);
@@ -396,7 +396,7 @@ export class SlotTable {
     this.#freedBytes += bytes;
   }
 
-  /** At the end of an operation, when no slot is half written. */
+  /** Lets the compactor run. Called at the end of an operation, when no slot is half written. */
   #compact(): void {
     if (this.#freedBytes === 0) return;
     this.#compactor.onFreed(this.#freedBytes);

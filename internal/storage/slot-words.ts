@@ -1,6 +1,6 @@
 /**
- * What is in the ten words of a slot, as pure functions over the words of its
- * chunk and where the slot begins in them:
+ * The layout of a slot's ten words. These pure functions take the words of the
+ * slot's chunk and the index `at` of the slot's first word:
  *
  *   word 0   place of the cell in its arena chunk (18 bits), that chunk (low 14 bits)
  *        1   bytes of the value (15), own buffer (1), deadline (1), state (2), chunk (high 13)
@@ -10,8 +10,8 @@
  *        6,7 LSN (53), epoch number (high 11)
  *        8,9 stamp (53)
  *
- * A cell holds the key, up to three zeros, and the value, or the number of the
- * value's own buffer.
+ * A cell contains the key, zeros up to the next whole word, and then the value or
+ * the number of the value's own buffer.
  */
 import { roundUp } from '#storage/arena.ts';
 
@@ -24,19 +24,19 @@ const CHUNK_LOW_BITS = 14;
 const CHUNK_HIGH_SHIFT = 19;
 const PLACE_BITS = 18;
 const PLACE_MASK = (1 << PLACE_BITS) - 1;
-/** A number below 2^53 has this many bits above its low word. */
+/** A number below 2^53 has this many bits above its low 32. */
 const HIGH_BITS = 21;
 const HIGH_MASK = (1 << HIGH_BITS) - 1;
 const TWO_32 = 2 ** 32;
 
-/** Makes the cell at `place` of the chunk the slot's. */
+/** Sets the slot's cell to the one at `place` of the chunk. */
 export function setCellAt(words: Int32Array, at: number, chunkId: number, place: number): void {
   words[at] = place | (chunkId << PLACE_BITS);
   const rest = (words[at + 1] as number) & ((1 << CHUNK_HIGH_SHIFT) - 1);
   words[at + 1] = rest | ((chunkId >>> CHUNK_LOW_BITS) << CHUNK_HIGH_SHIFT);
 }
 
-/** `valueBytes`: of a value in the arena; undefined for one with a buffer of its own. */
+/** `valueBytes` is the length of a value in the arena, undefined for a value with a buffer of its own. */
 export function setValueBytesAt(words: Int32Array, at: number, valueBytes: number | undefined): void {
   words[at + 1] = ((words[at + 1] as number) & ~(OWN_BIT | VALUE_MASK)) | (valueBytes ?? OWN_BIT);
 }
@@ -58,7 +58,7 @@ export function setStateAt(words: Int32Array, at: number, state: number): void {
   words[at + 1] = ((words[at + 1] as number) & ~STATE_MASK) | (state << STATE_SHIFT);
 }
 
-/** Key length, epoch number and LSN. */
+/** Sets key length, epoch number and LSN. */
 export function setKeyAt(
   words: Int32Array,
   at: number,
@@ -88,7 +88,7 @@ export function keyBytesAt(words: Int32Array, at: number): number {
   return (words[at + 2] as number) & 0xffff;
 }
 
-/** Of a value in the arena. */
+/** The length of a value in the arena; 0 if the value has a buffer of its own. */
 export function valueBytesAt(words: Int32Array, at: number): number {
   return (words[at + 1] as number) & VALUE_MASK;
 }
@@ -108,12 +108,12 @@ export function chunkIdAt(words: Int32Array, at: number): number {
   );
 }
 
-/** Where the cell begins in the words of its chunk. */
+/** The index of the cell's first word within its arena chunk. */
 export function cellWordAt(words: Int32Array, at: number): number {
   return (words[at] as number) & PLACE_MASK;
 }
 
-/** Where the value begins in the bytes of the cell's chunk, behind the key and up to three zeros. */
+/** The index of the value's first byte within its arena chunk: the word behind the key. */
 export function valueByteAt(words: Int32Array, at: number): number {
   return 4 * (cellWordAt(words, at) + wordsFor(keyBytesAt(words, at)));
 }

@@ -1,8 +1,8 @@
 /**
- * The bytes of a snapshot file: pure functions between values and bytes. The
- * format is specified in README.md; all numbers are little-endian, and u64
- * holds 0 .. 2^53 - 1. Damage is reported as a `SnapshotError`, never as a
- * wrong value: every byte of the file is under a CRC-32.
+ * Encodes and decodes the bytes of a snapshot file, with pure functions. README.md
+ * specifies the format; all numbers are little-endian, and a u64 is at most
+ * 2^53 - 1. A CRC-32 covers every byte of the file, so damage throws a
+ * `SnapshotError` and is never read as a wrong value.
  */
 
 import type { EncodedPair, StoreLimits } from '#model/entry.ts';
@@ -15,54 +15,54 @@ import { crc32 } from '#platform/crc32.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
 
 export const SNAPSHOT_MAGIC = 'WALNUTSN';
-/** Written where no offset of the log clock is stated: every release reads it. */
+/** Written if the log clock has no offset; every release can read it. */
 export const SNAPSHOT_FORMAT_VERSION = 1;
-/** With the offset, behind the epochs. */
+/** Adds the log clock's offset behind the epochs. */
 const VERSION_WITH_OFFSET = 2;
 const OFFSET_BYTES = 8;
 const CRC_ALGORITHM_CRC32 = 1;
 
-/** magic 8, version 2, crc algorithm 2, bytes of the rest of the header 4. */
+/** Fields and their bytes: magic 8, version 2, CRC algorithm 2, length of the rest of the header 4. */
 export const PREFIX_BYTES = 16;
-/** type 4, payload bytes 4, entries 4, payload CRC 4, CRC of these four 4. */
+/** Fields and their bytes: type 4, payload length 4, entries 4, payload CRC 4, CRC of these four 4. */
 export const BLOCK_HEADER_BYTES = 20;
-/** value bytes 4, key bytes 2, zero 2, deadline 8, epoch 8, lsn 8, stamp 8. */
+/** Fields and their bytes: value length 4, key length 2, zero 2, deadline 8, epoch 8, LSN 8, stamp 8. */
 export const ENTRY_HEADER_BYTES = 40;
-/** entries 8, digest 16, CRC of the file before the footer 4. */
+/** Fields and their bytes: entries 8, digest 16, CRC of the file before the footer 4. */
 export const FOOTER_BYTES = 28;
 
 export const BLOCK_ENTRIES = 0x544e4557; // "WENT"
 export const BLOCK_FOOTER = 0x444e4557; // "WEND"
 
-/** A block is closed once it holds this much; a longer entry has a block of its own. */
+/** The usual most bytes of entries in a block; a longer entry gets a block of its own. */
 export const BLOCK_BYTES_TARGET = 64 * 1_024;
-/** The format's limit of one value, whatever the configuration says. */
+/** The format's limit for one value, whatever the configuration says. */
 export const SNAPSHOT_VALUE_BYTES_MAX = 64 * 1_024 * 1_024;
 export const BLOCK_BYTES_MAX = SNAPSHOT_VALUE_BYTES_MAX + BLOCK_BYTES_TARGET;
-/** Enough for some 65,000 epochs. */
+/** Enough for about 65,000 epochs. */
 export const HEADER_BYTES_MAX = 1_024 * 1_024 + 1_024;
 
 const POLICIES = ['none', 'lru'] as const;
 const LOG_ID_BYTES_MAX = 255;
 const TWO_32 = 2 ** 32;
 
-/** What a snapshot says besides its entries. */
+/** What a snapshot contains besides its entries. */
 export interface SnapshotMeta {
   readonly logId: string;
-  /** The record whose state this is exactly. */
+  /** The snapshot is the state after exactly this record. */
   readonly position: ChainPoint;
   readonly epochs: readonly EpochStart[];
-  /** The log clock when it was begun, whole milliseconds. */
+  /** The log clock when the snapshot began, in whole milliseconds. */
   readonly logClockMs: number;
   readonly limits: StoreLimits;
-  /** What is to be added to the log clock to have wall time, milliseconds. */
+  /** Wall time minus log clock, in milliseconds. */
   readonly wallOffsetMs: number;
 }
 
 export interface SnapshotHeader {
   readonly meta: SnapshotMeta;
   readonly entries: number;
-  /** Bytes of the whole header. */
+  /** Length of the whole header, prefix included. */
   readonly headerBytes: number;
 }
 
@@ -79,14 +79,14 @@ export interface SnapshotFooter {
   readonly fileCrc: number;
 }
 
-/** One entry as it stands in its block. */
+/** One entry of a block; `bytes` is the block's payload. */
 export interface SnapshotEntry extends EncodedPair {
   readonly epoch: number;
   readonly lsn: number;
   readonly stamp: number;
 }
 
-/** The file is damaged, cut or not a snapshot. `offset` is where in the file that showed. */
+/** The file is damaged, cut or not a snapshot. `offset` is the byte of the file where this was found. */
 export class SnapshotError extends Error {
   override readonly name = 'SnapshotError';
   readonly offset: number;
@@ -139,7 +139,7 @@ export function encodeHeader(meta: SnapshotMeta, entries: number): Uint8Array {
   return bytes;
 }
 
-/** Bytes of the header after the prefix. Throws where this is no snapshot, or one of another version. */
+/** Returns the length of the header after the prefix. Throws if the file is no snapshot or of an unknown version. */
 export function decodePrefix(bytes: Uint8Array): number {
   const view = viewOf(bytes);
   for (let i = 0; i < SNAPSHOT_MAGIC.length; i++) {
@@ -164,7 +164,7 @@ export function decodePrefix(bytes: Uint8Array): number {
   return restBytes;
 }
 
-/** `bytes` is exactly the header, prefix included. */
+/** Decodes a header; `bytes` must be exactly the header, prefix included. */
 export function decodeHeader(bytes: Uint8Array): SnapshotHeader {
   const view = viewOf(bytes);
   const end = bytes.length - 4;
@@ -207,7 +207,7 @@ export function decodeHeader(bytes: Uint8Array): SnapshotHeader {
   return { meta, entries, headerBytes: bytes.length };
 }
 
-/** Reads the header at the beginning of a file's bytes. Throws `SnapshotError`, also where they are cut. */
+/** Reads the header from the first bytes of a file. Throws `SnapshotError` if they are damaged or too few. */
 export function readSnapshotHeader(bytes: Uint8Array): SnapshotHeader {
   if (bytes.length < PREFIX_BYTES) throw new SnapshotError(bytes.length, 'the header is cut');
   const headerBytes = PREFIX_BYTES + decodePrefix(bytes);
@@ -215,7 +215,7 @@ export function readSnapshotHeader(bytes: Uint8Array): SnapshotHeader {
   return decodeHeader(bytes.subarray(0, headerBytes));
 }
 
-/** Fills in the block header in front of its payload: the rest of `block` and then `tail`. */
+/** Writes the block header at the start of `block`. The payload is the rest of `block`, then `tail`. */
 export function sealBlock(block: Uint8Array, type: number, entries: number, tail?: Uint8Array): void {
   const view = viewOf(block);
   view.setUint32(0, type, true);
@@ -226,7 +226,7 @@ export function sealBlock(block: Uint8Array, type: number, entries: number, tail
   view.setUint32(16, crc32(block, 0, 0, 16), true);
 }
 
-/** Checks a block's header, so that its length is trusted before anything is allocated. */
+/** Decodes and checks a block header, so that a caller can trust its length when it allocates memory. */
 export function decodeBlockHeader(bytes: Uint8Array, offset: number): BlockHeader {
   const view = viewOf(bytes);
   if (crc32(bytes, 0, 0, 16) !== view.getUint32(16, true)) {
@@ -266,10 +266,10 @@ export function decodeFooter(payload: Uint8Array, offset: number): SnapshotFoote
   };
 }
 
-/** The fixed fields of an entry as the file holds them. */
+/** The fixed-size fields of an entry. */
 export type EntryHeader = Omit<SnapshotEntry, 'bytes' | 'keyOffset' | 'valueOffset'>;
 
-/** Writes what stands before key and value at `at` and returns where it ends; the caller has made room. */
+/** Writes an entry's fixed-size fields at `at` and returns where they end. `view` must have room for them. */
 export function encodeEntryHeader(view: DataView, at: number, header: EntryHeader): number {
   view.setUint32(at, header.valueBytes, true);
   view.setUint16(at + 4, header.keyBytes, true);
@@ -281,8 +281,8 @@ export function encodeEntryHeader(view: DataView, at: number, header: EntryHeade
 }
 
 /**
- * Calls `take` with each entry of a block; `offset` is where the payload begins
- * in the file. The entry is one object, used again for the next.
+ * Calls `take` with each entry of a block and the entry's offset in the file;
+ * `offset` is that of the payload. All calls get the same object, overwritten.
  */
 export function decodeEntries(
   payload: Uint8Array,

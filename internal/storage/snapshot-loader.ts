@@ -1,8 +1,7 @@
 /**
- * Builds a store from the bytes of a snapshot file, pushed in pieces of any
- * size. Memory beyond the store itself is bounded by one block. Any damage, cut
- * or addition throws `SnapshotError`; after that the loader and its store are to
- * be thrown away.
+ * Builds a store from the bytes of a snapshot file, pushed in pieces of any size.
+ * It needs memory for the store and at most one block. A file that is damaged, cut
+ * or too long throws `SnapshotError`; the loader must not be used after that.
  */
 import { crc32 } from '#platform/crc32.ts';
 import {
@@ -22,7 +21,7 @@ import {
 } from '#storage/snapshot-codec.ts';
 import { createStore, type Store, type StoreOptions } from '#storage/store.ts';
 
-/** The limits come from the snapshot. */
+/** Options for the store, without the limits: they come from the snapshot. */
 export type LoaderOptions = Omit<StoreOptions, 'limits'>;
 
 export interface LoadedSnapshot {
@@ -31,7 +30,7 @@ export interface LoadedSnapshot {
   readonly entries: number;
 }
 
-/** The piece of the file that is being gathered. */
+/** The piece of the file that the loader is collecting. */
 type Piece =
   | { readonly kind: 'prefix' }
   | { readonly kind: 'header'; readonly prefix: Uint8Array }
@@ -47,12 +46,12 @@ export class SnapshotLoader {
   readonly #options: LoaderOptions;
   #piece: Piece = { kind: 'prefix' };
   #pieceBytes = PREFIX_BYTES;
-  /** What came of the piece so far, where it came in parts: in a buffer that is reused, as callers may reuse theirs. */
+  /** Parts of the current piece, copied because callers may reuse their buffers. Reused for every piece. */
   #held = Buffer.alloc(0);
   #heldBytes = 0;
-  /** Where in the file the piece begins. */
+  /** The offset in the file at which the piece begins. */
   #offset = 0;
-  /** CRC of the file up to the piece, and up to the block header before it. */
+  /** The CRC of the file before the current piece, and before the last block header. */
   #fileCrc = 0;
   #fileCrcBeforeBlock = 0;
   #header: SnapshotHeader | undefined;
@@ -63,7 +62,7 @@ export class SnapshotLoader {
     this.#options = options;
   }
 
-  /** The next bytes of the file. Throws `SnapshotError` on damage. */
+  /** Takes the next bytes of the file. Throws `SnapshotError` on damage. */
   push(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length) {
@@ -83,7 +82,7 @@ export class SnapshotLoader {
   #hold(part: Uint8Array): void {
     const bytes = this.#heldBytes + part.length;
     if (bytes > this.#held.length) {
-      // No more than twice what came, whatever a header claims.
+      // Allocate no more than twice what has arrived, whatever length a header claims.
       const grown = Buffer.allocUnsafeSlow(Math.min(this.#pieceBytes, bytes * 2));
       this.#held.copy(grown, 0, 0, this.#heldBytes);
       this.#held = grown;
@@ -92,7 +91,7 @@ export class SnapshotLoader {
     this.#heldBytes = bytes;
   }
 
-  /** To be called after the last push: checks counts and digest, restores the recency order. */
+  /** Must be called after the last push: checks counts and digest, then restores the recency order. */
   finish(): LoadedSnapshot {
     const slices = this.finishSlices();
     for (;;) {
@@ -101,7 +100,7 @@ export class SnapshotLoader {
     }
   }
 
-  /** `finish` in slices of a few milliseconds, for callers that must not stall the loop. */
+  /** `finish` in slices of a few milliseconds, for callers that must not stall the event loop. */
   *finishSlices(): Generator<undefined, LoadedSnapshot> {
     const { header, store, footer } = this.#complete();
     if (store.entries !== header.entries || footer.entries !== header.entries) {

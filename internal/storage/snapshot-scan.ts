@@ -1,17 +1,18 @@
 /**
- * Writes the exact state at one moment, in slices, while the store goes on
- * changing. The scan walks the slots in order; before an entry that it has not
- * reached is changed or deleted, the store hands over its pre-image. A bit per
- * slot remembers what is written, and what was put into a slot later counts as
- * written: the file holds each entry of the moment once and nothing newer.
+ * Writes the exact state at the moment when the scan began, in slices, while the
+ * store changes. The scan walks the slots in order. Before the store changes or
+ * deletes an entry that is not written yet, it reports the slot, and the scan
+ * writes the entry as it still is: its pre-image. One bit per slot marks entries
+ * as written, new entries too, so the file contains each entry of that moment once
+ * and nothing newer.
  *
- * What is written is what was stored: every entry is hashed again on its way,
- * and one that was altered in memory fails the scan (`AlteredStateError`). A file
- * with it would be refused when loaded, and the log it replaces would be gone.
+ * The scan hashes every entry again. An entry that was altered in memory fails the
+ * scan with `AlteredStateError`: a load would refuse a file with it, when the log
+ * that the file replaces is already deleted.
  *
- * Memory: one bit per slot, one open block, and the pre-images not yet taken by
- * `next`: copies of small values, and long ones as they are. `pendingBytes` says
- * how much that is, so that the caller can hold writes back.
+ * The scan needs memory for one bit per slot, one open block, and the pre-images
+ * that `next` has not returned yet, with small values copied and long ones
+ * referenced. `pendingBytes` is their size, so that the caller can delay writes.
  */
 import type { Position } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
@@ -32,33 +33,33 @@ import {
   sealBlock,
 } from '#storage/snapshot-codec.ts';
 
-/** Slots that a call of `next` looks at: some 0.1 ms where all are free. */
+/** Most slots that one call of `next` looks at: about 0.1 ms if all are free. */
 const SLOTS_PER_SLICE_MAX = 16_384;
 
 const NOTHING_YET = new Uint8Array(0);
 
 type State = 'scanning' | 'complete' | 'cancelled';
 
-/** What the scan needs to know of the store at its moment. */
+/** What the scan needs from the store, as of the moment when it begins. */
 export interface ScanSource {
   readonly slots: SlotTable;
   readonly entries: number;
   readonly digest: string;
-  /** Called once, when the scan is complete or cancelled: no more pre-images, please. */
+  /** Called once, when the scan is complete or cancelled and needs no more pre-images. */
   readonly onEnd: () => void;
 }
 
 export class SnapshotScan {
   readonly #slots: SlotTable;
   readonly #source: ScanSource;
-  /** Slots from here on did not exist at the moment. */
+  /** Slots from here on were not in use when the scan began. */
   readonly #end: number;
   readonly #isWritten: Uint8Array;
   readonly #blocks = new BlockWriter();
   readonly #hasher = new EntryHasher();
   readonly #key = new KeyBytes();
   readonly #sum = new DigestSum();
-  /** The first altered entry; empty: none. */
+  /** Describes the first altered entry; empty if there is none. */
   #altered = '';
   #state: State = 'scanning';
   #cursor = 0;
@@ -74,10 +75,10 @@ export class SnapshotScan {
   }
 
   /**
-   * The next bytes of the file: whole blocks of together about `bytesMax`, or no
-   * bytes where a call's worth of slots had nothing to write: there are more.
-   * Undefined when the file is complete. Throws after `cancel`, and
-   * `AlteredStateError` where memory is not what was stored.
+   * Returns the next bytes of the file: whole blocks of about `bytesMax` in total.
+   * An empty result means that this call's slots filled no block: call again.
+   * Undefined means that the file is complete. Throws after `cancel`, and
+   * `AlteredStateError` if memory differs from what was stored.
    */
   next(bytesMax: number): Uint8Array | undefined {
     assert(this.#state !== 'cancelled', 'the snapshot was cancelled');
@@ -95,24 +96,24 @@ export class SnapshotScan {
     return bytes;
   }
 
-  /** Bytes that are to be written before the walk goes on. */
+  /** Bytes of finished blocks that `next` has not returned yet. */
   get pendingBytes(): number {
     return this.#blocks.readyBytes;
   }
 
-  /** Ends the scan early; what was written of the file is to be thrown away. */
+  /** Ends the scan early; the caller must discard the unfinished file. */
   cancel(): void {
     if (this.#state !== 'scanning') return;
     this.#state = 'cancelled';
     this.#source.onEnd();
   }
 
-  /** The store is about to change or delete what is in `slot`. */
+  /** Must be called before the store changes or deletes the entry in `slot`. */
   beforeChange(slot: number): void {
     if (slot < this.#end && this.#isDue(slot)) this.#write(slot);
   }
 
-  /** The store has put a new entry into `slot`: it is not of the moment. */
+  /** Must be called after the store allocated `slot` for a new entry, which the file must not contain. */
   afterAllocate(slot: number): void {
     if (slot < this.#end) this.#markWritten(slot);
   }
@@ -163,7 +164,7 @@ export class SnapshotScan {
   }
 }
 
-/** Packs entries into blocks of about 64 KiB and keeps those that are ready. */
+/** Packs entries into blocks of about 64 KiB and queues the finished ones. */
 class BlockWriter {
   readyBytes = 0;
   readonly #ready: Uint8Array[] = [];
@@ -177,7 +178,7 @@ class BlockWriter {
     const valueBytes = slots.valueBytesOf(slot);
     const own = slots.tryOwnValueOf(slot);
     const bytes = ENTRY_HEADER_BYTES + keyBytes + (own === undefined ? valueBytes : 0);
-    // A value with a buffer of its own ends a block and is not copied, so it needs one to itself.
+    // A value with a buffer of its own is appended as a tail instead of copied, so its entry has a block of its own.
     if (own !== undefined) this.flush();
     if (this.#used + bytes > this.#block.length) {
       this.flush();
@@ -199,7 +200,7 @@ class BlockWriter {
     if (own !== undefined) this.flush(own);
   }
 
-  /** Closes the block; `tail` is the end of its last entry. */
+  /** Finishes the block; `tail` is the value of its last entry if that was not copied. */
   flush(tail?: Uint8Array): void {
     if (this.#entries === 0) return;
     const block = this.#block.subarray(0, this.#used);
@@ -216,7 +217,7 @@ class BlockWriter {
     this.readyBytes += block.length;
   }
 
-  /** The oldest ready blocks of together at most `bytesMax`, at least one where there is one. */
+  /** Removes and returns the oldest finished blocks: at most `bytesMax` in total, or one larger block. */
   take(bytesMax: number): Uint8Array | undefined {
     let bytes = 0;
     let count = 0;

@@ -1,13 +1,13 @@
-/** Sorting slots by stamp: a radix sort in steps, because a call that sorts millions would stall the loop. */
+/** Sorts slots by stamp: a radix sort in steps, because sorting millions in one call would stall the event loop. */
 
 const DIGIT_BITS = 11;
 const DIGITS = 1 << DIGIT_BITS;
-/** Elements that a step moves. */
+/** Elements that one step processes. */
 const STEP = 65_536;
 
 /**
- * `slots` in the order of their `stamps` (whole numbers below 2^53; equal ones
- * stay in order). Both are used up. Yields every few milliseconds.
+ * Returns `slots` ordered by `stamps` (whole numbers below 2^53); slots with equal
+ * stamps keep their order. Overwrites both arrays. Yields every few milliseconds.
  */
 export function* sortByStamp(stamps: Float64Array, slots: Uint32Array): Generator<undefined, Uint32Array> {
   const max = stamps.reduce((most, stamp) => Math.max(most, stamp), 0);
@@ -25,7 +25,7 @@ interface Columns {
   readonly slots: Uint32Array;
 }
 
-/** One digit, the lowest first: `unit` is its weight. */
+/** Sorts by one digit; `unit` is the digit's weight. */
 function* pass(from: Columns, to: Columns, unit: number): Generator<undefined, void> {
   const starts = new Uint32Array(DIGITS + 1);
   for (let i = 0; i < from.stamps.length; i++) {
@@ -48,6 +48,6 @@ function* pass(from: Columns, to: Columns, unit: number): Generator<undefined, v
 }
 
 function digitOf(stamp: number, unit: number): number {
-  // Below 2^53 divided by a power of two: exact, and below 2^32 after the remainder.
+  // Exact: a number below 2^53 divided by a power of two loses no bits.
   return Math.floor(stamp / unit) % DIGITS;
 }

@@ -1,12 +1,12 @@
 /**
- * The state of one node: every stored entry, who was touched last, what is due
- * to expire, and the digest of it all. Synchronous and in memory; state changes
- * by `apply` alone, in the order of the log, so equal logs give equal stores.
+ * The state of one node: every stored entry, the recency order, the deadlines and
+ * the digest. It is synchronous and in memory. Entries change only through
+ * `apply` and `applyEncoded`, in the order of the log, so equal logs give equal
+ * entries and digests.
  *
- * The store obeys: it neither evicts nor expires nor refuses by itself. The
- * master asks it for victims and due entries, logs their deletion, and the
- * deletion comes back through `apply`. Broken invariants throw; nothing else does
- * except a bad scan command (`invalid_argument`).
+ * The store never evicts, expires or refuses by itself. The master asks it for
+ * victims and due entries, logs their deletion, and applies that record. The store
+ * throws on a broken invariant and on a bad scan command (`invalid_argument`).
  */
 
 import type { EntryReads } from '#model/bulk.ts';
@@ -37,22 +37,22 @@ import type { SnapshotEntry, SnapshotMeta } from '#storage/snapshot-codec.ts';
 import { SnapshotScan } from '#storage/snapshot-scan.ts';
 
 /**
- * What an entry costs beyond the bytes of its key and value: measured (README.md),
- * so that `bytesMax` is about what the process really uses. A constant, because
- * every node must count the same.
+ * What an entry costs beyond the bytes of its key and value. It was measured
+ * (README.md), so that `bytesMax` is close to the memory that the process uses. It
+ * is a constant, because every node must compute the same cost.
  */
 export const ENTRY_OVERHEAD_BYTES = 80;
 
-/** What a key that is not stored counts for. */
+/** Returned instead of a cost for a key that is not stored. */
 export const NOT_STORED = -1;
 
 export interface StoreOptions {
   readonly limits: StoreLimits;
-  /** 32 random bits per process, so that nobody can make keys collide. */
+  /** 32 random bits per process, so that no client can choose keys that collide. */
   readonly hashSeed?: number | undefined;
-  /** For tests, which want collisions: the bits of the hash that are used; all where not given. */
+  /** The bits of the hash in use, all by default. Tests clear some to make keys collide. */
   readonly hashMask?: number | undefined;
-  /** Lower-case hex that names this store in scan cursors; derived from `hashSeed` where not given. */
+  /** Lower-case hex that identifies this store in scan cursors; by default derived from `hashSeed`. */
   readonly incarnation?: string | undefined;
 }
 
@@ -60,14 +60,14 @@ export function createStore(options: StoreOptions): Store {
   return new Store(options);
 }
 
-/** Bytes that an entry of so many bytes of key and value counts for. */
+/** The cost of an entry in bytes, which counts against `bytesMax`. */
 export function entryCost(keyBytes: number, valueBytes: number): number {
   return keyBytes + valueBytes + ENTRY_OVERHEAD_BYTES;
 }
 
 export class Store {
   readonly #incarnation: string;
-  /** The key at hand: that of the last operation, or one that a caller loads for the next. */
+  /** The current key: that of the last operation, or one that a caller loads for the next. */
   readonly key: KeyBytes;
   readonly #slots = new SlotTable();
   readonly #index = new KeyIndex(this.#slots);
@@ -105,12 +105,12 @@ export class Store {
     this.#incarnation = options.incarnation ?? deriveIncarnation(hashSeed);
   }
 
-  /** Entries stored, expired-but-not-yet-deleted included. */
+  /** Entries stored, including expired ones that are not deleted yet. */
   get entries(): number {
     return this.#entries;
   }
 
-  /** The sum of `entryCost` over what is stored. */
+  /** The sum of `entryCost` over all stored entries. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -119,12 +119,12 @@ export class Store {
     return this.#limits;
   }
 
-  /** Limits are only kept here; the master enforces them. The order is kept under every policy. */
+  /** Sets the limits. The master enforces them, not the store, which keeps the recency order under every policy. */
   setLimits(limits: StoreLimits): void {
     this.#limits = limits;
   }
 
-  /** What a Get answers at `nowMs` (log clock). Counts a hit or a miss; a hit touches. */
+  /** The entry that a Get returns at `nowMs` (log clock). Counts a hit or a miss; a hit touches the entry. */
   get(key: string, nowMs: number): Entry | undefined {
     const slot = this.#find(key);
     if (slot === NO_SLOT || isExpired(this.#slots.expireAtMsOf(slot), nowMs)) {
@@ -135,12 +135,12 @@ export class Store {
     return this.#slots.entry(slot, key);
   }
 
-  /** Gets at `nowMs` by keys as bytes. `shiftMs`: added to the deadlines that are told. `onFound`: told the key of each hit. */
+  /** Gets at `nowMs` by keys as bytes. `shiftMs` is added to returned deadlines; `onFound` is called with the key of each hit. */
   reads(nowMs: number, shiftMs: number, onFound?: (key: string) => void): EntryReads {
     return new SlotReads(this.#slots, this.#readHooks, nowMs, shiftMs, onFound);
   }
 
-  /** Brings near what is stored of keys that are looked at next; see `prefetch.ts`. The key at hand is another one then. */
+  /** Prefetches the entries of keys that are looked up next; see `prefetch.ts`. Overwrites the current key. */
   prefetch(bytes: Buffer, offsets: Uint32Array, lengths: Uint16Array, from: number, to: number): void {
     this.#prefetcher.run(bytes, offsets, lengths, from, to, this.#entries);
   }
@@ -150,18 +150,18 @@ export class Store {
     if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.touch(slot);
   }
 
-  /** What is stored, expired or not. Neither touches nor counts. */
+  /** The stored entry, expired or not. Neither touches it nor counts a hit or miss. */
   peek(key: string): Entry | undefined {
     const slot = this.#find(key);
     return slot === NO_SLOT ? undefined : this.#slots.entry(slot, key);
   }
 
-  /** Makes a stored entry the most recently touched, unless it is taken. */
+  /** Makes a stored entry the most recently touched, unless it is a taken victim. */
   touch(key: string): void {
     if (this.key.load(key)) this.touchAtHand();
   }
 
-  /** As `touch`, of the key at hand; returns what `costAtHand` would. */
+  /** Touches the entry of the current key and returns its cost, or `NOT_STORED`. */
   touchAtHand(): number {
     const slot = this.#index.find(this.key);
     if (slot === NO_SLOT) return NOT_STORED;
@@ -169,15 +169,15 @@ export class Store {
     return this.#costAt(slot);
   }
 
-  /** What the stored entry of the key at hand counts for, as `entryCost` would, or `NOT_STORED`. */
+  /** The cost of the current key's entry, or `NOT_STORED`. */
   costAtHand(): number {
     const slot = this.#index.find(this.key);
     return slot === NO_SLOT ? NOT_STORED : this.#costAt(slot);
   }
 
   /**
-   * The only way the state changes: `mutation` of the record at `position`. Key
-   * and value are copied. Deleting a missing key does nothing.
+   * Applies a mutation of the record at `position`: the only way entries change.
+   * Copies key and value. Deleting a missing key does nothing.
    */
   applyEncoded(mutation: EncodedMutation, position: Position): void {
     const slot = this.#findEncoded(mutation);
@@ -191,15 +191,15 @@ export class Store {
     this.#delete(slot);
   }
 
-  /** `applyEncoded` for callers that have the mutation as values. */
+  /** `applyEncoded` for callers that have key and value unencoded. */
   apply(mutation: Mutation, position: Position): void {
     this.applyEncoded(encodeMutation(mutation), position);
   }
 
   /**
-   * Chooses the least recently touched entry as a victim: out of the recency
-   * order at once, stored and readable until its delete is applied. A set of its
-   * key puts it back. Undefined where there is none, or the policy is `none`.
+   * Takes the least recently touched entry as a victim. It leaves the recency order
+   * at once, and stays stored and readable until its deletion is applied. A Set of
+   * its key puts it back. Undefined if there is no entry or the policy is `none`.
    */
   takeVictim(): Entry | undefined {
     const slot = this.#limits.policy === 'lru' ? this.#recency.takeOldest() : NO_SLOT;
@@ -209,9 +209,9 @@ export class Store {
   }
 
   /**
-   * Gives a victim back whose write was refused. It becomes the most recently
-   * touched entry: the order has no other place to put it back into. Nothing
-   * where it is no longer stored or no longer taken.
+   * Puts a victim back whose write was refused, as the most recently touched entry,
+   * because its former place is lost. Does nothing if it is no longer stored or no
+   * longer taken.
    */
   returnVictim(victim: Entry): void {
     const slot = this.#find(victim.key);
@@ -221,14 +221,14 @@ export class Store {
   }
 
   /**
-   * Up to `max` stored entries that are expired at `nowMs`, the oldest first and
-   * the others in no order. The same ones again until their deletes are applied.
+   * Up to `max` stored entries that are expired at `nowMs`: the earliest first, the
+   * rest in no order. Returns the same ones again until their deletion is applied.
    */
   due(nowMs: number, max: number): Entry[] {
     return this.#expiry.due(nowMs, max).map((slot) => this.#slots.entry(slot));
   }
 
-  /** One piece of a scan; see `slot-scan.ts`. Throws `invalid_argument` for a foreign cursor or a bad limit. */
+  /** One page of a scan; see `slot-scan.ts`. Throws `invalid_argument` for a foreign cursor or a bad limit. */
   scan(command: ScanCommand, nowMs: number): ScanPage {
     return scanSlots(this.#slots, this.#incarnation, command, nowMs);
   }
@@ -246,19 +246,19 @@ export class Store {
     };
   }
 
-  /** The sum of all entry hashes: 32 lower-case hex digits, kept up to date by every apply. */
+  /** The digest as 32 lower-case hex digits. Every change keeps it up to date. */
   digest(): string {
     return this.#digest.hex();
   }
 
-  /** The digest as four numbers, into `target` from `at` on; `formatDigest` makes text of them. */
+  /** Writes the digest as four numbers to `target` from `at` on; `formatDigest` formats them. */
   copyDigest(target: Uint32Array, at: number): void {
     this.#digest.copyTo(target, at);
   }
 
   /**
-   * Begins a snapshot of exactly the present state, which the caller says is that
-   * of `meta.position`. Throws where one is under way. See `snapshot-scan.ts`.
+   * Begins a snapshot of exactly the present state. `meta.position` must be the last
+   * applied record. Throws if a snapshot is under way. See `snapshot-scan.ts`.
    */
   beginSnapshot(meta: SnapshotMeta): SnapshotScan {
     assert(this.#snapshot === undefined, 'one snapshot at a time');
@@ -270,7 +270,7 @@ export class Store {
     return this.#snapshot;
   }
 
-  /** Begins to re-hash what is stored. Throws where a scrub is under way. See `scrub-scan.ts`. */
+  /** Begins a scrub. Throws if one is under way. See `scrub-scan.ts`. */
   beginScrub(): ScrubScan {
     assert(this.#scrub === undefined, 'one scrub at a time');
     this.#scrub = new ScrubScan({
@@ -288,7 +288,7 @@ export class Store {
     return this.#scrub;
   }
 
-  /** For the snapshot loader: stores an entry under the stamp it had. False where the key is there already. */
+  /** For the snapshot loader: stores an entry with the stamp it had. Returns false if the key is already stored. */
   tryRestore(entry: SnapshotEntry): boolean {
     if (this.#findEncoded(entry) !== NO_SLOT) return false;
     const slot = this.#slots.allocate();
@@ -298,23 +298,23 @@ export class Store {
     return true;
   }
 
-  /** To be driven to its end after the last `tryRestore`: the order by stamps. Nothing may be applied in between. */
+  /** Sorts the recency order after the last `tryRestore`. Must run to its end before anything is applied. */
   rebuildRecency(): Generator<undefined, void> {
     return this.#recency.rebuild(this.#entries);
   }
 
-  /** Makes `key` the one at hand; its slot, or `NO_SLOT`. Nothing is stored under an ill-formed string. */
+  /** Loads `key` as the current key and returns its slot, or `NO_SLOT`, also for an ill-formed string. */
   #find(key: string): number {
     return this.key.load(key) ? this.#index.find(this.key) : NO_SLOT;
   }
 
-  /** As `#find`, of a key that is known to be well-formed. */
+  /** `#find` for a key as bytes that are known to be well-formed UTF-8. */
   #findEncoded({ bytes, keyOffset, keyBytes }: EncodedPair): number {
     this.key.loadBytes(bytes, keyOffset, keyBytes);
     return this.#index.find(this.key);
   }
 
-  /** Of the slot whose key is at hand. */
+  /** The cost of the entry in `slot`, whose key must be the current key. */
   #costAt(slot: number): number {
     return entryCost(this.key.length, this.#slots.valueBytesOf(slot));
   }
@@ -346,7 +346,7 @@ export class Store {
     this.#slots.free(slot);
   }
 
-  /** Fills the slot with the key at hand and the rest, and adds it to every sum and to the expiry index. */
+  /** Writes the entry of the current key into the slot, and adds it to every sum and to the expiry index. */
   #write(slot: number, pair: EncodedPair, epoch: number, lsn: number): void {
     this.#slots.write(slot, this.key, pair, epoch, lsn);
     this.#expiry.add(slot);
@@ -357,7 +357,7 @@ export class Store {
     this.#bytes += entryCost(this.key.length, pair.valueBytes);
   }
 
-  /** Takes the slot, whose key is at hand, out of every sum and out of the expiry index. */
+  /** Removes the slot from every sum and from the expiry index. Its key must be the current key. */
   #forget(slot: number): void {
     const slots = this.#slots;
     this.#hasher.hashKey(
@@ -375,7 +375,7 @@ export class Store {
   }
 }
 
-/** One way, so that a cursor does not tell where keys go. */
+/** Hashes the seed, so that a cursor does not reveal it. */
 function deriveIncarnation(hashSeed: number): string {
   const hasher = new EntryHasher();
   hasher.hashEntry('scan cursor', hashSeed, 0, 0, 0);

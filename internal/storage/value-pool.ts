@@ -1,12 +1,12 @@
 /**
- * Where copies of small values are handed out from: an ArrayBuffer per answer
- * would cost ten times the copy. A piece belongs to whoever got it and is never
- * written again; its 16 KiB live as long as one of its pieces.
+ * Copies small values into shared buffers of 16 KiB, because one ArrayBuffer per
+ * value would cost ten times the copy. The pool never writes to a copy again. A
+ * buffer stays in memory as long as one of its copies is referenced.
  */
 const POOL_BYTES = 16_384;
-/** From here on a value has a buffer of its own; such a copy costs what its bytes cost. */
+/** The copy of a longer value gets an ArrayBuffer of its own: copying its bytes then outweighs the allocation. */
 const POOLED_BYTES_MAX = 2_048;
-/** Up to here words are copied one by one, which is cheaper than the call that copies memory. */
+/** Up to this length a loop over words is cheaper than the call that copies memory. */
 export const WORDWISE_BYTES_MAX = 256;
 
 export const EMPTY_VALUE = new Uint8Array(0);

@@ -6,17 +6,12 @@
 import * as fs from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { listFiles, ROOT, readText } from '#test/house/source-files.ts';
+import { commentsIn, listFiles, ROOT, readText } from '#test/house/source-files.ts';
 
 const paths = listFiles().filter((path) => !path.startsWith('internal/gen/'));
 const names = new Set(paths.map((path) => path.split('/').at(-1)));
 const sources = paths.filter((path) => /\.(ts|cjs|proto)$/.test(path));
 const documents = paths.filter((path) => path.endsWith('.md'));
-
-/** The comments of a source file that begin a line: what looks like one inside a string is none. */
-function commentsOf(text: string): string {
-  return [...text.matchAll(/^\s*(\/\*[\s\S]*?\*\/|\/\/.*$)/gm)].map(([comment]) => comment).join('\n');
-}
 
 /** Names that end like files of this project, globs and placeholders aside. */
 function filesNamedIn(text: string): string[] {
@@ -48,7 +43,7 @@ function rulesCitedIn(text: string): number[] {
 describe('citations', () => {
   it('name files that are there, in comments', () => {
     const dead = sources.flatMap((path) =>
-      filesNamedIn(commentsOf(readText(path)))
+      filesNamedIn(commentsIn(readText(path)).join('\n'))
         .filter((name) => !isThere(path, name))
         .map((name) => `${path}: ${name}`),
     );
@@ -57,7 +52,7 @@ describe('citations', () => {
 
   it('name rules of docs/replication.md that are written', () => {
     expect(rulesWritten).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    const cited = sources.flatMap((path) => rulesCitedIn(commentsOf(readText(path))));
+    const cited = sources.flatMap((path) => rulesCitedIn(commentsIn(readText(path)).join('\n')));
     expect(cited.length).toBeGreaterThan(0);
     expect(cited.filter((rule) => !rulesWritten.includes(rule))).toEqual([]);
   });

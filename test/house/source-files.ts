@@ -38,6 +38,13 @@ export function readText(path: string): string {
   return fs.readFileSync(join(ROOT, path), 'utf8');
 }
 
+/** The comments of a source file that begin a line, so that a string that looks like one is not among them. */
+export function commentsIn(text: string): string[] {
+  return [...text.matchAll(/^\s*(\/\*[\s\S]*?\*\/|\/\/.*(?:\n\s*\/\/.*)*)/gm)].map(([comment]) =>
+    comment.trim(),
+  );
+}
+
 export function parseSource(path: string, text: string): SourceFile {
   return { path, text, tree: parseAst(text, { lang: 'ts' }, path) as unknown as SyntaxNode };
 }

@@ -1,0 +1,53 @@
+/**
+ * Comments are sentences that an engineer from elsewhere understands at one
+ * reading. A test cannot check that, but it can refuse the phrases that
+ * docs/glossary.md replaces. Rooms join the list once their comments are revised.
+ */
+import { describe, expect, it } from 'vitest';
+import { commentsIn, listFiles, readText } from '#test/house/source-files.ts';
+
+const REVISED_ROOMS = ['internal/storage/'];
+
+const REFUSED: readonly (readonly [RegExp, string])[] = [
+  [/^Of\s/, 'opens with a bare "Of": write a sentence with subject and verb'],
+  [/\bat hand\b/, '"at hand": write "the current …"'],
+  [/\b(?:is|are) told of\b/, '"is told of": say who calls or reports what'],
+];
+
+/** What a comment says, without its marks and line breaks. */
+function wordsOf(comment: string): string {
+  return comment
+    .replace(/^\/\*+|\*+\/$|^\s*(?:\/\/|\*)/gm, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
+function findingsIn(text: string): string[] {
+  return commentsIn(text).flatMap((comment) => {
+    const words = wordsOf(comment);
+    return REFUSED.filter(([phrase]) => phrase.test(words)).map(([, why]) => `${words.slice(0, 60)}: ${why}`);
+  });
+}
+
+describe('the comments of revised rooms', () => {
+  const sources = listFiles().filter((path) => path.endsWith('.ts'));
+
+  it.each(REVISED_ROOMS)('keep to the words of the glossary in %s', (room) => {
+    const files = sources.filter((path) => path.startsWith(room));
+    expect(files.length).toBeGreaterThan(0);
+    expect(files.flatMap((path) => findingsIn(readText(path)).map((found) => `${path}: ${found}`))).toEqual(
+      [],
+    );
+  });
+
+  it.each([
+    ['/** Of a cache line. */', 1],
+    ['  // Of the last level some fit.', 1],
+    ['/**\n * Whether the key\n * is at\n * hand.\n */', 1],
+    ["const a = 'the key at hand';", 0],
+    ['/** The caller is told of it. */', 1],
+    ['/** Often the first; off it goes. */', 0],
+  ])('are read in %j', (text, found) => {
+    expect(findingsIn(text)).toHaveLength(found);
+  });
+});
