@@ -20,8 +20,8 @@ import { type MemoryPlan, planMemory, whyNoRoom } from '#platform/memory-plan.ts
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { openFilesMax } from '#platform/open-files.ts';
 import { createNodeRandom } from '#platform/random.ts';
-import { hostOf } from '#server/host-policy.ts';
-import { ServerAddressError } from '#server/listen.ts';
+import { hostOf } from '#rpc/host-policy.ts';
+import { ServerAddressError } from '#rpc/listen.ts';
 import { openServer } from '#server/open-server.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
 import { EXIT_CODES } from '../run/exit-codes.ts';

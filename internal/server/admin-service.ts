@@ -2,8 +2,8 @@
 import { Admin, type ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
 import type { AdminPort } from '#model/ports.ts';
 import type { NodeStatus } from '#model/status.ts';
-import { FEW, operationsLimits } from '#server/message-limits.ts';
-import { createRpcModule, type MethodTable, type RpcModule } from '#server/rpc-routes.ts';
+import { createRpcModule, FEW, type MethodTable, type RpcModule } from '#rpc/rpc-routes.ts';
+import { operationsLimits } from '#server/message-limits.ts';
 import {
   fromCheckpoint,
   fromDelayAnswer,

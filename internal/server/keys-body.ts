@@ -6,9 +6,9 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { WalnutError } from '#model/errors.ts';
-import type { BodyBudget } from '#server/body-budget.ts';
-import { BodyPieces } from '#server/body-pieces.ts';
-import { bodyOf, type HttpRequest, type HttpResponse } from '#server/http-io.ts';
+import type { BodyBudget } from '#rpc/body-budget.ts';
+import { BodyPieces } from '#rpc/body-pieces.ts';
+import { bodyOf, type HttpRequest, type HttpResponse } from '#rpc/http-io.ts';
 
 export interface KeysBodyOptions {
   readonly budget: BodyBudget;

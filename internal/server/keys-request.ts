@@ -16,12 +16,10 @@ import { invalidArgument } from '#model/errors.ts';
 import { checkKey, checkMinAcks } from '#model/limits.ts';
 import { type Position, parsePosition } from '#model/position.ts';
 import { parseDuration } from '#platform/duration.ts';
+import { UNESCAPED_PATH } from '#rpc/unparsed.ts';
 import { checkRequestId, checkWaitMs } from '#wire/numbers.ts';
 
 export const KEYS_PREFIX = '/v1/keys/';
-
-export const UNESCAPED_PATH =
-  'the path has bytes that a URL may not hold: expected them percent-encoded as UTF-8, such as %C3%BC for ü';
 
 const WRITE_PARAMETERS = ['durability', 'min_acks', 'timeout', 'request_id'] as const;
 

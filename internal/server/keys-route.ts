@@ -12,10 +12,8 @@ import type { Entry } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { formatPosition, type Position } from '#model/position.ts';
-import type { BoundAnswer } from '#server/answer-pace.ts';
-import { checkNamedOnce, writeWhere } from '#server/conditional-write.ts';
-import { etagOf, isMatch, isNoneMatch, readPreconditions } from '#server/entity-tags.ts';
-import type { ErrorMapper } from '#server/error-mapping.ts';
+import type { BoundAnswer } from '#rpc/answer-pace.ts';
+import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import {
   type Headers,
   type HttpRequest,
@@ -25,8 +23,10 @@ import {
   send,
   sendError,
   sendMethodNotAllowed,
-} from '#server/http-io.ts';
-import type { HttpRoute } from '#server/http-routes.ts';
+} from '#rpc/http-io.ts';
+import type { HttpRoute } from '#rpc/http-routes.ts';
+import { checkNamedOnce, writeWhere } from '#server/conditional-write.ts';
+import { etagOf, isMatch, isNoneMatch, readPreconditions } from '#server/entity-tags.ts';
 import { BodyRefusedError, type KeysBodyOptions, readValue } from '#server/keys-body.ts';
 import { KEYS_PREFIX, keyOfPath, toKeysDelete, toKeysGet, toKeysSet } from '#server/keys-request.ts';
 import type { HttpError } from '#wire/error-codec.ts';
@@ -46,6 +46,7 @@ const WRITE: Operation = { name: KEYS_PREFIX, access: 'write', isServedDraining:
 export function createKeysRoute(options: KeysRouteOptions): HttpRoute {
   return {
     path: KEYS_PREFIX,
+    shown: `${KEYS_PREFIX}{key}`,
     operation: (verb) => (verb === 'PUT' || verb === 'DELETE' ? WRITE : READ),
     serve: createServe(options),
   };

@@ -4,8 +4,8 @@ import { mapAwaitable } from '#model/awaitable.ts';
 import type { BulkPort } from '#model/bulk.ts';
 import type { BatchOperation, WriteOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
-import { FEW, operationsLimits, valueLimits } from '#server/message-limits.ts';
-import { createRpcModule, type RpcModule, type UnaryContext } from '#server/rpc-routes.ts';
+import { createRpcModule, FEW, type RpcModule, type UnaryContext } from '#rpc/rpc-routes.ts';
+import { operationsLimits, valueLimits } from '#server/message-limits.ts';
 import {
   type BatchLimits,
   type DescribeError,

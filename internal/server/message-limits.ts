@@ -5,10 +5,8 @@
  * bytes alone bound neither memory nor time. Each method says which of these is its.
  */
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
-import type { RpcLimits } from '#server/rpc-routes.ts';
+import { FEW, type RpcLimits } from '#rpc/rpc-routes.ts';
 
-/** A key or a few names, tokens and numbers: a key of 1,024 bytes takes 6 KiB in JSON with every character escaped. */
-export const FEW: RpcLimits = { readMaxBytes: 16_384, fieldsMax: 1_024 };
 /** The log's largest record with its header, or a push of many, and the addresses of a group. */
 export const FRAMES: RpcLimits = { readMaxBytes: 64 * 1_024 * 1_024 + 524_288, fieldsMax: 4_096 };
 /** Beside the value: its key, tokens and request id. */

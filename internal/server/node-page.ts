@@ -1,8 +1,8 @@
 /** The page at `/`: what this node is, and where to go on. */
 import type { NodeStatus } from '#model/status.ts';
-import { sendText } from '#server/http-io.ts';
-import type { HttpRoute } from '#server/http-routes.ts';
-import { createPlainRoute } from '#server/plain-routes.ts';
+import { sendText } from '#rpc/http-io.ts';
+import type { HttpRoute } from '#rpc/http-routes.ts';
+import { createPlainRoute } from '#rpc/plain-routes.ts';
 
 /** `status`: the node's, as the server shows it. */
 export function createNodePage(status: () => NodeStatus, version: string): HttpRoute {

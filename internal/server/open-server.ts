@@ -6,11 +6,6 @@
 import type { EdgeOwner } from '#model/edge.ts';
 import type { NodePorts } from '#model/ports.ts';
 import type { NodeStatus } from '#model/status.ts';
-import { createAdminModule } from '#server/admin-service.ts';
-import { createKeysRoute } from '#server/keys-route.ts';
-import { createKeyValueModule } from '#server/kv-service.ts';
-import { createKeysObserver, registerNodeMetrics } from '#server/node-metrics.ts';
-import { createNodePage } from '#server/node-page.ts';
 import {
   DRAINING,
   DRAINING_REASON,
@@ -19,7 +14,12 @@ import {
   type EdgeOptions,
   openEdge,
   type RunningServer,
-} from '#server/open-edge.ts';
+} from '#rpc/open-edge.ts';
+import { createAdminModule } from '#server/admin-service.ts';
+import { createKeysRoute } from '#server/keys-route.ts';
+import { createKeyValueModule } from '#server/kv-service.ts';
+import { createKeysObserver, registerNodeMetrics } from '#server/node-metrics.ts';
+import { createNodePage } from '#server/node-page.ts';
 import { createReplicationModule } from '#server/replication-service.ts';
 
 export type { RunningServer };

@@ -2,9 +2,9 @@
 import { type FetchSnapshotResponse, Replication } from '#gen/walnut/v1/replication_pb.ts';
 import type { ReplicationPort } from '#model/ports.ts';
 import type { SnapshotRequest } from '#model/replication.ts';
-import { FEW, FRAMES } from '#server/message-limits.ts';
-import { callOf } from '#server/rpc-call.ts';
-import { createRpcModule, type RpcModule } from '#server/rpc-routes.ts';
+import { callOf } from '#rpc/rpc-call.ts';
+import { createRpcModule, FEW, type RpcModule } from '#rpc/rpc-routes.ts';
+import { FRAMES } from '#server/message-limits.ts';
 import {
   fromAnnounceAnswer,
   fromClaimAnswer,

@@ -11,8 +11,6 @@ const KNOWN = [
   ...['comeback', 'handover', 'lookout', 'replica-role', 'role-keeper'].map(
     (name) => `internal/node/${name}.ts`,
   ),
-  'internal/server/unary/unary-call.ts',
-  'internal/server/unary/unary-path.ts',
 ];
 
 /** Which files of the project each file imports; types count. */

@@ -42,10 +42,12 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
     typesOf: ['replication'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
-  server: {
+  // What any edge needs, of a node or not: it knows no service but health and reflection.
+  rpc: {
     rooms: ['model', 'gen', 'platform', 'wire'],
-    packages: [...CONNECT, ...NETWORK_BUILTINS, 'node:crypto', ...PURE_BUILTINS],
+    packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
+  server: { rooms: ['model', 'gen', 'platform', 'wire', 'rpc'], packages: ['@connectrpc/connect'] },
   client: { rooms: ['gen', 'dial'], packages: [...CONNECT, ...PURE_BUILTINS] },
 };
 

@@ -97,6 +97,8 @@ describe('imports', () => {
     ['internal/node/a.ts', runtime('#server/server.ts')],
     ['internal/peer/a.ts', runtime('#replication/peer-link.ts')],
     ['internal/server/a.ts', typeOnly('#node/node.ts')],
+    ['internal/server/a.ts', runtime('node:net')],
+    ['internal/rpc/a.ts', typeOnly('#server/kv-service.ts')],
     ['internal/config/a.ts', runtime('node:fs/promises')],
     ['internal/server/a.ts', runtime('#test/doubles/virtual-clock.ts')],
     ['internal/platform/a.ts', runtime('zod')],

@@ -19,7 +19,7 @@ import {
 } from '@bufbuild/protobuf';
 import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
 import { type Code, ConnectError } from '@connectrpc/connect';
-import type { RpcRoutes, UnaryContext } from '#server/rpc-routes.ts';
+import type { RpcRoutes, UnaryContext } from '#rpc/rpc-routes.ts';
 import { openRpcEdge } from '#test/server/rpc-edge.ts';
 
 /** The shapes of what is generated when this runs, as far as they are used here. */

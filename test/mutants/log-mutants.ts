@@ -70,7 +70,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'connections without a bound',
-    file: 'internal/server/connections.ts',
+    file: 'internal/rpc/connections.ts',
     text: '      if (sockets.size >= countMax) return false;',
     replacement: '',
     tests: ['test/server/connection-limit.test.ts'],

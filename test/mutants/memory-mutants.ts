@@ -20,10 +20,10 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'request bodies counted without a bound',
-    file: 'internal/server/body-budget.ts',
+    file: 'internal/rpc/body-budget.ts',
     text: 'if (held + bytes > bytesMax && held > counted) {',
     replacement: 'if (held + bytes > bytesMax * 1e9) {',
-    tests: ['test/server/body-budget.test.ts'],
+    tests: ['test/rpc/body-budget.test.ts'],
   },
   {
     name: 'metric with a label that belongs to summaries',

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import { describe, expect, it } from 'vitest';
-import { limitConnections } from '#server/connection-limit.ts';
+import { limitConnections } from '#rpc/connection-limit.ts';
 import { http1, onCleanup, start, tcp, until } from '#test/server/running.ts';
 
 describe('the bound of connections', () => {

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { expect, it } from 'vitest';
 import { KVStore, SetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
-import { STRICT_JSON } from '#server/rpc-adapter.ts';
+import { STRICT_JSON } from '#rpc/rpc-adapter.ts';
 import { openRpcEdge } from '#test/server/rpc-edge.ts';
 import { onCleanup, until } from '#test/server/running.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { WalnutError } from '#model/errors.ts';
-import { encodeGrpcMessage } from '#server/grpc-message.ts';
+import { encodeGrpcMessage } from '#rpc/grpc-message.ts';
 import { http1, http2, session, start } from '#test/server/running.ts';
 
 const PRINTABLE = String.fromCharCode(...Array.from({ length: 0x7f - 0x20 }, (_, i) => 0x20 + i));

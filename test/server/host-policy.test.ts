@@ -2,7 +2,7 @@ import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
-import { createHostPolicy, hostOf } from '#server/host-policy.ts';
+import { createHostPolicy, hostOf } from '#rpc/host-policy.ts';
 import { http1, http2, session, start, tcp } from '#test/server/running.ts';
 
 const NAMES = ['Box.Example', 'cache.example.net'];

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { ServerHttp2Session } from 'node:http2';
 import { expect, it } from 'vitest';
-import { createIdleSessions } from '#server/idle-sessions.ts';
+import { createIdleSessions } from '#rpc/idle-sessions.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { http2, session as openSession, start } from '#test/server/running.ts';
 

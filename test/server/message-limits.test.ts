@@ -3,12 +3,12 @@ import type { DescMethod } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
+import { createHealthModule } from '#rpc/health-service.ts';
+import { createReflectionModule } from '#rpc/reflection-service.ts';
+import type { RpcModule } from '#rpc/rpc-routes.ts';
 import { createAdminModule } from '#server/admin-service.ts';
-import { createHealthModule } from '#server/health-service.ts';
 import { createKeyValueModule } from '#server/kv-service.ts';
-import { createReflectionModule } from '#server/reflection-service.ts';
 import { createReplicationModule } from '#server/replication-service.ts';
-import type { RpcModule } from '#server/rpc-routes.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
 import { BATCH_BYTES_MAX, http1, type Running, start, tcp, VALUE_BYTES_MAX } from '#test/server/running.ts';
 

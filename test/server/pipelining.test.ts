@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { ANSWER_WAIT_MS, RequestLanes } from '#server/request-lanes.ts';
+import { ANSWER_WAIT_MS, RequestLanes } from '#rpc/request-lanes.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { positionOf } from '#test/server/fake-node.ts';
 import { onCleanup, type Running, start, tcp, until } from '#test/server/running.ts';

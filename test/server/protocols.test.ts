@@ -9,7 +9,7 @@ import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore, UpdateFormat } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Replication, ResyncVerdict } from '#gen/walnut/v1/replication_pb.ts';
 import { Durability, NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
-import { protocolOf } from '#server/socket-mux.ts';
+import { protocolOf } from '#rpc/socket-mux.ts';
 import { EPOCH, LOG_ID, NODE_ID } from '#test/server/fake-node.ts';
 import { http1, http2, rpc, session, start, tcp, until } from '#test/server/running.ts';
 

@@ -2,19 +2,19 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
-import { createBodyBudget } from '#server/body-budget.ts';
-import { createBodyDeadlines } from '#server/body-deadlines.ts';
-import { createConnections } from '#server/connections.ts';
-import { createErrorMapper } from '#server/error-mapping.ts';
-import { createGzipCompression } from '#server/gzip-compression.ts';
-import { createHttpRoutes } from '#server/http-routes.ts';
-import { createHttp1, createHttp2 } from '#server/http-servers.ts';
-import { createRequestListener } from '#server/request-listener.ts';
-import { createRpcAdapter } from '#server/rpc-adapter.ts';
-import { createRpcInterceptor } from '#server/rpc-interceptor.ts';
-import type { RpcRoutes } from '#server/rpc-routes.ts';
-import { protocolOf } from '#server/socket-mux.ts';
-import type { JsonOptions } from '#server/unary/message-codec.ts';
+import { createBodyBudget } from '#rpc/body-budget.ts';
+import { createBodyDeadlines } from '#rpc/body-deadlines.ts';
+import { createConnections } from '#rpc/connections.ts';
+import { createErrorMapper } from '#rpc/error-mapping.ts';
+import { createGzipCompression } from '#rpc/gzip-compression.ts';
+import { createHttpRoutes } from '#rpc/http-routes.ts';
+import { createHttp1, createHttp2 } from '#rpc/http-servers.ts';
+import { createRequestListener } from '#rpc/request-listener.ts';
+import { createRpcAdapter } from '#rpc/rpc-adapter.ts';
+import { createRpcInterceptor } from '#rpc/rpc-interceptor.ts';
+import type { RpcRoutes } from '#rpc/rpc-routes.ts';
+import { protocolOf } from '#rpc/socket-mux.ts';
+import type { JsonOptions } from '#rpc/unary/message-codec.ts';
 
 export interface RpcEdgeOptions {
   /** False: the adapter serves everything. */

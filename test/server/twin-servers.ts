@@ -6,9 +6,9 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type Code, ConnectError } from '@connectrpc/connect';
 import { type GetRequest, GetRequestSchema, GetResponseSchema, KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { PositionSchema } from '#gen/walnut/v1/types_pb.ts';
-import { STRICT_JSON } from '#server/rpc-adapter.ts';
-import type { UnaryContext, UnaryImpl } from '#server/rpc-routes.ts';
-import { CallContext } from '#server/unary/call-context.ts';
+import { STRICT_JSON } from '#rpc/rpc-adapter.ts';
+import type { UnaryContext, UnaryImpl } from '#rpc/rpc-routes.ts';
+import { CallContext } from '#rpc/unary/call-context.ts';
 import { openRpcEdge } from '#test/server/rpc-edge.ts';
 import { onCleanup } from '#test/server/running.ts';
 

@@ -7,7 +7,7 @@ import { base64Encode } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
-import { relaxGrpcWebFrame } from '#server/grpc-message.ts';
+import { relaxGrpcWebFrame } from '#rpc/grpc-message.ts';
 import { onCleanup } from '#test/server/running.ts';
 import { READ_BYTES_MAX, startTwin, type Twin } from '#test/server/twin-servers.ts';
 

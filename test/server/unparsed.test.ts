@@ -1,6 +1,6 @@
 /** What is no request of HTTP/1.1 is answered with a reason, in its turn, and its connection ends. */
 import { describe, expect, it } from 'vitest';
-import { describeUnparsed } from '#server/unparsed.ts';
+import { describeUnparsed } from '#rpc/unparsed.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { start, tcp, until } from '#test/server/running.ts';
 

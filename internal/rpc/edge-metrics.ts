@@ -1,0 +1,92 @@
+/** The metrics of any edge: rpcs by method and code, connections, refusals, readiness. */
+import type { CounterHandle, HistogramHandle, Metrics } from '#platform/metrics.ts';
+import type { Refusal } from '#rpc/admission.ts';
+
+export interface EdgeMetrics {
+  /** `path`: `/walnut.v1.KVStore/Get`, or `unknown`. */
+  observeRpc(path: string, code: string, durationMs: number): void;
+  countRefused(by: Refusal['by']): void;
+  countConnectionRefused(): void;
+  countStalled(): void;
+}
+
+export interface EdgeMetricsOptions {
+  readonly metrics: Metrics;
+  readonly isReady: () => boolean;
+  readonly connections: () => number;
+  readonly connectionsMax: number;
+}
+
+interface ObservedRpc {
+  readonly method: string;
+  /** By code. */
+  readonly counters: Map<string, CounterHandle>;
+  readonly durations: HistogramHandle;
+}
+
+export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
+  const { metrics } = options;
+  const observeRpc = createRpcObserver(metrics);
+  const strangers = metrics.counter(
+    'walnut_protected_mode_refused_total',
+    'Requests refused because the peer was not on a private address.',
+  );
+  const names = metrics.counter(
+    'walnut_hosts_refused_total',
+    'Requests refused because they named a host that is no name of this node.',
+  );
+  const stalled = metrics.counter(
+    'walnut_answers_stalled_total',
+    'Answers cut off because the peer read nothing for a minute.',
+  );
+  const refused = metrics.counter(
+    'walnut_connections_refused_total',
+    'Connections refused because all were taken.',
+  );
+  metrics.gaugeFrom('walnut_connections', 'Open connections.', options.connections);
+  metrics.gaugeFrom(
+    'walnut_connections_max',
+    'How many are taken, by ulimit -n.',
+    () => options.connectionsMax,
+  );
+  metrics.gaugeFrom('walnut_ready', '1 when /readyz answers 200.', () => (options.isReady() ? 1 : 0));
+  return {
+    observeRpc,
+    countRefused: (by) => {
+      if (by === 'name') names.inc();
+      else if (by === 'address') strangers.inc();
+    },
+    countConnectionRefused: () => refused.inc(),
+    countStalled: () => stalled.inc(),
+  };
+}
+
+function createRpcObserver(metrics: Metrics): EdgeMetrics['observeRpc'] {
+  const handled = metrics.counterFamily(
+    'walnut_rpc_handled_total',
+    'Rpcs answered, by method and Connect code (ok included).',
+    ['method', 'code'],
+  );
+  const duration = metrics.histogramFamily(
+    'walnut_rpc_duration_seconds',
+    'Time from the headers of an rpc to its answer.',
+    ['method'],
+  );
+  // Looking up a child by its labels builds a key, so the few there are are kept.
+  const known = new Map<string, ObservedRpc>();
+  return (path, code, durationMs) => {
+    let rpc = known.get(path);
+    if (rpc === undefined) {
+      const method = path.startsWith('/') ? path.slice(1) : path;
+      rpc = { method, counters: new Map(), durations: duration.with({ method }) };
+      known.set(path, rpc);
+    }
+    let counter = rpc.counters.get(code);
+    if (counter === undefined) {
+      counter = handled.with({ method: rpc.method, code });
+      rpc.counters.set(code, counter);
+    }
+    counter.inc();
+    rpc.durations.observe(durationMs / 1_000);
+  };
+}

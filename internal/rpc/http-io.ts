@@ -1,0 +1,138 @@
+/** The few things every plain HTTP route does, the same over HTTP/1.1 and HTTP/2. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { encodeGrpcMessage } from '#rpc/grpc-message.ts';
+import type { HttpError } from '#wire/error-codec.ts';
+import { WIRE_CODES } from '#wire/error-codes.ts';
+
+export type HttpRequest = IncomingMessage | Http2ServerRequest;
+export type HttpResponse = ServerResponse | Http2ServerResponse;
+export type Headers = Readonly<Record<string, string | number>>;
+
+/** Path and query as they came, of origin form and absolute form alike. */
+export function splitUrl(url: string): { readonly path: string; readonly query: string } {
+  const start = url.startsWith('/') ? 0 : pathStart(url);
+  const mark = url.indexOf('?', start);
+  if (mark === -1) return { path: url.slice(start), query: '' };
+  return { path: url.slice(start, mark), query: url.slice(mark + 1) };
+}
+
+/** Proxies send `http://host/path`; anything else without a leading slash stays as it is. */
+function pathStart(url: string): number {
+  const scheme = url.indexOf('://');
+  if (scheme === -1) return 0;
+  const slash = url.indexOf('/', scheme + 3);
+  return slash === -1 ? url.length : slash;
+}
+
+export function isHttp2(request: HttpRequest): request is Http2ServerRequest {
+  return 'stream' in request;
+}
+
+export function isHttp2Response(response: HttpResponse): response is Http2ServerResponse {
+  return 'stream' in response;
+}
+
+/** Whether nothing can be sent on it any more: the peer has gone. */
+export function isOver(response: HttpResponse): boolean {
+  if (!isHttp2Response(response)) return response.destroyed;
+  // Node takes the stream away from a response that was closed.
+  const { stream } = response;
+  return stream === undefined || stream.destroyed || stream.closed;
+}
+
+/** HTTP/1.1 requests whose sender waits to be told that the body is wanted. */
+const awaitingContinue = new WeakMap<HttpRequest, ServerResponse>();
+
+/** `Expect: 100-continue`: the sender is told to go on when the body is read, and never if it is not. */
+export function deferContinue(request: IncomingMessage, response: ServerResponse): void {
+  awaitingContinue.set(request, response);
+  // After a refusal the sender may or may not send its body: nothing can follow on that connection.
+  response.setHeader('connection', 'close');
+}
+
+/** The body is about to be read: a sender that waits to be told so is told. */
+export function askForBody(request: HttpRequest): void {
+  const waiting = awaitingContinue.get(request);
+  if (waiting === undefined) return;
+  awaitingContinue.delete(request);
+  waiting.removeHeader('connection');
+  waiting.writeContinue();
+}
+
+/**
+ * The body's chunks. Leaving off early does not destroy the connection that the
+ * answer needs; what is left is thrown away, or nothing behind it could be read.
+ */
+export async function* bodyOf(request: HttpRequest): AsyncIterable<Uint8Array> {
+  askForBody(request);
+  try {
+    yield* request.iterator({ destroyOnReturn: false });
+  } finally {
+    if (!request.destroyed) request.resume();
+  }
+}
+
+/** Answers once; HEAD gets the headers of the answer and no body. */
+export function send(
+  request: HttpRequest,
+  response: HttpResponse,
+  status: number,
+  headers: Headers,
+  body: Uint8Array | string,
+): void {
+  if (isOver(response) || response.headersSent) return;
+  const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
+  const hasNoContent = status === 204 || status === 304;
+  response.statusCode = status;
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  if (!hasNoContent) response.setHeader('content-length', bytes.length);
+  if (hasNoContent || request.method === 'HEAD') response.end();
+  else response.end(bytes);
+}
+
+export function sendText(request: HttpRequest, response: HttpResponse, status: number, text: string): void {
+  send(
+    request,
+    response,
+    status,
+    { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' },
+    text,
+  );
+}
+
+/** Errors have the shape of the Connect protocol's: `{"code":…,"message":…}`. */
+export function sendError(
+  request: HttpRequest,
+  response: HttpResponse,
+  status: number,
+  error: { readonly code: string; readonly message: string },
+  headers: Headers = {},
+): void {
+  const body = JSON.stringify({ code: error.code, message: error.message });
+  send(request, response, status, { 'content-type': 'application/json', ...headers }, body);
+}
+
+/** A call that is refused before anything is known of it but its headers: in the caller's protocol, as its content type tells. */
+export function sendRpcError(
+  request: HttpRequest,
+  response: HttpResponse,
+  { httpStatus, code, message, headers }: HttpError,
+): void {
+  const contentType = request.headers['content-type'] ?? '';
+  if (!contentType.startsWith('application/grpc')) {
+    sendError(request, response, httpStatus, { code, message }, headers);
+    return;
+  }
+  // Trailers-only: status and message stand in the headers of an answer without a body.
+  response.statusCode = 200;
+  response.setHeader('content-type', contentType);
+  response.setHeader('grpc-status', String(WIRE_CODES[code]));
+  response.setHeader('grpc-message', encodeGrpcMessage(message));
+  response.end();
+}
+
+export function sendMethodNotAllowed(request: HttpRequest, response: HttpResponse, allowed: string): void {
+  const message = `method ${request.method} is not allowed here: expected ${allowed}`;
+  sendError(request, response, 405, { code: 'unimplemented', message }, { allow: allowed });
+}

@@ -1,0 +1,144 @@
+/**
+ * Node's HTTP/1.1 and HTTP/2 servers with bounds on everything a peer may hold:
+ * headers, time, streams, windows. Neither listens; the socket mux feeds them.
+ */
+import {
+  createServer as createHttp1Server,
+  type Server as Http1Server,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Clock } from '#platform/clock.ts';
+import type { Connections } from '#rpc/connections.ts';
+import { deferContinue, sendError } from '#rpc/http-io.ts';
+import { createIdleSessions } from '#rpc/idle-sessions.ts';
+import { RequestLanes } from '#rpc/request-lanes.ts';
+import { BODY_TIMEOUT_MS, type Listener } from '#rpc/request-listener.ts';
+import { createStalledSockets } from '#rpc/stalled-sockets.ts';
+import { describeUnparsed, endWith, type ParseError } from '#rpc/unparsed.ts';
+
+const HEADER_BYTES_MAX = 16_384;
+const HEADERS_TIMEOUT_MS = 10_000;
+/** Above the 60 s that load balancers commonly keep idle connections, so that they close first. */
+const KEEP_ALIVE_MS = 75_000;
+/** An HTTP/2 connection without a frame, pings included, for this long is closed. */
+const SESSION_IDLE_MS = 600_000;
+const STREAMS_MAX = 256;
+const STREAM_WINDOW_BYTES = 1_048_576;
+/** All streams of a connection together: what a peer can make one connection buffer. */
+const SESSION_WINDOW_BYTES = 4_194_304;
+
+export function createHttp1({ onRequest }: Listener, clock: Clock, onStalled: () => void): Http1Server {
+  const lanes = new RequestLanes(clock, (request, response) => {
+    if (lacksHost(request)) refuseHostless(request, response);
+    else onRequest(request, response);
+  });
+  const server = createHttp1Server(
+    {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: BODY_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: 2_000,
+      // It is required here: Node would refuse without saying why.
+      requireHostHeader: false,
+    },
+    (request, response) => lanes.accept(request, response),
+  );
+  server.on('checkContinue', (request, response) => {
+    deferContinue(request, response);
+    lanes.accept(request, response);
+  });
+  answerUnparsed(server, lanes, clock);
+  server.on('connection', createStalledSockets(clock, onStalled).watch);
+  // Node checks the timeouts above from 'listening' on, and this server never listens itself.
+  server.emit('listening');
+  return server;
+}
+
+/** What Node would answer with an empty body, or not at all. */
+function answerUnparsed(server: Http1Server, lanes: RequestLanes, clock: Clock): void {
+  const refused = new WeakSet<object>();
+  server.on('clientError', (error: ParseError, socket: Socket) => {
+    // Whatever else comes is no request either.
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    lanes.whenAnswered(socket, () => endWith(socket, clock, describeUnparsed(error, HEADER_BYTES_MAX)));
+  });
+  server.on('connect', (_request, socket: Socket) => {
+    const message = 'method CONNECT is not allowed here: this is no proxy';
+    endWith(socket, clock, { status: 405, message });
+  });
+  server.on('checkExpectation', (request, response) => {
+    const message = 'the Expect header is not known: expected 100-continue, or none';
+    sendError(request, response, 417, { code: 'invalid_argument', message }, { connection: 'close' });
+  });
+}
+
+/** RFC 9112, 3.2: a request of HTTP/1.1 has one. */
+function lacksHost({ headers, httpVersionMajor, httpVersionMinor }: IncomingMessage): boolean {
+  return headers.host === undefined && httpVersionMajor === 1 && httpVersionMinor >= 1;
+}
+
+function refuseHostless(request: IncomingMessage, response: ServerResponse): void {
+  const message = 'the Host header is missing: HTTP/1.1 requires it';
+  sendError(request, response, 400, { code: 'invalid_argument', message }, { connection: 'close' });
+}
+
+export function createHttp2(
+  { onRequest, onStream }: Listener,
+  connections: Connections,
+  clock: Clock,
+): Http2Server {
+  const idle = createIdleSessions(clock, SESSION_IDLE_MS);
+  const server = createHttp2Server(
+    {
+      settings: {
+        maxConcurrentStreams: STREAMS_MAX,
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        maxHeaderListSize: HEADER_BYTES_MAX,
+      },
+      maxSessionMemory: 32,
+      // Of what is sent: nothing here sends a field twice.
+      strictSingleValueFields: false,
+    },
+    onRequest,
+  );
+  askFirst(server, onStream);
+  server.on('session', (session) => {
+    connections.addSession(session);
+    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    idle.watch(session);
+  });
+  // A peer that breaks the protocol or resets ends its own session, nothing else.
+  server.on('sessionError', () => {});
+  return server;
+}
+
+type StreamHandler = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  flags: number,
+  rawHeaders: string[],
+) => void;
+
+/**
+ * Gives each stream to `onStream` before Node makes a request and a response of
+ * it, which costs as much as answering most calls does.
+ */
+function askFirst(server: Http2Server, onStream: Listener['onStream']): void {
+  const asRequest = server.listeners('stream') as StreamHandler[];
+  server.removeAllListeners('stream');
+  const first: StreamHandler = (stream, headers, flags, rawHeaders) => {
+    if (onStream(stream, headers)) return;
+    for (const handler of asRequest) handler.call(server, stream, headers, flags, rawHeaders);
+  };
+  server.on('stream', first);
+}

@@ -1,0 +1,204 @@
+/**
+ * An inbound edge: one port for Connect, gRPC, gRPC-Web, plain HTTP, health and
+ * metrics. What it serves is a list of modules; what it asks of the process behind
+ * them is an `EdgeOwner`, a node or not.
+ *
+ * Layers, outermost first: listeners → request listener, which asks admission → rpc
+ * adapter and HTTP routes → modules. `openEdge` rejects with `ServerAddressError`
+ * where the address cannot be bound.
+ */
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { Compression } from '@connectrpc/connect/protocol';
+import { Health } from '#gen/grpc/health/v1/health_pb.ts';
+import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
+import type { EdgeOwner, Readiness } from '#model/edge.ts';
+import type { Metrics } from '#platform/metrics.ts';
+import { type Admission, createAdmission } from '#rpc/admission.ts';
+import { type BoundAnswer, createBoundAnswer } from '#rpc/answer-pace.ts';
+import { type BodyBudget, createBodyBudget } from '#rpc/body-budget.ts';
+import { type BodyDeadlines, createBodyDeadlines } from '#rpc/body-deadlines.ts';
+import { createEdgeMetrics, type EdgeMetrics } from '#rpc/edge-metrics.ts';
+import { createErrorMapper, type ErrorMapper } from '#rpc/error-mapping.ts';
+import { createGzipCompression, NEVER_COMPRESS_BYTES } from '#rpc/gzip-compression.ts';
+import { createHealthModule } from '#rpc/health-service.ts';
+import { createHostPolicy } from '#rpc/host-policy.ts';
+import { createHttpRoutes, type HttpRoute } from '#rpc/http-routes.ts';
+import { type Listeners, type ListenersOptions, openListeners } from '#rpc/listeners.ts';
+import { createPlainRoutes } from '#rpc/plain-routes.ts';
+import { createReflectionModule } from '#rpc/reflection-service.ts';
+import { BODY_TIMEOUT_MS, createRequestListener, type Listener } from '#rpc/request-listener.ts';
+import { createRpcAdapter, type RpcAdapter, STRICT_JSON } from '#rpc/rpc-adapter.ts';
+import { createRpcInterceptor } from '#rpc/rpc-interceptor.ts';
+import type { RpcModule } from '#rpc/rpc-routes.ts';
+
+export interface EdgeOptions extends ListenersOptions {
+  readonly owner: EdgeOwner;
+  readonly metrics: Metrics;
+  /** Request bodies in memory at once, over all connections together. */
+  readonly bodyBytesMax: number;
+  /** Told the bytes of large request bodies as they are taken in. */
+  readonly onBodyBytes?: ((bytes: number) => void) | undefined;
+  /** Names by which callers may call this server, beside localhost: without a port. */
+  readonly hostNames: readonly string[];
+  /** Called once, when the address is bound. */
+  readonly modules: (edge: Edge) => EdgeModules;
+}
+
+export interface EdgeModules {
+  readonly services: readonly RpcModule[];
+  readonly routes: readonly HttpRoute[];
+}
+
+/** What the modules of one edge share. */
+export interface Edge {
+  readonly errors: ErrorMapper;
+  readonly budget: BodyBudget;
+  /** For all requests together: it bounds how many expand at once. */
+  readonly compression: Compression;
+  readonly boundAnswer: BoundAnswer;
+  readonly isDraining: () => boolean;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  /** What was bound, as `host:port`. */
+  readonly address: string;
+  /** Not ready from now on; new rpcs are UNAVAILABLE, those under way go on. Twice is fine. */
+  beginDrain(): void;
+  /** Drains, then ends what is left after `graceMs`. Never rejects. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** What an owner is shown as while its edge drains. */
+export const DRAINING = { state: 'draining', isReady: false } as const;
+export const DRAINING_REASON = 'the server is stopping';
+
+export async function openEdge(options: EdgeOptions): Promise<RunningServer> {
+  const { logger } = options;
+  const listeners = await openListeners(options);
+  const draining = new AbortController();
+  const shutdown = new AbortController();
+  const parts = createParts(options, listeners, draining.signal, shutdown.signal);
+  listeners.serve(createListener(parts), {
+    onConnectionRefused: parts.metrics.countConnectionRefused,
+    onStalled: parts.metrics.countStalled,
+  });
+  if (!listeners.isLoopback) {
+    logger.warn(
+      { address: listeners.ip },
+      'protected mode: there is no authentication, so only loopback and private addresses are served',
+    );
+  }
+  const beginDrain = (): void => {
+    if (draining.signal.aborted) return;
+    draining.abort();
+    listeners.drain();
+  };
+  let closed: Promise<void> | undefined;
+  return {
+    port: listeners.port,
+    address: listeners.address,
+    beginDrain,
+    close: (graceMs) => {
+      beginDrain();
+      closed ??= listeners.close(graceMs, () =>
+        shutdown.abort(new ConnectError('the server stopped', Code.Unavailable)),
+      );
+      return closed;
+    },
+  };
+}
+
+interface Parts extends Edge {
+  readonly options: EdgeOptions;
+  readonly metrics: EdgeMetrics;
+  readonly admission: Admission;
+  readonly deadlines: BodyDeadlines;
+  readonly readiness: () => Readiness;
+  readonly drainSignal: AbortSignal;
+  readonly shutdownSignal: AbortSignal;
+}
+
+function createParts(
+  options: EdgeOptions,
+  listeners: Listeners,
+  drainSignal: AbortSignal,
+  shutdownSignal: AbortSignal,
+): Parts {
+  const { owner, clock, logger } = options;
+  const { isLoopback, connections, connectionsMax } = listeners;
+  const isDraining = (): boolean => drainSignal.aborted;
+  const readiness = (): Readiness => {
+    const shown = owner.readiness();
+    if (!isDraining()) return shown;
+    return { ...shown, ...DRAINING, reasons: [DRAINING_REASON, ...shown.reasons] };
+  };
+  const isReady = (): boolean => readiness().isReady;
+  const metrics = createEdgeMetrics({ metrics: options.metrics, isReady, connections, connectionsMax });
+  return {
+    options,
+    metrics,
+    readiness,
+    isDraining,
+    drainSignal,
+    shutdownSignal,
+    admission: createAdmission({
+      hosts: createHostPolicy({ isLoopback, names: [options.host, ...options.hostNames] }),
+      isProtected: !isLoopback,
+      isDraining,
+      leaderHint: () => owner.leaderHint(),
+    }),
+    errors: createErrorMapper(logger, clock, clock.wallMs().toString(36)),
+    budget: createBodyBudget(options.bodyBytesMax, options.onBodyBytes),
+    compression: createGzipCompression(),
+    deadlines: createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdownSignal),
+    boundAnswer: createBoundAnswer(clock, metrics.countStalled),
+  };
+}
+
+function createListener(parts: Parts): Listener {
+  const { options, readiness, metrics } = parts;
+  const { services, routes } = options.modules(parts);
+  return createRequestListener({
+    deadlines: parts.deadlines,
+    errors: parts.errors,
+    admission: parts.admission,
+    onRefused: metrics.countRefused,
+    rpcAdapter: createAdapter(parts, withStandardServices(parts, services)),
+    httpRoutes: createHttpRoutes([...createPlainRoutes({ metrics: options.metrics, readiness }), ...routes]),
+    isDraining: parts.isDraining,
+  });
+}
+
+function withStandardServices(parts: Parts, modules: readonly RpcModule[]): RpcModule[] {
+  const own = modules.map(({ service }) => service);
+  const health = createHealthModule({
+    clock: parts.options.clock,
+    isReady: () => parts.readiness().isReady,
+    services: own.map(({ typeName }) => typeName),
+    drainSignal: parts.drainSignal,
+  });
+  return [...modules, health, createReflectionModule([...own, Health, ServerReflection])];
+}
+
+function createAdapter(parts: Parts, modules: readonly RpcModule[]): RpcAdapter {
+  const { options, errors, metrics } = parts;
+  return createRpcAdapter({
+    clock: options.clock,
+    logger: options.logger,
+    errors,
+    budget: parts.budget,
+    deadlines: parts.deadlines,
+    compression: parts.compression,
+    compressMinBytes: NEVER_COMPRESS_BYTES,
+    jsonOptions: STRICT_JSON,
+    interceptor: createRpcInterceptor(errors),
+    shutdownSignal: parts.shutdownSignal,
+    observe: metrics.observeRpc,
+    boundAnswer: parts.boundAnswer,
+    onStalled: metrics.countStalled,
+    register: (routes) => {
+      for (const module of modules) module.register(routes);
+    },
+  });
+}

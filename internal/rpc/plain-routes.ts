@@ -1,0 +1,58 @@
+/** The routes for monitors that every edge has: `/livez`, `/readyz`, `/metrics`. All are GET and HEAD only. */
+import type { Access } from '#model/access.ts';
+import type { Readiness } from '#model/edge.ts';
+import type { Metrics } from '#platform/metrics.ts';
+import { type HttpRequest, type HttpResponse, send, sendMethodNotAllowed, sendText } from '#rpc/http-io.ts';
+import type { HttpRoute } from '#rpc/http-routes.ts';
+
+export interface PlainRoutesOptions {
+  readonly metrics: Metrics;
+  readonly readiness: () => Readiness;
+}
+
+export function createPlainRoutes({ metrics, readiness }: PlainRoutesOptions): HttpRoute[] {
+  return [
+    createPlainRoute('/livez', 'health', (request, response) => sendText(request, response, 200, 'ok\n')),
+    createPlainRoute('/readyz', 'health', (request, response, query) =>
+      sendReadiness(request, response, query, readiness()),
+    ),
+    createPlainRoute('/metrics', 'observe', (request, response) => sendMetrics(request, response, metrics)),
+  ];
+}
+
+type Answer = (request: HttpRequest, response: HttpResponse, query: string) => void | Promise<void>;
+
+/** A page that is only read, while the server drains too. */
+export function createPlainRoute(path: string, access: Access, answer: Answer): HttpRoute {
+  const operation = { name: path, access, isServedDraining: true };
+  return {
+    path,
+    operation: () => operation,
+    serve: (request, response, _path, query) => {
+      if (request.method === 'GET' || request.method === 'HEAD') return answer(request, response, query);
+      sendMethodNotAllowed(request, response, 'GET, HEAD');
+    },
+  };
+}
+
+/** 200 when ready, else 503; the reasons as lines of text, with `?verbose` as JSON. */
+function sendReadiness(
+  request: HttpRequest,
+  response: HttpResponse,
+  query: string,
+  { isReady, role, state, reasons, recovery }: Readiness,
+): void {
+  const code = isReady ? 200 : 503;
+  if (new URLSearchParams(query).has('verbose')) {
+    const body = `${JSON.stringify({ ready: isReady, role, state, reasons, recovery })}\n`;
+    send(request, response, code, { 'content-type': 'application/json', 'cache-control': 'no-store' }, body);
+    return;
+  }
+  const first = isReady ? 'ok' : `not ready: ${state}`;
+  sendText(request, response, code, `${[first, ...reasons].join('\n')}\n`);
+}
+
+async function sendMetrics(request: HttpRequest, response: HttpResponse, metrics: Metrics): Promise<void> {
+  const text = await metrics.render();
+  send(request, response, 200, { 'content-type': metrics.contentType, 'cache-control': 'no-store' }, text);
+}

@@ -1,0 +1,156 @@
+/**
+ * The first layer that sees a request: finds its route, asks admission, and hands it
+ * on; 404 for what has no route. Nothing thrown here leaves it, as that would end the
+ * process.
+ */
+import {
+  constants,
+  type Http2ServerRequest,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Operation } from '#model/access.ts';
+import type { Admission, Refusal } from '#rpc/admission.ts';
+import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
+import type { ErrorMapper } from '#rpc/error-mapping.ts';
+import {
+  type HttpRequest,
+  type HttpResponse,
+  isHttp2,
+  sendError,
+  sendRpcError,
+  splitUrl,
+} from '#rpc/http-io.ts';
+import type { HttpRoutes } from '#rpc/http-routes.ts';
+import { plainAddress } from '#rpc/protected-mode.ts';
+import type { RpcAdapter } from '#rpc/rpc-adapter.ts';
+import { anonymousCall } from '#rpc/rpc-call.ts';
+import { addressOf } from '#rpc/unary/exchange.ts';
+import { fromErrorToHttp } from '#wire/error-codec.ts';
+
+/** How long the body of one request may take. */
+export const BODY_TIMEOUT_MS = 120_000;
+
+export interface RequestListenerOptions {
+  readonly deadlines: BodyDeadlines;
+  readonly errors: ErrorMapper;
+  readonly admission: Admission;
+  readonly onRefused: (by: Refusal['by']) => void;
+  readonly rpcAdapter: RpcAdapter;
+  readonly httpRoutes: HttpRoutes;
+  readonly isDraining: () => boolean;
+}
+
+export interface Listener {
+  onRequest(request: HttpRequest, response: HttpResponse): void;
+  /** HTTP/2 streams come here first; false: it should come as a request. */
+  onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+}
+
+export function createRequestListener(options: RequestListenerOptions): Listener {
+  const onRequest: Listener['onRequest'] = (request, response) => {
+    // Without listeners, a peer that resets its stream would be an uncaught error.
+    request.on('error', ignore);
+    response.on('error', ignore);
+    if (isHttp2(request)) boundBody(options.deadlines, request);
+    const fail = (error: unknown): void => {
+      const { code, message } = options.errors.toHttpError(error);
+      sendError(request, response, 500, { code, message });
+    };
+    try {
+      if (options.isDraining() && !isHttp2(request)) response.setHeader('connection', 'close');
+      const answered = dispatch(options, request, response);
+      if (answered instanceof Promise) answered.catch(fail);
+    } catch (error) {
+      fail(error);
+    }
+  };
+  const onStream: Listener['onStream'] = (stream, headers) => {
+    stream.on('error', ignore);
+    try {
+      return tryStream(options, stream, headers);
+    } catch (error) {
+      options.errors.toHttpError(error);
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      return true;
+    }
+  };
+  return { onRequest, onStream };
+}
+
+function ignore(): void {}
+
+/**
+ * HTTP/1.1 has `requestTimeout`; an HTTP/2 stream gets its bound here. What is
+ * left of a body after the answer is thrown away until then.
+ */
+function boundBody(deadlines: BodyDeadlines, request: Http2ServerRequest): void {
+  const { stream } = request;
+  if (stream.endAfterHeaders) return;
+  deadlines.watch(stream);
+  stream.once('finish', () => {
+    if (!request.readableEnded) request.resume();
+  });
+}
+
+/** Node takes the first of them, and whoever is between here and the caller may have taken the second. */
+function hasTwoHosts(rawHeaders: readonly string[]): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts > 1;
+}
+
+/** What admission is asked of a path that leads nowhere. */
+const NOTHING: Operation = { name: 'nothing', access: 'nothing', isServedDraining: true };
+
+function dispatch(
+  options: RequestListenerOptions,
+  request: HttpRequest,
+  response: HttpResponse,
+): void | Promise<void> {
+  const url = request.url ?? '';
+  if (!isHttp2(request) && hasTwoHosts(request.rawHeaders)) {
+    const message = 'there is more than one Host header: expected one';
+    return sendError(request, response, 400, { code: 'invalid_argument', message });
+  }
+  const { path, query } = splitUrl(url);
+  const { rpcAdapter } = options;
+  const rpc = rpcAdapter.find(path);
+  const route = rpc === undefined ? options.httpRoutes.find(path) : undefined;
+  const operation = rpc?.operation ?? route?.operation(request.method ?? '') ?? NOTHING;
+  const call = anonymousCall(plainAddress(request.socket.remoteAddress));
+  const refusal = options.admission.refusal(operation, call, request.headers, url);
+  if (refusal !== undefined) {
+    options.onRefused(refusal.by);
+    if (rpc === undefined || refusal.by === 'name') {
+      return sendRpcError(request, response, fromErrorToHttp(refusal.error));
+    }
+    call.refusal = refusal.error;
+  }
+  if (rpc !== undefined) return rpcAdapter.serve(rpc, call, request, response, query);
+  if (route !== undefined) return route.serve(request, response, path, query);
+  if (rpcAdapter.isUnknown(path)) return rpcAdapter.serveUnknown(request, response, path);
+  const message = `there is nothing here: expected an rpc or ${options.httpRoutes.shown}`;
+  sendError(request, response, 404, { code: 'not_found', message });
+}
+
+/** As `dispatch`, for a call that the unary path takes; false: it should come as a request. */
+function tryStream(
+  { rpcAdapter, admission, onRefused }: RequestListenerOptions,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+): boolean {
+  const { path, query } = splitUrl(headers[':path'] ?? '');
+  const rpc = rpcAdapter.find(path);
+  if (rpc === undefined) return false;
+  const call = anonymousCall(addressOf(stream.session));
+  const refusal = admission.refusal(rpc.operation, call, headers, '/');
+  if (refusal?.by === 'name') return false;
+  call.refusal = refusal?.error;
+  const isTaken = rpcAdapter.tryStream(rpc, call, stream, headers, query);
+  if (isTaken && refusal !== undefined) onRefused(refusal.by);
+  return isTaken;
+}

@@ -1,0 +1,268 @@
+/**
+ * Connect, gRPC and gRPC-Web on Node's HTTP servers.
+ *
+ * This is connect-node's adapter with the edges made safe: a request that its
+ * conversion refuses (no Host, an ill-formed one) is answered instead of thrown
+ * out of the request listener, bodies count against a budget and have a
+ * deadline, unknown rpcs are answered by name, and every outcome is measured.
+ */
+import { IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { Code, ConnectError, createConnectRouter, type Interceptor } from '@connectrpc/connect';
+import type {
+  Compression,
+  UniversalHandler,
+  UniversalServerRequest,
+  UniversalServerResponse,
+} from '@connectrpc/connect/protocol';
+import { universalRequestFromNodeRequest } from '@connectrpc/connect-node';
+import type { Operation } from '#model/access.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { BoundAnswer } from '#rpc/answer-pace.ts';
+import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
+import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
+import { settleEarlyFailure } from '#rpc/early-failure.ts';
+import type { ErrorMapper } from '#rpc/error-mapping.ts';
+import { bodyOf, type HttpRequest, type HttpResponse, sendError, sendText } from '#rpc/http-io.ts';
+import { callOf, contextValuesOf, type RpcCall } from '#rpc/rpc-call.ts';
+import { RpcRoutes, type UnaryRoute } from '#rpc/rpc-routes.ts';
+import { sendStream } from '#rpc/stream-answer.ts';
+import { BINARY_READING, type JsonOptions } from '#rpc/unary/message-codec.ts';
+import { createUnaryPath } from '#rpc/unary/unary-path.ts';
+import { sendUnknownRpc } from '#rpc/unknown-rpc.ts';
+import { codeName } from '#wire/error-codec.ts';
+
+export interface RpcAdapterOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly errors: ErrorMapper;
+  readonly budget: BodyBudget;
+  readonly deadlines: BodyDeadlines;
+  readonly compression: Compression;
+  /** Unary answers, and messages of streams, of this many bytes are compressed where the caller takes it. */
+  readonly compressMinBytes: number;
+  readonly jsonOptions: JsonOptions;
+  readonly interceptor: Interceptor;
+  readonly register: (routes: RpcRoutes) => void;
+  /** For tests. False: the direct path serves nothing, and connect-node messages of any size. */
+  readonly isDirect?: boolean;
+  readonly shutdownSignal: AbortSignal;
+  /** Called once per rpc, with its path, the Connect code (`ok` included) and its time. */
+  readonly observe: (path: string, code: string, durationMs: number) => void;
+  readonly boundAnswer: BoundAnswer;
+  /** An answer was cut off because its peer read nothing. */
+  readonly onStalled: () => void;
+}
+
+/** One rpc by its path. */
+export interface RpcRoute {
+  readonly operation: Operation;
+  /** Undefined: a stream. */
+  readonly unary: UnaryRoute | undefined;
+  readonly handler: UniversalHandler;
+}
+
+export interface RpcAdapter {
+  /** `/package.Service/Method`; undefined where there is no such rpc. */
+  find(path: string): RpcRoute | undefined;
+  /** Answers the request, or says why the call is refused. */
+  serve(route: RpcRoute, call: RpcCall, request: HttpRequest, response: HttpResponse, query: string): void;
+  /** As `serve`, where the unary path takes the HTTP/2 stream; false: it should come as a request. */
+  tryStream(
+    route: RpcRoute,
+    call: RpcCall,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    query: string,
+  ): boolean;
+  /** Whether it can only be an rpc, one that there is not. */
+  isUnknown(path: string): boolean;
+  /** Answers by naming those that there are. */
+  serveUnknown(request: HttpRequest, response: HttpResponse, path: string): void;
+}
+
+/** `/package.Service/Method`, with a package: no other route of the server has a dot there. */
+const RPC_PATH = /^\/[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\/[^/]*$/;
+/**
+ * Unknown fields are errors, and so are bytes that are no UTF-8: the default
+ * decoder would replace them, and two different keys could become one.
+ */
+export const STRICT_JSON: JsonOptions = {
+  ignoreUnknownFields: false,
+  textDecoder: new TextDecoder('utf-8', { fatal: true }),
+};
+const REFLECTION_ALPHA = '/grpc.reflection.v1alpha.ServerReflection/';
+const REFLECTION = '/grpc.reflection.v1.ServerReflection/';
+
+export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
+  const router = createConnectRouter({
+    acceptCompression: [options.compression],
+    compressMinBytes: options.compressMinBytes,
+    jsonOptions: options.jsonOptions,
+    binaryOptions: BINARY_READING,
+    interceptors: [options.interceptor],
+    requestGate: ({ values }) => throwRefusal(callOf(values), options.errors),
+    shutdownSignal: options.shutdownSignal,
+  });
+  const { isDirect = true } = options;
+  const routes = new RpcRoutes(router, isDirect ? undefined : Number.POSITIVE_INFINITY);
+  options.register(routes);
+  const byPath = new Map<string, RpcRoute>();
+  for (const handler of router.handlers) {
+    const { requestPath: path } = handler;
+    const unary = isDirect ? routes.unaryRoutes.get(path) : undefined;
+    byPath.set(path, { operation: routes.operations.get(path) as Operation, unary, handler });
+  }
+  const knownPaths = [...byPath.keys()];
+  const unaryPath = createUnaryPath(options);
+
+  return {
+    find: (path) =>
+      byPath.get(path.startsWith(REFLECTION_ALPHA) ? REFLECTION + path.slice(REFLECTION_ALPHA.length) : path),
+    tryStream: ({ unary }, call, stream, headers, query) =>
+      unary !== undefined && unaryPath.takeStream(unary, call, stream, headers, query),
+    serve: ({ unary, handler }, call, request, response, query) => {
+      const isTaken =
+        unary !== undefined &&
+        request instanceof IncomingMessage &&
+        unaryPath.takeRequest(unary, call, request, response as ServerResponse, query);
+      if (!isTaken) serve(options, handler, call, request, response);
+    },
+    isUnknown: (path) => RPC_PATH.test(path),
+    serveUnknown: (request, response, path) => {
+      sendUnknownRpc(request, response, path, knownPaths);
+      options.observe('unknown', 'unimplemented', 0);
+    },
+  };
+}
+
+/** Before the body is read. */
+function throwRefusal(call: RpcCall, errors: ErrorMapper): void {
+  if (call.refusal === undefined) return;
+  const refusal = errors.toConnectError(call.refusal);
+  call.code = codeName(refusal.code);
+  throw refusal;
+}
+
+function serve(
+  options: RpcAdapterOptions,
+  handler: UniversalHandler,
+  call: RpcCall,
+  request: HttpRequest,
+  response: HttpResponse,
+): void {
+  const startedMs = options.clock.monotonicMs();
+  const observe = (code: string): void =>
+    options.observe(handler.requestPath, code, options.clock.monotonicMs() - startedMs);
+  const reservation = options.budget.reserve();
+  response.once('close', reservation.release);
+  const universal = tryConvert(request, response, call, reservation, options.errors);
+  if (universal === undefined) {
+    const message = 'the Host header or the path is missing or ill-formed';
+    sendError(request, response, 400, { code: 'invalid_argument', message });
+    observe('invalid_argument');
+    return;
+  }
+  answer(options, handler, universal, call, request, response, observe).catch((error: unknown) => {
+    // The handlers catch what the implementations throw; this is the protocol layer itself.
+    const { code, rawMessage } = options.errors.toConnectError(error, universal.signal);
+    observe(codeName(code));
+    sendError(request, response, 400, { code: codeName(code), message: rawMessage });
+  });
+}
+
+async function answer(
+  options: RpcAdapterOptions,
+  handler: UniversalHandler,
+  universal: UniversalServerRequest,
+  call: RpcCall,
+  request: HttpRequest,
+  response: HttpResponse,
+  observe: (code: string) => void,
+): Promise<void> {
+  let given = await handler(universal);
+  if (isRefusal(given)) {
+    sendRefusal(request, response, handler, given);
+    return observe('unimplemented');
+  }
+  if (handler.method.methodKind !== 'unary') {
+    response.once('close', () => observe(call.code ?? 'canceled'));
+  } else if (call.code !== undefined) {
+    observe(call.code);
+  } else {
+    const settled = await settleEarlyFailure(given);
+    given = settled.answer;
+    observe(settled.code);
+  }
+  await sendStream(given, response, options);
+}
+
+/** connect-node throws where the request has no usable authority: undefined. */
+function tryConvert(
+  request: HttpRequest,
+  response: HttpResponse,
+  call: RpcCall,
+  reservation: BodyReservation,
+  errors: ErrorMapper,
+): UniversalServerRequest | undefined {
+  try {
+    const universal = universalRequestFromNodeRequest(
+      request as Parameters<typeof universalRequestFromNodeRequest>[0],
+      response as Parameters<typeof universalRequestFromNodeRequest>[1] & HttpResponse,
+      undefined,
+      contextValuesOf(call),
+    );
+    return { ...universal, body: counted(request, reservation, errors) };
+  } catch {
+    return undefined;
+  }
+}
+
+async function* counted(
+  request: HttpRequest,
+  reservation: BodyReservation,
+  errors: ErrorMapper,
+): AsyncIterable<Uint8Array> {
+  try {
+    for await (const chunk of bodyOf(request)) {
+      reservation.add(chunk.length);
+      yield chunk;
+    }
+  } catch (error) {
+    if (error instanceof WalnutError) throw errors.toConnectError(error);
+    // Nobody is left to read this: the caller went away in the middle of its body.
+    throw new ConnectError('the request body ended early', Code.Canceled);
+  }
+}
+
+/**
+ * Connect answers 405 and 415 with nothing: a caller deserves to know what was
+ * expected. As plain text, since clients take JSON for an error of the protocol,
+ * where the status alone is to decide.
+ */
+function isRefusal(answer: UniversalServerResponse): boolean {
+  return answer.body === undefined && answer.status >= 400;
+}
+
+function sendRefusal(
+  request: HttpRequest,
+  response: HttpResponse,
+  handler: UniversalHandler,
+  answer: UniversalServerResponse,
+): void {
+  if (answer.status === 405) response.setHeader('allow', handler.allowedMethods.join(', '));
+  sendText(request, response, answer.status, `${refusalMessage(answer.status, request, handler)}\n`);
+}
+
+function refusalMessage(status: number, request: HttpRequest, handler: UniversalHandler): string {
+  if (status === 405) {
+    return `method ${request.method} is not allowed here: expected ${handler.allowedMethods.join(' or ')}`;
+  }
+  if (status === 505) return `${handler.requestPath} needs HTTP/2`;
+  return (
+    'unsupported Content-Type: expected application/json or application/proto for a unary rpc, ' +
+    'application/connect+json or application/connect+proto for a stream, application/grpc or application/grpc-web'
+  );
+}

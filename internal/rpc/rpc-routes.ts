@@ -1,0 +1,202 @@
+/**
+ * Services as modules, and where they register their rpcs: with Connect's router,
+ * which can do everything, and, when unary, with the table of the direct path, which
+ * does the common case fast. One implementation serves both.
+ */
+import type {
+  DescMessage,
+  DescMethod,
+  DescMethodStreaming,
+  DescMethodUnary,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+} from '@bufbuild/protobuf';
+import type { ConnectRouter, ContextValues, HandlerContext, MethodImpl } from '@connectrpc/connect';
+import type { Access, Operation } from '#model/access.ts';
+
+/** What an implementation of a unary rpc may know of its call. */
+export interface UnaryContext {
+  /** Aborts when the caller goes away or its deadline passes; made when first asked for. */
+  readonly signal: AbortSignal;
+  /** Whether the caller set one: then even a call that seldom waits takes the signal. */
+  readonly hasDeadline: boolean;
+  readonly values: ContextValues;
+  /** Milliseconds left, below zero when it has passed; undefined without a deadline. */
+  timeoutMs(): number | undefined;
+  readonly requestHeader: Headers;
+  /** Metadata sent before the answer and after it. */
+  readonly responseHeader: Headers;
+  readonly responseTrailer: Headers;
+}
+
+export type UnaryImpl<Method extends DescMethodUnary> = (
+  request: MessageShape<Method['input']>,
+  context: UnaryContext,
+) => MessageInitShape<Method['output']> | Promise<MessageInitShape<Method['output']>>;
+
+export interface RpcLimits {
+  /** Bytes of one message, as sent and expanded. */
+  readonly readMaxBytes: number;
+  /** Fields in one message, elements of lists and what is within them included. */
+  readonly fieldsMax: number;
+}
+
+/** A key or a few names, tokens and numbers: a key of 1,024 bytes takes 6 KiB in JSON with every character escaped. */
+export const FEW: RpcLimits = { readMaxBytes: 16_384, fieldsMax: 1_024 };
+
+/**
+ * A shorter way for calls in protobuf's binary format: from the request's bytes
+ * to the answer's, with `headroom` unwritten bytes before them. Undefined where
+ * it does not take the request, with nothing done: then the message is decoded
+ * and the implementation asked. Both must answer the same.
+ */
+export type BinaryImpl = (
+  request: Uint8Array,
+  context: UnaryContext,
+  headroom: number,
+) => Buffer | Promise<Buffer> | undefined;
+
+interface MethodRules {
+  readonly access: Access;
+  readonly limits: RpcLimits;
+  /** Whether it is answered while the server drains. Default: no. */
+  readonly isServedDraining?: boolean;
+}
+
+export interface UnaryMethod<Method extends DescMethodUnary> extends MethodRules {
+  readonly impl: UnaryImpl<Method>;
+  readonly binaryImpl?: BinaryImpl | undefined;
+}
+
+export interface StreamMethod<Method extends DescMethodStreaming> extends MethodRules {
+  readonly impl: MethodImpl<Method>;
+}
+
+/** Every method of a service: one that is missing is an error of the compiler. */
+export type MethodTable<Service extends DescService> = {
+  readonly [Name in keyof Service['method']]: Service['method'][Name] extends infer Method
+    ? Method extends DescMethodUnary
+      ? UnaryMethod<Method>
+      : Method extends DescMethodStreaming
+        ? StreamMethod<Method>
+        : never
+    : never;
+};
+
+/** One service as the edge serves it. */
+export interface RpcModule {
+  readonly service: DescService;
+  /** By the local name of the method. */
+  readonly methods: Readonly<Record<string, MethodRules>>;
+  register(routes: RpcRoutes): void;
+}
+
+export function createRpcModule<Service extends DescService>(
+  service: Service,
+  methods: MethodTable<Service>,
+): RpcModule {
+  const table = methods as unknown as Readonly<Record<string, UnaryMethod<never> & StreamMethod<never>>>;
+  return {
+    service,
+    methods: table,
+    register: (routes) => {
+      for (const method of service.methods) {
+        const given = table[method.localName] as UnaryMethod<never> & StreamMethod<never>;
+        if (isUnary(method)) routes.unary(method, given as never);
+        else routes.stream(method as DescMethodStreaming, given as never);
+      }
+    },
+  };
+}
+
+function isUnary(method: DescMethod): method is DescMethodUnary {
+  return method.methodKind === 'unary';
+}
+
+/** A unary rpc as the direct path needs it. */
+export interface UnaryRoute {
+  readonly operation: Operation;
+  readonly method: DescMethodUnary;
+  readonly impl: (
+    request: MessageShape<DescMessage>,
+    context: UnaryContext,
+  ) => MessageInitShape<DescMessage> | Promise<MessageInitShape<DescMessage>>;
+  readonly binaryImpl: BinaryImpl | undefined;
+  readonly readMaxBytes: number;
+  readonly fieldsMax: number;
+}
+
+/**
+ * Connect decodes without counting, so little is let through to it: what the direct
+ * path leaves to it is ill-formed and refused for that, or a GET in a URL.
+ */
+const ADAPTER_BYTES_MAX = 16_384;
+
+export class RpcRoutes {
+  readonly #router: ConnectRouter;
+  readonly #adapterBytesMax: number;
+  readonly #unary = new Map<string, UnaryRoute>();
+  readonly #operations = new Map<string, Operation>();
+
+  /** `adapterBytesMax`: of a message of a unary rpc that the direct path does not take. */
+  constructor(router: ConnectRouter, adapterBytesMax = ADAPTER_BYTES_MAX) {
+    this.#router = router;
+    this.#adapterBytesMax = adapterBytesMax;
+  }
+
+  /** By path, `/package.Service/Method`. */
+  get unaryRoutes(): ReadonlyMap<string, UnaryRoute> {
+    return this.#unary;
+  }
+
+  /** Of every rpc, by path. */
+  get operations(): ReadonlyMap<string, Operation> {
+    return this.#operations;
+  }
+
+  unary<Method extends DescMethodUnary>(
+    method: Method,
+    { impl, limits, binaryImpl, ...rules }: UnaryMethod<Method>,
+  ): this {
+    this.#router.rpc(
+      method as DescMethod,
+      ((request: MessageShape<Method['input']>, context: HandlerContext) =>
+        impl(
+          request,
+          Object.assign(context, { hasDeadline: context.timeoutMs() !== undefined }),
+        )) as MethodImpl<DescMethod>,
+      { readMaxBytes: Math.min(limits.readMaxBytes, this.#adapterBytesMax) },
+    );
+    const operation = this.#addOperation(method, rules);
+    // The request handed to it is always one of the method's own input type.
+    this.#unary.set(operation.name, {
+      operation,
+      method,
+      impl: impl as unknown as UnaryRoute['impl'],
+      binaryImpl,
+      readMaxBytes: limits.readMaxBytes,
+      fieldsMax: limits.fieldsMax,
+    });
+    return this;
+  }
+
+  stream<Method extends DescMethodStreaming>(
+    method: Method,
+    { impl, limits, ...rules }: StreamMethod<Method>,
+  ): this {
+    const { readMaxBytes } = limits;
+    this.#router.rpc(method as DescMethod, impl as MethodImpl<DescMethod>, { readMaxBytes });
+    this.#addOperation(method, rules);
+    return this;
+  }
+
+  #addOperation(
+    method: DescMethod,
+    { access, isServedDraining = false }: Omit<MethodRules, 'limits'>,
+  ): Operation {
+    const operation = { name: `/${method.parent.typeName}/${method.name}`, access, isServedDraining };
+    this.#operations.set(operation.name, operation);
+    return operation;
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * Sends answers that come in pieces, and ends the source of the pieces: by
+ * whatever end (the last piece, an error, a peer that reset its stream, lost its
+ * connection or stopped reading), the source's `return` is called, so that the
+ * implementation frees what it holds. A source that waits for something must
+ * stop waiting when the call's signal aborts.
+ *
+ * A peer that takes nothing for `patienceMs` is cut off and counted as stalled.
+ */
+import type { ServerResponse } from 'node:http';
+import type { UniversalServerResponse } from '@connectrpc/connect/protocol';
+import type { Clock, Timer } from '#platform/clock.ts';
+import { cutOff, patienceMs } from '#rpc/answer-pace.ts';
+import { relaxGrpcTrailers, relaxGrpcWebFrame } from '#rpc/grpc-message.ts';
+import { type HttpResponse, isOver } from '#rpc/http-io.ts';
+import { toNodeHeaders } from '#rpc/unary/protocols.ts';
+
+export interface StreamAnswerOptions {
+  readonly clock: Clock;
+  /** The peer was cut off because it read nothing. */
+  readonly onStalled: () => void;
+}
+
+/** Resolves when the answer is out or cannot go out any more. Never rejects. */
+export async function sendStream(
+  answer: UniversalServerResponse,
+  response: HttpResponse,
+  options: StreamAnswerOptions,
+): Promise<void> {
+  const source = answer.body?.[Symbol.asyncIterator]();
+  const endSource = (): void => {
+    source?.return?.().catch(() => {});
+  };
+  const isGrpcWeb = answer.header?.get('content-type')?.startsWith('application/grpc-web') === true;
+  const outlet = new Outlet(response, options, endSource);
+  try {
+    let next = await source?.next();
+    // After the first piece: an implementation sets headers before it.
+    outlet.begin(answer.status, answer.header);
+    for (; next !== undefined && next.done !== true && !outlet.isClosed; next = await source?.next()) {
+      await outlet.write(isGrpcWeb ? relaxGrpcWebFrame(next.value) : next.value);
+    }
+    const { trailer } = answer;
+    await outlet.end(trailer === undefined ? trailer : relaxGrpcTrailers(trailer));
+  } catch {
+    // The source failed beneath its protocol, or its headers are ill-formed: there is nothing to say it with.
+    cutOff(response);
+  } finally {
+    outlet.release();
+    endSource();
+  }
+}
+
+/** A response that may go away while something waits for it. */
+class Outlet {
+  /** Of HTTP/2 too: what is used here is the same. */
+  readonly #response: ServerResponse;
+  readonly #options: StreamAnswerOptions;
+  readonly #onClose: () => void;
+  /** Ends the wait under way. */
+  #wake: (() => void) | undefined;
+  #isClosed: boolean;
+
+  constructor(response: HttpResponse, options: StreamAnswerOptions, onClosed: () => void) {
+    this.#response = response as ServerResponse;
+    this.#options = options;
+    this.#isClosed = isOver(response);
+    this.#onClose = () => {
+      this.#isClosed = true;
+      this.#wake?.();
+      onClosed();
+    };
+    response.once('close', this.#onClose);
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  begin(status: number, header: Headers | undefined): void {
+    if (!this.#isClosed) this.#response.writeHead(status, toNodeHeaders(header));
+  }
+
+  /** Resolves when the peer may be sent more, or is gone. */
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#isClosed || this.#response.write(bytes)) return;
+    await this.#until('drain', bytes.length);
+  }
+
+  /** Resolves when everything was handed over, or the peer is gone. */
+  async end(trailer: Headers | undefined): Promise<void> {
+    if (this.#isClosed) return;
+    if (trailer !== undefined) this.#response.addTrailers(toNodeHeaders(trailer));
+    const leftBytes = this.#response.writableLength;
+    this.#response.end();
+    await this.#until('finish', leftBytes);
+  }
+
+  release(): void {
+    this.#response.off('close', this.#onClose);
+  }
+
+  async #until(event: 'drain' | 'finish', bytes: number): Promise<void> {
+    if (this.#isClosed || (event === 'finish' && this.#response.writableFinished)) return;
+    let timer: Timer | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      this.#response.once(event, resolve);
+      timer = this.#options.clock.after(patienceMs(bytes), () => {
+        this.#options.onStalled();
+        cutOff(this.#response);
+      });
+    });
+    timer?.cancel();
+    this.#wake = undefined;
+  }
+}

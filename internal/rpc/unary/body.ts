@@ -1,0 +1,148 @@
+/**
+ * Collects the body of one call. A body that came in one piece costs nothing;
+ * one that is waited for counts against the budget of all connections until it
+ * is answered or gone. What cannot be taken any more is not waited for.
+ */
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
+import { BodyPieces } from '#rpc/body-pieces.ts';
+import type { Exchange } from '#rpc/unary/exchange.ts';
+
+export interface BodyReader {
+  readonly budget: BodyBudget;
+  readonly bytesMax: number;
+  /**
+   * The body's length as its first chunk tells it, or undefined where it does
+   * not. Throws where it is too long.
+   */
+  lengthFrom(chunk: Uint8Array): number | undefined;
+  /** What to say of a body above `bytesMax`; `length` as the caller gave it. */
+  tooLong(length: number | undefined): ConnectError;
+  /** One of the two is called, once; neither may throw. */
+  onWhole(body: Uint8Array): void;
+  onFailed(error: unknown): void;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** `length`: of the body, where the caller said. */
+export function readBody(exchange: Exchange, length: number | undefined, reader: BodyReader): void {
+  new Body(exchange, length, reader).read();
+}
+
+/**
+ * One object for each call, since closures over its state would be seven. Node
+ * keeps a stream, and so its listeners, for longer than its call lasts: once it
+ * is done this lets go of everything that it has.
+ */
+class Body {
+  readonly #length: number | undefined;
+  #exchange: Exchange | undefined;
+  /** Undefined once it is done. */
+  #reader: BodyReader | undefined;
+  #expected: number | undefined;
+  #first: Uint8Array | undefined;
+  #all: BodyPieces | undefined;
+  #received = 0;
+  #reservation: BodyReservation | undefined;
+  #counted = 0;
+
+  constructor(exchange: Exchange, length: number | undefined, reader: BodyReader) {
+    this.#exchange = exchange;
+    this.#length = length;
+    this.#reader = reader;
+    this.#expected = length;
+  }
+
+  read(): void {
+    const length = this.#length;
+    if (this.#reader !== undefined && length !== undefined && length > this.#reader.bytesMax) {
+      this.#fail(this.#reader.tooLong(length));
+      return;
+    }
+    this.#exchange?.read(
+      (chunk) => this.#onChunk(chunk),
+      (isWhole) => this.#onEnd(isWhole),
+    );
+  }
+
+  #onChunk(chunk: Uint8Array): void {
+    if (this.#reader === undefined) return;
+    try {
+      this.#take(chunk, this.#reader);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #onEnd(isWhole: boolean): void {
+    const reader = this.#reader;
+    if (reader === undefined) return;
+    const first = this.#first;
+    const all = this.#all;
+    const length = this.#length;
+    this.#letGo();
+    if (!isWhole) reader.onFailed(endedEarly());
+    else if (length !== undefined && this.#received !== length)
+      reader.onFailed(unkept(length, this.#received));
+    else reader.onWhole(all === undefined ? (first ?? NOTHING) : all.take());
+  }
+
+  #take(chunk: Uint8Array, reader: BodyReader): void {
+    const length = this.#length;
+    const received = this.#received + chunk.length;
+    this.#received = received;
+    if (this.#first === undefined) {
+      this.#first = chunk;
+      this.#expected ??= reader.lengthFrom(chunk);
+    } else {
+      this.#all ??= new BodyPieces(this.#first);
+      this.#all.add(chunk);
+    }
+    if (length !== undefined && received > length) throw unkept(length, received);
+    if (received > reader.bytesMax) throw reader.tooLong(length);
+    if (received !== this.#expected) this.#wait(reader);
+  }
+
+  /** Counts what the peer lets us wait for: all of it where that is known. */
+  #wait(reader: BodyReader): void {
+    this.#reservation ??= this.#reserve(reader);
+    const due = Math.max(this.#expected ?? 0, this.#received);
+    this.#reservation.add(due - this.#counted);
+    this.#counted = due;
+  }
+
+  #reserve(reader: BodyReader): BodyReservation {
+    const made = reader.budget.reserve();
+    this.#exchange?.onClose(() => {
+      made.release();
+      if (this.#reader === undefined) return;
+      this.#letGo();
+      reader.onFailed(endedEarly());
+    });
+    return made;
+  }
+
+  #fail(error: unknown): void {
+    const [reader, exchange] = [this.#reader, this.#exchange];
+    this.#letGo();
+    reader?.onFailed(error);
+    exchange?.discard();
+  }
+
+  #letGo(): void {
+    this.#reader = undefined;
+    this.#exchange = undefined;
+    this.#first = undefined;
+    this.#all = undefined;
+  }
+}
+
+function endedEarly(): ConnectError {
+  return new ConnectError('the request body ended early', Code.Canceled);
+}
+
+function unkept(promised: number, received: number): ConnectError {
+  const message = `protocol error: promised ${promised} bytes, received ${received}`;
+  return new ConnectError(message, Code.InvalidArgument);
+}

@@ -1,0 +1,158 @@
+/**
+ * One request and its answer, on whichever HTTP it came. The unary path sees
+ * nothing else of a connection. An answer to a peer that has gone, or a second
+ * answer, is dropped; one whose headers are ill-formed throws.
+ */
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2';
+import type { BoundAnswer } from '#rpc/answer-pace.ts';
+import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
+import { askForBody } from '#rpc/http-io.ts';
+import { plainAddress } from '#rpc/protected-mode.ts';
+
+/** Names in lower case. */
+export type AnswerHeaders = Record<string, string | string[]>;
+
+export interface Answer {
+  readonly status: number;
+  /** The exchange may add to them. */
+  readonly headers: AnswerHeaders;
+  readonly body: Buffer;
+  /** HTTP/2 only. */
+  readonly trailers?: AnswerHeaders;
+}
+
+export interface Exchange {
+  readonly headers: IncomingHttpHeaders;
+  /** Gives the body's chunks as they come. Of a body that ends early, `onEnd` is told that it is not whole, or not called. */
+  read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void;
+  /** Reads what is left of the body and throws it away. */
+  discard(): void;
+  /** Calls back once, when the answer is out or the peer has gone; `isAnswered` tells which. */
+  onClose(callback: (isAnswered: boolean) => void): void;
+  answer(answer: Answer): void;
+  /** Ends it without an answer. */
+  destroy(): void;
+}
+
+/** A body given as text joins the headers in one buffer and one write; copying pays up to about this. */
+const ONE_WRITE_BYTES_MAX = 16_384;
+
+export class Http1Exchange implements Exchange {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.#request = request;
+    this.#response = response;
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.#request.headers;
+  }
+
+  read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void {
+    askForBody(this.#request);
+    this.#request.on('data', onChunk);
+    this.#request.on('end', () => onEnd(true));
+  }
+
+  discard(): void {
+    this.#request.resume();
+  }
+
+  onClose(callback: (isAnswered: boolean) => void): void {
+    this.#response.once('close', () => callback(this.#response.writableEnded));
+  }
+
+  answer({ status, headers, body }: Answer): void {
+    const response = this.#response;
+    if (response.headersSent || response.destroyed) return;
+    response.writeHead(status, headers);
+    if (body.length > ONE_WRITE_BYTES_MAX) response.end(body);
+    else response.end(body.toString('latin1'), 'latin1');
+  }
+
+  destroy(): void {
+    this.#response.destroy();
+  }
+}
+
+/** How long a peer may take to send its body, and to read its answer. HTTP/1.1 is bounded by its connection. */
+export interface Http2Bounds {
+  readonly deadlines: BodyDeadlines;
+  readonly boundAnswer: BoundAnswer;
+}
+
+export class Http2Exchange implements Exchange {
+  readonly headers: IncomingHttpHeaders;
+  readonly #stream: ServerHttp2Stream;
+  readonly #bounds: Http2Bounds;
+  #isBound = false;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, bounds: Http2Bounds) {
+    this.headers = headers;
+    this.#stream = stream;
+    this.#bounds = bounds;
+  }
+
+  read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void {
+    const stream = this.#stream;
+    this.#bound();
+    stream.on('data', onChunk);
+    // Node ends the body of a stream that was reset, or lost its connection, as it ends a whole one.
+    stream.on('end', () => onEnd(!stream.aborted));
+  }
+
+  discard(): void {
+    this.#bound();
+    this.#stream.resume();
+  }
+
+  /** HTTP/1.1 has `requestTimeout`; an HTTP/2 body gets its bound here. */
+  #bound(): void {
+    if (this.#isBound || this.#stream.endAfterHeaders) return;
+    this.#isBound = true;
+    this.#bounds.deadlines.watch(this.#stream);
+  }
+
+  onClose(callback: (isAnswered: boolean) => void): void {
+    const stream = this.#stream;
+    stream.once('close', () =>
+      callback(stream.writableFinished && stream.rstCode === constants.NGHTTP2_NO_ERROR),
+    );
+  }
+
+  answer({ status, headers, body, trailers }: Answer): void {
+    const stream = this.#stream;
+    if (stream.headersSent || stream.destroyed || stream.closed) return;
+    headers[':status'] = String(status);
+    if (trailers === undefined) {
+      stream.respond(headers);
+    } else {
+      stream.respond(headers, { waitForTrailers: true });
+      stream.once('wantTrailers', () => stream.sendTrailers(trailers));
+    }
+    if (body.length === 0) stream.end();
+    else stream.end(body);
+    this.#bounds.boundAnswer(stream, body.length);
+  }
+
+  destroy(): void {
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+}
+
+/** The socket of a session is behind a proxy that makes each look cost as much as a small call. */
+const addresses = new WeakMap<Http2Session, string>();
+
+/** The IP address of the session's peer. */
+export function addressOf(session: Http2Session | undefined): string {
+  if (session === undefined) return '';
+  let address = addresses.get(session);
+  if (address === undefined) {
+    address = plainAddress(session.socket.remoteAddress);
+    addresses.set(session, address);
+  }
+  return address;
+}

@@ -1,0 +1,240 @@
+/**
+ * How Connect, gRPC and gRPC-Web put a unary call into HTTP: what a body holds, and what
+ * an answer and an error look like. The words of errors are connect-node's, so
+ * that a caller cannot tell which of the two ways served it.
+ */
+import { Code, ConnectError } from '@connectrpc/connect';
+import { mergeNonProtocolHeaders } from '@connectrpc/connect/protocol';
+import { codeToHttpStatus, errorToJsonBytes, trailerMux } from '@connectrpc/connect/protocol-connect';
+import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
+import { trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
+import { relaxGrpcTrailers } from '#rpc/grpc-message.ts';
+import type { CallContext } from '#rpc/unary/call-context.ts';
+import type { Answer, AnswerHeaders } from '#rpc/unary/exchange.ts';
+import type { JsonOptions } from '#rpc/unary/message-codec.ts';
+import type { ProtocolName, RequestShape } from '#rpc/unary/request-shape.ts';
+
+export interface ReceivedMessage {
+  readonly bytes: Uint8Array;
+  readonly isGzip: boolean;
+  /** What is wrong with the rest of the body, once the message is found to be well-formed. */
+  readonly excess: ConnectError | undefined;
+}
+
+export interface SentMessage {
+  /** With the protocol's headroom before it. */
+  readonly bytes: Buffer;
+  readonly isGzip: boolean;
+}
+
+export interface Protocol {
+  /** Longer bodies are not read. */
+  bodyBytesMax(readMaxBytes: number): number;
+  /** What to say of such a body; `length` as the caller gave it. */
+  tooLong(length: number | undefined, readMaxBytes: number): ConnectError;
+  /** The body's length where its first chunk tells it. Throws a ConnectError where it is too long. */
+  lengthFrom(chunk: Uint8Array, readMaxBytes: number): number | undefined;
+  /** Throws a ConnectError where the body does not hold a message. */
+  open(body: Uint8Array, shape: RequestShape, readMaxBytes: number): ReceivedMessage;
+  /** Bytes that an answer needs before its message. */
+  readonly headroom: number;
+  /** Whether the caller would read a compressed answer. */
+  acceptsGzip(shape: RequestShape, context: CallContext): boolean;
+  succeed(message: SentMessage, shape: RequestShape, context: CallContext): Answer;
+  /** `json`: for the readable form of error details. */
+  fail(error: ConnectError, shape: RequestShape, context: CallContext, json: JsonOptions): Answer;
+}
+
+const PROTO = 'application/proto';
+const JSON_TYPE = 'application/json';
+
+function tooLarge(bytes: number | undefined, readMaxBytes: number): ConnectError {
+  const size = bytes === undefined ? '' : ` ${bytes}`;
+  const message = `message size${size} is larger than configured readMaxBytes ${readMaxBytes}`;
+  return new ConnectError(message, Code.ResourceExhausted);
+}
+
+const connect: Protocol = {
+  bodyBytesMax: (readMaxBytes) => readMaxBytes,
+  tooLong: tooLarge,
+  lengthFrom: () => undefined,
+  open: (body, { isGzip }, readMaxBytes) => {
+    if (body.length > readMaxBytes) throw tooLarge(body.length, readMaxBytes);
+    return { bytes: body, isGzip, excess: undefined };
+  },
+  headroom: 0,
+  acceptsGzip: ({ isGzip }, { headers }) => isGzipAccepted(headers['accept-encoding'], isGzip),
+  succeed: ({ bytes, isGzip }, { isBinary }, context) => {
+    const headers: AnswerHeaders = {
+      'content-type': isBinary ? PROTO : JSON_TYPE,
+      'content-length': String(bytes.length),
+    };
+    if (isGzip) headers['content-encoding'] = 'gzip';
+    addConnectMetadata(headers, context.madeHeader, context.madeTrailer);
+    return { status: 200, headers, body: bytes };
+  },
+  fail: (error, _shape, context, json) => {
+    const body = Buffer.from(errorToJsonBytes(error, json));
+    const headers: AnswerHeaders = { 'content-type': JSON_TYPE, 'content-length': String(body.length) };
+    const metadata = new Headers(context.madeHeader);
+    if (!error.isWireError) mergeNonProtocolHeaders(metadata, error.metadata);
+    addConnectMetadata(headers, metadata, context.madeTrailer);
+    return { status: codeToHttpStatus(error.code), headers, body };
+  },
+};
+
+function addConnectMetadata(
+  headers: AnswerHeaders,
+  header: Headers | undefined,
+  trailer: Headers | undefined,
+): void {
+  if (trailer !== undefined) addHeaders(headers, trailerMux(header ?? new Headers(), trailer));
+  else if (header !== undefined) addHeaders(headers, header);
+}
+
+const ENVELOPE_BYTES = 5;
+const COMPRESSED = 1;
+const OK_TRAILERS: AnswerHeaders = { 'grpc-status': '0' };
+
+const grpc: Protocol = {
+  // Behind the message may come another one, which is refused for what it is.
+  bodyBytesMax: (readMaxBytes) => 2 * (ENVELOPE_BYTES + readMaxBytes),
+  tooLong: extraMessage,
+  lengthFrom: (chunk, readMaxBytes) => {
+    if (chunk.length < ENVELOPE_BYTES) return undefined;
+    const bytes = sizeOf(chunk);
+    if (bytes > readMaxBytes) throw tooLarge(bytes, readMaxBytes);
+    return ENVELOPE_BYTES + bytes;
+  },
+  open: (body, { isGzip }, readMaxBytes) => {
+    if (body.length === 0) throw missingMessage();
+    const end = grpc.lengthFrom(body, readMaxBytes);
+    if (end === undefined) throw incompleteEnvelope();
+    if (body.length < end) throw body.length === ENVELOPE_BYTES ? missingMessage() : incompleteEnvelope();
+    const isCompressed = ((body[0] as number) & COMPRESSED) === COMPRESSED;
+    if (isCompressed && !isGzip) {
+      const message = 'received compressed envelope, but do not know how to decompress';
+      throw new ConnectError(message, Code.Internal);
+    }
+    const excess = body.length === end ? undefined : excessOf(body.subarray(end), readMaxBytes);
+    return { bytes: body.subarray(ENVELOPE_BYTES, end), isGzip: isCompressed, excess };
+  },
+  headroom: ENVELOPE_BYTES,
+  acceptsGzip: ({ isGzip }, { headers }) => isGzipAccepted(headers['grpc-accept-encoding'], isGzip),
+  succeed: ({ bytes, isGzip }, shape, context) => {
+    const headers = grpcHeaders(shape, context);
+    const { madeTrailer } = context;
+    const trailers = madeTrailer === undefined ? OK_TRAILERS : { ...OK_TRAILERS };
+    if (madeTrailer !== undefined) addHeaders(trailers, madeTrailer);
+    bytes[0] = isGzip ? COMPRESSED : 0;
+    bytes.writeUInt32BE(bytes.length - ENVELOPE_BYTES, 1);
+    return { status: 200, headers, body: bytes, trailers };
+  },
+  fail: (error, shape, context) => {
+    const headers = grpcHeaders(shape, context);
+    const trailers = toNodeHeaders(
+      relaxGrpcTrailers(setTrailerStatus(new Headers(context.madeTrailer), error)),
+    );
+    return { status: 200, headers, body: NOTHING, trailers };
+  },
+};
+
+const TRAILERS = 0x80;
+
+/** As gRPC, with the trailers as a last envelope of the body: browsers do not see those of HTTP. */
+const grpcWeb: Protocol = {
+  ...grpc,
+  open: (body, shape, readMaxBytes) => {
+    if (body.length > 0 && ((body[0] as number) & TRAILERS) !== 0) throw missingMessage();
+    return grpc.open(body, shape, readMaxBytes);
+  },
+  succeed: ({ bytes, isGzip }, shape, context) => {
+    bytes[0] = isGzip ? COMPRESSED : 0;
+    bytes.writeUInt32BE(bytes.length - ENVELOPE_BYTES, 1);
+    const trailers = new Headers(context.madeTrailer);
+    trailers.set('grpc-status', '0');
+    const body = Buffer.concat([bytes, trailersEnvelope(trailers)]);
+    return { status: 200, headers: grpcHeaders(shape, context), body };
+  },
+  fail: (error, shape, context) => {
+    const trailers = relaxGrpcTrailers(setTrailerStatus(new Headers(context.madeTrailer), error));
+    return { status: 200, headers: grpcHeaders(shape, context), body: trailersEnvelope(trailers) };
+  },
+};
+
+function trailersEnvelope(trailers: Headers): Buffer {
+  const text = trailerSerialize(trailers);
+  const envelope = Buffer.alloc(ENVELOPE_BYTES + text.length);
+  envelope[0] = TRAILERS;
+  envelope.writeUInt32BE(text.length, 1);
+  envelope.set(text, ENVELOPE_BYTES);
+  return envelope;
+}
+
+function missingMessage(): ConnectError {
+  return new ConnectError('protocol error: missing input message for unary method', Code.Unimplemented);
+}
+
+function extraMessage(): ConnectError {
+  return new ConnectError(
+    'protocol error: received extra input message for unary method',
+    Code.Unimplemented,
+  );
+}
+
+function incompleteEnvelope(): ConnectError {
+  return new ConnectError('protocol error: incomplete envelope', Code.InvalidArgument);
+}
+
+/** What to say of the bytes behind a message. */
+function excessOf(rest: Uint8Array, readMaxBytes: number): ConnectError {
+  const end = grpc.lengthFrom(rest, readMaxBytes);
+  return end === undefined || rest.length < end ? incompleteEnvelope() : extraMessage();
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** The message's size as its envelope gives it, big-endian behind the flags. */
+function sizeOf(envelope: Uint8Array): number {
+  let bytes = 0;
+  for (let i = 1; i < ENVELOPE_BYTES; i++) bytes = bytes * 256 + (envelope[i] ?? 0);
+  return bytes;
+}
+
+function grpcHeaders(shape: RequestShape, context: CallContext): AnswerHeaders {
+  const kind = shape.protocol === 'grpc-web' ? 'grpc-web' : 'grpc';
+  const headers: AnswerHeaders = {
+    'content-type': shape.isBinary ? `application/${kind}+proto` : `application/${kind}+json`,
+  };
+  if (grpc.acceptsGzip(shape, context)) headers['grpc-encoding'] = 'gzip';
+  if (context.madeHeader !== undefined) addHeaders(headers, context.madeHeader);
+  return headers;
+}
+
+/** A caller that names nothing reads what it writes. */
+function isGzipAccepted(accepted: string | string[] | undefined, isRequestGzip: boolean): boolean {
+  if (accepted === undefined || accepted === '') return isRequestGzip;
+  if (accepted === 'gzip') return true;
+  const names = Array.isArray(accepted) ? accepted.join(',') : accepted;
+  return names.split(',').some((name) => name.trim() === 'gzip');
+}
+
+export function toNodeHeaders(source: Headers | undefined): AnswerHeaders {
+  const headers: AnswerHeaders = {};
+  if (source !== undefined) addHeaders(headers, source);
+  return headers;
+}
+
+function addHeaders(target: AnswerHeaders, source: Headers): void {
+  for (const [name, value] of source) {
+    // Only cookies come more than once.
+    const before = name === 'set-cookie' ? target[name] : undefined;
+    target[name] = before === undefined ? value : [before, value].flat();
+  }
+}
+
+export const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = {
+  connect,
+  grpc,
+  'grpc-web': grpcWeb,
+};

@@ -1,0 +1,205 @@
+/**
+ * One unary call from its headers to its answer: refusal or body → message →
+ * implementation → message → answer. What fails on the way is answered in the
+ * caller's protocol and counted; only what has to wait is asynchronous.
+ */
+import type { ConnectError } from '@connectrpc/connect';
+import type { BodyBudget } from '#rpc/body-budget.ts';
+import type { RpcCall } from '#rpc/rpc-call.ts';
+import type { UnaryRoute } from '#rpc/rpc-routes.ts';
+import { type BodyReader, readBody } from '#rpc/unary/body.ts';
+import { CallContext } from '#rpc/unary/call-context.ts';
+import type { Answer, Exchange } from '#rpc/unary/exchange.ts';
+import { decodeMessage, encodeMessage } from '#rpc/unary/message-codec.ts';
+import { PROTOCOLS, type Protocol, type ReceivedMessage } from '#rpc/unary/protocols.ts';
+import type { RequestShape } from '#rpc/unary/request-shape.ts';
+import type { UnaryPathOptions } from '#rpc/unary/unary-options.ts';
+import { codeName } from '#wire/error-codec.ts';
+
+type Output = Awaited<ReturnType<UnaryRoute['impl']>>;
+
+export class UnaryCall implements BodyReader {
+  readonly #options: UnaryPathOptions;
+  readonly #route: UnaryRoute;
+  readonly #shape: RequestShape;
+  readonly #exchange: Exchange;
+  readonly #protocol: Protocol;
+  readonly #startedMs: number;
+  readonly #call: RpcCall;
+  readonly #context: CallContext;
+
+  constructor(
+    options: UnaryPathOptions,
+    route: UnaryRoute,
+    shape: RequestShape,
+    exchange: Exchange,
+    call: RpcCall,
+  ) {
+    this.#options = options;
+    this.#route = route;
+    this.#shape = shape;
+    this.#exchange = exchange;
+    this.#protocol = PROTOCOLS[shape.protocol];
+    this.#startedMs = options.clock.monotonicMs();
+    this.#call = call;
+    const { timeoutMs } = shape;
+    const deadlineMs = timeoutMs === undefined ? undefined : this.#startedMs + timeoutMs;
+    this.#context = new CallContext(options, exchange, this.#call, deadlineMs);
+  }
+
+  start(): void {
+    const { refusal } = this.#call;
+    if (refusal !== undefined) {
+      this.onFailed(refusal);
+      this.#exchange.discard();
+      return;
+    }
+    const { message } = this.#shape;
+    if (message === undefined) {
+      readBody(this.#exchange, this.#shape.length, this);
+    } else {
+      this.onWhole(message);
+      this.#exchange.discard();
+    }
+  }
+
+  get budget(): BodyBudget {
+    return this.#options.budget;
+  }
+
+  get bytesMax(): number {
+    return this.#protocol.bodyBytesMax(this.#route.readMaxBytes);
+  }
+
+  lengthFrom(chunk: Uint8Array): number | undefined {
+    return this.#protocol.lengthFrom(chunk, this.#route.readMaxBytes);
+  }
+
+  tooLong(length: number | undefined): ConnectError {
+    return this.#protocol.tooLong(length, this.#route.readMaxBytes);
+  }
+
+  onWhole(body: Uint8Array): void {
+    try {
+      const received = this.#protocol.open(body, this.#shape, this.#route.readMaxBytes);
+      if (received.isGzip) this.#expand(received);
+      else this.#invoke(received.bytes, received.excess);
+    } catch (error) {
+      this.onFailed(error);
+    }
+  }
+
+  #expand({ bytes, excess }: ReceivedMessage): void {
+    const { compression, budget } = this.#options;
+    // What a kilobyte became stays in memory until it is answered, as a body of that size does.
+    // Of a caller that goes away meanwhile, only who asked before hears.
+    const reservation = budget.reserve();
+    this.#exchange.onClose(reservation.release);
+    compression
+      .decompress(bytes, this.#route.readMaxBytes)
+      .then((expanded) => {
+        reservation.add(expanded.length);
+        this.#invoke(expanded, excess);
+      })
+      .catch((error: unknown) => this.onFailed(error));
+  }
+
+  #invoke(bytes: Uint8Array, excess: Error | undefined): void {
+    if (excess === undefined && this.#shape.isBinary && this.#invokeBinary(bytes)) return;
+    const { method, impl, fieldsMax } = this.#route;
+    const { jsonOptions } = this.#options;
+    const input = decodeMessage(method.input, this.#shape.isBinary, bytes, jsonOptions, fieldsMax);
+    if (excess !== undefined) throw excess;
+    this.#settle(impl(input, this.#context), (output) => this.#succeed(output));
+  }
+
+  /** False where the method has no shorter way for these bytes. */
+  #invokeBinary(bytes: Uint8Array): boolean {
+    const answer = this.#route.binaryImpl?.(bytes, this.#context, this.#protocol.headroom);
+    if (answer === undefined) return false;
+    this.#settle(answer, (encoded) => this.#send(encoded));
+    return true;
+  }
+
+  #settle<T>(output: T | Promise<T>, onSettled: (output: T) => void): void {
+    if (!(output instanceof Promise)) {
+      onSettled(output);
+      return;
+    }
+    const fail = (error: unknown): void => this.onFailed(error);
+    // One promise for both ends, and so what is thrown at one is caught there.
+    output.then((settled) => {
+      try {
+        onSettled(settled);
+      } catch (error) {
+        fail(error);
+      }
+    }, fail);
+  }
+
+  #succeed(output: Output): void {
+    const { method } = this.#route;
+    const { headroom } = this.#protocol;
+    this.#send(
+      encodeMessage(method.output, this.#shape.isBinary, output, this.#options.jsonOptions, headroom),
+    );
+  }
+
+  /** `bytes`: the message with the protocol's headroom before it. */
+  #send(bytes: Buffer): void {
+    const { compression } = this.#options;
+    const { headroom } = this.#protocol;
+    if (!this.#isToCompress(bytes.length - headroom)) {
+      this.#answer(bytes, false);
+      return;
+    }
+    compression
+      .compress(bytes.subarray(headroom))
+      .then((compressed) => this.#answer(Buffer.concat([Buffer.alloc(headroom), compressed]), true))
+      .catch((error: unknown) => this.onFailed(error));
+  }
+
+  #answer(bytes: Buffer, isGzip: boolean): void {
+    this.#exchange.answer(this.#protocol.succeed({ bytes, isGzip }, this.#shape, this.#context));
+    this.#end('ok');
+  }
+
+  /** Never throws. */
+  onFailed(error: unknown): void {
+    const { errors, jsonOptions } = this.#options;
+    const mapped = errors.toConnectError(error, this.#context.madeSignal);
+    const unanswerable = (unexpected: unknown): void => {
+      // Such as metadata that is no header. It is logged, and nothing can be answered.
+      errors.toConnectError(unexpected);
+      this.#exchange.destroy();
+    };
+    try {
+      const answer = this.#protocol.fail(mapped, this.#shape, this.#context, jsonOptions);
+      const isSqueezed = this.#shape.protocol === 'connect' && this.#isToCompress(answer.body.length);
+      if (isSqueezed) this.#answerSqueezed(answer).catch(unanswerable);
+      else this.#exchange.answer(answer);
+    } catch (unexpected) {
+      unanswerable(unexpected);
+    }
+    this.#end(codeName(mapped.code));
+  }
+
+  #isToCompress(bytes: number): boolean {
+    const isLarge = bytes > 0 && bytes >= this.#options.compressMinBytes;
+    return isLarge && this.#protocol.acceptsGzip(this.#shape, this.#context);
+  }
+
+  /** An error of the Connect protocol, whose body is the message itself. */
+  async #answerSqueezed({ status, headers, body: whole }: Answer): Promise<void> {
+    const body = Buffer.from(await this.#options.compression.compress(whole));
+    const length = String(body.length);
+    const encoded = { ...headers, 'content-encoding': 'gzip', 'content-length': length };
+    this.#exchange.answer({ status, headers: encoded, body });
+  }
+
+  #end(code: string): void {
+    const { clock, observe } = this.#options;
+    this.#context.finish();
+    observe(this.#route.operation.name, code, clock.monotonicMs() - this.#startedMs);
+  }
+}

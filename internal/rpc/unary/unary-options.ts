@@ -1,0 +1,20 @@
+/** What the calls of the unary path share. */
+import type { Compression } from '@connectrpc/connect/protocol';
+import type { Clock } from '#platform/clock.ts';
+import type { BodyBudget } from '#rpc/body-budget.ts';
+import type { ErrorMapper } from '#rpc/error-mapping.ts';
+import type { Http2Bounds } from '#rpc/unary/exchange.ts';
+import type { JsonOptions } from '#rpc/unary/message-codec.ts';
+
+export interface UnaryPathOptions extends Http2Bounds {
+  readonly clock: Clock;
+  readonly errors: ErrorMapper;
+  readonly budget: BodyBudget;
+  readonly compression: Compression;
+  /** Answers of this many bytes are compressed where the caller takes it. */
+  readonly compressMinBytes: number;
+  readonly jsonOptions: JsonOptions;
+  readonly shutdownSignal: AbortSignal;
+  /** Called once per call, with its path, the Connect code (`ok` included) and its time. */
+  readonly observe: (path: string, code: string, durationMs: number) => void;
+}

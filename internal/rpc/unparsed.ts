@@ -1,0 +1,72 @@
+/**
+ * What is no request that Node's HTTP/1.1 parser takes gets an answer that says
+ * why, behind the answers that are due before it, and its connection ends: what
+ * would follow cannot be told apart. The error has the shape of all others.
+ */
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '#platform/clock.ts';
+
+export const UNESCAPED_PATH =
+  'the path has bytes that a URL may not hold: expected them percent-encoded as UTF-8, such as %C3%BC for ü';
+
+/** How long the peer may go on sending: a connection closed over unread bytes is reset, and the answer with it. */
+const LINGER_MS = 1_000;
+const TLS_HANDSHAKE = 0x16;
+
+/** What Node tells of it. */
+export interface ParseError {
+  readonly code?: string | undefined;
+  readonly reason?: string | undefined;
+  /** What was being parsed. */
+  readonly rawPacket?: Uint8Array | undefined;
+}
+
+export interface Unparsed {
+  readonly status: number;
+  readonly message: string;
+}
+
+export function describeUnparsed({ code, reason, rawPacket }: ParseError, headerBytesMax: number): Unparsed {
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    return { status: 431, message: `the headers are too large: expected at most ${headerBytesMax} bytes` };
+  }
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
+    return { status: 413, message: 'the chunk extensions are too large: expected none' };
+  }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return { status: 408, message: 'the request did not come whole in time' };
+  }
+  if (code === 'HPE_INVALID_URL' || code === 'HPE_INVALID_CONSTANT') {
+    const isUnescaped = firstLine(rawPacket).some((byte) => byte > 0x7e);
+    if (isUnescaped) return { status: 400, message: UNESCAPED_PATH };
+  }
+  if (rawPacket?.[0] === TLS_HANDSHAKE) {
+    return { status: 400, message: 'this port speaks HTTP without TLS: expected http://, not https://' };
+  }
+  const why = reason === undefined || reason === '' ? '' : `: ${reason}`;
+  return { status: 400, message: `expected a request of HTTP/1.1 or HTTP/2${why}` };
+}
+
+/** Answers on the bare socket, and ends it. */
+export function endWith(socket: Socket, clock: Clock, { status, message }: Unparsed): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const code = status === 413 || status === 431 ? 'resource_exhausted' : 'invalid_argument';
+  const body = JSON.stringify({ code, message });
+  const head =
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\n` +
+    `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`;
+  const linger = clock.after(LINGER_MS, () => socket.destroy());
+  socket.once('close', () => linger.cancel());
+  socket.end(head + body);
+  socket.resume();
+}
+
+function firstLine(packet: Uint8Array | undefined): Uint8Array {
+  if (packet === undefined) return new Uint8Array(0);
+  const end = packet.indexOf(0x0d);
+  return end === -1 ? packet : packet.subarray(0, end);
+}
