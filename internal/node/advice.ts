@@ -59,7 +59,11 @@ export function adviceFor(self: Self, asked: readonly Asked[]): string {
     (one) => one.status.logId === self.logId && whyDisbelieved(one, self) === undefined,
   );
   if (ownLog.some(({ status }) => isLeading(status)) && self.quarantine === undefined) return '';
-  const best = furthest(self, ownLog);
+  const wrong =
+    self.quarantine !== undefined && upstream !== undefined && isLeading(upstream.status)
+      ? upstream
+      : undefined;
+  const best = furthest(self, wrong === undefined ? ownLog : ownLog.filter((one) => !isOfMaster(one, wrong)));
   if (best === undefined) {
     return upstream === undefined && self.upstream !== ''
       ? `this node holds no data; start the node at ${self.upstream}, or promote one that does hold the data`
@@ -67,9 +71,11 @@ export function adviceFor(self: Self, asked: readonly Asked[]): string {
   }
   const promote = `walnut promote --address ${best.address}`;
   const where = `${best.address === self.address ? 'this node' : best.address} is furthest, at ${formatPosition(best.end)}`;
-  if (self.quarantine !== undefined && upstream !== undefined && isLeading(upstream.status)) {
+  if (wrong !== undefined) {
+    // Its followers stay, and a promotion gives way to those that hold more.
+    const isPassed = ownLog.some((one) => isFollowing(one, wrong) && isAhead(endOfAsked(one), best.end));
     return (
-      `if the data here is right, stop the master at ${self.upstream} and then: ${promote}; ` +
+      `if the data here is right, stop the master at ${self.upstream} and then: ${promote}${isPassed ? ' --force' : ''}; ` +
       `all choices: walnut quarantine list --address ${self.address}`
     );
   }
@@ -85,22 +91,40 @@ interface Furthest {
   readonly end: Position;
 }
 
-/** By term, then by records; this node first where it is level with another. Undefined where nobody holds a record. */
+/** Whether a node is the master that quarantined this one, or holds what that one wrote: neither is the way back. */
+function isOfMaster(one: Asked, master: Asked): boolean {
+  return one.status.nodeId === master.status.nodeId || isFollowing(one, master);
+}
+
+function isFollowing({ status }: Asked, master: Asked): boolean {
+  return (
+    status.upstream?.address === master.address && status.upstream.isLinked && status.state !== 'quarantined'
+  );
+}
+
+/** By term, then by records, then by address: every node names the same. Undefined where nobody holds a record. */
 function furthest(self: Self, others: readonly Asked[]): Furthest | undefined {
   let best: Furthest | undefined =
     self.logId === '' || self.tail.lsn === 0 ? undefined : { address: self.address, end: self.tail };
-  for (const { address, status } of others) {
-    const end = { epoch: status.position.epoch, lsn: endOf(status) };
-    if (end.lsn > 0 && (best === undefined || isBeyond(end, best.end))) best = { address, end };
+  for (const one of others) {
+    const other = { address: one.address, end: endOfAsked(one) };
+    if (other.end.lsn > 0 && (best === undefined || isBefore(other, best))) best = other;
   }
   return best;
 }
 
-function isBeyond(a: Position, b: Position): boolean {
+function endOfAsked({ status }: Asked): Position {
+  return { epoch: status.position.epoch, lsn: endOf(status) };
+}
+
+function isBefore(a: Furthest, b: Furthest): boolean {
+  if (isAhead(a.end, b.end) || isAhead(b.end, a.end)) return isAhead(a.end, b.end);
+  return a.end.epoch === b.end.epoch ? a.address < b.address : a.end.epoch > b.end.epoch;
+}
+
+function isAhead(a: Position, b: Position): boolean {
   const [termA, termB] = [termOf(a.epoch), termOf(b.epoch)];
-  if (termA !== termB) return termA > termB;
-  // Of two that are level in different histories every node must name the same.
-  return a.lsn === b.lsn ? a.epoch > b.epoch : a.lsn > b.lsn;
+  return termA === termB ? a.lsn > b.lsn : termA > termB;
 }
 
 /** What to do where the master followed pushes, and its address leads to another node: a restart would follow that one. */

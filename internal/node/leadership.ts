@@ -19,6 +19,7 @@ import {
   type Candidate,
   claimantsOf,
   claimTerm,
+  highestSeen,
   nextTerm,
   objectionTo,
   refusalOf,
@@ -102,7 +103,7 @@ export class Leadership {
       address: keeper.ownAddress,
       logId: manifest.logId,
       tail: engine.log.tail,
-      term: manifest.term,
+      term: highestSeen(manifest),
     };
     const { dialer, logger } = options;
     const signal = keeper.stopSignal;

@@ -7,6 +7,7 @@
 import { unavailable } from '#model/errors.ts';
 import type { ClaimAnswer } from '#model/leadership.ts';
 import { formatPosition, type Position, termOf } from '#model/position.ts';
+import type { Quarantine } from '#model/status.ts';
 import { termAfter, whyNotBelieved } from '#model/terms.ts';
 import { type Asked, endOf, isLeading, termSeenBy, whyDisbelieved } from '#node/ask-replicas.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -51,6 +52,23 @@ function aheadOf({ tail }: Candidate, address: string, theirs: Position): string
     `${address} is at ${formatPosition(theirs)}, ahead of this node's ${formatPosition(tail)}: ` +
     `promote that one with: walnut promote --address ${address}`
   );
+}
+
+/**
+ * Pure: the highest term that a node has seen, that of a master which quarantined
+ * it included: led twice, that term would stop both.
+ */
+export function highestSeen(manifest: {
+  readonly logId: string;
+  readonly term: number;
+  /** As `Quarantine`. */
+  readonly quarantine?: unknown;
+}): number {
+  const { logId, term } = manifest;
+  const wrong = manifest.quarantine as Quarantine | null | undefined;
+  if (wrong === null || wrong === undefined || wrong.upstreamLogId !== logId) return term;
+  const theirs = termOf(wrong.upstreamPosition.epoch);
+  return whyNotBelieved(theirs, term) === undefined ? Math.max(term, theirs) : term;
 }
 
 /** The term to claim: above every one that is believed. Throws `failed_precondition` where there is none left. */

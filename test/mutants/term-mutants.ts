@@ -100,8 +100,22 @@ export const TERM_MUTANTS: readonly Mutant[] = [
   {
     name: 'advice that names a node which holds less',
     file: 'internal/node/advice.ts',
-    text: 'if (end.lsn > 0 && (best === undefined || isBeyond(end, best.end)))',
-    replacement: 'if (end.lsn > 0 && best === undefined)',
+    text: 'if (other.end.lsn > 0 && (best === undefined || isBefore(other, best)))',
+    replacement: 'if (other.end.lsn > 0 && best === undefined)',
+    tests: [WAYS_OUT],
+  },
+  {
+    name: 'advice of a quarantined replica to promote the master that it should stop',
+    file: 'internal/node/advice.ts',
+    text: 'return one.status.nodeId === master.status.nodeId || isFollowing(one, master);',
+    replacement: 'return isFollowing(one, master);',
+    tests: [WAYS_OUT],
+  },
+  {
+    name: 'advice of a quarantined replica to promote a follower of the wrong master',
+    file: 'internal/node/advice.ts',
+    text: 'return one.status.nodeId === master.status.nodeId || isFollowing(one, master);',
+    replacement: 'return one.status.nodeId === master.status.nodeId;',
     tests: [WAYS_OUT],
   },
   {

@@ -213,6 +213,83 @@ describe('a master started on an older copy of its directory', () => {
   });
 });
 
+describe('a replica quarantined by a master of the same log', () => {
+  /** The master is started again on an old copy, and has taken more writes than were lost. */
+  async function overtaken() {
+    const group = new TestGroup();
+    const master = await group.master();
+    await group.set(master, 'old', 'write');
+    const copy = copyOf(await group.stop(master));
+    const on = await group.master({ fileSystem: master.fileSystem });
+    const one = await group.replica('one');
+    const two = await group.replica('two');
+    for (const key of ['real 1', 'real 2']) await group.set(on, key, 'v');
+    await group.untilLevel([on, one, two]);
+    group.kill(two);
+    await group.stop(on);
+    group.network.cut('master:1', 'one:1');
+    group.network.cut('one:1', 'master:1');
+    const wrong = await group.master({ fileSystem: copy });
+    for (let i = 0; i < 9; i++) await group.set(wrong, `copy ${i}`, 'v');
+    return { group, wrong, one };
+  }
+
+  it('never names that master, however far it is, and the promotion works', async () => {
+    const { group, wrong, one } = await overtaken();
+    group.network.heal();
+    await group.untilTrue(() => one.node.status().state === 'quarantined', 'quarantined');
+    await group.clock.advance(5_000);
+    expect(reasonsOf(one)).toMatch(/stop the master at master:1 and then: walnut promote --address one:1;/);
+    const disk = await group.stop(wrong);
+    expect(await promote(group, one)).toMatchObject({ isPromoted: true });
+    expect(await group.get(one, 'real 2')).toBe('v');
+    const back = await group.master({ fileSystem: disk });
+    await group.untilLevel([one, back]);
+  });
+
+  it('names no follower of that master either, and forces the promotion past one that holds more', async () => {
+    const { group, wrong, one } = await overtaken();
+    const two = await group.replica('two');
+    await group.untilLevel([wrong, two]);
+    group.network.heal();
+    await group.untilTrue(() => one.node.status().state === 'quarantined', 'quarantined');
+    await group.clock.advance(5_000);
+    expect(reasonsOf(one)).toMatch(
+      /stop the master at master:1 and then: walnut promote --address one:1 --force;/,
+    );
+    await group.stop(wrong);
+    await expect(promote(group, one)).rejects.toThrow(/two:1/);
+    await group.until(one.node.promote(true));
+    await group.untilLevel([one, two]);
+    expect(await group.get(two, 'real 2')).toBe('v');
+  });
+
+  it('and led by force names the same replica from every one of them', async () => {
+    const { group, master, one, two } = await threeNodes();
+    const copy = copyOf(await group.stop(master));
+    const on = await group.master({ fileSystem: master.fileSystem });
+    await group.set(on, 'newer', 'write');
+    await group.untilLevel([on, one, two]);
+    await group.stop(on);
+    const fenced = await group.master({ fileSystem: copy });
+    const isQuarantined = ({ node }: TestNode) => node.status().state === 'quarantined';
+    await group.untilTrue(() => [one, two].every(isQuarantined), 'quarantined');
+    const forced = await group.master({ fileSystem: await group.stop(fenced), forcedRole: 'master' });
+    await group.set(forced, 'forced', 'write');
+    await group.clock.advance(20_000);
+    for (const node of [one, two]) {
+      expect(reasonsOf(node)).toMatch(
+        /stop the master at master:1 and then: walnut promote --address one:1;/,
+      );
+    }
+    const disk = await group.stop(forced);
+    expect(await promote(group, one)).toMatchObject({ isPromoted: true });
+    const back = await group.master({ fileSystem: disk });
+    await group.untilLevel([one, two, back]);
+    expect(await group.get(back, 'newer')).toBe('write');
+  });
+});
+
 describe('a master started on an empty directory', () => {
   async function emptied() {
     const { group, master, one, two } = await threeNodes();
