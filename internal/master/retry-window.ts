@@ -70,6 +70,11 @@ export class RetryWindow {
   }
 }
 
+/** With the position that its answer has, now and when it is asked for again. `here`: the newest visible one. */
+export function rememberedAt(accepted: Accepted, here: Position): Remembered {
+  return { ...accepted, position: accepted.dependsOn?.position ?? here };
+}
+
 /** What tells a set from another, short. */
 export function describeSet({ key, value, expiry, condition, returnPrevious }: SetCommand): string {
   return JSON.stringify(['set', key, value.length, crc32(value), expiry, condition, returnPrevious]);

@@ -7,8 +7,8 @@ const MEND = 'test/node/mend-clock.test.ts';
 export const CLOCK_MUTANTS: readonly Mutant[] = [
   {
     name: 'absolute deadline logged as it was given, however far the log clock is off',
-    file: 'internal/master/master.ts',
-    text: '        return movedDeadline(expiry.expireAtMs, -this.#engine.logClock.shiftMs(nowMs));',
+    file: 'internal/master/deadlines.ts',
+    text: '        return movedDeadline(expiry.expireAtMs, -this.#logClock.shiftMs(nowMs));',
     replacement: '        return movedDeadline(expiry.expireAtMs, 0 * nowMs);',
     tests: [WALL_TIME],
   },

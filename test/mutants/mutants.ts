@@ -101,8 +101,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'accepted state of a refused batch kept',
-    file: 'internal/master/master.ts',
-    text: '      this.#accepted.drop();',
+    file: 'internal/master/write-path.ts',
+    text: '      this.accepted.drop();',
     replacement: '',
     tests: [SIMULATION],
   },

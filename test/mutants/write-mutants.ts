@@ -48,8 +48,8 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'plain set with a deadline in the past stored',
-    file: 'internal/master/master.ts',
-    text: '      if (hasPast(sets, shiftMs, builder.nowMs)) return undefined;',
+    file: 'internal/master/operations/plain-sets.ts',
+    text: '    if (hasPast(sets, shiftMs, builder.nowMs)) return undefined;',
     replacement: '',
     tests: [PLAIN_SETS],
   },

@@ -1,0 +1,98 @@
+/** Batch: operations in order, whose writes share one record. */
+
+import {
+  isWaiting,
+  type OtherWrite,
+  type OwnGet,
+  PLAIN,
+  type PlainResults,
+  type Step,
+  toBatchError,
+  toStep,
+} from '#master/operations/batch-steps.ts';
+import { acceptDelete } from '#master/operations/delete.ts';
+import { acceptSet } from '#master/operations/set.ts';
+import type { Accepted, RecordBuilder, WriteCause } from '#master/record-builder.ts';
+import type { WritePath } from '#master/write-path.ts';
+import type { BatchOperation, BatchResult, GetAnswer, GetCommand } from '#model/commands.ts';
+import { isExpired } from '#model/entry.ts';
+
+/** Answers a Get from the visible state. */
+export type ReadVisible = (command: GetCommand) => GetAnswer;
+
+/** `cause`: why, as the log has it. */
+export async function runBatch(
+  path: WritePath,
+  operations: readonly BatchOperation[],
+  read: ReadVisible,
+  signal: AbortSignal | undefined,
+  cause: WriteCause,
+): Promise<BatchResult[]> {
+  const steps = path.write(
+    (builder) => operations.map((operation) => accept(path, operation, builder, read)),
+    cause,
+  );
+  // What asks for no more than the record has one answer, however many there are.
+  const first = steps.find((step) => step.kind === 'plain');
+  const plain = first === undefined ? undefined : finishPlain(path, first.accepted);
+  const waits = steps.filter(isWaiting).map((step) => finish(path, step, signal));
+  const [plainResults, ...others] = await Promise.all([plain, ...waits]);
+  let next = 0;
+  return steps.map((step) => {
+    if (step.kind === 'get' || step.kind === 'error') return step;
+    return (step.kind === 'plain' ? plainResults?.[step.operation] : others[next++]) as BatchResult;
+  });
+}
+
+function accept(path: WritePath, operation: BatchOperation, builder: RecordBuilder, read: ReadVisible): Step {
+  try {
+    switch (operation.kind) {
+      case 'get':
+        return acceptGet(path, operation.command, builder, read);
+      case 'set':
+        return toStep(acceptSet(path, operation.command, builder), operation, builder);
+      case 'delete':
+        return toStep(acceptDelete(path, operation.command, builder), operation, builder);
+    }
+  } catch (error) {
+    return toBatchError(error);
+  }
+}
+
+function acceptGet(path: WritePath, command: GetCommand, builder: RecordBuilder, read: ReadVisible): Step {
+  const answer = read(command);
+  const { entry, record } = path.accepted.lookup(command.key);
+  // Only this batch's own writes must be seen; those of others become visible when they are applied.
+  if (record !== builder.record) return { kind: 'get', answer };
+  const found = entry !== undefined && !isExpired(entry.expireAtMs, builder.nowMs) ? entry : undefined;
+  const shown = found === undefined ? undefined : path.shown(found);
+  const result: BatchResult = { kind: 'get', answer: { ...answer, entry: shown, asOf: record.position } };
+  return { kind: 'own', record, result };
+}
+
+async function finishPlain(path: WritePath, accepted: Accepted): Promise<PlainResults> {
+  try {
+    const answer = await path.answer(accepted, PLAIN);
+    return { set: { kind: 'set', answer }, delete: { kind: 'delete', answer } };
+  } catch (error) {
+    const result = toBatchError(error);
+    return { set: result, delete: result };
+  }
+}
+
+async function finish(
+  path: WritePath,
+  step: OwnGet | OtherWrite,
+  signal: AbortSignal | undefined,
+): Promise<BatchResult> {
+  try {
+    if (step.kind === 'own') {
+      await step.record.settled;
+      return step.result;
+    }
+    const answer = await path.answer(step.accepted, step.operation.command, signal);
+    return { kind: step.operation.kind, answer };
+  } catch (error) {
+    return toBatchError(error);
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * What every write has in common: one record built from the newest accepted
+ * state and submitted, and an answer when that record is visible. The
+ * operations decide what is in the record (`operations/`).
+ *
+ * Everything from looking at the state to submitting the record is synchronous,
+ * so no other write comes between.
+ */
+
+import type { Engine } from '#engine/engine.ts';
+import { inWallTime } from '#engine/log-clock.ts';
+import { PayloadWriter } from '#engine/records/payload-writer.ts';
+import { AcceptedState } from '#master/accepted-state.ts';
+import { Deadlines } from '#master/deadlines.ts';
+import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receipts.ts';
+import { type Accepted, RecordBuilder, type WriteCause } from '#master/record-builder.ts';
+import { RecordInFlight } from '#master/record-in-flight.ts';
+import { RetryWindow } from '#master/retry-window.ts';
+import type { WriteAnswer, WriteOptions } from '#model/commands.ts';
+import { type Entry, isExpired } from '#model/entry.ts';
+import { unavailable } from '#model/errors.ts';
+import type { Position } from '#model/position.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { AckLedger } from '#replication/ack-ledger.ts';
+
+export interface MasterOptions {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly acks: AckLedger;
+  /** `storage.default_ttl` in milliseconds; 0: never. */
+  readonly defaultTtlMs: number;
+  /** Why what was accepted here may be discarded; undefined: this is the master, or handed over all it had. */
+  readonly whyDeposed: () => string | undefined;
+}
+
+/** The accepted state of a key: `live` is what callers see, `stored` counts expired entries too. */
+export interface Looked {
+  readonly live: Entry | undefined;
+  readonly stored: boolean;
+  readonly record: RecordInFlight | undefined;
+}
+
+const SETTLED = Promise.resolve();
+
+export class WritePath {
+  readonly engine: Engine;
+  readonly accepted: AcceptedState;
+  readonly deadlines: Deadlines;
+  readonly retries: RetryWindow;
+  readonly #clock: Clock;
+  readonly #acks: AckLedger;
+  readonly #whyDeposed: () => string | undefined;
+  readonly #payload = new PayloadWriter();
+
+  constructor(options: MasterOptions) {
+    this.engine = options.engine;
+    this.#clock = options.clock;
+    this.#acks = options.acks;
+    this.#whyDeposed = options.whyDeposed;
+    this.accepted = new AcceptedState(options.engine.store);
+    this.deadlines = new Deadlines(options.engine.logClock, options.defaultTtlMs);
+    this.retries = new RetryWindow(options.clock);
+  }
+
+  look(key: string, nowMs: number): Looked {
+    const { entry, record } = this.accepted.lookup(key);
+    const isLive = entry !== undefined && !isExpired(entry.expireAtMs, nowMs);
+    return { live: isLive ? entry : undefined, stored: entry !== undefined, record };
+  }
+
+  /** Accepts operations into one record and submits it, if anything is in it. */
+  write<T>(accept: (builder: RecordBuilder) => T, cause: WriteCause = 'client'): T {
+    const { engine } = this;
+    engine.checkDisk();
+    const payload = this.#payload;
+    payload.begin();
+    const record = new RecordInFlight({ epoch: engine.log.tail.epoch, lsn: engine.nextLsn }, payload);
+    const nowMs = engine.logClock.nowMs();
+    const builder = new RecordBuilder(engine.store, this.accepted, payload, record, nowMs, cause);
+    try {
+      return accept(builder);
+    } finally {
+      if (payload.count > 0) this.#submit(record, builder.taken);
+      else for (const entry of builder.taken) engine.store.returnVictim(entry);
+    }
+  }
+
+  /** `taken`: victims, given back if the record is refused. */
+  #submit(record: RecordInFlight, taken: readonly Entry[]): void {
+    const { engine } = this;
+    const refuse = (): void => {
+      for (const entry of taken) engine.store.returnVictim(entry);
+      this.accepted.drop();
+    };
+    try {
+      const frame = engine.submit(this.#payload, (error) => {
+        if (error === undefined) this.accepted.settle(record);
+        else refuse();
+        record.settle(error);
+      });
+      record.build(frame);
+    } catch (error) {
+      refuse();
+      throw error;
+    }
+  }
+
+  /** Rejects where the record is refused. */
+  answer(accepted: Accepted, options: WriteOptions, signal?: AbortSignal): Promise<WriteAnswer> {
+    const { engine } = this;
+    const settled = accepted.dependsOn?.settled ?? SETTLED;
+    // Taken before anything is awaited: it is the state that was looked at.
+    const position = accepted.position ?? accepted.dependsOn?.position ?? engine.position;
+    if (!accepted.applied || !wantsWait(options)) {
+      return settled.then(() => this.complete(accepted, position));
+    }
+    return settled
+      .then(() => awaitReceipt(engine, this.#acks, this.#clock, options, position.lsn, signal))
+      .then((receipt) => this.complete(accepted, position, receipt));
+  }
+
+  /** The answer of a write that is settled. `receipt`: what it waited for; else what is known now. */
+  complete(
+    { applied, previous, current }: Accepted,
+    position: Position,
+    receipt: Receipt = receiptOf(this.engine, this.#acks, position.lsn),
+  ): WriteAnswer {
+    this.engine.checkDisk();
+    const why = applied ? this.#whyDeposed() : undefined;
+    if (why !== undefined)
+      throw unavailable(`this write was not settled when the master was deposed, and may be lost: ${why}`);
+    const { durabilityReached, replicasAcked } = receipt;
+    return {
+      applied,
+      position,
+      previous: previous && this.shown(previous),
+      current: current && this.shown(current),
+      durabilityReached,
+      replicasAcked,
+    };
+  }
+
+  /** An entry as callers see it: its deadline in wall time. */
+  shown(entry: Entry): Entry {
+    return inWallTime(entry, this.engine.logClock);
+  }
+}
