@@ -146,6 +146,14 @@ const LETTER_U = 0x75;
 const SIGNS = new Uint8Array(256);
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=';
 for (const byte of Buffer.from(ALPHABET)) SIGNS[byte] = 1;
+/** By byte: the value of a hex digit; 256 where it is none. */
+const HEX = new Uint16Array(256).fill(256);
+for (let digit = 0; digit < 16; digit++) {
+  const [lower = 0] = Buffer.from(digit.toString(16));
+  const [upper = 0] = Buffer.from(digit.toString(16).toUpperCase());
+  HEX[lower] = digit;
+  HEX[upper] = digit;
+}
 /** By the letter behind a backslash: the sign it stands for, or that it stands for a blank. */
 const BLANK = 1;
 const ESCAPES = new Uint8Array(256);
@@ -166,7 +174,12 @@ function withoutEscapes(written: Buffer): string {
     if (byte === BACKSLASH) {
       const letter = written[++at] ?? 0;
       if (letter === LETTER_U) {
-        byte = Number.parseInt(written.toString('latin1', at + 1, at + 5), 16);
+        // One that lacks a hex digit has bits beyond a byte, and so is no sign.
+        byte =
+          ((HEX[written[at + 1] ?? 0] as number) << 12) |
+          ((HEX[written[at + 2] ?? 0] as number) << 8) |
+          ((HEX[written[at + 3] ?? 0] as number) << 4) |
+          (HEX[written[at + 4] ?? 0] as number);
         at += 4;
       } else {
         byte = ESCAPES[letter] as number;

@@ -52,6 +52,12 @@ describe('a request in JSON', () => {
   });
 
   const text = LARGE.toString('base64');
+
+  it.each(['\\u00g2', '\\u 062', '\\u00'])('refuses a large value with the escape %s', (written) => {
+    const json = `{"key": "k", "value": "${text.replace('b', written)}"}`;
+    expect(() => decode(SetRequestSchema, json)).toThrow('cannot decode');
+  });
+
   it.each([
     ['without padding', text.replace(/=+$/, '')],
     ['in the alphabet of URLs', Buffer.alloc(90_001, 0xfb).toString('base64url')],
