@@ -2,8 +2,8 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LiveLog } from '#test/backup/live-log.ts';
 import { runCli } from '#test/cli/memory-io.ts';
-import { LiveLog } from '#test/engine/live-log.ts';
 
 let root: string;
 let data: string;

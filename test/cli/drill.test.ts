@@ -2,10 +2,10 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LiveLog } from '#test/backup/live-log.ts';
 import { FakeNode } from '#test/cli/fake-node.ts';
 import { runCli } from '#test/cli/memory-io.ts';
 import { lintMetrics } from '#test/doubles/metrics-lint.ts';
-import { LiveLog } from '#test/engine/live-log.ts';
 
 let root: string;
 let data: string;

@@ -4,15 +4,15 @@
  * know. They are refused by name. They are never a torn end, never damage.
  */
 import { describe, expect, it } from 'vitest';
-import { BackupRepository } from '#engine/backup/backup-repository.ts';
-import { createBackup } from '#engine/backup/create-backup.ts';
-import { runDrill } from '#engine/backup/drill.ts';
-import { restoreImage } from '#engine/backup/restore-backup.ts';
-import { withLogImage } from '#engine/backup/survey-log.ts';
-import { verifyBackup } from '#engine/backup/verify-backup.ts';
+import { BackupRepository } from '#backup/backup-repository.ts';
+import { createBackup } from '#backup/create-backup.ts';
+import { runDrill } from '#backup/drill.ts';
+import { rehearseSettled } from '#backup/repair/rehearse-start.ts';
+import { planRepair } from '#backup/repair/repair-directory.ts';
+import { restoreImage } from '#backup/restore-backup.ts';
+import { withLogImage } from '#backup/survey-log.ts';
+import { verifyBackup } from '#backup/verify-backup.ts';
 import { RECORD_TYPE } from '#engine/records/record-kind.ts';
-import { rehearseSettled } from '#engine/repair/rehearse-start.ts';
-import { planRepair } from '#engine/repair/repair-directory.ts';
 import { silentLogger } from '#platform/logger.ts';
 import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';

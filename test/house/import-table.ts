@@ -29,6 +29,8 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   wal: { rooms: ['model', 'platform'], packages: PURE_BUILTINS },
   storage: { rooms: ['model', 'platform'], packages: ['node:crypto', ...PURE_BUILTINS] },
   engine: { rooms: BELOW_ENGINE, packages: PURE_BUILTINS },
+  // Reads a log without owning it; only tools import it.
+  backup: { rooms: BELOW_REPLICATION, packages: PURE_BUILTINS },
   replication: { rooms: BELOW_REPLICATION, packages: PURE_BUILTINS },
   master: { rooms: BELOW_ROLES, packages: ['lru-cache', ...PURE_BUILTINS] },
   slave: { rooms: BELOW_ROLES, packages: ['lru-cache', ...PURE_BUILTINS] },

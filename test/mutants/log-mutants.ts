@@ -80,7 +80,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     file: 'internal/wal/empty-directory.ts',
     text: '    if (name === MANIFEST_NAME || parseSnapshotName',
     replacement: '    if (parseSnapshotName',
-    tests: ['test/engine/backup.test.ts'],
+    tests: ['test/backup/backup.test.ts'],
   },
   {
     name: 'cut that leaves MANIFEST demanding what it cut',

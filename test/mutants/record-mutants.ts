@@ -22,7 +22,7 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'repair that cuts off what a newer program wrote',
-    file: 'internal/engine/repair/repair-directory.ts',
+    file: 'internal/backup/repair/repair-directory.ts',
     text: "outcome.what === 'newer'",
     replacement: "outcome.what === 'snapshot'",
     tests: [NEWER],
@@ -64,7 +64,7 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'newest segment behind records that are not there',
-    file: 'internal/engine/backup/survey-log.ts',
+    file: 'internal/backup/survey-log.ts',
     text: '        const why = whyNotNewest(name.firstLsn, this.#chain.lsn);',
     replacement: '        const why = whyNotNewest(0, this.#chain.lsn);',
     tests: [JUDGE],

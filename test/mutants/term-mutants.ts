@@ -43,7 +43,7 @@ export const TERM_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'term reset that forgets a promotion beyond the highest term',
-    file: 'internal/engine/repair/reset-term.ts',
+    file: 'internal/backup/repair/reset-term.ts',
     text: 'promotedTo: 0, handover',
     replacement: 'handover',
     tests: [RESET],

@@ -1,12 +1,12 @@
-/** `walnut backup`: create, verify, list and restore. The work is done by `internal/engine/backup/`. */
+/** `walnut backup`: create, verify, list and restore. The work is done by `internal/backup/`. */
 import type { Command } from 'commander';
-import { imageOfBackup } from '#engine/backup/backup-manifest.ts';
-import { BackupRepository, type ListedBackup } from '#engine/backup/backup-repository.ts';
-import { createBackup } from '#engine/backup/create-backup.ts';
-import { ImageDamageError } from '#engine/backup/log-image.ts';
-import { restoreImage } from '#engine/backup/restore-backup.ts';
-import type { ShadowParts } from '#engine/backup/shadow.ts';
-import { type VerifiedBackup, verifyBackup } from '#engine/backup/verify-backup.ts';
+import { imageOfBackup } from '#backup/backup-manifest.ts';
+import { BackupRepository, type ListedBackup } from '#backup/backup-repository.ts';
+import { createBackup } from '#backup/create-backup.ts';
+import { ImageDamageError } from '#backup/log-image.ts';
+import { restoreImage } from '#backup/restore-backup.ts';
+import type { ShadowParts } from '#backup/shadow.ts';
+import { type VerifiedBackup, verifyBackup } from '#backup/verify-backup.ts';
 import { formatPosition } from '#model/position.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';

@@ -4,7 +4,7 @@
  * carried over when a drill fails, which is what an alert goes by.
  */
 import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import type { DrillReport } from '#engine/backup/drill.ts';
+import type { DrillReport } from '#backup/drill.ts';
 
 /** The collector runs as another user. */
 const MODE = 0o644;

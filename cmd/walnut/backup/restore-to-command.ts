@@ -3,10 +3,10 @@
  * what it was, forward only: as new entries of its log. A dry run unless --apply.
  */
 import type { Command } from 'commander';
-import { imageOfBackup } from '#engine/backup/backup-manifest.ts';
-import { type Folded, type FoldTarget, foldLog } from '#engine/backup/fold-log.ts';
-import type { ShadowParts } from '#engine/backup/shadow.ts';
-import { withLogImage } from '#engine/backup/survey-log.ts';
+import { imageOfBackup } from '#backup/backup-manifest.ts';
+import { type Folded, type FoldTarget, foldLog } from '#backup/fold-log.ts';
+import type { ShadowParts } from '#backup/shadow.ts';
+import { withLogImage } from '#backup/survey-log.ts';
 import type { RestoreResult } from '#gen/walnut/v1/admin_pb.ts';
 import { Durability, Role } from '#gen/walnut/v1/types_pb.ts';
 import { formatPosition } from '#model/position.ts';

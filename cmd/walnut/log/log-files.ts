@@ -1,12 +1,12 @@
 /** What the commands share that work on files: the real seams, sources by path, and errors as exit codes. */
 import { basename, dirname } from 'node:path';
 import { InvalidArgumentError } from 'commander';
-import type { BackupManifest } from '#engine/backup/backup-manifest.ts';
-import { imageOfBackup } from '#engine/backup/backup-manifest.ts';
-import { BackupRepository, type ListedBackup } from '#engine/backup/backup-repository.ts';
-import { type FoldTarget, whyNotIn } from '#engine/backup/fold-log.ts';
-import { BackupRequestError, ImageDamageError } from '#engine/backup/log-image.ts';
-import type { ShadowParts } from '#engine/backup/shadow.ts';
+import type { BackupManifest } from '#backup/backup-manifest.ts';
+import { imageOfBackup } from '#backup/backup-manifest.ts';
+import { BackupRepository, type ListedBackup } from '#backup/backup-repository.ts';
+import { type FoldTarget, whyNotIn } from '#backup/fold-log.ts';
+import { BackupRequestError, ImageDamageError } from '#backup/log-image.ts';
+import type { ShadowParts } from '#backup/shadow.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';

@@ -1,7 +1,7 @@
 /** How a repair is shown, planned or done. Pure. */
 import { basename } from 'node:path';
-import type { Loss, LsnRange } from '#engine/repair/lost-records.ts';
-import type { Cut } from '#engine/repair/repair-directory.ts';
+import type { Loss, LsnRange } from '#backup/repair/lost-records.ts';
+import type { Cut } from '#backup/repair/repair-directory.ts';
 import { formatPosition } from '#model/position.ts';
 import { countOf, showBytes, showCount, showDeadline, showText } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';

@@ -1,7 +1,7 @@
 /** `walnut wal repair`: cuts a damaged log back to what still holds, and tells what that loses. */
 import type { Command } from 'commander';
-import { type RehearsalParts, rehearseStart } from '#engine/repair/rehearse-start.ts';
-import { applyRepair, type Cut, planRepair, type RepairPlan } from '#engine/repair/repair-directory.ts';
+import { type RehearsalParts, rehearseStart } from '#backup/repair/rehearse-start.ts';
+import { applyRepair, type Cut, planRepair, type RepairPlan } from '#backup/repair/repair-directory.ts';
 import { formatPosition } from '#model/position.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';

@@ -1,6 +1,6 @@
 /** `walnut wal reset-term`: takes back a term that a node persisted and its log does not account for. */
 import type { Command } from 'commander';
-import { applyTermReset, planTermReset, type TermReset } from '#engine/repair/reset-term.ts';
+import { applyTermReset, planTermReset, type TermReset } from '#backup/repair/reset-term.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { MANIFEST_NAME } from '#wal/file-names.ts';
 import { openDirectory } from '#wal/wal-directory.ts';

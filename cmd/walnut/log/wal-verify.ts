@@ -1,7 +1,7 @@
 /** `walnut wal verify`: whether a whole data directory is what a start needs, and more. */
 import { basename } from 'node:path';
 import type { Command } from 'commander';
-import { type Rehearsal, type RehearsalParts, rehearseSettled } from '#engine/repair/rehearse-start.ts';
+import { type Rehearsal, type RehearsalParts, rehearseSettled } from '#backup/repair/rehearse-start.ts';
 import { formatPosition } from '#model/position.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';

@@ -12,7 +12,7 @@
  * `BackupRequestError` where there is no log.
  */
 
-import { walkLiveSegment } from '#engine/backup/live-segment.ts';
+import { walkLiveSegment } from '#backup/live-segment.ts';
 import {
   BackupRequestError,
   type ImageBase,
@@ -22,7 +22,7 @@ import {
   type LogImage,
   LogMovedError,
   NO_RECORD,
-} from '#engine/backup/log-image.ts';
+} from '#backup/log-image.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { File } from '#platform/file-system.ts';
 import { messageOf } from '#platform/thrown.ts';

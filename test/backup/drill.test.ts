@@ -2,9 +2,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type DrillOptions, runDrill, whyWrong } from '#engine/backup/drill.ts';
+import { type DrillOptions, runDrill, whyWrong } from '#backup/drill.ts';
+import { fileParts, LiveLog } from '#test/backup/live-log.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
-import { fileParts, LiveLog } from '#test/engine/live-log.ts';
 
 let root: string;
 let data: string;

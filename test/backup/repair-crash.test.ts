@@ -1,6 +1,6 @@
 /** The power goes at every call of a repair: what is left is the damaged log, whole, or the repaired one. */
 import { describe, expect, it } from 'vitest';
-import { applyRepair, type Cut, planRepair } from '#engine/repair/repair-directory.ts';
+import { applyRepair, type Cut, planRepair } from '#backup/repair/repair-directory.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';

@@ -4,10 +4,10 @@
  * the running sum and with what the manifest says. Throws `ImageDamageError` at
  * the first damage.
  */
-import { type BackupManifest, imageOfBackup } from '#engine/backup/backup-manifest.ts';
-import type { BackupRepository } from '#engine/backup/backup-repository.ts';
-import { digestAnew, foldLog, type StateDigest } from '#engine/backup/fold-log.ts';
-import { ImageDamageError, type ImageReaderParts } from '#engine/backup/log-image.ts';
+import { type BackupManifest, imageOfBackup } from '#backup/backup-manifest.ts';
+import type { BackupRepository } from '#backup/backup-repository.ts';
+import { digestAnew, foldLog, type StateDigest } from '#backup/fold-log.ts';
+import { ImageDamageError, type ImageReaderParts } from '#backup/log-image.ts';
 import { isSamePosition } from '#model/position.ts';
 
 export interface VerifiedBackup extends StateDigest {

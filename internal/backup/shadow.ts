@@ -3,7 +3,7 @@
  * that every start runs: what drills measure, and how a restore is proven
  * before it counts.
  */
-import { type ImageReaderParts, type LogImage, LogMovedError } from '#engine/backup/log-image.ts';
+import { type ImageReaderParts, type LogImage, LogMovedError } from '#backup/log-image.ts';
 import type { Engine } from '#engine/engine.ts';
 import { openEngine } from '#engine/open-engine.ts';
 import type { ChainPoint } from '#model/replication.ts';

@@ -3,8 +3,8 @@
  * as if the power had gone there. Pure but for reading the segment concerned.
  */
 
-import { walkLiveSegment } from '#engine/backup/live-segment.ts';
-import type { ImageReaderParts, ImageSegment, LogImage } from '#engine/backup/log-image.ts';
+import { walkLiveSegment } from '#backup/live-segment.ts';
+import type { ImageReaderParts, ImageSegment, LogImage } from '#backup/log-image.ts';
 import { assert, assertNever } from '#platform/assert.ts';
 import type { Random } from '#platform/random.ts';
 import { RECORD_OVERHEAD_BYTES, SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';

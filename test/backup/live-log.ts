@@ -4,7 +4,7 @@
  * after each record, kept in a plain Map outside of everything under test.
  */
 
-import type { ShadowParts } from '#engine/backup/shadow.ts';
+import type { ShadowParts } from '#backup/shadow.ts';
 import type { Engine } from '#engine/engine.ts';
 import { EngineHost } from '#engine/engine-host.ts';
 import type { Mutation } from '#model/entry.ts';

@@ -7,10 +7,10 @@
  * being written is read again. Throws `ImageDamageError` on a damaged source,
  * `BackupRequestError` where there is nothing to back up.
  */
-import { type BackupFile, type BackupManifest, imageOfBackup } from '#engine/backup/backup-manifest.ts';
-import type { BackupRepository } from '#engine/backup/backup-repository.ts';
-import { foldLog } from '#engine/backup/fold-log.ts';
-import { checkTail } from '#engine/backup/live-segment.ts';
+import { type BackupFile, type BackupManifest, imageOfBackup } from '#backup/backup-manifest.ts';
+import type { BackupRepository } from '#backup/backup-repository.ts';
+import { foldLog } from '#backup/fold-log.ts';
+import { checkTail } from '#backup/live-segment.ts';
 import {
   BackupRequestError,
   type ImageBase,
@@ -18,8 +18,8 @@ import {
   type ImageReaderParts,
   type LogImage,
   NO_RECORD,
-} from '#engine/backup/log-image.ts';
-import { withLogImage } from '#engine/backup/survey-log.ts';
+} from '#backup/log-image.ts';
+import { withLogImage } from '#backup/survey-log.ts';
 import { crc32 } from '#platform/crc32.ts';
 import {
   BLOCK_FOOTER,

@@ -10,14 +10,14 @@
  * fsynced; the manifest comes last, so that a crash leaves whole backups and at
  * worst objects that nobody names. Two processes may write to one repository.
  */
-import type { BackupManifest } from '#engine/backup/backup-manifest.ts';
-import { encodeBackupManifest, tryDecodeBackupManifest } from '#engine/backup/backup-manifest.ts';
+import type { BackupManifest } from '#backup/backup-manifest.ts';
+import { encodeBackupManifest, tryDecodeBackupManifest } from '#backup/backup-manifest.ts';
 import {
   BackupRequestError,
   ImageDamageError,
   type ImageReaderParts,
   LogMovedError,
-} from '#engine/backup/log-image.ts';
+} from '#backup/log-image.ts';
 import type { File } from '#platform/file-system.ts';
 import { createSha256 } from '#platform/sha256.ts';
 import { readWholeFile, writeFully } from '#wal/whole-files.ts';

@@ -2,17 +2,17 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BackupManifest, imageOfBackup } from '#engine/backup/backup-manifest.ts';
-import { BackupRepository } from '#engine/backup/backup-repository.ts';
-import { createBackup } from '#engine/backup/create-backup.ts';
-import { foldLog } from '#engine/backup/fold-log.ts';
-import { BackupRequestError, ImageDamageError, type LogImage } from '#engine/backup/log-image.ts';
-import { restoreImage } from '#engine/backup/restore-backup.ts';
-import { withLogImage } from '#engine/backup/survey-log.ts';
-import { verifyBackup } from '#engine/backup/verify-backup.ts';
+import { type BackupManifest, imageOfBackup } from '#backup/backup-manifest.ts';
+import { BackupRepository } from '#backup/backup-repository.ts';
+import { createBackup } from '#backup/create-backup.ts';
+import { foldLog } from '#backup/fold-log.ts';
+import { BackupRequestError, ImageDamageError, type LogImage } from '#backup/log-image.ts';
+import { restoreImage } from '#backup/restore-backup.ts';
+import { withLogImage } from '#backup/survey-log.ts';
+import { verifyBackup } from '#backup/verify-backup.ts';
 import { openEngine } from '#engine/open-engine.ts';
 import type { File, FileSystem } from '#platform/file-system.ts';
-import { fileParts, LiveLog, modelOf, sorted } from '#test/engine/live-log.ts';
+import { fileParts, LiveLog, modelOf, sorted } from '#test/backup/live-log.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 
 let root: string;

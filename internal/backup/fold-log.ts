@@ -8,7 +8,7 @@
  * does not reach the position.
  */
 
-import { walkLiveSegment } from '#engine/backup/live-segment.ts';
+import { walkLiveSegment } from '#backup/live-segment.ts';
 import {
   BackupRequestError,
   ImageDamageError,
@@ -16,7 +16,7 @@ import {
   type ImageSegment,
   type LogImage,
   NO_RECORD,
-} from '#engine/backup/log-image.ts';
+} from '#backup/log-image.ts';
 import { loadSnapshot } from '#engine/open-engine.ts';
 import { RecordError } from '#engine/records/record-kind.ts';
 import { mutationsOf } from '#engine/records/record-table.ts';

@@ -6,12 +6,12 @@
  *
  * Damage and disagreement are findings of the report, not errors.
  */
-import { type CutKind, type DrillCut, planCuts } from '#engine/backup/drill-cuts.ts';
-import { digestAnew, foldLog, type StateDigest } from '#engine/backup/fold-log.ts';
-import { checkTail } from '#engine/backup/live-segment.ts';
-import { ImageDamageError, type LogImage } from '#engine/backup/log-image.ts';
-import { recoverShadow, type ShadowParts, writeImage } from '#engine/backup/shadow.ts';
-import { withLogImage } from '#engine/backup/survey-log.ts';
+import { type CutKind, type DrillCut, planCuts } from '#backup/drill-cuts.ts';
+import { digestAnew, foldLog, type StateDigest } from '#backup/fold-log.ts';
+import { checkTail } from '#backup/live-segment.ts';
+import { ImageDamageError, type LogImage } from '#backup/log-image.ts';
+import { recoverShadow, type ShadowParts, writeImage } from '#backup/shadow.ts';
+import { withLogImage } from '#backup/survey-log.ts';
 import type { DigestAnswer } from '#model/entry.ts';
 import type { Random } from '#platform/random.ts';
 import { openDirectory } from '#wal/wal-directory.ts';

@@ -3,7 +3,7 @@
  * SHA-256, and ends with the SHA-256 of itself. Pure; decoding returns what is
  * wrong as text. A backup is there when its manifest is.
  */
-import type { ImageBase, ImageSegment, LogImage } from '#engine/backup/log-image.ts';
+import type { ImageBase, ImageSegment, LogImage } from '#backup/log-image.ts';
 import { type Lsn, toLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { sha256Hex } from '#platform/sha256.ts';

@@ -7,7 +7,7 @@
  * What is not the log's to decide is refused with a reason: a lost MANIFEST,
  * segments of another log, records of a newer program.
  */
-import { findLoss, type Loss } from '#engine/repair/lost-records.ts';
+import { findLoss, type Loss } from '#backup/repair/lost-records.ts';
 import {
   NO_RECORD,
   type Rehearsal,
@@ -16,7 +16,7 @@ import {
   rehearseSettled,
   rehearseStart,
   type StartOutcome,
-} from '#engine/repair/rehearse-start.ts';
+} from '#backup/repair/rehearse-start.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';

@@ -4,7 +4,7 @@
  * further term can be led. The term goes back to that of the log's last record.
  * Terms granted since are forgotten, so every node of the group must be stopped.
  */
-import { type RehearsalParts, rehearseSettled } from '#engine/repair/rehearse-start.ts';
+import { type RehearsalParts, rehearseSettled } from '#backup/repair/rehearse-start.ts';
 import { TERM_MAX, termOf } from '#model/position.ts';
 import { TERM_JUMP_MAX } from '#model/terms.ts';
 import { assert } from '#platform/assert.ts';

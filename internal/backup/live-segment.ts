@@ -1,5 +1,5 @@
 /** Reads segments that a node may be writing to, or cutting, meanwhile. */
-import { type ImageReaderParts, type ImageSegment, LogMovedError } from '#engine/backup/log-image.ts';
+import { type ImageReaderParts, type ImageSegment, LogMovedError } from '#backup/log-image.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import { isHeaderFault } from '#wal/segment-judge.ts';

@@ -8,10 +8,10 @@
  * The directory is a node of its own: new node id, no replicas, no quarantine,
  * and no clean mark, so that a master's start mints a new epoch.
  */
-import { type Folded, type FoldTarget, foldLog } from '#engine/backup/fold-log.ts';
-import { walkLiveSegment } from '#engine/backup/live-segment.ts';
-import { BackupRequestError, ImageDamageError, type LogImage } from '#engine/backup/log-image.ts';
-import { type Recovered, recoverShadow, type ShadowParts, writeImage } from '#engine/backup/shadow.ts';
+import { type Folded, type FoldTarget, foldLog } from '#backup/fold-log.ts';
+import { walkLiveSegment } from '#backup/live-segment.ts';
+import { BackupRequestError, ImageDamageError, type LogImage } from '#backup/log-image.ts';
+import { type Recovered, recoverShadow, type ShadowParts, writeImage } from '#backup/shadow.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { findNodeData } from '#wal/empty-directory.ts';
 import { LOCK_NAME } from '#wal/file-names.ts';
