@@ -207,10 +207,35 @@ describe('the encoder', () => {
     expect([block[0], block[1]]).toEqual([0x1f, 8]);
   });
 
-  it('refuses characters that are no octets', () => {
-    expect(() => prepareBlock(['x', '\u0100'])).toThrow(
-      'expected latin-1 characters in a header field, got 256',
+  it.each([
+    [['x', '\u0100'], /header field "x": expected .*, got "\u0100"/],
+    [['x', 'a\r\nb'], /header field "x": expected a lower-case name that HTTP\/2 allows/],
+    [['Upper', 'x'], /header field "Upper"/],
+    [['connection', 'close'], /header field "connection"/],
+    [[':path', 'no slash'], /header field ":path"/],
+    [['x'], /header field "x": .*, got undefined/],
+  ])('refuses %j, and is then as it was', (bad, why) => {
+    expect(() => prepareBlock(bad)).toThrow(why);
+    const peer = openClient();
+    const decoder = new HpackDecoder();
+    peer.receive(settings([[1, 100]]));
+    expect(() => peer.connection.openStream([...GET, 'x', 'indexed', ...bad], true)).toThrow(why);
+    expect([peer.connection.holdings.streams, peer.take()]).toEqual([0, ['settings ack']]);
+    for (const id of [1, 3]) {
+      expect(peer.connection.openStream([...GET, 'y', 'indexed'], true)?.id).toBe(id);
+      const block = peer.takeFrames()[0]?.payload as Buffer;
+      expect(decode(decoder, block)).toEqual([...GET, 'y', 'indexed']);
+    }
+  });
+
+  it('refuses queued trailers when they are given, not when they are written', () => {
+    const peer = openServer();
+    peer.receive(settings([[4, 0]]), headers(1));
+    peer.connection.sendData(peer.stream(1), Buffer.alloc(1), false);
+    expect(() => peer.connection.sendTrailers(peer.stream(1), ['Upper', 'x'])).toThrow(
+      /header field "Upper"/,
     );
+    expect(peer.connection.sendTrailers(peer.stream(1), ['lower', 'x'])).toBe('queued');
   });
 
   it('encodes trailers when they are sent, not when they are queued', () => {
@@ -270,7 +295,7 @@ describe('random', () => {
     for (let round = 0; round < 3000; round++) {
       if (random.chance(0.02)) encoder.setSize(random.pick([0, 40, 100, 500, 4096, 65_536]));
       const fields = Array.from({ length: random.below(8) }, () => [
-        random.pick([':path', 'x', 'content-type', 'cookie', `n${random.below(20)}`]),
+        random.pick(['location', 'x', 'content-type', 'cookie', `n${random.below(20)}`]),
         random.pick(['', 'application/proto', `${random.below(9)}`, 'v'.repeat(random.below(300))]),
       ]).flat();
       const updates = Buffer.from(encoder.takeUpdates());

@@ -11,6 +11,8 @@ export class NodePeer {
   readonly stream: Duplex;
   readonly #connection: () => Http2Connection;
   #isScheduled = false;
+  /** Goes on with what is brought over, so that the limits' counters refill on long runs. */
+  #nowMs = 0;
 
   constructor(connection: () => Http2Connection) {
     this.#connection = connection;
@@ -19,7 +21,8 @@ export class NodePeer {
       write: (chunk: Buffer, _, done) => {
         // Like a socket: not within the writer's call.
         setImmediate(() => {
-          this.#connection().receive(chunk, 0);
+          this.#nowMs += 10;
+          this.#connection().receive(chunk, this.#nowMs);
           this.flush();
           done();
         });
@@ -37,7 +40,7 @@ export class NodePeer {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      const output = this.#connection().takeOutput(0);
+      const output = this.#connection().takeOutput(this.#nowMs);
       if (output !== undefined && !this.stream.destroyed) this.stream.push(output);
       if (this.#connection().hasOutput) this.flush();
     });

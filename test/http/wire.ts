@@ -1,6 +1,6 @@
 /** Frames as bytes and back, and a peer of a connection that records what it is told. */
 import type { Head } from '#http/hpack/head.ts';
-import { type FieldList, prepareBlock } from '#http/hpack/hpack-encoder.ts';
+import type { FieldList } from '#http/hpack/hpack-encoder.ts';
 import type { ConnectionFailure, Http2Events } from '#http/http2/events.ts';
 import {
   CLIENT_PREFACE,
@@ -52,9 +52,25 @@ export const GET: FieldList = [':method', 'GET', ':scheme', 'http', ':authority'
 export const POST: FieldList = [':method', 'POST', ':scheme', 'http', ':authority', 'a', ':path', '/'];
 export const OK: FieldList = [':status', '200'];
 
+/** A block of plain literals, whatever is wrong with them: `prepareBlock` would refuse. */
+export function rawBlock(fields: FieldList): Buffer {
+  const strings = fields.map((each) => Buffer.concat([length7(each.length), Buffer.from(each, 'latin1')]));
+  return Buffer.concat(
+    strings.map((bytes, i) => (i % 2 === 0 ? Buffer.concat([Buffer.of(0), bytes]) : bytes)),
+  );
+}
+
+/** An integer with a prefix of seven bits, below 127 + 2^14. */
+const length7 = (n: number): Buffer =>
+  n < 127
+    ? Buffer.of(n)
+    : n < 255
+      ? Buffer.of(127, n - 127)
+      : Buffer.of(127, ((n - 127) & 127) | 128, (n - 127) >> 7);
+
 /** HEADERS of one frame; END_STREAM unless told otherwise. */
 export const headers = (id: number, fields: FieldList = GET, flags: number = Flag.endStream): Buffer =>
-  frame(FrameType.headers, flags | Flag.endHeaders, id, prepareBlock(fields));
+  frame(FrameType.headers, flags | Flag.endHeaders, id, rawBlock(fields));
 
 export interface SeenFrame {
   readonly type: number;

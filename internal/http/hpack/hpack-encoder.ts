@@ -5,7 +5,7 @@
  * must encode in the order in which its blocks are sent.
  */
 import { DynamicTable } from './dynamic-table.ts';
-import { Field } from './field.ts';
+import { Field, FieldKind } from './field.ts';
 import { TABLE_BYTES_DEFAULT } from './hpack-decoder.ts';
 import { encodeHuffman, huffmanLength } from './huffman.ts';
 import { STATIC_INDEX, STATIC_LENGTH } from './static-table.ts';
@@ -32,12 +32,24 @@ const INDEXING = 0x40;
 const NOT_INDEXED = 0x00;
 const NEVER = 0x10;
 
-/** A block in bytes, to be sent on any connection. Frozen by custom: never write into it. */
+/** A block in bytes, to be sent on any connection; never write into it. Throws as `checkFields` does. */
 export function prepareBlock(fields: FieldList): Uint8Array {
+  checkFields(fields);
   const writer = new BlockWriter();
   for (let i = 0; i < fields.length; i += 2)
     writeStatic(writer, fields[i] as string, fields[i + 1] as string);
   return new Uint8Array(writer.bytes());
+}
+
+/** Throws a RangeError for a field that HTTP/2 cannot carry: a peer would reset the stream for it. */
+export function checkFields(fields: FieldList): void {
+  for (let i = 0; i < fields.length; i += 2) {
+    const [name = '', value] = [fields[i], fields[i + 1]];
+    if (value !== undefined && new Field(name, value).kind !== FieldKind.malformed) continue;
+    throw new RangeError(
+      `header field ${JSON.stringify(name)}: expected a lower-case name that HTTP/2 allows and a value of visible latin-1 text, got ${JSON.stringify(value)}`,
+    );
+  }
 }
 
 interface ListMemo {
@@ -77,7 +89,7 @@ export class HpackEncoder {
     this.#sizeNext = size;
   }
 
-  /** The updates (4.2, 6.3) that the next block must begin with; empty nearly always. */
+  /** The updates (4.2, 6.3) that a prepared block must be sent behind; empty nearly always. */
   takeUpdates(): Uint8Array {
     if (this.#lowest === undefined) return NOTHING;
     this.#writer.clear();
@@ -91,15 +103,20 @@ export class HpackEncoder {
   }
 
   /**
-   * The block of `fields`, without updates: `takeUpdates` goes before it. Valid
-   * until the next call. A list that is the identical array as before, and
-   * whose block changed nothing, costs a look-up; so a list must not change.
+   * The block of `fields`, updates included. Valid until the next call. A list
+   * that is the identical array as before, and whose block changed nothing,
+   * costs a look-up; so a list must not change. Throws a RangeError for a field
+   * that cannot be sent, before anything has changed: half a block in the table
+   * would leave it other than the peer's for good.
    */
   encode(fields: FieldList): Uint8Array {
-    const memo = this.#memos.get(fields);
+    const memo = this.#lowest === undefined ? this.#memos.get(fields) : undefined;
     if (memo !== undefined && memo.changes === this.#changes) return memo.block;
+    checkFields(fields);
     const changesBefore = this.#changes;
+    const updates = this.takeUpdates();
     this.#writer.clear();
+    this.#writer.raw(updates);
     for (let i = 0; i < fields.length; i += 2) this.#write(fields[i] as string, fields[i + 1] as string);
     const block = this.#writer.bytes();
     if (this.#changes !== changesBefore) return block;
@@ -172,6 +189,12 @@ class BlockWriter {
 
   clear(): void {
     this.#length = 0;
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
   }
 
   /** `mask` is the prefix of ones; `first` the bits above it (RFC 7541, 5.1). */

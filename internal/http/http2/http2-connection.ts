@@ -126,15 +126,17 @@ export class Http2Connection {
     this.#core.output.reuse();
   }
 
-  /** Opens a stream, as a client; undefined where `canOpen` is false. The head is written at once. */
+  /** Opens a stream, as a client; undefined where `canOpen` is false. The head is written at once; see `sendHead`. */
   openStream(head: HeadBlock, isEnd: boolean, expectsNoContent = false): Stream | undefined {
     if (!this.canOpen) return undefined;
     const { streams, credits } = this.#core;
-    streams.lastOwnId += 2;
-    const stream = new Stream(streams.lastOwnId, this.#outbound.streamWindow, credits.streamSize);
+    const id = streams.lastOwnId + 2;
+    const stream = new Stream(id, this.#outbound.streamWindow, credits.streamSize);
     stream.expectsNoContent = expectsNoContent;
-    streams.add(stream);
+    // A head that cannot be sent throws here: then no stream was opened.
     this.#outbound.sendHead(stream, head, isEnd);
+    streams.lastOwnId = id;
+    streams.add(stream);
     return stream;
   }
 
@@ -146,7 +148,7 @@ export class Http2Connection {
     return streams.size < this.#inbound.peer.streamsMax && streams.lastOwnId < STREAM_ID_MAX;
   }
 
-  /** An answer's head, or an interim one. Behind data that waits, use `sendTrailers`. */
+  /** An answer's head, or an interim one. Behind data that waits, use `sendTrailers`. Throws a RangeError for fields that HTTP/2 cannot carry. */
   sendHead(stream: Stream, head: HeadBlock, isEnd: boolean): Sent {
     return this.#outbound.sendHead(stream, head, isEnd);
   }

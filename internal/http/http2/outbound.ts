@@ -4,7 +4,7 @@
  * is kept by reference, not copied, until it is written. Blocks are encoded
  * when they are written, so that they meet the table in the order of the wire.
  */
-import { type FieldList, HpackEncoder } from '#http/hpack/hpack-encoder.ts';
+import { checkFields, HpackEncoder } from '#http/hpack/hpack-encoder.ts';
 import type { Core } from './core.ts';
 import { Flag, FrameType, PAYLOAD_BYTES_MAX, WINDOW_DEFAULT, WINDOW_MAX } from './frame.ts';
 import { ACKS_WAITING_MAX, OUTPUT_BYTES_SOFT, SEND_STALL_MS_MAX } from './limits.ts';
@@ -65,6 +65,8 @@ export class Outbound {
   sendTrailers(stream: Stream, block: HeadBlock): Sent {
     if (!stream.canSend || stream.isEndQueued) return 'closed';
     if (!stream.isWaiting) return this.sendHead(stream, block, true);
+    // Fields that cannot be sent throw now, in their sender's call, and not in a later turn.
+    if (!(block instanceof Uint8Array)) checkFields(block);
     stream.queuedTrailers = block;
     stream.isEndQueued = true;
     return 'queued';
@@ -138,11 +140,14 @@ export class Outbound {
   }
 
   #writeBlock(id: number, block: HeadBlock, isEnd: boolean): void {
-    const updates = this.#encoder.takeUpdates();
-    const bytes = block instanceof Uint8Array ? block : this.#encoder.encode(block as FieldList);
-    const whole = updates.length === 0 ? bytes : Buffer.concat([updates, bytes]);
-    this.#core.output.block(id, whole, PAYLOAD_BYTES_MAX, isEnd);
+    const bytes = block instanceof Uint8Array ? this.#behindUpdates(block) : this.#encoder.encode(block);
+    this.#core.output.block(id, bytes, PAYLOAD_BYTES_MAX, isEnd);
     this.#core.earn();
+  }
+
+  #behindUpdates(block: Uint8Array): Uint8Array {
+    const updates = this.#encoder.takeUpdates();
+    return updates.length === 0 ? block : Buffer.concat([updates, block]);
   }
 
   #writeData(stream: Stream, bytes: Uint8Array, isEnd: boolean): void {
