@@ -6,8 +6,8 @@ import { type Head, HeadBuilder, HeadRole } from '#http/hpack/head.ts';
 const REQUEST = [':method GET', ':scheme https', ':path /', ':authority a:1'];
 
 function build(lines: readonly string[], role: number = HeadRole.request, bytesMax = 16_384) {
-  const builder = new HeadBuilder(bytesMax);
-  builder.begin(role);
+  const builder = new HeadBuilder();
+  builder.begin(role, bytesMax);
   for (const line of lines) {
     const space = line.indexOf(' ');
     builder.add(new Field(line.slice(0, space), line.slice(space + 1)));

@@ -18,6 +18,9 @@ export interface BlockFault {
   readonly why: string;
 }
 
+/** For all connections: a head is finished before another is begun. */
+const BUILDER = new HeadBuilder();
+
 interface Memo {
   readonly block: Uint8Array;
   readonly role: number;
@@ -26,12 +29,13 @@ interface Memo {
 
 export class HeadReader {
   readonly #decoder = new HpackDecoder();
-  readonly #builder: HeadBuilder;
-  #memos: (Memo | undefined)[] = [];
+  readonly #headBytesMax: number;
+  /** By the hash of their blocks; none while nothing is remembered. */
+  #memos: Map<number, Memo> | undefined;
   #memoBytes = 0;
 
   constructor(headBytesMax: number) {
-    this.#builder = new HeadBuilder(headBytesMax);
+    this.#headBytesMax = headBytesMax;
   }
 
   get memoBytes(): number {
@@ -51,14 +55,14 @@ export class HeadReader {
   /** The head that `bytes[from, to)` means as `role`: one of `HeadRole`. */
   read(bytes: Buffer, from: number, to: number, role: number): Head | HeadFault | BlockFault {
     const place = hash(bytes, from, to);
-    const memo = this.#memos[place];
+    const memo = this.#memos?.get(place);
     if (memo !== undefined && memo.role === role && equals(memo.block, bytes, from, to)) return memo.head;
 
     const changesBefore = this.#decoder.changes;
-    this.#builder.begin(role);
-    const why = this.#decoder.decode(bytes, from, to, this.#builder);
+    BUILDER.begin(role, this.#headBytesMax);
+    const why = this.#decoder.decode(bytes, from, to, BUILDER);
     if (why !== undefined) return { kind: 'compression', why };
-    const head = this.#builder.finish();
+    const head = BUILDER.finish();
     if (this.#decoder.changes !== changesBefore) this.#forget();
     else if (!('kind' in head)) this.#remember(place, bytes.subarray(from, to), role, head);
     return head;
@@ -69,14 +73,13 @@ export class HeadReader {
     const { length } = block;
     if (length > MEMO_BLOCK_BYTES_MAX) return;
     if (this.#memoBytes + length > MEMO_BYTES_MAX) this.#forget();
-    this.#memoBytes += length - (this.#memos[place]?.block.length ?? 0);
-    if (this.#memos.length === 0) this.#memos = new Array<Memo | undefined>(MEMO_BLOCKS).fill(undefined);
-    this.#memos[place] = { block: new Uint8Array(block), role, head };
+    this.#memos ??= new Map();
+    this.#memoBytes += length - (this.#memos.get(place)?.block.length ?? 0);
+    this.#memos.set(place, { block: new Uint8Array(block), role, head });
   }
 
   #forget(): void {
-    if (this.#memos.length === 0) return;
-    this.#memos = [];
+    this.#memos = undefined;
     this.#memoBytes = 0;
   }
 }

@@ -61,14 +61,11 @@ export class HeadBuilder {
   #role: number = HeadRole.request;
   #bytes = 0;
   #why: string | undefined;
-  readonly #bytesMax: number;
+  #bytesMax = 0;
 
   /** `bytesMax` counts decoded octets as RFC 7541 does: name + value + 32 for each field. */
-  constructor(bytesMax: number) {
+  begin(role: number, bytesMax: number): void {
     this.#bytesMax = bytesMax;
-  }
-
-  begin(role: number): void {
     this.method = '';
     this.scheme = '';
     this.authority = undefined;

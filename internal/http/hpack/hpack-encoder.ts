@@ -59,11 +59,9 @@ interface ListMemo {
 
 export class HpackEncoder {
   readonly #table: DynamicTable;
-  readonly #indexes: boolean;
   /** Name, or name NUL value, to the number of the newest insertion that has it. */
-  readonly #insertionOf = new Map<string, number>();
-  readonly #memos = new Map<FieldList, ListMemo>();
-  readonly #writer = new BlockWriter();
+  readonly #insertionOf: Map<string, number> | undefined;
+  #memos: Map<FieldList, ListMemo> | undefined;
   #changes = 0;
   /** What the next block must begin with: the lowest size since the last one, then the present one. */
   #lowest: number | undefined;
@@ -71,7 +69,7 @@ export class HpackEncoder {
 
   /** Without `indexes` the table stays empty, so blocks never depend on what was sent before. */
   constructor(indexes: boolean) {
-    this.#indexes = indexes;
+    this.#insertionOf = indexes ? new Map() : undefined;
     this.#table = new DynamicTable(TABLE_BYTES_DEFAULT, (field, insertion) =>
       this.#unlearn(field, insertion),
     );
@@ -92,14 +90,14 @@ export class HpackEncoder {
   /** The updates (4.2, 6.3) that a prepared block must be sent behind; empty nearly always. */
   takeUpdates(): Uint8Array {
     if (this.#lowest === undefined) return NOTHING;
-    this.#writer.clear();
-    if (this.#lowest < this.#sizeNext) this.#writer.integer(0x20, 0x1f, this.#lowest);
+    WRITER.clear();
+    if (this.#lowest < this.#sizeNext) WRITER.integer(0x20, 0x1f, this.#lowest);
     this.#table.resize(this.#lowest);
-    this.#writer.integer(0x20, 0x1f, this.#sizeNext);
+    WRITER.integer(0x20, 0x1f, this.#sizeNext);
     this.#table.resize(this.#sizeNext);
     this.#lowest = undefined;
     this.#changes++;
-    return new Uint8Array(this.#writer.bytes());
+    return new Uint8Array(WRITER.bytes());
   }
 
   /**
@@ -110,43 +108,44 @@ export class HpackEncoder {
    * would leave it other than the peer's for good.
    */
   encode(fields: FieldList): Uint8Array {
-    const memo = this.#lowest === undefined ? this.#memos.get(fields) : undefined;
+    const memo = this.#lowest === undefined ? this.#memos?.get(fields) : undefined;
     if (memo !== undefined && memo.changes === this.#changes) return memo.block;
     checkFields(fields);
     const changesBefore = this.#changes;
     const updates = this.takeUpdates();
-    this.#writer.clear();
-    this.#writer.raw(updates);
+    WRITER.clear();
+    WRITER.raw(updates);
     for (let i = 0; i < fields.length; i += 2) this.#write(fields[i] as string, fields[i + 1] as string);
-    const block = this.#writer.bytes();
+    const block = WRITER.bytes();
     if (this.#changes !== changesBefore) return block;
+    this.#memos ??= new Map();
     if (this.#memos.size >= MEMO_LISTS) this.#memos.clear();
     this.#memos.set(fields, { block: new Uint8Array(block), changes: this.#changes });
     return block;
   }
 
   #write(name: string, value: string) {
-    const insertion = this.#indexes ? this.#insertionOf.get(`${name}\0${value}`) : undefined;
-    if (insertion !== undefined) return this.#writer.integer(0x80, 0x7f, this.#indexOf(insertion));
+    const insertion = this.#insertionOf?.get(`${name}\0${value}`);
+    if (insertion !== undefined) return WRITER.integer(0x80, 0x7f, this.#indexOf(insertion));
     if (
-      !this.#indexes ||
+      this.#insertionOf === undefined ||
       NEVER_INDEXED.has(name) ||
       PASSING.has(name) ||
       STATIC_INDEX.has(`${name}\0${value}`)
     ) {
-      return writeStatic(this.#writer, name, value);
+      return writeStatic(WRITER, name, value);
     }
     const field = new Field(name, value);
     // Larger than half of the table, it would push out nearly all that repeats.
-    if (field.size > this.#table.sizeMax / 2) return writeStatic(this.#writer, name, value);
-    this.#writer.literal(INDEXING, 0x3f, this.#nameIndex(name), name, value);
+    if (field.size > this.#table.sizeMax / 2) return writeStatic(WRITER, name, value);
+    WRITER.literal(INDEXING, 0x3f, this.#nameIndex(name), name, value);
     this.#insert(field);
   }
 
   #nameIndex(name: string): number {
     const fixed = STATIC_INDEX.get(name);
     if (fixed !== undefined) return fixed;
-    const insertion = this.#insertionOf.get(name);
+    const insertion = this.#insertionOf?.get(name);
     return insertion === undefined ? 0 : this.#indexOf(insertion);
   }
 
@@ -157,13 +156,13 @@ export class HpackEncoder {
   #insert(field: Field): void {
     this.#table.insert(field);
     this.#changes++;
-    this.#insertionOf.set(field.name, this.#table.insertions);
-    this.#insertionOf.set(`${field.name}\0${field.value}`, this.#table.insertions);
+    this.#insertionOf?.set(field.name, this.#table.insertions);
+    this.#insertionOf?.set(`${field.name}\0${field.value}`, this.#table.insertions);
   }
 
   #unlearn(field: Field, insertion: number): void {
     for (const key of [field.name, `${field.name}\0${field.value}`]) {
-      if (this.#insertionOf.get(key) === insertion) this.#insertionOf.delete(key);
+      if (this.#insertionOf?.get(key) === insertion) this.#insertionOf?.delete(key);
     }
   }
 }
@@ -233,3 +232,6 @@ class BlockWriter {
     this.#bytes = larger;
   }
 }
+
+/** For all encoders: a block is copied by whoever asked for it, before another is written. */
+const WRITER = new BlockWriter();

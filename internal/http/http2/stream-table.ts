@@ -31,12 +31,12 @@ export function judgeFrame(type: number, state: number): number {
 }
 
 /** Numbers of the newest streams of the peer, so that one that was used is told from one passed over. */
-const OPENED_REMEMBERED = 64;
+const OPENED_REMEMBERED = 16;
 
 export class StreamTable {
   readonly #live = new Map<number, Stream>();
   /** In order of their reset. */
-  readonly #resetHere = new Set<number>();
+  #resetHere: Set<number> | undefined;
   #opened: Int32Array | undefined;
   /** The streams that this side opens are odd (a client's) or even. */
   readonly #ownParity: number;
@@ -83,6 +83,7 @@ export class StreamTable {
 
   /** Frames of it that come late are ignored. */
   noteReset(id: number): void {
+    this.#resetHere ??= new Set();
     this.#resetHere.add(id);
     if (this.#resetHere.size <= RESETS_REMEMBERED) return;
     for (const oldest of this.#resetHere) {
@@ -94,7 +95,7 @@ export class StreamTable {
   /** The state of a stream that is not live. */
   stateOf(id: number): number {
     if (id > (this.isOwn(id) ? this.lastOwnId : this.lastPeerId)) return StreamState.idle;
-    return this.#resetHere.has(id) ? StreamState.resetHere : StreamState.closed;
+    return this.#resetHere?.has(id) === true ? StreamState.resetHere : StreamState.closed;
   }
 
   /** Whether the peer passed over `id`, as far as is remembered: then it never was a stream. */
@@ -105,6 +106,6 @@ export class StreamTable {
 
   /** What is remembered of streams that are gone. */
   get remembered(): number {
-    return this.#resetHere.size;
+    return this.#resetHere?.size ?? 0;
   }
 }
