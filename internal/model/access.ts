@@ -1,31 +1,31 @@
-/** Who calls, and what a call needs a right to: what admission decides by. */
+/** The caller and the kind of access that a call needs: the input of admission. */
 
 export interface Principal {
   readonly name: string;
 }
 
-/** The only principal there is: there is no authentication yet. */
+/** The principal of every call, as there is no authentication yet. */
 export const ANONYMOUS: Principal = { name: 'anonymous' };
 
 export type Access =
-  /** Whether the process lives and is ready: for supervisors and load balancers. */
+  /** Liveness and readiness, for supervisors and load balancers. */
   | 'health'
-  /** What the server is and how it is: status, metrics, the services it has. */
+  /** Status, metrics and the list of services. */
   | 'observe'
   | 'read'
   | 'write'
-  /** What the nodes of a group ask of each other. */
+  /** Calls between the nodes of a group. */
   | 'replicate'
-  /** What changes the node or its group, and what costs it much. */
+  /** Calls that change the node or its group, and expensive ones. */
   | 'admin'
-  /** A path under which there is nothing. */
+  /** A path that no method or route has. */
   | 'nothing';
 
-/** One method or route as admission knows it: one object for all calls of it. */
+/** One method or route as admission sees it. All calls of it share one object. */
 export interface Operation {
   /** `/package.Service/Method`, or the path of a route. */
   readonly name: string;
   readonly access: Access;
-  /** Whether it is answered while the server drains. */
+  /** True if it is still answered while the server drains. */
   readonly isServedDraining: boolean;
 }

@@ -1,13 +1,13 @@
-/** Addresses of nodes, `host:port`: one rule for what is configured, sent, dialled and remembered. */
+/** The one rule for node addresses, `host:port`, wherever they are configured, sent, dialled or stored. */
 
-/** A host name of 253 characters, brackets, a colon and a port. */
+/** Enough for a host name of 253 characters, brackets, a colon and a port. */
 export const ADDRESS_CHARACTERS_MAX = 262;
 
 const HOST_PORT = /^(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})$/;
 
 /**
- * Whether `text` is `host:port` with a port from 1 to 65535; IPv6 hosts have
- * brackets, and no zone: that is a word of one machine, and no URL has one.
+ * True if `text` is `host:port` with a port from 1 to 65535. An IPv6 host is in
+ * brackets and has no zone, because a zone has a meaning on one machine only.
  */
 export function isHostPort(text: string): boolean {
   const port = Number(HOST_PORT.exec(text)?.[1] ?? 0);

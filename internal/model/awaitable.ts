@@ -1,7 +1,7 @@
-/** Answers that are there at once where nothing has to be waited for, so that the hot path has no promise. */
+/** A value, or a promise if the caller must wait for it. The hot path so creates no promise. */
 export type Awaitable<T> = T | Promise<T>;
 
-/** `map` of the value: at once where it is there, without a promise. */
+/** Applies `map` to the value, without a promise if `value` is none. */
 export function mapAwaitable<T, R>(value: Awaitable<T>, map: (value: T) => R): Awaitable<R> {
   return value instanceof Promise ? value.then(map) : map(value);
 }

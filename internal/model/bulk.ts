@@ -1,7 +1,7 @@
 /**
- * Reads and writes from bytes to bytes: many keys at a time, without a string, an
- * object or a promise for each. It is optional: whoever has it gets the same answers
- * sooner, and `KeyValuePort` serves everything without it.
+ * Reads and writes of many keys at a time, as bytes: no key takes a string, an
+ * object or a promise. The port is optional: `KeyValuePort` gives the same answers
+ * to every call, only more slowly.
  */
 import type { Awaitable } from '#model/awaitable.ts';
 import type { Freshness, WriteAnswer } from '#model/commands.ts';
@@ -9,40 +9,40 @@ import type { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 
 export interface BulkPort {
-  /** Throws `unavailable` where there is nothing to read. */
+  /** The state to read from now. Throws `unavailable` if this node cannot answer reads. */
   moment(): ReadMoment;
-  /** As a batch of them. Undefined, with nothing done: they must be made by `KeyValuePort.batch` after all. */
+  /** Carries out `sets` as one batch. Undefined means that nothing was done and the caller must use `KeyValuePort.batch`. */
   sets(sets: PlainSets): Awaitable<SetsAnswer> | undefined;
 }
 
-/** What `EntryReads.find` gives for a key that is missing or expired. */
+/** What `EntryReads.find` returns for a key that is missing or expired. */
 export const NOT_FOUND = -1;
 
-/** Keys that one `EntryReads.prefetch` brings near: what they bring fits into a core's own cache. */
+/** Most keys that one `EntryReads.prefetch` covers, so that their entries fit into a core's own cache. */
 export const PREFETCH_KEYS = 64;
 
 /**
- * The stored entries of one moment, by their keys as bytes, so that reading many
- * makes neither strings nor objects. Good until control goes back to the event loop.
+ * The stored entries at one moment, by keys as bytes, so that reads create neither
+ * strings nor objects. Valid until control returns to the event loop.
  */
 export interface EntryReads {
-  /** As a Get does, counted as a hit or a miss: the number to ask the rest by, or `NOT_FOUND`. The key is UTF-8. */
+  /** Looks up a key of UTF-8 and counts a hit or a miss. Returns the entry's number for the other methods, or `NOT_FOUND`. */
   find(bytes: Buffer, keyOffset: number, keyBytes: number): number;
-  /** Before keys from `from` on, to before `to`, are asked for: brings some of them near. Every `PREFETCH_KEYS`th is the next to ask this from. */
+  /** Prefetches keys `from` to `to - 1`, at most `PREFETCH_KEYS`, before they are looked up. Call it again after that many keys. */
   prefetch(bytes: Buffer, offsets: Uint32Array, lengths: Uint16Array, from: number, to: number): void;
   valueBytesOf(found: number): number;
   expireAtMsOf(found: number): number;
-  /** Of its version. */
+  /** The epoch of the entry's version. */
   epochOf(found: number): number;
   lsnOf(found: number): number;
-  /** Copies the value to `target`, whose bytes up to 3 behind it may change, where there are any. */
+  /** Copies the value to `target` at `at`. Up to 3 bytes behind it in `target` may change. */
   copyValue(found: number, target: DataView<ArrayBuffer>, at: number): void;
 }
 
-/** How fresh the entries of one moment are. */
+/** The entries at one moment, and how fresh they are. */
 export interface ReadMoment extends Freshness {
   readonly entries: EntryReads;
-  /** Whether they include a position; throws `discarded_history` where none ever will. */
+  /** True if the entries include `position`. Throws `discarded_history` if this history never will. */
   includes(position: Position): boolean;
 }
 
@@ -50,9 +50,10 @@ export interface ReadMoment extends Freshness {
 export const PLAIN_EXPIRY = { default: 0, ttl: 1, at: 2 } as const;
 
 /**
- * Sets that ask for nothing but being visible, each as numbers that say where
- * it stands in `bytes`, so that many are made without strings and objects.
- * Keys and values are within their limits. Good until the next is read.
+ * Sets with no condition and no other option than an expiry. Each is a column of
+ * numbers that locate key and value in `bytes`, so that no strings and objects are
+ * needed. Keys and values are within their limits. Valid until the next request is
+ * read.
  */
 export interface PlainSets {
   readonly bytes: Buffer;
@@ -61,14 +62,14 @@ export interface PlainSets {
   readonly keyBytes: Uint16Array;
   readonly valueOffsets: Uint32Array;
   readonly valueBytes: Uint32Array;
-  /** Of `PLAIN_EXPIRY`. */
+  /** Values of `PLAIN_EXPIRY`. */
   readonly expiries: Uint8Array;
   readonly expiryMs: Float64Array;
 }
 
 export interface SetsAnswer {
-  /** Of all that were made: they are one record. Undefined: none was. */
+  /** The one record of all Sets that were applied; undefined if none was. */
   readonly answer: WriteAnswer | undefined;
-  /** Why others were not, by their numbers. */
+  /** Why the others were refused, by their index. */
   readonly refused: ReadonlyMap<number, WalnutError>;
 }

@@ -1,31 +1,31 @@
-/** What a node says of the log clock, and the answer to mending it (ADR 12). */
+/** The state of the log clock, and the command that corrects its offset (ADR 12). */
 import type { Position } from '#model/position.ts';
 
-/** Of the log clock, at one moment. Milliseconds. */
+/** The log clock at one moment, in milliseconds. */
 export interface ClockStatus {
-  /** The log clock, since the Unix epoch. */
+  /** The log clock's time since the Unix epoch. */
   readonly logMs: number;
-  /** How far it is ahead of this machine's wall clock, the stated offset allowed for; negative: behind. */
+  /** Log clock plus stated offset, minus this machine's wall clock; negative if behind. */
   readonly aheadMs: number;
-  /** What the log states is to be added to its clock to have wall time. */
+  /** The stated offset: the log says that its clock plus this is wall time. */
   readonly wallOffsetMs: number;
-  /** What is added to logged deadlines where they are answered, and taken from those that clients give. */
+  /** Added to logged deadlines in answers, and subtracted from deadlines that clients send. */
   readonly shiftMs: number;
 }
 
-/** States an offset that makes log clock and wall clock agree; without `isApplied` only what it would be. */
+/** States an offset that makes log clock and wall clock agree, or only computes it if `shouldApply` is false. */
 export interface MendClockCommand {
   readonly shouldApply: boolean;
-  /** `aheadMs` as the operator was shown it; undefined: whatever it is. Refused where it has become another. */
+  /** The `aheadMs` that the operator saw. The command is refused if it has changed; undefined accepts any. */
   readonly expectedAheadMs: number | undefined;
 }
 
 export interface MendClockAnswer {
-  /** Before. */
+  /** The log clock before the command. */
   readonly clock: ClockStatus;
-  /** The offset that is stated now, or would be. */
+  /** The offset stated now, or the one that would be. */
   readonly wallOffsetMs: number;
   readonly isApplied: boolean;
-  /** Of the record that states it; where nothing was applied, of the last record. */
+  /** The record that states the offset; the last record if nothing was applied. */
   readonly position: Position;
 }

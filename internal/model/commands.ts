@@ -1,6 +1,6 @@
 /**
- * What callers ask of a node and what it answers, in the model's own words.
- * The server turns the wire into these and back; nothing below it knows protobuf.
+ * Commands to a node and its answers, as plain types. The server translates between
+ * these and protobuf messages, which no room below it knows.
  */
 import type { Cause, Entry } from '#model/entry.ts';
 import type { WalnutError } from '#model/errors.ts';
@@ -12,14 +12,14 @@ export interface GetCommand {
   readonly atLeast?: Position | undefined;
   /** How long to wait for `atLeast`, milliseconds; 0: not at all. */
   readonly waitMs: number;
-  /** Refuse with `unavailable` when staler than this; undefined: any. */
+  /** Refuse with `unavailable` if the staleness is above this; undefined accepts any. */
   readonly maxStalenessMs?: number | undefined;
 }
 
 export interface Freshness {
-  /** The position of the state the answer is from. */
+  /** The position of the state that was read. */
   readonly asOf: Position;
-  /** 0 on a master; on a replica the log-clock time since it was last known level. */
+  /** 0 on a master; on a replica the time since it was last known to be caught up. */
   readonly stalenessMs: number;
 }
 
@@ -28,13 +28,13 @@ export interface GetAnswer extends Freshness {
   readonly entry: Entry | undefined;
 }
 
-/** `default`: `storage.default_ttl`, else never. `keep` on a missing key is none. */
+/** `default` means `storage.default_ttl`, or never if that is unset. `keep` on a missing key means never. */
 export type Expiry =
   | { readonly kind: 'default' }
   | { readonly kind: 'ttl'; readonly ttlMs: number }
   /** Wall time, milliseconds since the Unix epoch; 0: never. */
   | { readonly kind: 'at'; readonly expireAtMs: number }
-  /** As it stood in the log, by its clock: what a restore brings back. 0: never. */
+  /** A deadline by the log clock, taken from the log by a restore. 0: never. */
   | { readonly kind: 'logged'; readonly expireAtMs: number }
   | { readonly kind: 'keep' };
 
@@ -48,13 +48,13 @@ export type Durability = 'accepted' | 'local';
 
 export interface WriteOptions {
   readonly returnPrevious: boolean;
-  /** Undefined: the policy's level. It can only raise that. */
+  /** Can only raise the level of the fsync policy, which applies if undefined. */
   readonly durability?: Durability | undefined;
-  /** Node ids, other than this one, whose fdatasync must cover the record. */
+  /** How many other nodes must have made the record durable. */
   readonly minAcks: number;
-  /** How long to wait for durability and acks; 0: the server's default. Running out is no failure. */
+  /** How long to wait for durability and acks; 0: the server's default. A timeout is not an error. */
   readonly timeoutMs: number;
-  /** Names the write: repeated, it is carried out once. Undefined: every request is a write of its own. */
+  /** Identifies the write, so that a repeated request is applied once. Undefined: every request is a new write. */
   readonly requestId?: string | undefined;
 }
 
@@ -71,32 +71,32 @@ export interface DeleteCommand extends WriteOptions {
 }
 
 export interface WriteAnswer {
-  /** Set: whether it was applied. Delete: whether a key was deleted. */
+  /** For a Set, true if it was applied; for a Delete, true if a key was deleted. */
   readonly applied: boolean;
-  /** The record written; where nothing was written, the state the answer is from. */
+  /** The record written; if none was, the position of the state that was read. */
   readonly position: Position;
-  /** The entry before, when asked for and there was one. */
+  /** The entry before the write, if requested and there was one. */
   readonly previous: Entry | undefined;
-  /** The entry now, when a condition was not met and there is one. */
+  /** The present entry, if a condition was not met and there is one. */
   readonly current: Entry | undefined;
   readonly durabilityReached: Durability;
   readonly replicasAcked: number;
 }
 
-/** Asks how safe a position is, whoever wrote it. */
+/** Asks how durable a position is, whoever wrote it. */
 export interface AwaitDurableCommand {
   readonly position: Position;
   readonly durability: Durability;
-  /** As in `WriteOptions`. */
+  /** See `WriteOptions`. */
   readonly minAcks: number;
   readonly timeoutMs: number;
 }
 
 export interface DurableAnswer {
   readonly durabilityReached: Durability;
-  /** Of this node's replicas; 0 on a replica. */
+  /** How many of this node's replicas have acked the position; 0 on a replica. */
   readonly replicasAcked: number;
-  /** The newest position on this node's disk. */
+  /** This node's newest durable position. */
   readonly durable: Position;
 }
 
@@ -114,7 +114,7 @@ export type BatchResult =
 export interface ScanCommand {
   /** Empty: every key. */
   readonly prefix: string;
-  /** Empty: from the start; else `nextCursor` of the answer before, from the same node. */
+  /** Empty for the start, else the `nextCursor` of the previous answer of the same node. */
   readonly cursor: string;
   /** 0: `SCAN_LIMIT_DEFAULT`. */
   readonly limit: number;
@@ -129,14 +129,14 @@ export interface ScanAnswer extends Freshness {
 }
 
 export interface UpdatesCommand {
-  /** The last position held; `NO_POSITION` for the beginning. */
+  /** The last position that the caller has; `NO_POSITION` for the beginning. */
   readonly after: Position;
   readonly format: 'entries' | 'frames';
   /** 0: the server's default. */
   readonly bytesMax: number;
 }
 
-/** One mutation as GetUpdates tells it. */
+/** One mutation in a GetUpdates answer. */
 export interface Update {
   readonly position: Position;
   readonly timestampMs: number;
@@ -150,11 +150,11 @@ export interface Update {
 
 export interface UpdatesAnswer {
   readonly updates: readonly Update[];
-  /** Whole frames, verbatim, one after another; empty with format `entries`. */
+  /** Whole frames, verbatim and concatenated; empty with format `entries`. */
   readonly frames: Uint8Array;
-  /** The position of the last record in this answer; `after` where there was none. */
+  /** The position of the last record in this answer; `after` if there is none. */
   readonly last: Position;
-  /** The newest durable position here. */
+  /** This node's newest durable position. */
   readonly latest: Position;
   /** The first record still in the log. */
   readonly earliest: Position;

@@ -1,16 +1,16 @@
-/** Tails of the log that were set aside: a history that this node left. */
+/** Diverged tails: records that a node moved to `aside/` when it adopted another history. */
 import type { Update } from '#model/commands.ts';
 import type { Lsn, Position } from '#model/position.ts';
 
-/** Why and for whom records were set aside. */
+/** Why records were set aside, and for which master's history. */
 export interface DivergedWhy {
   readonly reason: string;
   readonly sinceMs: number;
-  /** `host:port` of the master whose history this node took on. */
+  /** `host:port` of the master whose history this node adopted. */
   readonly upstream: string;
 }
 
-/** What MANIFEST remembers of one tail. */
+/** What MANIFEST stores about one tail. */
 export interface DivergedTail extends DivergedWhy {
   /** 1, 2, 3 … in the order in which they were set aside. */
   readonly id: number;
@@ -18,27 +18,27 @@ export interface DivergedTail extends DivergedWhy {
   readonly fromLsn: Lsn;
   /** The last one. */
   readonly last: Position;
-  /** Numbers of the first and last segment file that hold them; other records are in there, too. */
+  /** Numbers of the first and last segment file that contain the tail, among other records. */
   readonly segments: readonly [number, number];
-  /** Wall milliseconds when an operator called it seen; absent: nobody has. */
+  /** When an operator marked the tail as seen, wall time in milliseconds; absent if nobody has. */
   readonly seenMs?: number;
 }
 
-/** A tail, and what is still there of it. */
+/** A tail and its files that still exist. */
 export interface DivergedReport extends DivergedTail {
-  /** Segment files that hold it, relative to the directory; empty where they were removed. */
+  /** Its segment files, relative to the directory; empty if they were removed. */
   readonly files: readonly string[];
-  /** Of those files together. */
+  /** Total size of those files. */
   readonly bytes: number;
 }
 
 /** A slice of the mutations of one tail. */
 export interface DivergedSlice {
   readonly updates: readonly Update[];
-  /** The last record read; ask on from there. */
+  /** The last record read: where the next call continues. */
   readonly lastLsn: Lsn;
-  /** Nothing follows. */
+  /** True if nothing follows. */
   readonly isEnd: boolean;
-  /** Why reading ended before the tail did; empty: it did not. */
+  /** Why reading stopped before the end of the tail; empty if it did not. */
   readonly damage: string;
 }

@@ -1,7 +1,7 @@
-/** What the inbound edge asks of the process that it serves, be that a node or not. */
+/** What the inbound edge needs from the process that it serves, whether that is a node or not. */
 import type { RecoveryStatus } from '#model/status.ts';
 
-/** What `/readyz`, the health service and the metric `walnut_ready` tell. */
+/** What `/readyz`, the health service and the metric `walnut_ready` report. */
 export interface Readiness {
   readonly isReady: boolean;
   /** One word each, for people. */
@@ -14,8 +14,8 @@ export interface Readiness {
 }
 
 export interface EdgeOwner {
-  /** As the owner sees it: a drain of the edge is added by the edge. */
+  /** The owner's readiness; the edge adds its own drain. */
   readiness(): Readiness;
-  /** `host:port` of the master, where this process is not the master and knows it. */
+  /** `host:port` of the master, if this process is not the master and knows it. */
   leaderHint(): string | undefined;
 }

@@ -1,10 +1,10 @@
-/** Entries as the store holds them, and the mutations that change them. */
+/** Entries of the store, and the mutations that change them. */
 import type { Position } from '#model/position.ts';
 
 /** `expireAtMs` of an entry that never expires. */
 export const NEVER = 0;
 
-/** What is known of one stored key. `value` belongs to the store: never write into it. */
+/** One stored entry. `value` belongs to the store: never write into it. */
 export interface Entry {
   readonly key: string;
   readonly value: Uint8Array;
@@ -17,7 +17,7 @@ export interface Entry {
 /** Why an entry was written or removed. */
 export type Cause = 'client' | 'expired' | 'evicted' | 'restored';
 
-/** A set as an absolute result: never an operation or a condition. */
+/** A set as its absolute result, never as an operation or a condition. */
 export interface SetMutation {
   readonly op: 'set';
   readonly key: string;
@@ -34,7 +34,7 @@ export interface DeleteMutation {
 
 export type Mutation = SetMutation | DeleteMutation;
 
-/** Where key and value stand in bytes that are copied from: `valueBytes` from `valueOffset` on, and the key likewise. */
+/** A key and a value within `bytes`: each as its offset and its length in bytes. */
 export interface EncodedPair {
   readonly bytes: Buffer;
   /** Well-formed UTF-8, not empty. */
@@ -45,13 +45,13 @@ export interface EncodedPair {
   readonly expireAtMs: number;
 }
 
-/** A mutation as it stands in a record; a delete has no value and no deadline. */
+/** A mutation as encoded in a record; a delete has no value and no deadline. */
 export interface EncodedMutation extends EncodedPair {
   readonly op: Mutation['op'];
   readonly cause: Cause;
 }
 
-/** Limits and policy that the log carries (CONFIG record), so they hold after promotion. */
+/** Limits and policy from the log (CONFIG record), so that they stay in force after a promotion. */
 export interface StoreLimits {
   readonly entriesMax: number;
   readonly bytesMax: number;
@@ -61,7 +61,7 @@ export interface StoreLimits {
 /** `lru`: the least recently touched entry makes room; `none`: writes are refused when full. */
 export type EvictionPolicy = 'lru' | 'none';
 
-/** Digest of a stored state: equal for equal states. */
+/** The digest of the state at `position`: equal states have equal digests. */
 export interface DigestAnswer {
   readonly position: Position;
   readonly entries: number;
@@ -70,15 +70,15 @@ export interface DigestAnswer {
 }
 
 /**
- * A deadline by one clock as it is by another that is `byMs` ahead. `NEVER`
- * stays what it is, and no other becomes it.
+ * Converts a deadline to a clock that is `byMs` ahead. `NEVER` stays `NEVER`, and no
+ * other deadline becomes `NEVER`.
  */
 export function movedDeadline(expireAtMs: number, byMs: number): number {
   if (byMs === 0 || expireAtMs === NEVER) return expireAtMs;
   return Math.min(Math.max(NEVER + 1, expireAtMs + byMs), Number.MAX_SAFE_INTEGER);
 }
 
-/** A Get hits while the log clock is before the deadline. */
+/** True from the deadline on, by the log clock; before it a Get hits. */
 export function isExpired(expireAtMs: number, nowMs: number): boolean {
   return expireAtMs !== NEVER && nowMs >= expireAtMs;
 }

@@ -1,53 +1,53 @@
 /**
- * Every error that a caller can meet, as a closed union of codes. Only
- * `wire/error-codes.ts` knows what Connect calls them.
+ * Every error that a caller can get, as a closed union of codes. Only
+ * `wire/error-codes.ts` maps them to Connect codes.
  */
 import type { Position } from '#model/position.ts';
 
 export type ErrorCode =
-  /** The request is wrong whatever the state: the message names what was expected. */
+  /** The request is wrong in every state; the message names what was expected. */
   | 'invalid_argument'
-  /** A write reached a replica: `leaderHint` says where to go. */
+  /** A write reached a replica; `leaderHint` is the master's address. */
   | 'not_master'
-  /** Right request, wrong moment: loading, draining, too stale, position not reached. */
+  /** The node cannot serve the request now: it is loading, draining, too stale, or has not reached the position. */
   | 'unavailable'
   /** The position belongs to a history that was discarded. */
   | 'discarded_history'
-  /** The log no longer (or not yet) holds the position: `earliest` is given. */
+  /** The log no longer, or not yet, contains the position; `earliest` is given. */
   | 'out_of_range'
-  /** A limit of entries, bytes, disk or message size; nothing was applied. */
+  /** A limit of entries, bytes, disk or message size was reached; nothing was applied. */
   | 'resource_exhausted'
   /** An administrative call that does not fit the node's state. */
   | 'failed_precondition'
-  /** A second live holder of a node id, or a name that is taken. */
+  /** Another live node has the node id, or a name is taken. */
   | 'already_exists'
   | 'not_found'
   | 'unauthenticated'
-  /** Known or not, this caller may not do this, or not under this name. */
+  /** The caller may not do this, or not under this name. */
   | 'permission_denied'
   /** The caller's deadline passed or it went away. */
   | 'cancelled'
   /** The disk failed; the node is stopping. */
   | 'storage_failed'
-  /** A bug; the log of the node that met it says more. */
+  /** A bug; the node's log has the details. */
   | 'internal';
 
 export interface ExceededLimit {
   /** A key of the configuration, or a field of the request. */
   readonly name: string;
-  /** In bytes or pieces. */
+  /** In bytes, or a count, as `name` says. */
   readonly max: number;
   readonly size: number;
 }
 
 export interface ErrorDetails {
-  /** `host:port` of the master, where known. */
+  /** `host:port` of the master, if known. */
   readonly leaderHint?: string | undefined;
   /** The first record still in the log. */
   readonly earliest?: Position | undefined;
   readonly latest?: Position | undefined;
   readonly limit?: ExceededLimit | undefined;
-  /** Nothing of the request was done. Undefined: perhaps something was. */
+  /** True if no part of the request was applied; undefined if some part may have been. */
   readonly nothingDone?: true | undefined;
   readonly cause?: unknown;
 }
@@ -68,13 +68,13 @@ export function invalidArgument(message: string, details?: ErrorDetails): Walnut
   return new WalnutError('invalid_argument', message, details);
 }
 
-/** The same error, of a request of which nothing was done. */
+/** Returns the same error with `nothingDone` set. */
 export function asRefusal(error: unknown): unknown {
   if (!(error instanceof WalnutError)) return error;
   return new WalnutError(error.code, error.message, { ...error.details, nothingDone: true });
 }
 
-/** Throws `cancelled` where the caller went away or its deadline passed; the server knows which. */
+/** Throws `cancelled` if the caller went away or its deadline passed; the server knows which. */
 export function checkCaller(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new WalnutError('cancelled', 'the caller gave up waiting');
 }

@@ -1,70 +1,70 @@
-/** How the master's role changes hands: what nodes say to each other, and what operators are told. */
+/** Messages between nodes that change the master, and the answers to operators who ask for it. */
 import type { Position } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 
-/** A node is about to lead `term`. */
+/** A node asks for the right to lead `term`. */
 export interface ClaimRequest {
   readonly logId: string;
   readonly term: number;
   readonly nodeId: string;
-  /** Who is asked; undefined: whoever is there. */
+  /** The node that is asked; undefined: whichever node has the address. */
   readonly receiverNodeId?: string | undefined;
 }
 
-/** Granted: the term is persisted, and granted to nobody else. `term`: the highest persisted. */
+/** A node that grants has persisted the term and grants it to no other node. `term` is the highest it has persisted. */
 export interface ClaimAnswer {
   readonly isGranted: boolean;
   readonly term: number;
   /** Why it is not granted. */
   readonly reason: string;
-  /** It does not hold that log, so it neither grants nor refuses. */
+  /** The node does not have that log, so it neither grants nor refuses. */
   readonly hasNoVote: boolean;
-  /** The last record there, with every push of a lower term refused from now on. */
+  /** The node's last record; from now on it refuses every push of a lower term. */
   readonly tail: Position;
-  /** Who answers; undefined: a node of version 0.1, which does not say. */
+  /** The node that answers; undefined for version 0.1, which does not send it. */
   readonly nodeId?: string | undefined;
 }
 
-/** A node leads `term`. */
+/** A node states that it leads `term`. */
 export interface AnnounceRequest {
   readonly logId: string;
   readonly term: number;
   readonly nodeId: string;
-  /** `host:port`; with an empty host the address the receiver sees is used. */
+  /** `host:port`; if the host is empty the receiver uses the peer's IP. */
   readonly advertise: string;
 }
 
-/** `fencedBy`: a higher term that the receiver has persisted; undefined: it follows the sender. */
+/** `fencedBy` is a higher term that the receiver has persisted; if undefined, it follows the sender. */
 export interface AnnounceAnswer {
   readonly fencedBy: number | undefined;
 }
 
-/** A master that takes no more writes tells a replica to lead `term`. */
+/** A master that has stopped taking writes asks a replica to lead `term`. */
 export interface TakeOverRequest {
   readonly logId: string;
   readonly term: number;
   readonly nodeId: string;
   /** The master's last record. */
   readonly tail: ChainPoint;
-  /** Only say whether it could. */
+  /** Only check whether the replica could take over. */
   readonly isCheck: boolean;
-  /** Whom the master means; undefined: it is of version 0.1 and does not say. */
+  /** The replica that the master means; undefined from version 0.1, which does not send it. */
   readonly replicaNodeId?: string | undefined;
 }
 
 export interface TakeOverAnswer {
   readonly isAccepted: boolean;
-  /** Why not: for good, unless it was only a check. */
+  /** Why it is refused; the refusal is final unless this was only a check. */
   readonly reason: string;
-  /** Who answers; undefined: a replica of version 0.1, which does not say. */
+  /** The replica that answers; undefined for version 0.1, which does not send it. */
   readonly nodeId?: string | undefined;
 }
 
 export interface PromoteAnswer {
   readonly term: number;
-  /** The first record of the term; where it was the master already, its last record. */
+  /** The first record of the term; the last record if the node was the master already. */
   readonly position: Position;
-  /** False: it was the master already. */
+  /** False if the node was the master already. */
   readonly isPromoted: boolean;
 }
 

@@ -1,23 +1,23 @@
-/** Limits of keys, and how keys are checked and shown. */
+/** Limits of requests and groups, and how keys are checked and shown. */
 import { invalidArgument } from '#model/errors.ts';
 
-/** Bytes of UTF-8. */
+/** Longest key, in bytes of UTF-8. */
 export const KEY_BYTES_MAX = 1_024;
-/** Characters of a request id: a UUID has 36. */
+/** Longest request id, in characters; a UUID has 36. */
 export const REQUEST_ID_CHARACTERS_MAX = 128;
-/** Bytes of keys that one ack hints at as recently read. */
+/** Most bytes of recently read keys that one ack reports. */
 export const HOT_KEYS_BYTES_MAX = 4_096;
 /** Operations in one Batch. */
 export const BATCH_OPERATIONS_MAX = 1_000;
-/** Replicas of one node, and so the most that `min_acks` can ask for. */
+/** Most replicas of one node, and so the highest `min_acks`. */
 export const REPLICAS_MAX = 64;
-/** Addresses of replicas that a master remembers, besides those in its configuration. */
+/** Most addresses of replicas that a master stores, besides those in its configuration. */
 export const KNOWN_REPLICAS_MAX = 128;
-/** Addresses in `replication.replicas`. */
+/** Most addresses in `replication.replicas`. */
 export const CONFIGURED_REPLICAS_MAX = 64;
-/** Removed addresses that it remembers. */
+/** Most removed addresses that a master stores. */
 export const REMOVED_REPLICAS_MAX = 512;
-/** Entries in one Scan answer; also what `limit: 0` means is `SCAN_LIMIT_DEFAULT`. */
+/** Most entries in one Scan answer; `limit: 0` means `SCAN_LIMIT_DEFAULT`. */
 export const SCAN_LIMIT_MAX = 10_000;
 export const SCAN_LIMIT_DEFAULT = 100;
 /** Default of `server.max_value_bytes`: 8 MiB. */
@@ -27,7 +27,7 @@ export const PUSH_BYTES_MAX_DEFAULT = 1_024 * 1_024;
 
 const encoder = new TextEncoder();
 
-/** Bytes of `text` in UTF-8, without building them where every character is ASCII-sized. */
+/** Length of `text` in UTF-8, computed without encoding it if it is all ASCII. */
 export function utf8Length(text: string): number {
   const bytes = text.length;
   for (let i = 0; i < text.length; i++) {
@@ -49,7 +49,7 @@ export function checkKey(key: string): void {
   }
 }
 
-/** Throws `invalid_argument` where the value is over `bytesMax`. */
+/** Throws `invalid_argument` if the value is longer than `bytesMax`. */
 export function checkValue(value: Uint8Array, bytesMax: number): void {
   if (value.length > bytesMax) {
     throw invalidArgument(
@@ -59,7 +59,7 @@ export function checkValue(value: Uint8Array, bytesMax: number): void {
   }
 }
 
-/** Throws `invalid_argument` where no node can have so many replicas: it could only run out of time. */
+/** Throws `invalid_argument` if no node can have so many replicas, so that the wait could only time out. */
 export function checkMinAcks(minAcks: number): number {
   if (minAcks > REPLICAS_MAX) {
     throw invalidArgument(`min_acks is ${minAcks}: expected at most ${REPLICAS_MAX}`);
@@ -67,7 +67,7 @@ export function checkMinAcks(minAcks: number): number {
   return minAcks;
 }
 
-/** A key as logs and messages may show it: JSON-quoted and cut to 64 characters. */
+/** Formats a key for logs and messages: JSON-quoted and cut to 64 characters. */
 export function quoteKey(key: string): string {
   const shown = key.length > 64 ? `${key.slice(0, 64)}…` : key;
   return JSON.stringify(shown.toWellFormed());

@@ -1,10 +1,10 @@
 /**
- * The doors of a node that the server opens to the network. A node implements
- * them all from its first moment; what it cannot do yet (loading, on a replica,
- * quarantined) it refuses with a `WalnutError`.
+ * The ports of a node, which the server exposes to the network. A node implements
+ * all of them from its start. What it cannot do in its present state (loading,
+ * replica, quarantined) it refuses with a `WalnutError`.
  *
- * Methods that need not wait answer synchronously, so that the hot path has no
- * needless promise; callers `await` only where they must.
+ * Methods that need not wait return synchronously, so that the hot path creates no
+ * promise; callers `await` only a promise.
  */
 
 import type { Awaitable } from '#model/awaitable.ts';
@@ -69,12 +69,12 @@ export interface KeyValuePort {
 }
 
 export interface ReplicationPort {
-  /** `remoteAddress`: the peer's IP, for an advertised address without a host. */
+  /** `remoteAddress` is the peer's IP, used if the advertised address has no host. */
   register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer>;
   replicate(request: ReplicateRequest): Promise<ReplicateAnswer>;
   fetchSnapshot(request: SnapshotRequest, signal: AbortSignal): AsyncIterable<SnapshotChunk>;
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
-  /** `remoteAddress`: as for `register`. */
+  /** `remoteAddress`: see `register`. */
   announce(request: AnnounceRequest, remoteAddress: string): Promise<AnnounceAnswer>;
   takeOver(request: TakeOverRequest): Promise<TakeOverAnswer>;
 }
@@ -84,38 +84,37 @@ export interface AdminPort {
   digest(): DigestAnswer;
   /** The digest at one exact position, waited for up to `waitMs`. */
   digestAt(position: Position, waitMs: number, signal?: AbortSignal): Promise<DigestAnswer>;
-  /** Re-hashes the state in memory at full pace; the last word has `isDone`. */
+  /** Runs a scrub at full speed; the last progress report has `isDone`. */
   scrub(signal: AbortSignal): AsyncIterable<ScrubProgress>;
-  /** `host:port`. */
-  /** Resolves with what is wrong at that address as it looks now, and what to do; empty: nothing. */
+  /** Adds the replica at `address` (`host:port`). Resolves with what is wrong there now and what to do; empty if nothing is. */
   addReplica(address: string): Promise<string>;
   removeReplica(address: string): Promise<void>;
   checkpoint(): Promise<CheckpointAnswer>;
   rotateWal(): Promise<RotateAnswer>;
   quarantineList(): readonly Quarantine[];
   quarantineRelease(how: QuarantineRelease): Promise<void>;
-  /** Answers when what is released is applied. */
+  /** Resolves when the released records are applied. */
   controlDelay(control: DelayControl, signal?: AbortSignal): Promise<DelayAnswer>;
-  /** Sets and deletes, each with a condition, logged with the cause `restored`; one result each, in order. */
+  /** Carries out Sets and Deletes, each with a condition, with the cause `restored`. One result each, in order. */
   restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]>;
-  /** Throws `failed_precondition` where there is nothing to mend, or the offset became another. */
+  /** Throws `failed_precondition` if there is nothing to correct, or if the clock is not as expected. */
   mendClock(command: MendClockCommand): Promise<MendClockAnswer>;
-  /** `isForced`: although the master answers or another replica holds more. */
+  /** `isForced` promotes even if the master answers or another replica has more records. */
   promote(isForced: boolean): Promise<PromoteAnswer>;
-  /** `to`: `host:port` of a replica; `timeoutMs` 0: the default. */
+  /** `to` is the `host:port` of a replica; `timeoutMs` 0 means the default. */
   failover(to: string, timeoutMs: number): Promise<FailoverAnswer>;
-  /** Tails of the log that were set aside, oldest first. */
+  /** Diverged tails, oldest first. */
   divergedList(): Promise<DivergedReport[]>;
-  /** Throws `not_found` where there is no such tail. `bytesMax`: about; at least one record is read. */
+  /** Reads about `bytesMax` bytes of a tail, at least one record. Throws `not_found` if there is no such tail. */
   divergedShow(id: number, afterLsn: Lsn, bytesMax: number): Promise<DivergedSlice>;
-  /** Its files need to be kept for nobody any more. Throws `not_found` where there is no such tail. */
+  /** Marks a tail as seen, so that its files may be removed. Throws `not_found` if there is no such tail. */
   divergedSeen(id: number): Promise<void>;
 }
 
-/** What one server fronts. */
+/** The ports that one server exposes. */
 export interface NodePorts {
   readonly keyValue: KeyValuePort;
-  /** A shorter way to the same entries. Undefined: everything goes through `keyValue`. */
+  /** A faster way to the same entries. If undefined, every call uses `keyValue`. */
   readonly bulk?: BulkPort | undefined;
   readonly replication: ReplicationPort;
   readonly admin: AdminPort;

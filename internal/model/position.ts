@@ -1,12 +1,12 @@
 /**
- * Where in a history of the log something is. An LSN counts records 1, 2, 3 …;
- * an epoch names one history; a position is both. All are plain numbers below
- * 2^53; bigint appears only at the wire.
+ * Positions in the log. An LSN numbers records 1, 2, 3 …; an epoch identifies one
+ * history; a position is both. All are plain numbers below 2^53; bigint appears only
+ * in the wire room.
  */
 
 declare const lsnBrand: unique symbol;
 
-/** A log sequence number; 0 stands for "before the first record". */
+/** A log sequence number; 0 means "before the first record". */
 export type Lsn = number & { readonly [lsnBrand]: 'Lsn' };
 
 /** `term * 2^32 + nonce`: term in the high 21 bits, a random nonce in the low 32. 0 is "none". */
@@ -24,7 +24,7 @@ export interface EpochStart {
 }
 
 const NONCE_SPAN = 2 ** 32;
-/** The highest term an epoch can carry (21 bits). */
+/** The highest term that an epoch can express (21 bits). */
 export const TERM_MAX = 2 ** 21 - 1;
 
 export const NO_LSN = 0 as Lsn;
@@ -40,7 +40,7 @@ export function nextLsn(lsn: Lsn): Lsn {
   return (lsn + 1) as Lsn;
 }
 
-/** Throws RangeError where the term does not fit 21 bits or the nonce 32. */
+/** Throws RangeError if the term does not fit 21 bits or the nonce 32. */
 export function makeEpoch(term: number, nonce: number): Epoch {
   if (!Number.isInteger(term) || term < 0 || term > TERM_MAX) throw new RangeError(`not a term: ${term}`);
   if (!Number.isInteger(nonce) || nonce < 0 || nonce >= NONCE_SPAN)
@@ -52,12 +52,12 @@ export function termOf(epoch: Epoch): number {
   return Math.floor(epoch / NONCE_SPAN);
 }
 
-/** `epoch-lsn`, the form of ETags, headers and logs. */
+/** Formats as `epoch-lsn`, the form in ETags, headers and logs. */
 export function formatPosition(position: Position): string {
   return `${position.epoch}-${position.lsn}`;
 }
 
-/** Reads `epoch-lsn`; undefined where the text is not of that form. */
+/** Parses `epoch-lsn`; undefined if the text does not have that form. */
 export function parsePosition(text: string): Position | undefined {
   const match = /^(\d{1,16})-(\d{1,16})$/.exec(text);
   if (match === null) return undefined;

@@ -1,4 +1,4 @@
-/** What nodes say to each other: the messages of the Replication service. */
+/** The messages of the Replication service, by which nodes talk to each other. */
 import type { Epoch, EpochStart, Lsn, Position } from '#model/position.ts';
 
 /** A record's place in the hash chain: `crc` is its header CRC (hcrc). */
@@ -10,45 +10,45 @@ export interface ChainPoint {
 
 export interface RegisterRequest {
   readonly nodeId: string;
-  /** Random per process: tells a restart from a second holder of the node id. */
+  /** Random per process: distinguishes a restart from a second node with the same node id. */
   readonly incarnation: string;
-  /** `host:port` to push to; with an empty host the address the master sees is used. */
+  /** `host:port` to push to; if the host is empty the master uses the peer's IP. */
   readonly advertise: string;
   /** Empty on a fresh replica. */
   readonly logId: string;
   /** The replica's tail. */
   readonly tail: ChainPoint;
-  /** Node ids from the replica upward, to refuse cycles. */
+  /** Node ids from the replica up through its upstreams, to refuse cycles. */
   readonly upstreamPath: readonly string[];
-  /** Not empty: the replica wants a snapshot although its tail would do, and why. */
+  /** If not empty, why the replica wants a snapshot although its tail would allow a partial resync. */
   readonly fullResyncReason?: string | undefined;
-  /** How long after its master the replica applies; 0: at once. */
+  /** How long after its master the replica applies records; 0: at once. */
   readonly applyDelayMs: number;
-  /** The highest term of this log that it has seen, led or only granted; 0: none. */
+  /** The highest term of this log that the replica has seen, whether led or only granted; 0: none. */
   readonly term: number;
 }
 
 /**
- * What the replica does next, decided by the node that holds the records:
- * `continue` from its tail by GetUpdates and pushes; `snapshot` first;
- * `conflict`: its tail is not in the master's history.
+ * What the replica does next, as decided by the node that has the records:
+ * `continue` from its tail by GetUpdates and pushes, or load a `snapshot` first.
+ * `conflict` means that its tail is not in the master's history.
  */
 export type ResyncVerdict =
   | { readonly kind: 'continue' }
   | { readonly kind: 'snapshot'; readonly reason: string }
   | { readonly kind: 'conflict'; readonly reason: string };
 
-/** The replicas of a master: each knows its siblings by it when the master is gone. */
+/** The replicas of a master, so that each knows the others when the master is gone. */
 export interface GroupMembers {
-  /** `host:port` of those that registered, are configured or were added. */
+  /** `host:port` of every replica that registered, is configured or was added. */
   readonly replicas: readonly string[];
-  /** Of those that were removed. */
+  /** `host:port` of every replica that was removed. */
   readonly removed: readonly string[];
-  /** Which node registered last at each of these addresses, as far as known. */
+  /** The node that registered last at each of these addresses, as far as known. */
   readonly nodes: readonly NodeAddress[];
 }
 
-/** Where a node is reached. */
+/** A node and its address. */
 export interface NodeAddress {
   /** `host:port`. */
   readonly address: string;
@@ -64,42 +64,42 @@ export interface RegisterAnswer {
   readonly latest: ChainPoint;
   readonly logClockMs: number;
   readonly verdict: ResyncVerdict;
-  /** The replica's own address as the master has it. */
+  /** The address under which the master knows this replica. */
   readonly address: string;
   readonly group: GroupMembers;
 }
 
 export interface ReplicateRequest {
   readonly masterNodeId: string;
-  /** Which replica it is for; undefined: the sender is of version 0.1 and does not say. */
+  /** The replica that is meant; undefined from version 0.1, which does not send it. */
   readonly replicaNodeId?: string | undefined;
   readonly logId: string;
   readonly term: number;
   /** The record before the first frame. */
   readonly previous: ChainPoint;
-  /** Whole frames one after another, verbatim; empty on a heartbeat. */
+  /** Whole frames, verbatim and concatenated; empty on a heartbeat. */
   readonly frames: Uint8Array;
   /** The master's durable LSN. */
   readonly durableLsn: Lsn;
   readonly logClockMs: number;
   readonly ackWhenDurable: boolean;
   /**
-   * The digest of the master's state at the last frame, on a heartbeat at
-   * `previous`: 32 lower-case hex digits; empty where the master no longer knows it.
+   * The digest of the master's state after the last frame, or after `previous` on a
+   * heartbeat: 32 lower-case hex digits, empty if the master no longer knows it.
    */
   readonly digest?: string | undefined;
-  /** Who is in the group, where that changed since the last push that was taken. */
+  /** The members of the group, if they changed since the last accepted push. */
   readonly group?: GroupMembers | undefined;
 }
 
 export type ReplicateVerdict =
   | { readonly kind: 'ok' }
-  /** A gap: the sender goes on from this tail. */
+  /** There is a gap: the sender must continue from this tail. */
   | { readonly kind: 'need'; readonly tail: ChainPoint }
   | { readonly kind: 'conflict'; readonly epochs: readonly EpochStart[] }
   | { readonly kind: 'fenced'; readonly term: number };
 
-/** The replica's state was not the master's at one LSN; both digests as 32 lower-case hex digits. */
+/** The replica's state differed from the master's at `lsn`. Both digests are 32 lower-case hex digits. */
 export interface DigestMismatch {
   readonly lsn: Lsn;
   readonly stated: string;
@@ -108,19 +108,19 @@ export interface DigestMismatch {
 
 export interface ReplicateAnswer {
   readonly verdict: ReplicateVerdict;
-  /** Whose disk `durable` is on; undefined: the replica is of version 0.1 and does not say. */
+  /** The replica that answers; undefined from version 0.1, which does not send it. */
   readonly nodeId?: string | undefined;
   readonly durable: Position;
   readonly appliedLsn: Lsn;
-  /** Keys read on the replica of late, the hottest last: the sender counts them as touched. */
+  /** Keys recently read on the replica, the most read last; the sender touches their entries. */
   readonly hotKeys?: readonly string[] | undefined;
-  /** Set as long as the replica's state is known to differ from the master's. */
+  /** Present as long as the replica's state is known to differ from the master's. */
   readonly digestMismatch?: DigestMismatch | undefined;
 }
 
 export interface SnapshotRequest {
   readonly logId: string;
-  /** The reader's; empty where it does not say: then replicas that registered come before it. */
+  /** The reader's node id. Registered replicas take precedence over a reader without one. */
   readonly nodeId: string;
 }
 

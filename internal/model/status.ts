@@ -1,4 +1,4 @@
-/** What a node says of itself: the answer of Status and the source of most metrics. */
+/** The status of a node: the answer of Status and the source of most metrics. */
 import type { ClockStatus } from '#model/clock.ts';
 import type { Lsn, Position } from '#model/position.ts';
 
@@ -8,7 +8,7 @@ export type NodeState =
   | 'loading'
   | 'serving'
   | 'streaming'
-  /** As `streaming`, on a replica that applies late. */
+  /** `streaming` on a delayed replica. */
   | 'delayed'
   | 'catching_up'
   | 'quarantined'
@@ -22,41 +22,41 @@ export interface WalStatus {
 }
 
 export interface StoreStatus {
-  /** Stored, expired-but-not-yet-deleted included, as in `bytes` and the digest. */
+  /** Stored entries. Expired ones count until they are deleted, also in `bytes` and the digest. */
   readonly entries: number;
   readonly bytes: number;
-  /** The limits in force, as the log says them; 0: none. */
+  /** The limits in force, taken from the log; 0: none. */
   readonly entriesMax: number;
   readonly bytesMax: number;
   readonly hits: number;
   readonly misses: number;
-  /** Entries deleted with the cause `evicted`, `expired`. */
+  /** Entries deleted with the cause `evicted`, and with the cause `expired`. */
   readonly evicted: number;
   readonly expired: number;
 }
 
-/** What was found out about the state in memory, since the process started. */
+/** Checks of the state in memory since the process started. */
 export interface IntegrityStatus {
-  /** On a replica: digests compared with the master's at one LSN, and those that differed. */
+  /** On a replica: how often its digest was compared with the master's, and how often they differed. */
   readonly digestComparisons: number;
   readonly digestMismatches: number;
-  /** How often the state in memory was given up and recovered from the disk here. */
+  /** How often this node discarded its state in memory and recovered it from disk. */
   readonly rebuilds: number;
 }
 
-/** Of the passes that re-hash the state in memory, since the process started. */
+/** Scrubs since the process started. */
 export interface ScrubStatus {
-  /** Passes that came to their end without a finding. */
+  /** Scrubs that completed without a finding. */
   readonly scrubs: number;
   /** Altered entries found. */
   readonly alteredFound: number;
-  /** Of the pass under way, 0 .. 1. */
+  /** Progress of the present scrub, 0 .. 1. */
   readonly scrubFraction: number;
-  /** When the last of `scrubs` ended, milliseconds since the Unix epoch; 0: none has. */
+  /** When the last of `scrubs` ended, in milliseconds since the Unix epoch; 0 if none has. */
   readonly lastScrubAtMs: number;
 }
 
-/** How far a scrub that an operator asked for is, or what came of it. */
+/** Progress or result of a scrub that an operator requested. */
 export interface ScrubProgress {
   readonly entries: number;
   readonly entriesTotal: number;
@@ -65,7 +65,7 @@ export interface ScrubProgress {
   readonly elapsedMs: number;
   readonly isDone: boolean;
   readonly altered: number;
-  /** What was found, one line each; the first ten entries. */
+  /** The findings, one line each, for the first ten altered entries. */
   readonly findings: readonly string[];
 }
 
@@ -96,22 +96,22 @@ export interface UpstreamStatus {
   readonly lagMs: number;
 }
 
-/** On a replica with `replication.apply_delay`: what waits. */
+/** On a delayed replica: the delay and the records that wait. */
 export interface DelayStatus {
   readonly delayMs: number;
-  /** An operator stopped it: nothing comes due until that is lifted. */
+  /** An operator paused applying: no record is applied until it is resumed or released. */
   readonly isHeld: boolean;
-  /** In the log here and not applied yet. */
+  /** Records in this node's log that are not applied yet. */
   readonly waitingRecords: number;
-  /** Until the next of them is applied, by the master's clock; undefined: held, or none is known. */
+  /** Time until the next of them is applied, by the master's clock; undefined if paused or if none is known. */
   readonly nextDueInMs: number | undefined;
 }
 
 /** What an operator may do with a delayed replica. */
 export type DelayControl =
-  /** Apply everything up to `lsn` at once, then hold there, or go on by the delay. */
+  /** Apply everything up to `lsn` at once, then pause, or continue with the delay if `goesOn`. */
   | { readonly kind: 'release_to'; readonly lsn: Lsn; readonly goesOn: boolean }
-  /** Apply everything that is here at once, then go on by the delay. */
+  /** Apply everything received so far at once, then continue with the delay. */
   | { readonly kind: 'release_all' }
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume' };
@@ -123,38 +123,38 @@ export interface DelayAnswer {
   readonly delay: DelayStatus;
 }
 
-/** On a master: one replica it knows. `state` is from the pusher's point of view. */
+/** On a master: one replica that it knows. `state` is what the pusher sees. */
 export interface ReplicaStatus {
   readonly nodeId: string;
   readonly address: string;
   readonly state: NodeState;
-  /** The last position fdatasynced there. */
+  /** The last position that is durable on the replica. */
   readonly acked: Position;
   readonly lagRecords: number;
   readonly lagMs: number;
   readonly fullResyncs: number;
   readonly partialResyncs: number;
   readonly lastFullResyncReason: string;
-  /** Its state is known to differ from this node's. */
+  /** True if its state is known to differ from this node's. */
   readonly isDifferent?: boolean | undefined;
-  /** How long after this node it applies what it acks; 0: at once. Then the lag is what it has not received. */
+  /** How long after this node the replica applies records; 0: at once. If above 0, the lag counts what it has not received. */
   readonly applyDelayMs: number;
-  /** What is wrong with it and what to do, in one sentence; empty: nothing. */
+  /** What is wrong with the replica and what to do, in one sentence; empty if nothing is. */
   readonly problem?: string | undefined;
 }
 
-/** How a recovery goes, or went: from the base snapshot through the log behind it. */
+/** Progress or result of a recovery, which loads the base snapshot and then the log after it. */
 export interface RecoveryStatus {
   readonly phase: 'snapshot' | 'log' | 'done';
-  /** 0 .. 1 of all bytes to be read. */
+  /** Share of all bytes that are read, 0 .. 1. */
   readonly fraction: number;
-  /** Records of the log applied, and how many a second. */
+  /** Records of the log applied so far, and per second. */
   readonly records: number;
   readonly recordsPerS: number;
   readonly bytesDone: number;
   readonly bytesTotal: number;
   readonly elapsedMs: number;
-  /** About how long it still takes; undefined where nothing can be said yet. */
+  /** Estimated time left; undefined if it is too early to say. */
   readonly etaMs: number | undefined;
 }
 
@@ -180,9 +180,9 @@ export interface NodeStatus {
   readonly integrity: IntegrityStatus & ScrubStatus;
   readonly upstream: UpstreamStatus | undefined;
   readonly replicas: readonly ReplicaStatus[];
-  /** On a replica that applies late. */
+  /** On a delayed replica only. */
   readonly delay?: DelayStatus | undefined;
-  /** Undefined while it loads. */
+  /** Undefined while the node loads. */
   readonly clock?: ClockStatus | undefined;
   /** The recovery under way, or the last one. */
   readonly recovery?: RecoveryStatus;
@@ -198,7 +198,7 @@ export interface CheckpointAnswer {
 }
 
 export interface RotateAnswer {
-  /** The new segment's sequence number and the LSN it will begin with. */
+  /** The new segment's number, and the LSN with which it will begin. */
   readonly segmentSeq: number;
   readonly firstLsn: Lsn;
 }
@@ -214,5 +214,5 @@ export interface Quarantine {
   readonly localPosition: Position;
 }
 
-/** `discard_local`: set the local data aside and follow; `keep`: stop following and keep what is here. */
+/** `discard_local` moves the local data aside and follows; `keep` stops following and keeps the data. */
 export type QuarantineRelease = 'discard_local' | 'keep';

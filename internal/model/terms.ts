@@ -1,19 +1,19 @@
 /**
- * Which terms a node believes. A term decides who leads and is persisted for
- * good, so one message with a number near the highest would leave a group no
- * term to be led in. Pure.
+ * Decides which terms a node believes. A term decides who leads and is persisted
+ * for good, so one message with a term near the maximum would leave the group no
+ * higher term for a promotion. Pure.
  */
 import { WalnutError } from '#model/errors.ts';
 import { TERM_MAX } from '#model/position.ts';
 
-/** The most by which a term that another node states may be above the highest one known here. */
+/** How far a term that another node states may be above the highest one known here. */
 export const TERM_JUMP_MAX = 1_024;
 
 const MEND = 'if a node has persisted it by mistake, stop that node and run: walnut wal reset-term DIR';
 
 /**
- * Why a term that another node states is not believed; undefined: it is.
- * `known`: the highest one persisted here; undefined on a node that holds no log yet.
+ * Why a term that another node states is not believed; undefined if it is. `known`
+ * is the highest term persisted here, undefined on a node without a log.
  */
 export function whyNotBelieved(term: number, known: number | undefined): string | undefined {
   if (!Number.isInteger(term) || term < 0 || term > TERM_MAX) {
@@ -26,19 +26,19 @@ export function whyNotBelieved(term: number, known: number | undefined): string 
   );
 }
 
-/** Throws `failed_precondition` where the term is not believed. */
+/** Throws `failed_precondition` if the term is not believed. */
 export function checkBelieved(term: number, known: number | undefined): void {
   const why = whyNotBelieved(term, known);
   if (why !== undefined) throw new WalnutError('failed_precondition', why);
 }
 
-/** The term after the highest one seen. Throws `failed_precondition` where there is none left. */
+/** The term after the highest one seen. Throws `failed_precondition` if there is none left. */
 export function termAfter(seen: number): number {
   if (seen < TERM_MAX) return seen + 1;
   throw new WalnutError('failed_precondition', describeLastTerm(seen));
 }
 
-/** What to do where the highest term was seen, so that none is left to be led. */
+/** Says what to do when the highest term was seen, so that no promotion is possible. */
 export function describeLastTerm(seen: number): string {
   return (
     `term ${seen} was seen and ${TERM_MAX} is the highest there is, so no node of this group can lead a further ` +
