@@ -7,26 +7,26 @@
  * everything queued behind it; the log goes on. Any other failure, and any
  * failed fdatasync or truncate, is `failure`: set once, final, and nothing is
  * acknowledged ever again.
+ *
+ * What is queued, what is written and durable, what is short and when a mark is
+ * due stand in `write-queue.ts`, `log-end.ts`, `disk-shortage.ts`, `idle-mark.ts`.
  */
-
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
-import type { Timer } from '#platform/clock.ts';
-import { Fifo } from '#platform/fifo.ts';
-import { describeShortage, type Shortage, shortageOf } from '#platform/shortage.ts';
+import { type Shortage, shortageOf } from '#platform/shortage.ts';
 import { asError, messageOf } from '#platform/thrown.ts';
 import { BatchBuffer } from '#wal/batch-buffer.ts';
 import { BatchStart } from '#wal/batch-start.ts';
-import { type Frame, whyNotNext } from '#wal/frame.ts';
-import { pointOf } from '#wal/frame-run.ts';
+import { DiskShortage } from '#wal/disk-shortage.ts';
+import type { Frame } from '#wal/frame.ts';
+import { IdleMark } from '#wal/idle-mark.ts';
+import { LogEnd } from '#wal/log-end.ts';
 import type { LogWriterParts, NewSegment } from '#wal/log-writer-parts.ts';
-import { encodeMark, encodeSeal, NOTE_BYTES, PREFIX_BYTES } from '#wal/segment-format.ts';
-import { SyncSchedule } from '#wal/sync-schedule.ts';
 import type { OpenSegment } from '#wal/tail-keeper.ts';
 import { isShortage } from '#wal/wal-errors.ts';
-import { writeFully } from '#wal/whole-files.ts';
 import { WritePace } from '#wal/write-pace.ts';
+import { WriteQueue } from '#wal/write-queue.ts';
 
 interface Task {
   /** Runs once this is written, or nothing is queued any more. */
@@ -35,80 +35,84 @@ interface Task {
   readonly reject: (error: Error) => void;
 }
 
-const IDLE_BEFORE_MARK_MS = 100;
-const PROBE_INTERVAL_MS = 1_000;
-/** Free bytes from which a full disk counts as usable again. */
-const PROBE_FREE_BYTES = 1_024 * 1_024;
-
 export class LogWriter {
   readonly #parts: LogWriterParts;
-  readonly #syncs: SyncSchedule;
+  readonly #queue: WriteQueue;
+  readonly #end: LogEnd;
+  readonly #shortage: DiskShortage;
+  readonly #mark: IdleMark;
   readonly #batch = new BatchBuffer();
   readonly #pace: WritePace;
   readonly #start: BatchStart;
-  readonly #queue = new Fifo<Frame>();
-  #queuedBytes = 0;
-  #open: OpenSegment | undefined;
   #tasks: Task[] = [];
   #isRunning = false;
   #isClosed = false;
-  #tail: ChainPoint;
-  #written: ChainPoint;
-  #durableLsn: number;
-  /** The highest durable LSN that something written later tells of. */
-  #vouchedLsn: number;
-  #lastActivityMs = 0;
-  #markTimer: Timer | undefined;
-  #probeTimer: Timer | undefined;
-  #shortage: Shortage | undefined;
   #failure: Error | undefined;
 
   constructor(parts: LogWriterParts, tail: ChainPoint, durableLsn: number) {
+    const { clock, logger, freeBytes } = parts;
     this.#parts = parts;
-    this.#pace = new WritePace(parts.clock);
-    this.#start = new BatchStart(parts.clock, parts.syncsEveryBatch);
-    this.#tail = tail;
-    this.#written = tail;
-    this.#durableLsn = durableLsn;
-    this.#vouchedLsn = durableLsn;
-    this.#syncs = new SyncSchedule({
-      clock: parts.clock,
-      intervalMs: parts.syncIntervalMs,
-      requestedGapMs: parts.requestedSyncGapMs,
-      state: () => ({
-        writtenLsn: this.#open === undefined ? this.#durableLsn : this.#written.lsn,
-        durableLsn: this.#durableLsn,
-      }),
-      sync: async () => {
-        try {
-          await this.#sync();
-        } catch (error) {
-          this.#fail(asError(error));
-          throw error;
-        }
-      },
+    this.#pace = new WritePace(clock);
+    this.#start = new BatchStart(clock, parts.syncsEveryBatch);
+    this.#queue = new WriteQueue(tail);
+    this.#end = this.#createEnd(tail, durableLsn);
+    this.#shortage = new DiskShortage({
+      clock,
+      logger,
+      freeBytes,
+      open: () => this.#end.open(),
+      onProbe: () => this.#attempt(() => this.#shortage.probe()),
+      writtenLsn: () => this.writtenLsn,
+    });
+    this.#mark = new IdleMark({
+      clock,
+      isNeeded: () => !this.#end.isVouched,
+      isBusy: () => this.#isRunning,
+      write: () => this.#attempt(() => this.#end.writeMark(false)),
     });
   }
 
+  #createEnd(tail: ChainPoint, durableLsn: number): LogEnd {
+    const { keeper, clock, maxFileBytes, syncIntervalMs, requestedSyncGapMs, events } = this.#parts;
+    const parts = {
+      keeper,
+      clock,
+      maxFileBytes,
+      syncIntervalMs,
+      requestedSyncGapMs,
+      onSynced: (tookMs: number) => {
+        this.#start.noteSync(tookMs);
+        this.#parts.onFsync?.(tookMs / 1_000);
+      },
+      onDurable: (lsn: Lsn) => {
+        events.onDurable?.(lsn);
+        this.#mark.schedule();
+      },
+      onFailed: (error: Error) => this.#fail(error),
+      failure: () => this.#failure,
+    };
+    return new LogEnd(parts, tail, durableLsn);
+  }
+
   get tail(): ChainPoint {
-    return this.#tail;
+    return this.#queue.tail;
   }
 
   get writtenLsn(): Lsn {
-    return this.#written.lsn;
+    return this.#end.written.lsn;
   }
 
   get durableLsn(): Lsn {
-    return this.#durableLsn as Lsn;
+    return this.#end.durableLsn;
   }
 
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.#queue.bytes;
   }
 
   /** What the last batch, or the last try to make room for one, was short of. */
   get shortage(): Shortage | undefined {
-    return this.#shortage;
+    return this.#shortage.current;
   }
 
   get failure(): Error | undefined {
@@ -118,52 +122,47 @@ export class LogWriter {
   /** Gets the end of the log ready; a full disk leaves the log open for reading. */
   async open(): Promise<void> {
     try {
-      await this.#openSegment();
+      await this.#end.open();
     } catch (error) {
       if (!isShortage(error)) throw error;
-      this.#becomeShort(error);
+      this.#shortage.begin(error);
     }
   }
 
   append(frame: Frame): void {
     if (this.#failure !== undefined) throw this.#failure;
     assert(!this.#isClosed, 'nothing is appended to a closed log');
-    const why = whyNotNext(this.#tail, frame);
-    assert(why === undefined, why ?? '');
     this.#queue.push(frame);
-    this.#queuedBytes += frame.frameBytes;
-    this.#tail = pointOf(frame);
     this.#start.appended();
     this.#wake();
   }
 
   /** A record that is queued but not yet in the file. */
   findQueued(lsn: number): Frame | undefined {
-    const first = this.#queue.at(0);
-    return first === undefined || lsn < first.lsn ? undefined : this.#queue.at(lsn - first.lsn);
+    return this.#queue.find(lsn);
   }
 
   requestSync(): void {
     if (!this.#parts.syncsEveryBatch && this.#failure === undefined && !this.#isClosed) {
-      this.#syncs.request(this.#tail.lsn);
+      this.#end.syncs.request(this.#queue.tail.lsn);
     }
   }
 
   rotate(): Promise<NewSegment> {
     return this.#perform(0, async () => {
       try {
-        const open = await this.#openSegment();
-        const fresh = open.segment.records === 0 ? open : await this.#rotate(open);
+        const open = await this.#end.open();
+        const fresh = open.segment.records === 0 ? open : await this.#end.rotate(open);
         return { segmentSeq: fresh.segment.seq, firstLsn: fresh.segment.firstLsn };
       } catch (error) {
-        await this.#undo();
+        await this.#end.cutBack();
         throw error;
       }
     });
   }
 
   drain(): Promise<void> {
-    return this.#perform(this.#tail.lsn, () => this.#syncAll());
+    return this.#perform(this.#queue.tail.lsn, () => this.#end.syncAll());
   }
 
   /**
@@ -175,21 +174,25 @@ export class LogWriter {
     if (this.#isClosed) return;
     let failure: unknown;
     if (this.#failure === undefined) {
-      await this.#perform(this.#tail.lsn, () => this.#markCleanStop()).catch((error: unknown) => {
+      await this.#perform(this.#queue.tail.lsn, () => this.#end.markCleanStop()).catch((error: unknown) => {
         this.#parts.logger.error({ error: messageOf(error) }, 'the log was not closed cleanly');
         if (!isShortage(error)) failure = error;
       });
     }
     this.#isClosed = true;
-    this.#markTimer?.cancel();
-    this.#probeTimer?.cancel();
-    await this.#syncs.stop();
-    await this.#open?.file.close();
-    this.#open = undefined;
+    this.#mark.stop();
+    this.#shortage.stop();
+    await this.#end.close();
     if (failure !== undefined) throw failure;
   }
 
   // ---- the loop ------------------------------------------------------------------------------
+
+  /** Runs `work` where the log can still be written; what fails is told by `failure` or tried again. */
+  #attempt(work: () => Promise<void>): void {
+    if (this.#isClosed || this.#failure !== undefined) return;
+    this.#perform(0, work).catch(() => {});
+  }
 
   #perform<T>(afterLsn: number, work: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -224,15 +227,15 @@ export class LogWriter {
     } finally {
       this.#isRunning = false;
     }
-    if (this.#failure === undefined) this.#scheduleMark();
+    if (this.#failure === undefined) this.#mark.schedule();
   }
 
   /** Starts one batch or task; undefined where there is nothing to do. */
   #nextStep(): Promise<void> | undefined {
     if (this.#failure !== undefined) return undefined;
-    const isEmpty = this.#queue.length === 0;
+    const isEmpty = this.#queue.frames.length === 0;
     const task = this.#tasks[0];
-    if (task !== undefined && (isEmpty || this.#written.lsn >= task.afterLsn)) {
+    if (task !== undefined && (isEmpty || this.writtenLsn >= task.afterLsn)) {
       this.#tasks.shift();
       return task.run();
     }
@@ -246,18 +249,20 @@ export class LogWriter {
     for (let attempt = 1; attempt <= 2; attempt++) {
       try {
         await this.#writeBatches();
-        this.#shortage = undefined;
+        this.#shortage.end();
         return;
       } catch (error) {
         if (this.#failure !== undefined || !isShortage(error)) throw error;
-        await this.#undo();
+        await this.#end.cutBack();
         refusal = error;
         if (shortageOf(error) !== 'space') break;
         if (attempt === 1 && (await this.#parts.releaseRetained()) === 0) break;
       }
     }
-    this.#becomeShort(refusal);
-    this.#refuseQueued(asError(refusal));
+    this.#shortage.begin(refusal);
+    const firstLsn = (this.writtenLsn + 1) as Lsn;
+    this.#queue.clear(this.#end.written);
+    this.#parts.events.onRefused?.(firstLsn, asError(refusal));
   }
 
   /**
@@ -266,228 +271,49 @@ export class LogWriter {
    * so that callers are answered beside it and not before.
    */
   async #writeBatches(): Promise<void> {
-    const open = await this.#openFor((this.#queue.at(0) as Frame).frameBytes);
-    const { events } = this.#parts;
+    const end = this.#end;
+    const { frames } = this.#queue;
+    const { events, syncsEveryBatch } = this.#parts;
+    const open = await end.openFor((frames.at(0) as Frame).frameBytes);
     do {
-      const writing = this.#writeBatch(open);
+      // The value in the prefixes: a sync that runs beside the write may raise it meanwhile.
+      const vouchedLsn = end.durableLsn;
+      const writing = this.#writeBatch(open, vouchedLsn);
       const count = writing instanceof Promise ? await writing : writing;
-      this.#accountFor(open.segment, count);
-      this.#lastActivityMs = this.#parts.clock.monotonicMs();
-      if (this.#parts.syncsEveryBatch) await this.#sync(false);
-      events.onCommitted?.(this.#written.lsn);
-      if (this.#parts.syncsEveryBatch) events.onDurable?.(this.durableLsn);
-      else this.#syncs.written();
-    } while (this.#parts.syncsEveryBatch && this.#goesOn(open));
+      end.noteWritten(open, frames, count, vouchedLsn);
+      this.#queue.drop(count);
+      this.#mark.noteActivity();
+      if (syncsEveryBatch) await end.sync(false);
+      events.onCommitted?.(end.written.lsn);
+      if (syncsEveryBatch) events.onDurable?.(end.durableLsn);
+      else end.syncs.written();
+    } while (syncsEveryBatch && this.#goesOn(open));
   }
 
   /** Writes the oldest frames in the queue behind what is in the segment; how many. */
-  #writeBatch({ segment, file, salt }: OpenSegment): number | Promise<number> {
-    const durableLsn = this.#durableLsn;
-    const room = this.#parts.maxFileBytes - NOTE_BYTES - segment.sizeBytes;
+  #writeBatch(open: OpenSegment, durableLsn: Lsn): number | Promise<number> {
+    const { segment, file, salt } = open;
     const offset = segment.sizeBytes;
-    const count = this.#batch.fill(this.#queue, { room, salt, durableLsn });
-    const written = (): number => {
-      this.#vouchedLsn = Math.max(this.#vouchedLsn, durableLsn);
-      return count;
-    };
-    if (!this.#pace.allows(this.#batch.bytes, this.#syncs.syncingSinceMs))
-      return this.#batch.write(file, offset).then(written);
+    const room = this.#end.roomIn(open);
+    const count = this.#batch.fill(this.#queue.frames, { room, salt, durableLsn });
+    if (!this.#pace.allows(this.#batch.bytes, this.#end.syncs.syncingSinceMs))
+      return this.#batch.write(file, offset).then(() => count);
     this.#pace.measure(() => this.#batch.writeNow(file, offset));
-    return written();
+    return count;
   }
 
   /** Whether another batch follows, for which neither a task nor room nor a new segment is waited for. */
   #goesOn(open: OpenSegment): boolean {
-    const next = this.#queue.at(0);
+    const next = this.#queue.frames.at(0);
     if (next === undefined || this.#tasks.length > 0 || this.#failure !== undefined) return false;
-    return this.#fits(open, next.frameBytes) && this.#parts.events.holdBack?.() === undefined;
-  }
-
-  /** Moves `count` frames from the queue to what is written. */
-  #accountFor(segment: OpenSegment['segment'], count: number): void {
-    for (let i = 0; i < count; i++) {
-      const frame = this.#queue.at(i) as Frame;
-      segment.index.note(frame.lsn, segment.sizeBytes);
-      segment.sizeBytes += PREFIX_BYTES + frame.frameBytes;
-      this.#queuedBytes -= frame.frameBytes;
-    }
-    const last = this.#queue.at(count - 1) as Frame;
-    segment.records += count;
-    segment.lastLsn = last.lsn;
-    this.#written = pointOf(last);
-    this.#queue.drop(count);
-  }
-
-  // ---- segments ------------------------------------------------------------------------------
-
-  async #openSegment(): Promise<OpenSegment> {
-    if (this.#open !== undefined) return this.#open;
-    const repairs = this.#parts.keeper.needsRepair;
-    this.#open = await this.#parts.keeper.prepare(this.#written);
-    if (repairs) this.#advanceDurable(this.#written.lsn);
-    return this.#open;
-  }
-
-  /** The open segment if a record of that size still fits, else the next. One larger than a segment gets its own. */
-  async #openFor(frameBytes: number): Promise<OpenSegment> {
-    const open = await this.#openSegment();
-    return this.#fits(open, frameBytes) ? open : this.#rotate(open);
-  }
-
-  #fits({ segment }: OpenSegment, frameBytes: number): boolean {
-    const end = segment.sizeBytes + PREFIX_BYTES + frameBytes + NOTE_BYTES;
-    return segment.records === 0 || end <= this.#parts.maxFileBytes;
-  }
-
-  /** Seals and fdatasyncs the segment under every policy; only then the next one is created. */
-  async #rotate(open: OpenSegment): Promise<OpenSegment> {
-    const { segment, file, salt } = open;
-    const { lsn: lastLsn, crc: lastCrc } = this.#written;
-    const seal = { lastLsn, lastCrc, records: segment.records, durLag: lastLsn - this.#durableLsn };
-    await writeFully(file, encodeSeal(salt, seal), segment.sizeBytes);
-    await this.#syncs.settled();
-    await this.#sync();
-    segment.sizeBytes += NOTE_BYTES;
-    segment.isSealed = true;
-    this.#open = undefined;
-    await file.close();
-    return this.#openSegment();
-  }
-
-  /** Cuts the open segment back to its last whole item. Any failure of that is final. */
-  async #undo(): Promise<void> {
-    const open = this.#open;
-    if (open === undefined || this.#failure !== undefined) return;
-    try {
-      await open.file.truncate(open.segment.sizeBytes);
-    } catch (error) {
-      throw new Error('cutting off a failed batch failed', { cause: error });
-    }
-    await this.#sync();
-  }
-
-  #refuseQueued(error: Error): void {
-    const firstLsn = (this.#written.lsn + 1) as Lsn;
-    this.#queue.clear();
-    this.#queuedBytes = 0;
-    this.#tail = this.#written;
-    this.#parts.events.onRefused?.(firstLsn, error);
-  }
-
-  /** From now on it is tried every second, so that the log says by itself when it can be written again. */
-  #becomeShort(error: unknown): void {
-    const shortage = shortageOf(error) ?? 'space';
-    if (this.#shortage !== shortage) {
-      this.#parts.logger.warn(
-        { error: messageOf(error), lsn: this.#written.lsn + 1 },
-        `${describeShortage(shortage)}: writes are refused`,
-      );
-    }
-    this.#shortage = shortage;
-    this.#probeTimer ??= this.#parts.clock.after(PROBE_INTERVAL_MS, () => {
-      this.#probeTimer = undefined;
-      if (this.#isClosed || this.#shortage === undefined || this.#failure !== undefined) return;
-      this.#perform(0, () => this.#probe()).catch(() => {});
-    });
-  }
-
-  async #probe(): Promise<void> {
-    try {
-      if ((await this.#parts.freeBytes()) < PROBE_FREE_BYTES)
-        return this.#becomeShort(new Error('still full'));
-      await this.#openSegment();
-      this.#shortage = undefined;
-    } catch (error) {
-      if (!isShortage(error)) throw error;
-      this.#becomeShort(error);
-    }
-  }
-
-  // ---- durability ----------------------------------------------------------------------------
-
-  /** fdatasyncs the open segment: durable is what was written when it was issued. Failure is final. */
-  async #sync(announces = true): Promise<void> {
-    const open = this.#open;
-    if (open === undefined) return;
-    const { clock, onFsync } = this.#parts;
-    const issuedLsn = this.#written.lsn;
-    const startMs = clock.monotonicMs();
-    try {
-      await open.file.datasync();
-    } catch (thrown) {
-      const error = new Error(`fdatasync of ${open.segment.path} failed`, { cause: thrown });
-      this.#fail(error);
-      throw error;
-    }
-    const tookMs = clock.monotonicMs() - startMs;
-    this.#start.noteSync(tookMs);
-    onFsync?.(tookMs / 1_000);
-    if (this.#failure !== undefined) throw this.#failure;
-    if (announces) this.#advanceDurable(issuedLsn);
-    else this.#durableLsn = Math.max(this.#durableLsn, issuedLsn);
-  }
-
-  async #syncAll(): Promise<void> {
-    await this.#syncs.settled();
-    if (this.#durableLsn < this.#written.lsn) await this.#sync();
-  }
-
-  #advanceDurable(lsn: number): void {
-    if (lsn <= this.#durableLsn) return;
-    this.#durableLsn = lsn;
-    this.#parts.events.onDurable?.(lsn as Lsn);
-    this.#scheduleMark();
-  }
-
-  /** After 100 ms of silence with durable records that nothing written later tells of, a mark does. */
-  #scheduleMark(waitMs = IDLE_BEFORE_MARK_MS): void {
-    if (this.#markTimer !== undefined || this.#durableLsn <= this.#vouchedLsn || this.#isClosed) return;
-    const { clock } = this.#parts;
-    this.#markTimer = clock.after(waitMs, () => {
-      this.#markTimer = undefined;
-      if (this.#failure !== undefined || this.#isClosed) return;
-      const idleMs = clock.monotonicMs() - this.#lastActivityMs;
-      if (this.#isRunning || idleMs < IDLE_BEFORE_MARK_MS) {
-        this.#scheduleMark(Math.max(1, Math.min(IDLE_BEFORE_MARK_MS, IDLE_BEFORE_MARK_MS - idleMs)));
-      } else if (this.#durableLsn > this.#vouchedLsn) {
-        this.#perform(0, () => this.#writeMark(false)).catch(() => {});
-      }
-    });
-  }
-
-  async #writeMark(isCleanStop: boolean): Promise<void> {
-    const open = this.#open;
-    if (open === undefined) return;
-    const lastLsn = this.#written.lsn;
-    const durableLsn = this.#durableLsn;
-    const mark = { lastLsn, durLag: lastLsn - durableLsn, isCleanStop };
-    this.#vouchedLsn = durableLsn;
-    try {
-      await writeFully(open.file, encodeMark(open.salt, mark), open.segment.sizeBytes);
-    } catch (error) {
-      if (isShortage(error)) await this.#undo();
-      throw error;
-    }
-    open.segment.sizeBytes += NOTE_BYTES;
-    await this.#syncs.settled();
-    await this.#sync();
-  }
-
-  async #markCleanStop(): Promise<void> {
-    await this.#syncAll();
-    const endBefore = this.#open?.segment.sizeBytes ?? 0;
-    await this.#writeMark(true).catch(async (error: unknown) => {
-      // The page cache may show a mark that the disk has not: the next start must not believe it.
-      await this.#open?.file.truncate(endBefore).catch(() => {});
-      throw error;
-    });
+    return this.#end.fits(open, next.frameBytes) && this.#parts.events.holdBack?.() === undefined;
   }
 
   #fail(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
-    this.#markTimer?.cancel();
-    this.#probeTimer?.cancel();
+    this.#mark.stop();
+    this.#shortage.stop();
     for (const task of this.#tasks.splice(0)) task.reject(error);
     const cause = error.cause === undefined ? undefined : messageOf(error.cause);
     this.#parts.logger.fatal(

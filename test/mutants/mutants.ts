@@ -32,22 +32,22 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'acknowledged before its fdatasync',
     file: 'internal/wal/log-writer.ts',
-    text: `      if (this.#parts.syncsEveryBatch) await this.#sync(false);
-      events.onCommitted?.(this.#written.lsn);`,
-    replacement: `      events.onCommitted?.(this.#written.lsn);
-      if (this.#parts.syncsEveryBatch) await this.#sync(false);`,
+    text: `      if (syncsEveryBatch) await end.sync(false);
+      events.onCommitted?.(end.written.lsn);`,
+    replacement: `      events.onCommitted?.(end.written.lsn);
+      if (syncsEveryBatch) await end.sync(false);`,
     tests: [SIMULATION],
   },
   {
     name: 'durable counts what was written during the fdatasync',
-    file: 'internal/wal/log-writer.ts',
+    file: 'internal/wal/log-end.ts',
     text: 'if (announces) this.#advanceDurable(issuedLsn);',
     replacement: 'if (announces) this.#advanceDurable(this.#written.lsn + 0 * issuedLsn);',
     tests: [WRITER],
   },
   {
     name: 'failed fdatasync tried again',
-    file: 'internal/wal/log-writer.ts',
+    file: 'internal/wal/log-end.ts',
     text: '      await open.file.datasync();',
     replacement: '      await open.file.datasync().catch(() => open.file.datasync());',
     tests: [SIMULATION],
@@ -61,15 +61,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'segment left without its seal',
-    file: 'internal/wal/log-writer.ts',
+    file: 'internal/wal/log-end.ts',
     text: '    await writeFully(file, encodeSeal(salt, seal), segment.sizeBytes);',
     replacement: '    encodeSeal(salt, seal);',
     tests: [SIMULATION],
   },
   {
     name: 'seal not fdatasynced before the next segment',
-    file: 'internal/wal/log-writer.ts',
-    text: `    await this.#sync();
+    file: 'internal/wal/log-end.ts',
+    text: `    await this.sync();
     segment.sizeBytes += NOTE_BYTES;
     segment.isSealed = true;`,
     replacement: `    segment.sizeBytes += NOTE_BYTES;
@@ -86,17 +86,16 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'batch refused for want of space not cut off again',
-    file: 'internal/wal/log-writer.ts',
+    file: 'internal/wal/log-end.ts',
     text: '      await open.file.truncate(open.segment.sizeBytes);',
     replacement: '      await Promise.resolve();',
     tests: [SIMULATION, WRITER],
   },
   {
     name: 'LSNs of a refused batch not reused',
-    file: 'internal/wal/log-writer.ts',
-    text: `    this.#tail = this.#written;
-    this.#parts.events.onRefused`,
-    replacement: '    this.#parts.events.onRefused',
+    file: 'internal/wal/write-queue.ts',
+    text: '    this.#tail = end;\n',
+    replacement: '',
     tests: [SIMULATION],
   },
   {

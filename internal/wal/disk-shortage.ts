@@ -1,0 +1,78 @@
+/**
+ * A disk without room: what is short, and a try every second whether that is
+ * over, so that the log says by itself when it can be written again.
+ */
+import type { Lsn } from '#model/position.ts';
+import type { Clock, Timer } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import { describeShortage, type Shortage, shortageOf } from '#platform/shortage.ts';
+import { messageOf } from '#platform/thrown.ts';
+import { isShortage } from '#wal/wal-errors.ts';
+
+const PROBE_INTERVAL_MS = 1_000;
+/** Free bytes from which a full disk counts as usable again. */
+const PROBE_FREE_BYTES = 1_024 * 1_024;
+
+export interface DiskShortageParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Bytes free on the log's disk. */
+  readonly freeBytes: () => Promise<number>;
+  /** Opens the end of the log for writing. */
+  readonly open: () => Promise<unknown>;
+  /** Has `probe` called when nothing else is being written. */
+  readonly onProbe: () => void;
+  readonly writtenLsn: () => Lsn;
+}
+
+export class DiskShortage {
+  readonly #parts: DiskShortageParts;
+  #current: Shortage | undefined;
+  #timer: Timer | undefined;
+  #isStopped = false;
+
+  constructor(parts: DiskShortageParts) {
+    this.#parts = parts;
+  }
+
+  /** What the last batch, or the last try to make room for one, was short of. */
+  get current(): Shortage | undefined {
+    return this.#current;
+  }
+
+  begin(error: unknown): void {
+    const { clock, logger, writtenLsn, onProbe } = this.#parts;
+    const shortage = shortageOf(error) ?? 'space';
+    if (this.#current !== shortage) {
+      const what = { error: messageOf(error), lsn: writtenLsn() + 1 };
+      logger.warn(what, `${describeShortage(shortage)}: writes are refused`);
+    }
+    this.#current = shortage;
+    if (this.#isStopped) return;
+    this.#timer ??= clock.after(PROBE_INTERVAL_MS, () => {
+      this.#timer = undefined;
+      if (this.#current !== undefined) onProbe();
+    });
+  }
+
+  end(): void {
+    this.#current = undefined;
+  }
+
+  /** Rejects where the disk fails for another reason than a shortage. */
+  async probe(): Promise<void> {
+    try {
+      if ((await this.#parts.freeBytes()) < PROBE_FREE_BYTES) return this.begin(new Error('still full'));
+      await this.#parts.open();
+      this.end();
+    } catch (error) {
+      if (!isShortage(error)) throw error;
+      this.begin(error);
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+}

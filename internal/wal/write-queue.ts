@@ -1,0 +1,51 @@
+/** Frames that were appended and are not yet in the file, oldest first, and the tail that the next one must follow. */
+import type { ChainPoint } from '#model/replication.ts';
+import { assert } from '#platform/assert.ts';
+import { Fifo } from '#platform/fifo.ts';
+import { type Frame, whyNotNext } from '#wal/frame.ts';
+import { pointOf } from '#wal/frame-run.ts';
+
+export class WriteQueue {
+  readonly frames = new Fifo<Frame>();
+  #bytes = 0;
+  #tail: ChainPoint;
+
+  constructor(tail: ChainPoint) {
+    this.#tail = tail;
+  }
+
+  /** The last record that was appended, written or not. */
+  get tail(): ChainPoint {
+    return this.#tail;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(frame: Frame): void {
+    const why = whyNotNext(this.#tail, frame);
+    assert(why === undefined, why ?? '');
+    this.frames.push(frame);
+    this.#bytes += frame.frameBytes;
+    this.#tail = pointOf(frame);
+  }
+
+  find(lsn: number): Frame | undefined {
+    const first = this.frames.at(0);
+    return first === undefined || lsn < first.lsn ? undefined : this.frames.at(lsn - first.lsn);
+  }
+
+  /** The oldest `count` frames are written. */
+  drop(count: number): void {
+    for (let i = 0; i < count; i++) this.#bytes -= (this.frames.at(i) as Frame).frameBytes;
+    this.frames.drop(count);
+  }
+
+  /** Every frame is refused: their LSNs are given again, after `end`. */
+  clear(end: ChainPoint): void {
+    this.frames.clear();
+    this.#bytes = 0;
+    this.#tail = end;
+  }
+}
