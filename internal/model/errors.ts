@@ -49,6 +49,8 @@ export interface ErrorDetails {
   readonly limit?: ExceededLimit | undefined;
   /** True if no part of the request was applied; undefined if some part may have been. */
   readonly nothingDone?: true | undefined;
+  /** The same request may find room after so many seconds, without anybody doing anything. */
+  readonly retryAfterS?: number | undefined;
   readonly cause?: unknown;
 }
 

@@ -227,7 +227,7 @@ async function* counted(
 ): AsyncIterable<Uint8Array> {
   try {
     for await (const chunk of bodyOf(request)) {
-      reservation.add(chunk.length);
+      reservation.grow(chunk.length);
       yield chunk;
     }
   } catch (error) {

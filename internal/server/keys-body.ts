@@ -40,17 +40,19 @@ export async function readValue(
 ): Promise<Uint8Array> {
   const isGzip = isGzipped(request.headers['content-encoding']);
   const { budget, valueBytesMax } = options;
-  const announced = Number(request.headers['content-length'] ?? 0);
+  const announced = announcedBytes(request.headers['content-length']);
   if (announced > valueBytesMax) throw tooLarge(String(announced), valueBytesMax);
   const reservation = budget.reserve();
   response.once('close', reservation.release);
+  reservation.admit(announced);
   const pieces = new BodyPieces();
   let bytes = 0;
   try {
     for await (const chunk of bodyOf(request)) {
       bytes += chunk.length;
       if (bytes > valueBytesMax) throw tooLarge(`more than ${valueBytesMax}`, valueBytesMax);
-      reservation.add(chunk.length);
+      // Counts what was not announced.
+      reservation.grow(Math.min(chunk.length, Math.max(0, bytes - announced)));
       pieces.add(chunk);
     }
   } catch (error) {
@@ -60,8 +62,13 @@ export async function readValue(
   const body = pieces.take();
   if (!isGzip) return body;
   const value = await expand(body, options);
-  reservation.add(value.length);
+  reservation.grow(value.length);
   return value;
+}
+
+/** Nothing where the header is missing, or no number, which would spoil the sums of the budget. */
+function announcedBytes(header: string | undefined): number {
+  return header !== undefined && /^\d{1,15}$/.test(header) ? Number(header) : 0;
 }
 
 async function expand(

@@ -18,6 +18,7 @@ import {
   EARLIEST_POSITION_HEADER,
   LEADER_HINT_HEADER,
   RECEIVED_CODES,
+  RETRY_AFTER_HEADER,
   SENT_CODES,
   WIRE_CODES,
   type WireCode,
@@ -68,6 +69,7 @@ export function toError(error: ConnectError): WalnutError {
     latest: readPosition(range?.latest),
     limit: limit && { name: limit.name, max: Number(limit.max), size: Number(limit.size) },
     nothingDone: refusal?.nothingDone === true ? true : undefined,
+    retryAfterS: readSeconds(error.metadata.get(RETRY_AFTER_HEADER)),
     cause: error,
   };
   // Nodes of v0.1.0 send the header without the detail.
@@ -88,10 +90,16 @@ function readPosition(message: PositionMessage | undefined): Position | undefine
   return message && parsePosition(`${message.epoch}-${message.lsn}`);
 }
 
-function headersOf({ leaderHint, earliest }: ErrorDetails): Record<string, string> {
+/** Undefined where it is missing, or a date as others may send it. */
+function readSeconds(text: string | null): number | undefined {
+  return text !== null && /^\d{1,6}$/.test(text) ? Number(text) : undefined;
+}
+
+function headersOf({ leaderHint, earliest, retryAfterS }: ErrorDetails): Record<string, string> {
   const headers: Record<string, string> = {};
   if (leaderHint !== undefined) headers[LEADER_HINT_HEADER] = leaderHint;
   if (earliest !== undefined) headers[EARLIEST_POSITION_HEADER] = formatPosition(earliest);
+  if (retryAfterS !== undefined) headers[RETRY_AFTER_HEADER] = String(retryAfterS);
   return headers;
 }
 

@@ -8,6 +8,7 @@ import type { ErrorCode } from '#model/errors.ts';
 /** Header and metadata names, the same for rpcs and the keys routes. */
 export const LEADER_HINT_HEADER = 'x-leader-hint';
 export const EARLIEST_POSITION_HEADER = 'x-earliest-position';
+export const RETRY_AFTER_HEADER = 'retry-after';
 
 /** The codes of Connect by the names that JSON uses, with their numbers in gRPC. */
 export const WIRE_CODES = {

@@ -119,8 +119,8 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'expanded bodies that count as what was sent',
     file: 'internal/rpc/unary/unary-call.ts',
-    text: '        reservation.add(expanded.length);',
-    replacement: '        reservation.add(0);',
+    text: '        reservation.grow(expanded.length);',
+    replacement: '        reservation.grow(0);',
     tests: ['test/server/expanded-bodies.test.ts'],
   },
 ];

@@ -2,6 +2,8 @@
 import type { Mutant } from './mutant.ts';
 
 const PLAN = 'test/platform/memory-plan.test.ts';
+const BUDGET = 'test/rpc/body-budget.test.ts';
+const ROOM = 'test/server/body-room.test.ts';
 
 export const MEMORY_MUTANTS: readonly Mutant[] = [
   {
@@ -21,9 +23,37 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
   {
     name: 'request bodies counted without a bound',
     file: 'internal/rpc/body-budget.ts',
-    text: 'if (held + bytes > bytesMax && held > counted) {',
-    replacement: 'if (held + bytes > bytesMax * 1e9) {',
-    tests: ['test/rpc/body-budget.test.ts'],
+    text: 'if (ledger.held + bytes > ledger.bytesMax && !isAlone && !isEntitled) {',
+    replacement: 'if (ledger.held + bytes > ledger.bytesMax * 1e9 && !isAlone && !isEntitled) {',
+    tests: [BUDGET],
+  },
+  {
+    name: 'body that is refused when half of it was received',
+    file: 'internal/rpc/body-budget.ts',
+    text: 'this.#take(bytes, oldest === this && this.#counted > 0);',
+    replacement: 'this.#take(bytes, oldest !== oldest);',
+    tests: [BUDGET, ROOM],
+  },
+  {
+    name: 'PUT whose body takes its room as it comes',
+    file: 'internal/server/keys-body.ts',
+    text: '  reservation.admit(announced);\n',
+    replacement: '',
+    tests: [ROOM],
+  },
+  {
+    name: 'rpc whose large body is refused once it comes',
+    file: 'internal/rpc/unary/body.ts',
+    text: 'const READ_BYTES_MAX = 65_536;',
+    replacement: 'const READ_BYTES_MAX = 65_536_000;',
+    tests: [ROOM],
+  },
+  {
+    name: 'expanded body refused because of what it was sent as',
+    file: 'internal/rpc/unary/unary-call.ts',
+    text: '    const { reservation } = this;\n',
+    replacement: '    const reservation = this.#options.budget.reserve();\n',
+    tests: [ROOM],
   },
   {
     name: 'metric with a label that belongs to summaries',

@@ -1,23 +1,94 @@
-import { expect, it } from 'vitest';
-import { createBodyBudget } from '#rpc/body-budget.ts';
+import { describe, expect, it } from 'vitest';
+import { type BodyReservation, createBodyBudget } from '#rpc/body-budget.ts';
 
-it('refuses what is over the budget, but never one body that is alone', () => {
+/**
+ * Steps of bodies named by a letter, with a budget of 100: `a=60` is admitted with its
+ * length, `a+10` grew, `a.` was released; a `!` behind a step says that it is refused.
+ */
+function play(steps: string): { held: number; seen: number[] } {
   const seen: number[] = [];
   const budget = createBodyBudget(100, (bytes) => seen.push(bytes));
-  const large = budget.reserve();
-  large.add(90);
-  large.add(70);
-  expect(budget.heldBytes()).toBe(160);
-  const other = budget.reserve();
-  expect(() => other.add(1)).toThrow('at most 100 at once: try again');
-  large.release();
-  other.add(60);
-  const third = budget.reserve();
-  expect(() => third.add(41)).toThrow('60 bytes');
-  expect(() => other.add(41)).not.toThrow();
-  other.release();
-  third.add(100);
-  third.release();
-  expect(budget.heldBytes()).toBe(0);
-  expect(seen).toEqual([90, 70, 60, 41, 100]);
+  const bodies = new Map<string, BodyReservation>();
+  for (const step of steps.split(' ')) {
+    const [, name = '', sign, digits = '', mark] = /^([a-z])([=+.])(\d*)(!?)$/.exec(step) ?? [];
+    const body = bodies.get(name) ?? budget.reserve();
+    bodies.set(name, body);
+    const act = (): void => {
+      if (sign === '.') body.release();
+      else if (sign === '=') body.admit(Number(digits));
+      else body.grow(Number(digits));
+    };
+    if (mark === '!') expect(act, step).toThrow('at most 100 at once: try again');
+    else expect(act, step).not.toThrow();
+  }
+  return { held: budget.heldBytes(), seen };
+}
+
+/** How many bodies of 80 came whole, in pieces of 20: each writer sends one a round, and begins again at once. */
+function writesOf(writers: number, isLengthKnown: boolean): number {
+  const budget = createBodyBudget(100);
+  const bodies = Array.from({ length: writers }, () => ({ body: budget.reserve(), bytes: 0 }));
+  let writes = 0;
+  for (let step = 0; step < 200 * writers; step++) {
+    const writer = bodies[step % writers];
+    if (writer === undefined) break;
+    try {
+      if (!isLengthKnown) writer.body.grow(20);
+      else if (writer.bytes === 0) writer.body.admit(80);
+      writer.bytes += 20;
+    } catch {
+      writer.bytes = 0;
+    }
+    if (writer.bytes !== 80 && writer.bytes !== 0) continue;
+    if (writer.bytes === 80) writes++;
+    writer.body.release();
+    Object.assign(writer, { body: budget.reserve(), bytes: 0 });
+  }
+  return writes;
+}
+
+describe('the budget', () => {
+  it.each([
+    ['admits what fits', 'a=60 b=40', 100],
+    ['refuses at once what does not fit', 'a=60 b=41! c=40', 100],
+    ['never refuses one alone', 'a=160', 160],
+    ['never refuses one alone that grows', 'a+90 a+70', 160],
+    ['refuses others beside one that is larger than it', 'a=160 b=1! c+1!', 160],
+    ['takes an empty body whatever is held', 'a=160 b=0 c+0', 160],
+    ['gives back what was released, once', 'a=60 b=40 a. a. c=60', 100],
+    ['counts nothing after the release', 'a=60 a. a=50 a+50', 0],
+    ['gives back what a refused body held', 'a+50 b+50 b+1! c=50', 100],
+    ['lets the oldest that grows be whole', 'a+50 b+50 a+50 b+1! a+50', 150],
+    ['lets the next one be whole once the oldest has gone', 'a+40 b+40 c+20 a. b+40 b+40 c+1!', 120],
+    ['lets it be whole beside bodies of known length', 'a+10 b=90 a+90', 190],
+    ['refuses one that begins to grow where there is no room', 'a=100 b+1!', 100],
+    ['lets only one be over it', 'a+50 b+50 a+50 b+50!', 100],
+    ['counts what an admitted body expands to', 'a=50 b=50 a+70 b+70!', 120],
+    ['never refuses what one alone expands to', 'a=60 a+90', 150],
+  ])('%s: %s', (_what, steps, held) => {
+    expect(play(steps).held).toBe(held);
+  });
+
+  it.each(['known', 'unknown'])(
+    'lets more writers make no fewer writes, of bodies of %s length',
+    (length) => {
+      const alone = writesOf(1, length === 'known');
+      expect(alone).toBeGreaterThan(40);
+      for (let writers = 2; writers <= 8; writers++) {
+        expect(writesOf(writers, length === 'known'), `${writers} writers`).toBeGreaterThanOrEqual(alone);
+      }
+    },
+  );
+
+  it('tells what it admitted', () => {
+    expect(play('a=60 b=41! c+40 c+0').seen).toEqual([60, 40]);
+  });
+
+  it('says of a refusal that it passes, and that nothing was done', () => {
+    const budget = createBodyBudget(100);
+    budget.reserve().admit(100);
+    const refused = (): void => budget.reserve().admit(1);
+    const details = { retryAfterS: 1, nothingDone: true };
+    expect(refused).toThrow(expect.objectContaining({ code: 'resource_exhausted', details }));
+  });
 });

@@ -40,7 +40,7 @@ function reading(length: number | undefined, { budgetBytes = 1_000, bytesMax = 1
   const outcome: { body?: string; error?: ConnectError } = {};
   const start = (exchange: Exchange, into = outcome): void =>
     readBody(exchange, length, {
-      budget,
+      reservation: budget.reserve(),
       bytesMax,
       lengthFrom: (chunk) => (chunk[0] === 0x35 ? 5 : undefined),
       tooLong: (promised) => new ConnectError(`too long: ${promised}`, Code.ResourceExhausted),

@@ -6,7 +6,6 @@ import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createAdmission } from '#rpc/admission.ts';
-import { createBodyBudget } from '#rpc/body-budget.ts';
 import { createBodyDeadlines } from '#rpc/body-deadlines.ts';
 import { createErrorMapper } from '#rpc/error-mapping.ts';
 import { createHttpRoutes } from '#rpc/http-routes.ts';
@@ -202,23 +201,6 @@ describe('hostile and broken peers', () => {
     await until(() => running.node.calls.length === 1);
     socket.destroy();
     await until(() => isAborted);
-  });
-
-  it('bounds the bodies in memory, and gets back what it lent', () => {
-    const budget = createBodyBudget(300_000);
-    const first = budget.reserve();
-    first.add(60_000);
-    expect(budget.heldBytes()).toBe(60_000);
-    first.add(140_000);
-    expect(budget.heldBytes()).toBe(200_000);
-    const second = budget.reserve();
-    expect(() => second.add(100_001)).toThrow('at most 300000 at once');
-    first.release();
-    first.release();
-    first.add(1_000_000);
-    expect(budget.heldBytes()).toBe(0);
-    second.add(1);
-    expect(budget.heldBytes()).toBe(1);
   });
 });
 

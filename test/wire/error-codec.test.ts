@@ -31,7 +31,11 @@ const DETAILS: readonly [string, ErrorDetails][] = [
   ['a limit', { limit: { name: 'server.max_value_bytes', max: 1_024, size: 1_025 } }],
   ['the first record', { earliest: EARLIEST }],
   ['the first and the last record', { earliest: EARLIEST, latest: LATEST }],
-  ['everything', { leaderHint: 'm:8080', nothingDone: true, earliest: EARLIEST, latest: LATEST }],
+  ['when there may be room', { retryAfterS: 1 }],
+  [
+    'everything',
+    { leaderHint: 'm:8080', nothingDone: true, retryAfterS: 9, earliest: EARLIEST, latest: LATEST },
+  ],
 ];
 
 describe.each(CODES)('%s', (code) => {

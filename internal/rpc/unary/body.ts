@@ -1,15 +1,17 @@
 /**
  * Collects the body of one call. A body that came in one piece costs nothing;
  * one that is waited for counts against the budget of all connections until it
- * is answered or gone. What cannot be taken any more is not waited for.
+ * is answered or gone: as a whole where its length is known, and from its headers
+ * on where that is more than one read. What cannot be taken is not waited for.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
-import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
+import type { BodyReservation } from '#rpc/body-budget.ts';
 import { BodyPieces } from '#rpc/body-pieces.ts';
 import type { Exchange } from '#rpc/unary/exchange.ts';
 
 export interface BodyReader {
-  readonly budget: BodyBudget;
+  /** The call's; made when it is first asked for. */
+  readonly reservation: BodyReservation;
   readonly bytesMax: number;
   /**
    * The body's length as its first chunk tells it, or undefined where it does
@@ -24,6 +26,8 @@ export interface BodyReader {
 }
 
 const NOTHING = new Uint8Array(0);
+/** What Node reads from a socket at once: a longer body has to be waited for. */
+const READ_BYTES_MAX = 65_536;
 
 /** `length`: of the body, where the caller said. */
 export function readBody(exchange: Exchange, length: number | undefined, reader: BodyReader): void {
@@ -60,6 +64,7 @@ class Body {
       this.#fail(this.#reader.tooLong(length));
       return;
     }
+    if (length !== undefined && length > READ_BYTES_MAX && !this.#tryAdmit(length)) return;
     this.#exchange?.read(
       (chunk) => this.#onChunk(chunk),
       (isWhole) => this.#onEnd(isWhole),
@@ -101,26 +106,47 @@ class Body {
     }
     if (length !== undefined && received > length) throw unkept(length, received);
     if (received > reader.bytesMax) throw reader.tooLong(length);
-    if (received !== this.#expected) this.#wait(reader);
+    if (received !== this.#expected) this.#wait(received);
+  }
+
+  #tryAdmit(length: number): boolean {
+    try {
+      this.#count(length, true);
+      return true;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
   }
 
   /** Counts what the peer lets us wait for: all of it where that is known. */
-  #wait(reader: BodyReader): void {
-    this.#reservation ??= this.#reserve(reader);
-    const due = Math.max(this.#expected ?? 0, this.#received);
-    this.#reservation.add(due - this.#counted);
-    this.#counted = due;
+  #wait(received: number): void {
+    const expected = this.#expected ?? 0;
+    if (this.#counted < expected) this.#count(expected, true);
+    if (this.#counted < received) this.#count(received, false);
   }
 
-  #reserve(reader: BodyReader): BodyReservation {
-    const made = reader.budget.reserve();
+  /** So many bytes in all. */
+  #count(bytes: number, isKnown: boolean): void {
+    const reservation = this.#reserved();
+    const more = bytes - this.#counted;
+    this.#counted = bytes;
+    if (isKnown) reservation?.admit(more);
+    else reservation?.grow(more);
+  }
+
+  #reserved(): BodyReservation | undefined {
+    const reader = this.#reader;
+    if (this.#reservation !== undefined || reader === undefined) return this.#reservation;
+    const { reservation } = reader;
+    this.#reservation = reservation;
     this.#exchange?.onClose(() => {
-      made.release();
+      reservation.release();
       if (this.#reader === undefined) return;
       this.#letGo();
       reader.onFailed(endedEarly());
     });
-    return made;
+    return reservation;
   }
 
   #fail(error: unknown): void {

@@ -4,7 +4,7 @@
  * caller's protocol and counted; only what has to wait is asynchronous.
  */
 import type { ConnectError } from '@connectrpc/connect';
-import type { BodyBudget } from '#rpc/body-budget.ts';
+import type { BodyReservation } from '#rpc/body-budget.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { UnaryRoute } from '#rpc/rpc-routes.ts';
 import { type BodyReader, readBody } from '#rpc/unary/body.ts';
@@ -27,6 +27,7 @@ export class UnaryCall implements BodyReader {
   readonly #startedMs: number;
   readonly #call: RpcCall;
   readonly #context: CallContext;
+  #reservation: BodyReservation | undefined;
 
   constructor(
     options: UnaryPathOptions,
@@ -63,8 +64,9 @@ export class UnaryCall implements BodyReader {
     }
   }
 
-  get budget(): BodyBudget {
-    return this.#options.budget;
+  get reservation(): BodyReservation {
+    this.#reservation ??= this.#options.budget.reserve();
+    return this.#reservation;
   }
 
   get bytesMax(): number {
@@ -90,15 +92,16 @@ export class UnaryCall implements BodyReader {
   }
 
   #expand({ bytes, excess }: ReceivedMessage): void {
-    const { compression, budget } = this.#options;
+    const { compression } = this.#options;
     // What a kilobyte became stays in memory until it is answered, as a body of that size does.
     // Of a caller that goes away meanwhile, only who asked before hears.
-    const reservation = budget.reserve();
+    // It counts with its own body: else a call that is alone could be refused because of itself.
+    const { reservation } = this;
     this.#exchange.onClose(reservation.release);
     compression
       .decompress(bytes, this.#route.readMaxBytes)
       .then((expanded) => {
-        reservation.add(expanded.length);
+        reservation.grow(expanded.length);
         this.#invoke(expanded, excess);
       })
       .catch((error: unknown) => this.onFailed(error));

@@ -1,0 +1,140 @@
+/** Large bodies that come slowly and at once, where there is room for one of them. */
+import { randomBytes } from 'node:crypto';
+import type { Http2Stream } from 'node:http2';
+import { gzipSync } from 'node:zlib';
+import { expect, it } from 'vitest';
+import { http1, type Running, session, start, tcp, until, VALUE_BYTES_MAX } from '#test/server/running.ts';
+
+const HALF = VALUE_BYTES_MAX / 2;
+
+async function startWithRoom(
+  bodyBytesMax: number,
+  valueBytesMax = VALUE_BYTES_MAX,
+): Promise<Running & { readonly counted: () => number }> {
+  let bytes = 0;
+  const onBodyBytes = (more: number): void => {
+    bytes += more;
+  };
+  return { ...(await start({ bodyBytesMax, valueBytesMax, onBodyBytes })), counted: () => bytes };
+}
+
+interface Slow {
+  /** The next `bytes` of the body. */
+  send(bytes: number): void;
+  end(): void;
+  answer(): string;
+}
+
+function http1Put(running: Running, key: string, header: string): Slow {
+  const { socket, received } = tcp(running);
+  const isChunked = header.startsWith('transfer-encoding');
+  socket.write(`PUT /v1/keys/${key} HTTP/1.1\r\nhost: a\r\n${header}\r\n\r\n`);
+  return {
+    send: (bytes) => {
+      const piece = 'x'.repeat(bytes);
+      socket.write(isChunked ? `${bytes.toString(16)}\r\n${piece}\r\n` : piece);
+    },
+    end: () => {
+      if (isChunked) socket.write('0\r\n\r\n');
+    },
+    answer: received,
+  };
+}
+
+function http2Put(client: ReturnType<typeof session>, key: string): Slow {
+  const stream: Http2Stream = client.request({ ':method': 'PUT', ':path': `/v1/keys/${key}` });
+  let answer = '';
+  stream.on('response', (headers) => {
+    answer += `HTTP/2 ${headers[':status']} \r\nretry-after: ${headers['retry-after']}\r\n`;
+  });
+  stream.on('data', (chunk: Buffer) => {
+    answer += chunk.toString();
+  });
+  stream.on('error', () => {});
+  return {
+    send: (bytes) => void stream.write('x'.repeat(bytes)),
+    end: () => void stream.end(),
+    answer: () => answer,
+  };
+}
+
+function expectPassingShortage(answer: string, status: number): void {
+  expect(answer).toMatch(new RegExp(`^HTTP/[\\d.]+ ${status} `));
+  expect(answer).toContain('retry-after: 1\r\n');
+  expect(answer).toContain('"code":"resource_exhausted"');
+  expect(answer).toContain('try again');
+}
+
+it('a body of known length takes its room before it comes, and is received to its end', async () => {
+  const running = await startWithRoom(1.5 * VALUE_BYTES_MAX);
+  const first = http1Put(running, 'first', `content-length: ${VALUE_BYTES_MAX}`);
+  first.send(HALF);
+  await until(() => running.counted() > 0);
+  expect(running.counted()).toBe(VALUE_BYTES_MAX);
+  const second = http1Put(running, 'second', `content-length: ${VALUE_BYTES_MAX}`);
+  await until(() => second.answer().includes('try again'));
+  expectPassingShortage(second.answer(), 507);
+  first.send(HALF);
+  await until(() => first.answer() !== '');
+  expect(first.answer()).toContain('HTTP/1.1 201 ');
+  expect([...running.node.entries.keys()]).toEqual(['first']);
+  expect((await http1(running, 'PUT', '/v1/keys/second', { body: 'x'.repeat(VALUE_BYTES_MAX) })).status).toBe(
+    201,
+  );
+});
+
+it.each(['HTTP/1.1, in chunks', 'HTTP/2'])(
+  'of bodies of unknown length the oldest is received to its end: %s',
+  async (kind) => {
+    const running = await startWithRoom(VALUE_BYTES_MAX);
+    const client = session(running);
+    const put = (key: string): Slow =>
+      kind === 'HTTP/2' ? http2Put(client, key) : http1Put(running, key, 'transfer-encoding: chunked');
+    const first = put('first');
+    first.send(HALF);
+    await until(() => running.counted() === HALF);
+    const second = put('second');
+    second.send(HALF);
+    await until(() => running.counted() === 2 * HALF);
+    first.send(HALF - 1);
+    await until(() => running.counted() > 2 * HALF || first.answer() !== '');
+    second.send(1);
+    await until(() => second.answer().includes('try again'));
+    expectPassingShortage(second.answer(), 507);
+    first.send(1);
+    first.end();
+    await until(() => first.answer() !== '');
+    expect(first.answer()).toContain(' 201 ');
+    expect([...running.node.entries.keys()]).toEqual(['first']);
+  },
+);
+
+it('a large rpc body of known length is refused before it comes', async () => {
+  const body = JSON.stringify({ key: 'k', value: 'A'.repeat(66_000) });
+  const running = await startWithRoom(100_000, 66_000);
+  const set = (): ReturnType<typeof tcp> => {
+    const one = tcp(running);
+    const head = ['POST /walnut.v1.KVStore/Set HTTP/1.1', 'host: a', 'content-type: application/json'];
+    one.socket.write(`${[...head, `content-length: ${body.length}`].join('\r\n')}\r\n\r\n`);
+    return one;
+  };
+  const first = set();
+  await until(() => running.counted() > 0);
+  expect(running.counted()).toBe(body.length);
+  const second = set();
+  await until(() => second.received().includes('try again'));
+  expectPassingShortage(second.received(), 429);
+  first.socket.write(body);
+  await until(() => first.received() !== '');
+  expect(first.received()).toContain('HTTP/1.1 200 ');
+});
+
+it('a gzipped body is not refused because of itself', async () => {
+  const value = randomBytes(132_000).toString('base64');
+  const body = gzipSync(JSON.stringify({ key: 'k', value }));
+  const running = await startWithRoom(200_000, 132_000);
+  const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+  const set = await http1(running, 'POST', '/walnut.v1.KVStore/Set', { headers, body });
+  expect(set.status).toBe(200);
+  expect(running.counted()).toBeGreaterThan(200_000);
+});
