@@ -1,14 +1,14 @@
 /**
- * Operations on their way, in the order of their calls: what waits to be sent,
- * bounded, and what goes into the next Batch.
+ * A bounded queue of operations that wait to be sent, in the order of their calls.
+ * It also decides how many go into the next Batch.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { BatchOperation, BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
 
-/** One call, until it is settled. */
+/** One call that is not settled yet. */
 export interface Pending {
   readonly operation: BatchOperation['operation'];
-  /** Of the request, about, and never less. */
+  /** An upper estimate of the operation's bytes in the request. */
   readonly bytes: number;
   readonly settle: (result: BatchResult['result']) => void;
   readonly fail: (error: ConnectError) => void;
@@ -17,9 +17,9 @@ export interface Pending {
 export interface QueueLimits {
   /** Operations in one Batch; nodes take at most 1,000. */
   readonly batchOperationsMax: number;
-  /** Bytes of one Batch; what is longer by itself goes alone. */
+  /** Bytes of one Batch; a longer operation is sent in a Batch of its own. */
   readonly batchBytesMax: number;
-  /** What may wait to be sent. */
+  /** How many operations, and how many bytes of them, may wait to be sent. */
   readonly queuedOperationsMax: number;
   readonly queuedBytesMax: number;
 }
@@ -27,7 +27,7 @@ export interface QueueLimits {
 export class BatchQueue {
   readonly #limits: QueueLimits;
   #waiting: Pending[] = [];
-  /** The first that is not taken yet. */
+  /** The index of the first operation that still waits. */
   #head = 0;
   #bytes = 0;
 
@@ -39,10 +39,10 @@ export class BatchQueue {
     return this.#waiting.length - this.#head;
   }
 
-  /** Throws RESOURCE_EXHAUSTED where too much is waiting. */
+  /** Adds an operation. Throws RESOURCE_EXHAUSTED if too much is waiting. */
   push(pending: Pending): void {
     const { queuedOperationsMax, queuedBytesMax } = this.#limits;
-    // One operation is taken whatever its size.
+    // An empty queue accepts an operation of any size.
     if (
       this.length > 0 &&
       (this.length >= queuedOperationsMax || this.#bytes + pending.bytes > queuedBytesMax)
@@ -57,7 +57,7 @@ export class BatchQueue {
     this.#bytes += pending.bytes;
   }
 
-  /** The first of those that wait, as many as one Batch takes. */
+  /** Removes and returns the first waiting operations, as many as fit into one Batch. */
   take(): Pending[] {
     const { batchOperationsMax, batchBytesMax } = this.#limits;
     let bytes = 0;

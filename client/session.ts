@@ -1,35 +1,35 @@
 /**
- * What a caller has seen: the newest position of its writes and reads. Reads
- * that carry it never show an older state, on whichever node. Clients of several
- * nodes may share one.
+ * The newest position that a caller has written or read. A read that carries it as
+ * its token never shows an older state, on any node. Clients of several nodes may
+ * share one session.
  */
 import type { Position } from '#gen/walnut/v1/types_pb.ts';
 
-/** An epoch is term and nonce; the term has the bits above these. */
+/** The bits of the nonce in an epoch; the term is above them. */
 const NONCE_BITS = 32n;
 
 export class Session {
   #token: Position | undefined;
 
-  /** `token`: of an earlier session. */
+  /** `token` continues an earlier session. */
   constructor(token?: Position) {
     this.#token = token;
   }
 
-  /** To be kept, or handed to another process; undefined where nothing was seen yet. */
+  /** The token, to store or to pass to another process; undefined before the first answer. */
   get token(): Position | undefined {
     return this.#token;
   }
 
-  /** Takes what an answer tells, where it is newer. */
+  /** Moves the session to the position of an answer, if that is newer. */
   observe(position: Position | undefined): void {
     if (position === undefined || position.lsn === 0n) return;
     if (this.#token === undefined || isNewer(position, this.#token)) this.#token = position;
   }
 
   /**
-   * Forgets everything: after DATA_LOSS, which says that what was seen belongs to
-   * a history that was discarded, so that no node can ever show it again.
+   * Discards the position. Call it after DATA_LOSS, which means that the position
+   * belongs to a discarded history, so that no node can ever include it again.
    */
   reset(): void {
     this.#token = undefined;

@@ -1,12 +1,12 @@
 /**
- * A client that makes batches by itself: the calls of one turn of the event
- * loop, and those that come while a Batch is on its way, go together in the
- * next. One Batch is under way at a time, so operations take effect in the order
- * of their calls, and a Get sees the Sets called before it. A Batch is not
- * atomic: each call has its own result or error.
+ * A client that batches calls by itself. Calls of one turn of the event loop, and
+ * calls made while a Batch is under way, are sent together in the next Batch. One
+ * Batch is under way at a time, so operations take effect in the order of their
+ * calls, and a Get sees the Sets called before it. A Batch is not atomic: each call
+ * has its own result or error.
  *
- * Nothing is sent twice: a write whose Batch failed may have been carried out or
- * not. Errors are `ConnectError`s.
+ * The client never retries a write: if its Batch failed, the write may have been
+ * applied or not. Errors are `ConnectError`s.
  */
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
@@ -30,15 +30,15 @@ import { BatchQueue, type Pending, type QueueLimits } from './batch-queue.ts';
 import { Session } from './session.ts';
 
 export interface WalnutClientOptions extends Partial<QueueLimits> {
-  /** `host:port` of a node, asked over HTTP/2. */
+  /** `host:port` of a node, which is called over HTTP/2. */
   readonly address: string;
-  /** Instead of HTTP/2: any Connect or gRPC transport to the node. It is the caller's to close. */
+  /** A Connect or gRPC transport to use instead of `address`. The caller must close it. */
   readonly transport?: Transport;
-  /** Shared by clients whose reads shall see each other's writes; default: its own. */
+  /** Share one session between clients whose reads must see each other's writes. By default each client has its own. */
   readonly session?: Session;
-  /** How long a Batch may take beside what its calls may wait, milliseconds; default 10,000. */
+  /** How long a Batch may take in addition to the waits of its calls, in milliseconds; default 10,000. */
   readonly timeoutMs?: number;
-  /** How long a Get waits on a node that is behind the session, milliseconds; default 1,000. */
+  /** How long a Get waits on a node that is behind the session, in milliseconds; default 1,000. */
   readonly waitMs?: number;
 }
 
@@ -57,9 +57,9 @@ const LIMITS: QueueLimits = {
 };
 const TIMEOUT_MS = 10_000;
 const WAIT_MS = 1_000;
-/** Nodes refuse to wait longer. */
+/** The longest wait that nodes accept. */
 const WAIT_MS_MAX = 60_000;
-/** More than an operation takes beside its key, value and name. */
+/** An upper bound for the bytes of an operation besides its key, value and request id. */
 const OPERATION_BYTES = 128;
 const UTF8_BYTES_PER_UNIT = 3;
 
@@ -85,28 +85,28 @@ export class WalnutClient {
   }
 
   /**
-   * Reads one key, from a state that includes all that the session has seen;
-   * `found: false` where it is missing. Rejects with UNAVAILABLE where the node
-   * does not get there in time, and with DATA_LOSS where it never will.
+   * Reads one key from a state that includes everything the session has seen;
+   * `found: false` if the key is missing. Rejects with UNAVAILABLE if the node does
+   * not reach that state in time, and with DATA_LOSS if it never will.
    */
   get(key: string, options: GetOptions = {}): Promise<GetResponse> {
     const value = create(GetSchema, { ...options, key });
     return this.#call({ case: 'get', value }, key, 0, 'get') as Promise<GetResponse>;
   }
 
-  /** Writes one key; `applied: false` where a condition was not met. `value` is not to be changed until then. */
+  /** Writes one key; `applied: false` if a condition was not met. Do not change `value` before the call is settled. */
   set(key: string, value: Uint8Array, options: SetOptions = {}): Promise<SetResponse> {
     const operation = { case: 'set', value: create(SetSchema, { ...options, key, value }) } as const;
     return this.#call(operation, key, value.length, 'set') as Promise<SetResponse>;
   }
 
-  /** Removes one key; `deleted: false` where it was missing or a condition not met. */
+  /** Deletes one key; `deleted: false` if it was missing or a condition was not met. */
   delete(key: string, options: DeleteOptions = {}): Promise<DeleteResponse> {
     const value = create(DeleteSchema, { ...options, key });
     return this.#call({ case: 'delete', value }, key, 0, 'delete') as Promise<DeleteResponse>;
   }
 
-  /** Resolves when all calls made before it are settled; those made later are refused. */
+  /** Refuses further calls, and resolves when all earlier ones are settled. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#sending;
@@ -117,7 +117,7 @@ export class WalnutClient {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) throw new ConnectError('this client is closed', Code.Canceled);
       const requestId = requestIdOf(operation);
-      // On the wire each lone surrogate becomes the same character, and so another's key or name.
+      // UTF-8 would replace every lone surrogate by the same character, and so change a key into another.
       if (!key.isWellFormed() || !requestId.isWellFormed())
         throw invalid('ill-formed text: it has lone surrogates');
       const bytes = UTF8_BYTES_PER_UNIT * (key.length + requestId.length) + valueBytes + OPERATION_BYTES;
@@ -136,12 +136,12 @@ export class WalnutClient {
     return answer;
   }
 
-  /** Sends batches, one after the other, until nothing waits. Never rejects. */
+  /** Sends Batches, one after the other, until no operation waits. Never rejects. */
   async #send(): Promise<void> {
     await endOfTurn();
     while (this.#queue.length > 0) {
       await this.#sendBatch(this.#queue.take());
-      // Whoever had an answer may call again before the next Batch goes.
+      // Callers that just got an answer can still add a call to the next Batch.
       await endOfTurn();
     }
     this.#sending = undefined;
@@ -152,11 +152,11 @@ export class WalnutClient {
     try {
       await this.#carryOut(batch);
     } catch (error) {
-      // Where one does not fit a message nothing was sent: the others are not its fault.
+      // If an operation cannot be encoded nothing was sent: fail that one and send the others.
       const fitting = batch.filter(isEncodable);
       if (fitting.length < batch.length) return this.#sendBatch(fitting);
       const reason = ConnectError.from(error);
-      // A replica refuses a Batch for its writes, with nothing done, and would have answered the rest.
+      // A replica refuses a whole Batch if it contains a write, and applies nothing: send the Gets again.
       const isRefused = reason.code === Code.FailedPrecondition && !batch.every(isGet);
       const gets = isRefused ? batch.filter(isGet) : [];
       for (const pending of batch) if (!isRefused || !isGet(pending)) pending.fail(reason);
@@ -179,7 +179,7 @@ export class WalnutClient {
       if (isTooLarge && batch.length > 1) tooLarge.push(pending);
       else pending.settle(result);
     }
-    // An answer holds so many bytes of values; what did not fit is read by itself.
+    // An answer is limited in bytes of values; a Get that did not fit is repeated alone.
     for (const pending of tooLarge) await this.#sendBatch([pending]);
   }
 
@@ -192,7 +192,7 @@ export class WalnutClient {
   }
 }
 
-/** A transport that came from the caller stays open. Throws INVALID_ARGUMENT where the address is none. */
+/** Returns the caller's transport, which this client leaves open, or a new one. Throws INVALID_ARGUMENT for a bad address. */
 function openTransport({ address, transport }: WalnutClientOptions): ClosableTransport {
   if (transport !== undefined) return { transport, close: () => undefined };
   const endpoint = tryEndpoint(address);
@@ -228,13 +228,13 @@ function requestIdOf({ case: kind, value }: Operation): string {
   return kind === 'set' || kind === 'delete' ? value.requestId : '';
 }
 
-/** How long the node may take over it, as its caller asked. */
+/** How long the node may wait for this operation, as its caller requested. */
 function waitMsOf({ case: kind, value }: Operation): number {
   if (kind === undefined) return 0;
   return Math.min(WAIT_MS_MAX, kind === 'get' ? value.waitMs : value.timeoutMs);
 }
 
-/** Whether a message can hold it; fails it where none can, such as a number below zero. */
+/** True if the operation can be encoded; otherwise fails its call, for instance for a negative number. */
 function isEncodable({ operation, fail }: Pending): boolean {
   try {
     toBinary(BatchOperationSchema, create(BatchOperationSchema, { operation }));
@@ -249,7 +249,7 @@ function invalid(message: string): ConnectError {
   return new ConnectError(message, Code.InvalidArgument);
 }
 
-/** After everything that is ready to run now: promises first, then this. */
+/** Resolves after all callbacks of pending promises have run. */
 async function endOfTurn(): Promise<void> {
   await undefined;
   await new Promise<void>((resolve) => process.nextTick(resolve));

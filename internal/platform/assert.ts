@@ -1,11 +1,11 @@
-/** Assertions state what a bug would break; they are never about input. */
+/** Assertions detect bugs of this program; input is never checked with them. */
 
-/** Throws where `condition` does not hold: the process must not go on from a bug. */
+/** Throws if `condition` is false, so that no work continues after a bug. */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(`assertion failed: ${message}`);
 }
 
-/** For the default of an exhaustive switch over a union. */
+/** For the default branch of an exhaustive switch over a union. */
 export function assertNever(value: never): never {
   throw new Error(`assertion failed: unexpected ${JSON.stringify(value)}`);
 }

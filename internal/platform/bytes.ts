@@ -1,7 +1,7 @@
-/** Little-endian numbers of the formats on disk, and bytes as a Buffer. Pure. */
+/** Reads and writes the little-endian numbers of the formats on disk. Pure. */
 
 const TWO_32 = 2 ** 32;
-/** The high half of a u64 that is still below 2^53. */
+/** The high word of a number below 2^53 is below this. */
 const HIGH_MAX = 2 ** 21;
 
 /** Writes a whole number below 2^53 as u64. */
@@ -10,7 +10,7 @@ export function writeUint53(target: Buffer, value: number, offset: number): void
   target.writeUInt32LE(Math.floor(value / TWO_32), offset + 4);
 }
 
-/** Reads a u64; NaN where it is not below 2^53, so that every comparison with it is false. */
+/** Reads a u64; NaN if it is 2^53 or more, so that every comparison with it is false. */
 export function readUint53(source: Buffer, offset: number): number {
   const high = source.readUInt32LE(offset + 4);
   return high < HIGH_MAX ? high * TWO_32 + source.readUInt32LE(offset) : Number.NaN;

@@ -1,9 +1,9 @@
 /**
- * The time seam. Every room takes a `Clock` as a constructor parameter; only
- * `platform/` and the test doubles touch the real timers.
+ * The interface to time. Every room takes a `Clock` as a constructor parameter; only
+ * `platform/` uses the real timers, and tests use a virtual clock.
  */
 
-/** A pending callback. Cancelling twice, or after it fired, does nothing. */
+/** A pending callback. Cancelling twice, or after the call, does nothing. */
 export interface Timer {
   cancel(): void;
 }
@@ -21,8 +21,8 @@ export interface Clock {
   /** Calls `callback` once after `ms` milliseconds unless cancelled. */
   after(ms: number, callback: () => void): Timer;
   /**
-   * Resolves after pending I/O callbacks had a turn: what a long synchronous
-   * job awaits between slices so that it never stalls the loop.
+   * Resolves after pending I/O callbacks have run. A long synchronous job awaits
+   * this between its slices, so that it does not stall the event loop.
    */
   yield(): Promise<void>;
 }

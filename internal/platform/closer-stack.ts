@@ -1,7 +1,7 @@
 /**
- * What a composition root has opened, closed in reverse order. Every closer
- * runs, whatever the ones before it did; their errors are thrown together at
- * the end. Closing twice is closing once.
+ * Closes what a composition root has opened, in reverse order. Every closer runs,
+ * even if others failed; their errors are thrown together at the end. A second call
+ * of `close` returns the promise of the first.
  */
 
 type Closer = () => void | Promise<void>;
@@ -10,13 +10,13 @@ export class CloserStack {
   readonly #closers: { readonly name: string; readonly close: Closer }[] = [];
   #closing: Promise<void> | undefined;
 
-  /** Remembers how to close `name`. Throws where closing has begun: nobody would call it. */
+  /** Adds a closer for `name`. Throws if closing has begun, because nothing would call it. */
   push(name: string, close: Closer): void {
     if (this.#closing !== undefined) throw new Error(`cannot open ${name}: already closing`);
     this.#closers.push({ name, close });
   }
 
-  /** Rejects with an `AggregateError` of what failed, each error naming its closer. */
+  /** Runs all closers. Rejects with an `AggregateError` if some failed; each error names its closer. */
   close(): Promise<void> {
     this.#closing ??= this.#closeAll();
     return this.#closing;

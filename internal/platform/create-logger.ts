@@ -1,10 +1,9 @@
 /**
- * The production `Logger`: pino, as one JSON object a line, or pretty where a
- * person reads along. Lines are written in the call that logs them, so the last
- * words before an exit are not lost; there are no worker threads. Logging never
- * throws and never blocks: lines that cannot be written are dropped and counted
- * (`line-output.ts`), fields that cannot be shown are left out. `NO_COLOR` is
- * honoured (no-color.org).
+ * The production `Logger`: pino, with one JSON object per line, or pretty lines on a
+ * terminal. The call that logs a line also writes it, without worker threads, so
+ * that lines before an exit are not lost. Logging never throws and never blocks:
+ * lines that cannot be written are dropped and counted (`line-output.ts`), and
+ * fields that cannot be serialized are omitted. `NO_COLOR` is honoured (no-color.org).
  */
 import { isatty } from 'node:tty';
 import pino from 'pino';
@@ -15,15 +14,15 @@ import type { LogFields, Logger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { openStandardError } from '#platform/standard-error.ts';
 
-/** In order of severity; `silent` is above them all. */
+/** Levels by severity; `silent` turns every line off. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** `auto`: pretty where the destination is a terminal, else JSON. */
+/** `auto` means pretty if the destination is a terminal, else JSON. */
 export const LOG_FORMATS = ['auto', 'json', 'pretty'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** Where lines go. */
+/** The output for log lines. */
 export interface LogDestination {
   readonly isTerminal: boolean;
   readonly tryWrite: TryWrite;
@@ -32,21 +31,21 @@ export interface LogDestination {
 export interface LoggerOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
-  /** On every line, such as the node's name. */
+  /** Fields of every line, such as the node's name. */
   readonly fields?: LogFields;
-  /** Default: standard error, which leaves standard output to answers. */
+  /** Standard error by default, so that standard output contains only answers. */
   readonly destination?: LogDestination;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly clock?: Clock;
 }
 
-/** A logger whose level, and that of all its children, can change while running. */
+/** A logger whose level can change at any time, for it and all its children. */
 export interface LevelLogger extends Logger {
   readonly level: LogLevel;
   setLevel(level: LogLevel): void;
-  /** Lines that could not be written, since the start. */
+  /** Lines dropped since the start, because they could not be written. */
   readonly droppedLines: number;
-  /** Before the process ends: gives a slow reader a moment, 200 ms at most. */
+  /** Waits up to 200 ms for a slow reader. Must be called before the process ends. */
   flush(): void;
 }
 
@@ -84,7 +83,7 @@ function openDestination(): LogDestination {
 function createPino(fields: LogFields, stream: pino.DestinationStream): pino.Logger {
   return pino(
     {
-      // Pino's children keep the level they were born with; ours share one, checked before pino is asked.
+      // A pino child keeps the level it was created with. Ours share one level, checked before pino is called.
       level: 'trace',
       base: fields,
       timestamp: pino.stdTimeFunctions.isoTime,
@@ -164,7 +163,7 @@ class PinoLogger implements LevelLogger {
     try {
       this.#pino[level](fields, message);
     } catch (error) {
-      // A field that throws when it is read costs the fields, not the line and never the caller.
+      // If reading a field throws, write the line without its fields rather than throw to the caller.
       this.#pino[level](
         { fields: `cannot be shown: ${error instanceof Error ? error.message : ''}` },
         message,

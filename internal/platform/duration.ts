@@ -1,10 +1,10 @@
 /**
- * Durations as people write them: `250ms`, `30s`, `1.5h`; the one parser for
- * configuration, the keys routes and the command line. Strict on purpose:
- * "12xyz", "10", "1 s" and a part of a millisecond are undefined, never guessed at.
+ * Parses and formats durations such as `250ms`, `30s` or `1.5h`, for configuration,
+ * the keys routes and the command line. It is strict on purpose: "12xyz", "10", "1 s"
+ * and a fraction of a millisecond are refused, not guessed.
  */
 
-/** Largest first, for `formatDuration`. */
+/** Largest unit first, as `formatDuration` needs them. */
 const UNITS_MS: ReadonlyMap<string, number> = new Map([
   ['d', 86_400_000],
   ['h', 3_600_000],
@@ -13,10 +13,10 @@ const UNITS_MS: ReadonlyMap<string, number> = new Map([
   ['ms', 1],
 ]);
 
-/** What messages say of the form. */
+/** How messages describe the form. */
 export const DURATION_FORM = 'a duration such as "500ms", "1s", "5m", "1h" or "1d"';
 
-/** Whole milliseconds; undefined where `text` is no duration or beyond 2^53. */
+/** Returns whole milliseconds; undefined if `text` is no duration or is 2^53 ms or more. */
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d{1,16}(?:\.\d{1,6})?)(ms|s|m|h|d)$/.exec(text);
   if (match === null) return undefined;
@@ -25,7 +25,7 @@ export function parseDuration(text: string): number | undefined {
   return Math.abs(ms - rounded) < 1e-6 && Number.isSafeInteger(rounded) ? rounded : undefined;
 }
 
-/** In the largest unit that leaves a whole number: 60000 is "1m". Throws for a part of a millisecond. */
+/** Formats in the largest unit that gives a whole number: 60000 is "1m". Throws for a fraction of a millisecond. */
 export function formatDuration(ms: number): string {
   if (ms === 0) return '0s';
   for (const [name, factor] of UNITS_MS) {

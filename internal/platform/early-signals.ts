@@ -1,15 +1,15 @@
 /**
- * Signals from the first moment of a process: loading a program takes half a
- * second, in which Node's defaults would end it by a hang-up that it should
- * ignore, or with another code than that of a stop. Until somebody takes over,
- * a stop leaves at once with exit code 0: nothing is open yet.
+ * Handles signals from the start of a process. Loading the program takes half a
+ * second, in which Node's defaults would end it on a SIGHUP that it should ignore, or
+ * end a stop with an exit code other than 0. Until `handTo` is called a stop exits at
+ * once with code 0, because nothing is open yet.
  */
 import { createNodeClock } from '#platform/node-clock.ts';
 import { whenParentEnds } from '#platform/parent-process.ts';
 import { listenForShutdown, type ShutdownListener } from '#platform/shutdown-signals.ts';
 
 export interface EarlySignals {
-  /** From now on `listener` hears of them, and of the end of the launcher. */
+  /** Makes `listener` the receiver of all further signals and of the launcher's end. */
   handTo(listener: ShutdownListener): void;
 }
 

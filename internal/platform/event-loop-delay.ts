@@ -1,10 +1,10 @@
 /**
- * How late the event loop runs: Node's own sampling histogram. Promise 24
+ * Measures how late the event loop runs, with Node's sampling histogram. Promise 24
  * bounds its p99.9 at 50 ms.
  *
- * A reading covers the time since the one before it: a scrape starts a new
- * window, so with two scrapers each sees part of the stalls. A stall that
- * begins within 10 ms of a reading is missed: sampling starts anew.
+ * A reading covers the time since the previous one. Every scrape begins a new window,
+ * so with two scrapers each sees only some of the stalls. A stall that begins within
+ * 10 ms after a reading is missed, because sampling restarts.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Metrics } from '#platform/metrics.ts';
@@ -12,7 +12,7 @@ import type { Metrics } from '#platform/metrics.ts';
 const RESOLUTION_MS = 10;
 const NANOSECONDS_PER_MS = 1e6;
 
-/** Milliseconds beyond the time at which the loop should have run. */
+/** Milliseconds after the time at which the event loop should have run. */
 export interface EventLoopDelay {
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -29,7 +29,7 @@ export interface EventLoopMonitor {
 export function startEventLoopMonitor(): EventLoopMonitor {
   const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   histogram.enable();
-  // A sample is the distance of two timer calls, so an idle loop measures the resolution itself.
+  // A sample is the time between two timer calls, so an idle loop measures the resolution.
   const toDelayMs = (nanoseconds: number): number =>
     Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / NANOSECONDS_PER_MS - RESOLUTION_MS) : 0;
   return {
@@ -48,9 +48,9 @@ export function startEventLoopMonitor(): EventLoopMonitor {
 }
 
 /**
- * `walnut_event_loop_delay_seconds{percentile}`; percentile 100 is the longest
- * stall. The label `quantile` belongs to summaries, and Prometheus refuses it on
- * anything else.
+ * Registers `walnut_event_loop_delay_seconds{percentile}`; percentile 100 is the
+ * longest stall. The label is not `quantile`, because Prometheus refuses that one on
+ * anything but summaries.
  */
 export function registerEventLoopDelay(metrics: Metrics, monitor: EventLoopMonitor): void {
   metrics.gaugeFamilyFrom(

@@ -1,7 +1,7 @@
 /**
- * A queue in an array. Taking is O(1) on average, and what was taken is let go
- * at once: in a queue that is never quite empty it would live until the array is
- * cut, long enough for the collector to take it for old.
+ * A queue in an array. Removing is O(1) on average. The reference to a removed item
+ * is cleared at once; otherwise a queue that is never quite empty would keep it until
+ * the array is cut, and the garbage collector would move it to the old generation.
  */
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
@@ -15,12 +15,12 @@ export class Fifo<T> {
     this.#items.push(item);
   }
 
-  /** The item at `index`, 0 being the oldest; undefined beyond the newest. */
+  /** The item at `index`, where 0 is the oldest; undefined after the newest. */
   at(index: number): T | undefined {
     return this.#items[this.#head + index];
   }
 
-  /** Takes the oldest `count`, which are there. */
+  /** Removes the oldest `count` items. The queue must contain that many. */
   drop(count: number): void {
     const head = this.#head + count;
     if (head === this.#items.length) {
@@ -29,13 +29,13 @@ export class Fifo<T> {
     }
     this.#items.fill(undefined, this.#head, head);
     this.#head = head;
-    // Moving the rest when it is the smaller part is amortised by what was taken.
+    // Moving the rest is amortised: it is no longer than what was removed.
     if (head < 1_024 || head * 2 < this.#items.length) return;
     this.#items = this.#items.slice(head);
     this.#head = 0;
   }
 
-  /** Takes everything from `index` on, oldest first. */
+  /** Removes and returns everything from `index` on, oldest first. */
   cut(index: number): T[] {
     return this.#items.splice(this.#head + index) as T[];
   }

@@ -1,26 +1,26 @@
 /**
- * An exclusive lock on a file that the kernel frees when its owner dies,
- * SIGKILL included. Node has no flock; SQLite takes POSIX record locks (or
- * Windows' own), so an exclusive transaction that is never written to serves.
- * A file holding a process id would not do: ids repeat across containers.
+ * An exclusive lock on a file, which the kernel frees when its owner dies, also by
+ * SIGKILL. Node has no flock, but SQLite takes POSIX record locks (Windows locks on
+ * Windows), so the lock is an exclusive SQLite transaction that is never committed. A
+ * file with a process id would not work: ids repeat across containers.
  *
- * POSIX drops a process's locks on a file when *any* of its descriptors for
- * that file closes. So nothing in the owning process may open the lock file
- * by other means, and this module creates it by O_EXCL only.
+ * POSIX frees a process's locks on a file when *any* of its descriptors for that file
+ * closes. So the owning process must not open the lock file in any other way, and
+ * this module opens it only to create it (O_EXCL).
  */
 import { closeSync, openSync } from 'node:fs';
 import type { DirectoryLock } from '#platform/file-system.ts';
 
 const SQLITE_BUSY = 5;
 
-/** Keeps locks alive that a caller forgets: a collected database would free the lock. */
+/** Keeps a reference to every lock: a garbage-collected database would free its lock. */
 const held = new Set<object>();
 let sqlite: Promise<typeof import('node:sqlite')> | undefined;
 
 /**
- * Takes the lock file at `path`, creating it (0600) where missing; undefined
- * where another live process, or this one, holds it. Throws where the file
- * cannot be opened or is something else than a lock file.
+ * Locks the file at `path` and creates it (0600) if it is missing. Resolves with
+ * undefined if a live process, also this one, owns the lock. Throws if the file
+ * cannot be opened or is no lock file.
  */
 export async function tryLockFile(path: string): Promise<DirectoryLock | undefined> {
   createFile(path);
@@ -28,10 +28,10 @@ export async function tryLockFile(path: string): Promise<DirectoryLock | undefin
   const { DatabaseSync } = await sqlite;
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
-    // A journal on disk would need space, and a start on a full disk must still serve reads.
+    // A journal on disk would need space, but a node must start on a full disk to serve reads.
     database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
-    // A file that may only be read gives a shared lock, which keeps nobody out, and no error before a write.
-    // This one never leaves the memory: nothing is committed.
+    // On a read-only file SQLite takes only a shared lock, and reports no error before a write.
+    // This write detects that. It stays in memory, because it is never committed.
     database.exec('PRAGMA user_version = 1');
   } catch (error) {
     database.close();
@@ -47,7 +47,7 @@ export async function tryLockFile(path: string): Promise<DirectoryLock | undefin
   };
 }
 
-/** In one turn: a close after another caller of this process took the lock would drop it. */
+/** Creates the file synchronously: a close after another caller in this process took the lock would free it. */
 function createFile(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600));
@@ -56,7 +56,7 @@ function createFile(path: string): void {
   }
 }
 
-/** Node 22 and 24 announce `node:sqlite` as experimental on first import: not an operator's concern. */
+/** Imports without the warning of Node 22 and 24 that `node:sqlite` is experimental, which operators need not see. */
 async function importQuietly(): Promise<typeof import('node:sqlite')> {
   const emitWarning = process.emitWarning;
   process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {

@@ -1,67 +1,66 @@
 /**
- * The disk seam: the narrow part of a file system that Walnut relies on, with
- * what it relies on stated per call. The memory file system of the tests
- * breaks every promise not made here.
+ * The interface to the disk: the few calls that Walnut uses, each with the guarantees
+ * it relies on. The memory file system of the tests gives no guarantee beyond these.
  *
  * Errors are Node's system errors: an `Error` with a `code` such as `ENOSPC`.
  */
 
-/** How a file is opened. `create` fails with EEXIST; the others with ENOENT. */
+/** How a file is opened. `create` fails with EEXIST, `read` and `write` with ENOENT. */
 export type OpenMode = 'read' | 'write' | 'create' | 'replace';
 
 export interface FileStat {
   readonly sizeBytes: number;
   readonly isDirectory: boolean;
-  /** Last modification, wall milliseconds. */
+  /** Last modification, wall time in milliseconds. */
   readonly modifiedMs: number;
 }
 
 export interface File {
   /**
-   * Reads into `target` from byte `position` of the file. Resolves with the
-   * number of bytes read: short only at the end of the file, 0 beyond it.
+   * Reads into `target` from byte `position` of the file. Resolves with the number of
+   * bytes read, which is less than requested only at the end of the file.
    */
   read(target: Uint8Array, position: number): Promise<number>;
   /**
-   * Writes `source` at byte `position`. May be short: resolves with the bytes
-   * written (at least 1), and the caller continues. Nothing is durable yet.
+   * Writes `source` at byte `position`. Resolves with the number of bytes written, at
+   * least 1; the caller must write the rest. Nothing is durable yet.
    */
   write(source: Uint8Array, position: number): Promise<number>;
-  /** As `write`, made on the calling thread, which waits for it: for a few bytes. Throws what `write` rejects with. */
+  /** `write` that blocks the calling thread, for a few bytes. Throws the errors with which `write` rejects. */
   writeNow(source: Uint8Array, position: number): number;
-  /** Makes what was written before the call durable, and the file's size. A failure is final. */
+  /** Makes everything written before the call durable, and the file's size. A failure is final. */
   datasync(): Promise<void>;
-  /** Like `datasync`, with all metadata. */
+  /** `datasync` for all metadata, too. */
   sync(): Promise<void>;
   truncate(sizeBytes: number): Promise<void>;
   stat(): Promise<FileStat>;
   close(): Promise<void>;
 }
 
-/** An exclusive hold on a directory that the kernel frees when its owner dies. */
+/** An exclusive lock on a directory, which the kernel frees when its owner dies. */
 export interface DirectoryLock {
   release(): Promise<void>;
 }
 
 export interface FileSystem {
-  /** `read`: existing, read only; `write`: existing, read and write; `create`: new, read and write; `replace`: emptied or new. New files have mode 0600. */
+  /** `read`: existing, read only; `write`: existing, read and write; `create`: new, read and write; `replace`: truncated or new, read and write. New files have mode 0600. */
   open(path: string, mode: OpenMode): Promise<File>;
-  /** Undefined where nothing is there. */
+  /** Undefined if the path does not exist. */
   stat(path: string): Promise<FileStat | undefined>;
   /** The names in a directory, in no order. */
   readDirectory(path: string): Promise<string[]>;
-  /** Creates the directory and its parents, mode 0700; one that is there already is fine. */
+  /** Creates the directory and its parents with mode 0700, if they do not exist. */
   makeDirectory(path: string): Promise<void>;
-  /** Atomic for observers; durable only after `syncDirectory`. Replaces a file at `to`. */
+  /** Renames atomically and replaces a file at `to`. Durable only after `syncDirectory`. */
   rename(from: string, to: string): Promise<void>;
   /** Deletes a file. */
   remove(path: string): Promise<void>;
-  /** Deletes a directory, which must be empty. */
+  /** Deletes an empty directory. */
   removeDirectory(path: string): Promise<void>;
   /** Makes creations, renames and removals in the directory durable. */
   syncDirectory(path: string): Promise<void>;
-  /** Bytes an unprivileged writer may still use on the file system of `path`. */
+  /** Bytes that an unprivileged process may still write to the file system of `path`. */
   freeBytes(path: string): Promise<number>;
-  /** Takes the lock file at `path`; undefined where another live process (or this one) holds it. */
+  /** Locks the file at `path`; undefined if a live process, also this one, owns the lock. */
   lock(path: string): Promise<DirectoryLock | undefined>;
 }

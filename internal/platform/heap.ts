@@ -1,25 +1,25 @@
-/** How V8 keeps its heap. The limit itself is the launcher's to set. */
+/** Settings of V8's heap and its garbage collector. The launcher sets the heap limit. */
 import { type EventLoopUtilization, performance } from 'node:perf_hooks';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Heap } from '#platform/idle-collector.ts';
 
-/** V8 waits for as much garbage as this share of what lived at the last full collection, by default for thrice that. */
+/** V8 collects when garbage reaches this share of what lived at the last full collection; its default is three times that. */
 const GROWING_PERCENT = 50;
 
 /**
- * To be called first. What a node keeps lies outside the heap, and what lives in
- * it is some 20 MB: little to collect, and much to save where garbage is not
- * left to pile up to many times that.
+ * Makes V8 collect earlier. Must be called before anything else. A node's entries are
+ * outside the heap and only about 20 MB live in it, so a collection is cheap, and
+ * garbage does not grow to a multiple of that.
  */
 export function keepHeapSmall(): void {
   setFlagsFromString(`--heap-growing-percent=${GROWING_PERCENT}`);
 }
 
-/** Collections of young buffers between two of all. */
+/** One of this many collections is a full one; the others are of the young generation. */
 const YOUNG_PER_FULL = 4;
 
-/** V8's own collection, which Node gives to nobody who does not start it with a flag. */
+/** V8's `gc` function, which exists only after the flag `--expose-gc`. */
 type Collect = (
   options:
     | { readonly type: 'major'; readonly flavor: 'last-resort' | 'regular' }
@@ -27,9 +27,9 @@ type Collect = (
 ) => void;
 
 /**
- * Frees buffers that are garbage. V8 lets some 64 MiB of them gather that are
- * young, and as much that are not, which is more than a small machine has to
- * spare. `perBytes`: of large bodies taken in, between two collections.
+ * Frees buffers that are garbage. V8 lets about 64 MiB of young buffers and as much of
+ * old ones accumulate, which is too much for a small machine. A collection runs after
+ * every `perBytes` of large bodies received.
  */
 export function createBufferCollector(perBytes: number): (bytes: number) => void {
   setFlagsFromString('--expose-gc');
@@ -40,12 +40,12 @@ export function createBufferCollector(perBytes: number): (bytes: number) => void
     bytesSince += bytes;
     if (bytesSince < perBytes) return;
     bytesSince = 0;
-    // What lived through two young collections is freed by a full one only.
+    // Only a full collection frees what survived two young ones.
     collect(++rounds % YOUNG_PER_FULL === 0 ? { type: 'major', flavor: 'regular' } : { type: 'minor' });
   };
 }
 
-/** This process's heap, for `startIdleCollector`. */
+/** Opens this process's heap for `startIdleCollector`. */
 export function openHeap(): Heap {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as Collect;
@@ -65,7 +65,7 @@ export function openHeap(): Heap {
   };
 }
 
-/** Bytes that the heap may grow to. */
+/** The most bytes to which the heap may grow. */
 export function heapLimitBytes(): number {
   return getHeapStatistics().heap_size_limit;
 }

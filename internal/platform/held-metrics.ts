@@ -1,9 +1,9 @@
 /**
- * Counters and histograms that are written thousands of times a second and read
- * when Prometheus asks. The library looks a child up by its labels at every
- * call; these add numbers, and become its samples at the scrape.
+ * Counters and histograms for hot paths. The Prometheus library looks up a child by
+ * its labels at every call; these only add numbers, and are converted to the
+ * library's samples at a scrape.
  */
-/** One line of the text format, as the library takes it. */
+/** One line of the text format, as the library expects it. */
 export interface HeldSample {
   readonly metricName: string;
   readonly labels: Readonly<Record<string, string | number>>;
@@ -20,7 +20,7 @@ export class HeldCounter {
 
 export class HeldHistogram {
   readonly #bounds: readonly number[];
-  /** Of the values within each bound and above the one before; the last is for those above all. */
+  /** How many values are within each bound and above the previous one; the last counts those above all bounds. */
   readonly #counts: Float64Array;
   #sum = 0;
 

@@ -1,34 +1,32 @@
 /**
- * Gives memory back while there is nothing else to do. V8 collects when more is
- * asked for: a node that has just started, or taken in a million entries, would
- * keep the garbage of that for as long as it then rests. A collection that gives
- * memory back stops the process for some 60 ms where 20 MB live in the heap, and
- * throws away compiled code that is soon wanted again. So it is made once after the
- * event loop was busy and then did next to nothing for half a second, where memory
- * has become much more or much less since the last one, and at most every ten
- * seconds: neither where requests trickle in, nor where they come in bursts and
- * change little.
+ * Returns memory to the system while the node is idle. V8 collects only when memory is
+ * requested, so a node that is idle after its start, or after a million writes, would
+ * keep that garbage. A collection that returns memory stops the process for about 60 ms
+ * with 20 MB live in the heap, and discards compiled code that is soon needed again.
+ * So one runs only if the event loop was busy and then nearly idle for half a second,
+ * if memory use has changed much since the last one, and at most every ten seconds. A
+ * steady trickle of requests, or bursts that change little, cause none.
  */
 import type { Clock, Timer } from '#platform/clock.ts';
 
 export const LOOK_MS = 500;
-/** Between two collections. */
+/** The least time between two collections. */
 export const PAUSE_MS = 10_000;
-/** Of the time between two looks: less is idle. */
+/** The event loop counts as idle up to this busy share of the time between two looks. */
 export const IDLE_SHARE = 0.01;
-/** More makes garbage that is worth a collection. */
+/** From this busy share on, the work made enough garbage for a collection. */
 export const BUSY_SHARE = 0.2;
 
-/** What buffers and heap take has changed by this much since the last collection: garbage of its kind may be left. */
+/** A collection needs a change of heap and buffers by this much since the last one, because only then is there much garbage. */
 export const CHANGED_BYTES = 32 * 1_024 * 1_024;
 
-/** What is looked at, and what is done: Node's in production. */
+/** The measurements and the collection; Node's own in production. */
 export interface Heap {
-  /** Share of the time since it was last asked in which the event loop was busy, 0 to 1. */
+  /** The share of time in which the event loop was busy since the last call, 0 to 1. */
   busyShare(): number;
-  /** Bytes that V8 has taken for its heap, and that buffers outside of it take. */
+  /** Bytes allocated for V8's heap and for buffers outside it. */
   takenBytes(): number;
-  /** A full collection that gives back what it frees. */
+  /** Runs a full collection that returns freed memory to the system. */
   collect(): void;
 }
 
@@ -36,7 +34,7 @@ export interface IdleCollector {
   close(): void;
 }
 
-/** Begins with a process that was busy: starting. */
+/** Starts the collector. The start of the process counts as busy. */
 export function startIdleCollector(clock: Clock, heap: Heap): IdleCollector {
   let wasBusy = true;
   let lastMs = Number.NEGATIVE_INFINITY;
@@ -51,7 +49,7 @@ export function startIdleCollector(clock: Clock, heap: Heap): IdleCollector {
         lastMs = clock.monotonicMs();
         lastBytes = heap.takenBytes();
       }
-      // The collection itself made the loop busy.
+      // Discards the busy time of the collection itself.
       heap.busyShare();
     }
     timer = clock.after(LOOK_MS, look);

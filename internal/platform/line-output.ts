@@ -1,46 +1,46 @@
 /**
- * Lines for an output that may fail or stand still, such as a log on a full
- * disk or a pipe that nobody reads. `write` returns at once and never throws.
+ * Writes lines to an output that may fail or block, such as a log on a full disk or a
+ * pipe that nobody reads. `write` returns at once and never throws.
  *
- * A line is handed over in the call that writes it, so that last words are not
- * lost. Where there is no room for the moment (EAGAIN), up to 256 KiB wait.
- * What fails, or comes while too much waits, is dropped and counted. The output
- * is tried again with each line and once a second; the first thing written to
- * it then is a line that says how many are missing, and why.
+ * `write` passes the line to the system in the same call, so that lines before an exit
+ * are not lost. While the output has no room (EAGAIN), up to 256 KiB wait. Lines that
+ * fail, or arrive while too much waits, are dropped and counted. The output is tried
+ * again with each line and once a second, and then begins with a line that says how
+ * many lines are missing, and why.
  */
 import type { Clock, Timer } from '#platform/clock.ts';
 
-/** Takes as many of `bytes` as there is room for and says how many. Throws system errors; must not block. */
+/** Writes as many of `bytes` as there is room for and returns how many. Throws system errors; must not block. */
 export type TryWrite = (bytes: Uint8Array) => number;
 
 export interface Gap {
   readonly lines: number;
-  /** The system's code of the last failure, such as ENOSPC; EAGAIN where nobody read. */
+  /** The system's code of the last failure, such as ENOSPC; EAGAIN if nobody read. */
   readonly code: string;
 }
 
 export interface LineOutputOptions {
   readonly tryWrite: TryWrite;
   readonly clock: Clock;
-  /** The line, with its newline, that stands where lines are missing. */
+  /** Returns the line, with its newline, that replaces missing lines. */
   readonly describeGap: (gap: Gap) => string;
 }
 
 const WAITING_BYTES_MAX = 256 * 1_024;
-/** A reader is asked again after this; a failed output after the other. */
+/** How soon to try again after EAGAIN, and after a failure. */
 const ROOM_RETRY_MS = 100;
 const FAILURE_RETRY_MS = 1_000;
-/** What `flush` may take: this often, and this long between. */
+/** How often `flush` tries, and how long it waits in between. */
 const FLUSH_TRIES = 20;
 const FLUSH_PAUSE_MS = 10;
 
 export class LineOutput {
   readonly #options: LineOutputOptions;
-  /** The first may be the rest of a line. */
+  /** Lines that wait; the first may be the rest of a line. */
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #isFirstBegun = false;
-  /** A line was begun and dropped: the next one starts on a line of its own. */
+  /** A partly written line was dropped, so the next line needs a newline first. */
   #isLineBroken = false;
   #gap: Gap | undefined;
   #droppedLines = 0;
@@ -51,12 +51,12 @@ export class LineOutput {
     this.#options = options;
   }
 
-  /** Since the start. */
+  /** Lines dropped since the start. */
   get droppedLines(): number {
     return this.#droppedLines;
   }
 
-  /** `line` ends with a newline. */
+  /** Writes `line`, which must end with a newline, or drops it. */
   write(line: string): void {
     this.#fillGap();
     const isFull = this.#waitingBytes > 0 && this.#waitingBytes + line.length > WAITING_BYTES_MAX;
@@ -69,7 +69,7 @@ export class LineOutput {
     }
   }
 
-  /** Before the process ends: gives a slow reader 200 ms for what waits. Blocks the thread so long at most. */
+  /** Waits up to 200 ms, blocking the thread, for the reader to take what waits. For the end of the process. */
   flush(): void {
     const pause = new Int32Array(new SharedArrayBuffer(4));
     for (let tries = 0; tries < FLUSH_TRIES && this.#waiting.length > 0; tries++) {
@@ -85,7 +85,7 @@ export class LineOutput {
     this.#waitingBytes += bytes.length;
   }
 
-  /** Writes what waits, as far as there is room; the number of lines lost where that fails. */
+  /** Writes the waiting lines as far as there is room. Returns the number of lines lost by a failure. */
   #drain(): number {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       const written = this.#tryWrite(first);
@@ -103,7 +103,7 @@ export class LineOutput {
     return 0;
   }
 
-  /** Undefined where the output failed. */
+  /** Returns how many bytes were written; undefined if the output failed. */
   #tryWrite(bytes: Uint8Array): number | undefined {
     try {
       return this.#options.tryWrite(bytes);
@@ -129,7 +129,7 @@ export class LineOutput {
     this.#tryAgainIn(FAILURE_RETRY_MS);
   }
 
-  /** Says what is missing, where something is and it can be said now. */
+  /** Writes the line about missing lines, if there are any and nothing waits. */
   #fillGap(): void {
     if (this.#gap === undefined || this.#waiting.length > 0) return;
     this.#push(this.#options.describeGap(this.#gap));

@@ -1,6 +1,6 @@
 /**
- * Bounds how many lines of one kind a log gets, whoever causes them: so many in a
- * window of time, and the first of the next says how many were left out.
+ * Limits log lines of one kind to a number per window of time, whoever causes them.
+ * The first line of the next window says how many were omitted.
  */
 import type { Clock } from '#platform/clock.ts';
 
@@ -17,7 +17,7 @@ export class LinePace {
     this.#clock = clock;
   }
 
-  /** Undefined where the line is left out; else fields that belong into it. */
+  /** Returns fields to add to the line; undefined if the line must be omitted. */
   take(): { readonly leftOut?: number } | undefined {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs >= this.#windowEndMs) {

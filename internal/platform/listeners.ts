@@ -1,16 +1,16 @@
 /**
- * Any number of listeners to one kind of event, called synchronously in the
- * order in which they subscribed. A listener that throws ends the call.
+ * The listeners to one kind of event, called synchronously in the order in which they
+ * subscribed. If a listener throws, those after it are not called.
  */
 export type Listener<T> = (event: T) => void;
 
 export class Listeners<T> {
-  /** Replaced, never changed: whoever subscribes during a call is called from the next one on. */
+  /** Replaced, never modified, so that a listener added during a call is called from the next one on. */
   #all: readonly { readonly listener: Listener<T> }[] = [];
 
-  /** Returns how to end the subscription; calling that again changes nothing. */
+  /** Returns a function that ends the subscription; calling it again does nothing. */
   subscribe(listener: Listener<T>): () => void {
-    // An entry of its own, so that the same function may subscribe twice.
+    // The wrapper object allows the same function to subscribe twice.
     const own = { listener };
     this.#all = [...this.#all, own];
     return () => {

@@ -1,6 +1,6 @@
-/** The logging seam; the production logger is pino (`create-logger.ts`). */
+/** The interface for logging; the production logger uses pino (`create-logger.ts`). */
 
-/** Structured fields of a log line. Keys of users never go in raw: see `quoteKey`. */
+/** Structured fields of a log line. Pass users' keys through `quoteKey`, never as they are. */
 export type LogFields = Record<string, unknown>;
 
 export interface Logger {
@@ -14,7 +14,7 @@ export interface Logger {
 
 const nothing = (): void => {};
 
-/** Discards everything: for tests and for library use. */
+/** Discards every line, for tests and for library use. */
 export const silentLogger: Logger = {
   debug: nothing,
   info: nothing,

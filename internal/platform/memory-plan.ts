@@ -1,41 +1,41 @@
 /**
- * What this process's memory is for: entries get what everything else leaves.
- * Pure. Measured in cgroups of 192 to 400 MiB under parallel Sets of 100 B to 8 MB with
- * replicas and checkpoints; `bin/launch.cjs` derives V8's heap limit from the
- * same figures.
+ * Divides this process's memory: entries get what everything else leaves. Pure. The
+ * figures were measured in cgroups of 192 to 400 MiB under parallel Sets of 100 B to
+ * 8 MB with replicas and checkpoints. `bin/launch.cjs` derives V8's heap limit from
+ * the same figures.
  */
 const MIB = 1_024 * 1_024;
 
-/** Entries get at most this share, however much there is: the rest is for the system and its page cache. */
+/** The largest share for entries; the rest is for the system and its page cache. */
 const STORE_SHARE_MAX = 0.6;
-/** The program: Node, compiled code, what lives in the heap, the launcher beside it. */
+/** Memory of the program: Node, compiled code, live objects on the heap, and the launcher. */
 const PROGRAM_BYTES = 104 * MIB;
-/** What a counted byte of an entry may cost: chunks that are dead in part, index, spare buffers. */
+/** Memory per byte of an entry's cost: partly dead chunks, index and spare buffers come on top. */
 const BYTES_PER_STORE_BYTE = 1.1;
-/** A body as it arrives and in one piece, the record made of it, the batch it is written with, and what is garbage of those. */
+/** Copies of a body: as received, in one piece, in its record, in the written batch, and garbage of those. */
 const COPIES_OF_BODY = 6;
 const SCARCE_BYTES = 1_024 * MIB;
-/** Entries get no less, whether it fits or not. */
+/** Entries get at least this, even if it does not fit. */
 const STORE_BYTES_MIN = 8 * MIB;
-/** With less than this nothing fits. */
+/** With less memory than this, no plan fits. */
 export const MEMORY_BYTES_MIN = 192 * MIB;
 
-/** All in bytes. */
+/** The plan; all figures are bytes. */
 export interface MemoryPlan {
-  /** What the process may use. */
+  /** How much the process may use. */
   readonly limitBytes: number;
   readonly programBytes: number;
-  /** Calls under way: their bodies, the records made of them, and buffers that are garbage already. */
+  /** For calls under way: their bodies, their records, and buffers that are garbage already. */
   readonly callBytes: number;
-  /** Of those, bodies as they came: each costs up to six times its bytes until it is on disk. */
+  /** The limit for received bodies within `callBytes`: each takes up to six times its size until it is on disk. */
   readonly bodyBytes: number;
-  /** So little that buffers which are garbage must not gather. */
+  /** True if memory is so small that garbage buffers must not accumulate. */
   readonly isScarce: boolean;
-  /** The newest frames, kept for replicas. */
+  /** For the ring: the newest frames, which replicas read. */
   readonly ringBytes: number;
-  /** Entries that change while a snapshot of them waits for the disk. */
+  /** For pre-images of entries that change while a snapshot waits for the disk. */
   readonly snapshotBytes: number;
-  /** What is left for entries, by default and at most: `storage.max_memory`. */
+  /** The rest, for entries: default and recommended maximum of `storage.max_memory`. */
   readonly storeBytes: number;
 }
 
@@ -61,8 +61,8 @@ export function planMemory(limitBytes: number): MemoryPlan {
 }
 
 /**
- * What is wrong with that much for entries, and what to do; undefined where it
- * fits. No key is blamed for what the plan itself chose.
+ * Why `storeBytes` for entries does not fit, and what to do; undefined if it fits. The
+ * message names `storage.max_memory` only if its value is not the plan's own.
  */
 export function whyNoRoom(plan: MemoryPlan, storeBytes: number): string | undefined {
   const otherBytes = plan.programBytes + plan.callBytes + plan.ringBytes + plan.snapshotBytes;
@@ -83,7 +83,7 @@ function clamp(value: number, min: number, max: number): number {
   return wholeMebibytes(Math.min(Math.max(value, min), max));
 }
 
-/** In whole mebibytes, so that it reads well. */
+/** Rounds down to whole mebibytes, so that messages show round figures. */
 function wholeMebibytes(bytes: number): number {
   return Math.floor(bytes / MIB) * MIB;
 }

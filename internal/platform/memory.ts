@@ -1,7 +1,7 @@
 /** How much memory this process may use. */
 import { totalmem } from 'node:os';
 
-/** Bytes: the cgroup's limit where there is one below the machine's RAM, else the RAM. */
+/** The cgroup's limit in bytes if there is one below the machine's RAM, else the RAM. */
 export function memoryLimitBytes(): number {
   const ramBytes = totalmem();
   const constrainedBytes = process.constrainedMemory();

@@ -1,12 +1,11 @@
 /**
  * Metrics in the Prometheus text format, over the Prometheus client library.
  *
- * Each `Metrics` has a registry of its own, so several nodes live in one
- * process. Labelled families hold their children: looking one up is a Map
- * access, and what is called on a hot path is held by the caller. What a room
- * counts anyway is read at scrape time by a `read` callback, at no cost before;
- * one that throws leaves its metric out of that scrape. Counting never throws:
- * a number that makes no sense spoils its metric, not the work that was counted.
+ * Each `Metrics` has a registry of its own, so that several nodes can run in one
+ * process. A labelled family keeps its children in a Map; a hot path keeps the child
+ * itself and does no lookup. A figure that a room has anyway is read at scrape time by
+ * a `read` callback; if that throws, the scrape omits the metric. Counting never
+ * throws: a bad number spoils its metric, not the work that was counted.
  *
  * Names follow Prometheus: `walnut_<what>_<unit>`, counters end in `_total`,
  * seconds and bytes. Registering a name twice throws: a bug.
@@ -15,7 +14,7 @@ import { Counter, Gauge, type Histogram, Registry } from '@prometheus-io/client'
 import { HeldCounter, HeldHistogram } from '#platform/held-metrics.ts';
 
 export interface CounterHandle {
-  /** Adds `amount` (default 1), never negative. */
+  /** Adds `amount` (default 1), which must not be negative. */
   inc(amount?: number): void;
 }
 
@@ -24,26 +23,26 @@ export interface GaugeHandle {
 }
 
 export interface HistogramHandle {
-  /** In the unit of the name: seconds, bytes. */
+  /** Adds a value in the unit of the metric's name: seconds or bytes. */
   observe(value: number): void;
 }
 
 export type Labels<Name extends string> = Readonly<Record<Name, string>>;
 
-/** One value of a labelled metric read at scrape time. */
+/** One value of a labelled metric that is read at scrape time. */
 export interface Sample<Name extends string> {
   readonly labels: Labels<Name>;
   readonly value: number;
 }
 
-/** The children of a labelled metric, made on first use and kept. */
+/** The children of a labelled metric, created on first use and kept. */
 export interface Family<Name extends string, Handle> {
   with(labels: Labels<Name>): Handle;
-  /** Forgets one child, as when a replica is removed. */
+  /** Removes one child, for instance when a replica is removed. */
   remove(labels: Labels<Name>): void;
 }
 
-/** Upper bounds in seconds, from a hash lookup to a stuck disk. */
+/** Upper bounds in seconds, from the duration of a hash lookup to that of a stuck disk. */
 export const DURATION_BUCKETS_S: readonly number[] = [
   0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
@@ -86,7 +85,7 @@ export class Metrics {
     return children;
   }
 
-  /** A count kept elsewhere, which only rises. */
+  /** A counter whose value `read` returns at each scrape; it must only rise. */
   counterFrom(name: string, help: string, read: () => number): void {
     const counter = new Counter({
       name,
@@ -99,7 +98,7 @@ export class Metrics {
     });
   }
 
-  /** Labelled counts kept elsewhere, which only rise; labels not given any more disappear. */
+  /** Labelled counters whose values `read` returns at each scrape; they must only rise. Labels no longer returned disappear. */
   counterFamilyFrom<Name extends string>(
     name: string,
     help: string,
@@ -125,7 +124,7 @@ export class Metrics {
     return new Gauge({ name, help, registers: [this.#registry] });
   }
 
-  /** A value read at each scrape. */
+  /** A gauge whose value `read` returns at each scrape. */
   gaugeFrom(name: string, help: string, read: () => number): void {
     const gauge = new Gauge({
       name,
@@ -135,7 +134,7 @@ export class Metrics {
     });
   }
 
-  /** Labelled values read at each scrape; labels not given any more disappear. */
+  /** Labelled gauges whose values `read` returns at each scrape. Labels no longer returned disappear. */
   gaugeFamilyFrom<Name extends string>(
     name: string,
     help: string,
@@ -172,18 +171,18 @@ export class Metrics {
       ...about,
       values: [...children].flatMap(({ labels, handle }) => handle.samples(name, labels)),
     });
-    // All that a registry asks of a metric.
+    // A registry uses only these members of a metric.
     this.#registry.registerMetric({ ...about, get } as unknown as Histogram<Name>);
     return children;
   }
 }
 
-/** One reader that fails (a node half closed) must not cost the operator every other metric. */
+/** A `read` that fails, as on a node that is half closed, must not remove all other metrics from the scrape. */
 function collectSafely(collect: () => void): void {
   try {
     collect();
   } catch {
-    // The metric keeps no value, which is what a monitor should see.
+    // The metric then has no value, which is what a monitor should see.
   }
 }
 

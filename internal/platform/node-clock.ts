@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Clock, Timer } from '#platform/clock.ts';
 
-/** setTimeout fires at once above this (2^31 - 1 ms), so longer waits are cut to it. */
+/** Above this (2^31 - 1 ms) setTimeout fires at once, so longer waits are shortened to it. */
 const TIMEOUT_MS_MAX = 2_147_483_647;
 
 export function createNodeClock(): Clock {

@@ -1,11 +1,10 @@
 /**
  * The production `FileSystem`, over `node:fs/promises`.
  *
- * Every read and write is positional, so a handle has no cursor to race over;
- * no descriptor is left to the garbage collector. Failures are Node's system
- * errors as they come. Files are created 0600 and directories 0700, whatever
- * the umask leaves of that. Directory handles cannot be synced on Windows;
- * there `syncDirectory` does nothing.
+ * Every read and write is positional, so concurrent calls share no cursor. No
+ * descriptor is left to the garbage collector. Failures are Node's system errors,
+ * unchanged. Files are created with mode 0600 and directories with 0700, minus the
+ * umask. Windows cannot sync directories; there `syncDirectory` does nothing.
  */
 import { constants, writeSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
@@ -60,7 +59,7 @@ function wrapHandle(handle: fs.FileHandle): File {
   };
 }
 
-/** The kernel may answer short in the middle of a file (a signal, 2 GiB at once); the contract may not. */
+/** Repeats short reads until the end of the file: the kernel may return few bytes after a signal or above 2 GiB. */
 async function readFully(handle: fs.FileHandle, target: Uint8Array, position: number): Promise<number> {
   let filled = 0;
   while (filled < target.length) {
@@ -89,7 +88,7 @@ function toFileStat(stats: { size: number; mtimeMs: number; isDirectory(): boole
   };
 }
 
-/** Also makes the new directories' names durable in their parents: nobody else knows which are new. */
+/** Also makes the names of new directories durable, because the caller does not know which are new. */
 async function makeDirectory(path: string): Promise<void> {
   const target = resolve(path);
   const firstCreated = await fs.mkdir(target, { recursive: true, mode: DIRECTORY_MODE });
@@ -112,8 +111,8 @@ async function syncDirectory(path: string): Promise<void> {
 }
 
 /**
- * A name that was changed must become durable before anyone may go on, so a lack
- * of descriptors is waited out, for five seconds.
+ * Opens a directory to sync it. A changed name must become durable before the caller
+ * continues, so if descriptors are short, this waits for up to five seconds.
  */
 async function openPatiently(path: string): Promise<fs.FileHandle> {
   for (let attempt = 1; ; attempt++) {

@@ -1,14 +1,14 @@
 /**
- * Options that npm kept for itself. `npm run walnut set k v --if-absent` runs
- * the script without the option, and only leaves `npm_config_if_absent` in its
- * environment (https://docs.npmjs.com/cli/using-npm/config): what was to be
- * done under a condition would be done without. Pure.
+ * Finds options that npm took for itself. `npm run walnut set k v --if-absent` runs
+ * the script without the option and only sets `npm_config_if_absent` in its
+ * environment (https://docs.npmjs.com/cli/using-npm/config), so a conditional write
+ * would become an unconditional one. Pure.
  */
 
 /**
- * npm takes these for the beginning of a longer option, or for several short
- * ones, and leaves the name of what it understood. It leaves no trace at all of
- * `--if-present`, `--only`, `--format` and `--verbose`, which nothing here can find.
+ * npm reads these as the beginning of a longer option, or as several short ones, and
+ * sets the name of the option that it understood. `--if-present`, `--only`, `--format`
+ * and `--verbose` leave no trace at all, so they cannot be found.
  */
 const TAKEN_FOR: Readonly<Record<string, string>> = {
   to: 'token-description',
@@ -16,12 +16,12 @@ const TAKEN_FOR: Readonly<Record<string, string>> = {
   lsn: 'long',
   time: 'timing',
 };
-/** What npm itself takes by such a name, so that a configuration file of npm may set it, too. */
+/** Options that npm has, too, so that npm's own configuration file may have set them. */
 const ALSO_NPM = ['all', 'force', 'json', ...Object.keys(TAKEN_FOR)];
-/** npm always sets these in the environment of a script; given to it, `--prefix` changes the directory. */
+/** npm sets these for every script, so they say nothing. `--prefix` given to npm changes the directory. */
 const ALWAYS_SET = ['prefix'];
 
-/** Scripts that `npm exec` runs too, by the name of their binary. */
+/** The binaries that `npm exec` can run, by the script that runs the same. */
 const BINARIES: Readonly<Record<string, string>> = {
   walnut: 'walnut',
   master: 'walnut-master',
@@ -37,8 +37,8 @@ export interface Swallowed {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * What to say where npm swallowed an option of `script`, which has the options
- * `names` (without dashes); undefined where it did not, or did not run `script`.
+ * What to tell the user if npm took an option of `script`, whose options are `names`
+ * (without dashes). Undefined if npm took none or does not run `script`.
  */
 export function findSwallowed(
   env: Environment,
@@ -64,7 +64,7 @@ export function findSwallowed(
   };
 }
 
-/** How npm was told to run `script`, up to its arguments; undefined where npm runs something else, or is not there. */
+/** The npm command that runs `script`, up to its arguments; undefined if npm does not run it. */
 function runBy(env: Environment, script: string): string | undefined {
   const event = env['npm_lifecycle_event'];
   const binary = Object.hasOwn(BINARIES, script) ? BINARIES[script] : undefined;
@@ -74,7 +74,7 @@ function runBy(env: Environment, script: string): string | undefined {
   return script === 'start' || script === 'test' ? `npm ${script} --` : `npm run -s ${script} --`;
 }
 
-/** npm makes `--no-follow` an empty `follow`, and drops the value that stands apart from its option. */
+/** The option as typed, as far as known: npm turns `--no-follow` into an empty `follow`, and drops a separate value. */
 function optionAsTyped(env: Environment, name: string): string | undefined {
   const isNegated = name.startsWith('no-');
   const value = keptValue(env, name.replace(/^no-/, '')) ?? keptValue(env, TAKEN_FOR[name] ?? name);

@@ -1,10 +1,10 @@
 /** How many files and sockets this process may have open at once: RLIMIT_NOFILE, which Node raises to the hard limit. */
 import { readFileSync } from 'node:fs';
 
-/** Where the system does not tell (elsewhere than on Linux): what most systems give at least. */
+/** Assumed if the limit is unknown, as it is except on Linux: most systems allow at least this many. */
 export const OPEN_FILES_UNKNOWN = 1_024;
 
-/** Infinity where there is no limit. */
+/** The limit; Infinity if there is none. */
 export function openFilesMax(): number {
   try {
     return parseOpenFilesMax(readFileSync('/proc/self/limits', 'utf8')) ?? OPEN_FILES_UNKNOWN;
@@ -13,7 +13,7 @@ export function openFilesMax(): number {
   }
 }
 
-/** The soft limit in the text of /proc/PID/limits; undefined where the text has none. */
+/** The soft limit in the text of /proc/PID/limits; undefined if the text does not contain it. */
 export function parseOpenFilesMax(limits: string): number | undefined {
   const match = /^Max open files\s+(\d+|unlimited)/m.exec(limits);
   if (match === null) return undefined;

@@ -1,8 +1,7 @@
 /**
- * The `process_*` metrics that every Prometheus client has, under the names and
- * with the meanings that its documentation gives them, so that common
- * dashboards and alerts work. What the system does not tell (anything from
- * /proc elsewhere than on Linux) is left out of the scrape.
+ * The standard `process_*` metrics, with the names and meanings of the Prometheus
+ * documentation, so that common dashboards and alerts work. A scrape omits what the
+ * system does not report: everything from /proc except on Linux.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { memoryLimitBytes } from '#platform/memory.ts';
@@ -11,7 +10,7 @@ import { parseOpenFilesMax } from '#platform/open-files.ts';
 
 const MICROSECONDS_PER_S = 1e6;
 
-/** Registers them; a scrape reads two small files and lists one directory of /proc. */
+/** Registers the metrics. A scrape reads two small files and lists one directory of /proc. */
 export function registerProcessMetrics(metrics: Metrics): void {
   metrics.counterFrom('process_cpu_user_seconds_total', 'User CPU time spent in seconds.', () => {
     return process.cpuUsage().user / MICROSECONDS_PER_S;
@@ -42,7 +41,7 @@ export function registerProcessMetrics(metrics: Metrics): void {
   );
 }
 
-/** A gauge that has no value where `read` knows none or throws. */
+/** Registers a gauge that has no value if `read` returns undefined or throws. */
 function optional(metrics: Metrics, name: string, help: string, read: () => number | undefined): void {
   metrics.gaugeFamilyFrom(name, help, [], () => {
     const value = read();
@@ -55,12 +54,12 @@ function readVirtualBytes(): number | undefined {
   return match === null ? undefined : Number(match[1]) * 1_024;
 }
 
-/** One less than listed: the descriptor of the listing itself. */
+/** Counts open descriptors without the one that this call opens. */
 function countOpenFiles(): number {
   return readdirSync('/proc/self/fd').length - 1;
 }
 
-/** The soft limit; undefined where there is none. */
+/** The soft limit; undefined if there is none. */
 function readOpenFilesMax(): number | undefined {
   const limit = parseOpenFilesMax(readFileSync('/proc/self/limits', 'utf8'));
   return limit === Number.POSITIVE_INFINITY ? undefined : limit;

@@ -1,4 +1,4 @@
-/** The randomness seam: unpredictable in production, seeded in tests. */
+/** The interface to randomness: unpredictable in production, seeded in tests. */
 import { randomBytes, randomInt } from 'node:crypto';
 
 export interface Random {

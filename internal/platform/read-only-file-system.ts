@@ -1,16 +1,16 @@
 /**
- * A `FileSystem` through which nothing can be changed: what reads a data
- * directory by the code that normally owns it goes through one of these.
+ * A `FileSystem` that changes nothing. Tools use it to read a data directory with the
+ * code of the node that owns the directory.
  *
- * Opening to write opens to read. Syncs do nothing, because there is nothing
- * of ours to make durable. Every other change throws EROFS; so does `lock`,
- * whose file a reader must never open (see `file-lock.ts`).
+ * Opening to write opens to read. Syncs do nothing, because nothing was written. Every
+ * other change throws EROFS, and so does `lock`, because a reader must never open the
+ * lock file (see `file-lock.ts`).
  */
 import type { File, FileSystem, OpenMode } from '#platform/file-system.ts';
 
 const nothing = async (): Promise<void> => {};
 
-/** `onRead`, where given, is told the bytes of each read: the progress of whoever reads. */
+/** `onRead` is called with the number of bytes of each read, so that the caller can show progress. */
 export function createReadOnlyFileSystem(inner: FileSystem, onRead?: (bytes: number) => void): FileSystem {
   return {
     open: async (path, mode) => {

@@ -1,10 +1,10 @@
-/** SHA-256 (FIPS 180-4): names what backups hold, so that the same bytes are kept once and damage shows. */
+/** SHA-256 (FIPS 180-4). Backups name files by it, so that equal bytes are stored once and damage is detected. */
 import { createHash } from 'node:crypto';
 
-/** Takes bytes piece by piece; `hex` ends it. */
+/** An incremental hash; no call may follow `hex`. */
 export interface Sha256 {
   update(bytes: Uint8Array): void;
-  /** 64 lower-case hex digits. To be called once. */
+  /** Ends the hash and returns 64 lower-case hex digits. Must be called once only. */
   hex(): string;
 }
 

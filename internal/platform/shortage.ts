@@ -1,9 +1,9 @@
 /**
- * What a failed system call was short of, where that passes by itself: nothing
- * is broken, so the work is refused and tried again. Everything else that a disk
- * answers is a failure. Pure.
+ * Which resource a failed system call lacked, if the lack can pass by itself. Nothing
+ * is broken then, so the work is refused and tried again. Every other error of a disk
+ * is a failure. Pure.
  *
- * | errno | short of | where a log meets it |
+ * | errno | short of | cause |
  * |---|---|---|
  * | ENOSPC, EDQUOT, EFBIG | space | the disk, a quota or the file size limit is full |
  * | EMFILE, ENFILE | files | no descriptor, of this process or of the system |
@@ -23,12 +23,12 @@ const SHORTAGES: ReadonlyMap<string, Shortage> = new Map([
   ['EINTR', 'memory'],
 ]);
 
-/** Undefined where the error is no passing shortage. */
+/** The resource that was short; undefined if the error is not a shortage. */
 export function shortageOf(error: unknown): Shortage | undefined {
   return SHORTAGES.get((error as NodeJS.ErrnoException | undefined)?.code ?? '');
 }
 
-/** For whoever waits for it to pass. */
+/** Describes a shortage to an operator. */
 export function describeShortage(shortage: Shortage): string {
   switch (shortage) {
     case 'space':

@@ -1,15 +1,14 @@
 /**
- * What signals do to a process that runs for long. SIGINT, SIGTERM and SIGQUIT
- * ask it to stop. One Ctrl-C can arrive two or three times (from the terminal,
- * npm and the launcher), so repeats within two seconds are one signal; a later
- * one means that somebody lost patience.
+ * Signals to a long-running process. SIGINT, SIGTERM and SIGQUIT ask it to stop. One
+ * Ctrl-C can arrive two or three times (from the terminal, npm and the launcher), so
+ * repeats within two seconds count as one signal. A later one means: stop at once.
  *
- * SIGHUP says that the terminal is gone, so it stops what runs on one. A process
- * none of whose standard streams is a terminal (a service, `nohup`) ignores it:
- * Node resets inherited dispositions before any of our code runs, so that nohup
- * left the signal ignored cannot be seen. SIGUSR1, which would open Node's
- * debugger to anyone on the host, and SIGUSR2 are ignored. SIGABRT is left to
- * crash the process, which is what it is sent for.
+ * SIGHUP means that the terminal is gone, so it stops a process that has one. A process
+ * without a terminal on any standard stream (a service, `nohup`) ignores SIGHUP. It
+ * cannot check whether nohup set the signal to be ignored, because Node resets
+ * inherited dispositions before this code runs. SIGUSR1, which would open Node's
+ * debugger to anyone on the host, and SIGUSR2 are ignored. SIGABRT still crashes the
+ * process, which is its purpose.
  */
 import { isatty } from 'node:tty';
 import type { Clock } from '#platform/clock.ts';
@@ -20,21 +19,21 @@ const HANGUP = 'SIGHUP';
 const IGNORED = process.platform === 'win32' ? [] : (['SIGUSR1', 'SIGUSR2'] as const);
 
 type HandledSignal = (typeof STOPPING)[number] | typeof HANGUP | (typeof IGNORED)[number];
-/** Why a process stops: a signal's name, or a few words. */
+/** Why a process stops: a signal's name or a short phrase. */
 export type StopCause = string;
 
-/** The part of `process` that is listened to. */
+/** The part of `process` that is used here. */
 export interface SignalSource {
   on(signal: HandledSignal, listener: (signal: HandledSignal) => void): unknown;
   off(signal: HandledSignal, listener: (signal: HandledSignal) => void): unknown;
 }
 
 export interface ShutdownListener {
-  /** Stop: drain and leave with exit code 0. Called once. */
+  /** Must drain and exit with code 0. Called once. */
   onFirst(cause: StopCause): void;
-  /** Leave now. Called for each further signal. */
+  /** Must exit at once. Called for each further signal. */
   onAgain(cause: StopCause): void;
-  /** A signal came that changes nothing. */
+  /** Called for a signal that is ignored. */
   onIgnored?(signal: HandledSignal): void;
 }
 
@@ -44,9 +43,9 @@ export interface SignalSurroundings {
 }
 
 export interface ShutdownSignals {
-  /** Asks for a stop as a signal does. */
+  /** Requests a stop, as a signal does. */
   stop(cause: StopCause): void;
-  /** Ends the listening. */
+  /** Stops listening to signals. */
   close(): void;
 }
 
@@ -79,7 +78,7 @@ export function listenForShutdown(
   };
 }
 
-/** Whether a hang-up can concern this process: asked before one happens, as a lost terminal is none any more. */
+/** True if a standard stream is a terminal. Must be called early, because a lost terminal no longer counts as one. */
 export function isOnATerminal(): boolean {
   return [0, 1, 2].some((file) => isatty(file));
 }

@@ -1,10 +1,10 @@
 /**
  * Standard error as an output that neither blocks nor ends the process.
  *
- * A regular file is written to as it is. A pipe or a terminal is opened anew
- * without blocking (O_NONBLOCK), because setting that on the inherited one
- * would set it for every process that shares it. Where it cannot be opened (a
- * socket, another user's pipe, a system without /proc) Node sets it there.
+ * A regular file is used as it is. A pipe or a terminal is opened again with
+ * O_NONBLOCK, because setting that flag on the inherited descriptor would set it for
+ * every process that shares it. If it cannot be opened (a socket, another user's pipe,
+ * a system without /proc), Node sets the flag on the inherited descriptor after all.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import type { TryWrite } from '#platform/line-output.ts';
@@ -22,17 +22,17 @@ function openWithoutBlocking(): number {
   try {
     return openSync(AS_PATH, O_WRONLY | O_NONBLOCK | O_NOCTTY);
   } catch {
-    // Node's stream sets O_NONBLOCK on pipes and sockets when it is made, which is on first use.
+    // Node creates its stream on first use, and that sets O_NONBLOCK on pipes and sockets.
     void process.stderr;
     return STANDARD_ERROR;
   }
 }
 
-/** For the few words before there is a logger: what cannot be said is left out. */
+/** Writes text before there is a logger. Text that cannot be written is lost. */
 export function sayOnStandardError(text: string): void {
   try {
     openStandardError()(Buffer.from(text));
   } catch {
-    // Nobody can be told; the exit code says the rest.
+    // There is no other output; the exit code must suffice.
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Standard output that is told the truth about: Node's own stream takes a short
- * write of a file, which a full disk makes, for a whole one.
+ * Standard output that reports every failure. Node's own stream takes a short write to
+ * a file, as on a full disk, for a complete one.
  */
 import { fstatSync, writeSync } from 'node:fs';
 
@@ -9,9 +9,9 @@ const STDOUT = 1;
 export type WriteOut = (chunk: string | Uint8Array) => Promise<void>;
 
 /**
- * A function that writes all of a chunk and rejects with the system's error
- * where that fails. A reader that has gone away (`| head`) ends the process
- * with exit code 0: that is no failure, and nothing is left to say.
+ * Returns a function that writes all of a chunk, or rejects with the system's error. If
+ * the reader has gone away (`| head`), the process exits with code 0, because that is
+ * no failure and nobody reads the rest.
  */
 export function createWriteOut(): WriteOut {
   return isStream(STDOUT) ? createStreamWriter() : writeToFile;

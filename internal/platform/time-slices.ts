@@ -12,12 +12,12 @@ export class TimeSlices {
     this.#endMs = clock.monotonicMs() + SLICE_MS;
   }
 
-  /** True where the loop is due a turn. A look at the clock: some 50 ns. */
+  /** True if the slice is over and the event loop must run. Costs a clock read of about 50 ns. */
   get isOver(): boolean {
     return this.#clock.monotonicMs() >= this.#endMs;
   }
 
-  /** Gives the loop a turn, and begins the next slice. */
+  /** Lets the event loop run, then begins the next slice. */
   async next(): Promise<void> {
     await this.#clock.yield();
     this.#endMs = this.#clock.monotonicMs() + SLICE_MS;

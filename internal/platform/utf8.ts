@@ -1,10 +1,10 @@
-/** UTF-8 that nobody has vouched for. */
+/** Validation of UTF-8. */
 import { isUtf8 } from 'node:buffer';
 
-/** Whether `bytes[from, to)` are well-formed UTF-8. */
+/** True if `bytes[from, to)` are well-formed UTF-8. */
 export function isUtf8Range(bytes: Buffer, from: number, to: number): boolean {
   let bits = 0;
   for (let i = from; i < to; i++) bits |= bytes[i] as number;
-  // ASCII, as most keys are, needs no second look.
+  // Most keys are ASCII, which is always well-formed.
   return bits < 0x80 || isUtf8(bytes.subarray(from, to));
 }
