@@ -10,6 +10,7 @@
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import { DELETED, NO_ROW, WritesInFlight } from '#master/writes-in-flight.ts';
 import type { Entry } from '#model/entry.ts';
+import type { KeyBytes } from '#storage/key-bytes.ts';
 import { NOT_STORED, type Store } from '#storage/store.ts';
 
 /** What is accepted of a key, and the record in flight, if any, that this knowledge depends on. */
@@ -24,12 +25,15 @@ export const MISSING = NOT_STORED;
 
 export class AcceptedState {
   readonly #store: Store;
+  /** The key that is being looked up. */
+  readonly #key: KeyBytes;
   readonly #inFlight = new WritesInFlight();
   #entries: number;
   #bytes: number;
 
   constructor(store: Store) {
     this.#store = store;
+    this.#key = store.createKey();
     this.#entries = store.entries;
     this.#bytes = store.bytes;
   }
@@ -42,7 +46,7 @@ export class AcceptedState {
     return this.#bytes;
   }
 
-  /** Stored state, expired entries included. Makes the key the store's key at hand. */
+  /** Stored state, expired entries included. */
   lookup(key: string): AcceptedEntry {
     const row = this.#rowOf(key);
     if (row === NO_ROW) return { entry: this.#store.peek(key), record: undefined };
@@ -58,31 +62,31 @@ export class AcceptedState {
 
   /** The key of the oldest entry in flight that is not `key`, for when everything stored is on its way out already. */
   oldestInFlight(key: string): string | undefined {
-    if (!this.#store.key.load(key)) return undefined;
-    const row = this.#inFlight.oldest(this.#store.key);
+    if (!this.#key.load(key)) return undefined;
+    const row = this.#inFlight.oldest(this.#key);
     return row === NO_ROW ? undefined : this.#inFlight.recordAt(row).keyAt(this.#inFlight.placeAt(row));
   }
 
-  /** Touches the key at hand, if it is stored, and gives what its accepted entry counts for, or `MISSING`. */
-  touchAtHand(): number {
-    const stored = this.#store.touchAtHand();
-    const row = this.#inFlight.find(this.#store.key);
+  /** Touches the key, if it is stored, and gives what its accepted entry counts for, or `MISSING`. */
+  touch(key: KeyBytes): number {
+    const stored = this.#store.touchKey(key);
+    const row = this.#inFlight.find(key);
     return row === NO_ROW ? stored : this.#inFlight.costAt(row);
   }
 
-  /** Takes a delete of the key at hand, at `place` of `record`. */
-  acceptDelete(record: RecordInFlight, place: number): void {
-    const row = this.#inFlight.find(this.#store.key);
-    this.#forget(row === NO_ROW ? this.#store.costAtHand() : this.#inFlight.costAt(row));
-    this.#inFlight.add(this.#store.key, record, place, DELETED);
+  /** Takes a delete of the key, at `place` of `record`. */
+  acceptDelete(key: KeyBytes, record: RecordInFlight, place: number): void {
+    const row = this.#inFlight.find(key);
+    this.#forget(row === NO_ROW ? this.#store.costOf(key) : this.#inFlight.costAt(row));
+    this.#inFlight.add(key, record, place, DELETED);
   }
 
-  /** Takes a set of the key at hand: what `touchAtHand` gave for it, and what the new entry counts for. */
-  acceptSet(record: RecordInFlight, place: number, before: number, cost: number): void {
+  /** Takes a set of the key: what `touch` gave for it, and what the new entry counts for. */
+  acceptSet(key: KeyBytes, record: RecordInFlight, place: number, before: number, cost: number): void {
     this.#forget(before);
     this.#entries++;
     this.#bytes += cost;
-    this.#inFlight.add(this.#store.key, record, place, cost);
+    this.#inFlight.add(key, record, place, cost);
   }
 
   /** The oldest record in flight is visible: its keys are the store's again, unless written once more since. */
@@ -98,8 +102,8 @@ export class AcceptedState {
   }
 
   #rowOf(key: string): number {
-    if (this.#inFlight.isEmpty || !this.#store.key.load(key)) return NO_ROW;
-    return this.#inFlight.find(this.#store.key);
+    if (this.#inFlight.isEmpty || !this.#key.load(key)) return NO_ROW;
+    return this.#inFlight.find(this.#key);
   }
 
   #forget(before: number): void {

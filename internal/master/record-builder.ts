@@ -13,6 +13,7 @@ import { WalnutError } from '#model/errors.ts';
 import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, quoteKey } from '#model/limits.ts';
 import type { Position } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
+import type { KeyBytes } from '#storage/key-bytes.ts';
 import { entryCost, type Store } from '#storage/store.ts';
 import { PAYLOAD_BYTES_MAX } from '#wal/frame.ts';
 
@@ -38,6 +39,19 @@ export interface Accepted {
   readonly position?: Position | undefined;
 }
 
+/** Keys of the record that is being built; used again by the next one. */
+export class RecordKeys {
+  /** Of the set that room is made for. */
+  readonly set: KeyBytes;
+  /** Of a delete: the caller's, or one that makes room. */
+  readonly delete: KeyBytes;
+
+  constructor(store: Store) {
+    this.set = store.createKey();
+    this.delete = store.createKey();
+  }
+}
+
 export class RecordBuilder {
   /** What the store gave up for this record: given back if it is refused. */
   readonly taken: Entry[] = [];
@@ -47,6 +61,7 @@ export class RecordBuilder {
   readonly written: Accepted;
   readonly nowMs: number;
   readonly #store: Store;
+  readonly #keys: RecordKeys;
   readonly #accepted: AcceptedState;
   readonly #payload: PayloadWriter;
   readonly #cause: WriteCause;
@@ -56,6 +71,7 @@ export class RecordBuilder {
   /** `payload`: begun anew, and the record's source. */
   constructor(
     store: Store,
+    keys: RecordKeys,
     accepted: AcceptedState,
     payload: PayloadWriter,
     record: RecordInFlight,
@@ -63,6 +79,7 @@ export class RecordBuilder {
     cause: WriteCause = 'client',
   ) {
     this.#store = store;
+    this.#keys = keys;
     this.#cause = cause;
     this.#accepted = accepted;
     this.#payload = payload;
@@ -77,18 +94,18 @@ export class RecordBuilder {
    * entries may be, and the record is to be submitted all the same.
    */
   set(key: string, value: Uint8Array, expireAtMs: number): void {
-    this.#hold(key);
-    this.#setHeld(value, 0, value.length, expireAtMs);
+    load(this.#keys.set, key);
+    this.#setLoaded(value, 0, value.length, expireAtMs);
   }
 
   /** As `set`, from bytes. */
   setEncoded({ bytes, keyOffset, keyBytes, valueOffset, valueBytes, expireAtMs }: EncodedPair): void {
-    this.#store.key.loadBytes(bytes, keyOffset, keyBytes);
-    this.#setHeld(bytes, valueOffset, valueBytes, expireAtMs);
+    this.#keys.set.loadBytes(bytes, keyOffset, keyBytes);
+    this.#setLoaded(bytes, valueOffset, valueBytes, expireAtMs);
   }
 
-  /** Of the store's key at hand. */
-  #setHeld(source: Uint8Array, valueOffset: number, valueBytes: number, expireAtMs: number): void {
+  /** Sets the key in `#keys.set`. */
+  #setLoaded(source: Uint8Array, valueOffset: number, valueBytes: number, expireAtMs: number): void {
     const bytes = KEY_BYTES_MAX + valueBytes + MUTATION_OVERHEAD_BYTES;
     if (this.#setsBytes + bytes > SETS_BYTES_MAX) {
       throw new WalnutError(
@@ -96,17 +113,12 @@ export class RecordBuilder {
         `writes that are made together take at most ${SETS_BYTES_MAX} bytes: make the batch smaller`,
       );
     }
-    const { key } = this.#store;
+    const { set: key } = this.#keys;
     const cost = entryCost(key.length, valueBytes);
     const before = this.#makeRoom(cost);
     this.#setsBytes += bytes;
     const place = this.#payload.set(key, source, valueOffset, valueBytes, expireAtMs, this.#cause);
-    this.#accepted.acceptSet(this.record, place, before, cost);
-  }
-
-  /** Makes `key` the store's key at hand. */
-  #hold(key: string): void {
-    assert(this.#store.key.load(key), 'a key is well-formed');
+    this.#accepted.acceptSet(key, this.record, place, before, cost);
   }
 
   /** Without `cause`: the caller's. */
@@ -124,13 +136,15 @@ export class RecordBuilder {
   }
 
   #delete(key: string, cause: Cause): void {
-    this.#hold(key);
-    this.#accepted.acceptDelete(this.record, this.#payload.delete(this.#store.key, cause));
+    const { delete: loaded } = this.#keys;
+    load(loaded, key);
+    this.#accepted.acceptDelete(loaded, this.record, this.#payload.delete(loaded, cause));
   }
 
-  /** For the key at hand: returns what its accepted entry counts for, or `MISSING`. */
+  /** For the key in `#keys.set`: returns what its accepted entry counts for, or `MISSING`. */
   #makeRoom(cost: number): number {
-    const { limits, key } = this.#store;
+    const { limits } = this.#store;
+    const { set: key } = this.#keys;
     if (limits.bytesMax > 0 && cost > limits.bytesMax) {
       throw new WalnutError(
         'resource_exhausted',
@@ -139,7 +153,7 @@ export class RecordBuilder {
       );
     }
     // Touched before victims are chosen, so that it is the last to be one.
-    const before = this.#accepted.touchAtHand();
+    const before = this.#accepted.touch(key);
     const moreEntries = before === MISSING ? 1 : 0;
     const moreBytes = before === MISSING ? cost : cost - before;
     // An overwrite that is no larger makes nothing worse than it is.
@@ -147,8 +161,6 @@ export class RecordBuilder {
     const text = key.text();
     if (limits.policy === 'none') this.#dropExpired(text, moreEntries, moreBytes);
     else this.#evictFor(text, moreEntries, moreBytes);
-    // The keys of those that went were at hand meanwhile.
-    this.#hold(text);
     return before;
   }
 
@@ -232,4 +244,8 @@ export class RecordBuilder {
     this.#victims++;
     return true;
   }
+}
+
+function load(into: KeyBytes, key: string): void {
+  assert(into.load(key), 'a key is well-formed');
 }

@@ -13,7 +13,7 @@ import { PayloadWriter } from '#engine/records/payload-writer.ts';
 import { AcceptedState } from '#master/accepted-state.ts';
 import { Deadlines } from '#master/deadlines.ts';
 import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receipts.ts';
-import { type Accepted, RecordBuilder, type WriteCause } from '#master/record-builder.ts';
+import { type Accepted, RecordBuilder, RecordKeys, type WriteCause } from '#master/record-builder.ts';
 import { RecordInFlight } from '#master/record-in-flight.ts';
 import { RetryWindow } from '#master/retry-window.ts';
 import type { WriteAnswer, WriteOptions } from '#model/commands.ts';
@@ -51,6 +51,7 @@ export class WritePath {
   readonly #acks: AckLedger;
   readonly #whyDeposed: () => string | undefined;
   readonly #payload = new PayloadWriter();
+  readonly #keys: RecordKeys;
 
   constructor(options: MasterOptions) {
     this.engine = options.engine;
@@ -58,6 +59,7 @@ export class WritePath {
     this.#acks = options.acks;
     this.#whyDeposed = options.whyDeposed;
     this.accepted = new AcceptedState(options.engine.store);
+    this.#keys = new RecordKeys(options.engine.store);
     this.deadlines = new Deadlines(options.engine.logClock, options.defaultTtlMs);
     this.retries = new RetryWindow(options.clock);
   }
@@ -76,7 +78,7 @@ export class WritePath {
     payload.begin();
     const record = new RecordInFlight({ epoch: engine.log.tail.epoch, lsn: engine.nextLsn }, payload);
     const nowMs = engine.logClock.nowMs();
-    const builder = new RecordBuilder(engine.store, this.accepted, payload, record, nowMs, cause);
+    const builder = new RecordBuilder(engine.store, this.#keys, this.accepted, payload, record, nowMs, cause);
     try {
       return accept(builder);
     } finally {

@@ -1,7 +1,8 @@
 /**
- * The current key: its UTF-8 in 32-bit words, padded with zeros, and its hash.
- * An operation loads its key once and then compares, hashes and stores it word by
- * word without building a string. The next load overwrites it: not reentrant.
+ * A key as UTF-8 in 32-bit words, padded with zeros, and its hash. An operation
+ * loads its key once and then compares, hashes and stores it word by word without
+ * building a string. The next load overwrites it, so whoever keeps a key while other
+ * keys are looked up has a buffer of its own (`Store.createKey`).
  *
  * The hash is HalfSipHash-1-3 (Aumasson and Bernstein; Linux uses it for its hash
  * tables). The store's seed is its key, so that only who knows the seed can choose
@@ -38,7 +39,7 @@ export class KeyBytes {
     this.#hashMask = hashMask;
   }
 
-  /** Returns false for an ill-formed string: no entry can have such a key, and the current key is then undefined. */
+  /** Returns false for an ill-formed string: no entry can have such a key, and the buffer's content is then undefined. */
   load(key: string): boolean {
     if (key.length * UTF8_BYTES_PER_UNIT + 4 > this.bytes.length)
       this.#grow(key.length * UTF8_BYTES_PER_UNIT);

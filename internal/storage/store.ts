@@ -67,8 +67,10 @@ export function entryCost(keyBytes: number, valueBytes: number): number {
 
 export class Store {
   readonly #incarnation: string;
-  /** The current key: that of the last operation, or one that a caller loads for the next. */
-  readonly key: KeyBytes;
+  readonly #hashSeed: number;
+  readonly #hashMask: number | undefined;
+  /** The key of the current operation. */
+  readonly #key: KeyBytes;
   readonly #slots = new SlotTable();
   readonly #index = new KeyIndex(this.#slots);
   readonly #expiry = new ExpiryIndex(this.#slots);
@@ -77,8 +79,8 @@ export class Store {
   readonly #digest = new DigestSum();
   readonly #readHooks: ReadHooks = {
     locate: (bytes, keyOffset, keyBytes) => {
-      this.key.loadBytes(bytes, keyOffset, keyBytes);
-      return this.#index.find(this.key);
+      this.#key.loadBytes(bytes, keyOffset, keyBytes);
+      return this.#index.find(this.#key);
     },
     onHit: (slot) => this.#onHit(slot),
     onMiss: () => {
@@ -99,8 +101,10 @@ export class Store {
 
   constructor(options: StoreOptions) {
     const hashSeed = options.hashSeed ?? 0;
-    this.key = new KeyBytes(hashSeed, options.hashMask);
-    this.#prefetcher = new Prefetcher(this.key, this.#index, this.#slots);
+    this.#hashSeed = hashSeed;
+    this.#hashMask = options.hashMask;
+    this.#key = this.createKey();
+    this.#prefetcher = new Prefetcher(this.#key, this.#index, this.#slots);
     this.#limits = options.limits;
     this.#incarnation = options.incarnation ?? deriveIncarnation(hashSeed);
   }
@@ -140,7 +144,7 @@ export class Store {
     return new SlotReads(this.#slots, this.#readHooks, nowMs, shiftMs, onFound);
   }
 
-  /** Prefetches the entries of keys that are looked up next; see `prefetch.ts`. Overwrites the current key. */
+  /** Prefetches the entries of keys that are looked up next; see `prefetch.ts`. */
   prefetch(bytes: Buffer, offsets: Uint32Array, lengths: Uint16Array, from: number, to: number): void {
     this.#prefetcher.run(bytes, offsets, lengths, from, to, this.#entries);
   }
@@ -158,21 +162,26 @@ export class Store {
 
   /** Makes a stored entry the most recently touched, unless it is a taken victim. */
   touch(key: string): void {
-    if (this.key.load(key)) this.touchAtHand();
+    if (this.#key.load(key)) this.touchKey(this.#key);
   }
 
-  /** Touches the entry of the current key and returns its cost, or `NOT_STORED`. */
-  touchAtHand(): number {
-    const slot = this.#index.find(this.key);
+  /** A buffer for keys, hashed as this store does: the caller's own, to ask for several things of one key. */
+  createKey(): KeyBytes {
+    return new KeyBytes(this.#hashSeed, this.#hashMask);
+  }
+
+  /** Touches the entry of a key from `createKey` and returns its cost, or `NOT_STORED`. */
+  touchKey(key: KeyBytes): number {
+    const slot = this.#index.find(key);
     if (slot === NO_SLOT) return NOT_STORED;
     if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.touch(slot);
-    return this.#costAt(slot);
+    return this.#costAt(slot, key);
   }
 
-  /** The cost of the current key's entry, or `NOT_STORED`. */
-  costAtHand(): number {
-    const slot = this.#index.find(this.key);
-    return slot === NO_SLOT ? NOT_STORED : this.#costAt(slot);
+  /** The cost of the entry of a key from `createKey`, or `NOT_STORED`. */
+  costOf(key: KeyBytes): number {
+    const slot = this.#index.find(key);
+    return slot === NO_SLOT ? NOT_STORED : this.#costAt(slot, key);
   }
 
   /**
@@ -278,8 +287,8 @@ export class Store {
       entries: () => this.#entries,
       digest: () => this.digest(),
       isFoundAt: (slot) => {
-        this.#slots.loadKey(slot, this.key);
-        return this.#index.find(this.key) === slot;
+        this.#slots.loadKey(slot, this.#key);
+        return this.#index.find(this.#key) === slot;
       },
       onEnd: () => {
         this.#scrub = undefined;
@@ -292,7 +301,7 @@ export class Store {
   tryRestore(entry: SnapshotEntry): boolean {
     if (this.#findEncoded(entry) !== NO_SLOT) return false;
     const slot = this.#slots.allocate();
-    this.#index.add(this.key.hash, slot);
+    this.#index.add(this.#key.hash, slot);
     this.#write(slot, entry, entry.epoch, entry.lsn);
     this.#recency.restore(slot, entry.stamp);
     return true;
@@ -305,25 +314,24 @@ export class Store {
 
   /** Loads `key` as the current key and returns its slot, or `NO_SLOT`, also for an ill-formed string. */
   #find(key: string): number {
-    return this.key.load(key) ? this.#index.find(this.key) : NO_SLOT;
+    return this.#key.load(key) ? this.#index.find(this.#key) : NO_SLOT;
   }
 
   /** `#find` for a key as bytes that are known to be well-formed UTF-8. */
   #findEncoded({ bytes, keyOffset, keyBytes }: EncodedPair): number {
-    this.key.loadBytes(bytes, keyOffset, keyBytes);
-    return this.#index.find(this.key);
+    this.#key.loadBytes(bytes, keyOffset, keyBytes);
+    return this.#index.find(this.#key);
   }
 
-  /** The cost of the entry in `slot`, whose key must be the current key. */
-  #costAt(slot: number): number {
-    return entryCost(this.key.length, this.#slots.valueBytesOf(slot));
+  #costAt(slot: number, key: KeyBytes): number {
+    return entryCost(key.length, this.#slots.valueBytesOf(slot));
   }
 
   #set(found: number, pair: EncodedPair, position: Position): void {
     let slot = found;
     if (slot === NO_SLOT) {
       slot = this.#slots.allocate();
-      this.#index.add(this.key.hash, slot);
+      this.#index.add(this.#key.hash, slot);
       this.#snapshot?.afterAllocate(slot);
     } else {
       this.#snapshot?.beforeChange(slot);
@@ -342,26 +350,26 @@ export class Store {
     this.#snapshot?.beforeChange(slot);
     this.#forget(slot);
     if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.remove(slot);
-    this.#index.remove(this.key.hash, slot);
+    this.#index.remove(this.#key.hash, slot);
     this.#slots.free(slot);
   }
 
   /** Writes the entry of the current key into the slot, and adds it to every sum and to the expiry index. */
   #write(slot: number, pair: EncodedPair, epoch: number, lsn: number): void {
-    this.#slots.write(slot, this.key, pair, epoch, lsn);
+    this.#slots.write(slot, this.#key, pair, epoch, lsn);
     this.#expiry.add(slot);
-    this.#hasher.hashKey(this.key, this.#slots.valueCrcOf(slot), pair.expireAtMs, epoch, lsn);
+    this.#hasher.hashKey(this.#key, this.#slots.valueCrcOf(slot), pair.expireAtMs, epoch, lsn);
     this.#digest.add(this.#hasher);
     this.#scrub?.added(slot, this.#hasher);
     this.#entries++;
-    this.#bytes += entryCost(this.key.length, pair.valueBytes);
+    this.#bytes += entryCost(this.#key.length, pair.valueBytes);
   }
 
   /** Removes the slot from every sum and from the expiry index. Its key must be the current key. */
   #forget(slot: number): void {
     const slots = this.#slots;
     this.#hasher.hashKey(
-      this.key,
+      this.#key,
       slots.valueCrcOf(slot),
       slots.expireAtMsOf(slot),
       slots.epochOf(slot),
@@ -370,7 +378,7 @@ export class Store {
     this.#digest.subtract(this.#hasher);
     this.#scrub?.removed(slot, this.#hasher);
     this.#entries--;
-    this.#bytes -= this.#costAt(slot);
+    this.#bytes -= this.#costAt(slot, this.#key);
     this.#expiry.remove(slot);
   }
 }

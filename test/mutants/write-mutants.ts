@@ -39,11 +39,10 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     tests: [IN_FLIGHT],
   },
   {
-    name: 'key at hand taken for that of the victim before it',
+    name: 'key of a set taken for that of the victim before it',
     file: 'internal/master/record-builder.ts',
-    text: `    this.#hold(text);
-    return before;`,
-    replacement: '    return before;',
+    text: '    this.delete = store.createKey();',
+    replacement: '    this.delete = this.set;',
     tests: ['test/master/eviction.test.ts', 'test/master/sequential.test.ts'],
   },
   {

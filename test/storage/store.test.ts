@@ -78,11 +78,12 @@ describe('store', () => {
     store.apply(set('🗝é', 'four'), at(1));
     expect(store.bytes).toBe(6 + 4 + ENTRY_OVERHEAD_BYTES);
     expect(entryCost(Buffer.byteLength('🗝é'), 'four'.length)).toBe(store.bytes);
-    store.key.load('🗝é');
-    expect(store.costAtHand()).toBe(store.bytes);
-    expect(store.touchAtHand()).toBe(store.bytes);
-    store.key.load('é');
-    expect([store.costAtHand(), store.touchAtHand()]).toEqual([NOT_STORED, NOT_STORED]);
+    const key = store.createKey();
+    key.load('🗝é');
+    expect(store.costOf(key)).toBe(store.bytes);
+    expect(store.touchKey(key)).toBe(store.bytes);
+    key.load('é');
+    expect([store.costOf(key), store.touchKey(key)]).toEqual([NOT_STORED, NOT_STORED]);
     store.apply(set('🗝é', ''), at(2));
     expect(store.bytes).toBe(6 + ENTRY_OVERHEAD_BYTES);
     store.apply(remove('🗝é'), at(3));
