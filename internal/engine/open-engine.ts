@@ -29,7 +29,7 @@ import { formatSnapshotName } from '#wal/file-names.ts';
 import { FRAME_HEADER_BYTES } from '#wal/frame.ts';
 import { openLog } from '#wal/log.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
-import { adviseRepair, orUnusable, WalOpenError } from '#wal/wal-errors.ts';
+import { ADVISE_UPGRADE, adviseRepair, orUnusable, WalOpenError } from '#wal/wal-errors.ts';
 
 /** What an engine needs besides its directory. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
@@ -145,6 +145,10 @@ function unusableSnapshot(directory: WalDirectory, path: string, error: unknown)
   const why = messageOf(error);
   if (!(error instanceof SnapshotError) && (error as NodeJS.ErrnoException).code !== 'ENOENT') {
     return new WalOpenError('unusable', `snapshot ${path} cannot be read: ${why}`, error);
+  }
+  if (error instanceof SnapshotError && error.isNewer) {
+    const message = `snapshot ${path} cannot be used: ${why}. Nothing was changed. ${ADVISE_UPGRADE}`;
+    return new WalOpenError('newer', message, error);
   }
   return new WalOpenError(
     'corrupt',

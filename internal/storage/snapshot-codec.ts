@@ -91,11 +91,14 @@ export class SnapshotError extends Error {
   override readonly name = 'SnapshotError';
   readonly offset: number;
   readonly why: string;
+  /** No damage: the header's CRC is right, and a newer program wrote it. */
+  readonly isNewer: boolean;
 
-  constructor(offset: number, why: string) {
+  constructor(offset: number, why: string, isNewer = false) {
     super(`snapshot: byte ${offset}: ${why}`);
     this.offset = offset;
     this.why = why;
+    this.isNewer = isNewer;
   }
 }
 
@@ -139,18 +142,13 @@ export function encodeHeader(meta: SnapshotMeta, entries: number): Uint8Array {
   return bytes;
 }
 
-/** Returns the length of the header after the prefix. Throws if the file is no snapshot or of an unknown version. */
+/** Returns the length of the header after the prefix. Throws if the file is no snapshot. */
 export function decodePrefix(bytes: Uint8Array): number {
   const view = viewOf(bytes);
   for (let i = 0; i < SNAPSHOT_MAGIC.length; i++) {
     if (bytes[i] !== SNAPSHOT_MAGIC.charCodeAt(i)) {
       throw new SnapshotError(0, `not a snapshot: expected the magic ${SNAPSHOT_MAGIC}`);
     }
-  }
-  const version = view.getUint16(8, true);
-  if (version < SNAPSHOT_FORMAT_VERSION || version > VERSION_WITH_OFFSET) {
-    const known = `${SNAPSHOT_FORMAT_VERSION} or ${VERSION_WITH_OFFSET}`;
-    throw new SnapshotError(8, `format version ${version}: expected ${known}`);
   }
   const algorithm = view.getUint16(10, true);
   if (algorithm !== CRC_ALGORITHM_CRC32) throw new SnapshotError(10, `unknown CRC algorithm ${algorithm}`);
@@ -170,6 +168,11 @@ export function decodeHeader(bytes: Uint8Array): SnapshotHeader {
   const end = bytes.length - 4;
   if (crc32(bytes, 0, 0, end) !== view.getUint32(end, true)) {
     throw new SnapshotError(end, 'header CRC does not match');
+  }
+  const version = view.getUint16(8, true);
+  if (version < SNAPSHOT_FORMAT_VERSION || version > VERSION_WITH_OFFSET) {
+    const known = `${SNAPSHOT_FORMAT_VERSION} or ${VERSION_WITH_OFFSET}`;
+    throw new SnapshotError(8, `format version ${version}: expected ${known}`, true);
   }
   const logIdBytes = bytes[PREFIX_BYTES] as number;
   let at = PREFIX_BYTES + 1 + logIdBytes;
@@ -194,7 +197,7 @@ export function decodeHeader(bytes: Uint8Array): SnapshotHeader {
   const entries = readU64(view, at + 45, at + 45);
   const epochCount = view.getUint32(at + 53, true);
   at += 57;
-  const offsetBytes = view.getUint16(8, true) === VERSION_WITH_OFFSET ? OFFSET_BYTES : 0;
+  const offsetBytes = version === VERSION_WITH_OFFSET ? OFFSET_BYTES : 0;
   const epochsEnd = at + epochCount * 16;
   if (epochsEnd + offsetBytes !== end)
     throw new SnapshotError(at - 4, `${epochCount} epochs do not fit the header`);

@@ -13,6 +13,7 @@ import { restoreImage } from '#backup/restore-backup.ts';
 import { withLogImage } from '#backup/survey-log.ts';
 import { verifyBackup } from '#backup/verify-backup.ts';
 import { RECORD_TYPE } from '#engine/records/record-kind.ts';
+import { crc32 } from '#platform/crc32.ts';
 import { silentLogger } from '#platform/logger.ts';
 import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
@@ -137,6 +138,40 @@ describe.each(CASES)('a log with %s', (_, records, why) => {
       isPassed: false,
       why: expect.stringContaining(why),
     });
+  });
+});
+
+describe('a base snapshot of a later format', () => {
+  /** `version`: what its header says; its CRC is right unless `isDamaged`. */
+  async function diskWithSnapshot(version: number, isDamaged = false): Promise<MemoryFileSystem> {
+    const rig = await Rig.open();
+    await rig.set('a', 'value');
+    await rig.until(rig.host.checkpoint());
+    const disk = rig.kill();
+    const path = disk.paths(DIR).find((each) => each.endsWith('.snapshot')) as string;
+    const bytes = Buffer.from(disk.content(path));
+    bytes.writeUInt16LE(version, 8);
+    const end = 16 + bytes.readUInt32LE(12) - 4;
+    if (!isDamaged) bytes.writeUInt32LE(crc32(bytes, 0, 0, end), end);
+    disk.put(path, bytes);
+    return disk;
+  }
+
+  it('is refused by name, and no repair gives it up', async () => {
+    const disk = await diskWithSnapshot(3);
+    const before = contents(disk);
+    const refusal = (await start(disk)) as Error;
+    expect(refusal).toMatchObject({ name: 'WalOpenError', kind: 'newer' });
+    expect(refusal.message).toContain('format version 3: expected 1 or 2');
+    expect(refusal.message).toContain('Nothing is damaged');
+    const parts = partsOf(disk);
+    const plan = await settled(parts.clock, planRepair(parts, DIR, false));
+    expect(plan).toMatchObject({ kind: 'refused', why: expect.stringContaining('format version 3') });
+    expect(contents(disk)).toEqual(before);
+  });
+
+  it('is damage where its checksum does not agree', async () => {
+    expect(await start(await diskWithSnapshot(3, true))).toMatchObject({ kind: 'corrupt' });
   });
 });
 

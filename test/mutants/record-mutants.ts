@@ -21,6 +21,13 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
     tests: [NEWER],
   },
   {
+    name: 'snapshot of a newer format called damaged',
+    file: 'internal/storage/snapshot-codec.ts',
+    text: '`, true);',
+    replacement: '`);',
+    tests: [NEWER],
+  },
+  {
     name: 'repair that cuts off what a newer program wrote',
     file: 'internal/backup/repair/repair-directory.ts',
     text: "outcome.what === 'newer'",

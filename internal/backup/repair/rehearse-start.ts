@@ -146,7 +146,8 @@ async function loadBase(
     }
     return { store: loaded, from: meta.position, snapshotEntries: entries, refusal: undefined };
   } catch (error) {
-    if (error instanceof SnapshotError) return refuse('snapshot', error.offset, error.why);
+    if (error instanceof SnapshotError)
+      return refuse(error.isNewer ? 'newer' : 'snapshot', error.offset, error.why);
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return refuse('snapshot', 0, 'the base snapshot is missing');
   }
