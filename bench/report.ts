@@ -5,7 +5,8 @@
  */
 import { spawnSync } from 'node:child_process';
 import { availableParallelism, cpus, totalmem } from 'node:os';
-import Table from 'cli-table3';
+import { renderTable } from '../cmd/walnut/output/table.ts';
+import { PLAIN } from '../cmd/walnut/output/terminal.ts';
 import { formatSpread, median, ratiosOf, type Spread, spreadOf } from './figures.ts';
 
 /** Two things measured in turn, round by round; the ratio is `values` over `others`. */
@@ -110,10 +111,10 @@ export function formatSuite({ suite, how, pairs, figures }: SuiteReport): string
 }
 
 function pairTable(pairs: readonly Pair[]): string {
-  const table = tableOf(['what', 'unit', 'walnut', 'beside', '', 'ratio (lowest–highest)', 'aim']);
-  for (const pair of pairs) {
+  const head = ['what', 'unit', 'walnut', 'beside', '', 'ratio (lowest–highest)', 'aim'];
+  const rows = pairs.map((pair) => {
     const ratio = ratioOf(pair);
-    table.push([
+    return [
       pair.what,
       pair.unit,
       formatValue(median(pair.values)),
@@ -121,9 +122,9 @@ function pairTable(pairs: readonly Pair[]): string {
       formatValue(median(pair.others)),
       `${formatSpread(ratio)}${pair.better === 'lower' ? ' less is better' : ''}`,
       aimText(pair, ratio.median),
-    ]);
-  }
-  return table.toString();
+    ];
+  });
+  return renderTable(PLAIN, head, rows).trimEnd();
 }
 
 function aimText(pair: Pair, ratio: number): string {
@@ -133,16 +134,12 @@ function aimText(pair: Pair, ratio: number): string {
 }
 
 function figureTable(figures: readonly Figure[]): string {
-  const table = tableOf(['figure', 'unit', 'median', 'lowest', 'highest', 'aim']);
-  for (const { what, unit, values, aim } of figures) {
+  const head = ['figure', 'unit', 'median', 'lowest', 'highest', 'aim'];
+  const rows = figures.map(({ what, unit, values, aim }) => {
     const { median: middle, min, max } = spreadOf(values);
-    table.push([what, unit, formatValue(middle), formatValue(min), formatValue(max), aim ?? '']);
-  }
-  return table.toString();
-}
-
-function tableOf(head: string[]): Table.Table {
-  return new Table({ head, style: { head: [], border: [] } });
+    return [what, unit, formatValue(middle), formatValue(min), formatValue(max), aim ?? ''];
+  });
+  return renderTable(PLAIN, head, rows).trimEnd();
 }
 
 function formatValue(value: number): string {

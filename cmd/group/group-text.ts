@@ -1,22 +1,26 @@
 /** What `npm start` shows. */
-import Table from 'cli-table3';
-import pc from 'picocolors';
+import { styleText } from 'node:util';
+import { renderTable } from '../walnut/output/table.ts';
+import { PLAIN } from '../walnut/output/terminal.ts';
 import type { MemberExit, MemberState } from './group-member.ts';
 import type { MemberSpec } from './group-plan.ts';
 
 export function statusTable(states: readonly MemberState[]): string {
-  const table = new Table({
-    head: ['role', 'state', 'address', 'position', 'lag', 'entries'],
-    style: { head: pc.isColorSupported ? ['bold'] : [], border: [] },
-  });
-  for (const { role, state, address, position, lag, entries } of states)
-    table.push([role, state.replaceAll('_', ' '), address, position, lag, entries]);
-  return table.toString();
+  const head = ['role', 'state', 'address', 'position', 'lag', 'entries'];
+  const rows = states.map(({ role, state, address, position, lag, entries }) => [
+    role,
+    state.replaceAll('_', ' '),
+    address,
+    position,
+    lag,
+    entries,
+  ]);
+  return renderTable({ ...PLAIN, bold: (text) => styleText('bold', text) }, head, rows);
 }
 
 /** `states`: of all nodes, any of which may lead. */
 export function invitation(states: readonly MemberState[]): string {
-  const command = (text: string): string => `  ${pc.cyan(text)}`;
+  const command = (text: string): string => `  ${styleText('cyan', text)}`;
   const master = states.find(({ role }) => role === 'master') ?? states[0];
   const replica = states.find(({ role }) => role === 'replica') ?? states[1];
   return [
@@ -25,7 +29,7 @@ export function invitation(states: readonly MemberState[]): string {
     command(`curl ${replica?.address}/v1/keys/greeting`),
     command(`npm run -s walnut -- status --address ${master?.address}`),
     '',
-    `Logs are in ${pc.bold('data/*.log')}. Ctrl-C stops all three and keeps the data.`,
+    `Logs are in ${styleText('bold', 'data/*.log')}. Ctrl-C stops all three and keeps the data.`,
   ].join('\n');
 }
 

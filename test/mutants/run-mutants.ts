@@ -10,9 +10,10 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
 import { findSwallowed } from '#platform/npm-options.ts';
 import { ROOT } from '#test/house/source-files.ts';
+import { renderTable } from '../../cmd/walnut/output/table.ts';
+import { PLAIN } from '../../cmd/walnut/output/terminal.ts';
 import type { Mutant } from './mutant.ts';
 import { MUTANTS } from './mutants.ts';
 
@@ -117,15 +118,16 @@ async function runAll(copies: readonly string[], { chosen, skipsBaseline }: Orde
 }
 
 function report(chosen: readonly Mutant[], verdicts: ReadonlyMap<Mutant, Verdict>): number {
-  const table = new Table({
-    head: ['planted bug', 'file', 'tests', 'verdict'],
-    style: { head: [], border: [] },
-  });
-  for (const mutant of chosen)
-    table.push([mutant.name, mutant.file, mutant.tests.join('\n'), verdicts.get(mutant)]);
+  const rows = chosen.map((mutant) => [
+    verdicts.get(mutant) ?? '',
+    mutant.name,
+    mutant.file,
+    mutant.tests.join(' '),
+  ]);
+  const table = renderTable(PLAIN, ['verdict', 'planted bug', 'file', 'tests'], rows);
   const caught = [...verdicts.values()].filter((verdict) => verdict === 'caught').length;
   const failed = chosen.length - caught;
-  process.stdout.write(`${table.toString()}\n${caught} passed, ${failed} failed\n`);
+  process.stdout.write(`${table}${caught} passed, ${failed} failed\n`);
   return failed === 0 ? 0 : 1;
 }
 

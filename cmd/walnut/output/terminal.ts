@@ -73,6 +73,16 @@ export interface Colors {
   yellow(text: string): string;
 }
 
+/** No colours, and lines as long as they are. */
+export const PLAIN: Colors = {
+  columns: Number.POSITIVE_INFINITY,
+  bold: (text) => text,
+  dim: (text) => text,
+  red: (text) => text,
+  green: (text) => text,
+  yellow: (text) => text,
+};
+
 /** Of a terminal that does not say. */
 const COLUMNS_DEFAULT = 80;
 
