@@ -8,13 +8,15 @@
  * now seen a term that keeps it from leading its own. Anything else is left to
  * an operator.
  */
+import type { EngineHost } from '#engine/engine-host.ts';
 import type { Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
 import type { NodeAddress } from '#model/replication.ts';
 import { type Asked, endOf, whyDisbelieved } from '#node/ask-replicas.ts';
 import type { MasterRole } from '#node/master-role.ts';
-import { type Candidate, claimantsOf, claimTerm, nextTerm, refusalOf, votersOf } from '#node/promotion.ts';
-import type { RoleKeeper } from '#node/role-keeper.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+import { type Candidate, claimantsOf, claimTerm, highestTold, refusalOf, votersOf } from '#node/promotion.ts';
+import { OWN_TERMS } from '#node/term-source.ts';
 
 /** Between two claims that came to nothing: each uses up a term. */
 const CLAIM_AGAIN_MS_MIN = 2_000;
@@ -23,14 +25,25 @@ const CLAIM_AGAIN_MS_MAX = 60_000;
 /** Whether a record is in the history of the node that wants to lead, or in one that its own term left behind. */
 export type Holds = (position: Position) => boolean;
 
+/** The node that may lead again. */
+export interface Returning {
+  readonly options: NodeOptions;
+  readonly host: EngineHost;
+  readonly ownAddress: string;
+  /** Aborts when the node stops. */
+  readonly stopSignal: AbortSignal;
+  /** Makes it the master of `term`; `known`: who is told besides. */
+  lead(term: number, known: readonly string[]): Promise<void>;
+}
+
 export class Comeback {
-  readonly #keeper: RoleKeeper;
+  readonly #keeper: Returning;
   #waitMs = CLAIM_AGAIN_MS_MIN;
   #nextClaimMs = Number.NEGATIVE_INFINITY;
   /** Why the last claim came to nothing; empty: none did. */
   #refusal = '';
 
-  constructor(keeper: RoleKeeper) {
+  constructor(keeper: Returning) {
     this.#keeper = keeper;
   }
 
@@ -56,9 +69,9 @@ export class Comeback {
     const isEarly = clock.monotonicMs() < this.#nextClaimMs;
     role.noteObstacle(obstacle ?? (isEarly ? this.#refusal : ''));
     if (obstacle !== undefined || isEarly) return;
-    const term = nextTerm(own, asked);
+    const term = await (options.terms ?? OWN_TERMS).next(highestTold(own, asked));
     const signal = this.#keeper.stopSignal;
-    const voters = votersOf(own, others, asked);
+    const voters = votersOf(own, others, asked, term);
     const claimed = await claimTerm(own, term, voters, { dialer, logger, signal, asked });
     const silent = claimed.find(({ answer }) => answer === undefined);
     const stranger = claimed.find(({ answer }) => answer !== undefined && !holds(answer.tail));

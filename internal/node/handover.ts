@@ -10,12 +10,14 @@
  */
 
 import type { Engine } from '#engine/engine.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { TakeOverAnswer } from '#model/leadership.ts';
 import type { ChainPoint, NodeAddress } from '#model/replication.ts';
-import { termAfter } from '#model/terms.ts';
 import type { MasterRole } from '#node/master-role.ts';
-import type { RoleKeeper } from '#node/role-keeper.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+import type { PendingHandover } from '#node/pending-handover.ts';
+import { OWN_TERMS } from '#node/term-source.ts';
 import { messageOf } from '#platform/thrown.ts';
 import { isOtherNode, ownerOf } from '#replication/ack-owner.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
@@ -37,6 +39,16 @@ export type HandoverOutcome =
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'unknown'; readonly reason: string };
 
+/** The node that hands over. */
+export interface Ceding {
+  readonly options: NodeOptions;
+  readonly host: EngineHost;
+  /** Aborts when the node stops. */
+  readonly stopSignal: AbortSignal;
+  /** The point of no return: from here on this node follows whom it names. */
+  cede(handover: PendingHandover): Promise<void>;
+}
+
 export interface Handover {
   readonly to: string;
   readonly term: number;
@@ -51,7 +63,7 @@ export interface Handover {
  * `role` takes writes again. Afterwards the caller makes the outcome true here.
  */
 export async function handOver(
-  keeper: RoleKeeper,
+  keeper: Ceding,
   role: MasterRole,
   engine: Engine,
   replica: NodeAddress,
@@ -61,7 +73,7 @@ export async function handOver(
   const { clock, dialer, logger } = keeper.options;
   const startedMs = clock.monotonicMs();
   const deadlineMs = startedMs + timeoutMs;
-  const term = termAfter(keeper.host.manifest.term);
+  const term = await (keeper.options.terms ?? OWN_TERMS).next(keeper.host.manifest.term);
   const link = dialer.dial(to);
   try {
     await check(keeper, link, { to, nodeId, term, tail: ANY_TAIL });
@@ -98,7 +110,7 @@ interface Target {
 }
 
 /** Returns whether the replica says who it is, so that a word to lead is taken by nobody else. */
-async function check(keeper: RoleKeeper, link: PeerLink, target: Target): Promise<boolean> {
+async function check(keeper: Ceding, link: PeerLink, target: Target): Promise<boolean> {
   const answer = await callFor(keeper, link, target, true);
   if (!answer.isAccepted)
     throw new WalnutError('failed_precondition', `${target.to} cannot lead: ${answer.reason}`);
@@ -107,7 +119,7 @@ async function check(keeper: RoleKeeper, link: PeerLink, target: Target): Promis
 
 /** What the replica that is meant answers. Throws where another node stands at its address. */
 async function callFor(
-  keeper: RoleKeeper,
+  keeper: Ceding,
   link: PeerLink,
   { to, nodeId: meant, term, tail }: Target,
   isCheck: boolean,
@@ -125,7 +137,7 @@ async function callFor(
 }
 
 /** A node of version 0.1 leads whomever the word is meant for: who stands there is asked before. */
-async function meet(keeper: RoleKeeper, link: PeerLink, { to, nodeId }: Target): Promise<void> {
+async function meet(keeper: Ceding, link: PeerLink, { to, nodeId }: Target): Promise<void> {
   if (nodeId === undefined) return;
   const status = await link.status({ timeoutMs: CALL_TIMEOUT_MS, signal: keeper.stopSignal });
   if (status.nodeId !== nodeId) throw otherNode(to, nodeId);
@@ -137,7 +149,7 @@ function otherNode(to: string, meant: string): WalnutError {
 
 /** Resolves with the last record when it is durable here and there. */
 async function untilLevel(
-  keeper: RoleKeeper,
+  keeper: Ceding,
   role: MasterRole,
   engine: Engine,
   { address: to, nodeId }: NodeAddress,
@@ -177,7 +189,7 @@ async function untilLevel(
 
 /** Tells the replica to lead until it says that it does, or that it never will. `isMet`: it has just said who it is. */
 export async function tell(
-  keeper: RoleKeeper,
+  keeper: Ceding,
   link: PeerLink,
   target: Target,
   endMs: number,

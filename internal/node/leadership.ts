@@ -20,13 +20,14 @@ import {
   claimantsOf,
   claimTerm,
   highestSeen,
-  nextTerm,
+  highestTold,
   objectionTo,
   refusalOf,
   votersOf,
 } from '#node/promotion.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
+import { OWN_TERMS } from '#node/term-source.ts';
 import { assert } from '#platform/assert.ts';
 import { checkMeant, meansNobody } from '#replication/ack-owner.ts';
 
@@ -112,12 +113,12 @@ export class Leadership {
     if (objection !== undefined && !isForced) throw new WalnutError('failed_precondition', objection);
     const isMaster = keeper.current?.kind === 'master' && keeper.current.isTakingWrites;
     if (isMaster && objection === undefined) return this.#asItIs();
-    const term = nextTerm(candidate, asked);
+    const term = await (options.terms ?? OWN_TERMS).next(highestTold(candidate, asked));
     // From an old master too that is up: it may be about to lead again.
     const reachable = everyone.filter(
       (address) => siblings.includes(address) || asked.some((one) => one.address === address),
     );
-    const voters = votersOf(candidate, claimantsOf(candidate, reachable, asked), asked);
+    const voters = votersOf(candidate, claimantsOf(candidate, reachable, asked), asked, term);
     const claimed = await claimTerm(candidate, term, voters, { dialer, logger, signal, asked });
     const refusal = refusalOf(candidate, term, claimed);
     if (refusal !== undefined && !isForced) throw new WalnutError('failed_precondition', refusal);

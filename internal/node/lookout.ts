@@ -5,11 +5,12 @@
  * command helps. So nobody has to tell it, and a node that was told of a wrong
  * address finds back.
  */
+import type { EngineHost } from '#engine/engine-host.ts';
 import { termOf } from '#model/position.ts';
 import { adviceFor, describeMoved, leaderFor, type Self } from '#node/advice.ts';
 import { type Asked, askNodes, isLeading } from '#node/ask-replicas.ts';
+import type { NodeOptions } from '#node/node-options.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
-import type { RoleKeeper } from '#node/role-keeper.ts';
 
 /** Between two looks: more and more, so that a quarantined replica costs its master next to nothing. */
 const LOOK_MS_MIN = 2_000;
@@ -17,15 +18,25 @@ const LOOK_MS_MAX = 10_000;
 /** Addresses asked in one look. */
 const ASKED_MAX = 64;
 
+/** The replica that looks for a master. */
+export interface Searching {
+  readonly options: NodeOptions;
+  readonly host: EngineHost;
+  /** Everyone that MANIFEST and the configuration name. */
+  readonly siblings: readonly string[];
+  self(): Self;
+  followFound(address: string, term: number): Promise<void>;
+}
+
 export class Lookout {
-  readonly #keeper: RoleKeeper;
+  readonly #keeper: Searching;
   readonly #role: ReplicaRole;
   readonly #abort = new AbortController();
   #running: Promise<void> | undefined;
   /** The upstream's leadership that was weighed last, `node id:epoch`. */
   #weighed = '';
 
-  constructor(keeper: RoleKeeper, role: ReplicaRole) {
+  constructor(keeper: Searching, role: ReplicaRole) {
     this.#keeper = keeper;
     this.#role = role;
   }

@@ -20,7 +20,7 @@ import type {
   ReplicateRequest,
 } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
-import { checkBelieved, termAfter } from '#model/terms.ts';
+import { checkBelieved } from '#model/terms.ts';
 import { describeAbsent } from '#node/absent-replicas.ts';
 import { adviceFor, type Self } from '#node/advice.ts';
 import { Announcer } from '#node/announcer.ts';
@@ -32,6 +32,7 @@ import { Membership } from '#node/membership.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import { Rivals } from '#node/rivals.ts';
+import { OWN_TERMS } from '#node/term-source.ts';
 import { describeShortage } from '#platform/shortage.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
 import { completeAddress } from '#replication/replica-address.ts';
@@ -339,7 +340,8 @@ export class MasterRole {
     });
     // A term once seen is remembered before anything is decided by it; a forced master begins above all.
     if (isForced && term >= manifest.term) {
-      await amendManifest(this.#host.directory, { term: termAfter(term), promotedTo: termAfter(term) });
+      const own = await (this.#options.terms ?? OWN_TERMS).next(term);
+      await amendManifest(this.#host.directory, { term: own, promotedTo: own });
     } else if (!isForced && term > manifest.term) await this.#host.raiseTerm(term);
     return isForced ? undefined : objection;
   }

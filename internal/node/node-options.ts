@@ -3,6 +3,7 @@ import type { AsideState } from '#engine/aside-pruner.ts';
 import type { EvictionPolicy } from '#model/entry.ts';
 import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import type { Role } from '#model/status.ts';
+import type { TermSource } from '#node/term-source.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -61,6 +62,8 @@ export interface NodeOptions {
   readonly pullIntervalMs: number;
   /** `replication.apply_delay`: how long after its master a replica applies what it logs; 0, the default: at once. */
   readonly applyDelayMs?: number | undefined;
+  /** Where the terms come from that this node leads; default: it chooses them. */
+  readonly terms?: TermSource | undefined;
   readonly onFsync?: ((seconds: number) => void) | undefined;
   /** `wal.aside_max_bytes`, `wal.aside_max_age`: what is kept of what was set aside; default: all of it. */
   readonly asideBytesMax?: number | undefined;

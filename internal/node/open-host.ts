@@ -10,7 +10,8 @@ import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import { TERM_MAX } from '#model/position.ts';
 import type { Role } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
-import type { PendingHandover } from '#node/role-keeper.ts';
+import { pendingHandoverOf } from '#node/pending-handover.ts';
+import { OWN_TERMS } from '#node/term-source.ts';
 import type { Manifest } from '#wal/manifest.ts';
 import { openDirectory, type WalDirectory } from '#wal/wal-directory.ts';
 import { orUnusable, WalOpenError } from '#wal/wal-errors.ts';
@@ -91,7 +92,7 @@ async function settleRole(directory: WalDirectory, options: NodeOptions): Promis
   if (forcedRole === 'master') {
     // A forced master begins a new term, which fences whoever was master before.
     const logId = manifest.logId === '' ? options.random.id128() : manifest.logId;
-    const term = manifest.term + 1;
+    const term = await (options.terms ?? OWN_TERMS).next(manifest.term);
     logger.warn({ was: manifest.role, term }, '--force-role master: beginning a new term');
     // Whoever was told to lead the term before must not be told again, should this node follow some day.
     const role = { role: 'master', upstream: '', term, promotedTo: term, handover: undefined } as const;
@@ -136,6 +137,7 @@ async function settleUpstream(directory: WalDirectory, upstream: string): Promis
 }
 
 /** A node that an operator sends to another one tells only that one to lead: a third leads already. */
-function handoverTo(upstream: string, { handover }: Manifest): Manifest['handover'] {
-  return (handover as PendingHandover | undefined)?.to === upstream ? handover : undefined;
+function handoverTo(upstream: string, manifest: Manifest): Manifest['handover'] {
+  const handover = pendingHandoverOf(manifest);
+  return handover?.to === upstream ? handover : undefined;
 }

@@ -8,7 +8,7 @@ import { unavailable } from '#model/errors.ts';
 import type { ClaimAnswer } from '#model/leadership.ts';
 import { formatPosition, type Position, termOf } from '#model/position.ts';
 import type { Quarantine } from '#model/status.ts';
-import { termAfter, whyNotBelieved } from '#model/terms.ts';
+import { whyNotBelieved } from '#model/terms.ts';
 import { type Asked, endOf, isLeading, termSeenBy, whyDisbelieved } from '#node/ask-replicas.ts';
 import type { Logger } from '#platform/logger.ts';
 import { messageOf } from '#platform/thrown.ts';
@@ -71,12 +71,12 @@ export function highestSeen(manifest: {
   return whyNotBelieved(theirs, term) === undefined ? Math.max(term, theirs) : term;
 }
 
-/** The term to claim: above every one that is believed. Throws `failed_precondition` where there is none left. */
-export function nextTerm(candidate: Candidate, asked: readonly Asked[]): number {
+/** Pure: the highest term that is believed: the one to lead is above it. */
+export function highestTold(candidate: Candidate, asked: readonly Asked[]): number {
   const believed = asked.filter(
     (one) => one.status.logId === candidate.logId && whyDisbelieved(one, candidate) === undefined,
   );
-  return termAfter(Math.max(candidate.term, ...believed.map(termSeenBy)));
+  return Math.max(candidate.term, ...believed.map(termSeenBy));
 }
 
 /**
@@ -108,8 +108,8 @@ export function votersOf(
   candidate: Candidate,
   claimants: readonly string[],
   asked: readonly Asked[],
+  term: number,
 ): string[] {
-  const term = nextTerm(candidate, asked);
   return claimants.filter((address) => {
     const status = asked.find((one) => one.address === address)?.status;
     if (status === undefined) return true;

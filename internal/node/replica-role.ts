@@ -12,7 +12,7 @@ import type {
   UpstreamStatus,
 } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
-import type { PendingHandover } from '#node/role-keeper.ts';
+import { type PendingHandover, pendingHandoverOf } from '#node/pending-handover.ts';
 import { describeShortage } from '#platform/shortage.ts';
 import { Follower } from '#slave/follower.ts';
 import { HotKeys } from '#slave/hot-keys.ts';
@@ -108,7 +108,7 @@ export class ReplicaRole {
 
   get reasons(): string[] {
     const reasons: string[] = [];
-    const handover = this.#host.manifest.handover as PendingHandover | undefined;
+    const handover = pendingHandoverOf(this.#host.manifest);
     if (handover !== undefined) reasons.push(describeHandover(handover));
     if (this.#follower.reason !== '') reasons.push(this.#follower.reason);
     if (this.#advice.text !== '' && this.#advice.wasLinked === this.isLinked) reasons.push(this.#advice.text);

@@ -10,7 +10,6 @@ import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import { NO_POSITION } from '#model/position.ts';
-import type { ChainPoint } from '#model/replication.ts';
 import type { Quarantine } from '#model/status.ts';
 import { checkBelieved } from '#model/terms.ts';
 import type { Self } from '#node/advice.ts';
@@ -20,6 +19,7 @@ import { type HandoverOutcome, tell } from '#node/handover.ts';
 import { Lookout } from '#node/lookout.ts';
 import { MasterRole } from '#node/master-role.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import { type PendingHandover, pendingHandoverOf } from '#node/pending-handover.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import { ReplicaRole } from '#node/replica-role.ts';
 import { assert } from '#platform/assert.ts';
@@ -34,15 +34,6 @@ const SETTLE_SLICE_MS = 1_000;
 
 /** Between two tries to reach the node that was told to lead. */
 const INSIST_MS = 1_000;
-
-/** A failover whose end this node does not know: who was told to lead, which term, from which record. */
-export interface PendingHandover {
-  readonly to: string;
-  /** Absent: committed by version 0.1. */
-  readonly nodeId?: string;
-  readonly term: number;
-  readonly tail: ChainPoint;
-}
 
 /** Told what makes the state in memory doubtful. */
 export interface StateWatch {
@@ -242,7 +233,7 @@ export class RoleKeeper {
 
   /** Whom this node has told to lead and not heard of since. */
   get handover(): PendingHandover | undefined {
-    return this.host.manifest.handover as PendingHandover | undefined;
+    return pendingHandoverOf(this.host.manifest);
   }
 
   /**

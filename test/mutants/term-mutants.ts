@@ -132,4 +132,11 @@ export const TERM_MUTANTS: readonly Mutant[] = [
     replacement: "role.isTakingWrites ? 'fenced' : 'fenced'",
     tests: [WAYS_OUT],
   },
+  {
+    name: 'failover in a term that the node chose, whatever is issued',
+    file: 'internal/node/handover.ts',
+    text: 'await (keeper.options.terms ?? OWN_TERMS).next(keeper.host.manifest.term)',
+    replacement: 'await OWN_TERMS.next(keeper.host.manifest.term)',
+    tests: ['test/node/term-source.test.ts'],
+  },
 ];

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { makeEpoch, termOf, toLsn } from '#model/position.ts';
 import type { NodeStatus } from '#model/status.ts';
-import { nextTerm, objectionTo } from '#node/promotion.ts';
+import { termAfter } from '#model/terms.ts';
+import { highestTold, objectionTo } from '#node/promotion.ts';
 import { type NodeChanges, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 
 async function threeNodes(seed = 1, changes: NodeChanges = {}) {
@@ -61,9 +62,9 @@ describe('objectionTo', () => {
   });
 
   it('claims a term above every one that was seen', () => {
-    expect(nextTerm(candidate, [])).toBe(4);
-    expect(nextTerm(candidate, [asked('a', 3, 1, { term: 8 }), asked('b', 2, 1)])).toBe(9);
-    expect(nextTerm(candidate, [asked('a', 3, 1, { logId: 'M', term: 8 })])).toBe(4);
+    expect(termAfter(highestTold(candidate, []))).toBe(4);
+    expect(termAfter(highestTold(candidate, [asked('a', 3, 1, { term: 8 }), asked('b', 2, 1)]))).toBe(9);
+    expect(termAfter(highestTold(candidate, [asked('a', 3, 1, { logId: 'M', term: 8 })]))).toBe(4);
   });
 });
 
