@@ -1,4 +1,4 @@
-/** Admin between protobuf and the model; Status in both directions, for peers and the command line. */
+/** Converts Admin between protobuf and the model; Status in both directions, for peers and the command line. */
 import type {
   CheckpointResponse,
   ControlDelayRequest,

@@ -1,7 +1,7 @@
 /**
- * BatchResults as bytes, the same that protobuf's own encoder writes for the
- * messages of `kv-codec.ts`. Positions come again and again in one answer, so
- * their bytes are kept from one result to the next.
+ * Encodes BatchResults as the same bytes that protobuf's own encoder writes for the
+ * messages of `kv-codec.ts`. Positions repeat within an answer, so their encoded
+ * bytes are kept from one result to the next.
  */
 import { toBinary } from '@bufbuild/protobuf';
 import { BatchResultSchema, type BatchResult as ResultMessage } from '#gen/walnut/v1/kv_store_pb.ts';
@@ -15,12 +15,12 @@ const delimited = (field: number): number => field * 8 + 2;
 const varint = (field: number): number => field * 8;
 
 const RESULTS = delimited(1);
-/** Of BatchResult. */
+/** The tags of BatchResult's fields. */
 const RESULT_TAGS = { get: delimited(1), set: delimited(2), delete: delimited(3) } as const;
-/** A GetResponse but for its value, and tags and lengths around it: less than this. */
+/** An upper bound for a GetResponse without its value, with the tags and lengths around it. */
 const AROUND_VALUE_BYTES = 128;
 
-/** For pieces that are kept. */
+/** Encodes pieces that are kept. */
 const pieces = new ByteWriter(512);
 
 function piece(write: (out: ByteWriter) => void): Uint8Array {
@@ -31,20 +31,20 @@ function piece(write: (out: ByteWriter) => void): Uint8Array {
 
 export class AnswerWriter {
   readonly #out = new ByteWriter();
-  /** `as_of` and `staleness_ms` of a GetResponse, of the last answer. */
+  /** The encoded fields `as_of` and `staleness_ms` of the last GetResponse. */
   #freshness: Uint8Array = new Uint8Array(0);
   #asOf: Position | undefined;
   #stalenessMs = -1;
-  /** The field `epoch` of the last version. */
+  /** The encoded field `epoch` of the last version. */
   #epochField: Uint8Array = new Uint8Array(0);
   #epoch = -1;
-  /** The result that the last plain write was written as. */
+  /** The encoded result of the last write without `previous` and `current`. */
   #written: Uint8Array = new Uint8Array(0);
   #answer: WriteAnswer | undefined;
   #answerKind = '';
   #isAlone = false;
 
-  /** Begins an answer; `isAlone`: a GetResponse, and no BatchResponse. */
+  /** Begins an answer. `isAlone` makes it a GetResponse instead of a BatchResponse. */
   begin(headroom: number, isAlone = false): void {
     this.#out.begin(headroom);
     this.#answer = undefined;
@@ -55,7 +55,7 @@ export class AnswerWriter {
     return this.#out.take();
   }
 
-  /** Where the next byte goes, for who writes a value. */
+  /** The offset of the next byte, for a caller that writes a value. */
   get at(): number {
     return this.#out.at;
   }
@@ -64,7 +64,7 @@ export class AnswerWriter {
     return this.#out.view;
   }
 
-  /** How fresh the results of Gets are from here on. */
+  /** Sets the freshness of all following results of Gets. */
   setFreshness(asOf: Position, stalenessMs: number): void {
     const whole = Math.max(0, Math.floor(stalenessMs));
     if (asOf === this.#asOf && whole === this.#stalenessMs) return;
@@ -76,7 +76,7 @@ export class AnswerWriter {
     this.#stalenessMs = whole;
   }
 
-  /** A Get that found nothing. */
+  /** Writes the result of a Get that found nothing. */
   missing(): void {
     const inner = this.#freshness.length;
     this.#out.reserve(AROUND_VALUE_BYTES);
@@ -85,8 +85,8 @@ export class AnswerWriter {
   }
 
   /**
-   * A Get that found an entry, in two steps: this, then the value's bytes to
-   * `at` of `view`, then `endFound` with the same numbers.
+   * Begins the result of a Get that found an entry. The caller then writes the value's
+   * bytes at `at` of `view` and calls `endFound` with the same numbers.
    */
   beginFound(valueBytes: number, expireAtMs: number, epoch: number, lsn: number): void {
     if (epoch !== this.#epoch) this.#keepEpoch(epoch);
@@ -120,7 +120,7 @@ export class AnswerWriter {
     this.endFound(value.length, expireAtMs, version.lsn);
   }
 
-  /** A write, or `count` of them, whose answer has neither `previous` nor `current`. Those of one record share one. */
+  /** Writes the results of `count` writes with one answer, which has neither `previous` nor `current`. */
   written(kind: 'set' | 'delete', answer: WriteAnswer, count = 1): void {
     if (answer !== this.#answer || kind !== this.#answerKind) this.#keepWritten(kind, answer);
     this.#out.reserve(count * this.#written.length);
@@ -128,14 +128,14 @@ export class AnswerWriter {
     if (count > 1) this.#out.repeat(this.#written.length, count - 1);
   }
 
-  /** A SetResponse by itself: its bytes, or an answer that has neither `previous` nor `current`. */
+  /** Writes a SetResponse, from its bytes or from an answer that has neither `previous` nor `current`. */
   setResponse(answer: WriteAnswer | Uint8Array): void {
     const fields = answer instanceof Uint8Array ? answer : fieldsOf(answer);
     this.#out.reserve(fields.length);
     this.#out.bytes(fields);
   }
 
-  /** Any other result. */
+  /** Writes any other result. */
   message(message: ResultMessage): void {
     const bytes = toBinary(BatchResultSchema, message);
     this.#out.reserve(bytes.length + 2 * VARINT_BYTES_MAX);
@@ -164,7 +164,7 @@ export class AnswerWriter {
   }
 }
 
-/** Of a SetResponse and a DeleteResponse alike, without `previous` and `current`. */
+/** Encodes the fields that SetResponse and DeleteResponse share, without `previous` and `current`. */
 function fieldsOf({ applied, position, durabilityReached, replicasAcked }: WriteAnswer): Uint8Array {
   const reached = durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
   return piece((out) => {
@@ -175,7 +175,7 @@ function fieldsOf({ applied, position, durabilityReached, replicasAcked }: Write
   });
 }
 
-/** A BatchResult whose one field has so many bytes. */
+/** Begins a BatchResult whose one field has `bytes` bytes. */
 function openResult(out: ByteWriter, tag: number, bytes: number): void {
   out.byte(RESULTS);
   out.varint(1 + varintBytes(bytes) + bytes);
@@ -183,7 +183,7 @@ function openResult(out: ByteWriter, tag: number, bytes: number): void {
   out.varint(bytes);
 }
 
-/** Nothing where it is 0. */
+/** Writes a field, or nothing if `value` is 0. */
 function writeNumber(out: ByteWriter, tag: number, value: number): void {
   if (value === 0) return;
   out.byte(tag);

@@ -1,7 +1,7 @@
 /**
- * Batch between protobuf and the model. An operation that is bad by itself
- * becomes an error result of its own; the others go on. An answer never grows
- * beyond `answerBytesMax`: what would carry it over becomes an error result.
+ * Converts Batch between protobuf and the model. An invalid operation becomes an error
+ * result, and the others are carried out. An answer never has more than
+ * `answerBytesMax` of values: a result that would exceed it becomes an error result.
  */
 import type {
   BatchRequest,
@@ -23,17 +23,17 @@ import {
 
 export interface BatchLimits {
   readonly valueBytesMax: number;
-  /** Bytes of values in one answer. */
+  /** Most bytes of values in one answer. */
   readonly answerBytesMax: number;
 }
 
-/** Says an error as BatchError does: the wire's code name, and a message fit for callers. */
+/** Converts an error to a BatchError: the wire's code name and a message for callers. */
 export type DescribeError = (error: unknown) => { readonly code: string; readonly message: string };
 
-/** One slot per operation of the request: runnable, or refused already. */
+/** The operations of a request, each of them runnable or refused already. */
 export interface ParsedBatch {
   readonly slots: readonly (BatchOperation | WalnutError)[];
-  /** The runnable ones, in order. */
+  /** The runnable operations, in order. */
   readonly operations: readonly BatchOperation[];
 }
 
@@ -74,7 +74,7 @@ function tryOperation(message: OperationMessage, valueBytesMax: number): BatchOp
   }
 }
 
-/** `results`: one per runnable operation, as the port gave them. */
+/** `results` has one element per runnable operation, as the port returned them. */
 export function fromBatchResults(
   parsed: ParsedBatch,
   results: readonly BatchResult[],
@@ -102,7 +102,7 @@ export class AnswerBudget {
     this.#bytesMax = answerBytesMax;
   }
 
-  /** Whether so many more fit; they are counted where they do. */
+  /** True if so many more bytes fit; then counts them. */
   takes(bytes: number): boolean {
     if (this.#bytes + bytes > this.#bytesMax) return false;
     this.#bytes += bytes;
@@ -113,7 +113,7 @@ export class AnswerBudget {
     return this.takes(valueBytes(result));
   }
 
-  /** What to say instead of a result that does not fit. */
+  /** The error to send instead of a result that does not fit. */
   refusal(): WalnutError {
     return new WalnutError(
       'resource_exhausted',

@@ -1,4 +1,4 @@
-/** Fields of protobuf's binary format, for decoders of the common form that leave everything else to the general one. */
+/** Reads fields of protobuf's binary format, for decoders of the common form; the general decoder handles all others. */
 export class ByteReader {
   bytes: Buffer = Buffer.alloc(0);
   at = 0;
@@ -8,7 +8,7 @@ export class ByteReader {
     this.at = 0;
   }
 
-  /** A whole number below 2^53; -1 where it is larger, or longer than it need be by much, or ends beyond `end`. */
+  /** Reads a whole number below 2^53; returns -1 if it is larger, takes more than 8 bytes or ends beyond `end`. */
   varint(end: number): number {
     const { bytes } = this;
     let { at } = this;
@@ -30,7 +30,7 @@ export class ByteReader {
     return value <= Number.MAX_SAFE_INTEGER ? value : -1;
   }
 
-  /** Where what is told of by the length at hand ends; -1 where that is beyond `end`. */
+  /** Reads a length and returns where the bytes of that length end; -1 if that is beyond `end`. */
   delimited(end: number): number {
     const length = this.varint(end);
     const to = this.at + length;

@@ -1,12 +1,12 @@
 /**
- * Bytes of answers, one after another, in memory that all answers share: made
- * ready by `begin`, handed out as a copy by `take`. Not reentrant.
+ * Writes the bytes of answers into one buffer that all answers share: `begin` starts
+ * an answer, `take` returns a copy of it. Not reentrant.
  */
 const KEPT_BYTES = 262_144;
-/** The longest varint. */
+/** Length of the longest varint. */
 export const VARINT_BYTES_MAX = 10;
 
-/** Writes a whole number from 0 to 2^53 - 1, for which there is room, at `start`; returns where it ends. */
+/** Writes a whole number from 0 to 2^53 - 1 at `start` and returns where it ends. `target` must have room. */
 export function writeVarint(target: Buffer, value: number, start: number): number {
   let at = start;
   let rest = value;
@@ -28,7 +28,7 @@ export class ByteWriter {
   view: DataView<ArrayBuffer>;
   at = 0;
 
-  /** `keptBytes`: memory that is kept from one answer to the next. */
+  /** `keptBytes` is the size of the buffer that is kept from one answer to the next. */
   constructor(keptBytes = KEPT_BYTES) {
     this.#keptBytes = keptBytes;
     this.buffer = Buffer.allocUnsafeSlow(keptBytes);
@@ -37,12 +37,12 @@ export class ByteWriter {
 
   /** Begins with `headroom` unwritten bytes. */
   begin(headroom: number): void {
-    // What one huge answer took is not kept for the small ones.
+    // A buffer that grew for one huge answer is not kept.
     if (this.buffer.length > this.#keptBytes) this.#replace(Buffer.allocUnsafeSlow(this.#keptBytes));
     this.at = headroom;
   }
 
-  /** To be called before anything is written: makes room for so many bytes. */
+  /** Makes room for `bytes` more bytes. Must be called before they are written. */
   reserve(bytes: number): void {
     const needed = this.at + bytes;
     if (needed <= this.buffer.length) return;
@@ -51,7 +51,7 @@ export class ByteWriter {
     this.#replace(larger);
   }
 
-  /** Of a whole number from 0 to 2^53 - 1. */
+  /** Writes a whole number from 0 to 2^53 - 1. */
   varint(value: number): void {
     this.at = writeVarint(this.buffer, value, this.at);
   }
@@ -65,18 +65,18 @@ export class ByteWriter {
     this.at += source.length;
   }
 
-  /** As `bytes`, for a few. */
+  /** `bytes` that is faster for a few bytes. */
   fewBytes(source: Uint8Array): void {
     const { buffer, at } = this;
     for (let i = 0; i < source.length; i++) buffer[at + i] = source[i] as number;
     this.at = at + source.length;
   }
 
-  /** Writes the last `bytes` bytes `times` times more. There is room for them. */
+  /** Repeats the last `bytes` bytes `times` times. The caller must have reserved room. */
   repeat(bytes: number, times: number): void {
     const start = this.at - bytes;
     const end = this.at + bytes * times;
-    // Each copy doubles what there is.
+    // Each copy doubles the repeated bytes.
     while (this.at < end) {
       const copied = Math.min(this.at - start, end - this.at);
       this.buffer.copyWithin(this.at, start, start + copied);
@@ -96,7 +96,7 @@ export class ByteWriter {
   }
 }
 
-/** Bytes that a whole number from 0 to 2^53 - 1 takes as a varint. */
+/** Length of a whole number from 0 to 2^53 - 1 as a varint. */
 export function varintBytes(value: number): number {
   let bytes = 1;
   let rest = value;

@@ -1,4 +1,4 @@
-/** The log clock between protobuf and the model, both ways. */
+/** Converts the log clock's state between protobuf and the model, in both directions. */
 import type {
   ClockStatus as ClockMessage,
   MendClockRequest,

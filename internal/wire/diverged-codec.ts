@@ -1,4 +1,4 @@
-/** DivergedList and DivergedShow between protobuf and the model. */
+/** Converts DivergedList and DivergedShow between protobuf and the model. */
 import type {
   DivergedListResponse,
   DivergedShowRequest,
@@ -29,7 +29,7 @@ export function fromDivergedList(tails: readonly DivergedReport[]): DivergedList
   };
 }
 
-/** Throws `invalid_argument` beyond the most that one answer may hold. */
+/** Throws `invalid_argument` if `max_bytes` is above the limit of one answer. */
 export function toDivergedShow(request: DivergedShowRequest): {
   readonly id: number;
   readonly afterLsn: Lsn;

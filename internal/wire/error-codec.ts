@@ -1,7 +1,7 @@
 /**
- * Walnut's errors and Connect's, in both directions, with the details of
- * `errors.proto`. Pure. What one node sends, another reads back with the same code,
- * message and details, except `storage_failed`, which is read as `internal`.
+ * Converts between Walnut's errors and Connect's, with the details of `errors.proto`.
+ * Pure. An error that one node sends arrives at another with the same code, message
+ * and details, except that `storage_failed` arrives as `internal`.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
 import {
@@ -27,17 +27,17 @@ import { fromPosition } from '#wire/position-codec.ts';
 
 type OutgoingDetail = NonNullable<ConstructorParameters<typeof ConnectError>[3]>[number];
 
-/** Nothing of the request was done. */
+/** States that no part of the request was applied. */
 export const NOTHING_DONE: OutgoingDetail = { desc: RefusalSchema, value: { nothingDone: true } };
 
 const NAMES = new Map(Object.entries(WIRE_CODES).map(([name, code]) => [code as Code, name as WireCode]));
 
-/** The Connect code in lower case, such as `invalid_argument`; `unknown` for a number that is none. */
+/** The Connect code in lower case, such as `invalid_argument`; `unknown` for a number that is no code. */
 export function codeName(code: Code): WireCode {
   return NAMES.get(code) ?? 'unknown';
 }
 
-/** What a caller without Connect is told. */
+/** An error as a caller without Connect gets it. */
 export interface HttpError {
   readonly httpStatus: number;
   readonly code: WireCode;
@@ -55,7 +55,7 @@ export function fromError(error: WalnutError): ConnectError {
   return new ConnectError(error.message, code, headersOf(error.details), detailsOf(error));
 }
 
-/** What another node's error means. The cause is the error itself. */
+/** Converts an error that another node sent. The result has the original as its cause. */
 export function toError(error: ConnectError): WalnutError {
   const [routing] = error.findDetails(RoutingErrorSchema);
   const [range] = error.findDetails(LogRangeSchema);
@@ -85,7 +85,7 @@ function codeOf(code: Code, isRouted: boolean): ErrorCode {
   return code === Code.FailedPrecondition && isRouted ? 'not_master' : RECEIVED_CODES[codeName(code)];
 }
 
-/** Undefined where it is missing or no position: an error is read whatever is in it. */
+/** Undefined if the position is missing or invalid, so that an error can be read whatever it contains. */
 function readPosition(message: PositionMessage | undefined): Position | undefined {
   return message && parsePosition(`${message.epoch}-${message.lsn}`);
 }

@@ -1,16 +1,16 @@
 /**
- * Walnut's error codes and those of Connect and gRPC, in both directions. Data
- * only: whoever loads this file loads nothing of Connect.
+ * Maps between Walnut's error codes and those of Connect and gRPC. It contains data
+ * only, so that importing it does not load Connect.
  */
 import type { Code } from '@connectrpc/connect';
 import type { ErrorCode } from '#model/errors.ts';
 
-/** Header and metadata names, the same for rpcs and the keys routes. */
+/** Names of headers and metadata, which are the same for rpcs and the keys routes. */
 export const LEADER_HINT_HEADER = 'x-leader-hint';
 export const EARLIEST_POSITION_HEADER = 'x-earliest-position';
 export const RETRY_AFTER_HEADER = 'retry-after';
 
-/** The codes of Connect by the names that JSON uses, with their numbers in gRPC. */
+/** Connect's codes by their names in JSON, with their gRPC numbers. */
 export const WIRE_CODES = {
   canceled: 1,
   unknown: 2,
@@ -34,14 +34,14 @@ export type WireCode = keyof typeof WIRE_CODES;
 
 export interface SentCode {
   readonly code: WireCode;
-  /** Status of the keys routes; rpcs follow the Connect protocol's own table. */
+  /** HTTP status on the keys routes; rpcs follow the Connect protocol's own table. */
   readonly httpStatus: number;
 }
 
 /**
- * What callers are told. `storage_failed` is INTERNAL, not UNAVAILABLE: after a
- * failed disk write nobody knows whether the record will be there after a restart,
- * and clients retry UNAVAILABLE by themselves.
+ * The code that callers get. `storage_failed` is INTERNAL, not UNAVAILABLE: after a
+ * failed disk write it is unknown whether the record will exist after a restart, and
+ * clients retry UNAVAILABLE by themselves.
  */
 export const SENT_CODES: Readonly<Record<ErrorCode, SentCode>> = {
   invalid_argument: { code: 'invalid_argument', httpStatus: 400 },
@@ -60,7 +60,7 @@ export const SENT_CODES: Readonly<Record<ErrorCode, SentCode>> = {
   internal: { code: 'internal', httpStatus: 500 },
 };
 
-/** What a code means that another node sent. Details tell `not_master` from other preconditions. */
+/** The meaning of a code that another node sent. Details distinguish `not_master` from other preconditions. */
 export const RECEIVED_CODES: Readonly<Record<WireCode, ErrorCode>> = {
   canceled: 'cancelled',
   unknown: 'internal',
@@ -73,7 +73,7 @@ export const RECEIVED_CODES: Readonly<Record<WireCode, ErrorCode>> = {
   failed_precondition: 'failed_precondition',
   aborted: 'unavailable',
   out_of_range: 'out_of_range',
-  // A node of a version that lacks the rpc: trying again would not help.
+  // The node's version does not have the rpc, so a retry would not help.
   unimplemented: 'failed_precondition',
   internal: 'internal',
   unavailable: 'unavailable',

@@ -1,7 +1,7 @@
 /**
- * A request in JSON as a message, without holding up the process: what it may hold
- * is checked first, and large values do not go through `JSON.parse` and the schema's
- * decoder, where a mebibyte takes 6 ms, but from base64 straight into bytes.
+ * Decodes a request in JSON without stalling the event loop. Its size is checked first.
+ * Large values are decoded from base64 directly, because `JSON.parse` and the schema's
+ * decoder take 6 ms per mebibyte.
  */
 
 import type { JsonReadOptions } from '@bufbuild/protobuf';
@@ -19,16 +19,16 @@ export interface JsonDecoding extends Partial<JsonReadOptions> {
   readonly textDecoder: TextDecoder;
 }
 
-/** Below this many bytes of values together the general way is quick enough. */
+/** Below this many bytes of values in total, the general decoder is fast enough. */
 const LARGE_BYTES = 65_536;
 
-/** By schema: how JSON may spell its bytes fields and those of what is in it. */
+/** For each schema, the JSON names of its bytes fields and of those in nested messages. */
 const namesBySchema = new WeakMap<DescMessage, ReadonlySet<string>>();
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 /**
- * Throws `resource_exhausted` or `invalid_argument` where the message holds more than
- * any request may, and whatever the parser throws where it is none of the schema's.
+ * Decodes a message. Throws `resource_exhausted` or `invalid_argument` if it is above
+ * the limits of any request, and the parser's error if it does not fit the schema.
  */
 export function decodeJson(
   schema: DescMessage,
@@ -57,7 +57,7 @@ function bytesNames(schema: DescMessage): ReadonlySet<string> {
   return names;
 }
 
-/** Names that stand for bytes wherever they are met; none where a well-known type gives JSON a form of its own. */
+/** The names that denote bytes in every message of the schema; none if it has a well-known type with its own JSON form. */
 function findBytesNames(schema: DescMessage): ReadonlySet<string> {
   const all = [...messagesIn(schema)];
   if (all.some(({ typeName }) => typeName.startsWith('google.protobuf.'))) return NO_NAMES;
@@ -81,7 +81,7 @@ function isBytes(field: DescField): boolean {
 
 const NUMBER_BYTES = 4;
 
-/** The JSON with the number of each text in its place, itself in base64. */
+/** The JSON with each text replaced by its index, as base64. */
 function withNumbers(json: Buffer, texts: readonly TextRange[]): Buffer {
   const pieces: Buffer[] = [];
   let at = 0;
@@ -97,7 +97,7 @@ function withNumbers(json: Buffer, texts: readonly TextRange[]): Buffer {
 
 type Values = Record<string, unknown> & MessageShape<DescMessage>;
 
-/** Puts the values where the numbers of their texts are. Every text of a bytes field has one. */
+/** Replaces the index in every bytes field by the value of that text. */
 function fill(
   schema: DescMessage,
   message: Values,
@@ -131,22 +131,22 @@ function decodeBytes(field: DescField, text: string): Uint8Array {
   return value;
 }
 
-/** Either alphabet, padded or not, as the texts of bytes fields may be; undefined where it is none. */
+/** Decodes base64 in either alphabet, padded or not; undefined if `text` is no base64. */
 function decodeBase64(text: string): Buffer | undefined {
   let digits = text.length;
   while (digits > text.length - 2 && text[digits - 1] === '=') digits--;
   const value = Buffer.from(text, 'base64');
-  // What is no digit is left out of the value, which is then too short.
+  // Node skips characters that are not base64, so the value is then too short.
   return digits % 4 !== 1 && value.length === Math.floor((digits * 3) / 4) ? value : undefined;
 }
 
 const BACKSLASH = 0x5c;
 const LETTER_U = 0x75;
-/** By byte: whether it is a sign of base64. */
+/** For each byte, 1 if it is a character of base64. */
 const SIGNS = new Uint8Array(256);
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=';
 for (const byte of Buffer.from(ALPHABET)) SIGNS[byte] = 1;
-/** By byte: the value of a hex digit; 256 where it is none. */
+/** For each byte, its value as a hex digit, or 256 if it is none. */
 const HEX = new Uint16Array(256).fill(256);
 for (let digit = 0; digit < 16; digit++) {
   const [lower = 0] = Buffer.from(digit.toString(16));
@@ -154,17 +154,17 @@ for (let digit = 0; digit < 16; digit++) {
   HEX[lower] = digit;
   HEX[upper] = digit;
 }
-/** By the letter behind a backslash: the sign it stands for, or that it stands for a blank. */
+/** For each letter after a backslash, the base64 character that it stands for, or `BLANK` for white space. */
 const BLANK = 1;
 const ESCAPES = new Uint8Array(256);
 ESCAPES[0x2f] = 0x2f;
 for (const byte of Buffer.from('nrt')) ESCAPES[byte] = BLANK;
-/** Lines of base64 have 64 or 76 signs, and two blanks behind them. */
+/** Lines of base64 have 64 or 76 characters and end with up to two characters of white space. */
 const BYTES_PER_BLANK = 16;
-/** Stands for a text that is no base64. */
+/** Returned for a text that is no base64. */
 const NO_BASE64 = '!';
 
-/** The signs of base64 that a text with JSON's escapes stands for, such as `\/` and `\u002B`, without line ends. */
+/** The base64 of a text that contains JSON escapes such as `\/` and `\u002B`, without line ends. */
 function withoutEscapes(written: Buffer): string {
   const signs = Buffer.allocUnsafe(written.length);
   let length = 0;
@@ -174,7 +174,7 @@ function withoutEscapes(written: Buffer): string {
     if (byte === BACKSLASH) {
       const letter = written[++at] ?? 0;
       if (letter === LETTER_U) {
-        // One that lacks a hex digit has bits beyond a byte, and so is no sign.
+        // A missing hex digit sets bits above a byte, so that the check below refuses it.
         byte =
           ((HEX[written[at + 1] ?? 0] as number) << 12) |
           ((HEX[written[at + 2] ?? 0] as number) << 8) |

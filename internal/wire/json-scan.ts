@@ -1,28 +1,27 @@
 /**
- * Goes through a message in JSON before anything is made of it: counts what it
- * would become, and finds the texts of its bytes fields. Nobody has to send long
- * texts elsewhere, so everything but those is held to a bound of its own: it is what
- * `JSON.parse` and the schema's decoder see.
+ * Scans a message in JSON before it is parsed: counts its fields and finds the texts of
+ * its bytes fields. Only bytes fields need long texts, so everything else has a bound of
+ * its own; that rest is what `JSON.parse` and the schema's decoder process.
  */
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import { TEXT_BYTES_MAX, textTooLong, tooManyFields } from '#wire/message-check.ts';
 
 export interface JsonLimits {
-  /** Objects, lists and their members, together. */
+  /** Most objects, lists and members in total. */
   readonly fieldsMax: number;
-  /** Names of fields that hold bytes, in base64. */
+  /** Names of fields that contain bytes, in base64. */
   readonly bytesNames: ReadonlySet<string>;
 }
 
-/** Where the text of a bytes field stands, without its quotes. */
+/** The range of a bytes field's text within the JSON, without its quotes. */
 export interface TextRange {
   readonly from: number;
   readonly to: number;
 }
 
-/** Beside the texts of bytes fields: names, short texts and blanks of one field. */
+/** Average bytes allowed per field for names, short texts and white space, besides texts of bytes fields. */
 const BYTES_PER_FIELD = 64;
-/** Requests nest six deep. */
+/** Deepest nesting allowed; requests need six levels. */
 const DEPTH_MAX = 32;
 
 const QUOTE = 0x22;
@@ -36,9 +35,9 @@ const CLOSE_LIST = 0x5d;
 const SPACE = 0x20;
 
 /**
- * The texts of bytes fields, in order. Throws `resource_exhausted` where there is
- * more than the limits allow, `invalid_argument` where it nests too deep. What is
- * no JSON is for the parser to refuse.
+ * Returns the texts of bytes fields, in order. Throws `resource_exhausted` above the
+ * limits and `invalid_argument` if the nesting is too deep. Invalid JSON may pass; the
+ * parser refuses it later.
  */
 export function scanJson(bytes: Buffer, limits: JsonLimits): TextRange[] {
   return new Scan(bytes, limits).run();
@@ -54,9 +53,9 @@ class Scan {
   #depth = 0;
   /** Bytes outside the texts of bytes fields. */
   #rest = 0;
-  /** The text just read, which a colon makes a name. */
+  /** The last text; it is a name if a colon follows. */
   #name: TextRange | undefined;
-  /** A colon came, and so a bytes field's text may follow. */
+  /** True after the name of a bytes field and its colon. */
   #isBytesNext = false;
 
   constructor(bytes: Buffer, limits: JsonLimits) {
@@ -98,7 +97,7 @@ class Scan {
     if (this.#isBytesNext) {
       this.#isBytesNext = false;
       const to = this.#bytes.indexOf(QUOTE, from);
-      // Base64 has no quote to escape.
+      // Base64 contains no quote, so an escaped quote is an error.
       if (to < 0 || this.#bytes[to - 1] === BACKSLASH) throw invalidArgument('a bytes field is no base64');
       this.#texts.push({ from, to });
       this.#at = to + 1;
@@ -119,7 +118,7 @@ class Scan {
     const { from, to } = this.#name;
     this.#name = undefined;
     const name = this.#bytes.toString('latin1', from, Math.min(to, from + BYTES_PER_FIELD));
-    // Written otherwise, a name would get past the bounds that go by it.
+    // An escaped name would evade the bounds, which depend on the name.
     if (name.includes('\\')) throw invalidArgument('a name of a field has an escape: expected plain letters');
     return this.#limits.bytesNames.has(name);
   }

@@ -1,4 +1,4 @@
-/** Claim, Announce, TakeOver, Promote and Failover between protobuf and the model. */
+/** Converts Claim, Announce, TakeOver, Promote and Failover between protobuf and the model. */
 import type {
   FailoverRequest as FailoverRequestMessage,
   FailoverResponse,
@@ -138,7 +138,7 @@ export function fromPromoteAnswer(answer: PromoteAnswer): PromoteResponse {
   };
 }
 
-/** Throws `invalid_argument` on what is no `host:port`, or too long a time. */
+/** Throws `invalid_argument` if the address is no `host:port` or the time is too long. */
 export function toFailover(message: FailoverRequestMessage): { to: string; timeoutMs: number } {
   return {
     to: checkAddress(message.to, 'to'),

@@ -1,9 +1,8 @@
 /**
- * Goes through a message in protobuf's binary format before anything is made of it:
- * counts its fields, known and unknown ones, at every depth, and the elements of
- * lists, and measures its texts. Bytes are read exactly as protobuf-es does, which
- * goes by the schema whatever the wire type says, so that nothing is decoded which
- * was not counted.
+ * Scans a message in protobuf's binary format before it is decoded: counts known and
+ * unknown fields at every depth and the elements of lists, and measures texts. It reads
+ * the bytes exactly as protobuf-es does, which follows the schema even if the wire type
+ * differs, so that the decoder creates nothing that was not counted.
  */
 import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
@@ -16,7 +15,7 @@ const END_GROUP = 4;
 const FIXED32 = 5;
 
 interface Shape {
-  /** By field number: how the value is written; of a message, its shape. */
+  /** For each field number, how the value is encoded and, for a message, its shape. */
   readonly fields: Map<number, Field>;
 }
 
@@ -24,22 +23,22 @@ interface Field {
   readonly wireType: number;
   readonly message: Shape | undefined;
   readonly isText: boolean;
-  /** A list of numbers, which may come as one run of bytes. */
+  /** True for a list of numbers, which may be encoded as one run of bytes. */
   readonly isPackable: boolean;
 }
 
 const shapes = new WeakMap<DescMessage, Shape>();
 
 /**
- * Bytes of one text of a request, as sent. The longest are keys, of 1,024 bytes,
- * which take 6 KiB in JSON where every character is escaped.
+ * Most bytes of one text of a request, as sent. The longest texts are keys of 1,024
+ * bytes, which take 6 KiB in JSON if every character is escaped.
  */
 export const TEXT_BYTES_MAX = 8_192;
 
 /**
- * Throws `resource_exhausted` where there are more than `fieldsMax` fields, and
- * `invalid_argument` where a text is longer than any may be. What is no message is
- * for the decoder to refuse. Returns how many fields there are.
+ * Returns how many fields a message has. Throws `resource_exhausted` if there are more
+ * than `fieldsMax`, and `invalid_argument` if a text is too long. An invalid message may
+ * pass; the decoder refuses it later.
  */
 export function checkMessage(schema: DescMessage, bytes: Uint8Array, fieldsMax: number): number {
   const check = new Check(bytes, fieldsMax);
@@ -62,7 +61,7 @@ function shapeOf(schema: DescMessage): Shape {
   let shape = shapes.get(schema);
   if (shape === undefined) {
     shape = { fields: new Map() };
-    // Known before its fields are, since a message may hold its own kind.
+    // Stored before its fields are, because a message type may contain itself.
     shapes.set(schema, shape);
     for (const field of schema.fields) shape.fields.set(field.number, fieldOf(field));
   }
@@ -72,7 +71,7 @@ function shapeOf(schema: DescMessage): Shape {
 function fieldOf(field: DescField): Field {
   const kind = field.fieldKind === 'list' ? field.listKind : field.fieldKind;
   const isPackable = field.fieldKind === 'list' && !isDelimited(field);
-  // An entry of a map is a message of two fields; counted by its bytes, it is counted high.
+  // A map entry is a message of two fields. Counting its bytes instead gives a higher number.
   if (kind === 'map') return { wireType: DELIMITED, message: undefined, isText: false, isPackable: true };
   const message = kind === 'message' && field.message !== undefined ? shapeOf(field.message) : undefined;
   const isText = field.scalar === ScalarType.STRING;
@@ -102,7 +101,7 @@ function wireTypeOf(field: DescField): number {
   }
 }
 
-/** The decoder goes no deeper. */
+/** The deepest nesting that the decoder accepts. */
 const DEPTH_MAX = 100;
 
 class Check {
@@ -117,7 +116,7 @@ class Check {
     this.#fieldsMax = fieldsMax;
   }
 
-  /** What runs beyond `end` is read on from there by whoever holds the message, as the decoder does. */
+  /** Reads the fields up to `end`. If the last one runs beyond it, the outer message continues there, as in the decoder. */
   message(shape: Shape, end: number): void {
     while (this.#at < end && this.#goesOn()) {
       const tag = this.#uint32();
@@ -164,7 +163,7 @@ class Check {
     else this.#stop();
   }
 
-  /** Unknown groups, one within another; each field in them costs the decoder a turn. */
+  /** Skips an unknown group with nested ones, and counts its fields, as the decoder visits each. */
   #skipGroup(): void {
     for (let depth = 1; depth > 0 && this.#goesOn(); ) {
       this.#count(1);
@@ -184,7 +183,7 @@ class Check {
     if (this.fields > this.#fieldsMax) throw tooManyFields(this.#fieldsMax);
   }
 
-  /** The rest is no message. */
+  /** Stops, because the rest is no valid message. */
   #stop(): void {
     this.#at = this.#bytes.length;
   }
@@ -193,7 +192,7 @@ class Check {
     while ((this.#bytes[this.#at++] as number) >= 0x80);
   }
 
-  /** The low 32 bits of a varint of at most ten bytes. */
+  /** Reads a varint of at most ten bytes and returns its low 32 bits. */
   #uint32(): number {
     let value = 0;
     for (let shift = 0; shift < 70; shift += 7) {

@@ -1,6 +1,6 @@
 /**
- * Numbers at the wire: uint64 fields are bigint there and plain numbers below
- * 2^53 inside. What does not fit is `invalid_argument`, naming the field.
+ * Converts numbers of messages: a uint64 field is a bigint in a message and a plain
+ * number below 2^53 in the model. A larger one throws `invalid_argument` with its field.
  */
 import { isHostPort } from '#model/address.ts';
 import { invalidArgument } from '#model/errors.ts';
@@ -8,10 +8,10 @@ import { REQUEST_ID_CHARACTERS_MAX } from '#model/limits.ts';
 
 const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
-/** Longest wait a caller may ask for, milliseconds. */
+/** The longest wait that a caller may request, in milliseconds. */
 export const WAIT_MS_MAX = 60_000;
 
-/** Throws `invalid_argument` beyond 2^53 - 1. */
+/** Throws `invalid_argument` above 2^53 - 1. */
 export function toSafeNumber(value: bigint, field: string): number {
   if (value > SAFE_MAX || value < 0n) {
     throw invalidArgument(`${field} is ${value}: expected a whole number from 0 to ${SAFE_MAX}`);
@@ -19,7 +19,7 @@ export function toSafeNumber(value: bigint, field: string): number {
   return Number(value);
 }
 
-/** As `toSafeNumber`, of a number that may be negative. */
+/** `toSafeNumber` for a number that may be negative. */
 export function toSafeInteger(value: bigint, field: string): number {
   if (value > SAFE_MAX || value < -SAFE_MAX) {
     throw invalidArgument(`${field} is ${value}: expected a whole number from -${SAFE_MAX} to ${SAFE_MAX}`);
@@ -35,7 +35,7 @@ export function checkWaitMs(value: number, field: string): number {
   return value;
 }
 
-/** Throws `invalid_argument` where `text` has lone surrogates or is longer than `charactersMax`. */
+/** Throws `invalid_argument` if `text` has lone surrogates or is longer than `charactersMax`. */
 export function checkText(text: string, field: string, charactersMax: number): string {
   if (!text.isWellFormed()) {
     throw invalidArgument(`${field} is ill-formed: expected UTF-8 without lone surrogates`);
@@ -46,7 +46,7 @@ export function checkText(text: string, field: string, charactersMax: number): s
   return text;
 }
 
-/** Undefined where `text` is empty: the write has no name. */
+/** Undefined if `text` is empty: the write then has no request id. */
 export function checkRequestId(text: string): string | undefined {
   return text === '' ? undefined : checkText(text, 'request_id', REQUEST_ID_CHARACTERS_MAX);
 }

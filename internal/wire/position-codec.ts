@@ -1,4 +1,4 @@
-/** Positions and entries between protobuf and the model. Pure; bad input throws `invalid_argument`. */
+/** Converts positions and entries between protobuf and the model. Pure; bad input throws `invalid_argument`. */
 import type { Entry as EntryMessage, Position as PositionMessage } from '#gen/walnut/v1/types_pb.ts';
 import type { Entry } from '#model/entry.ts';
 import { type Lsn, NO_LSN, NO_POSITION, type Position } from '#model/position.ts';
@@ -15,7 +15,7 @@ export function toPosition(message: PositionMessage, field: string): Position {
   };
 }
 
-/** An unset position is `NO_POSITION`. */
+/** Converts a position; an unset one becomes `NO_POSITION`. */
 export function toPositionOrNone(message: PositionMessage | undefined, field: string): Position {
   return message === undefined ? NO_POSITION : toPosition(message, field);
 }

@@ -1,7 +1,7 @@
 /**
- * Replication between protobuf and the model, in both directions: the server
- * takes requests and gives answers, a peer the other way round. Frames are
- * passed on verbatim and are views of the message's buffer.
+ * Converts Replication between protobuf and the model, in both directions: the server
+ * decodes requests and encodes answers, a peer encodes requests and decodes answers.
+ * Frames are not changed; they are views of the message's buffer.
  */
 import {
   type ChainPoint as ChainPointMessage,
@@ -39,10 +39,10 @@ import { checkAddress, checkText, toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toLsnField, toPositionOrNone } from '#wire/position-codec.ts';
 
 const ID_PATTERN = /^[0-9a-f]{32}$/;
-/** Longest chain of replicas behind replicas. */
+/** The longest chain of replicas that follow replicas. */
 const UPSTREAM_PATH_MAX = 64;
 const REASON_LENGTH_MAX = 512;
-/** What a master knows at most; of a longer list, from version 0.1, the newest are read. */
+/** Most addresses that a master knows. From a longer list, sent by version 0.1, only the newest are read. */
 const GROUP_REPLICAS_MAX = KNOWN_REPLICAS_MAX + CONFIGURED_REPLICAS_MAX;
 const NO_GROUP: GroupMembers = { replicas: [], removed: [], nodes: [] };
 const NO_CHAIN_POINT: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
@@ -56,12 +56,12 @@ export function checkId(text: string, field: string): string {
   return text;
 }
 
-/** Fresh replicas have no log id yet. */
+/** Accepts an empty log id, because fresh replicas have none. */
 export function checkIdOrEmpty(text: string, field: string): string {
   return text === '' ? text : checkId(text, field);
 }
 
-/** Nodes of version 0.1 leave it empty. */
+/** Accepts an empty id, because nodes of version 0.1 send none. */
 export function toIdOrNone(text: string, field: string): string | undefined {
   return text === '' ? undefined : checkId(text, field);
 }
@@ -198,7 +198,7 @@ export function toReplicateAnswer(response: ReplicateResponse): ReplicateAnswer 
   };
 }
 
-/** A hint over its bound is cut, not refused: nothing depends on it. */
+/** Cuts a hint that is over its bound instead of refusing it, because nothing depends on it. */
 function toHotKeys(keys: readonly string[]): readonly string[] {
   let bytes = 0;
   return keys.filter((key) => {

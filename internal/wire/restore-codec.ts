@@ -1,7 +1,7 @@
 /**
- * Restore between protobuf and the model: changes are the sets and deletes of a
- * Batch, each with its condition. The whole request is checked before anything
- * is written; what is wrong is thrown as `invalid_argument`.
+ * Converts Restore between protobuf and the model: its changes are the Sets and Deletes
+ * of a Batch, each with its condition. The whole request is checked before anything is
+ * written; a wrong one throws `invalid_argument`.
  */
 import type {
   RestoreChange,

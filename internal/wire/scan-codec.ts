@@ -1,4 +1,4 @@
-/** Scan and GetUpdates between protobuf and the model, in both directions where peers need it. */
+/** Converts Scan and GetUpdates between protobuf and the model; in both directions if peers need it. */
 import {
   type GetUpdatesRequest,
   type GetUpdatesResponse,
@@ -15,9 +15,9 @@ import { KEY_BYTES_MAX, SCAN_LIMIT_MAX, utf8Length } from '#model/limits.ts';
 import { checkText, toSafeNumber } from '#wire/numbers.ts';
 import { fromEntry, fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
 
-/** Longest cursor taken back; a node's own are far shorter. */
+/** Longest cursor accepted; a node's own cursors are far shorter. */
 const CURSOR_CHARACTERS_MAX = 4_096;
-/** Most bytes of records one GetUpdates may ask for. */
+/** Most bytes of records that one GetUpdates may request. */
 export const UPDATES_BYTES_MAX = 16 * 1_024 * 1_024;
 
 export function toScanCommand(request: ScanRequest): ScanCommand {

@@ -1,4 +1,4 @@
-/** FetchSnapshot between protobuf and the model. Slices are passed on verbatim, as views of the message's buffer. */
+/** Converts FetchSnapshot between protobuf and the model. Slices are unchanged views of the message's buffer. */
 import type { FetchSnapshotRequest, FetchSnapshotResponse } from '#gen/walnut/v1/replication_pb.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import { toSafeNumber } from '#wire/numbers.ts';

@@ -1,4 +1,4 @@
-/** Status between the model and protobuf, both ways: served by the server, read by peers and the command line. */
+/** Converts Status between the model and protobuf, in both directions: peers and the command line read it, too. */
 import type {
   DelayStatus as DelayMessage,
   IntegrityStatus as IntegrityMessage,
@@ -141,7 +141,7 @@ function fromReplica(replica: ReplicaStatus): ReplicaMessage {
   };
 }
 
-/** Times are fractional inside, and a lag measured across two clocks may come out below zero. */
+/** Rounds a time, which is fractional in the model; a lag between two clocks may be below zero. */
 function toUint64(value: number): bigint {
   return BigInt(Math.max(0, Math.floor(value)));
 }

@@ -6,7 +6,13 @@
 import { describe, expect, it } from 'vitest';
 import { commentsIn, listFiles, readText } from '#test/house/source-files.ts';
 
-const REVISED_ROOMS = ['client/', 'internal/model/', 'internal/platform/', 'internal/storage/'];
+const REVISED_ROOMS = [
+  'client/',
+  'internal/model/',
+  'internal/platform/',
+  'internal/storage/',
+  'internal/wire/',
+];
 
 const REFUSED: readonly (readonly [RegExp, string])[] = [
   [/^Of\s/, 'opens with a bare "Of": write a sentence with subject and verb'],
@@ -29,11 +35,14 @@ function findingsIn(text: string): string[] {
   });
 }
 
+/** Files whose comments are still to be revised. */
+const NOT_YET = /^internal\/wire\/kv-/;
+
 describe('the comments of revised rooms', () => {
   const sources = listFiles().filter((path) => path.endsWith('.ts'));
 
   it.each(REVISED_ROOMS)('keep to the words of the glossary in %s', (room) => {
-    const files = sources.filter((path) => path.startsWith(room));
+    const files = sources.filter((path) => path.startsWith(room) && !NOT_YET.test(path));
     expect(files.length).toBeGreaterThan(0);
     expect(files.flatMap((path) => findingsIn(readText(path)).map((found) => `${path}: ${found}`))).toEqual(
       [],
