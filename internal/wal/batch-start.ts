@@ -1,15 +1,16 @@
 /**
- * When an idle writer begins a batch. Whatever else a turn of the event loop
- * brings belongs to it, so that it is one write and one fdatasync. But where the
- * disk is quicker than the turn, callers would wait for the disk and the disk
- * for callers by turns: there a batch begins when it has gathered for as long as
- * an fdatasync takes, which then runs beside the rest of the turn.
+ * Decides when an idle writer begins a batch. Normally that is the end of a turn of
+ * the event loop, so that all records of the turn share one write and one fdatasync.
+ * If an fdatasync takes less time than the turn, the disk would be idle during the
+ * turn and the callers during the fdatasync. The batch then begins once it has
+ * gathered for as long as an fdatasync takes, and its fdatasync runs in parallel with
+ * the rest of the turn.
  */
 import type { Clock } from '#platform/clock.ts';
 
-/** Less is not measured. */
+/** The least time assumed for an fdatasync, so that the running minimum can rise from it. */
 const SYNC_MS_MIN = 0.01;
-/** What is measured has waits of the event loop in it; the least of late is nearest. It rises so much from one to the next. */
+/** Event-loop delay inflates samples, so keep a running minimum that decays upward by 2 % per sample. */
 const RISE = 1.02;
 
 export class BatchStart {
@@ -19,18 +20,18 @@ export class BatchStart {
   #sinceMs = 0;
   #start: (() => void) | undefined;
 
-  /** Without an fdatasync for every batch there is nothing that could run beside. */
+  /** `syncsEveryBatch`: without an fdatasync per batch there is nothing to run in parallel, so every turn is gathered whole. */
   constructor(clock: Clock, syncsEveryBatch: boolean) {
     this.#clock = clock;
     this.#syncsEveryBatch = syncsEveryBatch;
   }
 
-  /** An fdatasync took so long. */
+  /** Must be called with the duration of each fdatasync. */
   noteSync(tookMs: number): void {
     this.#syncMs = Math.min(tookMs, Math.max(this.#syncMs, SYNC_MS_MIN) * RISE);
   }
 
-  /** Resolves when the batch is to begin. */
+  /** Resolves when the batch must begin. */
   gather(): Promise<void> {
     if (!this.#syncsEveryBatch) return this.#clock.yield();
     this.#sinceMs = this.#clock.monotonicMs();
@@ -40,7 +41,7 @@ export class BatchStart {
     });
   }
 
-  /** One more record is there. */
+  /** Must be called for each record that is added while a batch gathers. */
   appended(): void {
     if (this.#start === undefined || this.#clock.monotonicMs() - this.#sinceMs < this.#syncMs) return;
     this.#start();
