@@ -9,6 +9,8 @@ import type { PeerDialer } from '#replication/peer-link.ts';
 export interface Absent {
   readonly address: string;
   readonly why: string;
+  /** Whether a node answers there at all. */
+  readonly answers: boolean;
 }
 
 const LOOK_TIMEOUT_MS = 2_000;

@@ -127,6 +127,49 @@ function isAhead(a: Position, b: Position): boolean {
   return termA === termB ? a.lsn > b.lsn : termA > termB;
 }
 
+/** Of how many nodes, and of how many logs, a master tells. */
+const TOLD_MAX = 3;
+
+/** Whether a node holds another history than a master, and nobody leads it there. */
+export function holdsOther(self: Self, one: Asked): boolean {
+  const { status } = one;
+  const isLed = status.role === 'master' || status.upstream?.isLinked === true;
+  return (
+    status.nodeId !== self.nodeId &&
+    status.logId !== '' &&
+    endOf(status) > 0 &&
+    (status.state === 'quarantined' || (status.logId !== self.logId && !isLed)) &&
+    whyDisbelieved(one, self) === undefined
+  );
+}
+
+/**
+ * What a master says of nodes that hold other histories: one line for each log,
+ * with the promotion that those nodes name themselves. `followers`: the ends of
+ * those that follow this master.
+ */
+export function describeOthers(
+  self: Self,
+  others: readonly Asked[],
+  followers: readonly Position[],
+): string[] {
+  const logs = [...new Set(others.map(({ status }) => status.logId))].sort().slice(0, TOLD_MAX);
+  return logs.flatMap((logId) => {
+    const holders = others.filter(({ status }) => status.logId === logId);
+    const best = furthest({ ...self, logId: '' }, holders);
+    if (best === undefined) return [];
+    const names = holders.map(({ address }) => address).sort();
+    const more = names.length > TOLD_MAX ? ` and ${names.length - TOLD_MAX} more` : '';
+    const isPassed = logId === self.logId && followers.some((end) => isAhead(end, best.end));
+    return (
+      `another history, of log ${logId}, is held by ${names.slice(0, TOLD_MAX).join(', ')}${more} and not here; ` +
+      `${best.address} is furthest, at ${formatPosition(best.end)}: if that is the right one, stop this node ` +
+      `(${self.address}) and then: walnut promote --address ${best.address}${isPassed ? ' --force' : ''}; ` +
+      `all choices: walnut quarantine list --address ${best.address}`
+    );
+  });
+}
+
 /** What to do where the master followed pushes, and its address leads to another node: a restart would follow that one. */
 export function describeMoved(masterNodeId: string, address: string): string {
   return (

@@ -39,6 +39,8 @@ interface Try {
   readonly waitMs: number;
   /** Why it could not be told; undefined: it was, or it is not known yet. */
   readonly why?: string | undefined;
+  /** Whether a node answers there at all, as found after the last failure. */
+  readonly answers?: boolean | undefined;
 }
 
 export class Announcer {
@@ -62,8 +64,8 @@ export class Announcer {
 
   /** Those that could not be told for some seconds. */
   get absent(): Absent[] {
-    return [...this.#tries].flatMap(([address, { waitMs, why }]) =>
-      why !== undefined && waitMs >= TOLD_WAIT_MS ? [{ address, why }] : [],
+    return [...this.#tries].flatMap(([address, { waitMs, why, answers = false }]) =>
+      why !== undefined && waitMs >= TOLD_WAIT_MS ? [{ address, why, answers }] : [],
     );
   }
 
@@ -81,12 +83,15 @@ export class Announcer {
     }
   }
 
-  async #lookForRival(link: PeerLink, address: string, logId: string): Promise<void> {
+  /** Returns whether the node there answers. */
+  async #lookForRival(link: PeerLink, address: string, logId: string): Promise<boolean> {
     try {
       const status = await link.status({ timeoutMs: CALL_TIMEOUT_MS, signal: this.#abort.signal });
       if (isLeading(status) && status.logId !== logId) this.#options.onRival(address, status.logId);
+      return true;
     } catch {
       // Whoever does not answer leads nothing that is seen from here.
+      return false;
     }
   }
 
@@ -95,7 +100,7 @@ export class Announcer {
     const before = this.#tries.get(address);
     const waitMs = Math.min(before === undefined ? RETRY_MS_MIN : before.waitMs * 2, RETRY_MS_MAX);
     const next = { dueMs: clock.monotonicMs() + waitMs, waitMs };
-    this.#tries.set(address, { ...next, why: before?.why });
+    this.#tries.set(address, { ...next, why: before?.why, answers: before?.answers });
     const link = dialer.dial(address);
     const said = announcement();
     try {
@@ -111,8 +116,8 @@ export class Announcer {
       }
     } catch (error) {
       const why = messageOf(error);
-      this.#tries.set(address, { ...next, why });
-      await this.#lookForRival(link, address, said.logId);
+      const answers = await this.#lookForRival(link, address, said.logId);
+      this.#tries.set(address, { ...next, why, answers });
       if (before !== undefined || this.#abort.signal.aborted) return;
       logger.info({ node: address, why }, 'a node that should follow cannot be told yet');
     } finally {

@@ -21,7 +21,6 @@ import type {
 } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { checkBelieved } from '#model/terms.ts';
-import { describeAbsent } from '#node/absent-replicas.ts';
 import { adviceFor, type Self } from '#node/advice.ts';
 import { Announcer } from '#node/announcer.ts';
 import { type Asked, askNodes, findLeader, judgeAll } from '#node/ask-replicas.ts';
@@ -30,6 +29,7 @@ import { Hearsay } from '#node/hearsay.ts';
 import { checkKeptLog } from '#node/kept-log-check.ts';
 import { Membership } from '#node/membership.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import { OtherHistories } from '#node/other-histories.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import { Rivals } from '#node/rivals.ts';
 import { OWN_TERMS } from '#node/term-source.ts';
@@ -80,6 +80,7 @@ export class MasterRole {
   readonly #fence: Fence;
   readonly #hearsay: Hearsay;
   readonly #rivals: Rivals;
+  readonly #others: OtherHistories;
   /** Whom a failover under way hands over to; undefined: none is. */
   #pausedFor: string | undefined;
   #hasEpoch = false;
@@ -102,6 +103,7 @@ export class MasterRole {
       this.#abort.signal,
     );
     this.#rivals = new Rivals(options.clock);
+    this.#others = this.#watchOthers();
     this.#fence = new Fence({
       host,
       logger: options.logger,
@@ -129,9 +131,7 @@ export class MasterRole {
       pushBytesMax: options.pushBytesMax ?? PUSH_BYTES_MAX_DEFAULT,
       heartbeatMs: options.heartbeatMs,
       // Reads on replicas keep an entry as reads here do.
-      onHotKeys: (keys) => {
-        for (const key of keys) engine.store.touch(key);
-      },
+      onHotKeys: (keys) => this.#touch(keys),
       onFenced: (term) => this.#fence.heardOf(term),
       onMismatch: seat.onReplicaDiffers,
     });
@@ -157,6 +157,20 @@ export class MasterRole {
       onFollowed: (address) => this.#rivals.forget(address),
       onRival: (address, logId) => this.#rivals.found(address, logId),
     });
+  }
+
+  #watchOthers(): OtherHistories {
+    return new OtherHistories({
+      options: this.#options,
+      replicas: () => this.#registry.statuses(),
+      absent: () => this.#announcer.absent,
+      self: this.#seat.self,
+      signal: this.#abort.signal,
+    });
+  }
+
+  #touch(keys: readonly string[]): void {
+    for (const key of keys) this.#engine.store.touch(key);
   }
 
   /**
@@ -190,6 +204,7 @@ export class MasterRole {
     await this.#registry.close();
     await this.#ticking;
     await this.#hearsay.idle();
+    await this.#others.idle();
     await this.#verifying;
   }
 
@@ -228,7 +243,7 @@ export class MasterRole {
     if (this.#pausedFor !== undefined) return [`a failover to ${this.#pausedFor} is under way: writes wait`];
     const reasons = [...this.#fence.reasons, ...this.#rivals.reasons(this.#seat.self().address)];
     if (this.state === 'no_space') reasons.push(this.#shortOf);
-    return [...reasons, ...describeAbsent(this.#announcer.absent, reasons)];
+    return [...reasons, ...this.#others.reasonsBeside(reasons)];
   }
 
   get #shortOf(): string {
@@ -448,6 +463,7 @@ export class MasterRole {
         if (signal.aborted) return;
         await this.#fence.save();
         this.#hearsay.tick();
+        if (this.isTakingWrites) this.#others.tick();
         if (this.#fence.isUp && clock.monotonicMs() - searchedMs >= LEADER_SEARCH_MS) {
           searchedMs = clock.monotonicMs();
           await this.#findLeader();

@@ -95,9 +95,9 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'replica that never comes not told of',
-    file: 'internal/node/announcer.ts',
-    text: '      this.#tries.set(address, { ...next, why });',
-    replacement: '',
+    file: 'internal/node/other-histories.ts',
+    text: 'return [...told, ...describeAbsent(others, reasons)];',
+    replacement: 'return [...told, ...describeAbsent(others.slice(9), reasons)];',
     tests: ['test/node/absent-replicas.test.ts'],
   },
   {

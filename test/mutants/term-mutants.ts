@@ -98,6 +98,20 @@ export const TERM_MUTANTS: readonly Mutant[] = [
     tests: [WAYS_OUT],
   },
   {
+    name: 'master that says nothing of quarantined replicas with another history',
+    file: 'internal/node/other-histories.ts',
+    text: "return [...this.#replicasIn('quarantined'), ...answering]",
+    replacement: 'return [...answering]',
+    tests: [WAYS_OUT],
+  },
+  {
+    name: 'removal advised of a node that holds the data',
+    file: 'internal/node/other-histories.ts',
+    text: '!this.#asked.some((one) => one.address === address)',
+    replacement: "address !== ''",
+    tests: [WAYS_OUT],
+  },
+  {
     name: 'advice that names a node which holds less',
     file: 'internal/node/advice.ts',
     text: 'if (other.end.lsn > 0 && (best === undefined || isBefore(other, best)))',

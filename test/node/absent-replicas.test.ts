@@ -59,7 +59,7 @@ describe('adding a replica', () => {
 });
 
 it('of many absent replicas three are told, and how many more there are', () => {
-  const absent = Array.from({ length: 60 }, (_, i) => ({ address: `r${i}:1`, why: 'gone' }));
+  const absent = Array.from({ length: 60 }, (_, i) => ({ address: `r${i}:1`, why: 'gone', answers: false }));
   const lines = describeAbsent(absent, []);
   expect(lines).toHaveLength(4);
   expect(lines.at(-1)).toBe('and 57 more known replicas do not follow');

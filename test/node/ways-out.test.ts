@@ -282,6 +282,9 @@ describe('a replica quarantined by a master of the same log', () => {
         /stop the master at master:1 and then: walnut promote --address one:1;/,
       );
     }
+    expect(reasonsOf(forced)).toMatch(
+      /held by one:1, two:1 and not here; one:1 is furthest, .*stop this node \(master:1\) and then: walnut promote --address one:1;/,
+    );
     const disk = await group.stop(forced);
     expect(await promote(group, one)).toMatchObject({ isPromoted: true });
     const back = await group.master({ fileSystem: disk });
@@ -302,6 +305,29 @@ describe('a master started on an empty directory', () => {
     await group.clock.advance(5_000);
     return { group, fresh, one, two };
   }
+
+  it('says that its replicas hold another history, names their promotion, and never their removal', async () => {
+    const { group, fresh, one, two } = await emptied();
+    const says = () => {
+      expect(reasonsOf(fresh)).toMatch(
+        /another history, of log \w+, is held by one:1, two:1 and not here; .*stop this node \(master:1\) and then: walnut promote --address one:1;/,
+      );
+      expect(reasonsOf(fresh)).not.toMatch(/remove-replica/);
+    };
+    says();
+    for (const node of [one, two]) expect(reasonsOf(node)).toMatch(/walnut promote --address one:1;/);
+    // Also of those that it knows and that do not register with it any more.
+    for (const node of [one, two]) {
+      await group.until(fresh.node.addReplica(node.address));
+      await group.until(node.node.quarantineRelease('keep'));
+    }
+    await group.clock.advance(30_000);
+    says();
+    await group.until(one.node.stop());
+    group.network.detach('one:1');
+    await group.clock.advance(30_000);
+    expect(reasonsOf(fresh)).toMatch(/held by two:1 and not here; .*walnut promote --address two:1;/);
+  });
 
   it('is not passed over while it takes writes; once it is stopped a quarantined replica leads without force', async () => {
     const { group, fresh, one, two } = await emptied();
