@@ -71,17 +71,7 @@ export class Metrics {
     labelNames: readonly Name[],
   ): Family<Name, CounterHandle> {
     const children = new Children<Name, HeldCounter>(labelNames, () => new HeldCounter());
-    const counter = new Counter<Name>({
-      name,
-      help,
-      labelNames,
-      registers: [this.#registry],
-      collect: () => {
-        counter.reset();
-        for (const { labels, handle } of children)
-          counter.labels(...labelValues(labels, labelNames)).inc(handle.total);
-      },
-    });
+    this.counterFamilyFrom(name, help, labelNames, () => totalsOf(children));
     return children;
   }
 
@@ -184,6 +174,10 @@ function collectSafely(collect: () => void): void {
   } catch {
     // The metric then has no value, which is what a monitor should see.
   }
+}
+
+function* totalsOf<Name extends string>(children: Children<Name, HeldCounter>): Generator<Sample<Name>> {
+  for (const { labels, handle } of children) yield { labels, value: handle.total };
 }
 
 function labelValues<Name extends string>(labels: Labels<Name>, names: readonly Name[]): string[] {
