@@ -90,7 +90,7 @@ function setsPerSecond({ acked, seconds }: Measured): number {
   return acked / seconds;
 }
 
-/** Of one core. */
+/** The share of one core that each round took. */
 function shareOf<K extends string>(
   rounds: readonly (Record<K, number> & { readonly seconds: number })[],
   name: K,

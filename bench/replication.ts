@@ -33,7 +33,7 @@ export interface ReplicationBench {
 const REPLICAS = 3;
 const LOAD = join(import.meta.dirname, 'replication-load.ts');
 export const FILL = join(import.meta.dirname, 'recovery-child.ts');
-/** As most systems have it; `getconf CLK_TCK`. */
+/** The usual `getconf CLK_TCK`. */
 const TICKS_PER_SECOND = 100;
 const POLL_MS = 20;
 const LEVEL_MS_MAX = 300_000;

@@ -56,7 +56,7 @@ export interface Machine {
 
 export interface BenchReport {
   readonly format: 1;
-  /** Of the machine's clock, as a date. */
+  /** The date by the machine's clock. */
   readonly date: string;
   readonly machine: Machine;
   readonly suites: readonly SuiteReport[];
@@ -102,7 +102,7 @@ function versionOf(command: string, pattern: RegExp): string | undefined {
   return pattern.exec(`${stdout}${stderr}`)?.[1] ?? 'unknown';
 }
 
-/** As text for people. */
+/** A suite's results as text. */
 export function formatSuite({ suite, how, pairs, figures }: SuiteReport): string {
   const parts = [`${suite}: ${how}`];
   if (pairs.length > 0) parts.push(pairTable(pairs));

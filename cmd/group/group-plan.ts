@@ -47,7 +47,7 @@ export interface GroupSource {
   /** The text of each of `GROUP_FILES`; what is wrong where it cannot be read. */
   readonly texts: readonly (string | ConfigError)[];
   readonly env: Environment;
-  /** Of `--port`: the nodes listen on this and the following ports, whatever the files say. */
+  /** The value of `--port`: the nodes listen on this and the following ports, whatever the files say. */
   readonly firstPort: number | undefined;
 }
 

@@ -20,7 +20,7 @@ const SECTIONS = {
   slave: { ...NODE, replication: SLAVE_REPLICATION, log: LOG, master: UPSTREAM },
 };
 
-/** As in the name of the binary: `walnut-master`, `walnut-slave`. */
+/** The last part of the binary's name: `walnut-master`, `walnut-slave`. */
 export type BinaryKind = keyof typeof SECTIONS;
 
 /** The checked configuration of one kind of binary, in plain units. */

@@ -27,7 +27,7 @@ const HEADER_LINES = Object.entries(UNARY_HEADERS)
 export class LeanClient {
   readonly address: Endpoint;
   readonly #timeoutMsDefault: number;
-  /** Of the call in flight. */
+  /** Time limit of the call in flight. */
   #timeoutMs: number;
   readonly #heads = new Map<DescMethodUnary, string>();
   #isResting = false;
