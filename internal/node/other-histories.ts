@@ -9,9 +9,11 @@ import { describeOthers, holdsOther, type Self } from '#node/advice.ts';
 import { type Asked, askNodes } from '#node/ask-replicas.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 
-/** Between two rounds: after a change, and as long as there is none. */
+/** Between two rounds after the nodes to ask changed. */
 const CHANGED_MS = 1_000;
-const SAME_MS = 5_000;
+/** Between two rounds of the same nodes: doubling from the first to the second. */
+const SAME_MS_MIN = 15_000;
+const SAME_MS_MAX = 25_000;
 /** Addresses asked in one round. */
 const ASKED_MAX = 64;
 
@@ -28,8 +30,8 @@ export interface OtherHistoriesParts {
 export class OtherHistories {
   readonly #parts: OtherHistoriesParts;
   #asked: readonly Asked[] = [];
-  /** Who was asked last, and when, monotonic. */
-  #round = { of: '', atMs: Number.NEGATIVE_INFINITY };
+  /** Who was asked last, when (monotonic), and how long the same nodes are not asked again. */
+  #round = { of: '', atMs: Number.NEGATIVE_INFINITY, sameMs: SAME_MS_MIN };
   #asking: Promise<void> | undefined;
 
   constructor(parts: OtherHistoriesParts) {
@@ -43,8 +45,10 @@ export class OtherHistories {
     if (this.#asking !== undefined || nowMs - this.#round.atMs < CHANGED_MS) return;
     const due = [...new Set(this.#suspects)].slice(0, ASKED_MAX);
     const of = due.join();
-    if (of === this.#round.of && nowMs - this.#round.atMs < SAME_MS) return;
-    this.#round = { of, atMs: nowMs };
+    const isSame = of === this.#round.of;
+    if (isSame && nowMs - this.#round.atMs < this.#round.sameMs) return;
+    const sameMs = isSame ? Math.min(2 * this.#round.sameMs, SAME_MS_MAX) : SAME_MS_MIN;
+    this.#round = { of, atMs: nowMs, sameMs };
     this.#asking = this.#ask(due)
       .catch((error: unknown) => options.logger.error({ err: error }, 'other histories were not asked for'))
       .finally(() => {
