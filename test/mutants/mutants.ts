@@ -82,7 +82,7 @@ export const MUTANTS: readonly Mutant[] = [
     text: `      await file.datasync();
       await fileSystem.syncDirectory(path);`,
     replacement: '      await file.datasync();',
-    tests: [SIMULATION],
+    tests: ['test/wal/crash.test.ts'],
   },
   {
     name: 'batch refused for want of space not cut off again',
