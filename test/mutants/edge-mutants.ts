@@ -75,7 +75,7 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'damaged frames that raise the term before anyone looks at them',
-    file: 'internal/slave/follower.ts',
+    file: 'internal/slave/push-intake.ts',
     text: '    const frames = framesFromPeer(request.frames);\n    await host.raiseTerm(request.term);',
     replacement:
       '    await host.raiseTerm(request.term);\n    const frames = framesFromPeer(request.frames);',

@@ -97,8 +97,8 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'digests of a history that was set aside, compared by a delayed replica',
-    file: 'internal/slave/follower.ts',
-    text: '    else this.#check.cut();',
+    file: 'internal/slave/catch-up.ts',
+    text: '    else check.cut();',
     replacement: '',
     tests: [HAZARDS],
   },
@@ -169,7 +169,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'push taken that waited while a higher term was granted',
-    file: 'internal/slave/follower.ts',
+    file: 'internal/slave/push-intake.ts',
     text: "      request.term < host.manifest.term ? { kind: 'fenced', term: host.manifest.term } : undefined,",
     replacement: '      undefined,',
     tests: [CLAIM],

@@ -24,7 +24,7 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'push taken that is for another node',
-    file: 'internal/slave/follower.ts',
+    file: 'internal/slave/push-intake.ts',
     text: '    checkMeant(request.replicaNodeId, manifest.nodeId);',
     replacement: '',
     tests: [IDENTITY],
@@ -158,7 +158,7 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'term of another log answered as a fence',
-    file: 'internal/slave/follower.ts',
+    file: 'internal/slave/push-intake.ts',
     text: '    if (request.logId === manifest.logId && request.term < manifest.term)',
     replacement: '    if (request.term < manifest.term)',
     tests: [IDENTITY],

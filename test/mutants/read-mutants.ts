@@ -11,10 +11,10 @@ export const READ_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'replica that deletes what expired by its own clock',
-    file: 'internal/slave/follower.ts',
+    file: 'internal/slave/push-intake.ts',
     text: '    host.engine?.logClock.follow(request.logClockMs);',
     replacement: `    host.engine?.logClock.follow(request.logClockMs);
-    for (const { key } of host.engine?.store.due(this.#options.clock.wallMs(), 10) ?? [])
+    for (const { key } of host.engine?.store.due(options.clock.wallMs(), 10) ?? [])
       host.engine?.store.apply({ op: 'delete', cause: 'expired', key }, host.engine.position);`,
     tests: ['test/node/skew.test.ts', 'test/node/expiry.test.ts'],
   },
@@ -27,7 +27,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'ack of what a replica has not fdatasynced',
-    file: 'internal/slave/follower.ts',
+    file: 'internal/slave/push-intake.ts',
     text: '      durable: engine?.durablePosition ?? EMPTY_TAIL,',
     replacement: '      durable: engine?.log.tail ?? EMPTY_TAIL,',
     tests: ['test/node/await-durable.test.ts', 'test/node/replication.test.ts'],

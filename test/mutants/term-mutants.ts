@@ -85,8 +85,8 @@ export const TERM_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'quarantine that gives up what a new master lacks',
-    file: 'internal/slave/follower.ts',
-    text: '    if (this.#isQuarantined()) return true;\n',
+    file: 'internal/slave/catch-up.ts',
+    text: '    if (state.isQuarantined) return true;\n',
     replacement: '',
     tests: [WAYS_OUT],
   },
