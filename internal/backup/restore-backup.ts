@@ -14,9 +14,8 @@ import { BackupRequestError, ImageDamageError, type LogImage } from '#backup/log
 import { type Recovered, recoverShadow, type ShadowParts, writeImage } from '#backup/shadow.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { findNodeData } from '#wal/empty-directory.ts';
-import { LOCK_NAME } from '#wal/file-names.ts';
 import type { Manifest } from '#wal/manifest.ts';
-import { WalDirectory } from '#wal/wal-directory.ts';
+import { tryOwnDirectory, WalDirectory } from '#wal/wal-directory.ts';
 import { rereadHeader } from '#wal/walk-segment.ts';
 
 export interface Restored {
@@ -87,10 +86,9 @@ async function build(
   expected: Expected,
 ): Promise<Recovered> {
   const { fileSystem, logger } = parts;
-  await fileSystem.makeDirectory(to);
-  const lock = await fileSystem.lock(`${to}/${LOCK_NAME}`);
-  if (lock === undefined) throw new BackupRequestError(`${to} is in use by another process`);
-  const directory = new WalDirectory({ fileSystem, path: to, logger, isDraft: true }, lock, manifest);
+  const owned = await tryOwnDirectory(fileSystem, to);
+  if (owned === undefined) throw new BackupRequestError(`${to} is in use by another process`);
+  const directory = new WalDirectory({ fileSystem, path: to, logger, isDraft: true }, owned, manifest);
   try {
     await directory.moveAside((await findNodeData(fileSystem, to)).leftovers);
     await writeImage(parts, image, to);

@@ -121,7 +121,7 @@ export class Checkpointer {
         throw new WalnutError('unavailable', 'the log did not become durable in time for the snapshot');
       }
       await fileSystem.rename(temporary, path);
-      await fileSystem.syncDirectory(this.#directory.path);
+      await this.#directory.syncNames();
     } catch (error) {
       scan.cancel();
       await fileSystem.remove(temporary).catch(() => undefined);

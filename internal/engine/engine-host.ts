@@ -182,7 +182,7 @@ export class EngineHost {
     const left = await this.#leave(diverged);
     await this.#closeEngine();
     await fileSystem.rename(this.incomingPath, pathIn(this.directory, name));
-    await fileSystem.syncDirectory(this.directory.path);
+    await this.directory.syncNames();
     const lowestSegment = await this.directory.nextSegmentSeq();
     const emptied = { logId, snapshot: name, lowestSegment, applyHold: undefined };
     await amendManifest(this.directory, { ...emptied, ...left });

@@ -37,6 +37,13 @@ export interface File {
   close(): Promise<void>;
 }
 
+/** A directory kept open: syncing its names needs no further file descriptor. */
+export interface OpenedDirectory {
+  /** Makes creations, renames and removals in the directory durable. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** An exclusive lock on a directory, which the kernel frees when its owner dies. */
 export interface DirectoryLock {
   release(): Promise<void>;
@@ -51,13 +58,15 @@ export interface FileSystem {
   readDirectory(path: string): Promise<string[]>;
   /** Creates the directory and its parents with mode 0700, if they do not exist. */
   makeDirectory(path: string): Promise<void>;
-  /** Renames atomically and replaces a file at `to`. Durable only after `syncDirectory`. */
+  /** Renames atomically and replaces a file at `to`. Durable only after a sync of the directory. */
   rename(from: string, to: string): Promise<void>;
   /** Deletes a file. */
   remove(path: string): Promise<void>;
   /** Deletes an empty directory. */
   removeDirectory(path: string): Promise<void>;
-  /** Makes creations, renames and removals in the directory durable. */
+  /** Opens a directory whose names are to be synced. */
+  openDirectory(path: string): Promise<OpenedDirectory>;
+  /** `openDirectory`, `sync` and `close` in one, for a single sync. Fails if no descriptor is left. */
   syncDirectory(path: string): Promise<void>;
   /** Bytes that an unprivileged process may still write to the file system of `path`. */
   freeBytes(path: string): Promise<number>;

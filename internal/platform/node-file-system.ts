@@ -4,14 +4,14 @@
  * Every read and write is positional, so concurrent calls share no cursor. No
  * descriptor is left to the garbage collector. Failures are Node's system errors,
  * unchanged. Files are created with mode 0600 and directories with 0700, minus the
- * umask. Windows cannot sync directories; there `syncDirectory` does nothing.
+ * umask. Windows cannot sync directories; there syncing one does nothing.
  */
 import { constants, writeSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { tryLockFile } from '#platform/file-lock.ts';
-import type { File, FileStat, FileSystem, OpenMode } from '#platform/file-system.ts';
+import type { File, FileStat, FileSystem, OpenedDirectory, OpenMode } from '#platform/file-system.ts';
 import { shortageOf } from '#platform/shortage.ts';
 
 const FILE_MODE = 0o600;
@@ -36,6 +36,7 @@ export function createNodeFileSystem(): FileSystem {
     rename: (from, to) => fs.rename(from, to),
     remove: (path) => fs.unlink(path),
     removeDirectory: (path) => fs.rmdir(path),
+    openDirectory,
     syncDirectory,
     freeBytes,
     lock: tryLockFile,
@@ -100,19 +101,26 @@ async function makeDirectory(path: string): Promise<void> {
   }
 }
 
-async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
+async function openDirectory(path: string): Promise<OpenedDirectory> {
+  if (process.platform === 'win32') return UNSYNCED;
   const handle = await openPatiently(path);
+  return { sync: () => handle.sync(), close: () => handle.close() };
+}
+
+const UNSYNCED: OpenedDirectory = { sync: async () => {}, close: async () => {} };
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await openDirectory(path);
   try {
-    await handle.sync();
+    await directory.sync();
   } finally {
-    await handle.close();
+    await directory.close();
   }
 }
 
 /**
- * Opens a directory to sync it. A changed name must become durable before the caller
- * continues, so if descriptors are short, this waits for up to five seconds.
+ * Opens a directory to sync it. For `syncDirectory` the name may have changed already, so
+ * if descriptors are short, this waits for up to five seconds.
  */
 async function openPatiently(path: string): Promise<fs.FileHandle> {
   for (let attempt = 1; ; attempt++) {

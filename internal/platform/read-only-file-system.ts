@@ -20,6 +20,7 @@ export function createReadOnlyFileSystem(inner: FileSystem, onRead?: (bytes: num
     stat: (path) => inner.stat(path),
     readDirectory: (path) => inner.readDirectory(path),
     freeBytes: (path) => inner.freeBytes(path),
+    openDirectory: async () => ({ sync: nothing, close: nothing }),
     syncDirectory: nothing,
     makeDirectory: (path) => refuse('mkdir', path),
     rename: (from) => refuse('rename', from),

@@ -60,9 +60,9 @@ export async function deleteOldest(
     await directory.fileSystem.remove(segment.path);
     // A disk too full for a new MANIFEST: oldest first, each removal durable
     // before the next, leaves no hole either.
-    if (!isExcluded) await directory.fileSystem.syncDirectory(directory.path);
+    if (!isExcluded) await directory.syncNames();
   }
-  if (isExcluded) await directory.fileSystem.syncDirectory(directory.path);
+  if (isExcluded) await directory.syncNames();
   else await raiseLowest(directory, lowestSegment).catch(unlessOutOfSpace);
 }
 

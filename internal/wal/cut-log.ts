@@ -90,7 +90,7 @@ async function copyUpTo(
     } finally {
       await copy.close();
     }
-    await fileSystem.syncDirectory(path);
+    await directory.syncNames();
   } finally {
     await source.close();
   }

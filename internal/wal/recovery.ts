@@ -87,7 +87,7 @@ const ITEMS_BETWEEN_CLOCK_READS = 32;
 
 export async function recoverLog(options: RecoveryOptions): Promise<Recovery> {
   const { directory, from } = options;
-  await directory.fileSystem.syncDirectory(directory.path);
+  await directory.syncNames();
   const found = await sizedSegments(directory);
   const first = found[0];
   const why = first && whyNotFirst(first.name.firstLsn, from.lsn);

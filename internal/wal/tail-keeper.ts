@@ -159,7 +159,7 @@ export class TailKeeper {
       await file.close();
     }
     await fileSystem.rename(segment.path + TEMPORARY_SUFFIX, segment.path);
-    await fileSystem.syncDirectory(directory.path);
+    await directory.syncNames();
   }
 
   async #keepTorn(file: File, segment: Segment, from: number, to: number): Promise<string> {
@@ -203,7 +203,7 @@ export class TailKeeper {
     try {
       await writeFully(file, encodeSegmentHeader(header), 0);
       await file.datasync();
-      await fileSystem.syncDirectory(path);
+      await directory.syncNames();
       await this.#vouchFor(name, tail.lsn);
     } catch (error) {
       await file.close();

@@ -10,7 +10,7 @@
  */
 
 import { assert } from '#platform/assert.ts';
-import type { DirectoryLock, FileSystem } from '#platform/file-system.ts';
+import type { DirectoryLock, FileSystem, OpenedDirectory } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
 import { asError } from '#platform/thrown.ts';
 import { findNodeData } from '#wal/empty-directory.ts';
@@ -51,22 +51,47 @@ export interface AsideFile {
 /** Takes the lock and reads MANIFEST; creates the directory where it is missing. */
 export async function openDirectory(options: OpenDirectoryOptions): Promise<WalDirectory> {
   const { fileSystem, path } = options;
-  const lock = await orUnusable(path, async () => {
-    await fileSystem.makeDirectory(path);
-    return fileSystem.lock(`${path}/${LOCK_NAME}`);
-  });
-  if (lock === undefined) {
+  const owned = await orUnusable(path, () => tryOwnDirectory(fileSystem, path));
+  if (owned === undefined) {
     throw new WalOpenError('locked', `${path}: another process uses this directory (LOCK); stop it first`);
   }
   try {
-    const manifest = await orUnusable(path, () => readManifest(fileSystem, path));
-    const directory = new WalDirectory(options, lock, manifest);
+    const manifest = await orUnusable(path, () => readManifest(fileSystem, path, owned.names));
+    const directory = new WalDirectory(options, owned, manifest);
     if (manifest === undefined) await orUnusable(path, () => setUninitialisedAside(options, directory));
     return directory;
+  } catch (error) {
+    await disown(owned);
+    throw error;
+  }
+}
+
+/** What the owner of a directory keeps open until it closes the directory. */
+export interface OwnedDirectory {
+  readonly lock: DirectoryLock;
+  /** Kept open so that a commit cannot lack a descriptor after its rename. */
+  readonly names: OpenedDirectory;
+}
+
+/** Creates the directory if it is missing, and locks it; undefined if another process owns the lock. */
+export async function tryOwnDirectory(
+  fileSystem: FileSystem,
+  path: string,
+): Promise<OwnedDirectory | undefined> {
+  await fileSystem.makeDirectory(path);
+  const lock = await fileSystem.lock(`${path}/${LOCK_NAME}`);
+  if (lock === undefined) return undefined;
+  try {
+    return { lock, names: await fileSystem.openDirectory(path) };
   } catch (error) {
     await lock.release();
     throw error;
   }
+}
+
+async function disown({ lock, names }: OwnedDirectory): Promise<void> {
+  await names.close();
+  await lock.release();
 }
 
 export class WalDirectory {
@@ -77,17 +102,17 @@ export class WalDirectory {
   /** How far the open log reaches, by what is durable: each replacement of the manifest says it. */
   reach: (() => LogReach | undefined) | undefined;
   readonly #logger: Logger;
-  readonly #lock: DirectoryLock;
+  readonly #owned: OwnedDirectory;
   #manifest: Manifest | undefined;
   #commits: Promise<unknown> = Promise.resolve();
   #failure: Error | undefined;
   #isDraft: boolean;
 
-  constructor(options: OpenDirectoryOptions, lock: DirectoryLock, manifest: Manifest | undefined) {
+  constructor(options: OpenDirectoryOptions, owned: OwnedDirectory, manifest: Manifest | undefined) {
     this.path = options.path;
     this.fileSystem = options.fileSystem;
     this.#logger = options.logger;
-    this.#lock = lock;
+    this.#owned = owned;
     this.#manifest = manifest;
     this.#isDraft = options.isDraft === true;
   }
@@ -95,6 +120,11 @@ export class WalDirectory {
   /** What is committed; undefined in a fresh directory. */
   get manifest(): Manifest | undefined {
     return this.#manifest;
+  }
+
+  /** Makes creations, renames and removals directly in the directory durable. Needs no file descriptor. */
+  syncNames(): Promise<void> {
+    return this.#owned.names.sync();
   }
 
   /** Replaces the manifest, atomically and durably. Commits run one after another. */
@@ -143,7 +173,7 @@ export class WalDirectory {
       }
       await this.fileSystem.rename(temporary, target);
       isReplaced = true;
-      await this.fileSystem.syncDirectory(this.path);
+      await this.syncNames();
     } catch (error) {
       if (isReplaced || !isShortage(error)) this.#fail(asError(error));
       throw error;
@@ -208,11 +238,17 @@ export class WalDirectory {
   async moveAside(names: readonly string[]): Promise<string[]> {
     if (names.length === 0) return [];
     const folder = await this.makeAsideFolder();
-    for (const name of names) {
-      await this.fileSystem.rename(`${this.path}/${name}`, `${this.path}/${folder}/${name}`);
+    // Opened first: without a descriptor nothing is moved.
+    const target = await this.fileSystem.openDirectory(`${this.path}/${folder}`);
+    try {
+      for (const name of names) {
+        await this.fileSystem.rename(`${this.path}/${name}`, `${this.path}/${folder}/${name}`);
+      }
+      await target.sync();
+    } finally {
+      await target.close();
     }
-    await this.fileSystem.syncDirectory(`${this.path}/${folder}`);
-    await this.fileSystem.syncDirectory(this.path);
+    await this.syncNames();
     this.#logger.warn({ folder, names }, 'set aside: kept, but no part of the log any more');
     return names.map((name) => `${folder}/${name}`);
   }
@@ -225,7 +261,7 @@ export class WalDirectory {
     const folder = `${ASIDE_NAME}/${Math.max(0, ...numbers) + 1}`;
     await this.fileSystem.makeDirectory(`${this.path}/${folder}`);
     await this.fileSystem.syncDirectory(aside);
-    await this.fileSystem.syncDirectory(this.path);
+    await this.syncNames();
     return folder;
   }
 
@@ -244,18 +280,22 @@ export class WalDirectory {
     return files;
   }
 
-  /** Waits for a commit under way and releases the lock. */
+  /** Waits for a commit under way, closes the directory and releases the lock. */
   async close(): Promise<void> {
     await this.#commits;
-    await this.#lock.release();
+    await disown(this.#owned);
   }
 }
 
-async function readManifest(fileSystem: FileSystem, path: string): Promise<Manifest | undefined> {
+async function readManifest(
+  fileSystem: FileSystem,
+  path: string,
+  names: OpenedDirectory,
+): Promise<Manifest | undefined> {
   const file = `${path}/${MANIFEST_NAME}`;
   if ((await fileSystem.stat(file)) === undefined) return undefined;
   // What the page cache shows must be what the disk has before anything is decided by it.
-  await fileSystem.syncDirectory(path);
+  await names.sync();
   const decoded = tryDecodeManifest(await readWholeFile(fileSystem, file));
   if (typeof decoded !== 'string') return decoded;
   throw new WalOpenError(

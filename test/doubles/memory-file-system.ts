@@ -10,7 +10,15 @@
  *
  * Once crashed, every call throws an error with code `ECRASHED` and has no effect.
  */
-import type { DirectoryLock, File, FileStat, FileSystem, OpenMode } from '#platform/file-system.ts';
+import type {
+  DirectoryLock,
+  File,
+  FileStat,
+  FileSystem,
+  OpenedDirectory,
+  OpenMode,
+} from '#platform/file-system.ts';
+import { type AnyCall, type FaultRule, isMutating, MemoryFaults } from '#test/doubles/memory-faults.ts';
 import {
   applyChange,
   contentOf,
@@ -28,20 +36,6 @@ import {
 } from '#test/doubles/memory-inode.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 
-/** The calls that change the disk, and that are counted, failed and crashed. */
-export type MutatingCall =
-  | 'create'
-  | 'write'
-  | 'datasync'
-  | 'sync'
-  | 'truncate'
-  | 'rename'
-  | 'remove'
-  | 'syncDirectory'
-  | 'makeDirectory';
-
-export type AnyCall = MutatingCall | 'open' | 'read' | 'stat' | 'readDirectory' | 'lock';
-
 export interface MemoryFileSystemOptions {
   /** Of every random choice made here. */
   readonly seed?: number;
@@ -53,21 +47,6 @@ export interface MemoryFileSystemOptions {
   readonly isEager?: boolean;
   /** Bytes that all files together may take; writes beyond are short, then ENOSPC. */
   readonly bytesMax?: number;
-}
-
-/** `skip`: how many matching calls go well first; `times`: how many then fail (default: all of them). */
-export interface FaultRule {
-  readonly call: AnyCall;
-  readonly code: string;
-  readonly path?: RegExp;
-  readonly skip?: number;
-  readonly times?: number;
-}
-
-interface ActiveFault {
-  readonly rule: FaultRule;
-  skip: number;
-  times: number;
 }
 
 export class MemoryFileSystem implements FileSystem {
@@ -87,7 +66,7 @@ export class MemoryFileSystem implements FileSystem {
   #names: Names = new Map([['/', createInode('directory')]]);
   #durableNames: Names = new Map(this.#names);
   #pending: NameChange[] = [];
-  #faults: ActiveFault[] = [];
+  readonly #faults = new MemoryFaults();
   readonly #locks = new Set<string>();
   #heldSyncs: (() => void)[] | undefined;
   #holdsPath = /./;
@@ -104,11 +83,11 @@ export class MemoryFileSystem implements FileSystem {
 
   /** Makes matching calls fail with `rule.code`; a failed sync drops its dirty pages for good, as Linux does. */
   fail(rule: FaultRule): void {
-    this.#faults.push({ rule, skip: rule.skip ?? 0, times: rule.times ?? Infinity });
+    this.#faults.add(rule);
   }
 
   clearFaults(): void {
-    this.#faults = [];
+    this.#faults.clear();
   }
 
   /** From now on syncs of files with such paths wait, already issued, until `releaseSyncs`. */
@@ -289,8 +268,29 @@ export class MemoryFileSystem implements FileSystem {
     this.#change([[at, undefined]]);
   }
 
-  async syncDirectory(path: string): Promise<void> {
+  async openDirectory(path: string): Promise<OpenedDirectory> {
     const at = normalize(path);
+    await this.#begin('openDirectory', at);
+    this.#directory(at, 'openDirectory');
+    let isOpen = true;
+    return {
+      sync: () => {
+        if (!isOpen) throw systemError('EBADF', 'syncDirectory', at);
+        return this.#syncNames(at);
+      },
+      close: async () => {
+        isOpen = false;
+      },
+    };
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    const directory = await this.openDirectory(path);
+    await directory.sync();
+    await directory.close();
+  }
+
+  async #syncNames(at: string): Promise<void> {
     await this.#begin('syncDirectory', at);
     this.#directory(at, 'syncDirectory');
     const rest: NameChange[] = [];
@@ -426,9 +426,9 @@ export class MemoryFileSystem implements FileSystem {
   #enter(call: AnyCall, path: string, inode?: Inode): void {
     this.#assertAlive(call, path);
     this.counts.set(call, (this.counts.get(call) ?? 0) + 1);
-    const isMutating = !['open', 'read', 'stat', 'readDirectory', 'lock'].includes(call);
-    if (isMutating) this.callCount++;
-    if (this.callCount >= this.crashAtCall && isMutating) {
+    const changesDisk = isMutating(call);
+    if (changesDisk) this.callCount++;
+    if (this.callCount >= this.crashAtCall && changesDisk) {
       // Half of the syncs that the power interrupts have reached the disk.
       if (inode !== undefined && (call === 'datasync' || call === 'sync') && this.#random.fraction() < 0.5) {
         inode.durable = Buffer.from(contentOf(inode));
@@ -436,12 +436,7 @@ export class MemoryFileSystem implements FileSystem {
       this.isCrashed = true;
       throw systemError('ECRASHED', call, path);
     }
-    for (const fault of this.#faults) {
-      if (fault.rule.call !== call || fault.rule.path?.test(path) === false) continue;
-      if (fault.skip-- > 0) continue;
-      if (fault.times-- <= 0) continue;
-      throw systemError(fault.rule.code, call, path);
-    }
+    this.#faults.check(call, path);
   }
 
   #assertAlive(call: string, path: string): void {

@@ -16,11 +16,18 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'segment in MANIFEST before its name is durable',
     file: 'internal/wal/tail-keeper.ts',
-    text: `      await fileSystem.syncDirectory(path);
+    text: `      await directory.syncNames();
       await this.#vouchFor(name, tail.lsn);`,
     replacement: `      await this.#vouchFor(name, tail.lsn);
-      await fileSystem.syncDirectory(path);`,
+      await directory.syncNames();`,
     tests: [CRASH],
+  },
+  {
+    name: 'directory opened anew to make the name of MANIFEST durable',
+    file: 'internal/wal/wal-directory.ts',
+    text: 'await this.syncNames();\n    } catch',
+    replacement: 'await this.fileSystem.syncDirectory(this.path);\n    } catch',
+    tests: [WRITER],
   },
   {
     name: 'empty newest segment removed before it is created anew',

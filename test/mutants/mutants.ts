@@ -80,7 +80,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'directory not fsynced after a new segment',
     file: 'internal/wal/tail-keeper.ts',
     text: `      await file.datasync();
-      await fileSystem.syncDirectory(path);`,
+      await directory.syncNames();`,
     replacement: '      await file.datasync();',
     tests: ['test/wal/crash.test.ts'],
   },
@@ -145,7 +145,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'directory not fsynced after MANIFEST',
     file: 'internal/wal/wal-directory.ts',
     text: `      isReplaced = true;
-      await this.fileSystem.syncDirectory(this.path);`,
+      await this.syncNames();`,
     replacement: '      isReplaced = true;',
     tests: ['test/wal/kept-log.test.ts'],
   },

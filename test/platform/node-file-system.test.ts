@@ -77,6 +77,15 @@ describe('node file system', () => {
     expect(await mode(join(directory, 'a'))).toBe('600');
   });
 
+  it.runIf(isPosix)('syncs a directory that it keeps open, until it is closed', async () => {
+    const directory = await files.openDirectory(root);
+    await fs.writeFile(join(root, 'a'), '');
+    await directory.sync();
+    await directory.close();
+    await expect(directory.sync()).rejects.toMatchObject({ code: 'EBADF' });
+    await expect(files.openDirectory(join(root, 'none'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
   it('stats, lists, renames over a file and removes', async () => {
     await fs.writeFile(join(root, 'a'), 'new');
     await fs.writeFile(join(root, 'b'), 'old!');

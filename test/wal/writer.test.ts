@@ -209,6 +209,24 @@ describe('a log that gets no descriptor, or no memory, for its next segment', ()
     },
   );
 
+  it('makes names durable by the descriptor of the directory that it keeps', async () => {
+    const { log, disk, directory } = await rig(new MemoryFileSystem(), { maxFileBytes: 400 });
+    directory.onFailed = () => expect.unreachable();
+    disk.fail({ call: 'openDirectory', code: 'EMFILE' });
+    await appendAll(log, numbered(12));
+    expect(log.segmentCount).toBeGreaterThan(2);
+    expect((await open(disk.crash())).replayed).toEqual(numbered(12));
+  });
+
+  it('moves nothing aside where it could not make the move durable', async () => {
+    const { disk, directory } = await rig();
+    disk.put(`${DIR}/odd`, Buffer.from('kept'));
+    disk.fail({ call: 'openDirectory', code: 'EMFILE', path: /aside\/1$/, times: 1 });
+    await expect(directory.moveAside(['odd'])).rejects.toMatchObject({ code: 'EMFILE' });
+    expect(disk.content(`${DIR}/odd`).toString()).toBe('kept');
+    expect(await directory.moveAside(['odd'])).toEqual(['aside/2/odd']);
+  });
+
   it('gives up nothing that is kept for replicas', async () => {
     const disk = new MemoryFileSystem();
     const { log, clock, directory } = await rig(disk, { maxFileBytes: 400, retentionBytes: 10_000 });

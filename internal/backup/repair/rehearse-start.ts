@@ -23,7 +23,7 @@ import type { Frame } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
 import { type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { recoverLog } from '#wal/recovery.ts';
-import { WalDirectory } from '#wal/wal-directory.ts';
+import { type OwnedDirectory, WalDirectory } from '#wal/wal-directory.ts';
 import { type DamagePlace, WalOpenError } from '#wal/wal-errors.ts';
 import { readWholeFile } from '#wal/whole-files.ts';
 
@@ -153,6 +153,13 @@ async function loadBase(
   }
 }
 
+const nothing = async (): Promise<void> => {};
+/** A reader takes no lock and changes no names. */
+const NOTHING_OWNED: OwnedDirectory = {
+  lock: { release: nothing },
+  names: { sync: nothing, close: nothing },
+};
+
 class Replay {
   readonly #parts: RehearsalParts;
   readonly #directory: WalDirectory;
@@ -168,9 +175,7 @@ class Replay {
     this.#manifest = manifest;
     this.#base = base;
     this.end = base.from;
-    // A reader owns nothing, so there is nothing to release.
-    const lock = { release: async () => {} };
-    this.#directory = new WalDirectory({ fileSystem, path, logger: silentLogger }, lock, manifest);
+    this.#directory = new WalDirectory({ fileSystem, path, logger: silentLogger }, NOTHING_OWNED, manifest);
   }
 
   async run(): Promise<StartOutcome> {
