@@ -8,7 +8,7 @@ import { WalnutError } from '#model/errors.ts';
 import type { NodeAddress } from '#model/replication.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import type { ReplicaList } from '#node/replica-list.ts';
-import type { ReplicaBook } from '#replication/replica-registry.ts';
+import type { ReplicaBook } from '#replication/replica-book.ts';
 
 const ASK_TIMEOUT_MS = 1_000;
 /** How often nodes are looked for again where registrations say that they are. */

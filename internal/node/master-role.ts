@@ -36,7 +36,7 @@ import { OWN_TERMS } from '#node/term-source.ts';
 import { describeShortage } from '#platform/shortage.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
 import { completeAddress } from '#replication/replica-address.ts';
-import { ReplicaRegistry, RING_BYTES_DEFAULT } from '#replication/replica-registry.ts';
+import { ReplicaRegistry } from '#replication/replica-registry.ts';
 
 /** How often expired entries are looked for. */
 const TICK_MS = 100;
@@ -127,7 +127,7 @@ export class MasterRole {
       clock: options.clock,
       logger: options.logger,
       syncIntervalMs: options.pushIntervalMs,
-      ringBytesMax: options.ringBytesMax ?? RING_BYTES_DEFAULT,
+      ringBytesMax: options.ringBytesMax,
       pushBytesMax: options.pushBytesMax ?? PUSH_BYTES_MAX_DEFAULT,
       heartbeatMs: options.heartbeatMs,
       // Reads on replicas keep an entry as reads here do.

@@ -10,7 +10,7 @@ import {
   withRegistered,
   withRemoved,
 } from '#replication/known-replicas.ts';
-import type { ReplicaBook } from '#replication/replica-registry.ts';
+import type { ReplicaBook } from '#replication/replica-book.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 
 type IsLive = (address: string) => boolean;

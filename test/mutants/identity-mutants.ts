@@ -38,16 +38,16 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'second live holder of an address taken',
-    file: 'internal/replication/replica-registry.ts',
-    text: '(id) => id !== request.nodeId && this.#isLive(id)',
-    replacement: "(id) => id === '' && this.#isLive(id)",
+    file: 'internal/replication/admit-replica.ts',
+    text: '(id) => id !== request.nodeId && members.isLive(id)',
+    replacement: "(id) => id === '' && members.isLive(id)",
     tests: [IDENTITY],
   },
   {
     name: 'copy of the master taken as its replica',
-    file: 'internal/replication/replica-registry.ts',
-    text: '    if (request.nodeId === nodeId) {',
-    replacement: "    if (request.nodeId === '') {",
+    file: 'internal/replication/admit-replica.ts',
+    text: '  if (request.nodeId === nodeId) {',
+    replacement: "  if (request.nodeId === '') {",
     tests: [IDENTITY],
   },
   {

@@ -47,7 +47,7 @@ describe('two replicas with one address', () => {
     const two = await group.replica('two', { advertise: 'one:1' });
     expect(await countedNow(group, master)).toEqual({ replicasAcked: 1, addresses: ['one:1'] });
     expect(two.node.status().reasons.join()).toMatch(
-      /address one:1 is held by the live replica with node id [0-9a-f]{32}.*server\.advertise of its own/,
+      /address one:1 belongs to the live replica with node id [0-9a-f]{32}.*server\.advertise of its own/,
     );
     group.kill(two);
     expect(await countedNow(group, master)).toMatchObject({ replicasAcked: 1 });
@@ -67,7 +67,7 @@ describe('two replicas with one address', () => {
       state: 'streaming',
       problem: '',
     });
-    expect(two.node.status().reasons.join()).toMatch(/address one:1 is held by the live replica/);
+    expect(two.node.status().reasons.join()).toMatch(/address one:1 belongs to the live replica/);
   });
 
   it('a push that reaches another node than it is for is refused, and the master says so', async () => {

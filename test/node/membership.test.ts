@@ -94,7 +94,7 @@ describe('node ids', () => {
     const twin = await group.replica('twin', { fileSystem: copy });
     await group.clock.advance(5_000);
     expect(twin.node.status().reasons.join()).toMatch(
-      /held by the live replica one:1; was the data directory of twin:1 copied/,
+      /belongs to the live replica one:1; was the data directory of twin:1 copied/,
     );
     expect(master.node.status().replicas.map((replica) => replica.address)).toEqual(['one:1']);
     await group.set(master, 'a', '2');

@@ -1,0 +1,79 @@
+/** Whether a node may register here. An error names both nodes and what to do. Pure. */
+import { WalnutError } from '#model/errors.ts';
+import { REPLICAS_MAX } from '#model/limits.ts';
+import type { RegisterRequest } from '#model/replication.ts';
+import type { Members } from '#replication/members.ts';
+import type { ReplicaBook } from '#replication/replica-book.ts';
+
+export interface AdmissionContext {
+  /** This node's own id. */
+  readonly nodeId: string;
+  readonly book: Pick<ReplicaBook, 'removedAs'>;
+  readonly members: Members;
+}
+
+/** Throws `already_exists`, `failed_precondition` or `resource_exhausted` where the node is refused. */
+export function admitReplica(
+  request: Pick<RegisterRequest, 'nodeId' | 'incarnation' | 'upstreamPath'>,
+  address: string,
+  context: AdmissionContext,
+): void {
+  checkGroup(request, address, context);
+  checkIdentity(request, address, context.members);
+  const { members } = context;
+  // Without this limit a client with a new node id for each call would fill the memory.
+  const isFull = members.size >= REPLICAS_MAX && members.oldestGone === undefined;
+  if (isFull && members.get(request.nodeId) === undefined)
+    throw new WalnutError('resource_exhausted', `there are ${REPLICAS_MAX} live replicas already`);
+}
+
+/** Refuses this node's own copy, a cycle, and a node that an operator removed. */
+function checkGroup(
+  request: Pick<RegisterRequest, 'nodeId' | 'upstreamPath'>,
+  address: string,
+  { nodeId, book }: AdmissionContext,
+): void {
+  if (request.nodeId === nodeId) {
+    throw new WalnutError(
+      'already_exists',
+      `node id ${nodeId} is this master's own; was its data directory copied to ${address}?`,
+    );
+  }
+  if (request.upstreamPath.includes(nodeId)) {
+    throw new WalnutError(
+      'failed_precondition',
+      `node ${nodeId} is upstream of this replica already: a cycle`,
+    );
+  }
+  const removed = book.removedAs({ nodeId: request.nodeId, address });
+  if (removed !== undefined) {
+    throw new WalnutError(
+      'failed_precondition',
+      `replica ${removed} was removed; take it back with: walnut add-replica ${removed}`,
+    );
+  }
+}
+
+/** Refuses a node id or an address that another live replica has. */
+function checkIdentity(
+  request: Pick<RegisterRequest, 'nodeId' | 'incarnation'>,
+  address: string,
+  members: Members,
+): void {
+  const member = members.get(request.nodeId);
+  if (member !== undefined && member.incarnation !== request.incarnation && member.pusher.isLive) {
+    throw new WalnutError(
+      'already_exists',
+      `node id ${request.nodeId} belongs to the live replica ${member.pusher.address}; ` +
+        `was the data directory of ${address} copied?`,
+    );
+  }
+  const other = members.idsAt(address).find((id) => id !== request.nodeId && members.isLive(id));
+  if (other !== undefined) {
+    throw new WalnutError(
+      'already_exists',
+      `address ${address} belongs to the live replica with node id ${other}, not to ${request.nodeId}: ` +
+        'give each replica a server.advertise of its own',
+    );
+  }
+}
