@@ -21,13 +21,13 @@ import {
 } from '#backup/log-image.ts';
 import { withLogImage } from '#backup/survey-log.ts';
 import { crc32 } from '#platform/crc32.ts';
+import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import {
   BLOCK_FOOTER,
   BLOCK_HEADER_BYTES,
   decodeBlockHeader,
   decodeFooter,
   FOOTER_BYTES,
-  SnapshotError,
 } from '#storage/snapshot-codec.ts';
 
 export interface CreatedBackup {

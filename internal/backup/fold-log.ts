@@ -24,7 +24,7 @@ import type { StoreLimits } from '#model/entry.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
-import { SnapshotError } from '#storage/snapshot-codec.ts';
+import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import { createStore, type Store } from '#storage/store.ts';
 import type { Frame } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';

@@ -26,12 +26,8 @@ import {
 import type { ChainPoint } from '#model/replication.ts';
 import type { File } from '#platform/file-system.ts';
 import { messageOf } from '#platform/thrown.ts';
-import {
-  HEADER_BYTES_MAX,
-  PREFIX_BYTES,
-  readSnapshotHeader,
-  SnapshotError,
-} from '#storage/snapshot-codec.ts';
+import { SnapshotError } from '#storage/snapshot-bytes.ts';
+import { HEADER_BYTES_MAX, PREFIX_BYTES, readSnapshotHeader } from '#storage/snapshot-header.ts';
 import { MANIFEST_NAME, parseSegmentName, parseSnapshotName, type SegmentName } from '#wal/file-names.ts';
 import { judgeEnd, type SegmentBytes, whyRefused } from '#wal/judge-end.ts';
 import { type Demand, demandOf, whyShort } from '#wal/log-reach.ts';

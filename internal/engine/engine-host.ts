@@ -20,7 +20,7 @@ import type { CheckpointAnswer, DelayAnswer, DelayControl } from '#model/status.
 import { checkBelieved } from '#model/terms.ts';
 import { assert } from '#platform/assert.ts';
 import { Listeners } from '#platform/listeners.ts';
-import { SnapshotError } from '#storage/snapshot-codec.ts';
+import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import { cutLog } from '#wal/cut-log.ts';
 import { formatSnapshotName, parseSnapshotName } from '#wal/file-names.ts';
 import type { ApplyHold, Manifest } from '#wal/manifest.ts';

@@ -56,10 +56,18 @@ export interface StoreLimits {
   readonly entriesMax: number;
   readonly bytesMax: number;
   readonly policy: EvictionPolicy;
+  /** Which entries may be evicted; undefined: all. */
+  readonly scope?: EvictionScope | undefined;
 }
 
-/** `lru`: the least recently touched entry makes room; `none`: writes are refused when full. */
-export type EvictionPolicy = 'lru' | 'none';
+/**
+ * `lru`: the least recently accessed entry makes room; `ttl`: the one that expires
+ * first; `none`: writes are refused when full.
+ */
+export type EvictionPolicy = 'lru' | 'ttl' | 'none';
+
+/** `with_ttl`: only entries with a deadline. */
+export type EvictionScope = 'all' | 'with_ttl';
 
 /** The digest of the state at `position`: equal states have equal digests. */
 export interface DigestAnswer {

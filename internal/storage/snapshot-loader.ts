@@ -4,6 +4,7 @@
  * or too long throws `SnapshotError`; the loader must not be used after that.
  */
 import { crc32 } from '#platform/crc32.ts';
+import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import {
   BLOCK_FOOTER,
   BLOCK_HEADER_BYTES,
@@ -11,14 +12,15 @@ import {
   decodeBlockHeader,
   decodeEntries,
   decodeFooter,
+  type SnapshotFooter,
+} from '#storage/snapshot-codec.ts';
+import {
   decodeHeader,
   decodePrefix,
   PREFIX_BYTES,
-  SnapshotError,
-  type SnapshotFooter,
   type SnapshotHeader,
   type SnapshotMeta,
-} from '#storage/snapshot-codec.ts';
+} from '#storage/snapshot-header.ts';
 import { createStore, type Store, type StoreOptions } from '#storage/store.ts';
 
 /** Options for the store, without the limits: they come from the snapshot. */

@@ -28,10 +28,9 @@ import {
   ENTRY_HEADER_BYTES,
   encodeEntryHeader,
   encodeFooter,
-  encodeHeader,
-  type SnapshotMeta,
   sealBlock,
 } from '#storage/snapshot-codec.ts';
+import { encodeHeader, type SnapshotMeta } from '#storage/snapshot-header.ts';
 
 /** Most slots that one call of `next` looks at: about 0.1 ms if all are free. */
 const SLOTS_PER_SLICE_MAX = 16_384;

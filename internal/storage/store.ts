@@ -33,7 +33,8 @@ import { ScrubScan } from '#storage/scrub-scan.ts';
 import { type ReadHooks, SlotReads } from '#storage/slot-reads.ts';
 import { type ScanPage, scanSlots } from '#storage/slot-scan.ts';
 import { NO_SLOT, SLOT_LIVE, SLOT_TAKEN, SlotTable } from '#storage/slot-table.ts';
-import type { SnapshotEntry, SnapshotMeta } from '#storage/snapshot-codec.ts';
+import type { SnapshotEntry } from '#storage/snapshot-codec.ts';
+import type { SnapshotMeta } from '#storage/snapshot-header.ts';
 import { SnapshotScan } from '#storage/snapshot-scan.ts';
 
 /**

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { loadSnapshot } from '#engine/open-engine.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import type { File, OpenMode } from '#platform/file-system.ts';
-import type { SnapshotMeta } from '#storage/snapshot-codec.ts';
+import type { SnapshotMeta } from '#storage/snapshot-header.ts';
 import { createStore, type Store } from '#storage/store.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';

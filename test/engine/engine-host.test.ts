@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { toLsn } from '#model/position.ts';
-import { SnapshotError } from '#storage/snapshot-codec.ts';
+import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { DIR, LOG_ID, openBareHost, Rig, settled, stateOf, toRecord, watch } from '#test/engine/rig.ts';

@@ -10,8 +10,10 @@ import type { Cause, EncodedMutation, Mutation, StoreLimits } from '#model/entry
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
+import type { LoggedConfig } from '#storage/logged-config.ts';
 import { payloadOf, writeAll } from '#test/engine/payload-of.ts';
 import { type FrameHeader, tryDecodeFrame } from '#wal/frame.ts';
+import { NewerFormatError } from '#wal/wal-errors.ts';
 
 const HEADER: FrameHeader = {
   lsn: 1 as Lsn,
@@ -40,8 +42,11 @@ const MUTATIONS: readonly Mutation[] = [
 const PARENT: ChainPoint = { epoch: 3 * 2 ** 32 + 0xfedcba98, lsn: (2 ** 40 + 5) as Lsn, crc: 0xdeadbeef };
 const LIMITS: StoreLimits = { entriesMax: 1_000_000, bytesMax: 2 ** 42 + 1, policy: 'none' };
 const CONFIG = { limits: LIMITS, wallOffsetMs: 0 };
-/** A log clock ten years ahead. */
-const MENDED = { limits: LIMITS, wallOffsetMs: -315_360_000_001 };
+/** Everything that version 2 can state: a policy that version 1 lacks, and a log clock ten years ahead. */
+const CONFIG_2 = {
+  limits: { ...LIMITS, policy: 'ttl', scope: 'with_ttl' },
+  wallOffsetMs: -315_360_000_001,
+} as const;
 
 function encode(mutations: readonly Mutation[]): Buffer {
   return Buffer.from(payloadOf(mutations).toFrame(HEADER).payload);
@@ -75,15 +80,18 @@ const DECODERS: readonly (readonly [string, Buffer, (payload: Uint8Array) => unk
   ['DATA', encode(MUTATIONS), decodeMutations],
   ['EPOCH', encodeEpochParent(PARENT), decodeEpochParent],
   ['CONFIG', encodeConfig(CONFIG), decodeConfig],
-  ['CONFIG with an offset', encodeConfig(MENDED), decodeConfig],
+  ['CONFIG of version 2', encodeConfig(CONFIG_2), decodeConfig],
 ];
 
-/** Decoding is either a value or a RecordError; what is thrown otherwise fails the test. */
+/** What a CONFIG of version 2 without its last block is. */
+const EXPECTED_CUTS = new Set([encodeConfig({ ...CONFIG_2, wallOffsetMs: 0 }).toString('hex')]);
+
+/** Decoding is either a value or one of two errors; what is thrown otherwise fails the test. */
 function tryDecode(decode: (payload: Uint8Array) => unknown, payload: Uint8Array): unknown {
   try {
     return decode(payload);
   } catch (error) {
-    if (error instanceof RecordError) return error;
+    if (error instanceof RecordError || error instanceof NewerFormatError) return error;
     throw error;
   }
 }
@@ -105,11 +113,16 @@ describe('record payloads', () => {
       fc.property(
         fc.maxSafeNat(),
         fc.maxSafeNat(),
-        fc.constantFrom('lru', 'none'),
-        fc.maxSafeInteger(),
-        (entriesMax, bytesMax, policy, wallOffsetMs) => {
-          const config = { limits: { entriesMax, bytesMax, policy }, wallOffsetMs };
-          expect(decodeConfig(encodeConfig(config))).toEqual(config);
+        fc.constantFrom('lru', 'ttl', 'none'),
+        fc.constantFrom(undefined, 'with_ttl'),
+        fc.oneof(fc.constant(0), fc.maxSafeInteger()),
+        (entriesMax, bytesMax, policy, scope, wallOffsetMs) => {
+          const limits = { entriesMax, bytesMax, policy, ...(scope === undefined ? {} : { scope }) };
+          const config: LoggedConfig = { limits, wallOffsetMs };
+          const payload = encodeConfig(config);
+          expect(decodeConfig(payload)).toEqual(config);
+          const needsMore = policy === 'ttl' || scope !== undefined || wallOffsetMs !== 0;
+          expect(payload[0]).toBe(needsMore ? 2 : 1);
         },
       ),
     );
@@ -185,7 +198,9 @@ describe('record payloads', () => {
 
   it.each(DECODERS)('%s: no cut and no addition is taken for the whole', (_, payload, decode) => {
     for (let end = 0; end < payload.length; end++) {
-      expect(tryDecode(decode, payload.subarray(0, end))).toBeInstanceOf(RecordError);
+      const decoded = tryDecode(decode, payload.subarray(0, end));
+      // A block is a whole in itself: without the last one the configuration has its default.
+      if (!EXPECTED_CUTS.has(payload.toString('hex', 0, end))) expect(decoded).toBeInstanceOf(RecordError);
     }
     expect(tryDecode(decode, Buffer.concat([payload, Buffer.alloc(1)]))).toBeInstanceOf(RecordError);
   });
@@ -255,7 +270,7 @@ describe('record payloads', () => {
     for (const [, payload, decode] of DECODERS) {
       const other = Buffer.from(payload);
       other[0] = 3;
-      expect(() => decode(other)).toThrow('unknown payload version 3');
+      expect(() => decode(other)).toThrow(/^unknown (payload )?version 3/);
     }
   });
 });
@@ -265,7 +280,7 @@ describe('golden payloads', () => {
     ['data-v1', encode(MUTATIONS), (bytes: Buffer) => plain(decodeMutations(bytes)), plain(MUTATIONS)],
     ['epoch-v1', encodeEpochParent(PARENT), decodeEpochParent, PARENT],
     ['config-v1', encodeConfig(CONFIG), decodeConfig, CONFIG],
-    ['config-v2', encodeConfig(MENDED), decodeConfig, MENDED],
+    ['config-v2', encodeConfig(CONFIG_2), decodeConfig, CONFIG_2],
   ] as const)('%s is read and written byte for byte', (name, written, decode, meant) => {
     const golden = readFileSync(new URL(`golden/${name}.hex`, import.meta.url), 'utf8');
     const bytes = Buffer.from(golden.replaceAll(/\s/g, ''), 'hex');

@@ -22,7 +22,7 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'snapshot of a newer format called damaged',
-    file: 'internal/storage/snapshot-codec.ts',
+    file: 'internal/storage/snapshot-header.ts',
     text: '`, true);',
     replacement: '`);',
     tests: [NEWER],

@@ -4,7 +4,7 @@ import { type Position, toLsn } from '#model/position.ts';
 import { encodePair } from '#storage/encode-pair.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import type { SlotTable } from '#storage/slot-table.ts';
-import type { SnapshotMeta } from '#storage/snapshot-codec.ts';
+import type { SnapshotMeta } from '#storage/snapshot-header.ts';
 import type { SnapshotScan } from '#storage/snapshot-scan.ts';
 import { createStore, type Store } from '#storage/store.ts';
 

@@ -1,6 +1,6 @@
 /** Snapshots of the format versions, byte for byte: every later version must read them. */
 import { expect, it } from 'vitest';
-import { decodeHeader, encodeHeader } from '#storage/snapshot-codec.ts';
+import { decodeHeader, encodeHeader } from '#storage/snapshot-header.ts';
 import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
 import { at, meta, newStore, set, snapshotOf } from '#test/storage/helpers.ts';
 
@@ -33,17 +33,23 @@ it('writes and reads format version 1', () => {
   expect(loaded.store.peek('\u{1f5dd}')?.value.length).toBe(0);
 });
 
-/** The header of one with an offset of the log clock, which makes it version 2. */
+/** The header of one with a policy and an offset of the log clock that version 1 cannot state. */
 const GOLDEN_HEADER_2 = [
-  '57414c4e5554534e02000100860000002030303131323233333434353536363737383839396161626263636464656566',
-  '6611000000030000000200000000000000efbeadde7b68e5cf8b01000000000000000000000000000000000000010700',
-  '000000000000020000000100000000000000010000000000000011000000030000000200000000000000ff471493b6ff',
-  'ffff0f7c5f45',
+  '57414c4e5554534e02000100a200000001004500000020303031313232333334343535363637373838393961616262',
+  '636364646565666611000000030000000200000000000000efbeadde7b68e5cf8b0100000700000000000000020020',
+  '0000000100000000000000010000000000000011000000030000000200000000000000030027000000020100120000',
+  '0002010a000000000000000000000002000000020008000000ff471493b6ffffff97262ba8',
 ].join('');
 
 it('writes and reads the header of format version 2', () => {
-  const mended = { ...meta(2), wallOffsetMs: -315_360_000_001 };
-  const bytes = Buffer.from(encodeHeader(mended, 7));
+  const limits = { entriesMax: 10, bytesMax: 2 ** 33, policy: 'ttl', scope: 'with_ttl' } as const;
+  const stated = { ...meta(2, limits), wallOffsetMs: -315_360_000_001 };
+  const bytes = Buffer.from(encodeHeader(stated, 7));
   expect(bytes.toString('hex')).toBe(GOLDEN_HEADER_2);
-  expect(decodeHeader(Buffer.from(GOLDEN_HEADER_2, 'hex'))).toMatchObject({ meta: mended, entries: 7 });
+  expect(decodeHeader(Buffer.from(GOLDEN_HEADER_2, 'hex'))).toEqual({
+    meta: stated,
+    version: 2,
+    entries: 7,
+    headerBytes: bytes.length,
+  });
 });

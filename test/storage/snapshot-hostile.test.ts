@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { crc32 } from '#platform/crc32.ts';
+import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import {
   BLOCK_BYTES_MAX,
   BLOCK_ENTRIES,
@@ -13,12 +14,9 @@ import {
   ENTRY_HEADER_BYTES,
   encodeEntryHeader,
   encodeFooter,
-  encodeHeader,
-  HEADER_BYTES_MAX,
-  PREFIX_BYTES,
-  SnapshotError,
   sealBlock,
 } from '#storage/snapshot-codec.ts';
+import { encodeHeader, HEADER_BYTES_MAX, PREFIX_BYTES } from '#storage/snapshot-header.ts';
 import { createSnapshotLoader, type LoadedSnapshot } from '#storage/snapshot-loader.ts';
 import { at, drain, meta, newStore, remove, set, snapshotOf, victimsOf } from '#test/storage/helpers.ts';
 

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { readSnapshotHeader, SnapshotError } from '#storage/snapshot-codec.ts';
+import { SnapshotError } from '#storage/snapshot-bytes.ts';
+import { readSnapshotHeader } from '#storage/snapshot-header.ts';
 import { createSnapshotLoader, type LoadedSnapshot } from '#storage/snapshot-loader.ts';
 import type { Store } from '#storage/store.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';

@@ -13,7 +13,7 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { shortageOf } from '#platform/shortage.ts';
-import { SnapshotError } from '#storage/snapshot-codec.ts';
+import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import { MANIFEST_NAME, parseSegmentName, parseSnapshotName } from '#wal/file-names.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
 import { parseCount, parseExpireAtMs } from '../arguments.ts';

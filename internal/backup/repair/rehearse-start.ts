@@ -16,7 +16,7 @@ import type { FileSystem } from '#platform/file-system.ts';
 import { silentLogger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import { createReadOnlyFileSystem } from '#platform/read-only-file-system.ts';
-import { SnapshotError } from '#storage/snapshot-codec.ts';
+import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import { createStore, type Store } from '#storage/store.ts';
 import { formatSnapshotName, MANIFEST_NAME, parseSnapshotName } from '#wal/file-names.ts';
 import type { Frame } from '#wal/frame.ts';

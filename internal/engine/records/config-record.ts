@@ -2,64 +2,84 @@
 import { PayloadReader } from '#engine/records/payload-reader.ts';
 import { RecordError, type RecordKind } from '#engine/records/record-kind.ts';
 import { VERSION, writeUint64 } from '#engine/records/record-layout.ts';
-import type { EvictionPolicy, StoreLimits } from '#model/entry.ts';
+import type { EvictionPolicy } from '#model/entry.ts';
+import { BlockError } from '#platform/blocks.ts';
+import { asBuffer } from '#platform/bytes.ts';
+import { decodeConfigV2, encodeConfigV2, type LoggedConfig, needsConfigV2 } from '#storage/logged-config.ts';
+import type { Frame } from '#wal/frame.ts';
+import { NewerFormatError } from '#wal/wal-errors.ts';
 
-/** By their numbers in a record. */
+/** By their numbers in version 1. */
 const POLICIES: readonly EvictionPolicy[] = ['lru', 'none'];
 const CONFIG_BYTES = 18;
-const VERSION_WITH_OFFSET = 2;
 
-export interface LoggedConfig {
-  readonly limits: StoreLimits;
-  /** What is to be added to the log clock to have wall time, milliseconds; may be negative. */
-  readonly wallOffsetMs: number;
-}
-
-/** The payload; of the first version where no offset is stated, which every release reads. */
-export function encodeConfig({ limits, wallOffsetMs }: LoggedConfig): Buffer {
-  const payload = Buffer.alloc(wallOffsetMs === 0 ? CONFIG_BYTES : CONFIG_BYTES + 8);
-  payload[0] = wallOffsetMs === 0 ? VERSION : VERSION_WITH_OFFSET;
-  payload[1] = POLICIES.indexOf(limits.policy);
-  writeUint64(payload, limits.entriesMax, 2);
-  writeUint64(payload, limits.bytesMax, 10);
-  if (wallOffsetMs !== 0) payload.writeBigInt64LE(BigInt(wallOffsetMs), CONFIG_BYTES);
+/** The payload, of version 1 if that can state it: every release reads it. */
+export function encodeConfig(config: LoggedConfig): Buffer {
+  if (needsConfigV2(config)) return encodeConfigV2(config);
+  const payload = Buffer.alloc(CONFIG_BYTES);
+  payload[0] = VERSION;
+  payload[1] = POLICIES.indexOf(config.limits.policy);
+  writeUint64(payload, config.limits.entriesMax, 2);
+  writeUint64(payload, config.limits.bytesMax, 10);
   return payload;
 }
 
-/** Throws `RecordError`. */
+/** Decodes a payload of either version. Throws `RecordError`, and `NewerFormatError` for what this program does not know. */
 export function decodeConfig(payload: Uint8Array): LoggedConfig {
+  return payload[0] === VERSION ? decodeV1(payload) : decodeV2(payload);
+}
+
+function decodeV1(payload: Uint8Array): LoggedConfig {
   const reader = PayloadReader.of(payload);
-  const version = reader.version(VERSION_WITH_OFFSET);
+  reader.version();
   const policy = POLICIES[reader.uint8()];
   if (policy === undefined) throw new RecordError('unknown eviction policy');
   const entriesMax = reader.uint64();
   const bytesMax = reader.uint64();
-  const wallOffsetMs = version === VERSION ? 0 : reader.int64();
   reader.end();
-  return { limits: { entriesMax, bytesMax, policy }, wallOffsetMs };
+  return { limits: { entriesMax, bytesMax, policy }, wallOffsetMs: 0 };
 }
 
-/** The two versions differ in how they are written only. */
-export const CONFIG_V1: RecordKind = {
-  beginsEpoch: false,
-  check(frame) {
-    decodeConfig(frame.payload);
-  },
-  mutations(frame) {
-    decodeConfig(frame.payload);
-    return [];
-  },
-  apply(frame, { store, logClock }) {
-    const { limits, wallOffsetMs } = decodeConfig(frame.payload);
-    store.setLimits(limits);
-    logClock.state(wallOffsetMs);
-  },
-  /** The clock is the group's, however late its entries are shown. */
-  hold(frame, { logClock }) {
-    logClock.state(decodeConfig(frame.payload).wallOffsetMs);
-  },
-  describe(frame) {
-    return { ...decodeConfig(frame.payload) };
-  },
-};
-export const CONFIG_V2 = CONFIG_V1;
+function decodeV2(payload: Uint8Array): LoggedConfig {
+  try {
+    return decodeConfigV2(asBuffer(payload), 0, payload.length);
+  } catch (error) {
+    throw asRecordError(error);
+  }
+}
+
+/** What is wrong with the blocks of a record; any other error as it is. */
+export function asRecordError(error: unknown): unknown {
+  if (!(error instanceof BlockError)) return error;
+  if (!error.isNewer) return new RecordError(error.message);
+  return new NewerFormatError(`${error.message}: a newer version of Walnut wrote it`);
+}
+
+function configKind(decode: (payload: Uint8Array) => LoggedConfig): RecordKind {
+  const decoded = (frame: Frame): LoggedConfig => decode(frame.payload);
+  return {
+    beginsEpoch: false,
+    check(frame) {
+      decoded(frame);
+    },
+    mutations(frame) {
+      decoded(frame);
+      return [];
+    },
+    apply(frame, { store, logClock }) {
+      const { limits, wallOffsetMs } = decoded(frame);
+      store.setLimits(limits);
+      logClock.state(wallOffsetMs);
+    },
+    /** The clock is the group's, however late its entries are shown. */
+    hold(frame, { logClock }) {
+      logClock.state(decoded(frame).wallOffsetMs);
+    },
+    describe(frame) {
+      return { ...decoded(frame) };
+    },
+  };
+}
+
+export const CONFIG_V1 = configKind(decodeV1);
+export const CONFIG_V2 = configKind(decodeV2);

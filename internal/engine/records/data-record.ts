@@ -15,7 +15,6 @@ import {
   OP_DELETE,
   OP_SET,
   SET_HEADER_BYTES,
-  VERSION,
 } from '#engine/records/record-layout.ts';
 import type { Cause, EncodedMutation, Mutation } from '#model/entry.ts';
 import { asBuffer } from '#platform/bytes.ts';
@@ -76,7 +75,7 @@ export class MutationCursor implements EncodedMutation {
   /** Begins with the payload `bytes[from, to)`. */
   open(bytes: Buffer, from: number, to: number): void {
     const reader = new PayloadReader(bytes, from, to);
-    reader.version(VERSION);
+    reader.version();
     this.#left = reader.uint32();
     this.bytes = bytes;
     this.#at = from + DATA_HEADER_BYTES;

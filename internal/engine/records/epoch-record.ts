@@ -20,7 +20,7 @@ export function encodeEpochParent(parent: ChainPoint): Buffer {
 /** Throws `RecordError`. */
 export function decodeEpochParent(payload: Uint8Array): ChainPoint {
   const reader = PayloadReader.of(payload);
-  reader.version(VERSION);
+  reader.version();
   const epoch = reader.uint64();
   const lsn = toLsn(reader.uint64());
   const crc = reader.uint32();

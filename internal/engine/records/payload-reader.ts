@@ -21,11 +21,10 @@ export class PayloadReader {
     return new PayloadReader(asBuffer(payload), 0, payload.length);
   }
 
-  /** The layout version, the first byte of every payload: from the first to `newest`. */
-  version(newest: number): number {
+  /** The layout version, the first byte of every payload: the first one. */
+  version(): void {
     const version = this.uint8();
-    if (version < VERSION || version > newest) throw new RecordError(`unknown payload version ${version}`);
-    return version;
+    if (version !== VERSION) throw new RecordError(`unknown payload version ${version}`);
   }
 
   uint8(): number {
@@ -38,12 +37,6 @@ export class PayloadReader {
 
   uint64(): number {
     return readUint64(this.#bytes, this.#skip(8));
-  }
-
-  int64(): number {
-    const value = Number(this.#bytes.readBigInt64LE(this.#skip(8)));
-    if (!Number.isSafeInteger(value)) throw new RecordError('a number is beyond 2^53');
-    return value;
   }
 
   end(): void {
