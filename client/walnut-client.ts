@@ -21,6 +21,9 @@ import {
   type GetRequestSchema,
   type GetResponse,
   GetRequestSchema as GetSchema,
+  type IncrementRequestSchema,
+  type IncrementResponse,
+  IncrementRequestSchema as IncrementSchema,
   KVStore,
   type SetRequestSchema,
   type SetResponse,
@@ -45,6 +48,7 @@ export interface WalnutClientOptions extends Partial<QueueLimits> {
 /** The fields of the message without its key. */
 export type GetOptions = Omit<MessageInitShape<typeof GetRequestSchema>, 'key' | '$typeName'>;
 export type SetOptions = Omit<MessageInitShape<typeof SetRequestSchema>, 'key' | 'value' | '$typeName'>;
+export type IncrementOptions = Omit<MessageInitShape<typeof IncrementRequestSchema>, 'key' | '$typeName'>;
 export type DeleteOptions = Omit<MessageInitShape<typeof DeleteRequestSchema>, 'key' | '$typeName'>;
 
 type Operation = Pending['operation'];
@@ -104,6 +108,15 @@ export class WalnutClient {
   delete(key: string, options: DeleteOptions = {}): Promise<DeleteResponse> {
     const value = create(DeleteSchema, { ...options, key });
     return this.#call({ case: 'delete', value }, key, 0, 'delete') as Promise<DeleteResponse>;
+  }
+
+  /**
+   * Adds `delta`, 1 by default, to the number that the value is. Rejects with
+   * FAILED_PRECONDITION if it is no number, with OUT_OF_RANGE if the sum exceeds 64 bits.
+   */
+  increment(key: string, options: IncrementOptions = {}): Promise<IncrementResponse> {
+    const value = create(IncrementSchema, { ...options, key });
+    return this.#call({ case: 'increment', value }, key, 0, 'increment') as Promise<IncrementResponse>;
   }
 
   /** Refuses further calls, and resolves when all earlier ones are settled. */
@@ -225,7 +238,7 @@ function isGet({ operation }: Pending): boolean {
 }
 
 function requestIdOf({ case: kind, value }: Operation): string {
-  return kind === 'set' || kind === 'delete' ? value.requestId : '';
+  return kind === undefined || kind === 'get' ? '' : value.requestId;
 }
 
 /** How long the node may wait for this operation, as its caller requested. */

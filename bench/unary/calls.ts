@@ -1,6 +1,6 @@
 /** The calls that are measured, as bytes, and how each is to compare. */
 import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
-import { GetRequestSchema, SetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { GetRequestSchema, IncrementRequestSchema, SetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 
 export const KEY = 'bench:0000000001';
 export const VALUE = Buffer.alloc(100, 'v');
@@ -65,6 +65,18 @@ function rpcs(name: 'Get' | 'Set'): MeasuredCall[] {
   ];
 }
 
+/** Of a key of its own: the other calls give theirs a value that is no number. */
+const increment: MeasuredCall = {
+  id: 'increment h1 proto',
+  http: 1,
+  method: 'POST',
+  path: '/walnut.v1.KVStore/Increment',
+  contentType: 'application/proto',
+  body: toBinary(IncrementRequestSchema, create(IncrementRequestSchema, { key: 'bench:number' })),
+  aims: {},
+  beside: [],
+};
+
 const keysRoute = { http: 1, path: `/v1/keys/${KEY}`, contentType: undefined, aims: {}, beside: [] } as const;
 
 /** etcd's messages have the key, and the value, as their first fields; it is asked by gRPC. */
@@ -86,4 +98,5 @@ export const CALLS: readonly MeasuredCall[] = [
   { ...keysRoute, id: 'get /v1/keys', method: 'GET', body: new Uint8Array(0) },
   ...rpcs('Set'),
   { ...keysRoute, id: 'set /v1/keys', method: 'PUT', body: VALUE },
+  increment,
 ];

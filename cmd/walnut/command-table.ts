@@ -18,6 +18,10 @@ export interface CommandFile {
 export const COMMAND_FILES: readonly CommandFile[] = [
   { names: ['get', 'scan'], load: async () => (await import('./keys/read-commands.ts')).addReadCommands },
   { names: ['set', 'del'], load: async () => (await import('./keys/write-commands.ts')).addWriteCommands },
+  {
+    names: ['increment'],
+    load: async () => (await import('./keys/increment-command.ts')).addIncrementCommand,
+  },
   { names: ['await'], load: async () => (await import('./keys/await-command.ts')).addAwaitCommand },
   { names: ['status'], load: async () => (await import('./group/status-command.ts')).addStatusCommand },
   { names: ['digest'], load: async () => (await import('./group/digest-command.ts')).addDigestCommand },

@@ -8,6 +8,7 @@
 import { runBatch } from '#master/operations/batch.ts';
 import { acceptDelete } from '#master/operations/delete.ts';
 import { runTick } from '#master/operations/expire.ts';
+import { acceptIncrement, toIncrementAnswer } from '#master/operations/increment.ts';
 import { runPlainSets } from '#master/operations/plain-sets.ts';
 import { acceptSet } from '#master/operations/set.ts';
 import type { WriteCause } from '#master/record-builder.ts';
@@ -19,6 +20,8 @@ import type {
   DeleteCommand,
   GetAnswer,
   GetCommand,
+  IncrementAnswer,
+  IncrementCommand,
   SetCommand,
   WriteAnswer,
 } from '#model/commands.ts';
@@ -40,6 +43,12 @@ export class Master {
     const path = this.#path;
     const accepted = path.write((builder) => acceptDelete(path, command, builder));
     return path.answer(accepted, command, signal);
+  }
+
+  async increment(command: IncrementCommand, signal?: AbortSignal): Promise<IncrementAnswer> {
+    const path = this.#path;
+    const accepted = path.write((builder) => acceptIncrement(path, command, builder));
+    return toIncrementAnswer(path, accepted, await path.answer(accepted, command, signal));
   }
 
   /**

@@ -5,7 +5,7 @@
  */
 
 import type { Engine } from '#engine/engine.ts';
-import type { AwaitDurableCommand, Durability, WriteOptions } from '#model/commands.ts';
+import type { Durability, ReceiptOptions } from '#model/commands.ts';
 import type { Lsn } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
@@ -19,7 +19,7 @@ export interface Receipt {
 }
 
 /** Whether a write asks for more than being visible. */
-export function wantsWait(options: WriteOptions | AwaitDurableCommand): boolean {
+export function wantsWait(options: ReceiptOptions): boolean {
   return options.durability === 'local' || options.minAcks > 0;
 }
 
@@ -44,7 +44,7 @@ export async function awaitReceipt(
   engine: Engine,
   acks: AckLedger | undefined,
   clock: Clock,
-  options: Pick<WriteOptions, 'minAcks' | 'timeoutMs'>,
+  options: Pick<ReceiptOptions, 'minAcks' | 'timeoutMs'>,
   lsn: Lsn,
   signal?: AbortSignal,
 ): Promise<Receipt> {

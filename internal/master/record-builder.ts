@@ -37,6 +37,14 @@ export interface Accepted {
   readonly dependsOn: RecordInFlight | undefined;
   /** What the answer is from, where it was settled before; undefined: the record, or the state now. */
   readonly position?: Position | undefined;
+  /** What an Increment wrote; undefined for other operations, and if it wrote nothing. */
+  readonly counter?: WrittenCounter | undefined;
+}
+
+export interface WrittenCounter {
+  readonly value: bigint;
+  /** By the log clock. */
+  readonly expireAtMs: number;
 }
 
 /** Keys of the record that is being built; used again by the next one. */

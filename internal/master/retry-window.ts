@@ -9,7 +9,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Accepted } from '#master/record-builder.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
-import type { DeleteCommand, SetCommand } from '#model/commands.ts';
+import type { DeleteCommand, IncrementCommand, SetCommand } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
@@ -82,6 +82,10 @@ export function describeSet({ key, value, expiry, condition, returnPrevious }: S
 
 export function describeDelete({ key, condition, returnPrevious }: DeleteCommand): string {
   return JSON.stringify(['delete', key, condition, returnPrevious]);
+}
+
+export function describeIncrement({ key, delta, initial, expiry, condition }: IncrementCommand): string {
+  return JSON.stringify(['increment', key, `${delta}`, `${initial}`, expiry, condition]);
 }
 
 /** With bytes of its own: kept for minutes, a view would keep the whole request that it is a part of. */

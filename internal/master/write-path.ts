@@ -16,8 +16,8 @@ import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receip
 import { type Accepted, RecordBuilder, RecordKeys, type WriteCause } from '#master/record-builder.ts';
 import { RecordInFlight } from '#master/record-in-flight.ts';
 import { RetryWindow } from '#master/retry-window.ts';
-import type { WriteAnswer, WriteOptions } from '#model/commands.ts';
-import { type Entry, isExpired } from '#model/entry.ts';
+import type { ReceiptOptions, WriteAnswer } from '#model/commands.ts';
+import { type Entry, isExpired, movedDeadline } from '#model/entry.ts';
 import { unavailable } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -108,7 +108,7 @@ export class WritePath {
   }
 
   /** Rejects where the record is refused. */
-  answer(accepted: Accepted, options: WriteOptions, signal?: AbortSignal): Promise<WriteAnswer> {
+  answer(accepted: Accepted, options: ReceiptOptions, signal?: AbortSignal): Promise<WriteAnswer> {
     const { engine } = this;
     const settled = accepted.dependsOn?.settled ?? SETTLED;
     // Taken before anything is awaited: it is the state that was looked at.
@@ -140,6 +140,12 @@ export class WritePath {
       durabilityReached,
       replicasAcked,
     };
+  }
+
+  /** A deadline by the log clock in wall time. */
+  shownDeadline(expireAtMs: number): number {
+    const { logClock } = this.engine;
+    return movedDeadline(expireAtMs, logClock.shiftMs(logClock.nowMs()));
   }
 
   /** An entry as callers see it: its deadline in wall time. */

@@ -46,14 +46,18 @@ export type Condition =
 /** Levels are ordered: `accepted` < `local` (fdatasynced here). */
 export type Durability = 'accepted' | 'local';
 
-export interface WriteOptions {
-  readonly returnPrevious: boolean;
+/** What the answer of a write waits for. */
+export interface ReceiptOptions {
   /** Can only raise the level of the fsync policy, which applies if undefined. */
   readonly durability?: Durability | undefined;
   /** How many other nodes must have made the record durable. */
   readonly minAcks: number;
   /** How long to wait for durability and acks; 0: the server's default. A timeout is not an error. */
   readonly timeoutMs: number;
+}
+
+export interface WriteOptions extends ReceiptOptions {
+  readonly returnPrevious: boolean;
   /** Identifies the write, so that a repeated request is applied once. Undefined: every request is a new write. */
   readonly requestId?: string | undefined;
 }
@@ -70,6 +74,16 @@ export interface DeleteCommand extends WriteOptions {
   readonly condition?: Condition | undefined;
 }
 
+/** Adds `delta` to a number. A missing key counts as `initial`, and only then `expiry` applies. */
+export interface IncrementCommand extends WriteOptions {
+  readonly key: string;
+  /** Signed, at most 64 bits, as is `initial`. */
+  readonly delta: bigint;
+  readonly initial: bigint;
+  readonly expiry: Expiry;
+  readonly condition?: Condition | undefined;
+}
+
 export interface WriteAnswer {
   /** For a Set, true if it was applied; for a Delete, true if a key was deleted. */
   readonly applied: boolean;
@@ -83,13 +97,17 @@ export interface WriteAnswer {
   readonly replicasAcked: number;
 }
 
+export interface IncrementAnswer extends WriteAnswer {
+  /** The sum; 0 if nothing was written. */
+  readonly value: bigint;
+  /** The deadline of the entry in wall time; `NEVER` if it has none, or if nothing was written. */
+  readonly expireAtMs: number;
+}
+
 /** Asks how durable a position is, whoever wrote it. */
-export interface AwaitDurableCommand {
+export interface AwaitDurableCommand extends ReceiptOptions {
   readonly position: Position;
   readonly durability: Durability;
-  /** See `WriteOptions`. */
-  readonly minAcks: number;
-  readonly timeoutMs: number;
 }
 
 export interface DurableAnswer {
@@ -103,12 +121,14 @@ export interface DurableAnswer {
 export type BatchOperation =
   | { readonly kind: 'get'; readonly command: GetCommand }
   | { readonly kind: 'set'; readonly command: SetCommand }
-  | { readonly kind: 'delete'; readonly command: DeleteCommand };
+  | { readonly kind: 'delete'; readonly command: DeleteCommand }
+  | { readonly kind: 'increment'; readonly command: IncrementCommand };
 
 export type BatchResult =
   | { readonly kind: 'get'; readonly answer: GetAnswer }
   | { readonly kind: 'set'; readonly answer: WriteAnswer }
   | { readonly kind: 'delete'; readonly answer: WriteAnswer }
+  | { readonly kind: 'increment'; readonly answer: IncrementAnswer }
   | { readonly kind: 'error'; readonly error: WalnutError };
 
 export interface ScanCommand {

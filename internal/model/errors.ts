@@ -13,11 +13,11 @@ export type ErrorCode =
   | 'unavailable'
   /** The position belongs to a history that was discarded. */
   | 'discarded_history'
-  /** The log no longer, or not yet, contains the position; `earliest` is given. */
+  /** The log no longer, or not yet, contains the position; `earliest` is given. Or a sum does not fit 64 bits. */
   | 'out_of_range'
   /** A limit of entries, bytes, disk or message size was reached; nothing was applied. */
   | 'resource_exhausted'
-  /** An administrative call that does not fit the node's state. */
+  /** The call does not fit the state: an administrative one the node's, an Increment the value of the key. */
   | 'failed_precondition'
   /** Another live node has the node id, or a name is taken. */
   | 'already_exists'

@@ -18,6 +18,8 @@ import type {
   DurableAnswer,
   GetAnswer,
   GetCommand,
+  IncrementAnswer,
+  IncrementCommand,
   ScanAnswer,
   ScanCommand,
   SetCommand,
@@ -61,6 +63,7 @@ export interface KeyValuePort {
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer>;
   set(command: SetCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;
   delete(command: DeleteCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;
+  increment(command: IncrementCommand, signal?: AbortSignal): Awaitable<IncrementAnswer>;
   /** One result per operation, in order; later operations see earlier ones. */
   batch(operations: readonly BatchOperation[], signal?: AbortSignal): Awaitable<BatchResult[]>;
   scan(command: ScanCommand): ScanAnswer;

@@ -2,9 +2,15 @@
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { mapAwaitable } from '#model/awaitable.ts';
 import type { BulkPort } from '#model/bulk.ts';
-import type { BatchOperation, WriteOptions } from '#model/commands.ts';
+import type { BatchOperation, ReceiptOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
-import { createRpcModule, FEW, type RpcModule, type UnaryContext } from '#rpc/rpc-routes.ts';
+import {
+  createRpcModule,
+  FEW,
+  type MethodTable,
+  type RpcModule,
+  type UnaryContext,
+} from '#rpc/rpc-routes.ts';
 import { operationsLimits, valueLimits } from '#server/message-limits.ts';
 import {
   type BatchLimits,
@@ -17,10 +23,12 @@ import {
   fromDeleteAnswer,
   fromDurableAnswer,
   fromGetAnswer,
+  fromIncrementAnswer,
   fromSetAnswer,
   toAwaitDurableCommand,
   toDeleteCommand,
   toGetCommand,
+  toIncrementCommand,
   toSetCommand,
 } from '#wire/kv-codec.ts';
 import { fromScanAnswer, fromUpdatesAnswer, toScanCommand, toUpdatesCommand } from '#wire/scan-codec.ts';
@@ -35,10 +43,22 @@ export interface KeyValueModuleOptions {
   readonly describe: DescribeError;
 }
 
+type Methods = MethodTable<typeof KVStore>;
+
 export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
-  const { port, limits, describe } = options;
   const bytes = new KeyValueBytes(options);
   return createRpcModule(KVStore, {
+    ...createReads(options, bytes),
+    ...createWrites(options, bytes),
+    batch: createBatch(options, bytes),
+  });
+}
+
+function createReads(
+  { port }: KeyValueModuleOptions,
+  bytes: KeyValueBytes,
+): Pick<Methods, 'get' | 'scan' | 'getUpdates' | 'awaitDurable'> {
+  return {
     get: {
       access: 'read',
       limits: FEW,
@@ -49,36 +69,6 @@ export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule 
         return mapAwaitable(port.get(command, signal), fromGetAnswer);
       },
       binaryImpl: (request, context, headroom) => bytes.get(request, context, headroom),
-    },
-    set: {
-      access: 'write',
-      limits: valueLimits(limits.valueBytesMax),
-      impl: async (request, context) => {
-        const command = toSetCommand(request, limits.valueBytesMax);
-        return fromSetAnswer(await port.set(command, signalFor(command, context)));
-      },
-      binaryImpl: (request, context, headroom) => bytes.set(request, context, headroom),
-    },
-    delete: {
-      access: 'write',
-      limits: FEW,
-      impl: async (request, context) => {
-        const command = toDeleteCommand(request);
-        return fromDeleteAnswer(await port.delete(command, signalFor(command, context)));
-      },
-    },
-    batch: {
-      // A batch of Gets alone needs no more than `read`, but nobody has read it yet.
-      access: 'write',
-      limits: operationsLimits(options.batchBytesMax),
-      impl: async (request, context) => {
-        const parsed = toBatchOperations(request, limits);
-        const { operations } = parsed;
-        const results =
-          operations.length === 0 ? [] : await port.batch(operations, signalOf(operations, context));
-        return fromBatchResults(parsed, results, limits, describe);
-      },
-      binaryImpl: (request, context, headroom) => bytes.batch(request, context, headroom),
     },
     scan: {
       access: 'read',
@@ -97,7 +87,58 @@ export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule 
       impl: async (request, { signal }) =>
         fromDurableAnswer(await port.awaitDurable(toAwaitDurableCommand(request), signal)),
     },
-  });
+  };
+}
+
+function createWrites(
+  { port, limits }: KeyValueModuleOptions,
+  bytes: KeyValueBytes,
+): Pick<Methods, 'set' | 'delete' | 'increment'> {
+  return {
+    set: {
+      access: 'write',
+      limits: valueLimits(limits.valueBytesMax),
+      impl: async (request, context) => {
+        const command = toSetCommand(request, limits.valueBytesMax);
+        return fromSetAnswer(await port.set(command, signalFor(command, context)));
+      },
+      binaryImpl: (request, context, headroom) => bytes.set(request, context, headroom),
+    },
+    delete: {
+      access: 'write',
+      limits: FEW,
+      impl: async (request, context) => {
+        const command = toDeleteCommand(request);
+        return fromDeleteAnswer(await port.delete(command, signalFor(command, context)));
+      },
+    },
+    increment: {
+      access: 'write',
+      limits: FEW,
+      impl: async (request, context) => {
+        const command = toIncrementCommand(request);
+        return fromIncrementAnswer(await port.increment(command, signalFor(command, context)));
+      },
+      binaryImpl: (request, context, headroom) => bytes.increment(request, context, headroom),
+    },
+  };
+}
+
+function createBatch(options: KeyValueModuleOptions, bytes: KeyValueBytes): Methods['batch'] {
+  const { port, limits, describe } = options;
+  return {
+    // A batch of Gets alone needs no more than `read`, but nobody has read it yet.
+    access: 'write',
+    limits: operationsLimits(options.batchBytesMax),
+    impl: async (request, context) => {
+      const parsed = toBatchOperations(request, limits);
+      const { operations } = parsed;
+      const results =
+        operations.length === 0 ? [] : await port.batch(operations, signalOf(operations, context));
+      return fromBatchResults(parsed, results, limits, describe);
+    },
+    binaryImpl: (request, context, headroom) => bytes.batch(request, context, headroom),
+  };
 }
 
 /** Only an operation that may wait needs to know that its caller went away. */
@@ -109,7 +150,7 @@ function signalOf(operations: readonly BatchOperation[], context: UnaryContext):
 }
 
 /** Only a write that waits for more than being visible needs to know that its caller went away. */
-function signalFor(options: WriteOptions, context: UnaryContext): AbortSignal | undefined {
+function signalFor(options: ReceiptOptions, context: UnaryContext): AbortSignal | undefined {
   const mayWait = options.minAcks > 0 || options.durability !== undefined;
   return mayWait || context.hasDeadline ? context.signal : undefined;
 }

@@ -6,7 +6,7 @@
 import { toBinary } from '@bufbuild/protobuf';
 import { BatchResultSchema, type BatchResult as ResultMessage } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability as WireDurability } from '#gen/walnut/v1/types_pb.ts';
-import type { WriteAnswer } from '#model/commands.ts';
+import type { IncrementAnswer, WriteAnswer } from '#model/commands.ts';
 import type { Position } from '#model/position.ts';
 import { ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
 
@@ -16,9 +16,17 @@ const varint = (field: number): number => field * 8;
 
 const RESULTS = delimited(1);
 /** The tags of BatchResult's fields. */
-const RESULT_TAGS = { get: delimited(1), set: delimited(2), delete: delimited(3) } as const;
+const RESULT_TAGS = {
+  get: delimited(1),
+  set: delimited(2),
+  delete: delimited(3),
+  increment: delimited(5),
+} as const;
 /** An upper bound for a GetResponse without its value, with the tags and lengths around it. */
 const AROUND_VALUE_BYTES = 128;
+
+/** Numbers within it have a zigzag form below 2^53. */
+const ZIGZAG_MAX = 2n ** 52n - 1n;
 
 /** Encodes pieces that are kept. */
 const pieces = new ByteWriter(512);
@@ -135,6 +143,24 @@ export class AnswerWriter {
     this.#out.bytes(fields);
   }
 
+  /** Writes an IncrementResponse, or the result of one; false if its number is too large for this writer. */
+  tryIncrement(answer: IncrementAnswer, isAlone: boolean): boolean {
+    const { value } = answer;
+    if (value > ZIGZAG_MAX || value < -ZIGZAG_MAX) return false;
+    const fields = incrementFields(answer, Number(value));
+    const out = this.#out;
+    out.reserve(fields.length + 4 * VARINT_BYTES_MAX);
+    if (!isAlone) openResult(out, RESULT_TAGS.increment, fields.length);
+    out.fewBytes(fields);
+    return true;
+  }
+
+  /** Writes an encoded message as the answer. */
+  encoded(bytes: Uint8Array): void {
+    this.#out.reserve(bytes.length);
+    this.#out.bytes(bytes);
+  }
+
   /** Writes any other result. */
   message(message: ResultMessage): void {
     const bytes = toBinary(BatchResultSchema, message);
@@ -172,6 +198,20 @@ function fieldsOf({ applied, position, durabilityReached, replicasAcked }: Write
     writePosition(out, delimited(2), position.epoch, position.lsn);
     writeNumber(out, varint(5), reached);
     writeNumber(out, varint(6), replicasAcked);
+  });
+}
+
+/** Encodes an IncrementResponse without `current`. */
+function incrementFields(answer: IncrementAnswer, value: number): Uint8Array {
+  const { applied, position, expireAtMs, durabilityReached, replicasAcked } = answer;
+  const reached = durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
+  return piece((out) => {
+    writeNumber(out, varint(1), applied ? 1 : 0);
+    writeNumber(out, varint(2), value < 0 ? -2 * value - 1 : 2 * value);
+    writePosition(out, delimited(3), position.epoch, position.lsn);
+    writeNumber(out, varint(4), expireAtMs);
+    writeNumber(out, varint(6), reached);
+    writeNumber(out, varint(7), replicasAcked);
   });
 }
 

@@ -15,9 +15,11 @@ import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
 import {
   fromDeleteAnswer,
   fromGetAnswer,
+  fromIncrementAnswer,
   fromSetAnswer,
   toDeleteCommand,
   toGetCommand,
+  toIncrementCommand,
   toSetCommand,
 } from '#wire/kv-codec.ts';
 
@@ -65,8 +67,10 @@ function tryOperation(message: OperationMessage, valueBytesMax: number): BatchOp
         return { kind: 'set', command: toSetCommand(operation.value, valueBytesMax) };
       case 'delete':
         return { kind: 'delete', command: toDeleteCommand(operation.value) };
+      case 'increment':
+        return { kind: 'increment', command: toIncrementCommand(operation.value) };
       case undefined:
-        return invalidArgument('operation is empty: expected one of get, set, delete');
+        return invalidArgument('operation is empty: expected one of get, set, delete, increment');
     }
   } catch (error) {
     if (error instanceof WalnutError) return error;
@@ -137,6 +141,8 @@ export function toResultMessage(result: BatchResult, describe: DescribeError): R
       return wrap({ case: 'set', value: fromSetAnswer(result.answer) });
     case 'delete':
       return wrap({ case: 'delete', value: fromDeleteAnswer(result.answer) });
+    case 'increment':
+      return wrap({ case: 'increment', value: fromIncrementAnswer(result.answer) });
     case 'error':
       return errorMessage(describe(result.error));
   }

@@ -1,12 +1,12 @@
 /**
- * Get, Set and Batch from a request's bytes to an answer's, without messages in
+ * Get, Set, Increment and Batch from a request's bytes to an answer's, without messages in
  * between: what the common form of a request takes, and exactly what `kv-codec.ts` and
  * `batch-codec.ts` would answer. A request is read once. Gets that can be answered at
  * once and Sets that ask for nothing but being visible go through the bulk port, where
  * there is one; everything else becomes commands for the port.
  */
 import { toBinary } from '@bufbuild/protobuf';
-import { SetResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { IncrementResponseSchema, SetResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
 import {
   type BulkPort,
@@ -16,14 +16,20 @@ import {
   type ReadMoment,
   type SetsAnswer,
 } from '#model/bulk.ts';
-import type { BatchOperation, BatchResult, GetAnswer, WriteAnswer } from '#model/commands.ts';
+import type {
+  BatchOperation,
+  BatchResult,
+  GetAnswer,
+  IncrementAnswer,
+  WriteAnswer,
+} from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
-import { fromSetAnswer } from '#wire/kv-codec.ts';
-import { GET, SET } from '#wire/kv-columns.ts';
+import { fromIncrementAnswer, fromSetAnswer } from '#wire/kv-codec.ts';
+import { GET, INCREMENT, SET } from '#wire/kv-columns.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
 
 export interface KeyValueBytesOptions {
@@ -65,6 +71,17 @@ export class KeyValueBytes {
   set(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
     try {
       return this.#set(asBuffer(request), caller, headroom);
+    } finally {
+      this.#reader.close();
+    }
+  }
+
+  increment(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
+    try {
+      if (!this.#reader.readOne(INCREMENT, asBuffer(request))) return undefined;
+      const signal = caller.hasDeadline ? caller.signal : undefined;
+      const answer = this.#options.port.increment(this.#reader.columns.incrementCommand(0), signal);
+      return mapAwaitable(answer, (settled) => this.#encodeIncrement(settled, headroom));
     } finally {
       this.#reader.close();
     }
@@ -193,6 +210,14 @@ export class KeyValueBytes {
     return this.#writer.take();
   }
 
+  #encodeIncrement(answer: IncrementAnswer, headroom: number): Buffer {
+    const writer = this.#writer;
+    writer.begin(headroom);
+    if (!isShort(answer) || !writer.tryIncrement(answer, true))
+      writer.encoded(toBinary(IncrementResponseSchema, fromIncrementAnswer(answer)));
+    return writer.take();
+  }
+
   #encodeSets({ answer, refused }: SetsAnswer, count: number, headroom: number): Buffer {
     const writer = this.#writer;
     const { describe } = this.#options;
@@ -220,9 +245,11 @@ export class KeyValueBytes {
         writer.message(toResultMessage({ kind: 'error', error: budget.refusal() }, describe));
       } else if (result.kind === 'get') {
         this.#writeAnswer(result.answer);
-      } else if (result.kind !== 'error' && isShort(result.answer)) {
+      } else if (result.kind === 'error' || !isShort(result.answer)) {
+        writer.message(toResultMessage(result, describe));
+      } else if (result.kind !== 'increment') {
         writer.written(result.kind, result.answer);
-      } else {
+      } else if (!writer.tryIncrement(result.answer, false)) {
         writer.message(toResultMessage(result, describe));
       }
     }

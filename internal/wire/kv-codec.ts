@@ -1,5 +1,5 @@
 /**
- * Get, Set and Delete between protobuf and the model, as pure synchronous
+ * Get, Set, Delete and Increment between protobuf and the model, as pure synchronous
  * functions: rpcs, the unary path and Batch share them.
  *
  * Everything a request can have wrong by itself is found here and thrown as
@@ -13,6 +13,8 @@ import type {
   DeleteResponse,
   GetRequest,
   GetResponse,
+  IncrementRequest,
+  IncrementResponse,
   SetRequest,
   SetResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
@@ -26,9 +28,11 @@ import type {
   Expiry,
   GetAnswer,
   GetCommand,
+  IncrementAnswer,
+  IncrementCommand,
+  ReceiptOptions,
   SetCommand,
   WriteAnswer,
-  WriteOptions,
 } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { checkKey, checkMinAcks, checkValue } from '#model/limits.ts';
@@ -74,7 +78,9 @@ export function toSetCommand(request: SetRequest, valueBytesMax: number): SetCom
     value: request.value,
     expiry: toExpiry(request.expiry),
     condition: toSetCondition(request.condition),
-    ...toWriteOptions(request),
+    returnPrevious: request.returnPrevious,
+    ...toReceiptOptions(request),
+    requestId: checkRequestId(request.requestId),
   };
 }
 
@@ -88,12 +94,39 @@ export function toDeleteCommand(request: DeleteRequest): DeleteCommand {
   return {
     key: request.key,
     condition: condition.case === undefined ? undefined : toVersionCondition(condition.value),
-    ...toWriteOptions(request),
+    returnPrevious: request.returnPrevious,
+    ...toReceiptOptions(request),
+    requestId: checkRequestId(request.requestId),
   };
 }
 
 export function fromDeleteAnswer(answer: WriteAnswer): DeleteResponse {
   return { $typeName: 'walnut.v1.DeleteResponse', deleted: answer.applied, ...fromWriteAnswer(answer) };
+}
+
+export function toIncrementCommand(request: IncrementRequest): IncrementCommand {
+  checkKey(request.key);
+  return {
+    key: request.key,
+    delta: request.delta ?? 1n,
+    initial: request.initial,
+    expiry: toExpiry(request.expiry),
+    condition: toSetCondition(request.condition),
+    returnPrevious: false,
+    ...toReceiptOptions(request),
+    requestId: checkRequestId(request.requestId),
+  };
+}
+
+export function fromIncrementAnswer(answer: IncrementAnswer): IncrementResponse {
+  const { previous: _, ...fields } = fromWriteAnswer(answer);
+  return {
+    $typeName: 'walnut.v1.IncrementResponse',
+    applied: answer.applied,
+    value: answer.value,
+    expireAtMs: BigInt(answer.expireAtMs),
+    ...fields,
+  };
 }
 
 function toExpiry(expiry: SetRequest['expiry']): Expiry {
@@ -135,13 +168,13 @@ export function requireTrue(value: boolean, field: string): void {
   if (!value) throw invalidArgument(`${field} is false: expected true, or the field left out`);
 }
 
-function toWriteOptions(request: SetRequest | DeleteRequest): WriteOptions {
+export function toReceiptOptions(
+  request: Pick<SetRequest, 'durability' | 'minAcks' | 'timeoutMs'>,
+): ReceiptOptions {
   return {
-    returnPrevious: request.returnPrevious,
     durability: toDurability(request.durability),
     minAcks: checkMinAcks(request.minAcks),
     timeoutMs: checkWaitMs(request.timeoutMs, 'timeout_ms'),
-    requestId: checkRequestId(request.requestId),
   };
 }
 

@@ -3,7 +3,15 @@
  * key and value stand in the request's bytes. Used again for every request.
  */
 import { PLAIN_EXPIRY, type PlainSets } from '#model/bulk.ts';
-import type { BatchOperation, DeleteCommand, Expiry, GetCommand, SetCommand } from '#model/commands.ts';
+import type {
+  BatchOperation,
+  Condition,
+  DeleteCommand,
+  Expiry,
+  GetCommand,
+  IncrementCommand,
+  SetCommand,
+} from '#model/commands.ts';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
 import type { Lsn, Position } from '#model/position.ts';
 
@@ -11,6 +19,7 @@ import type { Lsn, Position } from '#model/position.ts';
 export const GET = 0x0a;
 export const SET = 0x12;
 export const DELETE = 0x1a;
+export const INCREMENT = 0x22;
 
 /** What an operation asks for beside its key, value and expiry. */
 export const AT_LEAST = 1;
@@ -37,6 +46,8 @@ export class OperationColumns implements PlainSets {
   readonly expiries = new Uint8Array(BATCH_OPERATIONS_MAX);
   readonly expiryMs = new Float64Array(BATCH_OPERATIONS_MAX);
   readonly waitMs = new Uint16Array(BATCH_OPERATIONS_MAX);
+  readonly deltas = new Float64Array(BATCH_OPERATIONS_MAX);
+  readonly initials = new Float64Array(BATCH_OPERATIONS_MAX);
   readonly atLeastEpochs = new Float64Array(BATCH_OPERATIONS_MAX);
   readonly atLeastLsns = new Float64Array(BATCH_OPERATIONS_MAX);
 
@@ -90,6 +101,7 @@ export class OperationColumns implements PlainSets {
     const kind = this.kinds[i];
     if (kind === GET) return { kind: 'get', command: this.getCommand(i) };
     if (kind === SET) return { kind: 'set', command: this.setCommand(i) };
+    if (kind === INCREMENT) return { kind: 'increment', command: this.incrementCommand(i) };
     return { kind: 'delete', command: this.#deleteCommand(i) };
   }
 
@@ -105,7 +117,6 @@ export class OperationColumns implements PlainSets {
   setCommand(i: number): SetCommand {
     const { buffer, byteOffset } = this.bytes;
     const flags = this.flags[i] as number;
-    const asks = flags & (IF_ABSENT | IF_PRESENT);
     return {
       key: this.#key(i),
       value: new Uint8Array(
@@ -114,8 +125,22 @@ export class OperationColumns implements PlainSets {
         this.valueBytes[i] as number,
       ),
       expiry: this.#expiry(i),
-      condition: asks === 0 ? undefined : { kind: asks === IF_ABSENT ? 'absent' : 'present' },
+      condition: conditionOf(flags),
       returnPrevious: (flags & RETURN_PREVIOUS) !== 0,
+      durability: undefined,
+      minAcks: 0,
+      timeoutMs: 0,
+    };
+  }
+
+  incrementCommand(i: number): IncrementCommand {
+    return {
+      key: this.#key(i),
+      delta: BigInt(this.deltas[i] as number),
+      initial: BigInt(this.initials[i] as number),
+      expiry: this.#expiry(i),
+      condition: conditionOf(this.flags[i] as number),
+      returnPrevious: false,
       durability: undefined,
       minAcks: 0,
       timeoutMs: 0,
@@ -145,6 +170,11 @@ export class OperationColumns implements PlainSets {
     if (this.expiries[i] === PLAIN_EXPIRY.ttl) return { kind: 'ttl', ttlMs: ms };
     return this.expiries[i] === PLAIN_EXPIRY.at ? { kind: 'at', expireAtMs: ms } : DEFAULT_EXPIRY;
   }
+}
+
+function conditionOf(flags: number): Condition | undefined {
+  const asks = flags & (IF_ABSENT | IF_PRESENT);
+  return asks === 0 ? undefined : { kind: asks === IF_ABSENT ? 'absent' : 'present' };
 }
 
 function isAscii(bytes: Buffer, from: number, to: number): boolean {

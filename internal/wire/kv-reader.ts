@@ -14,6 +14,7 @@ import {
   GET,
   IF_ABSENT,
   IF_PRESENT,
+  INCREMENT,
   OperationColumns,
   RETURN_PREVIOUS,
   SET,
@@ -21,7 +22,7 @@ import {
 import { WAIT_MS_MAX } from '#wire/numbers.ts';
 
 const OPERATIONS = 0x0a;
-/** In Get, Set and Delete alike. */
+/** In every operation. */
 const KEY = 0x0a;
 const GET_AT_LEAST = 0x12;
 const GET_WAIT_MS = 0x18;
@@ -32,6 +33,12 @@ const SET_IF_ABSENT = 0x30;
 const SET_IF_PRESENT = 0x38;
 const SET_RETURN_PREVIOUS = 0x48;
 const DELETE_RETURN_PREVIOUS = 0x18;
+const INCREMENT_DELTA = 0x10;
+const INCREMENT_INITIAL = 0x18;
+const INCREMENT_TTL_MS = 0x20;
+const INCREMENT_EXPIRE_AT_MS = 0x28;
+const INCREMENT_IF_ABSENT = 0x30;
+const INCREMENT_IF_PRESENT = 0x38;
 const POSITION_EPOCH = 0x08;
 const POSITION_LSN = 0x10;
 
@@ -66,7 +73,7 @@ export class RequestReader {
     return columns.count > 0;
   }
 
-  /** A GetRequest, SetRequest or DeleteRequest, as `kind` says. */
+  /** A request of one operation, as `kind` says. */
   readOne(kind: number, bytes: Buffer): boolean {
     this.#open(bytes);
     this.#end = bytes.length;
@@ -87,7 +94,8 @@ export class RequestReader {
   #operation(kind: number): boolean {
     if (kind === GET) return this.#get();
     if (kind === SET) return this.#set();
-    return kind === DELETE && this.#delete();
+    if (kind === DELETE) return this.#delete();
+    return kind === INCREMENT && this.#increment();
   }
 
   #get(): boolean {
@@ -136,6 +144,33 @@ export class RequestReader {
     return true;
   }
 
+  #increment(): boolean {
+    const { columns } = this;
+    const i = columns.count;
+    let tag = this.#key();
+    columns.deltas[i] = 1;
+    columns.initials[i] = 0;
+    if (tag === INCREMENT_DELTA) tag = this.#signed(columns.deltas);
+    if (tag === INCREMENT_INITIAL) tag = this.#signed(columns.initials);
+    tag = this.#expiry(tag, INCREMENT_TTL_MS, INCREMENT_EXPIRE_AT_MS);
+    let flags = 0;
+    if (tag === INCREMENT_IF_ABSENT || tag === INCREMENT_IF_PRESENT) {
+      flags = tag === INCREMENT_IF_ABSENT ? IF_ABSENT : IF_PRESENT;
+      tag = this.#afterTrue();
+    }
+    if (tag !== 0) return false;
+    columns.add(INCREMENT, flags);
+    return true;
+  }
+
+  /** Reads a number with a sign into `column` and gives the tag behind it; -1 where it is not a safe one. */
+  #signed(column: Float64Array): number {
+    const zigzag = this.#reader.varint(this.#end);
+    if (zigzag < 0) return -1;
+    column[this.columns.count] = zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
+    return this.#field();
+  }
+
   /** The tag of the operation's next field; 0 at its end, -1 where it cannot be read. */
   #field(): number {
     return tagBefore(this.#reader, this.#end);
@@ -179,12 +214,19 @@ export class RequestReader {
     }
     columns.valueOffsets[i] = valueOffset;
     columns.valueBytes[i] = valueBytes;
+    return this.#expiry(tag, SET_TTL_MS, SET_EXPIRE_AT_MS);
+  }
+
+  /** Reads the expiry where `tag` begins one; the tag behind it, -1 where it is no good one. */
+  #expiry(tag: number, ttlMs: number, expireAtMs: number): number {
+    const { columns } = this;
+    const i = columns.count;
     columns.expiries[i] = PLAIN_EXPIRY.default;
     columns.expiryMs[i] = 0;
-    if (tag !== SET_TTL_MS && tag !== SET_EXPIRE_AT_MS) return tag;
-    const ms = reader.varint(this.#end);
-    if (ms < 0 || (ms === 0 && tag === SET_TTL_MS)) return -1;
-    columns.expiries[i] = tag === SET_TTL_MS ? PLAIN_EXPIRY.ttl : PLAIN_EXPIRY.at;
+    if (tag !== ttlMs && tag !== expireAtMs) return tag;
+    const ms = this.#reader.varint(this.#end);
+    if (ms < 0 || (ms === 0 && tag === ttlMs)) return -1;
+    columns.expiries[i] = tag === ttlMs ? PLAIN_EXPIRY.ttl : PLAIN_EXPIRY.at;
     columns.expiryMs[i] = ms;
     return this.#field();
   }

@@ -94,6 +94,19 @@ describe('calls of one turn', () => {
     expect(bad.rawMessage).toContain('key is empty');
   });
 
+  it('add to numbers in their order', async () => {
+    const { address } = await startMaster();
+    const { sizes, transport } = watch(address);
+    const client = open({ address, transport });
+    const calls = [client.increment('n'), client.increment('n', { delta: -5n }), client.get('n')] as const;
+    const [one, two, got] = await Promise.all(calls);
+    expect([one.value, two.value, text(got.value), sizes]).toEqual([1n, -4n, '-4', [3]]);
+    expect(client.session.token).toEqual(two.position);
+    await client.set('n', bytes('x'));
+    expect((await refusal(client.increment('n'))).code).toBe(Code.FailedPrecondition);
+    expect((await refusal(client.increment('m', { delta: 2n ** 63n }))).code).toBe(Code.InvalidArgument);
+  });
+
   it('of who had an answer together go together again', async () => {
     const { address } = await startMaster();
     const { sizes, transport } = watch(address);

@@ -8,7 +8,14 @@ import { EngineHost } from '#engine/engine-host.ts';
 import { decodeMutations } from '#engine/records/data-record.ts';
 import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import { Master } from '#master/master.ts';
-import type { DeleteCommand, Expiry, SetCommand, WriteAnswer } from '#model/commands.ts';
+import type {
+  DeleteCommand,
+  Expiry,
+  IncrementAnswer,
+  IncrementCommand,
+  SetCommand,
+  WriteAnswer,
+} from '#model/commands.ts';
 import type { Entry, Mutation, StoreLimits } from '#model/entry.ts';
 import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import type { Position } from '#model/position.ts';
@@ -166,6 +173,10 @@ export class Rig {
     return this.until(this.master.delete(deleteOf(key, changes)));
   }
 
+  increment(key: string, changes: Partial<IncrementCommand> = {}): Promise<IncrementAnswer> {
+    return this.until(this.master.increment(incrementOf(key, changes)));
+  }
+
   /** What a reader is answered now; a hit touches. */
   get(key: string): string | undefined {
     const entry = this.engine.store.get(key, this.engine.logClock.nowMs());
@@ -261,6 +272,10 @@ export function setOf(
 
 export function deleteOf(key: string, changes: Partial<DeleteCommand> = {}): DeleteCommand {
   return { key, ...OPTIONS, ...changes };
+}
+
+export function incrementOf(key: string, changes: Partial<IncrementCommand> = {}): IncrementCommand {
+  return { key, delta: 1n, initial: 0n, expiry: { kind: 'default' }, ...OPTIONS, ...changes };
 }
 
 export function ttl(ttlMs: number): Expiry {

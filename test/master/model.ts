@@ -22,6 +22,7 @@ export type ModelOutcome =
       readonly mutations: readonly string[];
     }
   | { readonly kind: 'not_met'; readonly current: ModelEntry | undefined }
+  | { readonly kind: 'no number' }
   | { readonly kind: 'full' };
 
 export class Model {
@@ -75,6 +76,22 @@ export class Model {
     this.entries.set(key, { key, value, expireAtMs, version: position });
     this.order.push(key);
     return { kind: 'applied', previous: live, mutations: [...victims, `set ${key} client`] };
+  }
+
+  /** The sum, in digits, is what is set. */
+  increment(
+    key: string,
+    options: { delta: bigint; initial: bigint; expiry: Expiry; condition?: Condition | undefined },
+    nowMs: number,
+    position: Position,
+  ): ModelOutcome {
+    const live = this.live(key, nowMs);
+    if (!meets(options.condition, live)) return { kind: 'not_met', current: live };
+    if (live !== undefined && String(Number.parseInt(live.value, 10)) !== live.value)
+      return { kind: 'no number' };
+    const sum = live === undefined ? options.initial : BigInt(live.value);
+    const expiry: Expiry = live === undefined ? options.expiry : { kind: 'keep' };
+    return this.set(key, `${sum + options.delta}`, { expiry }, nowMs, position);
   }
 
   delete(key: string, condition: Condition | undefined, nowMs: number): ModelOutcome {

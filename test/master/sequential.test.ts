@@ -10,6 +10,7 @@ import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import {
   deleteOf,
   drainVictims,
+  incrementOf,
   type LoggedRecord,
   Rig,
   setOf,
@@ -23,6 +24,14 @@ type WriteStep =
       readonly kind: 'set';
       readonly key: string;
       readonly bytes: number;
+      readonly expiry: Expiry | { readonly kind: 'offset'; readonly ms: number };
+      readonly condition: ConditionKind;
+    }
+  | {
+      readonly kind: 'increment';
+      readonly key: string;
+      readonly delta: bigint;
+      readonly initial: bigint;
       readonly expiry: Expiry | { readonly kind: 'offset'; readonly ms: number };
       readonly condition: ConditionKind;
     }
@@ -47,6 +56,8 @@ const condition = fc.constantFrom<ConditionKind>(
   'same version',
   'other version',
 );
+/** Numbers stay mostly by themselves: other values refuse to be added to. */
+const counter = fc.constantFrom('n', 'm', 'a');
 const setStep = fc.record({
   kind: fc.constant('set' as const),
   key,
@@ -61,8 +72,21 @@ const setStep = fc.record({
   condition,
 });
 const deleteStep = fc.record({ kind: fc.constant('delete' as const), key, condition });
+const incrementStep = fc.record({
+  kind: fc.constant('increment' as const),
+  key: counter,
+  delta: fc.bigInt(-20n, 20n),
+  initial: fc.bigInt(-3n, 3n),
+  expiry: fc.oneof(
+    fc.constant({ kind: 'default' as const }),
+    fc.record({ kind: fc.constant('ttl' as const), ttlMs: fc.integer({ min: 1, max: 5_000 }) }),
+    fc.record({ kind: fc.constant('offset' as const), ms: fc.integer({ min: -1_000, max: 5_000 }) }),
+  ),
+  condition,
+});
 const writeStep: fc.Arbitrary<WriteStep> = fc.oneof(
   { weight: 4, arbitrary: setStep },
+  { weight: 2, arbitrary: incrementStep },
   { weight: 1, arbitrary: deleteStep },
 );
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -164,6 +188,7 @@ class Comparison {
     switch (one.kind) {
       case 'set':
       case 'delete':
+      case 'increment':
         return this.#write([one], false);
       case 'batch':
         return this.#write(one.steps, true);
@@ -224,10 +249,7 @@ class Comparison {
       results = await pending;
     } else {
       const [operation] = operations as [BatchOperation];
-      const pending: Promise<BatchResult> =
-        operation.kind === 'set'
-          ? master.set(operation.command).then((answer) => ({ kind: 'set', answer }), toError)
-          : master.delete(operation.command as never).then((answer) => ({ kind: 'delete', answer }), toError);
+      const pending = alone(master, operation);
       await settle();
       results = [await pending];
     }
@@ -249,9 +271,15 @@ class Comparison {
     const condition = this.#conditionOf(one.condition, one.key);
     if (one.kind === 'delete')
       return { kind: 'delete', command: deleteOf(one.key, { condition, returnPrevious: true }) };
+    if (one.kind === 'increment') {
+      const { key, delta, initial } = one;
+      return {
+        kind: 'increment',
+        command: incrementOf(key, { delta, initial, condition, expiry: expiryOf(one, nowMs) }),
+      };
+    }
     const value = `${this.#rig.engine.nextLsn}.${tag} `.padEnd(one.bytes, 'x');
-    const expiry: Expiry =
-      one.expiry.kind === 'offset' ? { kind: 'at', expireAtMs: nowMs + one.expiry.ms } : one.expiry;
+    const expiry = expiryOf(one, nowMs);
     return { kind: 'set', command: setOf(one.key, value, { condition, expiry, returnPrevious: true }) };
   }
 
@@ -267,6 +295,8 @@ class Comparison {
     if (operation.kind === 'get') throw new Error('no gets here');
     const { command } = operation;
     if (operation.kind === 'delete') return this.#model.delete(command.key, command.condition, nowMs);
+    if (operation.kind === 'increment')
+      return this.#model.increment(command.key, operation.command, nowMs, position);
     const { value, expiry } = operation.command;
     const options = { expiry, condition: command.condition };
     return this.#model.set(command.key, Buffer.from(value).toString(), options, nowMs, position);
@@ -277,10 +307,15 @@ class Comparison {
       expect(result).toMatchObject({ kind: 'error', error: { code: 'resource_exhausted' } });
       return;
     }
+    if (outcome.kind === 'no number') {
+      expect(result).toMatchObject({ kind: 'error', error: { code: 'failed_precondition' } });
+      return;
+    }
     expect(result.kind).toBe(one.kind);
     const { answer } = result as { answer: WriteAnswer };
     expect(answer.applied).toBe(outcome.kind === 'applied');
-    expect(modelOf(answer.previous)).toEqual(outcome.kind === 'applied' ? outcome.previous : undefined);
+    if (one.kind !== 'increment')
+      expect(modelOf(answer.previous)).toEqual(outcome.kind === 'applied' ? outcome.previous : undefined);
     expect(modelOf(answer.current)).toEqual(outcome.kind === 'not_met' ? outcome.current : undefined);
     // With nothing else going on an answer is of the newest state; in a batch, of that before it where it wrote nothing.
     const { position } = this.#rig.engine;
@@ -298,6 +333,23 @@ class Comparison {
     expect(store.bytes).toBe(this.#model.bytes);
     expect(this.#model.isOver(0, 0)).toBe(false);
   }
+}
+
+function alone(master: Rig['master'], operation: BatchOperation): Promise<BatchResult> {
+  switch (operation.kind) {
+    case 'set':
+      return master.set(operation.command).then((answer) => ({ kind: 'set', answer }), toError);
+    case 'delete':
+      return master.delete(operation.command).then((answer) => ({ kind: 'delete', answer }), toError);
+    case 'increment':
+      return master.increment(operation.command).then((answer) => ({ kind: 'increment', answer }), toError);
+    case 'get':
+      throw new Error('no gets here');
+  }
+}
+
+function expiryOf({ expiry }: Extract<WriteStep, { expiry: unknown }>, nowMs: number): Expiry {
+  return expiry.kind === 'offset' ? { kind: 'at', expireAtMs: nowMs + expiry.ms } : expiry;
 }
 
 function toError(error: unknown): BatchResult {

@@ -6,6 +6,7 @@
 
 import { ADMISSION_MUTANTS } from './admission-mutants.ts';
 import { ANSWER_MUTANTS } from './answer-mutants.ts';
+import { API_MUTANTS } from './api-mutants.ts';
 import { ASIDE_MUTANTS } from './aside-mutants.ts';
 import { CLOCK_MUTANTS } from './clock-mutants.ts';
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
@@ -210,6 +211,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...TOOL_MUTANTS,
   ...ADMISSION_MUTANTS,
   ...ANSWER_MUTANTS,
+  ...API_MUTANTS,
   ...WRITE_MUTANTS,
   ...EDGE_MUTANTS,
 ];

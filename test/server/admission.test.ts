@@ -203,6 +203,7 @@ describe('an edge of something that is no node', () => {
             get: none,
             set: none,
             delete: none,
+            increment: none,
             batch: none,
             scan,
             getUpdates: none,

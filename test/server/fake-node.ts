@@ -9,11 +9,14 @@ import type {
   Expiry,
   GetAnswer,
   GetCommand,
+  IncrementAnswer,
+  IncrementCommand,
   SetCommand,
   WriteAnswer,
 } from '#model/commands.ts';
+import { addToCounter, counterOf, encodeCounter } from '#model/counter.ts';
 import type { Entry } from '#model/entry.ts';
-import type { WalnutError } from '#model/errors.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { AdminPort, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
 import { isSamePosition, type Lsn, type Position, toLsn } from '#model/position.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
@@ -118,6 +121,16 @@ export class FakeNode {
     return this.#written(true, command, before, undefined);
   }
 
+  #increment(command: IncrementCommand): IncrementAnswer {
+    const before = this.entries.get(command.key);
+    const number = before === undefined ? command.initial : counterOf(command.key, before.value);
+    const value = addToCounter(command.key, number, command.delta);
+    const expiry = before === undefined ? command.expiry : ({ kind: 'default' } as const);
+    const answer = this.#set({ ...command, value: encodeCounter(value), expiry });
+    const expireAtMs = this.entries.get(command.key)?.expireAtMs ?? 0;
+    return { ...answer, ...(answer.applied ? { value, expireAtMs } : { value: 0n, expireAtMs: 0 }) };
+  }
+
   #written(
     applied: boolean,
     command: SetCommand | DeleteCommand,
@@ -187,6 +200,10 @@ export class FakeNode {
         this.#note('delete', command);
         return this.#delete(command);
       },
+      increment: (command) => {
+        this.#note('increment', command);
+        return this.#increment(command);
+      },
       batch: (operations) => {
         this.#note('batch', operations);
         return this.#record(operations);
@@ -227,7 +244,14 @@ export class FakeNode {
   /** Writes of one batch are one record. */
   #record(operations: readonly BatchOperation[]): BatchResult[] {
     this.#recordLsn = this.lsn + 1;
-    const results = operations.map((operation) => this.#run(operation));
+    const results = operations.map((operation): BatchResult => {
+      try {
+        return this.#run(operation);
+      } catch (error) {
+        if (error instanceof WalnutError) return { kind: 'error', error };
+        throw error;
+      }
+    });
     this.#recordLsn = undefined;
     return results;
   }
@@ -240,6 +264,8 @@ export class FakeNode {
         return { kind: 'set', answer: this.#set(operation.command) };
       case 'delete':
         return { kind: 'delete', answer: this.#delete(operation.command) };
+      case 'increment':
+        return { kind: 'increment', answer: this.#increment(operation.command) };
     }
   }
 

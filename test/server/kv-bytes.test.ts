@@ -11,6 +11,8 @@ import {
   BatchResponseSchema,
   GetRequestSchema,
   GetResponseSchema,
+  IncrementRequestSchema,
+  IncrementResponseSchema,
   SetRequestSchema,
   SetResponseSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
@@ -22,7 +24,14 @@ import { FakeNode } from '#test/server/fake-node.ts';
 import { http1, start } from '#test/server/running.ts';
 import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
 import { type Caller, KeyValueBytes } from '#wire/kv-bytes.ts';
-import { fromGetAnswer, fromSetAnswer, toGetCommand, toSetCommand } from '#wire/kv-codec.ts';
+import {
+  fromGetAnswer,
+  fromIncrementAnswer,
+  fromSetAnswer,
+  toGetCommand,
+  toIncrementCommand,
+  toSetCommand,
+} from '#wire/kv-codec.ts';
 import { SET } from '#wire/kv-columns.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
 
@@ -90,6 +99,28 @@ const badKey = fc.constantFrom('', 'k'.repeat(1_025), 'ü'.repeat(600));
 const value = fc.uint8Array({ maxLength: 300 });
 const position = fc.record({ epoch: fc.bigInt(0n, 2n ** 53n - 1n), lsn: fc.bigInt(0n, 9n) });
 
+const expiry = fc.oneof(
+  fc.record({ case: fc.constant('ttlMs' as const), value: fc.bigInt(1n, 2n ** 40n) }),
+  fc.record({ case: fc.constant('expireAtMs' as const), value: fc.bigInt(0n, 2n ** 40n) }),
+);
+const condition = fc.record({
+  case: fc.constantFrom('ifAbsent' as const, 'ifPresent' as const),
+  value: fc.constant(true),
+});
+
+function incrementsOf(keys: fc.Arbitrary<string>): fc.Arbitrary<unknown> {
+  return fc.record(
+    {
+      key: fc.oneof(keys, fc.constantFrom('n', 'm')),
+      delta: fc.oneof(fc.bigInt(-3n, 3n), fc.bigInt(-(2n ** 52n), 2n ** 52n - 1n)),
+      initial: fc.bigInt(-5n, 5n),
+      expiry,
+      condition,
+    },
+    { requiredKeys: ['key'] },
+  );
+}
+
 function operationsOf(keys: fc.Arbitrary<string>): {
   plain: fc.Arbitrary<Operation>;
   any: fc.Arbitrary<Operation>;
@@ -98,24 +129,21 @@ function operationsOf(keys: fc.Arbitrary<string>): {
     { key: keys, atLeast: position, waitMs: fc.integer({ min: 0, max: 60_000 }) },
     { requiredKeys: ['key'] },
   );
-  const expiry = fc.oneof(
-    fc.record({ case: fc.constant('ttlMs' as const), value: fc.bigInt(1n, 2n ** 40n) }),
-    fc.record({ case: fc.constant('expireAtMs' as const), value: fc.bigInt(0n, 2n ** 40n) }),
-  );
-  const condition = fc.record({
-    case: fc.constantFrom('ifAbsent' as const, 'ifPresent' as const),
-    value: fc.constant(true),
-  });
   const set = fc.record(
     { key: keys, value, expiry, condition, returnPrevious: fc.boolean() },
     { requiredKeys: ['key', 'value'] },
   );
   const remove = fc.record({ key: keys, returnPrevious: fc.boolean() }, { requiredKeys: ['key'] });
-  const wrapped = <C extends 'get' | 'set' | 'delete'>(
+  const wrapped = <C extends 'get' | 'set' | 'delete' | 'increment'>(
     name: C,
     of: fc.Arbitrary<unknown>,
   ): fc.Arbitrary<Operation> => of.map((one) => ({ operation: { case: name, value: one } }) as Operation);
-  const plain = fc.oneof(wrapped('get', get), wrapped('set', set), wrapped('delete', remove));
+  const plain = fc.oneof(
+    wrapped('get', get),
+    wrapped('set', set),
+    wrapped('delete', remove),
+    wrapped('increment', incrementsOf(keys)),
+  );
   const odd = fc.oneof(
     wrapped(
       'get',
@@ -145,6 +173,17 @@ function operationsOf(keys: fc.Arbitrary<string>): {
       fc.record({ key: keys, condition: fc.record({ case: fc.constant('ifVersion'), value: position }) }),
     ),
     wrapped('delete', fc.record({ key: keys, durability: fc.integer({ min: 0, max: 3 }) })),
+    wrapped(
+      'increment',
+      fc.record(
+        {
+          key: keys,
+          delta: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
+          minAcks: fc.integer({ min: 0, max: 99 }),
+        },
+        { requiredKeys: ['key'] },
+      ),
+    ),
     fc.constant({} as Operation),
   );
   return { plain, any: fc.oneof({ weight: 3, arbitrary: plain }, { weight: 1, arbitrary: odd }) };
@@ -284,6 +323,40 @@ describe('a batch by its bytes', () => {
         }
       }),
       { numRuns: 300 },
+    );
+    expect(taken).toBeGreaterThan(100);
+  });
+
+  it('is for Increments by themselves what the general way is', async () => {
+    const of = fc.oneof(good.plain, mixed.any);
+    let taken = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(of, { minLength: 1, maxLength: 9 }), async (operations) => {
+        const [general, short] = [new FakeNode(), new FakeNode()];
+        for (const { operation } of operations) {
+          if (operation?.case !== 'increment') continue;
+          const request = toBinary(IncrementRequestSchema, create(IncrementRequestSchema, operation.value));
+          const outcome = async (answer: () => unknown): Promise<unknown> => {
+            try {
+              return await answer();
+            } catch (error) {
+              return (error as WalnutError).code;
+            }
+          };
+          const answer = await outcome(async () => bytesOf(short).increment(request, CALLER, HEADROOM));
+          if (answer === undefined) continue;
+          taken++;
+          const expected = await outcome(async () => {
+            const command = toIncrementCommand(fromBinary(IncrementRequestSchema, request));
+            const whole = fromIncrementAnswer(await general.ports.keyValue.increment(command));
+            return Buffer.from(toBinary(IncrementResponseSchema, whole)).toString('hex');
+          });
+          const shown = Buffer.isBuffer(answer) ? answer.subarray(HEADROOM).toString('hex') : answer;
+          expect(shown).toEqual(expected);
+          expect([...short.entries]).toEqual([...general.entries]);
+        }
+      }),
+      { numRuns: 500 },
     );
     expect(taken).toBeGreaterThan(100);
   });

@@ -1,4 +1,4 @@
-import { createClient, type Transport } from '@connectrpc/connect';
+import { Code, createClient, type Transport } from '@connectrpc/connect';
 import {
   createConnectTransport,
   createGrpcTransport,
@@ -62,6 +62,16 @@ describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
       ],
     });
     expect(batch.results.map(({ result }) => result.case)).toEqual(['set', 'get', 'delete']);
+    const expiry = { case: 'ttlMs', value: 9n } as const;
+    const increment = await store.increment({ key: 'n', delta: -3n, initial: 10n, expiry });
+    expect(increment).toMatchObject({ applied: true, value: 7n, expireAtMs: 1_000_009n });
+    expect((await store.increment({ key: 'n' })).value).toBe(8n);
+    expect(Buffer.from((await store.get({ key: 'n' })).value).toString()).toBe('8');
+    await expect(store.increment({ key: 'a/ü' })).rejects.toMatchObject({ code: Code.FailedPrecondition });
+    await expect(store.increment({ key: 'n', delta: 2n ** 63n - 1n })).rejects.toMatchObject({
+      code: Code.OutOfRange,
+    });
+
     expect((await store.scan({ prefix: 'a' })).entries.map(({ key }) => key)).toEqual(['a/ü']);
     const updates = await store.getUpdates({ format: UpdateFormat.FRAMES });
     expect(updates.frames).toEqual(new Uint8Array([7, 7]));

@@ -11,7 +11,7 @@ import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { countOf, enumName, showPosition } from '../output/output.ts';
-import { callFollowing, missedGuarantee } from './write-commands.ts';
+import { callFollowing, missedGuarantee } from './write-options.ts';
 
 const TIMEOUT_MS_MAX = 60_000;
 

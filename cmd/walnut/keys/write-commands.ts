@@ -1,43 +1,31 @@
-/**
- * `walnut set` and `walnut del`. A replica refuses writes and names its master:
- * the write is then made there, once, with a notice on stderr, unless
- * --no-follow asks for the refusal.
- */
+/** `walnut set` and `walnut del`. */
 import { readFile } from 'node:fs/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Command, Option } from 'commander';
 import type { DeleteResponse, SetRequestSchema, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability } from '#gen/walnut/v1/types_pb.ts';
-import { quoteKey, REPLICAS_MAX } from '#model/limits.ts';
-import {
-  parseCount,
-  parseExpireAtMs,
-  parseKey,
-  parseTtlMs,
-  parseWaitMs,
-  parseWirePosition,
-  type WirePosition,
-} from '../arguments.ts';
-import { createNodeClients, type NodeClients, WAITING_CALL } from '../call/connection.ts';
-import { CliError, describeFailure, EXIT, type ExitCode, leaderHintOf } from '../cli-error.ts';
-import { type CommandHost, type Invocation, parseToldAddress, show, usageError } from '../command-host.ts';
+import { quoteKey } from '#model/limits.ts';
+import { parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
+import { WAITING_CALL } from '../call/connection.ts';
+import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
+import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { entryToJson, enumName, showPosition, showValue } from '../output/output.ts';
+import {
+  addWriteOptions,
+  callFollowing,
+  checkGuarantee,
+  type WriteOptions,
+  writeFields,
+} from './write-options.ts';
 
-const TIMEOUT_MS_MAX = 60_000;
 /** No server takes more; reading stdin stops there. */
 const VALUE_BYTES_MAX = 64 * 1_024 * 1_024;
 
-interface WriteOptions {
+interface KeyOptions extends WriteOptions {
   readonly returnPrevious?: boolean;
-  readonly durability?: 'accepted' | 'local';
-  readonly minAcks?: number;
-  readonly requestId?: string;
-  readonly timeout?: number;
-  readonly ifVersion?: WirePosition;
-  readonly follow?: boolean;
 }
 
-interface SetOptions extends WriteOptions {
+interface SetOptions extends KeyOptions {
   readonly file?: string;
   readonly ttl?: number;
   readonly expireAt?: number;
@@ -74,6 +62,7 @@ export function addWriteCommands(program: Command, host: CommandHost): void {
     )
     .addOption(new Option('--if-present', 'only where the key is there').conflicts('ifVersion'));
   addWriteOptions(set)
+    .option('--return-previous', 'also print the entry before')
     .addHelpText(
       'after',
       `
@@ -92,6 +81,7 @@ Examples:
     .description('Deletes a key and prints the position of the delete. Exits 1 where nothing was deleted.')
     .argument('<key>', 'what the entry is called', parseKey);
   addWriteOptions(del)
+    .option('--return-previous', 'also print the entry before')
     .addHelpText(
       'after',
       `
@@ -100,28 +90,7 @@ Examples:
   walnut del greeting --return-previous --json
   walnut del greeting --if-version 4294967303-12`,
     )
-    .action(host.action<WriteOptions>(runDelete));
-}
-
-function addWriteOptions(command: Command): Command {
-  return command
-    .option('--if-version <position>', 'only where the key has exactly this version', parseWirePosition)
-    .option('--return-previous', 'also print the entry before')
-    .addOption(
-      new Option('--durability <level>', 'answer only when this safe').choices(['accepted', 'local']),
-    )
-    .option(
-      '--min-acks <n>',
-      'answer only when this many replicas have it on disk',
-      parseCount(0, REPLICAS_MAX),
-    )
-    .option(
-      '--timeout <duration>',
-      'how long to wait for those two (default: 5s, at most 60s)',
-      parseWaitMs(TIMEOUT_MS_MAX),
-    )
-    .option('--request-id <id>', 'name the write: repeated within ten minutes, it is carried out once')
-    .option('--no-follow', 'do not go to the master when a replica refuses');
+    .action(host.action<KeyOptions>(runDelete));
 }
 
 async function runSet(invocation: Invocation, options: SetOptions): Promise<ExitCode> {
@@ -131,20 +100,22 @@ async function runSet(invocation: Invocation, options: SetOptions): Promise<Exit
     value: await readValue(invocation, options),
     expiry: expiryOf(options),
     condition: conditionOf(options),
-    ...commonFields(options),
+    returnPrevious: options.returnPrevious === true,
+    ...writeFields(options),
   };
   const response = await callFollowing(invocation, options, ({ kv }) => kv.set(request, WAITING_CALL));
   return showWrite(invocation, options, key, response, response.applied);
 }
 
-async function runDelete(invocation: Invocation, options: WriteOptions): Promise<ExitCode> {
+async function runDelete(invocation: Invocation, options: KeyOptions): Promise<ExitCode> {
   const key = invocation.args[0] ?? '';
   const { ifVersion } = options;
   const request = {
     key,
     condition:
       ifVersion === undefined ? { case: undefined } : { case: 'ifVersion' as const, value: ifVersion },
-    ...commonFields(options),
+    returnPrevious: options.returnPrevious === true,
+    ...writeFields(options),
   };
   const response = await callFollowing(invocation, options, ({ kv }) => kv.delete(request, WAITING_CALL));
   return showWrite(invocation, options, key, response, response.deleted);
@@ -188,37 +159,6 @@ function conditionOf(
   return { case: undefined };
 }
 
-function commonFields(options: WriteOptions) {
-  const levels = { accepted: Durability.ACCEPTED, local: Durability.LOCAL };
-  return {
-    returnPrevious: options.returnPrevious === true,
-    durability: options.durability === undefined ? Durability.UNSPECIFIED : levels[options.durability],
-    minAcks: options.minAcks ?? 0,
-    timeoutMs: options.timeout ?? 0,
-    requestId: options.requestId ?? '',
-  };
-}
-
-/** A second refusal is final: two nodes that point at each other must not keep us busy. */
-export async function callFollowing<T>(
-  invocation: Invocation,
-  options: { readonly follow?: boolean },
-  call: (clients: NodeClients) => Promise<T>,
-  does = 'writing to',
-): Promise<T> {
-  try {
-    return await call(createNodeClients(invocation.address));
-  } catch (error) {
-    const hint = leaderHintOf(error);
-    if (hint === undefined || options.follow === false) throw error;
-    const master = parseToldAddress(hint, invocation.address);
-    invocation.io.note(`${invocation.address.text} is a replica; ${does} its master at ${master.text}\n`);
-    return await call(createNodeClients(master)).catch((cause: unknown) => {
-      throw describeFailure(cause, master.text);
-    });
-  }
-}
-
 async function showWrite(
   invocation: Invocation,
   options: WriteOptions,
@@ -232,13 +172,7 @@ async function showWrite(
     () => describeWrite(response, isApplied),
   );
   if (!isApplied) throw notWritten(key, response, options);
-  const missed = missedGuarantee(response, options);
-  if (missed === undefined) return EXIT.ok;
-  throw new CliError(
-    EXIT.negative,
-    `written at ${showPosition(response.position)}, but ${missed}`,
-    'The write stands; see the replicas with: walnut status',
-  );
+  return checkGuarantee(response, options);
 }
 
 function writeToJson(
@@ -285,17 +219,4 @@ function notWritten(key: string, response: SetResponse | DeleteResponse, options
     EXIT.negative,
     `not ${isDelete ? 'deleted' : 'written'}: key ${quoteKey(key)} is missing`,
   );
-}
-
-/** What was asked for and had not been reached when the time was up. */
-export function missedGuarantee(
-  response: { readonly durabilityReached: Durability; readonly replicasAcked: number },
-  options: Pick<WriteOptions, 'durability' | 'minAcks'>,
-): string | undefined {
-  if (options.durability === 'local' && response.durabilityReached < Durability.LOCAL) {
-    return 'not known to be on the disk of the node in time';
-  }
-  const wanted = options.minAcks ?? 0;
-  if (response.replicasAcked >= wanted) return undefined;
-  return `only ${response.replicasAcked} of ${wanted} replicas had it on disk in time`;
 }

@@ -3,7 +3,7 @@ import { wantsWait } from '#master/receipts.ts';
 import type { Accepted, RecordBuilder } from '#master/record-builder.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { SetsAnswer } from '#model/bulk.ts';
-import type { BatchOperation, BatchResult, WriteOptions } from '#model/commands.ts';
+import type { BatchOperation, BatchResult, ReceiptOptions } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 
 /** A get that has seen a write of its own batch: answered when that is settled. */
@@ -37,10 +37,11 @@ export function isWaiting(step: Step): step is OwnGet | OtherWrite {
 export type PlainResults = Readonly<Record<PlainWrite['operation'], BatchResult>>;
 
 /** Nothing more than being visible. */
-export const PLAIN: WriteOptions = { returnPrevious: false, minAcks: 0, timeoutMs: 0 };
+export const PLAIN: ReceiptOptions = { minAcks: 0, timeoutMs: 0 };
 
 export function toStep(accepted: Accepted, operation: OtherWrite['operation'], builder: RecordBuilder): Step {
-  if (accepted !== builder.written || wantsWait(operation.command)) {
+  // An increment has an answer of its own: its sum.
+  if (operation.kind === 'increment' || accepted !== builder.written || wantsWait(operation.command)) {
     return { kind: 'write', accepted, operation };
   }
   return { kind: 'plain', accepted, operation: operation.kind };

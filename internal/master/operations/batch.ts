@@ -11,6 +11,7 @@ import {
   toStep,
 } from '#master/operations/batch-steps.ts';
 import { acceptDelete } from '#master/operations/delete.ts';
+import { acceptIncrement, toIncrementAnswer } from '#master/operations/increment.ts';
 import { acceptSet } from '#master/operations/set.ts';
 import type { Accepted, RecordBuilder, WriteCause } from '#master/record-builder.ts';
 import type { WritePath } from '#master/write-path.ts';
@@ -53,6 +54,8 @@ function accept(path: WritePath, operation: BatchOperation, builder: RecordBuild
         return toStep(acceptSet(path, operation.command, builder), operation, builder);
       case 'delete':
         return toStep(acceptDelete(path, operation.command, builder), operation, builder);
+      case 'increment':
+        return toStep(acceptIncrement(path, operation.command, builder), operation, builder);
     }
   } catch (error) {
     return toBatchError(error);
@@ -90,8 +93,10 @@ async function finish(
       await step.record.settled;
       return step.result;
     }
-    const answer = await path.answer(step.accepted, step.operation.command, signal);
-    return { kind: step.operation.kind, answer };
+    const { accepted, operation } = step;
+    const answer = await path.answer(accepted, operation.command, signal);
+    if (operation.kind !== 'increment') return { kind: operation.kind, answer };
+    return { kind: 'increment', answer: toIncrementAnswer(path, accepted, answer) };
   } catch (error) {
     return toBatchError(error);
   }

@@ -12,6 +12,8 @@ import type {
   DurableAnswer,
   GetAnswer,
   GetCommand,
+  IncrementAnswer,
+  IncrementCommand,
   ScanAnswer,
   ScanCommand,
   SetCommand,
@@ -73,6 +75,10 @@ export class KeysDoor implements KeyValuePort, BulkPort {
 
   delete(command: DeleteCommand, signal?: AbortSignal): Promise<WriteAnswer> {
     return this.#admission.writer().delete(command, signal);
+  }
+
+  increment(command: IncrementCommand, signal?: AbortSignal): Promise<IncrementAnswer> {
+    return this.#admission.writer().increment(command, signal);
   }
 
   async batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/kv_store.proto.
  */
 export const file_walnut_v1_kv_store: GenFile = /*@__PURE__*/
-  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSKFAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQFCEwoRX21heF9zdGFsZW5lc3NfbXMioQEKC0dldFJlc3BvbnNlEg0KBWZvdW5kGAEgASgIEg0KBXZhbHVlGAIgASgMEiQKB3ZlcnNpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiIKBWFzX29mGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgGIAEoBCLRAgoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKD3JldHVybl9wcmV2aW91cxgJIAEoCBIpCgpkdXJhYmlsaXR5GAogASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCyABKA0SEgoKdGltZW91dF9tcxgMIAEoDRISCgpyZXF1ZXN0X2lkGA0gASgJQggKBmV4cGlyeUILCgljb25kaXRpb24i1wEKC1NldFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SIgoIcHJldmlvdXMYAyABKAsyEC53YWxudXQudjEuRW50cnkSIQoHY3VycmVudBgEIAEoCzIQLndhbG51dC52MS5FbnRyeRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgGIAEoDSLSAQoNRGVsZXRlUmVxdWVzdBILCgNrZXkYASABKAkSKQoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEhcKD3JldHVybl9wcmV2aW91cxgDIAEoCBIpCgpkdXJhYmlsaXR5GAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYBSABKA0SEgoKdGltZW91dF9tcxgGIAEoDRISCgpyZXF1ZXN0X2lkGAcgASgJQgsKCWNvbmRpdGlvbiLaAQoORGVsZXRlUmVzcG9uc2USDwoHZGVsZXRlZBgBIAEoCBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIiCghwcmV2aW91cxgDIAEoCzIQLndhbG51dC52MS5FbnRyeRIhCgdjdXJyZW50GAQgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNIj0KDEJhdGNoUmVxdWVzdBItCgpvcGVyYXRpb25zGAEgAygLMhkud2FsbnV0LnYxLkJhdGNoT3BlcmF0aW9uIpUBCg5CYXRjaE9wZXJhdGlvbhIkCgNnZXQYASABKAsyFS53YWxudXQudjEuR2V0UmVxdWVzdEgAEiQKA3NldBgCIAEoCzIVLndhbG51dC52MS5TZXRSZXF1ZXN0SAASKgoGZGVsZXRlGAMgASgLMhgud2FsbnV0LnYxLkRlbGV0ZVJlcXVlc3RIAEILCglvcGVyYXRpb24iOAoNQmF0Y2hSZXNwb25zZRInCgdyZXN1bHRzGAEgAygLMhYud2FsbnV0LnYxLkJhdGNoUmVzdWx0IroBCgtCYXRjaFJlc3VsdBIlCgNnZXQYASABKAsyFi53YWxudXQudjEuR2V0UmVzcG9uc2VIABIlCgNzZXQYAiABKAsyFi53YWxudXQudjEuU2V0UmVzcG9uc2VIABIrCgZkZWxldGUYAyABKAsyGS53YWxudXQudjEuRGVsZXRlUmVzcG9uc2VIABImCgVlcnJvchgEIAEoCzIVLndhbG51dC52MS5CYXRjaEVycm9ySABCCAoGcmVzdWx0IisKCkJhdGNoRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIk8KC1NjYW5SZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRIOCgZjdXJzb3IYAiABKAkSDQoFbGltaXQYAyABKA0SEQoJa2V5c19vbmx5GAQgASgIIoABCgxTY2FuUmVzcG9uc2USIQoHZW50cmllcxgBIAMoCzIQLndhbG51dC52MS5FbnRyeRITCgtuZXh0X2N1cnNvchgCIAEoCRIiCgVhc19vZhgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxzdGFsZW5lc3NfbXMYBCABKAQicwoRR2V0VXBkYXRlc1JlcXVlc3QSIgoFYWZ0ZXIYASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SJwoGZm9ybWF0GAIgASgOMhcud2FsbnV0LnYxLlVwZGF0ZUZvcm1hdBIRCgltYXhfYnl0ZXMYAyABKA0itwEKEkdldFVwZGF0ZXNSZXNwb25zZRIiCgdlbnRyaWVzGAEgAygLMhEud2FsbnV0LnYxLlVwZGF0ZRIOCgZmcmFtZXMYAiABKAwSIQoEbGFzdBgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIjCgZsYXRlc3QYBCABKAsyEy53YWxudXQudjEuUG9zaXRpb24SJQoIZWFybGllc3QYBSABKAsyEy53YWxudXQudjEuUG9zaXRpb24iswEKBlVwZGF0ZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgx0aW1lc3RhbXBfbXMYAiABKAQSGQoCb3AYAyABKA4yDS53YWxudXQudjEuT3ASHwoFY2F1c2UYBCABKA4yEC53YWxudXQudjEuQ2F1c2USCwoDa2V5GAUgASgJEg0KBXZhbHVlGAYgASgMEhQKDGV4cGlyZV9hdF9tcxgHIAEoBCKNAQoTQXdhaXREdXJhYmxlUmVxdWVzdBIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIpCgpkdXJhYmlsaXR5GAIgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYAyABKA0SEgoKdGltZW91dF9tcxgEIAEoDSKHAQoUQXdhaXREdXJhYmxlUmVzcG9uc2USMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAEgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYAiABKA0SJAoHZHVyYWJsZRgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbipiCgxVcGRhdGVGb3JtYXQSHQoZVVBEQVRFX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhkKFVVQREFURV9GT1JNQVRfRU5UUklFUxABEhgKFFVQREFURV9GT1JNQVRfRlJBTUVTEAIy2QMKB0tWU3RvcmUSOQoDR2V0EhUud2FsbnV0LnYxLkdldFJlcXVlc3QaFi53YWxudXQudjEuR2V0UmVzcG9uc2UiA5ACARI0CgNTZXQSFS53YWxudXQudjEuU2V0UmVxdWVzdBoWLndhbG51dC52MS5TZXRSZXNwb25zZRI9CgZEZWxldGUSGC53YWxudXQudjEuRGVsZXRlUmVxdWVzdBoZLndhbG51dC52MS5EZWxldGVSZXNwb25zZRI6CgVCYXRjaBIXLndhbG51dC52MS5CYXRjaFJlcXVlc3QaGC53YWxudXQudjEuQmF0Y2hSZXNwb25zZRI8CgRTY2FuEhYud2FsbnV0LnYxLlNjYW5SZXF1ZXN0Ghcud2FsbnV0LnYxLlNjYW5SZXNwb25zZSIDkAIBEk4KCkdldFVwZGF0ZXMSHC53YWxudXQudjEuR2V0VXBkYXRlc1JlcXVlc3QaHS53YWxudXQudjEuR2V0VXBkYXRlc1Jlc3BvbnNlIgOQAgESVAoMQXdhaXREdXJhYmxlEh4ud2FsbnV0LnYxLkF3YWl0RHVyYWJsZVJlcXVlc3QaHy53YWxudXQudjEuQXdhaXREdXJhYmxlUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_walnut_v1_types]);
+  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSKFAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQFCEwoRX21heF9zdGFsZW5lc3NfbXMioQEKC0dldFJlc3BvbnNlEg0KBWZvdW5kGAEgASgIEg0KBXZhbHVlGAIgASgMEiQKB3ZlcnNpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiIKBWFzX29mGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgGIAEoBCLRAgoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKD3JldHVybl9wcmV2aW91cxgJIAEoCBIpCgpkdXJhYmlsaXR5GAogASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCyABKA0SEgoKdGltZW91dF9tcxgMIAEoDRISCgpyZXF1ZXN0X2lkGA0gASgJQggKBmV4cGlyeUILCgljb25kaXRpb24i1wEKC1NldFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SIgoIcHJldmlvdXMYAyABKAsyEC53YWxudXQudjEuRW50cnkSIQoHY3VycmVudBgEIAEoCzIQLndhbG51dC52MS5FbnRyeRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgGIAEoDSLSAQoNRGVsZXRlUmVxdWVzdBILCgNrZXkYASABKAkSKQoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEhcKD3JldHVybl9wcmV2aW91cxgDIAEoCBIpCgpkdXJhYmlsaXR5GAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYBSABKA0SEgoKdGltZW91dF9tcxgGIAEoDRISCgpyZXF1ZXN0X2lkGAcgASgJQgsKCWNvbmRpdGlvbiLaAQoORGVsZXRlUmVzcG9uc2USDwoHZGVsZXRlZBgBIAEoCBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIiCghwcmV2aW91cxgDIAEoCzIQLndhbG51dC52MS5FbnRyeRIhCgdjdXJyZW50GAQgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNIsoCChBJbmNyZW1lbnRSZXF1ZXN0EgsKA2tleRgBIAEoCRISCgVkZWx0YRgCIAEoEkgCiAEBEg8KB2luaXRpYWwYAyABKBISEAoGdHRsX21zGAQgASgESAASFgoMZXhwaXJlX2F0X21zGAUgASgESAASEwoJaWZfYWJzZW50GAYgASgISAESFAoKaWZfcHJlc2VudBgHIAEoCEgBEikKCmlmX3ZlcnNpb24YCCABKAsyEy53YWxudXQudjEuUG9zaXRpb25IARIpCgpkdXJhYmlsaXR5GAkgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCiABKA0SEgoKdGltZW91dF9tcxgLIAEoDRISCgpyZXF1ZXN0X2lkGAwgASgJQggKBmV4cGlyeUILCgljb25kaXRpb25CCAoGX2RlbHRhIt4BChFJbmNyZW1lbnRSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEg0KBXZhbHVlGAIgASgSEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgEIAEoBBIhCgdjdXJyZW50GAUgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgGIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAcgASgNIj0KDEJhdGNoUmVxdWVzdBItCgpvcGVyYXRpb25zGAEgAygLMhkud2FsbnV0LnYxLkJhdGNoT3BlcmF0aW9uIscBCg5CYXRjaE9wZXJhdGlvbhIkCgNnZXQYASABKAsyFS53YWxudXQudjEuR2V0UmVxdWVzdEgAEiQKA3NldBgCIAEoCzIVLndhbG51dC52MS5TZXRSZXF1ZXN0SAASKgoGZGVsZXRlGAMgASgLMhgud2FsbnV0LnYxLkRlbGV0ZVJlcXVlc3RIABIwCglpbmNyZW1lbnQYBCABKAsyGy53YWxudXQudjEuSW5jcmVtZW50UmVxdWVzdEgAQgsKCW9wZXJhdGlvbiI4Cg1CYXRjaFJlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi53YWxudXQudjEuQmF0Y2hSZXN1bHQi7QEKC0JhdGNoUmVzdWx0EiUKA2dldBgBIAEoCzIWLndhbG51dC52MS5HZXRSZXNwb25zZUgAEiUKA3NldBgCIAEoCzIWLndhbG51dC52MS5TZXRSZXNwb25zZUgAEisKBmRlbGV0ZRgDIAEoCzIZLndhbG51dC52MS5EZWxldGVSZXNwb25zZUgAEiYKBWVycm9yGAQgASgLMhUud2FsbnV0LnYxLkJhdGNoRXJyb3JIABIxCglpbmNyZW1lbnQYBSABKAsyHC53YWxudXQudjEuSW5jcmVtZW50UmVzcG9uc2VIAEIICgZyZXN1bHQiKwoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiTwoLU2NhblJlcXVlc3QSDgoGcHJlZml4GAEgASgJEg4KBmN1cnNvchgCIAEoCRINCgVsaW1pdBgDIAEoDRIRCglrZXlzX29ubHkYBCABKAgigAEKDFNjYW5SZXNwb25zZRIhCgdlbnRyaWVzGAEgAygLMhAud2FsbnV0LnYxLkVudHJ5EhMKC25leHRfY3Vyc29yGAIgASgJEiIKBWFzX29mGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgEIAEoBCJzChFHZXRVcGRhdGVzUmVxdWVzdBIiCgVhZnRlchgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgZmb3JtYXQYAiABKA4yFy53YWxudXQudjEuVXBkYXRlRm9ybWF0EhEKCW1heF9ieXRlcxgDIAEoDSK3AQoSR2V0VXBkYXRlc1Jlc3BvbnNlEiIKB2VudHJpZXMYASADKAsyES53YWxudXQudjEuVXBkYXRlEg4KBmZyYW1lcxgCIAEoDBIhCgRsYXN0GAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIlCghlYXJsaWVzdBgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiKzAQoGVXBkYXRlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHRpbWVzdGFtcF9tcxgCIAEoBBIZCgJvcBgDIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgEIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYBSABKAkSDQoFdmFsdWUYBiABKAwSFAoMZXhwaXJlX2F0X21zGAcgASgEIo0BChNBd2FpdER1cmFibGVSZXF1ZXN0EiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEikKCmR1cmFiaWxpdHkYAiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgDIAEoDRISCgp0aW1lb3V0X21zGAQgASgNIocBChRBd2FpdER1cmFibGVSZXNwb25zZRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYASABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgCIAEoDRIkCgdkdXJhYmxlGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uKmIKDFVwZGF0ZUZvcm1hdBIdChlVUERBVEVfRk9STUFUX1VOU1BFQ0lGSUVEEAASGQoVVVBEQVRFX0ZPUk1BVF9FTlRSSUVTEAESGAoUVVBEQVRFX0ZPUk1BVF9GUkFNRVMQAjKhBAoHS1ZTdG9yZRI5CgNHZXQSFS53YWxudXQudjEuR2V0UmVxdWVzdBoWLndhbG51dC52MS5HZXRSZXNwb25zZSIDkAIBEjQKA1NldBIVLndhbG51dC52MS5TZXRSZXF1ZXN0GhYud2FsbnV0LnYxLlNldFJlc3BvbnNlEj0KBkRlbGV0ZRIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0Ghkud2FsbnV0LnYxLkRlbGV0ZVJlc3BvbnNlEkYKCUluY3JlbWVudBIbLndhbG51dC52MS5JbmNyZW1lbnRSZXF1ZXN0Ghwud2FsbnV0LnYxLkluY3JlbWVudFJlc3BvbnNlEjoKBUJhdGNoEhcud2FsbnV0LnYxLkJhdGNoUmVxdWVzdBoYLndhbG51dC52MS5CYXRjaFJlc3BvbnNlEjwKBFNjYW4SFi53YWxudXQudjEuU2NhblJlcXVlc3QaFy53YWxudXQudjEuU2NhblJlc3BvbnNlIgOQAgESTgoKR2V0VXBkYXRlcxIcLndhbG51dC52MS5HZXRVcGRhdGVzUmVxdWVzdBodLndhbG51dC52MS5HZXRVcGRhdGVzUmVzcG9uc2UiA5ACARJUCgxBd2FpdER1cmFibGUSHi53YWxudXQudjEuQXdhaXREdXJhYmxlUmVxdWVzdBofLndhbG51dC52MS5Bd2FpdER1cmFibGVSZXNwb25zZSIDkAICYgZwcm90bzM", [file_walnut_v1_types]);
 
 /**
  * Asks for one key.
@@ -435,6 +435,190 @@ export const DeleteResponseSchema: GenMessage<DeleteResponse> = /*@__PURE__*/
   messageDesc(file_walnut_v1_kv_store, 5);
 
 /**
+ * Adds to one number.
+ *
+ * @generated from message walnut.v1.IncrementRequest
+ */
+export type IncrementRequest = Message<"walnut.v1.IncrementRequest"> & {
+  /**
+   * 1 to 1,024 bytes of well-formed UTF-8.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * What is added; negative numbers subtract. Unset: 1.
+   *
+   * @generated from field: optional sint64 delta = 2;
+   */
+  delta?: bigint | undefined;
+
+  /**
+   * What a missing key counts as, before `delta` is added.
+   *
+   * @generated from field: sint64 initial = 3;
+   */
+  initial: bigint;
+
+  /**
+   * When an entry that the call creates expires. Unset: `storage.default_ttl`,
+   * else never. An entry that is there keeps its deadline.
+   *
+   * @generated from oneof walnut.v1.IncrementRequest.expiry
+   */
+  expiry: {
+    /**
+     * Milliseconds from now; at least 1.
+     *
+     * @generated from field: uint64 ttl_ms = 4;
+     */
+    value: bigint;
+    case: "ttlMs";
+  } | {
+    /**
+     * Milliseconds since the Unix epoch, taken relative to the master's wall
+     * clock when the write is accepted. 0: never; one in the past stores nothing.
+     *
+     * @generated from field: uint64 expire_at_ms = 5;
+     */
+    value: bigint;
+    case: "expireAtMs";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * What must be true of the key for the write to be made. Unset: nothing.
+   *
+   * @generated from oneof walnut.v1.IncrementRequest.condition
+   */
+  condition: {
+    /**
+     * The key is missing. Only `true`.
+     *
+     * @generated from field: bool if_absent = 6;
+     */
+    value: boolean;
+    case: "ifAbsent";
+  } | {
+    /**
+     * The key is there. Only `true`.
+     *
+     * @generated from field: bool if_present = 7;
+     */
+    value: boolean;
+    case: "ifPresent";
+  } | {
+    /**
+     * The key is there with exactly this version.
+     *
+     * @generated from field: walnut.v1.Position if_version = 8;
+     */
+    value: Position;
+    case: "ifVersion";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Raises the durability that the answer waits for.
+   *
+   * @generated from field: walnut.v1.Durability durability = 9;
+   */
+  durability: Durability;
+
+  /**
+   * Wait until this many replicas have it on disk, at most 64.
+   *
+   * @generated from field: uint32 min_acks = 10;
+   */
+  minAcks: number;
+
+  /**
+   * How long to wait for durability and min_acks, in milliseconds, at most
+   * 60,000; 0: 5,000. Running out is no failure: the answer says what was reached.
+   *
+   * @generated from field: uint32 timeout_ms = 11;
+   */
+  timeoutMs: number;
+
+  /**
+   * Names the write, so that a retry adds once: see SetRequest.
+   *
+   * @generated from field: string request_id = 12;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message walnut.v1.IncrementRequest.
+ * Use `create(IncrementRequestSchema)` to create a new message.
+ */
+export const IncrementRequestSchema: GenMessage<IncrementRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_kv_store, 6);
+
+/**
+ * What became of an Increment.
+ *
+ * @generated from message walnut.v1.IncrementResponse
+ */
+export type IncrementResponse = Message<"walnut.v1.IncrementResponse"> & {
+  /**
+   * False: the condition was not met and nothing was written.
+   *
+   * @generated from field: bool applied = 1;
+   */
+  applied: boolean;
+
+  /**
+   * The sum; 0 where nothing was written.
+   *
+   * @generated from field: sint64 value = 2;
+   */
+  value: bigint;
+
+  /**
+   * The record that wrote it; where nothing was written, the state looked at.
+   *
+   * @generated from field: walnut.v1.Position position = 3;
+   */
+  position?: Position | undefined;
+
+  /**
+   * The entry's deadline in milliseconds since the Unix epoch, by the wall clock
+   * of the node that answers; 0: never.
+   *
+   * @generated from field: uint64 expire_at_ms = 4;
+   */
+  expireAtMs: bigint;
+
+  /**
+   * The entry now, when the condition was not met and there is one.
+   *
+   * @generated from field: walnut.v1.Entry current = 5;
+   */
+  current?: Entry | undefined;
+
+  /**
+   * The durability reached when the answer was given.
+   *
+   * @generated from field: walnut.v1.Durability durability_reached = 6;
+   */
+  durabilityReached: Durability;
+
+  /**
+   * Replicas that had it on disk when the answer was given.
+   *
+   * @generated from field: uint32 replicas_acked = 7;
+   */
+  replicasAcked: number;
+};
+
+/**
+ * Describes the message walnut.v1.IncrementResponse.
+ * Use `create(IncrementResponseSchema)` to create a new message.
+ */
+export const IncrementResponseSchema: GenMessage<IncrementResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_kv_store, 7);
+
+/**
  * Operations to run in order.
  *
  * @generated from message walnut.v1.BatchRequest
@@ -453,7 +637,7 @@ export type BatchRequest = Message<"walnut.v1.BatchRequest"> & {
  * Use `create(BatchRequestSchema)` to create a new message.
  */
 export const BatchRequestSchema: GenMessage<BatchRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 6);
+  messageDesc(file_walnut_v1_kv_store, 8);
 
 /**
  * One operation of a Batch.
@@ -490,6 +674,14 @@ export type BatchOperation = Message<"walnut.v1.BatchOperation"> & {
      */
     value: DeleteRequest;
     case: "delete";
+  } | {
+    /**
+     * Adds to one number.
+     *
+     * @generated from field: walnut.v1.IncrementRequest increment = 4;
+     */
+    value: IncrementRequest;
+    case: "increment";
   } | { case: undefined; value?: undefined };
 };
 
@@ -498,7 +690,7 @@ export type BatchOperation = Message<"walnut.v1.BatchOperation"> & {
  * Use `create(BatchOperationSchema)` to create a new message.
  */
 export const BatchOperationSchema: GenMessage<BatchOperation> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 7);
+  messageDesc(file_walnut_v1_kv_store, 9);
 
 /**
  * The results, one per operation and in their order.
@@ -519,7 +711,7 @@ export type BatchResponse = Message<"walnut.v1.BatchResponse"> & {
  * Use `create(BatchResponseSchema)` to create a new message.
  */
 export const BatchResponseSchema: GenMessage<BatchResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 8);
+  messageDesc(file_walnut_v1_kv_store, 10);
 
 /**
  * The result of one operation of a Batch.
@@ -564,6 +756,14 @@ export type BatchResult = Message<"walnut.v1.BatchResult"> & {
      */
     value: BatchError;
     case: "error";
+  } | {
+    /**
+     * Of an `increment`.
+     *
+     * @generated from field: walnut.v1.IncrementResponse increment = 5;
+     */
+    value: IncrementResponse;
+    case: "increment";
   } | { case: undefined; value?: undefined };
 };
 
@@ -572,7 +772,7 @@ export type BatchResult = Message<"walnut.v1.BatchResult"> & {
  * Use `create(BatchResultSchema)` to create a new message.
  */
 export const BatchResultSchema: GenMessage<BatchResult> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 9);
+  messageDesc(file_walnut_v1_kv_store, 11);
 
 /**
  * Why one operation of a Batch was refused.
@@ -600,7 +800,7 @@ export type BatchError = Message<"walnut.v1.BatchError"> & {
  * Use `create(BatchErrorSchema)` to create a new message.
  */
 export const BatchErrorSchema: GenMessage<BatchError> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 10);
+  messageDesc(file_walnut_v1_kv_store, 12);
 
 /**
  * Asks for a page of entries.
@@ -642,7 +842,7 @@ export type ScanRequest = Message<"walnut.v1.ScanRequest"> & {
  * Use `create(ScanRequestSchema)` to create a new message.
  */
 export const ScanRequestSchema: GenMessage<ScanRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 11);
+  messageDesc(file_walnut_v1_kv_store, 13);
 
 /**
  * A page of entries.
@@ -685,7 +885,7 @@ export type ScanResponse = Message<"walnut.v1.ScanResponse"> & {
  * Use `create(ScanResponseSchema)` to create a new message.
  */
 export const ScanResponseSchema: GenMessage<ScanResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 12);
+  messageDesc(file_walnut_v1_kv_store, 14);
 
 /**
  * Asks for the log after a position.
@@ -720,7 +920,7 @@ export type GetUpdatesRequest = Message<"walnut.v1.GetUpdatesRequest"> & {
  * Use `create(GetUpdatesRequestSchema)` to create a new message.
  */
 export const GetUpdatesRequestSchema: GenMessage<GetUpdatesRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 13);
+  messageDesc(file_walnut_v1_kv_store, 15);
 
 /**
  * The log after a position.
@@ -769,7 +969,7 @@ export type GetUpdatesResponse = Message<"walnut.v1.GetUpdatesResponse"> & {
  * Use `create(GetUpdatesResponseSchema)` to create a new message.
  */
 export const GetUpdatesResponseSchema: GenMessage<GetUpdatesResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 14);
+  messageDesc(file_walnut_v1_kv_store, 16);
 
 /**
  * One mutation of the log.
@@ -833,7 +1033,7 @@ export type Update = Message<"walnut.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 15);
+  messageDesc(file_walnut_v1_kv_store, 17);
 
 /**
  * Asks whether a position is safe, and waits until it is.
@@ -876,7 +1076,7 @@ export type AwaitDurableRequest = Message<"walnut.v1.AwaitDurableRequest"> & {
  * Use `create(AwaitDurableRequestSchema)` to create a new message.
  */
 export const AwaitDurableRequestSchema: GenMessage<AwaitDurableRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 16);
+  messageDesc(file_walnut_v1_kv_store, 18);
 
 /**
  * What was reached.
@@ -911,7 +1111,7 @@ export type AwaitDurableResponse = Message<"walnut.v1.AwaitDurableResponse"> & {
  * Use `create(AwaitDurableResponseSchema)` to create a new message.
  */
 export const AwaitDurableResponseSchema: GenMessage<AwaitDurableResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 17);
+  messageDesc(file_walnut_v1_kv_store, 19);
 
 /**
  * How GetUpdates tells the log.
@@ -990,6 +1190,19 @@ export const KVStore: GenService<{
     methodKind: "unary";
     input: typeof DeleteRequestSchema;
     output: typeof DeleteResponseSchema;
+  },
+  /**
+   * Adds to a number: the value is a decimal whole number in ASCII, as Set writes
+   * it and Get reads it. FAILED_PRECONDITION without `x-leader-hint` if the value
+   * is no such number, OUT_OF_RANGE if the sum does not fit 64 bits with a sign;
+   * nothing is written then.
+   *
+   * @generated from rpc walnut.v1.KVStore.Increment
+   */
+  increment: {
+    methodKind: "unary";
+    input: typeof IncrementRequestSchema;
+    output: typeof IncrementResponseSchema;
   },
   /**
    * Up to 1,000 operations in order; later ones see earlier ones. Not atomic:

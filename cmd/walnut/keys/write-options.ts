@@ -1,0 +1,116 @@
+/**
+ * What the commands that write have in common: options and the fields that they
+ * become. A replica refuses writes and names its master: the write is then made
+ * there, once, with a notice on stderr, unless --no-follow asks for the refusal.
+ */
+import { type Command, Option } from 'commander';
+import { Durability } from '#gen/walnut/v1/types_pb.ts';
+import { REPLICAS_MAX } from '#model/limits.ts';
+import { parseCount, parseWaitMs, parseWirePosition, type WirePosition } from '../arguments.ts';
+import { createNodeClients, type NodeClients } from '../call/connection.ts';
+import { CliError, describeFailure, EXIT, type ExitCode, leaderHintOf } from '../cli-error.ts';
+import { type Invocation, parseToldAddress } from '../command-host.ts';
+import { showPosition } from '../output/output.ts';
+
+const TIMEOUT_MS_MAX = 60_000;
+
+/** What a write waits for, and where it may go. */
+export interface ReceiptOptions {
+  readonly durability?: 'accepted' | 'local';
+  readonly minAcks?: number;
+  readonly timeout?: number;
+  readonly follow?: boolean;
+}
+
+export interface WriteOptions extends ReceiptOptions {
+  readonly requestId?: string;
+  readonly ifVersion?: WirePosition;
+}
+
+export function addReceiptOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--durability <level>', 'answer only when this safe').choices(['accepted', 'local']),
+    )
+    .option(
+      '--min-acks <n>',
+      'answer only when this many replicas have it on disk',
+      parseCount(0, REPLICAS_MAX),
+    )
+    .option(
+      '--timeout <duration>',
+      'how long to wait for those two (default: 5s, at most 60s)',
+      parseWaitMs(TIMEOUT_MS_MAX),
+    )
+    .option('--no-follow', 'do not go to the master when a replica refuses');
+}
+
+export function addWriteOptions(command: Command): Command {
+  command.option('--if-version <position>', 'only where the key has exactly this version', parseWirePosition);
+  return addReceiptOptions(command).option(
+    '--request-id <id>',
+    'name the write: repeated within ten minutes, it is carried out once',
+  );
+}
+
+export function receiptFields(options: ReceiptOptions) {
+  const levels = { accepted: Durability.ACCEPTED, local: Durability.LOCAL };
+  return {
+    durability: options.durability === undefined ? Durability.UNSPECIFIED : levels[options.durability],
+    minAcks: options.minAcks ?? 0,
+    timeoutMs: options.timeout ?? 0,
+  };
+}
+
+export function writeFields(options: WriteOptions) {
+  return { ...receiptFields(options), requestId: options.requestId ?? '' };
+}
+
+/** A second refusal is final: two nodes that point at each other must not keep us busy. */
+export async function callFollowing<T>(
+  invocation: Invocation,
+  options: { readonly follow?: boolean },
+  call: (clients: NodeClients) => Promise<T>,
+  does = 'writing to',
+): Promise<T> {
+  try {
+    return await call(createNodeClients(invocation.address));
+  } catch (error) {
+    const hint = leaderHintOf(error);
+    if (hint === undefined || options.follow === false) throw error;
+    const master = parseToldAddress(hint, invocation.address);
+    invocation.io.note(`${invocation.address.text} is a replica; ${does} its master at ${master.text}\n`);
+    return await call(createNodeClients(master)).catch((cause: unknown) => {
+      throw describeFailure(cause, master.text);
+    });
+  }
+}
+
+/** What was asked for and had not been reached when the time was up. */
+export function missedGuarantee(
+  response: { readonly durabilityReached: Durability; readonly replicasAcked: number },
+  options: Pick<ReceiptOptions, 'durability' | 'minAcks'>,
+): string | undefined {
+  if (options.durability === 'local' && response.durabilityReached < Durability.LOCAL) {
+    return 'not known to be on the disk of the node in time';
+  }
+  const wanted = options.minAcks ?? 0;
+  if (response.replicasAcked >= wanted) return undefined;
+  return `only ${response.replicasAcked} of ${wanted} replicas had it on disk in time`;
+}
+
+/** The exit code of a write that was made; throws where it is not as safe as asked. */
+export function checkGuarantee(
+  response: Parameters<typeof missedGuarantee>[0] & {
+    readonly position?: Parameters<typeof showPosition>[0];
+  },
+  options: ReceiptOptions,
+): ExitCode {
+  const missed = missedGuarantee(response, options);
+  if (missed === undefined) return EXIT.ok;
+  throw new CliError(
+    EXIT.negative,
+    `written at ${showPosition(response.position)}, but ${missed}`,
+    'The write stands; see the replicas with: walnut status',
+  );
+}

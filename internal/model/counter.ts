@@ -1,0 +1,54 @@
+/**
+ * Numbers as values: decimal whole numbers in ASCII from -2^63 to 2^63 - 1, so that
+ * Get, Set and Increment agree about them. Pure.
+ */
+import { WalnutError } from '#model/errors.ts';
+import { quoteKey } from '#model/limits.ts';
+
+export const COUNTER_MIN = -(2n ** 63n);
+export const COUNTER_MAX = 2n ** 63n - 1n;
+
+/** No leading zeros, no plus sign, no -0: each number has one form. */
+const FORM = /^(?:0|-?[1-9][0-9]{0,18})$/;
+/** Longest number, with its sign. */
+const CHARACTERS_MAX = 20;
+
+/** Undefined unless `value` is exactly a number. */
+export function tryCounter(value: Uint8Array): bigint | undefined {
+  if (value.length > CHARACTERS_MAX) return undefined;
+  const text = String.fromCharCode(...value);
+  if (!FORM.test(text)) return undefined;
+  const number = BigInt(text);
+  return isCounter(number) ? number : undefined;
+}
+
+export function isCounter(number: bigint): boolean {
+  return number >= COUNTER_MIN && number <= COUNTER_MAX;
+}
+
+export function encodeCounter(number: bigint): Uint8Array {
+  return Buffer.from(String(number), 'latin1');
+}
+
+/** The number that a value is. Throws `failed_precondition` if it is none. */
+export function counterOf(key: string, value: Uint8Array): bigint {
+  const number = tryCounter(value);
+  if (number !== undefined) return number;
+  // Four bytes are the most that a character takes.
+  const start = Buffer.from(value.subarray(0, 4 * 65)).toString();
+  throw new WalnutError(
+    'failed_precondition',
+    `key ${quoteKey(key)} has a value that is no number: ${quoteKey(start)}. ` +
+      'Expected a decimal whole number from -2^63 to 2^63 - 1, such as 42 or -7',
+  );
+}
+
+/** Throws `out_of_range` if the sum does not fit. */
+export function addToCounter(key: string, number: bigint, delta: bigint): bigint {
+  const sum = number + delta;
+  if (isCounter(sum)) return sum;
+  throw new WalnutError(
+    'out_of_range',
+    `key ${quoteKey(key)} is ${number}: adding ${delta} exceeds ${COUNTER_MIN} to ${COUNTER_MAX}`,
+  );
+}
