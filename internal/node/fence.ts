@@ -88,7 +88,7 @@ export class Fence {
     if (disbelieved === undefined) this.raise(term);
     else if (this.#disbelieved !== disbelieved) {
       this.#disbelieved = disbelieved;
-      this.#options.logger.error({ term }, disbelieved);
+      this.#options.logger.error({ term, why: disbelieved }, 'a term is not believed');
     }
   }
 

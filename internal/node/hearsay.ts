@@ -6,6 +6,7 @@
  */
 import { WalnutError } from '#model/errors.ts';
 import type { NodeAddress } from '#model/replication.ts';
+import type { NodeStatus } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import type { ReplicaList } from '#node/replica-list.ts';
 import type { ReplicaBook } from '#replication/replica-book.ts';
@@ -22,22 +23,26 @@ export class Hearsay {
   readonly #options: NodeOptions;
   readonly #list: ReplicaList;
   readonly #isLive: (address: string) => boolean;
+  /** Of this node. */
+  readonly #nodeId: string;
   readonly #signal: AbortSignal;
   /** By node id: where its last registration says that it is, and when that came, monotonic. */
   readonly #heard = new Map<string, NodeAddress & { readonly atMs: number }>();
   #confirmedMs = Number.NEGATIVE_INFINITY;
   #confirming: Promise<void> | undefined;
 
-  /** `isLive`: whether somebody takes pushes at an address. `signal`: the master ends, nobody is asked any more. */
+  /** `isLive`: whether somebody takes pushes at an address. `nodeId`: this node's. `signal`: the master ends, nobody is asked any more. */
   constructor(
     options: NodeOptions,
     list: ReplicaList,
     isLive: (address: string) => boolean,
+    nodeId: string,
     signal: AbortSignal,
   ) {
     this.#options = options;
     this.#list = list;
     this.#isLive = isLive;
+    this.#nodeId = nodeId;
     this.#signal = signal;
   }
 
@@ -45,6 +50,7 @@ export class Hearsay {
   get book(): ReplicaBook {
     const list = this.#list;
     return {
+      meet: (node) => this.#meet(node),
       group: () => list.group(),
       removedAs: (node) => list.removedAs(node),
       remember: async (node, isLive) => {
@@ -68,11 +74,8 @@ export class Hearsay {
     return [...listed, ...this.#heard.values()];
   }
 
-  /**
-   * A node registers: where its address is new, it is hearsay until that node
-   * answers there. Throws `resource_exhausted` where there is too much of it.
-   */
-  async note(node: NodeAddress): Promise<void> {
+  /** Where the address of a node is new, it is hearsay until that node answers there. */
+  async #meet(node: NodeAddress): Promise<void> {
     const isSame = (one: NodeAddress): boolean => one.nodeId === node.nodeId && one.address === node.address;
     if (this.#list.group().nodes.some(isSame) || this.#list.removedAs(node) !== undefined) return;
     this.#forgetOld();
@@ -83,7 +86,10 @@ export class Hearsay {
       );
     }
     this.#heard.set(node.nodeId, { ...node, atMs: this.#options.clock.monotonicMs() });
-    await this.#confirm(node);
+    const status = await this.#confirm(node);
+    // A node that is loading may not know its own id yet.
+    if (status === undefined || status.nodeId === '' || status.nodeId === node.nodeId) return;
+    throw new WalnutError('already_exists', describeOwner(node, status, this.#nodeId));
   }
 
   /** Asks again now and then for those that did not answer. Nobody waits for it. */
@@ -106,7 +112,7 @@ export class Hearsay {
     this.#forgetOld();
     await Promise.all(
       [...this.#heard.values()].map(async ({ nodeId, address }) => {
-        if (!(await this.#confirm({ nodeId, address }))) return;
+        if ((await this.#confirm({ nodeId, address }))?.nodeId !== nodeId) return;
         await this.#list.remember({ nodeId, address }, this.#isLive).catch((error: unknown) => {
           this.#options.logger.warn({ err: error, replica: address }, 'a replica could not be remembered');
         });
@@ -114,15 +120,16 @@ export class Hearsay {
     );
   }
 
-  async #confirm(node: NodeAddress): Promise<boolean> {
+  /** Asks who is at the address. Where it is that node, its address is hearsay no more; undefined: nobody answers. */
+  async #confirm(node: NodeAddress): Promise<NodeStatus | undefined> {
     const link = this.#options.dialer.dial(node.address);
     try {
       const status = await link.status({ timeoutMs: ASK_TIMEOUT_MS, signal: this.#signal });
       const isThere = status.nodeId === node.nodeId;
       if (isThere && this.#heard.get(node.nodeId)?.address === node.address) this.#heard.delete(node.nodeId);
-      return isThere;
+      return status;
     } catch {
-      return false;
+      return undefined;
     } finally {
       link.close();
     }
@@ -132,4 +139,13 @@ export class Hearsay {
     const oldestMs = this.#options.clock.monotonicMs() - HEARSAY_MS;
     for (const [nodeId, { atMs }] of this.#heard) if (atMs < oldestMs) this.#heard.delete(nodeId);
   }
+}
+
+/** Pure: why a node cannot register at an address, and what to change. `ownNodeId`: the master's. */
+export function describeOwner(node: NodeAddress, status: NodeStatus, ownNodeId: string): string {
+  const owner = status.nodeId === ownNodeId ? 'this master' : `another ${status.role}`;
+  return (
+    `address ${node.address} belongs to ${owner}, with node id ${status.nodeId}, not to ${node.nodeId}: ` +
+    'set server.advertise of this replica to the host:port at which its master reaches it'
+  );
 }

@@ -35,7 +35,6 @@ import { Rivals } from '#node/rivals.ts';
 import { OWN_TERMS } from '#node/term-source.ts';
 import { describeShortage } from '#platform/shortage.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
-import { completeAddress } from '#replication/replica-address.ts';
 import { ReplicaRegistry } from '#replication/replica-registry.ts';
 
 /** How often expired entries are looked for. */
@@ -100,6 +99,7 @@ export class MasterRole {
       options,
       this.#list,
       (address) => this.#registry.isLiveAt(address),
+      host.manifest.nodeId,
       this.#abort.signal,
     );
     this.#rivals = new Rivals(options.clock);
@@ -311,8 +311,6 @@ export class MasterRole {
   async register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
     const { logId, term } = this.#host.manifest;
     if (request.logId === logId) checkBelieved(Math.max(request.term, termOf(request.tail.epoch)), term);
-    const address = completeAddress(request.advertise, remoteAddress);
-    await this.#hearsay.note({ nodeId: request.nodeId, address });
     return this.#registry.register(request, remoteAddress);
   }
 

@@ -10,12 +10,11 @@ import {
   withRegistered,
   withRemoved,
 } from '#replication/known-replicas.ts';
-import type { ReplicaBook } from '#replication/replica-book.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 
 type IsLive = (address: string) => boolean;
 
-export class ReplicaList implements ReplicaBook {
+export class ReplicaList {
   readonly #directory: WalDirectory;
   readonly #configured: readonly string[];
   /** Made of `#groupOf`; the same object as long as nothing changed. */

@@ -3,13 +3,17 @@
  * terminal. The call that logs a line also writes it, without worker threads, so
  * that lines before an exit are not lost. Logging never throws and never blocks:
  * lines that cannot be written are dropped and counted (`line-output.ts`), and
- * fields that cannot be serialized are omitted. `NO_COLOR` is honoured (no-color.org).
+ * fields that cannot be serialized are omitted. Lines with the same message share
+ * a pace (`line-pace.ts`), so that nobody fills the log by causing one line over and
+ * over; the last line of a process, `fatal`, has none. `NO_COLOR` is honoured
+ * (no-color.org).
  */
 import { isatty } from 'node:tty';
 import pino from 'pino';
 import pretty from 'pino-pretty';
 import type { Clock } from '#platform/clock.ts';
 import { type Gap, LineOutput, type TryWrite } from '#platform/line-output.ts';
+import { LinePaces } from '#platform/line-pace.ts';
 import type { LogFields, Logger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { openStandardError } from '#platform/standard-error.ts';
@@ -72,7 +76,7 @@ export function createLogger(options: LoggerOptions): LevelLogger {
   const output = new LineOutput({ tryWrite, clock, describeGap });
   return new PinoLogger(
     lineTo((line) => output.write(line)),
-    { level: options.level, output },
+    { level: options.level, output, paces: new LinePaces(clock) },
   );
 }
 
@@ -107,6 +111,7 @@ function prettyStream(write: (line: string) => void, hasColors: boolean): pino.D
 interface Shared {
   level: LogLevel;
   readonly output: LineOutput;
+  readonly paces: LinePaces;
 }
 
 class PinoLogger implements LevelLogger {
@@ -160,8 +165,10 @@ class PinoLogger implements LevelLogger {
 
   #say(level: Exclude<LogLevel, 'silent'>, fields: LogFields, message: string): void {
     if (LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(this.#shared.level)) return;
+    const paced = level === 'fatal' ? {} : this.#shared.paces.take(message);
+    if (paced === undefined) return;
     try {
-      this.#pino[level](fields, message);
+      this.#pino[level](paced.leftOut === undefined ? fields : { ...fields, ...paced }, message);
     } catch (error) {
       // If reading a field throws, write the line without its fields rather than throw to the caller.
       this.#pino[level](

@@ -6,6 +6,8 @@ import type { Clock } from '#platform/clock.ts';
 
 const WINDOW_MS = 10_000;
 const LINES_MAX = 5;
+/** Kinds whose pace is remembered. */
+const KINDS_MAX = 256;
 
 export class LinePace {
   readonly #clock: Clock;
@@ -32,5 +34,31 @@ export class LinePace {
     const leftOut = this.#leftOut;
     this.#leftOut = 0;
     return leftOut === 0 ? {} : { leftOut };
+  }
+}
+
+/** One pace for each kind of line. Of too many kinds the one that was seen first is forgotten. */
+export class LinePaces {
+  readonly #clock: Clock;
+  readonly #paces = new Map<string, LinePace>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** As `LinePace.take`, for a line of `kind`. */
+  take(kind: string): { readonly leftOut?: number } | undefined {
+    const pace = this.#paces.get(kind) ?? this.#begin(kind);
+    return pace.take();
+  }
+
+  #begin(kind: string): LinePace {
+    const pace = new LinePace(this.#clock);
+    if (this.#paces.size >= KINDS_MAX) {
+      const [oldest = ''] = this.#paces.keys();
+      this.#paces.delete(oldest);
+    }
+    this.#paces.set(kind, pace);
+    return pace;
   }
 }

@@ -111,12 +111,13 @@ export class Pusher {
   #isNamed = false;
   #running: Promise<void> | undefined;
 
-  /** `tail`: the replica's last record, which the log here holds. */
-  constructor(options: PusherOptions, tail: ChainPoint) {
+  /** `tail`: the replica's last record, which the log here holds. `problem`: what was wrong before it registered again. */
+  constructor(options: PusherOptions, tail: ChainPoint, problem = '') {
     this.nodeId = options.nodeId;
     this.address = options.address;
     this.#options = options;
     this.#cursor = tail;
+    this.#problem = problem;
     this.#appliedLsn = tail.lsn;
     this.#lastLevelMs = options.clock.monotonicMs();
     // It registered a moment ago.
@@ -349,7 +350,10 @@ export class Pusher {
   /** Who stands at the address is not who registered: the one pushed to is not live, and nothing of this is counted. */
   #meetOther(): void {
     const problem = describeOther(this.address, this.nodeId);
-    if (this.#problem !== problem) this.#options.logger.error({ replica: this.address }, problem);
+    if (this.#problem !== problem) {
+      const fields = { replica: this.address, nodeId: this.nodeId, why: problem };
+      this.#options.logger.error(fields, 'another node answers at the address of a replica');
+    }
     this.#problem = problem;
     this.#isNamed = false;
     this.#state = 'catching_up';

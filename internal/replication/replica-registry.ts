@@ -94,7 +94,11 @@ export class ReplicaRegistry {
   /** Decides how a replica catches up and begins to push to it. `remoteAddress` fills an empty advertised host. */
   async register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
     try {
-      return await this.#inTurn(() => this.#register(request, remoteAddress));
+      const address = completeAddress(request.advertise, remoteAddress);
+      this.#admit(request, address);
+      // Not in turn: an address that does not answer must not hold up everyone else.
+      await this.#options.book.meet({ nodeId: request.nodeId, address });
+      return await this.#inTurn(() => this.#register(request, address));
     } catch (error) {
       if (error instanceof WalnutError && error.code === 'already_exists') this.#tellRefused(error.message);
       throw error;
@@ -108,11 +112,15 @@ export class ReplicaRegistry {
     logger.error({ why }, 'a replica is refused');
   }
 
-  async #register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
-    const address = completeAddress(request.advertise, remoteAddress);
+  #admit(request: RegisterRequest, address: string): void {
     if (this.#isClosed) throw new WalnutError('unavailable', 'this node is stopping');
-    const { engine, book, nodeId } = this.#options;
+    const { book, nodeId } = this.#options;
     admitReplica(request, address, { nodeId, book, members: this.#members });
+  }
+
+  async #register(request: RegisterRequest, address: string): Promise<RegisterAnswer> {
+    this.#admit(request, address);
+    const { engine, book, nodeId } = this.#options;
     const { logId, term } = this.#options.identity();
     const seenTerm = Math.max(request.term, termOf(request.tail.epoch));
     if (request.logId === logId && seenTerm > term) {
@@ -239,7 +247,9 @@ export class ReplicaRegistry {
     await this.#makeRoom(request.nodeId, address);
     const before = this.#members.get(request.nodeId);
     await before?.pusher.stop();
-    const pusher = this.#createPusher(request, address);
+    // The same trouble at the same address is no news.
+    const problem = before?.pusher.address === address ? before.pusher.problem : '';
+    const pusher = this.#createPusher(request, address, problem);
     // Its earlier acks are about records of the history that it is about to give up.
     if (verdict.kind !== 'continue') this.#options.acks.forget(request.nodeId);
     else this.#options.acks.endsAt(request.nodeId, request.tail.lsn);
@@ -252,7 +262,7 @@ export class ReplicaRegistry {
     if (verdict.kind === 'conflict') pusher.quarantine();
   }
 
-  #createPusher({ nodeId, tail, applyDelayMs }: RegisterRequest, address: string): Pusher {
+  #createPusher({ nodeId, tail, applyDelayMs }: RegisterRequest, address: string, problem: string): Pusher {
     const { dialer, clock, logger, syncIntervalMs, pushBytesMax, heartbeatMs, acks, onHotKeys, onFenced } =
       this.#options;
     const { feed } = this.#options.engine;
@@ -275,6 +285,7 @@ export class ReplicaRegistry {
         onMismatch: this.#options.onMismatch,
       },
       tail,
+      problem,
     );
   }
 

@@ -5,6 +5,7 @@
  */
 
 import { ADMISSION_MUTANTS } from './admission-mutants.ts';
+import { ADVICE_MUTANTS } from './advice-mutants.ts';
 import { ANSWER_MUTANTS } from './answer-mutants.ts';
 import { API_MUTANTS } from './api-mutants.ts';
 import { ASIDE_MUTANTS } from './aside-mutants.ts';
@@ -210,6 +211,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...DIGEST_MUTANTS,
   ...TOOL_MUTANTS,
   ...ADMISSION_MUTANTS,
+  ...ADVICE_MUTANTS,
   ...ANSWER_MUTANTS,
   ...API_MUTANTS,
   ...WRITE_MUTANTS,

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NodePorts } from '#model/ports.ts';
 import type { ReplicateRequest } from '#model/replication.ts';
+import { silentLogger } from '#platform/logger.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 
@@ -70,9 +71,11 @@ describe('two replicas with one address', () => {
     expect(two.node.status().reasons.join()).toMatch(/address one:1 belongs to the live replica/);
   });
 
-  it('a push that reaches another node than it is for is refused, and the master says so', async () => {
+  it('a push that reaches another node than it is for is refused, and the master says so once', async () => {
     const group = new TestGroup();
-    const master = await group.master();
+    const messages: string[] = [];
+    const error = (_fields: object, message: string): void => void messages.push(message);
+    const master = await group.master({ logger: { ...silentLogger, error } });
     const one = await group.replica('one');
     const two = await group.replica('two');
     await group.untilLevel([master, one, two]);
@@ -82,6 +85,56 @@ describe('two replicas with one address', () => {
     const entry = master.node.status().replicas.find(({ address }) => address === 'one:1');
     expect(entry).toMatchObject({ state: 'catching_up' });
     expect(entry?.problem).toMatch(/another node than .* answers at one:1/);
+    // It registers again every second: that is no news, neither in Status nor in the log.
+    const told = messages.length;
+    for (let i = 0; i < 100; i++) {
+      await group.clock.advance(100);
+      const now = master.node.status().replicas.find(({ address }) => address === 'one:1');
+      expect(now?.problem).toMatch(/another node than .* answers at one:1/);
+    }
+    expect(messages).toHaveLength(told);
+  });
+});
+
+describe('a replica that advertises an address where another node answers', () => {
+  const OTHERS = /address (\S+) belongs to .* node id [0-9a-f]{32}.*set server\.advertise of this replica/;
+
+  it('is refused where that is the master itself, and its Status says what to change', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const wrong = await group.replica('wrong', { advertise: 'master:1' });
+    await group.clock.advance(5_000);
+    const [reason = ''] = wrong.node.status().reasons;
+    expect(reason).toMatch(OTHERS);
+    expect(reason).toContain('master:1 belongs to this master');
+    expect(master.node.status().replicas).toEqual([]);
+    await group.clock.advance(60_000);
+    expect(master.node.status()).toMatchObject({ state: 'serving', reasons: [] });
+    // Changed as the reason says, it follows.
+    const right = await group.replica('wrong', { fileSystem: group.kill(wrong) });
+    await group.untilLevel([master, right]);
+    expect(await countedNow(group, master)).toEqual({ replicasAcked: 1, addresses: ['wrong:1'] });
+  });
+
+  it('is refused where that is a node of another group', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const foreign = await group.start('foreign', 'master');
+    const wrong = await group.replica('wrong', { advertise: 'foreign:1' });
+    await group.clock.advance(5_000);
+    expect(wrong.node.status().reasons.join()).toMatch(OTHERS);
+    expect(wrong.node.status().reasons.join()).toContain(foreign.node.status().nodeId);
+    expect(master.node.status().replicas).toEqual([]);
+  });
+
+  it('is taken where nobody answers: it can pull, and its master says what is wrong', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one', { advertise: 'nowhere:1' });
+    await group.set(master, 'a', '1');
+    await group.untilLevel([master, one]);
+    await group.clock.advance(10_000);
+    expect(master.node.status().replicas[0]?.problem).toMatch(/it takes no pushes/);
   });
 });
 

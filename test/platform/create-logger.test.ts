@@ -76,6 +76,31 @@ describe('createLogger', () => {
     expect(kept).toContain('kept');
   });
 
+  it('lets a line through five times in ten seconds, children together, then says how many it left out', async () => {
+    const lines: string[] = [];
+    const clock = new VirtualClock();
+    const tryWrite = (bytes: Uint8Array): number => {
+      lines.push(Buffer.from(bytes).toString());
+      return bytes.length;
+    };
+    const logger = createLogger({
+      level: 'info',
+      format: 'json',
+      clock,
+      destination: { isTerminal: false, tryWrite },
+    });
+    for (let n = 0; n < 10; n++) logger.child({ n }).warn({}, 'again');
+    logger.error({}, 'another');
+    // A line below the level takes no part.
+    for (let n = 0; n < 10; n++) logger.debug({}, 'quiet');
+    expect(lines).toHaveLength(6);
+    await clock.advance(10_000);
+    logger.info({ lsn: 1 }, 'again');
+    expect(JSON.parse(lines[6] ?? '')).toMatchObject({ msg: 'again', lsn: 1, leftOut: 5 });
+    for (let n = 0; n < 10; n++) logger.fatal({}, 'the end');
+    expect(lines).toHaveLength(17);
+  });
+
   it('keeps hostile fields on their line', () => {
     const { lines, logger } = capture({ format: 'pretty' });
     logger.info({ key: 'a\n{"level":"fatal"}\u001b[31m' }, 'got');

@@ -1,0 +1,44 @@
+/** Bugs by which an operator reads too much in the log, or is told the wrong thing to do. */
+import type { Mutant } from './mutant.ts';
+
+const FLOOD = 'test/node/log-flood.test.ts';
+const IDENTITY = 'test/node/identity.test.ts';
+
+export const ADVICE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'log line without a pace',
+    file: 'internal/platform/create-logger.ts',
+    text: "level === 'fatal' ? {} : this.#shared.paces.take(message);",
+    replacement: "level === 'fatal' || message !== '' ? {} : this.#shared.paces.take(message);",
+    tests: [FLOOD],
+  },
+  {
+    name: 'pace of its own for each logger',
+    file: 'internal/platform/create-logger.ts',
+    text: 'return new PinoLogger(this.#pino.child(fields), this.#shared);',
+    replacement:
+      'return new PinoLogger(this.#pino.child(fields), { ...this.#shared, paces: new LinePaces(createNodeClock()) });',
+    tests: ['test/platform/create-logger.test.ts'],
+  },
+  {
+    name: 'kinds of log lines remembered without a bound',
+    file: 'internal/platform/line-pace.ts',
+    text: 'if (this.#paces.size >= KINDS_MAX) {',
+    replacement: 'if (this.#paces.size >= KINDS_MAX * 1e9) {',
+    tests: ['test/platform/line-pace.test.ts'],
+  },
+  {
+    name: 'replica taken that advertises the address of another node',
+    file: 'internal/node/hearsay.ts',
+    text: "if (status === undefined || status.nodeId === '' || status.nodeId === node.nodeId) return;",
+    replacement: 'if (status === undefined || status.nodeId !== node.nodeId || node.nodeId !== null) return;',
+    tests: [IDENTITY],
+  },
+  {
+    name: 'trouble of a replica told anew with each registration',
+    file: 'internal/replication/replica-registry.ts',
+    text: "const problem = before?.pusher.address === address ? before.pusher.problem : '';",
+    replacement: "const problem = before?.pusher.address === null ? before.pusher.problem : '';",
+    tests: [IDENTITY],
+  },
+];
