@@ -281,8 +281,11 @@ export class EngineHost {
   }
 
   async close(): Promise<void> {
-    await this.#closeEngine();
-    await this.directory.close();
+    try {
+      await this.#closeEngine();
+    } finally {
+      await this.directory.close();
+    }
   }
 
   /** The term is compared inside the update: two that run at once never lower it. */

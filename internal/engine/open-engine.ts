@@ -115,7 +115,12 @@ export async function openEngine(
   engine.logClock.restart(engine.lastTimestampMs);
   const delayed =
     delayMs > 0 ? new DelayedApply(engine, options.clock, delayMs, manifest.applyHold ?? NO_HOLD) : undefined;
-  if (delayed !== undefined) replayedBytes = await delayed.applyDue();
+  try {
+    if (delayed !== undefined) replayedBytes = await delayed.applyDue();
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
   meter.done();
   return { engine, wasClean, replayedBytes, delayed };
 }

@@ -109,7 +109,10 @@ export class SnapshotSource {
       const position = parseSnapshotName(name);
       if (position === undefined) continue;
       const unpin = engine.log.pin(toLsn(position.lsn + 1), this.#options.pinnedBytesMax);
-      const file = await this.#tryOpen(fileSystem, name);
+      const file = await this.#tryOpen(fileSystem, name).catch((error: unknown) => {
+        unpin();
+        throw error;
+      });
       if (file !== undefined && engine.log.earliestLsn <= position.lsn + 1) return { file, position, unpin };
       unpin();
       await file?.close();

@@ -46,6 +46,7 @@ export class LogWriter {
   readonly #start: BatchStart;
   #tasks: Task[] = [];
   #isRunning = false;
+  #closing: Promise<void> | undefined;
   #isClosed = false;
   #failure: Error | undefined;
 
@@ -168,10 +169,15 @@ export class LogWriter {
   /**
    * Drains, ends the log with a clean mark and closes the file. Without room
    * for the mark the next start finds an unclean stop; a disk that fails only
-   * now rejects. After an earlier failure it only closes.
+   * now rejects. After an earlier failure it only closes. Tasks that come after
+   * this call are refused: they would open a segment again that nobody closes.
    */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     let failure: unknown;
     if (this.#failure === undefined) {
       await this.#perform(this.#queue.tail.lsn, () => this.#end.markCleanStop()).catch((error: unknown) => {
@@ -190,14 +196,14 @@ export class LogWriter {
 
   /** Runs `work` where the log can still be written; what fails is told by `failure` or tried again. */
   #attempt(work: () => Promise<void>): void {
-    if (this.#isClosed || this.#failure !== undefined) return;
+    if (this.#closing !== undefined || this.#failure !== undefined) return;
     this.#perform(0, work).catch(() => {});
   }
 
   #perform<T>(afterLsn: number, work: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure);
-      assert(!this.#isClosed, 'a closed log does nothing');
+      if (this.#closing !== undefined) return reject(new Error('the log is closing'));
       const run = async (): Promise<void> => {
         try {
           resolve(await work());

@@ -90,8 +90,11 @@ export async function tryOwnDirectory(
 }
 
 async function disown({ lock, names }: OwnedDirectory): Promise<void> {
-  await names.close();
-  await lock.release();
+  try {
+    await names.close();
+  } finally {
+    await lock.release();
+  }
 }
 
 export class WalDirectory {

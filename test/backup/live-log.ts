@@ -13,6 +13,7 @@ import type { Role } from '#model/status.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { noteClosed, noteOpen } from '#test/doubles/left-open.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { payloadOf } from '#test/engine/payload-of.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
@@ -92,7 +93,7 @@ export class LiveLog {
       () => {},
     );
     const engine = await host.open();
-    const live = new LiveLog(host, engine, seed);
+    const live = noteOpen(new LiveLog(host, engine, seed));
     await live.#logged((done) => engine.submitEpoch(makeEpoch(1, random.uint32()), done));
     live.models.push(live.models[0] as Model);
     return live;
@@ -116,6 +117,7 @@ export class LiveLog {
   }
 
   close(): Promise<void> {
+    noteClosed(this);
     return this.host.close();
   }
 

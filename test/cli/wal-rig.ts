@@ -13,14 +13,29 @@ import { makeEpoch, toLsn } from '#model/position.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
+import { noteClosed, noteOpen } from '#test/doubles/left-open.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { payloadOf } from '#test/engine/payload-of.ts';
+import type { Manifest } from '#wal/manifest.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 
 const WHY = { reason: 'another history', sinceMs: 1_000, upstream: 'master:1' };
 
 export const LOG_ID = '00112233445566778899aabbccddeeff';
 export const EPOCH = makeEpoch(1, 7);
+
+const MANIFEST: Manifest = {
+  format: 1,
+  logId: LOG_ID,
+  nodeId: 'ffeeddccbbaa99887766554433221100',
+  role: 'master',
+  upstream: '',
+  term: 1,
+  snapshot: '',
+  lowestSegment: 1,
+  replicas: { added: [], removed: [] },
+  quarantine: null,
+};
 
 export interface RigOptions {
   readonly seed?: number;
@@ -55,21 +70,6 @@ export class WalRig {
     };
     const directory = await openDirectory({ ...parts, path });
     const isFresh = directory.manifest === undefined;
-    if (isFresh) {
-      await directory.commit({
-        format: 1,
-        logId: LOG_ID,
-        nodeId: 'ffeeddccbbaa99887766554433221100',
-        role: 'master',
-        upstream: '',
-        term: 1,
-        snapshot: '',
-        lowestSegment: 1,
-        replicas: { added: [], removed: [] },
-        quarantine: null,
-      });
-    }
-    await directory.sweepAside();
     const host = new EngineHost(
       directory,
       {
@@ -84,12 +84,14 @@ export class WalRig {
       () => {},
     );
     try {
+      if (isFresh) await directory.commit(MANIFEST);
+      await directory.sweepAside();
       await host.open();
     } catch (error) {
-      await directory.close();
+      await host.close();
       throw error;
     }
-    const rig = new WalRig(host, options.seed ?? 1);
+    const rig = noteOpen(new WalRig(host, options.seed ?? 1));
     if (isFresh) {
       await rig.#logged((done) => rig.engine.submitEpoch(EPOCH, done));
       rig.written.push({ lsn: 1, mutations: [] });
@@ -119,6 +121,7 @@ export class WalRig {
   }
 
   async close(): Promise<void> {
+    noteClosed(this);
     await this.host.close();
   }
 

@@ -21,12 +21,14 @@ import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import type { Position } from '#model/position.ts';
 import { makeEpoch } from '#model/position.ts';
 import type { Role } from '#model/status.ts';
+import type { FileSystem } from '#platform/file-system.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import type { Frame } from '#wal/frame.ts';
+import type { Manifest } from '#wal/manifest.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 
 export const DIR = '/data';
@@ -48,26 +50,21 @@ export const UNLIMITED: StoreLimits = { entriesMax: 0, bytesMax: 0, policy: 'lru
 
 /** Opens (and initialises) the directory of a node, without recovering its log. */
 export async function openBareHost(
-  options: Partial<RigOptions> & { readonly role?: Role } = {},
+  options: Partial<Omit<RigOptions, 'fileSystem'>> & {
+    readonly fileSystem?: FileSystem;
+    readonly role?: Role;
+    readonly applyDelayMs?: number;
+  } = {},
 ): Promise<EngineHost> {
   const fileSystem = options.fileSystem ?? new MemoryFileSystem();
   const directory = await openDirectory({ fileSystem, path: DIR, logger: silentLogger });
-  const role = options.role ?? 'master';
-  if (directory.manifest === undefined) {
-    await directory.commit({
-      format: 1,
-      logId: role === 'master' ? LOG_ID : '',
-      nodeId: 'ffeeddccbbaa99887766554433221100',
-      role,
-      upstream: '',
-      term: role === 'master' ? 1 : 0,
-      snapshot: '',
-      lowestSegment: 1,
-      replicas: { added: [], removed: [] },
-      quarantine: null,
-    });
+  try {
+    if (directory.manifest === undefined) await directory.commit(manifestFor(options.role ?? 'master'));
+    await directory.sweepAside();
+  } catch (error) {
+    await directory.close();
+    throw error;
   }
-  await directory.sweepAside();
   const host = new EngineHost(
     directory,
     {
@@ -81,10 +78,26 @@ export async function openBareHost(
       maxFileBytes: options.maxFileBytes ?? 1 << 20,
       retentionBytes: options.retentionBytes ?? 1 << 20,
       snapshotEveryBytes: options.snapshotEveryBytes ?? 1 << 30,
+      applyDelayMs: options.applyDelayMs,
     },
     () => undefined,
   );
   return host;
+}
+
+function manifestFor(role: Role): Manifest {
+  return {
+    format: 1,
+    logId: role === 'master' ? LOG_ID : '',
+    nodeId: 'ffeeddccbbaa99887766554433221100',
+    role,
+    upstream: '',
+    term: role === 'master' ? 1 : 0,
+    snapshot: '',
+    lowestSegment: 1,
+    replicas: { added: [], removed: [] },
+    quarantine: null,
+  };
 }
 
 export class Rig {

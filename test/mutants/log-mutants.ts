@@ -96,4 +96,22 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replacement: '  await commit(directory, { ...changes, excludedSegments: [...kept] });',
     tests: [REACH],
   },
+  {
+    name: 'directory left open where its log cannot be closed in order',
+    file: 'internal/engine/engine-host.ts',
+    text: `    } finally {
+      await this.directory.close();
+    }`,
+    replacement: `      await this.directory.close();
+    } finally {
+    }`,
+    tests: ['test/engine/open-handles.test.ts'],
+  },
+  {
+    name: 'segment opened again by a task that comes while the log closes',
+    file: 'internal/wal/log-writer.ts',
+    text: "      if (this.#closing !== undefined) return reject(new Error('the log is closing'));",
+    replacement: '',
+    tests: [WRITER],
+  },
 ];

@@ -9,7 +9,7 @@ import { FetchSnapshotRequestSchema } from '#gen/walnut/v1/replication_pb.ts';
 import { READERS_MAX } from '#node/snapshot-slots.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
-import { countingFileSystem } from '#test/doubles/counting-file-system.ts';
+import { ProbedFileSystem } from '#test/doubles/probed-file-system.ts';
 import { TestGroup } from '#test/doubles/test-group.ts';
 import { until } from '#test/server/running.ts';
 
@@ -22,12 +22,15 @@ afterEach(async () => {
 async function largeMaster() {
   const directory = await mkdtemp(join(tmpdir(), 'walnut-unread-'));
   cleanups.push(() => rm(directory, { recursive: true }));
-  const fileSystem = countingFileSystem(createNodeFileSystem());
+  const fileSystem = new ProbedFileSystem(createNodeFileSystem());
   const master = await RunningMaster.start(directory, { fileSystem });
   cleanups.push(() => master.stop());
   await master.set('large', Buffer.alloc(8 << 20, 'v'));
   await master.node.checkpoint();
-  return { master, openSnapshots: () => fileSystem.openFiles('.snap') };
+  return {
+    master,
+    openSnapshots: () => fileSystem.openPaths.filter((path) => path.includes('.snap')).length,
+  };
 }
 
 function session(master: RunningMaster, initialWindowSize: number): ClientHttp2Session {

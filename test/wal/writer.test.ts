@@ -1,6 +1,7 @@
 /** Group commit, fdatasync policies, full and failing disks. */
 import { describe, expect, it } from 'vitest';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
+import { ProbedFileSystem } from '#test/doubles/probed-file-system.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import type { Log, OpenLogOptions } from '#wal/log.ts';
 import { appendAll, close, DIR, frameAfter, MANIFEST, numbered, type Opened, open } from './harness.ts';
@@ -417,6 +418,25 @@ describe('closing', () => {
     const again = await open(disk.crash());
     expect(again.wasClean).toBe(true);
     expect(again.replayed).toEqual(numbered(10));
+  });
+
+  it('takes no task any more, so that no segment is opened after the last was closed', async () => {
+    const disk = new MemoryFileSystem();
+    const fileSystem = new ProbedFileSystem(disk);
+    const clock = new VirtualClock();
+    const opened = await open(fileSystem, { clock });
+    await appendAll(opened.log, numbered(3));
+    disk.holdSyncs();
+    const closing = opened.log.close();
+    await clock.settle();
+    expect(disk.heldSyncCount).toBe(1);
+    const rotating = opened.log.rotate();
+    disk.releaseSyncs();
+    await expect(rotating).rejects.toThrow('the log is closing');
+    await closing;
+    await opened.directory.close();
+    expect(fileSystem.openPaths).toEqual([]);
+    expect((await open(disk.crash())).wasClean).toBe(true);
   });
 
   it('with a mark that the disk does not take is no clean stop to the next start', async () => {
