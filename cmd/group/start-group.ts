@@ -9,6 +9,7 @@
 import { mkdir } from 'node:fs/promises';
 import { ConfigError } from '#config/config-error.ts';
 import { readConfigFile } from '#config/load-config.ts';
+import { findMisspelt } from '#config/misspelt-variables.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
@@ -38,6 +39,7 @@ export async function startGroup(argv: readonly string[], signals: EarlySignals)
 async function run(firstPort: number | undefined, signals: EarlySignals): Promise<void> {
   const specs = await plan(firstPort);
   if (specs === undefined || (await isTaken(specs)) || !(await isDataDirectoryThere())) return;
+  for (const warning of warningsOf(specs)) terminal.complain(`${warning}\n`);
   const clock = createNodeClock();
   const group = new GroupRun(
     specs.map((spec) => new GroupMember(spec, clock)),
@@ -51,6 +53,10 @@ async function run(firstPort: number | undefined, signals: EarlySignals): Promis
   });
   await group.start();
   process.exit(await group.ended);
+}
+
+function warningsOf(specs: readonly MemberSpec[]): ReadonlySet<string> {
+  return new Set(specs.flatMap(({ kind }) => findMisspelt(kind, process.env)));
 }
 
 async function plan(firstPort: number | undefined): Promise<MemberSpec[] | undefined> {

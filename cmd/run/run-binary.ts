@@ -8,6 +8,7 @@ import { type BinaryKind, type ConfigOf, commandOf } from '#config/binaries.ts';
 import type { CommonFlags, ParsedFlags } from '#config/common-flags.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { loadConfig, readConfigFile } from '#config/load-config.ts';
+import { findMisspelt } from '#config/misspelt-variables.ts';
 import { printConfig } from '#config/print-config.ts';
 import type { EarlySignals } from '#platform/early-signals.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
@@ -55,10 +56,15 @@ export async function runBinary<Kind extends BinaryKind, Flags extends CommonFla
     case 'run': {
       const config = await readConfig(binary.kind, flags);
       if (config === undefined) return;
-      if (flags.shouldPrintConfig) await print(printConfig(config));
-      else if (flags.shouldCheckConfig) await print('the configuration is valid\n');
-      else {
-        const start = (parts: ProcessParts): Promise<void> => binary.start(config, flags, parts);
+      const warnings = findMisspelt(binary.kind, process.env);
+      if (flags.shouldPrintConfig || flags.shouldCheckConfig) {
+        for (const warning of warnings) sayOnStandardError(`${warning}\n`);
+        await print(flags.shouldPrintConfig ? printConfig(config) : 'the configuration is valid\n');
+      } else {
+        const start = (parts: ProcessParts): Promise<void> => {
+          for (const warning of warnings) parts.logger.warn({}, warning);
+          return binary.start(config, flags, parts);
+        };
         await runProcess({ log: config.log, signals, start, explain: binary.explain });
       }
     }

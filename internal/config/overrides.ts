@@ -13,10 +13,10 @@ export interface Override {
   readonly label: string;
 }
 
-const PREFIX = 'WALNUT_';
+export const PREFIX = 'WALNUT_';
 const NAME = /^[a-z_][a-z0-9_]*$/;
 
-/** From `WALNUT_SECTION__KEY`; other variables, without a double underscore too, are none of ours. */
+/** From `WALNUT_SECTION__KEY`. Other variables are left alone; `findMisspelt` warns of those that are almost a key's. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Override[] {
   const overrides: Override[] = [];
   for (const [name, text] of Object.entries(env)) {

@@ -23,6 +23,8 @@ export interface StartOptions {
   /** `section.key=value`. */
   readonly sets?: readonly string[];
   readonly stdio?: StdioOptions;
+  /** Added to the environment of the test. */
+  readonly env?: NodeJS.ProcessEnv;
   /** Put before the node's command line. */
   readonly wrapper?: readonly string[];
   /** Starts it by `bin/launch.cjs`, as npm does. */
@@ -51,7 +53,7 @@ export class RealNodes {
     ];
     const entry = isLaunched ? [LAUNCHER, `cmd/${binary}.ts`] : [join(ROOT, `cmd/${binary}.ts`)];
     const line = [...wrapper, process.execPath, ...entry, ...settings.flatMap((each) => ['--set', each])];
-    const env = { ...process.env };
+    const env = { ...process.env, ...options.env };
     delete env['npm_lifecycle_event'];
     const child = spawn(line[0] as string, line.slice(1), {
       env,

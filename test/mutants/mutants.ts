@@ -10,6 +10,7 @@ import { ANSWER_MUTANTS } from './answer-mutants.ts';
 import { API_MUTANTS } from './api-mutants.ts';
 import { ASIDE_MUTANTS } from './aside-mutants.ts';
 import { CLOCK_MUTANTS } from './clock-mutants.ts';
+import { COMMAND_MUTANTS } from './command-mutants.ts';
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
@@ -207,6 +208,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...READ_MUTANTS,
   ...RECORD_MUTANTS,
   ...CLOCK_MUTANTS,
+  ...COMMAND_MUTANTS,
   ...MEMORY_MUTANTS,
   ...DIGEST_MUTANTS,
   ...TOOL_MUTANTS,

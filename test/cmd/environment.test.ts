@@ -1,0 +1,28 @@
+/** Variables of the environment as a node’s process gets them. */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ROOT } from '#test/house/source-files.ts';
+import { RealNodes } from './real-node.ts';
+
+const nodes = new RealNodes();
+afterEach(() => nodes.end());
+
+const WARNING = 'WALNUT_SERVER_PORT is ignored: the variable for server.port is WALNUT_SERVER__PORT';
+
+describe('a variable that is almost a key’s', () => {
+  it('is told once by a node that starts', async () => {
+    const node = await nodes.start({ env: { WALNUT_SERVER_PORT: 'tcp://10.0.0.1:80' } });
+    await node.ready();
+    expect(node.output.split(WARNING)).toHaveLength(2);
+  }, 60_000);
+
+  it('is told by --check-config, which succeeds', () => {
+    const args = ['--check-config', '--set', 'wal.directory=none'];
+    const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'cmd/master.ts'), ...args], {
+      env: { ...process.env, WALNUT_SERVER_PORT: '9', FORCE_COLOR: undefined, NO_COLOR: undefined },
+      encoding: 'utf8',
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: `${WARNING}\n` });
+  });
+});
