@@ -16,6 +16,8 @@ export interface MemberState {
   /** `NodeStatus.state`, or `starting` before it answers. */
   readonly state: string;
   readonly address: string;
+  /** `wal.directory`. */
+  readonly directory: string;
   readonly position: string;
   readonly lag: string;
   readonly entries: string;
@@ -32,6 +34,8 @@ export interface MemberExit {
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const ASK_TIMEOUT_MS = 2_000;
 const LAST_LINES = 12;
+/** The line of the log that precedes those of each run. */
+const STARTED = 'started by npm start';
 /** A node leaves by itself within 9.5 s of SIGTERM. */
 const STOP_MS_MAX = 12_000;
 
@@ -56,7 +60,7 @@ export class GroupMember {
   start(): Promise<MemberExit> {
     const { entry, config, sets } = this.spec;
     const time = new Date(this.#clock.wallMs()).toISOString();
-    this.#log.write(Buffer.from(`${JSON.stringify({ level: 'info', time, msg: 'started by npm start' })}\n`));
+    this.#log.write(Buffer.from(`${JSON.stringify({ level: 'info', time, msg: STARTED })}\n`));
     const overrides = sets.flatMap((set) => ['--set', set]);
     const child = spawn(
       process.execPath,
@@ -88,9 +92,15 @@ export class GroupMember {
     return exit;
   }
 
+  /** The end of what this run of the node has logged. */
   async lastLines(): Promise<string> {
     const text = await readFile(this.logFile, 'utf8').catch(() => '');
-    const lines = text.trimEnd().split('\n').slice(-LAST_LINES);
+    const lines = text
+      .slice(Math.max(0, text.lastIndexOf(STARTED)))
+      .trimEnd()
+      .split('\n')
+      .slice(1)
+      .slice(-LAST_LINES);
     return `${lines.map((line) => `  ${line}\n`).join('')}  (from ${this.logFile})\n`;
   }
 
@@ -102,6 +112,7 @@ export class GroupMember {
       role,
       state: status?.state ?? 'starting',
       address: this.spec.address,
+      directory: this.spec.directory,
       position: status === undefined ? '–' : formatPosition(status.position),
       lag: role === 'master' ? '' : `${status?.upstream?.lagRecords ?? 0} records`,
       entries: String(status?.store.entries ?? 0),

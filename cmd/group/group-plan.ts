@@ -5,10 +5,11 @@
  */
 import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
-import type { BinaryKind, MasterConfig, NodeConfig } from '#config/binaries.ts';
+import type { BinaryKind, MasterConfig, NodeConfig, SlaveConfig } from '#config/binaries.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { loadConfig } from '#config/load-config.ts';
 import { readEnvironment } from '#config/overrides.ts';
+import { startCommand } from './start-command.ts';
 
 export interface GroupFile {
   readonly name: string;
@@ -53,21 +54,22 @@ export interface GroupSource {
 
 /** Throws `GroupRefusal`. */
 export function planGroup({ texts, env, firstPort }: GroupSource): MemberSpec[] {
-  refuseShared(env);
-  const configs = readConfigs(texts, env);
+  const again = startCommand(firstPort);
+  refuseShared(env, again);
+  const configs = readConfigs(texts, env, again);
   const specs = GROUP_FILES.map((file, index) => {
     const config = configs[index] as NodeConfig;
     const port = firstPort === undefined ? config.server.port : firstPort + index;
     if (port === 0)
       throw new GroupRefusal(
         `${file.config}: server.port is 0, and the other nodes must know it.\n` +
-          'Name a port there, or type: npm start -- --port 9080',
+          `Name a port there, or type: ${startCommand(9_080)}`,
       );
     const host = hostToCall(config.server.address);
     const { directory } = config.wal;
     return { ...file, host, port, address: `${host}:${port}`, directory, sets: [] as string[] };
   });
-  refuseDoubles(specs);
+  refuseDoubles(specs, again);
   for (const [index, config] of configs.entries()) {
     const spec = specs[index] as (typeof specs)[number];
     const { advertise } = config.server;
@@ -79,7 +81,7 @@ export function planGroup({ texts, env, firstPort }: GroupSource): MemberSpec[] 
     if (firstPort !== undefined && advertise !== undefined)
       spec.sets.push(`server.advertise=${advertise.replace(/\d+$/, String(spec.port))}`);
     if (config.kind !== 'slave') continue;
-    const upstream = specs[indexOfUpstream(configs, index, config.master.address)] as MemberSpec;
+    const upstream = specs[indexOfUpstream(configs, index, again)] as MemberSpec;
     if (firstPort !== undefined) spec.sets.push(`master.address=${upstream.address}`);
   }
   return specs;
@@ -88,20 +90,22 @@ export function planGroup({ texts, env, firstPort }: GroupSource): MemberSpec[] 
 /** Keys that differ from node to node: one value in the environment would be given to all three. */
 const SHARED_BY_NONE = ['server.port', 'server.advertise', 'wal.directory'];
 
-function refuseShared(env: Environment): void {
+function refuseShared(env: Environment, again: string): void {
   for (const { section, key, text, label } of readEnvironment(env)) {
     const name = `${section}.${key}`;
     if (!SHARED_BY_NONE.includes(name) && section !== 'master') continue;
-    const again =
-      name === 'server.port' ? `npm start -- --port ${/^\d+$/.test(text) ? text : '9080'}` : 'npm start';
+    const command =
+      name === 'server.port' && again === startCommand(undefined)
+        ? startCommand(/^\d+$/.test(text) ? Number(text) : 9_080)
+        : again;
     throw new GroupRefusal(
       `${label} is set, and npm start runs three nodes that cannot share one ${name}.\n` +
-        `Set it in the files under configs, and type: env -u ${label} ${again}`,
+        `Set it in the files under configs, and type: env -u ${label} ${command}`,
     );
   }
 }
 
-function readConfigs(texts: GroupSource['texts'], env: Environment): NodeConfig[] {
+function readConfigs(texts: GroupSource['texts'], env: Environment, again: string): NodeConfig[] {
   const problems: string[] = [];
   const configs = GROUP_FILES.flatMap(({ kind, config: file }, index) => {
     try {
@@ -116,12 +120,12 @@ function readConfigs(texts: GroupSource['texts'], env: Environment): NodeConfig[
   });
   if (problems.length === 0) return configs;
   throw new GroupRefusal(
-    `${problems.join('\n')}\nCorrect that, and type: npm start\n` +
+    `${problems.join('\n')}\nCorrect that, and type: ${again}\n` +
       'Or take the files as they came with the project: git checkout -- configs',
   );
 }
 
-function refuseDoubles(specs: readonly MemberSpec[]): void {
+function refuseDoubles(specs: readonly MemberSpec[], again: string): void {
   for (const [index, spec] of specs.entries()) {
     for (const other of specs.slice(0, index)) {
       const isPort = other.port === spec.port;
@@ -129,14 +133,15 @@ function refuseDoubles(specs: readonly MemberSpec[]): void {
       const what = isPort ? `server.port ${spec.port}` : `wal.directory ${spec.directory}`;
       throw new GroupRefusal(
         `${other.config} and ${spec.config} have the same ${what}: each node needs its own.\n` +
-          'Correct one of them, and type: npm start',
+          `Correct one of them, and type: ${again}`,
       );
     }
   }
 }
 
 /** All are on this machine, so the port tells them apart. */
-function indexOfUpstream(configs: readonly NodeConfig[], own: number, address: string): number {
+function indexOfUpstream(configs: readonly NodeConfig[], own: number, again: string): number {
+  const { address } = (configs[own] as SlaveConfig).master;
   const port = Number(address.slice(address.lastIndexOf(':') + 1));
   const index = configs.findIndex((config) => config.server.port === port);
   if (index >= 0 && index !== own) return index;
@@ -144,7 +149,7 @@ function indexOfUpstream(configs: readonly NodeConfig[], own: number, address: s
   const expected = `${hostToCall(first.server.address)}:${first.server.port}`;
   throw new GroupRefusal(
     `${GROUP_FILES[own]?.config}: master.address is ${address}, where no other node of this group listens; ` +
-      `${GROUP_FILES[0]?.config} listens on ${expected}.\nMake it "${expected}", and type: npm start`,
+      `${GROUP_FILES[0]?.config} listens on ${expected}.\nMake it "${expected}", and type: ${again}`,
   );
 }
 

@@ -3,8 +3,10 @@
  * started once stopping has begun, and a stop ends everything that was started.
  */
 import type { Clock } from '#platform/clock.ts';
+import { STOP_SIGNALS } from '#platform/shutdown-signals.ts';
 import type { GroupMember, MemberExit, MemberState } from './group-member.ts';
 import { adviceOnExit, invitation, statusTable, waitingNote } from './group-text.ts';
+import { startCommand } from './start-command.ts';
 import { needsOperator, WaitingNotes } from './waiting-notes.ts';
 
 /** What this needs of a `GroupMember`. */
@@ -23,6 +25,8 @@ export class GroupRun {
   readonly #members: readonly Member[];
   readonly #clock: Clock;
   readonly #terminal: Terminal;
+  /** What to type to start this group again. */
+  readonly #again: string;
   readonly #notes = new WaitingNotes();
   /** The one that ended by itself, and so the others: what is to say of it is said. */
   #lost: Member | undefined;
@@ -31,10 +35,12 @@ export class GroupRun {
   readonly ended: Promise<number>;
   readonly #end: (code: number) => void;
 
-  constructor(members: readonly Member[], clock: Clock, terminal: Terminal) {
+  /** `firstPort`: the value of `--port`, if it was given. */
+  constructor(members: readonly Member[], clock: Clock, terminal: Terminal, firstPort?: number) {
     this.#members = members;
     this.#clock = clock;
     this.#terminal = terminal;
+    this.#again = startCommand(firstPort);
     const { promise, resolve } = Promise.withResolvers<number>();
     this.ended = promise;
     this.#end = resolve;
@@ -70,7 +76,7 @@ export class GroupRun {
     const stopped = this.stop(1);
     const lines = await member.lastLines();
     this.#terminal.complain(
-      `${spec.name} ended: ${exit.reason}\n${lines}${adviceOnExit(exit, spec, logFile)}`,
+      `${spec.name} ended: ${exit.reason}\n${lines}${adviceOnExit(exit, { spec, logFile, again: this.#again })}`,
     );
     await stopped;
   }
@@ -95,7 +101,7 @@ export class GroupRun {
       if (this.#stopping !== undefined) break;
       if (isDone(states)) return states;
       for (const state of this.#notes.due(states, this.#clock.monotonicMs()))
-        this.#terminal.say(waitingNote(state));
+        this.#terminal.say(waitingNote(state, states));
       await this.#clock.sleep(pollMs);
     }
     return undefined;
@@ -107,14 +113,19 @@ export class GroupRun {
     const unclean = this.#members.filter((member, index) => member !== this.#lost && !isClean(exits[index]));
     for (const { spec, logFile } of unclean)
       this.#terminal.complain(`${spec.name} did not stop cleanly; its log: less ${logFile}\n`);
-    this.#terminal.say('Stopped; the data is in ./data. Again: npm start\n');
+    const again = this.#lost === undefined ? ` Again: ${this.#again}` : '';
+    this.#terminal.say(`Stopped; the data is in ./data.${again}\n`);
     const exitCode = code === 0 && unclean.length > 0 ? 1 : code;
     this.#end(exitCode);
     return exitCode;
   }
 }
 
-/** Stopped as asked or never started; SIGTERM itself ends a node only before it has opened anything. */
+/**
+ * Stopped as asked, or never started. A signal itself ends a node only before the node
+ * listens for signals, so before it has opened anything. Ctrl-C reaches every process
+ * of the terminal as SIGINT, before the SIGTERM of this stop.
+ */
 function isClean(exit: MemberExit | undefined): boolean {
-  return exit === undefined || exit.code === 0 || exit.reason === 'SIGTERM';
+  return exit === undefined || exit.code === 0 || STOP_SIGNALS.includes(exit.reason);
 }

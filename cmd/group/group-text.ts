@@ -1,9 +1,12 @@
 /** What `npm start` shows. */
 import { styleText } from 'node:util';
+import { parsePosition, termOf } from '#model/position.ts';
 import { renderTable } from '../walnut/output/table.ts';
 import { PLAIN } from '../walnut/output/terminal.ts';
 import type { MemberExit, MemberState } from './group-member.ts';
 import type { MemberSpec } from './group-plan.ts';
+
+const WALNUT = 'npm run -s walnut --';
 
 export function statusTable(states: readonly MemberState[]): string {
   const head = ['role', 'state', 'address', 'position', 'lag', 'entries'];
@@ -27,31 +30,80 @@ export function invitation(states: readonly MemberState[]): string {
     'Try, in another terminal:',
     command(`curl -X PUT --data-binary hello ${master?.address}/v1/keys/greeting`),
     command(`curl ${replica?.address}/v1/keys/greeting`),
-    command(`npm run -s walnut -- status --address ${master?.address}`),
+    command(`${WALNUT} status --address ${master?.address}`),
     '',
     `Logs are in ${styleText('bold', 'data/*.log')}. Ctrl-C stops all three and keeps the data.`,
   ].join('\n');
 }
 
-/** A node that is not ready, and what to type about it. */
-export function waitingNote({ name, state, address, reasons }: MemberState): string {
-  const look = state === 'quarantined' ? 'quarantine list' : 'status';
+/** A node that is not ready, and what to type about it. `all`: the nodes of the group. */
+export function waitingNote(member: MemberState, all: readonly MemberState[]): string {
+  const { name, state, address, reasons } = member;
+  if (state === 'quarantined') return quarantineNote(member, all);
   return (
     `  ${name} is ${state.replaceAll('_', ' ')}: ${reasons.join('; ') || 'it does not answer yet'}\n` +
-    `    more: npm run -s walnut -- ${look} --address ${address}\n`
+    `    more: ${WALNUT} status --address ${address}\n`
   );
 }
 
+/**
+ * The node's own advice is to stop the wrong master first. Here that would stop the
+ * whole group, so the promotion is forced. A master without data of its own follows.
+ */
+function quarantineNote({ name, address, reasons }: MemberState, all: readonly MemberState[]): string {
+  const [why = ''] = reasons;
+  const best = all
+    .filter(({ state }) => state === 'quarantined')
+    .sort(byHistory)
+    .at(-1);
+  const wrong = all.find(({ role }) => role === 'master')?.directory;
+  return (
+    `  ${name} is ${why.startsWith('quarantined') ? why : `quarantined: ${why}`}\n` +
+    '    It keeps its data and follows nobody until you choose. If the data of the replicas is right:\n' +
+    `      ${WALNUT} promote --force --address ${best?.address ?? address}\n` +
+    (wrong === undefined
+      ? ''
+      : `    and if two masters remain: Ctrl-C here, mv ${wrong} ${wrong}.old, and start again\n`) +
+    '    If the data of the master is right (what the replica has is moved to its aside/):\n' +
+    `      ${WALNUT} quarantine release --discard-local --address ${address}\n` +
+    `    More: ${WALNUT} quarantine list --address ${address}\n`
+  );
+}
+
+/** By term, then by the number of records. */
+function byHistory(a: MemberState, b: MemberState): number {
+  const [one, two] = [parsePosition(a.position), parsePosition(b.position)];
+  if (one === undefined || two === undefined) return Number(one !== undefined) - Number(two !== undefined);
+  return termOf(one.epoch) - termOf(two.epoch) || one.lsn - two.lsn;
+}
+
+export interface ExitPlace {
+  readonly spec: MemberSpec;
+  readonly logFile: string;
+  /** What to type to start the group again. */
+  readonly again: string;
+}
+
 /** What to do about a node that ended by itself. */
-export function adviceOnExit({ code }: MemberExit, spec: MemberSpec, logFile: string): string {
-  if (code === 2) return `Correct ${spec.config}, and type: npm start\n`;
+export function adviceOnExit({ code }: MemberExit, { spec, logFile, again }: ExitPlace): string {
+  if (code === 2) return `Correct ${spec.config}, and type: ${again}\n`;
   if (code === 3)
     return (
-      `Nothing was changed. What is wrong: npm run -s walnut -- wal verify ${spec.directory}\n` +
+      `Nothing was changed. What is wrong: ${WALNUT} wal verify ${spec.directory}\n` +
       'What to do then: docs/operations.md, "Exit 3"\n'
     );
-  return `The whole log: less ${logFile}\nThen type: npm start\n`;
+  return `The whole log: less ${logFile}\nThen type: ${again}\n`;
 }
+
+export function lockedText({ directory }: MemberSpec, again: string): string {
+  return (
+    `${directory} is in use by another process: this group may be running already, on other ports.\n` +
+    `What runs here: ${GROUPS_HERE}\n` +
+    `Stop it with Ctrl-C in its terminal, and type: ${again}\n`
+  );
+}
+
+const GROUPS_HERE = 'pgrep -af cmd/group.ts';
 
 export interface TakenPort {
   readonly spec: MemberSpec;
@@ -65,8 +117,8 @@ export function takenPortText({ spec, isWalnut, freePort }: TakenPort): string {
   if (isWalnut)
     return (
       `Port ${port} is taken: a Walnut node answers on ${address}, so the group may be running already.\n` +
-      `See it: npm run -s walnut -- status --address ${address}\n` +
-      'Stop it with Ctrl-C in its terminal; what runs here: pgrep -af cmd/group.ts\n'
+      `See it: ${WALNUT} status --address ${address}\n` +
+      `Stop it with Ctrl-C in its terminal; what runs here: ${GROUPS_HERE}\n`
     );
   const elsewhere = freePort === undefined ? '' : `Take other ports: npm start -- --port ${freePort}\n`;
   return (

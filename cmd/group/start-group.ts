@@ -18,8 +18,10 @@ import { parseGroupFlags, USAGE } from './group-flags.ts';
 import { GroupMember } from './group-member.ts';
 import { GROUP_FILES, GroupRefusal, type MemberSpec, planGroup } from './group-plan.ts';
 import { GroupRun, type Terminal } from './group-run.ts';
-import { takenPortText } from './group-text.ts';
+import { lockedText, takenPortText } from './group-text.ts';
+import { findLocked } from './locked-directory.ts';
 import { findFreePort, findTaken } from './ports.ts';
+import { startCommand } from './start-command.ts';
 
 // A terminal that is gone, or a reader that is, must not take three nodes with it.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
@@ -39,12 +41,15 @@ export async function startGroup(argv: readonly string[], signals: EarlySignals)
 async function run(firstPort: number | undefined, signals: EarlySignals): Promise<void> {
   const specs = await plan(firstPort);
   if (specs === undefined || (await isTaken(specs)) || !(await isDataDirectoryThere())) return;
+  const locked = await findLocked(createNodeFileSystem(), specs);
+  if (locked !== undefined) return refuse(1, lockedText(locked, startCommand(firstPort)));
   for (const warning of warningsOf(specs)) terminal.complain(`${warning}\n`);
   const clock = createNodeClock();
   const group = new GroupRun(
     specs.map((spec) => new GroupMember(spec, clock)),
     clock,
     terminal,
+    firstPort,
   );
   signals.handTo({
     onFirst: () => void group.stop(0),

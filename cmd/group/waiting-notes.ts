@@ -1,6 +1,7 @@
 /**
- * When to say what a node waits for: after five seconds, at once where only an
- * operator can help, and then at intervals that double up to ten minutes. Pure.
+ * When to say what a node waits for: after five seconds, and then at intervals that
+ * double up to ten minutes. Where only an operator can help, it is said as soon as the
+ * state of every node is known, because the advice depends on all of them. Pure.
  */
 import type { MemberState } from './group-member.ts';
 
@@ -11,6 +12,7 @@ interface Note {
   readonly state: string;
   readonly dueMs: number;
   readonly intervalMs: number;
+  readonly isSaid: boolean;
 }
 
 export class WaitingNotes {
@@ -18,26 +20,31 @@ export class WaitingNotes {
 
   /** Those of `states` that something is to be said of now. To be asked every second or more often. */
   due(states: readonly MemberState[], nowMs: number): MemberState[] {
-    return states.filter((member) => this.#isDue(member, nowMs));
+    const areKnown = states.every(({ isReady, state }) => isReady || needsOperator(state));
+    return states.filter((member) => this.#isDue(member, areKnown, nowMs));
   }
 
-  #isDue({ name, state, isReady }: MemberState, nowMs: number): boolean {
+  #isDue({ name, state, isReady }: MemberState, areKnown: boolean, nowMs: number): boolean {
     if (isReady) {
       this.#notes.delete(name);
       return false;
     }
     const known = this.#notes.get(name);
-    const isNews = known?.state !== state;
-    const dueMs = isNews ? nowMs + (needsOperator(state) ? 0 : FIRST_MS) : known.dueMs;
-    const intervalMs = isNews ? FIRST_MS : known.intervalMs;
-    if (nowMs < dueMs) {
-      this.#notes.set(name, { state, dueMs, intervalMs });
+    const note =
+      known?.state === state
+        ? known
+        : { state, dueMs: nowMs + FIRST_MS, intervalMs: FIRST_MS, isSaid: false };
+    const isUrgent = !note.isSaid && areKnown && needsOperator(state);
+    if (nowMs < note.dueMs && !isUrgent) {
+      this.#notes.set(name, note);
       return false;
     }
+    const { intervalMs } = note;
     this.#notes.set(name, {
       state,
       dueMs: nowMs + intervalMs,
       intervalMs: Math.min(intervalMs * 2, INTERVAL_MS_MAX),
+      isSaid: true,
     });
     return true;
   }

@@ -16,6 +16,8 @@ import type { Clock } from '#platform/clock.ts';
 const REPEAT_MS = 2_000;
 const STOPPING = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
 const HANGUP = 'SIGHUP';
+/** Those that end a process which does not listen for them yet, and stop it later. */
+export const STOP_SIGNALS: readonly string[] = [...STOPPING, HANGUP];
 const IGNORED = process.platform === 'win32' ? [] : (['SIGUSR1', 'SIGUSR2'] as const);
 
 type HandledSignal = (typeof STOPPING)[number] | typeof HANGUP | (typeof IGNORED)[number];

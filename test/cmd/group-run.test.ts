@@ -11,6 +11,7 @@ class FakeMember implements Member {
   readonly spec: Member['spec'];
   readonly logFile: string;
   state = 'starting';
+  position = '1-1';
   isStarted = false;
   /** How it ends when it is stopped. */
   stopExit = CLEAN;
@@ -42,22 +43,23 @@ class FakeMember implements Member {
   }
 
   describe(): Promise<MemberState> {
-    const { name, address } = this.spec;
+    const { name, address, directory } = this.spec;
     return Promise.resolve({
       name,
       address,
+      directory,
       role: name === 'master' ? 'master' : 'replica',
       state: this.state,
-      position: '1-1',
+      position: this.position,
       lag: '',
       entries: '0',
       isReady: this.state === 'serving' || this.state === 'streaming',
-      reasons: this.state === 'quarantined' ? ['another log'] : [],
+      reasons: this.state === 'quarantined' ? ['quarantined: another log', 'stop the master'] : [],
     });
   }
 }
 
-function rig() {
+function rig(firstPort?: number) {
   const clock = new VirtualClock();
   const members = GROUP_FILES.map((file, index) => new FakeMember(file, 8_080 + index));
   const [master, one, two] = members as [FakeMember, FakeMember, FakeMember];
@@ -65,7 +67,7 @@ function rig() {
   const note = (more: string): void => {
     text += more;
   };
-  const group = new GroupRun(members, clock, { say: note, complain: note });
+  const group = new GroupRun(members, clock, { say: note, complain: note }, firstPort);
   const started = group.start();
   return { clock, group, master, one, two, started, said: () => text };
 }
@@ -110,6 +112,27 @@ describe('GroupRun', () => {
     expect(said().split('slave-1')).toHaveLength(4);
   });
 
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'])(
+    'calls a stop clean where %s ended a node before it listened for signals',
+    async (reason) => {
+      const { clock, group, master, said } = rig();
+      await clock.advance(200);
+      master.stopExit = { code: undefined, reason };
+      expect(await group.stop(0)).toBe(0);
+      expect(said()).not.toContain('cleanly');
+    },
+  );
+
+  it.each([
+    [undefined, 'Again: npm start\n'],
+    [9_080, 'Again: npm start -- --port 9080\n'],
+  ])('names the command that starts it again (--port %s)', async (port, again) => {
+    const { clock, group, said } = rig(port);
+    await clock.advance(200);
+    await group.stop(0);
+    expect(said().endsWith(again)).toBe(true);
+  });
+
   it('says which node did not stop cleanly, by its exit code too', async () => {
     const { clock, group, master, said } = rig();
     master.state = 'serving';
@@ -126,11 +149,26 @@ describe('GroupRun', () => {
     [one.state, two.state] = ['quarantined', 'streaming'];
     await clock.advance(2_000);
     expect(said()).toContain('Ctrl-C stops all three');
-    const times = (): number => said().split('slave-1 is quarantined: another log').length - 1;
+    const times = (): number => said().split('  slave-1 is quarantined: another log\n').length - 1;
     expect(times()).toBe(1);
     expect(said()).toContain('npm run -s walnut -- quarantine list --address 127.0.0.1:8081');
+    expect(said()).not.toContain('stop the master');
+    expect(said()).toContain('mv data/master data/master.old');
     await clock.advance(60_000);
     expect(times()).toBeLessThanOrEqual(5);
+    await group.stop(0);
+  });
+
+  it('advises to promote the quarantined replica that has most', async () => {
+    const { clock, group, master, one, two, said } = rig();
+    master.state = 'serving';
+    await clock.advance(200);
+    [one.state, two.state] = ['quarantined', 'quarantined'];
+    [master.position, one.position, two.position] = ['4294967297-99', '4294967297-12', '4294967297-9'];
+    await clock.advance(2_000);
+    const [first, ...others] = said().match(/promote --force --address \S+/g) ?? [];
+    expect(first).toBe('promote --force --address 127.0.0.1:8081');
+    expect(new Set(others)).toEqual(new Set([first]));
     await group.stop(0);
   });
 });

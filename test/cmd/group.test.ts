@@ -1,5 +1,6 @@
 /** `npm start` as it is: three real nodes, in a directory with copies of `configs/` on free ports. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
@@ -98,8 +99,23 @@ async function listenOn(port: number): Promise<void> {
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
 }
 
+/** Runs the tool with these arguments, which must succeed. */
+async function typed({ directory }: Place, args: readonly string[]): Promise<void> {
+  const child = spawn(process.execPath, [LAUNCHER, 'cmd/walnut.ts', ...args], { cwd: directory });
+  const [code] = (await once(child, 'close')) as [number | null];
+  expect(code).toBe(0);
+}
+
 async function put(port: number, key: string): Promise<number> {
   return (await fetch(`http://127.0.0.1:${port}/v1/keys/${key}`, { method: 'PUT', body: 'x' })).status;
+}
+
+/** Waits until all of these nodes have the key. */
+async function onAll(ports: readonly number[], key: string): Promise<void> {
+  for (const port of ports) {
+    const read = async () => (await fetch(`http://127.0.0.1:${port}/v1/keys/${key}`)).status === 200;
+    await eventually(read, `the key ${key} on ${port}`);
+  }
 }
 
 const PLAYED = 120_000;
@@ -117,6 +133,11 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
       const beside = new Demo(there);
       expect((await beside.ended).code).toBe(1);
       expect(beside.output).toContain('a Walnut node answers');
+      const free = (await findFreePort(there.ports.map((each) => ({ host: '127.0.0.1', port: each })))) ?? 0;
+      const elsewhere = new Demo(there, ['--port', String(free)]);
+      expect((await elsewhere.ended).code).toBe(1);
+      expect(elsewhere.output).toContain('data/master is in use by another process');
+      expect(elsewhere.output).toContain(`type: npm start -- --port ${free}\n`);
       await first.stop();
       expect(first.output).toContain('Stopped; the data is in ./data');
       await areFree(there.ports);
@@ -234,12 +255,13 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
   );
 
   it(
-    'says of a quarantined replica once what to type, and shows the others',
+    'says of a quarantined replica once what to type, which works, and shows the others',
     async () => {
       const there = await place();
       const first = new Demo(there);
       await first.says('Ctrl-C stops all three');
       expect(await put(there.ports[0] ?? 0, 'a')).toBe(201);
+      await onAll(there.ports, 'a');
       await first.stop();
       await rm(join(there.directory, 'data', 'master'), { recursive: true });
       const second = new Demo(there);
@@ -249,6 +271,11 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
         `npm run -s walnut -- quarantine list --address 127.0.0.1:${there.ports[1]}`,
       );
       expect(second.output.split('slave-1 is quarantined')).toHaveLength(2);
+      expect(second.output).not.toContain('quarantined: quarantined');
+      // What it advises is typed while all three run, since none of them can be stopped alone.
+      const [, advised = ''] = /npm run -s walnut -- (promote .*)$/m.exec(second.output) ?? [];
+      await typed(there, advised.split(' '));
+      await onAll(there.ports, 'a');
       await second.stop();
     },
     PLAYED,

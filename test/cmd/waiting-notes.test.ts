@@ -7,6 +7,7 @@ const waiting = (state: string): MemberState => ({
   role: 'replica',
   state,
   address: '127.0.0.1:8081',
+  directory: 'data/slave-1',
   position: '–',
   lag: '',
   entries: '0',
@@ -31,6 +32,19 @@ describe('WaitingNotes', () => {
     expect(said.slice(0, 4)).toEqual([0, 5, 15, 35]);
     expect(said.length).toBeLessThan(160);
     expect((said.at(-1) ?? 0) - (said.at(-2) ?? 0)).toBe(600);
+  });
+
+  it('waits, as long as for anything else, until the state of the others is known', () => {
+    const notes = new WaitingNotes();
+    const other = { ...waiting('catching_up'), name: 'slave-2' };
+    expect(notes.due([waiting('quarantined'), other], 0)).toEqual([]);
+    expect(notes.due([waiting('quarantined'), other], 1_000)).toEqual([]);
+    const both = [waiting('quarantined'), { ...other, state: 'quarantined' }];
+    expect(notes.due(both, 2_000)).toEqual(both);
+    expect(notes.due(both, 3_000)).toEqual([]);
+    const alone = new WaitingNotes();
+    for (const nowMs of [0, 4_999]) expect(alone.due([waiting('quarantined'), other], nowMs)).toEqual([]);
+    expect(alone.due([waiting('quarantined'), other], 5_000)).toHaveLength(2);
   });
 
   it('begins anew when the state changes, and says nothing of a node that is ready', () => {

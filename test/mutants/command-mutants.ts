@@ -9,4 +9,18 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     replacement: '    if (known === undefined || !isSpeltAs(name, known.variable)) return [];',
     tests: ['test/config/misspelt-variables.test.ts'],
   },
+  {
+    name: 'early Ctrl-C taken for an unclean stop by npm start',
+    file: 'cmd/group/group-run.ts',
+    text: 'STOP_SIGNALS.includes(exit.reason)',
+    replacement: '[STOP_SIGNALS[1]].includes(exit.reason)',
+    tests: ['test/cmd/group-run.test.ts'],
+  },
+  {
+    name: 'replica that has less advised for promotion by npm start',
+    file: 'cmd/group/group-text.ts',
+    text: '    .sort(byHistory)\n    .at(-1);',
+    replacement: '    .sort(byHistory)\n    .at(0);',
+    tests: ['test/cmd/group-run.test.ts'],
+  },
 ];
