@@ -61,7 +61,7 @@ function checkIdentity(
   members: Members,
 ): void {
   const member = members.get(request.nodeId);
-  if (member !== undefined && member.incarnation !== request.incarnation && member.pusher.isLive) {
+  if (member !== undefined && member.incarnation !== request.incarnation && member.pusher.progress.isLive) {
     throw new WalnutError(
       'already_exists',
       `node id ${request.nodeId} belongs to the live replica ${member.pusher.address}; ` +

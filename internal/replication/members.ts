@@ -37,7 +37,7 @@ export class Members {
   }
 
   isLive(nodeId: string): boolean {
-    return this.#members.get(nodeId)?.pusher.isLive === true;
+    return this.#members.get(nodeId)?.pusher.progress.isLive === true;
   }
 
   /** Whether a replica at `address` takes pushes and answered lately. */
@@ -58,24 +58,25 @@ export class Members {
   /** Number of replicas whose acks count. */
   get countedSize(): number {
     let count = 0;
-    for (const pusher of this.pushers()) if (pusher.isCounted) count++;
+    for (const pusher of this.pushers()) if (pusher.progress.isCounted) count++;
     return count;
   }
 
   statuses(): ReplicaStatus[] {
-    return [...this.#members].map(([nodeId, member]) => ({
+    return [...this.#members].map(([nodeId, { pusher, ...member }]) => ({
       nodeId,
-      address: member.pusher.address,
-      state: member.applyDelayMs > 0 && member.pusher.state === 'streaming' ? 'delayed' : member.pusher.state,
-      acked: member.pusher.acked,
-      lagRecords: member.pusher.lagRecords,
-      lagMs: member.pusher.lagMs,
+      address: pusher.address,
+      state:
+        member.applyDelayMs > 0 && pusher.progress.state === 'streaming' ? 'delayed' : pusher.progress.state,
+      acked: pusher.progress.acked,
+      lagRecords: pusher.progress.lagRecords,
+      lagMs: pusher.progress.lagMs,
       fullResyncs: member.fullResyncs,
       partialResyncs: member.partialResyncs,
       lastFullResyncReason: member.lastFullResyncReason,
-      isDifferent: member.pusher.isDifferent,
+      isDifferent: pusher.progress.isDifferent,
       applyDelayMs: member.applyDelayMs,
-      problem: member.pusher.problem,
+      problem: pusher.progress.problem,
     }));
   }
 }

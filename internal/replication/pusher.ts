@@ -1,32 +1,29 @@
 /**
- * Pushes the log to one replica: a cursor into the feed and no queue, so a slow
- * or stopped replica costs nothing but the cursor.
- * At most one push is in flight, at most one per `replication.sync_interval`,
- * and an empty heartbeat every `replication.heartbeat`.
+ * Pushes the log to one replica. The pusher keeps a cursor into the feed and no
+ * queue, so a slow or stopped replica costs no more memory than the cursor. At
+ * most one push is in flight, at most one is sent per `replication.sync_interval`,
+ * and an empty heartbeat is sent every `replication.heartbeat`.
  *
- * The cursor moves only on an answer, never on a failure: a push that may or
- * may not have arrived is repeated, and the replica compares what it has. It
- * moves only to records of the log here: where the replica claims another, or
- * needs one that is gone, pushing ends. The silence makes the replica register
- * again, and the registration decides how it goes on.
+ * The cursor moves only on an answer: a push that may or may not have arrived is
+ * repeated, and the replica compares it with what it has. It moves only to
+ * records of this node's log. Where the replica has another record, or needs one
+ * that is no longer in the log, pushing ends. The replica notices the silence and
+ * registers again, and the registration decides how it catches up.
  *
- * A replica that begins far behind pulls for itself. Until it is near, it gets
- * heartbeats only, so that no record is read, sent and checked twice.
+ * A replica that begins far behind pulls the log itself. Until it is near, it
+ * gets heartbeats only, so that no record is read, sent and checked twice.
  */
 
 import { type Feed, FeedGap } from '#engine/feed/feed.ts';
 import type { Lsn } from '#model/position.ts';
-import { NO_LSN, NO_POSITION } from '#model/position.ts';
-import type { ChainPoint, DigestMismatch, GroupMembers, ReplicateAnswer } from '#model/replication.ts';
-import type { NodeState, ReplicaStatus } from '#model/status.ts';
+import { NO_LSN } from '#model/position.ts';
+import type { ChainPoint, GroupMembers, ReplicateAnswer } from '#model/replication.ts';
 import { assertNever } from '#platform/assert.ts';
-import type { Clock } from '#platform/clock.ts';
-import type { Logger } from '#platform/logger.ts';
-import { messageOf } from '#platform/thrown.ts';
-import { describeOther, isOtherNode, ownerOf, UNNAMED_PROBLEM } from '#replication/ack-owner.ts';
+import { isOtherNode, ownerOf } from '#replication/ack-owner.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
+import { ReplicaProgress, type ReplicaProgressOptions } from '#replication/replica-progress.ts';
 
-/** Who pushes, as every push says. */
+/** The sender that every push names. */
 export interface PushIdentity {
   readonly masterNodeId: string;
   readonly logId: string;
@@ -39,97 +36,62 @@ export type PushFeed = Pick<Feed, 'lastLsn' | 'read' | 'isRecent' | 'pointAt'>;
 /** What a push says besides its frames. */
 export interface PushContext {
   identity(): PushIdentity;
-  /** Who is in the group: the same object as long as nothing changed. */
+  /** The members of the group; the same object until something changes. */
   group(): GroupMembers;
   logClockMs(): number;
   wantsDurableAcks(): boolean;
-  /** The digest of the state at `lsn`, 32 hex digits; empty where it is not known any more, or not yet. */
+  /** The digest of the state at `lsn`, 32 hex digits; empty where it is no longer known, or not yet. */
   digestAt(lsn: Lsn): string;
 }
 
-export interface PusherOptions {
-  readonly nodeId: string;
-  readonly address: string;
+export interface PusherOptions extends ReplicaProgressOptions {
   readonly link: PeerLink;
   readonly feed: PushFeed;
   readonly context: PushContext;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** It applies late by configuration: what it lags by is what it has not received. */
-  readonly appliesLate?: boolean | undefined;
-  /** The least time between two pushes; 0: as soon as the last is answered. */
+  /** The least time between two pushes; 0: the next push follows the answer at once. */
   readonly syncIntervalMs: number;
   /** Bytes of frames in one push; a single larger record still goes out whole. */
   readonly pushBytesMax: number;
-  readonly heartbeatMs: number;
-  /** Called with every durable LSN of the replica that is known to be of this history. */
-  readonly onAck: (durableLsn: Lsn) => void;
-  /** Called with keys that were read on the replica of late, the hottest last. */
+  /** Called with keys that were recently read on the replica, the most read last. */
   readonly onHotKeys: (keys: readonly string[]) => void;
   /** Called when the replica has seen a higher term than this node's. */
   readonly onFenced: (term: number) => void;
-  /** Called when the replica begins to say that its state differs from this node's. */
-  readonly onMismatch?: ((mismatch: DigestMismatch) => void) | undefined;
 }
 
 const NO_BYTES = new Uint8Array(0);
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1_000;
-/** A replica counts as live for this many heartbeats after a word of it. */
-const LIVE_HEARTBEATS = 3;
-/** A replica far behind pulls; where this many heartbeats in a row show no progress, it is pushed to all the same. */
+/** A replica that pulls is pushed to all the same once this many heartbeats in a row show no progress. */
 const IDLE_HEARTBEATS_MAX = 3;
-/** A push is given up and repeated after this long. */
+/** A push without an answer is given up and repeated after this long. */
 const PUSH_TIMEOUT_MS = 5_000;
 
 export class Pusher {
   readonly nodeId: string;
   readonly address: string;
+  readonly progress: ReplicaProgress;
   readonly #options: PusherOptions;
   readonly #abort = new AbortController();
-  /** The last record the replica is known to hold. */
+  /** The last record that the replica is known to have. */
   #cursor: ChainPoint;
-  #appliedLsn: Lsn;
-  #acked: ReplicaStatus['acked'] = NO_POSITION;
-  #state: NodeState = 'catching_up';
-  /** The group as the replica was told it. */
+  /** The group that the replica was last sent. */
   #toldGroup: GroupMembers | undefined;
   #wake: (() => void) | undefined;
   #retryMs = 0;
   #lastPushMs = Number.NEGATIVE_INFINITY;
-  #lastLevelMs: number;
-  #lastAnswerMs: number;
-  /** What the replica says of its state, as long as it differs. */
-  #mismatch: DigestMismatch | undefined;
-  /** The replica is far behind and pulls: the heartbeats since it last got on; undefined: it is pushed to. */
+  /** While the replica is far behind and pulls: heartbeats since its last progress. Undefined: it is pushed to. */
   #idleHeartbeats: number | undefined;
   /** Nothing more can be pushed from the cursor: the replica must register again. */
   #isOver = false;
-  /** What is wrong with the replica; empty: nothing. */
-  #problem = '';
-  /** Whether its last answer said that it is the node pushed to. */
-  #isNamed = false;
   #running: Promise<void> | undefined;
 
-  /** `tail`: the replica's last record, which the log here holds. `problem`: what was wrong before it registered again. */
+  /** `tail`: the replica's last record, which is in this node's log too. `problem`: what was wrong before it registered again. */
   constructor(options: PusherOptions, tail: ChainPoint, problem = '') {
     this.nodeId = options.nodeId;
     this.address = options.address;
     this.#options = options;
     this.#cursor = tail;
-    this.#problem = problem;
-    this.#appliedLsn = tail.lsn;
-    this.#lastLevelMs = options.clock.monotonicMs();
-    // It registered a moment ago.
-    this.#lastAnswerMs = options.clock.monotonicMs();
-  }
-
-  get state(): NodeState {
-    return this.#state;
-  }
-
-  get acked(): ReplicaStatus['acked'] {
-    return this.#acked;
+    this.progress = new ReplicaProgress(options, () => this.#durableLsn, tail, problem);
   }
 
   /** The last record that may be pushed. */
@@ -137,40 +99,9 @@ export class Pusher {
     return this.#options.feed.lastLsn('durable');
   }
 
-  /** Records durable here and not applied there, or not received where they are applied late. */
-  get lagRecords(): number {
-    return Math.max(0, this.#durableLsn - this.#appliedLsn);
-  }
-
-  /** Milliseconds since the replica was last level; 0 while it is. */
-  get lagMs(): number {
-    return this.lagRecords === 0 ? 0 : Math.round(this.#options.clock.monotonicMs() - this.#lastLevelMs);
-  }
-
-  /** Whether the replica took pushes, or registered, within the last few heartbeats. */
-  get isLive(): boolean {
-    const { clock, heartbeatMs } = this.#options;
-    return clock.monotonicMs() - this.#lastAnswerMs < LIVE_HEARTBEATS * heartbeatMs;
-  }
-
-  /** Whether it counts as a replica that has what it acks: live, level or nearly, and known to be this node. */
-  get isCounted(): boolean {
-    return this.isLive && this.#isNamed && this.#state === 'streaming';
-  }
-
-  /** What is wrong with it and what to do; empty: nothing. */
-  get problem(): string {
-    return this.#problem;
-  }
-
-  /** Whether the replica's state is known to differ from this node's. */
-  get isDifferent(): boolean {
-    return this.#mismatch !== undefined;
-  }
-
-  /** Its history does not fit: it is listed, and nothing is pushed. */
+  /** The replica's history conflicts with this node's: Status lists it, and nothing is pushed. */
   quarantine(): void {
-    this.#state = 'quarantined';
+    this.progress.state = 'quarantined';
   }
 
   start(): void {
@@ -178,12 +109,12 @@ export class Pusher {
     this.#running = this.#run();
   }
 
-  /** There is more durable log, or someone waits for acks. */
+  /** Called when there are more durable records, and when someone begins to wait for acks. */
   wake(): void {
     this.#wake?.();
   }
 
-  /** Gives up the push in flight, if there is one. */
+  /** Stops pushing and gives up the push in flight. */
   async stop(): Promise<void> {
     this.#abort.abort();
     this.#options.link.close();
@@ -193,7 +124,7 @@ export class Pusher {
 
   async #run(): Promise<void> {
     const { signal } = this.#abort;
-    const { clock, logger } = this.#options;
+    const { clock } = this.#options;
     while (!signal.aborted && !this.#isOver) {
       if (this.#retryMs > 0) await clock.sleep(this.#retryMs, signal);
       await this.#untilDue();
@@ -206,16 +137,13 @@ export class Pusher {
           this.#meetOther();
           continue;
         }
-        const isNews = this.#state !== 'catching_up';
-        if (isNews) logger.warn({ replica: this.address, err: error }, 'replica does not answer pushes');
-        this.#state = 'catching_up';
-        this.#problem = `it takes no pushes: ${messageOf(error)}`;
+        this.progress.failed(error);
         this.#retryMs = Math.min(Math.max(RETRY_MS_MIN, this.#retryMs * 2), RETRY_MS_MAX);
       }
     }
   }
 
-  /** Waits until there is something to push and the interval allows it, or a heartbeat is due. */
+  /** Waits until the interval has passed and there is something to push, or a heartbeat is due. */
   async #untilDue(): Promise<void> {
     const { clock, syncIntervalMs, heartbeatMs } = this.#options;
     const { signal } = this.#abort;
@@ -234,12 +162,12 @@ export class Pusher {
     this.#wake = undefined;
   }
 
-  /** Whether there are records to push, or acks to ask for that someone waits for. */
+  /** Whether there are records to push, or someone waits for acks of records that are pushed already. */
   get #hasMore(): boolean {
     const { context } = this.#options;
     if (this.#idleHeartbeats !== undefined) return false;
     const lsn = this.#durableLsn;
-    return lsn > this.#cursor.lsn || (context.wantsDurableAcks() && this.#acked.lsn < lsn);
+    return lsn > this.#cursor.lsn || (context.wantsDurableAcks() && this.progress.acked.lsn < lsn);
   }
 
   async #pushOnce(): Promise<void> {
@@ -251,7 +179,7 @@ export class Pusher {
     if (run instanceof FeedGap) {
       logger.warn(
         { replica: this.address, after: previous },
-        'the log no longer holds what a replica needs next',
+        'the log no longer has the record that a replica needs next',
       );
       return this.#end();
     }
@@ -281,28 +209,27 @@ export class Pusher {
   async #take(answer: ReplicateAnswer, sent: ChainPoint, isLevelAfter: boolean): Promise<void> {
     const { verdict } = answer;
     const owner = ownerOf(this.nodeId, answer.nodeId);
-    // That a term is over is true whoever says so.
+    // A higher term counts whichever node reports it.
     if (owner === 'other' && verdict.kind !== 'fenced') return this.#meetOther();
-    this.#isNamed = owner === 'own';
-    this.#problem = owner === 'unnamed' ? UNNAMED_PROBLEM : '';
+    const { progress } = this;
+    progress.answered(owner, answer.digestMismatch);
     const pushedMs = this.#lastPushMs;
     this.#retryMs = 0;
-    this.#noteMismatch(answer.digestMismatch);
     switch (verdict.kind) {
       case 'ok':
         this.#moveTo(sent, answer);
         if (answer.hotKeys !== undefined) this.#options.onHotKeys(answer.hotKeys);
-        if (isLevelAfter && this.#appliedLsn >= sent.lsn) this.#lastLevelMs = pushedMs;
-        this.#state = this.#idleHeartbeats === undefined ? 'streaming' : 'catching_up';
+        if (isLevelAfter && progress.appliedLsn >= sent.lsn) progress.level(pushedMs);
+        progress.state = this.#idleHeartbeats === undefined ? 'streaming' : 'catching_up';
         return;
       case 'need':
         return this.#goOnFrom(verdict.tail, answer);
       case 'conflict':
-        this.#state = 'quarantined';
+        progress.state = 'quarantined';
         this.#retryMs = RETRY_MS_MAX;
         return;
       case 'fenced':
-        this.#state = 'fenced';
+        progress.state = 'fenced';
         this.#retryMs = RETRY_MS_MAX;
         this.#options.onFenced(verdict.term);
         return;
@@ -311,25 +238,16 @@ export class Pusher {
     }
   }
 
-  #noteMismatch(mismatch: DigestMismatch | undefined): void {
-    const before = this.#mismatch;
-    this.#mismatch = mismatch;
-    const { logger, onMismatch } = this.#options;
-    if (mismatch === undefined || before !== undefined) return;
-    logger.error({ replica: this.address, mismatch }, 'a replica’s state is not the one here');
-    onMismatch?.(mismatch);
-  }
-
-  /** It is behind (or pulling by itself): on from its tail, if that is ours, and not in a tight loop. */
+  /** The replica lacks records before the push: continues from its tail, if this log has that record, after a short wait. */
   async #goOnFrom(tail: ChainPoint, answer: ReplicateAnswer): Promise<void> {
     const { feed, logger } = this.#options;
-    this.#state = 'catching_up';
+    this.progress.state = 'catching_up';
     const ours = await feed.pointAt(tail.lsn);
     const isOurs = tail.lsn === NO_LSN || (ours?.epoch === tail.epoch && ours.crc === tail.crc);
     if (!isOurs) {
       logger.warn(
         { replica: this.address, tail, ours },
-        "a replica's tail is not in the log here: it must register again",
+        "a replica's last record is not in this node's log: it must register again",
       );
       return this.#end();
     }
@@ -338,30 +256,17 @@ export class Pusher {
   }
 
   #moveTo(point: ChainPoint, answer: ReplicateAnswer): void {
-    // A refusal is no sign of life: whoever stands at the address now may not be who registered.
-    this.#lastAnswerMs = this.#options.clock.monotonicMs();
     if (this.#idleHeartbeats !== undefined) this.#watchPull(this.#idleHeartbeats, point);
     this.#cursor = point;
-    this.#appliedLsn = this.#options.appliesLate === true ? point.lsn : answer.appliedLsn;
-    this.#acked = answer.durable;
-    if (this.#isNamed) this.#options.onAck(answer.durable.lsn);
+    this.progress.reached(point, answer);
   }
 
-  /** Who stands at the address is not who registered: the one pushed to is not live, and nothing of this is counted. */
   #meetOther(): void {
-    const problem = describeOther(this.address, this.nodeId);
-    if (this.#problem !== problem) {
-      const fields = { replica: this.address, nodeId: this.nodeId, why: problem };
-      this.#options.logger.error(fields, 'another node answers at the address of a replica');
-    }
-    this.#problem = problem;
-    this.#isNamed = false;
-    this.#state = 'catching_up';
-    this.#lastAnswerMs = Number.NEGATIVE_INFINITY;
+    this.progress.metOther();
     this.#retryMs = RETRY_MS_MAX;
   }
 
-  /** Pushes again once the replica is near, or does not get on. */
+  /** Ends the wait for a replica that pulls, once it is near or makes no progress. */
   #watchPull(idleHeartbeats: number, tail: ChainPoint): void {
     const idle = tail.lsn > this.#cursor.lsn ? 0 : idleHeartbeats + 1;
     const isOver = idle >= IDLE_HEARTBEATS_MAX || this.#options.feed.isRecent(tail.lsn);
@@ -370,6 +275,6 @@ export class Pusher {
 
   #end(): void {
     this.#isOver = true;
-    this.#state = 'catching_up';
+    this.progress.state = 'catching_up';
   }
 }

@@ -247,8 +247,8 @@ export class ReplicaRegistry {
     await this.#makeRoom(request.nodeId, address);
     const before = this.#members.get(request.nodeId);
     await before?.pusher.stop();
-    // The same trouble at the same address is no news.
-    const problem = before?.pusher.address === address ? before.pusher.problem : '';
+    // A problem that lasts over a registration is logged once.
+    const problem = before?.pusher.address === address ? before.pusher.progress.problem : '';
     const pusher = this.#createPusher(request, address, problem);
     // Its earlier acks are about records of the history that it is about to give up.
     if (verdict.kind !== 'continue') this.#options.acks.forget(request.nodeId);

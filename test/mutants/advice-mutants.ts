@@ -37,8 +37,8 @@ export const ADVICE_MUTANTS: readonly Mutant[] = [
   {
     name: 'trouble of a replica told anew with each registration',
     file: 'internal/replication/replica-registry.ts',
-    text: "const problem = before?.pusher.address === address ? before.pusher.problem : '';",
-    replacement: "const problem = before?.pusher.address === null ? before.pusher.problem : '';",
+    text: "const problem = before?.pusher.address === address ? before.pusher.progress.problem : '';",
+    replacement: "const problem = before?.pusher.address === null ? before.pusher.progress.problem : '';",
     tests: [IDENTITY],
   },
 ];

@@ -8,7 +8,7 @@ const REQUEST = { nodeId: 'n1', incarnation: 'first', upstreamPath: ['n1'] };
 
 /** A registered node: only what an admission asks of it. */
 function member(address: string, isLive: boolean, incarnation = 'first'): Member {
-  return { pusher: { address, isLive }, incarnation } as unknown as Member;
+  return { pusher: { address, progress: { isLive } }, incarnation } as unknown as Member;
 }
 
 function membersOf(nodes: Readonly<Record<string, Member>>): Members {

@@ -168,7 +168,12 @@ describe('Pusher', () => {
     );
     expect(script.requests[1]?.request.previous).toEqual(pointOf(script.log[2]));
     expect(script.acks).toEqual([3, 5]);
-    expect(script.pusher).toMatchObject({ state: 'streaming', lagRecords: 0, lagMs: 0, acked: { lsn: 5 } });
+    expect(script.pusher.progress).toMatchObject({
+      state: 'streaming',
+      lagRecords: 0,
+      lagMs: 0,
+      acked: { lsn: 5 },
+    });
     await script.pusher.stop();
   });
 
@@ -197,10 +202,10 @@ describe('Pusher', () => {
     script.write(2);
     await script.clock.advance(600);
     expect(told).toEqual([2]);
-    expect(script.pusher.isDifferent).toBe(true);
+    expect(script.pusher.progress.isDifferent).toBe(true);
     script.mismatch = undefined;
     await script.clock.advance(300);
-    expect(script.pusher.isDifferent).toBe(false);
+    expect(script.pusher.progress.isDifferent).toBe(false);
     script.mismatch = mismatch;
     await script.clock.advance(300);
     expect(told).toEqual([2, 2]);
@@ -214,21 +219,21 @@ describe('Pusher', () => {
     await script.clock.advance(20);
     expect(script.requests[0]?.request.replicaNodeId).toBe('r');
     expect(script.acks).toEqual([2]);
-    expect(script.pusher).toMatchObject({ isLive: true, isCounted: true, problem: '' });
+    expect(script.pusher.progress).toMatchObject({ isLive: true, isCounted: true, problem: '' });
     script.answersAs = 'another';
     script.write(1);
     await script.clock.advance(20);
     expect(script.acks).toEqual([2]);
-    expect(script.pusher).toMatchObject({ isLive: false, isCounted: false, acked: { lsn: 2 } });
-    expect(script.pusher.problem).toMatch(/another node than r answers at r:1/);
+    expect(script.pusher.progress).toMatchObject({ isLive: false, isCounted: false, acked: { lsn: 2 } });
+    expect(script.pusher.progress.problem).toMatch(/another node than r answers at r:1/);
     script.answersAs = undefined;
     await script.clock.advance(1_100);
     expect(script.acks).toEqual([2]);
-    expect(script.pusher).toMatchObject({ isLive: true, isCounted: false, acked: { lsn: 3 } });
+    expect(script.pusher.progress).toMatchObject({ isLive: true, isCounted: false, acked: { lsn: 3 } });
     script.answersAs = 'r';
     await script.clock.advance(300);
     expect(script.acks.at(-1)).toBe(3);
-    expect(script.pusher).toMatchObject({ isCounted: true, problem: '' });
+    expect(script.pusher.progress).toMatchObject({ isCounted: true, problem: '' });
     await script.pusher.stop();
   });
 
@@ -355,10 +360,10 @@ describe('Pusher', () => {
     await script.clock.advance(600);
     expect(script.lsns).toEqual([[], [], []]);
     expect(script.previous).toEqual([0, 0, 30]);
-    expect(script.pusher.state).toBe('catching_up');
+    expect(script.pusher.progress.state).toBe('catching_up');
     await script.clock.advance(400);
     expect(script.lsns[4]).toEqual(Array.from({ length: 21 }, (_, i) => 80 + i));
-    expect(script.pusher.state).toBe('streaming');
+    expect(script.pusher.progress.state).toBe('streaming');
     await script.pusher.stop();
   });
 
@@ -380,7 +385,7 @@ describe('Pusher', () => {
     await script.clock.advance(5_000);
     expect(script.requests).toHaveLength(1);
     expect(script.acks).toEqual([]);
-    expect(script.pusher.state).toBe('catching_up');
+    expect(script.pusher.progress.state).toBe('catching_up');
     await script.pusher.stop();
   });
 
@@ -401,7 +406,7 @@ describe('Pusher', () => {
     script.pusher.start();
     await script.clock.advance(5_000);
     expect(script.requests).toHaveLength(0);
-    expect(script.pusher.state).toBe('catching_up');
+    expect(script.pusher.progress.state).toBe('catching_up');
     await script.pusher.stop();
   });
 
@@ -412,7 +417,7 @@ describe('Pusher', () => {
     script.replies.push(...Array<Reply>(5).fill(conflict));
     script.pusher.start();
     await script.clock.advance(100);
-    expect(script.pusher.state).toBe('quarantined');
+    expect(script.pusher.progress.state).toBe('quarantined');
     await script.clock.advance(2_500);
     expect(script.requests).toHaveLength(3);
     expect(script.acks).toEqual([]);
@@ -425,7 +430,7 @@ describe('Pusher', () => {
     script.replies.push({ kind: 'fenced', term: 4 });
     script.pusher.start();
     await script.clock.advance(100);
-    expect([script.fenced, script.acks, script.pusher.state]).toEqual([[4], [], 'fenced']);
+    expect([script.fenced, script.acks, script.pusher.progress.state]).toEqual([[4], [], 'fenced']);
     await script.pusher.stop();
   });
 
@@ -482,13 +487,13 @@ describe('Pusher', () => {
     script.write(5);
     script.pusher.start();
     await script.clock.advance(20);
-    expect(script.pusher).toMatchObject({ lagRecords: 0, lagMs: 0, isLive: true });
+    expect(script.pusher.progress).toMatchObject({ lagRecords: 0, lagMs: 0, isLive: true });
     script.replies.push(...Array<Reply>(20).fill('fail'));
     script.write(7);
     await script.clock.advance(3_000);
-    expect(script.pusher).toMatchObject({ lagRecords: 7, isLive: false, state: 'catching_up' });
-    expect(script.pusher.lagMs).toBeGreaterThanOrEqual(3_000);
-    expect(script.pusher.lagMs).toBeLessThan(3_300);
+    expect(script.pusher.progress).toMatchObject({ lagRecords: 7, isLive: false, state: 'catching_up' });
+    expect(script.pusher.progress.lagMs).toBeGreaterThanOrEqual(3_000);
+    expect(script.pusher.progress.lagMs).toBeLessThan(3_300);
     await script.pusher.stop();
   });
 });

@@ -1,0 +1,147 @@
+/**
+ * What a master knows of one replica: which records it has and has applied,
+ * whether it answers, and what is wrong with it. Changed by the pusher, read by
+ * Status, admission and `min_replicas_to_write`.
+ */
+import type { Lsn } from '#model/position.ts';
+import { NO_POSITION } from '#model/position.ts';
+import type { ChainPoint, DigestMismatch, ReplicateAnswer } from '#model/replication.ts';
+import type { NodeState, ReplicaStatus } from '#model/status.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import { messageOf } from '#platform/thrown.ts';
+import { type AckOwner, describeOther, UNNAMED_PROBLEM } from '#replication/ack-owner.ts';
+
+export interface ReplicaProgressOptions {
+  readonly nodeId: string;
+  readonly address: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly heartbeatMs: number;
+  /** True where `replication.apply_delay` is set on the replica: its lag then counts records that it has not received. */
+  readonly appliesLate?: boolean | undefined;
+  /** Called with each durable LSN of the replica that is known to belong to this history. */
+  readonly onAck: (durableLsn: Lsn) => void;
+  /** Called when the replica begins to report that its state differs from this node's. */
+  readonly onMismatch?: ((mismatch: DigestMismatch) => void) | undefined;
+}
+
+/** A replica is live for this many heartbeats after its last answer. */
+const LIVE_HEARTBEATS = 3;
+
+export class ReplicaProgress {
+  state: NodeState = 'catching_up';
+  readonly #options: ReplicaProgressOptions;
+  /** The last durable LSN of this node's own log. */
+  readonly #durableLsn: () => Lsn;
+  #appliedLsn: Lsn;
+  #acked: ReplicaStatus['acked'] = NO_POSITION;
+  #lastLevelMs: number;
+  #lastAnswerMs: number;
+  /** The difference that the replica reports; undefined: none. */
+  #mismatch: DigestMismatch | undefined;
+  #problem: string;
+  /** Whether its last answer named the node that is pushed to. */
+  #isNamed = false;
+
+  /** `problem`: what was wrong with the replica before it registered again; empty: nothing. */
+  constructor(options: ReplicaProgressOptions, durableLsn: () => Lsn, tail: ChainPoint, problem: string) {
+    this.#options = options;
+    this.#durableLsn = durableLsn;
+    this.#appliedLsn = tail.lsn;
+    this.#problem = problem;
+    const nowMs = options.clock.monotonicMs();
+    this.#lastLevelMs = nowMs;
+    // It has just registered, which counts as an answer.
+    this.#lastAnswerMs = nowMs;
+  }
+
+  /** The last record on its disk, as it said. */
+  get acked(): ReplicaStatus['acked'] {
+    return this.#acked;
+  }
+
+  get appliedLsn(): Lsn {
+    return this.#appliedLsn;
+  }
+
+  /** Records that are durable here and not applied there; where it applies late, not received there. */
+  get lagRecords(): number {
+    return Math.max(0, this.#durableLsn() - this.#appliedLsn);
+  }
+
+  /** Milliseconds since the replica was last level; 0 while it is. */
+  get lagMs(): number {
+    return this.lagRecords === 0 ? 0 : Math.round(this.#options.clock.monotonicMs() - this.#lastLevelMs);
+  }
+
+  /** Whether the replica took a push, or registered, within the last few heartbeats. */
+  get isLive(): boolean {
+    const { clock, heartbeatMs } = this.#options;
+    return clock.monotonicMs() - this.#lastAnswerMs < LIVE_HEARTBEATS * heartbeatMs;
+  }
+
+  /** Whether its acks count: it is live, takes pushes, and named itself as the node that is pushed to. */
+  get isCounted(): boolean {
+    return this.isLive && this.#isNamed && this.state === 'streaming';
+  }
+
+  /** What is wrong with it and what to do; empty: nothing. */
+  get problem(): string {
+    return this.#problem;
+  }
+
+  /** Whether the replica's state is known to differ from this node's. */
+  get isDifferent(): boolean {
+    return this.#mismatch !== undefined;
+  }
+
+  /** The replica answered; `owner`: whether the answer named it. */
+  answered(owner: AckOwner, mismatch: DigestMismatch | undefined): void {
+    this.#isNamed = owner === 'own';
+    this.#problem = owner === 'unnamed' ? UNNAMED_PROBLEM : '';
+    const before = this.#mismatch;
+    this.#mismatch = mismatch;
+    const { address, logger, onMismatch } = this.#options;
+    if (mismatch === undefined || before !== undefined) return;
+    logger.error({ replica: address, mismatch }, 'the state of a replica differs from this node’s');
+    onMismatch?.(mismatch);
+  }
+
+  /** The replica has every record up to `point`; the answer did not refuse the push. */
+  reached(point: ChainPoint, answer: ReplicateAnswer): void {
+    // A refusal does not count as a sign of life: another node may stand at the address by now.
+    this.#lastAnswerMs = this.#options.clock.monotonicMs();
+    this.#appliedLsn = this.#options.appliesLate === true ? point.lsn : answer.appliedLsn;
+    this.#acked = answer.durable;
+    if (this.#isNamed) this.#options.onAck(answer.durable.lsn);
+  }
+
+  /** At `atMs` (monotonic) the replica had applied everything that was durable here. */
+  level(atMs: number): void {
+    this.#lastLevelMs = atMs;
+  }
+
+  /** A push failed with `error`. */
+  failed(error: unknown): void {
+    const { address, logger } = this.#options;
+    if (this.state !== 'catching_up')
+      logger.warn({ replica: address, err: error }, 'replica does not answer pushes');
+    this.state = 'catching_up';
+    this.#problem = `it takes no pushes: ${messageOf(error)}`;
+  }
+
+  /** Another node answers at the address: the replica is not live, and nothing of that answer counts. */
+  metOther(): void {
+    const { address, nodeId, logger } = this.#options;
+    const problem = describeOther(address, nodeId);
+    if (this.#problem !== problem) {
+      const fields = { replica: address, nodeId, why: problem };
+      logger.error(fields, 'another node answers at the address of a replica');
+    }
+    this.#problem = problem;
+    this.#isNamed = false;
+    this.state = 'catching_up';
+    this.#lastAnswerMs = Number.NEGATIVE_INFINITY;
+  }
+}
