@@ -39,6 +39,11 @@ import type { Log } from '#wal/log.ts';
 /** Called once: when the record is visible here, or with why it never will be. */
 export type RecordDone = (error?: WalnutError) => void;
 
+/** Sees what a record replaces. It must not throw. */
+export interface RecordWitness {
+  beforeApply(frame: Frame): void;
+}
+
 interface PendingRecord {
   readonly frame: Frame;
   readonly done: RecordDone | undefined;
@@ -88,6 +93,8 @@ export class Engine implements RecordState {
 
   /** The records of the log after a position. */
   readonly feed: Feed;
+  /** Gets every frame just before it is applied; undefined: nobody watches. */
+  witness: RecordWitness | undefined;
   /** Every frame as it becomes visible here, in order. */
   readonly appliedFrames = new Listeners<Frame>();
   /** Why memory is not what was stored: the state must be recovered anew. */
@@ -345,6 +352,7 @@ export class Engine implements RecordState {
   /** The one apply path: what the log says, from the bytes that it says it with. */
   #applyFrame(frame: Frame): void {
     assert(frame.lsn === this.#appliedLsn + 1, `record ${frame.lsn} applies after ${this.#appliedLsn}`);
+    this.witness?.beforeApply(frame);
     recordKindOf(frame).apply(frame, this);
     if (this.#epochsAhead.length > 0)
       this.#epochsAhead = this.#epochsAhead.filter((start) => start.firstLsn > frame.lsn);

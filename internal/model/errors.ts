@@ -47,6 +47,8 @@ export interface ErrorDetails {
   readonly earliest?: Position | undefined;
   readonly latest?: Position | undefined;
   readonly limit?: ExceededLimit | undefined;
+  /** A watch that ended goes on after this position, without missing a change. */
+  readonly resumeAfter?: Position | undefined;
   /** True if no part of the request was applied; undefined if some part may have been. */
   readonly nothingDone?: true | undefined;
   /** The same request may find room after so many seconds, without anybody doing anything. */

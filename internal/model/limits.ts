@@ -49,6 +49,18 @@ export function checkKey(key: string): void {
   }
 }
 
+/** Throws `invalid_argument` unless `prefix` is well-formed Unicode of at most 1,024 bytes; it may be empty. */
+export function checkPrefix(prefix: string): string {
+  if (!prefix.isWellFormed()) {
+    throw invalidArgument('prefix is ill-formed: expected UTF-8 without lone surrogates');
+  }
+  const bytes = prefix.length > KEY_BYTES_MAX ? prefix.length : utf8Length(prefix);
+  if (bytes > KEY_BYTES_MAX) {
+    throw invalidArgument(`prefix has ${utf8Length(prefix)} bytes: expected at most ${KEY_BYTES_MAX}`);
+  }
+  return prefix;
+}
+
 /** Throws `invalid_argument` if the value is longer than `bytesMax`. */
 export function checkValue(value: Uint8Array, bytesMax: number): void {
   if (value.length > bytesMax) {

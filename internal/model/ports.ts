@@ -58,6 +58,7 @@ import type {
   RotateAnswer,
   ScrubProgress,
 } from '#model/status.ts';
+import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 
 export interface KeyValuePort {
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer>;
@@ -68,6 +69,8 @@ export interface KeyValuePort {
   batch(operations: readonly BatchOperation[], signal?: AbortSignal): Awaitable<BatchResult[]>;
   scan(command: ScanCommand): ScanAnswer;
   getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer>;
+  /** Tells changes until `signal` aborts; throws what ends it. Nothing is watched before the first message is asked for. */
+  watch(command: WatchCommand, signal: AbortSignal): AsyncIterable<WatchMessage>;
   awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer>;
 }
 

@@ -1,6 +1,7 @@
 /** The status of a node: the answer of Status and the source of most metrics. */
 import type { ClockStatus } from '#model/clock.ts';
 import type { Lsn, Position } from '#model/position.ts';
+import type { WatchStatus } from '#model/watch.ts';
 
 export type Role = 'master' | 'replica';
 
@@ -186,6 +187,8 @@ export interface NodeStatus {
   readonly clock?: ClockStatus | undefined;
   /** The recovery under way, or the last one. */
   readonly recovery?: RecoveryStatus;
+  /** For metrics only: Status does not tell it. */
+  readonly watch?: WatchStatus | undefined;
   readonly uptimeMs: number;
   readonly version: string;
 }

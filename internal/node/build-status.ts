@@ -13,6 +13,7 @@ import {
   type ScrubStatus,
   STORE_UNKNOWN,
 } from '#model/status.ts';
+import type { WatchStatus } from '#model/watch.ts';
 import { clockStatusOf, describeClockOffset } from '#node/clock-watch.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { describeRecovery } from '#node/recovery-watch.ts';
@@ -28,6 +29,7 @@ export interface StatusParts {
   /** Why a master's state is being recovered while it runs; empty: it is not. */
   readonly doubt: string;
   readonly isDraining: boolean;
+  readonly watch: WatchStatus;
   readonly uptimeMs: number;
   readonly version: string;
   readonly binaryRole: Role;
@@ -60,6 +62,7 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     delay: role === undefined ? undefined : host?.delayed?.status,
     clock: clockOf(parts),
     recovery: parts.progress,
+    watch: parts.watch,
     uptimeMs: parts.uptimeMs,
     version: parts.version,
   };

@@ -24,6 +24,7 @@ import { RoleKeeper } from '#node/role-keeper.ts';
 import { SnapshotSource } from '#node/snapshot-source.ts';
 import { StateGuard } from '#node/state-guard.ts';
 import { assert } from '#platform/assert.ts';
+import { Watches } from '#watch/watches.ts';
 
 /** What one server fronts: `NodePorts`. */
 export interface NodeDoors {
@@ -45,6 +46,7 @@ export class Node {
   readonly #recovery: RecoveryWatch;
   readonly #guard: StateGuard;
   readonly #clockWatch: ClockWatch;
+  readonly #watches: Watches;
   #isDraining = false;
 
   constructor(options: NodeOptions) {
@@ -62,6 +64,7 @@ export class Node {
       onFatal: options.onFatal,
     });
     this.#clockWatch = new ClockWatch(options.clock, options.logger, () => this.#admission.engine);
+    this.#watches = new Watches(options.clock, options.random);
     this.ports = this.#openDoors();
   }
 
@@ -82,7 +85,7 @@ export class Node {
 
   #openDoors(): NodeDoors {
     const admission = this.#admission;
-    const keyValue = new KeysDoor(admission, this.#options.clock);
+    const keyValue = new KeysDoor(admission, this.#options.clock, this.#watches);
     const replication = new ReplicationDoor(admission, () => {
       assert(this.#snapshots !== undefined, 'a node with a role has a directory');
       return this.#snapshots;
@@ -162,6 +165,7 @@ export class Node {
       integrity: this.#guard.status,
       doubt: this.#guard.doubt,
       isDraining: this.#isDraining,
+      watch: this.#watches.status,
       uptimeMs: Math.round(this.#options.clock.monotonicMs() - this.#startedMs),
       version: this.#options.version,
       binaryRole: this.#options.role,

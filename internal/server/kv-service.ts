@@ -1,9 +1,10 @@
 /** KVStore over Connect: decode, ask the port, encode. */
-import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { KVStore, type WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { mapAwaitable } from '#model/awaitable.ts';
 import type { BulkPort } from '#model/bulk.ts';
 import type { BatchOperation, ReceiptOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { WatchCommand } from '#model/watch.ts';
 import {
   createRpcModule,
   FEW,
@@ -32,6 +33,7 @@ import {
   toSetCommand,
 } from '#wire/kv-codec.ts';
 import { fromScanAnswer, fromUpdatesAnswer, toScanCommand, toUpdatesCommand } from '#wire/scan-codec.ts';
+import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
 
 export interface KeyValueModuleOptions {
   readonly port: KeyValuePort;
@@ -57,7 +59,7 @@ export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule 
 function createReads(
   { port }: KeyValueModuleOptions,
   bytes: KeyValueBytes,
-): Pick<Methods, 'get' | 'scan' | 'getUpdates' | 'awaitDurable'> {
+): Pick<Methods, 'get' | 'scan' | 'getUpdates' | 'awaitDurable' | 'watch'> {
   return {
     get: {
       access: 'read',
@@ -80,6 +82,11 @@ function createReads(
       limits: FEW,
       impl: async (request, { signal }) =>
         fromUpdatesAnswer(await port.getUpdates(toUpdatesCommand(request), signal)),
+    },
+    watch: {
+      access: 'read',
+      limits: FEW,
+      impl: (request, { signal }) => watch(port, toWatchCommand(request), signal),
     },
     awaitDurable: {
       access: 'read',
@@ -139,6 +146,14 @@ function createBatch(options: KeyValueModuleOptions, bytes: KeyValueBytes): Meth
     },
     binaryImpl: (request, context, headroom) => bytes.batch(request, context, headroom),
   };
+}
+
+async function* watch(
+  port: KeyValuePort,
+  command: WatchCommand,
+  signal: AbortSignal,
+): AsyncIterable<WatchResponse> {
+  for await (const message of port.watch(command, signal)) yield fromWatchMessage(message);
 }
 
 /** Only an operation that may wait needs to know that its caller went away. */

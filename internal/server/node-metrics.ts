@@ -11,6 +11,7 @@ export function registerNodeMetrics(metrics: Metrics, status: () => NodeStatus):
   registerIntegrity(metrics, status);
   registerScrubs(metrics, status);
   registerReplication(metrics, status);
+  registerWatch(metrics, status);
 }
 
 /** Counts requests to `/v1/keys` by method and lower-case code, `ok` included. */
@@ -125,6 +126,30 @@ function registerIntegrity(metrics: Metrics, status: () => NodeStatus): void {
     'walnut_rebuilds_total',
     'Times that the state in memory was given up and recovered from the disk here.',
     () => status().integrity.rebuilds,
+  );
+}
+
+function registerWatch(metrics: Metrics, status: () => NodeStatus): void {
+  metrics.gaugeFrom('walnut_watchers', 'Watches under way.', () => status().watch?.watchers ?? 0);
+  metrics.gaugeFrom(
+    'walnut_watch_waiting_bytes',
+    'Bytes of changes that wait for watchers.',
+    () => status().watch?.bytes ?? 0,
+  );
+  metrics.counterFrom(
+    'walnut_watch_events_total',
+    'Changes and entries given to watchers.',
+    () => status().watch?.events ?? 0,
+  );
+  metrics.counterFrom(
+    'walnut_watch_messages_total',
+    'Messages given to watchers, progress marks included.',
+    () => status().watch?.messages ?? 0,
+  );
+  metrics.counterFrom(
+    'walnut_watch_slow_total',
+    'Watches that were ended because their watcher was too slow.',
+    () => status().watch?.slow ?? 0,
   );
 }
 

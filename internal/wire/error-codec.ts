@@ -10,6 +10,7 @@ import {
   RefusalSchema,
   RoutingErrorSchema,
   RoutingReason,
+  WatchEndSchema,
 } from '#gen/walnut/v1/errors_pb.ts';
 import type { Position as PositionMessage } from '#gen/walnut/v1/types_pb.ts';
 import { type ErrorCode, type ErrorDetails, type ExceededLimit, WalnutError } from '#model/errors.ts';
@@ -24,6 +25,7 @@ import {
   type WireCode,
 } from '#wire/error-codes.ts';
 import { fromPosition } from '#wire/position-codec.ts';
+import { toResumeText } from '#wire/resume-text.ts';
 
 type OutgoingDetail = NonNullable<ConstructorParameters<typeof ConnectError>[3]>[number];
 
@@ -104,7 +106,7 @@ function headersOf({ leaderHint, earliest, retryAfterS }: ErrorDetails): Record<
 }
 
 function detailsOf({ code, details }: WalnutError): OutgoingDetail[] {
-  const { leaderHint, earliest, latest, limit, nothingDone } = details;
+  const { leaderHint, earliest, latest, limit, nothingDone, resumeAfter } = details;
   const sent: OutgoingDetail[] = [];
   if (nothingDone === true) sent.push(NOTHING_DONE);
   if (code === 'not_master' || leaderHint !== undefined) {
@@ -112,6 +114,9 @@ function detailsOf({ code, details }: WalnutError): OutgoingDetail[] {
     sent.push({ desc: RoutingErrorSchema, value: { reason, address: leaderHint ?? '' } });
   }
   if (limit !== undefined) sent.push(limitDetail(limit));
+  if (resumeAfter !== undefined) {
+    sent.push({ desc: WatchEndSchema, value: { resume: toResumeText(resumeAfter) } });
+  }
   if (earliest !== undefined) {
     const value = { earliest: fromPosition(earliest), latest: latest && fromPosition(latest) };
     sent.push({ desc: LogRangeSchema, value });

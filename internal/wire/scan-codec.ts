@@ -11,7 +11,7 @@ import { Op, Cause as WireCause } from '#gen/walnut/v1/types_pb.ts';
 import type { ScanAnswer, ScanCommand, Update, UpdatesAnswer, UpdatesCommand } from '#model/commands.ts';
 import type { Cause } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
-import { KEY_BYTES_MAX, SCAN_LIMIT_MAX, utf8Length } from '#model/limits.ts';
+import { checkPrefix, SCAN_LIMIT_MAX } from '#model/limits.ts';
 import { checkText, toSafeNumber } from '#wire/numbers.ts';
 import { fromEntry, fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
 
@@ -21,11 +21,7 @@ const CURSOR_CHARACTERS_MAX = 4_096;
 export const UPDATES_BYTES_MAX = 16 * 1_024 * 1_024;
 
 export function toScanCommand(request: ScanRequest): ScanCommand {
-  const prefix = checkText(request.prefix, 'prefix', KEY_BYTES_MAX);
-  const prefixBytes = utf8Length(prefix);
-  if (prefixBytes > KEY_BYTES_MAX) {
-    throw invalidArgument(`prefix has ${prefixBytes} bytes: expected at most ${KEY_BYTES_MAX}`);
-  }
+  const prefix = checkPrefix(request.prefix);
   if (request.limit > SCAN_LIMIT_MAX) {
     throw invalidArgument(`limit is ${request.limit}: expected at most ${SCAN_LIMIT_MAX}`);
   }
@@ -102,7 +98,8 @@ export function toUpdatesAnswer(response: GetUpdatesResponse): UpdatesAnswer {
   };
 }
 
-const CAUSES: Readonly<Record<Cause, WireCause>> = {
+/** Causes as they are sent. */
+export const CAUSES: Readonly<Record<Cause, WireCause>> = {
   client: WireCause.CLIENT,
   expired: WireCause.EXPIRED,
   evicted: WireCause.EVICTED,

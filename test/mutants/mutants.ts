@@ -25,6 +25,7 @@ import { READ_MUTANTS } from './read-mutants.ts';
 import { RECORD_MUTANTS } from './record-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
 import { TOOL_MUTANTS } from './tool-mutants.ts';
+import { WATCH_MUTANTS } from './watch-mutants.ts';
 import { WRITE_MUTANTS } from './write-mutants.ts';
 
 const SIMULATION = 'test/torture/simulation.test.ts';
@@ -216,6 +217,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ADVICE_MUTANTS,
   ...ANSWER_MUTANTS,
   ...API_MUTANTS,
+  ...WATCH_MUTANTS,
   ...WRITE_MUTANTS,
   ...EDGE_MUTANTS,
 ];

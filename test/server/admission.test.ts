@@ -207,6 +207,7 @@ describe('an edge of something that is no node', () => {
             batch: none,
             scan,
             getUpdates: none,
+            watch: none,
             awaitDurable: none,
           }),
         ],

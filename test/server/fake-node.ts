@@ -21,6 +21,7 @@ import type { AdminPort, KeyValuePort, NodePorts, ReplicationPort } from '#model
 import { isSamePosition, type Lsn, type Position, toLsn } from '#model/position.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
+import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 
 export const EPOCH = 4_294_967_297;
 export const NODE_ID = '0123456789abcdef0123456789abcdef';
@@ -41,6 +42,9 @@ export class FakeNode {
   statusOverrides: Partial<NodeStatus> = {};
   snapshot: readonly Uint8Array[] = [new Uint8Array([1, 2, 3]), new Uint8Array([4, 5])];
   lsn = 0;
+  /** What a watch tells, and how it ends. */
+  watched: (command: WatchCommand, signal: AbortSignal) => AsyncIterable<WatchMessage> =
+    async function* () {};
   #recordLsn: number | undefined;
 
   readonly ports: NodePorts = {
@@ -212,6 +216,10 @@ export class FakeNode {
         this.#note('scan', command);
         const entries = [...this.entries.values()].filter(({ key }) => key.startsWith(command.prefix));
         return { entries, nextCursor: '', asOf: positionOf(this.lsn), stalenessMs: 1.5 };
+      },
+      watch: (command, signal) => {
+        this.#note('watch', command, signal);
+        return this.watched(command, signal);
       },
       awaitDurable: async (command, signal) => {
         this.#note('awaitDurable', command, signal);

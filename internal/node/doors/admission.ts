@@ -68,6 +68,23 @@ export class Admission {
     return this.anyState();
   }
 
+  /** For watchers, who stay: what they need, asked again and again, as long as the node keeps its role. */
+  watchable(): { engine(): Engine; readonly leaderHint: string | undefined } {
+    const admission = this;
+    const watched = this.requireRole();
+    return {
+      engine: () => {
+        const { role } = admission;
+        if (admission.#core.isDraining) throw unavailable('this node is stopping', watched.leaderHint);
+        if (role !== watched) throw unavailable('this node has changed its role', role?.leaderHint);
+        return admission.readable();
+      },
+      get leaderHint() {
+        return admission.role?.leaderHint;
+      },
+    };
+  }
+
   /** For operators: whatever state there is. */
   anyState(): Engine {
     const role = this.requireRole();

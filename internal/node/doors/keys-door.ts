@@ -23,20 +23,24 @@ import type {
 } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage } from '#model/watch.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { Reader } from '#node/reader.ts';
 import { assert } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { Watches } from '#watch/watches.ts';
 
 export class KeysDoor implements KeyValuePort, BulkPort {
   readonly #admission: Admission;
   readonly #clock: Clock;
   readonly #reader: Reader;
+  readonly #watches: Watches;
 
-  constructor(admission: Admission, clock: Clock) {
+  constructor(admission: Admission, clock: Clock, watches: Watches) {
     this.#admission = admission;
     this.#clock = clock;
+    this.#watches = watches;
     this.#reader = new Reader({
       engine: () => admission.readable(),
       clock,
@@ -113,6 +117,16 @@ export class KeysDoor implements KeyValuePort, BulkPort {
 
   getUpdates(command: UpdatesCommand): Promise<UpdatesAnswer> {
     return this.#reader.getUpdates(command);
+  }
+
+  async *watch(command: WatchCommand, signal: AbortSignal): AsyncGenerator<WatchMessage> {
+    const { after } = command;
+    const context = this.#admission.watchable();
+    if (after !== undefined) {
+      context.engine();
+      await this.#reader.untilReached(after, WATCH_START_MS_MAX, signal);
+    }
+    yield* this.#watches.watch(command, context, signal);
   }
 
   async awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/errors.proto.
  */
 export const file_walnut_v1_errors: GenFile = /*@__PURE__*/
-  fileDesc("ChZ3YWxudXQvdjEvZXJyb3JzLnByb3RvEgl3YWxudXQudjEiSQoMUm91dGluZ0Vycm9yEigKBnJlYXNvbhgBIAEoDjIYLndhbG51dC52MS5Sb3V0aW5nUmVhc29uEg8KB2FkZHJlc3MYBCABKAkiHwoHUmVmdXNhbBIUCgxub3RoaW5nX2RvbmUYASABKAgiOAoNTGltaXRFeGNlZWRlZBIMCgRuYW1lGAEgASgJEgsKA21heBgCIAEoBBIMCgRzaXplGAMgASgEIlYKCExvZ1JhbmdlEiUKCGVhcmxpZXN0GAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbipqCg1Sb3V0aW5nUmVhc29uEh4KGlJPVVRJTkdfUkVBU09OX1VOU1BFQ0lGSUVEEAASHQoZUk9VVElOR19SRUFTT05fTk9UX0xFQURFUhABEhoKFlJPVVRJTkdfUkVBU09OX05PVF9OT1cQAmIGcHJvdG8z", [file_walnut_v1_types]);
+  fileDesc("ChZ3YWxudXQvdjEvZXJyb3JzLnByb3RvEgl3YWxudXQudjEiSQoMUm91dGluZ0Vycm9yEigKBnJlYXNvbhgBIAEoDjIYLndhbG51dC52MS5Sb3V0aW5nUmVhc29uEg8KB2FkZHJlc3MYBCABKAkiHwoHUmVmdXNhbBIUCgxub3RoaW5nX2RvbmUYASABKAgiOAoNTGltaXRFeGNlZWRlZBIMCgRuYW1lGAEgASgJEgsKA21heBgCIAEoBBIMCgRzaXplGAMgASgEIlYKCExvZ1JhbmdlEiUKCGVhcmxpZXN0GAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiIaCghXYXRjaEVuZBIOCgZyZXN1bWUYASABKAkqagoNUm91dGluZ1JlYXNvbhIeChpST1VUSU5HX1JFQVNPTl9VTlNQRUNJRklFRBAAEh0KGVJPVVRJTkdfUkVBU09OX05PVF9MRUFERVIQARIaChZST1VUSU5HX1JFQVNPTl9OT1RfTk9XEAJiBnByb3RvMw", [file_walnut_v1_types]);
 
 /**
  * Where to go instead: a detail of FAILED_PRECONDITION and UNAVAILABLE. Says
@@ -136,6 +136,27 @@ export type LogRange = Message<"walnut.v1.LogRange"> & {
  */
 export const LogRangeSchema: GenMessage<LogRange> = /*@__PURE__*/
   messageDesc(file_walnut_v1_errors, 3);
+
+/**
+ * A Watch ended and can go on: a detail of RESOURCE_EXHAUSTED and UNAVAILABLE.
+ *
+ * @generated from message walnut.v1.WatchEnd
+ */
+export type WatchEnd = Message<"walnut.v1.WatchEnd"> & {
+  /**
+   * `resume` of the last message that was sent.
+   *
+   * @generated from field: string resume = 1;
+   */
+  resume: string;
+};
+
+/**
+ * Describes the message walnut.v1.WatchEnd.
+ * Use `create(WatchEndSchema)` to create a new message.
+ */
+export const WatchEndSchema: GenMessage<WatchEnd> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_errors, 4);
 
 /**
  * Why a node did not serve a request itself.

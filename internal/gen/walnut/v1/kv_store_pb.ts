@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/kv_store.proto.
  */
 export const file_walnut_v1_kv_store: GenFile = /*@__PURE__*/
-  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSKFAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQFCEwoRX21heF9zdGFsZW5lc3NfbXMioQEKC0dldFJlc3BvbnNlEg0KBWZvdW5kGAEgASgIEg0KBXZhbHVlGAIgASgMEiQKB3ZlcnNpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiIKBWFzX29mGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgGIAEoBCLRAgoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKD3JldHVybl9wcmV2aW91cxgJIAEoCBIpCgpkdXJhYmlsaXR5GAogASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCyABKA0SEgoKdGltZW91dF9tcxgMIAEoDRISCgpyZXF1ZXN0X2lkGA0gASgJQggKBmV4cGlyeUILCgljb25kaXRpb24i1wEKC1NldFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SIgoIcHJldmlvdXMYAyABKAsyEC53YWxudXQudjEuRW50cnkSIQoHY3VycmVudBgEIAEoCzIQLndhbG51dC52MS5FbnRyeRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgGIAEoDSLSAQoNRGVsZXRlUmVxdWVzdBILCgNrZXkYASABKAkSKQoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEhcKD3JldHVybl9wcmV2aW91cxgDIAEoCBIpCgpkdXJhYmlsaXR5GAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYBSABKA0SEgoKdGltZW91dF9tcxgGIAEoDRISCgpyZXF1ZXN0X2lkGAcgASgJQgsKCWNvbmRpdGlvbiLaAQoORGVsZXRlUmVzcG9uc2USDwoHZGVsZXRlZBgBIAEoCBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIiCghwcmV2aW91cxgDIAEoCzIQLndhbG51dC52MS5FbnRyeRIhCgdjdXJyZW50GAQgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNIsoCChBJbmNyZW1lbnRSZXF1ZXN0EgsKA2tleRgBIAEoCRISCgVkZWx0YRgCIAEoEkgCiAEBEg8KB2luaXRpYWwYAyABKBISEAoGdHRsX21zGAQgASgESAASFgoMZXhwaXJlX2F0X21zGAUgASgESAASEwoJaWZfYWJzZW50GAYgASgISAESFAoKaWZfcHJlc2VudBgHIAEoCEgBEikKCmlmX3ZlcnNpb24YCCABKAsyEy53YWxudXQudjEuUG9zaXRpb25IARIpCgpkdXJhYmlsaXR5GAkgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCiABKA0SEgoKdGltZW91dF9tcxgLIAEoDRISCgpyZXF1ZXN0X2lkGAwgASgJQggKBmV4cGlyeUILCgljb25kaXRpb25CCAoGX2RlbHRhIt4BChFJbmNyZW1lbnRSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEg0KBXZhbHVlGAIgASgSEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgEIAEoBBIhCgdjdXJyZW50GAUgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgGIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAcgASgNIj0KDEJhdGNoUmVxdWVzdBItCgpvcGVyYXRpb25zGAEgAygLMhkud2FsbnV0LnYxLkJhdGNoT3BlcmF0aW9uIscBCg5CYXRjaE9wZXJhdGlvbhIkCgNnZXQYASABKAsyFS53YWxudXQudjEuR2V0UmVxdWVzdEgAEiQKA3NldBgCIAEoCzIVLndhbG51dC52MS5TZXRSZXF1ZXN0SAASKgoGZGVsZXRlGAMgASgLMhgud2FsbnV0LnYxLkRlbGV0ZVJlcXVlc3RIABIwCglpbmNyZW1lbnQYBCABKAsyGy53YWxudXQudjEuSW5jcmVtZW50UmVxdWVzdEgAQgsKCW9wZXJhdGlvbiI4Cg1CYXRjaFJlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi53YWxudXQudjEuQmF0Y2hSZXN1bHQi7QEKC0JhdGNoUmVzdWx0EiUKA2dldBgBIAEoCzIWLndhbG51dC52MS5HZXRSZXNwb25zZUgAEiUKA3NldBgCIAEoCzIWLndhbG51dC52MS5TZXRSZXNwb25zZUgAEisKBmRlbGV0ZRgDIAEoCzIZLndhbG51dC52MS5EZWxldGVSZXNwb25zZUgAEiYKBWVycm9yGAQgASgLMhUud2FsbnV0LnYxLkJhdGNoRXJyb3JIABIxCglpbmNyZW1lbnQYBSABKAsyHC53YWxudXQudjEuSW5jcmVtZW50UmVzcG9uc2VIAEIICgZyZXN1bHQiKwoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiTwoLU2NhblJlcXVlc3QSDgoGcHJlZml4GAEgASgJEg4KBmN1cnNvchgCIAEoCRINCgVsaW1pdBgDIAEoDRIRCglrZXlzX29ubHkYBCABKAgigAEKDFNjYW5SZXNwb25zZRIhCgdlbnRyaWVzGAEgAygLMhAud2FsbnV0LnYxLkVudHJ5EhMKC25leHRfY3Vyc29yGAIgASgJEiIKBWFzX29mGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgEIAEoBCJzChFHZXRVcGRhdGVzUmVxdWVzdBIiCgVhZnRlchgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgZmb3JtYXQYAiABKA4yFy53YWxudXQudjEuVXBkYXRlRm9ybWF0EhEKCW1heF9ieXRlcxgDIAEoDSK3AQoSR2V0VXBkYXRlc1Jlc3BvbnNlEiIKB2VudHJpZXMYASADKAsyES53YWxudXQudjEuVXBkYXRlEg4KBmZyYW1lcxgCIAEoDBIhCgRsYXN0GAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIlCghlYXJsaWVzdBgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiKzAQoGVXBkYXRlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHRpbWVzdGFtcF9tcxgCIAEoBBIZCgJvcBgDIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgEIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYBSABKAkSDQoFdmFsdWUYBiABKAwSFAoMZXhwaXJlX2F0X21zGAcgASgEIo0BChNBd2FpdER1cmFibGVSZXF1ZXN0EiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEikKCmR1cmFiaWxpdHkYAiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgDIAEoDRISCgp0aW1lb3V0X21zGAQgASgNIocBChRBd2FpdER1cmFibGVSZXNwb25zZRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYASABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgCIAEoDRIkCgdkdXJhYmxlGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uKmIKDFVwZGF0ZUZvcm1hdBIdChlVUERBVEVfRk9STUFUX1VOU1BFQ0lGSUVEEAASGQoVVVBEQVRFX0ZPUk1BVF9FTlRSSUVTEAESGAoUVVBEQVRFX0ZPUk1BVF9GUkFNRVMQAjKhBAoHS1ZTdG9yZRI5CgNHZXQSFS53YWxudXQudjEuR2V0UmVxdWVzdBoWLndhbG51dC52MS5HZXRSZXNwb25zZSIDkAIBEjQKA1NldBIVLndhbG51dC52MS5TZXRSZXF1ZXN0GhYud2FsbnV0LnYxLlNldFJlc3BvbnNlEj0KBkRlbGV0ZRIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0Ghkud2FsbnV0LnYxLkRlbGV0ZVJlc3BvbnNlEkYKCUluY3JlbWVudBIbLndhbG51dC52MS5JbmNyZW1lbnRSZXF1ZXN0Ghwud2FsbnV0LnYxLkluY3JlbWVudFJlc3BvbnNlEjoKBUJhdGNoEhcud2FsbnV0LnYxLkJhdGNoUmVxdWVzdBoYLndhbG51dC52MS5CYXRjaFJlc3BvbnNlEjwKBFNjYW4SFi53YWxudXQudjEuU2NhblJlcXVlc3QaFy53YWxudXQudjEuU2NhblJlc3BvbnNlIgOQAgESTgoKR2V0VXBkYXRlcxIcLndhbG51dC52MS5HZXRVcGRhdGVzUmVxdWVzdBodLndhbG51dC52MS5HZXRVcGRhdGVzUmVzcG9uc2UiA5ACARJUCgxBd2FpdER1cmFibGUSHi53YWxudXQudjEuQXdhaXREdXJhYmxlUmVxdWVzdBofLndhbG51dC52MS5Bd2FpdER1cmFibGVSZXNwb25zZSIDkAICYgZwcm90bzM", [file_walnut_v1_types]);
+  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSKFAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQFCEwoRX21heF9zdGFsZW5lc3NfbXMioQEKC0dldFJlc3BvbnNlEg0KBWZvdW5kGAEgASgIEg0KBXZhbHVlGAIgASgMEiQKB3ZlcnNpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiIKBWFzX29mGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgGIAEoBCLRAgoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKD3JldHVybl9wcmV2aW91cxgJIAEoCBIpCgpkdXJhYmlsaXR5GAogASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCyABKA0SEgoKdGltZW91dF9tcxgMIAEoDRISCgpyZXF1ZXN0X2lkGA0gASgJQggKBmV4cGlyeUILCgljb25kaXRpb24i1wEKC1NldFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SIgoIcHJldmlvdXMYAyABKAsyEC53YWxudXQudjEuRW50cnkSIQoHY3VycmVudBgEIAEoCzIQLndhbG51dC52MS5FbnRyeRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgGIAEoDSLSAQoNRGVsZXRlUmVxdWVzdBILCgNrZXkYASABKAkSKQoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEhcKD3JldHVybl9wcmV2aW91cxgDIAEoCBIpCgpkdXJhYmlsaXR5GAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYBSABKA0SEgoKdGltZW91dF9tcxgGIAEoDRISCgpyZXF1ZXN0X2lkGAcgASgJQgsKCWNvbmRpdGlvbiLaAQoORGVsZXRlUmVzcG9uc2USDwoHZGVsZXRlZBgBIAEoCBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIiCghwcmV2aW91cxgDIAEoCzIQLndhbG51dC52MS5FbnRyeRIhCgdjdXJyZW50GAQgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNIsoCChBJbmNyZW1lbnRSZXF1ZXN0EgsKA2tleRgBIAEoCRISCgVkZWx0YRgCIAEoEkgCiAEBEg8KB2luaXRpYWwYAyABKBISEAoGdHRsX21zGAQgASgESAASFgoMZXhwaXJlX2F0X21zGAUgASgESAASEwoJaWZfYWJzZW50GAYgASgISAESFAoKaWZfcHJlc2VudBgHIAEoCEgBEikKCmlmX3ZlcnNpb24YCCABKAsyEy53YWxudXQudjEuUG9zaXRpb25IARIpCgpkdXJhYmlsaXR5GAkgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCiABKA0SEgoKdGltZW91dF9tcxgLIAEoDRISCgpyZXF1ZXN0X2lkGAwgASgJQggKBmV4cGlyeUILCgljb25kaXRpb25CCAoGX2RlbHRhIt4BChFJbmNyZW1lbnRSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEg0KBXZhbHVlGAIgASgSEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgEIAEoBBIhCgdjdXJyZW50GAUgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgGIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAcgASgNIj0KDEJhdGNoUmVxdWVzdBItCgpvcGVyYXRpb25zGAEgAygLMhkud2FsbnV0LnYxLkJhdGNoT3BlcmF0aW9uIscBCg5CYXRjaE9wZXJhdGlvbhIkCgNnZXQYASABKAsyFS53YWxudXQudjEuR2V0UmVxdWVzdEgAEiQKA3NldBgCIAEoCzIVLndhbG51dC52MS5TZXRSZXF1ZXN0SAASKgoGZGVsZXRlGAMgASgLMhgud2FsbnV0LnYxLkRlbGV0ZVJlcXVlc3RIABIwCglpbmNyZW1lbnQYBCABKAsyGy53YWxudXQudjEuSW5jcmVtZW50UmVxdWVzdEgAQgsKCW9wZXJhdGlvbiI4Cg1CYXRjaFJlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi53YWxudXQudjEuQmF0Y2hSZXN1bHQi7QEKC0JhdGNoUmVzdWx0EiUKA2dldBgBIAEoCzIWLndhbG51dC52MS5HZXRSZXNwb25zZUgAEiUKA3NldBgCIAEoCzIWLndhbG51dC52MS5TZXRSZXNwb25zZUgAEisKBmRlbGV0ZRgDIAEoCzIZLndhbG51dC52MS5EZWxldGVSZXNwb25zZUgAEiYKBWVycm9yGAQgASgLMhUud2FsbnV0LnYxLkJhdGNoRXJyb3JIABIxCglpbmNyZW1lbnQYBSABKAsyHC53YWxudXQudjEuSW5jcmVtZW50UmVzcG9uc2VIAEIICgZyZXN1bHQiKwoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiTwoLU2NhblJlcXVlc3QSDgoGcHJlZml4GAEgASgJEg4KBmN1cnNvchgCIAEoCRINCgVsaW1pdBgDIAEoDRIRCglrZXlzX29ubHkYBCABKAgigAEKDFNjYW5SZXNwb25zZRIhCgdlbnRyaWVzGAEgAygLMhAud2FsbnV0LnYxLkVudHJ5EhMKC25leHRfY3Vyc29yGAIgASgJEiIKBWFzX29mGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgEIAEoBCJzChFHZXRVcGRhdGVzUmVxdWVzdBIiCgVhZnRlchgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgZmb3JtYXQYAiABKA4yFy53YWxudXQudjEuVXBkYXRlRm9ybWF0EhEKCW1heF9ieXRlcxgDIAEoDSK3AQoSR2V0VXBkYXRlc1Jlc3BvbnNlEiIKB2VudHJpZXMYASADKAsyES53YWxudXQudjEuVXBkYXRlEg4KBmZyYW1lcxgCIAEoDBIhCgRsYXN0GAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIlCghlYXJsaWVzdBgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiKzAQoGVXBkYXRlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHRpbWVzdGFtcF9tcxgCIAEoBBIZCgJvcBgDIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgEIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYBSABKAkSDQoFdmFsdWUYBiABKAwSFAoMZXhwaXJlX2F0X21zGAcgASgEIo0BChNBd2FpdER1cmFibGVSZXF1ZXN0EiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEikKCmR1cmFiaWxpdHkYAiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgDIAEoDRISCgp0aW1lb3V0X21zGAQgASgNIocBChRBd2FpdER1cmFibGVSZXNwb25zZRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYASABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgCIAEoDRIkCgdkdXJhYmxlGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIukBCgxXYXRjaFJlcXVlc3QSEAoGcHJlZml4GAEgASgJSAASDQoDa2V5GAIgASgJSAASJAoFYWZ0ZXIYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb25IARIQCgZyZXN1bWUYBCABKAlIARIaCgNvcHMYBSADKA4yDS53YWxudXQudjEuT3ASFQoNd2l0aF9wcmV2aW91cxgGIAEoCBIRCglrZXlzX29ubHkYByABKAgSGQoRcHJvZ3Jlc3NfZXZlcnlfbXMYCCABKA0SDwoHaW5pdGlhbBgJIAEoCEIGCgR3aGF0QgYKBGZyb20ilQEKDVdhdGNoUmVzcG9uc2USJQoGZXZlbnRzGAEgAygLMhUud2FsbnV0LnYxLldhdGNoRXZlbnQSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDgoGcmVzdW1lGAMgASgJEhAKCGZyYWdtZW50GAQgASgIEhQKDGluaXRpYWxfZG9uZRgFIAEoCCKFAgoKV2F0Y2hFdmVudBIZCgJvcBgBIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgCIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYAyABKAkSDQoFdmFsdWUYBCABKAwSJAoHdmVyc2lvbhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxleHBpcmVfYXRfbXMYBiABKAQSIgoIcHJldmlvdXMYByABKAsyEC53YWxudXQudjEuRW50cnkSGAoQcHJldmlvdXNfdW5rbm93bhgIIAEoCBIPCgdpbml0aWFsGAkgASgIEhQKDHRpbWVzdGFtcF9tcxgKIAEoBCpiCgxVcGRhdGVGb3JtYXQSHQoZVVBEQVRFX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhkKFVVQREFURV9GT1JNQVRfRU5UUklFUxABEhgKFFVQREFURV9GT1JNQVRfRlJBTUVTEAIy5AQKB0tWU3RvcmUSOQoDR2V0EhUud2FsbnV0LnYxLkdldFJlcXVlc3QaFi53YWxudXQudjEuR2V0UmVzcG9uc2UiA5ACARI0CgNTZXQSFS53YWxudXQudjEuU2V0UmVxdWVzdBoWLndhbG51dC52MS5TZXRSZXNwb25zZRI9CgZEZWxldGUSGC53YWxudXQudjEuRGVsZXRlUmVxdWVzdBoZLndhbG51dC52MS5EZWxldGVSZXNwb25zZRJGCglJbmNyZW1lbnQSGy53YWxudXQudjEuSW5jcmVtZW50UmVxdWVzdBocLndhbG51dC52MS5JbmNyZW1lbnRSZXNwb25zZRI6CgVCYXRjaBIXLndhbG51dC52MS5CYXRjaFJlcXVlc3QaGC53YWxudXQudjEuQmF0Y2hSZXNwb25zZRI8CgRTY2FuEhYud2FsbnV0LnYxLlNjYW5SZXF1ZXN0Ghcud2FsbnV0LnYxLlNjYW5SZXNwb25zZSIDkAIBEk4KCkdldFVwZGF0ZXMSHC53YWxudXQudjEuR2V0VXBkYXRlc1JlcXVlc3QaHS53YWxudXQudjEuR2V0VXBkYXRlc1Jlc3BvbnNlIgOQAgESQQoFV2F0Y2gSFy53YWxudXQudjEuV2F0Y2hSZXF1ZXN0Ghgud2FsbnV0LnYxLldhdGNoUmVzcG9uc2UiA5ACATABElQKDEF3YWl0RHVyYWJsZRIeLndhbG51dC52MS5Bd2FpdER1cmFibGVSZXF1ZXN0Gh8ud2FsbnV0LnYxLkF3YWl0RHVyYWJsZVJlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_walnut_v1_types]);
 
 /**
  * Asks for one key.
@@ -1114,6 +1114,246 @@ export const AwaitDurableResponseSchema: GenMessage<AwaitDurableResponse> = /*@_
   messageDesc(file_walnut_v1_kv_store, 19);
 
 /**
+ * Asks for changes.
+ *
+ * @generated from message walnut.v1.WatchRequest
+ */
+export type WatchRequest = Message<"walnut.v1.WatchRequest"> & {
+  /**
+   * Which keys. Exactly one is set.
+   *
+   * @generated from oneof walnut.v1.WatchRequest.what
+   */
+  what: {
+    /**
+     * Those that begin with it, 1,024 bytes at most. Empty: every key.
+     *
+     * @generated from field: string prefix = 1;
+     */
+    value: string;
+    case: "prefix";
+  } | {
+    /**
+     * This one.
+     *
+     * @generated from field: string key = 2;
+     */
+    value: string;
+    case: "key";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Where to begin. Unset: with what happens from now on.
+   *
+   * @generated from oneof walnut.v1.WatchRequest.from
+   */
+  from: {
+    /**
+     * After this record: the `position` of a write or of a message, the `as_of`
+     * of a read. Epoch and LSN 0: with the first record of the log.
+     *
+     * @generated from field: walnut.v1.Position after = 3;
+     */
+    value: Position;
+    case: "after";
+  } | {
+    /**
+     * After the message that had it, on any node of the group. It is a place in
+     * the log and serves for other keys too.
+     *
+     * @generated from field: string resume = 4;
+     */
+    value: string;
+    case: "resume";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Only changes of these kinds. Empty: all.
+   *
+   * @generated from field: repeated walnut.v1.Op ops = 5;
+   */
+  ops: Op[];
+
+  /**
+   * Also answer the entry before each change.
+   *
+   * @generated from field: bool with_previous = 6;
+   */
+  withPrevious: boolean;
+
+  /**
+   * Leave the values out, those of `previous` too.
+   *
+   * @generated from field: bool keys_only = 7;
+   */
+  keysOnly: boolean;
+
+  /**
+   * A message comes at least so often, 100 to 600,000 milliseconds. 0: 10,000.
+   *
+   * @generated from field: uint32 progress_every_ms = 8;
+   */
+  progressEveryMs: number;
+
+  /**
+   * First the entries that are there, as events, with changes that happen
+   * meanwhile in between; then `initial_done`. Not together with `from`, nor
+   * without OP_SET in `ops`.
+   *
+   * @generated from field: bool initial = 9;
+   */
+  initial: boolean;
+};
+
+/**
+ * Describes the message walnut.v1.WatchRequest.
+ * Use `create(WatchRequestSchema)` to create a new message.
+ */
+export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_kv_store, 20);
+
+/**
+ * Changes, or with no event only how far the watcher is. It ends at the end of a
+ * record, unless it is a `fragment`.
+ *
+ * @generated from message walnut.v1.WatchResponse
+ */
+export type WatchResponse = Message<"walnut.v1.WatchResponse"> & {
+  /**
+   * In the order of the log.
+   *
+   * @generated from field: repeated walnut.v1.WatchEvent events = 1;
+   */
+  events: WatchEvent[];
+
+  /**
+   * Every change up to this record was told. In a fragment: the record before
+   * the one that goes on.
+   *
+   * @generated from field: walnut.v1.Position position = 2;
+   */
+  position?: Position | undefined;
+
+  /**
+   * Goes on after this message, here or elsewhere. Empty in a fragment, and with
+   * `initial` before `initial_done`: the watch cannot go on from within these.
+   *
+   * @generated from field: string resume = 3;
+   */
+  resume: string;
+
+  /**
+   * The last record goes on in the next message.
+   *
+   * @generated from field: bool fragment = 4;
+   */
+  fragment: boolean;
+
+  /**
+   * The entries that were there are complete: what was told is the state at `position`.
+   *
+   * @generated from field: bool initial_done = 5;
+   */
+  initialDone: boolean;
+};
+
+/**
+ * Describes the message walnut.v1.WatchResponse.
+ * Use `create(WatchResponseSchema)` to create a new message.
+ */
+export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_kv_store, 21);
+
+/**
+ * One change of one key.
+ *
+ * @generated from message walnut.v1.WatchEvent
+ */
+export type WatchEvent = Message<"walnut.v1.WatchEvent"> & {
+  /**
+   * What happened.
+   *
+   * @generated from field: walnut.v1.Op op = 1;
+   */
+  op: Op;
+
+  /**
+   * Why.
+   *
+   * @generated from field: walnut.v1.Cause cause = 2;
+   */
+  cause: Cause;
+
+  /**
+   * The key changed.
+   *
+   * @generated from field: string key = 3;
+   */
+  key: string;
+
+  /**
+   * The new value; empty on a delete and with `keys_only`.
+   *
+   * @generated from field: bytes value = 4;
+   */
+  value: Uint8Array;
+
+  /**
+   * The record that made the change: after a set the version of the entry.
+   * Changes of one record share it.
+   *
+   * @generated from field: walnut.v1.Position version = 5;
+   */
+  version?: Position | undefined;
+
+  /**
+   * The new deadline in milliseconds since the Unix epoch, by the wall clock of
+   * the node that answers; 0: never.
+   *
+   * @generated from field: uint64 expire_at_ms = 6;
+   */
+  expireAtMs: bigint;
+
+  /**
+   * The entry before, with `with_previous` where there was one. Before a set, one
+   * that had expired counts as none.
+   *
+   * @generated from field: walnut.v1.Entry previous = 7;
+   */
+  previous?: Entry | undefined;
+
+  /**
+   * With `with_previous`: the record was applied here before the watch began, so
+   * that what it replaced is not known.
+   *
+   * @generated from field: bool previous_unknown = 8;
+   */
+  previousUnknown: boolean;
+
+  /**
+   * No change: an entry that was there when the watch began.
+   *
+   * @generated from field: bool initial = 9;
+   */
+  initial: boolean;
+
+  /**
+   * When the record was written, in milliseconds since the Unix epoch, by the
+   * wall clock of the node that answers; 0 with `initial`.
+   *
+   * @generated from field: uint64 timestamp_ms = 10;
+   */
+  timestampMs: bigint;
+};
+
+/**
+ * Describes the message walnut.v1.WatchEvent.
+ * Use `create(WatchEventSchema)` to create a new message.
+ */
+export const WatchEventSchema: GenMessage<WatchEvent> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_kv_store, 22);
+
+/**
  * How GetUpdates tells the log.
  *
  * @generated from enum walnut.v1.UpdateFormat
@@ -1237,6 +1477,22 @@ export const KVStore: GenService<{
     methodKind: "unary";
     input: typeof GetUpdatesRequestSchema;
     output: typeof GetUpdatesResponseSchema;
+  },
+  /**
+   * Tells every change of a key, or of the keys with a prefix, once and in the
+   * order of the log, as soon as it is durable and visible on this node. The
+   * first message comes at once. It ends with an error only: RESOURCE_EXHAUSTED
+   * where the watcher is too slow, OUT_OF_RANGE where the log no longer reaches
+   * back, DATA_LOSS where the position is of a discarded history, UNAVAILABLE
+   * with `x-leader-hint` where the node stops or changes its role. Where going on
+   * helps, the error has a `WatchEnd` with `resume`.
+   *
+   * @generated from rpc walnut.v1.KVStore.Watch
+   */
+  watch: {
+    methodKind: "server_streaming";
+    input: typeof WatchRequestSchema;
+    output: typeof WatchResponseSchema;
   },
   /**
    * Waits until a position is as safe as asked, whoever wrote it and over

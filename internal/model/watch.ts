@@ -1,0 +1,87 @@
+/** What a watcher asks for and gets (docs/adr/0015-watch.md). */
+import type { Cause, Entry, Mutation } from '#model/entry.ts';
+import type { Position } from '#model/position.ts';
+
+/** Watchers of one node. */
+export const WATCHERS_MAX = 4_096;
+/** Bytes of events that wait for one watcher, unless one record has more. */
+export const WATCH_QUEUE_BYTES_MAX = 4 * 1_024 * 1_024;
+/** Bytes of events that wait for all watchers together; a shared event counts once. */
+export const WATCH_BYTES_MAX = 64 * 1_024 * 1_024;
+/** Events of one message, and about how many bytes of them; a larger event comes alone. */
+export const WATCH_MESSAGE_EVENTS_MAX = 1_000;
+export const WATCH_MESSAGE_BYTES = 128 * 1_024;
+/** `progressEveryMs` if it is 0, and what else it may be. */
+export const WATCH_PROGRESS_MS_DEFAULT = 10_000;
+export const WATCH_PROGRESS_MS_MIN = 100;
+export const WATCH_PROGRESS_MS_MAX = 600_000;
+/** How long a watcher waits for a node to reach the position that it starts after. */
+export const WATCH_START_MS_MAX = 5_000;
+
+export type WatchTarget =
+  | { readonly kind: 'key'; readonly key: string }
+  /** Empty: every key. */
+  | { readonly kind: 'prefix'; readonly prefix: string };
+
+export type WatchOp = Mutation['op'];
+
+export interface WatchCommand {
+  readonly target: WatchTarget;
+  /** The last position that the watcher has; undefined: what comes from now on. */
+  readonly after: Position | undefined;
+  /** Undefined: all. */
+  readonly ops: readonly WatchOp[] | undefined;
+  readonly withPrevious: boolean;
+  /** Values are left out, those of `previous` too. */
+  readonly keysOnly: boolean;
+  /** 0: `WATCH_PROGRESS_MS_DEFAULT`. */
+  readonly progressEveryMs: number;
+  /** First what is there now. Then `after` is undefined. */
+  readonly isInitial: boolean;
+}
+
+/** One change of one key, or with `isInitial` one entry that is there. */
+export interface WatchEvent {
+  readonly op: WatchOp;
+  readonly cause: Cause;
+  readonly key: string;
+  /** Empty on a delete and where only keys were asked for. */
+  readonly value: Uint8Array;
+  /** The record that made the change; of an initial event, the one that wrote the entry. */
+  readonly version: Position;
+  /** Log clock; `NEVER` (0) for none, and on a delete. */
+  readonly expireAtMs: number;
+  /** The record's time by the log clock, milliseconds since the Unix epoch; 0 of an initial event. */
+  readonly timestampMs: number;
+  /** The entry before, if asked for, known and there. */
+  readonly previous: Entry | undefined;
+  /** `previous` was asked for, and the record was applied before the watcher was there. */
+  readonly isPreviousUnknown: boolean;
+  readonly isInitial: boolean;
+}
+
+export interface WatchMessage {
+  /** In the order of the log; empty in the first message and in progress marks. */
+  readonly events: readonly WatchEvent[];
+  /** All records up to this one were told, or are of no interest to the watcher. */
+  readonly position: Position;
+  /** Whether a watcher that starts after `position` misses nothing: not within a record, nor before the initial events are complete. */
+  readonly canResume: boolean;
+  /** The last record goes on in the next message. */
+  readonly isFragment: boolean;
+  /** The initial events are complete: what was told is the state at `position`. */
+  readonly isInitialDone: boolean;
+  /** What is to be added to times by the log clock to have wall time, milliseconds. */
+  readonly wallShiftMs: number;
+}
+
+/** How many there are, and what became of them since the process started. */
+export interface WatchStatus {
+  readonly watchers: number;
+  /** Bytes of events that wait. */
+  readonly bytes: number;
+  readonly events: number;
+  readonly messages: number;
+  /** Watchers that were ended because they were too slow. */
+  readonly slow: number;
+}

@@ -1,0 +1,100 @@
+/**
+ * One change as all watchers share it: made once, with its own copy of key and value,
+ * and in the forms that watchers ask for. It knows in how many queues it is.
+ */
+import { type Entry, isExpired, type Mutation } from '#model/entry.ts';
+import type { WatchEvent } from '#model/watch.ts';
+import type { Frame } from '#wal/frame.ts';
+
+/** What an event takes beside its key and its values. */
+const EVENT_OVERHEAD_BYTES = 200;
+const NO_BYTES = new Uint8Array(0);
+
+/** Which form of an event a watcher gets. */
+export interface ChangeForm {
+  readonly keysOnly: boolean;
+  readonly withPrevious: boolean;
+}
+
+export class Change {
+  /** Bytes of memory, about. */
+  readonly bytes: number;
+  /** Queues that it is in. */
+  holders = 0;
+  /** With value and, where it is known, `previous`. */
+  readonly #full: WatchEvent;
+  #plain: WatchEvent | undefined;
+  #keyOnly: WatchEvent | undefined;
+  #keyWithPrevious: WatchEvent | undefined;
+
+  constructor(full: WatchEvent) {
+    this.#full = full;
+    const previousBytes = full.previous?.value.length ?? 0;
+    this.bytes = EVENT_OVERHEAD_BYTES + 2 * full.key.length + full.value.length + previousBytes;
+  }
+
+  get key(): string {
+    return this.#full.key;
+  }
+
+  get op(): WatchEvent['op'] {
+    return this.#full.op;
+  }
+
+  get version(): WatchEvent['version'] {
+    return this.#full.version;
+  }
+
+  get isInitial(): boolean {
+    return this.#full.isInitial;
+  }
+
+  /** The event; the same object for all who ask for the same form. */
+  as({ keysOnly, withPrevious }: ChangeForm): WatchEvent {
+    const full = this.#full;
+    if (withPrevious) {
+      if (!keysOnly) return full;
+      this.#keyWithPrevious ??= {
+        ...full,
+        value: NO_BYTES,
+        previous: full.previous && withoutValue(full.previous),
+      };
+      return this.#keyWithPrevious;
+    }
+    if (keysOnly) {
+      this.#keyOnly ??= { ...full, value: NO_BYTES, previous: undefined, isPreviousUnknown: false };
+      return this.#keyOnly;
+    }
+    if (full.previous === undefined && !full.isPreviousUnknown) return full;
+    this.#plain ??= { ...full, previous: undefined, isPreviousUnknown: false };
+    return this.#plain;
+  }
+}
+
+function withoutValue(entry: Entry): Entry {
+  return { ...entry, value: NO_BYTES };
+}
+
+/** The change with all that watchers may ask for; `stored`: the entry before. Copies the value out of the frame. */
+export function eventOf(
+  mutation: Mutation,
+  { epoch, lsn, timestampMs }: Frame,
+  stored: Entry | undefined,
+): WatchEvent {
+  const { op, cause, key } = mutation;
+  const isSet = mutation.op === 'set';
+  // Whoever read the key at that time missed it; what an expiry deletes is told.
+  const wasMissing = isSet && stored !== undefined && isExpired(stored.expireAtMs, timestampMs);
+  return {
+    op,
+    cause,
+    key,
+    value: isSet && mutation.value.length > 0 ? Buffer.from(mutation.value) : NO_BYTES,
+    version: { epoch, lsn },
+    expireAtMs: isSet ? mutation.expireAtMs : 0,
+    timestampMs,
+    previous: wasMissing ? undefined : stored,
+    isPreviousUnknown: false,
+    isInitial: false,
+  };
+}

@@ -1,0 +1,66 @@
+/**
+ * The memory of all watchers of a node: changes that wait, each counted once however
+ * many queues it is in, and messages that are handed over and not taken yet.
+ */
+import { WATCH_BYTES_MAX, WATCH_MESSAGE_BYTES } from '#model/watch.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Change } from '#watch/change.ts';
+
+/** How often one that waits for room looks again. */
+const LOOK_MS = 20;
+
+export class Room {
+  readonly #clock: Clock;
+  #waitingBytes = 0;
+  #sentBytes = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Bytes of changes that wait. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  get isFull(): boolean {
+    return this.#waitingBytes > WATCH_BYTES_MAX;
+  }
+
+  /** The change is in one more queue. */
+  hold(change: Change): void {
+    if (change.holders++ === 0) this.#waitingBytes += change.bytes;
+  }
+
+  /** The change is in one queue less. */
+  release(change: Change): void {
+    if (--change.holders === 0) this.#waitingBytes -= change.bytes;
+  }
+
+  /** Half of it is free: what was logged before can be read for watchers. */
+  get hasRoomForPast(): boolean {
+    return this.#waitingBytes <= WATCH_BYTES_MAX / 2;
+  }
+
+  async untilRoomForPast(signal: AbortSignal): Promise<void> {
+    while (!this.hasRoomForPast && !signal.aborted) await this.#clock.sleep(LOOK_MS, signal);
+  }
+
+  /** A message is handed over: `returned` is to be called when it was taken. */
+  send(bytes: number): () => void {
+    this.#sentBytes += bytes;
+    return () => {
+      this.#sentBytes -= bytes;
+    };
+  }
+
+  /** Whether a message may be handed over now: large ones only while few bytes are under way. */
+  maySend(bytes: number): boolean {
+    if (bytes <= WATCH_MESSAGE_BYTES || this.#sentBytes === 0) return true;
+    return this.#sentBytes + bytes <= WATCH_BYTES_MAX;
+  }
+
+  async untilMaySend(bytes: number, signal: AbortSignal): Promise<void> {
+    while (!this.maySend(bytes) && !signal.aborted) await this.#clock.sleep(LOOK_MS, signal);
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * All watchers of one engine. It sees each record just before it is applied, finds
+ * the watchers of each change by one lookup, and gives them one shared event. When
+ * the feed says that records are durable and applied, those with something to take
+ * are woken. An engine without watchers has no witness and its feed no subscription.
+ */
+import type { Engine } from '#engine/engine.ts';
+import { recordKindOf } from '#engine/records/record-table.ts';
+import type { Entry, Mutation } from '#model/entry.ts';
+import type { Lsn, Position } from '#model/position.ts';
+import type { WatchEvent } from '#model/watch.ts';
+import type { Clock, Timer } from '#platform/clock.ts';
+import type { Frame } from '#wal/frame.ts';
+import { Change, eventOf } from '#watch/change.ts';
+import { asCaught } from '#watch/ends.ts';
+import { KeyMatcher } from '#watch/key-matcher.ts';
+import type { Room } from '#watch/room.ts';
+import type { Watcher } from '#watch/watcher.ts';
+
+/** How often it looks whether the watchers may go on: role and engine may change. */
+export const RECHECK_MS = 250;
+
+export class WatchHub {
+  readonly engine: Engine;
+  readonly #room: Room;
+  readonly #clock: Clock;
+  readonly #onSlow: () => void;
+  readonly #matcher: KeyMatcher<Watcher>;
+  readonly #watchers = new Set<Watcher>();
+  /** Those to wake when more is durable and applied. */
+  readonly #touched = new Set<Watcher>();
+  #endFeed: (() => void) | undefined;
+  #recheck: Timer | undefined;
+  /** Filled and emptied for each change. */
+  readonly #found: Watcher[] = [];
+
+  constructor(engine: Engine, parts: { room: Room; clock: Clock; seed: number; onSlow: () => void }) {
+    this.engine = engine;
+    this.#room = parts.room;
+    this.#clock = parts.clock;
+    this.#onSlow = parts.onSlow;
+    this.#matcher = new KeyMatcher(parts.seed);
+  }
+
+  get size(): number {
+    return this.#watchers.size;
+  }
+
+  /** The last record that watchers may have. */
+  get ready(): Position {
+    const lsn = this.readyLsn;
+    return { epoch: this.engine.epochAt(lsn), lsn };
+  }
+
+  get readyLsn(): Lsn {
+    return this.engine.feed.lastLsn('applied');
+  }
+
+  /** The watcher is to be woken when more is durable and applied, until the record that it wants is. */
+  touch(watcher: Watcher): void {
+    this.#touched.add(watcher);
+  }
+
+  /** Returns how to close it: nothing is left of it here then. */
+  open(watcher: Watcher): () => void {
+    if (this.#watchers.size === 0) this.#begin();
+    this.#watchers.add(watcher);
+    return () => {
+      this.#watchers.delete(watcher);
+      this.#touched.delete(watcher);
+      if (this.#watchers.size === 0) this.#end();
+    };
+  }
+
+  /** From the next applied record on the watcher gets what it wants. Returns how to end that. */
+  attach(watcher: Watcher): () => void {
+    watcher.wantsLsn = this.engine.appliedLsn;
+    this.#touched.add(watcher);
+    const remove = this.#matcher.add(watcher.target, watcher);
+    this.engine.witness = this;
+    return () => {
+      remove();
+      if (this.#matcher.size === 0 && this.engine.witness === this) this.engine.witness = undefined;
+    };
+  }
+
+  /** The engine's side: the record is about to be applied. */
+  beforeApply(frame: Frame): void {
+    const mutations = recordKindOf(frame).mutations(frame);
+    // What this record has done to a key so far, where somebody asks for it.
+    const left = mutations.length > 1 ? new Map<string, Entry | undefined>() : undefined;
+    for (const mutation of mutations) {
+      const found = this.#found;
+      found.length = 0;
+      this.#matcher.match(mutation.key, found);
+      if (found.length > 0) this.#offer(found, this.#changeOf(mutation, frame, found, left));
+    }
+  }
+
+  #changeOf(
+    mutation: Mutation,
+    frame: Frame,
+    found: readonly Watcher[],
+    left: Map<string, Entry | undefined> | undefined,
+  ): Change {
+    if (!found.some(({ withPrevious }) => withPrevious))
+      return new Change(eventOf(mutation, frame, undefined));
+    const { key } = mutation;
+    const stored = left?.has(key) === true ? left.get(key) : this.engine.store.peek(key);
+    const event = eventOf(mutation, frame, stored);
+    left?.set(key, entryAfter(event));
+    return new Change(event);
+  }
+
+  #offer(found: readonly Watcher[], change: Change): void {
+    for (const watcher of found) {
+      if (watcher.offer(change)) this.#touched.add(watcher);
+      else this.#onSlow();
+    }
+    if (this.#room.isFull) this.#endLongest();
+  }
+
+  #endLongest(): void {
+    let longest: Watcher | undefined;
+    for (const watcher of this.#watchers) {
+      if (watcher.bytes > (longest?.bytes ?? 0)) longest = watcher;
+    }
+    if (longest === undefined) return;
+    longest.endSlow(
+      'the changes that wait for all watchers are more than there is room for, and most wait for it',
+    );
+    this.#onSlow();
+  }
+
+  #begin(): void {
+    const onMore = (): void => this.#wakeTouched();
+    this.#endFeed = this.engine.feed.subscribe({ reach: 'applied', bytesMax: 0, onMore });
+    this.#lookLater();
+  }
+
+  #end(): void {
+    this.#endFeed?.();
+    this.#recheck?.cancel();
+    this.#endFeed = undefined;
+    this.#recheck = undefined;
+  }
+
+  #wakeTouched(): void {
+    const { readyLsn } = this;
+    for (const watcher of this.#touched) {
+      watcher.wake();
+      if (watcher.wantsLsn <= readyLsn) this.#touched.delete(watcher);
+    }
+  }
+
+  #lookLater(): void {
+    this.#recheck = this.#clock.after(RECHECK_MS, () => {
+      for (const watcher of this.#watchers) {
+        try {
+          watcher.check();
+        } catch (error) {
+          watcher.end(asCaught(error));
+        }
+      }
+      if (this.#watchers.size > 0) this.#lookLater();
+    });
+  }
+}
+
+function entryAfter({ op, key, value, expireAtMs, version }: WatchEvent): Entry | undefined {
+  return op === 'set' ? { key, value, expireAtMs, version } : undefined;
+}

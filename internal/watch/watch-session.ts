@@ -1,0 +1,302 @@
+/**
+ * One watch from its first message to its end: what was logged before or what is
+ * there, then what happens. Throws the error that the watch ends with, with the
+ * position to go on from where that helps; whatever ends it, nothing of it is left.
+ */
+import type { Engine } from '#engine/engine.ts';
+import { FeedGap } from '#engine/feed/feed.ts';
+import { mutationsOf } from '#engine/records/record-table.ts';
+import { checkCaller, WalnutError } from '#model/errors.ts';
+import type { Lsn, Position } from '#model/position.ts';
+import {
+  WATCH_PROGRESS_MS_DEFAULT,
+  type WatchCommand,
+  type WatchEvent,
+  type WatchMessage,
+} from '#model/watch.ts';
+import type { Clock } from '#platform/clock.ts';
+import { decodeFrames, type Frame } from '#wal/frame.ts';
+import { NewerFormatError } from '#wal/wal-errors.ts';
+import { Change, eventOf } from '#watch/change.ts';
+import type { Taken } from '#watch/change-queue.ts';
+import { gapError, replacedError, withResume } from '#watch/ends.ts';
+import { InitialWalk } from '#watch/initial-walk.ts';
+import type { MessagePace } from '#watch/message-pace.ts';
+import type { Room } from '#watch/room.ts';
+import { isWatched } from '#watch/target.ts';
+import type { Turns } from '#watch/turns.ts';
+import type { WatchHub } from '#watch/watch-hub.ts';
+import type { Watcher } from '#watch/watcher.ts';
+
+/** Bytes of records that are read from the log for one watcher at a time. */
+const PAST_READ_BYTES = 256 * 1_024;
+/** How long a watcher that waits for the disk sleeps if nothing wakes it. */
+const WAIT_MS_MAX = 1_000;
+
+/** What all sessions of a node share. */
+export interface SessionParts {
+  readonly clock: Clock;
+  readonly room: Room;
+  readonly turns: Turns;
+  readonly pace: MessagePace;
+  readonly onMessage: (events: number) => void;
+}
+
+/** The node around one watch. */
+export interface WatchContext {
+  /** The engine to read from; throws where this node may not be watched any more. */
+  engine(): Engine;
+  readonly leaderHint: string | undefined;
+}
+
+export class WatchSession {
+  readonly #command: WatchCommand;
+  readonly #watcher: Watcher;
+  readonly #hub: WatchHub;
+  readonly #context: WatchContext;
+  readonly #parts: SessionParts;
+  readonly #progressMs: number;
+  /** All records up to here were told, or are of no interest. */
+  #at: Position;
+  #canResume: boolean;
+  /** When the next message is due although nothing happened. */
+  #dueMs = 0;
+  /** Gives back the room of the message that was handed over last. */
+  #taken: (() => void) | undefined;
+  #detach: (() => void) | undefined;
+
+  constructor(
+    command: WatchCommand,
+    watcher: Watcher,
+    hub: WatchHub,
+    context: WatchContext,
+    parts: SessionParts,
+  ) {
+    this.#command = command;
+    this.#watcher = watcher;
+    this.#hub = hub;
+    this.#context = context;
+    this.#parts = parts;
+    this.#progressMs = command.progressEveryMs || WATCH_PROGRESS_MS_DEFAULT;
+    this.#at = command.after ?? hub.ready;
+    this.#canResume = !command.isInitial;
+    watcher.check = () => this.#check();
+  }
+
+  async *messages(signal: AbortSignal): AsyncGenerator<WatchMessage> {
+    const close = this.#hub.open(this.#watcher);
+    const onAbort = (): void => this.#watcher.end(new WalnutError('cancelled', 'the watcher has gone'));
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      checkCaller(signal);
+      const startLsn = this.#command.after === undefined ? await this.#begin() : undefined;
+      yield this.#message([], 0);
+      if (startLsn === undefined) yield* this.#past();
+      else if (this.#command.isInitial) yield* this.#initial(startLsn);
+      yield* this.#live();
+    } catch (error) {
+      throw this.#canResume ? withResume(error, this.#at) : error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      this.#detach?.();
+      this.#watcher.end(new WalnutError('cancelled', 'the watch is over'));
+      this.#taken?.();
+      close();
+    }
+  }
+
+  /** What was logged after `at`, until the watcher gets everything as it is applied. */
+  async *#past(): AsyncGenerator<WatchMessage> {
+    const { feed } = this.#hub.engine;
+    let endLsn: Lsn | undefined;
+    for (;;) {
+      this.#check();
+      const isRead = this.#at.lsn >= feed.lastLsn('applied');
+      if (isRead && endLsn === undefined) endLsn = this.#attach();
+      if (endLsn !== undefined && this.#at.lsn >= endLsn) return;
+      // Only what is durable can be read; the rest of it is on its way to the disk.
+      if (isRead) await this.#watcher.untilWoken(WAIT_MS_MAX);
+      else yield* this.#readPast(endLsn);
+      if (this.#isDue) yield this.#message([], 0);
+    }
+  }
+
+  /** Begins with what is applied now, as soon as that is durable: what was acknowledged before is no change. */
+  async #begin(): Promise<Lsn> {
+    const startLsn = this.#attach();
+    while (this.#hub.readyLsn < startLsn) {
+      await this.#watcher.untilWoken(WAIT_MS_MAX);
+      this.#check();
+    }
+    this.#at = { epoch: this.#hub.engine.epochAt(startLsn), lsn: startLsn };
+    return startLsn;
+  }
+
+  /** Returns the last record that the watcher does not get by itself. */
+  #attach(): Lsn {
+    this.#detach = this.#hub.attach(this.#watcher);
+    return this.#hub.engine.appliedLsn;
+  }
+
+  async *#readPast(endLsn: Lsn | undefined): AsyncGenerator<WatchMessage> {
+    const { room, clock } = this.#parts;
+    const { past, signal } = this.#watcher;
+    await room.untilRoomForPast(signal);
+    let end = this.#at;
+    for (const frame of await this.#readFrames()) {
+      if (endLsn !== undefined && frame.lsn > endLsn) break;
+      this.#addPast(frame);
+      end = { epoch: frame.epoch, lsn: frame.lsn };
+    }
+    for (let taken = past.take(end.lsn); taken !== undefined; taken = past.take(end.lsn)) {
+      yield* this.#send(taken, past.length === 0 ? end : undefined);
+    }
+    this.#at = end;
+    await clock.yield();
+    this.#watcher.throwIfEnded();
+  }
+
+  async #readFrames(): Promise<readonly Frame[]> {
+    const { engine } = this.#hub;
+    const giveBack = await this.#parts.turns.take(this.#watcher.signal);
+    this.#watcher.throwIfEnded();
+    try {
+      const run = await engine.feed.read(this.#at.lsn, PAST_READ_BYTES, 'applied');
+      this.#check();
+      if (run instanceof FeedGap) throw gapError(engine, this.#at, run);
+      return run === undefined ? [] : decodeFrames(run.bytes);
+    } catch (error) {
+      throw asUnreadable(error);
+    } finally {
+      giveBack?.();
+    }
+  }
+
+  #addPast(frame: Frame): void {
+    const { target, past, withPrevious } = this.#watcher;
+    for (const mutation of mutationsOf(frame)) {
+      if (!isWatched(target, mutation.key) || !this.#watcher.wants(mutation.op)) continue;
+      past.push(new Change({ ...eventOf(mutation, frame, undefined), isPreviousUnknown: withPrevious }));
+    }
+  }
+
+  /** What is there, with what happens meanwhile in between; the watcher can go on from its end only. */
+  async *#initial(startLsn: Lsn): AsyncGenerator<WatchMessage> {
+    const { past } = this.#watcher;
+    const walk = new InitialWalk(this.#hub.engine, this.#command, startLsn);
+    while (!walk.isDone) {
+      await this.#parts.room.untilRoomForPast(this.#watcher.signal);
+      const giveBack = await this.#parts.turns.take(this.#watcher.signal);
+      this.#check();
+      for (const change of walk.next()) past.push(change);
+      giveBack?.();
+      for (let taken = past.take(startLsn); taken !== undefined; taken = past.take(startLsn)) {
+        yield* this.#send(taken, undefined);
+      }
+      yield* this.#ready();
+      await this.#parts.clock.yield();
+    }
+    yield* this.#until(this.#hub.engine.appliedLsn);
+    this.#canResume = true;
+    yield { ...this.#message([], 0), isInitialDone: true };
+  }
+
+  /** Everything up to the record at `lsn`, as it becomes durable. */
+  async *#until(lsn: Lsn): AsyncGenerator<WatchMessage> {
+    for (;;) {
+      this.#check();
+      yield* this.#ready();
+      if (this.#at.lsn >= lsn) return;
+      this.#watcher.wantsLsn = Math.max(this.#watcher.wantsLsn, lsn) as Lsn;
+      this.#hub.touch(this.#watcher);
+      await this.#watcher.untilWoken(WAIT_MS_MAX);
+      if (this.#isDue) yield this.#message([], 0);
+    }
+  }
+
+  /** What can be told now. */
+  async *#ready(): AsyncGenerator<WatchMessage> {
+    for (let next = this.#takeLive(); next !== undefined; next = this.#takeLive()) {
+      yield* this.#send(next.taken, next.end);
+    }
+  }
+
+  async *#live(): AsyncGenerator<WatchMessage> {
+    const { clock, pace } = this.#parts;
+    const watcher = this.#watcher;
+    for (;;) {
+      this.#check();
+      const next = this.#takeLive();
+      if (next !== undefined) {
+        pace.note(clock.monotonicMs());
+        yield* this.#send(next.taken, next.end);
+        continue;
+      }
+      const nowMs = clock.monotonicMs();
+      if (nowMs >= this.#dueMs) {
+        yield this.#message([], 0);
+        continue;
+      }
+      await watcher.untilWoken(this.#dueMs - nowMs);
+      if (!watcher.live.hasUpTo(this.#hub.readyLsn)) continue;
+      const paceMs = pace.waitMs(clock.monotonicMs());
+      if (paceMs > 0) await clock.sleep(paceMs, watcher.signal);
+    }
+  }
+
+  /** `end`: where the watcher is when it has the message; undefined: where its events say. */
+  #takeLive(): { taken: Taken; end: Position | undefined } | undefined {
+    const { live } = this.#watcher;
+    const { ready } = this.#hub;
+    const taken = live.take(ready.lsn);
+    const isAll = !live.hasUpTo(ready.lsn);
+    if (taken !== undefined) return { taken, end: isAll ? ready : undefined };
+    if (ready.lsn > this.#at.lsn) this.#at = ready;
+    return undefined;
+  }
+
+  async *#send(taken: Taken, end: Position | undefined): AsyncGenerator<WatchMessage> {
+    const { room } = this.#parts;
+    if (!room.maySend(taken.bytes)) await room.untilMaySend(taken.bytes, this.#watcher.signal);
+    this.#check();
+    const position = taken.isFragment ? taken.lastWhole : (end ?? taken.lastWhole);
+    if (position !== undefined && position.lsn > this.#at.lsn) this.#at = position;
+    const events = taken.changes.map((change) => change.as(this.#watcher));
+    yield this.#message(events, taken.bytes, taken.isFragment);
+  }
+
+  #message(events: readonly WatchEvent[], bytes: number, isFragment = false): WatchMessage {
+    const { clock, room, onMessage } = this.#parts;
+    this.#taken?.();
+    this.#taken = room.send(bytes);
+    this.#dueMs = clock.monotonicMs() + this.#progressMs;
+    onMessage(events.length);
+    const { logClock } = this.#hub.engine;
+    return {
+      events,
+      position: this.#at,
+      canResume: this.#canResume && !isFragment,
+      isFragment,
+      isInitialDone: false,
+      wallShiftMs: logClock.shiftMs(logClock.nowMs()),
+    };
+  }
+
+  get #isDue(): boolean {
+    return this.#parts.clock.monotonicMs() >= this.#dueMs;
+  }
+
+  /** Throws where the watch is over: by itself, or since the node is not what it was. */
+  #check(): void {
+    this.#watcher.throwIfEnded();
+    const engine = this.#context.engine();
+    if (engine !== this.#hub.engine) throw replacedError(engine, this.#at, this.#context.leaderHint);
+  }
+}
+
+/** Records below the snapshot may be of a newer program: this one cannot tell what they changed. */
+function asUnreadable(error: unknown): unknown {
+  if (!(error instanceof NewerFormatError)) return error;
+  const message = `what follows cannot be told: ${error.message}. Begin again with initial`;
+  return new WalnutError('failed_precondition', message, { cause: error });
+}

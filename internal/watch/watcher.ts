@@ -1,0 +1,107 @@
+/**
+ * One watcher as the hub sees it: what it wants, the changes that wait for it, and
+ * whether it is over. However it ends, its memory is free at once, and whoever waits
+ * for it is woken.
+ */
+import { WalnutError } from '#model/errors.ts';
+import type { Lsn } from '#model/position.ts';
+import { NO_LSN } from '#model/position.ts';
+import { WATCH_QUEUE_BYTES_MAX, type WatchCommand, type WatchOp, type WatchTarget } from '#model/watch.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Change, ChangeForm } from '#watch/change.ts';
+import { ChangeQueue } from '#watch/change-queue.ts';
+import type { Room } from '#watch/room.ts';
+
+export class Watcher implements ChangeForm {
+  readonly target: WatchTarget;
+  readonly keysOnly: boolean;
+  readonly withPrevious: boolean;
+  /** Changes of records that were applied since it was attached. */
+  readonly live: ChangeQueue;
+  /** Changes that were logged before, and initial events: read when it can take them. */
+  readonly past: ChangeQueue;
+  /** It is to be woken until this record is durable and applied. */
+  wantsLsn: Lsn = NO_LSN;
+  /** Throws why the watch cannot go on; set by its session. */
+  check: () => void = () => {};
+  readonly #ops: readonly WatchOp[] | undefined;
+  readonly #clock: Clock;
+  readonly #aborter = new AbortController();
+  #error: WalnutError | undefined;
+  #isWoken = false;
+  #wake: (() => void) | undefined;
+
+  constructor(command: WatchCommand, room: Room, clock: Clock) {
+    this.target = command.target;
+    this.keysOnly = command.keysOnly;
+    this.withPrevious = command.withPrevious;
+    this.#ops = command.ops;
+    this.#clock = clock;
+    this.live = new ChangeQueue(room);
+    this.past = new ChangeQueue(room);
+  }
+
+  /** Aborts when the watch is over. */
+  get signal(): AbortSignal {
+    return this.#aborter.signal;
+  }
+
+  /** Bytes that wait for it. */
+  get bytes(): number {
+    return this.live.bytes + this.past.bytes;
+  }
+
+  wants(op: WatchOp): boolean {
+    return this.#ops === undefined || this.#ops.includes(op);
+  }
+
+  /** A change of a record that is being applied. Returns false where it was too much: then the watch is over. */
+  offer(change: Change): boolean {
+    if (this.#error !== undefined || !this.wants(change.op)) return true;
+    const { lsn } = change.version;
+    this.live.push(change);
+    this.wantsLsn = lsn;
+    if (this.live.bytes <= WATCH_QUEUE_BYTES_MAX || this.live.isAllOf(lsn)) return true;
+    this.endSlow(`more than ${WATCH_QUEUE_BYTES_MAX} bytes of changes wait for it`);
+    return false;
+  }
+
+  endSlow(why: string): void {
+    const message = `this watcher is too slow: ${why}. Go on from where it was, or watch less`;
+    this.end(new WalnutError('resource_exhausted', message));
+  }
+
+  /** Only the first time counts. */
+  end(error: WalnutError): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    this.live.clear();
+    this.past.clear();
+    this.#aborter.abort();
+    this.wake();
+  }
+
+  throwIfEnded(): void {
+    if (this.#error !== undefined) throw this.#error;
+  }
+
+  wake(): void {
+    this.#isWoken = true;
+    this.#wake?.();
+  }
+
+  /** Resolves when it is woken, at once where it was since the last call, or after `ms`. */
+  async untilWoken(ms: number): Promise<void> {
+    if (!this.#isWoken && this.#error === undefined) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#clock.after(ms, resolve);
+        this.#wake = () => {
+          timer.cancel();
+          resolve();
+        };
+      });
+    }
+    this.#wake = undefined;
+    this.#isWoken = false;
+  }
+}

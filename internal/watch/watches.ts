@@ -1,0 +1,90 @@
+/** All watches of a node: what they share, and a hub for the engine that there is now. */
+import type { Engine } from '#engine/engine.ts';
+import { WalnutError } from '#model/errors.ts';
+import { WATCHERS_MAX, type WatchCommand, type WatchMessage, type WatchStatus } from '#model/watch.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Random } from '#platform/random.ts';
+import { MessagePace } from '#watch/message-pace.ts';
+import { Room } from '#watch/room.ts';
+import { Turns } from '#watch/turns.ts';
+import { WatchHub } from '#watch/watch-hub.ts';
+import { type WatchContext, WatchSession } from '#watch/watch-session.ts';
+import { Watcher } from '#watch/watcher.ts';
+
+/** Watchers for which log or store are read at once. */
+const READERS_MAX = 4;
+
+export class Watches {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #room: Room;
+  readonly #turns = new Turns(READERS_MAX);
+  readonly #pace = new MessagePace();
+  #hub: WatchHub | undefined;
+  #watchers = 0;
+  #events = 0;
+  #messages = 0;
+  #slow = 0;
+
+  constructor(clock: Clock, random: Random) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#room = new Room(clock);
+  }
+
+  get status(): WatchStatus {
+    const [watchers, bytes] = [this.#watchers, this.#room.waitingBytes];
+    return { watchers, bytes, events: this.#events, messages: this.#messages, slow: this.#slow };
+  }
+
+  /**
+   * Watches until `signal` aborts or something ends it. `after` is in the history
+   * here, and applied. Throws `resource_exhausted` where there are too many watchers.
+   */
+  async *watch(
+    command: WatchCommand,
+    context: WatchContext,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchMessage> {
+    if (this.#watchers >= WATCHERS_MAX) {
+      throw new WalnutError(
+        'resource_exhausted',
+        `${WATCHERS_MAX} watchers are here already: watch another node`,
+      );
+    }
+    this.#watchers++;
+    try {
+      const hub = this.#hubOf(context.engine());
+      const watcher = new Watcher(command, this.#room, this.#clock);
+      yield* new WatchSession(command, watcher, hub, context, this.#parts()).messages(signal);
+    } finally {
+      this.#watchers--;
+    }
+  }
+
+  #parts(): ConstructorParameters<typeof WatchSession>[4] {
+    return {
+      clock: this.#clock,
+      room: this.#room,
+      turns: this.#turns,
+      pace: this.#pace,
+      onMessage: (events) => {
+        this.#messages++;
+        this.#events += events;
+      },
+    };
+  }
+
+  #hubOf(engine: Engine): WatchHub {
+    if (this.#hub?.engine !== engine) {
+      const onSlow = (): void => void this.#slow++;
+      this.#hub = new WatchHub(engine, {
+        room: this.#room,
+        clock: this.#clock,
+        seed: this.#random.uint32(),
+        onSlow,
+      });
+    }
+    return this.#hub;
+  }
+}

@@ -1,0 +1,133 @@
+/** Converts Watch between protobuf and the model. Pure; bad input throws `invalid_argument`. */
+import type { WatchEvent as EventMessage, WatchRequest, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Op } from '#gen/walnut/v1/types_pb.ts';
+import { type Entry, movedDeadline } from '#model/entry.ts';
+import { invalidArgument } from '#model/errors.ts';
+import { checkKey, checkPrefix } from '#model/limits.ts';
+import type { Position } from '#model/position.ts';
+import {
+  WATCH_PROGRESS_MS_MAX,
+  WATCH_PROGRESS_MS_MIN,
+  type WatchCommand,
+  type WatchEvent,
+  type WatchMessage,
+  type WatchOp,
+  type WatchTarget,
+} from '#model/watch.ts';
+import { fromEntry, fromPosition, toPosition } from '#wire/position-codec.ts';
+import { fromResumeText, toResumeText } from '#wire/resume-text.ts';
+import { CAUSES } from '#wire/scan-codec.ts';
+
+/** As many as there are kinds; more only repeat them. */
+const OPS_MAX = 8;
+const OPS: Readonly<Partial<Record<Op, WatchOp>>> = { [Op.SET]: 'set', [Op.DELETE]: 'delete' };
+
+export function toWatchCommand(request: WatchRequest): WatchCommand {
+  const after = toStart(request.from);
+  const ops = toOps(request.ops);
+  if (request.initial && after !== undefined) {
+    const name = request.from.case;
+    throw invalidArgument(`initial and ${name} exclude each other: initial begins with what is there now`);
+  }
+  if (request.initial && ops !== undefined && !ops.includes('set')) {
+    throw invalidArgument(
+      'initial tells entries as OP_SET, which ops leaves out: add it, or leave initial out',
+    );
+  }
+  return {
+    target: toTarget(request.what),
+    after,
+    ops,
+    withPrevious: request.withPrevious,
+    keysOnly: request.keysOnly,
+    progressEveryMs: checkProgress(request.progressEveryMs),
+    isInitial: request.initial,
+  };
+}
+
+function toTarget(what: WatchRequest['what']): WatchTarget {
+  switch (what.case) {
+    case 'key':
+      checkKey(what.value);
+      return { kind: 'key', key: what.value };
+    case 'prefix':
+      return { kind: 'prefix', prefix: checkPrefix(what.value) };
+    default:
+      throw invalidArgument('neither key nor prefix is set: an empty prefix watches every key');
+  }
+}
+
+function toStart(from: WatchRequest['from']): Position | undefined {
+  switch (from.case) {
+    case 'after':
+      return toPosition(from.value, 'after');
+    case 'resume':
+      return fromResumeText(from.value);
+    default:
+      return undefined;
+  }
+}
+
+function toOps(ops: readonly Op[]): readonly WatchOp[] | undefined {
+  if (ops.length > OPS_MAX) throw invalidArgument(`ops has ${ops.length} elements: expected each kind once`);
+  if (ops.length === 0) return undefined;
+  return ops.map((op) => {
+    const name = OPS[op];
+    if (name === undefined) throw invalidArgument(`ops has ${op}: expected OP_SET (1) or OP_DELETE (2)`);
+    return name;
+  });
+}
+
+function checkProgress(ms: number): number {
+  if (ms !== 0 && (ms < WATCH_PROGRESS_MS_MIN || ms > WATCH_PROGRESS_MS_MAX)) {
+    const range = `${WATCH_PROGRESS_MS_MIN} to ${WATCH_PROGRESS_MS_MAX}`;
+    throw invalidArgument(`progress_every_ms is ${ms}: expected ${range}, or 0 for the default`);
+  }
+  return ms;
+}
+
+export function fromWatchMessage(message: WatchMessage): WatchResponse {
+  const { wallShiftMs } = message;
+  return {
+    $typeName: 'walnut.v1.WatchResponse',
+    events: message.events.map((event) => fromEvent(event, wallShiftMs)),
+    position: fromPosition(message.position),
+    resume: message.canResume ? toResumeText(message.position) : '',
+    fragment: message.isFragment,
+    initialDone: message.isInitialDone,
+  };
+}
+
+/** Messages of events that many watchers get, where no time has to be moved. */
+const SHARED = new WeakMap<WatchEvent, EventMessage>();
+
+function fromEvent(event: WatchEvent, shiftMs: number): EventMessage {
+  if (shiftMs !== 0) return toMessage(event, shiftMs);
+  let message = SHARED.get(event);
+  if (message === undefined) {
+    message = toMessage(event, 0);
+    SHARED.set(event, message);
+  }
+  return message;
+}
+
+function toMessage(event: WatchEvent, shiftMs: number): EventMessage {
+  const { previous } = event;
+  return {
+    $typeName: 'walnut.v1.WatchEvent',
+    op: event.op === 'set' ? Op.SET : Op.DELETE,
+    cause: CAUSES[event.cause],
+    key: event.key,
+    value: event.value,
+    version: fromPosition(event.version),
+    expireAtMs: BigInt(movedDeadline(event.expireAtMs, shiftMs)),
+    previousUnknown: event.isPreviousUnknown,
+    initial: event.isInitial,
+    timestampMs: BigInt(movedDeadline(event.timestampMs, shiftMs)),
+    ...(previous === undefined ? {} : { previous: fromEntry(moved(previous, shiftMs)) }),
+  };
+}
+
+function moved(entry: Entry, shiftMs: number): Entry {
+  return { ...entry, expireAtMs: movedDeadline(entry.expireAtMs, shiftMs) };
+}

@@ -1,0 +1,109 @@
+/** Planted bugs of watches: what they tell, when, and what they leave behind. */
+import type { Mutant } from './mutant.ts';
+
+const WATCH = 'test/watch/watch.test.ts';
+const INITIAL = 'test/watch/initial.test.ts';
+const ENDS = 'test/watch/ends.test.ts';
+
+export const WATCH_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'watch that tells what is applied and not durable',
+    file: 'internal/watch/watch-hub.ts',
+    text: "    return this.engine.feed.lastLsn('applied');",
+    replacement: '    return this.engine.appliedLsn;',
+    tests: [WATCH],
+  },
+  {
+    name: 'progress mark of a watch ahead of its events',
+    file: 'internal/watch/watch-session.ts',
+    text: '    const isAll = !live.hasUpTo(ready.lsn);',
+    replacement: '    const isAll = true;',
+    tests: [WATCH, INITIAL, 'test/watch/change-queue.test.ts'],
+  },
+  {
+    name: 'watch that tells the records at its start twice',
+    file: 'internal/watch/watch-session.ts',
+    text: '      if (endLsn !== undefined && frame.lsn > endLsn) break;',
+    replacement: '',
+    tests: [WATCH],
+  },
+  {
+    name: 'watch whose fragments can be gone on from',
+    file: 'internal/watch/watch-session.ts',
+    text: '      canResume: this.#canResume && !isFragment,',
+    replacement: '      canResume: this.#canResume,',
+    tests: [WATCH],
+  },
+  {
+    name: 'initial events of entries whose change is told too',
+    file: 'internal/watch/initial-walk.ts',
+    text: '    return entries.filter(({ version }) => version.lsn <= this.#startLsn).map(toChange);',
+    replacement: '    return entries.map(toChange);',
+    tests: [INITIAL],
+  },
+  {
+    name: 'initial_done before the changes during the walk are told',
+    file: 'internal/watch/watch-session.ts',
+    text: '    yield* this.#until(this.#hub.engine.appliedLsn);',
+    replacement: '',
+    tests: [INITIAL],
+  },
+  {
+    name: 'previous entry of a watch taken from before its record',
+    file: 'internal/watch/watch-hub.ts',
+    text: '    left?.set(key, entryAfter(event));',
+    replacement: '    entryAfter(event);',
+    tests: [WATCH],
+  },
+  {
+    name: 'expired entry told as the one before a set',
+    file: 'internal/watch/change.ts',
+    text: '    previous: wasMissing ? undefined : stored,',
+    replacement: '    previous: stored,',
+    tests: [WATCH],
+  },
+  {
+    name: 'slow watcher whose memory has no bound',
+    file: 'internal/watch/watcher.ts',
+    text: 'if (this.live.bytes <= WATCH_QUEUE_BYTES_MAX ||',
+    replacement: 'if (this.live.bytes <= 100 * WATCH_QUEUE_BYTES_MAX ||',
+    tests: [ENDS],
+  },
+  {
+    name: 'changes kept for a watcher that has gone',
+    file: 'internal/watch/watcher.ts',
+    text: `    this.live.clear();
+    this.past.clear();`,
+    replacement: '    this.past.clear();',
+    tests: [ENDS],
+  },
+  {
+    name: 'watch that goes on after its engine was replaced',
+    file: 'internal/watch/watch-session.ts',
+    text: 'if (engine !== this.#hub.engine) throw',
+    replacement: 'if (engine === undefined) throw',
+    tests: [ENDS],
+  },
+  {
+    name: 'watch that goes on after a change of role',
+    file: 'internal/node/doors/admission.ts',
+    text: '        if (role !== watched) throw',
+    replacement: '        if (role === undefined) throw',
+    tests: [ENDS],
+  },
+  {
+    name: 'watcher of a prefix that gets only the key of that name',
+    file: 'internal/watch/key-matcher.ts',
+    text: '      hash = Math.imul(hash ^ key.charCodeAt(i), FNV_PRIME);\n    }\n    if (key.length',
+    replacement:
+      '      hash = Math.imul(hash ^ (key.charCodeAt(i) + i), FNV_PRIME);\n    }\n    if (key.length',
+    tests: ['test/watch/key-matcher.test.ts'],
+  },
+  {
+    name: 'resume taken without its checksum',
+    file: 'internal/wire/resume-text.ts',
+    text: '  if (crc32(bytes, 0, 0, end) !== bytes.readUInt32BE(end)) throw malformed();',
+    replacement: '',
+    tests: ['test/wire/watch-codec.test.ts'],
+  },
+];

@@ -1,0 +1,121 @@
+/** Watch over every protocol, to the bytes that clients which are not ours read. */
+import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from '@connectrpc/connect-node';
+import { describe, expect, it } from 'vitest';
+import { WatchEndSchema } from '#gen/walnut/v1/errors_pb.ts';
+import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Cause, Op } from '#gen/walnut/v1/types_pb.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { WatchEvent, WatchMessage } from '#model/watch.ts';
+import { positionOf } from '#test/server/fake-node.ts';
+import { start, until } from '#test/server/running.ts';
+import { toResumeText } from '#wire/resume-text.ts';
+
+const EVENT: WatchEvent = {
+  op: 'set',
+  cause: 'restored',
+  key: 'k',
+  value: new Uint8Array([0, 255]),
+  version: positionOf(5),
+  expireAtMs: 77,
+  timestampMs: 66,
+  previous: { key: 'k', value: new Uint8Array([9]), version: positionOf(4), expireAtMs: 0 },
+  isPreviousUnknown: false,
+  isInitial: false,
+};
+
+function messageOf(
+  lsn: number,
+  events: readonly WatchEvent[],
+  changes: Partial<WatchMessage> = {},
+): WatchMessage {
+  const flags = { canResume: true, isFragment: false, isInitialDone: false, wallShiftMs: 0 };
+  return { events, position: positionOf(lsn), ...flags, ...changes };
+}
+
+const slow = new WalnutError('resource_exhausted', 'too slow', { resumeAfter: positionOf(5) });
+
+const TRANSPORTS: Readonly<Record<string, (baseUrl: string) => Transport>> = {
+  'Connect JSON over HTTP/1.1': (baseUrl) =>
+    createConnectTransport({ baseUrl, httpVersion: '1.1', useBinaryFormat: false }),
+  'Connect binary over HTTP/2': (baseUrl) => createConnectTransport({ baseUrl, httpVersion: '2' }),
+  gRPC: (baseUrl) => createGrpcTransport({ baseUrl }),
+  'gRPC-Web': (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: '1.1' }),
+};
+
+describe.each(Object.keys(TRANSPORTS))('a watch by %s', (name) => {
+  it('tells all of each event, and why it ends', async () => {
+    const { node, baseUrl } = await start();
+    node.watched = async function* () {
+      yield messageOf(4, []);
+      yield messageOf(4, [EVENT], { isFragment: true, canResume: false });
+      yield messageOf(5, [{ ...EVENT, op: 'delete', previous: undefined, isPreviousUnknown: true }]);
+      throw slow;
+    };
+    const client = createClient(KVStore, (TRANSPORTS[name] as (url: string) => Transport)(baseUrl));
+    const messages = [];
+    let error: ConnectError | undefined;
+    try {
+      const request = { what: { case: 'prefix', value: 'k' }, withPrevious: true, ops: [Op.SET] } as const;
+      for await (const message of client.watch({ ...request, ops: [Op.SET] })) messages.push(message);
+    } catch (thrown) {
+      error = ConnectError.from(thrown);
+    }
+    expect(node.calls.at(-1)?.argument).toMatchObject({
+      target: { prefix: 'k' },
+      ops: ['set'],
+      withPrevious: true,
+    });
+    expect(messages.map(({ events, resume, fragment }) => [events.length, resume, fragment])).toEqual([
+      [0, toResumeText(positionOf(4)), false],
+      [1, '', true],
+      [1, toResumeText(positionOf(5)), false],
+    ]);
+    expect(messages[1]?.events[0]).toMatchObject({
+      op: Op.SET,
+      cause: Cause.RESTORED,
+      key: 'k',
+      value: new Uint8Array([0, 255]),
+      version: { lsn: 5n },
+      expireAtMs: 77n,
+      timestampMs: 66n,
+      previous: { value: new Uint8Array([9]), version: { lsn: 4n } },
+    });
+    expect(messages[2]?.events[0]).toMatchObject({ op: Op.DELETE, previousUnknown: true });
+    expect(error?.code).toBe(Code.ResourceExhausted);
+    expect(error?.findDetails(WatchEndSchema)).toMatchObject([{ resume: toResumeText(positionOf(5)) }]);
+  });
+
+  it('ends at the node when its caller goes away', async () => {
+    const { node, baseUrl } = await start();
+    let isOver = false;
+    node.watched = async function* (_command, signal) {
+      try {
+        yield messageOf(4, []);
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      } finally {
+        isOver = true;
+      }
+    };
+    const client = createClient(KVStore, (TRANSPORTS[name] as (url: string) => Transport)(baseUrl));
+    const aborter = new AbortController();
+    const request = { what: { case: 'key', value: 'k' } } as const;
+    const stream = client.watch(request, { signal: aborter.signal })[Symbol.asyncIterator]();
+    await stream.next();
+    aborter.abort();
+    await stream.next().catch(() => undefined);
+    await until(() => isOver);
+  });
+
+  it('refuses what makes no sense before anything is watched', async () => {
+    const { node, baseUrl } = await start();
+    const client = createClient(KVStore, (TRANSPORTS[name] as (url: string) => Transport)(baseUrl));
+    const stream = client.watch({})[Symbol.asyncIterator]();
+    await expect(stream.next()).rejects.toMatchObject({ code: Code.InvalidArgument });
+    expect(node.calls).toEqual([]);
+  });
+});

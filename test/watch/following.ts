@@ -1,0 +1,101 @@
+/** Watches of whole nodes, read in the background as a client reads them. */
+import { WalnutError } from '#model/errors.ts';
+import type { Position } from '#model/position.ts';
+import { formatPosition } from '#model/position.ts';
+import type { WatchCommand, WatchEvent, WatchMessage } from '#model/watch.ts';
+
+export interface Watchable {
+  watch(command: WatchCommand, signal: AbortSignal): AsyncIterable<WatchMessage>;
+}
+
+export const EVERYTHING: WatchCommand = {
+  target: { kind: 'prefix', prefix: '' },
+  after: undefined,
+  ops: undefined,
+  withPrevious: false,
+  keysOnly: false,
+  progressEveryMs: 1_000,
+  isInitial: false,
+};
+
+/** One watch and all that it told. */
+export class Following {
+  readonly messages: WatchMessage[] = [];
+  error: unknown;
+  isOver = false;
+  /** While it is true nothing is read: the watcher is slow. */
+  isStuck = false;
+  #unstick: (() => void) | undefined;
+  readonly #aborter = new AbortController();
+
+  constructor(node: Watchable, changes: Partial<WatchCommand> = {}) {
+    void this.#read(node.watch({ ...EVERYTHING, ...changes }, this.#aborter.signal));
+  }
+
+  get events(): WatchEvent[] {
+    return this.messages.flatMap(({ events }) => events);
+  }
+
+  get position(): Position | undefined {
+    return this.messages.at(-1)?.position;
+  }
+
+  /** The newest position that the watch can go on from. */
+  get resumeAfter(): Position | undefined {
+    return this.messages.findLast(({ canResume }) => canResume)?.position;
+  }
+
+  /** What was told, short: `k=v` for a set, `-k` for a delete. */
+  get told(): string[] {
+    return this.events.map(shortOf);
+  }
+
+  get code(): string | undefined {
+    return this.error instanceof WalnutError ? this.error.code : undefined;
+  }
+
+  unstick(): void {
+    this.isStuck = false;
+    this.#unstick?.();
+  }
+
+  stop(): void {
+    this.#aborter.abort();
+    this.unstick();
+  }
+
+  async #read(messages: AsyncIterable<WatchMessage>): Promise<void> {
+    try {
+      for await (const message of messages) {
+        this.messages.push(message);
+        if (this.isStuck) await new Promise<void>((resolve) => (this.#unstick = resolve));
+      }
+    } catch (error) {
+      this.error = error;
+    }
+    this.isOver = true;
+  }
+}
+
+/** Throws where a position was told before a change up to it, or went back. */
+export function checkOrder({ messages }: Following): void {
+  let at = 0;
+  for (const { events, position } of messages) {
+    const early = events.find(({ isInitial, version }) => !isInitial && version.lsn <= at);
+    if (early !== undefined)
+      throw new Error(`${shortOf(early)} of ${early.version.lsn} was told after position ${at}`);
+    if (position.lsn < at) throw new Error(`position ${position.lsn} was told after ${at}`);
+    at = position.lsn;
+  }
+}
+
+export function shortOf({ op, key, value, isInitial }: WatchEvent): string {
+  const what = op === 'set' ? `${key}=${Buffer.from(value).toString()}` : `-${key}`;
+  return isInitial ? `(${what})` : what;
+}
+
+/** With position and cause, to compare with the log. */
+export function exactOf({ op, key, value, version, cause, expireAtMs, timestampMs }: WatchEvent): string {
+  const text = Buffer.from(value).toString();
+  return `${formatPosition(version)} ${timestampMs} ${cause} ${op} ${key}=${text} ${expireAtMs}`;
+}

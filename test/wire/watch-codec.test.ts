@@ -1,0 +1,152 @@
+import { create } from '@bufbuild/protobuf';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { WatchRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Op } from '#gen/walnut/v1/types_pb.ts';
+import type { Lsn } from '#model/position.ts';
+import type { WatchEvent, WatchMessage } from '#model/watch.ts';
+import { crc32 } from '#platform/crc32.ts';
+import { fromResumeText, toResumeText } from '#wire/resume-text.ts';
+import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
+
+const position = fc.record({ epoch: fc.maxSafeNat(), lsn: fc.maxSafeNat() as fc.Arbitrary<Lsn> });
+const prefix = { what: { case: 'prefix', value: '' } } as const;
+const AT = { epoch: 4_294_967_297, lsn: 12 as Lsn };
+
+function refusal(init: Parameters<typeof create<typeof WatchRequestSchema>>[1]): string {
+  try {
+    toWatchCommand(create(WatchRequestSchema, init));
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return 'taken';
+}
+
+describe('resume', () => {
+  it('comes back as the position that it was', () => {
+    fc.assert(
+      fc.property(position, (one) => {
+        expect(fromResumeText(toResumeText(one))).toEqual(one);
+      }),
+    );
+  });
+
+  it('stays the same text for ever', () => {
+    expect(toResumeText(AT)).toBe('AQEAAAAAAQAAAAEAAAAAAAAADCHjfjs');
+  });
+
+  it('is refused where any character differs or is missing', () => {
+    const text = toResumeText(AT);
+    for (let i = 0; i < text.length; i++) {
+      const other = text[i] === 'A' ? 'B' : 'A';
+      // The last character has bits that count for nothing.
+      if (i < text.length - 1)
+        expect(() => fromResumeText(text.slice(0, i) + other + text.slice(i + 1))).toThrow();
+      expect(() => fromResumeText(text.slice(0, i))).toThrow('malformed');
+    }
+    for (const bad of ['', ' ', `${text}=`, 'x'.repeat(10_000), '4294967297-12']) {
+      expect(() => fromResumeText(bad)).toThrow('malformed');
+    }
+  });
+
+  it('of a gateway or of a newer version is told apart', () => {
+    expect(() => fromResumeText(sealed([1, 2, 0, ...Array<number>(33).fill(0)]))).toThrow('of a gateway');
+    expect(() => fromResumeText(sealed([1, 1, 1, 103, ...Array<number>(16).fill(0)]))).toThrow(
+      'of a gateway',
+    );
+    expect(() => fromResumeText(sealed([2, 1, 0, ...Array<number>(16).fill(0)]))).toThrow('version 2');
+  });
+});
+
+function sealed(bytes: number[]): string {
+  const body = Buffer.from(bytes);
+  const crc = Buffer.alloc(4);
+  crc.writeUInt32BE(crc32(body, 0, 0, body.length));
+  return Buffer.concat([body, crc]).toString('base64url');
+}
+
+describe('a watch request', () => {
+  it('says what is wrong with it', () => {
+    expect(refusal({})).toContain('neither key nor prefix');
+    expect(refusal({ what: { case: 'key', value: '' } })).toContain('key is empty');
+    expect(refusal({ what: { case: 'prefix', value: 'x'.repeat(1_025) } })).toContain(
+      'prefix has 1025 bytes',
+    );
+    expect(refusal({ ...prefix, from: { case: 'resume', value: 'x' } })).toContain('resume is malformed');
+    expect(refusal({ ...prefix, progressEveryMs: 99 })).toContain('expected 100 to 600000, or 0');
+    expect(refusal({ ...prefix, progressEveryMs: 600_001 })).toContain('progress_every_ms is 600001');
+    expect(refusal({ ...prefix, ops: [0 as Op] })).toContain('ops has 0');
+    expect(refusal({ ...prefix, ops: Array<Op>(9).fill(Op.SET) })).toContain('ops has 9 elements');
+    expect(refusal({ ...prefix, initial: true, ops: [Op.DELETE] })).toContain('OP_SET');
+    const after = { case: 'after', value: {} } as const;
+    expect(refusal({ ...prefix, initial: true, from: after })).toContain(
+      'initial and after exclude each other',
+    );
+  });
+
+  it('means what its fields say', () => {
+    const request = create(WatchRequestSchema, {
+      what: { case: 'key', value: 'a' },
+      from: { case: 'resume', value: toResumeText(AT) },
+      ops: [Op.DELETE],
+      withPrevious: true,
+      keysOnly: true,
+      progressEveryMs: 250,
+    });
+    expect(toWatchCommand(request)).toEqual({
+      target: { kind: 'key', key: 'a' },
+      after: AT,
+      ops: ['delete'],
+      withPrevious: true,
+      keysOnly: true,
+      progressEveryMs: 250,
+      isInitial: false,
+    });
+    expect(toWatchCommand(create(WatchRequestSchema, prefix)).after).toBeUndefined();
+  });
+});
+
+describe('a watch message', () => {
+  const event: WatchEvent = {
+    op: 'set',
+    cause: 'client',
+    key: 'k',
+    value: new Uint8Array([1]),
+    version: AT,
+    expireAtMs: 2_000,
+    timestampMs: 1_000,
+    previous: { key: 'k', value: new Uint8Array([2]), version: AT, expireAtMs: 1_500 },
+    isPreviousUnknown: false,
+    isInitial: false,
+  };
+  const message: WatchMessage = {
+    events: [event],
+    position: AT,
+    canResume: true,
+    isFragment: false,
+    isInitialDone: false,
+    wallShiftMs: 0,
+  };
+
+  it('has times in wall time, and a resume only where the watch can go on', () => {
+    const shifted = fromWatchMessage({ ...message, wallShiftMs: 500 });
+    expect(shifted.events[0]).toMatchObject({
+      expireAtMs: 2_500n,
+      timestampMs: 1_500n,
+      previous: { expireAtMs: 2_000n },
+    });
+    expect(fromWatchMessage(message).events[0]).toMatchObject({ expireAtMs: 2_000n, timestampMs: 1_000n });
+    expect(fromWatchMessage(message).resume).toBe(toResumeText(AT));
+    expect(fromWatchMessage({ ...message, canResume: false }).resume).toBe('');
+    const never = { ...event, expireAtMs: 0, timestampMs: 0, isInitial: true };
+    expect(fromWatchMessage({ ...message, events: [never], wallShiftMs: 500 }).events[0]).toMatchObject({
+      expireAtMs: 0n,
+      timestampMs: 0n,
+      initial: true,
+    });
+  });
+
+  it('shares the message of an event that many get', () => {
+    expect(fromWatchMessage(message).events[0]).toBe(fromWatchMessage(message).events[0]);
+  });
+});
