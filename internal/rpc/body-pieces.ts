@@ -1,62 +1,58 @@
 /**
- * A body as it comes in pieces. A peer decides how small they are: each is an object
- * of a hundred bytes, and keeps all of the read that brought it, so small ones are
- * copied together.
+ * Puts the pieces of a body together as they arrive, in one buffer: joined at its end, a
+ * large body would take the event loop for tens of milliseconds. Copying is also why a
+ * body of many small pieces is few objects and keeps no read buffers.
  */
 import { asBuffer } from '#platform/bytes.ts';
 
-const SMALL_BYTES = 16_384;
-const RUN_BYTES_MIN = 1_024;
-const RUN_BYTES_MAX = 65_536;
+const CAPACITY_MIN = 4_096;
+const NOTHING = Buffer.alloc(0);
 
 export class BodyPieces {
-  readonly #pieces: Uint8Array[] = [];
-  /** Small pieces, one after another. */
-  #run = Buffer.alloc(0);
-  #runBytes = 0;
-  #bytes = 0;
+  readonly #expected: number;
+  /** The only piece so far, which is not copied. */
+  #first: Uint8Array | undefined;
+  #buffer = NOTHING;
+  #length = 0;
 
-  constructor(first?: Uint8Array) {
-    if (first !== undefined) this.add(first);
+  /** `expected` is the length of the whole body, or 0 if that is not known. */
+  constructor(expected = 0) {
+    this.#expected = expected;
   }
 
-  /** Objects that hold the body. */
-  get count(): number {
-    return this.#pieces.length + (this.#runBytes > 0 ? 1 : 0);
+  /** Bytes allocated for the body. */
+  get capacity(): number {
+    return this.#buffer.length;
   }
 
   add(piece: Uint8Array): void {
-    this.#bytes += piece.length;
-    if (piece.length >= SMALL_BYTES) {
-      this.#endRun();
-      this.#pieces.push(piece);
+    const first = this.#first;
+    if (this.#length === 0) {
+      this.#first = piece;
+      this.#length = piece.length;
       return;
     }
-    if (this.#runBytes + piece.length > this.#run.length) this.#makeRoom(piece.length);
-    this.#run.set(piece, this.#runBytes);
-    this.#runBytes += piece.length;
+    const length = this.#length + piece.length;
+    if (length > this.#buffer.length) this.#grow(length);
+    if (first !== undefined) {
+      this.#buffer.set(first, 0);
+      this.#first = undefined;
+    }
+    this.#buffer.set(piece, this.#length);
+    this.#length = length;
   }
 
-  /** The whole. */
+  /** The body so far; nothing may be added afterwards. */
   take(): Buffer {
-    this.#endRun();
-    const [first] = this.#pieces;
-    if (first !== undefined && this.#pieces.length === 1) return asBuffer(first);
-    return Buffer.concat(this.#pieces, this.#bytes);
+    if (this.#first !== undefined) return asBuffer(this.#first);
+    return this.#buffer.subarray(0, this.#length);
   }
 
-  #makeRoom(bytes: number): void {
-    if (this.#runBytes + bytes > RUN_BYTES_MAX) this.#endRun();
-    const size = Math.max(RUN_BYTES_MIN, 2 * (this.#runBytes + bytes));
-    const larger = Buffer.allocUnsafeSlow(Math.min(RUN_BYTES_MAX, size));
-    this.#run.copy(larger, 0, 0, this.#runBytes);
-    this.#run = larger;
-  }
-
-  #endRun(): void {
-    if (this.#runBytes === 0) return;
-    this.#pieces.push(this.#run.subarray(0, this.#runBytes));
-    this.#run = Buffer.alloc(0);
-    this.#runBytes = 0;
+  #grow(length: number): void {
+    const doubled = Math.max(CAPACITY_MIN, 2 * length);
+    // Memory that nothing was written to yet costs nothing, so the whole is allocated at once.
+    const larger = Buffer.allocUnsafeSlow(length <= this.#expected ? this.#expected : doubled);
+    if (this.#first === undefined) this.#buffer.copy(larger, 0, 0, this.#length);
+    this.#buffer = larger;
   }
 }

@@ -8,8 +8,10 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { compressionGzip } from '@connectrpc/connect-node';
+import { gunzip, TooLongError } from '#rpc/gunzip.ts';
 
 const CONCURRENT_MAX = 4;
+const NOTHING = new Uint8Array(0);
 
 /** For `compressMinBytes`: no answer is ever this large. */
 export const NEVER_COMPRESS_BYTES = 0xffff_ffff;
@@ -24,9 +26,13 @@ export function createGzipCompression(): Compression {
       if (running >= CONCURRENT_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
       else running += 1;
       try {
-        return await compressionGzip.decompress(bytes, readMaxBytes);
+        // Connect takes nothing at all for an empty message.
+        return bytes.length === 0 ? NOTHING : await gunzip(bytes, readMaxBytes);
       } catch (error) {
-        if (ConnectError.from(error).code === Code.ResourceExhausted) throw error;
+        if (error instanceof TooLongError) {
+          const message = `message is larger than configured readMaxBytes ${readMaxBytes} after decompression`;
+          throw new ConnectError(message, Code.ResourceExhausted);
+        }
         throw new ConnectError('the body is no gzip, or not all of it', Code.InvalidArgument);
       } finally {
         // The slot goes to the next in line, so `running` stays as it is.

@@ -45,7 +45,7 @@ export async function readValue(
   const reservation = budget.reserve();
   response.once('close', reservation.release);
   reservation.admit(announced);
-  const pieces = new BodyPieces();
+  const pieces = new BodyPieces(announced);
   let bytes = 0;
   try {
     for await (const chunk of bodyOf(request)) {

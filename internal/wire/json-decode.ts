@@ -1,7 +1,8 @@
 /**
  * Decodes a request in JSON without stalling the event loop. Its size is checked first.
- * Large values are decoded from base64 directly, because `JSON.parse` and the schema's
- * decoder take 6 ms per mebibyte.
+ * A large one is decoded in slices: its values from base64 directly, because `JSON.parse`
+ * and the schema's decoder take 6 ms per mebibyte, and its list of messages, if it has
+ * one, element by element.
  */
 
 import type { JsonReadOptions } from '@bufbuild/protobuf';
@@ -13,48 +14,186 @@ import {
   ScalarType,
 } from '@bufbuild/protobuf';
 import { asBuffer } from '#platform/bytes.ts';
-import { scanJson, type TextRange } from '#wire/json-scan.ts';
+import { SLICE_BYTES, type Slices } from '#platform/slices.ts';
+import { decodeText } from '#wire/json-base64.ts';
+import { type JsonRange, type ListRange, ListWatch } from '#wire/json-elements.ts';
+import { checkJson, JsonScan, type TextRange } from '#wire/json-scan.ts';
 
 export interface JsonDecoding extends Partial<JsonReadOptions> {
   readonly textDecoder: TextDecoder;
 }
 
-/** Below this many bytes of values in total, the general decoder is fast enough. */
+/** Below this many bytes the schema's decoder is fast enough. */
 const LARGE_BYTES = 65_536;
+/**
+ * Bytes outside values cost more than those in them: `JSON.parse` and the schema's
+ * decoder take some 30 ns for each.
+ */
+const REST_WEIGHT = 8;
 
-/** For each schema, the JSON names of its bytes fields and of those in nested messages. */
-const namesBySchema = new WeakMap<DescMessage, ReadonlySet<string>>();
+/** What the decoder must know of a schema. */
+interface Shape {
+  /** JSON names of its bytes fields and of those in nested messages. */
+  readonly bytesNames: ReadonlySet<string>;
+  /** Its own fields that are lists of messages, by each of their JSON names. */
+  readonly lists: ReadonlyMap<string, DescField>;
+  readonly listNames: ReadonlySet<string>;
+}
+
+const shapes = new WeakMap<DescMessage, Shape>();
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 /**
  * Decodes a message. Throws `resource_exhausted` or `invalid_argument` if it is above
  * the limits of any request, and the parser's error if it does not fit the schema.
  */
-export function decodeJson(
+export function* decodeJson(
   schema: DescMessage,
   bytes: Uint8Array,
   fieldsMax: number,
   options: JsonDecoding,
-): MessageShape<DescMessage> {
+): Slices<MessageShape<DescMessage>> {
   const json = asBuffer(bytes);
-  const names = bytesNames(schema);
-  const texts = scanJson(json, { fieldsMax, bytesNames: names });
-  let large = 0;
-  for (const { from, to } of texts) large += to - from;
-  const isLarge = large >= LARGE_BYTES;
-  const rest = isLarge ? withNumbers(json, texts) : json;
-  const message = fromJsonString(schema, options.textDecoder.decode(rest), options);
-  if (isLarge) fill(schema, message as Values, names, (number) => textAt(json, texts[number]));
-  return message;
+  const shape = shapeOf(schema);
+  const limits = { fieldsMax, bytesNames: shape.bytesNames };
+  if (json.length < LARGE_BYTES) {
+    checkJson(json, limits);
+    return fromJsonString(schema, options.textDecoder.decode(json), options);
+  }
+  const watch = new ListWatch(json, shape.listNames);
+  const scan = new JsonScan(json, limits, watch);
+  while (!scan.advance(scan.rest + SLICE_BYTES)) yield SLICE_BYTES;
+  return yield* new LargeDecoder(shape, json, scan.texts, options).decode(schema, watch.lists);
 }
 
-function bytesNames(schema: DescMessage): ReadonlySet<string> {
-  let names = namesBySchema.get(schema);
-  if (names === undefined) {
-    names = findBytesNames(schema);
-    namesBySchema.set(schema, names);
+class LargeDecoder {
+  readonly #shape: Shape;
+  readonly #json: Buffer;
+  readonly #texts: readonly TextRange[];
+  readonly #options: JsonDecoding;
+  /** Work since the last slice ended. */
+  #work = 0;
+
+  constructor(shape: Shape, json: Buffer, texts: readonly TextRange[], options: JsonDecoding) {
+    this.#shape = shape;
+    this.#json = json;
+    this.#texts = texts;
+    this.#options = options;
   }
-  return names;
+
+  *decode(schema: DescMessage, lists: readonly ListRange[]): Slices<MessageShape<DescMessage>> {
+    const message = yield* this.#decodePieces(schema, this.#around(lists));
+    for (const { name, elements } of lists) {
+      const field = this.#shape.lists.get(name) as DescField & { message: DescMessage };
+      const target = message[field.localName] as Values[];
+      for (const element of elements) target.push(yield* this.#decodePieces(field.message, [element]));
+    }
+    return message;
+  }
+
+  /** The message without the elements of its lists. */
+  #around(lists: readonly ListRange[]): JsonRange[] {
+    const pieces: JsonRange[] = [];
+    let from = 0;
+    let textsFrom = 0;
+    for (const list of lists) {
+      pieces.push({ from, to: list.from, textsFrom, textsTo: list.textsFrom });
+      from = list.to;
+      textsFrom = list.textsTo;
+    }
+    pieces.push({ from, to: this.#json.length, textsFrom, textsTo: this.#texts.length });
+    return pieces;
+  }
+
+  /** Decodes one message, which is written in these pieces of the JSON. */
+  *#decodePieces(schema: DescMessage, pieces: readonly JsonRange[]): Slices<Values> {
+    const rest = Buffer.concat(pieces.flatMap((piece) => this.#withNumbers(piece)));
+    yield* this.#spend(rest.length * REST_WEIGHT);
+    const { textDecoder } = this.#options;
+    const message = fromJsonString(schema, textDecoder.decode(rest), this.#options) as Values;
+    for (const hole of holesIn(schema, message, this.#shape.bytesNames)) {
+      const text = this.#texts[hole.number] as TextRange;
+      yield* this.#spend(text.to - text.from);
+      const value = yield* decodeText(this.#json, text);
+      if (value === undefined)
+        throw new Error(`cannot decode ${hole.field} from JSON: invalid base64 string`);
+      hole.holder[hole.name] = value;
+    }
+    return message;
+  }
+
+  /** The JSON of one piece, with each text replaced by its index, as base64. */
+  #withNumbers({ from, to, textsFrom, textsTo }: JsonRange): Buffer[] {
+    const pieces: Buffer[] = [];
+    let at = from;
+    for (let i = textsFrom; i < textsTo; i++) {
+      const text = this.#texts[i] as TextRange;
+      const number = Buffer.alloc(NUMBER_BYTES);
+      number.writeUInt32BE(i);
+      pieces.push(this.#json.subarray(at, text.from), Buffer.from(number.toString('base64')));
+      at = text.to;
+    }
+    pieces.push(this.#json.subarray(at, to));
+    return pieces;
+  }
+
+  /** Ends the slice first if the work does not fit into it any more. */
+  *#spend(work: number): Slices<void> {
+    if (this.#work > 0 && this.#work + work > SLICE_BYTES) {
+      yield this.#work;
+      this.#work = 0;
+    }
+    // What is longer than a slice ends some itself; the rest of it counts.
+    this.#work += Math.min(work, SLICE_BYTES);
+  }
+}
+
+const NUMBER_BYTES = 4;
+
+type Values = Record<string, unknown> & MessageShape<DescMessage>;
+
+/** A bytes field that contains the index of its text instead of its value. */
+interface Hole {
+  readonly field: DescField;
+  readonly holder: Record<string, unknown>;
+  readonly name: string;
+  readonly number: number;
+}
+
+function holesIn(
+  schema: DescMessage,
+  message: Values,
+  names: ReadonlySet<string>,
+  holes: Hole[] = [],
+): Hole[] {
+  for (const field of schema.fields) {
+    const { oneof, localName } = field;
+    const holder = (oneof === undefined ? message : message[oneof.localName]) as Record<string, unknown>;
+    if (oneof !== undefined && holder['case'] !== localName) continue;
+    const name = oneof === undefined ? localName : 'value';
+    const value = holder[name];
+    if (isBytes(field) && names.has(field.name)) {
+      const bytes = asBuffer(value as Uint8Array);
+      if (bytes.length > 0) holes.push({ field, holder, name, number: bytes.readUInt32BE() });
+    } else if (field.message !== undefined && value !== undefined) {
+      for (const each of Array.isArray(value) ? value : [value]) holesIn(field.message, each, names, holes);
+    }
+  }
+  return holes;
+}
+
+function shapeOf(schema: DescMessage): Shape {
+  let shape = shapes.get(schema);
+  if (shape === undefined) {
+    const lists = new Map<string, DescField>();
+    for (const field of schema.fields) {
+      if (field.fieldKind !== 'list' || field.listKind !== 'message') continue;
+      for (const name of [field.name, field.jsonName]) lists.set(name, field);
+    }
+    shape = { bytesNames: findBytesNames(schema), lists, listNames: new Set(lists.keys()) };
+    shapes.set(schema, shape);
+  }
+  return shape;
 }
 
 /** The names that denote bytes in every message of the schema; none if it has a well-known type with its own JSON form. */
@@ -77,117 +216,4 @@ function messagesIn(schema: DescMessage, seen = new Set<DescMessage>()): Set<Des
 
 function isBytes(field: DescField): boolean {
   return field.fieldKind === 'scalar' && field.scalar === ScalarType.BYTES;
-}
-
-const NUMBER_BYTES = 4;
-
-/** The JSON with each text replaced by its index, as base64. */
-function withNumbers(json: Buffer, texts: readonly TextRange[]): Buffer {
-  const pieces: Buffer[] = [];
-  let at = 0;
-  for (const [i, { from, to }] of texts.entries()) {
-    const number = Buffer.alloc(NUMBER_BYTES);
-    number.writeUInt32BE(i);
-    pieces.push(json.subarray(at, from), Buffer.from(number.toString('base64')));
-    at = to;
-  }
-  pieces.push(json.subarray(at));
-  return Buffer.concat(pieces);
-}
-
-type Values = Record<string, unknown> & MessageShape<DescMessage>;
-
-/** Replaces the index in every bytes field by the value of that text. */
-function fill(
-  schema: DescMessage,
-  message: Values,
-  names: ReadonlySet<string>,
-  textOf: (number: number) => string,
-): void {
-  for (const field of schema.fields) {
-    const { oneof, localName } = field;
-    const holder = (oneof === undefined ? message : message[oneof.localName]) as Record<string, unknown>;
-    if (oneof !== undefined && holder['case'] !== localName) continue;
-    const name = oneof === undefined ? localName : 'value';
-    const value = holder[name];
-    if (isBytes(field) && names.has(field.name)) {
-      const number = asBuffer(value as Uint8Array);
-      if (number.length > 0) holder[name] = decodeBytes(field, textOf(number.readUInt32BE()));
-    } else if (field.message !== undefined && value !== undefined) {
-      for (const each of Array.isArray(value) ? value : [value]) fill(field.message, each, names, textOf);
-    }
-  }
-}
-
-function textAt(json: Buffer, text: TextRange | undefined): string {
-  if (text === undefined) return '';
-  const written = json.subarray(text.from, text.to);
-  return written.includes(BACKSLASH) ? withoutEscapes(written) : written.toString('latin1');
-}
-
-function decodeBytes(field: DescField, text: string): Uint8Array {
-  const value = decodeBase64(text);
-  if (value === undefined) throw new Error(`cannot decode ${field} from JSON: invalid base64 string`);
-  return value;
-}
-
-/** Decodes base64 in either alphabet, padded or not; undefined if `text` is no base64. */
-function decodeBase64(text: string): Buffer | undefined {
-  let digits = text.length;
-  while (digits > text.length - 2 && text[digits - 1] === '=') digits--;
-  const value = Buffer.from(text, 'base64');
-  // Node skips characters that are not base64, so the value is then too short.
-  return digits % 4 !== 1 && value.length === Math.floor((digits * 3) / 4) ? value : undefined;
-}
-
-const BACKSLASH = 0x5c;
-const LETTER_U = 0x75;
-/** For each byte, 1 if it is a character of base64. */
-const SIGNS = new Uint8Array(256);
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=';
-for (const byte of Buffer.from(ALPHABET)) SIGNS[byte] = 1;
-/** For each byte, its value as a hex digit, or 256 if it is none. */
-const HEX = new Uint16Array(256).fill(256);
-for (let digit = 0; digit < 16; digit++) {
-  const [lower = 0] = Buffer.from(digit.toString(16));
-  const [upper = 0] = Buffer.from(digit.toString(16).toUpperCase());
-  HEX[lower] = digit;
-  HEX[upper] = digit;
-}
-/** For each letter after a backslash, the base64 character that it stands for, or `BLANK` for white space. */
-const BLANK = 1;
-const ESCAPES = new Uint8Array(256);
-ESCAPES[0x2f] = 0x2f;
-for (const byte of Buffer.from('nrt')) ESCAPES[byte] = BLANK;
-/** Lines of base64 have 64 or 76 characters and end with up to two characters of white space. */
-const BYTES_PER_BLANK = 16;
-/** Returned for a text that is no base64. */
-const NO_BASE64 = '!';
-
-/** The base64 of a text that contains JSON escapes such as `\/` and `\u002B`, without line ends. */
-function withoutEscapes(written: Buffer): string {
-  const signs = Buffer.allocUnsafe(written.length);
-  let length = 0;
-  let blanksLeft = Math.ceil(written.length / BYTES_PER_BLANK);
-  for (let at = 0; at < written.length; at++) {
-    let byte = written[at] as number;
-    if (byte === BACKSLASH) {
-      const letter = written[++at] ?? 0;
-      if (letter === LETTER_U) {
-        // A missing hex digit sets bits above a byte, so that the check below refuses it.
-        byte =
-          ((HEX[written[at + 1] ?? 0] as number) << 12) |
-          ((HEX[written[at + 2] ?? 0] as number) << 8) |
-          ((HEX[written[at + 3] ?? 0] as number) << 4) |
-          (HEX[written[at + 4] ?? 0] as number);
-        at += 4;
-      } else {
-        byte = ESCAPES[letter] as number;
-        if (byte === BLANK && --blanksLeft >= 0) continue;
-      }
-    }
-    if (SIGNS[byte] !== 1) return NO_BASE64;
-    signs[length++] = byte;
-  }
-  return signs.toString('latin1', 0, length);
 }

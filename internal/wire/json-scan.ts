@@ -26,28 +26,40 @@ const DEPTH_MAX = 32;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const COLON = 0x3a;
-const COMMA = 0x2c;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-const OPEN_LIST = 0x5b;
-const CLOSE_LIST = 0x5d;
+export const COLON = 0x3a;
+export const COMMA = 0x2c;
+export const OPEN_OBJECT = 0x7b;
+export const CLOSE_OBJECT = 0x7d;
+export const OPEN_LIST = 0x5b;
+export const CLOSE_LIST = 0x5d;
 const SPACE = 0x20;
 
+/** Receives the signs of JSON's structure as they are found. */
+export interface SignWatch {
+  /**
+   * `at` is the offset of the sign, `depth` the nesting before it, `texts` how many texts
+   * of bytes fields were found before, and `name` the name before a colon.
+   */
+  sign(byte: number, at: number, depth: number, texts: number, name: string): void;
+}
+
+/** Throws `resource_exhausted` above the limits and `invalid_argument` if the nesting is too deep. */
+export function checkJson(bytes: Buffer, limits: JsonLimits): void {
+  new JsonScan(bytes, limits).advance(bytes.length);
+}
+
 /**
- * Returns the texts of bytes fields, in order. Throws `resource_exhausted` above the
+ * One scan, in as many steps as its caller likes. Throws `resource_exhausted` above the
  * limits and `invalid_argument` if the nesting is too deep. Invalid JSON may pass; the
  * parser refuses it later.
  */
-export function scanJson(bytes: Buffer, limits: JsonLimits): TextRange[] {
-  return new Scan(bytes, limits).run();
-}
-
-class Scan {
+export class JsonScan {
   readonly #bytes: Buffer;
   readonly #limits: JsonLimits;
   readonly #restMax: number;
-  readonly #texts: TextRange[] = [];
+  readonly #watch: SignWatch | undefined;
+  /** The texts of bytes fields found so far, in order. */
+  readonly texts: TextRange[] = [];
   #at = 0;
   #fields = 0;
   #depth = 0;
@@ -58,28 +70,38 @@ class Scan {
   /** True after the name of a bytes field and its colon. */
   #isBytesNext = false;
 
-  constructor(bytes: Buffer, limits: JsonLimits) {
+  constructor(bytes: Buffer, limits: JsonLimits, watch?: SignWatch) {
     this.#bytes = bytes;
     this.#limits = limits;
     this.#restMax = limits.fieldsMax * BYTES_PER_FIELD;
+    this.#watch = watch;
   }
 
-  run(): TextRange[] {
-    while (this.#at < this.#bytes.length) {
+  /** Bytes scanned outside the texts of bytes fields, which are passed over and cost nothing. */
+  get rest(): number {
+    return this.#rest;
+  }
+
+  /** Scans up to `restMax` bytes of `rest`, and one text more; true at the end. */
+  advance(restMax: number): boolean {
+    while (this.#at < this.#bytes.length && this.#rest < restMax) {
       const byte = this.#bytes[this.#at++] as number;
       this.#count(1);
       if (byte === QUOTE) this.#text();
       else if (byte > SPACE) this.#sign(byte);
     }
-    return this.#texts;
+    return this.#at >= this.#bytes.length;
   }
 
   #sign(byte: number): void {
     if (byte === COLON) {
-      this.#isBytesNext = this.#isBytesName();
+      const name = this.#takeName();
+      this.#isBytesNext = this.#limits.bytesNames.has(name);
+      this.#watch?.sign(byte, this.#at - 1, this.#depth, this.texts.length, name);
       return;
     }
     this.#isBytesNext = false;
+    this.#watch?.sign(byte, this.#at - 1, this.#depth, this.texts.length, '');
     if (byte === COMMA) this.#field();
     else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
       this.#field();
@@ -99,7 +121,7 @@ class Scan {
       const to = this.#bytes.indexOf(QUOTE, from);
       // Base64 contains no quote, so an escaped quote is an error.
       if (to < 0 || this.#bytes[to - 1] === BACKSLASH) throw invalidArgument('a bytes field is no base64');
-      this.#texts.push({ from, to });
+      this.texts.push({ from, to });
       this.#at = to + 1;
       return;
     }
@@ -113,14 +135,15 @@ class Scan {
     this.#name = { from, to: this.#at - 1 };
   }
 
-  #isBytesName(): boolean {
-    if (this.#name === undefined) return false;
+  /** The last text, which a colon makes a name; empty without one. */
+  #takeName(): string {
+    if (this.#name === undefined) return '';
     const { from, to } = this.#name;
     this.#name = undefined;
     const name = this.#bytes.toString('latin1', from, Math.min(to, from + BYTES_PER_FIELD));
     // An escaped name would evade the bounds, which depend on the name.
     if (name.includes('\\')) throw invalidArgument('a name of a field has an escape: expected plain letters');
-    return this.#limits.bytesNames.has(name);
+    return name;
   }
 
   #field(): void {

@@ -23,6 +23,7 @@ import type { Mutant } from './mutant.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { RECORD_MUTANTS } from './record-mutants.ts';
+import { STALL_MUTANTS } from './stall-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
 import { TOOL_MUTANTS } from './tool-mutants.ts';
 import { WATCH_MUTANTS } from './watch-mutants.ts';
@@ -203,6 +204,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...HTTP2_MUTANTS,
   ...IDENTITY_MUTANTS,
   ...PROCESS_MUTANTS,
+  ...STALL_MUTANTS,
   ...TERM_MUTANTS,
   ...LOG_MUTANTS,
   ...ASIDE_MUTANTS,

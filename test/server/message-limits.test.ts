@@ -1,48 +1,13 @@
 import { gzipSync } from 'node:zlib';
-import type { DescMethod } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
-import { createNodeClock } from '#platform/node-clock.ts';
-import { createHealthModule } from '#rpc/health-service.ts';
-import { createReflectionModule } from '#rpc/reflection-service.ts';
-import type { RpcModule } from '#rpc/rpc-routes.ts';
-import { createAdminModule } from '#server/admin-service.ts';
-import { createKeyValueModule } from '#server/kv-service.ts';
-import { createReplicationModule } from '#server/replication-service.ts';
-import { FakeNode } from '#test/server/fake-node.ts';
+import type { RpcLimits } from '#rpc/rpc-routes.ts';
+import { methodsWithin } from '#test/server/modules.ts';
 import { BATCH_BYTES_MAX, http1, type Running, start, tcp, VALUE_BYTES_MAX } from '#test/server/running.ts';
 
-const none = (): never => expect.unreachable('nothing is served');
-const { keyValue, replication, admin } = new FakeNode().ports;
-const BOUNDS = { valueBytesMax: VALUE_BYTES_MAX, batchBytesMax: BATCH_BYTES_MAX, describe: none };
-const MODULES: readonly RpcModule[] = [
-  createKeyValueModule({
-    ...BOUNDS,
-    port: keyValue,
-    bulk: undefined,
-    limits: { valueBytesMax: VALUE_BYTES_MAX, answerBytesMax: BATCH_BYTES_MAX },
-  }),
-  createReplicationModule(replication),
-  createAdminModule({ ...BOUNDS, port: admin, status: none }),
-  createHealthModule({
-    clock: createNodeClock(),
-    isReady: none,
-    services: [],
-    drainSignal: AbortSignal.abort(),
-  }),
-  createReflectionModule([]),
-];
+const METHODS = methodsWithin(VALUE_BYTES_MAX, BATCH_BYTES_MAX);
 
-const METHODS: [string, DescMethod, { readMaxBytes: number; fieldsMax: number }][] = MODULES.flatMap(
-  ({ service, methods }) =>
-    service.methods.map((method): (typeof METHODS)[number] => [
-      `/${service.typeName}/${method.name}`,
-      method,
-      methods[method.localName]?.limits ?? { readMaxBytes: Number.NaN, fieldsMax: Number.NaN },
-    ]),
-);
-
-function limitsOf(path: string): (typeof METHODS)[number][2] | undefined {
+function limitsOf(path: string): RpcLimits | undefined {
   return METHODS.find(([each]) => each === path)?.[2];
 }
 

@@ -101,12 +101,18 @@ class Body {
       this.#first = chunk;
       this.#expected ??= reader.lengthFrom(chunk);
     } else {
-      this.#all ??= new BodyPieces(this.#first);
+      this.#all ??= this.#pieces(this.#first);
       this.#all.add(chunk);
     }
     if (length !== undefined && received > length) throw unkept(length, received);
     if (received > reader.bytesMax) throw reader.tooLong(length);
     if (received !== this.#expected) this.#wait(received);
+  }
+
+  #pieces(first: Uint8Array): BodyPieces {
+    const pieces = new BodyPieces(this.#expected);
+    pieces.add(first);
+    return pieces;
   }
 
   #tryAdmit(length: number): boolean {

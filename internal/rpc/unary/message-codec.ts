@@ -1,4 +1,7 @@
-/** Messages to and from bytes, with the errors that connect-node gives, save that bad input is the caller's fault. */
+/**
+ * Messages to and from bytes, with the errors that connect-node gives, except that bad
+ * input is the caller's fault.
+ */
 
 import {
   create,
@@ -8,57 +11,89 @@ import {
   type JsonWriteOptions,
   type MessageInitShape,
   type MessageShape,
-  toJsonString,
 } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { WalnutError } from '#model/errors.ts';
+import type { Slices } from '#platform/slices.ts';
 import { messageOf } from '#platform/thrown.ts';
 import { encodeBinary } from '#rpc/unary/binary-encoder.ts';
 import { decodeJson } from '#wire/json-decode.ts';
+import { encodeJson } from '#wire/json-encode.ts';
 import { checkMessage } from '#wire/message-check.ts';
 
 export interface JsonOptions extends Partial<JsonReadOptions & JsonWriteOptions> {
   readonly textDecoder: TextDecoder;
 }
 
-/** What protobuf allows to be there and nobody here knows is passed over, not kept. */
+/** Unknown fields are skipped and not kept. */
 export const BINARY_READING = { readUnknownFields: false };
 
-/** Throws a WalnutError, before anything is made of it, where the message holds more than any request may. */
-export function decodeMessage(
+/**
+ * Decodes protobuf. Throws a WalnutError, before anything is made of it, if the message
+ * contains more than any request may.
+ */
+export function decodeBinary(
   schema: DescMessage,
-  isBinary: boolean,
   bytes: Uint8Array,
-  json: JsonOptions,
   fieldsMax: number,
 ): MessageShape<DescMessage> {
-  if (isBinary) checkMessage(schema, bytes, fieldsMax);
+  checkMessage(schema, bytes, fieldsMax);
   try {
-    return isBinary ? fromBinary(schema, bytes, BINARY_READING) : decodeJson(schema, bytes, fieldsMax, json);
+    return fromBinary(schema, bytes, BINARY_READING);
   } catch (error) {
-    if (error instanceof WalnutError) throw error;
-    const what = messageOf(error);
-    throw new ConnectError(isBinary ? `parse binary: ${what}` : what, Code.InvalidArgument);
+    throw notDecoded(`parse binary: ${messageOf(error)}`);
   }
 }
 
-/** With `headroom` unwritten bytes before it. `message` may be partial, as implementations give it. */
-export function encodeMessage(
+/** As `decodeBinary`, from JSON, in slices. */
+export function* decodeJsonMessage(
   schema: DescMessage,
-  isBinary: boolean,
+  bytes: Uint8Array,
+  fieldsMax: number,
+  json: JsonOptions,
+): Slices<MessageShape<DescMessage>> {
+  try {
+    return yield* decodeJson(schema, bytes, fieldsMax, json);
+  } catch (error) {
+    throw error instanceof WalnutError ? error : notDecoded(messageOf(error));
+  }
+}
+
+function notDecoded(what: string): ConnectError {
+  return new ConnectError(what, Code.InvalidArgument);
+}
+
+/** With `headroom` unwritten bytes before it. `message` may be partial, as implementations return it. */
+export function encodeBinaryMessage(
+  schema: DescMessage,
+  message: MessageInitShape<DescMessage>,
+  headroom: number,
+): Buffer {
+  try {
+    return encodeBinary(schema, wholeOf(schema, message), headroom);
+  } catch (error) {
+    throw notEncoded(`serialize binary: ${messageOf(error)}`);
+  }
+}
+
+/** As `encodeBinaryMessage`, to JSON, in slices. */
+export function* encodeJsonMessage(
+  schema: DescMessage,
   message: MessageInitShape<DescMessage>,
   json: JsonOptions,
   headroom: number,
-): Buffer {
-  const whole = ('$typeName' in message ? message : create(schema, message)) as MessageShape<DescMessage>;
+): Slices<Buffer> {
   try {
-    if (isBinary) return encodeBinary(schema, whole, headroom);
-    const text = toJsonString(schema, whole, json);
-    const bytes = Buffer.allocUnsafe(headroom + Buffer.byteLength(text));
-    bytes.write(text, headroom);
-    return bytes;
+    return yield* encodeJson(schema, wholeOf(schema, message), json, headroom);
   } catch (error) {
-    const what = messageOf(error);
-    throw new ConnectError(isBinary ? `serialize binary: ${what}` : what, Code.Internal);
+    throw notEncoded(messageOf(error));
   }
+}
+
+function wholeOf(schema: DescMessage, message: MessageInitShape<DescMessage>): MessageShape<DescMessage> {
+  return ('$typeName' in message ? message : create(schema, message)) as MessageShape<DescMessage>;
+}
+
+function notEncoded(what: string): ConnectError {
+  return new ConnectError(what, Code.Internal);
 }

@@ -4,21 +4,28 @@
  * caller's protocol and counted; only what has to wait is asynchronous.
  */
 import type { ConnectError } from '@connectrpc/connect';
+import { runSlices, type SlicePace } from '#platform/slices.ts';
 import type { BodyReservation } from '#rpc/body-budget.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { UnaryRoute } from '#rpc/rpc-routes.ts';
 import { type BodyReader, readBody } from '#rpc/unary/body.ts';
 import { CallContext } from '#rpc/unary/call-context.ts';
 import type { Answer, Exchange } from '#rpc/unary/exchange.ts';
-import { decodeMessage, encodeMessage } from '#rpc/unary/message-codec.ts';
+import {
+  decodeBinary,
+  decodeJsonMessage,
+  encodeBinaryMessage,
+  encodeJsonMessage,
+} from '#rpc/unary/message-codec.ts';
 import { PROTOCOLS, type Protocol, type ReceivedMessage } from '#rpc/unary/protocols.ts';
 import type { RequestShape } from '#rpc/unary/request-shape.ts';
 import type { UnaryPathOptions } from '#rpc/unary/unary-options.ts';
 import { codeName } from '#wire/error-codec.ts';
 
+type Input = Parameters<UnaryRoute['impl']>[0];
 type Output = Awaited<ReturnType<UnaryRoute['impl']>>;
 
-export class UnaryCall implements BodyReader {
+export class UnaryCall implements BodyReader, SlicePace {
   readonly #options: UnaryPathOptions;
   readonly #route: UnaryRoute;
   readonly #shape: RequestShape;
@@ -109,11 +116,25 @@ export class UnaryCall implements BodyReader {
 
   #invoke(bytes: Uint8Array, excess: Error | undefined): void {
     if (excess === undefined && this.#shape.isBinary && this.#invokeBinary(bytes)) return;
-    const { method, impl, fieldsMax } = this.#route;
-    const { jsonOptions } = this.#options;
-    const input = decodeMessage(method.input, this.#shape.isBinary, bytes, jsonOptions, fieldsMax);
+    const { method, fieldsMax } = this.#route;
+    if (this.#shape.isBinary) {
+      this.#carryOut(decodeBinary(method.input, bytes, fieldsMax), excess);
+      return;
+    }
+    const decoding = decodeJsonMessage(method.input, bytes, fieldsMax, this.#options.jsonOptions);
+    this.#settle(runSlices(decoding, this), (input) => this.#carryOut(input, excess));
+  }
+
+  #carryOut(input: Input, excess: Error | undefined): void {
     if (excess !== undefined) throw excess;
-    this.#settle(impl(input, this.#context), (output) => this.#succeed(output));
+    this.#settle(this.#route.impl(input, this.#context), (output) => this.#succeed(output));
+  }
+
+  /** Rejects if the caller went away, or its deadline passed: then the rest is not worth doing. */
+  async pause(): Promise<void> {
+    const { signal } = this.#context;
+    await this.#options.clock.yield();
+    signal.throwIfAborted();
   }
 
   /** False where the method has no shorter way for these bytes. */
@@ -143,9 +164,13 @@ export class UnaryCall implements BodyReader {
   #succeed(output: Output): void {
     const { method } = this.#route;
     const { headroom } = this.#protocol;
-    this.#send(
-      encodeMessage(method.output, this.#shape.isBinary, output, this.#options.jsonOptions, headroom),
-    );
+    if (this.#shape.isBinary) {
+      this.#send(encodeBinaryMessage(method.output, output, headroom));
+      return;
+    }
+    const { jsonOptions } = this.#options;
+    const encoding = encodeJsonMessage(method.output, output, jsonOptions, headroom);
+    this.#settle(runSlices(encoding, this), (bytes) => this.#send(bytes));
   }
 
   /** `bytes`: the message with the protocol's headroom before it. */

@@ -1,0 +1,30 @@
+/**
+ * Long synchronous work that is done in slices, so that the event loop serves others in
+ * between. The work is a generator. It yields when it has done about `SLICE_BYTES` of
+ * work since it last yielded, and the value that it yields is that amount.
+ */
+
+/** Work is counted in bytes that are read, written or copied; this many take about a millisecond. */
+export const SLICE_BYTES = 262_144;
+
+export type Slices<T> = Generator<number, T, void>;
+
+/** Who decides what happens between slices. */
+export interface SlicePace {
+  /** Resolves when the next slice may begin; if it rejects, the work is abandoned. */
+  pause(): Promise<void>;
+}
+
+/** Runs the work to its end. Work of one slice is done synchronously. */
+export function runSlices<T>(slices: Slices<T>, pace: SlicePace): T | Promise<T> {
+  const first = slices.next();
+  return first.done === true ? first.value : finish(slices, pace);
+}
+
+async function finish<T>(slices: Slices<T>, pace: SlicePace): Promise<T> {
+  for (;;) {
+    await pace.pause();
+    const step = slices.next();
+    if (step.done === true) return step.value;
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * Expands a gzipped body on Node's thread pool. What it becomes is put together as it
+ * comes, because joining it at the end would take the event loop for tens of milliseconds.
+ */
+import { createGunzip } from 'node:zlib';
+import { BodyPieces } from '#rpc/body-pieces.ts';
+
+/** Bytes that one trip to the thread pool brings. */
+const CHUNK_BYTES = 65_536;
+
+/** The body would become longer than allowed. */
+export class TooLongError extends Error {}
+
+/** Rejects with TooLongError above `bytesMax`, and with zlib's error if the body is no gzip or not whole. */
+export function gunzip(bytes: Uint8Array, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+  return new Promise((resolve, reject) => {
+    const pieces = new BodyPieces();
+    let length = 0;
+    const stream = createGunzip({ chunkSize: CHUNK_BYTES });
+    stream.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > bytesMax) stream.destroy(new TooLongError());
+      else pieces.add(chunk);
+    });
+    stream.on('error', reject);
+    stream.on('end', () => resolve(pieces.take() as Buffer<ArrayBuffer>));
+    stream.end(bytes);
+  });
+}

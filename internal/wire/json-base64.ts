@@ -1,0 +1,113 @@
+/**
+ * Decodes the base64 text of a bytes field straight from the bytes of the JSON, in slices.
+ * Accepts what protobuf-es accepts: either alphabet, padded or not, with JSON's escapes
+ * and with escaped line ends.
+ */
+import { SLICE_BYTES, type Slices } from '#platform/slices.ts';
+import type { TextRange } from '#wire/json-scan.ts';
+
+/** Characters of base64 decoded at once; a multiple of four, so that each slice is whole bytes. */
+const SLICE_CHARACTERS = SLICE_BYTES;
+const PADDING = 0x3d;
+const BACKSLASH = 0x5c;
+
+/** Returns the value, or undefined if the text is no base64. */
+export function* decodeText(json: Buffer, { from, to }: TextRange): Slices<Buffer | undefined> {
+  const written = json.subarray(from, to);
+  if (written.includes(BACKSLASH)) return yield* decodeEscaped(written);
+  const digits = digitsOf(written);
+  if (digits % 4 === 1) return undefined;
+  const value = Buffer.allocUnsafeSlow(Math.floor((digits * 3) / 4));
+  let at = 0;
+  for (let start = 0; start < digits; start += SLICE_CHARACTERS) {
+    if (start > 0) yield SLICE_CHARACTERS;
+    const characters = written.toString('latin1', start, Math.min(start + SLICE_CHARACTERS, digits));
+    at = decodeSome(characters, value, at);
+    if (at < 0) return undefined;
+  }
+  return value;
+}
+
+/** The length without up to two characters of padding. */
+function digitsOf(written: Buffer): number {
+  let digits = written.length;
+  while (digits > written.length - 2 && written[digits - 1] === PADDING) digits--;
+  return digits;
+}
+
+/** Decodes characters without padding to `target` at `at` and returns where they end; -1 if they are no base64. */
+function decodeSome(characters: string, target: Buffer, at: number): number {
+  const bytes = Math.floor((characters.length * 3) / 4);
+  // Node skips characters that are not base64, so it then writes too few bytes.
+  return target.write(characters, at, bytes, 'base64') === bytes ? at + bytes : -1;
+}
+
+const LETTER_U = 0x75;
+/** For each byte, 1 if it is a character of base64. */
+const SIGNS = new Uint8Array(256);
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=';
+for (const byte of Buffer.from(ALPHABET)) SIGNS[byte] = 1;
+/** For each byte, its value as a hex digit, or 256 if it is none. */
+const HEX = new Uint16Array(256).fill(256);
+for (let digit = 0; digit < 16; digit++) {
+  const [lower = 0] = Buffer.from(digit.toString(16));
+  const [upper = 0] = Buffer.from(digit.toString(16).toUpperCase());
+  HEX[lower] = digit;
+  HEX[upper] = digit;
+}
+/** For each letter after a backslash, the base64 character that it stands for, or `BLANK` for white space. */
+const BLANK = 1;
+const ESCAPES = new Uint8Array(256);
+ESCAPES[0x2f] = 0x2f;
+for (const byte of Buffer.from('nrt')) ESCAPES[byte] = BLANK;
+/** Lines of base64 have 64 or 76 characters and end with up to two characters of white space. */
+const BYTES_PER_BLANK = 16;
+/** Written bytes that are read at once. */
+const ESCAPED_SLICE_BYTES = SLICE_BYTES / 4;
+
+/** Decodes a text that contains JSON escapes such as `\/` and `\u002B`, without its line ends. */
+function* decodeEscaped(written: Buffer): Slices<Buffer | undefined> {
+  const plain = Buffer.allocUnsafeSlow(written.length);
+  const state: Unescaping = { at: 0, length: 0, blanksLeft: Math.ceil(written.length / BYTES_PER_BLANK) };
+  while (state.at < written.length) {
+    if (state.at > 0) yield ESCAPED_SLICE_BYTES;
+    if (!readEscaped(written, plain, state, state.at + ESCAPED_SLICE_BYTES)) return undefined;
+  }
+  return yield* decodeText(plain, { from: 0, to: state.length });
+}
+
+interface Unescaping {
+  at: number;
+  /** Characters written to the target so far. */
+  length: number;
+  blanksLeft: number;
+}
+
+/** Goes on up to `end`, and to the end of an escape there; false if the text is no base64. */
+function readEscaped(written: Buffer, target: Buffer, state: Unescaping, end: number): boolean {
+  let { at, length } = state;
+  const until = Math.min(end, written.length);
+  for (; at < until; at++) {
+    let byte = written[at] as number;
+    if (byte === BACKSLASH) {
+      const letter = written[++at] ?? 0;
+      if (letter === LETTER_U) {
+        // A missing hex digit sets bits above a byte, so that the check below refuses it.
+        byte =
+          ((HEX[written[at + 1] ?? 0] as number) << 12) |
+          ((HEX[written[at + 2] ?? 0] as number) << 8) |
+          ((HEX[written[at + 3] ?? 0] as number) << 4) |
+          (HEX[written[at + 4] ?? 0] as number);
+        at += 4;
+      } else {
+        byte = ESCAPES[letter] as number;
+        if (byte === BLANK && --state.blanksLeft >= 0) continue;
+      }
+    }
+    if (SIGNS[byte] !== 1) return false;
+    target[length++] = byte;
+  }
+  state.at = at;
+  state.length = length;
+  return true;
+}

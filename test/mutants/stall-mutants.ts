@@ -1,0 +1,58 @@
+/** Planted bugs of long work: slices that never end, or that lose what they were about. */
+import type { Mutant } from './mutant.ts';
+
+const SLICES = 'test/server/slices.test.ts';
+const LARGE = 'test/server/large-messages.test.ts';
+
+export const STALL_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'large JSON request decoded in one go',
+    file: 'internal/wire/json-decode.ts',
+    text: '    if (this.#work > 0 && this.#work + work > SLICE_BYTES) {',
+    replacement: '    if (this.#work < 0) {',
+    tests: [SLICES],
+  },
+  {
+    name: 'large value in JSON decoded in one go',
+    file: 'internal/wire/json-base64.ts',
+    text: '    if (start > 0) yield SLICE_CHARACTERS;',
+    replacement: '',
+    tests: [SLICES],
+  },
+  {
+    name: 'long list of an answer written in one go',
+    file: 'internal/wire/json-encode.ts',
+    text: '      if (out.written >= SLICE_BYTES) yield out.endSlice();',
+    replacement: '',
+    tests: [SLICES],
+  },
+  {
+    name: 'large value of an answer turned into base64 in one go',
+    file: 'internal/wire/json-pieces.ts',
+    text: '        if (work + text.length > SLICE_BYTES && work > 0) {',
+    replacement: '        if (work < 0) {',
+    tests: [SLICES],
+  },
+  {
+    name: 'work that goes on for a caller that went away',
+    file: 'internal/rpc/unary/unary-call.ts',
+    text: '    signal.throwIfAborted();',
+    replacement: '',
+    tests: [LARGE],
+  },
+  {
+    name: 'element of a list whose values are those of another one',
+    file: 'internal/wire/json-elements.ts',
+    text: '    if (!isEmpty) elements.push({ from: this.#from, to, textsFrom: this.#textsFrom, textsTo: texts });',
+    replacement:
+      '    if (!isEmpty) elements.push({ from: this.#from, to, textsFrom: 0, textsTo: texts - this.#textsFrom });',
+    tests: [SLICES],
+  },
+  {
+    name: 'body of known length whose buffer is copied as it grows',
+    file: 'internal/rpc/body-pieces.ts',
+    text: 'length <= this.#expected ? this.#expected : doubled',
+    replacement: 'doubled',
+    tests: ['test/rpc/body-pieces.test.ts'],
+  },
+];
