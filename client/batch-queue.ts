@@ -3,16 +3,28 @@
  * It also decides how many go into the next Batch.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
-import type { BatchOperation, BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { BatchOperation, BatchRequest, BatchResponse, BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
 
-/** One call that is not settled yet. */
-export interface Pending {
+/** One call that is not settled yet, and that goes with others. */
+export interface PendingOperation {
+  readonly kind: 'operation';
   readonly operation: BatchOperation['operation'];
   /** An upper estimate of the operation's bytes in the request. */
   readonly bytes: number;
   readonly settle: (result: BatchResult['result']) => void;
   readonly fail: (error: ConnectError) => void;
 }
+
+/** An atomic Batch, which is sent by itself. */
+export interface PendingAtomic {
+  readonly kind: 'atomic';
+  readonly request: BatchRequest;
+  readonly bytes: number;
+  readonly settle: (response: BatchResponse) => void;
+  readonly fail: (error: ConnectError) => void;
+}
+
+export type Pending = PendingOperation | PendingAtomic;
 
 export interface QueueLimits {
   /** Operations in one Batch; nodes take at most 1,000. */
@@ -57,23 +69,32 @@ export class BatchQueue {
     this.#bytes += pending.bytes;
   }
 
-  /** Removes and returns the first waiting operations, as many as fit into one Batch. */
-  take(): Pending[] {
-    const { batchOperationsMax, batchBytesMax } = this.#limits;
-    let bytes = 0;
-    let end = this.#head;
-    for (; end < this.#waiting.length && end - this.#head < batchOperationsMax; end++) {
-      const next = (this.#waiting[end] as Pending).bytes;
-      if (end > this.#head && bytes + next > batchBytesMax) break;
-      bytes += next;
+  /** Removes and returns the first waiting operations, as many as fit into one Batch; or one atomic Batch. */
+  take(): PendingOperation[] | PendingAtomic {
+    const first = this.#waiting[this.#head];
+    if (first?.kind === 'atomic') {
+      this.#drop(1, first.bytes);
+      return first;
     }
-    const taken = this.#waiting.slice(this.#head, end);
+    const { batchOperationsMax, batchBytesMax } = this.#limits;
+    const taken: PendingOperation[] = [];
+    let bytes = 0;
+    for (let at = this.#head; taken.length < batchOperationsMax; at++) {
+      const next = this.#waiting[at];
+      if (next?.kind !== 'operation' || (taken.length > 0 && bytes + next.bytes > batchBytesMax)) break;
+      bytes += next.bytes;
+      taken.push(next);
+    }
+    this.#drop(taken.length, bytes);
+    return taken;
+  }
+
+  #drop(count: number, bytes: number): void {
     this.#bytes -= bytes;
-    this.#head = end;
+    this.#head += count;
     if (this.#head * 2 > this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#head);
       this.#head = 0;
     }
-    return taken;
   }
 }

@@ -8,28 +8,42 @@
  * The client never retries a write: if its Batch failed, the write may have been
  * applied or not. Errors are `ConnectError`s.
  */
-import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { tryEndpoint } from '#dial/endpoint.ts';
 import { type ClosableTransport, createHttp2Transport } from '#dial/transport.ts';
 import {
-  BatchOperationSchema,
+  BatchRequestSchema,
+  type BatchResponse,
   type BatchResult,
-  type DeleteRequestSchema,
   type DeleteResponse,
   DeleteRequestSchema as DeleteSchema,
-  type GetRequestSchema,
   type GetResponse,
   GetRequestSchema as GetSchema,
-  type IncrementRequestSchema,
   type IncrementResponse,
   IncrementRequestSchema as IncrementSchema,
   KVStore,
-  type SetRequestSchema,
   type SetResponse,
   SetRequestSchema as SetSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
-import { BatchQueue, type Pending, type QueueLimits } from './batch-queue.ts';
+import { BatchQueue, type PendingAtomic, type PendingOperation, type QueueLimits } from './batch-queue.ts';
+import {
+  type AtomicOperation,
+  type AtomicOptions,
+  checkText,
+  type DeleteOptions,
+  errorOf,
+  type GetOptions,
+  type IncrementOptions,
+  invalid,
+  isEncodable,
+  isGet,
+  type Operation,
+  type SetOptions,
+  sizeOf,
+  toMessage,
+  waitMsOf,
+} from './operations.ts';
 import { Session } from './session.ts';
 
 export interface WalnutClientOptions extends Partial<QueueLimits> {
@@ -45,14 +59,6 @@ export interface WalnutClientOptions extends Partial<QueueLimits> {
   readonly waitMs?: number;
 }
 
-/** The fields of the message without its key. */
-export type GetOptions = Omit<MessageInitShape<typeof GetRequestSchema>, 'key' | '$typeName'>;
-export type SetOptions = Omit<MessageInitShape<typeof SetRequestSchema>, 'key' | 'value' | '$typeName'>;
-export type IncrementOptions = Omit<MessageInitShape<typeof IncrementRequestSchema>, 'key' | '$typeName'>;
-export type DeleteOptions = Omit<MessageInitShape<typeof DeleteRequestSchema>, 'key' | '$typeName'>;
-
-type Operation = Pending['operation'];
-
 const LIMITS: QueueLimits = {
   batchOperationsMax: 1_000,
   batchBytesMax: 4_194_304,
@@ -61,11 +67,6 @@ const LIMITS: QueueLimits = {
 };
 const TIMEOUT_MS = 10_000;
 const WAIT_MS = 1_000;
-/** The longest wait that nodes accept. */
-const WAIT_MS_MAX = 60_000;
-/** An upper bound for the bytes of an operation besides its key, value and request id. */
-const OPERATION_BYTES = 128;
-const UTF8_BYTES_PER_UNIT = 3;
 
 export class WalnutClient {
   readonly session: Session;
@@ -95,19 +96,19 @@ export class WalnutClient {
    */
   get(key: string, options: GetOptions = {}): Promise<GetResponse> {
     const value = create(GetSchema, { ...options, key });
-    return this.#call({ case: 'get', value }, key, 0, 'get') as Promise<GetResponse>;
+    return this.#call({ case: 'get', value }, 'get') as Promise<GetResponse>;
   }
 
   /** Writes one key; `applied: false` if a condition was not met. Do not change `value` before the call is settled. */
   set(key: string, value: Uint8Array, options: SetOptions = {}): Promise<SetResponse> {
     const operation = { case: 'set', value: create(SetSchema, { ...options, key, value }) } as const;
-    return this.#call(operation, key, value.length, 'set') as Promise<SetResponse>;
+    return this.#call(operation, 'set') as Promise<SetResponse>;
   }
 
   /** Deletes one key; `deleted: false` if it was missing or a condition was not met. */
   delete(key: string, options: DeleteOptions = {}): Promise<DeleteResponse> {
     const value = create(DeleteSchema, { ...options, key });
-    return this.#call({ case: 'delete', value }, key, 0, 'delete') as Promise<DeleteResponse>;
+    return this.#call({ case: 'delete', value }, 'delete') as Promise<DeleteResponse>;
   }
 
   /**
@@ -116,7 +117,29 @@ export class WalnutClient {
    */
   increment(key: string, options: IncrementOptions = {}): Promise<IncrementResponse> {
     const value = create(IncrementSchema, { ...options, key });
-    return this.#call({ case: 'increment', value }, key, 0, 'increment') as Promise<IncrementResponse>;
+    return this.#call({ case: 'increment', value }, 'increment') as Promise<IncrementResponse>;
+  }
+
+  /**
+   * Runs all operations or none, in the order of the calls of this client. `committed:
+   * false` if a condition was not met: then only those operations have a result.
+   * Rejects, with nothing written, if one is refused; the message names its index.
+   */
+  atomic(operations: readonly AtomicOperation[], options: AtomicOptions = {}): Promise<BatchResponse> {
+    return new Promise((resolve, reject) => {
+      const request = create(BatchRequestSchema, {
+        ...options,
+        atomic: true,
+        operations: operations.map(toMessage),
+      });
+      if (!request.requestId.isWellFormed()) throw invalid('ill-formed text: request_id has lone surrogates');
+      const settle = (response: BatchResponse): void => {
+        this.session.observe(response.position);
+        resolve(response);
+      };
+      const bytes = request.operations.reduce((sum, one) => sum + sizeOf(one.operation), 0);
+      this.#push({ kind: 'atomic', request, bytes, settle, fail: reject });
+    });
   }
 
   /** Refuses further calls, and resolves when all earlier ones are settled. */
@@ -126,21 +149,21 @@ export class WalnutClient {
     this.#disconnect();
   }
 
-  #call(operation: Operation, key: string, valueBytes: number, expected: string): Promise<unknown> {
+  #call(operation: Operation, expected: string): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      if (this.#isClosed) throw new ConnectError('this client is closed', Code.Canceled);
-      const requestId = requestIdOf(operation);
-      // UTF-8 would replace every lone surrogate by the same character, and so change a key into another.
-      if (!key.isWellFormed() || !requestId.isWellFormed())
-        throw invalid('ill-formed text: it has lone surrogates');
-      const bytes = UTF8_BYTES_PER_UNIT * (key.length + requestId.length) + valueBytes + OPERATION_BYTES;
+      checkText(operation);
       const settle = (result: BatchResult['result']): void => {
         if (result.case === expected) resolve(this.#observed(result.value));
         else reject(errorOf(result));
       };
-      this.#queue.push({ operation, bytes, settle, fail: reject });
-      this.#sending ??= this.#send();
+      this.#push({ kind: 'operation', operation, bytes: sizeOf(operation), settle, fail: reject });
     });
+  }
+
+  #push(pending: PendingOperation | PendingAtomic): void {
+    if (this.#isClosed) throw new ConnectError('this client is closed', Code.Canceled);
+    this.#queue.push(pending);
+    this.#sending ??= this.#send();
   }
 
   #observed(answer: GetResponse | SetResponse | DeleteResponse | unknown): unknown {
@@ -153,14 +176,28 @@ export class WalnutClient {
   async #send(): Promise<void> {
     await endOfTurn();
     while (this.#queue.length > 0) {
-      await this.#sendBatch(this.#queue.take());
+      const next = this.#queue.take();
+      await (Array.isArray(next) ? this.#sendBatch(next) : this.#sendAtomic(next));
       // Callers that just got an answer can still add a call to the next Batch.
       await endOfTurn();
     }
     this.#sending = undefined;
   }
 
-  async #sendBatch(batch: readonly Pending[]): Promise<void> {
+  async #sendAtomic({ request, settle, fail }: PendingAtomic): Promise<void> {
+    try {
+      for (const one of request.operations) one.operation = this.#withToken(one.operation);
+      const waitsMs = request.operations.map(({ operation }) => waitMsOf(operation));
+      const timeoutMs = this.#timeoutMs + Math.max(request.timeoutMs, ...waitsMs);
+      settle(await this.#store.batch(request, { timeoutMs }));
+    } catch (error) {
+      // If it cannot be encoded nothing was sent, and the caller is told why.
+      if (request.operations.every(({ operation }) => isEncodable({ operation, fail })))
+        fail(ConnectError.from(error));
+    }
+  }
+
+  async #sendBatch(batch: readonly PendingOperation[]): Promise<void> {
     if (batch.length === 0) return;
     try {
       await this.#carryOut(batch);
@@ -177,16 +214,16 @@ export class WalnutClient {
     }
   }
 
-  async #carryOut(batch: readonly Pending[]): Promise<void> {
+  async #carryOut(batch: readonly PendingOperation[]): Promise<void> {
     const operations = batch.map((pending) => ({ operation: this.#withToken(pending.operation) }));
     const timeoutMs = this.#timeoutMs + Math.max(...operations.map(({ operation }) => waitMsOf(operation)));
     const { results } = await this.#store.batch({ operations }, { timeoutMs });
     if (results.length !== batch.length) {
       throw new ConnectError(`${results.length} results for ${batch.length} operations`, Code.Internal);
     }
-    const tooLarge: Pending[] = [];
+    const tooLarge: PendingOperation[] = [];
     for (const [i, { result }] of results.entries()) {
-      const pending = batch[i] as Pending;
+      const pending = batch[i] as PendingOperation;
       const isTooLarge =
         result.case === 'error' && result.value.code === 'resource_exhausted' && isGet(pending);
       if (isTooLarge && batch.length > 1) tooLarge.push(pending);
@@ -233,49 +270,8 @@ function limitsOf(options: WalnutClientOptions): QueueLimits {
   return limits;
 }
 
-function isGet({ operation }: Pending): boolean {
-  return operation.case === 'get';
-}
-
-function requestIdOf({ case: kind, value }: Operation): string {
-  return kind === undefined || kind === 'get' ? '' : value.requestId;
-}
-
-/** How long the node may wait for this operation, as its caller requested. */
-function waitMsOf({ case: kind, value }: Operation): number {
-  if (kind === undefined) return 0;
-  return Math.min(WAIT_MS_MAX, kind === 'get' ? value.waitMs : value.timeoutMs);
-}
-
-/** True if the operation can be encoded; otherwise fails its call, for instance for a negative number. */
-function isEncodable({ operation, fail }: Pending): boolean {
-  try {
-    toBinary(BatchOperationSchema, create(BatchOperationSchema, { operation }));
-    return true;
-  } catch (error) {
-    fail(invalid(error instanceof Error ? error.message : String(error)));
-    return false;
-  }
-}
-
-function invalid(message: string): ConnectError {
-  return new ConnectError(message, Code.InvalidArgument);
-}
-
 /** Resolves after all callbacks of pending promises have run. */
 async function endOfTurn(): Promise<void> {
   await undefined;
   await new Promise<void>((resolve) => process.nextTick(resolve));
-}
-
-const CODES: ReadonlyMap<string, Code> = new Map(
-  Object.entries(Code)
-    .filter((entry): entry is [string, Code] => typeof entry[1] === 'number')
-    .map(([name, code]) => [name.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toLowerCase(), code]),
-);
-
-function errorOf(result: BatchResult['result']): ConnectError {
-  if (result.case !== 'error') return new ConnectError('the result is of another kind', Code.Internal);
-  const { code, message } = result.value;
-  return new ConnectError(message, CODES.get(code) ?? Code.Unknown);
 }

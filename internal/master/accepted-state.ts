@@ -60,11 +60,10 @@ export class AcceptedState {
     return this.#rowOf(key) !== NO_ROW;
   }
 
-  /** The key of the oldest entry in flight that is not `key`, for when everything stored is on its way out already. */
-  oldestInFlight(key: string): string | undefined {
-    if (!this.#key.load(key)) return undefined;
-    const row = this.#inFlight.oldest(this.#key);
-    return row === NO_ROW ? undefined : this.#inFlight.recordAt(row).keyAt(this.#inFlight.placeAt(row));
+  /** The key of the oldest entry in flight that is not spared; undefined if there is none. */
+  oldestInFlight(isSpared: (key: string) => boolean): string | undefined {
+    const row = this.#inFlight.oldest(isSpared);
+    return row === NO_ROW ? undefined : this.#inFlight.keyAt(row);
   }
 
   /** Touches the key, if it is stored, and gives what its accepted entry counts for, or `MISSING`. */

@@ -5,6 +5,7 @@
  * has a file in `operations/`.
  */
 
+import { type AdmitRead, runAtomicBatch } from '#master/operations/atomic-batch.ts';
 import { runBatch } from '#master/operations/batch.ts';
 import { acceptDelete } from '#master/operations/delete.ts';
 import { runTick } from '#master/operations/expire.ts';
@@ -15,6 +16,8 @@ import type { WriteCause } from '#master/record-builder.ts';
 import { type MasterOptions, WritePath } from '#master/write-path.ts';
 import type { PlainSets, SetsAnswer } from '#model/bulk.ts';
 import type {
+  AtomicBatchAnswer,
+  AtomicBatchCommand,
   BatchOperation,
   BatchResult,
   DeleteCommand,
@@ -63,6 +66,15 @@ export class Master {
     cause: WriteCause = 'client',
   ): Promise<BatchResult[]> {
     return runBatch(this.#path, operations, read, signal, cause);
+  }
+
+  /** Runs all operations or none, from the newest accepted state. Rejects for the whole if one is refused. */
+  atomicBatch(
+    command: AtomicBatchCommand,
+    admit: AdmitRead,
+    signal?: AbortSignal,
+  ): Promise<AtomicBatchAnswer> {
+    return runAtomicBatch(this.#path, command, admit, signal);
   }
 
   /**

@@ -41,6 +41,10 @@ export class RecordInFlight {
     return this.#waiting.promise;
   }
 
+  get isSettled(): boolean {
+    return this.#outcome !== undefined;
+  }
+
   get isRefused(): boolean {
     return this.#outcome?.error !== undefined;
   }

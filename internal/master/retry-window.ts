@@ -7,9 +7,15 @@
  * It is this master's memory only: a restart, or another master, knows none.
  */
 import { LRUCache } from 'lru-cache';
-import type { Accepted } from '#master/record-builder.ts';
+import type { Accepted, AtomicOutcome } from '#master/accepted.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
-import type { DeleteCommand, IncrementCommand, SetCommand } from '#model/commands.ts';
+import type {
+  AtomicBatchCommand,
+  BatchOperation,
+  DeleteCommand,
+  IncrementCommand,
+  SetCommand,
+} from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
@@ -63,8 +69,7 @@ export class RetryWindow {
         `request_id ${JSON.stringify(requestId)} was used for another write: expected one of its own for each`,
       );
     }
-    const judged = accept();
-    const accepted = { ...judged, previous: owned(judged.previous), current: owned(judged.current) };
+    const accepted = withOwnEntries(accept());
     this.#attempts.set(requestId, { request, accepted });
     return accepted;
   }
@@ -88,6 +93,40 @@ export function describeIncrement({ key, delta, initial, expiry, condition }: In
   return JSON.stringify(['increment', key, `${delta}`, `${initial}`, expiry, condition]);
 }
 
+/** What tells an atomic batch from another: all of its operations. */
+export function describeAtomicBatch({ operations }: AtomicBatchCommand): string {
+  return JSON.stringify(['batch', ...operations.map(describe)]);
+}
+
+function describe(operation: BatchOperation): string {
+  switch (operation.kind) {
+    case 'get':
+      return JSON.stringify(['get', operation.command]);
+    case 'set':
+      return describeSet(operation.command);
+    case 'delete':
+      return describeDelete(operation.command);
+    case 'increment':
+      return describeIncrement(operation.command);
+  }
+}
+
+function withOwnEntries<T extends Accepted>(accepted: T): T {
+  const { previous, current, outcomes } = accepted;
+  return {
+    ...accepted,
+    previous: owned(previous),
+    current: owned(current),
+    outcomes: outcomes?.map(
+      (outcome): AtomicOutcome | undefined =>
+        outcome &&
+        (outcome.kind === 'get'
+          ? { kind: 'get', found: owned(outcome.found) }
+          : { kind: outcome.kind, accepted: withOwnEntries(outcome.accepted) }),
+    ),
+  };
+}
+
 /** With bytes of its own: kept for minutes, a view would keep the whole request that it is a part of. */
 function owned(entry: Entry | undefined): Entry | undefined {
   return entry === undefined ? undefined : { ...entry, value: new Uint8Array(entry.value) };
@@ -97,7 +136,15 @@ function isRefused(record: RecordInFlight | undefined): boolean {
   return record?.isRefused === true;
 }
 
-function bytesOf({ request, accepted: { previous, current } }: Attempt, id: string): number {
-  const valueBytes = (previous?.value.length ?? 0) + (current?.value.length ?? 0);
-  return ANSWER_BYTES + 2 * (id.length + request.length) + valueBytes;
+function bytesOf({ request, accepted }: Attempt, id: string): number {
+  return 2 * (id.length + request.length) + acceptedBytes(accepted);
+}
+
+function acceptedBytes({ previous, current, outcomes }: Accepted): number {
+  let bytes = ANSWER_BYTES + (previous?.value.length ?? 0) + (current?.value.length ?? 0);
+  for (const outcome of outcomes ?? []) {
+    if (outcome?.kind === 'get') bytes += ANSWER_BYTES + (outcome.found?.value.length ?? 0);
+    else if (outcome !== undefined) bytes += acceptedBytes(outcome.accepted);
+  }
+  return bytes;
 }

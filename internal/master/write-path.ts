@@ -10,14 +10,15 @@
 import type { Engine } from '#engine/engine.ts';
 import { inWallTime } from '#engine/log-clock.ts';
 import { PayloadWriter } from '#engine/records/payload-writer.ts';
+import type { Accepted } from '#master/accepted.ts';
 import { AcceptedState } from '#master/accepted-state.ts';
 import { Deadlines } from '#master/deadlines.ts';
 import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receipts.ts';
-import { type Accepted, RecordBuilder, RecordKeys, type WriteCause } from '#master/record-builder.ts';
+import { RecordBuilder, RecordKeys, type WriteCause } from '#master/record-builder.ts';
 import { RecordInFlight } from '#master/record-in-flight.ts';
 import { RetryWindow } from '#master/retry-window.ts';
 import type { ReceiptOptions, WriteAnswer } from '#model/commands.ts';
-import { type Entry, isExpired, movedDeadline } from '#model/entry.ts';
+import { type Entry, movedDeadline } from '#model/entry.ts';
 import { unavailable } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -33,13 +34,6 @@ export interface MasterOptions {
   readonly whyDeposed: () => string | undefined;
 }
 
-/** The accepted state of a key: `live` is what callers see, `stored` counts expired entries too. */
-export interface Looked {
-  readonly live: Entry | undefined;
-  readonly stored: boolean;
-  readonly record: RecordInFlight | undefined;
-}
-
 const SETTLED = Promise.resolve();
 
 export class WritePath {
@@ -52,6 +46,7 @@ export class WritePath {
   readonly #whyDeposed: () => string | undefined;
   readonly #payload = new PayloadWriter();
   readonly #keys: RecordKeys;
+  #newest: RecordInFlight | undefined;
 
   constructor(options: MasterOptions) {
     this.engine = options.engine;
@@ -64,10 +59,9 @@ export class WritePath {
     this.retries = new RetryWindow(options.clock);
   }
 
-  look(key: string, nowMs: number): Looked {
-    const { entry, record } = this.accepted.lookup(key);
-    const isLive = entry !== undefined && !isExpired(entry.expireAtMs, nowMs);
-    return { live: isLive ? entry : undefined, stored: entry !== undefined, record };
+  /** The newest record in flight; undefined: everything accepted is visible. */
+  get newest(): RecordInFlight | undefined {
+    return this.#newest?.isSettled === false ? this.#newest : undefined;
   }
 
   /** Accepts operations into one record and submits it, if anything is in it. */
@@ -101,6 +95,7 @@ export class WritePath {
         record.settle(error);
       });
       record.build(frame);
+      this.#newest = record;
     } catch (error) {
       refuse();
       throw error;

@@ -94,14 +94,18 @@ export class WritesInFlight {
     else this.#cells.fill(0);
   }
 
-  /** The oldest row that is the newest of its key, no delete, and not `other`'s; `NO_ROW` where there is none. */
-  oldest(other: KeyBytes): number {
+  /** The oldest row that is the newest of its key and no delete, and whose key is not spared; `NO_ROW` if there is none. */
+  oldest(isSpared: (key: string) => boolean): number {
     while (this.#skipped < this.#count && !this.#isEntry(this.#rowAt(this.#skipped))) this.#skipped++;
     for (let i = this.#skipped; i < this.#count; i++) {
       const row = this.#rowAt(i);
-      if (this.#isEntry(row) && !this.#isOf(row, other)) return row;
+      if (this.#isEntry(row) && !isSpared(this.keyAt(row))) return row;
     }
     return NO_ROW;
+  }
+
+  keyAt(row: number): string {
+    return this.recordAt(row).keyAt(this.placeAt(row));
   }
 
   #rowAt(index: number): number {

@@ -131,6 +131,26 @@ export type BatchResult =
   | { readonly kind: 'increment'; readonly answer: IncrementAnswer }
   | { readonly kind: 'error'; readonly error: WalnutError };
 
+/** All operations or none. They have no receipts and request ids of their own. */
+export interface AtomicBatchCommand extends ReceiptOptions {
+  readonly operations: readonly BatchOperation[];
+  /** See `WriteOptions`. */
+  readonly requestId?: string | undefined;
+  /** Most bytes of values in the answer; a batch that would answer more is refused. */
+  readonly answerBytesMax: number;
+}
+
+export interface AtomicBatchAnswer {
+  /** False if a condition was not met, and nothing was written. */
+  readonly isCommitted: boolean;
+  /** The record written; if none was, the position of the state that was read. */
+  readonly position: Position;
+  /** One per operation. If nothing was committed, only operations whose condition was not met have one. */
+  readonly results: readonly (BatchResult | undefined)[];
+  readonly durabilityReached: Durability;
+  readonly replicasAcked: number;
+}
+
 export interface ScanCommand {
   /** Empty: every key. */
   readonly prefix: string;

@@ -78,6 +78,12 @@ export function asRefusal(error: unknown): unknown {
   return new WalnutError(error.code, error.message, { ...error.details, nothingDone: true });
 }
 
+/** The same error, said of one operation of a batch. */
+export function ofOperation(index: number, error: unknown): unknown {
+  if (!(error instanceof WalnutError)) return error;
+  return new WalnutError(error.code, `operations[${index}]: ${error.message}`, error.details);
+}
+
 /** Throws `cancelled` if the caller went away or its deadline passed; the server knows which. */
 export function checkCaller(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new WalnutError('cancelled', 'the caller gave up waiting');

@@ -11,6 +11,8 @@ import type { Awaitable } from '#model/awaitable.ts';
 import type { BulkPort } from '#model/bulk.ts';
 import type { MendClockAnswer, MendClockCommand } from '#model/clock.ts';
 import type {
+  AtomicBatchAnswer,
+  AtomicBatchCommand,
   AwaitDurableCommand,
   BatchOperation,
   BatchResult,
@@ -67,6 +69,8 @@ export interface KeyValuePort {
   increment(command: IncrementCommand, signal?: AbortSignal): Awaitable<IncrementAnswer>;
   /** One result per operation, in order; later operations see earlier ones. */
   batch(operations: readonly BatchOperation[], signal?: AbortSignal): Awaitable<BatchResult[]>;
+  /** Throws for the whole batch if one operation cannot be carried out; the message names its index. */
+  atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer>;
   scan(command: ScanCommand): ScanAnswer;
   getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer>;
   /** Tells changes until `signal` aborts; throws what ends it. Nothing is watched before the first message is asked for. */

@@ -88,6 +88,13 @@ export class Reader {
     return this.#read(engine, command);
   }
 
+  /** Throws where a read from all that this master has accepted cannot include `atLeast`. */
+  checkAccepted({ atLeast }: GetCommand): void {
+    const engine = this.#context.engine();
+    if (atLeast !== undefined && this.#standingOf(engine, atLeast) === 'unknown')
+      throw this.#notReached(engine, atLeast, 0);
+  }
+
   /** Reads by keys as bytes, for callers that answer within this turn of the event loop. */
   moment(): ReadMoment {
     const engine = this.#context.engine();

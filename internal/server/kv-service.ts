@@ -13,6 +13,7 @@ import {
   type UnaryContext,
 } from '#rpc/rpc-routes.ts';
 import { operationsLimits, valueLimits } from '#server/message-limits.ts';
+import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
 import {
   type BatchLimits,
   type DescribeError,
@@ -138,6 +139,14 @@ function createBatch(options: KeyValueModuleOptions, bytes: KeyValueBytes): Meth
     access: 'write',
     limits: operationsLimits(options.batchBytesMax),
     impl: async (request, context) => {
+      if (request.atomic) {
+        const command = toAtomicBatch(request, limits);
+        const signal = mayWait(command) || readsMayWait(command.operations) || context.hasDeadline;
+        return fromAtomicAnswer(
+          await port.atomicBatch(command, signal ? context.signal : undefined),
+          describe,
+        );
+      }
       const parsed = toBatchOperations(request, limits);
       const { operations } = parsed;
       const results =
@@ -158,14 +167,20 @@ async function* watch(
 
 /** Only an operation that may wait needs to know that its caller went away. */
 function signalOf(operations: readonly BatchOperation[], context: UnaryContext): AbortSignal | undefined {
-  const mayWait = operations.some(({ kind, command }) =>
-    kind === 'get' ? command.waitMs > 0 : command.minAcks > 0 || command.durability !== undefined,
-  );
-  return mayWait || context.hasDeadline ? context.signal : undefined;
+  const isWaiting =
+    readsMayWait(operations) || operations.some(({ kind, command }) => kind !== 'get' && mayWait(command));
+  return isWaiting || context.hasDeadline ? context.signal : undefined;
+}
+
+function readsMayWait(operations: readonly BatchOperation[]): boolean {
+  return operations.some(({ kind, command }) => kind === 'get' && command.waitMs > 0);
 }
 
 /** Only a write that waits for more than being visible needs to know that its caller went away. */
 function signalFor(options: ReceiptOptions, context: UnaryContext): AbortSignal | undefined {
-  const mayWait = options.minAcks > 0 || options.durability !== undefined;
-  return mayWait || context.hasDeadline ? context.signal : undefined;
+  return mayWait(options) || context.hasDeadline ? context.signal : undefined;
+}
+
+function mayWait(options: ReceiptOptions): boolean {
+  return options.minAcks > 0 || options.durability !== undefined;
 }

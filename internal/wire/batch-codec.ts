@@ -9,6 +9,7 @@ import type {
   BatchOperation as OperationMessage,
   BatchResult as ResultMessage,
 } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
@@ -39,14 +40,14 @@ export interface ParsedBatch {
   readonly operations: readonly BatchOperation[];
 }
 
-/** Throws `invalid_argument` unless there are 1 to 1,000 operations. */
+/** Throws `invalid_argument` unless there are 1 to 1,000 operations, and for what only an atomic batch has. */
 export function toBatchOperations(request: BatchRequest, limits: BatchLimits): ParsedBatch {
-  const count = request.operations.length;
-  if (count < 1 || count > BATCH_OPERATIONS_MAX) {
-    const isOver = count > BATCH_OPERATIONS_MAX;
-    throw invalidArgument(`batch has ${count} operations: expected 1 to ${BATCH_OPERATIONS_MAX}`, {
-      limit: isOver ? { name: 'operations', max: BATCH_OPERATIONS_MAX, size: count } : undefined,
-    });
+  checkCount(request.operations.length);
+  const given = receiptFieldOf(request);
+  if (given !== undefined) {
+    throw invalidArgument(
+      `${given} is for atomic batches: expected atomic, or ${given} in each operation that needs it`,
+    );
   }
   const operations: BatchOperation[] = [];
   const slots = request.operations.map((message) => {
@@ -57,24 +58,47 @@ export function toBatchOperations(request: BatchRequest, limits: BatchLimits): P
   return { slots, operations };
 }
 
+export function checkCount(count: number): void {
+  if (count < 1 || count > BATCH_OPERATIONS_MAX) {
+    const isOver = count > BATCH_OPERATIONS_MAX;
+    throw invalidArgument(`batch has ${count} operations: expected 1 to ${BATCH_OPERATIONS_MAX}`, {
+      limit: isOver ? { name: 'operations', max: BATCH_OPERATIONS_MAX, size: count } : undefined,
+    });
+  }
+}
+
+/** The name of a field that says what the answer waits for, or that names the write, if one is set. */
+export function receiptFieldOf(
+  message: Partial<Pick<BatchRequest, 'durability' | 'minAcks' | 'timeoutMs' | 'requestId'>>,
+): string | undefined {
+  if ((message.durability ?? 0) !== 0) return 'durability';
+  if ((message.minAcks ?? 0) !== 0) return 'min_acks';
+  if ((message.timeoutMs ?? 0) !== 0) return 'timeout_ms';
+  return (message.requestId ?? '') === '' ? undefined : 'request_id';
+}
+
 function tryOperation(message: OperationMessage, valueBytesMax: number): BatchOperation | WalnutError {
-  const { operation } = message;
   try {
-    switch (operation.case) {
-      case 'get':
-        return { kind: 'get', command: toGetCommand(operation.value) };
-      case 'set':
-        return { kind: 'set', command: toSetCommand(operation.value, valueBytesMax) };
-      case 'delete':
-        return { kind: 'delete', command: toDeleteCommand(operation.value) };
-      case 'increment':
-        return { kind: 'increment', command: toIncrementCommand(operation.value) };
-      case undefined:
-        return invalidArgument('operation is empty: expected one of get, set, delete, increment');
-    }
+    return toOperation(message, valueBytesMax);
   } catch (error) {
     if (error instanceof WalnutError) return error;
     throw error;
+  }
+}
+
+/** Throws `invalid_argument` for whatever the operation has wrong by itself. */
+export function toOperation({ operation }: OperationMessage, valueBytesMax: number): BatchOperation {
+  switch (operation.case) {
+    case 'get':
+      return { kind: 'get', command: toGetCommand(operation.value) };
+    case 'set':
+      return { kind: 'set', command: toSetCommand(operation.value, valueBytesMax) };
+    case 'delete':
+      return { kind: 'delete', command: toDeleteCommand(operation.value) };
+    case 'increment':
+      return { kind: 'increment', command: toIncrementCommand(operation.value) };
+    case undefined:
+      throw invalidArgument('operation is empty: expected one of get, set, delete, increment');
   }
 }
 
@@ -94,7 +118,13 @@ export function fromBatchResults(
     const shown = budget.takesResult(result) ? result : { kind: 'error' as const, error: budget.refusal() };
     return toResultMessage(shown, describe);
   });
-  return { $typeName: 'walnut.v1.BatchResponse', results: messages };
+  return {
+    $typeName: 'walnut.v1.BatchResponse',
+    results: messages,
+    committed: false,
+    durabilityReached: Durability.UNSPECIFIED,
+    replicasAcked: 0,
+  };
 }
 
 /** Counts the bytes of values in one answer. */

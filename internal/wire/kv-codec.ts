@@ -215,7 +215,7 @@ export function toDurability(durability: WireDurability): Durability | undefined
   }
 }
 
-function fromDurability(durability: Durability): WireDurability {
+export function fromDurability(durability: Durability): WireDurability {
   return durability === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
 }
 

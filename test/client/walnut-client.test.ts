@@ -107,6 +107,39 @@ describe('calls of one turn', () => {
     expect((await refusal(client.increment('m', { delta: 2n ** 63n }))).code).toBe(Code.InvalidArgument);
   });
 
+  it('keep their order with atomic batches, which go alone', async () => {
+    const { address } = await startMaster();
+    const { sizes, requests, transport } = watch(address);
+    const client = open({ address, transport });
+    const ifAbsent = { case: 'ifAbsent', value: true } as const;
+    const [, , atomic, unmet, got] = await Promise.all([
+      client.set('a', bytes('one')),
+      client.increment('n'),
+      client.atomic([{ get: { key: 'a' } }, { increment: { key: 'n' } }, { delete: { key: 'a' } }]),
+      client.atomic([{ set: { key: 'b' } }, { set: { key: 'n', condition: ifAbsent } }], { minAcks: 0 }),
+      client.get('a'),
+    ]);
+    expect(sizes).toEqual([2, 3, 2, 1]);
+    expect(requests.map((request) => request.atomic)).toEqual([false, true, true, false]);
+    expect(atomic).toMatchObject({ committed: true });
+    expect(atomic.results[1]?.result.value).toMatchObject({ value: 2n, position: atomic.position });
+    expect(atomic.results.map(({ result }) => result.case)).toEqual(['get', 'increment', 'delete']);
+    expect(unmet).toMatchObject({ committed: false });
+    expect(got.found).toBe(false);
+    expect(client.session.token?.lsn).toBeGreaterThanOrEqual(atomic.position?.lsn ?? 0n);
+    const refused = await refusal(client.atomic([{ set: { key: 'x' } }, { set: { key: '' } }]));
+    expect([refused.code, refused.rawMessage]).toEqual([
+      Code.InvalidArgument,
+      expect.stringContaining('operations[1]: key is empty'),
+    ]);
+    for (const ill of [
+      client.atomic([{ get: { key: 'a\ud800' } }]),
+      client.atomic([{ set: { key: 'a' } }], { requestId: '\udc00' }),
+      client.atomic([{ increment: { key: 'a', delta: 2n ** 64n } }]),
+    ])
+      expect((await refusal(ill)).code).toBe(Code.InvalidArgument);
+  });
+
   it('of who had an answer together go together again', async () => {
     const { address } = await startMaster();
     const { sizes, transport } = watch(address);

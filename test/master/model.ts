@@ -3,7 +3,7 @@
  * entries, an array for the exact order of recency, and the rules of
  * design §4. Knows no log, no disk and no concurrency.
  */
-import type { Condition, Expiry } from '#model/commands.ts';
+import type { BatchOperation, Condition, Expiry } from '#model/commands.ts';
 import type { Mutation, StoreLimits } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
 import { ENTRY_OVERHEAD_BYTES } from '#storage/store.ts';
@@ -24,6 +24,11 @@ export type ModelOutcome =
   | { readonly kind: 'not_met'; readonly current: ModelEntry | undefined }
   | { readonly kind: 'no number' }
   | { readonly kind: 'full' };
+
+export type AtomicPrediction =
+  | { readonly kind: 'committed'; readonly mutations: readonly string[] }
+  | { readonly kind: 'unmet'; readonly isUnmet: readonly boolean[] }
+  | { readonly kind: 'refused'; readonly code: string };
 
 export class Model {
   readonly entries = new Map<string, ModelEntry>();
@@ -92,6 +97,65 @@ export class Model {
     const sum = live === undefined ? options.initial : BigInt(live.value);
     const expiry: Expiry = live === undefined ? options.expiry : { kind: 'keep' };
     return this.set(key, `${sum + options.delta}`, { expiry }, nowMs, position);
+  }
+
+  /** Runs the operations on a copy without limits, which becomes this model if all of it may be made. */
+  atomic(operations: readonly BatchOperation[], nowMs: number, position: Position): AtomicPrediction {
+    const copy = new Model({ entriesMax: 0, bytesMax: 0, policy: 'lru' }, this.defaultTtlMs);
+    for (const [key, entry] of this.entries) copy.entries.set(key, entry);
+    copy.order = [...this.order];
+    const outcomes = operations.map((operation) => copy.#run(operation, nowMs, position));
+    if (outcomes.some(({ kind }) => kind === 'no number'))
+      return { kind: 'refused', code: 'failed_precondition' };
+    const isUnmet = outcomes.map(({ kind }, i) => {
+      const operation = operations[i];
+      return kind === 'not_met' && operation?.kind !== 'get' && operation?.command.condition !== undefined;
+    });
+    if (isUnmet.includes(true)) return { kind: 'unmet', isUnmet };
+    const written = outcomes.flatMap((outcome) => (outcome.kind === 'applied' ? outcome.mutations : []));
+    const own = new Set(written.map((line) => line.split(' ')[1] as string));
+    return this.#commit(copy, own, written, nowMs);
+  }
+
+  #run(operation: BatchOperation, nowMs: number, position: Position): ModelOutcome {
+    if (operation.kind === 'get') throw new Error('no gets here');
+    const { key } = operation.command;
+    if (operation.kind === 'delete') return this.delete(key, operation.command.condition, nowMs);
+    if (operation.kind === 'increment') return this.increment(key, operation.command, nowMs, position);
+    const value = Buffer.from(operation.command.value).toString();
+    return this.set(key, value, operation.command, nowMs, position);
+  }
+
+  /** Makes room in `copy` by removing others, and takes its entries over. */
+  #commit(copy: Model, own: ReadonlySet<string>, written: string[], nowMs: number): AtomicPrediction {
+    copy.limits = this.limits;
+    const owned = new Model(this.limits, 0);
+    for (const key of own) {
+      const entry = copy.entries.get(key);
+      if (entry !== undefined) owned.entries.set(key, entry);
+    }
+    if (owned.isOver(0, 0)) return { kind: 'refused', code: 'resource_exhausted' };
+    const grows = copy.entries.size > this.entries.size || copy.bytes > this.bytes;
+    const deletes: string[] = [];
+    const isFull = () => grows && copy.isOver(0, 0);
+    if (this.limits.policy === 'none') {
+      for (const key of this.droppedExpired) {
+        if (!isFull() || this.live(key, nowMs) !== undefined) throw new Error(`${key} had to stay`);
+        this.remove(key);
+        copy.remove(key);
+        deletes.push(`delete ${key} expired`);
+      }
+      if (isFull()) return { kind: 'refused', code: 'resource_exhausted' };
+    }
+    for (const victim of copy.order.filter((one) => !own.has(one))) {
+      if (!isFull()) break;
+      copy.remove(victim);
+      deletes.push(`delete ${victim} evicted`);
+    }
+    this.entries.clear();
+    for (const [key, entry] of copy.entries) this.entries.set(key, entry);
+    this.order = copy.order;
+    return { kind: 'committed', mutations: [...deletes, ...written] };
   }
 
   delete(key: string, condition: Condition | undefined, nowMs: number): ModelOutcome {

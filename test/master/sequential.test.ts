@@ -41,6 +41,7 @@ type Step =
   | WriteStep
   | { readonly kind: 'get'; readonly key: string }
   | { readonly kind: 'batch'; readonly steps: readonly WriteStep[] }
+  | { readonly kind: 'atomic'; readonly steps: readonly WriteStep[] }
   | { readonly kind: 'pass'; readonly ms: number }
   | { readonly kind: 'tick' }
   | { readonly kind: 'checkpoint' }
@@ -97,6 +98,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('batch' as const),
       steps: fc.array(writeStep, { minLength: 1, maxLength: 3 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('atomic' as const),
+      steps: fc.array(writeStep, { minLength: 1, maxLength: 4 }),
     }),
   },
   {
@@ -192,6 +200,8 @@ class Comparison {
         return this.#write([one], false);
       case 'batch':
         return this.#write(one.steps, true);
+      case 'atomic':
+        return this.#writeAtomic(one.steps);
       case 'get':
         expect(this.#rig.get(one.key)).toBe(this.#model.get(one.key, this.#nowMs)?.value);
         return;
@@ -265,6 +275,31 @@ class Comparison {
       expect(lines).toEqual(expect.arrayContaining(expected));
     else expect(lines).toEqual(expected);
     expect(this.#records.length).toBeLessThanOrEqual(1);
+  }
+
+  async #writeAtomic(steps: readonly WriteStep[]): Promise<void> {
+    const nowMs = this.#nowMs;
+    const operations = steps.map((one, i) => this.#operationOf(one, `${i}`, nowMs));
+    const position = this.#nextPosition;
+    const pending = this.#rig.master
+      .atomicBatch({ operations, answerBytesMax: 1 << 20, minAcks: 0, timeoutMs: 0 }, () => {})
+      .catch((error: WalnutError) => error);
+    await this.#rig.settle();
+    const answer = await pending;
+    const mutations = this.#records.flatMap((record) => record.mutations);
+    this.#model.droppedExpired = mutations.filter(({ cause }) => cause === 'expired').map(({ key }) => key);
+    const predicted = this.#model.atomic(operations, nowMs, position);
+    const lines = linesOf(mutations);
+    if (predicted.kind === 'refused') {
+      expect(answer).toMatchObject({ code: predicted.code });
+      expect(lines.filter((line) => !line.endsWith(' expired'))).toEqual([]);
+      return;
+    }
+    expect(answer).toMatchObject({ isCommitted: predicted.kind === 'committed' });
+    expect(lines).toEqual(predicted.kind === 'committed' ? predicted.mutations : []);
+    expect(this.#records.length).toBeLessThanOrEqual(1);
+    if (predicted.kind === 'committed' || answer instanceof WalnutError) return;
+    expect(answer.results.map((result) => result !== undefined)).toEqual(predicted.isUnmet);
   }
 
   #operationOf(one: WriteStep, tag: string, nowMs: number): BatchOperation {

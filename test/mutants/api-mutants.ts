@@ -1,15 +1,15 @@
 /** Bugs of the operations beyond Get, Set and Delete. */
 import type { Mutant } from './mutant.ts';
 
+const ATOMIC = 'test/master/atomic-batch.test.ts';
 const INCREMENT = 'test/master/increment.test.ts';
 
 export const API_MUTANTS: readonly Mutant[] = [
   {
     name: 'increment judged by what is visible instead of what is accepted',
     file: 'internal/master/operations/increment.ts',
-    text: 'const { live, stored, record } = path.look(key, builder.nowMs);',
-    replacement:
-      'const { stored, record } = path.look(key, builder.nowMs); const live = path.engine.store.peek(key);',
+    text: 'const { live, stored, record } = into.look(key);',
+    replacement: 'const { stored, record } = into.look(key); const live = path.engine.store.peek(key);',
     tests: [INCREMENT],
   },
   {
@@ -39,5 +39,40 @@ export const API_MUTANTS: readonly Mutant[] = [
     text: 'zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;',
     replacement: 'Math.floor(zigzag / 2);',
     tests: ['test/server/kv-bytes.test.ts'],
+  },
+  {
+    name: 'atomic batch that writes what it can',
+    file: 'internal/master/operations/atomic-batch.ts',
+    text: '  if (isCommitted) plan.commit();',
+    replacement: '  plan.commit();',
+    tests: [ATOMIC],
+  },
+  {
+    name: 'atomic batch whose operations do not see each other',
+    file: 'internal/master/operations/atomic-plan.ts',
+    text: '    const planned = this.#newest.get(key);',
+    replacement: "    const planned = this.#newest.get('');",
+    tests: [ATOMIC],
+  },
+  {
+    name: 'atomic batch that evicts its own keys',
+    file: 'internal/master/record-builder.ts',
+    text: '(key) => changes.has(key)',
+    replacement: "(key) => key === '' && changes.has(key)",
+    tests: [ATOMIC],
+  },
+  {
+    name: 'atomic batch answered before the state that it read is visible',
+    file: 'internal/master/operations/atomic-batch.ts',
+    text: '!plan.isEmpty ? builder.record : newest;',
+    replacement: '!plan.isEmpty ? builder.record : newest && undefined;',
+    tests: [ATOMIC],
+  },
+  {
+    name: 'atomic batch of Gets that are read one after the other',
+    file: 'internal/node/doors/atomic-reads.ts',
+    text: '  return { results: gets.map(read), position: reader.moment().asOf };',
+    replacement: '  return { results: gets.map(read), position: { epoch: 0, lsn: 0 as never } };',
+    tests: ['test/node/atomic-batch.test.ts'],
   },
 ];

@@ -145,6 +145,9 @@ describe('an unknown rpc', () => {
   });
 });
 
+const GETS = [{ get: { key: 'k' } }];
+const ATOMIC = { atomic: true };
+
 /** Everything here must be refused by name and reach no port. */
 const BAD_INPUT: readonly [string, string, unknown, string][] = [
   ['an empty key', 'Get', {}, 'key is empty'],
@@ -183,6 +186,55 @@ const BAD_INPUT: readonly [string, string, unknown, string][] = [
     'if_version.epoch',
   ],
   ['too long a wait', 'Get', { key: 'k', waitMs: 60_001 }, 'wait_ms is 60001'],
+  ['too long a timeout in an Increment', 'Increment', { key: 'k', timeoutMs: 60_001 }, 'timeout_ms is 60001'],
+  ['an expiry of no length', 'Increment', { key: 'k', ttlMs: '0' }, 'ttl_ms is 0'],
+  ['durability on a plain batch', 'Batch', { operations: GETS, durability: 2 }, 'durability is for atomic'],
+  ['min_acks on a plain batch', 'Batch', { operations: GETS, minAcks: 1 }, 'min_acks is for atomic'],
+  ['timeout_ms on a plain batch', 'Batch', { operations: GETS, timeoutMs: 1 }, 'timeout_ms is for atomic'],
+  ['request_id on a plain batch', 'Batch', { operations: GETS, requestId: 'r' }, 'request_id is for atomic'],
+  ['an empty atomic batch', 'Batch', { atomic: true }, 'batch has 0 operations'],
+  [
+    'a request id without a write',
+    'Batch',
+    { ...ATOMIC, operations: GETS, requestId: 'r' },
+    'no operation writes',
+  ],
+  [
+    'a bad operation in an atomic batch',
+    'Batch',
+    { ...ATOMIC, operations: [...GETS, { set: { key: '' } }] },
+    'operations[1]: key is empty',
+  ],
+  [
+    'an empty operation in an atomic batch',
+    'Batch',
+    { ...ATOMIC, operations: [{}] },
+    'operations[0]: operation is empty',
+  ],
+  [
+    'durability within an atomic batch',
+    'Batch',
+    { ...ATOMIC, operations: [{ set: { key: 'k', durability: 2 } }] },
+    'operations[0]: durability is set',
+  ],
+  [
+    'min_acks within an atomic batch',
+    'Batch',
+    { ...ATOMIC, operations: [{ delete: { key: 'k', minAcks: 2 } }] },
+    'operations[0]: min_acks is set',
+  ],
+  [
+    'timeout_ms within an atomic batch',
+    'Batch',
+    { ...ATOMIC, operations: [{ increment: { key: 'k', timeoutMs: 2 } }] },
+    'operations[0]: timeout_ms is set',
+  ],
+  [
+    'request_id within an atomic batch',
+    'Batch',
+    { ...ATOMIC, operations: [{ increment: { key: 'k', requestId: 'r' } }] },
+    'operations[0]: request_id is set',
+  ],
   ['too long a timeout', 'Delete', { key: 'k', timeoutMs: 60_001 }, 'timeout_ms is 60001'],
   ['too large a page', 'Scan', { limit: 10_001 }, 'limit is 10001'],
   ['an endless cursor', 'Scan', { cursor: 'c'.repeat(5_000) }, 'cursor has 5000 characters'],

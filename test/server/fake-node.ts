@@ -3,6 +3,8 @@
 import type { BulkPort, PlainSets } from '#model/bulk.ts';
 import { NOT_FOUND, type ReadMoment } from '#model/bulk.ts';
 import type {
+  AtomicBatchAnswer,
+  AtomicBatchCommand,
   BatchOperation,
   BatchResult,
   DeleteCommand,
@@ -16,7 +18,7 @@ import type {
 } from '#model/commands.ts';
 import { addToCounter, counterOf, encodeCounter } from '#model/counter.ts';
 import type { Entry } from '#model/entry.ts';
-import { WalnutError } from '#model/errors.ts';
+import { ofOperation, WalnutError } from '#model/errors.ts';
 import type { AdminPort, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
 import { isSamePosition, type Lsn, type Position, toLsn } from '#model/position.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
@@ -212,6 +214,10 @@ export class FakeNode {
         this.#note('batch', operations);
         return this.#record(operations);
       },
+      atomicBatch: async (command, signal) => {
+        this.#note('atomicBatch', command, signal);
+        return this.#atomicBatch(command);
+      },
       scan: (command) => {
         this.#note('scan', command);
         const entries = [...this.entries.values()].filter(({ key }) => key.startsWith(command.prefix));
@@ -246,6 +252,39 @@ export class FakeNode {
           earliest: at,
         };
       },
+    };
+  }
+
+  #atomicBatch({ operations, durability, minAcks }: AtomicBatchCommand): AtomicBatchAnswer {
+    const before = { entries: [...this.entries], lsn: this.lsn };
+    const results = this.#record(operations);
+    const undo = (): void => {
+      this.entries.clear();
+      for (const [key, entry] of before.entries) this.entries.set(key, entry);
+      this.lsn = before.lsn;
+    };
+    results.forEach((result, i) => {
+      if (result.kind !== 'error') return;
+      undo();
+      throw ofOperation(i, result.error);
+    });
+    const isUnmet = (result: BatchResult, i: number): boolean => {
+      const operation = operations[i] as BatchOperation;
+      return (
+        operation.kind !== 'get' &&
+        operation.command.condition !== undefined &&
+        'answer' in result &&
+        !(result.answer as WriteAnswer).applied
+      );
+    };
+    const isCommitted = !results.some(isUnmet);
+    if (!isCommitted) undo();
+    return {
+      isCommitted,
+      position: positionOf(this.lsn),
+      results: isCommitted ? results : results.map((one, i) => (isUnmet(one, i) ? one : undefined)),
+      durabilityReached: durability ?? 'accepted',
+      replicasAcked: minAcks,
     };
   }
 

@@ -72,6 +72,29 @@ describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
       code: Code.OutOfRange,
     });
 
+    const atomic = await store.batch({
+      atomic: true,
+      minAcks: 1,
+      operations: [
+        { operation: { case: 'increment', value: { key: 'n' } } },
+        { operation: { case: 'get', value: { key: 'n' } } },
+      ],
+    });
+    expect(atomic).toMatchObject({ committed: true, replicasAcked: 1 });
+    expect(atomic.results.map(({ result }) => result.case)).toEqual(['increment', 'get']);
+    expect(atomic.results[0]?.result.value).toMatchObject({ value: 9n, position: atomic.position });
+    const ifAbsent = { case: 'ifAbsent', value: true } as const;
+    const unmet = await store.batch({
+      atomic: true,
+      operations: [
+        { operation: { case: 'set', value: { key: 'o' } } },
+        { operation: { case: 'set', value: { key: 'n', condition: ifAbsent } } },
+      ],
+    });
+    expect(unmet).toMatchObject({ committed: false });
+    expect(unmet.results.map(({ result }) => result.case)).toEqual([undefined, 'set']);
+    expect(unmet.results[1]?.result.value).toMatchObject({ applied: false, current: { key: 'n' } });
+
     expect((await store.scan({ prefix: 'a' })).entries.map(({ key }) => key)).toEqual(['a/ü']);
     const updates = await store.getUpdates({ format: UpdateFormat.FRAMES });
     expect(updates.frames).toEqual(new Uint8Array([7, 7]));

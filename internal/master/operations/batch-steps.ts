@@ -1,6 +1,8 @@
 /** What operations of a batch have come to while their record is on its way to disk. */
+
+import type { Accepted } from '#master/accepted.ts';
 import { wantsWait } from '#master/receipts.ts';
-import type { Accepted, RecordBuilder } from '#master/record-builder.ts';
+import type { RecordBuilder } from '#master/record-builder.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { SetsAnswer } from '#model/bulk.ts';
 import type { BatchOperation, BatchResult, ReceiptOptions } from '#model/commands.ts';

@@ -1,5 +1,6 @@
 /** Batch: operations in order, whose writes share one record. */
 
+import type { Accepted } from '#master/accepted.ts';
 import {
   isWaiting,
   type OtherWrite,
@@ -13,7 +14,7 @@ import {
 import { acceptDelete } from '#master/operations/delete.ts';
 import { acceptIncrement, toIncrementAnswer } from '#master/operations/increment.ts';
 import { acceptSet } from '#master/operations/set.ts';
-import type { Accepted, RecordBuilder, WriteCause } from '#master/record-builder.ts';
+import type { RecordBuilder, WriteCause } from '#master/record-builder.ts';
 import type { WritePath } from '#master/write-path.ts';
 import type { BatchOperation, BatchResult, GetAnswer, GetCommand } from '#model/commands.ts';
 import { isExpired } from '#model/entry.ts';

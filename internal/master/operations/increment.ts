@@ -1,22 +1,20 @@
 /** Increment: what it comes to in the newest accepted state. It is logged as the set of its sum. */
+
+import type { Accepted } from '#master/accepted.ts';
 import { isMet } from '#master/operations/condition.ts';
-import type { Accepted, RecordBuilder } from '#master/record-builder.ts';
 import { describeIncrement, rememberedAt } from '#master/retry-window.ts';
 import type { WritePath } from '#master/write-path.ts';
+import type { WriteTarget } from '#master/write-target.ts';
 import type { IncrementAnswer, IncrementCommand, WriteAnswer } from '#model/commands.ts';
 import { addToCounter, counterOf, encodeCounter } from '#model/counter.ts';
 import { isExpired, NEVER } from '#model/entry.ts';
 
 /** Adds the sum to the record, once for each request id. */
-export function acceptIncrement(
-  path: WritePath,
-  command: IncrementCommand,
-  builder: RecordBuilder,
-): Accepted {
+export function acceptIncrement(path: WritePath, command: IncrementCommand, into: WriteTarget): Accepted {
   const { requestId } = command;
-  if (requestId === undefined) return judge(path, command, builder);
+  if (requestId === undefined) return judgeIncrement(path, command, into);
   return path.retries.once(requestId, describeIncrement(command), () =>
-    rememberedAt(judge(path, command, builder), path.engine.position),
+    rememberedAt(judgeIncrement(path, command, into), path.engine.position),
   );
 }
 
@@ -30,22 +28,23 @@ export function toIncrementAnswer(
   return { ...answer, value: counter.value, expireAtMs: path.shownDeadline(counter.expireAtMs) };
 }
 
-function judge(path: WritePath, command: IncrementCommand, builder: RecordBuilder): Accepted {
+/** Adds it, whatever its request id is. */
+export function judgeIncrement(path: WritePath, command: IncrementCommand, into: WriteTarget): Accepted {
   const { key, condition, delta } = command;
-  const { live, stored, record } = path.look(key, builder.nowMs);
+  const { live, stored, record } = into.look(key);
   if (condition !== undefined && !isMet(condition, live)) {
     return { applied: false, previous: undefined, current: live, dependsOn: record };
   }
   const before = live === undefined ? command.initial : counterOf(key, live.value);
   const value = addToCounter(key, before, delta);
-  const expireAtMs = live?.expireAtMs ?? path.deadlines.of(command.expiry, undefined, builder.nowMs);
+  const expireAtMs = live?.expireAtMs ?? path.deadlines.of(command.expiry, undefined, into.nowMs);
   const counter = { value, expireAtMs };
-  if (isExpired(expireAtMs, builder.nowMs)) {
+  if (isExpired(expireAtMs, into.nowMs)) {
     // As for a Set: a new entry whose deadline has passed is not stored.
-    if (stored) builder.delete(key);
-    const dependsOn = stored ? builder.record : record;
+    if (stored) into.delete(key);
+    const dependsOn = stored ? into.record : record;
     return { applied: true, previous: undefined, current: undefined, dependsOn, counter };
   }
-  builder.set(key, encodeCounter(value), expireAtMs);
-  return { ...builder.written, counter };
+  into.set(key, encodeCounter(value), expireAtMs);
+  return { ...into.written, counter };
 }

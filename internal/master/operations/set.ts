@@ -1,41 +1,44 @@
 /** Set: what it comes to in the newest accepted state. */
+
+import type { Accepted } from '#master/accepted.ts';
 import { isMet } from '#master/operations/condition.ts';
-import type { Accepted, RecordBuilder } from '#master/record-builder.ts';
 import { describeSet, rememberedAt } from '#master/retry-window.ts';
 import type { WritePath } from '#master/write-path.ts';
+import type { WriteTarget } from '#master/write-target.ts';
 import type { SetCommand } from '#model/commands.ts';
 import { isExpired } from '#model/entry.ts';
 
 /** Adds the set to the record, once for each request id. */
-export function acceptSet(path: WritePath, command: SetCommand, builder: RecordBuilder): Accepted {
+export function acceptSet(path: WritePath, command: SetCommand, into: WriteTarget): Accepted {
   const { requestId } = command;
-  if (requestId === undefined) return judge(path, command, builder);
+  if (requestId === undefined) return judgeSet(path, command, into);
   return path.retries.once(requestId, describeSet(command), () =>
-    rememberedAt(judge(path, command, builder), path.engine.position),
+    rememberedAt(judgeSet(path, command, into), path.engine.position),
   );
 }
 
-function judge(path: WritePath, command: SetCommand, builder: RecordBuilder): Accepted {
+/** Adds it, whatever its request id is. */
+export function judgeSet(path: WritePath, command: SetCommand, into: WriteTarget): Accepted {
   const { key, expiry, condition } = command;
   if (condition === undefined && !command.returnPrevious && expiry.kind !== 'keep') {
-    const expireAtMs = path.deadlines.of(expiry, undefined, builder.nowMs);
+    const expireAtMs = path.deadlines.of(expiry, undefined, into.nowMs);
     // What was there before makes no difference.
-    if (!isExpired(expireAtMs, builder.nowMs)) {
-      builder.set(key, command.value, expireAtMs);
-      return builder.written;
+    if (!isExpired(expireAtMs, into.nowMs)) {
+      into.set(key, command.value, expireAtMs);
+      return into.written;
     }
   }
-  const { live, stored, record } = path.look(key, builder.nowMs);
+  const { live, stored, record } = into.look(key);
   if (condition !== undefined && !isMet(condition, live)) {
     return { applied: false, previous: undefined, current: live, dependsOn: record };
   }
-  const expireAtMs = path.deadlines.of(expiry, live, builder.nowMs);
+  const expireAtMs = path.deadlines.of(expiry, live, into.nowMs);
   const previous = command.returnPrevious ? live : undefined;
-  if (isExpired(expireAtMs, builder.nowMs)) {
+  if (isExpired(expireAtMs, into.nowMs)) {
     // A deadline in the past is a delete (as in Redis), and no record where there is nothing to delete.
-    if (stored) builder.delete(key);
-    return { applied: true, previous, current: undefined, dependsOn: stored ? builder.record : record };
+    if (stored) into.delete(key);
+    return { applied: true, previous, current: undefined, dependsOn: stored ? into.record : record };
   }
-  builder.set(key, command.value, expireAtMs);
-  return previous === undefined ? builder.written : { ...builder.written, previous };
+  into.set(key, command.value, expireAtMs);
+  return previous === undefined ? into.written : { ...into.written, previous };
 }

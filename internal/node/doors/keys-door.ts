@@ -5,6 +5,8 @@ import { awaitReceipt, receiptOf, receiptTimeoutMs, wantsWait } from '#master/re
 import type { Awaitable } from '#model/awaitable.ts';
 import type { BulkPort, PlainSets, ReadMoment, SetsAnswer } from '#model/bulk.ts';
 import type {
+  AtomicBatchAnswer,
+  AtomicBatchCommand,
   AwaitDurableCommand,
   BatchOperation,
   BatchResult,
@@ -25,6 +27,7 @@ import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage } from '#model/watch.ts';
 import type { Admission } from '#node/doors/admission.ts';
+import { readAtOnce } from '#node/doors/atomic-reads.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { Reader } from '#node/reader.ts';
 import { assert } from '#platform/assert.ts';
@@ -103,6 +106,18 @@ export class KeysDoor implements KeyValuePort, BulkPort {
         }
       }),
     );
+  }
+
+  async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
+    const { operations } = command;
+    if (operations.some(({ kind }) => kind !== 'get'))
+      return this.#admission.writer().atomicBatch(command, (get) => this.#reader.checkAccepted(get), signal);
+    const reads = await readAtOnce(this.#reader, operations, signal);
+    const durable = { position: reads.position, durability: command.durability ?? 'accepted' } as const;
+    const { minAcks, timeoutMs } = command;
+    const receipt = await this.awaitDurable({ ...durable, minAcks, timeoutMs }, signal);
+    const { durabilityReached, replicasAcked } = receipt;
+    return { isCommitted: true, ...reads, durabilityReached, replicasAcked };
   }
 
   /** As `batch`, for sets and deletes that are logged as restored. */

@@ -1,0 +1,113 @@
+/** Operations as messages: their types, sizes, waits and errors. Pure. */
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { Code, ConnectError } from '@connectrpc/connect';
+import {
+  type BatchOperation,
+  BatchOperationSchema,
+  type BatchRequestSchema,
+  type BatchResult,
+  type DeleteRequestSchema,
+  type GetRequestSchema,
+  type IncrementRequestSchema,
+  type SetRequestSchema,
+} from '#gen/walnut/v1/kv_store_pb.ts';
+import type { PendingOperation } from './batch-queue.ts';
+
+/** The fields of the message without its key. */
+export type GetOptions = Omit<MessageInitShape<typeof GetRequestSchema>, 'key' | '$typeName'>;
+export type SetOptions = Omit<MessageInitShape<typeof SetRequestSchema>, 'key' | 'value' | '$typeName'>;
+export type IncrementOptions = Omit<MessageInitShape<typeof IncrementRequestSchema>, 'key' | '$typeName'>;
+export type DeleteOptions = Omit<MessageInitShape<typeof DeleteRequestSchema>, 'key' | '$typeName'>;
+
+/** An operation of an atomic Batch, by its kind. */
+export type AtomicOperation =
+  | { readonly get: MessageInitShape<typeof GetRequestSchema> }
+  | { readonly set: MessageInitShape<typeof SetRequestSchema> }
+  | { readonly delete: MessageInitShape<typeof DeleteRequestSchema> }
+  | { readonly increment: MessageInitShape<typeof IncrementRequestSchema> };
+export type AtomicOptions = Omit<
+  MessageInitShape<typeof BatchRequestSchema>,
+  'operations' | 'atomic' | '$typeName'
+>;
+
+export type Operation = PendingOperation['operation'];
+
+/** The longest wait that nodes accept. */
+const WAIT_MS_MAX = 60_000;
+/** An upper bound for the bytes of an operation besides its key, value and request id. */
+const OPERATION_BYTES = 128;
+const UTF8_BYTES_PER_UNIT = 3;
+
+/** Throws INVALID_ARGUMENT for text that no message can contain. */
+export function toMessage(operation: AtomicOperation): BatchOperation {
+  const message = create(BatchOperationSchema, { operation: caseOf(operation) });
+  checkText(message.operation);
+  return message;
+}
+
+function caseOf(
+  operation: AtomicOperation,
+): MessageInitShape<typeof BatchOperationSchema>['operation'] & object {
+  if ('get' in operation) return { case: 'get', value: operation.get };
+  if ('set' in operation) return { case: 'set', value: operation.set };
+  if ('delete' in operation) return { case: 'delete', value: operation.delete };
+  return { case: 'increment', value: operation.increment };
+}
+
+/** UTF-8 would replace every lone surrogate by the same character, and so change a key into another. */
+export function checkText(operation: Operation): void {
+  if (!keyOf(operation).isWellFormed() || !requestIdOf(operation).isWellFormed())
+    throw invalid('ill-formed text: it has lone surrogates');
+}
+
+/** An upper estimate of the bytes of an operation in a request. */
+export function sizeOf(operation: Operation): number {
+  const texts = keyOf(operation).length + requestIdOf(operation).length;
+  const valueBytes = operation.case === 'set' ? operation.value.value.length : 0;
+  return UTF8_BYTES_PER_UNIT * texts + valueBytes + OPERATION_BYTES;
+}
+
+function keyOf({ value }: Operation): string {
+  return value?.key ?? '';
+}
+
+export function isGet({ operation }: PendingOperation): boolean {
+  return operation.case === 'get';
+}
+
+export function requestIdOf({ case: kind, value }: Operation): string {
+  return kind === undefined || kind === 'get' ? '' : value.requestId;
+}
+
+/** How long the node may wait for this operation, as its caller requested. */
+export function waitMsOf({ case: kind, value }: Operation): number {
+  if (kind === undefined) return 0;
+  return Math.min(WAIT_MS_MAX, kind === 'get' ? value.waitMs : value.timeoutMs);
+}
+
+/** True if the operation can be encoded; otherwise fails its call, for instance for a negative number. */
+export function isEncodable({ operation, fail }: Pick<PendingOperation, 'operation' | 'fail'>): boolean {
+  try {
+    toBinary(BatchOperationSchema, create(BatchOperationSchema, { operation }));
+    return true;
+  } catch (error) {
+    fail(invalid(error instanceof Error ? error.message : String(error)));
+    return false;
+  }
+}
+
+export function invalid(message: string): ConnectError {
+  return new ConnectError(message, Code.InvalidArgument);
+}
+
+const CODES: ReadonlyMap<string, Code> = new Map(
+  Object.entries(Code)
+    .filter((entry): entry is [string, Code] => typeof entry[1] === 'number')
+    .map(([name, code]) => [name.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toLowerCase(), code]),
+);
+
+export function errorOf(result: BatchResult['result']): ConnectError {
+  if (result.case !== 'error') return new ConnectError('the result is of another kind', Code.Internal);
+  const { code, message } = result.value;
+  return new ConnectError(message, CODES.get(code) ?? Code.Unknown);
+}

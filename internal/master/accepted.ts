@@ -1,0 +1,29 @@
+/** What operations have come to before their record is on disk. */
+import type { RecordInFlight } from '#master/record-in-flight.ts';
+import type { Entry } from '#model/entry.ts';
+import type { Position } from '#model/position.ts';
+
+/** What an accepted operation will answer once the records it depends on are settled. */
+export interface Accepted {
+  readonly applied: boolean;
+  readonly previous: Entry | undefined;
+  readonly current: Entry | undefined;
+  /** The record in flight that the answer depends on; undefined: none. */
+  readonly dependsOn: RecordInFlight | undefined;
+  /** What the answer is from, where it was settled before; undefined: the record, or the state now. */
+  readonly position?: Position | undefined;
+  /** What an Increment wrote; undefined for other operations, and if it wrote nothing. */
+  readonly counter?: WrittenCounter | undefined;
+  /** Of an atomic batch: what became of each operation, by its index; undefined: it has nothing to answer. */
+  readonly outcomes?: readonly (AtomicOutcome | undefined)[] | undefined;
+}
+
+export type AtomicOutcome =
+  | { readonly kind: 'get'; readonly found: Entry | undefined }
+  | { readonly kind: 'set' | 'delete' | 'increment'; readonly accepted: Accepted };
+
+export interface WrittenCounter {
+  readonly value: bigint;
+  /** By the log clock. */
+  readonly expireAtMs: number;
+}

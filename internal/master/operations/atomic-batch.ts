@@ -1,0 +1,151 @@
+/**
+ * An atomic Batch: all operations in one record, or none. Conditions, reads and
+ * errors are settled first, in a plan; only a plan without a failure becomes a record.
+ */
+
+import type { Accepted, AtomicOutcome } from '#master/accepted.ts';
+import { AtomicPlan } from '#master/operations/atomic-plan.ts';
+import { judgeDelete } from '#master/operations/delete.ts';
+import { judgeIncrement, toIncrementAnswer } from '#master/operations/increment.ts';
+import { judgeSet } from '#master/operations/set.ts';
+import type { RecordBuilder } from '#master/record-builder.ts';
+import { describeAtomicBatch, type Remembered } from '#master/retry-window.ts';
+import type { WritePath } from '#master/write-path.ts';
+import type {
+  AtomicBatchAnswer,
+  AtomicBatchCommand,
+  BatchOperation,
+  BatchResult,
+  GetCommand,
+  WriteAnswer,
+} from '#model/commands.ts';
+import { ofOperation, WalnutError } from '#model/errors.ts';
+
+/** Throws if a Get cannot be answered from the accepted state here. */
+export type AdmitRead = (command: GetCommand) => void;
+
+export async function runAtomicBatch(
+  path: WritePath,
+  command: AtomicBatchCommand,
+  admit: AdmitRead,
+  signal: AbortSignal | undefined,
+): Promise<AtomicBatchAnswer> {
+  const { requestId } = command;
+  const accepted = path.write((builder) => {
+    const accept = (): Remembered => acceptAll(path, command, builder, admit);
+    return requestId === undefined
+      ? accept()
+      : path.retries.once(requestId, describeAtomicBatch(command), accept);
+  });
+  const answer = await path.answer(accepted, command, signal);
+  return {
+    isCommitted: accepted.applied,
+    position: answer.position,
+    results: (accepted.outcomes ?? []).map((outcome) => outcome && toResult(path, outcome, answer)),
+    durabilityReached: answer.durabilityReached,
+    replicasAcked: answer.replicasAcked,
+  };
+}
+
+function acceptAll(
+  path: WritePath,
+  { operations, answerBytesMax }: AtomicBatchCommand,
+  builder: RecordBuilder,
+  admit: AdmitRead,
+): Remembered {
+  const plan = new AtomicPlan(builder);
+  // Taken before anything is written: it is the state that is looked at.
+  const { newest } = path;
+  const outcomes = operations.map((operation, i) => {
+    try {
+      return judge(path, operation, plan, admit);
+    } catch (error) {
+      throw ofOperation(i, error);
+    }
+  });
+  const isCommitted = outcomes.every((outcome, i) => isMet(outcome, operations[i] as BatchOperation));
+  const shown = isCommitted
+    ? outcomes
+    : outcomes.map((one, i) => (isMet(one, operations[i] as BatchOperation) ? undefined : one));
+  checkAnswer(shown, answerBytesMax);
+  if (isCommitted) plan.commit();
+  const dependsOn = isCommitted && !plan.isEmpty ? builder.record : newest;
+  return {
+    applied: isCommitted,
+    previous: undefined,
+    current: undefined,
+    dependsOn,
+    position: dependsOn?.position ?? path.engine.position,
+    outcomes: shown,
+  };
+}
+
+function judge(
+  path: WritePath,
+  operation: BatchOperation,
+  plan: AtomicPlan,
+  admit: AdmitRead,
+): AtomicOutcome {
+  switch (operation.kind) {
+    case 'get': {
+      const { command } = operation;
+      admit(command);
+      // The store counts the hit or miss, and notes that the entry was read.
+      path.engine.store.get(command.key, plan.nowMs);
+      return { kind: 'get', found: plan.look(command.key).live };
+    }
+    case 'set':
+      return { kind: 'set', accepted: judgeSet(path, operation.command, plan) };
+    case 'delete':
+      return { kind: 'delete', accepted: judgeDelete(operation.command, plan) };
+    case 'increment':
+      return { kind: 'increment', accepted: judgeIncrement(path, operation.command, plan) };
+  }
+}
+
+/** A Delete that finds nothing to delete is no failure, unless it has a condition. */
+function isMet(outcome: AtomicOutcome, operation: BatchOperation): boolean {
+  return (
+    outcome.kind === 'get' ||
+    outcome.accepted.applied ||
+    operation.kind === 'get' ||
+    operation.command.condition === undefined
+  );
+}
+
+/** Throws `resource_exhausted` if the values of the answer exceed `bytesMax`, before anything is written. */
+function checkAnswer(outcomes: readonly (AtomicOutcome | undefined)[], bytesMax: number): void {
+  let bytes = 0;
+  for (const outcome of outcomes) {
+    if (outcome === undefined) continue;
+    if (outcome.kind === 'get') bytes += outcome.found?.value.length ?? 0;
+    else bytes += valueBytes(outcome.accepted);
+  }
+  if (bytes <= bytesMax) return;
+  throw new WalnutError(
+    'resource_exhausted',
+    `the answer would have ${bytes} bytes of values: expected at most ${bytesMax} (server.max_batch_bytes)`,
+    { limit: { name: 'server.max_batch_bytes', max: bytesMax, size: bytes } },
+  );
+}
+
+function valueBytes({ previous, current }: Accepted): number {
+  return (previous?.value.length ?? 0) + (current?.value.length ?? 0);
+}
+
+function toResult(path: WritePath, outcome: AtomicOutcome, whole: WriteAnswer): BatchResult {
+  if (outcome.kind === 'get') {
+    const entry = outcome.found && path.shown(outcome.found);
+    return { kind: 'get', answer: { entry, asOf: whole.position, stalenessMs: 0 } };
+  }
+  const { accepted } = outcome;
+  const answer: WriteAnswer = {
+    ...whole,
+    applied: accepted.applied,
+    previous: accepted.previous && path.shown(accepted.previous),
+    current: accepted.current && path.shown(accepted.current),
+  };
+  if (outcome.kind === 'increment')
+    return { kind: 'increment', answer: toIncrementAnswer(path, accepted, answer) };
+  return { kind: outcome.kind, answer };
+}

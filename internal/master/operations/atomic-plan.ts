@@ -1,0 +1,78 @@
+/**
+ * What the operations of an atomic batch come to before any of it is in a record:
+ * each sees the accepted state with the earlier ones made. `commit` then puts all of
+ * them into the record, or throws with none of them in it.
+ */
+
+import type { Accepted } from '#master/accepted.ts';
+import { MISSING } from '#master/accepted-state.ts';
+import { checkFits, type RecordBuilder } from '#master/record-builder.ts';
+import type { RecordInFlight } from '#master/record-in-flight.ts';
+import type { Looked, WriteTarget } from '#master/write-target.ts';
+import { type Entry, isExpired } from '#model/entry.ts';
+import { utf8Length } from '#model/limits.ts';
+import { entryCost } from '#storage/store.ts';
+
+/** `value` undefined: a delete. */
+interface Planned {
+  readonly key: string;
+  readonly value: Uint8Array | undefined;
+  readonly expireAtMs: number;
+}
+
+export class AtomicPlan implements WriteTarget {
+  readonly nowMs: number;
+  readonly record: RecordInFlight;
+  readonly written: Accepted;
+  readonly #builder: RecordBuilder;
+  readonly #planned: Planned[] = [];
+  /** The newest planned write of each key. */
+  readonly #newest = new Map<string, Planned>();
+
+  constructor(builder: RecordBuilder) {
+    this.#builder = builder;
+    this.nowMs = builder.nowMs;
+    this.record = builder.record;
+    this.written = builder.written;
+  }
+
+  get isEmpty(): boolean {
+    return this.#planned.length === 0;
+  }
+
+  look(key: string): Looked {
+    const planned = this.#newest.get(key);
+    if (planned === undefined) return this.#builder.look(key);
+    const { record } = this;
+    const { value, expireAtMs } = planned;
+    if (value === undefined) return { live: undefined, stored: false, record };
+    // The value is a view of the request, which answers outlive.
+    const entry: Entry = { key, value: Uint8Array.from(value), expireAtMs, version: record.position };
+    return { live: isExpired(expireAtMs, this.nowMs) ? undefined : entry, stored: true, record };
+  }
+
+  set(key: string, value: Uint8Array, expireAtMs: number): void {
+    this.#plan({ key, value, expireAtMs });
+  }
+
+  delete(key: string): void {
+    this.#plan({ key, value: undefined, expireAtMs: 0 });
+  }
+
+  commit(): void {
+    checkFits(this.#planned.flatMap(({ value }) => (value === undefined ? [] : [value])));
+    const changes = new Map<string, number>();
+    for (const [key, { value }] of this.#newest)
+      changes.set(key, value === undefined ? MISSING : entryCost(utf8Length(key), value.length));
+    this.#builder.makeRoomFor(changes);
+    for (const { key, value, expireAtMs } of this.#planned) {
+      if (value === undefined) this.#builder.delete(key);
+      else this.#builder.setInRoom(key, value, expireAtMs);
+    }
+  }
+
+  #plan(planned: Planned): void {
+    this.#planned.push(planned);
+    this.#newest.set(planned.key, planned);
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Converts an atomic Batch between protobuf and the model. An operation that is
+ * invalid makes the whole invalid, with an error that names its index.
+ */
+import type {
+  BatchRequest,
+  BatchResponse,
+  BatchOperation as OperationMessage,
+} from '#gen/walnut/v1/kv_store_pb.ts';
+import type { AtomicBatchAnswer, AtomicBatchCommand, BatchOperation } from '#model/commands.ts';
+import { invalidArgument, ofOperation } from '#model/errors.ts';
+import {
+  type BatchLimits,
+  checkCount,
+  type DescribeError,
+  receiptFieldOf,
+  toOperation,
+  toResultMessage,
+} from '#wire/batch-codec.ts';
+import { fromDurability, toReceiptOptions } from '#wire/kv-codec.ts';
+import { checkRequestId } from '#wire/numbers.ts';
+import { fromPosition } from '#wire/position-codec.ts';
+
+export function toAtomicBatch(request: BatchRequest, limits: BatchLimits): AtomicBatchCommand {
+  checkCount(request.operations.length);
+  const requestId = checkRequestId(request.requestId);
+  const operations = request.operations.map((message, i) => {
+    try {
+      return toPart(message, limits.valueBytesMax);
+    } catch (error) {
+      throw ofOperation(i, error);
+    }
+  });
+  if (requestId !== undefined && operations.every(({ kind }) => kind === 'get'))
+    throw invalidArgument('request_id is given, but no operation writes: expected a write, or no request_id');
+  const answerBytesMax = limits.answerBytesMax;
+  return { operations, requestId, answerBytesMax, ...toReceiptOptions(request) };
+}
+
+function toPart(message: OperationMessage, valueBytesMax: number): BatchOperation {
+  const { operation } = message;
+  if (operation.case !== undefined && operation.case !== 'get') {
+    const given = receiptFieldOf(operation.value);
+    if (given !== undefined)
+      throw invalidArgument(`${given} is set: in an atomic batch it is expected on the batch itself`);
+  }
+  return toOperation(message, valueBytesMax);
+}
+
+export function fromAtomicAnswer(answer: AtomicBatchAnswer, describe: DescribeError): BatchResponse {
+  return {
+    $typeName: 'walnut.v1.BatchResponse',
+    results: answer.results.map((result) =>
+      result === undefined
+        ? { $typeName: 'walnut.v1.BatchResult', result: { case: undefined } }
+        : toResultMessage(result, describe),
+    ),
+    committed: answer.isCommitted,
+    position: fromPosition(answer.position),
+    durabilityReached: fromDurability(answer.durabilityReached),
+    replicasAcked: answer.replicasAcked,
+  };
+}
