@@ -147,6 +147,16 @@ describe('an atomic batch', () => {
     ]);
   });
 
+  it('spares its own keys among those in flight too', async () => {
+    const rig = await open({ entriesMax: 2 });
+    rig.fileSystem.holdSyncs();
+    const before = [rig.master.set(setOf('a', '1')), rig.master.set(setOf('b', '1'))];
+    const batch = run(rig, [set('a', '2'), set('x', 'X')]);
+    rig.fileSystem.releaseSyncs();
+    await rig.until(Promise.all([...before, batch]));
+    expect([rig.get('a'), rig.get('b'), rig.get('x')]).toEqual(['2', undefined, 'X']);
+  });
+
   it('counts what it deletes and replaces before it evicts', async () => {
     const rig = await open({ entriesMax: 3 });
     for (const key of ['a', 'b', 'c']) await rig.set(key, key);
