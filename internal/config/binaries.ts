@@ -23,6 +23,8 @@ const SECTIONS = {
 /** The last part of the binary's name: `walnut-master`, `walnut-slave`. */
 export type BinaryKind = keyof typeof SECTIONS;
 
+export const BINARY_KINDS = Object.keys(SECTIONS) as readonly BinaryKind[];
+
 /** The checked configuration of one kind of binary, in plain units. */
 export type ConfigOf<Kind extends BinaryKind> = Kind extends BinaryKind
   ? { readonly kind: Kind } & {
@@ -57,12 +59,10 @@ export function keysOf(kind: BinaryKind, surroundings: Surroundings): SectionKey
 
 /** Names of the binaries that take this section or, where `key` is given, this key of it. */
 export function takersOf(section: string, key: string | undefined, surroundings: Surroundings): string[] {
-  return (Object.keys(SECTIONS) as BinaryKind[])
-    .filter((kind) => {
-      const keys = ownValue(keysOf(kind, surroundings), section);
-      return keys !== undefined && (key === undefined || Object.hasOwn(keys, key));
-    })
-    .map(commandOf);
+  return BINARY_KINDS.filter((kind) => {
+    const keys = ownValue(keysOf(kind, surroundings), section);
+    return keys !== undefined && (key === undefined || Object.hasOwn(keys, key));
+  }).map(commandOf);
 }
 
 export function commandOf(kind: BinaryKind): string {

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import {
+  BINARY_KINDS,
   type BinaryKind,
   type ConfigOf,
   commandOf,
@@ -55,13 +56,14 @@ export function loadConfig<Kind extends BinaryKind>(source: ConfigSource<Kind>):
 
   const keys = keysOf(kind, surroundings);
   const labels = applyOverrides(yaml.values, [...readEnvironment(source.env ?? {}), ...overrides], keys);
+  const absent = Object.keys(sectionsOf(kind)).filter((name) => yaml.values[name] === undefined);
   const schemas = Object.entries(sectionsOf(kind)).map(([name, section]) => {
     yaml.values[name] ??= emptySection();
     return [name, section.schema(surroundings)] as const;
   });
   const result = z.strictObject(Object.fromEntries(schemas)).safeParse(yaml.values);
   if (!result.success) {
-    const context = { kind, surroundings, yaml, labels, keys };
+    const context = { kind, surroundings, yaml, labels, keys, absent };
     problems.push(...result.error.issues.flatMap((issue) => describeIssue(issue, context)));
   }
   if (problems.length > 0) throw new ConfigError(problems);
@@ -111,6 +113,8 @@ interface Context {
   readonly yaml: YamlSource;
   readonly labels: ReadonlyMap<string, string>;
   readonly keys: SectionKeys;
+  /** Sections in which neither the file nor an override sets a key. */
+  readonly absent: readonly string[];
 }
 
 function describeIssue(issue: z.core.$ZodIssue, context: Context): string[] {
@@ -120,15 +124,26 @@ function describeIssue(issue: z.core.$ZodIssue, context: Context): string[] {
   }
   // The only other issue that is not in our own words: a section that is no mapping.
   const message = issue.code === 'custom' ? issue.message : 'expected keys below it, each with a value';
-  return [`${locate(path, 'value', context)} ${showPath(path)}: ${message}`];
+  return [`${locate(path, 'value', context)} ${showPath(path)}: ${message}${describeNeed(path, context)}`];
+}
+
+/** For a section that is missing, and that another binary does without: the file may be meant for that one. */
+function describeNeed([section = '']: KeyPath, { kind, surroundings, absent }: Context): string {
+  const takers = takersOf(section, undefined, surroundings);
+  const others = BINARY_KINDS.map(commandOf).filter((command) => !takers.includes(command));
+  if (!absent.includes(section) || others.length === 0) return '';
+  return `; ${commandOf(kind)} needs it, so add it or start ${others.join(', ')}`;
 }
 
 function describeUnknown(path: KeyPath, context: Context): string[] {
   const [section = '', key] = path;
   const { kind, surroundings, labels, keys } = context;
   const takers = takersOf(section, key, surroundings);
+  const others = takers.join(', ');
   const why =
-    takers.length === 0 ? 'unknown key' : `unknown key of ${commandOf(kind)}: ${takers.join(', ')} takes it`;
+    takers.length === 0
+      ? 'unknown key'
+      : `unknown key of ${commandOf(kind)}: only ${others} takes it, so remove it or start ${others}`;
   // An unknown section that only overrides filled is reported for each of them.
   const fromOverrides = [...labels].filter(([name]) => name.startsWith(`${section}.`));
   if (key === undefined && fromOverrides.length > 0) {

@@ -1,5 +1,13 @@
 /** A YAML file as plain sections, remembering where in the file each key stands. */
-import { isMap, isScalar, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
+import {
+  isMap,
+  isScalar,
+  LineCounter,
+  type Pair,
+  parseDocument,
+  type YAMLMap,
+  type YAMLParseError,
+} from 'yaml';
 
 export type RawSection = Record<string, unknown>;
 
@@ -25,7 +33,7 @@ export function parseYaml(file: string, text: string): YamlSource {
     const { line, col } = lines.linePos(offset);
     return `${file}:${Math.max(1, line)}:${Math.max(1, col)}`;
   };
-  const problems = document.errors.map((error) => `${at(error.pos[0])} ${onOneLine(error.message)}`);
+  const problems = document.errors.map((error) => `${at(error.pos[0])} ${describeError(error)}`);
   const root = document.contents;
   const isUsable = root === null || isMap(root) || (isScalar(root) && root.value === null);
   if (problems.length === 0 && !isUsable) {
@@ -43,6 +51,12 @@ export function parseYaml(file: string, text: string): YamlSource {
     locate: (path, what) => at(findOffset(isMap(root) ? root : undefined, path, what)),
     problems,
   };
+}
+
+function describeError({ code, message }: YAMLParseError): string {
+  return code === 'MULTIPLE_DOCS'
+    ? 'expected one YAML document: "---" begins a second one; put all sections into the first'
+    : onOneLine(message);
 }
 
 /** The library quotes the file, which may hold anything. */

@@ -32,6 +32,19 @@ describe('the table of commands', () => {
     expect(mistyped).toMatchObject({ code: 2, err: expect.stringContaining('Did you mean status?') });
   });
 
+  it('states the defaults of durations and sizes with their units', async () => {
+    const program = new Command();
+    const add = await Promise.all(COMMAND_FILES.map(({ load }) => load()));
+    for (const addTo of add) addTo(program, new CommandHost(memoryIo().io));
+    const all = (command: Command): Command[] => [command, ...command.commands.flatMap(all)];
+    const options = all(program).flatMap((command) => command.options);
+    const shown = options
+      .filter(({ flags, defaultValue }) => /<(duration|size)>/.test(flags) && defaultValue !== undefined)
+      .map(({ defaultValue, defaultValueDescription }) => defaultValueDescription ?? String(defaultValue));
+    expect(shown).toContain('10s');
+    expect(shown.filter((text) => /^\d+$/.test(text))).toEqual([]);
+  });
+
   it('helps within 80 columns, everywhere', async () => {
     const visit = async (path: readonly string[]): Promise<void> => {
       const { code, out } = await runCli([...path, '--help']);

@@ -191,7 +191,8 @@ colour: blue
     ]);
     expect(problemsOf('slave', '')).toEqual([
       'node.yaml:1:1 wal.directory: missing: expected the path of a directory',
-      'node.yaml:1:1 master.address: missing: expected "host:port" with a port from 1 to 65535',
+      'node.yaml:1:1 master.address: missing: expected "host:port" with a port from 1 to 65535; ' +
+        'walnut-slave needs it, so add it or start walnut-master',
     ]);
   });
 
@@ -231,8 +232,20 @@ colour: blue
     ['', { env: { WALNUT_MASTER__ADDRESS: 'a:1' } }, 'WALNUT_MASTER__ADDRESS master.address'],
     ['', { sets: ['replication.apply_delay=1s'] }, '--set replication.apply_delay replication.apply_delay'],
   ])('of another binary’s key name that binary: %j %o', (text, more, place) => {
-    const expected = `${place}: unknown key of walnut-master: walnut-slave takes it`;
+    const why = 'only walnut-slave takes it, so remove it or start walnut-slave';
+    const expected = `${place}: unknown key of walnut-master: ${why}`;
     expect(problemsOf('master', `${MINIMAL}${text}`, more)).toEqual([expected]);
+  });
+
+  it('of a section that only this binary needs name the binary that does without', () => {
+    const missing = 'master.address: missing: expected "host:port" with a port from 1 to 65535';
+    expect(problemsOf('slave', MINIMAL)).toEqual([
+      `node.yaml:1:1 ${missing}; walnut-slave needs it, so add it or start walnut-master`,
+    ]);
+    expect(problemsOf('slave', `${MINIMAL}master: { sync_interval: 1s }`)).toEqual([
+      `node.yaml:2:1 ${missing}`,
+    ]);
+    expect(problemsOf('master', '').join()).not.toContain('start');
   });
 
   it.each([
@@ -240,7 +253,7 @@ colour: blue
     ['- a\n- b\n', 'node.yaml:1:1 expected sections'],
     ['just words', 'node.yaml:1:1 expected sections'],
     ['server:\n  port: 1\n  port: 2\n', 'node.yaml:3:3 Map keys must be unique'],
-    ['a: 1\n---\nb: 2\n', 'node.yaml:'],
+    ['a: 1\n---\nb: 2\n', 'node.yaml:2:1 expected one YAML document: "---" begins a second one'],
     ['server: *nowhere\n', 'node.yaml:1:1 Unresolved alias'],
     ['server:\n\tport: 1\n', 'node.yaml:2:1'],
   ])('of YAML itself: %j', (text, message) => {

@@ -1,7 +1,8 @@
 /** `walnut failover` and `walnut promote`: another master, while the old one is up and where it is gone. */
 
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Endpoint } from '#dial/endpoint.ts';
+import { formatDuration } from '#platform/duration.ts';
 import { parseAddress, parseDurationMs } from '../arguments.ts';
 import { createNodeClients, WAITING_CALL } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
@@ -34,7 +35,11 @@ export function addLeaderCommands(program: Command, host: CommandHost): void {
       'the replica that is to be the master, as status shows it',
       parseAddress,
     )
-    .option('--timeout <duration>', 'how long writes may wait for it', parseTimeoutMs, TIMEOUT_MS_DEFAULT)
+    .addOption(
+      new Option('--timeout <duration>', 'how long writes may wait for it, from 1ms to 60s')
+        .argParser(parseTimeoutMs)
+        .default(TIMEOUT_MS_DEFAULT, formatDuration(TIMEOUT_MS_DEFAULT)),
+    )
     .addHelpText(
       'after',
       `
