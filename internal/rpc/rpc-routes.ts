@@ -40,6 +40,8 @@ export interface RpcLimits {
   readonly readMaxBytes: number;
   /** Fields in one message, elements of lists and what is within them included. */
   readonly fieldsMax: number;
+  /** The key that `readMaxBytes` follows from, if there is one. */
+  readonly key?: string;
 }
 
 /** A key or a few names, tokens and numbers: a key of 1,024 bytes takes 6 KiB in JSON with every character escaped. */
@@ -124,6 +126,7 @@ export interface UnaryRoute {
   ) => MessageInitShape<DescMessage> | Promise<MessageInitShape<DescMessage>>;
   readonly binaryImpl: BinaryImpl | undefined;
   readonly readMaxBytes: number;
+  readonly limitKey: string | undefined;
   readonly fieldsMax: number;
 }
 
@@ -176,6 +179,7 @@ export class RpcRoutes {
       impl: impl as unknown as UnaryRoute['impl'],
       binaryImpl,
       readMaxBytes: limits.readMaxBytes,
+      limitKey: limits.key,
       fieldsMax: limits.fieldsMax,
     });
     return this;

@@ -17,10 +17,12 @@ const OPERATION_FIELDS = 64;
 /** A Set. `valueBytesMax`: `server.max_value_bytes`. */
 export function valueLimits(valueBytesMax: number): RpcLimits {
   // Values are base64 in JSON.
-  return { ...FEW, readMaxBytes: Math.ceil((valueBytesMax * 4) / 3) + VALUE_OVERHEAD_BYTES };
+  const readMaxBytes = Math.ceil((valueBytesMax * 4) / 3) + VALUE_OVERHEAD_BYTES;
+  return { ...FEW, readMaxBytes, key: 'server.max_value_bytes' };
 }
 
 /** A list of operations. `batchBytesMax`: `server.max_batch_bytes`. */
 export function operationsLimits(batchBytesMax: number): RpcLimits {
-  return { readMaxBytes: batchBytesMax, fieldsMax: BATCH_OPERATIONS_MAX * OPERATION_FIELDS };
+  const fieldsMax = BATCH_OPERATIONS_MAX * OPERATION_FIELDS;
+  return { readMaxBytes: batchBytesMax, fieldsMax, key: 'server.max_batch_bytes' };
 }

@@ -40,6 +40,32 @@ describe('the limits of messages', () => {
     },
   );
 
+  it.each([
+    ['KVStore/Set', 'server.max_value_bytes'],
+    ['KVStore/Batch', 'server.max_batch_bytes'],
+  ])('of %s are told with the key that sets them, whoever counts', async (method, key) => {
+    const running = await start({ valueBytesMax: 1_000, batchBytesMax: 70_000 });
+    const body = Buffer.alloc(100_000);
+    for (const type of ['application/json', 'application/grpc-web+proto']) {
+      for (const encoding of ['identity', 'gzip']) {
+        const isEnveloped = type.includes('grpc');
+        const message = encoding === 'gzip' ? gzipSync(body) : body;
+        const head = Buffer.from([encoding === 'gzip' ? 1 : 0, 0, 0, 0, 0]);
+        head.writeUInt32BE(message.length, 1);
+        const answer = await http1(running, 'POST', `/walnut.v1.${method}`, {
+          headers: {
+            'content-type': type,
+            [isEnveloped ? 'grpc-encoding' : 'content-encoding']: encoding,
+          },
+          body: isEnveloped ? Buffer.concat([head, message]) : message,
+        });
+        expect(`${type} ${encoding}: ${decodeURIComponent(answer.text)}`).toContain(
+          `which follows from ${key}`,
+        );
+      }
+    }
+  });
+
   it('let a read have its key and its tokens, and no more', () => {
     expect(limitsOf('/walnut.v1.KVStore/Get')?.readMaxBytes).toBe(16_384);
     expect(limitsOf('/walnut.v1.Replication/Register')?.readMaxBytes).toBe(16_384);

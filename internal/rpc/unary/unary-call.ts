@@ -17,6 +17,7 @@ import {
   encodeBinaryMessage,
   encodeJsonMessage,
 } from '#rpc/unary/message-codec.ts';
+import { withLimitNamed } from '#rpc/unary/named-limit.ts';
 import { PROTOCOLS, type Protocol, type ReceivedMessage } from '#rpc/unary/protocols.ts';
 import type { RequestShape } from '#rpc/unary/request-shape.ts';
 import type { UnaryPathOptions } from '#rpc/unary/unary-options.ts';
@@ -195,7 +196,7 @@ export class UnaryCall implements BodyReader, SlicePace {
   /** Never throws. */
   onFailed(error: unknown): void {
     const { errors, jsonOptions } = this.#options;
-    const mapped = errors.toConnectError(error, this.#context.madeSignal);
+    const mapped = errors.toConnectError(withLimitNamed(error, this.#route), this.#context.madeSignal);
     const unanswerable = (unexpected: unknown): void => {
       // Such as metadata that is no header. It is logged, and nothing can be answered.
       errors.toConnectError(unexpected);
