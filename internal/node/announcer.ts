@@ -20,7 +20,8 @@ export interface AnnouncerOptions {
   readonly announcement: () => AnnounceRequest;
   /** Addresses that are known and do not take pushes. */
   readonly absent: () => readonly string[];
-  readonly onFenced: (term: number) => void;
+  /** The node at `address` has seen a higher term than the one announced. */
+  readonly onFenced: (term: number, address: string) => void;
   readonly onFollowed: (address: string) => void;
   /** The node at `address` does not follow: it is the master of another log. */
   readonly onRival: (address: string, logId: string) => void;
@@ -109,7 +110,7 @@ export class Announcer {
         signal: this.#abort.signal,
       });
       this.#tries.set(address, next);
-      if (fencedBy !== undefined) onFenced(fencedBy);
+      if (fencedBy !== undefined) onFenced(fencedBy, address);
       else {
         onFollowed(address);
         logger.info({ node: address, term: said.term }, 'told a node to follow');

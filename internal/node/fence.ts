@@ -6,12 +6,15 @@
 
 import type { EngineHost } from '#engine/engine-host.ts';
 import { whyNotBelieved } from '#model/terms.ts';
+import { RecentNotes } from '#node/recent-notes.ts';
+import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import { asError } from '#platform/thrown.ts';
 import { isShortage } from '#wal/wal-errors.ts';
 
 export interface FenceOptions {
   readonly host: EngineHost;
+  readonly clock: Clock;
   readonly logger: Logger;
   /** The term that this master leads. */
   readonly ownTerm: () => number;
@@ -28,13 +31,14 @@ export class Fence {
   #advice = '';
   /** Not where another master pushes to this one, nor where it may have handed over without knowing it. */
   #mayLeadAgain = true;
-  /** What another node said of a term that it cannot be believed; empty: none did. */
-  #disbelieved = '';
+  /** By address: why the term that a node states is not believed. */
+  readonly #disbelieved: RecentNotes<string>;
   /** A term that was seen and is not in MANIFEST yet; 0: none. */
   #unsavedTerm = 0;
 
   constructor(options: FenceOptions) {
     this.#options = options;
+    this.#disbelieved = new RecentNotes(options.clock);
   }
 
   /** Why writes are refused; empty: they are taken. */
@@ -52,7 +56,8 @@ export class Fence {
 
   /** For Status; empty where nothing is the matter. */
   get reasons(): string[] {
-    if (!this.isUp) return this.#disbelieved === '' ? [] : [`a replica refuses pushes: ${this.#disbelieved}`];
+    if (!this.isUp)
+      return this.#disbelieved.list().map(([address, why]) => `${address} refuses to follow: ${why}`);
     const reasons = [`read only: ${this.#why}`];
     if (this.#obstacle !== '')
       reasons.push(`this one leads again once everyone agrees, but ${this.#obstacle}`);
@@ -82,13 +87,14 @@ export class Fence {
     this.#obstacle = '';
   }
 
-  /** Another node answered with a term: one that cannot be believed fences nobody. */
-  heardOf(term: number): void {
+  /** The node at `address` stated a term: one that is not believed fences nobody. */
+  heardOf(term: number, address: string): void {
     const disbelieved = whyNotBelieved(term, this.#options.host.manifest.term);
     if (disbelieved === undefined) this.raise(term);
-    else if (this.#disbelieved !== disbelieved) {
-      this.#disbelieved = disbelieved;
-      this.#options.logger.error({ term, why: disbelieved }, 'a term is not believed');
+    else {
+      if (!this.#disbelieved.list().some(([known]) => known === address))
+        this.#options.logger.error({ node: address, term, why: disbelieved }, 'a term is not believed');
+      this.#disbelieved.note(address, disbelieved);
     }
   }
 

@@ -106,6 +106,7 @@ export class MasterRole {
     this.#others = this.#watchOthers();
     this.#fence = new Fence({
       host,
+      clock: options.clock,
       logger: options.logger,
       ownTerm: () => this.#term,
       onFatal: options.onFatal,
@@ -132,7 +133,7 @@ export class MasterRole {
       heartbeatMs: options.heartbeatMs,
       // Reads on replicas keep an entry as reads here do.
       onHotKeys: (keys) => this.#touch(keys),
-      onFenced: (term) => this.#fence.heardOf(term),
+      onFenced: (term, address) => this.#fence.heardOf(term, address),
       onMismatch: seat.onReplicaDiffers,
     });
     this.members = new Membership({
@@ -153,7 +154,7 @@ export class MasterRole {
         advertise: seat.advertise,
       }),
       absent: () => (this.isTakingWrites ? this.members.absent() : []),
-      onFenced: (term) => this.#fence.heardOf(term),
+      onFenced: (term, address) => this.#fence.heardOf(term, address),
       onFollowed: (address) => this.#rivals.forget(address),
       onRival: (address, logId) => this.#rivals.found(address, logId),
     });

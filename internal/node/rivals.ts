@@ -1,53 +1,43 @@
 /** Masters of other logs that this one has met: each says so in Status, until it has not met the other for a while. */
 import { describeRival } from '#node/advice.ts';
+import { RecentNotes } from '#node/recent-notes.ts';
 import type { Clock } from '#platform/clock.ts';
-
-/** Some rounds of the announcer. */
-const RIVAL_MS = 40_000;
-const RIVALS_MAX = 8;
 
 interface Rival {
   readonly logId: string;
-  readonly atMs: number;
-  /** Whether the other one counts this node among its replicas; otherwise this one does the other. */
+  /** Whether the other master counts this node among its replicas; otherwise this one counts the other. */
   readonly isClaim: boolean;
 }
 
 export class Rivals {
-  readonly #clock: Clock;
-  readonly #met = new Map<string, Rival>();
+  readonly #met: RecentNotes<Rival>;
 
   constructor(clock: Clock) {
-    this.#clock = clock;
+    this.#met = new RecentNotes(clock);
   }
 
   /** A node that belongs to this group leads another log. */
   found(address: string, logId: string): void {
-    this.#note(address, logId, false);
+    this.#met.note(address, { logId, isClaim: false });
   }
 
   /** A master counts this node among its replicas. */
   claimedBy(address: string, logId: string): void {
-    this.#note(address, logId, true);
+    this.#met.note(address, { logId, isClaim: true });
   }
 
   /** It follows by now. */
   forget(address: string): void {
-    this.#met.delete(address);
+    this.#met.forget(address);
   }
 
   /** For Status; `own`: this node's address. */
   reasons(own: string): string[] {
-    const oldestMs = this.#clock.monotonicMs() - RIVAL_MS;
-    for (const [address, { atMs }] of this.#met) if (atMs < oldestMs) this.#met.delete(address);
-    return [...this.#met].map(([address, { logId, isClaim }]) =>
-      isClaim ? describeClaim(address, logId, own) : describeRival({ address, logId }, own),
-    );
-  }
-
-  #note(address: string, logId: string, isClaim: boolean): void {
-    if (!this.#met.has(address) && this.#met.size >= RIVALS_MAX) return;
-    this.#met.set(address, { logId, isClaim, atMs: this.#clock.monotonicMs() });
+    return this.#met
+      .list()
+      .map(([address, { logId, isClaim }]) =>
+        isClaim ? describeClaim(address, logId, own) : describeRival({ address, logId }, own),
+      );
   }
 }
 

@@ -45,7 +45,8 @@ export interface RegistryOptions {
   /** Called with keys that clients of a replica read recently. */
   readonly onHotKeys: (keys: readonly string[]) => void;
   /** Called with a term above this node's own that a replica has seen. */
-  readonly onFenced: (term: number) => void;
+  /** The node at `address` has seen a higher term than this node's. */
+  readonly onFenced: (term: number, address: string) => void;
   /** Called when a replica begins to report that its state differs from this node's. */
   readonly onMismatch?: (() => void) | undefined;
 }
@@ -124,7 +125,7 @@ export class ReplicaRegistry {
     const { logId, term } = this.#options.identity();
     const seenTerm = Math.max(request.term, termOf(request.tail.epoch));
     if (request.logId === logId && seenTerm > term) {
-      this.#options.onFenced(seenTerm);
+      this.#options.onFenced(seenTerm, address);
       // It may have records that this node lacks. A node that leads again first asks every node it remembers.
       await this.#remember(request.nodeId, address);
     }
@@ -281,7 +282,7 @@ export class ReplicaRegistry {
         heartbeatMs,
         onAck: (durableLsn: Lsn) => acks.ack(nodeId, durableLsn),
         onHotKeys,
-        onFenced,
+        onFenced: (term) => onFenced(term, address),
         onMismatch: this.#options.onMismatch,
       },
       tail,

@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 
 const FLOOD = 'test/node/log-flood.test.ts';
+const TERMS = 'test/node/believed-terms.test.ts';
 const IDENTITY = 'test/node/identity.test.ts';
 
 export const ADVICE_MUTANTS: readonly Mutant[] = [
@@ -40,5 +41,19 @@ export const ADVICE_MUTANTS: readonly Mutant[] = [
     text: "const problem = before?.pusher.address === address ? before.pusher.progress.problem : '';",
     replacement: "const problem = before?.pusher.address === null ? before.pusher.progress.problem : '';",
     tests: [IDENTITY],
+  },
+  {
+    name: 'term that is not believed shown for ever',
+    file: 'internal/node/recent-notes.ts',
+    text: 'if (atMs < oldestMs) this.#notes.delete(address);',
+    replacement: 'if (atMs < oldestMs - 1e12) this.#notes.delete(address);',
+    tests: [TERMS],
+  },
+  {
+    name: 'term that is not believed without the address of its node',
+    file: 'internal/node/fence.ts',
+    text: '.map(([address, why]) =>',
+    replacement: ".map(([, why]) => ['a replica', why] as const).map(([address, why]) =>",
+    tests: [TERMS],
   },
 ];

@@ -17,6 +17,8 @@ const TOO_HIGH = 1 + TERM_JUMP_MAX + 1;
 const manifestOf = (disk: MemoryFileSystem): Manifest =>
   tryDecodeManifest(disk.content('/data/MANIFEST')) as Manifest;
 
+const reasonsOf = ({ node }: TestNode): string => node.status().reasons.join('\n');
+
 /** What a message of v0.1.0 or a fault left on a disk. */
 function poison(disk: MemoryFileSystem, fields: Partial<Manifest>): MemoryFileSystem {
   disk.put('/data/MANIFEST', encodeManifest({ ...manifestOf(disk), ...fields }));
@@ -168,11 +170,21 @@ describe('a group with a term that is too high on its disks', () => {
   it('goes on where one replica has it: the master says which way out there is', async () => {
     const { group, master, one, two } = await threeNodes();
     const disk = poison(await group.stop(two), { term: TERM_MAX });
-    await group.replica('two', { fileSystem: disk });
+    const bad = await group.replica('two', { fileSystem: disk });
     await group.clock.advance(5_000);
+    const wayOut =
+      /term 2097151 is not believed.*stop every node of the group and run on each: walnut wal reset-term DIR/;
+    expect(reasonsOf(master)).toMatch(/(^|\n)two:1 refuses to follow: term 2097151 is not believed/);
+    expect(reasonsOf(master)).toMatch(wayOut);
+    expect(reasonsOf(bad)).toMatch(wayOut);
     await group.set(master, 'still', 'written');
     await group.untilLevel([master, one]);
     expect(master.node.status()).toMatchObject({ state: 'serving', term: 1 });
+    // Once that node is mended, nothing is said of it any more.
+    const mended = await group.replica('two', { fileSystem: poison(await group.stop(bad), { term: 1 }) });
+    await group.untilLevel([master, one, mended]);
+    await group.clock.advance(41_000);
+    expect(master.node.status().reasons).toEqual([]);
   });
 
   it('a fenced master of it says what to run, and a promotion does, too', async () => {
