@@ -4,25 +4,10 @@
  * its address. Pure.
  */
 import { formatPosition, type Position, TERM_MAX, termOf } from '#model/position.ts';
-import type { Quarantine } from '#model/status.ts';
 import { describeLastTerm } from '#model/terms.ts';
+import { adviceWithoutData, describeNoData } from '#node/advice-without-data.ts';
 import { type Asked, endOf, isLeading, whyDisbelieved } from '#node/ask-replicas.ts';
-
-/** This node, as the others would see it. */
-export interface Self {
-  readonly nodeId: string;
-  /** `host:port` at which an operator reaches it. */
-  readonly address: string;
-  /** Empty: it holds no log. */
-  readonly logId: string;
-  /** The last record in its log. */
-  readonly tail: Position;
-  /** The highest term it has persisted. */
-  readonly term: number;
-  /** Whom it follows; empty on a master. */
-  readonly upstream: string;
-  readonly quarantine?: Quarantine | undefined;
-}
+import { endOfAsked, furthest, ifGone, isAhead, logsOf, type Self } from '#node/furthest.ts';
 
 /** The node that leads this one's log in a term that it could follow, or any log where it holds none. */
 export function leaderFor(self: Self, asked: readonly Asked[]): Asked | undefined {
@@ -55,6 +40,7 @@ export function adviceFor(self: Self, asked: readonly Asked[]): string {
   if (self.term >= TERM_MAX) return describeLastTerm(self.term);
   const upstream = asked.find(({ address }) => address === self.upstream);
   const others = asked.filter(({ status }) => status.nodeId !== self.nodeId);
+  if (self.logId === '') return adviceWithoutData(self, others);
   const ownLog = others.filter(
     (one) => one.status.logId === self.logId && whyDisbelieved(one, self) === undefined,
   );
@@ -64,11 +50,7 @@ export function adviceFor(self: Self, asked: readonly Asked[]): string {
       ? upstream
       : undefined;
   const best = furthest(self, wrong === undefined ? ownLog : ownLog.filter((one) => !isOfMaster(one, wrong)));
-  if (best === undefined) {
-    return upstream === undefined && self.upstream !== ''
-      ? `this node holds no data; start the node at ${self.upstream}, or promote one that does hold the data`
-      : '';
-  }
+  if (best === undefined) return upstream === undefined && self.upstream !== '' ? describeNoData(self) : '';
   const promote = `walnut promote --address ${best.address}`;
   const where = `${best.address === self.address ? 'this node' : best.address} is furthest, at ${formatPosition(best.end)}`;
   if (wrong !== undefined) {
@@ -79,16 +61,7 @@ export function adviceFor(self: Self, asked: readonly Asked[]): string {
       `all choices: walnut quarantine list --address ${self.address}`
     );
   }
-  const silent =
-    self.upstream !== '' && upstream === undefined
-      ? ` (${self.upstream} does not answer: if it is gone)`
-      : '';
-  return `no node leads this log, and ${where}: ${promote}${silent}`;
-}
-
-interface Furthest {
-  readonly address: string;
-  readonly end: Position;
+  return `no node leads this log, and ${where}: ${promote}${ifGone(self, asked)}`;
 }
 
 /** Whether a node is the master that quarantined this one, or holds what that one wrote: neither is the way back. */
@@ -100,31 +73,6 @@ function isFollowing({ status }: Asked, master: Asked): boolean {
   return (
     status.upstream?.address === master.address && status.upstream.isLinked && status.state !== 'quarantined'
   );
-}
-
-/** By term, then by records, then by address: every node names the same. Undefined where nobody holds a record. */
-function furthest(self: Self, others: readonly Asked[]): Furthest | undefined {
-  let best: Furthest | undefined =
-    self.logId === '' || self.tail.lsn === 0 ? undefined : { address: self.address, end: self.tail };
-  for (const one of others) {
-    const other = { address: one.address, end: endOfAsked(one) };
-    if (other.end.lsn > 0 && (best === undefined || isBefore(other, best))) best = other;
-  }
-  return best;
-}
-
-function endOfAsked({ status }: Asked): Position {
-  return { epoch: status.position.epoch, lsn: endOf(status) };
-}
-
-function isBefore(a: Furthest, b: Furthest): boolean {
-  if (isAhead(a.end, b.end) || isAhead(b.end, a.end)) return isAhead(a.end, b.end);
-  return a.end.epoch === b.end.epoch ? a.address < b.address : a.end.epoch > b.end.epoch;
-}
-
-function isAhead(a: Position, b: Position): boolean {
-  const [termA, termB] = [termOf(a.epoch), termOf(b.epoch)];
-  return termA === termB ? a.lsn > b.lsn : termA > termB;
 }
 
 /** Of how many nodes, and of how many logs, a master tells. */
@@ -153,7 +101,7 @@ export function describeOthers(
   others: readonly Asked[],
   followers: readonly Position[],
 ): string[] {
-  const logs = [...new Set(others.map(({ status }) => status.logId))].sort().slice(0, TOLD_MAX);
+  const logs = logsOf(others).slice(0, TOLD_MAX);
   return logs.flatMap((logId) => {
     const holders = others.filter(({ status }) => status.logId === logId);
     const best = furthest({ ...self, logId: '' }, holders);

@@ -7,8 +7,9 @@
  */
 import type { EngineHost } from '#engine/engine-host.ts';
 import { termOf } from '#model/position.ts';
-import { adviceFor, describeMoved, leaderFor, type Self } from '#node/advice.ts';
+import { adviceFor, describeMoved, leaderFor } from '#node/advice.ts';
 import { type Asked, askNodes, isLeading } from '#node/ask-replicas.ts';
+import type { Self } from '#node/furthest.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
 
@@ -118,11 +119,17 @@ export class Lookout {
     );
   }
 
-  /** Another master, or another history of the same one, may hold all that is here. */
+  /**
+   * Another master, or another history of the same one, may hold all that is
+   * here. A master of a third log does not, but is the one to be named.
+   */
   #weigh({ quarantine, logId }: Self, { status }: Asked): void {
     const leadership = `${status.nodeId}:${status.position.epoch}`;
-    const isJudged = status.position.epoch === quarantine?.upstreamPosition.epoch;
-    if (status.logId !== logId || isJudged || leadership === this.#weighed) return;
+    const isJudged =
+      status.logId === logId
+        ? status.position.epoch === quarantine?.upstreamPosition.epoch
+        : status.logId === quarantine?.upstreamLogId || !isLeading(status);
+    if (isJudged || leadership === this.#weighed) return;
     this.#weighed = leadership;
     this.#role.reconsider();
   }

@@ -21,10 +21,11 @@ import type {
 } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { checkBelieved } from '#model/terms.ts';
-import { adviceFor, type Self } from '#node/advice.ts';
+import { adviceFor } from '#node/advice.ts';
 import { Announcer } from '#node/announcer.ts';
 import { type Asked, askNodes, findLeader, judgeAll } from '#node/ask-replicas.ts';
 import { Fence } from '#node/fence.ts';
+import type { Self } from '#node/furthest.ts';
 import { Hearsay } from '#node/hearsay.ts';
 import { checkKeptLog } from '#node/kept-log-check.ts';
 import { Membership } from '#node/membership.ts';

@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 
 const FLOOD = 'test/node/log-flood.test.ts';
+const WAYS_OUT = 'test/node/ways-out.test.ts';
 const TERMS = 'test/node/believed-terms.test.ts';
 const IDENTITY = 'test/node/identity.test.ts';
 
@@ -55,5 +56,19 @@ export const ADVICE_MUTANTS: readonly Mutant[] = [
     text: '.map(([address, why]) =>',
     replacement: ".map(([, why]) => ['a replica', why] as const).map(([address, why]) =>",
     tests: [TERMS],
+  },
+  {
+    name: 'node without data that sees no holder of it',
+    file: 'internal/node/advice.ts',
+    text: "if (self.logId === '') return adviceWithoutData(self, others);",
+    replacement: 'if (self.logId === null) return adviceWithoutData(self, others);',
+    tests: [WAYS_OUT, 'test/node/advice.test.ts'],
+  },
+  {
+    name: 'quarantine that goes on naming a master which is gone',
+    file: 'internal/node/lookout.ts',
+    text: ': status.logId === quarantine?.upstreamLogId || !isLeading(status);',
+    replacement: ': status.logId !== logId;',
+    tests: [WAYS_OUT],
   },
 ];

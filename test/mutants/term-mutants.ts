@@ -113,7 +113,7 @@ export const TERM_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'advice that names a node which holds less',
-    file: 'internal/node/advice.ts',
+    file: 'internal/node/furthest.ts',
     text: 'if (other.end.lsn > 0 && (best === undefined || isBefore(other, best)))',
     replacement: 'if (other.end.lsn > 0 && best === undefined)',
     tests: [WAYS_OUT],

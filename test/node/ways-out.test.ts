@@ -329,6 +329,25 @@ describe('a master started on an empty directory', () => {
     expect(reasonsOf(fresh)).toMatch(/held by two:1 and not here; .*walnut promote --address two:1;/);
   });
 
+  it('is named as it is now, where another wrong one has taken its place', async () => {
+    const { group, fresh, one, two } = await emptied();
+    const judgedBy = ({ node }: TestNode) => node.quarantineList().map(({ upstreamLogId }) => upstreamLogId);
+    const first = fresh.node.status().logId;
+    expect([one, two].map(judgedBy)).toEqual([[first], [first]]);
+    await group.stop(fresh);
+    const disk = await group.stop(two);
+    const second = await group.master();
+    const { logId } = second.node.status();
+    expect(logId).not.toBe(first);
+    const again = await group.replica('two', { fileSystem: disk });
+    await group.clock.advance(20_000);
+    expect([one, again].map(judgedBy)).toEqual([[logId], [logId]]);
+    for (const node of [one, again])
+      expect(reasonsOf(node)).toMatch(
+        /stop the master at master:1 and then: walnut promote --address one:1;/,
+      );
+  });
+
   it('is not passed over while it takes writes; once it is stopped a quarantined replica leads without force', async () => {
     const { group, fresh, one, two } = await emptied();
     expect(reasonsOf(one)).toMatch(
@@ -407,6 +426,22 @@ describe('a promoted master that was emptied', () => {
     await group.set(two, 'more', 'of it');
     await group.untilLevel([two, old, emptied]);
     expect(await group.get(old, 'after')).toBe('it');
+  });
+
+  it('names that node itself, where it knows the others by its configuration only', async () => {
+    const { group, master, one, two } = await threeNodes();
+    group.kill(master);
+    await promote(group, one);
+    await group.untilLevel([one, two]);
+    group.kill(one);
+    const emptied = await group.replica('one', { replicas: ['two:1'] });
+    await group.clock.advance(10_000);
+    expect(emptied.node.status().logId).toBe('');
+    expect(reasonsOf(emptied)).toMatch(/two:1 is furthest, at \d+-\d+: walnut promote --address two:1/);
+    await promote(group, two);
+    await group.set(two, 'after', 'it');
+    await group.untilLevel([two, emptied]);
+    expect(emptied.node.status().reasons).toEqual([]);
   });
 });
 

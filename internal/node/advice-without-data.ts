@@ -1,0 +1,50 @@
+/** What a node without a log tells an operator: it belongs to the group whose data the others hold. Pure. */
+import { formatPosition } from '#model/position.ts';
+import { type Asked, endOf, isLeading } from '#node/ask-replicas.ts';
+import { furthest, ifGone, logsOf, type Self } from '#node/furthest.ts';
+
+/** How many masters, and how many logs, are named. */
+const TOLD_MAX = 3;
+
+/** `others`: what every other node that answered says. Empty where this node follows by itself. */
+export function adviceWithoutData(self: Self, others: readonly Asked[]): string {
+  const holders = others.filter((one) => one.status.logId !== '' && endOf(one.status) > 0);
+  if (holders.length === 0) return describeNoData(self);
+  const leaders = holders.filter(({ status }) => isLeading(status));
+  if (leaders.length > 0) return logsOf(leaders).length === 1 ? '' : describeLeaders(leaders);
+  const bests = logsOf(holders)
+    .slice(0, TOLD_MAX)
+    .map((logId) => ({
+      logId,
+      best: furthest(
+        self,
+        holders.filter(({ status }) => status.logId === logId),
+      ),
+    }));
+  const choices = bests.flatMap(({ logId, best }) => {
+    if (best === undefined) return [];
+    const { address, end } = best;
+    return [{ address, at: formatPosition(end), logId, promote: `walnut promote --address ${address}` }];
+  });
+  const [choice] = choices;
+  if (choice !== undefined && choices.length === 1) {
+    const { address, at, promote } = choice;
+    return `no node leads and this one holds no data; ${address} is furthest, at ${at}: ${promote}${ifGone(self, others)}`;
+  }
+  return (
+    'no node leads and this one holds no data; others hold different logs, so promote the right one: ' +
+    choices.map(({ promote, logId, at }) => `${promote} (log ${logId}, at ${at})`).join(', or ')
+  );
+}
+
+export function describeNoData({ upstream }: Self): string {
+  return `this node holds no data; start the node at ${upstream}, or promote one that does hold the data`;
+}
+
+function describeLeaders(leaders: readonly Asked[]): string {
+  const led = leaders.slice(0, TOLD_MAX).map(({ address, status }) => `${address} leads log ${status.logId}`);
+  return (
+    `this node holds no data, and it is not known which group it belongs to: ${led.join(', ')}; ` +
+    'set master.address to the right one and start this node again'
+  );
+}

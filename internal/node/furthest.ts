@@ -1,0 +1,64 @@
+/**
+ * Which node holds the most of a log: that one is promoted where nobody leads.
+ * Every node that asks the same others names the same one. Pure.
+ */
+import { type Position, termOf } from '#model/position.ts';
+import type { Quarantine } from '#model/status.ts';
+import { type Asked, endOf } from '#node/ask-replicas.ts';
+
+/** This node, as the others would see it. */
+export interface Self {
+  readonly nodeId: string;
+  /** `host:port` at which an operator reaches it. */
+  readonly address: string;
+  /** Empty: it holds no log. */
+  readonly logId: string;
+  /** The last record in its log. */
+  readonly tail: Position;
+  /** The highest term it has persisted. */
+  readonly term: number;
+  /** Whom it follows; empty on a master. */
+  readonly upstream: string;
+  readonly quarantine?: Quarantine | undefined;
+}
+
+/** A node and the last record that it holds. */
+export interface Furthest {
+  readonly address: string;
+  readonly end: Position;
+}
+
+/** By term, then by records, then by address: every node names the same. Undefined where nobody holds a record. */
+export function furthest(self: Self, others: readonly Asked[]): Furthest | undefined {
+  let best: Furthest | undefined =
+    self.logId === '' || self.tail.lsn === 0 ? undefined : { address: self.address, end: self.tail };
+  for (const one of others) {
+    const other = { address: one.address, end: endOfAsked(one) };
+    if (other.end.lsn > 0 && (best === undefined || isBefore(other, best))) best = other;
+  }
+  return best;
+}
+
+export function endOfAsked({ status }: Asked): Position {
+  return { epoch: status.position.epoch, lsn: endOf(status) };
+}
+
+function isBefore(a: Furthest, b: Furthest): boolean {
+  if (isAhead(a.end, b.end) || isAhead(b.end, a.end)) return isAhead(a.end, b.end);
+  return a.end.epoch === b.end.epoch ? a.address < b.address : a.end.epoch > b.end.epoch;
+}
+
+export function isAhead(a: Position, b: Position): boolean {
+  const [termA, termB] = [termOf(a.epoch), termOf(b.epoch)];
+  return termA === termB ? a.lsn > b.lsn : termA > termB;
+}
+
+export function logsOf(nodes: readonly Asked[]): string[] {
+  return [...new Set(nodes.map(({ status }) => status.logId))].sort();
+}
+
+/** The condition under which another node may be promoted: that the one followed is not only silent. */
+export function ifGone({ upstream }: Self, asked: readonly Asked[]): string {
+  const isSilent = upstream !== '' && !asked.some(({ address }) => address === upstream);
+  return isSilent ? ` (${upstream} does not answer: if it is gone)` : '';
+}
