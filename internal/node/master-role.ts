@@ -144,15 +144,20 @@ export class MasterRole {
       identity: () => host.manifest,
       signal: this.#abort.signal,
     });
-    this.#announcer = new Announcer({
-      dialer: options.dialer,
-      clock: options.clock,
-      logger: options.logger,
+    this.#announcer = this.#createAnnouncer();
+  }
+
+  #createAnnouncer(): Announcer {
+    const { dialer, clock, logger } = this.#options;
+    return new Announcer({
+      dialer,
+      clock,
+      logger,
       announcement: () => ({
-        nodeId: host.manifest.nodeId,
-        logId: host.manifest.logId,
-        term: termOf(engine.log.tail.epoch),
-        advertise: seat.advertise,
+        nodeId: this.#host.manifest.nodeId,
+        logId: this.#host.manifest.logId,
+        term: termOf(this.#engine.log.tail.epoch),
+        advertise: this.#seat.advertise,
       }),
       absent: () => (this.isTakingWrites ? this.members.absent() : []),
       onFenced: (term, address) => this.#fence.heardOf(term, address),
