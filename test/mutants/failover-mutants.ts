@@ -54,9 +54,9 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'promotion cut short that is not finished by the next start',
-    file: 'internal/node/master-role.ts',
-    text: '    return promotedTo === term && term > termOf(this.#engine.log.tail.epoch);',
-    replacement: '    return promotedTo === term && term > termOf(this.#engine.log.tail.epoch) && term < 0;',
+    file: 'internal/node/master-epoch.ts',
+    text: '    return promotedTo === term && term > termOf(engine.log.tail.epoch);',
+    replacement: '    return promotedTo === term && term > termOf(engine.log.tail.epoch) && term < 0;',
     tests: [PROMOTION],
   },
   {
@@ -84,15 +84,15 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'old term begun although a higher one was granted while the master waited for space',
     file: 'internal/node/master-role.ts',
-    text: '        if (lacksEpoch()) await this.#beginEpoch();',
-    replacement: '        if (!this.#hasEpoch) await this.#beginEpoch();',
+    text: '        if (lacksEpoch()) await this.#epoch.begin();',
+    replacement: '        if (!this.#epoch.hasBegun) await this.#epoch.begin();',
     tests: [HAZARDS],
   },
   {
     name: 'pushes in the old term by a new master whose disk is full',
-    file: 'internal/node/master-role.ts',
-    text: '    return this.#isPromoted ? this.#host.manifest.term : termOf(this.#engine.log.tail.epoch);',
-    replacement: '    return termOf(this.#engine.log.tail.epoch);',
+    file: 'internal/node/master-epoch.ts',
+    text: '    return this.isPromoted ? host.manifest.term : termOf(engine.log.tail.epoch);',
+    replacement: '    return termOf(engine.log.tail.epoch);',
     tests: [HAZARDS],
   },
   {

@@ -1,0 +1,99 @@
+/**
+ * The epoch that a master leads. Every start and every promotion begins one: its
+ * record is durable before the first write of it. A full disk only delays that;
+ * a failed disk rejects.
+ */
+import type { Engine } from '#engine/engine.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
+import { WalnutError } from '#model/errors.ts';
+import { type Epoch, makeEpoch, termOf } from '#model/position.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+
+const DURABLE_TIMEOUT_MS = 30_000;
+
+export interface MasterEpochParts {
+  readonly options: Pick<NodeOptions, 'limits' | 'random' | 'role'>;
+  readonly host: EngineHost;
+  readonly engine: Engine;
+  /** The last epoch that this process began, whatever roles it has had since; 0: none. */
+  readonly run: { epoch: Epoch };
+}
+
+export class MasterEpoch {
+  readonly #parts: MasterEpochParts;
+  #hasBegun = false;
+
+  constructor(parts: MasterEpochParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether this master has an epoch, so that it may write. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  /** Whether this node was promoted to the highest term it knows of, and has no record of it yet. */
+  get isPromoted(): boolean {
+    const { host, engine } = this.#parts;
+    const { term, promotedTo = 0 } = host.manifest;
+    return promotedTo === term && term > termOf(engine.log.tail.epoch);
+  }
+
+  /** The term that this node leads: MANIFEST decides, since the record of its epoch may have to wait for space. */
+  get term(): number {
+    const { host, engine } = this.#parts;
+    return this.isPromoted ? host.manifest.term : termOf(engine.log.tail.epoch);
+  }
+
+  /** Logs the epoch of this start or promotion, and limits that changed. Does nothing where there is no space. */
+  async begin(): Promise<void> {
+    const { engine, options, run } = this.#parts;
+    const epoch = this.#next();
+    try {
+      if (epoch !== undefined) {
+        await this.#logged((done) => engine.submitEpoch(epoch, done));
+        run.epoch = epoch;
+      }
+      if (this.#hasNewLimits(epoch)) await this.#logged((done) => engine.submitLimits(options.limits, done));
+      this.#hasBegun = true;
+    } catch (error) {
+      if (!(error instanceof WalnutError) || error.code !== 'resource_exhausted') throw error;
+    }
+  }
+
+  /**
+   * A master's configuration sets the limits. A replica that was promoted keeps
+   * those of the log, whatever its own file says.
+   */
+  #hasNewLimits(begun: Epoch | undefined): boolean {
+    const { engine, options } = this.#parts;
+    const isFresh = begun !== undefined && engine.epochs.starts().length === 1;
+    if (options.role === 'replica' && !isFresh) return false;
+    const { limits } = options;
+    const { entriesMax, bytesMax, policy } = engine.store.limits;
+    return entriesMax !== limits.entriesMax || bytesMax !== limits.bytesMax || policy !== limits.policy;
+  }
+
+  /**
+   * Every start begins an epoch, after a clean stop too: the directory may have
+   * been copied meanwhile, and two histories must never share an epoch. Undefined
+   * where this process wrote the end of the log, in an epoch it began itself.
+   */
+  #next(): Epoch | undefined {
+    const { engine, host, options, run } = this.#parts;
+    const { tail } = engine.log;
+    const nonce = (): number => options.random.uint32();
+    if (tail.lsn === 0 || this.isPromoted) return makeEpoch(Math.max(1, host.manifest.term), nonce());
+    return tail.epoch === run.epoch ? undefined : makeEpoch(termOf(tail.epoch), nonce());
+  }
+
+  /** Submits a control record and waits until it is durable. */
+  async #logged(submit: (done: (error?: WalnutError) => void) => number): Promise<void> {
+    const { engine } = this.#parts;
+    await new Promise<void>((resolve, reject) => {
+      submit((error) => (error === undefined ? resolve() : reject(error)));
+    });
+    if (await engine.waitDurable(engine.applied.lsn, DURABLE_TIMEOUT_MS)) return;
+    throw new WalnutError('storage_failed', `the log did not sync within ${DURABLE_TIMEOUT_MS} ms`);
+  }
+}

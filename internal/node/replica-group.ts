@@ -1,0 +1,195 @@
+/**
+ * A master's replicas: who registers, who is pushed to, who is known and away and
+ * is told to follow, and which other masters claim nodes of this group.
+ */
+import type { Engine } from '#engine/engine.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
+import { PUSH_BYTES_MAX_DEFAULT } from '#model/limits.ts';
+import { termOf } from '#model/position.ts';
+import type { NodeAddress, RegisterAnswer, RegisterRequest } from '#model/replication.ts';
+import type { ReplicaStatus } from '#model/status.ts';
+import { Announcer } from '#node/announcer.ts';
+import type { Self } from '#node/furthest.ts';
+import { Hearsay } from '#node/hearsay.ts';
+import { Membership } from '#node/membership.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+import { OtherHistories } from '#node/other-histories.ts';
+import { ReplicaList } from '#node/replica-list.ts';
+import { Rivals } from '#node/rivals.ts';
+import type { AckLedger } from '#replication/ack-ledger.ts';
+import { ReplicaRegistry } from '#replication/replica-registry.ts';
+
+export interface ReplicaGroupParts {
+  readonly options: NodeOptions;
+  readonly host: EngineHost;
+  readonly engine: Engine;
+  readonly acks: AckLedger;
+  /** What other nodes are told to register with; see `AnnounceRequest`. */
+  readonly advertise: string;
+  readonly self: () => Self;
+  /** The term that this node leads. */
+  readonly term: () => number;
+  /** Whether this master takes writes: only then is anybody told to follow it. */
+  readonly isTakingWrites: () => boolean;
+  /** The node at `address` has seen a higher term. */
+  readonly onTerm: (term: number, address: string) => void;
+  /** A replica begins to say that its state differs from the one here. */
+  readonly onReplicaDiffers: () => void;
+  /** Aborts when the master ends. */
+  readonly signal: AbortSignal;
+}
+
+export class ReplicaGroup {
+  readonly #parts: ReplicaGroupParts;
+  readonly #list: ReplicaList;
+  readonly #registry: ReplicaRegistry;
+  /** Which replicas may follow. */
+  readonly members: Membership;
+  readonly #hearsay: Hearsay;
+  readonly #announcer: Announcer;
+  readonly #rivals: Rivals;
+  readonly #others: OtherHistories;
+
+  constructor(parts: ReplicaGroupParts) {
+    const { options, host, signal, self } = parts;
+    this.#parts = parts;
+    const list = new ReplicaList(host.directory, options.replicas);
+    const isLive = (address: string): boolean => this.#registry.isLiveAt(address);
+    this.#list = list;
+    this.#hearsay = new Hearsay(options, list, isLive, host.manifest.nodeId, signal);
+    this.#registry = this.#createRegistry();
+    const identity = () => host.manifest;
+    this.members = new Membership({
+      list,
+      registry: this.#registry,
+      dialer: options.dialer,
+      identity,
+      signal,
+    });
+    this.#rivals = new Rivals(options.clock);
+    this.#announcer = this.#createAnnouncer();
+    this.#others = new OtherHistories({
+      options,
+      replicas: () => this.#registry.statuses(),
+      absent: () => this.#announcer.absent,
+      self,
+      signal,
+    });
+  }
+
+  #createRegistry(): ReplicaRegistry {
+    const { options, host, engine, acks, term, onTerm, onReplicaDiffers } = this.#parts;
+    return new ReplicaRegistry({
+      engine,
+      nodeId: host.manifest.nodeId,
+      identity: () => ({ logId: host.manifest.logId, term: term() }),
+      book: this.#hearsay.book,
+      dialer: options.dialer,
+      acks,
+      clock: options.clock,
+      logger: options.logger,
+      syncIntervalMs: options.pushIntervalMs,
+      ringBytesMax: options.ringBytesMax,
+      pushBytesMax: options.pushBytesMax ?? PUSH_BYTES_MAX_DEFAULT,
+      heartbeatMs: options.heartbeatMs,
+      // A read on a replica keeps an entry from eviction as a read here does.
+      onHotKeys: (keys) => {
+        for (const key of keys) engine.store.touch(key);
+      },
+      onFenced: onTerm,
+      onMismatch: onReplicaDiffers,
+    });
+  }
+
+  #createAnnouncer(): Announcer {
+    const { options, host, engine, advertise, isTakingWrites, onTerm } = this.#parts;
+    const { dialer, clock, logger } = options;
+    return new Announcer({
+      dialer,
+      clock,
+      logger,
+      announcement: () => ({
+        nodeId: host.manifest.nodeId,
+        logId: host.manifest.logId,
+        term: termOf(engine.log.tail.epoch),
+        advertise,
+      }),
+      absent: () => (isTakingWrites() ? this.members.absent() : []),
+      onFenced: onTerm,
+      onFollowed: (address) => this.#rivals.forget(address),
+      onRival: (address, logId) => this.#rivals.found(address, logId),
+    });
+  }
+
+  /** Begins to keep the newest records in memory. */
+  start(): void {
+    this.#registry.start();
+  }
+
+  /** Begins to tell those that are known and away to follow. */
+  announce(): void {
+    this.#announcer.start();
+  }
+
+  /** Ends all pushes and calls. */
+  async stop(): Promise<void> {
+    await this.#announcer.stop();
+    await this.#registry.close();
+    await this.#hearsay.idle();
+    await this.#others.idle();
+  }
+
+  /** Asks around where it is time to. Does not wait for answers. */
+  tick(): void {
+    this.#hearsay.tick();
+    if (this.#parts.isTakingWrites()) this.#others.tick();
+  }
+
+  register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
+    return this.#registry.register(request, remoteAddress);
+  }
+
+  /** Remembers a node in MANIFEST, so that it is asked from now on. */
+  remember(node: NodeAddress): Promise<void> {
+    return this.#list.remember(node, (address) => this.#registry.isLiveAt(address));
+  }
+
+  /** The master of another log counts this node among its replicas. */
+  noteRival(address: string, logId: string): void {
+    this.#rivals.claimedBy(address, logId);
+  }
+
+  get statuses(): ReplicaStatus[] {
+    return this.#registry.statuses();
+  }
+
+  /** How many replicas take pushes and answered lately. */
+  get liveCount(): number {
+    return this.#registry.liveCount;
+  }
+
+  /** Addresses that MANIFEST and the configuration name. */
+  get known(): string[] {
+    return this.#list.known();
+  }
+
+  /** Addresses of all nodes that may hold newer history: those known, and those that only registered lately. */
+  get others(): string[] {
+    return this.#hearsay.others;
+  }
+
+  /** Which nodes those are, as far as known, each by its last address. */
+  get nodes(): NodeAddress[] {
+    return this.#hearsay.nodes;
+  }
+
+  /** For Status: masters of other logs. */
+  get rivals(): string[] {
+    return this.#rivals.reasons(this.#parts.self().address);
+  }
+
+  /** For Status: nodes that do not follow, unless `reasons` names them already. */
+  reasonsBeside(reasons: readonly string[]): string[] {
+    return this.#others.reasonsBeside(reasons);
+  }
+}
