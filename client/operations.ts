@@ -6,6 +6,7 @@ import {
   BatchOperationSchema,
   type BatchRequestSchema,
   type BatchResult,
+  type DeletePrefixRequestSchema,
   type DeleteRequestSchema,
   type GetRequestSchema,
   type IncrementRequestSchema,
@@ -17,6 +18,10 @@ import type { PendingOperation } from './batch-queue.ts';
 export type GetOptions = Omit<MessageInitShape<typeof GetRequestSchema>, 'key' | '$typeName'>;
 export type SetOptions = Omit<MessageInitShape<typeof SetRequestSchema>, 'key' | 'value' | '$typeName'>;
 export type IncrementOptions = Omit<MessageInitShape<typeof IncrementRequestSchema>, 'key' | '$typeName'>;
+export type DeletePrefixOptions = Omit<
+  MessageInitShape<typeof DeletePrefixRequestSchema>,
+  'prefix' | 'cursor' | '$typeName'
+>;
 export type DeleteOptions = Omit<MessageInitShape<typeof DeleteRequestSchema>, 'key' | '$typeName'>;
 
 /** An operation of an atomic Batch, by its kind. */

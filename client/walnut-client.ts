@@ -32,6 +32,7 @@ import {
   type AtomicOptions,
   checkText,
   type DeleteOptions,
+  type DeletePrefixOptions,
   errorOf,
   type GetOptions,
   type IncrementOptions,
@@ -142,6 +143,26 @@ export class WalnutClient {
     });
   }
 
+  /**
+   * Deletes every entry whose key begins with `prefix`, call after call, after what was
+   * called before. Resolves with how many there were; keys written meanwhile may stay.
+   */
+  async deletePrefix(prefix: string, options: DeletePrefixOptions = {}): Promise<number> {
+    this.#checkOpen();
+    if (!prefix.isWellFormed()) throw invalid('ill-formed text: prefix has lone surrogates');
+    await this.#sending;
+    const timeoutMs = this.#timeoutMs + (options.timeoutMs ?? 0);
+    let deleted = 0;
+    let cursor = '';
+    do {
+      const answer = await this.#store.deletePrefix({ ...options, prefix, cursor }, { timeoutMs });
+      this.session.observe(answer.position);
+      deleted += answer.deleted;
+      cursor = answer.nextCursor;
+    } while (cursor !== '');
+    return deleted;
+  }
+
   /** Refuses further calls, and resolves when all earlier ones are settled. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -160,8 +181,12 @@ export class WalnutClient {
     });
   }
 
-  #push(pending: PendingOperation | PendingAtomic): void {
+  #checkOpen(): void {
     if (this.#isClosed) throw new ConnectError('this client is closed', Code.Canceled);
+  }
+
+  #push(pending: PendingOperation | PendingAtomic): void {
+    this.#checkOpen();
     this.#queue.push(pending);
     this.#sending ??= this.#send();
   }

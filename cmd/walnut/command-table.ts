@@ -22,6 +22,10 @@ export const COMMAND_FILES: readonly CommandFile[] = [
     names: ['increment'],
     load: async () => (await import('./keys/increment-command.ts')).addIncrementCommand,
   },
+  {
+    names: ['delete-prefix'],
+    load: async () => (await import('./keys/delete-prefix-command.ts')).addDeletePrefixCommand,
+  },
   { names: ['await'], load: async () => (await import('./keys/await-command.ts')).addAwaitCommand },
   { names: ['status'], load: async () => (await import('./group/status-command.ts')).addStatusCommand },
   { names: ['digest'], load: async () => (await import('./group/digest-command.ts')).addDigestCommand },

@@ -8,6 +8,7 @@
 import { type AdmitRead, runAtomicBatch } from '#master/operations/atomic-batch.ts';
 import { runBatch } from '#master/operations/batch.ts';
 import { acceptDelete } from '#master/operations/delete.ts';
+import { runDeletePrefix } from '#master/operations/delete-prefix.ts';
 import { runTick } from '#master/operations/expire.ts';
 import { acceptIncrement, toIncrementAnswer } from '#master/operations/increment.ts';
 import { runPlainSets } from '#master/operations/plain-sets.ts';
@@ -21,6 +22,8 @@ import type {
   BatchOperation,
   BatchResult,
   DeleteCommand,
+  DeletePrefixAnswer,
+  DeletePrefixCommand,
   GetAnswer,
   GetCommand,
   IncrementAnswer,
@@ -75,6 +78,11 @@ export class Master {
     signal?: AbortSignal,
   ): Promise<AtomicBatchAnswer> {
     return runAtomicBatch(this.#path, command, admit, signal);
+  }
+
+  /** Deletes entries of a prefix, as many as one call may; `mayGoOn` is asked between its records. */
+  deletePrefix(command: DeletePrefixCommand, mayGoOn: () => boolean): Promise<DeletePrefixAnswer> {
+    return runDeletePrefix(this.#path, command, mayGoOn);
   }
 
   /**

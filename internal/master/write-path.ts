@@ -59,6 +59,11 @@ export class WritePath {
     this.retries = new RetryWindow(options.clock);
   }
 
+  /** Lets the event loop run. */
+  yield(): Promise<void> {
+    return this.#clock.yield();
+  }
+
   /** The newest record in flight; undefined: everything accepted is visible. */
   get newest(): RecordInFlight | undefined {
     return this.#newest?.isSettled === false ? this.#newest : undefined;

@@ -159,6 +159,8 @@ export interface ScanCommand {
   /** 0: `SCAN_LIMIT_DEFAULT`. */
   readonly limit: number;
   readonly keysOnly: boolean;
+  /** Answer a count instead of entries; a limit of 0 is then as many as one call may examine. */
+  readonly countOnly?: boolean | undefined;
 }
 
 export interface ScanAnswer extends Freshness {
@@ -166,6 +168,28 @@ export interface ScanAnswer extends Freshness {
   readonly entries: readonly Entry[];
   /** Empty: the scan is complete. */
   readonly nextCursor: string;
+  /** With `countOnly`: how many entries the page has. */
+  readonly count?: number | undefined;
+}
+
+/** Deletes entries of a prefix, a bounded number per call. */
+export interface DeletePrefixCommand extends ReceiptOptions {
+  /** Empty: every key. */
+  readonly prefix: string;
+  /** See `ScanCommand`. */
+  readonly cursor: string;
+  /** 0: `DELETE_PREFIX_LIMIT_DEFAULT`. */
+  readonly limit: number;
+}
+
+export interface DeletePrefixAnswer {
+  readonly deleted: number;
+  /** Empty: the whole store was looked at. */
+  readonly nextCursor: string;
+  /** The record of the last delete; if nothing was deleted, the position of the state that was read. */
+  readonly position: Position;
+  readonly durabilityReached: Durability;
+  readonly replicasAcked: number;
 }
 
 export interface UpdatesCommand {

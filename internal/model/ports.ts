@@ -17,6 +17,8 @@ import type {
   BatchOperation,
   BatchResult,
   DeleteCommand,
+  DeletePrefixAnswer,
+  DeletePrefixCommand,
   DurableAnswer,
   GetAnswer,
   GetCommand,
@@ -72,6 +74,7 @@ export interface KeyValuePort {
   /** Throws for the whole batch if one operation cannot be carried out; the message names its index. */
   atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer>;
   scan(command: ScanCommand): ScanAnswer;
+  deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer>;
   getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer>;
   /** Tells changes until `signal` aborts; throws what ends it. Nothing is watched before the first message is asked for. */
   watch(command: WatchCommand, signal: AbortSignal): AsyncIterable<WatchMessage>;

@@ -111,9 +111,14 @@ export class Reader {
 
   scan(command: ScanCommand): ScanAnswer {
     const engine = this.#context.engine();
+    const asOf = engine.position;
+    const { stalenessMs } = this.#context;
+    if (command.countOnly === true) {
+      return { entries: [], ...engine.store.count(command, engine.readNowMs()), asOf, stalenessMs };
+    }
     const page = engine.store.scan(command, engine.readNowMs());
     const entries = page.entries.map((entry) => inWallTime(entry, engine.logClock));
-    return { ...page, entries, asOf: engine.position, stalenessMs: this.#context.stalenessMs };
+    return { ...page, entries, asOf, stalenessMs };
   }
 
   async getUpdates(command: UpdatesCommand): Promise<UpdatesAnswer> {

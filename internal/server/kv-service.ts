@@ -33,7 +33,14 @@ import {
   toIncrementCommand,
   toSetCommand,
 } from '#wire/kv-codec.ts';
-import { fromScanAnswer, fromUpdatesAnswer, toScanCommand, toUpdatesCommand } from '#wire/scan-codec.ts';
+import {
+  fromDeletePrefixAnswer,
+  fromScanAnswer,
+  fromUpdatesAnswer,
+  toDeletePrefixCommand,
+  toScanCommand,
+  toUpdatesCommand,
+} from '#wire/scan-codec.ts';
 import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
 
 export interface KeyValueModuleOptions {
@@ -101,8 +108,14 @@ function createReads(
 function createWrites(
   { port, limits }: KeyValueModuleOptions,
   bytes: KeyValueBytes,
-): Pick<Methods, 'set' | 'delete' | 'increment'> {
+): Pick<Methods, 'set' | 'delete' | 'increment' | 'deletePrefix'> {
   return {
+    deletePrefix: {
+      access: 'write',
+      limits: FEW,
+      impl: async (request, { signal }) =>
+        fromDeletePrefixAnswer(await port.deletePrefix(toDeletePrefixCommand(request), signal)),
+    },
     set: {
       access: 'write',
       limits: valueLimits(limits.valueBytesMax),

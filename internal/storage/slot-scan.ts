@@ -55,6 +55,32 @@ export function scanSlots(
   return { entries, nextCursor: slot < slots.end ? `${incarnation}-${slot}` : '' };
 }
 
+export interface CountPage {
+  readonly count: number;
+  /** Empty when the scan is complete. */
+  readonly nextCursor: string;
+}
+
+/** Counts the entries of one page. A `limit` of 0 is as many as one call may examine. */
+export function countSlots(
+  slots: SlotTable,
+  incarnation: string,
+  { prefix, cursor, limit }: Pick<ScanCommand, 'prefix' | 'cursor' | 'limit'>,
+  nowMs: number,
+): CountPage {
+  const countMax = limit === 0 ? Number.POSITIVE_INFINITY : checkLimit(limit);
+  const first = parseCursor(cursor, incarnation);
+  const end = Math.min(slots.end, first + EXAMINED_MAX);
+  const bytes = encoder.encode(prefix);
+  let count = 0;
+  let slot = first;
+  for (; slot < end && count < countMax; slot++) {
+    if (slots.stateOf(slot) === SLOT_FREE || isExpired(slots.expireAtMsOf(slot), nowMs)) continue;
+    if (slots.hasPrefix(slot, bytes)) count++;
+  }
+  return { count, nextCursor: slot < slots.end ? `${incarnation}-${slot}` : '' };
+}
+
 function checkLimit(limit: number): number {
   if (!Number.isInteger(limit) || limit < 0 || limit > SCAN_LIMIT_MAX) {
     throw invalidArgument(

@@ -31,7 +31,7 @@ import { Prefetcher } from '#storage/prefetch.ts';
 import { RecencyList } from '#storage/recency.ts';
 import { ScrubScan } from '#storage/scrub-scan.ts';
 import { type ReadHooks, SlotReads } from '#storage/slot-reads.ts';
-import { type ScanPage, scanSlots } from '#storage/slot-scan.ts';
+import { type CountPage, countSlots, type ScanPage, scanSlots } from '#storage/slot-scan.ts';
 import { NO_SLOT, SLOT_LIVE, SLOT_TAKEN, SlotTable } from '#storage/slot-table.ts';
 import type { SnapshotEntry } from '#storage/snapshot-codec.ts';
 import type { SnapshotMeta } from '#storage/snapshot-header.ts';
@@ -241,6 +241,11 @@ export class Store {
   /** One page of a scan; see `slot-scan.ts`. Throws `invalid_argument` for a foreign cursor or a bad limit. */
   scan(command: ScanCommand, nowMs: number): ScanPage {
     return scanSlots(this.#slots, this.#incarnation, command, nowMs);
+  }
+
+  /** How many entries one page of a scan has; see `slot-scan.ts`. */
+  count(command: Pick<ScanCommand, 'prefix' | 'cursor' | 'limit'>, nowMs: number): CountPage {
+    return countSlots(this.#slots, this.#incarnation, command, nowMs);
   }
 
   stats(): StoreStatus {

@@ -1,5 +1,7 @@
-/** Converts Scan and GetUpdates between protobuf and the model; in both directions if peers need it. */
+/** Converts Scan, DeletePrefix and GetUpdates between protobuf and the model; in both directions if peers need it. */
 import {
+  type DeletePrefixRequest,
+  type DeletePrefixResponse,
   type GetUpdatesRequest,
   type GetUpdatesResponse,
   type ScanRequest,
@@ -8,10 +10,19 @@ import {
   type Update as UpdateMessage,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Op, Cause as WireCause } from '#gen/walnut/v1/types_pb.ts';
-import type { ScanAnswer, ScanCommand, Update, UpdatesAnswer, UpdatesCommand } from '#model/commands.ts';
+import type {
+  DeletePrefixAnswer,
+  DeletePrefixCommand,
+  ScanAnswer,
+  ScanCommand,
+  Update,
+  UpdatesAnswer,
+  UpdatesCommand,
+} from '#model/commands.ts';
 import type { Cause } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
-import { checkPrefix, SCAN_LIMIT_MAX } from '#model/limits.ts';
+import { checkPrefix, DELETE_PREFIX_LIMIT_MAX, SCAN_LIMIT_MAX } from '#model/limits.ts';
+import { fromDurability, toReceiptOptions } from '#wire/kv-codec.ts';
 import { checkText, toSafeNumber } from '#wire/numbers.ts';
 import { fromEntry, fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
 
@@ -21,16 +32,41 @@ const CURSOR_CHARACTERS_MAX = 4_096;
 export const UPDATES_BYTES_MAX = 16 * 1_024 * 1_024;
 
 export function toScanCommand(request: ScanRequest): ScanCommand {
-  const prefix = checkPrefix(request.prefix);
-  if (request.limit > SCAN_LIMIT_MAX) {
-    throw invalidArgument(`limit is ${request.limit}: expected at most ${SCAN_LIMIT_MAX}`);
-  }
   return {
-    prefix,
-    cursor: checkText(request.cursor, 'cursor', CURSOR_CHARACTERS_MAX),
-    limit: request.limit,
+    ...toPage(request, SCAN_LIMIT_MAX),
     keysOnly: request.keysOnly,
+    countOnly: request.countOnly,
   };
+}
+
+export function toDeletePrefixCommand(request: DeletePrefixRequest): DeletePrefixCommand {
+  if (request.prefix === '' && !request.all)
+    throw invalidArgument('prefix is empty: expected a prefix, or all to delete every entry');
+  if (request.prefix !== '' && request.all)
+    throw invalidArgument('prefix and all are both given: expected all only with an empty prefix');
+  return { ...toPage(request, DELETE_PREFIX_LIMIT_MAX), ...toReceiptOptions(request) };
+}
+
+export function fromDeletePrefixAnswer(answer: DeletePrefixAnswer): DeletePrefixResponse {
+  return {
+    $typeName: 'walnut.v1.DeletePrefixResponse',
+    deleted: answer.deleted,
+    nextCursor: answer.nextCursor,
+    position: fromPosition(answer.position),
+    durabilityReached: fromDurability(answer.durabilityReached),
+    replicasAcked: answer.replicasAcked,
+  };
+}
+
+function toPage(
+  request: Pick<ScanRequest, 'prefix' | 'cursor' | 'limit'>,
+  limitMax: number,
+): Pick<ScanCommand, 'prefix' | 'cursor' | 'limit'> {
+  const prefix = checkPrefix(request.prefix);
+  if (request.limit > limitMax) {
+    throw invalidArgument(`limit is ${request.limit}: expected at most ${limitMax}`);
+  }
+  return { prefix, cursor: checkText(request.cursor, 'cursor', CURSOR_CHARACTERS_MAX), limit: request.limit };
 }
 
 export function fromScanAnswer(answer: ScanAnswer): ScanResponse {
@@ -40,6 +76,7 @@ export function fromScanAnswer(answer: ScanAnswer): ScanResponse {
     nextCursor: answer.nextCursor,
     asOf: fromPosition(answer.asOf),
     stalenessMs: BigInt(Math.max(0, Math.floor(answer.stalenessMs))),
+    count: answer.count ?? 0,
   };
 }
 

@@ -140,6 +140,20 @@ describe('calls of one turn', () => {
       expect((await refusal(ill)).code).toBe(Code.InvalidArgument);
   });
 
+  it('come before a DeletePrefix that is called after them', async () => {
+    const { address } = await startMaster();
+    const client = open({ address });
+    const sets = Array.from({ length: 1_500 }, (_, i) => client.set(`p:${i}`, bytes('v')));
+    sets.push(client.set('other', bytes('v')));
+    const deleted = client.deletePrefix('p:');
+    await Promise.all(sets);
+    expect(await deleted).toBe(1_500);
+    expect([(await client.get('p:7')).found, (await client.get('other')).found]).toEqual([false, true]);
+    expect(await client.deletePrefix('', { all: true, limit: 1 })).toBe(1);
+    expect((await refusal(client.deletePrefix(''))).code).toBe(Code.InvalidArgument);
+    expect((await refusal(client.deletePrefix('\ud800'))).code).toBe(Code.InvalidArgument);
+  });
+
   it('of who had an answer together go together again', async () => {
     const { address } = await startMaster();
     const { sizes, transport } = watch(address);

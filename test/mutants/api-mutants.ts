@@ -75,4 +75,25 @@ export const API_MUTANTS: readonly Mutant[] = [
     replacement: '  return { results: gets.map(read), position: { epoch: 0, lsn: 0 as never } };',
     tests: ['test/node/atomic-batch.test.ts'],
   },
+  {
+    name: 'DeletePrefix that deletes all of it in one turn',
+    file: 'internal/master/operations/delete-prefix.ts',
+    text: '        limit: Math.min(ENTRIES_PER_TURN, limit - done.deleted),',
+    replacement: '        limit: limit - done.deleted + 0 * ENTRIES_PER_TURN,',
+    tests: ['test/master/delete-prefix.test.ts'],
+  },
+  {
+    name: 'DeletePrefix that counts deletes of others',
+    file: 'internal/master/operations/delete-prefix.ts',
+    text: '    if (path.accepted.lookup(key).entry === undefined) continue;',
+    replacement: '    if (path.accepted.lookup(key) === undefined) continue;',
+    tests: ['test/master/delete-prefix.test.ts'],
+  },
+  {
+    name: 'DeletePrefix that goes on where the node may not write',
+    file: 'internal/master/operations/delete-prefix.ts',
+    text: '    if (!mayGoOn()) break;',
+    replacement: '    mayGoOn();',
+    tests: ['test/master/delete-prefix.test.ts'],
+  },
 ];

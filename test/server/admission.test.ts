@@ -206,6 +206,7 @@ describe('an edge of something that is no node', () => {
             increment: none,
             batch: none,
             scan,
+            deletePrefix: none,
             getUpdates: none,
             watch: none,
             awaitDurable: none,

@@ -112,7 +112,7 @@ describe('a deadline', () => {
 
 describe('an unknown rpc', () => {
   it.each([
-    ['/walnut.v1.KVStore/Decrement', 'known: Get, Set, Delete, Increment, Batch, Scan, GetUpdates'],
+    ['/walnut.v1.KVStore/Decrement', 'known: Get, Set, Delete, Increment, Batch, Scan, DeletePrefix'],
     ['/walnut.v1.Store/Get', 'known: services walnut.v1.KVStore, walnut.v1.Replication, walnut.v1.Admin'],
   ])('%s is 404 naming the known ones', async (path, known) => {
     const running = await start();
@@ -186,6 +186,16 @@ const BAD_INPUT: readonly [string, string, unknown, string][] = [
     'if_version.epoch',
   ],
   ['too long a wait', 'Get', { key: 'k', waitMs: 60_001 }, 'wait_ms is 60001'],
+  ['an empty prefix without all', 'DeletePrefix', {}, 'prefix is empty: expected a prefix, or all'],
+  ['a prefix with all', 'DeletePrefix', { prefix: 'a', all: true }, 'prefix and all are both given'],
+  [
+    'too many to delete',
+    'DeletePrefix',
+    { prefix: 'a', limit: 10_001 },
+    'limit is 10001: expected at most 10000',
+  ],
+  ['too long a prefix', 'DeletePrefix', { prefix: 'p'.repeat(1_025) }, 'prefix has 1025 bytes'],
+  ['too many acks', 'DeletePrefix', { prefix: 'a', minAcks: 65 }, 'min_acks is 65'],
   ['too long a timeout in an Increment', 'Increment', { key: 'k', timeoutMs: 60_001 }, 'timeout_ms is 60001'],
   ['an expiry of no length', 'Increment', { key: 'k', ttlMs: '0' }, 'ttl_ms is 0'],
   ['durability on a plain batch', 'Batch', { operations: GETS, durability: 2 }, 'durability is for atomic'],

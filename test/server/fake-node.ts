@@ -3,8 +3,6 @@
 import type { BulkPort, PlainSets } from '#model/bulk.ts';
 import { NOT_FOUND, type ReadMoment } from '#model/bulk.ts';
 import type {
-  AtomicBatchAnswer,
-  AtomicBatchCommand,
   BatchOperation,
   BatchResult,
   DeleteCommand,
@@ -18,12 +16,13 @@ import type {
 } from '#model/commands.ts';
 import { addToCounter, counterOf, encodeCounter } from '#model/counter.ts';
 import type { Entry } from '#model/entry.ts';
-import { ofOperation, WalnutError } from '#model/errors.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { AdminPort, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
 import { isSamePosition, type Lsn, type Position, toLsn } from '#model/position.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
+import { runAtomically } from '#test/server/fake-atomic.ts';
 
 export const EPOCH = 4_294_967_297;
 export const NODE_ID = '0123456789abcdef0123456789abcdef';
@@ -216,16 +215,45 @@ export class FakeNode {
       },
       atomicBatch: async (command, signal) => {
         this.#note('atomicBatch', command, signal);
-        return this.#atomicBatch(command);
+        return runAtomically(this, command, (operations) => this.#record(operations), positionOf);
       },
+      ...this.#keyReads(),
+    };
+  }
+
+  #keyReads(): Pick<KeyValuePort, 'scan' | 'deletePrefix' | 'awaitDurable' | 'getUpdates' | 'watch'> {
+    return {
       scan: (command) => {
         this.#note('scan', command);
         const entries = [...this.entries.values()].filter(({ key }) => key.startsWith(command.prefix));
+        if (command.countOnly === true) {
+          return {
+            entries: [],
+            count: entries.length,
+            nextCursor: '',
+            asOf: positionOf(this.lsn),
+            stalenessMs: 0,
+          };
+        }
         return { entries, nextCursor: '', asOf: positionOf(this.lsn), stalenessMs: 1.5 };
       },
       watch: (command, signal) => {
         this.#note('watch', command, signal);
         return this.watched(command, signal);
+      },
+      deletePrefix: async (command) => {
+        this.#note('deletePrefix', command);
+        const keys = [...this.entries.keys()].filter((key) => key.startsWith(command.prefix));
+        for (const key of keys) this.entries.delete(key);
+        if (keys.length > 0) this.lsn++;
+        const { durability = 'accepted', minAcks } = command;
+        return {
+          deleted: keys.length,
+          nextCursor: '',
+          position: positionOf(this.lsn),
+          durabilityReached: durability,
+          replicasAcked: minAcks,
+        };
       },
       awaitDurable: async (command, signal) => {
         this.#note('awaitDurable', command, signal);
@@ -252,39 +280,6 @@ export class FakeNode {
           earliest: at,
         };
       },
-    };
-  }
-
-  #atomicBatch({ operations, durability, minAcks }: AtomicBatchCommand): AtomicBatchAnswer {
-    const before = { entries: [...this.entries], lsn: this.lsn };
-    const results = this.#record(operations);
-    const undo = (): void => {
-      this.entries.clear();
-      for (const [key, entry] of before.entries) this.entries.set(key, entry);
-      this.lsn = before.lsn;
-    };
-    results.forEach((result, i) => {
-      if (result.kind !== 'error') return;
-      undo();
-      throw ofOperation(i, result.error);
-    });
-    const isUnmet = (result: BatchResult, i: number): boolean => {
-      const operation = operations[i] as BatchOperation;
-      return (
-        operation.kind !== 'get' &&
-        operation.command.condition !== undefined &&
-        'answer' in result &&
-        !(result.answer as WriteAnswer).applied
-      );
-    };
-    const isCommitted = !results.some(isUnmet);
-    if (!isCommitted) undo();
-    return {
-      isCommitted,
-      position: positionOf(this.lsn),
-      results: isCommitted ? results : results.map((one, i) => (isUnmet(one, i) ? one : undefined)),
-      durabilityReached: durability ?? 'accepted',
-      replicasAcked: minAcks,
     };
   }
 

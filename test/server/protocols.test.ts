@@ -96,6 +96,13 @@ describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
     expect(unmet.results[1]?.result.value).toMatchObject({ applied: false, current: { key: 'n' } });
 
     expect((await store.scan({ prefix: 'a' })).entries.map(({ key }) => key)).toEqual(['a/ü']);
+    expect(await store.scan({ countOnly: true })).toMatchObject({ entries: [], count: 2 });
+    expect(await store.deletePrefix({ prefix: 'n', minAcks: 1 })).toMatchObject({
+      deleted: 1,
+      nextCursor: '',
+      replicasAcked: 1,
+    });
+    expect(await store.scan({ countOnly: true })).toMatchObject({ count: 1 });
     const updates = await store.getUpdates({ format: UpdateFormat.FRAMES });
     expect(updates.frames).toEqual(new Uint8Array([7, 7]));
 

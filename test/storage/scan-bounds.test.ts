@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ScanCommand } from '#model/commands.ts';
-import { scanSlots } from '#storage/slot-scan.ts';
+import { countSlots, scanSlots } from '#storage/slot-scan.ts';
 import { SlotTable } from '#storage/slot-table.ts';
 import { createStore, type Store } from '#storage/store.ts';
 import { addSlot, at, remove, set, UNLIMITED } from '#test/storage/helpers.ts';
@@ -94,6 +94,15 @@ describe('a scan', () => {
     expect(scanSlots(table, 'ab', { ...ALL, limit: 150 }, 0).nextCursor).toBe('');
     expect(scanSlots(table, 'ab', { ...ALL, limit: 149 }, 0).nextCursor).toBe('ab-149');
     expect(scanSlots(new SlotTable(), 'ab', ALL, 0)).toEqual({ entries: [], nextCursor: '' });
+  });
+
+  it('that only counts examines 65,536 slots a page, whatever it finds', () => {
+    const table = tableOf(70_000);
+    const first = countSlots(table, 'ab', ALL, 0);
+    expect(first).toEqual({ count: 65_536, nextCursor: 'ab-65536' });
+    expect(table.examined).toBe(65_536);
+    const second = countSlots(table, 'ab', { ...ALL, cursor: first.nextCursor }, 0);
+    expect(second).toEqual({ count: 70_000 - 65_536, nextCursor: '' });
   });
 });
 

@@ -97,3 +97,28 @@ describe('scan', () => {
       expect(() => scan(store, '', limit)).toThrow(/limit is/);
   });
 });
+
+describe('a count', () => {
+  it('is the number of live entries with the prefix, over all pages', () => {
+    const store = createStore({ limits: UNLIMITED });
+    for (let i = 0; i < 300; i++) store.apply(set(`a${i % 3}:${i}`, 'v', i % 2 === 0 ? 0 : 50), at(i + 1));
+    const count = (prefix: string, nowMs: number, limit = 0): number[] => {
+      const pages: number[] = [];
+      let cursor = '';
+      do {
+        const page = store.count({ prefix, cursor, limit }, nowMs);
+        pages.push(page.count);
+        cursor = page.nextCursor;
+      } while (cursor !== '');
+      return pages;
+    };
+    expect(count('', 0)).toEqual([300]);
+    expect(count('a1:', 0)).toEqual([100]);
+    expect(count('a1:', 50)).toEqual([50]);
+    expect(count('none', 0)).toEqual([0]);
+    const pages = count('a2:', 0, 30);
+    expect([Math.max(...pages), pages.reduce((sum, one) => sum + one, 0)]).toEqual([30, 100]);
+    expect(() => store.count({ prefix: '', cursor: 'x', limit: 0 }, 0)).toThrow('cursor is malformed');
+    expect(() => store.count({ prefix: '', cursor: '', limit: 10_001 }, 0)).toThrow('limit is 10001');
+  });
+});

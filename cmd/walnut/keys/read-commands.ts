@@ -44,6 +44,7 @@ interface GetOptions {
 interface ScanOptions {
   readonly limit?: number;
   readonly keysOnly?: boolean;
+  readonly count?: boolean;
   readonly all?: boolean;
 }
 
@@ -83,13 +84,15 @@ Examples:
     .argument('[prefix]')
     .option('--limit <n>', `stop after this many entries (default: ${SCAN_LIMIT})`, parseCount(1))
     .option('--keys-only', 'one key a line, no values')
+    .option('--count', 'how many there are, and nothing else')
     .option('--all', 'no limit; one line per entry with tabs between')
     .addHelpText(
       'after',
       `
 Examples:
   walnut scan user:
-  walnut scan user: --keys-only --all | wc -l
+  walnut scan user: --keys-only --all | sort
+  walnut scan user: --count
   walnut scan --limit 10 --json
 
 A key with control characters is shown quoted and escaped; --json has it exactly.`,
@@ -154,6 +157,7 @@ function describeGet(response: GetResponse): string {
 async function runScan(invocation: Invocation, options: ScanOptions): Promise<ExitCode> {
   if (options.all === true && options.limit !== undefined)
     throw usageError('--all and --limit exclude each other');
+  if (options.count === true) return runCount(invocation, options);
   const limit = options.all === true ? Number.POSITIVE_INFINITY : (options.limit ?? SCAN_LIMIT);
   const isKeysOnly = options.keysOnly === true;
   const printer = createScanPrinter(invocation, isKeysOnly, options.all === true);
@@ -166,6 +170,27 @@ async function runScan(invocation: Invocation, options: ScanOptions): Promise<Ex
   }
   await printer.end();
   if (hasMore) invocation.io.note('There is more: raise --limit or use --all.\n');
+  return EXIT.ok;
+}
+
+async function runCount(invocation: Invocation, options: ScanOptions): Promise<ExitCode> {
+  if (options.limit !== undefined || options.keysOnly === true || options.all === true)
+    throw usageError('--count excludes --limit, --keys-only and --all');
+  const { kv } = createNodeClients(invocation.address);
+  const prefix = invocation.args[0] ?? '';
+  let entries = 0;
+  let cursor = '';
+  do {
+    const page = await kv.scan({ prefix, cursor, countOnly: true }, CALL);
+    entries += page.count;
+    cursor = page.nextCursor;
+    if (invocation.io.interrupted.aborted) return EXIT.interrupted;
+  } while (cursor !== '');
+  await show(
+    invocation,
+    () => ({ entries }),
+    () => `${entries}\n`,
+  );
   return EXIT.ok;
 }
 

@@ -11,6 +11,8 @@ import type {
   BatchOperation,
   BatchResult,
   DeleteCommand,
+  DeletePrefixAnswer,
+  DeletePrefixCommand,
   DurableAnswer,
   GetAnswer,
   GetCommand,
@@ -128,6 +130,19 @@ export class KeysDoor implements KeyValuePort, BulkPort {
 
   scan(command: ScanCommand): ScanAnswer {
     return this.#reader.scan(command);
+  }
+
+  async deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {
+    const master = this.#admission.writer();
+    const mayGoOn = (): boolean => {
+      if (signal?.aborted === true) return false;
+      try {
+        return this.#admission.writer() === master;
+      } catch {
+        return false;
+      }
+    };
+    return master.deletePrefix(command, mayGoOn);
   }
 
   getUpdates(command: UpdatesCommand): Promise<UpdatesAnswer> {

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/kv_store.proto.
  */
 export const file_walnut_v1_kv_store: GenFile = /*@__PURE__*/
-  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSKFAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQFCEwoRX21heF9zdGFsZW5lc3NfbXMioQEKC0dldFJlc3BvbnNlEg0KBWZvdW5kGAEgASgIEg0KBXZhbHVlGAIgASgMEiQKB3ZlcnNpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiIKBWFzX29mGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgGIAEoBCLRAgoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKD3JldHVybl9wcmV2aW91cxgJIAEoCBIpCgpkdXJhYmlsaXR5GAogASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCyABKA0SEgoKdGltZW91dF9tcxgMIAEoDRISCgpyZXF1ZXN0X2lkGA0gASgJQggKBmV4cGlyeUILCgljb25kaXRpb24i1wEKC1NldFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SIgoIcHJldmlvdXMYAyABKAsyEC53YWxudXQudjEuRW50cnkSIQoHY3VycmVudBgEIAEoCzIQLndhbG51dC52MS5FbnRyeRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgGIAEoDSLSAQoNRGVsZXRlUmVxdWVzdBILCgNrZXkYASABKAkSKQoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEhcKD3JldHVybl9wcmV2aW91cxgDIAEoCBIpCgpkdXJhYmlsaXR5GAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYBSABKA0SEgoKdGltZW91dF9tcxgGIAEoDRISCgpyZXF1ZXN0X2lkGAcgASgJQgsKCWNvbmRpdGlvbiLaAQoORGVsZXRlUmVzcG9uc2USDwoHZGVsZXRlZBgBIAEoCBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIiCghwcmV2aW91cxgDIAEoCzIQLndhbG51dC52MS5FbnRyeRIhCgdjdXJyZW50GAQgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNIsoCChBJbmNyZW1lbnRSZXF1ZXN0EgsKA2tleRgBIAEoCRISCgVkZWx0YRgCIAEoEkgCiAEBEg8KB2luaXRpYWwYAyABKBISEAoGdHRsX21zGAQgASgESAASFgoMZXhwaXJlX2F0X21zGAUgASgESAASEwoJaWZfYWJzZW50GAYgASgISAESFAoKaWZfcHJlc2VudBgHIAEoCEgBEikKCmlmX3ZlcnNpb24YCCABKAsyEy53YWxudXQudjEuUG9zaXRpb25IARIpCgpkdXJhYmlsaXR5GAkgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCiABKA0SEgoKdGltZW91dF9tcxgLIAEoDRISCgpyZXF1ZXN0X2lkGAwgASgJQggKBmV4cGlyeUILCgljb25kaXRpb25CCAoGX2RlbHRhIt4BChFJbmNyZW1lbnRSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEg0KBXZhbHVlGAIgASgSEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgEIAEoBBIhCgdjdXJyZW50GAUgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgGIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAcgASgNIrIBCgxCYXRjaFJlcXVlc3QSLQoKb3BlcmF0aW9ucxgBIAMoCzIZLndhbG51dC52MS5CYXRjaE9wZXJhdGlvbhIOCgZhdG9taWMYAiABKAgSKQoKZHVyYWJpbGl0eRgDIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAQgASgNEhIKCnRpbWVvdXRfbXMYBSABKA0SEgoKcmVxdWVzdF9pZBgGIAEoCSLHAQoOQmF0Y2hPcGVyYXRpb24SJAoDZ2V0GAEgASgLMhUud2FsbnV0LnYxLkdldFJlcXVlc3RIABIkCgNzZXQYAiABKAsyFS53YWxudXQudjEuU2V0UmVxdWVzdEgAEioKBmRlbGV0ZRgDIAEoCzIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0SAASMAoJaW5jcmVtZW50GAQgASgLMhsud2FsbnV0LnYxLkluY3JlbWVudFJlcXVlc3RIAEILCglvcGVyYXRpb24ivQEKDUJhdGNoUmVzcG9uc2USJwoHcmVzdWx0cxgBIAMoCzIWLndhbG51dC52MS5CYXRjaFJlc3VsdBIRCgljb21taXR0ZWQYAiABKAgSJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBSABKA0i7QEKC0JhdGNoUmVzdWx0EiUKA2dldBgBIAEoCzIWLndhbG51dC52MS5HZXRSZXNwb25zZUgAEiUKA3NldBgCIAEoCzIWLndhbG51dC52MS5TZXRSZXNwb25zZUgAEisKBmRlbGV0ZRgDIAEoCzIZLndhbG51dC52MS5EZWxldGVSZXNwb25zZUgAEiYKBWVycm9yGAQgASgLMhUud2FsbnV0LnYxLkJhdGNoRXJyb3JIABIxCglpbmNyZW1lbnQYBSABKAsyHC53YWxudXQudjEuSW5jcmVtZW50UmVzcG9uc2VIAEIICgZyZXN1bHQiKwoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiTwoLU2NhblJlcXVlc3QSDgoGcHJlZml4GAEgASgJEg4KBmN1cnNvchgCIAEoCRINCgVsaW1pdBgDIAEoDRIRCglrZXlzX29ubHkYBCABKAgigAEKDFNjYW5SZXNwb25zZRIhCgdlbnRyaWVzGAEgAygLMhAud2FsbnV0LnYxLkVudHJ5EhMKC25leHRfY3Vyc29yGAIgASgJEiIKBWFzX29mGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgEIAEoBCJzChFHZXRVcGRhdGVzUmVxdWVzdBIiCgVhZnRlchgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgZmb3JtYXQYAiABKA4yFy53YWxudXQudjEuVXBkYXRlRm9ybWF0EhEKCW1heF9ieXRlcxgDIAEoDSK3AQoSR2V0VXBkYXRlc1Jlc3BvbnNlEiIKB2VudHJpZXMYASADKAsyES53YWxudXQudjEuVXBkYXRlEg4KBmZyYW1lcxgCIAEoDBIhCgRsYXN0GAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIlCghlYXJsaWVzdBgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiKzAQoGVXBkYXRlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHRpbWVzdGFtcF9tcxgCIAEoBBIZCgJvcBgDIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgEIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYBSABKAkSDQoFdmFsdWUYBiABKAwSFAoMZXhwaXJlX2F0X21zGAcgASgEIo0BChNBd2FpdER1cmFibGVSZXF1ZXN0EiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEikKCmR1cmFiaWxpdHkYAiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgDIAEoDRISCgp0aW1lb3V0X21zGAQgASgNIocBChRBd2FpdER1cmFibGVSZXNwb25zZRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYASABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgCIAEoDRIkCgdkdXJhYmxlGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIukBCgxXYXRjaFJlcXVlc3QSEAoGcHJlZml4GAEgASgJSAASDQoDa2V5GAIgASgJSAASJAoFYWZ0ZXIYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb25IARIQCgZyZXN1bWUYBCABKAlIARIaCgNvcHMYBSADKA4yDS53YWxudXQudjEuT3ASFQoNd2l0aF9wcmV2aW91cxgGIAEoCBIRCglrZXlzX29ubHkYByABKAgSGQoRcHJvZ3Jlc3NfZXZlcnlfbXMYCCABKA0SDwoHaW5pdGlhbBgJIAEoCEIGCgR3aGF0QgYKBGZyb20ilQEKDVdhdGNoUmVzcG9uc2USJQoGZXZlbnRzGAEgAygLMhUud2FsbnV0LnYxLldhdGNoRXZlbnQSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDgoGcmVzdW1lGAMgASgJEhAKCGZyYWdtZW50GAQgASgIEhQKDGluaXRpYWxfZG9uZRgFIAEoCCKFAgoKV2F0Y2hFdmVudBIZCgJvcBgBIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgCIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYAyABKAkSDQoFdmFsdWUYBCABKAwSJAoHdmVyc2lvbhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxleHBpcmVfYXRfbXMYBiABKAQSIgoIcHJldmlvdXMYByABKAsyEC53YWxudXQudjEuRW50cnkSGAoQcHJldmlvdXNfdW5rbm93bhgIIAEoCBIPCgdpbml0aWFsGAkgASgIEhQKDHRpbWVzdGFtcF9tcxgKIAEoBCpiCgxVcGRhdGVGb3JtYXQSHQoZVVBEQVRFX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhkKFVVQREFURV9GT1JNQVRfRU5UUklFUxABEhgKFFVQREFURV9GT1JNQVRfRlJBTUVTEAIy5AQKB0tWU3RvcmUSOQoDR2V0EhUud2FsbnV0LnYxLkdldFJlcXVlc3QaFi53YWxudXQudjEuR2V0UmVzcG9uc2UiA5ACARI0CgNTZXQSFS53YWxudXQudjEuU2V0UmVxdWVzdBoWLndhbG51dC52MS5TZXRSZXNwb25zZRI9CgZEZWxldGUSGC53YWxudXQudjEuRGVsZXRlUmVxdWVzdBoZLndhbG51dC52MS5EZWxldGVSZXNwb25zZRJGCglJbmNyZW1lbnQSGy53YWxudXQudjEuSW5jcmVtZW50UmVxdWVzdBocLndhbG51dC52MS5JbmNyZW1lbnRSZXNwb25zZRI6CgVCYXRjaBIXLndhbG51dC52MS5CYXRjaFJlcXVlc3QaGC53YWxudXQudjEuQmF0Y2hSZXNwb25zZRI8CgRTY2FuEhYud2FsbnV0LnYxLlNjYW5SZXF1ZXN0Ghcud2FsbnV0LnYxLlNjYW5SZXNwb25zZSIDkAIBEk4KCkdldFVwZGF0ZXMSHC53YWxudXQudjEuR2V0VXBkYXRlc1JlcXVlc3QaHS53YWxudXQudjEuR2V0VXBkYXRlc1Jlc3BvbnNlIgOQAgESQQoFV2F0Y2gSFy53YWxudXQudjEuV2F0Y2hSZXF1ZXN0Ghgud2FsbnV0LnYxLldhdGNoUmVzcG9uc2UiA5ACATABElQKDEF3YWl0RHVyYWJsZRIeLndhbG51dC52MS5Bd2FpdER1cmFibGVSZXF1ZXN0Gh8ud2FsbnV0LnYxLkF3YWl0RHVyYWJsZVJlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_walnut_v1_types]);
+  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSKFAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQFCEwoRX21heF9zdGFsZW5lc3NfbXMioQEKC0dldFJlc3BvbnNlEg0KBWZvdW5kGAEgASgIEg0KBXZhbHVlGAIgASgMEiQKB3ZlcnNpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiIKBWFzX29mGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgGIAEoBCLRAgoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKD3JldHVybl9wcmV2aW91cxgJIAEoCBIpCgpkdXJhYmlsaXR5GAogASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCyABKA0SEgoKdGltZW91dF9tcxgMIAEoDRISCgpyZXF1ZXN0X2lkGA0gASgJQggKBmV4cGlyeUILCgljb25kaXRpb24i1wEKC1NldFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SIgoIcHJldmlvdXMYAyABKAsyEC53YWxudXQudjEuRW50cnkSIQoHY3VycmVudBgEIAEoCzIQLndhbG51dC52MS5FbnRyeRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgGIAEoDSLSAQoNRGVsZXRlUmVxdWVzdBILCgNrZXkYASABKAkSKQoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEhcKD3JldHVybl9wcmV2aW91cxgDIAEoCBIpCgpkdXJhYmlsaXR5GAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYBSABKA0SEgoKdGltZW91dF9tcxgGIAEoDRISCgpyZXF1ZXN0X2lkGAcgASgJQgsKCWNvbmRpdGlvbiLaAQoORGVsZXRlUmVzcG9uc2USDwoHZGVsZXRlZBgBIAEoCBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIiCghwcmV2aW91cxgDIAEoCzIQLndhbG51dC52MS5FbnRyeRIhCgdjdXJyZW50GAQgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNIsoCChBJbmNyZW1lbnRSZXF1ZXN0EgsKA2tleRgBIAEoCRISCgVkZWx0YRgCIAEoEkgCiAEBEg8KB2luaXRpYWwYAyABKBISEAoGdHRsX21zGAQgASgESAASFgoMZXhwaXJlX2F0X21zGAUgASgESAASEwoJaWZfYWJzZW50GAYgASgISAESFAoKaWZfcHJlc2VudBgHIAEoCEgBEikKCmlmX3ZlcnNpb24YCCABKAsyEy53YWxudXQudjEuUG9zaXRpb25IARIpCgpkdXJhYmlsaXR5GAkgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCiABKA0SEgoKdGltZW91dF9tcxgLIAEoDRISCgpyZXF1ZXN0X2lkGAwgASgJQggKBmV4cGlyeUILCgljb25kaXRpb25CCAoGX2RlbHRhIt4BChFJbmNyZW1lbnRSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEg0KBXZhbHVlGAIgASgSEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgEIAEoBBIhCgdjdXJyZW50GAUgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgGIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAcgASgNIrIBCgxCYXRjaFJlcXVlc3QSLQoKb3BlcmF0aW9ucxgBIAMoCzIZLndhbG51dC52MS5CYXRjaE9wZXJhdGlvbhIOCgZhdG9taWMYAiABKAgSKQoKZHVyYWJpbGl0eRgDIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAQgASgNEhIKCnRpbWVvdXRfbXMYBSABKA0SEgoKcmVxdWVzdF9pZBgGIAEoCSLHAQoOQmF0Y2hPcGVyYXRpb24SJAoDZ2V0GAEgASgLMhUud2FsbnV0LnYxLkdldFJlcXVlc3RIABIkCgNzZXQYAiABKAsyFS53YWxudXQudjEuU2V0UmVxdWVzdEgAEioKBmRlbGV0ZRgDIAEoCzIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0SAASMAoJaW5jcmVtZW50GAQgASgLMhsud2FsbnV0LnYxLkluY3JlbWVudFJlcXVlc3RIAEILCglvcGVyYXRpb24ivQEKDUJhdGNoUmVzcG9uc2USJwoHcmVzdWx0cxgBIAMoCzIWLndhbG51dC52MS5CYXRjaFJlc3VsdBIRCgljb21taXR0ZWQYAiABKAgSJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBSABKA0i7QEKC0JhdGNoUmVzdWx0EiUKA2dldBgBIAEoCzIWLndhbG51dC52MS5HZXRSZXNwb25zZUgAEiUKA3NldBgCIAEoCzIWLndhbG51dC52MS5TZXRSZXNwb25zZUgAEisKBmRlbGV0ZRgDIAEoCzIZLndhbG51dC52MS5EZWxldGVSZXNwb25zZUgAEiYKBWVycm9yGAQgASgLMhUud2FsbnV0LnYxLkJhdGNoRXJyb3JIABIxCglpbmNyZW1lbnQYBSABKAsyHC53YWxudXQudjEuSW5jcmVtZW50UmVzcG9uc2VIAEIICgZyZXN1bHQiKwoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiYwoLU2NhblJlcXVlc3QSDgoGcHJlZml4GAEgASgJEg4KBmN1cnNvchgCIAEoCRINCgVsaW1pdBgDIAEoDRIRCglrZXlzX29ubHkYBCABKAgSEgoKY291bnRfb25seRgFIAEoCCKPAQoMU2NhblJlc3BvbnNlEiEKB2VudHJpZXMYASADKAsyEC53YWxudXQudjEuRW50cnkSEwoLbmV4dF9jdXJzb3IYAiABKAkSIgoFYXNfb2YYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMc3RhbGVuZXNzX21zGAQgASgEEg0KBWNvdW50GAUgASgNIqIBChNEZWxldGVQcmVmaXhSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRINCgVsaW1pdBgCIAEoDRIOCgZjdXJzb3IYAyABKAkSCwoDYWxsGAQgASgIEikKCmR1cmFiaWxpdHkYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgGIAEoDRISCgp0aW1lb3V0X21zGAcgASgNIq4BChREZWxldGVQcmVmaXhSZXNwb25zZRIPCgdkZWxldGVkGAEgASgNEhMKC25leHRfY3Vyc29yGAIgASgJEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgEIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAUgASgNInMKEUdldFVwZGF0ZXNSZXF1ZXN0EiIKBWFmdGVyGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEicKBmZvcm1hdBgCIAEoDjIXLndhbG51dC52MS5VcGRhdGVGb3JtYXQSEQoJbWF4X2J5dGVzGAMgASgNIrcBChJHZXRVcGRhdGVzUmVzcG9uc2USIgoHZW50cmllcxgBIAMoCzIRLndhbG51dC52MS5VcGRhdGUSDgoGZnJhbWVzGAIgASgMEiEKBGxhc3QYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SIwoGbGF0ZXN0GAQgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiUKCGVhcmxpZXN0GAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIrMBCgZVcGRhdGUSJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMdGltZXN0YW1wX21zGAIgASgEEhkKAm9wGAMgASgOMg0ud2FsbnV0LnYxLk9wEh8KBWNhdXNlGAQgASgOMhAud2FsbnV0LnYxLkNhdXNlEgsKA2tleRgFIAEoCRINCgV2YWx1ZRgGIAEoDBIUCgxleHBpcmVfYXRfbXMYByABKAQijQEKE0F3YWl0RHVyYWJsZVJlcXVlc3QSJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SKQoKZHVyYWJpbGl0eRgCIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAMgASgNEhIKCnRpbWVvdXRfbXMYBCABKA0ihwEKFEF3YWl0RHVyYWJsZVJlc3BvbnNlEjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgBIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAIgASgNEiQKB2R1cmFibGUYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24i6QEKDFdhdGNoUmVxdWVzdBIQCgZwcmVmaXgYASABKAlIABINCgNrZXkYAiABKAlIABIkCgVhZnRlchgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhAKBnJlc3VtZRgEIAEoCUgBEhoKA29wcxgFIAMoDjINLndhbG51dC52MS5PcBIVCg13aXRoX3ByZXZpb3VzGAYgASgIEhEKCWtleXNfb25seRgHIAEoCBIZChFwcm9ncmVzc19ldmVyeV9tcxgIIAEoDRIPCgdpbml0aWFsGAkgASgIQgYKBHdoYXRCBgoEZnJvbSKVAQoNV2F0Y2hSZXNwb25zZRIlCgZldmVudHMYASADKAsyFS53YWxudXQudjEuV2F0Y2hFdmVudBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIOCgZyZXN1bWUYAyABKAkSEAoIZnJhZ21lbnQYBCABKAgSFAoMaW5pdGlhbF9kb25lGAUgASgIIoUCCgpXYXRjaEV2ZW50EhkKAm9wGAEgASgOMg0ud2FsbnV0LnYxLk9wEh8KBWNhdXNlGAIgASgOMhAud2FsbnV0LnYxLkNhdXNlEgsKA2tleRgDIAEoCRINCgV2YWx1ZRgEIAEoDBIkCgd2ZXJzaW9uGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgGIAEoBBIiCghwcmV2aW91cxgHIAEoCzIQLndhbG51dC52MS5FbnRyeRIYChBwcmV2aW91c191bmtub3duGAggASgIEg8KB2luaXRpYWwYCSABKAgSFAoMdGltZXN0YW1wX21zGAogASgEKmIKDFVwZGF0ZUZvcm1hdBIdChlVUERBVEVfRk9STUFUX1VOU1BFQ0lGSUVEEAASGQoVVVBEQVRFX0ZPUk1BVF9FTlRSSUVTEAESGAoUVVBEQVRFX0ZPUk1BVF9GUkFNRVMQAjK1BQoHS1ZTdG9yZRI5CgNHZXQSFS53YWxudXQudjEuR2V0UmVxdWVzdBoWLndhbG51dC52MS5HZXRSZXNwb25zZSIDkAIBEjQKA1NldBIVLndhbG51dC52MS5TZXRSZXF1ZXN0GhYud2FsbnV0LnYxLlNldFJlc3BvbnNlEj0KBkRlbGV0ZRIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0Ghkud2FsbnV0LnYxLkRlbGV0ZVJlc3BvbnNlEkYKCUluY3JlbWVudBIbLndhbG51dC52MS5JbmNyZW1lbnRSZXF1ZXN0Ghwud2FsbnV0LnYxLkluY3JlbWVudFJlc3BvbnNlEjoKBUJhdGNoEhcud2FsbnV0LnYxLkJhdGNoUmVxdWVzdBoYLndhbG51dC52MS5CYXRjaFJlc3BvbnNlEjwKBFNjYW4SFi53YWxudXQudjEuU2NhblJlcXVlc3QaFy53YWxudXQudjEuU2NhblJlc3BvbnNlIgOQAgESTwoMRGVsZXRlUHJlZml4Eh4ud2FsbnV0LnYxLkRlbGV0ZVByZWZpeFJlcXVlc3QaHy53YWxudXQudjEuRGVsZXRlUHJlZml4UmVzcG9uc2USTgoKR2V0VXBkYXRlcxIcLndhbG51dC52MS5HZXRVcGRhdGVzUmVxdWVzdBodLndhbG51dC52MS5HZXRVcGRhdGVzUmVzcG9uc2UiA5ACARJBCgVXYXRjaBIXLndhbG51dC52MS5XYXRjaFJlcXVlc3QaGC53YWxudXQudjEuV2F0Y2hSZXNwb25zZSIDkAIBMAESVAoMQXdhaXREdXJhYmxlEh4ud2FsbnV0LnYxLkF3YWl0RHVyYWJsZVJlcXVlc3QaHy53YWxudXQudjEuQXdhaXREdXJhYmxlUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_walnut_v1_types]);
 
 /**
  * Asks for one key.
@@ -909,6 +909,14 @@ export type ScanRequest = Message<"walnut.v1.ScanRequest"> & {
    * @generated from field: bool keys_only = 4;
    */
   keysOnly: boolean;
+
+  /**
+   * Answer `count` instead of entries. The page is as long as one call may be,
+   * unless `limit` is given: the sum over all pages is the number of entries.
+   *
+   * @generated from field: bool count_only = 5;
+   */
+  countOnly: boolean;
 };
 
 /**
@@ -952,6 +960,13 @@ export type ScanResponse = Message<"walnut.v1.ScanResponse"> & {
    * @generated from field: uint64 staleness_ms = 4;
    */
   stalenessMs: bigint;
+
+  /**
+   * With `count_only`: how many entries the page has.
+   *
+   * @generated from field: uint32 count = 5;
+   */
+  count: number;
 };
 
 /**
@@ -960,6 +975,119 @@ export type ScanResponse = Message<"walnut.v1.ScanResponse"> & {
  */
 export const ScanResponseSchema: GenMessage<ScanResponse> = /*@__PURE__*/
   messageDesc(file_walnut_v1_kv_store, 14);
+
+/**
+ * Deletes entries by prefix.
+ *
+ * @generated from message walnut.v1.DeletePrefixRequest
+ */
+export type DeletePrefixRequest = Message<"walnut.v1.DeletePrefixRequest"> & {
+  /**
+   * Only keys that begin with it. Empty only with `all`.
+   *
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * Entries to delete in this call, at most 10,000. 0: 1,000. It may be fewer.
+   *
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+
+  /**
+   * Empty: from the start; else `next_cursor` of the call before, from the same node.
+   *
+   * @generated from field: string cursor = 3;
+   */
+  cursor: string;
+
+  /**
+   * Delete every entry. Only with an empty `prefix`.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all: boolean;
+
+  /**
+   * Raises the durability that the answer waits for.
+   *
+   * @generated from field: walnut.v1.Durability durability = 5;
+   */
+  durability: Durability;
+
+  /**
+   * Wait until this many replicas have it on disk, at most 64.
+   *
+   * @generated from field: uint32 min_acks = 6;
+   */
+  minAcks: number;
+
+  /**
+   * How long to wait for durability and min_acks, in milliseconds, at most
+   * 60,000; 0: 5,000. Running out is no failure: the answer says what was reached.
+   *
+   * @generated from field: uint32 timeout_ms = 7;
+   */
+  timeoutMs: number;
+};
+
+/**
+ * Describes the message walnut.v1.DeletePrefixRequest.
+ * Use `create(DeletePrefixRequestSchema)` to create a new message.
+ */
+export const DeletePrefixRequestSchema: GenMessage<DeletePrefixRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_kv_store, 15);
+
+/**
+ * What became of one call of DeletePrefix.
+ *
+ * @generated from message walnut.v1.DeletePrefixResponse
+ */
+export type DeletePrefixResponse = Message<"walnut.v1.DeletePrefixResponse"> & {
+  /**
+   * Entries deleted by this call. May be 0 although there are more.
+   *
+   * @generated from field: uint32 deleted = 1;
+   */
+  deleted: number;
+
+  /**
+   * Empty: nothing with the prefix is left to look at.
+   *
+   * @generated from field: string next_cursor = 2;
+   */
+  nextCursor: string;
+
+  /**
+   * The record of the last delete; where nothing was deleted, the state looked at.
+   *
+   * @generated from field: walnut.v1.Position position = 3;
+   */
+  position?: Position | undefined;
+
+  /**
+   * The durability reached when the answer was given.
+   *
+   * @generated from field: walnut.v1.Durability durability_reached = 4;
+   */
+  durabilityReached: Durability;
+
+  /**
+   * Replicas that had it on disk when the answer was given.
+   *
+   * @generated from field: uint32 replicas_acked = 5;
+   */
+  replicasAcked: number;
+};
+
+/**
+ * Describes the message walnut.v1.DeletePrefixResponse.
+ * Use `create(DeletePrefixResponseSchema)` to create a new message.
+ */
+export const DeletePrefixResponseSchema: GenMessage<DeletePrefixResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_kv_store, 16);
 
 /**
  * Asks for the log after a position.
@@ -994,7 +1122,7 @@ export type GetUpdatesRequest = Message<"walnut.v1.GetUpdatesRequest"> & {
  * Use `create(GetUpdatesRequestSchema)` to create a new message.
  */
 export const GetUpdatesRequestSchema: GenMessage<GetUpdatesRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 15);
+  messageDesc(file_walnut_v1_kv_store, 17);
 
 /**
  * The log after a position.
@@ -1043,7 +1171,7 @@ export type GetUpdatesResponse = Message<"walnut.v1.GetUpdatesResponse"> & {
  * Use `create(GetUpdatesResponseSchema)` to create a new message.
  */
 export const GetUpdatesResponseSchema: GenMessage<GetUpdatesResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 16);
+  messageDesc(file_walnut_v1_kv_store, 18);
 
 /**
  * One mutation of the log.
@@ -1107,7 +1235,7 @@ export type Update = Message<"walnut.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 17);
+  messageDesc(file_walnut_v1_kv_store, 19);
 
 /**
  * Asks whether a position is safe, and waits until it is.
@@ -1150,7 +1278,7 @@ export type AwaitDurableRequest = Message<"walnut.v1.AwaitDurableRequest"> & {
  * Use `create(AwaitDurableRequestSchema)` to create a new message.
  */
 export const AwaitDurableRequestSchema: GenMessage<AwaitDurableRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 18);
+  messageDesc(file_walnut_v1_kv_store, 20);
 
 /**
  * What was reached.
@@ -1185,7 +1313,7 @@ export type AwaitDurableResponse = Message<"walnut.v1.AwaitDurableResponse"> & {
  * Use `create(AwaitDurableResponseSchema)` to create a new message.
  */
 export const AwaitDurableResponseSchema: GenMessage<AwaitDurableResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 19);
+  messageDesc(file_walnut_v1_kv_store, 21);
 
 /**
  * Asks for changes.
@@ -1284,7 +1412,7 @@ export type WatchRequest = Message<"walnut.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 20);
+  messageDesc(file_walnut_v1_kv_store, 22);
 
 /**
  * Changes, or with no event only how far the watcher is. It ends at the end of a
@@ -1336,7 +1464,7 @@ export type WatchResponse = Message<"walnut.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 21);
+  messageDesc(file_walnut_v1_kv_store, 23);
 
 /**
  * One change of one key.
@@ -1425,7 +1553,7 @@ export type WatchEvent = Message<"walnut.v1.WatchEvent"> & {
  * Use `create(WatchEventSchema)` to create a new message.
  */
 export const WatchEventSchema: GenMessage<WatchEvent> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 22);
+  messageDesc(file_walnut_v1_kv_store, 24);
 
 /**
  * How GetUpdates tells the log.
@@ -1540,6 +1668,18 @@ export const KVStore: GenService<{
     methodKind: "unary";
     input: typeof ScanRequestSchema;
     output: typeof ScanResponseSchema;
+  },
+  /**
+   * Deletes entries by prefix, a bounded number a call: the caller goes on with
+   * `next_cursor` until that is empty. What was there when the first call began
+   * and was not written since is gone then; keys written meanwhile may stay.
+   *
+   * @generated from rpc walnut.v1.KVStore.DeletePrefix
+   */
+  deletePrefix: {
+    methodKind: "unary";
+    input: typeof DeletePrefixRequestSchema;
+    output: typeof DeletePrefixResponseSchema;
   },
   /**
    * The log after a position: whole records, at least one where there is one,
