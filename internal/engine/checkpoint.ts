@@ -101,6 +101,7 @@ export class Checkpointer {
     const startedMs = clock.monotonicMs();
     const position = engine.applied;
     const entries = engine.store.entries;
+    const formatLevel = engine.formats.level;
     this.#bytesSince = 0;
     const scan = engine.store.beginSnapshot({
       logId: manifestOf(this.#directory).logId,
@@ -109,6 +110,7 @@ export class Checkpointer {
       logClockMs: engine.stateClockMs(),
       limits: engine.store.limits,
       wallOffsetMs: engine.logClock.wallOffsetMs,
+      formatLevel,
     });
     this.#scan = scan;
     const name = formatSnapshotName(position);
@@ -128,7 +130,7 @@ export class Checkpointer {
       if (error instanceof AlteredStateError) engine.altered.tell(`a checkpoint: ${error.message}`);
       throw error;
     }
-    const deletedSegments = await this.#publish(name, position.lsn);
+    const deletedSegments = await this.#publish(name, position.lsn, formatLevel);
     const seconds = (clock.monotonicMs() - startedMs) / 1_000;
     logger.info({ lsn: position.lsn, entries, snapshotBytes, deletedSegments, seconds }, 'checkpoint made');
     return {
@@ -167,9 +169,9 @@ export class Checkpointer {
     this.#room = undefined;
   }
 
-  async #publish(name: string, lsn: Engine['applied']['lsn']): Promise<number> {
+  async #publish(name: string, lsn: Engine['applied']['lsn'], formatLevel: number): Promise<number> {
     const old = manifestOf(this.#directory).snapshot;
-    await amendManifest(this.#directory, { snapshot: name });
+    await amendManifest(this.#directory, { snapshot: name, ...(formatLevel > 0 ? { format: 2 } : {}) });
     if (old !== '' && old !== name) {
       // Excluded by MANIFEST already: what is left of it is set aside at the next start.
       await this.#options.fileSystem.remove(pathIn(this.#directory, old)).catch((error: unknown) => {

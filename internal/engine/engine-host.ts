@@ -185,7 +185,8 @@ export class EngineHost {
     await this.directory.syncNames();
     const lowestSegment = await this.directory.nextSegmentSeq();
     const emptied = { logId, snapshot: name, lowestSegment, applyHold: undefined };
-    await amendManifest(this.directory, { ...emptied, ...left });
+    const step = meta.formatLevel > 0 ? ({ format: 2 } as const) : {};
+    await amendManifest(this.directory, { ...emptied, ...left, ...step });
     await this.directory.sweepAside();
     return this.#open(loaded);
   }

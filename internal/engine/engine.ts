@@ -13,6 +13,7 @@
 import { DigestWindow } from '#engine/digest-window.ts';
 import { EpochTable, type PositionStanding } from '#engine/epoch-table.ts';
 import { Feed } from '#engine/feed/feed.ts';
+import type { FormatStep } from '#engine/format-step.ts';
 import type { LogClock } from '#engine/log-clock.ts';
 import { LsnWaiters } from '#engine/lsn-waiters.ts';
 import { encodeConfig } from '#engine/records/config-record.ts';
@@ -56,6 +57,7 @@ export interface EngineParts {
   readonly store: Store;
   readonly epochs: EpochTable;
   readonly logClock: LogClock;
+  readonly formats: FormatStep;
   readonly applied: ChainPoint;
   /** The log clock at `applied`; 0 where there is nothing. */
   readonly appliedClockMs: number;
@@ -67,6 +69,8 @@ export class Engine implements RecordState {
   readonly store: Store;
   readonly epochs: EpochTable;
   readonly logClock: LogClock;
+  /** Whether records of version 2 may be logged. */
+  readonly formats: FormatStep;
   /** What the digest was after each of the last records. */
   readonly digests = new DigestWindow();
   readonly #logger: Logger;
@@ -106,6 +110,7 @@ export class Engine implements RecordState {
     this.store = parts.store;
     this.epochs = parts.epochs;
     this.logClock = parts.logClock;
+    this.formats = parts.formats;
     this.#logger = parts.logger;
     this.#appliedEpoch = parts.applied.epoch;
     this.#appliedLsn = parts.applied.lsn;
@@ -121,6 +126,7 @@ export class Engine implements RecordState {
 
   /** Applies a frame that is in the log already: in recovery, and late. Throws on an ill-formed payload. */
   replay(frame: Frame): void {
+    this.#noteLevel(frame);
     this.#applyFrame(frame);
     this.#appliedWaiters.advance(frame.lsn);
     this.feed.advance();
@@ -131,6 +137,7 @@ export class Engine implements RecordState {
     assert(this.#holds, 'this engine applies late');
     const kind = recordKindOf(frame);
     kind.check(frame);
+    this.#noteLevel(frame);
     this.#noteAppended(frame);
     kind.hold(frame, this);
     this.#committedLsn = frame.lsn;
@@ -323,10 +330,17 @@ export class Engine implements RecordState {
 
   #append(record: PendingRecord): Lsn {
     this.checkDisk();
+    const { level } = recordKindOf(record.frame);
+    assert(level === 0 || this.formats.isTaken, 'MANIFEST says first that the log needs a newer reader');
     this.log.append(record.frame);
     this.#noteAppended(record.frame);
     this.#pending.push(record);
     return record.frame.lsn;
+  }
+
+  /** A log that was restored may say more than its MANIFEST. */
+  #noteLevel(frame: Frame): void {
+    if (recordKindOf(frame).level > 0) this.formats.meet();
   }
 
   #noteAppended(frame: Frame): void {

@@ -7,6 +7,7 @@
 import { DelayedApply, NO_HOLD } from '#engine/delayed-apply.ts';
 import { Engine } from '#engine/engine.ts';
 import { EpochTable } from '#engine/epoch-table.ts';
+import { FormatStep } from '#engine/format-step.ts';
 import { LogClock } from '#engine/log-clock.ts';
 import { manifestOf, pathIn } from '#engine/manifest-access.ts';
 import { bytesToRecover, RecoveryMeter, type RecoveryProgress } from '#engine/recovery-meter.ts';
@@ -87,6 +88,8 @@ export async function openEngine(
   const base =
     loaded ?? (await loadBase(directory, manifest.snapshot, options, (bytes) => meter.snapshot(bytes)));
   const from = base.meta?.position ?? NO_RECORD;
+  const formats = new FormatStep(directory);
+  if ((base.meta?.formatLevel ?? 0) > 0) formats.meet();
   const delayMs = manifest.role === 'replica' ? (options.applyDelayMs ?? 0) : 0;
   const engine = new Engine({
     clock: options.clock,
@@ -94,6 +97,7 @@ export async function openEngine(
     store: base.store,
     epochs: new EpochTable(base.meta?.epochs ?? []),
     logClock: new LogClock(options.clock, base.meta?.logClockMs ?? 0, base.meta?.wallOffsetMs),
+    formats,
     applied: from,
     appliedClockMs: base.meta?.logClockMs ?? 0,
     holds: delayMs > 0,
@@ -117,12 +121,23 @@ export async function openEngine(
     delayMs > 0 ? new DelayedApply(engine, options.clock, delayMs, manifest.applyHold ?? NO_HOLD) : undefined;
   try {
     if (delayed !== undefined) replayedBytes = await delayed.applyDue();
+    if (formats.isDue) await takeStep(formats, options.logger);
   } catch (error) {
     await log.close();
     throw error;
   }
   meter.done();
   return { engine, wasClean, replayedBytes, delayed };
+}
+
+/** Without room for it the node serves reads; the next write that needs it tries again. */
+async function takeStep(formats: FormatStep, logger: Logger): Promise<void> {
+  try {
+    await formats.take();
+  } catch (error) {
+    if (!(error instanceof WalnutError)) throw error;
+    logger.warn({ err: error }, 'MANIFEST does not say yet that the log needs a newer reader');
+  }
 }
 
 /** What the snapshot that MANIFEST names holds. */

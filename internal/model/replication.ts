@@ -26,6 +26,8 @@ export interface RegisterRequest {
   readonly applyDelayMs: number;
   /** The highest term of this log that the replica has seen, whether led or only granted; 0: none. */
   readonly term: number;
+  /** The format level that the replica reads (`model/formats.ts`); undefined from version 0.1, which does not send it. */
+  readonly formatLevel?: number | undefined;
 }
 
 /**
@@ -53,6 +55,8 @@ export interface NodeAddress {
   /** `host:port`. */
   readonly address: string;
   readonly nodeId: string;
+  /** The format level that the node reads, as it said last; undefined: 0, or it has not said. */
+  readonly formatLevel?: number | undefined;
 }
 
 export interface RegisterAnswer {
@@ -67,6 +71,8 @@ export interface RegisterAnswer {
   /** The address under which the master knows this replica. */
   readonly address: string;
   readonly group: GroupMembers;
+  /** The format level that the master reads; undefined from version 0.1. */
+  readonly formatLevel?: number | undefined;
 }
 
 export interface ReplicateRequest {

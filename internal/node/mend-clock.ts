@@ -39,6 +39,9 @@ export async function mendClock(
         'as expected: a clock was set meanwhile. Look again',
     );
   }
+  await role.readyForFormats();
+  // The role may have ended meanwhile.
+  role.writer();
   const epoch = engine.log.tail.epoch;
   const lsn = await new Promise<Lsn>((resolve, reject) => {
     const submitted: Lsn = engine.submitWallOffset(wallOffsetMs, (error) => {

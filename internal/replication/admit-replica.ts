@@ -10,15 +10,18 @@ export interface AdmissionContext {
   readonly nodeId: string;
   readonly book: Pick<ReplicaBook, 'removedAs'>;
   readonly members: Members;
+  /** The format level of a program that reads this log. */
+  readonly formatLevel: number;
 }
 
 /** Throws `already_exists`, `failed_precondition` or `resource_exhausted` where the node is refused. */
 export function admitReplica(
-  request: Pick<RegisterRequest, 'nodeId' | 'incarnation' | 'upstreamPath'>,
+  request: Pick<RegisterRequest, 'nodeId' | 'incarnation' | 'upstreamPath' | 'formatLevel'>,
   address: string,
   context: AdmissionContext,
 ): void {
   checkGroup(request, address, context);
+  checkFormats(request.formatLevel ?? 0, address, context.formatLevel);
   checkIdentity(request, address, context.members);
   const { members } = context;
   // Without this limit a client with a new node id for each call would fill the memory.
@@ -52,6 +55,16 @@ function checkGroup(
       `replica ${removed} was removed; take it back with: walnut add-replica ${removed}`,
     );
   }
+}
+
+/** Refuses a program that could not read what it is sent. It keeps its data. */
+function checkFormats(read: number, address: string, needed: number): void {
+  if (read >= needed) return;
+  throw new WalnutError(
+    'failed_precondition',
+    `replica ${address} reads formats up to level ${read}${read === 0 ? ', as Walnut 0.1.0 does' : ''}, ` +
+      `and this log needs level ${needed}: install the version of this master there. Its data stays`,
+  );
 }
 
 /** Refuses a node id or an address that another live replica has. */

@@ -4,7 +4,7 @@
  */
 import { WalnutError } from '#model/errors.ts';
 import { KNOWN_REPLICAS_MAX, REMOVED_REPLICAS_MAX } from '#model/limits.ts';
-import type { NodeAddress } from '#model/replication.ts';
+import type { GroupMembers, NodeAddress } from '#model/replication.ts';
 import type { Manifest } from '#wal/manifest.ts';
 
 export type KnownReplicas = Manifest['replicas'];
@@ -20,10 +20,12 @@ export function withRegistered(
   node: NodeAddress,
   isLive: (address: string) => boolean,
 ): KnownReplicas {
-  const { address, nodeId } = node;
+  const { address, nodeId, formatLevel = 0 } = node;
   const { added, removed, nodes = [] } = list;
   if (removedAs(list, node) !== undefined) return list;
-  const isKnown = nodes.some((one) => one.nodeId === nodeId && one.address === address);
+  const isKnown = nodes.some(
+    (one) => one.nodeId === nodeId && one.address === address && (one.formatLevel ?? 0) === formatLevel,
+  );
   const moved = nodes.filter((one) => one.nodeId === nodeId && one.address !== address);
   if (isKnown && moved.length === 0 && added.includes(address)) return list;
   const left = added.filter((one) => !moved.some((old) => old.address === one));
@@ -70,9 +72,14 @@ export function removedAs(list: KnownReplicas, { address, nodeId }: NodeAddress)
 
 export function isSameList(a: KnownReplicas, b: KnownReplicas): boolean {
   const [nodesA, nodesB] = [a.nodes ?? [], b.nodes ?? []].map((nodes) =>
-    nodes.map(({ address, nodeId }) => `${nodeId} ${address}`),
+    nodes.map(({ address, nodeId, formatLevel = 0 }) => `${nodeId} ${address} ${formatLevel}`),
   );
   return isSame(a.added, b.added) && isSame(a.removed, b.removed) && isSame(nodesA ?? [], nodesB ?? []);
+}
+
+/** The first node that registered, was not removed, and has not said that it reads formats of `level`. */
+export function firstBelow(level: number, { removed, nodes }: GroupMembers): NodeAddress | undefined {
+  return nodes.find(({ address, formatLevel = 0 }) => formatLevel < level && !removed.includes(address));
 }
 
 function fitting(list: KnownReplicas, newest: string, isLive: (address: string) => boolean): KnownReplicas {

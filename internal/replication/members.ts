@@ -1,5 +1,5 @@
 /** The replicas that are registered, by node id, with the pusher of each; in the order of their first registration. */
-import type { RegisterRequest, ResyncVerdict } from '#model/replication.ts';
+import type { NodeAddress, RegisterRequest, ResyncVerdict } from '#model/replication.ts';
 import type { ReplicaStatus } from '#model/status.ts';
 import type { Pusher } from '#replication/pusher.ts';
 
@@ -11,6 +11,8 @@ export interface Member {
   readonly partialResyncs: number;
   readonly lastFullResyncReason: string;
   readonly applyDelayMs: number;
+  /** The format level that it reads. */
+  readonly formatLevel: number;
 }
 
 export class Members {
@@ -62,6 +64,15 @@ export class Members {
     return count;
   }
 
+  /** The replicas with the format levels that they stated. */
+  nodes(): NodeAddress[] {
+    return [...this.#members].map(([nodeId, { pusher, formatLevel }]) => ({
+      nodeId,
+      address: pusher.address,
+      formatLevel,
+    }));
+  }
+
   statuses(): ReplicaStatus[] {
     return [...this.#members].map(([nodeId, { pusher, ...member }]) => ({
       nodeId,
@@ -84,7 +95,7 @@ export class Members {
 /** The replica after a registration: the same counts as `before`, and the resync that it begins. */
 export function memberAfter(
   before: Member | undefined,
-  { incarnation, applyDelayMs }: RegisterRequest,
+  { incarnation, applyDelayMs, formatLevel = 0 }: RegisterRequest,
   pusher: Pusher,
   verdict: ResyncVerdict,
   isPartial: boolean,
@@ -97,5 +108,6 @@ export function memberAfter(
     partialResyncs: (before?.partialResyncs ?? 0) + (isPartial ? 1 : 0),
     lastFullResyncReason: isFull ? verdict.reason : (before?.lastFullResyncReason ?? ''),
     applyDelayMs,
+    formatLevel,
   };
 }

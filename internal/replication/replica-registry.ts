@@ -9,15 +9,23 @@
 
 import type { Engine } from '#engine/engine.ts';
 import { WalnutError } from '#model/errors.ts';
+import { FORMAT_LEVEL } from '#model/formats.ts';
 import { REPLICAS_MAX } from '#model/limits.ts';
 import type { Lsn } from '#model/position.ts';
 import { termOf } from '#model/position.ts';
-import type { ChainPoint, RegisterAnswer, RegisterRequest, ResyncVerdict } from '#model/replication.ts';
+import type {
+  ChainPoint,
+  NodeAddress,
+  RegisterAnswer,
+  RegisterRequest,
+  ResyncVerdict,
+} from '#model/replication.ts';
 import type { ReplicaStatus } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
 import { admitReplica } from '#replication/admit-replica.ts';
+import { firstBelow } from '#replication/known-replicas.ts';
 import { Members, memberAfter } from '#replication/members.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 import { type PushContext, Pusher } from '#replication/pusher.ts';
@@ -64,6 +72,8 @@ export class ReplicaRegistry {
   /** Registrations and removals run one after another: two of one node at once would leave a pusher that nobody stops. */
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
+  /** The node whose registration is under way. */
+  #joining: NodeAddress | undefined;
   readonly #endWaits: () => void;
   /** Monotonic time at which a refusal was last logged. */
   #toldRefusalMs = Number.NEGATIVE_INFINITY;
@@ -99,7 +109,11 @@ export class ReplicaRegistry {
       this.#admit(request, address);
       // Not in turn: an address that does not answer must not hold up everyone else.
       await this.#options.book.meet({ nodeId: request.nodeId, address });
-      return await this.#inTurn(() => this.#register(request, address));
+      return await this.#inTurn(() =>
+        this.#register(request, address).finally(() => {
+          this.#joining = undefined;
+        }),
+      );
     } catch (error) {
       if (error instanceof WalnutError && error.code === 'already_exists') this.#tellRefused(error.message);
       throw error;
@@ -115,22 +129,31 @@ export class ReplicaRegistry {
 
   #admit(request: RegisterRequest, address: string): void {
     if (this.#isClosed) throw new WalnutError('unavailable', 'this node is stopping');
-    const { book, nodeId } = this.#options;
-    admitReplica(request, address, { nodeId, book, members: this.#members });
+    const { book, nodeId, engine } = this.#options;
+    admitReplica(request, address, {
+      nodeId,
+      book,
+      members: this.#members,
+      formatLevel: engine.formats.level,
+    });
   }
 
   async #register(request: RegisterRequest, address: string): Promise<RegisterAnswer> {
     this.#admit(request, address);
     const { engine, book, nodeId } = this.#options;
+    // From here on it counts: nothing that it cannot read is written before it is a member.
+    const { formatLevel = 0 } = request;
+    const node = { nodeId: request.nodeId, address, ...(formatLevel > 0 ? { formatLevel } : {}) };
+    this.#joining = node;
     const { logId, term } = this.#options.identity();
     const seenTerm = Math.max(request.term, termOf(request.tail.epoch));
     if (request.logId === logId && seenTerm > term) {
       this.#options.onFenced(seenTerm, address);
       // It may have records that this node lacks. A node that leads again first asks every node it remembers.
-      await this.#remember(request.nodeId, address);
+      await this.#remember(node);
     }
     const verdict = await this.#decide(request, logId);
-    if (verdict.kind !== 'conflict') await this.#remember(request.nodeId, address);
+    if (verdict.kind !== 'conflict') await this.#remember(node);
     await this.#join(request, address, verdict);
     this.#options.logger.info(
       {
@@ -154,7 +177,17 @@ export class ReplicaRegistry {
       verdict,
       address,
       group: book.group(),
+      formatLevel: FORMAT_LEVEL,
     };
+  }
+
+  /** Which node of the group cannot read formats of `level`, as far as is known; undefined: all can. */
+  firstBelow(level: number): NodeAddress | undefined {
+    const { nodes, removed } = this.#options.book.group();
+    const present = [...this.#members.nodes(), ...(this.#joining === undefined ? [] : [this.#joining])];
+    // What a node says now counts, whatever it said before.
+    const absent = nodes.filter(({ nodeId }) => !present.some((one) => one.nodeId === nodeId));
+    return firstBelow(level, { replicas: [], removed, nodes: [...present, ...absent] });
   }
 
   /** Number of replicas that take pushes and answered lately. */
@@ -195,12 +228,12 @@ export class ReplicaRegistry {
   }
 
   /** Where the disk is full the replica may follow all the same; its next registration tries again to remember it. */
-  async #remember(nodeId: string, address: string): Promise<void> {
+  async #remember(node: NodeAddress): Promise<void> {
     try {
-      await this.#options.book.remember({ nodeId, address }, (one) => this.isLiveAt(one));
+      await this.#options.book.remember(node, (one) => this.isLiveAt(one));
     } catch (error) {
       if (!isShortage(error)) throw error;
-      this.#options.logger.warn({ replica: address }, 'no space to remember the replica');
+      this.#options.logger.warn({ replica: node.address }, 'no space to remember the replica');
     }
   }
 

@@ -6,6 +6,7 @@
 import type { DivergedFrom } from '#engine/engine-host.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
 import { WalnutError } from '#model/errors.ts';
+import { FORMAT_LEVEL } from '#model/formats.ts';
 import { termOf } from '#model/position.ts';
 import type { RegisterAnswer } from '#model/replication.ts';
 import { cutBack } from '#slave/cut-back.ts';
@@ -58,6 +59,7 @@ export class CatchUp {
       fullResyncReason,
       applyDelayMs: host.options.applyDelayMs ?? 0,
       term,
+      formatLevel: FORMAT_LEVEL,
     });
     linkState.registered(answer.latest.lsn, state.masterNodeId !== answer.masterNodeId);
     linkState.saidAtMs(answer.logClockMs);

@@ -6,6 +6,7 @@
  */
 
 import type { Engine } from '#engine/engine.ts';
+import { tryRecordKindOf } from '#engine/records/record-table.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
 import { NO_LSN, termOf } from '#model/position.ts';
@@ -141,6 +142,11 @@ async function takeInto(
   }
 }
 
+/** Whether release 0.1.0 could not read the record. What this program does not know either is refused by the append. */
+function needsStep(frame: Frame): boolean {
+  return (tryRecordKindOf(frame)?.level ?? 0) > 0;
+}
+
 /** True where our log has this very record, or no longer reaches back to it (then nothing speaks against it). */
 async function isOurs(engine: Engine, point: ChainPoint): Promise<boolean> {
   const ours = await engine.log.lookup(point.lsn);
@@ -148,6 +154,7 @@ async function isOurs(engine: Engine, point: ChainPoint): Promise<boolean> {
 }
 
 async function append(engine: Engine, fresh: readonly Frame[], ackWhenDurable: boolean): Promise<void> {
+  if (!engine.formats.isTaken && fresh.some(needsStep)) await engine.formats.take();
   if (fresh.length > 0) {
     await new Promise<void>((resolve, reject) => {
       try {

@@ -12,7 +12,7 @@ import type { EngineHost } from '#engine/engine-host.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import { termOf } from '#model/position.ts';
-import type { GroupMembers, RegisterAnswer, RegisterRequest } from '#model/replication.ts';
+import type { GroupMembers, NodeAddress, RegisterAnswer, RegisterRequest } from '#model/replication.ts';
 import { whyNotBelieved } from '#model/terms.ts';
 import { assert } from '#platform/assert.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -42,6 +42,8 @@ export class Upstream {
   #announced = '';
   /** As the master has it; undefined before the first registration. */
   #ownAddress: string | undefined;
+  /** The master that this replica registered with, and where: whoever is promoted counts it among the nodes. */
+  #master: NodeAddress | undefined;
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
@@ -89,7 +91,11 @@ export class Upstream {
     const { logId } = this.#options.host.manifest;
     // A wrong master knows nothing of the group that the data here belongs to.
     const isOurs = (logId === '' || answer.logId === logId) && answer.verdict.kind !== 'conflict';
-    if (isOurs) await this.remember(answer.group);
+    if (isOurs) {
+      const { masterNodeId: nodeId, formatLevel = 0 } = answer;
+      this.#master = { address: this.#address, nodeId, ...(formatLevel > 0 ? { formatLevel } : {}) };
+      await this.remember(answer.group);
+    }
     return answer;
   }
 
@@ -154,7 +160,11 @@ export class Upstream {
   async remember(group: GroupMembers): Promise<void> {
     const { host, logger } = this.#options;
     const added = group.replicas.filter((address) => address !== this.#ownAddress);
-    const nodes = group.nodes.filter(({ address }) => address !== this.#ownAddress);
+    const master = this.#master === undefined ? [] : [this.#master];
+    const others = group.nodes.filter(
+      ({ address, nodeId }) => address !== this.#ownAddress && nodeId !== this.#master?.nodeId,
+    );
+    const nodes = [...others, ...master];
     const replicas = { added, removed: group.removed, nodes };
     if (isSameList(host.manifest.replicas, replicas)) return;
     try {

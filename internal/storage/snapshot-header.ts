@@ -14,7 +14,7 @@ import { decodeConfigV2, encodeConfigV2, needsConfigV2 } from '#storage/logged-c
 import { readU64, SnapshotError, viewOf, writeU64 } from '#storage/snapshot-bytes.ts';
 
 export const SNAPSHOT_MAGIC = 'WALNUTSN';
-/** Written if it can say everything; every release can read it. */
+/** Written before the directory takes the step to format level 1; every release can read it. */
 export const SNAPSHOT_FORMAT_VERSION = 1;
 /** The header is typed blocks. */
 const VERSION_2 = 2;
@@ -51,6 +51,8 @@ export interface SnapshotMeta {
   readonly limits: StoreLimits;
   /** Wall time minus log clock, in milliseconds. */
   readonly wallOffsetMs: number;
+  /** The format level of a program that reads the file: 0 means version 1, 1 version 2. */
+  readonly formatLevel: number;
 }
 
 export interface SnapshotHeader {
@@ -63,9 +65,10 @@ export interface SnapshotHeader {
 
 const encoder = new TextEncoder();
 
-/** The header, of version 1 if that can state everything. */
+/** The header, of the version that the format level says. */
 export function encodeHeader(meta: SnapshotMeta, entries: number): Uint8Array {
-  const isV2 = needsConfigV2(meta);
+  const isV2 = meta.formatLevel > 0;
+  assert(isV2 || !needsConfigV2(meta), 'version 1 states the whole configuration');
   const logId = encoder.encode(meta.logId);
   assert(logId.length <= LOG_ID_BYTES_MAX, `log id has ${logId.length} bytes`);
   const rest = isV2 ? encodeBlocks(meta, logId, entries) : encodeFields(meta, logId, entries);
@@ -182,7 +185,7 @@ function decodeFields(bytes: Uint8Array, end: number): Decoded {
   const position = decodePosition(view, at);
   const logClockMs = readU64(view, at + 20, at + 20);
   const epochs = decodeEpochs(view, epochsAt, end);
-  const meta = { logId, position, epochs, logClockMs, limits, wallOffsetMs: 0 };
+  const meta = { logId, position, epochs, logClockMs, limits, wallOffsetMs: 0, formatLevel: 0 };
   return { meta, entries: readU64(view, at + 45, at + 45) };
 }
 
@@ -218,6 +221,7 @@ function decodeKnown(bytes: Buffer, log: Block, epochs: Block, config: Block): D
       epochs: decodeEpochs(view, epochs.from, epochs.to),
       logClockMs: readU64(view, at + 20, at + 20),
       ...decodeConfigV2(bytes, config.from, config.to),
+      formatLevel: 1,
     },
     entries: readU64(view, at + 28, at + 28),
   };

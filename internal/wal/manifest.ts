@@ -26,7 +26,8 @@ export interface LogReach {
 }
 
 export interface Manifest {
-  readonly format: 1;
+  /** 2 where log and snapshot may have formats that release 0.1.0 does not read (ADR 14). */
+  readonly format: 1 | 2;
   /** 32 hex digits; empty on a replica that has not met its master. */
   readonly logId: string;
   readonly nodeId: string;
@@ -88,7 +89,7 @@ export function tryDecodeManifest(bytes: Uint8Array): Manifest | string {
     return 'it is not JSON';
   }
   const { format } = value as { format?: unknown };
-  if (format !== 1) return `format ${JSON.stringify(format)} is not known to this program`;
+  if (format !== 1 && format !== 2) return `format ${JSON.stringify(format)} is not known to this program`;
   return isManifest(value) ? value : 'a field is missing or of the wrong type';
 }
 

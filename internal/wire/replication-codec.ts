@@ -87,6 +87,7 @@ export function toRegisterRequest(message: RegisterRequestMessage): RegisterRequ
     fullResyncReason: checkText(message.fullResyncReason, 'full_resync_reason', REASON_LENGTH_MAX),
     applyDelayMs: toSafeNumber(message.applyDelayMs, 'apply_delay_ms'),
     term: checkTerm(message.term),
+    ...toStatedLevel(message.formatLevel),
   };
 }
 
@@ -102,6 +103,7 @@ export function fromRegisterRequest(request: RegisterRequest): RegisterRequestMe
     fullResyncReason: (request.fullResyncReason ?? '').slice(0, REASON_LENGTH_MAX),
     applyDelayMs: BigInt(request.applyDelayMs),
     term: request.term,
+    formatLevel: request.formatLevel ?? 0,
   };
 }
 
@@ -116,6 +118,7 @@ export function toRegisterAnswer(response: RegisterResponse): RegisterAnswer {
     verdict: toResyncVerdict(response),
     address: checkText(response.address, 'address', ADDRESS_CHARACTERS_MAX),
     group: response.group === undefined ? NO_GROUP : toGroup(response.group),
+    ...toStatedLevel(response.formatLevel),
   };
 }
 
@@ -151,6 +154,7 @@ export function fromRegisterAnswer(answer: RegisterAnswer): RegisterResponse {
     reason: answer.verdict.kind === 'continue' ? '' : answer.verdict.reason,
     address: answer.address,
     group: fromGroup(answer.group),
+    formatLevel: answer.formatLevel ?? 0,
   };
 }
 
@@ -267,10 +271,13 @@ function toGroup(message: Group): GroupMembers {
   return {
     replicas: newest(message.replicas, GROUP_REPLICAS_MAX).map((one) => checkAddress(one, 'group.replicas')),
     removed: newest(message.removed, REMOVED_REPLICAS_MAX).map((one) => checkAddress(one, 'group.removed')),
-    nodes: newest(message.nodes, GROUP_REPLICAS_MAX + REMOVED_REPLICAS_MAX).map(({ address, nodeId }) => ({
-      address: checkAddress(address, 'group.nodes.address'),
-      nodeId: checkId(nodeId, 'group.nodes.node_id'),
-    })),
+    nodes: newest(message.nodes, GROUP_REPLICAS_MAX + REMOVED_REPLICAS_MAX).map(
+      ({ address, nodeId, formatLevel }) => ({
+        address: checkAddress(address, 'group.nodes.address'),
+        nodeId: checkId(nodeId, 'group.nodes.node_id'),
+        ...toStatedLevel(formatLevel),
+      }),
+    ),
   };
 }
 
@@ -279,8 +286,18 @@ function fromGroup(group: GroupMembers): Group {
     $typeName: 'walnut.v1.Group',
     replicas: [...group.replicas],
     removed: [...group.removed],
-    nodes: group.nodes.map((one) => ({ $typeName: 'walnut.v1.NodeAddress', ...one })),
+    nodes: group.nodes.map(({ address, nodeId, formatLevel = 0 }) => ({
+      $typeName: 'walnut.v1.NodeAddress',
+      address,
+      nodeId,
+      formatLevel,
+    })),
   };
+}
+
+/** Absent from a node that states none: level 0. */
+function toStatedLevel(formatLevel: number): { formatLevel?: number } {
+  return formatLevel === 0 ? {} : { formatLevel };
 }
 
 export function toChainPoint(message: ChainPointMessage | undefined, field: string): ChainPoint {

@@ -15,6 +15,7 @@ import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { FEED_MUTANTS } from './feed-mutants.ts';
+import { FORMAT_MUTANTS } from './format-mutants.ts';
 import { HTTP2_MUTANTS } from './http2-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
@@ -212,6 +213,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...RECORD_MUTANTS,
   ...CLOCK_MUTANTS,
   ...COMMAND_MUTANTS,
+  ...FORMAT_MUTANTS,
   ...MEMORY_MUTANTS,
   ...DIGEST_MUTANTS,
   ...TOOL_MUTANTS,

@@ -49,7 +49,10 @@ describe('the addresses that are remembered', () => {
     expect(replicasOf(one)).toEqual({
       added: ['moving-599:1'],
       removed: [],
-      nodes: [{ address: 'moving-599:1', nodeId }],
+      nodes: [
+        { address: 'moving-599:1', nodeId },
+        { address: 'master:1', nodeId: master.node.status().nodeId, formatLevel: 1 },
+      ],
     });
   });
 

@@ -22,6 +22,7 @@ const REGISTER = {
   fullResyncReason: 'digest_mismatch: at LSN 3',
   applyDelayMs: 0,
   term: 0,
+  formatLevel: 1,
 };
 const PUSH = {
   masterNodeId: NODE_ID,
@@ -71,6 +72,7 @@ describe('a link', () => {
       verdict: { kind: 'snapshot', reason: 'the log begins at 5' },
       address: '10.0.0.1:8081',
       group: { replicas: ['10.0.0.1:8081', 'b:2'], removed: ['c:3'], nodes: [] },
+      formatLevel: 1,
     });
 
     const pushed = await peer.replicate(PUSH, TIMEOUT);

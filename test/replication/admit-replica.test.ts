@@ -25,9 +25,14 @@ function crowd(isLive: (index: number) => boolean): Members {
   return membersOf(Object.fromEntries(nodes));
 }
 
-function admit(request: Partial<typeof REQUEST>, members = new Members(), removed?: string): void {
+function admit(
+  request: Partial<typeof REQUEST & { formatLevel: number }>,
+  members = new Members(),
+  removed?: string,
+  formatLevel = 0,
+): void {
   const book = { removedAs: () => removed };
-  admitReplica({ ...REQUEST, ...request }, 'one:1', { nodeId: OWN, book, members });
+  admitReplica({ ...REQUEST, ...request }, 'one:1', { nodeId: OWN, book, members, formatLevel });
 }
 
 describe('admitReplica', () => {
@@ -72,6 +77,20 @@ describe('admitReplica', () => {
 
   it('refuses a node that an operator removed, at whatever address it registers', () => {
     expect(() => admit({}, new Members(), 'two:1')).toThrow(/two:1 was removed.*walnut add-replica two:1/);
+  });
+
+  it.each([
+    [undefined, 0, true],
+    [1, 0, true],
+    [1, 1, true],
+    [2, 1, true],
+    [undefined, 1, false],
+    [1, 2, false],
+  ])('of a node that reads formats of level %s, where the log needs %s: %s', (reads, needs, isTaken) => {
+    const request = reads === undefined ? {} : { formatLevel: reads };
+    const take = (): void => admit(request, new Members(), undefined, needs);
+    if (isTaken) expect(take).not.toThrow();
+    else expect(take).toThrow(/one:1 reads formats up to level [01].*needs level [12]: install the version/);
   });
 
   it('takes a node of a full list that is registered already', () => {

@@ -325,6 +325,7 @@ export class FakeNode {
           verdict: { kind: 'snapshot', reason: 'the log begins at 5' },
           address: '10.0.0.1:8081',
           group: { replicas: ['10.0.0.1:8081', 'b:2'], removed: ['c:3'], nodes: [] },
+          formatLevel: 1,
         };
       },
       replicate: async (request) => {

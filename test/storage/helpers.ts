@@ -68,6 +68,7 @@ export function meta(lsn: number, limits: StoreLimits = UNLIMITED): SnapshotMeta
     ],
     logClockMs: 1_700_000_000_123,
     wallOffsetMs: 0,
+    formatLevel: 0,
     limits,
   };
 }

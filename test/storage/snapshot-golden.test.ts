@@ -43,7 +43,7 @@ const GOLDEN_HEADER_2 = [
 
 it('writes and reads the header of format version 2', () => {
   const limits = { entriesMax: 10, bytesMax: 2 ** 33, policy: 'ttl', scope: 'with_ttl' } as const;
-  const stated = { ...meta(2, limits), wallOffsetMs: -315_360_000_001 };
+  const stated = { ...meta(2, limits), wallOffsetMs: -315_360_000_001, formatLevel: 1 };
   const bytes = Buffer.from(encodeHeader(stated, 7));
   expect(bytes.toString('hex')).toBe(GOLDEN_HEADER_2);
   expect(decodeHeader(Buffer.from(GOLDEN_HEADER_2, 'hex'))).toEqual({

@@ -44,10 +44,19 @@ const bytes = fc.uint8Array({ maxLength: 50 });
 const position = fc.record({ epoch: number, lsn });
 const chainPoint = fc.record({ epoch: number, lsn, crc: uint32 });
 const address = fc.nat({ max: 65_534 }).map((port) => `node-${port % 7}:${port + 1}`);
+/** Absent from a node that states none. */
+const formatLevel = fc.integer({ min: 1, max: 0xffff_ffff });
+const stated = fc.option(formatLevel, { nil: undefined });
+function withoutUnstated<T extends { formatLevel?: number | undefined }>(value: T): T {
+  const { formatLevel, ...rest } = value;
+  return (formatLevel === undefined ? rest : value) as T;
+}
 const group = fc.record({
   replicas: fc.array(address),
   removed: fc.array(address, { maxLength: 2 }),
-  nodes: fc.array(fc.record({ address, nodeId: id }), { maxLength: 2 }),
+  nodes: fc.array(fc.record({ address, nodeId: id, formatLevel }, { requiredKeys: ['address', 'nodeId'] }), {
+    maxLength: 2,
+  }),
 });
 const HEARTBEAT = {
   masterNodeId: '0'.repeat(32),
@@ -95,17 +104,20 @@ function itSurvives<T>(name: string, model: fc.Arbitrary<T>, pass: (value: T) =>
 describe('the model survives the wire', () => {
   itSurvives(
     'register, asking',
-    fc.record({
-      nodeId: id,
-      incarnation: text,
-      advertise: text,
-      logId: fc.oneof(id, fc.constant('')),
-      tail: chainPoint,
-      upstreamPath: fc.array(id, { maxLength: 3 }),
-      fullResyncReason: text,
-      applyDelayMs: number,
-      term,
-    }),
+    fc
+      .record({
+        nodeId: id,
+        incarnation: text,
+        advertise: text,
+        logId: fc.oneof(id, fc.constant('')),
+        tail: chainPoint,
+        upstreamPath: fc.array(id, { maxLength: 3 }),
+        fullResyncReason: text,
+        applyDelayMs: number,
+        term,
+        formatLevel: stated,
+      })
+      .map(withoutUnstated),
     (value) => {
       const wire = toBinary(RegisterRequestSchema, replication.fromRegisterRequest(value));
       return replication.toRegisterRequest(fromBinary(RegisterRequestSchema, wire)) as typeof value;
@@ -113,17 +125,20 @@ describe('the model survives the wire', () => {
   );
   itSurvives(
     'register, answering',
-    fc.record({
-      masterNodeId: id,
-      logId: id,
-      term,
-      epochs,
-      latest: chainPoint,
-      logClockMs: number,
-      verdict: resync,
-      address: text,
-      group,
-    }),
+    fc
+      .record({
+        masterNodeId: id,
+        logId: id,
+        term,
+        epochs,
+        latest: chainPoint,
+        logClockMs: number,
+        verdict: resync,
+        address: text,
+        group,
+        formatLevel: stated,
+      })
+      .map(withoutUnstated),
     (value) => {
       const wire = toBinary(RegisterResponseSchema, replication.fromRegisterAnswer(value));
       return replication.toRegisterAnswer(fromBinary(RegisterResponseSchema, wire)) as typeof value;

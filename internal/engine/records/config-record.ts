@@ -55,9 +55,10 @@ export function asRecordError(error: unknown): unknown {
   return new NewerFormatError(`${error.message}: a newer version of Walnut wrote it`);
 }
 
-function configKind(decode: (payload: Uint8Array) => LoggedConfig): RecordKind {
+function configKind(level: number, decode: (payload: Uint8Array) => LoggedConfig): RecordKind {
   const decoded = (frame: Frame): LoggedConfig => decode(frame.payload);
   return {
+    level,
     beginsEpoch: false,
     check(frame) {
       decoded(frame);
@@ -81,5 +82,5 @@ function configKind(decode: (payload: Uint8Array) => LoggedConfig): RecordKind {
   };
 }
 
-export const CONFIG_V1 = configKind(decodeV1);
-export const CONFIG_V2 = configKind(decodeV2);
+export const CONFIG_V1 = configKind(0, decodeV1);
+export const CONFIG_V2 = configKind(1, decodeV2);

@@ -150,6 +150,7 @@ function open({ buffer, payloadOffset, payloadBytes }: Frame): MutationCursor {
 }
 
 export const DATA_V1: RecordKind = {
+  level: 0,
   beginsEpoch: false,
   check(frame) {
     const mutation = open(frame);

@@ -29,6 +29,7 @@ export function decodeEpochParent(payload: Uint8Array): ChainPoint {
 }
 
 export const EPOCH_V1: RecordKind = {
+  level: 0,
   beginsEpoch: true,
   check(frame) {
     decodeEpochParent(frame.payload);

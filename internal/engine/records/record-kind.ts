@@ -30,6 +30,8 @@ export interface RecordState {
  * exactly.
  */
 export interface RecordKind {
+  /** The format level of a program that reads it; see `model/formats.ts`. */
+  readonly level: number;
   /** A history begins with it: its frame has another epoch than the one before. */
   readonly beginsEpoch: boolean;
   /** Checks everything that `apply` relies on, and changes nothing. */

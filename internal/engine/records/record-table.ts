@@ -35,10 +35,14 @@ function byNumber<T>(rows: readonly (readonly [number, T])[]): readonly (T | und
 
 /** The kind of a frame. Throws `NewerFormatError` where it is not known, `RecordError` where the payload has no version. */
 export function recordKindOf(frame: Frame): RecordKind {
-  const version = versionOf(frame);
-  const kind = KINDS[frame.type]?.[version];
-  if (kind === undefined) throw unknownKind(frame, version);
+  const kind = tryRecordKindOf(frame);
+  if (kind === undefined) throw unknownKind(frame, versionOf(frame));
   return kind;
+}
+
+/** The kind of a frame; undefined where it is not known. */
+export function tryRecordKindOf(frame: Frame): RecordKind | undefined {
+  return KINDS[frame.type]?.[versionOf(frame)];
 }
 
 /** The layout version is the first byte of every payload. */

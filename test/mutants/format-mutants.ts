@@ -1,0 +1,57 @@
+/** Planted bugs of the formats of level 1: who may read them, and what MANIFEST says first. */
+import type { Mutant } from './mutant.ts';
+
+const LEVELS = 'test/node/format-levels.test.ts';
+const RECORDS = 'test/engine/record-codec.test.ts';
+
+export const FORMAT_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'formats of level 1 written although a replica does not read them',
+    file: 'internal/node/master-role.ts',
+    text: '    if (below === undefined) return formats.take();',
+    replacement: "    if (below?.address !== '') return formats.take();",
+    tests: [LEVELS],
+  },
+  {
+    name: 'replica that has not registered since the start of its master taken for one that reads everything',
+    file: 'internal/replication/replica-registry.ts',
+    text: 'nodes.filter(({ nodeId }) => !present',
+    replacement: "nodes.filter(({ nodeId }) => nodeId === '' && !present",
+    tests: [LEVELS],
+  },
+  {
+    name: 'replica of release 0.1.0 taken although the log needs more',
+    file: 'internal/replication/admit-replica.ts',
+    text: '  if (read >= needed) return;',
+    replacement: '  if (read >= needed - 1) return;',
+    tests: [LEVELS],
+  },
+  {
+    name: 'first record of level 1 logged before MANIFEST says so',
+    file: 'internal/engine/format-step.ts',
+    text: '      await orShortage(amendManifest(this.#directory, { format: 2 }));',
+    replacement: '      await Promise.resolve(orShortage);',
+    tests: [LEVELS],
+  },
+  {
+    name: 'promoted replica that forgets which formats the old master reads',
+    file: 'internal/slave/upstream.ts',
+    text: '    const nodes = [...others, ...master];',
+    replacement: '    const nodes = [...others, ...master.slice(1)];',
+    tests: [LEVELS],
+  },
+  {
+    name: 'unknown block skipped although state may depend on it',
+    file: 'internal/platform/blocks.ts',
+    text: '    else if (type < OPTIONAL_BLOCK) throw',
+    replacement: '    else if (type < 0) throw',
+    tests: ['test/platform/blocks.test.ts'],
+  },
+  {
+    name: 'eviction scope lost in a record',
+    file: 'internal/storage/logged-config.ts',
+    text: "  stated[1] = SCOPES.indexOf(limits.scope ?? 'all');",
+    replacement: '  stated[1] = 0;',
+    tests: [RECORDS],
+  },
+];

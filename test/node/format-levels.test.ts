@@ -1,0 +1,159 @@
+/**
+ * Formats of level 1 (ADR 14) are written only where every node of the group reads
+ * them, and a directory says so before it contains any.
+ */
+import { describe, expect, it } from 'vitest';
+import type { RegisterRequest } from '#model/replication.ts';
+import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
+import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
+import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+import { encodeManifest, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
+
+const YEAR = 365 * 24 * 3_600_000;
+const APPLY = { shouldApply: true, expectedAheadMs: undefined };
+const MANIFEST = '/data/MANIFEST';
+
+/** A master whose log clock is years ahead: mending it is what level 1 is needed for. */
+async function spoiled(group: TestGroup): Promise<TestNode> {
+  group.clock.setWall(group.clock.wallMs() + 10 * YEAR);
+  const disk = await group.stop(await group.master());
+  group.clock.setWall(group.clock.wallMs() - 10 * YEAR);
+  return group.master({ fileSystem: disk });
+}
+
+/** What a replica of release 0.1.0 says: nothing of formats. */
+function oldDialer(group: TestGroup, address: string): PeerDialer {
+  const dialer = group.network.dialer(address);
+  return {
+    dial: (to) => {
+      const link = dialer.dial(to);
+      return new Proxy(link, {
+        get(target, name: keyof PeerLink) {
+          const method = target[name] as unknown;
+          if (name !== 'register') return typeof method === 'function' ? method.bind(target) : method;
+          return ({ formatLevel: _, ...request }: RegisterRequest, options: never) =>
+            target.register(request, options);
+        },
+      });
+    },
+  };
+}
+
+function manifestOn(disk: MemoryFileSystem): Manifest {
+  const manifest = tryDecodeManifest(disk.content(MANIFEST));
+  if (typeof manifest === 'string') throw new Error(manifest);
+  return manifest;
+}
+
+const formatOf = ({ fileSystem }: TestNode): number => manifestOn(fileSystem).format;
+
+describe('formats of level 1', () => {
+  it('are written by a master whose replicas read them, and MANIFEST says so on every node', async () => {
+    const group = new TestGroup();
+    const master = await spoiled(group);
+    const replica = await group.replica('one');
+    await group.set(master, 'k', 'v');
+    await group.untilLevel([master, replica]);
+    expect([master, replica].map(formatOf)).toEqual([1, 1]);
+    await group.until(master.node.mendClock(APPLY));
+    await group.untilLevel([master, replica]);
+    expect([master, replica].map(formatOf)).toEqual([2, 2]);
+    // A snapshot that is installed says it in the same commit.
+    await group.until(master.node.checkpoint());
+    for (let i = 0; i < 40; i++) await group.set(master, `k${i}`, 'x'.repeat(4_000));
+    await group.until(master.node.checkpoint());
+    const late = await group.replica('two');
+    await group.untilLevel([master, late]);
+    expect(master.node.status().replicas).toMatchObject([{}, { fullResyncs: 1 }]);
+    expect(formatOf(late)).toBe(2);
+  });
+
+  it('are refused, naming the replica, while one follows that does not read them', async () => {
+    const group = new TestGroup();
+    const master = await spoiled(group);
+    const old = await group.replica('old', { dialer: oldDialer(group, 'old:1') });
+    await group.set(master, 'k', 'v');
+    await group.untilLevel([master, old]);
+    const position = master.node.digest().position;
+    await expect(group.until(master.node.mendClock(APPLY))).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: expect.stringMatching(/level 1, and replica old:1 .*walnut remove-replica old:1/),
+    });
+    expect([formatOf(master), master.node.digest().position]).toEqual([1, position]);
+    // A restart of the master does not know who is there, and counts it all the same.
+    const again = await group.master({ fileSystem: await group.stop(master) });
+    await expect(group.until(again.node.mendClock(APPLY))).rejects.toThrow('old:1');
+    await group.stop(old);
+    await expect(group.until(again.node.mendClock(APPLY))).rejects.toThrow('old:1');
+    const upgraded = await group.replica('old', { fileSystem: old.fileSystem });
+    await group.untilLevel([again, upgraded]);
+    await group.until(again.node.mendClock(APPLY));
+    await group.untilLevel([again, upgraded]);
+  });
+
+  it('are written again once an operator has removed the replica', async () => {
+    const group = new TestGroup();
+    const master = await spoiled(group);
+    const old = await group.replica('old', { dialer: oldDialer(group, 'old:1') });
+    await group.untilLevel([master, old]);
+    await group.stop(old);
+    await group.until(master.node.removeReplica('old:1'));
+    await group.until(master.node.mendClock(APPLY));
+    expect(formatOf(master)).toBe(2);
+  });
+
+  it('keep out a replica that does not read them; it keeps its data and follows once it is upgraded', async () => {
+    const group = new TestGroup();
+    const master = await spoiled(group);
+    const first = await group.replica('late');
+    await group.set(master, 'k', 'v');
+    await group.untilLevel([master, first]);
+    const disk = await group.stop(first);
+    await group.until(master.node.mendClock(APPLY));
+    const old = await group.replica('late', { fileSystem: disk, dialer: oldDialer(group, 'late:1') });
+    await group.clock.advance(5_000);
+    expect(old.node.status().reasons.join()).toMatch(
+      /late:1 reads formats up to level 0, as Walnut 0\.1\.0 does, and this log needs level 1/,
+    );
+    expect(await group.get(old, 'k')).toBe('v');
+    const upgraded = await group.replica('late', { fileSystem: await group.stop(old) });
+    await group.untilLevel([master, upgraded]);
+  });
+
+  it('are refused by a replica that was promoted, as long as the old master has not said that it reads them', async () => {
+    const group = new TestGroup();
+    const old = await spoiled(group);
+    const one = await group.replica('one');
+    await group.untilLevel([old, one]);
+    const { replicas } = manifestOn(one.fileSystem);
+    expect(replicas.nodes).toEqual([{ address: 'master:1', nodeId: expect.any(String), formatLevel: 1 }]);
+    const disk = await group.stop(one);
+    const manifest = manifestOn(disk);
+    const unstated = replicas.nodes?.map(({ address, nodeId }) => ({ address, nodeId }));
+    disk.put(MANIFEST, encodeManifest({ ...manifest, replicas: { ...replicas, nodes: unstated ?? [] } }));
+    group.kill(old);
+    const promoted = await group.replica('one', { fileSystem: disk });
+    await group.until(promoted.node.promote(true));
+    await expect(group.until(promoted.node.mendClock(APPLY))).rejects.toThrow(/replica master:1/);
+  });
+
+  it('are told by MANIFEST after a start that met them, as in a restored directory', async () => {
+    const group = new TestGroup();
+    const master = await spoiled(group);
+    await group.until(master.node.mendClock(APPLY));
+    const disk = await group.stop(master);
+    disk.put(MANIFEST, encodeManifest({ ...manifestOn(disk), format: 1 }));
+    expect(formatOf(await group.master({ fileSystem: disk }))).toBe(2);
+  });
+
+  it('are not logged where MANIFEST cannot say it: a full disk refuses the request', async () => {
+    const group = new TestGroup();
+    const master = await spoiled(group);
+    const { position } = master.node.digest();
+    master.fileSystem.bytesMax = master.fileSystem.usedBytes;
+    await expect(group.until(master.node.mendClock(APPLY))).rejects.toMatchObject({
+      code: 'resource_exhausted',
+    });
+    expect([formatOf(master), master.node.digest().position]).toEqual([1, position]);
+  });
+});
