@@ -35,7 +35,7 @@ function createStoreLayout(): Layout {
       store.applyEncoded({ op: 'set', cause: 'client', ...pair }, next());
     },
     get: (key) => store.get(key, 0)?.value,
-    touch: (key) => store.touch(key),
+    touch: (key) => store.access(key),
     evict: () =>
       store.apply({ op: 'delete', key: store.takeVictim()?.key as string, cause: 'evicted' }, next()),
   };

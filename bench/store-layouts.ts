@@ -143,7 +143,7 @@ export function createMapLayout(hasLruCache: boolean, isArena: boolean, value: U
   const touch = (partition: number, slot: number, isNew: boolean): void => {
     if (hasLruCache) caches.touch(partition, slot);
     else if (isNew) list.add(slot);
-    else list.touch(slot);
+    else list.access(slot);
   };
   return {
     set: (key) => {
@@ -195,15 +195,15 @@ export function createIndexLayout(value: Uint8Array): Layout {
       }
       slots.write(slot, key, pair, 1, 1);
       if (isNew) list.add(slot);
-      else list.touch(slot);
+      else list.access(slot);
     },
     get: (text) => {
       const slot = find(text);
       if (slot === NO_SLOT) return undefined;
-      list.touch(slot);
+      list.access(slot);
       return slots.valueOf(slot);
     },
-    touch: (text) => list.touch(find(text)),
+    touch: (text) => list.access(find(text)),
     evict: () => {
       const slot = list.takeOldest();
       // The key as text, because a victim is logged by it.

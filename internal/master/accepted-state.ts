@@ -67,8 +67,8 @@ export class AcceptedState {
   }
 
   /** Touches the key, if it is stored, and gives what its accepted entry counts for, or `MISSING`. */
-  touch(key: KeyBytes): number {
-    const stored = this.#store.touchKey(key);
+  access(key: KeyBytes): number {
+    const stored = this.#store.accessKey(key);
     const row = this.#inFlight.find(key);
     return row === NO_ROW ? stored : this.#inFlight.costAt(row);
   }
@@ -80,7 +80,7 @@ export class AcceptedState {
     this.#inFlight.add(key, record, place, DELETED);
   }
 
-  /** Takes a set of the key: what `touch` gave for it, and what the new entry counts for. */
+  /** Takes a set of the key: what `access` gave for it, and what the new entry counts for. */
   acceptSet(key: KeyBytes, record: RecordInFlight, place: number, before: number, cost: number): void {
     this.#forget(before);
     this.#entries++;

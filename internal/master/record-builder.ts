@@ -102,7 +102,7 @@ export class RecordBuilder implements WriteTarget {
   setInRoom(key: string, value: Uint8Array, expireAtMs: number): void {
     const { set: loaded } = this.#keys;
     load(loaded, key);
-    const before = this.#accepted.touch(loaded);
+    const before = this.#accepted.access(loaded);
     this.#put(value, 0, value.length, expireAtMs, before, entryCost(loaded.length, value.length));
   }
 
@@ -117,7 +117,7 @@ export class RecordBuilder implements WriteTarget {
     const more = { entries: 0, bytes: 0 };
     for (const [key, cost] of changes) {
       load(this.#keys.set, key);
-      const before = this.#accepted.touch(this.#keys.set);
+      const before = this.#accepted.access(this.#keys.set);
       if (cost !== MISSING) {
         own.entries++;
         own.bytes += cost;
@@ -146,7 +146,7 @@ export class RecordBuilder implements WriteTarget {
     this.#put(source, valueOffset, valueBytes, expireAtMs, before, cost);
   }
 
-  /** Puts the set of the key in `#keys.set` into the record. `before`: what `touch` gave for it. */
+  /** Puts the set of the key in `#keys.set` into the record. `before`: what `access` gave for it. */
   #put(
     source: Uint8Array,
     valueOffset: number,
@@ -189,7 +189,7 @@ export class RecordBuilder implements WriteTarget {
       );
     }
     // Touched before victims are chosen, so that it is the last to be one.
-    const before = this.#accepted.touch(key);
+    const before = this.#accepted.access(key);
     const moreEntries = before === MISSING ? 1 : 0;
     const moreBytes = before === MISSING ? cost : cost - before;
     // An overwrite that is no larger makes nothing worse than it is.

@@ -8,7 +8,6 @@ import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { Master } from '#master/master.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
-import { FORMAT_LEVEL } from '#model/formats.ts';
 import type { Epoch, Lsn } from '#model/position.ts';
 import { NO_LSN, termOf } from '#model/position.ts';
 import type {
@@ -286,21 +285,9 @@ export class MasterRole {
     return this.master;
   }
 
-  /**
-   * Before something is accepted that version 1 of the formats cannot state:
-   * undefined if it may be at once, else when MANIFEST says it. Throws
-   * `failed_precondition` where a node of the group could not read it (ADR 14).
-   */
+  /** Before a write that 0.1.0 could not read: undefined where it may be accepted at once; see `takeFormatStep`. */
   readyForFormats(): Promise<void> | undefined {
-    const { formats } = this.#engine;
-    if (formats.isTaken) return undefined;
-    const below = this.#registry.firstBelow(FORMAT_LEVEL);
-    if (below === undefined) return formats.take();
-    throw new WalnutError(
-      'failed_precondition',
-      `this needs formats of level ${FORMAT_LEVEL}, and replica ${below.address} has not said that it reads them: ` +
-        `start it with this version, or take it out with: walnut remove-replica ${below.address}`,
-    );
+    return this.#engine.formats.isTaken ? undefined : this.#group.takeFormatStep();
   }
 
   async register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {

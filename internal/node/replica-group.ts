@@ -16,6 +16,7 @@ import type { NodeOptions } from '#node/node-options.ts';
 import { OtherHistories } from '#node/other-histories.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import { Rivals } from '#node/rivals.ts';
+import { takeFormatStep } from '#node/take-format-step.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
 import { ReplicaRegistry } from '#replication/replica-registry.ts';
 
@@ -93,9 +94,7 @@ export class ReplicaGroup {
       pushBytesMax: options.pushBytesMax ?? PUSH_BYTES_MAX_DEFAULT,
       heartbeatMs: options.heartbeatMs,
       // A read on a replica keeps an entry from eviction as a read here does.
-      onHotKeys: (keys) => {
-        for (const key of keys) engine.store.touch(key);
-      },
+      onHotKeys: (keys) => engine.store.access(...keys),
       onFenced: onTerm,
       onMismatch: onReplicaDiffers,
     });
@@ -143,6 +142,11 @@ export class ReplicaGroup {
   tick(): void {
     this.#hearsay.tick();
     if (this.#parts.isTakingWrites()) this.#others.tick();
+  }
+
+  /** Formats of level 1 may be written once this resolves. Throws where a replica could not read them. */
+  takeFormatStep(): Promise<void> {
+    return takeFormatStep(this.#parts.engine.formats, this.#registry);
   }
 
   register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {

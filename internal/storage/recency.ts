@@ -1,7 +1,7 @@
 /**
  * The order of last use: one doubly linked list through the slots, the least
- * recently touched at one end. Touching, removing and choosing a victim each take
- * a few writes, whatever the number of entries. Every touch takes a stamp from one
+ * recently accessed at one end. Accessing, removing and choosing a victim each take
+ * a few writes, whatever the number of entries. Every access takes a stamp from one
  * counter; a snapshot contains the stamps, and loading it rebuilds the list.
  */
 import { NO_SLOT, SLOT_LIVE, type SlotTable } from '#storage/slot-table.ts';
@@ -22,14 +22,14 @@ export class RecencyList {
     this.#slots = slots;
   }
 
-  /** Appends a slot that is not in the list as the most recently touched. */
+  /** Appends a slot that is not in the list as the most recently accessed. */
   add(slot: number): void {
     this.#slots.setStamp(slot, ++this.#lastStamp);
     this.#append(slot);
   }
 
-  /** Makes a slot of the list the most recently touched. */
-  touch(slot: number): void {
+  /** Makes a slot of the list the most recently accessed. */
+  access(slot: number): void {
     this.#slots.setStamp(slot, ++this.#lastStamp);
     if (slot === this.#newest) return;
     this.remove(slot);
@@ -54,7 +54,7 @@ export class RecencyList {
     else this.#slots.setNewer(older, newer);
   }
 
-  /** Removes and returns the least recently touched slot; `NO_SLOT` if the list is empty. */
+  /** Removes and returns the least recently accessed slot; `NO_SLOT` if the list is empty. */
   takeOldest(): number {
     const slot = this.#oldest;
     if (slot !== NO_SLOT) this.remove(slot);

@@ -129,7 +129,7 @@ export class Store {
     this.#limits = limits;
   }
 
-  /** The entry that a Get returns at `nowMs` (log clock). Counts a hit or a miss; a hit touches the entry. */
+  /** The entry that a Get returns at `nowMs` (log clock). Counts a hit or a miss; a hit accesses the entry. */
   get(key: string, nowMs: number): Entry | undefined {
     const slot = this.#find(key);
     if (slot === NO_SLOT || isExpired(this.#slots.expireAtMsOf(slot), nowMs)) {
@@ -152,18 +152,18 @@ export class Store {
 
   #onHit(slot: number): void {
     this.#hits++;
-    if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.touch(slot);
+    if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.access(slot);
   }
 
-  /** The stored entry, expired or not. Neither touches it nor counts a hit or miss. */
+  /** The stored entry, expired or not. Neither accesses it nor counts a hit or miss. */
   peek(key: string): Entry | undefined {
     const slot = this.#find(key);
     return slot === NO_SLOT ? undefined : this.#slots.entry(slot, key);
   }
 
-  /** Makes a stored entry the most recently touched, unless it is a taken victim. */
-  touch(key: string): void {
-    if (this.#key.load(key)) this.touchKey(this.#key);
+  /** Makes stored entries the most recently accessed, unless they are taken victims. */
+  access(...keys: readonly string[]): void {
+    for (const key of keys) if (this.#key.load(key)) this.accessKey(this.#key);
   }
 
   /** A buffer for keys, hashed as this store does: the caller's own, to ask for several things of one key. */
@@ -171,11 +171,11 @@ export class Store {
     return new KeyBytes(this.#hashSeed, this.#hashMask);
   }
 
-  /** Touches the entry of a key from `createKey` and returns its cost, or `NOT_STORED`. */
-  touchKey(key: KeyBytes): number {
+  /** Counts as an access of the entry of a key from `createKey` and returns its cost, or `NOT_STORED`. */
+  accessKey(key: KeyBytes): number {
     const slot = this.#index.find(key);
     if (slot === NO_SLOT) return NOT_STORED;
-    if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.touch(slot);
+    if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.access(slot);
     return this.#costAt(slot, key);
   }
 
@@ -207,7 +207,7 @@ export class Store {
   }
 
   /**
-   * Takes the least recently touched entry as a victim. It leaves the recency order
+   * Takes the least recently accessed entry as a victim. It leaves the recency order
    * at once, and stays stored and readable until its deletion is applied. A Set of
    * its key puts it back. Undefined if there is no entry or the policy is `none`.
    */
@@ -219,7 +219,7 @@ export class Store {
   }
 
   /**
-   * Puts a victim back whose write was refused, as the most recently touched entry,
+   * Puts a victim back whose write was refused, as the most recently accessed entry,
    * because its former place is lost. Does nothing if it is no longer stored or no
    * longer taken.
    */
@@ -345,7 +345,7 @@ export class Store {
     }
     this.#write(slot, pair, position.epoch, position.lsn);
     if (found !== NO_SLOT && this.#slots.stateOf(slot) === SLOT_LIVE) {
-      this.#recency.touch(slot);
+      this.#recency.access(slot);
     } else {
       this.#slots.setState(slot, SLOT_LIVE);
       this.#recency.add(slot);

@@ -147,7 +147,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'forgets where a node is that registered with a higher term',
     file: 'internal/replication/replica-registry.ts',
-    text: `      await this.#remember(request.nodeId, address);
+    text: `      await this.#remember(node);
     }`,
     replacement: '    }',
     tests: [UNLED],

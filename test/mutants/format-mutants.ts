@@ -7,9 +7,9 @@ const RECORDS = 'test/engine/record-codec.test.ts';
 export const FORMAT_MUTANTS: readonly Mutant[] = [
   {
     name: 'formats of level 1 written although a replica does not read them',
-    file: 'internal/node/master-role.ts',
-    text: '    if (below === undefined) return formats.take();',
-    replacement: "    if (below?.address !== '') return formats.take();",
+    file: 'internal/node/take-format-step.ts',
+    text: '  if (below === undefined) return formats.take();',
+    replacement: "  if (below?.address !== '') return formats.take();",
     tests: [LEVELS],
   },
   {

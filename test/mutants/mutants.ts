@@ -166,9 +166,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'log deleted before MANIFEST names the snapshot',
     file: 'internal/engine/checkpoint.ts',
-    text: '    await amendManifest(this.#directory, { snapshot: name });',
+    text: '    await amendManifest(this.#directory, { snapshot: name,',
     replacement: `    await this.#engine.log.compact(lsn);
-    await amendManifest(this.#directory, { snapshot: name });`,
+    await amendManifest(this.#directory, { snapshot: name,`,
     tests: [SIMULATION],
   },
   {

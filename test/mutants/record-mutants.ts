@@ -9,8 +9,8 @@ export const RECORD_MUTANTS: readonly Mutant[] = [
   {
     name: 'record of an unknown kind read as CONFIG',
     file: 'internal/engine/records/record-table.ts',
-    text: '  const kind = KINDS[frame.type]?.[version];',
-    replacement: '  const kind = KINDS[frame.type]?.[version] ?? CONFIG_V1;',
+    text: '  return KINDS[frame.type]?.[versionOf(frame)];',
+    replacement: '  return KINDS[frame.type]?.[versionOf(frame)] ?? CONFIG_V1;',
     tests: [NEWER],
   },
   {

@@ -45,7 +45,7 @@ describe('prefetching', () => {
     const count = 6 * 16_384;
     for (let i = 0; i < count; i++) store.apply(set(`key ${i}`, 'v'), at(i + 1));
     // The last two chunks of slots are what was touched right after the victim.
-    for (let i = 1; i < count - 1; i++) store.touch(`key ${i}`);
+    for (let i = 1; i < count - 1; i++) store.access(`key ${i}`);
     expect(store.takeVictim()?.key).toBe('key 0');
     for (let i = 4 * 16_384; i < count; i++) store.apply(remove(`key ${i}`), at(count + i + 1));
     const bytes = Buffer.from('key 0key 1');

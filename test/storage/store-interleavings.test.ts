@@ -74,7 +74,7 @@ class Duel {
         this.#model.get(each.key, NOW_MS);
         break;
       case 'touch':
-        this.#store.touch(each.key);
+        this.#store.access(each.key);
         this.#model.touch(each.key);
         break;
       case 'take':

@@ -59,7 +59,7 @@ function take(store: Store, model: ModelStore, step: Step, lsn: number): void {
       return;
     }
     case 'touch':
-      store.touch(step.key);
+      store.access(step.key);
       model.touch(step.key);
       return;
     case 'return': {

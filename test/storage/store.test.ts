@@ -65,7 +65,7 @@ describe('store', () => {
     const victim = store.takeVictim();
     expect(victim?.key).toBe('a');
     expect(store.get('a', 1)?.key).toBe('a');
-    store.touch('a');
+    store.access('a');
     expect(store.takeVictim()?.key).toBe('b');
     store.apply(set('a', 'again'), at(2));
     expect(victimsOf(store)).toEqual(['c', 'a']);
@@ -81,9 +81,9 @@ describe('store', () => {
     const key = store.createKey();
     key.load('🗝é');
     expect(store.costOf(key)).toBe(store.bytes);
-    expect(store.touchKey(key)).toBe(store.bytes);
+    expect(store.accessKey(key)).toBe(store.bytes);
     key.load('é');
-    expect([store.costOf(key), store.touchKey(key)]).toEqual([NOT_STORED, NOT_STORED]);
+    expect([store.costOf(key), store.accessKey(key)]).toEqual([NOT_STORED, NOT_STORED]);
     store.apply(set('🗝é', ''), at(2));
     expect(store.bytes).toBe(6 + ENTRY_OVERHEAD_BYTES);
     store.apply(remove('🗝é'), at(3));
