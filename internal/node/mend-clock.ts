@@ -9,8 +9,9 @@ import { SAME_TIME_MS } from '#engine/log-clock.ts';
 import type { MendClockAnswer, MendClockCommand } from '#model/clock.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
-import { clockStatusOf } from '#node/clock-watch.ts';
+import { clockStatusOf, describeAhead } from '#node/clock-watch.ts';
 import type { MasterRole } from '#node/master-role.ts';
+import { describeDuration } from '#platform/duration.ts';
 import type { Logger } from '#platform/logger.ts';
 
 /** By so much the offset may have changed since the operator was shown it: a slew, and the time to read it. */
@@ -30,13 +31,13 @@ export async function mendClock(
   role.writer();
   if (Math.abs(clock.aheadMs) <= SAME_TIME_MS) {
     throw refused(
-      `nothing to mend: the log clock is within ${SAME_TIME_MS} ms of this machine's wall clock (${clock.aheadMs} ms ahead)`,
+      `nothing to mend: ${describeAhead(clock.aheadMs)}, and up to ${describeDuration(SAME_TIME_MS)} is no offset`,
     );
   }
   if (expectedAheadMs !== undefined && Math.abs(clock.aheadMs - expectedAheadMs) > EXPECTED_WITHIN_MS) {
     throw refused(
-      `the log clock is ${clock.aheadMs} ms ahead of this machine's wall clock, not ${expectedAheadMs} ms ` +
-        'as expected: a clock was set meanwhile. Look again',
+      `${describeAhead(clock.aheadMs)}, and was expected to be ${describeDuration(Math.abs(expectedAheadMs))} ` +
+        `${expectedAheadMs < 0 ? 'behind' : 'ahead of'} it: a clock was set meanwhile. Look again: walnut clock`,
     );
   }
   await role.readyForFormats();

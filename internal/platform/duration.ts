@@ -33,3 +33,23 @@ export function formatDuration(ms: number): string {
   }
   throw new RangeError(`not a whole number of milliseconds: ${ms}`);
 }
+
+/** Describes a duration for people, in two units at most: `250ms`, `1.2s`, `5m 2s`, `3d 4h`. Rounds. */
+export function describeDuration(ms: number): string {
+  const whole = Math.round(ms);
+  if (whole < 1_000) return `${whole}ms`;
+  const tenths = Math.round(whole / 100);
+  if (tenths < 600) return `${(tenths / 10).toFixed(1)}s`;
+  const seconds = Math.round(whole / 1_000);
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3_600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  const first = parts.findIndex(([count]) => count > 0);
+  return parts
+    .slice(first, first + 2)
+    .map(([count, unit]) => `${count}${unit}`)
+    .join(' ');
+}

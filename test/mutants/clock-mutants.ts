@@ -54,4 +54,11 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     replacement: '  if (aheadMs <= CLOCK_OFFSET_MAX_MS * 1e9) return undefined;',
     tests: [MEND],
   },
+  {
+    name: 'offset of the log clock that changes its sign kept quiet',
+    file: 'internal/node/clock-watch.ts',
+    text: 'const side = why === undefined ? 0 : Math.sign(clock.aheadMs);',
+    replacement: 'const side = why === undefined ? 0 : Math.abs(Math.sign(clock.aheadMs));',
+    tests: ['test/node/clock-watch.test.ts'],
+  },
 ];

@@ -49,7 +49,7 @@ describe('an offset of the log clock', () => {
     for (const node of [master, replica]) {
       expect(offsetReasons(node)).toEqual([
         expect.stringMatching(
-          /^the log clock is 3\d\.\d s ahead of this machine's wall clock: .*walnut clock$/,
+          /^the log clock is 3\d\.\ds ahead of this machine's wall clock: .*walnut clock$/,
         ),
       ]);
       expect(node.node.status()).toMatchObject({ isReady: true });

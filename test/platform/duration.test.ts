@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatDuration, parseDuration } from '#platform/duration.ts';
+import { describeDuration, formatDuration, parseDuration } from '#platform/duration.ts';
 
 describe('parseDuration', () => {
   it.each([
@@ -59,5 +59,19 @@ describe('formatDuration', () => {
 
   it('is read back', () => {
     fc.assert(fc.property(fc.maxSafeNat(), (ms) => parseDuration(formatDuration(ms)) === ms));
+  });
+});
+
+describe('describeDuration', () => {
+  it.each([
+    [0, '0ms'],
+    [999.4, '999ms'],
+    [999.6, '1.0s'],
+    [59_940, '59.9s'],
+    [59_999, '1m 0s'],
+    [302_000, '5m 2s'],
+    [86_400_000 * 3 + 3_600_000 * 4, '3d 4h'],
+  ])('%d ms', (ms, text) => {
+    expect(describeDuration(ms)).toBe(text);
   });
 });

@@ -1,5 +1,6 @@
 /** How answers are shown: tables for people, JSON for programs. Nothing here talks to a node. */
 import type { Entry, Position } from '#gen/walnut/v1/types_pb.ts';
+import { describeDuration } from '#platform/duration.ts';
 import { escapeControls } from './terminal.ts';
 
 const PREVIEW_CHARACTERS = 48;
@@ -71,21 +72,7 @@ export function showCount(count: bigint | number): string {
 
 /** `3d 4h`, `5m 2s`, `1.2s`. */
 export function showDuration(ms: bigint | number): string {
-  const value = Number(ms);
-  if (value < 1_000) return `${Math.round(value)}ms`;
-  if (value < 60_000) return `${(value / 1_000).toFixed(1)}s`;
-  const seconds = Math.floor(value / 1_000);
-  const parts = [
-    [Math.floor(seconds / 86_400), 'd'],
-    [Math.floor(seconds / 3_600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'm'],
-    [seconds % 60, 's'],
-  ] as const;
-  const first = parts.findIndex(([count]) => count > 0);
-  return parts
-    .slice(first, first + 2)
-    .map(([count, unit]) => `${count}${unit}`)
-    .join(' ');
+  return describeDuration(Number(ms));
 }
 
 /** `1 segment`, `2 segments`. */
