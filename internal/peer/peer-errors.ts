@@ -8,6 +8,7 @@
 import { ConnectError } from '@connectrpc/connect';
 import { type ErrorCode, WalnutError } from '#model/errors.ts';
 import { toError } from '#wire/error-codec.ts';
+import { cutReason } from '#wire/numbers.ts';
 
 /** Why a call ends before its answer: here, not over there. */
 export function closedError(address: string): WalnutError {
@@ -32,7 +33,11 @@ export function toPeerError(error: unknown, address: string): WalnutError {
   const { code, message, details } = toError(ConnectError.from(error));
   // Not `nothingDone`: this node may have done its part before it called.
   const { leaderHint, earliest } = details;
-  return new WalnutError(verdict(code), `${address}: ${message}`, { leaderHint, earliest, cause: error });
+  return new WalnutError(verdict(code), `${address}: ${cutReason(message)}`, {
+    leaderHint,
+    earliest,
+    cause: error,
+  });
 }
 
 function verdict(code: ErrorCode): ErrorCode {

@@ -23,7 +23,7 @@ import type {
   TakeOverAnswer,
   TakeOverRequest,
 } from '#model/leadership.ts';
-import { checkAddress, checkText, checkWaitMs } from '#wire/numbers.ts';
+import { checkAddress, checkText, checkWaitMs, cutReason } from '#wire/numbers.ts';
 import { fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
 import { checkId, checkTerm, fromChainPoint, toChainPoint, toIdOrNone } from '#wire/replication-codec.ts';
 
@@ -48,7 +48,7 @@ export function toClaimAnswer(response: ClaimResponse): ClaimAnswer {
   return {
     isGranted: response.granted,
     term: checkTerm(response.term),
-    reason: response.reason,
+    reason: cutReason(response.reason),
     tail: toPositionOrNone(response.tail, 'tail'),
     hasNoVote: response.noVote,
     nodeId: toIdOrNone(response.nodeId, 'node_id'),
@@ -117,7 +117,7 @@ export function fromTakeOverRequest(request: TakeOverRequest): TakeOverRequestMe
 
 export function toTakeOverAnswer(response: TakeOverResponse): TakeOverAnswer {
   const nodeId = toIdOrNone(response.nodeId, 'node_id');
-  return { isAccepted: response.accepted, reason: response.reason, nodeId };
+  return { isAccepted: response.accepted, reason: cutReason(response.reason), nodeId };
 }
 
 export function fromTakeOverAnswer(answer: TakeOverAnswer): TakeOverResponse {

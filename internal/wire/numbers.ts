@@ -46,6 +46,15 @@ export function checkText(text: string, field: string, charactersMax: number): s
   return text;
 }
 
+/** Longest reason of another node that is shown, logged or persisted here, in characters. */
+const REASON_CHARACTERS_MAX = 1_024;
+
+/** Cuts what another node says for people to read: nothing depends on it, so that too long a text is no error. */
+export function cutReason(text: string): string {
+  if (text.length <= REASON_CHARACTERS_MAX) return text;
+  return `${text.slice(0, REASON_CHARACTERS_MAX - 1).toWellFormed()}…`;
+}
+
 /** Undefined if `text` is empty: the write then has no request id. */
 export function checkRequestId(text: string): string | undefined {
   return text === '' ? undefined : checkText(text, 'request_id', REQUEST_ID_CHARACTERS_MAX);

@@ -35,7 +35,7 @@ import type {
   ReplicateVerdict,
   ResyncVerdict,
 } from '#model/replication.ts';
-import { checkAddress, checkText, toSafeNumber } from '#wire/numbers.ts';
+import { checkAddress, checkText, cutReason, toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toLsnField, toPositionOrNone } from '#wire/position-codec.ts';
 
 const ID_PATTERN = /^[0-9a-f]{32}$/;
@@ -109,8 +109,8 @@ export function fromRegisterRequest(request: RegisterRequest): RegisterRequestMe
 
 export function toRegisterAnswer(response: RegisterResponse): RegisterAnswer {
   return {
-    masterNodeId: response.masterNodeId,
-    logId: response.logId,
+    masterNodeId: checkId(response.masterNodeId, 'master_node_id'),
+    logId: checkId(response.logId, 'log_id'),
     term: checkTerm(response.term),
     epochs: response.epochs.map(toEpochStart),
     latest: toChainPoint(response.latest, 'latest'),
@@ -127,9 +127,9 @@ function toResyncVerdict(response: RegisterResponse): ResyncVerdict {
     case WireVerdict.CONTINUE:
       return { kind: 'continue' };
     case WireVerdict.SNAPSHOT:
-      return { kind: 'snapshot', reason: response.reason };
+      return { kind: 'snapshot', reason: cutReason(response.reason) };
     case WireVerdict.CONFLICT:
-      return { kind: 'conflict', reason: response.reason };
+      return { kind: 'conflict', reason: cutReason(response.reason) };
     default:
       throw invalidArgument(`verdict is ${response.verdict}: not one this version knows`);
   }

@@ -71,4 +71,11 @@ export const ADVICE_MUTANTS: readonly Mutant[] = [
     replacement: ': status.logId !== logId;',
     tests: [WAYS_OUT],
   },
+  {
+    name: 'reason of a wrong master persisted in full',
+    file: 'internal/wire/replication-codec.ts',
+    text: "return { kind: 'conflict', reason: cutReason(response.reason) };",
+    replacement: "return { kind: 'conflict', reason: response.reason };",
+    tests: ['test/wire/foreign-texts.test.ts'],
+  },
 ];
