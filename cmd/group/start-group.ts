@@ -6,7 +6,6 @@
  * Exit codes: 0 stopped as asked; 2 flags, environment or configuration; 1
  * anything else.
  */
-import { mkdir } from 'node:fs/promises';
 import { ConfigError } from '#config/config-error.ts';
 import { readConfigFile } from '#config/load-config.ts';
 import { findMisspelt } from '#config/misspelt-variables.ts';
@@ -92,7 +91,7 @@ async function isTaken(specs: readonly MemberSpec[]): Promise<boolean> {
 
 async function isDataDirectoryThere(): Promise<boolean> {
   try {
-    await mkdir('data', { recursive: true, mode: 0o700 });
+    await createNodeFileSystem().makeDirectory('data');
     return true;
   } catch (error) {
     refuse(

@@ -63,7 +63,7 @@ export async function withLogImage<T>(
     try {
       return await work(await surveyOnce(parts, directory, manifestBytes));
     } catch (error) {
-      const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof LogMovedError;
+      const isGone = isMissingFileOf(directory, error) || error instanceof LogMovedError;
       if (!isGone && !(error instanceof ImageDamageError)) throw error;
       if (attempt === ATTEMPTS) throw asGivenUp(error, directory);
       const isSame = manifestBytes.equals(await readManifestBytes(parts, directory));
@@ -73,6 +73,12 @@ export async function withLogImage<T>(
     }
     await parts.clock.sleep(PAUSE_MS);
   }
+}
+
+/** `work` has files of its own: one of those that is missing is no change of the log. */
+function isMissingFileOf(directory: string, error: unknown): boolean {
+  const { code, path } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' && path?.startsWith(`${directory}/`) === true;
 }
 
 function asGivenUp(error: unknown, directory: string): unknown {

@@ -89,15 +89,35 @@ function toFileStat(stats: { size: number; mtimeMs: number; isDirectory(): boole
   };
 }
 
-/** Also makes the names of new directories durable, because the caller does not know which are new. */
+/**
+ * Also makes the names of new directories durable, because the caller does not know which
+ * are new. Node's recursive mkdir never ends on a file system such as /proc, which refuses
+ * new names with ENOENT: Node takes that for a missing parent, again and again.
+ */
 async function makeDirectory(path: string): Promise<void> {
-  const target = resolve(path);
-  const firstCreated = await fs.mkdir(target, { recursive: true, mode: DIRECTORY_MODE });
-  if (firstCreated === undefined) return;
-  const top = dirname(resolve(firstCreated));
-  for (let parent = dirname(target); ; parent = dirname(parent)) {
-    await syncDirectory(parent);
-    if (parent === top || parent === dirname(parent)) return;
+  const wanted = [resolve(path)];
+  for (;;) {
+    const [first = ''] = wanted;
+    const parent = dirname(first);
+    if (parent === first || (await statPath(parent)) !== undefined) break;
+    wanted.unshift(parent);
+  }
+  for (const directory of wanted) {
+    if (await tryMakeDirectory(directory)) await syncDirectory(dirname(directory));
+  }
+}
+
+/** False if the directory is there already. */
+async function tryMakeDirectory(path: string): Promise<boolean> {
+  try {
+    await fs.mkdir(path, { mode: DIRECTORY_MODE });
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await statPath(path))?.isDirectory === true) return false;
+    if (code !== 'ENOENT') throw error;
+    const why = `ENOENT: the file system of ${dirname(path)} takes no new directory, mkdir '${path}'`;
+    throw Object.assign(new Error(why, { cause: error }), { code, syscall: 'mkdir', path });
   }
 }
 

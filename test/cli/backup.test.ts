@@ -53,6 +53,16 @@ describe('walnut backup', () => {
     expect((await runCli(['wal', 'inspect', to])).out).toContain('no damage found');
   });
 
+  it.skipIf(process.platform !== 'linux')(
+    'does not blame the log where the copy cannot be written',
+    async () => {
+      const { code, err } = await runCli(['backup', 'create', '--from', data, '--to', '/proc/backups']);
+      expect(err).toContain('/proc takes no new directory');
+      expect(err).not.toContain('damage');
+      expect(code).toBe(6);
+    },
+  );
+
   it('finds the backup that reaches a position, and says why where none does', async () => {
     await create();
     await live.checkpoint();

@@ -23,4 +23,11 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     replacement: '    .sort(byHistory)\n    .at(0);',
     tests: ['test/cmd/group-run.test.ts'],
   },
+  {
+    name: 'missing file of the copy taken for a change of the log',
+    file: 'internal/backup/survey-log.ts',
+    text: "  return code === 'ENOENT' && path?.startsWith(",
+    replacement: "  return code === 'ENOENT' || path?.startsWith(",
+    tests: ['test/cli/backup.test.ts'],
+  },
 ];

@@ -77,6 +77,24 @@ describe('node file system', () => {
     expect(await mode(join(directory, 'a'))).toBe('600');
   });
 
+  it.runIf(process.platform === 'linux')(
+    'refuses a directory where none can be made, in bounded time',
+    async () => {
+      for (const path of ['/proc/walnut', '/proc/walnut/data'])
+        await expect(files.makeDirectory(path)).rejects.toMatchObject({
+          code: 'ENOENT',
+          message: expect.stringContaining('the file system of /proc takes no new directory'),
+        });
+    },
+  );
+
+  it('refuses a directory in place of a file, or below one', async () => {
+    await fs.writeFile(join(root, 'a'), '');
+    await expect(files.makeDirectory(join(root, 'a'))).rejects.toMatchObject({ code: 'EEXIST' });
+    await expect(files.makeDirectory(join(root, 'a', 'b', 'c'))).rejects.toThrow(/ENOTDIR|ENOENT/);
+    await expect(files.makeDirectory('/')).resolves.toBeUndefined();
+  });
+
   it.runIf(isPosix)('syncs a directory that it keeps open, until it is closed', async () => {
     const directory = await files.openDirectory(root);
     await fs.writeFile(join(root, 'a'), '');
