@@ -30,6 +30,7 @@ import { BODY_TIMEOUT_MS, createRequestListener, type Listener } from '#rpc/requ
 import { createRpcAdapter, type RpcAdapter, STRICT_JSON } from '#rpc/rpc-adapter.ts';
 import { createRpcInterceptor } from '#rpc/rpc-interceptor.ts';
 import type { RpcModule } from '#rpc/rpc-routes.ts';
+import { type SendStream, sendStream } from '#rpc/stream-answer.ts';
 
 export interface EdgeOptions extends ListenersOptions {
   readonly owner: EdgeOwner;
@@ -56,6 +57,7 @@ export interface Edge {
   /** For all requests together: it bounds how many expand at once. */
   readonly compression: Compression;
   readonly boundAnswer: BoundAnswer;
+  readonly sendStream: SendStream;
   readonly isDraining: () => boolean;
 }
 
@@ -153,6 +155,8 @@ function createParts(
     compression: createGzipCompression(),
     deadlines: createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdownSignal),
     boundAnswer: createBoundAnswer(clock, metrics.countStalled),
+    sendStream: (answer, response) =>
+      sendStream(answer, response, { clock, onStalled: metrics.countStalled }),
   };
 }
 

@@ -21,6 +21,9 @@ export interface StreamAnswerOptions {
   readonly onStalled: () => void;
 }
 
+/** `sendStream` with the options of an edge. */
+export type SendStream = (answer: UniversalServerResponse, response: HttpResponse) => Promise<void>;
+
 /** Resolves when the answer is out or cannot go out any more. Never rejects. */
 export async function sendStream(
   answer: UniversalServerResponse,

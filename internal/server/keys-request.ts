@@ -14,9 +14,9 @@ import type {
 } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { checkKey, checkMinAcks } from '#model/limits.ts';
-import { type Position, parsePosition } from '#model/position.ts';
 import { parseDuration } from '#platform/duration.ts';
 import { UNESCAPED_PATH } from '#rpc/unparsed.ts';
+import { quote, readDuration, readPosition, readQuery } from '#server/query.ts';
 import { checkRequestId, checkWaitMs } from '#wire/numbers.ts';
 
 export const KEYS_PREFIX = '/v1/keys/';
@@ -95,34 +95,4 @@ function readWriteOptions(parameters: ReadonlyMap<string, string>, returnPreviou
 function readDurability(text: string | undefined): Durability | undefined {
   if (text === undefined || text === 'accepted' || text === 'local') return text;
   throw invalidArgument(`durability is ${quote(text)}: expected accepted or local`);
-}
-
-function readPosition(text: string, name: string): Position {
-  const position = parsePosition(text);
-  if (position === undefined) throw invalidArgument(`${name} is ${quote(text)}: expected epoch-lsn`);
-  return position;
-}
-
-function readDuration(text: string, name: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined)
-    throw invalidArgument(`${name} is ${quote(text)}: expected a duration such as 250ms or 5s`);
-  return ms;
-}
-
-function readQuery(query: string, known: readonly string[]): ReadonlyMap<string, string> {
-  const parameters = new Map<string, string>();
-  if (query === '') return parameters;
-  for (const [name, value] of new URLSearchParams(query)) {
-    if (!known.includes(name)) {
-      throw invalidArgument(`unknown parameter ${quote(name)}: expected one of ${known.join(', ')}`);
-    }
-    if (parameters.has(name)) throw invalidArgument(`parameter ${name} is given twice`);
-    parameters.set(name, value);
-  }
-  return parameters;
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.slice(0, 64).toWellFormed());
 }

@@ -21,6 +21,7 @@ import { createKeyValueModule } from '#server/kv-service.ts';
 import { createKeysObserver, registerNodeMetrics } from '#server/node-metrics.ts';
 import { createNodePage } from '#server/node-page.ts';
 import { createReplicationModule } from '#server/replication-service.ts';
+import { createWatchRoute } from '#server/watch-route.ts';
 
 export type { RunningServer };
 
@@ -78,6 +79,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
         valueBytesMax,
         observe: createKeysObserver(metrics),
       }),
+      createWatchRoute({ port: ports.keyValue, errors, sendStream: edge.sendStream }),
     ],
   };
 }

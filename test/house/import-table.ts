@@ -51,7 +51,10 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
     rooms: ['model', 'gen', 'platform', 'wire'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
-  server: { rooms: ['model', 'gen', 'platform', 'wire', 'rpc'], packages: ['@connectrpc/connect'] },
+  server: {
+    rooms: ['model', 'gen', 'platform', 'wire', 'rpc'],
+    packages: ['@connectrpc/connect', '@bufbuild/protobuf'],
+  },
   client: { rooms: ['gen', 'dial'], packages: [...CONNECT, ...PURE_BUILTINS] },
 };
 

@@ -1,0 +1,147 @@
+/**
+ * Changes for people with curl and for browsers: `GET /v1/watch`, as server-sent
+ * events. One event is one message of Watch, as its JSON; its id is `resume`, from
+ * which `Last-Event-ID` goes on. A message that cannot be gone on from has no id, so
+ * that the one before stands. The last event has the type `end` and says why.
+ */
+import { create, toJsonString } from '@bufbuild/protobuf';
+import { WatchRequestSchema, WatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Op } from '#gen/walnut/v1/types_pb.ts';
+import type { Operation } from '#model/access.ts';
+import { invalidArgument, WalnutError } from '#model/errors.ts';
+import type { KeyValuePort } from '#model/ports.ts';
+import type { WatchCommand, WatchMessage } from '#model/watch.ts';
+import type { ErrorMapper } from '#rpc/error-mapping.ts';
+import {
+  type HttpRequest,
+  type HttpResponse,
+  isOver,
+  sendError,
+  sendMethodNotAllowed,
+} from '#rpc/http-io.ts';
+import type { HttpRoute } from '#rpc/http-routes.ts';
+import type { SendStream } from '#rpc/stream-answer.ts';
+import { quote, readDuration, readFlag, readPosition, readQuery } from '#server/query.ts';
+import { fromPosition } from '#wire/position-codec.ts';
+import { toResumeText } from '#wire/resume-text.ts';
+import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
+
+export const WATCH_PATH = '/v1/watch';
+
+export interface WatchRouteOptions {
+  readonly port: KeyValuePort;
+  readonly errors: ErrorMapper;
+  readonly sendStream: SendStream;
+}
+
+const OPERATION: Operation = { name: WATCH_PATH, access: 'read', isServedDraining: false };
+const PARAMETERS = [
+  'prefix',
+  'key',
+  'after',
+  'resume',
+  'ops',
+  'previous',
+  'keys_only',
+  'progress',
+  'initial',
+] as const;
+const OPS: ReadonlyMap<string, Op> = new Map([
+  ['set', Op.SET],
+  ['delete', Op.DELETE],
+]);
+/** No comma, quote or control character stands in a `resume`. */
+const EVENT_STREAM = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+};
+
+export function createWatchRoute(options: WatchRouteOptions): HttpRoute {
+  return {
+    path: WATCH_PATH,
+    operation: () => OPERATION,
+    serve: (request, response, _path, query) => serve(options, request, response, query),
+  };
+}
+
+async function serve(
+  { port, errors, sendStream }: WatchRouteOptions,
+  request: HttpRequest,
+  response: HttpResponse,
+  query: string,
+): Promise<void> {
+  if (request.method !== 'GET') return sendMethodNotAllowed(request, response, 'GET');
+  const aborter = new AbortController();
+  response.once('close', () => aborter.abort());
+  try {
+    const command = toCommand(query, request.headers['last-event-id']);
+    const messages = port.watch(command, aborter.signal)[Symbol.asyncIterator]();
+    // What refuses the watch is an answer of its own, with its status.
+    const first = await messages.next();
+    const body = toEvents(first, messages, errors);
+    await sendStream({ status: 200, header: new Headers(EVENT_STREAM), body }, response);
+  } catch (error) {
+    if (isOver(response)) return;
+    const { httpStatus, code, message, headers } = errors.toHttpError(error);
+    sendError(request, response, httpStatus, { code, message }, headers);
+  }
+}
+
+/** As the rpc's request, so that the same things are refused in the same words. */
+function toCommand(query: string, lastEventId: string | string[] | undefined): WatchCommand {
+  const parameters = readQuery(query, PARAMETERS);
+  const { key, prefix, after, resume } = Object.fromEntries(parameters);
+  if (key !== undefined && prefix !== undefined) throw invalidArgument('key and prefix exclude each other');
+  if (after !== undefined && resume !== undefined)
+    throw invalidArgument('after and resume exclude each other');
+  const isAgain = typeof lastEventId === 'string' && lastEventId !== '';
+  const progress = parameters.get('progress');
+  const message = create(WatchRequestSchema, {
+    what: key === undefined ? { case: 'prefix', value: prefix ?? '' } : { case: 'key', value: key },
+    ops: readOps(parameters.get('ops')),
+    withPrevious: readFlag(parameters.get('previous'), 'previous'),
+    keysOnly: readFlag(parameters.get('keys_only'), 'keys_only'),
+    // A browser that connects again sends the same URL: it has been told the entries already.
+    initial: readFlag(parameters.get('initial'), 'initial') && !isAgain,
+    progressEveryMs: progress === undefined ? 0 : readDuration(progress, 'progress'),
+  });
+  if (isAgain) message.from = { case: 'resume', value: lastEventId };
+  else if (resume !== undefined) message.from = { case: 'resume', value: resume };
+  else if (after !== undefined)
+    message.from = { case: 'after', value: fromPosition(readPosition(after, 'after')) };
+  return toWatchCommand(message);
+}
+
+function readOps(text: string | undefined): Op[] {
+  if (text === undefined) return [];
+  return text.split(',').map((name) => {
+    const op = OPS.get(name);
+    if (op === undefined)
+      throw invalidArgument(`ops is ${quote(text)}: expected set, delete or both with a comma`);
+    return op;
+  });
+}
+
+async function* toEvents(
+  first: IteratorResult<WatchMessage>,
+  messages: AsyncIterator<WatchMessage>,
+  errors: ErrorMapper,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for (let next = first; next.done !== true; next = await messages.next()) yield toEvent(next.value);
+  } catch (error) {
+    const { code, message } = errors.toHttpError(error);
+    const resumeAfter = error instanceof WalnutError ? error.details.resumeAfter : undefined;
+    const resume = resumeAfter === undefined ? {} : { resume: toResumeText(resumeAfter) };
+    yield Buffer.from(`event: end\ndata: ${JSON.stringify({ code, message, ...resume })}\n\n`);
+  } finally {
+    await messages.return?.();
+  }
+}
+
+function toEvent(message: WatchMessage): Uint8Array {
+  const response = fromWatchMessage(message);
+  const id = response.resume === '' ? '' : `id: ${response.resume}\n`;
+  return Buffer.from(`${id}data: ${toJsonString(WatchResponseSchema, response)}\n\n`);
+}
