@@ -25,6 +25,7 @@ import {
   KVStore,
   type SetResponse,
   SetRequestSchema as SetSchema,
+  type WatchResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { BatchQueue, type PendingAtomic, type PendingOperation, type QueueLimits } from './batch-queue.ts';
 import {
@@ -46,6 +47,7 @@ import {
   waitMsOf,
 } from './operations.ts';
 import { Session } from './session.ts';
+import { openWatch, type WatchOptions, type WatchTarget } from './watch.ts';
 
 export interface WalnutClientOptions extends Partial<QueueLimits> {
   /** `host:port` of a node, which is called over HTTP/2. */
@@ -77,6 +79,7 @@ export class WalnutClient {
   readonly #waitMs: number;
   readonly #disconnect: () => void;
   #sending: Promise<void> | undefined;
+  readonly #closed = new AbortController();
   #isClosed = false;
 
   constructor(options: WalnutClientOptions) {
@@ -163,9 +166,20 @@ export class WalnutClient {
     return deleted;
   }
 
-  /** Refuses further calls, and resolves when all earlier ones are settled. */
+  /**
+   * Tells every change of `what` once and in order, from now on unless `options.from`
+   * says otherwise, and goes on by itself; each message ends at the end of a record.
+   * Ends when `signal` aborts, and with `close`. Throws what going on cannot mend
+   * (`resuming-watch.ts`).
+   */
+  watch(what: WatchTarget, options: WatchOptions = {}): AsyncIterable<WatchResponse> {
+    return openWatch(this.#store, what, options, this.#closed.signal);
+  }
+
+  /** Refuses further calls, ends watches, and resolves when all earlier ones are settled. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#closed.abort();
     await this.#sending;
     this.#disconnect();
   }

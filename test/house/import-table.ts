@@ -55,7 +55,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
     rooms: ['model', 'gen', 'platform', 'wire', 'rpc'],
     packages: ['@connectrpc/connect', '@bufbuild/protobuf'],
   },
-  client: { rooms: ['gen', 'dial'], packages: [...CONNECT, ...PURE_BUILTINS] },
+  client: { rooms: ['gen', 'dial', 'platform'], packages: [...CONNECT, ...PURE_BUILTINS] },
 };
 
 export interface Import {

@@ -19,6 +19,7 @@ import { MUTANTS } from './mutants.ts';
 
 const COPIED = [
   'internal',
+  'client',
   'cmd',
   'test',
   'bin',

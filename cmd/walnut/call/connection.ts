@@ -16,7 +16,7 @@ import { createAgent, type Endpoint } from '#dial/endpoint.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { LEADER_HINT_HEADER } from '#wire/error-codes.ts';
-import { CallError } from './call-error.ts';
+import { CallError, systemCodeOf } from './call-error.ts';
 import { LeanClient } from './lean-client.ts';
 
 export interface CallOptions {
@@ -24,8 +24,12 @@ export interface CallOptions {
   readonly timeoutMs: number;
 }
 
-export interface StreamOptions extends CallOptions {
+export interface StreamOptions {
+  /** Of the whole stream; undefined: none. */
+  readonly timeoutMs?: number | undefined;
   readonly signal: AbortSignal;
+  /** The largest message. */
+  readonly answerBytesMax?: number;
 }
 
 type UnaryCall<Method extends DescMethodUnary> = (
@@ -104,26 +108,45 @@ export async function* callStream<Method extends DescMethodStreaming>(
   address: Endpoint,
   method: Method,
   request: MessageInitShape<Method['input']>,
-  { timeoutMs, signal }: StreamOptions,
+  options: StreamOptions,
 ): AsyncGenerator<MessageShape<Method['output']>> {
-  const [{ ConnectError }, { createHttp1Transport }, { codeName }] = await Promise.all([
-    import('@connectrpc/connect'),
-    import('#dial/transport.ts'),
-    import('#wire/error-codec.ts'),
-  ]);
+  try {
+    yield* openStream(address, method, request, options);
+  } catch (error) {
+    throw await toCallError(error);
+  }
+}
+
+/** As `callStream`, for callers that look at Connect's errors: what goes wrong is thrown as it is. */
+export async function* openStream<Method extends DescMethodStreaming>(
+  address: Endpoint,
+  method: Method,
+  request: MessageInitShape<Method['input']>,
+  { timeoutMs, signal, answerBytesMax = ANSWER_BYTES_MAX }: StreamOptions,
+): AsyncGenerator<MessageShape<Method['output']>> {
+  const { createHttp1Transport } = await import('#dial/transport.ts');
   const agent = createAgent();
-  const transport = createHttp1Transport(address, agent, ANSWER_BYTES_MAX);
+  const transport = createHttp1Transport(address, agent, answerBytesMax);
   try {
     const input = (async function* () {
       yield request;
     })();
     const { message } = await transport.stream(method, signal, timeoutMs, undefined, input);
     yield* message as AsyncIterable<MessageShape<Method['output']>>;
-  } catch (error) {
-    if (!(error instanceof ConnectError)) throw error;
-    const hint = error.metadata.get(LEADER_HINT_HEADER) ?? undefined;
-    throw new CallError(codeName(error.code), error.rawMessage, hint, error);
   } finally {
     agent.destroy();
   }
+}
+
+/** An error of a stream as one of a call; anything but Connect's as it is. */
+export async function toCallError(error: unknown): Promise<unknown> {
+  const [{ ConnectError }, { codeName }] = await Promise.all([
+    import('@connectrpc/connect'),
+    import('#wire/error-codec.ts'),
+  ]);
+  if (!(error instanceof ConnectError)) return error;
+  const system = systemCodeOf(error);
+  if (system !== undefined) return new CallError('lost', system, undefined, error);
+  const hint = error.metadata.get(LEADER_HINT_HEADER) ?? undefined;
+  return new CallError(codeName(error.code), error.rawMessage, hint, error);
 }

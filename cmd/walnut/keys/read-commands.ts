@@ -19,8 +19,8 @@ import {
   entryToJson,
   showDeadline,
   showDuration,
+  showLineKey,
   showPosition,
-  showText,
   showValue,
   showWholeValue,
   valueToJson,
@@ -261,10 +261,4 @@ function entryToCells(entry: Entry): string[] {
     showDeadline(entry.expireAtMs),
     showValue(entry.value),
   ];
-}
-
-/** The key as it is, unless that would break the line or be taken for a quoted one. */
-function showLineKey(key: string): string {
-  const quoted = showText(key, Number.POSITIVE_INFINITY);
-  return quoted === `"${key}"` ? key : quoted;
 }

@@ -89,3 +89,9 @@ export function enumName(names: Readonly<Record<string, number>>, value: number)
 export function renderJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
+
+/** The key as it is, unless that would break the line or be taken for a quoted one. */
+export function showLineKey(key: string): string {
+  const quoted = showText(key, Number.POSITIVE_INFINITY);
+  return quoted === `"${key}"` ? key : quoted;
+}

@@ -1,0 +1,38 @@
+/** Watch as the client offers it: what to watch and how, and a transport that goes on by itself. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { Client, ConnectError } from '@connectrpc/connect';
+import type { KVStore, WatchRequest, WatchRequestSchema, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import { type OpenWatch, resumingWatch } from './resuming-watch.ts';
+
+const PATIENCE_MS = 60_000;
+
+/** What to watch: one key, or the keys with a prefix; an empty prefix is every key. */
+export type WatchTarget = { readonly key: string } | { readonly prefix: string };
+export interface WatchOptions
+  extends Omit<MessageInitShape<typeof WatchRequestSchema>, 'what' | '$typeName' | '$unknown'> {
+  readonly signal?: AbortSignal;
+  /** How long to try without getting a message, in milliseconds; default 60,000. */
+  readonly patienceMs?: number;
+  /** Told why the watch begins again. */
+  readonly onBreak?: ((error: ConnectError) => void) | undefined;
+}
+
+/** `closed` ends the watch, as the caller's signal does. */
+export function openWatch(
+  store: Client<typeof KVStore>,
+  what: WatchTarget,
+  options: WatchOptions,
+  closed: AbortSignal,
+): AsyncIterable<WatchResponse> {
+  const { signal, patienceMs = PATIENCE_MS, onBreak, ...fields } = options;
+  const target: WatchRequest['what'] =
+    'key' in what ? { case: 'key', value: what.key } : { case: 'prefix', value: what.prefix };
+  const open: OpenWatch = (request, ended) => store.watch(request, { signal: ended, timeoutMs: 0 });
+  const ends = signal === undefined ? closed : AbortSignal.any([signal, closed]);
+  return resumingWatch(
+    open,
+    { ...fields, what: target },
+    { clock: createNodeClock(), signal: ends, patienceMs, onBreak },
+  );
+}

@@ -1,0 +1,185 @@
+/** `walnut watch`: tells changes as they happen, and goes on by itself. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { WatchEvent, WatchRequest, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Cause, Op } from '#gen/walnut/v1/types_pb.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
+import type { WatchInit } from '../../../client/resuming-watch.ts';
+import { parseCount, parseKey, parseWirePosition, type WirePosition } from '../arguments.ts';
+import { openStream, toCallError } from '../call/connection.ts';
+import { EXIT, type ExitCode } from '../cli-error.ts';
+import { type CommandHost, type Invocation, usageError } from '../command-host.ts';
+import {
+  entryToJson,
+  enumName,
+  showDeadline,
+  showLineKey,
+  showPosition,
+  showValue,
+  valueToJson,
+} from '../output/output.ts';
+import { escapeLine } from '../output/terminal.ts';
+
+interface WatchOptions {
+  readonly key?: string;
+  readonly after?: WirePosition;
+  readonly resume?: string;
+  readonly ops?: Op[];
+  readonly previous?: boolean;
+  readonly keysOnly?: boolean;
+  readonly initial?: boolean;
+  readonly count?: number;
+}
+
+/** How long it tries to reach the node again. */
+const PATIENCE_MS = 600_000;
+/** A value and the one before it, at the largest `server.max_value_bytes`, and their keys. */
+const MESSAGE_BYTES_MAX = 160 * 1_024 * 1_024;
+
+export function addWatchCommand(program: Command, host: CommandHost): void {
+  program
+    .command('watch')
+    .summary('tell changes as they happen')
+    .description(
+      'Tells every change of the keys that begin with PREFIX (all without one), once and in order, ' +
+        'until Ctrl-C. A line has op, cause, key, value, version and deadline with tabs between; with ' +
+        '--json it is one JSON object. A node that stops or a connection that breaks is gone on from; ' +
+        'what is told at the end goes on later.',
+    )
+    .argument('[prefix]')
+    .option('--key <key>', 'watch this one key', parseKey)
+    .addOption(
+      new Option('--after <position>', 'begin after the record EPOCH-LSN; 0-0: with the first of the log')
+        .argParser(parseWirePosition)
+        .conflicts(['resume', 'initial']),
+    )
+    .addOption(new Option('--resume <text>', 'go on from where a watch was').conflicts('initial'))
+    .option('--ops <kinds>', 'only these, with commas between: set, delete', parseOps)
+    .option('--previous', 'with --json: also the entry before each change')
+    .option('--keys-only', 'without values')
+    .option('--initial', 'first the entries that are there')
+    .option('--count <n>', 'end after so many changes, at the end of a record', parseCount(1))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  walnut watch
+  walnut watch user: --initial
+  walnut watch --key greeting --address 127.0.0.1:8081
+  walnut watch user: --ops delete --json | jq -r .key
+  walnut watch --after 0-0 --count 100                what the log still has, from its beginning
+
+With --json each object is a change, or {"position", "resume"} where a message ended: all before it was
+told, and --resume goes on from there.`,
+    )
+    .action(host.action<WatchOptions>(runWatch));
+}
+
+function parseOps(text: string): Op[] {
+  return text.split(',').map((name) => {
+    if (name === 'set') return Op.SET;
+    if (name === 'delete') return Op.DELETE;
+    throw new InvalidArgumentError('Expected set, delete, or both with a comma between.');
+  });
+}
+
+async function runWatch(invocation: Invocation, options: WatchOptions): Promise<ExitCode> {
+  const { io, isJson } = invocation;
+  if (options.previous === true && !isJson)
+    throw usageError('--previous needs --json: a line has no room for it');
+  const request = toRequest(invocation.args[0], options);
+  let left = options.count ?? Number.POSITIVE_INFINITY;
+  let resume = '';
+  for await (const message of watch(invocation, request)) {
+    await io.write(isJson ? toJsonLines(message, options) : toLines(message));
+    resume = message.resume || resume;
+    left -= message.events.length;
+    if (left <= 0) break;
+  }
+  if (resume !== '' && !isJson) io.note(`Go on with: --resume ${resume}\n`);
+  return io.interrupted.aborted ? EXIT.interrupted : EXIT.ok;
+}
+
+function toRequest(prefix: string | undefined, options: WatchOptions): WatchInit {
+  const { key, after, resume } = options;
+  if (key !== undefined && prefix !== undefined) throw usageError('--key and PREFIX exclude each other');
+  const what: WatchRequest['what'] =
+    key === undefined ? { case: 'prefix', value: prefix ?? '' } : { case: 'key', value: key };
+  const request: WatchInit = {
+    what,
+    ops: options.ops ?? [],
+    withPrevious: options.previous === true,
+    keysOnly: options.keysOnly === true,
+    initial: options.initial === true,
+  };
+  if (after !== undefined) return { ...request, from: { case: 'after', value: after } };
+  if (resume !== undefined) return { ...request, from: { case: 'resume', value: resume } };
+  return request;
+}
+
+async function* watch(invocation: Invocation, request: WatchInit): AsyncGenerator<WatchResponse> {
+  const { io, address } = invocation;
+  // It loads Connect, which takes longer than the help of all commands.
+  const { resumingWatch } = await import('../../../client/resuming-watch.ts');
+  const { watch: method } = KVStore.method;
+  try {
+    yield* resumingWatch(
+      (asked, signal) => openStream(address, method, asked, { signal, answerBytesMax: MESSAGE_BYTES_MAX }),
+      request,
+      {
+        clock: createNodeClock(),
+        signal: io.interrupted,
+        patienceMs: PATIENCE_MS,
+        onBreak: ({ rawMessage }) => io.note(`walnut: going on after: ${escapeLine(rawMessage)}\n`),
+      },
+    );
+  } catch (error) {
+    throw await toCallError(error);
+  }
+}
+
+function toLines({ events }: WatchResponse): string {
+  return events.map((event) => `${toCells(event).join('\t')}\n`).join('');
+}
+
+function toCells(event: WatchEvent): string[] {
+  const isSet = event.op === Op.SET;
+  return [
+    event.initial ? 'initial' : enumName(Op, event.op),
+    enumName(Cause, event.cause),
+    showLineKey(event.key),
+    isSet ? showValue(event.value) : '-',
+    showPosition(event.version),
+    isSet ? showDeadline(event.expireAtMs) : '-',
+  ];
+}
+
+function toJsonLines(
+  { events, position, resume, initialDone }: WatchResponse,
+  options: WatchOptions,
+): string {
+  const lines = events.map((event) => JSON.stringify(toJson(event, options)));
+  if (resume !== '') {
+    lines.push(
+      JSON.stringify({ position: showPosition(position), resume, ...(initialDone ? { initialDone } : {}) }),
+    );
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function toJson(event: WatchEvent, { keysOnly, previous }: WatchOptions): Record<string, unknown> {
+  const hasValue = keysOnly !== true;
+  const before = event.previous;
+  const isSet = event.op === Op.SET;
+  return {
+    op: enumName(Op, event.op),
+    cause: enumName(Cause, event.cause),
+    key: event.key,
+    ...(isSet && hasValue ? { ...valueToJson(event.value), bytes: event.value.length } : {}),
+    version: showPosition(event.version),
+    ...(isSet ? { expireAtMs: Number(event.expireAtMs) } : {}),
+    ...(event.initial ? { initial: true } : { timestampMs: Number(event.timestampMs) }),
+    ...(previous === true && before !== undefined ? { previous: entryToJson(before, hasValue) } : {}),
+    ...(event.previousUnknown ? { previousUnknown: true } : {}),
+  };
+}

@@ -1,0 +1,128 @@
+/** `walnut watch` against a real node, and once as a process. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { formatPosition } from '#model/position.ts';
+import { deleteCommand, setCommand } from '#test/doubles/test-group.ts';
+import { type RunOptions, runCli } from './memory-io.ts';
+import { RunningMaster } from './running-node.ts';
+
+const TOOL = new URL('../../cmd/walnut.ts', import.meta.url).pathname;
+let master: RunningMaster;
+let directory = '';
+const run = (args: string[], options?: RunOptions) =>
+  runCli(['watch', ...args, '--address', master.address], options);
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'walnut-watch-'));
+  master = await RunningMaster.start(directory);
+  await master.node.set(setCommand('user:a', 'one'));
+  await master.node.set(setCommand('user:b', '\u001b[31mred\ttab'));
+  await master.node.delete(deleteCommand('user:a'));
+});
+afterEach(async () => {
+  await master.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe('walnut watch', () => {
+  it('tells a line for each change, without what a terminal would obey', async () => {
+    const { code, out, err } = await run(['--after', '0-0', '--count', '3']);
+    expect(code).toBe(0);
+    const lines = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split('\t'));
+    const { position } = master.node.status();
+    expect(lines).toEqual([
+      ['set', 'client', 'user:a', '"one"', `${position.epoch}-${position.lsn - 2}`, 'never'],
+      ['set', 'client', 'user:b', '"\\u001b[31mred\\ttab"', `${position.epoch}-${position.lsn - 1}`, 'never'],
+      ['delete', 'client', 'user:a', '-', formatPosition(position), '-'],
+    ]);
+    expect(err).toMatch(/^Go on with: --resume [\w-]+\n$/);
+  });
+
+  it('tells JSON objects, and the resume that goes on', async () => {
+    const first = await run(['user:', '--after', '0-0', '--count', '1', '--json']);
+    const objects = first.out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(objects.find(({ key }) => key === 'user:a')).toMatchObject({
+      op: 'set',
+      cause: 'client',
+      value: 'one',
+      bytes: 3,
+    });
+    const resume = objects.findLast((one) => one.resume !== undefined).resume;
+    const writing = (async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await master.node.set(setCommand('user:c', 'three'));
+    })();
+    const second = await run(['--resume', resume, '--count', '1', '--json', '--previous', '--ops', 'set']);
+    await writing;
+    const keys = second.out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+      .flatMap(({ key }) => key ?? []);
+    expect(keys).toEqual(['user:c']);
+  });
+
+  it('tells first what is there', async () => {
+    const { out } = await run(['--initial', '--count', '1', '--json']);
+    const objects = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(objects[0]).toMatchObject({ key: 'user:b', initial: true });
+  });
+
+  it('says what is wrong, and what to type', async () => {
+    expect(await run(['user:', '--key', 'a'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('exclude each other'),
+    });
+    expect(await run(['--ops', 'touched'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('set, delete'),
+    });
+    expect(await run(['--previous'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('needs --json'),
+    });
+    expect(await run(['--resume', 'nonsense'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('resume is malformed'),
+    });
+    const gone = await runCli(['watch', '--address', '127.0.0.1:1']);
+    expect(gone).toMatchObject({ code: 5, err: expect.stringContaining('Is it running?') });
+  });
+
+  it('ends with 130 at Ctrl-C, and says where to go on', async () => {
+    const aborter = new AbortController();
+    const running = run([], { interrupted: aborter.signal });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await master.node.set(setCommand('user:d', 'x'));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    aborter.abort();
+    const { code, err, out } = await running;
+    expect([code, out.split('\t')[2]]).toEqual([130, 'user:d']);
+    expect(err).toContain('--resume');
+  });
+
+  it('is a process that a pipe can end', async () => {
+    const child = spawn(process.execPath, [TOOL, 'watch', '--after', '0-0', '--address', master.address], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const line = await new Promise<string>((resolve) =>
+      child.stdout.once('data', (bytes: Buffer) => resolve(String(bytes))),
+    );
+    expect(line).toContain('user:a');
+    child.kill('SIGINT');
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    expect(code).toBe(130);
+  }, 30_000);
+});
