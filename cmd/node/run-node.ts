@@ -108,6 +108,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     onBodyBytes: memory.isScarce ? createBufferCollector(memory.bodyBytes / 2) : undefined,
     version,
     openFilesMax: openFilesMax(),
+    http2: config.server.http2,
   });
   // Closed in reverse: the server drains first, then the node stops and the log syncs.
   closers.push('server', () => server.close(DRAIN_MS));

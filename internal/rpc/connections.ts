@@ -3,13 +3,20 @@
  * (GOAWAY, `Connection: close`), by force when the grace is over.
  */
 import type { Server as HttpServer } from 'node:http';
-import type { ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
+
+/** An HTTP/2 connection. */
+export interface Session {
+  /** Takes no new streams, and ends after those under way. */
+  close(): void;
+  destroy(): void;
+}
 
 export interface Connections {
   /** False where all places are taken: the socket is not counted. */
   addSocket(socket: Socket): boolean;
-  addSession(session: ServerHttp2Session): void;
+  /** Gives what is to be called when it is closed. */
+  addSession(session: Session): () => void;
   count(): number;
   /** Idle connections end now, busy ones after what is under way. */
   drain(http1: HttpServer): void;
@@ -20,7 +27,7 @@ export interface Connections {
 
 export function createConnections(countMax: number): Connections {
   const sockets = new Set<Socket>();
-  const sessions = new Set<ServerHttp2Session>();
+  const sessions = new Set<Session>();
   let isDraining = false;
   let onEmpty: (() => void)[] = [];
 
@@ -39,8 +46,8 @@ export function createConnections(countMax: number): Connections {
     },
     addSession: (session) => {
       sessions.add(session);
-      session.once('close', () => sessions.delete(session));
       if (isDraining) session.close();
+      return () => sessions.delete(session);
     },
     drain: (http1) => {
       isDraining = true;

@@ -8,6 +8,8 @@ export interface EdgeMetrics {
   countRefused(by: Refusal['by']): void;
   countConnectionRefused(): void;
   countStalled(): void;
+  /** A peer passed a limit of HTTP/2. */
+  countLimit(limit: string): void;
 }
 
 export interface EdgeMetricsOptions {
@@ -15,6 +17,8 @@ export interface EdgeMetricsOptions {
   readonly isReady: () => boolean;
   readonly connections: () => number;
   readonly connectionsMax: number;
+  /** Bytes of answers that wait for their peers, where our own codec speaks HTTP/2. */
+  readonly waitingBytes: () => number;
 }
 
 interface ObservedRpc {
@@ -39,6 +43,11 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
     'walnut_answers_stalled_total',
     'Answers cut off because the peer read nothing for a minute.',
   );
+  const limits = metrics.counterFamily(
+    'walnut_http2_limits_total',
+    'Connections ended, or streams refused, because a peer passed a limit, by limit.',
+    ['limit'],
+  );
   const refused = metrics.counter(
     'walnut_connections_refused_total',
     'Connections refused because all were taken.',
@@ -49,6 +58,11 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
     'How many are taken, by ulimit -n.',
     () => options.connectionsMax,
   );
+  metrics.gaugeFrom(
+    'walnut_http2_waiting_bytes',
+    'Bytes of answers that wait for their peers to read them.',
+    options.waitingBytes,
+  );
   metrics.gaugeFrom('walnut_ready', '1 when /readyz answers 200.', () => (options.isReady() ? 1 : 0));
   return {
     observeRpc,
@@ -58,6 +72,7 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
     },
     countConnectionRefused: () => refused.inc(),
     countStalled: () => stalled.inc(),
+    countLimit: (limit) => limits.with({ limit: limit.replace(' ', '_') }).inc(),
   };
 }
 

@@ -2,11 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { encodeGrpcMessage } from '#rpc/grpc-message.ts';
+import type { CodecRequest, CodecResponse } from '#rpc/http2/codec-request.ts';
 import type { HttpError } from '#wire/error-codec.ts';
 import { WIRE_CODES } from '#wire/error-codes.ts';
 
-export type HttpRequest = IncomingMessage | Http2ServerRequest;
-export type HttpResponse = ServerResponse | Http2ServerResponse;
+/** Of Node's servers, or of the driver of our own codec. */
+export type HttpRequest = IncomingMessage | Http2ServerRequest | CodecRequest;
+export type HttpResponse = ServerResponse | Http2ServerResponse | CodecResponse;
 export type Headers = Readonly<Record<string, string | number>>;
 
 /** Path and query as they came, of origin form and absolute form alike. */
@@ -25,12 +27,20 @@ function pathStart(url: string): number {
   return slash === -1 ? url.length : slash;
 }
 
-export function isHttp2(request: HttpRequest): request is Http2ServerRequest {
+export function isHttp2(request: HttpRequest): request is Http2ServerRequest | CodecRequest {
   return 'stream' in request;
 }
 
-export function isHttp2Response(response: HttpResponse): response is Http2ServerResponse {
+export function isNodeHttp2(request: HttpRequest): request is Http2ServerRequest {
+  return 'stream' in request && !('isOfCodec' in request);
+}
+
+export function isHttp2Response(response: HttpResponse): response is Http2ServerResponse | CodecResponse {
   return 'stream' in response;
+}
+
+export function isNodeHttp2Response(response: HttpResponse): response is Http2ServerResponse {
+  return isHttp2Response(response) && !('isOfCodec' in response);
 }
 
 /** Whether nothing can be sent on it any more: the peer has gone. */

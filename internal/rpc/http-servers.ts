@@ -35,10 +35,14 @@ const STREAM_WINDOW_BYTES = 1_048_576;
 /** All streams of a connection together: what a peer can make one connection buffer. */
 const SESSION_WINDOW_BYTES = 4_194_304;
 
-export function createHttp1({ onRequest }: Listener, clock: Clock, onStalled: () => void): Http1Server {
+export function createHttp1(
+  { onRequest }: Pick<Listener, 'onRequest'>,
+  clock: Clock,
+  onStalled: () => void,
+): Http1Server {
   const lanes = new RequestLanes(clock, (request, response) => {
     if (lacksHost(request)) refuseHostless(request, response);
-    else onRequest(request, response);
+    else void onRequest(request, response);
   });
   const server = createHttp1Server(
     {
@@ -93,7 +97,7 @@ function refuseHostless(request: IncomingMessage, response: ServerResponse): voi
 }
 
 export function createHttp2(
-  { onRequest, onStream }: Listener,
+  { onRequest, onStream }: Pick<Listener, 'onRequest' | 'onStream'>,
   connections: Connections,
   clock: Clock,
 ): Http2Server {
@@ -113,7 +117,7 @@ export function createHttp2(
   );
   askFirst(server, onStream);
   server.on('session', (session) => {
-    connections.addSession(session);
+    session.once('close', connections.addSession(session));
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     idle.watch(session);
   });

@@ -84,6 +84,7 @@ export async function openEdge(options: EdgeOptions): Promise<RunningServer> {
   listeners.serve(createListener(parts), {
     onConnectionRefused: parts.metrics.countConnectionRefused,
     onStalled: parts.metrics.countStalled,
+    onLimit: parts.metrics.countLimit,
   });
   if (!listeners.isLoopback) {
     logger.warn(
@@ -128,7 +129,7 @@ function createParts(
   shutdownSignal: AbortSignal,
 ): Parts {
   const { owner, clock, logger } = options;
-  const { isLoopback, connections, connectionsMax } = listeners;
+  const { isLoopback, connections, connectionsMax, waitingBytes } = listeners;
   const isDraining = (): boolean => drainSignal.aborted;
   const readiness = (): Readiness => {
     const shown = owner.readiness();
@@ -136,7 +137,13 @@ function createParts(
     return { ...shown, ...DRAINING, reasons: [DRAINING_REASON, ...shown.reasons] };
   };
   const isReady = (): boolean => readiness().isReady;
-  const metrics = createEdgeMetrics({ metrics: options.metrics, isReady, connections, connectionsMax });
+  const metrics = createEdgeMetrics({
+    metrics: options.metrics,
+    isReady,
+    connections,
+    connectionsMax,
+    waitingBytes,
+  });
   return {
     options,
     metrics,

@@ -17,6 +17,7 @@ import {
   type HttpRequest,
   type HttpResponse,
   isHttp2,
+  isNodeHttp2,
   sendError,
   sendRpcError,
   splitUrl,
@@ -25,7 +26,9 @@ import type { HttpRoutes } from '#rpc/http-routes.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
 import type { RpcAdapter } from '#rpc/rpc-adapter.ts';
 import { anonymousCall } from '#rpc/rpc-call.ts';
-import { addressOf } from '#rpc/unary/exchange.ts';
+import type { UnaryRoute } from '#rpc/rpc-routes.ts';
+import { addressOf, type Exchange } from '#rpc/unary/exchange.ts';
+import type { RequestShape } from '#rpc/unary/request-shape.ts';
 import { fromErrorToHttp } from '#wire/error-codec.ts';
 
 /** How long the body of one request may take. */
@@ -41,10 +44,23 @@ export interface RequestListenerOptions {
   readonly isDraining: () => boolean;
 }
 
+/** What a head of HTTP/2 asks of the unary path. Nothing of it says that a call is admitted. */
+export interface CallPlan {
+  readonly headers: IncomingHttpHeaders;
+  readonly operation: Operation;
+  readonly unary: UnaryRoute;
+  readonly shape: RequestShape;
+}
+
 export interface Listener {
-  onRequest(request: HttpRequest, response: HttpResponse): void;
+  /** A promise resolves when nothing works for the request any more; it never rejects. */
+  onRequest(request: HttpRequest, response: HttpResponse): void | Promise<void>;
   /** HTTP/2 streams come here first; false: it should come as a request. */
   onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+  /** Undefined: calls with this head should come as requests. */
+  planCall(headers: IncomingHttpHeaders): CallPlan | undefined;
+  /** False: it should come as a request. */
+  onCall(plan: CallPlan, remoteAddress: string, exchange: Exchange): boolean;
 }
 
 export function createRequestListener(options: RequestListenerOptions): Listener {
@@ -52,7 +68,7 @@ export function createRequestListener(options: RequestListenerOptions): Listener
     // Without listeners, a peer that resets its stream would be an uncaught error.
     request.on('error', ignore);
     response.on('error', ignore);
-    if (isHttp2(request)) boundBody(options.deadlines, request);
+    if (isNodeHttp2(request)) boundBody(options.deadlines, request);
     const fail = (error: unknown): void => {
       const { code, message } = options.errors.toHttpError(error);
       sendError(request, response, 500, { code, message });
@@ -60,10 +76,11 @@ export function createRequestListener(options: RequestListenerOptions): Listener
     try {
       if (options.isDraining() && !isHttp2(request)) response.setHeader('connection', 'close');
       const answered = dispatch(options, request, response);
-      if (answered instanceof Promise) answered.catch(fail);
+      if (answered instanceof Promise) return answered.catch(fail);
     } catch (error) {
       fail(error);
     }
+    return undefined;
   };
   const onStream: Listener['onStream'] = (stream, headers) => {
     stream.on('error', ignore);
@@ -75,7 +92,16 @@ export function createRequestListener(options: RequestListenerOptions): Listener
       return true;
     }
   };
-  return { onRequest, onStream };
+  const onCall: Listener['onCall'] = (plan, remoteAddress, exchange) => {
+    try {
+      return tryCall(options, plan, remoteAddress, exchange);
+    } catch (error) {
+      options.errors.toHttpError(error);
+      exchange.destroy();
+      return true;
+    }
+  };
+  return { onRequest, onStream, planCall: (headers) => planCall(options, headers), onCall };
 }
 
 function ignore(): void {}
@@ -153,4 +179,34 @@ function tryStream(
   const isTaken = rpcAdapter.tryStream(rpc, call, stream, headers, query);
   if (isTaken && refusal !== undefined) onRefused(refusal.by);
   return isTaken;
+}
+
+function planCall(
+  { rpcAdapter }: RequestListenerOptions,
+  headers: IncomingHttpHeaders,
+): CallPlan | undefined {
+  const { path, query } = splitUrl(headers[':path'] ?? '');
+  const rpc = rpcAdapter.find(path);
+  if (rpc?.unary === undefined) return undefined;
+  const shape = rpcAdapter.unaryPath.shapeOf(rpc.unary, headers, query);
+  return shape === undefined ? undefined : { headers, operation: rpc.operation, unary: rpc.unary, shape };
+}
+
+/** As `tryStream`, for a call whose head was looked at before. */
+function tryCall(
+  { rpcAdapter, admission, onRefused }: RequestListenerOptions,
+  { headers, operation, unary, shape }: CallPlan,
+  remoteAddress: string,
+  exchange: Exchange,
+): boolean {
+  const call = anonymousCall(remoteAddress);
+  const refusal = admission.refusal(operation, call, headers, '/');
+  if (refusal !== undefined) {
+    const { by, error } = refusal;
+    if (by === 'name') return false;
+    call.refusal = error;
+    onRefused(by);
+  }
+  rpcAdapter.unaryPath.takeShape(unary, shape, call, exchange);
+  return true;
 }

@@ -30,7 +30,7 @@ import { callOf, contextValuesOf, type RpcCall } from '#rpc/rpc-call.ts';
 import { RpcRoutes, type UnaryRoute } from '#rpc/rpc-routes.ts';
 import { sendStream } from '#rpc/stream-answer.ts';
 import { BINARY_READING, type JsonOptions } from '#rpc/unary/message-codec.ts';
-import { createUnaryPath } from '#rpc/unary/unary-path.ts';
+import { createUnaryPath, type UnaryPath } from '#rpc/unary/unary-path.ts';
 import { sendUnknownRpc } from '#rpc/unknown-rpc.ts';
 import { codeName } from '#wire/error-codec.ts';
 
@@ -67,8 +67,14 @@ export interface RpcRoute {
 export interface RpcAdapter {
   /** `/package.Service/Method`; undefined where there is no such rpc. */
   find(path: string): RpcRoute | undefined;
-  /** Answers the request, or says why the call is refused. */
-  serve(route: RpcRoute, call: RpcCall, request: HttpRequest, response: HttpResponse, query: string): void;
+  /** Answers the request, or says why the call is refused. A promise resolves when nothing works for it any more. */
+  serve(
+    route: RpcRoute,
+    call: RpcCall,
+    request: HttpRequest,
+    response: HttpResponse,
+    query: string,
+  ): void | Promise<void>;
   /** As `serve`, where the unary path takes the HTTP/2 stream; false: it should come as a request. */
   tryStream(
     route: RpcRoute,
@@ -77,6 +83,7 @@ export interface RpcAdapter {
     headers: IncomingHttpHeaders,
     query: string,
   ): boolean;
+  readonly unaryPath: UnaryPath;
   /** Whether it can only be an rpc, one that there is not. */
   isUnknown(path: string): boolean;
   /** Answers by naming those that there are. */
@@ -128,8 +135,9 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
         unary !== undefined &&
         request instanceof IncomingMessage &&
         unaryPath.takeRequest(unary, call, request, response as ServerResponse, query);
-      if (!isTaken) serve(options, handler, call, request, response);
+      return isTaken ? undefined : serve(options, handler, call, request, response);
     },
+    unaryPath,
     isUnknown: (path) => RPC_PATH.test(path),
     serveUnknown: (request, response, path) => {
       sendUnknownRpc(request, response, path, knownPaths);
@@ -152,7 +160,7 @@ function serve(
   call: RpcCall,
   request: HttpRequest,
   response: HttpResponse,
-): void {
+): void | Promise<void> {
   const startedMs = options.clock.monotonicMs();
   const observe = (code: string): void =>
     options.observe(handler.requestPath, code, options.clock.monotonicMs() - startedMs);
@@ -165,7 +173,7 @@ function serve(
     observe('invalid_argument');
     return;
   }
-  answer(options, handler, universal, call, request, response, observe).catch((error: unknown) => {
+  return answer(options, handler, universal, call, request, response, observe).catch((error: unknown) => {
     // The handlers catch what the implementations throw; this is the protocol layer itself.
     const { code, rawMessage } = options.errors.toConnectError(error, universal.signal);
     observe(codeName(code));
@@ -210,7 +218,7 @@ function tryConvert(
   try {
     const universal = universalRequestFromNodeRequest(
       request as Parameters<typeof universalRequestFromNodeRequest>[0],
-      response as Parameters<typeof universalRequestFromNodeRequest>[1] & HttpResponse,
+      response as ServerResponse,
       undefined,
       contextValuesOf(call),
     );

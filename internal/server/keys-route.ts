@@ -18,7 +18,7 @@ import {
   type Headers,
   type HttpRequest,
   type HttpResponse,
-  isHttp2Response,
+  isNodeHttp2Response,
   isOver,
   send,
   sendError,
@@ -104,7 +104,7 @@ async function read(
   }
   const headers = { ...freshness, ...entryHeaders(entry) };
   send(request, response, isNoneMatch(preconditions, version) ? 200 : 304, headers, entry.value);
-  if (isHttp2Response(response)) boundAnswer(response.stream, entry.value.length);
+  if (isNodeHttp2Response(response)) boundAnswer(response.stream, entry.value.length);
 }
 
 async function put(

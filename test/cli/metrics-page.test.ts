@@ -55,8 +55,8 @@ describe('/metrics of a process', () => {
     const documented = new Map<string, string>();
     for (const line of (await readFile(OPERATIONS, 'utf8')).split('\n')) {
       const [, names = '', type = ''] =
-        /^\| ((?:`[a-z_]+`(?:, )?)+) \| (counter|gauge|histogram) \|/.exec(line) ?? [];
-      for (const [, name = ''] of names.matchAll(/`([a-z_]+)`/g)) documented.set(name, type);
+        /^\| ((?:`[a-z0-9_]+`(?:, )?)+) \| (counter|gauge|histogram) \|/.exec(line) ?? [];
+      for (const [, name = ''] of names.matchAll(/`([a-z0-9_]+)`/g)) documented.set(name, type);
     }
     const shown = new Map(
       [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map((match) => [match[1] as string, match[2] as string]),

@@ -7,6 +7,7 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { openServer, type RunningServer } from '#server/open-server.ts';
+import { HTTP2 } from '#test/doubles/http2-choice.ts';
 import { createWholeNode, type WholeNode } from '#test/doubles/whole-node.ts';
 
 export class RunningMaster {
@@ -66,6 +67,7 @@ export class RunningMaster {
       bodyBytesMax: 512 << 20,
       hostNames: [],
       openFilesMax: 20_000,
+      http2: HTTP2,
       version: 'test',
     });
     await node.start(`127.0.0.1:${server.port}`);

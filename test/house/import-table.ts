@@ -48,7 +48,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   },
   // What any edge needs, of a node or not: it knows no service but health and reflection.
   rpc: {
-    rooms: ['model', 'gen', 'platform', 'wire'],
+    rooms: ['model', 'gen', 'platform', 'wire', 'http'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
   server: {

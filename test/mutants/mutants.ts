@@ -28,6 +28,7 @@ import { STALL_MUTANTS } from './stall-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
 import { TOOL_MUTANTS } from './tool-mutants.ts';
 import { WATCH_MUTANTS } from './watch-mutants.ts';
+import { WIRE_MUTANTS } from './wire-mutants.ts';
 import { WRITE_MUTANTS } from './write-mutants.ts';
 
 const SIMULATION = 'test/torture/simulation.test.ts';
@@ -203,6 +204,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FAILOVER_MUTANTS,
   ...FEED_MUTANTS,
   ...HTTP2_MUTANTS,
+  ...WIRE_MUTANTS,
   ...IDENTITY_MUTANTS,
   ...PROCESS_MUTANTS,
   ...STALL_MUTANTS,

@@ -7,6 +7,7 @@ import { GetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { Metrics } from '#platform/metrics.ts';
 import { openServer } from '#server/open-server.ts';
+import { HTTP2 } from '#test/doubles/http2-choice.ts';
 import { TestGroup } from '#test/doubles/test-group.ts';
 import { http1, http2, onCleanup, type Running, until } from '#test/server/running.ts';
 
@@ -31,6 +32,7 @@ async function replicaBehindPort() {
     bodyBytesMax: 512 << 20,
     hostNames: [],
     openFilesMax: 20_000,
+    http2: HTTP2,
     version: 'test',
   });
   onCleanup(() => server.close(0));

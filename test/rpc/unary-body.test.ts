@@ -2,19 +2,17 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
 import { createBodyBudget } from '#rpc/body-budget.ts';
 import { readBody } from '#rpc/unary/body.ts';
-import type { Exchange } from '#rpc/unary/exchange.ts';
+import type { BodySink, Exchange } from '#rpc/unary/exchange.ts';
 
 /** A peer that sends what the test says. */
 function peer() {
   const state = { isDiscarded: false };
   const closed: ((isAnswered: boolean) => void)[] = [];
-  let onChunk = (_: Uint8Array): void => {};
-  let onEnd = (_: boolean): void => {};
+  let sink: BodySink | undefined;
   const exchange: Exchange = {
     headers: {},
-    read: (chunk, end) => {
-      onChunk = chunk;
-      onEnd = end;
+    read: (given) => {
+      sink = given;
     },
     discard: () => {
       state.isDiscarded = true;
@@ -26,8 +24,8 @@ function peer() {
   return {
     exchange,
     state,
-    send: (text: string) => onChunk(Buffer.from(text)),
-    end: (isWhole = true) => onEnd(isWhole),
+    send: (text: string) => sink?.onChunk(Buffer.from(text)),
+    end: (isWhole = true) => sink?.onEnd(isWhole),
     close: () => {
       for (const callback of closed) callback(false);
     },

@@ -175,7 +175,7 @@ describe('hostile and broken peers', () => {
   });
 
   it('checks the time of HTTP/1.1 requests although it never listens itself', () => {
-    const server = createHttp1({ onRequest: () => {}, onStream: () => false }, createNodeClock(), () => {});
+    const server = createHttp1({ onRequest: () => {} }, createNodeClock(), () => {});
     onCleanup(() => {
       server.close();
     });
@@ -250,6 +250,7 @@ describe('a peer outside of private networks', () => {
         serve: () => {},
         isUnknown: () => false,
         serveUnknown: () => {},
+        unaryPath: undefined as never,
       },
       admission: createAdmission({
         hosts: { refusal: () => undefined },
@@ -275,7 +276,7 @@ describe('a peer outside of private networks', () => {
         on: () => request,
         socket: { remoteAddress: '8.8.8.8' },
       };
-      listener.onRequest(request as never, response as never);
+      void listener.onRequest(request as never, response as never);
     }
     expect(answers).toEqual([
       ['/', 401],

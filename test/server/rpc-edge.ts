@@ -9,12 +9,14 @@ import { createErrorMapper } from '#rpc/error-mapping.ts';
 import { createGzipCompression } from '#rpc/gzip-compression.ts';
 import { createHttpRoutes } from '#rpc/http-routes.ts';
 import { createHttp1, createHttp2 } from '#rpc/http-servers.ts';
+import { Http2Driver } from '#rpc/http2/http2-driver.ts';
 import { createRequestListener } from '#rpc/request-listener.ts';
 import { createRpcAdapter } from '#rpc/rpc-adapter.ts';
 import { createRpcInterceptor } from '#rpc/rpc-interceptor.ts';
 import type { RpcRoutes } from '#rpc/rpc-routes.ts';
 import { protocolOf } from '#rpc/socket-mux.ts';
 import type { JsonOptions } from '#rpc/unary/message-codec.ts';
+import { HTTP2 } from '#test/doubles/http2-choice.ts';
 
 export interface RpcEdgeOptions {
   /** False: the adapter serves everything. */
@@ -62,13 +64,17 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
   const connections = createConnections(Number.POSITIVE_INFINITY);
   const http1 = createHttp1(listener, createNodeClock(), () => {});
   const http2 = createHttp2(listener, connections, clock);
+  const events = { onStalled: () => {}, onLimit: () => {} };
+  const own = new Http2Driver({ clock, listener, connections, events, bodyTimeoutMs: BODY_TIMEOUT_MS });
   const server = createServer({ noDelay: true }, (socket) => {
     connections.addSocket(socket);
     socket.on('error', () => {});
     socket.once('data', (chunk: Buffer) => {
       socket.pause();
       socket.unshift(chunk);
-      (protocolOf(chunk) === 'http2' ? http2 : http1).emit('connection', socket);
+      if (protocolOf(chunk) === 'http1') http1.emit('connection', socket);
+      else if (HTTP2 === 'own') own.accept(socket);
+      else http2.emit('connection', socket);
       process.nextTick(() => socket.resume());
     });
   });

@@ -1,5 +1,5 @@
 /** `server`: where a process listens, the names it is called by, and the largest requests. */
-import { bindAddress, hostNames, optionalHostPort, size, wholeNumber } from '#config/leaf-schemas.ts';
+import { bindAddress, hostNames, oneOf, optionalHostPort, size, wholeNumber } from '#config/leaf-schemas.ts';
 import { defineSection } from '#config/section.ts';
 import { formatSize } from '#config/size.ts';
 import { KIB, MIB } from '#config/units.ts';
@@ -19,7 +19,11 @@ export interface ServerConfig {
   readonly allowedHosts: readonly string[];
   readonly valueBytesMax: number;
   readonly batchBytesMax: number;
+  /** What speaks HTTP/2: our own codec, or Node's as a way back. */
+  readonly http2: (typeof HTTP2)[number];
 }
+
+const HTTP2 = ['own', 'node'] as const;
 
 export const SERVER = defineSection({
   keys: () => ({
@@ -29,6 +33,7 @@ export const SERVER = defineSection({
     allowed_hosts: hostNames(),
     max_value_bytes: size({ min: 1, max: VALUE_BYTES_LIMIT }, VALUE_BYTES_MAX_DEFAULT),
     max_batch_bytes: size({ min: 64 * KIB, max: 1_024 * MIB }, 32 * MIB),
+    http2: oneOf(HTTP2, 'node'),
   }),
   read: (values): ServerConfig => ({
     port: values.port,
@@ -37,6 +42,7 @@ export const SERVER = defineSection({
     allowedHosts: values.allowed_hosts,
     valueBytesMax: values.max_value_bytes,
     batchBytesMax: values.max_batch_bytes,
+    http2: values.http2,
   }),
   print: (server) => ({
     port: server.port,
@@ -45,5 +51,6 @@ export const SERVER = defineSection({
     allowed_hosts: server.allowedHosts,
     max_value_bytes: formatSize(server.valueBytesMax),
     max_batch_bytes: formatSize(server.batchBytesMax),
+    http2: server.http2,
   }),
 });

@@ -67,7 +67,8 @@ function hasFittingValue(kind: number, value: string): boolean {
     case FieldKind.scheme:
       return /^[a-zA-Z][a-zA-Z0-9+.-]*$/.test(value);
     case FieldKind.path:
-      return isVisible(value) && (value.charCodeAt(0) === 0x2f || value === '*');
+      // Octets above ASCII do not belong there; whoever serves the path can say what to write instead.
+      return isEach(value, IN_PATH) && (value.charCodeAt(0) === 0x2f || value === '*');
     case FieldKind.authority:
     case FieldKind.host:
       return value === '' || isVisible(value);
@@ -85,6 +86,7 @@ const TOKEN = 1;
 const LOWER_TOKEN = 2;
 const VISIBLE = 4;
 const IN_VALUE = 8;
+const IN_PATH = 16;
 const CLASSES = classify();
 
 function classify(): Uint8Array {
@@ -95,6 +97,7 @@ function classify(): Uint8Array {
     let bits = isTchar ? TOKEN : 0;
     if (isTchar && !isUpper) bits |= LOWER_TOKEN;
     if (code > 0x20 && code < 0x7f) bits |= VISIBLE;
+    if (code > 0x20 && code !== 0x7f) bits |= IN_PATH;
     if (code === 0x09 || (code >= 0x20 && code !== 0x7f)) bits |= IN_VALUE;
     classes[code] = bits;
   }

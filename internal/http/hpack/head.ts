@@ -1,7 +1,7 @@
 /**
  * A decoded header section, judged by RFC 9113 (8.1 to 8.3) for the role it
  * plays: `HeadBuilder` takes fields in order and gives a `Head`, or says why
- * there is none. A head never changes once it is made.
+ * there is none. A head never changes once it is made, but for what its reader keeps with it.
  */
 import { type Field, FieldKind } from './field.ts';
 
@@ -27,6 +27,8 @@ export class Head {
   readonly contentLength: number;
   /** All but pseudo-fields, in order. */
   readonly fields: readonly Field[];
+  /** For whoever serves the head: what it made of it, which is the same for equal heads. The codec never reads it. */
+  derived: unknown = undefined;
 
   constructor(builder: HeadBuilder) {
     this.method = builder.method;

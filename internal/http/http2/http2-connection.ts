@@ -204,6 +204,18 @@ export class Http2Connection {
     this.#drainSinceMs = nowMs;
   }
 
+  /** The streams that live, in the order in which they were opened. */
+  liveStreams(): IterableIterator<Stream> {
+    return this.#core.streams.live();
+  }
+
+  /** Resets every stream with data that waits, whatever time it has had: the memory is needed. Tells how many. */
+  resetWaiting(): number {
+    const waiting = [...this.#core.streams.live()].filter((stream) => stream.isWaiting);
+    for (const stream of waiting) this.#core.reset(stream, ErrorCode.enhanceYourCalm, false);
+    return waiting.length;
+  }
+
   /** The socket has gone: every stream is reset, with CANCEL, and nothing more happens. */
   abandon(): void {
     this.#core.abandon(ErrorCode.cancel);
@@ -223,6 +235,11 @@ export class Http2Connection {
   /** Whether `takeOutput` would give something. */
   get hasOutput(): boolean {
     return this.#core.output.length > 0 || this.#outbound.canPump;
+  }
+
+  /** Octets that wait to be taken by `takeOutput`, those in queues not counted. */
+  get outputBytes(): number {
+    return this.#core.output.length;
   }
 
   /** Octets of data that wait in queues, all streams together. */

@@ -24,7 +24,7 @@ export const PREFACE_MS_MAX = 10_000;
 export const HEAD_MS_MAX = 10_000;
 export const SETTINGS_ACK_MS_MAX = 10_000;
 /** A stream whose queued data has not moved for so long is reset. */
-export const SEND_STALL_MS_MAX = 30_000;
+export const SEND_STALL_MS_MAX = 60_000;
 /** The drain goes on after so long without the answer to its ping. */
 export const DRAIN_PING_MS_MAX = 1_000;
 

@@ -111,6 +111,8 @@ export class Outbound {
 
   /** The answer to a SETTINGS or PING frame. */
   acknowledge(type: number, bytes: Uint8Array, from: number, to: number): void {
+    // The frame itself may have been one too many: nothing goes behind our GOAWAY.
+    if (this.#core.isOver) return;
     if (++this.#acksWaiting > ACKS_WAITING_MAX) {
       this.#core.failLimit('acks', 'too many acknowledgements asked for, and none read');
     } else this.#core.output.frame(type, Flag.ack, 0, bytes, from, to);

@@ -7,7 +7,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { BodyReservation } from '#rpc/body-budget.ts';
 import { BodyPieces } from '#rpc/body-pieces.ts';
-import type { Exchange } from '#rpc/unary/exchange.ts';
+import type { BodySink, Exchange } from '#rpc/unary/exchange.ts';
 
 export interface BodyReader {
   /** The call's; made when it is first asked for. */
@@ -35,11 +35,11 @@ export function readBody(exchange: Exchange, length: number | undefined, reader:
 }
 
 /**
- * One object for each call, since closures over its state would be seven. Node
+ * One object for each call, since closures over its state would be five. Node
  * keeps a stream, and so its listeners, for longer than its call lasts: once it
  * is done this lets go of everything that it has.
  */
-class Body {
+class Body implements BodySink {
   readonly #length: number | undefined;
   #exchange: Exchange | undefined;
   /** Undefined once it is done. */
@@ -65,13 +65,10 @@ class Body {
       return;
     }
     if (length !== undefined && length > READ_BYTES_MAX && !this.#tryAdmit(length)) return;
-    this.#exchange?.read(
-      (chunk) => this.#onChunk(chunk),
-      (isWhole) => this.#onEnd(isWhole),
-    );
+    this.#exchange?.read(this);
   }
 
-  #onChunk(chunk: Uint8Array): void {
+  onChunk(chunk: Uint8Array): void {
     if (this.#reader === undefined) return;
     try {
       this.#take(chunk, this.#reader);
@@ -80,7 +77,7 @@ class Body {
     }
   }
 
-  #onEnd(isWhole: boolean): void {
+  onEnd(isWhole: boolean): void {
     const reader = this.#reader;
     if (reader === undefined) return;
     const first = this.#first;

@@ -9,23 +9,18 @@ import type { BoundAnswer } from '#rpc/answer-pace.ts';
 import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
 import { askForBody } from '#rpc/http-io.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
+import type { Answer } from '#rpc/unary/answer.ts';
 
-/** Names in lower case. */
-export type AnswerHeaders = Record<string, string | string[]>;
-
-export interface Answer {
-  readonly status: number;
-  /** The exchange may add to them. */
-  readonly headers: AnswerHeaders;
-  readonly body: Buffer;
-  /** HTTP/2 only. */
-  readonly trailers?: AnswerHeaders;
+export interface BodySink {
+  onChunk(chunk: Uint8Array): void;
+  /** Of a body that ends early, it is told that it is not whole, or not called. */
+  onEnd(isWhole: boolean): void;
 }
 
 export interface Exchange {
   readonly headers: IncomingHttpHeaders;
-  /** Gives the body's chunks as they come. Of a body that ends early, `onEnd` is told that it is not whole, or not called. */
-  read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void;
+  /** Gives the body's chunks as they come. */
+  read(sink: BodySink): void;
   /** Reads what is left of the body and throws it away. */
   discard(): void;
   /** Calls back once, when the answer is out or the peer has gone; `isAnswered` tells which. */
@@ -51,10 +46,10 @@ export class Http1Exchange implements Exchange {
     return this.#request.headers;
   }
 
-  read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void {
+  read(sink: BodySink): void {
     askForBody(this.#request);
-    this.#request.on('data', onChunk);
-    this.#request.on('end', () => onEnd(true));
+    this.#request.on('data', (chunk: Buffer) => sink.onChunk(chunk));
+    this.#request.on('end', () => sink.onEnd(true));
   }
 
   discard(): void {
@@ -96,12 +91,12 @@ export class Http2Exchange implements Exchange {
     this.#bounds = bounds;
   }
 
-  read(onChunk: (chunk: Uint8Array) => void, onEnd: (isWhole: boolean) => void): void {
+  read(sink: BodySink): void {
     const stream = this.#stream;
     this.#bound();
-    stream.on('data', onChunk);
+    stream.on('data', (chunk: Buffer) => sink.onChunk(chunk));
     // Node ends the body of a stream that was reset, or lost its connection, as it ends a whole one.
-    stream.on('end', () => onEnd(!stream.aborted));
+    stream.on('end', () => sink.onEnd(!stream.aborted));
   }
 
   discard(): void {
@@ -126,11 +121,11 @@ export class Http2Exchange implements Exchange {
   answer({ status, headers, body, trailers }: Answer): void {
     const stream = this.#stream;
     if (stream.headersSent || stream.destroyed || stream.closed) return;
-    headers[':status'] = String(status);
+    const head = { ':status': String(status), ...headers };
     if (trailers === undefined) {
-      stream.respond(headers);
+      stream.respond(head);
     } else {
-      stream.respond(headers, { waitForTrailers: true });
+      stream.respond(head, { waitForTrailers: true });
       stream.once('wantTrailers', () => stream.sendTrailers(trailers));
     }
     if (body.length === 0) stream.end();

@@ -9,8 +9,9 @@ import { codeToHttpStatus, errorToJsonBytes, trailerMux } from '@connectrpc/conn
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import { trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
 import { relaxGrpcTrailers } from '#rpc/grpc-message.ts';
+import { type Answer, type AnswerHeaders, OK_TRAILERS, type PlainHead } from '#rpc/unary/answer.ts';
 import type { CallContext } from '#rpc/unary/call-context.ts';
-import type { Answer, AnswerHeaders } from '#rpc/unary/exchange.ts';
+
 import type { JsonOptions } from '#rpc/unary/message-codec.ts';
 import type { ProtocolName, RequestShape } from '#rpc/unary/request-shape.ts';
 
@@ -47,6 +48,8 @@ export interface Protocol {
 
 const PROTO = 'application/proto';
 const JSON_TYPE = 'application/json';
+const PLAIN_PROTO: PlainHead = { headers: { 'content-type': PROTO }, isSized: true };
+const PLAIN_JSON: PlainHead = { headers: { 'content-type': JSON_TYPE }, isSized: true };
 
 function tooLarge(bytes: number | undefined, readMaxBytes: number): ConnectError {
   const size = bytes === undefined ? '' : ` ${bytes}`;
@@ -65,13 +68,16 @@ const connect: Protocol = {
   headroom: 0,
   acceptsGzip: ({ isGzip }, { headers }) => isGzipAccepted(headers['accept-encoding'], isGzip),
   succeed: ({ bytes, isGzip }, { isBinary }, context) => {
+    const { madeHeader, madeTrailer } = context;
+    const isPlain = !isGzip && madeHeader === undefined && madeTrailer === undefined;
     const headers: AnswerHeaders = {
       'content-type': isBinary ? PROTO : JSON_TYPE,
       'content-length': String(bytes.length),
     };
     if (isGzip) headers['content-encoding'] = 'gzip';
-    addConnectMetadata(headers, context.madeHeader, context.madeTrailer);
-    return { status: 200, headers, body: bytes };
+    addConnectMetadata(headers, madeHeader, madeTrailer);
+    const plain = isPlain ? (isBinary ? PLAIN_PROTO : PLAIN_JSON) : undefined;
+    return { status: 200, headers, plain, body: bytes };
   },
   fail: (error, _shape, context, json) => {
     const body = Buffer.from(errorToJsonBytes(error, json));
@@ -94,7 +100,6 @@ function addConnectMetadata(
 
 const ENVELOPE_BYTES = 5;
 const COMPRESSED = 1;
-const OK_TRAILERS: AnswerHeaders = { 'grpc-status': '0' };
 
 const grpc: Protocol = {
   // Behind the message may come another one, which is refused for what it is.
@@ -122,20 +127,20 @@ const grpc: Protocol = {
   headroom: ENVELOPE_BYTES,
   acceptsGzip: ({ isGzip }, { headers }) => isGzipAccepted(headers['grpc-accept-encoding'], isGzip),
   succeed: ({ bytes, isGzip }, shape, context) => {
-    const headers = grpcHeaders(shape, context);
+    const { headers, plain } = grpcHead(shape, context);
     const { madeTrailer } = context;
     const trailers = madeTrailer === undefined ? OK_TRAILERS : { ...OK_TRAILERS };
     if (madeTrailer !== undefined) addHeaders(trailers, madeTrailer);
     bytes[0] = isGzip ? COMPRESSED : 0;
     bytes.writeUInt32BE(bytes.length - ENVELOPE_BYTES, 1);
-    return { status: 200, headers, body: bytes, trailers };
+    return { status: 200, headers, plain, body: bytes, trailers };
   },
   fail: (error, shape, context) => {
-    const headers = grpcHeaders(shape, context);
+    const { headers, plain } = grpcHead(shape, context);
     const trailers = toNodeHeaders(
       relaxGrpcTrailers(setTrailerStatus(new Headers(context.madeTrailer), error)),
     );
-    return { status: 200, headers, body: NOTHING, trailers };
+    return { status: 200, headers, plain, body: NOTHING, trailers };
   },
 };
 
@@ -154,11 +159,11 @@ const grpcWeb: Protocol = {
     const trailers = new Headers(context.madeTrailer);
     trailers.set('grpc-status', '0');
     const body = Buffer.concat([bytes, trailersEnvelope(trailers)]);
-    return { status: 200, headers: grpcHeaders(shape, context), body };
+    return { status: 200, ...grpcHead(shape, context), body };
   },
   fail: (error, shape, context) => {
     const trailers = relaxGrpcTrailers(setTrailerStatus(new Headers(context.madeTrailer), error));
-    return { status: 200, headers: grpcHeaders(shape, context), body: trailersEnvelope(trailers) };
+    return { status: 200, ...grpcHead(shape, context), body: trailersEnvelope(trailers) };
   },
 };
 
@@ -201,14 +206,39 @@ function sizeOf(envelope: Uint8Array): number {
   return bytes;
 }
 
-function grpcHeaders(shape: RequestShape, context: CallContext): AnswerHeaders {
-  const kind = shape.protocol === 'grpc-web' ? 'grpc-web' : 'grpc';
-  const headers: AnswerHeaders = {
-    'content-type': shape.isBinary ? `application/${kind}+proto` : `application/${kind}+json`,
-  };
-  if (grpc.acceptsGzip(shape, context)) headers['grpc-encoding'] = 'gzip';
-  if (context.madeHeader !== undefined) addHeaders(headers, context.madeHeader);
-  return headers;
+interface GrpcHead {
+  readonly headers: AnswerHeaders;
+  readonly plain: PlainHead | undefined;
+}
+
+const GRPC_PLAIN = [
+  grpcPlain('grpc+proto', false),
+  grpcPlain('grpc+proto', true),
+  grpcPlain('grpc+json', false),
+  grpcPlain('grpc+json', true),
+  grpcPlain('grpc-web+proto', false),
+  grpcPlain('grpc-web+proto', true),
+  grpcPlain('grpc-web+json', false),
+  grpcPlain('grpc-web+json', true),
+] as const;
+
+function grpcPlain(kind: string, acceptsGzip: boolean): GrpcHead {
+  const headers: AnswerHeaders = { 'content-type': `application/${kind}` };
+  if (acceptsGzip) headers['grpc-encoding'] = 'gzip';
+  return { headers, plain: { headers, isSized: false } };
+}
+
+function grpcHead(shape: RequestShape, context: CallContext): GrpcHead {
+  const place =
+    (shape.protocol === 'grpc-web' ? 4 : 0) +
+    (shape.isBinary ? 0 : 2) +
+    (grpc.acceptsGzip(shape, context) ? 1 : 0);
+  const head = GRPC_PLAIN[place] as GrpcHead;
+  const { madeHeader } = context;
+  if (madeHeader === undefined) return head;
+  const headers = { ...head.headers };
+  addHeaders(headers, madeHeader);
+  return { headers, plain: undefined };
 }
 
 /** A caller that names nothing reads what it writes. */

@@ -8,9 +8,10 @@ import { runSlices, type SlicePace } from '#platform/slices.ts';
 import type { BodyReservation } from '#rpc/body-budget.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { UnaryRoute } from '#rpc/rpc-routes.ts';
+import type { Answer } from '#rpc/unary/answer.ts';
 import { type BodyReader, readBody } from '#rpc/unary/body.ts';
 import { CallContext } from '#rpc/unary/call-context.ts';
-import type { Answer, Exchange } from '#rpc/unary/exchange.ts';
+import type { Exchange } from '#rpc/unary/exchange.ts';
 import {
   decodeBinary,
   decodeJsonMessage,

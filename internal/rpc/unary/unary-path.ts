@@ -10,11 +10,11 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { UnaryRoute } from '#rpc/rpc-routes.ts';
 import { type Exchange, Http1Exchange, Http2Exchange } from '#rpc/unary/exchange.ts';
-import { type RequestLine, shapeOf } from '#rpc/unary/request-shape.ts';
+import { type RequestLine, type RequestShape, shapeOf } from '#rpc/unary/request-shape.ts';
 import { UnaryCall } from '#rpc/unary/unary-call.ts';
 import type { UnaryPathOptions } from '#rpc/unary/unary-options.ts';
 
-/** Both: true where the request is being answered; false where nothing was touched. */
+/** The first two: true where the request is being answered; false where nothing was touched. */
 export interface UnaryPath {
   takeRequest(
     route: UnaryRoute,
@@ -30,23 +30,33 @@ export interface UnaryPath {
     headers: IncomingHttpHeaders,
     query: string,
   ): boolean;
+  /** What a head of HTTP/2 asks for, the same for equal heads; undefined where it is not taken. */
+  shapeOf(route: UnaryRoute, headers: IncomingHttpHeaders, query: string): RequestShape | undefined;
+  takeShape(route: UnaryRoute, shape: RequestShape, call: RpcCall, exchange: Exchange): void;
 }
 
 export function createUnaryPath(options: UnaryPathOptions): UnaryPath {
-  const take = (route: UnaryRoute, call: RpcCall, line: RequestLine, exchange: Exchange): boolean => {
-    const shape = shapeOf(route.method, line, exchange.headers);
-    if (shape === undefined) return false;
+  const ofHttp2 = (
+    route: UnaryRoute,
+    headers: IncomingHttpHeaders,
+    query: string,
+  ): RequestShape | undefined =>
+    shapeOf(route.method, { verb: headers[':method'] ?? '', query, isHttp2: true }, headers);
+  const takeShape: UnaryPath['takeShape'] = (route, shape, call, exchange) =>
     new UnaryCall(options, route, shape, exchange, call).start();
-    return true;
-  };
   return {
     takeRequest: (route, call, request, response, query) => {
-      const line = { verb: request.method ?? '', query, isHttp2: false };
-      return take(route, call, line, new Http1Exchange(request, response));
+      const line: RequestLine = { verb: request.method ?? '', query, isHttp2: false };
+      const shape = shapeOf(route.method, line, request.headers);
+      if (shape !== undefined) takeShape(route, shape, call, new Http1Exchange(request, response));
+      return shape !== undefined;
     },
     takeStream: (route, call, stream, headers, query) => {
-      const line = { verb: headers[':method'] ?? '', query, isHttp2: true };
-      return take(route, call, line, new Http2Exchange(stream, headers, options));
+      const shape = ofHttp2(route, headers, query);
+      if (shape !== undefined) takeShape(route, shape, call, new Http2Exchange(stream, headers, options));
+      return shape !== undefined;
     },
+    shapeOf: ofHttp2,
+    takeShape,
   };
 }

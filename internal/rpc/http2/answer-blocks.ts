@@ -1,0 +1,73 @@
+/**
+ * Header blocks of answers, all with the date, which is of the last `refresh`.
+ * Those of plain answers are prepared once for each second and length of body.
+ * Throws a RangeError for fields that HTTP/2 cannot carry.
+ */
+import { prepareBlock } from '#http/hpack/hpack-encoder.ts';
+import { type AnswerHeaders, OK_TRAILERS, type PlainHead } from '#rpc/unary/answer.ts';
+
+export type Fields = Readonly<Record<string, string | number | readonly string[] | undefined>>;
+
+/** Of HTTP/1.1's connections, which HTTP/2 does not have. */
+const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
+
+export const CONTINUE = prepareBlock([':status', '100']);
+const OK_TRAILERS_BLOCK = prepareBlock(fieldsOf(OK_TRAILERS));
+
+/** Lengths of bodies whose blocks are kept, each some hundred bytes. */
+const LENGTHS_KEPT = 4_096;
+export class AnswerBlocks {
+  #date: string;
+  #plain = new Map<PlainHead, Uint8Array[]>();
+
+  constructor(wallMs: number) {
+    this.#date = new Date(wallMs).toUTCString();
+  }
+
+  /** To be called once a second or so. */
+  refresh(wallMs: number): void {
+    const date = new Date(wallMs).toUTCString();
+    if (date === this.#date) return;
+    this.#date = date;
+    this.#plain.clear();
+  }
+
+  plain(head: PlainHead, bodyBytes: number): Uint8Array {
+    let blocks = this.#plain.get(head);
+    if (blocks === undefined) {
+      blocks = [];
+      this.#plain.set(head, blocks);
+    }
+    const place = head.isSized ? bodyBytes : 0;
+    const known = blocks[place];
+    if (known !== undefined) return known;
+    const headers = head.isSized ? { ...head.headers, 'content-length': String(bodyBytes) } : head.headers;
+    const block = this.head(200, headers);
+    if (place < LENGTHS_KEPT) blocks[place] = block;
+    return block;
+  }
+
+  head(status: number, headers: Fields): Uint8Array {
+    const fields = [':status', String(status), ...fieldsOf(headers)];
+    if (headers['date'] === undefined) fields.push('date', this.#date);
+    return prepareBlock(fields);
+  }
+
+  trailers(trailers: AnswerHeaders): Uint8Array {
+    return trailers === OK_TRAILERS ? OK_TRAILERS_BLOCK : this.fields(trailers);
+  }
+
+  fields(fields: Fields): Uint8Array {
+    return prepareBlock(fieldsOf(fields));
+  }
+}
+
+function fieldsOf(headers: Fields): string[] {
+  const fields: string[] = [];
+  for (const [given, value] of Object.entries(headers)) {
+    const name = given.toLowerCase();
+    if (value === undefined || HOP_BY_HOP.has(name)) continue;
+    for (const each of Array.isArray(value) ? value : [value]) fields.push(name, String(each));
+  }
+  return fields;
+}

@@ -1,0 +1,147 @@
+/**
+ * A stream of our own HTTP/2 codec as a request and a response such as Node's
+ * servers give them: for streams of messages, keys, pages and whatever the unary
+ * path leaves. They have what this room uses of Node's, and no more.
+ */
+import type { OutgoingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http2';
+import { Readable, Writable } from 'node:stream';
+import type { Fields } from '#rpc/http2/answer-blocks.ts';
+
+/** How both reach their stream. */
+export interface CodecStream {
+  readonly destroyed: boolean;
+  readonly closed: boolean;
+  readonly rstCode: number;
+  /** RST_STREAM. */
+  close(code: number): void;
+}
+
+/** What they ask of the driver. */
+export interface CodecPort extends CodecStream {
+  /** The body is about to be read. */
+  askForBody(): void;
+  /** So many bytes of the body were taken. */
+  credit(bytes: number): void;
+  sendHead(status: number, headers: Fields, isEnd: boolean): void;
+  /** Calls back when more may be sent. */
+  sendData(bytes: Uint8Array, isEnd: boolean, onReady: () => void): void;
+  /** The end of the answer. */
+  sendEnd(trailers: Fields | undefined): void;
+}
+
+export class CodecRequest extends Readable {
+  readonly isOfCodec = true;
+  readonly httpVersion = '2.0';
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly authority: string | undefined;
+  readonly socket: { readonly remoteAddress: string };
+  readonly stream: CodecStream;
+  readonly #port: CodecPort;
+  #uncredited = 0;
+
+  constructor(port: CodecPort, headers: IncomingHttpHeaders, remoteAddress: string) {
+    // It is destroyed, and says so, with its stream: after its body the call goes on.
+    super({ autoDestroy: false });
+    this.method = headers[':method'] ?? '';
+    this.url = headers[':path'] ?? '';
+    this.headers = headers;
+    this.authority = headers[':authority'];
+    this.socket = { remoteAddress };
+    this.stream = port;
+    this.#port = port;
+  }
+
+  takeChunk(chunk: Buffer): void {
+    this.#uncredited += chunk.length;
+    this.push(chunk);
+  }
+
+  override _read(): void {
+    this.#port.askForBody();
+    const bytes = this.#uncredited;
+    this.#uncredited = 0;
+    if (bytes > 0) this.#port.credit(bytes);
+  }
+}
+
+export class CodecResponse extends Writable {
+  readonly isOfCodec = true;
+  readonly stream: CodecStream;
+  statusCode = 200;
+  headersSent = false;
+  readonly #port: CodecPort;
+  readonly #isHead: boolean;
+  #headers: Record<string, string | number | readonly string[]> = {};
+  #trailers: Fields | undefined;
+  /** Bytes of the body that are still to come, where the headers say. */
+  #left: number | undefined;
+  #hasEnded = false;
+
+  constructor(port: CodecPort, method: string) {
+    super({ decodeStrings: true });
+    this.stream = port;
+    this.#port = port;
+    this.#isHead = method === 'HEAD';
+  }
+
+  setHeader(name: string, value: string | number | readonly string[]): this {
+    this.#headers[name.toLowerCase()] = value;
+    return this;
+  }
+
+  removeHeader(name: string): void {
+    delete this.#headers[name.toLowerCase()];
+  }
+
+  addTrailers(trailers: OutgoingHttpHeaders): void {
+    this.#trailers = trailers as Fields;
+  }
+
+  /** Throws where a header is ill-formed. */
+  writeHead(status: number, headers: OutgoingHttpHeaders = {}): this {
+    this.statusCode = status;
+    for (const [name, value] of Object.entries(headers)) if (value !== undefined) this.setHeader(name, value);
+    this.#sendHead(false);
+    return this;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
+    try {
+      if (!this.headersSent) this.#sendHead(false);
+    } catch (error) {
+      this.destroy(error as Error);
+      return;
+    }
+    if (this.#isHead) {
+      callback();
+      return;
+    }
+    if (this.#left !== undefined) this.#left -= chunk.length;
+    this.#hasEnded = this.#left === 0 && this.#trailers === undefined;
+    this.#port.sendData(chunk, this.#hasEnded, callback);
+  }
+
+  override _final(callback: (error?: Error) => void): void {
+    try {
+      if (!this.headersSent && this.#trailers === undefined) this.#sendHead(true);
+      else if (!this.headersSent) this.#sendHead(false);
+      if (!this.#hasEnded) this.#port.sendEnd(this.#trailers);
+      this.#hasEnded = true;
+      callback();
+    } catch (error) {
+      callback(error as Error);
+    }
+  }
+
+  #sendHead(isEnd: boolean): void {
+    if (this.headersSent) return;
+    this.#port.sendHead(this.statusCode, this.#headers, isEnd);
+    this.headersSent = true;
+    this.#hasEnded = isEnd;
+    const length = this.#headers['content-length'];
+    if (length !== undefined) this.#left = Number(length);
+  }
+}

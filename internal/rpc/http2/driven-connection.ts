@@ -1,0 +1,221 @@
+/**
+ * One connection of our own HTTP/2 codec on its socket: bytes in as they come,
+ * bytes out in one write per turn of the event loop, calls to the listener. The
+ * socket is never paused: what a peer may make wait for it is bounded by windows,
+ * by `isClogged`, and by the budget of answers over all connections.
+ */
+import type { Socket } from 'node:net';
+import { ErrorCode } from '#http/http2/frame.ts';
+import { Http2Connection } from '#http/http2/http2-connection.ts';
+import type { Stream } from '#http/http2/stream.ts';
+import { patienceMs } from '#rpc/answer-pace.ts';
+import type { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
+import type { AnswerHolder } from '#rpc/http2/answer-budget.ts';
+import { CallIntake } from '#rpc/http2/call-intake.ts';
+import { type CallWire, NEVER, type ServedCall } from '#rpc/http2/served-call.ts';
+import type { Site } from '#rpc/http2/site.ts';
+import type { Writer } from '#rpc/http2/turns.ts';
+import { plainAddress } from '#rpc/protected-mode.ts';
+
+const STREAM_WINDOW_BYTES = 1_048_576;
+/** All streams of a connection together: what a peer can make one connection buffer. */
+const CONNECTION_WINDOW_BYTES = 4_194_304;
+/** While so many bytes of answers wait for the peer, no further answer is made. */
+const CLOGGED_BYTES = 1_048_576;
+/** Without a byte, pings included, for this long a connection is closed. */
+const IDLE_MS = 600_000;
+/** How long a write may take, and an answer stand still. */
+const STALLED_MS = 60_000;
+/** A peer that sends no more, and may still read, is answered for so long. */
+const HALF_CLOSED_MS = 1_000;
+/** After the last byte is sent, the peer may take so long to close. */
+const LINGER_MS = 1_000;
+
+export class DrivenConnection implements CallWire, Writer, AnswerHolder {
+  readonly connection: Http2Connection;
+  readonly blocks: AnswerBlocks;
+  nowMs: number;
+  readonly #site: Site;
+  readonly #socket: Socket;
+  #waiting: (() => void)[] = [];
+  #isDue = false;
+  #isWriting = false;
+  #writtenBytes = 0;
+  #writeSinceMs = 0;
+  /** As the budget was last told. */
+  #heldBytes = 0;
+  #movedMs: number;
+  #halfClosedMs = NEVER;
+  #endedMs = NEVER;
+
+  constructor(site: Site, socket: Socket) {
+    this.#site = site;
+    this.#socket = socket;
+    this.blocks = site.blocks;
+    this.nowMs = site.clock.monotonicMs();
+    this.#movedMs = this.nowMs;
+    this.connection = new Http2Connection({
+      side: 'server',
+      events: new CallIntake(site, this, plainAddress(socket.remoteAddress)),
+      pool: site.pool,
+      nowMs: this.nowMs,
+      connectionWindowBytes: CONNECTION_WINDOW_BYTES,
+      streamWindowBytes: STREAM_WINDOW_BYTES,
+    });
+    // What is still to be answered is, where the peer closes its side.
+    socket.allowHalfOpen = true;
+    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
+    socket.on('end', () => this.#onPeerEnd());
+    socket.on('error', () => {});
+    socket.once('close', () => this.#onClosed());
+    this.touch();
+  }
+
+  get isClogged(): boolean {
+    return this.connection.queuedBytes >= CLOGGED_BYTES;
+  }
+
+  whenRoom(callback: () => void): void {
+    this.#waiting.push(callback);
+  }
+
+  touch(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#site.turns.write(this);
+  }
+
+  onQueued(): void {
+    this.#noteHeld();
+  }
+
+  /** The server drains. */
+  close(): void {
+    this.nowMs = this.#site.clock.monotonicMs();
+    this.connection.shutdown(this.nowMs);
+    this.touch();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  shed(): void {
+    this.#heldBytes = 0;
+    // A socket that takes nothing takes no RST_STREAM either.
+    if (this.#isWriting) this.#socket.destroy();
+    else if (this.connection.resetWaiting() > 0) this.touch();
+  }
+
+  flush(): void {
+    this.#isDue = false;
+    if (this.#isWriting || this.#socket.destroyed) return;
+    this.nowMs = this.#site.clock.monotonicMs();
+    const output = this.connection.takeOutput(this.nowMs);
+    if (output !== undefined) this.#write(output);
+    else if (this.#endedMs === NEVER && this.#isAtEnd) this.#endSocket();
+    if (this.#waiting.length > 0) this.#goOn();
+    this.#noteHeld();
+  }
+
+  /** Once a second or so: what took too long ends. */
+  check(): void {
+    const nowMs = this.#site.clock.monotonicMs();
+    this.nowMs = nowMs;
+    const isOverdue = nowMs - this.#endedMs >= LINGER_MS || nowMs - this.#halfClosedMs >= HALF_CLOSED_MS;
+    const isStuck = this.#isWriting && nowMs - this.#writeSinceMs >= STALLED_MS;
+    if (isStuck) this.#site.events.onStalled();
+    if (isStuck || isOverdue) {
+      this.#socket.destroy();
+      return;
+    }
+    for (const stream of [...this.connection.liveStreams()]) this.#checkStream(stream, nowMs);
+    this.connection.check(nowMs);
+    if (nowMs - this.#movedMs >= IDLE_MS) this.connection.shutdown(nowMs);
+    if (this.connection.hasOutput || this.#isAtEnd) this.touch();
+  }
+
+  #receive(bytes: Buffer): void {
+    this.nowMs = this.#site.clock.monotonicMs();
+    this.#movedMs = this.nowMs;
+    this.connection.receive(bytes, this.nowMs);
+    if (this.connection.hasOutput) this.touch();
+  }
+
+  #write(output: Buffer): void {
+    this.#isWriting = true;
+    this.#writtenBytes = output.length;
+    this.#writeSinceMs = this.nowMs;
+    this.#movedMs = this.nowMs;
+    this.#socket.write(output, this.#onWritten);
+  }
+
+  readonly #onWritten = (): void => {
+    this.#isWriting = false;
+    this.#writtenBytes = 0;
+    this.connection.reuseOutput();
+    // Not at once: the next piece is another turn's, so that nobody waits for a peer that reads fast.
+    if (this.connection.hasOutput || this.#waiting.length > 0 || this.#isAtEnd) this.touch();
+    else this.#noteHeld();
+  };
+
+  /** Makes the answers that waited for room, one for each place. */
+  #goOn(): void {
+    while (this.#waiting.length > 0 && !this.isClogged) this.#waiting.shift()?.();
+  }
+
+  #noteHeld(): void {
+    const { queuedBytes, outputBytes } = this.connection;
+    const bytes = this.#socket.destroyed
+      ? 0
+      : queuedBytes + (this.#isWriting ? this.#writtenBytes + outputBytes : 0);
+    if (bytes === this.#heldBytes) return;
+    const hasMoved = bytes < this.#heldBytes;
+    this.#heldBytes = bytes;
+    this.#site.budget.note(this, bytes, hasMoved);
+  }
+
+  #checkStream(stream: Stream, nowMs: number): void {
+    const call = stream.call as ServedCall | undefined;
+    if (call === undefined) return;
+    if (!stream.hasRemoteEnded && nowMs - call.startedMs >= this.#site.bodyTimeoutMs) {
+      this.connection.resetStream(stream, ErrorCode.cancel);
+      return;
+    }
+    const isStill = stream.isWaiting && nowMs - stream.stalledSinceMs >= STALLED_MS;
+    const isSlow = nowMs - call.answeredMs >= patienceMs(call.answerBytes);
+    if (!isStill && !(stream.isWaiting && isSlow)) return;
+    this.#site.events.onStalled();
+    this.connection.resetStream(stream, ErrorCode.cancel);
+  }
+
+  /** Nothing is left to be served or sent. */
+  get #isAtEnd(): boolean {
+    const { connection } = this;
+    if (connection.hasOutput || this.#isWriting) return false;
+    if (connection.failure !== undefined || connection.isDrained) return true;
+    return this.#halfClosedMs !== NEVER && connection.liveStreams().next().done === true;
+  }
+
+  #endSocket(): void {
+    this.#endedMs = this.nowMs;
+    this.#socket.end();
+  }
+
+  #onPeerEnd(): void {
+    this.nowMs = this.#site.clock.monotonicMs();
+    this.#halfClosedMs = this.nowMs;
+    for (const stream of [...this.connection.liveStreams()])
+      (stream.call as ServedCall | undefined)?.onPeerEnd();
+    this.touch();
+  }
+
+  #onClosed(): void {
+    this.connection.abandon();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const each of waiting) each();
+    this.#noteHeld();
+    this.#site.leave(this);
+  }
+}

@@ -1,0 +1,34 @@
+/** What all HTTP/2 connections of a server share, as each of them sees it. */
+import type { LimitName } from '#http/http2/limits.ts';
+import type { OutputPool } from '#http/http2/output.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
+import type { AnswerBudget, AnswerHolder } from '#rpc/http2/answer-budget.ts';
+import type { Places } from '#rpc/http2/places.ts';
+import type { Turns } from '#rpc/http2/turns.ts';
+import type { Listener } from '#rpc/request-listener.ts';
+
+export interface SiteEvents {
+  /** An answer was cut off because its peer read nothing. */
+  readonly onStalled: () => void;
+  /**
+   * A peer passed a limit. `requests`: a stream was refused; `answers`: what waited
+   * for a peer was dropped; any other: its connection ended.
+   */
+  readonly onLimit: (limit: LimitName | 'requests' | 'answers') => void;
+}
+
+export interface Site {
+  readonly clock: Clock;
+  readonly listener: Pick<Listener, 'onRequest' | 'planCall' | 'onCall'>;
+  readonly events: SiteEvents;
+  /** How long a body may take. */
+  readonly bodyTimeoutMs: number;
+  readonly pool: OutputPool;
+  readonly turns: Turns;
+  readonly blocks: AnswerBlocks;
+  readonly budget: AnswerBudget;
+  readonly requests: Places;
+  /** The socket of the connection is closed. */
+  leave(connection: AnswerHolder): void;
+}
