@@ -12,6 +12,7 @@ import { benchMixed } from './mixed/mixed-bench.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchReplication } from './replication.ts';
 import type { SuiteReport } from './report.ts';
+import { benchStalls } from './stalls/stalls-bench.ts';
 import { benchStore } from './store.ts';
 import { benchUnary } from './unary/unary-bench.ts';
 
@@ -121,6 +122,10 @@ export const SUITES: Readonly<Record<string, Suite>> = {
     takes: ['rounds', 'entries', 'seconds', 'rate'],
     run: ({ rounds = ROUNDS, entries: [entries = 1_000_000] = [], seconds = 10, rate = 5_000 }) =>
       benchCheckpoint({ rounds, entries, seconds, rate }),
+  },
+  stalls: {
+    takes: ['rounds', 'only'],
+    run: ({ rounds = ROUNDS, only = '' }) => benchStalls({ rounds, only }),
   },
   store: {
     takes: ['rounds', 'entries'],

@@ -32,6 +32,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 many entries; and of the store alone
   checkpoint    what checkpoints of many entries cost who writes meanwhile: times of
                 writes and the event loop's delay, with and without, in turn
+  stalls        the longest turn of the event loop with the largest messages of each rpc,
+                in processor time of its thread
   store         entries in memory, no server and no log: CPU time per operation, bytes
                 per entry, the longest stretch and collection, for the store and for
                 the layouts that it was chosen from
@@ -47,7 +49,7 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                    latency, eviction, checkpoint: one number; default 4000000,
                    100000 and 1000000
   --records N      replication: to catch up with; default 1000000
-  --only TEXT      unary, batch, mixed, durable: calls whose name has this text, such
+  --only TEXT      unary, batch, mixed, durable, stalls: calls whose name has this text, such
                    as "get"
   --trace FILE     eviction: gzipped little-endian 32-bit keys; default orm-busy.trace.gz
                    in the folder that WALNUT_TRACES names; skipped without either

@@ -6,12 +6,10 @@
 
 import type { Engine } from '#engine/engine.ts';
 import type { Durability, ReceiptOptions } from '#model/commands.ts';
+import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
 import type { Lsn } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
-
-/** Used where `timeoutMs` is 0. */
-export const RECEIPT_TIMEOUT_MS_DEFAULT = 5_000;
 
 export interface Receipt {
   readonly durabilityReached: Durability;

@@ -2,6 +2,6 @@
 export type Awaitable<T> = T | Promise<T>;
 
 /** Applies `map` to the value, without a promise if `value` is none. */
-export function mapAwaitable<T, R>(value: Awaitable<T>, map: (value: T) => R): Awaitable<R> {
+export function mapAwaitable<T, R>(value: Awaitable<T>, map: (value: T) => Awaitable<R>): Awaitable<R> {
   return value instanceof Promise ? value.then(map) : map(value);
 }

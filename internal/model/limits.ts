@@ -23,6 +23,8 @@ export const SCAN_LIMIT_DEFAULT = 100;
 /** Most entries that one DeletePrefix deletes; `limit: 0` means `DELETE_PREFIX_LIMIT_DEFAULT`. */
 export const DELETE_PREFIX_LIMIT_MAX = 10_000;
 export const DELETE_PREFIX_LIMIT_DEFAULT = 1_000;
+/** How long a write waits for durability and `min_acks` if its `timeout_ms` is 0. */
+export const RECEIPT_TIMEOUT_MS_DEFAULT = 5_000;
 /** Default of `server.max_value_bytes`: 8 MiB. */
 export const VALUE_BYTES_MAX_DEFAULT = 8 * 1_024 * 1_024;
 /** Default of `replication.max_push_bytes`: 1 MiB. */

@@ -2,8 +2,10 @@
 import { Admin, type ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
 import type { AdminPort } from '#model/ports.ts';
 import type { NodeStatus } from '#model/status.ts';
+import type { Clock } from '#platform/clock.ts';
 import { createRpcModule, FEW, type MethodTable, type RpcModule } from '#rpc/rpc-routes.ts';
 import { operationsLimits } from '#server/message-limits.ts';
+import { createSlicedBatch } from '#server/sliced-batch.ts';
 import {
   fromCheckpoint,
   fromDelayAnswer,
@@ -25,6 +27,7 @@ import { fromStatus } from '#wire/status-codec.ts';
 
 export interface AdminModuleOptions extends RestoreLimits {
   readonly port: AdminPort;
+  readonly clock: Clock;
   /** The node's, as the server shows it. */
   readonly status: () => NodeStatus;
   /** `server.max_batch_bytes` */
@@ -33,7 +36,8 @@ export interface AdminModuleOptions extends RestoreLimits {
 }
 
 export function createAdminModule(options: AdminModuleOptions): RpcModule {
-  const { port, status } = options;
+  const { port, clock, status } = options;
+  const restore = createSlicedBatch((...given) => port.restore(...given), clock);
   return createRpcModule(Admin, {
     ...replicaMethods(port),
     ...leadershipMethods(port),
@@ -66,7 +70,7 @@ export function createAdminModule(options: AdminModuleOptions): RpcModule {
       limits: operationsLimits(options.batchBytesMax),
       impl: async (request, { signal }) => {
         const operations = toRestoreOperations(request, options);
-        return fromRestoreResults(await port.restore(operations, signal), options.describe);
+        return fromRestoreResults(await restore(operations, signal), options.describe);
       },
     },
     mendClock: {

@@ -5,6 +5,7 @@ import type { BulkPort } from '#model/bulk.ts';
 import type { BatchOperation, ReceiptOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { WatchCommand } from '#model/watch.ts';
+import type { Clock } from '#platform/clock.ts';
 import {
   createRpcModule,
   FEW,
@@ -13,6 +14,7 @@ import {
   type UnaryContext,
 } from '#rpc/rpc-routes.ts';
 import { operationsLimits, valueLimits } from '#server/message-limits.ts';
+import { createSlicedBatch, type RunBatch } from '#server/sliced-batch.ts';
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
 import {
   type BatchLimits,
@@ -45,6 +47,7 @@ import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
 
 export interface KeyValueModuleOptions {
   readonly port: KeyValuePort;
+  readonly clock: Clock;
   /** Undefined: everything goes through `port`. */
   readonly bulk: BulkPort | undefined;
   readonly limits: BatchLimits;
@@ -56,11 +59,13 @@ export interface KeyValueModuleOptions {
 type Methods = MethodTable<typeof KVStore>;
 
 export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
-  const bytes = new KeyValueBytes(options);
+  const { port, clock } = options;
+  const batch = createSlicedBatch((...given) => port.batch(...given), clock);
+  const bytes = new KeyValueBytes({ ...options, batch, pace: { pause: () => clock.yield() } });
   return createRpcModule(KVStore, {
     ...createReads(options, bytes),
     ...createWrites(options, bytes),
-    batch: createBatch(options, bytes),
+    batch: createBatch(options, batch, bytes),
   });
 }
 
@@ -145,7 +150,11 @@ function createWrites(
   };
 }
 
-function createBatch(options: KeyValueModuleOptions, bytes: KeyValueBytes): Methods['batch'] {
+function createBatch(
+  options: KeyValueModuleOptions,
+  batch: RunBatch,
+  bytes: KeyValueBytes,
+): Methods['batch'] {
   const { port, limits, describe } = options;
   return {
     // A batch of Gets alone needs no more than `read`, but nobody has read it yet.
@@ -162,8 +171,7 @@ function createBatch(options: KeyValueModuleOptions, bytes: KeyValueBytes): Meth
       }
       const parsed = toBatchOperations(request, limits);
       const { operations } = parsed;
-      const results =
-        operations.length === 0 ? [] : await port.batch(operations, signalOf(operations, context));
+      const results = operations.length === 0 ? [] : await batch(operations, signalOf(operations, context));
       return fromBatchResults(parsed, results, limits, describe);
     },
     binaryImpl: (request, context, headroom) => bytes.batch(request, context, headroom),

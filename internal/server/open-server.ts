@@ -60,13 +60,21 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
     services: [
       createKeyValueModule({
         port: ports.keyValue,
+        clock: options.clock,
         bulk: ports.bulk,
         limits: { valueBytesMax, answerBytesMax: batchBytesMax },
         batchBytesMax,
         describe,
       }),
       createReplicationModule(ports.replication),
-      createAdminModule({ port: ports.admin, status, valueBytesMax, batchBytesMax, describe }),
+      createAdminModule({
+        port: ports.admin,
+        clock: options.clock,
+        status,
+        valueBytesMax,
+        batchBytesMax,
+        describe,
+      }),
     ],
     routes: [
       createNodePage(status, options.version),

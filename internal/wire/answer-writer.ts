@@ -59,6 +59,11 @@ export class AnswerWriter {
     this.#isAlone = isAlone;
   }
 
+  /** Makes room for an answer whose values have so many bytes in all, so that it need not grow. */
+  reserve(results: number, valueBytes: number): void {
+    this.#out.reserve(results * AROUND_VALUE_BYTES + valueBytes);
+  }
+
   take(): Buffer {
     return this.#out.take();
   }
@@ -138,9 +143,7 @@ export class AnswerWriter {
 
   /** Writes a SetResponse, from its bytes or from an answer that has neither `previous` nor `current`. */
   setResponse(answer: WriteAnswer | Uint8Array): void {
-    const fields = answer instanceof Uint8Array ? answer : fieldsOf(answer);
-    this.#out.reserve(fields.length);
-    this.#out.bytes(fields);
+    this.encoded(answer instanceof Uint8Array ? answer : fieldsOf(answer));
   }
 
   /** Writes an IncrementResponse, or the result of one; false if its number is too large for this writer. */
@@ -155,7 +158,7 @@ export class AnswerWriter {
     return true;
   }
 
-  /** Writes an encoded message as the answer. */
+  /** Writes what is encoded already. */
   encoded(bytes: Uint8Array): void {
     this.#out.reserve(bytes.length);
     this.#out.bytes(bytes);

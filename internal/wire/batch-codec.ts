@@ -136,11 +136,21 @@ export class AnswerBudget {
     this.#bytesMax = answerBytesMax;
   }
 
+  /** The bytes that were counted. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** True if so many more bytes fit; then counts them. */
   takes(bytes: number): boolean {
     if (this.#bytes + bytes > this.#bytesMax) return false;
     this.#bytes += bytes;
     return true;
+  }
+
+  /** How many of so many more bytes may fit. */
+  limited(bytes: number): number {
+    return Math.min(bytes, this.#bytesMax - this.#bytes);
   }
 
   takesResult(result: BatchResult): boolean {
@@ -157,7 +167,8 @@ export class AnswerBudget {
   }
 }
 
-function valueBytes(result: BatchResult): number {
+/** Bytes of the values that a result contains. */
+export function valueBytes(result: BatchResult): number {
   if (result.kind === 'error') return 0;
   if (result.kind === 'get') return result.answer.entry?.value.length ?? 0;
   return (result.answer.previous?.value.length ?? 0) + (result.answer.current?.value.length ?? 0);

@@ -1,6 +1,6 @@
 /**
  * Writes the bytes of answers into one buffer that all answers share: `begin` starts
- * an answer, `take` returns a copy of it. Not reentrant.
+ * an answer, `take` returns it. Not reentrant.
  */
 const KEPT_BYTES = 262_144;
 /** Length of the longest varint. */
@@ -84,7 +84,9 @@ export class ByteWriter {
     }
   }
 
+  /** The answer: a copy, or the buffer itself if it grew and so is not kept. */
   take(): Buffer {
+    if (this.buffer.length > this.#keptBytes) return this.buffer.subarray(0, this.at);
     const taken = Buffer.allocUnsafe(this.at);
     this.buffer.copy(taken, 0, 0, this.at);
     return taken;

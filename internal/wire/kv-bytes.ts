@@ -26,14 +26,31 @@ import type {
 import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { asBuffer } from '#platform/bytes.ts';
+import { runSlices, type SlicePace } from '#platform/slices.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
 import { fromIncrementAnswer, fromSetAnswer } from '#wire/kv-codec.ts';
 import { GET, INCREMENT, SET } from '#wire/kv-columns.ts';
+import {
+  encodeLargeResults,
+  isShort,
+  LARGE_ANSWER_BYTES,
+  valuesIn,
+  writeGetAnswer,
+  writeResult,
+} from '#wire/kv-large.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
+
+/** A request with more bytes is carried out as commands, which may be done in parts. */
+const BULK_BYTES_MAX = 1_024 * 1_024;
+const NOTHING = Buffer.alloc(0);
 
 export interface KeyValueBytesOptions {
   readonly port: KeyValuePort;
+  /** `port.batch`, in parts if it is large. */
+  readonly batch: KeyValuePort['batch'];
+  /** Between the slices of large answers. */
+  readonly pace: SlicePace;
   readonly bulk: BulkPort | undefined;
   readonly limits: BatchLimits;
   readonly describe: DescribeError;
@@ -127,18 +144,38 @@ export class KeyValueBytes {
     const { columns } = this.#reader;
     if (columns.areGets) {
       const moment = this.#moment();
-      if (moment !== undefined) return this.#answerGets(moment, bytes, headroom);
+      if (moment !== undefined) return this.#answerGets(moment, bytes, caller, headroom);
     }
-    if (columns.areSets) {
+    if (columns.areSets && bytes.length <= BULK_BYTES_MAX) {
       const { count } = columns;
       const made = this.#options.bulk?.sets(columns);
       if (made !== undefined)
         return mapAwaitable(made, (settled) => this.#encodeSets(settled, count, headroom));
     }
-    const operations = columns.operations();
+    return this.#carryOut(
+      columns.operations(),
+      NOTHING,
+      new AnswerBudget(this.#options.limits),
+      caller,
+      headroom,
+    );
+  }
+
+  /** Carries out operations, for an answer that begins with results that are encoded already. */
+  #carryOut(
+    operations: readonly BatchOperation[],
+    encoded: Buffer,
+    budget: AnswerBudget,
+    caller: Caller,
+    headroom: number,
+  ): Awaitable<Buffer> {
+    const { batch, describe, pace } = this.#options;
     const signal = caller.hasDeadline || mayWait(operations) ? caller.signal : undefined;
-    const results = this.#options.port.batch(operations, signal);
-    return mapAwaitable(results, (settled) => this.#encodeResults(settled, headroom));
+    return mapAwaitable(batch(operations, signal), (results) => {
+      const isLarge = encoded.length > 0 || valuesIn(results) > LARGE_ANSWER_BYTES;
+      if (isLarge) return runSlices(encodeLargeResults(encoded, results, budget, describe, headroom), pace);
+      return this.#encodeResults(results, budget, headroom);
+    });
   }
 
   /** The moment to read at; undefined where what was read cannot be answered at once. */
@@ -155,22 +192,32 @@ export class KeyValueBytes {
     }
   }
 
-  /** Each straight from the key in the request to the value in the answer. */
-  #answerGets(moment: ReadMoment, bytes: Buffer, headroom: number): Buffer {
+  /** Each straight from the key in the request to the value in the answer, until that grows large. */
+  #answerGets(moment: ReadMoment, bytes: Buffer, caller: Caller, headroom: number): Awaitable<Buffer> {
     const { entries } = moment;
-    const { keyOffsets, keyBytes, count } = this.#reader.columns;
-    const { limits, describe } = this.#options;
+    const { columns } = this.#reader;
+    const { keyOffsets, keyBytes, count } = columns;
+    const { limits } = this.#options;
     const writer = this.#writer;
-    const budget = new AnswerBudget(limits);
+    const budget = new AnswerBudget({ ...limits, answerBytesMax: LARGE_ANSWER_BYTES });
     writer.begin(headroom);
     writer.setFreshness(moment.asOf, moment.stalenessMs);
     for (let i = 0; i < count; i++) {
       if (i % PREFETCH_KEYS === 0) entries.prefetch(bytes, keyOffsets, keyBytes, i, count);
       const found = entries.find(bytes, keyOffsets[i] as number, keyBytes[i] as number);
       if (found === NOT_FOUND || budget.takes(entries.valueBytesOf(found))) this.#writeRead(entries, found);
-      else writer.message(toResultMessage({ kind: 'error', error: budget.refusal() }, describe));
+      else return this.#answerLargeGets(i, budget.bytes, caller, headroom);
     }
     return writer.take();
+  }
+
+  /** Goes on with the Get of this index, as commands. The values of those before it have so many bytes. */
+  #answerLargeGets(from: number, bytes: number, caller: Caller, headroom: number): Awaitable<Buffer> {
+    const budget = new AnswerBudget(this.#options.limits);
+    budget.takes(bytes);
+    const encoded = Buffer.from(this.#writer.take().subarray(headroom));
+    const operations = this.#reader.columns.operations().slice(from);
+    return this.#carryOut(operations, encoded, budget, caller, headroom);
   }
 
   #writeRead(entries: EntryReads, found: number): void {
@@ -189,14 +236,8 @@ export class KeyValueBytes {
 
   #encodeGet(answer: GetAnswer, headroom: number): Buffer {
     this.#writer.begin(headroom, true);
-    this.#writeAnswer(answer);
+    writeGetAnswer(this.#writer, answer);
     return this.#writer.take();
-  }
-
-  #writeAnswer({ entry, asOf, stalenessMs }: GetAnswer): void {
-    this.#writer.setFreshness(asOf, stalenessMs);
-    if (entry === undefined) this.#writer.missing();
-    else this.#writer.found(entry.value, entry.expireAtMs, entry.version);
   }
 
   #encodeMadeSet({ answer, refused }: SetsAnswer, headroom: number): Buffer {
@@ -234,34 +275,14 @@ export class KeyValueBytes {
     return writer.take();
   }
 
-  /** `results`: one per operation. */
-  #encodeResults(results: readonly BatchResult[], headroom: number): Buffer {
-    const { limits, describe } = this.#options;
-    const writer = this.#writer;
-    const budget = new AnswerBudget(limits);
-    writer.begin(headroom);
-    for (const result of results) {
-      if (!budget.takesResult(result)) {
-        writer.message(toResultMessage({ kind: 'error', error: budget.refusal() }, describe));
-      } else if (result.kind === 'get') {
-        this.#writeAnswer(result.answer);
-      } else if (result.kind === 'error' || !isShort(result.answer)) {
-        writer.message(toResultMessage(result, describe));
-      } else if (result.kind !== 'increment') {
-        writer.written(result.kind, result.answer);
-      } else if (!writer.tryIncrement(result.answer, false)) {
-        writer.message(toResultMessage(result, describe));
-      }
-    }
-    return writer.take();
+  #encodeResults(results: readonly BatchResult[], budget: AnswerBudget, headroom: number): Buffer {
+    this.#writer.begin(headroom);
+    for (const result of results) writeResult(this.#writer, result, budget, this.#options.describe);
+    return this.#writer.take();
   }
 }
 
 /** Of what is read here, only a Get may wait. */
 function mayWait(operations: readonly BatchOperation[]): boolean {
   return operations.some(({ kind, command }) => kind === 'get' && command.waitMs > 0);
-}
-
-function isShort({ previous, current }: { readonly previous: unknown; readonly current: unknown }): boolean {
-  return previous === undefined && current === undefined;
 }

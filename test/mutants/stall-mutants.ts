@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 
 const SLICES = 'test/server/slices.test.ts';
+const BATCH = 'test/server/sliced-batch.test.ts';
 const LARGE = 'test/server/large-messages.test.ts';
 
 export const STALL_MUTANTS: readonly Mutant[] = [
@@ -46,6 +47,27 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     text: '    if (!isEmpty) elements.push({ from: this.#from, to, textsFrom: this.#textsFrom, textsTo: texts });',
     replacement:
       '    if (!isEmpty) elements.push({ from: this.#from, to, textsFrom: 0, textsTo: texts - this.#textsFrom });',
+    tests: [SLICES],
+  },
+  {
+    name: 'large batch carried out as one record',
+    file: 'internal/server/sliced-batch.ts',
+    text: '    if (i > from && bytes + more > PART_BYTES_MAX) {',
+    replacement: '    if (i < from) {',
+    tests: [BATCH],
+  },
+  {
+    name: 'batch refused as a whole though a part of it was carried out',
+    file: 'internal/server/sliced-batch.ts',
+    text: '        if (results.length === 0 || !(error instanceof WalnutError)) throw error;',
+    replacement: '        if (!(error instanceof WalnutError) || results.length >= 0) throw error;',
+    tests: [BATCH],
+  },
+  {
+    name: 'large binary answer joined in one go',
+    file: 'internal/rpc/unary/large-binary.ts',
+    text: '        if (work > 0 && work + part.length > SLICE_BYTES) {',
+    replacement: '        if (work < 0) {',
     tests: [SLICES],
   },
   {

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BatchResponseSchema, GetResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { encodeBinary } from '#rpc/unary/binary-encoder.ts';
-import { made, messageOf, SCHEMAS } from '#test/wire/any-message.ts';
+import { encodeLargeBinary } from '#rpc/unary/large-binary.ts';
+import { made, messageOf, SCHEMAS, whole } from '#test/wire/any-message.ts';
 
 describe('the bytes of a message', () => {
   it.each(SCHEMAS.map((schema) => [schema.typeName, schema] as const))(
@@ -14,6 +15,8 @@ describe('the bytes of a message', () => {
           const message = made(schema, init);
           const bytes = encodeBinary(schema, message, headroom);
           expect(bytes.subarray(headroom).equals(toBinary(schema, message))).toBe(true);
+          const sliced = whole(encodeLargeBinary(schema, message, headroom));
+          expect(sliced.subarray(headroom).equals(toBinary(schema, message))).toBe(true);
         }),
         { numRuns: 40 },
       );
@@ -33,6 +36,8 @@ describe('the bytes of a message', () => {
         expect(
           encodeBinary(BatchResponseSchema, message).equals(toBinary(BatchResponseSchema, message)),
         ).toBe(true);
+        const sliced = whole(encodeLargeBinary(BatchResponseSchema, message, 3));
+        expect(sliced.subarray(3).equals(toBinary(BatchResponseSchema, message))).toBe(true);
       }
     },
   );

@@ -19,6 +19,7 @@ import {
 import type { BulkPort } from '#model/bulk.ts';
 import type { WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
+import type { KeyValuePort } from '#model/ports.ts';
 import type { Lsn } from '#model/position.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
 import { http1, start } from '#test/server/running.ts';
@@ -72,12 +73,24 @@ const WAITING: Caller = { hasDeadline: false, signal: new AbortController().sign
 
 /** `bulk`: of the node, unless it is another one or none. */
 function bytesOf(node: FakeNode, bulk: BulkPort | undefined = node.ports.bulk): KeyValueBytes {
-  return new KeyValueBytes({ port: node.ports.keyValue, bulk, limits: LIMITS, describe: describeError });
+  return keyValueBytes(node, bulk);
+}
+
+function keyValueBytes(node: FakeNode, bulk: BulkPort | undefined): KeyValueBytes {
+  const port = node.ports.keyValue;
+  const batch: KeyValuePort['batch'] = (...given) => port.batch(...given);
+  return new KeyValueBytes({
+    port,
+    batch,
+    pace: { pause: () => Promise.resolve() },
+    bulk,
+    limits: LIMITS,
+    describe: describeError,
+  });
 }
 
 function withoutBulk(node: FakeNode): KeyValueBytes {
-  const port = node.ports.keyValue;
-  return new KeyValueBytes({ port, bulk: undefined, limits: LIMITS, describe: describeError });
+  return keyValueBytes(node, undefined);
 }
 
 /** Undefined where the request is left to the general way. */

@@ -1,5 +1,13 @@
 /** Large messages, which are decoded and encoded in slices, beside everything else. */
+import { create, equals, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
+import {
+  BatchRequestSchema,
+  type BatchResponse,
+  BatchResponseSchema,
+  type BatchResult,
+  BatchResultSchema,
+} from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Clock } from '#platform/clock.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { positionOf } from '#test/server/fake-node.ts';
@@ -96,5 +104,39 @@ describe('a large JSON answer', () => {
     });
     expect(Buffer.from(JSON.parse(answer.text).value, 'base64').equals(LARGE)).toBe(true);
     expect(turns()).toBeGreaterThan(SLICES_MIN);
+  });
+});
+
+describe('a large binary answer', () => {
+  const ENTRIES = 40;
+
+  it('of a batch of Gets is the same as in small ones, within the limit of an answer', async () => {
+    const { clock, turns } = watchedClock();
+    const running = await start({ ...LIMITS, clock });
+    const { entries } = running.node;
+    for (let i = 0; i < ENTRIES; i++) {
+      const value = Buffer.alloc(900_000, i);
+      entries.set(`${i}`, { key: `${i}`, value, expireAtMs: 0, version: positionOf(i + 1) });
+    }
+    const ask = async (keys: readonly string[]): Promise<BatchResponse> => {
+      const operations = keys.map((key) => ({ operation: { case: 'get' as const, value: { key } } }));
+      const request = create(BatchRequestSchema, { operations });
+      const answer = await http1(running, 'POST', '/walnut.v1.KVStore/Batch', {
+        headers: { 'content-type': 'application/proto' },
+        body: toBinary(BatchRequestSchema, request),
+      });
+      return fromBinary(BatchResponseSchema, answer.body);
+    };
+    const keys = Array.from({ length: ENTRIES }, (_, i) => `${i}`);
+    const { results } = await ask(keys);
+    expect(turns()).toBeGreaterThan(SLICES_MIN);
+    const fits = Math.floor(LIMITS.batchBytesMax / 900_000);
+    expect(results.map(({ result }) => result.case)).toEqual(
+      keys.map((_, i) => (i < fits ? 'get' : 'error')),
+    );
+    for (const i of [0, 1, 2, fits - 1]) {
+      const [alone] = (await ask([`${i}`])).results;
+      expect(equals(BatchResultSchema, results[i] as BatchResult, alone as BatchResult)).toBe(true);
+    }
   });
 });

@@ -19,11 +19,12 @@ function modules(valueBytesMax: number, batchBytesMax: number): readonly RpcModu
     createKeyValueModule({
       ...bounds,
       port: keyValue,
+      clock: createNodeClock(),
       bulk: undefined,
       limits: { valueBytesMax, answerBytesMax: batchBytesMax },
     }),
     createReplicationModule(replication),
-    createAdminModule({ ...bounds, port: admin, status: none }),
+    createAdminModule({ ...bounds, port: admin, clock: createNodeClock(), status: none }),
     createHealthModule({
       clock: createNodeClock(),
       isReady: none,

@@ -2,10 +2,11 @@
  * No message takes the event loop for long: what is done with it is done in slices. Work
  * is counted, not timed: the bytes that a slice reads, writes or copies.
  */
-import { toJsonString } from '@bufbuild/protobuf';
+import { toBinary, toJsonString } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { BATCH_OPERATIONS_MAX, SCAN_LIMIT_MAX, VALUE_BYTES_MAX_DEFAULT } from '#model/limits.ts';
 import { SLICE_BYTES, type Slices } from '#platform/slices.ts';
+import { encodeLargeBinary } from '#rpc/unary/large-binary.ts';
 import { decodeJsonMessage, encodeJsonMessage } from '#rpc/unary/message-codec.ts';
 import { largestOf } from '#test/server/largest-messages.ts';
 import { methodsWithin } from '#test/server/modules.ts';
@@ -38,6 +39,11 @@ function work<T>(slices: Slices<T>): Worked<T> {
   }
 }
 
+/** The rpcs whose binary answers may be larger than a megabyte. */
+const LARGE_ANSWERS = UNARY.filter(([, { output }]) =>
+  output.fields.some(({ fieldKind, message }) => fieldKind === 'list' && message !== undefined),
+);
+
 describe('the slices of the largest message', () => {
   it.each(UNARY)('of %s in JSON are short', (path, { input }, { readMaxBytes, fieldsMax }) => {
     const isBatch = path.endsWith('/Batch') || path.endsWith('/Restore');
@@ -48,6 +54,17 @@ describe('the slices of the largest message', () => {
     expect(toJsonString(input, result) === json.toString()).toBe(true);
     expect(longest).toBeLessThanOrEqual(LONGEST);
     expect(all + LONGEST).toBeGreaterThan(json.length);
+  });
+
+  it.each(LARGE_ANSWERS)('of the answers of %s in protobuf are short', (_path, { output }) => {
+    for (const elements of [4, BATCH_OPERATIONS_MAX, SCAN_LIMIT_MAX]) {
+      const message = largestOf(output, { elements, valueBytes: 32 * MIB });
+      const expected = Buffer.from(toBinary(output, message));
+      const { result, longest, all } = work(encodeLargeBinary(output, message, 5));
+      expect(result.subarray(5).equals(expected)).toBe(true);
+      expect(longest).toBeLessThanOrEqual(LONGEST);
+      expect(all + LONGEST).toBeGreaterThan(result.length);
+    }
   });
 
   it.each(UNARY)('of the answers of %s in JSON are short', (_path, { output }) => {

@@ -5,6 +5,7 @@ import { file_grpc_health_v1_health } from '#gen/grpc/health/v1/health_pb.ts';
 import { file_walnut_v1_admin } from '#gen/walnut/v1/admin_pb.ts';
 import { file_walnut_v1_kv_store } from '#gen/walnut/v1/kv_store_pb.ts';
 import { file_walnut_v1_replication } from '#gen/walnut/v1/replication_pb.ts';
+import type { Slices } from '#platform/slices.ts';
 
 /** Every message of the wire. */
 export const SCHEMAS: readonly DescMessage[] = [
@@ -74,3 +75,11 @@ export function messageOf(schema: DescMessage, depth = 0): fc.Arbitrary<Record<s
 
 export const made = (schema: DescMessage, init: Record<string, unknown>): MessageShape<DescMessage> =>
   create(schema, init as never);
+
+/** All slices at once. */
+export function whole<T>(slices: Slices<T>): T {
+  for (;;) {
+    const step = slices.next();
+    if (step.done === true) return step.value;
+  }
+}

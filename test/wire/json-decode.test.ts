@@ -10,20 +10,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RestoreRequestSchema } from '#gen/walnut/v1/admin_pb.ts';
 import { BatchRequestSchema, SetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { whole } from '#test/wire/any-message.ts';
 import { decodeJson } from '#wire/json-decode.ts';
 
 const FIELDS_MAX = 1_000;
 const OPTIONS = { ignoreUnknownFields: false, textDecoder: new TextDecoder('utf-8', { fatal: true }) };
 const LARGE = Buffer.alloc(90_000, 'large value');
 
-/** All slices at once. */
-function decode(schema: DescMessage, json: string | Buffer): MessageShape<DescMessage> {
-  const slices = decodeJson(schema, Buffer.from(json), FIELDS_MAX, OPTIONS);
-  for (;;) {
-    const step = slices.next();
-    if (step.done === true) return step.value;
-  }
-}
+const decode = (schema: DescMessage, json: string | Buffer): MessageShape<DescMessage> =>
+  whole(decodeJson(schema, Buffer.from(json), FIELDS_MAX, OPTIONS));
 
 describe('a request in JSON', () => {
   const value = fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.constant(LARGE));

@@ -2,16 +2,8 @@ import { create, fromJsonString, toJsonString } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BatchResponseSchema, GetResponseSchema, ScanResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
-import type { Slices } from '#platform/slices.ts';
-import { made, messageOf, SCHEMAS } from '#test/wire/any-message.ts';
+import { made, messageOf, SCHEMAS, whole } from '#test/wire/any-message.ts';
 import { encodeJson } from '#wire/json-encode.ts';
-
-function whole<T>(slices: Slices<T>): T {
-  for (;;) {
-    const step = slices.next();
-    if (step.done === true) return step.value;
-  }
-}
 
 describe('the JSON of a message', () => {
   it.each(SCHEMAS.map((schema) => [schema.typeName, schema] as const))(

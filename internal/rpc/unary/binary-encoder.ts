@@ -57,14 +57,23 @@ class Scratch {
 const scratch = new Scratch();
 const encoders = new WeakMap<DescMessage, Encoder>();
 
-/** The message, with `headroom` unwritten bytes before it. */
-export function encodeBinary(schema: DescMessage, message: MessageShape<DescMessage>, headroom = 0): Buffer {
+/** The message, with `headroom` unwritten bytes before it; undefined if it is not provided for. */
+export function tryEncodeBinary(
+  schema: DescMessage,
+  message: MessageShape<DescMessage>,
+  headroom: number,
+): Buffer | undefined {
   scratch.at = headroom;
-  if (writeMessage(scratch, encoderOf(schema), message as unknown as Values)) {
-    const bytes = Buffer.allocUnsafe(scratch.at);
-    scratch.buffer.copy(bytes, headroom, headroom, scratch.at);
-    return bytes;
-  }
+  if (!writeMessage(scratch, encoderOf(schema), message as unknown as Values)) return undefined;
+  const bytes = Buffer.allocUnsafe(scratch.at);
+  scratch.buffer.copy(bytes, headroom, headroom, scratch.at);
+  return bytes;
+}
+
+/** As `tryEncodeBinary`, of every message. */
+export function encodeBinary(schema: DescMessage, message: MessageShape<DescMessage>, headroom = 0): Buffer {
+  const encoded = tryEncodeBinary(schema, message, headroom);
+  if (encoded !== undefined) return encoded;
   const written = toBinary(schema, message);
   const bytes = Buffer.allocUnsafe(headroom + written.length);
   bytes.set(written, headroom);

@@ -16,7 +16,8 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { WalnutError } from '#model/errors.ts';
 import type { Slices } from '#platform/slices.ts';
 import { messageOf } from '#platform/thrown.ts';
-import { encodeBinary } from '#rpc/unary/binary-encoder.ts';
+import { tryEncodeBinary } from '#rpc/unary/binary-encoder.ts';
+import { encodeLargeBinary } from '#rpc/unary/large-binary.ts';
 import { decodeJson } from '#wire/json-decode.ts';
 import { encodeJson } from '#wire/json-encode.ts';
 import { checkMessage } from '#wire/message-check.ts';
@@ -63,14 +64,26 @@ function notDecoded(what: string): ConnectError {
   return new ConnectError(what, Code.InvalidArgument);
 }
 
-/** With `headroom` unwritten bytes before it. `message` may be partial, as implementations return it. */
+/**
+ * With `headroom` unwritten bytes before it, in slices where it is large. `message` may be
+ * partial, as implementations return it.
+ */
 export function encodeBinaryMessage(
   schema: DescMessage,
   message: MessageInitShape<DescMessage>,
   headroom: number,
-): Buffer {
+): Buffer | Slices<Buffer> {
+  const whole = wholeOf(schema, message);
+  return tryEncodeBinary(schema, whole, headroom) ?? encodeLarge(schema, whole, headroom);
+}
+
+function* encodeLarge(
+  schema: DescMessage,
+  message: MessageShape<DescMessage>,
+  headroom: number,
+): Slices<Buffer> {
   try {
-    return encodeBinary(schema, wholeOf(schema, message), headroom);
+    return yield* encodeLargeBinary(schema, message, headroom);
   } catch (error) {
     throw notEncoded(`serialize binary: ${messageOf(error)}`);
   }

@@ -166,13 +166,11 @@ export class UnaryCall implements BodyReader, SlicePace {
   #succeed(output: Output): void {
     const { method } = this.#route;
     const { headroom } = this.#protocol;
-    if (this.#shape.isBinary) {
-      this.#send(encodeBinaryMessage(method.output, output, headroom));
-      return;
-    }
-    const { jsonOptions } = this.#options;
-    const encoding = encodeJsonMessage(method.output, output, jsonOptions, headroom);
-    this.#settle(runSlices(encoding, this), (bytes) => this.#send(bytes));
+    const encoding = this.#shape.isBinary
+      ? encodeBinaryMessage(method.output, output, headroom)
+      : encodeJsonMessage(method.output, output, this.#options.jsonOptions, headroom);
+    if (encoding instanceof Uint8Array) this.#send(encoding);
+    else this.#settle(runSlices(encoding, this), (bytes) => this.#send(bytes));
   }
 
   /** `bytes`: the message with the protocol's headroom before it. */

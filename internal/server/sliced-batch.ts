@@ -1,0 +1,95 @@
+/**
+ * Batches whose values are many bytes, carried out as several smaller ones in order, so
+ * that the event loop serves others in between. A record of the log is applied in one
+ * go, so one of 32 MiB would take it for 50 ms.
+ *
+ * A Batch is not atomic, so the writes of others may come between. If the first part is
+ * refused, nothing was done and the whole is refused. If a later part is, each of its
+ * operations and of those behind it gets the error as its result.
+ */
+import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import { checkCaller, WalnutError } from '#model/errors.ts';
+import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
+import type { KeyValuePort } from '#model/ports.ts';
+import type { Clock } from '#platform/clock.ts';
+
+/** Most bytes of one part, unless one value alone is larger. */
+export const PART_BYTES_MAX = 2 * 1_024 * 1_024;
+/** What a read counts for: the size of its value is known only afterwards, and a value of more than 16 KiB is not copied. */
+const READ_BYTES = 8_192;
+/** What a write counts for beside its value. */
+const WRITE_BYTES = 64;
+
+export type RunBatch = KeyValuePort['batch'];
+
+/** `run`, which carries out a batch, except that a large one is given to it in parts. */
+export function createSlicedBatch(run: RunBatch, clock: Clock): RunBatch {
+  return (operations, signal) => {
+    const parts = partsOf(operations);
+    return parts.length === 1 ? run(operations, signal) : runParts(run, clock, parts, signal);
+  };
+}
+
+/** The operations in order, cut into parts of at most `PART_BYTES_MAX`. */
+export function partsOf(operations: readonly BatchOperation[]): (readonly BatchOperation[])[] {
+  const parts: (readonly BatchOperation[])[] = [];
+  let from = 0;
+  let bytes = 0;
+  for (const [i, operation] of operations.entries()) {
+    const more = bytesOf(operation);
+    if (i > from && bytes + more > PART_BYTES_MAX) {
+      parts.push(operations.slice(from, i));
+      from = i;
+      bytes = 0;
+    }
+    bytes += more;
+  }
+  parts.push(from === 0 ? operations : operations.slice(from));
+  return parts;
+}
+
+function bytesOf(operation: BatchOperation): number {
+  if (operation.kind === 'get') return READ_BYTES;
+  return WRITE_BYTES + (operation.kind === 'set' ? operation.command.value.length : 0);
+}
+
+async function runParts(
+  run: RunBatch,
+  clock: Clock,
+  parts: readonly (readonly BatchOperation[])[],
+  signal: AbortSignal | undefined,
+): Promise<BatchResult[]> {
+  const startedMs = clock.monotonicMs();
+  const results: BatchResult[] = [];
+  let refusal: WalnutError | undefined;
+  for (const part of parts) {
+    if (results.length > 0) {
+      await clock.yield();
+      checkCaller(signal);
+    }
+    if (refusal === undefined) {
+      try {
+        results.push(...(await run(withinTime(part, clock.monotonicMs() - startedMs), signal)));
+        continue;
+      } catch (error) {
+        if (results.length === 0 || !(error instanceof WalnutError)) throw error;
+        refusal = error;
+      }
+    }
+    const error = refusal;
+    results.push(...part.map((): BatchResult => ({ kind: 'error', error })));
+  }
+  return results;
+}
+
+/** Waits for durability end when they would have ended in one batch. */
+function withinTime(part: readonly BatchOperation[], elapsedMs: number): readonly BatchOperation[] {
+  const ms = Math.floor(elapsedMs);
+  if (ms <= 0) return part;
+  return part.map((operation): BatchOperation => {
+    if (operation.kind === 'get') return operation;
+    const timeoutMs = operation.command.timeoutMs || RECEIPT_TIMEOUT_MS_DEFAULT;
+    const command = { ...operation.command, timeoutMs: Math.max(1, timeoutMs - ms) };
+    return { ...operation, command } as BatchOperation;
+  });
+}

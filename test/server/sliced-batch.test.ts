@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import type { BatchOperation } from '#model/commands.ts';
+import { WalnutError } from '#model/errors.ts';
+import { createSlicedBatch, PART_BYTES_MAX, partsOf, type RunBatch } from '#server/sliced-batch.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { FakeNode } from '#test/server/fake-node.ts';
+
+const WAITS = { durability: undefined, minAcks: 0, timeoutMs: 0 };
+
+function set(key: string, bytes: number, more: object = {}): BatchOperation {
+  const value = new Uint8Array(bytes);
+  const command = { key, value, expiry: { kind: 'default' as const }, condition: undefined };
+  return { kind: 'set', command: { ...command, returnPrevious: false, ...WAITS, ...more } };
+}
+
+function get(key: string): BatchOperation {
+  return { kind: 'get', command: { key, atLeast: undefined, waitMs: 0, maxStalenessMs: undefined } };
+}
+
+const MIB = 1_024 * 1_024;
+
+function opened(node = new FakeNode(), clock = new VirtualClock()) {
+  const batches: (readonly BatchOperation[])[] = [];
+  const port = node.ports.keyValue;
+  const run: RunBatch = (operations, signal) => {
+    batches.push(operations);
+    return port.batch(operations, signal);
+  };
+  return { node, clock, batches, batch: createSlicedBatch(run, clock) };
+}
+
+const bytesOf = (operations: readonly BatchOperation[]): number =>
+  operations.reduce((sum, each) => sum + (each.kind === 'set' ? each.command.value.length : 0), 0);
+
+describe('a batch', () => {
+  it.each([
+    ['1,000 small sets', Array.from({ length: 1_000 }, (_, i) => set(`${i}`, 100)), 1],
+    ['200 reads', Array.from({ length: 200 }, (_, i) => get(`${i}`)), 1],
+    ['1,000 reads', Array.from({ length: 1_000 }, (_, i) => get(`${i}`)), 4],
+    ['four sets of 8 MiB', Array.from({ length: 4 }, (_, i) => set(`${i}`, 8 * MIB)), 4],
+    ['1,000 sets of 32 kB', Array.from({ length: 1_000 }, (_, i) => set(`${i}`, 32_000)), 16],
+  ])('of %s is carried out in parts of bounded size', (_, operations, count) => {
+    const parts = partsOf(operations);
+    expect(parts).toHaveLength(count);
+    expect(parts.flat()).toEqual(operations);
+    for (const part of parts) expect(part.length === 1 || bytesOf(part) <= PART_BYTES_MAX).toBe(true);
+  });
+
+  it('in parts sees its own writes, in order', async () => {
+    const { batch, batches } = opened();
+    const operations = [set('k', 1.5 * MIB), get('k'), set('k', MIB), get('k')];
+    const results = await batch(operations);
+    expect(batches.length).toBeGreaterThan(1);
+    expect(
+      results.map((each) => (each.kind === 'get' ? each.answer.entry?.value.length : each.kind)),
+    ).toEqual(['set', 1.5 * MIB, 'set', MIB]);
+  });
+
+  it('is refused as a whole where its first part is', async () => {
+    const node = new FakeNode();
+    node.failure = new WalnutError('failed_precondition', 'a replica takes no writes');
+    const { batch } = opened(node);
+    await expect(batch([set('a', 2 * MIB), set('b', 2 * MIB)])).rejects.toThrow('a replica takes no writes');
+    expect(node.entries.size).toBe(0);
+  });
+
+  it('says what was carried out where a later part is refused', async () => {
+    const node = new FakeNode();
+    const { batch, batches } = opened(node);
+    const running = batch([set('a', 2 * MIB), set('b', 2 * MIB), set('c', 2 * MIB)]);
+    node.failure = new WalnutError('failed_precondition', 'a replica takes no writes');
+    expect((await running).map(({ kind }) => kind)).toEqual(['set', 'error', 'error']);
+    expect(batches).toHaveLength(2);
+    expect([...node.entries.keys()]).toEqual(['a']);
+  });
+
+  it('does no more once its caller has gone', async () => {
+    const { batch, node } = opened();
+    const caller = new AbortController();
+    const running = batch([set('a', 2 * MIB), set('b', 2 * MIB)], caller.signal);
+    caller.abort();
+    await expect(running).rejects.toThrow('the caller gave up waiting');
+    expect([...node.entries.keys()]).toEqual(['a']);
+  });
+});
