@@ -1,7 +1,8 @@
 /** What a node without a log tells an operator: it belongs to the group whose data the others hold. Pure. */
 import { formatPosition } from '#model/position.ts';
 import { type Asked, endOf, isLeading } from '#node/ask-replicas.ts';
-import { furthest, ifGone, logsOf, type Self } from '#node/furthest.ts';
+import { furthest, ifGone, logsOf } from '#node/furthest.ts';
+import type { Self } from '#node/self.ts';
 
 /** How many masters, and how many logs, are named. */
 const TOLD_MAX = 3;

@@ -7,7 +7,8 @@ import { formatPosition, type Position, TERM_MAX, termOf } from '#model/position
 import { describeLastTerm } from '#model/terms.ts';
 import { adviceWithoutData, describeNoData } from '#node/advice-without-data.ts';
 import { type Asked, endOf, isLeading, whyDisbelieved } from '#node/ask-replicas.ts';
-import { endOfAsked, furthest, ifGone, isAhead, logsOf, type Self } from '#node/furthest.ts';
+import { endOfAsked, furthest, ifGone, isAhead, logsOf } from '#node/furthest.ts';
+import type { Self } from '#node/self.ts';
 
 /** The node that leads this one's log in a term that it could follow, or any log where it holds none. */
 export function leaderFor(self: Self, asked: readonly Asked[]): Asked | undefined {

@@ -3,24 +3,8 @@
  * Every node that asks the same others names the same one. Pure.
  */
 import { type Position, termOf } from '#model/position.ts';
-import type { Quarantine } from '#model/status.ts';
 import { type Asked, endOf } from '#node/ask-replicas.ts';
-
-/** This node, as the others would see it. */
-export interface Self {
-  readonly nodeId: string;
-  /** `host:port` at which an operator reaches it. */
-  readonly address: string;
-  /** Empty: it holds no log. */
-  readonly logId: string;
-  /** The last record in its log. */
-  readonly tail: Position;
-  /** The highest term it has persisted. */
-  readonly term: number;
-  /** Whom it follows; empty on a master. */
-  readonly upstream: string;
-  readonly quarantine?: Quarantine | undefined;
-}
+import type { Self } from '#node/self.ts';
 
 /** A node and the last record that it holds. */
 export interface Furthest {

@@ -5,8 +5,8 @@
 import { termOf } from '#model/position.ts';
 import { adviceFor } from '#node/advice.ts';
 import { type Asked, askNodes, findLeader, type OwnHistory } from '#node/ask-replicas.ts';
-import type { Self } from '#node/furthest.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import type { Self } from '#node/self.ts';
 
 const SEARCH_MS = 2_000;
 

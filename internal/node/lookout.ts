@@ -9,9 +9,9 @@ import type { EngineHost } from '#engine/engine-host.ts';
 import { termOf } from '#model/position.ts';
 import { adviceFor, describeMoved, leaderFor } from '#node/advice.ts';
 import { type Asked, askNodes, isLeading } from '#node/ask-replicas.ts';
-import type { Self } from '#node/furthest.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
+import type { Self } from '#node/self.ts';
 
 /** Between two looks: more and more, so that a quarantined replica costs its master next to nothing. */
 const LOOK_MS_MIN = 2_000;

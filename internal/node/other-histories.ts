@@ -7,8 +7,8 @@ import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { type Absent, describeAbsent } from '#node/absent-replicas.ts';
 import { describeOthers, holdsOther } from '#node/advice.ts';
 import { type Asked, askNodes } from '#node/ask-replicas.ts';
-import type { Self } from '#node/furthest.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import type { Self } from '#node/self.ts';
 
 /** Between two rounds after the nodes to ask changed. */
 const CHANGED_MS = 1_000;

@@ -5,35 +5,26 @@
  * the next start.
  */
 
-import { isDeepStrictEqual } from 'node:util';
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
-import { NO_POSITION } from '#model/position.ts';
-import type { Quarantine } from '#model/status.ts';
 import { checkBelieved } from '#model/terms.ts';
 import type { Asked } from '#node/ask-replicas.ts';
 import { Comeback } from '#node/comeback.ts';
-import type { Self } from '#node/furthest.ts';
-import { type HandoverOutcome, tell } from '#node/handover.ts';
+import { Insistence } from '#node/insistence.ts';
 import { Lookout } from '#node/lookout.ts';
 import { MasterRole } from '#node/master-role.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import { OneChange } from '#node/one-change.ts';
 import { type PendingHandover, pendingHandoverOf } from '#node/pending-handover.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import { ReplicaRole } from '#node/replica-role.ts';
+import { commitFollowing, commitRole, settle } from '#node/role-commits.ts';
+import { isBlank, type Self, selfOf } from '#node/self.ts';
 import { assert } from '#platform/assert.ts';
-import { asError } from '#platform/thrown.ts';
 import { withKnown } from '#replication/known-replicas.ts';
 import { completeAddress } from '#replication/replica-address.ts';
-import type { Manifest } from '#wal/manifest.ts';
 import { isShortage } from '#wal/wal-errors.ts';
-
-/** How long a look at a slow disk lasts before the next. */
-const SETTLE_SLICE_MS = 1_000;
-
-/** Between two tries to reach the node that was told to lead. */
-const INSIST_MS = 1_000;
 
 /** Told what makes the state in memory doubtful. */
 export interface StateWatch {
@@ -53,13 +44,12 @@ export class RoleKeeper {
   #beginning: MasterRole | undefined;
   /** The last engine that could be read: it goes on serving while another takes over. */
   #engine: Engine | undefined;
-  /** What changes the role now; undefined: nothing. */
-  #change: { readonly what: string; readonly done: Promise<unknown> } | undefined;
   readonly #abort = new AbortController();
+  readonly #change = new OneChange(this.#abort.signal);
   #promotions = 0;
   /** The last epoch that this process began as a master. */
   readonly #run = { epoch: 0 };
-  #insisting: Promise<void> | undefined;
+  readonly #insistence: Insistence;
   readonly #comeback: Comeback;
   #lookout: Lookout | undefined;
 
@@ -69,6 +59,7 @@ export class RoleKeeper {
     this.#advertise = advertise;
     this.#watch = watch;
     this.#comeback = new Comeback(this);
+    this.#insistence = new Insistence(this);
     host.engines.subscribe((engine) => this.#watchEngine(engine));
   }
 
@@ -84,8 +75,8 @@ export class RoleKeeper {
   /** Waits for a change under way, and ends the role. */
   async stop(): Promise<void> {
     this.#abort.abort();
-    await this.#change?.done.catch(() => undefined);
-    await this.#insisting;
+    await this.#change.idle();
+    await this.#insistence.idle();
     await this.#lookout?.stop();
     await (this.#current ?? this.#beginning)?.stop();
   }
@@ -120,25 +111,13 @@ export class RoleKeeper {
 
   /** This node as the others would see it. */
   self(): Self {
-    const { manifest, engine } = this.host;
-    const { nodeId, logId, term, role, upstream, quarantine } = manifest;
-    return {
-      nodeId,
-      address: this.ownAddress,
-      logId,
-      tail: engine?.log.tail ?? NO_POSITION,
-      term,
-      upstream: role === 'replica' ? upstream : '',
-      quarantine: (quarantine as Quarantine | null) ?? undefined,
-    };
+    return selfOf(this.host, this.ownAddress);
   }
 
   /** Whether this is a master that has never taken a write: it holds what any fresh one does. */
   get isBlank(): boolean {
     const { engine } = this.host;
-    if (this.#current?.kind !== 'master' || engine === undefined) return false;
-    // An epoch for each start, and the limits.
-    return engine.store.entries === 0 && engine.log.tail.lsn <= engine.epochs.starts().length + 1;
+    return this.#current?.kind === 'master' && engine !== undefined && isBlank(engine);
   }
 
   /** Another master counts this one among its replicas. */
@@ -153,20 +132,12 @@ export class RoleKeeper {
 
   /** What changes the role now; undefined: nothing. */
   get changing(): string | undefined {
-    return this.#change?.what;
+    return this.#change.what;
   }
 
   /** Runs `work` as the only change of role; throws `unavailable` where another runs. */
-  async exclusively<T>(what: string, work: () => Promise<T>): Promise<T> {
-    if (this.#abort.signal.aborted) throw unavailable('this node is stopping');
-    if (this.#change !== undefined) throw unavailable(`${this.#change.what} is under way on this node`);
-    const done = work();
-    this.#change = { what, done };
-    try {
-      return await done;
-    } finally {
-      this.#change = undefined;
-    }
+  exclusively<T>(what: string, work: () => Promise<T>): Promise<T> {
+    return this.#change.run(what, work);
   }
 
   /**
@@ -192,7 +163,7 @@ export class RoleKeeper {
     await before.stop();
     try {
       await host.delayed?.applyAll(this.#abort.signal);
-      await this.#settle(engine);
+      await settle(engine, this.#abort.signal);
       const leads = {
         role: 'master',
         upstream: '',
@@ -203,7 +174,7 @@ export class RoleKeeper {
         replicas: withKnown(host.manifest.replicas, known),
       } as const;
       // A master has seen it in its own fence.
-      await this.#commitTo(term, leads, before.kind === 'master' ? term : term - 1);
+      await commitRole(host, term, leads, before.kind === 'master' ? term : term - 1);
     } catch (error) {
       if (before.kind === 'master') await this.#beginMaster(false, true);
       else this.#beginReplica();
@@ -223,7 +194,7 @@ export class RoleKeeper {
   async cede(handover: PendingHandover): Promise<void> {
     const { to, term } = handover;
     try {
-      await this.#commitTo(term, { role: 'replica', upstream: to, promotedTo: 0, handover });
+      await commitRole(this.host, term, { role: 'replica', upstream: to, promotedTo: 0, handover });
     } catch (error) {
       if (error instanceof WalnutError) throw error;
       if (!isShortage(error) && this.#current?.kind === 'master') this.#current.abandon(term);
@@ -247,11 +218,11 @@ export class RoleKeeper {
     checkBelieved(term, host.knownTerm);
     options.logger.warn({ was: before.kind, master: address, term }, 'following another master');
     if (before.kind === 'master') before.fence(term);
-    await this.#commitFollowing(address, term, isKnown);
+    await commitFollowing(host, address, term, isKnown);
     if (before.kind === 'replica') return before.retarget();
     await before.stop();
     assert(host.engine !== undefined, 'a master has an engine');
-    await this.#settle(host.engine);
+    await settle(host.engine, this.#abort.signal);
     this.#beginReplica();
   }
 
@@ -264,7 +235,7 @@ export class RoleKeeper {
     const before = this.#current;
     assert(before?.kind === 'master' && host.engine !== undefined, 'a master joins');
     before.pauseWrites(address);
-    await this.#settle(host.engine);
+    await settle(host.engine, this.#abort.signal);
     if (!this.isBlank) {
       before.resumeWrites();
       return false;
@@ -312,38 +283,6 @@ export class RoleKeeper {
     });
   }
 
-  /** Commits a role in `term`. Throws `failed_precondition` where a term beyond `seenMax` was seen meanwhile. */
-  #commitTo(term: number, fields: Partial<Manifest>, seenMax = term - 1): Promise<void> {
-    return this.host.directory.update((manifest) => {
-      assert(manifest !== undefined, 'the directory is initialised');
-      if (manifest.term > seenMax)
-        throw new WalnutError('failed_precondition', `term ${manifest.term} was seen meanwhile: try again`);
-      return { ...manifest, ...fields, term };
-    });
-  }
-
-  /** Nothing is written where MANIFEST says so already: a handover is committed, and the disk may be full since. */
-  async #commitFollowing(upstream: string, term: number, isKnown: boolean): Promise<void> {
-    const { directory, manifest } = this.host;
-    const isCeded = manifest.role === 'replica' && manifest.upstream === upstream && manifest.term >= term;
-    if (isCeded && !isKnown) return;
-    await directory.update((current) => {
-      assert(current !== undefined, 'the directory is initialised');
-      const handover = isKnown ? undefined : current.handover;
-      const follows = { role: 'replica', upstream, promotedTo: 0, handover } as const;
-      return { ...current, ...follows, term: Math.max(term, current.term) };
-    });
-  }
-
-  /** Until everything in the log is applied: what was accepted is on its way to the disk still. */
-  async #settle(engine: Engine): Promise<void> {
-    for (;;) {
-      engine.checkDisk();
-      if (await engine.waitApplied(engine.log.tail.lsn, SETTLE_SLICE_MS, this.#abort.signal)) return;
-      if (this.#abort.signal.aborted) throw unavailable('this node is stopping');
-    }
-  }
-
   /** `isAgain`: in a process that has begun before; what was forced at its start is done. */
   async #beginMaster(isAsked: boolean, isAgain = false): Promise<void> {
     const { host } = this;
@@ -374,39 +313,7 @@ export class RoleKeeper {
     role.start();
     this.#lookout = new Lookout(this, role);
     this.#lookout.start();
-    if (this.handover !== undefined) this.#insisting ??= this.#insist();
-  }
-
-  /** Goes on telling the node that was to lead, until it does or says that it never will. */
-  async #insist(): Promise<void> {
-    const { clock, dialer } = this.options;
-    const { signal } = this.#abort;
-    for (let pending = this.handover; pending !== undefined && !signal.aborted; pending = this.handover) {
-      const link = dialer.dial(pending.to);
-      const outcome = await tell(this, link, pending, 0);
-      link.close();
-      if (outcome.kind === 'unknown') await clock.sleep(INSIST_MS, signal);
-      else await this.#endHandover(pending, outcome);
-    }
-    this.#insisting = undefined;
-  }
-
-  async #endHandover(pending: PendingHandover, outcome: HandoverOutcome): Promise<void> {
-    const { to, term } = pending;
-    if (outcome.kind === 'led') this.options.logger.warn({ to, term }, 'the failover is complete');
-    else
-      this.options.logger.error({ to, term, outcome }, 'the failover failed: promote this node or another');
-    try {
-      await this.host.directory.update((manifest) => {
-        assert(manifest !== undefined, 'the directory is initialised');
-        return isDeepStrictEqual(manifest.handover, pending)
-          ? { ...manifest, handover: undefined }
-          : manifest;
-      });
-    } catch (error) {
-      if (!isShortage(error)) this.options.onFatal(asError(error));
-      await this.options.clock.sleep(INSIST_MS, this.#abort.signal);
-    }
+    this.#insistence.start();
   }
 
   /** A fenced master found out who leads. It tries again where this fails. */

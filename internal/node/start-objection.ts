@@ -9,8 +9,8 @@ import { amendManifest } from '#engine/manifest-access.ts';
 import { makeEpoch, termOf } from '#model/position.ts';
 import { adviceFor } from '#node/advice.ts';
 import { askNodes, judgeAll } from '#node/ask-replicas.ts';
-import type { Self } from '#node/furthest.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import type { Self } from '#node/self.ts';
 import { OWN_TERMS } from '#node/term-source.ts';
 
 export interface StartObjectionParts {

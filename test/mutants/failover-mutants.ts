@@ -34,7 +34,7 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'handover not told again after a restart',
     file: 'internal/node/role-keeper.ts',
-    text: '    if (this.handover !== undefined) this.#insisting ??= this.#insist();',
+    text: '    this.#insistence.start();',
     replacement: '',
     tests: [FAILOVER],
   },
@@ -69,9 +69,9 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'role committed in a term that is over',
-    file: 'internal/node/role-keeper.ts',
-    text: '      if (manifest.term > seenMax)',
-    replacement: '      if (manifest.term > seenMax + 99)',
+    file: 'internal/node/role-commits.ts',
+    text: '    if (manifest.term > seenMax)',
+    replacement: '    if (manifest.term > seenMax + 99)',
     tests: [HAZARDS],
   },
   {

@@ -92,7 +92,7 @@ export const TERM_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'master with data that joins another group',
-    file: 'internal/node/role-keeper.ts',
+    file: 'internal/node/self.ts',
     text: 'return engine.store.entries === 0 &&',
     replacement: 'return engine.store.entries >= 0 ||',
     tests: [WAYS_OUT],

@@ -4,7 +4,7 @@ import { makeEpoch, NO_POSITION, toLsn } from '#model/position.ts';
 import type { NodeStatus } from '#model/status.ts';
 import { adviceFor, leaderFor } from '#node/advice.ts';
 import type { Asked } from '#node/ask-replicas.ts';
-import type { Self } from '#node/furthest.ts';
+import type { Self } from '#node/self.ts';
 
 const EMPTY: Self = {
   nodeId: 'self',
