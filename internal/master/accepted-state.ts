@@ -13,14 +13,14 @@ import type { Entry } from '#model/entry.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
 import { NOT_STORED, type Store } from '#storage/store.ts';
 
-/** What is accepted of a key, and the record in flight, if any, that this knowledge depends on. */
+/** The accepted entry of a key, and the record in flight that this depends on. */
 export interface AcceptedEntry {
-  /** Undefined: the key is missing. */
+  /** Undefined if the key is missing. */
   readonly entry: Entry | undefined;
   readonly record: RecordInFlight | undefined;
 }
 
-/** Of a key that is missing, where it is asked what its entry counts for. */
+/** What `access` returns for a key that is missing. */
 export const MISSING = NOT_STORED;
 
 export class AcceptedState {
@@ -55,32 +55,38 @@ export class AcceptedState {
     return { entry: isDeleted ? undefined : record.entryAt(this.#inFlight.placeAt(row)), record };
   }
 
-  /** Whether a record in flight has the key's newest state. */
+  /** Whether the newest accepted state of the key comes from a record in flight. */
   isInFlight(key: string): boolean {
     return this.#rowOf(key) !== NO_ROW;
   }
 
-  /** The key of the oldest entry in flight that is not spared; undefined if there is none. */
+  /** Returns the key of the oldest entry in flight that is not spared; undefined if there is none. */
   oldestInFlight(isSpared: (key: string) => boolean): string | undefined {
     const row = this.#inFlight.oldest(isSpared);
     return row === NO_ROW ? undefined : this.#inFlight.keyAt(row);
   }
 
-  /** Touches the key, if it is stored, and gives what its accepted entry counts for, or `MISSING`. */
+  /**
+   * Counts as an access of the key if it is stored. Returns the bytes that its
+   * accepted entry counts for, or `MISSING`.
+   */
   access(key: KeyBytes): number {
     const stored = this.#store.accessKey(key);
     const row = this.#inFlight.find(key);
     return row === NO_ROW ? stored : this.#inFlight.costAt(row);
   }
 
-  /** Takes a delete of the key, at `place` of `record`. */
+  /** Notes the delete of the key at `place` of `record`. */
   acceptDelete(key: KeyBytes, record: RecordInFlight, place: number): void {
     const row = this.#inFlight.find(key);
     this.#forget(row === NO_ROW ? this.#store.costOf(key) : this.#inFlight.costAt(row));
     this.#inFlight.add(key, record, place, DELETED);
   }
 
-  /** Takes a set of the key: what `access` gave for it, and what the new entry counts for. */
+  /**
+   * Notes the set of the key at `place` of `record`. `before`: what `access` returned
+   * for it; `cost`: what the new entry counts for.
+   */
   acceptSet(key: KeyBytes, record: RecordInFlight, place: number, before: number, cost: number): void {
     this.#forget(before);
     this.#entries++;
@@ -88,12 +94,15 @@ export class AcceptedState {
     this.#inFlight.add(key, record, place, cost);
   }
 
-  /** The oldest record in flight is visible: its keys are the store's again, unless written once more since. */
+  /**
+   * Called when the oldest record in flight is visible: its keys are read from the
+   * store again, unless a later record has them.
+   */
   settle(record: RecordInFlight): void {
     this.#inFlight.settle(record);
   }
 
-  /** Everything in flight was refused. */
+  /** Called when every record in flight was refused. */
   drop(): void {
     this.#inFlight.clear();
     this.#entries = this.#store.entries;

@@ -1,4 +1,4 @@
-/** What operations have come to before their record is on disk. */
+/** What operations have been decided to answer before their record is on disk. */
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { Entry } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
@@ -8,13 +8,19 @@ export interface Accepted {
   readonly applied: boolean;
   readonly previous: Entry | undefined;
   readonly current: Entry | undefined;
-  /** The record in flight that the answer depends on; undefined: none. */
+  /** The record in flight that the answer depends on; undefined if it depends on none. */
   readonly dependsOn: RecordInFlight | undefined;
-  /** What the answer is from, where it was settled before; undefined: the record, or the state now. */
+  /**
+   * The position of an answer that was settled before; undefined: that of the record,
+   * or of the state now.
+   */
   readonly position?: Position | undefined;
   /** What an Increment wrote; undefined for other operations, and if it wrote nothing. */
   readonly counter?: WrittenCounter | undefined;
-  /** Of an atomic batch: what became of each operation, by its index; undefined: it has nothing to answer. */
+  /**
+   * In an atomic batch: the outcome of each operation by its index; undefined: it
+   * answers nothing of its own.
+   */
   readonly outcomes?: readonly (AtomicOutcome | undefined)[] | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** From what a set asks of its expiry to the deadline that is logged, by the log clock. */
+/** Computes the deadline that is logged for a set, by the log clock. */
 import type { LogClock } from '#engine/log-clock.ts';
 import { PLAIN_EXPIRY, type PlainSets } from '#model/bulk.ts';
 import type { Expiry } from '#model/commands.ts';
@@ -9,13 +9,16 @@ export class Deadlines {
   readonly #logClock: LogClock;
   readonly #defaultTtlMs: number;
 
-  /** `defaultTtlMs`: for sets that say nothing; 0: never. */
+  /** `defaultTtlMs`: for sets without an expiry; 0 means that they never expire. */
   constructor(logClock: LogClock, defaultTtlMs: number) {
     this.#logClock = logClock;
     this.#defaultTtlMs = defaultTtlMs;
   }
 
-  /** `live`: the entry as callers see it, whose deadline `keep` keeps. Throws `invalid_argument` beyond 2^53. */
+  /**
+   * `live`: the entry as callers see it; `keep` keeps its deadline. Throws
+   * `invalid_argument` for a deadline above 2^53.
+   */
   of(expiry: Expiry, live: Entry | undefined, nowMs: number): number {
     switch (expiry.kind) {
       case 'default':
@@ -31,7 +34,7 @@ export class Deadlines {
     }
   }
 
-  /** The deadline of the plain set at `index`. `shiftMs`: the log clock's at `nowMs`. */
+  /** Computes the deadline of the plain set at `index`. `shiftMs`: that of the log clock at `nowMs`. */
   ofPlain({ expiries, expiryMs }: PlainSets, index: number, shiftMs: number, nowMs: number): number {
     const ms = expiryMs[index] as number;
     if (expiries[index] === PLAIN_EXPIRY.at) return movedDeadline(ms, -shiftMs);
@@ -43,7 +46,7 @@ export class Deadlines {
   }
 }
 
-/** Whether one of the deadlines has passed already. */
+/** Returns true if one of the deadlines has passed already. */
 export function hasPast({ count, expiries, expiryMs }: PlainSets, shiftMs: number, nowMs: number): boolean {
   for (let i = 0; i < count; i++) {
     if (expiries[i] !== PLAIN_EXPIRY.at) continue;

@@ -1,8 +1,8 @@
 /**
- * Takes writes: evaluates conditions against the newest accepted state, makes
- * room, sends one record down the engine and answers when it is visible. Also
- * the group's only expirer and evictor: both go through the log. Each operation
- * has a file in `operations/`.
+ * Takes writes: evaluates conditions against the newest accepted state, makes room,
+ * submits one record to the engine and answers when it is visible. The master alone
+ * expires and evicts in a group, and logs both. Each operation has a file in
+ * `operations/`.
  */
 
 import { type AdmitRead, runAtomicBatch } from '#master/operations/atomic-batch.ts';
@@ -58,9 +58,9 @@ export class Master {
   }
 
   /**
-   * Runs operations in order; their writes share one record. `read` answers a
-   * Get from the visible state; keys in flight are answered from the accepted one.
-   * `cause`: why, as the log has it.
+   * Runs operations in order; their writes share one record. `read` answers a Get from
+   * the visible state; keys in flight are answered from the accepted state. `cause`:
+   * the cause that is logged.
    */
   batch(
     operations: readonly BatchOperation[],
@@ -71,7 +71,10 @@ export class Master {
     return runBatch(this.#path, operations, read, signal, cause);
   }
 
-  /** Runs all operations or none, from the newest accepted state. Rejects for the whole if one is refused. */
+  /**
+   * Runs all operations or none, on the newest accepted state. Rejects as a whole if
+   * one of them is refused.
+   */
   atomicBatch(
     command: AtomicBatchCommand,
     admit: AdmitRead,
@@ -80,23 +83,22 @@ export class Master {
     return runAtomicBatch(this.#path, command, admit, signal);
   }
 
-  /** Deletes entries of a prefix, as many as one call may; `mayGoOn` is asked between its records. */
+  /** Deletes entries with a prefix, as many as one call may. `mayGoOn` is called between its records. */
   deletePrefix(command: DeletePrefixCommand, mayGoOn: () => boolean): Promise<DeletePrefixAnswer> {
     return runDeletePrefix(this.#path, command, mayGoOn);
   }
 
   /**
-   * Makes sets that ask for nothing but being visible, as one record. Undefined
-   * where a deadline has passed already, which makes a set a delete: nothing is
-   * done then.
+   * Makes plain sets as one record. Returns undefined, and does nothing, if a deadline
+   * has passed already, because such a set is a delete.
    */
   sets(sets: PlainSets): Promise<SetsAnswer> | undefined {
     return runPlainSets(this.#path, sets);
   }
 
   /**
-   * Logs deletes of what has expired and evicts what is over the limits.
-   * Bounded; returns whether there is more to do at once.
+   * Logs deletes of expired entries and evicts what exceeds the limits. Bounded;
+   * returns true if there is more to do at once.
    */
   tick(): boolean {
     return runTick(this.#path);

@@ -1,7 +1,7 @@
 /**
- * What a write's answer says of durability: the level reached here and the
- * replicas that have it on disk, waited for as the caller asked. Running out of
- * time is no failure; the answer says what was reached.
+ * What the answer to a write says of durability: the level reached here and the
+ * number of replicas that have the record on disk, after the wait that the caller
+ * asked for. A wait that times out is no failure; the answer says what was reached.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -16,17 +16,17 @@ export interface Receipt {
   readonly replicasAcked: number;
 }
 
-/** Whether a write asks for more than being visible. */
+/** Whether a write asks for more than visibility. */
 export function wantsWait(options: ReceiptOptions): boolean {
   return options.durability === 'local' || options.minAcks > 0;
 }
 
-/** How long to wait, where the caller asks for `timeoutMs`. */
+/** How long to wait if the caller asks for `timeoutMs`. */
 export function receiptTimeoutMs(timeoutMs: number): number {
   return timeoutMs === 0 ? RECEIPT_TIMEOUT_MS_DEFAULT : timeoutMs;
 }
 
-/** What is known now, without waiting. `acks`: undefined on a replica, which has none to count. */
+/** What is known now, without waiting. `acks`: undefined on a replica, which has no acks to count. */
 export function receiptOf(engine: Engine, acks: AckLedger | undefined, lsn: Lsn): Receipt {
   return {
     durabilityReached: engine.durableLsn >= lsn ? 'local' : 'accepted',
@@ -35,8 +35,8 @@ export function receiptOf(engine: Engine, acks: AckLedger | undefined, lsn: Lsn)
 }
 
 /**
- * Waits for what `options` ask of the record at `lsn`, then says what was
- * reached. Throws `storage_failed` where the disk failed meanwhile.
+ * Waits for what `options` ask of the record at `lsn`, then returns what was
+ * reached. Throws `storage_failed` if the disk failed meanwhile.
  */
 export async function awaitReceipt(
   engine: Engine,
@@ -48,7 +48,7 @@ export async function awaitReceipt(
 ): Promise<Receipt> {
   const timeoutMs = receiptTimeoutMs(options.timeoutMs);
   const deadlineMs = clock.monotonicMs() + timeoutMs;
-  // Replicas are sent durable records only, so acks need the fdatasync here too.
+  // Replicas are sent durable records only, so an ack needs the fdatasync here too.
   await engine.waitDurable(lsn, timeoutMs, signal);
   engine.checkDisk();
   if (options.minAcks > 0) await acks?.wait(lsn, options.minAcks, deadlineMs - clock.monotonicMs(), signal);

@@ -1,6 +1,6 @@
 /**
- * Gathers the mutations of one record as operations are accepted one after
- * another: a single write, or a whole Batch. It has room made first (`room.ts`).
+ * Collects the mutations of one record while operations are accepted one after
+ * another: a single write, or a whole Batch. `room.ts` makes room for them.
  */
 
 import type { PayloadWriter } from '#engine/records/payload-writer.ts';
@@ -17,20 +17,20 @@ import type { KeyBytes } from '#storage/key-bytes.ts';
 import { entryCost, type Store } from '#storage/store.ts';
 import { PAYLOAD_BYTES_MAX } from '#wal/frame.ts';
 
-/** Why a caller's set or delete is in the log. */
+/** The cause that is logged for a caller's set or delete. */
 export type WriteCause = 'client' | 'restored';
 
-/** What a mutation takes in a record beyond key and value, at most. */
+/** Most bytes that a mutation takes in a record besides key and value. */
 const MUTATION_OVERHEAD_BYTES = 16;
-/** What sets may take of a record: whatever else a Batch may need still fits. */
+/** Most bytes of sets in one record: whatever else a Batch may need still fits. */
 const SETS_BYTES_MAX =
   PAYLOAD_BYTES_MAX - (VICTIMS_MAX + BATCH_OPERATIONS_MAX) * (KEY_BYTES_MAX + MUTATION_OVERHEAD_BYTES);
 
-/** Keys of the record that is being built; used again by the next one. */
+/** Buffers for the keys of the record that is being built; the next record uses them again. */
 export class RecordKeys {
-  /** Of the set that room is made for. */
+  /** The key of the set that room is made for. */
   readonly set: KeyBytes;
-  /** Of a delete: the caller's, or one that makes room. */
+  /** The key of a delete: the caller's, or one that makes room. */
   readonly delete: KeyBytes;
 
   constructor(store: Store) {
@@ -40,11 +40,11 @@ export class RecordKeys {
 }
 
 export class RecordBuilder implements WriteTarget {
-  /** What the store gave up for this record: given back if it is refused. */
+  /** Entries that the store gave up for this record; they are given back if it is refused. */
   readonly taken: Entry[] = [];
-  /** Where the record will stand is known before it is submitted, because accepting is synchronous. */
+  /** The position of the record is known before it is submitted, because accepting is synchronous. */
   readonly record: RecordInFlight;
-  /** Of every operation that this record holds, and that answers nothing else. */
+  /** The answer of every operation in this record that answers nothing of its own. */
   readonly written: Accepted;
   readonly nowMs: number;
   readonly #store: Store;
@@ -52,11 +52,11 @@ export class RecordBuilder implements WriteTarget {
   readonly #accepted: AcceptedState;
   readonly #payload: PayloadWriter;
   readonly #cause: WriteCause;
-  /** Made when a limit would be exceeded. */
+  /** Created when a limit would be exceeded. */
   #room: Room | undefined;
   #setsBytes = 0;
 
-  /** `payload`: begun anew, and the record's source. */
+  /** `payload`: an empty writer, which becomes the source of the record. */
   constructor(
     store: Store,
     keys: RecordKeys,
@@ -83,22 +83,22 @@ export class RecordBuilder implements WriteTarget {
   }
 
   /**
-   * Adds a set, victims before it. Throws `resource_exhausted` where there is
-   * no room: the set is not in the record then, though deletes of expired
-   * entries may be, and the record is to be submitted all the same.
+   * Adds a set, and before it the deletes of its victims. Throws `resource_exhausted`
+   * if there is no room: then the set is not in the record, but deletes of expired
+   * entries may be, and the record must be submitted all the same.
    */
   set(key: string, value: Uint8Array, expireAtMs: number): void {
     load(this.#keys.set, key);
     this.#setLoaded(value, 0, value.length, expireAtMs);
   }
 
-  /** As `set`, from bytes. */
+  /** As `set`, from encoded bytes. */
   setEncoded({ bytes, keyOffset, keyBytes, valueOffset, valueBytes, expireAtMs }: EncodedPair): void {
     this.#keys.set.loadBytes(bytes, keyOffset, keyBytes);
     this.#setLoaded(bytes, valueOffset, valueBytes, expireAtMs);
   }
 
-  /** Adds a set for which room has been made. */
+  /** Adds a set whose room was made before. */
   setInRoom(key: string, value: Uint8Array, expireAtMs: number): void {
     const { set: loaded } = this.#keys;
     load(loaded, key);
@@ -138,7 +138,7 @@ export class RecordBuilder implements WriteTarget {
     this.#makeRoom(more.entries, more.bytes, (key) => changes.has(key));
   }
 
-  /** Sets the key in `#keys.set`. */
+  /** Sets the key that `#keys.set` contains. */
   #setLoaded(source: Uint8Array, valueOffset: number, valueBytes: number, expireAtMs: number): void {
     checkSetsBytes(this.#setsBytes + setBytes(valueBytes));
     const cost = entryCost(this.#keys.set.length, valueBytes);
@@ -146,7 +146,7 @@ export class RecordBuilder implements WriteTarget {
     this.#put(source, valueOffset, valueBytes, expireAtMs, before, cost);
   }
 
-  /** Puts the set of the key in `#keys.set` into the record. `before`: what `access` gave for it. */
+  /** Puts the set of the key in `#keys.set` into the record. `before`: what `access` returned for it. */
   #put(
     source: Uint8Array,
     valueOffset: number,
@@ -161,7 +161,7 @@ export class RecordBuilder implements WriteTarget {
     this.#accepted.acceptSet(key, this.record, place, before, cost);
   }
 
-  /** Without `cause`: the caller's. */
+  /** Adds a delete; its cause is the caller's if none is given. */
   delete(key: string, cause: WriteCause | 'expired' = this.#cause): void {
     this.#delete(key, cause);
   }
@@ -188,11 +188,11 @@ export class RecordBuilder implements WriteTarget {
         { limit: { name: 'storage.max_memory', max: limits.bytesMax, size: cost } },
       );
     }
-    // Touched before victims are chosen, so that it is the last to be one.
+    // Accessed before victims are chosen, so that it is the last to be chosen.
     const before = this.#accepted.access(key);
     const moreEntries = before === MISSING ? 1 : 0;
     const moreBytes = before === MISSING ? cost : cost - before;
-    // An overwrite that is no larger makes nothing worse than it is.
+    // An overwrite with no larger entry does not exceed a limit further.
     if (!isOver(limits, this.#accepted, moreEntries, moreBytes) || (moreEntries === 0 && moreBytes <= 0))
       return before;
     const text = key.text();
@@ -216,7 +216,7 @@ export class RecordBuilder implements WriteTarget {
   }
 }
 
-/** An upper bound for what a set takes of its record. */
+/** Upper bound of the bytes that a set takes in its record. */
 function setBytes(valueBytes: number): number {
   return KEY_BYTES_MAX + valueBytes + MUTATION_OVERHEAD_BYTES;
 }

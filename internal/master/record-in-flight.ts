@@ -1,4 +1,4 @@
-/** A record on its way to disk: its bytes until it is settled, and whoever waits for that. */
+/** A record on its way to disk: its bytes until it is settled, and the callers that wait for that. */
 
 import { hasKeyAt, mutationAt } from '#engine/records/data-record.ts';
 import type { PayloadSource } from '#engine/records/payload-writer.ts';
@@ -11,7 +11,10 @@ import type { KeyBytes } from '#storage/key-bytes.ts';
 export class RecordInFlight {
   readonly position: Position;
   #source: PayloadSource | undefined;
-  /** Entries asked for while it was built, by where they begin: the writer's bytes are not theirs to keep. */
+  /**
+   * Entries that were asked for while the record was built, by where they begin: the
+   * writer's buffer is used again later.
+   */
   #copies: Map<number, Entry> | undefined = new Map();
   #outcome: { readonly error: WalnutError | undefined } | undefined;
   #waiting: PromiseWithResolvers<void> | undefined;
@@ -21,18 +24,21 @@ export class RecordInFlight {
     this.#source = source;
   }
 
-  /** It is built: from now on its bytes are those of its frame. */
+  /** Called when the record is built: from now on its bytes are those of its frame. */
   build(frame: PayloadSource): void {
     this.#source = frame;
     this.#copies = undefined;
   }
 
-  /** Whether it has its bytes still: they are let go of when it is settled. */
+  /** Whether the record still has its bytes; it gives them up when it is settled. */
   get isOpen(): boolean {
     return this.#source !== undefined;
   }
 
-  /** Rejects where it is refused. Made when asked for: a refusal that nobody waits for is no error. */
+  /**
+   * Rejects if the record is refused. Created on demand, because a refusal that nobody
+   * waits for is no unhandled rejection.
+   */
   get settled(): Promise<void> {
     if (this.#waiting === undefined) {
       this.#waiting = Promise.withResolvers();
@@ -49,7 +55,7 @@ export class RecordInFlight {
     return this.#outcome?.error !== undefined;
   }
 
-  /** `error`: why it was refused; undefined: it is visible. */
+  /** `error`: why the record was refused; undefined: it is visible. */
   settle(error?: WalnutError): void {
     this.#source = undefined;
     this.#copies = undefined;
@@ -58,7 +64,7 @@ export class RecordInFlight {
     else this.#waiting?.reject(error);
   }
 
-  /** Whether the mutation at `place` is one of the key. */
+  /** Whether the mutation at `place` has the key. */
   hasKeyAt(place: number, key: KeyBytes): boolean {
     const { buffer, payloadOffset } = this.#open();
     return hasKeyAt(buffer, payloadOffset + place, key);
@@ -70,7 +76,10 @@ export class RecordInFlight {
     return bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
   }
 
-  /** The entry that the set at `place` makes. Asked for again, it has the same bytes: a large value is not copied often. */
+  /**
+   * The entry that the set at `place` makes. Every call returns the same bytes, so
+   * that a large value is copied once.
+   */
   entryAt(place: number): Entry {
     const known = this.#copies?.get(place);
     if (known !== undefined) return known;

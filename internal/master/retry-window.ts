@@ -1,10 +1,9 @@
 /**
- * Writes that may be sent twice: the first of a request id is carried out, and
- * whoever repeats it has its answer. What is kept is what was accepted, so a
- * repeat waits for its own durability, and finds the same position even where
- * the first caller is long gone.
- *
- * It is this master's memory only: a restart, or another master, knows none.
+ * Writes that may be sent twice: the first with a request id is carried out, and a
+ * repetition gets its answer. What is kept is what was accepted, so a repetition
+ * waits for the durability that it asks for, and gets the same position even if the
+ * first caller has gone. Only this master remembers it: a restart, or another
+ * master, does not.
  */
 import { LRUCache } from 'lru-cache';
 import type { Accepted, AtomicOutcome } from '#master/accepted.ts';
@@ -22,20 +21,20 @@ import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import { crc32 } from '#platform/crc32.ts';
 
-/** How long an answer is remembered, milliseconds. */
+/** How long an answer is remembered, in milliseconds. */
 export const RETRY_WINDOW_MS = 10 * 60_000;
-/** Memory for all answers, some 20,000 of small writes; the ones asked for longest ago go first. */
+/** Memory for all answers, some 20,000 of small writes; the least recently used are dropped first. */
 export const RETRY_BYTES_MAX = 16 * 1_024 * 1_024;
 /** What an answer without values takes, about. */
 const ANSWER_BYTES = 512;
 
 export interface Remembered extends Accepted {
-  /** The record written, or the state that was looked at. */
+  /** The position of the record that was written, or of the state that was looked at. */
   readonly position: Position;
 }
 
 interface Attempt {
-  /** What was asked for: the same id must ask for the same. */
+  /** A description of the request: the same id must come with the same request. */
   readonly request: string;
   readonly accepted: Remembered;
 }
@@ -46,20 +45,19 @@ export class RetryWindow {
   constructor(clock: Clock) {
     this.#attempts = new LRUCache({
       maxSize: RETRY_BYTES_MAX,
-      // One that is larger than all of it is kept alone.
+      // An answer that is larger than the whole cache is kept alone.
       sizeCalculation: (attempt, id) => Math.min(bytesOf(attempt, id), RETRY_BYTES_MAX),
       ttl: RETRY_WINDOW_MS,
       ttlResolution: 0,
-      // To this library an entry of time 0 has no age.
+      // This library takes an entry of time 0 for one without an age.
       perf: { now: () => clock.monotonicMs() + 1 },
     });
   }
 
   /**
-   * What the first write of this id came to; `accept` carries it out where there
-   * was none, or where its record was refused. Throws `invalid_argument` where
-   * the id stands for another write, and whatever `accept` throws: then nothing
-   * is remembered.
+   * Returns what the first write with this id came to. Calls `accept` if there was
+   * none, or if its record was refused. Throws `invalid_argument` if the id belongs to
+   * another write, and whatever `accept` throws; then nothing is remembered.
    */
   once(requestId: string, request: string, accept: () => Remembered): Accepted {
     const known = this.#attempts.get(requestId);
@@ -75,12 +73,12 @@ export class RetryWindow {
   }
 }
 
-/** With the position that its answer has, now and when it is asked for again. `here`: the newest visible one. */
+/** The answer with its position, for now and for repetitions. `here`: the newest visible position. */
 export function rememberedAt(accepted: Accepted, here: Position): Remembered {
   return { ...accepted, position: accepted.dependsOn?.position ?? here };
 }
 
-/** What tells a set from another, short. */
+/** A short text that differs between different sets. */
 export function describeSet({ key, value, expiry, condition, returnPrevious }: SetCommand): string {
   return JSON.stringify(['set', key, value.length, crc32(value), expiry, condition, returnPrevious]);
 }
@@ -93,7 +91,7 @@ export function describeIncrement({ key, delta, initial, expiry, condition }: In
   return JSON.stringify(['increment', key, `${delta}`, `${initial}`, expiry, condition]);
 }
 
-/** What tells an atomic batch from another: all of its operations. */
+/** A short text that differs between different atomic batches; it covers all operations. */
 export function describeAtomicBatch({ operations }: AtomicBatchCommand): string {
   return JSON.stringify(['batch', ...operations.map(describe)]);
 }
@@ -127,7 +125,7 @@ function withOwnEntries<T extends Accepted>(accepted: T): T {
   };
 }
 
-/** With bytes of its own: kept for minutes, a view would keep the whole request that it is a part of. */
+/** Copies the value, because a view kept for minutes would keep the whole request in memory. */
 function owned(entry: Entry | undefined): Entry | undefined {
   return entry === undefined ? undefined : { ...entry, value: new Uint8Array(entry.value) };
 }

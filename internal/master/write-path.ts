@@ -1,10 +1,8 @@
 /**
- * What every write has in common: one record built from the newest accepted
- * state and submitted, and an answer when that record is visible. The
- * operations decide what is in the record (`operations/`).
- *
- * Everything from looking at the state to submitting the record is synchronous,
- * so no other write comes between.
+ * What every write has in common: one record is built from the newest accepted state
+ * and submitted, and the write is answered when that record is visible. The files in
+ * `operations/` decide what is in the record. Everything from looking at the state
+ * to submitting the record is synchronous, so no other write comes between.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -28,9 +26,12 @@ export interface MasterOptions {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly acks: AckLedger;
-  /** `storage.default_ttl` in milliseconds; 0: never. */
+  /** `storage.default_ttl` in milliseconds; 0 means never. */
   readonly defaultTtlMs: number;
-  /** Why what was accepted here may be discarded; undefined: this is the master, or handed over all it had. */
+  /**
+   * Why accepted writes may be discarded; undefined on a master that leads, or that
+   * handed over everything it had.
+   */
   readonly whyDeposed: () => string | undefined;
 }
 
@@ -64,12 +65,12 @@ export class WritePath {
     return this.#clock.yield();
   }
 
-  /** The newest record in flight; undefined: everything accepted is visible. */
+  /** The newest record in flight; undefined if every accepted write is visible. */
   get newest(): RecordInFlight | undefined {
     return this.#newest?.isSettled === false ? this.#newest : undefined;
   }
 
-  /** Accepts operations into one record and submits it, if anything is in it. */
+  /** Accepts operations into one record and submits it if it is not empty. */
   write<T>(accept: (builder: RecordBuilder) => T, cause: WriteCause = 'client'): T {
     const { engine } = this;
     engine.checkDisk();
@@ -86,7 +87,7 @@ export class WritePath {
     }
   }
 
-  /** `taken`: victims, given back if the record is refused. */
+  /** `taken`: victims, which are given back if the record is refused. */
   #submit(record: RecordInFlight, taken: readonly Entry[]): void {
     const { engine } = this;
     const refuse = (): void => {
@@ -107,11 +108,11 @@ export class WritePath {
     }
   }
 
-  /** Rejects where the record is refused. */
+  /** Rejects if the record is refused. */
   answer(accepted: Accepted, options: ReceiptOptions, signal?: AbortSignal): Promise<WriteAnswer> {
     const { engine } = this;
     const settled = accepted.dependsOn?.settled ?? SETTLED;
-    // Taken before anything is awaited: it is the state that was looked at.
+    // Taken before anything is awaited, because it is the state that was looked at.
     const position = accepted.position ?? accepted.dependsOn?.position ?? engine.position;
     if (!accepted.applied || !wantsWait(options)) {
       return settled.then(() => this.complete(accepted, position));
@@ -121,7 +122,7 @@ export class WritePath {
       .then((receipt) => this.complete(accepted, position, receipt));
   }
 
-  /** The answer of a write that is settled. `receipt`: what it waited for; else what is known now. */
+  /** The answer to a write that is settled. `receipt`: what it waited for; by default what is known now. */
   complete(
     { applied, previous, current }: Accepted,
     position: Position,
@@ -142,13 +143,13 @@ export class WritePath {
     };
   }
 
-  /** A deadline by the log clock in wall time. */
+  /** Converts a deadline from the log clock to wall time. */
   shownDeadline(expireAtMs: number): number {
     const { logClock } = this.engine;
     return movedDeadline(expireAtMs, logClock.shiftMs(logClock.nowMs()));
   }
 
-  /** An entry as callers see it: its deadline in wall time. */
+  /** An entry as callers see it, with its deadline in wall time. */
   shown(entry: Entry): Entry {
     return inWallTime(entry, this.engine.logClock);
   }

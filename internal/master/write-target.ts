@@ -1,6 +1,6 @@
 /**
- * Where an operation looks at the state and puts its writes: the record itself, or
- * the plan of an atomic batch, which becomes a record only as a whole.
+ * What an operation reads the state from and writes to: the record itself, or the
+ * plan of an atomic batch, which becomes a record only as a whole.
  */
 import type { Accepted } from '#master/accepted.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
@@ -10,7 +10,7 @@ import type { Entry } from '#model/entry.ts';
 export interface Looked {
   readonly live: Entry | undefined;
   readonly stored: boolean;
-  /** The record in flight that this knowledge depends on; undefined: none. */
+  /** The record in flight that this depends on; undefined if it depends on none. */
   readonly record: RecordInFlight | undefined;
 }
 
@@ -18,7 +18,7 @@ export interface WriteTarget {
   /** The time of the record, by the log clock. */
   readonly nowMs: number;
   readonly record: RecordInFlight;
-  /** What every operation that the record contains answers, if it answers nothing else. */
+  /** The answer of every operation in the record that answers nothing of its own. */
   readonly written: Accepted;
   look(key: string): Looked;
   set(key: string, value: Uint8Array, expireAtMs: number): void;

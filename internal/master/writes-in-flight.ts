@@ -10,13 +10,13 @@ import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
 import { NOT_STORED } from '#storage/store.ts';
 
-/** "No row". */
+/** Means "no row". */
 export const NO_ROW = -1;
-/** What a row counts for that is a delete: what a missing key does. */
+/** What a row counts for that is a delete: the same as a missing key. */
 export const DELETED = NOT_STORED;
 
 const ROWS_MIN = 256;
-/** Behind this many the memory is given back when nothing is in flight. */
+/** If there were more rows than this, their memory is given back when nothing is in flight. */
 const ROWS_KEPT = 65_536;
 
 export class WritesInFlight {
@@ -27,28 +27,34 @@ export class WritesInFlight {
   #costs = new Int32Array(ROWS_MIN);
   #isNewest = new Uint8Array(ROWS_MIN);
   #records: (RecordInFlight | undefined)[] = [];
-  /** Rows of the newest mutations + 1, by their keys' hashes; 0 is an empty cell. At most half are used. */
+  /**
+   * Rows of the newest mutations + 1, by the hash of their key; 0 is an empty cell. At
+   * most half are used.
+   */
   #cells = new Int32Array(2 * ROWS_MIN);
   #head = 0;
   #count = 0;
-  /** Rows from the head on that `oldest` need not look at again: superseded ones and deletes stay that. */
+  /**
+   * Rows after the head that `oldest` need not look at again, because superseded rows
+   * and deletes never become entries.
+   */
   #skipped = 0;
 
   get isEmpty(): boolean {
     return this.#count === 0;
   }
 
-  /** The newest row of the key, or `NO_ROW`. */
+  /** Returns the newest row of the key, or `NO_ROW`. */
   find(key: KeyBytes): number {
     return this.#count === 0 ? NO_ROW : (this.#cells[this.#cellOf(key)] as number) - 1;
   }
 
-  /** What the row's entry counts for; `DELETED` where it is a delete. */
+  /** What the entry of the row counts for; `DELETED` if the row is a delete. */
   costAt(row: number): number {
     return this.#costs[row] as number;
   }
 
-  /** Where the row's mutation begins in its record's payload. */
+  /** Where the mutation of the row begins in the payload of its record. */
   placeAt(row: number): number {
     return this.#places[row] as number;
   }
@@ -72,7 +78,7 @@ export class WritesInFlight {
     this.#cells[cell] = row + 1;
   }
 
-  /** Forgets the rows of the oldest record in flight. */
+  /** Removes the rows of the oldest record in flight. */
   settle(record: RecordInFlight): void {
     while (this.#count > 0 && this.#records[this.#head] === record) {
       const row = this.#head;
@@ -94,7 +100,10 @@ export class WritesInFlight {
     else this.#cells.fill(0);
   }
 
-  /** The oldest row that is the newest of its key and no delete, and whose key is not spared; `NO_ROW` if there is none. */
+  /**
+   * Returns the oldest row that is the newest of its key, is no delete and has no
+   * spared key; `NO_ROW` if there is none.
+   */
   oldest(isSpared: (key: string) => boolean): number {
     while (this.#skipped < this.#count && !this.#isEntry(this.#rowAt(this.#skipped))) this.#skipped++;
     for (let i = this.#skipped; i < this.#count; i++) {
@@ -112,12 +121,12 @@ export class WritesInFlight {
     return (this.#head + index) & (this.#capacity - 1);
   }
 
-  /** Whether the row is the newest of its key, and no delete. */
+  /** Whether the row is the newest of its key and no delete. */
   #isEntry(row: number): boolean {
     return this.#isNewest[row] === 1 && this.#costs[row] !== DELETED;
   }
 
-  /** The cell of the key, or the empty one where it would be. */
+  /** Returns the cell of the key, or the empty cell that it would take. */
   #cellOf(key: KeyBytes): number {
     const mask = this.#cells.length - 1;
     let cell = key.hash & mask;
@@ -140,7 +149,7 @@ export class WritesInFlight {
     while (cells[gap] !== row + 1) gap = (gap + 1) & mask;
     for (let cell = (gap + 1) & mask; cells[cell] !== 0; cell = (cell + 1) & mask) {
       const home = (this.#hashes[(cells[cell] as number) - 1] as number) & mask;
-      // Its distance from home must not become less than nothing.
+      // Its distance from its home cell must not become negative.
       if (((cell - home) & mask) < ((cell - gap) & mask)) continue;
       cells[gap] = cells[cell] as number;
       gap = cell;
@@ -166,7 +175,7 @@ export class WritesInFlight {
     }
   }
 
-  /** Puts a row whose key has no cell yet into one. */
+  /** Puts a row into a cell, if its key has none yet. */
   #put(row: number): void {
     const mask = this.#cells.length - 1;
     let cell = (this.#hashes[row] as number) & mask;

@@ -1,4 +1,4 @@
-/** What an operator is told of replicas that a master knows and that do not follow it. */
+/** What a master's Status says of replicas that it knows and that do not follow it. */
 
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import type { NodeStatus } from '#model/status.ts';
@@ -14,12 +14,12 @@ export interface Absent {
 }
 
 const LOOK_TIMEOUT_MS = 2_000;
-/** Of how many each has a line of its own. */
+/** How many get a line of their own. */
 const TOLD_MAX = 3;
 
 /**
- * Pure: lines for Status of those that are away for some seconds, but for what
- * `reasons` tells already of the node at the address.
+ * Pure: lines for Status about replicas that have been away for some seconds, except
+ * those that `reasons` names already.
  */
 export function describeAbsent(absent: readonly Absent[], reasons: readonly string[]): string[] {
   const untold = absent.filter(({ address }) => !reasons.some((one) => one.startsWith(`${address} `)));
@@ -35,9 +35,9 @@ export function describeAbsent(absent: readonly Absent[], reasons: readonly stri
 }
 
 /**
- * Looks who is at an address that an operator adds. Returns what is wrong and
- * what to do, empty where a replica answers; throws `invalid_argument` where
- * that is this node itself.
+ * Looks who is at an address that an operator adds. Returns what is wrong and what
+ * to do, empty if a replica answers. Throws `invalid_argument` if this node itself
+ * answers.
  */
 export async function lookAtReplica(
   dialer: PeerDialer,
@@ -63,7 +63,7 @@ export async function lookAtReplica(
   }
 }
 
-/** Pure: why the node at `address` will not follow as it is; empty: it may. */
+/** Pure: why the node at `address` does not follow as it is; empty if it may. */
 export function whyNoReplica(address: string, status: NodeStatus, logId: string): string {
   if (status.role === 'master') {
     return (

@@ -1,4 +1,7 @@
-/** What a node without a log tells an operator: it belongs to the group whose data the others hold. Pure. */
+/**
+ * What a node without a log tells an operator: it belongs to the group whose data
+ * the other nodes have. Pure.
+ */
 import { formatPosition } from '#model/position.ts';
 import { type Asked, endOf, isLeading } from '#node/ask-replicas.ts';
 import { furthest, ifGone, logsOf } from '#node/furthest.ts';
@@ -7,7 +10,7 @@ import type { Self } from '#node/self.ts';
 /** How many masters, and how many logs, are named. */
 const TOLD_MAX = 3;
 
-/** `others`: what every other node that answered says. Empty where this node follows by itself. */
+/** `others`: the status of every other node that answered. Empty if this node follows a master by itself. */
 export function adviceWithoutData(self: Self, others: readonly Asked[]): string {
   const holders = others.filter((one) => one.status.logId !== '' && endOf(one.status) > 0);
   if (holders.length === 0) return describeNoData(self);

@@ -1,7 +1,7 @@
 /**
- * What a node that has no master, or may not be one, makes of what the others
- * say: whom to follow by itself, or which command an operator should give, with
- * its address. Pure.
+ * Decides what a node without a working master does, from what the others say: which
+ * master it follows by itself, or which command an operator should give, with its
+ * address. Pure.
  */
 import { formatPosition, type Position, TERM_MAX, termOf } from '#model/position.ts';
 import { describeLastTerm } from '#model/terms.ts';
@@ -10,7 +10,10 @@ import { type Asked, endOf, isLeading, whyDisbelieved } from '#node/ask-replicas
 import { endOfAsked, furthest, ifGone, isAhead, logsOf } from '#node/furthest.ts';
 import type { Self } from '#node/self.ts';
 
-/** The node that leads this one's log in a term that it could follow, or any log where it holds none. */
+/**
+ * The node that leads the log of this one in a term that this one can follow. A node
+ * without a log can follow any.
+ */
 export function leaderFor(self: Self, asked: readonly Asked[]): Asked | undefined {
   const leaders = asked.filter(
     (one) =>
@@ -20,7 +23,7 @@ export function leaderFor(self: Self, asked: readonly Asked[]): Asked | undefine
       (self.logId === '' || canFollow(self, one)),
   );
   const logs = new Set(leaders.map(({ status }) => status.logId));
-  // Which of two logs it belongs to is not for an empty node to say.
+  // A node without data cannot decide which of two logs it belongs to.
   if (logs.size > 1) return undefined;
   return leaders.sort((a, b) => b.status.position.epoch - a.status.position.epoch)[0];
 }
@@ -36,7 +39,7 @@ function canFollow(self: Self, one: Asked): boolean {
   );
 }
 
-/** What an operator should do; empty where nothing is known that would help. */
+/** What an operator should do; empty if nothing is known that would help. */
 export function adviceFor(self: Self, asked: readonly Asked[]): string {
   if (self.term >= TERM_MAX) return describeLastTerm(self.term);
   const upstream = asked.find(({ address }) => address === self.upstream);
@@ -55,7 +58,8 @@ export function adviceFor(self: Self, asked: readonly Asked[]): string {
   const promote = `walnut promote --address ${best.address}`;
   const where = `${best.address === self.address ? 'this node' : best.address} is furthest, at ${formatPosition(best.end)}`;
   if (wrong !== undefined) {
-    // Its followers stay, and a promotion gives way to those that hold more.
+    // The followers of that master go on following it, and a promotion without --force gives way to nodes
+    // with more records.
     const isPassed = ownLog.some((one) => isFollowing(one, wrong) && isAhead(endOfAsked(one), best.end));
     return (
       `if the data here is right, stop the master at ${self.upstream} and then: ${promote}${isPassed ? ' --force' : ''}; ` +
@@ -65,7 +69,7 @@ export function adviceFor(self: Self, asked: readonly Asked[]): string {
   return `no node leads this log, and ${where}: ${promote}${ifGone(self, asked)}`;
 }
 
-/** Whether a node is the master that quarantined this one, or holds what that one wrote: neither is the way back. */
+/** Whether a node is the master that quarantined this one, or has its data: neither should be promoted. */
 function isOfMaster(one: Asked, master: Asked): boolean {
   return one.status.nodeId === master.status.nodeId || isFollowing(one, master);
 }
@@ -76,10 +80,10 @@ function isFollowing({ status }: Asked, master: Asked): boolean {
   );
 }
 
-/** Of how many nodes, and of how many logs, a master tells. */
+/** How many nodes, and how many logs, a master names. */
 const TOLD_MAX = 3;
 
-/** Whether a node holds another history than a master, and nobody leads it there. */
+/** Whether a node has another history than this master, and follows nobody who leads that history. */
 export function holdsOther(self: Self, one: Asked): boolean {
   const { status } = one;
   const isLed = status.role === 'master' || status.upstream?.isLinked === true;
@@ -93,9 +97,9 @@ export function holdsOther(self: Self, one: Asked): boolean {
 }
 
 /**
- * What a master says of nodes that hold other histories: one line for each log,
- * with the promotion that those nodes name themselves. `followers`: the ends of
- * those that follow this master.
+ * What a master says of nodes with other histories: one line for each log, with the
+ * promotion that those nodes name themselves. `followers`: the last positions of the
+ * replicas of this master.
  */
 export function describeOthers(
   self: Self,
@@ -119,7 +123,10 @@ export function describeOthers(
   });
 }
 
-/** What to do where the master followed pushes, and its address leads to another node: a restart would follow that one. */
+/**
+ * What to do if the master still pushes, but its address leads to another node:
+ * after a restart this replica would follow that node.
+ */
 export function describeMoved(masterNodeId: string, address: string): string {
   return (
     `another node than the master ${masterNodeId} answers at ${address}, although that master pushes: ` +
@@ -127,7 +134,7 @@ export function describeMoved(masterNodeId: string, address: string): string {
   );
 }
 
-/** What to do where two masters lead two logs and one counts the other among its replicas. */
+/** What to do if two masters lead two logs and one counts the other among its replicas. */
 export function describeRival(
   rival: { readonly address: string; readonly logId: string },
   own: string,

@@ -1,8 +1,8 @@
 /**
- * What a node makes of another one that says it leads. Nobody is followed for
- * saying so: the node at the address must say the same of itself. Whoever holds
- * the log follows a higher term; an empty node, or a master that has never taken
- * a write, follows the first that counts it among its own.
+ * Decides what a node does when another says that it leads. The word alone is not
+ * enough: the node at the address must say the same of itself. A node with the log
+ * follows a higher term; a node without data, or a master that has never taken a
+ * write, follows the first master that counts it among its replicas.
  */
 
 import { unavailable, WalnutError } from '#model/errors.ts';
@@ -15,24 +15,27 @@ import { assertNever } from '#platform/assert.ts';
 import { messageOf } from '#platform/thrown.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 
-/** Within the second that the sender waits. */
+/** Shorter than the second that the sender waits. */
 const CONFIRM_TIMEOUT_MS = 800;
 
 type Standing =
   | { readonly kind: 'known' }
-  /** The master that is followed, or sought: its address is tried where it is not to be had. */
+  /**
+   * The sender is the master that is followed, or sought: its address is tried if it
+   * cannot be reached at the known ones.
+   */
   | { readonly kind: 'consider' }
   | { readonly kind: 'fenced'; readonly term: number }
-  /** Two masters of one term: both stop taking writes. */
+  /** Both are masters of one term, so both stop taking writes. */
   | { readonly kind: 'equal'; readonly term: number }
-  /** `term`: what is persisted with it; 0 on a node that holds no log to compare terms of. */
+  /** `term`: what is persisted with it; 0 on a node without a log, which has no terms to compare. */
   | { readonly kind: 'follow'; readonly term: number }
-  /** A master that has never taken a write: its own log goes. */
+  /** This node is a master that has never taken a write: it gives its own log up. */
   | { readonly kind: 'join' }
-  /** A master of another log, with data: an operator must say whose node it is. */
+  /** This node is a master of another log, with data: an operator must decide where it belongs. */
   | { readonly kind: 'rival' };
 
-/** Throws `failed_precondition` where the sender cannot be followed, `unavailable` where it cannot be confirmed. */
+/** Throws `failed_precondition` if the sender cannot be followed, `unavailable` if it cannot be confirmed. */
 export async function receiveAnnouncement(
   keeper: RoleKeeper,
   request: AnnounceRequest,
@@ -42,7 +45,7 @@ export async function receiveAnnouncement(
   const before = standingOf(keeper, request, address);
   const needsProof = before.kind !== 'known' && before.kind !== 'consider' && before.kind !== 'fenced';
   if (needsProof) await confirm(keeper, request, address);
-  // What was confirmed may have been overtaken by another change.
+  // Another change may have come between confirming and this one.
   return keeper.exclusively('a change of master', async () => {
     const standing = standingOf(keeper, request, address);
     switch (standing.kind) {
@@ -98,7 +101,8 @@ function standingOf(keeper: RoleKeeper, request: AnnounceRequest, address: strin
   if (role.kind === 'master' && request.term === ownTerm)
     return { kind: role.isTakingWrites ? 'equal' : 'fenced', term: ownTerm };
   if (role.kind === 'replica') {
-    // Where it is found is known or configured, and may be a name: what it says only helps where that fails.
+    // The address of the master is known or configured, and may be a name: the announced one only helps if
+    // that fails.
     const isKnown = role.upstreamNodeId === request.nodeId;
     if (isKnown || (role.upstreamNodeId === '' && request.term === ownTerm)) return { kind: 'consider' };
     if (request.term === ownTerm) {
@@ -109,7 +113,7 @@ function standingOf(keeper: RoleKeeper, request: AnnounceRequest, address: strin
   return { kind: 'follow', term: request.term };
 }
 
-/** The node at the address must be the one that the announcement names, and lead that term of that log. */
+/** Throws unless the node at the address is the announced one, and leads that term of that log. */
 async function confirm(keeper: RoleKeeper, request: AnnounceRequest, address: string): Promise<void> {
   const { dialer, logger } = keeper.options;
   const link = dialer.dial(address);

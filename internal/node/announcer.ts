@@ -1,8 +1,8 @@
 /**
- * Tells everyone who should follow this master that it leads: siblings that
- * still wait for the old one, and the old one when it comes back. It goes on,
- * at growing intervals, until they take pushes from here. Whoever knows of a
- * higher term, or leads the same one, says so, and this master is over.
+ * Tells every node that should follow this master that it leads: replicas that still
+ * wait for the old master, and the old master when it comes back. It repeats that,
+ * at growing intervals, until they take pushes from here. A node that knows a higher
+ * term, or leads the same one, answers so, and this master is fenced.
  */
 
 import type { AnnounceRequest } from '#model/leadership.ts';
@@ -18,7 +18,7 @@ export interface AnnouncerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly announcement: () => AnnounceRequest;
-  /** Addresses that are known and do not take pushes. */
+  /** Addresses that are known and take no pushes. */
   readonly absent: () => readonly string[];
   /** The node at `address` has seen a higher term than the one announced. */
   readonly onFenced: (term: number, address: string) => void;
@@ -32,15 +32,15 @@ const ROUND_MS = 500;
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 15_000;
 
-/** After a failure with this wait behind it, seconds have passed: it is told to operators. */
+/** A failure after this wait has lasted for seconds, so it is shown to operators. */
 const TOLD_WAIT_MS = 4_000;
 
 interface Try {
   readonly dueMs: number;
   readonly waitMs: number;
-  /** Why it could not be told; undefined: it was, or it is not known yet. */
+  /** Why the node could not be told; undefined if it was told, or has not been tried yet. */
   readonly why?: string | undefined;
-  /** Whether a node answers there at all, as found after the last failure. */
+  /** Whether a node answers at the address at all, as found after the last failure. */
   readonly answers?: boolean | undefined;
 }
 
@@ -63,7 +63,7 @@ export class Announcer {
     await this.#running;
   }
 
-  /** Those that could not be told for some seconds. */
+  /** Nodes that could not be told for some seconds. */
   get absent(): Absent[] {
     return [...this.#tries].flatMap(([address, { waitMs, why, answers = false }]) =>
       why !== undefined && waitMs >= TOLD_WAIT_MS ? [{ address, why, answers }] : [],
@@ -84,14 +84,14 @@ export class Announcer {
     }
   }
 
-  /** Returns whether the node there answers. */
+  /** Returns true if a node answers at the address. */
   async #lookForRival(link: PeerLink, address: string, logId: string): Promise<boolean> {
     try {
       const status = await link.status({ timeoutMs: CALL_TIMEOUT_MS, signal: this.#abort.signal });
       if (isLeading(status) && status.logId !== logId) this.#options.onRival(address, status.logId);
       return true;
     } catch {
-      // Whoever does not answer leads nothing that is seen from here.
+      // A node that does not answer is no rival that can be seen from here.
       return false;
     }
   }

@@ -1,8 +1,8 @@
 /**
- * Before a master serves writes it asks the nodes it knows whether any of them
- * has seen more than it has (docs/replication.md, rule 8): a higher term, or
- * records of its own term beyond its tail. Those it could only lose. A master
- * that is over finds by the same questions whom to follow.
+ * Before a master serves writes, it asks the nodes that it knows whether one of them
+ * has seen more (docs/replication.md, rule 8): a higher term, or records of its own
+ * term beyond its last one, which would be lost. A fenced master asks the same, to
+ * find out which node it should follow.
  */
 
 import type { Lsn, Position } from '#model/position.ts';
@@ -29,13 +29,13 @@ export interface Asked {
 }
 
 export interface Verdict {
-  /** Why this master may not take writes; undefined: nothing speaks against it. */
+  /** Why this master may not take writes; undefined if nothing speaks against it. */
   readonly objection: string | undefined;
-  /** The highest term that a node of this log has seen; 0 where none answered. */
+  /** The highest term that a node of this log has seen; 0 if none answered. */
   readonly term: number;
 }
 
-/** Status of those of `addresses` that answer in time; the others have no say. */
+/** Returns the status of the nodes that answer in time; the others are left out. */
 export async function askNodes(
   dialer: PeerDialer,
   addresses: readonly string[],
@@ -59,7 +59,7 @@ export async function askNodes(
   return answers.filter((answer) => answer !== undefined);
 }
 
-/** What all of them together say against a master. */
+/** What the answers together say against this master. */
 export function judgeAll(asked: readonly Asked[], own: OwnHistory): Verdict {
   const objections = asked.map(({ address, status }) => judge(address, status, own));
   return {
@@ -68,12 +68,15 @@ export function judgeAll(asked: readonly Asked[], own: OwnHistory): Verdict {
   };
 }
 
-/** Whether what a node says of terms and records counts for this one. */
+/** Whether the terms and records of a node concern this one. */
 function hasASay(asked: Asked, own: OwnHistory): boolean {
   return asked.status.logId === own.logId && whyDisbelieved(asked, own) === undefined;
 }
 
-/** Pure: why the term that a node of this log has seen is not believed, naming the node; undefined: it is. */
+/**
+ * Pure: why the term that a node of this log has seen is not believed, naming the
+ * node; undefined if it is believed.
+ */
 export function whyDisbelieved(
   asked: Asked,
   own: { readonly logId: string; readonly term: number },
@@ -94,7 +97,7 @@ export function judge(address: string, status: NodeStatus, own: OwnHistory): str
   }
   if (status.term > ownTerm)
     return `replica ${address} has seen term ${status.term}, this master's is ${ownTerm}`;
-  // Ahead in a lower term is a tail that this master's term has left behind.
+  // Records beyond ours in a lower term are a diverged tail, which this master's term has superseded.
   if (endOf(status) > own.position.lsn && termOf(status.position.epoch) === ownTerm) {
     return `replica ${address} is at ${theirs}, ahead of this master's ${ours}: its data would be lost`;
   }
@@ -104,7 +107,7 @@ export function judge(address: string, status: NodeStatus, own: OwnHistory): str
   return undefined;
 }
 
-/** The last record a node holds: a delayed replica has more than it has applied. */
+/** The last record that a node has: a delayed replica has more than it has applied. */
 export function endOf(status: NodeStatus): Lsn {
   return Math.max(status.position.lsn, status.durableLsn) as Lsn;
 }
@@ -118,8 +121,9 @@ export function termSeenBy({ status }: Asked): number {
 }
 
 /**
- * Whom a master that is over may follow: the node that leads this log in the
- * highest term above its own, and asked of replicas, whom they follow in one.
+ * The node that a fenced master may follow: the one that leads this log in the
+ * highest term above its own. If no answer is from such a node, the nodes that those
+ * with a higher term follow are asked.
  */
 export async function findLeader(
   asked: readonly Asked[],

@@ -1,4 +1,4 @@
-/** Puts together what a node says of itself. Pure. */
+/** Composes the status of a node. Pure. */
 
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
@@ -26,7 +26,7 @@ export interface StatusParts {
   readonly progress: RecoveryProgress;
   readonly promotions: number;
   readonly integrity: IntegrityStatus & ScrubStatus;
-  /** Why a master's state is being recovered while it runs; empty: it is not. */
+  /** Why the state of a master is being rebuilt; empty if it is not. */
   readonly doubt: string;
   readonly isDraining: boolean;
   readonly watch: WatchStatus;
@@ -39,7 +39,7 @@ export function buildStatus(parts: StatusParts): NodeStatus {
   const { host, engine, role } = parts;
   const manifest = host?.directory.manifest;
   const { state, reasons, isReady } = judge(parts);
-  // While it loads an engine may be there already, without its log.
+  // During recovery there may be an engine whose log is not open yet.
   const log = role === undefined ? undefined : engine?.log;
   return {
     nodeId: manifest?.nodeId ?? '',

@@ -21,7 +21,7 @@ export function clockStatusOf({ logClock }: Engine): ClockStatus {
   };
 }
 
-/** A reason for Status; undefined where the clocks agree well enough. */
+/** A reason for Status; undefined if the clocks agree well enough. */
 export function describeClockOffset({ aheadMs }: ClockStatus): string | undefined {
   if (Math.abs(aheadMs) <= CLOCK_OFFSET_MAX_MS) return undefined;
   return `${describeAhead(aheadMs)}: check the wall clock (date -u), then see: walnut clock`;

@@ -1,12 +1,11 @@
 /**
- * How a master that heard of a higher term leads again where nobody leads that
- * one: it was granted to a node whose promotion came to nothing
- * (docs/adr/0008-failover.md). Nobody needs to guess: it asks every node that it
- * knows, and goes on only where all of them answer, none of them holds a record
- * that is not here, and all grant it a term above every one seen. Whoever was
- * granted the higher term is among them: it leads already and says so, or has
- * now seen a term that keeps it from leading its own. Anything else is left to
- * an operator.
+ * Lets a fenced master lead again if nobody leads the higher term that it heard of,
+ * because that term was granted to a node whose promotion failed
+ * (docs/adr/0008-failover.md). It asks every node that it knows, and leads only if
+ * all of them answer, none has a record that is not here, and all grant it a term
+ * above every term seen. The node that was granted the higher term is one of them:
+ * either it leads and says so, or it has now seen a term that keeps it from leading
+ * its own. Everything else is left to an operator.
  */
 import type { EngineHost } from '#engine/engine-host.ts';
 import type { Position } from '#model/position.ts';
@@ -18,11 +17,14 @@ import type { NodeOptions } from '#node/node-options.ts';
 import { type Candidate, claimantsOf, claimTerm, highestTold, refusalOf, votersOf } from '#node/promotion.ts';
 import { OWN_TERMS } from '#node/term-source.ts';
 
-/** Between two claims that came to nothing: each uses up a term. */
+/** Between two claims that failed, because each uses up a term. */
 const CLAIM_AGAIN_MS_MIN = 2_000;
 const CLAIM_AGAIN_MS_MAX = 60_000;
 
-/** Whether a record is in the history of the node that wants to lead, or in one that its own term left behind. */
+/**
+ * Whether a record is in the history of the node that wants to lead, or in one that
+ * its own term superseded.
+ */
 export type Holds = (position: Position) => boolean;
 
 /** The node that may lead again. */
@@ -32,7 +34,7 @@ export interface Returning {
   readonly ownAddress: string;
   /** Aborts when the node stops. */
   readonly stopSignal: AbortSignal;
-  /** Makes it the master of `term`; `known`: who is told besides. */
+  /** Makes it the master of `term`; `known`: nodes that are told besides those in MANIFEST. */
   lead(term: number, known: readonly string[]): Promise<void>;
 }
 
@@ -40,14 +42,17 @@ export class Comeback {
   readonly #keeper: Returning;
   #waitMs = CLAIM_AGAIN_MS_MIN;
   #nextClaimMs = Number.NEGATIVE_INFINITY;
-  /** Why the last claim came to nothing; empty: none did. */
+  /** Why the last claim failed; empty if none did. */
   #refusal = '';
 
   constructor(keeper: Returning) {
     this.#keeper = keeper;
   }
 
-  /** `asked`: what everyone who answered has just said. Tells `role` what speaks against it. Within `exclusively`. */
+  /**
+   * `asked`: the answers of all nodes that were asked just now. Notes on `role` what
+   * speaks against leading. Within `exclusively`.
+   */
   async attempt(role: MasterRole, asked: readonly Asked[]): Promise<void> {
     const { host, options } = this.#keeper;
     const { manifest, engine } = host;
@@ -80,12 +85,12 @@ export class Comeback {
       refusalOf(own, term, claimed) ??
       (stranger === undefined ? undefined : `${stranger.address} holds a record that is not here`);
     if (signal.aborted) return;
-    // Whatever comes of it: the commit may fail, too.
+    // Set whatever the outcome is, because the commit may fail too.
     this.#nextClaimMs = clock.monotonicMs() + this.#waitMs;
     this.#waitMs = Math.min(this.#waitMs * 2, CLAIM_AGAIN_MS_MAX);
     this.#refusal = refusal ?? '';
     role.noteObstacle(this.#refusal);
-    // Another master may have pushed to this one since it asked.
+    // Another master may have pushed to this one meanwhile.
     if (refusal !== undefined || !role.mayLeadAgain) return;
     logger.warn({ term }, 'nobody leads the higher term that was seen: leading again above it');
     await this.#keeper.lead(term, []);
@@ -94,9 +99,10 @@ export class Comeback {
 }
 
 /**
- * Pure: why this node cannot be sure that nobody leads, or would lose what another
- * has; undefined: nothing. `others`: addresses that must answer; `known`: nodes that
- * must, wherever that is, for a name may have come to lead to another one.
+ * Pure: why this node cannot be sure that nobody leads, or would lose records of
+ * another node; undefined if nothing speaks against leading. `others`: addresses
+ * that must answer. `known`: nodes that must answer at whatever address, because a
+ * name may lead to another node now.
  */
 export function obstacleTo(
   own: Candidate,
@@ -113,7 +119,7 @@ export function obstacleTo(
     if (disbelieved !== undefined) return disbelieved;
     const { status } = answer;
     if (status.state === 'loading') return `${address} is loading`;
-    // One without this log can neither lead it nor lose anything of it.
+    // A node without this log cannot lead it and has no records of it.
     if (status.logId !== own.logId) continue;
     const isBeyond = termOf(status.position.epoch) >= termOf(own.tail.epoch) && endOf(status) > own.tail.lsn;
     if (isBeyond || !holds(status.position))

@@ -1,7 +1,7 @@
 /**
- * The digest at one exact position, so that nodes can be compared while all of
- * them go on: looked up among the last states, or waited for. Answers on a node
- * whose reads are refused too: it is for those who look into that.
+ * The digest at one exact position, so that nodes can be compared while all of them
+ * go on: it is looked up among the last states, or waited for. A node whose reads
+ * are refused answers it too, because it is needed to find out why.
  */
 import { DIGESTS_KEPT } from '#engine/digest-window.ts';
 import type { Engine } from '#engine/engine.ts';
@@ -10,7 +10,7 @@ import { checkCaller, unavailable, WalnutError } from '#model/errors.ts';
 import { formatPosition, type Lsn, type Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 
-/** How often a wait looks whether the engine was replaced. */
+/** How often a wait checks whether the engine was replaced. */
 const RECHECK_MS = 250;
 
 export interface DigestWait {
@@ -20,9 +20,9 @@ export interface DigestWait {
 }
 
 /**
- * Throws `discarded_history` where the record at that LSN is another one here,
- * `out_of_range` where the state is too long ago, `unavailable` where it is not
- * reached within `waitMs`. `engine`: the one of the moment; it may throw.
+ * Throws `discarded_history` if the record at that LSN is a different one here,
+ * `out_of_range` if the state is too old, `unavailable` if it is not reached within
+ * `waitMs`. `engine`: returns the current engine, and may throw.
  */
 export async function digestAt(
   engine: () => Engine,
@@ -42,12 +42,12 @@ export async function digestAt(
     const sliceEndMs = clock.monotonicMs() + leftMs;
     const wanted = Math.max(position.lsn, now.applied.lsn + 1) as Lsn;
     if (await now.waitApplied(wanted, leftMs, signal)) continue;
-    // An engine that is being replaced refuses to wait at once.
+    // An engine that is being replaced does not wait, so wait here.
     await clock.sleep(Math.max(0, sliceEndMs - clock.monotonicMs()), signal);
   }
 }
 
-/** Whether the record of that LSN is applied; throws where it is another record. */
+/** Whether the record at that LSN is applied; throws if it is a different record. */
 function isReached(engine: Engine, { epoch, lsn }: Position): boolean {
   const { applied, epochs } = engine;
   const isApplied = lsn <= applied.lsn;

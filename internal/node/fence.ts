@@ -1,7 +1,7 @@
 /**
- * Why a master takes no writes any more, what keeps it from leading again, and
- * what other nodes said of terms. A term that was seen is persisted, where the
- * disk has room.
+ * Why a master takes no writes any more, what keeps it from leading again, and which
+ * terms other nodes stated. A term that was seen is persisted as soon as the disk
+ * has room.
  */
 
 import type { EngineHost } from '#engine/engine-host.ts';
@@ -23,17 +23,17 @@ export interface FenceOptions {
 
 export class Fence {
   readonly #options: FenceOptions;
-  /** Why writes are refused; empty: they are taken. */
+  /** Why writes are refused; empty if they are not. */
   #why = '';
-  /** What keeps a master that is over from leading again, where nobody leads; empty: not known, or somebody does. */
+  /** What keeps a fenced master from leading again; empty if that is not known, or if another node leads. */
   #obstacle = '';
-  /** Which command helps; empty: somebody leads, or nothing is known. */
+  /** Which command helps; empty if another node leads, or nothing is known. */
   #advice = '';
-  /** Not where another master pushes to this one, nor where it may have handed over without knowing it. */
+  /** False once another master pushed to this one, or this one may have handed over without knowing it. */
   #mayLeadAgain = true;
   /** By address: why the term that a node states is not believed. */
   readonly #disbelieved: RecentNotes<string>;
-  /** A term that was seen and is not in MANIFEST yet; 0: none. */
+  /** A term that was seen and is not in MANIFEST yet; 0 if there is none. */
   #unsavedTerm = 0;
 
   constructor(options: FenceOptions) {
@@ -41,7 +41,7 @@ export class Fence {
     this.#disbelieved = new RecentNotes(options.clock);
   }
 
-  /** Why writes are refused; empty: they are taken. */
+  /** Why writes are refused; empty if they are not. */
   get why(): string {
     return this.#why;
   }
@@ -54,7 +54,7 @@ export class Fence {
     return this.#mayLeadAgain;
   }
 
-  /** For Status; empty where nothing is the matter. */
+  /** For Status; empty if there is no problem. */
   get reasons(): string[] {
     if (!this.isUp)
       return this.#disbelieved.list().map(([address, why]) => `${address} refuses to follow: ${why}`);
@@ -65,23 +65,23 @@ export class Fence {
     return reasons;
   }
 
-  /** What the replicas say at a start speaks against this master. */
+  /** Fences this master because of what the replicas said at its start. */
   object(why: string): void {
     this.#why = why;
     this.#options.logger.error({ why }, 'read only: this master may be behind');
   }
 
-  /** Which command helps; empty: none is needed. */
+  /** `advice`: which command helps; empty if none is needed. */
   noteAdvice(advice: string): void {
     this.#advice = advice;
   }
 
-  /** What speaks against leading again in a term that nobody leads. */
+  /** `obstacle`: what speaks against leading again. */
   noteObstacle(obstacle: string): void {
     this.#obstacle = obstacle;
   }
 
-  /** It never leads again by itself: another one pushes to it, or may have been handed its role. */
+  /** Keeps this master from leading again by itself: another one pushes to it, or may lead instead. */
   resign(): void {
     this.#mayLeadAgain = false;
     this.#obstacle = '';
@@ -98,10 +98,13 @@ export class Fence {
     }
   }
 
-  /** Another node leads a higher term, or this one: no more writes, whatever happens. */
+  /**
+   * Fences this master because another node leads a higher term, or the same term. It
+   * takes no writes after that.
+   */
   raise(term: number): void {
     if (this.isUp) return;
-    // What was known before the other one was met: everyone is asked again at once.
+    // The advice was given before the other node was known, so everyone is asked again.
     this.#advice = '';
     const ownTerm = this.#options.ownTerm();
     this.#why =
@@ -113,7 +116,7 @@ export class Fence {
     void this.save();
   }
 
-  /** A full disk is no failure: the fence holds in memory, and the term is saved when there is space. */
+  /** A full disk is no failure: the fence stands in memory, and the term is saved when there is space. */
   async save(): Promise<void> {
     const { host, logger, onFatal } = this.#options;
     if (this.#unsavedTerm === 0) return;

@@ -1,18 +1,21 @@
 /**
- * Which node holds the most of a log: that one is promoted where nobody leads.
- * Every node that asks the same others names the same one. Pure.
+ * Which node has the most records of a log: that one should be promoted if nobody
+ * leads. Every node that asks the same others names the same one. Pure.
  */
 import { type Position, termOf } from '#model/position.ts';
 import { type Asked, endOf } from '#node/ask-replicas.ts';
 import type { Self } from '#node/self.ts';
 
-/** A node and the last record that it holds. */
+/** A node and its last record. */
 export interface Furthest {
   readonly address: string;
   readonly end: Position;
 }
 
-/** By term, then by records, then by address: every node names the same. Undefined where nobody holds a record. */
+/**
+ * Compares by term, then by records, then by address, so that every node names the
+ * same one. Undefined if no node has a record.
+ */
 export function furthest(self: Self, others: readonly Asked[]): Furthest | undefined {
   let best: Furthest | undefined =
     self.logId === '' || self.tail.lsn === 0 ? undefined : { address: self.address, end: self.tail };
@@ -41,7 +44,7 @@ export function logsOf(nodes: readonly Asked[]): string[] {
   return [...new Set(nodes.map(({ status }) => status.logId))].sort();
 }
 
-/** The condition under which another node may be promoted: that the one followed is not only silent. */
+/** The condition under which another node may be promoted: the master is gone, not only silent. */
 export function ifGone({ upstream }: Self, asked: readonly Asked[]): string {
   const isSilent = upstream !== '' && !asked.some(({ address }) => address === upstream);
   return isSilent ? ` (${upstream} does not answer: if it is gone)` : '';

@@ -2,11 +2,11 @@
  * The planned failover, as the master runs it (docs/adr/0008-failover.md):
  *
  * 1. ask the replica whether it could lead; 2. take no more writes; 3. wait until
- * the replica has the last record on its disk; 4. ask again, now by that record.
- * Until here any failure ends with this node taking writes again.
- * 5. Commit to MANIFEST that this node follows the other one in the next term.
- * From here on it takes no writes in its old term, whatever happens: nobody needs
- * to guess. 6. Tell the replica to lead, until it has or refuses for good.
+ * the replica has the last record on its disk; 4. ask again, now with that record.
+ * If a step up to here fails, this node takes writes again. 5. Commit to MANIFEST
+ * that this node follows the other one in the next term: after that it takes no
+ * writes in its old term, whatever happens. 6. Tell the replica to lead, until it
+ * does or refuses for good.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -24,13 +24,13 @@ import type { PeerLink } from '#replication/peer-link.ts';
 
 export const FAILOVER_TIMEOUT_MS_DEFAULT = 10_000;
 const CALL_TIMEOUT_MS = 2_000;
-/** How often the replica's progress is looked at. */
+/** How often the progress of the replica is checked. */
 const LOOK_MS = 5;
 /** Between two tries to tell the replica to lead. */
 const RETRY_MS = 100;
-/** Once committed, it is told for at least so long before the answer is "not known yet". */
+/** After the commit, the replica is told for at least this long before the outcome is `unknown`. */
 const INSIST_MS_MIN = 3_000;
-/** What the replica is asked before writes stop: not by which record. */
+/** Sent with the first question, which does not depend on the last record. */
 const ANY_TAIL: ChainPoint = { epoch: 0, lsn: 0 as ChainPoint['lsn'], crc: 0 };
 
 /** `led`: the replica leads; `refused`: it never will in this term; `unknown`: it does not answer. */
@@ -45,7 +45,7 @@ export interface Ceding {
   readonly host: EngineHost;
   /** Aborts when the node stops. */
   readonly stopSignal: AbortSignal;
-  /** The point of no return: from here on this node follows whom it names. */
+  /** The commit: from here on this node follows the node that `handover` names. */
   cede(handover: PendingHandover): Promise<void>;
 }
 
@@ -59,8 +59,9 @@ export interface Handover {
 }
 
 /**
- * Runs steps 1 to 6. Rejects where the failover was aborted before step 5: then
- * `role` takes writes again. Afterwards the caller makes the outcome true here.
+ * Runs steps 1 to 6. Rejects if the failover was aborted before step 5: then `role`
+ * takes writes again. After that the caller changes the role of this node by the
+ * outcome.
  */
 export async function handOver(
   keeper: Ceding,
@@ -103,13 +104,13 @@ export async function handOver(
 
 interface Target {
   readonly to: string;
-  /** Who is to lead; undefined: committed by version 0.1, which knew the address only. */
+  /** The node that is to lead; undefined: committed by version 0.1, which knew the address only. */
   readonly nodeId?: string | undefined;
   readonly term: number;
   readonly tail: ChainPoint;
 }
 
-/** Returns whether the replica says who it is, so that a word to lead is taken by nobody else. */
+/** Returns true if the replica says which node it is, so that no other node takes the call to lead. */
 async function check(keeper: Ceding, link: PeerLink, target: Target): Promise<boolean> {
   const answer = await callFor(keeper, link, target, true);
   if (!answer.isAccepted)
@@ -117,7 +118,7 @@ async function check(keeper: Ceding, link: PeerLink, target: Target): Promise<bo
   return answer.nodeId !== undefined;
 }
 
-/** What the replica that is meant answers. Throws where another node stands at its address. */
+/** Returns the answer of the replica that is meant. Throws if another node answers at its address. */
 async function callFor(
   keeper: Ceding,
   link: PeerLink,
@@ -136,7 +137,7 @@ async function callFor(
   }
 }
 
-/** A node of version 0.1 leads whomever the word is meant for: who stands there is asked before. */
+/** Asks which node is at the address, because a node of version 0.1 leads whichever node is meant. */
 async function meet(keeper: Ceding, link: PeerLink, { to, nodeId }: Target): Promise<void> {
   if (nodeId === undefined) return;
   const status = await link.status({ timeoutMs: CALL_TIMEOUT_MS, signal: keeper.stopSignal });
@@ -156,7 +157,7 @@ async function untilLevel(
   deadlineMs: number,
 ): Promise<ChainPoint> {
   const { clock } = keeper.options;
-  // Nothing is appended any more: what is on its way now is the end.
+  // Nothing is appended any more, so that this is the last record.
   const { tail } = engine.log;
   const leftMs = (): number => deadlineMs - clock.monotonicMs();
   const waiting = new AbortController();
@@ -187,7 +188,10 @@ async function untilLevel(
   }
 }
 
-/** Tells the replica to lead until it says that it does, or that it never will. `isMet`: it has just said who it is. */
+/**
+ * Tells the replica to lead until it says that it does, or that it never will.
+ * `isMet`: it has just said which node it is.
+ */
 export async function tell(
   keeper: Ceding,
   link: PeerLink,

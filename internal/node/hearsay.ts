@@ -1,8 +1,8 @@
 /**
- * Where a registration says that its node is, before that node was found there.
- * An address that nobody has answered at is not remembered, and keeps a master
- * that is over from leading again only as long as its node goes on registering:
- * one that follows tries again every second, a made-up one does not exist.
+ * Addresses that registrations state, until the node is found there. An address at
+ * which nobody has answered is not remembered. It keeps a fenced master from leading
+ * again only as long as its node goes on registering: a real replica tries every
+ * second, a made-up one stops.
  */
 import { WalnutError } from '#model/errors.ts';
 import type { NodeAddress } from '#model/replication.ts';
@@ -12,26 +12,29 @@ import type { ReplicaList } from '#node/replica-list.ts';
 import type { ReplicaBook } from '#replication/replica-book.ts';
 
 const ASK_TIMEOUT_MS = 1_000;
-/** How often nodes are looked for again where registrations say that they are. */
+/** How often nodes are looked for again at the addresses that their registrations state. */
 const CONFIRM_MS = 2_000;
-/** How long a registration counts whose node does not answer at its address. */
+/** How long a registration counts if its node does not answer at the address. */
 const HEARSAY_MS = 15_000;
-/** Addresses kept at a time. */
+/** Most addresses kept at a time. */
 const HEARSAY_MAX = 256;
 
 export class Hearsay {
   readonly #options: NodeOptions;
   readonly #list: ReplicaList;
   readonly #isLive: (address: string) => boolean;
-  /** Of this node. */
+  /** The id of this node. */
   readonly #nodeId: string;
   readonly #signal: AbortSignal;
-  /** By node id: where its last registration says that it is, and when that came, monotonic. */
+  /** By node id: the address that its last registration states, and when that came, monotonic. */
   readonly #heard = new Map<string, NodeAddress & { readonly atMs: number }>();
   #confirmedMs = Number.NEGATIVE_INFINITY;
   #confirming: Promise<void> | undefined;
 
-  /** `isLive`: whether somebody takes pushes at an address. `nodeId`: this node's. `signal`: the master ends, nobody is asked any more. */
+  /**
+   * `isLive`: whether a replica takes pushes at an address. `nodeId`: that of this
+   * node. `signal`: aborts when the master ends.
+   */
   constructor(
     options: NodeOptions,
     list: ReplicaList,
@@ -46,7 +49,7 @@ export class Hearsay {
     this.#signal = signal;
   }
 
-  /** The list of replicas, to which nothing is added by hearsay. */
+  /** The list of replicas; addresses by hearsay are not added to it. */
   get book(): ReplicaBook {
     const list = this.#list;
     return {
@@ -59,14 +62,14 @@ export class Hearsay {
     };
   }
 
-  /** Everyone who may hold newer history, those included of whom only a registration told of late. */
+  /** Addresses of all nodes that may have newer history, those by hearsay included. */
   get others(): string[] {
     this.#forgetOld();
     const named = [...this.#heard.values()].map(({ address }) => address);
     return [...new Set([...this.#list.known(), ...named])];
   }
 
-  /** Which nodes are, or say that they are, at those addresses, as far as known. */
+  /** Which nodes are at those addresses, as far as they are known or say so. */
   get nodes(): NodeAddress[] {
     this.#forgetOld();
     const known = this.#list.known();
@@ -74,7 +77,7 @@ export class Hearsay {
     return [...listed, ...this.#heard.values()];
   }
 
-  /** Where the address of a node is new, it is hearsay until that node answers there. */
+  /** Keeps an address that is new for its node as hearsay until that node answers there. */
   async #meet(node: NodeAddress): Promise<void> {
     const isSame = (one: NodeAddress): boolean => one.nodeId === node.nodeId && one.address === node.address;
     if (this.#list.group().nodes.some(isSame) || this.#list.removedAs(node) !== undefined) return;
@@ -92,7 +95,7 @@ export class Hearsay {
     throw new WalnutError('already_exists', describeOwner(node, status, this.#nodeId));
   }
 
-  /** Asks again now and then for those that did not answer. Nobody waits for it. */
+  /** Asks again, from time to time, for nodes that did not answer. Does not wait for them. */
   tick(): void {
     const nowMs = this.#options.clock.monotonicMs();
     if (this.#heard.size === 0 || this.#confirming !== undefined || nowMs - this.#confirmedMs < CONFIRM_MS)
@@ -103,7 +106,7 @@ export class Hearsay {
     });
   }
 
-  /** Resolves when nobody is asked any more. */
+  /** Resolves when no call is under way. */
   async idle(): Promise<void> {
     await this.#confirming;
   }
@@ -120,7 +123,10 @@ export class Hearsay {
     );
   }
 
-  /** Asks who is at the address. Where it is that node, its address is hearsay no more; undefined: nobody answers. */
+  /**
+   * Asks which node is at the address; if it is the expected one, the address is
+   * hearsay no more. Undefined if nobody answers.
+   */
   async #confirm(node: NodeAddress): Promise<NodeStatus | undefined> {
     const link = this.#options.dialer.dial(node.address);
     try {

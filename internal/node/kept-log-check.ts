@@ -1,10 +1,16 @@
-/** Reads the log that is kept for replicas once, in the background: damage there is an alarm, and no failure. */
+/**
+ * Reads the log that is kept for replicas once, in the background: damage there is
+ * an alarm, not a failure.
+ */
 
 import type { Logger } from '#platform/logger.ts';
 import { messageOf } from '#platform/thrown.ts';
 import type { Log } from '#wal/log.ts';
 
-/** Resolves with what is wrong, and with the LSN where that is known; undefined: nothing, or the node stops. */
+/**
+ * Resolves with what is wrong, and with the LSN if that is known; undefined if
+ * nothing is, or if the node stops.
+ */
 export async function checkKeptLog(
   log: Log,
   logger: Logger,

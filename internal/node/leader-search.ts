@@ -1,6 +1,6 @@
 /**
- * A fenced master asks the other nodes every two seconds who leads now, so that it
- * can follow that node by itself; where nobody leads, it may lead again.
+ * A fenced master asks the other nodes every two seconds which one leads now, so
+ * that it can follow that node by itself; if none leads, it may lead again.
  */
 import { termOf } from '#model/position.ts';
 import { adviceFor } from '#node/advice.ts';
@@ -18,16 +18,16 @@ export interface LeaderSearchParts {
   readonly others: () => readonly string[];
   /** Another node leads this log in a higher term. */
   readonly onLeader: (address: string, term: number) => void;
-  /** Nobody leads, as far as those say that answered. */
+  /** Nobody leads, according to those that answered. */
   readonly onNoLeader: (asked: readonly Asked[]) => void;
-  /** Which command helps; empty: none is needed. */
+  /** `advice`: which command helps; empty if none is needed. */
   readonly onAdvice: (advice: string) => void;
   readonly signal: AbortSignal;
 }
 
 export class LeaderSearch {
   readonly #parts: LeaderSearchParts;
-  /** Monotonic. */
+  /** Time of the last search, monotonic. */
   #searchedMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: LeaderSearchParts) {

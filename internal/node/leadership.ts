@@ -1,4 +1,4 @@
-/** Who leads: what operators ask of this node, and what other nodes tell it. */
+/** Changes of who leads: what operators ask of this node, and what other nodes tell it. */
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type {
   AnnounceAnswer,
@@ -31,7 +31,7 @@ import { OWN_TERMS } from '#node/term-source.ts';
 import { assert } from '#platform/assert.ts';
 import { checkMeant, meansNobody } from '#replication/ack-owner.ts';
 
-/** A delayed replica applies all it holds while no writes are taken: a second's work, at most. */
+/** A delayed replica applies all its waiting records while no writes are taken: about a second's work. */
 const LATE_RECORDS_MAX = 100_000;
 
 export class Leadership {
@@ -52,11 +52,11 @@ export class Leadership {
     const role = keeper.current;
     const { engine } = host;
     if (role === undefined) throw unavailable('this node is loading: see walnut status');
-    // Forced, it asks all the same: it may be a master that others have left behind.
+    // A forced promotion asks the others all the same: this may be a master that they have left behind.
     if (role.kind === 'master' && role.isTakingWrites && !isForced) return this.#asItIs();
     const doubt = role.kind === 'replica' ? role.doubt : '';
     if (doubt !== '') {
-      // What is in memory becomes the group's state: even force waits until it is rebuilt.
+      // The state in memory becomes that of the group, so even a forced promotion waits until it is rebuilt.
       if (role.state === 'loading') throw unavailable(`the state here is being rebuilt: ${doubt}`);
       if (!isForced) throw new WalnutError('failed_precondition', `the state here is in doubt: ${doubt}`);
     }
@@ -84,14 +84,14 @@ export class Leadership {
     return this.#lead(isForced, manifest.upstream === '' ? [] : [manifest.upstream]);
   }
 
-  /** It is the master already. */
+  /** The answer of a node that is the master already. */
   #asItIs(): PromoteAnswer {
     const { engine } = this.#keeper.host;
     assert(engine !== undefined, 'a master has an engine');
     return { term: this.#ownTerm, position: engine.position, isPromoted: false };
   }
 
-  /** Asks everyone, claims a term and leads it. `upstream`: the old master. */
+  /** Asks every node, claims a term and leads it. `upstream`: the old master. */
   async #lead(isForced: boolean, upstream: readonly string[]): Promise<PromoteAnswer> {
     const keeper = this.#keeper;
     const { host, options } = keeper;
@@ -114,7 +114,7 @@ export class Leadership {
     const isMaster = keeper.current?.kind === 'master' && keeper.current.isTakingWrites;
     if (isMaster && objection === undefined) return this.#asItIs();
     const term = await (options.terms ?? OWN_TERMS).next(highestTold(candidate, asked));
-    // From an old master too that is up: it may be about to lead again.
+    // The old master is asked too if it answers, because it may be about to lead again.
     const reachable = everyone.filter(
       (address) => siblings.includes(address) || asked.some((one) => one.address === address),
     );
@@ -128,7 +128,10 @@ export class Leadership {
     return { term, position: host.engine?.position ?? engine.position, isPromoted: true };
   }
 
-  /** A replica that a wrong master has quarantined leads once that one takes no writes any more. */
+  /**
+   * Why a quarantined replica cannot lead yet: the wrong master still takes writes.
+   * Undefined if it does not.
+   */
   #whyQuarantined(asked: readonly Asked[]): string | undefined {
     const { host, ownAddress } = this.#keeper;
     const { quarantine, upstream } = host.manifest;
@@ -142,9 +145,9 @@ export class Leadership {
   }
 
   /**
-   * Hands over to the replica at `to`. Throws `failed_precondition` or
-   * `unavailable` where that was aborted and this node takes writes again; where
-   * the end is not known, `unavailable` too, and it takes none.
+   * Hands over to the replica at `to`. Throws `failed_precondition` or `unavailable`
+   * if the failover was aborted and this node takes writes again; throws `unavailable`
+   * if the outcome is unknown, and then this node takes none.
    */
   failover(to: string, timeoutMs: number): Promise<FailoverAnswer> {
     return this.#keeper.exclusively('a failover', () => this.#failover(to, timeoutMs));
@@ -178,7 +181,7 @@ export class Leadership {
     );
   }
 
-  /** It never leads that term; this node leads the next one, as long as nobody else does. */
+  /** The replica never leads that term, so this node leads the next one, unless another node does. */
   async #takeBack({ to, term }: Handover, reason: string): Promise<never> {
     const keeper = this.#keeper;
     keeper.options.logger.warn({ to, term, reason }, 'failover refused: becoming the master again');
@@ -203,7 +206,7 @@ export class Leadership {
   async #takeOver(request: TakeOverRequest): Promise<TakeOverAnswer> {
     const keeper = this.#keeper;
     const { host } = keeper;
-    // MANIFEST decides: a full disk may keep the epoch's record waiting.
+    // MANIFEST decides, because the record of the epoch may have to wait for space.
     if (keeper.current?.kind === 'master' && host.manifest.promotedTo === request.term) {
       return { isAccepted: true, reason: '' };
     }
@@ -211,7 +214,7 @@ export class Leadership {
       const reason = this.#whyNotLead(request);
       if (request.isCheck) return { isAccepted: reason === undefined, reason: reason ?? '' };
       if (reason !== undefined) {
-        // Refused for good: the call may come again, late.
+        // The refusal is final, so the term is persisted: the same call may arrive again later.
         const isOurs = request.logId === host.manifest.logId;
         if (isOurs && whyNotBelieved(request.term, host.knownTerm) === undefined)
           await host.raiseTerm(request.term);
@@ -231,7 +234,7 @@ export class Leadership {
     const disbelieved = whyNotBelieved(request.term, manifest.term);
     if (disbelieved !== undefined) return disbelieved;
     if (request.term <= manifest.term) return `it has seen term ${manifest.term}`;
-    // A stranger's word is no refusal of the master's: that one may say the same in a moment.
+    // Throws instead of refusing, because the real master may make the same call in a moment.
     if (current.upstreamNodeId !== '' && current.upstreamNodeId !== request.nodeId)
       throw new WalnutError('failed_precondition', `this replica follows node ${current.upstreamNodeId}`);
     if (request.replicaNodeId === undefined && current.upstreamNodeId === '')
@@ -259,7 +262,7 @@ export class Leadership {
     return termOf(this.#keeper.host.engine?.log.tail.epoch ?? 0);
   }
 
-  /** Another node is about to lead `term`: granted once, persisted before it is answered. */
+  /** Another node wants to lead `term`: it is granted once, and persisted before the answer. */
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
     const keeper = this.#keeper;
     const { host } = keeper;
@@ -286,7 +289,7 @@ export class Leadership {
       if (role?.kind === 'master' && role.isTakingWrites) return refuse('it is the master');
       await host.raiseTerm(request.term);
       if (role?.kind === 'replica') await role.settled();
-      // One that waits for space must not begin its epoch when there is some.
+      // A master that waits for space must not begin its epoch later.
       else if (role?.kind === 'master') role.fence(request.term);
       keeper.options.logger.warn({ term: request.term, node: request.nodeId }, 'granted a term');
       return { isGranted: true, hasNoVote: false, term: request.term, reason: '', tail: tail(), nodeId };

@@ -1,9 +1,9 @@
 /**
- * A replica whose master is silent, takes no writes or has quarantined it looks
- * for another by itself: it asks the node it follows, those it knows, and whom they follow.
- * Where one leads its log, it follows; where none does, Status says which
- * command helps. So nobody has to tell it, and a node that was told of a wrong
- * address finds back.
+ * A replica whose master is silent, takes no writes or has quarantined it looks for
+ * another one by itself: it asks the node that it follows, the nodes that it knows,
+ * and the nodes that those follow. If one leads its log, it follows that one; if
+ * none does, Status names the command that helps. So a replica finds a new master
+ * without being told, and recovers from a wrong address.
  */
 import type { EngineHost } from '#engine/engine-host.ts';
 import { termOf } from '#model/position.ts';
@@ -13,17 +13,17 @@ import type { NodeOptions } from '#node/node-options.ts';
 import type { ReplicaRole } from '#node/replica-role.ts';
 import type { Self } from '#node/self.ts';
 
-/** Between two looks: more and more, so that a quarantined replica costs its master next to nothing. */
+/** Between two rounds: growing, so that a quarantined replica costs its master little. */
 const LOOK_MS_MIN = 2_000;
 const LOOK_MS_MAX = 10_000;
-/** Addresses asked in one look. */
+/** Most addresses asked in one round. */
 const ASKED_MAX = 64;
 
 /** The replica that looks for a master. */
 export interface Searching {
   readonly options: NodeOptions;
   readonly host: EngineHost;
-  /** Everyone that MANIFEST and the configuration name. */
+  /** Addresses that MANIFEST and the configuration name. */
   readonly siblings: readonly string[];
   self(): Self;
   followFound(address: string, term: number): Promise<void>;
@@ -34,7 +34,7 @@ export class Lookout {
   readonly #role: ReplicaRole;
   readonly #abort = new AbortController();
   #running: Promise<void> | undefined;
-  /** The upstream's leadership that was weighed last, `node id:epoch`. */
+  /** The leadership of the upstream that was compared last, as `node id:epoch`. */
   #weighed = '';
 
   constructor(keeper: Searching, role: ReplicaRole) {
@@ -68,7 +68,7 @@ export class Lookout {
     }
   }
 
-  /** Linked, and to a master that takes writes. */
+  /** Whether it is linked to a master that takes writes. */
   async #isLed(): Promise<boolean> {
     if (!this.#role.isLinked) return false;
     const { upstream } = this.#keeper.host.manifest;
@@ -77,7 +77,7 @@ export class Lookout {
     return asked === undefined || (!this.#isOther(asked) && isLeading(asked.status));
   }
 
-  /** Whether another node answers where the master was registered with that pushes to this one. */
+  /** Whether another node answers at the address of the master that pushes to this one. */
   #isOther({ status }: Asked): boolean {
     const { isLinked, upstreamNodeId } = this.#role;
     return isLinked && upstreamNodeId !== '' && status.nodeId !== upstreamNodeId;
@@ -112,7 +112,7 @@ export class Lookout {
       return;
     }
     if (self.quarantine !== undefined && atUpstream !== undefined) this.#weigh(self, atUpstream);
-    // What the master is doing is not known then, only that it pushes: no reason to promote anyone.
+    // Then only the pushes of the master are known, not its state: no reason to promote anyone.
     const isOther = atUpstream !== undefined && this.#isOther(atUpstream);
     this.#role.noteAdvice(
       isOther ? describeMoved(this.#role.upstreamNodeId, self.upstream) : adviceFor(self, asked),
@@ -120,8 +120,8 @@ export class Lookout {
   }
 
   /**
-   * Another master, or another history of the same one, may hold all that is
-   * here. A master of a third log does not, but is the one to be named.
+   * Another master, or another history of the same one, may have all records that are
+   * here. A master of a third log has not, but then the quarantine must name that one.
    */
   #weigh({ quarantine, logId }: Self, { status }: Asked): void {
     const leadership = `${status.nodeId}:${status.position.epoch}`;

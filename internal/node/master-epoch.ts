@@ -1,7 +1,7 @@
 /**
  * The epoch that a master leads. Every start and every promotion begins one: its
- * record is durable before the first write of it. A full disk only delays that;
- * a failed disk rejects.
+ * record is durable before the first write in it. A full disk only delays that; a
+ * failed disk rejects.
  */
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
@@ -32,20 +32,26 @@ export class MasterEpoch {
     return this.#hasBegun;
   }
 
-  /** Whether this node was promoted to the highest term it knows of, and has no record of it yet. */
+  /** Whether this node was promoted to the highest term that it knows, and has no record of it yet. */
   get isPromoted(): boolean {
     const { host, engine } = this.#parts;
     const { term, promotedTo = 0 } = host.manifest;
     return promotedTo === term && term > termOf(engine.log.tail.epoch);
   }
 
-  /** The term that this node leads: MANIFEST decides, since the record of its epoch may have to wait for space. */
+  /**
+   * The term that this node leads: MANIFEST decides, because the record of the epoch
+   * may have to wait for space.
+   */
   get term(): number {
     const { host, engine } = this.#parts;
     return this.isPromoted ? host.manifest.term : termOf(engine.log.tail.epoch);
   }
 
-  /** Logs the epoch of this start or promotion, and limits that changed. Does nothing where there is no space. */
+  /**
+   * Logs the epoch of this start or promotion, and limits that changed. Does nothing
+   * if there is no space.
+   */
   async begin(): Promise<void> {
     const { engine, options, run } = this.#parts;
     const epoch = this.#next();
@@ -75,9 +81,9 @@ export class MasterEpoch {
   }
 
   /**
-   * Every start begins an epoch, after a clean stop too: the directory may have
-   * been copied meanwhile, and two histories must never share an epoch. Undefined
-   * where this process wrote the end of the log, in an epoch it began itself.
+   * Every start begins an epoch, after a clean stop too: the directory may have been
+   * copied meanwhile, and two histories must never share an epoch. Undefined if the
+   * last record is of an epoch that this process began.
    */
   #next(): Epoch | undefined {
     const { engine, host, options, run } = this.#parts;

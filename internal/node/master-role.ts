@@ -1,7 +1,7 @@
 /**
- * A node as a master: settles its epoch, takes writes, pushes to replicas, and
- * is the group's only expirer and evictor. Read only (fenced) where a replica
- * holds newer history or a higher term was seen.
+ * A node as a master: begins its epoch, takes writes, pushes to replicas, and alone
+ * expires and evicts in its group. It is fenced, and so read only, if a replica has
+ * newer history or a higher term was seen.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -32,7 +32,7 @@ import { objectionToStart } from '#node/start-objection.ts';
 import { describeShortage } from '#platform/shortage.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
 
-/** How often expired entries are looked for. */
+/** How often expired entries are deleted. */
 const TICK_MS = 100;
 /** How often a start that found the disk full tries again. */
 const NO_SPACE_RETRY_MS = 1_000;
@@ -41,9 +41,9 @@ const NO_SPACE_RETRY_MS = 1_000;
 export interface MasterSeat {
   /** What other nodes are told to register with; see `AnnounceRequest`. */
   readonly advertise: string;
-  /** This master is over, and another node leads its log in a higher term. */
+  /** This master is fenced, and another node leads its log in a higher term. */
   readonly onLeader: (address: string, term: number) => void;
-  /** This master is over, and by what the others said nobody leads in its place. */
+  /** This master is fenced, and nobody leads in its place, according to the others. */
   readonly onNoLeader: (asked: readonly Asked[]) => void;
   /** A replica begins to say that its state differs from the one here. */
   readonly onReplicaDiffers: () => void;
@@ -67,7 +67,7 @@ export class MasterRole {
   readonly #search: LeaderSearch;
   readonly #abort = new AbortController();
   readonly #fence: Fence;
-  /** Whom a failover under way hands over to; undefined: none is. */
+  /** The replica that a failover under way hands over to; undefined if there is none. */
   #pausedFor: string | undefined;
   #damage: string | undefined;
   #starting: Promise<void> | undefined;
@@ -136,8 +136,8 @@ export class MasterRole {
   }
 
   /**
-   * Asks the replicas, settles epoch and limits, and begins to serve writes where
-   * nothing speaks against it. `isAsked`: a promotion has just asked them.
+   * Asks the replicas, begins an epoch, logs the limits, and takes writes unless
+   * something speaks against it. `isAsked`: a promotion has just asked the replicas.
    */
   start(isAsked = false): Promise<void> {
     this.#starting = this.#start(isAsked);
@@ -175,22 +175,25 @@ export class MasterRole {
     return this.#group.members;
   }
 
-  /** Ends everything that this role does; the engine stays, and takes what was accepted to the disk. */
+  /** Ends everything that this role does. The engine stays, and writes what was accepted to the disk. */
   async stop(): Promise<void> {
     this.#abort.abort();
-    // Whoever started it is told of a failure.
+    // A failure is reported to the caller of `start`.
     await this.#starting?.catch(() => undefined);
     await this.#ticking;
     await this.#group.stop();
     await this.#verifying;
   }
 
-  /** Whether a client may write here now, space and replicas aside. */
+  /** Whether a client may write here now, apart from shortage of space or of replicas. */
   get isTakingWrites(): boolean {
     return !this.#fence.isUp && this.#epoch.hasBegun;
   }
 
-  /** A failover to `to` begins: writes are refused, nothing expires or is evicted, so that the log ends. */
+  /**
+   * A failover to `to` begins: writes are refused, and nothing expires or is evicted,
+   * so that the log ends.
+   */
   pauseWrites(to: string): void {
     this.#pausedFor = to;
   }
@@ -199,12 +202,15 @@ export class MasterRole {
     this.#pausedFor = undefined;
   }
 
-  /** Replicas sync what they have through `lsn` before they answer, until the time is over or the signal aborts. */
+  /**
+   * Makes replicas sync everything through `lsn` before they answer, until the time is
+   * over or the signal aborts.
+   */
   demandAcks(lsn: Lsn, timeoutMs: number, signal: AbortSignal): void {
     void this.acks.wait(lsn, Number.MAX_SAFE_INTEGER, timeoutMs, signal);
   }
 
-  /** One that was replaced, or may be behind, had everything when it wrote its newest record. */
+  /** A fenced master was up to date when it wrote its newest record. */
   get stalenessMs(): number {
     if (!this.#fence.isUp) return 0;
     return Math.max(0, this.#engine.logClock.nowMs() - this.#engine.lastTimestampMs);
@@ -227,7 +233,10 @@ export class MasterRole {
     return `${describeShortage(this.#engine.log.shortage ?? 'space')}: reads only until that is over`;
   }
 
-  /** Another node leads this very term: neither can be in the right, so both stop. It is remembered, to be asked. */
+  /**
+   * Another node leads this very term. Neither can know that it is the right one, so
+   * both stop. The other node is remembered, so that it is asked.
+   */
   async meetEqual(node: NodeAddress, term: number): Promise<void> {
     try {
       await this.#group.remember(node);
@@ -263,7 +272,7 @@ export class MasterRole {
     return this.#group.statuses;
   }
 
-  /** The way to write; throws where writes are refused. */
+  /** The way to write; throws if writes are refused. */
   writer(): Master {
     if (this.#fence.isUp)
       throw new WalnutError('failed_precondition', `this master is read only: ${this.#fence.why}`);
@@ -296,7 +305,7 @@ export class MasterRole {
     return this.#group.register(request, remoteAddress);
   }
 
-  /** Another master pushes to this one: only a higher term is news. */
+  /** Another master pushes to this one: only a higher term changes anything. */
   async refusePush(request: ReplicateRequest): Promise<ReplicateAnswer> {
     const { nodeId, logId, term: ownTerm } = this.#host.manifest;
     const isOurLog = request.logId === logId;
@@ -315,12 +324,12 @@ export class MasterRole {
     throw new WalnutError('failed_precondition', 'this node is a master and takes no pushes');
   }
 
-  /** Everyone who may hold newer history than this node, those included of whom only a registration told of late. */
+  /** Addresses of all nodes that may have newer history, those included that only registered lately. */
   get others(): string[] {
     return this.#group.others;
   }
 
-  /** Which nodes those are, as far as known: each by the address where it was last, or says that it is. */
+  /** Which nodes those are, as far as known, each by its last address. */
   get knownNodes(): NodeAddress[] {
     return this.#group.nodes;
   }
@@ -328,7 +337,7 @@ export class MasterRole {
   async #tick(): Promise<void> {
     const { clock, logger } = this.#options;
     const { signal } = this.#abort;
-    // A term may be granted in any wait: then the old one is not begun any more.
+    // A term may be granted during any wait: then the old epoch is not begun any more.
     const lacksEpoch = (): boolean => !this.#epoch.hasBegun && !this.#fence.isUp;
     try {
       while (!signal.aborted) {
@@ -341,7 +350,7 @@ export class MasterRole {
         else while (!signal.aborted && this.#mayTick && this.master.tick()) await clock.yield();
       }
     } catch (error) {
-      // Only a failed disk throws here, and that is told by `onFatal`.
+      // Only a failed disk throws here, and `onFatal` reports that.
       logger.error({ err: error }, 'expiry stopped');
     }
   }
@@ -356,12 +365,12 @@ export class MasterRole {
     if (damage?.lsn !== undefined) this.#engine.feed.noteDamage(damage.lsn as Lsn);
   }
 
-  /** Another node leads a higher term: no more writes, whatever happens. */
+  /** Another node leads a higher term: this one takes no writes after that. */
   fence(term: number): void {
     this.#fence.raise(term);
   }
 
-  /** Its disk failed at the commit by which it hands over `term`: whether it did is not known. */
+  /** The disk failed when `term` was committed to be handed over: it is not known whether it was. */
   abandon(term: number): void {
     this.#fence.resign();
     this.#fence.raise(term);

@@ -1,4 +1,4 @@
-/** Which replicas may follow a master, as its operator says: AddReplica and RemoveReplica. */
+/** Which replicas may follow a master, as its operator decides: AddReplica and RemoveReplica. */
 import { WalnutError } from '#model/errors.ts';
 import { lookAtReplica } from '#node/absent-replicas.ts';
 import type { ReplicaList } from '#node/replica-list.ts';
@@ -10,7 +10,7 @@ export interface MembershipOptions {
   readonly list: ReplicaList;
   readonly registry: ReplicaRegistry;
   readonly dialer: PeerDialer;
-  /** Of this node. */
+  /** The ids of this node. */
   readonly identity: () => { readonly nodeId: string; readonly logId: string };
   readonly signal: AbortSignal;
 }
@@ -22,7 +22,7 @@ export class Membership {
     this.#options = options;
   }
 
-  /** Returns what is wrong there as it looks now, and what to do; empty: nothing. */
+  /** Returns what is wrong at the address now, and what to do; empty if nothing is. */
   async add(address: string): Promise<string> {
     const { list, registry, dialer, identity, signal } = this.#options;
     const added = completeAddress(address, '');
@@ -31,7 +31,7 @@ export class Membership {
     return warning;
   }
 
-  /** Throws `not_found` where nobody is known by that address. */
+  /** Throws `not_found` if no node is known by that address. */
   async remove(address: string): Promise<void> {
     const { list, registry } = this.#options;
     const registered = registry.statuses().find((one) => one.address === address);
@@ -41,7 +41,7 @@ export class Membership {
     await registry.remove(address);
   }
 
-  /** Everyone who is known and does not take pushes. */
+  /** Addresses that are known and take no pushes. */
   absent(): string[] {
     const { list, registry } = this.#options;
     return list.known().filter((address) => !registry.isLiveAt(address));

@@ -1,8 +1,8 @@
 /**
- * Mends a log clock that is far from wall time (ADR 12): the log states what is
- * to be added to it. The clock itself goes on as it was, so it never goes back,
- * every deadline keeps the time it has left, digests stay what they are, and
- * replicas follow by the record.
+ * Mends a log clock that is far from wall time (ADR 12): the log states the
+ * difference. The clock itself goes on, so it never goes back, every deadline keeps
+ * the time that it has left, digests do not change, and replicas follow by the
+ * record.
  */
 import type { Engine } from '#engine/engine.ts';
 import { SAME_TIME_MS } from '#engine/log-clock.ts';
@@ -14,7 +14,10 @@ import type { MasterRole } from '#node/master-role.ts';
 import { describeDuration } from '#platform/duration.ts';
 import type { Logger } from '#platform/logger.ts';
 
-/** By so much the offset may have changed since the operator was shown it: a slew, and the time to read it. */
+/**
+ * The offset may have changed by this much since the operator saw it, because the
+ * clock is slewed and reading takes time.
+ */
 const EXPECTED_WITHIN_MS = 2_000;
 const DURABLE_TIMEOUT_MS = 10_000;
 
@@ -27,7 +30,7 @@ export async function mendClock(
   const clock = clockStatusOf(engine);
   const wallOffsetMs = clock.wallOffsetMs - clock.aheadMs;
   if (!shouldApply) return { clock, wallOffsetMs, isApplied: false, position: engine.position };
-  // Throws where this master may not write.
+  // Throws if this master may not write.
   role.writer();
   if (Math.abs(clock.aheadMs) <= SAME_TIME_MS) {
     throw refused(

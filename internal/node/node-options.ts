@@ -1,4 +1,4 @@
-/** What a node is built from: the seams, and configuration in plain units. */
+/** What a node is built from: clock, disk and the other seams, and its configuration in plain units. */
 import type { AsideState } from '#engine/aside-pruner.ts';
 import type { EvictionPolicy } from '#model/entry.ts';
 import type { FsyncPolicy } from '#model/fsync-policy.ts';
@@ -18,9 +18,9 @@ export interface NodeOptions {
   readonly logger: Logger;
   readonly dialer: PeerDialer;
   readonly version: string;
-  /** The binary's role: decides for a fresh directory only. */
+  /** The binary's role: it decides the role of a fresh directory only. */
   readonly role: Role;
-  /** `--force-role`: overrides what MANIFEST says; a master forced begins a new term. */
+  /** `--force-role`: overrides MANIFEST; a forced master begins a new term. */
   readonly forcedRole?: Role | undefined;
   /** `host:port` of the master; empty on a master. */
   readonly upstream: string;
@@ -34,7 +34,7 @@ export interface NodeOptions {
   readonly snapshotPendingBytesMax?: number | undefined;
   /** Bytes of frames kept in memory for replicas; default: 32 MiB. */
   readonly ringBytesMax?: number | undefined;
-  /** A master's limits; a replica has those that the log says. */
+  /** The limits of a master; a replica has those in the log. */
   readonly limits: {
     readonly entriesMax: number;
     readonly bytesMax: number;
@@ -52,23 +52,26 @@ export interface NodeOptions {
   readonly heartbeatMs: number;
   readonly maxLagMs: number;
   readonly serveStale: boolean;
-  /** A master refuses writes while fewer replicas than this take pushes; 0, the default: never. */
+  /** A master refuses writes while fewer replicas than this take pushes; default 0: it never does. */
   readonly minReplicasToWrite?: number | undefined;
-  /** Bytes a second at which snapshots go to replicas, all together; default: as fast as they take them. */
+  /** Bytes a second at which snapshots go to replicas, all together; default: as fast as they read. */
   readonly snapshotBytesPerSecond?: number | undefined;
-  /** Log kept for replicas that load a snapshot, at most; default: all they need. */
+  /** Most log kept for replicas that load a snapshot; default: all that they need. */
   readonly snapshotLogBytesMax?: number | undefined;
   /** `master.sync_interval`: silence after which a replica pulls. */
   readonly pullIntervalMs: number;
   /** `replication.apply_delay`: how long after its master a replica applies what it logs; 0, the default: at once. */
   readonly applyDelayMs?: number | undefined;
-  /** Where the terms come from that this node leads; default: it chooses them. */
+  /** Chooses the terms that this node leads; default: it chooses them itself. */
   readonly terms?: TermSource | undefined;
   readonly onFsync?: ((seconds: number) => void) | undefined;
-  /** `wal.aside_max_bytes`, `wal.aside_max_age`: what is kept of what was set aside; default: all of it. */
+  /** `wal.aside_max_bytes`, `wal.aside_max_age`: what `aside/` keeps; default: everything. */
   readonly asideBytesMax?: number | undefined;
   readonly asideAgeMaxMs?: number | undefined;
   readonly onAside?: ((state: AsideState) => void) | undefined;
-  /** The disk failed: nothing is acknowledged any more, and the process must exit 4 within a second. */
+  /**
+   * The disk failed: nothing is acknowledged any more, and the process must exit with
+   * code 4 within a second.
+   */
   readonly onFatal: (error: Error) => void;
 }

@@ -1,11 +1,9 @@
 /**
- * One node: a data directory, the engine on it, and the role it plays now. What
- * it does for others goes through three doors (`ports`), which are open from its
- * first moment; what it cannot do yet they refuse with a reason. Both binaries
- * start one of these.
- *
- * `start` throws `WalOpenError` where the directory cannot be used (exit 3);
- * afterwards `onFatal` tells a failed disk (exit 4).
+ * One node: a data directory, the engine on it, and its current role. Others use it
+ * through three doors (`ports`), which are open from the first moment and refuse,
+ * with a reason, what the node cannot do yet. Both binaries start one. `start`
+ * throws `WalOpenError` if the directory cannot be used (exit 3); later `onFatal`
+ * reports a failed disk (exit 4).
  */
 
 import { AsidePruner } from '#engine/aside-pruner.ts';
@@ -26,7 +24,7 @@ import { StateGuard } from '#node/state-guard.ts';
 import { assert } from '#platform/assert.ts';
 import { Watches } from '#watch/watches.ts';
 
-/** What one server fronts: `NodePorts`. */
+/** The ports that a server serves: `NodePorts`. */
 export interface NodeDoors {
   readonly keyValue: KeysDoor;
   readonly bulk: KeysDoor;
@@ -100,16 +98,18 @@ export class Node {
     return { keyValue, bulk: keyValue, replication, admin };
   }
 
-  /** Takes the data directory: nobody else can from here on. Throws `WalOpenError` where it cannot be had. */
+  /**
+   * Locks the data directory, so that no other process can use it. Throws
+   * `WalOpenError` if it cannot be locked.
+   */
   async lock(): Promise<void> {
     this.#host = await openHost(this.#options, (progress) => this.#recovery.note(progress));
   }
 
   /**
-   * Recovers the directory and takes up its role, locking it first where `lock`
-   * was not called. `advertise`: what a replica
-   * tells its master to push to, `host:port`, or `:port` for the address that
-   * the master sees.
+   * Recovers the directory and takes up its role; locks it first if `lock` was not
+   * called. `advertise`: the address that a replica tells its master to push to,
+   * `host:port`, or `:port` for the host that the master sees.
    */
   async start(advertise: string): Promise<void> {
     if (this.#host === undefined) await this.lock();
@@ -133,12 +133,12 @@ export class Node {
     this.#clockWatch.start();
   }
 
-  /** From now on not ready; reads and writes in flight finish. */
+  /** From now on the node is not ready; reads and writes under way finish. */
   beginDrain(): void {
     this.#isDraining = true;
   }
 
-  /** Stops following or pushing, syncs the log, marks a clean stop and frees the directory. */
+  /** Stops following or pushing, syncs the log, marks a clean stop and unlocks the directory. */
   async stop(): Promise<void> {
     this.#isDraining = true;
     this.#clockWatch.stop();

@@ -1,6 +1,6 @@
 /**
- * Takes the data directory and settles its identity and role. The binary and
- * its YAML decide the role of a fresh directory only; afterwards MANIFEST does,
+ * Opens the data directory and decides its identity and role. The binary and its
+ * configuration decide the role of a fresh directory only; later MANIFEST does,
  * unless `--force-role` overrides it.
  */
 
@@ -54,7 +54,7 @@ export async function openHost(
   );
 }
 
-/** A replica without a master to follow would wait for ever. */
+/** Throws for a replica without a master to follow, which would wait for ever. */
 function checkUpstream(directory: WalDirectory, options: NodeOptions): void {
   const { role, upstream } = manifestOf(directory);
   if (role !== 'replica' || options.upstream !== '' || upstream !== '') return;
@@ -90,11 +90,12 @@ async function settleRole(directory: WalDirectory, options: NodeOptions): Promis
   const manifest = manifestOf(directory);
   checkTerms(directory, forcedRole === 'master');
   if (forcedRole === 'master') {
-    // A forced master begins a new term, which fences whoever was master before.
+    // A forced master begins a new term, which fences the master before it.
     const logId = manifest.logId === '' ? options.random.id128() : manifest.logId;
     const term = await (options.terms ?? OWN_TERMS).next(manifest.term);
     logger.warn({ was: manifest.role, term }, '--force-role master: beginning a new term');
-    // Whoever was told to lead the term before must not be told again, should this node follow some day.
+    // A pending handover is dropped: the node that was told to lead must not be told again if this one
+    // follows some day.
     const role = { role: 'master', upstream: '', term, promotedTo: term, handover: undefined } as const;
     await amendManifest(directory, { ...role, logId, quarantine: null });
     return;
@@ -112,7 +113,7 @@ async function settleRole(directory: WalDirectory, options: NodeOptions): Promis
   );
 }
 
-/** A node with a term beyond the highest could lead no epoch, and persist no other. */
+/** Throws if the term is so high that this node could lead no epoch, and persist no higher term. */
 function checkTerms(directory: WalDirectory, isForced: boolean): void {
   const { term, promotedTo = 0 } = manifestOf(directory);
   const highest = Math.max(term, promotedTo);
@@ -125,8 +126,8 @@ function checkTerms(directory: WalDirectory, isForced: boolean): void {
 }
 
 /**
- * After a failover the configuration of a replica names the old master still.
- * It counts where an operator has changed it since the last start.
+ * After a failover the configuration of a replica still names the old master. It
+ * counts only if an operator has changed it since the last start.
  */
 async function settleUpstream(directory: WalDirectory, upstream: string): Promise<void> {
   const manifest = manifestOf(directory);
@@ -136,7 +137,10 @@ async function settleUpstream(directory: WalDirectory, upstream: string): Promis
   await amendManifest(directory, { upstream: follows, configuredUpstream: upstream, handover });
 }
 
-/** A node that an operator sends to another one tells only that one to lead: a third leads already. */
+/**
+ * Keeps a pending handover only if the operator names the node that it is for: any
+ * other node leads already.
+ */
 function handoverTo(upstream: string, manifest: Manifest): Manifest['handover'] {
   const handover = pendingHandoverOf(manifest);
   return handover?.to === upstream ? handover : undefined;

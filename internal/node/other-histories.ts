@@ -1,7 +1,8 @@
 /**
- * Nodes that belong to a master by its own list and hold another history than
- * it: it may be the wrong one of the two, and emptied by mistake. They are asked
- * what they hold, so that its Status says so and names the promotion that helps.
+ * Nodes that belong to this master by its own list and have another history: this
+ * may be the wrong master of the two, with a directory that was emptied by mistake.
+ * They are asked for their history, so that Status names it and the promotion that
+ * helps.
  */
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { type Absent, describeAbsent } from '#node/absent-replicas.ts';
@@ -10,19 +11,19 @@ import { type Asked, askNodes } from '#node/ask-replicas.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import type { Self } from '#node/self.ts';
 
-/** Between two rounds after the nodes to ask changed. */
+/** Between two rounds if the nodes to ask have changed. */
 const CHANGED_MS = 1_000;
-/** Between two rounds of the same nodes: doubling from the first to the second. */
+/** Between two rounds of the same nodes: doubles from the first to the second. */
 const SAME_MS_MIN = 15_000;
 const SAME_MS_MAX = 25_000;
-/** Addresses asked in one round. */
+/** Most addresses asked in one round. */
 const ASKED_MAX = 64;
 
 export interface OtherHistoriesParts {
   readonly options: NodeOptions;
-  /** Everyone who is registered. */
+  /** All replicas that are registered. */
   readonly replicas: () => readonly ReplicaStatus[];
-  /** Those that are known and do not follow. */
+  /** Nodes that are known and do not follow. */
   readonly absent: () => readonly Absent[];
   readonly self: () => Self;
   readonly signal: AbortSignal;
@@ -31,7 +32,10 @@ export interface OtherHistoriesParts {
 export class OtherHistories {
   readonly #parts: OtherHistoriesParts;
   #asked: readonly Asked[] = [];
-  /** Who was asked last, when (monotonic), and how long the same nodes are not asked again. */
+  /**
+   * The addresses of the last round, its time (monotonic), and how long the same
+   * addresses are not asked again.
+   */
   #round = { of: '', atMs: Number.NEGATIVE_INFINITY, sameMs: SAME_MS_MIN };
   #asking: Promise<void> | undefined;
 
@@ -39,7 +43,7 @@ export class OtherHistories {
     this.#parts = parts;
   }
 
-  /** Asks where it is time to. Nobody waits for it. */
+  /** Asks if it is time to. Does not wait for the answers. */
   tick(): void {
     const { options } = this.#parts;
     const nowMs = options.clock.monotonicMs();
@@ -57,12 +61,15 @@ export class OtherHistories {
       });
   }
 
-  /** Resolves when nobody is asked any more. */
+  /** Resolves when no round is under way. */
   async idle(): Promise<void> {
     await this.#asking;
   }
 
-  /** For Status: these nodes, and those that are known and do not follow for another reason; not what `reasons` tells. */
+  /**
+   * For Status: these nodes, and nodes that are known and do not follow for another
+   * reason, except those that `reasons` names.
+   */
   reasonsBeside(reasons: readonly string[]): string[] {
     const { absent, self } = this.#parts;
     const others = absent().filter(({ address }) => !this.#asked.some((one) => one.address === address));

@@ -1,8 +1,8 @@
-/** A failover whose end this node does not know, as MANIFEST remembers it. */
+/** A failover whose outcome this node does not know, as MANIFEST has it. */
 import type { ChainPoint } from '#model/replication.ts';
 import type { Manifest } from '#wal/manifest.ts';
 
-/** Who was told to lead, which term, from which record. */
+/** The node that was told to lead, in which term, from which record. */
 export interface PendingHandover {
   readonly to: string;
   /** Absent: committed by version 0.1. */

@@ -1,7 +1,7 @@
 /**
- * How an unplanned promotion is decided: what the other nodes say is judged,
- * then the term is claimed from everyone that answers, so that it is nobody
- * else's and the old master's pushes are refused from then on.
+ * How an unplanned promotion is decided: the answers of the other nodes are judged,
+ * then the term is claimed from every node that answers, so that no other node gets
+ * it and the pushes of the old master are refused from then on.
  */
 
 import { unavailable } from '#model/errors.ts';
@@ -22,13 +22,16 @@ export interface Candidate {
   readonly logId: string;
   /** The last record in its log. */
   readonly tail: Position;
-  /** The highest term it has seen. */
+  /** The highest term that it has seen. */
   readonly term: number;
 }
 
 const CLAIM_TIMEOUT_MS = 3_000;
 
-/** Pure: why this node should not be the master, by what the others say; undefined: nothing speaks against it. */
+/**
+ * Pure: why this node should not be the master, by the answers of the others;
+ * undefined if nothing speaks against it.
+ */
 export function objectionTo(candidate: Candidate, asked: readonly Asked[]): string | undefined {
   const others = asked.filter(
     ({ status }) => status.logId === candidate.logId && status.nodeId !== candidate.nodeId,
@@ -55,13 +58,13 @@ function aheadOf({ tail }: Candidate, address: string, theirs: Position): string
 }
 
 /**
- * Pure: the highest term that a node has seen, that of a master which quarantined
- * it included: led twice, that term would stop both.
+ * Pure: the highest term that a node has seen, including that of a master which
+ * quarantined it: two masters of that term would stop each other.
  */
 export function highestSeen(manifest: {
   readonly logId: string;
   readonly term: number;
-  /** As `Quarantine`. */
+  /** Has the type `Quarantine`. */
   readonly quarantine?: unknown;
 }): number {
   const { logId, term } = manifest;
@@ -71,7 +74,7 @@ export function highestSeen(manifest: {
   return whyNotBelieved(theirs, term) === undefined ? Math.max(term, theirs) : term;
 }
 
-/** Pure: the highest term that is believed: the one to lead is above it. */
+/** Pure: the highest term that is believed; the new term is above it. */
 export function highestTold(candidate: Candidate, asked: readonly Asked[]): number {
   const believed = asked.filter(
     (one) => one.status.logId === candidate.logId && whyDisbelieved(one, candidate) === undefined,
@@ -80,9 +83,9 @@ export function highestTold(candidate: Candidate, asked: readonly Asked[]): numb
 }
 
 /**
- * Pure: whom to ask for the term: each node once, for it grants a term once, by
- * whatever names it is known, and never the candidate. Who does not say which
- * node it is counts as one.
+ * Pure: the addresses to claim the term from: each node once, because it grants a
+ * term once, whatever addresses it has, and never the candidate. A node that does
+ * not say its id counts as one.
  */
 export function claimantsOf(
   candidate: Candidate,
@@ -100,9 +103,9 @@ export function claimantsOf(
 }
 
 /**
- * Pure: who has a vote. A node that holds no log, or another one, cannot lead this
- * one and holds nothing of it; a node so far behind that it would not believe the
- * term of the claim takes no part either.
+ * Pure: which nodes vote. A node without this log cannot lead it and has no records
+ * of it; a node so far behind that it would not believe the claimed term does not
+ * vote either.
  */
 export function votersOf(
   candidate: Candidate,
@@ -117,14 +120,17 @@ export function votersOf(
   });
 }
 
-/** What a node answered that was asked for a term. */
+/** The answer of a node to a claim. */
 export interface Claimed {
   readonly address: string;
-  /** Undefined: nothing. */
+  /** Undefined if it did not answer. */
   readonly answer: ClaimAnswer | undefined;
 }
 
-/** Pure: why somebody does not grant the term, or holds more; undefined: nothing speaks against it. */
+/**
+ * Pure: why a node does not grant the term, or has more records; undefined if
+ * nothing speaks against the promotion.
+ */
 export function refusalOf(
   candidate: Candidate,
   term: number,
@@ -139,8 +145,8 @@ export function refusalOf(
 }
 
 /**
- * Asks everyone for the term: who grants it takes no push of the old master any
- * more. What counts where a node was `asked` before is only that node's answer.
+ * Claims the term from all of them; a node that grants it takes no more pushes of
+ * the old master. If a node was `asked` before, only the answer of that node counts.
  */
 export function claimTerm(
   candidate: Candidate,
@@ -162,7 +168,7 @@ export function claimTerm(
       const meant = asked.find((one) => one.address === address)?.status.nodeId;
       try {
         const answer = await link.claim({ logId, term, nodeId, receiverNodeId: meant }, options);
-        // A node of version 0.1 does not say who it is with its answer.
+        // A node of version 0.1 does not say its id in the answer.
         const owner = meant && ownerOf(meant, answer.nodeId ?? (await link.status(options)).nodeId);
         if (owner === 'other') throw unavailable(`another node than ${meant} answers at ${address}`);
         return { address, answer };
@@ -177,7 +183,7 @@ export function claimTerm(
   );
 }
 
-/** A delayed replica has more in its log than it has applied, in the newest epoch it knows. */
+/** A delayed replica has more in its log than it has applied, in the newest epoch that it knows. */
 function endOfLog({ status }: Asked): Position {
   return { epoch: status.position.epoch, lsn: endOf(status) };
 }

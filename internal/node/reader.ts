@@ -1,7 +1,7 @@
 /**
- * Reads, on every node: straight from the store where nothing has to be waited
- * for, with no promise on that path. Positions that callers bring are judged by
- * the token rules (docs/replication.md, rule 7).
+ * Reads, on every node: directly from the store if nothing has to be waited for, and
+ * without a promise on that path. Positions that callers send are judged by the
+ * token rules (docs/replication.md, rule 7).
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -29,12 +29,15 @@ import { NewerFormatError } from '#wal/wal-errors.ts';
 
 /** What the reader must know of the node around it. */
 export interface ReaderContext {
-  /** The engine to read from; throws `unavailable` where there is none to read. */
+  /** The engine to read from; throws `unavailable` if there is none. */
   engine(): Engine;
   readonly clock: Clock;
-  /** Told the key of each Get that found one, where that is wanted. */
+  /** Called with the key of each Get that found an entry; undefined if nobody wants it. */
   readonly noteRead: ((key: string) => void) | undefined;
-  /** It is the master: no other node holds more of its history. One that is fenced cannot say so. */
+  /**
+   * Whether this is the master, so that no other node has more of its history. A
+   * fenced master cannot know that.
+   */
   readonly ownsHistory: boolean;
   readonly stalenessMs: number;
   readonly leaderHint: string | undefined;
@@ -42,13 +45,13 @@ export interface ReaderContext {
 
 const NO_BYTES = new Uint8Array(0);
 const UPDATES_BYTES_DEFAULT = 1 << 20;
-/** Memory that one GetUpdates may take. */
+/** Most memory for one GetUpdates. */
 const UPDATES_BYTES_MAX = 16 << 20;
 
-/** How often a waiting read looks whether the engine was replaced. */
+/** How often a waiting read checks whether the engine was replaced. */
 const RECHECK_MS = 250;
 
-/** What a position is waited for to be. */
+/** What a position is waited for to become. */
 interface Reach {
   lsn(engine: Engine): Lsn;
   wait(engine: Engine, lsn: Lsn, timeoutMs: number, signal: AbortSignal | undefined): Promise<boolean>;
@@ -79,7 +82,7 @@ export class Reader {
     return this.#read(engine, command);
   }
 
-  /** As `get`, for a caller that cannot wait: throws `unavailable` where it would. */
+  /** As `get`, for a caller that cannot wait: throws `unavailable` where `get` would wait. */
   getNow(command: GetCommand): GetAnswer {
     const engine = this.#context.engine();
     if (command.atLeast !== undefined && !this.#isReached(engine, command.atLeast)) {
@@ -88,7 +91,7 @@ export class Reader {
     return this.#read(engine, command);
   }
 
-  /** Throws where a read from all that this master has accepted cannot include `atLeast`. */
+  /** Throws if the state that this master has accepted cannot include `atLeast`. */
   checkAccepted({ atLeast }: GetCommand): void {
     const engine = this.#context.engine();
     if (atLeast !== undefined && this.#standingOf(engine, atLeast) === 'unknown')
@@ -172,9 +175,9 @@ export class Reader {
   }
 
   /**
-   * Whether a position is in the history here, or may come to be; throws where
-   * it never will. A master has all of its history: what is beyond its log is
-   * gone. Only an epoch of a higher term says that it is the master that is behind.
+   * Whether a position is in the history here, or may still come; throws if it never
+   * will. A master has all of its history, so what is beyond its log was discarded.
+   * Only an epoch of a higher term shows that the master is the one that is behind.
    */
   #standingOf(engine: Engine, position: Position): 'in_history' | 'unknown' {
     const { ownsHistory } = this.#context;
@@ -188,22 +191,23 @@ export class Reader {
     return standing;
   }
 
-  /** Whether a position is visible here; throws where it never will be. */
+  /** Whether a position is visible here; throws if it never will be. */
   #isReached(engine: Engine, position: Position): boolean {
     return this.#standingOf(engine, position) === 'in_history' && position.lsn <= engine.applied.lsn;
   }
 
   /**
-   * Waits until `atLeast` is visible here and gives the engine that shows it;
-   * throws `unavailable` after `waitMs`, `cancelled` where its caller gave up, `discarded_history` where it never
-   * will be. Looks again now and then: the engine may be replaced meanwhile,
-   * and a position of an unknown epoch may become known only with a later record.
+   * Waits until `atLeast` is visible here and returns the engine that has it. Throws
+   * `unavailable` after `waitMs`, `cancelled` if the caller gave up,
+   * `discarded_history` if it never will be visible. Checks repeatedly, because the
+   * engine may be replaced, and a position of an unknown epoch may become known only
+   * with a later record.
    */
   untilReached(atLeast: Position, waitMs: number, signal: AbortSignal | undefined): Promise<Engine> {
     return this.#until(VISIBLE, atLeast, waitMs, signal);
   }
 
-  /** As `untilReached`, where it is enough that the log here has it: a delayed replica shows it later. */
+  /** As `untilReached`, but the record need only be in the log: a delayed replica applies it later. */
   untilLogged(position: Position, waitMs: number, signal: AbortSignal | undefined): Promise<Engine> {
     return this.#until(LOGGED, position, waitMs, signal);
   }
@@ -228,7 +232,7 @@ export class Reader {
       const sliceMs = Math.min(leftMs, RECHECK_MS);
       const sliceEndMs = clock.monotonicMs() + sliceMs;
       if (await reach.wait(engine, wanted, sliceMs, signal)) continue;
-      // An engine that is being replaced refuses to wait at once: the rest of the slice passes all the same.
+      // An engine that is being replaced does not wait, so wait for the rest of the slice here.
       await clock.sleep(Math.max(0, sliceEndMs - clock.monotonicMs()), signal);
     }
   }

@@ -1,4 +1,7 @@
-/** What was noted lately about nodes, by address, for Status. A note that is not repeated is dropped after a while. */
+/**
+ * What was noted lately about other nodes, by address, for Status. A note that is
+ * not repeated is dropped after a while.
+ */
 import type { Clock } from '#platform/clock.ts';
 
 /** Several rounds of the announcer. */

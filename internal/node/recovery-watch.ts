@@ -1,4 +1,4 @@
-/** How far the node's recovery is, for Status, and as a line in the log every two seconds while it lasts. */
+/** The progress of the recovery, for Status, and as a log line every two seconds. */
 import { RECOVERY_NOT_BEGUN, type RecoveryProgress } from '#engine/recovery-meter.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -16,12 +16,12 @@ export class RecoveryWatch {
     this.#logger = logger;
   }
 
-  /** Of the recovery under way, or the last one. */
+  /** The progress of the recovery under way, or of the last one. */
   get progress(): RecoveryProgress {
     return this.#progress;
   }
 
-  /** There is nothing to recover: a replica that has not met its master. */
+  /** Called if there is nothing to recover: on a replica that has not met its master. */
   noteNothing(): void {
     this.#progress = { ...RECOVERY_NOT_BEGUN, phase: 'done', fraction: 1, etaMs: 0 };
   }
@@ -45,7 +45,7 @@ export class RecoveryWatch {
   }
 }
 
-/** `loading: log 43 %, 120000 records, 85000 records/s, about 3 s left`. */
+/** For example `loading: log 43 %, 120000 records, 85000 records/s, about 3 s left`. */
 export function describeRecovery({ phase, fraction, records, recordsPerS, etaMs }: RecoveryProgress): string {
   const parts = [`loading: ${phase} ${Math.floor(fraction * 100)} %, ${records} records`];
   if (recordsPerS > 0) parts.push(`${recordsPerS} records/s`);

@@ -1,6 +1,6 @@
 /**
- * A master's replicas: who registers, who is pushed to, who is known and away and
- * is told to follow, and which other masters claim nodes of this group.
+ * The replicas of a master: which register, which are pushed to, which are known and
+ * away and are told to follow, and which other masters claim nodes of this group.
  */
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';

@@ -1,4 +1,7 @@
-/** The replicas that MANIFEST and the configuration name: who may register, and who is asked and told. */
+/**
+ * The replicas that MANIFEST and the configuration name: which may register, and
+ * which are asked and told.
+ */
 
 import { manifestOf } from '#engine/manifest-access.ts';
 import type { GroupMembers, NodeAddress } from '#model/replication.ts';
@@ -17,7 +20,7 @@ type IsLive = (address: string) => boolean;
 export class ReplicaList {
   readonly #directory: WalDirectory;
   readonly #configured: readonly string[];
-  /** Made of `#groupOf`; the same object as long as nothing changed. */
+  /** Made from `#groupOf`; the same object until something changes. */
   #group: GroupMembers = { replicas: [], removed: [], nodes: [] };
   #groupOf: KnownReplicas | undefined;
 
@@ -27,7 +30,7 @@ export class ReplicaList {
     this.#configured = configured;
   }
 
-  /** Everyone who may hold newer history than this node. */
+  /** Addresses of all nodes that may have newer history than this one. */
   known(): string[] {
     const { added, removed } = this.#list;
     return [...new Set([...this.#configured, ...added])].filter((address) => !removed.includes(address));
@@ -51,12 +54,12 @@ export class ReplicaList {
     await this.#change((list) => withRegistered(list, node, isLive));
   }
 
-  /** The operator adds an address, or takes it back. */
+  /** An operator adds an address, or takes it back. */
   add(address: string, isLive: IsLive): Promise<void> {
     return this.#change((list) => withAdded(list, address, isLive));
   }
 
-  /** `nodeId`: who is registered there, where somebody is. */
+  /** `nodeId`: the node that is registered there, if any. */
   remove(address: string, nodeId: string | undefined): Promise<void> {
     return this.#change((list) => withRemoved(list, address, nodeId));
   }
@@ -65,7 +68,7 @@ export class ReplicaList {
     return manifestOf(this.#directory).replicas;
   }
 
-  /** From the list of that moment: two changes at a time must not undo each other. */
+  /** Changes the list as it is at that moment, so that two changes do not undo each other. */
   #change(change: (list: KnownReplicas) => KnownReplicas): Promise<void> {
     return this.#directory.update((manifest) => {
       assert(manifest !== undefined, 'the directory is initialised');

@@ -17,7 +17,7 @@ import { describeShortage } from '#platform/shortage.ts';
 import { Follower } from '#slave/follower.ts';
 import { HotKeys } from '#slave/hot-keys.ts';
 
-/** A data directory with a snapshot and no record behind it has no time to go by: its age counts from 1970. */
+/** A directory with a snapshot and no later record has no time to compare with: its age counts from 1970. */
 const UNKNOWN_LAG_MS = 30 * 365 * 86_400_000;
 
 export class ReplicaRole {
@@ -28,10 +28,10 @@ export class ReplicaRole {
   readonly #follower: Follower;
   readonly #hotKeys = new HotKeys();
 
-  /** Which command helps, where no node leads, and whether that one was linked when it was found; empty: none is known. */
+  /** Which command helps, and whether the master was linked when that was found; empty if none is known. */
   #advice = { text: '', wasLinked: false };
 
-  /** `onEngineChange`: the engine to read from was replaced, or is gone. */
+  /** `onEngineChange`: called when the engine to read from was replaced, or is gone. */
   constructor(options: NodeOptions, host: EngineHost, advertise: string, onEngineChange: () => void) {
     this.#options = options;
     this.#host = host;
@@ -55,22 +55,28 @@ export class ReplicaRole {
     return this.#follower.stop();
   }
 
-  /** MANIFEST names another master. */
+  /** Called when MANIFEST names another master. */
   retarget(): void {
     this.#follower.retarget();
   }
 
-  /** The master followed says that it is at `address`. */
+  /** The master that is followed says that it is at `address`. */
   consider(address: string): void {
     this.#follower.consider(address);
   }
 
-  /** Another master, or another history of the same one, may hold all that is here: a quarantine is judged anew. */
+  /**
+   * Judges a quarantine anew: another master, or another history of the same one, may
+   * have all records that are here.
+   */
   reconsider(): void {
     this.#follower.reconsider();
   }
 
-  /** Which command helps, where no node leads; empty: none is known, or needed. It is shown until the link comes or goes. */
+  /**
+   * `text`: which command helps; empty if none is known, or needed. It is shown until
+   * the link comes or goes.
+   */
   noteAdvice(text: string): void {
     this.#advice = { text, wasLinked: this.isLinked };
   }
@@ -80,7 +86,7 @@ export class ReplicaRole {
     return this.#follower.upstream.isLinked;
   }
 
-  /** Whether an operator has told it to keep its data and follow no one. */
+  /** Whether an operator has told it to keep its data and follow nobody. */
   get isKept(): boolean {
     return this.#follower.isKept;
   }
@@ -95,7 +101,7 @@ export class ReplicaRole {
     return this.#follower.settled();
   }
 
-  /** The node id of the master registered with; empty: with none. */
+  /** The node id of the master that it is registered with; empty if there is none. */
   get upstreamNodeId(): string {
     return this.#follower.upstreamNodeId;
   }
@@ -151,7 +157,7 @@ export class ReplicaRole {
     return this.#follower.check.status;
   }
 
-  /** Why the state here cannot be vouched for; empty where it can. */
+  /** Why the state here may be wrong; empty if there is no doubt. */
   get doubt(): string {
     return this.#follower.check.reason;
   }
@@ -161,16 +167,19 @@ export class ReplicaRole {
     return this.#follower.check.isSuspect;
   }
 
-  /** The state in memory was found altered. */
+  /** Called when the state in memory was found altered. */
   distrust(why: string): void {
     this.#follower.distrust(why);
   }
 
-  /** Throws `unavailable` where memory is known to be wrong, or `replication.serve_stale` is off and this node may be stale. */
+  /**
+   * Throws `unavailable` if memory is known to be wrong, or if
+   * `replication.serve_stale` is off and this node may be stale.
+   */
   checkReadable(): void {
     if (this.isSuspect) throw unavailable(this.#follower.check.reason, this.leaderHint);
     if (this.#options.serveStale) return;
-    // A delayed replica is ready by its log, and stale by what it shows.
+    // A delayed replica is ready by its log, and stale by its visible state.
     if (this.isReady && this.upstream.lagMs <= this.#options.maxLagMs) return;
     throw unavailable(
       `this replica may be stale and replication.serve_stale is off: ${this.reasons.join('; ')}`,

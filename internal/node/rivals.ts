@@ -1,4 +1,4 @@
-/** Masters of other logs that this one has met: each says so in Status, until it has not met the other for a while. */
+/** Masters of other logs that this one has met: each is in Status until it has not been met for a while. */
 import { describeRival } from '#node/advice.ts';
 import { RecentNotes } from '#node/recent-notes.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -26,7 +26,7 @@ export class Rivals {
     this.#met.note(address, { logId, isClaim: true });
   }
 
-  /** It follows by now. */
+  /** That node follows now. */
   forget(address: string): void {
     this.#met.forget(address);
   }

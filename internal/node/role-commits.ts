@@ -8,7 +8,7 @@ import type { Manifest } from '#wal/manifest.ts';
 /** A slow disk is looked at again after this time. */
 const SETTLE_SLICE_MS = 1_000;
 
-/** Resolves when everything in the log is applied, what is still on its way to the disk included. */
+/** Resolves when everything in the log is applied, including what is still on its way to the disk. */
 export async function settle(engine: Engine, stopped: AbortSignal): Promise<void> {
   for (;;) {
     engine.checkDisk();
@@ -33,9 +33,9 @@ export function commitRole(
 }
 
 /**
- * Commits that this node follows `upstream`, which leads `term`. `isKnown`: false
- * if that node was only told to lead. Writes nothing if MANIFEST says so already:
- * a handover is committed, and the disk may have become full since.
+ * Commits that this node follows `upstream`, which leads `term`. `isKnown`: false if
+ * that node was only told to lead. Writes nothing if MANIFEST says so already: a
+ * handover is committed, and the disk may have become full since.
  */
 export async function commitFollowing(
   host: EngineHost,

@@ -1,8 +1,8 @@
 /**
- * The role that a node plays now, and how it changes in place: the engine stays
- * open, MANIFEST is the commit point, and one change runs at a time. Before the
- * commit a failure leaves the old role; after it a crash leaves the new one for
- * the next start.
+ * The current role of a node, and how it changes in place: the engine stays open,
+ * MANIFEST is the commit point, and one change runs at a time. A failure before the
+ * commit leaves the old role; a crash after it leaves the new one for the next
+ * start.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -26,7 +26,7 @@ import { withKnown } from '#replication/known-replicas.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 import { isShortage } from '#wal/wal-errors.ts';
 
-/** Told what makes the state in memory doubtful. */
+/** Called when the state in memory may be wrong. */
 export interface StateWatch {
   /** The engine's state was found not to be what was stored. */
   readonly onAltered: (engine: Engine, why: string) => void;
@@ -40,9 +40,9 @@ export class RoleKeeper {
   readonly #advertise: string;
   readonly #watch: StateWatch;
   #current: MasterRole | ReplicaRole | undefined;
-  /** Asks its replicas and settles its epoch; not to be seen before that is done. */
+  /** A master that asks its replicas and begins its epoch; not visible before that is done. */
   #beginning: MasterRole | undefined;
-  /** The last engine that could be read: it goes on serving while another takes over. */
+  /** The last engine that could be read: it serves while another takes over. */
   #engine: Engine | undefined;
   readonly #abort = new AbortController();
   readonly #change = new OneChange(this.#abort.signal);
@@ -63,7 +63,10 @@ export class RoleKeeper {
     host.engines.subscribe((engine) => this.#watchEngine(engine));
   }
 
-  /** Recovers the directory and takes up the role that MANIFEST says. `onNothing`: there is nothing to recover. */
+  /**
+   * Recovers the directory and takes up the role that MANIFEST names. `onNothing`:
+   * called if there is nothing to recover.
+   */
   async start(onNothing: () => void): Promise<void> {
     const { host } = this;
     if (host.manifest.logId !== '') this.#engine = await host.open();
@@ -98,13 +101,16 @@ export class RoleKeeper {
     return this.#advertise;
   }
 
-  /** Where an operator reaches this node: as its master sees it, or as it says itself, on this host at least. */
+  /**
+   * Where an operator reaches this node: as its master sees it, else as it advertises
+   * itself, else on this host.
+   */
   get ownAddress(): string {
     const seen = this.#current?.kind === 'replica' ? this.#current.ownAddress : undefined;
     return seen ?? completeAddress(this.#advertise, '127.0.0.1');
   }
 
-  /** Everyone that MANIFEST and the configuration name. */
+  /** Addresses that MANIFEST and the configuration name. */
   get siblings(): string[] {
     return new ReplicaList(this.host.directory, this.options.replicas).known();
   }
@@ -114,7 +120,7 @@ export class RoleKeeper {
     return selfOf(this.host, this.ownAddress);
   }
 
-  /** Whether this is a master that has never taken a write: it holds what any fresh one does. */
+  /** Whether this is a master that has never taken a write, so that it has what any fresh master has. */
   get isBlank(): boolean {
     const { engine } = this.host;
     return this.#current?.kind === 'master' && engine !== undefined && isBlank(engine);
@@ -130,21 +136,21 @@ export class RoleKeeper {
     return this.#abort.signal;
   }
 
-  /** What changes the role now; undefined: nothing. */
+  /** The change that runs now; undefined if none does. */
   get changing(): string | undefined {
     return this.#change.what;
   }
 
-  /** Runs `work` as the only change of role; throws `unavailable` where another runs. */
+  /** Runs `work` as the only change of role; throws `unavailable` if another runs. */
   exclusively<T>(what: string, work: () => Promise<T>): Promise<T> {
     return this.#change.run(what, work);
   }
 
   /**
-   * Makes this node the master of `term`, which nobody else was granted. What is
-   * in the log is applied first, a delayed replica's too. `known`: who is told,
-   * besides those that MANIFEST remembers. Throws, and stays what it was, where the
-   * term was seen meanwhile or the state turned out to be wrong. Within `exclusively`.
+   * Makes this node the master of `term`, which no other node was granted. Applies
+   * everything in the log first, on a delayed replica too. `known`: nodes that are
+   * told besides those in MANIFEST. Throws, and the role stays as it was, if the term
+   * was seen meanwhile or the state turned out to be wrong. Within `exclusively`.
    */
   async lead(term: number, known: readonly string[]): Promise<void> {
     const { host, options } = this;
@@ -173,7 +179,7 @@ export class RoleKeeper {
         quarantine: null,
         replicas: withKnown(host.manifest.replicas, known),
       } as const;
-      // A master has seen it in its own fence.
+      // A master has seen the term in its own fence.
       await commitRole(host, term, leads, before.kind === 'master' ? term : term - 1);
     } catch (error) {
       if (before.kind === 'master') await this.#beginMaster(false, true);
@@ -187,9 +193,9 @@ export class RoleKeeper {
   }
 
   /**
-   * The point of no return of a failover: from here on this node is a replica of
-   * `to`, also after a crash, and takes no writes in its term. Within `exclusively`.
-   * Where the disk fails at it nobody knows which side it is on: no writes, then.
+   * The commit of a failover: from here on this node is a replica of `to`, also after
+   * a crash, and takes no writes in its term. If the disk fails here, nobody knows on
+   * which side it is, so that it takes no writes. Within `exclusively`.
    */
   async cede(handover: PendingHandover): Promise<void> {
     const { to, term } = handover;
@@ -202,14 +208,14 @@ export class RoleKeeper {
     }
   }
 
-  /** Whom this node has told to lead and not heard of since. */
+  /** The node that this one has told to lead and not heard from since. */
   get handover(): PendingHandover | undefined {
     return pendingHandoverOf(this.host.manifest);
   }
 
   /**
-   * Makes this node a replica of `address`, which leads `term`. `isKnown`: false
-   * where it was only told to. Within `exclusively`.
+   * Makes this node a replica of `address`, which leads `term`. `isKnown`: false if
+   * that node was only told to lead. Within `exclusively`.
    */
   async follow(address: string, term: number, isKnown = true): Promise<void> {
     const { host, options } = this;
@@ -227,8 +233,9 @@ export class RoleKeeper {
   }
 
   /**
-   * A master that has never taken a write gives its own log up for that of
-   * `address`. Returns false, and goes on, where it has taken one. Within `exclusively`.
+   * Makes a master that has never taken a write give its own log up for that of
+   * `address`. Returns false, and changes nothing, if it has taken one. Within
+   * `exclusively`.
    */
   async join(address: string, logId: string): Promise<boolean> {
     const { host, options } = this;
@@ -267,8 +274,8 @@ export class RoleKeeper {
   }
 
   /**
-   * Recovers a master's state from its disk: a stop and a start within the
-   * process. Nothing else is believed, and nothing is served meanwhile.
+   * Recovers the state of a master from its disk: a stop and a start within the
+   * process. Nothing is served meanwhile.
    */
   rebuild(): Promise<void> {
     return this.exclusively('a rebuild of the state', async () => {
@@ -283,7 +290,7 @@ export class RoleKeeper {
     });
   }
 
-  /** `isAgain`: in a process that has begun before; what was forced at its start is done. */
+  /** `isAgain`: this process began before, so that what was forced at its start is done. */
   async #beginMaster(isAsked: boolean, isAgain = false): Promise<void> {
     const { host } = this;
     assert(host.engine !== undefined, 'a master has an engine');
@@ -316,7 +323,7 @@ export class RoleKeeper {
     this.#insistence.start();
   }
 
-  /** A fenced master found out who leads. It tries again where this fails. */
+  /** A fenced master found out which node leads. It tries again if this fails. */
   async #followLeader(address: string, term: number): Promise<void> {
     try {
       await this.exclusively('a change of master', async () => {
@@ -329,7 +336,7 @@ export class RoleKeeper {
     }
   }
 
-  /** A fenced master found nobody who leads. It asks again where this fails. */
+  /** A fenced master found that no node leads. It asks again if this fails. */
   async #leadAgain(role: MasterRole, asked: readonly Asked[]): Promise<void> {
     try {
       await this.exclusively('a return to leading', async () => {
@@ -340,7 +347,7 @@ export class RoleKeeper {
     }
   }
 
-  /** Another engine takes over. */
+  /** Called when another engine takes over. */
   #watchEngine(engine: Engine): void {
     this.#engine = engine;
     engine.failed.subscribe((error) => this.options.onFatal(error));

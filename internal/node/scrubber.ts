@@ -1,12 +1,12 @@
 /**
- * Re-hashes the state in memory in the background, a little every second, so
- * that everything is looked at once in `storage.scrub_interval`; and at full
- * pace when an operator asks for it or a replica says that its state differs.
+ * Hashes the state in memory again in the background, a little every second, so that
+ * everything is covered once in `storage.scrub_interval`; and at full speed when an
+ * operator asks for it or a replica says that its state differs.
  *
- * The cost is bounded: slices of a millisecond or so, at most 20 ms of work in a
- * second; what cannot be done in the interval at that pace takes longer. What is
- * found is told at once (`onAltered`), and the pass is over: that state is
- * going to be recovered anew.
+ * The cost is bounded: slices of about a millisecond, at most 20 ms of work in a
+ * second; what cannot be done in the interval at that speed takes longer. A finding
+ * is reported at once (`onAltered`), and ends the pass, because that state is going
+ * to be recovered.
  */
 import type { Engine } from '#engine/engine.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
@@ -20,15 +20,15 @@ const TICK_MS = 1_000;
 const WORK_MS_PER_TICK = 20;
 const SLICE_ENTRIES = 256;
 const SLICE_BYTES = 512 * 1_024;
-/** How often a pass that someone watches tells how far it is. */
+/** How often a watched pass reports its progress. */
 const PROGRESS_MS = 500;
 
 export interface ScrubberOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** In which everything is looked at once; 0: only when asked. */
+  /** Time in which everything is covered once; 0: only when asked. */
   readonly intervalMs: number;
-  /** The one whose state is served at the moment; undefined: there is none. */
+  /** The engine whose state is served now; undefined if there is none. */
   readonly engine: () => Engine | undefined;
   /** The state of that engine is not what was stored. */
   readonly onAltered: (engine: Engine, why: string) => void;
@@ -66,7 +66,7 @@ export class Scrubber {
     await this.#running;
   }
 
-  /** There is reason to doubt the state: the next pass begins now, and at full pace. */
+  /** There is reason to doubt the state: the next pass begins now, at full speed. */
   hurry(): void {
     this.#isUrgent = true;
     this.#wake?.();
@@ -82,9 +82,9 @@ export class Scrubber {
   }
 
   /**
-   * One pass at full pace, telling how far it is; the last word has `isDone`.
-   * Throws `failed_precondition` where another is watched, `unavailable` where
-   * there is no state, or another takes its place meanwhile.
+   * One pass at full speed, with its progress; the last report has `isDone`. Throws
+   * `failed_precondition` if another pass is watched, `unavailable` if there is no
+   * state, or if another state takes its place meanwhile.
    */
   async *watch(signal: AbortSignal): AsyncGenerator<ScrubProgress> {
     const { clock, engine: current } = this.#options;
@@ -140,7 +140,7 @@ export class Scrubber {
     }
   }
 
-  /** A pass at the pace of the interval, faster as soon as it is urgent. */
+  /** A pass at the speed of the interval, and faster once it is urgent. */
   async #walk(engine: Engine): Promise<void> {
     const { clock, intervalMs } = this.#options;
     const scan = this.#begin(engine);
@@ -178,7 +178,7 @@ export class Scrubber {
     this.#pass = undefined;
   }
 
-  /** Takes note of what was found; returns whether the pass is over. */
+  /** Notes what was found; returns true if the pass is over. */
   #note(engine: Engine, scan: ScrubScan, isMore: boolean): boolean {
     const { altered, named, whole } = scan.findings;
     const findings = [...named.map(describeAltered), ...(whole === '' ? [] : [whole])];
@@ -203,7 +203,7 @@ export class Scrubber {
   }
 }
 
-/** How many entries are due in a tick, so that all are in an interval. */
+/** How many entries are due in a tick, so that all are covered in the interval. */
 function perTick(entries: number, intervalMs: number): number {
   if (intervalMs === 0) return SLICE_ENTRIES;
   return Math.max(1, Math.ceil((entries * TICK_MS) / intervalMs));

@@ -1,23 +1,23 @@
 /**
- * The few places for readers of snapshots. A reader that is known here (a
- * replica that registered) comes before strangers: where all places are taken,
- * the stranger that has read longest loses its. A node id has one place, so that
- * a replica whose connection broke is not kept out by what is left of its last
- * attempt. Throws `resource_exhausted` where there is no place.
+ * The few places for readers of snapshots. A reader that is known here (a replica
+ * that registered) comes before strangers: if all places are taken, the stranger
+ * that has read longest loses its place. A node id has one place, so that a replica
+ * whose connection broke is not refused because of its last attempt. Throws
+ * `resource_exhausted` if there is no place.
  *
- * What a place holds is given back when it ends, whatever its reader does: when
- * the call's signal aborts, when another takes the place, or when the reader
- * asks for nothing more for `READER_IDLE_MS`.
+ * The resources of a place are released when it ends: when the call's signal aborts,
+ * when another reader takes the place, or when the reader asks for nothing more for
+ * `READER_IDLE_MS`.
  */
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 
 export const READERS_MAX = 8;
-/** Above the time in which the server cuts off a peer that reads nothing. */
+/** Longer than the time after which the server cuts off a peer that reads nothing. */
 export const READER_IDLE_MS = 120_000;
 
 export interface SnapshotReader {
-  /** Empty: it did not say. */
+  /** Empty if it did not say. */
   readonly nodeId: string;
   readonly isKnown: boolean;
 }
@@ -35,7 +35,7 @@ export class SnapshotSlots {
     return this.#slots.size;
   }
 
-  /** `signal`: the call's. */
+  /** `signal`: that of the call. */
   take(reader: SnapshotReader, signal: AbortSignal): SnapshotSlot {
     this.#makeRoom(reader);
     const slot = new SnapshotSlot(reader, this.#clock, signal);
@@ -60,7 +60,7 @@ export class SnapshotSlots {
   }
 }
 
-/** One reader's place, until it ends. */
+/** The place of one reader, until it ends. */
 export class SnapshotSlot {
   readonly reader: SnapshotReader;
   readonly #clock: Clock;
@@ -84,18 +84,18 @@ export class SnapshotSlot {
     return this.#ended.signal;
   }
 
-  /** Throws why, where the place was given up. */
+  /** Throws the reason if the place was given up. */
   check(): void {
     this.signal.throwIfAborted();
   }
 
-  /** Calls back when the place is given up, at once where it is. */
+  /** Calls back when the place is given up, and at once if it was already. */
   onEnd(callback: () => void): void {
     if (this.signal.aborted) callback();
     else this.#onEnd.push(callback);
   }
 
-  /** The reader has something to take: its time runs until `resume`. */
+  /** A chunk is ready for the reader: its idle time runs until `resume`. */
   await(): void {
     if (this.signal.aborted) return;
     const late = unavailable(`the reader of the snapshot took nothing for ${READER_IDLE_MS} ms`);

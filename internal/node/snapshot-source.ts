@@ -1,10 +1,10 @@
 /**
- * Serves the base snapshot's file to replicas that need it. One build is shared
- * by all, and so is the rate at which they get it, so that a full resync leaves
- * disk and network to the clients. While it is read, and for a while after it was
- * read whole, the log behind it is pinned, up to a cap, so that the replica can go
- * on from there. File and pin belong to the reader's place (`snapshot-slots.ts`)
- * and end with it, even where nobody ends this generator.
+ * Serves the file of the base snapshot to replicas that need it. All of them share
+ * one build and one rate, so that a full resync leaves disk and network to the
+ * clients. While the file is read, and for a while after it was read whole, the log
+ * after it is pinned, up to a limit, so that the replica can continue from there.
+ * File and pin belong to the reader's place (`snapshot-slots.ts`) and end with it,
+ * even if nobody ends this generator.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -19,21 +19,24 @@ import type { File, FileSystem } from '#platform/file-system.ts';
 import { parseSnapshotName } from '#wal/file-names.ts';
 
 const CHUNK_BYTES = 256 * 1_024;
-/** How long the log stays pinned after the last chunk: time to load the snapshot and ask on. */
+/**
+ * How long the log stays pinned after the last chunk: time to load the snapshot and
+ * ask for the records after it.
+ */
 const PIN_IDLE_MS = 600_000;
-/** What a reader that was late may catch up with at once, in milliseconds of the rate. */
+/** What a late reader may catch up with at once, in milliseconds of the rate. */
 const CATCH_UP_MS = 50;
 
 export interface SnapshotSourceOptions {
-  /** Bytes a second, of all readers together: `replication.snapshot_max_rate`. */
+  /** Bytes a second for all readers together: `replication.snapshot_max_rate`. */
   readonly bytesPerSecond: number;
-  /** Log that is kept for readers at most: `replication.snapshot_max_log`. */
+  /** Most log that is kept for readers: `replication.snapshot_max_log`. */
   readonly pinnedBytesMax: number;
   /** Whether this node id belongs to a replica that registered here. */
   readonly isKnown: (nodeId: string) => boolean;
 }
 
-/** A snapshot's file, open, with the log behind it pinned. */
+/** The open file of a snapshot, with the log after it pinned. */
 interface Base {
   readonly file: File;
   readonly position: Position;
@@ -95,15 +98,15 @@ export class SnapshotSource {
   }
 
   /**
-   * The newest snapshot, made now where there is none or damaged log lies behind
-   * it. A checkpoint may replace it, and delete log behind it, between look and
-   * open: then the newer one is taken.
+   * Opens the newest snapshot, and makes one first if there is none or if damaged log
+   * follows it. A checkpoint may replace the snapshot, and delete log after it,
+   * between the look and the open: then the newer one is opened.
    */
   async #openBase(engine: Engine): Promise<Base> {
     const { fileSystem } = this.#host.options;
     for (let attempt = 0; attempt < 3; attempt++) {
       const base = parseSnapshotName(this.#host.manifest.snapshot);
-      // It must reach beyond the last record that cannot be read from the log.
+      // The snapshot must include the last record that cannot be read from the log.
       if (base === undefined || base.lsn < (engine.feed.damagedLsn ?? 0)) await this.#host.checkpoint();
       const name = this.#host.manifest.snapshot;
       const position = parseSnapshotName(name);
@@ -130,7 +133,7 @@ export class SnapshotSource {
   }
 }
 
-/** Throws where the slot has ended: its file is closed then. */
+/** Throws if the place has ended, because its file is closed then. */
 async function* readChunks(
   file: File,
   position: Position,

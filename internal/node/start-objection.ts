@@ -26,9 +26,9 @@ export interface StartObjectionParts {
 }
 
 export interface StartObjection {
-  /** Why this master may not take writes; undefined where nothing speaks against it. */
+  /** Why this master may not take writes; undefined if nothing speaks against it. */
   readonly why?: string | undefined;
-  /** Which command helps; empty where none is known. */
+  /** Which command helps; empty if none is known. */
   readonly advice: string;
 }
 

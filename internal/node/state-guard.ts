@@ -1,11 +1,11 @@
 /**
- * What a node does about memory that is not what was stored, whoever found it: a
- * scrub, or a checkpoint. The state is given up at once and recovered from the
- * snapshot and the log here, which are under checksums. A replica does that
- * itself (`slave/digest-check.ts`). A master does it as a start would, within the
- * process: for that long it answers UNAVAILABLE, reads too, because serving what
- * is known to be wrong is worse. One whose memory is altered again and again
- * stops for good (exit 4), so that a sound machine can take its place.
+ * What a node does if its memory is not what was stored, as a scrub or a checkpoint
+ * found. It gives the state up at once and recovers it from the snapshot and the
+ * log, which have checksums. A replica does that itself (`slave/digest-check.ts`). A
+ * master recovers as at a start, within the process, and answers UNAVAILABLE
+ * meanwhile, to reads too, because serving a wrong state is worse. A master whose
+ * memory is altered again and again stops for good (exit 4), so that a sound machine
+ * can take its place.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -19,7 +19,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import { asError } from '#platform/thrown.ts';
 
-/** So many times within an hour a master recovers; the next time it stops. */
+/** How often within an hour a master recovers; the next time it stops. */
 export const MASTER_REBUILDS_MAX = 2;
 const HOUR_MS = 3_600_000;
 const RETRY_MS = 100;
@@ -33,7 +33,7 @@ export interface StateGuardOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly scrubIntervalMs: number;
-  /** The engine whose state is served at the moment, if any. */
+  /** The engine whose state is served now, if any. */
   readonly engine: () => Engine | undefined;
   readonly role: () => MasterRole | ReplicaRole | undefined;
   /** Recovers a master's state from its disk; reads and writes are refused meanwhile. */
@@ -66,7 +66,7 @@ export class StateGuard {
     this.#scrubber.start();
   }
 
-  /** Resolves when no rebuild is under way any more; none begins afterwards. */
+  /** Resolves when no rebuild is under way; none begins afterwards. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#scrubber.stop();
@@ -81,13 +81,13 @@ export class StateGuard {
     else if (role !== undefined && this.#rebuilding === undefined) {
       this.#rebuilding = this.#rebuildMaster(why).finally(() => {
         this.#rebuilding = undefined;
-        // Nothing where another engine has taken over.
+        // Does nothing if another engine has taken over.
         this.altered(engine, why);
       });
     }
   }
 
-  /** Another node's state differs from the one here: this one is looked at now. */
+  /** The state of another node differs from the one here: this one is scrubbed now. */
   doubted(): void {
     this.#scrubber.hurry();
   }
@@ -96,7 +96,7 @@ export class StateGuard {
     return this.#scrubber.watch(signal);
   }
 
-  /** Why a master's state is being rebuilt; empty: it is not. */
+  /** Why the state of a master is being rebuilt; empty if it is not. */
   get doubt(): string {
     return this.#doubt;
   }
@@ -125,7 +125,7 @@ export class StateGuard {
       this.#rebuilds++;
       logger.warn({ why, elapsedMs: clock.monotonicMs() - nowMs }, 'the state here is right again');
     } catch (error) {
-      // A change of role came between: it is tried again when that is over, by whatever role it left.
+      // A change of role came between: it is tried again after that, by the role that it left.
       if (error instanceof WalnutError && error.code === 'unavailable') await clock.sleep(RETRY_MS);
       else onFatal(asError(error));
     } finally {

@@ -1,16 +1,16 @@
 /**
- * Where the terms come from that nobody has led yet. A node chooses the next one
- * itself and asks the others to grant it; a coordinator would issue it instead.
+ * Chooses the next term to lead. By default a node chooses it itself and asks the
+ * others to grant it; a coordinator would issue it instead.
  */
 import { termAfter } from '#model/terms.ts';
 
 export interface TermSource {
   /**
-   * A term above `seen`, the highest one known. Throws `failed_precondition` or
-   * `unavailable` where there is none: then nothing is led.
+   * Returns a term above `seen`, the highest one known. Throws `failed_precondition`
+   * or `unavailable` if there is none; then nothing is led.
    */
   next(seen: number): Promise<number>;
 }
 
-/** The next number. Throws where the highest term was seen. */
+/** The next number. Throws if the highest term was seen. */
 export const OWN_TERMS: TermSource = { next: async (seen) => termAfter(seen) };

@@ -8,7 +8,9 @@ import { commentsIn, listFiles, readText } from '#test/house/source-files.ts';
 
 const REVISED_ROOMS = [
   'client/',
+  'internal/master/',
   'internal/model/',
+  'internal/node/',
   'internal/platform/',
   'internal/storage/',
   'internal/wire/',

@@ -54,7 +54,7 @@ function acceptAll(
   admit: AdmitRead,
 ): Remembered {
   const plan = new AtomicPlan(builder);
-  // Taken before anything is written: it is the state that is looked at.
+  // Taken before anything is written, because it is the state that is looked at.
   const { newest } = path;
   const outcomes = operations.map((operation, i) => {
     try {
@@ -90,7 +90,7 @@ function judge(
     case 'get': {
       const { command } = operation;
       admit(command);
-      // The store counts the hit or miss, and notes that the entry was read.
+      // The store counts the hit or miss, and notes the access.
       path.engine.store.get(command.key, plan.nowMs);
       return { kind: 'get', found: plan.look(command.key).live };
     }

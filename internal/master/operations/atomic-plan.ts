@@ -1,7 +1,7 @@
 /**
- * What the operations of an atomic batch come to before any of it is in a record:
- * each sees the accepted state with the earlier ones made. `commit` then puts all of
- * them into the record, or throws with none of them in it.
+ * What the operations of an atomic batch come to before any of them is in a record:
+ * each sees the accepted state as the earlier ones leave it. `commit` then puts all
+ * of them into the record, or throws and leaves the record empty.
  */
 
 import type { Accepted } from '#master/accepted.ts';
@@ -13,7 +13,7 @@ import { type Entry, isExpired } from '#model/entry.ts';
 import { utf8Length } from '#model/limits.ts';
 import { entryCost } from '#storage/store.ts';
 
-/** `value` undefined: a delete. */
+/** A write of the plan; `value` undefined: a delete. */
 interface Planned {
   readonly key: string;
   readonly value: Uint8Array | undefined;
@@ -46,7 +46,7 @@ export class AtomicPlan implements WriteTarget {
     const { record } = this;
     const { value, expireAtMs } = planned;
     if (value === undefined) return { live: undefined, stored: false, record };
-    // The value is a view of the request, which answers outlive.
+    // The value is a view of the request, and answers outlive the request.
     const entry: Entry = { key, value: Uint8Array.from(value), expireAtMs, version: record.position };
     return { live: isExpired(expireAtMs, this.nowMs) ? undefined : entry, stored: true, record };
   }

@@ -8,7 +8,7 @@ import type { SetsAnswer } from '#model/bulk.ts';
 import type { BatchOperation, BatchResult, ReceiptOptions } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 
-/** A get that has seen a write of its own batch: answered when that is settled. */
+/** A Get that saw a write of its own batch: it is answered when that write is settled. */
 export interface OwnGet {
   readonly kind: 'own';
   readonly record: RecordInFlight;
@@ -29,7 +29,7 @@ export interface PlainWrite {
   readonly operation: 'set' | 'delete';
 }
 
-/** What a batch operation came to: done already, or waiting for its record. */
+/** What an operation of the batch came to: it is done already, or waits for its record. */
 export type Step = Extract<BatchResult, { kind: 'get' | 'error' }> | OwnGet | OtherWrite | PlainWrite;
 
 export function isWaiting(step: Step): step is OwnGet | OtherWrite {
@@ -38,18 +38,18 @@ export function isWaiting(step: Step): step is OwnGet | OtherWrite {
 
 export type PlainResults = Readonly<Record<PlainWrite['operation'], BatchResult>>;
 
-/** Nothing more than being visible. */
+/** Asks for visibility only. */
 export const PLAIN: ReceiptOptions = { minAcks: 0, timeoutMs: 0 };
 
 export function toStep(accepted: Accepted, operation: OtherWrite['operation'], builder: RecordBuilder): Step {
-  // An increment has an answer of its own: its sum.
+  // An Increment has an answer of its own, its sum.
   if (operation.kind === 'increment' || accepted !== builder.written || wantsWait(operation.command)) {
     return { kind: 'write', accepted, operation };
   }
   return { kind: 'plain', accepted, operation: operation.kind };
 }
 
-/** What became of the record became of all sets in it. */
+/** A refused record refuses all sets in it. */
 export function refuseRest(refused: Map<number, WalnutError>, count: number, thrown: unknown): SetsAnswer {
   const { error } = toBatchError(thrown);
   for (let i = 0; i < count; i++) if (!refused.has(i)) refused.set(i, error);

@@ -22,7 +22,7 @@ import { isExpired } from '#model/entry.ts';
 /** Answers a Get from the visible state. */
 export type ReadVisible = (command: GetCommand) => GetAnswer;
 
-/** `cause`: why, as the log has it. */
+/** `cause`: the cause that is logged. */
 export async function runBatch(
   path: WritePath,
   operations: readonly BatchOperation[],
@@ -34,7 +34,7 @@ export async function runBatch(
     (builder) => operations.map((operation) => accept(path, operation, builder, read)),
     cause,
   );
-  // What asks for no more than the record has one answer, however many there are.
+  // Writes that ask for no more than the record have one answer, however many they are.
   const first = steps.find((step) => step.kind === 'plain');
   const plain = first === undefined ? undefined : finishPlain(path, first.accepted);
   const waits = steps.filter(isWaiting).map((step) => finish(path, step, signal));
@@ -66,7 +66,7 @@ function accept(path: WritePath, operation: BatchOperation, builder: RecordBuild
 function acceptGet(path: WritePath, command: GetCommand, builder: RecordBuilder, read: ReadVisible): Step {
   const answer = read(command);
   const { entry, record } = path.accepted.lookup(command.key);
-  // Only this batch's own writes must be seen; those of others become visible when they are applied.
+  // A Get must see the writes of its own batch; those of other callers become visible when they are applied.
   if (record !== builder.record) return { kind: 'get', answer };
   const found = entry !== undefined && !isExpired(entry.expireAtMs, builder.nowMs) ? entry : undefined;
   const shown = found === undefined ? undefined : path.shown(found);

@@ -11,10 +11,13 @@ import { DELETE_PREFIX_LIMIT_DEFAULT } from '#model/limits.ts';
 
 /** Entries in one record. A turn examines at most 64 slots for each. */
 const ENTRIES_PER_TURN = 512;
-/** Turns of one call, so that a prefix that few keys have does not keep its caller waiting. */
+/**
+ * Turns of the event loop in one call, so that a prefix that few keys have does not
+ * keep its caller waiting.
+ */
 const TURNS_MAX = 32;
 
-/** `mayGoOn`: asked before each further turn, because the node may have lost the right to write. */
+/** `mayGoOn`: called before each further turn, because the node may have lost the right to write. */
 export async function runDeletePrefix(
   path: WritePath,
   command: DeletePrefixCommand,
@@ -39,7 +42,7 @@ export async function runDeletePrefix(
     if (deleted > 0) done.dependsOn = record;
     if (page.nextCursor === '' || done.deleted >= limit || turn >= TURNS_MAX) break;
     await path.yield();
-    // The caller is told of what was done; the next call is refused as it must be.
+    // The caller is told what was done; its next call is refused as usual.
     if (!mayGoOn()) break;
   }
   const accepted = { applied: done.deleted > 0, previous: undefined, current: undefined, ...done };
@@ -54,7 +57,7 @@ function deleteAll(
 ): { deleted: number; record: RecordInFlight } {
   let deleted = 0;
   for (const { key } of entries) {
-    // A delete that is on its way to disk has been counted by whoever asked for it.
+    // A delete that is on its way to disk is counted by the call that made it.
     if (path.accepted.lookup(key).entry === undefined) continue;
     builder.delete(key);
     deleted++;

@@ -16,7 +16,7 @@ export function acceptDelete(path: WritePath, command: DeleteCommand, into: Writ
   );
 }
 
-/** Adds it, whatever its request id is. */
+/** Adds the delete without looking at the request id. */
 export function judgeDelete(command: DeleteCommand, into: WriteTarget): Accepted {
   const { key, condition } = command;
   const { live, record } = into.look(key);

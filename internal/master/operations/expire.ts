@@ -1,20 +1,20 @@
-/** Expiry and eviction, which go through the log like any write. Only a master does either. */
+/** Expiry and eviction, which are logged like any write. Only a master does either. */
 import type { RecordBuilder } from '#master/record-builder.ts';
 import type { WritePath } from '#master/write-path.ts';
 import { type Entry, isExpired } from '#model/entry.ts';
 
-/** Deletes of expired entries in one record. */
+/** Most deletes of expired entries in one record. */
 const EXPIRED_PER_RECORD = 1_024;
 /**
- * Records of expired entries, and of victims, in one tick; what is left waits
- * for the next. At ten ticks a second some 80,000 entries expire a second, and
- * a tick stalls the loop for some 20 ms.
+ * Most records of expired entries, and of victims, in one tick; the rest waits for
+ * the next tick. At ten ticks a second some 80,000 entries expire a second, and a
+ * tick blocks the event loop for some 20 ms.
  */
 const RECORDS_PER_TICK = 8;
 
 /**
- * Logs deletes of what has expired and evicts what is over the limits (after
- * they were lowered). Bounded; returns whether there is more to do at once.
+ * Logs deletes of expired entries and evicts what exceeds the limits, after they
+ * were lowered. Bounded; returns true if there is more to do at once.
  */
 export function runTick(path: WritePath): boolean {
   const { engine } = path;
@@ -26,9 +26,9 @@ export function runTick(path: WritePath): boolean {
 }
 
 /**
- * Deletes what is due, in as many records as a tick may make. The store names the
- * same entries again until their deletes are applied, so a disk that does not
- * keep up gets no more than that to do.
+ * Deletes what is due, in as many records as a tick may make. The store returns the
+ * same entries again until their deletes are applied, so a slow disk is not given
+ * more to do.
  */
 function expireDue(path: WritePath): boolean {
   const { engine } = path;

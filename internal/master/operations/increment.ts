@@ -18,7 +18,7 @@ export function acceptIncrement(path: WritePath, command: IncrementCommand, into
   );
 }
 
-/** The answer of an increment from that of its write. */
+/** Makes the answer to an Increment from that of its write. */
 export function toIncrementAnswer(
   path: WritePath,
   { counter }: Accepted,
@@ -28,7 +28,7 @@ export function toIncrementAnswer(
   return { ...answer, value: counter.value, expireAtMs: path.shownDeadline(counter.expireAtMs) };
 }
 
-/** Adds it, whatever its request id is. */
+/** Adds the sum without looking at the request id. */
 export function judgeIncrement(path: WritePath, command: IncrementCommand, into: WriteTarget): Accepted {
   const { key, condition, delta } = command;
   const { live, stored, record } = into.look(key);

@@ -1,4 +1,7 @@
-/** Goes through plain sets: after each `next` it is the current one, but for its deadline, which the caller sets. */
+/**
+ * Goes through plain sets: each `next` makes the following one current, without its
+ * deadline, which the caller sets.
+ */
 import type { PlainSets } from '#model/bulk.ts';
 import { type EncodedPair, NEVER } from '#model/entry.ts';
 

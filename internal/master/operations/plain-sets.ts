@@ -1,4 +1,4 @@
-/** Sets that ask for nothing but being visible, from bytes to bytes, as one record. */
+/** Sets that ask for visibility only, from the bytes of the request to those of the answer, as one record. */
 import { hasPast } from '#master/deadlines.ts';
 import { refuseRest, toBatchError } from '#master/operations/batch-steps.ts';
 import { PlainSetCursor } from '#master/operations/plain-set-cursor.ts';
@@ -7,10 +7,7 @@ import type { WritePath } from '#master/write-path.ts';
 import { type PlainSets, PREFETCH_KEYS, type SetsAnswer } from '#model/bulk.ts';
 import type { WalnutError } from '#model/errors.ts';
 
-/**
- * Undefined where a deadline has passed already, which makes a set a delete:
- * nothing is done then.
- */
+/** Returns undefined, and does nothing, if a deadline has passed already, because such a set is a delete. */
 export function runPlainSets(path: WritePath, sets: PlainSets): Promise<SetsAnswer> | undefined {
   const { engine, deadlines } = path;
   const refused = new Map<number, WalnutError>();

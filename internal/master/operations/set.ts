@@ -17,12 +17,12 @@ export function acceptSet(path: WritePath, command: SetCommand, into: WriteTarge
   );
 }
 
-/** Adds it, whatever its request id is. */
+/** Adds the set without looking at the request id. */
 export function judgeSet(path: WritePath, command: SetCommand, into: WriteTarget): Accepted {
   const { key, expiry, condition } = command;
   if (condition === undefined && !command.returnPrevious && expiry.kind !== 'keep') {
     const expireAtMs = path.deadlines.of(expiry, undefined, into.nowMs);
-    // What was there before makes no difference.
+    // The set is stored, whatever was there before.
     if (!isExpired(expireAtMs, into.nowMs)) {
       into.set(key, command.value, expireAtMs);
       return into.written;
@@ -35,7 +35,7 @@ export function judgeSet(path: WritePath, command: SetCommand, into: WriteTarget
   const expireAtMs = path.deadlines.of(expiry, live, into.nowMs);
   const previous = command.returnPrevious ? live : undefined;
   if (isExpired(expireAtMs, into.nowMs)) {
-    // A deadline in the past is a delete (as in Redis), and no record where there is nothing to delete.
+    // A deadline in the past is a delete, as in Redis, and makes no record if there is nothing to delete.
     if (stored) into.delete(key);
     return { applied: true, previous, current: undefined, dependsOn: stored ? into.record : record };
   }

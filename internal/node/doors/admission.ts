@@ -1,7 +1,7 @@
 /**
- * What a call needs of the node before anything else is done: a role, a state
- * to read, the right to write, leadership. The doors ask here and nowhere else;
- * a refusal says that nothing was done and, where it is known, whom to ask.
+ * What a call needs of the node before anything else is done: a role, a state to
+ * read, the right to write, leadership. The doors ask here and nowhere else. A
+ * refusal says that nothing was done and, if it is known, which node to ask.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -13,7 +13,7 @@ import type { ReplicaRole } from '#node/replica-role.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
 import { assert } from '#platform/assert.ts';
 
-/** The node as its doors see it at this moment. */
+/** The node as its doors see it now. */
 export interface NodeCore {
   /** Undefined before the directory is locked. */
   readonly host: EngineHost | undefined;
@@ -29,7 +29,7 @@ export class Admission {
     this.#core = core;
   }
 
-  /** Undefined while it loads, for callers that go on without. */
+  /** Undefined while the node loads, for callers that can go on without. */
   get role(): MasterRole | ReplicaRole | undefined {
     return this.#core.keeper?.current;
   }
@@ -44,7 +44,7 @@ export class Admission {
     return role;
   }
 
-  /** `what`: what only a master can do. */
+  /** `what`: what only a master can do, for the message. */
   master(what: string): MasterRole {
     const role = this.requireRole();
     if (role.kind === 'master') return role;
@@ -53,7 +53,7 @@ export class Admission {
     });
   }
 
-  /** The data directory, of a node that has a role. */
+  /** The data directory of a node that has a role. */
   directory(): EngineHost {
     this.requireRole();
     const { host } = this.#core;
@@ -61,7 +61,7 @@ export class Admission {
     return host;
   }
 
-  /** For clients: refused where the node may be stale and must not be. */
+  /** The state for clients; throws if the node may be stale and must not be. */
   readable(): Engine {
     const role = this.requireRole();
     if (role.kind === 'replica') role.checkReadable();
@@ -85,7 +85,7 @@ export class Admission {
     };
   }
 
-  /** For operators: whatever state there is. */
+  /** The state for operators, whatever it is. */
   anyState(): Engine {
     const role = this.requireRole();
     const { engine } = this;
@@ -95,7 +95,7 @@ export class Admission {
     return engine;
   }
 
-  /** Asked before anything else of a write: what it throws says that nothing was done. */
+  /** Called first by every write, so that its errors say that nothing was done. */
   writer(): MasterRole['master'] {
     try {
       const role = this.requireRole();
@@ -108,7 +108,7 @@ export class Admission {
     }
   }
 
-  /** For what changes who leads. */
+  /** For calls that change which node leads. */
   leadership(): Leadership {
     this.requireRole();
     const { keeper, isDraining } = this.#core;

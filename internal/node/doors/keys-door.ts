@@ -1,4 +1,4 @@
-/** The node as its clients see it: reads on every node, writes where it is the master. */
+/** The node as its clients see it: reads on every node, writes on the master. */
 
 import type { Engine } from '#engine/engine.ts';
 import { awaitReceipt, receiptOf, receiptTimeoutMs, wantsWait } from '#master/receipts.ts';
@@ -164,7 +164,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     const { position, minAcks } = command;
     const endMs = this.#clock.monotonicMs() + receiptTimeoutMs(command.timeoutMs);
     for (;;) {
-      // Asked anew in each turn: role and engine may change while a position is waited for.
+      // Asked again in each turn, because role and engine may change during the wait.
       const acks = minAcks > 0 ? admission.master('count the acks of replicas').acks : this.#acks;
       const leftMs = Math.max(0, endMs - this.#clock.monotonicMs());
       const engine = await this.#reader.untilLogged(position, leftMs, signal);
@@ -176,12 +176,12 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     }
   }
 
-  /** The engine now; undefined: none. */
+  /** The current engine; undefined if there is none. */
   get #engine(): Engine | undefined {
     return this.#admission.engine;
   }
 
-  /** Undefined on a replica: it has no replicas to count. */
+  /** Undefined on a replica, which has no replicas to count. */
   get #acks(): MasterRole['acks'] | undefined {
     const { role } = this.#admission;
     return role?.kind === 'master' ? role.acks : undefined;

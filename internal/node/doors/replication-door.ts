@@ -24,7 +24,7 @@ export class ReplicationDoor implements ReplicationPort {
   readonly #admission: Admission;
   readonly #snapshots: () => SnapshotSource;
 
-  /** `snapshots`: those of a node that has a role. */
+  /** `snapshots`: called on a node that has a role. */
   constructor(admission: Admission, snapshots: () => SnapshotSource) {
     this.#admission = admission;
     this.#snapshots = snapshots;
