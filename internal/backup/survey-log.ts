@@ -171,6 +171,7 @@ class Survey {
   readonly #demand: Demand | undefined;
   readonly #from: ChainPoint;
   #chain: ChainPoint;
+  #newestBytes: number | undefined;
   readonly #takenMs: number;
   #lastTimestampMs = 0;
 
@@ -200,7 +201,7 @@ class Survey {
     }
     // A log that ends below its snapshot is begun anew behind it at the next start.
     const last = this.#chain.lsn < this.#from.lsn ? this.#from : this.#chain;
-    const why = whyShort(this.#demand, { seqs, endLsn: last.lsn });
+    const why = whyShort(this.#demand, { seqs, endLsn: last.lsn, newestBytes: this.#newestBytes });
     if (why !== undefined) {
       const file = `${this.#directory}/${this.#demand?.segment}`;
       throw new ImageDamageError({ file, byte: 0, lsn: last.lsn + 1, why });
@@ -220,6 +221,7 @@ class Survey {
     const file = await this.#parts.fileSystem.open(path, 'read');
     try {
       const { sizeBytes } = await file.stat();
+      this.#newestBytes = sizeBytes;
       // A newest segment no longer than a header holds nothing, whatever is in it.
       if (!hasLater && sizeBytes <= SEGMENT_HEADER_BYTES) {
         const why = whyNotNewest(name.firstLsn, this.#chain.lsn);

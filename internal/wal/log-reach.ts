@@ -4,6 +4,7 @@
  */
 import { parseSegmentName } from '#wal/file-names.ts';
 import { isSegmentExcluded, type LogReach, type Manifest } from '#wal/manifest.ts';
+import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
 
 /** What MANIFEST demands of the log; nothing is demanded of segments that it excludes. */
 export interface Demand {
@@ -37,15 +38,18 @@ function isFurther(one: Demand | undefined, than: Demand | undefined): boolean {
   return one.seq > than.seq || (one.seq === than.seq && one.lsn > than.lsn);
 }
 
-/**
- * What is missing of the log where `seqs` are the segments found and `endLsn`
- * is its last record, the base snapshot's where that is later; undefined where
- * nothing is.
- */
-export function whyShort(
-  demand: Demand | undefined,
-  found: { readonly seqs: readonly number[]; readonly endLsn: number },
-): string | undefined {
+/** What was found of a log. */
+export interface Found {
+  /** Numbers of its segments. */
+  readonly seqs: readonly number[];
+  /** Its last record, or that of the base snapshot if it is later. */
+  readonly endLsn: number;
+  /** Bytes of its newest segment, if it has one. */
+  readonly newestBytes: number | undefined;
+}
+
+/** What is missing of the log; undefined if nothing is. */
+export function whyShort(demand: Demand | undefined, found: Found): string | undefined {
   if (demand === undefined) return undefined;
   const { lsn, seq } = demand;
   const known = `MANIFEST knows that LSN ${lsn} was durable`;
@@ -54,5 +58,10 @@ export function whyShort(
       ? `this segment is missing: what is left ends at LSN ${found.endLsn}, and ${known}`
       : `this segment is missing: MANIFEST knows that it was there, with whatever was written behind LSN ${lsn}`;
   }
-  return lsn > found.endLsn ? `the log ends at LSN ${found.endLsn}, but ${known}` : undefined;
+  if (lsn > found.endLsn) return `the log ends at LSN ${found.endLsn}, but ${known}`;
+  const { newestBytes = 0 } = found;
+  // MANIFEST is told of a segment when its header is durable, and the file is never shorter again.
+  return seq === found.seqs.at(-1) && newestBytes < SEGMENT_HEADER_BYTES
+    ? `this segment was cut to ${newestBytes} bytes: MANIFEST knows that it had a header, with whatever was written behind LSN ${lsn}`
+    : undefined;
 }

@@ -96,7 +96,7 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovery> {
   // A newest segment no longer than a header holds nothing and is created anew, whatever is in it.
   const newest = found.at(-1);
   const stub = newest !== undefined && newest.sizeBytes <= SEGMENT_HEADER_BYTES ? found.pop() : undefined;
-  const replay = new Replay(options, found, stub?.name);
+  const replay = new Replay(options, found, stub);
   return replay.run();
 }
 
@@ -122,6 +122,7 @@ class Replay implements ReplayContext {
   readonly #options: RecoveryOptions;
   readonly #found: readonly SizedSegment[];
   readonly #stub: SegmentName | undefined;
+  readonly #newestBytes: number | undefined;
   /** What MANIFEST says must be there. */
   readonly #demand: Demand | undefined;
   readonly #segments: Segment[];
@@ -134,10 +135,11 @@ class Replay implements ReplayContext {
   #itemsSinceClock = 0;
   readonly #slices: TimeSlices;
 
-  constructor(options: RecoveryOptions, found: readonly SizedSegment[], stub: SegmentName | undefined) {
+  constructor(options: RecoveryOptions, found: readonly SizedSegment[], stub: SizedSegment | undefined) {
     this.#options = options;
     this.#found = found;
-    this.#stub = stub;
+    this.#stub = stub?.name;
+    this.#newestBytes = (stub ?? found.at(-1))?.sizeBytes;
     const { manifest } = options.directory;
     this.#demand = manifest === undefined ? undefined : demandOf(manifest);
     this.#segments = found.map(({ name, sizeBytes }, i) =>
@@ -188,7 +190,7 @@ class Replay implements ReplayContext {
   /** What is there may be whole in itself and yet not all of it. */
   #checkDemand(end: SegmentEnd | undefined): void {
     const endLsn = Math.max(this.#chain.lsn, this.#options.from.lsn);
-    const why = whyShort(this.#demand, { seqs: this.#seqs(), endLsn });
+    const why = whyShort(this.#demand, { seqs: this.#seqs(), endLsn, newestBytes: this.#newestBytes });
     if (why === undefined) return;
     const segment = this.#demand?.segment ?? '';
     const byte = this.#segments.at(-1)?.name === segment ? (end?.validEnd ?? 0) : 0;

@@ -188,21 +188,26 @@ export class TailKeeper {
   /**
    * Creates the segment after `tail`: header, fdatasync, directory, MANIFEST,
    * and only then may anything be appended. A file left by an attempt that failed
-   * has the same name and is replaced; it stays, because MANIFEST may know of it.
+   * has the same name and is replaced by renaming: MANIFEST may know of it, so it is
+   * there, with a header, at every moment.
    */
   async #create(tail: ChainPoint): Promise<OpenSegment> {
     const { directory, table, random, logId } = this.#parts;
     const { fileSystem, path } = directory;
+    const mayExist = this.#nextSeq !== undefined;
     this.#nextSeq ??= await directory.nextSegmentSeq();
     const seq = this.#nextSeq;
     const firstLsn = (tail.lsn + 1) as ChainPoint['lsn'];
     const name = formatSegmentName(seq, firstLsn);
     const salt = random.uint32();
     const header = { logId, seq, firstLsn, epoch: tail.epoch, lastCrc: tail.crc, salt };
-    const file = await fileSystem.open(`${path}/${name}`, 'replace');
+    const target = `${path}/${name}`;
+    const writtenAt = mayExist ? target + TEMPORARY_SUFFIX : target;
+    const file = await fileSystem.open(writtenAt, 'replace');
     try {
       await writeFully(file, encodeSegmentHeader(header), 0);
       await file.datasync();
+      if (mayExist) await fileSystem.rename(writtenAt, target);
       await directory.syncNames();
       await this.#vouchFor(name, tail.lsn);
     } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { withFormatVersion, withNote, withRecords } from '#test/wal/append-record.ts';
 import { encodeManifest } from '#wal/manifest.ts';
+import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
 import { verifyWal } from '../../cmd/walnut/log/wal-verify.ts';
 import { runCli } from './memory-io.ts';
 import { change, EPOCH, fingerprint, flipAt, segmentsIn, WalRig } from './wal-rig.ts';
@@ -128,6 +129,50 @@ describe('wal verify', () => {
     ]);
     expect(backup.code).not.toBe(0);
     expect(backup.err).toContain('this segment is missing');
+  });
+
+  describe('of a log that was killed', () => {
+    /** Ten records behind the last change of MANIFEST. */
+    async function killed(): Promise<string> {
+      const live = await mkdtemp(join(tmpdir(), 'walnut-verify-live-'));
+      const rig = await WalRig.open(live);
+      await rig.write(10);
+      await cp(live, directory, { recursive: true });
+      await rig.close();
+      await rm(live, { recursive: true });
+      return (await segmentsIn(directory)).at(-1) as string;
+    }
+
+    it('says from which LSN on records could have vanished whole', async () => {
+      const newest = await killed();
+      await change(directory, newest, (bytes) => bytes.subarray(0, SEGMENT_HEADER_BYTES));
+      expect(await verdict()).toEqual({ code: 0, verdict: 'whole', kinds: [] });
+      expect(JSON.parse((await verify('--json')).out)).toMatchObject({ unvouchedFromLsn: 1 });
+      const { out } = await verify();
+      expect(out).toContain('MANIFEST vouches for records up to LSN 0 only');
+      expect(out).toContain(`vanished whole from the end of ${newest}`);
+    });
+
+    it.each([0, SEGMENT_HEADER_BYTES - 1])(
+      'misses the header of its newest segment (%i bytes)',
+      async (size) => {
+        const newest = await killed();
+        await change(directory, newest, (bytes) => bytes.subarray(0, size));
+        expect(await verdict()).toEqual({ code: 1, verdict: 'damaged', kinds: ['missing'] });
+        expect((await verify()).out).toContain(`cut to ${size} bytes: MANIFEST knows that it had a header`);
+        const to = join(directory, 'backups');
+        const backup = await runCli(['backup', 'create', '--from', directory, '--to', to]);
+        expect(backup.err).toContain(`cut to ${size} bytes`);
+        expect((await runCli(['wal', 'repair', directory, '--apply', '--allow-empty'])).code).toBe(0);
+        expect(await verdict()).toMatchObject({ code: 0 });
+      },
+    );
+  });
+
+  it('says of a clean stop that nothing could have vanished', async () => {
+    await logWithSnapshot();
+    expect(JSON.parse((await verify('--json')).out)).toMatchObject({ unvouchedFromLsn: null });
+    expect((await verify()).out).not.toContain('vouches');
   });
 
   it.each([

@@ -30,6 +30,20 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     tests: [WRITER],
   },
   {
+    name: 'newest segment cut below its header taken for one that was never written',
+    file: 'internal/wal/log-reach.ts',
+    text: 'newestBytes < SEGMENT_HEADER_BYTES',
+    replacement: 'newestBytes < 0',
+    tests: [REACH],
+  },
+  {
+    name: 'empty newest segment emptied in its place before it is created anew',
+    file: 'internal/wal/tail-keeper.ts',
+    text: '    const writtenAt = mayExist ? target + TEMPORARY_SUFFIX : target;',
+    replacement: '    const writtenAt = target;',
+    tests: [REACH, CRASH],
+  },
+  {
     name: 'empty newest segment removed before it is created anew',
     file: 'internal/wal/tail-keeper.ts',
     text: '    if (stub.firstLsn === lsn + 1) this.#nextSeq = stub.seq;',

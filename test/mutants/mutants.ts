@@ -86,9 +86,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'directory not fsynced after a new segment',
     file: 'internal/wal/tail-keeper.ts',
-    text: `      await file.datasync();
-      await directory.syncNames();`,
-    replacement: '      await file.datasync();',
+    text: `      await directory.syncNames();
+      await this.#vouchFor(name, tail.lsn);`,
+    replacement: '      await this.#vouchFor(name, tail.lsn);',
     tests: ['test/wal/crash.test.ts'],
   },
   {

@@ -13,6 +13,7 @@ import {
   predictCut,
   predictFlip,
 } from '#test/wal/damaged-log.ts';
+import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
 import { fail } from './reference-model.ts';
 
 export interface DamageCounts {
@@ -31,14 +32,15 @@ export function createDamageCounts(): DamageCounts {
 /** Bytes of one log, about. */
 const LOG_BYTES = 4_500;
 
-/** Cuts one log at every `step`th byte and flips every `step`th bit. Throws at the first verdict that is not the predicted one. */
+/** Cuts one log at every `step`th byte and between all items, and flips every `step`th bit. Throws at the first verdict that is not the predicted one. */
 export async function damageEverywhere(seed: number, step: number, counts: DamageCounts): Promise<void> {
   const known = await buildSeeded(seed);
   counts.logs++;
   for (const path of [known.first, known.second]) {
     const sizeBytes = (known.files.get(path) as Buffer).length;
     const isLast = path === known.second;
-    for (let bytes = 0; bytes < sizeBytes; bytes += step) {
+    const boundaries = isLast ? [SEGMENT_HEADER_BYTES, ...known.items.map(({ end }) => end)] : [];
+    for (const bytes of [...stepsTo(sizeBytes, step), ...boundaries]) {
       const expected = isLast ? predictCut(known, bytes) : 'corrupt';
       const actual = await outcomeOf(known, (files) => cutFile(files, path, bytes));
       if (actual !== expected) fail(`seed ${seed}, ${path} cut to ${bytes}: ${actual}, not ${expected}`);
@@ -54,6 +56,10 @@ export async function damageEverywhere(seed: number, step: number, counts: Damag
       note(counts, actual);
     }
   }
+}
+
+function stepsTo(end: number, step: number): number[] {
+  return Array.from({ length: Math.ceil(end / step) }, (_, index) => index * step);
 }
 
 function note(counts: DamageCounts, verdict: string): void {

@@ -116,7 +116,9 @@ function recordsBefore(known: KnownLog, offset: number): number {
 
 /** What a second segment cut to `size` bytes leaves. */
 export function predictCut(known: KnownLog, size: number): string {
-  if (size <= HEADER) return `${known.firstRecords} records`;
+  // MANIFEST knows of this segment, and so of its header.
+  if (size < HEADER) return 'corrupt';
+  if (size === HEADER) return `${known.firstRecords} records`;
   const isBoundary = known.items.some((item) => item.end === size);
   return `${recordsBefore(known, size)} records${isBoundary ? '' : ', torn'}`;
 }

@@ -73,6 +73,19 @@ describe('a log that lost', () => {
     },
   );
 
+  it.each([0, SEGMENT_HEADER_BYTES - 1])(
+    'its newest segment to a cut at byte %i, killed, is refused: MANIFEST knows that a header was there',
+    async (bytes) => {
+      const disk = await written('killed');
+      const newest = (await segmentsIn(disk)).at(-1) as string;
+      await cutTo(disk, newest, bytes);
+      await expect(open(disk, SMALL)).rejects.toMatchObject({
+        kind: 'corrupt',
+        place: { file: `${DIR}/${newest}`, why: expect.stringContaining(`cut to ${bytes} bytes`) },
+      });
+    },
+  );
+
   it('only its clean mark starts, and lost nothing', async () => {
     const disk = await written('stopped');
     const newest = (await segmentsIn(disk)).at(-1) as string;
@@ -188,7 +201,7 @@ describe('the demand', () => {
     [[6], 70, /this segment is missing: MANIFEST knows that it was there/],
     [[], 0, /this segment is missing/],
   ] as const)('of segment 7 and LSN 60, with %j up to LSN %i', (seqs, endLsn, why) => {
-    const said = whyShort(demandOf(manifest), { seqs, endLsn });
+    const said = whyShort(demandOf(manifest), { seqs, endLsn, newestBytes: 200 });
     if (why === undefined) expect(said).toBeUndefined();
     else expect(said).toMatch(why);
   });

@@ -121,7 +121,8 @@ async function inspectSegments(log: SegmentsToInspect, findings: Finding[]): Pro
     // Behind damage nothing is known of the chain, so the next segment is taken at its word.
     before = report.finding === undefined ? report.chain : undefined;
   }
-  if (findings.length === 0) findings.push(...whatIsShort(log, demand, before?.lsn ?? 0));
+  if (findings.length === 0)
+    findings.push(...whatIsShort(log, demand, before?.lsn ?? 0, reports.at(-1)?.bytes));
   return reports;
 }
 
@@ -130,9 +131,10 @@ function whatIsShort(
   { segments, baseLsn }: SegmentsToInspect,
   demand: Demand | undefined,
   lastLsn: number,
+  newestBytes: number | undefined,
 ): Finding[] {
   const endLsn = Math.max(baseLsn, lastLsn);
-  const why = whyShort(demand, { seqs: segments.map(({ seq }) => seq), endLsn });
+  const why = whyShort(demand, { seqs: segments.map(({ seq }) => seq), endLsn, newestBytes });
   if (demand === undefined || why === undefined) return [];
   return [{ kind: 'missing', file: demand.segment, byte: 0, lsn: endLsn + 1, why }];
 }

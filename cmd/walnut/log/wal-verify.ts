@@ -8,6 +8,7 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { createReadOnlyFileSystem } from '#platform/read-only-file-system.ts';
 import { parseSegmentName } from '#wal/file-names.ts';
+import type { LogReach } from '#wal/manifest.ts';
 import { ADVISE_UPGRADE } from '#wal/wal-errors.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
@@ -134,8 +135,15 @@ function reportToJson({ inspected, rehearsal, findings, verdict }: VerifyReport)
     position: rehearsal === undefined ? null : formatPosition(rehearsal.end),
     entries: rehearsal?.store.entries ?? 0,
     digest: rehearsal?.store.digest() ?? null,
+    unvouchedFromLsn: unvouchedFrom(inspected),
     findings,
   };
+}
+
+/** The first LSN that could be missing from the end without a trace; null if none could. */
+function unvouchedFrom(inspected: WalReport): number | null {
+  const reach = unvouchedOf(inspected);
+  return reach === undefined ? null : reach.lsn + 1;
 }
 
 function renderReport(report: VerifyReport, { colors }: Invocation): string {
@@ -161,7 +169,30 @@ function renderReport(report: VerifyReport, { colors }: Invocation): string {
     facts.push(['entries', showCount(store.entries)], ['digest', store.digest()]);
   }
   const lines = findings.map((finding) => colors.red(describeFinding(finding)));
-  return `${renderFacts(colors, facts)}\n${[...lines, CONCLUSION[verdict](directory)].join('\n')}\n`;
+  lines.push(CONCLUSION[verdict](directory));
+  if (verdict !== 'damaged' && verdict !== 'newer') lines.push(...describeUnvouched(inspected));
+  return `${renderFacts(colors, facts)}\n${lines.join('\n')}\n`;
+}
+
+/** What could be missing without a trace. */
+function describeUnvouched(inspected: WalReport): string[] {
+  const reach = unvouchedOf(inspected);
+  if (reach === undefined) return [];
+  return [
+    `The log was not stopped cleanly: MANIFEST vouches for records up to LSN ${reach.lsn} only. Later ones that`,
+    `vanished whole from the end of ${reach.segment} leave no trace here.`,
+    'A replica may still have them: compare its position with the end of this log.',
+  ];
+}
+
+/**
+ * After a clean stop MANIFEST vouches for the whole log, and a sealed segment is whole.
+ * Else it vouches for what was durable when it was last replaced.
+ */
+function unvouchedOf({ manifest, segments }: WalReport): LogReach | undefined {
+  const last = segments.at(-1);
+  if (last === undefined || last.end === 'stopped' || last.end === 'sealed') return undefined;
+  return { segment: last.name, lsn: manifest?.reaches?.lsn ?? 0 };
 }
 
 const CONCLUSION: Readonly<Record<Verdict, (directory: string) => string>> = {
