@@ -60,7 +60,7 @@ describe('documented files', () => {
         allowedHosts: [],
         valueBytesMax: 8 * 1_024 * 1_024,
         batchBytesMax: 32 * 1_024 * 1_024,
-        http2: 'node',
+        http2: 'own',
       },
       wal: {
         directory: '/var/log/kvstore/master',

@@ -1,5 +1,5 @@
-/** What speaks HTTP/2 in tests: `WALNUT_TEST_HTTP2=node` or `own` runs a suite with the one that is not the default. */
-export const HTTP2 = choice(process.env['WALNUT_TEST_HTTP2'] ?? 'node');
+/** What speaks HTTP/2 in tests: by default our own codec, as in a node; `WALNUT_TEST_HTTP2=node` runs a suite with Node's. */
+export const HTTP2 = choice(process.env['WALNUT_TEST_HTTP2'] ?? 'own');
 
 function choice(text: string): 'own' | 'node' {
   if (text === 'own' || text === 'node') return text;

@@ -33,7 +33,7 @@ export const SERVER = defineSection({
     allowed_hosts: hostNames(),
     max_value_bytes: size({ min: 1, max: VALUE_BYTES_LIMIT }, VALUE_BYTES_MAX_DEFAULT),
     max_batch_bytes: size({ min: 64 * KIB, max: 1_024 * MIB }, 32 * MIB),
-    http2: oneOf(HTTP2, 'node'),
+    http2: oneOf(HTTP2, 'own'),
   }),
   read: (values): ServerConfig => ({
     port: values.port,
