@@ -1,6 +1,11 @@
 /** Batches of 100 Gets and of 100 Sets, and the single calls that they are compared with. */
-import { create, toBinary } from '@bufbuild/protobuf';
-import { BatchRequestSchema, GetRequestSchema, SetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import {
+  type BatchOperationSchema,
+  BatchRequestSchema,
+  GetRequestSchema,
+  SetRequestSchema,
+} from '#gen/walnut/v1/kv_store_pb.ts';
 import type { MeasuredCall } from '../unary/calls.ts';
 
 export const OPERATIONS = 100;
@@ -44,6 +49,21 @@ function batchOf(verb: Verb, http: 1 | 2, aims: MeasuredCall['aims']): BatchCall
   return { ...common(http), id, path, body: operationsOf(verb), aims, verb, operations: OPERATIONS };
 }
 
+type Operation = MessageInitShape<typeof BatchOperationSchema>;
+
+/** Batches of other kinds, each beside plain batches of Sets. */
+function otherBatch(
+  kind: string,
+  atomic: boolean,
+  of: (key: string, i: number) => Operation['operation'],
+): BatchCall {
+  const operations = KEYS.map((key, i) => ({ operation: of(key, i) }) as Operation);
+  const body = toBinary(BatchRequestSchema, create(BatchRequestSchema, { atomic, operations }));
+  const id = `batch of ${OPERATIONS} ${kind} h1`;
+  const path = '/walnut.v1.KVStore/Batch';
+  return { ...common(1), id, path, body, verb: 'set', operations: OPERATIONS };
+}
+
 const AIMS = { redis: 0.8 };
 
 export const BATCH_CALLS: readonly BatchCall[] = [
@@ -51,4 +71,10 @@ export const BATCH_CALLS: readonly BatchCall[] = [
   batchOf('set', 1, AIMS),
   batchOf('get', 2, {}),
   batchOf('set', 2, {}),
+  otherBatch('atomic sets', true, (key) => ({ case: 'set', value: { key, value: VALUE } })),
+  otherBatch('sets, gets and deletes', false, (key, i) => {
+    if (i % 3 === 0) return { case: 'set', value: { key, value: VALUE } };
+    return { case: i % 3 === 1 ? 'get' : 'delete', value: { key } };
+  }),
+  otherBatch('increments', false, (key) => ({ case: 'increment', value: { key: `number:${key}` } })),
 ];

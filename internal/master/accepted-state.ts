@@ -55,6 +55,20 @@ export class AcceptedState {
     return { entry: isDeleted ? undefined : record.entryAt(this.#inFlight.placeAt(row)), record };
   }
 
+  /** The deadline of the key's accepted entry, or `MISSING`. */
+  deadlineOf(key: KeyBytes): number {
+    const row = this.#inFlight.find(key);
+    if (row === NO_ROW) return this.#store.deadlineOf(key);
+    if (this.#inFlight.costAt(row) === DELETED) return MISSING;
+    return this.#inFlight.recordAt(row).expireAtMsAt(this.#inFlight.placeAt(row));
+  }
+
+  /** The record in flight that has the key's newest state; undefined: the store has it. */
+  recordOf(key: KeyBytes): RecordInFlight | undefined {
+    const row = this.#inFlight.find(key);
+    return row === NO_ROW ? undefined : this.#inFlight.recordAt(row);
+  }
+
   /** Whether the newest accepted state of the key comes from a record in flight. */
   isInFlight(key: string): boolean {
     return this.#rowOf(key) !== NO_ROW;

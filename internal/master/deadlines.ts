@@ -46,6 +46,15 @@ export class Deadlines {
   }
 }
 
+/** True if the deadline of no Set is beyond 2^53. */
+export function areReachable({ count, expiries, expiryMs }: PlainSets, nowMs: number): boolean {
+  for (let i = 0; i < count; i++) {
+    if (expiries[i] === PLAIN_EXPIRY.ttl && nowMs + (expiryMs[i] as number) > Number.MAX_SAFE_INTEGER)
+      return false;
+  }
+  return true;
+}
+
 /** Returns true if one of the deadlines has passed already. */
 export function hasPast({ count, expiries, expiryMs }: PlainSets, shiftMs: number, nowMs: number): boolean {
   for (let i = 0; i < count; i++) {

@@ -11,11 +11,12 @@ import { acceptDelete } from '#master/operations/delete.ts';
 import { runDeletePrefix } from '#master/operations/delete-prefix.ts';
 import { runTick } from '#master/operations/expire.ts';
 import { acceptIncrement, toIncrementAnswer } from '#master/operations/increment.ts';
+import { runMixedBatch } from '#master/operations/mixed-batch.ts';
 import { runPlainSets } from '#master/operations/plain-sets.ts';
 import { acceptSet } from '#master/operations/set.ts';
 import type { WriteCause } from '#master/record-builder.ts';
 import { type MasterOptions, WritePath } from '#master/write-path.ts';
-import type { PlainSets, SetsAnswer } from '#model/bulk.ts';
+import type { BulkPort, MixedAnswer, PlainSets, SetsAnswer } from '#model/bulk.ts';
 import type {
   AtomicBatchAnswer,
   AtomicBatchCommand,
@@ -94,6 +95,11 @@ export class Master {
    */
   sets(sets: PlainSets): Promise<SetsAnswer> | undefined {
     return runPlainSets(this.#path, sets);
+  }
+
+  /** See `BulkPort.mixed`. */
+  mixed(...args: Parameters<BulkPort['mixed']>): Promise<MixedAnswer> | undefined {
+    return runMixedBatch(this.#path, ...args);
   }
 
   /**

@@ -166,6 +166,29 @@ export class RecordBuilder implements WriteTarget {
     this.#delete(key, cause);
   }
 
+  /** Adds a delete of a key given as bytes, and returns true, if it has a live entry. */
+  deleteEncoded({ bytes, keyOffset, keyBytes }: EncodedPair): boolean {
+    const { delete: key } = this.#keys;
+    key.loadBytes(bytes, keyOffset, keyBytes);
+    const deadline = this.#accepted.deadlineOf(key);
+    if (deadline === MISSING || isExpired(deadline, this.nowMs)) return false;
+    this.#accepted.acceptDelete(key, this.record, this.#payload.delete(key, this.#cause));
+    return true;
+  }
+
+  /** The record in flight that has the newest state of a key given as bytes. */
+  recordOfEncoded({ bytes, keyOffset, keyBytes }: EncodedPair): RecordInFlight | undefined {
+    this.#keys.delete.loadBytes(bytes, keyOffset, keyBytes);
+    return this.#accepted.recordOf(this.#keys.delete);
+  }
+
+  /** True if so many more sets of so many bytes surely fit, into the limits and into this record. */
+  hasRoomFor(sets: number, keyAndValueBytes: number): boolean {
+    const cost = keyAndValueBytes + sets * entryCost(0, 0);
+    if (isOver(this.#store.limits, this.#accepted, sets, cost)) return false;
+    return keyAndValueBytes + sets * setBytes(0) <= SETS_BYTES_MAX;
+  }
+
   /** See `Room.trim`. */
   trim(): boolean {
     return this.#roomMaker.trim();

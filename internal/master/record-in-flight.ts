@@ -76,6 +76,12 @@ export class RecordInFlight {
     return bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
   }
 
+  /** The deadline of the set at `place`. */
+  expireAtMsAt(place: number): number {
+    const { buffer, payloadOffset } = this.#open();
+    return mutationAt(buffer, payloadOffset + place).expireAtMs;
+  }
+
   /**
    * The entry that the set at `place` makes. Every call returns the same bytes, so
    * that a large value is copied once.

@@ -5,6 +5,7 @@
  */
 import type { Awaitable } from '#model/awaitable.ts';
 import type { Freshness, WriteAnswer } from '#model/commands.ts';
+import type { Entry } from '#model/entry.ts';
 import type { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 
@@ -13,6 +14,16 @@ export interface BulkPort {
   moment(): ReadMoment;
   /** Carries out `sets` as one batch. Undefined means that nothing was done and the caller must use `KeyValuePort.batch`. */
   sets(sets: PlainSets): Awaitable<SetsAnswer> | undefined;
+  /**
+   * Carries out plain Sets and Deletes, with Gets among them, as one batch. `read` is
+   * called for each Get in its turn, before this returns: it reads the entries of
+   * `moment`, unless the batch itself wrote the key, which `own` then tells. Undefined:
+   * see `sets`.
+   */
+  mixed(
+    batch: MixedBatch,
+    read: (index: number, own: OwnRead | undefined) => void,
+  ): Awaitable<MixedAnswer> | undefined;
 }
 
 /** What `EntryReads.find` returns for a key that is missing or expired. */
@@ -31,6 +42,8 @@ export interface EntryReads {
   /** Prefetches keys `from` to `to - 1`, at most `PREFETCH_KEYS`, before they are looked up. Call it again after that many keys. */
   prefetch(bytes: Buffer, offsets: Uint32Array, lengths: Uint16Array, from: number, to: number): void;
   valueBytesOf(found: number): number;
+  /** The length of the value that is stored for a key, expired or not; 0 if there is none. Counts nothing. */
+  storedBytes(bytes: Buffer, keyOffset: number, keyBytes: number): number;
   expireAtMsOf(found: number): number;
   /** The epoch of the entry's version. */
   epochOf(found: number): number;
@@ -58,6 +71,8 @@ export const PLAIN_EXPIRY = { default: 0, ttl: 1, at: 2 } as const;
 export interface PlainSets {
   readonly bytes: Buffer;
   readonly count: number;
+  /** All of them or none; nothing is done if that cannot be told beforehand. */
+  readonly isAtomic?: boolean;
   readonly keyOffsets: Uint32Array;
   readonly keyBytes: Uint16Array;
   readonly valueOffsets: Uint32Array;
@@ -65,6 +80,28 @@ export interface PlainSets {
   /** Values of `PLAIN_EXPIRY`. */
   readonly expiries: Uint8Array;
   readonly expiryMs: Float64Array;
+}
+
+/** The values of `MixedBatch.kinds`: the tags of the fields of BatchOperation. */
+export const PLAIN_KIND = { get: 0x0a, set: 0x12, delete: 0x1a } as const;
+
+/** Operations with no condition and no other option than an expiry, or the position of a Get. */
+export interface MixedBatch extends PlainSets {
+  /** Values of `PLAIN_KIND`. */
+  readonly kinds: Uint8Array;
+}
+
+/** What a Get sees of its own batch. */
+export interface OwnRead {
+  readonly entry: Entry | undefined;
+  readonly asOf: Position;
+}
+
+export interface MixedAnswer {
+  /** The one record of all that was written; undefined if nothing was. */
+  readonly answer: WriteAnswer | undefined;
+  /** By index: the answers of Deletes that found nothing, and why others were refused. */
+  readonly others: ReadonlyMap<number, WriteAnswer | WalnutError>;
 }
 
 export interface SetsAnswer {

@@ -3,7 +3,7 @@
  * that the event loop serves others in between. A record of the log is applied in one
  * go, so one of 32 MiB would take it for 50 ms.
  *
- * A Batch is not atomic, so the writes of others may come between. If the first part is
+ * Atomic batches are not cut; into others the writes of others may come between. If the first part is
  * refused, nothing was done and the whole is refused. If a later part is, each of its
  * operations and of those behind it gets the error as its result.
  */

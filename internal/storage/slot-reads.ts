@@ -49,6 +49,11 @@ export class SlotReads implements EntryReads {
     this.#hooks.prefetch(bytes, offsets, lengths, from, to);
   }
 
+  storedBytes(bytes: Buffer, keyOffset: number, keyBytes: number): number {
+    const slot = this.#hooks.locate(bytes, keyOffset, keyBytes);
+    return slot === NO_SLOT ? 0 : this.#slots.valueBytesOf(slot);
+  }
+
   valueBytesOf(slot: number): number {
     return this.#slots.valueBytesOf(slot);
   }

@@ -185,6 +185,12 @@ export class Store {
     return slot === NO_SLOT ? NOT_STORED : this.#costAt(slot, key);
   }
 
+  /** The deadline of the entry of a key from `createKey`, or `NOT_STORED`. */
+  deadlineOf(key: KeyBytes): number {
+    const slot = this.#index.find(key);
+    return slot === NO_SLOT ? NOT_STORED : this.#slots.expireAtMsOf(slot);
+  }
+
   /**
    * Applies a mutation of the record at `position`: the only way entries change.
    * Copies key and value. Deleting a missing key does nothing.

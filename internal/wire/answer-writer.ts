@@ -28,6 +28,8 @@ const AROUND_VALUE_BYTES = 128;
 /** Numbers within it have a zigzag form below 2^53. */
 const ZIGZAG_MAX = 2n ** 52n - 1n;
 
+const NO_BYTES = new Uint8Array(0);
+
 /** Encodes pieces that are kept. */
 const pieces = new ByteWriter(512);
 
@@ -46,16 +48,18 @@ export class AnswerWriter {
   /** The encoded field `epoch` of the last version. */
   #epochField: Uint8Array = new Uint8Array(0);
   #epoch = -1;
-  /** The encoded result of the last write without `previous` and `current`. */
-  #written: Uint8Array = new Uint8Array(0);
-  #answer: WriteAnswer | undefined;
-  #answerKind = '';
+  /** The encoded results of the last writes without `previous` and `current`, of each kind. */
+  readonly #written: Record<'set' | 'delete', Uint8Array> = { set: NO_BYTES, delete: NO_BYTES };
+  readonly #answers: Record<'set' | 'delete', WriteAnswer | undefined> = {
+    set: undefined,
+    delete: undefined,
+  };
   #isAlone = false;
 
   /** Begins an answer. `isAlone` makes it a GetResponse instead of a BatchResponse. */
   begin(headroom: number, isAlone = false): void {
     this.#out.begin(headroom);
-    this.#answer = undefined;
+    this.#answers.set = this.#answers.delete = undefined;
     this.#isAlone = isAlone;
   }
 
@@ -135,10 +139,22 @@ export class AnswerWriter {
 
   /** Writes the results of `count` writes with one answer, which has neither `previous` nor `current`. */
   written(kind: 'set' | 'delete', answer: WriteAnswer, count = 1): void {
-    if (answer !== this.#answer || kind !== this.#answerKind) this.#keepWritten(kind, answer);
-    this.#out.reserve(count * this.#written.length);
-    this.#out.fewBytes(this.#written);
-    if (count > 1) this.#out.repeat(this.#written.length, count - 1);
+    if (answer !== this.#answers[kind]) this.#keepWritten(kind, answer);
+    const written = this.#written[kind];
+    this.#out.reserve(count * written.length);
+    this.#out.fewBytes(written);
+    if (count > 1) this.#out.repeat(written.length, count - 1);
+  }
+
+  /** Writes what follows the results of an atomic batch that was committed. */
+  committed({ position, durabilityReached, replicasAcked }: WriteAnswer): void {
+    const reached = durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
+    const out = this.#out;
+    out.reserve(8 * VARINT_BYTES_MAX);
+    writeNumber(out, varint(2), 1);
+    writePosition(out, delimited(3), position.epoch, position.lsn);
+    writeNumber(out, varint(4), reached);
+    writeNumber(out, varint(5), replicasAcked);
   }
 
   /** Writes a SetResponse, from its bytes or from an answer that has neither `previous` nor `current`. */
@@ -184,12 +200,11 @@ export class AnswerWriter {
 
   #keepWritten(kind: 'set' | 'delete', answer: WriteAnswer): void {
     const fields = fieldsOf(answer);
-    this.#written = piece((out) => {
+    this.#written[kind] = piece((out) => {
       openResult(out, RESULT_TAGS[kind], fields.length);
       out.bytes(fields);
     });
-    this.#answer = answer;
-    this.#answerKind = kind;
+    this.#answers[kind] = answer;
   }
 }
 

@@ -8,14 +8,7 @@
 import { toBinary } from '@bufbuild/protobuf';
 import { IncrementResponseSchema, SetResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
-import {
-  type BulkPort,
-  type EntryReads,
-  NOT_FOUND,
-  PREFETCH_KEYS,
-  type ReadMoment,
-  type SetsAnswer,
-} from '#model/bulk.ts';
+import { type BulkPort, NOT_FOUND, PREFETCH_KEYS, type ReadMoment, type SetsAnswer } from '#model/bulk.ts';
 import type {
   BatchOperation,
   BatchResult,
@@ -40,6 +33,7 @@ import {
   writeResult,
 } from '#wire/kv-large.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
+import { MixedBytes, writeRead } from '#wire/mixed-bytes.ts';
 
 /** A request with more bytes is carried out as commands, which may be done in parts. */
 const BULK_BYTES_MAX = 1_024 * 1_024;
@@ -71,10 +65,13 @@ export class KeyValueBytes {
   readonly #options: KeyValueBytesOptions;
   readonly #reader: RequestReader;
   readonly #writer = new AnswerWriter();
+  readonly #mixed: MixedBytes | undefined;
 
   constructor(options: KeyValueBytesOptions) {
     this.#options = options;
     this.#reader = new RequestReader(options.limits.valueBytesMax);
+    const { bulk } = options;
+    this.#mixed = bulk && new MixedBytes(bulk, options.limits, options.describe, this.#writer);
   }
 
   get(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
@@ -125,7 +122,7 @@ export class KeyValueBytes {
     const { keyOffsets, keyBytes } = this.#reader.columns;
     this.#writer.begin(headroom, true);
     this.#writer.setFreshness(moment.asOf, moment.stalenessMs);
-    this.#writeRead(entries, entries.find(bytes, keyOffsets[0] as number, keyBytes[0] as number));
+    writeRead(this.#writer, entries, entries.find(bytes, keyOffsets[0] as number, keyBytes[0] as number));
     return this.#writer.take();
   }
 
@@ -142,6 +139,11 @@ export class KeyValueBytes {
   #batch(bytes: Buffer, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
     if (!this.#reader.readBatch(bytes)) return undefined;
     const { columns } = this.#reader;
+    // The general way says what is none of these.
+    if (columns.isAtomic) {
+      const isPlain = columns.areSets && bytes.length <= BULK_BYTES_MAX;
+      return isPlain ? this.#atomicSets(headroom) : undefined;
+    }
     if (columns.areGets) {
       const moment = this.#moment();
       if (moment !== undefined) return this.#answerGets(moment, bytes, caller, headroom);
@@ -151,6 +153,11 @@ export class KeyValueBytes {
       const made = this.#options.bulk?.sets(columns);
       if (made !== undefined)
         return mapAwaitable(made, (settled) => this.#encodeSets(settled, count, headroom));
+    }
+    if (columns.arePlain && !columns.areGets && !columns.areSets && bytes.length <= BULK_BYTES_MAX) {
+      const moment = columns.gets === 0 ? undefined : this.#moment();
+      const made = this.#mixed?.run(columns, moment, headroom);
+      if (made !== undefined) return made;
     }
     return this.#carryOut(
       columns.operations(),
@@ -176,6 +183,22 @@ export class KeyValueBytes {
       if (isLarge) return runSlices(encodeLargeResults(encoded, results, budget, describe, headroom), pace);
       return this.#encodeResults(results, budget, headroom);
     });
+  }
+
+  #atomicSets(headroom: number): Awaitable<Buffer> | undefined {
+    const { columns } = this.#reader;
+    const { count } = columns;
+    const made = this.#options.bulk?.sets(columns);
+    return made && mapAwaitable(made, (settled) => this.#encodeAtomicSets(settled, count, headroom));
+  }
+
+  #encodeAtomicSets({ answer, refused }: SetsAnswer, count: number, headroom: number): Buffer {
+    if (answer === undefined) throw refused.get(0);
+    const writer = this.#writer;
+    writer.begin(headroom);
+    writer.written('set', answer, count);
+    writer.committed(answer);
+    return writer.take();
   }
 
   /** The moment to read at; undefined where what was read cannot be answered at once. */
@@ -205,7 +228,7 @@ export class KeyValueBytes {
     for (let i = 0; i < count; i++) {
       if (i % PREFETCH_KEYS === 0) entries.prefetch(bytes, keyOffsets, keyBytes, i, count);
       const found = entries.find(bytes, keyOffsets[i] as number, keyBytes[i] as number);
-      if (found === NOT_FOUND || budget.takes(entries.valueBytesOf(found))) this.#writeRead(entries, found);
+      if (found === NOT_FOUND || budget.takes(entries.valueBytesOf(found))) writeRead(writer, entries, found);
       else return this.#answerLargeGets(i, budget.bytes, caller, headroom);
     }
     return writer.take();
@@ -218,20 +241,6 @@ export class KeyValueBytes {
     const encoded = Buffer.from(this.#writer.take().subarray(headroom));
     const operations = this.#reader.columns.operations().slice(from);
     return this.#carryOut(operations, encoded, budget, caller, headroom);
-  }
-
-  #writeRead(entries: EntryReads, found: number): void {
-    const writer = this.#writer;
-    if (found === NOT_FOUND) {
-      writer.missing();
-      return;
-    }
-    const valueBytes = entries.valueBytesOf(found);
-    const expireAtMs = entries.expireAtMsOf(found);
-    const lsn = entries.lsnOf(found);
-    writer.beginFound(valueBytes, expireAtMs, entries.epochOf(found), lsn);
-    if (valueBytes > 0) entries.copyValue(found, writer.view, writer.at);
-    writer.endFound(valueBytes, expireAtMs, lsn);
   }
 
   #encodeGet(answer: GetAnswer, headroom: number): Buffer {

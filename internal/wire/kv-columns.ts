@@ -2,7 +2,7 @@
  * The operations of one request as columns of numbers: what each is, and where its
  * key and value stand in the request's bytes. Used again for every request.
  */
-import { PLAIN_EXPIRY, type PlainSets } from '#model/bulk.ts';
+import { type MixedBatch, PLAIN_EXPIRY, PLAIN_KIND } from '#model/bulk.ts';
 import type {
   BatchOperation,
   Condition,
@@ -16,9 +16,7 @@ import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
 import type { Lsn, Position } from '#model/position.ts';
 
 /** What an operation is: the tags of BatchOperation. */
-export const GET = 0x0a;
-export const SET = 0x12;
-export const DELETE = 0x1a;
+export const { get: GET, set: SET, delete: DELETE } = PLAIN_KIND;
 export const INCREMENT = 0x22;
 
 /** What an operation asks for beside its key, value and expiry. */
@@ -30,13 +28,16 @@ export const IF_PRESENT = 8;
 const NO_BYTES = Buffer.alloc(0);
 const DEFAULT_EXPIRY: Expiry = { kind: 'default' };
 
-/** As `PlainSets` they may be taken only where `areSets`. */
-export class OperationColumns implements PlainSets {
+/** As `PlainSets` they may be taken only where `areSets`, as a `MixedBatch` where `arePlain`. */
+export class OperationColumns implements MixedBatch {
   bytes: Buffer = NO_BYTES;
   count = 0;
   /** How many are Gets, and how many are Sets that ask for nothing but being visible. */
   gets = 0;
   plainSets = 0;
+  plainDeletes = 0;
+  /** Whether the batch says that it is all or nothing. */
+  isAtomic = false;
   readonly kinds = new Uint8Array(BATCH_OPERATIONS_MAX);
   readonly flags = new Uint8Array(BATCH_OPERATIONS_MAX);
   readonly keyOffsets = new Uint32Array(BATCH_OPERATIONS_MAX);
@@ -53,7 +54,8 @@ export class OperationColumns implements PlainSets {
 
   begin(bytes: Buffer): void {
     this.bytes = bytes;
-    this.count = this.gets = this.plainSets = 0;
+    this.count = this.gets = this.plainSets = this.plainDeletes = 0;
+    this.isAtomic = false;
   }
 
   /** Lets go of the request. */
@@ -68,6 +70,7 @@ export class OperationColumns implements PlainSets {
     this.flags[i] = flags;
     if (kind === GET) this.gets++;
     else if (kind === SET && flags === 0) this.plainSets++;
+    else if (kind === DELETE && flags === 0) this.plainDeletes++;
   }
 
   get areGets(): boolean {
@@ -76,6 +79,11 @@ export class OperationColumns implements PlainSets {
 
   get areSets(): boolean {
     return this.plainSets === this.count;
+  }
+
+  /** Whether every operation is a Get, or a write that asks for nothing but being visible. */
+  get arePlain(): boolean {
+    return this.gets + this.plainSets + this.plainDeletes === this.count;
   }
 
   /** Whether a moment that includes what `includes` says can answer every Get. */

@@ -22,6 +22,7 @@ import {
 import { WAIT_MS_MAX } from '#wire/numbers.ts';
 
 const OPERATIONS = 0x0a;
+const ATOMIC = 0x10;
 /** In every operation. */
 const KEY = 0x0a;
 const GET_AT_LEAST = 0x12;
@@ -63,7 +64,12 @@ export class RequestReader {
     const total = bytes.length;
     this.#open(bytes);
     while (reader.at < total) {
-      if (columns.count === BATCH_OPERATIONS_MAX || tagBefore(reader, total) !== OPERATIONS) return false;
+      const tag = tagBefore(reader, total);
+      if (tag === ATOMIC) {
+        columns.isAtomic = reader.varint(total) === 1;
+        return columns.isAtomic && reader.at === total && columns.count > 0;
+      }
+      if (columns.count === BATCH_OPERATIONS_MAX || tag !== OPERATIONS) return false;
       const end = reader.delimited(total);
       if (end < 0) return false;
       const kind = tagBefore(reader, end);

@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 
 const ATOMIC = 'test/master/atomic-batch.test.ts';
+const BYTES = 'test/node/byte-batches.test.ts';
 const INCREMENT = 'test/master/increment.test.ts';
 
 export const API_MUTANTS: readonly Mutant[] = [
@@ -95,5 +96,33 @@ export const API_MUTANTS: readonly Mutant[] = [
     text: '    if (!mayGoOn()) break;',
     replacement: '    mayGoOn();',
     tests: ['test/master/delete-prefix.test.ts'],
+  },
+  {
+    name: 'Get of a mixed batch that does not see its own writes',
+    file: 'internal/master/operations/mixed-batch.ts',
+    text: '    if (!this.#isWritten || builder',
+    replacement: '    if (pair.index >= 0 || builder',
+    tests: [BYTES],
+  },
+  {
+    name: 'delete of a mixed batch that takes what has expired for an entry',
+    file: 'internal/master/record-builder.ts',
+    text: '    if (deadline === MISSING || isExpired(deadline, this.nowMs)) return false;',
+    replacement: '    if (deadline === MISSING) return false;',
+    tests: [BYTES],
+  },
+  {
+    name: 'atomic sets from bytes made without asking whether all fit',
+    file: 'internal/master/operations/plain-sets.ts',
+    text: '    if (sets.isAtomic === true && !surelyFit(sets, builder)) return undefined;\n',
+    replacement: '    surelyFit(sets, builder);\n',
+    tests: [BYTES],
+  },
+  {
+    name: 'mixed batch that answers nothing of a refused record',
+    file: 'internal/master/operations/mixed-batch.ts',
+    text: 'for (const index of this.#ofRecord) others.set(index, error);',
+    replacement: 'for (const index of this.#ofRecord.slice(1)) others.set(index, error);',
+    tests: [BYTES],
   },
 ];

@@ -1,11 +1,12 @@
 /** Writes that are refused say so to programs, and only where nothing of them was done. */
 import { describe, expect, it } from 'vitest';
-import type { BatchOperation, SetCommand } from '#model/commands.ts';
+import type { BatchOperation, IncrementCommand, SetCommand } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 
 const OPTIONS = { returnPrevious: false, minAcks: 0, timeoutMs: 0 };
 const SET: SetCommand = { key: 'refused', value: Buffer.from('v'), expiry: { kind: 'default' }, ...OPTIONS };
+const INCREMENT: IncrementCommand = { ...SET, delta: 1n, initial: 0n };
 const BATCH: BatchOperation[] = [
   { kind: 'get', command: { key: 'k', waitMs: 0 } },
   { kind: 'set', command: SET },
@@ -16,6 +17,10 @@ const WRITES: [string, (node: TestNode['node']) => unknown][] = [
   ['delete', (node) => node.delete({ key: 'k', ...OPTIONS })],
   ['batch', (node) => node.batch(BATCH)],
   ['restore', (node) => node.restore(BATCH)],
+  ['increment', (node) => node.increment(INCREMENT)],
+  ['atomic batch', (node) => node.atomicBatch({ operations: BATCH, answerBytesMax: 1_000, ...OPTIONS })],
+  ['DeletePrefix', (node) => node.deletePrefix({ prefix: 'k', cursor: '', limit: 0, ...OPTIONS })],
+  ['mixed batch', (node) => node.mixed({ count: 0 } as never, () => undefined)],
   ['plain sets', (node) => node.sets({ count: 0 } as never)],
 ];
 

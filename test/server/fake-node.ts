@@ -1,6 +1,6 @@
 /** A node without disk or replication: what the server's tests put behind the edge. */
 
-import type { BulkPort, PlainSets } from '#model/bulk.ts';
+import type { BulkPort, MixedAnswer, PlainSets } from '#model/bulk.ts';
 import { NOT_FOUND, type ReadMoment } from '#model/bulk.ts';
 import type {
   BatchOperation,
@@ -23,6 +23,7 @@ import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import { runAtomically } from '#test/server/fake-atomic.ts';
+import type { OperationColumns } from '#wire/kv-columns.ts';
 
 export const EPOCH = 4_294_967_297;
 export const NODE_ID = '0123456789abcdef0123456789abcdef';
@@ -168,6 +169,8 @@ export class FakeNode {
         valueBytesOf: (index) => at(index).value.length,
         expireAtMsOf: (index) => at(index).expireAtMs,
         epochOf: (index) => at(index).version.epoch,
+        storedBytes: (bytes, offset, length) =>
+          this.entries.get(bytes.toString('utf8', offset, offset + length))?.value.length ?? 0,
         lsnOf: (index) => at(index).version.lsn,
         copyValue: (index, target, to) => new Uint8Array(target.buffer, to).set(at(index).value),
       },
@@ -187,7 +190,28 @@ export class FakeNode {
         const first = results[0];
         return { answer: first?.kind === 'set' ? first.answer : undefined, refused: new Map() };
       },
+      mixed: (batch, read) => this.#mixed(batch as OperationColumns, read),
     };
+  }
+
+  /** Every Get is told what there is, as if the batch had written it. */
+  #mixed(columns: OperationColumns, read: Parameters<BulkPort['mixed']>[1]): MixedAnswer {
+    const operations = columns.operations();
+    this.#note('mixed', operations);
+    const others = new Map<number, WriteAnswer>();
+    let answer: WriteAnswer | undefined;
+    this.#recordLsn = this.lsn + 1;
+    for (const [i, operation] of operations.entries()) {
+      if (operation.kind === 'get') {
+        read(i, this.#get(operation.command));
+        continue;
+      }
+      const written = (this.#run(operation) as { answer: WriteAnswer }).answer;
+      if (written.applied) answer = written;
+      else others.set(i, written);
+    }
+    this.#recordLsn = undefined;
+    return { answer, others };
   }
 
   #keyValue(): KeyValuePort {

@@ -3,7 +3,7 @@
 import type { Engine } from '#engine/engine.ts';
 import { awaitReceipt, receiptOf, receiptTimeoutMs, wantsWait } from '#master/receipts.ts';
 import type { Awaitable } from '#model/awaitable.ts';
-import type { BulkPort, PlainSets, ReadMoment, SetsAnswer } from '#model/bulk.ts';
+import type { BulkPort, MixedAnswer, PlainSets, ReadMoment, SetsAnswer } from '#model/bulk.ts';
 import type {
   AtomicBatchAnswer,
   AtomicBatchCommand,
@@ -76,6 +76,10 @@ export class KeysDoor implements KeyValuePort, BulkPort {
 
   sets(sets: PlainSets): Promise<SetsAnswer> | undefined {
     return this.#admission.writer().sets(sets);
+  }
+
+  mixed(...args: Parameters<BulkPort['mixed']>): Promise<MixedAnswer> | undefined {
+    return this.#admission.writer().mixed(...args);
   }
 
   set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
