@@ -104,7 +104,7 @@ export interface IncrementAnswer extends WriteAnswer {
   readonly expireAtMs: number;
 }
 
-/** Asks how durable a position is, whoever wrote it. */
+/** Asks how durable a position is, no matter who wrote it. */
 export interface AwaitDurableCommand extends ReceiptOptions {
   readonly position: Position;
   readonly durability: Durability;

@@ -1,5 +1,5 @@
 /**
- * Limits log lines of one kind to a number per window of time, whoever causes them.
+ * Limits log lines of one kind to a number per window of time, no matter what causes them.
  * The first line of the next window says how many were omitted.
  */
 import type { Clock } from '#platform/clock.ts';
@@ -46,7 +46,7 @@ export class LinePaces {
     this.#clock = clock;
   }
 
-  /** As `LinePace.take`, for a line of `kind`. */
+  /** Like `LinePace.take`, for a line of `kind`. */
   take(kind: string): { readonly leftOut?: number } | undefined {
     const pace = this.#paces.get(kind) ?? this.#begin(kind);
     return pace.take();

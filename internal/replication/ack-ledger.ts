@@ -1,6 +1,6 @@
 /**
- * Which replica has which LSN on its disk, per node id. Writers wait here for
- * `min_acks`; acks of a node never go back except by `forget` and `endsAt`.
+ * The durable LSN of each replica, by node id. Writers wait here for `min_acks`.
+ * A node's LSN only rises, except by `forget` and `endsAt`.
  */
 import type { Lsn } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -17,14 +17,14 @@ export class AckLedger {
   readonly #durableLsns = new Map<string, Lsn>();
   readonly #waiters = new Set<AckWaiter>();
 
-  /** The LSN that someone begins to wait for: replicas are then asked for acks that cover what they have. */
+  /** Tells each LSN that someone begins to wait for: pushes then ask replicas for acks. */
   readonly waits = new Listeners<Lsn>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Whether someone waits: the pusher then asks replicas to fdatasync before they answer. */
+  /** While someone waits, pushes ask replicas to fdatasync before they answer. */
   get hasWaiters(): boolean {
     return this.#waiters.size > 0;
   }
@@ -38,12 +38,12 @@ export class AckLedger {
     }
   }
 
-  /** Its log ends at `lsn` now: a disk that was put back to an older copy has not what it acked. */
+  /** The node registered with a log that ends at `lsn`: a disk restored from an older copy lacks records that it once acked. */
   endsAt(nodeId: string, lsn: Lsn): void {
     if ((this.#durableLsns.get(nodeId) ?? 0) > lsn) this.forget(nodeId);
   }
 
-  /** A node that is not a replica any more, or whose log was replaced. */
+  /** The node is no longer a replica, or its log was replaced. */
   forget(nodeId: string): void {
     this.#durableLsns.delete(nodeId);
   }

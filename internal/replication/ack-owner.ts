@@ -1,13 +1,13 @@
 /**
- * Whose disk an acknowledgement speaks of. An address says where a push went,
- * never which node took it: only an ack that names the node pushed to is
- * counted. Pure.
+ * Decides which node gave an acknowledgement. An address says where a push went,
+ * not which node took it, so an ack counts only if it names the node that was
+ * pushed to. Pure.
  */
 import { WalnutError } from '#model/errors.ts';
 
 /**
- * `own`: the node pushed to; `other`: another one stands at its address;
- * `unnamed`: a node of version 0.1, which does not say.
+ * `own`: the node that was pushed to; `other`: another node at its address;
+ * `unnamed`: a node of version 0.1, which does not name itself.
  */
 export type AckOwner = 'own' | 'other' | 'unnamed';
 
@@ -17,9 +17,9 @@ export function ownerOf(pushedTo: string, said: string | undefined): AckOwner {
 }
 
 /**
- * Throws `not_found` where a push, a claim or a word to lead is `meant` for
- * another node than this one: the sender knows it by that code. Undefined: the
- * sender does not say whom it means.
+ * Throws `not_found` if a push, a claim or a request to lead is `meant` for
+ * another node than this one; senders recognise that code. Undefined means that
+ * the sender names no node.
  */
 export function checkMeant(meant: string | undefined, here: string): void {
   if (meant !== undefined && meant !== here)
@@ -27,8 +27,9 @@ export function checkMeant(meant: string | undefined, here: string): void {
 }
 
 /**
- * What a replica answers that is told to lead by a master of version 0.1, which
- * names nobody, and knows by no registration that it is the one. `own`: its address.
+ * The error of a replica that a master of version 0.1 asks to lead. That master
+ * names no node, and this replica has not registered with it, so it may be
+ * another node that is meant. `own` is this replica's address.
  */
 export function meansNobody(own: string): WalnutError {
   return new WalnutError(
@@ -38,7 +39,7 @@ export function meansNobody(own: string): WalnutError {
   );
 }
 
-/** Whether a call failed because another node stands at the address. */
+/** Whether a call failed because another node answers at the address. */
 export function isOtherNode(error: unknown): boolean {
   return error instanceof WalnutError && error.code === 'not_found';
 }

@@ -1,6 +1,6 @@
 /**
- * The replicas that MANIFEST remembers, and how that list changes: pure, and
- * bounded. A node has one address in it, the one it registered with last.
+ * The replicas that MANIFEST remembers, and how that list changes. Pure; the
+ * list is bounded. A node has one address in it, the one it registered with last.
  */
 import { WalnutError } from '#model/errors.ts';
 import { KNOWN_REPLICAS_MAX, REMOVED_REPLICAS_MAX } from '#model/limits.ts';
@@ -10,10 +10,10 @@ import type { Manifest } from '#wal/manifest.ts';
 export type KnownReplicas = Manifest['replicas'];
 
 /**
- * `node` registers. Whatever it was known by before goes, and so does who was
- * known at its address. Where the list is full, the address goes that has been
- * there longest of those that registered and are not `isLive`. Returns `list`
- * itself where nothing changes; throws `resource_exhausted` where none can go.
+ * The list after `node` registered. Its earlier addresses are removed, and so is
+ * any other node at its address. If the list is full, the oldest address of a
+ * node that registered and is not `isLive` is removed. Returns `list` itself if
+ * nothing changes; throws `resource_exhausted` if the list is full of live nodes.
  */
 export function withRegistered(
   list: KnownReplicas,
@@ -35,7 +35,7 @@ export function withRegistered(
   );
 }
 
-/** An operator adds an address, or takes it back. Throws `resource_exhausted` as `withRegistered` does. */
+/** The list after an operator added `address`, or took it back. Throws `resource_exhausted` as `withRegistered` does. */
 export function withAdded(
   list: KnownReplicas,
   address: string,
@@ -46,7 +46,7 @@ export function withAdded(
   return tidy(fitting({ ...list, added, removed }, address, isLive));
 }
 
-/** An operator removes an address, and the node that was last seen there. Of too many removals the oldest is forgotten. */
+/** The list after an operator removed `address` and the node last seen there. If there are too many removals, the oldest is forgotten. */
 export function withRemoved(list: KnownReplicas, address: string, nodeId: string | undefined): KnownReplicas {
   const { nodes = [] } = list;
   const known = nodes.filter((one) => one.address !== address || nodeId === undefined);
@@ -57,13 +57,13 @@ export function withRemoved(list: KnownReplicas, address: string, nodeId: string
   });
 }
 
-/** Addresses that are to be asked and told besides those in the list, such as that of the old master. */
+/** Adds addresses of other nodes that take part in claims and announcements, such as the old master's. */
 export function withKnown(list: KnownReplicas, addresses: readonly string[]): KnownReplicas {
   const added = [...new Set([...list.added, ...addresses])].filter((one) => !list.removed.includes(one));
   return { ...list, added: added.slice(-KNOWN_REPLICAS_MAX) };
 }
 
-/** The address by which a node was removed, be it here or elsewhere; undefined: it was not. */
+/** The address at which this node was removed, even if it has another now; undefined: it was not removed. */
 export function removedAs(list: KnownReplicas, { address, nodeId }: NodeAddress): string | undefined {
   const { removed, nodes = [] } = list;
   if (removed.includes(address)) return address;
@@ -91,11 +91,11 @@ function fitting(list: KnownReplicas, newest: string, isLive: (address: string) 
   if (gone !== undefined) return { ...list, added: list.added.filter((one) => one !== gone) };
   throw new WalnutError(
     'resource_exhausted',
-    `${KNOWN_REPLICAS_MAX} replicas are known here: remove one that is gone, with: walnut remove-replica HOST:PORT`,
+    `this node remembers ${KNOWN_REPLICAS_MAX} replicas, as many as it can: remove one that is gone, with: walnut remove-replica HOST:PORT`,
   );
 }
 
-/** Without nodes whose address is in neither list. */
+/** Drops nodes whose address is in neither list. */
 function tidy({ added, removed, nodes = [] }: KnownReplicas): KnownReplicas {
   const kept = nodes.filter(({ address }) => added.includes(address) || removed.includes(address));
   return { added, removed, nodes: kept };

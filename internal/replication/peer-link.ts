@@ -1,10 +1,10 @@
 /**
- * The link between two nodes, as replication needs it. Production speaks
- * Connect (`internal/peer`); tests cut, delay, duplicate and reorder.
+ * The calls that one node makes to another. `internal/peer` implements them over
+ * Connect; a double in the tests cuts, delays, duplicates and reorders them.
  *
- * Every call rejects with `WalnutError` (`unavailable` where the peer cannot be
- * reached or did not answer within `timeoutMs`), never hangs, and may have
- * taken effect although it rejected.
+ * A call rejects with `WalnutError`: `unavailable` if the peer cannot be reached
+ * or does not answer within `timeoutMs`. A call that rejected may have taken
+ * effect. No call hangs.
  */
 import type { UpdatesAnswer, UpdatesCommand } from '#model/commands.ts';
 import type {
@@ -40,7 +40,7 @@ export interface PeerLink {
   claim(request: ClaimRequest, options: CallOptions): Promise<ClaimAnswer>;
   announce(request: AnnounceRequest, options: CallOptions): Promise<AnnounceAnswer>;
   takeOver(request: TakeOverRequest, options: CallOptions): Promise<TakeOverAnswer>;
-  /** Frees connections; calls under way reject. */
+  /** Closes the connections; calls in flight reject. */
   close(): void;
 }
 

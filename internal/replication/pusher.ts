@@ -61,7 +61,7 @@ export interface PusherOptions extends ReplicaProgressOptions {
 const NO_BYTES = new Uint8Array(0);
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1_000;
-/** A replica that pulls is pushed to all the same once this many heartbeats in a row show no progress. */
+/** A replica that pulls is pushed to anyway once this many heartbeats in a row show no progress. */
 const IDLE_HEARTBEATS_MAX = 3;
 /** A push without an answer is given up and repeated after this long. */
 const PUSH_TIMEOUT_MS = 5_000;

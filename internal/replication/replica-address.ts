@@ -1,10 +1,10 @@
-/** The address that a replica is pushed to: pure, and strict, because it is dialled and remembered. */
+/** The address at which a replica takes pushes. Pure, and strict, because the address is dialled and stored in MANIFEST. */
 import { isHostPort } from '#model/address.ts';
 import { invalidArgument } from '#model/errors.ts';
 
 /**
- * `:8081` or `8081` gets the host that the master sees; IPv6 hosts are
- * bracketed. Throws `invalid_argument` on what is not `host:port`.
+ * Completes `:8081` or `8081` with the host that the master sees; an IPv6 host
+ * gets brackets. Throws `invalid_argument` if the result is not `host:port`.
  */
 export function completeAddress(advertise: string, remoteAddress: string): string {
   const port = /^:?(\d{1,5})$/.exec(advertise)?.[1];

@@ -107,7 +107,7 @@ export class ReplicaRegistry {
     try {
       const address = completeAddress(request.advertise, remoteAddress);
       this.#admit(request, address);
-      // Not in turn: an address that does not answer must not hold up everyone else.
+      // This runs outside the queue of registrations, so that an address that does not answer delays nobody else.
       await this.#options.book.meet({ nodeId: request.nodeId, address });
       return await this.#inTurn(() =>
         this.#register(request, address).finally(() => {
@@ -227,7 +227,7 @@ export class ReplicaRegistry {
     return turn;
   }
 
-  /** Where the disk is full the replica may follow all the same; its next registration tries again to remember it. */
+  /** If the disk is full the replica may follow anyway; its next registration tries again to remember it. */
   async #remember(node: NodeAddress): Promise<void> {
     try {
       await this.#options.book.remember(node, (one) => this.isLiveAt(one));

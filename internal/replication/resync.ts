@@ -1,6 +1,6 @@
 /**
- * How a replica goes on, decided by the node that holds the records: a pure
- * function of both sides' values, so that every refusal can be told with them.
+ * Decides how a replica catches up. The node that has the records decides, as a
+ * pure function of both nodes' histories; each refusal states the values of both.
  */
 import type { EpochStart, Lsn } from '#model/position.ts';
 import { formatPosition, NO_LSN } from '#model/position.ts';
@@ -11,11 +11,11 @@ export interface MasterHistory {
   readonly epochs: readonly EpochStart[];
   /** The master's newest durable record. */
   readonly durable: ChainPoint;
-  /** The first LSN that the master can send; one beyond the tail where it is empty. */
+  /** The first LSN that the master can send; one after its last record if it has none to send. */
   readonly earliestLsn: Lsn;
-  /** The master's record at the replica's tail LSN, where the log or the snapshot's edge has it. */
+  /** The master's record at the LSN of the replica's tail; undefined if neither its log nor its snapshot has that record. */
   readonly atReplicaTail: ChainPoint | undefined;
-  /** The last record known to be damaged in the log kept for replicas; undefined: none. */
+  /** The last record known to be damaged in the log that is kept for replicas; undefined: none. */
   readonly damagedLsn?: number | undefined;
 }
 
@@ -23,17 +23,17 @@ export interface ReplicaHistory {
   /** Empty on a fresh replica. */
   readonly logId: string;
   readonly tail: ChainPoint;
-  /** Not empty: it wants a snapshot, and why. */
+  /** Why the replica asks for a snapshot although its log may suffice; empty: it does not ask. */
   readonly fullResyncReason?: string | undefined;
 }
 
-/** Decides for a replica that presents itself (docs/replication.md, rules 1 to 3 and 6). */
+/** Answers a replica that registers (docs/replication.md, rules 1 to 3 and 6). */
 export function decideResync(master: MasterHistory, replica: ReplicaHistory): ResyncVerdict {
   const { tail } = replica;
   if (replica.logId !== '' && replica.logId !== master.logId) {
     return {
       kind: 'conflict',
-      reason: `the replica holds log ${replica.logId}, the master log ${master.logId}`,
+      reason: `the replica has log ${replica.logId}, the master log ${master.logId}`,
     };
   }
   const { damagedLsn } = master;
@@ -58,17 +58,17 @@ export function decideResync(master: MasterHistory, replica: ReplicaHistory): Re
   if (ours !== undefined && (ours.epoch !== tail.epoch || ours.crc !== tail.crc)) {
     return {
       kind: 'conflict',
-      reason: `at ${tail.lsn} the replica holds ${describe(tail)}, the master ${describe(ours)}`,
+      reason: `at LSN ${tail.lsn} the replica has ${describe(tail)}, the master ${describe(ours)}`,
     };
   }
   if (ours === undefined && epochAt(master.epochs, tail.lsn) !== tail.epoch) {
     return {
       kind: 'conflict',
-      reason: `the replica's tail ${formatPosition(tail)} is of an epoch that the master's history does not have there`,
+      reason: `the replica's tail ${formatPosition(tail)} has an epoch that the master's history does not have at that LSN`,
     };
   }
   if (wanted !== '') return { kind: 'snapshot', reason: wanted };
-  // A record may be known where the log no longer reaches back to what follows it.
+  // The master may know the record at the replica's tail and no longer have the records after it.
   if (ours !== undefined && tail.lsn + 1 >= master.earliestLsn) return damaged ?? { kind: 'continue' };
   return {
     kind: 'snapshot',

@@ -1,6 +1,6 @@
 /**
  * Cuts a replica back to the history that it shares with a master of a higher
- * term (replication rule 3); what it held beyond is kept in aside/.
+ * term (docs/replication.md, rule 3). The records after that move to aside/.
  */
 import type { Engine } from '#engine/engine.ts';
 import type { DivergedFrom, EngineHost } from '#engine/engine-host.ts';
@@ -17,7 +17,7 @@ export interface CutParts {
   readonly logger: Logger;
 }
 
-/** Undefined: it is cut. Otherwise only a full resync helps, and this is what it leaves. */
+/** Returns undefined if the log was cut. Otherwise a full resync is needed, and the result describes the records that it discards. */
 export async function cutBack(
   { host, receiver, logger }: CutParts,
   engine: Engine,
@@ -34,7 +34,7 @@ export async function cutBack(
     'setting aside what diverged from the master',
   );
   await host.raiseTerm(answer.term);
-  // Where the tables say that all of ours is theirs and the records differ all the same, they cannot be trusted.
+  // The epoch tables say that the master has all of this log, and yet the records differ: the tables cannot be trusted.
   if (common >= tail.lsn) return { ...why, commonLsn: NO_LSN };
   const cut = await receiver.exclusive(() => host.cutTo({ epoch: engine.epochAt(common), lsn: common }, why));
   return cut === undefined ? { ...why, commonLsn: common } : undefined;

@@ -1,4 +1,4 @@
-/** What MANIFEST and operators are told of a quarantine: both sides' values. Pure. */
+/** A quarantine as MANIFEST stores it and operators see it, with the values of both nodes. Pure. */
 import { NO_POSITION, type Position } from '#model/position.ts';
 import type { RegisterAnswer } from '#model/replication.ts';
 import type { Quarantine } from '#model/status.ts';
@@ -19,7 +19,7 @@ export function describeQuarantine(
   };
 }
 
-/** Why a master's history is not that of the data here. */
+/** Why the master's history conflicts with this replica's. */
 export function conflictOf({ verdict }: RegisterAnswer): string {
   return verdict.kind === 'conflict' ? verdict.reason : 'the master has another log';
 }

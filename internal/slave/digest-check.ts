@@ -1,14 +1,14 @@
 /**
- * Whether the state here is the master's: compares digests at the LSNs that
- * pushes state, and says what is to be done about a difference
- * (docs/replication.md, rule 9). The follower does it.
+ * Compares this replica's state with the master's by the digests that pushes
+ * state, and chooses a remedy for a difference, which the follower applies
+ * (docs/replication.md, rule 9).
  *
- * Memory that differs is not served. The first remedy is the replica's own disk:
- * snapshot and log are under checksums and the records are the master's byte for
- * byte, so what they fold to is what should be here. Where that differs too, or
- * a difference comes back soon, the replica takes the master's snapshot; then
- * again after one minute, two, four, and then it leaves off and only says so: a
- * master that is the one in the wrong must not be asked for ever.
+ * A state that differs is not served. The first remedy is to rebuild it from the
+ * replica's own disk: snapshot and log have checksums, and the records are the
+ * master's byte for byte. If the rebuilt state differs too, or a difference comes
+ * back soon, the replica takes the master's snapshot, and again after one, two
+ * and four minutes. After that it only reports the difference: the wrong state
+ * may be the master's, and then more snapshots would not help.
  */
 import type { DigestWindow } from '#engine/digest-window.ts';
 import type { Engine } from '#engine/engine.ts';
@@ -19,15 +19,15 @@ import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import { LateDigests } from '#slave/late-digests.ts';
 
-/** `none`: nothing, or nothing yet. */
+/** `none`: no difference is known, or the next remedy is not due yet. */
 export type Remedy = 'none' | 'rebuild' | 'resync';
 
-/** One rebuild and then this many full resyncs, before it only says so. */
+/** After one rebuild and this many full resyncs a difference is only reported. */
 export const RESYNCS_MAX = 4;
 const WAIT_MS_MIN = 60_000;
-/** Between a rebuild that did not help and the first full resync: the master, told of it, looks at itself. */
+/** Time between a rebuild that did not help and the first full resync, for the master to scrub its own memory. */
 const GRACE_MS = 10_000;
-/** After so long without a difference the next one is met from the beginning. */
+/** After this long without a difference the next one starts with the first remedy again. */
 const PEACE_MS = 600_000;
 
 export class DigestCheck {
@@ -36,11 +36,11 @@ export class DigestCheck {
   /** What is known to be wrong; empty: nothing. */
   #problem = '';
   #mismatch: DigestMismatch | undefined;
-  /** Nothing has been done about it yet: what is in memory must not be served. */
+  /** No remedy was applied since the difference was found: the state must not be served. */
   #isSuspect = false;
-  /** A rebuild found the disk here unusable: only a snapshot helps. */
+  /** A rebuild failed: only the master's snapshot helps. */
   #isDiskUseless = false;
-  /** Remedies tried since the last long peace. */
+  /** Remedies applied since the last `PEACE_MS` without a difference. */
   #tried = 0;
   #dueMs = 0;
   #calmSinceMs = 0;
@@ -55,13 +55,13 @@ export class DigestCheck {
     this.#logger = logger;
   }
 
-  /** The master says that its digest at `lsn` was `stated`; empty where it does not know. */
+  /** Compares with the master's digest at `lsn`; empty: the master does not know it. */
   compare(digests: DigestWindow, lsn: Lsn, stated: string): void {
     const found = stated === '' ? undefined : digests.at(lsn)?.digest;
     if (found === undefined) return;
     this.#comparisons++;
     if (found === stated) {
-      // What memory was altered to may show in no sum: a scrub's finding waits for its remedy.
+      // A scrub may have found altered memory that the digest does not cover, which needs its remedy too.
       if (!this.#isSuspect && this.#problem !== '') this.#resolve('the digest is the master’s again');
       return;
     }
@@ -72,7 +72,7 @@ export class DigestCheck {
       this.#open(`digest_mismatch: at LSN ${lsn} the digest here was ${found}, the master’s ${stated}`);
   }
 
-  /** As `compare`, on a replica that applies `lsn` only after `delayMs`: compared when it has. */
+  /** Like `compare`, on a delayed replica: the digest is compared once `lsn` is applied, after about `delayMs`. */
   compareLate(engine: Engine, lsn: Lsn, stated: string, delayMs: number): void {
     const appliedLsn = engine.applied.lsn;
     if (lsn > appliedLsn) this.#late.note(lsn, stated, delayMs);
@@ -80,19 +80,19 @@ export class DigestCheck {
     for (const late of this.#late.take(appliedLsn)) this.compare(engine.digests, late.lsn, late.digest);
   }
 
-  /** A scrub, or a checkpoint, met memory that is not what was stored. */
+  /** A scrub or a checkpoint found altered memory. */
   distrust(why: string): void {
     this.#open(why);
   }
 
-  /** What is due now. */
+  /** The remedy that is due now. */
   get remedy(): Remedy {
     if (this.#problem === '' || this.#clock.monotonicMs() < this.#dueMs) return 'none';
     if (this.#tried === 0 && !this.#isDiskUseless) return 'rebuild';
     return this.#tried <= RESYNCS_MAX ? 'resync' : 'none';
   }
 
-  /** The engine was opened anew from the disk here; `digests`: its own. */
+  /** The state was recovered from this replica's disk; `digests` belongs to the new engine. */
   rebuilt(digests: DigestWindow): void {
     this.#rebuilds++;
     const { lsn, stated } = this.#mismatch ?? {};
@@ -103,29 +103,29 @@ export class DigestCheck {
       this.#resolve('rebuilt from the snapshot and the log here');
       return;
     }
-    // Older than the snapshot: the next push tells.
+    // The record is older than the snapshot; the next push is compared instead.
     if (found === undefined) return;
     const why =
       found === before
-        ? 'the snapshot and the log here give what was here: the master may be the one that is wrong'
-        : 'the snapshot and the log here give a third state';
+        ? 'snapshot and log of this node give the same state again: the master may be the one that is wrong'
+        : 'snapshot and log of this node give a third state';
     this.#logger.error({ lsn, stated, found, before }, why);
   }
 
-  /** The engine could not be opened: no reads, and only a snapshot helps. */
+  /** The engine could not be opened: there is nothing to read from, and only the master's snapshot helps. */
   rebuildFailed(error: unknown): void {
     this.#rebuilds++;
-    this.#logger.error({ err: error }, 'the snapshot and the log here give no state: full resync');
+    this.#logger.error({ err: error }, 'snapshot and log of this node give no state: full resync');
     this.#isDiskUseless = true;
     this.#tried = Math.max(this.#tried, 1);
   }
 
-  /** What the log here ended with was set aside: what was stated of it says nothing any more. */
+  /** The end of the log was set aside: digests that the master stated for it are void. */
   cut(): void {
     this.#late.clear();
   }
 
-  /** The master's snapshot was installed, for this or another reason. */
+  /** The master's snapshot was installed, for a difference or for another reason. */
   resynced(): void {
     this.#isDiskUseless = false;
     this.#late.clear();
@@ -135,31 +135,33 @@ export class DigestCheck {
     else if (this.#tried > RESYNCS_MAX) {
       this.#logger.error(
         { mismatch: this.#mismatch, tried: this.#tried },
-        'full resyncs do not make the digests equal: leaving off; see docs/operations.md',
+        'full resyncs do not make the digests equal: no more are tried; see docs/operations.md',
       );
     }
   }
 
-  /** Why the master is asked for a snapshot that the log makes needless; empty: it is not. */
+  /** Why the replica asks for a snapshot although the log would do; empty: it does not ask. */
   get fullResyncReason(): string {
     return this.remedy === 'resync' ? this.#problem : '';
   }
 
-  /** Whether what is in memory is known to be wrong, and nothing was done about it yet. */
+  /** Whether the state is known to be wrong and no remedy was applied yet. */
   get isSuspect(): boolean {
     return this.#isSuspect;
   }
 
-  /** Why this node cannot vouch for its state; empty where it can. */
+  /** Why this node's state may be wrong; empty if there is no reason to doubt it. */
   get reason(): string {
     if (this.#problem === '') return '';
     const isOver = this.#tried > RESYNCS_MAX;
     const tried = isOver ? `; ${this.#tried} rebuilds did not help` : '';
     if (this.#isSuspect) return `${this.#problem}${tried}; reads are refused until the state is rebuilt`;
-    return isOver ? `${this.#problem}${tried}` : `${this.#problem}; rebuilt, and not found equal yet`;
+    return isOver
+      ? `${this.#problem}${tried}`
+      : `${this.#problem}; rebuilt, and not compared with the master again yet`;
   }
 
-  /** As long as the states are known to differ: told to the master. */
+  /** The difference that each answer reports to the master, as long as the states are known to differ. */
   get mismatch(): DigestMismatch | undefined {
     return this.#mismatch;
   }

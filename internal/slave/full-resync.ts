@@ -1,8 +1,8 @@
 /**
- * A full resync: the master's snapshot is fetched, checked and put in place of
- * everything that is here. Where several in a row did not make the replica
- * level it waits between them, longer and longer, and says so: they load the
- * master and do not help.
+ * A full resync: fetches the master's snapshot, checks it, and replaces this
+ * replica's state and log by it. After several that did not make the replica
+ * level it waits longer before each further one and reports that, because each
+ * loads the master.
  */
 
 import type { DivergedFrom, EngineHost } from '#engine/engine-host.ts';
@@ -19,22 +19,22 @@ export interface FullResyncOptions {
   readonly receiver: Receiver;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The replica stops: nothing of a resync is waited for. */
+  /** Aborted when the replica stops: a running resync ends. */
   readonly signal: AbortSignal;
-  /** Told what it is at. */
+  /** Called with the step that the resync is at, as Status shows it. */
   readonly onReason: (reason: string) => void;
 }
 
-/** So many full resyncs may fail to make it level before it waits between them. */
+/** After this many full resyncs that did not make the replica level, it waits before the next one. */
 const RESYNCS_IN_A_ROW = 3;
 const WAIT_MS_MIN = 5_000;
 const WAIT_MS_MAX = 60_000;
-/** The newest epochs of both sides, in the log line. */
+/** How many of the newest epochs of both nodes the log line lists. */
 const EPOCHS_TOLD = 5;
 
 export class FullResync {
   readonly #options: FullResyncOptions;
-  /** Snapshots received, or broken by this node's own disk, since it was last level. */
+  /** Snapshots received, or lost to an error of this node's own disk, since the replica was last level. */
   #count = 0;
 
   constructor(options: FullResyncOptions) {
@@ -47,13 +47,14 @@ export class FullResync {
   }
 
   /**
-   * Resolves when the master's snapshot is installed; `reason`: why its log does
-   * not suffice. `diverged`: which records here are no part of the master's history.
+   * Resolves when the master's snapshot is installed. `reason` says why its log
+   * does not suffice; `diverged` describes the records of this replica that the
+   * master's history does not have.
    */
   async run(link: PeerLink, answer: RegisterAnswer, reason: string, diverged?: DivergedFrom): Promise<void> {
     const { host, receiver, clock, logger, signal, onReason } = this.#options;
     if (host.delayed?.hold.isHeld === true) {
-      const why = `a full resync (${reason}) would replace what an operator holds here: walnut delay resume`;
+      const why = `a full resync (${reason}) would replace the state that an operator paused: walnut delay resume`;
       throw new WalnutError('failed_precondition', why);
     }
     await this.#waitBefore();
@@ -75,7 +76,7 @@ export class FullResync {
       await fetchSnapshot(link, request, host.incomingPath, { fileSystem, clock, logger, signal });
       this.#count++;
     } catch (error) {
-      // A broken link is tried again at once; a disk that fails would cost the master one snapshot after the other.
+      // After a broken link the next try may come at once; a failing disk would cost the master one snapshot after another.
       if (!(error instanceof WalnutError)) this.#count++;
       throw error;
     }

@@ -1,17 +1,17 @@
 /**
- * Which keys clients read here of late, for the master: it evicts by what it
- * sees, and where reads go to replicas it would see none and evict the keys
- * that are read most. A hint: it may be lost or cut short, and no promise
- * hangs on it.
+ * Counts which keys clients read on this replica, and reports them to the
+ * master. The master evicts by the accesses that it sees; where clients read
+ * from replicas it would otherwise evict the keys that are read most. The report
+ * is a hint: it may be lost or cut short.
  */
 import { LRUCache } from 'lru-cache';
 import { HOT_KEYS_BYTES_MAX, utf8Length } from '#model/limits.ts';
 
-/** Distinct keys counted between two acks: of more, those read longest ago are forgotten. */
+/** At most this many keys are counted between two acks; beyond that, the key read longest ago is forgotten. */
 const KEYS_MAX = 1_024;
 
 export class HotKeys {
-  /** How often each was read since the last ack. */
+  /** How often each key was read since the last ack. */
   readonly #reads = new LRUCache<string, number>({ max: KEYS_MAX });
 
   /** A read found `key`. */
@@ -20,9 +20,9 @@ export class HotKeys {
   }
 
   /**
-   * The keys read most since the last call, the least read first (so that
-   * touching them in this order leaves the hottest the most recent), together
-   * at most `HOT_KEYS_BYTES_MAX` bytes.
+   * The keys read most since the last call, at most `HOT_KEYS_BYTES_MAX` bytes.
+   * The most read one comes last, so that the master, which touches them in this
+   * order, keeps it as the most recent.
    */
   take(): string[] {
     if (this.#reads.size === 0) return [];

@@ -1,7 +1,7 @@
 /**
- * How far this replica is behind its master: its log, and what is visible of
- * it. The two differ where records are applied late. Pure reading of engine and
- * link; nothing is kept here but when the process started.
+ * How far this replica is behind its master, for its log and for its visible
+ * state. The two differ on a delayed replica. Computed from engine and link when
+ * asked; the only state kept is the time of the start.
  */
 import type { EngineHost } from '#engine/engine-host.ts';
 import { NO_LSN } from '#model/position.ts';
@@ -15,7 +15,7 @@ export class Lag {
   readonly #isStreaming: () => boolean;
   readonly #startedMs: number;
 
-  /** `isStreaming`: whether it is linked, and takes pushes. */
+  /** `isStreaming` tells whether the replica is linked and takes pushes. */
   constructor(host: EngineHost, clock: Clock, link: LinkState, isStreaming: () => boolean) {
     this.#host = host;
     this.#clock = clock;
@@ -24,14 +24,14 @@ export class Lag {
     this.#startedMs = clock.monotonicMs();
   }
 
-  /** Records that the master has durable and that are not visible here. */
+  /** Records that are durable on the master and not visible here. */
   get records(): number {
     return this.#link.lagRecords(this.#host.engine?.applied.lsn ?? NO_LSN);
   }
 
   /**
-   * Milliseconds since what is visible here was all that the master had. Where
-   * it applies late, the age of the next record to be applied.
+   * Milliseconds since everything that the master had was visible here; on a
+   * delayed replica at least the age of the next record to be applied.
    */
   get stalenessMs(): number {
     const { engine, delayed } = this.#host;
@@ -40,15 +40,16 @@ export class Lag {
     return Math.max(this.#logAgeMs, engine.logClock.nowMs() - delayed.behindSinceMs);
   }
 
-  /** Milliseconds that the log here is behind the master's, whatever of it is applied; 0 while it is level. */
+  /** Milliseconds by which this replica's log is behind the master's, applied or not; 0 while it is level. */
   get logMs(): number {
     const records = this.#link.lagRecords(this.#host.engine?.committedLsn ?? NO_LSN);
     return this.#isStreaming() && records === 0 ? 0 : this.#logAgeMs;
   }
 
   /**
-   * Milliseconds since the log here was last known level. Where it never was since
-   * its start, the age of its newest record: at that moment it had everything.
+   * Milliseconds since this replica's log was last known to be level. Until that
+   * happens once after a start, the age of its newest record, which was the
+   * master's newest when it was written.
    */
   get #logAgeMs(): number {
     const { engine } = this.#host;

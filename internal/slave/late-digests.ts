@@ -1,8 +1,8 @@
 /**
- * Digests that the master stated for records which a delayed replica has and
- * has not applied yet: compared when it has. Bounded: they are spread over the
- * delay, since each is of the whole state, and one that comes too soon after
- * the last one kept is dropped.
+ * Keeps the digests that the master stated for records that a delayed replica
+ * has not applied yet, until it has. At most `KEPT_MAX` are kept, spread evenly
+ * over the delay: each covers the whole state, so one that comes too soon after
+ * the last is dropped.
  */
 import type { Lsn } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -23,7 +23,7 @@ export class LateDigests {
     this.#clock = clock;
   }
 
-  /** The master's digest at `lsn`, which is applied here after `delayMs`. */
+  /** Keeps the master's digest at `lsn`, which is applied here after about `delayMs`. */
   note(lsn: Lsn, digest: string, delayMs: number): void {
     const nowMs = this.#clock.monotonicMs();
     if (digest === '' || this.#kept.length >= KEPT_MAX || nowMs - this.#keptMs < delayMs / KEPT_MAX) return;
@@ -32,13 +32,13 @@ export class LateDigests {
     this.#keptMs = nowMs;
   }
 
-  /** Those up to `appliedLsn`, oldest first; they are given once. */
+  /** Removes and returns the digests up to `appliedLsn`, oldest first. */
   take(appliedLsn: Lsn): readonly Stated[] {
     const count = this.#kept.findLastIndex(({ lsn }) => lsn <= appliedLsn) + 1;
     return count === 0 ? [] : this.#kept.splice(0, count);
   }
 
-  /** The log here was replaced. */
+  /** Called when the log was replaced. */
   clear(): void {
     this.#kept = [];
   }

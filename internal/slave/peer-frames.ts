@@ -1,12 +1,12 @@
-/** Frames as another node sent them: what does not hold is the sender's fault, not a failure of this node. */
+/** Decodes frames that another node sent. Invalid ones are the sender's fault and get an error that says so. */
 import { RecordError } from '#engine/records/record-kind.ts';
 import { WalnutError } from '#model/errors.ts';
 import { decodeFrames, type Frame, FrameError } from '#wal/frame.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
 
 /**
- * Throws `invalid_argument` where the bytes are no frames, or do not follow one
- * another, and `failed_precondition` where a newer program wrote them.
+ * Throws `invalid_argument` if the bytes are not frames that follow one another,
+ * and `failed_precondition` if a newer program wrote them.
  */
 export function framesFromPeer(bytes: Uint8Array): Frame[] {
   try {
@@ -16,7 +16,7 @@ export function framesFromPeer(bytes: Uint8Array): Frame[] {
   }
 }
 
-/** What is wrong with bytes of another node as an error for that node; any other error as it is. */
+/** Turns an error about the bytes of another node into one for that node; returns any other error unchanged. */
 export function blamedOnPeer(error: unknown): unknown {
   if (error instanceof NewerFormatError) {
     const message = `frames: ${error.message}. Nothing of them was appended. Upgrade this replica to the version of its master`;

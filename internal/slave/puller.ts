@@ -1,8 +1,8 @@
 /**
- * Pulls what a replica is behind with from its master's log, until it is level.
- * The next answers are asked for while the last is applied, so that neither node
- * waits for the other; what is asked for is little enough to be applied in one
- * go without a stall, and becomes less where the way is too slow for it.
+ * Pulls records from the master's log until the replica is level. The next
+ * answer is requested while the last one is applied, so that neither node waits
+ * for the other. An answer is small enough to be applied without stalling the
+ * event loop; on a slow network it gets smaller still.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -18,40 +18,40 @@ import type { Frame } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
 
 export interface PullerOptions {
-  /** The master's at the moment. */
+  /** The link to the current master. */
   readonly link: () => PeerLink;
   readonly receiver: Receiver;
   readonly clock: Clock;
-  /** Told what the master has durable, with each answer. */
+  /** Called for each answer with the last durable LSN of the master. */
   readonly onHeard: (durableLsn: Lsn) => void;
-  /** Told how many records are still missing. */
+  /** Called with the number of records that are still missing. */
   readonly onBehind: (records: number) => void;
 }
 
-/** An answer takes 3 s at most: bytes that a way of 350 kB/s carries, applied within some 10 ms. */
+/** Bytes of frames in one answer: a network of 350 kB/s carries them within the 3 s of a call, and they are applied in about 10 ms. */
 const PULL_BYTES_MAX = 1 << 20;
 const PULL_BYTES_MIN = 64 * 1_024;
 const PULL_TIMEOUT_MS = 3_000;
-/** Answers that may be here and not applied yet, before the next is asked for. */
+/** Answers that may wait to be applied before the next one is requested. */
 const ARRIVED_MAX = 2;
 
 interface Pulled {
-  /** Monotonic time when it was asked for: the master's word is not older. */
+  /** Monotonic time of the request: what the answer says of the master is not older. */
   readonly askedMs: number;
   readonly after: ChainPoint;
   readonly answer: UpdatesAnswer;
   readonly frames: readonly Frame[];
-  /** Where what was pulled ends. */
+  /** The last record of the answer; `after` if it is empty. */
   readonly end: ChainPoint;
 }
 
-/** Answers that follow one another, asked for ahead of their being applied. */
+/** A sequence of answers, requested before the earlier ones are applied. */
 class ReadAhead {
   readonly #ask: (after: ChainPoint) => Promise<Pulled>;
   readonly #asked: Promise<Pulled>[] = [];
-  /** Asked for; what follows it is known when it is here. */
+  /** A request is in flight. Where the next one begins is known only when it is answered. */
   #isUnderWay = false;
-  /** Where to go on from, once there is room; undefined: nothing follows, or it is not known yet. */
+  /** Where the next request begins, once there is room for its answer; undefined: nothing follows, or it is not known yet. */
   #next: ChainPoint | undefined;
   #isDropped = false;
 
@@ -61,14 +61,14 @@ class ReadAhead {
     this.#goOn();
   }
 
-  /** The next answer; undefined where nothing follows what was taken. */
+  /** The next answer; undefined after the last one. */
   async take(): Promise<Pulled | undefined> {
     const pulled = await this.#asked.shift();
     this.#goOn();
     return pulled;
   }
 
-  /** Nobody takes any more: what is on its way comes to nothing, and nothing is asked for after it. */
+  /** Ends the sequence: the answer in flight is ignored, and no further one is requested. */
   drop(): void {
     this.#isDropped = true;
   }
@@ -85,7 +85,7 @@ class ReadAhead {
       this.#goOn();
       return each;
     });
-    // It may be dropped, and fail later.
+    // After `drop` nobody awaits it, and it may still fail.
     pulled.catch(() => undefined);
     this.#asked.push(pulled);
   }
@@ -100,9 +100,9 @@ export class Puller {
   }
 
   /**
-   * Resolves when everything that the master had durable at the monotonic time
-   * it resolves with is here. Rejects with `WalnutError` where the link breaks,
-   * the log does not reach back, or the histories differ.
+   * Resolves when this replica is level, with the monotonic time at which the
+   * master had exactly these durable records. Rejects with `WalnutError` if the
+   * link breaks, the master's log no longer has the records, or the histories differ.
    */
   async pullUntilLevel(engine: Engine, signal: AbortSignal): Promise<number> {
     const { receiver, onHeard, onBehind } = this.#options;
@@ -124,7 +124,7 @@ export class Puller {
         if (verdict.kind === 'conflict') throw unavailable('the histories differ: registering again');
         if (tail().lsn >= answer.latest.lsn) return askedMs;
         onBehind(answer.latest.lsn - tail().lsn);
-        // Where pushes came in between, what was asked for ahead is here already.
+        // If pushes arrived meanwhile, the replica already has what was requested ahead.
         if (tail().lsn === end.lsn) continue;
         ahead.drop();
         ahead = new ReadAhead(ask, tail());

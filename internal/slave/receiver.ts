@@ -1,8 +1,8 @@
 /**
- * Takes frames from the master, pushed or pulled: checks that they continue
- * what is here (docs/replication.md, rule 2), appends them verbatim and answers
- * when they are committed: applied, or held where the replica applies late. One at a time: a repeated push that overtakes its
- * first try is compared, not appended twice.
+ * Takes frames that the master pushed or that were pulled. It checks that they
+ * continue this log (docs/replication.md, rule 2), appends them verbatim and
+ * answers when they are committed. It works on one request at a time, so that a
+ * repeated push is compared with the records of the first try, not appended twice.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -17,22 +17,22 @@ import { blamedOnPeer } from '#slave/peer-frames.ts';
 import { type Frame, whyNotNext } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
 
-/** What the frames are to this replica, before anything is done. */
+/** How frames relate to this replica's log. */
 export type FrameStanding =
   | { readonly kind: 'append'; readonly fresh: readonly Frame[] }
-  /** Compare this point with our own record there first. */
+  /** The frames end inside the log: the record at `point` has to be compared first. */
   | { readonly kind: 'compare'; readonly point: ChainPoint }
   | { readonly kind: 'gap' }
   | { readonly kind: 'conflict' };
 
 /**
- * Judges frames that follow `previous` against our tail; pure. Because every
- * record carries the hash of the one before, one comparison vouches for all
- * that overlap.
+ * Judges frames that follow `previous` against this log's tail; pure. Each record
+ * contains the checksum of the one before, so one equal record proves that all
+ * records before it are equal.
  */
 export function standingOf(tail: ChainPoint, previous: ChainPoint, frames: readonly Frame[]): FrameStanding {
   const first = frames[0];
-  // What a sender says stands before its frames may be an echo of what we said: the frames themselves must say so.
+  // `previous` may only repeat what this replica said of itself, so the first frame itself must name it.
   if (first !== undefined && whyNotNext(previous, first) !== undefined) return { kind: 'conflict' };
   if (previous.lsn > tail.lsn) return { kind: 'gap' };
   const last = frames.at(-1);
@@ -51,13 +51,13 @@ export function standingOf(tail: ChainPoint, previous: ChainPoint, frames: reado
   return { kind: 'append', fresh };
 }
 
-/** How long frames may take from the append to being durable. */
+/** How long a durable ack waits for appended frames. */
 const APPLY_TIMEOUT_MS = 30_000;
 
-/** One at work, one waiting. */
+/** One request is worked on, and one more may wait. */
 const TURNS_MAX = 2;
 
-/** What a replica without a log registers with. */
+/** The tail of a replica without a log. */
 export const EMPTY_TAIL: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 
 export class Receiver {
@@ -67,8 +67,8 @@ export class Receiver {
   #waiting = 0;
 
   /**
-   * `engine`: the one that stands on the data directory at the moment, if any.
-   * `knownTerm`: the highest term persisted here, which bounds those of frames.
+   * `engine` returns the engine that is open now, if any. `knownTerm` returns the
+   * highest term that this node has persisted, which bounds the terms of frames.
    */
   constructor(engine: () => Engine | undefined, knownTerm: () => number | undefined) {
     this.#engine = engine;
@@ -76,8 +76,9 @@ export class Receiver {
   }
 
   /**
-   * Appends what is new in `frames`; resolves when it is committed, and durable where
-   * asked. `refusal` is asked when its turn has come.
+   * Appends those of `frames` that are new; resolves when they are committed, or
+   * durable if `ackWhenDurable`. `refusal` is called when its turn has come, and
+   * may still refuse the frames.
    */
   take(
     previous: ChainPoint,
@@ -90,14 +91,14 @@ export class Receiver {
       if (refused !== undefined) return refused;
       const engine = this.#engine();
       if (engine === undefined) return { kind: 'need', tail: EMPTY_TAIL };
-      // Terms do not fall along the log, so the last frame's is the highest.
+      // Terms never fall along a log, so the last frame has the highest.
       const last = frames.at(-1);
       if (last !== undefined) checkBelieved(termOf(last.epoch), this.#knownTerm());
       return takeInto(engine, previous, frames, ackWhenDurable);
     });
   }
 
-  /** Runs `work` while nothing is taken: the engine may be replaced in it. */
+  /** Runs `work` while no frames are taken, so that it may replace the engine. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     this.#waiting++;
     const turn = this.#last.then(work).finally(() => {
@@ -107,7 +108,7 @@ export class Receiver {
     return turn;
   }
 
-  /** Whether one is at work and another waits: what a hung disk may hold of the master's memory ends here. */
+  /** Whether one request is worked on and another waits: more would fill the memory while the disk hangs. */
   get isBusy(): boolean {
     return this.#waiting >= TURNS_MAX;
   }
@@ -142,12 +143,12 @@ async function takeInto(
   }
 }
 
-/** Whether release 0.1.0 could not read the record. What this program does not know either is refused by the append. */
+/** Whether release 0.1.0 could not read the record. The append refuses a record that this program does not know either. */
 function needsStep(frame: Frame): boolean {
   return (tryRecordKindOf(frame)?.level ?? 0) > 0;
 }
 
-/** True where our log has this very record, or no longer reaches back to it (then nothing speaks against it). */
+/** Whether this log has that record, or no longer reaches back to it, so that nothing contradicts it. */
 async function isOurs(engine: Engine, point: ChainPoint): Promise<boolean> {
   const ours = await engine.log.lookup(point.lsn);
   return ours === undefined || (ours.epoch === point.epoch && ours.crc === point.crc);

@@ -1,7 +1,7 @@
 /**
- * Fetches the master's snapshot file into the data directory, chunk by chunk;
- * nothing is installed here. A break leaves a partial file that the next fetch
- * replaces.
+ * Fetches the master's snapshot into a file of the data directory, chunk by
+ * chunk, and does not install it. An interruption leaves a partial file, which
+ * the next fetch replaces.
  */
 
 import { WalnutError } from '#model/errors.ts';
@@ -60,7 +60,7 @@ export async function fetchSnapshot(
   }
 }
 
-/** Before the master has sent more than one chunk. What is there stays beside the snapshot until that is installed. */
+/** Checks the free space at the first chunk. The old state stays on the disk until the snapshot is installed. */
 async function checkRoom(fileSystem: FileSystem, path: string, wantedBytes: number): Promise<void> {
   const freeBytes = await fileSystem.freeBytes(path.slice(0, path.lastIndexOf('/')));
   if (freeBytes >= wantedBytes) return;

@@ -1,11 +1,11 @@
 /**
- * Whom a replica follows: the address that MANIFEST names, and the link to it.
- * It changes when this node is told to (`retarget`), and when the node at that
- * address is no master but knows who is. What was learned in such a way never
- * puts the configuration out of force: where the master is not to be had at the
- * address, `master.address` is tried in the same turn, by its name, then what
- * the master announced; whichever leads here is followed from then on. The group
- * is remembered in MANIFEST, so that it outlives its master.
+ * The master that a replica follows: its address in MANIFEST, and the link to it.
+ * The address changes by `retarget`, and when the node there is not a master but
+ * names the one that is. A learned address never overrides the configuration for
+ * good: if no master answers there, `master.address` is tried in the same turn,
+ * then the address that the master announced, and the first at which a master of
+ * this log answers is followed from then on. MANIFEST also stores the members of
+ * the group, so that they are known when the master is gone.
  */
 
 import type { EngineHost } from '#engine/engine-host.ts';
@@ -22,7 +22,7 @@ import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
 import { isShortage } from '#wal/wal-errors.ts';
 
 const CALL_TIMEOUT_MS = 3_000;
-/** Other addresses tried in one turn, at most: one may name the next. */
+/** At most this many other addresses are tried in one turn, since each may name a further one. */
 const OTHERS_MAX = 4;
 
 export interface UpstreamOptions {
@@ -36,11 +36,10 @@ export class Upstream {
   readonly #options: UpstreamOptions;
   #address: string;
   #link: PeerLink;
-  /** Rises when this node is told whom to follow: what was begun before is over. */
+  /** Rises with each `retarget`: a registration that began before it no longer counts. */
   #aim = 0;
-  /** Where the master announced that it is; empty: it has not. */
+  /** The address that the master announced as its own; empty: none yet. */
   #announced = '';
-  /** As the master has it; undefined before the first registration. */
   #ownAddress: string | undefined;
   /** The master that this replica registered with, and where: whoever is promoted counts it among the nodes. */
   #master: NodeAddress | undefined;
@@ -51,7 +50,7 @@ export class Upstream {
     this.#link = options.dialer.dial(this.#address);
   }
 
-  /** As the master has it; undefined before the first registration. */
+  /** This node's address as the master knows it; undefined before the first registration. */
   get ownAddress(): string | undefined {
     return this.#ownAddress;
   }
@@ -69,7 +68,7 @@ export class Upstream {
     this.#link.close();
   }
 
-  /** Follows whom MANIFEST names now; calls to the one before end. */
+  /** Follows the master that MANIFEST names now; calls to the earlier one end. */
   retarget(): void {
     const { host, dialer } = this.#options;
     this.#announced = '';
@@ -77,19 +76,19 @@ export class Upstream {
     this.#follow(host.manifest.upstream, dialer.dial(host.manifest.upstream));
   }
 
-  /** The master says that it is at `address`: tried where it is not to be had by the others. */
+  /** The master announced `address` as its own; it is tried when no master answers elsewhere. */
   consider(address: string): void {
     this.#announced = address;
   }
 
-  /** Registers with the master, wherever it is to be had. Rejects with what is wrong at the address followed. */
+  /** Registers with the master, at whichever address it answers. Rejects with what is wrong at each address. */
   async register(request: RegisterRequest): Promise<RegisterAnswer> {
     const aim = this.#aim;
     const answer = await this.#registerSomewhere(request, aim);
     if (aim !== this.#aim) throw unavailable('there is another master to follow');
     this.#ownAddress = answer.address;
     const { logId } = this.#options.host.manifest;
-    // A wrong master knows nothing of the group that the data here belongs to.
+    // A master of another log does not know the group that this node's data belongs to.
     const isOurs = (logId === '' || answer.logId === logId) && answer.verdict.kind !== 'conflict';
     if (isOurs) {
       const { masterNodeId: nodeId, formatLevel = 0 } = answer;
@@ -110,15 +109,15 @@ export class Upstream {
     }
     const failures = await this.#registerElsewhere(request, hintOf(refusal), aim);
     if (!Array.isArray(failures)) return failures;
-    // A master of another log, or of a term that is over, is judged by whoever asked.
+    // The caller judges a master of another log, or of a lower term.
     if (answer !== undefined) return answer;
     throw withOthers(refusal, failures);
   }
 
   /**
-   * Tries where else the master may be: where the node at the address says
-   * (`hint`), as configured, as it announced, and where those say. Resolves with
-   * what is wrong at each where it is at none.
+   * Tries the other addresses at which the master may be: the `hint` of the node
+   * that answered, the configured one, the announced one, and the hints of those.
+   * Resolves with what is wrong at each if no master answers at any.
    */
   async #registerElsewhere(
     request: RegisterRequest,
@@ -147,7 +146,7 @@ export class Upstream {
     return failures;
   }
 
-  /** Whether the answer is of a master of this log, in a term that is not over and can be believed. */
+  /** Whether the answer comes from a master of this log whose term is not over and can be believed. */
   #isOwn({ logId, term }: RegisterAnswer): boolean {
     const { manifest } = this.#options.host;
     if (manifest.logId === '') return true;
@@ -156,7 +155,7 @@ export class Upstream {
     );
   }
 
-  /** Whoever is promoted knows by it whom to ask and to tell. */
+  /** Stores the members of the group in MANIFEST: a replica that is promoted asks and informs them. */
   async remember(group: GroupMembers): Promise<void> {
     const { host, logger } = this.#options;
     const added = group.replicas.filter((address) => address !== this.#ownAddress);
@@ -180,9 +179,10 @@ export class Upstream {
   }
 
   /**
-   * Registers at another address than the one followed, which takes its place
-   * where a master of this log answers. `isHint`: a node of the group named it;
-   * a mere guess must not end in a quarantine.
+   * Registers at another address than the one followed. If a master of this log
+   * answers there, that address is followed from now on. `isHint` says that a node
+   * of the group named it; other addresses are guesses and must not lead to a
+   * quarantine.
    */
   async #registerByOther(
     address: string,
@@ -219,7 +219,7 @@ export class Upstream {
   }
 }
 
-/** What is wrong at every address; who is no master has nothing to say but who is. */
+/** Joins what is wrong at each address. A node that only names the master adds nothing of its own. */
 function withOthers(refusal: unknown, failures: readonly string[]): unknown {
   if (failures.length === 0 || !(refusal instanceof WalnutError)) return refusal;
   const own = hintOf(refusal) === '' ? [refusal.message] : [];
@@ -230,7 +230,7 @@ function hintOf(error: unknown): string {
   return error instanceof WalnutError ? (error.details.leaderHint ?? '') : '';
 }
 
-/** What a failover leaves that was committed here and refused there: both wait for the other, and all others for them. */
+/** A failover that one node committed and the other refused leaves two nodes that follow each other. */
 function leaderless(one: string, other: string): string {
   return `${one} and ${other} follow each other, so nobody leads`;
 }

@@ -1,8 +1,8 @@
 /**
  * A key as UTF-8 in 32-bit words, padded with zeros, and its hash. An operation
  * loads its key once and then compares, hashes and stores it word by word without
- * building a string. The next load overwrites it, so whoever keeps a key while other
- * keys are looked up has a buffer of its own (`Store.createKey`).
+ * building a string. The next load overwrites it, so a caller that keeps a key while other
+ * keys are looked up needs a buffer of its own (`Store.createKey`).
  *
  * The hash is HalfSipHash-1-3 (Aumasson and Bernstein; Linux uses it for its hash
  * tables). The store's seed is its key, so that only who knows the seed can choose

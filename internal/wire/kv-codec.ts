@@ -4,7 +4,7 @@
  *
  * Everything a request can have wrong by itself is found here and thrown as
  * `invalid_argument` naming the field and what was expected. `SetCommand.value`
- * is a view of the request's buffer: whoever keeps it copies it.
+ * is a view of the request's buffer: a caller that keeps it makes a copy.
  */
 import type {
   AwaitDurableRequest,

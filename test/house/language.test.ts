@@ -12,14 +12,23 @@ const REVISED_ROOMS = [
   'internal/model/',
   'internal/node/',
   'internal/platform/',
+  'internal/replication/',
+  'internal/slave/',
   'internal/storage/',
   'internal/wire/',
 ];
 
 const REFUSED: readonly (readonly [RegExp, string])[] = [
-  [/^Of\s/, 'opens with a bare "Of": write a sentence with subject and verb'],
+  [
+    /^(?:Of|As|Who|Whom|Whose)\s/,
+    'opens with a bare "Of", "As" or "Who": write a sentence with subject and verb',
+  ],
   [/\bat hand\b/, '"at hand": write "the current …"'],
-  [/\b(?:is|are) told of\b/, '"is told of": say who calls or reports what'],
+  [/\b(?:told|tells?) of\b/, '"is told of": say who calls or reports what'],
+  [/\bholds?\b/, '"holds": write "contains", "applies", "keeps" or "owns", see docs/glossary.md'],
+  [/\bwhoever\b/i, '"whoever": name the caller or the node'],
+  [/\b(?:of late|to be had|be it|lest|on its way|is no news)\b/, 'idiom: write it in plain words'],
+  [/\bgoes? on (?:at|from|behind|by)\b/, '"goes on at": write "continues at"'],
 ];
 
 /** What a comment says, without its marks and line breaks. */
@@ -57,6 +66,11 @@ describe('the comments of revised rooms', () => {
     ['/**\n * Whether the key\n * is at\n * hand.\n */', 1],
     ["const a = 'the key at hand';", 0],
     ['/** The caller is told of it. */', 1],
+    ['/** As the master has it. */', 1],
+    ['/** Assigns it. */', 0],
+    ['/** Keys that the file holds, whoever wrote it. */', 2],
+    ['// It goes on from there, lest a record is lost.', 2],
+    ['/** A record that is withheld, and the threshold. */', 0],
     ['/** Often the first; off it goes. */', 0],
   ])('are read in %j', (text, found) => {
     expect(findingsIn(text)).toHaveLength(found);

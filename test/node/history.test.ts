@@ -239,7 +239,7 @@ describe('a master rolled back to an older copy of its disk', () => {
     group.network.heal();
     await group.untilTrue(() => one.node.status().state === 'quarantined', 'quarantined');
     expect(await group.get(one, 'a')).toBe('new 4');
-    expect(one.node.quarantineList()[0]?.reason).toMatch(/the replica holds .* the master/);
+    expect(one.node.quarantineList()[0]?.reason).toMatch(/the replica has .* the master/);
     await group.clock.advance(2_000);
     expect(replicaOf(back, 'one:1')?.state).toBe('quarantined');
   });
@@ -302,7 +302,7 @@ describe('a quarantined replica', () => {
     const again = await group.replica('one', { fileSystem: disk });
     await group.clock.advance(5_000);
     expect(again.node.status()).toMatchObject({ state: 'quarantined', isReady: false, role: 'replica' });
-    expect(again.node.status().reasons[0]).toMatch(/quarantined: the replica holds log/);
+    expect(again.node.status().reasons[0]).toMatch(/quarantined: the replica has log/);
     expect(await group.get(again, 'precious')).toBe('data');
     expect(fresh.node.status().replicas).toHaveLength(1);
   });

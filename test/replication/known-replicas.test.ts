@@ -54,7 +54,7 @@ describe('a node that registers', () => {
   });
 
   it('never pushes out what an operator added, nor what is live', () => {
-    const refusal = /128 replicas are known here: .* walnut remove-replica HOST:PORT/;
+    const refusal = /this node remembers 128 replicas, as many as it can: .* walnut remove-replica HOST:PORT/;
     expect(() => withRegistered(full(false), node('new', 'new:1'), nobody)).toThrow(refusal);
     expect(() => withRegistered(full(true), node('new', 'new:1'), () => true)).toThrow(refusal);
     expect(() => withAdded(full(false), 'new:1', nobody)).toThrow(refusal);

@@ -59,7 +59,7 @@ describe('decideResync', () => {
       { atReplicaTail: at(E1, 30) },
       { logId: 'M', tail: at(E1, 30) },
       'conflict',
-      /holds log M, the master log L/,
+      /has log M, the master log L/,
     ],
     ['foreign log, empty', { earliestLsn: 1 as Lsn }, { logId: 'M', tail: at(0, 0, 0) }, 'conflict', /log M/],
     ['ahead', {}, { logId: 'L', tail: at(E1B, 101) }, 'conflict', /-101 is beyond the master's .*-100/],

@@ -69,7 +69,7 @@ describe('a difference', () => {
     const { clock, check, ours } = differing();
     check.rebuilt(ours);
     expect(check).toMatchObject({ remedy: 'none', isSuspect: false, fullResyncReason: '' });
-    expect(check.reason).toContain('not found equal yet');
+    expect(check.reason).toContain('not compared with the master again yet');
     await clock.advance(10_000);
     expect(check.remedy).toBe('resync');
     expect(check.fullResyncReason).toMatch(/^digest_mismatch: at LSN 3/);
