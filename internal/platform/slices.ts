@@ -9,7 +9,7 @@ export const SLICE_BYTES = 262_144;
 
 export type Slices<T> = Generator<number, T, void>;
 
-/** Who decides what happens between slices. */
+/** Decides what happens between two slices. */
 export interface SlicePace {
   /** Resolves when the next slice may begin; if it rejects, the work is abandoned. */
   pause(): Promise<void>;

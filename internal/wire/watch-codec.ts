@@ -18,7 +18,7 @@ import { fromEntry, fromPosition, toPosition } from '#wire/position-codec.ts';
 import { fromResumeText, toResumeText } from '#wire/resume-text.ts';
 import { CAUSES } from '#wire/scan-codec.ts';
 
-/** As many as there are kinds; more only repeat them. */
+/** There are fewer kinds than this; a longer list would only repeat them. */
 const OPS_MAX = 8;
 const OPS: Readonly<Partial<Record<Op, WatchOp>>> = { [Op.SET]: 'set', [Op.DELETE]: 'delete' };
 
