@@ -1,5 +1,5 @@
 /**
- * Lays queued frames out as records of a segment, prefixes filled, in one
+ * Lays queued frames out as records of a segment, each with its prefix, in one
  * buffer that is reused, so that a batch is one write. The buffer grows to
  * 4 MiB; a single larger record is written from its own bytes.
  */
@@ -13,20 +13,20 @@ const BUFFER_BYTES_MIN = 64 * 1_024;
 export const BATCH_BYTES_MAX = 4 * 1_024 * 1_024;
 
 export interface BatchLimits {
-  /** Bytes left in the segment; the first record is taken whatever its size. */
+  /** Bytes left in the segment; the first record is taken even if it is larger. */
   readonly room: number;
   readonly salt: number;
-  /** As of now: what the prefixes vouch for. */
+  /** The current durable LSN, which the prefixes state. */
   readonly durableLsn: number;
 }
 
 export class BatchBuffer {
   #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN);
   #bytes = 0;
-  /** A record larger than the buffer may become: its payload follows what is in the buffer. */
+  /** The payload of a record too large for the buffer; it is written after the buffer. */
   #large: Frame | undefined;
 
-  /** Lays out the oldest frames of `queue`, as many as fit; returns how many. */
+  /** Lays out as many of the oldest frames of `queue` as fit; returns their number. */
   fill(queue: Fifo<Frame>, limits: BatchLimits): number {
     this.#bytes = 0;
     this.#large = undefined;
@@ -68,7 +68,7 @@ export class BatchBuffer {
     return this.#bytes + (this.#large?.payloadBytes ?? 0);
   }
 
-  /** As `write`, on the calling thread: for a batch of at most `BATCH_BYTES_MAX`. */
+  /** Like `write`, but on the calling thread; for a batch of at most `BATCH_BYTES_MAX`. */
   writeNow(file: File, position: number): void {
     writeFullyNow(file, this.#buffer.subarray(0, this.#bytes), position);
   }

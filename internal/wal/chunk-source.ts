@@ -1,7 +1,7 @@
 /**
- * Where a scanner's bytes come from: chunks of a file, each beginning at the
- * item that the one before broke off in. Reads that come back short throw: the
- * file shrank.
+ * Reads a file in chunks for a scanner. Each chunk begins at the item that the
+ * previous chunk contained only in part. A read that returns too few bytes
+ * throws, because the file shrank.
  */
 import type { File } from '#platform/file-system.ts';
 
@@ -10,13 +10,13 @@ const EMPTY = Buffer.alloc(0);
 
 export interface ChunkSource {
   /**
-   * The file's bytes from `offset` on, at least `bytesNeeded` of them, which the
-   * range has. `offset` lies in the chunk before, or at its end.
+   * Returns the file's bytes from `offset`, at least `bytesNeeded`, which the file
+   * must have. `offset` lies in the previous chunk or at its end.
    */
   load(offset: number, bytesNeeded: number): Promise<Buffer>;
 }
 
-/** A buffer of its own for each chunk, so that views of it may be kept. */
+/** Allocates a new buffer for each chunk, so that callers may keep views of it. */
 export class FreshChunks implements ChunkSource {
   readonly #file: File;
   readonly #endOffset: number;
@@ -43,19 +43,19 @@ interface Ahead {
 }
 
 /**
- * Two buffers that take turns: while one is worked on, the other is filled,
- * behind room for what the one leaves over. For readers that read on to the end
- * and keep no view beyond the next `load`.
+ * Uses two buffers by turns: while the caller works on one, the other is filled.
+ * Each has room in front for the bytes that the caller leaves over in the other.
+ * For callers that read to the end and keep no view after the next `load`.
  */
 export class ReadAheadChunks implements ChunkSource {
   readonly #file: File;
   readonly #endOffset: number;
-  /** Of a read, and of the room before it. */
+  /** Size of one read, and of the room in front of it. */
   readonly #chunkBytes: number;
   #chunk: Buffer = Buffer.alloc(0);
-  /** The file's byte behind `#chunk`, where the read ahead begins. */
+  /** Offset in the file of the end of `#chunk`, where the read ahead begins. */
   #nextOffset: number;
-  /** Of `#chunk`: its turn to be filled comes when the other is worked on. */
+  /** The buffer of `#chunk`; it is filled again when the caller works on the other one. */
   #buffer: Buffer | undefined;
   #ahead: Ahead;
 
@@ -85,11 +85,11 @@ export class ReadAheadChunks implements ChunkSource {
     return this.#chunk;
   }
 
-  /** For a record larger than a chunk: a buffer of its own. */
+  /** Reads a record that is larger than a chunk into a new buffer. */
   async #loadLarge(left: Buffer, read: Buffer, bytesNeeded: number): Promise<Buffer> {
     const chunk = Buffer.allocUnsafeSlow(Math.max(bytesNeeded, left.length + read.length));
-    const held = left.copy(chunk) + read.copy(chunk, left.length);
-    await readAll(this.#file, chunk.subarray(held), this.#nextOffset + read.length);
+    const filled = left.copy(chunk) + read.copy(chunk, left.length);
+    await readAll(this.#file, chunk.subarray(filled), this.#nextOffset + read.length);
     return chunk;
   }
 
@@ -99,7 +99,7 @@ export class ReadAheadChunks implements ChunkSource {
     if (bytes === 0) return { buffer: EMPTY, bytes, done: Promise.resolve() };
     const buffer = spare ?? Buffer.allocUnsafeSlow(2 * room);
     const done = readAll(this.#file, buffer.subarray(room, room + bytes), this.#nextOffset);
-    // It is told by the `load` that wants these bytes; a reader that ends before has no use for it.
+    // The next `load` reports the error; a caller that stops before does not need these bytes.
     done.catch(() => {});
     return { buffer, bytes, done };
   }

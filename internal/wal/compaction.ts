@@ -1,5 +1,5 @@
 /**
- * Deleting segments from the front of the log. A segment may go when the base
+ * Deletes the oldest segments of the log. A segment may be deleted when the base
  * snapshot covers all of it, no pin needs it, and the covered segments behind
  * it already make up the retention. Which ones is a pure function; deleting
  * them keeps the log whole at every system call: MANIFEST excludes them first.
@@ -12,15 +12,15 @@ import type { WalDirectory } from '#wal/wal-directory.ts';
 import { isShortage } from '#wal/wal-errors.ts';
 
 export interface Deletable {
-  /** Records up to here are in the base snapshot. */
+  /** The base snapshot contains every record up to this LSN. */
   readonly belowLsn: number;
-  /** The lowest LSN a reader still needs; Infinity where none does. */
+  /** The lowest LSN that a reader still needs; Infinity if no reader needs any. */
   readonly pinnedLsn: number;
   /** Bytes of covered segments to keep for replicas. */
   readonly retentionBytes: number;
 }
 
-/** How many of the oldest segments may be deleted. The last one, which is written to, never. */
+/** How many of the oldest segments may be deleted; never the last one, which is being written. */
 export function countDeletable(segments: readonly Segment[], rule: Deletable): number {
   const lastLsn = Math.min(rule.belowLsn, rule.pinnedLsn - 1);
   const isCovered = (segment: Segment, lsn: number): boolean => segment.lastLsn <= lsn;
@@ -38,7 +38,7 @@ export function countDeletable(segments: readonly Segment[], rule: Deletable): n
   return count;
 }
 
-/** Deletes the oldest `count` segments. Throws what the file system throws; the log is whole either way. */
+/** Deletes the oldest `count` segments. Errors of the file system come through; the log has no gap even then. */
 export async function deleteOldest(
   directory: WalDirectory,
   table: SegmentTable,
@@ -58,15 +58,15 @@ export async function deleteOldest(
   table.dropOldest(count);
   for (const segment of gone) {
     await directory.fileSystem.remove(segment.path);
-    // A disk too full for a new MANIFEST: oldest first, each removal durable
-    // before the next, leaves no hole either.
+    // The disk was too full for a new MANIFEST. Deleting the oldest segment first, each removal durable before
+    // the next, never leaves a gap either.
     if (!isExcluded) await directory.syncNames();
   }
   if (isExcluded) await directory.syncNames();
   else await raiseLowest(directory, lowestSegment).catch(unlessOutOfSpace);
 }
 
-/** The files are gone, oldest first and durably: a MANIFEST that still counts them in does no harm. */
+/** The oldest files are durably removed, so a MANIFEST that still includes them does no harm. */
 function unlessOutOfSpace(error: unknown): void {
   if (!isShortage(error)) throw error;
 }
@@ -79,7 +79,7 @@ function raiseLowest(directory: WalDirectory, lowestSegment: number): Promise<vo
   });
 }
 
-/** S of the manifest's base snapshot; 0 where there is none. */
+/** The LSN of the base snapshot in the manifest; 0 without one. */
 export function snapshotLsn(directory: WalDirectory): number {
   return parseSnapshotName(directory.manifest?.snapshot ?? '')?.lsn ?? 0;
 }

@@ -1,8 +1,8 @@
 /**
- * Cuts a closed log back to a record D: what lies beyond moves to `aside/`,
- * whole, and the log ends with D. The segment holding D is copied up to it
- * under a new number; one commit of MANIFEST takes the copy in and the
- * originals out, so a crash leaves the one log or the other.
+ * Cuts a closed log back to a record D. The segment that contains D is copied up
+ * to the end of D under a new number. One commit of MANIFEST includes the copy
+ * and excludes the originals, which then move to `aside/`, so a crash leaves
+ * either the old log or the new one.
  */
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
@@ -19,10 +19,10 @@ import { damageError } from '#wal/wal-errors.ts';
 import { copyRange, writeFully } from '#wal/whole-files.ts';
 
 /**
- * Returns what was set aside, relative to the directory. `changes` are made in
- * the same commit. `endOffset`, where given, is where D ends in its segment: the
- * caller has verified what comes before, or knows that it is not needed. Throws
- * `WalOpenError` where the log does not hold D.
+ * Returns the names of the files that were set aside, relative to the directory.
+ * `changes` are made in the same commit. `endOffset`, if given, is the end of D in
+ * its segment: the caller has verified the bytes before it, or does not need them.
+ * Throws `WalOpenError` if the log does not contain D.
  */
 export async function cutLog(
   directory: WalDirectory,
@@ -37,12 +37,12 @@ export async function cutLog(
   let reaches: LogReach | undefined;
   const first = holder ?? segments[0];
   const last = segments.at(-1);
-  // One that MANIFEST knows of and that is missing stays out, should it turn up again.
+  // A segment that MANIFEST expects and that is missing is excluded too, in case it is found again.
   const knownSeq = demandOf(manifestOf(directory))?.seq ?? 0;
   if (first !== undefined && last !== undefined) out.push([first.seq, Math.max(last.seq, knownSeq)]);
   else if (knownSeq > 0) out.push([knownSeq, knownSeq]);
   if (holder !== undefined) {
-    // Excluded until it is complete: after a crash here the half-made copy is swept aside.
+    // The copy is excluded until it is complete: after a crash here the next start moves it to aside/.
     await commit(directory, { excludedSegments: [...excluded(directory), [copySeq, copySeq]] });
     await copyUpTo(directory, holder, { beyond, copySeq, endOffset });
     reaches = { segment: formatSegmentName(copySeq, holder.firstLsn), lsn: beyond.lsn };
@@ -81,7 +81,7 @@ async function copyUpTo(
     const segment = createSegment(path, holder, 0);
     const header = await headerOf(source, segment);
     const target = `${path}/${formatSegmentName(copySeq, holder.firstLsn)}`;
-    // The salt stays, so that the items can be copied as they are; the number changes.
+    // The copy keeps the salt, so that the items can be copied unchanged; only the number changes.
     await copyRange(fileSystem, source, 0, end, target);
     const copy = await fileSystem.open(target, 'write');
     try {
@@ -96,7 +96,7 @@ async function copyUpTo(
   }
 }
 
-/** The offset behind record D, everything before it verified. */
+/** Verifies the segment up to record D; returns the offset of D's end. */
 async function findEndOf(
   directory: WalDirectory,
   file: File,

@@ -1,6 +1,6 @@
 /**
- * A disk without room: what is short, and a try every second whether that is
- * over, so that the log says by itself when it can be written again.
+ * Knows what the disk is short of, and tries every second whether it still is, so
+ * that `shortage` ends by itself even if nobody writes.
  */
 import type { Lsn } from '#model/position.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
@@ -20,7 +20,7 @@ export interface DiskShortageParts {
   readonly freeBytes: () => Promise<number>;
   /** Opens the end of the log for writing. */
   readonly open: () => Promise<unknown>;
-  /** Has `probe` called when nothing else is being written. */
+  /** Must have `probe` called when no batch is being written. */
   readonly onProbe: () => void;
   readonly writtenLsn: () => Lsn;
 }
@@ -35,7 +35,7 @@ export class DiskShortage {
     this.#parts = parts;
   }
 
-  /** What the last batch, or the last try to make room for one, was short of. */
+  /** What the last batch was short of; undefined: nothing. */
   get current(): Shortage | undefined {
     return this.#current;
   }
@@ -59,7 +59,7 @@ export class DiskShortage {
     this.#current = undefined;
   }
 
-  /** Rejects where the disk fails for another reason than a shortage. */
+  /** Tries whether the shortage is over. Rejects if the disk fails for another reason. */
   async probe(): Promise<void> {
     try {
       if ((await this.#parts.freeBytes()) < PROBE_FREE_BYTES) return this.begin(new Error('still full'));

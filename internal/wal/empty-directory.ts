@@ -1,20 +1,20 @@
 /**
- * What "empty" means for a data directory, for a start and for a restore alike:
- * no file in it holds data of a node. Whatever else lies there is somebody
- * else's and stays: `lost+found` of a volume's root, LOCK, `aside/`, notes.
+ * Decides whether a data directory counts as empty, for a start and for a restore:
+ * no file in it contains data of a node. Other files stay where they are, such as
+ * `lost+found` in the root of a volume, LOCK, `aside/` or notes.
  */
 import type { FileSystem } from '#platform/file-system.ts';
 import { MANIFEST_NAME, parseSegmentName, parseSnapshotName } from '#wal/file-names.ts';
 import { hasFrameSomewhere } from '#wal/later-items.ts';
 
 export interface NodeData {
-  /** A file that holds data of a node; undefined where the directory counts as empty. */
+  /** The first file that contains data of a node; undefined: the directory counts as empty. */
   readonly holder: string | undefined;
-  /** Segments without a record, as a crash leaves them that were just created: in the way of a new log. */
+  /** Segments without a record, which a crash left; a new log could not use their names. */
   readonly leftovers: readonly string[];
 }
 
-/** The directory must be there. */
+/** The directory must exist. */
 export async function findNodeData(fileSystem: FileSystem, path: string): Promise<NodeData> {
   const leftovers: string[] = [];
   for (const name of (await fileSystem.readDirectory(path)).sort()) {

@@ -1,10 +1,10 @@
-/** Names in a log's directory. Pure; parsing returns undefined for names that are not of the form. */
+/** The names of files in a data directory. Pure; parsing returns undefined for other names. */
 import type { Epoch, Lsn } from '#model/position.ts';
 
 export const MANIFEST_NAME = 'MANIFEST';
 export const LOCK_NAME = 'LOCK';
 export const ASIDE_NAME = 'aside';
-/** Files that were never finished end with this. */
+/** The names of unfinished files end with this. */
 export const TEMPORARY_SUFFIX = '.tmp';
 
 export interface SegmentName {

@@ -1,17 +1,17 @@
-/** Frames that follow one another, as they are sent: their bytes, and where they end. */
+/** Consecutive frames as they are sent: their bytes, and the last record. */
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { readUint53 } from '#platform/bytes.ts';
 import type { Frame } from '#wal/frame.ts';
 
 export interface FrameRun {
-  /** Whole frames one after another, verbatim; never changed after. */
+  /** Whole frames one after another, verbatim; never modified. */
   readonly bytes: Uint8Array;
-  /** The last of them. */
+  /** The last record. */
   readonly last: ChainPoint;
 }
 
-/** Undefined of no frames. */
+/** Undefined if there are no frames. */
 export function runOf(frames: readonly Frame[]): FrameRun | undefined {
   const last = frames.at(-1);
   if (last === undefined) return undefined;
@@ -19,12 +19,12 @@ export function runOf(frames: readonly Frame[]): FrameRun | undefined {
   return { bytes, last: pointOf(last) };
 }
 
-/** The place of a frame in its chain; the frame itself may be let go. */
+/** The place of a frame in its chain, without a reference to the frame's buffer. */
 export function pointOf({ epoch, lsn, crc }: Frame): ChainPoint {
   return { epoch, lsn, crc };
 }
 
-/** The place of the frame at `offset`, which is known to hold, from its header. */
+/** The place of the frame at `offset`, read from its header, which is known to be valid. */
 export function pointOfFrameAt(buffer: Buffer, offset: number): ChainPoint {
   return {
     epoch: readUint53(buffer, offset + 16),

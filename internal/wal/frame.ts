@@ -1,6 +1,6 @@
 /**
- * The frame: a record as bytes, the same on every node and on the wire.
- * Pure. Decoding never throws on input: `tryDecodeFrame` says what is wrong;
+ * The frame: a record as bytes, the same on every node and on the wire. Pure.
+ * Decoding never throws for bad input: `tryDecodeFrame` returns what is wrong;
  * `decodeFrames` wraps that in a `FrameError` for callers that cannot go on.
  * The layout is specified in README.md.
  */
@@ -11,10 +11,10 @@ import { crc32 } from '#platform/crc32.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
 
 export const FRAME_HEADER_BYTES = 44;
-/** The format's own maximum, never configuration: 64 MiB. */
+/** The maximum of the format, which no configuration changes: 64 MiB. */
 export const PAYLOAD_BYTES_MAX = 64 * 1_024 * 1_024;
 
-/** Why a frame is none whose payload is not intact. */
+/** Why a frame with a damaged payload is refused. */
 export const PAYLOAD_DIFFERS = 'payload CRC differs';
 const HEADER_DIFFERS = 'header CRC differs';
 
@@ -23,30 +23,30 @@ export interface FrameHeader {
   readonly epoch: Epoch;
   /** `crc` of the record before; 0 before the first. */
   readonly prevCrc: number;
-  /** What kind of record it is: the engine's number, opaque here. */
+  /** The kind of record, a number that only the engine interprets. */
   readonly type: number;
-  /** None is defined yet; kept as given. */
+  /** No flag is defined; the value is kept. */
   readonly flags: number;
   /** Log clock, milliseconds since the Unix epoch. */
   readonly timestampMs: number;
 }
 
 export interface Frame extends FrameHeader {
-  /** The header's CRC, which covers the payload's: the record's link in the chain. */
+  /** The header's CRC, which covers the payload's CRC. The next record states it as `prevCrc`. */
   readonly crc: number;
   readonly payloadBytes: number;
-  /** Where the frame stands: for readers that do without a view of their own for each record. */
+  /** The buffer that contains the frame, for readers that make no view for each record. */
   readonly buffer: Buffer;
   readonly payloadOffset: number;
   /** A view of the payload. */
   readonly payload: Uint8Array;
   /** Header and payload, verbatim. */
   readonly bytes: Uint8Array;
-  /** Of header and payload. */
+  /** Length of header and payload. */
   readonly frameBytes: number;
 }
 
-/** A frame at `offset` of a buffer. Views are made when asked for: a replay never wants `bytes`. */
+/** A frame at `offset` of a buffer. The views are made on demand, because a replay never uses `bytes`. */
 class FrameView implements Frame {
   readonly lsn: Lsn;
   readonly epoch: Epoch;
@@ -60,7 +60,7 @@ class FrameView implements Frame {
   readonly payloadOffset: number;
   #bytes: Uint8Array | undefined;
 
-  /** The numbers are read as they are: the caller checks them. */
+  /** Reads the numbers without checking them, which is the caller's task. */
   constructor(buffer: Buffer, offset: number) {
     this.lsn = readUint53(buffer, offset + 8) as Lsn;
     this.epoch = readUint53(buffer, offset + 16);
@@ -98,7 +98,7 @@ export type DecodedFrame =
   /** `isIntact`: the header's CRC is right, and this program does not know what it says. */
   | { readonly kind: 'bad'; readonly why: string; readonly isIntact: boolean };
 
-/** Frames from elsewhere that do not hold: `index` counts from 0. */
+/** Invalid frames from another node or file; `index` counts from 0. */
 export class FrameError extends Error {
   override readonly name = 'FrameError';
   readonly index: number;
@@ -123,7 +123,7 @@ export function encodeFrame(
   return sealFrame(header, bytes, payloadBytes);
 }
 
-/** A frame of the payload that stands in `bytes` behind room for the header. They are the frame's from then on. */
+/** Makes a frame of the payload in `bytes`, which has room for the header in front. The frame then owns `bytes`. */
 export function sealFrame(header: FrameHeader, bytes: Buffer, payloadBytes: number): Frame {
   assert(payloadBytes <= PAYLOAD_BYTES_MAX, 'a payload fits the format');
   bytes.writeUInt32LE(payloadBytes, 4);
@@ -140,9 +140,9 @@ export function sealFrame(header: FrameHeader, bytes: Buffer, payloadBytes: numb
 }
 
 /**
- * The frame whose header stands at `offset`, or why none can. The caller has
- * seen to it that 44 bytes are there; whether the payload is there, too, is to
- * be seen next, and whether it holds, by `isPayloadIntact`.
+ * The frame whose header is at `offset`, or why there is none. The caller must
+ * have checked that 44 bytes are there, and must check next that the payload is
+ * there and that `isPayloadIntact`.
  */
 export function tryDecodeFrameHeader(buffer: Buffer, offset: number): Frame | string {
   const crc = buffer.readUInt32LE(offset);
@@ -156,16 +156,16 @@ export function tryDecodeFrameHeader(buffer: Buffer, offset: number): Frame | st
 }
 
 /**
- * Whether the header that `tryDecodeFrameHeader` refused is whole all the same:
- * a program with another format wrote it, and no write was interrupted there.
+ * Whether a header that `tryDecodeFrameHeader` refused has a valid CRC: then a
+ * program with another format wrote it, and it is not a torn write.
  */
 export function isHeaderIntact(why: string): boolean {
   return why !== HEADER_DIFFERS;
 }
 
 /**
- * The cheap test before `tryDecodeFrameHeader` where a frame may begin at any
- * byte: false where the 44 bytes at `offset` cannot be a header.
+ * A cheap test to make before `tryDecodeFrameHeader` when frames are searched at
+ * every byte: false if the 44 bytes at `offset` cannot be a header.
  */
 export function mayBeFrameHeader(buffer: Buffer, offset: number): boolean {
   return (
@@ -175,13 +175,13 @@ export function mayBeFrameHeader(buffer: Buffer, offset: number): boolean {
   );
 }
 
-/** Whether the payload is the one the header was written for. All of it is in the frame's buffer. */
+/** Whether the payload has the CRC that the header states. The frame's buffer must contain all of it. */
 export function isPayloadIntact({ buffer, payloadOffset, payloadBytes }: Frame): boolean {
   const crc = crc32(buffer, 0, payloadOffset, payloadOffset + payloadBytes);
   return crc === buffer.readUInt32LE(payloadOffset - 4);
 }
 
-/** Decodes the frame at `offset`. The frame's bytes are views: copy what outlives the buffer. */
+/** Decodes the frame at `offset`. The frame's bytes are views: copy what must outlive the buffer. */
 export function tryDecodeFrame(bytes: Uint8Array, offset: number): DecodedFrame {
   const left = bytes.length - offset;
   if (left === 0) return { kind: 'end' };
@@ -197,10 +197,10 @@ export function tryDecodeFrame(bytes: Uint8Array, offset: number): DecodedFrame 
 }
 
 /**
- * Decodes whole frames lying one after another, and checks that each follows
- * the one before. Throws `FrameError`, or `NewerFormatError` where one is whole
- * and of a format that this program does not know; the first frame's place in a history is
- * the caller's to check.
+ * Decodes consecutive whole frames, and checks that each follows the one before.
+ * The caller checks what the first one follows. Throws `FrameError`, or
+ * `NewerFormatError` if a frame is intact and has a format that this program does
+ * not know.
  */
 export function decodeFrames(bytes: Uint8Array): Frame[] {
   const frames: Frame[] = [];
@@ -224,7 +224,7 @@ function whyBad(index: number, { why, isIntact }: { why: string; isIntact: boole
   return isIntact ? new NewerFormatError(`frame ${index}: ${why}`) : new FrameError(index, why);
 }
 
-/** Why `frame` cannot stand directly after the record at `before`; undefined where it can. */
+/** Why `frame` cannot directly follow the record `before`; undefined if it can. */
 export function whyNotNext(
   before: { readonly lsn: number; readonly crc: number },
   frame: FrameHeader,

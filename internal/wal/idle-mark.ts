@@ -1,6 +1,7 @@
 /**
- * A mark after 100 ms of silence: it vouches for durable records that nothing
- * written later tells of, so that a start can tell damage to them from a torn tail.
+ * Writes a mark after 100 ms without a batch, if no later item states yet that the
+ * last records are durable. With it a start can distinguish damage to them from a
+ * torn tail.
  */
 import type { Clock, Timer } from '#platform/clock.ts';
 
@@ -8,9 +9,9 @@ const IDLE_MS = 100;
 
 export interface IdleMarkParts {
   readonly clock: Clock;
-  /** Whether durable records wait for something that vouches for them. */
+  /** Whether there are durable records that no later item states to be durable. */
   readonly isNeeded: () => boolean;
-  /** Whether batches or tasks are under way. */
+  /** Whether batches or tasks are running. */
   readonly isBusy: () => boolean;
   readonly write: () => void;
 }

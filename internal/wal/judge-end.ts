@@ -1,7 +1,7 @@
 /**
- * Whether a segment may end where reading it stopped: the question that a
- * start, a backup and the tools all ask, and the one place that answers it.
- * Reads the file only where what stands behind the damage decides.
+ * Decides whether a segment may end where reading it stopped. A start, backups
+ * and the tools all use this judgement. It reads the file only if the items after
+ * the damage decide.
  */
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
@@ -9,24 +9,24 @@ import { searchLaterItems } from '#wal/later-items.ts';
 import type { HeaderFault } from '#wal/segment-judge.ts';
 import { judgeDamage } from '#wal/verdict.ts';
 
-/** Where reading stopped before a seal. */
+/** The place at which reading stopped before a seal. */
 export interface SegmentStop {
   readonly what: 'item' | 'unsealed_end';
   readonly offset: number;
   /** What is wrong with the item there; empty at an unsealed end. */
   readonly why: string;
-  /** Its checksums hold: a newer program wrote it. */
+  /** Its checksums are valid: a newer program wrote it. */
   readonly isUnknown: boolean;
   /** The last record before it. */
   readonly lastLsn: number;
 }
 
-/** What is known of the log around the segment. */
+/** What is known about the log around the segment. */
 export interface SegmentPlace {
   readonly hasLater: boolean;
   /** The base snapshot's LSN; 0: none. */
   readonly baseLsn: number;
-  /** MANIFEST says that every record up to here was durable; 0: it says nothing. */
+  /** By MANIFEST every record up to this LSN was durable; 0: MANIFEST does not say. */
   readonly knownDurableLsn: number;
 }
 
@@ -37,7 +37,7 @@ export interface SegmentBytes {
   readonly clock: Clock;
 }
 
-/** `whole`: it may end there. `torn`: what follows was never durable. The others say why it may not. */
+/** `whole`: the segment may end there. `torn`: the bytes after it were never durable. The others say why it may not end there. */
 export type EndVerdict =
   | { readonly kind: 'whole' }
   | { readonly kind: 'torn' | 'corrupt' | 'newer'; readonly why: string };
@@ -65,7 +65,7 @@ export async function judgeEnd(
   return { kind: 'corrupt', why: what === 'unsealed_end' ? verdict.why : `${why}; ${verdict.why}` };
 }
 
-/** Why a header refuses a segment, for people. */
+/** Why a segment with such a header is refused, as a text for people. */
 export function whyRefused({ kind, why }: HeaderFault, hasLater: boolean): string {
   if (kind !== 'unreadable') return why;
   const damage = { what: 'header', hasLaterSegment: hasLater, neededLsn: 1, provenDurableLsn: 0 } as const;
@@ -73,7 +73,7 @@ export function whyRefused({ kind, why }: HeaderFault, hasLater: boolean): strin
   return verdict.kind === 'corrupt' ? `${why}; ${verdict.why}` : why;
 }
 
-/** The highest LSN that whole items behind the damage show to have been durable, up to the one needed. */
+/** The highest LSN that whole items after the damage show to have been durable; the search ends once the LSN that decides is reached. */
 async function searchProof(
   { file, sizeBytes, salt, clock }: SegmentBytes,
   { offset, lastLsn }: SegmentStop,

@@ -1,12 +1,12 @@
-/** What passes between the log and its owner besides calls: the log's side of it is `log-writer.ts`. */
+/** The callbacks by which the log's writer reports to the log's owner. */
 import type { Lsn } from '#model/position.ts';
 
-/** What the log's owner is told, synchronously and in order. A throw from any of these is final. */
+/** Called synchronously and in order. An error thrown by any of these fails the log for good. */
 export interface LogEvents {
   onCommitted: ((lsn: Lsn) => void) | undefined;
   onDurable: ((lsn: Lsn) => void) | undefined;
   onRefused: ((firstLsn: Lsn, error: Error) => void) | undefined;
   onFailed: ((error: Error) => void) | undefined;
-  /** Asked before each batch: the batch waits for the promise, where there is one. */
+  /** Called before each batch; if it returns a promise, the batch waits for it. */
   holdBack: (() => Promise<void> | undefined) | undefined;
 }

@@ -1,21 +1,21 @@
 /**
- * How far the log reaches, as MANIFEST says it: the one witness outside of the
- * segments that they, or their ends, are still there. Pure.
+ * The end of the log as MANIFEST states it. Only this shows that whole segments,
+ * or their ends, are missing. Pure.
  */
 import { parseSegmentName } from '#wal/file-names.ts';
 import { isSegmentExcluded, type LogReach, type Manifest } from '#wal/manifest.ts';
 import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
 
-/** What MANIFEST demands of the log; nothing is demanded of segments that it excludes. */
+/** What must be in the log according to MANIFEST; segments that it excludes are not demanded. */
 export interface Demand {
-  /** File name and number of a segment that must be there. */
+  /** File name and number of a segment that must exist. */
   readonly segment: string;
   readonly seq: number;
-  /** Every record up to here was durable. */
+  /** Every record up to this LSN was durable. */
   readonly lsn: number;
 }
 
-/** Undefined where MANIFEST demands nothing: there is no log yet, or an older program wrote it. */
+/** Undefined if MANIFEST demands nothing: there is no log yet, or an older program wrote it. */
 export function demandOf(manifest: Manifest): Demand | undefined {
   const { reaches } = manifest;
   const seq = parseSegmentName(reaches?.segment ?? '')?.seq;
@@ -24,7 +24,7 @@ export function demandOf(manifest: Manifest): Demand | undefined {
   return { ...reaches, seq };
 }
 
-/** The manifest with the further one of what it says and `found`; with neither where both are excluded. */
+/** The manifest with the later of its own `reaches` and `found`; without `reaches` if both segments are excluded. */
 export function withReach(manifest: Manifest, found: LogReach | undefined): Manifest {
   const { reaches: _said, ...rest } = manifest;
   const said = demandOf(manifest);

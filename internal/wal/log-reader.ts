@@ -1,7 +1,7 @@
 /**
- * Reads records back from the files: verbatim, verified, and only what the
- * caller may see. Throws `WalReadError`: `pruned` where the log no longer holds
- * a record, `corrupt` where it should but the bytes do not hold.
+ * Reads records back from the files, verbatim and verified. Throws `WalReadError`:
+ * `pruned` if the log no longer contains a record, `corrupt` if it should and the
+ * bytes are damaged.
  */
 import type { ChainPoint } from '#model/replication.ts';
 import type { File } from '#platform/file-system.ts';
@@ -19,9 +19,9 @@ const CHUNK_BYTES_MAX = 1_024 * 1_024;
 
 export interface ReadRange {
   readonly fromLsn: number;
-  /** The last one wanted. */
+  /** The last LSN to read. */
   readonly lastLsn: number;
-  /** Of frames; exceeded only by a single larger one. */
+  /** Most bytes of frames; a single larger frame is read all the same. */
   readonly bytesMax: number;
 }
 
@@ -34,7 +34,7 @@ export class LogReader {
     this.#table = table;
   }
 
-  /** Whole frames from `fromLsn` on, at least one. The caller has checked that the range is in the log. */
+  /** Returns at least one whole frame, beginning at `fromLsn`. The caller must have checked that the log contains the range. */
   async read(range: ReadRange): Promise<Frame[]> {
     const frames: Frame[] = [];
     let bytesLeft = range.bytesMax;
@@ -60,7 +60,7 @@ export class LogReader {
     return pointBefore(await this.#withFile(segment, async (file) => headerOf(file, segment)));
   }
 
-  /** Appends to `frames`; true where the caller's bytes are used up. */
+  /** Appends to `frames`; returns true once `bytesMax` is used up. */
   #readSegment(segment: Segment, range: ReadRange, frames: Frame[]): Promise<boolean> {
     return this.#withFile(segment, async (file) => {
       const { salt } = await headerOf(file, segment);

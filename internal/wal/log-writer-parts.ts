@@ -1,4 +1,4 @@
-/** What the log's writer is made of, and what it gives. */
+/** The parts that the log's writer needs, and a result of it. */
 import type { Lsn } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -12,12 +12,12 @@ export interface LogWriterParts {
   readonly events: LogEvents;
   /** Every batch is fdatasynced before it counts as committed. */
   readonly syncsEveryBatch: boolean;
-  /** Between fdatasyncs beside the writes; undefined: on request only. */
+  /** Interval of the fdatasyncs that run in parallel with writes; undefined: on request only. */
   readonly syncIntervalMs: number | undefined;
   readonly requestedSyncGapMs: number;
   readonly maxFileBytes: number;
   readonly onFsync: ((seconds: number) => void) | undefined;
-  /** Deletes segments kept only for replicas; returns how many. */
+  /** Deletes segments that are kept only for replicas; returns their number. */
   readonly releaseRetained: () => Promise<number>;
   /** Bytes free on the log's disk. */
   readonly freeBytes: () => Promise<number>;

@@ -9,13 +9,13 @@ export async function writeFully(file: File, bytes: Uint8Array, position: number
   while (written < bytes.length) written += await file.write(bytes.subarray(written), position + written);
 }
 
-/** As `writeFully`, on the calling thread: for a few bytes. */
+/** Like `writeFully`, but on the calling thread; for a few bytes. */
 export function writeFullyNow(file: File, bytes: Uint8Array, position: number): void {
   let written = file.writeNow(bytes, position);
   while (written < bytes.length) written += file.writeNow(bytes.subarray(written), position + written);
 }
 
-/** For small files. */
+/** Reads a small file. */
 export async function readWholeFile(fileSystem: FileSystem, path: string): Promise<Buffer> {
   const file = await fileSystem.open(path, 'read');
   try {

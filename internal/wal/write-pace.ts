@@ -1,19 +1,19 @@
 /**
- * Whether a batch is written on the calling thread. For few bytes that is a copy
- * into the system's cache, a tenth of what the way over another thread costs. But
- * a system that has too much to write, or a disk that hangs, can hold up any
- * write: so not behind an fdatasync that takes its time, and no more for a while
- * after a write took long, for twice as long each time.
+ * Decides whether a batch is written on the calling thread. For a few bytes that
+ * only copies them into the page cache and costs a tenth of a write on another
+ * thread. But it blocks the event loop when the system has too many dirty pages or
+ * the disk hangs. So it is not done during a slow fdatasync, nor for a while after
+ * a slow write; the pause doubles with each further slow write.
  */
 import type { Clock } from '#platform/clock.ts';
 
 /** Larger batches take more to copy than to hand over. */
 export const NOW_BYTES_MAX = 65_536;
-/** An fdatasync that takes longer than this is not waited for; on many systems it would not hold up a write anyway. */
+/** A write on the calling thread is not risked during an fdatasync that has taken longer than this. */
 export const SYNCING_MS_MAX = 5;
-/** A write that takes longer than this would be missed by others; a busy machine alone seldom does that. */
+/** A write that takes longer than this counts as slow; a busy machine alone seldom causes that. */
 export const SLOW_MS = 20;
-/** After the first slow one; it is the first again when none was for the longest pause since. */
+/** The pause after the first slow write. A write counts as the first again if none was slow for the longest pause. */
 export const PAUSE_MS_MIN = 10_000;
 export const PAUSE_MS_MAX = 600_000;
 
@@ -26,7 +26,7 @@ export class WritePace {
     this.#clock = clock;
   }
 
-  /** Whether so many bytes are to be written at once, beside an fdatasync that began at `syncingSinceMs`, if any. */
+  /** Whether to write so many bytes on the calling thread; `syncingSinceMs` is when the running fdatasync began, if one runs. */
   allows(bytes: number, syncingSinceMs: number | undefined): boolean {
     if (bytes > NOW_BYTES_MAX) return false;
     const nowMs = this.#clock.monotonicMs();
@@ -34,7 +34,7 @@ export class WritePace {
     return nowMs >= this.#pausedUntilMs;
   }
 
-  /** Makes such a write; throws what it throws. */
+  /** Performs such a write and measures it; its errors come through. */
   measure(write: () => void): void {
     const startMs = this.#clock.monotonicMs();
     write();

@@ -36,13 +36,13 @@ export class WriteQueue {
     return first === undefined || lsn < first.lsn ? undefined : this.frames.at(lsn - first.lsn);
   }
 
-  /** The oldest `count` frames are written. */
+  /** Removes the oldest `count` frames, which are written. */
   drop(count: number): void {
     for (let i = 0; i < count; i++) this.#bytes -= (this.frames.at(i) as Frame).frameBytes;
     this.frames.drop(count);
   }
 
-  /** Every frame is refused: their LSNs are given again, after `end`. */
+  /** Removes all frames, which are refused. The next frame follows `end`, so their LSNs are used again. */
   clear(end: ChainPoint): void {
     this.frames.clear();
     this.#bytes = 0;
