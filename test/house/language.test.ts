@@ -19,9 +19,10 @@ const REVISED_ROOMS = [
 ];
 
 const REFUSED: readonly (readonly [RegExp, string])[] = [
+  [/^(?:Of|Who|Whom|Whose)\s/, 'opens with a bare "Of" or "Who": write a sentence with subject and verb'],
   [
-    /^(?:Of|As|Who|Whom|Whose)\s/,
-    'opens with a bare "Of", "As" or "Who": write a sentence with subject and verb',
+    /^As (?:`|\w+ \w+ has it\b)/,
+    'opens with a bare "As": write "Like …", or a sentence with subject and verb',
   ],
   [/\bat hand\b/, '"at hand": write "the current …"'],
   [/\b(?:told|tells?) of\b/, '"is told of": say who calls or reports what'],
