@@ -1,9 +1,9 @@
 /**
  * The end of the log on disk: the open segment, what is written in it, and how
- * much of that is durable. Called by the writer loop only, one step at a time;
- * the sync schedule alone runs beside it.
+ * much of that is durable. Only the writer loop calls it, one step at a time; only
+ * the fdatasyncs of the schedule run in parallel.
  *
- * A failed fdatasync or truncate is final: `onFailed` is told, and the call rejects.
+ * A failed fdatasync or truncate is final: `onFailed` is called, and the call rejects.
  */
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -22,13 +22,13 @@ export interface LogEndParts {
   readonly keeper: TailKeeper;
   readonly clock: Clock;
   readonly maxFileBytes: number;
-  /** Between fdatasyncs beside the writes; undefined: on request only. */
+  /** Interval of the fdatasyncs that run in parallel with writes; undefined: on request only. */
   readonly syncIntervalMs: number | undefined;
   readonly requestedSyncGapMs: number;
   readonly onSynced: (tookMs: number) => void;
   readonly onDurable: (lsn: Lsn) => void;
   readonly onFailed: (error: Error) => void;
-  /** The failure that is final already. */
+  /** Returns the failure that has ended the log, if there is one. */
   readonly failure: () => Error | undefined;
 }
 
@@ -38,7 +38,7 @@ export class LogEnd {
   #open: OpenSegment | undefined;
   #written: ChainPoint;
   #durableLsn: number;
-  /** The highest durable LSN that something written later tells of. */
+  /** The highest LSN that an item written later states to be durable. */
   #vouchedLsn: number;
 
   constructor(parts: LogEndParts, written: ChainPoint, durableLsn: number) {
@@ -65,7 +65,7 @@ export class LogEnd {
     });
   }
 
-  /** The last record in the file. */
+  /** The last record that is written to the segment. */
   get written(): ChainPoint {
     return this.#written;
   }
@@ -74,7 +74,7 @@ export class LogEnd {
     return this.#durableLsn as Lsn;
   }
 
-  /** Whether something written later tells of every durable record. */
+  /** Whether an item written later states that the last durable record is durable. */
   get isVouched(): boolean {
     return this.#durableLsn <= this.#vouchedLsn;
   }
@@ -89,7 +89,7 @@ export class LogEnd {
     return this.#open;
   }
 
-  /** The open segment if a record of that size still fits, else the next. One larger than a segment gets its own. */
+  /** Returns the open segment if a record of that size still fits, otherwise a new one. A record larger than a segment gets its own. */
   async openFor(frameBytes: number): Promise<OpenSegment> {
     const open = await this.open();
     return this.fits(open, frameBytes) ? open : this.rotate(open);
@@ -100,12 +100,12 @@ export class LogEnd {
     return segment.records === 0 || end <= this.#parts.maxFileBytes;
   }
 
-  /** Bytes for records that fit the segment with its seal. */
+  /** Bytes of records that still fit into the segment, with room for its seal. */
   roomIn({ segment }: OpenSegment): number {
     return this.#parts.maxFileBytes - NOTE_BYTES - segment.sizeBytes;
   }
 
-  /** Seals and fdatasyncs the segment under every policy; only then the next one is created. */
+  /** Seals and fdatasyncs the segment, under every fsync policy, and then creates the next one. */
   async rotate(open: OpenSegment): Promise<OpenSegment> {
     const { segment, file, salt } = open;
     const { lsn: lastLsn, crc: lastCrc } = this.#written;
@@ -120,7 +120,7 @@ export class LogEnd {
     return this.open();
   }
 
-  /** The oldest `count` frames are in the file; their prefixes vouch for `vouchedLsn`. */
+  /** Notes that the oldest `count` frames are written, and that their prefixes state `vouchedLsn` as durable. */
   noteWritten({ segment }: OpenSegment, frames: Fifo<Frame>, count: number, vouchedLsn: number): void {
     for (let i = 0; i < count; i++) {
       const frame = frames.at(i) as Frame;
@@ -134,7 +134,7 @@ export class LogEnd {
     this.#vouchedLsn = Math.max(this.#vouchedLsn, vouchedLsn);
   }
 
-  /** Cuts the open segment back to its last whole item. Any failure of that is final. */
+  /** Cuts the open segment back to its last whole item. A failure is final. */
   async cutBack(): Promise<void> {
     const open = this.#open;
     if (open === undefined || this.#parts.failure() !== undefined) return;
@@ -154,7 +154,7 @@ export class LogEnd {
 
   // ---- durability ----------------------------------------------------------------------------
 
-  /** fdatasyncs the open segment: durable is what was written when it was issued. Failure is final. */
+  /** Fdatasyncs the open segment. What was written before the call is durable afterwards. A failure is final. */
   async sync(announces = true): Promise<void> {
     const open = this.#open;
     if (open === undefined) return;
@@ -186,7 +186,7 @@ export class LogEnd {
     this.#parts.onDurable(lsn as Lsn);
   }
 
-  /** Vouches for what is durable. Without room for it the mark is cut off again, and the call rejects. */
+  /** Writes a mark that states what is durable. Without room for it the mark is cut off again, and the call rejects. */
   async writeMark(isCleanStop: boolean): Promise<void> {
     const open = this.#open;
     if (open === undefined) return;
@@ -209,7 +209,7 @@ export class LogEnd {
     await this.syncAll();
     const endBefore = this.#open?.segment.sizeBytes ?? 0;
     await this.writeMark(true).catch(async (error: unknown) => {
-      // The page cache may show a mark that the disk has not: the next start must not believe it.
+      // The page cache may contain a mark that the disk does not: the next start must not see it.
       await this.#open?.file.truncate(endBefore).catch(() => {});
       throw error;
     });

@@ -1,15 +1,15 @@
 /**
- * The one writer loop: everything that changes the end of the log happens in
- * it, one awaited step after another. What arrived while the last write (and,
- * at `always`, its fdatasync) ran goes out as one batch.
+ * The writer loop: the only place that changes the end of the log, one awaited
+ * step after another. Records that are appended while the last write (and, at
+ * `always`, its fdatasync) runs are written together as the next batch.
  *
- * Failures: a batch the disk has no room for is cut off again and refused with
- * everything queued behind it; the log goes on. Any other failure, and any
- * failed fdatasync or truncate, is `failure`: set once, final, and nothing is
- * acknowledged ever again.
+ * If the disk has no room for a batch, the batch is cut off again and refused,
+ * with every record queued after it, and the log continues. Any other error, and
+ * any failed fdatasync or truncate, becomes `failure`: it is set once, and nothing
+ * is acknowledged after it.
  *
- * What is queued, what is written and durable, what is short and when a mark is
- * due stand in `write-queue.ts`, `log-end.ts`, `disk-shortage.ts`, `idle-mark.ts`.
+ * The parts of the loop are in `write-queue.ts` (what is queued), `log-end.ts`
+ * (what is written and durable), `disk-shortage.ts` and `idle-mark.ts`.
  */
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -29,7 +29,7 @@ import { WritePace } from '#wal/write-pace.ts';
 import { WriteQueue } from '#wal/write-queue.ts';
 
 interface Task {
-  /** Runs once this is written, or nothing is queued any more. */
+  /** The task runs once this LSN is written, or nothing is queued. */
   readonly afterLsn: number;
   readonly run: () => Promise<void>;
   readonly reject: (error: Error) => void;
@@ -111,7 +111,7 @@ export class LogWriter {
     return this.#queue.bytes;
   }
 
-  /** What the last batch, or the last try to make room for one, was short of. */
+  /** What the last batch was short of; undefined: nothing. */
   get shortage(): Shortage | undefined {
     return this.#shortage.current;
   }
@@ -120,7 +120,7 @@ export class LogWriter {
     return this.#failure;
   }
 
-  /** Gets the end of the log ready; a full disk leaves the log open for reading. */
+  /** Prepares the end of the log for appending; on a full disk the log is opened for reading only. */
   async open(): Promise<void> {
     try {
       await this.#end.open();
@@ -138,7 +138,7 @@ export class LogWriter {
     this.#wake();
   }
 
-  /** A record that is queued but not yet in the file. */
+  /** Finds a record that is queued and not written yet. */
   findQueued(lsn: number): Frame | undefined {
     return this.#queue.find(lsn);
   }
@@ -167,10 +167,10 @@ export class LogWriter {
   }
 
   /**
-   * Drains, ends the log with a clean mark and closes the file. Without room
-   * for the mark the next start finds an unclean stop; a disk that fails only
-   * now rejects. After an earlier failure it only closes. Tasks that come after
-   * this call are refused: they would open a segment again that nobody closes.
+   * Writes what is queued, ends the log with a clean mark and closes the file.
+   * Without room for the mark the next start finds an unclean stop; if the disk
+   * fails, the call rejects. After an earlier failure it only closes the file.
+   * Later tasks are refused, because nobody would close a segment that they open.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -194,7 +194,7 @@ export class LogWriter {
 
   // ---- the loop ------------------------------------------------------------------------------
 
-  /** Runs `work` where the log can still be written; what fails is told by `failure` or tried again. */
+  /** Runs `work` if the log can still be written. An error of it is either a `failure`, or a shortage, after which it is tried again. */
   #attempt(work: () => Promise<void>): void {
     if (this.#closing !== undefined || this.#failure !== undefined) return;
     this.#perform(0, work).catch(() => {});
@@ -226,7 +226,7 @@ export class LogWriter {
   async #run(): Promise<void> {
     try {
       await this.#start.gather();
-      // The look for work and the end of the run are one synchronous step: no append falls between them.
+      // No append can come between finding nothing to do and ending the run: both happen in one synchronous step.
       for (let step = this.#nextStep(); step !== undefined; step = this.#nextStep()) await step;
     } catch (error) {
       this.#fail(asError(error));
@@ -236,7 +236,7 @@ export class LogWriter {
     if (this.#failure === undefined) this.#mark.schedule();
   }
 
-  /** Starts one batch or task; undefined where there is nothing to do. */
+  /** Starts one batch or task; undefined if there is nothing to do. */
   #nextStep(): Promise<void> | undefined {
     if (this.#failure !== undefined) return undefined;
     const isEmpty = this.#queue.frames.length === 0;
@@ -272,9 +272,9 @@ export class LogWriter {
   }
 
   /**
-   * One batch; at `always` the next ones too, where nothing else is to be done in
-   * between. Nothing is awaited from telling of one to the fdatasync of the next,
-   * so that callers are answered beside it and not before.
+   * Writes one batch; at `always` also the following ones, as long as nothing else
+   * is to be done between them. Nothing is awaited between announcing one batch and
+   * the fdatasync of the next, so that callers are answered in parallel with it.
    */
   async #writeBatches(): Promise<void> {
     const end = this.#end;
@@ -282,7 +282,7 @@ export class LogWriter {
     const { events, syncsEveryBatch } = this.#parts;
     const open = await end.openFor((frames.at(0) as Frame).frameBytes);
     do {
-      // The value in the prefixes: a sync that runs beside the write may raise it meanwhile.
+      // The LSN that the prefixes state: a parallel fdatasync may raise the durable LSN during the write.
       const vouchedLsn = end.durableLsn;
       const writing = this.#writeBatch(open, vouchedLsn);
       const count = writing instanceof Promise ? await writing : writing;
@@ -296,7 +296,7 @@ export class LogWriter {
     } while (syncsEveryBatch && this.#goesOn(open));
   }
 
-  /** Writes the oldest frames in the queue behind what is in the segment; how many. */
+  /** Writes the oldest queued frames at the end of the segment; returns their number. */
   #writeBatch(open: OpenSegment, durableLsn: Lsn): number | Promise<number> {
     const { segment, file, salt } = open;
     const offset = segment.sizeBytes;
@@ -308,7 +308,7 @@ export class LogWriter {
     return count;
   }
 
-  /** Whether another batch follows, for which neither a task nor room nor a new segment is waited for. */
+  /** Whether another batch can follow at once: no task waits, it fits into the segment, and nothing holds it back. */
   #goesOn(open: OpenSegment): boolean {
     const next = this.#queue.frames.at(0);
     if (next === undefined || this.#tasks.length > 0 || this.#failure !== undefined) return false;

@@ -1,9 +1,10 @@
 /**
- * The log: open it, append frames, read them back, drop what a snapshot covers.
+ * The log: appends frames, reads them back, and deletes segments that a snapshot
+ * covers.
  *
- * `openLog` replays what is on disk, repairs the end and throws `WalOpenError`
- * (exit code 3) where durable records are damaged. While running, `failure` is
- * final (exit code 4); a full disk is not: see `onRefused`.
+ * `openLog` replays the log on disk and repairs its end. It throws `WalOpenError`
+ * (exit code 3) if durable records are damaged. While the log is open, `failure`
+ * is final (exit code 4); a full disk is not a failure, see `onRefused`.
  */
 
 import type { FsyncPolicy } from '#model/fsync-policy.ts';
@@ -43,14 +44,15 @@ export interface OpenLogOptions {
   readonly requestedSyncGapMs: number;
   /** A segment is closed before it grows over this; a larger record gets one of its own. */
   readonly maxFileBytes: number;
-  /** Bytes of segments kept behind the snapshot. */
+  /** Bytes of segments that are kept although the snapshot covers them. */
   readonly retentionBytes: number;
-  /** Where the state came from that `onFrame` adds to: the snapshot's S, or zeros. */
+  /** The record at which the loaded snapshot was made; zeros without a snapshot. `onFrame` continues after it. */
   readonly from: ChainPoint;
   readonly logId: string;
   /**
-   * Called with every record behind `from`, in order. Its bytes are views into
-   * a read buffer: copy what is kept. A throw makes the log corrupt.
+   * Called with every record after `from`, in order. The frame's bytes are views
+   * into a read buffer: copy what is kept. An error thrown here means that the log
+   * is corrupt.
    */
   readonly onFrame: (frame: Frame) => void;
   readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
@@ -60,7 +62,7 @@ export interface OpenLogOptions {
 
 export interface OpenedLog {
   readonly log: Log;
-  /** The log was closed in order: nothing it ever accepted is missing. False in a fresh directory. */
+  /** The log ended with a clean stop, so no record that it accepted is missing. False in a fresh directory. */
   readonly wasClean: boolean;
   readonly tornTail: TornTail | undefined;
   /** Records replayed. */
@@ -92,17 +94,17 @@ function asOpenError(error: unknown, path: string, what: string): WalOpenError {
 
 export class Log implements LogEvents {
   /**
-   * Everything up to `lsn` may be applied: at `always` it is durable, else it
-   * is with the operating system. Called once per batch, in order.
+   * Called once for each batch, in order: every record up to `lsn` may be applied.
+   * At `always` they are durable, otherwise written.
    */
   onCommitted: ((lsn: Lsn) => void) | undefined;
-  /** Everything up to `lsn` is durable. */
+  /** Called when every record up to `lsn` is durable. */
   onDurable: ((lsn: Lsn) => void) | undefined;
-  /** No room: `firstLsn` and everything behind it was not appended; `tail` is before it again. */
+  /** Called when the disk has no room: `firstLsn` and all records after it were not appended, and `tail` is the record before it. */
   onRefused: ((firstLsn: Lsn, error: Error) => void) | undefined;
-  /** Called once: the disk failed, nothing is acknowledged ever again. */
+  /** Called once, when the disk has failed: nothing is acknowledged after that. */
   onFailed: ((error: Error) => void) | undefined;
-  /** Asked before each batch is written: it waits for the promise, where there is one. */
+  /** Called before each batch is written; if it returns a promise, the batch waits for it. */
   holdBack: (() => Promise<void> | undefined) | undefined;
 
   readonly #options: OpenLogOptions;
@@ -138,7 +140,7 @@ export class Log implements LogEvents {
     this.#writer = new LogWriter(parts, recovered.tail, recovered.durableLsn);
   }
 
-  /** Part of `openLog`: gets the end of the log ready. */
+  /** Prepares the end of the log for appending; called by `openLog` only. */
   openTail(): Promise<void> {
     return this.#writer.open();
   }
@@ -156,7 +158,7 @@ export class Log implements LogEvents {
     return this.#writer.durableLsn;
   }
 
-  /** The first record that can be read; `tail + 1` where there is none. */
+  /** The first record that can be read; `tail + 1` if there is none. */
   get earliestLsn(): Lsn {
     return this.#table.earliestLsn(this.#writer.tail.lsn);
   }
@@ -170,14 +172,14 @@ export class Log implements LogEvents {
     return this.#table.bytes;
   }
 
-  /** Bytes of frames accepted and not yet written: what back-pressure goes by. */
+  /** Bytes of frames that are accepted and not yet written; back-pressure depends on it. */
   get queuedBytes(): number {
     return this.#writer.queuedBytes;
   }
 
   /**
-   * What the last batch was short of. Appending is still tried: it resumes by
-   * itself, and this is undefined again within about a second.
+   * What the last batch was short of. Appending is still tried, so the log recovers
+   * by itself, and this becomes undefined within about a second after that.
    */
   get shortage(): Shortage | undefined {
     return this.#writer.shortage;
@@ -188,17 +190,17 @@ export class Log implements LogEvents {
     return this.#writer.failure;
   }
 
-  /** Queues the next record; throws `failure` where there is one. */
+  /** Queues the next record. Throws `failure` once it is set. */
   append(frame: Frame): void {
     this.#writer.append(frame);
   }
 
-  /** Somebody waits for what was appended to be durable: an fdatasync is issued as soon as the gap allows. */
+  /** Requests an fdatasync of everything appended so far; it is issued as soon as the gap allows. */
   requestSync(): void {
     this.#writer.requestSync();
   }
 
-  /** Closes the segment, unless it holds no record, and begins the next. Rejects where there is no room. */
+  /** Seals the segment, unless it has no record, and begins the next one. Rejects if the disk has no room. */
   rotate(): Promise<NewSegment> {
     return this.#writer.rotate();
   }
@@ -208,13 +210,13 @@ export class Log implements LogEvents {
     return this.#writer.drain();
   }
 
-  /** How far the log is durable; undefined where it has no segment. */
+  /** The last segment and the durable LSN, as MANIFEST stores them; undefined if the log has no segment. */
   get reach(): LogReach | undefined {
     const { last } = this.#table;
     return last === undefined ? undefined : { segment: last.name, lsn: this.durableLsn };
   }
 
-  /** Drains, marks a clean stop, says in MANIFEST where the log ended, closes. The directory stays open. */
+  /** Writes what is queued, marks a clean stop, stores the end of the log in MANIFEST and closes the log. The directory stays open. */
   async close(): Promise<void> {
     const { directory, logger } = this.#options;
     await this.#compaction.catch(() => {});
@@ -224,7 +226,7 @@ export class Log implements LogEvents {
       if (reach === undefined || this.failure !== undefined || directory.failure !== undefined) return;
       await directory.vouch(reach).catch((error: unknown) => {
         if (!isShortage(error)) throw error;
-        logger.warn({ error: messageOf(error) }, 'no space to note in MANIFEST where the log ended');
+        logger.warn({ error: messageOf(error) }, 'no space to store the end of the log in MANIFEST');
       });
     } finally {
       directory.reach = undefined;
@@ -232,10 +234,9 @@ export class Log implements LogEvents {
   }
 
   /**
-   * Whole frames from `fromLsn` up to `uptoLsn` (default: all), durable ones
-   * only: at least one, then as many as fit `bytesMax`; none where `fromLsn` is
-   * not durable yet. Throws `WalReadError`: `pruned` below `earliestLsn`,
-   * `corrupt` on damage.
+   * Whole durable frames from `fromLsn` to `uptoLsn` (default: the last): at least
+   * one, then as many as fit into `bytesMax`; none if `fromLsn` is not durable yet.
+   * Throws `WalReadError`: `pruned` below `earliestLsn`, `corrupt` on damage.
    */
   async read(fromLsn: number, bytesMax: number, uptoLsn = Number.POSITIVE_INFINITY): Promise<Frame[]> {
     if (fromLsn < this.earliestLsn) throw prunedError(fromLsn);
@@ -249,7 +250,7 @@ export class Log implements LogEvents {
     }
   }
 
-  /** The record's place in the chain; undefined where the log does not know it. Throws `WalReadError` on damage. */
+  /** The record's place in the chain; undefined if the log no longer or not yet has it. Throws `WalReadError` on damage. */
   async lookup(lsn: number): Promise<ChainPoint | undefined> {
     const { from } = this.#options;
     if (lsn === this.tail.lsn) return this.tail;
@@ -267,15 +268,15 @@ export class Log implements LogEvents {
   }
 
   /**
-   * Deletes segments wholly at or below `belowLsn`, the base snapshot's S,
-   * that neither retention nor a pin keeps. Returns how many.
+   * Deletes segments that the base snapshot at `belowLsn` covers and that neither
+   * retention nor a pin keeps. Returns their number.
    */
   compact(belowLsn: number): Promise<number> {
     assert(belowLsn <= this.durableLsn, 'a snapshot is published after its log is durable');
     return this.#compact(belowLsn, this.#options.retentionBytes);
   }
 
-  /** `isOutOfRoom`: what is kept for replicas alone goes, pinned or not. */
+  /** With `isOutOfRoom`, segments that are kept only for replicas are deleted too, even if a pin with a limit keeps them. */
   #compact(belowLsn: number, retentionBytes: number, isOutOfRoom = false): Promise<number> {
     const done = this.#compaction.then(async () => {
       const pins = [...this.#pins].filter(
@@ -292,8 +293,8 @@ export class Log implements LogEvents {
   }
 
   /**
-   * Keeps the log from `lsn` on until the returned function is called. A pin
-   * with `bytesMax` holds no longer once that log takes more, or the disk is full.
+   * Keeps the log from `lsn` on until the returned function is called. A pin with
+   * `bytesMax` ends when that part of the log takes more bytes, or the disk is full.
    */
   pin(lsn: number, bytesMax = Number.POSITIVE_INFINITY): () => void {
     const pin = { lsn, bytesMax };
@@ -302,25 +303,25 @@ export class Log implements LogEvents {
   }
 
   #bytesFrom(lsn: number): number {
-    const held = this.#table.all.filter((segment) => segment.lastLsn >= lsn);
-    return held.reduce((sum, segment) => sum + segment.sizeBytes, 0);
+    const kept = this.#table.all.filter((segment) => segment.lastLsn >= lsn);
+    return kept.reduce((sum, segment) => sum + segment.sizeBytes, 0);
   }
 
-  /** Reads all sealed segments through, in slices; the first damage found, or undefined. */
+  /** Reads and checks all sealed segments, in slices. Returns the first damage, or undefined. */
   async verifyKept(signal: AbortSignal): Promise<DamagePlace | undefined> {
     const { directory, clock } = this.#options;
     for (const segment of [...this.#table.all]) {
       if (signal.aborted) return undefined;
       if (!segment.isSealed || !this.#table.all.includes(segment)) continue;
       const damage = await verifySegment(directory, segment, clock, signal);
-      // A segment deleted meanwhile is not missed.
+      // A segment may have been deleted meanwhile, which is no damage.
       if (damage !== undefined && this.#table.all.includes(segment)) return damage;
     }
     return undefined;
   }
 }
 
-/** Making room may itself find no room for MANIFEST: then nothing was released. */
+/** There may be no room even for MANIFEST: then no segment was deleted. */
 function noneWithoutSpace(error: unknown): number {
   if (!isShortage(error)) throw error;
   return 0;

@@ -9,40 +9,40 @@ import type { Role } from '#model/status.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { parseSegmentName } from '#wal/file-names.ts';
 
-/** What an operator said of a log that is applied late. */
+/** What an operator ordered for a log that is applied late. */
 export interface ApplyHold {
   /** Records up to this LSN are applied at once; 0: none. */
   readonly uptoLsn: number;
-  /** Nothing behind it is applied until it is lifted. */
+  /** No record after `uptoLsn` is applied until the operator resumes applying. */
   readonly isHeld: boolean;
 }
 
-/** How far the log reached when MANIFEST was written. */
+/** The end of the log when MANIFEST was written. */
 export interface LogReach {
   /** File name of the newest segment. */
   readonly segment: string;
-  /** Every record up to here was durable. */
+  /** Every record up to this LSN was durable. */
   readonly lsn: number;
 }
 
 export interface Manifest {
   /** 2 where log and snapshot may have formats that release 0.1.0 does not read (ADR 14). */
   readonly format: 1 | 2;
-  /** 32 hex digits; empty on a replica that has not met its master. */
+  /** 32 hex digits; empty on a replica that has not registered yet. */
   readonly logId: string;
   readonly nodeId: string;
   readonly role: Role;
-  /** `host:port` this replica follows; empty on a master. */
+  /** `host:port` of the master that this replica follows; empty on a master. */
   readonly upstream: string;
-  /** The highest term seen, persisted before it is answered. */
+  /** The highest term that this node has seen; it is stored before this node answers with it. */
   readonly term: number;
-  /** File name of the base snapshot; empty where there is none. */
+  /** File name of the base snapshot; empty if there is none. */
   readonly snapshot: string;
   /** Segments with a lower number are excluded. */
   readonly lowestSegment: number;
-  /** Further excluded segments, first and last number of each run: what cuts left behind. */
+  /** Further excluded segments, which cuts left: the first and last number of each run. */
   readonly excludedSegments?: readonly (readonly [number, number])[];
-  /** What a start must find of the log, unless the segment is excluded; absent: nothing is known. */
+  /** The segment and LSN that a start must find, unless the segment is excluded; absent: nothing is known. */
   readonly reaches?: LogReach | undefined;
   /** Which addresses registered or were added, and which were removed: `replication/known-replicas.ts`. */
   readonly replicas: {
@@ -60,13 +60,13 @@ export interface Manifest {
   readonly handover?: unknown;
   /** Tails of the log that were set aside, oldest first. */
   readonly diverged?: readonly DivergedTail[];
-  /** Tails that nobody has seen and that are not listed any more lie aside in segments up to this number. */
+  /** Segments in aside/ up to this number belong to tails that are no longer listed and that no operator has seen. */
   readonly keepsAsideTo?: number;
   /** `master.address` as the configuration had it at the last start: only a change of it overrides `upstream`. */
   readonly configuredUpstream?: string;
   /** Why this replica stopped following; opaque here. */
   readonly quarantine: unknown | null;
-  /** On a delayed replica, where an operator has stepped in. */
+  /** On a delayed replica: what an operator ordered, if anything. */
   readonly applyHold?: ApplyHold | undefined;
 }
 
@@ -130,7 +130,7 @@ function isApplyHold(value: unknown): boolean {
   return Number.isSafeInteger(hold?.['uptoLsn']) && typeof hold?.['isHeld'] === 'boolean';
 }
 
-/** True where the manifest does not count segment `seq` to the log. */
+/** Whether segment `seq` is excluded, so that it does not belong to the log. */
 export function isSegmentExcluded(manifest: Manifest, seq: number): boolean {
   if (seq < manifest.lowestSegment) return true;
   return (manifest.excludedSegments ?? []).some(([first, last]) => seq >= first && seq <= last);

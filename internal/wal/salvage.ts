@@ -44,7 +44,7 @@ export type Salvaged =
 
 export interface SalvageOptions {
   readonly file: File;
-  /** Between two items. */
+  /** The offset between two items. */
   readonly fromOffset: number;
   readonly endOffset: number;
   /** Undefined where the segment's header cannot be read. */
