@@ -41,7 +41,7 @@ export class Upstream {
   /** The address that the master announced as its own; empty: none yet. */
   #announced = '';
   #ownAddress: string | undefined;
-  /** The master that this replica registered with, and where: whoever is promoted counts it among the nodes. */
+  /** Node id and address of the master that this replica registered with; a promoted replica counts it among the nodes. */
   #master: NodeAddress | undefined;
 
   constructor(options: UpstreamOptions) {
