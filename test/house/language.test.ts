@@ -29,7 +29,6 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
   [/\bholds?\b/, '"holds": write "contains", "applies", "keeps" or "owns", see docs/glossary.md'],
   [/\bwhoever\b/i, '"whoever": name the caller or the node'],
   [/\b(?:of late|to be had|be it|lest|on its way|is no news)\b/, 'idiom: write it in plain words'],
-  [/\bgoes? on (?:at|from|behind|by)\b/, '"goes on at": write "continues at"'],
 ];
 
 /** What a comment says, without its marks and line breaks. */
@@ -70,7 +69,7 @@ describe('the comments of revised rooms', () => {
     ['/** As the master has it. */', 1],
     ['/** Assigns it. */', 0],
     ['/** Keys that the file holds, whoever wrote it. */', 2],
-    ['// It goes on from there, lest a record is lost.', 2],
+    ['// Synced first, lest a record is lost.', 1],
     ['/** A record that is withheld, and the threshold. */', 0],
     ['/** Often the first; off it goes. */', 0],
   ])('are read in %j', (text, found) => {
