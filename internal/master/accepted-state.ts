@@ -1,9 +1,9 @@
 /**
  * The newest accepted state: the store, overlaid by writes still on their way
  * to disk. Conditions, previous values and capacity are judged against it, so
- * that what is answered holds whatever the disk's speed; readers never see it.
+ * that an answer stays true however slow the disk is; readers never see it.
  *
- * The overlay holds only keys in flight. When a batch is refused (disk full),
+ * The overlay contains only keys in flight. When a batch is refused (disk full),
  * everything in flight is dropped together, because later writes were judged
  * against it.
  */

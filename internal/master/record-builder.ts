@@ -92,7 +92,7 @@ export class RecordBuilder implements WriteTarget {
     this.#setLoaded(value, 0, value.length, expireAtMs);
   }
 
-  /** As `set`, from encoded bytes. */
+  /** Like `set`, from encoded bytes. */
   setEncoded({ bytes, keyOffset, keyBytes, valueOffset, valueBytes, expireAtMs }: EncodedPair): void {
     this.#keys.set.loadBytes(bytes, keyOffset, keyBytes);
     this.#setLoaded(bytes, valueOffset, valueBytes, expireAtMs);

@@ -82,7 +82,7 @@ export class Reader {
     return this.#read(engine, command);
   }
 
-  /** As `get`, for a caller that cannot wait: throws `unavailable` where `get` would wait. */
+  /** Like `get`, for a caller that cannot wait: throws `unavailable` where `get` would wait. */
   getNow(command: GetCommand): GetAnswer {
     const engine = this.#context.engine();
     if (command.atLeast !== undefined && !this.#isReached(engine, command.atLeast)) {
@@ -207,7 +207,7 @@ export class Reader {
     return this.#until(VISIBLE, atLeast, waitMs, signal);
   }
 
-  /** As `untilReached`, but the record need only be in the log: a delayed replica applies it later. */
+  /** Like `untilReached`, but the record need only be in the log: a delayed replica applies it later. */
   untilLogged(position: Position, waitMs: number, signal: AbortSignal | undefined): Promise<Engine> {
     return this.#until(LOGGED, position, waitMs, signal);
   }

@@ -177,7 +177,7 @@ export class ReplicaGroup {
     return this.#list.known();
   }
 
-  /** Addresses of all nodes that may hold newer history: those known, and those that only registered lately. */
+  /** Addresses of all nodes that may have newer history: those known, and those that only registered lately. */
   get others(): string[] {
     return this.#hearsay.others;
   }

@@ -28,7 +28,7 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
   [/\b(?:told|tells?) of\b/, '"is told of": say who calls or reports what'],
   [/\bholds?\b/, '"holds": write "contains", "applies", "keeps" or "owns", see docs/glossary.md'],
   [/\bwhoever\b/i, '"whoever": name the caller or the node'],
-  [/\b(?:of late|to be had|be it|lest|on its way|is no news)\b/, 'idiom: write it in plain words'],
+  [/\b(?:of late|to be had|be it|lest|is no news)\b/, 'idiom: write it in plain words'],
 ];
 
 /** What a comment says, without its marks and line breaks. */

@@ -126,7 +126,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     return { isCommitted: true, ...reads, durabilityReached, replicasAcked };
   }
 
-  /** As `batch`, for sets and deletes that are logged as restored. */
+  /** Like `batch`, for sets and deletes that are logged as restored. */
   async restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
     const read = (command: GetCommand): GetAnswer => this.#reader.getNow(command);
     return this.#admission.writer().batch(operations, read, signal, 'restored');
