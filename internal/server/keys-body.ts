@@ -6,12 +6,15 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { WalnutError } from '#model/errors.ts';
-import type { BodyBudget } from '#rpc/body-budget.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
 import { BodyPieces } from '#rpc/body-pieces.ts';
-import { bodyOf, type HttpRequest, type HttpResponse } from '#rpc/http-io.ts';
+import { bodyOf, type HttpRequest, type HttpResponse, isHttp2 } from '#rpc/http-io.ts';
+import { restConnection } from '#rpc/resting-connection.ts';
 
 export interface KeysBodyOptions {
   readonly budget: BodyBudget;
+  readonly clock: Clock;
   /** Gzip. */
   readonly compression: Compression;
   readonly valueBytesMax: number;
@@ -39,12 +42,12 @@ export async function readValue(
   options: KeysBodyOptions,
 ): Promise<Uint8Array> {
   const isGzip = isGzipped(request.headers['content-encoding']);
-  const { budget, valueBytesMax } = options;
+  const { budget, clock, valueBytesMax } = options;
   const announced = announcedBytes(request.headers['content-length']);
   if (announced > valueBytesMax) throw tooLarge(String(announced), valueBytesMax);
   const reservation = budget.reserve();
   response.once('close', reservation.release);
-  reservation.admit(announced);
+  admit(reservation, announced, request, clock);
   const pieces = new BodyPieces(announced);
   let bytes = 0;
   try {
@@ -64,6 +67,17 @@ export async function readValue(
   const value = await expand(body, options);
   reservation.grow(value.length);
   return value;
+}
+
+/** A writer that finds no room, and shares its connection with nobody, is not read for as long as it should wait. */
+function admit(reservation: BodyReservation, bytes: number, request: HttpRequest, clock: Clock): void {
+  try {
+    reservation.admit(bytes);
+  } catch (error) {
+    const seconds = error instanceof WalnutError ? (error.details.retryAfterS ?? 0) : 0;
+    if (!isHttp2(request)) restConnection(request.socket, 1_000 * seconds, clock);
+    throw error;
+  }
 }
 
 /** Nothing where the header is missing, or no number, which would spoil the sums of the budget. */

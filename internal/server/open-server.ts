@@ -81,6 +81,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
       createKeysRoute({
         port: ports.keyValue,
         errors,
+        clock: options.clock,
         budget: edge.budget,
         compression: edge.compression,
         boundAnswer: edge.boundAnswer,

@@ -37,7 +37,7 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
   {
     name: 'PUT whose body takes its room as it comes',
     file: 'internal/server/keys-body.ts',
-    text: '  reservation.admit(announced);\n',
+    text: '  admit(reservation, announced, request, clock);',
     replacement: '',
     tests: [ROOM],
   },

@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts';
 
 const SLICES = 'test/server/slices.test.ts';
 const BATCH = 'test/server/sliced-batch.test.ts';
+const ROOM = 'test/server/body-room.test.ts';
 const LARGE = 'test/server/large-messages.test.ts';
 
 export const STALL_MUTANTS: readonly Mutant[] = [
@@ -69,6 +70,27 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     text: '        if (work > 0 && work + part.length > SLICE_BYTES) {',
     replacement: '        if (work < 0) {',
     tests: [SLICES],
+  },
+  {
+    name: 'refused PUT that may be sent again at once',
+    file: 'internal/server/keys-body.ts',
+    text: '    if (!isHttp2(request)) restConnection(request.socket, 1_000 * seconds, clock);',
+    replacement: '    if (seconds < 0) restConnection(request.socket as never, 1_000 * seconds, clock);',
+    tests: [ROOM],
+  },
+  {
+    name: 'refused rpc that may be sent again at once',
+    file: 'internal/rpc/unary/body.ts',
+    text: '    if (reader !== undefined) exchange?.rest?.(restMsOf(error), reader.clock);',
+    replacement: '    if (reader === undefined) exchange?.rest?.(restMsOf(error), undefined as never);',
+    tests: [ROOM],
+  },
+  {
+    name: 'resting connection that goes on reading once its refusal is out',
+    file: 'internal/rpc/resting-connection.ts',
+    text: "  socket.on('resume', keep);",
+    replacement: '  keep();',
+    tests: [ROOM],
   },
   {
     name: 'body of known length whose buffer is copied as it grows',

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createBodyBudget } from '#rpc/body-budget.ts';
 import { readBody } from '#rpc/unary/body.ts';
 import type { BodySink, Exchange } from '#rpc/unary/exchange.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
 /** A peer that sends what the test says. */
 function peer() {
@@ -40,6 +41,7 @@ function reading(length: number | undefined, { budgetBytes = 1_000, bytesMax = 1
     readBody(exchange, length, {
       reservation: budget.reserve(),
       bytesMax,
+      clock: new VirtualClock(),
       lengthFrom: (chunk) => (chunk[0] === 0x35 ? 5 : undefined),
       tooLong: (promised) => new ConnectError(`too long: ${promised}`, Code.ResourceExhausted),
       onWhole: (body) => {

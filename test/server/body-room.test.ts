@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import type { Http2Stream } from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
+import type { Clock } from '#platform/clock.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
 import { http1, type Running, session, start, tcp, until, VALUE_BYTES_MAX } from '#test/server/running.ts';
 
 const HALF = VALUE_BYTES_MAX / 2;
@@ -138,3 +140,41 @@ it('a gzipped body is not refused because of itself', async () => {
   expect(set.status).toBe(200);
   expect(running.counted()).toBeGreaterThan(200_000);
 });
+
+it.each([
+  ['PUT', (i: number) => `PUT /v1/keys/k${i}`, 'application/octet-stream', 507],
+  ['rpc', () => 'POST /walnut.v1.KVStore/Set', 'application/proto', 429],
+])(
+  'a writer by %s that is refused and sends again at once is not read before its time',
+  async (_, line, type, status) => {
+    const bytes = 100_000;
+    const rests: (() => void)[] = [];
+    const clock = createNodeClock();
+    const after: Clock['after'] = (ms, callback) => {
+      if (ms !== 1_000) return clock.after(ms, callback);
+      rests.push(callback);
+      return { cancel: () => {} };
+    };
+    let counted = 0;
+    const onBodyBytes = (more: number): void => {
+      counted += more;
+    };
+    const limits = { bodyBytesMax: bytes, valueBytesMax: bytes };
+    const running = await start({ ...limits, onBodyBytes, clock: { ...clock, after } });
+    const holder = http1Put(running, 'holder', `content-length: ${bytes}`);
+    holder.send(1);
+    await until(() => counted === bytes);
+    const { socket, received } = tcp(running);
+    for (let i = 0; i < 5; i++) {
+      const head = `${line(i)} HTTP/1.1\r\nhost: a\r\ncontent-type: ${type}\r\ncontent-length: ${bytes}\r\n\r\n`;
+      socket.write(head + 'x'.repeat(bytes));
+    }
+    for (let refusals = 1; refusals <= 5; refusals++) {
+      await until(() => rests.length > 0);
+      for (let turn = 0; turn < 20; turn++) await clock.yield();
+      expect(received().split(`HTTP/1.1 ${status} `)).toHaveLength(refusals + 1);
+      expect(rests).toHaveLength(1);
+      rests.pop()?.();
+    }
+  },
+);

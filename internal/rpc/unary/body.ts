@@ -5,6 +5,8 @@
  * on where that is more than one read. What cannot be taken is not waited for.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
+import { WalnutError } from '#model/errors.ts';
+import type { Clock } from '#platform/clock.ts';
 import type { BodyReservation } from '#rpc/body-budget.ts';
 import { BodyPieces } from '#rpc/body-pieces.ts';
 import type { BodySink, Exchange } from '#rpc/unary/exchange.ts';
@@ -13,6 +15,7 @@ export interface BodyReader {
   /** The call's; made when it is first asked for. */
   readonly reservation: BodyReservation;
   readonly bytesMax: number;
+  readonly clock: Clock;
   /**
    * The body's length as its first chunk tells it, or undefined where it does
    * not. Throws where it is too long.
@@ -155,6 +158,7 @@ class Body implements BodySink {
   #fail(error: unknown): void {
     const [reader, exchange] = [this.#reader, this.#exchange];
     this.#letGo();
+    if (reader !== undefined) exchange?.rest?.(restMsOf(error), reader.clock);
     reader?.onFailed(error);
     exchange?.discard();
   }
@@ -165,6 +169,11 @@ class Body implements BodySink {
     this.#first = undefined;
     this.#all = undefined;
   }
+}
+
+/** How long a caller that was refused for want of room is asked to wait; 0 for another failure. */
+function restMsOf(error: unknown): number {
+  return error instanceof WalnutError ? 1_000 * (error.details.retryAfterS ?? 0) : 0;
 }
 
 function endedEarly(): ConnectError {

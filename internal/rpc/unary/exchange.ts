@@ -5,10 +5,12 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Clock } from '#platform/clock.ts';
 import type { BoundAnswer } from '#rpc/answer-pace.ts';
 import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
 import { askForBody } from '#rpc/http-io.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
+import { restConnection } from '#rpc/resting-connection.ts';
 import type { Answer } from '#rpc/unary/answer.ts';
 
 export interface BodySink {
@@ -23,6 +25,8 @@ export interface Exchange {
   read(sink: BodySink): void;
   /** Reads what is left of the body and throws it away. */
   discard(): void;
+  /** Reads nothing more from the caller's connection for so long. Absent if other calls share the connection. */
+  rest?(ms: number, clock: Clock): void;
   /** Calls back once, when the answer is out or the peer has gone; `isAnswered` tells which. */
   onClose(callback: (isAnswered: boolean) => void): void;
   answer(answer: Answer): void;
@@ -54,6 +58,10 @@ export class Http1Exchange implements Exchange {
 
   discard(): void {
     this.#request.resume();
+  }
+
+  rest(ms: number, clock: Clock): void {
+    restConnection(this.#request.socket, ms, clock);
   }
 
   onClose(callback: (isAnswered: boolean) => void): void {

@@ -4,6 +4,7 @@
  * caller's protocol and counted; only what has to wait is asynchronous.
  */
 import type { ConnectError } from '@connectrpc/connect';
+import type { Clock } from '#platform/clock.ts';
 import { runSlices, type SlicePace } from '#platform/slices.ts';
 import type { BodyReservation } from '#rpc/body-budget.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
@@ -76,6 +77,10 @@ export class UnaryCall implements BodyReader, SlicePace {
   get reservation(): BodyReservation {
     this.#reservation ??= this.#options.budget.reserve();
     return this.#reservation;
+  }
+
+  get clock(): Clock {
+    return this.#options.clock;
   }
 
   get bytesMax(): number {
