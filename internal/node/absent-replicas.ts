@@ -73,7 +73,7 @@ export function whyNoReplica(address: string, status: NodeStatus, logId: string)
   }
   if (status.logId === '' || status.logId === logId) return '';
   return (
-    `the replica there holds another log, ${status.logId}, and would be quarantined; ` +
+    `the replica there has another log, ${status.logId}, and would be quarantined; ` +
     `if the address is wrong: walnut remove-replica ${address}`
   );
 }

@@ -33,22 +33,22 @@ export function adviceWithoutData(self: Self, others: readonly Asked[]): string 
   const [choice] = choices;
   if (choice !== undefined && choices.length === 1) {
     const { address, at, promote } = choice;
-    return `no node leads and this one holds no data; ${address} is furthest, at ${at}: ${promote}${ifGone(self, others)}`;
+    return `no node leads and this one has no data; ${address} is furthest, at ${at}: ${promote}${ifGone(self, others)}`;
   }
   return (
-    'no node leads and this one holds no data; others hold different logs, so promote the right one: ' +
+    'no node leads and this one has no data; others have different logs, so promote the right one: ' +
     choices.map(({ promote, logId, at }) => `${promote} (log ${logId}, at ${at})`).join(', or ')
   );
 }
 
 export function describeNoData({ upstream }: Self): string {
-  return `this node holds no data; start the node at ${upstream}, or promote one that does hold the data`;
+  return `this node has no data; start the node at ${upstream}, or promote one that has the data`;
 }
 
 function describeLeaders(leaders: readonly Asked[]): string {
   const led = leaders.slice(0, TOLD_MAX).map(({ address, status }) => `${address} leads log ${status.logId}`);
   return (
-    `this node holds no data, and it is not known which group it belongs to: ${led.join(', ')}; ` +
+    `this node has no data, and it is not known which group it belongs to: ${led.join(', ')}; ` +
     'set master.address to the right one and start this node again'
   );
 }

@@ -115,7 +115,7 @@ export function describeOthers(
     const more = names.length > TOLD_MAX ? ` and ${names.length - TOLD_MAX} more` : '';
     const isPassed = logId === self.logId && followers.some((end) => isAhead(end, best.end));
     return (
-      `another history, of log ${logId}, is held by ${names.slice(0, TOLD_MAX).join(', ')}${more} and not here; ` +
+      `another history, of log ${logId}, is on ${names.slice(0, TOLD_MAX).join(', ')}${more} and not here; ` +
       `${best.address} is furthest, at ${formatPosition(best.end)}: if that is the right one, stop this node ` +
       `(${self.address}) and then: walnut promote --address ${best.address}${isPassed ? ' --force' : ''}; ` +
       `all choices: walnut quarantine list --address ${best.address}`

@@ -93,7 +93,7 @@ function standingOf(keeper: RoleKeeper, request: AnnounceRequest, address: strin
   }
   if (request.logId !== manifest.logId) {
     if (role.kind === 'master') return { kind: keeper.isBlank ? 'join' : 'rival' };
-    throw new WalnutError('failed_precondition', `this node holds log ${manifest.logId || '(none)'}`);
+    throw new WalnutError('failed_precondition', `this node has log ${manifest.logId || '(none)'}`);
   }
   checkBelieved(request.term, manifest.term);
   if (request.term < manifest.term) return { kind: 'fenced', term: manifest.term };

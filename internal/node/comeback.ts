@@ -83,7 +83,7 @@ export class Comeback {
     const refusal =
       (silent === undefined ? undefined : `${silent.address} does not answer`) ??
       refusalOf(own, term, claimed) ??
-      (stranger === undefined ? undefined : `${stranger.address} holds a record that is not here`);
+      (stranger === undefined ? undefined : `${stranger.address} has a record that is not here`);
     if (signal.aborted) return;
     // Set whatever the outcome is, because the commit may fail too.
     this.#nextClaimMs = clock.monotonicMs() + this.#waitMs;

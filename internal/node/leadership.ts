@@ -63,15 +63,15 @@ export class Leadership {
     if (engine === undefined) {
       throw new WalnutError(
         'failed_precondition',
-        'this replica has received nothing yet: promote one that holds the data; Status names it',
+        'this replica has received nothing yet: promote one that has the data; walnut status names it',
       );
     }
     const { manifest } = host;
     if (host.delayed?.hold.isHeld === true && !isForced) {
       throw new WalnutError(
         'failed_precondition',
-        `an operator holds ${host.delayed.status.waitingRecords} records back here, and a promotion applies ` +
-          'all: first walnut delay resume, or force it',
+        `an operator paused applying here: ${host.delayed.status.waitingRecords} records wait, and a promotion ` +
+          'applies all of them: first walnut delay resume, or force it',
       );
     }
     const pending = keeper.handover;
@@ -229,7 +229,7 @@ export class Leadership {
     const { host, current } = this.#keeper;
     const { manifest, engine } = host;
     if (request.logId !== manifest.logId || engine === undefined)
-      return `it holds log ${manifest.logId || '(none)'}`;
+      return `it has log ${manifest.logId || '(none)'}`;
     if (current?.kind !== 'replica') return 'it is a master';
     const disbelieved = whyNotBelieved(request.term, manifest.term);
     if (disbelieved !== undefined) return disbelieved;
@@ -243,7 +243,7 @@ export class Leadership {
     if (current.doubt !== '') return `its state is in doubt: ${current.doubt}`;
     const delay = host.delayed?.status;
     if (delay?.isHeld === true)
-      return `an operator holds ${delay.waitingRecords} records back there: walnut delay resume`;
+      return `an operator paused applying there: ${delay.waitingRecords} records wait; first walnut delay resume`;
     if (request.isCheck && (delay?.waitingRecords ?? 0) > LATE_RECORDS_MAX)
       return `${delay?.waitingRecords} records wait there to be applied late: first walnut delay release --all`;
     if (request.isCheck && current.state !== 'streaming' && current.state !== 'delayed')
@@ -281,7 +281,7 @@ export class Leadership {
     return keeper.exclusively('a claim', async () => {
       const { manifest } = host;
       if (manifest.logId === '' || request.logId !== manifest.logId)
-        return { ...refuse(`it holds log ${manifest.logId || '(none)'}`), hasNoVote: true };
+        return { ...refuse(`it has log ${manifest.logId || '(none)'}`), hasNoVote: true };
       const disbelieved = whyNotBelieved(request.term, manifest.term);
       if (disbelieved !== undefined) return refuse(disbelieved);
       if (request.term <= manifest.term) return refuse(`it has seen term ${manifest.term}`);

@@ -154,7 +154,7 @@ export class Reader {
         : `it is damaged at LSN ${damagedLsn}`;
     throw new WalnutError(
       'out_of_range',
-      `the log no longer holds what follows ${formatPosition(after)}: ${why}`,
+      `the log no longer contains what follows ${formatPosition(after)}: ${why}`,
       { earliest, latest: engine.durablePosition },
     );
   }

@@ -124,7 +124,7 @@ export class ReplicaRole {
     if (this.#host.delayed !== undefined) reasons.push(describeDelay(this.#host.delayed.status));
     const lagMs = this.#follower.lag.logMs;
     if (lagMs > UNKNOWN_LAG_MS)
-      reasons.push('how old the data is cannot be told before the master is reached');
+      reasons.push('the age of the data is not known before the master is reached');
     else if (lagMs > this.#options.maxLagMs) {
       reasons.push(`${lagMs} ms behind: replication.max_lag is ${this.#options.maxLagMs} ms`);
     }
@@ -211,7 +211,7 @@ function describeHandover({ to, term }: PendingHandover): string {
 
 function describeDelay({ delayMs, isHeld, waitingRecords, nextDueInMs }: DelayStatus): string {
   const waiting = `${waitingRecords} records wait`;
-  if (isHeld) return `held by an operator: ${waiting}; go on with: walnut delay resume`;
+  if (isHeld) return `paused by an operator: ${waiting}; go on with: walnut delay resume`;
   const next = nextDueInMs === undefined ? '' : `, the next for ${nextDueInMs} ms`;
   return `applies ${delayMs} ms after its master: ${waiting}${next}`;
 }

@@ -62,7 +62,7 @@ export class SnapshotSource {
     if (logId !== this.#host.manifest.logId) {
       throw new WalnutError(
         'failed_precondition',
-        `log ${logId} was asked for; this node holds ${this.#host.manifest.logId}`,
+        `log ${logId} was asked for; this node has ${this.#host.manifest.logId}`,
       );
     }
     const slot = this.#slots.take({ nodeId, isKnown: this.#options.isKnown(nodeId) }, signal);

@@ -39,7 +39,7 @@ describe('adding a replica', () => {
     expect(reasonsOf(master)).toEqual([]);
   });
 
-  it('that is a master, or holds another log, says so', async () => {
+  it('that is a master, or has another log, says so', async () => {
     const group = new TestGroup();
     const master = await group.master();
     const stranger = await group.start('stranger', 'master');
@@ -47,7 +47,7 @@ describe('adding a replica', () => {
     await group.set(stranger, 'a', '1');
     await group.untilLevel([stranger, theirs]);
     expect(await add(group, master, 'stranger:1')).toMatch(/the node there is a master: .*walnut-slave/);
-    expect(await add(group, master, 'theirs:1')).toMatch(/holds another log, .* would be quarantined/);
+    expect(await add(group, master, 'theirs:1')).toMatch(/has another log, .* would be quarantined/);
     expect(theirs.node.status().state).toBe('streaming');
   });
 

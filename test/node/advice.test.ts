@@ -30,40 +30,40 @@ describe('an empty node', () => {
     [
       'nobody answers',
       [],
-      'this node holds no data; start the node at up:1, or promote one that does hold the data',
+      'this node has no data; start the node at up:1, or promote one that has the data',
     ],
     [
       'those that answer are empty, too',
       [asked('one', '', 0)],
-      'this node holds no data; start the node at up:1, or promote one that does hold the data',
+      'this node has no data; start the node at up:1, or promote one that has the data',
     ],
     [
       'one holds data',
       [asked('one', 'a', 5), asked('two', '', 0)],
-      `no node leads and this one holds no data; one:1 is furthest, at ${AT(5)}: walnut promote --address one:1 ` +
+      `no node leads and this one has no data; one:1 is furthest, at ${AT(5)}: walnut promote --address one:1 ` +
         '(up:1 does not answer: if it is gone)',
     ],
     [
       'two hold data of one log, one more',
       [asked('one', 'a', 5), asked('two', 'a', 7), asked('up', '', 0)],
-      `no node leads and this one holds no data; two:1 is furthest, at ${AT(7)}: walnut promote --address two:1`,
+      `no node leads and this one has no data; two:1 is furthest, at ${AT(7)}: walnut promote --address two:1`,
     ],
     [
       'the node that it follows is a master that is over',
       [asked('up', 'a', 5, fenced), asked('two', 'a', 7)],
-      `no node leads and this one holds no data; two:1 is furthest, at ${AT(7)}: walnut promote --address two:1`,
+      `no node leads and this one has no data; two:1 is furthest, at ${AT(7)}: walnut promote --address two:1`,
     ],
     [
       'they hold two logs',
       [asked('one', 'a', 5), asked('two', 'b', 7), asked('up', '', 0)],
-      'no node leads and this one holds no data; others hold different logs, so promote the right one: ' +
+      'no node leads and this one has no data; others have different logs, so promote the right one: ' +
         `walnut promote --address one:1 (log a, at ${AT(5)}), or walnut promote --address two:1 (log b, at ${AT(7)})`,
     ],
     ['one leads: it follows by itself', [asked('one', 'a', 5, leading), asked('two', 'b', 9)], ''],
     [
       'two lead different logs',
       [asked('one', 'a', 5, leading), asked('two', 'b', 9, leading)],
-      'this node holds no data, and it is not known which group it belongs to: one:1 leads log a, two:1 leads log b; ' +
+      'this node has no data, and it is not known which group it belongs to: one:1 leads log a, two:1 leads log b; ' +
         'set master.address to the right one and start this node again',
     ],
   ])('where %s', (_case, others, advice) => {

@@ -227,7 +227,7 @@ describe('what a delayed replica holds back', () => {
     });
     await group.clock.advance(2 * DELAY_MS);
     expect(at(late)).toBe(before);
-    expect(late.node.status().reasons.join()).toMatch(/held by an operator: 3 records wait/);
+    expect(late.node.status().reasons.join()).toMatch(/paused by an operator: 3 records wait/);
     const again = await group.replica('late', { ...LATE, fileSystem: await group.stop(late) });
     await group.clock.advance(GRACE_MS * 2);
     expect(at(again)).toBe(before);

@@ -104,7 +104,7 @@ describe('a master on an empty directory', () => {
     await group.untilTrue(() => one.node.status().state === 'quarantined', 'quarantined');
     expect(await group.get(one, 'precious')).toBe('data');
     expect(one.node.status()).toMatchObject({ isReady: false });
-    expect(one.node.status().reasons[0]).toMatch(/holds log .*, the master log/);
+    expect(one.node.status().reasons[0]).toMatch(/has log .*, the master log/);
     expect(one.node.quarantineList()).toHaveLength(1);
     await group.set(fresh, 'new', 'world');
     expect(await group.get(one, 'precious')).toBe('data');

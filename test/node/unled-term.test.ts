@@ -176,7 +176,7 @@ describe('a master whose replica granted a higher term', () => {
     await group.untilTrue(() => isFenced(master), 'it is fenced');
     await group.clock.advance(30_000);
     expect(isFenced(master)).toBe(true);
-    expect(master.node.status().reasons.join()).toMatch(/two:1 holds a record that is not here/);
+    expect(master.node.status().reasons.join()).toMatch(/two:1 has a record that is not here/);
   });
 
   it('takes writes at an operator’s word before that', async () => {

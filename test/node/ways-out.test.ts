@@ -283,7 +283,7 @@ describe('a replica quarantined by a master of the same log', () => {
       );
     }
     expect(reasonsOf(forced)).toMatch(
-      /held by one:1, two:1 and not here; one:1 is furthest, .*stop this node \(master:1\) and then: walnut promote --address one:1;/,
+      /is on one:1, two:1 and not here; one:1 is furthest, .*stop this node \(master:1\) and then: walnut promote --address one:1;/,
     );
     const disk = await group.stop(forced);
     expect(await promote(group, one)).toMatchObject({ isPromoted: true });
@@ -310,7 +310,7 @@ describe('a master started on an empty directory', () => {
     const { group, fresh, one, two } = await emptied();
     const says = () => {
       expect(reasonsOf(fresh)).toMatch(
-        /another history, of log \w+, is held by one:1, two:1 and not here; .*stop this node \(master:1\) and then: walnut promote --address one:1;/,
+        /another history, of log \w+, is on one:1, two:1 and not here; .*stop this node \(master:1\) and then: walnut promote --address one:1;/,
       );
       expect(reasonsOf(fresh)).not.toMatch(/remove-replica/);
     };
@@ -326,7 +326,7 @@ describe('a master started on an empty directory', () => {
     await group.until(one.node.stop());
     group.network.detach('one:1');
     await group.clock.advance(30_000);
-    expect(reasonsOf(fresh)).toMatch(/held by two:1 and not here; .*walnut promote --address two:1;/);
+    expect(reasonsOf(fresh)).toMatch(/is on two:1 and not here; .*walnut promote --address two:1;/);
   });
 
   it('is named as it is now, where another wrong one has taken its place', async () => {

@@ -101,7 +101,7 @@ export function delayToJson(delay: DelayStatus): Record<string, unknown> {
 
 export function describeDelay(delay: DelayStatus): string {
   const waiting = `${countOf(delay.waitingRecords, 'record')} waiting`;
-  if (delay.held) return `held by an operator, ${waiting}`;
+  if (delay.held) return `paused by an operator, ${waiting}`;
   const next = delay.nextDueInMs === undefined ? '' : `, the next for ${showDuration(delay.nextDueInMs)}`;
   return `${showDuration(delay.applyDelayMs)} after the master, ${waiting}${next}`;
 }
