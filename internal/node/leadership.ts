@@ -10,10 +10,10 @@ import type {
   TakeOverAnswer,
   TakeOverRequest,
 } from '#model/leadership.ts';
-import { formatPosition, NO_POSITION, type Position, termOf } from '#model/position.ts';
-import { whyNotBelieved } from '#model/terms.ts';
+import { termOf } from '#model/position.ts';
 import { receiveAnnouncement } from '#node/announcement.ts';
 import { type Asked, askNodes, isLeading } from '#node/ask-replicas.ts';
+import { grantClaim } from '#node/grant-claim.ts';
 import { FAILOVER_TIMEOUT_MS_DEFAULT, type Handover, handOver } from '#node/handover.ts';
 import {
   type Candidate,
@@ -27,12 +27,9 @@ import {
 } from '#node/promotion.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
+import { takeOver } from '#node/take-over.ts';
 import { OWN_TERMS } from '#node/term-source.ts';
 import { assert } from '#platform/assert.ts';
-import { checkMeant, meansNobody } from '#replication/ack-owner.ts';
-
-/** A delayed replica applies all its waiting records while no writes are taken: about a second's work. */
-const LATE_RECORDS_MAX = 100_000;
 
 export class Leadership {
   readonly #keeper: RoleKeeper;
@@ -196,104 +193,18 @@ export class Leadership {
     );
   }
 
-  /** The master, which takes no more writes, tells this replica to lead. */
-  async takeOver(request: TakeOverRequest): Promise<TakeOverAnswer> {
-    const { nodeId } = this.#keeper.host.manifest;
-    checkMeant(request.replicaNodeId, nodeId);
-    return { ...(await this.#takeOver(request)), nodeId };
-  }
-
-  async #takeOver(request: TakeOverRequest): Promise<TakeOverAnswer> {
-    const keeper = this.#keeper;
-    const { host } = keeper;
-    // MANIFEST decides, because the record of the epoch may have to wait for space.
-    if (keeper.current?.kind === 'master' && host.manifest.promotedTo === request.term) {
-      return { isAccepted: true, reason: '' };
-    }
-    return keeper.exclusively('a failover', async () => {
-      const reason = this.#whyNotLead(request);
-      if (request.isCheck) return { isAccepted: reason === undefined, reason: reason ?? '' };
-      if (reason !== undefined) {
-        // The refusal is final, so the term is persisted: the same call may arrive again later.
-        const isOurs = request.logId === host.manifest.logId;
-        if (isOurs && whyNotBelieved(request.term, host.knownTerm) === undefined)
-          await host.raiseTerm(request.term);
-        return { isAccepted: false, reason };
-      }
-      await keeper.lead(request.term, [host.manifest.upstream]);
-      return { isAccepted: true, reason: '' };
-    });
-  }
-
-  #whyNotLead(request: TakeOverRequest): string | undefined {
-    const { host, current } = this.#keeper;
-    const { manifest, engine } = host;
-    if (request.logId !== manifest.logId || engine === undefined)
-      return `it has log ${manifest.logId || '(none)'}`;
-    if (current?.kind !== 'replica') return 'it is a master';
-    const disbelieved = whyNotBelieved(request.term, manifest.term);
-    if (disbelieved !== undefined) return disbelieved;
-    if (request.term <= manifest.term) return `it has seen term ${manifest.term}`;
-    // Throws instead of refusing, because the real master may make the same call in a moment.
-    if (current.upstreamNodeId !== '' && current.upstreamNodeId !== request.nodeId)
-      throw new WalnutError('failed_precondition', `this replica follows node ${current.upstreamNodeId}`);
-    if (request.replicaNodeId === undefined && current.upstreamNodeId === '')
-      throw meansNobody(this.#keeper.ownAddress);
-    if (manifest.quarantine !== null) return 'it is quarantined';
-    if (current.doubt !== '') return `its state is in doubt: ${current.doubt}`;
-    const delay = host.delayed?.status;
-    if (delay?.isHeld === true)
-      return `an operator paused applying there: ${delay.waitingRecords} records wait; first walnut delay resume`;
-    if (request.isCheck && (delay?.waitingRecords ?? 0) > LATE_RECORDS_MAX)
-      return `${delay?.waitingRecords} records wait there to be applied late: first walnut delay release --all`;
-    if (request.isCheck && current.state !== 'streaming' && current.state !== 'delayed')
-      return `it is ${current.state}: ${current.reasons.join('; ')}`;
-    if (request.isCheck && request.tail.lsn === 0) return undefined;
-    const { tail } = engine.log;
-    if (tail.lsn !== request.tail.lsn || tail.epoch !== request.tail.epoch || tail.crc !== request.tail.crc) {
-      return `its last record is ${formatPosition(tail)}, not ${formatPosition(request.tail)}`;
-    }
-    if (delay === undefined && engine.applied.lsn < tail.lsn)
-      return `it has applied only through ${engine.applied.lsn} of ${tail.lsn}`;
-    return engine.durableLsn < tail.lsn ? `its disk has only ${engine.durableLsn} of ${tail.lsn}` : undefined;
-  }
-
   get #ownTerm(): number {
     return termOf(this.#keeper.host.engine?.log.tail.epoch ?? 0);
   }
 
-  /** Another node wants to lead `term`: it is granted once, and persisted before the answer. */
-  async claim(request: ClaimRequest): Promise<ClaimAnswer> {
-    const keeper = this.#keeper;
-    const { host } = keeper;
-    const { nodeId } = host.manifest;
-    checkMeant(request.receiverNodeId, nodeId);
-    const tail = (): Position => host.engine?.log.tail ?? NO_POSITION;
-    const refuse = (reason: string): ClaimAnswer => ({
-      nodeId,
-      isGranted: false,
-      hasNoVote: false,
-      term: host.manifest.term,
-      reason,
-      tail: tail(),
-    });
-    if (keeper.changing !== undefined) return refuse(`${keeper.changing} is under way there`);
-    return keeper.exclusively('a claim', async () => {
-      const { manifest } = host;
-      if (manifest.logId === '' || request.logId !== manifest.logId)
-        return { ...refuse(`it has log ${manifest.logId || '(none)'}`), hasNoVote: true };
-      const disbelieved = whyNotBelieved(request.term, manifest.term);
-      if (disbelieved !== undefined) return refuse(disbelieved);
-      if (request.term <= manifest.term) return refuse(`it has seen term ${manifest.term}`);
-      const role = keeper.current;
-      if (role?.kind === 'master' && role.isTakingWrites) return refuse('it is the master');
-      await host.raiseTerm(request.term);
-      if (role?.kind === 'replica') await role.settled();
-      // A master that waits for space must not begin its epoch later.
-      else if (role?.kind === 'master') role.fence(request.term);
-      keeper.options.logger.warn({ term: request.term, node: request.nodeId }, 'granted a term');
-      return { isGranted: true, hasNoVote: false, term: request.term, reason: '', tail: tail(), nodeId };
-    });
+  /** The master, which takes no more writes, tells this replica to lead. */
+  takeOver(request: TakeOverRequest): Promise<TakeOverAnswer> {
+    return takeOver(this.#keeper, request);
+  }
+
+  /** Another node wants to lead a term. */
+  claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    return grantClaim(this.#keeper, request);
   }
 
   /** Another node says that it leads. */

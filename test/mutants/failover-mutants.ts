@@ -61,10 +61,10 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'term claimed and not persisted by who granted it',
-    file: 'internal/node/leadership.ts',
-    text: `      await host.raiseTerm(request.term);
-      if (role?.kind === 'replica')`,
-    replacement: "      if (role?.kind === 'replica')",
+    file: 'internal/node/grant-claim.ts',
+    text: `    await host.raiseTerm(request.term);
+    if (role?.kind === 'replica')`,
+    replacement: "    if (role?.kind === 'replica')",
     tests: [PROMOTION],
   },
   {
@@ -76,8 +76,8 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'old term begun by a master that granted a higher one while its disk was full',
-    file: 'internal/node/leadership.ts',
-    text: "      else if (role?.kind === 'master') role.fence(request.term);",
+    file: 'internal/node/grant-claim.ts',
+    text: "    else if (role?.kind === 'master') role.fence(request.term);",
     replacement: '',
     tests: [HAZARDS],
   },
@@ -176,9 +176,9 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'claim answered before the pushes in flight are in the log',
-    file: 'internal/node/leadership.ts',
-    text: "      if (role?.kind === 'replica') await role.settled();",
-    replacement: "      if (role?.kind === 'replica') void role.settled();",
+    file: 'internal/node/grant-claim.ts',
+    text: "    if (role?.kind === 'replica') await role.settled();",
+    replacement: "    if (role?.kind === 'replica') void role.settled();",
     tests: [CLAIM],
   },
   {

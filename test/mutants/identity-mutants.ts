@@ -102,15 +102,15 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'word to lead taken that is for another node',
-    file: 'internal/node/leadership.ts',
-    text: '    checkMeant(request.replicaNodeId, nodeId);',
+    file: 'internal/node/take-over.ts',
+    text: '  checkMeant(request.replicaNodeId, nodeId);',
     replacement: '',
     tests: [MEANT],
   },
   {
     name: 'term granted that another node was asked for',
-    file: 'internal/node/leadership.ts',
-    text: '    checkMeant(request.receiverNodeId, nodeId);',
+    file: 'internal/node/grant-claim.ts',
+    text: '  checkMeant(request.receiverNodeId, nodeId);',
     replacement: '',
     tests: [MEANT],
   },
@@ -130,7 +130,7 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'word to lead that names nobody, taken by a replica that has registered with nobody',
-    file: 'internal/node/leadership.ts',
+    file: 'internal/node/take-over.ts',
     text: "request.replicaNodeId === undefined && current.upstreamNodeId === ''",
     replacement: "request.replicaNodeId === '' && current.upstreamNodeId === ''",
     tests: [MEANT],

@@ -71,9 +71,9 @@ export const TERM_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'node without the log that has a vote',
-    file: 'internal/node/leadership.ts',
-    text: "      if (manifest.logId === '' || request.logId",
-    replacement: '      if (request.logId',
+    file: 'internal/node/grant-claim.ts',
+    text: "    if (manifest.logId === '' || request.logId",
+    replacement: '    if (request.logId',
     tests: [WAYS_OUT],
   },
   {
