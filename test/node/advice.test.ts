@@ -27,11 +27,7 @@ const AT = (lsn: number) => `${makeEpoch(1, 1)}-${lsn}`;
 
 describe('an empty node', () => {
   it.each<[string, Asked[], string]>([
-    [
-      'nobody answers',
-      [],
-      'this node has no data; start the node at up:1, or promote one that has the data',
-    ],
+    ['nobody answers', [], 'this node has no data; start the node at up:1, or promote one that has the data'],
     [
       'those that answer are empty, too',
       [asked('one', '', 0)],
