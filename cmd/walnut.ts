@@ -3,7 +3,7 @@ import { createProcessIo } from './walnut/cli-io.ts';
 import { describeBug, runWalnut } from './walnut/program.ts';
 
 process.on('uncaughtException', (error) => {
-  // Node's own code for it is 1, which is an answer here: "not found".
+  // Node would end with exit code 1, which means "not found" here.
   const { message, exitCode } = describeBug(error);
   process.stderr.write(`walnut: ${message}\n`);
   process.exit(exitCode);

@@ -25,7 +25,7 @@ export interface MemberState {
   readonly reasons: readonly string[];
 }
 
-/** How a process ended: the code, or the signal, or why it could not be started. */
+/** How a process ended. `reason` is its exit code, its signal, or the error that kept it from starting. */
 export interface MemberExit {
   readonly code: number | undefined;
   readonly reason: string;
@@ -36,7 +36,7 @@ const ASK_TIMEOUT_MS = 2_000;
 const LAST_LINES = 12;
 /** The line of the log that precedes those of each run. */
 const STARTED = 'started by npm start';
-/** A node leaves by itself within 9.5 s of SIGTERM. */
+/** A node ends by itself within 9.5 s of SIGTERM. */
 const STOP_MS_MAX = 12_000;
 
 export class GroupMember {
@@ -56,7 +56,7 @@ export class GroupMember {
     return this.#log.path;
   }
 
-  /** Resolves when the process has ended, for whatever reason, and its last words are in the log. */
+  /** Resolves when the process has ended, for whatever reason, and all of its output is in the log. */
   start(): Promise<MemberExit> {
     const { entry, config, sets } = this.spec;
     const time = new Date(this.#clock.wallMs()).toISOString();
@@ -83,7 +83,7 @@ export class GroupMember {
     return this.#exit;
   }
 
-  /** Resolves once the process has ended; undefined where it never ran. */
+  /** Resolves when the process has ended; with undefined if it was never started. */
   async stop(): Promise<MemberExit | undefined> {
     this.#child?.kill('SIGTERM');
     const timer = this.#clock.after(STOP_MS_MAX, () => this.#child?.kill('SIGKILL'));
@@ -92,7 +92,7 @@ export class GroupMember {
     return exit;
   }
 
-  /** The end of what this run of the node has logged. */
+  /** The last lines that this run of the node has logged. */
   async lastLines(): Promise<string> {
     const text = await readFile(this.logFile, 'utf8').catch(() => '');
     const lines = text
@@ -121,7 +121,7 @@ export class GroupMember {
     };
   }
 
-  /** Undefined where nothing answers, or something else than a node. */
+  /** Undefined if nothing answers at the address, or something that is not a node. */
   async #status(): Promise<NodeStatus | undefined> {
     const link = createPeerDialer({ clock: this.#clock }).dial(this.spec.address);
     try {

@@ -1,7 +1,7 @@
 /**
- * From the configuration files of `npm start` to the nodes that it runs: where
- * each listens, whom it follows, and what to override. Pure. What three nodes
- * cannot share, or what does not make a group, is refused by a `GroupRefusal`.
+ * Turns the configuration files of `npm start` into the nodes to run: where each listens,
+ * which node it follows, and which keys are overridden. Pure. Throws `GroupRefusal` if the
+ * files do not make a group, or if one value is given to three nodes that cannot share it.
  */
 import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
@@ -27,7 +27,7 @@ export const GROUP_FILES: readonly GroupFile[] = [
 ];
 
 export interface MemberSpec extends GroupFile {
-  /** `host:port` where it is reached on this machine. */
+  /** `host:port` that reaches the node on this machine. */
   readonly address: string;
   readonly host: string;
   readonly port: number;
@@ -37,7 +37,7 @@ export interface MemberSpec extends GroupFile {
   readonly sets: readonly string[];
 }
 
-/** Says what was expected and what to type next; exit code 2. */
+/** The message says what was expected and what to type next. Exit code 2. */
 export class GroupRefusal extends Error {
   override readonly name = 'GroupRefusal';
 }
@@ -45,10 +45,10 @@ export class GroupRefusal extends Error {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface GroupSource {
-  /** The text of each of `GROUP_FILES`; what is wrong where it cannot be read. */
+  /** The text of each of `GROUP_FILES`, or the error that reading it gave. */
   readonly texts: readonly (string | ConfigError)[];
   readonly env: Environment;
-  /** The value of `--port`: the nodes listen on this and the following ports, whatever the files say. */
+  /** The value of `--port`. The nodes listen on this port and the two after it, whatever the files say. */
   readonly firstPort: number | undefined;
 }
 
@@ -73,7 +73,8 @@ export function planGroup({ texts, env, firstPort }: GroupSource): MemberSpec[] 
   for (const [index, config] of configs.entries()) {
     const spec = specs[index] as (typeof specs)[number];
     const { advertise } = config.server;
-    // After a failover any of them may lead, and addresses that were remembered may have been edited since.
+    // After a failover any node may be the master, and the files may have been edited since
+    // a node remembered its addresses.
     const others = specs.filter((other) => other !== spec).map(({ address }) => address);
     if (config.replication.replicas.length === 0 || firstPort !== undefined)
       spec.sets.push(`replication.replicas=${others.join(',')}`);
@@ -87,7 +88,10 @@ export function planGroup({ texts, env, firstPort }: GroupSource): MemberSpec[] 
   return specs;
 }
 
-/** Keys that differ from node to node: one value in the environment would be given to all three. */
+/**
+ * Keys whose value differs from node to node. A variable of the environment would give all
+ * three nodes the same one.
+ */
 const SHARED_BY_NONE = ['server.port', 'server.advertise', 'wal.directory'];
 
 function refuseShared(env: Environment, again: string): void {
@@ -139,7 +143,7 @@ function refuseDoubles(specs: readonly MemberSpec[], again: string): void {
   }
 }
 
-/** All are on this machine, so the port tells them apart. */
+/** All nodes are on this machine, so the port identifies the node. */
 function indexOfUpstream(configs: readonly NodeConfig[], own: number, again: string): number {
   const { address } = (configs[own] as SlaveConfig).master;
   const port = Number(address.slice(address.lastIndexOf(':') + 1));

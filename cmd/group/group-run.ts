@@ -1,5 +1,5 @@
 /**
- * The three processes of `npm start`, from the start to the stop. Nothing is
+ * Runs the three processes of `npm start` from their start to their stop. Nothing is
  * started once stopping has begun, and a stop ends everything that was started.
  */
 import type { Clock } from '#platform/clock.ts';
@@ -9,7 +9,7 @@ import { adviceOnExit, invitation, statusTable, waitingNote } from './group-text
 import { startCommand } from './start-command.ts';
 import { needsOperator, WaitingNotes } from './waiting-notes.ts';
 
-/** What this needs of a `GroupMember`. */
+/** The part of `GroupMember` that is used here. */
 export type Member = Pick<GroupMember, 'spec' | 'logFile' | 'start' | 'stop' | 'lastLines' | 'describe'>;
 
 export interface Terminal {
@@ -18,7 +18,7 @@ export interface Terminal {
 }
 
 const POLL_MS = 100;
-/** Once the table is shown there is no hurry. */
+/** Used once the table is shown. */
 const LATER_POLL_MS = 1_000;
 
 export class GroupRun {
@@ -28,7 +28,7 @@ export class GroupRun {
   /** What to type to start this group again. */
   readonly #again: string;
   readonly #notes = new WaitingNotes();
-  /** The one that ended by itself, and so the others: what is to say of it is said. */
+  /** The node that ended by itself and so stopped the group. Its end is reported already. */
   #lost: Member | undefined;
   #stopping: Promise<number> | undefined;
   /** Resolves with the exit code when everything has stopped. */
@@ -46,18 +46,19 @@ export class GroupRun {
     this.#end = resolve;
   }
 
-  /** Resolves when all are ready, or stopping has begun. */
+  /** Resolves when all nodes are ready or stopping has begun. */
   async start(): Promise<void> {
     const [master] = this.#members as [Member];
     this.#terminal.say('Starting a master and two replicas…\n');
     this.#begin(master);
-    // A replica that finds nobody tries again later: its master answers first, while it recovers too.
+    // The master must answer before a replica starts, because a replica that reaches no
+    // master waits before it tries again.
     await this.#until([master], ([state]) => state?.state !== 'starting');
     for (const member of this.#members) if (member !== master) this.#begin(member);
     await this.#untilSettled();
   }
 
-  /** Stops all of them, once. */
+  /** Stops all nodes. Later calls return the same promise. */
   stop(code: number): Promise<number> {
     this.#stopping ??= this.#stopAll(code);
     return this.#stopping;
@@ -72,7 +73,8 @@ export class GroupRun {
     if (this.#stopping !== undefined) return;
     const { spec, logFile } = member;
     this.#lost = member;
-    // Set before anything is awaited: the others end because of this, and are not told of.
+    // Set before the first await: the other nodes end because of this one, and that is not
+    // reported.
     const stopped = this.stop(1);
     const lines = await member.lastLines();
     this.#terminal.complain(
@@ -81,7 +83,7 @@ export class GroupRun {
     await stopped;
   }
 
-  /** Shows the table when all are ready, or wait for an operator; resolves when all are ready. */
+  /** Shows the table when every node is ready or waits for an operator. Resolves when all are ready. */
   async #untilSettled(): Promise<void> {
     const isSettled = ({ isReady, state }: MemberState): boolean => isReady || needsOperator(state);
     const states = await this.#until(this.#members, (all) => all.every(isSettled));
@@ -90,7 +92,10 @@ export class GroupRun {
     await this.#until(this.#members, (all) => all.every(({ isReady }) => isReady), LATER_POLL_MS);
   }
 
-  /** Tells now and then what is waited for. Resolves with undefined where stopping began first. */
+  /**
+   * Resolves with the states for which `isDone` is true, or with undefined if stopping
+   * begins first. Meanwhile it says from time to time which nodes are not ready.
+   */
   async #until(
     members: readonly Member[],
     isDone: (states: readonly MemberState[]) => boolean,

@@ -1,4 +1,4 @@
-/** What `npm start` shows. */
+/** The texts that `npm start` shows. Pure. */
 import { styleText } from 'node:util';
 import { parsePosition, termOf } from '#model/position.ts';
 import { renderTable } from '../walnut/output/table.ts';
@@ -21,7 +21,7 @@ export function statusTable(states: readonly MemberState[]): string {
   return renderTable({ ...PLAIN, bold: (text) => styleText('bold', text) }, head, rows);
 }
 
-/** `states`: of all nodes, any of which may lead. */
+/** `states`: the states of all nodes. Any of them may be the master. */
 export function invitation(states: readonly MemberState[]): string {
   const command = (text: string): string => `  ${styleText('cyan', text)}`;
   const master = states.find(({ role }) => role === 'master') ?? states[0];
@@ -70,7 +70,7 @@ function quarantineNote({ name, address, reasons }: MemberState, all: readonly M
   );
 }
 
-/** By term, then by the number of records. */
+/** Orders positions by term, then by the number of records. */
 function byHistory(a: MemberState, b: MemberState): number {
   const [one, two] = [parsePosition(a.position), parsePosition(b.position)];
   if (one === undefined || two === undefined) return Number(one !== undefined) - Number(two !== undefined);
@@ -84,7 +84,7 @@ export interface ExitPlace {
   readonly again: string;
 }
 
-/** What to do about a node that ended by itself. */
+/** Tells what to do about a node that ended by itself. */
 export function adviceOnExit({ code }: MemberExit, { spec, logFile, again }: ExitPlace): string {
   if (code === 2) return `Correct ${spec.config}, and type: ${again}\n`;
   if (code === 3)
@@ -108,7 +108,7 @@ const GROUPS_HERE = 'pgrep -af cmd/group.ts';
 export interface TakenPort {
   readonly spec: MemberSpec;
   readonly isWalnut: boolean;
-  /** A port that is free, with the ones after it. */
+  /** A free port, followed by enough free ports for the other nodes. */
   readonly freePort: number | undefined;
 }
 

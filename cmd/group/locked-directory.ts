@@ -1,8 +1,8 @@
-/** Which data directories another process uses. */
+/** Finds data directories that another process uses. */
 import type { FileSystem } from '#platform/file-system.ts';
 import { LOCK_NAME } from '#wal/file-names.ts';
 
-/** The first of these whose `directory` a live process owns. Creates nothing. */
+/** Returns the first spec whose `directory` a live process owns. Creates nothing. */
 export async function findLocked<One extends { readonly directory: string }>(
   fileSystem: FileSystem,
   specs: readonly One[],

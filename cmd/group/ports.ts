@@ -1,4 +1,4 @@
-/** Which ports of this machine are free. */
+/** Finds free and taken ports of this machine. */
 import { createServer } from 'node:net';
 
 export interface Endpoint {
@@ -6,7 +6,7 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** The first of these whose port somebody listens on. */
+/** Returns the first spec whose port is taken. */
 export async function findTaken<One extends Endpoint>(specs: readonly One[]): Promise<One | undefined> {
   for (const spec of specs) if (!(await isFree(spec.host, spec.port))) return spec;
   return undefined;
@@ -15,7 +15,10 @@ export async function findTaken<One extends Endpoint>(specs: readonly One[]): Pr
 const STEP = 1_000;
 const PORT_MAX = 65_535;
 
-/** A port above those of `specs` that is free with as many behind it; undefined where there is none to be found. */
+/**
+ * Returns a free port above those of `specs` that is followed by as many free ports as
+ * there are specs; undefined if none is found.
+ */
 export async function findFreePort(specs: readonly Endpoint[]): Promise<number | undefined> {
   const [first] = specs as [Endpoint];
   for (let port = first.port + STEP; port + specs.length <= PORT_MAX; port += STEP) {

@@ -1,7 +1,8 @@
 /**
- * The log file of one node of `npm start`: appended to, so that what a crash
- * left stays, and renamed to `.1` and `.2` when it has grown, so that it takes
- * 12 MiB at most. Writing never throws: a log is beside the work.
+ * The log file of one node of `npm start`. It is appended to, so that what a run before a
+ * crash has logged is kept, and renamed to `.1` and `.2` when it has grown, so that all of
+ * it takes 12 MiB at most. Writing never throws, because a failure to log must not stop the
+ * group.
  */
 import { closeSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs';
 
@@ -26,7 +27,7 @@ export class RotatingLog {
       const written = writeSync(this.#open(), bytes);
       this.#bytes += written;
     } catch {
-      // No room, or no right: tried again with the next bytes.
+      // No space or no permission: the next write tries again.
     }
   }
 

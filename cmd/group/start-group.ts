@@ -1,10 +1,10 @@
 /**
- * `npm start`: one master and two replicas from `configs/`, as three processes
- * on this machine; waits until the replicas are level, shows where everything
- * is and what to try, and stops all of them on one Ctrl-C.
+ * `npm start`: runs one master and two replicas from `configs/` as three processes on this
+ * machine. It waits until the replicas have caught up, shows the addresses and what to try,
+ * and stops all three on Ctrl-C.
  *
- * Exit codes: 0 stopped as asked; 2 flags, environment or configuration; 1
- * anything else.
+ * Exit codes: 0 stopped as requested; 2 flags, environment or configuration; 1 anything
+ * else.
  */
 import { ConfigError } from '#config/config-error.ts';
 import { readConfigFile } from '#config/load-config.ts';
@@ -22,14 +22,14 @@ import { findLocked } from './locked-directory.ts';
 import { findFreePort, findTaken } from './ports.ts';
 import { startCommand } from './start-command.ts';
 
-// A terminal that is gone, or a reader that is, must not take three nodes with it.
+// A terminal or reader that is gone must not stop the three nodes.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 const terminal: Terminal = {
   say: (text) => void process.stdout.write(text),
   complain: (text) => void process.stderr.write(text),
 };
 
-/** Runs the group until it is told to stop; sets the process's exit code. */
+/** Runs the group until it is stopped, and sets the exit code of the process. */
 export async function startGroup(argv: readonly string[], signals: EarlySignals): Promise<void> {
   const flags = parseGroupFlags(argv, process.env);
   if (flags.kind === 'help') terminal.say(USAGE);
@@ -52,7 +52,7 @@ async function run(firstPort: number | undefined, signals: EarlySignals): Promis
   );
   signals.handTo({
     onFirst: () => void group.stop(0),
-    // The nodes see that this process is gone, and stop by themselves.
+    // The nodes notice that this process has ended, and stop by themselves.
     onAgain: () => process.exit(1),
   });
   await group.start();

@@ -1,7 +1,7 @@
 /**
- * When to say what a node waits for: after five seconds, and then at intervals that
- * double up to ten minutes. Where only an operator can help, it is said as soon as the
- * state of every node is known, because the advice depends on all of them. Pure.
+ * Decides when to say what a node waits for: after five seconds, and then at intervals that
+ * double up to ten minutes. If only an operator can help, it is said as soon as the state
+ * of every node is known, because the advice depends on all of them. Pure.
  */
 import type { MemberState } from './group-member.ts';
 
@@ -18,7 +18,7 @@ interface Note {
 export class WaitingNotes {
   readonly #notes = new Map<string, Note>();
 
-  /** Those of `states` that something is to be said of now. To be asked every second or more often. */
+  /** Returns the states to report now. Call it at least once a second. */
   due(states: readonly MemberState[], nowMs: number): MemberState[] {
     const areKnown = states.every(({ isReady, state }) => isReady || needsOperator(state));
     return states.filter((member) => this.#isDue(member, areKnown, nowMs));
@@ -50,7 +50,7 @@ export class WaitingNotes {
   }
 }
 
-/** Waiting will not make it ready. */
+/** True if waiting will not make the node ready. */
 export function needsOperator(state: string): boolean {
   return state === 'quarantined' || state === 'fenced';
 }

@@ -1,13 +1,12 @@
 /**
- * What other nodes are told to reach this one by. Pure.
+ * Returns the address that this node tells other nodes. Pure.
  *
- * `server.advertise` where it is set; else the address or name that the server
- * was bound to on purpose, as it is configured, so that a name stays one. Only
- * a server that listens on all addresses leaves the host to whoever is told:
- * the address that the connection came from.
+ * That is `server.advertise` if it is set, else `server.address` as it is configured, so
+ * that a name stays a name. A server that listens on all addresses states only its port,
+ * and each receiver adds the address that the connection came from.
  */
 
-/** What all addresses of a machine look like once they are bound. */
+/** The bound address of a server that listens on all addresses. */
 const EVERYWHERE = /^(?:0\.0\.0\.0|\[::\]):\d+$/;
 
 export interface ServerSettings {
@@ -17,14 +16,14 @@ export interface ServerSettings {
   readonly address: string;
 }
 
-/** `bound`: where the server listens, `host:port`. Returns `host:port`, or `:port`. */
+/** `bound`: the address at which the server listens, `host:port`. Returns `host:port`, or `:port`. */
 export function announcedAddress(
   settings: ServerSettings,
   bound: { readonly address: string; readonly port: number },
 ): string {
   if (settings.advertise !== undefined) return settings.advertise;
   const host = settings.address;
-  // The zone of a link-local address is this machine's own word for it.
+  // The zone of a link-local address has a meaning on this machine only.
   if (EVERYWHERE.test(bound.address) || host.includes('%')) return `:${bound.port}`;
   return host.includes(':') ? `[${host}]:${bound.port}` : `${host}:${bound.port}`;
 }

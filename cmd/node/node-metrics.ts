@@ -1,4 +1,4 @@
-/** The metrics of a node's process and disk; those of its requests and replicas come with the server. */
+/** The metrics of a node's process and disk. The server registers those of requests and replicas. */
 import type { AsideState } from '#engine/aside-pruner.ts';
 import type { CloserStack } from '#platform/closer-stack.ts';
 import type { LevelLogger } from '#platform/create-logger.ts';
@@ -37,7 +37,7 @@ export function openNodeMetrics(logger: LevelLogger, closers: CloserStack): Node
   };
 }
 
-/** Returns what takes the newest state. */
+/** Returns the function that takes the newest state. */
 function registerAside(metrics: Metrics): (state: AsideState) => void {
   let aside: AsideState = { bytes: 0, protectedBytes: 0, unseenTails: 0 };
   metrics.gaugeFrom('walnut_aside_bytes', 'Bytes of files in aside/.', () => aside.bytes);

@@ -1,9 +1,9 @@
 /**
- * What both node binaries run: configuration → node → port. The composition
- * root: everything is built here; `cmd/run` parses flags, handles signals and exits.
+ * Runs a node, for both node binaries: configuration → node → port. Every part of a node is
+ * built here; `cmd/run` parses flags, handles signals and exits.
  *
- * Exit codes: 0 clean; 2 configuration or flags; 3 the data directory cannot
- * be used; 4 storage failure while running; 1 anything else.
+ * Exit codes: 0 clean; 2 configuration or flags; 3 the data directory cannot be used; 4
+ * storage failure while running; 1 anything else.
  */
 import { hostname } from 'node:os';
 import type { BinaryKind, NodeConfig } from '#config/binaries.ts';
@@ -32,10 +32,10 @@ import { announcedAddress } from './announced-address.ts';
 import { openNodeMetrics } from './node-metrics.ts';
 import { toNodeOptions } from './to-node-options.ts';
 
-/** How long calls under way may take at the end; the log's sync comes after. */
+/** How long calls in progress may take during a stop. The log is synced after them. */
 const DRAIN_MS = 3_000;
 
-/** Runs a node until it is told to stop; sets the process's exit code. */
+/** Runs a node until it is stopped, and sets the exit code of the process. */
 export function runNode(kind: BinaryKind, argv: readonly string[], signals: EarlySignals): Promise<void> {
   const binary = {
     kind,
@@ -54,7 +54,10 @@ function explain(error: unknown): StartFailure | undefined {
   return undefined;
 }
 
-/** Says what memory is for, and warns where it does not suffice: at the start rather than when the process is killed. */
+/**
+ * Logs how memory is planned and warns if it does not suffice, at the start rather than
+ * when the process is killed.
+ */
 function tellMemory(plan: MemoryPlan, maxMemory: number, logger: LevelLogger): void {
   const { storeBytes: roomBytes, ...others } = plan;
   logger.info({ ...others, roomBytes, maxMemory, heapLimitBytes: heapLimitBytes() }, 'memory');
@@ -86,7 +89,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     onFsync,
     onAside,
     onFatal: (error) => {
-      // Nothing more may be acknowledged: out at once, without closing anything.
+      // Nothing more may be acknowledged, so the process ends at once and closes nothing.
       const what = error instanceof MemoryFailure ? 'this machine’s memory' : 'the disk under wal.directory';
       logger.fatal({ err: error }, `${what} failed: stopping; see docs/operations.md`);
       parts.leave(EXIT_CODES.storage);
@@ -125,7 +128,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   logger.info({ state, position, entries: store.entries, records, elapsedMs }, 'recovered');
 }
 
-/** The machine's own name, and those that the configuration gives. */
+/** The machine's own name and the names that the configuration gives. */
 function hostNamesOf({ advertise, allowedHosts }: NodeConfig['server']): string[] {
   const advertised = advertise === undefined ? undefined : hostOf(advertise);
   return [hostname(), ...(advertised === undefined ? [] : [advertised]), ...allowedHosts];

@@ -1,4 +1,4 @@
-/** Configuration as the node room wants it. Pure. */
+/** Converts a configuration to the options of a node. Pure. */
 import type { NodeConfig } from '#config/binaries.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 
@@ -29,7 +29,10 @@ export type ConfiguredOptions = Pick<
   | 'applyDelayMs'
 >;
 
-/** Used where a master's data directory turns out to be a replica's: it has no `master.sync_interval`. */
+/**
+ * Used if the data directory of a master's configuration belongs to a replica: that
+ * configuration has no `master.sync_interval`.
+ */
 const PULL_INTERVAL_MS_DEFAULT = 1_000;
 
 export function toNodeOptions(config: NodeConfig): ConfiguredOptions {

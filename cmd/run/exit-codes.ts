@@ -1,4 +1,7 @@
-/** Exit codes of all binaries that run until they are stopped. The tool has its own: `cmd/walnut/cli-error.ts`. */
+/**
+ * Exit codes of all binaries that run until they are stopped. The command line tool has its
+ * own in `cmd/walnut/cli-error.ts`.
+ */
 export const EXIT_CODES = {
   clean: 0,
   /** Anything that has no code of its own. */

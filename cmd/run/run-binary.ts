@@ -1,8 +1,8 @@
 /**
- * What every binary does that runs until it is stopped: flags → configuration →
- * start → signals → exit code. A binary brings its flags, the sections of its
- * configuration (`#config/binaries.ts`) and `start`, which builds the rest and
- * leaves in `closers` how each part is closed, in reverse order.
+ * Runs a binary until it is stopped: flags → configuration → start → signals → exit code.
+ * Each binary supplies its flags, the sections of its configuration (`#config/binaries.ts`)
+ * and `start`, which builds the rest and registers in `closers` how each part is closed.
+ * Parts are closed in reverse order.
  */
 import { type BinaryKind, type ConfigOf, commandOf } from '#config/binaries.ts';
 import type { CommonFlags, ParsedFlags } from '#config/common-flags.ts';
@@ -26,13 +26,13 @@ export interface Binary<Kind extends BinaryKind, Flags extends CommonFlags> {
   parseFlags(argv: readonly string[]): ParsedFlags<Flags>;
   /** The text of `--help`. */
   usage(command: string): string;
-  /** Resolves when the binary does its work. */
+  /** Resolves when the binary is in service. */
   start(config: ConfigOf<Kind>, flags: Flags, parts: ProcessParts): Promise<void>;
-  /** What to exit with when `start` failed; undefined: unexpected, so the error is logged whole. */
+  /** The exit code and message for an error of `start`; undefined if the error is unexpected, and so logged whole. */
   explain(error: unknown): StartFailure | undefined;
 }
 
-/** Runs until it is told to stop; sets the process's exit code. */
+/** Runs until it is stopped, and sets the exit code of the process. */
 export async function runBinary<Kind extends BinaryKind, Flags extends CommonFlags>(
   binary: Binary<Kind, Flags>,
   argv: readonly string[],
@@ -71,7 +71,7 @@ export async function runBinary<Kind extends BinaryKind, Flags extends CommonFla
   }
 }
 
-/** What was asked to be shown: where that fails, so does the command. */
+/** Writes output that a flag requested. If that fails, the process ends with an error. */
 async function print(text: string): Promise<void> {
   try {
     await createWriteOut()(text);

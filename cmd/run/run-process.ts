@@ -1,6 +1,6 @@
 /**
- * The life of a process after its configuration: logger and clock, start, the
- * first signal (close everything in reverse order), and how it exits.
+ * Runs a process from its configuration to its exit: logger and clock, start, and a stop at
+ * the first signal that closes all parts in reverse order.
  */
 import type { LogConfig } from '#config/sections/log.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -11,21 +11,21 @@ import { keepHeapSmall } from '#platform/heap.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
 
-/** A stop that takes longer than this is a stuck one. */
+/** A stop that takes longer than this is considered stuck. */
 const STOP_MS_MAX = 9_500;
 
-/** What a binary builds its parts with. */
+/** What a binary needs to build its parts. */
 export interface ProcessParts {
   readonly logger: LevelLogger;
   readonly clock: Clock;
   readonly closers: CloserStack;
-  /** From now on the first signal stops the process, which begins with `beginDrain`. */
+  /** From now on the first signal stops the process. The stop begins with `beginDrain`. */
   stopOnSignals(beginDrain: () => void): void;
   /** Ends the process at once, without closing anything. */
   leave(code: ExitCode): never;
 }
 
-/** A failure to start whose message says all there is to say. */
+/** A failure to start. The message needs no stack trace. */
 export interface StartFailure {
   readonly exitCode: ExitCode;
   readonly message: string;
@@ -93,7 +93,7 @@ function handOver({ logger, clock, closers, signals, beginDrain }: Stopping): vo
   });
 }
 
-/** The last log lines are written by now; `flush` gives a slow reader a moment for the rest. */
+/** The last log lines are written already; `flush` gives a slow reader time for the rest. */
 function exit(logger: LevelLogger, code: ExitCode): never {
   logger.flush();
   process.exit(code);

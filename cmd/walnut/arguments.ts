@@ -1,7 +1,7 @@
 /**
- * Reads what people type: durations, numbers, positions, addresses, times.
- * Everything is strict: `12xyz` is an error naming what was expected
- * (commander's InvalidArgumentError, which ends in exit code 2).
+ * Parses arguments: durations, numbers, positions, addresses, times. Parsing is strict:
+ * `12xyz` is an error that names what was expected (commander's InvalidArgumentError, which
+ * ends in exit code 2).
  */
 import { InvalidArgumentError } from 'commander';
 import type { Endpoint } from '#dial/endpoint.ts';
@@ -11,7 +11,7 @@ import { DURATION_FORM, parseDuration } from '#platform/duration.ts';
 
 const PORT_DEFAULT = 8080;
 
-/** A position as the wire has it. */
+/** Parses a position into its wire form. */
 export interface WirePosition {
   readonly epoch: bigint;
   readonly lsn: bigint;
@@ -23,7 +23,7 @@ export function parseDurationMs(text: string): number {
   return ms;
 }
 
-/** Like `parseDurationMs`, and a plain number is milliseconds. At most `maxMs`. */
+/** Like `parseDurationMs`, but also takes a plain number as milliseconds. At most `maxMs`. */
 export function parseWaitMs(maxMs: number): (text: string) => number {
   return (text) => {
     const ms = /^\d{1,15}$/.test(text) ? Number(text) : parseDurationMs(text);
@@ -32,7 +32,7 @@ export function parseWaitMs(maxMs: number): (text: string) => number {
   };
 }
 
-/** As nodes take keys: 1 to 1,024 bytes. */
+/** Checks a key as nodes do: 1 to 1,024 bytes. */
 export function parseKey(text: string): string {
   const bytes = utf8Length(text);
   if (bytes >= 1 && bytes <= KEY_BYTES_MAX && text.isWellFormed()) return text;

@@ -1,8 +1,9 @@
 /**
- * Failures of the command line tool, and what an operator can do about each.
- * Exit codes: 0 done; 1 key not found or check failed; 2 usage; 5 unreachable
- * or server error; 6 a file or a stream could not be read or written; 70 a bug;
- * 130 interrupted. Answers (0, 1) are never given by a failure of the tool.
+ * Failures of the command line tool, with advice for the operator.
+ *
+ * Exit codes: 0 done; 1 key not found or check failed; 2 usage; 5 unreachable or server
+ * error; 6 a file or a stream could not be read or written; 70 a bug; 130 interrupted. The
+ * codes of answers (0, 1) never mean that the tool failed.
  */
 import { CallError } from './call/call-error.ts';
 import { escapeLine } from './output/terminal.ts';
@@ -31,12 +32,12 @@ export class CliError extends Error {
   }
 }
 
-/** `host:port` of the master, where the answering node refused a write and knows it. */
+/** `host:port` of the master, if the answering node refused a write and knows the master. */
 export function leaderHintOf(error: unknown): string | undefined {
   return error instanceof CallError ? error.leaderHint : undefined;
 }
 
-/** Words a failure of a command that talks to `address`. Throws what is a bug. */
+/** Describes the failure of a command that called `address`. Rethrows a bug. */
 export function describeFailure(error: unknown, address: string): CliError {
   if (error instanceof CliError) return error;
   if (error instanceof CallError) return describeCallFailure(error, address);
@@ -54,19 +55,19 @@ function describeCallFailure(error: CallError, address: string): CliError {
       error,
     );
   }
-  // What a node finds wrong with an argument is wrong usage like what the tool finds.
+  // An argument that a node rejects is wrong usage, like one that the tool rejects.
   const exitCode = error.code === 'invalid_argument' ? EXIT.usage : EXIT.server;
   const message = `${address} answered ${error.code.toUpperCase()}: ${escapeLine(error.message)}`;
   return new CliError(exitCode, message, adviceFor(error), error);
 }
 
-/** Whether the operating system refused: a file, a directory, a stream. */
+/** True for an error of the operating system: a file, a directory or a stream. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   const { code, syscall } = error as NodeJS.ErrnoException;
   return error instanceof Error && typeof code === 'string' && typeof syscall === 'string';
 }
 
-/** The output did not all arrive: an exit code that says so, whatever the command found. */
+/** The failure to write the whole output. Its exit code says so, whatever the command found. */
 export function outputFailure(error: Error): CliError {
   return new CliError(
     EXIT.inputOutput,

@@ -1,21 +1,20 @@
 /**
- * What the command line tool sees of its process: streams, terminal or not,
- * environment, Ctrl-C. The tests bring their own; nothing else in `cmd/walnut`
- * touches `process`.
+ * The part of its process that the command line tool uses: streams, terminal, environment,
+ * Ctrl-C. Tests supply their own; nothing else in `cmd/walnut` uses `process`.
  */
 import { fstatSync } from 'node:fs';
 import { isOnATerminal } from '#platform/shutdown-signals.ts';
 import { createWriteOut } from '#platform/standard-output.ts';
 
 export interface CliIo {
-  /** Writes all of it to stdout; rejects with the system's error where that fails. */
+  /** Writes the whole text to stdout. Rejects with the system's error if that fails. */
   write(chunk: string | Uint8Array): Promise<void>;
-  /** Writes to stderr. Never fails: the exit code has to do where nobody can read it. */
+  /** Writes to stderr. Never fails: if nobody can read stderr, the exit code must suffice. */
   note(text: string): void;
   readonly stdin: AsyncIterable<Uint8Array>;
   readonly isOutTerminal: boolean;
   readonly isErrTerminal: boolean;
-  /** Of the terminal; undefined where it does not say, or there is none. */
+  /** The width of the terminal; undefined if it is unknown or there is no terminal. */
   readonly columns: number | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts at the first Ctrl-C or SIGTERM. */
@@ -26,9 +25,9 @@ const STDIN = 0;
 /** Ctrl-C reaches a child twice (terminal and launcher), so repeats within this time are one. */
 const REPEAT_MS = 2_000;
 
-/** The process itself. A second Ctrl-C after two seconds ends it at once. */
+/** The `CliIo` of this process. A second Ctrl-C after two seconds ends the process at once. */
 export function createProcessIo(): CliIo {
-  // What is said beside the answer (progress, advice) must not end the command where it cannot be written.
+  // A failure to write progress or advice must not end the command.
   process.stderr.on('error', () => undefined);
   return {
     write: createWriteOut(),
@@ -42,7 +41,7 @@ export function createProcessIo(): CliIo {
   };
 }
 
-/** Node's own stream takes a directory for an empty file. */
+/** Node's own stream treats a directory as an empty file. */
 async function* readStdin(): AsyncGenerator<Uint8Array> {
   if (fstatSync(STDIN).isDirectory()) {
     const error = new Error('EISDIR: cannot read standard input, which is a directory');
@@ -64,7 +63,8 @@ function listenForInterruption(): AbortSignal {
   };
   process.on('SIGINT', onSignal(130));
   process.on('SIGTERM', onSignal(143));
-  // Without a terminal to lose, as under nohup, a hang-up changes nothing. SIGUSR1 would open Node's debugger.
+  // A process without a terminal, as under nohup, ignores SIGHUP. SIGUSR1 would open Node's
+  // debugger.
   process.on('SIGHUP', isOnATerminal() ? onSignal(129) : () => undefined);
   if (process.platform !== 'win32') process.on('SIGUSR1', () => undefined);
   return interruption.signal;

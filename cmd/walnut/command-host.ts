@@ -1,6 +1,6 @@
 /**
- * What every command gets, and how its end becomes an exit code: the common
- * options read, errors worded with what to do next.
+ * Runs commands: parses the common options, describes errors with advice, and converts the
+ * result to an exit code.
  */
 
 import type { Command } from 'commander';
@@ -30,7 +30,7 @@ export type Handler<Options> = (invocation: Invocation, options: Options) => Pro
 export class CommandHost {
   /** Guarded: see `terminal.ts`. A failed write rejects with `CliError`. */
   readonly io: CliIo;
-  /** Whether failures are told in JSON, too. */
+  /** True if failures are also reported as JSON. */
   readonly isJson: boolean;
   exitCode: ExitCode = EXIT.ok;
 
@@ -47,7 +47,7 @@ export class CommandHost {
     this.isJson = isJson;
   }
 
-  /** Makes a commander action of a handler. */
+  /** Converts a handler to a commander action. */
   action<Options>(handler: Handler<Options>): (...args: unknown[]) => Promise<void> {
     return async (...args) => {
       const command = args.at(-1) as Command;
@@ -79,17 +79,17 @@ export class CommandHost {
   }
 }
 
-/** Prints `json` or `text`, as asked. */
+/** Prints `json` or `text`, as the options request. */
 export async function show(invocation: Invocation, json: () => unknown, text: () => string): Promise<void> {
   await invocation.io.write(invocation.isJson ? renderJson(json()) : text());
 }
 
-/** A failure of usage that commander cannot see. */
+/** A usage error that commander does not detect. */
 export function usageError(message: string, advice?: string): CliError {
   return new CliError(EXIT.usage, message, advice);
 }
 
-/** An address that a node named. Throws where it is none: an answer to be wary of. */
+/** Parses an address that a node named. Throws if it is invalid. */
 export function parseToldAddress(text: string, by: Endpoint): Endpoint {
   try {
     return parseAddress(text);

@@ -1,7 +1,6 @@
 /**
- * Which file has which commands, in the order of --help. Only the file of the
- * command that was asked for is loaded: loading all of them takes longer than
- * most commands.
+ * The files of the commands, in the order of --help. Only the file of the requested command
+ * is loaded, because loading all of them takes longer than most commands.
  */
 import type { Command } from 'commander';
 import type { CommandHost } from './command-host.ts';
@@ -10,7 +9,7 @@ import type { CommandHost } from './command-host.ts';
 export type AddCommands = (program: Command, host: CommandHost) => void;
 
 export interface CommandFile {
-  /** What it adds, in order. */
+  /** The names of the commands that the file adds, in order. */
   readonly names: readonly string[];
   load(): Promise<AddCommands>;
 }
@@ -52,14 +51,14 @@ export const COMMAND_FILES: readonly CommandFile[] = [
   { names: ['diverged'], load: async () => (await import('./log/diverged-command.ts')).addDivergedCommand },
 ];
 
-/** The command in `args`, or all of them where there is none: for help, and to suggest what was meant. */
+/** Loads the file of the command in `args`, or all files if there is none: for help, and to suggest a command. */
 export async function loadCommands(args: readonly string[]): Promise<AddCommands[]> {
   const name = commandNameOf(args);
   const file = COMMAND_FILES.find(({ names }) => name !== undefined && names.includes(name));
   return Promise.all((file === undefined ? COMMAND_FILES : [file]).map((one) => one.load()));
 }
 
-/** The first argument that is neither an option of the program nor its value. */
+/** Returns the first argument that is neither an option of the program nor the value of one. */
 export function commandNameOf(args: readonly string[]): string | undefined {
   for (let i = 0; i < args.length; i++) {
     const argument = args[i] ?? '';

@@ -1,4 +1,4 @@
-/** Puts the commands together and turns their end into an exit code. */
+/** Assembles the commands, runs one, and converts its result to an exit code. */
 import { Command, CommanderError, Option } from 'commander';
 import { findSwallowed } from '#platform/npm-options.ts';
 import { packageVersion } from '../run/package-version.ts';
@@ -29,7 +29,7 @@ export async function runWalnut(args: readonly string[], io: CliIo): Promise<num
   return host.exitCode;
 }
 
-/** The options of the commands that were loaded: those that the command asked for could have. */
+/** Checks the options of all loaded commands, because the requested command is one of them. */
 function refuseSwallowed(program: Command, { env }: CliIo): void {
   const namesOf = (command: Command): string[] => [
     ...command.options.map((option) => option.name()),
@@ -44,7 +44,7 @@ function asksForJson(args: readonly string[]): boolean {
   return args.slice(0, end < 0 ? args.length : end).includes('--json');
 }
 
-/** Commander has told what is wrong, unless that is to be JSON. */
+/** Commander has written the message already, except for JSON output. */
 function endOfParsing(error: CommanderError, host: CommandHost): ExitCode {
   if (error.exitCode === 0) return EXIT.ok;
   if (!host.isJson) return EXIT.usage;
@@ -52,7 +52,7 @@ function endOfParsing(error: CommanderError, host: CommandHost): ExitCode {
   return host.report(usageError(message.replace(/^error: /, ''), 'See --help of the command.'));
 }
 
-/** Whatever nobody foresaw: told whole, and by a code that is no answer. */
+/** Describes an unexpected error in full. Its exit code is never that of an answer. */
 export function describeBug(error: unknown): CliError {
   const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return new CliError(EXIT.bug, `this is a bug of the tool; please report it: ${what}`);

@@ -93,7 +93,7 @@ describe('delete-prefix', () => {
     child.stdout.on('data', (bytes: Buffer) => {
       out += bytes.toString();
     });
-    // Left open, as a terminal is.
+    // Stdin stays open, as a terminal does.
     child.stderr.once('data', () => child.stdin.write('yes\n'));
     const code = await new Promise((resolve) => child.once('close', resolve));
     expect({ code, out }).toEqual({ code: 0, out: 'deleted 3 entries\n' });

@@ -1,7 +1,7 @@
 /**
- * A node made of a Map with exact LRU, behind the stock Connect adapter: what
- * the command line tool is tested against. It keeps the wire contract in the
- * parts that the tool sees, and can be told to fail.
+ * A fake node for tests of the command line tool: a Map with exact LRU behind the stock
+ * Connect adapter. It follows the wire contract as far as the tool uses it, and fails on
+ * request.
  */
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -37,11 +37,11 @@ import {
 
 export interface FakeNodeOptions {
   readonly entriesMax?: number;
-  /** `host:port` of the master: makes this a replica. */
+  /** `host:port` of the master. If set, this node is a replica. */
   master?: string;
   readonly replicas?: NonNullable<MessageInitShape<typeof StatusResponseSchema>['replicas']>;
   readonly reasons?: string[];
-  /** A replica's data is its master's. */
+  /** A replica shares the data of its master. */
   readonly data?: Map<string, Entry>;
 }
 
@@ -53,23 +53,23 @@ export class FakeNode {
   readonly server: http.Server;
   /** Rpcs by method name. */
   readonly calls: Record<string, number> = {};
-  /** Every key that was asked for, set or deleted, in order of arrival. */
+  /** Every key that was read, set or deleted, in order of arrival. */
   readonly keys: string[] = [];
   readonly setRequests: SetRequest[] = [];
   readonly delayRequests: ControlDelayRequest[] = [];
-  /** The offset that each MendClock expected. */
+  /** The expected offset in each MendClock request. */
   readonly mended: (bigint | undefined)[] = [];
-  /** How far this node's wall clock is ahead of everyone's. */
+  /** How far the wall clock of this node is ahead of the test's, in milliseconds. */
   wallAheadMs = 0;
-  /** `to timeout_ms` of each failover asked for. */
+  /** `to timeout_ms` of each Failover request. */
   readonly failovers: string[] = [];
-  /** Why a tail cannot be read to its end. */
+  /** The reason why a diverged tail cannot be read to its end. */
   divergedDamage = '';
   lsn = 0n;
   digest = 'd'.repeat(32);
   digestsFromLsn = 0n;
   scrubAnswers: MessageInitShape<typeof ScrubResponseSchema>[] = [];
-  /** Asked before each rpc: answers what to do with it. */
+  /** Called before each rpc; decides how to treat it. */
   fault: (method: string, call: number) => 'serve' | 'cut' | 'cut after' | 'unavailable' = () => 'serve';
   #calls = 0;
 
@@ -86,7 +86,7 @@ export class FakeNode {
         response.writeHead(503, { 'content-type': 'application/json' });
         return response.end('{"code":"unavailable","message":"loading"}');
       }
-      // The work is done, and the answer never leaves.
+      // The request is carried out, but the answer is never sent.
       if (fault === 'cut after') response.write = response.end = () => response.destroy() as never;
       return handler(request, response);
     });
@@ -280,7 +280,7 @@ export class FakeNode {
     });
   }
 
-  /** Of a log clock that is ten hours ahead. */
+  /** The admin rpcs of a log clock that is ten hours ahead. */
   #clockHandlers(): Pick<Partial<ServiceImpl<typeof Admin>>, 'mendClock'> {
     return {
       mendClock: ({ apply, expectedAheadMs }) => {
@@ -293,7 +293,7 @@ export class FakeNode {
     };
   }
 
-  /** Of failover, promote and diverged. */
+  /** The rpcs of failover, promote and diverged. */
   #leaderHandlers(): Pick<
     Partial<ServiceImpl<typeof Admin>>,
     'promote' | 'failover' | 'divergedList' | 'divergedShow' | 'divergedSeen'

@@ -9,7 +9,7 @@ import { LeanClient } from '../../cmd/walnut/call/lean-client.ts';
 import { LeanResponseReader } from '../../cmd/walnut/call/lean-response.ts';
 import { FakeNode } from './fake-node.ts';
 
-/** The responses in `bytes`, pushed in pieces of the given lengths, over and over. */
+/** Parses the responses in `bytes`, which arrive in pieces of the given lengths, repeated. */
 function readAll(bytes: Buffer, lengths: readonly number[]): { status: number; body: string }[] {
   const reader = new LeanResponseReader();
   const responses: { status: number; body: string }[] = [];

@@ -1,4 +1,7 @@
-/** The whole page that Prometheus gets from a real process: by its rules, and as docs/operations.md lists it. */
+/**
+ * The whole /metrics page of a real process: it follows the rules of the format and is
+ * listed in docs/operations.md.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -34,7 +37,7 @@ async function listeningAddress({ stderr }: ChildProcess): Promise<string> {
   let address = '';
   for await (const line of createInterface({ input: stderr })) {
     lines.push(line);
-    // Node itself may warn there, too.
+    // Node may also write warnings to stderr.
     if (!line.startsWith('{')) continue;
     const { msg, address: at } = JSON.parse(line) as { msg: string; address?: string };
     if (msg === 'listening') address = at ?? '';

@@ -95,7 +95,7 @@ describe('digest', () => {
   it('asks every node for one position, the furthest, although they go on', async () => {
     node.lsn = 3n;
     node.fault = (method) => {
-      // Written to all the time.
+      // This node is written to continuously.
       if (method === 'Digest') node.lsn++;
       return 'serve';
     };

@@ -1,4 +1,4 @@
-/** What npm swallows of a command line of the tool, by npm itself. */
+/** Options that npm takes for itself, tested with npm. */
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { ROOT } from '#test/house/source-files.ts';

@@ -1,4 +1,4 @@
-/** A real process with few descriptors and too many idle clients: the log goes on to its next segments. */
+/** A real process with few descriptors and too many idle clients: its log still begins new segments. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -39,7 +39,7 @@ async function started(): Promise<number> {
   return port;
 }
 
-/** The codes of `count` writes over one kept connection. */
+/** The status codes of `count` writes over one kept connection. */
 async function put(port: number, agent: Agent, count: number): Promise<(number | undefined)[]> {
   const codes: (number | undefined)[] = [];
   for (let i = 0; i < count; i++) {

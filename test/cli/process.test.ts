@@ -1,4 +1,4 @@
-/** The few things that only a real process shows: exit codes, raw stdout, Ctrl-C. */
+/** Tests that need a real process: exit codes, raw stdout, Ctrl-C. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
@@ -79,7 +79,7 @@ describe('the process', () => {
   }, 30_000);
 });
 
-/** The tool under `sh`, with `"$@"` in the script for its arguments. */
+/** Runs the tool under `sh`. `"$@"` in the script stands for its arguments. */
 async function underShell(script: string, args: readonly string[]) {
   // Node warns where both are set, as by a runner of tests.
   const env = { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined, WALNUT_ADDRESS: node.address };
@@ -111,7 +111,7 @@ describe.skipIf(process.platform !== 'linux')('output that cannot be written', (
       expect(err, args.join(' ')).toContain('cannot write the output: ENOSPC');
       expect(code, args.join(' ')).toBe(6);
     }
-    // What the command did stands.
+    // The effect of the command remains.
     expect((await start(['get', 'full']).ended).out.toString()).toBe('w');
   }, 60_000);
 
@@ -119,7 +119,7 @@ describe.skipIf(process.platform !== 'linux')('output that cannot be written', (
     const set = start(['set', 'large', '-']);
     set.child.stdin.end(Buffer.alloc(5_000, 'x'));
     expect((await set.ended).code).toBe(0);
-    // 2 blocks of 512 bytes: the system takes so many of the bytes, and says nothing.
+    // 2 blocks of 512 bytes: the system writes only so many bytes and reports no error.
     const { code, err } = await underShell('ulimit -f 2; exec "$@" >cut', ['get', 'large']);
     expect(err).toContain('cannot write the output: EFBIG');
     expect(code).toBe(6);

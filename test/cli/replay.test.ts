@@ -28,7 +28,7 @@ async function write(name: string, content: string | Uint8Array): Promise<string
   return path;
 }
 
-/** Skewed keys from a fixed sequence: small ones come often. */
+/** Skewed keys from a fixed sequence: small numbers are frequent. */
 function makeKeys(count: number): number[] {
   let state = 12_345;
   return Array.from({ length: count }, () => {
@@ -43,7 +43,7 @@ function writeInt32(name: string, keys: readonly number[]): Promise<string> {
   return write(name, bytes);
 }
 
-/** The oracle: hits of a read-through cache with an exact LRU. */
+/** The expected hits: those of a read-through cache with an exact LRU. */
 function lruHits(keys: readonly number[], entriesMax: number): number {
   const order: number[] = [];
   let hits = 0;
@@ -97,7 +97,7 @@ describe('replay', () => {
     } as const;
     node.fault = (_method, call) => faults[call as keyof typeof faults] ?? 'serve';
     const { code, report } = await replay(await writeInt32('faults', keys), STRICT);
-    // One of the faults may meet the poll of Status, which is no operation.
+    // One of the faults may affect the poll of Status, which is not an operation.
     expect(report.retries).toBeGreaterThanOrEqual(3);
     expect(report).toMatchObject({ hits: lruHits(keys, ENTRIES_MAX), operations: 500, errors: 0 });
     expect(code).toBe(0);
@@ -271,7 +271,7 @@ describe('replay with replicas', () => {
     expect(await replay(join(directory, 'none'))).toMatchObject({ code: 2 });
   });
 
-  /** Replicas that share the master's data; the master is started anew, knowing them. */
+  /** Starts replicas that share the master's data, and restarts the master, which then knows them. */
   async function startGroup(count: number): Promise<FakeNode[]> {
     const data: FakeNode['data'] = new Map();
     const group = await Promise.all(

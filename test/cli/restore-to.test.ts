@@ -119,7 +119,7 @@ describe('walnut restore-to', () => {
   it('leaves alone what was written after it was compared, lists it, and exits 1', async () => {
     const lsn = await writeSome();
     const scan = master.node.scan.bind(master.node);
-    // A writer comes between the comparison and the change.
+    // A write happens between the comparison and the change.
     let isFirst = true;
     master.node.scan = (command) => {
       const answer = scan(command);

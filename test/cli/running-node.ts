@@ -1,4 +1,4 @@
-/** A real master on a real disk behind a real port of the loopback interface, in this process. */
+/** A real master in this process, on a real disk and a port of the loopback interface. */
 
 import type { NodeOptions } from '#node/node-options.ts';
 import { silentLogger } from '#platform/logger.ts';
@@ -87,7 +87,7 @@ export class RunningMaster {
     await this.node.delete({ key, ...OPTIONS });
   }
 
-  /** Everything under `prefix`, as text, in the order of keys. */
+  /** All entries under `prefix`, as text, in the order of keys. */
   contents(prefix = ''): Record<string, string> {
     const { entries } = this.node.scan({ prefix, cursor: '', limit: 10_000, keysOnly: false });
     const pairs = entries.map(({ key, value }): [string, string] => [key, Buffer.from(value).toString()]);

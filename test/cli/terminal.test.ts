@@ -1,4 +1,4 @@
-/** What a hostile node, key or value can make a terminal do: nothing. */
+/** A hostile node, key or value must not control the terminal. */
 import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -14,7 +14,7 @@ import {
 import { FakeNode } from './fake-node.ts';
 import { memoryIo, type RunOptions, runCli } from './memory-io.ts';
 
-/** Sets the title, turns red, moves up, by C1 too, turns the direction, and begins a line of its own. */
+/** Sets the title, turns red, moves up (also by C1), changes the direction, and begins a new line. */
 const HOSTILE = 'a\u001b]0;x\u0007\u001b[31m\u001b[1A\u009b2J\u202eb\r\nwalnut: OK';
 const OBEYED = /(?![\n\t])[\p{Cc}\u202e]/u;
 const TERMINAL: RunOptions = { isTerminal: true, env: { NO_COLOR: '1' } };
@@ -50,7 +50,7 @@ describe('a terminal', () => {
     ]) {
       const { out, err } = await run(args);
       expect(out + err, args.join(' ')).not.toMatch(OBEYED);
-      // A value of its own may have lines; what is told about things may not.
+      // A value may contain line breaks; messages about other things may not.
       if (args[0] !== 'get') expect(`${out}${err}`.split('\n'), args.join(' ')).not.toContain('walnut: OK');
     }
   });

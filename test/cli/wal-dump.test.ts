@@ -160,7 +160,7 @@ describe('wal dump', () => {
     await rig.close();
     const lsns = lsnsOf(out);
     expect(lsns.at(-1)).toBe(300);
-    // What a checkpoint deleted before it was looked at is told, never left out in silence.
+    // Records that a checkpoint deleted before they were read are reported as a gap.
     const missing = 300 - lsns.length;
     const told = [...err.matchAll(/LSN (\d+) to (\d+) are not there/g)].reduce(
       (sum, [, from, to]) => sum + Number(to) - Number(from) + 1,

@@ -49,7 +49,10 @@ afterEach(() => rm(directory, { recursive: true }));
 
 type End = 'seal' | 'stop' | 'none';
 
-/** Writes a segment of `records` records that goes on from the one written before. `durLag` counts back from each. */
+/**
+ * Writes a segment of `records` records that continues the segment written before. `durLag`
+ * is stated in each record.
+ */
 async function writeSegment(
   seq: number,
   firstLsn: number,

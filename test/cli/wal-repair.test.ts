@@ -47,7 +47,7 @@ interface VerifyJson {
 const parse = (out: string) => JSON.parse(out) as RepairJson;
 const keptLsn = ({ keep }: RepairJson): number => Number(keep.position.split('-')[1]);
 
-/** What the loss must be, from what was written: everything beyond `kept` but what cannot be read. */
+/** Computes the expected loss from the writes: everything beyond `kept` except what cannot be read. */
 function modelLoss(written: readonly Written[], kept: number, unreadable: ReadonlySet<number>) {
   const lost = written.filter(({ lsn }) => lsn > kept && !unreadable.has(lsn));
   const keys = new Map<string, { key: string; writes: number; lost: string; op: string }>();
@@ -85,8 +85,8 @@ async function expectRefused(): Promise<void> {
 }
 
 /**
- * Repairs for good, opens with the node's own recovery, and compares with the
- * model. `isEndGone`: records were cut off the end, of which nothing tells.
+ * Repairs with --apply, opens with the node's own recovery, and compares with the model.
+ * `isEndGone`: records were cut off the end without a trace.
  */
 async function repairAndCompare(
   written: readonly Written[],
@@ -105,7 +105,7 @@ async function repairAndCompare(
   const kept = keptLsn(done);
   const lastLsn = isEndGone ? done.loss.lastLsn : written.length;
   expect(lossOf(done)).toEqual(modelLoss(written.slice(0, lastLsn), kept, lsnsOf(done)));
-  // What decayed below the snapshot stays as it is: a start does not need it.
+  // Damage below the snapshot remains, because a start does not need those records.
   const verified = JSON.parse((await runCli(['wal', 'verify', directory, '--json'])).out) as VerifyJson;
   expect(verified).toMatchObject({ starts: true, position: done.keep.position });
   expect(verified.verdict).not.toBe('damaged');
@@ -129,7 +129,7 @@ async function writtenLog(records: number, options: { checkpointAt?: number; ret
   return rig;
 }
 
-/** Where record `lsn` begins, by the dump. */
+/** The offset of record `lsn`, by `wal dump`. */
 async function placeOf(lsn: number): Promise<{ file: string; byte: number }> {
   const { out } = await runCli(['wal', 'dump', directory, '--from', String(lsn), '--to', String(lsn)]);
   return JSON.parse(out) as { file: string; byte: number };

@@ -1,4 +1,4 @@
-/** `walnut wal reset-term`: what it says, what it changes, and that a node leads again after it. */
+/** `walnut wal reset-term`: its output, its change, and that a node leads again after it. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

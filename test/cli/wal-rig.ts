@@ -1,7 +1,6 @@
 /**
- * A node's data directory for the tests of `walnut wal`: written by the real
- * engine and log, with what every record holds kept in plain values outside of
- * everything under test.
+ * A data directory for the tests of `walnut wal`, written by the real engine and log. What
+ * every record contains is also kept as plain values, independent of the code under test.
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
@@ -43,7 +42,7 @@ export interface RigOptions {
   readonly retentionBytes?: number;
 }
 
-/** What a record did, by key. */
+/** The changes of a record, by key. */
 export interface Written {
   readonly lsn: number;
   readonly mutations: readonly Mutation[];
@@ -60,7 +59,10 @@ export class WalRig {
     this.random = new SeededRandom(seed);
   }
 
-  /** Initialises the directory where it is fresh. A directory that was written before begins another epoch unless it was closed. */
+  /**
+   * Initialises a fresh directory. A directory that was written before begins another
+   * epoch, unless it was closed.
+   */
   static async open(path: string, options: RigOptions = {}): Promise<WalRig> {
     const parts = {
       fileSystem: createNodeFileSystem(),
@@ -114,7 +116,7 @@ export class WalRig {
     }
   }
 
-  /** Cuts the log back to `lsn`, and begins another history from there. */
+  /** Cuts the log back to `lsn` and begins another history there. */
   async cutTo(lsn: number, epoch: number): Promise<void> {
     await this.host.cutTo({ epoch: EPOCH, lsn: toLsn(lsn) }, WHY);
     await this.#logged((done) => this.engine.submitEpoch(epoch, done));
@@ -139,7 +141,7 @@ export class WalRig {
   }
 }
 
-/** The state after the records up to `lsn`: key to `value@version`. */
+/** The expected state after the records up to `lsn`: key to `value@version`. */
 export function stateAt(written: readonly Written[], lsn: number): Map<string, string> {
   const state = new Map<string, string>();
   for (const record of written) {
@@ -152,7 +154,7 @@ export function stateAt(written: readonly Written[], lsn: number): Map<string, s
   return new Map([...state].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** What an engine holds, in the same form. */
+/** The state of an engine in the same form. */
 export function stateOf(engine: Engine): Map<string, string> {
   const { entries } = engine.store.scan({ prefix: '', cursor: '', limit: 10_000, keysOnly: false }, 0);
   const pairs = entries.map(({ key, value, version }): [string, string] => [
@@ -162,12 +164,12 @@ export function stateOf(engine: Engine): Map<string, string> {
   return new Map(pairs.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The directory's segments, oldest first. */
+/** The segments of the directory, oldest first. */
 export async function segmentsIn(directory: string): Promise<string[]> {
   return (await readdir(directory)).filter((name) => name.endsWith('.wal')).sort();
 }
 
-/** Names, contents and times of everything in the directory, as one text. */
+/** Names, contents and times of all files in the directory, as one text. */
 export async function fingerprint(directory: string): Promise<string> {
   const names = (await readdir(directory, { recursive: true })).sort();
   const files = await Promise.all(

@@ -26,7 +26,7 @@ async function verdict() {
   return { code, verdict: said, kinds: findings.map(({ kind }) => kind) };
 }
 
-/** A snapshot, segments below it that are kept for replicas, and segments behind it. */
+/** Writes a snapshot, segments below it that are kept for replicas, and segments after it. */
 async function logWithSnapshot(): Promise<{ rig: WalRig; snapshotLsn: number; digest: string }> {
   const rig = await WalRig.open(directory, { retentionBytes: 1_000_000 });
   await rig.write(80);
@@ -132,7 +132,7 @@ describe('wal verify', () => {
   });
 
   describe('of a log that was killed', () => {
-    /** Ten records behind the last change of MANIFEST. */
+    /** Writes ten records after the last change of MANIFEST. Returns the newest segment. */
     async function killed(): Promise<string> {
       const live = await mkdtemp(join(tmpdir(), 'walnut-verify-live-'));
       const rig = await WalRig.open(live);
@@ -214,7 +214,7 @@ describe('wal verify', () => {
   });
 
   it('takes a replica’s directory without a log yet, and refuses what is no data directory as usage', async () => {
-    // Whoever checks a directory that was lost, or another one, must not be told that all is well.
+    // A check of a lost or wrong directory must not succeed.
     expect(await verify()).toMatchObject({ code: 2, out: '' });
     await (await WalRig.open(directory)).close();
     const text = await readFile(join(directory, 'MANIFEST'), 'utf8');
@@ -229,7 +229,7 @@ describe('wal verify', () => {
     await logWithSnapshot();
     const real = createNodeClock();
     let readings = 0;
-    // Every look at the clock is a second later.
+    // Each reading of the clock is a second later.
     const clock = { ...real, monotonicMs: () => 1_000 * readings++ };
     const notes: string[] = [];
     const parts = { fileSystem: createNodeFileSystem(), clock, random: createNodeRandom() };

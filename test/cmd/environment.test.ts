@@ -1,4 +1,4 @@
-/** Variables of the environment as a node’s process gets them. */
+/** Variables of the environment of a node’s process. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';

@@ -11,7 +11,7 @@ const SHIPPED = GROUP_FILES.map(({ config }) => readFileSync(join(ROOT, config),
 interface Case {
   /** Replacements in all three files. */
   readonly edits?: readonly (readonly [string | RegExp, string])[];
-  /** In one of them. */
+  /** A replacement in one file. */
   readonly edit?: readonly [number, string | RegExp, string];
   readonly env?: Environment;
   readonly firstPort?: number;

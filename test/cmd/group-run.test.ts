@@ -6,7 +6,7 @@ import { GroupRun, type Member } from '../../cmd/group/group-run.ts';
 
 const CLEAN: MemberExit = { code: 0, reason: 'exit code 0' };
 
-/** A node that is as it is told to be. */
+/** A node whose state the test sets. */
 class FakeMember implements Member {
   readonly spec: Member['spec'];
   readonly logFile: string;
@@ -77,7 +77,7 @@ describe('GroupRun', () => {
     const { clock, master, one, two, said, started } = rig();
     await clock.advance(1_000);
     expect([master.isStarted, one.isStarted]).toEqual([true, false]);
-    // As after a failover: it follows a replica that is not there yet.
+    // As after a failover: the node follows a replica that has not started yet.
     master.state = 'catching_up';
     await clock.advance(100);
     expect([one.isStarted, two.isStarted]).toEqual([true, true]);

@@ -1,4 +1,4 @@
-/** `npm start` as it is: three real nodes, in a directory with copies of `configs/` on free ports. */
+/** The real `npm start`: three nodes in a directory with copies of `configs/` on free ports. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -23,7 +23,7 @@ interface Place {
   readonly ports: readonly number[];
 }
 
-/** A working directory with the shipped files, moved to ports of the system. */
+/** Creates a working directory with copies of the shipped files, whose ports are replaced by free ones. */
 async function place(): Promise<Place> {
   const directory = await nodes.directory();
   await mkdir(join(directory, 'configs'));
@@ -177,7 +177,7 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
       const children = await readFile(`/proc/${launcher}/task/${launcher}/children`, 'utf8');
       process.kill(which === 'launcher' ? launcher : Number(children.trim()), 'SIGKILL');
       await areFree(there.ports);
-      // With the group ends who writes the logs.
+      // The group process writes the logs, so nothing is logged after its end.
       if (which === 'group') return;
       for (const name of ['master', 'slave-1', 'slave-2']) {
         const log = join(there.directory, 'data', `${name}.log`);
@@ -272,7 +272,8 @@ describe.skipIf(process.platform === 'win32')('npm start', () => {
       );
       expect(second.output.split('slave-1 is quarantined')).toHaveLength(2);
       expect(second.output).not.toContain('quarantined: quarantined');
-      // What it advises is typed while all three run, since none of them can be stopped alone.
+      // The advised command is run while all three nodes run, because none of them can be
+      // stopped alone.
       const [, advised = ''] = /npm run -s walnut -- (promote .*)$/m.exec(second.output) ?? [];
       await typed(there, advised.split(' '));
       await onAll(there.ports, 'a');

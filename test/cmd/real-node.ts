@@ -1,6 +1,6 @@
 /**
- * A node in a process of its own on a port chosen beforehand, so that it can be
- * asked without its log: tests of logs and signals take standard error away.
+ * A node in its own process on a port chosen in advance, so that tests that take its
+ * standard error away can still call it.
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -31,7 +31,10 @@ export interface StartOptions {
   readonly isLaunched?: boolean;
 }
 
-/** Everything a test has started, each in a process group of its own, and where; `end` kills and removes it. */
+/**
+ * All processes that a test has started, each in its own process group, and their
+ * directories. `end` kills and removes them.
+ */
 export class RealNodes {
   readonly #children: ChildProcess[] = [];
   readonly #directories: string[] = [];
@@ -124,7 +127,7 @@ export class RealNode {
   }
 }
 
-/** Waits, half a minute at most, until `check` is true; one that throws is not. */
+/** Waits at most half a minute until `check` returns true. A `check` that throws counts as false. */
 export async function eventually(check: () => boolean | Promise<boolean>, what: string): Promise<void> {
   for (const endMs = Date.now() + WAIT_MS_MAX; Date.now() < endMs; ) {
     if (
@@ -142,7 +145,7 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** One that nobody listens on now. */
+/** Returns a port that is free now. */
 export async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
@@ -151,11 +154,11 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Of a child that was started detached: it and whatever it left behind. */
+/** Kills a detached child and every process that it has started. */
 export function killGroup({ pid }: ChildProcess): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL');
   } catch {
-    // Nothing is left.
+    // The group has ended already.
   }
 }

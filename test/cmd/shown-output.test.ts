@@ -1,4 +1,4 @@
-/** What the binaries of the nodes are asked to show, and cannot. */
+/** Output that flags of the node binaries request and that cannot be written. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** What each signal does to a node as it is really started: by the launcher, with or without nohup. */
+/** The effect of each signal on a node that the launcher has started, with and without nohup. */
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ function isListening(port: number): Promise<boolean> {
   });
 }
 
-/** By Linux: whether the process catches the signal of that number. Elsewhere true. */
+/** True if the process catches the signal of that number, by /proc. On other systems always true. */
 function handles({ child }: RealNode, signal: number): boolean {
   if (process.platform !== 'linux') return true;
   const [, mask = '0'] = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8')) ?? [];
@@ -77,7 +77,7 @@ describe.skipIf(process.platform === 'win32')('a launched node', () => {
 describe.skipIf(process.platform === 'win32')('a node without the launcher', () => {
   it('ends a start with exit code 0 on SIGTERM, and is not ended by SIGHUP', async () => {
     const node = await nodes.start();
-    // Its handlers are there before its half a second of loading.
+    // Its handlers are installed before the half second of loading.
     await eventually(() => handles(node, 1), 'SIGHUP is handled');
     node.kill('SIGHUP');
     await pause(SETTLED_MS);

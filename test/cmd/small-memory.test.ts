@@ -1,7 +1,7 @@
 /**
- * A master without any configuration in a real cgroup of 192 MiB, under parallel
- * Sets of 100 kB: it is not killed, and says at the start what its memory is for.
- * Needs the right to make a cgroup (root, Linux); else it is skipped.
+ * A master without any configuration in a real cgroup of 192 MiB, under parallel Sets of
+ * 100 kB: it is not killed, and logs its memory plan at the start. It needs permission to
+ * create a cgroup (root, Linux), else it is skipped.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ afterAll(async () => {
   rmdirSync(cgroup);
 });
 
-/** Of the first or the second version; undefined where neither may be made. */
+/** A cgroup of version 1 or 2; undefined if neither can be created. */
 function makeCgroup(): string | undefined {
   const name = `walnut-test-${process.pid}`;
   for (const [root, file] of [
@@ -57,7 +57,7 @@ interface Line {
   readonly level: string;
 }
 
-/** Resolves when it serves. */
+/** Resolves when the node serves. */
 async function startMaster(directory: string, lines: Line[]): Promise<ChildProcess> {
   const set = ['server.port=0', `wal.directory=${directory}`, 'log.format=json'].flatMap((key) => [
     '--set',
@@ -71,7 +71,7 @@ async function startMaster(directory: string, lines: Line[]): Promise<ChildProce
   return new Promise((resolve, reject) => {
     child.on('exit', (code, signal) => reject(new Error(`it ended: ${code ?? signal}`)));
     output.on('line', (line) => {
-      // Node itself may warn there, too.
+      // Node may also write warnings to stderr.
       if (!line.startsWith('{')) return;
       lines.push(JSON.parse(line) as Line);
       if (lines.at(-1)?.msg === 'recovered') resolve(child);

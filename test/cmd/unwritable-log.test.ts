@@ -1,4 +1,4 @@
-/** Nodes whose standard error is full, stands still, or has lost its reader serve as any other. */
+/** Nodes whose standard error is full, blocks, or has lost its reader serve like any other. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ function open(path: string, flags: number): number {
   return file;
 }
 
-/** A named pipe that is open at both ends, full, and read by nobody until `drain`. */
+/** A full named pipe that is open at both ends and that nobody reads until `drain`. */
 class FullPipe {
   readonly file: number;
 

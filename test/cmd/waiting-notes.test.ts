@@ -15,7 +15,7 @@ const waiting = (state: string): MemberState => ({
   reasons: [],
 });
 
-/** The seconds at which something is said, where the node is asked every second. */
+/** The seconds at which a note is due, if the node is polled every second. */
 function saidAt(notes: WaitingNotes, fromS: number, toS: number, state: string): number[] {
   const said: number[] = [];
   for (let s = fromS; s <= toS; s++) if (notes.due([waiting(state)], s * 1_000).length > 0) said.push(s);

@@ -8,6 +8,7 @@ import { commentsIn, listFiles, readText } from '#test/house/source-files.ts';
 
 const REVISED_ROOMS = [
   'client/',
+  'cmd/',
   'internal/master/',
   'internal/model/',
   'internal/node/',
@@ -16,6 +17,9 @@ const REVISED_ROOMS = [
   'internal/slave/',
   'internal/storage/',
   'internal/wire/',
+  'test/cli/',
+  'test/cmd/',
+  'test/runbooks/',
 ];
 
 const REFUSED: readonly (readonly [RegExp, string])[] = [

@@ -1,4 +1,4 @@
-/** Runbooks of disks, states and clocks of single nodes, and of backups. */
+/** Runbooks about disks, states and clocks of single nodes, and about backups. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -28,7 +28,7 @@ describe('The disk is full', () => {
   });
 });
 
-/** A master whose log has a damaged record in the middle. */
+/** Starts a master whose log has a damaged record in the middle. */
 async function damagedMaster(): Promise<LiveNode> {
   const master = await rig.group.add('master', 'master').start();
   for (let i = 0; i < 40; i++) await master.set(`k${i}`, 'v'.repeat(500));

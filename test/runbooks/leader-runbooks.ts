@@ -1,4 +1,4 @@
-/** Runbooks of who leads: quarantine, fences, failover, a dead master. */
+/** Runbooks about the master's role: quarantine, fencing, failover, a dead master. */
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ import { advised, at, rig, says } from './rig.ts';
 import { Runbook } from './runbook.ts';
 
 describe('Quarantine', () => {
-  /** The master's directory was emptied, and it has taken a write. */
+  /** Empties the directory of the master, which then takes a write. */
   async function quarantined(): Promise<{ master: LiveNode; one: LiveNode; two: LiveNode }> {
     const { master, one, two } = await rig.group.trio();
     await master.stop();
@@ -29,7 +29,7 @@ describe('Quarantine', () => {
     await says(one, /stop the master at/);
     const places = { REPLICA: one.address };
     const listed = await book.type('quarantine list', places);
-    // What gives nothing up comes first.
+    // The way that gives nothing up comes first.
     expect(listed.out.indexOf('walnut promote')).toBeGreaterThan(0);
     expect(listed.out.indexOf('walnut promote')).toBeLessThan(listed.out.indexOf('--discard-local'));
     await master.stop();
@@ -64,7 +64,7 @@ describe('Quarantine', () => {
     const aside = new Runbook('aside/');
     expect((await aside.type('wal inspect', { DIR: one.directory })).out).toContain('kept aside');
     const here = at(one);
-    // The section states them twice: what keeps files, and what they show.
+    // The section states the files twice: what keeps them, and what shows them.
     for (let round = 0; round < 2; round++) {
       const list = await aside.type('diverged list', here, '--json');
       const [{ id }] = JSON.parse(list.out) as [{ id: number }];
@@ -93,7 +93,7 @@ describe('A master comes up fenced', () => {
     const book = new Runbook('A master comes up fenced');
     const { master, one, two } = await rig.group.trio();
     await master.stop();
-    // Each finds the other gone.
+    // Each node finds that the other is gone.
     await two.stop();
     await one.node.promote(false);
     await one.stop();
@@ -154,7 +154,7 @@ describe('Two masters that see each other', () => {
     await one.node.promote(false);
     await level(one, two);
     await master.empty();
-    // Its first write comes before it hears of the other.
+    // Its first write happens before it hears of the other master.
     const alone: PeerDialer = {
       dial: () => {
         throw new Error('not yet');
@@ -170,7 +170,7 @@ describe('Two masters that see each other', () => {
   });
 });
 
-/** What v0.1.0 persisted where a message stated it. */
+/** The term that v0.1.0 persisted if a message stated it. */
 function poison({ directory }: LiveNode): void {
   const path = join(directory, 'MANIFEST');
   const manifest = tryDecodeManifest(readFileSync(path)) as Manifest;
@@ -204,7 +204,7 @@ describe('A term that is not believed', () => {
   });
 });
 
-/** Links that lose every word by which a replica is told to lead. */
+/** Links that drop every call that tells a replica to lead. */
 function lossyDialer(isLost: () => boolean): PeerDialer {
   const dialer = createPeerDialer({ clock: createNodeClock() });
   return {

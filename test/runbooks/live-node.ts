@@ -1,4 +1,4 @@
-/** Nodes of this process on real ports of the loopback interface, with real links and disks between them. */
+/** Nodes in this process on real ports of the loopback interface, with real links and disks. */
 import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ export class LiveNode {
     this.directory = directory;
   }
 
-  /** Starts, or starts again at the same port. */
+  /** Starts the node, or restarts it on the same port. */
   async start(changes: Changes = {}): Promise<this> {
     const clock = createNodeClock();
     this.node = createWholeNode({
@@ -121,7 +121,7 @@ export class LiveNode {
     await this.node.stop();
   }
 
-  /** Its directory is moved away: the next start finds an empty one. */
+  /** Moves its directory away, so that the next start finds none. */
   async empty(): Promise<void> {
     await rename(this.directory, `${this.directory}.away-${Date.now()}`);
   }
@@ -145,7 +145,7 @@ export class LiveGroup {
     return node;
   }
 
-  /** A master and two replicas, level, with something written. */
+  /** A master and two replicas that have caught up, with some entries. */
   async trio(replica: Changes = {}): Promise<{ master: LiveNode; one: LiveNode; two: LiveNode }> {
     const master = await this.add('master', 'master').start();
     const follows = { upstream: master.address, ...replica };
@@ -162,7 +162,7 @@ export class LiveGroup {
   }
 }
 
-/** Waits until it holds; fails after twenty seconds, saying what was waited for. */
+/** Waits until the check succeeds. Fails after twenty seconds, naming what it waited for. */
 export async function until(holds: () => boolean, what: () => string): Promise<void> {
   const endMs = Date.now() + WAIT_MS_MAX;
   while (!holds()) {
@@ -180,7 +180,7 @@ function stateOf({ node }: LiveNode): string {
   }
 }
 
-/** Health: all at one position with one digest. */
+/** Checks health: all nodes are at one position with one digest. */
 export function level(...nodes: readonly LiveNode[]): Promise<void> {
   return until(
     () => new Set(nodes.map(stateOf)).size === 1,

@@ -1,9 +1,9 @@
-/** What the runbooks share: a fresh group of real nodes for each test, and what Status of a node says. */
+/** Shared by the runbooks: a fresh group of real nodes for each test, and reading their Status. */
 import { afterEach, beforeEach } from 'vitest';
 import { collectEngines } from '#test/doubles/engines.ts';
 import { LiveGroup, type LiveNode, until } from './live-node.ts';
 
-/** In the order in which the nodes of a test opened them. */
+/** The engines, in the order in which the nodes of a test opened them. */
 export const engines = collectEngines();
 export const rig = {} as { group: LiveGroup };
 beforeEach(async () => {
@@ -11,17 +11,17 @@ beforeEach(async () => {
 });
 afterEach(() => rig.group.close());
 
-/** What the tool asks where a command names no node. */
+/** The node that the tool calls if a command names none. */
 export const at = (node: LiveNode) => ({ WALNUT_ADDRESS: node.address });
 
-/** Waits until Status of the node says it. */
+/** Waits until the Status of the node contains the text. */
 export const says = (node: LiveNode, words: RegExp) =>
   until(
     () => words.test(node.reasons),
     () => `${words} in: ${node.status.state} ${node.reasons}`,
   );
 
-/** The promotion that Status names, and the node that it names. */
+/** The promotion command that Status names, and the node in it. */
 export async function advised(nodes: readonly LiveNode[], asked: LiveNode): Promise<LiveNode> {
   await says(asked, /walnut promote --address \S+/);
   const address = /walnut promote --address ([\d.:]+)/.exec(asked.reasons)?.[1];

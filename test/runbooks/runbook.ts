@@ -1,7 +1,7 @@
 /**
- * The commands that a section of docs/operations.md states, to be typed in their
- * order: taken from its text, so that the two cannot part. What a section states
- * and no test types is a failure, too (`untyped`).
+ * Reads the commands of a section of docs/operations.md from its text, so that document and
+ * test cannot differ. The tests run them in their order. A command that no test runs is a
+ * failure, too (`untyped`).
  */
 import { codeBlocksOf, shellCommandsOf } from '#test/doubles/markdown.ts';
 import { type Ran, runCli } from '../cli/memory-io.ts';
@@ -11,7 +11,7 @@ const DOCUMENT = readText('docs/operations.md');
 
 export interface StatedCommand {
   readonly text: string;
-  /** In the document, from 1. */
+  /** The line in the document, from 1. */
   readonly line: number;
 }
 
@@ -20,12 +20,15 @@ interface Section {
   readonly commands: readonly StatedCommand[];
 }
 
-/** Under "Runbooks", each with every `walnut …` in it, inline or in a block, in the order of the text. */
+/**
+ * The sections under "Runbooks", each with every `walnut …` in it, inline or in a block, in
+ * the order of the text.
+ */
 export const SECTIONS: readonly Section[] = sectionsOf(DOCUMENT, 'Runbooks');
 
 const typed = new Set<number>();
 
-/** Sections of which a test types something, and their commands that none typed. */
+/** Sections of which a test has run a command, with the commands that no test has run. */
 export function untyped(): string[] {
   return SECTIONS.flatMap(({ heading, commands }) =>
     commands
@@ -34,7 +37,7 @@ export function untyped(): string[] {
   );
 }
 
-/** One way through a section, from its first symptom to health. */
+/** One way through a section, from the first symptom to health. */
 export class Runbook {
   readonly #commands: readonly StatedCommand[];
   #next = 0;
@@ -73,7 +76,7 @@ function keyOf(line: number, text: string): number {
   );
 }
 
-/** Pure: the words after `walnut`, with places filled in. Throws where one is left. */
+/** Returns the words after `walnut`, with placeholders replaced. Throws if one is left. Pure. */
 export function argumentsOf(text: string, places: Readonly<Record<string, string>>): string[] {
   const whole = text
     .replace(/\s*\[[^\]]*\]/g, '')
@@ -81,7 +84,7 @@ export function argumentsOf(text: string, places: Readonly<Record<string, string
     .replace(/^walnut /, '');
   return whole.split(/\s+/).flatMap((word) => {
     const place = places[word];
-    // One place may be several words: what `…` leaves out.
+    // A value may be several words, for `…`.
     if (place !== undefined) return place.split(' ');
     if (/^[A-Z…]/.test(word)) throw new Error(`${text}: what is ${word}?`);
     return [word];

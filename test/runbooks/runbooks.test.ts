@@ -1,6 +1,6 @@
 /**
- * The runbooks of docs/operations.md, each from its first symptom to health, by
- * the commands it states in their order, typed at real nodes on real ports.
+ * Runs each runbook of docs/operations.md from its first symptom to health, with the
+ * commands that it states, in their order, on real nodes and ports.
  */
 import { describe, expect, it } from 'vitest';
 import './data-runbooks.ts';

@@ -189,7 +189,7 @@ async function runVerify(invocation: Invocation, options: { all?: boolean }): Pr
   return verdicts.some((verdict) => 'damage' in verdict) ? EXIT.negative : EXIT.ok;
 }
 
-/** Damage of one backup says nothing of the others. */
+/** Verifies each backup, because one that is damaged says nothing about the others. */
 async function verifyAll(parts: ShadowParts, repository: BackupRepository): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
   for (const { id } of await repository.list()) {

@@ -1,4 +1,7 @@
-/** `walnut drill`: recovers a copy of a node's log and says whether, how fast and to where. */
+/**
+ * `walnut drill`: recovers a copy of a node's log and reports whether it succeeded, how
+ * long it took and which record it reached.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,7 +75,7 @@ Examples:
   walnut drill --from data/master --metrics-file /var/lib/node_exporter/walnut_drill.prom`,
     )
     .action(async (...args: unknown[]) => {
-      // The address has a default; only one that was typed asks for a comparison.
+      // The state is compared only if --address was given: the option has a default.
       const isLive = program.getOptionValueSource('address') === 'cli';
       await host.action<DrillCommandOptions>((invocation, options) =>
         runCommand(invocation, options, isLive),
@@ -95,7 +98,7 @@ async function runCommand(
   const parts = createFileParts();
   const seed = options.seed ?? parts.random.uint32();
   const { metricsFile } = options;
-  // Beside the drill: a file that cannot be written changes neither the report nor the exit code.
+  // A metrics file that cannot be written changes neither the report nor the exit code.
   const leaveMetrics = async (report: DrillReport | undefined): Promise<void> => {
     if (metricsFile === undefined) return;
     await writeDrillMetrics(metricsFile, report, parts.clock.wallMs()).catch((error: Error) =>
@@ -133,7 +136,7 @@ async function runCommand(
   }
 }
 
-/** A directory for the copy, there once it is made. */
+/** A directory for the copy, which exists after `make`. */
 class Scratch {
   readonly #parent: string;
   path: string | undefined;
@@ -152,7 +155,7 @@ class Scratch {
   }
 }
 
-/** Asked before the copy is made, so that the copy has the position in it. */
+/** Called before the copy is made, so that the copy contains the position. */
 async function askDigest({ address }: Invocation): Promise<DigestAnswer> {
   const { position, entries, digest } = await createNodeClients(address).admin.digest({}, LONG_CALL);
   return {

@@ -1,7 +1,7 @@
 /**
- * What a drill leaves for Prometheus, in the form that node_exporter's textfile
- * collector reads. The file is replaced whole; the time of the last success is
- * carried over when a drill fails, which is what an alert goes by.
+ * Writes the metrics of a drill in the form that node_exporter's textfile collector reads.
+ * The file is replaced atomically. When a drill fails, the time of the last success is
+ * carried over from the old file, so that an alert can use its age.
  */
 import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { DrillReport } from '#backup/drill.ts';
@@ -10,7 +10,7 @@ import type { DrillReport } from '#backup/drill.ts';
 const MODE = 0o644;
 const LAST_SUCCESS = 'walnut_drill_last_success_timestamp_seconds';
 
-/** `report`: undefined where the drill ended before it had one. */
+/** `report`: undefined if the drill failed before it had one. */
 export async function writeDrillMetrics(
   path: string,
   report: DrillReport | undefined,
@@ -28,7 +28,7 @@ export async function writeDrillMetrics(
   }
 }
 
-/** The rename would put a plain file in the place of a device, a pipe or a link. */
+/** Renaming would replace a device, a pipe or a link by a plain file. */
 async function refuseOtherThanFile(path: string): Promise<void> {
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
@@ -80,7 +80,7 @@ export interface DrillFigures {
   readonly bytesPerSecond: number;
 }
 
-/** The worst of the runs, and the rates of all of them together. */
+/** The worst run, and the rates of all runs together. */
 export function figuresOf({ runs }: DrillReport): DrillFigures {
   const seconds = runs.reduce((sum, { recoveryMs }) => sum + recoveryMs, 0) / 1_000;
   const rate = (count: number): number => (seconds === 0 ? 0 : Math.round(count / seconds));

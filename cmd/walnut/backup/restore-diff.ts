@@ -1,7 +1,7 @@
 /**
- * What would have to change on a live master for a prefix to be as it was: the
- * state of then, compared with a Scan of now. Each change carries the version
- * that was seen, so that it is made only where nothing came in between.
+ * Computes the changes that bring a prefix of a running master back to an earlier state, by
+ * comparing that state with a Scan of the current one. Each change carries the version that
+ * was seen, so that it is applied only if the entry has not changed since.
  */
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import { isExpired, movedDeadline } from '#model/entry.ts';
@@ -10,7 +10,7 @@ import type { Store } from '#storage/store.ts';
 import type { NodeClients } from '../call/connection.ts';
 import { LONG_CALL } from '../call/connection.ts';
 
-/** Version as the wire has it. */
+/** The version in its wire form. */
 export type SeenVersion = NonNullable<Entry['version']>;
 
 export interface RestoreSet {
@@ -32,24 +32,24 @@ export type Change = RestoreSet | RestoreDelete;
 
 export interface Diff {
   readonly changes: readonly Change[];
-  /** Keys that are as they were, whatever wrote them last. */
+  /** The number of keys with equal content, whichever record wrote them. */
   readonly same: number;
 }
 
 const PAGE = 1_000;
 const NOTHING = new Uint8Array(0);
-/** What marks an entry of then as met in the scan of now: no record has it. */
+/** Marks an entry of the earlier state as found in the scan. No record has this LSN. */
 const MET = { epoch: 0, lsn: 0 as never };
 
-/** The log clock of the live master: `nowMs` by it, and what it adds to logged deadlines where it answers them. */
+/** The log clock of the running master, and the offset that it adds to logged deadlines in its answers. */
 export interface LiveClock {
   readonly nowMs: number;
   readonly shiftMs: number;
 }
 
 /**
- * `then` is used up. What has expired by the master's log clock counts as
- * missing: it cannot be brought back. Throws what the node answers.
+ * Consumes `then`. Entries that have expired by the master's log clock count as missing,
+ * because they cannot be restored. Throws the errors of the node.
  */
 export async function diffWithLive(
   then: Store,
@@ -62,7 +62,7 @@ export async function diffWithLive(
   for (let cursor = ''; ; ) {
     const page = await kv.scan({ prefix, cursor, limit: PAGE }, LONG_CALL);
     for (const entry of page.entries) {
-      // A key that is written while the scan runs may come twice: the first version decides.
+      // A scan may return a key that is written meanwhile twice. The first version counts.
       const change = compareOne(then, entry, clock);
       if (change === 'same') same++;
       else if (change !== 'met') changes.set(entry.key, change);
@@ -81,7 +81,7 @@ function compareOne(then: Store, now: Entry, { nowMs, shiftMs }: LiveClock): Cha
   if (was?.version.lsn === MET.lsn) return 'met';
   if (was === undefined || isExpired(was.expireAtMs, nowMs)) return { op: 'delete', key, seen: version };
   const { expireAtMs } = was;
-  // One version is one record; only of others must the content be looked at.
+  // Equal versions mean the same record. Only if they differ is the content compared.
   const isSame =
     isSamePosition(was.version, { epoch: Number(version.epoch), lsn: Number(version.lsn) as Lsn }) ||
     (expireAtMs === movedDeadline(Number(now.expireAtMs), -shiftMs) &&
@@ -121,7 +121,7 @@ const CHANGES_PER_CALL = 500;
 const BYTES_PER_CALL = 1 << 20;
 const CHANGE_OVERHEAD_BYTES = 64;
 
-/** Pure: requests of bounded size, in order. */
+/** Splits changes into requests of bounded size, in order. Pure. */
 export function chunkChanges(changes: readonly Change[]): Change[][] {
   const chunks: Change[][] = [];
   let bytes = Number.POSITIVE_INFINITY;

@@ -1,6 +1,6 @@
 /**
- * `walnut restore-to`: brings a prefix, or everything, of a live master back to
- * what it was, forward only: as new entries of its log. A dry run unless --apply.
+ * `walnut restore-to`: brings a prefix, or everything, of a running master back to an
+ * earlier state, as new entries of its log. A dry run unless --apply is given.
  */
 import type { Command } from 'commander';
 import { imageOfBackup } from '#backup/backup-manifest.ts';
@@ -34,7 +34,7 @@ import {
   type Outcome,
 } from './restore-diff.ts';
 
-/** Changes that text output lists. */
+/** The number of changes that text output lists. */
 const SHOWN_MAX = 100;
 
 interface RestoreToOptions {
@@ -114,7 +114,7 @@ async function runRestoreTo(invocation: Invocation, options: RestoreToOptions): 
   return outcome.unmade.length === 0 ? EXIT.ok : EXIT.negative;
 }
 
-/** Of a master that does not tell its log clock: before that was told, deadlines were in wall time. */
+/** Used for a master that does not state its log clock: its deadlines are in wall time. */
 function wallClock({ clock }: ShadowParts): LiveClock {
   return { nowMs: clock.wallMs(), shiftMs: 0 };
 }
@@ -153,7 +153,10 @@ async function openSource(parts: ShadowParts, path: string, target: FoldTarget):
   return { name: `${repository.path}/${backup.id}`, logId: backup.logId, folded };
 }
 
-/** In order, a bounded request at a time; a failing call ends it, and says how far it came. */
+/**
+ * Applies the changes in order, one bounded request at a time. A call that fails ends it,
+ * and the error says how many changes were applied.
+ */
 async function applyAll(
   invocation: Invocation,
   { admin }: NodeClients,
@@ -163,7 +166,7 @@ async function applyAll(
   const last = changes.at(-1);
   for (const chunk of chunkChanges(changes)) {
     if (invocation.io.interrupted.aborted) break;
-    // Later records make earlier ones durable: only the last call has to wait for the disk.
+    // A later record makes earlier ones durable, so only the last call waits for the disk.
     const durability = chunk.at(-1) === last ? Durability.LOCAL : Durability.UNSPECIFIED;
     const request = { changes: chunk.map(toMessage), durability };
     const { results } = await admin.restore(request, LONG_CALL).catch((error: unknown) => {

@@ -1,4 +1,7 @@
-/** Randomness that a seed reproduces on every machine, for choosing where a drill cuts. Not fit for secrets. */
+/**
+ * A pseudo-random sequence that depends on the seed only, for choosing where a drill cuts.
+ * Not suitable for secrets.
+ */
 import { createHash } from 'node:crypto';
 import type { Random } from '#platform/random.ts';
 

@@ -1,10 +1,10 @@
-/** How a call to a node fails, whatever carried it. */
+/** The failure of a call to a node, whatever transport carried it. */
 
 /** A Connect code (https://connectrpc.com/docs/protocol), or `lost`: no answer came. */
 export class CallError extends Error {
   override readonly name = 'CallError';
   readonly code: string;
-  /** `host:port` of the master, where the answering node knows it. */
+  /** `host:port` of the master, if the answering node knows it. */
   readonly leaderHint: string | undefined;
 
   constructor(code: string, message: string, leaderHint?: string, cause?: unknown) {
@@ -14,7 +14,7 @@ export class CallError extends Error {
   }
 }
 
-/** The system error code at the bottom of a chain of causes. */
+/** The system error code at the end of a chain of causes. */
 export function systemCodeOf(error: unknown): string | undefined {
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
     const { code, errno } = at as NodeJS.ErrnoException;

@@ -1,7 +1,7 @@
 /**
- * Clients of one node, for single commands. Unary calls go by the lean client;
- * the stock transport is loaded for streams only, as that takes longer than a
- * whole command.
+ * Clients of one node, for single commands. Unary calls use the lean client. The stock
+ * transport is loaded for streams only, because loading it takes longer than a whole
+ * command.
  */
 import {
   create,
@@ -20,15 +20,15 @@ import { CallError, systemCodeOf } from './call-error.ts';
 import { LeanClient } from './lean-client.ts';
 
 export interface CallOptions {
-  /** The longest silence of the node. */
+  /** How long the node may be silent. */
   readonly timeoutMs: number;
 }
 
 export interface StreamOptions {
-  /** Of the whole stream; undefined: none. */
+  /** The time limit of the whole stream; undefined: none. */
   readonly timeoutMs?: number | undefined;
   readonly signal: AbortSignal;
-  /** The largest message. */
+  /** The size limit of one message, in bytes. */
   readonly answerBytesMax?: number;
 }
 
@@ -50,9 +50,9 @@ export interface NodeClients {
 }
 
 export const CALL: CallOptions = { timeoutMs: 30_000 };
-/** For writes and reads that may themselves wait up to 60 s. */
+/** For writes and reads, which may wait up to 60 s on the node. */
 export const WAITING_CALL: CallOptions = { timeoutMs: 90_000 };
-/** For work that grows with the data. */
+/** For work whose duration grows with the data. */
 export const LONG_CALL: CallOptions = { timeoutMs: 3_600_000 };
 /** The largest message of a stream: streams only report progress. */
 const ANSWER_BYTES_MAX = 4_194_304;
@@ -79,7 +79,7 @@ function isUnary(method: DescMethod): method is DescMethodUnary {
   return method.methodKind === 'unary';
 }
 
-/** Connections to one node that are used again, as many as there are calls at once. */
+/** A pool of connections to one node. It has as many connections as there are calls at once. */
 class Connections {
   readonly #address: Endpoint;
   readonly #resting: LeanClient[] = [];
@@ -117,7 +117,7 @@ export async function* callStream<Method extends DescMethodStreaming>(
   }
 }
 
-/** As `callStream`, for callers that look at Connect's errors: what goes wrong is thrown as it is. */
+/** Like `callStream`, for callers that inspect Connect's errors: errors are thrown unchanged. */
 export async function* openStream<Method extends DescMethodStreaming>(
   address: Endpoint,
   method: Method,
@@ -138,7 +138,7 @@ export async function* openStream<Method extends DescMethodStreaming>(
   }
 }
 
-/** An error of a stream as one of a call; anything but Connect's as it is. */
+/** Converts Connect's error of a stream to that of a call. Other errors stay as they are. */
 export async function toCallError(error: unknown): Promise<unknown> {
   const [{ ConnectError }, { codeName }] = await Promise.all([
     import('@connectrpc/connect'),

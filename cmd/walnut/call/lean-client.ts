@@ -1,11 +1,10 @@
 /**
- * A Connect client that does one thing fast: unary calls with protobuf bodies,
- * one at a time, over one kept-alive HTTP/1.1 connection. A replay spends its
- * time here: the stock transport costs several times as much per call. A single
- * command does too: loading the stock transport takes longer than the call.
+ * A Connect client for unary calls with protobuf bodies, one at a time, over one kept-alive
+ * HTTP/1.1 connection. It exists for speed: the stock transport costs several times as much
+ * per call, which a replay would notice, and loading it takes longer than a single command.
  *
- * A call fails with a CallError. After `lost`, nobody knows whether the server
- * carried the call out; the next call connects anew.
+ * A call fails with a CallError. After `lost` it is unknown whether the server carried the
+ * call out. The next call connects again.
  */
 import type { Socket } from 'node:net';
 import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
@@ -41,7 +40,7 @@ export class LeanClient {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Only one call at a time: a second one before the answer is a bug and throws. */
+  /** Makes one call. A second call before the answer is a bug and throws. */
   async call<Method extends DescMethodUnary>(
     method: Method,
     request: MessageShape<Method['input']>,
@@ -63,7 +62,7 @@ export class LeanClient {
     }
   }
 
-  /** The connection is kept for a later call, and does not keep the process from ending. */
+  /** The connection is kept for a later call, but does not keep the process running. */
   rest(): void {
     this.#isResting = true;
     this.#socket?.unref();
@@ -101,7 +100,7 @@ export class LeanClient {
     });
   }
 
-  /** Writing may begin before the connection stands: the socket keeps it until then. */
+  /** Writes may begin before the connection is established: the socket buffers them. */
   #open(): Socket {
     const socket = openSocket(this.address);
     socket.setTimeout(this.#timeoutMs);
@@ -148,7 +147,8 @@ function toError({ status, contentType, leaderHint, body }: LeanResponse): CallE
     if (status !== 200 && typeof code === 'string' && Object.hasOwn(WIRE_CODES, code))
       return new CallError(code, typeof message === 'string' ? message : '', leaderHint);
   } catch {
-    // Not Connect's JSON: a proxy, or no Walnut node at all.
+    // The body is not Connect's JSON: a proxy answered, or something that is not a Walnut
+    // node.
   }
   const type = contentType === '' ? '' : ` with ${contentType}`;
   return new CallError(codeOfStatus(status), `HTTP ${status}${type}: is it a Walnut node?`, leaderHint);

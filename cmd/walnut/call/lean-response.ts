@@ -1,8 +1,8 @@
 /**
- * Reads HTTP/1.1 responses from a byte stream, one at a time: just what a
- * Connect server sends to a client that accepts no encoding and never
- * pipelines. RFC 9112: content-length and chunked bodies. Throws on anything
- * else, after which the connection is of no use.
+ * Parses HTTP/1.1 responses (RFC 9112) from a byte stream, one at a time. It supports what
+ * a Connect server sends to a client that accepts no encoding and never pipelines: bodies
+ * with a content-length, and chunked bodies. It throws on anything else, and then the
+ * connection must be closed.
  */
 
 export interface LeanResponse {
@@ -24,19 +24,22 @@ interface Head {
   readonly contentType: string;
   readonly leaderHint: string | undefined;
   readonly isLast: boolean;
-  /** Undefined: chunked. */
+  /** Undefined if the body is chunked. */
   readonly bodyBytes: number | undefined;
 }
 
 export class LeanResponseReader {
   #parts: Buffer[] = [];
   #bytes = 0;
-  /** Nothing more can be made of fewer bytes: saves joining the parts of a large body again and again. */
+  /**
+   * Parsing is not tried again with fewer bytes than this, so that the parts of a large
+   * body are not joined again and again.
+   */
   #wantedBytes = 0;
   #head: Head | undefined;
   #body: Buffer[] = [];
 
-  /** The response, where these bytes complete it; else undefined. */
+  /** Returns the response if these bytes complete it. */
   push(bytes: Buffer): LeanResponse | undefined {
     this.#parts.push(bytes);
     this.#bytes += bytes.length;
@@ -66,7 +69,8 @@ export class LeanResponseReader {
       if (lineEnd < 0) return this.#waitFor(data, data.length + 1, HEAD_BYTES_MAX);
       const size = parseChunkSize(data.toString('latin1', 0, lineEnd));
       if (size === 0) {
-        // Without trailers the last line is followed by an empty one; else its CRLF begins the end of the head.
+        // The response ends with an empty line, directly after the line of the last chunk or
+        // after trailers.
         const end = data.indexOf(HEAD_END, lineEnd, 'latin1');
         if (end < 0) return this.#waitFor(data, data.length + 1, HEAD_BYTES_MAX);
         const body = this.#body.length === 1 ? (this.#body[0] as Buffer) : Buffer.concat(this.#body);

@@ -1,4 +1,4 @@
-/** The small commands of operation: checkpoint, rotate, add-replica, remove-replica, quarantine. */
+/** The small administrative commands: checkpoint, rotate, add-replica, remove-replica, quarantine. */
 import type { Command } from 'commander';
 import type { Quarantine } from '#gen/walnut/v1/admin_pb.ts';
 import { parseAddress } from '../arguments.ts';

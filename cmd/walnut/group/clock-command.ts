@@ -1,4 +1,4 @@
-/** `walnut clock`: how far the log clock is from wall time, and mending it. */
+/** `walnut clock`: shows the offset of the log clock from wall time, and removes it with --apply. */
 import type { Command } from 'commander';
 import type { ClockStatus, MendClockResponse } from '#gen/walnut/v1/admin_pb.ts';
 import { createNodeClients, LONG_CALL } from '../call/connection.ts';
@@ -7,9 +7,9 @@ import { type CommandHost, type Invocation, show, usageError } from '../command-
 import { showDuration, showPosition } from '../output/output.ts';
 import { renderFacts } from '../output/table.ts';
 
-/** The node's wall clock and the one here should not differ by more: one of them is wrong. */
+/** If the wall clocks of the node and of this machine differ by more, one of them is wrong. */
 const WALL_CLOCKS_DIFFER_MS_MAX = 10_000;
-/** Within this there is nothing to mend. */
+/** An offset up to this needs no correction. */
 const SAME_TIME_MS = 1_000;
 
 interface ClockOptions {

@@ -1,4 +1,4 @@
-/** `walnut delay`: what a delayed replica holds back, and letting it through. */
+/** `walnut delay`: pauses, releases and resumes the records that wait on a delayed replica. */
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Command, Option } from 'commander';

@@ -1,6 +1,6 @@
 /**
- * `walnut digest`: the digest of the stored state at one position, and whether
- * the other nodes of the group have the same there.
+ * `walnut digest`: shows the digest of the stored state at one position, and compares it
+ * with that of other nodes at the same position.
  */
 
 import type { Command } from 'commander';
@@ -16,7 +16,7 @@ import { type Comparison, compareNodes, failureOf } from './digest-compare.ts';
 
 const WAIT_MS_DEFAULT = 10_000;
 const WAIT_MS_MAX = 3_600_000;
-/** What one call may wait. */
+/** How long one call may wait, in milliseconds. */
 const CALL_WAIT_MS_MAX = 60_000;
 
 interface DigestOptions {
@@ -111,7 +111,7 @@ async function showOne(invocation: Invocation, { at, wait }: DigestOptions): Pro
   return EXIT.ok;
 }
 
-/** The master that `asked` is, or follows, and its replicas. */
+/** The master, which is `asked` or the node that `asked` follows, and its replicas. */
 async function groupOf(asked: Endpoint): Promise<Endpoint[]> {
   const status = await statusOf(asked);
   if (status.role === Role.MASTER) {
@@ -121,7 +121,7 @@ async function groupOf(asked: Endpoint): Promise<Endpoint[]> {
   if (!status.master?.address) throw followsNobody(asked);
   const master = parseToldAddress(status.master.address, asked);
   const { replicas } = await statusOf(master);
-  // The asked one may be known there by another name.
+  // The master may know the asked node by another address.
   const others = replicas.filter(({ nodeId, address }) => nodeId !== status.nodeId && address !== asked.text);
   return [master, asked, ...others.map((replica) => parseToldAddress(replica.address, master))];
 }
@@ -146,7 +146,7 @@ function knowsNobody(address: Endpoint): CliError {
   return new CliError(EXIT.usage, `${address.text} knows no replicas`, 'Name them: --compare HOST:PORT …');
 }
 
-/** Enough of a digest to tell two apart, where the whole does not fit; --json has it. */
+/** A part of the digest that suffices to distinguish two, for narrow terminals. --json has the whole digest. */
 const DIGEST_CHARACTERS = 16;
 
 function renderComparison({ colors }: Invocation, { nodes }: Comparison): string {

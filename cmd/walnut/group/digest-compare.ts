@@ -1,9 +1,8 @@
 /**
- * Compares the digests of several nodes at one exact position while they go on:
- * the furthest position that any has applied is taken, and each node is asked
- * for its digest there; those behind answer when they reach it. Where that does
- * not come about in time (a node is stuck, or runs too far ahead of the others),
- * a new position is tried until the time is over.
+ * Compares the digests of several nodes at one exact position while they run. Each node is
+ * asked for its digest at the furthest position that any of them has applied, and answers
+ * when it has reached it. If that does not succeed in time (a node is stuck, or the nodes
+ * are too far apart), a new position is tried until the time limit.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,11 +14,11 @@ import { CALL, createNodeClients, type NodeClients, WAITING_CALL } from '../call
 import { CliError, describeFailure, EXIT } from '../cli-error.ts';
 import { enumName, showPosition } from '../output/output.ts';
 
-/** How long the nodes are given to reach one position before another is tried. */
+/** How long the nodes may take to reach one position before another is tried. */
 const ROUND_MS = 2_000;
 const PAUSE_MS = 100;
 
-/** Relative to the first node, which is the master where one is among them. */
+/** Compared with the first node, which is the master if there is one. */
 export type NodeVerdict =
   | 'same'
   | 'different'
@@ -31,7 +30,7 @@ export type NodeVerdict =
 export interface NodeDigest {
   readonly address: string;
   readonly role: string;
-  /** Of the digest; where there is none, what the node had applied. */
+  /** The position of the digest, or else the position that the node had applied. */
   readonly position: string;
   readonly entries: number | undefined;
   readonly digest: string | undefined;
@@ -42,7 +41,7 @@ export type GroupVerdict = 'same' | 'different' | 'not compared';
 
 export interface Comparison {
   readonly verdict: GroupVerdict;
-  /** Where the nodes were compared. */
+  /** The position at which the nodes were compared. */
   readonly position: string;
   readonly nodes: readonly NodeDigest[];
 }
@@ -77,7 +76,7 @@ export async function compareNodes(
   }
 }
 
-/** Names the nodes of `comparison` that are not as the first; undefined where all are. */
+/** Names the nodes of `comparison` that differ from the first; undefined if none does. */
 export function failureOf({ verdict, position, nodes }: Comparison): CliError | undefined {
   if (verdict === 'same') return undefined;
   const named = (what: readonly NodeVerdict[]): string =>
@@ -112,7 +111,7 @@ async function compareOnce(members: readonly Member[], leftMs: number): Promise<
 }
 
 function judge(answers: readonly Answer[], target: Position | undefined): Comparison {
-  // The master's state is what the others are held against.
+  // The other nodes are compared with the master.
   const sorted = [...answers].sort((a, b) => rankOf(a) - rankOf(b));
   const reference = sorted.find(({ digest }) => digest !== undefined);
   const nodes = sorted.map(({ member, status, outcome, entries, digest }): NodeDigest => {
@@ -128,7 +127,7 @@ function judge(answers: readonly Answer[], target: Position | undefined): Compar
   });
   const has = (...verdicts: NodeVerdict[]): boolean =>
     nodes.some(({ verdict }) => verdicts.includes(verdict));
-  // A difference at one position stays one, whatever the others do.
+  // A difference at one position is final, whatever the other nodes answer.
   const verdict = has('different', 'other history')
     ? 'different'
     : has('not reached', 'too far ahead', 'no answer')

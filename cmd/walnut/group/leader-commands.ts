@@ -1,4 +1,7 @@
-/** `walnut failover` and `walnut promote`: another master, while the old one is up and where it is gone. */
+/**
+ * `walnut failover` and `walnut promote`: make another node the master, while the old
+ * master runs and after it is gone.
+ */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Endpoint } from '#dial/endpoint.ts';

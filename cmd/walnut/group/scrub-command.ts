@@ -1,4 +1,4 @@
-/** `walnut scrub`: has a node re-hash its whole state in memory now, and reports what it found. */
+/** `walnut scrub`: makes a node hash its whole state in memory again, and reports the result. */
 import type { Command } from 'commander';
 import { Admin, type ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
 import { callStream, LONG_CALL } from '../call/connection.ts';

@@ -1,4 +1,4 @@
-/** `walnut status`: what a node is doing, and on a master its replicas. */
+/** `walnut status`: shows the state of a node and, on a master, its replicas. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { IntegrityStatus, ReplicaStatus, StatusResponse } from '#gen/walnut/v1/admin_pb.ts';
@@ -26,7 +26,7 @@ const WATCH_MS_MIN = 100;
 const CLEAR_SCREEN = own('\u001b[H\u001b[2J');
 
 interface StatusOptions {
-  /** `true` without an interval. */
+  /** `true` if no interval was given. */
   readonly watch?: number | true;
 }
 

@@ -1,7 +1,7 @@
 /**
- * `walnut await`: whether a position is safe, and waiting until it is. On a
- * replica it says of that replica's own disk; the acks of replicas are counted
- * by the master, so --min-acks goes there.
+ * `walnut await`: tells whether a position is durable, and waits until it is. A replica
+ * answers for its own disk. Only the master counts acks of replicas, so --min-acks is for
+ * the master.
  */
 import { type Command, Option } from 'commander';
 import { Durability } from '#gen/walnut/v1/types_pb.ts';

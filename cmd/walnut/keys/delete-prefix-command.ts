@@ -14,9 +14,9 @@ import {
   receiptFields,
 } from './write-options.ts';
 
-/** As many as a node takes. */
+/** The limit of a node. */
 const LIMIT = 10_000;
-/** Calls between two lines of progress. */
+/** The number of calls from one progress line to the next. */
 const CALLS_PER_LINE = 10;
 
 interface DeletePrefixOptions extends ReceiptOptions {
@@ -82,7 +82,7 @@ async function runDeletePrefix(invocation: Invocation, options: DeletePrefixOpti
   return last === undefined || progress.deleted === 0 ? EXIT.ok : checkGuarantee(last, options);
 }
 
-/** The answer to the question is a line of stdin. */
+/** The user answers on one line of stdin. */
 async function askForAll({ io, address }: Invocation): Promise<void> {
   io.note(`This deletes every entry of ${address.text}. Type yes to go on: `);
   let line = '';
@@ -105,7 +105,7 @@ async function deleteAll(
   do {
     const request = { ...what, cursor, limit: LIMIT, ...receiptFields(options) };
     const call = (given: NodeClients): Promise<DeletePrefixResponse> => {
-      // The cursor belongs to the node that gave it.
+      // A cursor is valid only on the node that returned it.
       clients = given;
       return given.kv.deletePrefix(request, WAITING_CALL);
     };

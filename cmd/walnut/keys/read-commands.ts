@@ -29,7 +29,7 @@ import { renderTable } from '../output/table.ts';
 
 const WAIT_MS_MAX = 60_000;
 const SCAN_LIMIT = 100;
-/** Small enough that a page of large values stays far below a response's limit. */
+/** Small enough that a page of large values stays far below the size limit of a response. */
 const PAGE_WITH_VALUES = 200;
 const PAGE_KEYS_ONLY = 5_000;
 
@@ -194,7 +194,7 @@ async function runCount(invocation: Invocation, options: ScanOptions): Promise<E
   return EXIT.ok;
 }
 
-/** Pages until `limit` entries or the end; never asks for more than is wanted. */
+/** Reads pages until `limit` entries or the end. Never requests more entries than it needs. */
 async function* scanPages(
   clients: NodeClients,
   prefix: string,
@@ -217,7 +217,7 @@ interface ScanPrinter {
   end(): Promise<void>;
 }
 
-/** JSON and lines stream; only the table, which --limit bounds, is held. */
+/** JSON and lines are streamed. Only the table, which --limit bounds, is kept in memory. */
 function createScanPrinter(invocation: Invocation, isKeysOnly: boolean, isLines: boolean): ScanPrinter {
   const { io } = invocation;
   if (invocation.isJson) return createJsonPrinter(invocation, isKeysOnly);
@@ -239,7 +239,7 @@ function createScanPrinter(invocation: Invocation, isKeysOnly: boolean, isLines:
   };
 }
 
-/** One JSON array, an entry a line. */
+/** Writes one JSON array with one entry per line. */
 function createJsonPrinter({ io }: Invocation, isKeysOnly: boolean): ScanPrinter {
   let separator = '[\n';
   return {

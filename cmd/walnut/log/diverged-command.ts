@@ -1,4 +1,4 @@
-/** `walnut diverged`: the tails of the log that a node set aside, of a running node or of a directory. */
+/** `walnut diverged`: lists and shows the diverged tails of a running node or of a data directory. */
 import type { Command } from 'commander';
 import { listDiverged, readDiverged } from '#engine/diverged.ts';
 import { Cause, Op } from '#gen/walnut/v1/types_pb.ts';
@@ -35,7 +35,7 @@ interface ShowOptions {
   readonly limit?: number;
 }
 
-/** A tail as it is shown. */
+/** A diverged tail in its output form. */
 interface Tail {
   readonly id: number;
   readonly fromLsn: number;
@@ -49,7 +49,7 @@ interface Tail {
   readonly bytes: number;
 }
 
-/** Where the tails are: a node, or a directory. */
+/** The source of the tails: a node or a directory. */
 interface Source {
   readonly name: string;
   list(): Promise<Tail[]>;

@@ -1,4 +1,7 @@
-/** What the commands share that work on files: the real seams, sources by path, and errors as exit codes. */
+/**
+ * Shared by the commands that work on files: file system and clock, how sources are named,
+ * and errors as exit codes.
+ */
 import { basename, dirname } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import type { BackupManifest } from '#backup/backup-manifest.ts';
@@ -31,15 +34,14 @@ export function createFileParts(): ShadowParts {
   };
 }
 
-/** Without slashes at the end. */
+/** Removes slashes at the end. */
 export function cleanPath(path: string): string {
   return path.replace(/(?<=.)\/+$/, '');
 }
 
 /**
- * Runs work that looks through a log's directory. One that cannot be read, or
- * has nothing of a log in it, is a mistyped path: a directory of something else
- * must not pass for a log without damage.
+ * Runs work on the directory of a log. A directory that cannot be read, or contains no part
+ * of a log, is a usage error: a mistyped path must not be reported as a log without damage.
  */
 export async function onLogDirectory<T>(
   fileSystem: FileSystem,
@@ -70,7 +72,7 @@ export function parseTimeMs(text: string): number {
   throw new InvalidArgumentError('Expected a time such as 2027-01-31T12:00:00Z, or milliseconds since 1970.');
 }
 
-/** 0 where the text is no time: what a deadline may be besides one is none here. */
+/** Returns 0 if the text is not a time. `never`, which a deadline may be, is not a time here. */
 function parseMomentMs(text: string): number {
   try {
     return text === 'never' ? 0 : parseExpireAtMs(text);
@@ -79,7 +81,7 @@ function parseMomentMs(text: string): number {
   }
 }
 
-/** Both given is a mistake; none is the end. */
+/** Throws if both are given. With neither, the target is the end of the log. */
 export function chooseTarget(lsn: number | undefined, timeMs: number | undefined, names: string): FoldTarget {
   if (lsn !== undefined && timeMs !== undefined) throw usageError(`give one of ${names}, not both`);
   if (lsn !== undefined) return { kind: 'lsn', lsn };
@@ -92,8 +94,8 @@ export interface FoundBackup {
 }
 
 /**
- * `BACKUPS/ID` names a backup, by the beginning of its id too; `BACKUPS` the
- * newest one that reaches `target`.
+ * `BACKUPS/ID` names a backup; the beginning of its id suffices. `BACKUPS` means the newest
+ * backup that reaches `target`.
  */
 export async function findBackup(
   parts: ShadowParts,
@@ -122,7 +124,8 @@ async function findReaching(repository: BackupRepository, target: FoldTarget): P
             target,
           );
     if (why === undefined && listed.manifest !== undefined) return listed.manifest;
-    // The newest backup is what is meant where nothing is said: damage there must not pass for an older state.
+    // Without an id the newest backup is meant. If it is damaged, an older one must not
+    // silently replace it.
     if (target.kind === 'end') throw new ImageDamageError(placeOf(repository, listed, why ?? ''));
     reasons.push(`${listed.id}: ${why}`);
   }
@@ -134,7 +137,10 @@ function placeOf(repository: BackupRepository, { id }: ListedBackup, why: string
   return { file: `${repository.path}/${id}${BACKUP_SUFFIX}`, byte: 0, lsn: 0, why };
 }
 
-/** Runs work on files; its failures end in exit codes: 2 for a request that cannot be met, 1 for damage, 6 for what the system refuses. */
+/**
+ * Runs work on files and converts its failures to exit codes: 2 for a request that cannot
+ * be met, 1 for damage, 6 for an error of the operating system.
+ */
 export async function onFiles<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -1,4 +1,7 @@
-/** Tells on stderr how far a long reading is: nothing in the first two seconds, then a line every two. */
+/**
+ * Reports the progress of a long read on stderr: nothing in the first two seconds, then one
+ * line every two seconds.
+ */
 import type { Clock } from '#platform/clock.ts';
 import { showBytes, showDuration } from '../output/output.ts';
 
@@ -13,7 +16,7 @@ export class ReadProgress {
   #nextMs: number;
   #bytes = 0;
 
-  /** `bytesTotal`: about what will be read; what is read twice makes it late, never over 99 %. */
+  /** `bytesTotal`: roughly the number of bytes to read. If more are read, the progress stays at 99 %. */
   constructor(what: string, bytesTotal: number, clock: Clock, note: (text: string) => void) {
     this.#what = what;
     this.#bytesTotal = bytesTotal;

@@ -1,4 +1,4 @@
-/** A record of the log as one JSON value. Pure. */
+/** Converts a record of the log to one JSON value. Pure. */
 import { RecordError } from '#engine/records/record-kind.ts';
 import { recordKindOf, recordNameOf } from '#engine/records/record-table.ts';
 import { formatPosition } from '#model/position.ts';
@@ -7,7 +7,10 @@ import { NewerFormatError } from '#wal/wal-errors.ts';
 
 export interface RecordJson {
   readonly json: Record<string, unknown>;
-  /** A start refuses it: the payload is ill-formed, or a newer program wrote it. The bytes are given instead. */
+  /**
+   * True if a start would refuse the record, because its payload is invalid or a newer
+   * program wrote it. `json` then has the payload's bytes.
+   */
   readonly isRefused: boolean;
 }
 
@@ -25,7 +28,7 @@ export function recordToJson(frame: Frame, hasValues: boolean): RecordJson {
   }
 }
 
-/** Null for a timestamp that no calendar has. */
+/** Null if the timestamp is outside the range of dates. */
 function showTime({ timestampMs }: Frame): string | null {
   const date = new Date(timestampMs);
   return Number.isNaN(date.getTime()) ? null : date.toISOString();

@@ -1,4 +1,4 @@
-/** `walnut wal inspect`: what a log's directory holds, and whether it is whole. */
+/** `walnut wal inspect`: shows what the directory of a log contains, and whether it is whole. */
 import type { Command } from 'commander';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';

@@ -1,4 +1,4 @@
-/** `walnut wal dump`: the records of a log as JSON lines, once or followed. */
+/** `walnut wal dump`: prints the records of a log as JSON lines, once or continuously. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';

@@ -1,10 +1,9 @@
 /**
- * Looks through a log's directory, of a stopped node or a live one, and writes
- * nothing: no lock is taken, no file created. What the node changes meanwhile
- * is looked at again rather than reported: a changed MANIFEST or a file that
- * went away begins the inspection anew.
+ * Inspects the directory of a log, of a stopped or a running node, and writes nothing: it
+ * takes no lock and creates no file. If the node changes MANIFEST or removes a file
+ * meanwhile, the inspection begins again.
  *
- * Rejects where the directory cannot be read; damage is a finding, not an error.
+ * Rejects if the directory cannot be read. Damage is a finding, not an error.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChainPoint } from '#model/replication.ts';
@@ -118,7 +117,7 @@ async function inspectSegments(log: SegmentsToInspect, findings: Finding[]): Pro
     const report = await inspectSettled({ ...log, segment, before, hasLater, knownLsn: demand?.lsn ?? 0 });
     reports.push(report);
     if (report.finding !== undefined) findings.push(withDecay(report, segments[index + 1], baseLsn));
-    // Behind damage nothing is known of the chain, so the next segment is taken at its word.
+    // After damage the chain is unknown, so the header of the next segment is believed.
     before = report.finding === undefined ? report.chain : undefined;
   }
   if (findings.length === 0)
@@ -126,7 +125,7 @@ async function inspectSegments(log: SegmentsToInspect, findings: Finding[]): Pro
   return reports;
 }
 
-/** Every file may be whole, and the newest one gone. */
+/** Finds records or segments that are missing although every file is whole. */
 function whatIsShort(
   { segments, baseLsn }: SegmentsToInspect,
   demand: Demand | undefined,
@@ -139,7 +138,7 @@ function whatIsShort(
   return [{ kind: 'missing', file: demand.segment, byte: 0, lsn: endLsn + 1, why }];
 }
 
-/** What a start would refuse, and ends below the base snapshot, costs this node nothing: a start does not read that far back. */
+/** Damage below the base snapshot counts as decay, because a start does not read that far back. */
 function withDecay(report: SegmentReport, next: SegmentName | undefined, baseLsn: number): Finding {
   const finding = report.finding as Finding;
   const isBelow = next !== undefined && next.firstLsn <= baseLsn + 1;
@@ -147,7 +146,10 @@ function withDecay(report: SegmentReport, next: SegmentName | undefined, baseLsn
   return isRefused && isBelow ? { ...finding, kind: 'decayed' } : finding;
 }
 
-/** The end of a live log may be seen half written: only what stays as it is counts. */
+/**
+ * The end of a running node's log may be half written when it is read, so only a result
+ * that stays the same counts.
+ */
 async function inspectSettled(request: Parameters<typeof inspectSegment>[0]): Promise<SegmentReport> {
   let report = await inspectSegment(request);
   for (let attempt = 1; attempt < ATTEMPTS && report.finding?.kind === 'torn'; attempt++) {

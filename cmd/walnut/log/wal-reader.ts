@@ -1,9 +1,8 @@
 /**
- * Reads the records of a log's directory in order, of a stopped node or a live
- * one, from an LSN on. Nothing is written and no lock taken. Damage is told
- * and stepped over; where to read is decided anew by MANIFEST and the listing
- * at each call of `readOn`, so that a log which grows, rotates and is compacted
- * meanwhile can be followed by calling it again.
+ * Reads the records of a log in order from an LSN on, of a stopped or a running node. It
+ * writes nothing and takes no lock. Damage is reported and skipped. Each call of `readOn`
+ * reads MANIFEST and the directory again, so that repeated calls follow a log that grows,
+ * rotates and is compacted.
  */
 import type { Clock } from '#platform/clock.ts';
 import type { File, FileSystem } from '#platform/file-system.ts';
@@ -22,7 +21,11 @@ export interface RecordPlace {
 }
 
 export interface LogTrouble extends RecordPlace {
-  /** `end`: the last segment ends in something unfinished, torn or being written just now. `gap`: the log does not hold these records any more. `cut`: it was cut back, and another history goes on from here. */
+  /**
+   * `end`: the last segment ends in an unfinished item, which is torn or being written.
+   * `gap`: the log does not contain these records any more. `cut`: the log was cut, and
+   * another history continues from here.
+   */
   readonly kind: 'damage' | 'gap' | 'end' | 'cut';
   readonly lsn: number;
   readonly why: string;
@@ -40,14 +43,14 @@ export interface LogReading {
   readonly onTrouble: (trouble: LogTrouble) => void;
 }
 
-/** How often a file that went away meanwhile is taken for compaction. */
+/** How often a missing file is attributed to compaction before it counts as an error. */
 const ATTEMPTS = 5;
 
 export class WalReader {
   readonly #reading: LogReading;
   /** 0 before the first record. */
   #nextLsn: number;
-  /** The segment read last, and where to go on in it. */
+  /** The segment that was read last, and the offset at which to continue. */
   #seq = 0;
   #offset = SEGMENT_HEADER_BYTES;
   #hasRead = false;
@@ -64,7 +67,7 @@ export class WalReader {
     return this.#nextLsn > this.#reading.toLsn;
   }
 
-  /** Reads everything that is there now. `isLive`: an unfinished end is left for the next call. */
+  /** Reads all records that are there now. `isLive`: an unfinished end is left for the next call. */
   async readOn(isLive: boolean): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -78,7 +81,8 @@ export class WalReader {
   async #readOnce(isLive: boolean): Promise<void> {
     const segments = await this.#liveSegments();
     const wantedLsn = Math.max(1, this.#nextLsn);
-    // Later on every new segment is looked at: after a cut they begin anew at an earlier LSN.
+    // After the first call every new segment is read, because after a cut segments begin
+    // again at an earlier LSN.
     const start = this.#seq === 0 ? segments.findLastIndex(({ firstLsn }) => firstLsn <= wantedLsn) : 0;
     for (const [index, segment] of segments.entries()) {
       if (index < start || segment.seq < this.#seq || this.isDone) continue;
@@ -91,7 +95,7 @@ export class WalReader {
     const path = `${directory}/${MANIFEST_NAME}`;
     const has = (await fileSystem.stat(path)) !== undefined;
     const decoded = has ? tryDecodeManifest(await readWholeFile(fileSystem, path)) : 'missing';
-    // Without a MANIFEST that can be read, every segment is shown rather than none.
+    // If MANIFEST cannot be read, every segment is shown.
     const isIn = (seq: number): boolean => typeof decoded === 'string' || !isSegmentExcluded(decoded, seq);
     return (await fileSystem.readDirectory(directory))
       .flatMap((name) => parseSegmentName(name) ?? [])
@@ -104,7 +108,7 @@ export class WalReader {
     const file = await fileSystem.open(`${directory}/${segment.name}`, 'read');
     try {
       const { sizeBytes } = await file.stat();
-      // A newest segment no longer than a header holds nothing yet.
+      // A newest segment that is no longer than a header contains no record yet.
       if (isLast && sizeBytes <= SEGMENT_HEADER_BYTES) return;
       await this.#readFile(file, segment, sizeBytes, isLast ? (isLive ? 'live' : 'last') : 'inner');
     } finally {
@@ -124,7 +128,7 @@ export class WalReader {
     const fromOffset = isSame ? this.#offset : SEGMENT_HEADER_BYTES;
     if (isHeaderFault(header)) {
       this.#tell('damage', segment, header.byte, segment.firstLsn, header.why);
-      // Another segment's records would stand where these belong.
+      // Otherwise the records of another segment would be shown in this place.
       if (header.kind === 'misplaced') return;
     }
     this.#seq = segment.seq;
@@ -147,7 +151,8 @@ export class WalReader {
 
   async #take({ frame, offset, nextOffset }: Extract<Salvaged, { kind: 'record' }>, segment: SegmentName) {
     this.#offset = nextOffset;
-    // An unknown epoch where something was read before: a replica gave up what its master does not have.
+    // An unknown epoch after the first record: a replica gave up records that its master
+    // does not have.
     const isOther = this.#hasRead && frame.lsn >= this.#firstLsn && !this.#epochs.has(frame.epoch);
     if (frame.lsn < this.#nextLsn && isOther) {
       const why = `the log was cut back before it, from LSN ${this.#nextLsn - 1}; what follows took its place`;
@@ -160,7 +165,7 @@ export class WalReader {
       return;
     }
     const expectedLsn = Math.max(1, this.#nextLsn);
-    // Where no beginning was asked for, the log's own is no gap.
+    // If no first LSN was requested, records before the first one of the log are not a gap.
     if (frame.lsn > expectedLsn && (this.#hasRead || this.#reading.fromLsn > 0)) {
       const why = `LSN ${expectedLsn} to ${frame.lsn - 1} are not there`;
       this.#tell('gap', segment, offset, expectedLsn, why);
@@ -173,7 +178,7 @@ export class WalReader {
   }
 
   #tell(kind: LogTrouble['kind'], segment: SegmentName, byte: number, lsn: number, why: string): void {
-    // A live log is looked at again and again: the same place is told once.
+    // A running node's log is read repeatedly, so each place is reported once.
     const place = `${segment.seq} ${byte}`;
     if (kind === 'damage' && this.#told.has(place)) return;
     this.#told.add(place);

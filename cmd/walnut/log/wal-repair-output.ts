@@ -1,4 +1,4 @@
-/** How a repair is shown, planned or done. Pure. */
+/** Formats a repair that is planned or done. Pure. */
 import { basename } from 'node:path';
 import type { Loss, LsnRange } from '#backup/repair/lost-records.ts';
 import type { Cut } from '#backup/repair/repair-directory.ts';
@@ -7,7 +7,7 @@ import { countOf, showBytes, showCount, showDeadline, showText } from '../output
 import { renderFacts, renderTable } from '../output/table.ts';
 import type { Colors } from '../output/terminal.ts';
 
-/** `aside`: where what was cut lies; undefined where nothing was changed. */
+/** `aside`: the folder with the parts that were cut off; undefined if nothing was changed. */
 export function cutToJson(plan: Cut, aside: readonly string[] | undefined): Record<string, unknown> {
   const { damage, keep, rehearsal, dropsSnapshot, files, loss } = plan;
   return {

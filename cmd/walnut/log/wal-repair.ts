@@ -1,4 +1,4 @@
-/** `walnut wal repair`: cuts a damaged log back to what still holds, and tells what that loses. */
+/** `walnut wal repair`: cuts a damaged log back to its longest valid prefix, and reports what is lost. */
 import type { Command } from 'commander';
 import { type RehearsalParts, rehearseStart } from '#backup/repair/rehearse-start.ts';
 import { applyRepair, type Cut, planRepair, type RepairPlan } from '#backup/repair/repair-directory.ts';
@@ -57,7 +57,7 @@ async function runRepair(invocation: Invocation, options: RepairOptions): Promis
   const directory = (invocation.args[0] ?? '').replace(/(?<=.)\/+$/, '');
   const parts = { fileSystem: createNodeFileSystem(), clock: createNodeClock(), random: createNodeRandom() };
   try {
-    // Taking the lock would create a directory that is not there.
+    // Taking the lock would create the directory if it is missing.
     if ((await parts.fileSystem.stat(`${directory}/${MANIFEST_NAME}`)) === undefined) {
       await parts.fileSystem.readDirectory(directory);
       throw new CliError(EXIT.negative, `${directory} has no MANIFEST: it cannot be repaired`, NO_MANIFEST);
@@ -107,7 +107,10 @@ async function repair(
   }
 }
 
-/** What was promised is there: a start accepts the directory, at the record that was to be kept, with its state. */
+/**
+ * Checks the result: a start accepts the directory, with the record that was to be kept as
+ * its last one, and with its state.
+ */
 async function checkRepaired(parts: RehearsalParts, owned: WalDirectory, plan: Cut): Promise<void> {
   if (owned.manifest === undefined) throw new Error('a repaired directory has a MANIFEST');
   const { outcome, end, store } = await rehearseStart(parts, owned.path, owned.manifest);

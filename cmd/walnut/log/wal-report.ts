@@ -1,13 +1,17 @@
-/** What an inspection of a log finds: its segments, snapshots, and damage. */
+/** The result of an inspection of a log: segments, snapshots and damage. */
 import type { ChainPoint } from '#model/replication.ts';
 import type { Manifest } from '#wal/manifest.ts';
 
 export interface Finding {
-  /** `torn`: the next start cuts it off by itself; `corrupt` and `missing`: the next start refuses; `decayed`: below the snapshot; `newer`: whole, and of a format that this program does not know, which the next start refuses. */
+  /**
+   * `torn`: the next start cuts it off. `corrupt`, `missing`: the next start refuses.
+   * `decayed`: damage below the snapshot. `newer`: a whole item in a format that this
+   * program does not know, which the next start refuses.
+   */
   readonly kind: 'torn' | 'newer' | 'corrupt' | 'missing' | 'decayed';
   readonly file: string;
   readonly byte: number;
-  /** The record concerned, or the one expected there; 0 where none is. */
+  /** The LSN of the record, or the one expected there; 0 if there is none. */
   readonly lsn: number;
   readonly why: string;
 }
@@ -19,7 +23,7 @@ export interface FileReport {
 
 export interface SnapshotReport extends FileReport {
   readonly position: string;
-  /** The one that the log goes on from. */
+  /** True for the snapshot that the log continues. */
   readonly isBase: boolean;
 }
 
@@ -28,9 +32,9 @@ export interface WalReport {
   readonly manifest: Manifest | undefined;
   readonly segments: readonly SegmentReport[];
   readonly snapshots: readonly SnapshotReport[];
-  /** Segments that the manifest does not count to the log any more. */
+  /** Segments that MANIFEST excludes from the log. */
   readonly excluded: readonly FileReport[];
-  /** What was kept when the log let go of it. */
+  /** Files in `aside/`. */
   readonly aside: readonly FileReport[];
   readonly findings: readonly Finding[];
 }
@@ -39,12 +43,12 @@ export interface SegmentReport {
   readonly name: string;
   readonly bytes: number;
   readonly firstLsn: number;
-  /** `firstLsn - 1` where the segment holds no record. */
+  /** `firstLsn - 1` if the segment contains no record. */
   readonly lastLsn: number;
   readonly records: number;
   /** Epochs of its records, in order. */
   readonly epochs: readonly number[];
-  /** Log-clock times of its first and last record; 0 where there is none. */
+  /** Log-clock times of its first and last record; 0 if there is none. */
   readonly firstTimestampMs: number;
   readonly lastTimestampMs: number;
   /** `empty`: no more than a header, recreated at the next start. */

@@ -1,4 +1,4 @@
-/** `walnut wal reset-term`: takes back a term that a node persisted and its log does not account for. */
+/** `walnut wal reset-term`: lowers a persisted term to that of the last record of the log. */
 import type { Command } from 'commander';
 import { applyTermReset, planTermReset, type TermReset } from '#backup/repair/reset-term.ts';
 import { silentLogger } from '#platform/logger.ts';

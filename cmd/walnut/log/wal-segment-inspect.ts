@@ -1,7 +1,7 @@
 /**
- * Reads one segment from its header to its end or its first damage, in bounded
- * memory, and has damage judged by the same rules as a start does: torn, which
- * a start cuts off, or corrupt or newer, which it refuses.
+ * Reads one segment from its header to its end or its first damage, in bounded memory.
+ * Damage is judged by the rules of a start: `torn` is cut off, `corrupt` and `newer` are
+ * refused.
  */
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -19,7 +19,7 @@ export interface SegmentToInspect {
   readonly fileSystem: FileSystem;
   readonly directory: string;
   readonly segment: SegmentName;
-  /** The end of the segment before it, where that is known. */
+  /** The last record of the segment before it, if that is known. */
   readonly before: ChainPoint | undefined;
   readonly hasLater: boolean;
   readonly baseLsn: number;

@@ -1,4 +1,4 @@
-/** `walnut wal verify`: whether a whole data directory is what a start needs, and more. */
+/** `walnut wal verify`: checks a data directory as a start does, and everything else in it. */
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { type Rehearsal, type RehearsalParts, rehearseSettled } from '#backup/repair/rehearse-start.ts';
@@ -19,12 +19,16 @@ import { ReadProgress } from './read-progress.ts';
 import { inspectWal } from './wal-inspect.ts';
 import type { Finding, WalReport } from './wal-report.ts';
 
-/** `torn`: the next start cuts it off by itself; `decayed`: only what replicas may want is damaged; `newer`: a start refuses what a newer program wrote; `damaged`: a start refuses. */
+/**
+ * `torn`: the next start cuts the end off. `decayed`: only records that replicas may need
+ * are damaged. `newer`: a start refuses, because a newer program wrote it. `damaged`: a
+ * start refuses.
+ */
 export type Verdict = 'whole' | 'torn' | 'decayed' | 'newer' | 'damaged';
 
 export interface VerifyReport {
   readonly inspected: WalReport;
-  /** Undefined where there is no log, or no MANIFEST that could be read. */
+  /** Undefined if there is no log, or no readable MANIFEST. */
   readonly rehearsal: Rehearsal | undefined;
   readonly findings: readonly Finding[];
   readonly verdict: Verdict;
@@ -70,7 +74,7 @@ async function runVerify(invocation: Invocation): Promise<ExitCode> {
   return report.verdict === 'whole' || report.verdict === 'torn' ? EXIT.ok : EXIT.negative;
 }
 
-/** Rejects where files cannot be read; damage is a finding. `note`: progress, where it takes long. */
+/** Rejects if files cannot be read. Damage is a finding. `note` receives progress if it takes long. */
 export async function verifyWal(
   parts: RehearsalParts,
   directory: string,
@@ -86,7 +90,7 @@ export async function verifyWal(
   return { inspected, rehearsal, findings, verdict: judge(findings) };
 }
 
-/** Each segment twice (for itself, and as a start does), and the snapshot. */
+/** Each segment is read twice (inspected, and replayed as a start does), the snapshot once. */
 async function bytesToRead({ fileSystem }: RehearsalParts, directory: string): Promise<number> {
   let bytes = 0;
   for (const name of await fileSystem.readDirectory(directory)) {
@@ -96,7 +100,7 @@ async function bytesToRead({ fileSystem }: RehearsalParts, directory: string): P
   return bytes;
 }
 
-/** What a start refuses has the last word: damage that it does not mind is decay. */
+/** The rehearsal of a start decides: damage that a start accepts is decay. */
 function mergeFindings(inspected: readonly Finding[], rehearsal: Rehearsal | undefined): Finding[] {
   if (rehearsal === undefined) return [...inspected];
   const { outcome } = rehearsal;

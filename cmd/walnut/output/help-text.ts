@@ -1,12 +1,12 @@
-/** Help texts within the columns of the narrowest usual terminal. */
+/** Wraps help texts to 80 columns. */
 import { widthOf, wrap } from './table.ts';
 
-/** Columns, whatever the terminal: help is read in pipes and in mails too. */
+/** Columns of help texts on every terminal, because help is also read through pipes and in mails. */
 export const HELP_WIDTH = 80;
-/** A command to copy: wrapped with the backslash that a shell wants. */
+/** A command to copy. Its lines end in backslashes, as a shell requires. */
 const EXAMPLE = /^ {2}(walnut|p=)/;
 
-/** The text with paragraphs, lists and examples wrapped where a line is too long. */
+/** Returns the text with long lines of paragraphs, lists and examples wrapped. */
 export function fitHelp(text: string): string {
   const blocks: string[] = [];
   for (const line of text.split('\n')) {
@@ -28,7 +28,7 @@ function fitLine(line: string): string[] {
   return parts.map((part, i) => `${i === 0 ? line.slice(0, indent) : ' '.repeat(indent)}${part}`);
 }
 
-/** What follows two spaces after the command says what it is for: it goes above, as a comment. */
+/** The text after two spaces explains the command. It is moved above the command, as a comment. */
 function fitExample(line: string): string[] {
   const [, command = '', comment] = /^ {2}(.*?)(?: {3,}(.*))?$/.exec(line) ?? [];
   const parts = wrap(command, HELP_WIDTH - 6).map((part, i, all) => {

@@ -1,16 +1,16 @@
-/** How answers are shown: tables for people, JSON for programs. Nothing here talks to a node. */
+/** Formats answers: text for people, JSON for programs. Nothing here calls a node. */
 import type { Entry, Position } from '#gen/walnut/v1/types_pb.ts';
 import { describeDuration } from '#platform/duration.ts';
 import { escapeControls } from './terminal.ts';
 
 const PREVIEW_CHARACTERS = 48;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/** `epoch-lsn`; `-` where there is none. */
+/** `epoch-lsn`, or `-` if there is no position. */
 export function showPosition(position: Position | undefined): string {
   return position === undefined ? '-' : `${position.epoch}-${position.lsn}`;
 }
 
-/** The value as text where it is UTF-8, else in base64: exactly one of the two fields. */
+/** The value as text if it is UTF-8, else as base64: exactly one of the two fields is set. */
 export function valueToJson(value: Uint8Array): { value: string } | { valueBase64: string } {
   try {
     return { value: utf8.decode(value) };
@@ -28,11 +28,11 @@ export function entryToJson(entry: Entry, hasValue = true): Record<string, unkno
   };
 }
 
-/** One line, quoted, without control characters: safe to show on a terminal. */
+/** One quoted line without control characters, which is safe to show on a terminal. */
 export function showText(text: string, charactersMax = PREVIEW_CHARACTERS): string {
   const shown = text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text;
   const quoted = JSON.stringify(shown.toWellFormed());
-  // JSON leaves DEL, C1 controls and direction marks alone; a terminal obeys them.
+  // JSON does not escape DEL, C1 controls and direction marks, but a terminal obeys them.
   return escapeControls(quoted);
 }
 
@@ -42,7 +42,7 @@ export function showValue(value: Uint8Array): string {
   return `(${value.length} bytes, binary)`;
 }
 
-/** All of a value as text for a terminal; bytes that are no UTF-8 as `\\xff`. */
+/** The whole value as text for a terminal. Bytes that are not UTF-8 become `\\xff`. */
 export function showWholeValue(value: Uint8Array): string {
   const decoded = valueToJson(value);
   if ('value' in decoded) return decoded.value;
@@ -80,7 +80,10 @@ export function countOf(count: bigint | number, one: string, many = `${one}s`): 
   return `${showCount(count)} ${Number(count) === 1 ? one : many}`;
 }
 
-/** `NODE_STATE_CATCHING_UP` as generated (`CATCHING_UP`) in lower case, as reasons and documents write it. */
+/**
+ * The generated name (`CATCHING_UP` for `NODE_STATE_CATCHING_UP`) in lower case, as reasons
+ * and documents spell it.
+ */
 export function enumName(names: Readonly<Record<string, number>>, value: number): string {
   const name = Object.keys(names).find((key) => names[key] === value);
   return name === undefined ? String(value) : name.toLowerCase();
@@ -90,7 +93,7 @@ export function renderJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-/** The key as it is, unless that would break the line or be taken for a quoted one. */
+/** The key unchanged, unless it would break the line or could be mistaken for a quoted key. */
 export function showLineKey(key: string): string {
   const quoted = showText(key, Number.POSITIVE_INFINITY);
   return quoted === `"${key}"` ? key : quoted;

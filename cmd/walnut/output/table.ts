@@ -1,19 +1,18 @@
 /**
- * Tables and facts for people, within the columns of their terminal. Cells may
- * hold anything: what is not the tool's own is one line without control
- * characters.
+ * Renders tables and facts within the columns of the terminal. Foreign text in a cell is
+ * shown on one line without control characters.
  */
 import { type Colors, escapeLine, withoutOwn } from './terminal.ts';
 
 const GAP = '  ';
-/** The least that the last column may be wrapped to, before rows become blocks. */
+/** The last column is never narrower than this: rows become blocks instead. */
 const LAST_COLUMN_MIN = 20;
 
-/** What East Asian scripts and emoji take two columns for; https://www.unicode.org/reports/tr11. */
+/** Characters of East Asian scripts and emoji that take two columns; https://www.unicode.org/reports/tr11. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 
-/** Columns that `text` takes. */
+/** The number of columns that `text` takes. */
 export function widthOf(text: string): number {
   let width = 0;
   for (const character of withoutOwn(text))
@@ -22,8 +21,8 @@ export function widthOf(text: string): number {
 }
 
 /**
- * Rows under their heads. Where they are wider than the terminal the last column
- * is wrapped, and where that is not enough each row becomes a block of facts.
+ * Renders rows under column headings. If they are wider than the terminal, the last column
+ * is wrapped, and if that does not suffice, each row becomes a block of facts.
  */
 export function renderTable(
   colors: Colors,
@@ -56,7 +55,7 @@ export function renderTable(
   return `${[colors.bold(title), ...cells.flatMap(line)].join('\n')}\n`;
 }
 
-/** Names on the left, values on the right, wrapped there. */
+/** Renders names on the left and values on the right. Values are wrapped. */
 export function renderFacts(colors: Colors, facts: readonly (readonly [string, string])[]): string {
   const width = Math.max(...facts.map(([name]) => widthOf(name)));
   const room = Math.max(LAST_COLUMN_MIN, colors.columns - width - GAP.length);
@@ -68,7 +67,7 @@ export function renderFacts(colors: Colors, facts: readonly (readonly [string, s
   return `${lines.join('\n')}\n`;
 }
 
-/** Lines of at most `room` columns, broken at spaces where there are any. */
+/** Splits text into lines of at most `room` columns, at spaces if possible. */
 export function wrap(text: string, room: number): string[] {
   if (widthOf(text) <= room) return [text];
   const lines: string[] = [];
@@ -87,7 +86,7 @@ export function wrap(text: string, room: number): string[] {
   return [...lines, line];
 }
 
-/** A word in pieces that fit; one with marked sequences stays whole. */
+/** Splits a word into pieces that fit. A word with marked sequences is not split. */
 function cut(word: string, room: number): string[] {
   if (widthOf(word) <= room || withoutOwn(word) !== word) return [word];
   const pieces = [''];

@@ -1,36 +1,39 @@
 /**
- * What may reach a terminal. Text that comes from outside (answers of nodes,
- * file names, values) can hold sequences that a terminal obeys, so every control
- * character is escaped there, except in what `own` marks as the tool's.
+ * Guards the terminal. Foreign text (answers of nodes, file names, values) can contain
+ * sequences that a terminal obeys, so every control character is escaped, except in text
+ * that `own` marks as the tool's.
  */
 import type { CliIo } from '../cli-io.ts';
 
 /** Control characters, format characters such as marks of direction, and separators of lines. */
 const OBEYED = /(?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-/** Around what is the tool's own; nobody outside can know it. */
+/** Encloses the tool's own sequences. It is random, so that foreign text cannot contain it. */
 const MARK = `\u0000${Math.random().toString(36).slice(2)}\u0000`;
 
-/** Marks a sequence that a terminal is to obey. Only for text that `guardTerminal` sees. */
+/** Marks a sequence that the terminal shall obey. Only for text that passes through `guardTerminal`. */
 export function own(sequence: string): string {
   return `${MARK}${sequence}${MARK}`;
 }
 
-/** `text` with control characters as `\u001b`; tabs and newlines stay. */
+/** Escapes control characters as `\u001b`. Tabs and newlines stay. */
 export function escapeControls(text: string): string {
   return text.replace(OBEYED, toEscape);
 }
 
-/** The same with tabs and newlines as `\t` and `\n`: nothing in it can pass for another line. */
+/**
+ * Like `escapeControls`, and escapes tabs and newlines as `\t` and `\n`, so that nothing in
+ * the text can pass for another line.
+ */
 export function escapeLine(text: string): string {
   return mapForeign(text, (part) => escapeControls(part).replaceAll('\n', '\\n').replaceAll('\t', '\\t'));
 }
 
-/** What is seen of `text`, without marked sequences. */
+/** The visible part of `text`, without marked sequences. */
 export function withoutOwn(text: string): string {
   return mapParts(text, (part) => part, dropped);
 }
 
-/** As JSON escapes it, so that JSON stays JSON. */
+/** Escapes as JSON does, so that JSON output stays valid. */
 function toEscape(character: string): string {
   const units = Array.from({ length: character.length }, (_, i) => character.charCodeAt(i));
   return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
@@ -40,7 +43,7 @@ function dropped(): string {
   return '';
 }
 
-/** Maps what is not the tool's own, and leaves the marks. */
+/** Applies a function to all text outside the marks. */
 function mapForeign(text: string, map: (part: string) => string): string {
   return mapParts(text, map, own);
 }
@@ -52,7 +55,10 @@ function mapParts(text: string, foreign: (part: string) => string, ours: (part: 
     .join('');
 }
 
-/** `io` that lets a terminal obey only what is marked. Bytes, and whatever is no terminal, get all as it is. */
+/**
+ * Wraps `io` so that a terminal obeys only marked sequences. Bytes are written unchanged,
+ * and so is everything if the output is not a terminal.
+ */
 export function guardTerminal(io: CliIo): CliIo {
   const clean = (text: string): string => mapParts(text, escapeControls, (sequence) => sequence);
   return {
@@ -62,9 +68,9 @@ export function guardTerminal(io: CliIo): CliIo {
   };
 }
 
-/** How text is shown: its colours and the width of a line. */
+/** How text is shown: colours and line width. */
 export interface Colors {
-  /** Columns of a line; Infinity where the reader is no terminal: a row is then one line. */
+  /** Columns of a line; Infinity if the output is not a terminal, so that each row is one line. */
   readonly columns: number;
   bold(text: string): string;
   dim(text: string): string;
@@ -73,7 +79,7 @@ export interface Colors {
   yellow(text: string): string;
 }
 
-/** No colours, and lines as long as they are. */
+/** No colours and no line width. */
 export const PLAIN: Colors = {
   columns: Number.POSITIVE_INFINITY,
   bold: (text) => text,
@@ -83,10 +89,10 @@ export const PLAIN: Colors = {
   yellow: (text) => text,
 };
 
-/** Of a terminal that does not say. */
+/** Used if the terminal does not state its width. */
 const COLUMNS_DEFAULT = 80;
 
-/** Colours only on a terminal, and not where NO_COLOR (https://no-color.org) is set. */
+/** Colours are used on a terminal only, and not if NO_COLOR (https://no-color.org) is set. */
 export function chooseColors(io: CliIo, isTerminal: boolean): Colors {
   const hasOptedOut = (io.env.NO_COLOR ?? '') !== '' || io.env.TERM === 'dumb';
   const paint = (on: number, off: number) => (text: string) =>

@@ -1,12 +1,12 @@
 /**
- * Reads a CSV trace (RFC 4180 quoting) with the columns time, key, op, size,
- * ttl: in that order, later ones may be missing; or in any order and with
- * others between under a header that names at least `key`.
+ * Reads a CSV trace (RFC 4180 quoting) with the columns time, key, op, size, ttl. Without a
+ * header they must come in this order, and later ones may be missing. With a header that
+ * names at least `key`, they may come in any order, among other columns.
  *
- * `time` is not used: a replay goes as fast as it can. `op` is get, set or
- * delete (empty: get). `size` is bytes of the value (empty: from the key).
- * `ttl` is seconds, or a duration such as 500ms (empty or 0: none). Empty
- * lines are skipped. Fails with the line and what was expected.
+ * `time` is ignored, because a replay runs as fast as it can. `op` is get, set or delete
+ * (empty: get). `size` is the size of the value in bytes (empty: derived from the key).
+ * `ttl` is seconds, or a duration such as 500ms (empty or 0: none). Empty lines are
+ * skipped. An error names the line and what was expected.
  */
 
 import { checkKey } from '#model/limits.ts';
@@ -36,12 +36,12 @@ export async function* readCsvTrace(bytes: AsyncIterable<Uint8Array>): AsyncGene
 }
 
 interface Row {
-  /** Where it begins, from 1. */
+  /** The number of its first line, from 1. */
   readonly line: number;
   readonly fields: readonly string[];
 }
 
-/** A row ends with its line unless a quoted field is open there. */
+/** A row ends with its line, unless a quoted field is open. */
 async function* readRows(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Row[]> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let rest = '';
@@ -70,7 +70,7 @@ async function* readRows(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Row[]
   yield cut(true);
 }
 
-/** The index of the newline that ends the row beginning at `from`; -1 where it is not there yet. */
+/** The index of the newline that ends the row from `from` on; -1 if it has not been read yet. */
 function findRowEnd(text: string, from: number): number {
   let end = text.indexOf('\n', from);
   let quote = text.indexOf('"', from);

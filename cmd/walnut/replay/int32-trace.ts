@@ -1,6 +1,6 @@
 /**
- * Reads a binary trace: one little-endian signed 32-bit key per access, all of
- * them gets, nothing else. Fails where bytes remain after the last whole key.
+ * Reads a binary trace: one little-endian signed 32-bit key per access. Every access is a
+ * get. Fails if bytes remain after the last whole key.
  */
 import { defaultValueBytes, type TraceOperation } from './trace-operation.ts';
 

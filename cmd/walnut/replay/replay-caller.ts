@@ -1,7 +1,7 @@
 /**
- * One worker's connections in a replay, and its patience: UNAVAILABLE and lost
- * connections are tried again with growing pauses for a bounded time. Every
- * call of a replay may be made twice: a set has the same effect again.
+ * The connections of one worker of a replay. Calls that fail with UNAVAILABLE or a lost
+ * connection are repeated with growing pauses for a bounded time. Every call of a replay
+ * may be made twice, because a repeated set has the same effect.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,13 +15,13 @@ const PAUSE_MS_FIRST = 10;
 const PAUSE_MS_MAX = 1_000;
 
 export interface RetryPolicy {
-  /** From the first failure of a call to the last try. */
+  /** The time from the first failure of a call to the last try. */
   readonly patienceMs: number;
-  /** Ends the waiting between tries. */
+  /** Aborts the pause between tries. */
   readonly interrupted: AbortSignal;
 }
 
-/** Whether the same call may do better a little later. */
+/** True if the same call may succeed a little later. */
 export function isRetryable(error: unknown): boolean {
   return error instanceof CallError && (error.code === 'lost' || error.code === 'unavailable');
 }
@@ -33,7 +33,7 @@ export class ReplayCaller {
   readonly #readers: readonly LeanClient[];
   #nextReader: number;
 
-  /** `readers`: where reads go, in turn, beginning with the `first`; the master itself is among them where it reads. */
+  /** `readers`: the nodes that reads go to in turn, from `first` on. The master is among them if it serves reads. */
   constructor(
     counters: ReplayCounters,
     policy: RetryPolicy,
@@ -48,7 +48,7 @@ export class ReplayCaller {
     this.#nextReader = first;
   }
 
-  /** A read; each try goes to the next node in turn. */
+  /** Makes a read. Each try goes to the next node. */
   read<Method extends DescMethodUnary>(
     method: Method,
     request: MessageShape<Method['input']>,
@@ -87,7 +87,7 @@ export class ReplayCaller {
     let error = firstError;
     for (let pauseMs = PAUSE_MS_FIRST; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
       if (!isRetryable(error) || performance.now() >= deadlineMs) throw error;
-      // Half of it by chance: many workers must not come back at the same instant.
+      // Half of the pause is random, so that many workers do not return at the same time.
       const jitteredMs = pauseMs * (0.5 + Math.random() / 2);
       await delay(jitteredMs, undefined, { signal: interrupted }).catch(() => {});
       if (interrupted.aborted) throw error;

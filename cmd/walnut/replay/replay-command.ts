@@ -1,4 +1,4 @@
-/** `walnut replay`: options, who is asked, exit codes. The work is in `replay-driver.ts`. */
+/** `walnut replay`: options, choice of nodes, exit codes. `replay-driver.ts` does the work. */
 
 import { type Command, Option } from 'commander';
 import type { Endpoint } from '#dial/endpoint.ts';
@@ -119,7 +119,7 @@ async function runReplay(invocation: Invocation, options: ReplayOptions): Promis
   }
 }
 
-/** The nodes that gets go to. Fails where the address is no master: fills would be refused. */
+/** Returns the nodes that gets go to. Fails if the address is not a master's, because fills would be refused. */
 async function chooseReaders(invocation: Invocation, reads: ReplayOptions['reads']): Promise<Endpoint[]> {
   const { address } = invocation;
   const status = await createNodeClients(address).admin.status({}, CALL);

@@ -1,19 +1,19 @@
 /**
- * Drives the operations of a trace against a group as a read-through cache
- * would: get the key, and on a miss set it. Explicit sets and deletes of a
- * trace are carried out as they stand.
+ * Drives the operations of a trace against a group as a read-through cache would: get the
+ * key, and set it on a miss. Explicit sets and deletes of the trace are carried out
+ * unchanged.
  *
- * With one worker and a batch of 1, reading from the master, everything
- * happens strictly in the order of the trace, so the hits of an exact LRU are
- * exactly reproducible. With more, operations of different workers overlap.
+ * With one worker, a batch of 1 and reads from the master, everything happens in the order
+ * of the trace, so the hits of an exact LRU are reproducible. With more workers their
+ * operations overlap.
  *
- * In a batch of gets, a later get of a key that already missed in it counts as
- * a hit: a read-through cache would have stored the value in between. Its fill
- * is sent once.
+ * In a batch of gets, a later get of a key that already missed in the batch counts as a
+ * hit, because a read-through cache would have stored the value in between. The fill is
+ * sent once.
  *
- * A failure that no other operation would escape (patience at its end, the
- * node is no master, an rpc it does not know) stops the replay; others are
- * counted and the replay goes on.
+ * A failure that every other operation would meet too (no patience left, the node is not a
+ * master, an unknown rpc) stops the replay. Other failures are counted, and the replay
+ * continues.
  */
 
 import { setMaxListeners } from 'node:events';
@@ -36,7 +36,7 @@ import type { TraceQueue } from './trace-queue.ts';
 
 export interface ReplayPlan {
   readonly master: Endpoint;
-  /** Where gets go, in turn; `[master]` for the master. */
+  /** The nodes that gets go to in turn; `[master]` for the master only. */
   readonly readers: readonly Endpoint[];
   readonly concurrency: number;
   /** Operations in one Batch rpc; 1: single rpcs. */
@@ -44,11 +44,11 @@ export interface ReplayPlan {
   readonly policy: RetryPolicy;
 }
 
-/** Bytes of values in one Batch: far below any server's limit. */
+/** Bytes of values in one Batch, far below the limit of any server. */
 const BATCH_BYTES_MAX = 1_024 * 1_024;
-/** After an interruption, calls in flight may still be answered this long. */
+/** How long calls in flight may still be answered after an interruption. */
 const GRACE_MS = 2_000;
-/** Codes of failures that any operation of the same kind would meet. */
+/** Codes of failures that every operation of the same kind would meet. */
 const HOPELESS = new Set([
   'failed_precondition',
   'unimplemented',
@@ -58,18 +58,18 @@ const HOPELESS = new Set([
 ]);
 const { get: GET, set: SET, delete: DELETE, batch: BATCH } = KVStore.method;
 
-/** Resolves when the trace is used up or the replay was interrupted; rejects with the failure that stopped it. */
+/** Resolves when the trace ends or the replay is interrupted. Rejects with the failure that stopped it. */
 export async function replayTrace(
   plan: ReplayPlan,
   queue: TraceQueue,
   counters: ReplayCounters,
 ): Promise<void> {
-  // One plain signal for both reasons to stop: every operation looks at it.
+  // One signal for both reasons to stop, because every operation checks it.
   const stop = new AbortController();
   const onInterruption = (): void => stop.abort();
   plan.policy.interrupted.addEventListener('abort', onInterruption);
   if (plan.policy.interrupted.aborted) stop.abort();
-  // Every worker that pauses listens.
+  // Every pausing worker adds a listener.
   setMaxListeners(0, stop.signal);
   const policy = { ...plan.policy, interrupted: stop.signal };
   const callers = Array.from(
@@ -155,7 +155,7 @@ class ReplayWorker {
     await this.#writeAll(this.#countGets(operations, results));
   }
 
-  /** Counts hits and misses; answers the operations whose keys are to be filled. */
+  /** Counts hits and misses. Returns the operations whose keys are to be filled. */
   #countGets(operations: readonly TraceOperation[], results: readonly BatchResult[]): TraceOperation[] {
     const fills = new Map<string, TraceOperation>();
     operations.forEach((operation, index) => {
@@ -198,7 +198,7 @@ function writeOf(operation: TraceOperation): MessageInitShape<typeof BatchOperat
   return { operation: { case: 'set', value: setOf(operation) } };
 }
 
-/** Parts of at most `bytesMax` bytes of values, but at least one operation each. */
+/** Splits operations into parts of at most `bytesMax` bytes of values, with at least one operation each. */
 function* splitByBytes(
   operations: readonly TraceOperation[],
   bytesMax: number,
@@ -220,14 +220,20 @@ function* splitByBytes(
 const PATTERN_SHIFTS = 4_096;
 let pattern = makePattern(64 * 1_024);
 
-/** Bytes that depend on key and length only, and differ between most keys. A view: not to be written to. */
+/**
+ * Bytes that depend on key and length only, and differ between most keys. The result is a
+ * shared view and must not be written to.
+ */
 export function valueFor(key: string, bytes: number): Uint8Array {
   if (bytes + PATTERN_SHIFTS > pattern.length) pattern = makePattern(2 * (bytes + PATTERN_SHIFTS));
   const shift = hashText(key) % PATTERN_SHIFTS;
   return pattern.subarray(shift, shift + bytes);
 }
 
-/** A fixed pseudo-random sequence (xorshift32): the same on every run, and a longer one begins like a shorter one. */
+/**
+ * A fixed pseudo-random sequence (xorshift32), which is the same on every run. A longer one
+ * begins with a shorter one.
+ */
 function makePattern(length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   let state = 0x9e3779b9;

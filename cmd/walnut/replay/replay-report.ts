@@ -1,4 +1,4 @@
-/** Counts what a replay does, and words the result. */
+/** Counts what a replay does, and formats the result. */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { countOf, showCount, showDuration } from '../output/output.ts';
 import { renderFacts } from '../output/table.ts';
@@ -13,20 +13,20 @@ export interface ReplayReport {
   readonly operations: number;
   /** Operations that failed for good. */
   readonly errors: number;
-  /** Of each kind of failure how many, with its first message. */
+  /** The count and the first message of each kind of failure. */
   readonly errorsByCode: Readonly<Record<string, { readonly count: number; readonly first: string }>>;
   /** Calls made again after UNAVAILABLE or a lost connection. */
   readonly retries: number;
   readonly seconds: number;
   readonly opsPerSecond: number;
-  /** Per rpc, as its caller sees it: retries and their pauses included. */
+  /** Durations per rpc, with retries and their pauses. */
   readonly latencyMs: {
     readonly p50: number;
     readonly p99: number;
     readonly p999: number;
     readonly max: number;
   };
-  /** The furthest any replica was seen behind, by the master's Status. */
+  /** The greatest lag of any replica, by the master's Status. */
   readonly maxLagRecords: number;
   readonly maxLagMs: number;
   readonly isComplete: boolean;
@@ -42,7 +42,7 @@ export class ReplayCounters {
   retries = 0;
   maxLagRecords = 0;
   maxLagMs = 0;
-  /** Codes come from the node's answers: any text. */
+  /** Codes come from the answers of nodes, so they can be any text. */
   readonly #errorsByCode = new Map<string, { count: number; first: string }>();
   readonly #latency: RecordableHistogram = createHistogram();
   readonly #startMs = performance.now();

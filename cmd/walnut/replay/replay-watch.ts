@@ -1,4 +1,4 @@
-/** What goes on beside a replay: the lag of the replicas is watched and progress shown. */
+/** Watches the lag of the replicas during a replay, and shows progress. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
@@ -18,7 +18,7 @@ const TERMINAL_MS = 500;
 const LINE_MS = 5_000;
 const CLEAR_LINE = own('\r\u001b[K');
 
-/** Asks the master for its Status until `done` aborts, and once more then. A node that cannot answer is asked again. */
+/** Asks the master for its Status until `done` aborts, and once more after that. A failed call is repeated. */
 export async function watchLag(master: Endpoint, counters: ReplayCounters, done: AbortSignal): Promise<void> {
   const client = new LeanClient(master, STATUS_TIMEOUT_MS);
   for (let isLast = false; !isLast; ) {
@@ -34,7 +34,7 @@ export async function watchLag(master: Endpoint, counters: ReplayCounters, done:
   client.close();
 }
 
-/** Progress on stderr: one line that changes on a terminal, else a line every 5 s. Nothing for short runs. */
+/** Shows progress on stderr: one changing line on a terminal, else one line every 5 s. Short runs show nothing. */
 export async function showProgress(
   io: CliIo,
   counters: ReplayCounters,

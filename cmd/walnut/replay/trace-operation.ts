@@ -3,21 +3,24 @@
 export interface TraceOperation {
   readonly kind: 'get' | 'set' | 'delete';
   readonly key: string;
-  /** Bytes of the value that is set, also on a miss. */
+  /** The size of the value that is set, also on a miss, in bytes. */
   readonly valueBytes: number;
-  /** Time to live of what is set, in milliseconds; 0: none. */
+  /** The time to live of the value that is set, in milliseconds; 0: none. */
   readonly ttlMs: number;
 }
 
 const SIZE_MIN = 40;
 const SIZE_SPAN = 1_000;
 
-/** 40 + number mod 1,000 bytes (with a mod that is never negative): how large a value is where the trace does not say. */
+/**
+ * The size of a value if the trace does not state it: 40 + number mod 1,000 bytes, with a
+ * mod that is never negative.
+ */
 export function defaultValueBytes(number: number): number {
   return SIZE_MIN + (((number % SIZE_SPAN) + SIZE_SPAN) % SIZE_SPAN);
 }
 
-/** FNV-1a, 32 bits, over UTF-16 units: stands for the number where a key is text. */
+/** FNV-1a, 32 bits, over UTF-16 units. It replaces the number if the key is text. */
 export function hashText(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
@@ -26,7 +29,7 @@ export function hashText(text: string): number {
 
 const INTEGER = /^-?\d{1,15}$/;
 
-/** Keys that are numbers get the size that the binary trace of the same numbers would give. */
+/** Numeric keys get the size that the binary trace of the same numbers gives. */
 export function defaultValueBytesOfKey(key: string): number {
   return defaultValueBytes(INTEGER.test(key) ? Number(key) : hashText(key));
 }

@@ -1,6 +1,6 @@
 /**
- * Hands the operations of a trace to many workers, in order and each once,
- * without an await per operation. Holds one chunk of the trace at a time.
+ * Distributes the operations of a trace to many workers, in order and each once, without an
+ * await per operation. It keeps one chunk of the trace in memory.
  */
 import type { TraceOperation } from './trace-operation.ts';
 
@@ -18,8 +18,8 @@ export class TraceQueue {
   }
 
   /**
-   * The next operations: at most `count`, at least one, all of them gets or
-   * none of them. Undefined where the chunk is used up: then `refill`.
+   * Returns the next operations: at most `count`, at least one, and either all gets or no
+   * gets. Undefined if the chunk is empty; then call `refill`.
    */
   take(count: number): readonly TraceOperation[] | undefined {
     const first = this.#chunk[this.#next];
@@ -33,7 +33,7 @@ export class TraceQueue {
     return taken;
   }
 
-  /** Reads on; false at the end or the limit. Workers that wait share one read. */
+  /** Reads the next chunk; false at the end or the limit. Waiting workers share one read. */
   refill(): Promise<boolean> {
     this.#refill ??= this.#readChunk().finally(() => {
       this.#refill = undefined;

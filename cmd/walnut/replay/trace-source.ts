@@ -1,8 +1,7 @@
 /**
- * Opens a trace file as a stream of operations in bounded memory. Gzip and
- * format are told by content, never by name: gzip by its magic number, text
- * (CSV) by the absence of control characters, which little-endian numbers
- * below 2^24 cannot avoid.
+ * Opens a trace file as a stream of operations in bounded memory. Gzip and format are
+ * detected by content, never by name: gzip by its magic number, text (CSV) by the absence
+ * of control characters, which little-endian numbers below 2^24 always contain.
  *
  * Fails with a CliError that names the file and, for CSV, the line.
  */
@@ -18,13 +17,13 @@ export type TraceFormat = 'int32' | 'csv';
 
 export interface Trace {
   readonly format: TraceFormat;
-  /** Operations in order, some at a time. */
+  /** Operations in order, in chunks. */
   readonly chunks: AsyncIterable<readonly TraceOperation[]>;
 }
 
 const SNIFF_BYTES = 4_096;
 
-/** `format` undefined: told by content. An empty file is a trace without operations. */
+/** `format`: undefined if it is to be detected. An empty file is a trace without operations. */
 export async function openTrace(path: string, format?: TraceFormat): Promise<Trace> {
   try {
     const file = await peek(createReadStream(path), 2);
@@ -41,11 +40,11 @@ export async function openTrace(path: string, format?: TraceFormat): Promise<Tra
 }
 
 function gunzip(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  // The callback is for pipeline's sake: the reader of the last stream sees the error too.
+  // `pipeline` needs the callback. The reader of the last stream gets the error too.
   return pipeline(Readable.from(bytes, { objectMode: false }), createGunzip(), () => {});
 }
 
-/** Reads at least `bytesMin` bytes ahead (fewer only at the end) and still gives everything. */
+/** Reads at least `bytesMin` bytes ahead (fewer only at the end), and returns a stream that still has them. */
 async function peek(
   source: AsyncIterable<Uint8Array>,
   bytesMin: number,
