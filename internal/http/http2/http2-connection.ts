@@ -209,11 +209,9 @@ export class Http2Connection {
     return this.#core.streams.live();
   }
 
-  /** Resets every stream with data that waits, whatever time it has had: the memory is needed. Tells how many. */
-  resetWaiting(): number {
-    const waiting = [...this.#core.streams.live()].filter((stream) => stream.isWaiting);
-    for (const stream of waiting) this.#core.reset(stream, ErrorCode.enhanceYourCalm, false);
-    return waiting.length;
+  /** Ends it by GOAWAY, for a reason of whoever drives it; `onFailure` follows. */
+  fail(code: number, why: string): void {
+    this.#core.fail(code, why);
   }
 
   /** The socket has gone: every stream is reset, with CANCEL, and nothing more happens. */

@@ -1,13 +1,12 @@
 /**
  * A bound on the bytes of answers that wait for peers to read them, over all
  * connections. Whoever reads nothing holds its answers: past the bound the
- * connection that has gone the longest without progress gives up what waits
- * on it, and the others go on.
+ * connection that has gone the longest without progress ends, and the others go on.
  */
 
 /** A connection with answers that wait. */
 export interface AnswerHolder {
-  /** Drops what waits, at once: it then holds nothing. */
+  /** Ends it, and drops what waits at once: it then holds nothing. */
   shed(): void;
 }
 

@@ -102,9 +102,14 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
 
   shed(): void {
     this.#heldBytes = 0;
-    // A socket that takes nothing takes no RST_STREAM either.
+    // A socket that takes nothing takes no GOAWAY either. Were only what waits reset, the
+    // calls that wait for room would make as much again.
     if (this.#isWriting) this.#socket.destroy();
-    else if (this.connection.resetWaiting() > 0) this.touch();
+    else
+      this.connection.fail(
+        ErrorCode.enhanceYourCalm,
+        'answers were left unread while others needed the memory',
+      );
   }
 
   flush(): void {

@@ -12,8 +12,7 @@ export interface SiteEvents {
   /** An answer was cut off because its peer read nothing. */
   readonly onStalled: () => void;
   /**
-   * A peer passed a limit. `requests`: a stream was refused; `answers`: what waited
-   * for a peer was dropped; any other: its connection ended.
+   * A peer passed a limit. `requests`: a stream was refused; any other: its connection ended.
    */
   readonly onLimit: (limit: LimitName | 'requests' | 'answers') => void;
 }
