@@ -15,6 +15,7 @@ import type { SuiteReport } from './report.ts';
 import { benchStalls } from './stalls/stalls-bench.ts';
 import { benchStore } from './store.ts';
 import { benchUnary } from './unary/unary-bench.ts';
+import { benchWatch } from './watch/watch-bench.ts';
 
 /** Those that were given. */
 export interface Options {
@@ -89,6 +90,10 @@ export const SUITES: Readonly<Record<string, Suite>> = {
   durable: {
     takes: ['rounds', 'seconds', 'only'],
     run: ({ rounds = ROUNDS, seconds = 2, only = '' }) => benchDurable({ rounds, seconds, only }),
+  },
+  watch: {
+    takes: ['rounds', 'seconds'],
+    run: ({ rounds = ROUNDS, seconds = 2 }) => benchWatch({ rounds, seconds }),
   },
   replication: {
     takes: ['rounds', 'seconds', 'rate', 'records'],

@@ -15,6 +15,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 next to one bare Node process that answers the same bytes
   durable       Sets at wal.fsync interval and always, next to Gets, to each other, to
                 write and fdatasync alone, and to redis-server with the same promises
+  watch         Sets with 1,000 watchers of disjoint prefixes next to Sets without;
+                changes a second to one watcher, from the log and as they are made
   replication   a master, three replicas and the load as processes of this machine:
                 from a write's answer to its visibility on a replica; what three
                 replicas cost the master; how fast an empty replica catches up

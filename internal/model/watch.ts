@@ -58,6 +58,11 @@ export interface WatchEvent {
   /** `previous` was asked for, and the record was applied before the watcher was there. */
   readonly isPreviousUnknown: boolean;
   readonly isInitial: boolean;
+  /**
+   * What the wire made of it, since many watchers get one event: of a changed copy it
+   * must be undefined. A WeakMap of them would cost the collector more.
+   */
+  encoded?: Uint8Array | undefined;
 }
 
 export interface WatchMessage {
@@ -65,7 +70,7 @@ export interface WatchMessage {
   readonly events: readonly WatchEvent[];
   /** All records up to this one were told, or are of no interest to the watcher. */
   readonly position: Position;
-  /** Whether a watcher that starts after `position` misses nothing: not within a record, nor before the initial events are complete. */
+  /** True if a watcher that starts after `position` misses nothing; false within a record and before the initial events are complete. */
   readonly canResume: boolean;
   /** The last record goes on in the next message. */
   readonly isFragment: boolean;

@@ -4,7 +4,7 @@ import { mapAwaitable } from '#model/awaitable.ts';
 import type { BulkPort } from '#model/bulk.ts';
 import type { BatchOperation, ReceiptOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
-import type { WatchCommand } from '#model/watch.ts';
+import type { WatchMessage } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import {
   createRpcModule,
@@ -43,6 +43,7 @@ import {
   toScanCommand,
   toUpdatesCommand,
 } from '#wire/scan-codec.ts';
+import { fromWatchMessageBinary } from '#wire/watch-bytes.ts';
 import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
 
 export interface KeyValueModuleOptions {
@@ -99,7 +100,10 @@ function createReads(
     watch: {
       access: 'read',
       limits: FEW,
-      impl: (request, { signal }) => watch(port, toWatchCommand(request), signal),
+      impl: (request, { signal, requestHeader }) => {
+        const isJson = requestHeader.get('content-type')?.includes('json') === true;
+        return watch(port.watch(toWatchCommand(request), signal), isJson);
+      },
     },
     awaitDurable: {
       access: 'read',
@@ -178,12 +182,9 @@ function createBatch(
   };
 }
 
-async function* watch(
-  port: KeyValuePort,
-  command: WatchCommand,
-  signal: AbortSignal,
-): AsyncIterable<WatchResponse> {
-  for await (const message of port.watch(command, signal)) yield fromWatchMessage(message);
+async function* watch(messages: AsyncIterable<WatchMessage>, isJson: boolean): AsyncIterable<WatchResponse> {
+  const encode = isJson ? fromWatchMessage : fromWatchMessageBinary;
+  for await (const message of messages) yield encode(message);
 }
 
 /** Only an operation that may wait needs to know that its caller went away. */

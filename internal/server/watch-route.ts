@@ -88,7 +88,7 @@ async function serve(
   }
 }
 
-/** As the rpc's request, so that the same things are refused in the same words. */
+/** Reads the parameters as the request of the rpc, so that both refuse the same things in the same words. */
 function toCommand(query: string, lastEventId: string | string[] | undefined): WatchCommand {
   const parameters = readQuery(query, PARAMETERS);
   const { key, prefix, after, resume } = Object.fromEntries(parameters);

@@ -38,12 +38,12 @@ export class ChangeQueue {
     this.#changes.push(change);
   }
 
-  /** Whether all that waits is of the record at `lsn`: it cannot be less. */
+  /** True if every change that waits belongs to the record at `lsn`, so that less cannot wait. */
   isAllOf(lsn: Lsn): boolean {
     return this.#changes.at(0)?.version.lsn === lsn;
   }
 
-  /** Whether the oldest is of a record up to `lsn`. */
+  /** True if the oldest change belongs to a record up to `lsn`. */
   hasUpTo(lsn: Lsn): boolean {
     const oldest = this.#changes.at(0);
     return oldest !== undefined && isUpTo(oldest, lsn);

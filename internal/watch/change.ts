@@ -52,23 +52,26 @@ export class Change {
   /** The event; the same object for all who ask for the same form. */
   as({ keysOnly, withPrevious }: ChangeForm): WatchEvent {
     const full = this.#full;
+    if (withPrevious && !keysOnly) return full;
     if (withPrevious) {
-      if (!keysOnly) return full;
-      this.#keyWithPrevious ??= {
-        ...full,
-        value: NO_BYTES,
-        previous: full.previous && withoutValue(full.previous),
-      };
+      const previous = full.previous && withoutValue(full.previous);
+      this.#keyWithPrevious ??= changed(full, { value: NO_BYTES, previous });
       return this.#keyWithPrevious;
     }
+    const plain = { previous: undefined, isPreviousUnknown: false };
     if (keysOnly) {
-      this.#keyOnly ??= { ...full, value: NO_BYTES, previous: undefined, isPreviousUnknown: false };
+      this.#keyOnly ??= changed(full, { ...plain, value: NO_BYTES });
       return this.#keyOnly;
     }
     if (full.previous === undefined && !full.isPreviousUnknown) return full;
-    this.#plain ??= { ...full, previous: undefined, isPreviousUnknown: false };
+    this.#plain ??= changed(full, plain);
     return this.#plain;
   }
+}
+
+/** Another event, which is not encoded as the first is. */
+function changed(event: WatchEvent, changes: Partial<WatchEvent>): WatchEvent {
+  return { ...event, ...changes, encoded: undefined };
 }
 
 function withoutValue(entry: Entry): Entry {
@@ -83,7 +86,7 @@ export function eventOf(
 ): WatchEvent {
   const { op, cause, key } = mutation;
   const isSet = mutation.op === 'set';
-  // Whoever read the key at that time missed it; what an expiry deletes is told.
+  // A reader missed the key at that time; what an expiry deletes is told.
   const wasMissing = isSet && stored !== undefined && isExpired(stored.expireAtMs, timestampMs);
   return {
     op,
@@ -96,5 +99,6 @@ export function eventOf(
     previous: wasMissing ? undefined : stored,
     isPreviousUnknown: false,
     isInitial: false,
+    encoded: undefined,
   };
 }

@@ -64,5 +64,6 @@ function toChange({ key, value, version, expireAtMs }: Entry): Change {
     previous: undefined,
     isPreviousUnknown: false,
     isInitial: true,
+    encoded: undefined,
   });
 }

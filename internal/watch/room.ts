@@ -54,7 +54,7 @@ export class Room {
     };
   }
 
-  /** Whether a message may be handed over now: large ones only while few bytes are under way. */
+  /** True if a message may be handed over now. Large ones wait until few bytes are under way. */
   maySend(bytes: number): boolean {
     if (bytes <= WATCH_MESSAGE_BYTES || this.#sentBytes === 0) return true;
     return this.#sentBytes + bytes <= WATCH_BYTES_MAX;

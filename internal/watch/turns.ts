@@ -1,4 +1,4 @@
-/** A few places for work that costs disk and processor time; whoever finds none waits its turn. */
+/** A few places for work that costs disk and processor time; a caller that finds none waits its turn. */
 
 /** Takes the place, or says that it has gone. */
 type Waiter = () => boolean;

@@ -40,6 +40,7 @@ export interface SessionParts {
   readonly turns: Turns;
   readonly pace: MessagePace;
   readonly onMessage: (events: number) => void;
+  readonly onEnd: () => void;
 }
 
 /** The node around one watch. */
@@ -102,6 +103,7 @@ export class WatchSession {
       this.#watcher.end(new WalnutError('cancelled', 'the watch is over'));
       this.#taken?.();
       close();
+      this.#parts.onEnd();
     }
   }
 
@@ -229,7 +231,8 @@ export class WatchSession {
       const next = this.#takeLive();
       if (next !== undefined) {
         pace.note(clock.monotonicMs());
-        yield* this.#send(next.taken, next.end);
+        await this.#untilMaySend(next.taken);
+        yield this.#tell(next.taken, next.end);
         continue;
       }
       const nowMs = clock.monotonicMs();
@@ -256,13 +259,22 @@ export class WatchSession {
   }
 
   async *#send(taken: Taken, end: Position | undefined): AsyncGenerator<WatchMessage> {
+    await this.#untilMaySend(taken);
+    yield this.#tell(taken, end);
+  }
+
+  async #untilMaySend({ bytes }: Taken): Promise<void> {
     const { room } = this.#parts;
-    if (!room.maySend(taken.bytes)) await room.untilMaySend(taken.bytes, this.#watcher.signal);
+    if (room.maySend(bytes)) return;
+    await room.untilMaySend(bytes, this.#watcher.signal);
     this.#check();
+  }
+
+  #tell(taken: Taken, end: Position | undefined): WatchMessage {
     const position = taken.isFragment ? taken.lastWhole : (end ?? taken.lastWhole);
     if (position !== undefined && position.lsn > this.#at.lsn) this.#at = position;
     const events = taken.changes.map((change) => change.as(this.#watcher));
-    yield this.#message(events, taken.bytes, taken.isFragment);
+    return this.#message(events, taken.bytes, taken.isFragment);
   }
 
   #message(events: readonly WatchEvent[], bytes: number, isFragment = false): WatchMessage {

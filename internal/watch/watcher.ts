@@ -1,6 +1,6 @@
 /**
  * One watcher as the hub sees it: what it wants, the changes that wait for it, and
- * whether it is over. However it ends, its memory is free at once, and whoever waits
+ * whether it is over. However it ends, its memory is free at once, and what waits
  * for it is woken.
  */
 import { WalnutError } from '#model/errors.ts';

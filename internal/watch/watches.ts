@@ -38,28 +38,22 @@ export class Watches {
   }
 
   /**
-   * Watches until `signal` aborts or something ends it. `after` is in the history
-   * here, and applied. Throws `resource_exhausted` where there are too many watchers.
+   * Watches until `signal` aborts or something ends it; the caller asks for the first
+   * message at once. `after` is in the history here, and applied. Throws
+   * `resource_exhausted` where there are too many watchers.
    */
-  async *watch(
-    command: WatchCommand,
-    context: WatchContext,
-    signal: AbortSignal,
-  ): AsyncGenerator<WatchMessage> {
+  watch(command: WatchCommand, context: WatchContext, signal: AbortSignal): AsyncGenerator<WatchMessage> {
     if (this.#watchers >= WATCHERS_MAX) {
       throw new WalnutError(
         'resource_exhausted',
         `${WATCHERS_MAX} watchers are here already: watch another node`,
       );
     }
+    const hub = this.#hubOf(context.engine());
+    const watcher = new Watcher(command, this.#room, this.#clock);
+    const session = new WatchSession(command, watcher, hub, context, this.#parts());
     this.#watchers++;
-    try {
-      const hub = this.#hubOf(context.engine());
-      const watcher = new Watcher(command, this.#room, this.#clock);
-      yield* new WatchSession(command, watcher, hub, context, this.#parts()).messages(signal);
-    } finally {
-      this.#watchers--;
-    }
+    return session.messages(signal);
   }
 
   #parts(): ConstructorParameters<typeof WatchSession>[4] {
@@ -71,6 +65,9 @@ export class Watches {
       onMessage: (events) => {
         this.#messages++;
         this.#events += events;
+      },
+      onEnd: () => {
+        this.#watchers--;
       },
     };
   }

@@ -20,7 +20,8 @@ import { CAUSES } from '#wire/scan-codec.ts';
 
 /** There are fewer kinds than this; a longer list would only repeat them. */
 const OPS_MAX = 8;
-const OPS: Readonly<Partial<Record<Op, WatchOp>>> = { [Op.SET]: 'set', [Op.DELETE]: 'delete' };
+/** Kinds of changes as they are sent. */
+export const WIRE_OPS: Readonly<Record<WatchOp, Op>> = { set: Op.SET, delete: Op.DELETE };
 
 export function toWatchCommand(request: WatchRequest): WatchCommand {
   const after = toStart(request.from);
@@ -72,7 +73,7 @@ function toOps(ops: readonly Op[]): readonly WatchOp[] | undefined {
   if (ops.length > OPS_MAX) throw invalidArgument(`ops has ${ops.length} elements: expected each kind once`);
   if (ops.length === 0) return undefined;
   return ops.map((op) => {
-    const name = OPS[op];
+    const name = (Object.keys(WIRE_OPS) as WatchOp[]).find((one) => WIRE_OPS[one] === op);
     if (name === undefined) throw invalidArgument(`ops has ${op}: expected OP_SET (1) or OP_DELETE (2)`);
     return name;
   });
@@ -90,7 +91,7 @@ export function fromWatchMessage(message: WatchMessage): WatchResponse {
   const { wallShiftMs } = message;
   return {
     $typeName: 'walnut.v1.WatchResponse',
-    events: message.events.map((event) => fromEvent(event, wallShiftMs)),
+    events: message.events.map((event) => toMessage(event, wallShiftMs)),
     position: fromPosition(message.position),
     resume: message.canResume ? toResumeText(message.position) : '',
     fragment: message.isFragment,
@@ -98,24 +99,11 @@ export function fromWatchMessage(message: WatchMessage): WatchResponse {
   };
 }
 
-/** Messages of events that many watchers get, where no time has to be moved. */
-const SHARED = new WeakMap<WatchEvent, EventMessage>();
-
-function fromEvent(event: WatchEvent, shiftMs: number): EventMessage {
-  if (shiftMs !== 0) return toMessage(event, shiftMs);
-  let message = SHARED.get(event);
-  if (message === undefined) {
-    message = toMessage(event, 0);
-    SHARED.set(event, message);
-  }
-  return message;
-}
-
 function toMessage(event: WatchEvent, shiftMs: number): EventMessage {
   const { previous } = event;
   return {
     $typeName: 'walnut.v1.WatchEvent',
-    op: event.op === 'set' ? Op.SET : Op.DELETE,
+    op: WIRE_OPS[event.op],
     cause: CAUSES[event.cause],
     key: event.key,
     value: event.value,

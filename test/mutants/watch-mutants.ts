@@ -4,6 +4,7 @@ import type { Mutant } from './mutant.ts';
 const WATCH = 'test/watch/watch.test.ts';
 const INITIAL = 'test/watch/initial.test.ts';
 const ENDS = 'test/watch/ends.test.ts';
+const CHECKER = 'test/node/watchers.test.ts';
 
 export const WATCH_MUTANTS: readonly Mutant[] = [
   {
@@ -18,7 +19,7 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     file: 'internal/watch/watch-session.ts',
     text: '    const isAll = !live.hasUpTo(ready.lsn);',
     replacement: '    const isAll = true;',
-    tests: [WATCH, INITIAL, 'test/watch/change-queue.test.ts'],
+    tests: [WATCH],
   },
   {
     name: 'watch that tells the records at its start twice',
@@ -140,5 +141,26 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     text: "    initial: readFlag(parameters.get('initial'), 'initial') && !isAgain,",
     replacement: "    initial: readFlag(parameters.get('initial'), 'initial'),",
     tests: ['test/server/watch-route.test.ts'],
+  },
+  {
+    name: 'watch that begins to get changes before it has read what was applied',
+    file: 'internal/watch/watch-session.ts',
+    text: '      if (endLsn !== undefined && this.#at.lsn >= endLsn) return;',
+    replacement: '      if (endLsn !== undefined) return;',
+    tests: [CHECKER, WATCH],
+  },
+  {
+    name: 'watch that skips records of which it gets no change at once',
+    file: 'internal/watch/watch-session.ts',
+    text: '    return this.#hub.engine.appliedLsn;',
+    replacement: '    return this.#hub.readyLsn;',
+    tests: [CHECKER, WATCH],
+  },
+  {
+    name: 'replayed watch that leaves out deletes',
+    file: 'internal/watch/watch-session.ts',
+    text: '      if (!isWatched(target, mutation.key) || !this.#watcher.wants(mutation.op)) continue;',
+    replacement: "      if (!isWatched(target, mutation.key) || mutation.op !== 'set') continue;",
+    tests: [CHECKER],
   },
 ];

@@ -2,15 +2,15 @@
  * A group under random work and random faults, all from one seed, with an
  * oracle outside it that knows every state which a master ever had on disk.
  *
- * In a run without operators (`hasOperator` false) one master stays master and
- * nothing acknowledged may be lost. With them masters are also replaced, rolled
- * back to old copies or empty directories, and deposed ones go on for a while:
- * then what is lost must be just what the operator's choice discards.
+ * Without operators (`hasOperator` false) one master stays master and nothing acknowledged
+ * may be lost. With them masters are also replaced, rolled back to old copies or empty
+ * directories, and deposed ones go on: only what the operator's choice discards may be lost.
  */
 import { formatPosition, type Position, termOf } from '#model/position.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { describeState, setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import type { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import type { Companions } from '#test/node/simulated-companions.ts';
 import { FAULTS, type Happening, OPERATIONS, type ProcessFault } from '#test/node/simulated-happenings.ts';
 import { KnownHistory, type KnownRecord, recordIn } from '#test/node/simulated-history.ts';
 import { breakLink, isLinkFault } from '#test/node/simulated-links.ts';
@@ -24,7 +24,6 @@ import {
   siblingsKnownTo,
 } from '#test/node/simulated-members.ts';
 import { Promises } from '#test/node/simulated-promises.ts';
-import type { Sessions } from '#test/node/simulated-sessions.ts';
 import { decodeFrames } from '#wal/frame.ts';
 
 const STEPS = 50;
@@ -34,7 +33,7 @@ export class SimulatedGroup {
   readonly counts = new Map<Happening, number>();
   /** What was done, and when: for the message of a seed that fails. */
   readonly trace: string[] = [];
-  readonly sessions: Sessions | undefined;
+  readonly sessions: Companions | undefined;
   readonly #random: SeededRandom;
   readonly #group: TestGroup;
   readonly #members: Members;
@@ -54,8 +53,8 @@ export class SimulatedGroup {
   readonly #hasRetention: boolean;
   readonly #hasOperator: boolean;
 
-  /** `withSessions`: clients that come along; then no data is rolled back behind their tokens, nor evicted. */
-  constructor(seed: number, withSessions?: (random: SeededRandom, clock: VirtualClock) => Sessions) {
+  /** `withSessions`: clients that come along; no data is rolled back behind their tokens, nor evicted. */
+  constructor(seed: number, withSessions?: (random: SeededRandom, clock: VirtualClock) => Companions) {
     this.#random = new SeededRandom(seed);
     this.#group = new TestGroup(seed * 1_000);
     this.#hasRetention = this.#random.chance(0.4);
@@ -448,6 +447,7 @@ export class SimulatedGroup {
   }
 
   #judge(nodes: readonly TestNode[]): void {
+    this.sessions?.judge?.(this.#history);
     const states = new Set(nodes.map(describeState));
     if (states.size !== 1) {
       throw new Error(

@@ -63,19 +63,19 @@ export class KnownHistory {
 
   /** Records that a node sends after `after`; what stands behind an unknown record is left for later. */
   learnSent(after: Position, frames: readonly Frame[]): void {
-    let last = this.#at(after).find((record) => record.crc === frames[0]?.prevCrc);
+    let last = this.at(after).find((record) => record.crc === frames[0]?.prevCrc);
     if (last === undefined && after.lsn > 0) return;
     for (const frame of frames) last = this.#learn(frame, last);
   }
 
   /** The record at which the state is that of `digest`; undefined: no master ever had it on disk. */
   find(position: Position, digest: string): KnownRecord | undefined {
-    return this.#at(position).find((record) => record.digest === digest);
+    return this.at(position).find((record) => record.digest === digest);
   }
 
   /** Digests that states at `position` had. */
   digestsAt(position: Position): string[] {
-    return this.#at(position).map(({ digest }) => digest);
+    return this.at(position).map(({ digest }) => digest);
   }
 
   /** Of every history that has one there. */
@@ -83,13 +83,14 @@ export class KnownHistory {
     return [...this.#records.values()].flat().filter(({ position }) => position.lsn === lsn);
   }
 
-  #at(position: Position): KnownRecord[] {
+  /** The records at a position: more than one where histories fork within an epoch. */
+  at(position: Position): KnownRecord[] {
     return this.#records.get(formatPosition(position)) ?? [];
   }
 
   #learn(frame: Frame, parent: KnownRecord | undefined): KnownRecord {
     const position = { epoch: frame.epoch, lsn: frame.lsn };
-    const there = this.#at(position);
+    const there = this.at(position);
     const known = there.find((record) => record.crc === frame.crc);
     if (known !== undefined) {
       if (known.parent !== parent) throw new Error(`${formatPosition(position)} follows two records`);

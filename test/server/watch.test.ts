@@ -53,7 +53,8 @@ describe.each(Object.keys(TRANSPORTS))('a watch by %s', (name) => {
     node.watched = async function* () {
       yield messageOf(4, []);
       yield messageOf(4, [EVENT], { isFragment: true, canResume: false });
-      yield messageOf(5, [{ ...EVENT, op: 'delete', previous: undefined, isPreviousUnknown: true }]);
+      const unknown = { previous: undefined, isPreviousUnknown: true, encoded: undefined };
+      yield messageOf(5, [{ ...EVENT, op: 'delete', ...unknown }]);
       throw slow;
     };
     const client = createClient(KVStore, (TRANSPORTS[name] as (url: string) => Transport)(baseUrl));

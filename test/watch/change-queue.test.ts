@@ -30,6 +30,7 @@ function queueOf(changes: readonly Change[]): { queue: ChangeQueue; room: Room }
   return { queue, room };
 }
 
+const FULL = { keysOnly: false, withPrevious: true };
 const ALL = Number.MAX_SAFE_INTEGER as Lsn;
 
 describe('the changes of one watcher', () => {
@@ -74,6 +75,31 @@ describe('the changes of one watcher', () => {
     expect(room.waitingBytes).toBe(shared.bytes);
     queues[1]?.clear();
     expect(room.waitingBytes).toBe(0);
+  });
+});
+
+describe('the forms of a change', () => {
+  it('are one object each, and none is encoded as another is', () => {
+    const version = { epoch: 1, lsn: 1 as Lsn };
+    const previous = { key: 'k', value: new Uint8Array(2), version, expireAtMs: 0 };
+    const change = new Change({ ...changeOf(1, 3).as(FULL), previous, encoded: new Uint8Array(9) });
+    const forms = [true, false].flatMap((keysOnly) =>
+      [true, false].map((withPrevious) => change.as({ keysOnly, withPrevious })),
+    );
+    expect(
+      forms.map(({ value, previous: before, encoded }) => [
+        value.length,
+        before?.value.length,
+        encoded?.length,
+      ]),
+    ).toEqual([
+      [0, 0, undefined],
+      [0, undefined, undefined],
+      [3, 2, 9],
+      [3, undefined, undefined],
+    ]);
+    expect(change.as({ keysOnly: true, withPrevious: true })).toBe(forms[0]);
+    expect(change.as({ keysOnly: false, withPrevious: false })).toBe(forms[3]);
   });
 });
 

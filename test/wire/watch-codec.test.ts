@@ -1,12 +1,13 @@
-import { create } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { WatchRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { WatchRequestSchema, WatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Op } from '#gen/walnut/v1/types_pb.ts';
 import type { Lsn } from '#model/position.ts';
 import type { WatchEvent, WatchMessage } from '#model/watch.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { fromResumeText, toResumeText } from '#wire/resume-text.ts';
+import { fromWatchMessageBinary } from '#wire/watch-bytes.ts';
 import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
 
 const position = fc.record({ epoch: fc.maxSafeNat(), lsn: fc.maxSafeNat() as fc.Arbitrary<Lsn> });
@@ -146,7 +147,57 @@ describe('a watch message', () => {
     });
   });
 
-  it('shares the message of an event that many get', () => {
-    expect(fromWatchMessage(message).events[0]).toBe(fromWatchMessage(message).events[0]);
+  it('is encoded once for all who get the same event', () => {
+    const one = { ...event };
+    fromWatchMessageBinary({ ...message, events: [one] });
+    const { encoded } = one as WatchEvent;
+    fromWatchMessageBinary({ ...message, events: [one] });
+    expect(encoded).toBeDefined();
+    expect((one as WatchEvent).encoded).toBe(encoded);
+    fromWatchMessageBinary({ ...message, events: [one], wallShiftMs: 9 });
+    expect((one as WatchEvent).encoded).toBe(encoded);
+  });
+});
+
+describe('the bytes of events', () => {
+  const text = fc
+    .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+    .filter((one) => one.isWellFormed());
+  const bytes = fc.uint8Array({ maxLength: 300 });
+  const entry = (key: string) =>
+    fc.record({ key: fc.constant(key), value: bytes, version: position, expireAtMs: fc.maxSafeNat() });
+  const anyEvent = text.chain((key) =>
+    fc.record<WatchEvent>({
+      op: fc.constantFrom('set', 'delete'),
+      cause: fc.constantFrom('client', 'expired', 'evicted', 'restored'),
+      key: fc.constant(key),
+      value: bytes,
+      version: position,
+      expireAtMs: fc.maxSafeNat(),
+      timestampMs: fc.maxSafeNat(),
+      previous: fc.option(entry(key), { nil: undefined }),
+      isPreviousUnknown: fc.boolean(),
+      isInitial: fc.boolean(),
+    }),
+  );
+  const anyMessage = fc.record<WatchMessage>({
+    events: fc.array(anyEvent, { maxLength: 5 }),
+    position,
+    canResume: fc.boolean(),
+    isFragment: fc.boolean(),
+    isInitialDone: fc.boolean(),
+    wallShiftMs: fc.constantFrom(0, 0, -5_000, 70_000),
+  });
+
+  it('say what the messages say', () => {
+    fc.assert(
+      fc.property(anyMessage, (message) => {
+        const sent = toBinary(WatchResponseSchema, fromWatchMessageBinary(message));
+        const expected = toBinary(WatchResponseSchema, fromWatchMessage(message));
+        expect(sent.length).toBe(expected.length);
+        expect(fromBinary(WatchResponseSchema, sent)).toEqual(fromBinary(WatchResponseSchema, expected));
+      }),
+      { numRuns: 500 },
+    );
   });
 });

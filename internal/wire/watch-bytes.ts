@@ -1,0 +1,140 @@
+/**
+ * Events of Watch in protobuf's binary format, from the model: no message, bigint or
+ * buffer is made for an event. The bytes of an event that many watchers get are made
+ * once. They travel in a WatchResponse as bytes of its field `events`, which protobuf-es
+ * writes as they are; its decoders read them as any others.
+ */
+import type { WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import { type Entry, movedDeadline } from '#model/entry.ts';
+import type { Position } from '#model/position.ts';
+import type { WatchEvent, WatchMessage } from '#model/watch.ts';
+import { ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
+import { CAUSES } from '#wire/scan-codec.ts';
+import { fromWatchMessage, WIRE_OPS } from '#wire/watch-codec.ts';
+
+/** Tags of fields with varints. */
+const varintTag = (field: number): number => field * 8;
+/** Tags of fields with a length. */
+const lengthTag = (field: number): number => field * 8 + 2;
+
+const EVENTS_FIELD = 1;
+const WIRE_LENGTH = 2;
+const TAG_OF_EVENTS = lengthTag(EVENTS_FIELD);
+/** All of an event but its texts and bytes: tags, lengths and numbers. */
+const FIXED_BYTES = 24 * VARINT_BYTES_MAX;
+
+const writer = new ByteWriter();
+
+/** Like `fromWatchMessage`, for callers that get protobuf. */
+export function fromWatchMessageBinary(message: WatchMessage): WatchResponse {
+  const { events, wallShiftMs } = message;
+  const response = fromWatchMessage({ ...message, events: [] });
+  if (events.length === 0) return response;
+  const data = Buffer.concat(events.map((event) => bytesOf(event, wallShiftMs)));
+  // The first tag is protobuf-es's to write.
+  response.$unknown = [{ no: EVENTS_FIELD, wireType: WIRE_LENGTH, data: data.subarray(1) }];
+  return response;
+}
+
+/** Tag, length and event. */
+function bytesOf(event: WatchEvent, shiftMs: number): Uint8Array {
+  if (shiftMs !== 0) return encode(event, shiftMs);
+  event.encoded ??= encode(event, 0);
+  return event.encoded;
+}
+
+function encode(event: WatchEvent, shiftMs: number): Uint8Array {
+  const { previous } = event;
+  const keyBytes = Buffer.byteLength(event.key);
+  const previousBytes = previous === undefined ? 0 : entryBytes(previous, keyBytes, shiftMs);
+  writer.begin(0);
+  writer.reserve(FIXED_BYTES + keyBytes + event.value.length + previousBytes);
+  writer.byte(TAG_OF_EVENTS);
+  writer.varint(eventBytes(event, keyBytes, previousBytes, shiftMs));
+  writeNumber(1, WIRE_OPS[event.op]);
+  writeNumber(2, CAUSES[event.cause]);
+  writeText(3, event.key, keyBytes);
+  writeBytes(4, event.value);
+  writePosition(5, event.version);
+  writeNumber(6, movedDeadline(event.expireAtMs, shiftMs));
+  if (previous !== undefined) writeEntry(7, previous, keyBytes, previousBytes, shiftMs);
+  writeNumber(8, event.isPreviousUnknown ? 1 : 0);
+  writeNumber(9, event.isInitial ? 1 : 0);
+  writeNumber(10, movedDeadline(event.timestampMs, shiftMs));
+  return writer.take();
+}
+
+function eventBytes(event: WatchEvent, keyBytes: number, previousBytes: number, shiftMs: number): number {
+  return (
+    numberBytes(WIRE_OPS[event.op]) +
+    numberBytes(CAUSES[event.cause]) +
+    lengthBytes(keyBytes) +
+    (event.value.length === 0 ? 0 : lengthBytes(event.value.length)) +
+    lengthBytes(positionBytes(event.version)) +
+    numberBytes(movedDeadline(event.expireAtMs, shiftMs)) +
+    (event.previous === undefined ? 0 : lengthBytes(previousBytes)) +
+    (event.isPreviousUnknown ? 2 : 0) +
+    (event.isInitial ? 2 : 0) +
+    numberBytes(movedDeadline(event.timestampMs, shiftMs))
+  );
+}
+
+function writeEntry(field: number, entry: Entry, keyBytes: number, bytes: number, shiftMs: number): void {
+  writer.byte(lengthTag(field));
+  writer.varint(bytes);
+  writeText(1, entry.key, keyBytes);
+  writeBytes(2, entry.value);
+  writePosition(3, entry.version);
+  writeNumber(4, movedDeadline(entry.expireAtMs, shiftMs));
+}
+
+/** `keyBytes`: its key is that of its event. */
+function entryBytes(entry: Entry, keyBytes: number, shiftMs: number): number {
+  return (
+    lengthBytes(keyBytes) +
+    (entry.value.length === 0 ? 0 : lengthBytes(entry.value.length)) +
+    lengthBytes(positionBytes(entry.version)) +
+    numberBytes(movedDeadline(entry.expireAtMs, shiftMs))
+  );
+}
+
+function positionBytes({ epoch, lsn }: Position): number {
+  return numberBytes(epoch) + numberBytes(lsn);
+}
+
+function writePosition(field: number, position: Position): void {
+  writer.byte(lengthTag(field));
+  writer.varint(positionBytes(position));
+  writeNumber(1, position.epoch);
+  writeNumber(2, position.lsn);
+}
+
+/** 0 is left out. */
+function writeNumber(field: number, value: number): void {
+  if (value === 0) return;
+  writer.byte(varintTag(field));
+  writer.varint(value);
+}
+
+function numberBytes(value: number): number {
+  return value === 0 ? 0 : 1 + varintBytes(value);
+}
+
+function writeText(field: number, text: string, bytes: number): void {
+  writer.byte(lengthTag(field));
+  writer.varint(bytes);
+  writer.at += writer.buffer.write(text, writer.at, bytes, 'utf8');
+}
+
+/** None are left out. */
+function writeBytes(field: number, bytes: Uint8Array): void {
+  if (bytes.length === 0) return;
+  writer.byte(lengthTag(field));
+  writer.varint(bytes.length);
+  writer.bytes(bytes);
+}
+
+/** The length of a whole field: its tag, its length and `bytes` bytes. */
+function lengthBytes(bytes: number): number {
+  return 1 + varintBytes(bytes) + bytes;
+}
