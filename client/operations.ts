@@ -11,6 +11,7 @@ import {
   type GetRequestSchema,
   type IncrementRequestSchema,
   type SetRequestSchema,
+  type TouchRequestSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { PendingOperation } from './batch-queue.ts';
 
@@ -18,6 +19,7 @@ import type { PendingOperation } from './batch-queue.ts';
 export type GetOptions = Omit<MessageInitShape<typeof GetRequestSchema>, 'key' | '$typeName'>;
 export type SetOptions = Omit<MessageInitShape<typeof SetRequestSchema>, 'key' | 'value' | '$typeName'>;
 export type IncrementOptions = Omit<MessageInitShape<typeof IncrementRequestSchema>, 'key' | '$typeName'>;
+export type TouchOptions = Omit<MessageInitShape<typeof TouchRequestSchema>, 'key' | '$typeName'>;
 export type DeletePrefixOptions = Omit<
   MessageInitShape<typeof DeletePrefixRequestSchema>,
   'prefix' | 'cursor' | '$typeName'
@@ -29,7 +31,8 @@ export type AtomicOperation =
   | { readonly get: MessageInitShape<typeof GetRequestSchema> }
   | { readonly set: MessageInitShape<typeof SetRequestSchema> }
   | { readonly delete: MessageInitShape<typeof DeleteRequestSchema> }
-  | { readonly increment: MessageInitShape<typeof IncrementRequestSchema> };
+  | { readonly increment: MessageInitShape<typeof IncrementRequestSchema> }
+  | { readonly touch: MessageInitShape<typeof TouchRequestSchema> };
 export type AtomicOptions = Omit<
   MessageInitShape<typeof BatchRequestSchema>,
   'operations' | 'atomic' | '$typeName'
@@ -56,6 +59,7 @@ function caseOf(
   if ('get' in operation) return { case: 'get', value: operation.get };
   if ('set' in operation) return { case: 'set', value: operation.set };
   if ('delete' in operation) return { case: 'delete', value: operation.delete };
+  if ('touch' in operation) return { case: 'touch', value: operation.touch };
   return { case: 'increment', value: operation.increment };
 }
 

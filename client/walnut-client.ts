@@ -25,6 +25,8 @@ import {
   KVStore,
   type SetResponse,
   SetRequestSchema as SetSchema,
+  type TouchResponse,
+  TouchRequestSchema as TouchSchema,
   type WatchResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { BatchQueue, type PendingAtomic, type PendingOperation, type QueueLimits } from './batch-queue.ts';
@@ -43,6 +45,7 @@ import {
   type Operation,
   type SetOptions,
   sizeOf,
+  type TouchOptions,
   toMessage,
   waitMsOf,
 } from './operations.ts';
@@ -122,6 +125,12 @@ export class WalnutClient {
   increment(key: string, options: IncrementOptions = {}): Promise<IncrementResponse> {
     const value = create(IncrementSchema, { ...options, key });
     return this.#call({ case: 'increment', value }, 'increment') as Promise<IncrementResponse>;
+  }
+
+  /** Gives an entry another deadline and leaves its value and version; `touched: false` if the key is missing. */
+  touch(key: string, options: TouchOptions): Promise<TouchResponse> {
+    const value = create(TouchSchema, { ...options, key });
+    return this.#call({ case: 'touch', value }, 'touch') as Promise<TouchResponse>;
   }
 
   /**

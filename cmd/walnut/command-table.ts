@@ -21,6 +21,7 @@ export const COMMAND_FILES: readonly CommandFile[] = [
     names: ['increment'],
     load: async () => (await import('./keys/increment-command.ts')).addIncrementCommand,
   },
+  { names: ['touch'], load: async () => (await import('./keys/touch-command.ts')).addTouchCommand },
   {
     names: ['delete-prefix'],
     load: async () => (await import('./keys/delete-prefix-command.ts')).addDeletePrefixCommand,

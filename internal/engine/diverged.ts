@@ -7,6 +7,7 @@ import { RecordError } from '#engine/records/record-kind.ts';
 import { mutationsOf } from '#engine/records/record-table.ts';
 import type { Update } from '#model/commands.ts';
 import type { DivergedReport, DivergedSlice, DivergedTail } from '#model/diverged.ts';
+import { stated } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
 import { nextLsn } from '#model/position.ts';
@@ -130,8 +131,7 @@ function updatesOf(frame: Frame): Update[] | string {
       op: mutation.op,
       cause: mutation.cause,
       key: mutation.key,
-      value: mutation.op === 'set' ? mutation.value : new Uint8Array(0),
-      expireAtMs: mutation.op === 'set' ? mutation.expireAtMs : 0,
+      ...stated(mutation),
     }));
   } catch (error) {
     if (error instanceof NewerFormatError) return error.message;

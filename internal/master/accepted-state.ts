@@ -52,7 +52,7 @@ export class AcceptedState {
     if (row === NO_ROW) return { entry: this.#store.peek(key), record: undefined };
     const record = this.#inFlight.recordAt(row);
     const isDeleted = this.#inFlight.costAt(row) === DELETED;
-    return { entry: isDeleted ? undefined : record.entryAt(this.#inFlight.placeAt(row)), record };
+    return { entry: isDeleted ? undefined : this.#entryAt(record, this.#inFlight.placeAt(row), key), record };
   }
 
   /** The deadline of the key's accepted entry, or `MISSING`. */
@@ -97,6 +97,19 @@ export class AcceptedState {
     this.#inFlight.add(key, record, place, DELETED);
   }
 
+  /** Takes a touch of the key, at `place` of `record`: its entry is what it was but for the deadline. */
+  acceptTouch(key: KeyBytes, record: RecordInFlight, place: number): void {
+    const row = this.#inFlight.find(key);
+    const before = row === NO_ROW ? undefined : this.#inFlight.recordAt(row);
+    record.noteTouch(place, before?.baseOf(this.#inFlight.placeAt(row)));
+    this.#inFlight.add(
+      key,
+      record,
+      place,
+      row === NO_ROW ? this.#store.costOf(key) : this.#inFlight.costAt(row),
+    );
+  }
+
   /**
    * Notes the set of the key at `place` of `record`. `before`: what `access` returned
    * for it; `cost`: what the new entry counts for.
@@ -121,6 +134,14 @@ export class AcceptedState {
     this.#inFlight.clear();
     this.#entries = this.#store.entries;
     this.#bytes = this.#store.bytes;
+  }
+
+  /** The entry that the mutation at `place` makes; a touch makes one of what it touched. */
+  #entryAt(record: RecordInFlight, place: number, key: string): Entry | undefined {
+    if (!record.isTouchAt(place)) return record.entryAt(place);
+    const base = record.baseOf(place);
+    const entry = base === undefined ? this.#store.peek(key) : base.record.entryAt(base.place);
+    return entry && { ...entry, expireAtMs: record.expireAtMsAt(place) };
   }
 
   #rowOf(key: string): number {

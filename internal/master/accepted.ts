@@ -17,6 +17,8 @@ export interface Accepted {
   readonly position?: Position | undefined;
   /** What an Increment wrote; undefined for other operations, and if it wrote nothing. */
   readonly counter?: WrittenCounter | undefined;
+  /** What a Touch came to; undefined for other operations, and if the key is missing. */
+  readonly touched?: Touched | undefined;
   /**
    * In an atomic batch: the outcome of each operation by its index; undefined: it
    * answers nothing of its own.
@@ -26,7 +28,14 @@ export interface Accepted {
 
 export type AtomicOutcome =
   | { readonly kind: 'get'; readonly found: Entry | undefined }
-  | { readonly kind: 'set' | 'delete' | 'increment'; readonly accepted: Accepted };
+  | { readonly kind: 'set' | 'delete' | 'increment' | 'touch'; readonly accepted: Accepted };
+
+export interface Touched {
+  /** With the new deadline, if it was requested. */
+  readonly entry: Entry | undefined;
+  /** By the log clock. */
+  readonly expireAtMs: number;
+}
 
 export interface WrittenCounter {
   readonly value: bigint;

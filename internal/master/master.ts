@@ -14,6 +14,7 @@ import { acceptIncrement, toIncrementAnswer } from '#master/operations/increment
 import { runMixedBatch } from '#master/operations/mixed-batch.ts';
 import { runPlainSets } from '#master/operations/plain-sets.ts';
 import { acceptSet } from '#master/operations/set.ts';
+import { acceptTouch, toTouchAnswer } from '#master/operations/touch.ts';
 import type { WriteCause } from '#master/record-builder.ts';
 import { type MasterOptions, WritePath } from '#master/write-path.ts';
 import type { BulkPort, MixedAnswer, PlainSets, SetsAnswer } from '#model/bulk.ts';
@@ -30,6 +31,8 @@ import type {
   IncrementAnswer,
   IncrementCommand,
   SetCommand,
+  TouchAnswer,
+  TouchCommand,
   WriteAnswer,
 } from '#model/commands.ts';
 
@@ -56,6 +59,13 @@ export class Master {
     const path = this.#path;
     const accepted = path.write((builder) => acceptIncrement(path, command, builder));
     return toIncrementAnswer(path, accepted, await path.answer(accepted, command, signal));
+  }
+
+  /** Formats of level 1 must be ready. */
+  async touch(command: TouchCommand, signal?: AbortSignal): Promise<TouchAnswer> {
+    const path = this.#path;
+    const accepted = path.write((builder) => acceptTouch(path, command, builder));
+    return toTouchAnswer(path, accepted, await path.answer(accepted, command, signal));
   }
 
   /**

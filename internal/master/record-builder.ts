@@ -189,6 +189,14 @@ export class RecordBuilder implements WriteTarget {
     return keyAndValueBytes + sets * setBytes(0) <= SETS_BYTES_MAX;
   }
 
+  touch(key: string, expireAtMs: number): void {
+    const { set: loaded } = this.#keys;
+    load(loaded, key);
+    this.#accepted.access(loaded);
+    const place = this.#payload.touch(loaded, expireAtMs, this.#cause);
+    this.#accepted.acceptTouch(loaded, this.record, place);
+  }
+
   /** See `Room.trim`. */
   trim(): boolean {
     return this.#roomMaker.trim();

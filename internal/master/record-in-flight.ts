@@ -8,6 +8,12 @@ import type { Position } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
 
+/** A mutation of a record in flight, by where it begins in its payload. */
+export interface MutationPlace {
+  readonly record: RecordInFlight;
+  readonly place: number;
+}
+
 export class RecordInFlight {
   readonly position: Position;
   #source: PayloadSource | undefined;
@@ -16,6 +22,8 @@ export class RecordInFlight {
    * writer's buffer is used again later.
    */
   #copies: Map<number, Entry> | undefined = new Map();
+  /** The set in flight whose entry each touch changes, by the place of the touch; undefined: the stored entry. */
+  #touches: Map<number, MutationPlace | undefined> | undefined;
   #outcome: { readonly error: WalnutError | undefined } | undefined;
   #waiting: PromiseWithResolvers<void> | undefined;
 
@@ -59,9 +67,27 @@ export class RecordInFlight {
   settle(error?: WalnutError): void {
     this.#source = undefined;
     this.#copies = undefined;
+    this.#touches = undefined;
     this.#outcome = { error };
     if (error === undefined) this.#waiting?.resolve();
     else this.#waiting?.reject(error);
+  }
+
+  /** The mutation at `place` is a touch of what `base` makes; undefined: of the stored entry. */
+  noteTouch(place: number, base: MutationPlace | undefined): void {
+    this.#touches ??= new Map();
+    this.#touches.set(place, base);
+  }
+
+  isTouchAt(place: number): boolean {
+    return this.#touches?.has(place) === true;
+  }
+
+  /** The set that made the entry of the mutation at `place`, as long as it is in flight; undefined: it is stored. */
+  baseOf(place: number): MutationPlace | undefined {
+    if (!this.isTouchAt(place)) return this.isOpen ? { record: this, place } : undefined;
+    const base = this.#touches?.get(place);
+    return base?.record.isOpen === true ? base : undefined;
   }
 
   /** Whether the mutation at `place` has the key. */

@@ -14,6 +14,7 @@ import type {
   DeleteCommand,
   IncrementCommand,
   SetCommand,
+  TouchCommand,
 } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
@@ -91,6 +92,10 @@ export function describeIncrement({ key, delta, initial, expiry, condition }: In
   return JSON.stringify(['increment', key, `${delta}`, `${initial}`, expiry, condition]);
 }
 
+export function describeTouch({ key, expiry, returnValue }: TouchCommand): string {
+  return JSON.stringify(['touch', key, expiry, returnValue]);
+}
+
 /** A short text that differs between different atomic batches; it covers all operations. */
 export function describeAtomicBatch({ operations }: AtomicBatchCommand): string {
   return JSON.stringify(['batch', ...operations.map(describe)]);
@@ -106,13 +111,16 @@ function describe(operation: BatchOperation): string {
       return describeDelete(operation.command);
     case 'increment':
       return describeIncrement(operation.command);
+    case 'touch':
+      return describeTouch(operation.command);
   }
 }
 
 function withOwnEntries<T extends Accepted>(accepted: T): T {
-  const { previous, current, outcomes } = accepted;
+  const { previous, current, touched, outcomes } = accepted;
   return {
     ...accepted,
+    touched: touched && { ...touched, entry: owned(touched.entry) },
     previous: owned(previous),
     current: owned(current),
     outcomes: outcomes?.map(

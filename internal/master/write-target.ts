@@ -23,4 +23,6 @@ export interface WriteTarget {
   look(key: string): Looked;
   set(key: string, value: Uint8Array, expireAtMs: number): void;
   delete(key: string): void;
+  /** The key must be there. */
+  touch(key: string, expireAtMs: number): void;
 }

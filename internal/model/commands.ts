@@ -2,7 +2,7 @@
  * Commands to a node and its answers, as plain types. The server translates between
  * these and protobuf messages, which no room below it knows.
  */
-import type { Cause, Entry } from '#model/entry.ts';
+import type { Cause, Entry, Mutation } from '#model/entry.ts';
 import type { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 
@@ -84,6 +84,16 @@ export interface IncrementCommand extends WriteOptions {
   readonly condition?: Condition | undefined;
 }
 
+/** Gives an entry that is there another deadline. */
+export interface TouchCommand extends ReceiptOptions {
+  readonly key: string;
+  readonly expiry: Expiry;
+  /** Whether the answer has the entry. */
+  readonly returnValue: boolean;
+  /** See `WriteOptions`. */
+  readonly requestId?: string | undefined;
+}
+
 export interface WriteAnswer {
   /** For a Set, true if it was applied; for a Delete, true if a key was deleted. */
   readonly applied: boolean;
@@ -101,6 +111,13 @@ export interface IncrementAnswer extends WriteAnswer {
   /** The sum; 0 if nothing was written. */
   readonly value: bigint;
   /** The deadline of the entry in wall time; `NEVER` if it has none, or if nothing was written. */
+  readonly expireAtMs: number;
+}
+
+export interface TouchAnswer extends WriteAnswer {
+  /** The entry with its new deadline, if it was requested and is there. */
+  readonly entry: Entry | undefined;
+  /** The new deadline in wall time; `NEVER` if it has none, or if there is no entry. */
   readonly expireAtMs: number;
 }
 
@@ -122,13 +139,15 @@ export type BatchOperation =
   | { readonly kind: 'get'; readonly command: GetCommand }
   | { readonly kind: 'set'; readonly command: SetCommand }
   | { readonly kind: 'delete'; readonly command: DeleteCommand }
-  | { readonly kind: 'increment'; readonly command: IncrementCommand };
+  | { readonly kind: 'increment'; readonly command: IncrementCommand }
+  | { readonly kind: 'touch'; readonly command: TouchCommand };
 
 export type BatchResult =
   | { readonly kind: 'get'; readonly answer: GetAnswer }
   | { readonly kind: 'set'; readonly answer: WriteAnswer }
   | { readonly kind: 'delete'; readonly answer: WriteAnswer }
   | { readonly kind: 'increment'; readonly answer: IncrementAnswer }
+  | { readonly kind: 'touch'; readonly answer: TouchAnswer }
   | { readonly kind: 'error'; readonly error: WalnutError };
 
 /** All operations or none. They have no receipts and request ids of their own. */
@@ -204,10 +223,10 @@ export interface UpdatesCommand {
 export interface Update {
   readonly position: Position;
   readonly timestampMs: number;
-  readonly op: 'set' | 'delete';
+  readonly op: Mutation['op'];
   readonly cause: Cause;
   readonly key: string;
-  /** Empty on a delete. */
+  /** Empty on a delete and a touch. */
   readonly value: Uint8Array;
   readonly expireAtMs: number;
 }

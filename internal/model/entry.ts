@@ -32,7 +32,23 @@ export interface DeleteMutation {
   readonly cause: Cause;
 }
 
-export type Mutation = SetMutation | DeleteMutation;
+/** Another deadline for an entry, which keeps its value and version. Nothing if the key is missing. */
+export interface TouchMutation {
+  readonly op: 'touch';
+  readonly key: string;
+  readonly expireAtMs: number;
+  readonly cause: Cause;
+}
+
+export type Mutation = SetMutation | DeleteMutation | TouchMutation;
+
+const NO_VALUE = new Uint8Array(0);
+
+/** The value and the deadline that a mutation states; empty and `NEVER` where it states none. */
+export function stated(mutation: Mutation): Pick<SetMutation, 'value' | 'expireAtMs'> {
+  if (mutation.op === 'delete') return { value: NO_VALUE, expireAtMs: NEVER };
+  return { value: mutation.op === 'set' ? mutation.value : NO_VALUE, expireAtMs: mutation.expireAtMs };
+}
 
 /** A key and a value within `bytes`: each as its offset and its length in bytes. */
 export interface EncodedPair {
@@ -45,7 +61,7 @@ export interface EncodedPair {
   readonly expireAtMs: number;
 }
 
-/** A mutation as encoded in a record; a delete has no value and no deadline. */
+/** A mutation as encoded in a record; a delete has no value and no deadline, a touch no value. */
 export interface EncodedMutation extends EncodedPair {
   readonly op: Mutation['op'];
   readonly cause: Cause;

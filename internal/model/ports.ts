@@ -27,6 +27,8 @@ import type {
   ScanAnswer,
   ScanCommand,
   SetCommand,
+  TouchAnswer,
+  TouchCommand,
   UpdatesAnswer,
   UpdatesCommand,
   WriteAnswer,
@@ -69,6 +71,7 @@ export interface KeyValuePort {
   set(command: SetCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;
   delete(command: DeleteCommand, signal?: AbortSignal): Awaitable<WriteAnswer>;
   increment(command: IncrementCommand, signal?: AbortSignal): Awaitable<IncrementAnswer>;
+  touch(command: TouchCommand, signal?: AbortSignal): Awaitable<TouchAnswer>;
   /** One result per operation, in order; later operations see earlier ones. */
   batch(operations: readonly BatchOperation[], signal?: AbortSignal): Awaitable<BatchResult[]>;
   /** Throws for the whole batch if one operation cannot be carried out; the message names its index. */

@@ -19,6 +19,7 @@ import type {
   UpdatesAnswer,
   UpdatesCommand,
 } from '#model/commands.ts';
+import { stated } from '#model/entry.ts';
 import { checkCaller, unavailable, WalnutError } from '#model/errors.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
@@ -272,7 +273,6 @@ function toUpdates(frame: Frame): Update[] {
     op: mutation.op,
     cause: mutation.cause,
     key: mutation.key,
-    value: mutation.op === 'set' ? mutation.value : new Uint8Array(0),
-    expireAtMs: mutation.op === 'set' ? mutation.expireAtMs : 0,
+    ...stated(mutation),
   }));
 }

@@ -29,11 +29,13 @@ import {
   fromGetAnswer,
   fromIncrementAnswer,
   fromSetAnswer,
+  fromTouchAnswer,
   toAwaitDurableCommand,
   toDeleteCommand,
   toGetCommand,
   toIncrementCommand,
   toSetCommand,
+  toTouchCommand,
 } from '#wire/kv-codec.ts';
 import {
   fromDeletePrefixAnswer,
@@ -117,7 +119,7 @@ function createReads(
 function createWrites(
   { port, limits }: KeyValueModuleOptions,
   bytes: KeyValueBytes,
-): Pick<Methods, 'set' | 'delete' | 'increment' | 'deletePrefix'> {
+): Pick<Methods, 'set' | 'delete' | 'increment' | 'touch' | 'deletePrefix'> {
   return {
     deletePrefix: {
       access: 'write',
@@ -150,6 +152,14 @@ function createWrites(
         return fromIncrementAnswer(await port.increment(command, signalFor(command, context)));
       },
       binaryImpl: (request, context, headroom) => bytes.increment(request, context, headroom),
+    },
+    touch: {
+      access: 'write',
+      limits: FEW,
+      impl: async (request, context) => {
+        const command = toTouchCommand(request);
+        return fromTouchAnswer(await port.touch(command, signalFor(command, context)));
+      },
     },
   };
 }

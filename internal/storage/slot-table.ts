@@ -107,9 +107,18 @@ export class SlotTable {
     words[at + 3] = crc32(pair.bytes, 0, pair.valueOffset, pair.valueOffset + pair.valueBytes);
     const epochId = this.#epochs.retain(epoch);
     setKeyAt(words, at, key.length, epochId, lsn);
+    this.#putDeadline(slot, words, at, expireAtMs);
+    this.#compact();
+  }
+
+  /** Changes the deadline of a slot in use. */
+  setExpireAtMs(slot: number, expireAtMs: number): void {
+    this.#putDeadline(slot, this.#slots.wordsOf(slot), firstWordOf(slot), expireAtMs);
+  }
+
+  #putDeadline(slot: number, words: Int32Array, at: number, expireAtMs: number): void {
     setHasDeadlineAt(words, at, expireAtMs !== NEVER);
     if (expireAtMs !== NEVER) this.#slots.makeDeadlinesOf(slot).atMs[indexOf(slot)] = expireAtMs;
-    this.#compact();
   }
 
   free(slot: number): void {

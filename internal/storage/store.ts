@@ -202,6 +202,10 @@ export class Store {
       return;
     }
     if (slot === NO_SLOT) return;
+    if (mutation.op === 'touch') {
+      this.#touch(slot, mutation.expireAtMs);
+      return;
+    }
     if (mutation.cause === 'evicted') this.#evicted++;
     else if (mutation.cause === 'expired') this.#expired++;
     this.#delete(slot);
@@ -358,6 +362,15 @@ export class Store {
     }
   }
 
+  /** The entry keeps value and version. A taken victim stays one. */
+  #touch(slot: number, expireAtMs: number): void {
+    this.#snapshot?.beforeChange(slot);
+    this.#forget(slot);
+    this.#slots.setExpireAtMs(slot, expireAtMs);
+    this.#count(slot, expireAtMs, this.#slots.epochOf(slot), this.#slots.lsnOf(slot));
+    if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.access(slot);
+  }
+
   #delete(slot: number): void {
     this.#snapshot?.beforeChange(slot);
     this.#forget(slot);
@@ -369,12 +382,17 @@ export class Store {
   /** Writes the entry of the current key into the slot, and adds it to every sum and to the expiry index. */
   #write(slot: number, pair: EncodedPair, epoch: number, lsn: number): void {
     this.#slots.write(slot, this.#key, pair, epoch, lsn);
+    this.#count(slot, pair.expireAtMs, epoch, lsn);
+  }
+
+  /** Adds the entry of the current key to every sum and to the expiry index. */
+  #count(slot: number, expireAtMs: number, epoch: number, lsn: number): void {
     this.#expiry.add(slot);
-    this.#hasher.hashKey(this.#key, this.#slots.valueCrcOf(slot), pair.expireAtMs, epoch, lsn);
+    this.#hasher.hashKey(this.#key, this.#slots.valueCrcOf(slot), expireAtMs, epoch, lsn);
     this.#digest.add(this.#hasher);
     this.#scrub?.added(slot, this.#hasher);
     this.#entries++;
-    this.#bytes += entryCost(this.#key.length, pair.valueBytes);
+    this.#bytes += this.#costAt(slot, this.#key);
   }
 
   /** Removes the slot from every sum and from the expiry index. Its key must be the current key. */

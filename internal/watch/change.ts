@@ -2,7 +2,7 @@
  * One change as all watchers share it: made once, with its own copy of key and value,
  * and in the forms that watchers ask for. It knows in how many queues it is.
  */
-import { type Entry, isExpired, type Mutation } from '#model/entry.ts';
+import { type Entry, isExpired, type Mutation, stated } from '#model/entry.ts';
 import type { WatchEvent } from '#model/watch.ts';
 import type { Frame } from '#wal/frame.ts';
 
@@ -85,16 +85,16 @@ export function eventOf(
   stored: Entry | undefined,
 ): WatchEvent {
   const { op, cause, key } = mutation;
-  const isSet = mutation.op === 'set';
+  const { value, expireAtMs } = stated(mutation);
   // A reader missed the key at that time; what an expiry deletes is told.
-  const wasMissing = isSet && stored !== undefined && isExpired(stored.expireAtMs, timestampMs);
+  const wasMissing = op === 'set' && stored !== undefined && isExpired(stored.expireAtMs, timestampMs);
   return {
     op,
     cause,
     key,
-    value: isSet && mutation.value.length > 0 ? Buffer.from(mutation.value) : NO_BYTES,
+    value: value.length > 0 ? Buffer.from(value) : NO_BYTES,
     version: { epoch, lsn },
-    expireAtMs: isSet ? mutation.expireAtMs : 0,
+    expireAtMs,
     timestampMs,
     previous: wasMissing ? undefined : stored,
     isPreviousUnknown: false,

@@ -167,6 +167,7 @@ export class WatchHub {
   }
 }
 
-function entryAfter({ op, key, value, expireAtMs, version }: WatchEvent): Entry | undefined {
+function entryAfter({ op, key, value, expireAtMs, version, previous }: WatchEvent): Entry | undefined {
+  if (op === 'touch') return previous && { ...previous, expireAtMs };
   return op === 'set' ? { key, value, expireAtMs, version } : undefined;
 }

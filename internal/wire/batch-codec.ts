@@ -18,10 +18,12 @@ import {
   fromGetAnswer,
   fromIncrementAnswer,
   fromSetAnswer,
+  fromTouchAnswer,
   toDeleteCommand,
   toGetCommand,
   toIncrementCommand,
   toSetCommand,
+  toTouchCommand,
 } from '#wire/kv-codec.ts';
 
 export interface BatchLimits {
@@ -97,8 +99,10 @@ export function toOperation({ operation }: OperationMessage, valueBytesMax: numb
       return { kind: 'delete', command: toDeleteCommand(operation.value) };
     case 'increment':
       return { kind: 'increment', command: toIncrementCommand(operation.value) };
+    case 'touch':
+      return { kind: 'touch', command: toTouchCommand(operation.value) };
     case undefined:
-      throw invalidArgument('operation is empty: expected one of get, set, delete, increment');
+      throw invalidArgument('operation is empty: expected one of get, set, delete, increment, touch');
   }
 }
 
@@ -171,6 +175,7 @@ export class AnswerBudget {
 export function valueBytes(result: BatchResult): number {
   if (result.kind === 'error') return 0;
   if (result.kind === 'get') return result.answer.entry?.value.length ?? 0;
+  if (result.kind === 'touch') return result.answer.entry?.value.length ?? 0;
   return (result.answer.previous?.value.length ?? 0) + (result.answer.current?.value.length ?? 0);
 }
 
@@ -184,6 +189,8 @@ export function toResultMessage(result: BatchResult, describe: DescribeError): R
       return wrap({ case: 'delete', value: fromDeleteAnswer(result.answer) });
     case 'increment':
       return wrap({ case: 'increment', value: fromIncrementAnswer(result.answer) });
+    case 'touch':
+      return wrap({ case: 'touch', value: fromTouchAnswer(result.answer) });
     case 'error':
       return errorMessage(describe(result.error));
   }

@@ -1,5 +1,5 @@
 /**
- * Get, Set, Delete and Increment between protobuf and the model, as pure synchronous
+ * Get, Set, Delete, Increment and Touch between protobuf and the model, as pure synchronous
  * functions: rpcs, the unary path and Batch share them.
  *
  * Everything a request can have wrong by itself is found here and thrown as
@@ -17,6 +17,8 @@ import type {
   IncrementResponse,
   SetRequest,
   SetResponse,
+  TouchRequest,
+  TouchResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability as WireDurability } from '#gen/walnut/v1/types_pb.ts';
 import type {
@@ -32,6 +34,8 @@ import type {
   IncrementCommand,
   ReceiptOptions,
   SetCommand,
+  TouchAnswer,
+  TouchCommand,
   WriteAnswer,
 } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
@@ -125,6 +129,31 @@ export function fromIncrementAnswer(answer: IncrementAnswer): IncrementResponse 
     applied: answer.applied,
     value: answer.value,
     expireAtMs: BigInt(answer.expireAtMs),
+    ...fields,
+  };
+}
+
+export function toTouchCommand(request: TouchRequest): TouchCommand {
+  checkKey(request.key);
+  if (request.expiry.case === undefined) {
+    throw invalidArgument('expiry is not set: expected ttl_ms, or expire_at_ms, where 0 means never');
+  }
+  return {
+    key: request.key,
+    expiry: toExpiry(request.expiry),
+    returnValue: request.returnValue,
+    ...toReceiptOptions(request),
+    requestId: checkRequestId(request.requestId),
+  };
+}
+
+export function fromTouchAnswer(answer: TouchAnswer): TouchResponse {
+  const { previous: _, current: __, ...fields } = fromWriteAnswer(answer);
+  return {
+    $typeName: 'walnut.v1.TouchResponse',
+    touched: answer.applied,
+    expireAtMs: BigInt(answer.expireAtMs),
+    ...(answer.entry === undefined ? {} : { entry: fromEntry(answer.entry) }),
     ...fields,
   };
 }

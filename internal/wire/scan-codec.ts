@@ -143,12 +143,23 @@ export const CAUSES: Readonly<Record<Cause, WireCause>> = {
   restored: WireCause.RESTORED,
 };
 
+export const OPS: Readonly<Record<Update['op'], Op>> = {
+  set: Op.SET,
+  delete: Op.DELETE,
+  touch: Op.TOUCH,
+};
+
+function toOp(op: Op): Update['op'] {
+  if (op === Op.TOUCH) return 'touch';
+  return op === Op.SET ? 'set' : 'delete';
+}
+
 export function fromUpdate(update: Update): UpdateMessage {
   return {
     $typeName: 'walnut.v1.Update',
     position: fromPosition(update.position),
     timestampMs: BigInt(update.timestampMs),
-    op: update.op === 'set' ? Op.SET : Op.DELETE,
+    op: OPS[update.op],
     cause: CAUSES[update.cause],
     key: update.key,
     value: update.value,
@@ -160,7 +171,7 @@ function toUpdate(message: UpdateMessage): Update {
   return {
     position: toPositionOrNone(message.position, 'position'),
     timestampMs: toSafeNumber(message.timestampMs, 'timestamp_ms'),
-    op: message.op === Op.SET ? 'set' : 'delete',
+    op: toOp(message.op),
     cause: toCause(message.cause),
     key: message.key,
     value: message.value,

@@ -9,8 +9,8 @@ import { type Entry, movedDeadline } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
 import type { WatchEvent, WatchMessage } from '#model/watch.ts';
 import { ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
-import { CAUSES } from '#wire/scan-codec.ts';
-import { fromWatchMessage, WIRE_OPS } from '#wire/watch-codec.ts';
+import { CAUSES, OPS } from '#wire/scan-codec.ts';
+import { fromWatchMessage } from '#wire/watch-codec.ts';
 
 /** Tags of fields with varints. */
 const varintTag = (field: number): number => field * 8;
@@ -51,7 +51,7 @@ function encode(event: WatchEvent, shiftMs: number): Uint8Array {
   writer.reserve(FIXED_BYTES + keyBytes + event.value.length + previousBytes);
   writer.byte(TAG_OF_EVENTS);
   writer.varint(eventBytes(event, keyBytes, previousBytes, shiftMs));
-  writeNumber(1, WIRE_OPS[event.op]);
+  writeNumber(1, OPS[event.op]);
   writeNumber(2, CAUSES[event.cause]);
   writeText(3, event.key, keyBytes);
   writeBytes(4, event.value);
@@ -66,7 +66,7 @@ function encode(event: WatchEvent, shiftMs: number): Uint8Array {
 
 function eventBytes(event: WatchEvent, keyBytes: number, previousBytes: number, shiftMs: number): number {
   return (
-    numberBytes(WIRE_OPS[event.op]) +
+    numberBytes(OPS[event.op]) +
     numberBytes(CAUSES[event.cause]) +
     lengthBytes(keyBytes) +
     (event.value.length === 0 ? 0 : lengthBytes(event.value.length)) +

@@ -1,6 +1,6 @@
 /** Converts Watch between protobuf and the model. Pure; bad input throws `invalid_argument`. */
 import type { WatchEvent as EventMessage, WatchRequest, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
-import { Op } from '#gen/walnut/v1/types_pb.ts';
+import type { Op } from '#gen/walnut/v1/types_pb.ts';
 import { type Entry, movedDeadline } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { checkKey, checkPrefix } from '#model/limits.ts';
@@ -16,12 +16,10 @@ import {
 } from '#model/watch.ts';
 import { fromEntry, fromPosition, toPosition } from '#wire/position-codec.ts';
 import { fromResumeText, toResumeText } from '#wire/resume-text.ts';
-import { CAUSES } from '#wire/scan-codec.ts';
+import { CAUSES, OPS } from '#wire/scan-codec.ts';
 
 /** There are fewer kinds than this; a longer list would only repeat them. */
 const OPS_MAX = 8;
-/** Kinds of changes as they are sent. */
-export const WIRE_OPS: Readonly<Record<WatchOp, Op>> = { set: Op.SET, delete: Op.DELETE };
 
 export function toWatchCommand(request: WatchRequest): WatchCommand {
   const after = toStart(request.from);
@@ -73,8 +71,9 @@ function toOps(ops: readonly Op[]): readonly WatchOp[] | undefined {
   if (ops.length > OPS_MAX) throw invalidArgument(`ops has ${ops.length} elements: expected each kind once`);
   if (ops.length === 0) return undefined;
   return ops.map((op) => {
-    const name = (Object.keys(WIRE_OPS) as WatchOp[]).find((one) => WIRE_OPS[one] === op);
-    if (name === undefined) throw invalidArgument(`ops has ${op}: expected OP_SET (1) or OP_DELETE (2)`);
+    const name = (Object.keys(OPS) as WatchOp[]).find((one) => OPS[one] === op);
+    if (name === undefined)
+      throw invalidArgument(`ops has ${op}: expected OP_SET (1), OP_DELETE (2) or OP_TOUCH (3)`);
     return name;
   });
 }
@@ -103,7 +102,7 @@ function toMessage(event: WatchEvent, shiftMs: number): EventMessage {
   const { previous } = event;
   return {
     $typeName: 'walnut.v1.WatchEvent',
-    op: WIRE_OPS[event.op],
+    op: OPS[event.op],
     cause: CAUSES[event.cause],
     key: event.key,
     value: event.value,

@@ -134,7 +134,7 @@ export class LiveLog {
     const { epoch, lsn } = this.engine.position;
     for (const mutation of mutations) {
       if (mutation.op === 'delete') model.delete(mutation.key);
-      else {
+      else if (mutation.op === 'set') {
         const value = Buffer.from(mutation.value).toString();
         model.set(mutation.key, `${value}@${mutation.expireAtMs}@${epoch}-${lsn}`);
       }

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { stated } from '#model/entry.ts';
 import { makeEpoch } from '#model/position.ts';
 import { runCli } from './memory-io.ts';
 import { change, EPOCH, fingerprint, flipAt, segmentsIn, WalRig, type Written } from './wal-rig.ts';
@@ -38,9 +39,9 @@ function expectedMutations({ mutations }: Written): unknown[] {
           op: 'set',
           cause: 'client',
           key: mutation.key,
-          bytes: mutation.value.length,
-          valueBase64: Buffer.from(mutation.value).toString('base64'),
-          expireAtMs: mutation.expireAtMs,
+          bytes: stated(mutation).value.length,
+          valueBase64: Buffer.from(stated(mutation).value).toString('base64'),
+          expireAtMs: stated(mutation).expireAtMs,
         },
   );
 }

@@ -148,7 +148,8 @@ export function stateAt(written: readonly Written[], lsn: number): Map<string, s
     if (record.lsn > lsn) break;
     for (const mutation of record.mutations) {
       if (mutation.op === 'delete') state.delete(mutation.key);
-      else state.set(mutation.key, `${Buffer.from(mutation.value).toString()}@${EPOCH}-${record.lsn}`);
+      else if (mutation.op === 'set')
+        state.set(mutation.key, `${Buffer.from(mutation.value).toString()}@${EPOCH}-${record.lsn}`);
     }
   }
   return new Map([...state].sort(([a], [b]) => (a < b ? -1 : 1)));

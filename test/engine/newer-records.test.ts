@@ -73,8 +73,18 @@ const CASES: readonly (readonly [string, readonly ForeignRecord[], string])[] = 
   ['an unknown type without a payload', [{ type: 200, payload: Buffer.alloc(0) }], 'unknown record type 200'],
   [
     'a later version of DATA',
-    [{ type: RECORD_TYPE.data, payload: Buffer.from([2, 0, 0, 0, 0]) }],
-    'unknown payload version 2 of a record of type data',
+    [{ type: RECORD_TYPE.data, payload: Buffer.from([3, 0, 0, 0, 0]) }],
+    'unknown payload version 3 of a record of type data',
+  ],
+  [
+    'a later operation in DATA',
+    [{ type: RECORD_TYPE.data, payload: Buffer.from([2, 1, 0, 0, 0, 99, 0, 1, 0, 0x61]) }],
+    'unknown operation 99 of a record of type data',
+  ],
+  [
+    'a later block in DATA',
+    [{ type: RECORD_TYPE.data, payload: Buffer.from([2, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0]) }],
+    'unknown block 77',
   ],
   [
     'a later version of EPOCH',

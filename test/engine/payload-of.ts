@@ -14,8 +14,8 @@ export function writeAll(mutations: readonly Mutation[], writer: PayloadWriter):
   const key = new KeyBytes();
   return mutations.map((mutation) => {
     key.load(mutation.key);
-    return mutation.op === 'delete'
-      ? writer.delete(key, mutation.cause)
-      : writer.set(key, mutation.value, 0, mutation.value.length, mutation.expireAtMs, mutation.cause);
+    if (mutation.op === 'delete') return writer.delete(key, mutation.cause);
+    if (mutation.op === 'touch') return writer.touch(key, mutation.expireAtMs, mutation.cause);
+    return writer.set(key, mutation.value, 0, mutation.value.length, mutation.expireAtMs, mutation.cause);
   });
 }

@@ -14,6 +14,7 @@ import type {
   IncrementAnswer,
   IncrementCommand,
   SetCommand,
+  TouchCommand,
   WriteAnswer,
 } from '#model/commands.ts';
 import type { Entry, Mutation, StoreLimits } from '#model/entry.ts';
@@ -289,6 +290,11 @@ export function deleteOf(key: string, changes: Partial<DeleteCommand> = {}): Del
 
 export function incrementOf(key: string, changes: Partial<IncrementCommand> = {}): IncrementCommand {
   return { key, delta: 1n, initial: 0n, expiry: { kind: 'default' }, ...OPTIONS, ...changes };
+}
+
+/** Formats of level 1 must be ready: `engine.formats.take()`. */
+export function touchOf(key: string, expiry: Expiry, changes: Partial<TouchCommand> = {}): TouchCommand {
+  return { key, expiry, returnValue: true, minAcks: 0, timeoutMs: 0, ...changes };
 }
 
 export function ttl(ttlMs: number): Expiry {

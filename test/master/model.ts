@@ -83,6 +83,19 @@ export class Model {
     return { kind: 'applied', previous: live, mutations: [...victims, `set ${key} client`] };
   }
 
+  touchEntry(key: string, expiry: Expiry, nowMs: number): ModelOutcome {
+    const live = this.live(key, nowMs);
+    if (live === undefined) return { kind: 'not_met', current: undefined };
+    const expireAtMs = this.deadline(expiry, live, nowMs);
+    if (expireAtMs !== 0 && expireAtMs <= nowMs) {
+      this.remove(key);
+      return { kind: 'applied', previous: live, mutations: [`delete ${key} client`] };
+    }
+    this.entries.set(key, { ...live, expireAtMs });
+    this.touch(key);
+    return { kind: 'applied', previous: live, mutations: [`touch ${key} client`] };
+  }
+
   /** The sum, in digits, is what is set. */
   increment(
     key: string,
@@ -109,7 +122,8 @@ export class Model {
       return { kind: 'refused', code: 'failed_precondition' };
     const isUnmet = outcomes.map(({ kind }, i) => {
       const operation = operations[i];
-      return kind === 'not_met' && operation?.kind !== 'get' && operation?.command.condition !== undefined;
+      if (operation === undefined || operation.kind === 'get' || operation.kind === 'touch') return false;
+      return kind === 'not_met' && operation.command.condition !== undefined;
     });
     if (isUnmet.includes(true)) return { kind: 'unmet', isUnmet };
     const written = outcomes.flatMap((outcome) => (outcome.kind === 'applied' ? outcome.mutations : []));
@@ -122,6 +136,7 @@ export class Model {
     const { key } = operation.command;
     if (operation.kind === 'delete') return this.delete(key, operation.command.condition, nowMs);
     if (operation.kind === 'increment') return this.increment(key, operation.command, nowMs, position);
+    if (operation.kind === 'touch') return this.touchEntry(key, operation.command.expiry, nowMs);
     const value = Buffer.from(operation.command.value).toString();
     return this.set(key, value, operation.command, nowMs, position);
   }
@@ -186,6 +201,13 @@ export class Model {
   /** Folds a record of the log. */
   apply(mutations: readonly Mutation[], position: Position): void {
     for (const mutation of mutations) {
+      if (mutation.op === 'touch') {
+        const touched = this.entries.get(mutation.key);
+        if (touched === undefined) continue;
+        this.entries.set(mutation.key, { ...touched, expireAtMs: mutation.expireAtMs });
+        this.touch(mutation.key);
+        continue;
+      }
       this.remove(mutation.key);
       if (mutation.op === 'delete') continue;
       const value = Buffer.from(mutation.value).toString();

@@ -1,7 +1,14 @@
 /** One write at a time, against a plain model with an exact order of recency. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BatchOperation, BatchResult, Condition, Expiry, WriteAnswer } from '#model/commands.ts';
+import type {
+  BatchOperation,
+  BatchResult,
+  Condition,
+  Expiry,
+  TouchAnswer,
+  WriteAnswer,
+} from '#model/commands.ts';
 import type { EvictionPolicy, StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
@@ -16,6 +23,7 @@ import {
   setOf,
   stateOf,
   toRecord,
+  touchOf,
 } from '#test/engine/rig.ts';
 import { linesOf, Model, type ModelEntry, type ModelOutcome } from '#test/master/model.ts';
 
@@ -35,7 +43,13 @@ type WriteStep =
       readonly expiry: Expiry | { readonly kind: 'offset'; readonly ms: number };
       readonly condition: ConditionKind;
     }
-  | { readonly kind: 'delete'; readonly key: string; readonly condition: ConditionKind };
+  | { readonly kind: 'delete'; readonly key: string; readonly condition: ConditionKind }
+  | {
+      readonly kind: 'touch';
+      readonly key: string;
+      readonly expiry: Expiry | { readonly kind: 'offset'; readonly ms: number };
+      readonly condition: 'none';
+    };
 type ConditionKind = 'none' | 'absent' | 'present' | 'same version' | 'other version';
 type Step =
   | WriteStep
@@ -85,10 +99,21 @@ const incrementStep = fc.record({
   ),
   condition,
 });
+const touchStep = fc.record({
+  kind: fc.constant('touch' as const),
+  key,
+  expiry: fc.oneof(
+    fc.record({ kind: fc.constant('ttl' as const), ttlMs: fc.integer({ min: 1, max: 5_000 }) }),
+    fc.record({ kind: fc.constant('offset' as const), ms: fc.integer({ min: -1_000, max: 5_000 }) }),
+    fc.constant({ kind: 'at' as const, expireAtMs: 0 }),
+  ),
+  condition: fc.constant('none' as const),
+});
 const writeStep: fc.Arbitrary<WriteStep> = fc.oneof(
   { weight: 4, arbitrary: setStep },
   { weight: 2, arbitrary: incrementStep },
   { weight: 1, arbitrary: deleteStep },
+  { weight: 2, arbitrary: touchStep },
 );
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 10, arbitrary: writeStep },
@@ -151,6 +176,7 @@ class Comparison {
     defaultTtlMs: number,
   ): Promise<Comparison> {
     const rig = await Rig.open({ fsync, limits, defaultTtlMs, clock: new VirtualClock() });
+    await rig.until(rig.engine.formats.take());
     return new Comparison(rig, new Model(limits, defaultTtlMs), fsync);
   }
 
@@ -176,8 +202,9 @@ class Comparison {
       });
       this.#records.push(record);
       for (const { op, key: touched } of record.mutations) {
+        const isThere = op === 'set' || (op === 'touch' && this.#logOrder.includes(touched));
         this.#logOrder = this.#logOrder.filter((one) => one !== touched);
-        if (op === 'set') this.#logOrder.push(touched);
+        if (isThere) this.#logOrder.push(touched);
       }
     });
   }
@@ -197,6 +224,7 @@ class Comparison {
       case 'set':
       case 'delete':
       case 'increment':
+      case 'touch':
         return this.#write([one], false);
       case 'batch':
         return this.#write(one.steps, true);
@@ -313,6 +341,7 @@ class Comparison {
         command: incrementOf(key, { delta, initial, condition, expiry: expiryOf(one, nowMs) }),
       };
     }
+    if (one.kind === 'touch') return { kind: 'touch', command: touchOf(one.key, expiryOf(one, nowMs)) };
     const value = `${this.#rig.engine.nextLsn}.${tag} `.padEnd(one.bytes, 'x');
     const expiry = expiryOf(one, nowMs);
     return { kind: 'set', command: setOf(one.key, value, { condition, expiry, returnPrevious: true }) };
@@ -329,11 +358,14 @@ class Comparison {
   #predict(operation: BatchOperation, nowMs: number, position: Position): ModelOutcome {
     if (operation.kind === 'get') throw new Error('no gets here');
     const { command } = operation;
-    if (operation.kind === 'delete') return this.#model.delete(command.key, command.condition, nowMs);
+    if (operation.kind === 'delete')
+      return this.#model.delete(command.key, operation.command.condition, nowMs);
     if (operation.kind === 'increment')
       return this.#model.increment(command.key, operation.command, nowMs, position);
+    if (operation.kind === 'touch')
+      return this.#model.touchEntry(command.key, operation.command.expiry, nowMs);
     const { value, expiry } = operation.command;
-    const options = { expiry, condition: command.condition };
+    const options = { expiry, condition: operation.command.condition };
     return this.#model.set(command.key, Buffer.from(value).toString(), options, nowMs, position);
   }
 
@@ -349,7 +381,13 @@ class Comparison {
     expect(result.kind).toBe(one.kind);
     const { answer } = result as { answer: WriteAnswer };
     expect(answer.applied).toBe(outcome.kind === 'applied');
-    if (one.kind !== 'increment')
+    if (one.kind === 'touch') {
+      const { entry, expireAtMs } = answer as TouchAnswer;
+      const touched = outcome.kind === 'applied' ? outcome.previous : undefined;
+      expect(entry?.version).toEqual(touched?.version);
+      expect(entry === undefined ? undefined : Buffer.from(entry.value).toString()).toBe(touched?.value);
+      expect(entry?.expireAtMs ?? 0).toBe(expireAtMs);
+    } else if (one.kind !== 'increment')
       expect(modelOf(answer.previous)).toEqual(outcome.kind === 'applied' ? outcome.previous : undefined);
     expect(modelOf(answer.current)).toEqual(outcome.kind === 'not_met' ? outcome.current : undefined);
     // With nothing else going on an answer is of the newest state; in a batch, of that before it where it wrote nothing.
@@ -378,6 +416,8 @@ function alone(master: Rig['master'], operation: BatchOperation): Promise<BatchR
       return master.delete(operation.command).then((answer) => ({ kind: 'delete', answer }), toError);
     case 'increment':
       return master.increment(operation.command).then((answer) => ({ kind: 'increment', answer }), toError);
+    case 'touch':
+      return master.touch(operation.command).then((answer) => ({ kind: 'touch', answer }), toError);
     case 'get':
       throw new Error('no gets here');
   }

@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 
 const LEVELS = 'test/node/format-levels.test.ts';
+const TOUCH = 'test/master/touch.test.ts';
 const RECORDS = 'test/engine/record-codec.test.ts';
 
 export const FORMAT_MUTANTS: readonly Mutant[] = [
@@ -53,5 +54,48 @@ export const FORMAT_MUTANTS: readonly Mutant[] = [
     text: "  stated[1] = SCOPES.indexOf(limits.scope ?? 'all');",
     replacement: '  stated[1] = 0;',
     tests: [RECORDS],
+  },
+  {
+    name: 'touch that drops the value on a replica',
+    file: 'internal/storage/store.ts',
+    text: "    if (mutation.op === 'set') {",
+    replacement: "    if (mutation.op !== 'delete') {",
+    tests: [LEVELS, TOUCH],
+  },
+  {
+    name: 'touched entry left in the order of its old deadline',
+    file: 'internal/storage/store.ts',
+    text: '    this.#slots.setExpireAtMs(slot, expireAtMs);',
+    replacement: '    this.#slots.setExpireAtMs(slot, this.#slots.expireAtMsOf(slot) + 0 * expireAtMs);',
+    tests: [TOUCH],
+  },
+  {
+    name: 'touch whose pre-image a snapshot under way does not get',
+    file: 'internal/storage/store.ts',
+    text: `  #touch(slot: number, expireAtMs: number): void {
+    this.#snapshot?.beforeChange(slot);`,
+    replacement: '  #touch(slot: number, expireAtMs: number): void {',
+    tests: ['test/storage/snapshot.test.ts'],
+  },
+  {
+    name: 'write in flight that a touch does not see',
+    file: 'internal/master/accepted-state.ts',
+    text: 'base === undefined ? this.#store.peek(key) : base',
+    replacement: 'base !== null ? this.#store.peek(key) : base',
+    tests: [TOUCH],
+  },
+  {
+    name: 'touch of version 2 logged as version 1',
+    file: 'internal/engine/records/payload-writer.ts',
+    text: '    this.#version = VERSION_2;',
+    replacement: '',
+    tests: [RECORDS],
+  },
+  {
+    name: 'restore that takes one version for one deadline',
+    file: 'cmd/walnut/backup/restore-diff.ts',
+    text: '    ? isNear(expireAtMs, nowExpireAtMs)',
+    replacement: '    ? true',
+    tests: ['test/cli/restore-to.test.ts'],
   },
 ];

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { RegisterRequest } from '#model/replication.ts';
 import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
 import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
-import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+import { setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import { encodeManifest, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 
 const YEAR = 365 * 24 * 3_600_000;
@@ -155,5 +155,65 @@ describe('formats of level 1', () => {
       code: 'resource_exhausted',
     });
     expect([formatOf(master), master.node.digest().position]).toEqual([1, position]);
+  });
+});
+
+describe('a Touch', () => {
+  const NEVER = { kind: 'at', expireAtMs: 0 } as const;
+  const touchOf = (key: string) => ({ key, expiry: NEVER, returnValue: true, minAcks: 0, timeoutMs: 0 });
+
+  it('reaches every replica with the entry as it was, by pushes, pulls and snapshots', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const one = await group.replica('one');
+    const expiry = { kind: 'ttl', ttlMs: 5_000 } as const;
+    const { position: version } = await group.set(master, 'k', 'v', { expiry });
+    await group.until(Promise.resolve(master.node.touch(touchOf('k'))));
+    await group.untilLevel([master, one]);
+    const two = await group.replica('two');
+    await group.untilLevel([master, two]);
+    await group.clock.advance(6_000);
+    for (const { node } of [master, one, two]) {
+      const { entry } = await group.until(Promise.resolve(node.get({ key: 'k', waitMs: 0 })));
+      expect(entry).toMatchObject({ key: 'k', version, expireAtMs: 0 });
+    }
+    expect([master, one, two].map(formatOf)).toEqual([2, 2, 2]);
+    const updates = await one.node.getUpdates({
+      after: { epoch: 0, lsn: 0 as never },
+      format: 'entries',
+      bytesMax: 0,
+    });
+    expect(
+      updates.updates.map(({ op, key, value, expireAtMs }) => [op, key, value.length, expireAtMs > 0]),
+    ).toEqual([
+      ['set', 'k', 1, true],
+      ['touch', 'k', 0, false],
+    ]);
+  });
+
+  it('is refused while a replica could not read it; what stands beside it in a Batch is carried out', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const old = await group.replica('old', { dialer: oldDialer(group, 'old:1') });
+    await group.set(master, 'k', 'v');
+    const refused = { code: 'failed_precondition', details: { nothingDone: true } };
+    await expect(group.until(Promise.resolve(master.node.touch(touchOf('k'))))).rejects.toMatchObject(
+      refused,
+    );
+    const operations = [
+      { kind: 'touch', command: touchOf('k') },
+      { kind: 'set', command: setCommand('beside', 'it') },
+    ] as const;
+    const results = await group.until(Promise.resolve(master.node.batch(operations)));
+    expect(results).toMatchObject([
+      { kind: 'error', error: refused },
+      { kind: 'set', answer: { applied: true } },
+    ]);
+    const atomic = { operations, answerBytesMax: 1_000, minAcks: 0, timeoutMs: 0 };
+    await expect(group.until(Promise.resolve(master.node.atomicBatch(atomic)))).rejects.toMatchObject(
+      refused,
+    );
+    await group.untilLevel([master, old]);
+    expect([master, old].map(formatOf)).toEqual([1, 1]);
   });
 });

@@ -207,6 +207,7 @@ describe('an edge of something that is no node', () => {
             set: none,
             delete: none,
             increment: none,
+            touch: none,
             batch: none,
             scan,
             deletePrefix: none,

@@ -35,7 +35,8 @@ export function runAtomically(
   });
   const isUnmet = (result: BatchResult, i: number): boolean => {
     const operation = operations[i] as BatchOperation;
-    if (operation.kind === 'get' || operation.command.condition === undefined) return false;
+    if (operation.kind === 'get' || operation.kind === 'touch') return false;
+    if (operation.command.condition === undefined) return false;
     return 'answer' in result && !(result.answer as WriteAnswer).applied;
   };
   const isCommitted = !results.some(isUnmet);

@@ -12,26 +12,23 @@ import type {
   IncrementAnswer,
   IncrementCommand,
   SetCommand,
+  TouchAnswer,
+  TouchCommand,
   WriteAnswer,
 } from '#model/commands.ts';
 import { addToCounter, counterOf, encodeCounter } from '#model/counter.ts';
 import type { Entry } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { AdminPort, KeyValuePort, NodePorts, ReplicationPort } from '#model/ports.ts';
-import { isSamePosition, type Lsn, type Position, toLsn } from '#model/position.ts';
+import { isSamePosition, toLsn } from '#model/position.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import { runAtomically } from '#test/server/fake-atomic.ts';
+import { EPOCH, fakeStatus, LOG_ID, NODE_ID, positionOf } from '#test/server/fake-status.ts';
 import type { OperationColumns } from '#wire/kv-columns.ts';
 
-export const EPOCH = 4_294_967_297;
-export const NODE_ID = '0123456789abcdef0123456789abcdef';
-export const LOG_ID = 'fedcba9876543210fedcba9876543210';
-
-export function positionOf(lsn: number): Position {
-  return { epoch: EPOCH, lsn: toLsn(lsn) };
-}
+export { EPOCH, LOG_ID, NODE_ID, positionOf };
 
 /** What the ports were asked, and what they are told to answer. */
 export class FakeNode {
@@ -62,45 +59,7 @@ export class FakeNode {
   }
 
   status(): NodeStatus {
-    return {
-      nodeId: NODE_ID,
-      role: 'master',
-      state: 'serving',
-      isReady: true,
-      reasons: [],
-      logId: LOG_ID,
-      term: 1,
-      promotions: 2,
-      position: positionOf(this.lsn),
-      durableLsn: toLsn(this.lsn),
-      appliedLsn: toLsn(this.lsn),
-      earliestLsn: 1 as Lsn,
-      wal: { segments: 2, bytes: 4_096 },
-      store: {
-        entries: this.entries.size,
-        bytes: 1_000,
-        entriesMax: 10,
-        bytesMax: 2_000,
-        hits: 3,
-        misses: 4,
-        evicted: 5,
-        expired: 6,
-      },
-      integrity: {
-        digestComparisons: 7,
-        digestMismatches: 1,
-        rebuilds: 2,
-        scrubs: 3,
-        alteredFound: 1,
-        scrubFraction: 0.25,
-        lastScrubAtMs: 1_700_000_000_000,
-      },
-      upstream: undefined,
-      replicas: [],
-      uptimeMs: 12_345.6,
-      version: '0.0.0-test',
-      ...this.statusOverrides,
-    };
+    return { ...fakeStatus(this.lsn, this.entries.size), ...this.statusOverrides };
   }
 
   #get(command: GetCommand): GetAnswer {
@@ -135,6 +94,17 @@ export class FakeNode {
     const answer = this.#set({ ...command, value: encodeCounter(value), expiry });
     const expireAtMs = this.entries.get(command.key)?.expireAtMs ?? 0;
     return { ...answer, ...(answer.applied ? { value, expireAtMs } : { value: 0n, expireAtMs: 0 }) };
+  }
+
+  #touch({ key, expiry, returnValue, ...receipt }: TouchCommand): TouchAnswer {
+    const before = this.entries.get(key);
+    if (before !== undefined) this.lsn++;
+    const expireAtMs = before !== undefined && expiry.kind === 'at' ? expiry.expireAtMs : 0;
+    const entry = before && { ...before, expireAtMs };
+    if (entry !== undefined) this.entries.set(key, entry);
+    const written = { ...receipt, key, returnPrevious: false };
+    const answer = this.#written(entry !== undefined, written, undefined, undefined);
+    return { ...answer, entry: returnValue ? entry : undefined, expireAtMs };
   }
 
   #written(
@@ -232,6 +202,10 @@ export class FakeNode {
       increment: (command) => {
         this.#note('increment', command);
         return this.#increment(command);
+      },
+      touch: (command) => {
+        this.#note('touch', command);
+        return this.#touch(command);
       },
       batch: (operations) => {
         this.#note('batch', operations);
@@ -332,6 +306,8 @@ export class FakeNode {
         return { kind: 'delete', answer: this.#delete(operation.command) };
       case 'increment':
         return { kind: 'increment', answer: this.#increment(operation.command) };
+      case 'touch':
+        return { kind: 'touch', answer: this.#touch(operation.command) };
     }
   }
 

@@ -63,6 +63,14 @@ describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
     });
     expect(batch.results.map(({ result }) => result.case)).toEqual(['set', 'get', 'delete']);
     const expiry = { case: 'ttlMs', value: 9n } as const;
+    const deadline = { case: 'expireAtMs', value: 4_102_444_800_000n } as const;
+    const touch = await store.touch({ key: 'a/ü', expiry: deadline, returnValue: true });
+    expect(touch).toMatchObject({ touched: true, expireAtMs: deadline.value, entry: { key: 'a/ü' } });
+    expect(await store.touch({ key: 'none', expiry: deadline })).toMatchObject({ touched: false });
+    await expect(store.touch({ key: 'a/ü' })).rejects.toMatchObject({ code: Code.InvalidArgument });
+    const operation = { case: 'touch', value: { key: 'a/ü', expiry: deadline } } as const;
+    const touched = await store.batch({ operations: [{ operation }] });
+    expect(touched.results.map(({ result }) => result.case)).toEqual(['touch']);
     const increment = await store.increment({ key: 'n', delta: -3n, initial: 10n, expiry });
     expect(increment).toMatchObject({ applied: true, value: 7n, expireAtMs: 1_000_009n });
     expect((await store.increment({ key: 'n' })).value).toBe(8n);

@@ -54,6 +54,10 @@ export function set(key: string, value: string | Uint8Array = key, expireAtMs = 
   return { op: 'set', key, value: Buffer.from(value), expireAtMs, cause: 'client' };
 }
 
+export function touch(key: string, expireAtMs: number): Mutation {
+  return { op: 'touch', key, expireAtMs, cause: 'client' };
+}
+
 export function remove(key: string, cause: Cause = 'client'): Mutation {
   return { op: 'delete', key, cause };
 }

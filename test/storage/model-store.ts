@@ -50,6 +50,13 @@ export class ModelStore {
       this.touch(key);
       return;
     }
+    if (mutation.op === 'touch') {
+      const entry = this.map.get(key);
+      if (entry === undefined) return;
+      this.map.set(key, { ...entry, expireAtMs: mutation.expireAtMs });
+      this.touch(key);
+      return;
+    }
     if (!this.map.delete(key)) return;
     if (mutation.cause === 'evicted') this.evicted++;
     if (mutation.cause === 'expired') this.expired++;

@@ -14,6 +14,7 @@ import {
   remove,
   set,
   snapshotOf,
+  touch,
   victimsOf,
 } from '#test/storage/helpers.ts';
 
@@ -80,11 +81,12 @@ describe('snapshot', () => {
       const scan = store.beginSnapshot(meta(lsn));
       const file = drain(scan, random.below(80_000) + 1, () => {
         for (let i = random.below(30); i > 0; i--) {
-          const kind = random.below(4);
+          const kind = random.below(5);
           const victim = kind === 0 ? store.takeVictim()?.key : undefined;
           if (victim !== undefined) store.apply(remove(victim, 'evicted'), at(++lsn));
           else if (kind === 1) store.apply(remove(`key ${random.below(200)}`), at(++lsn));
           else if (kind === 2) store.apply(set(`new ${random.below(50)}`), at(++lsn));
+          else if (kind === 3) store.apply(touch(`key ${random.below(200)}`, random.below(9_000)), at(++lsn));
           else store.apply(randomSet(random, 6_000), at(++lsn));
         }
       });

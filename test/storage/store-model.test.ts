@@ -9,6 +9,7 @@ type Step =
   | { kind: 'set'; key: string; value: string; expireAtMs: number }
   | { kind: 'delete'; key: string; cause: 'client' | 'evicted' | 'expired' }
   | { kind: 'take' }
+  | { kind: 'deadline'; key: string; expireAtMs: number }
   | { kind: 'policy'; policy: 'lru' | 'none' }
   | { kind: 'due'; nowMs: number };
 
@@ -39,6 +40,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.constant({ kind: 'take' }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('deadline'),
+      key,
+      expireAtMs: fc.oneof(fc.constant(0), timeMs),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('due'), nowMs: timeMs }) },
 ) as fc.Arbitrary<Step>;
 
@@ -56,6 +65,13 @@ function take(store: Store, model: ModelStore, step: Step, lsn: number): void {
       const known = model.map.get(step.key);
       expect(entry?.expireAtMs).toBe(known?.expireAtMs);
       expect(entry?.version).toEqual(known && { epoch: known.epoch, lsn: known.lsn });
+      return;
+    }
+    case 'deadline': {
+      const { key, expireAtMs } = step;
+      const mutation = { op: 'touch', key, expireAtMs, cause: 'client' } as const;
+      store.apply(mutation, at(lsn));
+      model.apply(mutation, at(lsn));
       return;
     }
     case 'touch':

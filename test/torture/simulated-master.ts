@@ -172,7 +172,7 @@ export class SimulatedMaster {
     });
   }
 
-  batch(operations: readonly Exclude<BatchOperation, { kind: 'get' }>[]): void {
+  batch(operations: readonly Extract<BatchOperation, { kind: 'set' | 'delete' }>[]): void {
     const record = this.#begin();
     const expected = operations.map((operation) =>
       operation.kind === 'set'

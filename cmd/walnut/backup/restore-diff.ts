@@ -4,7 +4,7 @@
  * was seen, so that it is applied only if the entry has not changed since.
  */
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
-import { isExpired, movedDeadline } from '#model/entry.ts';
+import { isExpired, movedDeadline, NEVER } from '#model/entry.ts';
 import { isSamePosition, type Lsn } from '#model/position.ts';
 import type { Store } from '#storage/store.ts';
 import type { NodeClients } from '../call/connection.ts';
@@ -37,6 +37,8 @@ export interface Diff {
 }
 
 const PAGE = 1_000;
+/** How far the log clock may be slewed while keys are compared. */
+const SLEW_MS_MAX = 1_000;
 const NOTHING = new Uint8Array(0);
 /** Marks an entry of the earlier state as found in the scan. No record has this LSN. */
 const MET = { epoch: 0, lsn: 0 as never };
@@ -81,14 +83,20 @@ function compareOne(then: Store, now: Entry, { nowMs, shiftMs }: LiveClock): Cha
   if (was?.version.lsn === MET.lsn) return 'met';
   if (was === undefined || isExpired(was.expireAtMs, nowMs)) return { op: 'delete', key, seen: version };
   const { expireAtMs } = was;
-  // Equal versions mean the same record. Only if they differ is the content compared.
-  const isSame =
-    isSamePosition(was.version, { epoch: Number(version.epoch), lsn: Number(version.lsn) as Lsn }) ||
-    (expireAtMs === movedDeadline(Number(now.expireAtMs), -shiftMs) &&
-      Buffer.compare(was.value, now.value) === 0);
+  const nowExpireAtMs = movedDeadline(Number(now.expireAtMs), -shiftMs);
+  const at = { epoch: Number(version.epoch), lsn: Number(version.lsn) as Lsn };
+  // One version is one value, whose deadline a Touch may have changed. The log clock may be slewed meanwhile.
+  const isSame = isSamePosition(was.version, at)
+    ? isNear(expireAtMs, nowExpireAtMs)
+    : expireAtMs === nowExpireAtMs && Buffer.compare(was.value, now.value) === 0;
   const change: Change = { op: 'set', key, seen: version, value: Uint8Array.from(was.value), expireAtMs };
   then.apply({ op: 'set', key, value: NOTHING, expireAtMs: 0, cause: 'restored' }, MET);
   return isSame ? 'same' : change;
+}
+
+/** Whether two deadlines are one, as far as a clock that is slewed can tell. */
+function isNear(one: number, other: number): boolean {
+  return (one === NEVER) === (other === NEVER) && Math.abs(one - other) <= SLEW_MS_MAX;
 }
 
 function* missingNow(then: Store, prefix: string, nowMs: number): Generator<RestoreSet> {

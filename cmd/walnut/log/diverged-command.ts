@@ -171,8 +171,8 @@ async function runShow(invocation: Invocation, options: ShowOptions): Promise<Ex
 
 function updateToJson(update: Update, hasValue: boolean): string {
   const { position, timestampMs, op, cause, key, value, expireAtMs } = update;
-  const content =
-    op === 'set' ? { bytes: value.length, ...(hasValue ? valueToJson(value) : {}), expireAtMs } : {};
+  const bytes = op === 'set' ? { bytes: value.length, ...(hasValue ? valueToJson(value) : {}) } : {};
+  const content = op === 'delete' ? {} : { ...bytes, expireAtMs };
   return `${JSON.stringify({ position: formatPosition(position), timeMs: timestampMs, op, cause, key, ...content })}\n`;
 }
 
@@ -180,6 +180,8 @@ function updateToText(update: Update, hasValue: boolean): string {
   const { position, timestampMs, op, cause, key, value, expireAtMs } = update;
   const head = `${formatPosition(position)}  ${showDeadline(timestampMs)}  ${op.padEnd(6)} ${showText(key)}`;
   if (op === 'delete') return `${head}  (${cause})\n`;
+  if (op === 'touch')
+    return `${head}  ${expireAtMs === 0 ? 'never expires' : `expires ${showDeadline(expireAtMs)}`}\n`;
   const content = hasValue ? showValue(value) : `${countOf(value.length, 'byte')}`;
   return `${head}  ${content}${expireAtMs === 0 ? '' : `, expires ${showDeadline(expireAtMs)}`}\n`;
 }

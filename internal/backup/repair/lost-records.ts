@@ -5,6 +5,7 @@
  */
 import { RecordError } from '#engine/records/record-kind.ts';
 import { mutationsOf } from '#engine/records/record-table.ts';
+import type { Mutation } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
@@ -22,7 +23,7 @@ export interface LostKey {
   readonly writes: number;
   /** The last of them. */
   readonly lost: Position;
-  readonly op: 'set' | 'delete';
+  readonly op: Mutation['op'];
   /** The version it goes back to; undefined where it is not there then. */
   readonly kept: Position | undefined;
 }
@@ -97,7 +98,7 @@ async function readSegment(options: LossOptions, segment: SegmentName, tally: Ta
 class Tally {
   readonly damage: DamagePlace[] = [];
   readonly #options: LossOptions;
-  readonly #keys = new Map<string, { writes: number; lost: Position; op: 'set' | 'delete' }>();
+  readonly #keys = new Map<string, { writes: number; lost: Position; op: Mutation['op'] }>();
   readonly #unreadable: LsnRange[] = [];
   #records = 0;
   #mutations = 0;
@@ -139,7 +140,7 @@ class Tally {
     else this.#unreadable.splice(-1, 1, { firstLsn: before.firstLsn, lastLsn: range.lastLsn });
   }
 
-  #note(key: string, op: 'set' | 'delete', { epoch, lsn }: Frame): void {
+  #note(key: string, op: Mutation['op'], { epoch, lsn }: Frame): void {
     const writes = (this.#keys.get(key)?.writes ?? 0) + 1;
     this.#keys.delete(key);
     this.#keys.set(key, { writes, lost: { epoch, lsn }, op });

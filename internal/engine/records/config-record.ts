@@ -1,13 +1,12 @@
 /** CONFIG: limits, and the offset of the log clock, from here on, on every node, also after a promotion. */
+import { asRecordError } from '#engine/records/block-errors.ts';
 import { PayloadReader } from '#engine/records/payload-reader.ts';
 import { RecordError, type RecordKind } from '#engine/records/record-kind.ts';
 import { VERSION, writeUint64 } from '#engine/records/record-layout.ts';
 import type { EvictionPolicy } from '#model/entry.ts';
-import { BlockError } from '#platform/blocks.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { decodeConfigV2, encodeConfigV2, type LoggedConfig, needsConfigV2 } from '#storage/logged-config.ts';
 import type { Frame } from '#wal/frame.ts';
-import { NewerFormatError } from '#wal/wal-errors.ts';
 
 /** By their numbers in version 1. */
 const POLICIES: readonly EvictionPolicy[] = ['lru', 'none'];
@@ -46,13 +45,6 @@ function decodeV2(payload: Uint8Array): LoggedConfig {
   } catch (error) {
     throw asRecordError(error);
   }
-}
-
-/** What is wrong with the blocks of a record; any other error as it is. */
-export function asRecordError(error: unknown): unknown {
-  if (!(error instanceof BlockError)) return error;
-  if (!error.isNewer) return new RecordError(error.message);
-  return new NewerFormatError(`${error.message}: a newer version of Walnut wrote it`);
 }
 
 function configKind(level: number, decode: (payload: Uint8Array) => LoggedConfig): RecordKind {

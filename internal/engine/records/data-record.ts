@@ -6,6 +6,7 @@
  * Decoding never trusts a length: anything that does not fit exactly throws
  * `RecordError`.
  */
+import { asRecordError, newerPart } from '#engine/records/block-errors.ts';
 import { cutShort, PayloadReader, readUint32, readUint64 } from '#engine/records/payload-reader.ts';
 import { RecordError, type RecordKind } from '#engine/records/record-kind.ts';
 import {
@@ -14,9 +15,14 @@ import {
   MUTATION_HEADER_BYTES,
   OP_DELETE,
   OP_SET,
+  OP_TOUCH,
   SET_HEADER_BYTES,
+  TOUCH_HEADER_BYTES,
+  VERSION,
+  VERSION_2,
 } from '#engine/records/record-layout.ts';
 import type { Cause, EncodedMutation, Mutation } from '#model/entry.ts';
+import { readBlocks } from '#platform/blocks.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
@@ -37,6 +43,7 @@ function toMutation(encoded: EncodedMutation): Mutation {
   const { op, cause, bytes, keyOffset, keyBytes, valueOffset, valueBytes, expireAtMs } = encoded;
   const key = bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
   if (op === 'delete') return { op, key, cause };
+  if (op === 'touch') return { op, key, expireAtMs, cause };
   return { op, key, value: bytes.subarray(valueOffset, valueOffset + valueBytes), expireAtMs, cause };
 }
 
@@ -68,6 +75,7 @@ export class MutationCursor implements EncodedMutation {
   valueOffset = 0;
   valueBytes = 0;
   expireAtMs = 0;
+  #version = VERSION;
   #at = 0;
   #end = 0;
   #left = 0;
@@ -75,7 +83,9 @@ export class MutationCursor implements EncodedMutation {
   /** Begins with the payload `bytes[from, to)`. */
   open(bytes: Buffer, from: number, to: number): void {
     const reader = new PayloadReader(bytes, from, to);
-    reader.version();
+    this.#version = reader.uint8();
+    if (this.#version !== VERSION && this.#version !== VERSION_2)
+      throw new RecordError(`unknown payload version ${this.#version}`);
     this.#left = reader.uint32();
     this.bytes = bytes;
     this.#at = from + DATA_HEADER_BYTES;
@@ -88,6 +98,7 @@ export class MutationCursor implements EncodedMutation {
   /** Begins with the mutation at `at`. */
   openAt(bytes: Buffer, at: number): void {
     this.bytes = bytes;
+    this.#version = VERSION_2;
     this.#at = at;
     this.#end = bytes.length;
     this.#left = 1;
@@ -99,7 +110,7 @@ export class MutationCursor implements EncodedMutation {
     const at = this.#at;
     const end = this.#end;
     if (this.#left === 0) {
-      if (at !== end) throw new RecordError(`${end - at} bytes too many`);
+      if (at !== end) this.#readRest(at, end);
       return false;
     }
     this.#left--;
@@ -108,7 +119,8 @@ export class MutationCursor implements EncodedMutation {
     const op = bytes[at] as number;
     const cause = CAUSES[bytes[at + 1] as number];
     if (cause === undefined) throw new RecordError('unknown cause');
-    if (op !== OP_SET && op !== OP_DELETE) throw new RecordError(`unknown operation ${op}`);
+    if (op !== OP_SET && op !== OP_DELETE && (op !== OP_TOUCH || this.#version === VERSION))
+      throw this.#unknownOperation(op);
     const keyBytes = (bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8);
     if (keyBytes === 0) throw new RecordError('empty key');
     const keyEnd = keyOffset + keyBytes;
@@ -122,11 +134,33 @@ export class MutationCursor implements EncodedMutation {
       this.op = 'delete';
       this.valueOffset = this.#at = keyEnd;
       this.valueBytes = this.expireAtMs = 0;
+    } else if (op === OP_TOUCH) {
+      this.op = 'touch';
+      this.#at = keyEnd + TOUCH_HEADER_BYTES;
+      if (this.#at > end) throw cutShort();
+      this.expireAtMs = readUint64(bytes, keyEnd);
+      this.valueOffset = keyEnd;
+      this.valueBytes = 0;
     } else {
       this.op = 'set';
       this.#readValue(bytes, keyEnd, end);
     }
     return true;
+  }
+
+  #unknownOperation(op: number): Error {
+    if (this.#version === VERSION) return new RecordError(`unknown operation ${op}`);
+    return newerPart(`unknown operation ${op} of a record of type data`);
+  }
+
+  /** What stands behind the mutations: nothing, or in version 2 blocks. */
+  #readRest(at: number, end: number): void {
+    if (this.#version === VERSION) throw new RecordError(`${end - at} bytes too many`);
+    try {
+      readBlocks(this.bytes, at, end, []);
+    } catch (error) {
+      throw asRecordError(error);
+    }
   }
 
   #readValue(bytes: Buffer, at: number, end: number): void {
@@ -149,8 +183,7 @@ function open({ buffer, payloadOffset, payloadBytes }: Frame): MutationCursor {
   return CURSOR;
 }
 
-export const DATA_V1: RecordKind = {
-  level: 0,
+const KIND: Omit<RecordKind, 'level'> = {
   beginsEpoch: false,
   check(frame) {
     const mutation = open(frame);
@@ -169,9 +202,14 @@ export const DATA_V1: RecordKind = {
   },
 };
 
+/** The cursor reads both; they differ in what may be in them. */
+export const DATA_V1: RecordKind = { level: 0, ...KIND };
+export const DATA_V2: RecordKind = { level: 1, ...KIND };
+
 function mutationToJson(mutation: Mutation, hasValues: boolean): Record<string, unknown> {
   const { op, cause, key } = mutation;
   if (mutation.op === 'delete') return { op, cause, key };
+  if (mutation.op === 'touch') return { op, cause, key, expireAtMs: mutation.expireAtMs };
   const { value, expireAtMs } = mutation;
   const content = hasValues ? { valueBase64: Buffer.from(value).toString('base64') } : {};
   return { op, cause, key, bytes: value.length, ...content, expireAtMs };

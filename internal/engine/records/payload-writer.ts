@@ -14,8 +14,11 @@ import {
   MUTATION_HEADER_BYTES,
   OP_DELETE,
   OP_SET,
+  OP_TOUCH,
   SET_HEADER_BYTES,
+  TOUCH_HEADER_BYTES,
   VERSION,
+  VERSION_2,
   writeUint32,
   writeUint64,
 } from '#engine/records/record-layout.ts';
@@ -40,11 +43,14 @@ export class PayloadWriter implements PayloadSource {
   buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN);
   #at = FRAME_HEADER_BYTES + DATA_HEADER_BYTES;
   #count = 0;
+  /** Of the layout: the first one that has everything in this record. */
+  #version = VERSION;
 
   /** Forgets what was written. */
   begin(): void {
     this.#at = FRAME_HEADER_BYTES + DATA_HEADER_BYTES;
     this.#count = 0;
+    this.#version = VERSION;
   }
 
   /** Mutations written. */
@@ -81,10 +87,19 @@ export class PayloadWriter implements PayloadSource {
     return start - FRAME_HEADER_BYTES;
   }
 
+  /** Another deadline for the entry of the key; returns where it begins in the payload. */
+  touch(key: KeyBytes, expireAtMs: number, cause: Cause): number {
+    this.#reserve(MUTATION_HEADER_BYTES + key.length + TOUCH_HEADER_BYTES);
+    const start = this.#at;
+    this.#at = writeUint64(this.buffer, expireAtMs, this.#open(OP_TOUCH, key, cause));
+    this.#version = VERSION_2;
+    return start - FRAME_HEADER_BYTES;
+  }
+
   /** What was written as a frame, good for ever; the writer is to begin anew. */
   toFrame(header: FrameHeader): Frame {
     const { buffer } = this;
-    buffer[FRAME_HEADER_BYTES] = VERSION;
+    buffer[FRAME_HEADER_BYTES] = this.#version;
     writeUint32(buffer, this.#count, FRAME_HEADER_BYTES + 1);
     const payloadBytes = this.#at - FRAME_HEADER_BYTES;
     if (this.#at > COPIED_BYTES_MAX && 2 * this.#at > buffer.length) {

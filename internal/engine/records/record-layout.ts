@@ -3,16 +3,22 @@ import type { Cause } from '#model/entry.ts';
 
 /** The first layout version of every payload. */
 export const VERSION = 1;
+/** The layout version of DATA that has touches, and blocks behind its mutations. */
+export const VERSION_2 = 2;
 
 /** By their numbers in a record. */
 export const CAUSES: readonly Cause[] = ['client', 'expired', 'evicted', 'restored'];
 export const OP_SET = 1;
 export const OP_DELETE = 2;
+/** In version 2 only. */
+export const OP_TOUCH = 3;
 
 /** op, cause, key length. */
 export const MUTATION_HEADER_BYTES = 4;
 /** value length, deadline. */
 export const SET_HEADER_BYTES = 12;
+/** The deadline of a touch. */
+export const TOUCH_HEADER_BYTES = 8;
 /** version, count. */
 export const DATA_HEADER_BYTES = 5;
 

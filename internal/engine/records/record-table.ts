@@ -5,7 +5,7 @@
  * is refused by name, everywhere, and never taken for damage or a torn end.
  */
 import { CONFIG_V1, CONFIG_V2 } from '#engine/records/config-record.ts';
-import { DATA_V1 } from '#engine/records/data-record.ts';
+import { DATA_V1, DATA_V2 } from '#engine/records/data-record.ts';
 import { EPOCH_V1 } from '#engine/records/epoch-record.ts';
 import { cutShort } from '#engine/records/payload-reader.ts';
 import { RECORD_TYPE, type RecordKind, type RecordName } from '#engine/records/record-kind.ts';
@@ -14,7 +14,7 @@ import type { Frame } from '#wal/frame.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
 
 const TABLE: Readonly<Record<RecordName, Readonly<Record<number, RecordKind>>>> = {
-  data: { 1: DATA_V1 },
+  data: { 1: DATA_V1, 2: DATA_V2 },
   epoch: { 1: EPOCH_V1 },
   config: { 1: CONFIG_V1, 2: CONFIG_V2 },
 };

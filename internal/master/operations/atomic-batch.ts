@@ -8,6 +8,7 @@ import { AtomicPlan } from '#master/operations/atomic-plan.ts';
 import { judgeDelete } from '#master/operations/delete.ts';
 import { judgeIncrement, toIncrementAnswer } from '#master/operations/increment.ts';
 import { judgeSet } from '#master/operations/set.ts';
+import { judgeTouch, toTouchAnswer } from '#master/operations/touch.ts';
 import type { RecordBuilder } from '#master/record-builder.ts';
 import { describeAtomicBatch, type Remembered } from '#master/retry-window.ts';
 import type { WritePath } from '#master/write-path.ts';
@@ -100,15 +101,18 @@ function judge(
       return { kind: 'delete', accepted: judgeDelete(operation.command, plan) };
     case 'increment':
       return { kind: 'increment', accepted: judgeIncrement(path, operation.command, plan) };
+    case 'touch':
+      return { kind: 'touch', accepted: judgeTouch(path, operation.command, plan) };
   }
 }
 
-/** A Delete that finds nothing to delete is no failure, unless it has a condition. */
+/** A Delete or Touch that finds nothing is no failure, unless it has a condition. */
 function isMet(outcome: AtomicOutcome, operation: BatchOperation): boolean {
   return (
     outcome.kind === 'get' ||
     outcome.accepted.applied ||
     operation.kind === 'get' ||
+    operation.kind === 'touch' ||
     operation.command.condition === undefined
   );
 }
@@ -129,8 +133,9 @@ function checkAnswer(outcomes: readonly (AtomicOutcome | undefined)[], bytesMax:
   );
 }
 
-function valueBytes({ previous, current }: Accepted): number {
-  return (previous?.value.length ?? 0) + (current?.value.length ?? 0);
+function valueBytes({ previous, current, touched }: Accepted): number {
+  const entries = [previous, current, touched?.entry];
+  return entries.reduce((sum, entry) => sum + (entry?.value.length ?? 0), 0);
 }
 
 function toResult(path: WritePath, outcome: AtomicOutcome, whole: WriteAnswer): BatchResult {
@@ -147,5 +152,6 @@ function toResult(path: WritePath, outcome: AtomicOutcome, whole: WriteAnswer): 
   };
   if (outcome.kind === 'increment')
     return { kind: 'increment', answer: toIncrementAnswer(path, accepted, answer) };
+  if (outcome.kind === 'touch') return { kind: 'touch', answer: toTouchAnswer(path, accepted, answer) };
   return { kind: outcome.kind, answer };
 }

@@ -11,6 +11,7 @@ import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { Looked, WriteTarget } from '#master/write-target.ts';
 import { type Entry, isExpired } from '#model/entry.ts';
 import { utf8Length } from '#model/limits.ts';
+import { assert } from '#platform/assert.ts';
 import { entryCost } from '#storage/store.ts';
 
 /** A write of the plan; `value` undefined: a delete. */
@@ -18,6 +19,8 @@ interface Planned {
   readonly key: string;
   readonly value: Uint8Array | undefined;
   readonly expireAtMs: number;
+  /** The entry that a touch makes; undefined: it is no touch. */
+  readonly touched?: Entry;
 }
 
 export class AtomicPlan implements WriteTarget {
@@ -44,7 +47,8 @@ export class AtomicPlan implements WriteTarget {
     const planned = this.#newest.get(key);
     if (planned === undefined) return this.#builder.look(key);
     const { record } = this;
-    const { value, expireAtMs } = planned;
+    const { value, expireAtMs, touched } = planned;
+    if (touched !== undefined) return { live: touched, stored: true, record };
     if (value === undefined) return { live: undefined, stored: false, record };
     // The value is a view of the request, and answers outlive the request.
     const entry: Entry = { key, value: Uint8Array.from(value), expireAtMs, version: record.position };
@@ -59,14 +63,21 @@ export class AtomicPlan implements WriteTarget {
     this.#plan({ key, value: undefined, expireAtMs: 0 });
   }
 
+  touch(key: string, expireAtMs: number): void {
+    const { live } = this.look(key);
+    assert(live !== undefined, 'a key that is touched is there');
+    this.#plan({ key, value: live.value, expireAtMs, touched: { ...live, expireAtMs } });
+  }
+
   commit(): void {
-    checkFits(this.#planned.flatMap(({ value }) => (value === undefined ? [] : [value])));
+    checkFits(this.#planned.flatMap(({ value, touched }) => (value === undefined || touched ? [] : [value])));
     const changes = new Map<string, number>();
     for (const [key, { value }] of this.#newest)
       changes.set(key, value === undefined ? MISSING : entryCost(utf8Length(key), value.length));
     this.#builder.makeRoomFor(changes);
-    for (const { key, value, expireAtMs } of this.#planned) {
-      if (value === undefined) this.#builder.delete(key);
+    for (const { key, value, expireAtMs, touched } of this.#planned) {
+      if (touched !== undefined) this.#builder.touch(key, expireAtMs);
+      else if (value === undefined) this.#builder.delete(key);
       else this.#builder.setInRoom(key, value, expireAtMs);
     }
   }

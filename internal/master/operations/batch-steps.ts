@@ -42,8 +42,13 @@ export type PlainResults = Readonly<Record<PlainWrite['operation'], BatchResult>
 export const PLAIN: ReceiptOptions = { minAcks: 0, timeoutMs: 0 };
 
 export function toStep(accepted: Accepted, operation: OtherWrite['operation'], builder: RecordBuilder): Step {
-  // An Increment has an answer of its own, its sum.
-  if (operation.kind === 'increment' || accepted !== builder.written || wantsWait(operation.command)) {
+  // An Increment has an answer of its own, its sum, and so has a Touch.
+  if (
+    operation.kind === 'increment' ||
+    operation.kind === 'touch' ||
+    accepted !== builder.written ||
+    wantsWait(operation.command)
+  ) {
     return { kind: 'write', accepted, operation };
   }
   return { kind: 'plain', accepted, operation: operation.kind };

@@ -14,6 +14,7 @@ import {
 import { acceptDelete } from '#master/operations/delete.ts';
 import { acceptIncrement, toIncrementAnswer } from '#master/operations/increment.ts';
 import { acceptSet } from '#master/operations/set.ts';
+import { acceptTouch, toTouchAnswer } from '#master/operations/touch.ts';
 import type { RecordBuilder, WriteCause } from '#master/record-builder.ts';
 import type { WritePath } from '#master/write-path.ts';
 import type { BatchOperation, BatchResult, GetAnswer, GetCommand } from '#model/commands.ts';
@@ -57,6 +58,8 @@ function accept(path: WritePath, operation: BatchOperation, builder: RecordBuild
         return toStep(acceptDelete(path, operation.command, builder), operation, builder);
       case 'increment':
         return toStep(acceptIncrement(path, operation.command, builder), operation, builder);
+      case 'touch':
+        return toStep(acceptTouch(path, operation.command, builder), operation, builder);
     }
   } catch (error) {
     return toBatchError(error);
@@ -96,8 +99,14 @@ async function finish(
     }
     const { accepted, operation } = step;
     const answer = await path.answer(accepted, operation.command, signal);
-    if (operation.kind !== 'increment') return { kind: operation.kind, answer };
-    return { kind: 'increment', answer: toIncrementAnswer(path, accepted, answer) };
+    switch (operation.kind) {
+      case 'increment':
+        return { kind: 'increment', answer: toIncrementAnswer(path, accepted, answer) };
+      case 'touch':
+        return { kind: 'touch', answer: toTouchAnswer(path, accepted, answer) };
+      default:
+        return { kind: operation.kind, answer };
+    }
   } catch (error) {
     return toBatchError(error);
   }

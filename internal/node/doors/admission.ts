@@ -95,6 +95,28 @@ export class Admission {
     return engine;
   }
 
+  /** Resolves when a write that needs formats of level 1 may be accepted. What it rejects with says that nothing was done. */
+  async readyForFormats(): Promise<void> {
+    this.writer();
+    try {
+      await this.master('take writes').readyForFormats();
+    } catch (error) {
+      throw asRefusal(error);
+    }
+  }
+
+  /** Why a write that needs formats of level 1 may not be accepted; undefined: it may. Throws where no write may. */
+  async whyNotReadyForFormats(): Promise<WalnutError | undefined> {
+    this.writer();
+    try {
+      await this.readyForFormats();
+      return undefined;
+    } catch (error) {
+      if (error instanceof WalnutError) return error;
+      throw error;
+    }
+  }
+
   /** Called first by every write, so that its errors say that nothing was done. */
   writer(): MasterRole['master'] {
     try {

@@ -21,6 +21,8 @@ import type {
   ScanAnswer,
   ScanCommand,
   SetCommand,
+  TouchAnswer,
+  TouchCommand,
   UpdatesAnswer,
   UpdatesCommand,
   WriteAnswer,
@@ -94,9 +96,16 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     return this.#admission.writer().increment(command, signal);
   }
 
+  async touch(command: TouchCommand, signal?: AbortSignal): Promise<TouchAnswer> {
+    await this.#admission.readyForFormats();
+    return this.#admission.writer().touch(command, signal);
+  }
+
   async batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
     const hasWrites = operations.some((operation) => operation.kind !== 'get');
     if (hasWrites) {
+      const refusal = hasTouch(operations) ? await this.#admission.whyNotReadyForFormats() : undefined;
+      if (refusal !== undefined) return this.#batchWithoutTouches(operations, refusal, signal);
       return this.#admission.writer().batch(operations, (command) => this.#reader.getNow(command), signal);
     }
     return Promise.all(
@@ -114,8 +123,23 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     );
   }
 
+  /** Each operation has a result of its own: what a replica could not read keeps no other from being carried out. */
+  async #batchWithoutTouches(
+    operations: readonly BatchOperation[],
+    error: WalnutError,
+    signal: AbortSignal | undefined,
+  ): Promise<BatchResult[]> {
+    const others = operations.filter(({ kind }) => kind !== 'touch');
+    const results = others.length === 0 ? [] : await this.batch(others, signal);
+    let next = 0;
+    return operations.map(({ kind }) =>
+      kind === 'touch' ? { kind: 'error', error } : (results[next++] as BatchResult),
+    );
+  }
+
   async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
     const { operations } = command;
+    if (hasTouch(operations)) await this.#admission.readyForFormats();
     if (operations.some(({ kind }) => kind !== 'get'))
       return this.#admission.writer().atomicBatch(command, (get) => this.#reader.checkAccepted(get), signal);
     const reads = await readAtOnce(this.#reader, operations, signal);
@@ -190,4 +214,8 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     const { role } = this.#admission;
     return role?.kind === 'master' ? role.acks : undefined;
   }
+}
+
+function hasTouch(operations: readonly BatchOperation[]): boolean {
+  return operations.some(({ kind }) => kind === 'touch');
 }

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/kv_store.proto.
  */
 export const file_walnut_v1_kv_store: GenFile = /*@__PURE__*/
-  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSKFAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQFCEwoRX21heF9zdGFsZW5lc3NfbXMioQEKC0dldFJlc3BvbnNlEg0KBWZvdW5kGAEgASgIEg0KBXZhbHVlGAIgASgMEiQKB3ZlcnNpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiIKBWFzX29mGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgGIAEoBCLRAgoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKD3JldHVybl9wcmV2aW91cxgJIAEoCBIpCgpkdXJhYmlsaXR5GAogASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCyABKA0SEgoKdGltZW91dF9tcxgMIAEoDRISCgpyZXF1ZXN0X2lkGA0gASgJQggKBmV4cGlyeUILCgljb25kaXRpb24i1wEKC1NldFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SIgoIcHJldmlvdXMYAyABKAsyEC53YWxudXQudjEuRW50cnkSIQoHY3VycmVudBgEIAEoCzIQLndhbG51dC52MS5FbnRyeRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgGIAEoDSLSAQoNRGVsZXRlUmVxdWVzdBILCgNrZXkYASABKAkSKQoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEhcKD3JldHVybl9wcmV2aW91cxgDIAEoCBIpCgpkdXJhYmlsaXR5GAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYBSABKA0SEgoKdGltZW91dF9tcxgGIAEoDRISCgpyZXF1ZXN0X2lkGAcgASgJQgsKCWNvbmRpdGlvbiLaAQoORGVsZXRlUmVzcG9uc2USDwoHZGVsZXRlZBgBIAEoCBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIiCghwcmV2aW91cxgDIAEoCzIQLndhbG51dC52MS5FbnRyeRIhCgdjdXJyZW50GAQgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNIsoCChBJbmNyZW1lbnRSZXF1ZXN0EgsKA2tleRgBIAEoCRISCgVkZWx0YRgCIAEoEkgCiAEBEg8KB2luaXRpYWwYAyABKBISEAoGdHRsX21zGAQgASgESAASFgoMZXhwaXJlX2F0X21zGAUgASgESAASEwoJaWZfYWJzZW50GAYgASgISAESFAoKaWZfcHJlc2VudBgHIAEoCEgBEikKCmlmX3ZlcnNpb24YCCABKAsyEy53YWxudXQudjEuUG9zaXRpb25IARIpCgpkdXJhYmlsaXR5GAkgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCiABKA0SEgoKdGltZW91dF9tcxgLIAEoDRISCgpyZXF1ZXN0X2lkGAwgASgJQggKBmV4cGlyeUILCgljb25kaXRpb25CCAoGX2RlbHRhIt4BChFJbmNyZW1lbnRSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEg0KBXZhbHVlGAIgASgSEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgEIAEoBBIhCgdjdXJyZW50GAUgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgGIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAcgASgNIrIBCgxCYXRjaFJlcXVlc3QSLQoKb3BlcmF0aW9ucxgBIAMoCzIZLndhbG51dC52MS5CYXRjaE9wZXJhdGlvbhIOCgZhdG9taWMYAiABKAgSKQoKZHVyYWJpbGl0eRgDIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAQgASgNEhIKCnRpbWVvdXRfbXMYBSABKA0SEgoKcmVxdWVzdF9pZBgGIAEoCSLHAQoOQmF0Y2hPcGVyYXRpb24SJAoDZ2V0GAEgASgLMhUud2FsbnV0LnYxLkdldFJlcXVlc3RIABIkCgNzZXQYAiABKAsyFS53YWxudXQudjEuU2V0UmVxdWVzdEgAEioKBmRlbGV0ZRgDIAEoCzIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0SAASMAoJaW5jcmVtZW50GAQgASgLMhsud2FsbnV0LnYxLkluY3JlbWVudFJlcXVlc3RIAEILCglvcGVyYXRpb24ivQEKDUJhdGNoUmVzcG9uc2USJwoHcmVzdWx0cxgBIAMoCzIWLndhbG51dC52MS5CYXRjaFJlc3VsdBIRCgljb21taXR0ZWQYAiABKAgSJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBSABKA0i7QEKC0JhdGNoUmVzdWx0EiUKA2dldBgBIAEoCzIWLndhbG51dC52MS5HZXRSZXNwb25zZUgAEiUKA3NldBgCIAEoCzIWLndhbG51dC52MS5TZXRSZXNwb25zZUgAEisKBmRlbGV0ZRgDIAEoCzIZLndhbG51dC52MS5EZWxldGVSZXNwb25zZUgAEiYKBWVycm9yGAQgASgLMhUud2FsbnV0LnYxLkJhdGNoRXJyb3JIABIxCglpbmNyZW1lbnQYBSABKAsyHC53YWxudXQudjEuSW5jcmVtZW50UmVzcG9uc2VIAEIICgZyZXN1bHQiKwoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiYwoLU2NhblJlcXVlc3QSDgoGcHJlZml4GAEgASgJEg4KBmN1cnNvchgCIAEoCRINCgVsaW1pdBgDIAEoDRIRCglrZXlzX29ubHkYBCABKAgSEgoKY291bnRfb25seRgFIAEoCCKPAQoMU2NhblJlc3BvbnNlEiEKB2VudHJpZXMYASADKAsyEC53YWxudXQudjEuRW50cnkSEwoLbmV4dF9jdXJzb3IYAiABKAkSIgoFYXNfb2YYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMc3RhbGVuZXNzX21zGAQgASgEEg0KBWNvdW50GAUgASgNIqIBChNEZWxldGVQcmVmaXhSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRINCgVsaW1pdBgCIAEoDRIOCgZjdXJzb3IYAyABKAkSCwoDYWxsGAQgASgIEikKCmR1cmFiaWxpdHkYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgGIAEoDRISCgp0aW1lb3V0X21zGAcgASgNIq4BChREZWxldGVQcmVmaXhSZXNwb25zZRIPCgdkZWxldGVkGAEgASgNEhMKC25leHRfY3Vyc29yGAIgASgJEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgEIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAUgASgNInMKEUdldFVwZGF0ZXNSZXF1ZXN0EiIKBWFmdGVyGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEicKBmZvcm1hdBgCIAEoDjIXLndhbG51dC52MS5VcGRhdGVGb3JtYXQSEQoJbWF4X2J5dGVzGAMgASgNIrcBChJHZXRVcGRhdGVzUmVzcG9uc2USIgoHZW50cmllcxgBIAMoCzIRLndhbG51dC52MS5VcGRhdGUSDgoGZnJhbWVzGAIgASgMEiEKBGxhc3QYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SIwoGbGF0ZXN0GAQgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiUKCGVhcmxpZXN0GAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIrMBCgZVcGRhdGUSJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMdGltZXN0YW1wX21zGAIgASgEEhkKAm9wGAMgASgOMg0ud2FsbnV0LnYxLk9wEh8KBWNhdXNlGAQgASgOMhAud2FsbnV0LnYxLkNhdXNlEgsKA2tleRgFIAEoCRINCgV2YWx1ZRgGIAEoDBIUCgxleHBpcmVfYXRfbXMYByABKAQijQEKE0F3YWl0RHVyYWJsZVJlcXVlc3QSJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SKQoKZHVyYWJpbGl0eRgCIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAMgASgNEhIKCnRpbWVvdXRfbXMYBCABKA0ihwEKFEF3YWl0RHVyYWJsZVJlc3BvbnNlEjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgBIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAIgASgNEiQKB2R1cmFibGUYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24i6QEKDFdhdGNoUmVxdWVzdBIQCgZwcmVmaXgYASABKAlIABINCgNrZXkYAiABKAlIABIkCgVhZnRlchgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhAKBnJlc3VtZRgEIAEoCUgBEhoKA29wcxgFIAMoDjINLndhbG51dC52MS5PcBIVCg13aXRoX3ByZXZpb3VzGAYgASgIEhEKCWtleXNfb25seRgHIAEoCBIZChFwcm9ncmVzc19ldmVyeV9tcxgIIAEoDRIPCgdpbml0aWFsGAkgASgIQgYKBHdoYXRCBgoEZnJvbSKVAQoNV2F0Y2hSZXNwb25zZRIlCgZldmVudHMYASADKAsyFS53YWxudXQudjEuV2F0Y2hFdmVudBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIOCgZyZXN1bWUYAyABKAkSEAoIZnJhZ21lbnQYBCABKAgSFAoMaW5pdGlhbF9kb25lGAUgASgIIoUCCgpXYXRjaEV2ZW50EhkKAm9wGAEgASgOMg0ud2FsbnV0LnYxLk9wEh8KBWNhdXNlGAIgASgOMhAud2FsbnV0LnYxLkNhdXNlEgsKA2tleRgDIAEoCRINCgV2YWx1ZRgEIAEoDBIkCgd2ZXJzaW9uGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgGIAEoBBIiCghwcmV2aW91cxgHIAEoCzIQLndhbG51dC52MS5FbnRyeRIYChBwcmV2aW91c191bmtub3duGAggASgIEg8KB2luaXRpYWwYCSABKAgSFAoMdGltZXN0YW1wX21zGAogASgEKmIKDFVwZGF0ZUZvcm1hdBIdChlVUERBVEVfRk9STUFUX1VOU1BFQ0lGSUVEEAASGQoVVVBEQVRFX0ZPUk1BVF9FTlRSSUVTEAESGAoUVVBEQVRFX0ZPUk1BVF9GUkFNRVMQAjK1BQoHS1ZTdG9yZRI5CgNHZXQSFS53YWxudXQudjEuR2V0UmVxdWVzdBoWLndhbG51dC52MS5HZXRSZXNwb25zZSIDkAIBEjQKA1NldBIVLndhbG51dC52MS5TZXRSZXF1ZXN0GhYud2FsbnV0LnYxLlNldFJlc3BvbnNlEj0KBkRlbGV0ZRIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0Ghkud2FsbnV0LnYxLkRlbGV0ZVJlc3BvbnNlEkYKCUluY3JlbWVudBIbLndhbG51dC52MS5JbmNyZW1lbnRSZXF1ZXN0Ghwud2FsbnV0LnYxLkluY3JlbWVudFJlc3BvbnNlEjoKBUJhdGNoEhcud2FsbnV0LnYxLkJhdGNoUmVxdWVzdBoYLndhbG51dC52MS5CYXRjaFJlc3BvbnNlEjwKBFNjYW4SFi53YWxudXQudjEuU2NhblJlcXVlc3QaFy53YWxudXQudjEuU2NhblJlc3BvbnNlIgOQAgESTwoMRGVsZXRlUHJlZml4Eh4ud2FsbnV0LnYxLkRlbGV0ZVByZWZpeFJlcXVlc3QaHy53YWxudXQudjEuRGVsZXRlUHJlZml4UmVzcG9uc2USTgoKR2V0VXBkYXRlcxIcLndhbG51dC52MS5HZXRVcGRhdGVzUmVxdWVzdBodLndhbG51dC52MS5HZXRVcGRhdGVzUmVzcG9uc2UiA5ACARJBCgVXYXRjaBIXLndhbG51dC52MS5XYXRjaFJlcXVlc3QaGC53YWxudXQudjEuV2F0Y2hSZXNwb25zZSIDkAIBMAESVAoMQXdhaXREdXJhYmxlEh4ud2FsbnV0LnYxLkF3YWl0RHVyYWJsZVJlcXVlc3QaHy53YWxudXQudjEuQXdhaXREdXJhYmxlUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_walnut_v1_types]);
+  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSKFAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQFCEwoRX21heF9zdGFsZW5lc3NfbXMioQEKC0dldFJlc3BvbnNlEg0KBWZvdW5kGAEgASgIEg0KBXZhbHVlGAIgASgMEiQKB3ZlcnNpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiIKBWFzX29mGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHN0YWxlbmVzc19tcxgGIAEoBCLRAgoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKD3JldHVybl9wcmV2aW91cxgJIAEoCBIpCgpkdXJhYmlsaXR5GAogASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCyABKA0SEgoKdGltZW91dF9tcxgMIAEoDRISCgpyZXF1ZXN0X2lkGA0gASgJQggKBmV4cGlyeUILCgljb25kaXRpb24i1wEKC1NldFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SIgoIcHJldmlvdXMYAyABKAsyEC53YWxudXQudjEuRW50cnkSIQoHY3VycmVudBgEIAEoCzIQLndhbG51dC52MS5FbnRyeRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgGIAEoDSLSAQoNRGVsZXRlUmVxdWVzdBILCgNrZXkYASABKAkSKQoKaWZfdmVyc2lvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgAEhcKD3JldHVybl9wcmV2aW91cxgDIAEoCBIpCgpkdXJhYmlsaXR5GAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYBSABKA0SEgoKdGltZW91dF9tcxgGIAEoDRISCgpyZXF1ZXN0X2lkGAcgASgJQgsKCWNvbmRpdGlvbiLaAQoORGVsZXRlUmVzcG9uc2USDwoHZGVsZXRlZBgBIAEoCBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIiCghwcmV2aW91cxgDIAEoCzIQLndhbG51dC52MS5FbnRyeRIhCgdjdXJyZW50GAQgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNIsoCChBJbmNyZW1lbnRSZXF1ZXN0EgsKA2tleRgBIAEoCRISCgVkZWx0YRgCIAEoEkgCiAEBEg8KB2luaXRpYWwYAyABKBISEAoGdHRsX21zGAQgASgESAASFgoMZXhwaXJlX2F0X21zGAUgASgESAASEwoJaWZfYWJzZW50GAYgASgISAESFAoKaWZfcHJlc2VudBgHIAEoCEgBEikKCmlmX3ZlcnNpb24YCCABKAsyEy53YWxudXQudjEuUG9zaXRpb25IARIpCgpkdXJhYmlsaXR5GAkgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCiABKA0SEgoKdGltZW91dF9tcxgLIAEoDRISCgpyZXF1ZXN0X2lkGAwgASgJQggKBmV4cGlyeUILCgljb25kaXRpb25CCAoGX2RlbHRhIt4BChFJbmNyZW1lbnRSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEg0KBXZhbHVlGAIgASgSEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgEIAEoBBIhCgdjdXJyZW50GAUgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgGIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAcgASgNIsoBCgxUb3VjaFJlcXVlc3QSCwoDa2V5GAEgASgJEhAKBnR0bF9tcxgCIAEoBEgAEhYKDGV4cGlyZV9hdF9tcxgDIAEoBEgAEhQKDHJldHVybl92YWx1ZRgEIAEoCBIpCgpkdXJhYmlsaXR5GAUgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYBiABKA0SEgoKdGltZW91dF9tcxgHIAEoDRISCgpyZXF1ZXN0X2lkGAggASgJQggKBmV4cGlyeSLJAQoNVG91Y2hSZXNwb25zZRIPCgd0b3VjaGVkGAEgASgIEh8KBWVudHJ5GAIgASgLMhAud2FsbnV0LnYxLkVudHJ5EiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgEIAEoBBIxChJkdXJhYmlsaXR5X3JlYWNoZWQYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgGIAEoDSKyAQoMQmF0Y2hSZXF1ZXN0Ei0KCm9wZXJhdGlvbnMYASADKAsyGS53YWxudXQudjEuQmF0Y2hPcGVyYXRpb24SDgoGYXRvbWljGAIgASgIEikKCmR1cmFiaWxpdHkYAyABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgEIAEoDRISCgp0aW1lb3V0X21zGAUgASgNEhIKCnJlcXVlc3RfaWQYBiABKAki8QEKDkJhdGNoT3BlcmF0aW9uEiQKA2dldBgBIAEoCzIVLndhbG51dC52MS5HZXRSZXF1ZXN0SAASJAoDc2V0GAIgASgLMhUud2FsbnV0LnYxLlNldFJlcXVlc3RIABIqCgZkZWxldGUYAyABKAsyGC53YWxudXQudjEuRGVsZXRlUmVxdWVzdEgAEjAKCWluY3JlbWVudBgEIAEoCzIbLndhbG51dC52MS5JbmNyZW1lbnRSZXF1ZXN0SAASKAoFdG91Y2gYBSABKAsyFy53YWxudXQudjEuVG91Y2hSZXF1ZXN0SABCCwoJb3BlcmF0aW9uIr0BCg1CYXRjaFJlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi53YWxudXQudjEuQmF0Y2hSZXN1bHQSEQoJY29tbWl0dGVkGAIgASgIEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgEIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAUgASgNIpgCCgtCYXRjaFJlc3VsdBIlCgNnZXQYASABKAsyFi53YWxudXQudjEuR2V0UmVzcG9uc2VIABIlCgNzZXQYAiABKAsyFi53YWxudXQudjEuU2V0UmVzcG9uc2VIABIrCgZkZWxldGUYAyABKAsyGS53YWxudXQudjEuRGVsZXRlUmVzcG9uc2VIABImCgVlcnJvchgEIAEoCzIVLndhbG51dC52MS5CYXRjaEVycm9ySAASMQoJaW5jcmVtZW50GAUgASgLMhwud2FsbnV0LnYxLkluY3JlbWVudFJlc3BvbnNlSAASKQoFdG91Y2gYBiABKAsyGC53YWxudXQudjEuVG91Y2hSZXNwb25zZUgAQggKBnJlc3VsdCIrCgpCYXRjaEVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSJjCgtTY2FuUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSDgoGY3Vyc29yGAIgASgJEg0KBWxpbWl0GAMgASgNEhEKCWtleXNfb25seRgEIAEoCBISCgpjb3VudF9vbmx5GAUgASgIIo8BCgxTY2FuUmVzcG9uc2USIQoHZW50cmllcxgBIAMoCzIQLndhbG51dC52MS5FbnRyeRITCgtuZXh0X2N1cnNvchgCIAEoCRIiCgVhc19vZhgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxzdGFsZW5lc3NfbXMYBCABKAQSDQoFY291bnQYBSABKA0iogEKE0RlbGV0ZVByZWZpeFJlcXVlc3QSDgoGcHJlZml4GAEgASgJEg0KBWxpbWl0GAIgASgNEg4KBmN1cnNvchgDIAEoCRILCgNhbGwYBCABKAgSKQoKZHVyYWJpbGl0eRgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAYgASgNEhIKCnRpbWVvdXRfbXMYByABKA0irgEKFERlbGV0ZVByZWZpeFJlc3BvbnNlEg8KB2RlbGV0ZWQYASABKA0SEwoLbmV4dF9jdXJzb3IYAiABKAkSJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBSABKA0icwoRR2V0VXBkYXRlc1JlcXVlc3QSIgoFYWZ0ZXIYASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SJwoGZm9ybWF0GAIgASgOMhcud2FsbnV0LnYxLlVwZGF0ZUZvcm1hdBIRCgltYXhfYnl0ZXMYAyABKA0itwEKEkdldFVwZGF0ZXNSZXNwb25zZRIiCgdlbnRyaWVzGAEgAygLMhEud2FsbnV0LnYxLlVwZGF0ZRIOCgZmcmFtZXMYAiABKAwSIQoEbGFzdBgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIjCgZsYXRlc3QYBCABKAsyEy53YWxudXQudjEuUG9zaXRpb24SJQoIZWFybGllc3QYBSABKAsyEy53YWxudXQudjEuUG9zaXRpb24iswEKBlVwZGF0ZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgx0aW1lc3RhbXBfbXMYAiABKAQSGQoCb3AYAyABKA4yDS53YWxudXQudjEuT3ASHwoFY2F1c2UYBCABKA4yEC53YWxudXQudjEuQ2F1c2USCwoDa2V5GAUgASgJEg0KBXZhbHVlGAYgASgMEhQKDGV4cGlyZV9hdF9tcxgHIAEoBCKNAQoTQXdhaXREdXJhYmxlUmVxdWVzdBIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIpCgpkdXJhYmlsaXR5GAIgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYAyABKA0SEgoKdGltZW91dF9tcxgEIAEoDSKHAQoUQXdhaXREdXJhYmxlUmVzcG9uc2USMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAEgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYAiABKA0SJAoHZHVyYWJsZRgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiLpAQoMV2F0Y2hSZXF1ZXN0EhAKBnByZWZpeBgBIAEoCUgAEg0KA2tleRgCIAEoCUgAEiQKBWFmdGVyGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uSAESEAoGcmVzdW1lGAQgASgJSAESGgoDb3BzGAUgAygOMg0ud2FsbnV0LnYxLk9wEhUKDXdpdGhfcHJldmlvdXMYBiABKAgSEQoJa2V5c19vbmx5GAcgASgIEhkKEXByb2dyZXNzX2V2ZXJ5X21zGAggASgNEg8KB2luaXRpYWwYCSABKAhCBgoEd2hhdEIGCgRmcm9tIpUBCg1XYXRjaFJlc3BvbnNlEiUKBmV2ZW50cxgBIAMoCzIVLndhbG51dC52MS5XYXRjaEV2ZW50EiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg4KBnJlc3VtZRgDIAEoCRIQCghmcmFnbWVudBgEIAEoCBIUCgxpbml0aWFsX2RvbmUYBSABKAgihQIKCldhdGNoRXZlbnQSGQoCb3AYASABKA4yDS53YWxudXQudjEuT3ASHwoFY2F1c2UYAiABKA4yEC53YWxudXQudjEuQ2F1c2USCwoDa2V5GAMgASgJEg0KBXZhbHVlGAQgASgMEiQKB3ZlcnNpb24YBSABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAYgASgEEiIKCHByZXZpb3VzGAcgASgLMhAud2FsbnV0LnYxLkVudHJ5EhgKEHByZXZpb3VzX3Vua25vd24YCCABKAgSDwoHaW5pdGlhbBgJIAEoCBIUCgx0aW1lc3RhbXBfbXMYCiABKAQqYgoMVXBkYXRlRm9ybWF0Eh0KGVVQREFURV9GT1JNQVRfVU5TUEVDSUZJRUQQABIZChVVUERBVEVfRk9STUFUX0VOVFJJRVMQARIYChRVUERBVEVfRk9STUFUX0ZSQU1FUxACMvEFCgdLVlN0b3JlEjkKA0dldBIVLndhbG51dC52MS5HZXRSZXF1ZXN0GhYud2FsbnV0LnYxLkdldFJlc3BvbnNlIgOQAgESNAoDU2V0EhUud2FsbnV0LnYxLlNldFJlcXVlc3QaFi53YWxudXQudjEuU2V0UmVzcG9uc2USPQoGRGVsZXRlEhgud2FsbnV0LnYxLkRlbGV0ZVJlcXVlc3QaGS53YWxudXQudjEuRGVsZXRlUmVzcG9uc2USRgoJSW5jcmVtZW50Ehsud2FsbnV0LnYxLkluY3JlbWVudFJlcXVlc3QaHC53YWxudXQudjEuSW5jcmVtZW50UmVzcG9uc2USOgoFVG91Y2gSFy53YWxudXQudjEuVG91Y2hSZXF1ZXN0Ghgud2FsbnV0LnYxLlRvdWNoUmVzcG9uc2USOgoFQmF0Y2gSFy53YWxudXQudjEuQmF0Y2hSZXF1ZXN0Ghgud2FsbnV0LnYxLkJhdGNoUmVzcG9uc2USPAoEU2NhbhIWLndhbG51dC52MS5TY2FuUmVxdWVzdBoXLndhbG51dC52MS5TY2FuUmVzcG9uc2UiA5ACARJPCgxEZWxldGVQcmVmaXgSHi53YWxudXQudjEuRGVsZXRlUHJlZml4UmVxdWVzdBofLndhbG51dC52MS5EZWxldGVQcmVmaXhSZXNwb25zZRJOCgpHZXRVcGRhdGVzEhwud2FsbnV0LnYxLkdldFVwZGF0ZXNSZXF1ZXN0Gh0ud2FsbnV0LnYxLkdldFVwZGF0ZXNSZXNwb25zZSIDkAIBEkEKBVdhdGNoEhcud2FsbnV0LnYxLldhdGNoUmVxdWVzdBoYLndhbG51dC52MS5XYXRjaFJlc3BvbnNlIgOQAgEwARJUCgxBd2FpdER1cmFibGUSHi53YWxudXQudjEuQXdhaXREdXJhYmxlUmVxdWVzdBofLndhbG51dC52MS5Bd2FpdER1cmFibGVSZXNwb25zZSIDkAICYgZwcm90bzM", [file_walnut_v1_types]);
 
 /**
  * Asks for one key.
@@ -619,6 +619,145 @@ export const IncrementResponseSchema: GenMessage<IncrementResponse> = /*@__PURE_
   messageDesc(file_walnut_v1_kv_store, 7);
 
 /**
+ * Gives one entry another deadline.
+ *
+ * @generated from message walnut.v1.TouchRequest
+ */
+export type TouchRequest = Message<"walnut.v1.TouchRequest"> & {
+  /**
+   * 1 to 1,024 bytes of well-formed UTF-8.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * The new deadline. Exactly one is set.
+   *
+   * @generated from oneof walnut.v1.TouchRequest.expiry
+   */
+  expiry: {
+    /**
+     * Milliseconds from now; at least 1.
+     *
+     * @generated from field: uint64 ttl_ms = 2;
+     */
+    value: bigint;
+    case: "ttlMs";
+  } | {
+    /**
+     * Milliseconds since the Unix epoch, taken relative to the master's wall
+     * clock when the write is accepted. 0: never; one in the past deletes.
+     *
+     * @generated from field: uint64 expire_at_ms = 3;
+     */
+    value: bigint;
+    case: "expireAtMs";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Answer the entry too.
+   *
+   * @generated from field: bool return_value = 4;
+   */
+  returnValue: boolean;
+
+  /**
+   * Raises the durability that the answer waits for.
+   *
+   * @generated from field: walnut.v1.Durability durability = 5;
+   */
+  durability: Durability;
+
+  /**
+   * Wait until this many replicas have it on disk, at most 64.
+   *
+   * @generated from field: uint32 min_acks = 6;
+   */
+  minAcks: number;
+
+  /**
+   * How long to wait for durability and min_acks, in milliseconds, at most
+   * 60,000; 0: 5,000. Running out is no failure: the answer says what was reached.
+   *
+   * @generated from field: uint32 timeout_ms = 7;
+   */
+  timeoutMs: number;
+
+  /**
+   * Names the write, so that a retry is carried out once: see SetRequest.
+   *
+   * @generated from field: string request_id = 8;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message walnut.v1.TouchRequest.
+ * Use `create(TouchRequestSchema)` to create a new message.
+ */
+export const TouchRequestSchema: GenMessage<TouchRequest> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_kv_store, 8);
+
+/**
+ * What became of a Touch.
+ *
+ * @generated from message walnut.v1.TouchResponse
+ */
+export type TouchResponse = Message<"walnut.v1.TouchResponse"> & {
+  /**
+   * False: the key is missing and nothing was written.
+   *
+   * @generated from field: bool touched = 1;
+   */
+  touched: boolean;
+
+  /**
+   * The entry with its new deadline, where `return_value` asked for it.
+   *
+   * @generated from field: walnut.v1.Entry entry = 2;
+   */
+  entry?: Entry | undefined;
+
+  /**
+   * The record that wrote it; where nothing was written, the state looked at.
+   * The entry's version is older.
+   *
+   * @generated from field: walnut.v1.Position position = 3;
+   */
+  position?: Position | undefined;
+
+  /**
+   * The new deadline in milliseconds since the Unix epoch, by the wall clock of
+   * the node that answers; 0: never, or missing.
+   *
+   * @generated from field: uint64 expire_at_ms = 4;
+   */
+  expireAtMs: bigint;
+
+  /**
+   * The durability reached when the answer was given.
+   *
+   * @generated from field: walnut.v1.Durability durability_reached = 5;
+   */
+  durabilityReached: Durability;
+
+  /**
+   * Replicas that had it on disk when the answer was given.
+   *
+   * @generated from field: uint32 replicas_acked = 6;
+   */
+  replicasAcked: number;
+};
+
+/**
+ * Describes the message walnut.v1.TouchResponse.
+ * Use `create(TouchResponseSchema)` to create a new message.
+ */
+export const TouchResponseSchema: GenMessage<TouchResponse> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_kv_store, 9);
+
+/**
  * Operations to run in order.
  *
  * @generated from message walnut.v1.BatchRequest
@@ -680,7 +819,7 @@ export type BatchRequest = Message<"walnut.v1.BatchRequest"> & {
  * Use `create(BatchRequestSchema)` to create a new message.
  */
 export const BatchRequestSchema: GenMessage<BatchRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 8);
+  messageDesc(file_walnut_v1_kv_store, 10);
 
 /**
  * One operation of a Batch.
@@ -725,6 +864,14 @@ export type BatchOperation = Message<"walnut.v1.BatchOperation"> & {
      */
     value: IncrementRequest;
     case: "increment";
+  } | {
+    /**
+     * Gives one entry another deadline.
+     *
+     * @generated from field: walnut.v1.TouchRequest touch = 5;
+     */
+    value: TouchRequest;
+    case: "touch";
   } | { case: undefined; value?: undefined };
 };
 
@@ -733,7 +880,7 @@ export type BatchOperation = Message<"walnut.v1.BatchOperation"> & {
  * Use `create(BatchOperationSchema)` to create a new message.
  */
 export const BatchOperationSchema: GenMessage<BatchOperation> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 9);
+  messageDesc(file_walnut_v1_kv_store, 11);
 
 /**
  * The results, one per operation and in their order.
@@ -784,7 +931,7 @@ export type BatchResponse = Message<"walnut.v1.BatchResponse"> & {
  * Use `create(BatchResponseSchema)` to create a new message.
  */
 export const BatchResponseSchema: GenMessage<BatchResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 10);
+  messageDesc(file_walnut_v1_kv_store, 12);
 
 /**
  * The result of one operation of a Batch.
@@ -838,6 +985,14 @@ export type BatchResult = Message<"walnut.v1.BatchResult"> & {
      */
     value: IncrementResponse;
     case: "increment";
+  } | {
+    /**
+     * Of a `touch`.
+     *
+     * @generated from field: walnut.v1.TouchResponse touch = 6;
+     */
+    value: TouchResponse;
+    case: "touch";
   } | { case: undefined; value?: undefined };
 };
 
@@ -846,7 +1001,7 @@ export type BatchResult = Message<"walnut.v1.BatchResult"> & {
  * Use `create(BatchResultSchema)` to create a new message.
  */
 export const BatchResultSchema: GenMessage<BatchResult> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 11);
+  messageDesc(file_walnut_v1_kv_store, 13);
 
 /**
  * Why one operation of a Batch was refused.
@@ -874,7 +1029,7 @@ export type BatchError = Message<"walnut.v1.BatchError"> & {
  * Use `create(BatchErrorSchema)` to create a new message.
  */
 export const BatchErrorSchema: GenMessage<BatchError> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 12);
+  messageDesc(file_walnut_v1_kv_store, 14);
 
 /**
  * Asks for a page of entries.
@@ -924,7 +1079,7 @@ export type ScanRequest = Message<"walnut.v1.ScanRequest"> & {
  * Use `create(ScanRequestSchema)` to create a new message.
  */
 export const ScanRequestSchema: GenMessage<ScanRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 13);
+  messageDesc(file_walnut_v1_kv_store, 15);
 
 /**
  * A page of entries.
@@ -974,7 +1129,7 @@ export type ScanResponse = Message<"walnut.v1.ScanResponse"> & {
  * Use `create(ScanResponseSchema)` to create a new message.
  */
 export const ScanResponseSchema: GenMessage<ScanResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 14);
+  messageDesc(file_walnut_v1_kv_store, 16);
 
 /**
  * Deletes entries by prefix.
@@ -1038,7 +1193,7 @@ export type DeletePrefixRequest = Message<"walnut.v1.DeletePrefixRequest"> & {
  * Use `create(DeletePrefixRequestSchema)` to create a new message.
  */
 export const DeletePrefixRequestSchema: GenMessage<DeletePrefixRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 15);
+  messageDesc(file_walnut_v1_kv_store, 17);
 
 /**
  * What became of one call of DeletePrefix.
@@ -1087,7 +1242,7 @@ export type DeletePrefixResponse = Message<"walnut.v1.DeletePrefixResponse"> & {
  * Use `create(DeletePrefixResponseSchema)` to create a new message.
  */
 export const DeletePrefixResponseSchema: GenMessage<DeletePrefixResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 16);
+  messageDesc(file_walnut_v1_kv_store, 18);
 
 /**
  * Asks for the log after a position.
@@ -1122,7 +1277,7 @@ export type GetUpdatesRequest = Message<"walnut.v1.GetUpdatesRequest"> & {
  * Use `create(GetUpdatesRequestSchema)` to create a new message.
  */
 export const GetUpdatesRequestSchema: GenMessage<GetUpdatesRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 17);
+  messageDesc(file_walnut_v1_kv_store, 19);
 
 /**
  * The log after a position.
@@ -1171,7 +1326,7 @@ export type GetUpdatesResponse = Message<"walnut.v1.GetUpdatesResponse"> & {
  * Use `create(GetUpdatesResponseSchema)` to create a new message.
  */
 export const GetUpdatesResponseSchema: GenMessage<GetUpdatesResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 18);
+  messageDesc(file_walnut_v1_kv_store, 20);
 
 /**
  * One mutation of the log.
@@ -1194,7 +1349,7 @@ export type Update = Message<"walnut.v1.Update"> & {
   timestampMs: bigint;
 
   /**
-   * Set or delete.
+   * Set, delete or touch.
    *
    * @generated from field: walnut.v1.Op op = 3;
    */
@@ -1215,7 +1370,7 @@ export type Update = Message<"walnut.v1.Update"> & {
   key: string;
 
   /**
-   * The new value; empty on a delete.
+   * The new value; empty on a delete and a touch.
    *
    * @generated from field: bytes value = 6;
    */
@@ -1235,7 +1390,7 @@ export type Update = Message<"walnut.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 19);
+  messageDesc(file_walnut_v1_kv_store, 21);
 
 /**
  * Asks whether a position is safe, and waits until it is.
@@ -1278,7 +1433,7 @@ export type AwaitDurableRequest = Message<"walnut.v1.AwaitDurableRequest"> & {
  * Use `create(AwaitDurableRequestSchema)` to create a new message.
  */
 export const AwaitDurableRequestSchema: GenMessage<AwaitDurableRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 20);
+  messageDesc(file_walnut_v1_kv_store, 22);
 
 /**
  * What was reached.
@@ -1313,7 +1468,7 @@ export type AwaitDurableResponse = Message<"walnut.v1.AwaitDurableResponse"> & {
  * Use `create(AwaitDurableResponseSchema)` to create a new message.
  */
 export const AwaitDurableResponseSchema: GenMessage<AwaitDurableResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 21);
+  messageDesc(file_walnut_v1_kv_store, 23);
 
 /**
  * Asks for changes.
@@ -1412,7 +1567,7 @@ export type WatchRequest = Message<"walnut.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 22);
+  messageDesc(file_walnut_v1_kv_store, 24);
 
 /**
  * Changes, or with no event only how far the watcher is. It ends at the end of a
@@ -1464,7 +1619,7 @@ export type WatchResponse = Message<"walnut.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 23);
+  messageDesc(file_walnut_v1_kv_store, 25);
 
 /**
  * One change of one key.
@@ -1553,7 +1708,7 @@ export type WatchEvent = Message<"walnut.v1.WatchEvent"> & {
  * Use `create(WatchEventSchema)` to create a new message.
  */
 export const WatchEventSchema: GenMessage<WatchEvent> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 24);
+  messageDesc(file_walnut_v1_kv_store, 26);
 
 /**
  * How GetUpdates tells the log.
@@ -1645,6 +1800,19 @@ export const KVStore: GenService<{
     methodKind: "unary";
     input: typeof IncrementRequestSchema;
     output: typeof IncrementResponseSchema;
+  },
+  /**
+   * Sets, extends or removes the deadline of an entry that is there; nothing if
+   * the key is missing. The value is neither sent nor logged. Value and version
+   * stay, so `if_version` and an ETag do not see a Touch. FAILED_PRECONDITION
+   * naming a replica of version 0.1 that could not read the record.
+   *
+   * @generated from rpc walnut.v1.KVStore.Touch
+   */
+  touch: {
+    methodKind: "unary";
+    input: typeof TouchRequestSchema;
+    output: typeof TouchResponseSchema;
   },
   /**
    * Up to 1,000 operations in order; later ones see earlier ones. Each has its

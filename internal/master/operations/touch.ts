@@ -1,0 +1,36 @@
+/** Touch: what it comes to in the newest accepted state. Only the deadline is logged. */
+import type { Accepted } from '#master/accepted.ts';
+import { describeTouch, rememberedAt } from '#master/retry-window.ts';
+import type { WritePath } from '#master/write-path.ts';
+import type { WriteTarget } from '#master/write-target.ts';
+import type { TouchAnswer, TouchCommand, WriteAnswer } from '#model/commands.ts';
+import { isExpired, NEVER } from '#model/entry.ts';
+
+/** Adds the touch to the record, once for each request id. */
+export function acceptTouch(path: WritePath, command: TouchCommand, into: WriteTarget): Accepted {
+  const { requestId } = command;
+  if (requestId === undefined) return judgeTouch(path, command, into);
+  return path.retries.once(requestId, describeTouch(command), () =>
+    rememberedAt(judgeTouch(path, command, into), path.engine.position),
+  );
+}
+
+/** The answer of a touch from that of its write. */
+export function toTouchAnswer(path: WritePath, { touched }: Accepted, answer: WriteAnswer): TouchAnswer {
+  if (touched === undefined) return { ...answer, entry: undefined, expireAtMs: NEVER };
+  const { entry, expireAtMs } = touched;
+  return { ...answer, entry: entry && path.shown(entry), expireAtMs: path.shownDeadline(expireAtMs) };
+}
+
+/** Adds it, whatever its request id is. */
+export function judgeTouch(path: WritePath, command: TouchCommand, into: WriteTarget): Accepted {
+  const { live, record } = into.look(command.key);
+  if (live === undefined)
+    return { applied: false, previous: undefined, current: undefined, dependsOn: record };
+  const expireAtMs = path.deadlines.of(command.expiry, live, into.nowMs);
+  const entry = command.returnValue ? { ...live, expireAtMs } : undefined;
+  // As for a Set: a deadline that has passed is a delete.
+  if (isExpired(expireAtMs, into.nowMs)) into.delete(command.key);
+  else into.touch(command.key, expireAtMs);
+  return { ...into.written, touched: { entry, expireAtMs } };
+}
