@@ -37,10 +37,10 @@ interface RestoreOptions {
 export function addBackupCommand(program: Command, host: CommandHost): void {
   const backup = program
     .command('backup')
-    .summary('copy a node’s data while it runs, and make a new directory of a copy')
+    .summary('back up a running node; list, verify, restore')
     .description(
-      'Backups of a node’s wal.directory, taken while it runs or is stopped. A repository is a ' +
-        'directory of backups that share what they have in common.',
+      'Makes backups of a node’s wal.directory, whether the node runs or is stopped. A repository is a ' +
+        'directory of backups, which share equal files.',
     )
     .addHelpText(
       'after',
@@ -60,11 +60,11 @@ function addCreate(backup: Command, host: CommandHost): void {
     .summary('copy a data directory into a repository')
     .description(
       'Copies the snapshot and the log of a node, running or stopped, up to its last record. The node ' +
-        'is not asked and not disturbed. What an earlier backup holds is not copied again.',
+        'is neither called nor disturbed. Files that an earlier backup has are not copied again.',
     )
     .requiredOption('--from <dir>', 'wal.directory of the node')
-    .requiredOption('--to <repository>', 'directory of backups; created where it is missing')
-    .option('--verify', 'replay the copy and keep its digest; takes as much memory as the node’s data')
+    .requiredOption('--to <repository>', 'directory of backups; created if it is missing')
+    .option('--verify', 'replay the copy and store its digest; takes as much memory as the node’s data')
     .addHelpText(
       'after',
       '\nExamples:\n  walnut backup create --from data/master --to /backup/walnut\n' +
@@ -94,8 +94,8 @@ function addVerify(backup: Command, host: CommandHost): void {
 function addList(backup: Command, host: CommandHost): void {
   backup
     .command('list')
-    .summary('backups of a repository, and the positions each can restore')
-    .description('Lists backups, oldest first. Exits 1 where a manifest is damaged.')
+    .summary('list backups and the positions that each can restore')
+    .description('Lists the backups of a repository, oldest first. Exits 1 if a manifest is damaged.')
     .argument('<repository>', 'directory of backups')
     .addHelpText(
       'after',
@@ -107,16 +107,17 @@ function addList(backup: Command, host: CommandHost): void {
 function addRestore(backup: Command, host: CommandHost): void {
   backup
     .command('restore')
-    .summary('make a new data directory of a backup, at any record or time in it')
+    .summary('make a data directory from a backup')
     .description(
-      'Makes a data directory of a backup, up to its end or to a record or time, recovers it and compares ' +
-        'the state before it counts. Into a directory that is new or holds no data of a node. It is a ' +
-        'node of its own: a new node id, no replicas, and a new epoch at its first start as a master.',
+      'Makes a data directory from a backup, up to its end or to a record or time. The directory must ' +
+        'be new or without data of a node. It is recovered, and its state is compared with the backup, ' +
+        'before it becomes valid. It belongs to a new node: it has a new node id, no replicas, and a new ' +
+        'epoch at its first start as a master.',
     )
     .argument('<backup>', 'REPOSITORY/ID, or REPOSITORY for the newest that reaches the position')
     .requiredOption('--to <dir>', 'the new data directory')
-    .option('--to-lsn <lsn>', 'the last record wanted', parseLsn)
-    .option('--to-time <time>', 'the last moment wanted, by the log’s clock', parseTimeMs)
+    .option('--to-lsn <lsn>', 'the last record to restore', parseLsn)
+    .option('--to-time <time>', 'restore up to this time of the log clock', parseTimeMs)
     .addHelpText(
       'after',
       '\nExamples:\n  walnut backup restore /backup/walnut --to data/restored\n' +

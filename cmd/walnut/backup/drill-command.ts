@@ -35,31 +35,31 @@ interface DrillCommandOptions {
 export function addDrillCommand(program: Command, host: CommandHost): void {
   program
     .command('drill')
-    .summary('recover a copy of a node’s log, and compare; exits 1 where it fails')
+    .summary('recover a copy of a node’s log to prove that it works')
     .description(
-      'Copies the log of a node, running or stopped, into a scratch directory, ends it where --cut says, ' +
-        'recovers it by the code that every start runs, and compares the state with a replay made apart ' +
-        'from it. The node is not disturbed. Exits 1 on damage or disagreement.',
+      'Copies the log of a node, running or stopped, into a scratch directory, cuts it as --cut says, ' +
+        'recovers it with the code of every start, and compares the state with an independent replay. ' +
+        'The node is not disturbed. Exits 1 on damage or if the states differ.',
     )
     .requiredOption('--from <dir>', 'wal.directory of the node')
     .addOption(
       new Option(
         '--cut <where>',
-        'where the power goes: at the end, within the last record, ' +
+        'where to cut the log: at its end, within the last record, ' +
           'after each segment in turn, or at random bytes',
       )
         .choices([...CUT_KINDS])
         .default('none'),
     )
-    .option('--seed <n>', 'of --cut random (default: chosen and shown)', parseCount(0, 2 ** 32 - 1))
-    .option('--runs <n>', `cuts of --cut random (default: ${RUNS_DEFAULT})`, parseCount(1, 10_000))
+    .option('--seed <n>', 'seed of --cut random (default: chosen and shown)', parseCount(0, 2 ** 32 - 1))
+    .option('--runs <n>', `number of cuts of --cut random (default: ${RUNS_DEFAULT})`, parseCount(1, 10_000))
     .option(
       '--scratch <dir>',
       'where to make the copy (default: the system’s temporary directory)',
       parseDirectory,
     )
-    .option('--keep', 'leave the copy and the last shadow where they are')
-    .option('--metrics-file <file>', 'write the outcome for node_exporter’s textfile collector')
+    .option('--keep', 'keep the copy and the last recovered directory')
+    .option('--metrics-file <file>', 'write the result for node_exporter’s textfile collector')
     .addHelpText(
       'after',
       `

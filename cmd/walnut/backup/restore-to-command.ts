@@ -49,22 +49,22 @@ interface RestoreToOptions {
 export function addRestoreToCommand(program: Command, host: CommandHost): void {
   program
     .command('restore-to')
-    .summary('bring keys of a running master back to what they were; a dry run unless --apply')
+    .summary('bring keys of a running master back to an earlier state')
     .description(
-      'Compares the state of a prefix, or of everything, at a record or time with what the master at ' +
-        '--address holds now, and shows what would change. With --apply the changes are written as new ' +
-        'entries, so that replicas, positions and clients stay as they are. Each is made only where the ' +
-        'key still has the version that was compared; exits 1 where one has not.',
+      'Compares the state of a prefix, or of everything, at a record or time with the current state of ' +
+        'the master at --address, and shows what would change. With --apply the changes are written as ' +
+        'new entries, so that replicas, positions and clients are not disturbed. A change is made only ' +
+        'if the key still has the version that was compared. Exits 1 if a key has not.',
     )
     .requiredOption(
       '--source <path>',
       'a backup (REPOSITORY or REPOSITORY/ID), or the wal.directory of a node',
     )
-    .option('--lsn <lsn>', 'the last record wanted', parseLsn)
-    .option('--time <time>', 'the last moment wanted, by the log’s clock', parseTimeMs)
-    .option('--prefix <prefix>', 'only keys that begin with it (default: every key)')
+    .option('--lsn <lsn>', 'the last record of the earlier state', parseLsn)
+    .option('--time <time>', 'the time of the earlier state, by the log clock', parseTimeMs)
+    .option('--prefix <prefix>', 'only keys that begin with this (default: every key)')
     .option('--apply', 'make the changes')
-    .option('--other-log', 'allow a source that is of another log than the master’s')
+    .option('--other-log', 'allow a source of another log than the master’s')
     .addHelpText(
       'after',
       `

@@ -22,14 +22,16 @@ export function addAdminCommands(program: Command, host: CommandHost): void {
 function addLogCommands(program: Command, host: CommandHost): void {
   program
     .command('checkpoint')
-    .summary('write a snapshot now and drop the log it makes needless')
-    .description('Writes a snapshot of the state now and deletes the segments it makes needless.')
+    .summary('write a snapshot now and delete the log before it')
+    .description(
+      'Writes a snapshot of the current state, and deletes the segments that nothing needs any more.',
+    )
     .addHelpText('after', '\nExamples:\n  walnut checkpoint\n  walnut checkpoint --json')
     .action(host.action(runCheckpoint));
   program
     .command('rotate')
-    .summary("seal the log's segment and begin a new one")
-    .description("Seals the log's current segment and begins a new one.")
+    .summary('seal the current segment and begin a new one')
+    .description('Seals the current segment of the log and begins a new one.')
     .addHelpText('after', '\nExamples:\n  walnut rotate\n  walnut rotate --address 127.0.0.1:8081')
     .action(host.action(runRotate));
 }
@@ -37,17 +39,20 @@ function addLogCommands(program: Command, host: CommandHost): void {
 function addReplicaCommands(program: Command, host: CommandHost): void {
   program
     .command('add-replica')
-    .summary('let a removed replica come back')
-    .description('Lets a replica register again after remove-replica; it tries by itself. For the master.')
+    .summary('let a removed replica register again')
+    .description(
+      'Lets a replica register again after remove-replica. The replica tries by itself. Call the ' +
+        'master.',
+    )
     .argument('<replica>', 'HOST:PORT that the replica advertises')
     .addHelpText('after', '\nExamples:\n  walnut add-replica 127.0.0.1:8081')
     .action(host.action(runAddReplica));
   program
     .command('remove-replica')
-    .summary('stop pushing to a replica and refuse its registration')
+    .summary('stop pushing to a replica and refuse it')
     .description(
-      'Stops pushing to a replica and refuses its registration, also after a restart, until ' +
-        'add-replica. The replica keeps its data. For the master.',
+      'Stops pushing to a replica and refuses its registrations, also after a restart, until ' +
+        'add-replica. The replica keeps its data. Call the master.',
     )
     .argument('<replica>', 'HOST:PORT that the replica advertises')
     .addHelpText('after', '\nExamples:\n  walnut remove-replica 127.0.0.1:8081')
@@ -57,14 +62,15 @@ function addReplicaCommands(program: Command, host: CommandHost): void {
 function addQuarantineCommands(program: Command, host: CommandHost): void {
   const quarantine = program
     .command('quarantine')
-    .summary('why a replica stopped following, and how it goes on')
+    .summary('show and end the quarantine of a replica')
     .description(
-      'Shows and ends the quarantine of a replica whose data does not belong to its master’s history.',
+      'Shows and ends the quarantine of a replica whose data does not belong to the history of its ' +
+        'master.',
     )
     .addHelpText('after', '\nExamples:\n  walnut quarantine list --address 127.0.0.1:8081');
   quarantine
     .command('list')
-    .description('Says why the replica at --address stopped following its master.')
+    .description('Shows why the replica at --address stopped following its master, and what to do.')
     .addHelpText(
       'after',
       '\nExamples:\n  walnut quarantine list --address 127.0.0.1:8081\n  walnut quarantine list --json',

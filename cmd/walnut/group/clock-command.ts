@@ -20,14 +20,15 @@ interface ClockOptions {
 export function addClockCommand(program: Command, host: CommandHost): void {
   program
     .command('clock')
-    .summary('how far the log clock is from wall time, and mend it')
+    .summary('show and correct the offset of the log clock')
     .description(
-      'Shows the log clock of the master at --address, by which deadlines are judged, beside the wall ' +
-        'clock of its machine, and with --apply mends it: the log states what lies between the two. ' +
-        'The log clock itself goes on as it was, so every entry keeps the time that it has left.',
+      'Shows the log clock of the master at --address, which decides when entries expire, and the wall ' +
+        'clock of its machine. With --apply the log states the offset between the two, so that absolute ' +
+        'deadlines follow wall time. The log clock itself does not change: every entry keeps its ' +
+        'remaining time.',
     )
-    .option('--apply', 'mend it; without this nothing is changed')
-    .option('--any-wall-clock', 'although the wall clock of the node and the one here differ')
+    .option('--apply', 'state the offset in the log; without this nothing is changed')
+    .option('--any-wall-clock', 'apply although the wall clocks of the node and of this machine differ')
     .addHelpText(
       'after',
       `

@@ -20,11 +20,11 @@ type Action = NonNullable<MessageInitShape<typeof ControlDelayRequestSchema>['ac
 export function addDelayCommand(program: Command, host: CommandHost): void {
   const delay = program
     .command('delay')
-    .summary('let through, stop or go on with what a delayed replica holds back')
+    .summary('pause, release and resume a delayed replica')
     .description(
-      'Operates the replica at --address that applies late (replication.apply_delay). Everything it ' +
-        'logs is on its disk and acked at once; these commands decide what of it becomes visible. ' +
-        'They hold over restarts. What waits is shown by walnut status.',
+      'Operates a delayed replica (replication.apply_delay), the one at --address. All records are on ' +
+        'its disk and acked at once; these commands decide when they are applied and so become visible. ' +
+        'The choice survives restarts. walnut status shows how many records wait.',
     )
     .addHelpText(
       'after',
@@ -32,27 +32,33 @@ export function addDelayCommand(program: Command, host: CommandHost): void {
     );
   delay
     .command('pause')
-    .description('Applies nothing more until told. The first thing to do after a mistake on the master.')
+    .description(
+      'Stops applying records until release or resume. Do this first after a mistake on the master.',
+    )
     .addHelpText('after', '\nExamples:\n  walnut delay pause --address 127.0.0.1:8081')
     .action(host.action((invocation) => control(invocation, { case: 'pause', value: true })));
   delay
     .command('resume')
-    .description('Goes on by the delay: what came due meanwhile is applied at once.')
+    .description(
+      'Applies records after the delay again. Records that became due in the meantime are applied at ' +
+        'once.',
+    )
     .addHelpText('after', '\nExamples:\n  walnut delay resume --address 127.0.0.1:8081')
     .action(host.action((invocation) => control(invocation, { case: 'resume', value: true })));
   delay
     .command('release')
     .description(
-      'Applies at once: with --to-lsn everything up to that record, and holds there (or goes on by ' +
-        'the delay, with --go-on); with --all everything, and goes on by the delay. Answers when it is applied.',
+      'Applies records at once. With --to-lsn all records up to that one; then applying is paused ' +
+        '(with --go-on it continues with the delay). With --all every record; then applying continues ' +
+        'with the delay. Answers when they are applied.',
     )
     .addOption(
-      new Option('--to-lsn <lsn>', 'the last record to apply; walnut wal dump shows them')
+      new Option('--to-lsn <lsn>', 'the last record to apply; walnut wal dump shows records')
         .argParser(parseCount(1))
         .conflicts('all'),
     )
-    .option('--all', 'everything that is here')
-    .addOption(new Option('--go-on', 'after --to-lsn go on by the delay').conflicts('all'))
+    .option('--all', 'every record that waits')
+    .addOption(new Option('--go-on', 'after --to-lsn continue with the delay').conflicts('all'))
     .addHelpText(
       'after',
       `

@@ -29,21 +29,21 @@ interface DigestOptions {
 export function addDigestCommand(program: Command, host: CommandHost): void {
   program
     .command('digest')
-    .summary('digest of the stored state, and comparison with other nodes')
+    .summary('show the digest of the state; compare nodes')
     .description(
-      'Prints the digest of the stored state at one position. With --compare, takes the digests of ' +
-        'all nodes of the group at one and the same position, while they go on, and compares them: ' +
-        'exits 0 where all are the same, 1 where one differs, which is named, or the nodes do not ' +
-        'meet at one position in time, and 5 where a node does not answer.',
+      'Prints the digest of the stored state at one position. With --compare, takes the digests of all ' +
+        'nodes of the group at the same position, while they run, and compares them. Exits 0 if all are ' +
+        'equal; 1 if a node differs, which is named, or if the nodes do not reach one position in time; ' +
+        '5 if a node does not answer.',
     )
     .option(
       '--compare [addresses...]',
-      'the nodes to compare with; none named: the master of the node and its replicas',
+      'the nodes to compare with (default: the master of the node and its replicas)',
     )
     .option('--at <position>', 'the position EPOCH-LSN, one of the last 16,384 records', parseWirePosition)
     .option(
       '--wait <duration>',
-      'how long positions may take to be reached (default: 10s)',
+      'how long to wait until nodes reach a position (default: 10s)',
       parseWaitMs(WAIT_MS_MAX),
     )
     .addHelpText(

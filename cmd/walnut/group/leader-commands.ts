@@ -27,19 +27,19 @@ const TIMEOUT_MS_MAX = 60_000;
 export function addLeaderCommands(program: Command, host: CommandHost): void {
   program
     .command('failover')
-    .summary('hand the master’s role to a replica, losing nothing')
+    .summary('hand the master’s role to a replica without losing a write')
     .description(
-      'Tells the master at --address to hand over to a replica: it takes no more writes, waits until the ' +
-        'replica has them all, and follows it from then on; so do the other replicas. Where the replica ' +
-        'cannot become level in time, the master takes writes again and the command fails.',
+      'Makes the master at --address hand its role to a replica. The master refuses writes, waits ' +
+        'until the replica has all of them, and then follows it. The other replicas follow, too. If the ' +
+        'replica does not catch up in time, the master takes writes again and the command fails.',
     )
     .requiredOption(
       '--to <host:port>',
-      'the replica that is to be the master, as status shows it',
+      'the replica that becomes the master, as status shows it',
       parseAddress,
     )
     .addOption(
-      new Option('--timeout <duration>', 'how long writes may wait for it, from 1ms to 60s')
+      new Option('--timeout <duration>', 'how long writes may be refused, from 1ms to 60s')
         .argParser(parseTimeoutMs)
         .default(TIMEOUT_MS_DEFAULT, formatDuration(TIMEOUT_MS_DEFAULT)),
     )
@@ -47,7 +47,7 @@ export function addLeaderCommands(program: Command, host: CommandHost): void {
       'after',
       `
 Meanwhile writes are answered UNAVAILABLE with the new master in x-leader-hint; reads go on.
-Where the master is gone, use walnut promote.
+If the master is gone, use walnut promote.
 
 Examples:
   walnut failover --to 127.0.0.1:8081
@@ -57,18 +57,21 @@ Examples:
     .action(host.action<FailoverOptions>(runFailover));
   program
     .command('promote')
-    .summary('make a replica the master, where the master is gone')
+    .summary('make a replica the master after the master is gone')
     .description(
-      'Makes the replica at --address the master of a new term. Refused where the master answers or a ' +
-        'reachable replica holds more. The other replicas follow by themselves; so does the old master ' +
-        'when it returns, and sets aside what only it has.',
+      'Makes the replica at --address the master of a new term. Refused if the master answers, or if a ' +
+        'reachable replica has more records. The other replicas follow by themselves. So does the old ' +
+        'master when it returns; it sets aside the records that only it has.',
     )
-    .option('--force', 'although the master answers or a replica holds more: their writes are given up')
+    .option(
+      '--force',
+      'promote even if the master answers or a replica has more records: those records are given up',
+    )
     .addHelpText(
       'after',
       `
-While the master is up, walnut failover loses nothing. What a forced promotion gives up is set
-aside by the nodes that hold it: see walnut status for the position of each first.
+While the master is up, walnut failover loses nothing. The nodes that have the records which a
+forced promotion gives up set them aside. Look at the position of each with walnut status first.
 
 Examples:
   walnut promote --address 127.0.0.1:8081

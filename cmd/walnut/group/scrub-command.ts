@@ -10,11 +10,11 @@ import { renderFacts } from '../output/table.ts';
 export function addScrubCommand(program: Command, host: CommandHost): void {
   program
     .command('scrub')
-    .summary('re-hash everything in a node’s memory now')
+    .summary('hash everything in a node’s memory again')
     .description(
-      'Has the node re-hash every stored entry, and the digest of them all, while it goes on serving: ' +
-        'finds one altered byte. What is found is recovered from the node’s own disk, as when its own ' +
-        'scrub (storage.scrub_interval) finds it. Exits 0 where nothing was found, 1 where something was.',
+      'Makes the node hash every stored entry and the digest of all of them again, while it serves. ' +
+        'This finds a single altered byte. The node then recovers its state from its own disk, as after ' +
+        'its own scrubs (storage.scrub_interval). Exits 0 if nothing was found, 1 if something was.',
     )
     .addHelpText(
       'after',
@@ -24,7 +24,7 @@ Examples:
   walnut scrub --address 127.0.0.1:8081
   walnut scrub --json | jq .altered
 
-Progress is told on stderr. Ctrl-C gives the scrub up.`,
+Progress is shown on stderr. Ctrl-C abandons the scrub.`,
     )
     .action(host.action(runScrub));
 }

@@ -33,9 +33,9 @@ interface StatusOptions {
 export function addStatusCommand(program: Command, host: CommandHost): void {
   program
     .command('status')
-    .summary('what a node is doing, and its replicas')
-    .description('Shows role, state, positions, log, store and, on a master, the replicas with their lag.')
-    .option('--watch [interval]', 'show again every second, or interval, until Ctrl-C', parseDurationMs)
+    .summary('show the state of a node and its replicas')
+    .description('Shows role, state, positions, log and store and, on a master, the replicas with their lag.')
+    .option('--watch [interval]', 'show again every second, or every INTERVAL, until Ctrl-C', parseDurationMs)
     .addHelpText(
       'after',
       `

@@ -25,12 +25,12 @@ interface AwaitOptions {
 export function addAwaitCommand(program: Command, host: CommandHost): void {
   program
     .command('await')
-    .summary('wait until a position is as safe as asked')
+    .summary('wait until a position is durable')
     .description(
-      'Waits until the write at POSITION (EPOCH-LSN, as set and del print it) is on the disk of the ' +
-        'node, and on those of --min-acks replicas. Whoever wrote it: scripts write fast and await ' +
-        'the last position once. Exits 1 where that was not reached in time, 5 where the position ' +
-        'is not here (unavailable) or its history was discarded (data_loss).',
+      'Waits until the write at POSITION (EPOCH-LSN, as set and del print it) is durable on the node, ' +
+        'and on --min-acks replicas. Any client may have written it, so a script can write fast and then ' +
+        'await its last position once. Exits 1 if that was not reached in time; 5 if the position is ' +
+        'not known here (unavailable) or its history was discarded (data_loss).',
     )
     .argument('<position>')
     .addOption(

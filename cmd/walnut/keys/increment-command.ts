@@ -36,7 +36,7 @@ export function addIncrementCommand(program: Command, host: CommandHost): void {
         '--min-acks were not reached in time (the write stands); 5 if the value is no number, or ' +
         'the sum exceeds 64 bits.',
     )
-    .argument('<key>', 'what the entry is called', parseKey)
+    .argument('<key>', 'the key of the entry', parseKey)
     .option('--by <n>', 'what to add, such as 10 or -1 (default: 1)', parseNumber)
     .option('--initial <n>', 'what a missing key counts as (default: 0)', parseNumber)
     .addOption(

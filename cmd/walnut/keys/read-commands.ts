@@ -53,19 +53,19 @@ export function addReadCommands(program: Command, host: CommandHost): void {
     .command('get')
     .summary('print the value of a key')
     .description(
-      'Prints the value to stdout, byte for byte. On a terminal what it would obey is escaped ' +
-        '(--raw leaves it as it is) and a newline follows. ' +
-        'Exits 1 where the key is missing or expired.',
+      'Prints the value to stdout, byte for byte. On a terminal, characters that it would obey are ' +
+        'escaped (--raw writes them unchanged), and a newline follows. Exits 1 if the key is missing or ' +
+        'expired.',
     )
-    .argument('<key>', 'what the entry is called', parseKey)
+    .argument('<key>', 'the key of the entry', parseKey)
     .option('--at-least <position>', 'answer only from a state that includes EPOCH-LSN', parseWirePosition)
     .option(
       '--wait <ms>',
       'how long to wait for --at-least, such as 500 or 2s (60s at most)',
       parseWaitMs(WAIT_MS_MAX),
     )
-    .option('--max-staleness <duration>', 'fail rather than answer staler than this', parseDurationMs)
-    .option('--raw', 'the bytes as they are on a terminal, too')
+    .option('--max-staleness <duration>', 'fail if the answer would be staler than this', parseDurationMs)
+    .option('--raw', 'write the bytes unchanged, also to a terminal')
     .option('-v, --verbose', 'also print version, deadline and freshness to stderr')
     .addHelpText(
       'after',
@@ -80,11 +80,11 @@ Examples:
   program
     .command('scan')
     .summary('list entries, by prefix')
-    .description('Lists entries whose key begins with PREFIX (all without one), in no order.')
+    .description('Lists entries whose key begins with PREFIX (without PREFIX all), in no order.')
     .argument('[prefix]')
     .option('--limit <n>', `stop after this many entries (default: ${SCAN_LIMIT})`, parseCount(1))
-    .option('--keys-only', 'one key a line, no values')
-    .option('--count', 'how many there are, and nothing else')
+    .option('--keys-only', 'one key per line, no values')
+    .option('--count', 'print only the number of entries')
     .option('--all', 'no limit; one line per entry with tabs between')
     .addHelpText(
       'after',

@@ -39,11 +39,11 @@ export function addWriteCommands(program: Command, host: CommandHost): void {
     .command('set')
     .summary('write a key')
     .description(
-      'Writes VALUE, or what stdin (-) or --file holds, and prints the position of the write. ' +
-        'Exits 1 where a condition was not met (nothing is written), and where --durability or ' +
-        '--min-acks were not reached in time (the write stands).',
+      'Writes VALUE, or the content of stdin (-) or --file, and prints the position of the write. ' +
+        'Exits 1 if a condition was not met (nothing is written), and if --durability or --min-acks were ' +
+        'not reached in time (the write stands).',
     )
-    .argument('<key>', 'what the entry is called', parseKey)
+    .argument('<key>', 'the key of the entry', parseKey)
     .argument('[value]', 'the value; - reads stdin')
     .option('--file <path>', 'read the value from a file')
     .addOption(
@@ -57,10 +57,8 @@ export function addWriteCommands(program: Command, host: CommandHost): void {
         .conflicts('keepTtl'),
     )
     .option('--keep-ttl', 'keep the deadline that the key has')
-    .addOption(
-      new Option('--if-absent', 'only where the key is missing').conflicts(['ifPresent', 'ifVersion']),
-    )
-    .addOption(new Option('--if-present', 'only where the key is there').conflicts('ifVersion'));
+    .addOption(new Option('--if-absent', 'only if the key is missing').conflicts(['ifPresent', 'ifVersion']))
+    .addOption(new Option('--if-present', 'only if the key exists').conflicts('ifVersion'));
   addWriteOptions(set)
     .option('--return-previous', 'also print the entry before')
     .addHelpText(
@@ -78,8 +76,8 @@ Examples:
   const del = program
     .command('del')
     .summary('delete a key')
-    .description('Deletes a key and prints the position of the delete. Exits 1 where nothing was deleted.')
-    .argument('<key>', 'what the entry is called', parseKey);
+    .description('Deletes a key and prints the position of the deletion. Exits 1 if nothing was deleted.')
+    .argument('<key>', 'the key of the entry', parseKey);
   addWriteOptions(del)
     .option('--return-previous', 'also print the entry before')
     .addHelpText(

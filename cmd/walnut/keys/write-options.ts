@@ -30,26 +30,29 @@ export interface WriteOptions extends ReceiptOptions {
 export function addReceiptOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--durability <level>', 'answer only when this safe').choices(['accepted', 'local']),
+      new Option('--durability <level>', 'answer only when the write is this durable').choices([
+        'accepted',
+        'local',
+      ]),
     )
     .option(
       '--min-acks <n>',
-      'answer only when this many replicas have it on disk',
+      'answer only when this many replicas have the write on disk',
       parseCount(0, REPLICAS_MAX),
     )
     .option(
       '--timeout <duration>',
-      'how long to wait for those two (default: 5s, at most 60s)',
+      'how long to wait for these two (default: 5s, at most 60s)',
       parseWaitMs(TIMEOUT_MS_MAX),
     )
-    .option('--no-follow', 'do not go to the master when a replica refuses');
+    .option('--no-follow', 'do not call the master if a replica refuses');
 }
 
 export function addWriteOptions(command: Command): Command {
-  command.option('--if-version <position>', 'only where the key has exactly this version', parseWirePosition);
+  command.option('--if-version <position>', 'only if the key has exactly this version', parseWirePosition);
   return addReceiptOptions(command).option(
     '--request-id <id>',
-    'name the write: repeated within ten minutes, it is carried out once',
+    'name the write: if repeated within ten minutes, it is carried out once',
   );
 }
 

@@ -59,16 +59,19 @@ interface Source {
 export function addDivergedCommand(program: Command, host: CommandHost): void {
   const diverged = program
     .command('diverged')
-    .summary('records that a node set aside when it took on another history')
+    .summary('show diverged records that a node set aside')
     .description(
-      'Shows the tails of the log that a node set aside: what an old master had written alone, or what a ' +
-        'replica had of it. Of the node at --address, or of DIR. Only seen changes anything.',
+      'Shows the diverged tails of the log that a node set aside: records that an old master wrote ' +
+        'alone, or that a replica had of it. They are read from the node at --address, or from DIR. Only ' +
+        'seen changes anything.',
     )
     .addHelpText('after', '\nExamples:\n  walnut diverged list\n  walnut diverged show 1 --values');
   diverged
     .command('list')
-    .description('Lists the tails set aside: from which record to which, when and why.')
-    .argument('[dir]', 'wal.directory; without it, the node at --address is asked')
+    .description(
+      'Lists the diverged tails: the first and last record of each, when it was set aside, and why.',
+    )
+    .argument('[dir]', 'wal.directory (default: read from the node at --address)')
     .addHelpText(
       'after',
       '\nExamples:\n  walnut diverged list --address 127.0.0.1:8081\n  walnut diverged list data/master --json',
@@ -77,19 +80,19 @@ export function addDivergedCommand(program: Command, host: CommandHost): void {
   diverged
     .command('seen')
     .description(
-      'Tells the node at --address that a tail has been looked at: its files need not be kept for ever ' +
-        'any more, and go when wal.aside_max_age or wal.aside_max_bytes says so. Cannot be taken back.',
+      'Marks a diverged tail of the node at --address as seen. Its files are then deleted as ' +
+        'wal.aside_max_age and wal.aside_max_bytes allow. This cannot be undone.',
     )
-    .argument('<id>', 'its number in list')
+    .argument('<id>', 'its number, as list shows it')
     .addHelpText('after', '\nExamples:\n  walnut diverged seen 1 --address 127.0.0.1:8081')
     .action(host.action(runSeen));
   diverged
     .command('show')
-    .description('Prints the mutations of one tail in order; with --json one a line.')
-    .argument('<id>', 'its number in list')
-    .argument('[dir]', 'wal.directory; without it, the node at --address is asked')
+    .description('Prints the mutations of one diverged tail in order, with --json one per line.')
+    .argument('<id>', 'its number, as list shows it')
+    .argument('[dir]', 'wal.directory (default: read from the node at --address)')
     .option('--values', 'print values too')
-    .option('--limit <count>', 'at most so many mutations', parseCount(1))
+    .option('--limit <count>', 'print at most this many mutations', parseCount(1))
     .addHelpText(
       'after',
       `

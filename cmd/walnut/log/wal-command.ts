@@ -16,8 +16,8 @@ import { addVerifyCommand, describeFinding } from './wal-verify.ts';
 export function addWalCommand(program: Command, host: CommandHost): void {
   const wal = program
     .command('wal')
-    .summary('look at a log on disk, verify it, repair it')
-    .description('Looks at a log on disk; the node may be running. Only --apply changes anything.')
+    .summary('inspect, dump, verify and repair a log on disk')
+    .description('Works on a log on disk. The node may be running. Only --apply changes anything.')
     .addHelpText(
       'after',
       '\nExamples:\n  walnut wal inspect data/master\n  walnut wal dump data/master --no-values\n' +
@@ -29,11 +29,11 @@ export function addWalCommand(program: Command, host: CommandHost): void {
   addResetTermCommand(wal, host);
   wal
     .command('inspect')
-    .summary('segments, ranges, epochs and damage; exits 1 where there is damage')
+    .summary('show segments, epochs and damage; exits 1 on damage')
     .description(
-      'Reads every segment in DIR and shows ranges, sizes, epochs and damage; writes nothing. ' +
-        'DIR is wal.directory of a node, stopped or running. Snapshots are listed, not read. ' +
-        'Exits 1 where there is damage.',
+      'Reads every segment in DIR and shows ranges, sizes, epochs and damage. Writes nothing. DIR is ' +
+        'the wal.directory of a node, stopped or running. Snapshots are listed, not read. Exits 1 if ' +
+        'there is damage.',
     )
     .argument('<dir>', 'wal.directory')
     .addHelpText(

@@ -24,22 +24,22 @@ const LINES_BYTES = 64 * 1_024;
 export function addDumpCommand(wal: Command, host: CommandHost): void {
   wal
     .command('dump')
-    .summary('records as JSON lines')
+    .summary('print records as JSON lines')
     .description(
-      'Prints the records of the log in DIR as JSON, one a line: position, time, type, and for data ' +
-        'the mutations with values in base64. Writes nothing to DIR; the node may be running. Damage is ' +
-        'told on stderr and stepped over; exits 1 where there was some.',
+      'Prints the records of the log in DIR as JSON, one per line: position, time, type, and for data ' +
+        'the mutations with values in base64. Writes nothing to DIR. The node may be running. Damage is ' +
+        'reported on stderr and skipped. Exits 1 if there was damage.',
     )
     .argument('<dir>', 'wal.directory')
-    .option('--from <lsn>', 'the first LSN wanted', parseCount(1))
-    .option('--to <lsn>', 'the last LSN wanted', parseCount(1))
-    .option('--follow', 'go on as the log grows, until --to or Ctrl-C')
+    .option('--from <lsn>', 'the first LSN to print', parseCount(1))
+    .option('--to <lsn>', 'the last LSN to print', parseCount(1))
+    .option('--follow', 'continue as the log grows, until --to or Ctrl-C')
     .option(
       '--every <duration>',
       `with --follow: how often to look (default: ${POLL_MS_DEFAULT}ms)`,
       parsePollMs,
     )
-    .option('--no-values', 'sizes of values only')
+    .option('--no-values', 'print the sizes of values only')
     .addHelpText(
       'after',
       `

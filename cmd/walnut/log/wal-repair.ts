@@ -26,15 +26,15 @@ const KEYS_DEFAULT = 20;
 export function addRepairCommand(wal: Command, host: CommandHost): void {
   wal
     .command('repair')
-    .summary('cut a damaged log back to what holds; says what that loses, and does it with --apply')
+    .summary('cut a damaged log back to its longest valid prefix')
     .description(
       'For a directory that a start refuses with exit code 3. Finds the longest valid prefix of its ' +
         'history, and shows what would be cut off and which keys lose writes. Without --apply nothing is ' +
-        'changed. With it, the node must be stopped; what is cut is kept in DIR/aside.',
+        'changed. With --apply the node must be stopped, and what is cut off is kept in DIR/aside.',
     )
     .argument('<dir>', 'wal.directory')
-    .option('--apply', 'do it')
-    .option('--allow-empty', 'with --apply: also where nothing of the state can be kept')
+    .option('--apply', 'cut the log')
+    .option('--allow-empty', 'with --apply: cut even if nothing of the state can be kept')
     .option('--keys <n>', 'how many lost keys to show; --json shows all', parseCount(0), KEYS_DEFAULT)
     .addHelpText(
       'after',

@@ -16,14 +16,15 @@ interface ResetOptions {
 export function addResetTermCommand(wal: Command, host: CommandHost): void {
   wal
     .command('reset-term')
-    .summary('take back a term that no further one can follow; does it with --apply')
+    .summary('lower a persisted term that no node can lead')
     .description(
-      'For a group in which a node says that a term is not believed, or that no term is left. Takes the ' +
-        "term in MANIFEST back to that of the log's last record. Without --apply nothing is changed. With " +
-        'it, every node of the group must be stopped, and each that holds such a term is reset.',
+      'For a group in which a node reports that a term is not believed, or that no term is left. ' +
+        "Lowers the term in MANIFEST to that of the log's last record. Without --apply nothing is " +
+        'changed. Before --apply, stop every node of the group; then reset each node that has such a ' +
+        'term.',
     )
     .argument('<dir>', 'wal.directory')
-    .option('--apply', 'do it')
+    .option('--apply', 'lower the term')
     .addHelpText(
       'after',
       `

@@ -37,20 +37,20 @@ export interface VerifyReport {
 export function addVerifyCommand(wal: Command, host: CommandHost): void {
   wal
     .command('verify')
-    .summary('read everything as a start would; exits 1 where there is damage')
+    .summary('check everything as a start does; exits 1 on damage')
     .description(
-      'Reads all of DIR: MANIFEST, every record of every segment, the base snapshot with its digest, and ' +
-        'what joins them, then does what a start would do without writing. Writes nothing; the node may be ' +
-        'running. Takes as much memory as the node needs for its entries.',
+      'Reads all of DIR: MANIFEST, every record of every segment, and the base snapshot with its ' +
+        'digest, and checks that they belong together. Then it does what a start would do, without ' +
+        'writing. The node may be running. Takes as much memory as the entries of the node.',
     )
     .argument('<dir>', 'wal.directory')
     .addHelpText(
       'after',
       `
-Verdicts: whole; torn: a crash left unfinished writes, which the next start cuts off by itself
-(both exit 0); decayed: damage below the base snapshot, which a start does not need but replicas
-may; newer: a newer version wrote records that this one does not know; damaged. A start refuses
-the last two with exit code 3 (these three exit 1).
+Verdicts with exit code 0: whole; torn (a crash left unfinished writes, which the next start cuts
+off). Verdicts with exit code 1: decayed (damage below the base snapshot, which a start does not
+need but replicas may); newer (a newer version wrote records that this one does not know); damaged.
+A start refuses newer and damaged with exit code 3.
 
 Examples:
   walnut wal verify data/master

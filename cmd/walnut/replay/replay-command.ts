@@ -32,9 +32,9 @@ export function addReplayCommand(program: Command, host: CommandHost): void {
     .command('replay')
     .summary('drive a recorded trace against a group as a read-through cache')
     .description(
-      'Replays the accesses in FILE: gets each key and, on a miss, sets it; nothing is flushed first. ' +
-        'Prints hits, misses, operations, errors, retries, time, rate, latency and the largest lag of a ' +
-        'replica. Exits 1 where operations failed.',
+      'Replays the accesses in FILE: gets each key and sets it on a miss. Nothing is deleted first. ' +
+        'Prints hits, misses, operations, errors, retries, time, rate, latency and the greatest lag of a ' +
+        'replica. Exits 1 if operations failed.',
     )
     .argument('<file>', 'a trace, gzipped or not')
     .addOption(
@@ -49,20 +49,22 @@ export function addReplayCommand(program: Command, host: CommandHost): void {
     )
     .option(
       '--batch <n>',
-      'gets in one Batch, the misses of which are set by another',
+      'gets in one Batch; another Batch sets the keys that missed',
       parseCount(1, BATCH_OPERATIONS_MAX),
       1,
     )
-    .addOption(new Option('--format <format>', 'default: told by content').choices(['int32', 'csv']))
+    .addOption(
+      new Option('--format <format>', 'format of the trace (default: detected)').choices(['int32', 'csv']),
+    )
     .addHelpText(
       'after',
       `
-Formats, gunzipped where the content is gzip:
+Formats, gunzipped if the content is gzip:
   int32  one little-endian signed 32-bit key per access, used as decimal text; a value has 40 + key mod 1,000 bytes
   csv    columns time, key, op, size, ttl, or others in any order under a header that names key; op is get, set or delete (default get), size is in bytes, ttl in seconds or as 500ms. Without a size, a value has 40 to 1,039 bytes, always the same for the same key
 
 In a batch, a later get of a key that already missed counts as a hit, as in a read-through cache.
-UNAVAILABLE and lost connections are tried again for 60 s; a latency includes its retries.
+UNAVAILABLE and lost connections are retried for 60 s; a latency includes its retries.
 For the exact hits of an LRU: --concurrency 1 --batch 1 --reads master, on an empty group.
 
 Examples:
