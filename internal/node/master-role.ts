@@ -7,7 +7,7 @@
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import { Master } from '#master/master.ts';
-import { unavailable, WalnutError } from '#model/errors.ts';
+import { WalnutError } from '#model/errors.ts';
 import type { Epoch, Lsn } from '#model/position.ts';
 import { NO_LSN, termOf } from '#model/position.ts';
 import type {
@@ -29,7 +29,7 @@ import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaGroup } from '#node/replica-group.ts';
 import type { Self } from '#node/self.ts';
 import { objectionToStart } from '#node/start-objection.ts';
-import { describeShortage } from '#platform/shortage.ts';
+import { WriteGate } from '#node/write-gate.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
 
 /** How often expired entries are deleted. */
@@ -67,8 +67,7 @@ export class MasterRole {
   readonly #search: LeaderSearch;
   readonly #abort = new AbortController();
   readonly #fence: Fence;
-  /** The replica that a failover under way hands over to; undefined if there is none. */
-  #pausedFor: string | undefined;
+  readonly #gate: WriteGate;
   #damage: string | undefined;
   #starting: Promise<void> | undefined;
   #ticking: Promise<void> | undefined;
@@ -88,12 +87,19 @@ export class MasterRole {
       ownTerm: () => this.#epoch.term,
       onFatal: options.onFatal,
     });
+    this.#gate = new WriteGate({
+      fence: this.#fence,
+      epoch: this.#epoch,
+      engine,
+      minReplicas: options.minReplicasToWrite ?? 0,
+      liveReplicas: () => this.#group.liveCount,
+    });
     this.master = new Master({
       engine,
       clock: options.clock,
       acks: this.acks,
       defaultTtlMs: options.defaultTtlMs,
-      whyDeposed: () => (this.#fence.isUp && this.#pausedFor === undefined ? this.#fence.why : undefined),
+      whyDeposed: () => this.#gate.whyDeposed,
     });
     this.#group = this.#createGroup();
     this.#search = this.#createSearch();
@@ -187,7 +193,7 @@ export class MasterRole {
 
   /** Whether a client may write here now, apart from shortage of space or of replicas. */
   get isTakingWrites(): boolean {
-    return !this.#fence.isUp && this.#epoch.hasBegun;
+    return this.#gate.isOpen;
   }
 
   /**
@@ -195,11 +201,11 @@ export class MasterRole {
    * so that the log ends.
    */
   pauseWrites(to: string): void {
-    this.#pausedFor = to;
+    this.#gate.pause(to);
   }
 
   resumeWrites(): void {
-    this.#pausedFor = undefined;
+    this.#gate.resume();
   }
 
   /**
@@ -217,20 +223,14 @@ export class MasterRole {
   }
 
   get state(): NodeState {
-    if (this.#fence.isUp) return 'fenced';
-    return this.#engine.log.shortage !== undefined || !this.#epoch.hasBegun ? 'no_space' : 'serving';
+    return this.#gate.state;
   }
 
   get reasons(): string[] {
-    if (this.#fence.isUp) return this.#fence.reasons;
-    if (this.#pausedFor !== undefined) return [`a failover to ${this.#pausedFor} is under way: writes wait`];
-    const reasons = [...this.#fence.reasons, ...this.#group.rivals];
-    if (this.state === 'no_space') reasons.push(this.#shortOf);
+    const stopped = this.#gate.stopReasons;
+    if (stopped !== undefined) return stopped;
+    const reasons = [...this.#fence.reasons, ...this.#group.rivals, ...this.#gate.shortages];
     return [...reasons, ...this.#group.reasonsBeside(reasons)];
-  }
-
-  get #shortOf(): string {
-    return `${describeShortage(this.#engine.log.shortage ?? 'space')}: reads only until that is over`;
   }
 
   /**
@@ -274,23 +274,7 @@ export class MasterRole {
 
   /** The way to write; throws if writes are refused. */
   writer(): Master {
-    if (this.#fence.isUp)
-      throw new WalnutError('failed_precondition', `this master is read only: ${this.#fence.why}`);
-    if (this.#pausedFor !== undefined) {
-      throw unavailable(
-        `a failover to ${this.#pausedFor} is under way: try again in a moment, there or here`,
-        this.#pausedFor,
-      );
-    }
-    if (!this.#epoch.hasBegun) {
-      throw new WalnutError('resource_exhausted', this.#shortOf);
-    }
-    const { minReplicasToWrite = 0 } = this.#options;
-    if (minReplicasToWrite > 0 && this.#group.liveCount < minReplicasToWrite) {
-      throw unavailable(
-        `${this.#group.liveCount} replicas take pushes: replication.min_replicas_to_write is ${minReplicasToWrite}`,
-      );
-    }
+    this.#gate.check();
     return this.master;
   }
 
@@ -347,16 +331,12 @@ export class MasterRole {
         this.#group.tick();
         if (this.#fence.isUp) await this.#search.tick();
         if (lacksEpoch()) await this.#epoch.begin();
-        else while (!signal.aborted && this.#mayTick && this.master.tick()) await clock.yield();
+        else while (!signal.aborted && this.#gate.mayExpire && this.master.tick()) await clock.yield();
       }
     } catch (error) {
       // Only a failed disk throws here, and `onFatal` reports that.
       logger.error({ err: error }, 'expiry stopped');
     }
-  }
-
-  get #mayTick(): boolean {
-    return !this.#fence.isUp && this.#pausedFor === undefined;
   }
 
   async #verifyKept(): Promise<void> {
