@@ -74,7 +74,7 @@ async function checkEmpty({ fileSystem }: ShadowParts, to: string): Promise<void
   const { holder } = await findNodeData(fileSystem, to);
   if (holder === undefined) return;
   throw new BackupRequestError(
-    `${to} is not empty: ${holder} holds data of a node. Restore into another directory, or move that data away`,
+    `${to} is not empty: ${holder} contains data of a node. Restore into another directory, or move that data away`,
   );
 }
 

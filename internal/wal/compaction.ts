@@ -1,8 +1,8 @@
 /**
  * Deletes the oldest segments of the log. A segment may be deleted when the base
- * snapshot covers all of it, no pin needs it, and the covered segments behind
- * it already make up the retention. Which ones is a pure function; deleting
- * them keeps the log whole at every system call: MANIFEST excludes them first.
+ * snapshot covers all of it, no pin needs it, and the covered segments after it
+ * already make up the retention. A pure function chooses the segments. MANIFEST
+ * excludes them before the first is deleted, so that a crash never leaves a gap.
  */
 import { assert } from '#platform/assert.ts';
 import { shortageOf } from '#platform/shortage.ts';

@@ -1,13 +1,12 @@
 /**
- * The search behind the first damage of a segment for items that are whole:
- * what they say of durability decides between a torn tail and corruption.
+ * Searches for whole items after the first damage in a segment: what they state
+ * about durability decides between a torn tail and corruption.
  *
- * Where the damaged record's header still holds, its length is stepped over;
- * from there, and after every item found, the search goes on item by item, and
- * byte by byte where nothing stands. A place is tried by the cheap tests first:
- * the kind byte, then whether the LSN is plausible, and only then the CRCs. An
- * item counts when its prefix and header hold, whatever its payload: durLag and
- * LSN are under those two CRCs.
+ * If the header of the damaged record is valid, the search begins after that
+ * record. It continues item by item, and byte by byte where there is no item. At
+ * each place cheap tests come first: the kind byte, then whether the LSN is
+ * plausible, and only then the CRCs. An item counts if the CRCs of its prefix and
+ * header are valid, whatever its payload, because they cover durLag and LSN.
  */
 
 import { readUint53 } from '#platform/bytes.ts';
@@ -37,18 +36,18 @@ export interface LaterItem {
 
 export interface LaterItemsOptions {
   readonly file: File;
-  /** Where the damage begins. */
+  /** Offset at which the damage begins. */
   readonly fromOffset: number;
   readonly sizeBytes: number;
   readonly salt: number;
-  /** The LSN expected at the damage. */
+  /** The LSN that is expected at the damage. */
   readonly expectedLsn: number;
   readonly clock: Clock;
   /** Return true to end the search. */
   readonly onItem: (item: LaterItem) => boolean;
 }
 
-/** Bytes tested between two looks at the clock. */
+/** Bytes that are searched between two readings of the clock. */
 const SLICE_BYTES = 64 * 1_024;
 
 export async function searchLaterItems(options: LaterItemsOptions): Promise<void> {
@@ -74,7 +73,7 @@ export async function searchLaterItems(options: LaterItemsOptions): Promise<void
   }
 }
 
-/** A chunk of the file in which every start up to `lastStart` has its 56 bytes, or all that the file has. */
+/** A chunk of the file that has at least 56 bytes, or all the rest of the file, after each offset up to `lastStart`. */
 class Window {
   readonly #file: File;
   readonly #sizeBytes: number;
@@ -124,11 +123,11 @@ function tryItemAt(
   const header = tryDecodeFrameHeader(buffer, at + PREFIX_BYTES);
   if (typeof header === 'string') return undefined;
   const bytes = PREFIX_BYTES + FRAME_HEADER_BYTES + header.payloadBytes;
-  // A record the file cannot hold whole still vouches; the search then goes on inside it.
+  // A record that ends beyond the file still counts, but the search continues inside it.
   return { item, bytes: offset + bytes <= options.sizeBytes ? bytes : RECORD_OVERHEAD_BYTES };
 }
 
-/** True where any frame header holds anywhere in the file: it once was part of a log. */
+/** Whether there is a valid frame header anywhere in the file, so that the file once was part of a log. */
 export async function hasFrameSomewhere(file: File, sizeBytes: number, clock?: Clock): Promise<boolean> {
   const overlap = FRAME_HEADER_BYTES - 1;
   for (let base = 0; sizeBytes - base >= FRAME_HEADER_BYTES; base += CHUNK_BYTES - overlap) {

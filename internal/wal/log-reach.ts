@@ -60,7 +60,7 @@ export function whyShort(demand: Demand | undefined, found: Found): string | und
   }
   if (lsn > found.endLsn) return `the log ends at LSN ${found.endLsn}, but ${known}`;
   const { newestBytes = 0 } = found;
-  // MANIFEST is told of a segment when its header is durable, and the file is never shorter again.
+  // MANIFEST names a segment when its header is durable, and the file is never shorter again.
   return seq === found.seqs.at(-1) && newestBytes < SEGMENT_HEADER_BYTES
     ? `this segment was cut to ${newestBytes} bytes: MANIFEST knows that it had a header, with whatever was written behind LSN ${lsn}`
     : undefined;

@@ -1,7 +1,8 @@
 /**
- * MANIFEST: the single commit point of a directory. Text, so that an operator
- * can read it: one line of JSON and one with its CRC-32. Pure; parsing returns
- * what is wrong as text. `WalDirectory.commit` puts it on disk.
+ * MANIFEST: the file whose replacement commits each change of a data directory. It
+ * is text, so that an operator can read it: one line of JSON and one with its
+ * CRC-32. Pure; parsing returns what is wrong as text. `WalDirectory.commit` writes
+ * the file.
  */
 import type { DivergedTail } from '#model/diverged.ts';
 import type { NodeAddress } from '#model/replication.ts';
@@ -44,18 +45,18 @@ export interface Manifest {
   readonly excludedSegments?: readonly (readonly [number, number])[];
   /** The segment and LSN that a start must find, unless the segment is excluded; absent: nothing is known. */
   readonly reaches?: LogReach | undefined;
-  /** Which addresses registered or were added, and which were removed: `replication/known-replicas.ts`. */
+  /** The addresses that registered or were added, and those that were removed: `replication/known-replicas.ts`. */
   readonly replicas: {
     readonly added: readonly string[];
     readonly removed: readonly string[];
-    /** Which node registered last at each of them; absent from version 0.1, and where it is not known. */
+    /** The node that last registered at each address; absent if it is not known, or version 0.1 wrote the file. */
     readonly nodes?: readonly NodeAddress[];
   };
   /** The term that this node was promoted to; it begins with its next epoch record if none of it is there yet. */
   readonly promotedTo?: number;
   /**
-   * On a master that has handed over: whom it told to lead, which term and from
-   * which record, until it knows that this happened. Opaque here.
+   * On a master that hands over: the node that it asked to lead, the term and the
+   * record, until it knows the outcome. Opaque here.
    */
   readonly handover?: unknown;
   /** Tails of the log that were set aside, oldest first. */

@@ -1,8 +1,8 @@
 /**
- * Reading a log when it is opened: from the base snapshot's S on, in order, in
- * bounded memory, giving the loop a turn every few milliseconds. It changes
- * nothing on disk but what fsync makes durable: what has to be repaired is
- * returned as a `TailState`, and done by `tail-keeper.ts`.
+ * Reads the log when it is opened: in order, from the record after the base
+ * snapshot, in bounded memory, and with a turn for the event loop every few
+ * milliseconds. It fsyncs what it reads and writes nothing: the repair that the end
+ * of the log needs is returned as a `TailState`, and `tail-keeper.ts` does it.
  *
  * Throws `WalOpenError` on corruption and on files of another log.
  */
@@ -51,15 +51,15 @@ export interface RecoveryOptions {
   readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
 }
 
-/** What stands at the end of the log on disk. */
+/** How the log on disk ends, and so what must be done before records are appended. */
 export type TailState =
-  /** The next segment is to be created; the last one, if any, is sealed and durable. */
+  /** The next segment must be created; the last one, if any, is sealed and durable. */
   | { readonly kind: 'none' }
-  /** The log ends below S: every segment is to be excluded, then the next created. */
+  /** The log ends below the snapshot: every segment must be excluded, then the next one created. */
   | { readonly kind: 'below_snapshot' }
   /** The last segment ends with a clean mark and can be appended to. */
   | { readonly kind: 'clean'; readonly segment: Segment }
-  /** The valid prefix of the last segment is to be rewritten. */
+  /** The valid prefix of the last segment must be rewritten. */
   | {
       readonly kind: 'unclean';
       readonly segment: Segment;
@@ -70,16 +70,16 @@ export type TailState =
     };
 
 export interface Recovery {
-  /** Oldest first; those below S that were not read included. */
+  /** All segments, oldest first, including those below the snapshot that were not read. */
   readonly segments: Segment[];
   readonly tail: ChainPoint;
   readonly tailState: TailState;
-  /** Durable whatever becomes of the last segment. */
+  /** The last LSN that is durable even if the last segment is lost. */
   readonly durableLsn: number;
-  /** Below this, damage was found under the snapshot. */
+  /** The log cannot be read below this LSN, because it is damaged there; 0: no damage was found. */
   readonly readableFromLsn: number;
   readonly records: number;
-  /** A newest segment no longer than a header: to be removed before anything is created. */
+  /** A newest segment no longer than a header, which is created anew in its place, or excluded. */
   readonly stub: SegmentName | undefined;
 }
 
@@ -93,7 +93,7 @@ export async function recoverLog(options: RecoveryOptions): Promise<Recovery> {
   const why = first && whyNotFirst(first.name.firstLsn, from.lsn);
   if (first !== undefined && why !== undefined)
     throw damageError('corrupt', directory.path, place(directory, first.name, 0, first.name.firstLsn, why));
-  // A newest segment no longer than a header holds nothing and is created anew, whatever is in it.
+  // A newest segment no longer than a header has no record, whatever its bytes are.
   const newest = found.at(-1);
   const stub = newest !== undefined && newest.sizeBytes <= SEGMENT_HEADER_BYTES ? found.pop() : undefined;
   const replay = new Replay(options, found, stub);
@@ -123,13 +123,13 @@ class Replay implements ReplayContext {
   readonly #found: readonly SizedSegment[];
   readonly #stub: SegmentName | undefined;
   readonly #newestBytes: number | undefined;
-  /** What MANIFEST says must be there. */
+  /** The segment and LSN that must exist by MANIFEST. */
   readonly #demand: Demand | undefined;
   readonly #segments: Segment[];
   readonly #bytesTotal: number;
   #bytesDone = 0;
   #records = 0;
-  /** The last record taken, as its frame or as what stands for it. */
+  /** The last record taken, or the record before the first one. */
   #chain: ChainPoint;
   #readableFromLsn = 0;
   #itemsSinceClock = 0;
@@ -173,7 +173,7 @@ class Replay implements ReplayContext {
     return { segments: this.#segments, tail: { epoch, lsn, crc }, tailState, durableLsn, ...rest };
   }
 
-  /** The last segment that may hold S + 1: the ones before it lie wholly below the snapshot. */
+  /** Index of the last segment that may contain the record after the snapshot; the snapshot covers all segments before it. */
   #startIndex(): number {
     const { from } = this.#options;
     return Math.max(
@@ -187,7 +187,7 @@ class Replay implements ReplayContext {
     return hasLaterSegment(seq, this.#seqs(), this.#demand);
   }
 
-  /** What is there may be whole in itself and yet not all of it. */
+  /** Refuses a log that is intact but ends before the segment or LSN that MANIFEST demands. */
   #checkDemand(end: SegmentEnd | undefined): void {
     const endLsn = Math.max(this.#chain.lsn, this.#options.from.lsn);
     const why = whyShort(this.#demand, { seqs: this.#seqs(), endLsn, newestBytes: this.#newestBytes });
@@ -197,7 +197,7 @@ class Replay implements ReplayContext {
     throw this.#damage(segment, byte, endLsn + 1, why);
   }
 
-  /** Of every segment found, one without a record included. */
+  /** The numbers of all segments found, including one without a record. */
   #seqs(): number[] {
     return [...this.#segments, ...(this.#stub === undefined ? [] : [this.#stub])].map(({ seq }) => seq);
   }
@@ -224,7 +224,7 @@ class Replay implements ReplayContext {
     const { fileSystem } = this.#options.directory;
     const file = await fileSystem.open(segment.path, 'write');
     try {
-      // What is read below must be what the disk has, not what the page cache shows.
+      // The page cache may contain bytes that the disk does not, so the file is synced before it is read.
       await file.sync();
       const header = await this.#readHeader(file, segment, hasLater);
       segment.header = header;
@@ -246,7 +246,7 @@ class Replay implements ReplayContext {
     throw this.#refusal(kind, name, header.byte, firstLsn, whyRefused(header, hasLater));
   }
 
-  /** Checks that the segment goes on where the one before ended, or where the snapshot did. */
+  /** Checks that the segment continues after the segment before it, or after the snapshot. */
   #joinChain(segment: Segment, header: SegmentHeader, isFirst: boolean): void {
     const { from } = this.#options;
     const isBelow = isFirst && header.firstLsn - 1 !== from.lsn;
@@ -287,7 +287,7 @@ class Replay implements ReplayContext {
     return this.#chain;
   }
 
-  /** Takes a record that follows the last one. Throws where it cannot be used. */
+  /** Takes a record that follows the last one. Throws if it cannot be used. */
   accept(segment: Segment, frame: Frame, offset: number): void {
     const { from } = this.#options;
     const notBase = whyNotBase(from, frame);
@@ -309,7 +309,7 @@ class Replay implements ReplayContext {
     }
   }
 
-  /** Goes on behind damage below the snapshot, at the record `item`. */
+  /** Continues after damage below the snapshot, at the record `item`. */
   skipTo(item: LaterItem, prevCrc: number): void {
     this.#chain = { epoch: 0, lsn: (item.lsn - 1) as ChainPoint['lsn'], crc: prevCrc };
     this.#readableFromLsn = item.lsn;
@@ -320,7 +320,7 @@ class Replay implements ReplayContext {
     this.#report();
   }
 
-  /** True where the loop is due a turn. */
+  /** True if it is time to let the event loop run other work. */
   isSliceOver(): boolean {
     if (++this.#itemsSinceClock < ITEMS_BETWEEN_CLOCK_READS) return false;
     this.#itemsSinceClock = 0;

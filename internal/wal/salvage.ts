@@ -1,12 +1,11 @@
 /**
- * Reads what can still be read of a segment, whatever is damaged in it: every
- * whole record, and where something stood that is none. What a start would
- * refuse, people want to see: the tools that show a log and that tell what a
- * repair loses read by this. Nothing here decides what counts.
+ * Reads every whole record of a damaged segment, and reports the damage between
+ * them. The tools that show a log and that list what a repair loses use this; it
+ * does not decide which records count.
  *
- * With the segment's salt, reading goes on behind damage at the next item whose
- * prefix and header hold. Without it (the segment's header is damaged) frames
- * are looked for by their own CRCs. Errors of the file system come through.
+ * With the segment's salt, reading continues after damage at the next item whose
+ * prefix and header are valid. Without it (the segment's header is damaged) it
+ * searches for frames by their own CRCs. Errors of the file system come through.
  */
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
@@ -26,7 +25,7 @@ export type Salvaged =
   | {
       readonly kind: 'record';
       readonly frame: Frame;
-      /** Where its prefix begins, and the next item. */
+      /** Offsets of its prefix and of the next item. */
       readonly offset: number;
       readonly nextOffset: number;
     }
@@ -35,10 +34,10 @@ export type Salvaged =
   | {
       readonly kind: 'damage';
       readonly offset: number;
-      /** The record expected there. */
+      /** The record that is expected at `offset`. */
       readonly lsn: number;
       readonly why: string;
-      /** Where reading goes on; undefined where nothing whole follows. */
+      /** Offset at which reading continues; undefined if no whole item follows. */
       readonly resumedAt: number | undefined;
     };
 
@@ -47,9 +46,9 @@ export interface SalvageOptions {
   /** The offset between two items. */
   readonly fromOffset: number;
   readonly endOffset: number;
-  /** Undefined where the segment's header cannot be read. */
+  /** Undefined if the segment's header is damaged. */
   readonly salt: number | undefined;
-  /** The record expected at `fromOffset`. */
+  /** The record that is expected at `fromOffset`. */
   readonly expectedLsn: number;
   readonly clock: Clock;
 }
@@ -140,7 +139,7 @@ interface FoundFrame {
   readonly nextOffset: number;
 }
 
-/** The next place at or behind `offset` where a frame's CRCs hold and its LSN is plausible. */
+/** The next offset, from `offset` on, of a frame with valid CRCs and a plausible LSN. */
 async function findFrame(
   { file, endOffset, fromOffset, clock }: SalvageOptions,
   offset: number,

@@ -10,9 +10,9 @@ import { FRAME_HEADER_BYTES } from '#wal/frame.ts';
 
 export const SEGMENT_HEADER_BYTES = 96;
 export const PREFIX_BYTES = 12;
-/** A mark or a seal, with its prefix. */
+/** Size of a mark or a seal, with its prefix. */
 export const NOTE_BYTES = PREFIX_BYTES + 16;
-/** A record without its payload. */
+/** Size of a record without its payload. */
 export const RECORD_OVERHEAD_BYTES = PREFIX_BYTES + FRAME_HEADER_BYTES;
 
 export const ITEM_KIND = { record: 1, mark: 2, seal: 3 } as const;
@@ -28,11 +28,11 @@ export interface SegmentHeader {
   readonly logId: string;
   readonly seq: number;
   readonly firstLsn: Lsn;
-  /** Epoch of the record before `firstLsn`; 0 where there is none. */
+  /** Epoch of the record before `firstLsn`; 0 if there is none. */
   readonly epoch: Epoch;
-  /** CRC of the record before `firstLsn`; 0 where there is none. */
+  /** CRC of the record before `firstLsn`; 0 if there is none. */
   readonly lastCrc: number;
-  /** Seeds the prefixes of this segment, so that no other segment's bytes pass for its own. */
+  /** The seed of the prefix CRCs in this segment, so that bytes of another segment are never taken for its items. */
   readonly salt: number;
 }
 
@@ -52,7 +52,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   return bytes;
 }
 
-/** The header in the first 96 bytes, or what is wrong with it. */
+/** Decodes the header in the first 96 bytes, or returns what is wrong with it. */
 export function tryDecodeSegmentHeader(bytes: Buffer): SegmentHeader | string {
   if (bytes.length < SEGMENT_HEADER_BYTES) return 'the header is cut short';
   if (!bytes.subarray(0, 8).equals(MAGIC)) return 'this is not a segment of a Walnut log (magic)';
@@ -74,7 +74,7 @@ export function tryDecodeSegmentHeader(bytes: Buffer): SegmentHeader | string {
   };
 }
 
-/** The header of a format that this program does not know: `bytes` have the magic, and their CRC is right. */
+/** Whether `bytes` are an intact header of a format that this program does not know: the magic and the CRC are right. */
 export function isUnknownSegmentFormat(bytes: Buffer): boolean {
   if (bytes.length < SEGMENT_HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) return false;
   const crc = crc32(bytes, 0, 0, SEGMENT_HEADER_BYTES - 4);
@@ -104,7 +104,7 @@ export interface Mark {
   /** The last record before the mark. */
   readonly lastLsn: number;
   readonly durLag: number;
-  /** The log was closed here: nothing was appended after it before the next start. */
+  /** The log was closed after this mark, and nothing was appended before the next start. */
   readonly isCleanStop: boolean;
 }
 
@@ -135,13 +135,13 @@ export function encodeSeal(salt: number, seal: Seal): Buffer {
   return bytes;
 }
 
-/** Bytes 4 to 7 of every prefix: a known kind and three zeros. 0 where they are not. */
+/** Reads the kind from bytes 4 to 7 of a prefix: a known kind and three zeros. Returns 0 for anything else. */
 export function peekItemKind(buffer: Buffer, offset: number): number {
   const kind = buffer.readUInt32LE(offset + 4);
   return kind <= ITEM_KIND.seal ? kind : 0;
 }
 
-/** True where the prefix's own CRC holds; `offset + 28` bytes (records: `offset + 16`) are there. */
+/** Whether the CRC of the prefix is valid. The buffer must have `offset + 28` bytes (for a record `offset + 16`). */
 export function isPrefixValid(buffer: Buffer, offset: number, salt: number): boolean {
   const covered = peekItemKind(buffer, offset) === ITEM_KIND.record ? 16 : NOTE_BYTES;
   return crc32(buffer, salt, offset + 4, offset + covered) === buffer.readUInt32LE(offset);
@@ -155,7 +155,7 @@ export function peekUnknownKind(buffer: Buffer, offset: number, salt: number): n
   const kind = buffer.readUInt32LE(offset + 4);
   if (kind <= ITEM_KIND.seal) return undefined;
   const crc = buffer.readUInt32LE(offset);
-  // Either shape that a prefix has so far: with four bytes behind it under its CRC, or with a body of 16.
+  // The CRC of a prefix covers four bytes after it (a record), or a body of 16 bytes (a mark or seal).
   const isValid = [16, NOTE_BYTES].some((end) => crc32(buffer, salt, offset + 4, offset + end) === crc);
   return isValid ? kind : undefined;
 }
@@ -164,7 +164,7 @@ export function readDurLag(buffer: Buffer, offset: number): number {
   return buffer.readUInt32LE(offset + 8);
 }
 
-/** The mark at `offset`, whose prefix is valid; undefined where its body makes no sense. */
+/** Decodes the mark at `offset`, whose prefix is valid; undefined if its body is invalid. */
 export function readMark(buffer: Buffer, offset: number): Mark | undefined {
   const lastLsn = readUint53(buffer, offset + 12);
   const flags = buffer[offset + 20] as number;
@@ -172,7 +172,7 @@ export function readMark(buffer: Buffer, offset: number): Mark | undefined {
   return { lastLsn, durLag: readDurLag(buffer, offset), isCleanStop: flags === FLAG_CLEAN_STOP };
 }
 
-/** The seal at `offset`, whose prefix is valid; undefined where its body makes no sense. */
+/** Decodes the seal at `offset`, whose prefix is valid; undefined if its body is invalid. */
 export function readSeal(buffer: Buffer, offset: number): Seal | undefined {
   const lastLsn = readUint53(buffer, offset + 12);
   if (!(lastLsn >= 0)) return undefined;

@@ -17,31 +17,31 @@ import {
 } from '#wal/segment-format.ts';
 import type { SegmentItem } from '#wal/segment-scanner.ts';
 
-/** An item that can be taken. */
+/** An item whose checksums are valid. */
 export type WholeItem = Exclude<SegmentItem, { kind: 'end' | 'bad' }>;
 
-/** What a header cannot be used for. */
+/** Why a segment's header cannot be used. */
 export interface HeaderFault {
   /**
-   * `unreadable`: its bytes are damaged; `misplaced`: the log has no place for
-   * it; `foreign`: it is of another log; `newer`: it is whole, and of a format
-   * that this program does not know.
+   * `unreadable`: its bytes are damaged; `misplaced`: it does not fit the log at
+   * this place; `foreign`: it belongs to another log; `newer`: it is intact and has
+   * a format that this program does not know.
    */
   readonly kind: 'unreadable' | 'misplaced' | 'newer' | 'foreign';
-  /** Where in the file. */
+  /** Offset of the fault in the file. */
   readonly byte: number;
   readonly why: string;
 }
 
-/** What the file and the directory around it say of a segment. */
+/** What a segment's header must state, by its file name and its directory. */
 export interface SegmentIdentity {
   readonly seq: number;
   readonly firstLsn: number;
-  /** Undefined where it is not known. */
+  /** Undefined if it is not known. */
   readonly logId: string | undefined;
 }
 
-/** The header in a file's first 96 bytes, or why it is not that segment's. */
+/** Decodes the header in a file's first 96 bytes; returns why it is not the header of that segment. */
 export function judgeHeader(bytes: Buffer, identity: SegmentIdentity): SegmentHeader | HeaderFault {
   const header = tryDecodeSegmentHeader(bytes);
   if (typeof header === 'string') {
@@ -60,12 +60,12 @@ export function isHeaderFault(header: SegmentHeader | HeaderFault): header is He
   return 'kind' in header;
 }
 
-/** The record before a segment, as the segment says it. */
+/** The record before a segment, as the segment's header states it. */
 export function pointBefore({ firstLsn, epoch, lastCrc }: SegmentHeader): ChainPoint {
   return { epoch, lsn: (firstLsn - 1) as Lsn, crc: lastCrc };
 }
 
-/** Why the segment does not go on at `before`, the end of `what`; undefined where it does. */
+/** Why the segment does not continue after the record `before`, the end of `what`; undefined if it does. */
 export function whyNotJoined(
   header: SegmentHeader,
   before: ChainPoint,
@@ -86,29 +86,29 @@ function whyMissing(lastLsn: number): string {
   return `LSN ${lastLsn + 1} is missing before this segment`;
 }
 
-/** Why a log cannot begin with the segment of `firstLsn` where its snapshot ends at `baseLsn`; 0: no snapshot. */
+/** Why a log with a snapshot at `baseLsn` (0: none) cannot begin with a segment at `firstLsn`; undefined if it can. */
 export function whyNotFirst(firstLsn: number, baseLsn: number): string | undefined {
   if (firstLsn <= baseLsn + 1) return undefined;
   const rest = baseLsn === 0 ? ' and there is no valid snapshot' : ' after the snapshot';
   return `the log begins here, but LSN ${baseLsn + 1} is missing${rest}`;
 }
 
-/** Why a record at S is not the one that the snapshot was made at; undefined where it is, or stands elsewhere. */
+/** Why `record` contradicts the snapshot, which was made at the record `base`; undefined if it does not, or has another LSN. */
 export function whyNotBase(base: ChainPoint, record: ChainPoint): string | undefined {
   if (record.lsn !== base.lsn || (record.crc === base.crc && record.epoch === base.epoch)) return undefined;
-  return 'the record is not the one the snapshot was made at';
+  return 'the record is not the one at which the snapshot was made';
 }
 
-/** Whether a later segment than `seq` exists, or MANIFEST says that one did: then all of it was durable. */
+/** Whether a later segment than `seq` exists, or existed according to MANIFEST: then all of `seq` was durable. */
 export function hasLaterSegment(seq: number, seqs: readonly number[], demand: Demand | undefined): boolean {
   return (demand?.seq ?? 0) > seq || seqs.some((other) => other > seq);
 }
 
-/** Takes the items of one segment in order, and says of each whether it can stand there. */
+/** Takes the items of one segment in order, and judges whether each fits after the one before. */
 export class SegmentJudge {
   #chain: ChainPoint;
   #records = 0;
-  /** Damage was stepped over, so the seal's count says nothing. */
+  /** Damage was stepped over, so the seal's number of records cannot be checked. */
   #hasGap = false;
   #recordsEnd = SEGMENT_HEADER_BYTES;
   #validEnd = SEGMENT_HEADER_BYTES;
@@ -119,7 +119,7 @@ export class SegmentJudge {
     this.#chain = pointBefore(header);
   }
 
-  /** The last record taken; the one before the segment where there is none. A frame keeps its buffer. */
+  /** The last record taken, or the one before the segment. It may be a frame, which keeps a reference to its buffer. */
   get chain(): ChainPoint {
     return this.#chain;
   }
@@ -128,12 +128,12 @@ export class SegmentJudge {
     return this.#records;
   }
 
-  /** Behind the last record, or the header. */
+  /** Offset of the end of the last record, or of the header. */
   get recordsEnd(): number {
     return this.#recordsEnd;
   }
 
-  /** Behind the last item taken, or the header. */
+  /** Offset of the end of the last item taken, or of the header. */
   get validEnd(): number {
     return this.#validEnd;
   }
@@ -147,16 +147,16 @@ export class SegmentJudge {
     return this.#isStopped;
   }
 
-  /** Takes the item where it can stand there, else says why it cannot. */
+  /** Takes the item if it fits; otherwise returns why it does not. */
   tryTake(item: WholeItem): string | undefined {
     const why = this.whyUnfit(item);
     if (why === undefined) this.take(item);
     return why;
   }
 
-  /** Why the item cannot stand there; undefined where it can. */
+  /** Why the item does not fit; undefined if it does. */
   whyUnfit(item: WholeItem): string | undefined {
-    if (this.#isSealed) return 'something stands behind the seal';
+    if (this.#isSealed) return 'there is an item after the seal';
     if (item.kind === 'record') return whyNotNext(this.#chain, item.frame);
     const { lsn, crc } = this.#chain;
     if (item.kind === 'mark') {
@@ -184,7 +184,7 @@ export class SegmentJudge {
     }
   }
 
-  /** Goes on behind damage that does not matter, at the record `lsn`, whose prevCrc is given. */
+  /** Continues after damage that does not matter, at the record `lsn`, whose `prevCrc` is given. */
   stepOver(lsn: number, prevCrc: number): void {
     this.#chain = { epoch: 0, lsn: (lsn - 1) as Lsn, crc: prevCrc };
     this.#hasGap = true;

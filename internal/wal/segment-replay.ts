@@ -1,7 +1,7 @@
 /**
- * Reads one segment's items in order while the log is opened, up to its end or
- * the first damage, and has that judged. What is damaged below the base
- * snapshot is only noted. Throws `WalOpenError` on corruption.
+ * Reads the items of one segment in order while the log is opened, and judges the
+ * place at which it ends. Damage to records that the base snapshot covers is only
+ * logged. Throws `WalOpenError` on corruption.
  */
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -16,22 +16,22 @@ import { type SegmentItem, SegmentScanner } from '#wal/segment-scanner.ts';
 import type { Segment } from '#wal/segment-table.ts';
 import { damageError } from '#wal/wal-errors.ts';
 
-/** The replay of the whole log, as one segment sees it. */
+/** The part of the replay of the whole log that reading one segment needs. */
 export interface ReplayContext {
   readonly path: string;
   readonly from: ChainPoint;
-  /** MANIFEST says that every record up to here was durable; 0: it says nothing. */
+  /** By MANIFEST every record up to this LSN was durable; 0: MANIFEST does not say. */
   readonly knownDurableLsn: number;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The last record taken. */
   readonly chain: ChainPoint;
-  /** Takes a record that follows the last one. Throws where it cannot be used. */
+  /** Takes a record that follows the last one. Throws if it cannot be used. */
   accept(segment: Segment, frame: Frame, offset: number): void;
-  /** Goes on behind damage below the snapshot, at the record `item`. */
+  /** Continues after damage below the snapshot, at the record `item`. */
   skipTo(item: LaterItem, prevCrc: number): void;
   progressed(bytes: number): void;
-  /** True where the loop is due a turn. */
+  /** True if it is time to let the event loop run other work. */
   isSliceOver(): boolean;
   nextSlice(): Promise<void>;
 }
@@ -44,7 +44,6 @@ export interface SegmentEnd {
   readonly tornWhy: string | undefined;
 }
 
-/** One segment's items, in order, up to its end or the first damage. */
 export class SegmentReplay {
   readonly #replay: ReplayContext;
   readonly #file: File;
@@ -103,7 +102,7 @@ export class SegmentReplay {
     return new SegmentScanner(this.#file, { fromOffset, endOffset, salt, readsAhead: true });
   }
 
-  /** Takes an item that fits; returns why it does not. */
+  /** Takes the item if it fits; otherwise returns why it does not. */
   #tryTake(item: SegmentItem): string | undefined {
     if (item.kind === 'end') return undefined;
     if (item.kind === 'bad') return item.why;
@@ -113,7 +112,7 @@ export class SegmentReplay {
     return why;
   }
 
-  /** Below the snapshot damage is only noted: the log goes on at the next whole record up to S + 1. */
+  /** Steps over damage below the snapshot S, to the next whole record up to S + 1. Returns false if that is not possible. */
   async #tryResume(damageOffset: number): Promise<boolean> {
     const { chain, from, logger } = this.#replay;
     if (chain.lsn >= from.lsn || this.#judge.isSealed) return false;
@@ -130,7 +129,7 @@ export class SegmentReplay {
     if (!isChained) return false;
     logger.error(
       { file: this.#segment.path, byte: damageOffset, lsn: chain.lsn + 1, resumedAtLsn: next.lsn },
-      'damage in the log below the snapshot: it is not needed here, but replicas cannot read it',
+      'damage in the log below the snapshot: this node does not need these records, but replicas cannot read them',
     );
     this.#replay.skipTo(next, prevCrc.readUInt32LE(0));
     this.#judge.stepOver(next.lsn, prevCrc.readUInt32LE(0));
@@ -139,7 +138,7 @@ export class SegmentReplay {
     return true;
   }
 
-  /** Returns where the log may end at `offset`; throws where that would lose what was durable. */
+  /** Returns if the log may end at `offset`; throws if that would lose durable records. */
   async #checkEnd(
     what: 'item' | 'unsealed_end',
     offset: number,

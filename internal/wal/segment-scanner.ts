@@ -42,25 +42,25 @@ export type SegmentItem =
     }
   | { readonly kind: 'mark'; readonly offset: number; readonly nextOffset: number; readonly mark: Mark }
   | { readonly kind: 'seal'; readonly offset: number; readonly nextOffset: number; readonly seal: Seal }
-  /** The file ends here, between two items. */
+  /** The range ends here, between two items. */
   | { readonly kind: 'end'; readonly offset: number }
   /**
-   * No item. `isUnknown`: its checksums hold, and it is of a format that this
-   * program does not know. No interrupted write leaves that.
+   * There is no item. `isUnknown`: its checksums are valid and this program does not
+   * know its format, which an interrupted write never leaves.
    */
   | { readonly kind: 'bad'; readonly offset: number; readonly why: string; readonly isUnknown: boolean };
 
 type DecodedItem = SegmentItem | { readonly kind: 'need'; readonly bytes: number };
 
 export interface ScanRange {
-  /** Where the first item begins. */
+  /** Offset of the first item. */
   readonly fromOffset: number;
-  /** The file's size, or where the caller wants the scan to end. */
+  /** Offset at which the scan ends, at most the file's size. */
   readonly endOffset: number;
   readonly salt: number;
-  /** How much to read at once; default 1 MiB. */
+  /** Bytes of one read; default 1 MiB. */
   readonly chunkBytes?: number;
-  /** The caller reads on to the end and keeps no frame beyond the next `fill`: two chunks take turns. */
+  /** Set by a caller that reads to the end and keeps no frame after the next `fill`: two buffers are then used by turns. */
   readonly readsAhead?: boolean;
 }
 
@@ -84,12 +84,12 @@ export class SegmentScanner {
     this.#offset = fromOffset;
   }
 
-  /** Where the next item begins. */
+  /** Offset of the next item. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** The next item; undefined where `fill` has to read more first. After `end` or `bad` it stays there. */
+  /** Returns the next item, or undefined if `fill` must read more first. After `end` or `bad` it returns the same again. */
   tryNext(): SegmentItem | undefined {
     const at = this.#offset;
     const left = this.#range.endOffset - at;
@@ -103,7 +103,7 @@ export class SegmentScanner {
     return item;
   }
 
-  /** Reads on. Errors of the file system come through. */
+  /** Reads the next chunk. Errors of the file system come through. */
   async fill(): Promise<void> {
     this.#chunk = await this.#chunks.load(this.#offset, this.#needBytes);
     this.#chunkOffset = this.#offset;
@@ -111,9 +111,9 @@ export class SegmentScanner {
 }
 
 /**
- * The item at `at` in `chunk`, whose first byte is byte `base` of the file;
- * `left` bytes remain in the file from the item on. Lengths are believed only
- * once the CRC over them holds and the file can contain them.
+ * Decodes the item at `at` in `chunk`, which begins at byte `base` of the file;
+ * `left` bytes remain in the file from the item on. A length is used only if the
+ * CRC that covers it is valid and the file has that many bytes.
  */
 function decodeItem(chunk: Buffer, at: number, base: number, left: number, salt: number): DecodedItem {
   const offset = base + at;
@@ -163,7 +163,7 @@ function unknown(offset: number, why: string): SegmentItem {
   return { kind: 'bad', offset, why, isUnknown: true };
 }
 
-/** What the damaged place itself still tells: a frame header that holds gives the length to step over. */
+/** The size of a damaged record whose frame header is valid, so that a search can step over it; undefined otherwise. */
 export function tryStepOver(buffer: Buffer, at: number): number | undefined {
   if (buffer.length - at < RECORD_OVERHEAD_BYTES) return undefined;
   const header = tryDecodeFrameHeader(buffer, at + PREFIX_BYTES);

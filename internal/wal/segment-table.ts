@@ -1,16 +1,16 @@
 /**
- * The log's segments in memory: which file holds which records, and about where.
- * Owned by the log; the writer appends to its last row, compaction drops rows
- * from the front, readers look up.
+ * The log's segments in memory: which file contains which records, and the offsets
+ * of some of them. The log owns it; the writer extends the last segment, compaction
+ * removes the oldest ones, and readers look records up.
  */
 import type { Lsn } from '#model/position.ts';
 import type { SegmentName } from '#wal/file-names.ts';
 import { SEGMENT_HEADER_BYTES, type SegmentHeader } from '#wal/segment-format.ts';
 
-/** Bytes between two remembered places of a segment. */
+/** Bytes between two noted records of a segment. */
 const INDEX_STEP_BYTES = 64 * 1_024;
 
-/** Where some records of a segment begin, sparse and ascending. */
+/** The offsets of some records of a segment, in ascending order. */
 export class OffsetIndex {
   readonly #lsns: number[];
   readonly #offsets: number[];
@@ -20,14 +20,14 @@ export class OffsetIndex {
     this.#offsets = [SEGMENT_HEADER_BYTES];
   }
 
-  /** Notes the place of a record if it is far enough behind the last one noted. */
+  /** Notes the offset of a record if it is far enough after the last one noted. */
   note(lsn: number, offset: number): void {
     if (offset - (this.#offsets[this.#offsets.length - 1] as number) < INDEX_STEP_BYTES) return;
     this.#lsns.push(lsn);
     this.#offsets.push(offset);
   }
 
-  /** The nearest noted place at or before `lsn`. */
+  /** The offset of the last noted record at or before `lsn`. */
   floor(lsn: number): number {
     let low = 0;
     let high = this.#lsns.length - 1;
@@ -39,13 +39,13 @@ export class OffsetIndex {
     return this.#offsets[low] as number;
   }
 
-  /** Begins anew: what lies before `offset` is damaged and no longer read. */
+  /** Forgets every record before `offset`, which is damaged and no longer read. */
   restartAt(lsn: number, offset: number): void {
     this.#lsns.splice(0, this.#lsns.length, lsn);
     this.#offsets.splice(0, this.#offsets.length, offset);
   }
 
-  /** Forgets places at or behind `offset`, but the first. */
+  /** Forgets the records from `offset` on, except the first record of the segment. */
   cutAt(offset: number): void {
     while (this.#offsets.length > 1 && (this.#offsets.at(-1) as number) >= offset) {
       this.#offsets.pop();
@@ -62,9 +62,9 @@ export interface Segment {
   readonly path: string;
   /** Whole items, header included. */
   sizeBytes: number;
-  /** `firstLsn - 1` where it holds no record. */
+  /** `firstLsn - 1` if the segment has no record. */
   lastLsn: number;
-  /** Records counted since the header; unknown (0) where the segment was not read. */
+  /** Number of records; 0 also if the segment was not read. */
   records: number;
   isSealed: boolean;
   /** Undefined until the header was read. */
@@ -72,7 +72,7 @@ export interface Segment {
   readonly index: OffsetIndex;
 }
 
-/** `nextFirstLsn`: where the following segment begins, which tells where this one ends before it is read. */
+/** `nextFirstLsn` is the first LSN of the next segment, from which the last LSN of this one follows before it is read. */
 export function createSegment(
   path: string,
   name: SegmentName,
@@ -95,7 +95,7 @@ export function createSegment(
 
 export class SegmentTable {
   #segments: Segment[];
-  /** Below this the log is not readable: damage under the base snapshot. */
+  /** The log cannot be read below this LSN, because it is damaged there. */
   readonly #readableFromLsn: number;
 
   constructor(segments: Segment[], readableFromLsn: number) {
@@ -128,12 +128,12 @@ export class SegmentTable {
     this.#segments.push(segment);
   }
 
-  /** Drops the oldest `count` rows. */
+  /** Removes the oldest `count` segments. */
   dropOldest(count: number): void {
     this.#segments = this.#segments.slice(count);
   }
 
-  /** The segment that holds the record, as far as is known. */
+  /** The segment that contains the record, if any. */
   find(lsn: number): Segment | undefined {
     return this.#segments.findLast((segment) => segment.firstLsn <= lsn && segment.lastLsn >= lsn);
   }

@@ -1,14 +1,14 @@
 /**
- * When an fdatasync runs beside the writes: every interval while there is
- * something to sync, and at once where somebody waits for durability, at most
- * one per gap. Never two at a time. What a failed one means is the writer's
- * to say; here it only ends the schedule.
+ * Schedules the fdatasyncs that run in parallel with writes: one every interval
+ * while there is something to sync, and one at once on request, but at most one
+ * request per gap. Two never run at the same time. The writer handles a failed
+ * one; here it only ends the schedule.
  */
 import type { Clock, Timer } from '#platform/clock.ts';
 
 export interface SyncScheduleParts {
   readonly clock: Clock;
-  /** Undefined: only on request. */
+  /** Undefined: fdatasyncs run only on request. */
   readonly intervalMs: number | undefined;
   readonly requestedGapMs: number;
   readonly state: () => { readonly writtenLsn: number; readonly durableLsn: number };
@@ -23,7 +23,7 @@ export class SyncSchedule {
   #intervalTimer: Timer | undefined;
   #gapTimer: Timer | undefined;
   #isStopped = false;
-  /** The lowest and highest LSN somebody waits for that no sync under way covers. */
+  /** The lowest and highest LSN that is requested and not covered by the running fdatasync. */
   #wantedFrom = Number.POSITIVE_INFINITY;
   #wantedTo = 0;
   #lastRequestedMs = Number.NEGATIVE_INFINITY;
@@ -32,25 +32,25 @@ export class SyncSchedule {
     this.#parts = parts;
   }
 
-  /** Somebody waits until `lsn` is durable. */
+  /** Requests that `lsn` becomes durable soon. */
   request(lsn: number): void {
     this.#wantedFrom = Math.min(this.#wantedFrom, lsn);
     this.#wantedTo = Math.max(this.#wantedTo, lsn);
     this.#consider();
   }
 
-  /** Something more is written. */
+  /** Must be called after each write. */
   written(): void {
     this.#consider();
     this.#armInterval();
   }
 
-  /** When the fdatasync of the schedule began that is under way, on the monotonic clock; undefined: none is. */
+  /** Monotonic time at which the running fdatasync began; undefined: none runs. */
   get syncingSinceMs(): number | undefined {
     return this.#running === undefined ? undefined : this.#startedMs;
   }
 
-  /** Resolves when no sync of the schedule is under way. */
+  /** Resolves when no fdatasync of the schedule runs. */
   async settled(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
   }

@@ -1,11 +1,11 @@
 /**
- * Gets the end of the log ready for appending: repairs what recovery found,
- * continues a cleanly closed segment, creates the next one.
+ * Prepares the end of the log for appending: repairs the end that recovery found,
+ * continues a segment that was closed in order, or creates the next one.
  *
- * `prepare` may be repeated after a failure: on a full disk the log opens
- * without a writable end, and the writer tries again before each batch.
- * Errors of the file system come through; the caller tells a full disk
- * (`isShortage`), which is no harm, from everything else, which is final.
+ * `prepare` may be repeated after a failure: on a full disk the log is opened
+ * without a writable end, and the writer tries again before each batch. Errors of
+ * the file system come through; a shortage (`isShortage`) is harmless, any other
+ * error is final.
  */
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
@@ -19,14 +19,14 @@ import { createSegment, type Segment, type SegmentTable } from '#wal/segment-tab
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { copyRange, writeFully } from '#wal/whole-files.ts';
 
-/** The segment being written. Whole items end at `segment.sizeBytes`. */
+/** The segment that is being written. Its last whole item ends at `segment.sizeBytes`. */
 export interface OpenSegment {
   readonly segment: Segment;
   readonly file: File;
   readonly salt: number;
 }
 
-/** What was cut off, and where it is kept. */
+/** The bytes that a start cut off, and the file in aside/ that keeps them. */
 export interface TornTail {
   /** File name of the segment. */
   readonly segment: string;
@@ -49,7 +49,7 @@ export class TailKeeper {
   readonly #parts: TailKeeperParts;
   #state: TailState;
   #stub: SegmentName | undefined;
-  /** Of the segment whose creation has begun. */
+  /** The number of the segment whose creation has begun. */
   #nextSeq: number | undefined;
   readonly tornTail: TornTail | undefined;
 
@@ -60,12 +60,12 @@ export class TailKeeper {
     this.tornTail = describeTorn(recovery.tailState);
   }
 
-  /** True until what recovery found has been put right: only then is the recovered tail durable. */
+  /** True until the end that recovery found is repaired; the recovered tail is durable only after that. */
   get needsRepair(): boolean {
     return this.#state.kind !== 'none' || this.#stub !== undefined;
   }
 
-  /** The segment in which the record after `tail` can be written. */
+  /** Returns the segment in which the record after `tail` can be written. */
   async prepare(tail: ChainPoint): Promise<OpenSegment> {
     await this.#settleStub(tail);
     const state = this.#state;
@@ -89,9 +89,9 @@ export class TailKeeper {
   }
 
   /**
-   * A newest segment without records is created anew in its place: MANIFEST may
-   * know of it, so it is never taken away first. One that begins below the
-   * snapshot is no part of the log any more.
+   * Decides what becomes of a newest segment without records. It is created anew in
+   * its place and never deleted first, because MANIFEST may demand it. If it begins
+   * below the snapshot it no longer belongs to the log and is excluded.
    */
   async #settleStub({ lsn }: ChainPoint): Promise<void> {
     const stub = this.#stub;
@@ -109,7 +109,10 @@ export class TailKeeper {
     this.#stub = undefined;
   }
 
-  /** Opens a segment at its end. A clean mark there is followed by another, lest a lost append leave it last again. */
+  /**
+   * Opens a segment at its end. A plain mark is written after a clean mark, so that
+   * the clean mark is never the last item again if a later append is lost.
+   */
   async #continue(segment: Segment, endsWithCleanMark: boolean): Promise<OpenSegment> {
     const file = await this.#parts.directory.fileSystem.open(segment.path, 'write');
     const salt = segment.header?.salt ?? 0;
@@ -128,13 +131,13 @@ export class TailKeeper {
     return { segment, file, salt };
   }
 
-  /** Before the first record is written to a segment MANIFEST knows that it must be there. */
+  /** Makes MANIFEST demand the segment, before the first record is written to it. */
   async #vouchFor(segment: string, lsn: number): Promise<void> {
     const { directory } = this.#parts;
     if (directory.manifest?.reaches?.segment !== segment) await directory.vouch({ segment, lsn });
   }
 
-  /** Replaces the last segment by a fresh copy of its valid prefix; what is cut off is kept aside first. */
+  /** Replaces the last segment by a new copy of its valid prefix; the bytes after that are first copied to aside/. */
   async #rewrite(state: Extract<TailState, { kind: 'unclean' }>): Promise<void> {
     const { directory, logger } = this.#parts;
     const { fileSystem } = directory;
@@ -186,10 +189,10 @@ export class TailKeeper {
   }
 
   /**
-   * Creates the segment after `tail`: header, fdatasync, directory, MANIFEST,
-   * and only then may anything be appended. A file left by an attempt that failed
-   * has the same name and is replaced by renaming: MANIFEST may know of it, so it is
-   * there, with a header, at every moment.
+   * Creates the segment after `tail`. Header, fdatasync, directory and MANIFEST come
+   * in this order before any append. A file that a failed attempt left has the same
+   * name and is replaced by renaming: MANIFEST may demand it, so a file with a header
+   * must exist at every moment.
    */
   async #create(tail: ChainPoint): Promise<OpenSegment> {
     const { directory, table, random, logId } = this.#parts;

@@ -8,9 +8,9 @@ import { assertNever } from '#platform/assert.ts';
 export const ENDS_EARLY = 'the segment ends without its seal';
 
 export interface Damage {
-  /** What stands where an item should begin. */
+  /** What is found where an item should begin. */
   readonly what: 'item' | 'header' | 'unsealed_end';
-  /** Its checksums hold: a newer program wrote it. */
+  /** Its checksums are valid: a newer program wrote it. */
   readonly isUnknown?: boolean;
   /** A segment with a higher number exists. */
   readonly hasLaterSegment: boolean;
@@ -26,10 +26,10 @@ export interface Damage {
 
 export type Verdict =
   | { readonly kind: 'torn' }
-  /** An open segment that ends where it may: no damage at all. */
+  /** The segment ends where an open segment may end: there is no damage. */
   | { readonly kind: 'tail' }
   | { readonly kind: 'corrupt'; readonly why: string }
-  /** No damage: this program is too old for it. */
+  /** There is no damage, but this program is too old for the item. */
   | { readonly kind: 'newer' };
 
 export function judgeDamage(damage: Damage): Verdict {

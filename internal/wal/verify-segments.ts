@@ -1,7 +1,7 @@
 /**
- * Reads sealed segments through in the background, in slices, and reports the
- * first damage: what lies below the snapshot is not read at a start, so this is
- * how its decay is noticed before a replica asks for it.
+ * Reads and checks sealed segments in the background, in slices, and reports the
+ * first damage. A start does not read records below the snapshot, so this finds
+ * damage to them before a replica asks for them.
  */
 import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
@@ -14,13 +14,14 @@ import { walkSegment } from '#wal/walk-segment.ts';
 
 const VERIFY_CHUNK_BYTES = 256 * 1_024;
 
-/** How long a lack of descriptors or memory, which says nothing of the log, is waited out between two tries. */
+/** Pause before the next try after a shortage of descriptors or memory, which is no damage of the log. */
 const AGAIN_MS = 1_000;
 
 /**
- * The first damage of a sealed segment; undefined where there is none. Throws
- * what the file system throws, but for a file that compaction deleted meanwhile
- * and for a shortage, after which it is read anew.
+ * Returns the first damage of a sealed segment; undefined if there is none, or
+ * `signal` is aborted. A missing file counts as damage, which the caller ignores if
+ * compaction deleted it. After a shortage the segment is read again; other errors of
+ * the file system come through.
  */
 export async function verifySegment(
   directory: WalDirectory,
@@ -82,7 +83,7 @@ async function verifyOpen(
     },
   });
   if (isCut || stop === undefined) return undefined;
-  // It was sealed, so whatever is missing or does not fit was durable.
+  // The segment was sealed, so every record that is missing or damaged was durable.
   const { offset: byte, lastLsn, why } = stop;
   return { file: segment.path, byte, lsn: lastLsn + 1, why: why === '' ? ENDS_EARLY : why };
 }

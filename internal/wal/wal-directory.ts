@@ -1,12 +1,13 @@
 /**
- * The data directory: its lock, its MANIFEST and what lies aside.
+ * The data directory: its lock, its MANIFEST and its `aside/`.
  *
- * Every change that must be atomic (initialising, snapshot install, cut,
- * restore, change of role, compaction) is one `commit` or `update`; what the
- * manifest excludes is moved to `aside/` by `sweepAside`, never read again and
- * never deleted here. `openDirectory` throws `WalOpenError`; a commit that
- * fails for anything but a full disk, or after its rename, leaves unknown what
- * is on disk: every later one throws the same error, and `onFailed` is told.
+ * Every change that must be atomic (initialising, snapshot install, cut, restore,
+ * change of role, compaction) is one `commit` or `update`. `sweepAside` moves the
+ * files that the manifest excludes to `aside/`, where they are never read or
+ * deleted by this class. `openDirectory` throws `WalOpenError`. After a commit that
+ * failed for another reason than a full disk, or after its rename, nobody knows
+ * which manifest is on the disk: every later commit throws the same error, and
+ * `onFailed` is called.
  */
 
 import { assert } from '#platform/assert.ts';
@@ -38,7 +39,7 @@ export interface OpenDirectoryOptions {
   readonly fileSystem: FileSystem;
   readonly path: string;
   readonly logger: Logger;
-  /** MANIFEST is not there yet: whoever makes the directory commits it last. Until then nothing is vouched for. */
+  /** There is no MANIFEST yet, because the caller commits it last: until then `vouch` does nothing. */
   readonly isDraft?: boolean;
 }
 
@@ -48,7 +49,7 @@ export interface AsideFile {
   readonly sizeBytes: number;
 }
 
-/** Takes the lock and reads MANIFEST; creates the directory where it is missing. */
+/** Takes the lock and reads MANIFEST; creates the directory if it is missing. */
 export async function openDirectory(options: OpenDirectoryOptions): Promise<WalDirectory> {
   const { fileSystem, path } = options;
   const owned = await orUnusable(path, () => tryOwnDirectory(fileSystem, path));
@@ -69,7 +70,7 @@ export async function openDirectory(options: OpenDirectoryOptions): Promise<WalD
 /** What the owner of a directory keeps open until it closes the directory. */
 export interface OwnedDirectory {
   readonly lock: DirectoryLock;
-  /** Kept open so that a commit cannot lack a descriptor after its rename. */
+  /** Kept open so that a commit needs no new descriptor after its rename. */
   readonly names: OpenedDirectory;
 }
 
@@ -100,9 +101,9 @@ async function disown({ lock, names }: OwnedDirectory): Promise<void> {
 export class WalDirectory {
   readonly path: string;
   readonly fileSystem: FileSystem;
-  /** Told once, when nothing can be committed any more. */
+  /** Called once, when nothing can be committed any more. */
   onFailed: ((error: Error) => void) | undefined;
-  /** How far the open log reaches, by what is durable: each replacement of the manifest says it. */
+  /** Returns the durable end of the open log, which each new manifest then states. */
   reach: (() => LogReach | undefined) | undefined;
   readonly #logger: Logger;
   readonly #owned: OwnedDirectory;
@@ -120,7 +121,7 @@ export class WalDirectory {
     this.#isDraft = options.isDraft === true;
   }
 
-  /** What is committed; undefined in a fresh directory. */
+  /** The committed manifest; undefined in a fresh directory. */
   get manifest(): Manifest | undefined {
     return this.#manifest;
   }
@@ -135,7 +136,7 @@ export class WalDirectory {
     return this.update(() => manifest);
   }
 
-  /** Like `commit`, made from the manifest of that moment: two owners of different fields cannot undo each other. */
+  /** Like `commit`, but changes the manifest that is current then, so that owners of different fields do not undo each other's changes. */
   update(change: (current: Manifest | undefined) => Manifest): Promise<void> {
     const done = this.#commits.then(() => this.#replace(change(this.#manifest)));
     this.#commits = done.catch(() => {});
@@ -143,8 +144,8 @@ export class WalDirectory {
   }
 
   /**
-   * Makes the manifest say that the log reaches as far as this: from then on a
-   * start refuses where it does not. What is said must be durable, names included.
+   * Makes the manifest state that the log reaches this far; a start then refuses a
+   * log that does not. The records and the segment's name must be durable already.
    */
   async vouch(reach: LogReach): Promise<void> {
     const said = this.#manifest?.reaches;
@@ -208,7 +209,7 @@ export class WalDirectory {
     return segments.sort((a, b) => a.seq - b.seq);
   }
 
-  /** A number above every one that was ever used here. */
+  /** A number above every segment number that was ever used in this directory. */
   async nextSegmentSeq(): Promise<number> {
     const last = (await this.allSegments()).at(-1)?.seq ?? 0;
     const cuts = (this.#manifest?.excludedSegments ?? []).map(([, lastExcluded]) => lastExcluded);
@@ -217,9 +218,9 @@ export class WalDirectory {
   }
 
   /**
-   * Moves what the manifest excludes (segments, snapshots that are not the base)
-   * to `aside/<n>/`, and deletes temporary files: they were never finished.
-   * Returns the new names, relative to the directory. Safe to repeat.
+   * Moves the files that the manifest excludes (segments, snapshots that are not the
+   * base) to `aside/<n>/`, and deletes temporary files, which were never finished.
+   * Returns the new names, relative to the directory. May be repeated.
    */
   async sweepAside(): Promise<string[]> {
     const manifest = this.#manifest;
@@ -241,7 +242,7 @@ export class WalDirectory {
   async moveAside(names: readonly string[]): Promise<string[]> {
     if (names.length === 0) return [];
     const folder = await this.makeAsideFolder();
-    // Opened first: without a descriptor nothing is moved.
+    // The directory is opened first, so that nothing is moved if no descriptor is left.
     const target = await this.fileSystem.openDirectory(`${this.path}/${folder}`);
     try {
       for (const name of names) {
@@ -268,7 +269,7 @@ export class WalDirectory {
     return folder;
   }
 
-  /** What lies aside, in the order it was put there. */
+  /** The files in aside/, in the order in which they were moved there. */
   async listAside(): Promise<AsideFile[]> {
     const aside = `${this.path}/${ASIDE_NAME}`;
     if ((await this.fileSystem.stat(aside)) === undefined) return [];
@@ -283,7 +284,7 @@ export class WalDirectory {
     return files;
   }
 
-  /** Waits for a commit under way, closes the directory and releases the lock. */
+  /** Waits for a running commit, closes the directory and releases the lock. */
   async close(): Promise<void> {
     await this.#commits;
     await disown(this.#owned);
@@ -297,7 +298,7 @@ async function readManifest(
 ): Promise<Manifest | undefined> {
   const file = `${path}/${MANIFEST_NAME}`;
   if ((await fileSystem.stat(file)) === undefined) return undefined;
-  // What the page cache shows must be what the disk has before anything is decided by it.
+  // The page cache may show a name that is not durable; decisions need what the disk has.
   await names.sync();
   const decoded = tryDecodeManifest(await readWholeFile(fileSystem, file));
   if (typeof decoded !== 'string') return decoded;
@@ -307,14 +308,14 @@ async function readManifest(
   );
 }
 
-/** Without MANIFEST only an empty directory may be initialised; what is in the way of its log is set aside. */
+/** Refuses a directory that has data and no MANIFEST. Empty segments, whose names a new log needs, are set aside. */
 async function setUninitialisedAside(options: OpenDirectoryOptions, directory: WalDirectory): Promise<void> {
   const { fileSystem, path } = options;
   const { holder, leftovers } = await findNodeData(fileSystem, path);
   if (holder !== undefined) {
     throw new WalOpenError(
       'corrupt',
-      `${path}: MANIFEST is missing, but ${holder} holds data. Nothing was changed; look with: walnut wal inspect ${path}`,
+      `${path}: MANIFEST is missing, but ${holder} contains data. Nothing was changed; look with: walnut wal inspect ${path}`,
     );
   }
   await directory.moveAside(leftovers);

@@ -1,4 +1,4 @@
-/** How the log refuses: to open (exit code 3) and to read. */
+/** The errors with which the log refuses to be opened (exit code 3) or read. */
 
 import { shortageOf } from '#platform/shortage.ts';
 import { messageOf } from '#platform/thrown.ts';
@@ -15,11 +15,11 @@ export type WalOpenErrorKind =
   /** The directory cannot be read or written at all. */
   | 'unusable';
 
-/** Where in which file; `byte` counts from 0. */
+/** A place in a file; `byte` counts from 0. */
 export interface DamagePlace {
   readonly file: string;
   readonly byte: number;
-  /** The record concerned, or the one expected there. */
+  /** The record at that place, or the one that is expected there. */
   readonly lsn: number;
   readonly why: string;
 }
@@ -28,7 +28,7 @@ export interface DamagePlace {
 export class WalOpenError extends Error {
   override readonly name = 'WalOpenError';
   readonly kind: WalOpenErrorKind;
-  /** Where the damage is, where it is at one place of the log. */
+  /** The place of the damage, if it is at one place of the log. */
   readonly place: DamagePlace | undefined;
 
   constructor(kind: WalOpenErrorKind, message: string, cause?: unknown, place?: DamagePlace) {
@@ -39,18 +39,18 @@ export class WalOpenError extends Error {
 }
 
 /**
- * The checksums hold, and this program does not know the format: a newer one
- * wrote these bytes. They are not damaged, and never a torn end.
+ * The checksums are valid and this program does not know the format: a newer
+ * program wrote these bytes. They are neither damaged nor a torn tail.
  */
 export class NewerFormatError extends Error {
   override readonly name = 'NewerFormatError';
 }
 
-/** What helps where a newer program wrote the log. */
+/** The advice if a newer program wrote the log. */
 export const ADVISE_UPGRADE =
   'Nothing is damaged: a newer version of Walnut wrote this. Start that version, or a later one';
 
-/** The message for what keeps the directory `path` from being opened. */
+/** The error for damage that prevents the directory `path` from being opened. */
 export function damageError(
   kind: 'corrupt' | 'foreign' | 'newer',
   path: string,
@@ -67,7 +67,7 @@ const ADVICE = {
   newer: () => ADVISE_UPGRADE,
 } as const;
 
-/** Does what a directory must let itself be done to before anything is served: what it does not, makes it unusable. */
+/** Runs `work` at a start; an error of the file system makes the directory `unusable`. */
 export async function orUnusable<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -77,7 +77,7 @@ export async function orUnusable<T>(path: string, work: () => Promise<T>): Promi
   }
 }
 
-/** What to run where durable bytes are damaged. */
+/** The advice if durable bytes are damaged. */
 export function adviseRepair(path: string): string {
   return (
     `Look closer with: walnut wal verify ${path}. What could be kept and what would be lost, ` +
@@ -86,7 +86,7 @@ export function adviseRepair(path: string): string {
 }
 
 /**
- * `pruned`: the log no longer holds the record; `corrupt`: it should, but the
+ * `pruned`: the log no longer contains the record; `corrupt`: it should, but the
  * bytes are damaged.
  */
 export class WalReadError extends Error {
@@ -101,7 +101,7 @@ export class WalReadError extends Error {
   }
 }
 
-/** No room, no descriptor or no memory at the moment: refuse cleanly, go on later. See `platform/shortage.ts`. */
+/** Whether the error is a shortage of space, descriptors or memory, after which the caller may continue later. See `platform/shortage.ts`. */
 export function isShortage(error: unknown): boolean {
   return shortageOf(error) !== undefined;
 }

@@ -1,7 +1,8 @@
 /**
- * Reads one segment from its header to its end, or to the first place that
- * makes no sense, for everyone but a start, which reads on behind damage below
- * the snapshot. It decides nothing. Errors of the file system come through.
+ * Reads one segment from its header to its end, or to the first item that is
+ * invalid or does not fit. Every reader uses it except a start, which continues
+ * after damage below the snapshot. The caller judges where the walk stopped.
+ * Errors of the file system come through.
  */
 import type { ChainPoint } from '#model/replication.ts';
 import type { File } from '#platform/file-system.ts';
@@ -20,32 +21,32 @@ import { SegmentScanner } from '#wal/segment-scanner.ts';
 export interface SegmentWalk {
   readonly file: File;
   readonly header: SegmentHeader;
-  /** Bytes of the file that count. */
+  /** Offset at which the walk ends, at most the file's size. */
   readonly endOffset: number;
-  /** How much to read at once; default 1 MiB. */
+  /** Bytes of one read; default 1 MiB. */
   readonly chunkBytes?: number;
-  /** Called with each record and where it ends; its bytes are views. Returns true to end the walk before it. */
+  /** Called with each record, whose bytes are views, and the offset of its end. Returns true to end the walk before the record. */
   readonly onRecord?: (frame: Frame, endOffset: number) => boolean;
-  /** Reads on; returns false to end the walk. Default: `scanner.fill()`. */
+  /** Reads the next chunk; returns false to end the walk. Default: `scanner.fill()`. */
   readonly fill?: (scanner: SegmentScanner) => Promise<boolean>;
 }
 
 export interface WalkEnd {
-  /** The last record taken; the one before the segment where there is none. */
+  /** The last record read, or the one before the segment. */
   readonly chain: ChainPoint;
-  /** Behind the last record, or the header. */
+  /** Offset of the end of the last record, or of the header. */
   readonly recordsEnd: number;
   readonly records: number;
   readonly isSealed: boolean;
-  /** It ends with the mark of a clean stop. */
+  /** The last item is the mark of a clean stop. */
   readonly isStopped: boolean;
   /** `onRecord` or `fill` ended the walk. */
   readonly isCut: boolean;
-  /** Where it stopped before the seal that every closed segment has; undefined where there is the seal, or it was cut. */
+  /** The place at which reading stopped without a seal; undefined if there is a seal, or the walk was ended. */
   readonly stop: SegmentStop | undefined;
 }
 
-/** The header of a segment, or why it is not that segment's. */
+/** Reads the header of a segment, or returns why it cannot be used. */
 export async function readHeader(
   file: File,
   identity: SegmentIdentity,
@@ -54,7 +55,7 @@ export async function readHeader(
   return judgeHeader(bytes.subarray(0, await file.read(bytes, 0)), identity);
 }
 
-/** The header of a segment that was judged before. Throws where it is no longer what it was. */
+/** Reads the header of a segment that was judged before. Throws if it has changed. */
 export async function rereadHeader(file: File, identity: SegmentIdentity): Promise<SegmentHeader> {
   const header = await readHeader(file, identity);
   if (isHeaderFault(header)) throw new Error(`the segment changed while it was read: ${header.why}`);

@@ -320,7 +320,7 @@ describe('a restore', () => {
     await mkdir(full);
     await writeFile(join(full, name), content);
     const restoring = restoreImage(fileParts, imageOf(manifest), { kind: 'end' }, full);
-    await expect(restoring).rejects.toThrow(`${full} is not empty: ${name} holds data of a node`);
+    await expect(restoring).rejects.toThrow(`${full} is not empty: ${name} contains data of a node`);
     expect(await readdir(full)).toEqual([name]);
   });
 

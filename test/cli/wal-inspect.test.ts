@@ -319,7 +319,7 @@ describe('wal inspect', () => {
     const mark = encodeMark(1_001, { lastLsn: 2, durLag: 0, isCleanStop: true });
     await damage(name, (bytes) => Buffer.concat([bytes, mark]));
     expect((await inspect()).findings).toMatchObject([
-      { file: name, why: 'something stands behind the seal' },
+      { file: name, why: 'there is an item after the seal' },
     ]);
   });
 

@@ -16,6 +16,7 @@ const REVISED_ROOMS = [
   'internal/replication/',
   'internal/slave/',
   'internal/storage/',
+  'internal/wal/',
   'internal/watch/',
   'internal/wire/',
   'test/cli/',

@@ -107,7 +107,7 @@ describe('one segment in the middle', () => {
     [
       'something behind the seal',
       (bytes) => withNote(bytes, 2, () => {}),
-      'something stands behind the seal',
+      'there is an item after the seal',
     ],
   ])('with %s: same place, same words', async (_, edit, why) => {
     await middle(edit);

@@ -76,7 +76,7 @@ describe('the items of a segment', () => {
     [
       'a mark behind the seal',
       [record(FIRST), record(SECOND), seal(), mark(6)],
-      'something stands behind the seal',
+      'there is an item after the seal',
     ],
   ])('%s', (_, items, why) => {
     const judge = new SegmentJudge(HEADER);
@@ -155,7 +155,7 @@ describe('the place of a segment in the log', () => {
   it('has the record of the snapshot where it has that LSN', () => {
     expect(whyNotBase(BEFORE, BEFORE)).toBeUndefined();
     expect(whyNotBase(BEFORE, FIRST)).toBeUndefined();
-    expect(whyNotBase(BEFORE, { ...BEFORE, crc: 1 })).toContain('not the one the snapshot was made at');
-    expect(whyNotBase(BEFORE, { ...BEFORE, epoch: 1 })).toContain('not the one the snapshot was made at');
+    expect(whyNotBase(BEFORE, { ...BEFORE, crc: 1 })).toContain('not the one at which the snapshot was made');
+    expect(whyNotBase(BEFORE, { ...BEFORE, epoch: 1 })).toContain('not the one at which the snapshot was made');
   });
 });
