@@ -104,11 +104,7 @@ describe('one segment in the middle', () => {
       (bytes) => withSeal(bytes, {}, markFor(bytes, 3)),
       'a mark of LSN 3 stands after',
     ],
-    [
-      'something behind the seal',
-      (bytes) => withNote(bytes, 2, () => {}),
-      'there is an item after the seal',
-    ],
+    ['something behind the seal', (bytes) => withNote(bytes, 2, () => {}), 'there is an item after the seal'],
   ])('with %s: same place, same words', async (_, edit, why) => {
     await middle(edit);
     const start = await judged();

@@ -156,6 +156,8 @@ describe('the place of a segment in the log', () => {
     expect(whyNotBase(BEFORE, BEFORE)).toBeUndefined();
     expect(whyNotBase(BEFORE, FIRST)).toBeUndefined();
     expect(whyNotBase(BEFORE, { ...BEFORE, crc: 1 })).toContain('not the one at which the snapshot was made');
-    expect(whyNotBase(BEFORE, { ...BEFORE, epoch: 1 })).toContain('not the one at which the snapshot was made');
+    expect(whyNotBase(BEFORE, { ...BEFORE, epoch: 1 })).toContain(
+      'not the one at which the snapshot was made',
+    );
   });
 });
