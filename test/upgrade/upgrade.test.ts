@@ -143,4 +143,73 @@ describe.skipIf(whyNot !== undefined)('a group of release 0.1.0', () => {
     },
     TIMEOUT_MS,
   );
+
+  async function refusalOf(node: NodeProcess): Promise<string> {
+    expect((await node.exited).code).toBe(3);
+    const { output } = node;
+    await node.destroy();
+    running.delete(node);
+    return output;
+  }
+
+  async function untilSaid(node: NodeProcess, text: string): Promise<void> {
+    for (const endMs = Date.now() + LEVEL_MS_MAX; Date.now() < endMs; await pause(50)) {
+      if (node.output.includes(text)) return;
+    }
+    throw new Error(`never said ${JSON.stringify(text)}: ${node.output}`);
+  }
+
+  it(
+    'gets nothing that it could not read, and refuses by name a directory that has it',
+    async () => {
+      const [one = 0, two = 0, three = 0] = await freePorts(3);
+      const first: Member = { name: 'touched', port: one, follows: undefined };
+      const second: Member = { name: 'touched-replica', port: two, follows: one };
+      const touch = { key: 'key-1', ttlMs: '3600000' };
+
+      let master = start(first);
+      await expectReady(master);
+      let replica = start(second, old);
+      await expectReady(replica);
+      await write(master, 0);
+      expect(await untilLevel(master, replica)).toBe(KEYS - 1);
+      const refused = await master.call('KVStore/Touch', touch);
+      expect(refused.body).toMatchObject({
+        code: 'failed_precondition',
+        message: expect.stringMatching(new RegExp(`replica \\S+:${two} has not said that it reads`)),
+      });
+
+      // A restart of the master does not make it forget who follows, be it away.
+      await stop(replica);
+      await stop(master);
+      master = start(first);
+      await expectReady(master);
+      expect((await master.call('KVStore/Touch', touch)).body).toMatchObject({ code: 'failed_precondition' });
+
+      replica = start(second);
+      await expectReady(replica);
+      expect((await master.call('KVStore/Touch', touch)).body).toMatchObject({ touched: true });
+      expect(await untilLevel(master, replica)).toBe(KEYS - 1);
+
+      // An old replica that comes now is told why it may not follow.
+      const late = start({ name: 'touched-late', port: three, follows: one }, old);
+      await untilSaid(late, 'reads formats up to level 0');
+      await stop(late);
+
+      await stop(replica);
+      await stop(master);
+      for (const member of [first, second]) {
+        expect(await refusalOf(start(member, old))).toContain('format 2 is not known to this program');
+      }
+      // Neither start has changed anything.
+      master = start(first);
+      await expectReady(master);
+      replica = start(second);
+      await expectReady(replica);
+      expect(await untilLevel(master, replica)).toBe(KEYS - 1);
+      await stop(replica);
+      await stop(master);
+    },
+    TIMEOUT_MS,
+  );
 });
