@@ -83,6 +83,38 @@ export async function* bodyOf(request: HttpRequest): AsyncIterable<Uint8Array> {
   }
 }
 
+/**
+ * Gives the body's chunks to `onChunk` as they arrive; resolves at its end. Rejects with
+ * what `onChunk` throws, after which the rest is thrown away, or if the body ends early.
+ * For small bodies this takes a fraction of the time of `bodyOf`.
+ */
+export function receiveBody(request: HttpRequest, onChunk: (chunk: Uint8Array) => void): Promise<void> {
+  askForBody(request);
+  return new Promise((resolve, reject) => {
+    const take = (chunk: Buffer): void => {
+      try {
+        onChunk(chunk);
+      } catch (error) {
+        request.off('data', take);
+        request.resume();
+        reject(error);
+      }
+    };
+    request.on('data', take);
+    request.on('end', () => {
+      // Node ends the body of a stream that was reset, or lost its connection, as it ends a whole one.
+      if (isNodeHttp2(request) && request.stream.aborted) reject(endedEarly());
+      else resolve();
+    });
+    request.on('close', () => reject(endedEarly()));
+    request.on('error', reject);
+  });
+}
+
+function endedEarly(): Error {
+  return new Error('the request body ended early');
+}
+
 /** Answers once; HEAD gets the headers of the answer and no body. */
 export function send(
   request: HttpRequest,

@@ -9,7 +9,7 @@ import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
 import { BodyPieces } from '#rpc/body-pieces.ts';
-import { bodyOf, type HttpRequest, type HttpResponse, isHttp2 } from '#rpc/http-io.ts';
+import { type HttpRequest, type HttpResponse, isHttp2, receiveBody } from '#rpc/http-io.ts';
 import { restConnection } from '#rpc/resting-connection.ts';
 
 export interface KeysBodyOptions {
@@ -51,13 +51,13 @@ export async function readValue(
   const pieces = new BodyPieces(announced);
   let bytes = 0;
   try {
-    for await (const chunk of bodyOf(request)) {
+    await receiveBody(request, (chunk) => {
       bytes += chunk.length;
       if (bytes > valueBytesMax) throw tooLarge(`more than ${valueBytesMax}`, valueBytesMax);
       // Counts what was not announced.
       reservation.grow(Math.min(chunk.length, Math.max(0, bytes - announced)));
       pieces.add(chunk);
-    }
+    });
   } catch (error) {
     if (error instanceof BodyRefusedError || error instanceof WalnutError) throw error;
     throw new WalnutError('cancelled', 'the request body ended early', { cause: error });

@@ -7,7 +7,7 @@
  * a replica 421 with `x-leader-hint`. Errors are JSON as in the Connect protocol.
  */
 import type { Operation } from '#model/access.ts';
-import type { GetAnswer, WriteAnswer } from '#model/commands.ts';
+import type { GetAnswer, ReceiptOptions, WriteAnswer } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
@@ -55,17 +55,13 @@ export function createKeysRoute(options: KeysRouteOptions): HttpRoute {
 function createServe(options: KeysRouteOptions): HttpRoute['serve'] {
   return async (request, response, path, query) => {
     const method = request.method ?? '';
-    const aborter = new AbortController();
-    // Only where the caller went away: aborting makes an error with a stack, which costs more than the write.
-    response.once('close', () => {
-      if (!response.writableFinished) aborter.abort();
-    });
+    const caller = new Caller(response);
     try {
       if (!METHODS.split(', ').includes(method)) return sendMethodNotAllowed(request, response, METHODS);
       const key = keyOfPath(path);
-      if (method === 'PUT') await put(options, request, response, key, query, aborter.signal);
-      else if (method === 'DELETE') await remove(options, request, response, key, query, aborter.signal);
-      else await read(options, request, response, key, query, aborter.signal);
+      if (method === 'PUT') await put(options, request, response, key, query, caller);
+      else if (method === 'DELETE') await remove(options, request, response, key, query, caller);
+      else await read(options, request, response, key, query, caller);
       options.observe(method, 'ok');
     } catch (error) {
       if (isOver(response)) return;
@@ -74,6 +70,36 @@ function createServe(options: KeysRouteOptions): HttpRoute['serve'] {
       sendError(request, response, httpStatus, { code, message }, headers);
     }
   };
+}
+
+/** The caller of one request. */
+class Caller {
+  readonly #response: HttpResponse;
+  #aborter: AbortController | undefined;
+
+  constructor(response: HttpResponse) {
+    this.#response = response;
+  }
+
+  /** Aborts if the caller goes away. Made when it is first asked for: it costs more than a small write. */
+  get signal(): AbortSignal {
+    this.#aborter ??= this.#watch(new AbortController());
+    return this.#aborter.signal;
+  }
+
+  #watch(aborter: AbortController): AbortController {
+    const response = this.#response;
+    if (isOver(response)) aborter.abort();
+    response.once('close', () => {
+      if (!response.writableFinished) aborter.abort();
+    });
+    return aborter;
+  }
+}
+
+/** Only a write that waits for more than being visible needs to know that its caller went away. */
+function signalFor({ minAcks, durability }: ReceiptOptions, caller: Caller): AbortSignal | undefined {
+  return minAcks > 0 || durability !== undefined ? caller.signal : undefined;
 }
 
 function toHttpError(error: unknown, errors: ErrorMapper): HttpError {
@@ -88,10 +114,11 @@ async function read(
   response: HttpResponse,
   key: string,
   query: string,
-  signal: AbortSignal,
+  caller: Caller,
 ): Promise<void> {
   const preconditions = readPreconditions(request.headers);
-  const answer = await port.get(toKeysGet(key, query), signal);
+  const command = toKeysGet(key, query);
+  const answer = await port.get(command, command.waitMs > 0 ? caller.signal : undefined);
   const freshness = freshnessHeaders(answer);
   const { entry } = answer;
   if (entry === undefined) {
@@ -113,14 +140,14 @@ async function put(
   response: HttpResponse,
   key: string,
   query: string,
-  signal: AbortSignal,
+  caller: Caller,
 ): Promise<void> {
   const command = toKeysSet(key, query);
   const preconditions = readPreconditions(request.headers);
   checkNamedOnce(preconditions, command.requestId);
   const value = await readValue(request, response, options);
   const answer = await writeWhere(preconditions, (condition) =>
-    options.port.set({ ...command, condition, value }, signal),
+    options.port.set({ ...command, condition, value }, signalFor(command, caller)),
   );
   if (!answer.applied) return sendNotWritten(request, response, answer);
   const headers = { ...writeHeaders(answer), etag: etagOf(answer.position) };
@@ -133,7 +160,7 @@ async function remove(
   response: HttpResponse,
   key: string,
   query: string,
-  signal: AbortSignal,
+  caller: Caller,
 ): Promise<void> {
   const command = toKeysDelete(key, query);
   const preconditions = readPreconditions(request.headers);
@@ -141,7 +168,10 @@ async function remove(
   checkNamedOnce(preconditions, command.requestId);
   const answer = await writeWhere(preconditions, (condition) =>
     // A delete that finds nothing does nothing, so it needs no condition to be of what is present.
-    port.delete(condition?.kind === 'version' ? { ...command, condition } : command, signal),
+    port.delete(
+      condition?.kind === 'version' ? { ...command, condition } : command,
+      signalFor(command, caller),
+    ),
   );
   if (answer.applied) return send(request, response, 204, writeHeaders(answer), '');
   if (preconditions.ifMatch !== undefined) return sendNotWritten(request, response, answer);

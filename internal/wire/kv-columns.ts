@@ -34,6 +34,8 @@ export class OperationColumns implements MixedBatch {
   count = 0;
   /** How many are Gets, and how many are Sets that ask for nothing but being visible. */
   gets = 0;
+  /** How many Gets ask for a position. */
+  positions = 0;
   plainSets = 0;
   plainDeletes = 0;
   /** Whether the batch says that it is all or nothing. */
@@ -54,7 +56,7 @@ export class OperationColumns implements MixedBatch {
 
   begin(bytes: Buffer): void {
     this.bytes = bytes;
-    this.count = this.gets = this.plainSets = this.plainDeletes = 0;
+    this.count = this.gets = this.positions = this.plainSets = this.plainDeletes = 0;
     this.isAtomic = false;
   }
 
@@ -68,8 +70,11 @@ export class OperationColumns implements MixedBatch {
     const i = this.count++;
     this.kinds[i] = kind;
     this.flags[i] = flags;
-    if (kind === GET) this.gets++;
-    else if (kind === SET && flags === 0) this.plainSets++;
+    if (kind === GET) {
+      this.gets++;
+      // AT_LEAST is 1, and the only flag of a Get.
+      this.positions += flags;
+    } else if (kind === SET && flags === 0) this.plainSets++;
     else if (kind === DELETE && flags === 0) this.plainDeletes++;
   }
 
@@ -88,6 +93,7 @@ export class OperationColumns implements MixedBatch {
 
   /** Whether a moment that includes what `includes` says can answer every Get. */
   areIncluded(includes: (position: Position) => boolean): boolean {
+    if (this.positions === 0) return true;
     let epoch = -1;
     let lsn = -1;
     for (let i = 0; i < this.count; i++) {

@@ -63,8 +63,15 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
   {
     name: 'condition of a Set that the bulk path drops',
     file: 'internal/wire/kv-columns.ts',
-    text: '    else if (kind === SET && flags === 0) this.plainSets++;',
-    replacement: '    else if (kind === SET) this.plainSets++;',
+    text: '    } else if (kind === SET && flags === 0) this.plainSets++;',
+    replacement: '    } else if (kind === SET) this.plainSets++;',
+    tests: ['test/server/kv-bytes.test.ts'],
+  },
+  {
+    name: 'Gets that ask for a position and are answered without it',
+    file: 'internal/wire/kv-columns.ts',
+    text: '      this.positions += flags;',
+    replacement: '',
     tests: ['test/server/kv-bytes.test.ts'],
   },
 ];
