@@ -16,6 +16,7 @@ import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { FEED_MUTANTS } from './feed-mutants.ts';
 import { FORMAT_MUTANTS } from './format-mutants.ts';
+import { HTTP1_MUTANTS } from './http1-mutants.ts';
 import { HTTP2_MUTANTS } from './http2-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
@@ -203,6 +204,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   ...FAILOVER_MUTANTS,
   ...FEED_MUTANTS,
+  ...HTTP1_MUTANTS,
   ...HTTP2_MUTANTS,
   ...WIRE_MUTANTS,
   ...IDENTITY_MUTANTS,

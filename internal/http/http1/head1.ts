@@ -1,0 +1,45 @@
+/** The head of a request of HTTP/1.1 (RFC 9112), as far as the reader takes it; it never changes. */
+
+export class Http1Head {
+  readonly method: string;
+  /** Origin-form: a path, and perhaps a query. */
+  readonly target: string;
+  /** Names in lower case and values in turn, in order; one latin-1 character an octet. */
+  readonly fields: readonly string[];
+  /** Octets of the body that follows; 0 where there is none. */
+  readonly contentLength: number;
+  /** The peer sends no further request. */
+  readonly isLast: boolean;
+  /** For whoever serves the head: what it made of it, which is the same for equal heads. The reader never looks at it. */
+  derived: unknown = undefined;
+
+  constructor(
+    method: string,
+    target: string,
+    fields: readonly string[],
+    contentLength: number,
+    isLast: boolean,
+  ) {
+    this.method = method;
+    this.target = target;
+    this.fields = fields;
+    this.contentLength = contentLength;
+    this.isLast = isLast;
+  }
+}
+
+/** Legal, and more than the reader does: the connection is Node's from this request's first byte on. */
+export interface Handover {
+  readonly kind: 'handover';
+  readonly why: string;
+}
+
+/** Illegal or ambiguous: answered with `status`, and the connection ends. */
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly status: 400 | 431;
+  readonly why: string;
+}
+
+export const handover = (why: string): Handover => ({ kind: 'handover', why });
+export const refused = (why: string, status: 400 | 431 = 400): Refusal => ({ kind: 'refused', status, why });
