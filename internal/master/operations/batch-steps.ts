@@ -5,7 +5,7 @@ import { wantsWait } from '#master/receipts.ts';
 import type { RecordBuilder } from '#master/record-builder.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { SetsAnswer } from '#model/bulk.ts';
-import type { BatchOperation, BatchResult, ReceiptOptions } from '#model/commands.ts';
+import type { BatchOperation, BatchResult, ReceiptOptions, WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 
 /** A Get that saw a write of its own batch: it is answered when that write is settled. */
@@ -26,7 +26,7 @@ export interface OtherWrite {
 export interface PlainWrite {
   readonly kind: 'plain';
   readonly accepted: Accepted;
-  readonly operation: 'set' | 'delete';
+  readonly operation: 'set' | 'delete' | 'increment';
 }
 
 /** What an operation of the batch came to: it is done already, or waits for its record. */
@@ -36,21 +36,22 @@ export function isWaiting(step: Step): step is OwnGet | OtherWrite {
   return step.kind === 'own' || step.kind === 'write';
 }
 
-export type PlainResults = Readonly<Record<PlainWrite['operation'], BatchResult>>;
+/** What all plain writes of a batch came to: one answer, or one error. */
+export interface PlainResults {
+  readonly answer: WriteAnswer | undefined;
+  readonly set: BatchResult;
+  readonly delete: BatchResult;
+}
 
 /** Asks for visibility only. */
 export const PLAIN: ReceiptOptions = { minAcks: 0, timeoutMs: 0 };
 
 export function toStep(accepted: Accepted, operation: OtherWrite['operation'], builder: RecordBuilder): Step {
-  // An Increment has an answer of its own, its sum, and so has a Touch.
-  if (
-    operation.kind === 'increment' ||
-    operation.kind === 'touch' ||
-    accepted !== builder.written ||
-    wantsWait(operation.command)
-  ) {
-    return { kind: 'write', accepted, operation };
-  }
+  // A Touch has an answer of its own.
+  if (operation.kind === 'touch') return { kind: 'write', accepted, operation };
+  const isOfRecord =
+    accepted === builder.written || (accepted.counter !== undefined && accepted.dependsOn === builder.record);
+  if (!isOfRecord || wantsWait(operation.command)) return { kind: 'write', accepted, operation };
   return { kind: 'plain', accepted, operation: operation.kind };
 }
 

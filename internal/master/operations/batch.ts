@@ -7,6 +7,7 @@ import {
   type OwnGet,
   PLAIN,
   type PlainResults,
+  type PlainWrite,
   type Step,
   toBatchError,
   toStep,
@@ -43,8 +44,16 @@ export async function runBatch(
   let next = 0;
   return steps.map((step) => {
     if (step.kind === 'get' || step.kind === 'error') return step;
-    return (step.kind === 'plain' ? plainResults?.[step.operation] : others[next++]) as BatchResult;
+    if (step.kind === 'plain') return plainResult(path, step, plainResults as PlainResults);
+    return others[next++] as BatchResult;
   });
+}
+
+function plainResult(path: WritePath, { accepted, operation }: PlainWrite, plain: PlainResults): BatchResult {
+  if (operation !== 'increment') return plain[operation];
+  // Its sum is its own; an error is that of the record.
+  if (plain.answer === undefined) return plain.set;
+  return { kind: 'increment', answer: toIncrementAnswer(path, accepted, plain.answer) };
 }
 
 function accept(path: WritePath, operation: BatchOperation, builder: RecordBuilder, read: ReadVisible): Step {
@@ -80,10 +89,10 @@ function acceptGet(path: WritePath, command: GetCommand, builder: RecordBuilder,
 async function finishPlain(path: WritePath, accepted: Accepted): Promise<PlainResults> {
   try {
     const answer = await path.answer(accepted, PLAIN);
-    return { set: { kind: 'set', answer }, delete: { kind: 'delete', answer } };
+    return { answer, set: { kind: 'set', answer }, delete: { kind: 'delete', answer } };
   } catch (error) {
     const result = toBatchError(error);
-    return { set: result, delete: result };
+    return { answer: undefined, set: result, delete: result };
   }
 }
 
