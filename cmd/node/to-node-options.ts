@@ -51,6 +51,7 @@ export function toNodeOptions(config: NodeConfig): ConfiguredOptions {
       entriesMax: storage.entriesMax,
       bytesMax: storage.memoryBytesMax,
       policy: storage.evictionPolicy,
+      scope: storage.evictionScope,
     },
     defaultTtlMs: storage.defaultTtlMs,
     scrubIntervalMs: storage.scrubIntervalMs,

@@ -4,12 +4,15 @@
  * any node leaves it within the limits.
  */
 import type { AcceptedState } from '#master/accepted-state.ts';
-import { type Entry, isExpired, type StoreLimits } from '#model/entry.ts';
+import { type Entry, isExpired, NEVER, type StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Store } from '#storage/store.ts';
 
 /** Most deletes that one record contains to make room. */
 export const VICTIMS_MAX = 1_024;
+
+/** Most victims of the store that are passed over for one eviction. */
+const ASIDE_MAX = 64;
 
 export interface RoomParts {
   readonly store: Store;
@@ -43,9 +46,9 @@ export class Room {
   }
 
   /**
-   * Makes room for what a record adds, sparing its own keys, which are the most
-   * recently touched. Throws `resource_exhausted` if the policy is `none` and too
-   * little has expired. If `VICTIMS_MAX` victims do not suffice (a huge value among
+   * Makes room for what a record adds, sparing its own keys. Throws
+   * `resource_exhausted` if too little may go: with the policy `none` what has not
+   * expired, with the scope `with_ttl` what has no deadline. If `VICTIMS_MAX` victims do not suffice (a huge value among
    * tiny entries, or limits just lowered) the store stays over the limits until the
    * master's next trim.
    */
@@ -55,7 +58,10 @@ export class Room {
       return;
     }
     while (this.#isOver(moreEntries, moreBytes) && this.#victims < VICTIMS_MAX) {
-      if (!this.#evictOne(isSpared)) return;
+      if (this.#evictOne(isSpared)) continue;
+      // With the scope `all` nothing is left beside the spared keys, and they fit.
+      if (this.#parts.store.limits.scope === 'with_ttl') throw this.#full(moreEntries, moreBytes);
+      return;
     }
   }
 
@@ -84,13 +90,17 @@ export class Room {
 
   #full(moreEntries: number, moreBytes: number): WalnutError {
     const { store, accepted } = this.#parts;
-    const { entriesMax, bytesMax } = store.limits;
+    const { entriesMax, bytesMax, policy } = store.limits;
     const entries = accepted.entries + moreEntries;
+    const why =
+      policy === 'none'
+        ? 'storage.eviction_policy is none'
+        : 'storage.eviction_scope is with_ttl, and no other entry has a deadline';
     return new WalnutError(
       'resource_exhausted',
       `the store is full (${accepted.entries} of storage.max_entries ${entriesMax || 'unlimited'}, ` +
         `${accepted.bytes} of storage.max_memory ${bytesMax || 'unlimited'} bytes) ` +
-        'and storage.eviction_policy is none',
+        `and ${why}`,
       {
         limit:
           entriesMax > 0 && entries > entriesMax
@@ -105,36 +115,45 @@ export class Room {
     return isOver(store.limits, accepted, moreEntries, moreBytes);
   }
 
-  /** Returns false if nothing is left to evict but spared keys. */
+  /** Returns false if nothing is left that may be evicted. */
   #evictOne(isSpared: (key: string) => boolean): boolean {
     const { store, accepted, taken } = this.#parts;
-    const stored = this.#oldestStored(isSpared);
-    if (stored !== undefined && !accepted.isInFlight(stored.key)) {
-      taken.push(stored);
-      return this.#evict(stored.key);
+    // Victims of the store that must stay, or whose newest state is in flight.
+    const aside: Entry[] = [];
+    let victim = this.#takeStored(isSpared, aside);
+    if (victim === undefined) {
+      // Among records in flight the order is that of acceptance.
+      victim = accepted.oldestInFlight((key) => isSpared(key) || !this.#mayGo(key));
+      const own = aside.findIndex(({ key }) => key === victim);
+      if (own >= 0) taken.push(...aside.splice(own, 1));
     }
-    // Everything else that is stored is in flight too: among those the order is that of acceptance.
-    const inFlight = accepted.oldestInFlight(isSpared);
-    if (stored !== undefined && stored.key === inFlight) taken.push(stored);
-    else if (stored !== undefined) store.returnVictim(stored);
-    return inFlight === undefined ? false : this.#evict(inFlight);
+    for (const entry of aside) store.returnVictim(entry);
+    return victim === undefined ? false : this.#evict(victim);
   }
 
-  /** Takes the least recently touched entry that is stored and that no record in flight deletes; never a spared one. */
-  #oldestStored(isSpared: (key: string) => boolean): Entry | undefined {
+  /** Takes the first victim of the store that is neither spared nor in flight, and returns its key. */
+  #takeStored(isSpared: (key: string) => boolean, aside: Entry[]): string | undefined {
     const { store, accepted, taken } = this.#parts;
-    for (;;) {
+    // By recency, what is spared or in flight was accessed last: nothing else comes after it.
+    const asideMax = store.limits.policy === 'lru' ? 1 : ASIDE_MAX;
+    while (aside.length < asideMax) {
       const victim = store.takeVictim();
       if (victim === undefined) return undefined;
-      if (isSpared(victim.key)) {
-        // Spared keys were touched last, so there is no other.
-        store.returnVictim(victim);
-        return undefined;
+      const { entry, record } = accepted.lookup(victim.key);
+      if (entry !== undefined && (isSpared(victim.key) || record !== undefined)) {
+        aside.push(victim);
+        continue;
       }
-      if (accepted.lookup(victim.key).entry !== undefined) return victim;
-      // Its delete is in flight, so that it frees nothing more.
       taken.push(victim);
+      // If its delete is in flight, it frees nothing more.
+      if (entry !== undefined) return victim.key;
     }
+    return undefined;
+  }
+
+  #mayGo(key: string): boolean {
+    const { store, accepted } = this.#parts;
+    return store.limits.scope !== 'with_ttl' || accepted.lookup(key).entry?.expireAtMs !== NEVER;
   }
 
   #evict(key: string): true {

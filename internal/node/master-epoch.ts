@@ -5,9 +5,11 @@
  */
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
+import type { StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
 import { type Epoch, makeEpoch, termOf } from '#model/position.ts';
 import type { NodeOptions } from '#node/node-options.ts';
+import { needsConfigV2 } from '#storage/logged-config.ts';
 
 const DURABLE_TIMEOUT_MS = 30_000;
 
@@ -17,11 +19,14 @@ export interface MasterEpochParts {
   readonly engine: Engine;
   /** The last epoch that this process began, whatever roles it has had since; 0: none. */
   readonly run: { epoch: Epoch };
+  /** Before a record that 0.1.0 could not read: see `takeFormatStep`. */
+  readonly readyForFormats: () => Promise<void> | undefined;
 }
 
 export class MasterEpoch {
   readonly #parts: MasterEpochParts;
   #hasBegun = false;
+  #heldBack: string | undefined;
 
   constructor(parts: MasterEpochParts) {
     this.#parts = parts;
@@ -30,6 +35,11 @@ export class MasterEpoch {
   /** Whether this master has an epoch, so that it may write. */
   get hasBegun(): boolean {
     return this.#hasBegun;
+  }
+
+  /** Why the limits of the configuration are not in force; undefined: they are, or do not count here. */
+  get heldBack(): string | undefined {
+    return this.#heldBack;
   }
 
   /** Whether this node was promoted to the highest term that it knows, and has no record of it yet. */
@@ -60,7 +70,8 @@ export class MasterEpoch {
         await this.#logged((done) => engine.submitEpoch(epoch, done));
         run.epoch = epoch;
       }
-      if (this.#hasNewLimits(epoch)) await this.#logged((done) => engine.submitLimits(options.limits, done));
+      if (this.#hasNewLimits(epoch) && (await this.#mayState(options.limits)))
+        await this.#logged((done) => engine.submitLimits(options.limits, done));
       this.#hasBegun = true;
     } catch (error) {
       if (!(error instanceof WalnutError) || error.code !== 'resource_exhausted') throw error;
@@ -76,8 +87,30 @@ export class MasterEpoch {
     const isFresh = begun !== undefined && engine.epochs.starts().length === 1;
     if (options.role === 'replica' && !isFresh) return false;
     const { limits } = options;
-    const { entriesMax, bytesMax, policy } = engine.store.limits;
-    return entriesMax !== limits.entriesMax || bytesMax !== limits.bytesMax || policy !== limits.policy;
+    const { entriesMax, bytesMax, policy, scope = 'all' } = engine.store.limits;
+    return (
+      entriesMax !== limits.entriesMax ||
+      bytesMax !== limits.bytesMax ||
+      policy !== limits.policy ||
+      scope !== (limits.scope ?? 'all')
+    );
+  }
+
+  /** False if a node of the group could not read the record: those of the log stay in force. */
+  async #mayState(limits: StoreLimits): Promise<boolean> {
+    const { engine, readyForFormats } = this.#parts;
+    if (!needsConfigV2({ limits, wallOffsetMs: engine.logClock.wallOffsetMs })) return true;
+    try {
+      await readyForFormats();
+      return true;
+    } catch (error) {
+      if (!(error instanceof WalnutError) || error.code !== 'failed_precondition') throw error;
+      const { policy, scope = 'all' } = limits;
+      this.#heldBack =
+        `storage.eviction_policy ${policy} with eviction_scope ${scope} is not in force: ${error.message}. ` +
+        'Then start this master again';
+      return false;
+    }
   }
 
   /**

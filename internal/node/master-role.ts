@@ -79,7 +79,13 @@ export class MasterRole {
     this.#host = host;
     this.#engine = engine;
     this.acks = new AckLedger(options.clock);
-    this.#epoch = new MasterEpoch({ options, host, engine, run: seat.run });
+    this.#epoch = new MasterEpoch({
+      options,
+      host,
+      engine,
+      run: seat.run,
+      readyForFormats: () => this.readyForFormats(),
+    });
     this.#fence = new Fence({
       host,
       clock: options.clock,
@@ -230,6 +236,7 @@ export class MasterRole {
     const stopped = this.#gate.stopReasons;
     if (stopped !== undefined) return stopped;
     const reasons = [...this.#fence.reasons, ...this.#group.rivals, ...this.#gate.shortages];
+    if (this.#epoch.heldBack !== undefined) reasons.push(this.#epoch.heldBack);
     return [...reasons, ...this.#group.reasonsBeside(reasons)];
   }
 

@@ -1,6 +1,6 @@
 /** What a node is built from: clock, disk and the other seams, and its configuration in plain units. */
 import type { AsideState } from '#engine/aside-pruner.ts';
-import type { EvictionPolicy } from '#model/entry.ts';
+import type { StoreLimits } from '#model/entry.ts';
 import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import type { Role } from '#model/status.ts';
 import type { TermSource } from '#node/term-source.ts';
@@ -35,11 +35,7 @@ export interface NodeOptions {
   /** Bytes of frames kept in memory for replicas; default: 32 MiB. */
   readonly ringBytesMax?: number | undefined;
   /** The limits of a master; a replica has those in the log. */
-  readonly limits: {
-    readonly entriesMax: number;
-    readonly bytesMax: number;
-    readonly policy: EvictionPolicy;
-  };
+  readonly limits: StoreLimits;
   readonly defaultTtlMs: number;
   /** `storage.scrub_interval`: in which everything in memory is re-hashed once; 0, the default: only when asked. */
   readonly scrubIntervalMs?: number | undefined;

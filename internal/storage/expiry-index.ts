@@ -7,12 +7,14 @@
  * nothing to visit.
  */
 import { NEVER } from '#model/entry.ts';
-import type { SlotTable } from '#storage/slot-table.ts';
+import { NO_SLOT, type SlotTable } from '#storage/slot-table.ts';
 
 const CHUNK_BITS = 14;
 const CHUNK_SLOTS = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK_SLOTS - 1;
 const CHILDREN = 4;
+/** The place of a slot that was taken out of the heap. */
+const NOT_PLACED = -1;
 
 export class ExpiryIndex {
   readonly #slots: SlotTable;
@@ -32,10 +34,11 @@ export class ExpiryIndex {
     this.#rise(this.#size++, slot, expireAtMs);
   }
 
-  /** Must be called before the slot's deadline changes; does nothing for an entry without one. */
+  /** Must be called before the slot's deadline changes; does nothing for an entry without one, or taken out before. */
   remove(slot: number): void {
     if (this.#slots.expireAtMsOf(slot) === NEVER) return;
     const place = this.#slots.expiryPlaceOf(slot);
+    if (place === NOT_PLACED) return;
     const last = this.#at(--this.#size);
     if ((this.#chunks.length - 1) * CHUNK_SLOTS > this.#size + CHUNK_SLOTS)
       this.#chunks.pop()?.buffer.transfer(0);
@@ -45,6 +48,21 @@ export class ExpiryIndex {
     const parent = place === 0 ? undefined : this.#at(Math.floor((place - 1) / CHILDREN));
     if (parent !== undefined && this.#slots.expireAtMsOf(parent) > lastMs) this.#rise(place, last, lastMs);
     else this.#sink(place, last, lastMs);
+  }
+
+  /** Takes out the slot that expires first; `NO_SLOT` if none has a deadline. */
+  takeSoonest(): number {
+    if (this.#size === 0) return NO_SLOT;
+    const slot = this.#at(0);
+    this.remove(slot);
+    this.#slots.setExpiryPlace(slot, NOT_PLACED);
+    return slot;
+  }
+
+  /** Puts a slot back that `takeSoonest` took. */
+  putBack(slot: number): void {
+    if (this.#slots.expireAtMsOf(slot) !== NEVER && this.#slots.expiryPlaceOf(slot) === NOT_PLACED)
+      this.add(slot);
   }
 
   /**

@@ -28,6 +28,11 @@ export class RecencyList {
     this.#append(slot);
   }
 
+  /** Notes an access of a slot that is not in the list, for when it is listed again. */
+  stamp(slot: number): void {
+    this.#slots.setStamp(slot, ++this.#lastStamp);
+  }
+
   /** Makes a slot of the list the most recently accessed. */
   access(slot: number): void {
     this.#slots.setStamp(slot, ++this.#lastStamp);
@@ -82,6 +87,12 @@ export class RecencyList {
       this.#append(slots[i] as number);
     }
     this.#isSorted = true;
+  }
+
+  /** Lists every live slot again, by the stamps that they have. */
+  relist(entries: number): void {
+    this.#isSorted = false;
+    for (const _ of this.rebuild(entries));
   }
 
   #append(slot: number): void {

@@ -53,6 +53,8 @@ export const NO_SLOT = -1;
 export const SLOT_FREE = 0;
 export const SLOT_LIVE = 1;
 export const SLOT_TAKEN = 2;
+/** Stored, and in no order of victims. */
+export const SLOT_UNLISTED = 3;
 
 /** A longer value has a buffer of its own. */
 export const ARENA_VALUE_BYTES_MAX = 16_384;

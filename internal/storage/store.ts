@@ -32,10 +32,11 @@ import { RecencyList } from '#storage/recency.ts';
 import { ScrubScan } from '#storage/scrub-scan.ts';
 import { type ReadHooks, SlotReads } from '#storage/slot-reads.ts';
 import { type CountPage, countSlots, type ScanPage, scanSlots } from '#storage/slot-scan.ts';
-import { NO_SLOT, SLOT_LIVE, SLOT_TAKEN, SlotTable } from '#storage/slot-table.ts';
+import { NO_SLOT, SLOT_LIVE, SLOT_TAKEN, SLOT_UNLISTED, SlotTable } from '#storage/slot-table.ts';
 import type { SnapshotEntry } from '#storage/snapshot-codec.ts';
 import type { SnapshotMeta } from '#storage/snapshot-header.ts';
 import { SnapshotScan } from '#storage/snapshot-scan.ts';
+import { chooseVictims, type VictimChoice, type VictimParts } from '#storage/victims.ts';
 
 /**
  * What an entry costs beyond the bytes of its key and value. It was measured
@@ -90,7 +91,9 @@ export class Store {
     prefetch: (bytes, offsets, lengths, from, to) => this.prefetch(bytes, offsets, lengths, from, to),
   };
   readonly #prefetcher: Prefetcher;
+  readonly #victimParts: VictimParts = { slots: this.#slots, recency: this.#recency, expiry: this.#expiry };
   #limits: StoreLimits;
+  #victims: VictimChoice;
   #snapshot: SnapshotScan | undefined;
   #scrub: ScrubScan | undefined;
   #entries = 0;
@@ -107,6 +110,7 @@ export class Store {
     this.#key = this.createKey();
     this.#prefetcher = new Prefetcher(this.#key, this.#index, this.#slots);
     this.#limits = options.limits;
+    this.#victims = chooseVictims(options.limits, this.#victimParts);
     this.#incarnation = options.incarnation ?? deriveIncarnation(hashSeed);
   }
 
@@ -126,7 +130,18 @@ export class Store {
 
   /** Sets the limits. The master enforces them, not the store, which keeps the recency order under every policy. */
   setLimits(limits: StoreLimits): void {
+    const wasRestricted = this.#limits.scope === 'with_ttl';
     this.#limits = limits;
+    this.#victims = chooseVictims(limits, this.#victimParts);
+    if (wasRestricted && limits.scope !== 'with_ttl') this.#relist();
+  }
+
+  /** Entries that could be no victims may be from now on. */
+  #relist(): void {
+    const slots = this.#slots;
+    for (let slot = 0; slot < slots.end; slot++)
+      if (slots.stateOf(slot) === SLOT_UNLISTED) slots.setState(slot, SLOT_LIVE);
+    this.#recency.relist(this.#entries);
   }
 
   /** The entry that a Get returns at `nowMs` (log clock). Counts a hit or a miss; a hit accesses the entry. */
@@ -152,7 +167,14 @@ export class Store {
 
   #onHit(slot: number): void {
     this.#hits++;
-    if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.access(slot);
+    this.#accessSlot(slot);
+  }
+
+  /** A taken victim stays one. */
+  #accessSlot(slot: number): void {
+    const state = this.#slots.stateOf(slot);
+    if (state === SLOT_LIVE) this.#recency.access(slot);
+    else if (state === SLOT_UNLISTED) this.#recency.stamp(slot);
   }
 
   /** The stored entry, expired or not. Neither accesses it nor counts a hit or miss. */
@@ -175,7 +197,7 @@ export class Store {
   accessKey(key: KeyBytes): number {
     const slot = this.#index.find(key);
     if (slot === NO_SLOT) return NOT_STORED;
-    if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.access(slot);
+    this.#accessSlot(slot);
     return this.#costAt(slot, key);
   }
 
@@ -217,12 +239,12 @@ export class Store {
   }
 
   /**
-   * Takes the least recently accessed entry as a victim. It leaves the recency order
+   * Takes the entry that the policy chooses as a victim. It leaves the recency order
    * at once, and stays stored and readable until its deletion is applied. A Set of
-   * its key puts it back. Undefined if there is no entry or the policy is `none`.
+   * its key puts it back. Undefined if the policy allows none.
    */
   takeVictim(): Entry | undefined {
-    const slot = this.#limits.policy === 'lru' ? this.#recency.takeOldest() : NO_SLOT;
+    const slot = this.#victims.take();
     if (slot === NO_SLOT) return undefined;
     this.#slots.setState(slot, SLOT_TAKEN);
     return this.#slots.entry(slot);
@@ -238,6 +260,7 @@ export class Store {
     if (slot === NO_SLOT || this.#slots.stateOf(slot) !== SLOT_TAKEN) return;
     this.#slots.setState(slot, SLOT_LIVE);
     this.#recency.add(slot);
+    this.#expiry.putBack(slot);
   }
 
   /**
@@ -368,7 +391,13 @@ export class Store {
     this.#forget(slot);
     this.#slots.setExpireAtMs(slot, expireAtMs);
     this.#count(slot, expireAtMs, this.#slots.epochOf(slot), this.#slots.lsnOf(slot));
-    if (this.#slots.stateOf(slot) === SLOT_LIVE) this.#recency.access(slot);
+    const state = this.#slots.stateOf(slot);
+    if (state === SLOT_LIVE) {
+      this.#recency.access(slot);
+    } else if (state === SLOT_UNLISTED) {
+      this.#slots.setState(slot, SLOT_LIVE);
+      this.#recency.add(slot);
+    }
   }
 
   #delete(slot: number): void {

@@ -78,6 +78,7 @@ describe('documented files', () => {
         defaultTtlMs: 0,
         scrubIntervalMs: 3_600_000,
         evictionPolicy: 'lru',
+        evictionScope: 'all',
       },
       replication: {
         replicas: [],

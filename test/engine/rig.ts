@@ -25,6 +25,7 @@ import type { Role } from '#model/status.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
+import { needsConfigV2 } from '#storage/logged-config.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
@@ -150,6 +151,7 @@ export class Rig {
     }
     const limits = options.limits ?? UNLIMITED;
     if (JSON.stringify(limits) !== JSON.stringify(engine.store.limits)) {
+      if (needsConfigV2({ limits, wallOffsetMs: 0 })) await rig.until(engine.formats.take());
       await rig.logged((done) => engine.submitLimits(limits, done));
     }
     await rig.until(engine.waitDurable(engine.applied.lsn, 30_000));

@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts';
 
 const ATOMIC = 'test/master/atomic-batch.test.ts';
 const BYTES = 'test/node/byte-batches.test.ts';
+const POLICIES = 'test/master/eviction-policies.test.ts';
 const INCREMENT = 'test/master/increment.test.ts';
 
 export const API_MUTANTS: readonly Mutant[] = [
@@ -124,5 +125,40 @@ export const API_MUTANTS: readonly Mutant[] = [
     text: 'for (const index of this.#ofRecord) others.set(index, error);',
     replacement: 'for (const index of this.#ofRecord.slice(1)) others.set(index, error);',
     tests: [BYTES],
+  },
+  {
+    name: 'write that evicts its own key, which expires first',
+    file: 'internal/master/room.ts',
+    text: '(isSpared(victim.key) || record !== undefined)',
+    replacement: 'record !== undefined',
+    tests: [POLICIES],
+  },
+  {
+    name: 'entry without a deadline evicted in spite of the scope',
+    file: 'internal/storage/victims.ts',
+    text: 'slot === NO_SLOT || slots.expireAtMsOf(slot) !== NEVER',
+    replacement: 'slot === NO_SLOT || slots.expireAtMsOf(slot) >= NEVER',
+    tests: ['test/storage/victims.test.ts', POLICIES],
+  },
+  {
+    name: 'entry in flight without a deadline evicted in spite of the scope',
+    file: 'internal/master/room.ts',
+    text: "    return store.limits.scope !== 'with_ttl' ||",
+    replacement: "    return store.limits.policy !== 'none' ||",
+    tests: [POLICIES],
+  },
+  {
+    name: 'victim by deadline that is given back and never found again',
+    file: 'internal/storage/store.ts',
+    text: '    this.#expiry.putBack(slot);\n',
+    replacement: '',
+    tests: ['test/storage/victims.test.ts'],
+  },
+  {
+    name: 'policy of format level 1 logged for replicas that do not read it',
+    file: 'internal/node/master-epoch.ts',
+    text: "error.code !== 'failed_precondition') throw error;\n      const { policy",
+    replacement: "error.code === 'failed_precondition') throw error;\n      const { policy",
+    tests: ['test/node/format-levels.test.ts'],
   },
 ];

@@ -91,6 +91,50 @@ describe('formats of level 1', () => {
     await group.untilLevel([again, upgraded]);
   });
 
+  it('state an eviction policy that a replica and its promotion keep', async () => {
+    const group = new TestGroup();
+    const limits = { entriesMax: 3, bytesMax: 0, policy: 'ttl', scope: 'with_ttl' } as const;
+    const master = await group.master({ limits });
+    const one = await group.replica('one');
+    await group.set(master, 'stays', 'v');
+    const ttl = (ttlMs: number) => ({ expiry: { kind: 'ttl', ttlMs } }) as const;
+    for (const [key, ms] of [
+      ['a', 90_000],
+      ['b', 80_000],
+      ['c', 70_000],
+    ] as const)
+      await group.set(master, key, 'v', ttl(ms));
+    await group.untilLevel([master, one]);
+    expect([master, one].map(formatOf)).toEqual([2, 2]);
+    expect(await group.get(one, 'b')).toBeUndefined();
+    group.kill(master);
+    await group.until(one.node.promote(true));
+    await group.set(one, 'd', 'v', ttl(99_000));
+    expect([await group.get(one, 'c'), await group.get(one, 'stays')]).toEqual([undefined, 'v']);
+  });
+
+  it('are not used for a policy that a registered replica does not read: the one of the log stays', async () => {
+    const group = new TestGroup();
+    const first = await group.master({ limits: { entriesMax: 2, bytesMax: 0, policy: 'lru' } });
+    const old = await group.replica('old', { dialer: oldDialer(group, 'old:1') });
+    await group.untilLevel([first, old]);
+    const limits = { entriesMax: 2, bytesMax: 0, policy: 'ttl' } as const;
+    const master = await group.master({ limits, fileSystem: await group.stop(first) });
+    await group.untilLevel([master, old]);
+    expect(formatOf(master)).toBe(1);
+    expect(master.node.status().reasons.join()).toMatch(
+      /storage\.eviction_policy ttl .* is not in force: .*replica old:1 .*start this master again/,
+    );
+    for (const key of ['a', 'b', 'c'])
+      await group.set(master, key, 'v', { expiry: { kind: 'ttl', ttlMs: 9_000 } });
+    expect([await group.get(master, 'a'), await group.get(master, 'c')]).toEqual([undefined, 'v']);
+    await group.stop(old);
+    await group.until(master.node.removeReplica('old:1'));
+    const again = await group.master({ limits, fileSystem: await group.stop(master) });
+    expect(formatOf(again)).toBe(2);
+    expect(again.node.status().reasons.join()).not.toContain('eviction_policy');
+  });
+
   it('are written again once an operator has removed the replica', async () => {
     const group = new TestGroup();
     const master = await spoiled(group);

@@ -3,7 +3,7 @@ import { duration, oneOf, size, wholeNumber } from '#config/leaf-schemas.ts';
 import { defineSection } from '#config/section.ts';
 import { formatSize } from '#config/size.ts';
 import { HOUR, MIB } from '#config/units.ts';
-import type { EvictionPolicy } from '#model/entry.ts';
+import type { EvictionPolicy, EvictionScope } from '#model/entry.ts';
 import { formatDuration } from '#platform/duration.ts';
 import { planMemory } from '#platform/memory-plan.ts';
 
@@ -16,6 +16,7 @@ export interface StorageConfig {
   /** In which everything in memory is re-hashed once; 0: only when asked. */
   readonly scrubIntervalMs: number;
   readonly evictionPolicy: EvictionPolicy;
+  readonly evictionScope: EvictionScope;
 }
 
 export const STORAGE = defineSection({
@@ -24,7 +25,8 @@ export const STORAGE = defineSection({
     max_memory: size({ min: MIB }, planMemory(memoryLimitBytes).storeBytes),
     default_ttl: duration({ min: 0 }, 0),
     scrub_interval: duration({ min: 0 }, HOUR),
-    eviction_policy: oneOf(['lru', 'none'], 'lru'),
+    eviction_policy: oneOf(['lru', 'ttl', 'none'], 'lru'),
+    eviction_scope: oneOf(['all', 'with_ttl'], 'all'),
   }),
   read: (values): StorageConfig => ({
     entriesMax: values.max_entries,
@@ -32,6 +34,7 @@ export const STORAGE = defineSection({
     defaultTtlMs: values.default_ttl,
     scrubIntervalMs: values.scrub_interval,
     evictionPolicy: values.eviction_policy,
+    evictionScope: values.eviction_scope,
   }),
   print: (storage) => ({
     max_entries: storage.entriesMax,
@@ -39,5 +42,6 @@ export const STORAGE = defineSection({
     default_ttl: formatDuration(storage.defaultTtlMs),
     scrub_interval: formatDuration(storage.scrubIntervalMs),
     eviction_policy: storage.evictionPolicy,
+    eviction_scope: storage.evictionScope,
   }),
 });

@@ -20,7 +20,7 @@ export function runTick(path: WritePath): boolean {
   const { engine } = path;
   if (engine.log.failure !== undefined) return false;
   const hasMoreExpired = expireDue(path);
-  let hasMore = engine.store.limits.policy === 'lru';
+  let hasMore = engine.store.limits.policy !== 'none';
   for (let i = 0; i < RECORDS_PER_TICK && hasMore; i++) hasMore = path.write((builder) => builder.trim());
   return hasMoreExpired || hasMore;
 }
