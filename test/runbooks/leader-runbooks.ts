@@ -220,6 +220,45 @@ function lossyDialer(isLost: () => boolean): PeerDialer {
   };
 }
 
+/** Links of a replica that registers as release 0.1.0 does: it says nothing of formats. */
+function oldDialer(): PeerDialer {
+  const dialer = createPeerDialer({ clock: createNodeClock() });
+  return {
+    dial: (address) => {
+      const link = dialer.dial(address);
+      return Object.assign(Object.create(link), {
+        register: (({ formatLevel: _, ...request }, options) =>
+          link.register(request, options)) as typeof link.register,
+      }) as typeof link;
+    },
+  };
+}
+
+describe('Upgrading from 0.1', () => {
+  it('what needs new formats waits for a replica of 0.1, which is upgraded or taken out', async () => {
+    const book = new Runbook('Upgrading from 0.1');
+    const { master, one, two } = await rig.group.trio();
+    await two.stop();
+    await two.start({ upstream: master.address, dialer: oldDialer() });
+    await master.set('k', 'v');
+    await level(master, one, two);
+    const touch = () =>
+      master.node.touch({
+        key: 'k',
+        expiry: { kind: 'ttl', ttlMs: 60_000 },
+        returnValue: false,
+        minAcks: 0,
+        timeoutMs: 0,
+      });
+    await expect(touch()).rejects.toThrow(`level 1, and replica ${two.address} has not said`);
+    await two.stop();
+    const places = { 'HOST:PORT': two.address, ...at(master) };
+    expect((await book.type('remove-replica', places)).code).toBe(0);
+    await touch();
+    await level(master, one);
+  });
+});
+
 describe('Changing the master while it is up', () => {
   const heading = 'Changing the master while it is up';
 
@@ -266,6 +305,11 @@ describe('Changing the master while it is up', () => {
       await one.node.claim({ logId, term: 5, nodeId: 'f'.repeat(32) });
       isLost = false;
       await says(one, /follow each other, so nobody leads/);
+      // Until it has heard the refusal, it may not be promoted without force.
+      await until(
+        () => !master.reasons.includes('was told to lead'),
+        () => master.reasons,
+      );
       const chosen = await advised([master, one, two], one);
       expect(await book.type('promote$', at(chosen))).toMatchObject({ code: 0, err: '' });
     }
