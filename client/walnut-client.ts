@@ -18,6 +18,7 @@ import {
   type BatchResult,
   type DeleteResponse,
   DeleteRequestSchema as DeleteSchema,
+  type ExplainResponse,
   type GetResponse,
   GetRequestSchema as GetSchema,
   type IncrementResponse,
@@ -173,6 +174,11 @@ export class WalnutClient {
       cursor = answer.nextCursor;
     } while (cursor !== '');
     return deleted;
+  }
+
+  /** What the node knows of a key, and what became of it; `changes`: how many of the last ones. */
+  explain(key: string, changes = 0): Promise<ExplainResponse> {
+    return this.#store.explain({ key, changes }, { timeoutMs: this.#timeoutMs });
   }
 
   /**

@@ -26,6 +26,7 @@ export const COMMAND_FILES: readonly CommandFile[] = [
     names: ['delete-prefix'],
     load: async () => (await import('./keys/delete-prefix-command.ts')).addDeletePrefixCommand,
   },
+  { names: ['explain'], load: async () => (await import('./keys/explain-command.ts')).addExplainCommand },
   { names: ['watch'], load: async () => (await import('./keys/watch-command.ts')).addWatchCommand },
   { names: ['await'], load: async () => (await import('./keys/await-command.ts')).addAwaitCommand },
   { names: ['status'], load: async () => (await import('./group/status-command.ts')).addStatusCommand },

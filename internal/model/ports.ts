@@ -35,6 +35,7 @@ import type {
 } from '#model/commands.ts';
 import type { DivergedReport, DivergedSlice } from '#model/diverged.ts';
 import type { DigestAnswer } from '#model/entry.ts';
+import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import type {
   AnnounceAnswer,
   AnnounceRequest,
@@ -81,6 +82,7 @@ export interface KeyValuePort {
   getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer>;
   /** Tells changes until `signal` aborts; throws what ends it. Nothing is watched before the first message is asked for. */
   watch(command: WatchCommand, signal: AbortSignal): AsyncIterable<WatchMessage>;
+  explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer>;
   awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer>;
 }
 

@@ -16,7 +16,7 @@ import { invalidArgument } from '#model/errors.ts';
 import { checkKey, checkMinAcks } from '#model/limits.ts';
 import { parseDuration } from '#platform/duration.ts';
 import { UNESCAPED_PATH } from '#rpc/unparsed.ts';
-import { quote, readDuration, readPosition, readQuery } from '#server/query.ts';
+import { quote, readDuration, readFlag, readPosition, readQuery } from '#server/query.ts';
 import { checkRequestId, checkWaitMs } from '#wire/numbers.ts';
 
 export const KEYS_PREFIX = '/v1/keys/';
@@ -37,6 +37,13 @@ export function keyOfPath(path: string): string {
   }
   checkKey(key);
   return key;
+}
+
+/** `?explain`, which goes with nothing else. */
+export function isExplain(query: string): boolean {
+  // Most reads have no query, or not this one.
+  if (!query.includes('explain') || !new URLSearchParams(query).has('explain')) return false;
+  return readFlag(readQuery(query, ['explain']).get('explain'), 'explain');
 }
 
 /** `?at_least=epoch-lsn&wait=5s&max_staleness=1s` */

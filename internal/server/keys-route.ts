@@ -6,6 +6,8 @@
  * nothing; a condition that is not met 412 with the ETag there is now; a write on
  * a replica 421 with `x-leader-hint`. Errors are JSON as in the Connect protocol.
  */
+import { toJsonString } from '@bufbuild/protobuf';
+import { ExplainResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Operation } from '#model/access.ts';
 import type { GetAnswer, ReceiptOptions, WriteAnswer } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
@@ -28,8 +30,16 @@ import type { HttpRoute } from '#rpc/http-routes.ts';
 import { checkNamedOnce, writeWhere } from '#server/conditional-write.ts';
 import { etagOf, isMatch, isNoneMatch, readPreconditions } from '#server/entity-tags.ts';
 import { BodyRefusedError, type KeysBodyOptions, readValue } from '#server/keys-body.ts';
-import { KEYS_PREFIX, keyOfPath, toKeysDelete, toKeysGet, toKeysSet } from '#server/keys-request.ts';
+import {
+  isExplain,
+  KEYS_PREFIX,
+  keyOfPath,
+  toKeysDelete,
+  toKeysGet,
+  toKeysSet,
+} from '#server/keys-request.ts';
 import type { HttpError } from '#wire/error-codec.ts';
+import { fromExplainAnswer } from '#wire/explain-codec.ts';
 
 export interface KeysRouteOptions extends KeysBodyOptions {
   readonly port: KeyValuePort;
@@ -61,6 +71,8 @@ function createServe(options: KeysRouteOptions): HttpRoute['serve'] {
       const key = keyOfPath(path);
       if (method === 'PUT') await put(options, request, response, key, query, caller);
       else if (method === 'DELETE') await remove(options, request, response, key, query, caller);
+      else if (method === 'GET' && isExplain(query))
+        await explain(options, request, response, key, caller.signal);
       else await read(options, request, response, key, query, caller);
       options.observe(method, 'ok');
     } catch (error) {
@@ -106,6 +118,19 @@ function toHttpError(error: unknown, errors: ErrorMapper): HttpError {
   if (!(error instanceof BodyRefusedError)) return errors.toHttpError(error);
   const { httpStatus, message, headers } = error;
   return { httpStatus, code: 'invalid_argument', message, headers };
+}
+
+/** `?explain`: what became of the key, as the JSON of Explain. */
+async function explain(
+  { port }: KeysRouteOptions,
+  request: HttpRequest,
+  response: HttpResponse,
+  key: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const answer = fromExplainAnswer(await port.explain({ key, changes: 0 }, signal));
+  const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+  send(request, response, 200, headers, `${toJsonString(ExplainResponseSchema, answer)}\n`);
 }
 
 async function read(

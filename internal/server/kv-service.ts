@@ -22,6 +22,7 @@ import {
   fromBatchResults,
   toBatchOperations,
 } from '#wire/batch-codec.ts';
+import { fromExplainAnswer, toExplainCommand } from '#wire/explain-codec.ts';
 import { KeyValueBytes } from '#wire/kv-bytes.ts';
 import {
   fromDeleteAnswer,
@@ -75,7 +76,7 @@ export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule 
 function createReads(
   { port }: KeyValueModuleOptions,
   bytes: KeyValueBytes,
-): Pick<Methods, 'get' | 'scan' | 'getUpdates' | 'awaitDurable' | 'watch'> {
+): Pick<Methods, 'get' | 'scan' | 'getUpdates' | 'awaitDurable' | 'watch' | 'explain'> {
   return {
     get: {
       access: 'read',
@@ -106,6 +107,12 @@ function createReads(
         const isJson = requestHeader.get('content-type')?.includes('json') === true;
         return watch(port.watch(toWatchCommand(request), signal), isJson);
       },
+    },
+    explain: {
+      access: 'read',
+      limits: FEW,
+      impl: async (request, { signal }) =>
+        fromExplainAnswer(await port.explain(toExplainCommand(request), signal)),
     },
     awaitDurable: {
       access: 'read',

@@ -90,7 +90,7 @@ export function fromWatchMessage(message: WatchMessage): WatchResponse {
   const { wallShiftMs } = message;
   return {
     $typeName: 'walnut.v1.WatchResponse',
-    events: message.events.map((event) => toMessage(event, wallShiftMs)),
+    events: message.events.map((event) => fromWatchEvent(event, wallShiftMs)),
     position: fromPosition(message.position),
     resume: message.canResume ? toResumeText(message.position) : '',
     fragment: message.isFragment,
@@ -98,7 +98,8 @@ export function fromWatchMessage(message: WatchMessage): WatchResponse {
   };
 }
 
-function toMessage(event: WatchEvent, shiftMs: number): EventMessage {
+/** `shiftMs`: what is added to times by the log clock. */
+export function fromWatchEvent(event: WatchEvent, shiftMs: number): EventMessage {
   const { previous } = event;
   return {
     $typeName: 'walnut.v1.WatchEvent',

@@ -163,4 +163,25 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     replacement: "      if (!isWatched(target, mutation.key) || mutation.op !== 'set') continue;",
     tests: [CHECKER],
   },
+  {
+    name: 'explanation that forgets what waits on a delayed replica',
+    file: 'internal/node/explainer.ts',
+    text: '      if (frame.lsn > this.#engine.appliedLsn) {',
+    replacement: '      if (frame.lsn > this.#engine.committedLsn) {',
+    tests: ['test/node/explain.test.ts'],
+  },
+  {
+    name: 'explanation that does not search what is not durable yet',
+    file: 'internal/node/explainer.ts',
+    text: '      await engine.waitDurable(engine.appliedLsn, SYNC_MS_MAX, signal);',
+    replacement: '',
+    tests: ['test/node/explain.test.ts'],
+  },
+  {
+    name: 'explanation of the oldest changes instead of the newest',
+    file: 'internal/node/explainer.ts',
+    text: '    const newestFirst = [...this.#changes, ...events.toReversed()];',
+    replacement: '    const newestFirst = [...events, ...this.#changes];',
+    tests: ['test/node/explain.test.ts'],
+  },
 ];

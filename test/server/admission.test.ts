@@ -213,6 +213,7 @@ describe('an edge of something that is no node', () => {
             deletePrefix: none,
             getUpdates: none,
             watch: none,
+            explain: none,
             awaitDurable: none,
           }),
         ],

@@ -1,12 +1,11 @@
 /** A node without disk or replication: what the server's tests put behind the edge. */
 
-import type { BulkPort, MixedAnswer, PlainSets } from '#model/bulk.ts';
+import type { BulkPort, MixedAnswer } from '#model/bulk.ts';
 import { NOT_FOUND, type ReadMoment } from '#model/bulk.ts';
 import type {
   BatchOperation,
   BatchResult,
   DeleteCommand,
-  Expiry,
   GetAnswer,
   GetCommand,
   IncrementAnswer,
@@ -24,6 +23,7 @@ import { isSamePosition, toLsn } from '#model/position.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
+import { explained, operationsOf } from '#test/server/fake-answers.ts';
 import { runAtomically } from '#test/server/fake-atomic.ts';
 import { EPOCH, fakeStatus, LOG_ID, NODE_ID, positionOf } from '#test/server/fake-status.ts';
 import type { OperationColumns } from '#wire/kv-columns.ts';
@@ -219,7 +219,10 @@ export class FakeNode {
     };
   }
 
-  #keyReads(): Pick<KeyValuePort, 'scan' | 'deletePrefix' | 'awaitDurable' | 'getUpdates' | 'watch'> {
+  #keyReads(): Pick<
+    KeyValuePort,
+    'scan' | 'deletePrefix' | 'awaitDurable' | 'getUpdates' | 'watch' | 'explain'
+  > {
     return {
       scan: (command) => {
         this.#note('scan', command);
@@ -234,6 +237,10 @@ export class FakeNode {
           };
         }
         return { entries, nextCursor: '', asOf: positionOf(this.lsn), stalenessMs: 1.5 };
+      },
+      explain: async (command, signal) => {
+        this.#note('explain', command, signal);
+        return explained(positionOf);
       },
       watch: (command, signal) => {
         this.#note('watch', command, signal);
@@ -452,25 +459,4 @@ function isMet(command: SetCommand | DeleteCommand, entry: Entry | undefined): b
     case 'version':
       return entry !== undefined && isSamePosition(entry.version, condition.version);
   }
-}
-
-function operationsOf(sets: PlainSets): BatchOperation[] {
-  return Array.from({ length: sets.count }, (_, i): BatchOperation => {
-    const at = (offsets: Uint32Array, lengths: Uint16Array | Uint32Array): Buffer => {
-      const from = offsets[i] as number;
-      return Buffer.from(sets.bytes.subarray(from, from + (lengths[i] as number)));
-    };
-    const ms = sets.expiryMs[i] as number;
-    const expiries = {
-      0: { kind: 'default' },
-      1: { kind: 'ttl', ttlMs: ms },
-      2: { kind: 'at', expireAtMs: ms },
-    };
-    const command = {
-      key: at(sets.keyOffsets, sets.keyBytes).toString(),
-      value: at(sets.valueOffsets, sets.valueBytes),
-      expiry: expiries[sets.expiries[i] as 0 | 1 | 2] as Expiry,
-    };
-    return { kind: 'set', command: { ...command, returnPrevious: false, minAcks: 0, timeoutMs: 0 } };
-  });
 }

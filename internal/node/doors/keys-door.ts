@@ -28,10 +28,12 @@ import type {
   WriteAnswer,
 } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
+import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage } from '#model/watch.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import { readAtOnce } from '#node/doors/atomic-reads.ts';
+import { Explainer } from '#node/explainer.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { Reader } from '#node/reader.ts';
 import { assert } from '#platform/assert.ts';
@@ -43,11 +45,25 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   readonly #clock: Clock;
   readonly #reader: Reader;
   readonly #watches: Watches;
+  readonly #explainer: Explainer;
 
   constructor(admission: Admission, clock: Clock, watches: Watches) {
     this.#admission = admission;
     this.#clock = clock;
     this.#watches = watches;
+    this.#explainer = new Explainer(
+      {
+        engine: () => admission.readable(),
+        get stalenessMs() {
+          return admission.role?.stalenessMs ?? 0;
+        },
+        get lagRecords() {
+          const { role } = admission;
+          return role?.kind === 'replica' ? role.upstream.lagRecords : 0;
+        },
+      },
+      clock,
+    );
     this.#reader = new Reader({
       engine: () => admission.readable(),
       clock,
@@ -185,6 +201,10 @@ export class KeysDoor implements KeyValuePort, BulkPort {
       await this.#reader.untilReached(after, WATCH_START_MS_MAX, signal);
     }
     yield* this.#watches.watch(command, context, signal);
+  }
+
+  explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer> {
+    return this.#explainer.explain(command, signal);
   }
 
   async awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {

@@ -1,0 +1,199 @@
+/**
+ * Explains one key: what is stored, and what the log says of it. The log is searched
+ * from its end in blocks of records, so that the newest changes are found first and a
+ * search that is ended by its bounds has them. Reading and decoding go in slices; two
+ * searches run at once, others wait.
+ */
+import type { Engine } from '#engine/engine.ts';
+import { FeedGap } from '#engine/feed/feed.ts';
+import { mutationsOf } from '#engine/records/record-table.ts';
+import { type Entry, isExpired, type Mutation, movedDeadline } from '#model/entry.ts';
+import { checkCaller } from '#model/errors.ts';
+import {
+  EXPLAIN_CHANGES_DEFAULT,
+  type ExplainAnswer,
+  type ExplainCommand,
+  type ExplainedEntry,
+} from '#model/explain.ts';
+import { utf8Length } from '#model/limits.ts';
+import type { Lsn, Position } from '#model/position.ts';
+import type { WatchEvent } from '#model/watch.ts';
+import type { Clock } from '#platform/clock.ts';
+import { entryCost } from '#storage/store.ts';
+import { decodeFrames, type Frame } from '#wal/frame.ts';
+import { NewerFormatError } from '#wal/wal-errors.ts';
+import { eventOf } from '#watch/change.ts';
+import { Turns } from '#watch/turns.ts';
+
+export interface ExplainContext {
+  /** The engine to look at; throws `unavailable` where there is none to read. */
+  engine(): Engine;
+  readonly stalenessMs: number;
+  readonly lagRecords: number;
+}
+
+/** What one search may take. */
+const SEARCH_BYTES_MAX = 64 << 20;
+const SEARCH_MS_MAX = 2_000;
+const SEARCHES_MAX = 2;
+/** How long the disk may take before it begins. */
+const SYNC_MS_MAX = 1_000;
+const READ_BYTES = 256 * 1_024;
+/** Records in the first block, and how many bytes a block should have. */
+const BLOCK_RECORDS = 256;
+const BLOCK_RECORDS_MAX = 65_536;
+const BLOCK_BYTES = 1 << 20;
+const NO_BYTES = new Uint8Array(0);
+
+export class Explainer {
+  readonly #context: ExplainContext;
+  readonly #clock: Clock;
+  readonly #turns = new Turns(SEARCHES_MAX);
+
+  constructor(context: ExplainContext, clock: Clock) {
+    this.#context = context;
+    this.#clock = clock;
+  }
+
+  /** Throws `unavailable` like a Get, and `cancelled` where the caller has gone. */
+  async explain({ key, changes }: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer> {
+    const giveBack = await this.#turns.take(signal);
+    try {
+      checkCaller(signal);
+      const engine = this.#context.engine();
+      // What is visible is searched, too: only what is durable can be read back.
+      await engine.waitDurable(engine.appliedLsn, SYNC_MS_MAX, signal);
+      const search = new Search(engine, key, changes || EXPLAIN_CHANGES_DEFAULT, this.#clock);
+      await search.run(signal);
+      const { stalenessMs, lagRecords } = this.#context;
+      const wallShiftMs = engine.logClock.shiftMs(engine.logClock.nowMs());
+      const entry = explained(engine, key, wallShiftMs);
+      return { ...search.found(), entry, asOf: engine.position, stalenessMs, lagRecords, wallShiftMs };
+    } finally {
+      giveBack?.();
+    }
+  }
+}
+
+function explained(engine: Engine, key: string, wallShiftMs: number): ExplainedEntry | undefined {
+  const stored: Entry | undefined = engine.store.peek(key);
+  if (stored === undefined) return undefined;
+  const { version, value, expireAtMs } = stored;
+  return {
+    version,
+    expireAtMs: movedDeadline(expireAtMs, wallShiftMs),
+    valueBytes: value.length,
+    memoryBytes: entryCost(utf8Length(key), value.length),
+    isExpired: isExpired(expireAtMs, engine.readNowMs()),
+  };
+}
+
+type Found = Pick<
+  ExplainAnswer,
+  'changes' | 'sets' | 'deletes' | 'waitingChanges' | 'searchedFrom' | 'isComplete'
+>;
+
+class Search {
+  readonly #engine: Engine;
+  readonly #key: string;
+  readonly #changesMax: number;
+  readonly #clock: Clock;
+  /** Newest first. */
+  #changes: WatchEvent[] = [];
+  #sets = 0;
+  #deletes = 0;
+  #waiting = 0;
+  #bytes = 0;
+  #from: Position;
+  #isComplete = false;
+
+  constructor(engine: Engine, key: string, changesMax: number, clock: Clock) {
+    this.#engine = engine;
+    this.#key = key;
+    this.#changesMax = changesMax;
+    this.#clock = clock;
+    this.#from = engine.position;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { feed } = this.#engine;
+    const endMs = this.#clock.monotonicMs() + SEARCH_MS_MAX;
+    let throughLsn = feed.lastLsn('durable');
+    let records = BLOCK_RECORDS;
+    while (throughLsn > 0) {
+      const { earliestLsn } = feed;
+      const fromLsn = Math.max(earliestLsn, throughLsn - records + 1) as Lsn;
+      const before = this.#bytes;
+      if (fromLsn > throughLsn || !(await this.#searchBlock(fromLsn, throughLsn))) return;
+      this.#from = { epoch: this.#engine.epochAt(fromLsn), lsn: fromLsn };
+      this.#isComplete = fromLsn === earliestLsn;
+      if (this.#isComplete || this.#bytes >= SEARCH_BYTES_MAX || this.#clock.monotonicMs() >= endMs) return;
+      throughLsn = (fromLsn - 1) as Lsn;
+      records = nextBlock(records, this.#bytes - before);
+      checkCaller(signal);
+    }
+    this.#isComplete = true;
+  }
+
+  found(): Found {
+    return {
+      changes: this.#changes.toReversed(),
+      sets: this.#sets,
+      deletes: this.#deletes,
+      waitingChanges: this.#waiting,
+      searchedFrom: this.#from,
+      isComplete: this.#isComplete,
+    };
+  }
+
+  /** False where these records cannot be read. */
+  async #searchBlock(fromLsn: Lsn, throughLsn: Lsn): Promise<boolean> {
+    const events: WatchEvent[] = [];
+    let at = fromLsn - 1;
+    while (at < throughLsn) {
+      const run = await this.#engine.feed.read(at as Lsn, READ_BYTES);
+      if (run === undefined || run instanceof FeedGap) return false;
+      this.#bytes += run.bytes.length;
+      if (!this.#tryNote(run.bytes, throughLsn, events)) return false;
+      at = run.last.lsn;
+      await this.#clock.yield();
+    }
+    const newestFirst = [...this.#changes, ...events.toReversed()];
+    this.#changes = newestFirst.slice(0, this.#changesMax);
+    return true;
+  }
+
+  /** False where a newer program wrote one of the records. */
+  #tryNote(bytes: Uint8Array, throughLsn: Lsn, events: WatchEvent[]): boolean {
+    try {
+      for (const frame of decodeFrames(bytes)) if (frame.lsn <= throughLsn) this.#note(frame, events);
+      return true;
+    } catch (error) {
+      if (!(error instanceof NewerFormatError)) throw error;
+      return false;
+    }
+  }
+
+  #note(frame: Frame, events: WatchEvent[]): void {
+    for (const mutation of mutationsOf(frame)) {
+      if (mutation.key !== this.#key) continue;
+      if (frame.lsn > this.#engine.appliedLsn) {
+        this.#waiting++;
+        continue;
+      }
+      if (mutation.op === 'delete') this.#deletes++;
+      else if (mutation.op === 'set') this.#sets++;
+      events.push(eventOf(withoutValue(mutation), frame, undefined));
+    }
+  }
+}
+
+function withoutValue(mutation: Mutation): Mutation {
+  return mutation.op === 'set' ? { ...mutation, value: NO_BYTES } : mutation;
+}
+
+/** As many records as have about `BLOCK_BYTES`, going by the block before. */
+function nextBlock(records: number, bytes: number): number {
+  if (bytes > 2 * BLOCK_BYTES) return Math.max(1, Math.floor(records / 4));
+  return bytes > BLOCK_BYTES ? records : Math.min(BLOCK_RECORDS_MAX, 4 * records);
+}
