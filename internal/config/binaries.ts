@@ -37,7 +37,7 @@ export type ConfigOf<Kind extends BinaryKind> = Kind extends BinaryKind
   : never;
 export type MasterConfig = ConfigOf<'master'>;
 export type SlaveConfig = ConfigOf<'slave'>;
-/** What starts a node, in either role. */
+/** The binaries that start a node, in either role. */
 export type NodeConfig = MasterConfig | SlaveConfig;
 
 export type Sections = Readonly<Record<string, Section<unknown>>>;

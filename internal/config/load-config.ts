@@ -40,7 +40,7 @@ export interface ConfigSource<Kind extends BinaryKind = BinaryKind> {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** `section.key=value`, as given to `--set`. */
   readonly sets?: readonly string[];
-  /** What a relative `wal.directory` is taken from: the working directory. Default: it stays as it is written. */
+  /** The working directory, from which a relative `wal.directory` starts. Default: it stays as it is written. */
   readonly cwd?: string;
   /** Bytes this process may use; default: the cgroup's limit or the RAM. */
   readonly memoryLimitBytes?: number;
@@ -127,7 +127,7 @@ function describeIssue(issue: z.core.$ZodIssue, context: Context): string[] {
   return [`${locate(path, 'value', context)} ${showPath(path)}: ${message}${describeNeed(path, context)}`];
 }
 
-/** For a section that is missing, and that another binary does without: the file may be meant for that one. */
+/** A hint for a missing section that another binary does not have: the file may be meant for that binary. */
 function describeNeed([section = '']: KeyPath, { kind, surroundings, absent }: Context): string {
   const takers = takersOf(section, undefined, surroundings);
   const others = BINARY_KINDS.map(commandOf).filter((command) => !takers.includes(command));

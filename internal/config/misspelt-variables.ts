@@ -39,7 +39,7 @@ function variablesOf(kind: BinaryKind): ReadonlyMap<string, KeyVariable> {
   return variables;
 }
 
-/** What follows the prefix may be in lower case. */
+/** The part behind the prefix may be in lower case. */
 function isSpeltAs(name: string, variable: string): boolean {
   return name.startsWith(PREFIX) && name.toUpperCase() === variable;
 }

@@ -16,7 +16,7 @@ export interface Override {
 export const PREFIX = 'WALNUT_';
 const NAME = /^[a-z_][a-z0-9_]*$/;
 
-/** From `WALNUT_SECTION__KEY`. Other variables are left alone; `findMisspelt` warns of those that are almost a key's. */
+/** Overrides from variables such as `WALNUT_SECTION__KEY`. Other variables are ignored; `findMisspelt` warns of those that are almost a key's. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Override[] {
   const overrides: Override[] = [];
   for (const [name, text] of Object.entries(env)) {
@@ -27,7 +27,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return overrides;
 }
 
-/** From `section.key=value`; the problem as text where it is not of that form. */
+/** An override from `section.key=value`; a message if the text does not have that form. */
 export function readSets(sets: readonly string[]): { overrides: Override[]; problems: string[] } {
   const overrides: Override[] = [];
   const problems: string[] = [];

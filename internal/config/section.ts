@@ -8,10 +8,10 @@ import { z } from 'zod';
 /** The schema of each key. */
 export type KeySchemas = Readonly<Record<string, z.ZodType>>;
 
-/** What this process may use and where it runs: some defaults and paths depend on it. */
+/** The memory that this process may use and the directory in which it runs: some defaults and paths depend on them. */
 export interface Surroundings {
   readonly memoryLimitBytes: number;
-  /** What relative paths are taken from; undefined: they stay as they are written. */
+  /** The directory that relative paths start from; undefined leaves them as they are written. */
   readonly cwd: string | undefined;
 }
 
@@ -23,7 +23,7 @@ export interface Section<Config> {
   print(config: Config): Record<string, unknown>;
 }
 
-/** What the values of these keys become. */
+/** The checked values of these keys, in plain units. */
 export type ValuesOf<Keys extends KeySchemas> = { readonly [Key in keyof Keys]: z.output<Keys[Key]> };
 
 interface Definition<Keys extends KeySchemas, Config> {

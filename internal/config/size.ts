@@ -16,7 +16,7 @@ const UNITS_BYTES: ReadonlyMap<string, number> = new Map([
   ['B', 1],
 ]);
 
-/** What messages say of the form. */
+/** The form of a size, for messages. */
 export const SIZE_FORM = 'a size such as "512B", "100MB" or "64MiB"';
 
 /** Bytes; undefined where `text` is no size or beyond 2^53. */
@@ -28,7 +28,7 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** In the largest unit that leaves a whole number: 256000000 is "256MB". Throws for a part of a byte. */
+/** Formats bytes in the largest unit that gives a whole number: 256000000 is "256MB". Throws for a fraction of a byte. */
 export function formatSize(bytes: number): string {
   if (bytes === 0) return '0B';
   for (const [name, factor] of UNITS_BYTES) {

@@ -22,7 +22,7 @@ export interface YamlSource {
   readonly values: Record<string, unknown>;
   /** `file:line:column` of a key's value, or of the key itself; of what is nearest above where it is missing. */
   locate(path: KeyPath, what: 'key' | 'value'): string;
-  /** What is no YAML, or YAML of the wrong kind, one line each. */
+  /** Errors in the YAML, one line each. */
   readonly problems: readonly string[];
 }
 
@@ -59,7 +59,7 @@ function describeError({ code, message }: YAMLParseError): string {
     : onOneLine(message);
 }
 
-/** The library quotes the file, which may hold anything. */
+/** The library quotes the file, which may contain anything. */
 function onOneLine(message: string): string {
   return message.replace(/\p{Cc}+/gu, ' ');
 }

@@ -9,7 +9,7 @@ import { connect, type Socket } from 'node:net';
 import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { isHostPort } from '#model/address.ts';
 
-/** Where a node listens. */
+/** The address on which a node listens. */
 export interface Endpoint {
   /** `host:port` with IPv6 hosts in brackets: for URLs, the Host header and messages. */
   readonly text: string;

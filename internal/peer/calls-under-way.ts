@@ -8,7 +8,7 @@ import { cancelledError, closedError, lateError } from '#peer/peer-errors.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 import type { CallOptions } from '#replication/peer-link.ts';
 
-/** What ends a call before its answer. */
+/** Reasons that end a call before its answer. */
 type OnEnd = (error: WalnutError) => void;
 
 export class CallsUnderWay {
@@ -69,7 +69,7 @@ export class BoundCall {
     this.resume();
   }
 
-  /** What ended the call before its answer. */
+  /** The reason that ended the call before its answer. */
   get error(): WalnutError | undefined {
     return this.#error;
   }

@@ -95,7 +95,7 @@ function dial(clock: Clock, address: string): PeerLink {
   };
 }
 
-/** For an address that cannot be dialled: every call rejects. */
+/** A link to an address that cannot be dialled: every call rejects. */
 function deadLink(address: string): PeerLink {
   const refuse = async (): Promise<never> => {
     const shown = JSON.stringify(address.slice(0, ADDRESS_CHARACTERS_MAX));

@@ -40,7 +40,7 @@ export class UnaryClient {
     return new Promise((resolve, reject) => {
       const refusal = calls.refusal(options);
       if (refusal !== undefined) return reject(refusal);
-      // What throws here must not leave a request behind.
+      // An error here must not leave a request behind.
       const body = toBinary(method.input, message);
       const outgoing = openUnaryRequest(endpoint, agent, method);
       const call = calls.begin(options, (error) => {

@@ -1,6 +1,6 @@
 /**
  * How long a peer may leave an answer unread. A peer that takes nothing for so
- * long is cut off: what an unread answer holds (memory, an open file, one of the
+ * long is cut off: what an unread answer takes (memory, an open file, one of the
  * few places to read a snapshot from) is needed by others.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
@@ -16,7 +16,7 @@ export function patienceMs(bytes: number): number {
   return PATIENCE_MS + bytes / BYTES_PER_MS_MIN;
 }
 
-/** Smaller answers are not worth a timer each: a connection holds some MiB of them at most. */
+/** Smaller answers are not worth a timer each: a connection has some MiB of them at most. */
 const BOUND_BYTES_MIN = 65_536;
 
 /** Cuts the stream off where its answer of so many bytes is not taken in time. */

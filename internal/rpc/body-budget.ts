@@ -5,8 +5,8 @@
  *
  * A body that was admitted can be received to its end: otherwise bodies that are
  * each half received would refuse each other, and none would be whole. So a body
- * of known length is admitted as a whole or not at all. Of those whose length
- * nobody knows, the oldest may always grow, and so the bytes held are at most the
+ * of known length is admitted as a whole or not at all. Among those of
+ * unknown length the oldest may always grow. So the bytes in memory are at most the
  * budget, or the one body that is larger than it, and one body more.
  */
 import { WalnutError } from '#model/errors.ts';

@@ -22,11 +22,11 @@ export interface ConnectionLimit {
   readonly openFilesMax: number;
   readonly reservedFiles: number;
   readonly connectionsMax: number;
-  /** Of those above, so many at once are told why they are refused; more are closed without a word. */
+  /** Connections beyond the limit that are told why they are refused, at once; others are closed without an answer. */
   readonly toldMax: number;
 }
 
-/** Where few files may be open, half of them are kept. Pure. */
+/** Half of the files that may be open, if these are few. Pure. */
 export function limitConnections(openFilesMax: number): ConnectionLimit {
   const reservedFiles = Math.min(RESERVED_FILES, Math.ceil(openFilesMax / 2));
   // Those that are told why they are refused take a descriptor, too.
@@ -73,7 +73,7 @@ export class ConnectionRefusals {
     const why =
       `all ${connectionsMax} connections of this node are taken (ulimit -n is ${openFilesMax}): ` +
       'close some, share them, or raise the limit';
-    // What the peer still sends is read and dropped: a reset could overtake the answer.
+    // The rest that the peer sends is read and dropped, because a reset could overtake the answer.
     socket.resume();
     socket.end(protocol === 'http2' ? goAway(why) : unavailable(why));
     const timer = this.#clock.after(TELL_MS, () => socket.destroy());

@@ -23,7 +23,7 @@ export interface EdgeMetricsOptions {
 
 interface ObservedRpc {
   readonly method: string;
-  /** By code. */
+  /** Counts by code. */
   readonly counters: Map<string, CounterHandle>;
   readonly durations: HistogramHandle;
 }

@@ -5,10 +5,10 @@
  */
 
 const HEADER = 'grpc-message';
-/** The flag of the frame that holds trailers in gRPC-Web. */
+/** The flag of the frame that contains trailers in gRPC-Web. */
 const TRAILERS_FLAG = 0x80;
 const FRAME_BYTES = 5;
-/** Of one line of such trailers. */
+/** The length of one line of such trailers. */
 const LINE = /^(grpc-message: *)(.*)$/im;
 const ESCAPED = /(?:%[0-9a-f]{2})+/gi;
 /** Would be lost at the ends of a header. */
@@ -31,14 +31,14 @@ function sparse(encoded: string): string {
   return encoded.includes('%') ? encodeGrpcMessage(decodeURIComponent(encoded)) : encoded;
 }
 
-/** In place, where Connect wrote a message. */
+/** Changes the message that Connect wrote, in place. */
 export function relaxGrpcTrailers(trailers: Headers): Headers {
   const message = trailers.get(HEADER);
   if (message !== null) trailers.set(HEADER, sparse(message));
   return trailers;
 }
 
-/** Of one frame of a gRPC-Web answer: messages are passed on as they are. */
+/** Changes one frame of a gRPC-Web answer; messages stay as they are. */
 export function relaxGrpcWebFrame(frame: Uint8Array): Uint8Array {
   if (frame.length < FRAME_BYTES || ((frame[0] as number) & TRAILERS_FLAG) === 0) return frame;
   const text = Buffer.from(frame.subarray(FRAME_BYTES)).toString('latin1');

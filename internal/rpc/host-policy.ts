@@ -88,7 +88,7 @@ function pageReason(
   return isForeign ? 'a page of another site sent this (Sec-Fetch-Site: cross-site)' : undefined;
 }
 
-/** Of a URL with a scheme; undefined where there is none. */
+/** The host of a URL with a scheme; undefined for other targets. */
 function authorityOf(url: string): string | undefined {
   return url.startsWith('/') ? undefined : /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(url)?.[1];
 }

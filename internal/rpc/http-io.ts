@@ -6,7 +6,7 @@ import type { CodecRequest, CodecResponse } from '#rpc/http2/codec-request.ts';
 import type { HttpError } from '#wire/error-codec.ts';
 import { WIRE_CODES } from '#wire/error-codes.ts';
 
-/** Of Node's servers, or of the driver of our own codec. */
+/** A request of Node's servers, or of the driver of our own codec. */
 export type HttpRequest = IncomingMessage | Http2ServerRequest | CodecRequest;
 export type HttpResponse = ServerResponse | Http2ServerResponse | CodecResponse;
 export type Headers = Readonly<Record<string, string | number>>;
@@ -43,7 +43,7 @@ export function isNodeHttp2Response(response: HttpResponse): response is Http2Se
   return isHttp2Response(response) && !('isOfCodec' in response);
 }
 
-/** Whether nothing can be sent on it any more: the peer has gone. */
+/** True if the peer has gone, so that nothing can be sent any more. */
 export function isOver(response: HttpResponse): boolean {
   if (!isHttp2Response(response)) return response.destroyed;
   // Node takes the stream away from a response that was closed.

@@ -1,5 +1,5 @@
 /**
- * Node's HTTP/1.1 and HTTP/2 servers with bounds on everything a peer may hold:
+ * Node's HTTP/1.1 and HTTP/2 servers with bounds on everything that a peer may take:
  * headers, time, streams, windows. Neither listens; the socket mux feeds them.
  */
 import {
@@ -67,7 +67,7 @@ export function createHttp1(
   return server;
 }
 
-/** What Node would answer with an empty body, or not at all. */
+/** Answers what Node would answer with an empty body, or not at all. */
 function answerUnparsed(server: Http1Server, lanes: RequestLanes, clock: Clock): void {
   const refused = new WeakSet<object>();
   server.on('clientError', (error: ParseError, socket: Socket) => {
@@ -110,7 +110,7 @@ export function createHttp2(
         maxHeaderListSize: HEADER_BYTES_MAX,
       },
       maxSessionMemory: 32,
-      // Of what is sent: nothing here sends a field twice.
+      // Node joins or drops fields that are sent twice. Nothing here sends one twice.
       strictSingleValueFields: false,
     },
     onRequest,

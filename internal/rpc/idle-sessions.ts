@@ -10,7 +10,7 @@ import type { Clock, Timer } from '#platform/clock.ts';
 const LOOKS = 10;
 
 export interface IdleSessions {
-  /** From now on until it ends. */
+  /** Watches the session until it ends. */
   watch(session: ServerHttp2Session): void;
 }
 

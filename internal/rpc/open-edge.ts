@@ -37,7 +37,7 @@ export interface EdgeOptions extends ListenersOptions {
   readonly metrics: Metrics;
   /** Request bodies in memory at once, over all connections together. */
   readonly bodyBytesMax: number;
-  /** Told the bytes of large request bodies as they are taken in. */
+  /** Called with the number of bytes of large request bodies, as these are admitted. */
   readonly onBodyBytes?: ((bytes: number) => void) | undefined;
   /** Names by which callers may call this server, beside localhost: without a port. */
   readonly hostNames: readonly string[];
@@ -50,11 +50,11 @@ export interface EdgeModules {
   readonly routes: readonly HttpRoute[];
 }
 
-/** What the modules of one edge share. */
+/** Parts that all modules of one edge use. */
 export interface Edge {
   readonly errors: ErrorMapper;
   readonly budget: BodyBudget;
-  /** For all requests together: it bounds how many expand at once. */
+  /** One for all requests, because it bounds how many bodies expand at once. */
   readonly compression: Compression;
   readonly boundAnswer: BoundAnswer;
   readonly sendStream: SendStream;
@@ -63,7 +63,7 @@ export interface Edge {
 
 export interface RunningServer {
   readonly port: number;
-  /** What was bound, as `host:port`. */
+  /** The bound address, as `host:port`. */
   readonly address: string;
   /** Not ready from now on; new rpcs are UNAVAILABLE, those under way go on. Twice is fine. */
   beginDrain(): void;
@@ -71,7 +71,7 @@ export interface RunningServer {
   close(graceMs: number): Promise<void>;
 }
 
-/** What an owner is shown as while its edge drains. */
+/** The readiness of an owner while its edge drains. */
 export const DRAINING = { state: 'draining', isReady: false } as const;
 export const DRAINING_REASON = 'the server is stopping';
 

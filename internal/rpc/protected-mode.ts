@@ -45,7 +45,7 @@ function isPrivateIpv6(address: string): boolean {
   return (first & 0xfe00) === 0xfc00 || (first & 0xffc0) === 0xfe80;
 }
 
-/** What a refused peer is told: which key helps. */
+/** The message for a refused peer; it names the key to set. */
 export function protectedModeMessage(address: string): string {
   return (
     `protected mode: ${address || 'your address'} is not a loopback or private address and the server has no ` +

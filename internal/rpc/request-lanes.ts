@@ -25,7 +25,7 @@ export const ANSWER_WAIT_MS = 120_000;
 
 /**
  * Requests that wait, over all connections: some 100 MB. One read brings some
- * 2,000 of them; whoever brings more than there is room for is cut off.
+ * 2,000 of them; a connection that brings more than there is room for is cut off.
  */
 export const WAITING_MAX = 65_536;
 
@@ -112,7 +112,7 @@ class Lane {
     this.#clock = clock;
     this.#handle = handle;
     this.#begin = begin;
-    // Node goes on reading after each request; while this holds it shall not.
+    // Node goes on reading after each request; while the lane is held it must not.
     socket.on('resume', () => {
       if (this.#isHeld) socket.pause();
     });
@@ -129,7 +129,7 @@ class Lane {
   accept(request: IncomingMessage, response: ServerResponse): void {
     if (this.#waiting.length > 0 || !this.#mayHandle()) {
       if (this.#room.left === 0) this.#socket.destroy();
-      // What was read of it already still comes.
+      // Requests that were read before still arrive.
       if (this.#socket.destroyed) return;
       this.#room.left--;
       this.#waiting.push({ request, response });
@@ -145,7 +145,7 @@ class Lane {
 
   whenAnswered(callback: () => void): void {
     const last = this.#last;
-    // What is told of a request that is not whole answers it.
+    // A request that is not whole is answered by the error about it.
     const due = last?.req.complete === true && !this.#isAnswered ? last : undefined;
     if (due === undefined && this.#waiting.length === 0) {
       callback();

@@ -119,7 +119,7 @@ function boundBody(deadlines: BodyDeadlines, request: Http2ServerRequest): void 
   });
 }
 
-/** Node takes the first of them, and whoever is between here and the caller may have taken the second. */
+/** Node takes the first of them, and a proxy before this server may have taken the second. */
 function hasTwoHosts(rawHeaders: readonly string[]): boolean {
   let hosts = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -129,7 +129,7 @@ function hasTwoHosts(rawHeaders: readonly string[]): boolean {
   return hosts > 1;
 }
 
-/** What admission is asked of a path that leads nowhere. */
+/** The operation that admission judges for a path without a route. */
 const NOTHING: Operation = { name: 'nothing', access: 'nothing', isServedDraining: true };
 
 function dispatch(
@@ -163,7 +163,7 @@ function dispatch(
   sendError(request, response, 404, { code: 'not_found', message });
 }
 
-/** As `dispatch`, for a call that the unary path takes; false: it should come as a request. */
+/** Like `dispatch`, for a call that the unary path takes; false if the call must come as a request. */
 function tryStream(
   { rpcAdapter, admission, onRefused }: RequestListenerOptions,
   stream: ServerHttp2Stream,
@@ -192,7 +192,7 @@ function planCall(
   return shape === undefined ? undefined : { headers, operation: rpc.operation, unary: rpc.unary, shape };
 }
 
-/** As `tryStream`, for a call whose head was looked at before. */
+/** Like `tryStream`, for a call whose head was examined before. */
 function tryCall(
   { rpcAdapter, admission, onRefused }: RequestListenerOptions,
   { headers, operation, unary, shape }: CallPlan,

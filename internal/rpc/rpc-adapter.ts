@@ -46,7 +46,7 @@ export interface RpcAdapterOptions {
   readonly jsonOptions: JsonOptions;
   readonly interceptor: Interceptor;
   readonly register: (routes: RpcRoutes) => void;
-  /** For tests. False: the direct path serves nothing, and connect-node messages of any size. */
+  /** For tests: false makes connect-node serve everything, with messages of any size. */
   readonly isDirect?: boolean;
   readonly shutdownSignal: AbortSignal;
   /** Called once per rpc, with its path, the Connect code (`ok` included) and its time. */
@@ -75,7 +75,7 @@ export interface RpcAdapter {
     response: HttpResponse,
     query: string,
   ): void | Promise<void>;
-  /** As `serve`, where the unary path takes the HTTP/2 stream; false: it should come as a request. */
+  /** Like `serve`, if the unary path takes the HTTP/2 stream; false if the call must come as a request. */
   tryStream(
     route: RpcRoute,
     call: RpcCall,
@@ -84,7 +84,7 @@ export interface RpcAdapter {
     query: string,
   ): boolean;
   readonly unaryPath: UnaryPath;
-  /** Whether it can only be an rpc, one that there is not. */
+  /** True if the path has the form of an rpc. */
   isUnknown(path: string): boolean;
   /** Answers by naming those that there are. */
   serveUnknown(request: HttpRequest, response: HttpResponse, path: string): void;

@@ -1,4 +1,4 @@
-/** What the edge knows of one call, and what becomes of it. It travels through Connect's machinery too. */
+/** Facts about one call, and its result. Connect's context values carry it through Connect's code. */
 import { type ContextValues, createContextKey, createContextValues } from '@connectrpc/connect';
 import { ANONYMOUS, type Principal } from '#model/access.ts';
 import type { WalnutError } from '#model/errors.ts';

@@ -15,11 +15,11 @@ import type {
 import type { ConnectRouter, ContextValues, HandlerContext, MethodImpl } from '@connectrpc/connect';
 import type { Access, Operation } from '#model/access.ts';
 
-/** What an implementation of a unary rpc may know of its call. */
+/** Facts about a call that the implementation of a unary rpc may use. */
 export interface UnaryContext {
   /** Aborts when the caller goes away or its deadline passes; made when first asked for. */
   readonly signal: AbortSignal;
-  /** Whether the caller set one: then even a call that seldom waits takes the signal. */
+  /** True if the caller set a deadline: then even a call that seldom waits uses the signal. */
   readonly hasDeadline: boolean;
   readonly values: ContextValues;
   /** Milliseconds left, below zero when it has passed; undefined without a deadline. */
@@ -62,7 +62,7 @@ export type BinaryImpl = (
 interface MethodRules {
   readonly access: Access;
   readonly limits: RpcLimits;
-  /** Whether it is answered while the server drains. Default: no. */
+  /** True if the method is answered while the server drains. Default: false. */
   readonly isServedDraining?: boolean;
 }
 
@@ -89,7 +89,7 @@ export type MethodTable<Service extends DescService> = {
 /** One service as the edge serves it. */
 export interface RpcModule {
   readonly service: DescService;
-  /** By the local name of the method. */
+  /** Rules by the local name of the method. */
   readonly methods: Readonly<Record<string, MethodRules>>;
   register(routes: RpcRoutes): void;
 }
@@ -148,12 +148,12 @@ export class RpcRoutes {
     this.#adapterBytesMax = adapterBytesMax;
   }
 
-  /** By path, `/package.Service/Method`. */
+  /** Routes by path, `/package.Service/Method`. */
   get unaryRoutes(): ReadonlyMap<string, UnaryRoute> {
     return this.#unary;
   }
 
-  /** Of every rpc, by path. */
+  /** The operation of every rpc, by path. */
   get operations(): ReadonlyMap<string, Operation> {
     return this.#operations;
   }

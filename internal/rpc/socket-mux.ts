@@ -73,7 +73,7 @@ function peek(socket: Socket, options: Handlers): void {
   socket.on('data', onData);
 }
 
-/** What the first bytes of a connection speak; `undecided` while they could be either. */
+/** The protocol of a connection by its first bytes; `undecided` while they fit more than one. */
 export function protocolOf(bytes: Uint8Array): 'http1' | 'http2' | 'undecided' {
   const length = Math.min(bytes.length, PREFACE.length);
   for (let i = 0; i < length; i++) {

@@ -16,7 +16,7 @@ interface Unread {
 }
 
 export interface StalledSockets {
-  /** From now on until it closes. */
+  /** Watches the socket until it closes. */
   watch(socket: Socket): void;
 }
 

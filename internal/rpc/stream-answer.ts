@@ -1,8 +1,8 @@
 /**
- * Sends answers that come in pieces, and ends the source of the pieces: by
- * whatever end (the last piece, an error, a peer that reset its stream, lost its
- * connection or stopped reading), the source's `return` is called, so that the
- * implementation frees what it holds. A source that waits for something must
+ * Sends answers that come in pieces, and ends the source of the pieces. However an
+ * answer ends (with the last piece, by an error, or because the peer reset its stream,
+ * lost its connection or stopped reading), the source's `return` is called, so that the
+ * implementation frees its resources. A source that waits for something must
  * stop waiting when the call's signal aborts.
  *
  * A peer that takes nothing for `patienceMs` is cut off and counted as stalled.
@@ -56,7 +56,7 @@ export async function sendStream(
 
 /** A response that may go away while something waits for it. */
 class Outlet {
-  /** Of HTTP/2 too: what is used here is the same. */
+  /** Also used for HTTP/2, whose stream has the same members that are used here. */
   readonly #response: ServerResponse;
   readonly #options: StreamAnswerOptions;
   readonly #onClose: () => void;

@@ -14,11 +14,11 @@ export const UNESCAPED_PATH =
 const LINGER_MS = 1_000;
 const TLS_HANDSHAKE = 0x16;
 
-/** What Node tells of it. */
+/** Node's fields of a parser error. */
 export interface ParseError {
   readonly code?: string | undefined;
   readonly reason?: string | undefined;
-  /** What was being parsed. */
+  /** The bytes that were parsed. */
   readonly rawPacket?: Uint8Array | undefined;
 }
 

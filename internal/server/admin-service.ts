@@ -83,7 +83,7 @@ export function createAdminModule(options: AdminModuleOptions): RpcModule {
 
 type AdminMethods = MethodTable<typeof Admin>;
 
-/** Whom a master pushes to, and what a replica does with what it gets. */
+/** Methods about the replicas that a master pushes to, and about what a replica does with pushes. */
 function replicaMethods(
   port: AdminPort,
 ): Pick<

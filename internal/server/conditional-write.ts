@@ -1,7 +1,7 @@
 /**
  * Writes under preconditions of HTTP, by the conditions that a node knows: one
  * version, present, absent. A list of tags takes several tries, each of them
- * atomic: the first says what the version is now, and the next holds only for
+ * atomic: the first returns the present version, and the next is applied only to
  * that version.
  */
 
@@ -26,7 +26,7 @@ export function checkNamedOnce(preconditions: Preconditions, requestId: string |
   );
 }
 
-/** Not applied: the preconditions do not hold for `current`. Throws `unavailable` where the key changes too fast. */
+/** A result that is not applied means that `current` does not meet the preconditions. Throws `unavailable` if the key changes too fast. */
 export async function writeWhere(
   preconditions: Preconditions,
   write: (condition: Condition | undefined) => Awaitable<WriteAnswer>,
@@ -57,7 +57,7 @@ function conditionOf({ ifMatch, ifNoneMatch }: Preconditions): Condition | undef
   return tag !== undefined && more.length === 0 ? versionOf(tag) : 'several';
 }
 
-/** A condition under which the preconditions hold. */
+/** A condition that is met only if the preconditions are. */
 function firstGuess(preconditions: Preconditions): Condition {
   const { ifMatch } = preconditions;
   if (ifMatch === undefined) return { kind: 'absent' };

@@ -9,7 +9,7 @@ import { formatPosition, type Position } from '#model/position.ts';
 
 export interface EntityTag {
   readonly isWeak: boolean;
-  /** What stands between the quotes. */
+  /** The tag without its quotes. */
   readonly opaque: string;
 }
 

@@ -23,7 +23,7 @@ export const KEYS_PREFIX = '/v1/keys/';
 
 const WRITE_PARAMETERS = ['durability', 'min_acks', 'timeout', 'request_id'] as const;
 
-/** What a path may not hold as it stands (RFC 3986): HTTP/2 would give its bytes as other characters. */
+/** Characters that a path must escape (RFC 3986): HTTP/2 would give their bytes as other characters. */
 const UNESCAPED = /[^\x21-\x7e]/;
 
 /** The rest of the path, slashes included, percent-decoded once. */
@@ -65,7 +65,7 @@ export function toKeysSet(key: string, query: string): Omit<SetCommand, 'value'>
   return {
     key,
     expiry: readExpiry(parameters.get('ttl')),
-    // Whether there was an entry before decides between 201 and 204.
+    // The status is 201 or 204 by whether there was an entry before.
     ...readWriteOptions(parameters, true),
   };
 }

@@ -11,7 +11,7 @@ import { FEW, type RpcLimits } from '#rpc/rpc-routes.ts';
 export const FRAMES: RpcLimits = { readMaxBytes: 64 * 1_024 * 1_024 + 524_288, fieldsMax: 4_096 };
 /** Beside the value: its key, tokens and request id. */
 const VALUE_OVERHEAD_BYTES = 65_536;
-/** Of one operation with all that it can have: some 20 in protobuf, 40 in JSON. */
+/** Fields of one operation. With every field set it has some 20 in protobuf and 40 in JSON. */
 const OPERATION_FIELDS = 64;
 
 /** A Set. `valueBytesMax`: `server.max_value_bytes`. */

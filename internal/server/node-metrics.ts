@@ -62,7 +62,7 @@ function registerNode(metrics: Metrics, status: () => NodeStatus): void {
   metrics.gaugeFrom('walnut_wal_segments', 'Log segments.', () => status().wal.segments);
 }
 
-/** Of the recovery under way, or the last one. */
+/** Figures of the recovery that is under way, or of the last one. */
 function registerRecovery(metrics: Metrics, status: () => NodeStatus): void {
   const gauge = (name: string, help: string, read: (recovery: RecoveryStatus) => number | undefined): void =>
     metrics.gaugeFamilyFrom(name, help, [], () => {

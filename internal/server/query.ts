@@ -38,7 +38,7 @@ export function readFlag(text: string | undefined, name: string): boolean {
   throw invalidArgument(`${name} is ${quote(text)}: expected true or false`);
 }
 
-/** What was sent, as a message may show it. */
+/** A parameter as it was sent, quoted and cut so that a message may show it. */
 export function quote(text: string): string {
   return JSON.stringify(text.slice(0, 64).toWellFormed());
 }

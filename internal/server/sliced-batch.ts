@@ -15,9 +15,9 @@ import type { Clock } from '#platform/clock.ts';
 
 /** Most bytes of one part, unless one value alone is larger. */
 export const PART_BYTES_MAX = 2 * 1_024 * 1_024;
-/** What a read counts for: the size of its value is known only afterwards, and a value of more than 16 KiB is not copied. */
+/** A read counts as this many bytes: the size of its value is not known before, and values of more than 16 KiB are not copied. */
 const READ_BYTES = 8_192;
-/** What a write counts for beside its value. */
+/** A write counts as this many bytes more than its value. */
 const WRITE_BYTES = 64;
 
 export type RunBatch = KeyValuePort['batch'];

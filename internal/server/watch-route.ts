@@ -77,7 +77,7 @@ async function serve(
   try {
     const command = toCommand(query, request.headers['last-event-id']);
     const messages = port.watch(command, aborter.signal)[Symbol.asyncIterator]();
-    // What refuses the watch is an answer of its own, with its status.
+    // A refused watch is answered with the status of its error, before the stream begins.
     const first = await messages.next();
     const body = toEvents(first, messages, errors);
     await sendStream({ status: 200, header: new Headers(EVENT_STREAM), body }, response);

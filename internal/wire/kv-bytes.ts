@@ -291,7 +291,7 @@ export class KeyValueBytes {
   }
 }
 
-/** Of what is read here, only a Get may wait. */
+/** True if a Get among them may wait; the other operations that are read here never do. */
 function mayWait(operations: readonly BatchOperation[]): boolean {
   return operations.some(({ kind, command }) => kind === 'get' && command.waitMs > 0);
 }

@@ -28,7 +28,7 @@ export const IF_PRESENT = 8;
 const NO_BYTES = Buffer.alloc(0);
 const DEFAULT_EXPIRY: Expiry = { kind: 'default' };
 
-/** As `PlainSets` they may be taken only where `areSets`, as a `MixedBatch` where `arePlain`. */
+/** They are valid `PlainSets` only if `areSets`, and a valid `MixedBatch` only if `arePlain`. */
 export class OperationColumns implements MixedBatch {
   bytes: Buffer = NO_BYTES;
   count = 0;

@@ -16,7 +16,7 @@ export interface ReplicationConfig {
   readonly heartbeatMs: number;
   /** A replica further behind is not ready. */
   readonly lagMsMax: number;
-  /** Whether an unlinked or quarantined replica still serves reads. */
+  /** True if an unlinked or quarantined replica still serves reads. */
   readonly serveStale: boolean;
   /** Writes are refused while fewer replicas than this take pushes. */
   readonly minReplicasToWrite: number;

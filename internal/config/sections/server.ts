@@ -19,7 +19,7 @@ export interface ServerConfig {
   readonly allowedHosts: readonly string[];
   readonly valueBytesMax: number;
   readonly batchBytesMax: number;
-  /** What speaks HTTP/2: our own codec, or Node's as a way back. */
+  /** The implementation of HTTP/2: our own codec, or Node's as a way back. */
   readonly http2: (typeof HTTP2)[number];
 }
 

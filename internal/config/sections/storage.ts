@@ -13,7 +13,7 @@ export interface StorageConfig {
   readonly memoryBytesMax: number;
   /** 0: entries without an expiry of their own never expire. */
   readonly defaultTtlMs: number;
-  /** In which everything in memory is re-hashed once; 0: only when asked. */
+  /** The time in which everything in memory is hashed again once, milliseconds; 0: only on request. */
   readonly scrubIntervalMs: number;
   readonly evictionPolicy: EvictionPolicy;
   readonly evictionScope: EvictionScope;

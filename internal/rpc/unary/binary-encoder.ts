@@ -48,7 +48,7 @@ class Scratch {
     return true;
   }
 
-  /** Of a whole number from 0 to 2^53 - 1. There is room for it. */
+  /** Writes a whole number from 0 to 2^53 - 1. The caller has made room. */
   varint(value: number): void {
     this.at = writeVarint(this.buffer, value, this.at);
   }
@@ -70,7 +70,7 @@ export function tryEncodeBinary(
   return bytes;
 }
 
-/** As `tryEncodeBinary`, of every message. */
+/** Like `tryEncodeBinary`, for every message. */
 export function encodeBinary(schema: DescMessage, message: MessageShape<DescMessage>, headroom = 0): Buffer {
   const encoded = tryEncodeBinary(schema, message, headroom);
   if (encoded !== undefined) return encoded;
@@ -84,7 +84,7 @@ function encoderOf(schema: DescMessage): Encoder {
   let encoder = encoders.get(schema);
   if (encoder === undefined) {
     encoder = { typeName: schema.typeName, fields: undefined };
-    // Known before its fields are, since a message may hold its own kind.
+    // Stored before its fields are, because a message type may contain itself.
     encoders.set(schema, encoder);
     const sorted = schema.fields.toSorted((a, b) => a.number - b.number);
     const fields = sorted.map(fieldWriter);
@@ -127,7 +127,7 @@ function fieldWriter(field: DescField): WriteField | undefined {
   };
 }
 
-/** What stands for an absent value. */
+/** The value of a field that is absent. */
 function zeroOf(field: DescField): unknown {
   switch (field.scalar) {
     case ScalarType.STRING:
@@ -244,7 +244,7 @@ function stringWriter(tag: number): WriteValue {
     // Three bytes of UTF-8 for each unit of UTF-16, at most.
     if (typeof value !== 'string' || !out.hasRoom(3 * value.length + FIELD_BYTES_MAX)) return false;
     const bytes = Buffer.byteLength(value, 'utf8');
-    // What is no text is toBinary's to refuse.
+    // toBinary refuses ill-formed text.
     if (bytes !== value.length && !value.isWellFormed()) return false;
     out.varint(tag);
     out.varint(bytes);

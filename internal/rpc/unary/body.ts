@@ -21,7 +21,7 @@ export interface BodyReader {
    * not. Throws where it is too long.
    */
   lengthFrom(chunk: Uint8Array): number | undefined;
-  /** What to say of a body above `bytesMax`; `length` as the caller gave it. */
+  /** The error for a body above `bytesMax`; `length` is the caller's. */
   tooLong(length: number | undefined): ConnectError;
   /** One of the two is called, once; neither may throw. */
   onWhole(body: Uint8Array): void;
@@ -29,7 +29,7 @@ export interface BodyReader {
 }
 
 const NOTHING = new Uint8Array(0);
-/** What Node reads from a socket at once: a longer body has to be waited for. */
+/** Most bytes that Node reads from a socket at once. A longer body arrives in several reads. */
 const READ_BYTES_MAX = 65_536;
 
 /** `length`: of the body, where the caller said. */

@@ -15,7 +15,7 @@ import type { Answer } from '#rpc/unary/answer.ts';
 
 export interface BodySink {
   onChunk(chunk: Uint8Array): void;
-  /** Of a body that ends early, it is told that it is not whole, or not called. */
+  /** Called at the end of the body; `isWhole` is false if it ended early. Some bodies that end early never call it. */
   onEnd(isWhole: boolean): void;
 }
 

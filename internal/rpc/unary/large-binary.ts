@@ -35,7 +35,7 @@ export function* encodeLargeBinary(schema: DescMessage, message: Message, headro
   return yield* pieces.join(headroom);
 }
 
-/** Whether its fields can be written one after another. */
+/** True if the fields of the message can be written one after another. */
 function isDivisible(schema: DescMessage, message: Message): boolean {
   const isPlain = message.$typeName === schema.typeName && message.$unknown === undefined;
   return isPlain && schema.fields.every((field) => field.fieldKind !== 'map');
@@ -45,7 +45,7 @@ function inOrder(schema: DescMessage): DescField[] {
   return schema.fields.toSorted((a, b) => a.number - b.number);
 }
 
-/** What is to be written of a field: each element of a list of messages, or the one value, if it is set. */
+/** The values of a field: the elements of a list of messages, or the one value if it is set. */
 function valuesOf(field: DescField, message: Message): readonly unknown[] {
   const values = message as unknown as Values;
   if (field.oneof !== undefined) {

@@ -46,7 +46,7 @@ export function decodeBinary(
   }
 }
 
-/** As `decodeBinary`, from JSON, in slices. */
+/** Like `decodeBinary`, from JSON, in slices. */
 export function* decodeJsonMessage(
   schema: DescMessage,
   bytes: Uint8Array,
@@ -89,7 +89,7 @@ function* encodeLarge(
   }
 }
 
-/** As `encodeBinaryMessage`, to JSON, in slices. */
+/** Like `encodeBinaryMessage`, to JSON, in slices. */
 export function* encodeJsonMessage(
   schema: DescMessage,
   message: MessageInitShape<DescMessage>,

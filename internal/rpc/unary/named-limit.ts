@@ -1,6 +1,6 @@
 /**
- * Names the key behind the limit of a message that was too large. Whoever counts the
- * bytes, Connect's gzip included, knows the number only. Pure.
+ * Names the key behind the limit of a message that was too large. The code that
+ * counts the bytes, Connect's gzip included, knows only the number. Pure.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
 

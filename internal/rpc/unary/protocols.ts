@@ -1,6 +1,6 @@
 /**
- * How Connect, gRPC and gRPC-Web put a unary call into HTTP: what a body holds, and what
- * an answer and an error look like. The words of errors are connect-node's, so
+ * How Connect, gRPC and gRPC-Web put a unary call into HTTP: the contents of a body, and
+ * the form of an answer and of an error. The words of errors are connect-node's, so
  * that a caller cannot tell which of the two ways served it.
  */
 import { Code, ConnectError } from '@connectrpc/connect';
@@ -18,7 +18,7 @@ import type { ProtocolName, RequestShape } from '#rpc/unary/request-shape.ts';
 export interface ReceivedMessage {
   readonly bytes: Uint8Array;
   readonly isGzip: boolean;
-  /** What is wrong with the rest of the body, once the message is found to be well-formed. */
+  /** The error in the rest of the body, reported if the message itself is well-formed. */
   readonly excess: ConnectError | undefined;
 }
 
@@ -31,15 +31,15 @@ export interface SentMessage {
 export interface Protocol {
   /** Longer bodies are not read. */
   bodyBytesMax(readMaxBytes: number): number;
-  /** What to say of such a body; `length` as the caller gave it. */
+  /** The error for such a body; `length` is the caller's. */
   tooLong(length: number | undefined, readMaxBytes: number): ConnectError;
   /** The body's length where its first chunk tells it. Throws a ConnectError where it is too long. */
   lengthFrom(chunk: Uint8Array, readMaxBytes: number): number | undefined;
-  /** Throws a ConnectError where the body does not hold a message. */
+  /** Throws a ConnectError if the body does not contain a message. */
   open(body: Uint8Array, shape: RequestShape, readMaxBytes: number): ReceivedMessage;
   /** Bytes that an answer needs before its message. */
   readonly headroom: number;
-  /** Whether the caller would read a compressed answer. */
+  /** True if the caller accepts a compressed answer. */
   acceptsGzip(shape: RequestShape, context: CallContext): boolean;
   succeed(message: SentMessage, shape: RequestShape, context: CallContext): Answer;
   /** `json`: for the readable form of error details. */
@@ -146,7 +146,7 @@ const grpc: Protocol = {
 
 const TRAILERS = 0x80;
 
-/** As gRPC, with the trailers as a last envelope of the body: browsers do not see those of HTTP. */
+/** Like gRPC, with the trailers in a last envelope of the body, because browsers do not show HTTP trailers to programs. */
 const grpcWeb: Protocol = {
   ...grpc,
   open: (body, shape, readMaxBytes) => {
@@ -191,7 +191,7 @@ function incompleteEnvelope(): ConnectError {
   return new ConnectError('protocol error: incomplete envelope', Code.InvalidArgument);
 }
 
-/** What to say of the bytes behind a message. */
+/** The error for bytes behind a message. */
 function excessOf(rest: Uint8Array, readMaxBytes: number): ConnectError {
   const end = grpc.lengthFrom(rest, readMaxBytes);
   return end === undefined || rest.length < end ? incompleteEnvelope() : extraMessage();

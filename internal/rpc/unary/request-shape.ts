@@ -18,7 +18,7 @@ export interface RequestShape {
   /** Connect: the whole message. gRPC: those whose envelope says so. */
   readonly isGzip: boolean;
   readonly timeoutMs: number | undefined;
-  /** Of a Connect GET: its message, and no body follows. */
+  /** The message of a Connect GET, which has no body. */
   readonly message: Uint8Array | undefined;
   /** Connect: bytes of the body, where the caller said. gRPC's envelopes tell. */
   readonly length: number | undefined;
@@ -47,7 +47,7 @@ const CONTENT_TYPES: ReadonlyMap<string, ContentType> = new Map([
   ['application/grpc-web+json', { protocol: 'grpc-web', isBinary: false }],
 ]);
 
-/** In any case, and of JSON with its character set. */
+/** Content types in any case, and those of JSON with a character set. */
 function contentTypeOf(text: string): ContentType | undefined {
   const known = CONTENT_TYPES.get(text);
   if (known !== undefined) return known;
@@ -151,7 +151,7 @@ function messageOf(parameters: URLSearchParams): Uint8Array | undefined {
 
 let lastPlainAuthority = '';
 
-/** What connect-node could not make a URL of, the adapter refuses. */
+/** The adapter refuses requests from which connect-node cannot make a URL. */
 function isPlainAuthority(authority: string | string[] | undefined): boolean {
   if (typeof authority !== 'string' || authority === '') return false;
   if (authority === lastPlainAuthority) return true;

@@ -107,9 +107,9 @@ export class UnaryCall implements BodyReader, SlicePace {
 
   #expand({ bytes, excess }: ReceivedMessage): void {
     const { compression } = this.#options;
-    // What a kilobyte became stays in memory until it is answered, as a body of that size does.
-    // Of a caller that goes away meanwhile, only who asked before hears.
-    // It counts with its own body: else a call that is alone could be refused because of itself.
+    // The expanded bytes stay in memory until the call is answered, so they count like a body.
+    // The listener is added now, because one that is added after the caller went away is not called.
+    // They count with their own body; otherwise a call that is alone could be refused because of itself.
     const { reservation } = this;
     this.#exchange.onClose(reservation.release);
     compression

@@ -1,4 +1,4 @@
-/** What the calls of the unary path share. */
+/** Options that all calls of the unary path share. */
 import type { Compression } from '@connectrpc/connect/protocol';
 import type { Clock } from '#platform/clock.ts';
 import type { BodyBudget } from '#rpc/body-budget.ts';
