@@ -10,7 +10,7 @@ import { sha256Hex } from '#platform/sha256.ts';
 import { parseSegmentName, parseSnapshotName } from '#wal/file-names.ts';
 import type { Manifest } from '#wal/manifest.ts';
 
-/** One file of the log, whose bytes are the object named by `sha256`. */
+/** One file of the log; the object named by `sha256` contains its bytes. */
 export interface BackupFile {
   /** The name it has in a data directory. */
   readonly name: string;
@@ -20,7 +20,7 @@ export interface BackupFile {
   readonly sha256: string;
   readonly firstLsn: number;
   readonly lastLsn: number;
-  /** A segment with its seal; one without ends with its last record. */
+  /** Whether the segment has its seal; one without ends with its last record. */
   readonly isSealed: boolean;
 }
 
@@ -37,11 +37,11 @@ export interface BackupManifest {
   /** The state can be restored to any record from `from` (the snapshot's; 0 where there is none) to `to`. */
   readonly from: ChainPoint;
   readonly to: ChainPoint;
-  /** Log clock of the snapshot, milliseconds; 0 where there is none. */
+  /** Log clock of the snapshot, milliseconds; 0 without one. */
   readonly fromTimestampMs: number;
   /** Log clock of the last record. */
   readonly toTimestampMs: number;
-  /** Of the state at `to`; null where it was not replayed when the backup was made. */
+  /** Entries and digest of the state at `to`; null if the backup was not replayed when it was made. */
   readonly state: { readonly entries: number; readonly digest: string } | null;
   readonly files: readonly BackupFile[];
 }
@@ -51,7 +51,7 @@ export function encodeBackupManifest(manifest: BackupManifest): Buffer {
   return Buffer.from(`${JSON.stringify({ ...manifest, sha256 }, null, 2)}\n`);
 }
 
-/** The manifest, or what is wrong with it. Every byte counts: text that was changed anywhere is refused. */
+/** Decodes a manifest, or returns what is wrong with it. A text in which any byte was changed is refused. */
 export function tryDecodeBackupManifest(bytes: Uint8Array): BackupManifest | string {
   let value: unknown;
   try {
@@ -64,14 +64,14 @@ export function tryDecodeBackupManifest(bytes: Uint8Array): BackupManifest | str
   if (manifest['format'] !== 1)
     return `format ${JSON.stringify(manifest['format'])} is not known to this program`;
   if (sha256 !== sha256Hex(Buffer.from(JSON.stringify(manifest)))) return 'its own SHA-256 differs';
-  // Its hash holds, so it is what encodeBackupManifest once wrote.
+  // Its hash is right, so encodeBackupManifest wrote it.
   const decoded = manifest as unknown as BackupManifest;
   if (!encodeBackupManifest(decoded).equals(bytes)) return 'its text was changed';
   const unnamed = decoded.files.find(({ name }) => !parseSegmentName(name) && !parseSnapshotName(name));
   return unnamed === undefined ? decoded : 'a file has a name that no log has';
 }
 
-/** The backup as a log image whose files are objects. */
+/** The backup as a log image whose files are objects of the repository. */
 export function imageOfBackup(backup: BackupManifest, objectPath: (sha256: string) => string): LogImage {
   const { logId, nodeId, role, upstream, term, from, to, fromTimestampMs, toTimestampMs } = backup;
   const snapshot = backup.files.find(({ kind }) => kind === 'snapshot');

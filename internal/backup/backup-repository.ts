@@ -1,11 +1,11 @@
 /**
- * Where backups are kept:
+ * A directory of backups:
  *
  *     <id>.backup.json       the manifest of one backup
  *     objects/ab/abcd…       file contents, named by their SHA-256
  *     tmp/                   what is being written
  *
- * Objects are shared: what an earlier backup holds is not written again. Files
+ * Backups share objects: the contents of an earlier backup are not written again. Files
  * are written under `tmp/`, fdatasynced, renamed, and their directory is
  * fsynced; the manifest comes last, so that a crash leaves whole backups and at
  * worst objects that nobody names. Two processes may write to one repository.
@@ -24,16 +24,16 @@ import { readWholeFile, writeFully } from '#wal/whole-files.ts';
 
 const SUFFIX = '.backup.json';
 const CHUNK_BYTES = 1 << 20;
-/** Unfinished files of a process that died are deleted after this. */
+/** Unfinished files that a dead process left are deleted after this. */
 const STALE_MS = 24 * 3_600_000;
 
 export interface StoredObject {
   readonly sha256: string;
-  /** It was there already, whole. */
+  /** The object existed already and was verified. */
   readonly isReused: boolean;
 }
 
-/** A manifest that cannot be read is listed with why. */
+/** A manifest that cannot be read is listed with the reason. */
 export type ListedBackup =
   | { readonly id: string; readonly manifest: BackupManifest }
   | { readonly id: string; readonly manifest: undefined; readonly why: string };
@@ -47,7 +47,7 @@ export class BackupRepository {
     this.path = path;
   }
 
-  /** Creates the directories that are missing and deletes what died long ago. */
+  /** Creates the directories that are missing and deletes old unfinished files. */
   async prepare(): Promise<void> {
     const { fileSystem, clock } = this.#parts;
     const temporary = `${this.path}/tmp`;
@@ -65,14 +65,14 @@ export class BackupRepository {
     return `${this.path}/objects/${sha256.slice(0, 2)}/${sha256}`;
   }
 
-  /** Keeps the first `bytes` bytes of the file at `path`. Throws `LogMovedError` where they change meanwhile. */
+  /** Stores the first `bytes` bytes of the file at `path`. Throws `LogMovedError` if they change meanwhile. */
   async putObject(path: string, bytes: number): Promise<StoredObject> {
     const { fileSystem } = this.#parts;
     const source = await fileSystem.open(path, 'read');
     try {
       const sha256 = await this.#hash(source, bytes);
       if (sha256 === undefined) throw new LogMovedError(`${path} shrank`);
-      // What is there is believed only once it was read: a damaged object would spoil this backup too.
+      // An existing object is verified before it is reused: a damaged one would damage this backup too.
       if ((await this.#whyBad(sha256, bytes)) === undefined) return { sha256, isReused: true };
       await this.#store(source, bytes, sha256, path);
       return { sha256, isReused: false };
@@ -81,14 +81,14 @@ export class BackupRepository {
     }
   }
 
-  /** Reads the object through; throws `ImageDamageError` where it is missing or not what its name says. */
+  /** Reads and hashes the object; throws `ImageDamageError` if it is missing or does not match its name. */
   async verifyObject(sha256: string, bytes: number): Promise<void> {
     const why = await this.#whyBad(sha256, bytes);
     if (why !== undefined)
       throw new ImageDamageError({ file: this.objectPath(sha256), byte: 0, lsn: 0, why });
   }
 
-  /** The last step of a backup: from here on it is there. */
+  /** The last step of a backup, after which it exists. */
   async putManifest(manifest: BackupManifest): Promise<void> {
     const { fileSystem } = this.#parts;
     const temporary = this.#temporaryPath();
@@ -121,7 +121,7 @@ export class BackupRepository {
     return listed;
   }
 
-  /** `latest`, an id, or the beginning of exactly one. */
+  /** Finds a backup by `latest`, by its id, or by the beginning of exactly one id. */
   async find(idOrStart: string): Promise<BackupManifest> {
     const all = await this.list();
     const matches =
@@ -145,7 +145,7 @@ export class BackupRepository {
     return manifest.id === id ? manifest : `it is the manifest of ${manifest.id}`;
   }
 
-  /** The hash of the file's first `bytes` bytes; undefined where it has fewer. `onChunk` is told each piece. */
+  /** The hash of the file's first `bytes` bytes; undefined if it has fewer. `onChunk` is called with each chunk. */
   async #hash(
     file: File,
     bytes: number,
@@ -186,7 +186,7 @@ export class BackupRepository {
       await target.datasync();
       if (written !== sha256) throw new LogMovedError(`${path} changed while it was copied`);
     } catch (error) {
-      // On a full disk what was begun would take the room that is left.
+      // On a full disk an unfinished file would take the room that is left.
       await fileSystem.remove(temporary).catch(() => undefined);
       throw error;
     } finally {

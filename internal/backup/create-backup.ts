@@ -1,11 +1,11 @@
 /**
- * Makes a backup of a node's data directory, running or stopped: base snapshot,
- * sealed segments whole, the last one up to its last valid record. It takes no
- * lock and writes nothing but the repository.
+ * Makes a backup of the data directory of a node, running or stopped: the base
+ * snapshot, the sealed segments, and the last segment up to its last valid record.
+ * It takes no lock and writes only to the repository.
  *
- * Every segment's CRCs are checked on the way, and the copy of what was still
- * being written is read again. Throws `ImageDamageError` on a damaged source,
- * `BackupRequestError` where there is nothing to back up.
+ * The CRCs of every segment are checked before it is copied, and the copy of the
+ * segment that was still being written is read again. Throws `ImageDamageError` on a
+ * damaged source, `BackupRequestError` if there is nothing to back up.
  */
 import { type BackupFile, type BackupManifest, imageOfBackup } from '#backup/backup-manifest.ts';
 import type { BackupRepository } from '#backup/backup-repository.ts';
@@ -39,7 +39,7 @@ export interface CreatedBackup {
 }
 
 export interface CreateBackupOptions {
-  /** Replays the copy and writes the digest of its state into the manifest. Takes the memory of the state. */
+  /** Replays the copy and writes the digest of its state into the manifest, which takes as much memory as the state. */
   readonly isReplayed: boolean;
 }
 
@@ -50,7 +50,7 @@ export async function createBackup(
   { isReplayed }: CreateBackupOptions,
 ): Promise<CreatedBackup> {
   const created = await withLogImage(parts, from, async (image) => {
-    if (image.last.lsn === 0) throw new BackupRequestError(`${from} holds no record yet`);
+    if (image.last.lsn === 0) throw new BackupRequestError(`${from} has no record yet`);
     await repository.prepare();
     return copyImage(parts, image, repository);
   });
@@ -125,7 +125,7 @@ async function replay(parts: ImageReaderParts, manifest: BackupManifest, reposit
   return { entries: store.entries, digest: store.digest() };
 }
 
-/** The CRC of the whole file, which its footer states; the blocks are read when it is loaded. */
+/** Verifies the CRC of the whole file that its footer states. The blocks are checked when the snapshot is loaded. */
 async function checkSnapshot(
   { fileSystem, clock }: ImageReaderParts,
   { path, bytes }: ImageBase,

@@ -1,6 +1,7 @@
 /**
- * Where a drill ends the log before it is recovered, and what must come of it:
- * as if the power had gone there. Pure but for reading the segment concerned.
+ * Chooses the places at which a drill cuts the log, as if the power had failed
+ * there, and the LSN that recovery must then reach. Pure, except for reading the
+ * segment that is cut.
  */
 
 import { walkLiveSegment } from '#backup/live-segment.ts';
@@ -14,15 +15,15 @@ export type CutKind = 'none' | 'torn-tail' | 'each-segment' | 'random';
 export const CUT_KINDS: readonly CutKind[] = ['none', 'torn-tail', 'each-segment', 'random'];
 
 export interface DrillCut {
-  /** For people: where. */
+  /** The place of the cut, as a text for people. */
   readonly label: string;
   /** The log up to the cut; the last segment's `bytes` may end within a record. */
   readonly image: LogImage;
-  /** What recovery must come to. */
+  /** The last LSN that recovery must reach. */
   readonly expectedLsn: number;
 }
 
-/** `runs`: how many random cuts. */
+/** `runs` is the number of random cuts. */
 export async function planCuts(
   parts: ImageReaderParts,
   image: LogImage,
@@ -51,7 +52,7 @@ function whole(image: LogImage): DrillCut {
   return { label: 'none', image, expectedLsn: image.last.lsn };
 }
 
-/** Half of the last record is gone. */
+/** Cuts the last record in the middle. */
 async function tornTail(parts: ImageReaderParts, image: LogImage): Promise<DrillCut> {
   const last = image.segments.at(-1);
   if (last === undefined) return whole(image);
@@ -71,7 +72,7 @@ function eachSegment(image: LogImage): DrillCut[] {
   return [{ label: `after ${name}`, image: { ...image, segments: [] }, expectedLsn: point.lsn }, ...cuts];
 }
 
-/** At any byte of the log behind the first segment's header, all bytes alike. */
+/** Cuts at a random byte of the log after the first segment's header; each byte is equally likely. */
 async function randomCut(parts: ImageReaderParts, image: LogImage, random: Random): Promise<DrillCut> {
   const { segments } = image;
   const roomOf = ({ bytes }: ImageSegment): number => bytes - SEGMENT_HEADER_BYTES;
@@ -96,7 +97,7 @@ function cutAt(image: LogImage, index: number, bytes: number, lsn: number): Dril
   return { label: `${segment.name} at byte ${bytes}`, image: { ...image, segments }, expectedLsn };
 }
 
-/** The last record that ends at or before `offset`, and where it begins and ends. */
+/** Finds the last record that ends at or before `offset`, and its offsets. */
 async function lookUpTo(
   { fileSystem, clock }: ImageReaderParts,
   segment: ImageSegment,

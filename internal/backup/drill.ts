@@ -1,10 +1,10 @@
 /**
- * A recovery drill: copies the log of a node, running or stopped, into a
- * scratch directory, ends it where told, recovers it by the code that every
- * start runs, and compares what comes out with a fold of the copy made apart
- * from it, and with the digest that the live node gave.
+ * A recovery drill: copies the log of a node, running or stopped, into a scratch
+ * directory, cuts the copy at chosen places, recovers it by the code that every
+ * start runs, and compares the result with a separate fold of the copy and with the
+ * digest of the running node.
  *
- * Damage and disagreement are findings of the report, not errors.
+ * The report lists damage and differences; they are not errors of the drill.
  */
 import { type CutKind, type DrillCut, planCuts } from '#backup/drill-cuts.ts';
 import { digestAnew, foldLog, type StateDigest } from '#backup/fold-log.ts';
@@ -20,7 +20,7 @@ import { type DamagePlace, WalOpenError } from '#wal/wal-errors.ts';
 export interface DrillOptions {
   /** `wal.directory` of the node. */
   readonly from: string;
-  /** Exists and is empty; takes twice the size of the log and its snapshot. */
+  /** An existing empty directory; the drill needs twice the size of the log and its snapshot there. */
   readonly scratch: string;
   readonly cut: CutKind;
   /** Chooses random cuts. */
@@ -34,13 +34,13 @@ export interface DrillOptions {
 /** One recovery. */
 export interface DrillRun {
   readonly cut: string;
-  /** Why it failed; undefined: it came to the expected record, with the digest of the fold. */
+  /** Why it failed; undefined: it recovered up to the expected record, with the digest of the fold. */
   readonly failure: string | undefined;
   readonly expectedLsn: number;
   readonly recoveredLsn: number;
-  /** Records of the copy that are not in the recovered state: what the cut took. */
+  /** Records of the copy that the cut removed from the recovered state. */
   readonly lostRecords: number;
-  /** Records replayed behind the snapshot. */
+  /** Records replayed after the snapshot. */
   readonly records: number;
   /** Snapshot and log read. */
   readonly bytes: number;
@@ -169,7 +169,7 @@ async function recoverCut(
 async function boot(parts: ShadowParts, cut: DrillCut, path: string): Promise<number> {
   const directory = await openDirectory({ ...parts, path });
   try {
-    // Excluded numbers stay as they are: those segments were not copied.
+    // The excluded numbers are kept, although those segments were not copied.
     await directory.commit(cut.image.manifest);
     return await writeImage(parts, cut.image, path);
   } finally {
@@ -177,7 +177,7 @@ async function boot(parts: ShadowParts, cut: DrillCut, path: string): Promise<nu
   }
 }
 
-/** Pure: why what was recovered is not what had to be; undefined where it is. */
+/** Why the recovered state is not the expected one; undefined if it is. Pure. */
 export function whyWrong(
   cut: Pick<DrillCut, 'expectedLsn'>,
   recovered: { readonly position: { readonly lsn: number } } & StateDigest,

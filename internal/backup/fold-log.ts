@@ -1,11 +1,11 @@
 /**
- * The state that a log means at a position: snapshot plus records, applied one
- * by one to a store, with none of the code that recovers a node. It reads only,
- * so it works on the files of a live node; it is what recoveries are compared
- * with, and what point-in-time reads answer from.
+ * Computes the state of a log at a position: loads the snapshot and applies the
+ * records one by one to a store, without the code that recovers a node. It only
+ * reads, so it works on the files of a running node. Recoveries are compared with
+ * its result, and point-in-time reads answer from it.
  *
- * Throws `ImageDamageError` on damage, `BackupRequestError` where the image
- * does not reach the position.
+ * Throws `ImageDamageError` on damage, `BackupRequestError` if the image does not
+ * reach the position.
  */
 
 import { walkLiveSegment } from '#backup/live-segment.ts';
@@ -33,7 +33,7 @@ import { isHeaderFault } from '#wal/segment-judge.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
 import { readHeader } from '#wal/walk-segment.ts';
 
-/** Up to and with a record, or the last record not later than a time of the log clock. */
+/** The last record to fold: the end, a record, or the last record not later than a time of the log clock. */
 export type FoldTarget =
   | { readonly kind: 'end' }
   | { readonly kind: 'lsn'; readonly lsn: number }
@@ -41,15 +41,15 @@ export type FoldTarget =
 
 export interface Folded {
   readonly store: Store;
-  /** The last record in it. */
+  /** The last record that was applied. */
   readonly position: ChainPoint;
-  /** Log clock of that record; of the snapshot where no record is behind it. */
+  /** Log clock of that record; that of the snapshot if no record follows it. */
   readonly timestampMs: number;
-  /** Records behind the snapshot. */
+  /** Number of records after the snapshot. */
   readonly records: number;
-  /** Segments that hold them, the last with the bytes up to its last record wanted. */
+  /** The segments that contain those records; the last one with the bytes up to the last record of the target. */
   readonly segments: readonly ImageSegment[];
-  /** Digest at each position that was asked for and is there. */
+  /** The digest at each requested LSN that was reached. */
   readonly digests: ReadonlyMap<number, StateDigest>;
 }
 
@@ -60,7 +60,7 @@ export interface StateDigest {
 
 export interface FoldOptions {
   readonly target?: FoldTarget;
-  /** LSNs at which the digest is wanted on the way. */
+  /** LSNs after which the digest is noted. */
   readonly digestAt?: ReadonlySet<number>;
 }
 
@@ -98,7 +98,7 @@ function checkTarget(image: LogImage, target: FoldTarget): void {
   if (why !== undefined) throw new BackupRequestError(why);
 }
 
-/** Why the image does not reach `target`; undefined where it does. */
+/** Why the image does not reach `target`; undefined if it does. */
 export function whyNotIn(image: LogImage, target: FoldTarget): string | undefined {
   if (target.kind === 'lsn') {
     const first = image.base?.point.lsn ?? 0;
@@ -204,7 +204,7 @@ class Fold {
       if (frame.crc !== crc) throw this.#damage(segment, endOffset, 'it does not continue the snapshot');
       return;
     }
-    // Behind S itself the walk checks the chain; here it is checked from S on, and from segment to segment.
+    // The walk checks the chain within a segment; this checks it from the snapshot on, and between segments.
     if (frame.lsn !== lsn + 1 || frame.prevCrc !== crc)
       throw this.#damage(segment, endOffset, `LSN ${frame.lsn} does not continue ${epoch}-${lsn}`);
     try {
@@ -229,7 +229,7 @@ class Fold {
   }
 }
 
-/** The digest summed over every entry anew: it shows a running sum that went astray. */
+/** The digest, summed over every entry again: it reveals an error of the running sum. */
 export function digestAnew(store: Store): StateDigest {
   const hasher = new EntryHasher();
   const sum = new DigestSum();

@@ -1,4 +1,4 @@
-/** Reads segments that a node may be writing to, or cutting, meanwhile. */
+/** Reads segments while a node may write to them or cut them. */
 import { type ImageReaderParts, type ImageSegment, LogMovedError } from '#backup/log-image.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -6,9 +6,9 @@ import { isHeaderFault } from '#wal/segment-judge.ts';
 import { readHeader, type SegmentWalk, type WalkEnd, walkSegment } from '#wal/walk-segment.ts';
 
 /**
- * As `walkSegment`, giving the event loop a turn before each read. Throws
- * `LogMovedError` where the file became shorter than `endOffset`: a batch that a
- * full disk refused is cut off again.
+ * Like `walkSegment`, but gives the event loop a turn before each read. Throws
+ * `LogMovedError` if the file became shorter than `endOffset`, as when a batch that a
+ * full disk refused was cut off again.
  */
 export function walkLiveSegment(clock: Clock, walk: SegmentWalk): Promise<WalkEnd> {
   const { file, endOffset } = walk;
@@ -30,8 +30,8 @@ export function walkLiveSegment(clock: Clock, walk: SegmentWalk): Promise<WalkEn
 
 /**
  * Reads the copy of a segment that was still being written, and throws
- * `LogMovedError` where it is not of one piece up to `last`: what a full disk
- * refused is cut off again, and its LSNs are reused.
+ * `LogMovedError` if it is not one chain up to `last`: after a refused batch was cut
+ * off, its LSNs are used again, and the copy may contain parts of both.
  */
 export async function checkTail(
   { fileSystem, clock }: ImageReaderParts,

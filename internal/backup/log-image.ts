@@ -1,8 +1,8 @@
 /**
- * A log as files that can be read without owning them: the base snapshot and
- * the segments from it on, each with how far it counts. Taken from the data
- * directory of a node, running or stopped, or from a backup; backups, drills
- * and point-in-time reads all begin here.
+ * A log as files that can be read without owning them: the base snapshot and the
+ * segments after it, each with the number of bytes that belong to the log. It is
+ * taken from a backup, or from the data directory of a node, running or stopped.
+ * Backups, drills and point-in-time reads all begin with one.
  */
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -17,7 +17,7 @@ export interface ImageBase {
   readonly name: string;
   readonly path: string;
   readonly bytes: number;
-  /** S: the record whose state it is exactly. */
+  /** The record at which the snapshot was made. */
   readonly point: ChainPoint;
   /** Log clock when it was begun, milliseconds. */
   readonly logClockMs: number;
@@ -30,26 +30,26 @@ export interface ImageSegment {
   readonly seq: number;
   readonly firstLsn: Lsn;
   readonly lastLsn: Lsn;
-  /** The file's first bytes that count: whole with a seal, else up to the end of its last record. */
+  /** Bytes of the file that belong to the image: all if it is sealed, otherwise up to the end of its last record. */
   readonly bytes: number;
   readonly isSealed: boolean;
 }
 
 export interface LogImage {
-  /** Of the node it was taken from. */
+  /** The manifest of the node from which the image was taken. */
   readonly manifest: Manifest;
   readonly base: ImageBase | undefined;
-  /** Oldest first, each with at least one record behind the base. */
+  /** Oldest first, each with at least one record after the base snapshot. */
   readonly segments: readonly ImageSegment[];
-  /** The last record; the base's where there is none behind it. */
+  /** The last record; that of the base snapshot if there is none after it. */
   readonly last: ChainPoint;
-  /** Log clock of the last record, milliseconds; 0 where only the base is there. */
+  /** Log clock of the last record, milliseconds; 0 if there is only the base snapshot. */
   readonly lastTimestampMs: number;
-  /** Wall milliseconds when it was taken: of what happened later it knows nothing. */
+  /** Wall time at which the image was taken, milliseconds. */
   readonly takenMs: number;
 }
 
-/** The seams that reading an image takes. */
+/** The interfaces to the outside that reading an image needs. */
 export interface ImageReaderParts {
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
@@ -73,12 +73,12 @@ export class ImageDamageError extends Error {
   }
 }
 
-/** The files changed under the reader: to be tried again. */
+/** The files changed while they were read; the caller tries again. */
 export class LogMovedError extends Error {
   override readonly name = 'LogMovedError';
 }
 
-/** The request cannot be met as it stands: no such directory, backup, record or time. */
+/** The request names a directory, backup, record or time that does not exist. */
 export class BackupRequestError extends Error {
   override readonly name = 'BackupRequestError';
 }

@@ -1,12 +1,12 @@
 /**
  * Makes a data directory of a log image, as it was at a record or time, in a
- * directory that is new or empty (`wal/empty-directory.ts`). Nothing counts until MANIFEST is there, which
- * is written last: after the files were recovered by the code every start runs,
- * and the state compared with an independent fold of the image. What a crash
- * leaves is refused by every start.
+ * directory that is new or empty (`wal/empty-directory.ts`). MANIFEST is written
+ * last, after the files were recovered by the code that every start runs and the
+ * state was compared with an independent fold of the image. Every start refuses the
+ * directory that a crash before that leaves.
  *
- * The directory is a node of its own: new node id, no replicas, no quarantine,
- * and no clean mark, so that a master's start mints a new epoch.
+ * The directory belongs to a new node: it has a new node id, no replicas, no
+ * quarantine, and no clean mark, so that a master's start begins a new epoch.
  */
 import { type Folded, type FoldTarget, foldLog } from '#backup/fold-log.ts';
 import { walkLiveSegment } from '#backup/live-segment.ts';
@@ -20,13 +20,13 @@ import { rereadHeader } from '#wal/walk-segment.ts';
 
 export interface Restored {
   readonly position: ChainPoint;
-  /** Log clock of the last record restored. */
+  /** Log clock of the last restored record, milliseconds. */
   readonly timestampMs: number;
   readonly entries: number;
   readonly digest: string;
   readonly nodeId: string;
   readonly role: Manifest['role'];
-  /** Records of the image behind the position: left out. */
+  /** Records of the image after the position, which were left out. */
   readonly leftOut: number;
   readonly recoveryMs: number;
 }
@@ -53,7 +53,7 @@ export async function restoreImage(
   return { ...expected, timestampMs, nodeId, role, leftOut, recoveryMs };
 }
 
-/** The fold without its store, so that two states are never in memory at once. */
+/** Returns the result of the fold without its store, so that two states are never in memory at once. */
 async function foldTo(parts: ShadowParts, image: LogImage, target: FoldTarget): Promise<Expected & Cut> {
   const { store, position, timestampMs, segments } = await foldLog(parts, image, { target });
   return { position, timestampMs, segments, entries: store.entries, digest: store.digest() };

@@ -1,7 +1,6 @@
 /**
- * A second data directory made of a log image, and its recovery by the code
- * that every start runs: what drills measure, and how a restore is proven
- * before it counts.
+ * Makes a second data directory of a log image, and recovers it by the code that
+ * every start runs. Drills measure this, and a restore verifies its result by it.
  */
 import { type ImageReaderParts, type LogImage, LogMovedError } from '#backup/log-image.ts';
 import type { Engine } from '#engine/engine.ts';
@@ -23,7 +22,7 @@ export interface Recovered {
   readonly elapsedMs: number;
 }
 
-/** Copies the files of `image`, each up to the bytes that count, into the directory at `path`; durable when it resolves. */
+/** Copies the files of `image`, each up to its `bytes`, into the directory at `path`; they are durable when it resolves. */
 export async function writeImage(parts: ImageReaderParts, image: LogImage, path: string): Promise<number> {
   const { fileSystem } = parts;
   const { base, segments } = image;
@@ -43,7 +42,7 @@ export async function writeImage(parts: ImageReaderParts, image: LogImage, path:
   return bytes;
 }
 
-/** Recovers what `directory` holds, and closes its log in order. Throws `WalOpenError` as a start would. */
+/** Recovers the state in `directory`, and closes its log in order. Throws `WalOpenError` as a start would. */
 export async function recoverShadow(parts: ShadowParts, directory: WalDirectory): Promise<Recovered> {
   const { clock } = parts;
   const startedMs = clock.monotonicMs();
@@ -59,7 +58,7 @@ function describe({ applied, store }: Engine, elapsedMs: number): Recovered {
   return { position: applied, entries: store.entries, digest: store.digest(), elapsedMs };
 }
 
-/** A shadow writes no records, so none of this is ever reached. */
+/** A shadow writes no records, so these values have no effect. */
 const SHADOW_LOG = {
   fsync: 'always',
   syncIntervalMs: 1_000,

@@ -1,15 +1,15 @@
 /**
- * Looks through the data directory of a node, running or stopped, and says
- * which bytes of which files are its log now. Nothing is written, and LOCK is
- * never opened: on POSIX closing any descriptor of it would drop the owner's lock.
+ * Reads the data directory of a node, running or stopped, and returns which bytes
+ * of which files are its log now. It writes nothing and never opens LOCK: on POSIX,
+ * closing any descriptor of that file would release the owner's lock.
  *
- * What is found is believed for what it says of itself, not for when it was
- * read: the snapshot and the segments must form one chain of CRCs. A checkpoint
- * or a cut that replaces files meanwhile shows as a missing file or a broken
- * chain, and the survey begins anew, a bounded number of times.
+ * The files may change while they are read, so the snapshot and the segments must
+ * form one chain of CRCs. If a checkpoint or a cut replaces files meanwhile, a file
+ * is missing or the chain is broken, and the survey begins again, a bounded number
+ * of times.
  *
- * Throws `ImageDamageError` where durable bytes are damaged or missing, and
- * `BackupRequestError` where there is no log.
+ * Throws `ImageDamageError` if durable bytes are damaged or missing, and
+ * `BackupRequestError` if there is no log.
  */
 
 import { walkLiveSegment } from '#backup/live-segment.ts';
@@ -48,9 +48,9 @@ const ATTEMPTS = 10;
 const PAUSE_MS = 100;
 
 /**
- * Surveys the log in `directory` and does `work` with it; both begin anew where
- * the node replaced files meanwhile. Damage counts only when it is found twice
- * at one place with no change of MANIFEST between.
+ * Surveys the log in `directory` and runs `work` on it; both begin again if the node
+ * replaced files meanwhile. Damage is reported only if it is found twice at the same
+ * place with no change of MANIFEST between.
  */
 export async function withLogImage<T>(
   parts: ImageReaderParts,
@@ -75,7 +75,7 @@ export async function withLogImage<T>(
   }
 }
 
-/** `work` has files of its own: one of those that is missing is no change of the log. */
+/** Whether a file of `directory` was missing. If another file of `work` is missing, the log has not changed. */
 function isMissingFileOf(directory: string, error: unknown): boolean {
   const { code, path } = error as NodeJS.ErrnoException;
   return code === 'ENOENT' && path?.startsWith(`${directory}/`) === true;
@@ -108,12 +108,12 @@ async function surveyOnce(
     throw new ImageDamageError({ file: `${directory}/${MANIFEST_NAME}`, byte: 0, lsn: 0, why: manifest });
   }
   if (manifest.logId === '') {
-    throw new BackupRequestError(`${directory} holds no log yet: this replica has not met its master`);
+    throw new BackupRequestError(`${directory} has no log yet: this replica has not met its master`);
   }
   const base = await readBase(parts, directory, manifest);
   const names = await liveSegments(parts, directory, manifest);
   const image = await new Survey(parts, directory, manifest, base).run(names);
-  // An image may end where it likes: it demands nothing of what is made of it.
+  // An image may end before the LSN that MANIFEST demands, so a directory made of it must not demand it.
   return { ...image, manifest: { ...manifest, reaches: undefined } };
 }
 
@@ -199,7 +199,7 @@ class Survey {
       const segment = await this.#survey(name, index === 0, hasLater);
       if (segment !== undefined && segment.lastLsn > this.#from.lsn) segments.push(segment);
     }
-    // A log that ends below its snapshot is begun anew behind it at the next start.
+    // If the log ends below its snapshot, the next start begins a new one after the snapshot.
     const last = this.#chain.lsn < this.#from.lsn ? this.#from : this.#chain;
     const why = whyShort(this.#demand, { seqs, endLsn: last.lsn, newestBytes: this.#newestBytes });
     if (why !== undefined) {
@@ -222,7 +222,7 @@ class Survey {
     try {
       const { sizeBytes } = await file.stat();
       this.#newestBytes = sizeBytes;
-      // A newest segment no longer than a header holds nothing, whatever is in it.
+      // A newest segment no longer than a header has no record, whatever its bytes are.
       if (!hasLater && sizeBytes <= SEGMENT_HEADER_BYTES) {
         const why = whyNotNewest(name.firstLsn, this.#chain.lsn);
         if (why !== undefined) throw this.#damage(name, 0, why);
@@ -264,7 +264,7 @@ class Survey {
     });
   }
 
-  /** Throws where the segment may not end where it does. */
+  /** Throws if the segment must not end at that place. */
   async #checkEnd(
     name: SegmentName,
     { stop, chain }: WalkEnd,

@@ -1,8 +1,7 @@
 /**
- * Reads a whole backup: every object is hashed again, every record replayed
- * onto the snapshot, and the digest of the state summed anew and compared with
- * the running sum and with what the manifest says. Throws `ImageDamageError` at
- * the first damage.
+ * Verifies a whole backup: hashes every object again, replays every record after
+ * the snapshot, sums the digest of the state again, and compares it with the running
+ * sum and with the manifest. Throws `ImageDamageError` at the first damage.
  */
 import { type BackupManifest, imageOfBackup } from '#backup/backup-manifest.ts';
 import type { BackupRepository } from '#backup/backup-repository.ts';
@@ -11,7 +10,7 @@ import { ImageDamageError, type ImageReaderParts } from '#backup/log-image.ts';
 import { isSamePosition } from '#model/position.ts';
 
 export interface VerifiedBackup extends StateDigest {
-  /** Records replayed behind the snapshot. */
+  /** Records replayed after the snapshot. */
   readonly records: number;
   readonly bytes: number;
 }

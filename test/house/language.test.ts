@@ -11,6 +11,7 @@ const REVISED_ROOMS = [
   'internal/config/',
   'internal/dial/',
   'cmd/',
+  'internal/backup/',
   'internal/master/',
   'internal/model/',
   'internal/node/',

@@ -1,7 +1,7 @@
 /**
- * What a cut behind a record D takes away: every record beyond it that can
- * still be read, told by key; and the LSNs of those that cannot. The memory
- * used grows with the keys lost, not with their values.
+ * Lists what a cut after a record D loses: by key, every later record that can
+ * still be read, and the LSNs of those that cannot. The memory that it needs grows
+ * with the number of lost keys, not with their values.
  */
 import { RecordError } from '#engine/records/record-kind.ts';
 import { mutationsOf } from '#engine/records/record-table.ts';
@@ -16,15 +16,15 @@ import { salvageSegment } from '#wal/salvage.ts';
 import { SEGMENT_HEADER_BYTES, tryDecodeSegmentHeader } from '#wal/segment-format.ts';
 import { type DamagePlace, NewerFormatError } from '#wal/wal-errors.ts';
 
-/** What becomes of one key. */
+/** What a cut changes for one key. */
 export interface LostKey {
   readonly key: string;
-  /** How many mutations of it are lost. */
+  /** Number of mutations of the key that are lost. */
   readonly writes: number;
-  /** The last of them. */
+  /** The position of the last lost mutation. */
   readonly lost: Position;
   readonly op: Mutation['op'];
-  /** The version it goes back to; undefined where it is not there then. */
+  /** The version that the key has after the cut; undefined if it then does not exist. */
   readonly kept: Position | undefined;
 }
 
@@ -34,12 +34,12 @@ export interface LsnRange {
 }
 
 export interface Loss {
-  /** Records that can still be read, and their mutations. */
+  /** Number of lost records that can still be read, and of their mutations. */
   readonly records: number;
   readonly mutations: number;
-  /** The highest LSN of which anything is known; that of D where nothing is lost. */
+  /** The highest LSN that is known to have existed; that of D if nothing is lost. */
   readonly lastLsn: number;
-  /** Log clock of the newest record lost, milliseconds; 0 where none can be read. */
+  /** Log clock of the newest lost record, milliseconds; 0 if none can be read. */
   readonly lastTimestampMs: number;
   /** In the order in which they were last written. */
   readonly keys: readonly LostKey[];
@@ -52,7 +52,7 @@ export interface LossOptions {
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
   readonly path: string;
-  /** Those that may hold records beyond D, oldest first. */
+  /** The segments that may contain records after D, oldest first. */
   readonly segments: readonly SegmentName[];
   readonly beyondLsn: number;
   /** The highest LSN that MANIFEST knows to have been durable; 0: none. */
@@ -79,7 +79,7 @@ async function readSegment(options: LossOptions, segment: SegmentName, tally: Ta
     if (typeof header === 'string') {
       tally.damage.push({ file: name, byte: 0, lsn: segment.firstLsn, why: header });
     }
-    // That a segment was begun shows that the records before it were written.
+    // The segment exists, so the records before it were written.
     tally.noteLast(segment.firstLsn - 1);
     const range = { fromOffset: SEGMENT_HEADER_BYTES, endOffset, expectedLsn: segment.firstLsn };
     const salt = typeof header === 'string' ? undefined : header.salt;

@@ -34,7 +34,7 @@ export interface RehearsalParts {
 }
 
 export type StartOutcome =
-  /** `torn`: what the start would cut off, not having been durable. */
+  /** `torn`: the torn tail that the start would cut off. */
   | { readonly kind: 'starts'; readonly torn: DamagePlace | undefined }
   /** `snapshot`, `log`: damaged or missing there; `newer`: of a format that this program does not know; `foreign`: a file of another log. */
   | Refusal;
@@ -52,7 +52,7 @@ export interface Rehearsal {
   readonly from: ChainPoint;
   /** The last record of the longest valid prefix. */
   readonly end: ChainPoint;
-  /** Log clock of that record, milliseconds; 0 where it is in the snapshot. */
+  /** Log clock of that record, milliseconds; 0 if the snapshot contains it. */
   readonly endTimestampMs: number;
   /** The state at `end`. */
   readonly store: Store;
@@ -66,7 +66,7 @@ export const NO_RECORD: ChainPoint = { epoch: 0, lsn: 0 as Lsn, crc: 0 };
 const ATTEMPTS = 5;
 const PAUSE_MS = 100;
 
-/** The manifest's bytes; undefined where there is none. */
+/** The manifest's bytes; undefined if there is none. */
 export async function readManifestBytes(fileSystem: FileSystem, path: string): Promise<Buffer | undefined> {
   const file = `${path}/${MANIFEST_NAME}`;
   return (await fileSystem.stat(file)) === undefined ? undefined : readWholeFile(fileSystem, file);
@@ -96,7 +96,7 @@ export async function rehearseSettled(parts: RehearsalParts, path: string): Prom
   }
 }
 
-/** `isWithoutSnapshot`: as if MANIFEST named no snapshot. */
+/** `isWithoutSnapshot` rehearses the start as if MANIFEST named no snapshot. */
 export async function rehearseStart(
   parts: RehearsalParts,
   path: string,
@@ -136,7 +136,7 @@ async function loadBase(
   try {
     const { store: loaded, meta, entries } = await loadSnapshot(file, parts, () => {});
     if (meta.logId !== logId) return refuse('foreign', 0, `it belongs to log ${meta.logId}`);
-    // The file is valid in itself, whatever it is called: MANIFEST says which one is meant.
+    // A snapshot is valid under any file name, so compare its position with the name in MANIFEST.
     if (formatSnapshotName(meta.position) !== name) {
       return refuse(
         'snapshot',
@@ -154,7 +154,7 @@ async function loadBase(
 }
 
 const nothing = async (): Promise<void> => {};
-/** A reader takes no lock and changes no names. */
+/** Stands for the lock and the open directory: a reader takes no lock and changes no names. */
 const NOTHING_OWNED: OwnedDirectory = {
   lock: { release: nothing },
   names: { sync: nothing, close: nothing },
@@ -200,7 +200,7 @@ class Replay {
     }
   }
 
-  /** Throws on a payload that cannot be applied, which makes the log damaged there. */
+  /** Throws if a payload cannot be applied; the log then counts as damaged there. */
   #take(frame: Frame): void {
     for (const mutation of mutationsOf(frame)) this.#base.store.apply(mutation, frame);
     this.end = pointOf(frame);

@@ -1,11 +1,11 @@
 /**
- * Makes a directory that a start refuses one that it accepts: cut back to the
- * longest valid prefix of its history. `planRepair` changes nothing and says
- * what would be cut and lost; `applyRepair` does it, in one commit of MANIFEST,
- * and sets everything it takes out of the log aside.
+ * Repairs a directory that a start refuses: cuts its log back to the longest valid
+ * prefix of its history. `planRepair` changes nothing and says what would be cut
+ * and lost; `applyRepair` does it in one commit of MANIFEST, and moves every file
+ * that it takes out of the log to `aside/`.
  *
- * What is not the log's to decide is refused with a reason: a lost MANIFEST,
- * segments of another log, records of a newer program.
+ * A lost MANIFEST, segments of another log, and records of a newer program cannot
+ * be repaired by a cut and are refused with a reason.
  */
 import { findLoss, type Loss } from '#backup/repair/lost-records.ts';
 import {
@@ -30,7 +30,7 @@ import { SEGMENT_HEADER_BYTES, tryDecodeSegmentHeader } from '#wal/segment-forma
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { ADVISE_UPGRADE, type DamagePlace } from '#wal/wal-errors.ts';
 
-/** A file that the log loses, wholly or from a byte on. It is kept whole in aside/. */
+/** A file that the log loses, completely or from a byte on. The whole file is kept in aside/. */
 export interface CutFile {
   readonly name: string;
   readonly fromByte: number;
@@ -47,18 +47,18 @@ export interface Cut {
   readonly dropsSnapshot: boolean;
   readonly files: readonly CutFile[];
   readonly loss: Loss;
-  /** Where `keep` ends in its segment; undefined where no segment stays that the state needs, or none is cut. */
+  /** The end of record `keep` in its segment; undefined if no segment is cut, or none that the state needs stays. */
   readonly endOffset: number | undefined;
   readonly cutsLog: boolean;
 }
 
 export type RepairPlan =
-  /** A start accepts the directory as it is. */
+  /** A start accepts the directory unchanged. */
   | { readonly kind: 'nothing'; readonly rehearsal: Rehearsal | undefined }
   | { readonly kind: 'refused'; readonly why: string }
   | Cut;
 
-/** `isOwned`: nobody else can change the directory meanwhile. */
+/** `isOwned` says that the caller owns the lock, so that nobody else changes the directory meanwhile. */
 export async function planRepair(parts: RehearsalParts, path: string, isOwned: boolean): Promise<RepairPlan> {
   const bytes = await readManifestBytes(parts.fileSystem, path);
   if (bytes === undefined)
@@ -80,7 +80,7 @@ function refuse(why: string): RepairPlan {
   return { kind: 'refused', why };
 }
 
-/** Why no cut helps: what a start refuses is not damaged. */
+/** Why no cut helps: the files that a start refuses are not damaged. */
 function whyNoCut(outcome: StartOutcome): string | undefined {
   if (outcome.kind !== 'refused') return undefined;
   const { file, byte, lsn, why } = outcome.place;
@@ -101,9 +101,9 @@ async function planCut(
   if (hopeless !== undefined) return refuse(hopeless);
   const { fileSystem, clock } = parts;
   const segments = await segmentsOf(fileSystem, path, manifest);
-  // What is torn behind the last record is the next start's to cut.
+  // The next start cuts off a torn tail by itself.
   const cutsLog = outcome.kind === 'refused';
-  // Where nothing behind the snapshot stays, no segment does: the log goes on at S + 1.
+  // If no record after the snapshot stays, no segment stays: the log continues after the snapshot.
   const isWhole = keep.lsn === from.lsn;
   const holderIndex = isWhole ? -1 : segments.findLastIndex(({ firstLsn }) => firstLsn <= keep.lsn);
   const holder = segments[holderIndex];
@@ -128,7 +128,7 @@ async function segmentsOf(fileSystem: FileSystem, path: string, manifest: Manife
     .sort((a, b) => a.seq - b.seq);
 }
 
-/** Where record D ends in its segment. What stands before it and is not needed may be damaged. */
+/** The end of record D in its segment. Records before it that are not needed may be damaged. */
 async function findEnd(
   { fileSystem, clock }: { readonly fileSystem: FileSystem; readonly clock: Clock },
   path: string,
@@ -173,9 +173,9 @@ async function snapshotFile(fileSystem: FileSystem, path: string, name: string):
 }
 
 /**
- * Does what was planned, under the directory's lock. Returns what was set
- * aside, relative to the directory. A crash leaves the directory as it was or
- * repaired.
+ * Applies the plan; the caller owns the directory's lock. Returns the names of the
+ * files that were set aside, relative to the directory. A crash leaves the directory
+ * either unchanged or repaired.
  */
 export async function applyRepair(directory: WalDirectory, plan: Cut): Promise<string[]> {
   const changes: Partial<Manifest> = plan.dropsSnapshot ? { snapshot: '' } : {};

@@ -1,8 +1,8 @@
 /**
- * The way out for a node whose MANIFEST holds a term that its log does not
- * account for: one message with a number near the highest was believed, and no
- * further term can be led. The term goes back to that of the log's last record.
- * Terms granted since are forgotten, so every node of the group must be stopped.
+ * Resets the term in MANIFEST to that of the log's last record. This helps a node
+ * that has believed a message with a term near the highest possible number, after
+ * which no higher term is left to lead in. Terms that the node granted since are
+ * forgotten, so every node of the group must be stopped.
  */
 import { type RehearsalParts, rehearseSettled } from '#backup/repair/rehearse-start.ts';
 import { TERM_MAX, termOf } from '#model/position.ts';
@@ -12,15 +12,15 @@ import type { WalDirectory } from '#wal/wal-directory.ts';
 import { damageError, WalOpenError } from '#wal/wal-errors.ts';
 
 export interface TermReset {
-  /** What MANIFEST holds: the highest of the term seen and the term promoted to. */
+  /** The term in MANIFEST: the higher one of the term seen and the term promoted to. */
   readonly was: number;
-  /** The term of the log's last record; what `was` becomes. */
+  /** The term of the log's last record, which replaces `was`. */
   readonly term: number;
   /** `needless`: the log accounts for it; `in_log`: the log itself has no further term to go on to. */
   readonly kind: 'reset' | 'needless' | 'in_log';
 }
 
-/** Changes nothing. Throws `WalOpenError` where a start would refuse the directory for its data. */
+/** Changes nothing. Throws `WalOpenError` if a start would refuse the directory for its data. */
 export async function planTermReset(parts: RehearsalParts, path: string): Promise<TermReset> {
   const { manifest, end, from, outcome } = await rehearseSettled(parts, path);
   if (outcome.kind === 'refused') {
@@ -34,7 +34,7 @@ export async function planTermReset(parts: RehearsalParts, path: string): Promis
   return { was, term, kind: was > term + TERM_JUMP_MAX ? 'reset' : 'needless' };
 }
 
-/** One commit of MANIFEST. `owned` holds the lock, so that no node runs on it. */
+/** Resets the term in one commit of MANIFEST. `owned` owns the lock, so that no node runs on the directory. */
 export function applyTermReset(owned: WalDirectory, { term }: TermReset): Promise<void> {
   return owned.update((manifest) => {
     assert(manifest !== undefined, 'the directory is initialised');
