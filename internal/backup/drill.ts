@@ -116,7 +116,7 @@ function movedTo(image: LogImage, directory: string): LogImage {
   };
 }
 
-/** Of the fold only digests are kept: its state is gone before the first recovery. */
+/** Folds the image and returns only the digests, so that the state is freed before the first recovery. */
 async function foldDigests(
   parts: ShadowParts,
   image: LogImage,

@@ -1,14 +1,14 @@
 /**
- * Keeps `aside/` bounded while a node runs. What a node set aside and nobody
- * needs is deleted, oldest folder first: once it is older than the age, and while
- * all of it together is over the bytes; for its size the newest folder never is.
+ * Keeps `aside/` bounded while a node runs. It deletes folders, oldest first, that
+ * are older than the maximum age, and while all folders together are larger than
+ * the maximum size; the newest folder is never deleted for its size.
  *
- * Never deleted: a folder with segments of a diverged tail that no operator has
- * called seen (`walnut diverged seen`). Those are records that clients may have
- * been told of; only an operator deletes them, by hand.
+ * A folder with segments of a diverged tail is never deleted until an operator has
+ * marked that tail as seen (`walnut diverged seen`): clients may have received
+ * acknowledgements for those records.
  *
- * Which folders go is a pure function. Failures of the disk are logged and
- * tried again: nothing depends on it.
+ * A pure function chooses the folders. Errors of the disk are logged, and the
+ * deletion is tried again later.
  */
 import { manifestOf, pathIn } from '#engine/manifest-access.ts';
 import type { DivergedTail } from '#model/diverged.ts';
@@ -21,31 +21,31 @@ import type { WalDirectory } from '#wal/wal-directory.ts';
 const LOOK_EVERY_MS = 60_000;
 
 export interface AsideRule {
-  /** Of what may be deleted, so much is kept. */
+  /** Bytes of deletable folders that are kept. */
   readonly bytesMax: number;
   /** By the wall clock. */
   readonly ageMaxMs: number;
 }
 
 export interface AsideFolder {
-  /** Its number; they rise. */
+  /** Its number; later folders have higher numbers. */
   readonly number: number;
   readonly files: readonly string[];
   readonly bytes: number;
-  /** Wall milliseconds when something was last put into it. */
+  /** Wall time at which a file was last moved into it, milliseconds. */
   readonly modifiedMs: number;
   readonly isProtected: boolean;
 }
 
 export interface AsideState {
   readonly bytes: number;
-  /** Bytes that are kept whatever the rule says. */
+  /** Bytes that the rule never deletes. */
   readonly protectedBytes: number;
-  /** Diverged tails that no operator has called seen. */
+  /** Diverged tails that no operator has marked as seen. */
   readonly unseenTails: number;
 }
 
-/** Whether segment `seq` holds records of a tail that nobody has seen. */
+/** Whether segment `seq` contains records of a tail that no operator has seen. */
 export function isUnseen({ diverged = [], keepsAsideTo = 0 }: Manifest, seq: number): boolean {
   const holds = ({ segments: [first, last] }: DivergedTail): boolean => seq >= first && seq <= last;
   return seq <= keepsAsideTo || diverged.some((tail) => tail.seenMs === undefined && holds(tail));
@@ -67,7 +67,7 @@ export function choosePrunable(
   });
 }
 
-/** Remembers that an operator has seen a tail: from now on it is kept as long as anything else aside. */
+/** Remembers that an operator has seen a tail; the rule then applies to its files as to any others. */
 export async function noteSeen(directory: WalDirectory, id: number, nowMs: number): Promise<void> {
   const isNew = manifestOf(directory).diverged?.some((tail) => tail.id === id && tail.seenMs === undefined);
   if (isNew !== true) return;
@@ -114,7 +114,7 @@ export class AsidePruner {
     this.#options = options;
   }
 
-  /** Looks now, and then every minute. */
+  /** Prunes now, and then every minute. */
   start(): void {
     this.#running = this.#run();
   }
@@ -139,7 +139,7 @@ export class AsidePruner {
     }
   }
 
-  /** Deletes what the rule does not keep. */
+  /** Deletes the folders that the rule does not keep. */
   async look(): Promise<void> {
     const { directory, clock, logger, rule, onState } = this.#options;
     const { fileSystem } = directory;

@@ -1,11 +1,11 @@
 /**
- * Checkpoints: an exact snapshot of the state at one position, written in
- * slices while writes go on, and published only after the log is durable
- * through that position. Only then is older log deleted.
+ * Makes checkpoints: writes an exact snapshot of the state at one position, in
+ * slices while writes continue, and publishes it in MANIFEST only after the log is
+ * durable up to that position. Older log is deleted after that.
  *
- * Memory that is not what was stored fails it and is told to the engine's owner.
- * A failure before publishing leaves the old snapshot and the whole log; the
- * temporary file is removed, and at worst by the next opening.
+ * If memory was altered, the checkpoint fails and the engine's owner is informed. A
+ * failure before publishing leaves the old snapshot and the whole log; the temporary
+ * file is deleted then, or at the next start.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -19,7 +19,7 @@ import { formatSnapshotName } from '#wal/file-names.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { writeFully } from '#wal/whole-files.ts';
 
-/** Bytes written between two turns of the event loop. */
+/** Bytes that are written between two turns of the event loop. */
 const SLICE_BYTES = 64 * 1_024;
 /**
  * Synced so often while it is written: one fdatasync of a whole snapshot at the
@@ -32,7 +32,7 @@ const SYNC_BYTES = 4 * 1_024 * 1_024;
  * copy of the store while a slow disk takes the snapshot.
  */
 const PENDING_BYTES_DEFAULT = 64 * 1_024 * 1_024;
-/** How long the log may take to become durable through the snapshot's position. */
+/** How long a checkpoint waits for the log to become durable up to the snapshot's position. */
 const DURABLE_TIMEOUT_MS = 60_000;
 
 export class Checkpointer {
@@ -43,10 +43,10 @@ export class Checkpointer {
   #bytesSince: number;
   #isClosed = false;
   #scan: SnapshotScan | undefined;
-  /** Settled when the log may go on. */
+  /** Resolved when the log may continue. */
   #room: PromiseWithResolvers<void> | undefined;
 
-  /** `bytesSince`: log behind the newest snapshot at the start. */
+  /** `bytesSince` is the number of bytes of log after the newest snapshot at the start. */
   constructor(directory: WalDirectory, options: EngineOptions, engine: Engine, bytesSince: number) {
     this.#directory = directory;
     this.#options = options;
@@ -72,7 +72,7 @@ export class Checkpointer {
     return this.#options.snapshotPendingBytesMax ?? PENDING_BYTES_DEFAULT;
   }
 
-  /** What the log waits for before it writes on: undefined where memory allows. */
+  /** The promise that the log must wait for before it writes the next batch; undefined while memory allows. */
   holdBack(): Promise<void> | undefined {
     if (this.#scan === undefined || this.#scan.pendingBytes <= this.#pendingBytesMax) return undefined;
     this.#room ??= Promise.withResolvers();
@@ -173,7 +173,7 @@ export class Checkpointer {
     const old = manifestOf(this.#directory).snapshot;
     await amendManifest(this.#directory, { snapshot: name, ...(formatLevel > 0 ? { format: 2 } : {}) });
     if (old !== '' && old !== name) {
-      // Excluded by MANIFEST already: what is left of it is set aside at the next start.
+      // MANIFEST no longer names it: if it cannot be deleted, the next start moves it to aside/.
       await this.#options.fileSystem.remove(pathIn(this.#directory, old)).catch((error: unknown) => {
         this.#options.logger.warn({ err: error, snapshot: old }, 'the snapshot before could not be deleted');
       });

@@ -1,13 +1,13 @@
 /**
  * Applies a replica's log late (`replication.apply_delay`). The engine logs,
- * fdatasyncs and acks as any; here the log is read again, and a record applied
- * when the master's log clock, as its pushes and heartbeats tell it, has passed
- * the record's timestamp by the delay. Without a word of a master nothing
- * comes due: what is held then is for an operator to release.
+ * fdatasyncs and acks records at once. This class reads the log again and applies a
+ * record when the master's log clock, which pushes and heartbeats state, is past the
+ * record's timestamp by the delay. Without messages from a master no record becomes
+ * due; an operator may then release the records that wait.
  *
- * An operator may let records through at once, up to an LSN, and stop there:
- * the `ApplyHold`, which MANIFEST keeps. Memory: one chunk of the log. A log
- * that cannot be read is a failed disk (`Engine.failed`).
+ * An operator may also release records up to an LSN and pause applying there: the
+ * `ApplyHold`, which MANIFEST stores. One chunk of the log is in memory. A log that
+ * cannot be read counts as a failed disk (`Engine.failed`).
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -20,13 +20,13 @@ import { asError } from '#platform/thrown.ts';
 import type { Frame } from '#wal/frame.ts';
 import type { ApplyHold } from '#wal/manifest.ts';
 
-/** Nothing released, nothing held back by an operator. */
+/** No operator has released or paused anything. */
 export const NO_HOLD: ApplyHold = { uptoLsn: 0, isHeld: false };
 
 const READ_BYTES = 1 << 20;
 const SLICE_MS = 4;
 const FRAMES_BETWEEN_CLOCK_READS = 32;
-/** How often it looks without being woken, and asks for an fdatasync of what it is to apply next. */
+/** How often it looks for due records without being woken, and requests an fdatasync of the next ones. */
 const IDLE_MS = 1_000;
 
 export class DelayedApply {
@@ -35,7 +35,7 @@ export class DelayedApply {
   readonly #clock: Clock;
   #hold: ApplyHold;
   #masterClockMs: number;
-  /** Read from the log and not applied yet, from `#at` on. */
+  /** Frames that were read from the log; those from `#at` on are not applied yet. */
   #chunk: readonly Frame[] = [];
   #at = 0;
   #appliesAll = false;
@@ -54,7 +54,7 @@ export class DelayedApply {
     this.#masterClockMs = engine.lastTimestampMs;
   }
 
-  /** Goes on in the background until `close`. */
+  /** Applies due records in the background until `close`. */
   start(): void {
     this.#running = this.#run();
   }
@@ -65,7 +65,7 @@ export class DelayedApply {
     await this.#running;
   }
 
-  /** The master's log clock, as just told. */
+  /** Notes the master's log clock, from its last message. */
   noteClock(masterMs: number): void {
     if (masterMs <= this.#masterClockMs) return;
     this.#masterClockMs = masterMs;
@@ -148,7 +148,7 @@ export class DelayedApply {
     }
   }
 
-  /** Looks again whether anything is due. */
+  /** Makes it look again whether a record is due. */
   wake(): void {
     this.#isWoken = true;
     this.#wake?.();

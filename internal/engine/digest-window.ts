@@ -1,32 +1,32 @@
 /**
- * The digests of the newest states, by LSN: what the state's digest was right
- * after each of the last 16,384 records. So two nodes can be compared at one
- * exact position although both go on: the master states what it had at the last
- * record of a push, and the replica looks up what it had there.
+ * Remembers the digest of the state after each of the last 16,384 records. With it
+ * two nodes can be compared at one exact position while both apply further records:
+ * the master states its digest after the last record of a push, and the replica
+ * looks up its own after the same record.
  *
- * Numbers in typed arrays, made text only when asked for: a record costs five
- * stores. 24 bytes per record, 384 KiB in all.
+ * The digests are numbers in typed arrays, 24 bytes per record and 384 KiB in all,
+ * so that a record costs five stores; the text is made on demand.
  */
 import type { DigestAnswer } from '#model/entry.ts';
 import type { Lsn } from '#model/position.ts';
 import { formatDigest } from '#storage/entry-hash.ts';
 import type { Store } from '#storage/store.ts';
 
-/** Records whose digests are remembered. */
+/** Number of records whose digests are remembered. */
 export const DIGESTS_KEPT = 16_384;
 const LANES = 4;
 
-/** Of one state, where the LSN is known already. */
+/** The digest of one state, for callers that know its LSN. */
 export type StateDigest = Omit<DigestAnswer, 'position'>;
 
 export class DigestWindow {
   readonly #lanes = new Uint32Array(DIGESTS_KEPT * LANES);
   readonly #entries = new Float64Array(DIGESTS_KEPT);
-  /** The consecutive LSNs held: `[first, last]`; none while `first` is beyond `last`. */
+  /** The remembered LSNs are `first` to `last`; none while `first` is above `last`. */
   #first = 1;
   #last = 0;
 
-  /** The store now holds the state at `lsn`, the one after the last one noted or the first of all. */
+  /** Remembers the digest of the store, which is now at `lsn`: the LSN after the last one noted, or the first. */
   note(lsn: Lsn, store: Store): void {
     const place = lsn % DIGESTS_KEPT;
     store.copyDigest(this.#lanes, place * LANES);
@@ -36,12 +36,12 @@ export class DigestWindow {
     this.#last = lsn;
   }
 
-  /** The oldest LSN held; beyond every other where there is none. */
+  /** The oldest remembered LSN; above every other LSN if there is none. */
   get firstLsn(): number {
     return this.#first;
   }
 
-  /** The state's digest at `lsn`; undefined where it is older than what is kept, or still to come. */
+  /** The digest after record `lsn`; undefined if it is no longer remembered, or not applied yet. */
   at(lsn: Lsn): StateDigest | undefined {
     if (lsn < this.#first || lsn > this.#last) return undefined;
     const place = lsn % DIGESTS_KEPT;

@@ -1,7 +1,7 @@
 /**
- * Reads the tails that lie aside: which there are, by MANIFEST, and the
- * mutations in them, from the segment files that were moved. Changes nothing;
- * files that were removed by hand are simply not there.
+ * Reads diverged tails: lists them from MANIFEST, and reads their mutations from
+ * the segment files in aside/. It changes nothing and leaves out files that an
+ * operator has deleted.
  */
 import { RecordError } from '#engine/records/record-kind.ts';
 import { mutationsOf } from '#engine/records/record-table.ts';
@@ -48,7 +48,7 @@ export async function listDiverged(
   });
 }
 
-/** Throws `not_found` where MANIFEST remembers no such tail. */
+/** Throws `not_found` if MANIFEST remembers no such tail. */
 export function findTail({ diverged = [] }: Manifest, id: number): DivergedTail {
   const tail = diverged.find((one) => one.id === id);
   if (tail === undefined)
@@ -57,7 +57,7 @@ export function findTail({ diverged = [] }: Manifest, id: number): DivergedTail 
 }
 
 export interface DivergedRange {
-  /** The last record not wanted. */
+  /** The record after which reading begins. */
   readonly afterLsn: Lsn;
   /** About how many bytes of records, at least one whole record. */
   readonly bytesMax: number;
@@ -100,7 +100,7 @@ export async function readDiverged(
     : end(`records ${lastLsn + 1} to ${tail.last.lsn} are not there any more`);
 }
 
-/** Records in order; a text where there is damage, after which nothing comes. */
+/** Yields records in order; at damage it yields a text that describes it, and ends. */
 async function* framesOf(
   file: File,
   path: string,
@@ -120,7 +120,7 @@ async function* framesOf(
   }
 }
 
-/** A text where a newer program wrote the record. */
+/** The mutations of a record; a text if a newer program wrote it. */
 function updatesOf(frame: Frame): Update[] | string {
   const position = { epoch: frame.epoch, lsn: frame.lsn };
   const { timestampMs } = frame;
@@ -135,7 +135,7 @@ function updatesOf(frame: Frame): Update[] | string {
     }));
   } catch (error) {
     if (error instanceof NewerFormatError) return error.message;
-    // Its checksum holds: it was written like this, and never applied.
+    // Its checksum is valid: the record was written like this, and never applied.
     if (error instanceof RecordError) return [];
     throw error;
   }

@@ -1,8 +1,8 @@
 /**
- * The life of one data directory: which engine stands on it now. A master's
- * engine stays; a replica's is replaced when it adopts a log, installs a
- * snapshot, cuts a tail or discards what it has. Each change is committed by
- * one replacement of MANIFEST, so a crash leaves the old state or the new one.
+ * Owns a data directory and the engine that is open on it. A replica's engine is
+ * replaced when the replica adopts a log, installs a snapshot, cuts a tail or
+ * discards its data. One replacement of MANIFEST commits each change, so a crash
+ * leaves either the old state or the new one.
  */
 
 import { rememberTail } from '#engine/aside-pruner.ts';
@@ -27,15 +27,15 @@ import type { ApplyHold, Manifest } from '#wal/manifest.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { WalReadError } from '#wal/wal-errors.ts';
 
-/** The name a snapshot has while it arrives; excluded by every MANIFEST. */
+/** The file name of a snapshot that is being received; no MANIFEST names it. */
 const INCOMING = 'incoming.snapshot.tmp';
 
-/** So many tails are listed; the files of others stay, unless somebody has read them. */
+/** At most this many diverged tails are listed. The files of others stay, unless an operator has seen them. */
 const DIVERGED_MAX = 64;
 
-/** Which records are left, and why. */
+/** Which records a node gives up, and why. */
 export interface DivergedFrom extends DivergedWhy {
-  /** The last record that stays, or that the other history has too. */
+  /** The last record that stays, or that the other history contains too. */
   readonly commonLsn: Lsn;
 }
 
@@ -48,7 +48,7 @@ export class EngineHost {
   #delayed: DelayedApply | undefined;
   #wasClean = true;
 
-  /** Each engine that takes over, before it serves. */
+  /** Tells each new engine, before it serves. */
   readonly engines = new Listeners<Engine>();
 
   constructor(
@@ -61,7 +61,7 @@ export class EngineHost {
     this.#onProgress = onProgress;
   }
 
-  /** Undefined on a replica that has not adopted a log yet, and while loading. */
+  /** Undefined while loading, and on a replica that has not adopted a log yet. */
   get engine(): Engine | undefined {
     return this.#engine;
   }
@@ -75,7 +75,7 @@ export class EngineHost {
     return manifestOf(this.directory);
   }
 
-  /** Recovers what the directory holds. `logId` must be set in MANIFEST. */
+  /** Recovers the state in the directory. `logId` must be set in MANIFEST. */
   open(): Promise<Engine> {
     return this.#open();
   }
@@ -96,10 +96,10 @@ export class EngineHost {
   }
 
   /**
-   * Gives up the state in memory and recovers it from the snapshot and the log:
-   * for memory that is not what the log says. `onClosed` lets go of the old one,
-   * so that the two are not in memory at once. Throws as `open` does; then no
-   * engine is open.
+   * Recovers the state from the snapshot and the log again, when the state in memory
+   * was found to differ from them. In `onClosed` the caller must drop its references
+   * to the old engine, so that two states are not in memory at once. Throws as `open`
+   * does; no engine is open then.
    */
   async rebuild(onClosed: () => void): Promise<Engine> {
     await this.#closeEngine();
@@ -107,16 +107,16 @@ export class EngineHost {
     return this.open();
   }
 
-  /** On a replica that applies late: how far it is. */
+  /** The application of records on a delayed replica; undefined on any other node. */
   get delayed(): DelayedApply | undefined {
     return this.#delayed;
   }
 
   /**
-   * Lets through what a delay holds back, stops it, or lets it go on; resolves
-   * when what is released is applied. Kept over restarts. Throws
-   * `failed_precondition` where nothing is applied late, `out_of_range` for an
-   * LSN that is not held.
+   * Releases records of a delayed replica, pauses applying, or resumes it; resolves
+   * when the released records are applied. MANIFEST stores the order for later starts.
+   * Throws `failed_precondition` if records are not applied late, `out_of_range` for
+   * an LSN that does not wait to be applied.
    */
   async controlDelay(control: DelayControl, signal?: AbortSignal): Promise<DelayAnswer> {
     const engine = this.#engine;
@@ -128,21 +128,21 @@ export class EngineHost {
       );
     }
     const hold = holdFor(control, engine);
-    // Stopping is urgent; MANIFEST follows.
+    // A pause takes effect at once, before MANIFEST stores it.
     delayed.hold = hold;
     await amendManifest(this.directory, { applyHold: hold });
     if (hold.uptoLsn > 0) await delayed.untilApplied(hold.uptoLsn as Lsn, signal);
     return { position: engine.position, durableLsn: engine.durableLsn, delay: delayed.status };
   }
 
-  /** From here on what is logged is applied at once: a master's. Everything must be applied. */
+  /** Applies records at once from now on, as a master does. Every record must be applied already. */
   async endDelay(): Promise<void> {
     await this.#delayed?.close();
     this.#delayed = undefined;
     this.#engine?.setHolding(false);
   }
 
-  /** From here on what is logged is applied late, where that is configured: a replica's. Everything must be applied. */
+  /** Applies records late from now on, if that is configured, as a delayed replica does. Every record must be applied already. */
   beginDelay(): void {
     const { applyDelayMs = 0, clock } = this.options;
     if (applyDelayMs === 0 || this.#engine === undefined || this.#delayed !== undefined) return;
@@ -156,22 +156,22 @@ export class EngineHost {
     return this.#checkpointer.run();
   }
 
-  /** Replica without a log: takes on its master's. */
+  /** Adopts the log of the master, on a replica without a log. */
   async adopt(logId: string, term: number): Promise<Engine> {
     await this.#amendRaising(term, { logId });
     return this.open();
   }
 
-  /** Where an arriving snapshot is to be written. */
+  /** The path at which a snapshot must be received. */
   get incomingPath(): string {
     return pathIn(this.directory, INCOMING);
   }
 
   /**
-   * Replica: replaces everything by the snapshot at `incomingPath`, which must be
-   * complete and fdatasynced. It is checked whole before anything is given up;
-   * throws `SnapshotError` and changes nothing where it is damaged or of another log,
-   * and `cancelled` where `signal` ends the check.
+   * Replica: replaces its state and log by the snapshot at `incomingPath`, which must
+   * be complete and fdatasynced. The whole snapshot is checked first: if it is damaged
+   * or belongs to another log, `SnapshotError` is thrown and nothing is changed. Throws
+   * `cancelled` if `signal` ends the check.
    */
   async installSnapshot(logId: string, signal?: AbortSignal, diverged?: DivergedFrom): Promise<Engine> {
     const { fileSystem } = this.options;
@@ -192,9 +192,9 @@ export class EngineHost {
   }
 
   /**
-   * Replica: moves what it holds beyond `common` to `aside/` and recovers the
-   * state at it from the base snapshot. Undefined where that snapshot is newer,
-   * or the log is damaged there: then only a full resync helps.
+   * Replica: moves its records after `common` to `aside/` and recovers the state at
+   * `common`. Returns undefined if the base snapshot is later than `common` or the log
+   * is damaged there: then only a full resync helps.
    */
   async cutTo(common: Position, why: DivergedWhy): Promise<Engine | undefined> {
     const baseLsn = this.#baseLsn;
@@ -203,14 +203,14 @@ export class EngineHost {
     if (point === undefined && common.lsn !== baseLsn) return undefined;
     const left = await this.#leave({ ...why, commonLsn: common.lsn });
     await this.#closeEngine();
-    // A checkpoint that ran until now may have published a base beyond it.
+    // A checkpoint that ended only now may have made a later base snapshot.
     if (this.#baseLsn > common.lsn) {
       await this.open();
       return undefined;
     }
     const { applyHold } = this.manifest;
     if (applyHold !== undefined && applyHold.uptoLsn > common.lsn) {
-      // What was released beyond it is not the same record any more.
+      // An operator released records after it that no longer exist.
       await amendManifest(this.directory, { applyHold: { ...applyHold, uptoLsn: common.lsn } });
     }
     await cutLog(this.directory, point ?? { ...common, crc: 0 }, left);
@@ -218,8 +218,8 @@ export class EngineHost {
   }
 
   /**
-   * Moves everything to `aside/` and is a fresh replica again; terms of that log
-   * count no more. `role`: further fields of the same commit.
+   * Moves snapshot and log to `aside/` and makes this node a fresh replica; the terms
+   * of that log no longer count. `role` has further fields for the same commit.
    */
   async discard(why: DivergedWhy, role: Partial<Manifest> = {}): Promise<void> {
     const left = await this.#leave({ ...why, commonLsn: 0 as Lsn });
@@ -238,7 +238,7 @@ export class EngineHost {
     await this.directory.sweepAside();
   }
 
-  /** What MANIFEST is to remember of the records beyond the common one: part of the commit that leaves them. */
+  /** The fields of MANIFEST that remember the records after the common one, for the commit that gives them up. */
   async #leave(from: DivergedFrom | undefined): Promise<Partial<Manifest>> {
     const log = this.#engine?.log;
     if (from === undefined || log === undefined || log.tail.lsn <= from.commonLsn) return {};
@@ -259,8 +259,8 @@ export class EngineHost {
   }
 
   /**
-   * The highest term of its log that this node has persisted; undefined where it
-   * holds no log, so that any term of the first one is news.
+   * The highest term of its log that this node has persisted; undefined if it has no
+   * log, since any term of its first log is then acceptable.
    */
   get knownTerm(): number | undefined {
     const { logId, term } = this.manifest;
@@ -268,15 +268,15 @@ export class EngineHost {
   }
 
   /**
-   * Remembers a term that another node stated, before it is answered; a lower one
-   * changes nothing. Throws `failed_precondition` where it is not believed.
+   * Persists a term that another node stated; a lower one changes nothing. Throws
+   * `failed_precondition` if the term is not believed.
    */
   async raiseTerm(term: number): Promise<void> {
     if (term > this.manifest.term) checkBelieved(term, this.knownTerm);
     await this.saveTerm(term);
   }
 
-  /** Remembers a term that was believed before, or chosen here; a lower one changes nothing. */
+  /** Remembers a term that was believed before, or that this node chose; a lower one changes nothing. */
   async saveTerm(term: number): Promise<void> {
     if (term > this.manifest.term) await this.#amendRaising(term, {});
   }
@@ -289,7 +289,7 @@ export class EngineHost {
     }
   }
 
-  /** The term is compared inside the update: two that run at once never lower it. */
+  /** Compares the term inside the update, so that two updates at once never lower it. */
   #amendRaising(term: number, fields: Partial<Manifest>): Promise<void> {
     return this.directory.update((current) => {
       assert(current !== undefined, 'the directory is initialised');

@@ -1,13 +1,13 @@
 /**
- * The one write path: accept → log → apply, for masters, replicas and recovery
- * alike. A master submits mutations, a replica appends its master's frames
- * verbatim; both become visible through `#applyFrame`, in LSN order, when the
- * log says that they are committed by the fsync policy. A delayed replica
- * commits as all do and applies later: its engine holds, `DelayedApply` reads
- * the log again and hands the frames to `replay`, as recovery does.
+ * The only write path, accept → log → apply, for masters, replicas and recovery. A
+ * master submits mutations, a replica appends its master's frames verbatim. Both
+ * become visible through `#applyFrame`, in LSN order, when the log reports that the
+ * fsync policy has committed them. On a delayed replica the engine only logs and
+ * commits; `DelayedApply` reads the log again and passes the frames to `replay`, as
+ * recovery does.
  *
- * Failures: a refused batch (disk full) reports `resource_exhausted` to every
- * record in it and leaves no trace; a failed disk is final (`log.failure`).
+ * Each record of a batch that the disk has no room for gets `resource_exhausted`, and
+ * nothing of it stays. A failed disk is final (`log.failure`).
  */
 
 import { DigestWindow } from '#engine/digest-window.ts';
@@ -71,7 +71,7 @@ export class Engine implements RecordState {
   readonly logClock: LogClock;
   /** Whether records of version 2 may be logged. */
   readonly formats: FormatStep;
-  /** What the digest was after each of the last records. */
+  /** The digest after each of the last records. */
   readonly digests = new DigestWindow();
   readonly #logger: Logger;
   readonly #appliedWaiters: LsnWaiters;
@@ -90,20 +90,20 @@ export class Engine implements RecordState {
   #behindSinceMs = 0;
   /** The newest record that is in the log for good by the fsync policy: applied, or held. */
   #committedLsn: Lsn;
-  /** Epochs begun by records that are not applied yet. */
+  /** Epochs that begin with records that are not applied yet. */
   #epochsAhead: EpochStart[] = [];
   /** Records on their way to disk, oldest first. */
   readonly #pending = new Fifo<PendingRecord>();
 
   /** The records of the log after a position. */
   readonly feed: Feed;
-  /** Gets every frame just before it is applied; undefined: nobody watches. */
+  /** Called with every frame just before it is applied; undefined: there is no subscriber. */
   witness: RecordWitness | undefined;
   /** Every frame as it becomes visible here, in order. */
   readonly appliedFrames = new Listeners<Frame>();
-  /** Why memory is not what was stored: the state must be recovered anew. */
+  /** Tells that memory was altered, with the reason: the state must be recovered again. */
   readonly altered = new Listeners<string>();
-  /** The disk failed: the process must stop. */
+  /** Tells that the disk failed, after which the process must stop. */
   readonly failed = new Listeners<Error>();
 
   constructor(parts: EngineParts) {
@@ -212,13 +212,13 @@ export class Engine implements RecordState {
     return this.log.durableLsn;
   }
 
-  /** The newest record that is fdatasynced here. */
+  /** The last record that is durable on this node's disk. */
   get durablePosition(): Position {
     const lsn = this.log.durableLsn;
     return { epoch: this.epochAt(lsn), lsn };
   }
 
-  /** The first record the log holds; one beyond the tail where it holds none. */
+  /** The first record in the log; one after the tail if the log has none. */
   get earliestPosition(): Position {
     const lsn = this.log.earliestLsn;
     return { epoch: this.epochAt(lsn), lsn };
@@ -235,7 +235,7 @@ export class Engine implements RecordState {
     return [...this.epochs.starts(), ...this.#epochsAhead];
   }
 
-  /** What the log here says of a position. */
+  /** Whether a position belongs to the history of this node's log. */
   standingOf(position: Position): PositionStanding {
     const table = this.#epochsAhead.length === 0 ? this.epochs : new EpochTable(this.epochStarts());
     return table.standingOf(position);
@@ -258,7 +258,7 @@ export class Engine implements RecordState {
     return frame;
   }
 
-  /** Master: logs limits that hold from here on. */
+  /** Master: logs the limits that apply from this record on. */
   submitLimits(limits: StoreLimits, done?: RecordDone): Lsn {
     return this.#submitConfig({ limits, wallOffsetMs: this.logClock.wallOffsetMs }, done);
   }
@@ -275,7 +275,7 @@ export class Engine implements RecordState {
     return this.#append({ frame, done });
   }
 
-  /** Master: begins a history. Nothing else may be on its way to disk. */
+  /** Master: begins an epoch. No other record may be in flight. */
   submitEpoch(epoch: Epoch, done?: RecordDone): Lsn {
     assert(this.#pending.length === 0, 'an epoch begins on a quiet log');
     const payload = encodeEpochParent(this.log.tail);
@@ -316,7 +316,7 @@ export class Engine implements RecordState {
     return this.#durableWaiters.wait(lsn, timeoutMs, signal);
   }
 
-  /** Ends all waits; the log is closed by its owner. */
+  /** Ends all waits. The owner closes the log. */
   release(): void {
     this.#appliedWaiters.release();
     this.#durableWaiters.release();

@@ -1,12 +1,11 @@
 /**
- * The histories a log went through: (epoch, first LSN), oldest first. Pure
- * values in, values out; the resync decision and the token rules
- * (docs/replication.md, rules 3 and 7) read it.
+ * The epochs of a log with the first LSN of each, oldest first. The resync decision
+ * and the token rules use it (docs/replication.md, rules 3 and 7).
  */
 import type { Epoch, EpochStart, Lsn, Position } from '#model/position.ts';
 import { NO_LSN } from '#model/position.ts';
 
-/** What a node can say about a position someone else holds. */
+/** How a position that another node or a client states relates to a node's history. */
 export type PositionStanding =
   /** It is in the history, at or below the tail or still to come in the newest epoch. */
   | 'in_history'

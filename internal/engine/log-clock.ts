@@ -4,10 +4,10 @@
  * the last timestamp in the log, runs monotonically, and is slewed towards wall
  * time by at most 5 %. A replica follows its master's clock.
  *
- * It may be far from wall time for long: after a start with a wrong clock, or
- * where the wall clock was set. Deadlines that clients name are in wall time, so
- * they are translated on the way in and out (`shiftMs`); a lasting offset can be
- * stated in the log (`state`), and is then no error any more.
+ * It may differ from wall time for long, after a start with a wrong clock or after
+ * the wall clock was set. Deadlines that clients send and receive are in wall time,
+ * so they are translated in both directions (`shiftMs`). A lasting offset can be
+ * stated in the log (`state`) and then no longer counts as an error.
  */
 import { type Entry, movedDeadline, NEVER } from '#model/entry.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -35,10 +35,10 @@ export class LogClock {
   /** What slewing may add or take until the next calibration: it ends at its target, however long nobody asks. */
   #slewMs = 0;
   #isFollowing = false;
-  /** Nobody has confirmed this machine's own wall time yet. */
+  /** No master has confirmed this machine's wall time yet. */
   #isGuess = true;
   #newestTimestampMs: number;
-  /** What the log says is to be added to its clock to have wall time. */
+  /** Milliseconds that must be added to the log clock to get wall time, as the log states. */
   #wallOffsetMs: number;
 
   /** `lastTimestampMs`: the newest timestamp in the log, 0 for none. `wallOffsetMs`: as stated there. */
@@ -98,7 +98,7 @@ export class LogClock {
     return Math.floor(this.#at(monotonicMs));
   }
 
-  /** Moves forward to a timestamp met in the log; never back. */
+  /** Moves the clock forward to a timestamp from the log; never back. */
   observe(timestampMs: number): void {
     this.#newestTimestampMs = Math.max(this.#newestTimestampMs, timestampMs);
     if (timestampMs > this.nowMs()) this.#rebase(timestampMs);

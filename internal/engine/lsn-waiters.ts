@@ -53,7 +53,7 @@ export class LsnWaiters {
     this.#lowestLsn = lowest;
   }
 
-  /** Ends all waits unreached. Later ones last as long as they ask for: callers that look again must not spin. */
+  /** Ends all waits as not reached. Later waits last until their timeout, so that callers that try again do not spin. */
   release(): void {
     for (const waiter of this.#waiters) waiter.finish(false);
     this.#lowestLsn = Number.POSITIVE_INFINITY;

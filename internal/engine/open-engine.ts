@@ -1,7 +1,8 @@
 /**
- * Recovery: the newest snapshot, then the log after it, through the same apply
- * path that serves writes. What comes out is the fold of an exact prefix of the
- * log; anything else throws `WalOpenError` (exit 3) and nothing is changed.
+ * Recovers a directory: loads the base snapshot and applies the log after it, by the
+ * same code that applies writes. The result is the state after an exact prefix of
+ * the log. If that is not possible it throws `WalOpenError` (exit code 3) and
+ * changes nothing.
  */
 
 import { DelayedApply, NO_HOLD } from '#engine/delayed-apply.ts';
@@ -45,7 +46,7 @@ export interface EngineOptions {
   /** The least time between two fdatasyncs that someone waits for. */
   readonly requestedSyncGapMs: number;
   readonly maxFileBytes: number;
-  /** Log kept behind the snapshot for replicas. */
+  /** Bytes of log that are kept for replicas although the snapshot covers them. */
   readonly retentionBytes: number;
   /** A checkpoint is made after this much log. */
   readonly snapshotEveryBytes: number;
@@ -62,13 +63,13 @@ export interface OpenedEngine {
   readonly wasClean: boolean;
   /** Bytes of log applied on top of the snapshot: they count towards the next checkpoint. */
   readonly replayedBytes: number;
-  /** Where the log is applied late: not started yet. */
+  /** On a delayed replica: the application of records, not started yet. */
   readonly delayed: DelayedApply | undefined;
 }
 
 /** Limits until a CONFIG record or a snapshot says otherwise. */
 const UNLIMITED: StoreLimits = { entriesMax: 0, bytesMax: 0, policy: 'lru' };
-/** Of a snapshot, loaded between two looks at the clock: about one of its blocks. */
+/** Bytes of a snapshot that are loaded between two readings of the clock; about one block of it. */
 const PUSH_BYTES = 64 * 1_024;
 const NO_RECORD: ChainPoint = { epoch: 0, lsn: NO_LSN, crc: 0 };
 
@@ -140,7 +141,7 @@ async function takeStep(formats: FormatStep, logger: Logger): Promise<void> {
   }
 }
 
-/** What the snapshot that MANIFEST names holds. */
+/** The content of the snapshot that MANIFEST names. */
 export interface Base {
   readonly store: Store;
   readonly meta: SnapshotMeta | undefined;
@@ -180,7 +181,7 @@ function unusableSnapshot(directory: WalDirectory, path: string, error: unknown)
   );
 }
 
-/** A file is valid in itself whatever it is called: MANIFEST says which one is meant. */
+/** Compares the snapshot with its name in MANIFEST: a snapshot file is valid under any name. */
 function checkBelongs(directory: WalDirectory, path: string, meta: SnapshotMeta): void {
   const { logId, snapshot } = manifestOf(directory);
   if (meta.logId !== logId) {

@@ -78,7 +78,7 @@ export interface RecoveryBytes {
   readonly logBytes: number;
 }
 
-/** What a recovery will read: the base snapshot, and the segments from the one that goes on behind it. */
+/** The bytes that a recovery will read: the base snapshot, and the segments that contain the records after it. */
 export async function bytesToRecover(directory: WalDirectory): Promise<RecoveryBytes> {
   const { fileSystem, path, manifest } = directory;
   const sizeOf = async (name: string): Promise<number> =>

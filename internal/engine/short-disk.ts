@@ -8,7 +8,7 @@ export function shortageError(cause: unknown): WalnutError {
   return new WalnutError('resource_exhausted', message, { cause });
 }
 
-/** Does work on the disk that somebody asked for. Throws `resource_exhausted` where it is short of something. */
+/** Runs work on the disk for a caller. Throws `resource_exhausted` if the disk is short of something. */
 export async function orShortage<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -12,6 +12,7 @@ const REVISED_ROOMS = [
   'internal/dial/',
   'cmd/',
   'internal/backup/',
+  'internal/engine/',
   'internal/master/',
   'internal/model/',
   'internal/node/',

@@ -1,12 +1,12 @@
 /**
- * The records after a position, for everyone who reads on: pushes, GetUpdates
- * and watchers. The newest records are in memory, as many bytes as the largest
- * subscription asks for; older ones are read from the log. Nothing is queued for
- * a reader: it keeps its own position, and a call tells it that there is more.
+ * Gives the records after a position to pushes, GetUpdates and watchers. The newest
+ * records are in memory, as many bytes as the largest subscription requests; older
+ * ones are read from the log. Nothing is queued for a reader: it keeps its own
+ * position and is called when there are more records.
  *
- * Only records that are durable here are given. A delayed replica applies them
- * later: a reader with the reach `applied` gets them then, one with the reach
- * `durable` at once. Damage that a read meets in the log is remembered.
+ * Readers get only records that are durable here. On a delayed replica a reader with
+ * the reach `durable` gets them at once, one with the reach `applied` once they are
+ * applied. Damage that a read finds in the log is remembered.
  */
 
 import { FrameRing } from '#engine/feed/frame-ring.ts';
@@ -49,9 +49,9 @@ export interface FeedReader {
   readonly onMore?: ((lsn: Lsn) => void) | undefined;
 }
 
-/** The records that were asked for cannot be read any more. */
+/** The requested records can no longer be read. */
 export class FeedGap {
-  /** The damaged record, where damage is why; else the log begins later. */
+  /** The damaged record, if damage is the reason; otherwise the log begins later. */
   readonly damagedLsn: Lsn | undefined;
 
   constructor(damagedLsn?: Lsn) {
@@ -77,7 +77,7 @@ export class Feed {
     this.#source = source;
   }
 
-  /** Bytes of the newest records that may be in memory. */
+  /** Most bytes of the newest records in memory. */
   get bytesMax(): number {
     return this.#bytesMax;
   }
@@ -103,7 +103,7 @@ export class Feed {
     if (this.#damagedLsn === undefined || lsn > this.#damagedLsn) this.#damagedLsn = lsn;
   }
 
-  /** Whether what follows `lsn` is in memory, or is still to come. */
+  /** Whether the record after `lsn` is in memory, or does not exist yet. */
   isRecent(lsn: Lsn): boolean {
     return (
       lsn >= this.#source.log.durableLsn || lsn + 1 >= (this.#ring.oldestLsn ?? Number.POSITIVE_INFINITY)

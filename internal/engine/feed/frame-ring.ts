@@ -1,10 +1,10 @@
 /**
- * The newest frames of the log, in memory, shared by all readers: a byte-capped
- * window of consecutive LSNs. A reader that is behind it reads the log.
+ * The newest frames of the log in memory: a window of consecutive LSNs with a limit
+ * in bytes, which all readers share. A reader that needs older frames reads the log.
  *
- * The frames lie one after another in chunks that are filled once and dropped
- * whole, so that what is sent is a view of them, and hundreds of thousands of
- * records are a few objects to the garbage collector.
+ * The frames lie one after another in chunks, which are filled once and dropped as a
+ * whole. So a read returns a view without copying, and hundreds of thousands of
+ * records are few objects for the garbage collector.
  */
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -18,7 +18,7 @@ const CHUNK_BYTES = 256 * 1_024;
 interface Chunk {
   readonly buffer: Buffer;
   readonly firstLsn: Lsn;
-  /** Where each frame ends. */
+  /** The end of each frame. */
   readonly ends: Uint32Array;
   count: number;
 }
@@ -27,25 +27,25 @@ export class FrameRing {
   readonly #chunkBytes: number;
   /** Oldest first, none empty. */
   readonly #chunks: Chunk[] = [];
-  /** Of all chunks, filled or not. */
+  /** Bytes of all chunks, filled or not. */
   #bytes = 0;
 
   constructor(chunkBytes = CHUNK_BYTES) {
     this.#chunkBytes = chunkBytes;
   }
 
-  /** Memory taken. */
+  /** Bytes of memory in use. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Gives up its memory: the next frame may be any. */
+  /** Frees its memory; any frame may come next. */
   clear(): void {
     this.#chunks.length = 0;
     this.#bytes = 0;
   }
 
-  /** The oldest LSN in memory; undefined where the ring is empty. */
+  /** The oldest LSN in memory; undefined if the ring is empty. */
   get oldestLsn(): Lsn | undefined {
     return this.#chunks[0]?.firstLsn;
   }
@@ -69,8 +69,8 @@ export class FrameRing {
 
   /**
    * Whole frames from `fromLsn` through `throughLsn`, at least one, at most
-   * `bytesMax` bytes unless the first is larger; undefined where the ring does
-   * not hold `fromLsn`.
+   * `bytesMax` bytes unless the first is larger; undefined if the ring does
+   * not contain `fromLsn`.
    */
   read(fromLsn: Lsn, throughLsn: Lsn, bytesMax: number): FrameRun | undefined {
     const lastLsn = Math.min(throughLsn, this.#newestLsn);
@@ -95,7 +95,7 @@ export class FrameRing {
     return { bytes: parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts), last };
   }
 
-  /** The place of the record at `lsn`, where held. */
+  /** The place of the record at `lsn`; undefined if it is not in memory. */
   at(lsn: Lsn): ChainPoint | undefined {
     const index = this.#indexOf(lsn);
     if (index === undefined) return undefined;

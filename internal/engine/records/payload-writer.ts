@@ -43,7 +43,7 @@ export class PayloadWriter implements PayloadSource {
   buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN);
   #at = FRAME_HEADER_BYTES + DATA_HEADER_BYTES;
   #count = 0;
-  /** Of the layout: the first one that has everything in this record. */
+  /** Version of the layout: the first one that has everything in this record. */
   #version = VERSION;
 
   /** Forgets what was written. */

@@ -29,7 +29,7 @@ export function writeUint64(target: Buffer, value: number, at: number): number {
   return writeUint32(target, Math.floor(value / 0x1_0000_0000), at + 4);
 }
 
-/** As `writeUInt32LE` of a number that is known to fit; returns where it ends. */
+/** Like `writeUInt32LE`, for a number that is known to fit; returns the offset of its end. */
 export function writeUint32(target: Buffer, value: number, at: number): number {
   target[at] = value;
   target[at + 1] = value >>> 8;
