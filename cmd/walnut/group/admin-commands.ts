@@ -184,8 +184,8 @@ function renderQuarantine(quarantine: Quarantine, { colors, address }: Invocatio
   return (
     `${facts}If the data here is right: stop the master at ${quarantine.upstream}, then\n` +
     `  walnut promote --address ${here}\n` +
-    `If that is the wrong master: correct master.address and restart this replica; where it gives up nothing it\n` +
-    `follows by itself. To keep what it has and follow no one until then:\n` +
+    `If that is the wrong master: correct master.address and restart this replica. It follows by itself if it\n` +
+    `need not give up records. To keep its data and follow no master until then:\n` +
     `  walnut quarantine release --keep --address ${here}\n` +
     `If the master's data is right (the local data is moved to aside/):\n` +
     `  walnut quarantine release --discard-local --address ${here}\n`
