@@ -78,6 +78,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     ...options,
     ringBytesMax: memory.ringBytes,
     snapshotPendingBytesMax: memory.snapshotBytes,
+    watchBytesMax: memory.watchBytes,
     fileSystem: createNodeFileSystem(),
     clock,
     random: createNodeRandom(),

@@ -4,9 +4,9 @@ import type { Position } from '#model/position.ts';
 
 /** Watchers of one node. */
 export const WATCHERS_MAX = 4_096;
-/** Bytes of events that wait for one watcher, unless one record has more. */
+/** Bytes of events that wait for one watcher at most, unless one record has more; less where memory is small. */
 export const WATCH_QUEUE_BYTES_MAX = 4 * 1_024 * 1_024;
-/** Bytes of events that wait for all watchers together; a shared event counts once. */
+/** Bytes of events that wait for all watchers together at most; a shared event counts once. The memory plan gives less where memory is small. */
 export const WATCH_BYTES_MAX = 64 * 1_024 * 1_024;
 /** Events of one message, and about how many bytes of them; a larger event comes alone. */
 export const WATCH_MESSAGE_EVENTS_MAX = 1_000;

@@ -34,6 +34,8 @@ export interface NodeOptions {
   readonly snapshotPendingBytesMax?: number | undefined;
   /** Bytes of frames kept in memory for replicas; default: 32 MiB. */
   readonly ringBytesMax?: number | undefined;
+  /** Bytes of changes that may wait for watchers. */
+  readonly watchBytesMax?: number | undefined;
   /** The limits of a master; a replica has those in the log. */
   readonly limits: StoreLimits;
   readonly defaultTtlMs: number;

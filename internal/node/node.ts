@@ -62,7 +62,7 @@ export class Node {
       onFatal: options.onFatal,
     });
     this.#clockWatch = new ClockWatch(options.clock, options.logger, () => this.#admission.engine);
-    this.#watches = new Watches(options.clock, options.random);
+    this.#watches = new Watches(options.clock, options.random, options.watchBytesMax);
     this.ports = this.#openDoors();
   }
 

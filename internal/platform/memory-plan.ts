@@ -35,6 +35,8 @@ export interface MemoryPlan {
   readonly ringBytes: number;
   /** For pre-images of entries that change while a snapshot waits for the disk. */
   readonly snapshotBytes: number;
+  /** For changes that wait for watchers. */
+  readonly watchBytes: number;
   /** The rest, for entries: default and recommended maximum of `storage.max_memory`. */
   readonly storeBytes: number;
 }
@@ -43,7 +45,8 @@ export function planMemory(limitBytes: number): MemoryPlan {
   const callBytes = clamp(limitBytes / 8, 48 * MIB, 3_072 * MIB);
   const ringBytes = clamp(limitBytes / 16, 2 * MIB, 32 * MIB);
   const snapshotBytes = clamp(limitBytes / 16, 8 * MIB, 64 * MIB);
-  const leftBytes = limitBytes - PROGRAM_BYTES - callBytes - ringBytes - snapshotBytes;
+  const watchBytes = clamp(limitBytes / 64, 2 * MIB, 64 * MIB);
+  const leftBytes = limitBytes - PROGRAM_BYTES - callBytes - ringBytes - snapshotBytes - watchBytes;
   const bytes = Math.min(limitBytes * STORE_SHARE_MAX, leftBytes / BYTES_PER_STORE_BYTE);
   const storeBytes = Math.max(STORE_BYTES_MIN, wholeMebibytes(bytes));
   const bodyBytes = wholeMebibytes(callBytes / COPIES_OF_BODY);
@@ -56,6 +59,7 @@ export function planMemory(limitBytes: number): MemoryPlan {
     isScarce,
     ringBytes,
     snapshotBytes,
+    watchBytes,
     storeBytes,
   };
 }
@@ -65,7 +69,8 @@ export function planMemory(limitBytes: number): MemoryPlan {
  * message names `storage.max_memory` only if its value is not the plan's own.
  */
 export function whyNoRoom(plan: MemoryPlan, storeBytes: number): string | undefined {
-  const otherBytes = plan.programBytes + plan.callBytes + plan.ringBytes + plan.snapshotBytes;
+  const { programBytes, callBytes, ringBytes, snapshotBytes, watchBytes } = plan;
+  const otherBytes = programBytes + callBytes + ringBytes + snapshotBytes + watchBytes;
   const neededBytes = otherBytes + storeBytes * BYTES_PER_STORE_BYTE;
   if (neededBytes <= plan.limitBytes) return undefined;
   const has = `this process may use ${showMebibytes(plan.limitBytes)}`;

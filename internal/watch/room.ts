@@ -2,7 +2,7 @@
  * The memory of all watchers of a node: changes that wait, each counted once however
  * many queues it is in, and messages that are handed over and not taken yet.
  */
-import { WATCH_BYTES_MAX, WATCH_MESSAGE_BYTES } from '#model/watch.ts';
+import { WATCH_MESSAGE_BYTES, WATCH_QUEUE_BYTES_MAX } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Change } from '#watch/change.ts';
 
@@ -11,11 +11,14 @@ const LOOK_MS = 20;
 
 export class Room {
   readonly #clock: Clock;
+  readonly #bytesMax: number;
   #waitingBytes = 0;
   #sentBytes = 0;
 
-  constructor(clock: Clock) {
+  /** `bytesMax`: changes that may wait, and messages that may be under way. */
+  constructor(clock: Clock, bytesMax: number) {
     this.#clock = clock;
+    this.#bytesMax = bytesMax;
   }
 
   /** Bytes of changes that wait. */
@@ -23,8 +26,13 @@ export class Room {
     return this.#waitingBytes;
   }
 
+  /** Bytes of changes that may wait for one watcher, unless one record has more. */
+  get queueBytesMax(): number {
+    return Math.min(WATCH_QUEUE_BYTES_MAX, this.#bytesMax / 4);
+  }
+
   get isFull(): boolean {
-    return this.#waitingBytes > WATCH_BYTES_MAX;
+    return this.#waitingBytes > this.#bytesMax;
   }
 
   /** The change is in one more queue. */
@@ -39,7 +47,7 @@ export class Room {
 
   /** Half of it is free: what was logged before can be read for watchers. */
   get hasRoomForPast(): boolean {
-    return this.#waitingBytes <= WATCH_BYTES_MAX / 2;
+    return this.#waitingBytes <= this.#bytesMax / 2;
   }
 
   async untilRoomForPast(signal: AbortSignal): Promise<void> {
@@ -57,7 +65,7 @@ export class Room {
   /** True if a message may be handed over now. Large ones wait until few bytes are under way. */
   maySend(bytes: number): boolean {
     if (bytes <= WATCH_MESSAGE_BYTES || this.#sentBytes === 0) return true;
-    return this.#sentBytes + bytes <= WATCH_BYTES_MAX;
+    return this.#sentBytes + bytes <= this.#bytesMax;
   }
 
   async untilMaySend(bytes: number, signal: AbortSignal): Promise<void> {

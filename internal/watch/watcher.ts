@@ -6,7 +6,7 @@
 import { WalnutError } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
 import { NO_LSN } from '#model/position.ts';
-import { WATCH_QUEUE_BYTES_MAX, type WatchCommand, type WatchOp, type WatchTarget } from '#model/watch.ts';
+import type { WatchCommand, WatchOp, WatchTarget } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Change, ChangeForm } from '#watch/change.ts';
 import { ChangeQueue } from '#watch/change-queue.ts';
@@ -25,6 +25,7 @@ export class Watcher implements ChangeForm {
   /** Throws why the watch cannot go on; set by its session. */
   check: () => void = () => {};
   readonly #ops: readonly WatchOp[] | undefined;
+  readonly #room: Room;
   readonly #clock: Clock;
   readonly #aborter = new AbortController();
   #error: WalnutError | undefined;
@@ -36,6 +37,7 @@ export class Watcher implements ChangeForm {
     this.keysOnly = command.keysOnly;
     this.withPrevious = command.withPrevious;
     this.#ops = command.ops;
+    this.#room = room;
     this.#clock = clock;
     this.live = new ChangeQueue(room);
     this.past = new ChangeQueue(room);
@@ -61,8 +63,9 @@ export class Watcher implements ChangeForm {
     const { lsn } = change.version;
     this.live.push(change);
     this.wantsLsn = lsn;
-    if (this.live.bytes <= WATCH_QUEUE_BYTES_MAX || this.live.isAllOf(lsn)) return true;
-    this.endSlow(`more than ${WATCH_QUEUE_BYTES_MAX} bytes of changes wait for it`);
+    const bytesMax = this.#room.queueBytesMax;
+    if (this.live.bytes <= bytesMax || this.live.isAllOf(lsn)) return true;
+    this.endSlow(`more than ${bytesMax} bytes of changes wait for it`);
     return false;
   }
 

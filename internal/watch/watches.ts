@@ -1,7 +1,13 @@
 /** All watches of a node: what they share, and a hub for the engine that there is now. */
 import type { Engine } from '#engine/engine.ts';
 import { WalnutError } from '#model/errors.ts';
-import { WATCHERS_MAX, type WatchCommand, type WatchMessage, type WatchStatus } from '#model/watch.ts';
+import {
+  WATCH_BYTES_MAX,
+  WATCHERS_MAX,
+  type WatchCommand,
+  type WatchMessage,
+  type WatchStatus,
+} from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
 import { MessagePace } from '#watch/message-pace.ts';
@@ -26,10 +32,11 @@ export class Watches {
   #messages = 0;
   #slow = 0;
 
-  constructor(clock: Clock, random: Random) {
+  /** `bytesMax`: changes that may wait for all watchers together. */
+  constructor(clock: Clock, random: Random, bytesMax = WATCH_BYTES_MAX) {
     this.#clock = clock;
     this.#random = random;
-    this.#room = new Room(clock);
+    this.#room = new Room(clock, bytesMax);
   }
 
   get status(): WatchStatus {

@@ -96,9 +96,9 @@ describe('documented files', () => {
   });
 
   it.each([
-    [192, '14MiB'],
-    [256, '65MiB'],
-    [512, '254MiB'],
+    [192, '11MiB'],
+    [256, '61MiB'],
+    [512, '247MiB'],
     [10_240, '6GiB'],
   ])('with %d MiB of memory give entries %s', (mebibytes, expected) => {
     const config = load('master', DOCUMENTED_MASTER, { memoryLimitBytes: mebibytes * 1_048_576 });

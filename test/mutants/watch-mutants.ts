@@ -66,8 +66,8 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'slow watcher whose memory has no bound',
     file: 'internal/watch/watcher.ts',
-    text: 'if (this.live.bytes <= WATCH_QUEUE_BYTES_MAX ||',
-    replacement: 'if (this.live.bytes <= 100 * WATCH_QUEUE_BYTES_MAX ||',
+    text: 'if (this.live.bytes <= bytesMax ||',
+    replacement: 'if (this.live.bytes <= 100 * bytesMax ||',
     tests: [ENDS],
   },
   {
@@ -183,5 +183,12 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     text: '    const newestFirst = [...this.#changes, ...events.toReversed()];',
     replacement: '    const newestFirst = [...events, ...this.#changes];',
     tests: ['test/node/explain.test.ts'],
+  },
+  {
+    name: 'changes that wait for all watchers without a bound',
+    file: 'internal/watch/watch-hub.ts',
+    text: '    if (this.#room.isFull) this.#endLongest();',
+    replacement: '',
+    tests: [ENDS],
   },
 ];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Lsn } from '#model/position.ts';
-import { WATCH_MESSAGE_BYTES, WATCH_MESSAGE_EVENTS_MAX } from '#model/watch.ts';
+import { WATCH_BYTES_MAX, WATCH_MESSAGE_BYTES, WATCH_MESSAGE_EVENTS_MAX } from '#model/watch.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { Change } from '#watch/change.ts';
 import { ChangeQueue } from '#watch/change-queue.ts';
@@ -24,7 +24,7 @@ function changeOf(lsn: number, valueBytes = 0, isInitial = false): Change {
 }
 
 function queueOf(changes: readonly Change[]): { queue: ChangeQueue; room: Room } {
-  const room = new Room(new VirtualClock());
+  const room = new Room(new VirtualClock(), WATCH_BYTES_MAX);
   const queue = new ChangeQueue(room);
   for (const change of changes) queue.push(change);
   return { queue, room };
@@ -67,7 +67,7 @@ describe('the changes of one watcher', () => {
 
   it('count once in the memory of all, however many queues have them', () => {
     const shared = changeOf(1, 1_000);
-    const room = new Room(new VirtualClock());
+    const room = new Room(new VirtualClock(), WATCH_BYTES_MAX);
     const queues = [new ChangeQueue(room), new ChangeQueue(room)];
     for (const queue of queues) queue.push(shared);
     expect(room.waitingBytes).toBe(shared.bytes);
@@ -105,7 +105,7 @@ describe('the forms of a change', () => {
 
 describe('room for messages', () => {
   it('is for small ones always, for large ones while few bytes are under way', () => {
-    const room = new Room(new VirtualClock());
+    const room = new Room(new VirtualClock(), WATCH_BYTES_MAX);
     const large = 40 << 20;
     expect(room.maySend(100 << 20)).toBe(true);
     const taken = room.send(large);

@@ -38,6 +38,31 @@ describe('a slow watcher', () => {
     expect(keys).toEqual(quick.events.map(({ key }) => key));
   });
 
+  it('is the one with the longest queue, where all together are beyond their room', async () => {
+    const group = new TestGroup();
+    const limits = { entriesMax: 0, bytesMax: 0, policy: 'lru' as const };
+    const master = await group.master({ limits, watchBytesMax: 1_000_000 });
+    const prefixes = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const watchers = prefixes.map(
+      (prefix) => new Following(master.node, { target: { kind: 'prefix', prefix } }),
+    );
+    await group.clock.advance(100);
+    for (const one of watchers) one.isStuck = true;
+    // Each takes a message first, and is stuck with it.
+    for (const key of prefixes) await group.set(master, key, 'x');
+    await group.clock.advance(100);
+    let bytesMax = 0;
+    for (let i = 0; i < 12; i++) {
+      await group.set(master, `${prefixes[i % 6]}${i}`, LARGE);
+      bytesMax = Math.max(bytesMax, master.node.status().watch?.bytes ?? 0);
+    }
+    expect(bytesMax).toBeLessThanOrEqual(1_000_000);
+    for (const one of watchers) one.unstick();
+    await group.clock.advance(200);
+    const ended = watchers.filter(({ code }) => code === 'resource_exhausted');
+    expect([ended.length > 0, ended.length < 4]).toEqual([true, true]);
+  });
+
   it('that is not slow may have one record that is larger than its queue', async () => {
     const group = new TestGroup();
     const master = await group.master({ limits: { entriesMax: 0, bytesMax: 0, policy: 'lru' } });
