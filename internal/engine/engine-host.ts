@@ -5,14 +5,15 @@
  * leaves either the old state or the new one.
  */
 
-import { rememberTail } from '#engine/aside-pruner.ts';
+import { holdFor } from '#engine/apply-hold.ts';
 import { Checkpointer } from '#engine/checkpoint.ts';
 import { DelayedApply, NO_HOLD } from '#engine/delayed-apply.ts';
+import { type DivergedFrom, leavingTail } from '#engine/diverged-from.ts';
 import type { Engine } from '#engine/engine.ts';
 import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
 import { type Base, type EngineOptions, loadSnapshot, openEngine } from '#engine/open-engine.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
-import type { DivergedTail, DivergedWhy } from '#model/diverged.ts';
+import type { DivergedWhy } from '#model/diverged.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -23,21 +24,12 @@ import { Listeners } from '#platform/listeners.ts';
 import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import { cutLog } from '#wal/cut-log.ts';
 import { formatSnapshotName, parseSnapshotName } from '#wal/file-names.ts';
-import type { ApplyHold, Manifest } from '#wal/manifest.ts';
+import type { Manifest } from '#wal/manifest.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { WalReadError } from '#wal/wal-errors.ts';
 
 /** The file name of a snapshot that is being received; no MANIFEST names it. */
 const INCOMING = 'incoming.snapshot.tmp';
-
-/** At most this many diverged tails are listed. The files of others stay, unless an operator has seen them. */
-const DIVERGED_MAX = 64;
-
-/** Which records a node gives up, and why. */
-export interface DivergedFrom extends DivergedWhy {
-  /** The last record that stays, or that the other history contains too. */
-  readonly commonLsn: Lsn;
-}
 
 export class EngineHost {
   readonly directory: WalDirectory;
@@ -179,7 +171,7 @@ export class EngineHost {
     const { meta } = loaded;
     if (meta.logId !== logId) throw new SnapshotError(0, `it belongs to log ${meta.logId}, not to ${logId}`);
     const name = formatSnapshotName(meta.position);
-    const left = await this.#leave(diverged);
+    const left = await leavingTail(this.directory, this.#engine?.log, diverged);
     await this.#closeEngine();
     await fileSystem.rename(this.incomingPath, pathIn(this.directory, name));
     await this.directory.syncNames();
@@ -201,7 +193,7 @@ export class EngineHost {
     if (baseLsn > common.lsn) return undefined;
     const point = await this.#pointAt(common.lsn);
     if (point === undefined && common.lsn !== baseLsn) return undefined;
-    const left = await this.#leave({ ...why, commonLsn: common.lsn });
+    const left = await leavingTail(this.directory, this.#engine?.log, { ...why, commonLsn: common.lsn });
     await this.#closeEngine();
     // A checkpoint that ended only now may have made a later base snapshot.
     if (this.#baseLsn > common.lsn) {
@@ -222,7 +214,7 @@ export class EngineHost {
    * of that log no longer count. `role` has further fields for the same commit.
    */
   async discard(why: DivergedWhy, role: Partial<Manifest> = {}): Promise<void> {
-    const left = await this.#leave({ ...why, commonLsn: 0 as Lsn });
+    const left = await leavingTail(this.directory, this.#engine?.log, { ...why, commonLsn: 0 as Lsn });
     await this.#closeEngine();
     const lowestSegment = await this.directory.nextSegmentSeq();
     await amendManifest(this.directory, {
@@ -236,26 +228,6 @@ export class EngineHost {
       ...left,
     });
     await this.directory.sweepAside();
-  }
-
-  /** The fields of MANIFEST that remember the records after the common one, for the commit that gives them up. */
-  async #leave(from: DivergedFrom | undefined): Promise<Partial<Manifest>> {
-    const log = this.#engine?.log;
-    if (from === undefined || log === undefined || log.tail.lsn <= from.commonLsn) return {};
-    const { commonLsn, ...why } = from;
-    const segments = await this.directory.segments();
-    const holder = segments.findLast(({ firstLsn }) => firstLsn <= commonLsn + 1) ?? segments[0];
-    const last = segments.at(-1);
-    if (holder === undefined || last === undefined) return {};
-    const before = this.manifest.diverged ?? [];
-    const tail: DivergedTail = {
-      ...why,
-      id: (before.at(-1)?.id ?? 0) + 1,
-      fromLsn: Math.max(commonLsn + 1, log.earliestLsn) as Lsn,
-      last: { epoch: log.tail.epoch, lsn: log.tail.lsn },
-      segments: [holder.seq, last.seq],
-    };
-    return rememberTail(this.manifest, tail, DIVERGED_MAX);
   }
 
   /**
@@ -320,25 +292,5 @@ export class EngineHost {
     this.#checkpointer = undefined;
     engine.release();
     await engine.log.close();
-  }
-}
-
-function holdFor(control: DelayControl, engine: Engine): ApplyHold {
-  const appliedLsn = engine.applied.lsn;
-  switch (control.kind) {
-    case 'pause':
-      return { uptoLsn: appliedLsn, isHeld: true };
-    case 'resume':
-      return { uptoLsn: appliedLsn, isHeld: false };
-    case 'release_all':
-      return { uptoLsn: engine.committedLsn, isHeld: false };
-    case 'release_to':
-      if (control.lsn < appliedLsn || control.lsn > engine.committedLsn) {
-        throw new WalnutError(
-          'out_of_range',
-          `LSN ${control.lsn} is not held: ${appliedLsn} is applied, the log ends at ${engine.committedLsn}`,
-        );
-      }
-      return { uptoLsn: control.lsn, isHeld: !control.goesOn };
   }
 }

@@ -3,7 +3,7 @@
  * replica is level with it or quarantined: pulls from its log, installs its
  * snapshot, or cuts back to the common history (docs/replication.md, rules 1 to 3).
  */
-import type { DivergedFrom } from '#engine/engine-host.ts';
+import type { DivergedFrom } from '#engine/diverged-from.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
 import { WalnutError } from '#model/errors.ts';
 import { FORMAT_LEVEL } from '#model/formats.ts';

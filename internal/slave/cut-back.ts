@@ -2,8 +2,10 @@
  * Cuts a replica back to the history that it shares with a master of a higher
  * term (docs/replication.md, rule 3). The records after that move to aside/.
  */
+
+import type { DivergedFrom } from '#engine/diverged-from.ts';
 import type { Engine } from '#engine/engine.ts';
-import type { DivergedFrom, EngineHost } from '#engine/engine-host.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
 import { lastCommonLsn } from '#engine/epoch-table.ts';
 import type { DivergedWhy } from '#model/diverged.ts';
 import { NO_LSN } from '#model/position.ts';

@@ -5,7 +5,8 @@
  * loads the master.
  */
 
-import type { DivergedFrom, EngineHost } from '#engine/engine-host.ts';
+import type { DivergedFrom } from '#engine/diverged-from.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { RegisterAnswer } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
