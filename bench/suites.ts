@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { benchBatch } from './batch/batch-bench.ts';
 import { benchCheckpoint } from './checkpoint.ts';
+import { benchDeletePrefix } from './delete-prefix.ts';
 import { benchDurable } from './durable/durable-bench.ts';
 import { benchEviction } from './eviction/eviction-bench.ts';
 import { benchFlat } from './flat.ts';
@@ -117,6 +118,10 @@ export const SUITES: Readonly<Record<string, Suite>> = {
     takes: ['rounds', 'entries', 'seconds', 'trace'],
     run: ({ rounds = ROUNDS, entries: [entries = 100_000] = [], seconds = 2, trace = TRACE }) =>
       benchEviction({ rounds, entries, seconds, trace }),
+  },
+  deletes: {
+    takes: ['rounds', 'entries'],
+    run: ({ rounds = ROUNDS, entries: [entries = 1_000_000] = [] }) => benchDeletePrefix({ rounds, entries }),
   },
   flat: {
     takes: ['rounds', 'entries', 'seconds'],

@@ -29,7 +29,9 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
                 in the middle, each from when it was due, next to redis-server (BGSAVE)
   eviction      Sets into caches that are full, by entries and by bytes, and the hits of
                 a zipf-like stream and of a recorded trace, next to redis-server with
-                allkeys-lru and to an exact LRU
+                allkeys-lru and to an exact LRU; of the trace also what Belady's optimum
+                and redis's policies would find, simulated
+  deletes       very many entries deleted by prefix: how fast, and the event loop's delay
   flat          operations in a second of the server's processor time, with few and with
                 many entries; and of the store alone
   checkpoint    what checkpoints of many entries cost who writes meanwhile: times of
@@ -48,8 +50,8 @@ export const USAGE = `Usage: npm run bench -- [SUITE…] [options]      every su
   --entries N,N,…  recovery, store: numbers of entries; default 100000,500000,1000000
                    and 100000,1000000,4000000; memory: default 1000000;
                    flat: default 10000,10000000, compared with the first;
-                   latency, eviction, checkpoint: one number; default 4000000,
-                   100000 and 1000000
+                   latency, eviction, checkpoint, deletes: one number; default 4000000,
+                   100000, 1000000 and 1000000
   --records N      replication: to catch up with; default 1000000
   --only TEXT      unary, batch, mixed, durable, stalls: calls whose name has this text, such
                    as "get"

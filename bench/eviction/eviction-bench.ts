@@ -12,13 +12,13 @@ import { isInstalled, startRedis, startWalnut, type Target } from '../unary/proc
 import { cutRedis, Pipe } from '../wire/pipe.ts';
 import { command, type Kind, openSpeaker, type Speaker } from '../wire/speakers.ts';
 import { lruHits, readTrace, zipf } from './accesses.ts';
+import { POLICIES } from './policies.ts';
 
 export interface EvictionBench {
   readonly rounds: number;
   readonly seconds: number;
   /** That fit. */
   readonly entries: number;
-  /** A file of accesses; skipped, and said so, where it is not there. */
   /** A file of gzipped little-endian 32-bit keys; undefined where there is none to read. */
   readonly trace: string | undefined;
 }
@@ -40,6 +40,7 @@ const DEPTH = 4;
 const ACCESSES = 1_000_000;
 const ZIPF = { keys: 1_000_000, skew: 0.99 };
 const TRACE_ENTRIES = 5_000;
+const SIMULATED = { accesses: 600_000, entries: [500, 1_000, 5_000] } as const;
 /** As ENTRY_OVERHEAD_BYTES counts, so that both limits hold as many. */
 const ENTRY_BYTES = 16 + VALUE.length + 80;
 
@@ -71,8 +72,23 @@ export async function benchEviction(options: EvictionBench): Promise<SuiteReport
     pairs.push({ ...pair, versus: 'exact LRU', others: [exact] });
     process.stderr.write(`${stream.name} measured\n`);
   }
+  if (trace !== undefined) figures.push(...simulatedHits(trace));
   const how = `${rounds} rounds of ${seconds} s of new keys in batches of ${BATCH} (pipelines of as many), ${DEPTH} under way, into caches full with ${entries.toLocaleString('en')} entries of 16 + 100 bytes; then ${ACCESSES.toLocaleString('en')} Gets, and Sets of what was missing`;
   return { suite: 'eviction', how, pairs, figures };
+}
+
+/** What policies would find, each by itself: see `policies.ts`. Walnut's `lru` is the exact one. */
+function simulatedHits(trace: string): Figure[] {
+  const accesses = readTrace(trace, SIMULATED.accesses);
+  const figures = SIMULATED.entries.flatMap((entries) =>
+    Object.entries(POLICIES).map(([policy, hitsOf]) => ({
+      what: `hits of the first ${accesses.length.toLocaleString('en')} accesses, ${entries.toLocaleString('en')} entries, ${policy}`,
+      unit: '%',
+      values: [(100 * hitsOf(accesses, entries)) / accesses.length],
+    })),
+  );
+  process.stderr.write('policies simulated\n');
+  return figures;
 }
 
 function streamsOf(entries: number, trace: string | undefined): Stream[] {

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readDelayMs } from '../loop-delay.ts';
 import { fill } from '../memory/fill.ts';
 import type { Figure, Pair, SuiteReport } from '../report.ts';
 import { isInstalled, startRedis, startWalnut, type Target } from '../unary/processes.ts';
@@ -116,12 +117,6 @@ async function makeCheckpoint(kind: Kind, port: number): Promise<number> {
     pipe.close();
   }
   return (performance.now() - startMs) / 1_000;
-}
-
-async function readDelayMs(port: number): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  const found = /^walnut_event_loop_delay_seconds\{quantile="0.999"\} (\S+)$/m.exec(text);
-  return Number(found?.[1] ?? Number.NaN) * 1_000;
 }
 
 function reportOf({ walnut, redis }: Record<Kind, Measured[]>, options: LatencyBench): SuiteReport {

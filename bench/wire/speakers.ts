@@ -27,7 +27,7 @@ export function openSpeaker(kind: Kind, port: number): Promise<Speaker> {
 
 /** A request as HTTP/1.1 has it. */
 export function post(path: string, type: string, body: Uint8Array): Buffer {
-  const head = `POST ${path} HTTP/1.1\r\nhost: bench\r\ncontent-type: ${type}\r\ncontent-length: ${body.length}\r\n\r\n`;
+  const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: ${type}\r\ncontent-length: ${body.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head), body]);
 }
 
