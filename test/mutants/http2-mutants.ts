@@ -50,6 +50,13 @@ export const HTTP2_MUTANTS: readonly Mutant[] = [
     tests: [HPACK, 'test/http/cuts.test.ts'],
   },
   {
+    name: 'header blocks that come once push out what comes again',
+    file: 'internal/http/hpack/head-reader.ts',
+    text: 'if (last === whole) this.#remember(',
+    replacement: 'if (last !== whole) this.#remember(',
+    tests: [HPACK],
+  },
+  {
     name: 'header memo takes trailers for a request',
     file: 'internal/http/hpack/head-reader.ts',
     text: 'memo.role === role && ',

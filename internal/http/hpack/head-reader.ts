@@ -1,7 +1,8 @@
 /**
  * Header blocks to heads, memoised: blocks that left the dynamic table as it
- * was are remembered with the head they meant, and equal bytes in the same role
- * give the identical object while the table stays. A memo says what was said,
+ * was are remembered with the head they meant when they come a second time, and from
+ * then on equal bytes in the same role give the identical object while the table stays:
+ * what differs in every call (deadlines, trace contexts) is not worth a copy. A memo says what was said,
  * never that it was admitted. It belongs to one direction of one connection.
  */
 import { type Head, HeadBuilder, type HeadFault } from './head.ts';
@@ -18,6 +19,9 @@ export interface BlockFault {
   readonly why: string;
 }
 
+/** No hash: they are whole numbers. */
+const NO_RIVAL = 0.5;
+
 /** For all connections: a head is finished before another is begun. */
 const BUILDER = new HeadBuilder();
 
@@ -25,13 +29,15 @@ interface Memo {
   readonly block: Uint8Array;
   readonly role: number;
   readonly head: Head;
+  /** The hash of the last other block of this place. */
+  rival: number;
 }
 
 export class HeadReader {
   readonly #decoder = new HpackDecoder();
   readonly #headBytesMax: number;
-  /** By the hash of their blocks; none while nothing is remembered. */
-  #memos: Map<number, Memo> | undefined;
+  /** By place: a memo, or the hash of a block that came once. None while nothing is remembered. */
+  #memos: Map<number, Memo | number> | undefined;
   #memoBytes = 0;
 
   constructor(headBytesMax: number) {
@@ -54,9 +60,10 @@ export class HeadReader {
 
   /** The head that `bytes[from, to)` means as `role`: one of `HeadRole`. */
   read(bytes: Buffer, from: number, to: number, role: number): Head | HeadFault | BlockFault {
-    const place = hash(bytes, from, to);
+    const place = placeOf(bytes, from, to);
     const memo = this.#memos?.get(place);
-    if (memo !== undefined && memo.role === role && equals(memo.block, bytes, from, to)) return memo.head;
+    if (typeof memo === 'object' && memo.role === role && equals(memo.block, bytes, from, to))
+      return memo.head;
 
     const changesBefore = this.#decoder.changes;
     BUILDER.begin(role, this.#headBytesMax);
@@ -64,8 +71,27 @@ export class HeadReader {
     if (why !== undefined) return { kind: 'compression', why };
     const head = BUILDER.finish();
     if (this.#decoder.changes !== changesBefore) this.#forget();
-    else if (!('kind' in head)) this.#remember(place, bytes.subarray(from, to), role, head);
+    else if (!('kind' in head)) this.#note(place, memo, bytes, from, to, role, head);
     return head;
+  }
+
+  #note(
+    place: number,
+    before: Memo | number | undefined,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    role: number,
+    head: Head,
+  ): void {
+    const whole = mix(bytes, from, to);
+    const last = typeof before === 'object' ? before.rival : before;
+    if (last === whole) this.#remember(place, bytes.subarray(from, to), role, head);
+    else if (typeof before === 'object') before.rival = whole;
+    else {
+      this.#memos ??= new Map();
+      this.#memos.set(place, whole);
+    }
   }
 
   /** Copies the block: what the peer sent may be overwritten by what it sends next. */
@@ -74,8 +100,9 @@ export class HeadReader {
     if (length > MEMO_BLOCK_BYTES_MAX) return;
     if (this.#memoBytes + length > MEMO_BYTES_MAX) this.#forget();
     this.#memos ??= new Map();
-    this.#memoBytes += length - (this.#memos.get(place)?.block.length ?? 0);
-    this.#memos.set(place, { block: new Uint8Array(block), role, head });
+    const before = this.#memos.get(place);
+    this.#memoBytes += length - (typeof before === 'object' ? before.block.length : 0);
+    this.#memos.set(place, { block: new Uint8Array(block), role, head, rival: NO_RIVAL });
   }
 
   #forget(): void {
@@ -84,12 +111,16 @@ export class HeadReader {
   }
 }
 
-/** A place for a block: its length and a few of its octets. Whether blocks are equal, their bytes say. */
-function hash(bytes: Uint8Array, from: number, to: number): number {
-  let mixed = to - from;
-  const start = Math.max(from, to - 8);
-  for (let i = start; i < to; i++) mixed = (Math.imul(mixed, 31) + (bytes[i] as number)) | 0;
+/** By its length and its last octets. Whether blocks are equal, their bytes say. */
+function placeOf(bytes: Uint8Array, from: number, to: number): number {
+  const mixed = mix(bytes, Math.max(from, to - 8), to) + to - from;
   return (mixed ^ (mixed >>> 6) ^ (mixed >>> 12)) & (MEMO_BLOCKS - 1);
+}
+
+function mix(bytes: Uint8Array, from: number, to: number): number {
+  let mixed = to - from;
+  for (let i = from; i < to; i++) mixed = (Math.imul(mixed, 31) + (bytes[i] as number)) | 0;
+  return mixed;
 }
 
 function equals(block: Uint8Array, bytes: Uint8Array, from: number, to: number): boolean {
