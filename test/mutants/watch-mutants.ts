@@ -191,4 +191,12 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: [ENDS],
   },
+  {
+    name: 'touch told to watchers as a delete',
+    file: 'internal/watch/change.ts',
+    text: '  const { op, cause, key } = mutation;',
+    replacement: `  const { cause, key } = mutation;
+  const op = mutation.op === 'touch' ? 'delete' : mutation.op;`,
+    tests: ['test/node/api-model.test.ts'],
+  },
 ];
