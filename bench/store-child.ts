@@ -26,7 +26,14 @@ function createStoreLayout(): Layout {
   // As a record has them: key and value behind each other.
   const bytes = Buffer.concat([Buffer.alloc(KEY_BYTES), VALUE]);
   const key = { bytes, keyOffset: 0, keyBytes: KEY_BYTES };
-  const pair = { ...key, valueOffset: KEY_BYTES, valueBytes: VALUE.length, expireAtMs: 0 };
+  const pair = {
+    ...key,
+    valueOffset: KEY_BYTES,
+    valueBytes: VALUE.length,
+    expireAtMs: 0,
+    typeOffset: 0,
+    typeBytes: 0,
+  };
   let lsn = 0;
   const next = () => ({ epoch: 1, lsn: toLsn(++lsn) });
   return {

@@ -25,7 +25,16 @@ const EMPTY = new Uint8Array(0);
 /** A value as a record has it; keys are at hand. */
 function pairOf(value: Uint8Array): EncodedPair {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.length);
-  return { bytes, keyOffset: 0, keyBytes: 0, valueOffset: 0, valueBytes: value.length, expireAtMs: 0 };
+  const type = { typeOffset: 0, typeBytes: 0 };
+  return {
+    bytes,
+    keyOffset: 0,
+    keyBytes: 0,
+    valueOffset: 0,
+    valueBytes: value.length,
+    expireAtMs: 0,
+    ...type,
+  };
 }
 
 /** As ADR 0003 had it: Maps by partition lead from strings to slots. */

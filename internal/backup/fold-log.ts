@@ -236,8 +236,8 @@ export function digestAnew(store: Store): StateDigest {
   let entries = 0;
   for (let cursor = ''; ; ) {
     const page = store.scan({ prefix: '', cursor, limit: SCAN_LIMIT, keysOnly: false }, 0);
-    for (const { key, value, expireAtMs, version } of page.entries) {
-      hasher.hashEntry(key, crc32(value), expireAtMs, version.epoch, version.lsn);
+    for (const { key, value, expireAtMs, version, contentType } of page.entries) {
+      hasher.hashEntry(key, crc32(value), expireAtMs, version.epoch, version.lsn, contentType);
       sum.add(hasher);
       entries++;
     }

@@ -22,6 +22,8 @@ export type WriteCause = 'client' | 'restored';
 
 /** Most bytes that a mutation takes in a record besides key and value. */
 const MUTATION_OVERHEAD_BYTES = 16;
+/** What a content type takes in a record beyond its characters. */
+const TYPE_OVERHEAD_BYTES = 5;
 /** Most bytes of sets in one record: whatever else a Batch may need still fits. */
 const SETS_BYTES_MAX =
   PAYLOAD_BYTES_MAX - (VICTIMS_MAX + BATCH_OPERATIONS_MAX) * (KEY_BYTES_MAX + MUTATION_OVERHEAD_BYTES);
@@ -87,9 +89,14 @@ export class RecordBuilder implements WriteTarget {
    * if there is no room: then the set is not in the record, but deletes of expired
    * entries may be, and the record must be submitted all the same.
    */
-  set(key: string, value: Uint8Array, expireAtMs: number): void {
+  set(key: string, value: Uint8Array, expireAtMs: number, contentType = ''): void {
     load(this.#keys.set, key);
-    this.#setLoaded(value, 0, value.length, expireAtMs);
+    if (contentType === '') this.#setLoaded(value, 0, value.length, expireAtMs);
+    else {
+      checkSetsBytes(this.#setsBytes + setBytes(typedBytes(value, contentType)));
+      const cost = entryCost(this.#keys.set.length, value.length + contentType.length);
+      this.#putTyped(value, expireAtMs, contentType, this.#makeRoomForSet(cost), cost);
+    }
   }
 
   /** Like `set`, from encoded bytes. */
@@ -99,11 +106,13 @@ export class RecordBuilder implements WriteTarget {
   }
 
   /** Adds a set whose room was made before. */
-  setInRoom(key: string, value: Uint8Array, expireAtMs: number): void {
+  setInRoom(key: string, value: Uint8Array, expireAtMs: number, contentType = ''): void {
     const { set: loaded } = this.#keys;
     load(loaded, key);
     const before = this.#accepted.access(loaded);
-    this.#put(value, 0, value.length, expireAtMs, before, entryCost(loaded.length, value.length));
+    const cost = entryCost(loaded.length, value.length + contentType.length);
+    if (contentType === '') this.#put(value, 0, value.length, expireAtMs, before, cost);
+    else this.#putTyped(value, expireAtMs, contentType, before, cost);
   }
 
   /**
@@ -158,6 +167,13 @@ export class RecordBuilder implements WriteTarget {
     const { set: key } = this.#keys;
     this.#setsBytes += setBytes(valueBytes);
     const place = this.#payload.set(key, source, valueOffset, valueBytes, expireAtMs, this.#cause);
+    this.#accepted.acceptSet(key, this.record, place, before, cost);
+  }
+
+  #putTyped(value: Uint8Array, expireAtMs: number, contentType: string, before: number, cost: number): void {
+    const { set: key } = this.#keys;
+    this.#setsBytes += setBytes(typedBytes(value, contentType));
+    const place = this.#payload.setTyped(key, value, expireAtMs, this.#cause, contentType);
     this.#accepted.acceptSet(key, this.record, place, before, cost);
   }
 
@@ -247,13 +263,18 @@ export class RecordBuilder implements WriteTarget {
   }
 }
 
+/** What value and content type take of a record. */
+export function typedBytes(value: Uint8Array, contentType = ''): number {
+  return value.length + TYPE_OVERHEAD_BYTES + contentType.length;
+}
+
 /** Upper bound of the bytes that a set takes in its record. */
 function setBytes(valueBytes: number): number {
   return KEY_BYTES_MAX + valueBytes + MUTATION_OVERHEAD_BYTES;
 }
 
 /** Throws `resource_exhausted` if the values of these sets do not fit into one record. */
-export function checkFits(values: readonly Uint8Array[]): void {
+export function checkFits(values: readonly { readonly length: number }[]): void {
   let bytes = 0;
   for (const { length } of values) bytes += setBytes(length);
   checkSetsBytes(bytes);

@@ -1,6 +1,6 @@
 /** A record on its way to disk: its bytes until it is settled, and the callers that wait for that. */
 
-import { hasKeyAt, mutationAt } from '#engine/records/data-record.ts';
+import { contentTypeOf, hasKeyAt, mutationAt } from '#engine/records/data-record.ts';
 import type { PayloadSource } from '#engine/records/payload-writer.ts';
 import type { Entry } from '#model/entry.ts';
 import type { WalnutError } from '#model/errors.ts';
@@ -116,10 +116,13 @@ export class RecordInFlight {
     const known = this.#copies?.get(place);
     if (known !== undefined) return known;
     const { buffer, payloadOffset } = this.#open();
-    const { bytes, valueOffset, valueBytes, expireAtMs } = mutationAt(buffer, payloadOffset + place);
+    const mutation = mutationAt(buffer, payloadOffset + place);
+    const { bytes, valueOffset, valueBytes, expireAtMs } = mutation;
     const view = bytes.subarray(valueOffset, valueOffset + valueBytes);
     const value = this.#copies === undefined ? view : Uint8Array.from(view);
-    const entry = { key: this.keyAt(place), value, expireAtMs, version: this.position };
+    const plain = { key: this.keyAt(place), value, expireAtMs, version: this.position };
+    const contentType = contentTypeOf(mutation);
+    const entry = contentType === undefined ? plain : { ...plain, contentType };
     this.#copies?.set(place, entry);
     return entry;
   }

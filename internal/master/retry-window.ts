@@ -80,8 +80,10 @@ export function rememberedAt(accepted: Accepted, here: Position): Remembered {
 }
 
 /** A short text that differs between different sets. */
-export function describeSet({ key, value, expiry, condition, returnPrevious }: SetCommand): string {
-  return JSON.stringify(['set', key, value.length, crc32(value), expiry, condition, returnPrevious]);
+export function describeSet(command: SetCommand): string {
+  const { key, value, expiry, condition, returnPrevious, contentType } = command;
+  const type = contentType === undefined ? [] : [contentType];
+  return JSON.stringify(['set', key, value.length, crc32(value), expiry, condition, returnPrevious, ...type]);
 }
 
 export function describeDelete({ key, condition, returnPrevious }: DeleteCommand): string {

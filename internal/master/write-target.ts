@@ -21,7 +21,8 @@ export interface WriteTarget {
   /** The answer of every operation in the record that answers nothing of its own. */
   readonly written: Accepted;
   look(key: string): Looked;
-  set(key: string, value: Uint8Array, expireAtMs: number): void;
+  /** `contentType` undefined: the entry has none, whatever it had. */
+  set(key: string, value: Uint8Array, expireAtMs: number, contentType?: string): void;
   delete(key: string): void;
   /** The key must be there. */
   touch(key: string, expireAtMs: number): void;

@@ -48,6 +48,8 @@ export interface EntryReads {
   /** The epoch of the entry's version. */
   epochOf(found: number): number;
   lsnOf(found: number): number;
+  /** The content type; empty: there is none. */
+  contentTypeOf(found: number): string;
   /** Copies the value to `target` at `at`. Up to 3 bytes behind it in `target` may change. */
   copyValue(found: number, target: DataView<ArrayBuffer>, at: number): void;
 }

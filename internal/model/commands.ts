@@ -67,6 +67,8 @@ export interface SetCommand extends WriteOptions {
   readonly value: Uint8Array;
   readonly expiry: Expiry;
   readonly condition?: Condition | undefined;
+  /** See `Entry`. */
+  readonly contentType?: string | undefined;
 }
 
 export interface DeleteCommand extends WriteOptions {
@@ -229,6 +231,7 @@ export interface Update {
   /** Empty on a delete and a touch. */
   readonly value: Uint8Array;
   readonly expireAtMs: number;
+  readonly contentType?: string | undefined;
 }
 
 export interface UpdatesAnswer {

@@ -12,6 +12,8 @@ export interface Entry {
   readonly expireAtMs: number;
   /** The position of the record that wrote it. */
   readonly version: Position;
+  /** 1 to 255 characters of printable ASCII; undefined: none was given. */
+  readonly contentType?: string | undefined;
 }
 
 /** Why an entry was written or removed. */
@@ -24,6 +26,8 @@ export interface SetMutation {
   readonly value: Uint8Array;
   readonly expireAtMs: number;
   readonly cause: Cause;
+  /** See `Entry`. */
+  readonly contentType?: string | undefined;
 }
 
 export interface DeleteMutation {
@@ -45,9 +49,11 @@ export type Mutation = SetMutation | DeleteMutation | TouchMutation;
 const NO_VALUE = new Uint8Array(0);
 
 /** The value and the deadline that a mutation states; empty and `NEVER` where it states none. */
-export function stated(mutation: Mutation): Pick<SetMutation, 'value' | 'expireAtMs'> {
+export function stated(mutation: Mutation): Pick<SetMutation, 'value' | 'expireAtMs' | 'contentType'> {
   if (mutation.op === 'delete') return { value: NO_VALUE, expireAtMs: NEVER };
-  return { value: mutation.op === 'set' ? mutation.value : NO_VALUE, expireAtMs: mutation.expireAtMs };
+  if (mutation.op === 'touch') return { value: NO_VALUE, expireAtMs: mutation.expireAtMs };
+  const { value, expireAtMs, contentType } = mutation;
+  return contentType === undefined ? { value, expireAtMs } : { value, expireAtMs, contentType };
 }
 
 /** A key and a value within `bytes`: each as its offset and its length in bytes. */
@@ -59,6 +65,9 @@ export interface EncodedPair {
   readonly valueOffset: number;
   readonly valueBytes: number;
   readonly expireAtMs: number;
+  /** The content type of the value, ASCII; 0 bytes: none. */
+  readonly typeOffset: number;
+  readonly typeBytes: number;
 }
 
 /** A mutation as encoded in a record; a delete has no value and no deadline, a touch no value. */

@@ -5,6 +5,8 @@ import { invalidArgument } from '#model/errors.ts';
 export const KEY_BYTES_MAX = 1_024;
 /** Longest request id, in characters; a UUID has 36. */
 export const REQUEST_ID_CHARACTERS_MAX = 128;
+/** Longest content type, in characters of ASCII. */
+export const CONTENT_TYPE_CHARACTERS_MAX = 255;
 /** Most bytes of recently read keys that one ack reports. */
 export const HOT_KEYS_BYTES_MAX = 4_096;
 /** Operations in one Batch. */

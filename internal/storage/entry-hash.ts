@@ -11,6 +11,7 @@
  */
 
 import { assert } from '#platform/assert.ts';
+import { crc32 } from '#platform/crc32.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 
 const C1 = 0x239b961b;
@@ -19,6 +20,8 @@ const C3 = 0x38b34ae5;
 const C4 = 0xa1e38b93;
 /** Bytes hashed before the key. */
 const FIXED_BYTES = 32;
+/** More of them for a content type. */
+const TYPE_BYTES = 16;
 
 const TWO_32 = 2 ** 32;
 
@@ -44,9 +47,17 @@ export class EntryHasher {
   readonly #key = new KeyBytes();
 
   /** Hashes one entry into `h1` to `h4` and `keyBytes`. The key must be well-formed. */
-  hashEntry(key: string, valueCrc: number, expireAtMs: number, epoch: number, lsn: number): void {
+  hashEntry(
+    key: string,
+    valueCrc: number,
+    expireAtMs: number,
+    epoch: number,
+    lsn: number,
+    contentType = '',
+  ): void {
     assert(this.#key.load(key), 'the key of an entry is well-formed');
-    this.hashKey(this.#key, valueCrc, expireAtMs, epoch, lsn);
+    const typeCrc = contentType === '' ? 0 : crc32(Buffer.from(contentType, 'latin1'));
+    this.hashKey(this.#key, valueCrc, expireAtMs, epoch, lsn, contentType.length, typeCrc);
   }
 
   /** `hashEntry` for a key that is already loaded. */
@@ -56,13 +67,16 @@ export class EntryHasher {
     expireAtMs: number,
     epoch: number,
     lsn: number,
+    typeBytes = 0,
+    typeCrc = 0,
   ): void {
     this.keyBytes = length;
     this.h1 = this.h2 = this.h3 = this.h4 = 0;
     this.#block(valueCrc | 0, expireAtMs | 0, (expireAtMs / TWO_32) | 0, epoch | 0);
-    this.#block((epoch / TWO_32) | 0, lsn | 0, (lsn / TWO_32) | 0, length);
+    this.#block((epoch / TWO_32) | 0, lsn | 0, (lsn / TWO_32) | 0, length | (typeBytes << 16));
+    if (typeBytes > 0) this.#block(typeCrc | 0, 0, 0, 0);
     this.#absorb(words, length);
-    this.#finish(FIXED_BYTES + length);
+    this.#finish(FIXED_BYTES + (typeBytes > 0 ? TYPE_BYTES : 0) + length);
   }
 
   /** Plain MurmurHash3_x86_128 of `bytes`, seed 0, so that a test can compare it with published values. */

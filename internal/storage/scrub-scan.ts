@@ -128,7 +128,15 @@ export class ScrubScan {
     const { slots, isFoundAt } = this.#source;
     const stored = slots.valueCrcOf(slot);
     slots.loadKey(slot, this.#key);
-    this.#hasher.hashKey(this.#key, stored, slots.expireAtMsOf(slot), slots.epochOf(slot), slots.lsnOf(slot));
+    this.#hasher.hashKey(
+      this.#key,
+      stored,
+      slots.expireAtMsOf(slot),
+      slots.epochOf(slot),
+      slots.lsnOf(slot),
+      slots.typeBytesOf(slot),
+      slots.typeCrcOf(slot),
+    );
     this.#sum.add(this.#hasher);
     this.#count++;
     this.#bytes += slots.valueBytesOf(slot);

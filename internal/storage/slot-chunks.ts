@@ -16,6 +16,8 @@ const NO_INDEX = -1;
 interface Chunk {
   readonly words: Int32Array<ArrayBuffer>;
   deadlines: Deadlines | undefined;
+  /** The length of each slot's content type; undefined until a slot of the chunk has one. */
+  types: Uint8Array<ArrayBuffer> | undefined;
   entries: number;
   /** Slots from here on were never used. */
   used: number;
@@ -85,6 +87,19 @@ export class SlotChunks {
     return chunk.deadlines;
   }
 
+  /** The length of the slot's content type; 0 for none. */
+  typeBytesOf(slot: number): number {
+    const { types } = this.#chunks[slot >>> CHUNK_BITS] as Chunk;
+    return types === undefined ? 0 : (types[slot & CHUNK_MASK] as number);
+  }
+
+  setTypeBytes(slot: number, typeBytes: number): void {
+    const chunk = this.#chunks[slot >>> CHUNK_BITS] as Chunk;
+    if (chunk.types === undefined && typeBytes === 0) return;
+    chunk.types ??= new Uint8Array(SLOTS_PER_CHUNK);
+    chunk.types[slot & CHUNK_MASK] = typeBytes;
+  }
+
   /** Allocates a slot. Its words contain old data: the caller must write them all. */
   allocate(): number {
     const number = this.#lowestWithFree();
@@ -126,6 +141,7 @@ export class SlotChunks {
     this.#chunks[number] = {
       words: new Int32Array(SLOTS_PER_CHUNK * SLOT_WORDS),
       deadlines: undefined,
+      types: undefined,
       entries: 0,
       used: 0,
       freeHead: NO_INDEX,
@@ -141,6 +157,7 @@ export class SlotChunks {
     this.#chunks[number] = undefined;
     while (this.#chunks.length > 0 && this.#chunks.at(-1) === undefined) this.#chunks.pop();
     chunk.words.buffer.transfer(0);
+    chunk.types?.buffer.transfer(0);
     for (const column of Object.values(chunk.deadlines ?? {}) as Int32Array<ArrayBuffer>[])
       column.buffer.transfer(0);
   }
@@ -158,7 +175,7 @@ export class SlotChunks {
   }
 }
 
-function bytesOf({ words, deadlines }: Chunk): number {
+function bytesOf({ words, deadlines, types }: Chunk): number {
   const columns = deadlines === undefined ? 0 : SLOTS_PER_CHUNK * 12;
-  return words.byteLength + columns;
+  return words.byteLength + columns + (types?.byteLength ?? 0);
 }

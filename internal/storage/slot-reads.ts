@@ -70,6 +70,10 @@ export class SlotReads implements EntryReads {
     return this.#slots.lsnOf(slot);
   }
 
+  contentTypeOf(slot: number): string {
+    return this.#slots.contentTypeOf(slot) ?? '';
+  }
+
   copyValue(slot: number, target: DataView<ArrayBuffer>, at: number): void {
     this.#slots.copyValueTo(slot, target, at);
   }

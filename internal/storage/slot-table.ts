@@ -105,7 +105,7 @@ export class SlotTable {
     const isNew = words[at + 2] === 0;
     if (isNew) assert(key.length > 0 && key.length <= STORED_KEY_BYTES_MAX, 'a key has 1 to 65,535 bytes');
     else this.#epochs.release(epochIdAt(words, at));
-    this.#fill(words, at, key, pair);
+    this.#fill(slot, words, at, key, pair);
     words[at + 3] = crc32(pair.bytes, 0, pair.valueOffset, pair.valueOffset + pair.valueBytes);
     const epochId = this.#epochs.retain(epoch);
     setKeyAt(words, at, key.length, epochId, lsn);
@@ -129,7 +129,7 @@ export class SlotTable {
     assert(stateAt(words, at) !== SLOT_FREE, 'no slot is freed twice');
     if (words[at + 2] !== 0) {
       this.#dropOwn(words, at);
-      this.#free(words, at, cellBytesAt(words, at));
+      this.#free(words, at, this.#cellBytesOf(slot, words, at));
       this.#epochs.release(epochIdAt(words, at));
     }
     setStateAt(words, at, SLOT_FREE);
@@ -147,7 +147,7 @@ export class SlotTable {
     const from = this.#arena.chunk(id);
     if (!from.isMarked) return;
     const first = cellWordAt(words, at);
-    const bytes = cellBytesAt(words, at);
+    const bytes = this.#cellBytesOf(slot, words, at);
     this.#placeCell(words, at, bytes);
     const { words: target } = this.#chunkAt(words, at);
     const start = cellWordAt(words, at);
@@ -159,22 +159,27 @@ export class SlotTable {
   entry(slot: number, key?: string): Entry {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
-    return {
+    const entry = {
       key: key ?? this.keyOf(slot),
       value: this.#valueAt(words, at),
       expireAtMs: this.expireAtMsOf(slot),
       version: { epoch: this.#epochs.epochOf(epochIdAt(words, at)), lsn: lsnAt(words, at) as Lsn },
     };
+    return this.#typed(slot, entry);
   }
 
   /** The entry with an empty value. */
   entryWithoutValue(slot: number): Entry {
-    return {
+    return this.#typed(slot, {
       key: this.keyOf(slot),
       value: EMPTY_VALUE,
       expireAtMs: this.expireAtMsOf(slot),
       version: { epoch: this.epochOf(slot), lsn: this.lsnOf(slot) as Lsn },
-    };
+    });
+  }
+
+  #typed(slot: number, entry: Entry): Entry {
+    return this.#slots.typeBytesOf(slot) === 0 ? entry : { ...entry, contentType: this.contentTypeOf(slot) };
   }
 
   keyOf(slot: number): string {
@@ -248,8 +253,8 @@ export class SlotTable {
     return this.#ownAt(this.#slots.wordsOf(slot), firstWordOf(slot));
   }
 
-  /** Copies the key to `targetAt` and the value behind it, except a value with a buffer of its own. */
-  copyTo(slot: number, target: Uint8Array, targetAt: number): void {
+  /** Copies the key to `targetAt` and the value `gapBytes` behind it, except a value with a buffer of its own. */
+  copyTo(slot: number, target: Uint8Array, targetAt: number, gapBytes = 0): void {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
     const { bytes } = this.#chunkAt(words, at);
@@ -259,7 +264,7 @@ export class SlotTable {
     if (!hasOwnAt(words, at))
       bytes.copy(
         target,
-        targetAt + keyBytes,
+        targetAt + keyBytes + gapBytes,
         valueByteAt(words, at),
         valueByteAt(words, at) + valueBytesAt(words, at),
       );
@@ -372,12 +377,13 @@ export class SlotTable {
   }
 
   /** Writes key and value into the slot's cell if it is large enough, otherwise into a new cell. */
-  #fill(words: Int32Array, at: number, key: KeyBytes, pair: EncodedPair): void {
-    const { bytes, valueOffset, valueBytes } = pair;
+  #fill(slot: number, words: Int32Array, at: number, key: KeyBytes, pair: EncodedPair): void {
+    const { bytes, valueOffset, valueBytes, typeOffset, typeBytes } = pair;
     const isOwn = valueBytes > ARENA_VALUE_BYTES_MAX;
     const keyWords = wordsFor(key.length);
-    const oldBytes = words[at + 2] === 0 ? 0 : cellBytesAt(words, at);
-    const newBytes = roundUp(4 * keyWords + (isOwn ? 4 : valueBytes));
+    const oldBytes = words[at + 2] === 0 ? 0 : this.#cellBytesOf(slot, words, at);
+    const pairBytes = roundUp(4 * keyWords + (isOwn ? 4 : valueBytes));
+    const newBytes = pairBytes + roundUp(typeBytes);
     this.#dropOwn(words, at);
     if (newBytes > oldBytes) {
       if (oldBytes > 0) this.#free(words, at, oldBytes);
@@ -394,6 +400,39 @@ export class SlotTable {
     const valueEnd = valueOffset + valueBytes;
     if (isOwn) chunk.words[first] = this.#keepOwn(bytes.subarray(valueOffset, valueEnd));
     else bytes.copy(chunk.bytes, 4 * first, valueOffset, valueEnd);
+    this.#slots.setTypeBytes(slot, typeBytes);
+    if (typeBytes > 0)
+      bytes.copy(chunk.bytes, 4 * cellWordAt(words, at) + pairBytes, typeOffset, typeOffset + typeBytes);
+  }
+
+  #cellBytesOf(slot: number, words: Int32Array, at: number): number {
+    return cellBytesAt(words, at) + roundUp(this.#slots.typeBytesOf(slot));
+  }
+
+  /** The length of the content type; 0 for none. */
+  typeBytesOf(slot: number): number {
+    return this.#slots.typeBytesOf(slot);
+  }
+
+  /** Copies the content type. */
+  copyTypeTo(slot: number, target: Uint8Array, targetAt: number): void {
+    target.set(this.#typeOf(slot), targetAt);
+  }
+
+  /** The CRC of the content type; 0 for none. */
+  typeCrcOf(slot: number): number {
+    return this.#slots.typeBytesOf(slot) === 0 ? 0 : crc32(this.#typeOf(slot));
+  }
+
+  contentTypeOf(slot: number): string | undefined {
+    return this.#slots.typeBytesOf(slot) === 0 ? undefined : this.#typeOf(slot).toString('latin1');
+  }
+
+  #typeOf(slot: number): Buffer {
+    const words = this.#slots.wordsOf(slot);
+    const at = firstWordOf(slot);
+    const first = 4 * cellWordAt(words, at) + cellBytesAt(words, at);
+    return this.#chunkAt(words, at).bytes.subarray(first, first + this.#slots.typeBytesOf(slot));
   }
 
   /** Allocates a new cell for the slot. */

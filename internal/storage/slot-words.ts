@@ -118,6 +118,7 @@ export function valueByteAt(words: Int32Array, at: number): number {
   return 4 * (cellWordAt(words, at) + wordsFor(keyBytesAt(words, at)));
 }
 
+/** The room that key and value take; the content type stands behind them. */
 export function cellBytesAt(words: Int32Array, at: number): number {
   return roundUp(4 * wordsFor(keyBytesAt(words, at)) + (hasOwnAt(words, at) ? 4 : valueBytesAt(words, at)));
 }

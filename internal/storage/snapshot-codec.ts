@@ -7,9 +7,11 @@
 
 import type { EncodedPair } from '#model/entry.ts';
 import { KEY_BYTES_MAX } from '#model/limits.ts';
+import { BlockError } from '#platform/blocks.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
+import { type EntryFields, readFields } from '#storage/entry-fields.ts';
 import { readU64, SnapshotError, viewOf, writeU64 } from '#storage/snapshot-bytes.ts';
 
 /** Fields and their bytes: type 4, payload length 4, entries 4, payload CRC 4, CRC of these four 4. */
@@ -99,13 +101,17 @@ export function decodeFooter(payload: Uint8Array, offset: number): SnapshotFoote
 }
 
 /** The fixed-size fields of an entry. */
-export type EntryHeader = Omit<SnapshotEntry, 'bytes' | 'keyOffset' | 'valueOffset'>;
+export interface EntryHeader
+  extends Omit<SnapshotEntry, 'bytes' | 'keyOffset' | 'valueOffset' | 'typeOffset' | 'typeBytes'> {
+  /** Fields between key and value, in version 2; none in version 1. */
+  readonly fieldsBytes?: number;
+}
 
 /** Writes an entry's fixed-size fields at `at` and returns where they end. `view` must have room for them. */
 export function encodeEntryHeader(view: DataView, at: number, header: EntryHeader): number {
   view.setUint32(at, header.valueBytes, true);
   view.setUint16(at + 4, header.keyBytes, true);
-  view.setUint16(at + 6, 0, true);
+  view.setUint16(at + 6, header.fieldsBytes ?? 0, true);
   writeU64(view, at + 8, header.expireAtMs);
   writeU64(view, at + 16, header.epoch);
   writeU64(view, at + 24, header.lsn);
@@ -125,7 +131,7 @@ export function decodeEntries(
   const view = viewOf(payload);
   const bytes = asBuffer(payload);
   const pair = { bytes, keyOffset: 0, keyBytes: 0, valueOffset: 0, valueBytes: 0, expireAtMs: 0 };
-  const entry = { ...pair, epoch: 0, lsn: 0, stamp: 0 };
+  const entry = { ...pair, typeOffset: 0, typeBytes: 0, epoch: 0, lsn: 0, stamp: 0 };
   let at = 0;
   for (let i = 0; i < entries; i++) {
     if (at + ENTRY_HEADER_BYTES > payload.length)
@@ -133,14 +139,17 @@ export function decodeEntries(
     entry.valueBytes = view.getUint32(at, true);
     entry.keyBytes = view.getUint16(at + 4, true);
     entry.keyOffset = at + ENTRY_HEADER_BYTES;
-    entry.valueOffset = entry.keyOffset + entry.keyBytes;
+    const fieldsOffset = entry.keyOffset + entry.keyBytes;
+    entry.valueOffset = fieldsOffset + view.getUint16(at + 6, true);
     const end = entry.valueOffset + entry.valueBytes;
     if (entry.keyBytes === 0 || entry.keyBytes > KEY_BYTES_MAX || end > payload.length) {
       const why = `entry of ${entry.keyBytes} + ${entry.valueBytes} bytes does not fit its block`;
       throw new SnapshotError(offset + at, why);
     }
-    if (!isUtf8Range(bytes, entry.keyOffset, entry.valueOffset))
+    if (!isUtf8Range(bytes, entry.keyOffset, fieldsOffset))
       throw new SnapshotError(offset + entry.keyOffset, 'text is not UTF-8');
+    entry.typeBytes = 0;
+    if (fieldsOffset < entry.valueOffset) decodeFields(bytes, fieldsOffset, entry.valueOffset, entry, offset);
     entry.expireAtMs = readU64(view, at + 8, offset + at + 8);
     entry.epoch = readU64(view, at + 16, offset + at + 16);
     entry.lsn = readU64(view, at + 24, offset + at + 24);
@@ -149,4 +158,13 @@ export function decodeEntries(
     at = end;
   }
   if (at !== payload.length) throw new SnapshotError(offset + at, 'bytes after the last entry of a block');
+}
+
+function decodeFields(bytes: Buffer, from: number, to: number, into: EntryFields, offset: number): void {
+  try {
+    readFields(bytes, from, to, into);
+  } catch (error) {
+    if (!(error instanceof BlockError)) throw error;
+    throw new SnapshotError(offset + error.at, error.message, error.isNewer);
+  }
 }

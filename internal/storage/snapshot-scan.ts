@@ -18,6 +18,7 @@ import type { Position } from '#model/position.ts';
 import { assert } from '#platform/assert.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { AlteredStateError, describeAltered, describeCrc } from '#storage/altered-state.ts';
+import { beginContentType, fieldsBytesOf } from '#storage/entry-fields.ts';
 import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { SLOT_FREE, type SlotTable } from '#storage/slot-table.ts';
@@ -140,7 +141,15 @@ export class SnapshotScan {
       this.#altered = describeAltered({ key: slots.keyOf(slot), version, why: describeCrc(found, stored) });
     }
     slots.loadKey(slot, this.#key);
-    this.#hasher.hashKey(this.#key, stored, slots.expireAtMsOf(slot), epoch, lsn);
+    this.#hasher.hashKey(
+      this.#key,
+      stored,
+      slots.expireAtMsOf(slot),
+      epoch,
+      lsn,
+      slots.typeBytesOf(slot),
+      slots.typeCrcOf(slot),
+    );
     this.#sum.add(this.#hasher);
   }
 
@@ -176,7 +185,9 @@ class BlockWriter {
     const keyBytes = slots.keyBytesOf(slot);
     const valueBytes = slots.valueBytesOf(slot);
     const own = slots.tryOwnValueOf(slot);
-    const bytes = ENTRY_HEADER_BYTES + keyBytes + (own === undefined ? valueBytes : 0);
+    const typeBytes = slots.typeBytesOf(slot);
+    const fieldsBytes = fieldsBytesOf(typeBytes);
+    const bytes = ENTRY_HEADER_BYTES + keyBytes + fieldsBytes + (own === undefined ? valueBytes : 0);
     // A value with a buffer of its own is appended as a tail instead of copied, so its entry has a block of its own.
     if (own !== undefined) this.flush();
     if (this.#used + bytes > this.#block.length) {
@@ -188,12 +199,15 @@ class BlockWriter {
     const keyAt = encodeEntryHeader(this.#view, this.#used, {
       keyBytes,
       valueBytes,
+      fieldsBytes,
       expireAtMs: slots.expireAtMsOf(slot),
       epoch: slots.epochOf(slot),
       lsn: slots.lsnOf(slot),
       stamp: slots.stampOf(slot),
     });
-    slots.copyTo(slot, this.#block, keyAt);
+    slots.copyTo(slot, this.#block, keyAt, fieldsBytes);
+    if (typeBytes > 0)
+      slots.copyTypeTo(slot, this.#block, beginContentType(this.#block, keyAt + keyBytes, typeBytes));
     this.#used += bytes;
     this.#entries++;
     if (own !== undefined) this.flush(own);

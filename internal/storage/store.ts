@@ -62,7 +62,7 @@ export function createStore(options: StoreOptions): Store {
   return new Store(options);
 }
 
-/** The cost of an entry in bytes, which counts against `bytesMax`. */
+/** The cost of an entry in bytes, which counts against `bytesMax`. `valueBytes`: with those of its content type. */
 export function entryCost(keyBytes: number, valueBytes: number): number {
   return keyBytes + valueBytes + ENTRY_OVERHEAD_BYTES;
 }
@@ -363,7 +363,7 @@ export class Store {
   }
 
   #costAt(slot: number, key: KeyBytes): number {
-    return entryCost(key.length, this.#slots.valueBytesOf(slot));
+    return entryCost(key.length, this.#slots.valueBytesOf(slot) + this.#slots.typeBytesOf(slot));
   }
 
   #set(found: number, pair: EncodedPair, position: Position): void {
@@ -417,7 +417,16 @@ export class Store {
   /** Adds the entry of the current key to every sum and to the expiry index. */
   #count(slot: number, expireAtMs: number, epoch: number, lsn: number): void {
     this.#expiry.add(slot);
-    this.#hasher.hashKey(this.#key, this.#slots.valueCrcOf(slot), expireAtMs, epoch, lsn);
+    const slots = this.#slots;
+    this.#hasher.hashKey(
+      this.#key,
+      slots.valueCrcOf(slot),
+      expireAtMs,
+      epoch,
+      lsn,
+      slots.typeBytesOf(slot),
+      slots.typeCrcOf(slot),
+    );
     this.#digest.add(this.#hasher);
     this.#scrub?.added(slot, this.#hasher);
     this.#entries++;
@@ -433,6 +442,8 @@ export class Store {
       slots.expireAtMsOf(slot),
       slots.epochOf(slot),
       slots.lsnOf(slot),
+      slots.typeBytesOf(slot),
+      slots.typeCrcOf(slot),
     );
     this.#digest.subtract(this.#hasher);
     this.#scrub?.removed(slot, this.#hasher);

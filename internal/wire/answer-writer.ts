@@ -105,13 +105,14 @@ export class AnswerWriter {
    * Begins the result of a Get that found an entry. The caller then writes the value's
    * bytes at `at` of `view` and calls `endFound` with the same numbers.
    */
-  beginFound(valueBytes: number, expireAtMs: number, epoch: number, lsn: number): void {
+  beginFound(valueBytes: number, expireAtMs: number, epoch: number, lsn: number, contentType = ''): void {
     if (epoch !== this.#epoch) this.#keepEpoch(epoch);
     const value = valueBytes === 0 ? 0 : 1 + varintBytes(valueBytes) + valueBytes;
     const deadline = expireAtMs === 0 ? 0 : 1 + varintBytes(expireAtMs);
-    const inner = 2 + value + 2 + this.#versionBytes(lsn) + deadline + this.#freshness.length;
+    const type = contentType === '' ? 0 : 1 + varintBytes(contentType.length) + contentType.length;
+    const inner = 2 + value + 2 + this.#versionBytes(lsn) + deadline + this.#freshness.length + type;
     const out = this.#out;
-    out.reserve(AROUND_VALUE_BYTES + valueBytes);
+    out.reserve(AROUND_VALUE_BYTES + valueBytes + type);
     if (!this.#isAlone) openResult(out, RESULT_TAGS.get, inner);
     out.byte(varint(1));
     out.byte(1);
@@ -120,7 +121,7 @@ export class AnswerWriter {
     out.varint(valueBytes);
   }
 
-  endFound(valueBytes: number, expireAtMs: number, lsn: number): void {
+  endFound(valueBytes: number, expireAtMs: number, lsn: number, contentType = ''): void {
     const out = this.#out;
     out.at += valueBytes;
     out.byte(delimited(3));
@@ -129,12 +130,16 @@ export class AnswerWriter {
     writeNumber(out, varint(2), lsn);
     writeNumber(out, varint(4), expireAtMs);
     out.fewBytes(this.#freshness);
+    if (contentType === '') return;
+    out.byte(delimited(10));
+    out.varint(contentType.length);
+    out.fewBytes(Buffer.from(contentType, 'latin1'));
   }
 
-  found(value: Uint8Array, expireAtMs: number, version: Position): void {
-    this.beginFound(value.length, expireAtMs, version.epoch, version.lsn);
+  found(value: Uint8Array, expireAtMs: number, version: Position, contentType = ''): void {
+    this.beginFound(value.length, expireAtMs, version.epoch, version.lsn, contentType);
     this.#out.buffer.set(value, this.#out.at);
-    this.endFound(value.length, expireAtMs, version.lsn);
+    this.endFound(value.length, expireAtMs, version.lsn, contentType);
   }
 
   /** Writes the results of `count` writes with one answer, which has neither `previous` nor `current`. */

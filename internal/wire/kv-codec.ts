@@ -39,7 +39,7 @@ import type {
   WriteAnswer,
 } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
-import { checkKey, checkMinAcks, checkValue } from '#model/limits.ts';
+import { CONTENT_TYPE_CHARACTERS_MAX, checkKey, checkMinAcks, checkValue } from '#model/limits.ts';
 import { checkRequestId, checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
 import { fromEntry, fromPosition, toPosition } from '#wire/position-codec.ts';
 
@@ -69,6 +69,7 @@ export function fromGetAnswer(answer: GetAnswer): GetResponse {
     value: entry === undefined ? NO_BYTES : entry.value,
     version: entry === undefined ? undefined : fromPosition(entry.version),
     expireAtMs: entry === undefined ? 0n : BigInt(entry.expireAtMs),
+    contentType: entry?.contentType ?? '',
     asOf: fromPosition(answer.asOf),
     stalenessMs: BigInt(Math.max(0, Math.floor(answer.stalenessMs))),
   };
@@ -85,7 +86,18 @@ export function toSetCommand(request: SetRequest, valueBytesMax: number): SetCom
     returnPrevious: request.returnPrevious,
     ...toReceiptOptions(request),
     requestId: checkRequestId(request.requestId),
+    ...toContentType(request.contentType),
   };
+}
+
+/** Absent where none is given. Throws `invalid_argument` for what no header could say. */
+export function toContentType(contentType: string): { contentType?: string } {
+  if (contentType === '') return {};
+  if (contentType.length <= CONTENT_TYPE_CHARACTERS_MAX && /^[\x20-\x7e]+$/.test(contentType))
+    return { contentType };
+  throw invalidArgument(
+    `content_type has ${contentType.length} characters: expected at most ${CONTENT_TYPE_CHARACTERS_MAX} of printable ASCII`,
+  );
 }
 
 export function fromSetAnswer(answer: WriteAnswer): SetResponse {

@@ -29,7 +29,7 @@ export function writeResult(
 export function writeGetAnswer(writer: AnswerWriter, { entry, asOf, stalenessMs }: GetAnswer): void {
   writer.setFreshness(asOf, stalenessMs);
   if (entry === undefined) writer.missing();
-  else writer.found(entry.value, entry.expireAtMs, entry.version);
+  else writer.found(entry.value, entry.expireAtMs, entry.version, entry.contentType);
 }
 
 export function isShort({

@@ -74,7 +74,7 @@ export class MixedBytes {
     reads.setFreshness(own?.asOf ?? asOf, stalenessMs);
     if (own === undefined) writeRead(reads, entries, found);
     else if (own.entry === undefined) reads.missing();
-    else reads.found(own.entry.value, own.entry.expireAtMs, own.entry.version);
+    else reads.found(own.entry.value, own.entry.expireAtMs, own.entry.version, own.entry.contentType);
   }
 
   #encode(
@@ -109,9 +109,10 @@ export function writeRead(writer: AnswerWriter, entries: EntryReads, found: numb
   const valueBytes = entries.valueBytesOf(found);
   const expireAtMs = entries.expireAtMsOf(found);
   const lsn = entries.lsnOf(found);
-  writer.beginFound(valueBytes, expireAtMs, entries.epochOf(found), lsn);
+  const contentType = entries.contentTypeOf(found);
+  writer.beginFound(valueBytes, expireAtMs, entries.epochOf(found), lsn, contentType);
   if (valueBytes > 0) entries.copyValue(found, writer.view, writer.at);
-  writer.endFound(valueBytes, expireAtMs, lsn);
+  writer.endFound(valueBytes, expireAtMs, lsn, contentType);
 }
 
 /** True if the Gets may answer so much that it is to be encoded in slices. */

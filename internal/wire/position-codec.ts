@@ -31,5 +31,6 @@ export function fromEntry(entry: Entry): EntryMessage {
     value: entry.value,
     version: fromPosition(entry.version),
     expireAtMs: BigInt(entry.expireAtMs),
+    contentType: entry.contentType ?? '',
   };
 }

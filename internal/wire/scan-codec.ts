@@ -164,6 +164,7 @@ export function fromUpdate(update: Update): UpdateMessage {
     key: update.key,
     value: update.value,
     expireAtMs: BigInt(update.expireAtMs),
+    contentType: update.contentType ?? '',
   };
 }
 
@@ -176,6 +177,7 @@ function toUpdate(message: UpdateMessage): Update {
     key: message.key,
     value: message.value,
     expireAtMs: toSafeNumber(message.expireAtMs, 'expire_at_ms'),
+    ...(message.contentType === '' ? {} : { contentType: message.contentType }),
   };
 }
 

@@ -87,6 +87,16 @@ const CASES: readonly (readonly [string, readonly ForeignRecord[], string])[] = 
     'unknown block 77',
   ],
   [
+    'a later field of a set',
+    [
+      {
+        type: RECORD_TYPE.data,
+        payload: Buffer.from([2, 1, 0, 0, 0, 4, 0, 1, 0, 0x61, ...Array(12).fill(0), 3, 0, 9, 0, 0]),
+      },
+    ],
+    'unknown field 9 of an entry',
+  ],
+  [
     'a later version of EPOCH',
     [{ type: RECORD_TYPE.epoch, payload: Buffer.alloc(21, 2) }],
     'unknown payload version 2 of a record of type epoch',

@@ -16,6 +16,8 @@ export function writeAll(mutations: readonly Mutation[], writer: PayloadWriter):
     key.load(mutation.key);
     if (mutation.op === 'delete') return writer.delete(key, mutation.cause);
     if (mutation.op === 'touch') return writer.touch(key, mutation.expireAtMs, mutation.cause);
+    if (mutation.contentType !== undefined)
+      return writer.setTyped(key, mutation.value, mutation.expireAtMs, mutation.cause, mutation.contentType);
     return writer.set(key, mutation.value, 0, mutation.value.length, mutation.expireAtMs, mutation.cause);
   });
 }

@@ -2,7 +2,13 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeConfig, encodeConfig } from '#engine/records/config-record.ts';
-import { decodeMutations, hasKeyAt, MutationCursor, mutationAt } from '#engine/records/data-record.ts';
+import {
+  contentTypeOf,
+  decodeMutations,
+  hasKeyAt,
+  MutationCursor,
+  mutationAt,
+} from '#engine/records/data-record.ts';
 import { decodeEpochParent, encodeEpochParent } from '#engine/records/epoch-record.ts';
 import { type PayloadSource, PayloadWriter } from '#engine/records/payload-writer.ts';
 import { RECORD_TYPE, RecordError } from '#engine/records/record-kind.ts';
@@ -44,6 +50,14 @@ const MUTATIONS_2: readonly Mutation[] = [
   { op: 'touch', key: 'ключ', expireAtMs: 1_767_225_600_123, cause: 'client' },
   { op: 'set', key: 'a', value: Buffer.from('b'), expireAtMs: 0, cause: 'client' },
   { op: 'touch', key: 'a', expireAtMs: 0, cause: 'client' },
+  {
+    op: 'set',
+    key: 'page',
+    value: Buffer.from('<p>'),
+    expireAtMs: 9,
+    cause: 'client',
+    contentType: 'text/html',
+  },
 ];
 const PARENT: ChainPoint = { epoch: 3 * 2 ** 32 + 0xfedcba98, lsn: (2 ** 40 + 5) as Lsn, crc: 0xdeadbeef };
 const LIMITS: StoreLimits = { entriesMax: 1_000_000, bytesMax: 2 ** 42 + 1, policy: 'none' };
@@ -71,7 +85,10 @@ function copyOf(encoded: EncodedMutation): unknown {
   const key = bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
   if (op === 'delete') return { op, key, cause };
   if (op === 'touch') return { op, key, expireAtMs, cause };
-  return { op, key, value: bytes.toString('hex', valueOffset, valueOffset + valueBytes), expireAtMs, cause };
+  const contentType = contentTypeOf(encoded);
+  const type = contentType === undefined ? {} : { contentType };
+  const hex = bytes.toString('hex', valueOffset, valueOffset + valueBytes);
+  return { op, key, value: hex, expireAtMs, cause, ...type };
 }
 
 const key = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 });
@@ -80,6 +97,14 @@ const expireAtMs = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2 ** 53 - 
 const value = fc.uint8Array({ maxLength: 60 });
 const mutation: fc.Arbitrary<Mutation> = fc.oneof(
   fc.record({ op: fc.constant('set' as const), key, value, expireAtMs, cause }),
+  fc.record({
+    op: fc.constant('set' as const),
+    key,
+    value,
+    expireAtMs,
+    cause,
+    contentType: fc.stringMatching(/^[ -~]{1,40}$/),
+  }),
   fc.record({ op: fc.constant('delete' as const), key, cause }),
   fc.record({ op: fc.constant('touch' as const), key, expireAtMs, cause }),
 );
@@ -111,7 +136,8 @@ describe('record payloads', () => {
       fc.property(fc.array(mutation, { maxLength: 20 }), (mutations) => {
         const payload = encode(mutations);
         expect(plain(decodeMutations(payload))).toEqual(plain(mutations));
-        expect(payload[0]).toBe(mutations.some(({ op }) => op === 'touch') ? 2 : 1);
+        const needsMore = mutations.some((one) => one.op === 'touch' || 'contentType' in one);
+        expect(payload[0]).toBe(needsMore ? 2 : 1);
       }),
     );
     fc.assert(

@@ -87,8 +87,9 @@ export const FORMAT_MUTANTS: readonly Mutant[] = [
   {
     name: 'touch of version 2 logged as version 1',
     file: 'internal/engine/records/payload-writer.ts',
-    text: '    this.#version = VERSION_2;',
-    replacement: '',
+    text: `this.#open(OP_TOUCH, key, cause));
+    this.#version = VERSION_2;`,
+    replacement: 'this.#open(OP_TOUCH, key, cause));',
     tests: [RECORDS],
   },
   {
@@ -97,5 +98,26 @@ export const FORMAT_MUTANTS: readonly Mutant[] = [
     text: '    ? isNear(expireAtMs, nowExpireAtMs)',
     replacement: '    ? true',
     tests: ['test/cli/restore-to.test.ts'],
+  },
+  {
+    name: 'content type lost when the cell of the entry moves',
+    file: 'internal/storage/slot-table.ts',
+    text: '    return cellBytesAt(words, at) + roundUp(this.#slots.typeBytesOf(slot));',
+    replacement: '    return cellBytesAt(words, at) + 0 * roundUp(this.#slots.typeBytesOf(slot));',
+    tests: ['test/storage/content-type.test.ts'],
+  },
+  {
+    name: 'content type left out of the digest',
+    file: 'internal/storage/entry-hash.ts',
+    text: '    if (typeBytes > 0) this.#block(typeCrc | 0, 0, 0, 0);',
+    replacement: '    if (typeBytes > 0) this.#block(0 * typeCrc, 0, 0, 0);',
+    tests: ['test/storage/content-type.test.ts'],
+  },
+  {
+    name: 'content type not in the answer from bytes to bytes',
+    file: 'internal/wire/mixed-bytes.ts',
+    text: 'const contentType = entries.contentTypeOf(found);',
+    replacement: 'const contentType = entries.contentTypeOf(found).slice(0, 0);',
+    tests: ['test/server/protocols.test.ts'],
   },
 ];

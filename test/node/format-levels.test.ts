@@ -261,3 +261,31 @@ describe('a Touch', () => {
     expect([master, old].map(formatOf)).toEqual([1, 1]);
   });
 });
+
+describe('a content type', () => {
+  it('reaches every replica, and is refused while one could not read it', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const old = await group.replica('old', { dialer: oldDialer(group, 'old:1') });
+    const typed = setCommand('page', '<p>', { contentType: 'text/html' });
+    await expect(group.until(Promise.resolve(master.node.set(typed)))).rejects.toMatchObject({
+      code: 'failed_precondition',
+      details: { nothingDone: true },
+    });
+    const upgraded = await group.replica('old', { fileSystem: await group.stop(old) });
+    await group.clock.advance(3_000);
+    await group.until(Promise.resolve(master.node.set(typed)));
+    await group.until(master.node.checkpoint());
+    const late = await group.replica('late');
+    await group.untilLevel([master, upgraded, late]);
+    for (const { node } of [master, upgraded, late]) {
+      const { entry } = await group.until(Promise.resolve(node.get({ key: 'page', waitMs: 0 })));
+      expect(entry).toMatchObject({ contentType: 'text/html' });
+    }
+    const changed = { condition: { kind: 'present' }, returnPrevious: true } as const;
+    const { previous } = await group.set(master, 'page', 'plain', changed);
+    expect(previous).toMatchObject({ contentType: 'text/html' });
+    await group.untilLevel([master, upgraded, late]);
+    expect((await late.node.get({ key: 'page', waitMs: 0 })).entry).not.toHaveProperty('contentType');
+  });
+});

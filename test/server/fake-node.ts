@@ -72,7 +72,9 @@ export class FakeNode {
     this.lsn = this.#recordLsn ?? this.lsn + 1;
     const expireAtMs = command.expiry.kind === 'ttl' ? 1_000_000 + command.expiry.ttlMs : 0;
     const value = Uint8Array.from(command.value);
-    this.entries.set(command.key, { key: command.key, value, expireAtMs, version: positionOf(this.lsn) });
+    const { key, contentType } = command;
+    const entry = { key, value, expireAtMs, version: positionOf(this.lsn) };
+    this.entries.set(key, contentType === undefined ? entry : { ...entry, contentType });
     return this.#written(true, command, before, undefined);
   }
 
@@ -142,6 +144,7 @@ export class FakeNode {
         storedBytes: (bytes, offset, length) =>
           this.entries.get(bytes.toString('utf8', offset, offset + length))?.value.length ?? 0,
         lsnOf: (index) => at(index).version.lsn,
+        contentTypeOf: (index) => at(index).contentType ?? '',
         copyValue: (index, target, to) => new Uint8Array(target.buffer, to).set(at(index).value),
       },
     };

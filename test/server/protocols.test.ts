@@ -68,6 +68,16 @@ describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
     expect(touch).toMatchObject({ touched: true, expireAtMs: deadline.value, entry: { key: 'a/ü' } });
     expect(await store.touch({ key: 'none', expiry: deadline })).toMatchObject({ touched: false });
     await expect(store.touch({ key: 'a/ü' })).rejects.toMatchObject({ code: Code.InvalidArgument });
+    const contentType = 'text/html; charset=utf-8';
+    await store.set({ key: 'page', value: bytes('<p>'), contentType });
+    expect(await store.get({ key: 'page' })).toMatchObject({ value: bytes('<p>'), contentType });
+    const page = { operations: [{ operation: { case: 'get' as const, value: { key: 'page' } } }] };
+    const [one] = (await store.batch(page)).results;
+    expect(one?.result.value).toMatchObject({ value: bytes('<p>'), contentType });
+    await expect(store.set({ key: 'page', contentType: 'a\nb' })).rejects.toMatchObject({
+      code: Code.InvalidArgument,
+    });
+    await store.delete({ key: 'page' });
     const operation = { case: 'touch', value: { key: 'a/ü', expiry: deadline } } as const;
     const touched = await store.batch({ operations: [{ operation }] });
     expect(touched.results.map(({ result }) => result.case)).toEqual(['touch']);

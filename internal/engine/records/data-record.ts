@@ -12,9 +12,11 @@ import { RecordError, type RecordKind } from '#engine/records/record-kind.ts';
 import {
   CAUSES,
   DATA_HEADER_BYTES,
+  FIELDS_HEADER_BYTES,
   MUTATION_HEADER_BYTES,
   OP_DELETE,
   OP_SET,
+  OP_SET_WITH_FIELDS,
   OP_TOUCH,
   SET_HEADER_BYTES,
   TOUCH_HEADER_BYTES,
@@ -25,6 +27,7 @@ import type { Cause, EncodedMutation, Mutation } from '#model/entry.ts';
 import { readBlocks } from '#platform/blocks.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
+import { readFields } from '#storage/entry-fields.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
 import type { Frame } from '#wal/frame.ts';
 
@@ -44,7 +47,14 @@ function toMutation(encoded: EncodedMutation): Mutation {
   const key = bytes.toString('utf8', keyOffset, keyOffset + keyBytes);
   if (op === 'delete') return { op, key, cause };
   if (op === 'touch') return { op, key, expireAtMs, cause };
-  return { op, key, value: bytes.subarray(valueOffset, valueOffset + valueBytes), expireAtMs, cause };
+  const value = bytes.subarray(valueOffset, valueOffset + valueBytes);
+  const contentType = contentTypeOf(encoded);
+  return { op, key, value, expireAtMs, cause, ...(contentType === undefined ? {} : { contentType }) };
+}
+
+/** Undefined: there is none. */
+export function contentTypeOf({ bytes, typeOffset, typeBytes }: EncodedMutation): string | undefined {
+  return typeBytes === 0 ? undefined : bytes.toString('latin1', typeOffset, typeOffset + typeBytes);
 }
 
 /** The mutation that begins at `at`, of a payload that is known to be good. */
@@ -75,6 +85,8 @@ export class MutationCursor implements EncodedMutation {
   valueOffset = 0;
   valueBytes = 0;
   expireAtMs = 0;
+  typeOffset = 0;
+  typeBytes = 0;
   #version = VERSION;
   #at = 0;
   #end = 0;
@@ -119,8 +131,7 @@ export class MutationCursor implements EncodedMutation {
     const op = bytes[at] as number;
     const cause = CAUSES[bytes[at + 1] as number];
     if (cause === undefined) throw new RecordError('unknown cause');
-    if (op !== OP_SET && op !== OP_DELETE && (op !== OP_TOUCH || this.#version === VERSION))
-      throw this.#unknownOperation(op);
+    if (op !== OP_SET && op !== OP_DELETE && !this.#isOfVersion2(op)) throw this.#unknownOperation(op);
     const keyBytes = (bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8);
     if (keyBytes === 0) throw new RecordError('empty key');
     const keyEnd = keyOffset + keyBytes;
@@ -128,6 +139,7 @@ export class MutationCursor implements EncodedMutation {
     // Mended by a decoder, ill-formed bytes would make two keys one.
     if (!isUtf8Range(bytes, keyOffset, keyEnd)) throw new RecordError('a key is not UTF-8');
     this.cause = cause;
+    this.typeBytes = 0;
     this.keyOffset = keyOffset;
     this.keyBytes = keyBytes;
     if (op === OP_DELETE) {
@@ -143,9 +155,31 @@ export class MutationCursor implements EncodedMutation {
       this.valueBytes = 0;
     } else {
       this.op = 'set';
-      this.#readValue(bytes, keyEnd, end);
+      if (op === OP_SET) this.#readValue(bytes, keyEnd, end);
+      else this.#readWithFields(bytes, keyEnd, end);
     }
     return true;
+  }
+
+  #isOfVersion2(op: number): boolean {
+    return this.#version !== VERSION && (op === OP_TOUCH || op === OP_SET_WITH_FIELDS);
+  }
+
+  #readWithFields(bytes: Buffer, at: number, end: number): void {
+    const fieldsOffset = at + FIELDS_HEADER_BYTES;
+    if (fieldsOffset > end) throw cutShort();
+    const valueBytes = readUint32(bytes, at);
+    this.expireAtMs = readUint64(bytes, at + 4);
+    const valueOffset = fieldsOffset + bytes.readUInt16LE(at + 12);
+    if (valueOffset + valueBytes > end) throw cutShort();
+    try {
+      readFields(bytes, fieldsOffset, valueOffset, this);
+    } catch (error) {
+      throw asRecordError(error);
+    }
+    this.valueOffset = valueOffset;
+    this.valueBytes = valueBytes;
+    this.#at = valueOffset + valueBytes;
   }
 
   #unknownOperation(op: number): Error {
@@ -210,7 +244,8 @@ function mutationToJson(mutation: Mutation, hasValues: boolean): Record<string, 
   const { op, cause, key } = mutation;
   if (mutation.op === 'delete') return { op, cause, key };
   if (mutation.op === 'touch') return { op, cause, key, expireAtMs: mutation.expireAtMs };
-  const { value, expireAtMs } = mutation;
+  const { value, expireAtMs, contentType } = mutation;
+  const type = contentType === undefined ? {} : { contentType };
   const content = hasValues ? { valueBase64: Buffer.from(value).toString('base64') } : {};
-  return { op, cause, key, bytes: value.length, ...content, expireAtMs };
+  return { op, cause, key, bytes: value.length, ...content, expireAtMs, ...type };
 }

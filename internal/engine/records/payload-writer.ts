@@ -11,9 +11,11 @@
 import {
   CAUSES,
   DATA_HEADER_BYTES,
+  FIELDS_HEADER_BYTES,
   MUTATION_HEADER_BYTES,
   OP_DELETE,
   OP_SET,
+  OP_SET_WITH_FIELDS,
   OP_TOUCH,
   SET_HEADER_BYTES,
   TOUCH_HEADER_BYTES,
@@ -23,6 +25,7 @@ import {
   writeUint64,
 } from '#engine/records/record-layout.ts';
 import type { Cause } from '#model/entry.ts';
+import { beginContentType, fieldsBytesOf } from '#storage/entry-fields.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
 import { FRAME_HEADER_BYTES, type Frame, type FrameHeader, sealFrame } from '#wal/frame.ts';
 
@@ -76,6 +79,24 @@ export class PayloadWriter implements PayloadSource {
     if (source instanceof Buffer) source.copy(buffer, at, valueOffset, valueOffset + valueBytes);
     else buffer.set(source.subarray(valueOffset, valueOffset + valueBytes), at);
     this.#at = at + valueBytes;
+    return start - FRAME_HEADER_BYTES;
+  }
+
+  /** Like `set`, with a content type: 1 to 255 characters of ASCII. */
+  setTyped(key: KeyBytes, value: Uint8Array, expireAtMs: number, cause: Cause, contentType: string): number {
+    const fieldsBytes = fieldsBytesOf(contentType.length);
+    this.#reserve(MUTATION_HEADER_BYTES + key.length + FIELDS_HEADER_BYTES + fieldsBytes + value.length);
+    const start = this.#at;
+    const { buffer } = this;
+    let at = this.#open(OP_SET_WITH_FIELDS, key, cause);
+    at = writeUint32(buffer, value.length, at);
+    at = writeUint64(buffer, expireAtMs, at);
+    at = buffer.writeUInt16LE(fieldsBytes, at);
+    at = beginContentType(buffer, at, contentType.length);
+    at += buffer.write(contentType, at, 'latin1');
+    buffer.set(value, at);
+    this.#at = at + value.length;
+    this.#version = VERSION_2;
     return start - FRAME_HEADER_BYTES;
   }
 

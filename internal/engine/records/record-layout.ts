@@ -17,6 +17,9 @@ export const OP_TOUCH = 3;
 export const MUTATION_HEADER_BYTES = 4;
 /** value length, deadline. */
 export const SET_HEADER_BYTES = 12;
+export const OP_SET_WITH_FIELDS = 4;
+/** value length, deadline, length of the fields. */
+export const FIELDS_HEADER_BYTES = 14;
 /** The deadline of a touch. */
 export const TOUCH_HEADER_BYTES = 8;
 /** version, count. */

@@ -6,7 +6,7 @@
 
 import type { Accepted } from '#master/accepted.ts';
 import { MISSING } from '#master/accepted-state.ts';
-import { checkFits, type RecordBuilder } from '#master/record-builder.ts';
+import { checkFits, type RecordBuilder, typedBytes } from '#master/record-builder.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { Looked, WriteTarget } from '#master/write-target.ts';
 import { type Entry, isExpired } from '#model/entry.ts';
@@ -19,6 +19,7 @@ interface Planned {
   readonly key: string;
   readonly value: Uint8Array | undefined;
   readonly expireAtMs: number;
+  readonly contentType?: string | undefined;
   /** The entry that a touch makes; undefined: it is no touch. */
   readonly touched?: Entry;
 }
@@ -47,16 +48,17 @@ export class AtomicPlan implements WriteTarget {
     const planned = this.#newest.get(key);
     if (planned === undefined) return this.#builder.look(key);
     const { record } = this;
-    const { value, expireAtMs, touched } = planned;
+    const { value, expireAtMs, contentType, touched } = planned;
     if (touched !== undefined) return { live: touched, stored: true, record };
     if (value === undefined) return { live: undefined, stored: false, record };
     // The value is a view of the request, and answers outlive the request.
-    const entry: Entry = { key, value: Uint8Array.from(value), expireAtMs, version: record.position };
+    const plain: Entry = { key, value: Uint8Array.from(value), expireAtMs, version: record.position };
+    const entry = contentType === undefined ? plain : { ...plain, contentType };
     return { live: isExpired(expireAtMs, this.nowMs) ? undefined : entry, stored: true, record };
   }
 
-  set(key: string, value: Uint8Array, expireAtMs: number): void {
-    this.#plan({ key, value, expireAtMs });
+  set(key: string, value: Uint8Array, expireAtMs: number, contentType?: string): void {
+    this.#plan({ key, value, expireAtMs, contentType });
   }
 
   delete(key: string): void {
@@ -66,19 +68,26 @@ export class AtomicPlan implements WriteTarget {
   touch(key: string, expireAtMs: number): void {
     const { live } = this.look(key);
     assert(live !== undefined, 'a key that is touched is there');
-    this.#plan({ key, value: live.value, expireAtMs, touched: { ...live, expireAtMs } });
+    const { value, contentType } = live;
+    this.#plan({ key, value, expireAtMs, contentType, touched: { ...live, expireAtMs } });
   }
 
   commit(): void {
-    checkFits(this.#planned.flatMap(({ value, touched }) => (value === undefined || touched ? [] : [value])));
+    checkFits(
+      this.#planned.flatMap(({ value, contentType, touched }) =>
+        value === undefined || touched ? [] : [{ length: typedBytes(value, contentType) }],
+      ),
+    );
     const changes = new Map<string, number>();
-    for (const [key, { value }] of this.#newest)
-      changes.set(key, value === undefined ? MISSING : entryCost(utf8Length(key), value.length));
+    for (const [key, { value, contentType = '' }] of this.#newest) {
+      const bytes = (value?.length ?? 0) + contentType.length;
+      changes.set(key, value === undefined ? MISSING : entryCost(utf8Length(key), bytes));
+    }
     this.#builder.makeRoomFor(changes);
-    for (const { key, value, expireAtMs, touched } of this.#planned) {
+    for (const { key, value, expireAtMs, contentType, touched } of this.#planned) {
       if (touched !== undefined) this.#builder.touch(key, expireAtMs);
       else if (value === undefined) this.#builder.delete(key);
-      else this.#builder.setInRoom(key, value, expireAtMs);
+      else this.#builder.setInRoom(key, value, expireAtMs, contentType);
     }
   }
 

@@ -45,6 +45,6 @@ export function judgeIncrement(path: WritePath, command: IncrementCommand, into:
     const dependsOn = stored ? into.record : record;
     return { applied: true, previous: undefined, current: undefined, dependsOn, counter };
   }
-  into.set(key, encodeCounter(value), expireAtMs);
+  into.set(key, encodeCounter(value), expireAtMs, live?.contentType);
   return { ...into.written, counter };
 }

@@ -13,6 +13,8 @@ export class PlainSetCursor implements EncodedPair {
   valueOffset = 0;
   valueBytes = 0;
   expireAtMs: number = NEVER;
+  readonly typeOffset = 0;
+  readonly typeBytes = 0;
   readonly #sets: PlainSets;
 
   constructor(sets: PlainSets) {

@@ -24,7 +24,7 @@ export function judgeSet(path: WritePath, command: SetCommand, into: WriteTarget
     const expireAtMs = path.deadlines.of(expiry, undefined, into.nowMs);
     // The set is stored, whatever was there before.
     if (!isExpired(expireAtMs, into.nowMs)) {
-      into.set(key, command.value, expireAtMs);
+      into.set(key, command.value, expireAtMs, command.contentType);
       return into.written;
     }
   }
@@ -39,6 +39,6 @@ export function judgeSet(path: WritePath, command: SetCommand, into: WriteTarget
     if (stored) into.delete(key);
     return { applied: true, previous, current: undefined, dependsOn: stored ? into.record : record };
   }
-  into.set(key, command.value, expireAtMs);
+  into.set(key, command.value, expireAtMs, command.contentType);
   return previous === undefined ? into.written : { ...into.written, previous };
 }

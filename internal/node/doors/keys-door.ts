@@ -101,6 +101,12 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   }
 
   set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    if (command.contentType === undefined) return this.#admission.writer().set(command, signal);
+    return this.#setTyped(command, signal);
+  }
+
+  async #setTyped(command: SetCommand, signal: AbortSignal | undefined): Promise<WriteAnswer> {
+    await this.#admission.readyForFormats();
     return this.#admission.writer().set(command, signal);
   }
 
@@ -120,8 +126,8 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   async batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
     const hasWrites = operations.some((operation) => operation.kind !== 'get');
     if (hasWrites) {
-      const refusal = hasTouch(operations) ? await this.#admission.whyNotReadyForFormats() : undefined;
-      if (refusal !== undefined) return this.#batchWithoutTouches(operations, refusal, signal);
+      const refusal = needsFormats(operations) ? await this.#admission.whyNotReadyForFormats() : undefined;
+      if (refusal !== undefined) return this.#batchOfOthers(operations, refusal, signal);
       return this.#admission.writer().batch(operations, (command) => this.#reader.getNow(command), signal);
     }
     return Promise.all(
@@ -140,22 +146,22 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   }
 
   /** Each operation has a result of its own: what a replica could not read keeps no other from being carried out. */
-  async #batchWithoutTouches(
+  async #batchOfOthers(
     operations: readonly BatchOperation[],
     error: WalnutError,
     signal: AbortSignal | undefined,
   ): Promise<BatchResult[]> {
-    const others = operations.filter(({ kind }) => kind !== 'touch');
+    const others = operations.filter((operation) => !needsFormat(operation));
     const results = others.length === 0 ? [] : await this.batch(others, signal);
     let next = 0;
-    return operations.map(({ kind }) =>
-      kind === 'touch' ? { kind: 'error', error } : (results[next++] as BatchResult),
+    return operations.map((operation) =>
+      needsFormat(operation) ? { kind: 'error', error } : (results[next++] as BatchResult),
     );
   }
 
   async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
     const { operations } = command;
-    if (hasTouch(operations)) await this.#admission.readyForFormats();
+    if (needsFormats(operations)) await this.#admission.readyForFormats();
     if (operations.some(({ kind }) => kind !== 'get'))
       return this.#admission.writer().atomicBatch(command, (get) => this.#reader.checkAccepted(get), signal);
     const reads = await readAtOnce(this.#reader, operations, signal);
@@ -236,6 +242,13 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   }
 }
 
-function hasTouch(operations: readonly BatchOperation[]): boolean {
-  return operations.some(({ kind }) => kind === 'touch');
+function needsFormats(operations: readonly BatchOperation[]): boolean {
+  return operations.some(needsFormat);
+}
+
+/** Whether release 0.1.0 could not read what the operation logs. */
+function needsFormat(operation: BatchOperation): boolean {
+  return (
+    operation.kind === 'touch' || (operation.kind === 'set' && operation.command.contentType !== undefined)
+  );
 }
