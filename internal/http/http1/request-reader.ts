@@ -56,7 +56,7 @@ export class RequestReader {
     return this.#bytes.length - this.#at;
   }
 
-  /** Whether a head has begun and is not whole: its time runs. */
+  /** True while a head has begun and is not whole: its time runs. */
   get isWithinHead(): boolean {
     return this.#state === 'reading' && this.#bodyLeft === 0 && this.held > 0;
   }

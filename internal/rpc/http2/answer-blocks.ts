@@ -8,7 +8,7 @@ import { type AnswerHeaders, OK_TRAILERS, type PlainHead } from '#rpc/unary/answ
 
 export type Fields = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
-/** Of HTTP/1.1's connections, which HTTP/2 does not have. */
+/** Fields of HTTP/1.1 connections: HTTP/2 forbids them. */
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
 
 export const CONTINUE = prepareBlock([':status', '100']);

@@ -85,7 +85,7 @@ export class CallIntake implements Http2Events {
     return { headers, call: expectsOddly(headers) ? undefined : this.#site.listener.planCall(headers) };
   }
 
-  /** As a request and a response. */
+  /** Serves the stream as a request and a response. */
   #serve(stream: Stream, headers: IncomingHttpHeaders): void {
     const { requests, turns, events } = this.#site;
     stream.call = undefined;

@@ -117,7 +117,7 @@ export class CodecCall implements CodecPort, ServedCall {
     onReady?.();
   }
 
-  /** Of a body that is not whole yet, the rest is read and thrown away. */
+  /** The rest of a body that is not whole yet is read and thrown away. */
   #onResponseClosed(): void {
     if (this.#stream.hasRemoteEnded) this.request.destroy();
     else this.request.resume();

@@ -42,7 +42,7 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
   #isWriting = false;
   #writtenBytes = 0;
   #writeSinceMs = 0;
-  /** As the budget was last told. */
+  /** The bytes that the budget was last told of. */
   #heldBytes = 0;
   #movedMs: number;
   #halfClosedMs = NEVER;

@@ -182,7 +182,7 @@ describe('one request at a time', () => {
     expect(reader.next()).toBe('whole');
     expect(reader.next()).toBe('reading');
     expect([targets, reader.held, reader.isWithinHead]).toEqual([['/1', '/2'], 6, true]);
-    // Of a request that has not ended there is none after it.
+    // The third request has not ended, so there is none after it.
     expect(reader.next()).toBe('reading');
   });
 

@@ -33,7 +33,7 @@ class Pipe extends Duplex {
 }
 
 interface Opinion {
-  /** Of requests whose body is whole. */
+  /** Requests whose body is whole. */
   readonly requests: string[];
   readonly hasFailed: boolean;
 }
