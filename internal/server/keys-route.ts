@@ -30,6 +30,7 @@ import type { HttpRoute } from '#rpc/http-routes.ts';
 import { checkNamedOnce, writeWhere } from '#server/conditional-write.ts';
 import { etagOf, isMatch, isNoneMatch, readPreconditions } from '#server/entity-tags.ts';
 import { BodyRefusedError, type KeysBodyOptions, readValue } from '#server/keys-body.ts';
+import { contentHeaders, readContentType, setAsKept } from '#server/keys-content.ts';
 import {
   isExplain,
   KEYS_PREFIX,
@@ -167,15 +168,18 @@ async function put(
   query: string,
   caller: Caller,
 ): Promise<void> {
-  const command = toKeysSet(key, query);
+  const command = { ...toKeysSet(key, query), ...readContentType(request.headers['content-type']) };
   const preconditions = readPreconditions(request.headers);
   checkNamedOnce(preconditions, command.requestId);
   const value = await readValue(request, response, options);
-  const answer = await writeWhere(preconditions, (condition) =>
-    options.port.set({ ...command, condition, value }, signalFor(command, caller)),
-  );
+  let notKept = {};
+  const answer = await writeWhere(preconditions, async (condition) => {
+    const set = await setAsKept(options.port, { ...command, condition, value }, signalFor(command, caller));
+    notKept = set.isTypeKept ? {} : { 'x-walnut-not-kept': 'content-type' };
+    return set.answer;
+  });
   if (!answer.applied) return sendNotWritten(request, response, answer);
-  const headers = { ...writeHeaders(answer), etag: etagOf(answer.position) };
+  const headers = { ...writeHeaders(answer), etag: etagOf(answer.position), ...notKept };
   send(request, response, answer.previous === undefined ? 201 : 204, headers, '');
 }
 
@@ -228,8 +232,7 @@ function sendConditionNotMet(
 
 function entryHeaders(entry: Entry): Headers {
   const headers: Record<string, string> = {
-    'content-type': 'application/octet-stream',
-    'x-content-type-options': 'nosniff',
+    ...contentHeaders(entry.contentType),
     'cache-control': 'no-cache',
     etag: etagOf(entry.version),
   };

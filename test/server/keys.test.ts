@@ -50,6 +50,50 @@ describe('/v1/keys/{key}', () => {
     expect((await http1(running, 'DELETE', '/v1/keys/k')).status).toBe(404);
   });
 
+  it('keeps the content type of a PUT, and gives it back where nothing of it can run', async () => {
+    const running = await start();
+    const put = (type: string | undefined) =>
+      http1(running, 'PUT', '/v1/keys/typed', {
+        body: '<p>',
+        headers: type === undefined ? {} : { 'content-type': type },
+      });
+    const got = async () => (await http1(running, 'GET', '/v1/keys/typed')).headers;
+    await put('text/html; charset=utf-8');
+    expect(await got()).toMatchObject({
+      'content-type': 'text/html; charset=utf-8',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': 'sandbox',
+      'content-disposition': 'attachment',
+    });
+    await put('Application/JSON');
+    expect((await got())['content-type']).toBe('Application/JSON');
+    expect((await got())['content-disposition']).toBeUndefined();
+    // The second is what curl sends by itself.
+    for (const type of [undefined, 'application/x-www-form-urlencoded', 'application/octet-stream']) {
+      await put(type);
+      expect(running.node.entries.get('typed')).not.toHaveProperty('contentType');
+      expect((await got())['content-type']).toBe('application/octet-stream');
+    }
+    expect((await put(`text/${'x'.repeat(300)}`)).status).toBe(400);
+  });
+
+  it('stores the value without its content type where a replica could not read that, and says so', async () => {
+    const running = await start();
+    const { keyValue } = running.node.ports;
+    const { set } = keyValue;
+    const refuse: typeof set = (command, signal) => {
+      if (command.contentType === undefined) return set(command, signal);
+      throw new WalnutError('failed_precondition', 'a replica is too old', { nothingDone: true });
+    };
+    Object.assign(keyValue, { set: refuse });
+    const headers = { 'content-type': 'text/html' };
+    const put = await http1(running, 'PUT', '/v1/keys/k', { body: 'v', headers });
+    expect([put.status, put.headers['x-walnut-not-kept']]).toEqual([201, 'content-type']);
+    expect(running.node.entries.get('k')).not.toHaveProperty('contentType');
+    const plain = await http1(running, 'PUT', '/v1/keys/k', { body: 'v' });
+    expect([plain.status, plain.headers['x-walnut-not-kept']]).toEqual([204, undefined]);
+  });
+
   it.each([
     ['/v1/keys/a/b//c', 'a/b//c'],
     ['/v1/keys/a%2Fb%20%C3%BC', 'a/b ü'],
