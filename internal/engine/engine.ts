@@ -37,10 +37,10 @@ import type { Store } from '#storage/store.ts';
 import { encodeFrame, type Frame, type FrameHeader } from '#wal/frame.ts';
 import type { Log } from '#wal/log.ts';
 
-/** Called once: when the record is visible here, or with why it never will be. */
+/** Called once: without an error when the record is visible here, otherwise with the reason why it never will be. */
 export type RecordDone = (error?: WalnutError) => void;
 
-/** Sees what a record replaces. It must not throw. */
+/** Is called before each record is applied, while the store still has what it replaces. It must not throw. */
 export interface RecordWitness {
   beforeApply(frame: Frame): void;
 }
@@ -50,7 +50,7 @@ interface PendingRecord {
   readonly done: RecordDone | undefined;
 }
 
-/** What recovery hands over: the state at `applied`, and the log that continues it. */
+/** What recovery passes to a new engine: the state at `applied`, and what the log states besides. */
 export interface EngineParts {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -77,7 +77,7 @@ export class Engine implements RecordState {
   readonly #appliedWaiters: LsnWaiters;
   readonly #durableWaiters: LsnWaiters;
   #log: Log | undefined;
-  // Numbers, for one is applied after the other; the objects are made when they are asked for.
+  // Stored as numbers, since they change with every record; `applied` and `position` create their objects on demand.
   #appliedEpoch: Epoch;
   #appliedLsn: Lsn;
   #appliedCrc: number;
@@ -86,9 +86,9 @@ export class Engine implements RecordState {
   #lastTimestampMs = 0;
   #appliedClockMs: number;
   #holds: boolean;
-  /** The timestamp of the first record that followed what was applied when it was appended. */
+  /** The timestamp of the last record that was appended while everything before it was applied. */
   #behindSinceMs = 0;
-  /** The newest record that is in the log for good by the fsync policy: applied, or held. */
+  /** The newest committed record; on a delayed replica it may wait to be applied. */
   #committedLsn: Lsn;
   /** Epochs that begin with records that are not applied yet. */
   #epochsAhead: EpochStart[] = [];
@@ -101,9 +101,9 @@ export class Engine implements RecordState {
   witness: RecordWitness | undefined;
   /** Every frame as it becomes visible here, in order. */
   readonly appliedFrames = new Listeners<Frame>();
-  /** Tells that memory was altered, with the reason: the state must be recovered again. */
+  /** Called with the reason when memory was altered and the state must be recovered again. */
   readonly altered = new Listeners<string>();
-  /** Tells that the disk failed, after which the process must stop. */
+  /** Called when the disk has failed; the process must stop then. */
   readonly failed = new Listeners<Error>();
 
   constructor(parts: EngineParts) {
@@ -124,7 +124,7 @@ export class Engine implements RecordState {
     this.feed = new Feed(this);
   }
 
-  /** Applies a frame that is in the log already: in recovery, and late. Throws on an ill-formed payload. */
+  /** Applies a frame that is already in the log: in recovery, and on a delayed replica. Throws if its payload is ill-formed. */
   replay(frame: Frame): void {
     this.#noteLevel(frame);
     this.#applyFrame(frame);
@@ -132,7 +132,7 @@ export class Engine implements RecordState {
     this.feed.advance();
   }
 
-  /** Recovery of a log that is applied late: checks a frame of it, which `replay` gets when its time has come. */
+  /** Recovery of a delayed replica: checks a frame that `replay` will get when its time has come. */
   hold(frame: Frame): void {
     assert(this.#holds, 'this engine applies late');
     const kind = recordKindOf(frame);
@@ -143,7 +143,7 @@ export class Engine implements RecordState {
     this.#committedLsn = frame.lsn;
   }
 
-  /** Ends or begins the holding, while nothing is held and nothing on its way: what is committed from here on. */
+  /** Begins or ends applying late, for records committed from now on. Every record of the log must be applied. */
   setHolding(holds: boolean): void {
     assert(this.#appliedLsn === this.log.tail.lsn, 'everything is applied');
     this.#holds = holds;
@@ -184,26 +184,26 @@ export class Engine implements RecordState {
     return this.#appliedPosition;
   }
 
-  /** The last record that is in the log here by the fsync policy: visible, or held to be applied later. */
+  /** The last committed record: visible, or on a delayed replica waiting to be applied. */
   get committedLsn(): Lsn {
     return this.#committedLsn;
   }
 
   /**
-   * The time by which reads judge expiry: the log clock's, or where records are
-   * applied late that of the last one applied, when the master showed this state.
-   * `nowMs`: the log clock's, where the caller has read it already.
+   * The time by which reads judge expiry: that of the log clock, or on a delayed
+   * replica the timestamp of the last applied record, because that is when the master
+   * had this state. `nowMs` is the log clock's time if the caller has read it already.
    */
   readNowMs(nowMs = this.logClock.nowMs()): number {
     return this.#holds ? this.#appliedClockMs : nowMs;
   }
 
-  /** When by the log clock what is visible here was no longer all there was, or before that. */
+  /** A time by the log clock, not later than the moment when the visible state stopped being the newest in the log. */
   get behindSinceMs(): number {
     return this.#behindSinceMs;
   }
 
-  /** A time by the log clock that is not before the newest applied record: a replica's master may be ahead of it. */
+  /** The time of `readNowMs`, but not before the newest applied record: on a replica the master's clock may be ahead. */
   stateClockMs(): number {
     return Math.max(this.readNowMs(), this.#appliedClockMs);
   }
@@ -224,7 +224,7 @@ export class Engine implements RecordState {
     return { epoch: this.epochAt(lsn), lsn };
   }
 
-  /** The epoch of the record at `lsn`, records on their way to disk included. */
+  /** The epoch of the record at `lsn`, which may still be on its way to disk. */
   epochAt(lsn: Lsn): Epoch {
     const ahead = this.#epochsAhead.findLast((start) => start.firstLsn <= lsn);
     return ahead?.epoch ?? this.epochs.epochAt(lsn);
@@ -251,7 +251,7 @@ export class Engine implements RecordState {
     return nextLsn(this.log.tail.lsn);
   }
 
-  /** Master: logs what was written as one record. `done` is called once, never before this returns. */
+  /** Master: logs the payload as one record. `done` is called once, never before this returns. */
   submit(payload: PayloadWriter, done?: RecordDone): Frame {
     const frame = payload.toFrame(this.#nextHeader(RECORD_TYPE.data, this.log.tail.epoch));
     this.#append({ frame, done });
@@ -263,7 +263,7 @@ export class Engine implements RecordState {
     return this.#submitConfig({ limits, wallOffsetMs: this.logClock.wallOffsetMs }, done);
   }
 
-  /** Master: logs what from here on is to be added to the log clock to have wall time, milliseconds. */
+  /** Master: logs the milliseconds that from this record on are added to the log clock to get wall time. */
   submitWallOffset(wallOffsetMs: number, done?: RecordDone): Lsn {
     return this.#submitConfig({ limits: this.store.limits, wallOffsetMs }, done);
   }
@@ -285,10 +285,9 @@ export class Engine implements RecordState {
   }
 
   /**
-   * Replica: appends its master's frames verbatim. The caller has checked that
-   * they continue the tail. Where one cannot be applied, `RecordError` is
-   * thrown, or `NewerFormatError` where this program does not know its kind, and
-   * nothing is appended.
+   * Replica: appends its master's frames verbatim. The caller has checked that they
+   * continue the log. If one cannot be applied, this appends nothing and throws
+   * `RecordError`, or `NewerFormatError` if the program does not know the record's kind.
    */
   appendFrames(frames: readonly Frame[], done?: RecordDone): void {
     for (const frame of frames) recordKindOf(frame).check(frame);
@@ -308,7 +307,7 @@ export class Engine implements RecordState {
     return this.#appliedLsn >= lsn || this.#appliedWaiters.wait(lsn, timeoutMs, signal);
   }
 
-  /** Makes the log fdatasync soon and resolves true once `lsn` is durable here, false as `waitApplied`. */
+  /** Requests an fdatasync. Resolves true once `lsn` is durable here, false after the timeout, an abort or a failed disk. */
   async waitDurable(lsn: Lsn, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     if (this.log.durableLsn >= lsn) return true;
     if (this.log.failure !== undefined) return false;
@@ -338,7 +337,7 @@ export class Engine implements RecordState {
     return record.frame.lsn;
   }
 
-  /** A log that was restored may say more than its MANIFEST. */
+  /** Raises the level in MANIFEST if the record needs it: the MANIFEST of a restored log may state a lower one. */
   #noteLevel(frame: Frame): void {
     if (recordKindOf(frame).level > 0) this.formats.meet();
   }
@@ -363,7 +362,7 @@ export class Engine implements RecordState {
     this.feed.added();
   }
 
-  /** The one apply path: what the log says, from the bytes that it says it with. */
+  /** The only place where records change the state; it reads the record's bytes. */
   #applyFrame(frame: Frame): void {
     assert(frame.lsn === this.#appliedLsn + 1, `record ${frame.lsn} applies after ${this.#appliedLsn}`);
     this.witness?.beforeApply(frame);

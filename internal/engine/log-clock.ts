@@ -13,11 +13,11 @@ import { type Entry, movedDeadline, NEVER } from '#model/entry.ts';
 import type { Clock } from '#platform/clock.ts';
 
 /**
- * Within this the log clock and wall time count as one, so that a deadline is
- * logged, and answered on every node, as the client gave it.
+ * A smaller difference between log clock and wall time is ignored, so that a deadline
+ * is logged, and answered on every node, exactly as the client gave it.
  */
 export const SAME_TIME_MS = 1_000;
-/** Beyond this the offset from wall time is told: in Status, and as a warning. */
+/** A larger offset from wall time is reported in Status and as a warning. */
 export const CLOCK_OFFSET_MAX_MS = 10_000;
 
 /** The fastest the clock may gain on or lose to real time. */
@@ -30,12 +30,12 @@ export class LogClock {
   /** Monotonic time and log time of the last calibration. */
   #baseMonotonicMs: number;
   #baseMs: number;
-  /** Gained on real time per millisecond of it: -0.05 .. 0.05. */
+  /** Milliseconds gained per millisecond of monotonic time: -0.05 .. 0.05. */
   #rate = 0;
-  /** What slewing may add or take until the next calibration: it ends at its target, however long nobody asks. */
+  /** The most that slewing adds or takes before the next calibration, so that it stops at its target however late that comes. */
   #slewMs = 0;
   #isFollowing = false;
-  /** No master has confirmed this machine's wall time yet. */
+  /** True until the node leads or hears its master's clock: the time so far comes from this machine's wall clock alone. */
   #isGuess = true;
   #newestTimestampMs: number;
   /** Milliseconds that must be added to the log clock to get wall time, as the log states. */
@@ -56,30 +56,29 @@ export class LogClock {
     this.#rebase(Math.max(this.#wallTargetMs, this.#newestTimestampMs));
   }
 
-  /** What the log says is to be added to its clock to have wall time, milliseconds; 0 unless an operator stated one. */
+  /** Milliseconds that the log states must be added to its clock to get wall time; 0 unless an operator stated an offset. */
   get wallOffsetMs(): number {
     return this.#wallOffsetMs;
   }
 
-  /** The log states another offset from here on. The clock itself goes on as it was. */
+  /** Applies another offset that the log states. The log clock itself does not jump. */
   state(wallOffsetMs: number): void {
     this.#rebase(this.#at(this.#clock.monotonicMs()));
     this.#wallOffsetMs = wallOffsetMs;
   }
 
   /**
-   * How far the log clock, at its time `nowMs`, is ahead of this machine's wall
-   * time, the stated offset allowed for; negative: behind. Milliseconds.
+   * How many milliseconds the log clock, at its time `nowMs`, is ahead of this
+   * machine's wall time after subtracting the stated offset; negative: behind.
    */
   aheadMs(nowMs: number): number {
     return nowMs - Math.floor(this.#wallTargetMs);
   }
 
   /**
-   * What turns a logged deadline into wall time when it is added, at the log
-   * clock's time `nowMs`: the stated offset, or where the clock is off by more
-   * than a second what it really differs by. So a deadline keeps its distance
-   * from now either way.
+   * Milliseconds to add to a logged deadline to get wall time, at the log clock's time
+   * `nowMs`: the stated offset, or the real difference of the clocks if it deviates from
+   * that by more than a second. Either way a deadline keeps its distance from now.
    */
   shiftMs(nowMs: number): number {
     const aheadMs = this.aheadMs(nowMs);
@@ -105,9 +104,9 @@ export class LogClock {
   }
 
   /**
-   * On a replica: the master's clock as just told. Forward at once; back only
-   * by slewing, except at first contact, where what ran until then was a guess
-   * from this machine's own wall time.
+   * Replica: follows the master's clock, which the caller has just received. Forward it
+   * jumps; back it only slews, except at the first contact, because until then the
+   * time was a guess from this machine's wall clock.
    */
   follow(masterMs: number): void {
     const monotonicMs = this.#clock.monotonicMs();
@@ -119,7 +118,7 @@ export class LogClock {
     this.#slew(masterMs < now ? -SLEW_MAX : 0, Math.min(0, masterMs - now));
   }
 
-  /** After becoming a master: towards the own wall time again. */
+  /** Master, after a promotion: from now on the clock is slewed towards this machine's wall time. */
   lead(): void {
     this.#isFollowing = false;
     this.#isGuess = false;
@@ -137,7 +136,7 @@ export class LogClock {
     this.#slewMs = slewMs;
   }
 
-  /** What was behind is made up for by the jump; the next calibration says anew. */
+  /** Jumps to `ms` and stops slewing; the next calibration computes a new slew. */
   #rebase(ms: number): void {
     this.#baseMonotonicMs = this.#clock.monotonicMs();
     this.#baseMs = ms;
@@ -156,7 +155,7 @@ export class LogClock {
   }
 }
 
-/** An entry as callers see it: its deadline in wall time. The entry itself where that is the same. */
+/** The entry with its deadline in wall time, as clients see it; the same object if nothing changes. */
 export function inWallTime(entry: Entry, logClock: LogClock): Entry {
   if (entry.expireAtMs === NEVER) return entry;
   const shiftMs = logClock.shiftMs(logClock.nowMs());

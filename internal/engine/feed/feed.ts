@@ -18,7 +18,7 @@ import type { Frame } from '#wal/frame.ts';
 import { type FrameRun, runOf } from '#wal/frame-run.ts';
 import { WalReadError } from '#wal/wal-errors.ts';
 
-/** What a record must be before a reader gets it; `applied` records are durable too. */
+/** The state that a record must have reached before a reader gets it; `applied` records are durable too. */
 export type FeedReach = 'durable' | 'applied';
 
 /** The part of an engine that its feed reads. */
@@ -43,8 +43,9 @@ export interface FeedReader {
   /** Bytes of the newest records to keep in memory while it is subscribed. */
   readonly bytesMax: number;
   /**
-   * Called synchronously with the last record of its reach, whenever that is a
-   * later one. What is logged is then fdatasynced soon. Undefined: it asks for memory only.
+   * Called synchronously with the last LSN of its reach whenever that grows. A reader
+   * with this callback also makes the log fdatasync soon after each commit. Undefined:
+   * the reader only wants the memory.
    */
   readonly onMore?: ((lsn: Lsn) => void) | undefined;
 }
@@ -77,7 +78,7 @@ export class Feed {
     this.#source = source;
   }
 
-  /** Most bytes of the newest records in memory. */
+  /** The limit of the ring in bytes. */
   get bytesMax(): number {
     return this.#bytesMax;
   }
@@ -111,9 +112,9 @@ export class Feed {
   }
 
   /**
-   * Whole frames after `afterLsn`: at least one, at most `bytesMax` bytes unless
-   * the first is larger. Undefined where there is none yet. Answers at once
-   * where they are in memory.
+   * Whole frames after `afterLsn`: at least one, and at most `bytesMax` bytes unless
+   * the first is larger. Undefined if there is none yet. Returns a promise only if the
+   * frames must be read from the log.
    */
   read(
     afterLsn: Lsn,
@@ -126,7 +127,7 @@ export class Feed {
     return this.#ring.read(fromLsn, throughLsn, bytesMax) ?? this.#readLog(fromLsn, throughLsn, bytesMax);
   }
 
-  /** The place of the durable record at `lsn` in the chain; undefined where it is not here any more, or not yet. */
+  /** Epoch, LSN and CRC of the durable record at `lsn`; undefined if it is deleted or not durable yet. */
   async pointAt(lsn: Lsn): Promise<ChainPoint | undefined> {
     const recent = this.#ring.at(lsn);
     if (recent !== undefined) return recent;
@@ -136,11 +137,11 @@ export class Feed {
     return found instanceof FeedGap ? undefined : found;
   }
 
-  /** Returns how to end the subscription: its memory is given up, and it is called no more. */
+  /** Returns a function that ends the subscription: it frees its memory and stops the calls. */
   subscribe(reader: FeedReader): () => void {
     const subscription = { reader, toldLsn: this.lastLsn(reader.reach) };
     this.#set([...this.#subscriptions, subscription]);
-    // Nobody may have asked for what was logged before.
+    // No earlier reader may have requested an fdatasync of what is already logged.
     if (reader.onMore !== undefined) this.#source.log.requestSync();
     return () => this.#set(this.#subscriptions.filter((one) => one !== subscription));
   }
@@ -152,19 +153,19 @@ export class Feed {
     if (this.#bytesMax === 0) this.#ring.clear();
   }
 
-  /** The engine's side: the next record of the log is committed. Its bytes are copied where they are kept. */
+  /** Called by the engine when the next record is committed. The ring copies its bytes. */
   add(frame: Frame): void {
     if (this.#bytesMax > 0) this.#ring.add(frame, this.#bytesMax);
   }
 
-  /** The engine's side: what was added is all for now. */
+  /** Called by the engine after the last `add` of a batch. */
   added(): void {
     if (!this.#isAwaited) return;
     this.#source.log.requestSync();
     this.advance();
   }
 
-  /** The engine's side: more may be durable, or applied. */
+  /** Called by the engine when more records may be durable or applied. */
   advance(): void {
     const subscriptions = this.#subscriptions;
     for (let i = 0; i < subscriptions.length; i++) {

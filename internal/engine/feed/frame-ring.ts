@@ -12,13 +12,13 @@ import { assert } from '#platform/assert.ts';
 import { FRAME_HEADER_BYTES, type Frame } from '#wal/frame.ts';
 import { type FrameRun, pointOfFrameAt } from '#wal/frame-run.ts';
 
-/** The window loses this much at a time. */
+/** The size of a chunk, and so of what the window drops at once. */
 const CHUNK_BYTES = 256 * 1_024;
 
 interface Chunk {
   readonly buffer: Buffer;
   readonly firstLsn: Lsn;
-  /** The end of each frame. */
+  /** The offset in `buffer` where each frame ends. */
   readonly ends: Uint32Array;
   count: number;
 }
@@ -27,7 +27,7 @@ export class FrameRing {
   readonly #chunkBytes: number;
   /** Oldest first, none empty. */
   readonly #chunks: Chunk[] = [];
-  /** Bytes of all chunks, filled or not. */
+  /** Memory of all chunks, used or not. */
   #bytes = 0;
 
   constructor(chunkBytes = CHUNK_BYTES) {
@@ -39,7 +39,7 @@ export class FrameRing {
     return this.#bytes;
   }
 
-  /** Frees its memory; any frame may come next. */
+  /** Frees the memory; the next frame added may have any LSN. */
   clear(): void {
     this.#chunks.length = 0;
     this.#bytes = 0;
@@ -55,10 +55,10 @@ export class FrameRing {
     return newest === undefined ? 0 : newest.firstLsn + newest.count - 1;
   }
 
-  /** Adds the frame after the newest one; the oldest go, so that at most `bytesMax` are taken, or by this one alone. */
+  /** Adds the frame after the newest one and drops the oldest chunks until `bytesMax` is kept, or this frame is alone. */
   add(frame: Frame, bytesMax: number): void {
     const isNext = this.#chunks.length === 0 || frame.lsn === this.#newestLsn + 1;
-    assert(isNext, 'the ring holds consecutive records');
+    assert(isNext, 'the ring contains consecutive records');
     const bytes = frame.frameBytes;
     const chunk = this.#chunkFor(frame.lsn, bytes, bytesMax);
     const start = endOf(chunk, chunk.count - 1);
@@ -95,7 +95,7 @@ export class FrameRing {
     return { bytes: parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts), last };
   }
 
-  /** The place of the record at `lsn`; undefined if it is not in memory. */
+  /** Epoch, LSN and CRC of the record at `lsn`; undefined if it is not in memory. */
   at(lsn: Lsn): ChainPoint | undefined {
     const index = this.#indexOf(lsn);
     if (index === undefined) return undefined;
@@ -103,11 +103,11 @@ export class FrameRing {
     return pointOfFrameAt(chunk.buffer, endOf(chunk, lsn - chunk.firstLsn - 1));
   }
 
-  /** The index of the first frame that is not taken any more. */
+  /** The index after the last frame that the read takes from this chunk. */
   #beyond(chunk: Chunk, begin: number, lastLsn: number, bytesLeft: number, takesFirst: boolean): number {
     const start = endOf(chunk, begin - 1);
     const countMax = Math.min(chunk.count, lastLsn - chunk.firstLsn + 1);
-    // The first index whose frame ends beyond what is left.
+    // Binary search for the first frame that ends beyond `bytesLeft`.
     let low = begin;
     let high = countMax;
     while (low < high) {
@@ -131,14 +131,14 @@ export class FrameRing {
     return low;
   }
 
-  /** The newest chunk if the frame fits into it, else a new one; the oldest go for it. */
+  /** The newest chunk if the frame fits into it, otherwise a new one, for which the oldest are dropped. */
   #chunkFor(lsn: Lsn, frameBytes: number, bytesMax: number): Chunk {
     const newest = this.#chunks.at(-1);
     if (newest !== undefined && newest.count < newest.ends.length) {
       if (endOf(newest, newest.count - 1) + frameBytes <= newest.buffer.length) return newest;
     }
     const bytes = Math.max(this.#chunkBytes, frameBytes);
-    // One that fills a chunk of its own is alone there.
+    // A frame at least as large as a chunk gets a chunk for itself.
     const frames = frameBytes >= this.#chunkBytes ? 1 : Math.ceil(bytes / FRAME_HEADER_BYTES);
     while (this.#chunks.length > 0 && this.#bytes + bytes + 4 * frames > bytesMax) {
       this.#bytes -= bytesOf(this.#chunks.shift() as Chunk);
