@@ -1,5 +1,5 @@
 /** The few things every plain HTTP route does, the same over HTTP/1.1 and HTTP/2. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { encodeGrpcMessage } from '#rpc/grpc-message.ts';
 import type { CodecRequest, CodecResponse } from '#rpc/http2/codec-request.ts';
@@ -143,7 +143,7 @@ export function sendText(request: HttpRequest, response: HttpResponse, status: n
   );
 }
 
-/** Errors have the shape of the Connect protocol's: `{"code":…,"message":…}`. */
+/** Errors of rpcs have the shape of the Connect protocol's: `{"code":…,"message":…}`. */
 export function sendError(
   request: HttpRequest,
   response: HttpResponse,
@@ -153,6 +153,30 @@ export function sendError(
 ): void {
   const body = JSON.stringify({ code: error.code, message: error.message });
   send(request, response, status, { 'content-type': 'application/json', ...headers }, body);
+}
+
+/**
+ * Errors of plain routes are problems of RFC 9457, with the fields of the Connect protocol
+ * beside. They have the type `application/json` where the caller accepts that by name and
+ * problems not.
+ */
+export function sendProblem(
+  request: HttpRequest,
+  response: HttpResponse,
+  status: number,
+  { code, message }: { readonly code: string; readonly message: string },
+  headers: Headers = {},
+): void {
+  // 499, for a caller that gave up, is in no list.
+  const title = STATUS_CODES[status] ?? 'Client Closed Request';
+  const body = JSON.stringify({ type: 'about:blank', title, status, detail: message, code, message });
+  send(request, response, status, { 'content-type': problemType(request.headers.accept), ...headers }, body);
+}
+
+function problemType(accept: string | undefined): string {
+  const problem = 'application/problem+json';
+  const isPlain = accept?.includes('application/json') === true && !accept.includes(problem);
+  return isPlain ? 'application/json' : problem;
 }
 
 /** A call that is refused before anything is known of it but its headers: in the caller's protocol, as its content type tells. */
@@ -175,6 +199,10 @@ export function sendRpcError(
 }
 
 export function sendMethodNotAllowed(request: HttpRequest, response: HttpResponse, allowed: string): void {
-  const message = `method ${request.method} is not allowed here: expected ${allowed}`;
-  sendError(request, response, 405, { code: 'unimplemented', message }, { allow: allowed });
+  const message = methodNotAllowed(request.method, allowed);
+  sendProblem(request, response, 405, { code: 'unimplemented', message }, { allow: allowed });
+}
+
+export function methodNotAllowed(method: string | undefined, allowed: string): string {
+  return `method ${method} is not allowed here: expected ${allowed}`;
 }

@@ -19,6 +19,7 @@ import {
   isHttp2,
   isNodeHttp2,
   sendError,
+  sendProblem,
   sendRpcError,
   splitUrl,
 } from '#rpc/http-io.ts';
@@ -151,9 +152,9 @@ function dispatch(
   const refusal = options.admission.refusal(operation, call, request.headers, url);
   if (refusal !== undefined) {
     options.onRefused(refusal.by);
-    if (rpc === undefined || refusal.by === 'name') {
-      return sendRpcError(request, response, fromErrorToHttp(refusal.error));
-    }
+    const error = fromErrorToHttp(refusal.error);
+    if (route !== undefined) return sendProblem(request, response, error.httpStatus, error, error.headers);
+    if (rpc === undefined || refusal.by === 'name') return sendRpcError(request, response, error);
     call.refusal = refusal.error;
   }
   if (rpc !== undefined) return rpcAdapter.serve(rpc, call, request, response, query);

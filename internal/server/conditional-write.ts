@@ -27,10 +27,10 @@ export function checkNamedOnce(preconditions: Preconditions, requestId: string |
 }
 
 /** A result that is not applied means that `current` does not meet the preconditions. Throws `unavailable` if the key changes too fast. */
-export async function writeWhere(
+export async function writeWhere<Answer extends WriteAnswer>(
   preconditions: Preconditions,
-  write: (condition: Condition | undefined) => Awaitable<WriteAnswer>,
-): Promise<WriteAnswer> {
+  write: (condition: Condition | undefined) => Awaitable<Answer>,
+): Promise<Answer> {
   const only = conditionOf(preconditions);
   if (only !== 'several') return write(only);
   let condition = firstGuess(preconditions);

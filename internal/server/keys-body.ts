@@ -11,6 +11,7 @@ import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
 import { BodyPieces } from '#rpc/body-pieces.ts';
 import { type HttpRequest, type HttpResponse, isHttp2, receiveBody } from '#rpc/http-io.ts';
 import { restConnection } from '#rpc/resting-connection.ts';
+import { HttpRefusal } from '#server/http-refusal.ts';
 
 export interface KeysBodyOptions {
   readonly budget: BodyBudget;
@@ -18,18 +19,6 @@ export interface KeysBodyOptions {
   /** Gzip. */
   readonly compression: Compression;
   readonly valueBytesMax: number;
-}
-
-/** A refusal with a status of HTTP that no code of Walnut's has. */
-export class BodyRefusedError extends Error {
-  readonly httpStatus: number;
-  readonly headers: Readonly<Record<string, string>>;
-
-  constructor(httpStatus: number, message: string, headers: Readonly<Record<string, string>> = {}) {
-    super(message);
-    this.httpStatus = httpStatus;
-    this.headers = headers;
-  }
 }
 
 const TOO_LARGE = 413;
@@ -59,7 +48,7 @@ export async function readValue(
       pieces.add(chunk);
     });
   } catch (error) {
-    if (error instanceof BodyRefusedError || error instanceof WalnutError) throw error;
+    if (error instanceof HttpRefusal || error instanceof WalnutError) throw error;
     throw new WalnutError('cancelled', 'the request body ended early', { cause: error });
   }
   const body = pieces.take();
@@ -100,13 +89,17 @@ async function expand(
   }
 }
 
-function badGzip(): BodyRefusedError {
-  return new BodyRefusedError(BAD_REQUEST, 'the body is no gzip, although Content-Encoding says so');
+function badGzip(): HttpRefusal {
+  return new HttpRefusal(
+    BAD_REQUEST,
+    'invalid_argument',
+    'the body is no gzip, although Content-Encoding says so',
+  );
 }
 
-function tooLarge(bytes: string, bytesMax: number): BodyRefusedError {
+function tooLarge(bytes: string, bytesMax: number): HttpRefusal {
   const message = `value has ${bytes} bytes: expected at most ${bytesMax} (server.max_value_bytes)`;
-  return new BodyRefusedError(TOO_LARGE, message);
+  return new HttpRefusal(TOO_LARGE, 'invalid_argument', message);
 }
 
 function isGzipped(header: string | undefined): boolean {
@@ -118,7 +111,12 @@ function isGzipped(header: string | undefined): boolean {
   if (coding === undefined) return false;
   if (more.length === 0 && (coding === 'gzip' || coding === 'x-gzip')) return true;
   const shown = JSON.stringify(codings.join(', ').slice(0, 64));
-  throw new BodyRefusedError(UNSUPPORTED, `Content-Encoding is ${shown}: expected gzip, or none`, {
-    'accept-encoding': 'gzip, identity',
-  });
+  throw new HttpRefusal(
+    UNSUPPORTED,
+    'invalid_argument',
+    `Content-Encoding is ${shown}: expected gzip, or none`,
+    {
+      'accept-encoding': 'gzip, identity',
+    },
+  );
 }

@@ -9,9 +9,11 @@ import type {
   Durability,
   Expiry,
   GetCommand,
+  IncrementCommand,
   SetCommand,
   WriteOptions,
 } from '#model/commands.ts';
+import { COUNTER_MAX, COUNTER_MIN, tryCounter } from '#model/counter.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { checkKey, checkMinAcks } from '#model/limits.ts';
 import { parseDuration } from '#platform/duration.ts';
@@ -68,6 +70,32 @@ export function toKeysSet(key: string, query: string): Omit<SetCommand, 'value'>
     // The status is 201 or 204 by whether there was an entry before.
     ...readWriteOptions(parameters, true),
   };
+}
+
+/** `?increment=5&initial=0&ttl=30s|never` and the write options; `increment` alone adds 1. The condition comes later. */
+export function toKeysIncrement(key: string, query: string): IncrementCommand {
+  const parameters = readQuery(query, ['increment', 'initial', 'ttl', ...WRITE_PARAMETERS]);
+  const increment = parameters.get('increment');
+  if (increment === undefined) {
+    throw invalidArgument('POST without increment: expected ?increment, or ?increment=N (PUT sets a value)');
+  }
+  const ttl = parameters.get('ttl');
+  if (ttl === 'keep') throw invalidArgument('ttl is "keep": an Increment keeps the deadline by itself');
+  return {
+    key,
+    delta: readNumber(increment === '' ? '1' : increment, 'increment'),
+    initial: readNumber(parameters.get('initial') ?? '0', 'initial'),
+    expiry: readExpiry(ttl),
+    ...readWriteOptions(parameters, false),
+  };
+}
+
+function readNumber(text: string, name: string): bigint {
+  const number = tryCounter(Buffer.from(text));
+  if (number !== undefined) return number;
+  throw invalidArgument(
+    `${name} is ${quote(text)}: expected a whole number from ${COUNTER_MIN} to ${COUNTER_MAX}, such as 1 or -5`,
+  );
 }
 
 export function toKeysDelete(key: string, query: string): DeleteCommand {

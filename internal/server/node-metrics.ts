@@ -23,7 +23,7 @@ export function createKeysObserver(metrics: Metrics): (method: string, code: str
   );
   // Methods come from the network; only those that exist become labels.
   return (method, code) =>
-    keys.with({ method: /^(GET|HEAD|PUT|DELETE)$/.test(method) ? method : 'other', code }).inc();
+    keys.with({ method: /^(GET|HEAD|PUT|POST|DELETE|OPTIONS)$/.test(method) ? method : 'other', code }).inc();
 }
 
 function registerNode(metrics: Metrics, status: () => NodeStatus): void {

@@ -16,8 +16,8 @@ import {
   type HttpRequest,
   type HttpResponse,
   isOver,
-  sendError,
   sendMethodNotAllowed,
+  sendProblem,
 } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
 import type { SendStream } from '#rpc/stream-answer.ts';
@@ -84,7 +84,7 @@ async function serve(
   } catch (error) {
     if (isOver(response)) return;
     const { httpStatus, code, message, headers } = errors.toHttpError(error);
-    sendError(request, response, httpStatus, { code, message }, headers);
+    sendProblem(request, response, httpStatus, { code, message }, headers);
   }
 }
 

@@ -65,6 +65,20 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     tests: [KEYS],
   },
   {
+    name: 'value of a key that a browser takes for a page of the node',
+    file: 'internal/server/keys-content.ts',
+    text: "    'content-security-policy': 'sandbox',\n",
+    replacement: '',
+    tests: [KEYS],
+  },
+  {
+    name: 'increment of a key made without the condition of its headers',
+    file: 'internal/server/keys-write.ts',
+    text: 'options.port.increment({ ...command, condition }, ',
+    replacement: 'options.port.increment({ ...command }, ',
+    tests: ['test/server/keys-increment.test.ts'],
+  },
+  {
     name: 'deadline that passed told as a position that is not reached',
     file: 'internal/node/reader.ts',
     text: '      checkCaller(signal);\n      if (leftMs <= 0) throw',

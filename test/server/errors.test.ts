@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import {
   createConnectTransport,
@@ -54,8 +55,41 @@ describe.each(TABLE)('a port that fails with %s', (errorCode, details, connectCo
     }
     const keys = await http1(running, 'PUT', '/v1/keys/k', { body: 'v' });
     expect(keys.status).toBe(httpStatus);
-    expect(JSON.parse(keys.text)).toEqual({ code: name, message: 'what was expected' });
+    const told = { code: name, message: 'what was expected' };
+    const title = httpStatus === 499 ? 'Client Closed Request' : STATUS_CODES[httpStatus];
+    const problem = { type: 'about:blank', title, status: httpStatus, detail: told.message };
+    expect(keys.headers['content-type']).toBe('application/problem+json');
+    expect(JSON.parse(keys.text)).toEqual({ ...problem, ...told });
     expect(keys.headers['x-leader-hint']).toBe(details.leaderHint);
+  });
+});
+
+describe('an error of a plain route', () => {
+  it.each([
+    [undefined, 'application/problem+json'],
+    ['*/*', 'application/problem+json'],
+    ['text/html', 'application/problem+json'],
+    ['application/json', 'application/json'],
+    ['application/json, application/problem+json', 'application/problem+json'],
+  ])('for Accept %j has the type %s', async (accept, type) => {
+    const running = await start();
+    const headers = accept === undefined ? {} : { accept };
+    for (const path of ['/v1/keys/missing', '/v1/watch?ops=much', '/v1/keys/k?x=1']) {
+      const answer = await http1(running, 'GET', path, { headers });
+      expect([path, answer.headers['content-type']]).toEqual([path, type]);
+      expect(JSON.parse(answer.text)).toMatchObject({ status: answer.status, type: 'about:blank' });
+    }
+    const foreign = { ...headers, host: 'evil.example' };
+    const refused = await http1(running, 'GET', '/v1/keys/k', { headers: foreign });
+    expect([refused.status, refused.headers['content-type']]).toEqual([403, type]);
+  });
+
+  it('leaves errors of rpcs as Connect has them', async () => {
+    const running = await start();
+    running.node.failure = new WalnutError('not_found', 'not here');
+    const answer = await rpc(running, 'KVStore/Get', { key: 'k' });
+    expect(answer.headers['content-type']).toBe('application/json');
+    expect(answer.json).toEqual({ code: 'not_found', message: 'not here' });
   });
 });
 

@@ -31,6 +31,9 @@ describe('/v1/keys/{key}', () => {
     expect(got.body.equals(value)).toBe(true);
     expect(got.headers).toMatchObject({
       'content-type': 'application/octet-stream',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': 'sandbox',
+      'cache-control': 'no-cache',
       etag: '"4294967297-1"',
       'x-walnut-as-of': '4294967297-1',
       'x-walnut-staleness-ms': '0',
@@ -196,6 +199,14 @@ describe('/v1/keys/{key}', () => {
       'is no gzip',
     ],
     ['DELETE', '/v1/keys/k', { headers: { 'if-none-match': '*' } }, 'does not go with DELETE'],
+    ['PUT', '/v1/keys/k', { headers: { 'content-range': 'bytes 0-1/5' }, body: 'v' }, 'the whole value'],
+    ['POST', '/v1/keys/k', {}, 'expected ?increment'],
+    ['POST', '/v1/keys/k?increment=+5', {}, 'such as 1 or -5'],
+    ['POST', '/v1/keys/k?increment=1.5', {}, 'such as 1 or -5'],
+    ['POST', '/v1/keys/k?increment=9223372036854775808', {}, 'to 9223372036854775807'],
+    ['POST', '/v1/keys/k?increment&initial=', {}, 'initial is \\"\\"'],
+    ['POST', '/v1/keys/k?increment&ttl=keep', {}, 'keeps the deadline by itself'],
+    ['POST', '/v1/keys/k?increment', { body: '5' }, 'the body has 1 bytes: expected none'],
   ])('%s %s with %j is 400 and reaches no port', async (method, path, request, expected) => {
     const running = await start();
     const answer = await http1(running, method, path, request);
@@ -309,15 +320,25 @@ describe('/v1/keys/{key}', () => {
   });
 
   it('names the methods there are', async () => {
-    const answer = await http1(await start(), 'POST', '/v1/keys/k', { body: 'v' });
-    expect([answer.status, answer.headers.allow]).toEqual([405, 'GET, HEAD, PUT, DELETE']);
+    const running = await start();
+    const allow = 'GET, HEAD, PUT, POST, DELETE, OPTIONS';
+    const options = await http1(running, 'OPTIONS', '/v1/keys/k');
+    expect([options.status, options.headers.allow, options.text]).toEqual([204, allow, '']);
+    const answer = await http1(running, 'PATCH', '/v1/keys/k', { body: 'v' });
+    expect([answer.status, answer.headers.allow]).toEqual([405, allow]);
+    expect(JSON.parse(answer.text)).toMatchObject({ title: 'Method Not Allowed', code: 'unimplemented' });
+    expect(running.node.calls).toEqual([]);
+    const counted = await running.metrics.render();
+    expect(counted).toContain('walnut_keys_requests_total{method="OPTIONS",code="ok"} 1');
+    expect(counted).toContain('walnut_keys_requests_total{method="other",code="unimplemented"} 1');
   });
 
   it('sends a write on a replica to the master', async () => {
     const running = await start();
     running.node.failure = new WalnutError('not_master', 'this node is a replica', { leaderHint: 'm:8080' });
-    for (const method of ['PUT', 'DELETE']) {
-      const answer = await http1(running, method, '/v1/keys/k');
+    for (const method of ['PUT', 'POST', 'DELETE']) {
+      const query = method === 'POST' ? '?increment' : '';
+      const answer = await http1(running, method, `/v1/keys/k${query}`);
       expect([answer.status, answer.headers['x-leader-hint']]).toEqual([421, 'm:8080']);
     }
   });

@@ -1,0 +1,33 @@
+/** GET and HEAD of `/v1/keys/{key}`, and what `?explain` asks. */
+import { toJsonString } from '@bufbuild/protobuf';
+import { ExplainResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { isNodeHttp2Response, send } from '#rpc/http-io.ts';
+import { etagOf, isMatch, isNoneMatch, readPreconditions } from '#server/entity-tags.ts';
+import { type KeysCall, type KeysCallOptions, sendConditionNotMet, sendMissing } from '#server/keys-call.ts';
+import { entryHeaders, freshnessHeaders } from '#server/keys-headers.ts';
+import { toKeysGet } from '#server/keys-request.ts';
+import { fromExplainAnswer } from '#wire/explain-codec.ts';
+
+/** What became of the key, as the JSON of the rpc Explain. */
+export async function explainKey({ port }: KeysCallOptions, call: KeysCall): Promise<void> {
+  const answer = fromExplainAnswer(await port.explain({ key: call.key, changes: 0 }, call.signal));
+  const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+  send(call.request, call.response, 200, headers, `${toJsonString(ExplainResponseSchema, answer)}\n`);
+}
+
+export async function getKey({ port, boundAnswer }: KeysCallOptions, call: KeysCall): Promise<void> {
+  const { request, response } = call;
+  const preconditions = readPreconditions(request.headers);
+  const command = toKeysGet(call.key, call.query);
+  const answer = await port.get(command, command.waitMs > 0 ? call.signal : undefined);
+  const freshness = freshnessHeaders(answer);
+  const { entry } = answer;
+  if (entry === undefined) return sendMissing(call, freshness);
+  const { version } = entry;
+  if (!isMatch(preconditions, version)) {
+    return sendConditionNotMet(call, version, { ...freshness, etag: etagOf(version) });
+  }
+  const headers = { ...freshness, ...entryHeaders(entry) };
+  send(request, response, isNoneMatch(preconditions, version) ? 200 : 304, headers, entry.value);
+  if (isNodeHttp2Response(response)) boundAnswer(response.stream, entry.value.length);
+}
