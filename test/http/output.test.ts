@@ -48,6 +48,39 @@ it('grows past the size of the pool, and keeps what was written', () => {
   expect(describeFrame(frames[40] as never)).toBe('windowUpdate 7 11259375');
 });
 
+it.each([30, 100, 240, 500])('makes no new buffer for a further turn of %d KiB', (kib) => {
+  const pool = new OutputPool();
+  const [a, b] = [new Output(pool), new Output(pool)];
+  const turn = (output: Output): Buffer => {
+    for (let n = 0; n < kib; n += 10) write(output, 10_000);
+    const taken = output.take() as Buffer;
+    output.reuse();
+    return taken;
+  };
+  expect(turn(b).buffer).toBe(turn(a).buffer);
+});
+
+it('keeps at most 2 MiB, and no buffer above 512 KiB', () => {
+  const pool = new OutputPool();
+  const outputs = Array.from({ length: 10 }, () => new Output(pool));
+  const turn = (): Set<unknown> => {
+    for (const output of outputs) write(output, 400_000);
+    const buffers = new Set(outputs.map((output) => output.take()?.buffer));
+    for (const output of outputs) output.reuse();
+    return buffers;
+  };
+  const first = turn();
+  expect([...turn()].filter((buffer) => first.has(buffer))).toHaveLength(4);
+  const output = outputs[0] as Output;
+  const large = (): unknown => {
+    write(output, 600_000);
+    const { buffer } = output.take() as Buffer;
+    output.reuse();
+    return buffer;
+  };
+  expect(large()).not.toBe(large());
+});
+
 it('writes a number where the buffer is full', () => {
   const output = new Output(new OutputPool());
   write(output, 64 * 1024 - 9);

@@ -5,8 +5,23 @@ const FLOW = 'test/http/flow-control.test.ts';
 const FRAMES = 'test/http/frames.test.ts';
 const HPACK = 'test/http/hpack.test.ts';
 const LIMITS = 'test/http/limits.test.ts';
+const OUTPUT = 'test/http/output.test.ts';
 
 export const HTTP2_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a new buffer outside the heap for each turn of large answers',
+    file: 'internal/http/http2/output.ts',
+    text: '    if (free === undefined) return;',
+    replacement: '    if (free === undefined || buffer.length > POOLED_BYTES_MIN) return;',
+    tests: [OUTPUT],
+  },
+  {
+    name: 'output buffers kept without a bound',
+    file: 'internal/http/http2/output.ts',
+    text: '    if (this.#freeBytes + buffer.length > FREE_BYTES_MAX) return;',
+    replacement: '',
+    tests: [OUTPUT],
+  },
   {
     name: 'window credit lost with padding',
     file: 'internal/http/http2/inbound.ts',

@@ -5,20 +5,44 @@
  */
 import { Flag, FRAME_HEAD_BYTES, FrameType, writeFrameHead, writeUint32 } from './frame.ts';
 
-const POOLED_BYTES = 64 * 1024;
-const POOLED_MAX = 16;
+const POOLED_BYTES_MIN = 64 * 1024;
+/** Each size is twice the one before. The largest holds the data of a turn and as much again. */
+const SIZES = 4;
+/** Of all sizes together: what is given back beyond it is left to the collector. */
+const FREE_BYTES_MAX = 2 * 1024 * 1024;
 
-/** Buffers for all connections of a process. */
+/**
+ * Buffers for all connections of a process, of 64 to 512 KiB. A turn of large answers
+ * needs more than 64 KiB: were its buffer a new one each time, memory outside the heap
+ * would grow until a full collection.
+ */
 export class OutputPool {
-  readonly #free: Buffer[] = [];
+  readonly #free: Buffer[][] = Array.from({ length: SIZES }, () => []);
+  #freeBytes = 0;
 
-  borrow(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(POOLED_BYTES);
+  /** A buffer of `bytes` or more. */
+  borrow(bytes: number): Buffer {
+    let length = POOLED_BYTES_MIN;
+    for (const free of this.#free) {
+      if (bytes <= length) return this.#pop(free) ?? Buffer.allocUnsafeSlow(length);
+      length *= 2;
+    }
+    return Buffer.allocUnsafeSlow(Math.max(bytes, length));
   }
 
-  /** Whole buffers of the pool's size only; the rest is left to the collector. */
+  /** The buffer is not used any more. */
   giveBack(buffer: Buffer): void {
-    if (buffer.length === POOLED_BYTES && this.#free.length < POOLED_MAX) this.#free.push(buffer);
+    if (this.#freeBytes + buffer.length > FREE_BYTES_MAX) return;
+    const free = this.#free[Math.log2(buffer.length / POOLED_BYTES_MIN)];
+    if (free === undefined) return;
+    free.push(buffer);
+    this.#freeBytes += buffer.length;
+  }
+
+  #pop(free: Buffer[]): Buffer | undefined {
+    const buffer = free.pop();
+    if (buffer !== undefined) this.#freeBytes -= buffer.length;
+    return buffer;
   }
 }
 
@@ -117,10 +141,7 @@ export class Output {
 
   #grow(used: number): void {
     const old = this.#buffer;
-    const isFirst = old.length === 0 && this.#length <= POOLED_BYTES;
-    this.#buffer = isFirst
-      ? this.#pool.borrow()
-      : Buffer.allocUnsafeSlow(Math.max(2 * old.length, this.#length));
+    this.#buffer = this.#pool.borrow(Math.max(2 * old.length, this.#length));
     old.copy(this.#buffer, 0, 0, used);
     this.#pool.giveBack(old);
   }
