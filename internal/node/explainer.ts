@@ -48,11 +48,12 @@ const NO_BYTES = new Uint8Array(0);
 export class Explainer {
   readonly #context: ExplainContext;
   readonly #clock: Clock;
-  readonly #turns = new Turns(SEARCHES_MAX);
+  readonly #turns: Turns;
 
   constructor(context: ExplainContext, clock: Clock) {
     this.#context = context;
     this.#clock = clock;
+    this.#turns = new Turns({ clock, places: SEARCHES_MAX, mayServe: () => true });
   }
 
   /** Throws `unavailable` like a Get, and `cancelled` where the caller has gone. */

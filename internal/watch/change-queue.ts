@@ -3,7 +3,7 @@ import type { Lsn, Position } from '#model/position.ts';
 import { WATCH_MESSAGE_BYTES, WATCH_MESSAGE_EVENTS_MAX } from '#model/watch.ts';
 import { Fifo } from '#platform/fifo.ts';
 import type { Change } from '#watch/change.ts';
-import type { Room } from '#watch/room.ts';
+import type { Holder } from '#watch/room.ts';
 
 /** The changes of one message. */
 export interface Taken {
@@ -16,11 +16,11 @@ export interface Taken {
 }
 
 export class ChangeQueue {
-  readonly #room: Room;
+  readonly #room: Holder;
   readonly #changes = new Fifo<Change>();
   #bytes = 0;
 
-  constructor(room: Room) {
+  constructor(room: Holder) {
     this.#room = room;
   }
 

@@ -9,11 +9,18 @@ import type { Change } from '#watch/change.ts';
 /** How often one that waits for room looks again. */
 const LOOK_MS = 20;
 
-export class Room {
+/** Counts the changes in queues. */
+export interface Holder {
+  hold(change: Change): void;
+  release(change: Change): void;
+}
+
+export class Room implements Holder {
   readonly #clock: Clock;
   readonly #bytesMax: number;
   #waitingBytes = 0;
   #sentBytes = 0;
+  #pastBytes = 0;
 
   /** `bytesMax`: changes that may wait, and messages that may be under way. */
   constructor(clock: Clock, bytesMax: number) {
@@ -45,13 +52,24 @@ export class Room {
     if (--change.holders === 0) this.#waitingBytes -= change.bytes;
   }
 
-  /** Half of it is free: what was logged before can be read for watchers. */
-  get hasRoomForPast(): boolean {
-    return this.#waitingBytes <= this.#bytesMax / 2;
-  }
+  /** The part of it for what was logged before or was there; such a change is in one queue. */
+  readonly past: Holder = {
+    hold: (change) => {
+      this.hold(change);
+      this.#pastBytes += change.bytes;
+    },
+    release: (change) => {
+      this.release(change);
+      this.#pastBytes -= change.bytes;
+    },
+  };
 
-  async untilRoomForPast(signal: AbortSignal): Promise<void> {
-    while (!this.hasRoomForPast && !signal.aborted) await this.#clock.sleep(LOOK_MS, signal);
+  /**
+   * More of what was logged before may be read. It has half of the room, whatever the
+   * changes take that happen now: watchers that read those slowly hold up nobody here.
+   */
+  get hasRoomForPast(): boolean {
+    return this.#pastBytes <= this.#bytesMax / 2;
   }
 
   /** A message is handed over: `returned` is to be called when it was taken. */

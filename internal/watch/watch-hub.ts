@@ -132,6 +132,20 @@ export class WatchHub {
     this.#onSlow();
   }
 
+  /** Ends the watcher that has had its part of the past for the longest, where that is `ms` or more. */
+  endStalest(ms: number): void {
+    let stalest: Watcher | undefined;
+    let sinceMs = this.#clock.monotonicMs() - ms;
+    for (const watcher of this.#watchers) {
+      if (watcher.past.length === 0 || watcher.pastSinceMs > sinceMs) continue;
+      stalest = watcher;
+      sinceMs = watcher.pastSinceMs;
+    }
+    if (stalest === undefined) return;
+    stalest.endSlow('others wait to read what was before, and what was read for it is not taken');
+    this.#onSlow();
+  }
+
   #begin(): void {
     const onMore = (): void => this.#wakeTouched();
     this.#endFeed = this.engine.feed.subscribe({ reach: 'applied', bytesMax: 0, onMore });

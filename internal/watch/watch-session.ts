@@ -141,11 +141,12 @@ export class WatchSession {
   }
 
   async *#readPast(endLsn: Lsn | undefined): AsyncGenerator<WatchMessage> {
-    const { room, clock } = this.#parts;
-    const { past, signal } = this.#watcher;
-    await room.untilRoomForPast(signal);
+    const { clock } = this.#parts;
+    const { past } = this.#watcher;
     let end = this.#at;
-    for (const frame of await this.#readFrames()) {
+    const frames = yield* this.#inTurn(() => this.#readFrames());
+    this.#watcher.pastSinceMs = clock.monotonicMs();
+    for (const frame of frames) {
       if (endLsn !== undefined && frame.lsn > endLsn) break;
       this.#addPast(frame);
       end = { epoch: frame.epoch, lsn: frame.lsn };
@@ -158,10 +159,29 @@ export class WatchSession {
     this.#watcher.throwIfEnded();
   }
 
+  /**
+   * What `read` resolves with, as soon as there is a place to read from. The place is
+   * given back before anything is sent, so that no peer keeps one by not reading.
+   */
+  async *#inTurn<T>(read: () => T | Promise<T>): AsyncGenerator<WatchMessage, T> {
+    const watcher = this.#watcher;
+    const turn = this.#parts.turns.join(() => watcher.wake());
+    try {
+      for (;;) {
+        turn.listen();
+        await watcher.untilWoken(this.#dueMs - this.#parts.clock.monotonicMs());
+        turn.pause();
+        this.#check();
+        if (turn.hasPlace) return await read();
+        if (this.#isDue) yield this.#message([], 0);
+      }
+    } finally {
+      turn.end();
+    }
+  }
+
   async #readFrames(): Promise<readonly Frame[]> {
     const { engine } = this.#hub;
-    const giveBack = await this.#parts.turns.take(this.#watcher.signal);
-    this.#watcher.throwIfEnded();
     try {
       const run = await engine.feed.read(this.#at.lsn, PAST_READ_BYTES, 'applied');
       this.#check();
@@ -169,8 +189,6 @@ export class WatchSession {
       return run === undefined ? [] : decodeFrames(run.bytes);
     } catch (error) {
       throw asUnreadable(error);
-    } finally {
-      giveBack?.();
     }
   }
 
@@ -187,11 +205,9 @@ export class WatchSession {
     const { past } = this.#watcher;
     const walk = new InitialWalk(this.#hub.engine, this.#command, startLsn);
     while (!walk.isDone) {
-      await this.#parts.room.untilRoomForPast(this.#watcher.signal);
-      const giveBack = await this.#parts.turns.take(this.#watcher.signal);
-      this.#check();
-      for (const change of walk.next()) past.push(change);
-      giveBack?.();
+      const page = yield* this.#inTurn(() => walk.next());
+      this.#watcher.pastSinceMs = this.#parts.clock.monotonicMs();
+      for (const change of page) past.push(change);
       for (let taken = past.take(startLsn); taken !== undefined; taken = past.take(startLsn)) {
         yield* this.#send(taken, undefined);
       }

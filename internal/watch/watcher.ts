@@ -20,6 +20,8 @@ export class Watcher implements ChangeForm {
   readonly live: ChangeQueue;
   /** Changes that were logged before, and initial events: read when it can take them. */
   readonly past: ChangeQueue;
+  /** When the first of `past` was read, by the monotonic clock. */
+  pastSinceMs = 0;
   /** It is to be woken until this record is durable and applied. */
   wantsLsn: Lsn = NO_LSN;
   /** Throws why the watch cannot go on; set by its session. */
@@ -40,7 +42,7 @@ export class Watcher implements ChangeForm {
     this.#room = room;
     this.#clock = clock;
     this.live = new ChangeQueue(room);
-    this.past = new ChangeQueue(room);
+    this.past = new ChangeQueue(room.past);
   }
 
   /** Aborts when the watch is over. */

@@ -19,12 +19,14 @@ import { Watcher } from '#watch/watcher.ts';
 
 /** Watchers for which log or store are read at once. */
 const READERS_MAX = 4;
+/** How long a watcher may leave unsent what was read for it, while others wait for that room. */
+export const HELD_UP_MS_MAX = 5_000;
 
 export class Watches {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #room: Room;
-  readonly #turns = new Turns(READERS_MAX);
+  readonly #turns: Turns;
   readonly #pace = new MessagePace();
   #hub: WatchHub | undefined;
   #watchers = 0;
@@ -37,6 +39,7 @@ export class Watches {
     this.#clock = clock;
     this.#random = random;
     this.#room = new Room(clock, bytesMax);
+    this.#turns = new Turns({ clock, places: READERS_MAX, mayServe: () => this.#mayReadPast() });
   }
 
   get status(): WatchStatus {
@@ -61,6 +64,13 @@ export class Watches {
     const session = new WatchSession(command, watcher, hub, context, this.#parts());
     this.#watchers++;
     return session.messages(signal);
+  }
+
+  /** Where the room is held for long, who holds it longest loses it: the others go on. */
+  #mayReadPast(): boolean {
+    if (this.#room.hasRoomForPast) return true;
+    if (this.#turns.heldUpMs >= HELD_UP_MS_MAX) this.#hub?.endStalest(HELD_UP_MS_MAX);
+    return this.#room.hasRoomForPast;
   }
 
   #parts(): ConstructorParameters<typeof WatchSession>[4] {

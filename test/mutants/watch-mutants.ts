@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts';
 
 const WATCH = 'test/watch/watch.test.ts';
 const INITIAL = 'test/watch/initial.test.ts';
+const PAST = 'test/watch/past.test.ts';
 const ENDS = 'test/watch/ends.test.ts';
 const CHECKER = 'test/node/watchers.test.ts';
 
@@ -183,6 +184,34 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     text: '    const newestFirst = [...this.#changes, ...events.toReversed()];',
     replacement: '    const newestFirst = [...events, ...this.#changes];',
     tests: ['test/node/explain.test.ts'],
+  },
+  {
+    name: 'place to read from kept until its peer has read',
+    file: 'internal/watch/watch-session.ts',
+    text: '    } finally {\n      turn.end();\n    }',
+    replacement: "    } finally {\n      watcher.signal.addEventListener('abort', () => turn.end());\n    }",
+    tests: [PAST],
+  },
+  {
+    name: 'watcher that hears nothing while it waits for its turn',
+    file: 'internal/watch/watch-session.ts',
+    text: 'await watcher.untilWoken(this.#dueMs - this.#parts.clock.monotonicMs());\n        turn.pause();',
+    replacement: 'await watcher.untilWoken(600_000);\n        turn.pause();',
+    tests: [PAST],
+  },
+  {
+    name: 'room for the past held for ever by who reads nothing',
+    file: 'internal/watch/watches.ts',
+    text: '    if (this.#turns.heldUpMs >= HELD_UP_MS_MAX)',
+    replacement: '    if (this.#turns.heldUpMs >= 1_000 * HELD_UP_MS_MAX)',
+    tests: [PAST],
+  },
+  {
+    name: 'place given to a watcher that is busy',
+    file: 'internal/watch/turns.ts',
+    text: '      if (!turn.isListening) continue;',
+    replacement: '',
+    tests: [PAST],
   },
   {
     name: 'changes that wait for all watchers without a bound',

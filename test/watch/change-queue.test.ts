@@ -6,7 +6,6 @@ import { Change } from '#watch/change.ts';
 import { ChangeQueue } from '#watch/change-queue.ts';
 import { MessagePace, PACE_MESSAGES, PACE_WINDOW_MS } from '#watch/message-pace.ts';
 import { Room } from '#watch/room.ts';
-import { Turns } from '#watch/turns.ts';
 
 function changeOf(lsn: number, valueBytes = 0, isInitial = false): Change {
   return new Change({
@@ -112,29 +111,6 @@ describe('room for messages', () => {
     expect([room.maySend(WATCH_MESSAGE_BYTES), room.maySend(large)]).toEqual([true, false]);
     taken();
     expect(room.maySend(large)).toBe(true);
-  });
-});
-
-describe('turns', () => {
-  it('go round in order, and a waiter that leaves takes none', async () => {
-    const turns = new Turns(1);
-    const stays = new AbortController();
-    const leaves = new AbortController();
-    const first = await turns.take(stays.signal);
-    const order: string[] = [];
-    const left = turns
-      .take(leaves.signal)
-      .then((place) => order.push(place === undefined ? 'left' : 'wrong'));
-    const second = turns.take(stays.signal).then((place) => {
-      order.push('second');
-      place?.();
-    });
-    leaves.abort();
-    first?.();
-    first?.();
-    await Promise.all([left, second]);
-    expect(order).toEqual(['left', 'second']);
-    expect(await turns.take(stays.signal)).toBeDefined();
   });
 });
 
