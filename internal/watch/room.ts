@@ -66,7 +66,7 @@ export class Room implements Holder {
 
   /**
    * More of what was logged before may be read. It has half of the room, whatever the
-   * changes take that happen now: watchers that read those slowly hold up nobody here.
+   * changes take that happen now: watchers that read those slowly delay nobody here.
    */
   get hasRoomForPast(): boolean {
     return this.#pastBytes <= this.#bytesMax / 2;

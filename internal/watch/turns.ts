@@ -1,7 +1,7 @@
 /**
  * A few places for work that costs disk, memory and processor time, given in order to
  * who stands in line. Who is busy elsewhere when its turn comes is passed over and
- * keeps its position, so that it never holds a place that it does not use.
+ * keeps its position, so that nobody has a place without using it.
  */
 import type { Clock, Timer } from '#platform/clock.ts';
 
