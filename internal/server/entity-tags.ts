@@ -56,6 +56,11 @@ export function isNoneMatch({ ifNoneMatch }: Preconditions, version: Position | 
   return !ifNoneMatch.some((tag) => tag.opaque === opaque);
 }
 
+/** If-Range, by the strong comparison. A date is of no version, since an entry changes more than once a second. */
+export function isRangeOf(ifRange: string | string[] | undefined, version: Position): boolean {
+  return ifRange === undefined || String(ifRange).trim() === etagOf(version);
+}
+
 /** One element of a list: nothing, or a tag, up to the comma behind it. */
 const ELEMENT = /[ \t]*(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)")?[ \t]*(?:,|$)/y;
 

@@ -10,6 +10,7 @@ export function entryHeaders(entry: Entry): Headers {
   return {
     ...contentHeaders(entry.contentType),
     'cache-control': 'no-cache',
+    'accept-ranges': 'bytes',
     etag: etagOf(entry.version),
     ...deadlineHeader(entry.expireAtMs),
   };

@@ -1,8 +1,11 @@
 /** GET and HEAD of `/v1/keys/{key}`, and what `?explain` asks. */
 import { toJsonString } from '@bufbuild/protobuf';
 import { ExplainResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
-import { isNodeHttp2Response, send } from '#rpc/http-io.ts';
-import { etagOf, isMatch, isNoneMatch, readPreconditions } from '#server/entity-tags.ts';
+import type { Entry } from '#model/entry.ts';
+import { type Headers, isNodeHttp2Response, send } from '#rpc/http-io.ts';
+import { selectRange } from '#server/byte-range.ts';
+import { etagOf, isMatch, isNoneMatch, isRangeOf, readPreconditions } from '#server/entity-tags.ts';
+import { HttpRefusal } from '#server/http-refusal.ts';
 import { type KeysCall, type KeysCallOptions, sendConditionNotMet, sendMissing } from '#server/keys-call.ts';
 import { entryHeaders, freshnessHeaders } from '#server/keys-headers.ts';
 import { toKeysGet } from '#server/keys-request.ts';
@@ -28,6 +31,29 @@ export async function getKey({ port, boundAnswer }: KeysCallOptions, call: KeysC
     return sendConditionNotMet(call, version, { ...freshness, etag: etagOf(version) });
   }
   const headers = { ...freshness, ...entryHeaders(entry) };
-  send(request, response, isNoneMatch(preconditions, version) ? 200 : 304, headers, entry.value);
+  if (!isNoneMatch(preconditions, version)) return send(request, response, 304, headers, '');
+  sendValue(call, entry, headers);
   if (isNodeHttp2Response(response)) boundAnswer(response.stream, entry.value.length);
+}
+
+function sendValue({ request, response }: KeysCall, { value, version }: Entry, headers: Headers): void {
+  const bytes = value.length;
+  const { range, 'if-range': ifRange } = request.headers;
+  const isPart = request.method === 'GET' && isRangeOf(ifRange, version);
+  const part = isPart ? selectRange(range, bytes) : 'whole';
+  if (part === 'whole') {
+    send(request, response, 200, headers, value);
+    return;
+  }
+  if (part === 'unsatisfiable') {
+    throw new HttpRefusal(416, 'out_of_range', `Range has no byte of the ${bytes} that the value has`, {
+      'x-walnut-as-of': String(headers['x-walnut-as-of']),
+      'content-range': `bytes */${bytes}`,
+      'accept-ranges': 'bytes',
+      etag: etagOf(version),
+    });
+  }
+  const { start, end } = part;
+  const ranged = { ...headers, 'content-range': `bytes ${start}-${end - 1}/${bytes}` };
+  send(request, response, 206, ranged, value.subarray(start, end));
 }

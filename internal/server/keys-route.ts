@@ -8,28 +8,13 @@
  * are problems of RFC 9457, with Connect's code beside.
  */
 import type { Operation } from '#model/access.ts';
-import type { ErrorMapper } from '#rpc/error-mapping.ts';
-import {
-  type HttpRequest,
-  type HttpResponse,
-  isOver,
-  methodNotAllowed,
-  send,
-  sendProblem,
-} from '#rpc/http-io.ts';
+import { type HttpRequest, type HttpResponse, send } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
-import { HttpRefusal } from '#server/http-refusal.ts';
-import { KeysCall, type KeysCallOptions } from '#server/keys-call.ts';
+import { KeysCall } from '#server/keys-call.ts';
 import { explainKey, getKey } from '#server/keys-read.ts';
 import { isExplain, KEYS_PREFIX, keyOfPath } from '#server/keys-request.ts';
+import { type KeysRouteOptions, refuseMethod, serveKeys } from '#server/keys-serve.ts';
 import { deleteKey, postKey, putKey } from '#server/keys-write.ts';
-import type { HttpError } from '#wire/error-codec.ts';
-
-export interface KeysRouteOptions extends KeysCallOptions {
-  readonly errors: ErrorMapper;
-  /** Method, lower-case code, `ok` included. */
-  readonly observe: (method: string, code: string) => void;
-}
 
 const METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS';
 const READ: Operation = { name: KEYS_PREFIX, access: 'read', isServedDraining: false };
@@ -41,18 +26,8 @@ export function createKeysRoute(options: KeysRouteOptions): HttpRoute {
     path: KEYS_PREFIX,
     shown: `${KEYS_PREFIX}{key}`,
     operation: (verb) => (WRITES.has(verb) ? WRITE : READ),
-    serve: async (request, response, path, query) => {
-      const method = request.method ?? '';
-      try {
-        await carryOut(options, request, response, path, query);
-        options.observe(method, 'ok');
-      } catch (error) {
-        if (isOver(response)) return;
-        const { httpStatus, code, message, headers } = toHttpError(error, options.errors);
-        options.observe(method, code);
-        sendProblem(request, response, httpStatus, { code, message }, headers);
-      }
-    },
+    serve: (request, response, path, query) =>
+      serveKeys(options, request, response, () => carryOut(options, request, response, path, query)),
   };
 }
 
@@ -78,10 +53,6 @@ function carryOut(
     case 'DELETE':
       return deleteKey(options, call());
     default:
-      throw new HttpRefusal(405, 'unimplemented', methodNotAllowed(method, METHODS), { allow: METHODS });
+      throw refuseMethod(method, METHODS);
   }
-}
-
-function toHttpError(error: unknown, errors: ErrorMapper): HttpError {
-  return error instanceof HttpRefusal ? error : errors.toHttpError(error);
 }

@@ -16,6 +16,7 @@ function pageText(status: NodeStatus, version: string): string {
 This node is a ${status.role}, state ${status.state}, ${status.isReady ? 'ready' : 'not ready'}.
 
 /v1/keys/{key}           GET, HEAD, PUT, DELETE one value; ?ttl=30s on PUT, ?explain on GET, POST ?increment=1
+/v1/keys?prefix={text}   the entries by prefix, as JSON or NDJSON
 /v1/watch?prefix={text}  changes as they happen, as server-sent events
 /walnut.v1.KVStore/*     the same and more over Connect, gRPC and gRPC-Web
 /walnut.v1.Admin/Status  what this node is doing (POST {} as application/json)

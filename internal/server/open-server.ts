@@ -16,7 +16,9 @@ import {
   type RunningServer,
 } from '#rpc/open-edge.ts';
 import { createAdminModule } from '#server/admin-service.ts';
+import { createKeysListRoute } from '#server/keys-list-route.ts';
 import { createKeysRoute } from '#server/keys-route.ts';
+import type { KeysRouteOptions } from '#server/keys-serve.ts';
 import { createKeyValueModule } from '#server/kv-service.ts';
 import { createKeysObserver, registerNodeMetrics } from '#server/node-metrics.ts';
 import { createNodePage } from '#server/node-page.ts';
@@ -56,6 +58,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
   const status = (): NodeStatus => shownStatus(ports.admin.status(), edge.isDraining());
   const describe = (error: unknown): { code: string; message: string } => errors.toHttpError(error);
   registerNodeMetrics(metrics, status);
+  const keys = createKeysOptions(options, edge);
   return {
     services: [
       createKeyValueModule({
@@ -78,18 +81,26 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
     ],
     routes: [
       createNodePage(status, options.version),
-      createKeysRoute({
-        port: ports.keyValue,
-        errors,
-        clock: options.clock,
-        budget: edge.budget,
-        compression: edge.compression,
-        boundAnswer: edge.boundAnswer,
-        valueBytesMax,
-        observe: createKeysObserver(metrics),
-      }),
+      createKeysRoute(keys),
+      createKeysListRoute(keys),
       createWatchRoute({ port: ports.keyValue, errors, sendStream: edge.sendStream }),
     ],
+  };
+}
+
+function createKeysOptions(
+  { ports, clock, metrics, valueBytesMax }: ServerOptions,
+  edge: Edge,
+): KeysRouteOptions {
+  return {
+    port: ports.keyValue,
+    errors: edge.errors,
+    clock,
+    budget: edge.budget,
+    compression: edge.compression,
+    boundAnswer: edge.boundAnswer,
+    valueBytesMax,
+    observe: createKeysObserver(metrics),
   };
 }
 

@@ -72,6 +72,27 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     tests: [KEYS],
   },
   {
+    name: 'range of a value that is one byte short',
+    file: 'internal/server/byte-range.ts',
+    text: 'Math.min(Number(last) + 1, bytes)',
+    replacement: 'Math.min(Number(last), bytes)',
+    tests: ['test/server/byte-range.test.ts'],
+  },
+  {
+    name: 'range of a value joined to the part of another version',
+    file: 'internal/server/keys-read.ts',
+    text: "request.method === 'GET' && isRangeOf(ifRange, version)",
+    replacement: "request.method === 'GET' && (isRangeOf(ifRange, version) || true)",
+    tests: ['test/server/byte-range.test.ts'],
+  },
+  {
+    name: 'page of keys without the cursor of the next one',
+    file: 'internal/server/keys-list-route.ts',
+    text: "...(answer.nextCursor === '' ? {} : { 'x-walnut-next-cursor': answer.nextCursor }),",
+    replacement: '',
+    tests: ['test/server/keys-list.test.ts'],
+  },
+  {
     name: 'increment of a key made without the condition of its headers',
     file: 'internal/server/keys-write.ts',
     text: 'options.port.increment({ ...command, condition }, ',

@@ -1,0 +1,86 @@
+/**
+ * `GET /v1/keys`: a page of the rpc Scan as its JSON, or with one entry a line where the
+ * caller accepts NDJSON. `x-walnut-next-cursor` asks for the next page, on the same node;
+ * the last page has none.
+ */
+import { create, toJsonString } from '@bufbuild/protobuf';
+import { ScanRequestSchema, ScanResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { EntrySchema } from '#gen/walnut/v1/types_pb.ts';
+import type { Operation } from '#model/access.ts';
+import type { ScanAnswer, ScanCommand } from '#model/commands.ts';
+import { invalidArgument } from '#model/errors.ts';
+import { type HttpRequest, type HttpResponse, isNodeHttp2Response, send } from '#rpc/http-io.ts';
+import type { HttpRoute } from '#rpc/http-routes.ts';
+import { freshnessHeaders } from '#server/keys-headers.ts';
+import { type KeysRouteOptions, refuseMethod, serveKeys } from '#server/keys-serve.ts';
+import { quote, readFlag, readQuery } from '#server/query.ts';
+import { fromScanAnswer, toScanCommand } from '#wire/scan-codec.ts';
+
+export const KEYS_LIST_PATH = '/v1/keys';
+export const LIST_PARAMETERS = ['prefix', 'cursor', 'limit', 'keys_only'] as const;
+export const LIST_METHODS = 'GET, HEAD, OPTIONS';
+
+const OPERATION: Operation = { name: KEYS_LIST_PATH, access: 'read', isServedDraining: false };
+/** The names that NDJSON goes by; none is registered. */
+const LINES = /\bapplication\/(?:x-ndjson|ndjson|jsonl)\b/i;
+
+export function createKeysListRoute(options: KeysRouteOptions): HttpRoute {
+  return {
+    path: KEYS_LIST_PATH,
+    operation: () => OPERATION,
+    serve: (request, response, _path, query) =>
+      serveKeys(options, request, response, () => carryOut(options, request, response, query)),
+  };
+}
+
+function carryOut(
+  { port, boundAnswer }: KeysRouteOptions,
+  request: HttpRequest,
+  response: HttpResponse,
+  query: string,
+): void {
+  const { method } = request;
+  if (method === 'OPTIONS') {
+    send(request, response, 204, { allow: LIST_METHODS }, '');
+    return;
+  }
+  if (method !== 'GET' && method !== 'HEAD') throw refuseMethod(method, LIST_METHODS);
+  const answer = port.scan(toCommand(query));
+  const lines = LINES.exec(request.headers.accept ?? '')?.[0];
+  const body = Buffer.from(lines === undefined ? toPage(answer) : toLines(answer));
+  const headers = {
+    ...freshnessHeaders(answer),
+    ...(answer.nextCursor === '' ? {} : { 'x-walnut-next-cursor': answer.nextCursor }),
+    'content-type': lines ?? 'application/json',
+    'x-content-type-options': 'nosniff',
+    'cache-control': 'no-cache',
+    vary: 'accept',
+  };
+  send(request, response, 200, headers, body);
+  if (isNodeHttp2Response(response)) boundAnswer(response.stream, body.length);
+}
+
+/** Reads the parameters as the request of the rpc, so that both refuse the same things in the same words. */
+function toCommand(query: string): ScanCommand {
+  const parameters = readQuery(query, LIST_PARAMETERS);
+  const limit = parameters.get('limit') ?? '0';
+  if (!/^\d{1,9}$/.test(limit)) throw invalidArgument(`limit is ${quote(limit)}: expected a whole number`);
+  return toScanCommand(
+    create(ScanRequestSchema, {
+      prefix: parameters.get('prefix') ?? '',
+      cursor: parameters.get('cursor') ?? '',
+      limit: Number(limit),
+      keysOnly: readFlag(parameters.get('keys_only'), 'keys_only'),
+    }),
+  );
+}
+
+function toPage(answer: ScanAnswer): string {
+  return `${toJsonString(ScanResponseSchema, fromScanAnswer(answer))}\n`;
+}
+
+function toLines(answer: ScanAnswer): string {
+  return fromScanAnswer(answer)
+    .entries.map((entry) => `${toJsonString(EntrySchema, create(EntrySchema, entry))}\n`)
+    .join('');
+}

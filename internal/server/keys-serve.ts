@@ -1,0 +1,39 @@
+/** What the routes of keys share: how they are counted, and how their errors are answered. */
+import type { ErrorMapper } from '#rpc/error-mapping.ts';
+import { type HttpRequest, type HttpResponse, isOver, methodNotAllowed, sendProblem } from '#rpc/http-io.ts';
+import { HttpRefusal } from '#server/http-refusal.ts';
+import type { KeysCallOptions } from '#server/keys-call.ts';
+import type { HttpError } from '#wire/error-codec.ts';
+
+export interface KeysRouteOptions extends KeysCallOptions {
+  readonly errors: ErrorMapper;
+  /** Method, lower-case code, `ok` included. */
+  readonly observe: (method: string, code: string) => void;
+}
+
+/** Answers what `carryOut` throws. */
+export async function serveKeys(
+  { observe, errors }: KeysRouteOptions,
+  request: HttpRequest,
+  response: HttpResponse,
+  carryOut: () => void | Promise<void>,
+): Promise<void> {
+  const method = request.method ?? '';
+  try {
+    await carryOut();
+    observe(method, 'ok');
+  } catch (error) {
+    if (isOver(response)) return;
+    const { httpStatus, code, message, headers } = toHttpError(error, errors);
+    observe(method, code);
+    sendProblem(request, response, httpStatus, { code, message }, headers);
+  }
+}
+
+export function refuseMethod(method: string | undefined, allow: string): HttpRefusal {
+  return new HttpRefusal(405, 'unimplemented', methodNotAllowed(method, allow), { allow });
+}
+
+function toHttpError(error: unknown, errors: ErrorMapper): HttpError {
+  return error instanceof HttpRefusal ? error : errors.toHttpError(error);
+}
