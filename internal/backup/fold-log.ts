@@ -18,8 +18,9 @@ import {
   NO_RECORD,
 } from '#backup/log-image.ts';
 import { loadSnapshot } from '#engine/open-engine.ts';
-import { RecordError } from '#engine/records/record-kind.ts';
-import { mutationsOf } from '#engine/records/record-table.ts';
+import { RecordError, type RecordState } from '#engine/records/record-kind.ts';
+import { applyChecked } from '#engine/records/record-table.ts';
+import { stateAt } from '#engine/records/state-at.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { crc32 } from '#platform/crc32.ts';
@@ -39,8 +40,8 @@ export type FoldTarget =
   | { readonly kind: 'lsn'; readonly lsn: number }
   | { readonly kind: 'time'; readonly timeMs: number };
 
-export interface Folded {
-  readonly store: Store;
+/** The state at `position`, and how it was reached. */
+export interface Folded extends RecordState {
   /** The last record that was applied. */
   readonly position: ChainPoint;
   /** Log clock of that record; that of the snapshot if no record follows it. */
@@ -64,7 +65,7 @@ export interface FoldOptions {
   readonly digestAt?: ReadonlySet<number>;
 }
 
-const UNLIMITED: StoreLimits = { entriesMax: 0, bytesMax: 0, policy: 'none' };
+const UNLIMITED: StoreLimits = { entriesMax: 0, bytesMax: 0, policy: 'lru' };
 const SCAN_LIMIT = 10_000;
 
 export async function foldLog(
@@ -73,19 +74,20 @@ export async function foldLog(
   { target = { kind: 'end' }, digestAt = new Set() }: FoldOptions = {},
 ): Promise<Folded> {
   checkTarget(image, target);
-  const { store, timestampMs } = await foldBase(parts, image);
-  const fold = new Fold(parts, image, target, { store, timestampMs, digestAt });
+  const { state, timestampMs } = await foldBase(parts, image);
+  const fold = new Fold(parts, image, target, { state, timestampMs, digestAt });
   return fold.run();
 }
 
 async function foldBase(
   parts: ImageReaderParts,
   { base }: LogImage,
-): Promise<{ store: Store; timestampMs: number }> {
-  if (base === undefined) return { store: createStore({ limits: UNLIMITED }), timestampMs: 0 };
+): Promise<{ state: RecordState; timestampMs: number }> {
+  if (base === undefined)
+    return { state: stateAt(parts.clock, createStore({ limits: UNLIMITED })), timestampMs: 0 };
   try {
     const { store, meta } = await loadSnapshot(base.path, parts, () => {});
-    return { store, timestampMs: meta.logClockMs };
+    return { state: stateAt(parts.clock, store, meta), timestampMs: meta.logClockMs };
   } catch (error) {
     if (!(error instanceof SnapshotError)) throw error;
     const { offset: byte, why } = error;
@@ -119,7 +121,7 @@ class Fold {
   readonly #parts: ImageReaderParts;
   readonly #image: LogImage;
   readonly #target: FoldTarget;
-  readonly #store: Store;
+  readonly #state: RecordState;
   readonly #digestAt: ReadonlySet<number>;
   readonly #digests = new Map<number, StateDigest>();
   readonly #segments: ImageSegment[] = [];
@@ -131,12 +133,16 @@ class Fold {
     parts: ImageReaderParts,
     image: LogImage,
     target: FoldTarget,
-    start: { readonly store: Store; readonly timestampMs: number; readonly digestAt: ReadonlySet<number> },
+    start: {
+      readonly state: RecordState;
+      readonly timestampMs: number;
+      readonly digestAt: ReadonlySet<number>;
+    },
   ) {
     this.#parts = parts;
     this.#image = image;
     this.#target = target;
-    this.#store = start.store;
+    this.#state = start.state;
     this.#timestampMs = start.timestampMs;
     this.#digestAt = start.digestAt;
     this.#chain = image.base?.point ?? NO_RECORD;
@@ -148,7 +154,7 @@ class Fold {
       if (await this.#foldSegment(segment)) break;
     }
     return {
-      store: this.#store,
+      ...this.#state,
       position: this.#chain,
       timestampMs: this.#timestampMs,
       records: this.#records,
@@ -208,7 +214,7 @@ class Fold {
     if (frame.lsn !== lsn + 1 || frame.prevCrc !== crc)
       throw this.#damage(segment, endOffset, `LSN ${frame.lsn} does not continue ${epoch}-${lsn}`);
     try {
-      for (const mutation of mutationsOf(frame)) this.#store.apply(mutation, frame);
+      applyChecked(frame, this.#state);
     } catch (error) {
       if (!(error instanceof RecordError || error instanceof NewerFormatError)) throw error;
       throw this.#damage(segment, endOffset, error.message);
@@ -221,7 +227,8 @@ class Fold {
 
   #noteDigest(): void {
     if (!this.#digestAt.has(this.#chain.lsn)) return;
-    this.#digests.set(this.#chain.lsn, { entries: this.#store.entries, digest: this.#store.digest() });
+    const { store } = this.#state;
+    this.#digests.set(this.#chain.lsn, { entries: store.entries, digest: store.digest() });
   }
 
   #damage(segment: ImageSegment, byte: number, why: string): ImageDamageError {

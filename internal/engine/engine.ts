@@ -20,7 +20,7 @@ import { encodeConfig } from '#engine/records/config-record.ts';
 import { encodeEpochParent } from '#engine/records/epoch-record.ts';
 import type { PayloadWriter } from '#engine/records/payload-writer.ts';
 import { RECORD_TYPE, type RecordState } from '#engine/records/record-kind.ts';
-import { recordKindOf } from '#engine/records/record-table.ts';
+import { applyTo, recordKindOf } from '#engine/records/record-table.ts';
 import { shortageError } from '#engine/short-disk.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
@@ -366,7 +366,7 @@ export class Engine implements RecordState {
   #applyFrame(frame: Frame): void {
     assert(frame.lsn === this.#appliedLsn + 1, `record ${frame.lsn} applies after ${this.#appliedLsn}`);
     this.witness?.beforeApply(frame);
-    recordKindOf(frame).apply(frame, this);
+    applyTo(frame, this);
     if (this.#epochsAhead.length > 0)
       this.#epochsAhead = this.#epochsAhead.filter((start) => start.firstLsn > frame.lsn);
     this.#appliedEpoch = frame.epoch;

@@ -8,6 +8,7 @@ import { ADMISSION_MUTANTS } from './admission-mutants.ts';
 import { ADVICE_MUTANTS } from './advice-mutants.ts';
 import { ANSWER_MUTANTS } from './answer-mutants.ts';
 import { API_MUTANTS } from './api-mutants.ts';
+import { APPLY_MUTANTS } from './apply-mutants.ts';
 import { ASIDE_MUTANTS } from './aside-mutants.ts';
 import { CLOCK_MUTANTS } from './clock-mutants.ts';
 import { COMMAND_MUTANTS } from './command-mutants.ts';
@@ -212,6 +213,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...STALL_MUTANTS,
   ...TERM_MUTANTS,
   ...LOG_MUTANTS,
+  ...APPLY_MUTANTS,
   ...ASIDE_MUTANTS,
   ...READ_MUTANTS,
   ...RECORD_MUTANTS,

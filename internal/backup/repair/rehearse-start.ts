@@ -8,7 +8,9 @@
  * of the file system come through; damage is an outcome.
  */
 import { loadSnapshot } from '#engine/open-engine.ts';
-import { mutationsOf } from '#engine/records/record-table.ts';
+import type { RecordState } from '#engine/records/record-kind.ts';
+import { applyChecked } from '#engine/records/record-table.ts';
+import { stateAt } from '#engine/records/state-at.ts';
 import { formatPosition, type Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -17,7 +19,7 @@ import { silentLogger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import { createReadOnlyFileSystem } from '#platform/read-only-file-system.ts';
 import { SnapshotError } from '#storage/snapshot-bytes.ts';
-import { createStore, type Store } from '#storage/store.ts';
+import { createStore } from '#storage/store.ts';
 import { formatSnapshotName, MANIFEST_NAME, parseSnapshotName } from '#wal/file-names.ts';
 import type { Frame } from '#wal/frame.ts';
 import { pointOf } from '#wal/frame-run.ts';
@@ -45,7 +47,8 @@ export interface Refusal {
   readonly place: DamagePlace;
 }
 
-export interface Rehearsal {
+/** With the state at `end`. */
+export interface Rehearsal extends RecordState {
   readonly manifest: Manifest;
   readonly outcome: StartOutcome;
   /** The record the base snapshot was made at; zeros without one. */
@@ -54,8 +57,6 @@ export interface Rehearsal {
   readonly end: ChainPoint;
   /** Log clock of that record, milliseconds; 0 if the snapshot contains it. */
   readonly endTimestampMs: number;
-  /** The state at `end`. */
-  readonly store: Store;
   /** Entries of the snapshot, and records read behind it. */
   readonly snapshotEntries: number;
   readonly records: number;
@@ -105,7 +106,16 @@ export async function rehearseStart(
 ): Promise<Rehearsal> {
   const readOnly = { ...parts, fileSystem: createReadOnlyFileSystem(parts.fileSystem) };
   const base = await loadBase(readOnly, path, isWithoutSnapshot ? { ...manifest, snapshot: '' } : manifest);
-  const rehearsal = { manifest, ...base, end: base.from, endTimestampMs: 0, records: 0 };
+  const { state, from, snapshotEntries } = base;
+  const rehearsal = {
+    manifest,
+    ...state,
+    from,
+    snapshotEntries,
+    end: base.from,
+    endTimestampMs: 0,
+    records: 0,
+  };
   if (base.refusal !== undefined) return { ...rehearsal, outcome: base.refusal };
   const replay = new Replay(readOnly, path, manifest, base);
   const outcome = await replay.run();
@@ -114,7 +124,7 @@ export async function rehearseStart(
 }
 
 interface Base {
-  readonly store: Store;
+  readonly state: RecordState;
   readonly from: ChainPoint;
   readonly snapshotEntries: number;
   readonly refusal: Refusal | undefined;
@@ -125,8 +135,13 @@ async function loadBase(
   path: string,
   { snapshot: name, logId }: Manifest,
 ): Promise<Base> {
-  const store = createStore({ limits: { entriesMax: 0, bytesMax: 0, policy: 'none' } });
-  const empty = { store, from: NO_RECORD, snapshotEntries: 0, refusal: undefined };
+  const store = createStore({ limits: { entriesMax: 0, bytesMax: 0, policy: 'lru' } });
+  const empty = {
+    state: stateAt(parts.clock, store),
+    from: NO_RECORD,
+    snapshotEntries: 0,
+    refusal: undefined,
+  };
   if (name === '') return empty;
   const file = `${path}/${name}`;
   const lsn = parseSnapshotName(name)?.lsn ?? 0;
@@ -144,7 +159,8 @@ async function loadBase(
         `it is that of position ${formatPosition(meta.position)}, not of its name`,
       );
     }
-    return { store: loaded, from: meta.position, snapshotEntries: entries, refusal: undefined };
+    const state = stateAt(parts.clock, loaded, meta);
+    return { state, from: meta.position, snapshotEntries: entries, refusal: undefined };
   } catch (error) {
     if (error instanceof SnapshotError)
       return refuse(error.isNewer ? 'newer' : 'snapshot', error.offset, error.why);
@@ -202,7 +218,7 @@ class Replay {
 
   /** Throws if a payload cannot be applied; the log then counts as damaged there. */
   #take(frame: Frame): void {
-    for (const mutation of mutationsOf(frame)) this.#base.store.apply(mutation, frame);
+    applyChecked(frame, this.#base.state);
     this.end = pointOf(frame);
     this.endTimestampMs = frame.timestampMs;
     this.records++;

@@ -8,7 +8,12 @@ import { CONFIG_V1, CONFIG_V2 } from '#engine/records/config-record.ts';
 import { DATA_V1, DATA_V2 } from '#engine/records/data-record.ts';
 import { EPOCH_V1 } from '#engine/records/epoch-record.ts';
 import { cutShort } from '#engine/records/payload-reader.ts';
-import { RECORD_TYPE, type RecordKind, type RecordName } from '#engine/records/record-kind.ts';
+import {
+  RECORD_TYPE,
+  type RecordKind,
+  type RecordName,
+  type RecordState,
+} from '#engine/records/record-kind.ts';
 import type { Mutation } from '#model/entry.ts';
 import type { Frame } from '#wal/frame.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
@@ -62,6 +67,25 @@ function unknownKind(frame: Frame, version: number): Error {
 /** The name of a frame's type; undefined where it is not known. */
 export function recordNameOf({ type }: Frame): RecordName | undefined {
   return NAMES.find((name) => RECORD_TYPE[name] === type);
+}
+
+/** Every row of the table. */
+export const RECORD_ROWS: readonly { readonly name: RecordName; readonly version: number }[] = NAMES.flatMap(
+  (name) => rowsOf(TABLE[name]).map(([version]) => ({ name, version })),
+);
+
+/**
+ * Makes `state` what a record says: the only way by which the engine, the fold and the
+ * rehearsal apply one. The record must have been checked. Throws as `recordKindOf`.
+ */
+export function applyTo(frame: Frame, state: RecordState): void {
+  recordKindOf(frame).apply(frame, state);
+}
+
+/** Checks a record, then applies it; where the check throws, `state` is as before. */
+export function applyChecked(frame: Frame, state: RecordState): void {
+  recordKindOf(frame).check(frame);
+  applyTo(frame, state);
 }
 
 /** The mutations of any record, none where it changes no keys. Throws as `recordKindOf`, and `RecordError`. */
