@@ -1,6 +1,6 @@
 /**
- * Whether a run is worse than a baseline. Only ratios are compared, since
- * absolute figures are of one machine and one hour.
+ * Decides whether a run is worse than a baseline. It compares only ratios, since
+ * absolute figures depend on the machine and the hour.
  *
  * The rule: the noise of a ratio is its spread over the rounds, (highest -
  * lowest) / median, the mean of both runs', and at least 5 %. A ratio fell

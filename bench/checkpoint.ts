@@ -33,7 +33,7 @@ interface Window {
 }
 
 const CONNECTIONS = 8;
-/** Of the writes sent, below which the figures are of a queue and not of a node. */
+/** If a smaller share of the writes was sent, the figures describe a queue and not the node. */
 const RATE_FLOOR = 0.9;
 /** Checkpoints are made when told, and no segment is kept behind them. */
 const SETS = ['snapshot.every=100GB', 'wal.retention=0B', 'log.level=info'];

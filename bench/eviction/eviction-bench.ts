@@ -17,7 +17,7 @@ import { POLICIES } from './policies.ts';
 export interface EvictionBench {
   readonly rounds: number;
   readonly seconds: number;
-  /** That fit. */
+  /** How many entries fit into the cache. */
   readonly entries: number;
   /** A file of gzipped little-endian 32-bit keys; undefined where there is none to read. */
   readonly trace: string | undefined;

@@ -23,7 +23,7 @@ export const POLICIES: Readonly<Record<string, (accesses: Int32Array, entriesMax
     sampledHits(accesses, entriesMax, new Frequency()),
 };
 
-/** Nothing finds more: the key goes that is asked for again last. */
+/** Belady's optimum: evicts the key whose next access is furthest in the future. No policy has more hits. */
 export function optimalHits(accesses: Int32Array, entriesMax: number): number {
   const next = nextUses(accesses);
   /** The next use of each key that is stored. */
@@ -97,7 +97,7 @@ class LatestFirst {
   }
 }
 
-/** What a policy that samples knows of a key: the higher its rank, the rather it goes. */
+/** The state of a policy that samples: a key with a higher rank is evicted first. */
 interface Ranking {
   access(key: number, at: number, isNew: boolean): void;
   rank(key: number): number;

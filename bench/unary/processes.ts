@@ -68,7 +68,7 @@ export async function startEtcd(directory: string): Promise<Target> {
   return started(child, /ready to serve client requests/, Number(new URL(client as string).port));
 }
 
-/** Of what cannot be told to take any. */
+/** Finds a free port for programs that cannot choose one themselves. */
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,4 +1,4 @@
-/** Contenders measured in turn, round after round, so that all meet the same weather. */
+/** Contenders measured in turn, round after round, so that noise of the machine affects all of them alike. */
 import type { Loaded } from './load.ts';
 import type { Target } from './processes.ts';
 import type { Round } from './report.ts';
