@@ -18,7 +18,7 @@ export function holdFor(control: DelayControl, engine: Pick<Engine, 'applied' | 
       if (control.lsn < appliedLsn || control.lsn > engine.committedLsn) {
         throw new WalnutError(
           'out_of_range',
-          `LSN ${control.lsn} is not held: ${appliedLsn} is applied, the log ends at ${engine.committedLsn}`,
+          `LSN ${control.lsn} does not wait to be applied: ${appliedLsn} is applied, the log ends at ${engine.committedLsn}`,
         );
       }
       return { uptoLsn: control.lsn, isHeld: !control.goesOn };

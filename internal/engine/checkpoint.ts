@@ -22,14 +22,14 @@ import { writeFully } from '#wal/whole-files.ts';
 /** Bytes that are written between two turns of the event loop. */
 const SLICE_BYTES = 64 * 1_024;
 /**
- * Synced so often while it is written: one fdatasync of a whole snapshot at the
- * end would keep the disk, and the log on it, busy for as long as that takes.
+ * The snapshot is fdatasynced each time after this many bytes. A single fdatasync
+ * at its end would keep the disk busy for long, and so delay the log.
  */
 const SYNC_BYTES = 4 * 1_024 * 1_024;
 /**
- * Pre-images and blocks that may wait for the disk. Above it the log is held
- * back until half of it is written, or writes could fill memory with a second
- * copy of the store while a slow disk takes the snapshot.
+ * Bytes of pre-images and blocks that may wait for the disk. Above this limit the log
+ * waits until half of them are written. Otherwise writes could fill memory with a
+ * second copy of the store while a slow disk writes the snapshot.
  */
 const PENDING_BYTES_DEFAULT = 64 * 1_024 * 1_024;
 /** How long a checkpoint waits for the log to become durable up to the snapshot's position. */

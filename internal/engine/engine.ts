@@ -37,7 +37,7 @@ import type { Store } from '#storage/store.ts';
 import { encodeFrame, type Frame, type FrameHeader } from '#wal/frame.ts';
 import type { Log } from '#wal/log.ts';
 
-/** Called once: without an error when the record is visible here, otherwise with the reason why it never will be. */
+/** Called once: without an error when the record is committed (and applied, except on a delayed replica), otherwise with the reason why it never will be. */
 export type RecordDone = (error?: WalnutError) => void;
 
 /** Is called before each record is applied, while the store still has what it replaces. It must not throw. */
@@ -86,7 +86,7 @@ export class Engine implements RecordState {
   #lastTimestampMs = 0;
   #appliedClockMs: number;
   #holds: boolean;
-  /** The timestamp of the last record that was appended while everything before it was applied. */
+  /** The timestamp of the last record that was appended while every earlier record was applied; see `behindSinceMs`. */
   #behindSinceMs = 0;
   /** The newest committed record; on a delayed replica it may wait to be applied. */
   #committedLsn: Lsn;

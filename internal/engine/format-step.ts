@@ -1,7 +1,8 @@
 /**
- * Whether a data directory may contain formats of level 1 (ADR 14). MANIFEST says
- * so before the first of them is written, since release 0.1.0 refuses that MANIFEST
- * by name and would call the records damage. The step is taken once and never back.
+ * Decides whether a data directory may contain formats of level 1 (ADR 14). MANIFEST
+ * states the level before the first such record is written, because release 0.1.0
+ * refuses that MANIFEST by name, and would call the records damage. The level never
+ * goes back.
  */
 import { amendManifest } from '#engine/manifest-access.ts';
 import { orShortage } from '#engine/short-disk.ts';

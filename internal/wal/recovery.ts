@@ -45,7 +45,7 @@ export interface RecoveryOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly logId: string;
-  /** The base snapshot's S, or zeros. */
+  /** The record at which the base snapshot was made; zeros without a snapshot. */
   readonly from: ChainPoint;
   readonly onFrame: (frame: Frame) => void;
   readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;

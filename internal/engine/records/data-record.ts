@@ -136,7 +136,7 @@ export class MutationCursor implements EncodedMutation {
     if (keyBytes === 0) throw new RecordError('empty key');
     const keyEnd = keyOffset + keyBytes;
     if (keyEnd > end) throw cutShort();
-    // Mended by a decoder, ill-formed bytes would make two keys one.
+    // A decoder would replace ill-formed bytes, and two different keys could become equal.
     if (!isUtf8Range(bytes, keyOffset, keyEnd)) throw new RecordError('a key is not UTF-8');
     this.cause = cause;
     this.typeBytes = 0;
