@@ -5,7 +5,7 @@ import type { Figure, Pair } from './report.ts';
 
 /** One start, and what it cost the process. */
 export interface StartFigures {
-  /** Of recovering: without what a process needs before it can begin. */
+  /** Duration of the recovery, without the start of the process. */
   readonly seconds: number;
   /** From the start of the process until it is ready. */
   readonly readySeconds: number;
@@ -28,7 +28,7 @@ export interface MeasuredStarts {
   readonly starts: readonly StartFigures[];
 }
 
-/** Starts each subject once a round, in turn, so that all meet the same weather. */
+/** Starts each subject once a round, in turn, so that noise of the machine affects all of them alike. */
 export async function measureInTurn(subjects: readonly Subject[], rounds: number): Promise<MeasuredStarts[]> {
   const measured = subjects.map((subject) => ({ subject, starts: [] as StartFigures[] }));
   for (let round = 0; round < rounds; round++) {

@@ -15,7 +15,7 @@ export interface Pair {
   readonly what: string;
   /** Such as `1/s`, `1/CPU s`, `MB`, `ms`. */
   readonly unit: string;
-  /** Who it is compared with, such as `redis`. */
+  /** What it is compared with, such as `redis`. */
   readonly versus: string;
   /** Which ratio is the better one. */
   readonly better: 'higher' | 'lower';

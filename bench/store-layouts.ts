@@ -22,7 +22,7 @@ export interface Layout {
 const PARTITIONS = 256;
 const EMPTY = new Uint8Array(0);
 
-/** A value as a record has it; keys are at hand. */
+/** A value as it is in a record; the key is passed separately. */
 function pairOf(value: Uint8Array): EncodedPair {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.length);
   const type = { typeOffset: 0, typeBytes: 0 };

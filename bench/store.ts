@@ -16,7 +16,7 @@ export interface Figures {
   /** A victim chosen and deleted, and an insert in its place. */
   readonly evictNs: number;
   readonly bytesPerEntry: number;
-  /** Of 500 operations in a row, CPU time. */
+  /** The longest time of 500 operations in a row, CPU time. */
   readonly worstMs: number;
   /** The longest collection, wall time. */
   readonly pauseMs: number;

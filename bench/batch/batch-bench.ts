@@ -78,7 +78,7 @@ function singles(target: Target, call: MeasuredCall, load: Load): Contender {
   return { name: 'alone', target, load: (seconds) => load(target.port, call, seconds) };
 }
 
-/** As the batches: as many keys as a batch has, and as many requests at once. */
+/** The counterpart of the batches: as many keys as a batch has, pipelined in the same number. */
 function redisBatches({ port }: Target, command: Verb, seconds: number): Promise<Loaded> {
   const ratePerSecond = REDIS_RATE.pipelined;
   return redisLoad(port, { command, seconds, ratePerSecond, pipelined: OPERATIONS, keys: OPERATIONS });

@@ -14,7 +14,7 @@ const KEYS = Array.from({ length: OPERATIONS }, (_, i) => `key:${String(i).padSt
 
 export type Verb = 'get' | 'set';
 
-/** A call that holds `operations` of them. */
+/** A call that contains `operations` operations. */
 export interface BatchCall extends MeasuredCall {
   readonly verb: Verb;
   readonly operations: number;

@@ -41,7 +41,7 @@ const ACCESSES = 1_000_000;
 const ZIPF = { keys: 1_000_000, skew: 0.99 };
 const TRACE_ENTRIES = 5_000;
 const SIMULATED = { accesses: 600_000, entries: [500, 1_000, 5_000] } as const;
-/** As ENTRY_OVERHEAD_BYTES counts, so that both limits hold as many. */
+/** Bytes that Walnut counts for an entry, so that both limits allow the same number of entries. */
 const ENTRY_BYTES = 16 + VALUE.length + 80;
 
 export async function benchEviction(options: EvictionBench): Promise<SuiteReport> {
@@ -153,7 +153,7 @@ async function measureHits(kind: Kind, { accesses, entries }: Stream): Promise<n
   try {
     let hits = 0;
     for (let at = 0; at < accesses.length; at += BATCH) {
-      // Of a key that is asked for twice in one batch the second is found: by then the first was set.
+      // If a batch asks for a key twice, the second access counts as found, because the first would have set it.
       const keys = [...accesses.subarray(at, at + BATCH)].map(accessKey);
       const distinct = [...new Set(keys)];
       const found = await cache.speaker.get(distinct);
@@ -167,7 +167,7 @@ async function measureHits(kind: Kind, { accesses, entries }: Stream): Promise<n
   }
 }
 
-/** Not among the keys that filled it. */
+/** A key that is not among those that filled the cache. */
 function accessKey(number: number): string {
   return `get:${String(number).padStart(12, '0')}`;
 }

@@ -6,10 +6,10 @@
 import { createNumbers } from '../wire/unary-requests.ts';
 import { lruHits } from './accesses.ts';
 
-/** As redis has them by default: maxmemory-samples, and the pool of candidates that it keeps. */
+/** The defaults of redis: maxmemory-samples, and the size of its pool of candidates. */
 const SAMPLES = 5;
 const POOL = 16;
-/** As redis has it by default: lfu-log-factor, and what a new key begins with. */
+/** The defaults of redis: lfu-log-factor, and the counter of a new key. */
 const LFU_FACTOR = 10;
 const LFU_START = 5;
 const LFU_MAX = 255;
@@ -36,7 +36,7 @@ export function optimalHits(accesses: Int32Array, entriesMax: number): number {
     heap.push(next[at] as number, key);
     while (stored.size > entriesMax) {
       const { use, key: victim } = heap.pop();
-      // Of a key that was asked for again since, a later item says when.
+      // If the key was accessed again since, a later item of the heap has its next use.
       if (stored.get(victim) === use) stored.delete(victim);
     }
   });

@@ -20,13 +20,13 @@ import type { LatencyFigures, LatencyOrder } from './latency-load.ts';
 export interface LatencyBench {
   readonly rounds: number;
   readonly entries: number;
-  /** Of each measurement. */
+  /** The length of each measurement. */
   readonly seconds: number;
   readonly rate: number;
 }
 
 interface Measured extends LatencyFigures {
-  /** Of the event loop, milliseconds; Walnut's own word. */
+  /** The event loop's delay in milliseconds, from Walnut's metrics. */
   readonly delayMs: number;
   readonly checkpointSeconds: number;
 }

@@ -18,7 +18,7 @@ export interface LatencyOrder {
   readonly seconds: number;
   readonly entries: number;
   readonly connections: number;
-  /** Of 100 requests. */
+  /** How many of 100 requests are Sets. */
   readonly setPercent: number;
 }
 

@@ -14,9 +14,9 @@ export interface MeasuredCall {
   readonly body: Uint8Array;
   /** Over HTTP/1.1, where not 32. */
   readonly connections?: number;
-  /** Of the rate of bare Node, and of stock connect-node: what is aimed at. */
+  /** The share of the rate of bare Node, and of stock connect-node, that is aimed at. */
   readonly aims: Readonly<Record<string, number>>;
-  /** Who else does the same: stock connect-node, or another kind of server. */
+  /** The other servers that can do the same: stock connect-node, or another kind of server. */
   readonly beside: readonly ('stock' | 'redis' | 'etcd')[];
 }
 
@@ -65,7 +65,7 @@ function rpcs(name: 'Get' | 'Set'): MeasuredCall[] {
   ];
 }
 
-/** Of a key of its own: the other calls give theirs a value that is no number. */
+/** Uses a key of its own, because the other calls store a value that is not a number. */
 const increment: MeasuredCall = {
   id: 'increment h1 proto',
   http: 1,

@@ -12,7 +12,7 @@ const launcher = createRequire(import.meta.url)('../../bin/launch.cjs') as {
 };
 /** How the launcher starts a node: Node's flags and the environment, without a second process in between. */
 export function asShipped(entry: string, args: readonly string[]) {
-  // A node that is told of a parent ends where there is no channel to it.
+  // With this variable a node stops if it has no channel to its parent.
   const { WALNUT_PARENT_PID: _, ...env } = launcher.childEnvironment(process.execPath, entry);
   return { nodeFlags: launcher.v8Flags(entry, args), env };
 }

@@ -3,7 +3,7 @@ import { ratiosOf } from '../figures.ts';
 import type { Pair, SuiteReport } from '../report.ts';
 
 export interface Figure {
-  /** Requests a second; of calls that hold many operations, operations. */
+  /** Requests a second; for calls that contain many operations, operations a second. */
   readonly rate: number;
   /** Processor time of the server for one of them, in microseconds. */
   readonly cpuMicros: number;

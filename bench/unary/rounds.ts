@@ -24,7 +24,7 @@ export async function measureInTurn(
   return done;
 }
 
-/** One round. Whoever comes first in one comes last in the next. */
+/** One round. The contender that comes first in one round comes last in the next. */
 export async function measureRound(
   contenders: readonly Contender[],
   seconds: number,

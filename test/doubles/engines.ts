@@ -1,4 +1,4 @@
-/** Reaches into running nodes: the engines that were opened, to damage what they hold. */
+/** Reaches into running nodes: the engines that were opened, to damage what they contain. */
 import { afterEach, beforeEach } from 'vitest';
 import { Engine } from '#engine/engine.ts';
 import type { EncodedMutation } from '#model/entry.ts';

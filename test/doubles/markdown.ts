@@ -1,12 +1,12 @@
 /** The code blocks of a Markdown file, and the commands in them: for tests that run what documents say. */
 
 export interface CodeBlock {
-  /** What stands after the opening fence. */
+  /** The word after the opening fence. */
   readonly language: string;
   readonly text: string;
   /** The nearest heading above, without its signs. */
   readonly heading: string;
-  /** Of the opening fence, from 1. */
+  /** The line of the opening fence, from 1. */
   readonly line: number;
 }
 
@@ -33,7 +33,7 @@ export function codeBlocksOf(markdown: string): CodeBlock[] {
 
 export interface ShellCommand {
   readonly text: string;
-  /** In the file, from 1. */
+  /** The line in the file, from 1. */
   readonly line: number;
 }
 

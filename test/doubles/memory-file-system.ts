@@ -37,7 +37,7 @@ import {
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 
 export interface MemoryFileSystemOptions {
-  /** Of every random choice made here. */
+  /** The seed of every random choice made here. */
   readonly seed?: number;
   /** The grain in which unsynced bytes survive a crash. */
   readonly pageBytes?: number;
@@ -230,7 +230,7 @@ export class MemoryFileSystem implements FileSystem {
     if (missing.length === 0) this.#directory(at, 'mkdir');
     for (const dir of missing) {
       this.#directory(parentOf(dir), 'mkdir');
-      // Durable at once, as the production file system has it: it syncs the parents itself.
+      // Durable at once, because the production file system syncs the parents itself.
       this.#setDurable(dir, createInode('directory'));
     }
   }

@@ -107,7 +107,7 @@ export class TestNetwork {
     for (const goOn of waiting) goOn();
   }
 
-  /** Of one way, or of all. Calls that hang end without an answer. */
+  /** Removes the faults of one way, or of all. Calls that hang end without an answer. */
   heal(from?: string, to?: string): void {
     if (from === undefined) this.#faults.clear();
     else this.#faults.delete(`${from}>${to}`);

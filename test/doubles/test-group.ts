@@ -100,7 +100,7 @@ export class TestGroup {
     return done;
   }
 
-  /** Lets time pass until the condition holds. */
+  /** Lets time pass until the condition is true. */
   async untilTrue(condition: () => boolean, what: string): Promise<void> {
     for (let i = 0; i < 3_000; i++) {
       if (condition()) return;

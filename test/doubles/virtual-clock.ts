@@ -103,7 +103,7 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Fires timer after timer until `condition` holds; throws when `limitMs`
+   * Fires timer after timer until `condition` is true; throws when `limitMs`
    * milliseconds of virtual time did not suffice, or no timer is left to fire.
    */
   async advanceUntil(condition: () => boolean, limitMs: number): Promise<void> {
