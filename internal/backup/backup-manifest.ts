@@ -1,7 +1,7 @@
 /**
  * The manifest of a backup: JSON that names every file with its size and
  * SHA-256, and ends with the SHA-256 of itself. Pure; decoding returns what is
- * wrong as text. A backup is there when its manifest is.
+ * wrong as text. A backup exists once its manifest is written.
  */
 import type { ImageBase, ImageSegment, LogImage } from '#backup/log-image.ts';
 import { type Lsn, toLsn } from '#model/position.ts';

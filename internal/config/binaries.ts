@@ -44,7 +44,7 @@ export type Sections = Readonly<Record<string, Section<unknown>>>;
 
 /** The sections of `kind`, in the order of its file. */
 export function sectionsOf(kind: BinaryKind): Sections {
-  // Only who reads a whole configuration knows what each section becomes.
+  // The cast loses each section's own type; `ConfigOf` restores it for callers.
   return SECTIONS[kind] as Sections;
 }
 

@@ -1,7 +1,7 @@
 /**
- * What the environment (`WALNUT_SECTION__KEY=value`) and the command line
- * (`--set section.key=value`) put over the file. Their values are plain text;
- * a key that takes a number, true or false, or a list takes it from there.
+ * Overrides of the file from the environment (`WALNUT_SECTION__KEY=value`) and the
+ * command line (`--set section.key=value`). Their values are plain text, which is
+ * converted to the type of the key: a number, true or false, or a list.
  */
 import type { z } from 'zod';
 

@@ -20,7 +20,7 @@ export interface YamlSource {
    * (`log:` with every key commented out) has no keys.
    */
   readonly values: Record<string, unknown>;
-  /** `file:line:column` of a key's value, or of the key itself; of what is nearest above where it is missing. */
+  /** `file:line:column` of a key's value, or of the key itself. If it is missing: the position of its section, or of the document. */
   locate(path: KeyPath, what: 'key' | 'value'): string;
   /** Errors in the YAML, one line each. */
   readonly problems: readonly string[];

@@ -9,7 +9,7 @@ import { TERM_MAX } from '#model/position.ts';
 /** How far a term that another node states may be above the highest one known here. */
 export const TERM_JUMP_MAX = 1_024;
 
-/** As the runbook says: a term that is taken back on one node may have been granted by another. */
+/** Advice for operators. All nodes must stop, because a term that is reset on one node may have been granted by another. */
 const MEND =
   'if a node has persisted it by mistake, stop every node of the group and run on each: walnut wal reset-term DIR';
 

@@ -59,8 +59,8 @@ export interface WatchEvent {
   readonly isPreviousUnknown: boolean;
   readonly isInitial: boolean;
   /**
-   * What the wire made of it, since many watchers get one event: of a changed copy it
-   * must be undefined. A WeakMap of them would cost the collector more.
+   * The encoded event, cached here because many watchers share one event. A copy with
+   * other fields must clear it. A WeakMap would cost the garbage collector more.
    */
   encoded?: Uint8Array | undefined;
 }

@@ -193,7 +193,7 @@ function withoutValue(mutation: Mutation): Mutation {
   return mutation.op === 'set' ? { ...mutation, value: NO_BYTES } : mutation;
 }
 
-/** As many records as have about `BLOCK_BYTES`, going by the block before. */
+/** Estimates from the previous block how many records take about `BLOCK_BYTES`. */
 function nextBlock(records: number, bytes: number): number {
   if (bytes > 2 * BLOCK_BYTES) return Math.max(1, Math.floor(records / 4));
   return bytes > BLOCK_BYTES ? records : Math.min(BLOCK_RECORDS_MAX, 4 * records);

@@ -285,7 +285,7 @@ export class MasterRole {
     return this.master;
   }
 
-  /** Before a write that 0.1.0 could not read: undefined where it may be accepted at once; see `takeFormatStep`. */
+  /** To be awaited before a write whose record release 0.1.0 cannot read; undefined if such writes are accepted already. */
   readyForFormats(): Promise<void> | undefined {
     return this.#engine.formats.isTaken ? undefined : this.#group.takeFormatStep();
   }

@@ -1,5 +1,5 @@
 /**
- * Whether a master takes writes now: not while it is fenced, hands its role over,
+ * Decides whether a master takes writes now: not while it is fenced, hands its role over,
  * waits for space to begin its epoch, or has too few live replicas.
  */
 import type { Engine } from '#engine/engine.ts';

@@ -1,4 +1,4 @@
-/** Whether a node may register here. An error names both nodes and what to do. Pure. */
+/** Decides whether a node may register here. An error names both nodes and what to do. Pure. */
 import { WalnutError } from '#model/errors.ts';
 import { REPLICAS_MAX } from '#model/limits.ts';
 import type { RegisterRequest } from '#model/replication.ts';

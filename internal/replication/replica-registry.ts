@@ -52,8 +52,7 @@ export interface RegistryOptions {
   readonly heartbeatMs: number;
   /** Called with keys that clients of a replica read recently. */
   readonly onHotKeys: (keys: readonly string[]) => void;
-  /** Called with a term above this node's own that a replica has seen. */
-  /** The node at `address` has seen a higher term than this node's. */
+  /** Called when the node at `address` has seen a higher term than this node's. */
   readonly onFenced: (term: number, address: string) => void;
   /** Called when a replica begins to report that its state differs from this node's. */
   readonly onMismatch?: (() => void) | undefined;

@@ -51,7 +51,7 @@ export function createHttp1(
       requestTimeout: BODY_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: 2_000,
-      // It is required here: Node would refuse without saying why.
+      // `lacksHost` checks the header and explains the refusal; Node's own check gives no reason.
       requireHostHeader: false,
     },
     (request, response) => lanes.accept(request, response),

@@ -208,7 +208,11 @@ function registerReplication(metrics: Metrics, status: () => NodeStatus): void {
     r.isDifferent === true ? 1 : 0,
   );
   replicas('walnut_replica_acked_lsn', 'On a master: last LSN on that disk.', (r) => r.acked.lsn);
-  replicas('walnut_replica_lag_records', 'On a master: records not acked there.', (r) => r.lagRecords);
+  replicas(
+    'walnut_replica_lag_records',
+    'On a master: records that are durable here and not applied there.',
+    (r) => r.lagRecords,
+  );
   replicas('walnut_replica_lag_seconds', 'On a master: time since it was level.', (r) => r.lagMs / 1_000);
   replicaCounts(
     'walnut_replica_full_resyncs_total',

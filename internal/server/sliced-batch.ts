@@ -1,11 +1,12 @@
 /**
  * Batches whose values are many bytes, carried out as several smaller ones in order, so
- * that the event loop serves others in between. A record of the log is applied in one
- * go, so one of 32 MiB would take it for 50 ms.
+ * that the event loop serves other callers in between. A record of the log is applied
+ * in one go; one of 32 MiB would block the event loop for 50 ms.
  *
- * Atomic batches are not cut; into others the writes of others may come between. If the first part is
- * refused, nothing was done and the whole is refused. If a later part is, each of its
- * operations and of those behind it gets the error as its result.
+ * Atomic batches are not divided. Between the parts of another batch, writes of other
+ * callers may be applied. If the first part is refused, nothing was done, and the whole
+ * batch is refused. If a later part is refused, its operations and all operations after
+ * it get the error as their result.
  */
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { checkCaller, WalnutError } from '#model/errors.ts';

@@ -1,8 +1,8 @@
 /**
  * Changes for people with curl and for browsers: `GET /v1/watch`, as server-sent
  * events. One event is one message of Watch, as its JSON; its id is `resume`, from
- * which `Last-Event-ID` goes on. A message that cannot be gone on from has no id, so
- * that the one before stands. The last event has the type `end` and says why.
+ * which `Last-Event-ID` goes on. A message without `resume` has no id, so the
+ * browser keeps the previous one. The last event has the type `end` and says why.
  */
 import { create, toJsonString } from '@bufbuild/protobuf';
 import { WatchRequestSchema, WatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';

@@ -140,7 +140,7 @@ export class Follower {
     return this.#parts.state.quarantine;
   }
 
-  /** A push or heartbeat from the master. */
+  /** Appends the frames of a push, or notes a heartbeat. Resolves with the verdict and the LSNs that are acked. */
   replicate(request: ReplicateRequest): Promise<ReplicateAnswer> {
     return this.#intake.take(request);
   }

@@ -136,7 +136,7 @@ export class Store {
     if (wasRestricted && limits.scope !== 'with_ttl') this.#relist();
   }
 
-  /** Entries that could be no victims may be from now on. */
+  /** Puts entries that the scope `with_ttl` removed from the recency order back, because every entry may be a victim now. */
   #relist(): void {
     const slots = this.#slots;
     for (let slot = 0; slot < slots.end; slot++)

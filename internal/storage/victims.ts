@@ -39,8 +39,8 @@ class LeastRecent implements VictimChoice {
 }
 
 /**
- * An entry without a deadline that comes to the old end of the order leaves the list,
- * so that it is passed over once and not at each eviction; a Set lists it again.
+ * Removes an entry without a deadline from the recency list when it is the oldest, so
+ * that later evictions need not skip it. A Set or Touch puts it back.
  */
 class LeastRecentWithDeadline implements VictimChoice {
   readonly #parts: VictimParts;

@@ -1,8 +1,8 @@
 /**
  * Reads requests in the form that generated code writes: known fields, each once, in
- * the order of their numbers, and good values. Whatever else protobuf allows, and
- * whatever is to be refused, is not read here: false means that protobuf's own decoder
- * says what it is.
+ * the order of their numbers, and valid values. For every other form, and for invalid
+ * requests, it returns false; the caller then uses the generated decoder, which accepts
+ * or refuses them.
  */
 import { PLAIN_EXPIRY } from '#model/bulk.ts';
 import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX } from '#model/limits.ts';
@@ -46,7 +46,7 @@ const POSITION_LSN = 0x10;
 const NO_BYTES = Buffer.alloc(0);
 
 export class RequestReader {
-  /** What the last request is; good until the next is read, and where it was read as a whole. */
+  /** The last request; valid until the next one is read, and only if reading returned true. */
   readonly columns = new OperationColumns();
   readonly #reader = new ByteReader();
   readonly #valueBytesMax: number;

@@ -109,7 +109,7 @@ function writePosition(field: number, position: Position): void {
   writeNumber(2, position.lsn);
 }
 
-/** 0 is left out. */
+/** Writes the field, unless `value` is 0. */
 function writeNumber(field: number, value: number): void {
   if (value === 0) return;
   writer.byte(varintTag(field));
@@ -126,7 +126,7 @@ function writeText(field: number, text: string, bytes: number): void {
   writer.at += writer.buffer.write(text, writer.at, bytes, 'utf8');
 }
 
-/** None are left out. */
+/** Writes the field, unless `bytes` is empty. */
 function writeBytes(field: number, bytes: Uint8Array): void {
   if (bytes.length === 0) return;
   writer.byte(lengthTag(field));

@@ -1,4 +1,4 @@
-/** Whether a write may be made. Pure. */
+/** Evaluates the condition of a write. Pure. */
 import type { Condition } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import { isSamePosition } from '#model/position.ts';

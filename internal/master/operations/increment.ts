@@ -40,7 +40,7 @@ export function judgeIncrement(path: WritePath, command: IncrementCommand, into:
   const expireAtMs = live?.expireAtMs ?? path.deadlines.of(command.expiry, undefined, into.nowMs);
   const counter = { value, expireAtMs };
   if (isExpired(expireAtMs, into.nowMs)) {
-    // As for a Set: a new entry whose deadline has passed is not stored.
+    // Like a Set: a new entry whose deadline has passed is not stored.
     if (stored) into.delete(key);
     const dependsOn = stored ? into.record : record;
     return { applied: true, previous: undefined, current: undefined, dependsOn, counter };

@@ -36,9 +36,9 @@ class MixedRun {
   readonly #others = new Map<number, WriteAnswer | WalnutError>();
   /** Answers that depend on the record of this batch: of what it wrote, and of Gets that saw that. */
   readonly #ofRecord: number[] = [];
-  /** Deletes that found nothing in the store, with no record in flight to say otherwise. */
+  /** Deletes of missing keys that depend on no record in flight. */
   readonly #idle: number[] = [];
-  /** Deletes that found what a record in flight deletes. */
+  /** Deletes of keys that a record in flight already deletes. */
   readonly #late: { readonly index: number; readonly record: RecordInFlight }[] = [];
   #written: Accepted | undefined;
   #isWritten = false;

@@ -29,7 +29,7 @@ export function judgeTouch(path: WritePath, command: TouchCommand, into: WriteTa
     return { applied: false, previous: undefined, current: undefined, dependsOn: record };
   const expireAtMs = path.deadlines.of(command.expiry, live, into.nowMs);
   const entry = command.returnValue ? { ...live, expireAtMs } : undefined;
-  // As for a Set: a deadline that has passed is a delete.
+  // Like a Set: a deadline that has passed is a delete.
   if (isExpired(expireAtMs, into.nowMs)) into.delete(command.key);
   else into.touch(command.key, expireAtMs);
   return { ...into.written, touched: { entry, expireAtMs } };

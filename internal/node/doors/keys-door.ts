@@ -137,7 +137,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
           const pending = this.#reader.get(operation.command, signal);
           return { kind: 'get', answer: pending instanceof Promise ? await pending : pending };
         } catch (error) {
-          // A caller that has gone ends all of them.
+          // If the caller has gone, the whole batch is cancelled.
           if (error instanceof WalnutError && error.code !== 'cancelled') return { kind: 'error', error };
           throw error;
         }
@@ -145,7 +145,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     );
   }
 
-  /** Each operation has a result of its own: what a replica could not read keeps no other from being carried out. */
+  /** Each operation has its own result: a Touch that a replica cannot read gets an error, and the others are carried out. */
   async #batchOfOthers(
     operations: readonly BatchOperation[],
     error: WalnutError,
