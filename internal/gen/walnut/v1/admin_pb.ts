@@ -101,7 +101,7 @@ export type StatusResponse = Message<"walnut.v1.StatusResponse"> & {
   appliedLsn: bigint;
 
   /**
-   * The first LSN the log still holds.
+   * The first LSN that the log still has.
    *
    * @generated from field: uint64 earliest_lsn = 10;
    */
@@ -253,7 +253,7 @@ export type IntegrityStatus = Message<"walnut.v1.IntegrityStatus"> & {
   digestComparisons: bigint;
 
   /**
-   * Those that differed.
+   * Comparisons that found a difference.
    *
    * @generated from field: uint64 digest_mismatches = 2;
    */
@@ -332,7 +332,7 @@ export type DelayStatus = Message<"walnut.v1.DelayStatus"> & {
 
   /**
    * Milliseconds, by the master's clock, until the next of them is applied;
-   * unset where it is held or none is known to wait.
+   * unset where applying is paused or none is known to wait.
    *
    * @generated from field: optional uint64 next_due_in_ms = 4;
    */
@@ -347,7 +347,7 @@ export const DelayStatusSchema: GenMessage<DelayStatus> = /*@__PURE__*/
   messageDesc(file_walnut_v1_admin, 4);
 
 /**
- * What to do with what a delayed replica holds back. Exactly one is set.
+ * What to do with the records that wait on a delayed replica. Exactly one is set.
  *
  * @generated from message walnut.v1.ControlDelayRequest
  */
@@ -413,7 +413,7 @@ export type ReleaseTo = Message<"walnut.v1.ReleaseTo"> & {
   lsn: bigint;
 
   /**
-   * Go on by the delay from there. Unset: hold there.
+   * Go on by the delay from there. Unset: pause there.
    *
    * @generated from field: bool go_on = 2;
    */
@@ -947,7 +947,7 @@ export const CheckpointRequestSchema: GenMessage<CheckpointRequest> = /*@__PURE_
  */
 export type CheckpointResponse = Message<"walnut.v1.CheckpointResponse"> & {
   /**
-   * The state it holds.
+   * The position of the state in it.
    *
    * @generated from field: walnut.v1.Position position = 1;
    */
@@ -1407,7 +1407,7 @@ export const RestoreErrorSchema: GenMessage<RestoreError> = /*@__PURE__*/
  */
 export type PromoteRequest = Message<"walnut.v1.PromoteRequest"> & {
   /**
-   * Although the master answers or another replica holds more: their writes are given up.
+   * Although the master answers or another replica has more records: those are given up.
    *
    * @generated from field: bool force = 1;
    */
@@ -1499,7 +1499,7 @@ export type FailoverResponse = Message<"walnut.v1.FailoverResponse"> & {
   term: number;
 
   /**
-   * The last record of the old master, which the new one holds.
+   * The last record of the old master, which the new one has.
    *
    * @generated from field: walnut.v1.Position position = 2;
    */
@@ -1605,7 +1605,7 @@ export type DivergedTail = Message<"walnut.v1.DivergedTail"> & {
   upstream: string;
 
   /**
-   * The files that hold them, relative to `wal.directory`; none where they were removed.
+   * The files that contain them, relative to `wal.directory`; none where they were removed.
    *
    * @generated from field: repeated string files = 7;
    */
@@ -1627,13 +1627,13 @@ export const DivergedTailSchema: GenMessage<DivergedTail> = /*@__PURE__*/
   messageDesc(file_walnut_v1_admin, 42);
 
 /**
- * Says that a tail needs to be kept for nobody any more.
+ * States that a tail need not be kept any longer.
  *
  * @generated from message walnut.v1.DivergedSeenRequest
  */
 export type DivergedSeenRequest = Message<"walnut.v1.DivergedSeenRequest"> & {
   /**
-   * Of DivergedList.
+   * The id in DivergedList.
    *
    * @generated from field: uint32 id = 1;
    */
@@ -1669,7 +1669,7 @@ export const DivergedSeenResponseSchema: GenMessage<DivergedSeenResponse> = /*@_
  */
 export type DivergedShowRequest = Message<"walnut.v1.DivergedShowRequest"> & {
   /**
-   * Of DivergedList.
+   * The id in DivergedList.
    *
    * @generated from field: uint32 id = 1;
    */
@@ -1926,7 +1926,7 @@ export const Admin: GenService<{
   /**
    * Makes a replica the master of a new term, where the master is gone.
    * FAILED_PRECONDITION where the master answers, or a replica is reachable
-   * that holds more, unless forced. What only other nodes hold is then no part
+   * that has more, unless forced. Records that only other nodes have are then no part
    * of the history any more; they set it aside.
    *
    * @generated from rpc walnut.v1.Admin.Promote
@@ -1948,8 +1948,8 @@ export const Admin: GenService<{
     output: typeof FailoverResponseSchema;
   },
   /**
-   * Lets through what a delayed replica (`replication.apply_delay`) holds back,
-   * stops it, or lets it go on; kept over restarts. Answers when what is
+   * Applies waiting records of a delayed replica (`replication.apply_delay`) now,
+   * pauses applying, or resumes it; this is kept over restarts. Answers when what is
    * released is applied. FAILED_PRECONDITION on any other node, OUT_OF_RANGE
    * for an LSN that is applied already or not in the log yet.
    *

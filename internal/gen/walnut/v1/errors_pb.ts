@@ -109,14 +109,14 @@ export const LimitExceededSchema: GenMessage<LimitExceeded> = /*@__PURE__*/
   messageDesc(file_walnut_v1_errors, 2);
 
 /**
- * What the log still holds: a detail of OUT_OF_RANGE. Says the same as the
+ * What the log still has: a detail of OUT_OF_RANGE. Says the same as the
  * header `x-earliest-position`.
  *
  * @generated from message walnut.v1.LogRange
  */
 export type LogRange = Message<"walnut.v1.LogRange"> & {
   /**
-   * The first record that it holds.
+   * The first record that it has.
    *
    * @generated from field: walnut.v1.Position earliest = 1;
    */

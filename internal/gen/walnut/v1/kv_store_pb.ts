@@ -175,7 +175,7 @@ export type SetRequest = Message<"walnut.v1.SetRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * What must hold of the key for the write to be made. Unset: nothing.
+   * What must be true of the key for the write to be made. Unset: nothing.
    *
    * @generated from oneof walnut.v1.SetRequest.condition
    */
@@ -333,7 +333,7 @@ export type DeleteRequest = Message<"walnut.v1.DeleteRequest"> & {
   key: string;
 
   /**
-   * What must hold of the key for the delete to be made. Unset: nothing.
+   * What must be true of the key for the delete to be made. Unset: nothing.
    *
    * @generated from oneof walnut.v1.DeleteRequest.condition
    */
@@ -964,7 +964,7 @@ export type BatchResult = Message<"walnut.v1.BatchResult"> & {
    */
   result: {
     /**
-     * Of a `get`.
+     * The answer of a `get`.
      *
      * @generated from field: walnut.v1.GetResponse get = 1;
      */
@@ -972,7 +972,7 @@ export type BatchResult = Message<"walnut.v1.BatchResult"> & {
     case: "get";
   } | {
     /**
-     * Of a `set`.
+     * The answer of a `set`.
      *
      * @generated from field: walnut.v1.SetResponse set = 2;
      */
@@ -980,7 +980,7 @@ export type BatchResult = Message<"walnut.v1.BatchResult"> & {
     case: "set";
   } | {
     /**
-     * Of a `delete`.
+     * The answer of a `delete`.
      *
      * @generated from field: walnut.v1.DeleteResponse delete = 3;
      */
@@ -996,7 +996,7 @@ export type BatchResult = Message<"walnut.v1.BatchResult"> & {
     case: "error";
   } | {
     /**
-     * Of an `increment`.
+     * The answer of an `increment`.
      *
      * @generated from field: walnut.v1.IncrementResponse increment = 5;
      */
@@ -1004,7 +1004,7 @@ export type BatchResult = Message<"walnut.v1.BatchResult"> & {
     case: "increment";
   } | {
     /**
-     * Of a `touch`.
+     * The answer of a `touch`.
      *
      * @generated from field: walnut.v1.TouchResponse touch = 6;
      */
@@ -1069,7 +1069,7 @@ export type ScanRequest = Message<"walnut.v1.ScanRequest"> & {
   cursor: string;
 
   /**
-   * Entries in the page, at most 10,000. 0: 100. A page may hold fewer.
+   * Entries in the page, at most 10,000. 0: 100. A page may contain fewer.
    *
    * @generated from field: uint32 limit = 3;
    */
@@ -1268,14 +1268,14 @@ export const DeletePrefixResponseSchema: GenMessage<DeletePrefixResponse> = /*@_
  */
 export type GetUpdatesRequest = Message<"walnut.v1.GetUpdatesRequest"> & {
   /**
-   * The last position held. Unset: from the beginning.
+   * The last position that the caller has. Unset: from the beginning.
    *
    * @generated from field: walnut.v1.Position after = 1;
    */
   after?: Position | undefined;
 
   /**
-   * How to tell it.
+   * The form of the answer.
    *
    * @generated from field: walnut.v1.UpdateFormat format = 2;
    */
@@ -1331,7 +1331,7 @@ export type GetUpdatesResponse = Message<"walnut.v1.GetUpdatesResponse"> & {
   latest?: Position | undefined;
 
   /**
-   * The first record the log still holds.
+   * The first record that the log still has.
    *
    * @generated from field: walnut.v1.Position earliest = 5;
    */
@@ -1466,7 +1466,7 @@ export const AwaitDurableRequestSchema: GenMessage<AwaitDurableRequest> = /*@__P
  */
 export type AwaitDurableResponse = Message<"walnut.v1.AwaitDurableResponse"> & {
   /**
-   * Of the position, on this node, when the answer was given.
+   * The durability of the position on this node when the answer was given.
    *
    * @generated from field: walnut.v1.Durability durability_reached = 1;
    */
@@ -1885,13 +1885,13 @@ export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
   messageDesc(file_walnut_v1_kv_store, 28);
 
 /**
- * How GetUpdates tells the log.
+ * The form in which GetUpdates returns the log.
  *
  * @generated from enum walnut.v1.UpdateFormat
  */
 export const UpdateFormat = {
   /**
-   * As UPDATE_FORMAT_ENTRIES.
+   * The same as UPDATE_FORMAT_ENTRIES.
    *
    * @generated from enum value: UPDATE_FORMAT_UNSPECIFIED = 0;
    */
@@ -1913,7 +1913,7 @@ export const UpdateFormat = {
 } as const;
 
 /**
- * How GetUpdates tells the log.
+ * The form in which GetUpdates returns the log.
  *
  * @generated from enum walnut.v1.UpdateFormat
  */
@@ -2025,7 +2025,7 @@ export const KVStore: GenService<{
   },
   /**
    * The log after a position: whole records, at least one where there is one,
-   * and only durable ones. OUT_OF_RANGE where the log no longer holds it,
+   * and only durable ones. OUT_OF_RANGE where the log no longer has it,
    * DATA_LOSS where the position is of a discarded history.
    *
    * @generated from rpc walnut.v1.KVStore.GetUpdates

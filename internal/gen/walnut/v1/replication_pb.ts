@@ -91,7 +91,7 @@ export type RegisterRequest = Message<"walnut.v1.RegisterRequest"> & {
   nodeId: string;
 
   /**
-   * Random per process: tells a restart from a second holder of the node id.
+   * Random per process: distinguishes a restart from a second process with the node id.
    *
    * @generated from field: string incarnation = 2;
    */
@@ -141,8 +141,8 @@ export type RegisterRequest = Message<"walnut.v1.RegisterRequest"> & {
   applyDelayMs: bigint;
 
   /**
-   * The highest term of that log that the replica has seen, be it led or only
-   * granted: a master of a lower one is over.
+   * The highest term of that log that the replica has seen, whether a node led
+   * it or it was only granted: a master of a lower term is superseded.
    *
    * @generated from field: uint32 term = 9;
    */
@@ -732,7 +732,7 @@ export type ClaimResponse = Message<"walnut.v1.ClaimResponse"> & {
   tail?: Position | undefined;
 
   /**
-   * This node holds no log, or another one: it neither grants nor refuses.
+   * This node has no log, or another one: it neither grants nor refuses.
    *
    * @generated from field: bool no_vote = 5;
    */
