@@ -34,7 +34,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   replication: { rooms: BELOW_REPLICATION, packages: PURE_BUILTINS },
   master: { rooms: BELOW_ROLES, packages: ['lru-cache', ...PURE_BUILTINS] },
   slave: { rooms: BELOW_ROLES, packages: ['lru-cache', ...PURE_BUILTINS] },
-  // Every change of the log for whoever watches, on every node.
+  // Every change of the log for watchers, on every node.
   watch: { rooms: BELOW_REPLICATION, packages: PURE_BUILTINS },
   node: { rooms: [...BELOW_ROLES, 'master', 'slave', 'watch'], packages: PURE_BUILTINS },
   // What peer and server share: pure conversions between messages and the model.

@@ -84,7 +84,7 @@ async function respond(
   addTo(context.responseHeader, definition?.responseHeaders);
   addTo(context.responseTrailer, definition?.responseTrailers);
   const delayMs = definition?.responseDelayMs ?? 0;
-  // Whoever waits heeds the deadline.
+  // The wait ends at the caller's deadline.
   if (delayMs > 0) await sleep(delayMs, undefined, { signal: context.signal });
   if (definition?.response.case === 'error') {
     const { code, message = '', details } = definition.response.value;

@@ -17,7 +17,7 @@ export interface KnownRecord {
   readonly crc: number;
   readonly parent: KnownRecord | undefined;
   readonly mutations: readonly Mutation[];
-  /** Of the state after it. */
+  /** The digest of the state after the record. */
   readonly digest: string;
 }
 
@@ -53,7 +53,7 @@ export class KnownHistory {
     }
   }
 
-  /** As `readOn`, of a node whose disk may fail meanwhile: false where nothing could be read. */
+  /** Like `readOn`, for a node whose disk may fail meanwhile: false if nothing could be read. */
   tryReadOn(node: WholeNode, from: KnownRecord | undefined): Promise<boolean> {
     return this.readOn(node, from).then(
       () => true,
@@ -78,7 +78,7 @@ export class KnownHistory {
     return this.at(position).map(({ digest }) => digest);
   }
 
-  /** Of every history that has one there. */
+  /** The record at `lsn` in each history that has one. */
   #recordsAt(lsn: number): KnownRecord[] {
     return [...this.#records.values()].flat().filter(({ position }) => position.lsn === lsn);
   }

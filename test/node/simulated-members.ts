@@ -230,7 +230,7 @@ function copyOf(disk: MemoryFileSystem): MemoryFileSystem {
   return copy;
 }
 
-/** Whom a replica can ask: its master told it of them. */
+/** The addresses that a replica can ask: those its master sent it. */
 export function siblingsKnownTo({ fileSystem }: TestNode): readonly string[] {
   const manifest = tryDecodeManifest(fileSystem.content('/data/MANIFEST'));
   return typeof manifest === 'string' ? [] : manifest.replicas.added;

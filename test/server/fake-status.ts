@@ -1,4 +1,4 @@
-/** Who the fake node is, and the Status that it gives. */
+/** The identity of the fake node, and the Status that it gives. */
 import { type Lsn, type Position, toLsn } from '#model/position.ts';
 import type { NodeStatus } from '#model/status.ts';
 

@@ -17,7 +17,7 @@ export const COMPRESS_MIN_BYTES = 300;
 
 export interface Twin {
   readonly port: number;
-  /** Of each call that reached the implementation: whether the unary path brought it. */
+  /** For each call that reached the implementation, true if it came through the unary path. */
   readonly wasDirect: boolean[];
   /** Codes as the metrics count them. */
   readonly observed: string[];

@@ -31,7 +31,7 @@ export interface CutRun {
   readonly acked: number;
   readonly fullResyncs: number;
   readonly partialResyncs: number;
-  /** Of the full resyncs. */
+  /** The reasons of the full resyncs. */
   readonly reasons: readonly string[];
   /** Milliseconds from the end of the fault to one digest, the load paused. */
   readonly healMs: readonly number[];

@@ -6,7 +6,7 @@ import { runCommand } from './master-process.ts';
 
 export interface NamespaceRun {
   readonly faults: number;
-  /** Of them by loss, delay, duplicates and reordering; the others were cables down. */
+  /** How many of them were by loss, delay, duplicates and reordering; in the others the cable was down. */
   readonly lossy: number;
   readonly hasNetem: boolean;
   readonly healMs: readonly number[];

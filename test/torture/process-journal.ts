@@ -21,7 +21,7 @@ export interface JournalWrite {
 
 export class ProcessJournal {
   acked = 0;
-  /** Of the acknowledged writes, those that were requests of their own. */
+  /** How many acknowledged writes were requests of their own. */
   ackedSingly = 0;
   verifications = 0;
   readonly #keys = new Map<string, Known>();

@@ -30,7 +30,7 @@ export interface FaultClass {
   /** Below the data directory; empty for the directory itself, `..` for its parent, where its name is. */
   readonly paths?: readonly string[] | undefined;
   /**
-   * Of the thread that makes most of them. strace counts each thread's calls by
+   * The calls of the thread that makes most of them. strace counts each thread's calls by
    * themselves: of two threads' calls of one number, the first gets the fault.
    */
   readonly count: number;

@@ -33,7 +33,7 @@ export type Fault = (typeof FAULTS)[number];
 export interface SimulationCounts {
   lives: number;
   powerCuts: number;
-  /** Of the power cuts and failures, those that fell into a recovery. */
+  /** How many power cuts and failures happened during a recovery. */
   inRecovery: number;
   records: number;
   acked: number;

@@ -15,7 +15,7 @@ const SCENES: readonly Scene[] = ['life', 'recovery'];
 /** Every how manieth write of a segment finds no space. */
 const CUT_EVERY = 3;
 const CUTS_MIN = 4;
-/** Of a class, how many calls may be missing where a run is quicker than the one that was counted: marks of idle time. */
+/** The share of a class's calls that may be missing if a run is quicker than the counted one, because it writes fewer marks of idle time. */
 const UNREACHED_MAX = 0.1;
 /** Runs at once: they mostly wait for processes to start. */
 const LANES = 2;

@@ -27,7 +27,7 @@ export interface KnownLog {
   /** Paths of the two segments. */
   readonly first: string;
   readonly second: string;
-  /** Of the second segment. */
+  /** The items of the second segment. */
   readonly items: readonly Item[];
   readonly payloads: readonly string[];
   /** Records in the first segment. */
