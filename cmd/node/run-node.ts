@@ -98,6 +98,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   });
   await node.lock();
   closers.push('node', () => node.stop());
+  const collectBuffers = memory.isScarce ? createBufferCollector(memory.bodyBytes / 2) : undefined;
   const server = await openServer({
     ports: node.ports,
     clock,
@@ -109,7 +110,9 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     valueBytesMax: config.server.valueBytesMax,
     batchBytesMax: config.server.batchBytesMax,
     bodyBytesMax: memory.bodyBytes,
-    onBodyBytes: memory.isScarce ? createBufferCollector(memory.bodyBytes / 2) : undefined,
+    onBodyBytes: collectBuffers,
+    answerBytesMax: memory.answerBytes,
+    onAnswerBytes: collectBuffers,
     version,
     openFilesMax: openFilesMax(),
     http2: config.server.http2,

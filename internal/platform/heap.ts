@@ -29,7 +29,7 @@ type Collect = (
 /**
  * Frees buffers that are garbage. V8 lets about 64 MiB of young buffers and as much of
  * old ones accumulate, which is too much for a small machine. A collection runs after
- * every `perBytes` of large bodies received.
+ * every `perBytes` of large bodies received and of answers that wait to be read.
  */
 export function createBufferCollector(perBytes: number): (bytes: number) => void {
   setFlagsFromString('--expose-gc');

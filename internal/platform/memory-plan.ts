@@ -14,6 +14,9 @@ const PROGRAM_BYTES = 104 * MIB;
 const BYTES_PER_STORE_BYTE = 1.1;
 /** Copies of a body: as received, in one piece, in its record, in the written batch, and garbage of those. */
 const COPIES_OF_BODY = 6;
+/** The share of `callBytes` for answers that wait to be read. */
+const ANSWERS_SHARE = 1 / 6;
+const ANSWER_BYTES_MAX = 256 * MIB;
 const SCARCE_BYTES = 1_024 * MIB;
 /** Entries get at least this, even if it does not fit. */
 const STORE_BYTES_MIN = 8 * MIB;
@@ -25,8 +28,10 @@ export interface MemoryPlan {
   /** How much the process may use. */
   readonly limitBytes: number;
   readonly programBytes: number;
-  /** For calls under way: their bodies, their records, and buffers that are garbage already. */
+  /** For calls under way: their bodies, their records, their answers, and buffers that are garbage already. */
   readonly callBytes: number;
+  /** The limit, within `callBytes`, for answers over HTTP/2 that wait for their peers to read. */
+  readonly answerBytes: number;
   /** The limit for received bodies within `callBytes`: each takes up to six times its size until it is on disk. */
   readonly bodyBytes: number;
   /** True if memory is so small that garbage buffers must not accumulate. */
@@ -49,12 +54,14 @@ export function planMemory(limitBytes: number): MemoryPlan {
   const leftBytes = limitBytes - PROGRAM_BYTES - callBytes - ringBytes - snapshotBytes - watchBytes;
   const bytes = Math.min(limitBytes * STORE_SHARE_MAX, leftBytes / BYTES_PER_STORE_BYTE);
   const storeBytes = Math.max(STORE_BYTES_MIN, wholeMebibytes(bytes));
-  const bodyBytes = wholeMebibytes(callBytes / COPIES_OF_BODY);
+  const answerBytes = wholeMebibytes(Math.min(callBytes * ANSWERS_SHARE, ANSWER_BYTES_MAX));
+  const bodyBytes = wholeMebibytes((callBytes - answerBytes) / COPIES_OF_BODY);
   const isScarce = limitBytes < SCARCE_BYTES;
   return {
     limitBytes,
     programBytes: PROGRAM_BYTES,
     callBytes,
+    answerBytes,
     bodyBytes,
     isScarce,
     ringBytes,

@@ -20,6 +20,10 @@ export interface ListenersOptions extends BindOptions {
   readonly logger: Logger;
   /** What speaks HTTP/2: our own codec, or Node's. */
   readonly http2: 'own' | 'node';
+  /** The limit for answers that wait to be read, over all connections of our own codec. */
+  readonly answerBytesMax: number;
+  /** Called with the bytes of answers that begin to wait there. */
+  readonly onAnswerBytes?: ((bytes: number) => void) | undefined;
   /** How many files and sockets the process may have open. */
   readonly openFilesMax: number;
 }
@@ -106,13 +110,21 @@ interface Http2Port {
 }
 
 function createHttp2Port(
-  { clock, http2 }: ListenersOptions,
+  { clock, http2, answerBytesMax, onAnswerBytes }: ListenersOptions,
   listener: Listener,
   connections: Connections,
   events: SiteEvents,
 ): Http2Port {
   if (http2 === 'own') {
-    const driver = new Http2Driver({ clock, listener, connections, events, bodyTimeoutMs: BODY_TIMEOUT_MS });
+    const driver = new Http2Driver({
+      clock,
+      listener,
+      connections,
+      events,
+      bodyTimeoutMs: BODY_TIMEOUT_MS,
+      answerBytesMax,
+      onAnswerBytes,
+    });
     return { accept: (socket) => driver.accept(socket), waitingBytes: () => driver.budget.heldBytes };
   }
   const server = createHttp2(listener, connections, clock);

@@ -65,6 +65,7 @@ export class RunningMaster {
       valueBytesMax: 8 << 20,
       batchBytesMax: 16 << 20,
       bodyBytesMax: 512 << 20,
+      answerBytesMax: 256 << 20,
       hostNames: [],
       openFilesMax: 20_000,
       http2: HTTP2,

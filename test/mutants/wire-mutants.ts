@@ -90,4 +90,11 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: [DRIVER],
   },
+  {
+    name: 'the only connection with a large answer ended for want of memory',
+    file: 'internal/rpc/http2/answer-budget.ts',
+    text: ' || this.#held.size === 1',
+    replacement: '',
+    tests: [DRIVER],
+  },
 ];

@@ -30,6 +30,7 @@ async function replicaBehindPort() {
     valueBytesMax: 1_024,
     batchBytesMax: 8_192,
     bodyBytesMax: 512 << 20,
+    answerBytesMax: 256 << 20,
     hostNames: [],
     openFilesMax: 20_000,
     http2: HTTP2,

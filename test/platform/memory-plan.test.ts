@@ -7,15 +7,17 @@ const GIB = 1_024 * MIB;
 
 describe('the plan for a process’s memory', () => {
   it.each([
-    [192, 11, 8],
-    [256, 61, 8],
-    [400, 172, 8],
-    [512, 247, 10],
-    [1_024, 614, 21],
-    [10_240, 6_144, 213],
-  ])('of %d MiB gives entries %d MiB, and bodies %d MiB', (limit, store, bodies) => {
+    [192, 11, 6, 8],
+    [256, 61, 6, 8],
+    [400, 172, 7, 8],
+    [512, 247, 9, 10],
+    [1_024, 614, 17, 21],
+    [10_240, 6_144, 177, 213],
+    [65_536, 39_321, 469, 256],
+  ])('of %d MiB gives entries %d MiB, bodies %d MiB and answers %d MiB', (limit, store, bodies, answers) => {
     const plan = planMemory(limit * MIB);
-    expect([plan.storeBytes / MIB, plan.bodyBytes / MIB]).toEqual([store, bodies]);
+    const { storeBytes, bodyBytes, answerBytes } = plan;
+    expect([storeBytes / MIB, bodyBytes / MIB, answerBytes / MIB]).toEqual([store, bodies, answers]);
   });
 
   it('never promises more than there is, and gives more the more there is', () => {

@@ -71,6 +71,7 @@ export class LiveNode {
       valueBytesMax: 8 << 20,
       batchBytesMax: 16 << 20,
       bodyBytesMax: 512 << 20,
+      answerBytesMax: 256 << 20,
       hostNames: [],
       openFilesMax: 20_000,
       http2: HTTP2,

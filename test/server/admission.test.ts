@@ -199,6 +199,7 @@ describe('an edge of something that is no node', () => {
       openFilesMax: 1_000,
       http2: HTTP2,
       bodyBytesMax: 1_000_000,
+      answerBytesMax: 1_000_000,
       hostNames: [],
       modules: () => ({
         services: [

@@ -65,7 +65,14 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
   const http1 = createHttp1(listener, createNodeClock(), () => {});
   const http2 = createHttp2(listener, connections, clock);
   const events = { onStalled: () => {}, onLimit: () => {} };
-  const own = new Http2Driver({ clock, listener, connections, events, bodyTimeoutMs: BODY_TIMEOUT_MS });
+  const own = new Http2Driver({
+    clock,
+    listener,
+    connections,
+    events,
+    bodyTimeoutMs: BODY_TIMEOUT_MS,
+    answerBytesMax: 256 << 20,
+  });
   const server = createServer({ noDelay: true }, (socket) => {
     connections.addSocket(socket);
     socket.on('error', () => {});

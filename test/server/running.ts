@@ -53,6 +53,7 @@ export async function start(overrides: Partial<ServerOptions> & { clock?: Clock 
     valueBytesMax: VALUE_BYTES_MAX,
     batchBytesMax: BATCH_BYTES_MAX,
     bodyBytesMax: 512 << 20,
+    answerBytesMax: 256 << 20,
     // What requests written by hand in the tests say.
     hostNames: ['a'],
     version: '0.0.0-test',

@@ -1,7 +1,9 @@
 /**
  * A bound on the bytes of answers that wait for peers to read them, over all
- * connections. Whoever reads nothing holds its answers: past the bound the
- * connection that has gone the longest without progress ends, and the others go on.
+ * connections. Beyond the bound, the connection that has gone the longest without
+ * progress ends, and the others go on. The last one left stays: the edge makes no
+ * further answers for a connection with more than 1 MiB of them, so it waits with one
+ * large answer at most, which could otherwise never be read on a small machine.
  */
 
 /** A connection with answers that wait. */
@@ -13,13 +15,16 @@ export interface AnswerHolder {
 export class AnswerBudget {
   readonly #bytesMax: number;
   readonly #onShed: () => void;
+  readonly #onBytes: ((bytes: number) => void) | undefined;
   /** Those without progress for the longest come first. */
   readonly #held = new Map<AnswerHolder, number>();
   #bytes = 0;
 
-  constructor(bytesMax: number, onShed: () => void) {
+  /** `onBytes`: called with the bytes by which the answers that wait grow. */
+  constructor(bytesMax: number, onShed: () => void, onBytes?: (bytes: number) => void) {
     this.#bytesMax = bytesMax;
     this.#onShed = onShed;
+    this.#onBytes = onBytes;
   }
 
   get heldBytes(): number {
@@ -33,12 +38,15 @@ export class AnswerBudget {
     this.#bytes += bytes - (before ?? 0);
     if (bytes === 0 || hasMoved) this.#held.delete(holder);
     if (bytes > 0) this.#held.set(holder, bytes);
-    if (bytes > (before ?? 0) && this.#bytes > this.#bytesMax) this.#relieve();
+    const grownBytes = bytes - (before ?? 0);
+    if (grownBytes <= 0) return;
+    this.#onBytes?.(grownBytes);
+    if (this.#bytes > this.#bytesMax) this.#relieve();
   }
 
   #relieve(): void {
     for (const [holder, bytes] of this.#held) {
-      if (this.#bytes <= this.#bytesMax) return;
+      if (this.#bytes <= this.#bytesMax || this.#held.size === 1) return;
       // Taken out first: shedding tells of itself again.
       this.#held.delete(holder);
       this.#bytes -= bytes;

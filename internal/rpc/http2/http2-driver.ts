@@ -10,8 +10,6 @@ import { Places } from '#rpc/http2/places.ts';
 import type { Site, SiteEvents } from '#rpc/http2/site.ts';
 import { Turns } from '#rpc/http2/turns.ts';
 
-/** Answers that wait to be read, of all connections: two thousand of 128 KiB. */
-export const ANSWER_BYTES_MAX = 268_435_456;
 /** Streams of messages and other requests through Connect's handlers at once, over all connections: see `Places`. */
 export const REQUESTS_MAX = 4_096;
 const LOOK_MS = 1_000;
@@ -22,8 +20,11 @@ export interface Http2DriverOptions {
   readonly connections: Connections;
   readonly events: SiteEvents;
   readonly bodyTimeoutMs: number;
+  /** The limit for answers that wait to be read, over all connections. */
+  readonly answerBytesMax: number;
+  /** Called with the bytes of answers that begin to wait. */
+  readonly onAnswerBytes?: ((bytes: number) => void) | undefined;
   /** For tests. */
-  readonly answerBytesMax?: number;
   readonly requestsMax?: number;
 }
 
@@ -42,14 +43,14 @@ export class Http2Driver implements Site {
   #timer: Timer | undefined;
 
   constructor(options: Http2DriverOptions) {
-    const { clock, events, answerBytesMax = ANSWER_BYTES_MAX, requestsMax = REQUESTS_MAX } = options;
+    const { clock, events, answerBytesMax, onAnswerBytes, requestsMax = REQUESTS_MAX } = options;
     this.clock = clock;
     this.listener = options.listener;
     this.events = events;
     this.bodyTimeoutMs = options.bodyTimeoutMs;
     this.turns = new Turns(clock);
     this.blocks = new AnswerBlocks(clock.wallMs());
-    this.budget = new AnswerBudget(answerBytesMax, () => events.onLimit('answers'));
+    this.budget = new AnswerBudget(answerBytesMax, () => events.onLimit('answers'), onAnswerBytes);
     this.requests = new Places(requestsMax);
     this.#connections = options.connections;
   }

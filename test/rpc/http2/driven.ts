@@ -124,6 +124,7 @@ export function startDriver(options: Partial<Http2DriverOptions> = {}): Driven {
     clock,
     connections,
     bodyTimeoutMs: 120_000,
+    answerBytesMax: 256 << 20,
     events: { onStalled: () => stalls++, onLimit: (limit) => limits.push(limit) },
     listener: {
       onRequest: (request, response) => {

@@ -121,6 +121,15 @@ describe('answers that nobody reads', () => {
     expect([driven.driver.budget.heldBytes, driven.calls.length]).toEqual([4 * MIB - 10, 3]);
   });
 
+  it('stay on the only connection that has any, however large one is', async () => {
+    let bytes = 0;
+    const driven = startDriver({ answerBytesMax: 1 * MIB, onAnswerBytes: (more) => (bytes += more) });
+    driven.onCall = ({ exchange }) => exchange.answer(ok(Buffer.alloc(8 * MIB)));
+    const peer = await driven.open(NO_WINDOW);
+    await peer.send(head(1, '/call', true), head(3, '/call', true));
+    expect([driven.limits, driven.driver.budget.heldBytes, bytes]).toEqual([[], 8 * MIB, 8 * MIB + 100]);
+  });
+
   it('on a socket that takes nothing are dropped with it', async () => {
     const driven = startDriver({ answerBytesMax: 3 * MIB });
     driven.onCall = ({ exchange }) => exchange.answer(ok(Buffer.alloc(2 * MIB)));
