@@ -7,10 +7,9 @@
 
 import { DelayedApply, NO_HOLD } from '#engine/delayed-apply.ts';
 import { Engine } from '#engine/engine.ts';
-import { EpochTable } from '#engine/epoch-table.ts';
 import { FormatStep } from '#engine/format-step.ts';
-import { LogClock } from '#engine/log-clock.ts';
 import { manifestOf, pathIn } from '#engine/manifest-access.ts';
+import { stateAt } from '#engine/records/state-at.ts';
 import { bytesToRecover, RecoveryMeter, type RecoveryProgress } from '#engine/recovery-meter.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
@@ -95,9 +94,7 @@ export async function openEngine(
   const engine = new Engine({
     clock: options.clock,
     logger: options.logger,
-    store: base.store,
-    epochs: new EpochTable(base.meta?.epochs ?? []),
-    logClock: new LogClock(options.clock, base.meta?.logClockMs ?? 0, base.meta?.wallOffsetMs),
+    ...stateAt(options.clock, base.store, base.meta),
     formats,
     applied: from,
     appliedClockMs: base.meta?.logClockMs ?? 0,

@@ -13,7 +13,7 @@ import { silentLogger } from '#platform/logger.ts';
 import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { DIR, Rig, settled, touchOf, ttl } from '#test/engine/rig.ts';
+import { DIR, openBareHost, Rig, settled, touchOf, ttl } from '#test/engine/rig.ts';
 
 const OFFSET_MS = 3_600_000;
 
@@ -74,6 +74,14 @@ describe('a log with every record of the table', () => {
     const parts = partsOf(disk);
     const folding = withLogImage(parts, DIR, (image) => foldLog(parts, image));
     expect(stated(await settled(parts.clock, folding))).toEqual(expected);
+  });
+
+  it.each([-1, 0, 3, 4, 5, 6])('is recovered to the state of the engine (checkpoint %i)', async (at) => {
+    const { disk, expected } = await everyRecord(at);
+    const clock = new VirtualClock();
+    const host = await openBareHost({ fileSystem: disk, clock });
+    expect(stated(await settled(clock, host.open()))).toEqual(expected);
+    await settled(clock, host.close());
   });
 
   it.each([-1, 0, 3, 4, 5, 6])('is rehearsed to the state of the engine (checkpoint %i)', async (at) => {

@@ -19,10 +19,10 @@ export const APPLY_MUTANTS: readonly Mutant[] = [
     tests: [EVERY_RECORD],
   },
   {
-    name: 'state at a snapshot without its stated clock offset',
+    name: 'state at a snapshot without its epochs',
     file: 'internal/engine/records/state-at.ts',
-    text: 'new LogClock(clock, logClockMs, wallOffsetMs)',
-    replacement: 'new LogClock(clock, logClockMs, wallOffsetMs * 0)',
+    text: 'new EpochTable(epochs)',
+    replacement: 'new EpochTable(epochs.slice(0, 0))',
     tests: [EVERY_RECORD],
   },
 ];

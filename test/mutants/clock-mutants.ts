@@ -28,9 +28,9 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'stated offset lost with the log behind the snapshot',
-    file: 'internal/engine/open-engine.ts',
-    text: 'base.meta?.logClockMs ?? 0, base.meta?.wallOffsetMs)',
-    replacement: 'base.meta?.logClockMs ?? 0)',
+    file: 'internal/engine/records/state-at.ts',
+    text: 'new LogClock(clock, logClockMs, wallOffsetMs)',
+    replacement: 'new LogClock(clock, logClockMs)',
     tests: [MEND],
   },
   {
