@@ -12,6 +12,7 @@ import {
 import { decodeEpochParent, encodeEpochParent } from '#engine/records/epoch-record.ts';
 import { type PayloadSource, PayloadWriter } from '#engine/records/payload-writer.ts';
 import { RECORD_TYPE, RecordError } from '#engine/records/record-kind.ts';
+import { RECORD_ROWS } from '#engine/records/record-table.ts';
 import type { Cause, EncodedMutation, Mutation, StoreLimits } from '#model/entry.ts';
 import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
@@ -116,6 +117,10 @@ const DECODERS: readonly (readonly [string, Buffer, (payload: Uint8Array) => unk
   ['CONFIG', encodeConfig(CONFIG), decodeConfig],
   ['CONFIG of version 2', encodeConfig(CONFIG_2), decodeConfig],
 ];
+
+function decoderName({ name, version }: (typeof RECORD_ROWS)[number]): string {
+  return version === 1 ? name.toUpperCase() : `${name.toUpperCase()} of version ${version}`;
+}
 
 /** What a CONFIG of version 2 without its last block is. */
 const EXPECTED_CUTS = new Set([encodeConfig({ ...CONFIG_2, wallOffsetMs: 0 }).toString('hex')]);
@@ -233,6 +238,11 @@ describe('record payloads', () => {
     );
   });
 
+  it('are decoded above in every version that the record table knows', () => {
+    const decoded = DECODERS.map(([name]) => name);
+    expect(decoded.sort()).toEqual(RECORD_ROWS.map(decoderName).sort());
+  });
+
   it.each(DECODERS)('%s: no cut and no addition is taken for the whole', (_, payload, decode) => {
     for (let end = 0; end < payload.length; end++) {
       const decoded = tryDecode(decode, payload.subarray(0, end));
@@ -314,14 +324,26 @@ describe('record payloads', () => {
   });
 });
 
+const GOLDEN = [
+  ['data-v1', encode(MUTATIONS), (bytes: Buffer) => plain(decodeMutations(bytes)), plain(MUTATIONS)],
+  ['data-v2', encode(MUTATIONS_2), (bytes: Buffer) => plain(decodeMutations(bytes)), plain(MUTATIONS_2)],
+  ['epoch-v1', encodeEpochParent(PARENT), decodeEpochParent, PARENT],
+  ['config-v1', encodeConfig(CONFIG), decodeConfig, CONFIG],
+  ['config-v2', encodeConfig(CONFIG_2), decodeConfig, CONFIG_2],
+] as const;
+
 describe('golden payloads', () => {
-  it.each([
-    ['data-v1', encode(MUTATIONS), (bytes: Buffer) => plain(decodeMutations(bytes)), plain(MUTATIONS)],
-    ['data-v2', encode(MUTATIONS_2), (bytes: Buffer) => plain(decodeMutations(bytes)), plain(MUTATIONS_2)],
-    ['epoch-v1', encodeEpochParent(PARENT), decodeEpochParent, PARENT],
-    ['config-v1', encodeConfig(CONFIG), decodeConfig, CONFIG],
-    ['config-v2', encodeConfig(CONFIG_2), decodeConfig, CONFIG_2],
-  ] as const)('%s is read and written byte for byte', (name, written, decode, meant) => {
+  it('are there for every row of the record table, and each kind has its heading in the README', () => {
+    const names = RECORD_ROWS.map(({ name, version }) => `${name}-v${version}`);
+    expect(GOLDEN.map(([name]): string => name).sort()).toEqual([...names].sort());
+    const readme = readFileSync(new URL('../../internal/engine/README.md', import.meta.url), 'utf8');
+    const missing = RECORD_ROWS.filter(
+      ({ name }) => !readme.includes(`\n${name.toUpperCase()} (type ${RECORD_TYPE[name]}): `),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it.each(GOLDEN)('%s is read and written byte for byte', (name, written, decode, meant) => {
     const golden = readFileSync(new URL(`golden/${name}.hex`, import.meta.url), 'utf8');
     const bytes = Buffer.from(golden.replaceAll(/\s/g, ''), 'hex');
     expect((decode as (bytes: Buffer) => unknown)(bytes)).toEqual(meant);
