@@ -17,7 +17,7 @@ export const DIGESTS_KEPT = 16_384;
 const LANES = 4;
 
 /** The digest of one state, for callers that know its LSN. */
-export type StateDigest = Omit<DigestAnswer, 'position'>;
+export type DigestAtLsn = Omit<DigestAnswer, 'position'>;
 
 export class DigestWindow {
   readonly #lanes = new Uint32Array(DIGESTS_KEPT * LANES);
@@ -42,7 +42,7 @@ export class DigestWindow {
   }
 
   /** The digest after record `lsn`; undefined if it is no longer remembered, or not applied yet. */
-  at(lsn: Lsn): StateDigest | undefined {
+  at(lsn: Lsn): DigestAtLsn | undefined {
     if (lsn < this.#first || lsn > this.#last) return undefined;
     const place = lsn % DIGESTS_KEPT;
     return {
