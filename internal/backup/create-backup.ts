@@ -122,7 +122,7 @@ function formatBackupId(createdMs: number, nonce: number): string {
 async function replay(parts: ImageReaderParts, manifest: BackupManifest, repository: BackupRepository) {
   const image = imageOfBackup(manifest, (sha256) => repository.objectPath(sha256));
   const { store } = await foldLog(parts, image);
-  return { entries: store.entries, digest: store.digest() };
+  return { entries: store.entries, digest: store.stateDigest() };
 }
 
 /** Verifies the CRC of the whole file that its footer states. The blocks are checked when the snapshot is loaded. */

@@ -228,7 +228,7 @@ class Fold {
   #noteDigest(): void {
     if (!this.#digestAt.has(this.#chain.lsn)) return;
     const { store } = this.#state;
-    this.#digests.set(this.#chain.lsn, { entries: store.entries, digest: store.digest() });
+    this.#digests.set(this.#chain.lsn, { entries: store.entries, digest: store.stateDigest() });
   }
 
   #damage(segment: ImageSegment, byte: number, why: string): ImageDamageError {

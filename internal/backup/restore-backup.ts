@@ -56,7 +56,7 @@ export async function restoreImage(
 /** Returns the result of the fold without its store, so that two states are never in memory at once. */
 async function foldTo(parts: ShadowParts, image: LogImage, target: FoldTarget): Promise<Expected & Cut> {
   const { store, position, timestampMs, segments } = await foldLog(parts, image, { target });
-  return { position, timestampMs, segments, entries: store.entries, digest: store.digest() };
+  return { position, timestampMs, segments, entries: store.entries, digest: store.stateDigest() };
 }
 
 interface Expected {

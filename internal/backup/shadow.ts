@@ -55,7 +55,7 @@ export async function recoverShadow(parts: ShadowParts, directory: WalDirectory)
 }
 
 function describe({ applied, store }: Engine, elapsedMs: number): Recovered {
-  return { position: applied, entries: store.entries, digest: store.digest(), elapsedMs };
+  return { position: applied, entries: store.entries, digest: store.stateDigest(), elapsedMs };
 }
 
 /** A shadow writes no records, so these values have no effect. */

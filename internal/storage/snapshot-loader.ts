@@ -109,8 +109,8 @@ export class SnapshotLoader {
       const counts = `${header.entries} in the header, ${footer.entries} in the footer, ${store.entries} in the file`;
       throw new SnapshotError(this.#offset, `entry counts differ: ${counts}`);
     }
-    if (store.digest() !== footer.digest) {
-      throw new SnapshotError(this.#offset, `digest is ${store.digest()}: expected ${footer.digest}`);
+    if (store.entriesDigest() !== footer.digest) {
+      throw new SnapshotError(this.#offset, `digest is ${store.entriesDigest()}: expected ${footer.digest}`);
     }
     yield* store.rebuildRecency();
     return { store, meta: header.meta, entries: store.entries };

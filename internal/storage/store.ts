@@ -294,9 +294,14 @@ export class Store {
     };
   }
 
-  /** The digest as 32 lower-case hex digits. Every change keeps it up to date. */
-  digest(): string {
+  /** The digest of the entries as 32 lower-case hex digits, as a snapshot's footer has it. Every change keeps it up to date. */
+  entriesDigest(): string {
     return this.#digest.hex();
+  }
+
+  /** The digest of the node's state, by which nodes are compared; today that of the entries. */
+  stateDigest(): string {
+    return this.entriesDigest();
   }
 
   /** Writes the digest as four numbers to `target` from `at` on; `formatDigest` formats them. */
@@ -313,7 +318,7 @@ export class Store {
     const onEnd = (): void => {
       this.#snapshot = undefined;
     };
-    const source = { slots: this.#slots, entries: this.#entries, digest: this.digest(), onEnd };
+    const source = { slots: this.#slots, entries: this.#entries, digest: this.entriesDigest(), onEnd };
     this.#snapshot = new SnapshotScan(source, meta);
     return this.#snapshot;
   }
@@ -324,7 +329,7 @@ export class Store {
     this.#scrub = new ScrubScan({
       slots: this.#slots,
       entries: () => this.#entries,
-      digest: () => this.digest(),
+      digest: () => this.entriesDigest(),
       isFoundAt: (slot) => {
         this.#slots.loadKey(slot, this.#key);
         return this.#index.find(this.#key) === slot;

@@ -119,7 +119,7 @@ async function startOn(parts: ShadowParts, digest: string): Promise<'whole' | 'r
       },
       () => {},
     );
-    expect([engine.applied.lsn, engine.store.digest(), wasClean]).toEqual([9, digest, false]);
+    expect([engine.applied.lsn, engine.store.stateDigest(), wasClean]).toEqual([9, digest, false]);
     return 'whole';
   } catch (error) {
     if (error instanceof WalOpenError) return 'refused';

@@ -262,7 +262,11 @@ describe('a restore', () => {
         quarantine: null,
       });
       const { engine, wasClean } = await openEngine(directory, live.host.options, () => {});
-      expect([engine.applied.lsn, engine.store.digest(), wasClean]).toEqual([lsn, live.digests[lsn], false]);
+      expect([engine.applied.lsn, engine.store.stateDigest(), wasClean]).toEqual([
+        lsn,
+        live.digests[lsn],
+        false,
+      ]);
       expect(modelOf(engine.store)).toEqual(sorted(live.models[lsn] ?? new Map()));
       await engine.log.close();
       await directory.close();

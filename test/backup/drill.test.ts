@@ -33,7 +33,7 @@ async function drill(cut: DrillOptions['cut'], changes: Partial<DrillOptions> = 
 
 function digestNow() {
   const { engine } = live;
-  return { position: engine.position, entries: engine.store.entries, digest: engine.store.digest() };
+  return { position: engine.position, entries: engine.store.entries, digest: engine.store.stateDigest() };
 }
 
 describe('a recovery drill', () => {

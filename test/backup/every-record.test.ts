@@ -21,7 +21,7 @@ const OFFSET_MS = 3_600_000;
 function stated({ store, epochs, logClock }: RecordState): unknown {
   const { limits, entries } = store;
   return {
-    digest: store.digest(),
+    digest: store.stateDigest(),
     entries,
     limits,
     epochs: epochs.starts(),

@@ -50,9 +50,9 @@ export class LiveLog {
     this.host = host;
     this.engine = engine;
     this.random = new SeededRandom(seed);
-    this.digests.push(engine.store.digest());
+    this.digests.push(engine.store.stateDigest());
     engine.appliedFrames.subscribe((frame) => {
-      this.digests[frame.lsn] = engine.store.digest();
+      this.digests[frame.lsn] = engine.store.stateDigest();
       this.timestamps[frame.lsn] = frame.timestampMs;
     });
   }

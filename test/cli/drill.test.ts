@@ -84,7 +84,7 @@ describe('walnut drill', () => {
     const node = await new FakeNode().start();
     try {
       node.lsn = BigInt(live.engine.position.lsn);
-      node.digest = live.engine.store.digest();
+      node.digest = live.engine.store.stateDigest();
       for (let i = 0; i < live.engine.store.entries; i++) node.data.set(`k${i}`, {} as never);
       const same = await drill('--address', node.address, '--json');
       expect(JSON.parse(same.out)).toMatchObject({ live: 'same', isPassed: true });

@@ -32,7 +32,7 @@ async function logWithSnapshot(): Promise<{ rig: WalRig; snapshotLsn: number; di
   await rig.write(80);
   const { position } = await rig.host.checkpoint();
   await rig.write(80);
-  const digest = rig.engine.store.digest();
+  const digest = rig.engine.store.stateDigest();
   await rig.close();
   return { rig, snapshotLsn: position.lsn, digest };
 }

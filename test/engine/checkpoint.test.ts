@@ -49,7 +49,7 @@ function digestAt(records: readonly LoggedRecord[], lsn: number): string {
     if (position.lsn > lsn) break;
     for (const mutation of mutations) store.apply(mutation, position);
   }
-  return store.digest();
+  return store.stateDigest();
 }
 
 /** A disk on which writes to a snapshot being made wait, from `hold` on. */
@@ -106,7 +106,7 @@ describe('a checkpoint', () => {
     const snapshot = await load(rig.fileSystem, rig.host.manifest.snapshot);
     expect(snapshot.meta.position).toMatchObject(at);
     expect(snapshot.entries).toBe(3_000);
-    expect(snapshot.store.digest()).toBe(digestAt(records, at.lsn));
+    expect(snapshot.store.stateDigest()).toBe(digestAt(records, at.lsn));
     await rig.settle();
     const live = stateOf(rig.engine);
     const again = await Rig.open({ fileSystem: await rig.close(), fsync: 'interval' });
@@ -118,7 +118,7 @@ describe('a checkpoint', () => {
     const rig = await Rig.open({ fileSystem, fsync: 'interval', maxFileBytes: 200 << 20 });
     const mebibyte = 'x'.repeat(1 << 20);
     for (let i = 0; i < 70; i++) await rig.set(`k${i}`, mebibyte);
-    const digest = rig.engine.store.digest();
+    const digest = rig.engine.store.stateDigest();
     fileSystem.hold();
     const checkpoint = watch(rig.host.checkpoint());
     await rig.settle();
@@ -135,7 +135,7 @@ describe('a checkpoint', () => {
     await rig.until(Promise.all(sets.map(({ promise }) => promise)));
     await rig.until(checkpoint.promise);
     expect(rig.get('k69')).toBe('small');
-    expect((await load(fileSystem, rig.host.manifest.snapshot)).store.digest()).toBe(digest);
+    expect((await load(fileSystem, rig.host.manifest.snapshot)).store.stateDigest()).toBe(digest);
     await rig.close();
   });
 
@@ -287,7 +287,7 @@ describe('a power cut during a checkpoint', () => {
       directorySyncs = syncs;
       for (let seed = k; seed < k + disks * 100; seed += 100) {
         const again = await Rig.open({ fileSystem: rig.powerCut(seed), ...TIGHT });
-        const found = `${again.engine.store.entries} ${again.engine.store.digest()}`;
+        const found = `${again.engine.store.entries} ${again.engine.store.stateDigest()}`;
         expect(found, `crash at call ${k}, seed ${seed}`).toBe(before.split(' ').slice(1).join(' '));
         if (seed !== k) continue;
         await again.set('after', 'x');

@@ -312,7 +312,7 @@ export function plainEntry(entry: Entry | undefined): unknown {
 /** Everything that two equal states have in common, order of recency aside. */
 export function stateOf(engine: Engine): string {
   const { epoch, lsn } = engine.position;
-  return `${epoch}-${lsn} ${engine.store.entries} ${engine.store.digest()}`;
+  return `${epoch}-${lsn} ${engine.store.entries} ${engine.store.stateDigest()}`;
 }
 
 /** Takes every victim, so the order of recency; the store is of no use afterwards. */

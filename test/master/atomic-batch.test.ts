@@ -70,7 +70,7 @@ describe('an atomic batch', () => {
   it('writes nothing if one condition is not met, and tells which with what is there', async () => {
     const rig = await open();
     await rig.set('a', 'old');
-    const state = rig.engine.store.digest();
+    const state = rig.engine.store.stateDigest();
     const lsn = rig.engine.nextLsn;
     const answer = await settled(rig, [
       set('b', 'new'),
@@ -89,7 +89,7 @@ describe('an atomic batch', () => {
       { kind: 'delete', answer: { applied: false, current: { key: 'a' } } },
       undefined,
     ]);
-    expect([rig.engine.nextLsn, rig.engine.store.digest()]).toEqual([lsn, state]);
+    expect([rig.engine.nextLsn, rig.engine.store.stateDigest()]).toEqual([lsn, state]);
   });
 
   it.each<[string, BatchOperation, string, string]>([
@@ -255,8 +255,8 @@ describe('an atomic batch', () => {
   it('is the same after a restart', async () => {
     const rig = await open();
     await settled(rig, [set('a', '1'), add('a'), set('b', 'x'), del('b')]);
-    const digest = rig.engine.store.digest();
+    const digest = rig.engine.store.stateDigest();
     const again = await Rig.open({ fileSystem: await rig.close() });
-    expect([again.engine.store.digest(), again.get('a')]).toEqual([digest, '2']);
+    expect([again.engine.store.stateDigest(), again.get('a')]).toEqual([digest, '2']);
   });
 });

@@ -256,7 +256,7 @@ class Comparison {
     const { engine } = this.#rig;
     const before = {
       entries: engine.store.entries,
-      digest: engine.store.digest(),
+      digest: engine.store.stateDigest(),
       epoch: engine.position.epoch,
     };
     const fileSystem = how === 'stop' ? await this.#rig.close() : this.#rig.kill();
@@ -264,7 +264,7 @@ class Comparison {
     this.#rig = await Rig.open({ fileSystem, fsync: this.#fsync, limits, defaultTtlMs, clock: this.#clock });
     this.#listen();
     const again = this.#rig.engine;
-    expect({ entries: again.store.entries, digest: again.store.digest() }).toMatchObject({
+    expect({ entries: again.store.entries, digest: again.store.stateDigest() }).toMatchObject({
       entries: before.entries,
       digest: before.digest,
     });

@@ -105,11 +105,11 @@ describe('a touch', () => {
     const rig = await open();
     const { position: version } = await rig.set('k', 'v');
     await touch(rig, 'k', { kind: 'at', expireAtMs: 4_102_444_800_000 });
-    const digest = rig.engine.store.digest();
+    const digest = rig.engine.store.stateDigest();
     if (how === 'checkpoint') await rig.until(rig.host.checkpoint());
     const disk: MemoryFileSystem = how === 'kill' ? rig.kill() : await rig.close();
     const { engine } = await Rig.open({ fileSystem: disk, clock: rig.clock });
     expect(engine.store.peek('k')).toMatchObject({ version, expireAtMs: 4_102_444_800_000 });
-    expect(engine.store.digest()).toBe(digest);
+    expect(engine.store.stateDigest()).toBe(digest);
   });
 });

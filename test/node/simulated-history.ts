@@ -99,7 +99,7 @@ export class KnownHistory {
     const mutations = frame.type === RECORD_TYPE.data ? decodeMutations(frame.payload) : [];
     this.#foldTo(parent);
     for (const mutation of mutations) this.#store.apply(mutation, position);
-    const record = { position, crc: frame.crc, parent, mutations, digest: this.#store.digest() };
+    const record = { position, crc: frame.crc, parent, mutations, digest: this.#store.stateDigest() };
     this.#folded = record;
     this.#records.set(formatPosition(position), [...there, record]);
     return record;

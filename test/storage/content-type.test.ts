@@ -38,10 +38,10 @@ describe('a content type', () => {
     other.apply(typed('k', 'v', 'text/other'), at(1));
     removed.apply(typed('k', 'v', 'text/html'), at(1));
     removed.apply(set('k', 'v'), at(1));
-    expect(new Set([plain, one, other].map((store) => store.digest())).size).toBe(3);
-    expect(removed.digest()).toBe(plain.digest());
+    expect(new Set([plain, one, other].map((store) => store.stateDigest())).size).toBe(3);
+    expect(removed.stateDigest()).toBe(plain.stateDigest());
     one.apply(remove('k'), at(2));
-    expect(one.digest()).toBe(newStore().digest());
+    expect(one.stateDigest()).toBe(newStore().stateDigest());
   });
 
   it('stays with a touch', () => {
@@ -77,8 +77,8 @@ describe('a content type', () => {
     }
     const { store: loaded } = loader.finish();
     expect(loaded.entries).toBe(truth.size);
-    expect(digestAnew(loaded).digest).toBe(loaded.digest());
-    expect(digestAnew(store).digest).toBe(store.digest());
+    expect(digestAnew(loaded).digest).toBe(loaded.stateDigest());
+    expect(digestAnew(store).digest).toBe(store.stateDigest());
     for (const [key, { value, contentType }] of truth) {
       const entry = loaded.peek(key);
       expect(Buffer.from(entry?.value ?? []).equals(value), key).toBe(true);

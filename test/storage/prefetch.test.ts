@@ -36,7 +36,7 @@ describe('prefetching', () => {
       }
     }
     expect(store.stats()).toEqual(other.stats());
-    expect(store.digest()).toBe(other.digest());
+    expect(store.stateDigest()).toBe(other.stateDigest());
     for (let i = 0; i < 1_000; i++) expect(store.takeVictim()?.key).toBe(other.takeVictim()?.key);
   });
 

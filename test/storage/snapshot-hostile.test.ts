@@ -87,7 +87,7 @@ describe('a snapshot', () => {
         }
         loader.push(file.subarray(offset));
         const loaded = loader.finish();
-        expect(loaded.store.digest()).toBe(store.digest());
+        expect(loaded.store.stateDigest()).toBe(store.stateDigest());
         expect(victimsOf(loaded.store)).toEqual(order);
       }),
       { numRuns: 40 },
@@ -105,7 +105,7 @@ describe('a snapshot', () => {
     expect(Buffer.from(loaded.peek('big')?.value ?? []).equals(big)).toBe(true);
     expect(loaded.peek('before')?.value.length).toBe(0);
     expect(loaded.peek('k'.repeat(1_024))?.version).toEqual(at(3));
-    expect(loaded.digest()).toBe(store.digest());
+    expect(loaded.stateDigest()).toBe(store.stateDigest());
   });
 
   it('keeps the order of what nobody touched while reads and returned victims go on between slices', () => {
@@ -114,7 +114,7 @@ describe('a snapshot', () => {
       fc.property(fc.array(keys, { maxLength: 8 }), (reads) => {
         const store = newStore(8);
         for (let i = 0; i < 30; i++) store.apply(set(`k${i}`, Buffer.alloc(20_000, i)), at(i + 1));
-        const digest = store.digest();
+        const digest = store.stateDigest();
         const touched = new Set<string>();
         let slice = 0;
         const file = drain(store.beginSnapshot(meta(30)), 1, () => {
@@ -128,7 +128,7 @@ describe('a snapshot', () => {
           touched.add(victim.key);
         });
         const { store: loaded } = load(file);
-        expect(loaded.digest()).toBe(digest);
+        expect(loaded.stateDigest()).toBe(digest);
         const order = victimsOf(loaded);
         expect(new Set(order).size).toBe(30);
         const untouched = order.filter((key) => !touched.has(key));
@@ -169,13 +169,13 @@ describe('a snapshot', () => {
       store.apply(set(`new ${slices}`), at(101));
     }
     const { store: loaded } = load(snapshotOf(store));
-    expect(loaded.digest()).toBe(store.digest());
+    expect(loaded.stateDigest()).toBe(store.stateDigest());
   });
 
   it('is not disturbed by a late cancel of the one before it', () => {
     const store = newStore(4);
     for (let i = 0; i < 10; i++) store.apply(set(`k${i}`, Buffer.alloc(20_000, i)), at(i + 1));
-    const digest = store.digest();
+    const digest = store.stateDigest();
     const first = store.beginSnapshot(meta(1));
     drain(first, MIB);
     const second = store.beginSnapshot(meta(1));
@@ -183,7 +183,7 @@ describe('a snapshot', () => {
     expect(first.next(1)).toBeUndefined();
     expect(() => store.beginSnapshot(meta(1))).toThrow(/one snapshot at a time/);
     const file = drain(second, 1, () => store.apply(remove(`k${store.entries - 1}`), at(20)));
-    expect(load(file).store.digest()).toBe(digest);
+    expect(load(file).store.stateDigest()).toBe(digest);
   });
 });
 
@@ -192,7 +192,7 @@ describe('a forged snapshot whose CRCs hold', () => {
     const head = Buffer.concat([headerOf(1), sealed(BLOCK_ENTRIES, 1, entryBytes('a'))]);
     const store = newStore();
     store.apply(set('a', 'v'), at(1, 1));
-    const footer = { entries: 1, digest: store.digest(), fileCrc: crc32(head) };
+    const footer = { entries: 1, digest: store.stateDigest(), fileCrc: crc32(head) };
     expect(load(head, encodeFooter(footer)).store.peek('a')).toBeDefined();
     for (const wrong of [{ entries: 2 }, { digest: '1'.repeat(32) }, { fileCrc: 1 }]) {
       expect(() => load(head, encodeFooter({ ...footer, ...wrong }))).toThrow(SnapshotError);

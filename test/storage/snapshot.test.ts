@@ -56,7 +56,7 @@ describe('snapshot', () => {
       expect(loaded.entries).toBe(1_000);
       expect(loaded.meta).toEqual(meta(1_000, store.limits));
       expect(loaded.store.limits).toEqual(store.limits);
-      expect(loaded.store.digest()).toBe(store.digest());
+      expect(loaded.store.stateDigest()).toBe(store.stateDigest());
       expect(loaded.store.bytes).toBe(store.bytes);
       expect(stateOf(loaded.store)).toBe(stateOf(store));
       expect(loaded.store.due(2e12, 1_000).length).toBe(200);
@@ -77,7 +77,7 @@ describe('snapshot', () => {
       }
       const twin = load(snapshotOf(store, lsn)).store;
       const state = stateOf(store);
-      const digest = store.digest();
+      const digest = store.stateDigest();
       const scan = store.beginSnapshot(meta(lsn));
       const file = drain(scan, random.below(80_000) + 1, () => {
         for (let i = random.below(30); i > 0; i--) {
@@ -91,7 +91,7 @@ describe('snapshot', () => {
         }
       });
       const loaded = load(file).store;
-      expect(loaded.digest(), `seed ${seed}`).toBe(digest);
+      expect(loaded.stateDigest(), `seed ${seed}`).toBe(digest);
       expect(stateOf(loaded), `seed ${seed}`).toBe(state);
       expect(victimsOf(loaded), `seed ${seed}`).toEqual(victimsOf(twin));
     }
@@ -128,7 +128,7 @@ describe('snapshot', () => {
       loader.push(bytes);
       piece.fill(0);
     }
-    expect(loader.finish().store.digest()).toBe(store.digest());
+    expect(loader.finish().store.stateDigest()).toBe(store.stateDigest());
   });
 
   it('looks at a bounded number of slots per slice, however few of them hold anything', () => {

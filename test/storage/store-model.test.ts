@@ -122,7 +122,7 @@ describe('store against a plain model', () => {
           take(store, model, next, i + 1);
           expect(store.entries).toBe(model.map.size);
           expect(store.bytes).toBe(model.bytes);
-          expect(store.digest()).toBe(model.digest());
+          expect(store.stateDigest()).toBe(model.digest());
         }
         const { hits, misses, evicted, expired } = model;
         expect(store.stats()).toEqual({

@@ -27,7 +27,7 @@ describe('store', () => {
     store.apply(remove('k', 'expired'), at(2));
     expect(store.due(1_000, 10)).toEqual([]);
     expect(store.stats()).toMatchObject({ entries: 0, bytes: 0, hits: 1, misses: 1, evicted: 0, expired: 1 });
-    expect(store.digest()).toBe('0'.repeat(32));
+    expect(store.stateDigest()).toBe('0'.repeat(32));
   });
 
   it('leaves a deadline behind when an entry is set anew', () => {

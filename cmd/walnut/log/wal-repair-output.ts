@@ -16,7 +16,7 @@ export function cutToJson(plan: Cut, aside: readonly string[] | undefined): Reco
     damage,
     keep: { position: formatPosition(keep), timeMs: rehearsal.endTimestampMs },
     entries: rehearsal.store.entries,
-    digest: rehearsal.store.digest(),
+    digest: rehearsal.store.stateDigest(),
     dropsSnapshot,
     files,
     loss: {

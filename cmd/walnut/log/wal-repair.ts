@@ -118,7 +118,7 @@ async function checkRepaired(parts: RehearsalParts, owned: WalDirectory, plan: C
     outcome.kind === 'starts' &&
     end.lsn === plan.keep.lsn &&
     end.crc === plan.keep.crc &&
-    store.digest() === plan.rehearsal.store.digest();
+    store.stateDigest() === plan.rehearsal.store.stateDigest();
   if (isAsPlanned) return;
   const where = outcome.kind === 'refused' ? `: ${outcome.place.file}: ${outcome.place.why}` : '';
   const why = `repaired, but the result is not what was planned (ends at ${formatPosition(end)}${where})`;

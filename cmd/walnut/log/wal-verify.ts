@@ -138,7 +138,7 @@ function reportToJson({ inspected, rehearsal, findings, verdict }: VerifyReport)
     starts: rehearsal === undefined ? findings.length === 0 : rehearsal.outcome.kind === 'starts',
     position: rehearsal === undefined ? null : formatPosition(rehearsal.end),
     entries: rehearsal?.store.entries ?? 0,
-    digest: rehearsal?.store.digest() ?? null,
+    digest: rehearsal?.store.stateDigest() ?? null,
     unvouchedFromLsn: unvouchedFrom(inspected),
     findings,
   };
@@ -170,7 +170,7 @@ function renderReport(report: VerifyReport, { colors }: Invocation): string {
         `${manifest.snapshot}, ${countOf(snapshotEntries, 'entry', 'entries')}, digest right`,
       ]);
     facts.push([isRefused ? 'valid up to' : 'ends at', `${formatPosition(end)}${written}`]);
-    facts.push(['entries', showCount(store.entries)], ['digest', store.digest()]);
+    facts.push(['entries', showCount(store.entries)], ['digest', store.stateDigest()]);
   }
   const lines = findings.map((finding) => colors.red(describeFinding(finding)));
   lines.push(CONCLUSION[verdict](directory));

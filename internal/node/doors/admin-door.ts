@@ -52,7 +52,7 @@ export class AdminDoor implements AdminPort {
 
   digest(): DigestAnswer {
     const engine = this.#admission.anyState();
-    return { position: engine.position, entries: engine.store.entries, digest: engine.store.digest() };
+    return { position: engine.position, entries: engine.store.entries, digest: engine.store.stateDigest() };
   }
 
   digestAt(position: Position, waitMs: number, signal?: AbortSignal): Promise<DigestAnswer> {
