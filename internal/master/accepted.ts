@@ -42,3 +42,21 @@ export interface WrittenCounter {
   /** By the log clock. */
   readonly expireAtMs: number;
 }
+
+/** The same with each entry of its answer, and of those of its outcomes, changed by `change`. The only list of them. */
+export function mapEntries<T extends Accepted>(accepted: T, change: (entry: Entry) => Entry): T {
+  const { previous, current, touched, outcomes } = accepted;
+  return {
+    ...accepted,
+    previous: previous && change(previous),
+    current: current && change(current),
+    touched: touched && { ...touched, entry: touched.entry && change(touched.entry) },
+    outcomes: outcomes?.map(
+      (outcome): AtomicOutcome | undefined =>
+        outcome &&
+        (outcome.kind === 'get'
+          ? { kind: 'get', found: outcome.found && change(outcome.found) }
+          : { kind: outcome.kind, accepted: mapEntries(outcome.accepted, change) }),
+    ),
+  };
+}

@@ -6,7 +6,7 @@
  * master, does not.
  */
 import { LRUCache } from 'lru-cache';
-import type { Accepted, AtomicOutcome } from '#master/accepted.ts';
+import { type Accepted, mapEntries } from '#master/accepted.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type {
   AtomicBatchCommand,
@@ -68,7 +68,7 @@ export class RetryWindow {
         `request_id ${JSON.stringify(requestId)} was used for another write: expected one of its own for each`,
       );
     }
-    const accepted = withOwnEntries(accept());
+    const accepted = mapEntries(accept(), owned);
     this.#attempts.set(requestId, { request, accepted });
     return accepted;
   }
@@ -118,26 +118,9 @@ function describe(operation: BatchOperation): string {
   }
 }
 
-function withOwnEntries<T extends Accepted>(accepted: T): T {
-  const { previous, current, touched, outcomes } = accepted;
-  return {
-    ...accepted,
-    touched: touched && { ...touched, entry: owned(touched.entry) },
-    previous: owned(previous),
-    current: owned(current),
-    outcomes: outcomes?.map(
-      (outcome): AtomicOutcome | undefined =>
-        outcome &&
-        (outcome.kind === 'get'
-          ? { kind: 'get', found: owned(outcome.found) }
-          : { kind: outcome.kind, accepted: withOwnEntries(outcome.accepted) }),
-    ),
-  };
-}
-
 /** Copies the value, because a view kept for minutes would keep the whole request in memory. */
-function owned(entry: Entry | undefined): Entry | undefined {
-  return entry === undefined ? undefined : { ...entry, value: new Uint8Array(entry.value) };
+function owned(entry: Entry): Entry {
+  return { ...entry, value: new Uint8Array(entry.value) };
 }
 
 function isRefused(record: RecordInFlight | undefined): boolean {
@@ -148,11 +131,11 @@ function bytesOf({ request, accepted }: Attempt, id: string): number {
   return 2 * (id.length + request.length) + acceptedBytes(accepted);
 }
 
-function acceptedBytes({ previous, current, outcomes }: Accepted): number {
-  let bytes = ANSWER_BYTES + (previous?.value.length ?? 0) + (current?.value.length ?? 0);
-  for (const outcome of outcomes ?? []) {
-    if (outcome?.kind === 'get') bytes += ANSWER_BYTES + (outcome.found?.value.length ?? 0);
-    else if (outcome !== undefined) bytes += acceptedBytes(outcome.accepted);
-  }
+function acceptedBytes(accepted: Accepted): number {
+  let bytes = ANSWER_BYTES * (1 + (accepted.outcomes?.length ?? 0));
+  mapEntries(accepted, (entry) => {
+    bytes += entry.value.length;
+    return entry;
+  });
   return bytes;
 }

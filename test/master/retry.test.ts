@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { describeSet, RETRY_BYTES_MAX, RETRY_WINDOW_MS, RetryWindow } from '#master/retry-window.ts';
 import { toLsn } from '#model/position.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { deleteOf, Rig, setOf, watch } from '#test/engine/rig.ts';
+import { deleteOf, Rig, setOf, touchOf, ttl, watch } from '#test/engine/rig.ts';
 
 const id = (requestId: string) => ({ requestId });
 const ABSENT = { condition: { kind: 'absent' } } as const;
@@ -131,6 +131,20 @@ describe('a write that names itself', () => {
       await rig.until(rig.master.set(command));
     }
     expect(await write('r')).toBeGreaterThan(anew);
+  });
+
+  it('counts the value that a Touch returned', async () => {
+    const rig = await Rig.open();
+    await rig.until(rig.engine.formats.take());
+    await rig.set('big', Buffer.alloc(RETRY_BYTES_MAX / 4).toString('latin1'));
+    const touch = async (requestId: string): Promise<number> => {
+      const command = { ...touchOf('big', ttl(60_000)), requestId, returnValue: true };
+      return (await rig.until(rig.master.touch(command))).position.lsn;
+    };
+    const first = await touch('r');
+    expect(await touch('r')).toBe(first);
+    for (let i = 0; i < 4; i++) await touch(`big-${i}`);
+    expect(await touch('r')).toBeGreaterThan(first);
   });
 
   it('is known among the newest 20,000 of small ones, and not among ten times as many', () => {
