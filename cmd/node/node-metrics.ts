@@ -43,7 +43,7 @@ function registerAside(metrics: Metrics): (state: AsideState) => void {
   metrics.gaugeFrom('walnut_aside_bytes', 'Bytes of files in aside/.', () => aside.bytes);
   metrics.gaugeFrom(
     'walnut_aside_protected_bytes',
-    'Of those, bytes in folders with diverged records that nobody has seen.',
+    'Bytes in aside/ in folders with diverged records that nobody has seen.',
     () => aside.protectedBytes,
   );
   metrics.gaugeFrom(

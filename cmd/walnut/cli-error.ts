@@ -93,7 +93,7 @@ function adviceFor({ code, leaderHint }: CallError): string | undefined {
     case 'data_loss':
       return 'The position belongs to a discarded history: read without --at-least and start from there.';
     case 'out_of_range':
-      return 'The log no longer holds that position; see the earliest with: walnut status';
+      return 'The log no longer contains that position; see the earliest with: walnut status';
     default:
       return undefined;
   }

@@ -130,7 +130,7 @@ export class BackupRepository {
         : all.filter(({ id }) => id === idOrStart || id.startsWith(idOrStart));
     const exact = matches.find(({ id }) => id === idOrStart);
     const found = exact ?? matches[0];
-    if (found === undefined) throw new BackupRequestError(`${this.path} holds no backup ${idOrStart}`);
+    if (found === undefined) throw new BackupRequestError(`${this.path} contains no backup ${idOrStart}`);
     if (exact === undefined && matches.length > 1) {
       throw new BackupRequestError(`${matches.length} backups begin with ${idOrStart}`);
     }

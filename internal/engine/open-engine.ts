@@ -171,7 +171,7 @@ function unusableSnapshot(directory: WalDirectory, path: string, error: unknown)
   }
   return new WalOpenError(
     'corrupt',
-    `snapshot ${path} cannot be used: ${why}. It holds state that the log no longer has. ` +
+    `snapshot ${path} cannot be used: ${why}. It contains state that the log no longer has. ` +
       'On a replica, move the directory away and start again to fetch everything from the master; ' +
       `on a master, restore it from a backup or a replica. ${adviseRepair(directory.path)}`,
     error,

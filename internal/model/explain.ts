@@ -67,7 +67,7 @@ function whatIsThere(answer: ExplainAnswer): string {
   const from = formatPosition(answer.searchedFrom);
   if (!answer.isComplete) return `missing, and no change of it since record ${from}, where the search ended`;
   if (answer.searchedFrom.lsn <= 1) return 'missing: it was never here';
-  return `missing: it was never here since record ${from}, where the log begins`;
+  return `missing: the log, which begins at record ${from}, has no change of it`;
 }
 
 function whatIsStored(entry: ExplainedEntry, answer: ExplainAnswer): string {

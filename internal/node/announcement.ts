@@ -85,7 +85,7 @@ function standingOf(keeper: RoleKeeper, request: AnnounceRequest, address: strin
   if (role === undefined) throw unavailable('this node is loading: see walnut status');
   if (request.nodeId === manifest.nodeId) return { kind: 'known' };
   if (request.logId === '')
-    throw new WalnutError('failed_precondition', 'a node without a log leads nothing');
+    throw new WalnutError('failed_precondition', 'the announcement names no log: refused');
   if (role.kind === 'replica' && manifest.logId === '') {
     if (role.upstreamNodeId === request.nodeId && manifest.upstream === address) return { kind: 'known' };
     if (!role.isLinked && !role.isKept) return { kind: 'follow', term: 0 };

@@ -85,7 +85,7 @@ export class Hearsay {
     if (!this.#heard.has(node.nodeId) && this.#heard.size >= HEARSAY_MAX) {
       throw new WalnutError(
         'resource_exhausted',
-        `${HEARSAY_MAX} nodes have registered of late that cannot be reached: try again in ${HEARSAY_MS / 1_000} s`,
+        `${HEARSAY_MAX} nodes that cannot be reached have registered in the last ${HEARSAY_MS / 1_000} s: try again then`,
       );
     }
     this.#heard.set(node.nodeId, { ...node, atMs: this.#options.clock.monotonicMs() });

@@ -75,7 +75,7 @@ export class Leadership {
     if (pending !== undefined && !isForced) {
       throw new WalnutError(
         'failed_precondition',
-        `${pending.to} was told to lead term ${pending.term} and may do so: bring it back, or force this promotion if it is lost`,
+        `${pending.to} was told to lead term ${pending.term} and may be the master already: start it again, or force this promotion if it is lost for good`,
       );
     }
     return this.#lead(isForced, manifest.upstream === '' ? [] : [manifest.upstream]);

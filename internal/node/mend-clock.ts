@@ -34,7 +34,7 @@ export async function mendClock(
   role.writer();
   if (Math.abs(clock.aheadMs) <= SAME_TIME_MS) {
     throw refused(
-      `nothing to mend: ${describeAhead(clock.aheadMs)}, and up to ${describeDuration(SAME_TIME_MS)} is no offset`,
+      `nothing to mend: ${describeAhead(clock.aheadMs)}; up to ${describeDuration(SAME_TIME_MS)} are ignored`,
     );
   }
   if (expectedAheadMs !== undefined && Math.abs(clock.aheadMs - expectedAheadMs) > EXPECTED_WITHIN_MS) {
@@ -54,7 +54,7 @@ export async function mendClock(
     });
   });
   await engine.waitDurable(lsn, DURABLE_TIMEOUT_MS);
-  logger.warn({ ...clock, statedOffsetMs: wallOffsetMs, lsn }, 'the log clock was mended by an operator');
+  logger.warn({ ...clock, statedOffsetMs: wallOffsetMs, lsn }, 'an operator mended the log clock');
   return { clock, wallOffsetMs, isApplied: true, position: { epoch, lsn } };
 }
 

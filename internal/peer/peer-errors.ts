@@ -27,7 +27,7 @@ export function lateError(address: string, timeoutMs: number): WalnutError {
 export function toPeerError(error: unknown, address: string): WalnutError {
   if (error instanceof WalnutError) {
     // Thrown by our own codec: the answer arrived and was not understood.
-    const message = `${address} answered something that makes no sense: ${error.message}`;
+    const message = `${address} answered with invalid data: ${error.message}`;
     return new WalnutError('unavailable', message, { cause: error });
   }
   const { code, message, details } = toError(ConnectError.from(error));

@@ -63,7 +63,10 @@ export class ConnectionRefusals {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs < this.#nextLogMs) return;
     this.#nextLogMs = nowMs + LOG_EVERY_MS;
-    this.#logger.warn({ refused: this.#sinceLog, ...this.#limit }, 'connections refused: all are taken');
+    this.#logger.warn(
+      { refused: this.#sinceLog, ...this.#limit },
+      'connections refused: the limit is reached',
+    );
     this.#sinceLog = 0;
   }
 

@@ -55,7 +55,7 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
   metrics.gaugeFrom('walnut_connections', 'Open connections.', options.connections);
   metrics.gaugeFrom(
     'walnut_connections_max',
-    'How many are taken, by ulimit -n.',
+    'Most connections that this node accepts, by ulimit -n.',
     () => options.connectionsMax,
   );
   metrics.gaugeFrom(

@@ -36,8 +36,7 @@ export function createErrorMapper(logger: Logger, clock: Clock, incarnation: str
     // A wrong request is its sender's to see, but another node that sends damaged bytes is an operator's.
     const isNonsense = error.code === 'invalid_argument' && error.details.cause !== undefined;
     const paced = isNonsense ? nonsensePace.take() : undefined;
-    if (paced !== undefined)
-      logger.warn({ why: error.message, ...paced }, 'another node sent what makes no sense');
+    if (paced !== undefined) logger.warn({ why: error.message, ...paced }, 'another node sent invalid data');
     return error;
   };
 

@@ -82,7 +82,9 @@ function pageReason(
 ): string | undefined {
   const { origin } = headers;
   if (origin !== undefined) {
-    return isServed(authorityOf(origin) ?? '') ? undefined : `the page ${quote(origin)} is none of this node`;
+    return isServed(authorityOf(origin) ?? '')
+      ? undefined
+      : `the page ${quote(origin)} has a host that is no name of this node`;
   }
   const isForeign = headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate';
   return isForeign ? 'a page of another site sent this (Sec-Fetch-Site: cross-site)' : undefined;

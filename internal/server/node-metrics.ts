@@ -74,7 +74,11 @@ function registerRecovery(metrics: Metrics, status: () => NodeStatus): void {
   gauge('walnut_recovery_records', 'Log records applied by the recovery.', (r) => r.records);
   gauge('walnut_recovery_bytes', 'Bytes of snapshot and log read by the recovery.', (r) => r.bytesDone);
   gauge('walnut_recovery_bytes_expected', 'Bytes of snapshot and log to be read.', (r) => r.bytesTotal);
-  gauge('walnut_recovery_duration_seconds', 'How long it takes, or took.', (r) => r.elapsedMs / 1_000);
+  gauge(
+    'walnut_recovery_duration_seconds',
+    'Duration of the recovery in progress, or of the last one.',
+    (r) => r.elapsedMs / 1_000,
+  );
   gauge('walnut_recovery_remaining_seconds', 'About how long it still takes.', (r) =>
     r.etaMs === undefined ? undefined : r.etaMs / 1_000,
   );
@@ -88,7 +92,7 @@ function registerStore(metrics: Metrics, status: () => NodeStatus): void {
   );
   metrics.gaugeFrom(
     'walnut_store_bytes',
-    'What counts against storage.max_memory.',
+    'Bytes of entries, as storage.max_memory counts them.',
     () => status().store.bytes,
   );
   metrics.gaugeFrom(
@@ -102,7 +106,7 @@ function registerStore(metrics: Metrics, status: () => NodeStatus): void {
     () => status().store.bytesMax,
   );
   metrics.counterFrom('walnut_store_hits_total', 'Gets that found their key.', () => status().store.hits);
-  metrics.counterFrom('walnut_store_misses_total', 'Gets that did not.', () => status().store.misses);
+  metrics.counterFrom('walnut_store_misses_total', 'Gets that found no entry.', () => status().store.misses);
   metrics.counterFrom(
     'walnut_store_evicted_total',
     'Entries deleted for room.',
@@ -204,8 +208,10 @@ function registerReplication(metrics: Metrics, status: () => NodeStatus): void {
   replicas('walnut_replica_streaming', 'On a master: 1 when pushes are taken.', (r) =>
     r.state === 'streaming' ? 1 : 0,
   );
-  replicas('walnut_replica_different', 'On a master: 1 when that state is known to differ.', (r) =>
-    r.isDifferent === true ? 1 : 0,
+  replicas(
+    'walnut_replica_different',
+    'On a master: 1 if the state of the replica is known to differ from its own.',
+    (r) => (r.isDifferent === true ? 1 : 0),
   );
   replicas('walnut_replica_acked_lsn', 'On a master: last LSN on that disk.', (r) => r.acked.lsn);
   replicas(

@@ -108,14 +108,14 @@ export class DigestCheck {
     const why =
       found === before
         ? 'snapshot and log of this node give the same state again: the master may be the one that is wrong'
-        : 'snapshot and log of this node give a third state';
+        : 'snapshot and log of this node give a state that differs from both';
     this.#logger.error({ lsn, stated, found, before }, why);
   }
 
   /** The engine could not be opened: there is nothing to read from, and only the master's snapshot helps. */
   rebuildFailed(error: unknown): void {
     this.#rebuilds++;
-    this.#logger.error({ err: error }, 'snapshot and log of this node give no state: full resync');
+    this.#logger.error({ err: error }, 'snapshot and log of this node cannot be loaded: full resync');
     this.#isDiskUseless = true;
     this.#tried = Math.max(this.#tried, 1);
   }
@@ -154,7 +154,7 @@ export class DigestCheck {
   get reason(): string {
     if (this.#problem === '') return '';
     const isOver = this.#tried > RESYNCS_MAX;
-    const tried = isOver ? `; ${this.#tried} rebuilds did not help` : '';
+    const tried = isOver ? `; ${this.#tried} repairs did not help` : '';
     if (this.#isSuspect) return `${this.#problem}${tried}; reads are refused until the state is rebuilt`;
     return isOver
       ? `${this.#problem}${tried}`

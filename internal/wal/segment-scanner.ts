@@ -133,12 +133,12 @@ function decodeItem(chunk: Buffer, at: number, base: number, left: number, salt:
   const nextOffset = offset + NOTE_BYTES;
   if (kind === ITEM_KIND.mark) {
     const mark = readMark(chunk, at);
-    if (mark === undefined) return unknown(offset, 'the mark makes no sense');
+    if (mark === undefined) return unknown(offset, 'the mark has an unknown body');
     return { kind: 'mark', offset, nextOffset, mark };
   }
   if (kind === ITEM_KIND.seal) {
     const seal = readSeal(chunk, at);
-    if (seal === undefined) return unknown(offset, 'the seal makes no sense');
+    if (seal === undefined) return unknown(offset, 'the seal has an unknown body');
     return { kind: 'seal', offset, nextOffset, seal };
   }
   return decodeRecord(chunk, at, base, left);

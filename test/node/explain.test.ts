@@ -63,7 +63,7 @@ describe('explain', () => {
     await group.clock.advance(1_500);
     const answer = await explain(group, again, 'nothing');
     expect(answer.searchedFrom.lsn).toBe(again.node.status().earliestLsn);
-    expect(summarize(answer)).toContain('missing: it was never here since record');
+    expect(summarize(answer)).toContain('missing: the log, which begins at record');
     expect(await explain(group, again, 'old')).toMatchObject({ sets: 0, entry: { valueBytes: 1 } });
   });
 

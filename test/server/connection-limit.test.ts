@@ -55,7 +55,9 @@ describe('a server whose connections are all taken', () => {
     }
     expect(metrics).toContain('\nwalnut_connections_max 6\n');
     expect(metrics).toMatch(/^walnut_connections_refused_total ([2-9]|\d\d)$/m);
-    const lines = running.logged.filter(({ message }) => message === 'connections refused: all are taken');
+    const lines = running.logged.filter(
+      ({ message }) => message === 'connections refused: the limit is reached',
+    );
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatchObject({ level: 'warn', fields: { connectionsMax: 6, openFilesMax: 16 } });
   });

@@ -129,7 +129,7 @@ describe.each([
     '%j is refused',
     (origin) => {
       const refusal = policy.refusal({ host: 'localhost:8080', origin }, '/');
-      expect(refusal).toContain(`the page ${JSON.stringify(origin)} is none of this node`);
+      expect(refusal).toContain(`the page ${JSON.stringify(origin)} has a host that is no name of this node`);
     },
   );
 });

@@ -84,7 +84,7 @@ describe('what the log says', () => {
     expect(running.logged[0]).toEqual({
       level: 'warn',
       fields: { why: 'frames: frame 0' },
-      message: 'another node sent what makes no sense',
+      message: 'another node sent invalid data',
     });
     // A caller's own mistakes are for the caller.
     running.node.failure = new WalnutError('invalid_argument', 'key is empty');

@@ -30,7 +30,7 @@ describe('the end of a log', () => {
     [
       'a mark with an unknown flag',
       (bytes) => withNote(bytes, 2, (note) => note.writeUInt8(2, 20)),
-      'the mark makes no sense',
+      'the mark has an unknown body',
     ],
     ['another format version', (bytes) => withFormatVersion(bytes, 2), 'format version 2 is not known'],
   ])('that is %s is refused, and nothing is changed', async (_, edit, why) => {

@@ -24,7 +24,7 @@ export function addExplainCommand(program: Command, host: CommandHost): void {
         'evicted, or never here. Searches back from the newest record for at most 2 s and 64 MiB of log. ' +
         'Exits 1 if a get would not find it.',
     )
-    .argument('<key>', 'what the entry is called', parseKey)
+    .argument('<key>', 'key of the entry', parseKey)
     .option(
       '--changes <n>',
       `how many of its last changes to list, at most ${EXPLAIN_CHANGES_MAX} (default: 10)`,

@@ -40,14 +40,14 @@ export function addIncrementCommand(program: Command, host: CommandHost): void {
     .option('--by <n>', 'what to add, such as 10 or -1 (default: 1)', parseNumber)
     .option('--initial <n>', 'what a missing key counts as (default: 0)', parseNumber)
     .addOption(
-      new Option('--ttl <duration>', 'a new entry expires after, such as 30s')
+      new Option('--ttl <duration>', 'time to live of a new entry, such as 30s')
         .argParser(parseTtlMs)
         .conflicts('expireAt'),
     )
     .addOption(
       new Option(
         '--expire-at <time>',
-        'a new entry expires at: milliseconds since 1970, ISO 8601, or never',
+        'deadline of a new entry: milliseconds since 1970, ISO 8601, or never',
       ).argParser(parseExpireAtMs),
     )
     .addOption(new Option('--if-absent', 'only if the key is missing').conflicts(['ifPresent', 'ifVersion']))

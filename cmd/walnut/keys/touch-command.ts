@@ -31,7 +31,7 @@ export function addTouchCommand(program: Command, host: CommandHost): void {
         'deadline, or "never". Exits 1 if the key is missing, and if --durability or --min-acks were ' +
         'not reached in time (the write stands).',
     )
-    .argument('<key>', 'what the entry is called', parseKey)
+    .argument('<key>', 'key of the entry', parseKey)
     .addOption(
       new Option('--ttl <duration>', 'expires after, such as 30s')
         .argParser(parseTtlMs)

@@ -43,8 +43,8 @@ export function addWatchCommand(program: Command, host: CommandHost): void {
     .description(
       'Tells every change of the keys that begin with PREFIX (all without one), once and in order, ' +
         'until Ctrl-C. A line has op, cause, key, value, version and deadline with tabs between; with ' +
-        '--json it is one JSON object. A node that stops or a connection that breaks is gone on from; ' +
-        'what is told at the end goes on later.',
+        '--json it is one JSON object. If the node stops or the connection breaks, the watch goes ' +
+        'on where it was. On Ctrl-C it prints a --resume text, with which it can be continued later.',
     )
     .argument('[prefix]')
     .option('--key <key>', 'watch this one key', parseKey)

@@ -129,7 +129,7 @@ async function findReaching(repository: BackupRepository, target: FoldTarget): P
     if (target.kind === 'end') throw new ImageDamageError(placeOf(repository, listed, why ?? ''));
     reasons.push(`${listed.id}: ${why}`);
   }
-  if (reasons.length === 0) throw new BackupRequestError(`${repository.path} holds no backup`);
+  if (reasons.length === 0) throw new BackupRequestError(`${repository.path} contains no backup`);
   throw new BackupRequestError(`no backup in ${repository.path} reaches there\n${reasons.join('\n')}`);
 }
 

@@ -63,7 +63,7 @@ export function renderCut(
 }
 
 function describeLoss({ records, mutations, keys, lastLsn, unreadable }: Loss, keptLsn: number): string {
-  if (lastLsn === keptLsn) return 'no record that anything tells of';
+  if (lastLsn === keptLsn) return 'no known record';
   const count = lastLsn - keptLsn;
   const rest = unreadable.length === 0 ? '' : `, of which ${showCount(count - records)} cannot be read`;
   const range = describeRange({ firstLsn: keptLsn + 1, lastLsn });

@@ -146,7 +146,9 @@ async function findEnd(
       if (found.kind !== 'record' || found.frame.lsn !== keep.lsn) continue;
       if (found.frame.crc === keep.crc && found.frame.epoch === keep.epoch) return found.nextOffset;
     }
-    throw new Error(`${path}/${holder.name} no longer holds LSN ${keep.lsn}: it changed while it was read`);
+    throw new Error(
+      `${path}/${holder.name} no longer contains LSN ${keep.lsn}: it changed while it was read`,
+    );
   } finally {
     await file.close();
   }

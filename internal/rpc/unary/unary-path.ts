@@ -1,9 +1,9 @@
 /**
- * The direct way for unary rpcs: from Node's request to the implementation and
- * back, without the adapter's general machinery. It serves every unary method
- * of every registered service for Connect (protobuf and JSON, POST and GET) and
- * for gRPC over HTTP/2, and knows nothing of what the methods mean. What it
- * does not take is untouched, and the adapter's: see README.md.
+ * The direct way for unary rpcs: from a request to the implementation and back,
+ * without the adapter's general machinery. It serves every unary method of every
+ * registered service for Connect (protobuf and JSON, POST and GET) and gRPC-Web over
+ * HTTP/1.1 and HTTP/2, and for gRPC over HTTP/2, and does not know what the methods
+ * mean. A request that it does not take is left unread, for the adapter: see README.md.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
