@@ -330,7 +330,7 @@ export class Engine implements RecordState {
   #append(record: PendingRecord): Lsn {
     this.checkDisk();
     const { level } = recordKindOf(record.frame);
-    assert(level === 0 || this.formats.isTaken, 'MANIFEST says first that the log needs a newer reader');
+    assert(this.formats.allows(level), 'MANIFEST says first that the log needs a newer reader');
     this.log.append(record.frame);
     this.#noteAppended(record.frame);
     this.#pending.push(record);

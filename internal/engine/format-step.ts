@@ -6,7 +6,7 @@
  */
 import { amendManifest } from '#engine/manifest-access.ts';
 import { orShortage } from '#engine/short-disk.ts';
-import { FORMAT_LEVEL } from '#model/formats.ts';
+import { STEP_LEVEL } from '#model/formats.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 
 export class FormatStep {
@@ -23,12 +23,17 @@ export class FormatStep {
 
   /** The level that a reader of this directory needs, from the moment the step is begun. */
   get level(): number {
-    return this.#isTaken || this.#isMet || this.#taking !== undefined ? FORMAT_LEVEL : 0;
+    return this.#isTaken || this.#isMet || this.#taking !== undefined ? STEP_LEVEL : 0;
   }
 
   /** Whether formats of level 1 may be written now. */
   get isTaken(): boolean {
     return this.#isTaken;
+  }
+
+  /** Whether formats of `level` may be written now. */
+  allows(level: number): boolean {
+    return level === 0 || (this.#isTaken && level <= STEP_LEVEL);
   }
 
   /** Whether a start has to take the step, because of what it read. */

@@ -4,3 +4,10 @@
  * states none. 1: version 2 of DATA, CONFIG and snapshots too.
  */
 export const FORMAT_LEVEL = 1;
+
+/**
+ * The level of formats that MANIFEST format 2 allows in a data directory. A level above
+ * it needs a step of its own, which is another format of MANIFEST: otherwise readers
+ * of this level would be refused by every directory that has taken this step.
+ */
+export const STEP_LEVEL = 1;
