@@ -18,6 +18,10 @@ const WRITES: [string, (node: TestNode['node']) => unknown][] = [
   ['batch', (node) => node.batch(BATCH)],
   ['restore', (node) => node.restore(BATCH)],
   ['increment', (node) => node.increment(INCREMENT)],
+  [
+    'touch',
+    (node) => node.touch({ key: 'k', expiry: { kind: 'ttl', ttlMs: 1_000 }, returnValue: false, ...OPTIONS }),
+  ],
   ['atomic batch', (node) => node.atomicBatch({ operations: BATCH, answerBytesMax: 1_000, ...OPTIONS })],
   ['DeletePrefix', (node) => node.deletePrefix({ prefix: 'k', cursor: '', limit: 0, ...OPTIONS })],
   ['mixed batch', (node) => node.mixed({ count: 0 } as never, () => undefined)],
