@@ -21,6 +21,7 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     text: '        cutOff(this.#response);',
     replacement: '',
     tests: [STREAMS],
+    http2: 'node',
   },
   {
     name: 'snapshot left open when its reader loses its place',
@@ -141,6 +142,7 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     text: 'if (bytes < BOUND_BYTES_MIN || stream.destroyed) return;',
     replacement: 'if (bytes >= 0) return;',
     tests: [STREAMS],
+    http2: 'node',
   },
   {
     name: 'refusal said of an error that may have done something',

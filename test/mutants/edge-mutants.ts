@@ -52,11 +52,19 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
     tests: ['test/server/host-policy.test.ts'],
   },
   {
+    name: 'calls of our own codec that are answered whatever name they are sent to',
+    file: 'internal/rpc/request-listener.ts',
+    text: "  const refusal = admission.refusal(operation, call, headers, '/');",
+    replacement: '  const refusal = undefined as ReturnType<typeof admission.refusal>;',
+    tests: ['test/server/host-policy.test.ts'],
+  },
+  {
     name: 'HTTP/2 streams that the unary path answers whatever name they are sent to',
     file: 'internal/rpc/request-listener.ts',
     text: "  const refusal = admission.refusal(rpc.operation, call, headers, '/');",
     replacement: '  const refusal = undefined as ReturnType<typeof admission.refusal>;',
     tests: ['test/server/host-policy.test.ts'],
+    http2: 'node',
   },
   {
     name: 'browsers that are taken for tools where others reach the node',

@@ -7,4 +7,6 @@ export interface Mutant {
   readonly replacement: string;
   /** Test files of which at least one test must fail. */
   readonly tests: readonly string[];
+  /** What speaks HTTP/2 in these tests; our own codec if absent. */
+  readonly http2?: 'node';
 }

@@ -96,7 +96,7 @@ async function copyTree(copy: string): Promise<string> {
 async function runAll(copies: readonly string[], { chosen, skipsBaseline }: Order): Promise<number> {
   const tests = [...new Set(chosen.flatMap((mutant) => mutant.tests))];
   if (!skipsBaseline) {
-    const baseline = await runTests(copies[0] as string, tests, availableParallelism());
+    const baseline = await runTests(copies[0] as string, tests, { workers: availableParallelism() });
     if (baseline.code !== 0) {
       process.stdout.write(
         `${baseline.output}\nthe tests fail without any planted bug\n0 passed, 1 failed\n`,
@@ -140,7 +140,7 @@ async function tryMutant(copy: string, mutant: Mutant): Promise<{ verdict: Verdi
     return { verdict: 'text not found once', output: `found ${parts.length - 1} times` };
   await writeFile(path, parts.join(mutant.replacement));
   try {
-    const { code, output } = await runTests(copy, mutant.tests, 1);
+    const { code, output } = await runTests(copy, mutant.tests, { workers: 1, http2: mutant.http2 });
     if (code === null) return { verdict: 'hung', output };
     if (/^\s*Tests .*\b[1-9]\d* failed/m.test(output)) return { verdict: 'caught', output };
     return { verdict: code === 0 ? 'NOT CAUGHT' : 'no test ran', output };
@@ -149,8 +149,13 @@ async function tryMutant(copy: string, mutant: Mutant): Promise<{ verdict: Verdi
   }
 }
 
+interface RunOptions {
+  readonly workers: number;
+  readonly http2?: 'node' | undefined;
+}
+
 /** Code null: ended after `RUN_MS_MAX`. */
-function runTests(copy: string, tests: readonly string[], workers: number): Promise<Run> {
+function runTests(copy: string, tests: readonly string[], { workers, http2 }: RunOptions): Promise<Run> {
   return new Promise((resolve, reject) => {
     const args = [
       join(copy, 'node_modules/vitest/vitest.mjs'),
@@ -159,7 +164,7 @@ function runTests(copy: string, tests: readonly string[], workers: number): Prom
       `--maxWorkers=${workers}`,
       ...tests,
     ];
-    const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '' };
+    const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '', WALNUT_TEST_HTTP2: http2 ?? 'own' };
     const child = spawn(process.execPath, args, { cwd: copy, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     const note = (bytes: Buffer): void => {
