@@ -49,6 +49,7 @@ const PARAMETERS = [
 const OPS: ReadonlyMap<string, Op> = new Map([
   ['set', Op.SET],
   ['delete', Op.DELETE],
+  ['touch', Op.TOUCH],
 ]);
 /** No comma, quote or control character stands in a `resume`. */
 const EVENT_STREAM = {
@@ -118,7 +119,9 @@ function readOps(text: string | undefined): Op[] {
   return text.split(',').map((name) => {
     const op = OPS.get(name);
     if (op === undefined)
-      throw invalidArgument(`ops is ${quote(text)}: expected set, delete or both with a comma`);
+      throw invalidArgument(
+        `ops is ${quote(text)}: expected set, delete or touch, or several with commas between`,
+      );
     return op;
   });
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { deleteCommand, setCommand } from '#test/doubles/test-group.ts';
+import { deleteCommand, setCommand, touchCommand } from '#test/doubles/test-group.ts';
 import { runCli } from './memory-io.ts';
 import { RunningMaster } from './running-node.ts';
 
@@ -45,6 +45,11 @@ describe('walnut explain', () => {
       ...{ key: 'a', found: true, bytes: 3, sets: 2, deletes: 0, complete: true, waitingChanges: 0 },
       changes: [{ op: 'set', cause: 'client', expireAtMs: 0 }],
     });
+  });
+
+  it('tells the deadline that a touch has set', async () => {
+    await master.node.touch(touchCommand('a', 4_102_444_800_000));
+    expect((await run(['a'])).out).toMatch(/touch +client +[\d-]+ +2100-01-01T00:00:00.000Z/);
   });
 
   it('says what is wrong with its arguments', async () => {

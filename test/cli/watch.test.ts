@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatPosition } from '#model/position.ts';
-import { deleteCommand, setCommand } from '#test/doubles/test-group.ts';
+import { deleteCommand, setCommand, touchCommand } from '#test/doubles/test-group.ts';
 import { type RunOptions, runCli } from './memory-io.ts';
 import { RunningMaster } from './running-node.ts';
 
@@ -42,6 +42,16 @@ describe('walnut watch', () => {
       ['delete', 'client', 'user:a', '-', formatPosition(position), '-'],
     ]);
     expect(err).toMatch(/^Go on with: --resume [\w-]+\n$/);
+  });
+
+  it('tells the deadline that a touch has set', async () => {
+    await master.node.touch(touchCommand('user:b', 4_102_444_800_000));
+    const line = await run(['--after', '0-0', '--count', '1', '--ops', 'touch']);
+    expect(line).toMatchObject({ code: 0 });
+    const cells = line.out.trimEnd().split('\t');
+    expect([cells[0], cells[5]]).toEqual(['touch', '2100-01-01T00:00:00.000Z']);
+    const json = await run(['--after', '0-0', '--count', '1', '--ops', 'touch', '--json']);
+    expect(json.out).toMatch(/"op":"touch".*"expireAtMs":4102444800000/);
   });
 
   it('tells JSON objects, and the resume that goes on', async () => {

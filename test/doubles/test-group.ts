@@ -2,7 +2,7 @@
  * A group of whole nodes in one process, on memory disks and a virtual clock:
  * the real protocol code with nothing real around it.
  */
-import type { DeleteCommand, GetCommand, SetCommand } from '#model/commands.ts';
+import type { DeleteCommand, GetCommand, SetCommand, TouchCommand } from '#model/commands.ts';
 import { formatPosition } from '#model/position.ts';
 import type { Role } from '#model/status.ts';
 import type { NodeOptions } from '#node/node-options.ts';
@@ -173,6 +173,10 @@ export function setCommand(key: string, value: string, changes: Partial<SetComma
     timeoutMs: 0,
     ...changes,
   };
+}
+
+export function touchCommand(key: string, expireAtMs: number): TouchCommand {
+  return { key, expiry: { kind: 'at', expireAtMs }, returnValue: false, minAcks: 0, timeoutMs: 0 };
 }
 
 export function deleteCommand(key: string, changes: Partial<DeleteCommand> = {}): DeleteCommand {

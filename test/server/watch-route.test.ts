@@ -90,10 +90,10 @@ describe('GET /v1/watch', () => {
 
   it('means what its parameters say', async () => {
     const target = { kind: 'key', key: 'a b' };
-    expect(await commandOf('?key=a%20b&ops=delete&previous&keys_only=true&progress=2s')).toMatchObject({
+    expect(await commandOf('?key=a%20b&ops=delete,touch&previous&keys_only=true&progress=2s')).toMatchObject({
       ...{
         target,
-        ops: ['delete'],
+        ops: ['delete', 'touch'],
         withPrevious: true,
         keysOnly: true,
         progressEveryMs: 2_000,

@@ -105,6 +105,6 @@ function toCells(event: WatchEvent): string[] {
     enumName(Op, event.op),
     enumName(Cause, event.cause),
     showPosition(event.version),
-    event.op === Op.SET ? showDeadline(event.expireAtMs) : '-',
+    event.op === Op.DELETE ? '-' : showDeadline(event.expireAtMs),
   ];
 }

@@ -54,7 +54,7 @@ export function addWatchCommand(program: Command, host: CommandHost): void {
         .conflicts(['resume', 'initial']),
     )
     .addOption(new Option('--resume <text>', 'go on from where a watch was').conflicts('initial'))
-    .option('--ops <kinds>', 'only these, with commas between: set, delete', parseOps)
+    .option('--ops <kinds>', 'only these, with commas between: set, delete, touch', parseOps)
     .option('--previous', 'with --json: also the entry before each change')
     .option('--keys-only', 'without values')
     .option('--initial', 'first the entries that are there')
@@ -79,7 +79,8 @@ function parseOps(text: string): Op[] {
   return text.split(',').map((name) => {
     if (name === 'set') return Op.SET;
     if (name === 'delete') return Op.DELETE;
-    throw new InvalidArgumentError('Expected set, delete, or both with a comma between.');
+    if (name === 'touch') return Op.TOUCH;
+    throw new InvalidArgumentError('Expected set, delete or touch, or several with commas between.');
   });
 }
 
@@ -150,8 +151,13 @@ function toCells(event: WatchEvent): string[] {
     showLineKey(event.key),
     isSet ? showValue(event.value) : '-',
     showPosition(event.version),
-    isSet ? showDeadline(event.expireAtMs) : '-',
+    hasDeadline(event) ? showDeadline(event.expireAtMs) : '-',
   ];
+}
+
+/** A delete has no deadline; a touch has nothing else. */
+function hasDeadline({ op }: { readonly op: Op }): boolean {
+  return op !== Op.DELETE;
 }
 
 function toJsonLines(
@@ -177,7 +183,7 @@ function toJson(event: WatchEvent, { keysOnly, previous }: WatchOptions): Record
     key: event.key,
     ...(isSet && hasValue ? { ...valueToJson(event.value), bytes: event.value.length } : {}),
     version: showPosition(event.version),
-    ...(isSet ? { expireAtMs: Number(event.expireAtMs) } : {}),
+    ...(hasDeadline(event) ? { expireAtMs: Number(event.expireAtMs) } : {}),
     ...(event.initial ? { initial: true } : { timestampMs: Number(event.timestampMs) }),
     ...(previous === true && before !== undefined ? { previous: entryToJson(before, hasValue) } : {}),
     ...(event.previousUnknown ? { previousUnknown: true } : {}),
