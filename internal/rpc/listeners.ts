@@ -22,7 +22,7 @@ export interface ListenersOptions extends BindOptions {
   readonly http2: 'own' | 'node';
   /** The limit for answers that wait to be read, over all connections of our own codec. */
   readonly answerBytesMax: number;
-  /** Called with the bytes of answers that begin to wait there. */
+  /** Called with the bytes of large answers that begin to wait there. */
   readonly onAnswerBytes?: ((bytes: number) => void) | undefined;
   /** How many files and sockets the process may have open. */
   readonly openFilesMax: number;

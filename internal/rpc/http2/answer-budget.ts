@@ -6,6 +6,9 @@
  * large answer at most, which could otherwise never be read on a small machine.
  */
 
+/** Each turn's output counts for a moment; below this its buffer is a pooled one, which leaves no garbage. */
+const LARGE_BYTES = 65_536;
+
 /** A connection with answers that wait. */
 export interface AnswerHolder {
   /** Ends it, and drops what waits at once: it then holds nothing. */
@@ -20,7 +23,7 @@ export class AnswerBudget {
   readonly #held = new Map<AnswerHolder, number>();
   #bytes = 0;
 
-  /** `onBytes`: called with the bytes by which the answers that wait grow. */
+  /** `onBytes`: called with the bytes of large answers that begin to wait. */
   constructor(bytesMax: number, onShed: () => void, onBytes?: (bytes: number) => void) {
     this.#bytesMax = bytesMax;
     this.#onShed = onShed;
@@ -40,7 +43,7 @@ export class AnswerBudget {
     if (bytes > 0) this.#held.set(holder, bytes);
     const grownBytes = bytes - (before ?? 0);
     if (grownBytes <= 0) return;
-    this.#onBytes?.(grownBytes);
+    if (grownBytes >= LARGE_BYTES) this.#onBytes?.(grownBytes);
     if (this.#bytes > this.#bytesMax) this.#relieve();
   }
 

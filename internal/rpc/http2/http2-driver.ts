@@ -22,7 +22,7 @@ export interface Http2DriverOptions {
   readonly bodyTimeoutMs: number;
   /** The limit for answers that wait to be read, over all connections. */
   readonly answerBytesMax: number;
-  /** Called with the bytes of answers that begin to wait. */
+  /** Called with the bytes of large answers that begin to wait. */
   readonly onAnswerBytes?: ((bytes: number) => void) | undefined;
   /** For tests. */
   readonly requestsMax?: number;
