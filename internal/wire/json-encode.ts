@@ -17,8 +17,8 @@ import { FeatureSet_FieldPresence as Presence } from '@bufbuild/protobuf/wkt';
 import { asBuffer } from '#platform/bytes.ts';
 import { SLICE_BYTES, type Slices } from '#platform/slices.ts';
 import { JsonPieces } from '#wire/json-pieces.ts';
+import { type PreparedSchema, PreparedSchemas, type Values, zeroOf } from '#wire/prepared-schemas.ts';
 
-type Values = Readonly<Record<string, unknown>>;
 /** False: this value is not supported. */
 type WriteValue = (out: JsonPieces, value: unknown) => boolean;
 /** The value of the field that is to be written; undefined if it is not set. */
@@ -33,13 +33,9 @@ interface FieldWriter {
   readonly write: WriteValue;
 }
 
-interface Writer {
-  readonly typeName: string;
-  /** Undefined if the schema contains what is not supported. */
-  fields: readonly FieldWriter[] | undefined;
-}
+type Writer = PreparedSchema<FieldWriter>;
 
-const writers = new WeakMap<DescMessage, Writer>();
+const writers = new PreparedSchemas<FieldWriter>(fieldWriter);
 
 /** The message, with `headroom` unwritten bytes before it. */
 export function* encodeJson(
@@ -49,7 +45,7 @@ export function* encodeJson(
   headroom: number,
 ): Slices<Buffer> {
   const out = new JsonPieces();
-  if (yield* writeInSlices(out, writerOf(schema), message as unknown as Values)) {
+  if (yield* writeInSlices(out, writers.of(schema), message as unknown as Values)) {
     return yield* out.take(headroom);
   }
   const text = toJsonString(schema, message, options);
@@ -111,20 +107,6 @@ function writeList(out: JsonPieces, write: WriteValue, values: unknown): boolean
   return true;
 }
 
-function writerOf(schema: DescMessage): Writer {
-  let writer = writers.get(schema);
-  if (writer === undefined) {
-    writer = { typeName: schema.typeName, fields: undefined };
-    // Stored before its fields are, because a message type may contain itself.
-    writers.set(schema, writer);
-    const sorted = schema.fields.toSorted((a, b) => a.number - b.number);
-    const fields = sorted.map(fieldWriter);
-    const isSupported = !schema.typeName.startsWith('google.protobuf.');
-    if (isSupported && fields.every((field) => field !== undefined)) writer.fields = fields;
-  }
-  return writer;
-}
-
 function fieldWriter(field: DescField): FieldWriter | undefined {
   const write = valueWriter(field);
   const value = readerOf(field);
@@ -158,29 +140,11 @@ function readerOf(field: DescField): FieldValue | undefined {
   };
 }
 
-function zeroOf(field: DescField): unknown {
-  if (field.fieldKind === 'enum') return field.enum.values[0]?.number;
-  switch (field.scalar) {
-    case ScalarType.STRING:
-      return '';
-    case ScalarType.BOOL:
-      return false;
-    case ScalarType.UINT64:
-    case ScalarType.INT64:
-    case ScalarType.FIXED64:
-    case ScalarType.SINT64:
-    case ScalarType.SFIXED64:
-      return 0n;
-    default:
-      return 0;
-  }
-}
-
 /** Undefined if it is not supported. */
 function valueWriter(field: DescField): WriteValue | undefined {
   const kind = field.fieldKind === 'list' ? field.listKind : field.fieldKind;
   if (kind === 'message' && field.message !== undefined) {
-    const writer = writerOf(field.message);
+    const writer = writers.of(field.message);
     return (out, value) =>
       typeof value === 'object' && value !== null && writeMessage(out, writer, value as Values);
   }

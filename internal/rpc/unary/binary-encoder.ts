@@ -16,17 +16,17 @@ import {
 } from '@bufbuild/protobuf';
 import { FeatureSet_FieldPresence as Presence } from '@bufbuild/protobuf/wkt';
 import { VARINT_BYTES_MAX, varintBytes, writeVarint } from '#wire/byte-writer.ts';
+import {
+  isWellKnown,
+  type PreparedSchema,
+  PreparedSchemas,
+  type Values,
+  zeroOf,
+} from '#wire/prepared-schemas.ts';
 
-type Values = Readonly<Record<string, unknown>>;
 /** False: this value is not provided for. */
 type WriteValue = (out: Scratch, value: unknown) => boolean;
 type WriteField = (out: Scratch, message: Values) => boolean;
-
-interface Encoder {
-  readonly typeName: string;
-  /** Undefined where the schema has what is not provided for. */
-  fields: readonly WriteField[] | undefined;
-}
 
 const SCRATCH_BYTES = 65_536;
 const SCRATCH_BYTES_MAX = 1_048_576;
@@ -55,7 +55,7 @@ class Scratch {
 }
 
 const scratch = new Scratch();
-const encoders = new WeakMap<DescMessage, Encoder>();
+const encoders = new PreparedSchemas<WriteField>(fieldWriter);
 
 /** The message, with `headroom` unwritten bytes before it; undefined if it is not provided for. */
 export function tryEncodeBinary(
@@ -64,7 +64,7 @@ export function tryEncodeBinary(
   headroom: number,
 ): Buffer | undefined {
   scratch.at = headroom;
-  if (!writeMessage(scratch, encoderOf(schema), message as unknown as Values)) return undefined;
+  if (!writeMessage(scratch, encoders.of(schema), message as unknown as Values)) return undefined;
   const bytes = Buffer.allocUnsafe(scratch.at);
   scratch.buffer.copy(bytes, headroom, headroom, scratch.at);
   return bytes;
@@ -80,20 +80,11 @@ export function encodeBinary(schema: DescMessage, message: MessageShape<DescMess
   return bytes;
 }
 
-function encoderOf(schema: DescMessage): Encoder {
-  let encoder = encoders.get(schema);
-  if (encoder === undefined) {
-    encoder = { typeName: schema.typeName, fields: undefined };
-    // Stored before its fields are, because a message type may contain itself.
-    encoders.set(schema, encoder);
-    const sorted = schema.fields.toSorted((a, b) => a.number - b.number);
-    const fields = sorted.map(fieldWriter);
-    if (fields.every((field) => field !== undefined)) encoder.fields = fields;
-  }
-  return encoder;
-}
-
-function writeMessage(out: Scratch, { typeName, fields }: Encoder, message: Values): boolean {
+function writeMessage(
+  out: Scratch,
+  { typeName, fields }: PreparedSchema<WriteField>,
+  message: Values,
+): boolean {
   if (fields === undefined || message['$typeName'] !== typeName || message['$unknown'] !== undefined) {
     return false;
   }
@@ -127,21 +118,6 @@ function fieldWriter(field: DescField): WriteField | undefined {
   };
 }
 
-/** The value of a field that is absent. */
-function zeroOf(field: DescField): unknown {
-  switch (field.scalar) {
-    case ScalarType.STRING:
-      return '';
-    case ScalarType.BOOL:
-      return false;
-    case ScalarType.UINT64:
-    case ScalarType.INT64:
-      return 0n;
-    default:
-      return 0;
-  }
-}
-
 function listWriter(localName: string, write: WriteValue): WriteField {
   return (out, message) => {
     const values = message[localName];
@@ -170,7 +146,7 @@ function valueWriter(field: DescField): WriteValue | undefined {
   const tagOf = (wireType: number): number => field.number * 8 + wireType;
   const kind = field.fieldKind === 'list' ? field.listKind : field.fieldKind;
   if (kind === 'message' && field.message !== undefined) {
-    if (field.delimitedEncoding === true || field.message.typeName.startsWith('google.protobuf.')) {
+    if (field.delimitedEncoding === true || isWellKnown(field.message)) {
       return undefined;
     }
     return nestedWriter(tagOf(DELIMITED), field.message);
@@ -254,7 +230,7 @@ function stringWriter(tag: number): WriteValue {
 }
 
 function nestedWriter(tag: number, schema: DescMessage): WriteValue {
-  const encoder = encoderOf(schema);
+  const encoder = encoders.of(schema);
   return (out, value) => {
     if (typeof value !== 'object' || value === null || !out.hasRoom(2 * FIELD_BYTES_MAX)) return false;
     out.varint(tag);
