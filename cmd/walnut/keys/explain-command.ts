@@ -10,6 +10,7 @@ import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import { countOf, enumName, showBytes, showDeadline, showDuration, showPosition } from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
 import { escapeLine } from '../output/terminal.ts';
+import { showDeadlineOf } from './event-deadline.ts';
 
 interface ExplainOptions {
   readonly changes?: number;
@@ -105,6 +106,6 @@ function toCells(event: WatchEvent): string[] {
     enumName(Op, event.op),
     enumName(Cause, event.cause),
     showPosition(event.version),
-    event.op === Op.DELETE ? '-' : showDeadline(event.expireAtMs),
+    showDeadlineOf(event),
   ];
 }

@@ -12,13 +12,13 @@ import { type CommandHost, type Invocation, usageError } from '../command-host.t
 import {
   entryToJson,
   enumName,
-  showDeadline,
   showLineKey,
   showPosition,
   showValue,
   valueToJson,
 } from '../output/output.ts';
 import { escapeLine } from '../output/terminal.ts';
+import { hasDeadline, showDeadlineOf } from './event-deadline.ts';
 
 interface WatchOptions {
   readonly key?: string;
@@ -151,13 +151,8 @@ function toCells(event: WatchEvent): string[] {
     showLineKey(event.key),
     isSet ? showValue(event.value) : '-',
     showPosition(event.version),
-    hasDeadline(event) ? showDeadline(event.expireAtMs) : '-',
+    showDeadlineOf(event),
   ];
-}
-
-/** A delete has no deadline; a touch has nothing else. */
-function hasDeadline({ op }: { readonly op: Op }): boolean {
-  return op !== Op.DELETE;
 }
 
 function toJsonLines(
