@@ -23,7 +23,7 @@ const VALUE = Buffer.alloc(100, 'v');
 
 function createStoreLayout(): Layout {
   const store = createStore({ limits: { entriesMax: 0, bytesMax: 0, policy: 'lru' }, hashSeed: 77 });
-  // As a record has them: key and value behind each other.
+  // Key and value stand behind each other, as in a record.
   const bytes = Buffer.concat([Buffer.alloc(KEY_BYTES), VALUE]);
   const key = { bytes, keyOffset: 0, keyBytes: KEY_BYTES };
   const pair = {
@@ -89,7 +89,7 @@ async function measure(name: string, entries: number): Promise<void> {
   const layout = (LAYOUTS[name] as () => Layout)();
   const anywhere = (i: number): number =>
     Math.floor(((Math.imul(i, 2_654_435_761) >>> 0) / 2 ** 32) * entries);
-  // As many whatever is stored, so that all are as warm.
+  // The same number whatever is stored, so that all stores are equally warm.
   const count = 500_000;
   const insertNs = await time(
     entries,

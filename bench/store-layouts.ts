@@ -37,7 +37,7 @@ function pairOf(value: Uint8Array): EncodedPair {
   };
 }
 
-/** As ADR 0003 had it: Maps by partition lead from strings to slots. */
+/** The layout of ADR 0003: Maps by partition lead from strings to slots. */
 class Maps {
   readonly #maps = Array.from({ length: PARTITIONS }, () => new Map<string, number>());
   readonly #keys: string[][] = [];

@@ -1,5 +1,5 @@
 /**
- * As many watchers as were ordered, each of a prefix of its own, over HTTP/2
+ * Opens as many watchers as were ordered, each of a prefix of its own, over HTTP/2
  * connections with as many streams as a node allows. They read and drop what comes:
  * what watching costs the node is measured there. Says when all of them watch.
  */

@@ -1,4 +1,4 @@
-/** As many requests as so many connections with so many under way get answered. */
+/** Sends requests over a number of connections, each with a fixed number under way, and counts the answers. */
 import { type Cut, Pipe } from './pipe.ts';
 
 export interface ClosedLoop {

@@ -102,7 +102,7 @@ export class RoleKeeper {
   }
 
   /**
-   * Where an operator reaches this node: as its master sees it, else as it advertises
+   * The address at which an operator reaches this node: as its master sees it, else as it advertises
    * itself, else on this host.
    */
   get ownAddress(): string {

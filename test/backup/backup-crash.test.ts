@@ -127,7 +127,7 @@ async function startOn(parts: ShadowParts, digest: string): Promise<'whole' | 'r
   }
 }
 
-/** As before the last batch was durable: MANIFEST says nothing of where the log ended. */
+/** The state before the last batch was durable: MANIFEST says nothing of where the log ended. */
 async function forgetEnd(fileSystem: FileSystem): Promise<void> {
   const path = `${DATA}/MANIFEST`;
   const manifest = tryDecodeManifest(await readWholeFile(fileSystem, path)) as Manifest;
@@ -148,7 +148,7 @@ describe('a log whose end is cut off while it is copied', () => {
       ends.push(image.last.lsn);
       const last = image.segments.at(-1) as ImageSegment;
       if (ends.length === 1) {
-        // As a full disk does it: the batch that found no room goes again.
+        // A full disk does the same: the batch that found no room goes again.
         const file = await fileSystem.open(last.path, 'write');
         await file.truncate(last.bytes - 9);
         await file.close();

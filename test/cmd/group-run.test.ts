@@ -77,7 +77,7 @@ describe('GroupRun', () => {
     const { clock, master, one, two, said, started } = rig();
     await clock.advance(1_000);
     expect([master.isStarted, one.isStarted]).toEqual([true, false]);
-    // As after a failover: the node follows a replica that has not started yet.
+    // This happens after a failover: the node follows a replica that has not started yet.
     master.state = 'catching_up';
     await clock.advance(100);
     expect([one.isStarted, two.isStarted]).toEqual([true, true]);

@@ -281,7 +281,7 @@ describe('a power cut during a checkpoint', () => {
       const checkpoint = watch(rig.host.checkpoint());
       await rig.clock.advance(100);
       const isOver = checkpoint.value !== undefined && !rig.fileSystem.isCrashed;
-      // Of one moment several disks can come: what was not synced is there or not.
+      // One moment can lead to several disks: what was not synced is there or not.
       const syncs = (rig.fileSystem.counts.get('syncDirectory') ?? 0) - syncsBefore;
       const disks = isOver ? 1 : syncs > directorySyncs ? 20 : 2;
       directorySyncs = syncs;
@@ -377,7 +377,7 @@ describe('the log clock after a recovery', () => {
     const clock = new VirtualClock();
     const host = await openBareHost({ clock });
     const engine = await settled(clock, host.open());
-    // As on a replica whose master is ahead in time.
+    // A replica whose master is ahead in time has this.
     const frame = frameAfter(engine.log.tail, Buffer.from([1, 0, 0, 0, 0]));
     const timestampMs = clock.wallMs() + 3_600_000;
     const ahead = encodeFrame({ ...frame, timestampMs }, frame.payload.length, (target, at) =>

@@ -121,7 +121,7 @@ async function cutAtEveryCall(
     const isDone = !disk.fileSystem.isCrashed;
     if (isDone) expect(changing.error).toBeUndefined();
     let again: ReplicaDisk | undefined;
-    // Of one moment several disks can come: what was not synced is there or not.
+    // One moment can lead to several disks: what was not synced is there or not.
     const syncs = (disk.fileSystem.counts.get('syncDirectory') ?? 0) - syncsBefore;
     const disks = isDone ? 1 : syncs > directorySyncs ? 16 : 2;
     directorySyncs = syncs;

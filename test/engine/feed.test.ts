@@ -60,7 +60,7 @@ class Source {
     return pointOf(this.frames[this.appliedLsn - 1]);
   }
 
-  /** As many records are committed, and applied unless `isLate`. */
+  /** Commits so many records, and applies them unless `isLate`. */
   commit(count: number, isLate = false): void {
     const options = { firstLsn: this.frames.length + 1, prevCrc: this.frames.at(-1)?.crc ?? 0 };
     const sizes = Array.from({ length: count }, () => 100);

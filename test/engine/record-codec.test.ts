@@ -73,14 +73,14 @@ function encode(mutations: readonly Mutation[]): Buffer {
   return Buffer.from(payloadOf(mutations).toFrame(HEADER).payload);
 }
 
-/** As plain values, so that Buffers and views compare by content. */
+/** Makes plain values, so that Buffers and views compare by content. */
 function plain(mutations: readonly Mutation[]): unknown[] {
   return mutations.map((one) =>
     one.op === 'set' ? { ...one, value: Buffer.from(one.value).toString('hex') } : one,
   );
 }
 
-/** As `plain`, of the mutation at hand. */
+/** The current mutation as plain values. */
 function copyOf(encoded: EncodedMutation): unknown {
   const { op, cause, bytes, keyOffset, keyBytes, valueOffset, valueBytes, expireAtMs } = encoded;
   const key = bytes.toString('utf8', keyOffset, keyOffset + keyBytes);

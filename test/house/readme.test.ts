@@ -95,7 +95,7 @@ async function whyPortsAreTaken(): Promise<string | undefined> {
   return undefined;
 }
 
-/** As a person's shell has it: nothing of the npm and the test runner around this test. */
+/** The environment of a person's shell: nothing of the npm and the test runner around this test. */
 function environment(): NodeJS.ProcessEnv {
   const foreign = /^(npm_|VITEST|FORCE_COLOR$|NODE_OPTIONS$|WALNUT_|TEST$|NODE_ENV$)/i;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
@@ -151,7 +151,7 @@ function ended(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => child.once('exit', () => resolve()));
 }
 
-/** As Ctrl-C in its terminal does: the whole process group is told. */
+/** Does what Ctrl-C in its terminal does: the whole process group is told. */
 async function stopGroup(child: ChildProcess): Promise<void> {
   process.kill(-(child.pid ?? 0), 'SIGINT');
   await ended(child);

@@ -46,12 +46,12 @@ export class NodePeer {
     });
   }
 
-  /** As a client of our server. */
+  /** A client of our server. */
   connect(settings: http2.Settings = {}): http2.ClientHttp2Session {
     return http2.connect('http://a', { createConnection: () => this.stream, settings });
   }
 
-  /** As the server of our client. */
+  /** The server of our client. */
   serve(
     onStream: (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => void,
     settings: http2.Settings = {},

@@ -96,7 +96,7 @@ describe('DeletePrefix', () => {
     const scan = store.scan.bind(store);
     store.scan = (command, nowMs) => {
       pages++;
-      // As of a store that has no end.
+      // A store that has no end answers like this.
       return { ...scan({ ...command, cursor: '' }, nowMs), nextCursor: 'ab-1' };
     };
     const { deleted, nextCursor } = await call(rig);

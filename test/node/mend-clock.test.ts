@@ -125,7 +125,7 @@ describe('mending the clock', () => {
     for (const makesSnapshot of [false, true]) {
       if (makesSnapshot) await group.until(master.node.checkpoint());
       const disk = await group.stop(master);
-      // As long as it was down, time went on.
+      // Time went on while it was down.
       group.clock.setWall(group.clock.wallMs() + 60_000);
       const limits = { entriesMax: makesSnapshot ? 500 : 400, bytesMax: 0, policy: 'lru' } as const;
       master = await group.master({ fileSystem: disk, retentionBytes: 0, limits });

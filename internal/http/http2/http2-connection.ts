@@ -173,7 +173,7 @@ export class Http2Connection {
     this.#core.release(stream);
   }
 
-  /** As a server: the work for a stream that was reset has ended, and its place is free. */
+  /** Called by a server when the work for a stream that was reset has ended: its place is free. */
   release(stream: Stream): void {
     if (stream.isClosed) this.#core.release(stream);
   }

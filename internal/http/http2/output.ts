@@ -8,7 +8,7 @@ import { Flag, FRAME_HEAD_BYTES, FrameType, writeFrameHead, writeUint32 } from '
 const POOLED_BYTES_MIN = 64 * 1024;
 /** Each size is twice the one before. The largest holds the data of a turn and as much again. */
 const SIZES = 4;
-/** Of all sizes together: what is given back beyond it is left to the collector. */
+/** The limit of free bytes, all sizes together: what is given back beyond it is left to the collector. */
 const FREE_BYTES_MAX = 2 * 1024 * 1024;
 
 /**

@@ -36,9 +36,9 @@ export class Stream {
   contentLeft = -1;
   /** The head (not an interim one) has come, so the next block is of trailers. */
   hasHead = false;
-  /** As a client: the answer has no content whatever its head says, since the method was HEAD. */
+  /** On a client: the answer has no content whatever its head says, since the method was HEAD. */
   expectsNoContent = false;
-  /** As a server: it counts among the streams at once until its work ends, even when it is closed before. */
+  /** On a server: it counts among the streams at once until its work ends, even when it is closed before. */
   isHeld = false;
 
   /** Data that waits for window, first to last; `queueAt` octets of the first are sent. */
