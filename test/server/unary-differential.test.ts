@@ -235,6 +235,28 @@ describe('a call in an uncommon form', () => {
   });
 });
 
+describe('gRPC-Web trailers in place of the message', () => {
+  it.each([
+    ['of one byte', Uint8Array.of(0x80)],
+    ['whole and empty', envelope(new Uint8Array(0), 0x80)],
+    ['whole', envelope(Buffer.from('a: b'), 0x80)],
+    ['cut', envelope(Buffer.from('a: b'), 0x80, 9)],
+    ['without any of the bytes they name', envelope(new Uint8Array(0), 0x80, 9)],
+    ['longer than a message may be', envelope(Buffer.from('a: b'), 0x80, READ_BYTES_MAX + 1)],
+    ['compressed without a name for it', envelope(gzipSync('a: b'), 0x81)],
+  ])('%s are refused with the same words', async (_, body) => {
+    const both = await startBoth();
+    for (const http of [1, 2] as const) await same(both, { ...callOf('grpc-web', http, ''), body });
+  });
+
+  it('end the request: connect-node would serve a message behind them', async () => {
+    const { direct } = await startBoth();
+    const body = Buffer.concat([envelope(Buffer.from('a: b'), 0x80), envelope(message('plain'))]);
+    const answer = await direct.send({ ...callOf('grpc-web', 1, ''), body });
+    expect(answer.body).toContain('missing input message');
+  });
+});
+
 describe('Connect by GET', () => {
   const get = (http: 1 | 2, query: string, headers: Sent['headers'] = {}): Sent => ({
     http,

@@ -150,8 +150,9 @@ const TRAILERS = 0x80;
 const grpcWeb: Protocol = {
   ...grpc,
   open: (body, shape, readMaxBytes) => {
-    if (body.length > 0 && ((body[0] as number) & TRAILERS) !== 0) throw missingMessage();
-    return grpc.open(body, shape, readMaxBytes);
+    const opened = grpc.open(body, shape, readMaxBytes);
+    if (((body[0] as number) & TRAILERS) !== 0) throw missingMessage();
+    return opened;
   },
   succeed: ({ bytes, isGzip }, shape, context) => {
     bytes[0] = isGzip ? COMPRESSED : 0;
