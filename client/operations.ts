@@ -26,13 +26,13 @@ export type DeletePrefixOptions = Omit<
 >;
 export type DeleteOptions = Omit<MessageInitShape<typeof DeleteRequestSchema>, 'key' | '$typeName'>;
 
-/** An operation of an atomic Batch, by its kind. */
-export type AtomicOperation =
-  | { readonly get: MessageInitShape<typeof GetRequestSchema> }
-  | { readonly set: MessageInitShape<typeof SetRequestSchema> }
-  | { readonly delete: MessageInitShape<typeof DeleteRequestSchema> }
-  | { readonly increment: MessageInitShape<typeof IncrementRequestSchema> }
-  | { readonly touch: MessageInitShape<typeof TouchRequestSchema> };
+type OperationInit = NonNullable<MessageInitShape<typeof BatchOperationSchema>['operation']>;
+
+/** An operation of an atomic Batch, by its kind: `{ get: … }`, `{ set: … }` and so on. */
+export type AtomicOperation = ByKind<OperationInit>;
+type ByKind<T> = T extends { readonly case: infer Kind extends string; readonly value: infer Value }
+  ? { readonly [K in Kind]: Value }
+  : never;
 export type AtomicOptions = Omit<
   MessageInitShape<typeof BatchRequestSchema>,
   'operations' | 'atomic' | '$typeName'
@@ -42,25 +42,26 @@ export type Operation = PendingOperation['operation'];
 
 /** The longest wait that nodes accept. */
 const WAIT_MS_MAX = 60_000;
-/** An upper bound for the bytes of an operation besides its key, value and request id. */
+/** An upper bound for the bytes of an operation besides its value and its texts. */
 const OPERATION_BYTES = 128;
 const UTF8_BYTES_PER_UNIT = 3;
 
-/** Throws INVALID_ARGUMENT for text that no message can contain. */
+const KINDS = BatchOperationSchema.fields.map(({ localName }) => localName);
+
+/** Throws INVALID_ARGUMENT unless there is one operation, and for text that no message can contain. */
 export function toMessage(operation: AtomicOperation): BatchOperation {
   const message = create(BatchOperationSchema, { operation: caseOf(operation) });
   checkText(message.operation);
   return message;
 }
 
-function caseOf(
-  operation: AtomicOperation,
-): MessageInitShape<typeof BatchOperationSchema>['operation'] & object {
-  if ('get' in operation) return { case: 'get', value: operation.get };
-  if ('set' in operation) return { case: 'set', value: operation.set };
-  if ('delete' in operation) return { case: 'delete', value: operation.delete };
-  if ('touch' in operation) return { case: 'touch', value: operation.touch };
-  return { case: 'increment', value: operation.increment };
+function caseOf(operation: AtomicOperation): OperationInit {
+  const given = Object.entries(operation);
+  const expected = `expected one of ${KINDS.join(', ')}`;
+  if (given.length !== 1) throw invalid(`operation has ${given.length} kinds: ${expected}`);
+  const [kind, value] = given[0] as [string, unknown];
+  if (!KINDS.includes(kind)) throw invalid(`operation of kind "${kind}": ${expected}`);
+  return { case: kind, value } as OperationInit;
 }
 
 /** UTF-8 would replace every lone surrogate by the same character, and so change a key into another. */
@@ -72,8 +73,21 @@ export function checkText(operation: Operation): void {
 /** An upper estimate of the bytes of an operation in a request. */
 export function sizeOf(operation: Operation): number {
   const texts = keyOf(operation).length + requestIdOf(operation).length;
-  const valueBytes = operation.case === 'set' ? operation.value.value.length : 0;
-  return UTF8_BYTES_PER_UNIT * texts + valueBytes + OPERATION_BYTES;
+  return UTF8_BYTES_PER_UNIT * texts + contentBytes(operation) + OPERATION_BYTES;
+}
+
+/** The bytes of what only operations of one kind have, as far as their number is not bounded. */
+function contentBytes({ case: kind, value }: Operation): number {
+  switch (kind) {
+    case 'set':
+      return value.value.length + UTF8_BYTES_PER_UNIT * value.contentType.length;
+    case 'get':
+    case 'delete':
+    case 'increment':
+    case 'touch':
+    case undefined:
+      return 0;
+  }
 }
 
 function keyOf({ value }: Operation): string {

@@ -16,7 +16,7 @@ import type { Clock } from '#platform/clock.ts';
 
 /** Most bytes of one part, unless one value alone is larger. */
 export const PART_BYTES_MAX = 2 * 1_024 * 1_024;
-/** A read counts as this many bytes: the size of its value is not known before, and values of more than 16 KiB are not copied. */
+/** An entry that is read counts as this many bytes: the size of its value is not known before, and values of more than 16 KiB are not copied. */
 const READ_BYTES = 8_192;
 /** A write counts as this many bytes more than its value. */
 const WRITE_BYTES = 64;
@@ -49,9 +49,23 @@ export function partsOf(operations: readonly BatchOperation[]): (readonly BatchO
   return parts;
 }
 
-function bytesOf(operation: BatchOperation): number {
-  if (operation.kind === 'get') return READ_BYTES;
-  return WRITE_BYTES + (operation.kind === 'set' ? operation.command.value.length : 0);
+function bytesOf({ kind, command }: BatchOperation): number {
+  switch (kind) {
+    case 'get':
+      return READ_BYTES;
+    case 'set':
+      return WRITE_BYTES + command.value.length + answerBytes(command.returnPrevious);
+    case 'delete':
+      return WRITE_BYTES + answerBytes(command.returnPrevious);
+    case 'increment':
+      return WRITE_BYTES;
+    case 'touch':
+      return WRITE_BYTES + answerBytes(command.returnValue);
+  }
+}
+
+function answerBytes(hasEntry: boolean): number {
+  return hasEntry ? READ_BYTES : 0;
 }
 
 async function runParts(

@@ -173,10 +173,17 @@ export class AnswerBudget {
 
 /** Bytes of the values that a result contains. */
 export function valueBytes(result: BatchResult): number {
-  if (result.kind === 'error') return 0;
-  if (result.kind === 'get') return result.answer.entry?.value.length ?? 0;
-  if (result.kind === 'touch') return result.answer.entry?.value.length ?? 0;
-  return (result.answer.previous?.value.length ?? 0) + (result.answer.current?.value.length ?? 0);
+  switch (result.kind) {
+    case 'get':
+    case 'touch':
+      return result.answer.entry?.value.length ?? 0;
+    case 'set':
+    case 'delete':
+    case 'increment':
+      return (result.answer.previous?.value.length ?? 0) + (result.answer.current?.value.length ?? 0);
+    case 'error':
+      return 0;
+  }
 }
 
 export function toResultMessage(result: BatchResult, describe: DescribeError): ResultMessage {

@@ -65,6 +65,20 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     tests: [BATCH],
   },
   {
+    name: 'touches that return values counted as writes alone when a batch is divided',
+    file: 'internal/server/sliced-batch.ts',
+    text: 'WRITE_BYTES + answerBytes(command.returnValue)',
+    replacement: 'WRITE_BYTES',
+    tests: [BATCH],
+  },
+  {
+    name: 'content type left out of the size of an operation',
+    file: 'client/operations.ts',
+    text: 'value.value.length + UTF8_BYTES_PER_UNIT * value.contentType.length',
+    replacement: 'value.value.length',
+    tests: ['test/client/operations.test.ts'],
+  },
+  {
     name: 'large binary answer joined in one go',
     file: 'internal/rpc/unary/large-binary.ts',
     text: '        if (work > 0 && work + part.length > SLICE_BYTES) {',

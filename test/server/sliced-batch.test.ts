@@ -17,6 +17,10 @@ function get(key: string): BatchOperation {
   return { kind: 'get', command: { key, atLeast: undefined, waitMs: 0, maxStalenessMs: undefined } };
 }
 
+function touch(key: string, returnValue: boolean): BatchOperation {
+  return { kind: 'touch', command: { key, expiry: { kind: 'default' }, returnValue, ...WAITS } };
+}
+
 const MIB = 1_024 * 1_024;
 
 function opened(node = new FakeNode(), clock = new VirtualClock()) {
@@ -37,6 +41,13 @@ describe('a batch', () => {
     ['1,000 small sets', Array.from({ length: 1_000 }, (_, i) => set(`${i}`, 100)), 1],
     ['200 reads', Array.from({ length: 200 }, (_, i) => get(`${i}`)), 1],
     ['1,000 reads', Array.from({ length: 1_000 }, (_, i) => get(`${i}`)), 4],
+    ['1,000 touches that read', Array.from({ length: 1_000 }, (_, i) => touch(`${i}`, true)), 4],
+    ['1,000 touches', Array.from({ length: 1_000 }, (_, i) => touch(`${i}`, false)), 1],
+    [
+      '1,000 sets that read',
+      Array.from({ length: 1_000 }, (_, i) => set(`${i}`, 0, { returnPrevious: true })),
+      4,
+    ],
     ['four sets of 8 MiB', Array.from({ length: 4 }, (_, i) => set(`${i}`, 8 * MIB)), 4],
     ['1,000 sets of 32 kB', Array.from({ length: 1_000 }, (_, i) => set(`${i}`, 32_000)), 16],
   ])('of %s is carried out in parts of bounded size', (_, operations, count) => {

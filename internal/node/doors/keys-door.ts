@@ -246,9 +246,16 @@ function needsFormats(operations: readonly BatchOperation[]): boolean {
   return operations.some(needsFormat);
 }
 
-/** Whether release 0.1.0 could not read what the operation logs. */
-function needsFormat(operation: BatchOperation): boolean {
-  return (
-    operation.kind === 'touch' || (operation.kind === 'set' && operation.command.contentType !== undefined)
-  );
+/** True if release 0.1.0 could not read the record of the operation. */
+function needsFormat({ kind, command }: BatchOperation): boolean {
+  switch (kind) {
+    case 'touch':
+      return true;
+    case 'set':
+      return command.contentType !== undefined;
+    case 'get':
+    case 'delete':
+    case 'increment':
+      return false;
+  }
 }
