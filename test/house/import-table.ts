@@ -36,6 +36,8 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   slave: { rooms: BELOW_ROLES, packages: ['lru-cache', ...PURE_BUILTINS] },
   // Every change of the log for watchers, on every node.
   watch: { rooms: BELOW_REPLICATION, packages: PURE_BUILTINS },
+  // Decisions about a cluster as pure functions: who leads, who owns, how long a lease is held.
+  cluster: { rooms: ['model'], packages: PURE_BUILTINS },
   node: { rooms: [...BELOW_ROLES, 'master', 'slave', 'watch'], packages: PURE_BUILTINS },
   // What peer and server share: pure conversions between messages and the model.
   wire: { rooms: ['model', 'gen', 'platform'], packages: [...CONNECT, ...PURE_BUILTINS] },

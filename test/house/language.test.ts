@@ -9,6 +9,7 @@ import { commentsIn, listFiles, readText } from '#test/house/source-files.ts';
 const REVISED_ROOMS = [
   'bench/',
   'client/',
+  'internal/cluster/',
   'internal/config/',
   'internal/dial/',
   'cmd/',

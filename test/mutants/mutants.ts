@@ -11,6 +11,7 @@ import { API_MUTANTS } from './api-mutants.ts';
 import { APPLY_MUTANTS } from './apply-mutants.ts';
 import { ASIDE_MUTANTS } from './aside-mutants.ts';
 import { CLOCK_MUTANTS } from './clock-mutants.ts';
+import { CLUSTER_MUTANTS } from './cluster-mutants.ts';
 import { COMMAND_MUTANTS } from './command-mutants.ts';
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
@@ -218,6 +219,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...READ_MUTANTS,
   ...RECORD_MUTANTS,
   ...CLOCK_MUTANTS,
+  ...CLUSTER_MUTANTS,
   ...COMMAND_MUTANTS,
   ...FORMAT_MUTANTS,
   ...MEMORY_MUTANTS,

@@ -1,0 +1,61 @@
+/** Chooses who leads after a failover, from what the members answered to a claim, or to the question before it. Pure. */
+import { type Group, grantsNeeded, type Voter } from '#cluster/shard-map.ts';
+import { type Position, termOf } from '#model/position.ts';
+
+/** A member that grants the term, or would. */
+export interface Grant extends Voter {
+  /** Its last record that is on its disk. */
+  readonly tail: Position;
+  readonly isQuarantined: boolean;
+  readonly isLoading: boolean;
+}
+
+export interface Election {
+  readonly group: Group;
+  readonly grants: readonly Grant[];
+  /** Names of nodes that are down by their own word. */
+  readonly unfit: ReadonlySet<string>;
+  /** The zone of each node, by name. */
+  readonly zones: ReadonlyMap<string, string>;
+}
+
+export type Choice =
+  | { readonly kind: 'leader'; readonly grant: Grant }
+  /** Too few grants. `lacking` names the voters without one that counts. */
+  | { readonly kind: 'too_few'; readonly needed: number; readonly lacking: readonly string[] };
+
+/**
+ * Chooses the most advanced of the voters that granted, so that whatever a majority had
+ * on its disks is there. Voters that are unfit count, and may lead, only if there are
+ * too few others.
+ */
+export function chooseLeader({ group, grants, unfit, zones }: Election): Choice {
+  const needed = grantsNeeded(group.voters.length);
+  const counted = grants.filter((grant) => counts(group, grant));
+  const fit = counted.filter(({ node }) => !unfit.has(node));
+  const voters = fit.length >= needed ? fit : counted;
+  if (voters.length < needed) {
+    const granted = new Set(counted.map(({ node }) => node));
+    const lacking = group.voters.map(({ node }) => node).filter((node) => !granted.has(node));
+    return { kind: 'too_few', needed, lacking };
+  }
+  const zone = zones.get(group.lastLeader) ?? '';
+  const isNear = ({ node }: Grant): boolean => zone !== '' && zones.get(node) === zone;
+  const best = voters.reduce((a, b) => (isBetter(b, a, isNear) ? b : a));
+  return { kind: 'leader', grant: best };
+}
+
+function counts(group: Group, grant: Grant): boolean {
+  if (grant.isQuarantined || grant.isLoading) return false;
+  return group.voters.some(
+    ({ node, incarnation }) => node === grant.node && incarnation === grant.incarnation,
+  );
+}
+
+function isBetter(a: Grant, b: Grant, isNear: (grant: Grant) => boolean): boolean {
+  const [termA, termB] = [termOf(a.tail.epoch), termOf(b.tail.epoch)];
+  if (termA !== termB) return termA > termB;
+  if (a.tail.lsn !== b.tail.lsn) return a.tail.lsn > b.tail.lsn;
+  if (isNear(a) !== isNear(b)) return isNear(a);
+  return a.node < b.node;
+}

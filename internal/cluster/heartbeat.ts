@@ -1,0 +1,75 @@
+/** What a node says of itself every 300 ms, and what the coordinator makes of it. Values only. */
+import type { Position } from '#model/position.ts';
+
+/** A node that the map assigns to no group yet is `unassigned`. */
+export type MemberRole = 'unassigned' | 'master' | 'replica';
+
+export interface Heartbeat {
+  /** The id of the node's cluster; empty on an unassigned node. */
+  readonly clusterId: string;
+  readonly node: string;
+  readonly incarnation: number;
+  /** Random for each process, so that a restart begins a new count of `sequence`. */
+  readonly process: string;
+  /** Rises with each heartbeat of the process: answers and arrivals may be out of order. */
+  readonly sequence: number;
+  /** `host:port`. */
+  readonly address: string;
+  readonly zone: string;
+  readonly role: MemberRole;
+  /** The highest term of its group that it granted or led. */
+  readonly term: number;
+  readonly tail: Position;
+  /** The highest map epoch that it heard of. */
+  readonly mapEpoch: number;
+  /** Why it takes no writes, or could take none as the master; empty if nothing is in the way. */
+  readonly whyNoWrites: string;
+  /** A master: how many other voters acked a push that was sent within its lease. */
+  readonly ackedByVoters: number;
+  /** A replica: the last push that it acked; undefined if there was none. */
+  readonly lastAck: LastAck | undefined;
+}
+
+export interface LastAck {
+  readonly term: number;
+  /** Milliseconds from the ack to the sending of the heartbeat. */
+  readonly agoMs: number;
+}
+
+/** The newest heartbeat of a node, and since when it says what it says. Times are the coordinator's, monotonic. */
+export interface Observation {
+  readonly heartbeat: Heartbeat;
+  readonly heardMs: number;
+  /** Since when it states this role in this term. */
+  readonly roleSinceMs: number;
+  /** Since when `whyNoWrites` is not empty; undefined if it is empty. */
+  readonly noWritesSinceMs: number | undefined;
+  /** Since when `ackedByVoters` is below what a lease needs; undefined if it is not. */
+  readonly fewAcksSinceMs: number | undefined;
+}
+
+/**
+ * The observation after a heartbeat that arrived at `nowMs`. A heartbeat that is older
+ * than the one before changes nothing. `acksNeeded`: other voters that a lease needs.
+ */
+export function observe(
+  before: Observation | undefined,
+  heartbeat: Heartbeat,
+  nowMs: number,
+  acksNeeded: number,
+): Observation {
+  const isSameProcess = before?.heartbeat.process === heartbeat.process;
+  if (isSameProcess && heartbeat.sequence <= before.heartbeat.sequence) return before;
+  const hasFewAcks = heartbeat.role === 'master' && heartbeat.ackedByVoters < acksNeeded;
+  return {
+    heartbeat,
+    heardMs: nowMs,
+    roleSinceMs: isSameRole(before?.heartbeat, heartbeat) ? (before?.roleSinceMs ?? nowMs) : nowMs,
+    noWritesSinceMs: heartbeat.whyNoWrites === '' ? undefined : (before?.noWritesSinceMs ?? nowMs),
+    fewAcksSinceMs: hasFewAcks ? (before?.fewAcksSinceMs ?? nowMs) : undefined,
+  };
+}
+
+function isSameRole(before: Heartbeat | undefined, now: Heartbeat): boolean {
+  return before?.role === now.role && before.term === now.term;
+}

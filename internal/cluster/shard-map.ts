@@ -1,0 +1,99 @@
+/**
+ * The shard map: which group owns which slots, who belongs to a group and leads it,
+ * and where the nodes are. Values only; every change makes a new map with a higher
+ * epoch.
+ */
+import { SLOTS } from '#cluster/slot-hash.ts';
+import type { Position } from '#model/position.ts';
+
+/** A member that counts in its group's majority. */
+export interface Voter {
+  /** The name by which the cluster lists the node. */
+  readonly node: string;
+  /** The life of its data directory: renewed when durable records were lost or replaced. */
+  readonly incarnation: number;
+}
+
+/** The leader, and the tail that it claimed, by which a TakeOver is judged. */
+export interface Leader extends Voter {
+  readonly tail: Position;
+}
+
+/** A group as the metadata store records it. The only place that makes leaders and terms. */
+export interface Group {
+  readonly id: string;
+  /** 128 bits, 32 hex digits. */
+  readonly logId: string;
+  /** Sorted by node. */
+  readonly voters: readonly Voter[];
+  /** The highest term given to the group, except for `next`; 0 before the first. */
+  readonly term: number;
+  /** The leader of `term`; undefined while one is being chosen. */
+  readonly leader: Leader | undefined;
+  /** The leader before the present one, or before none; empty if there was none. */
+  readonly lastLeader: string;
+  /** A planned failover under way: who shall lead which term. */
+  readonly next: { readonly term: number; readonly node: string } | undefined;
+}
+
+/** A run of slots, both ends included, and its owner. */
+export interface SlotRange {
+  readonly first: number;
+  readonly last: number;
+  /** A group's id. */
+  readonly group: string;
+}
+
+export type NodeStatus = 'active' | 'draining';
+
+export interface ClusterNode {
+  readonly name: string;
+  /** `host:port`. */
+  readonly address: string;
+  /** What fails together, such as a rack; empty: not known. */
+  readonly zone: string;
+  readonly status: NodeStatus;
+}
+
+export interface ShardMap {
+  /** 128 bits, 32 hex digits: minted with the cluster. */
+  readonly clusterId: string;
+  /** Counts the changes of the map. */
+  readonly epoch: number;
+  /** By id. */
+  readonly groups: ReadonlyMap<string, Group>;
+  /** Sorted, without overlap. */
+  readonly slots: readonly SlotRange[];
+  /** By name. */
+  readonly nodes: ReadonlyMap<string, ClusterNode>;
+}
+
+/** How many voters are a majority of `voters`. */
+export function majorityOf(voters: number): number {
+  return Math.floor(voters / 2) + 1;
+}
+
+/** How many voters have to grant a term, so that one of them has each record that a majority has. */
+export function grantsNeeded(voters: number): number {
+  return voters - majorityOf(voters) + 1;
+}
+
+/** The id of the group that owns a slot; undefined if none does. */
+export function ownerOf(slots: readonly SlotRange[], slot: number): string | undefined {
+  let low = 0;
+  let high = slots.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >>> 1;
+    const range = slots[middle] as SlotRange;
+    if (slot < range.first) high = middle - 1;
+    else if (slot > range.last) low = middle + 1;
+    else return range.group;
+  }
+  return undefined;
+}
+
+/** The slots divided among groups in their order, as evenly as whole slots allow. */
+export function divideSlots(groups: readonly string[]): SlotRange[] {
+  const cut = (index: number): number => Math.floor((index * SLOTS) / groups.length);
+  return groups.map((group, i) => ({ first: cut(i), last: cut(i + 1) - 1, group }));
+}

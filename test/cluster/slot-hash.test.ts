@@ -1,0 +1,55 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { SLOTS, slotOf } from '#cluster/slot-hash.ts';
+
+const slot = (key: string): number => slotOf(new TextEncoder().encode(key));
+
+describe('the slot of a key', () => {
+  it.each([
+    // CRC-16/XMODEM's check value is 0x31c3 for 123456789.
+    ['123456789', 0x31c3 % SLOTS],
+    // As a Redis Cluster answers CLUSTER KEYSLOT.
+    ['', 0],
+    ['foo', 12_182],
+    ['bar', 5_061],
+    ['hello', 866],
+    ['somekey', 11_058],
+    ['foo{hash_tag}', 2_515],
+    ['bar{hash_tag}', 2_515],
+  ])('of %j is %i', (key, expected) => {
+    expect(slot(key)).toBe(expected);
+  });
+
+  it.each([
+    ['{user1000}.following', 'user1000'],
+    ['foo{{bar}}zap', '{bar'],
+    ['foo{bar}{zap}', 'bar'],
+    ['a}b{c}', 'c'],
+    ['ключ{ü}', 'ü'],
+  ])('of %j is that of its tag %j', (key, tag) => {
+    expect(slot(key)).toBe(slot(tag));
+  });
+
+  it.each(['foo{}{bar}', 'foo{bar', 'foo}bar', '{}x'])('of %j is that of all its bytes', (key) => {
+    const bytes = new TextEncoder().encode(key);
+    expect(slotOf(bytes)).toBe(crcBitByBit(bytes) % SLOTS);
+  });
+
+  it('agrees with CRC-16 computed bit by bit', () => {
+    const noBrace = fc.uint8Array({ maxLength: 40 }).filter((bytes) => !bytes.includes(0x7b));
+    fc.assert(fc.property(noBrace, (bytes) => slotOf(bytes) === crcBitByBit(bytes) % SLOTS));
+  });
+});
+
+/** The long division itself, without a table. */
+function crcBitByBit(bytes: Uint8Array): number {
+  let remainder = 0;
+  for (const byte of bytes) {
+    for (let bit = 7; bit >= 0; bit--) {
+      const isOut = (remainder >>> 15) ^ ((byte >>> bit) & 1);
+      remainder = (remainder << 1) & 0xffff;
+      if (isOut === 1) remainder ^= 0x1021;
+    }
+  }
+  return remainder;
+}
