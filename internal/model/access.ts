@@ -1,31 +1,57 @@
-/** The caller and the kind of access that a call needs: the input of admission. */
-
-export interface Principal {
-  readonly name: string;
-}
-
-/** The principal of every call, as there is no authentication yet. */
-export const ANONYMOUS: Principal = { name: 'anonymous' };
+/** The caller, what a call needs, and what the caller may do: the input of admission. */
 
 export type Access =
-  /** Liveness and readiness, for supervisors and load balancers. */
+  /** Liveness and readiness, for supervisors and load balancers: open to everyone. */
   | 'health'
-  /** Status, metrics and the list of services. */
+  /** What every identified caller may see: reflection, and that a path has no route. */
+  | 'known'
+  /** Status, lists of quarantines and diverged tails, the page. */
   | 'observe'
+  | 'metrics'
   | 'read'
   | 'write'
+  /** A call that reads or writes, whichever its operations say. */
+  | 'either'
   /** Calls between the nodes of a group. */
   | 'replicate'
   /** Calls that change the node or its group, and expensive ones. */
-  | 'admin'
-  /** A path that no method or route has. */
-  | 'nothing';
+  | 'admin';
 
 /** One method or route as admission sees it. All calls of it share one object. */
 export interface Operation {
-  /** `/package.Service/Method`, or the path of a route. */
+  /** `/package.Service/Method`, or the path of a route that does what no rpc does. */
   readonly name: string;
-  readonly access: Access;
+  /** Undefined: the table of methods does not have it, so nobody may call it. */
+  readonly access: Access | undefined;
+  /** What the caller must be allowed on the whole key space, whatever the request says. */
+  readonly wholeSpace?: 'read' | 'write' | undefined;
+  /** What its calls do with single keys. */
+  readonly touches?: 'read' | 'both' | undefined;
   /** True if it is still answered while the server drains. */
   readonly isServedDraining: boolean;
 }
+
+/** The keys that the calls of one operation may read and write. */
+export interface KeyRights {
+  /** Prefixes of keys; the empty one is every key. */
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+}
+
+export interface Principal {
+  readonly name: string;
+  /** True if the principal may call the operation for some key, or for all where that is needed. */
+  mayCall(operation: Operation): boolean;
+  /** Undefined: its calls may touch every key. */
+  keysOf(operation: Operation): KeyRights | undefined;
+  /** Aborts when the rights or the credential changed: streams end then. Undefined: they never do. */
+  readonly retired: AbortSignal | undefined;
+}
+
+/** The principal of every call that brings no credential, where none is required. */
+export const ANONYMOUS: Principal = {
+  name: 'anonymous',
+  mayCall: () => true,
+  keysOf: () => undefined,
+  retired: undefined,
+};

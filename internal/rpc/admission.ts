@@ -13,7 +13,7 @@ import type { RpcCall } from '#rpc/rpc-call.ts';
 
 export interface Refusal {
   /** A request under a foreign name is answered before anything else of it is looked at. */
-  readonly by: 'name' | 'address' | 'drain';
+  readonly by: 'table' | 'name' | 'address' | 'drain';
   readonly error: WalnutError;
 }
 
@@ -42,6 +42,7 @@ export interface AdmissionOptions {
 export function createAdmission({ hosts, isProtected, isDraining, leaderHint }: AdmissionOptions): Admission {
   return {
     refusal: (operation, { remoteAddress }, headers, target) => {
+      if (operation.access === undefined) return unlisted(operation);
       const foreign = hosts.refusal(headers, target);
       if (foreign !== undefined) return refused('name', 'permission_denied', foreign);
       if (isProtected && operation.access !== 'health' && !isPrivateAddress(remoteAddress)) {
@@ -52,6 +53,15 @@ export function createAdmission({ hosts, isProtected, isDraining, leaderHint }: 
       return refused('drain', 'unavailable', 'the server is stopping: try another node', leaderHint());
     },
   };
+}
+
+/** A method that somebody added and forgot must not be open to everyone. */
+function unlisted({ name }: Operation): Refusal {
+  return refused(
+    'table',
+    'permission_denied',
+    `${name} is not in the table of methods (internal/model/methods.ts)`,
+  );
 }
 
 function refused(

@@ -31,7 +31,7 @@ export function createHealthModule(options: HealthServiceOptions): RpcModule {
     const status = options.isReady() ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
     return { $typeName: 'grpc.health.v1.HealthCheckResponse', status };
   };
-  const rules = { access: 'health', limits: FEW, isServedDraining: true } as const;
+  const rules = { limits: FEW };
   return createRpcModule(Health, {
     check: {
       ...rules,

@@ -1,6 +1,7 @@
 /** Routes that are no rpcs: what a module registers, and how a request finds its route. */
 import type { Operation } from '#model/access.ts';
 import type { HttpRequest, HttpResponse } from '#rpc/http-io.ts';
+import type { RpcCall } from '#rpc/rpc-call.ts';
 
 export interface HttpRoute {
   /** One path, or all below one where it ends with a slash and is longer than that. */
@@ -8,8 +9,15 @@ export interface HttpRoute {
   /** How the path is written for people, where it says less than enough. */
   readonly shown?: string;
   /** `verb`: such as GET. */
-  operation(verb: string): Operation;
-  serve(request: HttpRequest, response: HttpResponse, path: string, query: string): void | Promise<void>;
+  operation(verb: string, query: string): Operation;
+  serve(request: HttpRequest, response: HttpResponse, asked: AskedRoute): void | Promise<void>;
+}
+
+/** What an admitted request asks of a route. */
+export interface AskedRoute {
+  readonly path: string;
+  readonly query: string;
+  readonly call: RpcCall;
 }
 
 export interface HttpRoutes {

@@ -1,6 +1,6 @@
 /** The routes for monitors that every edge has: `/livez`, `/readyz`, `/metrics`. All are GET and HEAD only. */
-import type { Access } from '#model/access.ts';
 import type { Readiness } from '#model/edge.ts';
+import { operationOf } from '#model/methods.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import { type HttpRequest, type HttpResponse, send, sendMethodNotAllowed, sendText } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
@@ -12,23 +12,23 @@ export interface PlainRoutesOptions {
 
 export function createPlainRoutes({ metrics, readiness }: PlainRoutesOptions): HttpRoute[] {
   return [
-    createPlainRoute('/livez', 'health', (request, response) => sendText(request, response, 200, 'ok\n')),
-    createPlainRoute('/readyz', 'health', (request, response, query) =>
+    createPlainRoute('/livez', (request, response) => sendText(request, response, 200, 'ok\n')),
+    createPlainRoute('/readyz', (request, response, query) =>
       sendReadiness(request, response, query, readiness()),
     ),
-    createPlainRoute('/metrics', 'observe', (request, response) => sendMetrics(request, response, metrics)),
+    createPlainRoute('/metrics', (request, response) => sendMetrics(request, response, metrics)),
   ];
 }
 
 type Answer = (request: HttpRequest, response: HttpResponse, query: string) => void | Promise<void>;
 
-/** A page that is only read, while the server drains too. */
-export function createPlainRoute(path: string, access: Access, answer: Answer): HttpRoute {
-  const operation = { name: path, access, isServedDraining: true };
+/** A page that is only read. */
+export function createPlainRoute(path: string, answer: Answer): HttpRoute {
+  const operation = operationOf(path);
   return {
     path,
     operation: () => operation,
-    serve: (request, response, _path, query) => {
+    serve: (request, response, { query }) => {
       if (request.method === 'GET' || request.method === 'HEAD') return answer(request, response, query);
       sendMethodNotAllowed(request, response, 'GET, HEAD');
     },

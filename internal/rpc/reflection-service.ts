@@ -24,7 +24,6 @@ export function createReflectionModule(services: readonly DescService[]): RpcMod
   const answer = createReflector(services);
   return createRpcModule(ServerReflection, {
     serverReflectionInfo: {
-      access: 'observe',
       limits: FEW,
       impl: async function* (requests: AsyncIterable<ServerReflectionRequest>) {
         for await (const request of requests) {

@@ -10,6 +10,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Operation } from '#model/access.ts';
+import { NO_ROUTE } from '#model/methods.ts';
 import type { Admission, Refusal } from '#rpc/admission.ts';
 import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
@@ -130,9 +131,6 @@ function hasTwoHosts(rawHeaders: readonly string[]): boolean {
   return hosts > 1;
 }
 
-/** The operation that admission judges for a path without a route. */
-const NOTHING: Operation = { name: 'nothing', access: 'nothing', isServedDraining: true };
-
 function dispatch(
   options: RequestListenerOptions,
   request: HttpRequest,
@@ -147,7 +145,7 @@ function dispatch(
   const { rpcAdapter } = options;
   const rpc = rpcAdapter.find(path);
   const route = rpc === undefined ? options.httpRoutes.find(path) : undefined;
-  const operation = rpc?.operation ?? route?.operation(request.method ?? '') ?? NOTHING;
+  const operation = rpc?.operation ?? route?.operation(request.method ?? '', query) ?? NO_ROUTE;
   const call = anonymousCall(plainAddress(request.socket.remoteAddress));
   const refusal = options.admission.refusal(operation, call, request.headers, url);
   if (refusal !== undefined) {
@@ -158,7 +156,7 @@ function dispatch(
     call.refusal = refusal.error;
   }
   if (rpc !== undefined) return rpcAdapter.serve(rpc, call, request, response, query);
-  if (route !== undefined) return route.serve(request, response, path, query);
+  if (route !== undefined) return route.serve(request, response, { path, query, call });
   if (rpcAdapter.isUnknown(path)) return rpcAdapter.serveUnknown(request, response, path);
   const message = `there is nothing here: expected an rpc or ${options.httpRoutes.shown}`;
   sendError(request, response, 404, { code: 'not_found', message });

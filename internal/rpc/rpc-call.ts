@@ -1,10 +1,13 @@
 /** Facts about one call, and its result. Connect's context values carry it through Connect's code. */
 import { type ContextValues, createContextKey, createContextValues } from '@connectrpc/connect';
-import { ANONYMOUS, type Principal } from '#model/access.ts';
+import { ANONYMOUS, type KeyRights, type Principal } from '#model/access.ts';
 import type { WalnutError } from '#model/errors.ts';
 
 export interface RpcCall {
-  readonly principal: Principal;
+  /** Anonymous until admission has found out. */
+  principal: Principal;
+  /** The keys that the caller may touch in this call; undefined: every key. */
+  keys: KeyRights | undefined;
   /** The peer's IP address; empty where it has gone. */
   readonly remoteAddress: string;
   /** Why the call is not admitted. */
@@ -15,7 +18,7 @@ export interface RpcCall {
 
 /** A call that nothing is known of but the address it comes from. */
 export function anonymousCall(remoteAddress: string): RpcCall {
-  return { principal: ANONYMOUS, remoteAddress, refusal: undefined, code: undefined };
+  return { principal: ANONYMOUS, keys: undefined, remoteAddress, refusal: undefined, code: undefined };
 }
 
 const callKey = createContextKey<RpcCall>(anonymousCall(''), { description: 'the call as the edge sees it' });

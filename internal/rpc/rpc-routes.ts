@@ -13,7 +13,9 @@ import type {
   MessageShape,
 } from '@bufbuild/protobuf';
 import type { ConnectRouter, ContextValues, HandlerContext, MethodImpl } from '@connectrpc/connect';
-import type { Access, Operation } from '#model/access.ts';
+import type { KeyRights, Operation } from '#model/access.ts';
+import { operationOf } from '#model/methods.ts';
+import { callOf } from '#rpc/rpc-call.ts';
 
 /** Facts about a call that the implementation of a unary rpc may use. */
 export interface UnaryContext {
@@ -22,6 +24,8 @@ export interface UnaryContext {
   /** True if the caller set a deadline: then even a call that seldom waits uses the signal. */
   readonly hasDeadline: boolean;
   readonly values: ContextValues;
+  /** The keys that the caller may touch; undefined: every key. */
+  readonly keys: KeyRights | undefined;
   /** Milliseconds left, below zero when it has passed; undefined without a deadline. */
   timeoutMs(): number | undefined;
   readonly requestHeader: Headers;
@@ -60,10 +64,7 @@ export type BinaryImpl = (
 ) => Buffer | Promise<Buffer> | undefined;
 
 interface MethodRules {
-  readonly access: Access;
   readonly limits: RpcLimits;
-  /** True if the method is answered while the server drains. Default: false. */
-  readonly isServedDraining?: boolean;
 }
 
 export interface UnaryMethod<Method extends DescMethodUnary> extends MethodRules {
@@ -160,18 +161,21 @@ export class RpcRoutes {
 
   unary<Method extends DescMethodUnary>(
     method: Method,
-    { impl, limits, binaryImpl, ...rules }: UnaryMethod<Method>,
+    { impl, limits, binaryImpl }: UnaryMethod<Method>,
   ): this {
     this.#router.rpc(
       method as DescMethod,
       ((request: MessageShape<Method['input']>, context: HandlerContext) =>
         impl(
           request,
-          Object.assign(context, { hasDeadline: context.timeoutMs() !== undefined }),
+          Object.assign(context, {
+            hasDeadline: context.timeoutMs() !== undefined,
+            keys: callOf(context.values).keys,
+          }),
         )) as MethodImpl<DescMethod>,
       { readMaxBytes: Math.min(limits.readMaxBytes, this.#adapterBytesMax) },
     );
-    const operation = this.#addOperation(method, rules);
+    const operation = this.#addOperation(method);
     // The request handed to it is always one of the method's own input type.
     this.#unary.set(operation.name, {
       operation,
@@ -185,21 +189,15 @@ export class RpcRoutes {
     return this;
   }
 
-  stream<Method extends DescMethodStreaming>(
-    method: Method,
-    { impl, limits, ...rules }: StreamMethod<Method>,
-  ): this {
+  stream<Method extends DescMethodStreaming>(method: Method, { impl, limits }: StreamMethod<Method>): this {
     const { readMaxBytes } = limits;
     this.#router.rpc(method as DescMethod, impl as MethodImpl<DescMethod>, { readMaxBytes });
-    this.#addOperation(method, rules);
+    this.#addOperation(method);
     return this;
   }
 
-  #addOperation(
-    method: DescMethod,
-    { access, isServedDraining = false }: Omit<MethodRules, 'limits'>,
-  ): Operation {
-    const operation = { name: `/${method.parent.typeName}/${method.name}`, access, isServedDraining };
+  #addOperation(method: DescMethod): Operation {
+    const operation = operationOf(`/${method.parent.typeName}/${method.name}`);
     this.#operations.set(operation.name, operation);
     return operation;
   }

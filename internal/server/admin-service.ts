@@ -43,13 +43,10 @@ export function createAdminModule(options: AdminModuleOptions): RpcModule {
     ...leadershipMethods(port),
     ...divergedMethods(port),
     status: {
-      access: 'observe',
       limits: FEW,
-      isServedDraining: true,
       impl: () => fromStatus(status()),
     },
     digest: {
-      access: 'observe',
       limits: FEW,
       impl: async ({ at, waitMs }, { signal }) =>
         fromDigest(
@@ -58,15 +55,13 @@ export function createAdminModule(options: AdminModuleOptions): RpcModule {
             : await port.digestAt(toPosition(at, 'at'), checkWaitMs(waitMs, 'wait_ms'), signal),
         ),
     },
-    scrub: { access: 'admin', limits: FEW, impl: (_request, { signal }) => scrub(port, signal) },
+    scrub: { limits: FEW, impl: (_request, { signal }) => scrub(port, signal) },
     checkpoint: {
-      access: 'admin',
       limits: FEW,
       impl: async () => fromCheckpoint(await port.checkpoint()),
     },
-    rotateWal: { access: 'admin', limits: FEW, impl: async () => fromRotate(await port.rotateWal()) },
+    rotateWal: { limits: FEW, impl: async () => fromRotate(await port.rotateWal()) },
     restore: {
-      access: 'admin',
       limits: operationsLimits(options.batchBytesMax),
       impl: async (request, { signal }) => {
         const operations = toRestoreOperations(request, options);
@@ -74,7 +69,6 @@ export function createAdminModule(options: AdminModuleOptions): RpcModule {
       },
     },
     mendClock: {
-      access: 'admin',
       limits: FEW,
       impl: async (request) => fromMendClock(await port.mendClock(toMendClock(request))),
     },
@@ -92,7 +86,6 @@ function replicaMethods(
 > {
   return {
     addReplica: {
-      access: 'admin',
       limits: FEW,
       impl: async (request) => {
         await port.addReplica(checkAddress(request.address, 'address'));
@@ -100,7 +93,6 @@ function replicaMethods(
       },
     },
     removeReplica: {
-      access: 'admin',
       limits: FEW,
       impl: async (request) => {
         await port.removeReplica(checkAddress(request.address, 'address'));
@@ -108,12 +100,10 @@ function replicaMethods(
       },
     },
     quarantineList: {
-      access: 'observe',
       limits: FEW,
       impl: () => fromQuarantines(port.quarantineList()),
     },
     quarantineRelease: {
-      access: 'admin',
       limits: FEW,
       impl: async (request) => {
         await port.quarantineRelease(toQuarantineRelease(request));
@@ -121,7 +111,6 @@ function replicaMethods(
       },
     },
     controlDelay: {
-      access: 'admin',
       limits: FEW,
       impl: async (request, { signal }) =>
         fromDelayAnswer(await port.controlDelay(toDelayControl(request), signal)),
@@ -132,12 +121,10 @@ function replicaMethods(
 function leadershipMethods(port: AdminPort): Pick<AdminMethods, 'promote' | 'failover'> {
   return {
     promote: {
-      access: 'admin',
       limits: FEW,
       impl: async (request) => fromPromoteAnswer(await port.promote(request.force)),
     },
     failover: {
-      access: 'admin',
       limits: FEW,
       impl: async (request) => {
         const { to, timeoutMs } = toFailover(request);
@@ -153,12 +140,10 @@ function divergedMethods(
 ): Pick<AdminMethods, 'divergedList' | 'divergedShow' | 'divergedSeen'> {
   return {
     divergedList: {
-      access: 'observe',
       limits: FEW,
       impl: async () => fromDivergedList(await port.divergedList()),
     },
     divergedShow: {
-      access: 'admin',
       limits: FEW,
       impl: async (request) => {
         const { id, afterLsn, bytesMax } = toDivergedShow(request);
@@ -166,7 +151,6 @@ function divergedMethods(
       },
     },
     divergedSeen: {
-      access: 'admin',
       limits: FEW,
       impl: async ({ id }) => {
         await port.divergedSeen(id);

@@ -6,9 +6,9 @@
 import { create, toJsonString } from '@bufbuild/protobuf';
 import { ScanRequestSchema, ScanResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { EntrySchema } from '#gen/walnut/v1/types_pb.ts';
-import type { Operation } from '#model/access.ts';
 import type { ScanAnswer, ScanCommand } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
+import { operationOf } from '#model/methods.ts';
 import { type HttpRequest, type HttpResponse, isNodeHttp2Response, send } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
 import { freshnessHeaders } from '#server/keys-headers.ts';
@@ -20,7 +20,7 @@ export const KEYS_LIST_PATH = '/v1/keys';
 export const LIST_PARAMETERS = ['prefix', 'cursor', 'limit', 'keys_only'] as const;
 export const LIST_METHODS = 'GET, HEAD, OPTIONS';
 
-const OPERATION: Operation = { name: KEYS_LIST_PATH, access: 'read', isServedDraining: false };
+const OPERATION = operationOf('/walnut.v1.KVStore/Scan');
 /** The names that NDJSON goes by; none is registered. */
 const LINES = /\bapplication\/(?:x-ndjson|ndjson|jsonl)\b/i;
 
@@ -28,7 +28,7 @@ export function createKeysListRoute(options: KeysRouteOptions): HttpRoute {
   return {
     path: KEYS_LIST_PATH,
     operation: () => OPERATION,
-    serve: (request, response, _path, query) =>
+    serve: (request, response, { query }) =>
       serveKeys(options, request, response, () => carryOut(options, request, response, query)),
   };
 }

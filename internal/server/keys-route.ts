@@ -7,9 +7,9 @@
  * 412 with the ETag there is now; a write on a replica 421 with `x-leader-hint`. Errors
  * are problems of RFC 9457, with Connect's code beside.
  */
-import type { Operation } from '#model/access.ts';
+import { operationOf } from '#model/methods.ts';
 import { type HttpRequest, type HttpResponse, send } from '#rpc/http-io.ts';
-import type { HttpRoute } from '#rpc/http-routes.ts';
+import type { AskedRoute, HttpRoute } from '#rpc/http-routes.ts';
 import { KeysCall } from '#server/keys-call.ts';
 import { explainKey, getKey } from '#server/keys-read.ts';
 import { isExplain, KEYS_PREFIX, keyOfPath } from '#server/keys-request.ts';
@@ -17,17 +17,21 @@ import { type KeysRouteOptions, refuseMethod, serveKeys } from '#server/keys-ser
 import { deleteKey, postKey, putKey } from '#server/keys-write.ts';
 
 const METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS';
-const READ: Operation = { name: KEYS_PREFIX, access: 'read', isServedDraining: false };
-const WRITE: Operation = { name: KEYS_PREFIX, access: 'write', isServedDraining: false };
-const WRITES = new Set(['PUT', 'POST', 'DELETE']);
+const GET = operationOf('/walnut.v1.KVStore/Get');
+const EXPLAIN = operationOf('/walnut.v1.KVStore/Explain');
+const WRITES = new Map([
+  ['PUT', operationOf('/walnut.v1.KVStore/Set')],
+  ['POST', operationOf('/walnut.v1.KVStore/Increment')],
+  ['DELETE', operationOf('/walnut.v1.KVStore/Delete')],
+]);
 
 export function createKeysRoute(options: KeysRouteOptions): HttpRoute {
   return {
     path: KEYS_PREFIX,
     shown: `${KEYS_PREFIX}{key}`,
-    operation: (verb) => (WRITES.has(verb) ? WRITE : READ),
-    serve: (request, response, path, query) =>
-      serveKeys(options, request, response, () => carryOut(options, request, response, path, query)),
+    operation: (verb, query) => WRITES.get(verb) ?? (query.includes('explain') ? EXPLAIN : GET),
+    serve: (request, response, asked) =>
+      serveKeys(options, request, response, () => carryOut(options, request, response, asked)),
   };
 }
 
@@ -35,8 +39,7 @@ function carryOut(
   options: KeysRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
-  path: string,
-  query: string,
+  { path, query }: AskedRoute,
 ): void | Promise<void> {
   const { method } = request;
   if (method === 'OPTIONS') return send(request, response, 204, { allow: METHODS }, '');

@@ -79,7 +79,6 @@ function createReads(
 ): Pick<Methods, 'get' | 'scan' | 'getUpdates' | 'awaitDurable' | 'watch' | 'explain'> {
   return {
     get: {
-      access: 'read',
       limits: FEW,
       impl: (request, context) => {
         const command = toGetCommand(request);
@@ -90,18 +89,15 @@ function createReads(
       binaryImpl: (request, context, headroom) => bytes.get(request, context, headroom),
     },
     scan: {
-      access: 'read',
       limits: FEW,
       impl: (request) => fromScanAnswer(port.scan(toScanCommand(request))),
     },
     getUpdates: {
-      access: 'read',
       limits: FEW,
       impl: async (request, { signal }) =>
         fromUpdatesAnswer(await port.getUpdates(toUpdatesCommand(request), signal)),
     },
     watch: {
-      access: 'read',
       limits: FEW,
       impl: (request, { signal, requestHeader }) => {
         const isJson = requestHeader.get('content-type')?.includes('json') === true;
@@ -109,13 +105,11 @@ function createReads(
       },
     },
     explain: {
-      access: 'read',
       limits: FEW,
       impl: async (request, { signal }) =>
         fromExplainAnswer(await port.explain(toExplainCommand(request), signal)),
     },
     awaitDurable: {
-      access: 'read',
       limits: FEW,
       impl: async (request, { signal }) =>
         fromDurableAnswer(await port.awaitDurable(toAwaitDurableCommand(request), signal)),
@@ -129,13 +123,11 @@ function createWrites(
 ): Pick<Methods, 'set' | 'delete' | 'increment' | 'touch' | 'deletePrefix'> {
   return {
     deletePrefix: {
-      access: 'write',
       limits: FEW,
       impl: async (request, { signal }) =>
         fromDeletePrefixAnswer(await port.deletePrefix(toDeletePrefixCommand(request), signal)),
     },
     set: {
-      access: 'write',
       limits: valueLimits(limits.valueBytesMax),
       impl: async (request, context) => {
         const command = toSetCommand(request, limits.valueBytesMax);
@@ -144,7 +136,6 @@ function createWrites(
       binaryImpl: (request, context, headroom) => bytes.set(request, context, headroom),
     },
     delete: {
-      access: 'write',
       limits: FEW,
       impl: async (request, context) => {
         const command = toDeleteCommand(request);
@@ -152,7 +143,6 @@ function createWrites(
       },
     },
     increment: {
-      access: 'write',
       limits: FEW,
       impl: async (request, context) => {
         const command = toIncrementCommand(request);
@@ -161,7 +151,6 @@ function createWrites(
       binaryImpl: (request, context, headroom) => bytes.increment(request, context, headroom),
     },
     touch: {
-      access: 'write',
       limits: FEW,
       impl: async (request, context) => {
         const command = toTouchCommand(request);
@@ -178,8 +167,6 @@ function createBatch(
 ): Methods['batch'] {
   const { port, limits, describe } = options;
   return {
-    // A batch of Gets alone needs no more than `read`, but nobody has read it yet.
-    access: 'write',
     limits: operationsLimits(options.batchBytesMax),
     impl: async (request, context) => {
       if (request.atomic) {

@@ -6,7 +6,7 @@ import { createPlainRoute } from '#rpc/plain-routes.ts';
 
 /** `status`: the node's, as the server shows it. */
 export function createNodePage(status: () => NodeStatus, version: string): HttpRoute {
-  return createPlainRoute('/', 'observe', (request, response) =>
+  return createPlainRoute('/', (request, response) =>
     sendText(request, response, 200, pageText(status(), version)),
   );
 }

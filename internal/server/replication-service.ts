@@ -24,34 +24,28 @@ import { fromSnapshotChunk, toSnapshotRequest } from '#wire/snapshot-codec.ts';
 export function createReplicationModule(port: ReplicationPort): RpcModule {
   return createRpcModule(Replication, {
     register: {
-      access: 'replicate',
       limits: FEW,
       impl: async (request, { values }) =>
         fromRegisterAnswer(await port.register(toRegisterRequest(request), callOf(values).remoteAddress)),
     },
     replicate: {
-      access: 'replicate',
       limits: FRAMES,
       impl: async (request) => fromReplicateAnswer(await port.replicate(toReplicateRequest(request))),
     },
     fetchSnapshot: {
-      access: 'replicate',
       limits: FEW,
       impl: (request, { signal }) => snapshot(port, toSnapshotRequest(request), signal),
     },
     claim: {
-      access: 'replicate',
       limits: FEW,
       impl: async (request) => fromClaimAnswer(await port.claim(toClaimRequest(request))),
     },
     announce: {
-      access: 'replicate',
       limits: FEW,
       impl: async (request, { values }) =>
         fromAnnounceAnswer(await port.announce(toAnnounceRequest(request), callOf(values).remoteAddress)),
     },
     takeOver: {
-      access: 'replicate',
       limits: FEW,
       impl: async (request) => fromTakeOverAnswer(await port.takeOver(toTakeOverRequest(request))),
     },

@@ -7,8 +7,8 @@
 import { create, toJsonString } from '@bufbuild/protobuf';
 import { WatchRequestSchema, WatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Op } from '#gen/walnut/v1/types_pb.ts';
-import type { Operation } from '#model/access.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
+import { operationOf } from '#model/methods.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
@@ -34,7 +34,7 @@ export interface WatchRouteOptions {
   readonly sendStream: SendStream;
 }
 
-const OPERATION: Operation = { name: WATCH_PATH, access: 'read', isServedDraining: false };
+const OPERATION = operationOf('/walnut.v1.KVStore/Watch');
 const PARAMETERS = [
   'prefix',
   'key',
@@ -62,7 +62,7 @@ export function createWatchRoute(options: WatchRouteOptions): HttpRoute {
   return {
     path: WATCH_PATH,
     operation: () => OPERATION,
-    serve: (request, response, _path, query) => serve(options, request, response, query),
+    serve: (request, response, { query }) => serve(options, request, response, query),
   };
 }
 

@@ -102,7 +102,6 @@ function routeAll(routes: RpcRoutes, readMaxBytes: number): void {
   for (const name of ['unary', 'idempotentUnary']) {
     const method = conformance.method[name] as DescMethodUnary;
     routes.unary(method, {
-      access: 'read',
       limits: { readMaxBytes, fieldsMax: readMaxBytes },
       impl: (request, context) => respond(method, request as UnaryRequest, context),
     });

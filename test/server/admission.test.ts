@@ -25,11 +25,21 @@ import { HTTP2 } from '#test/doubles/http2-choice.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { http1, onCleanup, type Running, start } from '#test/server/running.ts';
 
-const ACCESSES: readonly Access[] = ['health', 'observe', 'read', 'write', 'replicate', 'admin', 'nothing'];
+const ACCESSES: readonly Access[] = [
+  'health',
+  'known',
+  'observe',
+  'metrics',
+  'read',
+  'write',
+  'either',
+  'replicate',
+  'admin',
+];
 const STRANGER = '8.8.8.8';
 const NEIGHBOUR = '10.0.0.1';
 
-function operationOf(access: Access, isServedDraining: boolean): Operation {
+function anOperation(access: Access, isServedDraining: boolean): Operation {
   return { name: access, access, isServedDraining };
 }
 
@@ -46,7 +56,7 @@ describe.each(ACCESSES)('a call that needs the access %s', (access) => {
     target = '/',
   ): string | undefined =>
     admissionOf(isDraining).refusal(
-      operationOf(access, isServedDraining),
+      anOperation(access, isServedDraining),
       anonymousCall(from),
       { host },
       target,
@@ -67,7 +77,7 @@ describe.each(ACCESSES)('a call that needs the access %s', (access) => {
 
   it('is refused with nothing done, by a drain with where to go instead', () => {
     const refusal = admissionOf(true).refusal(
-      operationOf(access, false),
+      anOperation(access, false),
       anonymousCall(NEIGHBOUR),
       { host: 'localhost' },
       '/',
@@ -137,7 +147,7 @@ describe('a stream of HTTP/2', () => {
   const arrive = (headers: Record<string, string>, isTaken = true): object => {
     const calls: RpcCall[] = [];
     const refused: string[] = [];
-    const operation = operationOf('read', false);
+    const operation = anOperation('read', false);
     const listener = createRequestListener({
       deadlines: createBodyDeadlines(new VirtualClock(), 1_000, new AbortController().signal),
       errors: createErrorMapper(silentLogger, new VirtualClock(), 'test'),
@@ -182,7 +192,6 @@ describe('a stream of HTTP/2', () => {
 describe('an edge of something that is no node', () => {
   const readiness: Readiness = { isReady: true, role: 'gateway', state: 'routing', reasons: ['2 groups'] };
   const scan: UnaryMethod<typeof KVStore.method.scan> = {
-    access: 'read',
     limits: { readMaxBytes: 100, fieldsMax: 10 },
     impl: () => ({ nextCursor: 'somewhere else' }),
   };
@@ -218,7 +227,7 @@ describe('an edge of something that is no node', () => {
             awaitDurable: none,
           }),
         ],
-        routes: [createPlainRoute('/map', 'observe', (_request, response) => void response.end('a map'))],
+        routes: [createPlainRoute('/', (_request, response) => void response.end('a map'))],
       }),
     });
     onCleanup(() => edge.close(0));
@@ -238,7 +247,7 @@ describe('an edge of something that is no node', () => {
 
   it('has its own services and routes beside health, reflection and metrics', async () => {
     const server = await open();
-    expect((await ask(server, 'GET', '/map')).text).toBe('a map');
+    expect((await ask(server, 'GET', '/')).text).toBe('a map');
     expect(JSON.parse((await ask(server, 'POST', '/walnut.v1.KVStore/Scan', '{}')).text)).toEqual({
       nextCursor: 'somewhere else',
     });
@@ -272,6 +281,6 @@ describe('an edge of something that is no node', () => {
     ]);
     const refused = await ask(server, 'POST', '/walnut.v1.KVStore/Scan', '{}');
     expect([refused.status, refused.headers['x-leader-hint']]).toEqual([503, 'elsewhere:8080']);
-    expect((await ask(server, 'GET', '/map')).status).toBe(200);
+    expect((await ask(server, 'GET', '/')).status).toBe(200);
   });
 });

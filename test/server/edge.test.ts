@@ -3,6 +3,7 @@ import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { operationOf } from '#model/methods.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createAdmission } from '#rpc/admission.ts';
@@ -236,13 +237,15 @@ describe('a peer outside of private networks', () => {
       deadlines: createBodyDeadlines(new VirtualClock(), BODY_TIMEOUT_MS, new AbortController().signal),
       errors: createErrorMapper(silentLogger, new VirtualClock(), 'test'),
       httpRoutes: createHttpRoutes([
-        createPlainRoute('/', 'observe', answerTo('/')),
-        createPlainRoute('/livez', 'health', answerTo('/livez')),
-        createPlainRoute('/readyz', 'health', answerTo('/readyz')),
-        createPlainRoute('/metrics', 'observe', answerTo('/metrics')),
-        createPlainRoute('/v1/keys/', 'read', () => {
-          throw new Error('reached');
-        }),
+        createPlainRoute('/', answerTo('/')),
+        createPlainRoute('/livez', answerTo('/livez')),
+        createPlainRoute('/readyz', answerTo('/readyz')),
+        createPlainRoute('/metrics', answerTo('/metrics')),
+        {
+          path: '/v1/keys/',
+          operation: () => operationOf('/walnut.v1.KVStore/Get'),
+          serve: () => expect.unreachable('a stranger was admitted'),
+        },
       ]),
       rpcAdapter: {
         find: () => undefined,

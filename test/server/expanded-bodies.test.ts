@@ -20,7 +20,7 @@ it('expanded bodies count against the budget until they are answered', async () 
     routes: (routes) => {
       const limits = { readMaxBytes: VALUE_BYTES + 100, fieldsMax: 10 };
       const hold = (): Promise<object> => new Promise((resolve) => waiting.push(() => resolve({})));
-      routes.unary(KVStore.method.set, { access: 'write', limits, impl: hold });
+      routes.unary(KVStore.method.set, { limits, impl: hold });
     },
   });
   onCleanup(edge.close);

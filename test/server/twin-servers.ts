@@ -115,12 +115,11 @@ export async function startTwin(isDirect: boolean): Promise<Twin> {
     routes: (routes) => {
       const limits = { readMaxBytes: READ_BYTES_MAX, fieldsMax: READ_BYTES_MAX };
       routes.unary(KVStore.method.get, {
-        access: 'read',
         limits,
         impl: get,
         binaryImpl: (bytes, context, headroom) => byBytes(get, bytes, context, headroom),
       });
-      routes.unary(KVStore.method.set, { access: 'write', limits, impl: () => ({ applied: true }) });
+      routes.unary(KVStore.method.set, { limits, impl: () => ({ applied: true }) });
     },
   });
   onCleanup(edge.close);

@@ -4,6 +4,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Code, ConnectError, type ContextValues } from '@connectrpc/connect';
+import type { KeyRights } from '#model/access.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 import { contextValuesOf, type RpcCall } from '#rpc/rpc-call.ts';
 import type { UnaryContext } from '#rpc/rpc-routes.ts';
@@ -47,6 +48,10 @@ export class CallContext implements UnaryContext {
 
   timeoutMs(): number | undefined {
     return this.#deadlineMs === undefined ? undefined : this.#deadlineMs - this.#options.clock.monotonicMs();
+  }
+
+  get keys(): KeyRights | undefined {
+    return this.#call.keys;
   }
 
   get values(): ContextValues {

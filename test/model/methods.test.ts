@@ -1,0 +1,35 @@
+/** The table of methods has a row for every rpc and page that is served, and no other. */
+import { describe, expect, it } from 'vitest';
+import { Health } from '#gen/grpc/health/v1/health_pb.ts';
+import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
+import { Admin } from '#gen/walnut/v1/admin_pb.ts';
+import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Replication } from '#gen/walnut/v1/replication_pb.ts';
+import { ALL_OPERATIONS, operationOf } from '#model/methods.ts';
+import { createAdmission } from '#rpc/admission.ts';
+import { anonymousCall } from '#rpc/rpc-call.ts';
+
+const SERVICES = [KVStore, Replication, Admin, Health, ServerReflection];
+const PAGES = ['/livez', '/readyz', '/metrics', '/'];
+
+describe('the table of methods', () => {
+  it('has every method of every service, and every page', () => {
+    const rpcs = SERVICES.flatMap(({ typeName, methods }) =>
+      methods.map(({ name }) => `/${typeName}/${name}`),
+    );
+    expect(ALL_OPERATIONS.map(({ name }) => name).sort()).toEqual([...rpcs, ...PAGES].sort());
+    expect(ALL_OPERATIONS.filter(({ access }) => access === undefined)).toEqual([]);
+  });
+
+  it('lets nobody call a method that it does not have', () => {
+    const admission = createAdmission({
+      hosts: { refusal: () => undefined },
+      isProtected: false,
+      isDraining: () => false,
+      leaderHint: () => undefined,
+    });
+    const added = operationOf('/walnut.v1.KVStore/Added');
+    const refusal = admission.refusal(added, anonymousCall('127.0.0.1'), {}, '/');
+    expect(refusal).toMatchObject({ by: 'table', error: { code: 'permission_denied' } });
+  });
+});
