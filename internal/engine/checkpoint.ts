@@ -110,6 +110,7 @@ export class Checkpointer {
       logClockMs: engine.stateClockMs(),
       limits: engine.store.limits,
       wallOffsetMs: engine.logClock.wallOffsetMs,
+      times: engine.times.rows(),
       formatLevel,
     });
     this.#scan = scan;

@@ -34,6 +34,7 @@ import { Listeners } from '#platform/listeners.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { LoggedConfig } from '#storage/logged-config.ts';
 import type { Store } from '#storage/store.ts';
+import type { TimeTable } from '#storage/time-table.ts';
 import { encodeFrame, type Frame, type FrameHeader } from '#wal/frame.ts';
 import type { Log } from '#wal/log.ts';
 
@@ -57,6 +58,7 @@ export interface EngineParts {
   readonly store: Store;
   readonly epochs: EpochTable;
   readonly logClock: LogClock;
+  readonly times: TimeTable;
   readonly formats: FormatStep;
   readonly applied: ChainPoint;
   /** The log clock at `applied`; 0 where there is nothing. */
@@ -69,6 +71,8 @@ export class Engine implements RecordState {
   readonly store: Store;
   readonly epochs: EpochTable;
   readonly logClock: LogClock;
+  /** When the records were made that are applied. */
+  readonly times: TimeTable;
   /** Whether records of version 2 may be logged. */
   readonly formats: FormatStep;
   /** The digest after each of the last records. */
@@ -110,6 +114,7 @@ export class Engine implements RecordState {
     this.store = parts.store;
     this.epochs = parts.epochs;
     this.logClock = parts.logClock;
+    this.times = parts.times;
     this.formats = parts.formats;
     this.#logger = parts.logger;
     this.#appliedEpoch = parts.applied.epoch;

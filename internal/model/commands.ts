@@ -14,6 +14,8 @@ export interface GetCommand {
   readonly waitMs: number;
   /** Refuse with `unavailable` if the staleness is above this; undefined accepts any. */
   readonly maxStalenessMs?: number | undefined;
+  /** Whether the answer says when the entry was modified. */
+  readonly withModified?: boolean | undefined;
 }
 
 export interface Freshness {
@@ -182,6 +184,8 @@ export interface ScanCommand {
   readonly keysOnly: boolean;
   /** Answer a count instead of entries; a limit of 0 is then as many as one call may examine. */
   readonly countOnly?: boolean | undefined;
+  /** See `GetCommand`. */
+  readonly withModified?: boolean | undefined;
 }
 
 export interface ScanAnswer extends Freshness {

@@ -14,6 +14,8 @@ export interface Entry {
   readonly version: Position;
   /** 1 to 255 characters of printable ASCII; undefined: none was given. */
   readonly contentType?: string | undefined;
+  /** When the record that wrote it was made: wall time, whole seconds as milliseconds. Undefined: nobody asked. */
+  readonly modifiedMs?: number | undefined;
 }
 
 /** Why an entry was written or removed. */

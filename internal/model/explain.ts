@@ -24,6 +24,8 @@ export interface ExplainedEntry {
   readonly memoryBytes: number;
   /** A Get does not find it; its deletion is not applied yet. */
   readonly isExpired: boolean;
+  /** See `Entry`. */
+  readonly modifiedMs: number;
 }
 
 export interface ExplainAnswer extends Freshness {
@@ -71,10 +73,10 @@ function whatIsThere(answer: ExplainAnswer): string {
 }
 
 function whatIsStored(entry: ExplainedEntry, answer: ExplainAnswer): string {
-  const { version, expireAtMs, valueBytes } = entry;
+  const { version, expireAtMs, valueBytes, modifiedMs } = entry;
   if (entry.isExpired) return `expired at ${toIso(expireAtMs)}: missing, and about to be deleted`;
   const writer = answer.changes.findLast(({ version: { lsn } }) => lsn === version.lsn);
-  const since = writer === undefined ? '' : ` at ${timeOf(writer, answer)}`;
+  const since = writer === undefined ? ` at or before ${toIso(modifiedMs)}` : ` at ${timeOf(writer, answer)}`;
   const deadline = expireAtMs === NEVER ? 'never expires' : `expires at ${toIso(expireAtMs)}`;
   return `present: ${valueBytes} bytes, written by record ${formatPosition(version)}${since}, ${deadline}`;
 }

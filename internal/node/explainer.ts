@@ -18,6 +18,7 @@ import {
 import { utf8Length } from '#model/limits.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import type { WatchEvent } from '#model/watch.ts';
+import { modifiedMsOf } from '#node/modified.ts';
 import type { Clock } from '#platform/clock.ts';
 import { entryCost } from '#storage/store.ts';
 import { decodeFrames, type Frame } from '#wal/frame.ts';
@@ -86,6 +87,7 @@ function explained(engine: Engine, key: string, wallShiftMs: number): ExplainedE
     valueBytes: value.length,
     memoryBytes: entryCost(utf8Length(key), value.length),
     isExpired: isExpired(expireAtMs, engine.readNowMs()),
+    modifiedMs: modifiedMsOf(stored, engine) ?? 0,
   };
 }
 

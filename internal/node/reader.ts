@@ -23,6 +23,7 @@ import { stated } from '#model/entry.ts';
 import { checkCaller, unavailable, WalnutError } from '#model/errors.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
+import { withModified } from '#node/modified.ts';
 import type { Clock } from '#platform/clock.ts';
 import { decodeFrames, type Frame } from '#wal/frame.ts';
 import type { FrameRun } from '#wal/frame-run.ts';
@@ -121,7 +122,8 @@ export class Reader {
       return { entries: [], ...engine.store.count(command, engine.readNowMs()), asOf, stalenessMs };
     }
     const page = engine.store.scan(command, engine.readNowMs());
-    const entries = page.entries.map((entry) => inWallTime(entry, engine.logClock));
+    const shown = page.entries.map((entry) => inWallTime(entry, engine.logClock));
+    const entries = command.withModified === true ? shown.map((entry) => withModified(entry, engine)) : shown;
     return { ...page, entries, asOf, stalenessMs };
   }
 
@@ -171,7 +173,8 @@ export class Reader {
     }
     const stored = engine.store.get(command.key, engine.readNowMs());
     if (stored !== undefined) this.#context.noteRead?.(command.key);
-    const entry = stored && inWallTime(stored, engine.logClock);
+    const found = stored && inWallTime(stored, engine.logClock);
+    const entry = found !== undefined && command.withModified === true ? withModified(found, engine) : found;
     return { entry, asOf: engine.position, stalenessMs };
   }
 

@@ -24,6 +24,7 @@ export interface Preconditions {
 export interface ConditionHeaders {
   readonly 'if-match'?: string | undefined;
   readonly 'if-none-match'?: string | undefined;
+  readonly 'if-unmodified-since'?: string | undefined;
 }
 
 export function etagOf(version: Position): string {
@@ -37,6 +38,16 @@ export function readPreconditions(headers: ConditionHeaders): Preconditions {
     ifMatch: ifMatch === undefined ? undefined : parseEntityTags(ifMatch, 'If-Match'),
     ifNoneMatch: ifNoneMatch === undefined ? undefined : parseEntityTags(ifNoneMatch, 'If-None-Match'),
   };
+}
+
+/**
+ * Like `readPreconditions`, for a write: a date is too coarse for one, since an entry may
+ * change several times in a second.
+ */
+export function readWriteConditions(headers: ConditionHeaders): Preconditions {
+  if (headers['if-unmodified-since'] !== undefined && headers['if-match'] === undefined)
+    throw invalidArgument('If-Unmodified-Since does not go with writes: expected If-Match with the ETag');
+  return readPreconditions(headers);
 }
 
 /** If-Match, by the strong comparison. `version`: undefined where there is no entry. */

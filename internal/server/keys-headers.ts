@@ -4,6 +4,7 @@ import { type Entry, NEVER } from '#model/entry.ts';
 import { formatPosition } from '#model/position.ts';
 import type { Headers } from '#rpc/http-io.ts';
 import { etagOf } from '#server/entity-tags.ts';
+import { formatHttpDate } from '#server/http-dates.ts';
 import { contentHeaders } from '#server/keys-content.ts';
 
 export function entryHeaders(entry: Entry): Headers {
@@ -13,6 +14,7 @@ export function entryHeaders(entry: Entry): Headers {
     'accept-ranges': 'bytes',
     etag: etagOf(entry.version),
     ...deadlineHeader(entry.expireAtMs),
+    ...(entry.modifiedMs === undefined ? {} : { 'last-modified': formatHttpDate(entry.modifiedMs) }),
   };
 }
 

@@ -17,7 +17,7 @@ import { quote, readFlag, readQuery } from '#server/query.ts';
 import { fromScanAnswer, toScanCommand } from '#wire/scan-codec.ts';
 
 export const KEYS_LIST_PATH = '/v1/keys';
-export const LIST_PARAMETERS = ['prefix', 'cursor', 'limit', 'keys_only'] as const;
+export const LIST_PARAMETERS = ['prefix', 'cursor', 'limit', 'keys_only', 'with_modified'] as const;
 export const LIST_METHODS = 'GET, HEAD, OPTIONS';
 
 const OPERATION = operationOf('/walnut.v1.KVStore/Scan');
@@ -71,6 +71,7 @@ function toCommand(query: string): ScanCommand {
       cursor: parameters.get('cursor') ?? '',
       limit: Number(limit),
       keysOnly: readFlag(parameters.get('keys_only'), 'keys_only'),
+      withModified: readFlag(parameters.get('with_modified'), 'with_modified'),
     }),
   );
 }

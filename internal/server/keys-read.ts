@@ -5,6 +5,7 @@ import type { Entry } from '#model/entry.ts';
 import { type Headers, isNodeHttp2Response, send } from '#rpc/http-io.ts';
 import { selectRange } from '#server/byte-range.ts';
 import { etagOf, isMatch, isNoneMatch, isRangeOf, readPreconditions } from '#server/entity-tags.ts';
+import { isModifiedSince, isUnmodifiedSince } from '#server/http-dates.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
 import { type KeysCall, type KeysCallOptions, sendConditionNotMet, sendMissing } from '#server/keys-call.ts';
 import { entryHeaders, freshnessHeaders } from '#server/keys-headers.ts';
@@ -21,17 +22,18 @@ export async function explainKey({ port }: KeysCallOptions, call: KeysCall): Pro
 export async function getKey({ port, boundAnswer }: KeysCallOptions, call: KeysCall): Promise<void> {
   const { request, response } = call;
   const preconditions = readPreconditions(request.headers);
-  const command = toKeysGet(call.key, call.query);
+  const command = { ...toKeysGet(call.key, call.query), withModified: true };
   const answer = await port.get(command, command.waitMs > 0 ? call.signal : undefined);
   const freshness = freshnessHeaders(answer);
   const { entry } = answer;
   if (entry === undefined) return sendMissing(call, freshness);
-  const { version } = entry;
-  if (!isMatch(preconditions, version)) {
+  const { version, modifiedMs } = entry;
+  if (!isMatch(preconditions, version) || !isUnmodifiedSince(request.headers, modifiedMs)) {
     return sendConditionNotMet(call, version, { ...freshness, etag: etagOf(version) });
   }
   const headers = { ...freshness, ...entryHeaders(entry) };
-  if (!isNoneMatch(preconditions, version)) return send(request, response, 304, headers, '');
+  if (!isNoneMatch(preconditions, version) || !isModifiedSince(request.headers, modifiedMs))
+    return send(request, response, 304, headers, '');
   sendValue(call, entry, headers);
   if (isNodeHttp2Response(response)) boundAnswer(response.stream, entry.value.length);
 }

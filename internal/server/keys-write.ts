@@ -3,7 +3,7 @@ import type { IncrementAnswer, WriteAnswer } from '#model/commands.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import { send } from '#rpc/http-io.ts';
 import { checkNamedOnce, writeWhere } from '#server/conditional-write.ts';
-import { etagOf, readPreconditions } from '#server/entity-tags.ts';
+import { etagOf, readWriteConditions } from '#server/entity-tags.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
 import { readValue } from '#server/keys-body.ts';
 import { type KeysCall, type KeysCallOptions, sendConditionNotMet, sendMissing } from '#server/keys-call.ts';
@@ -15,7 +15,7 @@ export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<
   const { request, response } = call;
   const contentType = readContentType(request.headers['content-type']);
   const command = { ...toKeysSet(call.key, call.query), ...contentType };
-  const preconditions = readPreconditions(request.headers);
+  const preconditions = readWriteConditions(request.headers);
   checkNamedOnce(preconditions, command.requestId);
   if (request.headers['content-range'] !== undefined) {
     throw invalidArgument('Content-Range does not go with PUT: expected the whole value');
@@ -36,7 +36,7 @@ export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<
 export async function postKey(options: KeysCallOptions, call: KeysCall): Promise<void> {
   const { request, response } = call;
   const command = toKeysIncrement(call.key, call.query);
-  const preconditions = readPreconditions(request.headers);
+  const preconditions = readWriteConditions(request.headers);
   checkNamedOnce(preconditions, command.requestId);
   const { length } = await readValue(request, response, options);
   if (length > 0) throw invalidArgument(`the body has ${length} bytes: expected none`);
@@ -69,7 +69,7 @@ function incrementHeaders(answer: IncrementAnswer): Record<string, string | numb
 export async function deleteKey({ port }: KeysCallOptions, call: KeysCall): Promise<void> {
   const { request, response } = call;
   const command = toKeysDelete(call.key, call.query);
-  const preconditions = readPreconditions(request.headers);
+  const preconditions = readWriteConditions(request.headers);
   if (preconditions.ifNoneMatch !== undefined) throw invalidArgument('If-None-Match does not go with DELETE');
   checkNamedOnce(preconditions, command.requestId);
   const answer = await writeWhere(preconditions, (condition) =>

@@ -13,6 +13,7 @@ import { crc32 } from '#platform/crc32.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
 import { type EntryFields, readFields } from '#storage/entry-fields.ts';
 import { readU64, SnapshotError, viewOf, writeU64 } from '#storage/snapshot-bytes.ts';
+import { type TimeRow, timesBytes, writeTimes } from '#storage/time-table.ts';
 
 /** Fields and their bytes: type 4, payload length 4, entries 4, payload CRC 4, CRC of these four 4. */
 export const BLOCK_HEADER_BYTES = 20;
@@ -23,6 +24,8 @@ export const FOOTER_BYTES = 28;
 
 export const BLOCK_ENTRIES = 0x544e4557; // "WENT"
 export const BLOCK_FOOTER = 0x444e4557; // "WEND"
+/** Optional, since its name begins with a lower-case letter: a reader that does not know the type skips the block. */
+export const BLOCK_TIMES = 0x6d697477; // "wtim"
 
 /** The usual most bytes of entries in a block; a longer entry gets a block of its own. */
 export const BLOCK_BYTES_TARGET = 64 * 1_024;
@@ -68,9 +71,6 @@ export function decodeBlockHeader(bytes: Uint8Array, offset: number): BlockHeade
   }
   const type = view.getUint32(0, true);
   const payloadBytes = view.getUint32(4, true);
-  if (type !== BLOCK_ENTRIES && type !== BLOCK_FOOTER) {
-    throw new SnapshotError(offset, `unknown block type ${type.toString(16)}`);
-  }
   if (payloadBytes > BLOCK_BYTES_MAX) {
     throw new SnapshotError(
       offset + 4,
@@ -78,6 +78,29 @@ export function decodeBlockHeader(bytes: Uint8Array, offset: number): BlockHeade
     );
   }
   return { type, payloadBytes, entries: view.getUint32(8, true), payloadCrc: view.getUint32(12, true) };
+}
+
+/** Throws where a file of format `version` with such a block cannot be read. */
+export function checkBlockType(type: number, version: number, offset: number): void {
+  if (type === BLOCK_ENTRIES || type === BLOCK_FOOTER) return;
+  const isNewer = version > 1;
+  if (isNewer && isOptional(type)) return;
+  const why = isNewer ? ': a newer version of Walnut wrote it' : '';
+  throw new SnapshotError(offset, `unknown block type ${type.toString(16)}${why}`, isNewer);
+}
+
+/** Whether the first letter of a block's name, its lowest byte, is lower-case. */
+function isOptional(type: number): boolean {
+  const letter = type & 0xff;
+  return letter >= 0x61 && letter <= 0x7a;
+}
+
+/** The block with the rows of the time table. */
+export function encodeTimesBlock(rows: readonly TimeRow[]): Uint8Array {
+  const block = new Uint8Array(BLOCK_HEADER_BYTES + timesBytes(rows));
+  writeTimes(rows, viewOf(block), BLOCK_HEADER_BYTES);
+  sealBlock(block, BLOCK_TIMES, 0);
+  return block;
 }
 
 export function encodeFooter(footer: SnapshotFooter): Uint8Array {

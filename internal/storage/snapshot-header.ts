@@ -12,6 +12,7 @@ import { crc32 } from '#platform/crc32.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
 import { decodeConfigV2, encodeConfigV2, needsConfigV2 } from '#storage/logged-config.ts';
 import { readU64, SnapshotError, viewOf, writeU64 } from '#storage/snapshot-bytes.ts';
+import type { TimeRow } from '#storage/time-table.ts';
 
 export const SNAPSHOT_MAGIC = 'WALNUTSN';
 /** Written before the directory takes the step to format level 1; every release can read it. */
@@ -40,8 +41,8 @@ const CONFIG = 3;
 /** The fields behind the log id, in the block LOG. */
 const LOG_FIXED_BYTES = 36;
 
-/** What a snapshot contains besides its entries. */
-export interface SnapshotMeta {
+/** What the header of a snapshot contains. */
+export interface HeaderMeta {
   readonly logId: string;
   /** The snapshot is the state after exactly this record. */
   readonly position: ChainPoint;
@@ -55,8 +56,14 @@ export interface SnapshotMeta {
   readonly formatLevel: number;
 }
 
+/** What a snapshot contains besides its entries. */
+export interface SnapshotMeta extends HeaderMeta {
+  /** The time table, in a block of its own. Version 1 has none, and is loaded with one row. */
+  readonly times: readonly TimeRow[];
+}
+
 export interface SnapshotHeader {
-  readonly meta: SnapshotMeta;
+  readonly meta: HeaderMeta;
   readonly version: number;
   readonly entries: number;
   /** Length of the whole header, prefix included. */
@@ -66,7 +73,7 @@ export interface SnapshotHeader {
 const encoder = new TextEncoder();
 
 /** The header, of the version that the format level says. */
-export function encodeHeader(meta: SnapshotMeta, entries: number): Uint8Array {
+export function encodeHeader(meta: HeaderMeta, entries: number): Uint8Array {
   const isV2 = meta.formatLevel > 0;
   assert(isV2 || !needsConfigV2(meta), 'version 1 states the whole configuration');
   const logId = encoder.encode(meta.logId);
@@ -85,7 +92,7 @@ export function encodeHeader(meta: SnapshotMeta, entries: number): Uint8Array {
   return bytes;
 }
 
-function encodeFields(meta: SnapshotMeta, logId: Uint8Array, entries: number): Uint8Array {
+function encodeFields(meta: HeaderMeta, logId: Uint8Array, entries: number): Uint8Array {
   const { position, limits, epochs } = meta;
   const bytes = new Uint8Array(1 + logId.length + FIXED_BYTES + epochs.length * EPOCH_BYTES);
   const view = viewOf(bytes);
@@ -102,7 +109,7 @@ function encodeFields(meta: SnapshotMeta, logId: Uint8Array, entries: number): U
   return bytes;
 }
 
-function encodeBlocks(meta: SnapshotMeta, logId: Uint8Array, entries: number): Uint8Array {
+function encodeBlocks(meta: HeaderMeta, logId: Uint8Array, entries: number): Uint8Array {
   const log = new Uint8Array(1 + logId.length + LOG_FIXED_BYTES);
   const view = viewOf(log);
   log[0] = logId.length;

@@ -6,9 +6,12 @@
 import { crc32 } from '#platform/crc32.ts';
 import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import {
+  BLOCK_ENTRIES,
   BLOCK_FOOTER,
   BLOCK_HEADER_BYTES,
+  BLOCK_TIMES,
   type BlockHeader,
+  checkBlockType,
   decodeBlockHeader,
   decodeEntries,
   decodeFooter,
@@ -17,11 +20,13 @@ import {
 import {
   decodeHeader,
   decodePrefix,
+  type HeaderMeta,
   PREFIX_BYTES,
   type SnapshotHeader,
   type SnapshotMeta,
 } from '#storage/snapshot-header.ts';
 import { createStore, type Store, type StoreOptions } from '#storage/store.ts';
+import { decodeTimes, type TimeRow } from '#storage/time-table.ts';
 
 /** Options for the store, without the limits: they come from the snapshot. */
 export type LoaderOptions = Omit<StoreOptions, 'limits'>;
@@ -58,6 +63,7 @@ export class SnapshotLoader {
   #fileCrcBeforeBlock = 0;
   #header: SnapshotHeader | undefined;
   #store: Store | undefined;
+  #times: readonly TimeRow[] | undefined;
   #footer: SnapshotFooter | undefined;
 
   constructor(options: LoaderOptions) {
@@ -113,7 +119,8 @@ export class SnapshotLoader {
       throw new SnapshotError(this.#offset, `digest is ${store.entriesDigest()}: expected ${footer.digest}`);
     }
     yield* store.rebuildRecency();
-    return { store, meta: header.meta, entries: store.entries };
+    const meta = { ...header.meta, times: this.#times ?? timesWithoutTable(header.meta) };
+    return { store, meta, entries: store.entries };
   }
 
   #complete(): { header: SnapshotHeader; store: Store; footer: SnapshotFooter } {
@@ -141,6 +148,7 @@ export class SnapshotLoader {
         return;
       case 'block header': {
         const header = decodeBlockHeader(bytes, offset);
+        checkBlockType(header.type, this.#header?.version ?? 0, offset);
         this.#expect({ kind: 'block', header }, header.payloadBytes);
         return;
       }
@@ -167,10 +175,25 @@ export class SnapshotLoader {
       this.#expect({ kind: 'end' }, 0);
       return;
     }
-    const store = this.#store as Store;
-    decodeEntries(payload, header.entries, offset, (entry, entryOffset) => {
-      if (!store.tryRestore(entry)) throw new SnapshotError(entryOffset, 'a key for the second time');
-    });
+    if (header.type === BLOCK_ENTRIES) this.#takeEntries(header.entries, payload, offset);
+    else if (header.type === BLOCK_TIMES) this.#takeTimes(payload, offset);
     this.#expect({ kind: 'block header' }, BLOCK_HEADER_BYTES);
   }
+
+  #takeEntries(entries: number, payload: Uint8Array, offset: number): void {
+    const store = this.#store as Store;
+    decodeEntries(payload, entries, offset, (entry, entryOffset) => {
+      if (!store.tryRestore(entry)) throw new SnapshotError(entryOffset, 'a key for the second time');
+    });
+  }
+
+  #takeTimes(payload: Uint8Array, offset: number): void {
+    if (this.#times !== undefined) throw new SnapshotError(offset, 'a second time table');
+    this.#times = decodeTimes(payload, offset);
+  }
+}
+
+/** What the file contains counts as made when it was written, at the latest. */
+function timesWithoutTable({ position, logClockMs }: HeaderMeta): TimeRow[] {
+  return position.lsn === 0 ? [] : [{ lastLsn: position.lsn, second: Math.floor(logClockMs / 1_000) }];
 }

@@ -29,6 +29,7 @@ import {
   ENTRY_HEADER_BYTES,
   encodeEntryHeader,
   encodeFooter,
+  encodeTimesBlock,
   sealBlock,
 } from '#storage/snapshot-codec.ts';
 import { encodeHeader, type SnapshotMeta } from '#storage/snapshot-header.ts';
@@ -72,6 +73,7 @@ export class SnapshotScan {
     this.#end = source.slots.end;
     this.#isWritten = new Uint8Array(Math.ceil(this.#end / 8));
     this.#blocks.push(encodeHeader(meta, source.entries));
+    if (meta.formatLevel > 0) this.#blocks.push(encodeTimesBlock(meta.times));
   }
 
   /**

@@ -34,5 +34,6 @@ export function fromExplainAnswer(answer: ExplainAnswer): ExplainResponse {
     asOf: fromPosition(answer.asOf),
     stalenessMs: BigInt(Math.max(0, Math.floor(answer.stalenessMs))),
     lagRecords: BigInt(answer.lagRecords),
+    modifiedMs: BigInt(found?.modifiedMs ?? 0),
   };
 }

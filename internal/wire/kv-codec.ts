@@ -58,6 +58,7 @@ export function toGetCommand(request: GetRequest): GetCommand {
     waitMs: checkWaitMs(request.waitMs, 'wait_ms'),
     maxStalenessMs:
       maxStalenessMs === undefined ? undefined : toSafeNumber(maxStalenessMs, 'max_staleness_ms'),
+    withModified: request.withModified,
   };
 }
 
@@ -69,6 +70,7 @@ export function fromGetAnswer(answer: GetAnswer): GetResponse {
     value: entry === undefined ? NO_BYTES : entry.value,
     version: entry === undefined ? undefined : fromPosition(entry.version),
     expireAtMs: entry === undefined ? 0n : BigInt(entry.expireAtMs),
+    modifiedMs: BigInt(entry?.modifiedMs ?? 0),
     contentType: entry?.contentType ?? '',
     asOf: fromPosition(answer.asOf),
     stalenessMs: BigInt(Math.max(0, Math.floor(answer.stalenessMs))),

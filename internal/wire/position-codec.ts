@@ -32,5 +32,6 @@ export function fromEntry(entry: Entry): EntryMessage {
     version: fromPosition(entry.version),
     expireAtMs: BigInt(entry.expireAtMs),
     contentType: entry.contentType ?? '',
+    modifiedMs: BigInt(entry.modifiedMs ?? 0),
   };
 }

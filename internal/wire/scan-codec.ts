@@ -36,6 +36,7 @@ export function toScanCommand(request: ScanRequest): ScanCommand {
     ...toPage(request, SCAN_LIMIT_MAX),
     keysOnly: request.keysOnly,
     countOnly: request.countOnly,
+    withModified: request.withModified,
   };
 }
 

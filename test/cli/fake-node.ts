@@ -124,6 +124,7 @@ export class FakeNode {
       expireAtMs,
       asOf: this.position(),
       ...(version === undefined ? {} : { version }),
+      ...(request.withModified ? { modifiedMs: 1_700_000_000_000n } : {}),
     });
   }
 

@@ -43,6 +43,7 @@ describe('get', () => {
       bytes: 5,
       version: `${EPOCH}-1`,
       expireAtMs: 4_000_000_000_000,
+      modifiedMs: 1_700_000_000_000,
       asOf: `${EPOCH}-1`,
       stalenessMs: 0,
     });
@@ -57,7 +58,9 @@ describe('get', () => {
     await run(['set', 'k', 'v']);
     const { out, err } = await run(['get', 'k', '--verbose']);
     expect(out).toBe('v');
-    expect(err).toContain(`1 byte, version ${EPOCH}-1, expires never, as of ${EPOCH}-1`);
+    expect(err).toContain(
+      `1 byte, version ${EPOCH}-1, expires never, modified 2023-11-14T22:13:20.000Z, as of ${EPOCH}-1`,
+    );
   });
 });
 

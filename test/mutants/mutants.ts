@@ -29,6 +29,7 @@ import { READ_MUTANTS } from './read-mutants.ts';
 import { RECORD_MUTANTS } from './record-mutants.ts';
 import { STALL_MUTANTS } from './stall-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
+import { TIME_MUTANTS } from './time-mutants.ts';
 import { TOOL_MUTANTS } from './tool-mutants.ts';
 import { WATCH_MUTANTS } from './watch-mutants.ts';
 import { WIRE_MUTANTS } from './wire-mutants.ts';
@@ -213,6 +214,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...PROCESS_MUTANTS,
   ...STALL_MUTANTS,
   ...TERM_MUTANTS,
+  ...TIME_MUTANTS,
   ...LOG_MUTANTS,
   ...APPLY_MUTANTS,
   ...ASIDE_MUTANTS,

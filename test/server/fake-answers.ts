@@ -7,7 +7,10 @@ import type { Position } from '#model/position.ts';
 /** An entry that is there, with a different number in each field. */
 export function explained(positionOf: (lsn: number) => Position): ExplainAnswer {
   return {
-    entry: { version: positionOf(3), expireAtMs: 9, valueBytes: 2, memoryBytes: 83, isExpired: false },
+    entry: {
+      ...{ version: positionOf(3), expireAtMs: 9, valueBytes: 2, memoryBytes: 83, isExpired: false },
+      modifiedMs: 5_000,
+    },
     ...{ changes: [], sets: 4, deletes: 5, waitingChanges: 6, searchedFrom: positionOf(2) },
     ...{ isComplete: true, asOf: positionOf(7), stalenessMs: 1.5, lagRecords: 8, wallShiftMs: 0 },
   };

@@ -41,6 +41,8 @@ export class FakeNode {
   statusOverrides: Partial<NodeStatus> = {};
   snapshot: readonly Uint8Array[] = [new Uint8Array([1, 2, 3]), new Uint8Array([4, 5])];
   lsn = 0;
+  /** Of every entry, where a Get asks for it. */
+  modifiedMs: number | undefined;
   /** What a watch tells, and how it ends. */
   watched: (command: WatchCommand, signal: AbortSignal) => AsyncIterable<WatchMessage> =
     async function* () {};
@@ -63,7 +65,13 @@ export class FakeNode {
   }
 
   #get(command: GetCommand): GetAnswer {
-    return { entry: this.entries.get(command.key), asOf: positionOf(this.lsn), stalenessMs: 0 };
+    const found = this.entries.get(command.key);
+    const entry = found && this.#dated(found, command);
+    return { entry, asOf: positionOf(this.lsn), stalenessMs: 0 };
+  }
+
+  #dated(entry: Entry, { withModified }: Pick<GetCommand, 'withModified'>): Entry {
+    return withModified === true ? { ...entry, modifiedMs: this.modifiedMs } : entry;
   }
 
   #set(command: SetCommand): WriteAnswer {
@@ -239,7 +247,8 @@ export class FakeNode {
             stalenessMs: 0,
           };
         }
-        return { entries, nextCursor: '', asOf: positionOf(this.lsn), stalenessMs: 1.5 };
+        const shown = entries.map((entry) => this.#dated(entry, command));
+        return { entries: shown, nextCursor: '', asOf: positionOf(this.lsn), stalenessMs: 1.5 };
       },
       explain: async (command, signal) => {
         this.#note('explain', command, signal);

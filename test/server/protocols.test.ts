@@ -53,6 +53,12 @@ describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
       version: set.position,
     });
     expect((await store.get({ key: 'nothing' })).found).toBe(false);
+    running.node.modifiedMs = 1_700_000_000_000;
+    const dated = await store.get({ key: 'a/ü', withModified: true });
+    expect([got.modifiedMs, dated.modifiedMs]).toEqual([0n, 1_700_000_000_000n]);
+    const datedGet = { operation: { case: 'get', value: { key: 'a/ü', withModified: true } } } as const;
+    const [first] = (await store.batch({ operations: [datedGet] })).results;
+    expect(first?.result.value).toMatchObject({ modifiedMs: 1_700_000_000_000n });
 
     const batch = await store.batch({
       operations: [
@@ -114,6 +120,8 @@ describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
     expect(unmet.results[1]?.result.value).toMatchObject({ applied: false, current: { key: 'n' } });
 
     expect((await store.scan({ prefix: 'a' })).entries.map(({ key }) => key)).toEqual(['a/ü']);
+    const { entries } = await store.scan({ prefix: 'a', withModified: true });
+    expect(entries.map(({ modifiedMs }) => modifiedMs)).toEqual([1_700_000_000_000n]);
     expect(await store.scan({ countOnly: true })).toMatchObject({ entries: [], count: 2 });
     expect(await store.deletePrefix({ prefix: 'n', minAcks: 1 })).toMatchObject({
       deleted: 1,

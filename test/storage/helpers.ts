@@ -4,7 +4,7 @@ import { type Position, toLsn } from '#model/position.ts';
 import { encodePair } from '#storage/encode-pair.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import type { SlotTable } from '#storage/slot-table.ts';
-import type { SnapshotMeta } from '#storage/snapshot-header.ts';
+import type { HeaderMeta, SnapshotMeta } from '#storage/snapshot-header.ts';
 import type { SnapshotScan } from '#storage/snapshot-scan.ts';
 import { createStore, type Store } from '#storage/store.ts';
 
@@ -63,6 +63,10 @@ export function remove(key: string, cause: Cause = 'client'): Mutation {
 }
 
 export function meta(lsn: number, limits: StoreLimits = UNLIMITED): SnapshotMeta {
+  return { ...headerMeta(lsn, limits), times: [{ lastLsn: lsn, second: 1_700_000_000 }] };
+}
+
+export function headerMeta(lsn: number, limits: StoreLimits = UNLIMITED): HeaderMeta {
   return {
     logId: '00112233445566778899aabbccddeeff',
     position: { ...at(lsn), crc: 0xdeadbeef },

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { decodeHeader, encodeHeader } from '#storage/snapshot-header.ts';
 import { createSnapshotLoader } from '#storage/snapshot-loader.ts';
-import { at, meta, newStore, set, snapshotOf } from '#test/storage/helpers.ts';
+import { at, headerMeta, meta, newStore, set, snapshotOf } from '#test/storage/helpers.ts';
 
 const GOLDEN = [
   '57414c4e5554534e010001007e0000002030303131323233333434353536363737383839396161626263636464656566',
@@ -43,7 +43,7 @@ const GOLDEN_HEADER_2 = [
 
 it('writes and reads the header of format version 2', () => {
   const limits = { entriesMax: 10, bytesMax: 2 ** 33, policy: 'ttl', scope: 'with_ttl' } as const;
-  const stated = { ...meta(2, limits), wallOffsetMs: -315_360_000_001, formatLevel: 1 };
+  const stated = { ...headerMeta(2, limits), wallOffsetMs: -315_360_000_001, formatLevel: 1 };
   const bytes = Buffer.from(encodeHeader(stated, 7));
   expect(bytes.toString('hex')).toBe(GOLDEN_HEADER_2);
   expect(decodeHeader(Buffer.from(GOLDEN_HEADER_2, 'hex'))).toEqual({

@@ -9,6 +9,7 @@ import {
   at,
   drain,
   HASH_MASKS,
+  headerMeta,
   meta,
   newStore,
   remove,
@@ -158,7 +159,7 @@ describe('snapshot', () => {
     for (let i = 0; i < 5; i++) store.apply(set(`k${i}`), at(i + 1));
     const file = snapshotOf(store, 5);
     const header = readSnapshotHeader(file);
-    expect(header.meta).toEqual(meta(5));
+    expect(header.meta).toEqual(headerMeta(5));
     expect(header.entries).toBe(5);
     for (let bytes = 0; bytes < header.headerBytes; bytes++) {
       expect(() => readSnapshotHeader(file.subarray(0, bytes))).toThrow(SnapshotError);

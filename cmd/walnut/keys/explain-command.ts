@@ -7,7 +7,15 @@ import { parseCount, parseKey } from '../arguments.ts';
 import { CALL, createNodeClients } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
-import { countOf, enumName, showBytes, showDeadline, showDuration, showPosition } from '../output/output.ts';
+import {
+  countOf,
+  enumName,
+  showBytes,
+  showDeadline,
+  showDuration,
+  showModified,
+  showPosition,
+} from '../output/output.ts';
 import { renderFacts, renderTable } from '../output/table.ts';
 import { escapeLine } from '../output/terminal.ts';
 import { showDeadlineOf } from './event-deadline.ts';
@@ -61,6 +69,7 @@ function toJson(key: string, answer: ExplainResponse): Record<string, unknown> {
     expireAtMs: Number(answer.expireAtMs),
     bytes: Number(answer.valueBytes),
     memoryBytes: Number(answer.memoryBytes),
+    modifiedMs: Number(answer.modifiedMs),
   };
   return {
     key,
@@ -93,7 +102,10 @@ function toText({ colors }: Invocation, answer: ExplainResponse): string {
     ['there', `${countOf(answer.sets, 'set')}, ${countOf(answer.deletes, 'delete')}`],
     ['as of', `${showPosition(answer.asOf)}, staleness ${showDuration(answer.stalenessMs)}`],
   ];
-  if (found) facts.unshift(['counts as', `${showBytes(answer.memoryBytes)} of storage.max_memory`]);
+  if (found) {
+    const memory: [string, string] = ['counts as', `${showBytes(answer.memoryBytes)} of storage.max_memory`];
+    facts.unshift(['modified', showModified(answer.modifiedMs)], memory);
+  }
   const head = `${escapeLine(answer.summary)}\n\n${renderFacts(colors, facts)}`;
   if (changes.length === 0) return head;
   const table = renderTable(colors, ['TIME', 'OP', 'CAUSE', 'RECORD', 'EXPIRES'], changes.map(toCells));

@@ -20,6 +20,7 @@ import {
   showDeadline,
   showDuration,
   showLineKey,
+  showModified,
   showPosition,
   showValue,
   showWholeValue,
@@ -66,7 +67,7 @@ export function addReadCommands(program: Command, host: CommandHost): void {
     )
     .option('--max-staleness <duration>', 'fail if the answer would be staler than this', parseDurationMs)
     .option('--raw', 'write the bytes unchanged, also to a terminal')
-    .option('-v, --verbose', 'also print version, deadline and freshness to stderr')
+    .option('-v, --verbose', 'also print version, deadline, modification time and freshness to stderr')
     .addHelpText(
       'after',
       `
@@ -110,6 +111,7 @@ async function runGet(invocation: Invocation, options: GetOptions): Promise<Exit
     {
       key,
       waitMs: options.wait ?? 0,
+      withModified: invocation.isJson || options.verbose === true,
       ...(options.atLeast === undefined ? {} : { atLeast: options.atLeast }),
       ...(options.maxStaleness === undefined ? {} : { maxStalenessMs: BigInt(options.maxStaleness) }),
     },
@@ -138,6 +140,7 @@ function getToJson(key: string, response: GetResponse): Record<string, unknown> 
     bytes: response.value.length,
     version: showPosition(response.version),
     expireAtMs: Number(response.expireAtMs),
+    modifiedMs: Number(response.modifiedMs),
     ...freshness,
   };
 }
@@ -149,6 +152,7 @@ function describeGet(response: GetResponse): string {
       countOf(response.value.length, 'byte'),
       `version ${showPosition(response.version)}`,
       `expires ${showDeadline(response.expireAtMs)}`,
+      `modified ${showModified(response.modifiedMs)}`,
     );
   }
   return `${facts.join(', ')}\n`;
@@ -161,7 +165,8 @@ async function runScan(invocation: Invocation, options: ScanOptions): Promise<Ex
   const limit = options.all === true ? Number.POSITIVE_INFINITY : (options.limit ?? SCAN_LIMIT);
   const isKeysOnly = options.keysOnly === true;
   const printer = createScanPrinter(invocation, isKeysOnly, options.all === true);
-  const pages = scanPages(createNodeClients(invocation.address), invocation.args[0] ?? '', limit, isKeysOnly);
+  const page = { prefix: invocation.args[0] ?? '', keysOnly: isKeysOnly, withModified: invocation.isJson };
+  const pages = scanPages(createNodeClients(invocation.address), page, limit);
   let hasMore = false;
   for await (const page of pages) {
     await printer.page(page.entries);
@@ -197,15 +202,14 @@ async function runCount(invocation: Invocation, options: ScanOptions): Promise<E
 /** Reads pages until `limit` entries or the end. Never requests more entries than it needs. */
 async function* scanPages(
   clients: NodeClients,
-  prefix: string,
+  what: { readonly prefix: string; readonly keysOnly: boolean; readonly withModified: boolean },
   limit: number,
-  keysOnly: boolean,
 ): AsyncGenerator<ScanResponse> {
-  const pageSize = keysOnly ? PAGE_KEYS_ONLY : PAGE_WITH_VALUES;
+  const pageSize = what.keysOnly ? PAGE_KEYS_ONLY : PAGE_WITH_VALUES;
   let cursor = '';
   let wanted = limit;
   do {
-    const page = await clients.kv.scan({ prefix, cursor, limit: Math.min(wanted, pageSize), keysOnly }, CALL);
+    const page = await clients.kv.scan({ ...what, cursor, limit: Math.min(wanted, pageSize) }, CALL);
     yield page;
     wanted -= page.entries.length;
     cursor = page.nextCursor;
@@ -245,12 +249,16 @@ function createJsonPrinter({ io }: Invocation, isKeysOnly: boolean): ScanPrinter
   return {
     page: async (entries) => {
       for (const entry of entries) {
-        await io.write(`${separator}  ${JSON.stringify(entryToJson(entry, !isKeysOnly))}`);
+        await io.write(`${separator}  ${JSON.stringify(scannedToJson(entry, !isKeysOnly))}`);
         separator = ',\n';
       }
     },
     end: () => io.write(separator === '[\n' ? '[]\n' : '\n]\n'),
   };
+}
+
+function scannedToJson(entry: Entry, hasValue: boolean): Record<string, unknown> {
+  return { ...entryToJson(entry, hasValue), modifiedMs: Number(entry.modifiedMs) };
 }
 
 function entryToCells(entry: Entry): string[] {

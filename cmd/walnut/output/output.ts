@@ -57,6 +57,11 @@ export function showDeadline(expireAtMs: bigint | number): string {
   return Number.isNaN(date.getTime()) ? `${ms} ms` : date.toISOString();
 }
 
+/** A node of release 0.1 does not say it. */
+export function showModified(modifiedMs: bigint): string {
+  return modifiedMs === 0n ? 'unknown' : showDeadline(modifiedMs);
+}
+
 /** `1.5 MB`: powers of 1,000, as in the configuration. */
 export function showBytes(bytes: bigint | number): string {
   let value = Number(bytes);

@@ -3,6 +3,7 @@ import type { EpochTable } from '#engine/epoch-table.ts';
 import type { LogClock } from '#engine/log-clock.ts';
 import type { Mutation } from '#model/entry.ts';
 import type { Store } from '#storage/store.ts';
+import type { TimeTable } from '#storage/time-table.ts';
 import type { Frame } from '#wal/frame.ts';
 
 /** The numbers that frames carry. One that was ever used keeps its meaning. */
@@ -22,6 +23,8 @@ export interface RecordState {
   readonly store: Store;
   readonly epochs: EpochTable;
   readonly logClock: LogClock;
+  /** When records were made. */
+  readonly times: TimeTable;
 }
 
 /**

@@ -80,6 +80,7 @@ export const RECORD_ROWS: readonly { readonly name: RecordName; readonly version
  */
 export function applyTo(frame: Frame, state: RecordState): void {
   recordKindOf(frame).apply(frame, state);
+  state.times.note(frame.lsn, frame.timestampMs);
 }
 
 /** Checks a record, then applies it; where the check throws, `state` is as before. */

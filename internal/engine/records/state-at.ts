@@ -5,6 +5,7 @@ import type { RecordState } from '#engine/records/record-kind.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { SnapshotMeta } from '#storage/snapshot-header.ts';
 import type { Store } from '#storage/store.ts';
+import { TimeTable } from '#storage/time-table.ts';
 
 /**
  * The state at a snapshot with the entries in `store`, for the engine and for every
@@ -12,14 +13,18 @@ import type { Store } from '#storage/store.ts';
  * `SnapshotMeta` is named here: a new one does not compile until it has its place.
  */
 export function stateAt(clock: Clock, store: Store, meta?: SnapshotMeta): RecordState {
-  if (meta === undefined) return { store, epochs: new EpochTable(), logClock: new LogClock(clock, 0) };
+  if (meta === undefined) {
+    return { store, epochs: new EpochTable(), logClock: new LogClock(clock, 0), times: new TimeTable() };
+  }
   // The first three say which state it is and who can read it; they are no part of it.
-  const { logId, position, formatLevel, epochs, logClockMs, limits, wallOffsetMs, ...forgotten } = meta;
+  const { logId, position, formatLevel, epochs, logClockMs, limits, wallOffsetMs, times, ...forgotten } =
+    meta;
   forgotten satisfies Record<string, never>;
   store.setLimits(limits);
   return {
     store,
     epochs: new EpochTable(epochs),
     logClock: new LogClock(clock, logClockMs, wallOffsetMs),
+    times: new TimeTable(times),
   };
 }

@@ -35,6 +35,7 @@ import type { Admission } from '#node/doors/admission.ts';
 import { readAtOnce } from '#node/doors/atomic-reads.ts';
 import { Explainer } from '#node/explainer.ts';
 import type { MasterRole } from '#node/master-role.ts';
+import { withModifiedIn } from '#node/modified.ts';
 import { Reader } from '#node/reader.ts';
 import { assert } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -128,7 +129,9 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     if (hasWrites) {
       const refusal = needsFormats(operations) ? await this.#admission.whyNotReadyForFormats() : undefined;
       if (refusal !== undefined) return this.#batchOfOthers(operations, refusal, signal);
-      return this.#admission.writer().batch(operations, (command) => this.#reader.getNow(command), signal);
+      const read = (command: GetCommand): GetAnswer => this.#reader.getNow(command);
+      const results = await this.#admission.writer().batch(operations, read, signal);
+      return withModifiedIn(this.#engine, operations, results);
     }
     return Promise.all(
       operations.map(async (operation): Promise<BatchResult> => {
@@ -162,8 +165,11 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
     const { operations } = command;
     if (needsFormats(operations)) await this.#admission.readyForFormats();
-    if (operations.some(({ kind }) => kind !== 'get'))
-      return this.#admission.writer().atomicBatch(command, (get) => this.#reader.checkAccepted(get), signal);
+    if (operations.some(({ kind }) => kind !== 'get')) {
+      const admit = (get: GetCommand): void => this.#reader.checkAccepted(get);
+      const answer = await this.#admission.writer().atomicBatch(command, admit, signal);
+      return { ...answer, results: withModifiedIn(this.#engine, operations, answer.results) };
+    }
     const reads = await readAtOnce(this.#reader, operations, signal);
     const durable = { position: reads.position, durability: command.durability ?? 'accepted' } as const;
     const { minAcks, timeoutMs } = command;
