@@ -13,6 +13,8 @@ import { Health } from '#gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
 import type { EdgeOwner, Readiness } from '#model/edge.ts';
 import type { Metrics } from '#platform/metrics.ts';
+import { SliceQueue } from '#platform/slice-queue.ts';
+import type { SlicePace } from '#platform/slices.ts';
 import { type Admission, createAdmission } from '#rpc/admission.ts';
 import { type BoundAnswer, createBoundAnswer } from '#rpc/answer-pace.ts';
 import { type BodyBudget, createBodyBudget } from '#rpc/body-budget.ts';
@@ -57,6 +59,8 @@ export interface Edge {
   /** One for all requests, because it bounds how many bodies expand at once. */
   readonly compression: Compression;
   readonly boundAnswer: BoundAnswer;
+  /** One for all calls: what is long takes turns. */
+  readonly slices: SlicePace;
   readonly sendStream: SendStream;
   readonly isDraining: () => boolean;
 }
@@ -162,6 +166,7 @@ function createParts(
     compression: createGzipCompression(),
     deadlines: createBodyDeadlines(clock, BODY_TIMEOUT_MS, shutdownSignal),
     boundAnswer: createBoundAnswer(clock, metrics.countStalled),
+    slices: new SliceQueue(clock),
     sendStream: (answer, response) =>
       sendStream(answer, response, { clock, onStalled: metrics.countStalled }),
   };
@@ -200,6 +205,7 @@ function createAdapter(parts: Parts, modules: readonly RpcModule[]): RpcAdapter 
     errors,
     budget: parts.budget,
     deadlines: parts.deadlines,
+    slices: parts.slices,
     compression: parts.compression,
     compressMinBytes: NEVER_COMPRESS_BYTES,
     jsonOptions: STRICT_JSON,

@@ -20,6 +20,7 @@ import type { Operation } from '#model/access.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
+import type { SlicePace } from '#platform/slices.ts';
 import type { BoundAnswer } from '#rpc/answer-pace.ts';
 import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
 import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
@@ -40,6 +41,7 @@ export interface RpcAdapterOptions {
   readonly errors: ErrorMapper;
   readonly budget: BodyBudget;
   readonly deadlines: BodyDeadlines;
+  readonly slices: SlicePace;
   readonly compression: Compression;
   /** Unary answers, and messages of streams, of this many bytes are compressed where the caller takes it. */
   readonly compressMinBytes: number;

@@ -32,6 +32,8 @@ export interface UnaryContext {
   /** Metadata sent before the answer and after it. */
   readonly responseHeader: Headers;
   readonly responseTrailer: Headers;
+  /** To be called before a large answer is made in slices; not there where no other call has to wait for that. */
+  beginLarge?(): void;
 }
 
 export type UnaryImpl<Method extends DescMethodUnary> = (

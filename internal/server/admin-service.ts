@@ -3,6 +3,7 @@ import { Admin, type ScrubResponse } from '#gen/walnut/v1/admin_pb.ts';
 import type { AdminPort } from '#model/ports.ts';
 import type { NodeStatus } from '#model/status.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { SlicePace } from '#platform/slices.ts';
 import { createRpcModule, FEW, type MethodTable, type RpcModule } from '#rpc/rpc-routes.ts';
 import { operationsLimits } from '#server/message-limits.ts';
 import { createSlicedBatch } from '#server/sliced-batch.ts';
@@ -28,6 +29,7 @@ import { fromStatus } from '#wire/status-codec.ts';
 export interface AdminModuleOptions extends RestoreLimits {
   readonly port: AdminPort;
   readonly clock: Clock;
+  readonly slices: SlicePace;
   /** The node's, as the server shows it. */
   readonly status: () => NodeStatus;
   /** `server.max_batch_bytes` */
@@ -36,8 +38,8 @@ export interface AdminModuleOptions extends RestoreLimits {
 }
 
 export function createAdminModule(options: AdminModuleOptions): RpcModule {
-  const { port, clock, status } = options;
-  const restore = createSlicedBatch((...given) => port.restore(...given), clock);
+  const { port, clock, slices, status } = options;
+  const restore = createSlicedBatch((...given) => port.restore(...given), clock, slices);
   return createRpcModule(Admin, {
     ...replicaMethods(port),
     ...leadershipMethods(port),

@@ -6,6 +6,7 @@ import type { BatchOperation, ReceiptOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { WatchMessage } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { SlicePace } from '#platform/slices.ts';
 import {
   createRpcModule,
   FEW,
@@ -52,6 +53,7 @@ import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
 export interface KeyValueModuleOptions {
   readonly port: KeyValuePort;
   readonly clock: Clock;
+  readonly slices: SlicePace;
   /** Undefined: everything goes through `port`. */
   readonly bulk: BulkPort | undefined;
   readonly limits: BatchLimits;
@@ -63,9 +65,9 @@ export interface KeyValueModuleOptions {
 type Methods = MethodTable<typeof KVStore>;
 
 export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
-  const { port, clock } = options;
-  const batch = createSlicedBatch((...given) => port.batch(...given), clock);
-  const bytes = new KeyValueBytes({ ...options, batch, pace: { pause: () => clock.yield() } });
+  const { port, clock, slices } = options;
+  const batch = createSlicedBatch((...given) => port.batch(...given), clock, slices);
+  const bytes = new KeyValueBytes({ ...options, batch, pace: slices });
   return createRpcModule(KVStore, {
     ...createReads(options, bytes),
     ...createWrites(options, bytes),

@@ -64,6 +64,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
       createKeyValueModule({
         port: ports.keyValue,
         clock: options.clock,
+        slices: edge.slices,
         bulk: ports.bulk,
         limits: { valueBytesMax, answerBytesMax: batchBytesMax },
         batchBytesMax,
@@ -73,6 +74,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
       createAdminModule({
         port: ports.admin,
         clock: options.clock,
+        slices: edge.slices,
         status,
         valueBytesMax,
         batchBytesMax,

@@ -13,6 +13,7 @@ import { checkCaller, WalnutError } from '#model/errors.ts';
 import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { SlicePace } from '#platform/slices.ts';
 
 /** Most bytes of one part, unless one value alone is larger. */
 export const PART_BYTES_MAX = 2 * 1_024 * 1_024;
@@ -23,11 +24,11 @@ const WRITE_BYTES = 64;
 
 export type RunBatch = KeyValuePort['batch'];
 
-/** `run`, which carries out a batch, except that a large one is given to it in parts. */
-export function createSlicedBatch(run: RunBatch, clock: Clock): RunBatch {
+/** `run`, which carries out a batch, except that a large one is given to it in parts, with a pause between them. */
+export function createSlicedBatch(run: RunBatch, clock: Clock, pace: SlicePace): RunBatch {
   return (operations, signal) => {
     const parts = partsOf(operations);
-    return parts.length === 1 ? run(operations, signal) : runParts(run, clock, parts, signal);
+    return parts.length === 1 ? run(operations, signal) : runParts(run, clock, pace, parts, signal);
   };
 }
 
@@ -71,6 +72,7 @@ function answerBytes(hasEntry: boolean): number {
 async function runParts(
   run: RunBatch,
   clock: Clock,
+  pace: SlicePace,
   parts: readonly (readonly BatchOperation[])[],
   signal: AbortSignal | undefined,
 ): Promise<BatchResult[]> {
@@ -79,7 +81,7 @@ async function runParts(
   let refusal: WalnutError | undefined;
   for (const part of parts) {
     if (results.length > 0) {
-      await clock.yield();
+      await pace.pause();
       checkCaller(signal);
     }
     if (refusal === undefined) {

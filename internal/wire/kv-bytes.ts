@@ -54,6 +54,8 @@ export interface KeyValueBytesOptions {
 export interface Caller {
   readonly hasDeadline: boolean;
   readonly signal: AbortSignal;
+  /** A large answer is about to be made in slices: see `Exchange`. */
+  beginLarge?(): void;
 }
 
 /**
@@ -180,8 +182,9 @@ export class KeyValueBytes {
     const signal = caller.hasDeadline || mayWait(operations) ? caller.signal : undefined;
     return mapAwaitable(batch(operations, signal), (results) => {
       const isLarge = encoded.length > 0 || valuesIn(results) > LARGE_ANSWER_BYTES;
-      if (isLarge) return runSlices(encodeLargeResults(encoded, results, budget, describe, headroom), pace);
-      return this.#encodeResults(results, budget, headroom);
+      if (!isLarge) return this.#encodeResults(results, budget, headroom);
+      caller.beginLarge?.();
+      return runSlices(encodeLargeResults(encoded, results, budget, describe, headroom), pace);
     });
   }
 

@@ -5,6 +5,7 @@ const SLICES = 'test/server/slices.test.ts';
 const BATCH = 'test/server/sliced-batch.test.ts';
 const ROOM = 'test/server/body-room.test.ts';
 const LARGE = 'test/server/large-messages.test.ts';
+const TURNS = 'test/rpc/http2/turns.test.ts';
 
 export const STALL_MUTANTS: readonly Mutant[] = [
   {
@@ -112,5 +113,54 @@ export const STALL_MUTANTS: readonly Mutant[] = [
     text: 'length <= this.#expected ? this.#expected : doubled',
     replacement: 'doubled',
     tests: ['test/rpc/body-pieces.test.ts'],
+  },
+  {
+    name: 'slices of all long work begun in one turn',
+    file: 'internal/platform/slice-queue.ts',
+    text: 'this.#waiting.splice(0, SLICES_PER_TURN)',
+    replacement: 'this.#waiting.splice(0)',
+    tests: ['test/platform/slice-queue.test.ts'],
+  },
+  {
+    name: 'writes of all connections in one turn, however large',
+    file: 'internal/rpc/http2/turns.ts',
+    text: '      this.#spentBytes += bytes + WRITE_BYTES;',
+    replacement: '      this.#spentBytes += WRITE_BYTES;',
+    tests: [TURNS],
+  },
+  {
+    name: 'large answers to all connections made in one turn',
+    file: 'internal/rpc/http2/turns.ts',
+    text: '    this.#spentBytes += bytes + CALL_BYTES;',
+    replacement: '    this.#spentBytes += CALL_BYTES;',
+    tests: [TURNS],
+  },
+  {
+    name: 'connections with little behind those with much',
+    file: 'internal/rpc/http2/turns.ts',
+    text: '(writer.isHeavy ? this.#heavy : this.#light).push(writer);',
+    replacement: 'this.#heavy.push(writer);',
+    tests: [TURNS],
+  },
+  {
+    name: 'large answers of a connection made all at once, in slices',
+    file: 'internal/rpc/http2/driven-connection.ts',
+    text: 'return this.#large === 0 && ',
+    replacement: 'return ',
+    tests: [TURNS],
+  },
+  {
+    name: 'large Batches of a connection answered all at once, in slices',
+    file: 'internal/wire/kv-bytes.ts',
+    text: '      caller.beginLarge?.();',
+    replacement: '',
+    tests: [LARGE],
+  },
+  {
+    name: 'large JSON answers of a connection made all at once, in slices',
+    file: 'internal/rpc/unary/unary-call.ts',
+    text: '    if (bytes instanceof Promise) this.#context.beginLarge();',
+    replacement: '',
+    tests: [LARGE],
   },
 ];

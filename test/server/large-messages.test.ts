@@ -11,7 +11,7 @@ import {
 import type { Clock } from '#platform/clock.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { positionOf } from '#test/server/fake-node.ts';
-import { http1, type Running, start, tcp, until } from '#test/server/running.ts';
+import { http1, type Running, session, start, tcp, until } from '#test/server/running.ts';
 
 const LIMITS = { valueBytesMax: 8 << 20, batchBytesMax: 32 << 20 };
 const LARGE = Buffer.alloc(6 << 20, 0x5a);
@@ -138,5 +138,39 @@ describe('a large binary answer', () => {
       const [alone] = (await ask([`${i}`])).results;
       expect(equals(BatchResultSchema, results[i] as BatchResult, alone as BatchResult)).toBe(true);
     }
+  });
+});
+
+describe('large answers on one connection of our own HTTP/2', () => {
+  const operations = Array.from({ length: 3 }, () => ({
+    operation: { case: 'get' as const, value: { key: 'k' } },
+  }));
+  it.each([
+    ['JSON', 'Get', 'application/json', '{"key":"k"}', 1],
+    [
+      'binary Batches',
+      'Batch',
+      'application/proto',
+      toBinary(BatchRequestSchema, create(BatchRequestSchema, { operations })),
+      3,
+    ],
+  ])('are made one after another: %s', async (_name, path, type, body, reads) => {
+    const running = await start({ ...LIMITS, http2: 'own' });
+    running.node.entries.set('k', { key: 'k', value: LARGE, expireAtMs: 0, version: positionOf(1) });
+    const client = session(running);
+    const answered = Array.from({ length: 8 }, () => {
+      const stream = client.request({
+        ':method': 'POST',
+        ':path': `/walnut.v1.KVStore/${path}`,
+        'content-type': type,
+      });
+      stream.on('error', () => {});
+      stream.end(body);
+      // What it has room for is not read.
+      return new Promise((resolve) => stream.on('response', resolve));
+    });
+    await Promise.race(answered);
+    // The first is there, and waits to be read; another may have begun before it was.
+    expect(running.node.calls.length).toBeLessThanOrEqual(2 * reads);
   });
 });

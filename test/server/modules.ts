@@ -2,6 +2,7 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { expect } from 'vitest';
 import { createNodeClock } from '#platform/node-clock.ts';
+import { SliceQueue } from '#platform/slice-queue.ts';
 import { createHealthModule } from '#rpc/health-service.ts';
 import { createReflectionModule } from '#rpc/reflection-service.ts';
 import type { RpcLimits, RpcModule } from '#rpc/rpc-routes.ts';
@@ -14,19 +15,22 @@ const none = (): never => expect.unreachable('nothing is served');
 
 function modules(valueBytesMax: number, batchBytesMax: number): readonly RpcModule[] {
   const { keyValue, replication, admin } = new FakeNode().ports;
+  const clock = createNodeClock();
+  const slices = new SliceQueue(clock);
   const bounds = { valueBytesMax, batchBytesMax, describe: none };
   return [
     createKeyValueModule({
       ...bounds,
       port: keyValue,
-      clock: createNodeClock(),
+      clock,
+      slices,
       bulk: undefined,
       limits: { valueBytesMax, answerBytesMax: batchBytesMax },
     }),
     createReplicationModule(replication),
-    createAdminModule({ ...bounds, port: admin, clock: createNodeClock(), status: none }),
+    createAdminModule({ ...bounds, port: admin, clock, slices, status: none }),
     createHealthModule({
-      clock: createNodeClock(),
+      clock,
       isReady: none,
       services: [],
       drainSignal: AbortSignal.abort(),

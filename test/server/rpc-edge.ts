@@ -2,6 +2,7 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { silentLogger } from '#platform/logger.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
+import { SliceQueue } from '#platform/slice-queue.ts';
 import { createBodyBudget } from '#rpc/body-budget.ts';
 import { createBodyDeadlines } from '#rpc/body-deadlines.ts';
 import { createConnections } from '#rpc/connections.ts';
@@ -39,6 +40,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     clock,
     errors,
     deadlines,
+    slices: new SliceQueue(clock),
     logger: silentLogger,
     budget: createBodyBudget(BODY_BYTES_MAX),
     compression: createGzipCompression(),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BatchOperation } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
+import { SliceQueue } from '#platform/slice-queue.ts';
 import { createSlicedBatch, PART_BYTES_MAX, partsOf, type RunBatch } from '#server/sliced-batch.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
@@ -30,7 +31,7 @@ function opened(node = new FakeNode(), clock = new VirtualClock()) {
     batches.push(operations);
     return port.batch(operations, signal);
   };
-  return { node, clock, batches, batch: createSlicedBatch(run, clock) };
+  return { node, clock, batches, batch: createSlicedBatch(run, clock, new SliceQueue(clock)) };
 }
 
 const bytesOf = (operations: readonly BatchOperation[]): number =>

@@ -69,6 +69,7 @@ export class CodecCall implements CodecPort, ServedCall {
 
   sendData(bytes: Uint8Array, isEnd: boolean, onReady: () => void): void {
     const sent = this.#wire.connection.sendData(this.#stream, bytes, isEnd);
+    this.#wire.onMade(bytes.length);
     this.#wire.touch();
     if (sent === 'queued' && !isEnd) this.#onReady = onReady;
     else onReady();

@@ -23,6 +23,7 @@ export class CodecExchange implements Exchange, ServedCall {
   #onClose: OnClose[] | undefined = undefined;
   /** Its work has ended: it was answered, or nobody is left who would answer. */
   #isDone = false;
+  #isLarge = false;
 
   constructor(wire: CallWire, stream: Stream, headers: IncomingHttpHeaders) {
     this.headers = headers;
@@ -45,6 +46,12 @@ export class CodecExchange implements Exchange, ServedCall {
   onClose(callback: OnClose): void {
     if (this.#onClose === undefined) this.#onClose = [callback];
     else this.#onClose.push(callback);
+  }
+
+  beginLarge(): void {
+    if (this.#isLarge || this.#isDone) return;
+    this.#isLarge = true;
+    this.#wire.beginLarge();
   }
 
   answer(answer: Answer): void {
@@ -110,6 +117,7 @@ export class CodecExchange implements Exchange, ServedCall {
     connection.sendHead(stream, head, !hasBody && last === undefined);
     if (hasBody) connection.sendData(stream, body, last === undefined);
     if (last !== undefined) connection.sendTrailers(stream, last);
+    this.#wire.onMade(body.length);
     this.#wire.touch();
     if (!stream.isWaiting) return;
     this.answeredMs = this.#wire.nowMs;
@@ -119,6 +127,7 @@ export class CodecExchange implements Exchange, ServedCall {
   #end(isAnswered: boolean): void {
     this.#isDone = true;
     this.#sink = undefined;
+    if (this.#isLarge) this.#wire.endLarge();
     this.#wire.connection.release(this.#stream);
     this.#tellClose(isAnswered);
   }

@@ -22,6 +22,8 @@ const STREAM_WINDOW_BYTES = 1_048_576;
 const CONNECTION_WINDOW_BYTES = 4_194_304;
 /** While so many bytes of answers wait for the peer, no further answer is made. */
 const CLOGGED_BYTES = 1_048_576;
+/** A connection that was just given so much waits behind those that were given less. */
+const HEAVY_BYTES = 65_536;
 /** Without a byte, pings included, for this long a connection is closed. */
 const IDLE_MS = 600_000;
 /** How long a write may take, and an answer stand still. */
@@ -38,8 +40,13 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
   readonly #site: Site;
   readonly #socket: Socket;
   #waiting: (() => void)[] = [];
+  /** Those that wait have their turn. */
+  #isGoingOn = false;
+  /** Large answers that are being made in slices. */
+  #large = 0;
   #isDue = false;
   #isWriting = false;
+  #lastBytes = 0;
   #writtenBytes = 0;
   #writeSinceMs = 0;
   /** The bytes that the budget was last told of. */
@@ -72,11 +79,30 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
   }
 
   get isClogged(): boolean {
-    return this.connection.queuedBytes >= CLOGGED_BYTES;
+    if (this.#waiting.length > 0 && !this.#isGoingOn) return true;
+    return !this.#hasRoom || this.#site.turns.isSpent;
   }
 
   whenRoom(callback: () => void): void {
     this.#waiting.push(callback);
+    this.touch();
+  }
+
+  onMade(bytes: number): void {
+    this.#site.turns.spend(bytes);
+  }
+
+  beginLarge(): void {
+    this.#large++;
+  }
+
+  endLarge(): void {
+    this.#large--;
+    if (this.#waiting.length > 0) this.touch();
+  }
+
+  get isHeavy(): boolean {
+    return this.connection.queuedBytes + this.#lastBytes >= HEAVY_BYTES;
   }
 
   touch(): void {
@@ -112,15 +138,17 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
       );
   }
 
-  flush(): void {
+  flush(): number {
     this.#isDue = false;
-    if (this.#isWriting || this.#socket.destroyed) return;
+    if (this.#isWriting || this.#socket.destroyed) return 0;
     this.nowMs = this.#site.clock.monotonicMs();
     const output = this.connection.takeOutput(this.nowMs);
+    this.#lastBytes = output?.length ?? 0;
     if (output !== undefined) this.#write(output);
     else if (this.#endedMs === NEVER && this.#isAtEnd) this.#endSocket();
     if (this.#waiting.length > 0) this.#goOn();
     this.#noteHeld();
+    return this.#lastBytes;
   }
 
   /** Once a second or so: what took too long ends. */
@@ -164,9 +192,17 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
     else this.#noteHeld();
   };
 
-  /** Makes the answers that waited for room, one for each place. */
+  /** Makes the answers that waited, while there is room for them, here and in this turn. */
   #goOn(): void {
-    while (this.#waiting.length > 0 && !this.isClogged) this.#waiting.shift()?.();
+    const { turns } = this.#site;
+    this.#isGoingOn = true;
+    while (this.#waiting.length > 0 && this.#hasRoom && !turns.isSpent) this.#waiting.shift()?.();
+    this.#isGoingOn = false;
+    if (this.#waiting.length > 0 && this.#hasRoom) this.touch();
+  }
+
+  get #hasRoom(): boolean {
+    return this.#large === 0 && this.connection.queuedBytes < CLOGGED_BYTES;
   }
 
   #noteHeld(): void {

@@ -27,10 +27,15 @@ export interface CallWire {
   readonly connection: Http2Connection;
   readonly blocks: AnswerBlocks;
   readonly nowMs: number;
-  /** So many answers wait to be read that no further one should be made: see `whenRoom`. */
+  /** No further answer should be made now, for this connection or in this turn: see `whenRoom`. */
   readonly isClogged: boolean;
   /** Calls back once, in order, when the connection is no longer clogged; not where it ends before. */
   whenRoom(callback: () => void): void;
+  /** An answer of so many bytes was made: it counts against the turn. */
+  onMade(bytes: number): void;
+  /** A large answer is made in slices: until it is, no further one should be begun. */
+  beginLarge(): void;
+  endLarge(): void;
   /** There is something to be written. */
   touch(): void;
   /** An answer waits for the peer: its bytes are counted, and may be dropped at once where too many wait. */

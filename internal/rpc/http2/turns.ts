@@ -1,31 +1,52 @@
 /**
  * Work gathered over a turn of the event loop: what connections have to write,
- * once each, and requests that cost more than a small call, so many a turn, so
- * that a burst of them keeps nobody else waiting.
+ * once each, and requests that cost more than a small call. A turn does so much
+ * of it, over all connections, and leaves the rest to later ones, so that a burst
+ * keeps nobody else waiting.
  */
 import type { Clock } from '#platform/clock.ts';
+import { SLICE_BYTES } from '#platform/slices.ts';
 
 /** Requests through Connect's handlers begun in one turn, over all connections: some milliseconds. */
 const STARTS_PER_TURN = 32;
+/** Bytes of answers made and of output written in one turn, over all connections: some milliseconds. */
+export const TURN_BYTES = 4 * SLICE_BYTES;
+/** What a write, and a call, cost beside their bytes, in bytes. */
+const WRITE_BYTES = 4_096;
+const CALL_BYTES = 1_024;
 
 export interface Writer {
-  /** The turn is over. */
-  flush(): void;
+  /** True if what it wrote or made last was much: those with little go first. */
+  readonly isHeavy: boolean;
+  /** The turn is over. Returns how many bytes it wrote. */
+  flush(): number;
 }
 
 export class Turns {
   readonly #clock: Clock;
-  #writers: Writer[] = [];
+  readonly #light: Writer[] = [];
+  readonly #heavy: Writer[] = [];
   readonly #starts: (() => void)[] = [];
+  #spentBytes = 0;
   #isDue = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Flushes the writer when this turn is over. To be called once a turn for each. */
+  /** No further answer should be made in this turn: see `spend`. */
+  get isSpent(): boolean {
+    return this.#spentBytes >= TURN_BYTES;
+  }
+
+  /** So many bytes of an answer were made in this turn. Whoever is kept waiting by it calls `write`. */
+  spend(bytes: number): void {
+    this.#spentBytes += bytes + CALL_BYTES;
+  }
+
+  /** Flushes the writer when this turn is over, or a later one where there is much. To be called once for each flush. */
   write(writer: Writer): void {
-    this.#writers.push(writer);
+    (writer.isHeavy ? this.#heavy : this.#light).push(writer);
     this.#schedule();
   }
 
@@ -43,10 +64,32 @@ export class Turns {
 
   #end(): void {
     this.#isDue = false;
-    for (const start of this.#starts.splice(0, STARTS_PER_TURN)) start();
-    const writers = this.#writers;
-    this.#writers = [];
-    for (const writer of writers) writer.flush();
-    if (this.#starts.length > 0) this.#schedule();
+    this.#spentBytes = 0;
+    this.#start();
+    this.#flush(this.#light);
+    this.#flush(this.#heavy);
+    if (this.#starts.length + this.#light.length + this.#heavy.length > 0) this.#schedule();
+  }
+
+  #start(): void {
+    let left = STARTS_PER_TURN;
+    while (this.#starts.length > 0 && left > 0 && !this.isSpent) {
+      this.#starts.shift()?.();
+      left--;
+    }
+  }
+
+  /** Those that stand in the line now, the first one always. */
+  #flush(line: Writer[]): void {
+    const count = line.length;
+    let done = 0;
+    while (done < count && (done === 0 || !this.isSpent)) {
+      // Answers that are made within are spent there.
+      const bytes = (line[done] as Writer).flush();
+      this.#spentBytes += bytes + WRITE_BYTES;
+      done++;
+    }
+    if (done === line.length) line.length = 0;
+    else line.splice(0, done);
   }
 }

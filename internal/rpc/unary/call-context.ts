@@ -97,6 +97,10 @@ export class CallContext implements UnaryContext {
     return this.#responseTrailer;
   }
 
+  beginLarge(): void {
+    this.#exchange.beginLarge?.();
+  }
+
   /** The call has its answer: whatever still waits on the signal may end. */
   finish(): void {
     if (this.#abort === undefined) return;

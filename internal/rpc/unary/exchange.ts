@@ -29,6 +29,8 @@ export interface Exchange {
   rest?(ms: number, clock: Clock): void;
   /** Calls back once, when the answer is out or the peer has gone; `isAnswered` tells which. */
   onClose(callback: (isAnswered: boolean) => void): void;
+  /** The answer is large and is made in slices: until it is there, no other should be begun for this caller. */
+  beginLarge?(): void;
   answer(answer: Answer): void;
   /** Ends it without an answer. */
   destroy(): void;

@@ -140,7 +140,7 @@ export class UnaryCall implements BodyReader, SlicePace {
   /** Rejects if the caller went away, or its deadline passed: then the rest is not worth doing. */
   async pause(): Promise<void> {
     const { signal } = this.#context;
-    await this.#options.clock.yield();
+    await this.#options.slices.pause();
     signal.throwIfAborted();
   }
 
@@ -174,8 +174,13 @@ export class UnaryCall implements BodyReader, SlicePace {
     const encoding = this.#shape.isBinary
       ? encodeBinaryMessage(method.output, output, headroom)
       : encodeJsonMessage(method.output, output, this.#options.jsonOptions, headroom);
-    if (encoding instanceof Uint8Array) this.#send(encoding);
-    else this.#settle(runSlices(encoding, this), (bytes) => this.#send(bytes));
+    if (encoding instanceof Uint8Array) {
+      this.#send(encoding);
+      return;
+    }
+    const bytes = runSlices(encoding, this);
+    if (bytes instanceof Promise) this.#context.beginLarge();
+    this.#settle(bytes, (encoded) => this.#send(encoded));
   }
 
   /** `bytes`: the message with the protocol's headroom before it. */

@@ -1,6 +1,7 @@
 /** Options that all calls of the unary path share. */
 import type { Compression } from '@connectrpc/connect/protocol';
 import type { Clock } from '#platform/clock.ts';
+import type { SlicePace } from '#platform/slices.ts';
 import type { BodyBudget } from '#rpc/body-budget.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import type { Http2Bounds } from '#rpc/unary/exchange.ts';
@@ -8,6 +9,8 @@ import type { JsonOptions } from '#rpc/unary/message-codec.ts';
 
 export interface UnaryPathOptions extends Http2Bounds {
   readonly clock: Clock;
+  /** One for all calls of an edge: see `SliceQueue`. */
+  readonly slices: SlicePace;
   readonly errors: ErrorMapper;
   readonly budget: BodyBudget;
   readonly compression: Compression;
