@@ -9,15 +9,15 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   {
     name: 'output taken from the codec while a write is under way',
     file: CONNECTION,
-    text: 'if (this.#isWriting || this.#socket.destroyed) return;',
-    replacement: 'if (this.#socket.destroyed) return;',
+    text: 'if (this.#isWriting || this.#socket.destroyed) return 0;',
+    replacement: 'if (this.#socket.destroyed) return 0;',
     tests: [DRIVER],
   },
   {
     name: 'answers made for a peer that reads none',
     file: CONNECTION,
-    text: 'return this.connection.queuedBytes >= CLOGGED_BYTES;',
-    replacement: 'return false;',
+    text: 'this.#large === 0 && this.connection.queuedBytes < CLOGGED_BYTES;',
+    replacement: 'this.#large === 0;',
     tests: [DRIVER],
   },
   {
@@ -51,8 +51,8 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   {
     name: 'place of a cancelled call kept when its work has ended',
     file: 'internal/rpc/http2/codec-exchange.ts',
-    text: '    this.#sink = undefined;\n    this.#wire.connection.release(this.#stream);',
-    replacement: '    this.#sink = undefined;',
+    text: '    if (this.#isLarge) this.#wire.endLarge();\n    this.#wire.connection.release(this.#stream);',
+    replacement: '    if (this.#isLarge) this.#wire.endLarge();',
     tests: [CALLS],
   },
   {
