@@ -2,13 +2,14 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import {
+  type AwaitDurableRequestSchema,
   type BatchOperation,
   BatchOperationSchema,
   type BatchRequestSchema,
   type BatchResult,
-  type DeletePrefixRequestSchema,
   type DeleteRequestSchema,
   type GetRequestSchema,
+  type GetUpdatesRequestSchema,
   type IncrementRequestSchema,
   type SetRequestSchema,
   type TouchRequestSchema,
@@ -20,11 +21,9 @@ export type GetOptions = Omit<MessageInitShape<typeof GetRequestSchema>, 'key' |
 export type SetOptions = Omit<MessageInitShape<typeof SetRequestSchema>, 'key' | 'value' | '$typeName'>;
 export type IncrementOptions = Omit<MessageInitShape<typeof IncrementRequestSchema>, 'key' | '$typeName'>;
 export type TouchOptions = Omit<MessageInitShape<typeof TouchRequestSchema>, 'key' | '$typeName'>;
-export type DeletePrefixOptions = Omit<
-  MessageInitShape<typeof DeletePrefixRequestSchema>,
-  'prefix' | 'cursor' | '$typeName'
->;
 export type DeleteOptions = Omit<MessageInitShape<typeof DeleteRequestSchema>, 'key' | '$typeName'>;
+export type AwaitDurableOptions = Omit<MessageInitShape<typeof AwaitDurableRequestSchema>, '$typeName'>;
+export type GetUpdatesOptions = Omit<MessageInitShape<typeof GetUpdatesRequestSchema>, '$typeName'>;
 
 type OperationInit = NonNullable<MessageInitShape<typeof BatchOperationSchema>['operation']>;
 

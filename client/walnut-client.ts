@@ -9,10 +9,9 @@
  * applied or not. Errors are `ConnectError`s.
  */
 import { create } from '@bufbuild/protobuf';
-import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
-import { tryEndpoint } from '#dial/endpoint.ts';
-import { type ClosableTransport, createHttp2Transport } from '#dial/transport.ts';
+import { type Client, Code, ConnectError, createClient } from '@connectrpc/connect';
 import {
+  type AwaitDurableResponse,
   BatchRequestSchema,
   type BatchResponse,
   type BatchResult,
@@ -21,6 +20,7 @@ import {
   type ExplainResponse,
   type GetResponse,
   GetRequestSchema as GetSchema,
+  type GetUpdatesResponse,
   type IncrementResponse,
   IncrementRequestSchema as IncrementSchema,
   KVStore,
@@ -30,15 +30,18 @@ import {
   TouchRequestSchema as TouchSchema,
   type WatchResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
-import { BatchQueue, type PendingAtomic, type PendingOperation, type QueueLimits } from './batch-queue.ts';
+import type { Entry } from '#gen/walnut/v1/types_pb.ts';
+import { BatchQueue, type PendingAtomic, type PendingOperation } from './batch-queue.ts';
+import { limitsOf, openTransport, type WalnutClientOptions } from './client-options.ts';
 import {
   type AtomicOperation,
   type AtomicOptions,
+  type AwaitDurableOptions,
   checkText,
   type DeleteOptions,
-  type DeletePrefixOptions,
   errorOf,
   type GetOptions,
+  type GetUpdatesOptions,
   type IncrementOptions,
   invalid,
   isEncodable,
@@ -50,30 +53,16 @@ import {
   toMessage,
   waitMsOf,
 } from './operations.ts';
+import { type DeletePrefixOptions, deletePages, type ScanOptions, scanPages } from './paged-calls.ts';
 import { Session } from './session.ts';
 import { openWatch, type WatchOptions, type WatchTarget } from './watch.ts';
 
-export interface WalnutClientOptions extends Partial<QueueLimits> {
-  /** `host:port` of a node, which is called over HTTP/2. */
-  readonly address: string;
-  /** A Connect or gRPC transport to use instead of `address`. The caller must close it. */
-  readonly transport?: Transport;
-  /** Share one session between clients whose reads must see each other's writes. By default each client has its own. */
-  readonly session?: Session;
-  /** How long a Batch may take in addition to the waits of its calls, in milliseconds; default 10,000. */
-  readonly timeoutMs?: number;
-  /** How long a Get waits on a node that is behind the session, in milliseconds; default 1,000. */
-  readonly waitMs?: number;
-}
-
-const LIMITS: QueueLimits = {
-  batchOperationsMax: 1_000,
-  batchBytesMax: 4_194_304,
-  queuedOperationsMax: 100_000,
-  queuedBytesMax: 67_108_864,
-};
 const TIMEOUT_MS = 10_000;
 const WAIT_MS = 1_000;
+/** How long a node waits in AwaitDurable by default, milliseconds. */
+const AWAIT_MS = 5_000;
+
+export type { WalnutClientOptions } from './client-options.ts';
 
 export class WalnutClient {
   readonly session: Session;
@@ -161,19 +150,44 @@ export class WalnutClient {
    * called before. Resolves with how many there were; keys written meanwhile may stay.
    */
   async deletePrefix(prefix: string, options: DeletePrefixOptions = {}): Promise<number> {
-    this.#checkOpen();
-    if (!prefix.isWellFormed()) throw invalid('ill-formed text: prefix has lone surrogates');
-    await this.#sending;
     const timeoutMs = this.#timeoutMs + (options.timeoutMs ?? 0);
-    let deleted = 0;
-    let cursor = '';
-    do {
-      const answer = await this.#store.deletePrefix({ ...options, prefix, cursor }, { timeoutMs });
-      this.session.observe(answer.position);
-      deleted += answer.deleted;
-      cursor = answer.nextCursor;
-    } while (cursor !== '');
-    return deleted;
+    await this.#ready();
+    return deletePages(this.#store, prefix, options, this.session, timeoutMs);
+  }
+
+  /**
+   * Gives every entry whose key begins with `prefix`, in no order, a page per call and
+   * after what was called before; entries written meanwhile may be missing. `limit` is
+   * the length of a page.
+   */
+  async *scan(prefix: string, options: ScanOptions = {}): AsyncGenerator<Entry, void, undefined> {
+    await this.#ready();
+    yield* scanPages(this.#store, prefix, options, this.session, this.#timeoutMs);
+  }
+
+  /**
+   * Waits until a position is as durable as requested: `options.position`, or else the
+   * position of the session, after what was called before. Running out of time is no
+   * error: the answer says what was reached. Rejects with INVALID_ARGUMENT if the session
+   * has no position, and with DATA_LOSS if the position belongs to a discarded history.
+   */
+  async awaitDurable(options: AwaitDurableOptions = {}): Promise<AwaitDurableResponse> {
+    await this.#ready();
+    const { position = this.session.token } = options;
+    if (position === undefined)
+      throw invalid('no position: expected one in the options, or a call of this session before');
+    const timeoutMs = this.#timeoutMs + (options.timeoutMs || AWAIT_MS);
+    return this.#store.awaitDurable({ ...options, position }, { timeoutMs });
+  }
+
+  /**
+   * One page of the log: the durable records after `options.after`, or from the beginning.
+   * Continue with `last` of the answer. Rejects with OUT_OF_RANGE if the log no longer has
+   * them. `watch` gives changes as they happen.
+   */
+  async getUpdates(options: GetUpdatesOptions = {}): Promise<GetUpdatesResponse> {
+    this.#checkOpen();
+    return this.#store.getUpdates(options, { timeoutMs: this.#timeoutMs });
   }
 
   /** What the node knows of a key, and what became of it; `changes`: how many of the last ones. */
@@ -208,6 +222,12 @@ export class WalnutClient {
       };
       this.#push({ kind: 'operation', operation, bytes: sizeOf(operation), settle, fail: reject });
     });
+  }
+
+  /** Resolves when the calls before are settled. */
+  async #ready(): Promise<void> {
+    this.#checkOpen();
+    await this.#sending;
   }
 
   #checkOpen(): void {
@@ -294,34 +314,6 @@ export class WalnutClient {
     const waitMs = operation.value.waitMs === 0 ? this.#waitMs : operation.value.waitMs;
     return { case: 'get', value: { ...operation.value, atLeast: token, waitMs } };
   }
-}
-
-/** Returns the caller's transport, which this client leaves open, or a new one. Throws INVALID_ARGUMENT for a bad address. */
-function openTransport({ address, transport }: WalnutClientOptions): ClosableTransport {
-  if (transport !== undefined) return { transport, close: () => undefined };
-  const endpoint = tryEndpoint(address);
-  if (endpoint === undefined) {
-    const shown = JSON.stringify(address);
-    throw invalid(`address is ${shown}: expected host:port such as 127.0.0.1:8080`);
-  }
-  return createHttp2Transport(endpoint);
-}
-
-function limitsOf(options: WalnutClientOptions): QueueLimits {
-  const limits = { ...LIMITS };
-  for (const name of Object.keys(LIMITS) as (keyof QueueLimits)[]) {
-    const value = options[name];
-    if (value === undefined) continue;
-    const max = name === 'batchOperationsMax' ? LIMITS.batchOperationsMax : Number.MAX_SAFE_INTEGER;
-    if (!Number.isInteger(value) || value < 1 || value > max) {
-      throw new ConnectError(
-        `${name} is ${value}: expected a whole number from 1 to ${max}`,
-        Code.InvalidArgument,
-      );
-    }
-    limits[name] = value;
-  }
-  return limits;
 }
 
 /** Resolves after all callbacks of pending promises have run. */

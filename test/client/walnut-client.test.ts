@@ -154,6 +154,31 @@ describe('calls of one turn', () => {
     expect((await refusal(client.deletePrefix('\ud800'))).code).toBe(Code.InvalidArgument);
   });
 
+  it('come before what is scanned, awaited and read from the log after them', async () => {
+    const { address } = await startMaster();
+    const client = open({ address });
+    expect((await refusal(client.awaitDurable())).code).toBe(Code.InvalidArgument);
+    const keys = Array.from({ length: 25 }, (_, i) => `p:${i}`);
+    const sets = Promise.all(keys.map((key) => client.set(key, bytes('v'))));
+    const awaited = client.awaitDurable();
+    const found: string[] = [];
+    for await (const { key, value } of client.scan('p:', { limit: 10 })) found.push(`${key}=${text(value)}`);
+    expect(found.sort()).toEqual(keys.map((key) => `${key}=v`).sort());
+    const last = (await sets).at(-1)?.position;
+    expect((await awaited).durable?.lsn).toBeGreaterThanOrEqual(last?.lsn ?? 0n);
+    const { entries } = await client.getUpdates();
+    expect(entries.map(({ key }) => key)).toEqual(keys);
+    expect((await client.getUpdates({ after: last as Position })).entries).toEqual([]);
+    for await (const { key } of client.scan('p:', { limit: 1 })) {
+      expect(keys).toContain(key);
+      break;
+    }
+    await expect(client.scan('\ud800').next()).rejects.toMatchObject({ code: Code.InvalidArgument });
+    await client.close();
+    for (const call of [client.scan('').next(), client.awaitDurable(), client.getUpdates()])
+      expect((await refusal(call)).code).toBe(Code.Canceled);
+  });
+
   it('of who had an answer together go together again', async () => {
     const { address } = await startMaster();
     const { sizes, transport } = watch(address);

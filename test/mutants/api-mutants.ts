@@ -8,6 +8,13 @@ const INCREMENT = 'test/master/increment.test.ts';
 
 export const API_MUTANTS: readonly Mutant[] = [
   {
+    name: 'client that scans one page only',
+    file: 'client/paged-calls.ts',
+    text: '    yield* answer.entries;\n    cursor = answer.nextCursor;',
+    replacement: '    yield* answer.entries;',
+    tests: ['test/client/walnut-client.test.ts'],
+  },
+  {
     name: 'increment judged by what is visible instead of what is accepted',
     file: 'internal/master/operations/increment.ts',
     text: 'const { live, stored, record } = into.look(key);',

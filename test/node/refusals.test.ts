@@ -1,5 +1,7 @@
 /** Writes that are refused say so to programs, and only where nothing of them was done. */
+import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import { describe, expect, it } from 'vitest';
+import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { BatchOperation, IncrementCommand, SetCommand } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
@@ -27,6 +29,14 @@ const WRITES: [string, (node: TestNode['node']) => unknown][] = [
   ['mixed batch', (node) => node.mixed({ count: 0 } as never, () => undefined)],
   ['plain sets', (node) => node.sets({ count: 0 } as never)],
 ];
+
+it('are tried for every rpc that writes', () => {
+  const writing = KVStore.methods.filter(
+    ({ idempotency }) => idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN,
+  );
+  const tried = new Set(WRITES.map(([name]) => name.toLowerCase()));
+  expect(writing.map(({ name }) => name.toLowerCase()).filter((name) => !tried.has(name))).toEqual([]);
+});
 
 async function failureOf(call: () => unknown): Promise<WalnutError> {
   try {

@@ -6,7 +6,7 @@ import {
 } from '@connectrpc/connect-node';
 import { describe, expect, it } from 'vitest';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
-import { KVStore, UpdateFormat } from '#gen/walnut/v1/kv_store_pb.ts';
+import { KVStore, UpdateFormat, type WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Replication, ResyncVerdict } from '#gen/walnut/v1/replication_pb.ts';
 import { Durability, NodeState, Role } from '#gen/walnut/v1/types_pb.ts';
 import { protocolOf } from '#rpc/socket-mux.ts';
@@ -37,10 +37,25 @@ const TRANSPORTS: readonly [string, (baseUrl: string) => Transport][] = [
   ['gRPC-Web over HTTP/1.1', (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: '1.1' })],
 ];
 
+/** Adds the name of each rpc that is called to `called`. */
+function recorded({ unary, stream }: Transport, called: Set<string>): Transport {
+  return {
+    unary(method, ...rest) {
+      called.add(method.name);
+      return unary(method, ...rest);
+    },
+    stream(method, ...rest) {
+      called.add(method.name);
+      return stream(method, ...rest);
+    },
+  };
+}
+
 describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
   it('carries every kind of call', async () => {
     const running = await start();
-    const transport = createTransport(running.baseUrl);
+    const called = new Set<string>();
+    const transport = recorded(createTransport(running.baseUrl), called);
     const store = createClient(KVStore, transport);
 
     const set = await store.set({ key: 'a/ü', value: bytes('one'), expiry: { case: 'ttlMs', value: 5n } });
@@ -132,6 +147,11 @@ describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
     const updates = await store.getUpdates({ format: UpdateFormat.FRAMES });
     expect(updates.frames).toEqual(new Uint8Array([7, 7]));
 
+    expect(await store.explain({ key: 'a/ü' })).toMatchObject({ found: true, sets: 4n });
+    const watched: WatchResponse[] = [];
+    for await (const message of store.watch({ what: { case: 'key', value: 'a/ü' } })) watched.push(message);
+    expect(watched).toEqual([]);
+
     const position = { epoch: BigInt(EPOCH), lsn: 1n };
     expect(await store.awaitDurable({ position, minAcks: 2 })).toMatchObject({
       durabilityReached: Durability.LOCAL,
@@ -151,6 +171,8 @@ describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
       chunks.push(...chunk);
     }
     expect(chunks).toEqual([1, 2, 3, 4, 5]);
+
+    expect(KVStore.methods.map(({ name }) => name).filter((name) => !called.has(name))).toEqual([]);
   });
 });
 

@@ -1,0 +1,55 @@
+/** What a client is opened with: the node or transport, and bounds of what it keeps. */
+import { Code, ConnectError, type Transport } from '@connectrpc/connect';
+import { tryEndpoint } from '#dial/endpoint.ts';
+import { type ClosableTransport, createHttp2Transport } from '#dial/transport.ts';
+import type { QueueLimits } from './batch-queue.ts';
+import { invalid } from './operations.ts';
+import type { Session } from './session.ts';
+
+export interface WalnutClientOptions extends Partial<QueueLimits> {
+  /** `host:port` of a node, which is called over HTTP/2. */
+  readonly address: string;
+  /** A Connect or gRPC transport to use instead of `address`. The caller must close it. */
+  readonly transport?: Transport;
+  /** Share one session between clients whose reads must see each other's writes. By default each client has its own. */
+  readonly session?: Session;
+  /** How long a Batch may take in addition to the waits of its calls, in milliseconds; default 10,000. */
+  readonly timeoutMs?: number;
+  /** How long a Get waits on a node that is behind the session, in milliseconds; default 1,000. */
+  readonly waitMs?: number;
+}
+
+const LIMITS: QueueLimits = {
+  batchOperationsMax: 1_000,
+  batchBytesMax: 4_194_304,
+  queuedOperationsMax: 100_000,
+  queuedBytesMax: 67_108_864,
+};
+/** Returns the caller's transport, which this client leaves open, or a new one. Throws INVALID_ARGUMENT for a bad address. */
+export function openTransport({ address, transport }: WalnutClientOptions): ClosableTransport {
+  if (transport !== undefined) return { transport, close: () => undefined };
+  const endpoint = tryEndpoint(address);
+  if (endpoint === undefined) {
+    const shown = JSON.stringify(address);
+    throw invalid(`address is ${shown}: expected host:port such as 127.0.0.1:8080`);
+  }
+  return createHttp2Transport(endpoint);
+}
+
+/** Throws INVALID_ARGUMENT for a limit that is out of range. */
+export function limitsOf(options: WalnutClientOptions): QueueLimits {
+  const limits = { ...LIMITS };
+  for (const name of Object.keys(LIMITS) as (keyof QueueLimits)[]) {
+    const value = options[name];
+    if (value === undefined) continue;
+    const max = name === 'batchOperationsMax' ? LIMITS.batchOperationsMax : Number.MAX_SAFE_INTEGER;
+    if (!Number.isInteger(value) || value < 1 || value > max) {
+      throw new ConnectError(
+        `${name} is ${value}: expected a whole number from 1 to ${max}`,
+        Code.InvalidArgument,
+      );
+    }
+    limits[name] = value;
+  }
+  return limits;
+}
