@@ -18,6 +18,7 @@ import {
   type DeleteResponse,
   DeleteRequestSchema as DeleteSchema,
   type ExplainResponse,
+  type GetRequest,
   type GetResponse,
   GetRequestSchema as GetSchema,
   type GetUpdatesResponse,
@@ -90,9 +91,14 @@ export class WalnutClient {
    * Reads one key from a state that includes everything the session has seen;
    * `found: false` if the key is missing. Rejects with UNAVAILABLE if the node does
    * not reach that state in time, and with DATA_LOSS if it never will.
+   *
+   * With `fillLeaseMs` the call is sent alone, after what was called before: it may wait
+   * for another caller. Where the answer has `fillLease`, this caller is to fill the key,
+   * by a `set` with the condition `ifFillLease`.
    */
   get(key: string, options: GetOptions = {}): Promise<GetResponse> {
     const value = create(GetSchema, { ...options, key });
+    if (value.fillLeaseMs > 0) return this.#getAlone(value);
     return this.#call({ case: 'get', value }, 'get') as Promise<GetResponse>;
   }
 
@@ -228,6 +234,16 @@ export class WalnutClient {
   async #ready(): Promise<void> {
     this.#checkOpen();
     await this.#sending;
+  }
+
+  async #getAlone(request: GetRequest): Promise<GetResponse> {
+    checkText({ case: 'get', value: request });
+    await this.#ready();
+    const { token } = this.session;
+    const atLeast = request.atLeast ?? token;
+    const timeoutMs = this.#timeoutMs + request.waitMs;
+    const sent = atLeast === undefined ? request : { ...request, atLeast };
+    return this.#observed(await this.#store.get(sent, { timeoutMs })) as GetResponse;
   }
 
   #checkOpen(): void {

@@ -7,6 +7,7 @@
  * everything in flight is dropped together, because later writes were judged
  * against it.
  */
+import type { FillLeases } from '#master/fill-leases.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import { DELETED, NO_ROW, WritesInFlight } from '#master/writes-in-flight.ts';
 import type { Entry } from '#model/entry.ts';
@@ -24,6 +25,8 @@ export interface AcceptedEntry {
 export const MISSING = NOT_STORED;
 
 export class AcceptedState {
+  /** Accepted writes end them. */
+  readonly leases: FillLeases;
   readonly #store: Store;
   /** The key that is being looked up. */
   readonly #key: KeyBytes;
@@ -31,8 +34,9 @@ export class AcceptedState {
   #entries: number;
   #bytes: number;
 
-  constructor(store: Store) {
+  constructor(store: Store, leases: FillLeases) {
     this.#store = store;
+    this.leases = leases;
     this.#key = store.createKey();
     this.#entries = store.entries;
     this.#bytes = store.bytes;

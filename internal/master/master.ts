@@ -10,6 +10,7 @@ import { runBatch } from '#master/operations/batch.ts';
 import { acceptDelete } from '#master/operations/delete.ts';
 import { runDeletePrefix } from '#master/operations/delete-prefix.ts';
 import { runTick } from '#master/operations/expire.ts';
+import { runFill } from '#master/operations/fill.ts';
 import { acceptIncrement, toIncrementAnswer } from '#master/operations/increment.ts';
 import { runMixedBatch } from '#master/operations/mixed-batch.ts';
 import { runPlainSets } from '#master/operations/plain-sets.ts';
@@ -26,6 +27,7 @@ import type {
   DeleteCommand,
   DeletePrefixAnswer,
   DeletePrefixCommand,
+  FillWish,
   GetAnswer,
   GetCommand,
   IncrementAnswer,
@@ -35,6 +37,7 @@ import type {
   TouchCommand,
   WriteAnswer,
 } from '#model/commands.ts';
+import type { FillStatus } from '#model/status.ts';
 
 export class Master {
   readonly #path: WritePath;
@@ -66,6 +69,20 @@ export class Master {
     const path = this.#path;
     const accepted = path.write((builder) => acceptTouch(path, command, builder));
     return toTouchAnswer(path, accepted, await path.answer(accepted, command, signal));
+  }
+
+  /** A Get that asks for a fill lease. `checkRole`: see `runFill`. */
+  fill(command: GetCommand, wish: FillWish, checkRole: () => void, signal?: AbortSignal): Promise<GetAnswer> {
+    return runFill(this.#path, command, wish, checkRole, signal);
+  }
+
+  get fillStatus(): FillStatus {
+    return this.#path.accepted.leases.status;
+  }
+
+  /** Ends all fill leases for good: the role does. `leaderHint`: who leads instead, if known. */
+  endFills(leaderHint?: string): void {
+    this.#path.accepted.leases.close(leaderHint);
   }
 
   /**

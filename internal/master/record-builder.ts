@@ -168,6 +168,7 @@ export class RecordBuilder implements WriteTarget {
     this.#setsBytes += setBytes(valueBytes);
     const place = this.#payload.set(key, source, valueOffset, valueBytes, expireAtMs, this.#cause);
     this.#accepted.acceptSet(key, this.record, place, before, cost);
+    this.#accepted.leases.endOf(key);
   }
 
   #putTyped(value: Uint8Array, expireAtMs: number, contentType: string, before: number, cost: number): void {
@@ -175,6 +176,7 @@ export class RecordBuilder implements WriteTarget {
     this.#setsBytes += setBytes(typedBytes(value, contentType));
     const place = this.#payload.setTyped(key, value, expireAtMs, this.#cause, contentType);
     this.#accepted.acceptSet(key, this.record, place, before, cost);
+    this.#accepted.leases.endOf(key);
   }
 
   /** Adds a delete; its cause is the caller's if none is given. */
@@ -186,6 +188,7 @@ export class RecordBuilder implements WriteTarget {
   deleteEncoded({ bytes, keyOffset, keyBytes }: EncodedPair): boolean {
     const { delete: key } = this.#keys;
     key.loadBytes(bytes, keyOffset, keyBytes);
+    this.#accepted.leases.endOf(key);
     const deadline = this.#accepted.deadlineOf(key);
     if (deadline === MISSING || isExpired(deadline, this.nowMs)) return false;
     this.#accepted.acceptDelete(key, this.record, this.#payload.delete(key, this.#cause));
@@ -213,6 +216,14 @@ export class RecordBuilder implements WriteTarget {
     this.#accepted.acceptTouch(loaded, this.record, place);
   }
 
+  isLeased(key: string, token: string): boolean {
+    return this.#accepted.leases.isValid(key, token);
+  }
+
+  endLease(key: string): void {
+    this.#accepted.leases.endKey(key);
+  }
+
   /** See `Room.trim`. */
   trim(): boolean {
     return this.#roomMaker.trim();
@@ -222,6 +233,7 @@ export class RecordBuilder implements WriteTarget {
     const { delete: loaded } = this.#keys;
     load(loaded, key);
     this.#accepted.acceptDelete(loaded, this.record, this.#payload.delete(loaded, cause));
+    if (cause === this.#cause) this.#accepted.leases.endOf(loaded);
   }
 
   /** Returns what the accepted entry of the key in `#keys.set` counts for, or `MISSING`. */

@@ -11,6 +11,7 @@ import { PayloadWriter } from '#engine/records/payload-writer.ts';
 import type { Accepted } from '#master/accepted.ts';
 import { AcceptedState } from '#master/accepted-state.ts';
 import { Deadlines } from '#master/deadlines.ts';
+import { FillLeases } from '#master/fill-leases.ts';
 import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receipts.ts';
 import { RecordBuilder, RecordKeys, type WriteCause } from '#master/record-builder.ts';
 import { RecordInFlight } from '#master/record-in-flight.ts';
@@ -20,11 +21,14 @@ import { type Entry, movedDeadline } from '#model/entry.ts';
 import { unavailable } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { Random } from '#platform/random.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
 
 export interface MasterOptions {
   readonly engine: Engine;
   readonly clock: Clock;
+  /** For the tokens of fill leases. */
+  readonly random: Random;
   readonly acks: AckLedger;
   /** `storage.default_ttl` in milliseconds; 0 means never. */
   readonly defaultTtlMs: number;
@@ -54,7 +58,11 @@ export class WritePath {
     this.#clock = options.clock;
     this.#acks = options.acks;
     this.#whyDeposed = options.whyDeposed;
-    this.accepted = new AcceptedState(options.engine.store);
+    const { store } = options.engine;
+    this.accepted = new AcceptedState(
+      store,
+      new FillLeases(options.clock, options.random, store.createKey()),
+    );
     this.#keys = new RecordKeys(options.engine.store);
     this.deadlines = new Deadlines(options.engine.logClock, options.defaultTtlMs);
     this.retries = new RetryWindow(options.clock);
@@ -63,6 +71,10 @@ export class WritePath {
   /** Lets the event loop run. */
   yield(): Promise<void> {
     return this.#clock.yield();
+  }
+
+  get monotonicMs(): number {
+    return this.#clock.monotonicMs();
   }
 
   /** The newest record in flight; undefined if every accepted write is visible. */

@@ -10,13 +10,28 @@ export interface GetCommand {
   readonly key: string;
   /** Answer only from a state that includes this position. */
   readonly atLeast?: Position | undefined;
-  /** How long to wait for `atLeast`, milliseconds; 0: not at all. */
+  /** How long to wait for `atLeast`, and for the lease of another to end, milliseconds; 0: not at all. */
   readonly waitMs: number;
   /** Refuse with `unavailable` if the staleness is above this; undefined accepts any. */
   readonly maxStalenessMs?: number | undefined;
   /** Whether the answer says when the entry was modified. */
   readonly withModified?: boolean | undefined;
+  /** Undefined: the caller does not fill what is missing. */
+  readonly fill?: FillWish | undefined;
 }
+
+/** Asks for the right to fill a key that is missing. */
+export interface FillWish {
+  /** How long the lease is to last, milliseconds. */
+  readonly leaseMs: number;
+  /** An entry that expires within so many milliseconds is to be refreshed, too; 0: none is. */
+  readonly refreshBeforeMs: number;
+}
+
+/** `lease`: the caller is to fill the key; `wait`: another has the lease, for `waitMs` milliseconds at most. */
+export type FillAnswer =
+  | { readonly kind: 'lease'; readonly token: string; readonly expiresInMs: number }
+  | { readonly kind: 'wait'; readonly waitMs: number };
 
 export interface Freshness {
   /** The position of the state that was read. */
@@ -28,6 +43,8 @@ export interface Freshness {
 export interface GetAnswer extends Freshness {
   /** Undefined: the key is missing or expired. */
   readonly entry: Entry | undefined;
+  /** Undefined: no lease was asked for, or there is nothing to fill. */
+  readonly fill?: FillAnswer | undefined;
 }
 
 /** `default` means `storage.default_ttl`, or never if that is unset. `keep` on a missing key means never. */
@@ -43,7 +60,9 @@ export type Expiry =
 export type Condition =
   | { readonly kind: 'absent' }
   | { readonly kind: 'present' }
-  | { readonly kind: 'version'; readonly version: Position };
+  | { readonly kind: 'version'; readonly version: Position }
+  /** The fill lease of the key is still valid, and has this token. */
+  | { readonly kind: 'fill_lease'; readonly token: string };
 
 /** Levels are ordered: `accepted` < `local` (fdatasynced here). */
 export type Durability = 'accepted' | 'local';

@@ -113,6 +113,11 @@ export function movedDeadline(expireAtMs: number, byMs: number): number {
   return Math.min(Math.max(NEVER + 1, expireAtMs + byMs), Number.MAX_SAFE_INTEGER);
 }
 
+/** True if an entry that has not expired will within `withinMs`; 0: false. */
+export function isDue(expireAtMs: number, nowMs: number, withinMs: number): boolean {
+  return withinMs > 0 && expireAtMs !== NEVER && expireAtMs - nowMs <= withinMs;
+}
+
 /** True from the deadline on, by the log clock; before it a Get hits. */
 export function isExpired(expireAtMs: number, nowMs: number): boolean {
   return expireAtMs !== NEVER && nowMs >= expireAtMs;

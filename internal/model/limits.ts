@@ -25,6 +25,14 @@ export const SCAN_LIMIT_DEFAULT = 100;
 /** Most entries that one DeletePrefix deletes; `limit: 0` means `DELETE_PREFIX_LIMIT_DEFAULT`. */
 export const DELETE_PREFIX_LIMIT_MAX = 10_000;
 export const DELETE_PREFIX_LIMIT_DEFAULT = 1_000;
+/** The longest fill lease, in milliseconds. */
+export const FILL_LEASE_MS_MAX = 60_000;
+/** Longest token of a fill lease that is looked at; those that are given have 32 characters. */
+export const FILL_TOKEN_CHARACTERS_MAX = 128;
+/** Memory for all fill leases of a master, some 15,000 of short keys; the oldest ends first. */
+export const FILL_LEASE_BYTES_MAX = 8 * 1_024 * 1_024;
+/** Most callers that wait for a fill lease of another; further ones do not wait. */
+export const FILL_WAITERS_MAX = 16_384;
 /** How long a write waits for durability and `min_acks` if its `timeout_ms` is 0. */
 export const RECEIPT_TIMEOUT_MS_DEFAULT = 5_000;
 /** Default of `server.max_value_bytes`: 8 MiB. */

@@ -159,6 +159,20 @@ export interface RecoveryStatus {
   readonly etaMs: number | undefined;
 }
 
+/** The fill leases of a master: those that there are, and how many it gave since it leads. */
+export interface FillStatus {
+  readonly leases: number;
+  /** Callers that wait for the lease of another to end. */
+  readonly waiters: number;
+  readonly granted: number;
+  /** Leases that ended by a write of their key. */
+  readonly written: number;
+  /** Leases that ended because their time was over. */
+  readonly expired: number;
+  /** Leases that ended for lack of memory. */
+  readonly dropped: number;
+}
+
 export interface NodeStatus {
   readonly nodeId: string;
   readonly role: Role;
@@ -189,6 +203,8 @@ export interface NodeStatus {
   readonly recovery?: RecoveryStatus;
   /** For metrics only: Status does not tell it. */
   readonly watch?: WatchStatus | undefined;
+  /** Undefined: it is no master. */
+  readonly fill?: FillStatus | undefined;
   readonly uptimeMs: number;
   readonly version: string;
 }

@@ -63,6 +63,7 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     clock: clockOf(parts),
     recovery: parts.progress,
     watch: parts.watch,
+    fill: role?.kind === 'master' ? role.master.fillStatus : undefined,
     uptimeMs: parts.uptimeMs,
     version: parts.version,
   };

@@ -103,6 +103,7 @@ export class MasterRole {
     this.master = new Master({
       engine,
       clock: options.clock,
+      random: options.random,
       acks: this.acks,
       defaultTtlMs: options.defaultTtlMs,
       whyDeposed: () => this.#gate.whyDeposed,
@@ -187,8 +188,12 @@ export class MasterRole {
     return this.#group.members;
   }
 
-  /** Ends everything that this role does. The engine stays, and writes what was accepted to the disk. */
-  async stop(): Promise<void> {
+  /**
+   * Ends everything that this role does. The engine stays, and writes what was accepted to
+   * the disk. `leaderHint`: the node that leads instead, if it is known.
+   */
+  async stop(leaderHint?: string): Promise<void> {
+    this.master.endFills(leaderHint);
     this.#abort.abort();
     // A failure is reported to the caller of `start`.
     await this.#starting?.catch(() => undefined);

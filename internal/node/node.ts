@@ -136,6 +136,8 @@ export class Node {
   /** From now on the node is not ready; reads and writes under way finish. */
   beginDrain(): void {
     this.#isDraining = true;
+    const { role } = this.#admission;
+    if (role?.kind === 'master') role.master.endFills();
   }
 
   /** Stops following or pushing, syncs the log, marks a clean stop and unlocks the directory. */

@@ -226,7 +226,7 @@ export class RoleKeeper {
     if (before.kind === 'master') before.fence(term);
     await commitFollowing(host, address, term, isKnown);
     if (before.kind === 'replica') return before.retarget();
-    await before.stop();
+    await before.stop(address);
     assert(host.engine !== undefined, 'a master has an engine');
     await settle(host.engine, this.#abort.signal);
     this.#beginReplica();
@@ -251,7 +251,7 @@ export class RoleKeeper {
       { master: address, logId },
       'an empty master joins the group that counts it among its own',
     );
-    await before.stop();
+    await before.stop(address);
     const why = { reason: 'it had taken no write', sinceMs: options.clock.wallMs(), upstream: address };
     try {
       await host.discard(why, { role: 'replica', upstream: address, promotedTo: 0 });

@@ -23,6 +23,8 @@ export interface UnaryContext {
   readonly signal: AbortSignal;
   /** True if the caller set a deadline: then even a call that seldom waits uses the signal. */
   readonly hasDeadline: boolean;
+  /** True if the request came as a GET of HTTP, which caches and proxies may repeat. */
+  readonly isHttpGet: boolean;
   readonly values: ContextValues;
   /** The keys that the caller may touch; undefined: every key. */
   readonly keys: KeyRights | undefined;
@@ -173,6 +175,7 @@ export class RpcRoutes {
           Object.assign(context, {
             hasDeadline: context.timeoutMs() !== undefined,
             keys: callOf(context.values).keys,
+            isHttpGet: context.requestMethod === 'GET',
           }),
         )) as MethodImpl<DescMethod>,
       { readMaxBytes: Math.min(limits.readMaxBytes, this.#adapterBytesMax) },

@@ -3,6 +3,7 @@ import { KVStore, type WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { mapAwaitable } from '#model/awaitable.ts';
 import type { BulkPort } from '#model/bulk.ts';
 import type { BatchOperation, ReceiptOptions } from '#model/commands.ts';
+import { invalidArgument } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { WatchMessage } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -84,6 +85,8 @@ function createReads(
       limits: FEW,
       impl: (request, context) => {
         const command = toGetCommand(request);
+        if (context.isHttpGet && command.fill !== undefined)
+          throw invalidArgument('fill_lease_ms came by HTTP GET, which may be repeated: expected a POST');
         // Only a read that may wait needs to know that its caller went away.
         const signal = command.waitMs > 0 || context.hasDeadline ? context.signal : undefined;
         return mapAwaitable(port.get(command, signal), fromGetAnswer);

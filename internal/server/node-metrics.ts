@@ -12,6 +12,7 @@ export function registerNodeMetrics(metrics: Metrics, status: () => NodeStatus):
   registerScrubs(metrics, status);
   registerReplication(metrics, status);
   registerWatch(metrics, status);
+  registerFills(metrics, status);
 }
 
 /** Counts requests to `/v1/keys` by method and lower-case code, `ok` included. */
@@ -154,6 +155,33 @@ function registerWatch(metrics: Metrics, status: () => NodeStatus): void {
     'walnut_watch_slow_total',
     'Watches that were ended because their watcher was too slow.',
     () => status().watch?.slow ?? 0,
+  );
+}
+
+function registerFills(metrics: Metrics, status: () => NodeStatus): void {
+  metrics.gaugeFrom('walnut_fill_leases', 'Fill leases that are valid.', () => status().fill?.leases ?? 0);
+  metrics.gaugeFrom(
+    'walnut_fill_waiters',
+    'Gets that wait for the fill lease of another caller to end.',
+    () => status().fill?.waiters ?? 0,
+  );
+  metrics.counterFrom(
+    'walnut_fill_leases_granted_total',
+    'Fill leases given since this node became master.',
+    () => status().fill?.granted ?? 0,
+  );
+  metrics.counterFamilyFrom(
+    'walnut_fill_leases_ended_total',
+    'Fill leases that ended, by a write of their key (written), by time (expired) or for lack of memory (dropped).',
+    ['how'],
+    () => {
+      const { fill } = status();
+      if (fill === undefined) return [];
+      return (['written', 'expired', 'dropped'] as const).map((how) => ({
+        labels: { how },
+        value: fill[how],
+      }));
+    },
   );
 }
 

@@ -44,6 +44,8 @@ function toPart(message: OperationMessage, valueBytesMax: number): BatchOperatio
     if (given !== undefined)
       throw invalidArgument(`${given} is set: in an atomic batch it is expected on the batch itself`);
   }
+  if (operation.case === 'get' && operation.value.fillLeaseMs !== 0)
+    throw invalidArgument('fill_lease_ms is set: expected a Get by itself, or a batch that is not atomic');
   return toOperation(message, valueBytesMax);
 }
 

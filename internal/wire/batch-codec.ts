@@ -6,11 +6,12 @@
 import type {
   BatchRequest,
   BatchResponse,
+  GetRequest,
   BatchOperation as OperationMessage,
   BatchResult as ResultMessage,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability } from '#gen/walnut/v1/types_pb.ts';
-import type { BatchOperation, BatchResult } from '#model/commands.ts';
+import type { BatchOperation, BatchResult, GetCommand } from '#model/commands.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
 import {
@@ -92,7 +93,7 @@ function tryOperation(message: OperationMessage, valueBytesMax: number): BatchOp
 export function toOperation({ operation }: OperationMessage, valueBytesMax: number): BatchOperation {
   switch (operation.case) {
     case 'get':
-      return { kind: 'get', command: toGetCommand(operation.value) };
+      return { kind: 'get', command: toBatchedGet(operation.value) };
     case 'set':
       return { kind: 'set', command: toSetCommand(operation.value, valueBytesMax) };
     case 'delete':
@@ -104,6 +105,13 @@ export function toOperation({ operation }: OperationMessage, valueBytesMax: numb
     case undefined:
       throw invalidArgument('operation is empty: expected one of get, set, delete, increment, touch');
   }
+}
+
+function toBatchedGet(message: GetRequest): GetCommand {
+  const command = toGetCommand(message);
+  if (command.fill !== undefined && command.waitMs > 0)
+    throw invalidArgument('fill_lease_ms and wait_ms are given: in a batch a Get does not wait for a lease');
+  return command;
 }
 
 /** `results` has one element per runnable operation, as the port returned them. */

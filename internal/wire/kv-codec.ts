@@ -11,6 +11,7 @@ import type {
   AwaitDurableResponse,
   DeleteRequest,
   DeleteResponse,
+  FillLease,
   GetRequest,
   GetResponse,
   IncrementRequest,
@@ -28,6 +29,8 @@ import type {
   Durability,
   DurableAnswer,
   Expiry,
+  FillAnswer,
+  FillWish,
   GetAnswer,
   GetCommand,
   IncrementAnswer,
@@ -39,8 +42,15 @@ import type {
   WriteAnswer,
 } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
-import { CONTENT_TYPE_CHARACTERS_MAX, checkKey, checkMinAcks, checkValue } from '#model/limits.ts';
-import { checkRequestId, checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
+import {
+  CONTENT_TYPE_CHARACTERS_MAX,
+  checkKey,
+  checkMinAcks,
+  checkValue,
+  FILL_LEASE_MS_MAX,
+  FILL_TOKEN_CHARACTERS_MAX,
+} from '#model/limits.ts';
+import { checkRequestId, checkText, checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
 import { fromEntry, fromPosition, toPosition } from '#wire/position-codec.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -59,7 +69,21 @@ export function toGetCommand(request: GetRequest): GetCommand {
     maxStalenessMs:
       maxStalenessMs === undefined ? undefined : toSafeNumber(maxStalenessMs, 'max_staleness_ms'),
     withModified: request.withModified,
+    fill: toFillWish(request),
   };
+}
+
+function toFillWish({ fillLeaseMs, refreshBeforeMs }: GetRequest): FillWish | undefined {
+  if (fillLeaseMs === 0) {
+    if (refreshBeforeMs === 0n) return undefined;
+    throw invalidArgument('refresh_before_ms is given without fill_lease_ms: expected both');
+  }
+  if (fillLeaseMs > FILL_LEASE_MS_MAX) {
+    throw invalidArgument(
+      `fill_lease_ms is ${fillLeaseMs}: expected at most ${FILL_LEASE_MS_MAX} milliseconds`,
+    );
+  }
+  return { leaseMs: fillLeaseMs, refreshBeforeMs: toSafeNumber(refreshBeforeMs, 'refresh_before_ms') };
 }
 
 export function fromGetAnswer(answer: GetAnswer): GetResponse {
@@ -74,7 +98,13 @@ export function fromGetAnswer(answer: GetAnswer): GetResponse {
     contentType: entry?.contentType ?? '',
     asOf: fromPosition(answer.asOf),
     stalenessMs: BigInt(Math.max(0, Math.floor(answer.stalenessMs))),
+    fillWaitMs: answer.fill?.kind === 'wait' ? answer.fill.waitMs : 0,
+    ...(answer.fill?.kind === 'lease' ? { fillLease: fromFillLease(answer.fill) } : {}),
   };
+}
+
+function fromFillLease({ token, expiresInMs }: Extract<FillAnswer, { kind: 'lease' }>): FillLease {
+  return { $typeName: 'walnut.v1.FillLease', token, expiresInMs };
 }
 
 export function toSetCommand(request: SetRequest, valueBytesMax: number): SetCommand {
@@ -187,7 +217,9 @@ function toExpiry(expiry: SetRequest['expiry']): Expiry {
   }
 }
 
-function toSetCondition(condition: SetRequest['condition']): Condition | undefined {
+function toSetCondition(
+  condition: SetRequest['condition'] | IncrementRequest['condition'],
+): Condition | undefined {
   switch (condition.case) {
     case undefined:
       return undefined;
@@ -199,7 +231,14 @@ function toSetCondition(condition: SetRequest['condition']): Condition | undefin
       return IF_PRESENT;
     case 'ifVersion':
       return toVersionCondition(condition.value);
+    case 'ifFillLease':
+      return { kind: 'fill_lease', token: checkFillToken(condition.value) };
   }
+}
+
+function checkFillToken(token: string): string {
+  if (token === '') throw invalidArgument('if_fill_lease is empty: expected the token of a fill_lease');
+  return checkText(token, 'if_fill_lease', FILL_TOKEN_CHARACTERS_MAX);
 }
 
 function toVersionCondition(version: Parameters<typeof toPosition>[0]): Condition {

@@ -123,6 +123,7 @@ export class Rig {
     const { engine } = this;
     engine.failed.subscribe((error) => this.failures.push(error));
     this.master = new Master({
+      random: new SeededRandom(options.seed ?? 1),
       engine,
       clock,
       acks: this.acks,

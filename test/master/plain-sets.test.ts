@@ -7,6 +7,7 @@ import { PLAIN_EXPIRY } from '#model/bulk.ts';
 import type { BatchResult, Expiry } from '#model/commands.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { drainVictims, Rig, type RigOptions, setOf, stateOf, watch } from '#test/engine/rig.ts';
 
 interface PlainSet {
@@ -171,7 +172,8 @@ describe('plain sets', () => {
     for (const { fileSystem } of [one, other]) fileSystem.bytesMax = Number.POSITIVE_INFINITY;
     const deposed = [one, other].map((rig) => {
       const { engine, clock, acks } = rig;
-      return new Master({ engine, clock, acks, defaultTtlMs: 0, whyDeposed: () => 'another one leads' });
+      const whyDeposed = (): string => 'another one leads';
+      return new Master({ engine, clock, random: new SeededRandom(1), acks, defaultTtlMs: 0, whyDeposed });
     }) as [Master, Master];
     const answers = await one.until(byBytes({ master: deposed[0] } as Rig, sets));
     expect(answers).toEqual(await other.until(byBatch({ master: deposed[1] } as Rig, sets)));

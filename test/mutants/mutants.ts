@@ -17,6 +17,7 @@ import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { FEED_MUTANTS } from './feed-mutants.ts';
+import { FILL_MUTANTS } from './fill-mutants.ts';
 import { FORMAT_MUTANTS } from './format-mutants.ts';
 import { HTTP1_MUTANTS } from './http1-mutants.ts';
 import { HTTP2_MUTANTS } from './http2-mutants.ts';
@@ -207,6 +208,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   ...FAILOVER_MUTANTS,
   ...FEED_MUTANTS,
+  ...FILL_MUTANTS,
   ...HTTP1_MUTANTS,
   ...HTTP2_MUTANTS,
   ...WIRE_MUTANTS,

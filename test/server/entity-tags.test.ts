@@ -82,6 +82,8 @@ class Key {
         return this.version === undefined;
       case 'present':
         return this.version !== undefined;
+      case 'fill_lease':
+        return false;
       case 'version':
         return this.version !== undefined && isSamePosition(this.version, condition.version);
     }

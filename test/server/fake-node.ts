@@ -65,9 +65,12 @@ export class FakeNode {
   }
 
   #get(command: GetCommand): GetAnswer {
-    const found = this.entries.get(command.key);
+    const { key, fill } = command;
+    const found = this.entries.get(key);
     const entry = found && this.#dated(found, command);
-    return { entry, asOf: positionOf(this.lsn), stalenessMs: 0 };
+    const answer = { entry, asOf: positionOf(this.lsn), stalenessMs: 0 };
+    if (fill === undefined || entry !== undefined) return answer;
+    return { ...answer, fill: { kind: 'lease', token: `lease of ${key}`, expiresInMs: fill.leaseMs } };
   }
 
   #dated(entry: Entry, { withModified }: Pick<GetCommand, 'withModified'>): Entry {
@@ -468,6 +471,8 @@ function isMet(command: SetCommand | DeleteCommand, entry: Entry | undefined): b
       return entry === undefined;
     case 'present':
       return entry !== undefined;
+    case 'fill_lease':
+      return entry === undefined && condition.token === `lease of ${command.key}`;
     case 'version':
       return entry !== undefined && isSamePosition(entry.version, condition.version);
   }

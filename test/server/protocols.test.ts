@@ -51,7 +51,7 @@ function recorded({ unary, stream }: Transport, called: Set<string>): Transport 
   };
 }
 
-describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
+describe.each(TRANSPORTS)('%s', (name, createTransport) => {
   it('carries every kind of call', async () => {
     const running = await start();
     const called = new Set<string>();
@@ -89,6 +89,17 @@ describe.each(TRANSPORTS)('%s', (_name, createTransport) => {
     expect(touch).toMatchObject({ touched: true, expireAtMs: deadline.value, entry: { key: 'a/ü' } });
     expect(await store.touch({ key: 'none', expiry: deadline })).toMatchObject({ touched: false });
     await expect(store.touch({ key: 'a/ü' })).rejects.toMatchObject({ code: Code.InvalidArgument });
+    const wish = { key: 'slow', fillLeaseMs: 5_000, refreshBeforeMs: 1n };
+    if (name === 'Connect by HTTP GET') {
+      await expect(store.get(wish)).rejects.toMatchObject({ code: Code.InvalidArgument });
+    } else {
+      const { fillLease, found } = await store.get(wish);
+      expect([found, fillLease?.expiresInMs]).toEqual([false, 5_000]);
+      const condition = { case: 'ifFillLease', value: fillLease?.token ?? '' } as const;
+      expect((await store.set({ key: 'slow', condition })).applied).toBe(true);
+      expect((await store.set({ key: 'slow', condition })).applied).toBe(false);
+      await store.delete({ key: 'slow' });
+    }
     const contentType = 'text/html; charset=utf-8';
     await store.set({ key: 'page', value: bytes('<p>'), contentType });
     expect(await store.get({ key: 'page' })).toMatchObject({ value: bytes('<p>'), contentType });

@@ -171,6 +171,8 @@ function isMet(condition: Condition | undefined, live: ModelEntry | undefined): 
       return live === undefined;
     case 'present':
       return live !== undefined;
+    case 'fill_lease':
+      return false;
     case 'version':
       return (
         live !== undefined && live.lsn === condition.version.lsn && live.epoch === condition.version.epoch

@@ -32,6 +32,8 @@ export class AtomicPlan implements WriteTarget {
   readonly #planned: Planned[] = [];
   /** The newest planned write of each key. */
   readonly #newest = new Map<string, Planned>();
+  /** Keys whose fill leases the plan ends. */
+  readonly #ended = new Set<string>();
 
   constructor(builder: RecordBuilder) {
     this.#builder = builder;
@@ -57,11 +59,21 @@ export class AtomicPlan implements WriteTarget {
     return { live: isExpired(expireAtMs, this.nowMs) ? undefined : entry, stored: true, record };
   }
 
+  isLeased(key: string, token: string): boolean {
+    return !this.#ended.has(key) && this.#builder.isLeased(key, token);
+  }
+
+  endLease(key: string): void {
+    this.#ended.add(key);
+  }
+
   set(key: string, value: Uint8Array, expireAtMs: number, contentType?: string): void {
+    this.#ended.add(key);
     this.#plan({ key, value, expireAtMs, contentType });
   }
 
   delete(key: string): void {
+    this.#ended.add(key);
     this.#plan({ key, value: undefined, expireAtMs: 0 });
   }
 
@@ -89,6 +101,7 @@ export class AtomicPlan implements WriteTarget {
       else if (value === undefined) this.#builder.delete(key);
       else this.#builder.setInRoom(key, value, expireAtMs, contentType);
     }
+    for (const key of this.#ended) this.#builder.endLease(key);
   }
 
   #plan(planned: Planned): void {

@@ -8,7 +8,7 @@ import type { SetsAnswer } from '#model/bulk.ts';
 import type { BatchOperation, BatchResult, ReceiptOptions, WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 
-/** A Get that saw a write of its own batch: it is answered when that write is settled. */
+/** A Get that saw a record in flight, such as that of its own batch: it is answered when that is settled. */
 export interface OwnGet {
   readonly kind: 'own';
   readonly record: RecordInFlight;

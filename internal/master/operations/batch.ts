@@ -13,6 +13,7 @@ import {
   toStep,
 } from '#master/operations/batch-steps.ts';
 import { acceptDelete } from '#master/operations/delete.ts';
+import { judgeFill, toFillAnswer } from '#master/operations/fill.ts';
 import { acceptIncrement, toIncrementAnswer } from '#master/operations/increment.ts';
 import { acceptSet } from '#master/operations/set.ts';
 import { acceptTouch, toTouchAnswer } from '#master/operations/touch.ts';
@@ -77,6 +78,11 @@ function accept(path: WritePath, operation: BatchOperation, builder: RecordBuild
 
 function acceptGet(path: WritePath, command: GetCommand, builder: RecordBuilder, read: ReadVisible): Step {
   const answer = read(command);
+  if (command.fill !== undefined) {
+    const judged = judgeFill(path, command.key, command.fill, builder.nowMs);
+    const result: BatchResult = { kind: 'get', answer: toFillAnswer(path, judged) };
+    return judged.record === undefined ? result : { kind: 'own', record: judged.record, result };
+  }
   const { entry, record } = path.accepted.lookup(command.key);
   // A Get must see the writes of its own batch; those of other callers become visible when they are applied.
   if (record !== builder.record) return { kind: 'get', answer };

@@ -1,10 +1,16 @@
-/** Evaluates the condition of a write. Pure. */
+/** Evaluates the condition of a write. */
+import type { WriteTarget } from '#master/write-target.ts';
 import type { Condition } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import { isSamePosition } from '#model/position.ts';
 
-/** `live`: the entry as callers see it. */
-export function isMet(condition: Condition, live: Entry | undefined): boolean {
+/** `live`: the entry of `key` as callers see it. */
+export function isMet(
+  condition: Condition,
+  key: string,
+  live: Entry | undefined,
+  into: Pick<WriteTarget, 'isLeased'>,
+): boolean {
   switch (condition.kind) {
     case 'absent':
       return live === undefined;
@@ -12,5 +18,7 @@ export function isMet(condition: Condition, live: Entry | undefined): boolean {
       return live !== undefined;
     case 'version':
       return live !== undefined && isSamePosition(live.version, condition.version);
+    case 'fill_lease':
+      return into.isLeased(key, condition.token);
   }
 }

@@ -36,7 +36,11 @@ export async function runDeletePrefix(
       },
       engine.logClock.nowMs(),
     );
-    const { deleted, record } = path.write((builder) => deleteAll(path, page.entries, builder));
+    const { deleted, record } = path.write((builder) => {
+      // A key that is missing may be one that is being filled.
+      if (turn === 0) path.accepted.leases.endPrefix(command.prefix);
+      return deleteAll(path, page.entries, builder);
+    });
     done.deleted += deleted;
     done.nextCursor = page.nextCursor;
     if (deleted > 0) done.dependsOn = record;

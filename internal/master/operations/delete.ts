@@ -20,8 +20,9 @@ export function acceptDelete(path: WritePath, command: DeleteCommand, into: Writ
 export function judgeDelete(command: DeleteCommand, into: WriteTarget): Accepted {
   const { key, condition } = command;
   const { live, record } = into.look(key);
-  const isWanted = live !== undefined && (condition === undefined || isMet(condition, live));
+  const isWanted = live !== undefined && (condition === undefined || isMet(condition, key, live, into));
   if (!isWanted) {
+    if (live === undefined) into.endLease(key);
     const current = condition === undefined ? undefined : live;
     return { applied: false, previous: undefined, current, dependsOn: record };
   }

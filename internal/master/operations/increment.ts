@@ -32,7 +32,7 @@ export function toIncrementAnswer(
 export function judgeIncrement(path: WritePath, command: IncrementCommand, into: WriteTarget): Accepted {
   const { key, condition, delta } = command;
   const { live, stored, record } = into.look(key);
-  if (condition !== undefined && !isMet(condition, live)) {
+  if (condition !== undefined && !isMet(condition, key, live, into)) {
     return { applied: false, previous: undefined, current: live, dependsOn: record };
   }
   const before = live === undefined ? command.initial : counterOf(key, live.value);
@@ -42,6 +42,7 @@ export function judgeIncrement(path: WritePath, command: IncrementCommand, into:
   if (isExpired(expireAtMs, into.nowMs)) {
     // Like a Set: a new entry whose deadline has passed is not stored.
     if (stored) into.delete(key);
+    else into.endLease(key);
     const dependsOn = stored ? into.record : record;
     return { applied: true, previous: undefined, current: undefined, dependsOn, counter };
   }

@@ -29,7 +29,7 @@ export function judgeSet(path: WritePath, command: SetCommand, into: WriteTarget
     }
   }
   const { live, stored, record } = into.look(key);
-  if (condition !== undefined && !isMet(condition, live)) {
+  if (condition !== undefined && !isMet(condition, key, live, into)) {
     return { applied: false, previous: undefined, current: live, dependsOn: record };
   }
   const expireAtMs = path.deadlines.of(expiry, live, into.nowMs);
@@ -37,6 +37,7 @@ export function judgeSet(path: WritePath, command: SetCommand, into: WriteTarget
   if (isExpired(expireAtMs, into.nowMs)) {
     // A deadline in the past is a delete, as in Redis, and makes no record if there is nothing to delete.
     if (stored) into.delete(key);
+    else into.endLease(key);
     return { applied: true, previous, current: undefined, dependsOn: stored ? into.record : record };
   }
   into.set(key, command.value, expireAtMs, command.contentType);

@@ -33,6 +33,7 @@ import type { KeyValuePort } from '#model/ports.ts';
 import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage } from '#model/watch.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import { readAtOnce } from '#node/doors/atomic-reads.ts';
+import { FillReads } from '#node/doors/fill-reads.ts';
 import { Explainer } from '#node/explainer.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { withModifiedIn } from '#node/modified.ts';
@@ -45,6 +46,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   readonly #admission: Admission;
   readonly #clock: Clock;
   readonly #reader: Reader;
+  readonly #fillReads: FillReads;
   readonly #watches: Watches;
   readonly #explainer: Explainer;
 
@@ -83,6 +85,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
         return admission.role?.leaderHint;
       },
     });
+    this.#fillReads = new FillReads(admission, this.#reader, clock);
   }
 
   moment(): ReadMoment {
@@ -90,6 +93,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   }
 
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {
+    if (command.fill !== undefined) return this.#fillReads.get(command, command.fill, signal);
     return this.#reader.get(command, signal);
   }
 
@@ -137,7 +141,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
       operations.map(async (operation): Promise<BatchResult> => {
         assert(operation.kind === 'get', 'only gets are here');
         try {
-          const pending = this.#reader.get(operation.command, signal);
+          const pending = this.get(operation.command, signal);
           return { kind: 'get', answer: pending instanceof Promise ? await pending : pending };
         } catch (error) {
           // If the caller has gone, the whole batch is cancelled.

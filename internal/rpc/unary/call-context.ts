@@ -22,6 +22,7 @@ export class CallContext implements UnaryContext {
   readonly #call: RpcCall;
   /** On the monotonic clock. */
   readonly #deadlineMs: number | undefined;
+  readonly isHttpGet: boolean;
   #values: ContextValues | undefined;
   #requestHeader: Headers | undefined;
   #responseHeader: Headers | undefined;
@@ -35,11 +36,13 @@ export class CallContext implements UnaryContext {
     exchange: Exchange,
     call: RpcCall,
     deadlineMs: number | undefined,
+    isHttpGet: boolean,
   ) {
     this.#options = options;
     this.#exchange = exchange;
     this.#call = call;
     this.#deadlineMs = deadlineMs;
+    this.isHttpGet = isHttpGet;
   }
 
   get hasDeadline(): boolean {

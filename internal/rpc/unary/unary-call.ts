@@ -53,9 +53,9 @@ export class UnaryCall implements BodyReader, SlicePace {
     this.#protocol = PROTOCOLS[shape.protocol];
     this.#startedMs = options.clock.monotonicMs();
     this.#call = call;
-    const { timeoutMs } = shape;
+    const { timeoutMs, message } = shape;
     const deadlineMs = timeoutMs === undefined ? undefined : this.#startedMs + timeoutMs;
-    this.#context = new CallContext(options, exchange, this.#call, deadlineMs);
+    this.#context = new CallContext(options, exchange, this.#call, deadlineMs, message !== undefined);
   }
 
   start(): void {

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/kv_store.proto.
  */
 export const file_walnut_v1_kv_store: GenFile = /*@__PURE__*/
-  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSKcAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQESFQoNd2l0aF9tb2RpZmllZBgHIAEoCEITChFfbWF4X3N0YWxlbmVzc19tcyLMAQoLR2V0UmVzcG9uc2USDQoFZm91bmQYASABKAgSDQoFdmFsdWUYAiABKAwSJAoHdmVyc2lvbhgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxleHBpcmVfYXRfbXMYBCABKAQSIgoFYXNfb2YYBSABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMc3RhbGVuZXNzX21zGAYgASgEEhMKC21vZGlmaWVkX21zGAkgASgEEhQKDGNvbnRlbnRfdHlwZRgKIAEoCSLnAgoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKD3JldHVybl9wcmV2aW91cxgJIAEoCBIpCgpkdXJhYmlsaXR5GAogASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYCyABKA0SEgoKdGltZW91dF9tcxgMIAEoDRISCgpyZXF1ZXN0X2lkGA0gASgJEhQKDGNvbnRlbnRfdHlwZRgPIAEoCUIICgZleHBpcnlCCwoJY29uZGl0aW9uItcBCgtTZXRSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiIKCHByZXZpb3VzGAMgASgLMhAud2FsbnV0LnYxLkVudHJ5EiEKB2N1cnJlbnQYBCABKAsyEC53YWxudXQudjEuRW50cnkSMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAUgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBiABKA0i0gEKDURlbGV0ZVJlcXVlc3QSCwoDa2V5GAEgASgJEikKCmlmX3ZlcnNpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb25IABIXCg9yZXR1cm5fcHJldmlvdXMYAyABKAgSKQoKZHVyYWJpbGl0eRgEIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAUgASgNEhIKCnRpbWVvdXRfbXMYBiABKA0SEgoKcmVxdWVzdF9pZBgHIAEoCUILCgljb25kaXRpb24i2gEKDkRlbGV0ZVJlc3BvbnNlEg8KB2RlbGV0ZWQYASABKAgSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SIgoIcHJldmlvdXMYAyABKAsyEC53YWxudXQudjEuRW50cnkSIQoHY3VycmVudBgEIAEoCzIQLndhbG51dC52MS5FbnRyeRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgGIAEoDSLKAgoQSW5jcmVtZW50UmVxdWVzdBILCgNrZXkYASABKAkSEgoFZGVsdGEYAiABKBJIAogBARIPCgdpbml0aWFsGAMgASgSEhAKBnR0bF9tcxgEIAEoBEgAEhYKDGV4cGlyZV9hdF9tcxgFIAEoBEgAEhMKCWlmX2Fic2VudBgGIAEoCEgBEhQKCmlmX3ByZXNlbnQYByABKAhIARIpCgppZl92ZXJzaW9uGAggASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uSAESKQoKZHVyYWJpbGl0eRgJIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAogASgNEhIKCnRpbWVvdXRfbXMYCyABKA0SEgoKcmVxdWVzdF9pZBgMIAEoCUIICgZleHBpcnlCCwoJY29uZGl0aW9uQggKBl9kZWx0YSLeAQoRSW5jcmVtZW50UmVzcG9uc2USDwoHYXBwbGllZBgBIAEoCBINCgV2YWx1ZRgCIAEoEhIlCghwb3NpdGlvbhgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxleHBpcmVfYXRfbXMYBCABKAQSIQoHY3VycmVudBgFIAEoCzIQLndhbG51dC52MS5FbnRyeRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYBiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgHIAEoDSLKAQoMVG91Y2hSZXF1ZXN0EgsKA2tleRgBIAEoCRIQCgZ0dGxfbXMYAiABKARIABIWCgxleHBpcmVfYXRfbXMYAyABKARIABIUCgxyZXR1cm5fdmFsdWUYBCABKAgSKQoKZHVyYWJpbGl0eRgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAYgASgNEhIKCnRpbWVvdXRfbXMYByABKA0SEgoKcmVxdWVzdF9pZBgIIAEoCUIICgZleHBpcnkiyQEKDVRvdWNoUmVzcG9uc2USDwoHdG91Y2hlZBgBIAEoCBIfCgVlbnRyeRgCIAEoCzIQLndhbG51dC52MS5FbnRyeRIlCghwb3NpdGlvbhgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxleHBpcmVfYXRfbXMYBCABKAQSMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAUgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBiABKA0isgEKDEJhdGNoUmVxdWVzdBItCgpvcGVyYXRpb25zGAEgAygLMhkud2FsbnV0LnYxLkJhdGNoT3BlcmF0aW9uEg4KBmF0b21pYxgCIAEoCBIpCgpkdXJhYmlsaXR5GAMgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYBCABKA0SEgoKdGltZW91dF9tcxgFIAEoDRISCgpyZXF1ZXN0X2lkGAYgASgJIvEBCg5CYXRjaE9wZXJhdGlvbhIkCgNnZXQYASABKAsyFS53YWxudXQudjEuR2V0UmVxdWVzdEgAEiQKA3NldBgCIAEoCzIVLndhbG51dC52MS5TZXRSZXF1ZXN0SAASKgoGZGVsZXRlGAMgASgLMhgud2FsbnV0LnYxLkRlbGV0ZVJlcXVlc3RIABIwCglpbmNyZW1lbnQYBCABKAsyGy53YWxudXQudjEuSW5jcmVtZW50UmVxdWVzdEgAEigKBXRvdWNoGAUgASgLMhcud2FsbnV0LnYxLlRvdWNoUmVxdWVzdEgAQgsKCW9wZXJhdGlvbiK9AQoNQmF0Y2hSZXNwb25zZRInCgdyZXN1bHRzGAEgAygLMhYud2FsbnV0LnYxLkJhdGNoUmVzdWx0EhEKCWNvbW1pdHRlZBgCIAEoCBIlCghwb3NpdGlvbhgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIxChJkdXJhYmlsaXR5X3JlYWNoZWQYBCABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgFIAEoDSKYAgoLQmF0Y2hSZXN1bHQSJQoDZ2V0GAEgASgLMhYud2FsbnV0LnYxLkdldFJlc3BvbnNlSAASJQoDc2V0GAIgASgLMhYud2FsbnV0LnYxLlNldFJlc3BvbnNlSAASKwoGZGVsZXRlGAMgASgLMhkud2FsbnV0LnYxLkRlbGV0ZVJlc3BvbnNlSAASJgoFZXJyb3IYBCABKAsyFS53YWxudXQudjEuQmF0Y2hFcnJvckgAEjEKCWluY3JlbWVudBgFIAEoCzIcLndhbG51dC52MS5JbmNyZW1lbnRSZXNwb25zZUgAEikKBXRvdWNoGAYgASgLMhgud2FsbnV0LnYxLlRvdWNoUmVzcG9uc2VIAEIICgZyZXN1bHQiKwoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiegoLU2NhblJlcXVlc3QSDgoGcHJlZml4GAEgASgJEg4KBmN1cnNvchgCIAEoCRINCgVsaW1pdBgDIAEoDRIRCglrZXlzX29ubHkYBCABKAgSEgoKY291bnRfb25seRgFIAEoCBIVCg13aXRoX21vZGlmaWVkGAYgASgIIo8BCgxTY2FuUmVzcG9uc2USIQoHZW50cmllcxgBIAMoCzIQLndhbG51dC52MS5FbnRyeRITCgtuZXh0X2N1cnNvchgCIAEoCRIiCgVhc19vZhgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxzdGFsZW5lc3NfbXMYBCABKAQSDQoFY291bnQYBSABKA0iogEKE0RlbGV0ZVByZWZpeFJlcXVlc3QSDgoGcHJlZml4GAEgASgJEg0KBWxpbWl0GAIgASgNEg4KBmN1cnNvchgDIAEoCRILCgNhbGwYBCABKAgSKQoKZHVyYWJpbGl0eRgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAYgASgNEhIKCnRpbWVvdXRfbXMYByABKA0irgEKFERlbGV0ZVByZWZpeFJlc3BvbnNlEg8KB2RlbGV0ZWQYASABKA0SEwoLbmV4dF9jdXJzb3IYAiABKAkSJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBSABKA0icwoRR2V0VXBkYXRlc1JlcXVlc3QSIgoFYWZ0ZXIYASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SJwoGZm9ybWF0GAIgASgOMhcud2FsbnV0LnYxLlVwZGF0ZUZvcm1hdBIRCgltYXhfYnl0ZXMYAyABKA0itwEKEkdldFVwZGF0ZXNSZXNwb25zZRIiCgdlbnRyaWVzGAEgAygLMhEud2FsbnV0LnYxLlVwZGF0ZRIOCgZmcmFtZXMYAiABKAwSIQoEbGFzdBgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIjCgZsYXRlc3QYBCABKAsyEy53YWxudXQudjEuUG9zaXRpb24SJQoIZWFybGllc3QYBSABKAsyEy53YWxudXQudjEuUG9zaXRpb24iyQEKBlVwZGF0ZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgx0aW1lc3RhbXBfbXMYAiABKAQSGQoCb3AYAyABKA4yDS53YWxudXQudjEuT3ASHwoFY2F1c2UYBCABKA4yEC53YWxudXQudjEuQ2F1c2USCwoDa2V5GAUgASgJEg0KBXZhbHVlGAYgASgMEhQKDGV4cGlyZV9hdF9tcxgHIAEoBBIUCgxjb250ZW50X3R5cGUYCSABKAkijQEKE0F3YWl0RHVyYWJsZVJlcXVlc3QSJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SKQoKZHVyYWJpbGl0eRgCIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAMgASgNEhIKCnRpbWVvdXRfbXMYBCABKA0ihwEKFEF3YWl0RHVyYWJsZVJlc3BvbnNlEjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgBIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAIgASgNEiQKB2R1cmFibGUYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24i6QEKDFdhdGNoUmVxdWVzdBIQCgZwcmVmaXgYASABKAlIABINCgNrZXkYAiABKAlIABIkCgVhZnRlchgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhAKBnJlc3VtZRgEIAEoCUgBEhoKA29wcxgFIAMoDjINLndhbG51dC52MS5PcBIVCg13aXRoX3ByZXZpb3VzGAYgASgIEhEKCWtleXNfb25seRgHIAEoCBIZChFwcm9ncmVzc19ldmVyeV9tcxgIIAEoDRIPCgdpbml0aWFsGAkgASgIQgYKBHdoYXRCBgoEZnJvbSKVAQoNV2F0Y2hSZXNwb25zZRIlCgZldmVudHMYASADKAsyFS53YWxudXQudjEuV2F0Y2hFdmVudBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIOCgZyZXN1bWUYAyABKAkSEAoIZnJhZ21lbnQYBCABKAgSFAoMaW5pdGlhbF9kb25lGAUgASgIIoUCCgpXYXRjaEV2ZW50EhkKAm9wGAEgASgOMg0ud2FsbnV0LnYxLk9wEh8KBWNhdXNlGAIgASgOMhAud2FsbnV0LnYxLkNhdXNlEgsKA2tleRgDIAEoCRINCgV2YWx1ZRgEIAEoDBIkCgd2ZXJzaW9uGAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgGIAEoBBIiCghwcmV2aW91cxgHIAEoCzIQLndhbG51dC52MS5FbnRyeRIYChBwcmV2aW91c191bmtub3duGAggASgIEg8KB2luaXRpYWwYCSABKAgSFAoMdGltZXN0YW1wX21zGAogASgEIi4KDkV4cGxhaW5SZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgdjaGFuZ2VzGAIgASgNIpoDCg9FeHBsYWluUmVzcG9uc2USDwoHc3VtbWFyeRgBIAEoCRINCgVmb3VuZBgCIAEoCBIkCgd2ZXJzaW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgEIAEoBBITCgt2YWx1ZV9ieXRlcxgFIAEoBBIUCgxtZW1vcnlfYnl0ZXMYBiABKAQSJgoHY2hhbmdlcxgHIAMoCzIVLndhbG51dC52MS5XYXRjaEV2ZW50EgwKBHNldHMYCCABKAQSDwoHZGVsZXRlcxgJIAEoBBIXCg93YWl0aW5nX2NoYW5nZXMYCiABKAQSKgoNc2VhcmNoZWRfZnJvbRgLIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIQCghjb21wbGV0ZRgMIAEoCBIiCgVhc19vZhgNIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxzdGFsZW5lc3NfbXMYDiABKAQSEwoLbGFnX3JlY29yZHMYDyABKAQSEwoLbW9kaWZpZWRfbXMYECABKAQqYgoMVXBkYXRlRm9ybWF0Eh0KGVVQREFURV9GT1JNQVRfVU5TUEVDSUZJRUQQABIZChVVUERBVEVfRk9STUFUX0VOVFJJRVMQARIYChRVUERBVEVfRk9STUFUX0ZSQU1FUxACMrgGCgdLVlN0b3JlEjkKA0dldBIVLndhbG51dC52MS5HZXRSZXF1ZXN0GhYud2FsbnV0LnYxLkdldFJlc3BvbnNlIgOQAgESNAoDU2V0EhUud2FsbnV0LnYxLlNldFJlcXVlc3QaFi53YWxudXQudjEuU2V0UmVzcG9uc2USPQoGRGVsZXRlEhgud2FsbnV0LnYxLkRlbGV0ZVJlcXVlc3QaGS53YWxudXQudjEuRGVsZXRlUmVzcG9uc2USRgoJSW5jcmVtZW50Ehsud2FsbnV0LnYxLkluY3JlbWVudFJlcXVlc3QaHC53YWxudXQudjEuSW5jcmVtZW50UmVzcG9uc2USOgoFVG91Y2gSFy53YWxudXQudjEuVG91Y2hSZXF1ZXN0Ghgud2FsbnV0LnYxLlRvdWNoUmVzcG9uc2USOgoFQmF0Y2gSFy53YWxudXQudjEuQmF0Y2hSZXF1ZXN0Ghgud2FsbnV0LnYxLkJhdGNoUmVzcG9uc2USPAoEU2NhbhIWLndhbG51dC52MS5TY2FuUmVxdWVzdBoXLndhbG51dC52MS5TY2FuUmVzcG9uc2UiA5ACARJPCgxEZWxldGVQcmVmaXgSHi53YWxudXQudjEuRGVsZXRlUHJlZml4UmVxdWVzdBofLndhbG51dC52MS5EZWxldGVQcmVmaXhSZXNwb25zZRJOCgpHZXRVcGRhdGVzEhwud2FsbnV0LnYxLkdldFVwZGF0ZXNSZXF1ZXN0Gh0ud2FsbnV0LnYxLkdldFVwZGF0ZXNSZXNwb25zZSIDkAIBEkEKBVdhdGNoEhcud2FsbnV0LnYxLldhdGNoUmVxdWVzdBoYLndhbG51dC52MS5XYXRjaFJlc3BvbnNlIgOQAgEwARJFCgdFeHBsYWluEhkud2FsbnV0LnYxLkV4cGxhaW5SZXF1ZXN0Ghoud2FsbnV0LnYxLkV4cGxhaW5SZXNwb25zZSIDkAIBElQKDEF3YWl0RHVyYWJsZRIeLndhbG51dC52MS5Bd2FpdER1cmFibGVSZXF1ZXN0Gh8ud2FsbnV0LnYxLkF3YWl0RHVyYWJsZVJlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_walnut_v1_types]);
+  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSLOAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQESFQoNZmlsbF9sZWFzZV9tcxgFIAEoDRIZChFyZWZyZXNoX2JlZm9yZV9tcxgGIAEoBBIVCg13aXRoX21vZGlmaWVkGAcgASgIQhMKEV9tYXhfc3RhbGVuZXNzX21zIowCCgtHZXRSZXNwb25zZRINCgVmb3VuZBgBIAEoCBINCgV2YWx1ZRgCIAEoDBIkCgd2ZXJzaW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgEIAEoBBIiCgVhc19vZhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxzdGFsZW5lc3NfbXMYBiABKAQSKAoKZmlsbF9sZWFzZRgHIAEoCzIULndhbG51dC52MS5GaWxsTGVhc2USFAoMZmlsbF93YWl0X21zGAggASgNEhMKC21vZGlmaWVkX21zGAkgASgEEhQKDGNvbnRlbnRfdHlwZRgKIAEoCSIxCglGaWxsTGVhc2USDQoFdG9rZW4YASABKAkSFQoNZXhwaXJlc19pbl9tcxgCIAEoDSKAAwoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKDWlmX2ZpbGxfbGVhc2UYDiABKAlIARIXCg9yZXR1cm5fcHJldmlvdXMYCSABKAgSKQoKZHVyYWJpbGl0eRgKIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAsgASgNEhIKCnRpbWVvdXRfbXMYDCABKA0SEgoKcmVxdWVzdF9pZBgNIAEoCRIUCgxjb250ZW50X3R5cGUYDyABKAlCCAoGZXhwaXJ5QgsKCWNvbmRpdGlvbiLXAQoLU2V0UmVzcG9uc2USDwoHYXBwbGllZBgBIAEoCBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIiCghwcmV2aW91cxgDIAEoCzIQLndhbG51dC52MS5FbnRyeRIhCgdjdXJyZW50GAQgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNItIBCg1EZWxldGVSZXF1ZXN0EgsKA2tleRgBIAEoCRIpCgppZl92ZXJzaW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uSAASFwoPcmV0dXJuX3ByZXZpb3VzGAMgASgIEikKCmR1cmFiaWxpdHkYBCABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgFIAEoDRISCgp0aW1lb3V0X21zGAYgASgNEhIKCnJlcXVlc3RfaWQYByABKAlCCwoJY29uZGl0aW9uItoBCg5EZWxldGVSZXNwb25zZRIPCgdkZWxldGVkGAEgASgIEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiIKCHByZXZpb3VzGAMgASgLMhAud2FsbnV0LnYxLkVudHJ5EiEKB2N1cnJlbnQYBCABKAsyEC53YWxudXQudjEuRW50cnkSMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAUgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBiABKA0iygIKEEluY3JlbWVudFJlcXVlc3QSCwoDa2V5GAEgASgJEhIKBWRlbHRhGAIgASgSSAKIAQESDwoHaW5pdGlhbBgDIAEoEhIQCgZ0dGxfbXMYBCABKARIABIWCgxleHBpcmVfYXRfbXMYBSABKARIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEikKCmR1cmFiaWxpdHkYCSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgKIAEoDRISCgp0aW1lb3V0X21zGAsgASgNEhIKCnJlcXVlc3RfaWQYDCABKAlCCAoGZXhwaXJ5QgsKCWNvbmRpdGlvbkIICgZfZGVsdGEi3gEKEUluY3JlbWVudFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSDQoFdmFsdWUYAiABKBISJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiEKB2N1cnJlbnQYBSABKAsyEC53YWxudXQudjEuRW50cnkSMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAYgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYByABKA0iygEKDFRvdWNoUmVxdWVzdBILCgNrZXkYASABKAkSEAoGdHRsX21zGAIgASgESAASFgoMZXhwaXJlX2F0X21zGAMgASgESAASFAoMcmV0dXJuX3ZhbHVlGAQgASgIEikKCmR1cmFiaWxpdHkYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgGIAEoDRISCgp0aW1lb3V0X21zGAcgASgNEhIKCnJlcXVlc3RfaWQYCCABKAlCCAoGZXhwaXJ5IskBCg1Ub3VjaFJlc3BvbnNlEg8KB3RvdWNoZWQYASABKAgSHwoFZW50cnkYAiABKAsyEC53YWxudXQudjEuRW50cnkSJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNIrIBCgxCYXRjaFJlcXVlc3QSLQoKb3BlcmF0aW9ucxgBIAMoCzIZLndhbG51dC52MS5CYXRjaE9wZXJhdGlvbhIOCgZhdG9taWMYAiABKAgSKQoKZHVyYWJpbGl0eRgDIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAQgASgNEhIKCnRpbWVvdXRfbXMYBSABKA0SEgoKcmVxdWVzdF9pZBgGIAEoCSLxAQoOQmF0Y2hPcGVyYXRpb24SJAoDZ2V0GAEgASgLMhUud2FsbnV0LnYxLkdldFJlcXVlc3RIABIkCgNzZXQYAiABKAsyFS53YWxudXQudjEuU2V0UmVxdWVzdEgAEioKBmRlbGV0ZRgDIAEoCzIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0SAASMAoJaW5jcmVtZW50GAQgASgLMhsud2FsbnV0LnYxLkluY3JlbWVudFJlcXVlc3RIABIoCgV0b3VjaBgFIAEoCzIXLndhbG51dC52MS5Ub3VjaFJlcXVlc3RIAEILCglvcGVyYXRpb24ivQEKDUJhdGNoUmVzcG9uc2USJwoHcmVzdWx0cxgBIAMoCzIWLndhbG51dC52MS5CYXRjaFJlc3VsdBIRCgljb21taXR0ZWQYAiABKAgSJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBSABKA0imAIKC0JhdGNoUmVzdWx0EiUKA2dldBgBIAEoCzIWLndhbG51dC52MS5HZXRSZXNwb25zZUgAEiUKA3NldBgCIAEoCzIWLndhbG51dC52MS5TZXRSZXNwb25zZUgAEisKBmRlbGV0ZRgDIAEoCzIZLndhbG51dC52MS5EZWxldGVSZXNwb25zZUgAEiYKBWVycm9yGAQgASgLMhUud2FsbnV0LnYxLkJhdGNoRXJyb3JIABIxCglpbmNyZW1lbnQYBSABKAsyHC53YWxudXQudjEuSW5jcmVtZW50UmVzcG9uc2VIABIpCgV0b3VjaBgGIAEoCzIYLndhbG51dC52MS5Ub3VjaFJlc3BvbnNlSABCCAoGcmVzdWx0IisKCkJhdGNoRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJInoKC1NjYW5SZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRIOCgZjdXJzb3IYAiABKAkSDQoFbGltaXQYAyABKA0SEQoJa2V5c19vbmx5GAQgASgIEhIKCmNvdW50X29ubHkYBSABKAgSFQoNd2l0aF9tb2RpZmllZBgGIAEoCCKPAQoMU2NhblJlc3BvbnNlEiEKB2VudHJpZXMYASADKAsyEC53YWxudXQudjEuRW50cnkSEwoLbmV4dF9jdXJzb3IYAiABKAkSIgoFYXNfb2YYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMc3RhbGVuZXNzX21zGAQgASgEEg0KBWNvdW50GAUgASgNIqIBChNEZWxldGVQcmVmaXhSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRINCgVsaW1pdBgCIAEoDRIOCgZjdXJzb3IYAyABKAkSCwoDYWxsGAQgASgIEikKCmR1cmFiaWxpdHkYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgGIAEoDRISCgp0aW1lb3V0X21zGAcgASgNIq4BChREZWxldGVQcmVmaXhSZXNwb25zZRIPCgdkZWxldGVkGAEgASgNEhMKC25leHRfY3Vyc29yGAIgASgJEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgEIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAUgASgNInMKEUdldFVwZGF0ZXNSZXF1ZXN0EiIKBWFmdGVyGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEicKBmZvcm1hdBgCIAEoDjIXLndhbG51dC52MS5VcGRhdGVGb3JtYXQSEQoJbWF4X2J5dGVzGAMgASgNIrcBChJHZXRVcGRhdGVzUmVzcG9uc2USIgoHZW50cmllcxgBIAMoCzIRLndhbG51dC52MS5VcGRhdGUSDgoGZnJhbWVzGAIgASgMEiEKBGxhc3QYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SIwoGbGF0ZXN0GAQgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiUKCGVhcmxpZXN0GAUgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIskBCgZVcGRhdGUSJQoIcG9zaXRpb24YASABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMdGltZXN0YW1wX21zGAIgASgEEhkKAm9wGAMgASgOMg0ud2FsbnV0LnYxLk9wEh8KBWNhdXNlGAQgASgOMhAud2FsbnV0LnYxLkNhdXNlEgsKA2tleRgFIAEoCRINCgV2YWx1ZRgGIAEoDBIUCgxleHBpcmVfYXRfbXMYByABKAQSFAoMY29udGVudF90eXBlGAkgASgJIo0BChNBd2FpdER1cmFibGVSZXF1ZXN0EiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEikKCmR1cmFiaWxpdHkYAiABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgDIAEoDRISCgp0aW1lb3V0X21zGAQgASgNIocBChRBd2FpdER1cmFibGVSZXNwb25zZRIxChJkdXJhYmlsaXR5X3JlYWNoZWQYASABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIWCg5yZXBsaWNhc19hY2tlZBgCIAEoDRIkCgdkdXJhYmxlGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uIukBCgxXYXRjaFJlcXVlc3QSEAoGcHJlZml4GAEgASgJSAASDQoDa2V5GAIgASgJSAASJAoFYWZ0ZXIYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb25IARIQCgZyZXN1bWUYBCABKAlIARIaCgNvcHMYBSADKA4yDS53YWxudXQudjEuT3ASFQoNd2l0aF9wcmV2aW91cxgGIAEoCBIRCglrZXlzX29ubHkYByABKAgSGQoRcHJvZ3Jlc3NfZXZlcnlfbXMYCCABKA0SDwoHaW5pdGlhbBgJIAEoCEIGCgR3aGF0QgYKBGZyb20ilQEKDVdhdGNoUmVzcG9uc2USJQoGZXZlbnRzGAEgAygLMhUud2FsbnV0LnYxLldhdGNoRXZlbnQSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDgoGcmVzdW1lGAMgASgJEhAKCGZyYWdtZW50GAQgASgIEhQKDGluaXRpYWxfZG9uZRgFIAEoCCKFAgoKV2F0Y2hFdmVudBIZCgJvcBgBIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgCIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYAyABKAkSDQoFdmFsdWUYBCABKAwSJAoHdmVyc2lvbhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxleHBpcmVfYXRfbXMYBiABKAQSIgoIcHJldmlvdXMYByABKAsyEC53YWxudXQudjEuRW50cnkSGAoQcHJldmlvdXNfdW5rbm93bhgIIAEoCBIPCgdpbml0aWFsGAkgASgIEhQKDHRpbWVzdGFtcF9tcxgKIAEoBCIuCg5FeHBsYWluUmVxdWVzdBILCgNrZXkYASABKAkSDwoHY2hhbmdlcxgCIAEoDSKaAwoPRXhwbGFpblJlc3BvbnNlEg8KB3N1bW1hcnkYASABKAkSDQoFZm91bmQYAiABKAgSJAoHdmVyc2lvbhgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxleHBpcmVfYXRfbXMYBCABKAQSEwoLdmFsdWVfYnl0ZXMYBSABKAQSFAoMbWVtb3J5X2J5dGVzGAYgASgEEiYKB2NoYW5nZXMYByADKAsyFS53YWxudXQudjEuV2F0Y2hFdmVudBIMCgRzZXRzGAggASgEEg8KB2RlbGV0ZXMYCSABKAQSFwoPd2FpdGluZ19jaGFuZ2VzGAogASgEEioKDXNlYXJjaGVkX2Zyb20YCyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEAoIY29tcGxldGUYDCABKAgSIgoFYXNfb2YYDSABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMc3RhbGVuZXNzX21zGA4gASgEEhMKC2xhZ19yZWNvcmRzGA8gASgEEhMKC21vZGlmaWVkX21zGBAgASgEKmIKDFVwZGF0ZUZvcm1hdBIdChlVUERBVEVfRk9STUFUX1VOU1BFQ0lGSUVEEAASGQoVVVBEQVRFX0ZPUk1BVF9FTlRSSUVTEAESGAoUVVBEQVRFX0ZPUk1BVF9GUkFNRVMQAjK4BgoHS1ZTdG9yZRI5CgNHZXQSFS53YWxudXQudjEuR2V0UmVxdWVzdBoWLndhbG51dC52MS5HZXRSZXNwb25zZSIDkAIBEjQKA1NldBIVLndhbG51dC52MS5TZXRSZXF1ZXN0GhYud2FsbnV0LnYxLlNldFJlc3BvbnNlEj0KBkRlbGV0ZRIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0Ghkud2FsbnV0LnYxLkRlbGV0ZVJlc3BvbnNlEkYKCUluY3JlbWVudBIbLndhbG51dC52MS5JbmNyZW1lbnRSZXF1ZXN0Ghwud2FsbnV0LnYxLkluY3JlbWVudFJlc3BvbnNlEjoKBVRvdWNoEhcud2FsbnV0LnYxLlRvdWNoUmVxdWVzdBoYLndhbG51dC52MS5Ub3VjaFJlc3BvbnNlEjoKBUJhdGNoEhcud2FsbnV0LnYxLkJhdGNoUmVxdWVzdBoYLndhbG51dC52MS5CYXRjaFJlc3BvbnNlEjwKBFNjYW4SFi53YWxudXQudjEuU2NhblJlcXVlc3QaFy53YWxudXQudjEuU2NhblJlc3BvbnNlIgOQAgESTwoMRGVsZXRlUHJlZml4Eh4ud2FsbnV0LnYxLkRlbGV0ZVByZWZpeFJlcXVlc3QaHy53YWxudXQudjEuRGVsZXRlUHJlZml4UmVzcG9uc2USTgoKR2V0VXBkYXRlcxIcLndhbG51dC52MS5HZXRVcGRhdGVzUmVxdWVzdBodLndhbG51dC52MS5HZXRVcGRhdGVzUmVzcG9uc2UiA5ACARJBCgVXYXRjaBIXLndhbG51dC52MS5XYXRjaFJlcXVlc3QaGC53YWxudXQudjEuV2F0Y2hSZXNwb25zZSIDkAIBMAESRQoHRXhwbGFpbhIZLndhbG51dC52MS5FeHBsYWluUmVxdWVzdBoaLndhbG51dC52MS5FeHBsYWluUmVzcG9uc2UiA5ACARJUCgxBd2FpdER1cmFibGUSHi53YWxudXQudjEuQXdhaXREdXJhYmxlUmVxdWVzdBofLndhbG51dC52MS5Bd2FpdER1cmFibGVSZXNwb25zZSIDkAICYgZwcm90bzM", [file_walnut_v1_types]);
 
 /**
  * Asks for one key.
@@ -36,7 +36,8 @@ export type GetRequest = Message<"walnut.v1.GetRequest"> & {
   atLeast?: Position | undefined;
 
   /**
-   * How long to wait for `at_least`, in milliseconds (at most 60,000). 0: not at all.
+   * How long to wait for `at_least`, and with `fill_lease_ms` for the lease of
+   * another, in milliseconds (at most 60,000). 0: not at all.
    *
    * @generated from field: uint32 wait_ms = 3;
    */
@@ -48,6 +49,29 @@ export type GetRequest = Message<"walnut.v1.GetRequest"> & {
    * @generated from field: optional uint64 max_staleness_ms = 4;
    */
   maxStalenessMs?: bigint | undefined;
+
+  /**
+   * If the key is missing, give one caller the right to fill it: for so long, in
+   * milliseconds, at most 60,000. 0: no. It is judged by the newest state that the
+   * master has accepted, and the answer waits until that is visible. A caller that
+   * finds another with the lease waits up to `wait_ms`: until the key is there, or
+   * until the lease ends unfilled and this caller is the first to wait. A replica
+   * answers what it has, and refuses with FAILED_PRECONDITION and `x-leader-hint`
+   * what would need a lease. INVALID_ARGUMENT over HTTP GET, in an atomic Batch, and
+   * with `wait_ms` in a Batch. UNAVAILABLE while waiting: the master stopped or
+   * handed over, and its leases are gone.
+   *
+   * @generated from field: uint32 fill_lease_ms = 5;
+   */
+  fillLeaseMs: number;
+
+  /**
+   * With `fill_lease_ms`: an entry that expires within so many milliseconds is to be
+   * refreshed. One caller gets the lease with the value, the others the value.
+   *
+   * @generated from field: uint64 refresh_before_ms = 6;
+   */
+  refreshBeforeMs: bigint;
 
   /**
    * Also answer `modified_ms`.
@@ -115,6 +139,22 @@ export type GetResponse = Message<"walnut.v1.GetResponse"> & {
   stalenessMs: bigint;
 
   /**
+   * The right to fill the key, where `fill_lease_ms` asked for it and this caller
+   * is the one.
+   *
+   * @generated from field: walnut.v1.FillLease fill_lease = 7;
+   */
+  fillLease?: FillLease | undefined;
+
+  /**
+   * Where another caller has the lease: how long that lasts at most, in
+   * milliseconds. The key may be there earlier. 0: nobody fills it.
+   *
+   * @generated from field: uint32 fill_wait_ms = 8;
+   */
+  fillWaitMs: number;
+
+  /**
    * With `with_modified`, where the key is there: when the record that wrote it was
    * made, in milliseconds since the Unix epoch and whole seconds. It is exact for two
    * minutes, and later than the truth by at most a 128th of the entry's age after
@@ -138,6 +178,38 @@ export type GetResponse = Message<"walnut.v1.GetResponse"> & {
  */
 export const GetResponseSchema: GenMessage<GetResponse> = /*@__PURE__*/
   messageDesc(file_walnut_v1_kv_store, 1);
+
+/**
+ * The right to fill a key. It ends when its time is over, with every write of the
+ * key by a client (Set, Delete, Increment, Batch, DeletePrefix, a restore), also one
+ * that changes nothing, such as a Delete of the missing key, and when the master
+ * stops or hands over. Touch, expiry and eviction do not end it. A master keeps 8 MiB
+ * of them, some 15,000; the oldest ends first.
+ *
+ * @generated from message walnut.v1.FillLease
+ */
+export type FillLease = Message<"walnut.v1.FillLease"> & {
+  /**
+   * For `if_fill_lease` of the Set that fills the key. Random.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * How long it lasts, in milliseconds from the answer.
+   *
+   * @generated from field: uint32 expires_in_ms = 2;
+   */
+  expiresInMs: number;
+};
+
+/**
+ * Describes the message walnut.v1.FillLease.
+ * Use `create(FillLeaseSchema)` to create a new message.
+ */
+export const FillLeaseSchema: GenMessage<FillLease> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_kv_store, 2);
 
 /**
  * Writes one key.
@@ -220,6 +292,15 @@ export type SetRequest = Message<"walnut.v1.SetRequest"> & {
      */
     value: Position;
     case: "ifVersion";
+  } | {
+    /**
+     * The fill lease with this token is still valid: `applied: false` if it ended,
+     * or if the token is of another key or another master.
+     *
+     * @generated from field: string if_fill_lease = 14;
+     */
+    value: string;
+    case: "ifFillLease";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -278,7 +359,7 @@ export type SetRequest = Message<"walnut.v1.SetRequest"> & {
  * Use `create(SetRequestSchema)` to create a new message.
  */
 export const SetRequestSchema: GenMessage<SetRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 2);
+  messageDesc(file_walnut_v1_kv_store, 3);
 
 /**
  * What became of a Set.
@@ -334,7 +415,7 @@ export type SetResponse = Message<"walnut.v1.SetResponse"> & {
  * Use `create(SetResponseSchema)` to create a new message.
  */
 export const SetResponseSchema: GenMessage<SetResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 3);
+  messageDesc(file_walnut_v1_kv_store, 4);
 
 /**
  * Removes one key.
@@ -410,7 +491,7 @@ export type DeleteRequest = Message<"walnut.v1.DeleteRequest"> & {
  * Use `create(DeleteRequestSchema)` to create a new message.
  */
 export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 4);
+  messageDesc(file_walnut_v1_kv_store, 5);
 
 /**
  * What became of a Delete.
@@ -466,7 +547,7 @@ export type DeleteResponse = Message<"walnut.v1.DeleteResponse"> & {
  * Use `create(DeleteResponseSchema)` to create a new message.
  */
 export const DeleteResponseSchema: GenMessage<DeleteResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 5);
+  messageDesc(file_walnut_v1_kv_store, 6);
 
 /**
  * Adds to one number.
@@ -586,7 +667,7 @@ export type IncrementRequest = Message<"walnut.v1.IncrementRequest"> & {
  * Use `create(IncrementRequestSchema)` to create a new message.
  */
 export const IncrementRequestSchema: GenMessage<IncrementRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 6);
+  messageDesc(file_walnut_v1_kv_store, 7);
 
 /**
  * What became of an Increment.
@@ -650,7 +731,7 @@ export type IncrementResponse = Message<"walnut.v1.IncrementResponse"> & {
  * Use `create(IncrementResponseSchema)` to create a new message.
  */
 export const IncrementResponseSchema: GenMessage<IncrementResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 7);
+  messageDesc(file_walnut_v1_kv_store, 8);
 
 /**
  * Gives one entry another deadline.
@@ -731,7 +812,7 @@ export type TouchRequest = Message<"walnut.v1.TouchRequest"> & {
  * Use `create(TouchRequestSchema)` to create a new message.
  */
 export const TouchRequestSchema: GenMessage<TouchRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 8);
+  messageDesc(file_walnut_v1_kv_store, 9);
 
 /**
  * What became of a Touch.
@@ -789,7 +870,7 @@ export type TouchResponse = Message<"walnut.v1.TouchResponse"> & {
  * Use `create(TouchResponseSchema)` to create a new message.
  */
 export const TouchResponseSchema: GenMessage<TouchResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 9);
+  messageDesc(file_walnut_v1_kv_store, 10);
 
 /**
  * Operations to run in order.
@@ -853,7 +934,7 @@ export type BatchRequest = Message<"walnut.v1.BatchRequest"> & {
  * Use `create(BatchRequestSchema)` to create a new message.
  */
 export const BatchRequestSchema: GenMessage<BatchRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 10);
+  messageDesc(file_walnut_v1_kv_store, 11);
 
 /**
  * One operation of a Batch.
@@ -914,7 +995,7 @@ export type BatchOperation = Message<"walnut.v1.BatchOperation"> & {
  * Use `create(BatchOperationSchema)` to create a new message.
  */
 export const BatchOperationSchema: GenMessage<BatchOperation> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 11);
+  messageDesc(file_walnut_v1_kv_store, 12);
 
 /**
  * The results, one per operation and in their order.
@@ -965,7 +1046,7 @@ export type BatchResponse = Message<"walnut.v1.BatchResponse"> & {
  * Use `create(BatchResponseSchema)` to create a new message.
  */
 export const BatchResponseSchema: GenMessage<BatchResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 12);
+  messageDesc(file_walnut_v1_kv_store, 13);
 
 /**
  * The result of one operation of a Batch.
@@ -1035,7 +1116,7 @@ export type BatchResult = Message<"walnut.v1.BatchResult"> & {
  * Use `create(BatchResultSchema)` to create a new message.
  */
 export const BatchResultSchema: GenMessage<BatchResult> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 13);
+  messageDesc(file_walnut_v1_kv_store, 14);
 
 /**
  * Why one operation of a Batch was refused.
@@ -1063,7 +1144,7 @@ export type BatchError = Message<"walnut.v1.BatchError"> & {
  * Use `create(BatchErrorSchema)` to create a new message.
  */
 export const BatchErrorSchema: GenMessage<BatchError> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 14);
+  messageDesc(file_walnut_v1_kv_store, 15);
 
 /**
  * Asks for a page of entries.
@@ -1120,7 +1201,7 @@ export type ScanRequest = Message<"walnut.v1.ScanRequest"> & {
  * Use `create(ScanRequestSchema)` to create a new message.
  */
 export const ScanRequestSchema: GenMessage<ScanRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 15);
+  messageDesc(file_walnut_v1_kv_store, 16);
 
 /**
  * A page of entries.
@@ -1170,7 +1251,7 @@ export type ScanResponse = Message<"walnut.v1.ScanResponse"> & {
  * Use `create(ScanResponseSchema)` to create a new message.
  */
 export const ScanResponseSchema: GenMessage<ScanResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 16);
+  messageDesc(file_walnut_v1_kv_store, 17);
 
 /**
  * Deletes entries by prefix.
@@ -1234,7 +1315,7 @@ export type DeletePrefixRequest = Message<"walnut.v1.DeletePrefixRequest"> & {
  * Use `create(DeletePrefixRequestSchema)` to create a new message.
  */
 export const DeletePrefixRequestSchema: GenMessage<DeletePrefixRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 17);
+  messageDesc(file_walnut_v1_kv_store, 18);
 
 /**
  * What became of one call of DeletePrefix.
@@ -1283,7 +1364,7 @@ export type DeletePrefixResponse = Message<"walnut.v1.DeletePrefixResponse"> & {
  * Use `create(DeletePrefixResponseSchema)` to create a new message.
  */
 export const DeletePrefixResponseSchema: GenMessage<DeletePrefixResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 18);
+  messageDesc(file_walnut_v1_kv_store, 19);
 
 /**
  * Asks for the log after a position.
@@ -1318,7 +1399,7 @@ export type GetUpdatesRequest = Message<"walnut.v1.GetUpdatesRequest"> & {
  * Use `create(GetUpdatesRequestSchema)` to create a new message.
  */
 export const GetUpdatesRequestSchema: GenMessage<GetUpdatesRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 19);
+  messageDesc(file_walnut_v1_kv_store, 20);
 
 /**
  * The log after a position.
@@ -1367,7 +1448,7 @@ export type GetUpdatesResponse = Message<"walnut.v1.GetUpdatesResponse"> & {
  * Use `create(GetUpdatesResponseSchema)` to create a new message.
  */
 export const GetUpdatesResponseSchema: GenMessage<GetUpdatesResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 20);
+  messageDesc(file_walnut_v1_kv_store, 21);
 
 /**
  * One mutation of the log.
@@ -1438,7 +1519,7 @@ export type Update = Message<"walnut.v1.Update"> & {
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 21);
+  messageDesc(file_walnut_v1_kv_store, 22);
 
 /**
  * Asks whether a position is safe, and waits until it is.
@@ -1481,7 +1562,7 @@ export type AwaitDurableRequest = Message<"walnut.v1.AwaitDurableRequest"> & {
  * Use `create(AwaitDurableRequestSchema)` to create a new message.
  */
 export const AwaitDurableRequestSchema: GenMessage<AwaitDurableRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 22);
+  messageDesc(file_walnut_v1_kv_store, 23);
 
 /**
  * What was reached.
@@ -1516,7 +1597,7 @@ export type AwaitDurableResponse = Message<"walnut.v1.AwaitDurableResponse"> & {
  * Use `create(AwaitDurableResponseSchema)` to create a new message.
  */
 export const AwaitDurableResponseSchema: GenMessage<AwaitDurableResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 23);
+  messageDesc(file_walnut_v1_kv_store, 24);
 
 /**
  * Asks for changes.
@@ -1615,7 +1696,7 @@ export type WatchRequest = Message<"walnut.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 24);
+  messageDesc(file_walnut_v1_kv_store, 25);
 
 /**
  * Changes, or with no event only how far the watcher is. It ends at the end of a
@@ -1667,7 +1748,7 @@ export type WatchResponse = Message<"walnut.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 25);
+  messageDesc(file_walnut_v1_kv_store, 26);
 
 /**
  * One change of one key.
@@ -1756,7 +1837,7 @@ export type WatchEvent = Message<"walnut.v1.WatchEvent"> & {
  * Use `create(WatchEventSchema)` to create a new message.
  */
 export const WatchEventSchema: GenMessage<WatchEvent> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 26);
+  messageDesc(file_walnut_v1_kv_store, 27);
 
 /**
  * Asks what became of a key.
@@ -1784,7 +1865,7 @@ export type ExplainRequest = Message<"walnut.v1.ExplainRequest"> & {
  * Use `create(ExplainRequestSchema)` to create a new message.
  */
 export const ExplainRequestSchema: GenMessage<ExplainRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 27);
+  messageDesc(file_walnut_v1_kv_store, 28);
 
 /**
  * What this node knows of a key.
@@ -1913,7 +1994,7 @@ export type ExplainResponse = Message<"walnut.v1.ExplainResponse"> & {
  * Use `create(ExplainResponseSchema)` to create a new message.
  */
 export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_kv_store, 28);
+  messageDesc(file_walnut_v1_kv_store, 29);
 
 /**
  * The form in which GetUpdates returns the log.
