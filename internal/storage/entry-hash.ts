@@ -207,6 +207,17 @@ export class DigestSum {
     this.#d = d;
   }
 
+  /** Adds this sum to the digest at `target[at..at + 3]`, which `copyTo` wrote. */
+  addTo(target: Uint32Array, at: number): void {
+    const lanes = [this.#a, this.#b, this.#c, this.#d];
+    let carry = 0;
+    for (let i = lanes.length - 1; i >= 0; i--) {
+      const sum = (target[at + i] as number) + (lanes[i] as number) + carry;
+      target[at + i] = sum;
+      carry = sum >= TWO_32 ? 1 : 0;
+    }
+  }
+
   /** 32 lower-case hex digits, most significant first. */
   hex(): string {
     return lanesToHex(this.#a, this.#b, this.#c, this.#d);

@@ -26,6 +26,8 @@ export const BLOCK_ENTRIES = 0x544e4557; // "WENT"
 export const BLOCK_FOOTER = 0x444e4557; // "WEND"
 /** Optional, since its name begins with a lower-case letter: a reader that does not know the type skips the block. */
 export const BLOCK_TIMES = 0x6d697477; // "wtim"
+/** In version 2; entries is the number of rows. */
+export const BLOCK_REQUESTS = 0x51455257; // "WREQ"
 
 /** The usual most bytes of entries in a block; a longer entry gets a block of its own. */
 export const BLOCK_BYTES_TARGET = 64 * 1_024;
@@ -84,6 +86,7 @@ export function decodeBlockHeader(bytes: Uint8Array, offset: number): BlockHeade
 export function checkBlockType(type: number, version: number, offset: number): void {
   if (type === BLOCK_ENTRIES || type === BLOCK_FOOTER) return;
   const isNewer = version > 1;
+  if (isNewer && type === BLOCK_REQUESTS) return;
   if (isNewer && isOptional(type)) return;
   const why = isNewer ? ': a newer version of Walnut wrote it' : '';
   throw new SnapshotError(offset, `unknown block type ${type.toString(16)}${why}`, isNewer);

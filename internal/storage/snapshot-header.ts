@@ -7,10 +7,11 @@ import { type EpochStart, toLsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import { type Block, BlockError, encodeBlock, readBlocks } from '#platform/blocks.ts';
-import { asBuffer } from '#platform/bytes.ts';
+import { asBuffer, writeUint53 } from '#platform/bytes.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
 import { decodeConfigV2, encodeConfigV2, needsConfigV2 } from '#storage/logged-config.ts';
+import type { RequestMarks } from '#storage/request-rows.ts';
 import { readU64, SnapshotError, viewOf, writeU64 } from '#storage/snapshot-bytes.ts';
 import type { TimeRow } from '#storage/time-table.ts';
 
@@ -38,8 +39,12 @@ const LOG_ID_BYTES_MAX = 255;
 const LOG = 1;
 const EPOCHS = 2;
 const CONFIG = 3;
+const REQUESTS = 4;
 /** The fields behind the log id, in the block LOG. */
 const LOG_FIXED_BYTES = 36;
+const DIGEST_BYTES = 16;
+/** The two marks, the number of rows, their digest. */
+const REQUESTS_BYTES = 24 + DIGEST_BYTES;
 
 /** What the header of a snapshot contains. */
 export interface HeaderMeta {
@@ -62,23 +67,33 @@ export interface SnapshotMeta extends HeaderMeta {
   readonly times: readonly TimeRow[];
 }
 
+/** What the header says of the named writes, whose rows are blocks of the file. */
+export interface RequestsSummary {
+  readonly marks: RequestMarks;
+  readonly rows: number;
+  readonly digest: string;
+}
+
 export interface SnapshotHeader {
   readonly meta: HeaderMeta;
   readonly version: number;
   readonly entries: number;
+  /** Undefined: there are none. */
+  readonly requests: RequestsSummary | undefined;
   /** Length of the whole header, prefix included. */
   readonly headerBytes: number;
 }
 
 const encoder = new TextEncoder();
 
-/** The header, of the version that the format level says. */
-export function encodeHeader(meta: HeaderMeta, entries: number): Uint8Array {
+/** The header, of the version that the format level says. `requests`: undefined if there are none. */
+export function encodeHeader(meta: HeaderMeta, entries: number, requests?: RequestsSummary): Uint8Array {
   const isV2 = meta.formatLevel > 0;
   assert(isV2 || !needsConfigV2(meta), 'version 1 states the whole configuration');
+  assert(isV2 || requests === undefined, 'named writes are logged after the step to level 1');
   const logId = encoder.encode(meta.logId);
   assert(logId.length <= LOG_ID_BYTES_MAX, `log id has ${logId.length} bytes`);
-  const rest = isV2 ? encodeBlocks(meta, logId, entries) : encodeFields(meta, logId, entries);
+  const rest = isV2 ? encodeBlocks(meta, logId, entries, requests) : encodeFields(meta, logId, entries);
   const bytes = new Uint8Array(PREFIX_BYTES + rest.length + CRC_BYTES);
   assert(bytes.length <= HEADER_BYTES_MAX, `snapshot header of ${bytes.length} bytes`);
   const view = viewOf(bytes);
@@ -109,7 +124,12 @@ function encodeFields(meta: HeaderMeta, logId: Uint8Array, entries: number): Uin
   return bytes;
 }
 
-function encodeBlocks(meta: HeaderMeta, logId: Uint8Array, entries: number): Uint8Array {
+function encodeBlocks(
+  meta: HeaderMeta,
+  logId: Uint8Array,
+  entries: number,
+  requests: RequestsSummary | undefined,
+): Uint8Array {
   const log = new Uint8Array(1 + logId.length + LOG_FIXED_BYTES);
   const view = viewOf(log);
   log[0] = logId.length;
@@ -121,7 +141,17 @@ function encodeBlocks(meta: HeaderMeta, logId: Uint8Array, entries: number): Uin
     encodeBlock(LOG, log),
     encodeBlock(EPOCHS, encodeEpochs(meta.epochs)),
     encodeBlock(CONFIG, encodeConfigV2(meta)),
+    ...(requests === undefined ? [] : [encodeBlock(REQUESTS, encodeRequests(requests))]),
   ]);
+}
+
+function encodeRequests({ marks, rows, digest }: RequestsSummary): Uint8Array {
+  const bytes = Buffer.alloc(REQUESTS_BYTES);
+  writeUint53(bytes, marks.clients, 0);
+  writeUint53(bytes, marks.requests, 8);
+  writeUint53(bytes, rows, 16);
+  bytes.write(digest, 24, 'hex');
+  return bytes;
 }
 
 function writePosition(view: DataView, start: number, { epoch, lsn, crc }: ChainPoint): number {
@@ -172,7 +202,7 @@ export function decodeHeader(bytes: Uint8Array): SnapshotHeader {
   throw new SnapshotError(8, `format version ${version}: expected ${known}`, true);
 }
 
-type Decoded = Pick<SnapshotHeader, 'meta' | 'entries'>;
+type Decoded = Pick<SnapshotHeader, 'meta' | 'entries' | 'requests'>;
 
 function decodeFields(bytes: Uint8Array, end: number): Decoded {
   const view = viewOf(bytes);
@@ -193,15 +223,17 @@ function decodeFields(bytes: Uint8Array, end: number): Decoded {
   const logClockMs = readU64(view, at + 20, at + 20);
   const epochs = decodeEpochs(view, epochsAt, end);
   const meta = { logId, position, epochs, logClockMs, limits, wallOffsetMs: 0, formatLevel: 0 };
-  return { meta, entries: readU64(view, at + 45, at + 45) };
+  return { meta, entries: readU64(view, at + 45, at + 45), requests: undefined };
 }
 
 function decodeBlocks(bytes: Uint8Array, end: number): Decoded {
   try {
     const buffer = asBuffer(bytes);
-    const blocks = readBlocks(buffer, PREFIX_BYTES, end, [LOG, EPOCHS, CONFIG]);
+    const blocks = readBlocks(buffer, PREFIX_BYTES, end, [LOG, EPOCHS, CONFIG, REQUESTS]);
     const [log, epochs, config] = [LOG, EPOCHS, CONFIG].map((type) => required(blocks, type));
-    return decodeKnown(buffer, log as Block, epochs as Block, config as Block);
+    const known = decodeKnown(buffer, log as Block, epochs as Block, config as Block);
+    const requests = blocks.get(REQUESTS);
+    return { ...known, requests: requests && decodeRequests(buffer, requests) };
   } catch (error) {
     if (!(error instanceof BlockError)) throw error;
     const why = error.isNewer ? `${error.message}: a newer version of Walnut wrote it` : error.message;
@@ -215,7 +247,14 @@ function required(blocks: ReadonlyMap<number, Block>, type: number): Block {
   return block;
 }
 
-function decodeKnown(bytes: Buffer, log: Block, epochs: Block, config: Block): Decoded {
+function decodeRequests(bytes: Buffer, { from, to }: Block): RequestsSummary {
+  if (to - from !== REQUESTS_BYTES) throw new BlockError(from, `block ${REQUESTS} has another length`);
+  const [clients, requests, rows] = [from, from + 8, from + 16].map((at) => readU64(viewOf(bytes), at, at));
+  const marks = { clients: clients as number, requests: requests as number };
+  return { marks, rows: rows as number, digest: bytes.toString('hex', from + 24, to) };
+}
+
+function decodeKnown(bytes: Buffer, log: Block, epochs: Block, config: Block): Omit<Decoded, 'requests'> {
   const view = viewOf(bytes);
   const logId = decodeLogId(bytes, log.from, log.to - LOG_FIXED_BYTES);
   const at = log.from + 1 + (bytes[log.from] as number);

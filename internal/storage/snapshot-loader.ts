@@ -4,11 +4,13 @@
  * or too long throws `SnapshotError`; the loader must not be used after that.
  */
 import { crc32 } from '#platform/crc32.ts';
+import { checkRequests, restoreRequests } from '#storage/request-blocks.ts';
 import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import {
   BLOCK_ENTRIES,
   BLOCK_FOOTER,
   BLOCK_HEADER_BYTES,
+  BLOCK_REQUESTS,
   BLOCK_TIMES,
   type BlockHeader,
   checkBlockType,
@@ -118,6 +120,7 @@ export class SnapshotLoader {
     if (store.entriesDigest() !== footer.digest) {
       throw new SnapshotError(this.#offset, `digest is ${store.entriesDigest()}: expected ${footer.digest}`);
     }
+    checkRequests(store.requests, header.requests, this.#offset);
     yield* store.rebuildRecency();
     const meta = { ...header.meta, times: this.#times ?? timesWithoutTable(header.meta) };
     return { store, meta, entries: store.entries };
@@ -144,6 +147,8 @@ export class SnapshotLoader {
       case 'header':
         this.#header = decodeHeader(Buffer.concat([piece.prefix, bytes]));
         this.#store = createStore({ ...this.#options, limits: this.#header.meta.limits });
+        if (this.#header.requests !== undefined)
+          this.#store.requests.restoreMarks(this.#header.requests.marks);
         this.#expect({ kind: 'block header' }, BLOCK_HEADER_BYTES);
         return;
       case 'block header': {
@@ -176,6 +181,8 @@ export class SnapshotLoader {
       return;
     }
     if (header.type === BLOCK_ENTRIES) this.#takeEntries(header.entries, payload, offset);
+    else if (header.type === BLOCK_REQUESTS)
+      restoreRequests(payload, header.entries, offset, (this.#store as Store).requests);
     else if (header.type === BLOCK_TIMES) this.#takeTimes(payload, offset);
     this.#expect({ kind: 'block header' }, BLOCK_HEADER_BYTES);
   }

@@ -21,6 +21,8 @@ import { AlteredStateError, describeAltered, describeCrc } from '#storage/altere
 import { beginContentType, fieldsBytesOf } from '#storage/entry-fields.ts';
 import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
+import { encodeRequestBlocks, summaryOf } from '#storage/request-blocks.ts';
+import type { RequestTable } from '#storage/request-table.ts';
 import { SLOT_FREE, type SlotTable } from '#storage/slot-table.ts';
 import {
   BLOCK_BYTES_TARGET,
@@ -45,6 +47,7 @@ type State = 'scanning' | 'complete' | 'cancelled';
 export interface ScanSource {
   readonly slots: SlotTable;
   readonly entries: number;
+  readonly requests: RequestTable;
   readonly digest: string;
   /** Called once, when the scan is complete or cancelled and needs no more pre-images. */
   readonly onEnd: () => void;
@@ -56,6 +59,8 @@ export class SnapshotScan {
   /** Slots from here on were not in use when the scan began. */
   readonly #end: number;
   readonly #isWritten: Uint8Array;
+  /** The rest of the blocks with named writes, which come before the entries. */
+  readonly #requests: Iterator<Uint8Array>;
   readonly #blocks = new BlockWriter();
   readonly #hasher = new EntryHasher();
   readonly #key = new KeyBytes();
@@ -72,7 +77,9 @@ export class SnapshotScan {
     this.#slots = source.slots;
     this.#end = source.slots.end;
     this.#isWritten = new Uint8Array(Math.ceil(this.#end / 8));
-    this.#blocks.push(encodeHeader(meta, source.entries));
+    const { requests } = source;
+    this.#requests = encodeRequestBlocks(requests.rows());
+    this.#blocks.push(encodeHeader(meta, source.entries, summaryOf(requests)));
     if (meta.formatLevel > 0) this.#blocks.push(encodeTimesBlock(meta.times));
   }
 
@@ -85,15 +92,18 @@ export class SnapshotScan {
   next(bytesMax: number): Uint8Array | undefined {
     assert(this.#state !== 'cancelled', 'the snapshot was cancelled');
     if (this.#state === 'complete') return undefined;
+    const requests = this.#requests.next();
+    if (requests.done !== true) this.#blocks.push(requests.value);
     const end = Math.min(this.#end, this.#cursor + SLOTS_PER_SLICE_MAX);
     while (this.#cursor < end && this.#blocks.readyBytes < bytesMax) {
       if (this.#isDue(this.#cursor)) this.#write(this.#cursor);
       this.#cursor++;
     }
     if (this.#altered !== '') throw new AlteredStateError(`memory was altered: ${this.#altered}`);
-    if (this.#cursor === this.#end) this.#blocks.flush();
+    const isOver = this.#cursor === this.#end && requests.done === true;
+    if (isOver) this.#blocks.flush();
     const bytes = this.#blocks.take(bytesMax);
-    if (bytes === undefined) return this.#cursor === this.#end ? this.#complete() : NOTHING_YET;
+    if (bytes === undefined) return isOver ? this.#complete() : NOTHING_YET;
     this.#fileCrc = crc32(bytes, this.#fileCrc);
     return bytes;
   }

@@ -1,6 +1,6 @@
 /**
- * The state of one node: every stored entry, the recency order, the deadlines and
- * the digest. It is synchronous and in memory. Entries change only through
+ * The state of one node: every stored entry, the recency order, the deadlines, what
+ * became of named writes, and the digest. It is synchronous and in memory. Entries change only through
  * `apply` and `applyEncoded`, in the order of the log, so equal logs give equal
  * entries and digests.
  *
@@ -23,12 +23,13 @@ import type { Position } from '#model/position.ts';
 import type { StoreStatus } from '#model/status.ts';
 import { assert } from '#platform/assert.ts';
 import { encodeMutation } from '#storage/encode-pair.ts';
-import { DigestSum, EntryHasher } from '#storage/entry-hash.ts';
+import { DigestSum, EntryHasher, formatDigest } from '#storage/entry-hash.ts';
 import { ExpiryIndex } from '#storage/expiry-index.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { KeyIndex } from '#storage/key-index.ts';
 import { Prefetcher } from '#storage/prefetch.ts';
 import { RecencyList } from '#storage/recency.ts';
+import { RequestTable } from '#storage/request-table.ts';
 import { ScrubScan } from '#storage/scrub-scan.ts';
 import { type ReadHooks, SlotReads } from '#storage/slot-reads.ts';
 import { type CountPage, countSlots, type ScanPage, scanSlots } from '#storage/slot-scan.ts';
@@ -68,6 +69,8 @@ export function entryCost(keyBytes: number, valueBytes: number): number {
 }
 
 export class Store {
+  /** What became of writes that have names. */
+  readonly requests = new RequestTable();
   readonly #incarnation: string;
   readonly #hashSeed: number;
   readonly #hashMask: number | undefined;
@@ -299,14 +302,17 @@ export class Store {
     return this.#digest.hex();
   }
 
-  /** The digest of the node's state, by which nodes are compared; today that of the entries. */
+  /** The digest of the node's state, by which nodes are compared: that of the entries and that of named writes. */
   stateDigest(): string {
-    return this.entriesDigest();
+    const lanes = new Uint32Array(4);
+    this.copyDigest(lanes, 0);
+    return formatDigest(lanes, 0);
   }
 
-  /** Writes the digest as four numbers to `target` from `at` on; `formatDigest` formats them. */
+  /** Writes the digest of the state as four numbers to `target` from `at` on; `formatDigest` formats them. */
   copyDigest(target: Uint32Array, at: number): void {
     this.#digest.copyTo(target, at);
+    this.requests.addDigestTo(target, at);
   }
 
   /**
@@ -318,8 +324,8 @@ export class Store {
     const onEnd = (): void => {
       this.#snapshot = undefined;
     };
-    const source = { slots: this.#slots, entries: this.#entries, digest: this.entriesDigest(), onEnd };
-    this.#snapshot = new SnapshotScan(source, meta);
+    const parts = { slots: this.#slots, entries: this.#entries, requests: this.requests };
+    this.#snapshot = new SnapshotScan({ ...parts, digest: this.entriesDigest(), onEnd }, meta);
     return this.#snapshot;
   }
 

@@ -10,6 +10,7 @@ import { asRecordError, newerPart } from '#engine/records/block-errors.ts';
 import { cutShort, PayloadReader, readUint32, readUint64 } from '#engine/records/payload-reader.ts';
 import { RecordError, type RecordKind } from '#engine/records/record-kind.ts';
 import {
+  BLOCK_NAMED_WRITES,
   CAUSES,
   DATA_HEADER_BYTES,
   FIELDS_HEADER_BYTES,
@@ -24,14 +25,17 @@ import {
   VERSION_2,
 } from '#engine/records/record-layout.ts';
 import type { Cause, EncodedMutation, Mutation } from '#model/entry.ts';
+import type { NamedWrite } from '#model/write-id.ts';
 import { readBlocks } from '#platform/blocks.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { isUtf8Range } from '#platform/utf8.ts';
 import { readFields } from '#storage/entry-fields.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
+import { readNamedWrites } from '#storage/named-writes.ts';
 import type { Frame } from '#wal/frame.ts';
 
 const EMPTY: Buffer = Buffer.alloc(0);
+const NO_WRITES: readonly NamedWrite[] = [];
 
 /** The mutations of a DATA record. Values are views of `payload`. */
 export function decodeMutations(payload: Uint8Array): Mutation[] {
@@ -40,6 +44,14 @@ export function decodeMutations(payload: Uint8Array): Mutation[] {
   cursor.open(asBuffer(payload), 0, payload.length);
   while (cursor.next()) mutations.push(toMutation(cursor));
   return mutations;
+}
+
+/** The writes of a DATA record that have names. */
+export function decodeNamedWrites(payload: Uint8Array): readonly NamedWrite[] {
+  const cursor = new MutationCursor();
+  cursor.open(asBuffer(payload), 0, payload.length);
+  while (cursor.next());
+  return cursor.namedWrites;
 }
 
 function toMutation(encoded: EncodedMutation): Mutation {
@@ -87,6 +99,8 @@ export class MutationCursor implements EncodedMutation {
   expireAtMs = 0;
   typeOffset = 0;
   typeBytes = 0;
+  /** Once `next` was false: the writes of the record that have names. */
+  namedWrites: readonly NamedWrite[] = NO_WRITES;
   #version = VERSION;
   #at = 0;
   #end = 0;
@@ -100,6 +114,7 @@ export class MutationCursor implements EncodedMutation {
       throw new RecordError(`unknown payload version ${this.#version}`);
     this.#left = reader.uint32();
     this.bytes = bytes;
+    this.namedWrites = NO_WRITES;
     this.#at = from + DATA_HEADER_BYTES;
     this.#end = to;
     // A mutation takes at least its header and one byte of key.
@@ -191,10 +206,12 @@ export class MutationCursor implements EncodedMutation {
   #readRest(at: number, end: number): void {
     if (this.#version === VERSION) throw new RecordError(`${end - at} bytes too many`);
     try {
-      readBlocks(this.bytes, at, end, []);
+      const writes = readBlocks(this.bytes, at, end, [BLOCK_NAMED_WRITES]).get(BLOCK_NAMED_WRITES);
+      if (writes !== undefined) this.namedWrites = readNamedWrites(this.bytes, writes.from, writes.to);
     } catch (error) {
       throw asRecordError(error);
     }
+    this.#at = end;
   }
 
   #readValue(bytes: Buffer, at: number, end: number): void {
@@ -229,10 +246,18 @@ const KIND: Omit<RecordKind, 'level'> = {
   apply(frame, { store }) {
     const mutation = open(frame);
     while (mutation.next()) store.applyEncoded(mutation, frame);
+    const { namedWrites } = mutation;
+    if (namedWrites.length === 0) return;
+    const { epoch, lsn, timestampMs } = frame;
+    store.requests.apply(namedWrites, { epoch, lsn }, timestampMs);
   },
   hold() {},
   describe(frame, hasValues) {
-    return { mutations: decodeMutations(frame.payload).map((each) => mutationToJson(each, hasValues)) };
+    const writes = decodeNamedWrites(frame.payload);
+    return {
+      mutations: decodeMutations(frame.payload).map((each) => mutationToJson(each, hasValues)),
+      ...(writes.length === 0 ? {} : { writes: writes.map(namedWriteToJson) }),
+    };
   },
 };
 
@@ -248,4 +273,13 @@ function mutationToJson(mutation: Mutation, hasValues: boolean): Record<string, 
   const type = contentType === undefined ? {} : { contentType };
   const content = hasValues ? { valueBase64: Buffer.from(value).toString('base64') } : {};
   return { op, cause, key, bytes: value.length, ...content, expireAtMs, ...type };
+}
+
+function namedWriteToJson({ name, checksum, results }: NamedWrite): Record<string, unknown> {
+  const named =
+    name.kind === 'request' ? { requestId: name.requestId } : { ...name, clientId: `${name.clientId}` };
+  const shown = results.map(({ value, ...result }) =>
+    value === undefined ? result : { ...result, value: `${value}` },
+  );
+  return { ...named, checksum, results: shown };
 }

@@ -9,6 +9,7 @@
  */
 
 import {
+  BLOCK_NAMED_WRITES,
   CAUSES,
   DATA_HEADER_BYTES,
   FIELDS_HEADER_BYTES,
@@ -25,8 +26,12 @@ import {
   writeUint64,
 } from '#engine/records/record-layout.ts';
 import type { Cause } from '#model/entry.ts';
+import type { NamedWrite } from '#model/write-id.ts';
+import { encodeBlock } from '#platform/blocks.ts';
 import { beginContentType, fieldsBytesOf } from '#storage/entry-fields.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
+import { writeNamedWrite } from '#storage/named-writes.ts';
+import { RowWriter } from '#storage/row-bytes.ts';
 import { FRAME_HEADER_BYTES, type Frame, type FrameHeader, sealFrame } from '#wal/frame.ts';
 
 const BUFFER_BYTES_MIN = 16_384;
@@ -48,12 +53,20 @@ export class PayloadWriter implements PayloadSource {
   #count = 0;
   /** Version of the layout: the first one that has everything in this record. */
   #version = VERSION;
+  /** The rows of named writes; they become a block behind the mutations. */
+  readonly #named = new RowWriter();
 
   /** Forgets what was written. */
   begin(): void {
     this.#at = FRAME_HEADER_BYTES + DATA_HEADER_BYTES;
     this.#count = 0;
     this.#version = VERSION;
+    if (this.#named.length > 0) this.#named.take();
+  }
+
+  /** True if there is nothing to log. */
+  get isEmpty(): boolean {
+    return this.#count === 0 && this.#named.length === 0;
   }
 
   /** Mutations written. */
@@ -117,8 +130,14 @@ export class PayloadWriter implements PayloadSource {
     return start - FRAME_HEADER_BYTES;
   }
 
+  /** What a named write came to. It belongs to the record even if it changed nothing. */
+  name(write: NamedWrite): void {
+    writeNamedWrite(this.#named, write);
+  }
+
   /** What was written as a frame, good for ever; the writer is to begin anew. */
   toFrame(header: FrameHeader): Frame {
+    if (this.#named.length > 0) this.#addBlock();
     const { buffer } = this;
     buffer[FRAME_HEADER_BYTES] = this.#version;
     writeUint32(buffer, this.#count, FRAME_HEADER_BYTES + 1);
@@ -145,6 +164,14 @@ export class PayloadWriter implements PayloadSource {
     const keyAt = at + MUTATION_HEADER_BYTES;
     for (let i = 0; i < length; i++) buffer[keyAt + i] = bytes[i] as number;
     return keyAt + length;
+  }
+
+  #addBlock(): void {
+    const block = encodeBlock(BLOCK_NAMED_WRITES, this.#named.take());
+    this.#reserve(block.length);
+    block.copy(this.buffer, this.#at);
+    this.#at += block.length;
+    this.#version = VERSION_2;
   }
 
   #reserve(bytes: number): void {

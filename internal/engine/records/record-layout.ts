@@ -12,6 +12,8 @@ export const OP_SET = 1;
 export const OP_DELETE = 2;
 /** In version 2 only. */
 export const OP_TOUCH = 3;
+/** The block of named writes, behind the mutations of version 2. */
+export const BLOCK_NAMED_WRITES = 1;
 
 /** op, cause, key length. */
 export const MUTATION_HEADER_BYTES = 4;
