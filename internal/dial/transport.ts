@@ -5,7 +5,7 @@
  */
 import type { Agent } from 'node:http';
 import type { Transport } from '@connectrpc/connect';
-import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { createConnectTransport, createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { baseUrlOf, type Endpoint } from '#dial/endpoint.ts';
 
 /** HTTP/1.1 with the agent's connections. Answers of more than `readMaxBytes` are refused. */
@@ -19,6 +19,11 @@ export function createHttp1Transport(endpoint: Endpoint, agent: Agent, readMaxBy
   });
 }
 
+/** The pace of pings on a connection with calls under way. etcd ends connections that ping more often than every 5 s. */
+const PING_MS = 10_000;
+/** A connection whose ping is not answered within this time is closed. */
+const PING_ANSWER_MS = 5_000;
+
 export interface ClosableTransport {
   readonly transport: Transport;
   /** Closes the connection; calls under way fail. */
@@ -30,5 +35,17 @@ export function createHttp2Transport(endpoint: Endpoint): ClosableTransport {
   const baseUrl = baseUrlOf(endpoint);
   const sessionManager = new Http2SessionManager(baseUrl);
   const transport = createConnectTransport({ baseUrl, httpVersion: '2', sessionManager });
+  return { transport, close: () => sessionManager.abort() };
+}
+
+/**
+ * gRPC over HTTP/2 with one connection for all calls, opened by the first, to a service
+ * that is no node. Answers of more than `readMaxBytes` are refused.
+ */
+export function createGrpcHttp2Transport(endpoint: Endpoint, readMaxBytes: number): ClosableTransport {
+  const baseUrl = baseUrlOf(endpoint);
+  const pings = { pingIntervalMs: PING_MS, pingTimeoutMs: PING_ANSWER_MS };
+  const sessionManager = new Http2SessionManager(baseUrl, pings);
+  const transport = createGrpcTransport({ baseUrl, sessionManager, readMaxBytes, acceptCompression: [] });
   return { transport, close: () => sessionManager.abort() };
 }

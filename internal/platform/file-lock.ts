@@ -10,12 +10,12 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import type { DirectoryLock } from '#platform/file-system.ts';
+import { loadSqlite } from '#platform/load-sqlite.ts';
 
 const SQLITE_BUSY = 5;
 
 /** Keeps a reference to every lock: a garbage-collected database would free its lock. */
 const held = new Set<object>();
-let sqlite: Promise<typeof import('node:sqlite')> | undefined;
 
 /**
  * Locks the file at `path` and creates it (0600) if it is missing. Resolves with
@@ -24,8 +24,7 @@ let sqlite: Promise<typeof import('node:sqlite')> | undefined;
  */
 export async function tryLockFile(path: string): Promise<DirectoryLock | undefined> {
   createFile(path);
-  sqlite ??= importQuietly();
-  const { DatabaseSync } = await sqlite;
+  const { DatabaseSync } = await loadSqlite();
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
     // A journal on disk would need space, but a node must start on a full disk to serve reads.
@@ -53,19 +52,5 @@ function createFile(path: string): void {
     closeSync(openSync(path, 'wx', 0o600));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-}
-
-/** Imports without the warning of Node 22 and 24 that `node:sqlite` is experimental, which operators need not see. */
-async function importQuietly(): Promise<typeof import('node:sqlite')> {
-  const emitWarning = process.emitWarning;
-  process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {
-    if (String(warning).includes('SQLite')) return;
-    (emitWarning as (...all: unknown[]) => void).call(process, warning, ...rest);
-  }) as typeof process.emitWarning;
-  try {
-    return await import('node:sqlite');
-  } finally {
-    process.emitWarning = emitWarning;
   }
 }

@@ -48,6 +48,11 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
     typesOf: ['replication'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
+  // The store that decides for a cluster: etcd, or one file.
+  metadata: {
+    rooms: ['model', 'platform', 'gen', 'dial'],
+    packages: ['node:sqlite', ...CONNECT, ...PURE_BUILTINS],
+  },
   // What any edge needs, of a node or not: it knows no service but health and reflection.
   rpc: {
     rooms: ['model', 'gen', 'platform', 'wire', 'http'],

@@ -16,6 +16,7 @@ const REVISED_ROOMS = [
   'internal/backup/',
   'internal/engine/',
   'internal/master/',
+  'internal/metadata/',
   'internal/model/',
   'internal/node/',
   'internal/peer/',

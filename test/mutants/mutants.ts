@@ -13,6 +13,7 @@ import { ASIDE_MUTANTS } from './aside-mutants.ts';
 import { CLOCK_MUTANTS } from './clock-mutants.ts';
 import { CLUSTER_MUTANTS } from './cluster-mutants.ts';
 import { COMMAND_MUTANTS } from './command-mutants.ts';
+import { COORDINATOR_MUTANTS } from './coordinator-mutants.ts';
 import { DIGEST_MUTANTS } from './digest-mutants.ts';
 import { EDGE_MUTANTS } from './edge-mutants.ts';
 import { FAILOVER_MUTANTS } from './failover-mutants.ts';
@@ -223,6 +224,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...READ_MUTANTS,
   ...RECORD_MUTANTS,
   ...CLOCK_MUTANTS,
+  ...COORDINATOR_MUTANTS,
   ...CLUSTER_MUTANTS,
   ...COMMAND_MUTANTS,
   ...FORMAT_MUTANTS,
