@@ -29,7 +29,7 @@ export class DigestWindow {
   /** Remembers the digest of the store, which is now at `lsn`: the LSN after the last one noted, or the first. */
   note(lsn: Lsn, store: Store): void {
     const place = lsn % DIGESTS_KEPT;
-    store.copyDigest(this.#lanes, place * LANES);
+    store.copyStateDigest(this.#lanes, place * LANES);
     this.#entries[place] = store.entries;
     if (this.#first > this.#last) this.#first = lsn;
     else if (lsn - this.#first >= DIGESTS_KEPT) this.#first = lsn - DIGESTS_KEPT + 1;

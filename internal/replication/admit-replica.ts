@@ -2,14 +2,14 @@
 import { WalnutError } from '#model/errors.ts';
 import { REPLICAS_MAX } from '#model/limits.ts';
 import type { RegisterRequest } from '#model/replication.ts';
-import type { Members } from '#replication/members.ts';
+import type { RegisteredReplicas } from '#replication/registered-replicas.ts';
 import type { ReplicaBook } from '#replication/replica-book.ts';
 
 export interface AdmissionContext {
   /** This node's own id. */
   readonly nodeId: string;
   readonly book: Pick<ReplicaBook, 'removedAs'>;
-  readonly members: Members;
+  readonly registered: RegisteredReplicas;
   /** The format level of a program that reads this log. */
   readonly formatLevel: number;
 }
@@ -22,11 +22,11 @@ export function admitReplica(
 ): void {
   checkGroup(request, address, context);
   checkFormats(request.formatLevel ?? 0, address, context.formatLevel);
-  checkIdentity(request, address, context.members);
-  const { members } = context;
+  checkIdentity(request, address, context.registered);
+  const { registered } = context;
   // Without this limit a client with a new node id for each call would fill the memory.
-  const isFull = members.size >= REPLICAS_MAX && members.oldestGone === undefined;
-  if (isFull && members.get(request.nodeId) === undefined)
+  const isFull = registered.size >= REPLICAS_MAX && registered.oldestGone === undefined;
+  if (isFull && registered.get(request.nodeId) === undefined)
     throw new WalnutError('resource_exhausted', `there are ${REPLICAS_MAX} live replicas already`);
 }
 
@@ -71,17 +71,21 @@ function checkFormats(read: number, address: string, needed: number): void {
 function checkIdentity(
   request: Pick<RegisterRequest, 'nodeId' | 'incarnation'>,
   address: string,
-  members: Members,
+  registered: RegisteredReplicas,
 ): void {
-  const member = members.get(request.nodeId);
-  if (member !== undefined && member.incarnation !== request.incarnation && member.pusher.progress.isLive) {
+  const replica = registered.get(request.nodeId);
+  if (
+    replica !== undefined &&
+    replica.incarnation !== request.incarnation &&
+    replica.pusher.progress.isLive
+  ) {
     throw new WalnutError(
       'already_exists',
-      `node id ${request.nodeId} belongs to the live replica ${member.pusher.address}; ` +
+      `node id ${request.nodeId} belongs to the live replica ${replica.pusher.address}; ` +
         `was the data directory of ${address} copied?`,
     );
   }
-  const other = members.idsAt(address).find((id) => id !== request.nodeId && members.isLive(id));
+  const other = registered.idsAt(address).find((id) => id !== request.nodeId && registered.isLive(id));
   if (other !== undefined) {
     throw new WalnutError(
       'already_exists',

@@ -26,10 +26,10 @@ import type { Logger } from '#platform/logger.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
 import { admitReplica } from '#replication/admit-replica.ts';
 import { firstBelow } from '#replication/known-replicas.ts';
-import { Members, memberAfter } from '#replication/members.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
 import { type PushContext, Pusher } from '#replication/pusher.ts';
 import { RecentRecords } from '#replication/recent-records.ts';
+import { RegisteredReplicas, replicaAfter } from '#replication/registered-replicas.ts';
 import { completeAddress } from '#replication/replica-address.ts';
 import type { ReplicaBook } from '#replication/replica-book.ts';
 import { decideResync } from '#replication/resync.ts';
@@ -66,7 +66,7 @@ const EPOCHS_TOLD = 5;
 export class ReplicaRegistry {
   readonly #options: RegistryOptions;
   readonly #context: PushContext;
-  readonly #members = new Members();
+  readonly #registered = new RegisteredReplicas();
   readonly #recent: RecentRecords;
   /** Registrations and removals run one after another: two of one node at once would leave a pusher that nobody stops. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -93,12 +93,12 @@ export class ReplicaRegistry {
 
   /** Begins to keep the newest records in memory. */
   start(): void {
-    this.#recent.keepFor(this.#members.size > 0);
+    this.#recent.keepFor(this.#registered.size > 0);
   }
 
   /** Called when there is more to push, and when someone begins to wait for acks. */
   #wake(): void {
-    for (const pusher of this.#members.pushers()) pusher.wake();
+    for (const pusher of this.#registered.pushers()) pusher.wake();
   }
 
   /** Decides how a replica catches up and begins to push to it. `remoteAddress` fills an empty advertised host. */
@@ -132,7 +132,7 @@ export class ReplicaRegistry {
     admitReplica(request, address, {
       nodeId,
       book,
-      members: this.#members,
+      registered: this.#registered,
       formatLevel: engine.formats.level,
     });
   }
@@ -183,7 +183,7 @@ export class ReplicaRegistry {
   /** Which node of the group cannot read formats of `level`, as far as is known; undefined: all can. */
   firstBelow(level: number): NodeAddress | undefined {
     const { nodes, removed } = this.#options.book.group();
-    const present = [...this.#members.nodes(), ...(this.#joining === undefined ? [] : [this.#joining])];
+    const present = [...this.#registered.nodes(), ...(this.#joining === undefined ? [] : [this.#joining])];
     // What a node says now counts, whatever it said before.
     const absent = nodes.filter(({ nodeId }) => !present.some((one) => one.nodeId === nodeId));
     return firstBelow(level, { replicas: [], removed, nodes: [...present, ...absent] });
@@ -191,22 +191,22 @@ export class ReplicaRegistry {
 
   /** Number of replicas that take pushes and answered lately. */
   get liveCount(): number {
-    return this.#members.countedSize;
+    return this.#registered.countedSize;
   }
 
   /** Whether a replica at `address` takes pushes and answered lately. */
   isLiveAt(address: string): boolean {
-    return this.#members.isLiveAt(address);
+    return this.#registered.isLiveAt(address);
   }
 
   statuses(): ReplicaStatus[] {
-    return this.#members.statuses();
+    return this.#registered.statuses();
   }
 
   /** Stops pushing to every node at `address`. */
   remove(address: string): Promise<void> {
     return this.#inTurn(async () => {
-      for (const nodeId of this.#members.idsAt(address)) await this.#drop(nodeId);
+      for (const nodeId of this.#registered.idsAt(address)) await this.#drop(nodeId);
     });
   }
 
@@ -214,7 +214,7 @@ export class ReplicaRegistry {
   close(): Promise<void> {
     this.#isClosed = true;
     return this.#inTurn(async () => {
-      await Promise.all([...this.#members.pushers()].map((pusher) => pusher.stop()));
+      await Promise.all([...this.#registered.pushers()].map((pusher) => pusher.stop()));
       this.#endWaits();
       this.#recent.end();
     });
@@ -238,14 +238,14 @@ export class ReplicaRegistry {
 
   /** Drops the nodes that this registration replaces: others at its address, and the oldest one if there are too many. */
   async #makeRoom(nodeId: string, address: string): Promise<void> {
-    for (const other of this.#members.idsAt(address)) {
+    for (const other of this.#registered.idsAt(address)) {
       if (other === nodeId) continue;
       this.#options.logger.warn({ replica: address, was: other, now: nodeId }, 'another node at its address');
       await this.#drop(other);
     }
-    const gone = this.#members.oldestGone;
-    const isNew = this.#members.get(nodeId) === undefined;
-    if (this.#members.size >= REPLICAS_MAX && isNew && gone !== undefined) await this.#drop(gone);
+    const gone = this.#registered.oldestGone;
+    const isNew = this.#registered.get(nodeId) === undefined;
+    if (this.#registered.size >= REPLICAS_MAX && isNew && gone !== undefined) await this.#drop(gone);
   }
 
   async #decide(request: RegisterRequest, logId: string): Promise<ResyncVerdict> {
@@ -278,7 +278,7 @@ export class ReplicaRegistry {
 
   async #join(request: RegisterRequest, address: string, verdict: ResyncVerdict): Promise<void> {
     await this.#makeRoom(request.nodeId, address);
-    const before = this.#members.get(request.nodeId);
+    const before = this.#registered.get(request.nodeId);
     await before?.pusher.stop();
     // A problem that lasts over a registration is logged once.
     const problem = before?.pusher.address === address ? before.pusher.progress.problem : '';
@@ -288,7 +288,7 @@ export class ReplicaRegistry {
     else this.#options.acks.endsAt(request.nodeId, request.tail.lsn);
     const isPartial =
       verdict.kind === 'continue' && isBehind(request.tail.lsn, this.#options.engine.durableLsn);
-    this.#members.set(request.nodeId, memberAfter(before, request, pusher, verdict, isPartial));
+    this.#registered.set(request.nodeId, replicaAfter(before, request, pusher, verdict, isPartial));
     this.#recent.keepFor(true);
     // A replica that must load the snapshot takes no push before it registers again.
     if (verdict.kind === 'continue') pusher.start();
@@ -323,12 +323,12 @@ export class ReplicaRegistry {
   }
 
   async #drop(nodeId: string): Promise<void> {
-    const member = this.#members.get(nodeId);
-    if (member === undefined) return;
-    this.#members.delete(nodeId);
-    this.#recent.keepFor(this.#members.size > 0);
+    const replica = this.#registered.get(nodeId);
+    if (replica === undefined) return;
+    this.#registered.delete(nodeId);
+    this.#recent.keepFor(this.#registered.size > 0);
     this.#options.acks.forget(nodeId);
-    await member.pusher.stop();
+    await replica.pusher.stop();
   }
 }
 

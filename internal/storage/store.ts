@@ -305,12 +305,12 @@ export class Store {
   /** The digest of the node's state, by which nodes are compared: that of the entries and that of named writes. */
   stateDigest(): string {
     const lanes = new Uint32Array(4);
-    this.copyDigest(lanes, 0);
+    this.copyStateDigest(lanes, 0);
     return formatDigest(lanes, 0);
   }
 
-  /** Writes the digest of the state as four numbers to `target` from `at` on; `formatDigest` formats them. */
-  copyDigest(target: Uint32Array, at: number): void {
+  /** Writes the state digest as four numbers to `target` from `at` on; `formatDigest` formats them. */
+  copyStateDigest(target: Uint32Array, at: number): void {
     this.#digest.copyTo(target, at);
     this.requests.addDigestTo(target, at);
   }

@@ -39,8 +39,8 @@ export const IDENTITY_MUTANTS: readonly Mutant[] = [
   {
     name: 'second live holder of an address taken',
     file: 'internal/replication/admit-replica.ts',
-    text: '(id) => id !== request.nodeId && members.isLive(id)',
-    replacement: "(id) => id === '' && members.isLive(id)",
+    text: '(id) => id !== request.nodeId && registered.isLive(id)',
+    replacement: "(id) => id === '' && registered.isLive(id)",
     tests: [IDENTITY],
   },
   {

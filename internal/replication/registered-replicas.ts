@@ -3,7 +3,7 @@ import type { NodeAddress, RegisterRequest, ResyncVerdict } from '#model/replica
 import type { ReplicaStatus } from '#model/status.ts';
 import type { Pusher } from '#replication/pusher.ts';
 
-export interface Member {
+export interface RegisteredReplica {
   readonly pusher: Pusher;
   /** Random, new for each start of the replica. */
   readonly incarnation: string;
@@ -15,31 +15,31 @@ export interface Member {
   readonly formatLevel: number;
 }
 
-export class Members {
-  readonly #members = new Map<string, Member>();
+export class RegisteredReplicas {
+  readonly #replicas = new Map<string, RegisteredReplica>();
 
   get size(): number {
-    return this.#members.size;
+    return this.#replicas.size;
   }
 
-  get(nodeId: string): Member | undefined {
-    return this.#members.get(nodeId);
+  get(nodeId: string): RegisteredReplica | undefined {
+    return this.#replicas.get(nodeId);
   }
 
-  set(nodeId: string, member: Member): void {
-    this.#members.set(nodeId, member);
+  set(nodeId: string, replica: RegisteredReplica): void {
+    this.#replicas.set(nodeId, replica);
   }
 
   delete(nodeId: string): void {
-    this.#members.delete(nodeId);
+    this.#replicas.delete(nodeId);
   }
 
   *pushers(): Iterable<Pusher> {
-    for (const { pusher } of this.#members.values()) yield pusher;
+    for (const { pusher } of this.#replicas.values()) yield pusher;
   }
 
   isLive(nodeId: string): boolean {
-    return this.#members.get(nodeId)?.pusher.progress.isLive === true;
+    return this.#replicas.get(nodeId)?.pusher.progress.isLive === true;
   }
 
   /** Whether a replica at `address` takes pushes and answered lately. */
@@ -49,12 +49,12 @@ export class Members {
 
   /** The node ids registered at `address`: at most one, except during a registration. */
   idsAt(address: string): string[] {
-    return [...this.#members].filter(([, { pusher }]) => pusher.address === address).map(([id]) => id);
+    return [...this.#replicas].filter(([, { pusher }]) => pusher.address === address).map(([id]) => id);
   }
 
   /** The node that registered first among those that do not answer. */
   get oldestGone(): string | undefined {
-    return [...this.#members.keys()].find((nodeId) => !this.isLive(nodeId));
+    return [...this.#replicas.keys()].find((nodeId) => !this.isLive(nodeId));
   }
 
   /** Number of replicas whose acks count. */
@@ -66,7 +66,7 @@ export class Members {
 
   /** The replicas with the format levels that they stated. */
   nodes(): NodeAddress[] {
-    return [...this.#members].map(([nodeId, { pusher, formatLevel }]) => ({
+    return [...this.#replicas].map(([nodeId, { pusher, formatLevel }]) => ({
       nodeId,
       address: pusher.address,
       formatLevel,
@@ -74,32 +74,32 @@ export class Members {
   }
 
   statuses(): ReplicaStatus[] {
-    return [...this.#members].map(([nodeId, { pusher, ...member }]) => ({
+    return [...this.#replicas].map(([nodeId, { pusher, ...replica }]) => ({
       nodeId,
       address: pusher.address,
       state:
-        member.applyDelayMs > 0 && pusher.progress.state === 'streaming' ? 'delayed' : pusher.progress.state,
+        replica.applyDelayMs > 0 && pusher.progress.state === 'streaming' ? 'delayed' : pusher.progress.state,
       acked: pusher.progress.acked,
       lagRecords: pusher.progress.lagRecords,
       lagMs: pusher.progress.lagMs,
-      fullResyncs: member.fullResyncs,
-      partialResyncs: member.partialResyncs,
-      lastFullResyncReason: member.lastFullResyncReason,
+      fullResyncs: replica.fullResyncs,
+      partialResyncs: replica.partialResyncs,
+      lastFullResyncReason: replica.lastFullResyncReason,
       isDifferent: pusher.progress.isDifferent,
-      applyDelayMs: member.applyDelayMs,
+      applyDelayMs: replica.applyDelayMs,
       problem: pusher.progress.problem,
     }));
   }
 }
 
 /** The replica after a registration: the same counts as `before`, and the resync that it begins. */
-export function memberAfter(
-  before: Member | undefined,
+export function replicaAfter(
+  before: RegisteredReplica | undefined,
   { incarnation, applyDelayMs, formatLevel = 0 }: RegisterRequest,
   pusher: Pusher,
   verdict: ResyncVerdict,
   isPartial: boolean,
-): Member {
+): RegisteredReplica {
   const isFull = verdict.kind === 'snapshot';
   return {
     pusher,
