@@ -8,6 +8,7 @@ import type { Endpoint } from '#dial/endpoint.ts';
 import { KEY_BYTES_MAX, utf8Length } from '#model/limits.ts';
 import { parsePosition } from '#model/position.ts';
 import { DURATION_FORM, parseDuration } from '#platform/duration.ts';
+import { parseTime } from '#platform/time.ts';
 
 const PORT_DEFAULT = 8080;
 
@@ -67,11 +68,8 @@ export function parseWirePosition(text: string): WirePosition {
 
 /** Milliseconds since the Unix epoch, an ISO 8601 time, or `never`, as milliseconds; 0 is never. */
 export function parseExpireAtMs(text: string): number {
-  if (text === 'never') return 0;
-  if (/^\d{1,16}$/.test(text)) return Number(text);
-  const isIso = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.test(text);
-  const ms = isIso ? Date.parse(text) : Number.NaN;
-  if (ms >= 0) return ms;
+  const ms = text === 'never' ? 0 : parseTime(text);
+  if (ms !== undefined) return ms;
   throw new InvalidArgumentError(
     'Expected milliseconds since 1970, a time such as 2027-01-31T12:00:00Z, or never.',
   );

@@ -239,6 +239,8 @@ export interface DeletePrefixAnswer {
 export interface UpdatesCommand {
   /** The last position that the caller has; `NO_POSITION` for the beginning. */
   readonly after: Position;
+  /** Begin with the first record at or after this wall time instead, in milliseconds. */
+  readonly sinceMs?: number | undefined;
   readonly format: 'entries' | 'frames';
   /** 0: the server's default. */
   readonly bytesMax: number;

@@ -29,6 +29,8 @@ export interface WatchCommand {
   readonly target: WatchTarget;
   /** The last position that the watcher has; undefined: what comes from now on. */
   readonly after: Position | undefined;
+  /** Begin with the first record at or after this wall time, in milliseconds. Then `after` is undefined. */
+  readonly sinceMs?: number | undefined;
   /** Undefined: all. */
   readonly ops: readonly WatchOp[] | undefined;
   readonly withPrevious: boolean;
@@ -36,7 +38,7 @@ export interface WatchCommand {
   readonly keysOnly: boolean;
   /** 0: `WATCH_PROGRESS_MS_DEFAULT`. */
   readonly progressEveryMs: number;
-  /** First what is there now. Then `after` is undefined. */
+  /** First what is there now. Then `after` and `sinceMs` are undefined. */
   readonly isInitial: boolean;
 }
 

@@ -19,11 +19,12 @@ import type {
   UpdatesAnswer,
   UpdatesCommand,
 } from '#model/commands.ts';
-import { stated } from '#model/entry.ts';
+import { movedDeadline, stated } from '#model/entry.ts';
 import { checkCaller, unavailable, WalnutError } from '#model/errors.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import { formatPosition, termOf } from '#model/position.ts';
 import { withModified } from '#node/modified.ts';
+import { positionBefore } from '#node/since.ts';
 import type { Clock } from '#platform/clock.ts';
 import { decodeFrames, type Frame } from '#wal/frame.ts';
 import type { FrameRun } from '#wal/frame-run.ts';
@@ -127,9 +128,10 @@ export class Reader {
     return { ...page, entries, asOf, stalenessMs };
   }
 
-  async getUpdates(command: UpdatesCommand): Promise<UpdatesAnswer> {
+  async getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer> {
     const engine = this.#context.engine();
-    const { after } = command;
+    const after =
+      command.sinceMs === undefined ? command.after : await this.untilTime(engine, command.sinceMs, signal);
     if (this.#standingOf(engine, after) === 'unknown')
       throw unavailable(`epoch ${after.epoch} is not known here yet`, this.#context.leaderHint);
     if (after.lsn > engine.log.tail.lsn) throw this.#notReached(engine, after, 0);
@@ -160,6 +162,12 @@ export class Reader {
       `the log no longer contains what follows ${formatPosition(after)}: ${why}`,
       { earliest, latest: engine.durablePosition },
     );
+  }
+
+  /** The position after which the first record at or after a wall time stands. Throws as `positionBefore`. */
+  untilTime(engine: Engine, wallMs: number, signal?: AbortSignal): Promise<Position> {
+    const { logClock } = engine;
+    return positionBefore(engine, movedDeadline(wallMs, -logClock.shiftMs(logClock.nowMs())), signal);
   }
 
   #read(engine: Engine, command: GetCommand): GetAnswer {

@@ -2,6 +2,7 @@
 import { invalidArgument } from '#model/errors.ts';
 import { type Position, parsePosition } from '#model/position.ts';
 import { parseDuration } from '#platform/duration.ts';
+import { parseTime, TIME_FORM } from '#platform/time.ts';
 
 /** The parameters by name; each is known and there once. */
 export function readQuery(query: string, known: readonly string[]): ReadonlyMap<string, string> {
@@ -28,6 +29,13 @@ export function readDuration(text: string, name: string): number {
   const ms = parseDuration(text);
   if (ms === undefined)
     throw invalidArgument(`${name} is ${quote(text)}: expected a duration such as 250ms or 5s`);
+  return ms;
+}
+
+/** Milliseconds since the Unix epoch. */
+export function readTime(text: string, name: string): number {
+  const ms = parseTime(text);
+  if (ms === undefined) throw invalidArgument(`${name} is ${quote(text)}: expected ${TIME_FORM}`);
   return ms;
 }
 

@@ -5,7 +5,7 @@
  * browser keeps the previous one. The last event has the type `end` and says why.
  */
 import { create, toJsonString } from '@bufbuild/protobuf';
-import { WatchRequestSchema, WatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import { type WatchRequest, WatchRequestSchema, WatchResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Op } from '#gen/walnut/v1/types_pb.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import { operationOf } from '#model/methods.ts';
@@ -21,7 +21,7 @@ import {
 } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
 import type { SendStream } from '#rpc/stream-answer.ts';
-import { quote, readDuration, readFlag, readPosition, readQuery } from '#server/query.ts';
+import { quote, readDuration, readFlag, readPosition, readQuery, readTime } from '#server/query.ts';
 import { fromPosition } from '#wire/position-codec.ts';
 import { toResumeText } from '#wire/resume-text.ts';
 import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
@@ -35,11 +35,12 @@ export interface WatchRouteOptions {
 }
 
 const OPERATION = operationOf('/walnut.v1.KVStore/Watch');
+/** Where a watch begins: one of them at most. */
+const STARTS = ['after', 'resume', 'since'] as const;
 const PARAMETERS = [
   'prefix',
   'key',
-  'after',
-  'resume',
+  ...STARTS,
   'ops',
   'previous',
   'keys_only',
@@ -92,10 +93,8 @@ async function serve(
 /** Reads the parameters as the request of the rpc, so that both refuse the same things in the same words. */
 function toCommand(query: string, lastEventId: string | string[] | undefined): WatchCommand {
   const parameters = readQuery(query, PARAMETERS);
-  const { key, prefix, after, resume } = Object.fromEntries(parameters);
+  const { key, prefix } = Object.fromEntries(parameters);
   if (key !== undefined && prefix !== undefined) throw invalidArgument('key and prefix exclude each other');
-  if (after !== undefined && resume !== undefined)
-    throw invalidArgument('after and resume exclude each other');
   const isAgain = typeof lastEventId === 'string' && lastEventId !== '';
   const progress = parameters.get('progress');
   const message = create(WatchRequestSchema, {
@@ -107,11 +106,25 @@ function toCommand(query: string, lastEventId: string | string[] | undefined): W
     initial: readFlag(parameters.get('initial'), 'initial') && !isAgain,
     progressEveryMs: progress === undefined ? 0 : readDuration(progress, 'progress'),
   });
-  if (isAgain) message.from = { case: 'resume', value: lastEventId };
-  else if (resume !== undefined) message.from = { case: 'resume', value: resume };
-  else if (after !== undefined)
-    message.from = { case: 'after', value: fromPosition(readPosition(after, 'after')) };
+  const from = readStart(parameters);
+  message.from = isAgain ? { case: 'resume', value: lastEventId } : from;
   return toWatchCommand(message);
+}
+
+function readStart(parameters: ReadonlyMap<string, string>): WatchRequest['from'] {
+  const [given, ...more] = STARTS.filter((name) => parameters.has(name));
+  if (more.length > 0) throw invalidArgument(`${given} and ${more[0]} exclude each other`);
+  const text = parameters.get(given ?? '') ?? '';
+  switch (given) {
+    case 'after':
+      return { case: 'after', value: fromPosition(readPosition(text, 'after')) };
+    case 'resume':
+      return { case: 'resume', value: text };
+    case 'since':
+      return { case: 'sinceMs', value: BigInt(readTime(text, 'since')) };
+    default:
+      return { case: undefined };
+  }
 }
 
 function readOps(text: string | undefined): Op[] {

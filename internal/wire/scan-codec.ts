@@ -85,8 +85,12 @@ export function toUpdatesCommand(request: GetUpdatesRequest): UpdatesCommand {
   if (request.maxBytes > UPDATES_BYTES_MAX) {
     throw invalidArgument(`max_bytes is ${request.maxBytes}: expected at most ${UPDATES_BYTES_MAX}`);
   }
+  const { after, sinceMs } = request;
+  if (after !== undefined && sinceMs !== undefined)
+    throw invalidArgument('after and since_ms exclude each other: expected one of them, or neither');
   return {
-    after: toPositionOrNone(request.after, 'after'),
+    after: toPositionOrNone(after, 'after'),
+    ...(sinceMs === undefined ? {} : { sinceMs: toSafeNumber(sinceMs, 'since_ms') }),
     format: toFormat(request.format),
     bytesMax: request.maxBytes,
   };
@@ -95,7 +99,9 @@ export function toUpdatesCommand(request: GetUpdatesRequest): UpdatesCommand {
 export function fromUpdatesCommand(command: UpdatesCommand): GetUpdatesRequest {
   return {
     $typeName: 'walnut.v1.GetUpdatesRequest',
-    after: fromPosition(command.after),
+    ...(command.sinceMs === undefined
+      ? { after: fromPosition(command.after) }
+      : { sinceMs: BigInt(command.sinceMs) }),
     format: command.format === 'frames' ? UpdateFormat.FRAMES : UpdateFormat.ENTRIES,
     maxBytes: command.bytesMax,
   };

@@ -4,7 +4,6 @@ import type { Op } from '#gen/walnut/v1/types_pb.ts';
 import { type Entry, movedDeadline } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { checkKey, checkPrefix } from '#model/limits.ts';
-import type { Position } from '#model/position.ts';
 import {
   WATCH_PROGRESS_MS_MAX,
   WATCH_PROGRESS_MS_MIN,
@@ -14,18 +13,21 @@ import {
   type WatchOp,
   type WatchTarget,
 } from '#model/watch.ts';
+import { toSafeNumber } from '#wire/numbers.ts';
 import { fromEntry, fromPosition, toPosition } from '#wire/position-codec.ts';
 import { fromResumeText, toResumeText } from '#wire/resume-text.ts';
 import { CAUSES, OPS } from '#wire/scan-codec.ts';
 
+/** The fields that say where a watch begins, as they are in the proto. */
+const NAMES_OF_STARTS = { after: 'after', resume: 'resume', sinceMs: 'since_ms' } as const;
 /** There are fewer kinds than this; a longer list would only repeat them. */
 const OPS_MAX = 8;
 
 export function toWatchCommand(request: WatchRequest): WatchCommand {
-  const after = toStart(request.from);
+  const start = toStart(request.from);
   const ops = toOps(request.ops);
-  if (request.initial && after !== undefined) {
-    const name = request.from.case;
+  if (request.initial && request.from.case !== undefined) {
+    const name = NAMES_OF_STARTS[request.from.case];
     throw invalidArgument(`initial and ${name} exclude each other: initial begins with what is there now`);
   }
   if (request.initial && ops !== undefined && !ops.includes('set')) {
@@ -35,7 +37,7 @@ export function toWatchCommand(request: WatchRequest): WatchCommand {
   }
   return {
     target: toTarget(request.what),
-    after,
+    ...start,
     ops,
     withPrevious: request.withPrevious,
     keysOnly: request.keysOnly,
@@ -56,14 +58,16 @@ function toTarget(what: WatchRequest['what']): WatchTarget {
   }
 }
 
-function toStart(from: WatchRequest['from']): Position | undefined {
+function toStart(from: WatchRequest['from']): Pick<WatchCommand, 'after' | 'sinceMs'> {
   switch (from.case) {
     case 'after':
-      return toPosition(from.value, 'after');
+      return { after: toPosition(from.value, 'after') };
     case 'resume':
-      return fromResumeText(from.value);
+      return { after: fromResumeText(from.value) };
+    case 'sinceMs':
+      return { after: undefined, sinceMs: toSafeNumber(from.value, 'since_ms') };
     default:
-      return undefined;
+      return { after: undefined };
   }
 }
 

@@ -54,6 +54,18 @@ describe('walnut watch', () => {
     expect(json.out).toMatch(/"op":"touch".*"expireAtMs":4102444800000/);
   });
 
+  it('tells what was logged since a time, or for so long', async () => {
+    const hour = await run(['--since', '1h', '--count', '3', '--keys-only']);
+    expect(hour.out.match(/user:./g)).toEqual(['user:a', 'user:b', 'user:a']);
+    const old = await run(['--since', '2001-01-31T12:00:00Z', '--count', '3', '--json']);
+    expect(old.out.match(/"op":"\w+"/g)).toEqual(['"op":"set"', '"op":"set"', '"op":"delete"']);
+    expect(await run(['--since', 'yesterday'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('milliseconds since 1970'),
+    });
+    expect(await run(['--since', '1h', '--initial'])).toMatchObject({ code: 2 });
+  });
+
   it('tells JSON objects, and the resume that goes on', async () => {
     const first = await run(['user:', '--after', '0-0', '--count', '1', '--json']);
     const objects = first.out

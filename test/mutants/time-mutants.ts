@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts';
 
 const TABLE = 'test/storage/time-table.test.ts';
 const MODIFIED = 'test/node/modified.test.ts';
+const SINCE = 'test/node/since.test.ts';
 const DATES = 'test/server/http-dates.test.ts';
 
 export const TIME_MUTANTS: readonly Mutant[] = [
@@ -47,5 +48,33 @@ export const TIME_MUTANTS: readonly Mutant[] = [
     text: " || headers['if-none-match'] !== undefined || modifiedMs === undefined) return true;",
     replacement: ' || modifiedMs === undefined) return true;',
     tests: [DATES],
+  },
+  {
+    name: 'log from a time on that begins where the time table says',
+    file: 'internal/node/since.ts',
+    text: '  return positionAt(engine, await lastOlder(Math.min(olderLsn, lastLsn), lastLsn, isOlder));',
+    replacement: '  return positionAt(engine, Math.min(olderLsn, lastLsn) + 0 * lastOlder.length);',
+    tests: [SINCE],
+  },
+  {
+    name: 'log from a time on that the log does not reach',
+    file: 'internal/node/since.ts',
+    text: '  if (isLost) throw notReached(engine, ms);',
+    replacement: '',
+    tests: [SINCE],
+  },
+  {
+    name: 'log from a time on that begins before what is not durable',
+    file: 'internal/node/since.ts',
+    text: '  await engine.waitDurable(engine.appliedLsn, SYNC_MS_MAX, signal);',
+    replacement: '',
+    tests: [SINCE],
+  },
+  {
+    name: 'watch since a time that waits on a delayed replica for what is not applied',
+    file: 'internal/node/doors/keys-door.ts',
+    text: '    return start.lsn > engine.appliedLsn ? engine.position : start;',
+    replacement: '    await this.#reader.untilReached(start, WATCH_START_MS_MAX, signal);\n    return start;',
+    tests: [SINCE],
   },
 ];

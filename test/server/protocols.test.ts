@@ -157,6 +157,11 @@ describe.each(TRANSPORTS)('%s', (name, createTransport) => {
     expect(await store.scan({ countOnly: true })).toMatchObject({ count: 1 });
     const updates = await store.getUpdates({ format: UpdateFormat.FRAMES });
     expect(updates.frames).toEqual(new Uint8Array([7, 7]));
+    await store.getUpdates({ sinceMs: 0n });
+    expect(running.node.calls.at(-1)?.argument).toMatchObject({ sinceMs: 0 });
+    await expect(store.getUpdates({ sinceMs: 5n, after: { lsn: 1n } })).rejects.toMatchObject({
+      code: Code.InvalidArgument,
+    });
 
     expect(await store.explain({ key: 'a/ü' })).toMatchObject({ found: true, sets: 4n });
     const watched: WatchResponse[] = [];

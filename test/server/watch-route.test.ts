@@ -106,19 +106,27 @@ describe('GET /v1/watch', () => {
       after: positionOf(9),
     });
     expect(await commandOf(`?resume=${toResumeText(positionOf(3))}`)).toMatchObject({ after: positionOf(3) });
+    const since = { after: undefined, sinceMs: 1_801_396_800_000 };
+    expect(await commandOf('?since=2027-01-31T12:00:00Z')).toMatchObject(since);
+    expect(await commandOf('?since=1801396800000')).toMatchObject(since);
   });
 
   it('goes on from Last-Event-ID, whatever the URL began with', async () => {
     const headers = { 'last-event-id': toResumeText(positionOf(8)) };
     expect(await commandOf('?initial', headers)).toMatchObject({ after: positionOf(8), isInitial: false });
     expect(await commandOf('?after=4294967297-2', headers)).toMatchObject({ after: positionOf(8) });
+    const again = await commandOf('?since=5', headers);
+    expect([again.after, again.sinceMs]).toEqual([positionOf(8), undefined]);
     expect(await commandOf('?initial', { 'last-event-id': '' })).toMatchObject({ isInitial: true });
   });
 
   it('says what is wrong before it begins', async () => {
     expect(await refusalOf('?prefx=a')).toContain('unknown parameter "prefx"');
     expect(await refusalOf('?prefix=a&key=b')).toContain('exclude each other');
-    expect(await refusalOf('?after=1-2&resume=x')).toContain('exclude each other');
+    expect(await refusalOf('?after=1-2&resume=x')).toContain('after and resume exclude each other');
+    expect(await refusalOf('?resume=x&since=5')).toContain('resume and since exclude each other');
+    expect(await refusalOf('?since=5&initial')).toContain('initial and since_ms exclude each other');
+    expect(await refusalOf('?since=yesterday')).toContain('expected milliseconds since 1970');
     expect(await refusalOf('?ops=touched')).toContain('expected set, delete');
     expect(await refusalOf('?previous=maybe')).toContain('expected true or false');
     expect(await refusalOf('?key=')).toContain('key is empty');

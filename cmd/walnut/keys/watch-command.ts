@@ -3,7 +3,9 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { WatchEvent, WatchRequest, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Cause, Op } from '#gen/walnut/v1/types_pb.ts';
+import { DURATION_FORM, parseDuration } from '#platform/duration.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
+import { parseTime, TIME_FORM } from '#platform/time.ts';
 import type { WatchInit } from '../../../client/resuming-watch.ts';
 import { parseCount, parseKey, parseWirePosition, type WirePosition } from '../arguments.ts';
 import { openStream, toCallError } from '../call/connection.ts';
@@ -23,6 +25,8 @@ import { hasDeadline, showDeadlineOf } from './event-deadline.ts';
 interface WatchOptions {
   readonly key?: string;
   readonly after?: WirePosition;
+  /** Milliseconds since the Unix epoch. */
+  readonly since?: number;
   readonly resume?: string;
   readonly ops?: Op[];
   readonly previous?: boolean;
@@ -51,6 +55,11 @@ export function addWatchCommand(program: Command, host: CommandHost): void {
     .addOption(
       new Option('--after <position>', 'begin after the record EPOCH-LSN; 0-0: with the first of the log')
         .argParser(parseWirePosition)
+        .conflicts(['resume', 'initial', 'since']),
+    )
+    .addOption(
+      new Option('--since <time>', 'begin with the first record at or after a time, or so long ago: 10m')
+        .argParser(parseSince)
         .conflicts(['resume', 'initial']),
     )
     .addOption(new Option('--resume <text>', 'go on from where a watch was').conflicts('initial'))
@@ -68,6 +77,8 @@ Examples:
   walnut watch --key greeting --address 127.0.0.1:8081
   walnut watch user: --ops delete --json | jq -r .key
   walnut watch --after 0-0 --count 100                what the log still has, from its beginning
+  walnut watch user: --since 10m                      the last ten minutes, then what happens
+  walnut watch --since 2027-01-31T12:00:00Z --json
 
 With --json each object is a change, or {"position", "resume"} where a message ended: all before it was
 told, and --resume goes on from there.`,
@@ -82,6 +93,14 @@ function parseOps(text: string): Op[] {
     if (name === 'touch') return Op.TOUCH;
     throw new InvalidArgumentError('Expected set, delete or touch, or several with commas between.');
   });
+}
+
+/** A duration means that long before now. */
+function parseSince(text: string): number {
+  const agoMs = parseDuration(text);
+  const ms = agoMs === undefined ? parseTime(text) : createNodeClock().wallMs() - agoMs;
+  if (ms === undefined) throw new InvalidArgumentError(`Expected ${TIME_FORM}, or ${DURATION_FORM}.`);
+  return Math.max(0, ms);
 }
 
 async function runWatch(invocation: Invocation, options: WatchOptions): Promise<ExitCode> {
@@ -102,7 +121,7 @@ async function runWatch(invocation: Invocation, options: WatchOptions): Promise<
 }
 
 function toRequest(prefix: string | undefined, options: WatchOptions): WatchInit {
-  const { key, after, resume } = options;
+  const { key, after, since, resume } = options;
   if (key !== undefined && prefix !== undefined) throw usageError('--key and PREFIX exclude each other');
   const what: WatchRequest['what'] =
     key === undefined ? { case: 'prefix', value: prefix ?? '' } : { case: 'key', value: key };
@@ -114,6 +133,7 @@ function toRequest(prefix: string | undefined, options: WatchOptions): WatchInit
     initial: options.initial === true,
   };
   if (after !== undefined) return { ...request, from: { case: 'after', value: after } };
+  if (since !== undefined) return { ...request, from: { case: 'sinceMs', value: BigInt(since) } };
   if (resume !== undefined) return { ...request, from: { case: 'resume', value: resume } };
   return request;
 }

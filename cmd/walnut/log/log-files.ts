@@ -16,10 +16,11 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { shortageOf } from '#platform/shortage.ts';
+import { parseTime } from '#platform/time.ts';
 import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import { MANIFEST_NAME, parseSegmentName, parseSnapshotName } from '#wal/file-names.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
-import { parseCount, parseExpireAtMs } from '../arguments.ts';
+import { parseCount } from '../arguments.ts';
 import { CliError, EXIT, isSystemError } from '../cli-error.ts';
 import { usageError } from '../command-host.ts';
 
@@ -67,18 +68,9 @@ export const parseLsn = parseCount(0);
 
 /** Milliseconds since the Unix epoch or an ISO 8601 time. */
 export function parseTimeMs(text: string): number {
-  const ms = parseMomentMs(text);
+  const ms = parseTime(text) ?? 0;
   if (ms > 0 && !Number.isNaN(new Date(ms).getTime())) return ms;
   throw new InvalidArgumentError('Expected a time such as 2027-01-31T12:00:00Z, or milliseconds since 1970.');
-}
-
-/** Returns 0 if the text is not a time. `never`, which a deadline may be, is not a time here. */
-function parseMomentMs(text: string): number {
-  try {
-    return text === 'never' ? 0 : parseExpireAtMs(text);
-  } catch {
-    return 0;
-  }
 }
 
 /** Throws if both are given. With neither, the target is the end of the log. */

@@ -30,6 +30,7 @@ import type {
 import { WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import type { KeyValuePort } from '#model/ports.ts';
+import type { Position } from '#model/position.ts';
 import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage } from '#model/watch.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import { readAtOnce } from '#node/doors/atomic-reads.ts';
@@ -205,18 +206,29 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     return master.deletePrefix(command, mayGoOn);
   }
 
-  getUpdates(command: UpdatesCommand): Promise<UpdatesAnswer> {
-    return this.#reader.getUpdates(command);
+  getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer> {
+    return this.#reader.getUpdates(command, signal);
   }
 
   async *watch(command: WatchCommand, signal: AbortSignal): AsyncGenerator<WatchMessage> {
-    const { after } = command;
+    const { after, sinceMs } = command;
     const context = this.#admission.watchable();
+    if (sinceMs !== undefined) {
+      const start = await this.#startOf(context.engine(), sinceMs, signal);
+      yield* this.#watches.watch({ ...command, after: start }, context, signal);
+      return;
+    }
     if (after !== undefined) {
       context.engine();
       await this.#reader.untilReached(after, WATCH_START_MS_MAX, signal);
     }
     yield* this.#watches.watch(command, context, signal);
+  }
+
+  /** Where a watch since a time begins: at the latest with what becomes visible next, which on a delayed replica is older. */
+  async #startOf(engine: Engine, sinceMs: number, signal: AbortSignal): Promise<Position> {
+    const start = await this.#reader.untilTime(engine, sinceMs, signal);
+    return start.lsn > engine.appliedLsn ? engine.position : start;
   }
 
   explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer> {
