@@ -15,8 +15,9 @@ export interface Session {
 export interface Connections {
   /** False where all places are taken: the socket is not counted. */
   addSocket(socket: Socket): boolean;
-  /** Gives what is to be called when it is closed. */
-  addSession(session: Session): () => void;
+  addSession(session: Session): void;
+  /** It is closed. */
+  removeSession(session: Session): void;
   count(): number;
   /** Idle connections end now, busy ones after what is under way. */
   drain(http1: HttpServer): void;
@@ -36,7 +37,8 @@ export function createConnections(countMax: number): Connections {
     addSocket: (socket) => {
       if (sockets.size >= countMax) return false;
       sockets.add(socket);
-      socket.once('close', () => {
+      // Called once; what `once` keeps for each would be held as long as the connection.
+      socket.on('close', () => {
         sockets.delete(socket);
         if (sockets.size > 0) return;
         for (const resolve of onEmpty) resolve();
@@ -47,7 +49,9 @@ export function createConnections(countMax: number): Connections {
     addSession: (session) => {
       sessions.add(session);
       if (isDraining) session.close();
-      return () => sessions.delete(session);
+    },
+    removeSession: (session) => {
+      sessions.delete(session);
     },
     drain: (http1) => {
       isDraining = true;

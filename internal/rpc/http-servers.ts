@@ -117,7 +117,8 @@ export function createHttp2(
   );
   askFirst(server, onStream);
   server.on('session', (session) => {
-    session.once('close', connections.addSession(session));
+    connections.addSession(session);
+    session.once('close', () => connections.removeSession(session));
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     idle.watch(session);
   });

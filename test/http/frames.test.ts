@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { prepareBlock } from '#http/hpack/hpack-encoder.ts';
 import { CLIENT_PREFACE, ErrorCode, Flag, FrameType } from '#http/http2/frame.ts';
+import { StreamTable } from '#http/http2/stream-table.ts';
 import {
   data,
   frame,
@@ -146,6 +147,22 @@ describe('a server', () => {
     reusing.answer = (stream) => reusing.connection.sendHead(stream, prepareBlock(OK), true);
     reusing.receive(headers(3), headers(5), headers(3));
     expect(reusing.take().at(-1)).toBe(`goaway 5 ${ErrorCode.streamClosed}`);
+  });
+
+  it.each([
+    ['none passed over', [1, 3, 5, 7, 9]],
+    ['one and several passed over', [1, 5, 7, 15, 17]],
+    ['more passed over than are remembered', [3, 101, 103, 107]],
+    ['as many as are remembered', [1, 33, 65]],
+  ])('remembers which of the last 16 numbers were used: %s', (_name, used) => {
+    const table = new StreamTable(false);
+    for (const last of used) {
+      table.notePeerId(last);
+      for (let id = 1; id <= last; id += 2) {
+        const isRemembered = last - id < 32;
+        expect([id, table.wasSkipped(id)]).toEqual([id, isRemembered && !used.includes(id)]);
+      }
+    }
   });
 
   it('serves a request in one frame, in many, and with trailers', () => {

@@ -124,14 +124,14 @@ export const HTTP2_MUTANTS: readonly Mutant[] = [
   {
     name: 'place of a reset stream free before its work has ended',
     file: 'internal/http/http2/core.ts',
-    text: '    this.line.delete(stream);\n    this.#close(stream);',
-    replacement: '    this.line.delete(stream);\n    this.#finish(stream);',
+    text: '    this.line?.delete(stream);\n    this.#close(stream);',
+    replacement: '    this.line?.delete(stream);\n    this.#finish(stream);',
     tests: [LIMITS],
   },
   {
     name: 'reset stream left in the line of those that send',
     file: 'internal/http/http2/core.ts',
-    text: '    this.line.delete(stream);\n',
+    text: '    this.line?.delete(stream);\n',
     replacement: '',
     tests: [FLOW],
   },
@@ -169,5 +169,12 @@ export const HTTP2_MUTANTS: readonly Mutant[] = [
     text: '    checkFields(fields);\n    const changesBefore = this.#changes;',
     replacement: '    const changesBefore = this.#changes;',
     tests: [HPACK],
+  },
+  {
+    name: 'number of a stream passed over taken for a used one',
+    file: 'internal/http/http2/stream-table.ts',
+    text: '(this.#used << steps) | 1)',
+    replacement: '(this.#used << 1) | 1)',
+    tests: [FRAMES],
   },
 ];

@@ -5,8 +5,11 @@
  */
 import type { Field } from './field.ts';
 
+/** Shared by all empty tables, and never written to. */
+const NO_FIELDS: Field[] = [];
+
 export class DynamicTable {
-  #ring: Field[] = [];
+  #ring = NO_FIELDS;
   /** Where the newest field is in the ring. */
   #newest = 0;
   #length = 0;
@@ -60,7 +63,7 @@ export class DynamicTable {
   resize(sizeMax: number): void {
     this.#sizeMax = sizeMax;
     this.#evictTo(sizeMax);
-    if (this.#length === 0) this.#ring = [];
+    if (this.#length === 0) this.#ring = NO_FIELDS;
   }
 
   #evictTo(size: number): void {

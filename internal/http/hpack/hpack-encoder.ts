@@ -58,9 +58,8 @@ interface ListMemo {
 }
 
 export class HpackEncoder {
-  readonly #table: DynamicTable;
-  /** Name, or name NUL value, to the number of the newest insertion that has it. */
-  readonly #insertionOf: Map<string, number> | undefined;
+  /** Undefined where nothing is ever inserted. */
+  readonly #learned: LearnedFields | undefined;
   #memos: Map<FieldList, ListMemo> | undefined;
   #changes = 0;
   /** What the next block must begin with: the lowest size since the last one, then the present one. */
@@ -69,14 +68,11 @@ export class HpackEncoder {
 
   /** Without `indexes` the table stays empty, so blocks never depend on what was sent before. */
   constructor(indexes: boolean) {
-    this.#insertionOf = indexes ? new Map() : undefined;
-    this.#table = new DynamicTable(TABLE_BYTES_DEFAULT, (field, insertion) =>
-      this.#unlearn(field, insertion),
-    );
+    this.#learned = indexes ? new LearnedFields() : undefined;
   }
 
   get tableBytes(): number {
-    return this.#table.size;
+    return this.#learned?.table.size ?? 0;
   }
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE. More than the default is not made use of. */
@@ -92,9 +88,9 @@ export class HpackEncoder {
     if (this.#lowest === undefined) return NOTHING;
     WRITER.clear();
     if (this.#lowest < this.#sizeNext) WRITER.integer(0x20, 0x1f, this.#lowest);
-    this.#table.resize(this.#lowest);
+    this.#learned?.table.resize(this.#lowest);
     WRITER.integer(0x20, 0x1f, this.#sizeNext);
-    this.#table.resize(this.#sizeNext);
+    this.#learned?.table.resize(this.#sizeNext);
     this.#lowest = undefined;
     this.#changes++;
     return new Uint8Array(WRITER.bytes());
@@ -125,44 +121,51 @@ export class HpackEncoder {
   }
 
   #write(name: string, value: string) {
-    const insertion = this.#insertionOf?.get(`${name}\0${value}`);
-    if (insertion !== undefined) return WRITER.integer(0x80, 0x7f, this.#indexOf(insertion));
-    if (
-      this.#insertionOf === undefined ||
-      NEVER_INDEXED.has(name) ||
-      PASSING.has(name) ||
-      STATIC_INDEX.has(`${name}\0${value}`)
-    ) {
-      return writeStatic(WRITER, name, value);
-    }
+    const learned = this.#learned;
+    const index = learned?.indexOf(name, value) ?? 0;
+    if (index > 0) return WRITER.integer(0x80, 0x7f, index);
+    const isToPass = NEVER_INDEXED.has(name) || PASSING.has(name) || STATIC_INDEX.has(`${name}\0${value}`);
+    if (learned === undefined || isToPass) return writeStatic(WRITER, name, value);
     const field = new Field(name, value);
     // Larger than half of the table, it would push out nearly all that repeats.
-    if (field.size > this.#table.sizeMax / 2) return writeStatic(WRITER, name, value);
-    WRITER.literal(INDEXING, 0x3f, this.#nameIndex(name), name, value);
-    this.#insert(field);
-  }
-
-  #nameIndex(name: string): number {
-    const fixed = STATIC_INDEX.get(name);
-    if (fixed !== undefined) return fixed;
-    const insertion = this.#insertionOf?.get(name);
-    return insertion === undefined ? 0 : this.#indexOf(insertion);
-  }
-
-  #indexOf(insertion: number): number {
-    return STATIC_LENGTH + 1 + this.#table.insertions - insertion;
-  }
-
-  #insert(field: Field): void {
-    this.#table.insert(field);
+    if (field.size > learned.table.sizeMax / 2) return writeStatic(WRITER, name, value);
+    const nameIndex = STATIC_INDEX.get(name) ?? learned.indexOfName(name);
+    WRITER.literal(INDEXING, 0x3f, nameIndex, name, value);
+    learned.insert(field);
     this.#changes++;
-    this.#insertionOf?.set(field.name, this.#table.insertions);
-    this.#insertionOf?.set(`${field.name}\0${field.value}`, this.#table.insertions);
+  }
+}
+
+/** The table with which the peer decodes, as this side knows it. */
+class LearnedFields {
+  readonly table: DynamicTable;
+  /** Name, or name NUL value, to the number of the newest insertion that has it. */
+  readonly #insertionOf = new Map<string, number>();
+
+  constructor() {
+    this.table = new DynamicTable(TABLE_BYTES_DEFAULT, (field, insertion) => this.#unlearn(field, insertion));
+  }
+
+  /** Its index in a block; 0 where the field is not in the table. */
+  indexOf(name: string, value: string): number {
+    return this.indexOfName(`${name}\0${value}`);
+  }
+
+  indexOfName(name: string): number {
+    const insertion = this.#insertionOf.get(name);
+    return insertion === undefined ? 0 : STATIC_LENGTH + 1 + this.table.insertions - insertion;
+  }
+
+  insert(field: Field): void {
+    this.table.insert(field);
+    const { insertions } = this.table;
+    this.#insertionOf.set(field.name, insertions);
+    this.#insertionOf.set(`${field.name}\0${field.value}`, insertions);
   }
 
   #unlearn(field: Field, insertion: number): void {
     for (const key of [field.name, `${field.name}\0${field.value}`]) {
-      if (this.#insertionOf?.get(key) === insertion) this.#insertionOf?.delete(key);
+      if (this.#insertionOf.get(key) === insertion) this.#insertionOf.delete(key);
     }
   }
 }

@@ -27,14 +27,15 @@ export class Core {
   /** The time of the last call from outside, in milliseconds. */
   nowMs: number;
   failure: ConnectionFailure | undefined;
-  /** Streams that have data to send and a window for it, in their order. */
-  readonly line = new Set<Stream>();
+  /** Streams that have data to send and a window for it, in their order; undefined before there is one. */
+  line: Set<Stream> | undefined;
   /** Octets queued on all streams. */
   queuedBytes = 0;
   /** Streams of the peer above it are refused: the last number of our final GOAWAY. */
   lastTaken = Number.POSITIVE_INFINITY;
   isOver = false;
-  readonly #resets: Bucket;
+  /** Undefined before the first reset. */
+  #resets: Bucket | undefined;
   readonly #settings: Bucket;
   readonly #overhead: Bucket;
 
@@ -45,7 +46,6 @@ export class Core {
     this.output = new Output(pool);
     this.credits = new Credits(this.output, connectionWindowBytes);
     this.streams = new StreamTable(isClient);
-    this.#resets = new Bucket(RATES.resets, nowMs);
     this.#settings = new Bucket(RATES.settings, nowMs);
     this.#overhead = new Bucket(RATES.overhead, nowMs);
   }
@@ -64,6 +64,7 @@ export class Core {
   }
 
   countReset(): void {
+    this.#resets ??= new Bucket(RATES.resets, this.nowMs);
     if (!this.#resets.take(this.nowMs)) this.failLimit('resets', 'too many streams reset or refused');
   }
 
@@ -134,7 +135,7 @@ export class Core {
   #drop(stream: Stream, code: number, by: ResetBy): void {
     this.queuedBytes -= stream.queuedBytes;
     stream.dropQueue();
-    this.line.delete(stream);
+    this.line?.delete(stream);
     this.#close(stream);
     this.events.onReset(stream, code, by);
   }

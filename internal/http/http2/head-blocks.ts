@@ -11,7 +11,7 @@ export class HeadBlocks {
   isEnd = false;
   /** When the open block began, in milliseconds. */
   sinceMs = 0;
-  #pieces: Buffer[] = [];
+  #pieces: Buffer[] | undefined;
   #bytes = 0;
 
   /** Octets that are held. */
@@ -27,6 +27,7 @@ export class HeadBlocks {
 
   /** Takes a piece; returns the limit that it passes, if it does. */
   add(bytes: Buffer, from: number, to: number): LimitName | undefined {
+    this.#pieces ??= [];
     if (this.#pieces.length > CONTINUATIONS_MAX) return 'continuations';
     if (this.#bytes + to - from > BLOCK_BYTES_MAX) return 'block bytes';
     this.#pieces.push(Buffer.from(bytes.subarray(from, to)));
@@ -36,8 +37,8 @@ export class HeadBlocks {
 
   /** The whole block; it is no longer open. */
   finish(): Buffer {
-    const block = Buffer.concat(this.#pieces);
-    this.#pieces = [];
+    const block = Buffer.concat(this.#pieces ?? []);
+    this.#pieces = undefined;
     this.#bytes = 0;
     this.streamId = 0;
     return block;

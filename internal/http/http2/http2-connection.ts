@@ -18,7 +18,7 @@ import {
 } from './frame.ts';
 import { FrameReader } from './frame-reader.ts';
 import { HeadIntake } from './head-intake.ts';
-import { Inbound } from './inbound.ts';
+import { Inbound, type InboundHooks } from './inbound.ts';
 import {
   DRAIN_PING_MS_MAX,
   HEAD_BYTES_MAX,
@@ -49,7 +49,7 @@ export interface Http2Options {
 const CONNECTION_WINDOW_DEFAULT = 1024 * 1024;
 const DRAIN_PING = Buffer.from('goaway-1', 'latin1');
 
-export class Http2Connection {
+export class Http2Connection implements InboundHooks {
   readonly #core: Core;
   readonly #frames: FrameReader;
   readonly #inbound: Inbound;
@@ -83,11 +83,7 @@ export class Http2Connection {
     this.#core = new Core({ isClient, events, pool, connectionWindowBytes, nowMs });
     this.#outbound = new Outbound(this.#core);
     this.#heads = new HeadIntake(this.#core, this.#outbound, streamsMax);
-    this.#inbound = new Inbound(this.#core, this.#outbound, this.#heads, {
-      onSettingsAck: () => this.#onSettingsAck(),
-      onPong: (bytes, at) => this.#onPong(bytes, at),
-      onGoaway: (lastStreamId, code) => this.#onGoaway(lastStreamId, code),
-    });
+    this.#inbound = new Inbound(this.#core, this.#outbound, this.#heads, this);
     this.#frames = new FrameReader(this.#inbound);
     if (isClient) this.#core.output.raw(CLIENT_PREFACE);
     const own = { headerTableBytes: this.#headerTableBytes, streamWindowBytes: this.#streamWindowBytes };
@@ -254,7 +250,7 @@ export class Http2Connection {
       streams: streams.size,
       held: streams.held,
       remembered: streams.remembered,
-      inLine: line.size,
+      inLine: line?.size ?? 0,
       output: output.length,
       partialFrame: this.#frames.held,
       partialBlock: this.#inbound.blocks.held,
@@ -267,19 +263,20 @@ export class Http2Connection {
     };
   }
 
-  #onSettingsAck(): void {
+  /** This and the next two: called by `Inbound`. */
+  onSettingsAck(): void {
     if (this.#isAcknowledged) return;
     this.#isAcknowledged = true;
     this.#core.credits.resize(this.#streamWindowBytes, this.#core.streams.live());
     this.#heads.reader.allowSize(this.#headerTableBytes);
   }
 
-  #onPong(bytes: Uint8Array, at: number): void {
+  onPong(bytes: Uint8Array, at: number): void {
     if (this.#drainSinceMs === undefined) return;
     if (DRAIN_PING.every((octet, i) => octet === bytes[at + i])) this.#endDrain();
   }
 
-  #onGoaway(lastStreamId: number, code: number): void {
+  onGoaway(lastStreamId: number, code: number): void {
     this.#peerLastId = Math.min(this.#peerLastId, lastStreamId);
     if (this.#core.isClient) {
       const late = [...this.#core.streams.live()].filter((stream) => stream.id > lastStreamId);

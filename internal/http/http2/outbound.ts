@@ -13,6 +13,8 @@ import type { HeadBlock, Stream } from './stream.ts';
 /** `sent`: it is in the output. `queued`: it waits, and `onDrain` or the stream's end follows. `closed`: dropped. */
 export type Sent = 'sent' | 'queued' | 'closed';
 
+const NOBODY = new Set<Stream>();
+
 export class Outbound {
   readonly #core: Core;
   readonly #encoder: HpackEncoder;
@@ -33,7 +35,12 @@ export class Outbound {
   }
 
   get canPump(): boolean {
-    return this.#core.line.size > 0 && this.#window > 0;
+    return this.#isLine && this.#window > 0;
+  }
+
+  get #isLine(): boolean {
+    const { line } = this.#core;
+    return line !== undefined && line.size > 0;
   }
 
   sendHead(stream: Stream, block: HeadBlock, isEnd: boolean): Sent {
@@ -75,9 +82,10 @@ export class Outbound {
   /** Writes what waits, as far as windows and the output's size allow. */
   pump(): void {
     while (this.#window > 0 && this.#core.output.length < OUTPUT_BYTES_SOFT) {
-      const [stream] = this.#core.line;
+      const { line = NOBODY } = this.#core;
+      const [stream] = line;
       if (stream === undefined) return;
-      this.#core.line.delete(stream);
+      line.delete(stream);
       this.#sendPiece(stream);
     }
   }
@@ -133,12 +141,14 @@ export class Outbound {
   /** Whether so much data may be written past those in line. */
   #fits(stream: Stream, length: number): boolean {
     if (length === 0) return true;
-    if (length > stream.sendWindow || length > this.#window || this.#core.line.size > 0) return false;
+    if (length > stream.sendWindow || length > this.#window || this.#isLine) return false;
     return this.#core.output.length + length <= OUTPUT_BYTES_SOFT;
   }
 
   #lineUp(stream: Stream): void {
-    if (stream.sendWindow > 0) this.#core.line.add(stream);
+    if (stream.sendWindow <= 0) return;
+    this.#core.line ??= new Set();
+    this.#core.line.add(stream);
   }
 
   #writeBlock(id: number, block: HeadBlock, isEnd: boolean): void {

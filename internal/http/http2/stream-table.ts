@@ -30,14 +30,15 @@ export function judgeFrame(type: number, state: number): number {
   return (ROWS[type] as readonly number[])[state] as number;
 }
 
-/** Numbers of the newest streams of the peer, so that one that was used is told from one passed over. */
-const OPENED_REMEMBERED = 16;
+/** Of the newest numbers of the peer it is remembered which were used, and which were passed over. */
+const NUMBERS_REMEMBERED = 16;
 
 export class StreamTable {
   readonly #live = new Map<number, Stream>();
   /** In order of their reset. */
   #resetHere: Set<number> | undefined;
-  #opened: Int32Array | undefined;
+  /** A bit for each number of the peer, from the last one down: set where it was used. */
+  #used = 0;
   /** The streams that this side opens are odd (a client's) or even. */
   readonly #ownParity: number;
   /** The highest number the peer has opened, and we have. */
@@ -76,9 +77,9 @@ export class StreamTable {
   }
 
   notePeerId(id: number): void {
+    const steps = Math.min(NUMBERS_REMEMBERED, (id - this.lastPeerId + 1) >>> 1);
+    this.#used = ((this.#used << steps) | 1) & ((1 << NUMBERS_REMEMBERED) - 1);
     this.lastPeerId = id;
-    this.#opened ??= new Int32Array(OPENED_REMEMBERED);
-    this.#opened[(id >>> 1) % OPENED_REMEMBERED] = id;
   }
 
   /** Frames of it that come late are ignored. */
@@ -100,8 +101,8 @@ export class StreamTable {
 
   /** Whether the peer passed over `id`, as far as is remembered: then it never was a stream. */
   wasSkipped(id: number): boolean {
-    if (this.isOwn(id) || this.lastPeerId - id >= 2 * OPENED_REMEMBERED) return false;
-    return this.#opened?.[(id >>> 1) % OPENED_REMEMBERED] !== id;
+    const steps = (this.lastPeerId - id) >>> 1;
+    return !this.isOwn(id) && steps < NUMBERS_REMEMBERED && ((this.#used >>> steps) & 1) === 0;
   }
 
   /** What is remembered of streams that are gone. */

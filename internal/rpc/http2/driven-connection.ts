@@ -8,12 +8,12 @@ import type { Socket } from 'node:net';
 import { ErrorCode } from '#http/http2/frame.ts';
 import { Http2Connection } from '#http/http2/http2-connection.ts';
 import type { Stream } from '#http/http2/stream.ts';
+import type { Clock } from '#platform/clock.ts';
 import { patienceMs } from '#rpc/answer-pace.ts';
 import type { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
-import type { AnswerHolder } from '#rpc/http2/answer-budget.ts';
 import { CallIntake } from '#rpc/http2/call-intake.ts';
 import { type CallWire, NEVER, type ServedCall } from '#rpc/http2/served-call.ts';
-import type { Site } from '#rpc/http2/site.ts';
+import type { OpenConnection, Site } from '#rpc/http2/site.ts';
 import type { Writer } from '#rpc/http2/turns.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
 
@@ -33,7 +33,7 @@ const HALF_CLOSED_MS = 1_000;
 /** After the last byte is sent, the peer may take so long to close. */
 const LINGER_MS = 1_000;
 
-export class DrivenConnection implements CallWire, Writer, AnswerHolder {
+export class DrivenConnection implements CallWire, Writer, OpenConnection {
   readonly connection: Http2Connection;
   readonly blocks: AnswerBlocks;
   nowMs: number;
@@ -59,7 +59,7 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
     this.#site = site;
     this.#socket = socket;
     this.blocks = site.blocks;
-    this.nowMs = site.clock.monotonicMs();
+    this.nowMs = wholeMs(site.clock);
     this.#movedMs = this.nowMs;
     this.connection = new Http2Connection({
       side: 'server',
@@ -74,7 +74,7 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
     socket.on('end', () => this.#onPeerEnd());
     socket.on('error', () => {});
-    socket.once('close', () => this.#onClosed());
+    socket.on('close', () => this.#onClosed());
     this.touch();
   }
 
@@ -117,7 +117,7 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
 
   /** The server drains. */
   close(): void {
-    this.nowMs = this.#site.clock.monotonicMs();
+    this.nowMs = wholeMs(this.#site.clock);
     this.connection.shutdown(this.nowMs);
     this.touch();
   }
@@ -141,7 +141,7 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
   flush(): number {
     this.#isDue = false;
     if (this.#isWriting || this.#socket.destroyed) return 0;
-    this.nowMs = this.#site.clock.monotonicMs();
+    this.nowMs = wholeMs(this.#site.clock);
     const output = this.connection.takeOutput(this.nowMs);
     this.#lastBytes = output?.length ?? 0;
     if (output !== undefined) this.#write(output);
@@ -151,9 +151,8 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
     return this.#lastBytes;
   }
 
-  /** Once a second or so: what took too long ends. */
   check(): void {
-    const nowMs = this.#site.clock.monotonicMs();
+    const nowMs = wholeMs(this.#site.clock);
     this.nowMs = nowMs;
     const isOverdue = nowMs - this.#endedMs >= LINGER_MS || nowMs - this.#halfClosedMs >= HALF_CLOSED_MS;
     const isStuck = this.#isWriting && nowMs - this.#writeSinceMs >= STALLED_MS;
@@ -169,7 +168,7 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
   }
 
   #receive(bytes: Buffer): void {
-    this.nowMs = this.#site.clock.monotonicMs();
+    this.nowMs = wholeMs(this.#site.clock);
     this.#movedMs = this.nowMs;
     this.connection.receive(bytes, this.nowMs);
     if (this.connection.hasOutput) this.touch();
@@ -244,7 +243,7 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
   }
 
   #onPeerEnd(): void {
-    this.nowMs = this.#site.clock.monotonicMs();
+    this.nowMs = wholeMs(this.#site.clock);
     this.#halfClosedMs = this.nowMs;
     for (const stream of [...this.connection.liveStreams()])
       (stream.call as ServedCall | undefined)?.onPeerEnd();
@@ -259,4 +258,9 @@ export class DrivenConnection implements CallWire, Writer, AnswerHolder {
     this.#noteHeld();
     this.#site.leave(this);
   }
+}
+
+/** Fractions would cost each connection a number on the heap for each of its times. */
+function wholeMs(clock: Clock): number {
+  return Math.floor(clock.monotonicMs());
 }

@@ -4,10 +4,10 @@ import { OutputPool } from '#http/http2/output.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 import type { Connections } from '#rpc/connections.ts';
 import { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
-import { AnswerBudget, type AnswerHolder } from '#rpc/http2/answer-budget.ts';
+import { AnswerBudget } from '#rpc/http2/answer-budget.ts';
 import { DrivenConnection } from '#rpc/http2/driven-connection.ts';
 import { Places } from '#rpc/http2/places.ts';
-import type { Site, SiteEvents } from '#rpc/http2/site.ts';
+import type { OpenConnection, Site, SiteEvents } from '#rpc/http2/site.ts';
 import { Turns } from '#rpc/http2/turns.ts';
 
 /** Streams of messages and other requests through Connect's handlers at once, over all connections: see `Places`. */
@@ -39,7 +39,7 @@ export class Http2Driver implements Site {
   readonly budget: AnswerBudget;
   readonly requests: Places;
   readonly #connections: Connections;
-  readonly #open = new Map<AnswerHolder, { readonly check: () => void; readonly forget: () => void }>();
+  readonly #open = new Set<OpenConnection>();
   #timer: Timer | undefined;
 
   constructor(options: Http2DriverOptions) {
@@ -59,13 +59,13 @@ export class Http2Driver implements Site {
   accept(socket: Socket): void {
     if (this.#timer === undefined) this.#look();
     const connection = new DrivenConnection(this, socket);
-    const forget = this.#connections.addSession(connection);
-    this.#open.set(connection, { check: () => connection.check(), forget });
+    this.#connections.addSession(connection);
+    this.#open.add(connection);
   }
 
   /** Its socket is closed. */
-  leave(connection: AnswerHolder): void {
-    this.#open.get(connection)?.forget();
+  leave(connection: OpenConnection): void {
+    this.#connections.removeSession(connection);
     this.#open.delete(connection);
     if (this.#open.size > 0) return;
     this.#timer?.cancel();
@@ -74,7 +74,7 @@ export class Http2Driver implements Site {
 
   #look(): void {
     this.blocks.refresh(this.clock.wallMs());
-    for (const { check } of this.#open.values()) check();
+    for (const connection of this.#open) connection.check();
     this.#timer = this.clock.after(LOOK_MS, () => this.#look());
   }
 }

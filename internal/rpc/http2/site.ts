@@ -2,6 +2,7 @@
 import type { LimitName } from '#http/http2/limits.ts';
 import type { OutputPool } from '#http/http2/output.ts';
 import type { Clock } from '#platform/clock.ts';
+import type { Session } from '#rpc/connections.ts';
 import type { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
 import type { AnswerBudget, AnswerHolder } from '#rpc/http2/answer-budget.ts';
 import type { Places } from '#rpc/http2/places.ts';
@@ -17,6 +18,11 @@ export interface SiteEvents {
   readonly onLimit: (limit: LimitName | 'requests' | 'answers') => void;
 }
 
+export interface OpenConnection extends AnswerHolder, Session {
+  /** Once a second or so: what took too long ends. */
+  check(): void;
+}
+
 export interface Site {
   readonly clock: Clock;
   readonly listener: Pick<Listener, 'onRequest' | 'planCall' | 'onCall'>;
@@ -29,5 +35,5 @@ export interface Site {
   readonly budget: AnswerBudget;
   readonly requests: Places;
   /** The socket of the connection is closed. */
-  leave(connection: AnswerHolder): void;
+  leave(connection: OpenConnection): void;
 }
