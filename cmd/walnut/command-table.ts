@@ -15,7 +15,8 @@ export interface CommandFile {
 }
 
 export const COMMAND_FILES: readonly CommandFile[] = [
-  { names: ['get', 'scan'], load: async () => (await import('./keys/read-commands.ts')).addReadCommands },
+  { names: ['get'], load: async () => (await import('./keys/get-command.ts')).addGetCommand },
+  { names: ['scan'], load: async () => (await import('./keys/scan-command.ts')).addScanCommand },
   { names: ['set', 'del'], load: async () => (await import('./keys/write-commands.ts')).addWriteCommands },
   {
     names: ['increment'],

@@ -13,6 +13,7 @@ import { Following } from '#test/watch/following.ts';
 
 const WRITE = { minAcks: 0, timeoutMs: 0, returnPrevious: false } as const;
 const KEYS = ['a', 'b', 'ab', 'n'] as const;
+const LEASE_MS = 60_000;
 const NUMBER = /^(?:0|-?[1-9]\d*)$/;
 
 const key = fc.constantFrom(...KEYS);
@@ -41,6 +42,7 @@ const step = fc.oneof(
     }),
     weight: 2,
   },
+  { arbitrary: fc.record({ do: fc.constantFrom('lease', 'fill' as const), key }), weight: 3 },
   { arbitrary: fc.record({ do: fc.constantFrom('failover', 'restart', 'follow' as const) }), weight: 2 },
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
@@ -50,6 +52,8 @@ class Run {
   readonly #group = new TestGroup();
   readonly #model = new Map<string, string>();
   readonly #told = new Map<string, string>();
+  /** The newest lease of each key, and when it is over; one that a write or a failover ended is over at once. */
+  readonly #leases = new Map<string, { token: string; endsMs: number }>();
   #nodes: TestNode[] = [];
   #watch: Following | undefined;
   #taken = 0;
@@ -99,6 +103,7 @@ class Run {
         const { value, position } = await group.until(adding);
         expect(value).toBe(BigInt(before ?? 5) + BigInt(step.by));
         this.#model.set(step.key, String(value));
+        this.#endLease(step.key);
         this.#newest = position;
         return;
       }
@@ -119,19 +124,16 @@ class Run {
         );
         expect([answer.deleted, answer.nextCursor]).toEqual([expected.length, '']);
         for (const one of expected) this.#model.delete(one);
+        for (const one of KEYS) if (one.startsWith(step.prefix)) this.#endLease(one);
         this.#newest = answer.position;
         return;
       }
-      case 'failover': {
-        const to = this.#nodes.find((one) => one !== this.#master) as TestNode;
-        await group.untilTrue(() => to.node.status().state === 'streaming', 'linked');
-        await group.until(node.failover(to.address, 0));
-        await group.untilTrue(
-          () => this.#master?.node.status().replicas.length === 1,
-          'the old master follows',
-        );
-        return;
-      }
+      case 'lease':
+        return this.#lease(step.key);
+      case 'fill':
+        return this.#fill(step.key);
+      case 'failover':
+        return this.#failover();
       case 'restart': {
         const replica = this.#nodes.find((one) => one !== this.#master) as TestNode;
         const { name } = replica;
@@ -144,6 +146,15 @@ class Run {
       default:
         this.#follow(this.#nodes.indexOf(this.#master) === 0 ? 1 : 0);
     }
+  }
+
+  async #failover(): Promise<void> {
+    const group = this.#group;
+    for (const one of KEYS) this.#endLease(one);
+    const to = this.#nodes.find((one) => one !== this.#master) as TestNode;
+    await group.untilTrue(() => to.node.status().state === 'streaming', 'linked');
+    await group.until(this.#master.node.failover(to.address, 0));
+    await group.untilTrue(() => this.#master?.node.status().replicas.length === 1, 'the old master follows');
   }
 
   async #batch(writes: readonly Write[]): Promise<void> {
@@ -161,8 +172,51 @@ class Run {
     for (const one of writes) {
       if (one.do === 'set') this.#model.set(one.key, one.value);
       else this.#model.delete(one.key);
+      this.#endLease(one.key);
     }
     this.#newest = answer.position ?? this.#newest;
+  }
+
+  #endLease(one: string): void {
+    const lease = this.#leases.get(one);
+    if (lease !== undefined) lease.endsMs = 0;
+  }
+
+  #isLeased(one: string): boolean {
+    return (this.#leases.get(one)?.endsMs ?? 0) > this.#group.clock.monotonicMs();
+  }
+
+  /** Asks both nodes for a lease. */
+  async #lease(one: string): Promise<void> {
+    const group = this.#group;
+    const command = { key: one, waitMs: 0, fill: { leaseMs: LEASE_MS, refreshBeforeMs: 0 } };
+    for (const { node } of this.#nodes) {
+      const isGiving = node.status().role === 'master';
+      const asking = (async () => node.get(command))();
+      if (!isGiving && !this.#model.has(one)) {
+        await expect(group.until(asking)).rejects.toMatchObject({ code: 'not_master' });
+        continue;
+      }
+      const wasLeased = this.#isLeased(one);
+      const endsMs = group.clock.monotonicMs() + LEASE_MS;
+      const { entry, fill } = await group.until(asking);
+      expect(entry && Buffer.from(entry.value).toString()).toBe(this.#model.get(one));
+      expect(fill?.kind).toBe(this.#model.has(one) ? undefined : wasLeased ? 'wait' : 'lease');
+      if (fill?.kind === 'lease') this.#leases.set(one, { token: fill.token, endsMs });
+    }
+  }
+
+  /** Fills the key with the newest token that there was, which may be of an earlier master. */
+  async #fill(one: string): Promise<void> {
+    const token = this.#leases.get(one)?.token ?? 'none';
+    const isValid = this.#isLeased(one);
+    const condition = { kind: 'fill_lease', token } as const;
+    const answer = await this.#group.set(this.#master, one, 'filled', { condition });
+    expect(answer.applied).toBe(isValid);
+    this.#newest = answer.position;
+    if (!isValid) return;
+    this.#model.set(one, 'filled');
+    this.#endLease(one);
   }
 
   /** The watcher goes on at another node. */

@@ -32,6 +32,7 @@ interface SetOptions extends KeyOptions {
   readonly keepTtl?: boolean;
   readonly ifAbsent?: boolean;
   readonly ifPresent?: boolean;
+  readonly ifFillLease?: string;
 }
 
 export function addWriteCommands(program: Command, host: CommandHost): void {
@@ -58,7 +59,13 @@ export function addWriteCommands(program: Command, host: CommandHost): void {
     )
     .option('--keep-ttl', 'keep the deadline that the key has')
     .addOption(new Option('--if-absent', 'only if the key is missing').conflicts(['ifPresent', 'ifVersion']))
-    .addOption(new Option('--if-present', 'only if the key exists').conflicts('ifVersion'));
+    .addOption(new Option('--if-present', 'only if the key exists').conflicts('ifVersion'))
+    .addOption(
+      new Option(
+        '--if-fill-lease <token>',
+        'only while the lease of `walnut get --fill-lease` is valid',
+      ).conflicts(['ifAbsent', 'ifPresent', 'ifVersion']),
+    );
   addWriteOptions(set)
     .option('--return-previous', 'also print the entry before')
     .addHelpText(
@@ -70,6 +77,7 @@ Examples:
   walnut set image --file image.png --durability local
   walnut set lock:job me --if-absent --ttl 10s && run-the-job
   walnut set counter 2 --if-version 4294967303-12
+  walnut set page - --if-fill-lease "$TOKEN" < page.html
   walnut set -- -key -value                          after --, nothing is an option`,
     )
     .action(host.action<SetOptions>(runSet));
@@ -154,6 +162,7 @@ function conditionOf(
   if (options.ifAbsent === true) return { case: 'ifAbsent', value: true };
   if (options.ifPresent === true) return { case: 'ifPresent', value: true };
   if (options.ifVersion !== undefined) return { case: 'ifVersion', value: options.ifVersion };
+  if (options.ifFillLease !== undefined) return { case: 'ifFillLease', value: options.ifFillLease };
   return { case: undefined };
 }
 
@@ -201,6 +210,13 @@ function describeWrite(response: SetResponse | DeleteResponse, isApplied: boolea
 function notWritten(key: string, response: SetResponse | DeleteResponse, options: SetOptions): CliError {
   const isDelete = response.$typeName === 'walnut.v1.DeleteResponse';
   const { current } = response;
+  if (options.ifFillLease !== undefined) {
+    return new CliError(
+      EXIT.negative,
+      `not written: the lease to fill key ${quoteKey(key)} is over, or is of another key or master`,
+      `To ask for another: walnut get --fill-lease 5s ${quoteKey(key)}`,
+    );
+  }
   if (current !== undefined) {
     const advice =
       options.ifVersion === undefined

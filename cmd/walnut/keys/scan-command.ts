@@ -1,46 +1,18 @@
-/** `walnut get` and `walnut scan`. */
+/** `walnut scan`. */
 import type { Command } from 'commander';
-import type { GetResponse, ScanResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { ScanResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
-import { quoteKey } from '#model/limits.ts';
-import {
-  parseCount,
-  parseDurationMs,
-  parseKey,
-  parseWaitMs,
-  parseWirePosition,
-  type WirePosition,
-} from '../arguments.ts';
-import { CALL, createNodeClients, type NodeClients, WAITING_CALL } from '../call/connection.ts';
+import { parseCount } from '../arguments.ts';
+import { CALL, createNodeClients, type NodeClients } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
-import {
-  countOf,
-  entryToJson,
-  showDeadline,
-  showDuration,
-  showLineKey,
-  showModified,
-  showPosition,
-  showValue,
-  showWholeValue,
-  valueToJson,
-} from '../output/output.ts';
+import { entryToJson, showDeadline, showLineKey, showPosition, showValue } from '../output/output.ts';
 import { renderTable } from '../output/table.ts';
 
-const WAIT_MS_MAX = 60_000;
 const SCAN_LIMIT = 100;
 /** Small enough that a page of large values stays far below the size limit of a response. */
 const PAGE_WITH_VALUES = 200;
 const PAGE_KEYS_ONLY = 5_000;
-
-interface GetOptions {
-  readonly atLeast?: WirePosition;
-  readonly wait?: number;
-  readonly maxStaleness?: number;
-  readonly raw?: boolean;
-  readonly verbose?: boolean;
-}
 
 interface ScanOptions {
   readonly limit?: number;
@@ -49,35 +21,7 @@ interface ScanOptions {
   readonly all?: boolean;
 }
 
-export function addReadCommands(program: Command, host: CommandHost): void {
-  program
-    .command('get')
-    .summary('print the value of a key')
-    .description(
-      'Prints the value to stdout, byte for byte. On a terminal, characters that it would obey are ' +
-        'escaped (--raw writes them unchanged), and a newline follows. Exits 1 if the key is missing or ' +
-        'expired.',
-    )
-    .argument('<key>', 'the key of the entry', parseKey)
-    .option('--at-least <position>', 'answer only from a state that includes EPOCH-LSN', parseWirePosition)
-    .option(
-      '--wait <ms>',
-      'how long to wait for --at-least, such as 500 or 2s (60s at most)',
-      parseWaitMs(WAIT_MS_MAX),
-    )
-    .option('--max-staleness <duration>', 'fail if the answer would be staler than this', parseDurationMs)
-    .option('--raw', 'write the bytes unchanged, also to a terminal')
-    .option('-v, --verbose', 'also print version, deadline, modification time and freshness to stderr')
-    .addHelpText(
-      'after',
-      `
-Examples:
-  walnut get greeting
-  walnut get image > image.png
-  walnut get greeting --json
-  walnut get greeting --address 127.0.0.1:8081 --at-least 4294967303-12 --wait 2s   read your own write on a replica`,
-    )
-    .action(host.action<GetOptions>(runGet));
+export function addScanCommand(program: Command, host: CommandHost): void {
   program
     .command('scan')
     .summary('list entries, by prefix')
@@ -99,63 +43,6 @@ Examples:
 A key with control characters is shown quoted and escaped; --json has it exactly.`,
     )
     .action(host.action<ScanOptions>(runScan));
-}
-
-async function runGet(invocation: Invocation, options: GetOptions): Promise<ExitCode> {
-  const key = invocation.args[0] ?? '';
-  if (options.wait !== undefined && options.atLeast === undefined) {
-    throw usageError('--wait says how long to wait for --at-least, which is missing');
-  }
-  if (options.raw === true && invocation.isJson) throw usageError('--raw and --json exclude each other');
-  const response = await createNodeClients(invocation.address).kv.get(
-    {
-      key,
-      waitMs: options.wait ?? 0,
-      withModified: invocation.isJson || options.verbose === true,
-      ...(options.atLeast === undefined ? {} : { atLeast: options.atLeast }),
-      ...(options.maxStaleness === undefined ? {} : { maxStalenessMs: BigInt(options.maxStaleness) }),
-    },
-    WAITING_CALL,
-  );
-  const { io } = invocation;
-  const isRaw = !io.isOutTerminal || options.raw === true;
-  if (invocation.isJson) {
-    await show(invocation, () => getToJson(key, response), String);
-  } else {
-    if (response.found) await io.write(isRaw ? response.value : showWholeValue(response.value));
-    else io.note(`walnut: key ${quoteKey(key)} not found (as of ${showPosition(response.asOf)})\n`);
-    if (response.found && io.isOutTerminal) await io.write('\n');
-    if (options.verbose === true) io.note(describeGet(response));
-  }
-  return response.found ? EXIT.ok : EXIT.negative;
-}
-
-function getToJson(key: string, response: GetResponse): Record<string, unknown> {
-  const freshness = { asOf: showPosition(response.asOf), stalenessMs: Number(response.stalenessMs) };
-  if (!response.found) return { key, found: false, ...freshness };
-  return {
-    key,
-    found: true,
-    ...valueToJson(response.value),
-    bytes: response.value.length,
-    version: showPosition(response.version),
-    expireAtMs: Number(response.expireAtMs),
-    modifiedMs: Number(response.modifiedMs),
-    ...freshness,
-  };
-}
-
-function describeGet(response: GetResponse): string {
-  const facts = [`as of ${showPosition(response.asOf)}`, `staleness ${showDuration(response.stalenessMs)}`];
-  if (response.found) {
-    facts.unshift(
-      countOf(response.value.length, 'byte'),
-      `version ${showPosition(response.version)}`,
-      `expires ${showDeadline(response.expireAtMs)}`,
-      `modified ${showModified(response.modifiedMs)}`,
-    );
-  }
-  return `${facts.join(', ')}\n`;
 }
 
 async function runScan(invocation: Invocation, options: ScanOptions): Promise<ExitCode> {

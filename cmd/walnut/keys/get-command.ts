@@ -1,0 +1,165 @@
+/** `walnut get`. */
+import type { Command } from 'commander';
+import type { GetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import { FILL_LEASE_MS_MAX, quoteKey } from '#model/limits.ts';
+import {
+  parseDurationMs,
+  parseKey,
+  parseWaitMs,
+  parseWirePosition,
+  type WirePosition,
+} from '../arguments.ts';
+import { WAITING_CALL } from '../call/connection.ts';
+import { EXIT, type ExitCode } from '../cli-error.ts';
+import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import {
+  countOf,
+  showDeadline,
+  showDuration,
+  showModified,
+  showPosition,
+  showWholeValue,
+  valueToJson,
+} from '../output/output.ts';
+import { callFollowing } from './write-options.ts';
+
+const WAIT_MS_MAX = 60_000;
+
+interface GetOptions {
+  readonly atLeast?: WirePosition;
+  readonly wait?: number;
+  readonly maxStaleness?: number;
+  readonly fillLease?: number;
+  readonly refreshBefore?: number;
+  readonly raw?: boolean;
+  readonly verbose?: boolean;
+}
+
+export function addGetCommand(program: Command, host: CommandHost): void {
+  program
+    .command('get')
+    .summary('print the value of a key')
+    .description(
+      'Prints the value to stdout, byte for byte. On a terminal, characters that it would obey are ' +
+        'escaped (--raw writes them unchanged), and a newline follows. Exits 1 if the key is missing or ' +
+        'expired.',
+    )
+    .argument('<key>', 'the key of the entry', parseKey)
+    .option('--at-least <position>', 'answer only from a state that includes EPOCH-LSN', parseWirePosition)
+    .option(
+      '--wait <ms>',
+      'how long to wait for --at-least, or for another that fills the key, such as 500 or 2s (60s at most)',
+      parseWaitMs(WAIT_MS_MAX),
+    )
+    .option('--max-staleness <duration>', 'fail if the answer would be staler than this', parseDurationMs)
+    .option(
+      '--fill-lease <duration>',
+      'if the key is missing, ask for the right to fill it, for so long (60s at most)',
+      parseWaitMs(FILL_LEASE_MS_MAX),
+    )
+    .option(
+      '--refresh-before <duration>',
+      'with --fill-lease: ask for it also if the key expires within this time',
+      parseDurationMs,
+    )
+    .option('--raw', 'write the bytes unchanged, also to a terminal')
+    .option('-v, --verbose', 'also print version, deadline, modification time and freshness to stderr')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  walnut get greeting
+  walnut get image > image.png
+  walnut get greeting --json
+  walnut get greeting --address 127.0.0.1:8081 --at-least 4294967303-12 --wait 2s   read your own write on a replica
+  walnut get page --fill-lease 5s --wait 5s --json   fillLease.token is for: walnut set page VALUE --if-fill-lease TOKEN`,
+    )
+    .action(host.action<GetOptions>(runGet));
+}
+
+async function runGet(invocation: Invocation, options: GetOptions): Promise<ExitCode> {
+  const key = invocation.args[0] ?? '';
+  checkOptions(invocation, options);
+  const request = {
+    key,
+    waitMs: options.wait ?? 0,
+    withModified: invocation.isJson || options.verbose === true,
+    fillLeaseMs: options.fillLease ?? 0,
+    refreshBeforeMs: BigInt(options.refreshBefore ?? 0),
+    ...(options.atLeast === undefined ? {} : { atLeast: options.atLeast }),
+    ...(options.maxStaleness === undefined ? {} : { maxStalenessMs: BigInt(options.maxStaleness) }),
+  };
+  // The master alone gives leases; what else a node refuses is told as it is.
+  const follow = options.fillLease !== undefined;
+  const response = await callFollowing(
+    invocation,
+    { follow },
+    ({ kv }) => kv.get(request, WAITING_CALL),
+    'asking',
+  );
+  const { io } = invocation;
+  const isRaw = !io.isOutTerminal || options.raw === true;
+  if (invocation.isJson) {
+    await show(invocation, () => getToJson(key, response), String);
+  } else {
+    if (response.found) await io.write(isRaw ? response.value : showWholeValue(response.value));
+    else io.note(`walnut: key ${quoteKey(key)} not found (as of ${showPosition(response.asOf)})\n`);
+    if (response.found && io.isOutTerminal) await io.write('\n');
+    io.note(describeFill(key, response));
+    if (options.verbose === true) io.note(describeGet(response));
+  }
+  return response.found ? EXIT.ok : EXIT.negative;
+}
+
+function checkOptions({ isJson }: Invocation, options: GetOptions): void {
+  if (options.wait !== undefined && options.atLeast === undefined && options.fillLease === undefined)
+    throw usageError('--wait says how long to wait for --at-least or --fill-lease: neither is given');
+  if (options.fillLease === 0) throw usageError('--fill-lease is 0: expected at least 1ms');
+  if (options.refreshBefore !== undefined && options.fillLease === undefined)
+    throw usageError('--refresh-before says when to ask for --fill-lease, which is missing');
+  if (options.raw === true && isJson) throw usageError('--raw and --json exclude each other');
+}
+
+function getToJson(key: string, response: GetResponse): Record<string, unknown> {
+  const freshness = { asOf: showPosition(response.asOf), stalenessMs: Number(response.stalenessMs) };
+  const { fillLease, fillWaitMs } = response;
+  const fill = {
+    ...(fillLease && { fillLease: { token: fillLease.token, expiresInMs: fillLease.expiresInMs } }),
+    ...(fillWaitMs > 0 && { fillWaitMs }),
+  };
+  if (!response.found) return { key, found: false, ...fill, ...freshness };
+  return {
+    key,
+    found: true,
+    ...valueToJson(response.value),
+    bytes: response.value.length,
+    version: showPosition(response.version),
+    expireAtMs: Number(response.expireAtMs),
+    modifiedMs: Number(response.modifiedMs),
+    ...fill,
+    ...freshness,
+  };
+}
+
+/** Empty if nobody is to fill the key. */
+function describeFill(key: string, { fillLease, fillWaitMs }: GetResponse): string {
+  if (fillLease !== undefined) {
+    const within = showDuration(fillLease.expiresInMs);
+    return `To fill it within ${within}: walnut set --if-fill-lease ${fillLease.token} ${quoteKey(key)} VALUE\n`;
+  }
+  if (fillWaitMs === 0) return '';
+  return `Another caller fills it, for ${showDuration(fillWaitMs)} at most; to wait for that: --wait 5s\n`;
+}
+
+function describeGet(response: GetResponse): string {
+  const facts = [`as of ${showPosition(response.asOf)}`, `staleness ${showDuration(response.stalenessMs)}`];
+  if (response.found) {
+    facts.unshift(
+      countOf(response.value.length, 'byte'),
+      `version ${showPosition(response.version)}`,
+      `expires ${showDeadline(response.expireAtMs)}`,
+      `modified ${showModified(response.modifiedMs)}`,
+    );
+  }
+  return `${facts.join(', ')}\n`;
+}
