@@ -1,5 +1,8 @@
 /** The caller, what a call needs, and what the caller may do: the input of admission. */
 
+import type { Awaitable } from '#model/awaitable.ts';
+import type { WalnutError } from '#model/errors.ts';
+
 export type Access =
   /** Liveness and readiness, for supervisors and load balancers: open to everyone. */
   | 'health'
@@ -55,3 +58,17 @@ export const ANONYMOUS: Principal = {
   keysOf: () => undefined,
   retired: undefined,
 };
+
+/** Finds out who calls. Undefined where nobody needs to be known. */
+export interface IdentityPort {
+  /**
+   * `authorization`: the header, as it came; undefined: there is none. `connection`: an
+   * object that stands for the connection, for which a verified credential is remembered.
+   * Gives an error instead of throwing it, and a promise where a password must be hashed.
+   */
+  identify(
+    authorization: string | undefined,
+    connection: object,
+    remoteAddress: string,
+  ): Awaitable<Principal | WalnutError>;
+}

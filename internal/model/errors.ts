@@ -51,6 +51,8 @@ export interface ErrorDetails {
   readonly resumeAfter?: Position | undefined;
   /** True if no part of the request was applied; undefined if some part may have been. */
   readonly nothingDone?: true | undefined;
+  /** True if the answer says how a caller makes itself known (WWW-Authenticate). */
+  readonly isChallenge?: true | undefined;
   /** The same request may find room after so many seconds, without anybody doing anything. */
   readonly retryAfterS?: number | undefined;
   readonly cause?: unknown;

@@ -8,7 +8,8 @@ import type { Operation } from '#model/access.ts';
 type Row = Omit<Operation, 'name' | 'isServedDraining'> & { readonly isServedDraining?: true };
 
 const KEY_VALUE = service('/walnut.v1.KVStore/', {
-  Get: { access: 'read', touches: 'read' },
+  // A fill lease needs `write`, too.
+  Get: { access: 'read', touches: 'both' },
   Scan: { access: 'read', touches: 'read' },
   // Frames need `read` on the whole key space; only the request says that it asks for them.
   GetUpdates: { access: 'read', touches: 'read' },

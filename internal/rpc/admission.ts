@@ -1,11 +1,12 @@
 /**
  * Whether a call is let in: the one place that decides it, for rpcs, keys and
  * plain routes alike, before a body is read. What is asked, in this order: the name
- * that the request is sent to, the address that it comes from, and whether the server
- * still takes work.
+ * that the request is sent to, the address that it comes from, who calls and with
+ * which rights, and whether the server still takes work.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Operation } from '#model/access.ts';
+import type { IdentityPort, Operation, Principal } from '#model/access.ts';
+import type { Awaitable } from '#model/awaitable.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { HostPolicy } from '#rpc/host-policy.ts';
 import { isPrivateAddress, protectedModeMessage } from '#rpc/protected-mode.ts';
@@ -13,46 +14,77 @@ import type { RpcCall } from '#rpc/rpc-call.ts';
 
 export interface Refusal {
   /** A request under a foreign name is answered before anything else of it is looked at. */
-  readonly by: 'table' | 'name' | 'address' | 'drain';
+  readonly by: 'table' | 'name' | 'address' | 'credential' | 'rights' | 'drain';
   readonly error: WalnutError;
 }
 
 export interface Admission {
   /**
-   * Undefined: the call is admitted. `target`: the request's URL, which over
-   * HTTP/1.1 may name a host too.
+   * Undefined: the call is admitted, and `call` has its principal and the keys that it may
+   * touch. `target`: the request's URL, which over HTTP/1.1 may name a host too.
+   * `connection`: see `IdentityPort`. A promise where a password must be hashed first.
    */
   refusal(
     operation: Operation,
     call: RpcCall,
     headers: IncomingHttpHeaders,
     target: string,
-  ): Refusal | undefined;
+    connection: object,
+  ): Awaitable<Refusal | undefined>;
 }
 
 export interface AdmissionOptions {
   readonly hosts: HostPolicy;
-  /** Whether strangers are refused: without authentication, all that come from afar. */
+  /** True if callers that come from afar are refused, because nobody is identified. */
   readonly isProtected: boolean;
+  /** Undefined: everybody may do everything. */
+  readonly identities?: IdentityPort | undefined;
   readonly isDraining: () => boolean;
   /** Where a caller may go instead of a server that drains. */
   readonly leaderHint: () => string | undefined;
 }
 
-export function createAdmission({ hosts, isProtected, isDraining, leaderHint }: AdmissionOptions): Admission {
+export function createAdmission(options: AdmissionOptions): Admission {
+  const { hosts, isProtected, identities } = options;
   return {
-    refusal: (operation, { remoteAddress }, headers, target) => {
+    refusal: (operation, call, headers, target, connection) => {
       if (operation.access === undefined) return unlisted(operation);
       const foreign = hosts.refusal(headers, target);
       if (foreign !== undefined) return refused('name', 'permission_denied', foreign);
+      const { remoteAddress } = call;
       if (isProtected && operation.access !== 'health' && !isPrivateAddress(remoteAddress)) {
         return refused('address', 'unauthenticated', protectedModeMessage(remoteAddress));
       }
-      // Rights of `call.principal` to `operation.access` are asked here, once there are principals.
-      if (operation.isServedDraining || !isDraining()) return undefined;
-      return refused('drain', 'unavailable', 'the server is stopping: try another node', leaderHint());
+      if (identities === undefined || operation.access === 'health') return drainRefusal(options, operation);
+      const who = identities.identify(headers.authorization, connection, remoteAddress);
+      if (who instanceof Promise) return who.then((known) => judge(options, operation, call, known));
+      return judge(options, operation, call, who);
     },
   };
+}
+
+function judge(
+  options: AdmissionOptions,
+  operation: Operation,
+  call: RpcCall,
+  who: Principal | WalnutError,
+): Refusal | undefined {
+  if (who instanceof WalnutError) return { by: 'credential', error: who };
+  call.principal = who;
+  if (!who.mayCall(operation)) {
+    const message = `the user ${who.name} may not call ${operation.name}: a role in auth.file must grant it`;
+    return refused('rights', 'permission_denied', message);
+  }
+  call.keys = who.keysOf(operation);
+  return drainRefusal(options, operation);
+}
+
+function drainRefusal(
+  { isDraining, leaderHint }: AdmissionOptions,
+  operation: Operation,
+): Refusal | undefined {
+  if (operation.isServedDraining || !isDraining()) return undefined;
+  return refused('drain', 'unavailable', 'the server is stopping: try another node', leaderHint());
 }
 
 /** A method that somebody added and forgot must not be open to everyone. */

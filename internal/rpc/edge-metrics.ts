@@ -39,6 +39,14 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
     'walnut_hosts_refused_total',
     'Requests refused because they named a host that is no name of this node.',
   );
+  const credentials = metrics.counter(
+    'walnut_auth_unauthenticated_total',
+    'Requests refused because their credential was missing or wrong.',
+  );
+  const rights = metrics.counter(
+    'walnut_auth_denied_total',
+    'Requests refused because no role of their user grants the method.',
+  );
   const stalled = metrics.counter(
     'walnut_answers_stalled_total',
     'Answers cut off because the peer read nothing for a minute.',
@@ -69,6 +77,8 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
     countRefused: (by) => {
       if (by === 'name') names.inc();
       else if (by === 'address') strangers.inc();
+      else if (by === 'credential') credentials.inc();
+      else if (by === 'rights') rights.inc();
     },
     countConnectionRefused: () => refused.inc(),
     countStalled: () => stalled.inc(),

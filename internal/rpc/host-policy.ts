@@ -24,9 +24,18 @@ export interface HostPolicyOptions {
   readonly isLoopback: boolean;
   /** Host names without a port, in any case. */
   readonly names: readonly string[];
+  /**
+   * True if a page may only call the very server that it came from: where callers have
+   * credentials a browser sends them by itself, for a page of another port too.
+   */
+  readonly isSameOriginOnly?: boolean;
 }
 
-export function createHostPolicy({ isLoopback, names }: HostPolicyOptions): HostPolicy {
+export function createHostPolicy({
+  isLoopback,
+  names,
+  isSameOriginOnly = false,
+}: HostPolicyOptions): HostPolicy {
   const served = new Set(['localhost', ...names.map(plainName)]);
   const isServed = (authority: string): boolean => {
     const host = hostOf(authority);
@@ -49,7 +58,7 @@ export function createHostPolicy({ isLoopback, names }: HostPolicyOptions): Host
         check(headers[':authority']) ??
         check(headers.host) ??
         check(authorityOf(target)) ??
-        (isFromBrowser ? pageReason(headers, isServed) : undefined);
+        (isFromBrowser ? pageReason(headers, isServed, isSameOriginOnly) : undefined);
       return reason === undefined ? undefined : `${reason}: ${ADVICE}`;
     },
   };
@@ -79,15 +88,20 @@ function comesFromBrowser(headers: IncomingHttpHeaders): boolean {
 function pageReason(
   headers: IncomingHttpHeaders,
   isServed: (authority: string) => boolean,
+  isSameOriginOnly: boolean,
 ): string | undefined {
-  const { origin } = headers;
+  const { origin, 'sec-fetch-site': site } = headers;
   if (origin !== undefined) {
-    return isServed(authorityOf(origin) ?? '')
-      ? undefined
-      : `the page ${quote(origin)} has a host that is no name of this node`;
+    const authority = authorityOf(origin) ?? '';
+    if (!isServed(authority)) return `the page ${quote(origin)} has a host that is no name of this node`;
+    const own = headers[':authority'] ?? headers.host ?? '';
+    const isOther = isSameOriginOnly && authority.toLowerCase() !== String(own).toLowerCase();
+    return isOther ? `the page ${quote(origin)} is not of this server` : undefined;
   }
-  const isForeign = headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate';
-  return isForeign ? 'a page of another site sent this (Sec-Fetch-Site: cross-site)' : undefined;
+  const isForeign = site === 'cross-site' || (isSameOriginOnly && site === 'same-site');
+  return isForeign && headers['sec-fetch-mode'] !== 'navigate'
+    ? `a page of another site sent this (Sec-Fetch-Site: ${site})`
+    : undefined;
 }
 
 /** The host of a URL with a scheme; undefined for other targets. */

@@ -11,6 +11,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { Health } from '#gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
+import type { IdentityPort } from '#model/access.ts';
 import type { EdgeOwner, Readiness } from '#model/edge.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import { SliceQueue } from '#platform/slice-queue.ts';
@@ -43,6 +44,10 @@ export interface EdgeOptions extends ListenersOptions {
   readonly onBodyBytes?: ((bytes: number) => void) | undefined;
   /** Names by which callers may call this server, beside localhost: without a port. */
   readonly hostNames: readonly string[];
+  /** Undefined: everybody may do everything. */
+  readonly identities?: IdentityPort | undefined;
+  /** True if nobody is served without a credential: that ends protected mode. */
+  readonly isIdentityRequired?: boolean | undefined;
   /** Called once, when the address is bound. */
   readonly modules: (edge: Edge) => EdgeModules;
 }
@@ -90,10 +95,10 @@ export async function openEdge(options: EdgeOptions): Promise<RunningServer> {
     onStalled: parts.metrics.countStalled,
     onLimit: parts.metrics.countLimit,
   });
-  if (!listeners.isLoopback) {
+  if (isProtected(options, listeners)) {
     logger.warn(
       { address: listeners.ip },
-      'protected mode: there is no authentication, so only loopback and private addresses are served',
+      'protected mode: no credential is required, so only loopback and private addresses are served',
     );
   }
   const beginDrain = (): void => {
@@ -114,6 +119,11 @@ export async function openEdge(options: EdgeOptions): Promise<RunningServer> {
       return closed;
     },
   };
+}
+
+/** A server that others reach and that asks nobody for a credential. */
+function isProtected({ isIdentityRequired }: EdgeOptions, { isLoopback }: Listeners): boolean {
+  return !isLoopback && isIdentityRequired !== true;
 }
 
 interface Parts extends Edge {
@@ -156,8 +166,13 @@ function createParts(
     drainSignal,
     shutdownSignal,
     admission: createAdmission({
-      hosts: createHostPolicy({ isLoopback, names: [options.host, ...options.hostNames] }),
-      isProtected: !isLoopback,
+      hosts: createHostPolicy({
+        isLoopback,
+        names: [options.host, ...options.hostNames],
+        isSameOriginOnly: options.identities !== undefined,
+      }),
+      isProtected: isProtected(options, listeners),
+      identities: options.identities,
       isDraining,
       leaderHint: () => owner.leaderHint(),
     }),

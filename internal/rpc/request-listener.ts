@@ -3,6 +3,7 @@
  * on; 404 for what has no route. Nothing thrown here leaves it, as that would end the
  * process.
  */
+import type { IncomingMessage } from 'node:http';
 import {
   constants,
   type Http2ServerRequest,
@@ -24,9 +25,9 @@ import {
   sendRpcError,
   splitUrl,
 } from '#rpc/http-io.ts';
-import type { HttpRoutes } from '#rpc/http-routes.ts';
+import type { AskedRoute, HttpRoute, HttpRoutes } from '#rpc/http-routes.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
-import type { RpcAdapter } from '#rpc/rpc-adapter.ts';
+import type { RpcAdapter, RpcRoute } from '#rpc/rpc-adapter.ts';
 import { anonymousCall } from '#rpc/rpc-call.ts';
 import type { UnaryRoute } from '#rpc/rpc-routes.ts';
 import { addressOf, type Exchange } from '#rpc/unary/exchange.ts';
@@ -121,14 +122,22 @@ function boundBody(deadlines: BodyDeadlines, request: Http2ServerRequest): void 
   });
 }
 
-/** Node takes the first of them, and a proxy before this server may have taken the second. */
-function hasTwoHosts(rawHeaders: readonly string[]): boolean {
-  let hosts = 0;
+/** Node takes the first of two, and a proxy before this server may have taken the second. */
+function isThereTwice(rawHeaders: readonly string[], wanted: string): boolean {
+  let count = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+    if (name.length === wanted.length && name.toLowerCase() === wanted) count++;
   }
-  return hosts > 1;
+  return count > 1;
+}
+
+/** The header that a request of HTTP/1.1 has twice, though it must be one. */
+function repeatedHeader({ rawHeaders, headers }: IncomingMessage): string | undefined {
+  if (isThereTwice(rawHeaders, 'host')) return 'Host';
+  return headers.authorization !== undefined && isThereTwice(rawHeaders, 'authorization')
+    ? 'Authorization'
+    : undefined;
 }
 
 function dispatch(
@@ -137,8 +146,9 @@ function dispatch(
   response: HttpResponse,
 ): void | Promise<void> {
   const url = request.url ?? '';
-  if (!isHttp2(request) && hasTwoHosts(request.rawHeaders)) {
-    const message = 'there is more than one Host header: expected one';
+  const repeated = isHttp2(request) ? undefined : repeatedHeader(request);
+  if (repeated !== undefined) {
+    const message = `there is more than one ${repeated} header: expected one`;
     return sendError(request, response, 400, { code: 'invalid_argument', message });
   }
   const { path, query } = splitUrl(url);
@@ -147,7 +157,28 @@ function dispatch(
   const route = rpc === undefined ? options.httpRoutes.find(path) : undefined;
   const operation = rpc?.operation ?? route?.operation(request.method ?? '', query) ?? NO_ROUTE;
   const call = anonymousCall(plainAddress(request.socket.remoteAddress));
-  const refusal = options.admission.refusal(operation, call, request.headers, url);
+  const { headers } = request;
+  const verdict = options.admission.refusal(operation, call, headers, url, connectionOf(request));
+  const asked = { rpc, route, call, path, query };
+  if (!(verdict instanceof Promise)) return proceed(options, request, response, asked, verdict);
+  return verdict.then((refusal) => proceed(options, request, response, asked, refusal));
+}
+
+/** A request whose route is found. */
+interface Asked extends AskedRoute {
+  readonly rpc: RpcRoute | undefined;
+  readonly route: HttpRoute | undefined;
+}
+
+/** Serves what admission let in, and answers what it did not. */
+function proceed(
+  options: RequestListenerOptions,
+  request: HttpRequest,
+  response: HttpResponse,
+  { rpc, route, call, path, query }: Asked,
+  refusal: Refusal | undefined,
+): void | Promise<void> {
+  const { rpcAdapter } = options;
   if (refusal !== undefined) {
     options.onRefused(refusal.by);
     const error = fromErrorToHttp(refusal.error);
@@ -162,6 +193,11 @@ function dispatch(
   sendError(request, response, 404, { code: 'not_found', message });
 }
 
+/** What stands for the connection of a request. */
+function connectionOf(request: HttpRequest): object {
+  return isNodeHttp2(request) ? (request.stream.session ?? request) : request.socket;
+}
+
 /** Like `dispatch`, for a call that the unary path takes; false if the call must come as a request. */
 function tryStream(
   { rpcAdapter, admission, onRefused }: RequestListenerOptions,
@@ -172,8 +208,9 @@ function tryStream(
   const rpc = rpcAdapter.find(path);
   if (rpc === undefined) return false;
   const call = anonymousCall(addressOf(stream.session));
-  const refusal = admission.refusal(rpc.operation, call, headers, '/');
-  if (refusal?.by === 'name') return false;
+  const refusal = admission.refusal(rpc.operation, call, headers, '/', stream.session ?? stream);
+  // It comes again as a request, which can wait for a password to be hashed.
+  if (refusal instanceof Promise || refusal?.by === 'name') return false;
   call.refusal = refusal?.error;
   const isTaken = rpcAdapter.tryStream(rpc, call, stream, headers, query);
   if (isTaken && refusal !== undefined) onRefused(refusal.by);
@@ -194,12 +231,15 @@ function planCall(
 /** Like `tryStream`, for a call whose head was examined before. */
 function tryCall(
   { rpcAdapter, admission, onRefused }: RequestListenerOptions,
-  { headers, operation, unary, shape }: CallPlan,
+  plan: CallPlan,
   remoteAddress: string,
   exchange: Exchange,
 ): boolean {
+  const { headers, operation, unary, shape } = plan;
   const call = anonymousCall(remoteAddress);
-  const refusal = admission.refusal(operation, call, headers, '/');
+  // A plan belongs to the equal heads of one connection.
+  const refusal = admission.refusal(operation, call, headers, '/', plan);
+  if (refusal instanceof Promise) return false;
   if (refusal !== undefined) {
     const { by, error } = refusal;
     if (by === 'name') return false;

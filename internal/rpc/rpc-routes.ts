@@ -16,6 +16,7 @@ import type { ConnectRouter, ContextValues, HandlerContext, MethodImpl } from '@
 import type { KeyRights, Operation } from '#model/access.ts';
 import { operationOf } from '#model/methods.ts';
 import { callOf } from '#rpc/rpc-call.ts';
+import { untilRetired } from '#rpc/until-retired.ts';
 
 /** Facts about a call that the implementation of a unary rpc may use. */
 export interface UnaryContext {
@@ -135,6 +136,17 @@ export interface UnaryRoute {
   readonly fieldsMax: number;
 }
 
+/** A stream ends when the rights of its caller change. */
+function endingWithRights(impl: MethodImpl<DescMethod>): MethodImpl<DescMethod> {
+  type Stream = (request: unknown, context: HandlerContext) => AsyncIterable<MessageInitShape<DescMessage>>;
+  const stream: Stream = (request, context) => {
+    const messages = (impl as unknown as Stream)(request, context);
+    const { retired } = callOf(context.values).principal;
+    return retired === undefined ? messages : untilRetired(messages, retired);
+  };
+  return stream as unknown as MethodImpl<DescMethod>;
+}
+
 /**
  * Connect decodes without counting, so little is let through to it: what the direct
  * path leaves to it is ill-formed and refused for that, or a GET in a URL.
@@ -196,7 +208,9 @@ export class RpcRoutes {
 
   stream<Method extends DescMethodStreaming>(method: Method, { impl, limits }: StreamMethod<Method>): this {
     const { readMaxBytes } = limits;
-    this.#router.rpc(method as DescMethod, impl as MethodImpl<DescMethod>, { readMaxBytes });
+    this.#router.rpc(method as DescMethod, endingWithRights(impl as MethodImpl<DescMethod>), {
+      readMaxBytes,
+    });
     this.#addOperation(method);
     return this;
   }

@@ -7,7 +7,7 @@
 
 import type { Awaitable } from '#model/awaitable.ts';
 import type { Condition, WriteAnswer } from '#model/commands.ts';
-import { invalidArgument, unavailable } from '#model/errors.ts';
+import { invalidArgument, unavailable, WalnutError } from '#model/errors.ts';
 import { formatPosition, NO_POSITION, type Position, parsePosition } from '#model/position.ts';
 import { type EntityTag, isMatch, isNoneMatch, type Preconditions } from '#server/entity-tags.ts';
 
@@ -26,13 +26,19 @@ export function checkNamedOnce(preconditions: Preconditions, requestId: string |
   );
 }
 
-/** A result that is not applied means that `current` does not meet the preconditions. Throws `unavailable` if the key changes too fast. */
+/**
+ * A result that is not applied means that `current` does not meet the preconditions. Throws
+ * `unavailable` if the key changes too fast, and `permission_denied` where several tries
+ * are needed and the caller may not read, because each reads the version for the next.
+ */
 export async function writeWhere<Answer extends WriteAnswer>(
   preconditions: Preconditions,
+  mayRead: boolean,
   write: (condition: Condition | undefined) => Awaitable<Answer>,
 ): Promise<Answer> {
   const only = conditionOf(preconditions);
   if (only !== 'several') return write(only);
+  if (!mayRead) throw permissionDenied();
   let condition = firstGuess(preconditions);
   for (let i = 0; i < TRIES_MAX; i++) {
     const answer = await write(condition);
@@ -41,6 +47,12 @@ export async function writeWhere<Answer extends WriteAnswer>(
     condition = version === undefined ? { kind: 'absent' } : { kind: 'version', version };
   }
   throw unavailable(`other writers changed the key ${TRIES_MAX} times meanwhile: try again`);
+}
+
+function permissionDenied(): WalnutError {
+  const message =
+    'you may write this key and not read it: expected * or one version in If-Match, or If-None-Match: *';
+  return new WalnutError('permission_denied', message, { nothingDone: true });
 }
 
 function isMet(preconditions: Preconditions, version: Position | undefined): boolean {

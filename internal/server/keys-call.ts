@@ -1,4 +1,6 @@
 /** One request to `/v1/keys/{key}`, and the answers that reads and writes share. */
+import { covers } from '#auth/prefixes.ts';
+import type { KeyRights } from '#model/access.ts';
 import type { ReceiptOptions } from '#model/commands.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { formatPosition, type Position } from '#model/position.ts';
@@ -16,13 +18,22 @@ export class KeysCall {
   readonly response: HttpResponse;
   readonly key: string;
   readonly query: string;
+  /** False: what is stored under the key is left out of answers. */
+  readonly mayRead: boolean;
   #aborter: AbortController | undefined;
 
-  constructor(request: HttpRequest, response: HttpResponse, key: string, query: string) {
+  constructor(
+    request: HttpRequest,
+    response: HttpResponse,
+    key: string,
+    query: string,
+    keys: KeyRights | undefined,
+  ) {
     this.request = request;
     this.response = response;
     this.key = key;
     this.query = query;
+    this.mayRead = keys === undefined || covers(keys.read, key);
   }
 
   /** Aborts if the caller goes away. Made when it is first asked for: it costs more than a small write. */

@@ -12,7 +12,7 @@ import { operationOf } from '#model/methods.ts';
 import { type HttpRequest, type HttpResponse, isNodeHttp2Response, send } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
 import { freshnessHeaders } from '#server/keys-headers.ts';
-import { type KeysRouteOptions, refuseMethod, serveKeys } from '#server/keys-serve.ts';
+import { type KeysRouteOptions, optionsFor, refuseMethod, serveKeys } from '#server/keys-serve.ts';
 import { quote, readFlag, readQuery } from '#server/query.ts';
 import { fromScanAnswer, toScanCommand } from '#wire/scan-codec.ts';
 
@@ -28,8 +28,10 @@ export function createKeysListRoute(options: KeysRouteOptions): HttpRoute {
   return {
     path: KEYS_LIST_PATH,
     operation: () => OPERATION,
-    serve: (request, response, { query }) =>
-      serveKeys(options, request, response, () => carryOut(options, request, response, query)),
+    serve: (request, response, { query, call }) =>
+      serveKeys(options, request, response, () =>
+        carryOut(optionsFor(options, call.keys), request, response, query),
+      ),
   };
 }
 

@@ -13,7 +13,7 @@ import type { AskedRoute, HttpRoute } from '#rpc/http-routes.ts';
 import { KeysCall } from '#server/keys-call.ts';
 import { explainKey, getKey } from '#server/keys-read.ts';
 import { isExplain, KEYS_PREFIX, keyOfPath } from '#server/keys-request.ts';
-import { type KeysRouteOptions, refuseMethod, serveKeys } from '#server/keys-serve.ts';
+import { type KeysRouteOptions, optionsFor, refuseMethod, serveKeys } from '#server/keys-serve.ts';
 import { deleteKey, postKey, putKey } from '#server/keys-write.ts';
 
 const METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS';
@@ -36,14 +36,15 @@ export function createKeysRoute(options: KeysRouteOptions): HttpRoute {
 }
 
 function carryOut(
-  options: KeysRouteOptions,
+  all: KeysRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
-  { path, query }: AskedRoute,
+  { path, query, call: { keys } }: AskedRoute,
 ): void | Promise<void> {
   const { method } = request;
   if (method === 'OPTIONS') return send(request, response, 204, { allow: METHODS }, '');
-  const call = (): KeysCall => new KeysCall(request, response, keyOfPath(path), query);
+  const options = optionsFor(all, keys);
+  const call = (): KeysCall => new KeysCall(request, response, keyOfPath(path), query, keys);
   switch (method) {
     case 'GET':
       return isExplain(query) ? explainKey(options, call()) : getKey(options, call());

@@ -1,14 +1,26 @@
 /** What the routes of keys share: how they are counted, and how their errors are answered. */
+import type { KeyRights } from '#model/access.ts';
+import type { KeyValuePort } from '#model/ports.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import { type HttpRequest, type HttpResponse, isOver, methodNotAllowed, sendProblem } from '#rpc/http-io.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
 import type { KeysCallOptions } from '#server/keys-call.ts';
+import type { KeysViews } from '#server/keys-views.ts';
 import type { HttpError } from '#wire/error-codec.ts';
 
 export interface KeysRouteOptions extends KeysCallOptions {
+  readonly views: KeysViews;
   readonly errors: ErrorMapper;
   /** Method, lower-case code, `ok` included. */
   readonly observe: (method: string, code: string) => void;
+}
+
+/** The options for a caller with these rights. */
+export function optionsFor<Options extends { readonly port: KeyValuePort; readonly views: KeysViews }>(
+  options: Options,
+  keys: KeyRights | undefined,
+): Options {
+  return keys === undefined ? options : { ...options, port: options.views(keys).port };
 }
 
 /** Answers what `carryOut` throws. */

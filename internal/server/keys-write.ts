@@ -22,14 +22,16 @@ export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<
   }
   const value = await readValue(request, response, options);
   let notKept = {};
-  const answer = await writeWhere(preconditions, async (condition) => {
+  const answer = await writeWhere(preconditions, call.mayRead, async (condition) => {
     const set = await setAsKept(options.port, { ...command, condition, value }, call.signalFor(command));
     notKept = set.isTypeKept ? {} : { 'x-walnut-not-kept': 'content-type' };
     return set.answer;
   });
   if (!answer.applied) return sendNotWritten(call, answer);
   const headers = { ...writeHeaders(answer), etag: etagOf(answer.position), ...notKept };
-  send(request, response, answer.previous === undefined ? 201 : 204, headers, '');
+  // A caller that may not read the key is not told that it was missing.
+  const isCreated = call.mayRead && answer.previous === undefined;
+  send(request, response, isCreated ? 201 : 204, headers, '');
 }
 
 /** `?increment`: the answer's body is the sum. */
@@ -40,7 +42,7 @@ export async function postKey(options: KeysCallOptions, call: KeysCall): Promise
   checkNamedOnce(preconditions, command.requestId);
   const { length } = await readValue(request, response, options);
   if (length > 0) throw invalidArgument(`the body has ${length} bytes: expected none`);
-  const answer = await writeWhere(preconditions, async (condition) => {
+  const answer = await writeWhere(preconditions, call.mayRead, async (condition) => {
     try {
       return await options.port.increment({ ...command, condition }, call.signalFor(command));
     } catch (error) {
@@ -48,7 +50,8 @@ export async function postKey(options: KeysCallOptions, call: KeysCall): Promise
     }
   });
   if (!answer.applied) return sendNotWritten(call, answer);
-  send(request, response, 200, incrementHeaders(answer), String(answer.value));
+  const body = call.mayRead ? String(answer.value) : '';
+  send(request, response, 200, incrementHeaders(answer), body);
 }
 
 /** A sum that does not fit: of HTTP's statuses the usual one of its code, 416, is about Range. */
@@ -72,7 +75,7 @@ export async function deleteKey({ port }: KeysCallOptions, call: KeysCall): Prom
   const preconditions = readWriteConditions(request.headers);
   if (preconditions.ifNoneMatch !== undefined) throw invalidArgument('If-None-Match does not go with DELETE');
   checkNamedOnce(preconditions, command.requestId);
-  const answer = await writeWhere(preconditions, (condition) =>
+  const answer = await writeWhere(preconditions, call.mayRead, (condition) =>
     // A delete that finds nothing does nothing, so it needs no condition to be of what is present.
     port.delete(condition?.kind === 'version' ? { ...command, condition } : command, call.signalFor(command)),
   );

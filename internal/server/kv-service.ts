@@ -1,4 +1,5 @@
 /** KVStore over Connect: decode, ask the port, encode. */
+import { isEverything } from '#auth/prefixes.ts';
 import { KVStore, type WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { mapAwaitable } from '#model/awaitable.ts';
 import type { BulkPort } from '#model/bulk.ts';
@@ -8,6 +9,7 @@ import type { KeyValuePort } from '#model/ports.ts';
 import type { WatchMessage } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { SlicePace } from '#platform/slices.ts';
+import { callOf } from '#rpc/rpc-call.ts';
 import {
   createRpcModule,
   FEW,
@@ -15,8 +17,8 @@ import {
   type RpcModule,
   type UnaryContext,
 } from '#rpc/rpc-routes.ts';
+import { createKeysViews, type KeysViews } from '#server/keys-views.ts';
 import { operationsLimits, valueLimits } from '#server/message-limits.ts';
-import { createSlicedBatch, type RunBatch } from '#server/sliced-batch.ts';
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
 import {
   type BatchLimits,
@@ -67,17 +69,18 @@ type Methods = MethodTable<typeof KVStore>;
 
 export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
   const { port, clock, slices } = options;
-  const batch = createSlicedBatch((...given) => port.batch(...given), clock, slices);
+  const views = createKeysViews(port, clock, slices);
+  const { batch } = views(undefined);
   const bytes = new KeyValueBytes({ ...options, batch, pace: slices });
   return createRpcModule(KVStore, {
-    ...createReads(options, bytes),
-    ...createWrites(options, bytes),
-    batch: createBatch(options, batch, bytes),
+    ...createReads(views, bytes),
+    ...createWrites(options, views, bytes),
+    batch: createBatch(options, views, bytes),
   });
 }
 
 function createReads(
-  { port }: KeyValueModuleOptions,
+  views: KeysViews,
   bytes: KeyValueBytes,
 ): Pick<Methods, 'get' | 'scan' | 'getUpdates' | 'awaitDurable' | 'watch' | 'explain'> {
   return {
@@ -89,77 +92,87 @@ function createReads(
           throw invalidArgument('fill_lease_ms came by HTTP GET, which may be repeated: expected a POST');
         // Only a read that may wait needs to know that its caller went away.
         const signal = command.waitMs > 0 || context.hasDeadline ? context.signal : undefined;
-        return mapAwaitable(port.get(command, signal), fromGetAnswer);
+        return mapAwaitable(views(context.keys).port.get(command, signal), fromGetAnswer);
       },
-      binaryImpl: (request, context, headroom) => bytes.get(request, context, headroom),
+      // The short way knows no fill leases, so it is open to callers that only read.
+      binaryImpl: (request, context, headroom) =>
+        context.keys === undefined || isEverything(context.keys.read)
+          ? bytes.get(request, context, headroom)
+          : undefined,
     },
     scan: {
       limits: FEW,
-      impl: (request) => fromScanAnswer(port.scan(toScanCommand(request))),
+      impl: (request, { keys }) => fromScanAnswer(views(keys).port.scan(toScanCommand(request))),
     },
     getUpdates: {
       limits: FEW,
-      impl: async (request, { signal }) =>
-        fromUpdatesAnswer(await port.getUpdates(toUpdatesCommand(request), signal)),
+      impl: async (request, { signal, keys }) =>
+        fromUpdatesAnswer(await views(keys).port.getUpdates(toUpdatesCommand(request), signal)),
     },
     watch: {
       limits: FEW,
-      impl: (request, { signal, requestHeader }) => {
+      impl: (request, { signal, requestHeader, values }) => {
+        const { port } = views(callOf(values).keys);
         const isJson = requestHeader.get('content-type')?.includes('json') === true;
         return watch(port.watch(toWatchCommand(request), signal), isJson);
       },
     },
     explain: {
       limits: FEW,
-      impl: async (request, { signal }) =>
-        fromExplainAnswer(await port.explain(toExplainCommand(request), signal)),
+      impl: async (request, { signal, keys }) =>
+        fromExplainAnswer(await views(keys).port.explain(toExplainCommand(request), signal)),
     },
     awaitDurable: {
       limits: FEW,
-      impl: async (request, { signal }) =>
-        fromDurableAnswer(await port.awaitDurable(toAwaitDurableCommand(request), signal)),
+      impl: async (request, { signal, keys }) =>
+        fromDurableAnswer(await views(keys).port.awaitDurable(toAwaitDurableCommand(request), signal)),
     },
   };
 }
 
 function createWrites(
-  { port, limits }: KeyValueModuleOptions,
+  { limits }: KeyValueModuleOptions,
+  views: KeysViews,
   bytes: KeyValueBytes,
 ): Pick<Methods, 'set' | 'delete' | 'increment' | 'touch' | 'deletePrefix'> {
   return {
     deletePrefix: {
       limits: FEW,
-      impl: async (request, { signal }) =>
-        fromDeletePrefixAnswer(await port.deletePrefix(toDeletePrefixCommand(request), signal)),
+      impl: async (request, { signal, keys }) =>
+        fromDeletePrefixAnswer(await views(keys).port.deletePrefix(toDeletePrefixCommand(request), signal)),
     },
     set: {
       limits: valueLimits(limits.valueBytesMax),
       impl: async (request, context) => {
         const command = toSetCommand(request, limits.valueBytesMax);
-        return fromSetAnswer(await port.set(command, signalFor(command, context)));
+        return fromSetAnswer(await views(context.keys).port.set(command, signalFor(command, context)));
       },
-      binaryImpl: (request, context, headroom) => bytes.set(request, context, headroom),
+      binaryImpl: (request, context, headroom) =>
+        context.keys === undefined ? bytes.set(request, context, headroom) : undefined,
     },
     delete: {
       limits: FEW,
       impl: async (request, context) => {
         const command = toDeleteCommand(request);
-        return fromDeleteAnswer(await port.delete(command, signalFor(command, context)));
+        return fromDeleteAnswer(await views(context.keys).port.delete(command, signalFor(command, context)));
       },
     },
     increment: {
       limits: FEW,
       impl: async (request, context) => {
         const command = toIncrementCommand(request);
-        return fromIncrementAnswer(await port.increment(command, signalFor(command, context)));
+        return fromIncrementAnswer(
+          await views(context.keys).port.increment(command, signalFor(command, context)),
+        );
       },
-      binaryImpl: (request, context, headroom) => bytes.increment(request, context, headroom),
+      binaryImpl: (request, context, headroom) =>
+        context.keys === undefined ? bytes.increment(request, context, headroom) : undefined,
     },
     touch: {
       limits: FEW,
       impl: async (request, context) => {
         const command = toTouchCommand(request);
-        return fromTouchAnswer(await port.touch(command, signalFor(command, context)));
+        return fromTouchAnswer(await views(context.keys).port.touch(command, signalFor(command, context)));
       },
     },
   };
@@ -167,13 +180,14 @@ function createWrites(
 
 function createBatch(
   options: KeyValueModuleOptions,
-  batch: RunBatch,
+  views: KeysViews,
   bytes: KeyValueBytes,
 ): Methods['batch'] {
-  const { port, limits, describe } = options;
+  const { limits, describe } = options;
   return {
     limits: operationsLimits(options.batchBytesMax),
     impl: async (request, context) => {
+      const { port, batch } = views(context.keys);
       if (request.atomic) {
         const command = toAtomicBatch(request, limits);
         const signal = mayWait(command) || readsMayWait(command.operations) || context.hasDeadline;
@@ -187,7 +201,8 @@ function createBatch(
       const results = operations.length === 0 ? [] : await batch(operations, signalOf(operations, context));
       return fromBatchResults(parsed, results, limits, describe);
     },
-    binaryImpl: (request, context, headroom) => bytes.batch(request, context, headroom),
+    binaryImpl: (request, context, headroom) =>
+      context.keys === undefined ? bytes.batch(request, context, headroom) : undefined,
   };
 }
 

@@ -19,6 +19,7 @@ import { createAdminModule } from '#server/admin-service.ts';
 import { createKeysListRoute } from '#server/keys-list-route.ts';
 import { createKeysRoute } from '#server/keys-route.ts';
 import type { KeysRouteOptions } from '#server/keys-serve.ts';
+import { createKeysViews } from '#server/keys-views.ts';
 import { createKeyValueModule } from '#server/kv-service.ts';
 import { createKeysObserver, registerNodeMetrics } from '#server/node-metrics.ts';
 import { createNodePage } from '#server/node-page.ts';
@@ -85,7 +86,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
       createNodePage(status, options.version),
       createKeysRoute(keys),
       createKeysListRoute(keys),
-      createWatchRoute({ port: ports.keyValue, errors, sendStream: edge.sendStream }),
+      createWatchRoute({ port: ports.keyValue, views: keys.views, errors, sendStream: edge.sendStream }),
     ],
   };
 }
@@ -96,6 +97,7 @@ function createKeysOptions(
 ): KeysRouteOptions {
   return {
     port: ports.keyValue,
+    views: createKeysViews(ports.keyValue, clock, edge.slices),
     errors: edge.errors,
     clock,
     budget: edge.budget,

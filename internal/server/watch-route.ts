@@ -21,6 +21,9 @@ import {
 } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
 import type { SendStream } from '#rpc/stream-answer.ts';
+import { untilRetired } from '#rpc/until-retired.ts';
+import { optionsFor } from '#server/keys-serve.ts';
+import type { KeysViews } from '#server/keys-views.ts';
 import { quote, readDuration, readFlag, readPosition, readQuery, readTime } from '#server/query.ts';
 import { fromPosition } from '#wire/position-codec.ts';
 import { toResumeText } from '#wire/resume-text.ts';
@@ -30,6 +33,7 @@ export const WATCH_PATH = '/v1/watch';
 
 export interface WatchRouteOptions {
   readonly port: KeyValuePort;
+  readonly views: KeysViews;
   readonly errors: ErrorMapper;
   readonly sendStream: SendStream;
 }
@@ -63,7 +67,8 @@ export function createWatchRoute(options: WatchRouteOptions): HttpRoute {
   return {
     path: WATCH_PATH,
     operation: () => OPERATION,
-    serve: (request, response, { query }) => serve(options, request, response, query),
+    serve: (request, response, { query, call }) =>
+      serve(optionsFor(options, call.keys), request, response, query, call.principal.retired),
   };
 }
 
@@ -72,13 +77,16 @@ async function serve(
   request: HttpRequest,
   response: HttpResponse,
   query: string,
+  retired: AbortSignal | undefined,
 ): Promise<void> {
   if (request.method !== 'GET') return sendMethodNotAllowed(request, response, 'GET');
   const aborter = new AbortController();
   response.once('close', () => aborter.abort());
   try {
     const command = toCommand(query, request.headers['last-event-id']);
-    const messages = port.watch(command, aborter.signal)[Symbol.asyncIterator]();
+    const watched = port.watch(command, aborter.signal);
+    const told = retired === undefined ? watched : untilRetired(watched, retired);
+    const messages = told[Symbol.asyncIterator]();
     // A refused watch is answered with the status of its error, before the stream begins.
     const first = await messages.next();
     const body = toEvents(first, messages, errors);

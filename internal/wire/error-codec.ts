@@ -39,6 +39,9 @@ export function codeName(code: Code): WireCode {
   return NAMES.get(code) ?? 'unknown';
 }
 
+/** Basic comes second: a program takes the first scheme that it knows. */
+const CHALLENGE = 'Bearer realm="walnut", Basic realm="walnut", charset="UTF-8"';
+
 /** An error as a caller without Connect gets it. */
 export interface HttpError {
   readonly httpStatus: number;
@@ -97,11 +100,12 @@ function readSeconds(text: string | null): number | undefined {
   return text !== null && /^\d{1,6}$/.test(text) ? Number(text) : undefined;
 }
 
-function headersOf({ leaderHint, earliest, retryAfterS }: ErrorDetails): Record<string, string> {
+function headersOf({ leaderHint, earliest, retryAfterS, isChallenge }: ErrorDetails): Record<string, string> {
   const headers: Record<string, string> = {};
   if (leaderHint !== undefined) headers[LEADER_HINT_HEADER] = leaderHint;
   if (earliest !== undefined) headers[EARLIEST_POSITION_HEADER] = formatPosition(earliest);
   if (retryAfterS !== undefined) headers[RETRY_AFTER_HEADER] = String(retryAfterS);
+  if (isChallenge === true) headers['www-authenticate'] = CHALLENGE;
   return headers;
 }
 

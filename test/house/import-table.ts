@@ -26,6 +26,8 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   // Pure codecs of HTTP: bytes in, calls and bytes out.
   http: { rooms: [], packages: ['node:buffer'] },
   config: { rooms: ['model', 'platform'], packages: ['yaml', 'zod', ...PURE_BUILTINS] },
+  // Users, their rights, and the port as a caller with few of them sees it.
+  auth: { rooms: ['model', 'platform'], packages: ['node:crypto', ...PURE_BUILTINS] },
   wal: { rooms: ['model', 'platform'], packages: PURE_BUILTINS },
   storage: { rooms: ['model', 'platform'], packages: ['node:crypto', ...PURE_BUILTINS] },
   engine: { rooms: BELOW_ENGINE, packages: PURE_BUILTINS },
@@ -59,7 +61,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
   server: {
-    rooms: ['model', 'gen', 'platform', 'wire', 'rpc'],
+    rooms: ['model', 'gen', 'platform', 'wire', 'rpc', 'auth'],
     packages: ['@connectrpc/connect', '@bufbuild/protobuf'],
   },
   client: { rooms: ['gen', 'dial', 'platform'], packages: [...CONNECT, ...PURE_BUILTINS] },

@@ -10,6 +10,7 @@ import { ANSWER_MUTANTS } from './answer-mutants.ts';
 import { API_MUTANTS } from './api-mutants.ts';
 import { APPLY_MUTANTS } from './apply-mutants.ts';
 import { ASIDE_MUTANTS } from './aside-mutants.ts';
+import { AUTH_MUTANTS } from './auth-mutants.ts';
 import { CLOCK_MUTANTS } from './clock-mutants.ts';
 import { CLUSTER_MUTANTS } from './cluster-mutants.ts';
 import { COMMAND_MUTANTS } from './command-mutants.ts';
@@ -221,6 +222,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_MUTANTS,
   ...APPLY_MUTANTS,
   ...ASIDE_MUTANTS,
+  ...AUTH_MUTANTS,
   ...READ_MUTANTS,
   ...RECORD_MUTANTS,
   ...CLOCK_MUTANTS,

@@ -11,7 +11,7 @@ import type { Readiness } from '#model/edge.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
-import { createAdmission } from '#rpc/admission.ts';
+import { createAdmission, type Refusal } from '#rpc/admission.ts';
 import { createBodyDeadlines } from '#rpc/body-deadlines.ts';
 import { createErrorMapper } from '#rpc/error-mapping.ts';
 import { createHostPolicy } from '#rpc/host-policy.ts';
@@ -55,11 +55,14 @@ describe.each(ACCESSES)('a call that needs the access %s', (access) => {
     { isDraining = false, isServedDraining = false, host = 'localhost', from = NEIGHBOUR } = {},
     target = '/',
   ): string | undefined =>
-    admissionOf(isDraining).refusal(
-      anOperation(access, isServedDraining),
-      anonymousCall(from),
-      { host },
-      target,
+    (
+      admissionOf(isDraining).refusal(
+        anOperation(access, isServedDraining),
+        anonymousCall(from),
+        { host },
+        target,
+        {},
+      ) as Refusal | undefined
     )?.by;
 
   it('is refused by name, address and drain, in this order', () => {
@@ -81,7 +84,8 @@ describe.each(ACCESSES)('a call that needs the access %s', (access) => {
       anonymousCall(NEIGHBOUR),
       { host: 'localhost' },
       '/',
-    );
+      {},
+    ) as Refusal | undefined;
     expect(refusal?.error).toMatchObject({
       code: 'unavailable',
       details: { nothingDone: true, leaderHint: 'm:8080' },

@@ -111,7 +111,7 @@ describe('a write under preconditions', () => {
     [{ 'if-match': `${T1}, ${T2}`, 'if-none-match': T1 }, V1, false, 1],
   ])('%j of %j: applied %s after %s tries', async (headers, version, applied, tries) => {
     const key = new Key(version);
-    const answer = await writeWhere(readPreconditions(headers), (condition) => key.write(condition));
+    const answer = await writeWhere(readPreconditions(headers), true, (condition) => key.write(condition));
     expect([answer.applied, key.tried.length]).toEqual([applied, tries]);
     expect(answer.applied || answer.current?.version === key.version).toBe(true);
   });
@@ -123,14 +123,14 @@ describe('a write under preconditions', () => {
       if (left-- > 0) key.version = positionOf(10 + left);
     };
     const preconditions = readPreconditions({ 'if-none-match': T2 });
-    expect((await writeWhere(preconditions, (condition) => key.write(condition))).applied).toBe(true);
+    expect((await writeWhere(preconditions, true, (condition) => key.write(condition))).applied).toBe(true);
     expect(key.tried.length).toBe(4);
     left = Number.POSITIVE_INFINITY;
     let lsn = 1_000;
     key.meanwhile = () => {
       key.version = positionOf(lsn++);
     };
-    await expect(writeWhere(preconditions, (condition) => key.write(condition))).rejects.toThrow('try again');
+    await expect(writeWhere(preconditions, true, (condition) => key.write(condition))).rejects.toThrow('try again');
     expect(key.tried.length).toBe(4 + 16);
   });
 

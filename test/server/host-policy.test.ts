@@ -231,3 +231,24 @@ describe('a server that others reach', () => {
     expect(await statusOf({ host: 'a:8080', origin: 'http://a:8080' })).toBe(404);
   });
 });
+
+describe('a page, where callers have credentials that a browser sends by itself', () => {
+  const strict = createHostPolicy({ isLoopback: true, names: NAMES, isSameOriginOnly: true });
+  const ask = (headers: Record<string, string>): boolean =>
+    strict.refusal({ host: 'localhost:8080', ...headers }, '/') === undefined;
+
+  it.each<[Record<string, string>, boolean]>([
+    [{ origin: 'http://localhost:8080' }, true],
+    [{ origin: 'http://LOCALHOST:8080' }, true],
+    [{ origin: 'http://localhost:3000' }, false],
+    [{ origin: 'http://127.0.0.1:8080' }, false],
+    [{ origin: 'http://localhost' }, false],
+    [{ origin: 'null' }, false],
+    [{ 'sec-fetch-site': 'same-origin' }, true],
+    [{ 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' }, true],
+    [{ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }, false],
+    [{ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' }, false],
+    [{ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'navigate' }, true],
+    [{}, true],
+  ])('with %o is served: %s', (headers, isServed) => expect(ask(headers)).toBe(isServed));
+});

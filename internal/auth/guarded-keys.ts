@@ -1,0 +1,159 @@
+/**
+ * A `KeyValuePort` as a caller sees it who may not do everything with every key. What
+ * may not be read is not there; what may not be done is refused with
+ * `permission_denied` and nothing of it reaches the port. Pure.
+ */
+import { covers, isEverything } from '#auth/prefixes.ts';
+import { readableScan } from '#auth/readable-scan.ts';
+import { readableWatch } from '#auth/readable-watch.ts';
+import { resultWithoutValues, withoutValues } from '#auth/without-values.ts';
+import type { KeyRights } from '#model/access.ts';
+import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
+import type {
+  AtomicBatchAnswer,
+  AtomicBatchCommand,
+  AwaitDurableCommand,
+  BatchOperation,
+  BatchResult,
+  DeleteCommand,
+  DeletePrefixAnswer,
+  DeletePrefixCommand,
+  DurableAnswer,
+  GetAnswer,
+  GetCommand,
+  IncrementAnswer,
+  IncrementCommand,
+  ScanAnswer,
+  ScanCommand,
+  SetCommand,
+  TouchAnswer,
+  TouchCommand,
+  UpdatesAnswer,
+  UpdatesCommand,
+  WriteAnswer,
+} from '#model/commands.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
+import type { KeyValuePort } from '#model/ports.ts';
+import type { WatchCommand, WatchMessage } from '#model/watch.ts';
+
+export class GuardedKeys implements KeyValuePort {
+  readonly #port: KeyValuePort;
+  readonly #rights: KeyRights;
+
+  constructor(port: KeyValuePort, rights: KeyRights) {
+    this.#port = port;
+    this.#rights = rights;
+  }
+
+  get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {
+    this.#checkRead(command.key);
+    if (command.fill !== undefined) this.#checkWrite(command.key);
+    return this.#port.get(command, signal);
+  }
+
+  set(command: SetCommand, signal?: AbortSignal): Awaitable<WriteAnswer> {
+    return this.#write(command.key, () => this.#port.set(command, signal));
+  }
+
+  delete(command: DeleteCommand, signal?: AbortSignal): Awaitable<WriteAnswer> {
+    return this.#write(command.key, () => this.#port.delete(command, signal));
+  }
+
+  increment(command: IncrementCommand, signal?: AbortSignal): Awaitable<IncrementAnswer> {
+    return this.#write(command.key, () => this.#port.increment(command, signal));
+  }
+
+  touch(command: TouchCommand, signal?: AbortSignal): Awaitable<TouchAnswer> {
+    return this.#write(command.key, () => this.#port.touch(command, signal));
+  }
+
+  async batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
+    const allowed = operations.filter((operation) => this.#denialOf(operation) === undefined);
+    const results = allowed.length === 0 ? [] : await this.#port.batch(allowed, signal);
+    let next = 0;
+    return operations.map((operation): BatchResult => {
+      const missing = this.#denialOf(operation);
+      if (missing !== undefined) return { kind: 'error', error: denied(missing) };
+      return this.#readable(operation, results[next++] as BatchResult);
+    });
+  }
+
+  async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
+    const { operations } = command;
+    for (const [index, operation] of operations.entries()) {
+      const missing = this.#denialOf(operation);
+      if (missing !== undefined) throw denied(missing, `operations[${index}]: `);
+    }
+    const answer = await this.#port.atomicBatch(command, signal);
+    const results = answer.results.map(
+      (result, index) => result && this.#readable(operations[index] as BatchOperation, result),
+    );
+    return { ...answer, results };
+  }
+
+  scan(command: ScanCommand): ScanAnswer {
+    return readableScan(this.#port, command, this.#rights.read);
+  }
+
+  async deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {
+    if (!covers(this.#rights.write, command.prefix)) throw denied('write', '', 'every key with this prefix');
+    return this.#port.deletePrefix(command, signal);
+  }
+
+  async getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer> {
+    if (command.format === 'frames' && !isEverything(this.#rights.read))
+      throw denied('read', '', 'every key, which frames are about: ask for entries');
+    const answer = await this.#port.getUpdates(command, signal);
+    return { ...answer, updates: answer.updates.filter(({ key }) => this.#mayRead(key)) };
+  }
+
+  watch(command: WatchCommand, signal: AbortSignal): AsyncIterable<WatchMessage> {
+    if (command.target.kind === 'key') this.#checkRead(command.target.key);
+    return readableWatch(this.#port, command, signal, this.#rights);
+  }
+
+  async explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer> {
+    this.#checkRead(command.key);
+    return this.#port.explain(command, signal);
+  }
+
+  awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer> {
+    return this.#port.awaitDurable(command, signal);
+  }
+
+  #write<Answer extends WriteAnswer>(key: string, run: () => Awaitable<Answer>): Awaitable<Answer> {
+    this.#checkWrite(key);
+    const answer = run();
+    return this.#mayRead(key) ? answer : mapAwaitable(answer, withoutValues);
+  }
+
+  #readable({ command }: BatchOperation, result: BatchResult): BatchResult {
+    return this.#mayRead(command.key) ? result : resultWithoutValues(result);
+  }
+
+  /** What a denied operation lacks. */
+  #denialOf({ kind, command }: BatchOperation): 'read' | 'write' | undefined {
+    if (kind === 'get' && !this.#mayRead(command.key)) return 'read';
+    const isWrite = kind !== 'get' || command.fill !== undefined;
+    return isWrite && !covers(this.#rights.write, command.key) ? 'write' : undefined;
+  }
+
+  #mayRead(key: string): boolean {
+    return covers(this.#rights.read, key);
+  }
+
+  #checkWrite(key: string): void {
+    if (!covers(this.#rights.write, key)) throw denied('write');
+  }
+
+  #checkRead(key: string): void {
+    if (!this.#mayRead(key)) throw denied('read');
+  }
+}
+
+/** Says what is missing, and nothing about what is stored. */
+function denied(access: 'read' | 'write', where = '', what = 'this key'): WalnutError {
+  const message = `${where}you may not ${access} ${what}: a role of yours in auth.file must grant it`;
+  return new WalnutError('permission_denied', message, { nothingDone: true });
+}

@@ -1,0 +1,230 @@
+/**
+ * Who calls: from the `authorization` header to a principal. Verified credentials are
+ * remembered, for their connection by their bytes and, where a password had to be hashed,
+ * for the process by a keyed digest; a change of the users empties both.
+ */
+import { createHmac } from 'node:crypto';
+import { type Credential, isEqualText, parseAuthorization } from '#auth/credential.ts';
+import { PasswordQueue } from '#auth/password-queue.ts';
+import { createPrincipal } from '#auth/rights.ts';
+import {
+  type Derive,
+  deriveByScrypt,
+  digestOf,
+  isPassword,
+  isToken,
+  NOBODYS_HASH,
+  type PasswordHash,
+} from '#auth/secret-hash.ts';
+import type { User } from '#auth/user-list.ts';
+import { ANONYMOUS, type IdentityPort, type Principal } from '#model/access.ts';
+import type { Awaitable } from '#model/awaitable.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { Random } from '#platform/random.ts';
+
+/** Verified passwords that are remembered. */
+const REMEMBERED_MAX = 1_024;
+
+export type AuthMode = 'permissive' | 'required';
+
+/** Why a caller is not known: the label of a metric. */
+export type LogInFailure = 'missing' | 'malformed' | 'wrong' | 'busy';
+
+export interface IdentitiesOptions {
+  readonly mode: AuthMode;
+  readonly users: readonly User[];
+  /** A call without a credential was admitted. */
+  readonly onAnonymous: () => void;
+  readonly onFailure: (failure: LogInFailure, remoteAddress: string) => void;
+  readonly random: Random;
+  readonly derive?: Derive;
+}
+
+/** One hash of one user. */
+interface Entry {
+  /** Equal for the same user with the same rights and the same hash. */
+  readonly id: string;
+  readonly user: User;
+  readonly principal: Principal;
+  readonly retire: () => void;
+}
+
+interface Password extends Entry {
+  readonly hash: PasswordHash;
+}
+
+interface Remembered {
+  readonly authorization: string;
+  readonly principal: Principal;
+}
+
+export class Identities implements IdentityPort {
+  readonly #options: IdentitiesOptions;
+  readonly #derive: Derive;
+  readonly #queue = new PasswordQueue();
+  /** Of the digests of verified passwords. */
+  readonly #memoryKey: string;
+  /** By the digest of the token. */
+  #tokens = new Map<string, Entry>();
+  /** By the name of the user. */
+  #passwords = new Map<string, readonly Password[]>();
+  /** Hashes that a wrong password is compared with, whoever it is for. */
+  #rounds = 1;
+  #ofConnections = new WeakMap<object, Remembered>();
+  #verified = new Map<string, Principal>();
+  #underWay = new Map<string, Promise<Principal | WalnutError>>();
+
+  constructor(options: IdentitiesOptions) {
+    this.#options = options;
+    this.#memoryKey = options.random.id128() + options.random.id128();
+    this.#derive = options.derive ?? deriveByScrypt;
+    this.replace(options.users);
+  }
+
+  /** From now on these are the users. A principal stays where its user has the same rights and the same hash. */
+  replace(users: readonly User[]): void {
+    const before = new Map(this.#entries().map((entry) => [entry.id, entry]));
+    const make = (user: User, hash: string): Entry => {
+      const id = JSON.stringify([user.name, user.grants, hash]);
+      const kept = before.get(id);
+      before.delete(id);
+      return kept ?? newEntry(id, user);
+    };
+    const tokens = new Map<string, Entry>();
+    const passwords = new Map<string, readonly Password[]>();
+    for (const user of users) {
+      const ofUser: Password[] = [];
+      for (const hash of user.hashes) {
+        if (hash.kind === 'token') tokens.set(hash.digest, make(user, hash.digest));
+        else ofUser.push({ ...make(user, hash.hash.toString('hex')), hash });
+      }
+      if (ofUser.length > 0) passwords.set(user.name, ofUser);
+    }
+    this.#tokens = tokens;
+    this.#passwords = passwords;
+    this.#rounds = Math.max(1, ...[...passwords.values()].map(({ length }) => length));
+    this.#ofConnections = new WeakMap();
+    this.#verified = new Map();
+    this.#underWay = new Map();
+    for (const { retire } of before.values()) retire();
+  }
+
+  identify(
+    authorization: string | undefined,
+    connection: object,
+    remoteAddress: string,
+  ): Awaitable<Principal | WalnutError> {
+    if (authorization === undefined) return this.#nobody(remoteAddress);
+    const remembered = this.#ofConnections.get(connection);
+    if (remembered !== undefined && isEqualText(remembered.authorization, authorization))
+      return remembered.principal;
+    const found = this.#find(authorization, remoteAddress);
+    if (found instanceof Promise) return found;
+    if (!(found instanceof WalnutError))
+      this.#ofConnections.set(connection, { authorization, principal: found });
+    return found;
+  }
+
+  #nobody(remoteAddress: string): Principal | WalnutError {
+    if (this.#options.mode === 'required') return this.#fail('missing', remoteAddress);
+    this.#options.onAnonymous();
+    return ANONYMOUS;
+  }
+
+  #find(authorization: string, remoteAddress: string): Awaitable<Principal | WalnutError> {
+    const credential = parseAuthorization(authorization);
+    if (credential === undefined) return this.#fail('malformed', remoteAddress);
+    if (isToken(credential.secret)) return this.#findToken(credential, remoteAddress);
+    if (credential.kind === 'bearer') return this.#fail('wrong', remoteAddress);
+    const key = createHmac('sha256', this.#memoryKey).update(authorization).digest('base64');
+    return this.#verified.get(key) ?? this.#underWay.get(key) ?? this.#begin(key, credential, remoteAddress);
+  }
+
+  #findToken(credential: Credential, remoteAddress: string): Principal | WalnutError {
+    const entry = this.#tokens.get(digestOf(credential.secret));
+    const isOwn = credential.kind === 'bearer' || entry?.user.name === credential.name;
+    return entry !== undefined && isOwn ? entry.principal : this.#fail('wrong', remoteAddress);
+  }
+
+  /** Several calls may bring the same password while it is being hashed: it is hashed once. */
+  #begin(
+    key: string,
+    credential: Extract<Credential, { kind: 'basic' }>,
+    remoteAddress: string,
+  ): Awaitable<Principal | WalnutError> {
+    const { name, secret } = credential;
+    const hashing = this.#queue.tryRun(remoteAddress, () => this.#findPassword(name, secret));
+    if (hashing === undefined) return this.#fail('busy', remoteAddress);
+    const underWay = this.#underWay;
+    const verified = this.#verified;
+    const settled = hashing.then((found) => {
+      underWay.delete(key);
+      // The users may have changed meanwhile: then these maps are not asked any more.
+      if (found === undefined || verified !== this.#verified) return this.#fail('wrong', remoteAddress);
+      remember(verified, key, found);
+      return found;
+    });
+    underWay.set(key, settled);
+    return settled;
+  }
+
+  /** Hashes as often for a name that nobody has as for a wrong password of any user. */
+  async #findPassword(name: string, secret: string): Promise<Principal | undefined> {
+    const own = this.#passwords.get(name) ?? [];
+    const rounds = this.#rounds;
+    for (let i = 0; i < rounds; i++) {
+      const isRight = await isPassword(secret, own[i]?.hash ?? NOBODYS_HASH, this.#derive);
+      if (isRight && own[i] !== undefined) return own[i]?.principal;
+    }
+    return undefined;
+  }
+
+  #fail(failure: LogInFailure, remoteAddress: string): WalnutError {
+    this.#options.onFailure(failure, remoteAddress);
+    return REFUSALS[failure];
+  }
+
+  #entries(): readonly Entry[] {
+    return [...this.#tokens.values(), ...[...this.#passwords.values()].flat()];
+  }
+}
+
+function newEntry(id: string, user: User): Entry {
+  const retired = new AbortController();
+  return {
+    id,
+    user,
+    principal: createPrincipal(user.name, user.grants, retired.signal),
+    retire: () => retired.abort(),
+  };
+}
+
+function remember(verified: Map<string, Principal>, key: string, principal: Principal): void {
+  const [oldest] = verified.keys();
+  if (verified.size >= REMEMBERED_MAX && oldest !== undefined) verified.delete(oldest);
+  verified.set(key, principal);
+}
+
+function unauthenticated(message: string): WalnutError {
+  return new WalnutError('unauthenticated', message, { nothingDone: true, isChallenge: true });
+}
+
+/** Made once: they are the same for everybody, and a flood of them must cost little. */
+const REFUSALS: Readonly<Record<LogInFailure, WalnutError>> = {
+  missing: unauthenticated(
+    'this node needs a credential: send the header "authorization: Bearer TOKEN", or user and password as HTTP Basic; ' +
+      'walnut takes --token-file FILE or WALNUT_TOKEN',
+  ),
+  malformed: unauthenticated(
+    'the authorization header is not understood: expected one, with Bearer TOKEN or Basic',
+  ),
+  wrong: unauthenticated('the token, or the user and the password, are not known to this node'),
+  busy: new WalnutError(
+    'resource_exhausted',
+    'too many passwords are being checked: try again, or use a token',
+    {
+      nothingDone: true,
+      retryAfterS: 1,
+    },
+  ),
+};

@@ -1,0 +1,39 @@
+/** What roles allow: lists of grants. A call may do what one grant of its caller allows. Pure. */
+import type { Access } from '#model/access.ts';
+
+export interface Grant {
+  readonly access: readonly Access[];
+  /** `*`, `KVStore/*`, `KVStore/Get`, or the path of a page. */
+  readonly methods: readonly string[];
+  /** The keys that `read` and `write` are about; the empty prefix is every key. */
+  readonly prefixes: readonly string[];
+}
+
+export type Role = readonly Grant[];
+
+const EVERY_KEY = [''];
+const EVERY_METHOD = ['*'];
+
+function simple(...access: Access[]): Role {
+  return [{ access, methods: EVERY_METHOD, prefixes: EVERY_KEY }];
+}
+
+export const BUILT_IN_ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
+  ['reader', simple('read')],
+  ['writer', simple('write')],
+  ['operator', simple('observe', 'metrics', 'admin')],
+  ['metrics', simple('metrics')],
+  [
+    'replica',
+    [
+      {
+        access: ['replicate', 'observe', 'read'],
+        methods: ['Replication/*', 'KVStore/GetUpdates', 'Admin/Status'],
+        prefixes: EVERY_KEY,
+      },
+    ],
+  ],
+]);
+
+/** What a role of the operator's own may allow; calls between nodes need the role `replica`. */
+export const OWN_ACCESS: readonly Access[] = ['read', 'write', 'observe', 'metrics', 'admin'];

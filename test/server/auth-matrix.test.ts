@@ -1,0 +1,176 @@
+/**
+ * Every method, for every kind of caller, on keys of its own and of others: allowed or
+ * refused as the table of methods and the roles say, and nothing is done where refused.
+ * What is expected is worked out here, not by the code under test.
+ */
+import { describe, expect, it } from 'vitest';
+import { Identities } from '#auth/identities.ts';
+import type { Operation } from '#model/access.ts';
+import { ALL_OPERATIONS } from '#model/methods.ts';
+import { createNodeRandom } from '#platform/random.ts';
+import { tokenOf, USER_NAMES, usersOf } from '#test/auth/users.ts';
+import { http1, type PlainAnswer, type Running, start } from '#test/server/running.ts';
+
+const MAY: Readonly<Record<string, readonly string[]>> = {
+  reader: ['read'],
+  writer: ['write'],
+  both: ['read', 'write'],
+  operator: ['observe', 'metrics', 'admin'],
+  chief: ['observe', 'metrics', 'admin', 'read', 'write'],
+  replica: ['replicate', 'observe', 'read'],
+  metrics: ['metrics'],
+  app: ['read', 'write'],
+  viewer: ['read'],
+  feeder: ['write'],
+  checkpointer: ['admin'],
+  stranger: [],
+  impostor: [],
+};
+/** Those whose keys begin with `own:`. */
+const OWNERS = ['app', 'viewer', 'feeder'];
+/** Methods that the users with few methods may call. */
+const FEW: Readonly<Record<string, RegExp>> = {
+  replica: /\.Replication\/|KVStore\/GetUpdates$|Admin\/Status$/,
+  checkpointer: /Admin\/Checkpoint$/,
+};
+
+/** What single operations need on their key; other methods take no key. */
+const KEYED: Readonly<Record<string, 'read' | 'write'>> = {
+  Get: 'read',
+  Explain: 'read',
+  Set: 'write',
+  Delete: 'write',
+  Increment: 'write',
+  Touch: 'write',
+  DeletePrefix: 'write',
+};
+
+function bodyOf(method: string, key: string): object {
+  if (method === 'DeletePrefix') return { prefix: key };
+  if (method === 'Touch') return { key, ttlMs: '1000' };
+  if (method === 'Batch') return { operations: [{ set: { key, value: 'eA==' } }] };
+  return method in KEYED ? { key } : {};
+}
+
+async function openGuarded(mode: 'permissive' | 'required' = 'required'): Promise<Running> {
+  const identities = new Identities({
+    mode,
+    users: usersOf(),
+    random: createNodeRandom(),
+    onAnonymous: () => {},
+    onFailure: () => {},
+  });
+  return start({ identities, isIdentityRequired: mode === 'required' });
+}
+
+function headersOf(caller: string): Record<string, string> {
+  if (caller === 'stranger') return {};
+  return { authorization: `Bearer ${tokenOf(caller)}` };
+}
+
+/** What the answer must be: the status of a refusal, or undefined for anything else. */
+function expected(
+  caller: string,
+  { name, access = 'admin', wholeSpace }: Operation,
+  key: string,
+): number | undefined {
+  if (access === 'health') return undefined;
+  if (caller === 'stranger' || caller === 'impostor') return 401;
+  if (access === 'known') return undefined;
+  const may = MAY[caller] ?? [];
+  const isNamed = FEW[caller]?.test(name) ?? true;
+  const isWhole = wholeSpace === undefined || (may.includes(wholeSpace) && !OWNERS.includes(caller));
+  const has = access === 'either' ? may.includes('read') || may.includes('write') : may.includes(access);
+  if (!isNamed || !isWhole || !has) return 403;
+  const needs = KEYED[name.slice(name.lastIndexOf('/') + 1)];
+  const isForeign = OWNERS.includes(caller) && !key.startsWith('own:');
+  return needs !== undefined && isForeign ? 403 : undefined;
+}
+
+const RPCS = ALL_OPERATIONS.filter(
+  ({ name }) => /^\/walnut/.test(name) && !/Watch$|FetchSnapshot$|Scrub$/.test(name),
+);
+const STREAMS = ALL_OPERATIONS.filter(({ name }) => /KVStore\/Watch$|FetchSnapshot$|Scrub$/.test(name));
+const PAGES = ALL_OPERATIONS.filter(({ name }) => !name.includes('.'));
+
+describe.each([...USER_NAMES, 'stranger', 'impostor'])('the caller %s', (caller) => {
+  it('may do what the table says, and no more', async () => {
+    const running = await openGuarded();
+    for (const operation of RPCS) {
+      const method = operation.name.slice(operation.name.lastIndexOf('/') + 1);
+      for (const key of ['own:k', 'foreign']) {
+        const answer = await http1(running, 'POST', operation.name, {
+          headers: { ...headersOf(caller), 'content-type': 'application/json' },
+          body: JSON.stringify(bodyOf(method, key)),
+        });
+        check(running, caller, operation, key, answer);
+      }
+    }
+    for (const operation of PAGES)
+      check(
+        running,
+        caller,
+        operation,
+        '',
+        await http1(running, 'GET', operation.name, { headers: headersOf(caller) }),
+      );
+  });
+
+  it('may open the streams that the table says, and no more', async () => {
+    const running = await openGuarded();
+    for (const operation of STREAMS) {
+      const answer = await http1(running, 'POST', operation.name, {
+        headers: { ...headersOf(caller), 'content-type': 'application/connect+json' },
+        body: Buffer.from([0, 0, 0, 0, 2, 0x7b, 0x7d]),
+      });
+      const status = expected(caller, operation, '');
+      const refusal = status === 401 ? '"unauthenticated"' : '"permission_denied"';
+      expect([operation.name, answer.text.includes(refusal)]).toEqual([operation.name, status !== undefined]);
+      if (status !== undefined) expect(running.node.calls).toEqual([]);
+      running.node.calls.length = 0;
+    }
+  });
+
+  it.each([
+    ['GET', '/v1/keys/KEY', 'Get'],
+    ['HEAD', '/v1/keys/KEY', 'Get'],
+    ['GET', '/v1/keys/KEY?explain', 'Explain'],
+    ['PUT', '/v1/keys/KEY', 'Set'],
+    ['POST', '/v1/keys/KEY?increment=1', 'Increment'],
+    ['DELETE', '/v1/keys/KEY', 'Delete'],
+    ['GET', '/v1/keys', 'Scan'],
+  ])('is judged for %s %s as for the rpc', async (verb, path, method) => {
+    const running = await openGuarded();
+    const operation = ALL_OPERATIONS.find(({ name }) => name === `/walnut.v1.KVStore/${method}`) as Operation;
+    for (const key of ['own:k', 'foreign']) {
+      const answer = await http1(running, verb, path.replace('KEY', key), { headers: headersOf(caller) });
+      check(running, caller, operation, key, answer);
+    }
+  });
+});
+
+function check(
+  running: Running,
+  caller: string,
+  operation: Operation,
+  key: string,
+  answer: PlainAnswer,
+): void {
+  const wanted = expected(caller, operation, key);
+  const refused = answer.status === 401 || answer.status === 403 ? answer.status : undefined;
+  expect([caller, operation.name, key, refused]).toEqual([caller, operation.name, key, wanted]);
+  if (wanted === 401) expect(answer.headers['www-authenticate']).toMatch(/^Bearer .*Basic /);
+  if (wanted !== undefined) expect(running.node.calls).toEqual([]);
+  running.node.calls.length = 0;
+}
+
+describe('a server that is permissive', () => {
+  it('lets callers without a credential do everything, and refuses a wrong one', async () => {
+    const running = await openGuarded('permissive');
+    const put = (headers: Record<string, string>) =>
+      http1(running, 'PUT', '/v1/keys/foreign', { headers, body: 'x' });
+    expect((await put({})).status).toBe(201);
+    expect((await put(headersOf('impostor'))).status).toBe(401);
+    expect((await put(headersOf('app'))).status).toBe(403);
+  });
+});
