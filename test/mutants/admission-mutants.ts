@@ -28,8 +28,8 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
   {
     name: 'drain that refuses Status and health',
     file: 'internal/rpc/admission.ts',
-    text: '      if (operation.isServedDraining || !isDraining()) return undefined;',
-    replacement: '      if (!isDraining()) return undefined;',
+    text: '  if (operation.isServedDraining || !isDraining()) return undefined;',
+    replacement: '  if (!isDraining()) return undefined;',
     tests: [ADMISSION],
   },
   {
