@@ -130,7 +130,9 @@ describe('a write under preconditions', () => {
     key.meanwhile = () => {
       key.version = positionOf(lsn++);
     };
-    await expect(writeWhere(preconditions, true, (condition) => key.write(condition))).rejects.toThrow('try again');
+    await expect(writeWhere(preconditions, true, (condition) => key.write(condition))).rejects.toThrow(
+      'try again',
+    );
     expect(key.tried.length).toBe(4 + 16);
   });
 
