@@ -55,11 +55,14 @@ import {
   waitMsOf,
 } from './operations.ts';
 import { type DeletePrefixOptions, deletePages, type ScanOptions, scanPages } from './paged-calls.ts';
+import { Places } from './places.ts';
 import { Session } from './session.ts';
 import { openWatch, type WatchOptions, type WatchTarget } from './watch.ts';
 
 const TIMEOUT_MS = 10_000;
 const WAIT_MS = 1_000;
+/** Gets that may wait for a fill lease at once. A connection has 256 streams, and the Set that they wait for needs one. */
+const FILLS_MAX = 64;
 /** How long a node waits in AwaitDurable by default, milliseconds. */
 const AWAIT_MS = 5_000;
 
@@ -69,6 +72,7 @@ export class WalnutClient {
   readonly session: Session;
   readonly #store: Client<typeof KVStore>;
   readonly #queue: BatchQueue;
+  readonly #fills = new Places(FILLS_MAX);
   readonly #timeoutMs: number;
   readonly #waitMs: number;
   readonly #disconnect: () => void;
@@ -93,12 +97,12 @@ export class WalnutClient {
    * not reach that state in time, and with DATA_LOSS if it never will.
    *
    * With `fillLeaseMs` the call is sent alone, after what was called before: it may wait
-   * for another caller. Where the answer has `fillLease`, this caller is to fill the key,
+   * for another caller, and 64 such calls are under way at once. Where the answer has `fillLease`, this caller is to fill the key,
    * by a `set` with the condition `ifFillLease`.
    */
   get(key: string, options: GetOptions = {}): Promise<GetResponse> {
     const value = create(GetSchema, { ...options, key });
-    if (value.fillLeaseMs > 0) return this.#getAlone(value);
+    if (value.fillLeaseMs > 0) return this.#fills.run(() => this.#getAlone(value));
     return this.#call({ case: 'get', value }, 'get') as Promise<GetResponse>;
   }
 

@@ -8,7 +8,16 @@ export interface TortureOptions {
   readonly seconds: number;
 }
 
-export const PARTS = ['wal', 'damage', 'process', 'syscalls', 'links', 'groups', 'failovers'] as const;
+export const PARTS = [
+  'wal',
+  'damage',
+  'process',
+  'syscalls',
+  'links',
+  'groups',
+  'failovers',
+  'stampede',
+] as const;
 export type Part = (typeof PARTS)[number];
 
 const SEED_MAX = 2 ** 32 - 1;

@@ -11,6 +11,7 @@ import { tortureFailovers } from './torture-failovers.ts';
 import { tortureGroups } from './torture-groups.ts';
 import { tortureLinks } from './torture-links.ts';
 import { tortureProcess } from './torture-process.ts';
+import { tortureStampede } from './torture-stampede.ts';
 import { tortureSyscalls } from './torture-syscalls.ts';
 import { tortureWal } from './torture-wal.ts';
 
@@ -34,6 +35,7 @@ if (isWanted('syscalls')) await tortureSyscalls(report);
 if (isWanted('links')) await tortureLinks(report, seed);
 if (isWanted('groups')) await tortureGroups(report, seed, seconds);
 if (isWanted('failovers')) await tortureFailovers(report);
+if (isWanted('stampede')) await tortureStampede(report);
 if (report.skipped > 0) report.say(`${report.skipped} skipped`);
 report.say(`${report.passed} passed, ${report.failed} failed`);
 process.exitCode = report.failed === 0 && report.passed > 0 ? 0 : 1;
