@@ -1,5 +1,5 @@
 /**
- * Whole groups under random work and faults. `WALNUT_SEEDS=500` runs more of
+ * Whole groups under random work and faults. `WALNUT_SEEDS=600` runs more of
  * them, `WALNUT_SEED=17` runs one; `npm run test:torture -- --only groups` runs
  * them by the thousand.
  */
@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { SimulatedGroup } from '#test/node/simulated-group.ts';
 import { HAPPENINGS, RunTally } from '#test/node/simulated-runs.ts';
 
-const SEEDS_DEFAULT = 600;
+const SEEDS_DEFAULT = 240;
 const SEED_MS_MAX = 10_000;
 const TRACE_LINES = 40;
 
