@@ -65,6 +65,7 @@ const EDGE: Readonly<Record<string, Row>> = {
   '/livez': { access: 'health', isServedDraining: true },
   '/readyz': { access: 'health', isServedDraining: true },
   '/metrics': { access: 'metrics', isServedDraining: true },
+  '/openapi.json': { access: 'known' },
   '/': { access: 'observe', isServedDraining: true },
 };
 

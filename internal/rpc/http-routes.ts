@@ -1,6 +1,7 @@
 /** Routes that are no rpcs: what a module registers, and how a request finds its route. */
 import type { Operation } from '#model/access.ts';
 import type { HttpRequest, HttpResponse } from '#rpc/http-io.ts';
+import type { PathApi } from '#rpc/openapi/operation.ts';
 import type { RpcCall } from '#rpc/rpc-call.ts';
 
 export interface HttpRoute {
@@ -8,6 +9,8 @@ export interface HttpRoute {
   readonly path: string;
   /** How the path is written for people, where it says less than enough. */
   readonly shown?: string;
+  /** What OpenAPI says of it. */
+  readonly api: PathApi;
   /** `verb`: such as GET. */
   operation(verb: string, query: string): Operation;
   serve(request: HttpRequest, response: HttpResponse, asked: AskedRoute): void | Promise<void>;

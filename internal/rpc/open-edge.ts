@@ -27,6 +27,7 @@ import { createHealthModule } from '#rpc/health-service.ts';
 import { createHostPolicy } from '#rpc/host-policy.ts';
 import { createHttpRoutes, type HttpRoute } from '#rpc/http-routes.ts';
 import { type Listeners, type ListenersOptions, openListeners } from '#rpc/listeners.ts';
+import { createOpenapiRoute } from '#rpc/openapi/openapi-route.ts';
 import { createPlainRoutes } from '#rpc/plain-routes.ts';
 import { createReflectionModule } from '#rpc/reflection-service.ts';
 import { BODY_TIMEOUT_MS, createRequestListener, type Listener } from '#rpc/request-listener.ts';
@@ -189,14 +190,20 @@ function createParts(
 
 function createListener(parts: Parts): Listener {
   const { options, readiness, metrics } = parts;
-  const { services, routes } = options.modules(parts);
+  const modules = options.modules(parts);
+  const services = withStandardServices(parts, modules.services);
+  const routes = [...createPlainRoutes({ metrics: options.metrics, readiness }), ...modules.routes];
+  const openapi = createOpenapiRoute(
+    routes,
+    services.map(({ service }) => service),
+  );
   return createRequestListener({
     deadlines: parts.deadlines,
     errors: parts.errors,
     admission: parts.admission,
     onRefused: metrics.countRefused,
-    rpcAdapter: createAdapter(parts, withStandardServices(parts, services)),
-    httpRoutes: createHttpRoutes([...createPlainRoutes({ metrics: options.metrics, readiness }), ...routes]),
+    rpcAdapter: createAdapter(parts, services),
+    httpRoutes: createHttpRoutes([...routes, openapi]),
     isDraining: parts.isDraining,
   });
 }

@@ -4,6 +4,14 @@ import { operationOf } from '#model/methods.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import { type HttpRequest, type HttpResponse, send, sendMethodNotAllowed, sendText } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
+import {
+  type ApiOperation,
+  type ApiParameter,
+  answer,
+  OTHER,
+  type PathApi,
+  TEXT,
+} from '#rpc/openapi/operation.ts';
 
 export interface PlainRoutesOptions {
   readonly metrics: Metrics;
@@ -12,24 +20,55 @@ export interface PlainRoutesOptions {
 
 export function createPlainRoutes({ metrics, readiness }: PlainRoutesOptions): HttpRoute[] {
   return [
-    createPlainRoute('/livez', (request, response) => sendText(request, response, 200, 'ok\n')),
-    createPlainRoute('/readyz', (request, response, query) =>
+    createPlainRoute('/livez', pageApi('Whether the process lives', TEXT_ANSWER), (request, response) =>
+      sendText(request, response, 200, 'ok\n'),
+    ),
+    createPlainRoute('/readyz', READY_API, (request, response, query) =>
       sendReadiness(request, response, query, readiness()),
     ),
-    createPlainRoute('/metrics', (request, response) => sendMetrics(request, response, metrics)),
+    createPlainRoute('/metrics', pageApi('Metrics of Prometheus', TEXT_ANSWER), (request, response) =>
+      sendMetrics(request, response, metrics),
+    ),
   ];
+}
+
+const TEXT_ANSWER = { '200': answer('Text', { 'text/plain': TEXT }) };
+const READINESS = { 'text/plain': TEXT, 'application/json': { type: 'object' } };
+const VERBOSE: ApiParameter = {
+  name: 'verbose',
+  in: 'query',
+  description: 'Answer JSON',
+  schema: { type: 'string' },
+};
+const READY_API: PathApi = {
+  ...pageApi(
+    'Whether the node should get requests',
+    { '200': answer('Ready', READINESS), '503': answer('Not ready, and why', READINESS) },
+    [VERBOSE],
+  ),
+};
+
+/** What OpenAPI says of a page that is only read. */
+export function pageApi(
+  summary: string,
+  responses: ApiOperation['responses'],
+  parameters: readonly ApiParameter[] = [],
+): PathApi {
+  const get = { summary, parameters, responses: { ...responses, ...OTHER } };
+  return { get, head: { ...get, summary: `The headers of: ${summary}` } };
 }
 
 type Answer = (request: HttpRequest, response: HttpResponse, query: string) => void | Promise<void>;
 
 /** A page that is only read. */
-export function createPlainRoute(path: string, answer: Answer): HttpRoute {
+export function createPlainRoute(path: string, api: PathApi, carryOut: Answer): HttpRoute {
   const operation = operationOf(path);
   return {
     path,
+    api,
     operation: () => operation,
     serve: (request, response, { query }) => {
-      if (request.method === 'GET' || request.method === 'HEAD') return answer(request, response, query);
+      if (request.method === 'GET' || request.method === 'HEAD') return carryOut(request, response, query);
       sendMethodNotAllowed(request, response, 'GET, HEAD');
     },
   };

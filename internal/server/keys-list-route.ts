@@ -11,13 +11,14 @@ import { invalidArgument } from '#model/errors.ts';
 import { operationOf } from '#model/methods.ts';
 import { type HttpRequest, type HttpResponse, isNodeHttp2Response, send } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
+import { LIST_API } from '#server/keys-api.ts';
 import { freshnessHeaders } from '#server/keys-headers.ts';
 import { type KeysRouteOptions, optionsFor, refuseMethod, serveKeys } from '#server/keys-serve.ts';
+import { LIST_PARAMETERS } from '#server/parameters.ts';
 import { quote, readFlag, readQuery } from '#server/query.ts';
 import { fromScanAnswer, toScanCommand } from '#wire/scan-codec.ts';
 
 export const KEYS_LIST_PATH = '/v1/keys';
-export const LIST_PARAMETERS = ['prefix', 'cursor', 'limit', 'keys_only', 'with_modified'] as const;
 export const LIST_METHODS = 'GET, HEAD, OPTIONS';
 
 const OPERATION = operationOf('/walnut.v1.KVStore/Scan');
@@ -27,6 +28,7 @@ const LINES = /\bapplication\/(?:x-ndjson|ndjson|jsonl)\b/i;
 export function createKeysListRoute(options: KeysRouteOptions): HttpRoute {
   return {
     path: KEYS_LIST_PATH,
+    api: LIST_API,
     operation: () => OPERATION,
     serve: (request, response, { query, call }) =>
       serveKeys(options, request, response, () =>

@@ -18,12 +18,19 @@ import { invalidArgument } from '#model/errors.ts';
 import { checkKey, checkMinAcks } from '#model/limits.ts';
 import { parseDuration } from '#platform/duration.ts';
 import { UNESCAPED_PATH } from '#rpc/unparsed.ts';
+import {
+  DELETE_PARAMETERS,
+  INCREMENT_PARAMETERS,
+  READ_PARAMETERS,
+  SET_PARAMETERS,
+} from '#server/parameters.ts';
 import { quote, readDuration, readFlag, readPosition, readQuery } from '#server/query.ts';
 import { checkRequestId, checkWaitMs } from '#wire/numbers.ts';
 
 export const KEYS_PREFIX = '/v1/keys/';
 
-const WRITE_PARAMETERS = ['durability', 'min_acks', 'timeout', 'request_id'] as const;
+/** The value of the header `x-walnut-ttl`. */
+type TtlHeader = string | string[] | undefined;
 
 /** Characters that a path must escape (RFC 3986): HTTP/2 would give their bytes as other characters. */
 const UNESCAPED = /[^\x21-\x7e]/;
@@ -50,7 +57,7 @@ export function isExplain(query: string): boolean {
 
 /** `?at_least=epoch-lsn&wait=5s&max_staleness=1s` */
 export function toKeysGet(key: string, query: string): GetCommand {
-  const parameters = readQuery(query, ['at_least', 'wait', 'max_staleness']);
+  const parameters = readQuery(query, READ_PARAMETERS);
   const atLeast = parameters.get('at_least');
   const staleness = parameters.get('max_staleness');
   return {
@@ -62,24 +69,24 @@ export function toKeysGet(key: string, query: string): GetCommand {
 }
 
 /** `?ttl=30s|keep|never`, `durability=accepted|local`, `min_acks=1`, `timeout=5s`. Value and condition come later. */
-export function toKeysSet(key: string, query: string): Omit<SetCommand, 'value'> {
-  const parameters = readQuery(query, ['ttl', ...WRITE_PARAMETERS]);
+export function toKeysSet(key: string, query: string, ttlHeader?: TtlHeader): Omit<SetCommand, 'value'> {
+  const parameters = readQuery(query, SET_PARAMETERS);
   return {
     key,
-    expiry: readExpiry(parameters.get('ttl')),
+    expiry: readExpiry(readTtl(parameters, ttlHeader)),
     // The status is 201 or 204 by whether there was an entry before.
     ...readWriteOptions(parameters, true),
   };
 }
 
 /** `?increment=5&initial=0&ttl=30s|never` and the write options; `increment` alone adds 1. The condition comes later. */
-export function toKeysIncrement(key: string, query: string): IncrementCommand {
-  const parameters = readQuery(query, ['increment', 'initial', 'ttl', ...WRITE_PARAMETERS]);
+export function toKeysIncrement(key: string, query: string, ttlHeader?: TtlHeader): IncrementCommand {
+  const parameters = readQuery(query, INCREMENT_PARAMETERS);
   const increment = parameters.get('increment');
   if (increment === undefined) {
     throw invalidArgument('POST without increment: expected ?increment, or ?increment=N (PUT sets a value)');
   }
-  const ttl = parameters.get('ttl');
+  const ttl = readTtl(parameters, ttlHeader);
   if (ttl === 'keep') throw invalidArgument('ttl is "keep": an Increment keeps the deadline by itself');
   return {
     key,
@@ -99,7 +106,15 @@ function readNumber(text: string, name: string): bigint {
 }
 
 export function toKeysDelete(key: string, query: string): DeleteCommand {
-  return { key, ...readWriteOptions(readQuery(query, WRITE_PARAMETERS), false) };
+  return { key, ...readWriteOptions(readQuery(query, DELETE_PARAMETERS), false) };
+}
+
+/** As the parameter or as a header, for callers whose URL is given. */
+function readTtl(parameters: ReadonlyMap<string, string>, header: TtlHeader): string | undefined {
+  const parameter = parameters.get('ttl');
+  if (header !== undefined && parameter !== undefined)
+    throw invalidArgument('ttl is given twice: expected the parameter, or the header x-walnut-ttl');
+  return parameter ?? (header === undefined ? undefined : String(header));
 }
 
 function readExpiry(text: string | undefined): Expiry {

@@ -10,6 +10,7 @@
 import { operationOf } from '#model/methods.ts';
 import { type HttpRequest, type HttpResponse, send } from '#rpc/http-io.ts';
 import type { AskedRoute, HttpRoute } from '#rpc/http-routes.ts';
+import { KEY_API } from '#server/keys-api.ts';
 import { KeysCall } from '#server/keys-call.ts';
 import { explainKey, getKey } from '#server/keys-read.ts';
 import { isExplain, KEYS_PREFIX, keyOfPath } from '#server/keys-request.ts';
@@ -29,6 +30,7 @@ export function createKeysRoute(options: KeysRouteOptions): HttpRoute {
   return {
     path: KEYS_PREFIX,
     shown: `${KEYS_PREFIX}{key}`,
+    api: KEY_API,
     operation: (verb, query) => WRITES.get(verb) ?? (query.includes('explain') ? EXPLAIN : GET),
     serve: (request, response, asked) =>
       serveKeys(options, request, response, () => carryOut(options, request, response, asked)),

@@ -14,7 +14,7 @@ import { toKeysDelete, toKeysIncrement, toKeysSet } from '#server/keys-request.t
 export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<void> {
   const { request, response } = call;
   const contentType = readContentType(request.headers['content-type']);
-  const command = { ...toKeysSet(call.key, call.query), ...contentType };
+  const command = { ...toKeysSet(call.key, call.query, request.headers['x-walnut-ttl']), ...contentType };
   const preconditions = readWriteConditions(request.headers);
   checkNamedOnce(preconditions, command.requestId);
   if (request.headers['content-range'] !== undefined) {
@@ -37,7 +37,7 @@ export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<
 /** `?increment`: the answer's body is the sum. */
 export async function postKey(options: KeysCallOptions, call: KeysCall): Promise<void> {
   const { request, response } = call;
-  const command = toKeysIncrement(call.key, call.query);
+  const command = toKeysIncrement(call.key, call.query, request.headers['x-walnut-ttl']);
   const preconditions = readWriteConditions(request.headers);
   checkNamedOnce(preconditions, command.requestId);
   const { length } = await readValue(request, response, options);

@@ -2,11 +2,13 @@
 import type { NodeStatus } from '#model/status.ts';
 import { sendText } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
-import { createPlainRoute } from '#rpc/plain-routes.ts';
+import { answer, TEXT } from '#rpc/openapi/operation.ts';
+import { createPlainRoute, pageApi } from '#rpc/plain-routes.ts';
 
 /** `status`: the node's, as the server shows it. */
 export function createNodePage(status: () => NodeStatus, version: string): HttpRoute {
-  return createPlainRoute('/', (request, response) =>
+  const api = pageApi('What this node is', { '200': answer('Text', { 'text/plain': TEXT }) });
+  return createPlainRoute('/', api, (request, response) =>
     sendText(request, response, 200, pageText(status(), version)),
   );
 }
@@ -22,5 +24,6 @@ This node is a ${status.role}, state ${status.state}, ${status.isReady ? 'ready'
 /walnut.v1.Admin/Status  what this node is doing (POST {} as application/json)
 /livez  /readyz          health; /readyz?verbose as JSON
 /metrics                 Prometheus
+/openapi.json            all of it, for programs
 `;
 }

@@ -22,8 +22,10 @@ import {
 import type { HttpRoute } from '#rpc/http-routes.ts';
 import type { SendStream } from '#rpc/stream-answer.ts';
 import { untilRetired } from '#rpc/until-retired.ts';
+import { WATCH_API } from '#server/keys-api.ts';
 import { optionsFor } from '#server/keys-serve.ts';
 import type { KeysViews } from '#server/keys-views.ts';
+import { WATCH_PARAMETERS, WATCH_STARTS } from '#server/parameters.ts';
 import { quote, readDuration, readFlag, readPosition, readQuery, readTime } from '#server/query.ts';
 import { fromPosition } from '#wire/position-codec.ts';
 import { toResumeText } from '#wire/resume-text.ts';
@@ -39,18 +41,6 @@ export interface WatchRouteOptions {
 }
 
 const OPERATION = operationOf('/walnut.v1.KVStore/Watch');
-/** Where a watch begins: one of them at most. */
-const STARTS = ['after', 'resume', 'since'] as const;
-const PARAMETERS = [
-  'prefix',
-  'key',
-  ...STARTS,
-  'ops',
-  'previous',
-  'keys_only',
-  'progress',
-  'initial',
-] as const;
 const OPS: ReadonlyMap<string, Op> = new Map([
   ['set', Op.SET],
   ['delete', Op.DELETE],
@@ -66,6 +56,7 @@ const EVENT_STREAM = {
 export function createWatchRoute(options: WatchRouteOptions): HttpRoute {
   return {
     path: WATCH_PATH,
+    api: WATCH_API,
     operation: () => OPERATION,
     serve: (request, response, { query, call }) =>
       serve(optionsFor(options, call.keys), request, response, query, call.principal.retired),
@@ -100,7 +91,7 @@ async function serve(
 
 /** Reads the parameters as the request of the rpc, so that both refuse the same things in the same words. */
 function toCommand(query: string, lastEventId: string | string[] | undefined): WatchCommand {
-  const parameters = readQuery(query, PARAMETERS);
+  const parameters = readQuery(query, WATCH_PARAMETERS);
   const { key, prefix } = Object.fromEntries(parameters);
   if (key !== undefined && prefix !== undefined) throw invalidArgument('key and prefix exclude each other');
   const isAgain = typeof lastEventId === 'string' && lastEventId !== '';
@@ -120,7 +111,7 @@ function toCommand(query: string, lastEventId: string | string[] | undefined): W
 }
 
 function readStart(parameters: ReadonlyMap<string, string>): WatchRequest['from'] {
-  const [given, ...more] = STARTS.filter((name) => parameters.has(name));
+  const [given, ...more] = WATCH_STARTS.filter((name) => parameters.has(name));
   if (more.length > 0) throw invalidArgument(`${given} and ${more[0]} exclude each other`);
   const text = parameters.get(given ?? '') ?? '';
   switch (given) {

@@ -10,7 +10,7 @@ import { createAdmission } from '#rpc/admission.ts';
 import { anonymousCall } from '#rpc/rpc-call.ts';
 
 const SERVICES = [KVStore, Replication, Admin, Health, ServerReflection];
-const PAGES = ['/livez', '/readyz', '/metrics', '/'];
+const PAGES = ['/livez', '/readyz', '/metrics', '/openapi.json', '/'];
 
 describe('the table of methods', () => {
   it('has every method of every service, and every page', () => {

@@ -3,6 +3,27 @@ import type { Mutant } from './mutant.ts';
 
 export const EDGE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'OpenAPI without a parameter that a route takes',
+    file: 'internal/server/keys-api.ts',
+    text: '  return given.map((name) => {',
+    replacement: "  return given.filter((name) => name !== 'since').map((name) => {",
+    tests: ['test/server/openapi.test.ts'],
+  },
+  {
+    name: 'OpenAPI without the messages within messages',
+    file: 'internal/rpc/openapi/message-schemas.ts',
+    text: '      if (field.message !== undefined) add(field.message);',
+    replacement: '',
+    tests: ['test/server/openapi.test.ts'],
+  },
+  {
+    name: 'time to live taken from the header although the parameter is given',
+    file: 'internal/server/keys-request.ts',
+    text: '  if (header !== undefined && parameter !== undefined)',
+    replacement: '  if (header === undefined && parameter === null)',
+    tests: ['test/server/keys.test.ts'],
+  },
+  {
     name: 'sections of the configuration that inherit from Object',
     file: 'internal/config/yaml-source.ts',
     text: '  return Object.create(null) as RawSection;',

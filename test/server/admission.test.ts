@@ -231,7 +231,7 @@ describe('an edge of something that is no node', () => {
             awaitDurable: none,
           }),
         ],
-        routes: [createPlainRoute('/', (_request, response) => void response.end('a map'))],
+        routes: [createPlainRoute('/', {}, (_request, response) => void response.end('a map'))],
       }),
     });
     onCleanup(() => edge.close(0));

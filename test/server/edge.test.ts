@@ -237,12 +237,13 @@ describe('a peer outside of private networks', () => {
       deadlines: createBodyDeadlines(new VirtualClock(), BODY_TIMEOUT_MS, new AbortController().signal),
       errors: createErrorMapper(silentLogger, new VirtualClock(), 'test'),
       httpRoutes: createHttpRoutes([
-        createPlainRoute('/', answerTo('/')),
-        createPlainRoute('/livez', answerTo('/livez')),
-        createPlainRoute('/readyz', answerTo('/readyz')),
-        createPlainRoute('/metrics', answerTo('/metrics')),
+        createPlainRoute('/', {}, answerTo('/')),
+        createPlainRoute('/livez', {}, answerTo('/livez')),
+        createPlainRoute('/readyz', {}, answerTo('/readyz')),
+        createPlainRoute('/metrics', {}, answerTo('/metrics')),
         {
           path: '/v1/keys/',
+          api: {},
           operation: () => operationOf('/walnut.v1.KVStore/Get'),
           serve: () => expect.unreachable('a stranger was admitted'),
         },

@@ -1,0 +1,105 @@
+/**
+ * `/openapi.json`: the routes and unary rpcs of this server as OpenAPI 3.1. It is made of
+ * the routes and descriptors that are served, so it contains no others. Streams and the
+ * binary formats are left out: the proto files, which reflection gives, have them.
+ */
+import type { DescMethod, DescService } from '@bufbuild/protobuf';
+import { send } from '#rpc/http-io.ts';
+import type { HttpRoute } from '#rpc/http-routes.ts';
+import { methodComment, schemaRef, schemasOf } from '#rpc/openapi/message-schemas.ts';
+import { type ApiOperation, answer, type JsonSchema, type PathApi } from '#rpc/openapi/operation.ts';
+import { createPlainRoute, pageApi } from '#rpc/plain-routes.ts';
+
+export const OPENAPI_PATH = '/openapi.json';
+const JSON_TYPE = 'application/json';
+
+/** A problem (RFC 9457), with the code and message of the rpcs beside. */
+const PROBLEM_SCHEMA: JsonSchema = {
+  type: 'object',
+  properties: {
+    type: { type: 'string' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    code: { type: 'string', description: 'The code of the rpcs in lower case, such as not_found' },
+    message: { type: 'string' },
+  },
+  required: ['code', 'message'],
+};
+
+/** An error of the Connect protocol. */
+const ERROR_SCHEMA: JsonSchema = {
+  type: 'object',
+  properties: {
+    code: { type: 'string', description: 'Such as invalid_argument' },
+    message: { type: 'string' },
+    details: { type: 'array', items: { type: 'object' } },
+  },
+  required: ['code'],
+};
+
+/** `routes`: all others of the server. */
+export function createOpenapiRoute(
+  routes: readonly HttpRoute[],
+  services: readonly DescService[],
+): HttpRoute {
+  const api = pageApi('This document', { '200': answer('OpenAPI 3.1', { [JSON_TYPE]: { type: 'object' } }) });
+  let body: Buffer | undefined;
+  const route = createPlainRoute(OPENAPI_PATH, api, (request, response) => {
+    body ??= Buffer.from(`${JSON.stringify(openapiOf([...routes, route], services))}\n`);
+    send(request, response, 200, { 'content-type': JSON_TYPE, 'cache-control': 'no-cache' }, body);
+  });
+  return route;
+}
+
+/** Pure. */
+export function openapiOf(routes: readonly HttpRoute[], services: readonly DescService[]): JsonSchema {
+  const methods = services.flatMap((service) => service.methods.filter(isUnary));
+  const plain = routes.map(({ shown, path, api }) => [shown ?? path, withTag(api, 'plain HTTP')] as const);
+  const rpcs = methods.map((method) => [
+    `/${method.parent.typeName}/${method.name}`,
+    withTag({ post: toOperation(method) }, method.parent.typeName),
+  ]);
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Walnut',
+      version: 'v1',
+      description:
+        'A replicated in-memory cache. An rpc is a POST of its request as JSON; the same paths take ' +
+        'Connect, gRPC and gRPC-Web. In JSON, bytes are base64 and 64-bit numbers are strings.',
+    },
+    paths: Object.fromEntries([...plain, ...rpcs]),
+    components: {
+      schemas: {
+        ...schemasOf(methods.flatMap(({ input, output }) => [input, output])),
+        Problem: PROBLEM_SCHEMA,
+        Error: ERROR_SCHEMA,
+      },
+    },
+  };
+}
+
+function isUnary({ methodKind }: DescMethod): boolean {
+  return methodKind === 'unary';
+}
+
+function withTag(api: PathApi, tag: string): Record<string, JsonSchema> {
+  return Object.fromEntries(
+    Object.entries(api).map(([method, operation]) => [method, { tags: [tag], ...operation }]),
+  );
+}
+
+function toOperation(method: DescMethod): ApiOperation {
+  const { name, input, output } = method;
+  const description = methodComment(method);
+  return {
+    summary: name,
+    ...(description === undefined ? {} : { description }),
+    requestBody: { required: true, content: { [JSON_TYPE]: { schema: schemaRef(input) } } },
+    responses: {
+      '200': answer(output.name, { [JSON_TYPE]: schemaRef(output) }),
+      default: answer('An error', { [JSON_TYPE]: { $ref: '#/components/schemas/Error' } }),
+    },
+  };
+}
