@@ -42,7 +42,7 @@ export type Operation = PendingOperation['operation'];
 /** The longest wait that nodes accept. */
 const WAIT_MS_MAX = 60_000;
 /** An upper bound for the bytes of an operation besides its value and its texts. */
-const OPERATION_BYTES = 128;
+const OPERATION_BYTES = 192;
 const UTF8_BYTES_PER_UNIT = 3;
 
 const KINDS = BatchOperationSchema.fields.map(({ localName }) => localName);

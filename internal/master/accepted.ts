@@ -15,6 +15,10 @@ export interface Accepted {
    * or of the state now.
    */
   readonly position?: Position | undefined;
+  /** The write has a name: also where it changed nothing, its answer stands for a record. */
+  readonly isNamed?: true | undefined;
+  /** It was carried out before, under the same name. */
+  readonly isRepeat?: true | undefined;
   /** What an Increment wrote; undefined for other operations, and if it wrote nothing. */
   readonly counter?: WrittenCounter | undefined;
   /** What a Touch came to; undefined for other operations, and if the key is missing. */

@@ -11,7 +11,8 @@ import { isOver, Room, VICTIMS_MAX } from '#master/room.ts';
 import type { Looked, WriteTarget } from '#master/write-target.ts';
 import { type Cause, type EncodedPair, type Entry, isExpired } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
-import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, quoteKey } from '#model/limits.ts';
+import { BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, quoteKey, REQUEST_ID_CHARACTERS_MAX } from '#model/limits.ts';
+import type { NamedWrite } from '#model/write-id.ts';
 import { assert } from '#platform/assert.ts';
 import type { KeyBytes } from '#storage/key-bytes.ts';
 import { entryCost, type Store } from '#storage/store.ts';
@@ -24,9 +25,13 @@ export type WriteCause = 'client' | 'restored';
 const MUTATION_OVERHEAD_BYTES = 16;
 /** What a content type takes in a record beyond its characters. */
 const TYPE_OVERHEAD_BYTES = 5;
+/** Most bytes that the name of a write and its result take in a record. */
+const NAME_BYTES_MAX = 64 + 3 * REQUEST_ID_CHARACTERS_MAX;
 /** Most bytes of sets in one record: whatever else a Batch may need still fits. */
 const SETS_BYTES_MAX =
-  PAYLOAD_BYTES_MAX - (VICTIMS_MAX + BATCH_OPERATIONS_MAX) * (KEY_BYTES_MAX + MUTATION_OVERHEAD_BYTES);
+  PAYLOAD_BYTES_MAX -
+  (VICTIMS_MAX + BATCH_OPERATIONS_MAX) * (KEY_BYTES_MAX + MUTATION_OVERHEAD_BYTES) -
+  BATCH_OPERATIONS_MAX * NAME_BYTES_MAX;
 
 /** Buffers for the keys of the record that is being built; the next record uses them again. */
 export class RecordKeys {
@@ -206,6 +211,11 @@ export class RecordBuilder implements WriteTarget {
     const cost = keyAndValueBytes + sets * entryCost(0, 0);
     if (isOver(this.#store.limits, this.#accepted, sets, cost)) return false;
     return keyAndValueBytes + sets * setBytes(0) <= SETS_BYTES_MAX;
+  }
+
+  /** Adds what a named write came to. */
+  name(write: NamedWrite): void {
+    this.#payload.name(write);
   }
 
   touch(key: string, expireAtMs: number): void {

@@ -12,13 +12,13 @@ import type { Accepted } from '#master/accepted.ts';
 import { AcceptedState } from '#master/accepted-state.ts';
 import { Deadlines } from '#master/deadlines.ts';
 import { FillLeases } from '#master/fill-leases.ts';
+import { NamedOnce } from '#master/named-once.ts';
 import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receipts.ts';
 import { RecordBuilder, RecordKeys, type WriteCause } from '#master/record-builder.ts';
 import { RecordInFlight } from '#master/record-in-flight.ts';
-import { RetryWindow } from '#master/retry-window.ts';
 import type { ReceiptOptions, WriteAnswer } from '#model/commands.ts';
 import { type Entry, movedDeadline } from '#model/entry.ts';
-import { unavailable } from '#model/errors.ts';
+import { asRefusal, unavailable } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
@@ -45,7 +45,7 @@ export class WritePath {
   readonly engine: Engine;
   readonly accepted: AcceptedState;
   readonly deadlines: Deadlines;
-  readonly retries: RetryWindow;
+  readonly named: NamedOnce;
   readonly #clock: Clock;
   readonly #acks: AckLedger;
   readonly #whyDeposed: () => string | undefined;
@@ -65,7 +65,7 @@ export class WritePath {
     );
     this.#keys = new RecordKeys(options.engine.store);
     this.deadlines = new Deadlines(options.engine.logClock, options.defaultTtlMs);
-    this.retries = new RetryWindow(options.clock);
+    this.named = new NamedOnce(options.engine, options.clock);
   }
 
   /** Lets the event loop run. */
@@ -93,8 +93,11 @@ export class WritePath {
     const builder = new RecordBuilder(engine.store, this.#keys, this.accepted, payload, record, nowMs, cause);
     try {
       return accept(builder);
+    } catch (error) {
+      // What an operation that is refused left in the record is room for others, none of its own work.
+      throw asRefusal(error);
     } finally {
-      if (payload.count > 0) this.#submit(record, builder.taken);
+      if (!payload.isEmpty) this.#submit(record, builder.taken);
       else for (const entry of builder.taken) engine.store.returnVictim(entry);
     }
   }
@@ -105,11 +108,14 @@ export class WritePath {
     const refuse = (): void => {
       for (const entry of taken) engine.store.returnVictim(entry);
       this.accepted.drop();
+      this.named.drop();
     };
     try {
       const frame = engine.submit(this.#payload, (error) => {
-        if (error === undefined) this.accepted.settle(record);
-        else refuse();
+        if (error === undefined) {
+          this.accepted.settle(record);
+          this.named.settle(record);
+        } else refuse();
         record.settle(error);
       });
       record.build(frame);
@@ -126,7 +132,7 @@ export class WritePath {
     const settled = accepted.dependsOn?.settled ?? SETTLED;
     // Taken before anything is awaited, because it is the state that was looked at.
     const position = accepted.position ?? accepted.dependsOn?.position ?? engine.position;
-    if (!accepted.applied || !wantsWait(options)) {
+    if (!standsForRecord(accepted) || !wantsWait(options)) {
       return settled.then(() => this.complete(accepted, position));
     }
     return settled
@@ -136,16 +142,17 @@ export class WritePath {
 
   /** The answer to a write that is settled. `receipt`: what it waited for; by default what is known now. */
   complete(
-    { applied, previous, current }: Accepted,
+    accepted: Accepted,
     position: Position,
     receipt: Receipt = receiptOf(this.engine, this.#acks, position.lsn),
   ): WriteAnswer {
     this.engine.checkDisk();
-    const why = applied ? this.#whyDeposed() : undefined;
+    const why = standsForRecord(accepted) ? this.#whyDeposed() : undefined;
     if (why !== undefined)
       throw unavailable(`this write was not settled when the master was deposed, and may be lost: ${why}`);
+    const { applied, previous, current } = accepted;
     const { durabilityReached, replicasAcked } = receipt;
-    return {
+    const answer = {
       applied,
       position,
       previous: previous && this.shown(previous),
@@ -153,6 +160,7 @@ export class WritePath {
       durabilityReached,
       replicasAcked,
     };
+    return accepted.isRepeat === true ? { ...answer, isRepeat: true } : answer;
   }
 
   /** Converts a deadline from the log clock to wall time. */
@@ -165,4 +173,9 @@ export class WritePath {
   shown(entry: Entry): Entry {
     return inWallTime(entry, this.engine.logClock);
   }
+}
+
+/** Whether the answer is true only as long as a record is: one that wrote something, or that has a name. */
+function standsForRecord({ applied, isNamed }: Accepted): boolean {
+  return applied || isNamed === true;
 }

@@ -5,6 +5,7 @@
 import type { Cause, Entry, Mutation } from '#model/entry.ts';
 import type { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
+import type { WriteId } from '#model/write-id.ts';
 
 export interface GetCommand {
   readonly key: string;
@@ -79,8 +80,8 @@ export interface ReceiptOptions {
 
 export interface WriteOptions extends ReceiptOptions {
   readonly returnPrevious: boolean;
-  /** Identifies the write, so that a repeated request is applied once. Undefined: every request is a new write. */
-  readonly requestId?: string | undefined;
+  /** Names the write, so that it is carried out once. Undefined: every request is a new write. */
+  readonly id?: WriteId | undefined;
 }
 
 export interface SetCommand extends WriteOptions {
@@ -114,7 +115,7 @@ export interface TouchCommand extends ReceiptOptions {
   /** Whether the answer has the entry. */
   readonly returnValue: boolean;
   /** See `WriteOptions`. */
-  readonly requestId?: string | undefined;
+  readonly id?: WriteId | undefined;
 }
 
 export interface WriteAnswer {
@@ -128,6 +129,8 @@ export interface WriteAnswer {
   readonly current: Entry | undefined;
   readonly durabilityReached: Durability;
   readonly replicasAcked: number;
+  /** The write was carried out before, under the same name. What only that answer had may be missing. */
+  readonly isRepeat?: true | undefined;
 }
 
 export interface IncrementAnswer extends WriteAnswer {
@@ -173,11 +176,11 @@ export type BatchResult =
   | { readonly kind: 'touch'; readonly answer: TouchAnswer }
   | { readonly kind: 'error'; readonly error: WalnutError };
 
-/** All operations or none. They have no receipts and request ids of their own. */
+/** All operations or none. They have no receipts and names of their own. */
 export interface AtomicBatchCommand extends ReceiptOptions {
   readonly operations: readonly BatchOperation[];
   /** See `WriteOptions`. */
-  readonly requestId?: string | undefined;
+  readonly id?: WriteId | undefined;
   /** Most bytes of values in the answer; a batch that would answer more is refused. */
   readonly answerBytesMax: number;
 }
@@ -191,6 +194,8 @@ export interface AtomicBatchAnswer {
   readonly results: readonly (BatchResult | undefined)[];
   readonly durabilityReached: Durability;
   readonly replicasAcked: number;
+  /** See `WriteAnswer`; of results that are not known any more, none is given. */
+  readonly isRepeat?: true | undefined;
 }
 
 export interface ScanCommand {

@@ -17,6 +17,8 @@ export type ErrorCode =
   | 'out_of_range'
   /** A limit of entries, bytes, disk or message size was reached; nothing was applied. */
   | 'resource_exhausted'
+  /** A named write is not known, and may have been carried out and forgotten. */
+  | 'aborted'
   /** The call does not fit the state: an administrative one the node's, an Increment the value of the key. */
   | 'failed_precondition'
   /** Another live node has the node id, or a name is taken. */
@@ -71,13 +73,19 @@ export class WalnutError extends Error {
 }
 
 export function invalidArgument(message: string, details?: ErrorDetails): WalnutError {
-  return new WalnutError('invalid_argument', message, details);
+  return new WalnutError('invalid_argument', message, { nothingDone: true, ...details });
 }
 
-/** Returns the same error with `nothingDone` set. */
+/** Returns the same error with `nothingDone` set, unless what was done before is not known. */
 export function asRefusal(error: unknown): unknown {
-  if (!(error instanceof WalnutError)) return error;
+  if (!(error instanceof WalnutError) || error.code === 'aborted') return error;
   return new WalnutError(error.code, error.message, { ...error.details, nothingDone: true });
+}
+
+/** Returns the same error without `nothingDone`, for a call of which a part was done before. */
+export function afterPart(error: unknown): unknown {
+  if (!(error instanceof WalnutError)) return error;
+  return new WalnutError(error.code, error.message, { ...error.details, nothingDone: undefined });
 }
 
 /** The same error, said of one operation of a batch. */

@@ -17,7 +17,7 @@ export interface ClientName {
   readonly clientId: bigint;
   /** At least 1; later writes of the client have higher ones. Gaps mean nothing. */
   readonly sequence: number;
-  /** The place of the write in its Batch; 0 for a write that is sent by itself, and for an atomic Batch. */
+  /** Tells apart the parts of a Batch that was divided, by their first operations; 0 for a whole request. */
   readonly index: number;
   /** The client needs no answer up to this sequence any more; below `sequence`. */
   readonly answeredThrough: number;

@@ -9,6 +9,7 @@ import type { Awaitable } from '#model/awaitable.ts';
 import type { Condition, WriteAnswer } from '#model/commands.ts';
 import { invalidArgument, unavailable, WalnutError } from '#model/errors.ts';
 import { formatPosition, NO_POSITION, type Position, parsePosition } from '#model/position.ts';
+import type { WriteId } from '#model/write-id.ts';
 import { type EntityTag, isMatch, isNoneMatch, type Preconditions } from '#server/entity-tags.ts';
 
 type VersionCondition = Extract<Condition, { kind: 'version' }>;
@@ -19,8 +20,8 @@ const NEVER: VersionCondition = { kind: 'version', version: NO_POSITION };
 const TRIES_MAX = 16;
 
 /** Throws `invalid_argument` where a write with a name would take more than one try. */
-export function checkNamedOnce(preconditions: Preconditions, requestId: string | undefined): void {
-  if (requestId === undefined || conditionOf(preconditions) !== 'several') return;
+export function checkNamedOnce(preconditions: Preconditions, id: WriteId | undefined): void {
+  if (id === undefined || conditionOf(preconditions) !== 'several') return;
   throw invalidArgument(
     'request_id goes with one condition: expected * or one version in If-Match, or If-None-Match: *',
   );

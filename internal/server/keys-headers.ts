@@ -35,5 +35,6 @@ export function writeHeaders(answer: WriteAnswer): Headers {
     'x-walnut-position': formatPosition(answer.position),
     'x-walnut-durability': answer.durabilityReached,
     'x-walnut-replicas-acked': String(answer.replicasAcked),
+    ...(answer.isRepeat === true ? { 'x-walnut-repeated': 'true' } : {}),
   };
 }

@@ -16,6 +16,7 @@ import type {
 import { COUNTER_MAX, COUNTER_MIN, tryCounter } from '#model/counter.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { checkKey, checkMinAcks } from '#model/limits.ts';
+import type { WriteId } from '#model/write-id.ts';
 import { parseDuration } from '#platform/duration.ts';
 import { UNESCAPED_PATH } from '#rpc/unparsed.ts';
 import {
@@ -138,8 +139,13 @@ function readWriteOptions(parameters: ReadonlyMap<string, string>, returnPreviou
     durability: readDurability(parameters.get('durability')),
     minAcks: checkMinAcks(Number(minAcks)),
     timeoutMs: checkWaitMs(readDuration(parameters.get('timeout') ?? '0s', 'timeout'), 'timeout'),
-    requestId: checkRequestId(parameters.get('request_id') ?? ''),
+    ...readRequestId(parameters.get('request_id') ?? ''),
   };
+}
+
+function readRequestId(text: string): { id?: WriteId } {
+  const requestId = checkRequestId(text);
+  return requestId === undefined ? {} : { id: { name: { kind: 'request', requestId } } };
 }
 
 function readDurability(text: string | undefined): Durability | undefined {

@@ -16,7 +16,7 @@ export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<
   const contentType = readContentType(request.headers['content-type']);
   const command = { ...toKeysSet(call.key, call.query, request.headers['x-walnut-ttl']), ...contentType };
   const preconditions = readWriteConditions(request.headers);
-  checkNamedOnce(preconditions, command.requestId);
+  checkNamedOnce(preconditions, command.id);
   if (request.headers['content-range'] !== undefined) {
     throw invalidArgument('Content-Range does not go with PUT: expected the whole value');
   }
@@ -29,8 +29,9 @@ export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<
   });
   if (!answer.applied) return sendNotWritten(call, answer);
   const headers = { ...writeHeaders(answer), etag: etagOf(answer.position), ...notKept };
-  // A caller that may not read the key is not told that it was missing.
-  const isCreated = call.mayRead && answer.previous === undefined;
+  // A caller that may not read the key is not told that it was missing, and what was
+  // there before the first of a repeat may not be known any more.
+  const isCreated = call.mayRead && answer.previous === undefined && answer.isRepeat === undefined;
   send(request, response, isCreated ? 201 : 204, headers, '');
 }
 
@@ -39,7 +40,7 @@ export async function postKey(options: KeysCallOptions, call: KeysCall): Promise
   const { request, response } = call;
   const command = toKeysIncrement(call.key, call.query, request.headers['x-walnut-ttl']);
   const preconditions = readWriteConditions(request.headers);
-  checkNamedOnce(preconditions, command.requestId);
+  checkNamedOnce(preconditions, command.id);
   const { length } = await readValue(request, response, options);
   if (length > 0) throw invalidArgument(`the body has ${length} bytes: expected none`);
   const answer = await writeWhere(preconditions, call.mayRead, async (condition) => {
@@ -74,7 +75,7 @@ export async function deleteKey({ port }: KeysCallOptions, call: KeysCall): Prom
   const command = toKeysDelete(call.key, call.query);
   const preconditions = readWriteConditions(request.headers);
   if (preconditions.ifNoneMatch !== undefined) throw invalidArgument('If-None-Match does not go with DELETE');
-  checkNamedOnce(preconditions, command.requestId);
+  checkNamedOnce(preconditions, command.id);
   const answer = await writeWhere(preconditions, call.mayRead, (condition) =>
     // A delete that finds nothing does nothing, so it needs no condition to be of what is present.
     port.delete(condition?.kind === 'version' ? { ...command, condition } : command, call.signalFor(command)),

@@ -18,12 +18,12 @@ import {
   toResultMessage,
 } from '#wire/batch-codec.ts';
 import { fromDurability, toReceiptOptions } from '#wire/kv-codec.ts';
-import { checkRequestId } from '#wire/numbers.ts';
 import { fromPosition } from '#wire/position-codec.ts';
+import { idFieldOf, toWriteId } from '#wire/write-id.ts';
 
 export function toAtomicBatch(request: BatchRequest, limits: BatchLimits): AtomicBatchCommand {
   checkCount(request.operations.length);
-  const requestId = checkRequestId(request.requestId);
+  const named = toWriteId(request);
   const operations = request.operations.map((message, i) => {
     try {
       return toPart(message, limits.valueBytesMax);
@@ -31,10 +31,12 @@ export function toAtomicBatch(request: BatchRequest, limits: BatchLimits): Atomi
       throw ofOperation(i, error);
     }
   });
-  if (requestId !== undefined && operations.every(({ kind }) => kind === 'get'))
-    throw invalidArgument('request_id is given, but no operation writes: expected a write, or no request_id');
+  if (named.id !== undefined && operations.every(({ kind }) => kind === 'get'))
+    throw invalidArgument(
+      `${idFieldOf(request)} is given, but no operation writes: expected a write, or no name`,
+    );
   const answerBytesMax = limits.answerBytesMax;
-  return { operations, requestId, answerBytesMax, ...toReceiptOptions(request) };
+  return { operations, ...named, answerBytesMax, ...toReceiptOptions(request) };
 }
 
 function toPart(message: OperationMessage, valueBytesMax: number): BatchOperation {
@@ -61,5 +63,6 @@ export function fromAtomicAnswer(answer: AtomicBatchAnswer, describe: DescribeEr
     position: fromPosition(answer.position),
     durabilityReached: fromDurability(answer.durabilityReached),
     replicasAcked: answer.replicasAcked,
+    repeated: answer.isRepeat === true,
   };
 }

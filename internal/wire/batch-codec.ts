@@ -26,6 +26,7 @@ import {
   toSetCommand,
   toTouchCommand,
 } from '#wire/kv-codec.ts';
+import { type IdFields, idFieldOf } from '#wire/write-id.ts';
 
 export interface BatchLimits {
   readonly valueBytesMax: number;
@@ -72,12 +73,12 @@ export function checkCount(count: number): void {
 
 /** The name of a field that says what the answer waits for, or that names the write, if one is set. */
 export function receiptFieldOf(
-  message: Partial<Pick<BatchRequest, 'durability' | 'minAcks' | 'timeoutMs' | 'requestId'>>,
+  message: Partial<Pick<BatchRequest, 'durability' | 'minAcks' | 'timeoutMs'> & IdFields>,
 ): string | undefined {
   if ((message.durability ?? 0) !== 0) return 'durability';
   if ((message.minAcks ?? 0) !== 0) return 'min_acks';
   if ((message.timeoutMs ?? 0) !== 0) return 'timeout_ms';
-  return (message.requestId ?? '') === '' ? undefined : 'request_id';
+  return idFieldOf(message);
 }
 
 function tryOperation(message: OperationMessage, valueBytesMax: number): BatchOperation | WalnutError {
@@ -136,6 +137,7 @@ export function fromBatchResults(
     committed: false,
     durabilityReached: Durability.UNSPECIFIED,
     replicasAcked: 0,
+    repeated: false,
   };
 }
 

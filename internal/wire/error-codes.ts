@@ -50,6 +50,7 @@ export const SENT_CODES: Readonly<Record<ErrorCode, SentCode>> = {
   discarded_history: { code: 'data_loss', httpStatus: 410 },
   out_of_range: { code: 'out_of_range', httpStatus: 416 },
   resource_exhausted: { code: 'resource_exhausted', httpStatus: 507 },
+  aborted: { code: 'aborted', httpStatus: 409 },
   failed_precondition: { code: 'failed_precondition', httpStatus: 409 },
   already_exists: { code: 'already_exists', httpStatus: 409 },
   not_found: { code: 'not_found', httpStatus: 404 },
@@ -71,7 +72,7 @@ export const RECEIVED_CODES: Readonly<Record<WireCode, ErrorCode>> = {
   permission_denied: 'permission_denied',
   resource_exhausted: 'resource_exhausted',
   failed_precondition: 'failed_precondition',
-  aborted: 'unavailable',
+  aborted: 'aborted',
   out_of_range: 'out_of_range',
   // The node's version does not have the rpc, so a retry would not help.
   unimplemented: 'failed_precondition',

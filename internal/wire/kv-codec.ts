@@ -50,8 +50,9 @@ import {
   FILL_LEASE_MS_MAX,
   FILL_TOKEN_CHARACTERS_MAX,
 } from '#model/limits.ts';
-import { checkRequestId, checkText, checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
+import { checkText, checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
 import { fromEntry, fromPosition, toPosition } from '#wire/position-codec.ts';
+import { toWriteId } from '#wire/write-id.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const DEFAULT_EXPIRY: Expiry = { kind: 'default' };
@@ -117,7 +118,7 @@ export function toSetCommand(request: SetRequest, valueBytesMax: number): SetCom
     condition: toSetCondition(request.condition),
     returnPrevious: request.returnPrevious,
     ...toReceiptOptions(request),
-    requestId: checkRequestId(request.requestId),
+    ...toWriteId(request),
     ...toContentType(request.contentType),
   };
 }
@@ -144,7 +145,7 @@ export function toDeleteCommand(request: DeleteRequest): DeleteCommand {
     condition: condition.case === undefined ? undefined : toVersionCondition(condition.value),
     returnPrevious: request.returnPrevious,
     ...toReceiptOptions(request),
-    requestId: checkRequestId(request.requestId),
+    ...toWriteId(request),
   };
 }
 
@@ -162,7 +163,7 @@ export function toIncrementCommand(request: IncrementRequest): IncrementCommand 
     condition: toSetCondition(request.condition),
     returnPrevious: false,
     ...toReceiptOptions(request),
-    requestId: checkRequestId(request.requestId),
+    ...toWriteId(request),
   };
 }
 
@@ -187,7 +188,7 @@ export function toTouchCommand(request: TouchRequest): TouchCommand {
     expiry: toExpiry(request.expiry),
     returnValue: request.returnValue,
     ...toReceiptOptions(request),
-    requestId: checkRequestId(request.requestId),
+    ...toWriteId(request),
   };
 }
 
@@ -301,7 +302,7 @@ export function fromDurability(durability: Durability): WireDurability {
   return durability === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
 }
 
-/** What SetResponse and DeleteResponse have in common. */
+/** What the answers of writes have in common. */
 function fromWriteAnswer(answer: WriteAnswer): Omit<SetResponse, '$typeName' | 'applied'> {
   return {
     position: fromPosition(answer.position),
@@ -309,5 +310,6 @@ function fromWriteAnswer(answer: WriteAnswer): Omit<SetResponse, '$typeName' | '
     current: answer.current === undefined ? undefined : fromEntry(answer.current),
     durabilityReached: fromDurability(answer.durabilityReached),
     replicasAcked: answer.replicasAcked,
+    repeated: answer.isRepeat === true,
   };
 }

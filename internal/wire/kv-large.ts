@@ -1,5 +1,5 @@
 /** Encodes the results of a Batch, in slices if their values are many bytes. */
-import type { BatchResult, GetAnswer } from '#model/commands.ts';
+import type { BatchResult, GetAnswer, WriteAnswer } from '#model/commands.ts';
 import { SLICE_BYTES, type Slices } from '#platform/slices.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { type AnswerBudget, type DescribeError, toResultMessage, valueBytes } from '#wire/batch-codec.ts';
@@ -32,14 +32,9 @@ export function writeGetAnswer(writer: AnswerWriter, { entry, asOf, stalenessMs 
   else writer.found(entry.value, entry.expireAtMs, entry.version, entry.contentType);
 }
 
-export function isShort({
-  previous,
-  current,
-}: {
-  readonly previous: unknown;
-  readonly current: unknown;
-}): boolean {
-  return previous === undefined && current === undefined;
+/** Whether the answer has only what `AnswerWriter` writes. */
+export function isShort({ previous, current, isRepeat }: WriteAnswer): boolean {
+  return previous === undefined && current === undefined && isRepeat === undefined;
 }
 
 /** The bytes of the values in the results. */

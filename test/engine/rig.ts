@@ -22,6 +22,7 @@ import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import type { Position } from '#model/position.ts';
 import { makeEpoch } from '#model/position.ts';
 import type { Role } from '#model/status.ts';
+import type { WriteId } from '#model/write-id.ts';
 import type { FileSystem } from '#platform/file-system.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
@@ -298,6 +299,24 @@ export function incrementOf(key: string, changes: Partial<IncrementCommand> = {}
 /** Formats of level 1 must be ready: `engine.formats.take()`. */
 export function touchOf(key: string, expiry: Expiry, changes: Partial<TouchCommand> = {}): TouchCommand {
   return { key, expiry, returnValue: true, minAcks: 0, timeoutMs: 0, ...changes };
+}
+
+/** The name of a write, as a part of its command. */
+export function requestId(requestId: string, since?: Position): { readonly id: WriteId } {
+  return { id: { name: { kind: 'request', requestId }, since } };
+}
+
+export function clientId(
+  clientId: number,
+  sequence: number,
+  {
+    answeredThrough = 0,
+    index = 0,
+    since,
+  }: { answeredThrough?: number; index?: number; since?: Position } = {},
+): { readonly id: WriteId } {
+  const name = { kind: 'client', clientId: BigInt(clientId), sequence, index, answeredThrough } as const;
+  return { id: { name, since } };
 }
 
 export function ttl(ttlMs: number): Expiry {

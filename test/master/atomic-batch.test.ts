@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { AtomicBatchAnswer, AtomicBatchCommand, BatchOperation } from '#model/commands.ts';
 import type { StoreLimits } from '#model/entry.ts';
-import { deleteOf, incrementOf, Rig, setOf, ttl, watch } from '#test/engine/rig.ts';
+import { deleteOf, incrementOf, Rig, requestId, setOf, ttl, watch } from '#test/engine/rig.ts';
 
 const set = (...args: Parameters<typeof setOf>): BatchOperation => ({ kind: 'set', command: setOf(...args) });
 const del = (...args: Parameters<typeof deleteOf>): BatchOperation => ({
@@ -208,16 +208,16 @@ describe('an atomic batch', () => {
     const rig = await open();
     await rig.set('a', '1');
     const operations = [get('a'), add('a'), set('b', 'x', { returnPrevious: true })];
-    const first = await settled(rig, operations, { requestId: 'r' });
+    const first = await settled(rig, operations, requestId('r'));
     await rig.set('a', '40');
-    expect(await settled(rig, operations, { requestId: 'r' })).toEqual(first);
+    expect(await settled(rig, operations, requestId('r'))).toEqual({ ...first, isRepeat: true });
     expect(rig.get('a')).toBe('40');
-    await expect(settled(rig, [add('a')], { requestId: 'r' })).rejects.toMatchObject({
+    await expect(settled(rig, [add('a')], requestId('r'))).rejects.toMatchObject({
       code: 'invalid_argument',
     });
-    const unmet = await settled(rig, [set('b', 'y', ABSENT)], { requestId: 's' });
+    const unmet = await settled(rig, [set('b', 'y', ABSENT)], requestId('s'));
     await rig.delete('b');
-    expect(await settled(rig, [set('b', 'y', ABSENT)], { requestId: 's' })).toEqual(unmet);
+    expect(await settled(rig, [set('b', 'y', ABSENT)], requestId('s'))).toEqual({ ...unmet, isRepeat: true });
   });
 
   it('waits for what it asks, as a whole', async () => {

@@ -1,7 +1,7 @@
 /** Increment: what it adds to, what it refuses, and that its sums are never lost. */
 import { describe, expect, it } from 'vitest';
 import { COUNTER_MAX, COUNTER_MIN, tryCounter } from '#model/counter.ts';
-import { incrementOf, Rig, setOf, ttl, watch } from '#test/engine/rig.ts';
+import { incrementOf, Rig, requestId, setOf, ttl, watch } from '#test/engine/rig.ts';
 
 describe('a value that is a number', () => {
   it.each([
@@ -139,11 +139,14 @@ describe('an increment', () => {
 
   it('with a request id adds once, and its repeats have the sum of the first', async () => {
     const rig = await Rig.open();
-    const first = await rig.increment('n', { delta: 5n, requestId: 'r', expiry: ttl(9_000) });
+    const first = await rig.increment('n', { delta: 5n, ...requestId('r'), expiry: ttl(9_000) });
     await rig.increment('n');
-    expect(await rig.increment('n', { delta: 5n, requestId: 'r', expiry: ttl(9_000) })).toEqual(first);
+    expect(await rig.increment('n', { delta: 5n, ...requestId('r'), expiry: ttl(9_000) })).toEqual({
+      ...first,
+      isRepeat: true,
+    });
     expect(rig.get('n')).toBe('6');
-    await expect(rig.increment('n', { delta: 6n, requestId: 'r' })).rejects.toMatchObject({
+    await expect(rig.increment('n', { delta: 6n, ...requestId('r') })).rejects.toMatchObject({
       code: 'invalid_argument',
     });
   });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { TouchAnswer } from '#model/commands.ts';
 import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
-import { deleteOf, Rig, type RigOptions, setOf, touchOf, ttl, watch } from '#test/engine/rig.ts';
+import { deleteOf, Rig, type RigOptions, requestId, setOf, touchOf, ttl, watch } from '#test/engine/rig.ts';
 
 const NEVER = { kind: 'at', expireAtMs: 0 } as const;
 
@@ -94,11 +94,11 @@ describe('a touch', () => {
   it('is carried out once for each request id', async () => {
     const rig = await open();
     await rig.set('k', 'v');
-    const first = await touch(rig, 'k', ttl(5_000), { requestId: 'r' });
+    const first = await touch(rig, 'k', ttl(5_000), requestId('r'));
     await rig.clock.advance(1_000);
-    const again = await touch(rig, 'k', ttl(5_000), { requestId: 'r' });
+    const again = await touch(rig, 'k', ttl(5_000), requestId('r'));
     expect([again.position, again.expireAtMs]).toEqual([first.position, first.expireAtMs]);
-    await expect(touch(rig, 'k', ttl(6_000), { requestId: 'r' })).rejects.toThrow('another write');
+    await expect(touch(rig, 'k', ttl(6_000), requestId('r'))).rejects.toThrow('another write');
   });
 
   it.each(['stop', 'kill', 'checkpoint'])('outlives a %s', async (how) => {

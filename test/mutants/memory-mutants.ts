@@ -74,6 +74,6 @@ export const MEMORY_MUTANTS: readonly Mutant[] = [
     file: 'internal/master/accepted.ts',
     text: 'entry: touched.entry && change(touched.entry) }',
     replacement: 'entry: touched.entry }',
-    tests: ['test/master/retry.test.ts'],
+    tests: ['test/master/named-once.test.ts'],
   },
 ];

@@ -137,9 +137,10 @@ describe('a write under preconditions', () => {
   });
 
   it('has a request_id only where one try is enough', () => {
-    expect(() => checkNamedOnce(readPreconditions({ 'if-match': T1 }), 'r')).not.toThrow();
+    const R = { name: { kind: 'request', requestId: 'r' } } as const;
+    expect(() => checkNamedOnce(readPreconditions({ 'if-match': T1 }), R)).not.toThrow();
     expect(() => checkNamedOnce(readPreconditions({ 'if-match': `${T1}, ${T2}` }), undefined)).not.toThrow();
-    expect(() => checkNamedOnce(readPreconditions({ 'if-match': `${T1}, ${T2}` }), 'r')).toThrow(
+    expect(() => checkNamedOnce(readPreconditions({ 'if-match': `${T1}, ${T2}` }), R)).toThrow(
       'one condition',
     );
   });

@@ -36,7 +36,7 @@ describe('POST /v1/keys/{key}?increment', () => {
         expiry: { kind: 'ttl', ttlMs: 30_000 },
         minAcks: 1,
         timeoutMs: 2_000,
-        requestId: 'r',
+        id: { name: { kind: 'request', requestId: 'r' } },
       },
     });
     expect((await post(running, 'increment&ttl=never')).headers['x-walnut-expire-at-ms']).toBeUndefined();

@@ -127,7 +127,7 @@ describe('/v1/keys/{key}', () => {
       durability: 'local',
       minAcks: 2,
       timeoutMs: 1_500,
-      requestId: 'r-1',
+      id: { name: { kind: 'request', requestId: 'r-1' } },
     });
     expect((await http1(running, 'GET', '/v1/keys/k')).headers['x-walnut-expire-at-ms']).toBe('1030000');
     await http1(running, 'PUT', '/v1/keys/k?ttl=keep', { body: 'v' });

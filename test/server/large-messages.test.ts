@@ -49,7 +49,7 @@ describe('a large JSON Set', () => {
       body: JSON.stringify({ key: 'k', value: LARGE.toString('base64'), requestId: 'r' }),
     });
     expect(answer.status).toBe(200);
-    expect(setsOf(running)).toMatchObject([{ key: 'k', requestId: 'r' }]);
+    expect(setsOf(running)).toMatchObject([{ key: 'k', id: { name: { kind: 'request', requestId: 'r' } } }]);
     expect(LARGE.equals((setsOf(running)[0] as { value: Uint8Array }).value)).toBe(true);
     expect(turns()).toBeGreaterThan(SLICES_MIN);
   });

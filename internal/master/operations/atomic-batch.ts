@@ -7,10 +7,10 @@ import type { Accepted, AtomicOutcome } from '#master/accepted.ts';
 import { AtomicPlan } from '#master/operations/atomic-plan.ts';
 import { judgeDelete } from '#master/operations/delete.ts';
 import { judgeIncrement, toIncrementAnswer } from '#master/operations/increment.ts';
+import { namedBatch } from '#master/operations/named-batch.ts';
 import { judgeSet } from '#master/operations/set.ts';
 import { judgeTouch, toTouchAnswer } from '#master/operations/touch.ts';
 import type { RecordBuilder } from '#master/record-builder.ts';
-import { describeAtomicBatch, type Remembered } from '#master/retry-window.ts';
 import type { WritePath } from '#master/write-path.ts';
 import type {
   AtomicBatchAnswer,
@@ -31,20 +31,19 @@ export async function runAtomicBatch(
   admit: AdmitRead,
   signal: AbortSignal | undefined,
 ): Promise<AtomicBatchAnswer> {
-  const { requestId } = command;
+  const { id, operations } = command;
   const accepted = path.write((builder) => {
-    const accept = (): Remembered => acceptAll(path, command, builder, admit);
-    return requestId === undefined
-      ? accept()
-      : path.retries.once(requestId, describeAtomicBatch(command), accept);
+    const accept = (): Accepted => acceptAll(path, command, builder, admit);
+    return id === undefined ? accept() : path.named.once(id, namedBatch(operations, accept), builder);
   });
-  const answer = await path.answer(accepted, command, signal);
+  const { isRepeat, ...answer } = await path.answer(accepted, command, signal);
   return {
     isCommitted: accepted.applied,
     position: answer.position,
     results: (accepted.outcomes ?? []).map((outcome) => outcome && toResult(path, outcome, answer)),
     durabilityReached: answer.durabilityReached,
     replicasAcked: answer.replicasAcked,
+    ...(isRepeat === undefined ? {} : { isRepeat }),
   };
 }
 
@@ -53,7 +52,7 @@ function acceptAll(
   { operations, answerBytesMax }: AtomicBatchCommand,
   builder: RecordBuilder,
   admit: AdmitRead,
-): Remembered {
+): Accepted {
   const plan = new AtomicPlan(builder);
   // Taken before anything is written, because it is the state that is looked at.
   const { newest } = path;

@@ -47,8 +47,8 @@ export interface PlainResults {
 export const PLAIN: ReceiptOptions = { minAcks: 0, timeoutMs: 0 };
 
 export function toStep(accepted: Accepted, operation: OtherWrite['operation'], builder: RecordBuilder): Step {
-  // A Touch has an answer of its own.
-  if (operation.kind === 'touch') return { kind: 'write', accepted, operation };
+  // A Touch has an answer of its own, and so has a write with a name.
+  if (operation.kind === 'touch' || accepted.isNamed === true) return { kind: 'write', accepted, operation };
   const isOfRecord =
     accepted === builder.written || (accepted.counter !== undefined && accepted.dependsOn === builder.record);
   if (!isOfRecord || wantsWait(operation.command)) return { kind: 'write', accepted, operation };

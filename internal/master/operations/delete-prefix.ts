@@ -7,6 +7,7 @@ import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { WritePath } from '#master/write-path.ts';
 import type { DeletePrefixAnswer, DeletePrefixCommand } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
+import { afterPart } from '#model/errors.ts';
 import { DELETE_PREFIX_LIMIT_DEFAULT } from '#model/limits.ts';
 
 /** Entries in one record. A turn examines at most 64 slots for each. */
@@ -50,7 +51,12 @@ export async function runDeletePrefix(
     if (!mayGoOn()) break;
   }
   const accepted = { applied: done.deleted > 0, previous: undefined, current: undefined, ...done };
-  const { position, durabilityReached, replicasAcked } = await path.answer(accepted, command);
+  const { position, durabilityReached, replicasAcked } = await path
+    .answer(accepted, command)
+    .catch((error: unknown) => {
+      // An earlier record may stand.
+      throw afterPart(error);
+    });
   return { deleted: done.deleted, nextCursor: done.nextCursor, position, durabilityReached, replicasAcked };
 }
 

@@ -2,21 +2,24 @@
 
 import type { Accepted } from '#master/accepted.ts';
 import { isMet } from '#master/operations/condition.ts';
-import { describeDelete, rememberedAt } from '#master/retry-window.ts';
+import { acceptNamed } from '#master/operations/named.ts';
+import type { RecordBuilder } from '#master/record-builder.ts';
+import { textOfDelete } from '#master/request-text.ts';
 import type { WritePath } from '#master/write-path.ts';
 import type { WriteTarget } from '#master/write-target.ts';
 import type { DeleteCommand } from '#model/commands.ts';
 
-/** Adds the delete to the record, once for each request id. */
-export function acceptDelete(path: WritePath, command: DeleteCommand, into: WriteTarget): Accepted {
-  const { requestId } = command;
-  if (requestId === undefined) return judgeDelete(command, into);
-  return path.retries.once(requestId, describeDelete(command), () =>
-    rememberedAt(judgeDelete(command, into), path.engine.position),
-  );
+/** Adds the delete to the record, once for each name. */
+export function acceptDelete(path: WritePath, command: DeleteCommand, into: RecordBuilder): Accepted {
+  if (command.id === undefined) return judgeDelete(command, into);
+  return acceptNamed(path, command.id, into, {
+    text: textOfDelete(command),
+    isConditional: command.condition !== undefined,
+    accept: () => judgeDelete(command, into),
+  });
 }
 
-/** Adds the delete without looking at the request id. */
+/** Adds the delete without looking at its name. */
 export function judgeDelete(command: DeleteCommand, into: WriteTarget): Accepted {
   const { key, condition } = command;
   const { live, record } = into.look(key);

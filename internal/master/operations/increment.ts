@@ -2,20 +2,23 @@
 
 import type { Accepted } from '#master/accepted.ts';
 import { isMet } from '#master/operations/condition.ts';
-import { describeIncrement, rememberedAt } from '#master/retry-window.ts';
+import { acceptNamed } from '#master/operations/named.ts';
+import type { RecordBuilder } from '#master/record-builder.ts';
+import { textOfIncrement } from '#master/request-text.ts';
 import type { WritePath } from '#master/write-path.ts';
 import type { WriteTarget } from '#master/write-target.ts';
 import type { IncrementAnswer, IncrementCommand, WriteAnswer } from '#model/commands.ts';
 import { addToCounter, counterOf, encodeCounter } from '#model/counter.ts';
 import { isExpired, NEVER } from '#model/entry.ts';
 
-/** Adds the sum to the record, once for each request id. */
-export function acceptIncrement(path: WritePath, command: IncrementCommand, into: WriteTarget): Accepted {
-  const { requestId } = command;
-  if (requestId === undefined) return judgeIncrement(path, command, into);
-  return path.retries.once(requestId, describeIncrement(command), () =>
-    rememberedAt(judgeIncrement(path, command, into), path.engine.position),
-  );
+/** Adds the sum to the record, once for each name. */
+export function acceptIncrement(path: WritePath, command: IncrementCommand, into: RecordBuilder): Accepted {
+  if (command.id === undefined) return judgeIncrement(path, command, into);
+  return acceptNamed(path, command.id, into, {
+    text: textOfIncrement(command),
+    isConditional: command.condition !== undefined,
+    accept: () => judgeIncrement(path, command, into),
+  });
 }
 
 /** Makes the answer to an Increment from that of its write. */
@@ -28,7 +31,7 @@ export function toIncrementAnswer(
   return { ...answer, value: counter.value, expireAtMs: path.shownDeadline(counter.expireAtMs) };
 }
 
-/** Adds the sum without looking at the request id. */
+/** Adds the sum without looking at its name. */
 export function judgeIncrement(path: WritePath, command: IncrementCommand, into: WriteTarget): Accepted {
   const { key, condition, delta } = command;
   const { live, stored, record } = into.look(key);

@@ -2,22 +2,25 @@
 
 import type { Accepted } from '#master/accepted.ts';
 import { isMet } from '#master/operations/condition.ts';
-import { describeSet, rememberedAt } from '#master/retry-window.ts';
+import { acceptNamed } from '#master/operations/named.ts';
+import type { RecordBuilder } from '#master/record-builder.ts';
+import { textOfSet } from '#master/request-text.ts';
 import type { WritePath } from '#master/write-path.ts';
 import type { WriteTarget } from '#master/write-target.ts';
 import type { SetCommand } from '#model/commands.ts';
 import { isExpired } from '#model/entry.ts';
 
-/** Adds the set to the record, once for each request id. */
-export function acceptSet(path: WritePath, command: SetCommand, into: WriteTarget): Accepted {
-  const { requestId } = command;
-  if (requestId === undefined) return judgeSet(path, command, into);
-  return path.retries.once(requestId, describeSet(command), () =>
-    rememberedAt(judgeSet(path, command, into), path.engine.position),
-  );
+/** Adds the set to the record, once for each name. */
+export function acceptSet(path: WritePath, command: SetCommand, into: RecordBuilder): Accepted {
+  if (command.id === undefined) return judgeSet(path, command, into);
+  return acceptNamed(path, command.id, into, {
+    text: textOfSet(command),
+    isConditional: command.condition !== undefined,
+    accept: () => judgeSet(path, command, into),
+  });
 }
 
-/** Adds the set without looking at the request id. */
+/** Adds the set without looking at its name. */
 export function judgeSet(path: WritePath, command: SetCommand, into: WriteTarget): Accepted {
   const { key, expiry, condition } = command;
   if (condition === undefined && !command.returnPrevious && expiry.kind !== 'keep') {

@@ -1,18 +1,21 @@
 /** Touch: what it comes to in the newest accepted state. Only the deadline is logged. */
 import type { Accepted } from '#master/accepted.ts';
-import { describeTouch, rememberedAt } from '#master/retry-window.ts';
+import { acceptNamed } from '#master/operations/named.ts';
+import type { RecordBuilder } from '#master/record-builder.ts';
+import { textOfTouch } from '#master/request-text.ts';
 import type { WritePath } from '#master/write-path.ts';
 import type { WriteTarget } from '#master/write-target.ts';
 import type { TouchAnswer, TouchCommand, WriteAnswer } from '#model/commands.ts';
 import { isExpired, NEVER } from '#model/entry.ts';
 
-/** Adds the touch to the record, once for each request id. */
-export function acceptTouch(path: WritePath, command: TouchCommand, into: WriteTarget): Accepted {
-  const { requestId } = command;
-  if (requestId === undefined) return judgeTouch(path, command, into);
-  return path.retries.once(requestId, describeTouch(command), () =>
-    rememberedAt(judgeTouch(path, command, into), path.engine.position),
-  );
+/** Adds the touch to the record, once for each name. */
+export function acceptTouch(path: WritePath, command: TouchCommand, into: RecordBuilder): Accepted {
+  if (command.id === undefined) return judgeTouch(path, command, into);
+  return acceptNamed(path, command.id, into, {
+    text: textOfTouch(command),
+    isConditional: false,
+    accept: () => judgeTouch(path, command, into),
+  });
 }
 
 /** The answer of a touch from that of its write. */
@@ -22,7 +25,7 @@ export function toTouchAnswer(path: WritePath, { touched }: Accepted, answer: Wr
   return { ...answer, entry: entry && path.shown(entry), expireAtMs: path.shownDeadline(expireAtMs) };
 }
 
-/** Adds it, whatever its request id is. */
+/** Adds it without looking at its name. */
 export function judgeTouch(path: WritePath, command: TouchCommand, into: WriteTarget): Accepted {
   const { live, record } = into.look(command.key);
   if (live === undefined)

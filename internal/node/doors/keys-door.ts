@@ -1,6 +1,7 @@
 /** The node as its clients see it: reads on every node, writes on the master. */
 
 import type { Engine } from '#engine/engine.ts';
+import type { Master } from '#master/master.ts';
 import { awaitReceipt, receiptOf, receiptTimeoutMs, wantsWait } from '#master/receipts.ts';
 import type { Awaitable } from '#model/awaitable.ts';
 import type { BulkPort, MixedAnswer, PlainSets, ReadMoment, SetsAnswer } from '#model/bulk.ts';
@@ -35,6 +36,15 @@ import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage } from '#model
 import type { Admission } from '#node/doors/admission.ts';
 import { readAtOnce } from '#node/doors/atomic-reads.ts';
 import { FillReads } from '#node/doors/fill-reads.ts';
+import {
+  type FormatNeed,
+  goesWithout,
+  isRefused,
+  needOf,
+  needOfAll,
+  needOfId,
+  needOfSet,
+} from '#node/doors/format-need.ts';
 import { Explainer } from '#node/explainer.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { withModifiedIn } from '#node/modified.ts';
@@ -107,33 +117,41 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   }
 
   set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
-    if (command.contentType === undefined) return this.#admission.writer().set(command, signal);
-    return this.#setTyped(command, signal);
-  }
-
-  async #setTyped(command: SetCommand, signal: AbortSignal | undefined): Promise<WriteAnswer> {
-    await this.#admission.readyForFormats();
-    return this.#admission.writer().set(command, signal);
+    const need = needOfSet(command);
+    if (need === undefined) return this.#admission.writer().set(command, signal);
+    return this.#whenReady(need, (master) => master.set(command, signal));
   }
 
   delete(command: DeleteCommand, signal?: AbortSignal): Promise<WriteAnswer> {
-    return this.#admission.writer().delete(command, signal);
+    const need = needOfId(command.id);
+    if (need === undefined) return this.#admission.writer().delete(command, signal);
+    return this.#whenReady(need, (master) => master.delete(command, signal));
   }
 
   increment(command: IncrementCommand, signal?: AbortSignal): Promise<IncrementAnswer> {
-    return this.#admission.writer().increment(command, signal);
+    const need = needOfId(command.id);
+    if (need === undefined) return this.#admission.writer().increment(command, signal);
+    return this.#whenReady(need, (master) => master.increment(command, signal));
   }
 
-  async touch(command: TouchCommand, signal?: AbortSignal): Promise<TouchAnswer> {
-    await this.#admission.readyForFormats();
-    return this.#admission.writer().touch(command, signal);
+  touch(command: TouchCommand, signal?: AbortSignal): Promise<TouchAnswer> {
+    return this.#whenReady('required', (master) => master.touch(command, signal));
+  }
+
+  /** Writes as soon as the log may have what the write needs, which is at once but for the first time. */
+  async #whenReady<T>(need: FormatNeed, write: (master: Master) => Promise<T>): Promise<T> {
+    const refusal = await this.#admission.whyNotReadyForFormats();
+    if (refusal !== undefined && !goesWithout(need, refusal)) throw refusal;
+    return write(this.#admission.writer());
   }
 
   async batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
     const hasWrites = operations.some((operation) => operation.kind !== 'get');
     if (hasWrites) {
-      const refusal = needsFormats(operations) ? await this.#admission.whyNotReadyForFormats() : undefined;
-      if (refusal !== undefined) return this.#batchOfOthers(operations, refusal, signal);
+      const isNeeded = operations.some((operation) => needOf(operation) !== undefined);
+      const refusal = isNeeded ? await this.#admission.whyNotReadyForFormats() : undefined;
+      if (refusal !== undefined && operations.some((operation) => isRefused(operation, refusal)))
+        return this.#batchOfOthers(operations, refusal, signal);
       const read = (command: GetCommand): GetAnswer => this.#reader.getNow(command);
       const results = await this.#admission.writer().batch(operations, read, signal);
       return withModifiedIn(this.#engine, operations, results);
@@ -153,26 +171,28 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     );
   }
 
-  /** Each operation has its own result: a Touch that a replica cannot read gets an error, and the others are carried out. */
+  /** Each operation has its own result: one that a replica cannot read gets an error, and the others are carried out. */
   async #batchOfOthers(
     operations: readonly BatchOperation[],
     error: WalnutError,
     signal: AbortSignal | undefined,
   ): Promise<BatchResult[]> {
-    const others = operations.filter((operation) => !needsFormat(operation));
+    const others = operations.filter((operation) => !isRefused(operation, error));
     const results = others.length === 0 ? [] : await this.batch(others, signal);
     let next = 0;
     return operations.map((operation) =>
-      needsFormat(operation) ? { kind: 'error', error } : (results[next++] as BatchResult),
+      isRefused(operation, error) ? { kind: 'error', error } : (results[next++] as BatchResult),
     );
   }
 
   async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
     const { operations } = command;
-    if (needsFormats(operations)) await this.#admission.readyForFormats();
     if (operations.some(({ kind }) => kind !== 'get')) {
       const admit = (get: GetCommand): void => this.#reader.checkAccepted(get);
-      const answer = await this.#admission.writer().atomicBatch(command, admit, signal);
+      const need = needOfAll(command);
+      const answer = await (need === undefined
+        ? this.#admission.writer().atomicBatch(command, admit, signal)
+        : this.#whenReady(need, (master) => master.atomicBatch(command, admit, signal)));
       return { ...answer, results: withModifiedIn(this.#engine, operations, answer.results) };
     }
     const reads = await readAtOnce(this.#reader, operations, signal);
@@ -261,23 +281,5 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   get #acks(): MasterRole['acks'] | undefined {
     const { role } = this.#admission;
     return role?.kind === 'master' ? role.acks : undefined;
-  }
-}
-
-function needsFormats(operations: readonly BatchOperation[]): boolean {
-  return operations.some(needsFormat);
-}
-
-/** True if release 0.1.0 could not read the record of the operation. */
-function needsFormat({ kind, command }: BatchOperation): boolean {
-  switch (kind) {
-    case 'touch':
-      return true;
-    case 'set':
-      return command.contentType !== undefined;
-    case 'get':
-    case 'delete':
-    case 'increment':
-      return false;
   }
 }

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/kv_store.proto.
  */
 export const file_walnut_v1_kv_store: GenFile = /*@__PURE__*/
-  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSLOAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQESFQoNZmlsbF9sZWFzZV9tcxgFIAEoDRIZChFyZWZyZXNoX2JlZm9yZV9tcxgGIAEoBBIVCg13aXRoX21vZGlmaWVkGAcgASgIQhMKEV9tYXhfc3RhbGVuZXNzX21zIowCCgtHZXRSZXNwb25zZRINCgVmb3VuZBgBIAEoCBINCgV2YWx1ZRgCIAEoDBIkCgd2ZXJzaW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgEIAEoBBIiCgVhc19vZhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxzdGFsZW5lc3NfbXMYBiABKAQSKAoKZmlsbF9sZWFzZRgHIAEoCzIULndhbG51dC52MS5GaWxsTGVhc2USFAoMZmlsbF93YWl0X21zGAggASgNEhMKC21vZGlmaWVkX21zGAkgASgEEhQKDGNvbnRlbnRfdHlwZRgKIAEoCSIxCglGaWxsTGVhc2USDQoFdG9rZW4YASABKAkSFQoNZXhwaXJlc19pbl9tcxgCIAEoDSKAAwoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKDWlmX2ZpbGxfbGVhc2UYDiABKAlIARIXCg9yZXR1cm5fcHJldmlvdXMYCSABKAgSKQoKZHVyYWJpbGl0eRgKIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAsgASgNEhIKCnRpbWVvdXRfbXMYDCABKA0SEgoKcmVxdWVzdF9pZBgNIAEoCRIUCgxjb250ZW50X3R5cGUYDyABKAlCCAoGZXhwaXJ5QgsKCWNvbmRpdGlvbiLXAQoLU2V0UmVzcG9uc2USDwoHYXBwbGllZBgBIAEoCBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIiCghwcmV2aW91cxgDIAEoCzIQLndhbG51dC52MS5FbnRyeRIhCgdjdXJyZW50GAQgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNItIBCg1EZWxldGVSZXF1ZXN0EgsKA2tleRgBIAEoCRIpCgppZl92ZXJzaW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uSAASFwoPcmV0dXJuX3ByZXZpb3VzGAMgASgIEikKCmR1cmFiaWxpdHkYBCABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgFIAEoDRISCgp0aW1lb3V0X21zGAYgASgNEhIKCnJlcXVlc3RfaWQYByABKAlCCwoJY29uZGl0aW9uItoBCg5EZWxldGVSZXNwb25zZRIPCgdkZWxldGVkGAEgASgIEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiIKCHByZXZpb3VzGAMgASgLMhAud2FsbnV0LnYxLkVudHJ5EiEKB2N1cnJlbnQYBCABKAsyEC53YWxudXQudjEuRW50cnkSMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAUgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBiABKA0iygIKEEluY3JlbWVudFJlcXVlc3QSCwoDa2V5GAEgASgJEhIKBWRlbHRhGAIgASgSSAKIAQESDwoHaW5pdGlhbBgDIAEoEhIQCgZ0dGxfbXMYBCABKARIABIWCgxleHBpcmVfYXRfbXMYBSABKARIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEikKCmR1cmFiaWxpdHkYCSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgKIAEoDRISCgp0aW1lb3V0X21zGAsgASgNEhIKCnJlcXVlc3RfaWQYDCABKAlCCAoGZXhwaXJ5QgsKCWNvbmRpdGlvbkIICgZfZGVsdGEi3gEKEUluY3JlbWVudFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSDQoFdmFsdWUYAiABKBISJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiEKB2N1cnJlbnQYBSABKAsyEC53YWxudXQudjEuRW50cnkSMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAYgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYByABKA0iygEKDFRvdWNoUmVxdWVzdBILCgNrZXkYASABKAkSEAoGdHRsX21zGAIgASgESAASFgoMZXhwaXJlX2F0X21zGAMgASgESAASFAoMcmV0dXJuX3ZhbHVlGAQgASgIEikKCmR1cmFiaWxpdHkYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgGIAEoDRISCgp0aW1lb3V0X21zGAcgASgNEhIKCnJlcXVlc3RfaWQYCCABKAlCCAoGZXhwaXJ5IskBCg1Ub3VjaFJlc3BvbnNlEg8KB3RvdWNoZWQYASABKAgSHwoFZW50cnkYAiABKAsyEC53YWxudXQudjEuRW50cnkSJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNIrIBCgxCYXRjaFJlcXVlc3QSLQoKb3BlcmF0aW9ucxgBIAMoCzIZLndhbG51dC52MS5CYXRjaE9wZXJhdGlvbhIOCgZhdG9taWMYAiABKAgSKQoKZHVyYWJpbGl0eRgDIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAQgASgNEhIKCnRpbWVvdXRfbXMYBSABKA0SEgoKcmVxdWVzdF9pZBgGIAEoCSLxAQoOQmF0Y2hPcGVyYXRpb24SJAoDZ2V0GAEgASgLMhUud2FsbnV0LnYxLkdldFJlcXVlc3RIABIkCgNzZXQYAiABKAsyFS53YWxudXQudjEuU2V0UmVxdWVzdEgAEioKBmRlbGV0ZRgDIAEoCzIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0SAASMAoJaW5jcmVtZW50GAQgASgLMhsud2FsbnV0LnYxLkluY3JlbWVudFJlcXVlc3RIABIoCgV0b3VjaBgFIAEoCzIXLndhbG51dC52MS5Ub3VjaFJlcXVlc3RIAEILCglvcGVyYXRpb24ivQEKDUJhdGNoUmVzcG9uc2USJwoHcmVzdWx0cxgBIAMoCzIWLndhbG51dC52MS5CYXRjaFJlc3VsdBIRCgljb21taXR0ZWQYAiABKAgSJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBSABKA0imAIKC0JhdGNoUmVzdWx0EiUKA2dldBgBIAEoCzIWLndhbG51dC52MS5HZXRSZXNwb25zZUgAEiUKA3NldBgCIAEoCzIWLndhbG51dC52MS5TZXRSZXNwb25zZUgAEisKBmRlbGV0ZRgDIAEoCzIZLndhbG51dC52MS5EZWxldGVSZXNwb25zZUgAEiYKBWVycm9yGAQgASgLMhUud2FsbnV0LnYxLkJhdGNoRXJyb3JIABIxCglpbmNyZW1lbnQYBSABKAsyHC53YWxudXQudjEuSW5jcmVtZW50UmVzcG9uc2VIABIpCgV0b3VjaBgGIAEoCzIYLndhbG51dC52MS5Ub3VjaFJlc3BvbnNlSABCCAoGcmVzdWx0IisKCkJhdGNoRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJInoKC1NjYW5SZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRIOCgZjdXJzb3IYAiABKAkSDQoFbGltaXQYAyABKA0SEQoJa2V5c19vbmx5GAQgASgIEhIKCmNvdW50X29ubHkYBSABKAgSFQoNd2l0aF9tb2RpZmllZBgGIAEoCCKPAQoMU2NhblJlc3BvbnNlEiEKB2VudHJpZXMYASADKAsyEC53YWxudXQudjEuRW50cnkSEwoLbmV4dF9jdXJzb3IYAiABKAkSIgoFYXNfb2YYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMc3RhbGVuZXNzX21zGAQgASgEEg0KBWNvdW50GAUgASgNIqIBChNEZWxldGVQcmVmaXhSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRINCgVsaW1pdBgCIAEoDRIOCgZjdXJzb3IYAyABKAkSCwoDYWxsGAQgASgIEikKCmR1cmFiaWxpdHkYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgGIAEoDRISCgp0aW1lb3V0X21zGAcgASgNIq4BChREZWxldGVQcmVmaXhSZXNwb25zZRIPCgdkZWxldGVkGAEgASgNEhMKC25leHRfY3Vyc29yGAIgASgJEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgEIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAUgASgNIpcBChFHZXRVcGRhdGVzUmVxdWVzdBIiCgVhZnRlchgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgZmb3JtYXQYAiABKA4yFy53YWxudXQudjEuVXBkYXRlRm9ybWF0EhEKCW1heF9ieXRlcxgDIAEoDRIVCghzaW5jZV9tcxgEIAEoBEgAiAEBQgsKCV9zaW5jZV9tcyK3AQoSR2V0VXBkYXRlc1Jlc3BvbnNlEiIKB2VudHJpZXMYASADKAsyES53YWxudXQudjEuVXBkYXRlEg4KBmZyYW1lcxgCIAEoDBIhCgRsYXN0GAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIlCghlYXJsaWVzdBgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiLJAQoGVXBkYXRlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHRpbWVzdGFtcF9tcxgCIAEoBBIZCgJvcBgDIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgEIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYBSABKAkSDQoFdmFsdWUYBiABKAwSFAoMZXhwaXJlX2F0X21zGAcgASgEEhQKDGNvbnRlbnRfdHlwZRgJIAEoCSKNAQoTQXdhaXREdXJhYmxlUmVxdWVzdBIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIpCgpkdXJhYmlsaXR5GAIgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYAyABKA0SEgoKdGltZW91dF9tcxgEIAEoDSKHAQoUQXdhaXREdXJhYmxlUmVzcG9uc2USMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAEgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYAiABKA0SJAoHZHVyYWJsZRgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiL9AQoMV2F0Y2hSZXF1ZXN0EhAKBnByZWZpeBgBIAEoCUgAEg0KA2tleRgCIAEoCUgAEiQKBWFmdGVyGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uSAESEAoGcmVzdW1lGAQgASgJSAESEgoIc2luY2VfbXMYCiABKARIARIaCgNvcHMYBSADKA4yDS53YWxudXQudjEuT3ASFQoNd2l0aF9wcmV2aW91cxgGIAEoCBIRCglrZXlzX29ubHkYByABKAgSGQoRcHJvZ3Jlc3NfZXZlcnlfbXMYCCABKA0SDwoHaW5pdGlhbBgJIAEoCEIGCgR3aGF0QgYKBGZyb20ilQEKDVdhdGNoUmVzcG9uc2USJQoGZXZlbnRzGAEgAygLMhUud2FsbnV0LnYxLldhdGNoRXZlbnQSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDgoGcmVzdW1lGAMgASgJEhAKCGZyYWdtZW50GAQgASgIEhQKDGluaXRpYWxfZG9uZRgFIAEoCCKFAgoKV2F0Y2hFdmVudBIZCgJvcBgBIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgCIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYAyABKAkSDQoFdmFsdWUYBCABKAwSJAoHdmVyc2lvbhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxleHBpcmVfYXRfbXMYBiABKAQSIgoIcHJldmlvdXMYByABKAsyEC53YWxudXQudjEuRW50cnkSGAoQcHJldmlvdXNfdW5rbm93bhgIIAEoCBIPCgdpbml0aWFsGAkgASgIEhQKDHRpbWVzdGFtcF9tcxgKIAEoBCIuCg5FeHBsYWluUmVxdWVzdBILCgNrZXkYASABKAkSDwoHY2hhbmdlcxgCIAEoDSKaAwoPRXhwbGFpblJlc3BvbnNlEg8KB3N1bW1hcnkYASABKAkSDQoFZm91bmQYAiABKAgSJAoHdmVyc2lvbhgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxleHBpcmVfYXRfbXMYBCABKAQSEwoLdmFsdWVfYnl0ZXMYBSABKAQSFAoMbWVtb3J5X2J5dGVzGAYgASgEEiYKB2NoYW5nZXMYByADKAsyFS53YWxudXQudjEuV2F0Y2hFdmVudBIMCgRzZXRzGAggASgEEg8KB2RlbGV0ZXMYCSABKAQSFwoPd2FpdGluZ19jaGFuZ2VzGAogASgEEioKDXNlYXJjaGVkX2Zyb20YCyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEAoIY29tcGxldGUYDCABKAgSIgoFYXNfb2YYDSABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMc3RhbGVuZXNzX21zGA4gASgEEhMKC2xhZ19yZWNvcmRzGA8gASgEEhMKC21vZGlmaWVkX21zGBAgASgEKmIKDFVwZGF0ZUZvcm1hdBIdChlVUERBVEVfRk9STUFUX1VOU1BFQ0lGSUVEEAASGQoVVVBEQVRFX0ZPUk1BVF9FTlRSSUVTEAESGAoUVVBEQVRFX0ZPUk1BVF9GUkFNRVMQAjK4BgoHS1ZTdG9yZRI5CgNHZXQSFS53YWxudXQudjEuR2V0UmVxdWVzdBoWLndhbG51dC52MS5HZXRSZXNwb25zZSIDkAIBEjQKA1NldBIVLndhbG51dC52MS5TZXRSZXF1ZXN0GhYud2FsbnV0LnYxLlNldFJlc3BvbnNlEj0KBkRlbGV0ZRIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0Ghkud2FsbnV0LnYxLkRlbGV0ZVJlc3BvbnNlEkYKCUluY3JlbWVudBIbLndhbG51dC52MS5JbmNyZW1lbnRSZXF1ZXN0Ghwud2FsbnV0LnYxLkluY3JlbWVudFJlc3BvbnNlEjoKBVRvdWNoEhcud2FsbnV0LnYxLlRvdWNoUmVxdWVzdBoYLndhbG51dC52MS5Ub3VjaFJlc3BvbnNlEjoKBUJhdGNoEhcud2FsbnV0LnYxLkJhdGNoUmVxdWVzdBoYLndhbG51dC52MS5CYXRjaFJlc3BvbnNlEjwKBFNjYW4SFi53YWxudXQudjEuU2NhblJlcXVlc3QaFy53YWxudXQudjEuU2NhblJlc3BvbnNlIgOQAgESTwoMRGVsZXRlUHJlZml4Eh4ud2FsbnV0LnYxLkRlbGV0ZVByZWZpeFJlcXVlc3QaHy53YWxudXQudjEuRGVsZXRlUHJlZml4UmVzcG9uc2USTgoKR2V0VXBkYXRlcxIcLndhbG51dC52MS5HZXRVcGRhdGVzUmVxdWVzdBodLndhbG51dC52MS5HZXRVcGRhdGVzUmVzcG9uc2UiA5ACARJBCgVXYXRjaBIXLndhbG51dC52MS5XYXRjaFJlcXVlc3QaGC53YWxudXQudjEuV2F0Y2hSZXNwb25zZSIDkAIBMAESRQoHRXhwbGFpbhIZLndhbG51dC52MS5FeHBsYWluUmVxdWVzdBoaLndhbG51dC52MS5FeHBsYWluUmVzcG9uc2UiA5ACARJUCgxBd2FpdER1cmFibGUSHi53YWxudXQudjEuQXdhaXREdXJhYmxlUmVxdWVzdBofLndhbG51dC52MS5Bd2FpdER1cmFibGVSZXNwb25zZSIDkAICYgZwcm90bzM", [file_walnut_v1_types]);
+  fileDesc("Chh3YWxudXQvdjEva3Zfc3RvcmUucHJvdG8SCXdhbG51dC52MSLOAQoKR2V0UmVxdWVzdBILCgNrZXkYASABKAkSJQoIYXRfbGVhc3QYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHd2FpdF9tcxgDIAEoDRIdChBtYXhfc3RhbGVuZXNzX21zGAQgASgESACIAQESFQoNZmlsbF9sZWFzZV9tcxgFIAEoDRIZChFyZWZyZXNoX2JlZm9yZV9tcxgGIAEoBBIVCg13aXRoX21vZGlmaWVkGAcgASgIQhMKEV9tYXhfc3RhbGVuZXNzX21zIowCCgtHZXRSZXNwb25zZRINCgVmb3VuZBgBIAEoCBINCgV2YWx1ZRgCIAEoDBIkCgd2ZXJzaW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDGV4cGlyZV9hdF9tcxgEIAEoBBIiCgVhc19vZhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxzdGFsZW5lc3NfbXMYBiABKAQSKAoKZmlsbF9sZWFzZRgHIAEoCzIULndhbG51dC52MS5GaWxsTGVhc2USFAoMZmlsbF93YWl0X21zGAggASgNEhMKC21vZGlmaWVkX21zGAkgASgEEhQKDGNvbnRlbnRfdHlwZRgKIAEoCSIxCglGaWxsTGVhc2USDQoFdG9rZW4YASABKAkSFQoNZXhwaXJlc19pbl9tcxgCIAEoDSLjAwoKU2V0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSEAoGdHRsX21zGAMgASgESAASFgoMZXhwaXJlX2F0X21zGAQgASgESAASEgoIa2VlcF90dGwYBSABKAhIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEhcKDWlmX2ZpbGxfbGVhc2UYDiABKAlIARIXCg9yZXR1cm5fcHJldmlvdXMYCSABKAgSKQoKZHVyYWJpbGl0eRgKIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAsgASgNEhIKCnRpbWVvdXRfbXMYDCABKA0SEgoKcmVxdWVzdF9pZBgNIAEoCRIUCgxjb250ZW50X3R5cGUYDyABKAkSEQoJY2xpZW50X2lkGBAgASgGEhAKCHNlcXVlbmNlGBEgASgEEhgKEGFuc3dlcmVkX3Rocm91Z2gYEiABKAQSIgoFc2luY2UYEyABKAsyEy53YWxudXQudjEuUG9zaXRpb25CCAoGZXhwaXJ5QgsKCWNvbmRpdGlvbiLpAQoLU2V0UmVzcG9uc2USDwoHYXBwbGllZBgBIAEoCBIlCghwb3NpdGlvbhgCIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIiCghwcmV2aW91cxgDIAEoCzIQLndhbG51dC52MS5FbnRyeRIhCgdjdXJyZW50GAQgASgLMhAud2FsbnV0LnYxLkVudHJ5EjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNEhAKCHJlcGVhdGVkGAcgASgIIrUCCg1EZWxldGVSZXF1ZXN0EgsKA2tleRgBIAEoCRIpCgppZl92ZXJzaW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uSAASFwoPcmV0dXJuX3ByZXZpb3VzGAMgASgIEikKCmR1cmFiaWxpdHkYBCABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgFIAEoDRISCgp0aW1lb3V0X21zGAYgASgNEhIKCnJlcXVlc3RfaWQYByABKAkSEQoJY2xpZW50X2lkGAggASgGEhAKCHNlcXVlbmNlGAkgASgEEhgKEGFuc3dlcmVkX3Rocm91Z2gYCiABKAQSIgoFc2luY2UYCyABKAsyEy53YWxudXQudjEuUG9zaXRpb25CCwoJY29uZGl0aW9uIuwBCg5EZWxldGVSZXNwb25zZRIPCgdkZWxldGVkGAEgASgIEiUKCHBvc2l0aW9uGAIgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiIKCHByZXZpb3VzGAMgASgLMhAud2FsbnV0LnYxLkVudHJ5EiEKB2N1cnJlbnQYBCABKAsyEC53YWxudXQudjEuRW50cnkSMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAUgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBiABKA0SEAoIcmVwZWF0ZWQYByABKAgirQMKEEluY3JlbWVudFJlcXVlc3QSCwoDa2V5GAEgASgJEhIKBWRlbHRhGAIgASgSSAKIAQESDwoHaW5pdGlhbBgDIAEoEhIQCgZ0dGxfbXMYBCABKARIABIWCgxleHBpcmVfYXRfbXMYBSABKARIABITCglpZl9hYnNlbnQYBiABKAhIARIUCgppZl9wcmVzZW50GAcgASgISAESKQoKaWZfdmVyc2lvbhgIIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbkgBEikKCmR1cmFiaWxpdHkYCSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgKIAEoDRISCgp0aW1lb3V0X21zGAsgASgNEhIKCnJlcXVlc3RfaWQYDCABKAkSEQoJY2xpZW50X2lkGA0gASgGEhAKCHNlcXVlbmNlGA4gASgEEhgKEGFuc3dlcmVkX3Rocm91Z2gYDyABKAQSIgoFc2luY2UYECABKAsyEy53YWxudXQudjEuUG9zaXRpb25CCAoGZXhwaXJ5QgsKCWNvbmRpdGlvbkIICgZfZGVsdGEi8AEKEUluY3JlbWVudFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSDQoFdmFsdWUYAiABKBISJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEiEKB2N1cnJlbnQYBSABKAsyEC53YWxudXQudjEuRW50cnkSMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAYgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYByABKA0SEAoIcmVwZWF0ZWQYCCABKAgirQIKDFRvdWNoUmVxdWVzdBILCgNrZXkYASABKAkSEAoGdHRsX21zGAIgASgESAASFgoMZXhwaXJlX2F0X21zGAMgASgESAASFAoMcmV0dXJuX3ZhbHVlGAQgASgIEikKCmR1cmFiaWxpdHkYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgGIAEoDRISCgp0aW1lb3V0X21zGAcgASgNEhIKCnJlcXVlc3RfaWQYCCABKAkSEQoJY2xpZW50X2lkGAkgASgGEhAKCHNlcXVlbmNlGAogASgEEhgKEGFuc3dlcmVkX3Rocm91Z2gYCyABKAQSIgoFc2luY2UYDCABKAsyEy53YWxudXQudjEuUG9zaXRpb25CCAoGZXhwaXJ5ItsBCg1Ub3VjaFJlc3BvbnNlEg8KB3RvdWNoZWQYASABKAgSHwoFZW50cnkYAiABKAsyEC53YWxudXQudjEuRW50cnkSJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMZXhwaXJlX2F0X21zGAQgASgEEjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgFIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAYgASgNEhAKCHJlcGVhdGVkGAcgASgIIpUCCgxCYXRjaFJlcXVlc3QSLQoKb3BlcmF0aW9ucxgBIAMoCzIZLndhbG51dC52MS5CYXRjaE9wZXJhdGlvbhIOCgZhdG9taWMYAiABKAgSKQoKZHVyYWJpbGl0eRgDIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhAKCG1pbl9hY2tzGAQgASgNEhIKCnRpbWVvdXRfbXMYBSABKA0SEgoKcmVxdWVzdF9pZBgGIAEoCRIRCgljbGllbnRfaWQYByABKAYSEAoIc2VxdWVuY2UYCCABKAQSGAoQYW5zd2VyZWRfdGhyb3VnaBgJIAEoBBIiCgVzaW5jZRgKIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiLxAQoOQmF0Y2hPcGVyYXRpb24SJAoDZ2V0GAEgASgLMhUud2FsbnV0LnYxLkdldFJlcXVlc3RIABIkCgNzZXQYAiABKAsyFS53YWxudXQudjEuU2V0UmVxdWVzdEgAEioKBmRlbGV0ZRgDIAEoCzIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0SAASMAoJaW5jcmVtZW50GAQgASgLMhsud2FsbnV0LnYxLkluY3JlbWVudFJlcXVlc3RIABIoCgV0b3VjaBgFIAEoCzIXLndhbG51dC52MS5Ub3VjaFJlcXVlc3RIAEILCglvcGVyYXRpb24izwEKDUJhdGNoUmVzcG9uc2USJwoHcmVzdWx0cxgBIAMoCzIWLndhbG51dC52MS5CYXRjaFJlc3VsdBIRCgljb21taXR0ZWQYAiABKAgSJQoIcG9zaXRpb24YAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAQgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYBSABKA0SEAoIcmVwZWF0ZWQYBiABKAgimAIKC0JhdGNoUmVzdWx0EiUKA2dldBgBIAEoCzIWLndhbG51dC52MS5HZXRSZXNwb25zZUgAEiUKA3NldBgCIAEoCzIWLndhbG51dC52MS5TZXRSZXNwb25zZUgAEisKBmRlbGV0ZRgDIAEoCzIZLndhbG51dC52MS5EZWxldGVSZXNwb25zZUgAEiYKBWVycm9yGAQgASgLMhUud2FsbnV0LnYxLkJhdGNoRXJyb3JIABIxCglpbmNyZW1lbnQYBSABKAsyHC53YWxudXQudjEuSW5jcmVtZW50UmVzcG9uc2VIABIpCgV0b3VjaBgGIAEoCzIYLndhbG51dC52MS5Ub3VjaFJlc3BvbnNlSABCCAoGcmVzdWx0IisKCkJhdGNoRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJInoKC1NjYW5SZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRIOCgZjdXJzb3IYAiABKAkSDQoFbGltaXQYAyABKA0SEQoJa2V5c19vbmx5GAQgASgIEhIKCmNvdW50X29ubHkYBSABKAgSFQoNd2l0aF9tb2RpZmllZBgGIAEoCCKPAQoMU2NhblJlc3BvbnNlEiEKB2VudHJpZXMYASADKAsyEC53YWxudXQudjEuRW50cnkSEwoLbmV4dF9jdXJzb3IYAiABKAkSIgoFYXNfb2YYAyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMc3RhbGVuZXNzX21zGAQgASgEEg0KBWNvdW50GAUgASgNIqIBChNEZWxldGVQcmVmaXhSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRINCgVsaW1pdBgCIAEoDRIOCgZjdXJzb3IYAyABKAkSCwoDYWxsGAQgASgIEikKCmR1cmFiaWxpdHkYBSABKA4yFS53YWxudXQudjEuRHVyYWJpbGl0eRIQCghtaW5fYWNrcxgGIAEoDRISCgp0aW1lb3V0X21zGAcgASgNIq4BChREZWxldGVQcmVmaXhSZXNwb25zZRIPCgdkZWxldGVkGAEgASgNEhMKC25leHRfY3Vyc29yGAIgASgJEiUKCHBvc2l0aW9uGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEjEKEmR1cmFiaWxpdHlfcmVhY2hlZBgEIAEoDjIVLndhbG51dC52MS5EdXJhYmlsaXR5EhYKDnJlcGxpY2FzX2Fja2VkGAUgASgNIpcBChFHZXRVcGRhdGVzUmVxdWVzdBIiCgVhZnRlchgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhInCgZmb3JtYXQYAiABKA4yFy53YWxudXQudjEuVXBkYXRlRm9ybWF0EhEKCW1heF9ieXRlcxgDIAEoDRIVCghzaW5jZV9tcxgEIAEoBEgAiAEBQgsKCV9zaW5jZV9tcyK3AQoSR2V0VXBkYXRlc1Jlc3BvbnNlEiIKB2VudHJpZXMYASADKAsyES53YWxudXQudjEuVXBkYXRlEg4KBmZyYW1lcxgCIAEoDBIhCgRsYXN0GAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEiMKBmxhdGVzdBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIlCghlYXJsaWVzdBgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiLJAQoGVXBkYXRlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhQKDHRpbWVzdGFtcF9tcxgCIAEoBBIZCgJvcBgDIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgEIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYBSABKAkSDQoFdmFsdWUYBiABKAwSFAoMZXhwaXJlX2F0X21zGAcgASgEEhQKDGNvbnRlbnRfdHlwZRgJIAEoCSKNAQoTQXdhaXREdXJhYmxlUmVxdWVzdBIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIpCgpkdXJhYmlsaXR5GAIgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSEAoIbWluX2Fja3MYAyABKA0SEgoKdGltZW91dF9tcxgEIAEoDSKHAQoUQXdhaXREdXJhYmxlUmVzcG9uc2USMQoSZHVyYWJpbGl0eV9yZWFjaGVkGAEgASgOMhUud2FsbnV0LnYxLkR1cmFiaWxpdHkSFgoOcmVwbGljYXNfYWNrZWQYAiABKA0SJAoHZHVyYWJsZRgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbiL9AQoMV2F0Y2hSZXF1ZXN0EhAKBnByZWZpeBgBIAEoCUgAEg0KA2tleRgCIAEoCUgAEiQKBWFmdGVyGAMgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uSAESEAoGcmVzdW1lGAQgASgJSAESEgoIc2luY2VfbXMYCiABKARIARIaCgNvcHMYBSADKA4yDS53YWxudXQudjEuT3ASFQoNd2l0aF9wcmV2aW91cxgGIAEoCBIRCglrZXlzX29ubHkYByABKAgSGQoRcHJvZ3Jlc3NfZXZlcnlfbXMYCCABKA0SDwoHaW5pdGlhbBgJIAEoCEIGCgR3aGF0QgYKBGZyb20ilQEKDVdhdGNoUmVzcG9uc2USJQoGZXZlbnRzGAEgAygLMhUud2FsbnV0LnYxLldhdGNoRXZlbnQSJQoIcG9zaXRpb24YAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDgoGcmVzdW1lGAMgASgJEhAKCGZyYWdtZW50GAQgASgIEhQKDGluaXRpYWxfZG9uZRgFIAEoCCKFAgoKV2F0Y2hFdmVudBIZCgJvcBgBIAEoDjINLndhbG51dC52MS5PcBIfCgVjYXVzZRgCIAEoDjIQLndhbG51dC52MS5DYXVzZRILCgNrZXkYAyABKAkSDQoFdmFsdWUYBCABKAwSJAoHdmVyc2lvbhgFIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxleHBpcmVfYXRfbXMYBiABKAQSIgoIcHJldmlvdXMYByABKAsyEC53YWxudXQudjEuRW50cnkSGAoQcHJldmlvdXNfdW5rbm93bhgIIAEoCBIPCgdpbml0aWFsGAkgASgIEhQKDHRpbWVzdGFtcF9tcxgKIAEoBCIuCg5FeHBsYWluUmVxdWVzdBILCgNrZXkYASABKAkSDwoHY2hhbmdlcxgCIAEoDSKaAwoPRXhwbGFpblJlc3BvbnNlEg8KB3N1bW1hcnkYASABKAkSDQoFZm91bmQYAiABKAgSJAoHdmVyc2lvbhgDIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIUCgxleHBpcmVfYXRfbXMYBCABKAQSEwoLdmFsdWVfYnl0ZXMYBSABKAQSFAoMbWVtb3J5X2J5dGVzGAYgASgEEiYKB2NoYW5nZXMYByADKAsyFS53YWxudXQudjEuV2F0Y2hFdmVudBIMCgRzZXRzGAggASgEEg8KB2RlbGV0ZXMYCSABKAQSFwoPd2FpdGluZ19jaGFuZ2VzGAogASgEEioKDXNlYXJjaGVkX2Zyb20YCyABKAsyEy53YWxudXQudjEuUG9zaXRpb24SEAoIY29tcGxldGUYDCABKAgSIgoFYXNfb2YYDSABKAsyEy53YWxudXQudjEuUG9zaXRpb24SFAoMc3RhbGVuZXNzX21zGA4gASgEEhMKC2xhZ19yZWNvcmRzGA8gASgEEhMKC21vZGlmaWVkX21zGBAgASgEKmIKDFVwZGF0ZUZvcm1hdBIdChlVUERBVEVfRk9STUFUX1VOU1BFQ0lGSUVEEAASGQoVVVBEQVRFX0ZPUk1BVF9FTlRSSUVTEAESGAoUVVBEQVRFX0ZPUk1BVF9GUkFNRVMQAjK4BgoHS1ZTdG9yZRI5CgNHZXQSFS53YWxudXQudjEuR2V0UmVxdWVzdBoWLndhbG51dC52MS5HZXRSZXNwb25zZSIDkAIBEjQKA1NldBIVLndhbG51dC52MS5TZXRSZXF1ZXN0GhYud2FsbnV0LnYxLlNldFJlc3BvbnNlEj0KBkRlbGV0ZRIYLndhbG51dC52MS5EZWxldGVSZXF1ZXN0Ghkud2FsbnV0LnYxLkRlbGV0ZVJlc3BvbnNlEkYKCUluY3JlbWVudBIbLndhbG51dC52MS5JbmNyZW1lbnRSZXF1ZXN0Ghwud2FsbnV0LnYxLkluY3JlbWVudFJlc3BvbnNlEjoKBVRvdWNoEhcud2FsbnV0LnYxLlRvdWNoUmVxdWVzdBoYLndhbG51dC52MS5Ub3VjaFJlc3BvbnNlEjoKBUJhdGNoEhcud2FsbnV0LnYxLkJhdGNoUmVxdWVzdBoYLndhbG51dC52MS5CYXRjaFJlc3BvbnNlEjwKBFNjYW4SFi53YWxudXQudjEuU2NhblJlcXVlc3QaFy53YWxudXQudjEuU2NhblJlc3BvbnNlIgOQAgESTwoMRGVsZXRlUHJlZml4Eh4ud2FsbnV0LnYxLkRlbGV0ZVByZWZpeFJlcXVlc3QaHy53YWxudXQudjEuRGVsZXRlUHJlZml4UmVzcG9uc2USTgoKR2V0VXBkYXRlcxIcLndhbG51dC52MS5HZXRVcGRhdGVzUmVxdWVzdBodLndhbG51dC52MS5HZXRVcGRhdGVzUmVzcG9uc2UiA5ACARJBCgVXYXRjaBIXLndhbG51dC52MS5XYXRjaFJlcXVlc3QaGC53YWxudXQudjEuV2F0Y2hSZXNwb25zZSIDkAIBMAESRQoHRXhwbGFpbhIZLndhbG51dC52MS5FeHBsYWluUmVxdWVzdBoaLndhbG51dC52MS5FeHBsYWluUmVzcG9uc2UiA5ACARJUCgxBd2FpdER1cmFibGUSHi53YWxudXQudjEuQXdhaXREdXJhYmxlUmVxdWVzdBofLndhbG51dC52MS5Bd2FpdER1cmFibGVSZXNwb25zZSIDkAICYgZwcm90bzM", [file_walnut_v1_types]);
 
 /**
  * Asks for one key.
@@ -333,11 +333,12 @@ export type SetRequest = Message<"walnut.v1.SetRequest"> & {
   timeoutMs: number;
 
   /**
-   * Names the write, so that a retry is carried out once: within ten minutes a
-   * request with the same id has the answer of the first. At most 128
-   * characters, random ones best; used for another write it is INVALID_ARGUMENT.
-   * Only the master that took the write knows it: not after a restart or failover,
-   * and only the newest: answers are kept in 16 MiB, some 20,000 of small writes.
+   * Names the write, so that it is carried out once: within ten minutes a request
+   * with the same id has the answer of the first, also after a restart or a
+   * failover. At most 128 characters, random ones best; used for another write it
+   * is INVALID_ARGUMENT. An id that is no longer known is a new write, but see
+   * `since`: some 25,000 are kept. While a replica of version 0.1 is known, which
+   * could not read ids in the log, only the master that took the write knows it.
    *
    * @generated from field: string request_id = 13;
    */
@@ -352,6 +353,45 @@ export type SetRequest = Message<"walnut.v1.SetRequest"> & {
    * @generated from field: string content_type = 15;
    */
   contentType: string;
+
+  /**
+   * Names the write together with `sequence`, instead of `request_id`: for a
+   * client that numbers its writes, which are then carried out once however late a
+   * repeat comes. 64 bits chosen at random, not 0. FAILED_PRECONDITION naming a
+   * replica of version 0.1 that could not read the record.
+   *
+   * @generated from field: fixed64 client_id = 16;
+   */
+  clientId: bigint;
+
+  /**
+   * The number of the write: at least 1, higher than that of every write before.
+   * Gaps mean nothing. A repeat has the same one; used for another write it is
+   * INVALID_ARGUMENT. Each operation of a Batch has a number of its own. The
+   * outcomes of 1,024 sequences of a client are kept, and 16,384 clients.
+   *
+   * @generated from field: uint64 sequence = 17;
+   */
+  sequence: bigint;
+
+  /**
+   * The client needs no answer up to this sequence any more; below `sequence`.
+   * Their outcomes are forgotten, and a late repeat of one of them is ABORTED.
+   *
+   * @generated from field: uint64 answered_through = 18;
+   */
+  answeredThrough: bigint;
+
+  /**
+   * A position of this group that the client had before it first sent the write:
+   * of an answer, or the `as_of` of a read. A write that may have been carried out
+   * and forgotten since then is ABORTED, and nothing is done. Without it, a request
+   * id that is not known is a new write, and a client id that is not known is
+   * ABORTED once any client was forgotten.
+   *
+   * @generated from field: walnut.v1.Position since = 19;
+   */
+  since?: Position | undefined;
 };
 
 /**
@@ -408,6 +448,14 @@ export type SetResponse = Message<"walnut.v1.SetResponse"> & {
    * @generated from field: uint32 replicas_acked = 6;
    */
   replicasAcked: number;
+
+  /**
+   * The write was carried out before, under the same name, and this is what it came
+   * to. Where the master does not know more than the log, `previous` and `current` are missing.
+   *
+   * @generated from field: bool repeated = 7;
+   */
+  repeated: boolean;
 };
 
 /**
@@ -475,15 +523,39 @@ export type DeleteRequest = Message<"walnut.v1.DeleteRequest"> & {
   timeoutMs: number;
 
   /**
-   * Names the write, so that a retry is carried out once: within ten minutes a
-   * request with the same id has the answer of the first. At most 128
-   * characters, random ones best; used for another write it is INVALID_ARGUMENT.
-   * Only the master that took the write knows it: not after a restart or failover,
-   * and only the newest: answers are kept in 16 MiB, some 20,000 of small writes.
+   * Names the write, so that it is carried out once: see SetRequest.
    *
    * @generated from field: string request_id = 7;
    */
   requestId: string;
+
+  /**
+   * Names the write together with `sequence`: see SetRequest.
+   *
+   * @generated from field: fixed64 client_id = 8;
+   */
+  clientId: bigint;
+
+  /**
+   * The number of the write: see SetRequest.
+   *
+   * @generated from field: uint64 sequence = 9;
+   */
+  sequence: bigint;
+
+  /**
+   * Which answers are not needed any more: see SetRequest.
+   *
+   * @generated from field: uint64 answered_through = 10;
+   */
+  answeredThrough: bigint;
+
+  /**
+   * A position from before the first attempt: see SetRequest.
+   *
+   * @generated from field: walnut.v1.Position since = 11;
+   */
+  since?: Position | undefined;
 };
 
 /**
@@ -540,6 +612,14 @@ export type DeleteResponse = Message<"walnut.v1.DeleteResponse"> & {
    * @generated from field: uint32 replicas_acked = 6;
    */
   replicasAcked: number;
+
+  /**
+   * The write was carried out before, under the same name, and this is what it came
+   * to. Where the master does not know more than the log, `previous` and `current` are missing.
+   *
+   * @generated from field: bool repeated = 7;
+   */
+  repeated: boolean;
 };
 
 /**
@@ -655,11 +735,39 @@ export type IncrementRequest = Message<"walnut.v1.IncrementRequest"> & {
   timeoutMs: number;
 
   /**
-   * Names the write, so that a retry adds once: see SetRequest.
+   * Names the write, so that it adds once: see SetRequest.
    *
    * @generated from field: string request_id = 12;
    */
   requestId: string;
+
+  /**
+   * Names the write together with `sequence`: see SetRequest.
+   *
+   * @generated from field: fixed64 client_id = 13;
+   */
+  clientId: bigint;
+
+  /**
+   * The number of the write: see SetRequest.
+   *
+   * @generated from field: uint64 sequence = 14;
+   */
+  sequence: bigint;
+
+  /**
+   * Which answers are not needed any more: see SetRequest.
+   *
+   * @generated from field: uint64 answered_through = 15;
+   */
+  answeredThrough: bigint;
+
+  /**
+   * A position from before the first attempt: see SetRequest.
+   *
+   * @generated from field: walnut.v1.Position since = 16;
+   */
+  since?: Position | undefined;
 };
 
 /**
@@ -724,6 +832,14 @@ export type IncrementResponse = Message<"walnut.v1.IncrementResponse"> & {
    * @generated from field: uint32 replicas_acked = 7;
    */
   replicasAcked: number;
+
+  /**
+   * The write was carried out before, under the same name, and this is what it came
+   * to. Where the master does not know more than the log, `current` and `expire_at_ms` are missing.
+   *
+   * @generated from field: bool repeated = 8;
+   */
+  repeated: boolean;
 };
 
 /**
@@ -800,11 +916,39 @@ export type TouchRequest = Message<"walnut.v1.TouchRequest"> & {
   timeoutMs: number;
 
   /**
-   * Names the write, so that a retry is carried out once: see SetRequest.
+   * Names the write, so that it is carried out once: see SetRequest.
    *
    * @generated from field: string request_id = 8;
    */
   requestId: string;
+
+  /**
+   * Names the write together with `sequence`: see SetRequest.
+   *
+   * @generated from field: fixed64 client_id = 9;
+   */
+  clientId: bigint;
+
+  /**
+   * The number of the write: see SetRequest.
+   *
+   * @generated from field: uint64 sequence = 10;
+   */
+  sequence: bigint;
+
+  /**
+   * Which answers are not needed any more: see SetRequest.
+   *
+   * @generated from field: uint64 answered_through = 11;
+   */
+  answeredThrough: bigint;
+
+  /**
+   * A position from before the first attempt: see SetRequest.
+   *
+   * @generated from field: walnut.v1.Position since = 12;
+   */
+  since?: Position | undefined;
 };
 
 /**
@@ -863,6 +1007,14 @@ export type TouchResponse = Message<"walnut.v1.TouchResponse"> & {
    * @generated from field: uint32 replicas_acked = 6;
    */
   replicasAcked: number;
+
+  /**
+   * The write was carried out before, under the same name, and this is what it came
+   * to. Where the master does not know more than the log, `entry` and `expire_at_ms` are missing.
+   *
+   * @generated from field: bool repeated = 7;
+   */
+  repeated: boolean;
 };
 
 /**
@@ -892,8 +1044,8 @@ export type BatchRequest = Message<"walnut.v1.BatchRequest"> & {
    * Batch has writes, else the visible one, as on a replica. An operation that
    * is refused refuses the Batch, with an error that names it by its index. Room
    * is made by evicting other keys only. Operations have no durability,
-   * min_acks, timeout_ms and request_id of their own then, and the fields below
-   * are for the whole; without `atomic` these must be unset.
+   * min_acks, timeout_ms and names of their own then, and the fields below are
+   * for the whole; without `atomic` these must be unset.
    *
    * @generated from field: bool atomic = 2;
    */
@@ -922,11 +1074,39 @@ export type BatchRequest = Message<"walnut.v1.BatchRequest"> & {
   timeoutMs: number;
 
   /**
-   * Names the Batch, so that a retry is carried out once: see SetRequest.
+   * Names the Batch, so that it is carried out once: see SetRequest.
    *
    * @generated from field: string request_id = 6;
    */
   requestId: string;
+
+  /**
+   * Names the Batch together with `sequence`: see SetRequest.
+   *
+   * @generated from field: fixed64 client_id = 7;
+   */
+  clientId: bigint;
+
+  /**
+   * The number of the Batch: see SetRequest.
+   *
+   * @generated from field: uint64 sequence = 8;
+   */
+  sequence: bigint;
+
+  /**
+   * Which answers are not needed any more: see SetRequest.
+   *
+   * @generated from field: uint64 answered_through = 9;
+   */
+  answeredThrough: bigint;
+
+  /**
+   * A position from before the first attempt: see SetRequest.
+   *
+   * @generated from field: walnut.v1.Position since = 10;
+   */
+  since?: Position | undefined;
 };
 
 /**
@@ -1039,6 +1219,15 @@ export type BatchResponse = Message<"walnut.v1.BatchResponse"> & {
    * @generated from field: uint32 replicas_acked = 5;
    */
   replicasAcked: number;
+
+  /**
+   * The Batch was carried out before, under the same name, and this is what it came
+   * to. Where the master does not know more than the log, the results of Gets are
+   * empty, and those of writes have what a repeat of each alone would have.
+   *
+   * @generated from field: bool repeated = 6;
+   */
+  repeated: boolean;
 };
 
 /**
@@ -1056,7 +1245,8 @@ export const BatchResponseSchema: GenMessage<BatchResponse> = /*@__PURE__*/
 export type BatchResult = Message<"walnut.v1.BatchResult"> & {
   /**
    * The operation's answer, or its error. None only where an atomic Batch was
-   * not committed: the operation's own condition, if it had one, was met.
+   * not committed: the operation's own condition, if it had one, was met; and for
+   * a Get of a Batch that is `repeated`.
    *
    * @generated from oneof walnut.v1.BatchResult.result
    */
