@@ -23,6 +23,7 @@ export const COMMAND_FILES: readonly CommandFile[] = [
     load: async () => (await import('./keys/increment-command.ts')).addIncrementCommand,
   },
   { names: ['touch'], load: async () => (await import('./keys/touch-command.ts')).addTouchCommand },
+  { names: ['batch'], load: async () => (await import('./keys/batch-command.ts')).addBatchCommand },
   {
     names: ['delete-prefix'],
     load: async () => (await import('./keys/delete-prefix-command.ts')).addDeletePrefixCommand,

@@ -1,5 +1,7 @@
 /** What a node knows of one key, and how it says so in a sentence. */
+
 import type { Freshness } from '#model/commands.ts';
+import { counted } from '#model/counted.ts';
 import { NEVER } from '#model/entry.ts';
 import { formatPosition, type Position } from '#model/position.ts';
 import type { WatchEvent } from '#model/watch.ts';
@@ -78,13 +80,17 @@ function whatIsStored(entry: ExplainedEntry, answer: ExplainAnswer): string {
   const writer = answer.changes.findLast(({ version: { lsn } }) => lsn === version.lsn);
   const since = writer === undefined ? ` at or before ${toIso(modifiedMs)}` : ` at ${timeOf(writer, answer)}`;
   const deadline = expireAtMs === NEVER ? 'never expires' : `expires at ${toIso(expireAtMs)}`;
-  return `present: ${valueBytes} bytes, written by record ${formatPosition(version)}${since}, ${deadline}`;
+  return `present: ${counted(valueBytes, 'byte')}, written by record ${formatPosition(version)}${since}, ${deadline}`;
 }
 
 function whatMayBeMissing({ waitingChanges, lagRecords }: ExplainAnswer): string {
   const waiting =
-    waitingChanges === 0 ? '' : `; ${waitingChanges} changes of it are in the log here and not visible yet`;
-  return lagRecords === 0 ? waiting : `${waiting}; this replica is ${lagRecords} records behind its master`;
+    waitingChanges === 0
+      ? ''
+      : `; ${counted(waitingChanges, 'change of it is', 'changes of it are')} in the log here and not visible yet`;
+  return lagRecords === 0
+    ? waiting
+    : `${waiting}; this replica is ${counted(lagRecords, 'record')} behind its master`;
 }
 
 function timeOf({ timestampMs }: WatchEvent, { wallShiftMs }: ExplainAnswer): string {

@@ -11,6 +11,7 @@
 
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
+import { counted } from '#model/counted.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { TakeOverAnswer } from '#model/leadership.ts';
 import type { ChainPoint, NodeAddress } from '#model/replication.ts';
@@ -178,7 +179,7 @@ async function untilLevel(
       if (leftMs() <= 0) {
         const behind = Math.max(0, tail.lsn - replica.acked.lsn);
         throw unavailable(
-          `${to} is not level in time: ${behind} records are not on its disk; it is ${replica.state}`,
+          `${to} is not level in time: ${counted(behind, 'record is', 'records are')} not on its disk; it is ${replica.state}`,
         );
       }
       await clock.sleep(Math.min(LOOK_MS, leftMs()), keeper.stopSignal);

@@ -1,4 +1,5 @@
 /** Changes of who leads: what operators ask of this node, and what other nodes tell it. */
+import { counted } from '#model/counted.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type {
   AnnounceAnswer,
@@ -67,7 +68,8 @@ export class Leadership {
     if (host.delayed?.hold.isHeld === true && !isForced) {
       throw new WalnutError(
         'failed_precondition',
-        `an operator paused applying here: ${host.delayed.status.waitingRecords} records wait, and a promotion ` +
+        `an operator paused applying here: ` +
+          `${counted(host.delayed.status.waitingRecords, 'record waits', 'records wait')}, and a promotion ` +
           'applies all of them: first walnut delay resume, or force it',
       );
     }

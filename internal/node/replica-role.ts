@@ -1,6 +1,7 @@
 /** A node as a replica: follows its master and serves reads. */
 
 import type { EngineHost } from '#engine/engine-host.ts';
+import { counted } from '#model/counted.ts';
 import { unavailable } from '#model/errors.ts';
 import type { ReplicateAnswer, ReplicateRequest } from '#model/replication.ts';
 import type {
@@ -209,7 +210,7 @@ function describeHandover({ to, term }: PendingHandover): string {
 }
 
 function describeDelay({ delayMs, isHeld, waitingRecords, nextDueInMs }: DelayStatus): string {
-  const waiting = `${waitingRecords} records wait`;
+  const waiting = counted(waitingRecords, 'record waits', 'records wait');
   if (isHeld) return `paused by an operator: ${waiting}; go on with: walnut delay resume`;
   const next = nextDueInMs === undefined ? '' : `, the next for ${nextDueInMs} ms`;
   return `applies ${delayMs} ms after its master: ${waiting}${next}`;

@@ -2,6 +2,7 @@
  * The replica's side of a planned failover: the master, which takes no more
  * writes, tells it to lead. A refusal is final, so the term is persisted with it.
  */
+import { counted } from '#model/counted.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { TakeOverAnswer, TakeOverRequest } from '#model/leadership.ts';
 import { formatPosition } from '#model/position.ts';
@@ -68,10 +69,11 @@ function whyNotLead(keeper: RoleKeeper, request: TakeOverRequest): string | unde
 function whyUnfit(role: ReplicaRole, delay: DelayStatus | undefined, isCheck: boolean): string | undefined {
   if (role.doubt !== '') return `its state is in doubt: ${role.doubt}`;
   if (delay?.isHeld === true)
-    return `an operator paused applying there: ${delay.waitingRecords} records wait; first walnut delay resume`;
+    return `an operator paused applying there: ${counted(delay.waitingRecords, 'record waits', 'records wait')}; first walnut delay resume`;
   if (!isCheck) return undefined;
-  if ((delay?.waitingRecords ?? 0) > LATE_RECORDS_MAX)
-    return `${delay?.waitingRecords} records wait there to be applied late: first walnut delay release --all`;
+  const waiting = delay?.waitingRecords ?? 0;
+  if (waiting > LATE_RECORDS_MAX)
+    return `${counted(waiting, 'record waits', 'records wait')} there to be applied late: first walnut delay release --all`;
   if (role.state === 'streaming' || role.state === 'delayed') return undefined;
   return `it is ${role.state}: ${role.reasons.join('; ')}`;
 }

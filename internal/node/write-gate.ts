@@ -2,7 +2,9 @@
  * Decides whether a master takes writes now: not while it is fenced, hands its role over,
  * waits for space to begin its epoch, or has too few live replicas.
  */
+
 import type { Engine } from '#engine/engine.ts';
+import { counted } from '#model/counted.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { NodeState } from '#model/status.ts';
 import type { Fence } from '#node/fence.ts';
@@ -95,7 +97,7 @@ export class WriteGate {
     const live = this.#parts.liveReplicas();
     if (live >= this.#minReplicas) return;
     throw unavailable(
-      `${live} replicas take pushes: replication.min_replicas_to_write is ${this.#minReplicas}`,
+      `${counted(live, 'replica takes', 'replicas take')} pushes: replication.min_replicas_to_write is ${this.#minReplicas}`,
     );
   }
 }

@@ -1,5 +1,7 @@
 /** PUT, POST and DELETE of `/v1/keys/{key}`. */
+
 import type { IncrementAnswer, WriteAnswer } from '#model/commands.ts';
+import { counted } from '#model/counted.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import { send } from '#rpc/http-io.ts';
 import { checkNamedOnce, writeWhere } from '#server/conditional-write.ts';
@@ -42,7 +44,7 @@ export async function postKey(options: KeysCallOptions, call: KeysCall): Promise
   const preconditions = readWriteConditions(request.headers);
   checkNamedOnce(preconditions, command.id);
   const { length } = await readValue(request, response, options);
-  if (length > 0) throw invalidArgument(`the body has ${length} bytes: expected none`);
+  if (length > 0) throw invalidArgument(`the body has ${counted(length, 'byte')}: expected none`);
   const answer = await writeWhere(preconditions, call.mayRead, async (condition) => {
     try {
       return await options.port.increment({ ...command, condition }, call.signalFor(command));

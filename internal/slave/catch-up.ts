@@ -3,8 +3,10 @@
  * replica is level with it or quarantined: pulls from its log, installs its
  * snapshot, or cuts back to the common history (docs/replication.md, rules 1 to 3).
  */
+
 import type { DivergedFrom } from '#engine/diverged-from.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
+import { counted } from '#model/counted.ts';
 import { WalnutError } from '#model/errors.ts';
 import { FORMAT_LEVEL } from '#model/formats.ts';
 import { termOf } from '#model/position.ts';
@@ -29,7 +31,7 @@ export class CatchUp {
       receiver,
       clock: options.clock,
       onHeard: (lsn) => linkState.heard(lsn, options.clock.monotonicMs()),
-      onBehind: (records) => state.set('catching_up', `${records} records behind`),
+      onBehind: (records) => state.set('catching_up', `${counted(records, 'record')} behind`),
     });
   }
 

@@ -26,6 +26,13 @@ describe('increment', () => {
     expect(await run(['n'])).toMatchObject({ code: 0, out: '1\n', err: '' });
     expect(await run(['n', '--by', '-3'])).toMatchObject({ code: 0, out: '-2\n' });
     expect(await run(['m', '--initial', '10', '--by', '0'])).toMatchObject({ code: 0, out: '10\n' });
+    expect(await run(['n', '12'])).toMatchObject({ code: 0, out: '10\n', err: '' });
+    expect(await run(['n', '--by', '-12'])).toMatchObject({ code: 0, out: '-2\n' });
+    expect(await run(['n', '5', '--by', '1'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('twice'),
+    });
+    expect(await run(['n', 'many'])).toMatchObject({ code: 2, err: expect.stringContaining('whole number') });
     expect(master.contents()).toMatchObject({ n: '-2', m: '10' });
   });
 

@@ -30,4 +30,11 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
     replacement: "  return code === 'ENOENT' || path?.startsWith(",
     tests: ['test/cli/backup.test.ts'],
   },
+  {
+    name: 'walnut batch that exits 0 where an operation was refused',
+    file: 'cmd/walnut/keys/batch-command.ts',
+    text: "if (result === undefined || result.case === 'error') return true;",
+    replacement: "if (result === undefined || result.case === 'error') return false;",
+    tests: ['test/cli/batch.test.ts'],
+  },
 ];

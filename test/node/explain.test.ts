@@ -97,6 +97,10 @@ describe('explain', () => {
     const answer = await explain(group, late, 'a');
     expect(answer).toMatchObject({ entry: undefined, waitingChanges: 2, sets: 0 });
     expect(summarize(answer)).toContain('2 changes of it are in the log here and not visible yet');
+    const one = { ...answer, waitingChanges: 1, lagRecords: 1 };
+    expect(summarize(one)).toMatch(/; 1 change of it is in the log .*; this replica is 1 record behind/);
+    const entry = { ...(await explain(group, master, 'a')), lagRecords: 0 };
+    expect(summarize(entry)).toMatch(/^present: 1 byte, written/);
   });
 
   it('lets two search at once, and one that leaves its turn is cancelled', async () => {

@@ -160,7 +160,7 @@ describe('a replica that restarts empty at its address', () => {
     const again = await group.replica('one', { fileSystem: new MemoryFileSystem() });
     await group.untilLevel([master, again]);
     await group.clock.advance(1_000);
-    expect(() => group.set(master, 'a', '1')).toThrow('1 replicas take pushes');
+    expect(() => group.set(master, 'a', '1')).toThrow('1 replica takes pushes');
   });
 });
 

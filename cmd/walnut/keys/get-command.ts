@@ -19,8 +19,8 @@ import {
   showModified,
   showPosition,
   showWholeValue,
-  valueToJson,
 } from '../output/output.ts';
+import { getToJson } from './answer-json.ts';
 import { callFollowing } from './write-options.ts';
 
 const WAIT_MS_MAX = 60_000;
@@ -118,27 +118,6 @@ function checkOptions({ isJson }: Invocation, options: GetOptions): void {
   if (options.refreshBefore !== undefined && options.fillLease === undefined)
     throw usageError('--refresh-before says when to ask for --fill-lease, which is missing');
   if (options.raw === true && isJson) throw usageError('--raw and --json exclude each other');
-}
-
-function getToJson(key: string, response: GetResponse): Record<string, unknown> {
-  const freshness = { asOf: showPosition(response.asOf), stalenessMs: Number(response.stalenessMs) };
-  const { fillLease, fillWaitMs } = response;
-  const fill = {
-    ...(fillLease && { fillLease: { token: fillLease.token, expiresInMs: fillLease.expiresInMs } }),
-    ...(fillWaitMs > 0 && { fillWaitMs }),
-  };
-  if (!response.found) return { key, found: false, ...fill, ...freshness };
-  return {
-    key,
-    found: true,
-    ...valueToJson(response.value),
-    bytes: response.value.length,
-    version: showPosition(response.version),
-    expireAtMs: Number(response.expireAtMs),
-    modifiedMs: Number(response.modifiedMs),
-    ...fill,
-    ...freshness,
-  };
 }
 
 /** Empty if nobody is to fill the key. */

@@ -1,14 +1,14 @@
 /** `walnut increment`: adds to a number. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { IncrementResponse } from '#gen/walnut/v1/kv_store_pb.ts';
-import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { isCounter } from '#model/counter.ts';
 import { quoteKey } from '#model/limits.ts';
 import { parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
-import { type CommandHost, type Invocation, show } from '../command-host.ts';
-import { entryToJson, enumName, showPosition } from '../output/output.ts';
+import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import { showPosition } from '../output/output.ts';
+import { incrementToJson } from './answer-json.ts';
 import {
   addWriteOptions,
   callFollowing,
@@ -37,7 +37,8 @@ export function addIncrementCommand(program: Command, host: CommandHost): void {
         'the sum exceeds 64 bits.',
     )
     .argument('<key>', 'the key of the entry', parseKey)
-    .option('--by <n>', 'what to add, such as 10 or -1 (default: 1)', parseNumber)
+    .argument('[n]', 'what to add, such as 10 (default: 1); a negative one by --by', parseNumber)
+    .option('--by <n>', 'what to add, such as 10 or -1', parseNumber)
     .option('--initial <n>', 'what a missing key counts as (default: 0)', parseNumber)
     .addOption(
       new Option('--ttl <duration>', 'time to live of a new entry, such as 30s')
@@ -58,6 +59,7 @@ export function addIncrementCommand(program: Command, host: CommandHost): void {
       `
 Examples:
   walnut increment visits
+  walnut increment visits 10
   walnut increment stock:7 --by -2 --if-present
   walnut increment calls:ann --ttl 60s               a limit for each minute
   walnut increment order-id --initial 1000 --request-id 5f3a --json`,
@@ -73,10 +75,13 @@ function parseNumber(text: string): bigint {
 }
 
 async function runIncrement(invocation: Invocation, options: IncrementOptions): Promise<ExitCode> {
-  const key = invocation.args[0] ?? '';
+  const [key = '', added] = invocation.args;
+  if (added !== undefined && options.by !== undefined)
+    throw usageError('what to add is given twice: expected N or --by N');
+  const delta = added === undefined ? options.by : parseNumber(added);
   const request = {
     key,
-    ...(options.by === undefined ? {} : { delta: options.by }),
+    ...(delta === undefined ? {} : { delta }),
     initial: options.initial ?? 0n,
     expiry: expiryOf(options),
     condition: conditionOf(options),
@@ -85,7 +90,7 @@ async function runIncrement(invocation: Invocation, options: IncrementOptions): 
   const response = await callFollowing(invocation, options, ({ kv }) => kv.increment(request, WAITING_CALL));
   await show(
     invocation,
-    () => toJson(key, response),
+    () => incrementToJson(key, response),
     () => (response.applied ? `${response.value}\n` : ''),
   );
   if (!response.applied) throw notAdded(key, response);
@@ -103,20 +108,6 @@ function conditionOf(options: IncrementOptions) {
   if (options.ifPresent === true) return { case: 'ifPresent', value: true } as const;
   if (options.ifVersion !== undefined) return { case: 'ifVersion', value: options.ifVersion } as const;
   return { case: undefined };
-}
-
-function toJson(key: string, response: IncrementResponse): Record<string, unknown> {
-  const { applied, value, position, expireAtMs, current } = response;
-  return {
-    key,
-    applied,
-    // Above 2^53 a JSON number would lose digits.
-    ...(applied ? { value: String(value), expireAtMs: Number(expireAtMs) } : {}),
-    position: showPosition(position),
-    ...(current === undefined ? {} : { current: entryToJson(current) }),
-    durabilityReached: enumName(Durability, response.durabilityReached),
-    replicasAcked: response.replicasAcked,
-  };
 }
 
 function notAdded(key: string, { current }: IncrementResponse): CliError {

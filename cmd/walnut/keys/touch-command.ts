@@ -1,13 +1,12 @@
 /** `walnut touch`: another deadline for an entry. */
 import { type Command, Option } from 'commander';
 import type { TouchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
-import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { quoteKey } from '#model/limits.ts';
 import { parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
-import { entryToJson, enumName, showPosition } from '../output/output.ts';
+import { touchToJson } from './answer-json.ts';
 import {
   addReceiptOptions,
   callFollowing,
@@ -66,7 +65,7 @@ async function runTouch(invocation: Invocation, options: TouchOptions): Promise<
   const response = await callFollowing(invocation, options, ({ kv }) => kv.touch(request, WAITING_CALL));
   await show(
     invocation,
-    () => toJson(key, response),
+    () => touchToJson(key, response),
     () => (response.touched ? `${showDeadline(response)}\n` : ''),
   );
   if (!response.touched) throw new CliError(EXIT.negative, `key ${quoteKey(key)} is missing`);
@@ -81,17 +80,4 @@ function expiryOf({ ttl, expireAt }: TouchOptions) {
 
 function showDeadline({ expireAtMs }: TouchResponse): string {
   return expireAtMs === 0n ? 'never' : new Date(Number(expireAtMs)).toISOString();
-}
-
-function toJson(key: string, response: TouchResponse): Record<string, unknown> {
-  const { touched, entry, position, expireAtMs } = response;
-  return {
-    key,
-    touched,
-    ...(touched ? { expireAtMs: Number(expireAtMs) } : {}),
-    ...(entry === undefined ? {} : { entry: entryToJson(entry) }),
-    position: showPosition(position),
-    durabilityReached: enumName(Durability, response.durabilityReached),
-    replicasAcked: response.replicasAcked,
-  };
 }

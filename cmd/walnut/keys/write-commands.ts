@@ -3,13 +3,13 @@ import { readFile } from 'node:fs/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Command, Option } from 'commander';
 import type { DeleteResponse, SetRequestSchema, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
-import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { quoteKey } from '#model/limits.ts';
 import { parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
-import { entryToJson, enumName, showPosition, showValue } from '../output/output.ts';
+import { showPosition, showValue } from '../output/output.ts';
+import { writeToJson } from './answer-json.ts';
 import {
   addWriteOptions,
   callFollowing,
@@ -175,28 +175,11 @@ async function showWrite(
 ): Promise<ExitCode> {
   await show(
     invocation,
-    () => writeToJson(key, response, isApplied),
+    () => writeToJson(key, response),
     () => describeWrite(response, isApplied),
   );
   if (!isApplied) throw notWritten(key, response, options);
   return checkGuarantee(response, options);
-}
-
-function writeToJson(
-  key: string,
-  response: SetResponse | DeleteResponse,
-  isApplied: boolean,
-): Record<string, unknown> {
-  const { previous, current } = response;
-  return {
-    key,
-    [response.$typeName === 'walnut.v1.SetResponse' ? 'applied' : 'deleted']: isApplied,
-    position: showPosition(response.position),
-    ...(previous === undefined ? {} : { previous: entryToJson(previous) }),
-    ...(current === undefined ? {} : { current: entryToJson(current) }),
-    durabilityReached: enumName(Durability, response.durabilityReached),
-    replicasAcked: response.replicasAcked,
-  };
 }
 
 function describeWrite(response: SetResponse | DeleteResponse, isApplied: boolean): string {
