@@ -115,6 +115,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     onAnswerBytes: collectBuffers,
     version,
     openFilesMax: openFilesMax(),
+    http1: config.server.http1,
     http2: config.server.http2,
   });
   // Closed in reverse: the server drains first, then the node stops and the log syncs.

@@ -5,7 +5,7 @@
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Clock } from '#platform/clock.ts';
-import { type HttpResponse, isHttp2Response } from '#rpc/http-io.ts';
+import { type HttpResponse, hasStream } from '#rpc/http-io.ts';
 
 const PATIENCE_MS = 60_000;
 /** The slowest reader that is served: 16 kB a second. */
@@ -35,6 +35,6 @@ export function createBoundAnswer(clock: Clock, onStalled: () => void): BoundAns
 
 /** Ends an answer without its rest: the stream over HTTP/2, the connection over HTTP/1.1. */
 export function cutOff(response: HttpResponse): void {
-  if (isHttp2Response(response)) response.stream.close(constants.NGHTTP2_CANCEL);
+  if (hasStream(response)) response.stream.close(constants.NGHTTP2_CANCEL);
   else response.destroy();
 }

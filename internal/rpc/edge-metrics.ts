@@ -8,7 +8,7 @@ export interface EdgeMetrics {
   countRefused(by: Refusal['by']): void;
   countConnectionRefused(): void;
   countStalled(): void;
-  /** A peer passed a limit of HTTP/2. */
+  /** A peer passed a limit of HTTP/2, or that of answers. */
   countLimit(limit: string): void;
 }
 
@@ -17,7 +17,7 @@ export interface EdgeMetricsOptions {
   readonly isReady: () => boolean;
   readonly connections: () => number;
   readonly connectionsMax: number;
-  /** Bytes of answers that wait for their peers, where our own codec speaks HTTP/2. */
+  /** Bytes of answers that wait for their peers, on connections of our own codecs. */
   readonly waitingBytes: () => number;
 }
 
@@ -68,7 +68,7 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
   );
   metrics.gaugeFrom(
     'walnut_http2_waiting_bytes',
-    'Bytes of answers that wait for their peers to read them.',
+    'Bytes of answers that wait for their peers to read them, over HTTP/1.1 and HTTP/2.',
     options.waitingBytes,
   );
   metrics.gaugeFrom('walnut_ready', '1 when /readyz answers 200.', () => (options.isReady() ? 1 : 0));

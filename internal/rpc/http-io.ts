@@ -1,6 +1,7 @@
 /** The few things every plain HTTP route does, the same over HTTP/1.1 and HTTP/2. */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Socket } from 'node:net';
 import { encodeGrpcMessage } from '#rpc/grpc-message.ts';
 import type { CodecRequest, CodecResponse } from '#rpc/http2/codec-request.ts';
 import type { HttpError } from '#wire/error-codec.ts';
@@ -27,25 +28,32 @@ function pathStart(url: string): number {
   return slash === -1 ? url.length : slash;
 }
 
-export function isHttp2(request: HttpRequest): request is Http2ServerRequest | CodecRequest {
-  return 'stream' in request;
+/** The connection of the request; undefined where it shares that with others, as over HTTP/2. */
+export function ownConnection({ httpVersion, socket }: HttpRequest): Socket | undefined {
+  return httpVersion === '2.0' ? undefined : (socket as Socket);
+}
+
+/** True for a request that Node's server of HTTP/1.1 made. */
+export function isNodeHttp1(request: HttpRequest): request is IncomingMessage {
+  return !('stream' in request);
 }
 
 export function isNodeHttp2(request: HttpRequest): request is Http2ServerRequest {
   return 'stream' in request && !('isOfCodec' in request);
 }
 
-export function isHttp2Response(response: HttpResponse): response is Http2ServerResponse | CodecResponse {
+/** Those that Node's server of HTTP/1.1 makes have none. */
+export function hasStream(response: HttpResponse): response is Http2ServerResponse | CodecResponse {
   return 'stream' in response;
 }
 
 export function isNodeHttp2Response(response: HttpResponse): response is Http2ServerResponse {
-  return isHttp2Response(response) && !('isOfCodec' in response);
+  return hasStream(response) && !('isOfCodec' in response);
 }
 
 /** True if the peer has gone, so that nothing can be sent any more. */
 export function isOver(response: HttpResponse): boolean {
-  if (!isHttp2Response(response)) return response.destroyed;
+  if (!hasStream(response)) return response.destroyed;
   // Node takes the stream away from a response that was closed.
   const { stream } = response;
   return stream === undefined || stream.destroyed || stream.closed;

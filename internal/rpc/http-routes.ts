@@ -11,6 +11,8 @@ export interface HttpRoute {
   readonly shown?: string;
   /** What OpenAPI says of it. */
   readonly api: PathApi;
+  /** Its answers come in pieces for as long as the caller wants. */
+  readonly isStream?: boolean;
   /** `verb`: such as GET. */
   operation(verb: string, query: string): Operation;
   serve(request: HttpRequest, response: HttpResponse, asked: AskedRoute): void | Promise<void>;

@@ -18,6 +18,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
 import type { Connections } from '#rpc/connections.ts';
 import { deferContinue, sendError } from '#rpc/http-io.ts';
+import { HEADERS_TIMEOUT_MS, KEEP_ALIVE_MS } from '#rpc/http1/bounds.ts';
 import { createIdleSessions } from '#rpc/idle-sessions.ts';
 import { RequestLanes } from '#rpc/request-lanes.ts';
 import { BODY_TIMEOUT_MS, type Listener } from '#rpc/request-listener.ts';
@@ -25,9 +26,6 @@ import { createStalledSockets } from '#rpc/stalled-sockets.ts';
 import { describeUnparsed, endWith, type ParseError } from '#rpc/unparsed.ts';
 
 const HEADER_BYTES_MAX = 16_384;
-const HEADERS_TIMEOUT_MS = 10_000;
-/** Above the 60 s that load balancers commonly keep idle connections, so that they close first. */
-const KEEP_ALIVE_MS = 75_000;
 /** An HTTP/2 connection without a frame, pings included, for this long is closed. */
 const SESSION_IDLE_MS = 600_000;
 const STREAMS_MAX = 256;

@@ -2,6 +2,8 @@
  * The open port and its connections: the socket, what speaks HTTP/1.1 and HTTP/2 on
  * it, the bound of connections, and how all of that ends. It knows no route.
  */
+import type { Server as Http1Server } from 'node:http';
+import type { Http2Server } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
@@ -9,6 +11,8 @@ import { createBoundedMux } from '#rpc/bounded-mux.ts';
 import { ConnectionRefusals, limitConnections } from '#rpc/connection-limit.ts';
 import { type Connections, createConnections } from '#rpc/connections.ts';
 import { createHttp1, createHttp2 } from '#rpc/http-servers.ts';
+import { Http1Driver } from '#rpc/http1/http1-driver.ts';
+import { AnswerBudget } from '#rpc/http2/answer-budget.ts';
 import { Http2Driver } from '#rpc/http2/http2-driver.ts';
 import type { SiteEvents } from '#rpc/http2/site.ts';
 import { type BindOptions, listen } from '#rpc/listen.ts';
@@ -18,9 +22,10 @@ import { BODY_TIMEOUT_MS, type Listener } from '#rpc/request-listener.ts';
 export interface ListenersOptions extends BindOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** What speaks HTTP/2: our own codec, or Node's. */
+  /** What speaks HTTP/1.1, and HTTP/2: our own codecs, or Node's. */
+  readonly http1: 'own' | 'node';
   readonly http2: 'own' | 'node';
-  /** The limit for answers that wait to be read, over all connections of our own codec. */
+  /** The limit for answers that wait to be read, over all connections of our own codecs. */
   readonly answerBytesMax: number;
   /** Called with the bytes of large answers that begin to wait there. */
   readonly onAnswerBytes?: ((bytes: number) => void) | undefined;
@@ -42,7 +47,7 @@ export interface Listeners {
   readonly isLoopback: boolean;
   readonly connectionsMax: number;
   connections(): number;
-  /** Bytes of answers that wait for their peers; 0 where Node speaks HTTP/2. */
+  /** Bytes of answers that wait for their peers on connections of our own codecs. */
   waitingBytes(): number;
   /** Takes requests from now on. To be called in the turn of the event loop in which it was opened. */
   serve(listener: Listener, events: ListenersEvents): void;
@@ -63,8 +68,8 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     clock,
     limit,
     refusals: () => now().refusals,
-    onHttp1: (socket) => now().http1.emit('connection', socket),
-    onHttp2: (socket) => now().http2.accept(socket),
+    onHttp1: (socket) => now().acceptHttp1(socket),
+    onHttp2: (socket) => now().acceptHttp2(socket),
   });
   logger.info({ ...limit }, 'connections are bounded by the limit of open files');
   const { address: ip, port, family } = await listen(mux, options);
@@ -75,12 +80,19 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     isLoopback: isLoopbackAddress(ip),
     connectionsMax: limit.connectionsMax,
     connections: connections.count,
-    waitingBytes: () => serving?.http2.waitingBytes() ?? 0,
+    waitingBytes: () => serving?.budget.heldBytes ?? 0,
     serve: (listener, events) => {
-      const { onConnectionRefused, onStalled } = events;
+      const { onConnectionRefused, onStalled, onLimit } = events;
+      const { answerBytesMax, onAnswerBytes } = options;
+      const budget = new AnswerBudget(answerBytesMax, () => onLimit('answers'), onAnswerBytes);
+      const parts = { clock, listener, connections, events, budget };
+      const http1 = createHttp1(listener, clock, onStalled);
       serving = {
-        http1: createHttp1(listener, clock, onStalled),
-        http2: createHttp2Port(options, listener, connections, events),
+        http1,
+        budget,
+        acceptHttp1: options.http1 === 'own' ? ownHttp1(parts, http1) : nodeHttp(http1),
+        acceptHttp2:
+          options.http2 === 'own' ? ownHttp2(parts) : nodeHttp(createHttp2(listener, connections, clock)),
         refusals: new ConnectionRefusals({ limit, clock, logger, onRefused: onConnectionRefused }),
       };
     },
@@ -98,35 +110,40 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
   };
 }
 
+type Accept = (socket: Socket) => void;
+
 interface Serving {
-  readonly http1: ReturnType<typeof createHttp1>;
-  readonly http2: Http2Port;
+  /** Node's: what our own driver does not serve goes there. */
+  readonly http1: Http1Server;
+  readonly budget: AnswerBudget;
+  readonly acceptHttp1: Accept;
+  readonly acceptHttp2: Accept;
   readonly refusals: ConnectionRefusals;
 }
 
-interface Http2Port {
-  accept(socket: Socket): void;
-  waitingBytes(): number;
+interface DriverParts {
+  readonly clock: Clock;
+  readonly listener: Listener;
+  readonly connections: Connections;
+  readonly events: SiteEvents;
+  readonly budget: AnswerBudget;
 }
 
-function createHttp2Port(
-  { clock, http2, answerBytesMax, onAnswerBytes }: ListenersOptions,
-  listener: Listener,
-  connections: Connections,
-  events: SiteEvents,
-): Http2Port {
-  if (http2 === 'own') {
-    const driver = new Http2Driver({
-      clock,
-      listener,
-      connections,
-      events,
-      bodyTimeoutMs: BODY_TIMEOUT_MS,
-      answerBytesMax,
-      onAnswerBytes,
-    });
-    return { accept: (socket) => driver.accept(socket), waitingBytes: () => driver.budget.heldBytes };
-  }
-  const server = createHttp2(listener, connections, clock);
-  return { accept: (socket) => server.emit('connection', socket), waitingBytes: () => 0 };
+function ownHttp1(parts: DriverParts, node: Http1Server): Accept {
+  const driver = new Http1Driver({
+    ...parts,
+    requestTimeoutMs: BODY_TIMEOUT_MS,
+    onStalled: parts.events.onStalled,
+    handOver: nodeHttp(node),
+  });
+  return (socket) => driver.accept(socket);
+}
+
+function ownHttp2(parts: DriverParts): Accept {
+  const driver = new Http2Driver({ ...parts, bodyTimeoutMs: BODY_TIMEOUT_MS });
+  return (socket) => driver.accept(socket);
+}
+
+function nodeHttp(server: Http1Server | Http2Server): Accept {
+  return (socket) => void server.emit('connection', socket);
 }

@@ -13,15 +13,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '#platform/clock.ts';
-
-/** About a millisecond of small calls. */
-export const REQUESTS_PER_TURN = 64;
-/**
- * How long a request may wait for the answer before it, longer than any call
- * may ask to wait. While nothing is read, nobody notices that the peer has gone:
- * behind a stream, the connection of one that has would stay for ever.
- */
-export const ANSWER_WAIT_MS = 120_000;
+import { ANSWER_WAIT_MS, REQUESTS_PER_TURN } from '#rpc/http1/bounds.ts';
 
 /**
  * Requests that wait, over all connections: some 100 MB. One read brings some

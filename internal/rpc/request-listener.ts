@@ -18,7 +18,7 @@ import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import {
   type HttpRequest,
   type HttpResponse,
-  isHttp2,
+  isNodeHttp1,
   isNodeHttp2,
   sendError,
   sendProblem,
@@ -47,7 +47,7 @@ export interface RequestListenerOptions {
   readonly isDraining: () => boolean;
 }
 
-/** What a head of HTTP/2 asks of the unary path. Nothing of it says that a call is admitted. */
+/** What a head asks of the unary path. Nothing of it says that a call is admitted. */
 export interface CallPlan {
   readonly headers: IncomingHttpHeaders;
   readonly operation: Operation;
@@ -60,8 +60,10 @@ export interface Listener {
   onRequest(request: HttpRequest, response: HttpResponse): void | Promise<void>;
   /** HTTP/2 streams come here first; false: it should come as a request. */
   onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
-  /** Undefined: calls with this head should come as requests. */
+  /** Takes a head of HTTP/2. Undefined: calls with this head should come as requests. */
   planCall(headers: IncomingHttpHeaders): CallPlan | undefined;
+  /** Takes a head of HTTP/1.1. Undefined: requests with this head are for Node's server. */
+  planHttp1(verb: string, target: string, headers: IncomingHttpHeaders): CallPlan | 'request' | undefined;
   /** False: it should come as a request. */
   onCall(plan: CallPlan, remoteAddress: string, exchange: Exchange): boolean;
 }
@@ -77,7 +79,7 @@ export function createRequestListener(options: RequestListenerOptions): Listener
       sendError(request, response, 500, { code, message });
     };
     try {
-      if (options.isDraining() && !isHttp2(request)) response.setHeader('connection', 'close');
+      if (options.isDraining() && isNodeHttp1(request)) response.setHeader('connection', 'close');
       const answered = dispatch(options, request, response);
       if (answered instanceof Promise) return answered.catch(fail);
     } catch (error) {
@@ -104,7 +106,16 @@ export function createRequestListener(options: RequestListenerOptions): Listener
       return true;
     }
   };
-  return { onRequest, onStream, planCall: (headers) => planCall(options, headers), onCall };
+  return {
+    onRequest,
+    onStream,
+    planCall: (headers) => {
+      const target = headers[':path'] ?? '';
+      return planCall(options, { verb: headers[':method'] ?? '', target, isHttp2: true }, headers);
+    },
+    planHttp1: (verb, target, headers) => planHttp1(options, { verb, target, isHttp2: false }, headers),
+    onCall,
+  };
 }
 
 function ignore(): void {}
@@ -146,7 +157,7 @@ function dispatch(
   response: HttpResponse,
 ): void | Promise<void> {
   const url = request.url ?? '';
-  const repeated = isHttp2(request) ? undefined : repeatedHeader(request);
+  const repeated = isNodeHttp1(request) ? repeatedHeader(request) : undefined;
   if (repeated !== undefined) {
     const message = `there is more than one ${repeated} header: expected one`;
     return sendError(request, response, 400, { code: 'invalid_argument', message });
@@ -217,15 +228,33 @@ function tryStream(
   return isTaken;
 }
 
+interface PlannedLine {
+  readonly verb: string;
+  readonly target: string;
+  readonly isHttp2: boolean;
+}
+
 function planCall(
   { rpcAdapter }: RequestListenerOptions,
+  { verb, target, isHttp2 }: PlannedLine,
   headers: IncomingHttpHeaders,
 ): CallPlan | undefined {
-  const { path, query } = splitUrl(headers[':path'] ?? '');
+  const { path, query } = splitUrl(target);
   const rpc = rpcAdapter.find(path);
   if (rpc?.unary === undefined) return undefined;
-  const shape = rpcAdapter.unaryPath.shapeOf(rpc.unary, headers, query);
+  const shape = rpcAdapter.unaryPath.shapeOf(rpc.unary, { verb, query, isHttp2 }, headers);
   return shape === undefined ? undefined : { headers, operation: rpc.operation, unary: rpc.unary, shape };
+}
+
+/** Rpcs that the unary path does not take, and streams, need Connect's handlers, which need Node's requests. */
+function planHttp1(
+  options: RequestListenerOptions,
+  line: PlannedLine,
+  headers: IncomingHttpHeaders,
+): CallPlan | 'request' | undefined {
+  const route = options.httpRoutes.find(splitUrl(line.target).path);
+  if (route === undefined) return planCall(options, line, headers);
+  return route.isStream === true ? undefined : 'request';
 }
 
 /** Like `tryStream`, for a call whose head was examined before. */

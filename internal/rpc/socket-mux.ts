@@ -6,6 +6,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
+import { passSocket } from '#rpc/pass-socket.ts';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0', 'latin1');
 
@@ -60,13 +61,8 @@ function peek(socket: Socket, options: Handlers): void {
     const protocol = protocolOf(seen);
     if (protocol === 'undecided') return;
     stop();
-    socket.pause();
-    socket.unshift(seen);
-    if (protocol === 'http2') options.onHttp2(socket);
-    else options.onHttp1(socket);
+    passSocket(socket, seen, protocol === 'http2' ? options.onHttp2 : options.onHttp1);
     socket.off('error', ignore);
-    // The servers read by their own means; flowing again lets them see what was put back.
-    process.nextTick(() => socket.resume());
   };
   socket.on('error', ignore);
   socket.on('close', stop);

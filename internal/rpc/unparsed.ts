@@ -11,7 +11,7 @@ export const UNESCAPED_PATH =
   'the path has bytes that a URL may not hold: expected them percent-encoded as UTF-8, such as %C3%BC for ü';
 
 /** How long the peer may go on sending: a connection closed over unread bytes is reset, and the answer with it. */
-const LINGER_MS = 1_000;
+export const LINGER_MS = 1_000;
 const TLS_HANDSHAKE = 0x16;
 
 /** Node's fields of a parser error. */
@@ -27,6 +27,8 @@ export interface Unparsed {
   readonly message: string;
 }
 
+export const LATE: Unparsed = { status: 408, message: 'the request did not come whole in time' };
+
 export function describeUnparsed({ code, reason, rawPacket }: ParseError, headerBytesMax: number): Unparsed {
   if (code === 'HPE_HEADER_OVERFLOW') {
     return { status: 431, message: `the headers are too large: expected at most ${headerBytesMax} bytes` };
@@ -35,7 +37,7 @@ export function describeUnparsed({ code, reason, rawPacket }: ParseError, header
     return { status: 413, message: 'the chunk extensions are too large: expected none' };
   }
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return { status: 408, message: 'the request did not come whole in time' };
+    return LATE;
   }
   if (code === 'HPE_INVALID_URL' || code === 'HPE_INVALID_CONSTANT') {
     const isUnescaped = firstLine(rawPacket).some((byte) => byte > 0x7e);
@@ -44,8 +46,13 @@ export function describeUnparsed({ code, reason, rawPacket }: ParseError, header
   if (rawPacket?.[0] === TLS_HANDSHAKE) {
     return { status: 400, message: 'this port speaks HTTP without TLS: expected http://, not https://' };
   }
-  const why = reason === undefined || reason === '' ? '' : `: ${reason}`;
-  return { status: 400, message: `expected a request of HTTP/1.1 or HTTP/2${why}` };
+  return notHttp(reason);
+}
+
+/** `why`: what the parser found. */
+export function notHttp(why: string | undefined): Unparsed {
+  const found = why === undefined || why === '' ? '' : `: ${why}`;
+  return { status: 400, message: `expected a request of HTTP/1.1 or HTTP/2${found}` };
 }
 
 /** Answers on the bare socket, and ends it. */

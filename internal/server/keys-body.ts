@@ -9,7 +9,7 @@ import { WalnutError } from '#model/errors.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { BodyBudget, BodyReservation } from '#rpc/body-budget.ts';
 import { BodyPieces } from '#rpc/body-pieces.ts';
-import { type HttpRequest, type HttpResponse, isHttp2, receiveBody } from '#rpc/http-io.ts';
+import { type HttpRequest, type HttpResponse, ownConnection, receiveBody } from '#rpc/http-io.ts';
 import { restConnection } from '#rpc/resting-connection.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
 
@@ -64,7 +64,8 @@ function admit(reservation: BodyReservation, bytes: number, request: HttpRequest
     reservation.admit(bytes);
   } catch (error) {
     const seconds = error instanceof WalnutError ? (error.details.retryAfterS ?? 0) : 0;
-    if (!isHttp2(request)) restConnection(request.socket, 1_000 * seconds, clock);
+    const connection = ownConnection(request);
+    if (connection !== undefined) restConnection(connection, 1_000 * seconds, clock);
     throw error;
   }
 }

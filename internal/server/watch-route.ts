@@ -57,6 +57,7 @@ export function createWatchRoute(options: WatchRouteOptions): HttpRoute {
   return {
     path: WATCH_PATH,
     api: WATCH_API,
+    isStream: true,
     operation: () => OPERATION,
     serve: (request, response, { query, call }) =>
       serve(optionsFor(options, call.keys), request, response, query, call.principal.retired),

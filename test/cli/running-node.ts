@@ -7,7 +7,7 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { openServer, type RunningServer } from '#server/open-server.ts';
-import { HTTP2 } from '#test/doubles/http2-choice.ts';
+import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
 import { createWholeNode, type WholeNode } from '#test/doubles/whole-node.ts';
 
 export class RunningMaster {
@@ -68,6 +68,7 @@ export class RunningMaster {
       answerBytesMax: 256 << 20,
       hostNames: [],
       openFilesMax: 20_000,
+      http1: HTTP1,
       http2: HTTP2,
       version: 'test',
     });

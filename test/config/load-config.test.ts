@@ -60,6 +60,7 @@ describe('documented files', () => {
         allowedHosts: [],
         valueBytesMax: 8 * 1_024 * 1_024,
         batchBytesMax: 32 * 1_024 * 1_024,
+        http1: 'own',
         http2: 'own',
       },
       wal: {

@@ -120,6 +120,7 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     text: 'if (due === undefined && this.#waiting.length === 0) {',
     replacement: 'if (due === undefined || this.#waiting.length >= 0) {',
     tests: ['test/server/unparsed.test.ts'],
+    http1: 'node',
   },
   {
     name: 'reflection without comments',
@@ -135,6 +136,7 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
     text: '        socket.destroy();',
     replacement: '',
     tests: [STREAMS],
+    http1: 'node',
   },
   {
     name: 'answer that nobody reads kept by its stream',

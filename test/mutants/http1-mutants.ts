@@ -30,8 +30,8 @@ export const HTTP1_MUTANTS: readonly Mutant[] = [
   {
     name: 'one of two Hosts taken',
     file: PARSER,
-    text: 'if (this.#hosts !== 1)',
-    replacement: 'if (this.#hosts < 1)',
+    text: 'if (this.#hosts > 1)',
+    replacement: 'if (this.#hosts > 2)',
     tests: [REQUESTS],
   },
   {

@@ -7,6 +7,7 @@ export interface Mutant {
   readonly replacement: string;
   /** Test files of which at least one test must fail. */
   readonly tests: readonly string[];
-  /** What speaks HTTP/2 in these tests; our own codec if absent. */
+  /** What speaks HTTP/1.1, and HTTP/2, in these tests; our own codecs if absent. */
+  readonly http1?: 'node';
   readonly http2?: 'node';
 }

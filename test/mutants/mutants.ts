@@ -21,6 +21,7 @@ import { FAILOVER_MUTANTS } from './failover-mutants.ts';
 import { FEED_MUTANTS } from './feed-mutants.ts';
 import { FILL_MUTANTS } from './fill-mutants.ts';
 import { FORMAT_MUTANTS } from './format-mutants.ts';
+import { HTTP1_DRIVER_MUTANTS } from './http1-driver-mutants.ts';
 import { HTTP1_MUTANTS } from './http1-mutants.ts';
 import { HTTP2_MUTANTS } from './http2-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
@@ -211,6 +212,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FAILOVER_MUTANTS,
   ...FEED_MUTANTS,
   ...FILL_MUTANTS,
+  ...HTTP1_DRIVER_MUTANTS,
   ...HTTP1_MUTANTS,
   ...HTTP2_MUTANTS,
   ...WIRE_MUTANTS,

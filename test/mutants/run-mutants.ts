@@ -140,7 +140,8 @@ async function tryMutant(copy: string, mutant: Mutant): Promise<{ verdict: Verdi
     return { verdict: 'text not found once', output: `found ${parts.length - 1} times` };
   await writeFile(path, parts.join(mutant.replacement));
   try {
-    const { code, output } = await runTests(copy, mutant.tests, { workers: 1, http2: mutant.http2 });
+    const { http1, http2 } = mutant;
+    const { code, output } = await runTests(copy, mutant.tests, { workers: 1, http1, http2 });
     if (code === null) return { verdict: 'hung', output };
     if (/^\s*Tests .*\b[1-9]\d* failed/m.test(output)) return { verdict: 'caught', output };
     return { verdict: code === 0 ? 'NOT CAUGHT' : 'no test ran', output };
@@ -151,11 +152,16 @@ async function tryMutant(copy: string, mutant: Mutant): Promise<{ verdict: Verdi
 
 interface RunOptions {
   readonly workers: number;
-  readonly http2?: 'node' | undefined;
+  readonly http1?: 'own' | 'node' | undefined;
+  readonly http2?: 'own' | 'node' | undefined;
 }
 
 /** Code null: ended after `RUN_MS_MAX`. */
-function runTests(copy: string, tests: readonly string[], { workers, http2 }: RunOptions): Promise<Run> {
+function runTests(
+  copy: string,
+  tests: readonly string[],
+  { workers, http1 = 'own', http2 = 'own' }: RunOptions,
+): Promise<Run> {
   return new Promise((resolve, reject) => {
     const args = [
       join(copy, 'node_modules/vitest/vitest.mjs'),
@@ -164,7 +170,8 @@ function runTests(copy: string, tests: readonly string[], { workers, http2 }: Ru
       `--maxWorkers=${workers}`,
       ...tests,
     ];
-    const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '', WALNUT_TEST_HTTP2: http2 ?? 'own' };
+    const choice = { WALNUT_TEST_HTTP1: http1, WALNUT_TEST_HTTP2: http2 };
+    const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '', ...choice };
     const child = spawn(process.execPath, args, { cwd: copy, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     const note = (bytes: Buffer): void => {

@@ -7,7 +7,7 @@ import { GetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import { silentLogger } from '#platform/logger.ts';
 import { Metrics } from '#platform/metrics.ts';
 import { openServer } from '#server/open-server.ts';
-import { HTTP2 } from '#test/doubles/http2-choice.ts';
+import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
 import { TestGroup } from '#test/doubles/test-group.ts';
 import { http1, http2, onCleanup, type Running, until } from '#test/server/running.ts';
 
@@ -33,6 +33,7 @@ async function replicaBehindPort() {
     answerBytesMax: 256 << 20,
     hostNames: [],
     openFilesMax: 20_000,
+    http1: HTTP1,
     http2: HTTP2,
     version: 'test',
   });

@@ -21,7 +21,7 @@ import { createPlainRoute } from '#rpc/plain-routes.ts';
 import { createRequestListener } from '#rpc/request-listener.ts';
 import { anonymousCall, type RpcCall } from '#rpc/rpc-call.ts';
 import { createRpcModule, type UnaryMethod } from '#rpc/rpc-routes.ts';
-import { HTTP2 } from '#test/doubles/http2-choice.ts';
+import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { http1, onCleanup, type Running, start } from '#test/server/running.ts';
 
@@ -210,6 +210,7 @@ describe('an edge of something that is no node', () => {
       host: '127.0.0.1',
       port: 0,
       openFilesMax: 1_000,
+      http1: HTTP1,
       http2: HTTP2,
       bodyBytesMax: 1_000_000,
       answerBytesMax: 1_000_000,

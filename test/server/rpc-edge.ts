@@ -10,6 +10,8 @@ import { createErrorMapper } from '#rpc/error-mapping.ts';
 import { createGzipCompression } from '#rpc/gzip-compression.ts';
 import { createHttpRoutes } from '#rpc/http-routes.ts';
 import { createHttp1, createHttp2 } from '#rpc/http-servers.ts';
+import { Http1Driver } from '#rpc/http1/http1-driver.ts';
+import { AnswerBudget } from '#rpc/http2/answer-budget.ts';
 import { Http2Driver } from '#rpc/http2/http2-driver.ts';
 import { createRequestListener } from '#rpc/request-listener.ts';
 import { createRpcAdapter } from '#rpc/rpc-adapter.ts';
@@ -17,7 +19,7 @@ import { createRpcInterceptor } from '#rpc/rpc-interceptor.ts';
 import type { RpcRoutes } from '#rpc/rpc-routes.ts';
 import { protocolOf } from '#rpc/socket-mux.ts';
 import type { JsonOptions } from '#rpc/unary/message-codec.ts';
-import { HTTP2 } from '#test/doubles/http2-choice.ts';
+import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
 
 export interface RpcEdgeOptions {
   /** False: the adapter serves everything. */
@@ -66,14 +68,15 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
   const connections = createConnections(Number.POSITIVE_INFINITY);
   const http1 = createHttp1(listener, createNodeClock(), () => {});
   const http2 = createHttp2(listener, connections, clock);
+  const budget = new AnswerBudget(256 << 20, () => {});
+  const parts = { clock, listener, connections, budget };
   const events = { onStalled: () => {}, onLimit: () => {} };
-  const own = new Http2Driver({
-    clock,
-    listener,
-    connections,
-    events,
-    bodyTimeoutMs: BODY_TIMEOUT_MS,
-    answerBytesMax: 256 << 20,
+  const own2 = new Http2Driver({ ...parts, events, bodyTimeoutMs: BODY_TIMEOUT_MS });
+  const own1 = new Http1Driver({
+    ...parts,
+    requestTimeoutMs: BODY_TIMEOUT_MS,
+    onStalled: () => {},
+    handOver: (socket) => http1.emit('connection', socket),
   });
   const server = createServer({ noDelay: true }, (socket) => {
     connections.addSocket(socket);
@@ -81,8 +84,10 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     socket.once('data', (chunk: Buffer) => {
       socket.pause();
       socket.unshift(chunk);
-      if (protocolOf(chunk) === 'http1') http1.emit('connection', socket);
-      else if (HTTP2 === 'own') own.accept(socket);
+      if (protocolOf(chunk) === 'http1') {
+        if (HTTP1 === 'own') own1.accept(socket);
+        else http1.emit('connection', socket);
+      } else if (HTTP2 === 'own') own2.accept(socket);
       else http2.emit('connection', socket);
       process.nextTick(() => socket.resume());
     });

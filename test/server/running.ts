@@ -9,7 +9,7 @@ import { type LogFields, type Logger, silentLogger } from '#platform/logger.ts';
 import { Metrics } from '#platform/metrics.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { openServer, type RunningServer, type ServerOptions } from '#server/open-server.ts';
-import { HTTP2 } from '#test/doubles/http2-choice.ts';
+import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
 
 export interface Running {
@@ -58,6 +58,7 @@ export async function start(overrides: Partial<ServerOptions> & { clock?: Clock 
     hostNames: ['a'],
     version: '0.0.0-test',
     openFilesMax: 20_000,
+    http1: HTTP1,
     http2: HTTP2,
     ...overrides,
   });

@@ -11,7 +11,7 @@ import { FetchSnapshotRequestSchema } from '#gen/walnut/v1/replication_pb.ts';
 import type { SnapshotChunk } from '#model/replication.ts';
 import { patienceMs } from '#rpc/answer-pace.ts';
 import { BODY_TIMEOUT_MS } from '#rpc/request-listener.ts';
-import { HTTP2 } from '#test/doubles/http2-choice.ts';
+import { HTTP2 } from '#test/doubles/http-choice.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { LOG_ID, positionOf } from '#test/server/fake-node.ts';
 import { http2, onCleanup, type Running, start, tcp, until } from '#test/server/running.ts';
@@ -182,6 +182,7 @@ describe('an answer that nobody reads', () => {
     socket.pause();
     socket.write('GET /v1/keys/k HTTP/1.1\r\nHost: a\r\n\r\n');
     await until(() => running.node.calls.length === 1);
+    await clock.settle();
     await clock.advance(patienceMs(0));
     expect(await stalled()).toBe(false);
     await clock.advance(patienceMs(LARGE_BYTES) - patienceMs(0) + 20_000);

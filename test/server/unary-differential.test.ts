@@ -28,8 +28,8 @@ interface Received {
   readonly trailers: Readonly<Record<string, unknown>>;
 }
 
-/** Nobody promises the same for these: time, and the connection's own. */
-const UNCOMPARED = new Set(['date', 'connection', 'keep-alive']);
+/** Nobody promises the same for these: time, the connection's own, and how a body's end is told. */
+const UNCOMPARED = new Set(['date', 'connection', 'keep-alive', 'content-length', 'transfer-encoding']);
 
 function compared(headers: IncomingHttpHeaders): Record<string, unknown> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !UNCOMPARED.has(name)));

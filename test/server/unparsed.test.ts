@@ -1,6 +1,7 @@
 /** What is no request of HTTP/1.1 is answered with a reason, in its turn, and its connection ends. */
 import { describe, expect, it } from 'vitest';
 import { describeUnparsed } from '#rpc/unparsed.ts';
+import { HTTP1 } from '#test/doubles/http-choice.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { start, tcp, until } from '#test/server/running.ts';
 
@@ -26,7 +27,7 @@ describe('a request that cannot be parsed', () => {
       'two lengths',
       'PUT /v1/keys/k HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
       400,
-      'Duplicate',
+      HTTP1 === 'own' ? 'more than one Content-Length' : 'Duplicate',
     ],
     [
       'large headers',

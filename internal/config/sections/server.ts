@@ -19,11 +19,12 @@ export interface ServerConfig {
   readonly allowedHosts: readonly string[];
   readonly valueBytesMax: number;
   readonly batchBytesMax: number;
-  /** The implementation of HTTP/2: our own codec, or Node's as a way back. */
-  readonly http2: (typeof HTTP2)[number];
+  /** The implementations of HTTP/1.1 and HTTP/2: our own codecs, or Node's as a way back. */
+  readonly http1: (typeof HTTP)[number];
+  readonly http2: (typeof HTTP)[number];
 }
 
-const HTTP2 = ['own', 'node'] as const;
+const HTTP = ['own', 'node'] as const;
 
 export const SERVER = defineSection({
   keys: () => ({
@@ -33,7 +34,8 @@ export const SERVER = defineSection({
     allowed_hosts: hostNames(),
     max_value_bytes: size({ min: 1, max: VALUE_BYTES_LIMIT }, VALUE_BYTES_MAX_DEFAULT),
     max_batch_bytes: size({ min: 64 * KIB, max: 1_024 * MIB }, 32 * MIB),
-    http2: oneOf(HTTP2, 'own'),
+    http1: oneOf(HTTP, 'own'),
+    http2: oneOf(HTTP, 'own'),
   }),
   read: (values): ServerConfig => ({
     port: values.port,
@@ -42,6 +44,7 @@ export const SERVER = defineSection({
     allowedHosts: values.allowed_hosts,
     valueBytesMax: values.max_value_bytes,
     batchBytesMax: values.max_batch_bytes,
+    http1: values.http1,
     http2: values.http2,
   }),
   print: (server) => ({
@@ -51,6 +54,7 @@ export const SERVER = defineSection({
     allowed_hosts: server.allowedHosts,
     max_value_bytes: formatSize(server.valueBytesMax),
     max_batch_bytes: formatSize(server.batchBytesMax),
+    http1: server.http1,
     http2: server.http2,
   }),
 });

@@ -78,9 +78,10 @@ class Fields {
       at = end + 2;
     }
     if (this.#isCoded && this.#length !== undefined) {
-      return refused('both Content-Length and Transfer-Encoding: the body has two ends');
+      return refused('both Content-Length and Transfer-Encoding, which may differ about where the body ends');
     }
-    if (this.#hosts !== 1) return refused(`${this.#hosts} Host fields: expected one`);
+    if (this.#hosts === 0) return refused('the Host header is missing: HTTP/1.1 requires it');
+    if (this.#hosts > 1) return refused('there is more than one Host header: expected one');
     if (this.#rare !== undefined) return handover(this.#rare);
     return new Http1Head(method, target, this.#list, this.#length ?? 0, this.#isLast);
   }

@@ -14,7 +14,8 @@ export const HEAD1_BYTES_MAX = 16 * 1024;
 const MEMO_BYTES_MAX = 2048;
 
 export interface RequestEvents {
-  onHead(head: Http1Head): void;
+  /** False: the head asks for more than the driver does, and the request is handed over. */
+  onHead(head: Http1Head): boolean;
   /**
    * `bytes[from, to)` of the body, as a view of what was pushed. A request without
    * a body has none of these: its head says that its length is 0.
@@ -127,12 +128,15 @@ export class RequestReader {
   }
 
   #begin(head: Http1Head, end: number): void {
+    if (!this.#events.onHead(head)) {
+      this.#state = handover('a request that the driver does not serve');
+      return;
+    }
     this.#at = end;
     this.#seen = end;
     this.#bodyLeft = head.contentLength;
     this.#isLast = head.isLast;
     this.#state = head.contentLength === 0 ? 'whole' : 'reading';
-    this.#events.onHead(head);
     if (this.#bodyLeft > 0 && this.held > 0) this.#readBody();
   }
 

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http2';
 import { ErrorCode } from '#http/http2/frame.ts';
 import type { Stream } from '#http/http2/stream.ts';
 import { CONTINUE, type Fields } from '#rpc/http2/answer-blocks.ts';
-import { type CodecPort, CodecRequest, CodecResponse } from '#rpc/http2/codec-request.ts';
+import { type CodecPort, CodecRequest, CodecResponse, type RequestHead } from '#rpc/http2/codec-request.ts';
 import { type CallWire, NEVER, type ServedCall } from '#rpc/http2/served-call.ts';
 
 export class CodecCall implements CodecPort, ServedCall {
@@ -25,7 +25,14 @@ export class CodecCall implements CodecPort, ServedCall {
     this.#stream = stream;
     this.startedMs = wire.nowMs;
     this.#awaitsContinue = headers.expect !== undefined && !stream.hasRemoteEnded;
-    this.request = new CodecRequest(this, headers, remoteAddress);
+    const head: RequestHead = {
+      httpVersion: '2.0',
+      method: headers[':method'] ?? '',
+      url: headers[':path'] ?? '',
+      headers,
+      authority: headers[':authority'],
+    };
+    this.request = new CodecRequest(this, head, { remoteAddress });
     this.response = new CodecResponse(this, this.request.method);
     this.response.once('close', () => this.#onResponseClosed());
     if (stream.hasRemoteEnded) this.onBodyEnd();

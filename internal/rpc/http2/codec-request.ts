@@ -1,19 +1,20 @@
 /**
- * A stream of our own HTTP/2 codec as a request and a response such as Node's
- * servers give them: for streams of messages, keys, pages and whatever the unary
- * path leaves. They have what this room uses of Node's, and no more.
+ * What our own drivers read, as a request and a response such as Node's servers
+ * give them: for streams of messages, keys, pages and whatever the unary path
+ * leaves. They have what this room uses of Node's, and no more.
  */
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http2';
+import type { Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import type { Fields } from '#rpc/http2/answer-blocks.ts';
 
-/** How both reach their stream. */
+/** How both reach their stream of HTTP/2, or the connection of HTTP/1.1. */
 export interface CodecStream {
   readonly destroyed: boolean;
   readonly closed: boolean;
   readonly rstCode: number;
-  /** RST_STREAM. */
+  /** RST_STREAM; over HTTP/1.1 the connection ends. */
   close(code: number): void;
 }
 
@@ -30,33 +31,44 @@ export interface CodecPort extends CodecStream {
   sendEnd(trailers: Fields | undefined): void;
 }
 
+export interface RequestHead {
+  readonly httpVersion: '1.1' | '2.0';
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  /** HTTP/2 only. */
+  readonly authority: string | undefined;
+}
+
 export class CodecRequest extends Readable {
   readonly isOfCodec = true;
-  readonly httpVersion = '2.0';
+  readonly httpVersion: RequestHead['httpVersion'];
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly authority: string | undefined;
-  readonly socket: { readonly remoteAddress: string };
+  readonly socket: Pick<Socket, 'remoteAddress'>;
   readonly stream: CodecStream;
   readonly #port: CodecPort;
   #uncredited = 0;
 
-  constructor(port: CodecPort, headers: IncomingHttpHeaders, remoteAddress: string) {
+  constructor(port: CodecPort, head: RequestHead, socket: Pick<Socket, 'remoteAddress'>) {
     // It is destroyed, and says so, with its stream: after its body the call goes on.
     super({ autoDestroy: false });
-    this.method = headers[':method'] ?? '';
-    this.url = headers[':path'] ?? '';
-    this.headers = headers;
-    this.authority = headers[':authority'];
-    this.socket = { remoteAddress };
+    this.httpVersion = head.httpVersion;
+    this.method = head.method;
+    this.url = head.url;
+    this.headers = head.headers;
+    this.authority = head.authority;
+    this.socket = socket;
     this.stream = port;
     this.#port = port;
   }
 
-  takeChunk(chunk: Buffer): void {
+  /** False: no more should come before it is credited. */
+  takeChunk(chunk: Buffer): boolean {
     this.#uncredited += chunk.length;
-    this.push(chunk);
+    return this.push(chunk);
   }
 
   override _read(): void {

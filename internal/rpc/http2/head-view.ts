@@ -1,12 +1,7 @@
 /** A decoded head as the rest of the edge knows headers: as Node gives them. */
 import type { IncomingHttpHeaders } from 'node:http2';
 import type { Head } from '#http/hpack/head.ts';
-
-type Bag = Record<string, string | string[] | undefined>;
-
-/** Makes objects without a prototype that are as fast as others: a field may have any name, `constructor` included. */
-const HeaderBag = function HeaderBag() {} as unknown as new () => Bag;
-HeaderBag.prototype = Object.create(null);
+import { HeaderBag } from '#rpc/header-bag.ts';
 
 /** Values of one name are joined; `set-cookie` is a list. `:authority` is from `host` where there is no other. */
 export function headersOf(head: Head): IncomingHttpHeaders {

@@ -4,7 +4,7 @@ import { OutputPool } from '#http/http2/output.ts';
 import type { Clock, Timer } from '#platform/clock.ts';
 import type { Connections } from '#rpc/connections.ts';
 import { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
-import { AnswerBudget } from '#rpc/http2/answer-budget.ts';
+import type { AnswerBudget } from '#rpc/http2/answer-budget.ts';
 import { DrivenConnection } from '#rpc/http2/driven-connection.ts';
 import { Places } from '#rpc/http2/places.ts';
 import type { OpenConnection, Site, SiteEvents } from '#rpc/http2/site.ts';
@@ -20,10 +20,8 @@ export interface Http2DriverOptions {
   readonly connections: Connections;
   readonly events: SiteEvents;
   readonly bodyTimeoutMs: number;
-  /** The limit for answers that wait to be read, over all connections. */
-  readonly answerBytesMax: number;
-  /** Called with the bytes of large answers that begin to wait. */
-  readonly onAnswerBytes?: ((bytes: number) => void) | undefined;
+  /** Bounds answers that wait to be read, over all connections. */
+  readonly budget: AnswerBudget;
   /** For tests. */
   readonly requestsMax?: number;
 }
@@ -43,14 +41,14 @@ export class Http2Driver implements Site {
   #timer: Timer | undefined;
 
   constructor(options: Http2DriverOptions) {
-    const { clock, events, answerBytesMax, onAnswerBytes, requestsMax = REQUESTS_MAX } = options;
+    const { clock, events, budget, requestsMax = REQUESTS_MAX } = options;
     this.clock = clock;
     this.listener = options.listener;
     this.events = events;
     this.bodyTimeoutMs = options.bodyTimeoutMs;
     this.turns = new Turns(clock);
     this.blocks = new AnswerBlocks(clock.wallMs());
-    this.budget = new AnswerBudget(answerBytesMax, () => events.onLimit('answers'), onAnswerBytes);
+    this.budget = budget;
     this.requests = new Places(requestsMax);
     this.#connections = options.connections;
   }

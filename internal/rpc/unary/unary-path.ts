@@ -30,18 +30,12 @@ export interface UnaryPath {
     headers: IncomingHttpHeaders,
     query: string,
   ): boolean;
-  /** What a head of HTTP/2 asks for, the same for equal heads; undefined where it is not taken. */
-  shapeOf(route: UnaryRoute, headers: IncomingHttpHeaders, query: string): RequestShape | undefined;
+  /** What a head asks for, the same for equal heads; undefined where it is not taken. */
+  shapeOf(route: UnaryRoute, line: RequestLine, headers: IncomingHttpHeaders): RequestShape | undefined;
   takeShape(route: UnaryRoute, shape: RequestShape, call: RpcCall, exchange: Exchange): void;
 }
 
 export function createUnaryPath(options: UnaryPathOptions): UnaryPath {
-  const ofHttp2 = (
-    route: UnaryRoute,
-    headers: IncomingHttpHeaders,
-    query: string,
-  ): RequestShape | undefined =>
-    shapeOf(route.method, { verb: headers[':method'] ?? '', query, isHttp2: true }, headers);
   const takeShape: UnaryPath['takeShape'] = (route, shape, call, exchange) =>
     new UnaryCall(options, route, shape, exchange, call).start();
   return {
@@ -52,11 +46,12 @@ export function createUnaryPath(options: UnaryPathOptions): UnaryPath {
       return shape !== undefined;
     },
     takeStream: (route, call, stream, headers, query) => {
-      const shape = ofHttp2(route, headers, query);
+      const line: RequestLine = { verb: headers[':method'] ?? '', query, isHttp2: true };
+      const shape = shapeOf(route.method, line, headers);
       if (shape !== undefined) takeShape(route, shape, call, new Http2Exchange(stream, headers, options));
       return shape !== undefined;
     },
-    shapeOf: ofHttp2,
+    shapeOf: (route, line, headers) => shapeOf(route.method, line, headers),
     takeShape,
   };
 }

@@ -19,6 +19,7 @@ export class Reading {
     onHead: (head) => {
       this.heads.push(head);
       this.#bodies.push('');
+      return true;
     },
     onBody: (bytes, from, to) => {
       this.#bodies[this.#bodies.length - 1] += bytes.toString('latin1', from, to);

@@ -6,7 +6,8 @@ import { type FieldList, prepareBlock } from '#http/hpack/hpack-encoder.ts';
 import { CLIENT_PREFACE, Flag, FrameType } from '#http/http2/frame.ts';
 import { type Connections, createConnections } from '#rpc/connections.ts';
 import { type HttpRequest, type HttpResponse, send } from '#rpc/http-io.ts';
-import { Http2Driver, type Http2DriverOptions } from '#rpc/http2/http2-driver.ts';
+import { AnswerBudget } from '#rpc/http2/answer-budget.ts';
+import { Http2Driver, REQUESTS_MAX } from '#rpc/http2/http2-driver.ts';
 import type { Answer } from '#rpc/unary/answer.ts';
 import type { Exchange } from '#rpc/unary/exchange.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
@@ -97,7 +98,19 @@ export const ok = (body: string | Buffer = 'ok'): Answer => ({
   body: Buffer.from(body),
 });
 
-export function startDriver(options: Partial<Http2DriverOptions> = {}): Driven {
+interface DrivenOptions {
+  readonly answerBytesMax?: number;
+  readonly onAnswerBytes?: (bytes: number) => void;
+  readonly requestsMax?: number;
+  readonly bodyTimeoutMs?: number;
+}
+
+export function startDriver({
+  answerBytesMax = 256 << 20,
+  onAnswerBytes,
+  requestsMax = REQUESTS_MAX,
+  bodyTimeoutMs = 120_000,
+}: DrivenOptions = {}): Driven {
   const clock = new VirtualClock();
   const connections = createConnections(Number.POSITIVE_INFINITY);
   const limits: string[] = [];
@@ -123,8 +136,9 @@ export function startDriver(options: Partial<Http2DriverOptions> = {}): Driven {
   const driver = new Http2Driver({
     clock,
     connections,
-    bodyTimeoutMs: 120_000,
-    answerBytesMax: 256 << 20,
+    bodyTimeoutMs,
+    requestsMax,
+    budget: new AnswerBudget(answerBytesMax, () => limits.push('answers'), onAnswerBytes),
     events: { onStalled: () => stalls++, onLimit: (limit) => limits.push(limit) },
     listener: {
       onRequest: (request, response) => {
@@ -156,7 +170,6 @@ export function startDriver(options: Partial<Http2DriverOptions> = {}): Driven {
         return true;
       },
     },
-    ...options,
   });
   return Object.assign(driven, { driver });
 }

@@ -11,6 +11,7 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createBoundedMux } from '#rpc/bounded-mux.ts';
 import { limitConnections } from '#rpc/connection-limit.ts';
 import { createConnections } from '#rpc/connections.ts';
+import { AnswerBudget } from '#rpc/http2/answer-budget.ts';
 import { Http2Driver } from '#rpc/http2/http2-driver.ts';
 import { settings, settingsAck } from '#test/http/wire.ts';
 import { head, ok, PREFACE } from '#test/rpc/http2/driven.ts';
@@ -37,7 +38,7 @@ function createDriven(): Server {
     clock,
     connections,
     bodyTimeoutMs: 120_000,
-    answerBytesMax: 1 << 28,
+    budget: new AnswerBudget(1 << 28, nothing),
     events: { onStalled: nothing, onLimit: nothing },
     listener: {
       onRequest: nothing,

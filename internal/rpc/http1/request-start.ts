@@ -1,0 +1,54 @@
+/**
+ * Begins the request of a head: as a unary call, or as a request and a response. What
+ * a head asks for is found out once for equal heads; admission is asked for each call.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Http1Head } from '#http/http1/head1.ts';
+import { HeaderBag } from '#rpc/header-bag.ts';
+import type { Http1Site } from '#rpc/http1/site.ts';
+import { SocketCall } from '#rpc/http1/socket-call.ts';
+import { SocketExchange } from '#rpc/http1/socket-exchange.ts';
+import type { Http1Wire, ServedRequest } from '#rpc/http1/wire.ts';
+import type { CallPlan } from '#rpc/request-listener.ts';
+
+type Listener = Http1Site['listener'];
+
+interface HeadPlan {
+  readonly headers: IncomingHttpHeaders;
+  readonly what: CallPlan | 'request';
+}
+
+/** Kept with a head whose requests are for Node's server. */
+const NOT_SERVED = {};
+
+/** Undefined: the request is for Node's server, and nothing was begun. */
+export function beginRequest(
+  wire: Http1Wire,
+  listener: Listener,
+  remoteAddress: string,
+  head: Http1Head,
+): ServedRequest | undefined {
+  head.derived ??= planOf(head, listener) ?? NOT_SERVED;
+  if (head.derived === NOT_SERVED) return undefined;
+  const { headers, what } = head.derived as HeadPlan;
+  if (what === 'request') {
+    const call = new SocketCall(wire, head, headers);
+    void listener.onRequest(call.request, call.response);
+    return call;
+  }
+  const exchange = new SocketExchange(wire, headers, head.contentLength > 0);
+  return listener.onCall(what, remoteAddress, exchange) ? exchange : undefined;
+}
+
+function planOf({ method, target, fields }: Http1Head, listener: Listener): HeadPlan | undefined {
+  const bag = new HeaderBag();
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    // Node knows which fields are joined, and how, and which are dropped.
+    if (bag[name] !== undefined) return undefined;
+    bag[name] = fields[i + 1] as string;
+  }
+  const headers = bag as IncomingHttpHeaders;
+  const what = listener.planHttp1(method, target, headers);
+  return what === undefined ? undefined : { headers, what };
+}

@@ -1,0 +1,24 @@
+/** What all HTTP/1.1 connections of a server share, as each of them sees it. */
+import type { Socket } from 'node:net';
+import type { Clock } from '#platform/clock.ts';
+import type { AnswerHeads } from '#rpc/http1/answer-heads.ts';
+import type { AnswerBudget } from '#rpc/http2/answer-budget.ts';
+import type { OpenConnection } from '#rpc/http2/site.ts';
+import type { Turns } from '#rpc/http2/turns.ts';
+import type { Listener } from '#rpc/request-listener.ts';
+
+export interface Http1Site {
+  readonly clock: Clock;
+  readonly listener: Pick<Listener, 'onRequest' | 'planHttp1' | 'onCall'>;
+  /** How long a request may take, from its first byte until it is whole. */
+  readonly requestTimeoutMs: number;
+  readonly turns: Turns;
+  readonly heads: AnswerHeads;
+  readonly budget: AnswerBudget;
+  /** An answer was cut off because its peer read nothing. */
+  onStalled(): void;
+  /** The socket of the connection is closed, or is another's. */
+  leave(connection: OpenConnection): void;
+  /** The socket is Node's from now on, with all that was not read of it. */
+  readonly handOver: (socket: Socket) => void;
+}

@@ -1,0 +1,72 @@
+/** Bugs in the driving of HTTP/1.1 connections: what is lost, read twice, out of order, or never let go. */
+import type { Mutant } from './mutant.ts';
+
+const DRIVER = 'test/rpc/http1/driver.test.ts';
+const HAND_OVER = 'test/rpc/http1/hand-over.test.ts';
+const CONNECTION = 'internal/rpc/http1/http1-connection.ts';
+
+export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'pipelined request lost at the hand-over',
+    file: CONNECTION,
+    text: 'passSocket(socket, this.#reader.takeRest(), this.#site.handOver);',
+    replacement: 'passSocket(socket, this.#reader.takeRest().subarray(0, 70), this.#site.handOver);',
+    tests: [HAND_OVER],
+  },
+  {
+    name: 'bytes read by the driver that are read by Node too',
+    file: CONNECTION,
+    text: "socket.off('data', this.#onBytes);",
+    replacement: '',
+    tests: [HAND_OVER],
+  },
+  {
+    name: 'socket handed over before the answers are written',
+    file: CONNECTION,
+    text: 'if (!this.#output.isWriting) this.#endIfDone();',
+    replacement: 'this.#endIfDone();',
+    tests: [HAND_OVER],
+  },
+  {
+    name: 'answer before the one to the request before (HTTP/1.1)',
+    file: CONNECTION,
+    text: 'if (this.#request?.isAnswered === false) return false;',
+    replacement: '',
+    tests: [DRIVER],
+  },
+  {
+    name: 'pipelined requests read while nobody reads the answers',
+    file: CONNECTION,
+    text: 'if (this.#isLast || this.#output.isWriting || this.#output',
+    replacement: 'if (this.#isLast || this.#output',
+    tests: [DRIVER],
+  },
+  {
+    name: 'field that comes twice taken for the last of them (HTTP/1.1)',
+    file: 'internal/rpc/http1/request-start.ts',
+    text: 'if (bag[name] !== undefined) return undefined;',
+    replacement: '',
+    tests: [HAND_OVER],
+  },
+  {
+    name: 'time for a head that begins anew with each piece',
+    file: 'internal/rpc/http1/phase.ts',
+    text: 'if (phase === this.#phase) return;',
+    replacement: '',
+    tests: [DRIVER],
+  },
+  {
+    name: 'idle connection that a drain leaves open (HTTP/1.1)',
+    file: CONNECTION,
+    text: "if (this.#time.phase === 'idle') this.#finish();",
+    replacement: '',
+    tests: [DRIVER],
+  },
+  {
+    name: 'body that nobody reads gathered in memory (HTTP/1.1)',
+    file: 'internal/rpc/http1/socket-call.ts',
+    text: 'else if (!isRoom) this.#wire.holdBody(true);',
+    replacement: '',
+    tests: [DRIVER],
+  },
+];
