@@ -1,4 +1,5 @@
 /** What OpenAPI says of `/v1/keys/{key}`, `/v1/keys` and `/v1/watch`. The parsers take the parameters that stand here. */
+import { KEY_BYTES_MAX } from '#model/limits.ts';
 import {
   type ApiOperation,
   type ApiParameter,
@@ -33,11 +34,12 @@ const WAIT: JsonSchema = { type: 'string', pattern: '^[1-5]?\\d(\\.\\d{1,3})?s$|
 const NUMBER: JsonSchema = { type: 'string', pattern: '^(0|-?[1-9]\\d{0,17})$' };
 const FLAG: JsonSchema = { enum: ['true', 'false', ''] };
 const TTL: JsonSchema = { type: 'string', pattern: '^[1-9]\\d{0,8}(ms|s|m|h|d)$|^never$' };
-const KEY: JsonSchema = { type: 'string', minLength: 1, maxLength: 256 };
+const KEY: JsonSchema = { type: 'string', minLength: 1, maxLength: KEY_BYTES_MAX };
 
 const PARAMETERS: Readonly<Record<Name, readonly [string, JsonSchema]>> = {
   at_least: ['Answer only from a state that includes this position', POSITION],
   wait: ['How long to wait for at_least; at most 60s', WAIT],
+  explain: ['Answer what became of the key, as JSON; true goes with no other parameter', { enum: ['false'] }],
   max_staleness: ['Refuse an answer that would be staler', DURATION],
   ttl: [
     'When the entry expires: a duration from now, never, or on PUT keep; also as the header x-walnut-ttl',
@@ -52,7 +54,7 @@ const PARAMETERS: Readonly<Record<Name, readonly [string, JsonSchema]>> = {
   request_id: ['Names the write, so that a repeat is carried out once', { type: 'string', maxLength: 128 }],
   increment: ['What is added; 1 where it is empty', { anyOf: [NUMBER, { const: '' }] }],
   initial: ['What a missing key counts as', NUMBER],
-  prefix: ['Only keys that begin with it; empty: every key', { type: 'string', maxLength: 256 }],
+  prefix: ['Only keys that begin with it; empty: every key', { type: 'string', maxLength: KEY_BYTES_MAX }],
   key: ['This one key, instead of a prefix', KEY],
   cursor: ['x-walnut-next-cursor of the page before, from the same node', TEXT],
   limit: [
@@ -100,10 +102,11 @@ const FIRST_WHAT_IS_THERE: ApiParameter = {
   description: 'First the entries that are there',
   schema: FLAG,
 };
-const TTL_HEADER = header('x-walnut-ttl', 'See ttl; not together with it', TTL);
-const TAGS = 'ETags with commas between, or *';
-const IF_MATCH = header('if-match', TAGS);
-const IF_NONE_MATCH = header('if-none-match', TAGS);
+const TTL_HEADER = header('x-walnut-ttl', 'See ttl, from which it must not differ', TTL);
+/** One ETag, or all: lists are read, too. */
+const TAGS: JsonSchema = { anyOf: [{ const: '*' }, { type: 'string', pattern: '^"\\d{1,15}-\\d{1,15}"$' }] };
+const IF_MATCH = header('if-match', 'ETags with commas between, or *', TAGS);
+const IF_NONE_MATCH = header('if-none-match', 'ETags with commas between, or *', TAGS);
 const UNMET = { '412': problem('A condition was not met') };
 const ANY: JsonSchema = {};
 const VALUE = answer('The value, with its ETag', { '*/*': ANY });
@@ -113,12 +116,6 @@ const get: ApiOperation = {
   parameters: [
     KEY_IN_PATH,
     ...query(names.READ_PARAMETERS),
-    {
-      name: 'explain',
-      in: 'query',
-      description: 'Answer what became of the key, as JSON; goes with no other parameter',
-      schema: { const: 'false' },
-    },
     IF_MATCH,
     IF_NONE_MATCH,
     header('if-modified-since', 'A date of HTTP'),
@@ -147,7 +144,7 @@ export const KEY_API: PathApi = {
   put: {
     summary: 'Writes the value of a key',
     parameters: [KEY_IN_PATH, ...query(names.SET_PARAMETERS), TTL_HEADER, IF_MATCH, IF_NONE_MATCH],
-    requestBody: { required: true, content: { '*/*': { schema: ANY } } },
+    requestBody: { description: 'The value; none: an empty one', content: { '*/*': { schema: ANY } } },
     responses: { '201': answer('The key was missing'), '204': answer('It was there'), ...UNMET, ...OTHER },
   },
   post: {

@@ -49,11 +49,13 @@ export function keyOfPath(path: string): string {
   return key;
 }
 
-/** `?explain`, which goes with nothing else. */
+/** `?explain`, which goes with nothing else where it is true. */
 export function isExplain(query: string): boolean {
   // Most reads have no query, or not this one.
   if (!query.includes('explain') || !new URLSearchParams(query).has('explain')) return false;
-  return readFlag(readQuery(query, ['explain']).get('explain'), 'explain');
+  const isAsked = readFlag(readQuery(query, READ_PARAMETERS).get('explain'), 'explain');
+  if (isAsked) readQuery(query, ['explain']);
+  return isAsked;
 }
 
 /** `?at_least=epoch-lsn&wait=5s&max_staleness=1s` */
@@ -113,8 +115,8 @@ export function toKeysDelete(key: string, query: string): DeleteCommand {
 /** As the parameter or as a header, for callers whose URL is given. */
 function readTtl(parameters: ReadonlyMap<string, string>, header: TtlHeader): string | undefined {
   const parameter = parameters.get('ttl');
-  if (header !== undefined && parameter !== undefined)
-    throw invalidArgument('ttl is given twice: expected the parameter, or the header x-walnut-ttl');
+  if (header !== undefined && parameter !== undefined && String(header) !== parameter)
+    throw invalidArgument('ttl and the header x-walnut-ttl differ: expected one of them');
   return parameter ?? (header === undefined ? undefined : String(header));
 }
 

@@ -44,14 +44,16 @@ function carryOut(
   { path, query, call: { keys } }: AskedRoute,
 ): void | Promise<void> {
   const { method } = request;
-  if (method === 'OPTIONS') return send(request, response, 204, { allow: METHODS }, '');
+  if (method === 'OPTIONS') {
+    keyOfPath(path);
+    return send(request, response, 204, { allow: METHODS }, '');
+  }
   const options = optionsFor(all, keys);
   const call = (): KeysCall => new KeysCall(request, response, keyOfPath(path), query, keys);
   switch (method) {
     case 'GET':
-      return isExplain(query) ? explainKey(options, call()) : getKey(options, call());
     case 'HEAD':
-      return getKey(options, call());
+      return isExplain(query) ? explainKey(options, call()) : getKey(options, call());
     case 'PUT':
       return putKey(options, call());
     case 'POST':

@@ -1,5 +1,5 @@
 /** The query parameters of plain HTTP routes, by route. */
-export const READ_PARAMETERS = ['at_least', 'wait', 'max_staleness'] as const;
+export const READ_PARAMETERS = ['at_least', 'wait', 'max_staleness', 'explain'] as const;
 const WRITE_PARAMETERS = ['durability', 'min_acks', 'timeout', 'request_id'] as const;
 export const SET_PARAMETERS = ['ttl', ...WRITE_PARAMETERS] as const;
 export const INCREMENT_PARAMETERS = ['increment', 'initial', 'ttl', ...WRITE_PARAMETERS] as const;

@@ -17,10 +17,10 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
     tests: ['test/server/openapi.test.ts'],
   },
   {
-    name: 'time to live taken from the header although the parameter is given',
+    name: 'time to live of the header dropped where the parameter says another',
     file: 'internal/server/keys-request.ts',
-    text: '  if (header !== undefined && parameter !== undefined)',
-    replacement: '  if (header === undefined && parameter === null)',
+    text: ' && String(header) !== parameter)',
+    replacement: ' && header === null)',
     tests: ['test/server/keys.test.ts'],
   },
   {

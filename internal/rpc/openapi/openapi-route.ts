@@ -4,10 +4,17 @@
  * binary formats are left out: the proto files, which reflection gives, have them.
  */
 import type { DescMethod, DescService } from '@bufbuild/protobuf';
+import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import { send } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
 import { methodComment, schemaRef, schemasOf } from '#rpc/openapi/message-schemas.ts';
-import { type ApiOperation, answer, type JsonSchema, type PathApi } from '#rpc/openapi/operation.ts';
+import {
+  type ApiOperation,
+  type ApiParameter,
+  answer,
+  type JsonSchema,
+  type PathApi,
+} from '#rpc/openapi/operation.ts';
 import { createPlainRoute, pageApi } from '#rpc/plain-routes.ts';
 
 export const OPENAPI_PATH = '/openapi.json';
@@ -58,7 +65,7 @@ export function openapiOf(routes: readonly HttpRoute[], services: readonly DescS
   const plain = routes.map(({ shown, path, api }) => [shown ?? path, withTag(api, 'plain HTTP')] as const);
   const rpcs = methods.map((method) => [
     `/${method.parent.typeName}/${method.name}`,
-    withTag({ post: toOperation(method) }, method.parent.typeName),
+    withTag(toPathApi(method), method.parent.typeName),
   ]);
   return {
     openapi: '3.1.0',
@@ -90,6 +97,25 @@ function withTag(api: PathApi, tag: string): Record<string, JsonSchema> {
   );
 }
 
+/** An rpc without side effects is a GET too, with its request as a parameter. */
+function toPathApi(method: DescMethod): PathApi {
+  const post = toOperation(method);
+  if (method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) return { post };
+  const { requestBody: _, ...same } = post;
+  const content = { [JSON_TYPE]: { schema: schemaRef(method.input) } };
+  const parameters: ApiParameter[] = [
+    {
+      name: 'encoding',
+      in: 'query',
+      required: true,
+      description: 'Of the message',
+      schema: { const: 'json' },
+    },
+    { name: 'message', in: 'query', required: true, description: 'The request as JSON', content },
+  ];
+  return { get: { ...same, parameters }, post };
+}
+
 function toOperation(method: DescMethod): ApiOperation {
   const { name, input, output } = method;
   const description = methodComment(method);
@@ -99,6 +125,7 @@ function toOperation(method: DescMethod): ApiOperation {
     requestBody: { required: true, content: { [JSON_TYPE]: { schema: schemaRef(input) } } },
     responses: {
       '200': answer(output.name, { [JSON_TYPE]: schemaRef(output) }),
+      '415': answer('The content type is none of an rpc'),
       default: answer('An error', { [JSON_TYPE]: { $ref: '#/components/schemas/Error' } }),
     },
   };

@@ -19,7 +19,9 @@ export interface ApiParameter {
   readonly in: 'path' | 'query' | 'header';
   readonly description: string;
   readonly required?: boolean;
-  readonly schema: JsonSchema;
+  /** One of both. */
+  readonly schema?: JsonSchema;
+  readonly content?: JsonSchema;
 }
 
 /** Where the document has the schema of the answer to every refused request of a plain route. */
