@@ -236,8 +236,11 @@ class Fold {
   }
 }
 
-/** The digest, summed over every entry again: it reveals an error of the running sum. */
-export function digestAnew(store: Store): StateDigest {
+/**
+ * The digest of the state, summed over every entry and every named write again;
+ * undefined if that is not the running sum, which is wrong then.
+ */
+export function digestAnew(store: Store): StateDigest | undefined {
   const hasher = new EntryHasher();
   const sum = new DigestSum();
   let entries = 0;
@@ -249,6 +252,9 @@ export function digestAnew(store: Store): StateDigest {
       entries++;
     }
     cursor = page.nextCursor;
-    if (cursor === '') return { entries, digest: sum.hex() };
+    if (cursor === '') break;
   }
+  const isKept =
+    sum.hex() === store.entriesDigest() && store.requests.digestAnew() === store.requests.digest();
+  return isKept ? { entries, digest: store.stateDigest() } : undefined;
 }

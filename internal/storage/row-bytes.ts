@@ -22,37 +22,45 @@ export class RowWriter {
   }
 
   uint8(value: number): void {
-    this.#bytes.writeUInt8(value, this.#reserve(1));
+    const at = this.#reserve(1);
+    this.#bytes.writeUInt8(value, at);
   }
 
   uint16(value: number): void {
-    this.#bytes.writeUInt16LE(value, this.#reserve(2));
+    const at = this.#reserve(2);
+    this.#bytes.writeUInt16LE(value, at);
   }
 
   uint32(value: number): void {
-    this.#bytes.writeUInt32LE(value, this.#reserve(4));
+    const at = this.#reserve(4);
+    this.#bytes.writeUInt32LE(value, at);
   }
 
   /** Below 2^53. */
   uint64(value: number): void {
-    writeUint53(this.#bytes, value, this.#reserve(8));
+    const at = this.#reserve(8);
+    writeUint53(this.#bytes, value, at);
   }
 
   bigUint64(value: bigint): void {
-    this.#bytes.writeBigUInt64LE(value, this.#reserve(8));
+    const at = this.#reserve(8);
+    this.#bytes.writeBigUInt64LE(value, at);
   }
 
   bigInt64(value: bigint): void {
-    this.#bytes.writeBigInt64LE(value, this.#reserve(8));
+    const at = this.#reserve(8);
+    this.#bytes.writeBigInt64LE(value, at);
   }
 
   /** With its length in bytes before it, at most 65,535. */
   text(value: string): void {
     const length = Buffer.byteLength(value);
     this.uint16(length);
-    this.#bytes.write(value, this.#reserve(length));
+    const at = this.#reserve(length);
+    this.#bytes.write(value, at);
   }
 
+  /** Where so many bytes are to be written. It may replace the buffer. */
   #reserve(bytes: number): number {
     const at = this.#at;
     this.#at += bytes;

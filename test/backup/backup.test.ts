@@ -13,6 +13,7 @@ import { verifyBackup } from '#backup/verify-backup.ts';
 import { openEngine } from '#engine/open-engine.ts';
 import type { File, FileSystem } from '#platform/file-system.ts';
 import { fileParts, LiveLog, modelOf, sorted } from '#test/backup/live-log.ts';
+import { payloadOf } from '#test/engine/payload-of.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 
 let root: string;
@@ -50,6 +51,22 @@ describe('a backup of a running node', () => {
     expect(await verify(second.manifest)).toMatchObject({ records: 40, digest: live.digests[101] });
     expect(await verify(first.manifest)).toMatchObject({ records: 61, digest: live.digests[61] });
     expect((await repository.list()).map(({ id }) => id)).toEqual([first.manifest.id, second.manifest.id]);
+  });
+
+  it('holds what became of named writes, in its digest too', async () => {
+    await live.write(3);
+    await live.engine.formats.take();
+    const payload = payloadOf([]);
+    const results = [{ applied: false, isUnmet: true }];
+    payload.name({ name: { kind: 'request', requestId: 'r' }, checksum: 7, results });
+    await new Promise<void>((resolve) => live.engine.submit(payload, () => resolve()));
+    const digest = live.engine.store.stateDigest();
+    const { manifest } = await create(true);
+    expect(manifest.state?.digest).toBe(digest);
+    expect(await verify(manifest)).toMatchObject({ digest });
+    await live.checkpoint();
+    const { manifest: again } = await create(true);
+    expect(await verify(again)).toMatchObject({ records: 0, digest });
   });
 
   it('is whole while writes and checkpoints go on', async () => {

@@ -13,7 +13,7 @@ import { silentLogger } from '#platform/logger.ts';
 import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { DIR, openBareHost, Rig, settled, touchOf, ttl } from '#test/engine/rig.ts';
+import { clientId, DIR, openBareHost, Rig, requestId, settled, touchOf, ttl } from '#test/engine/rig.ts';
 
 const OFFSET_MS = 3_600_000;
 
@@ -38,7 +38,8 @@ async function everyRecord(
   const groups = [
     () => rig.set('a', 'value'),
     () => rig.until(engine.formats.take()),
-    () => rig.until(rig.master.touch(touchOf('a', ttl(60_000)))),
+    () => rig.until(rig.master.touch(touchOf('a', ttl(60_000), clientId(7, 1)))),
+    () => rig.set('a', 'other', { ...requestId('r'), condition: { kind: 'absent' } }),
     () => rig.logged((done) => engine.submitEpoch(makeEpoch(2, 7), done)),
     () => rig.logged((done) => engine.submitLimits({ entriesMax: 9, bytesMax: 99, policy: 'lru' }, done)),
     () => rig.logged((done) => engine.submitWallOffset(OFFSET_MS, done)),
@@ -69,14 +70,14 @@ describe('a log with every record of the table', () => {
     expect(new Set(RECORD_ROWS.map(({ name }) => name))).toEqual(new Set(Object.keys(RECORD_TYPE)));
   });
 
-  it.each([-1, 0, 3, 4, 5, 6])('is folded to the state of the engine (checkpoint %i)', async (at) => {
+  it.each([-1, 0, 3, 4, 5, 6, 7])('is folded to the state of the engine (checkpoint %i)', async (at) => {
     const { disk, expected } = await everyRecord(at);
     const parts = partsOf(disk);
     const folding = withLogImage(parts, DIR, (image) => foldLog(parts, image));
     expect(stated(await settled(parts.clock, folding))).toEqual(expected);
   });
 
-  it.each([-1, 0, 3, 4, 5, 6])('is recovered to the state of the engine (checkpoint %i)', async (at) => {
+  it.each([-1, 0, 3, 4, 5, 6, 7])('is recovered to the state of the engine (checkpoint %i)', async (at) => {
     const { disk, expected } = await everyRecord(at);
     const clock = new VirtualClock();
     const host = await openBareHost({ fileSystem: disk, clock });
@@ -84,7 +85,7 @@ describe('a log with every record of the table', () => {
     await settled(clock, host.close());
   });
 
-  it.each([-1, 0, 3, 4, 5, 6])('is rehearsed to the state of the engine (checkpoint %i)', async (at) => {
+  it.each([-1, 0, 3, 4, 5, 6, 7])('is rehearsed to the state of the engine (checkpoint %i)', async (at) => {
     const { disk, expected } = await everyRecord(at);
     const parts = partsOf(disk);
     expect(stated(await settled(parts.clock, rehearseSettled(parts, DIR)))).toEqual(expected);

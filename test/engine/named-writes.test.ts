@@ -93,6 +93,14 @@ describe('named writes in a record', () => {
     );
   });
 
+  it('come back from a record that has very many', () => {
+    const writes = Array.from({ length: 1_000 }, (_, i): NamedWrite => {
+      const name = { kind: 'request', requestId: `${i} `.padEnd(i % 120, 'x') } as const;
+      return { name, checksum: i, results: [{ applied: true, isUnmet: false, value: BigInt(i) }] };
+    });
+    expect(decodeNamedWrites(encode([SET], writes))).toEqual(writes);
+  });
+
   it('are read and written byte for byte', () => {
     expect(encode([SET], WRITES).toString('hex')).toBe(GOLDEN);
     expect(decodeNamedWrites(Buffer.from(GOLDEN, 'hex'))).toEqual(WRITES);

@@ -3,10 +3,11 @@
  * follows, so that histories which fork are told apart; and the digest of the
  * state at each, folded by a store that takes no part in the run.
  */
-import { decodeMutations } from '#engine/records/data-record.ts';
+import { decodeMutations, decodeNamedWrites } from '#engine/records/data-record.ts';
 import { RECORD_TYPE } from '#engine/records/record-kind.ts';
 import type { Mutation } from '#model/entry.ts';
 import { formatPosition, NO_POSITION, type Position } from '#model/position.ts';
+import type { NamedWrite } from '#model/write-id.ts';
 import { createStore, type Store } from '#storage/store.ts';
 import type { WholeNode } from '#test/doubles/whole-node.ts';
 import { decodeFrames, type Frame } from '#wal/frame.ts';
@@ -17,6 +18,8 @@ export interface KnownRecord {
   readonly crc: number;
   readonly parent: KnownRecord | undefined;
   readonly mutations: readonly Mutation[];
+  readonly named: readonly NamedWrite[];
+  readonly timestampMs: number;
   /** The digest of the state after the record. */
   readonly digest: string;
 }
@@ -96,10 +99,13 @@ export class KnownHistory {
       if (known.parent !== parent) throw new Error(`${formatPosition(position)} follows two records`);
       return known;
     }
-    const mutations = frame.type === RECORD_TYPE.data ? decodeMutations(frame.payload) : [];
+    const isData = frame.type === RECORD_TYPE.data;
+    const mutations = isData ? decodeMutations(frame.payload) : [];
+    const named = isData ? decodeNamedWrites(frame.payload) : [];
+    const stated = { position, mutations, named, timestampMs: frame.timestampMs };
     this.#foldTo(parent);
-    for (const mutation of mutations) this.#store.apply(mutation, position);
-    const record = { position, crc: frame.crc, parent, mutations, digest: this.#store.stateDigest() };
+    this.#apply(stated);
+    const record = { ...stated, crc: frame.crc, parent, digest: this.#store.stateDigest() };
     this.#folded = record;
     this.#records.set(formatPosition(position), [...there, record]);
     return record;
@@ -111,10 +117,13 @@ export class KnownHistory {
     const chain: KnownRecord[] = [];
     for (let one = record; one !== undefined; one = one.parent) chain.push(one);
     this.#store = createOracleStore();
-    for (const { mutations, position } of chain.reverse()) {
-      for (const mutation of mutations) this.#store.apply(mutation, position);
-    }
+    for (const one of chain.reverse()) this.#apply(one);
     this.#folded = record;
+  }
+
+  #apply({ mutations, named, position, timestampMs }: Omit<KnownRecord, 'crc' | 'parent' | 'digest'>): void {
+    for (const mutation of mutations) this.#store.apply(mutation, position);
+    if (named.length > 0) this.#store.requests.apply(named, position, timestampMs);
   }
 }
 
