@@ -1,7 +1,7 @@
 /**
- * Whether an operation costs the same whatever is stored: nodes with few and
- * with many entries, asked for random keys in turn. What counts is the servers'
- * processor time; the store alone, without a server, stands beside it.
+ * Measures whether an operation costs the same whatever is stored: nodes with few and
+ * with many entries are asked for random keys in turn. The figure is the processor time of
+ * the servers; the store alone, without a server, is measured beside it.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

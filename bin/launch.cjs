@@ -36,7 +36,7 @@ const NOTHING_RUN = 126;
 /** What is wrong with the installation or the call: said without a stack. */
 class LaunchError extends Error {}
 
-/** Whether `version` ("v26.10.0") strips types without a flag: 22.18, 23.6 and all later ones do. */
+/** True if `version` ("v26.10.0") strips types without a flag: 22.18, 23.6 and all later ones do. */
 function isNewEnough(version) {
   const [major, minor] = version.replace(/^v/, '').split('.').map(Number);
   if (major === 22) return minor >= 18;

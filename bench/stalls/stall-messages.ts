@@ -19,7 +19,7 @@ export interface StallMessage {
   readonly verb: 'GET' | 'POST' | 'PUT';
   readonly type: string;
   readonly isGzip: boolean;
-  /** Whether the answer says that it is too much. */
+  /** True if the answer says that it is too much. */
   readonly isRefused?: boolean;
   readonly body: Uint8Array;
 }

@@ -20,7 +20,7 @@ export interface BackupFile {
   readonly sha256: string;
   readonly firstLsn: number;
   readonly lastLsn: number;
-  /** Whether the segment has its seal; one without ends with its last record. */
+  /** True if the segment has its seal; one without ends with its last record. */
   readonly isSealed: boolean;
 }
 

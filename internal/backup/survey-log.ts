@@ -75,7 +75,7 @@ export async function withLogImage<T>(
   }
 }
 
-/** Whether a file of `directory` was missing. If another file of `work` is missing, the log has not changed. */
+/** True if a file of `directory` was missing. If another file of `work` is missing, the log has not changed. */
 function isMissingFileOf(directory: string, error: unknown): boolean {
   const { code, path } = error as NodeJS.ErrnoException;
   return code === 'ENOENT' && path?.startsWith(`${directory}/`) === true;

@@ -119,7 +119,7 @@ export class MasterLease {
     this.#byVoters = newestFirst[this.#acksNeeded - 1];
   }
 
-  /** Whether writes may be taken, or answered, now. */
+  /** True if writes may be taken, or answered, now. */
   isHeld(reading: ClockReading): boolean {
     const now = this.#pauses.at(reading);
     if (this.#acksNeeded === 0) return true;

@@ -45,7 +45,7 @@ export interface AsideState {
   readonly unseenTails: number;
 }
 
-/** Whether segment `seq` contains records of a tail that no operator has seen. */
+/** True if segment `seq` contains records of a tail that no operator has seen. */
 export function isUnseen({ diverged = [], keepsAsideTo = 0 }: Manifest, seq: number): boolean {
   const holds = ({ segments: [first, last] }: DivergedTail): boolean => seq >= first && seq <= last;
   return seq <= keepsAsideTo || diverged.some((tail) => tail.seenMs === undefined && holds(tail));

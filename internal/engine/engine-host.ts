@@ -58,7 +58,7 @@ export class EngineHost {
     return this.#engine;
   }
 
-  /** Whether the log ended with a clean stop when it was opened. */
+  /** True if the log ended with a clean stop when it was opened. */
   get wasClean(): boolean {
     return this.#wasClean;
   }

@@ -63,7 +63,7 @@ export interface EngineParts {
   readonly applied: ChainPoint;
   /** The log clock at `applied`; 0 where there is nothing. */
   readonly appliedClockMs: number;
-  /** Whether records are only logged, to be applied by `replay` when their time has come. */
+  /** True if records are only logged, to be applied by `replay` when their time has come. */
   readonly holds: boolean;
 }
 
@@ -73,7 +73,7 @@ export class Engine implements RecordState {
   readonly logClock: LogClock;
   /** When the records were made that are applied. */
   readonly times: TimeTable;
-  /** Whether records of version 2 may be logged. */
+  /** True if records of version 2 may be logged. */
   readonly formats: FormatStep;
   /** The digest after each of the last records. */
   readonly digests = new DigestWindow();
@@ -240,7 +240,7 @@ export class Engine implements RecordState {
     return [...this.epochs.starts(), ...this.#epochsAhead];
   }
 
-  /** Whether a position belongs to the history of this node's log. */
+  /** True if a position belongs to the history of this node's log. */
   standingOf(position: Position): PositionStanding {
     const table = this.#epochsAhead.length === 0 ? this.epochs : new EpochTable(this.epochStarts());
     return table.standingOf(position);

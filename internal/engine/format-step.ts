@@ -26,17 +26,17 @@ export class FormatStep {
     return this.#isTaken || this.#isMet || this.#taking !== undefined ? STEP_LEVEL : 0;
   }
 
-  /** Whether formats of level 1 may be written now. */
+  /** True if formats of level 1 may be written now. */
   get isTaken(): boolean {
     return this.#isTaken;
   }
 
-  /** Whether formats of `level` may be written now. */
+  /** True if formats of `level` may be written now. */
   allows(level: number): boolean {
     return level === 0 || (this.#isTaken && level <= STEP_LEVEL);
   }
 
-  /** Whether a start has to take the step, because of what it read. */
+  /** True if a start has to take the step, because of what it read. */
   get isDue(): boolean {
     return this.#isMet && !this.#isTaken;
   }

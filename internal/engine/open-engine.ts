@@ -58,7 +58,7 @@ export interface EngineOptions {
 
 export interface OpenedEngine {
   readonly engine: Engine;
-  /** Whether the log ended with a clean stop. */
+  /** True if the log ended with a clean stop. */
   readonly wasClean: boolean;
   /** Bytes of log applied on top of the snapshot: they count towards the next checkpoint. */
   readonly replayedBytes: number;

@@ -73,7 +73,7 @@ export class AcceptedState {
     return row === NO_ROW ? undefined : this.#inFlight.recordAt(row);
   }
 
-  /** Whether the newest accepted state of the key comes from a record in flight. */
+  /** True if the newest accepted state of the key comes from a record in flight. */
   isInFlight(key: string): boolean {
     return this.#rowOf(key) !== NO_ROW;
   }

@@ -105,7 +105,7 @@ export class FillLeases {
     return lease && Math.ceil(lease.endsMs - this.#clock.monotonicMs());
   }
 
-  /** Whether the token is that of the key's lease now. */
+  /** True if the token is that of the key's lease now. */
   isValid(key: string, token: string): boolean {
     return this.#current(key)?.token === token;
   }

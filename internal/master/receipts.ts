@@ -16,7 +16,7 @@ export interface Receipt {
   readonly replicasAcked: number;
 }
 
-/** Whether a write asks for more than visibility. */
+/** True if a write asks for more than visibility. */
 export function wantsWait(options: ReceiptOptions): boolean {
   return options.durability === 'local' || options.minAcks > 0;
 }

@@ -38,7 +38,7 @@ export class RecordInFlight {
     this.#copies = undefined;
   }
 
-  /** Whether the record still has its bytes; it gives them up when it is settled. */
+  /** True if the record still has its bytes; it gives them up when it is settled. */
   get isOpen(): boolean {
     return this.#source !== undefined;
   }
@@ -90,7 +90,7 @@ export class RecordInFlight {
     return base?.record.isOpen === true ? base : undefined;
   }
 
-  /** Whether the mutation at `place` has the key. */
+  /** True if the mutation at `place` has the key. */
   hasKeyAt(place: number, key: KeyBytes): boolean {
     const { buffer, payloadOffset } = this.#open();
     return hasKeyAt(buffer, payloadOffset + place, key);

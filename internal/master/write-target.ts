@@ -24,7 +24,7 @@ export interface WriteTarget {
   /** `contentType` undefined: the entry has none, whatever it had. */
   set(key: string, value: Uint8Array, expireAtMs: number, contentType?: string): void;
   delete(key: string): void;
-  /** Whether the token is that of the key's fill lease, and no earlier write here ends it. */
+  /** True if the token is that of the key's fill lease, and no earlier write here ends it. */
   isLeased(key: string, token: string): boolean;
   /** A write of the key was accepted, and changes nothing. */
   endLease(key: string): void;

@@ -121,7 +121,7 @@ export class WritesInFlight {
     return (this.#head + index) & (this.#capacity - 1);
   }
 
-  /** Whether the row is the newest of its key and no delete. */
+  /** True if the row is the newest of its key and no delete. */
   #isEntry(row: number): boolean {
     return this.#isNewest[row] === 1 && this.#costs[row] !== DELETED;
   }

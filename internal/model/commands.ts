@@ -15,7 +15,7 @@ export interface GetCommand {
   readonly waitMs: number;
   /** Refuse with `unavailable` if the staleness is above this; undefined accepts any. */
   readonly maxStalenessMs?: number | undefined;
-  /** Whether the answer says when the entry was modified. */
+  /** True if the answer says when the entry was modified. */
   readonly withModified?: boolean | undefined;
   /** Undefined: the caller does not fill what is missing. */
   readonly fill?: FillWish | undefined;
@@ -112,7 +112,7 @@ export interface IncrementCommand extends WriteOptions {
 export interface TouchCommand extends ReceiptOptions {
   readonly key: string;
   readonly expiry: Expiry;
-  /** Whether the answer has the entry. */
+  /** True if the answer has the entry. */
   readonly returnValue: boolean;
   /** See `WriteOptions`. */
   readonly id?: WriteId | undefined;

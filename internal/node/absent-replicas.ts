@@ -9,7 +9,7 @@ import type { PeerDialer } from '#replication/peer-link.ts';
 export interface Absent {
   readonly address: string;
   readonly why: string;
-  /** Whether a node answers there at all. */
+  /** True if any node answers at the address. */
   readonly answers: boolean;
 }
 

@@ -69,7 +69,7 @@ export function adviceFor(self: Self, asked: readonly Asked[]): string {
   return `no node leads this log, and ${where}: ${promote}${ifGone(self, asked)}`;
 }
 
-/** Whether a node is the master that quarantined this one, or has its data: neither should be promoted. */
+/** True if a node is the master that quarantined this one, or has its data: neither should be promoted. */
 function isOfMaster(one: Asked, master: Asked): boolean {
   return one.status.nodeId === master.status.nodeId || isFollowing(one, master);
 }
@@ -83,7 +83,7 @@ function isFollowing({ status }: Asked, master: Asked): boolean {
 /** How many nodes, and how many logs, a master names. */
 const TOLD_MAX = 3;
 
-/** Whether a node has another history than this master, and follows nobody who leads that history. */
+/** True if a node has another history than this master, and follows nobody who leads that history. */
 export function holdsOther(self: Self, one: Asked): boolean {
   const { status } = one;
   const isLed = status.role === 'master' || status.upstream?.isLinked === true;

@@ -40,7 +40,7 @@ interface Try {
   readonly waitMs: number;
   /** Why the node could not be told; undefined if it was told, or has not been tried yet. */
   readonly why?: string | undefined;
-  /** Whether a node answers at the address at all, as found after the last failure. */
+  /** True if some node answered at the address after the last failure. */
   readonly answers?: boolean | undefined;
 }
 

@@ -68,7 +68,7 @@ export function judgeAll(asked: readonly Asked[], own: OwnHistory): Verdict {
   };
 }
 
-/** Whether the terms and records of a node concern this one. */
+/** True if the terms and records of a node concern this one. */
 function hasASay(asked: Asked, own: OwnHistory): boolean {
   return asked.status.logId === own.logId && whyDisbelieved(asked, own) === undefined;
 }

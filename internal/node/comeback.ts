@@ -22,8 +22,8 @@ const CLAIM_AGAIN_MS_MIN = 2_000;
 const CLAIM_AGAIN_MS_MAX = 60_000;
 
 /**
- * Whether a record is in the history of the node that wants to lead, or in one that
- * its own term superseded.
+ * True if a record is in the history of the node that wants to lead, or in one that its
+ * own term superseded.
  */
 export type Holds = (position: Position) => boolean;
 

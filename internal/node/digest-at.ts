@@ -47,7 +47,7 @@ export async function digestAt(
   }
 }
 
-/** Whether the record at that LSN is applied; throws if it is a different record. */
+/** True if the record at that LSN is applied; throws if it is a different record. */
 function isReached(engine: Engine, { epoch, lsn }: Position): boolean {
   const { applied, epochs } = engine;
   const isApplied = lsn <= applied.lsn;

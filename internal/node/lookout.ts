@@ -68,7 +68,7 @@ export class Lookout {
     }
   }
 
-  /** Whether it is linked to a master that takes writes. */
+  /** True if it is linked to a master that takes writes. */
   async #isLed(): Promise<boolean> {
     if (!this.#role.isLinked) return false;
     const { upstream } = this.#keeper.host.manifest;
@@ -77,7 +77,7 @@ export class Lookout {
     return asked === undefined || (!this.#isOther(asked) && isLeading(asked.status));
   }
 
-  /** Whether another node answers at the address of the master that pushes to this one. */
+  /** True if another node answers at the address of the master that pushes to this one. */
   #isOther({ status }: Asked): boolean {
     const { isLinked, upstreamNodeId } = this.#role;
     return isLinked && upstreamNodeId !== '' && status.nodeId !== upstreamNodeId;

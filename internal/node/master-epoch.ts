@@ -32,7 +32,7 @@ export class MasterEpoch {
     this.#parts = parts;
   }
 
-  /** Whether this master has an epoch, so that it may write. */
+  /** True if this master has an epoch, so that it may write. */
   get hasBegun(): boolean {
     return this.#hasBegun;
   }
@@ -42,7 +42,7 @@ export class MasterEpoch {
     return this.#heldBack;
   }
 
-  /** Whether this node was promoted to the highest term that it knows, and has no record of it yet. */
+  /** True if this node was promoted to the highest term that it knows, and has no record of it yet. */
   get isPromoted(): boolean {
     const { host, engine } = this.#parts;
     const { term, promotedTo = 0 } = host.manifest;

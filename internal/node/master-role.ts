@@ -202,7 +202,7 @@ export class MasterRole {
     await this.#verifying;
   }
 
-  /** Whether a client may write here now, apart from shortage of space or of replicas. */
+  /** True if a client may write here now, apart from shortage of space or of replicas. */
   get isTakingWrites(): boolean {
     return this.#gate.isOpen;
   }

@@ -38,7 +38,7 @@ export interface ReaderContext {
   /** Called with the key of each Get that found an entry; undefined if nobody wants it. */
   readonly noteRead: ((key: string) => void) | undefined;
   /**
-   * Whether this is the master, so that no other node has more of its history. A
+   * True if this is the master, so that no other node has more of its history. A
    * fenced master cannot know that.
    */
   readonly ownsHistory: boolean;
@@ -187,8 +187,8 @@ export class Reader {
   }
 
   /**
-   * Whether a position is in the history here, or may still come; throws if it never
-   * will. A master has all of its history, so what is beyond its log was discarded.
+   * Returns whether a position is in the history here, or may still come; throws if it
+   * never will. A master has all of its history, so what is beyond its log was discarded.
    * Only an epoch of a higher term shows that the master is the one that is behind.
    */
   #standingOf(engine: Engine, position: Position): 'in_history' | 'unknown' {
@@ -203,7 +203,7 @@ export class Reader {
     return standing;
   }
 
-  /** Whether a position is visible here; throws if it never will be. */
+  /** True if a position is visible here; throws if it never will be. */
   #isReached(engine: Engine, position: Position): boolean {
     return this.#standingOf(engine, position) === 'in_history' && position.lsn <= engine.applied.lsn;
   }

@@ -30,7 +30,7 @@ export interface ReplicaGroupParts {
   readonly self: () => Self;
   /** The term that this node leads. */
   readonly term: () => number;
-  /** Whether this master takes writes: only then is anybody told to follow it. */
+  /** True if this master takes writes: only then is anybody told to follow it. */
   readonly isTakingWrites: () => boolean;
   /** The node at `address` has seen a higher term. */
   readonly onTerm: (term: number, address: string) => void;

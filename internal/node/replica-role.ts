@@ -82,12 +82,12 @@ export class ReplicaRole {
     this.#advice = { text, wasLinked: this.isLinked };
   }
 
-  /** Whether it hears from its master. */
+  /** True if it hears from its master. */
   get isLinked(): boolean {
     return this.#follower.upstream.isLinked;
   }
 
-  /** Whether an operator has told it to keep its data and follow nobody. */
+  /** True if an operator has told it to keep its data and follow nobody. */
   get isKept(): boolean {
     return this.#follower.isKept;
   }
@@ -162,7 +162,7 @@ export class ReplicaRole {
     return this.#follower.check.reason;
   }
 
-  /** Whether the state in memory is known to be wrong, and not rebuilt yet. */
+  /** True if the state in memory is known to be wrong, and not rebuilt yet. */
   get isSuspect(): boolean {
     return this.#follower.check.isSuspect;
   }

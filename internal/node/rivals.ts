@@ -5,7 +5,7 @@ import type { Clock } from '#platform/clock.ts';
 
 interface Rival {
   readonly logId: string;
-  /** Whether the other master counts this node among its replicas; otherwise this one counts the other. */
+  /** True if the other master counts this node among its replicas; otherwise this one counts the other. */
   readonly isClaim: boolean;
 }
 

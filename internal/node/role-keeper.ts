@@ -120,7 +120,7 @@ export class RoleKeeper {
     return selfOf(this.host, this.ownAddress);
   }
 
-  /** Whether this is a master that has never taken a write, so that it has what any fresh master has. */
+  /** True if this is a master that has never taken a write, so that it has what any fresh master has. */
   get isBlank(): boolean {
     const { engine } = this.host;
     return this.#current?.kind === 'master' && engine !== undefined && isBlank(engine);

@@ -32,7 +32,7 @@ export function selfOf({ manifest, engine }: EngineHost, address: string): Self 
   };
 }
 
-/** Whether the state is that of a master which has never taken a write: an epoch for each start, and the limits. */
+/** True if the state is that of a master which has never taken a write: an epoch for each start, and the limits. */
 export function isBlank(engine: Engine): boolean {
   return engine.store.entries === 0 && engine.log.tail.lsn <= engine.epochs.starts().length + 1;
 }

@@ -3,7 +3,7 @@
  * one build and one rate, so that a full resync leaves disk and network to the
  * clients. While the file is read, and for a while after it was read whole, the log
  * after it is pinned, up to a limit, so that the replica can continue from there.
- * File and pin belong to the reader's place (`snapshot-slots.ts`) and end with it,
+ * File and pin belong to the reader's place (`snapshot-places.ts`) and end with it,
  * even if nobody ends this generator.
  */
 
@@ -14,7 +14,7 @@ import { unavailable, WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import { toLsn } from '#model/position.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
-import { type SnapshotSlot, SnapshotSlots } from '#node/snapshot-slots.ts';
+import { type SnapshotPlace, SnapshotPlaces } from '#node/snapshot-places.ts';
 import type { File, FileSystem } from '#platform/file-system.ts';
 import { parseSnapshotName } from '#wal/file-names.ts';
 
@@ -32,7 +32,7 @@ export interface SnapshotSourceOptions {
   readonly bytesPerSecond: number;
   /** Most log that is kept for readers: `replication.snapshot_max_log`. */
   readonly pinnedBytesMax: number;
-  /** Whether this node id belongs to a replica that registered here. */
+  /** True if this node id belongs to a replica that registered here. */
   readonly isKnown: (nodeId: string) => boolean;
 }
 
@@ -46,14 +46,14 @@ interface Base {
 export class SnapshotSource {
   readonly #host: EngineHost;
   readonly #options: SnapshotSourceOptions;
-  readonly #slots: SnapshotSlots;
+  readonly #places: SnapshotPlaces;
   /** When (monotonic) the next chunk may go out. */
   #nextMs = 0;
 
   constructor(host: EngineHost, options: SnapshotSourceOptions) {
     this.#host = host;
     this.#options = options;
-    this.#slots = new SnapshotSlots(host.options.clock);
+    this.#places = new SnapshotPlaces(host.options.clock);
   }
 
   async *chunks({ logId, nodeId }: SnapshotRequest, signal: AbortSignal): AsyncGenerator<SnapshotChunk> {
@@ -65,35 +65,35 @@ export class SnapshotSource {
         `log ${logId} was asked for; this node has ${this.#host.manifest.logId}`,
       );
     }
-    const slot = this.#slots.take({ nodeId, isKnown: this.#options.isKnown(nodeId) }, signal);
+    const place = this.#places.take({ nodeId, isKnown: this.#options.isKnown(nodeId) }, signal);
     let closed: Promise<void> | undefined;
     let isWhole = false;
     try {
       const { file, position, unpin } = await this.#openBase(engine);
-      slot.onEnd(() => {
+      place.onEnd(() => {
         closed = file.close();
         if (isWhole) this.#host.options.clock.after(PIN_IDLE_MS, unpin);
         else unpin();
       });
-      yield* this.#paced(readChunks(file, position, slot), slot);
+      yield* this.#paced(readChunks(file, position, place), place);
       isWhole = true;
     } finally {
-      slot.end(unavailable('the snapshot was read'));
+      place.end(unavailable('the snapshot was read'));
       await closed;
     }
   }
 
-  async *#paced(chunks: AsyncIterable<SnapshotChunk>, slot: SnapshotSlot): AsyncGenerator<SnapshotChunk> {
+  async *#paced(chunks: AsyncIterable<SnapshotChunk>, place: SnapshotPlace): AsyncGenerator<SnapshotChunk> {
     const { clock } = this.#host.options;
     for await (const chunk of chunks) {
       const startMs = Math.max(this.#nextMs, clock.monotonicMs() - CATCH_UP_MS);
       this.#nextMs = startMs + (chunk.bytes.length * 1_000) / this.#options.bytesPerSecond;
       const waitMs = startMs - clock.monotonicMs();
-      if (waitMs > 0) await clock.sleep(waitMs, slot.signal);
-      slot.check();
-      slot.await();
+      if (waitMs > 0) await clock.sleep(waitMs, place.signal);
+      place.check();
+      place.await();
       yield chunk;
-      slot.resume();
+      place.resume();
     }
   }
 
@@ -137,13 +137,13 @@ export class SnapshotSource {
 async function* readChunks(
   file: File,
   position: Position,
-  slot: SnapshotSlot,
+  place: SnapshotPlace,
 ): AsyncGenerator<SnapshotChunk> {
-  slot.check();
+  place.check();
   const { sizeBytes } = await file.stat();
   let offset = 0;
   while (offset < sizeBytes) {
-    slot.check();
+    place.check();
     const buffer = new Uint8Array(Math.min(CHUNK_BYTES, sizeBytes - offset));
     const bytes = await file.read(buffer, offset);
     if (bytes === 0) break;

@@ -1,7 +1,7 @@
 /**
- * Whether a master may take writes when it starts: it first asks the nodes that it
- * knows (docs/replication.md, rule 8). A term that one of them has seen is
- * persisted before anything is decided by it.
+ * Decides whether a master may take writes when it starts: it first asks the nodes that
+ * it knows (docs/replication.md, rule 8). A term that one of them has seen is persisted
+ * before anything is decided by it.
  */
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
@@ -17,7 +17,7 @@ export interface StartObjectionParts {
   readonly options: Pick<NodeOptions, 'dialer' | 'forcedRole' | 'logger' | 'terms'>;
   readonly host: EngineHost;
   readonly engine: Engine;
-  /** Whether this node was promoted to the highest term it knows of, and has no record of it yet. */
+  /** True if this node was promoted to the highest term it knows of, and has no record of it yet. */
   readonly isPromoted: boolean;
   /** Addresses of the nodes that are asked. */
   readonly known: readonly string[];

@@ -36,12 +36,12 @@ export class WriteGate {
     this.#minReplicas = parts.minReplicas;
   }
 
-  /** Whether this master may write, apart from a failover and from shortage of space or of replicas. */
+  /** True if this master may write, apart from a failover and from shortage of space or of replicas. */
   get isOpen(): boolean {
     return !this.#fence.isUp && this.#epoch.hasBegun;
   }
 
-  /** Whether entries may expire and be evicted: not while the log must end. */
+  /** True if entries may expire and be evicted: not while the log must end. */
   get mayExpire(): boolean {
     return !this.#fence.isUp && this.#pausedFor === undefined;
   }

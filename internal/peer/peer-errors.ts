@@ -1,9 +1,9 @@
 /**
  * What a failed call to another node means here.
  *
- * Only refusals that the peer meant keep their code. Whatever broke on the way or
- * over there (no connection, an internal error, an answer that makes no sense) is
- * `unavailable`: the caller tries again later.
+ * Only refusals that the peer meant keep their code. Every failure on the way or in the
+ * peer (no connection, an internal error, an invalid answer) is `unavailable`: the caller
+ * tries again later.
  */
 import { ConnectError } from '@connectrpc/connect';
 import { type ErrorCode, WalnutError } from '#model/errors.ts';

@@ -1,6 +1,6 @@
 /**
- * Measures how late the event loop runs, with Node's sampling histogram. Promise 24
- * bounds its p99.9 at 50 ms.
+ * Measures how late the event loop runs, with Node's sampling histogram. Number 24 of
+ * docs/promises.md bounds its p99.9 at 50 ms.
  *
  * A reading covers the time since the previous one. Every scrape begins a new window,
  * so with two scrapers each sees only some of the stalls. A stall that begins within

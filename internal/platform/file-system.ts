@@ -60,9 +60,9 @@ export interface FileSystem {
   makeDirectory(path: string): Promise<void>;
   /** Renames atomically and replaces a file at `to`. Durable only after a sync of the directory. */
   rename(from: string, to: string): Promise<void>;
-  /** Deletes a file. */
+  /** Removes the name. Durable only after a sync of the directory. Rejects with ENOENT if there is no such file. */
   remove(path: string): Promise<void>;
-  /** Deletes an empty directory. */
+  /** Rejects with ENOTEMPTY unless the directory is empty. Durable only after a sync of its parent. */
   removeDirectory(path: string): Promise<void>;
   /** Opens a directory whose names are to be synced. */
   openDirectory(path: string): Promise<OpenedDirectory>;

@@ -39,7 +39,7 @@ export function meansNobody(own: string): WalnutError {
   );
 }
 
-/** Whether a call failed because another node answers at the address. */
+/** True if a call failed because another node answers at the address. */
 export function isOtherNode(error: unknown): boolean {
   return error instanceof WalnutError && error.code === 'not_found';
 }

@@ -162,7 +162,7 @@ export class Pusher {
     this.#wake = undefined;
   }
 
-  /** Whether there are records to push, or someone waits for acks of records that are pushed already. */
+  /** True if there are records to push, or someone waits for acks of records that are pushed already. */
   get #hasMore(): boolean {
     const { context } = this.#options;
     if (this.#idleHeartbeats !== undefined) return false;

@@ -42,7 +42,7 @@ export class RegisteredReplicas {
     return this.#replicas.get(nodeId)?.pusher.progress.isLive === true;
   }
 
-  /** Whether a replica at `address` takes pushes and answered lately. */
+  /** True if a replica at `address` takes pushes and answered lately. */
   isLiveAt(address: string): boolean {
     return this.idsAt(address).some((nodeId) => this.isLive(nodeId));
   }

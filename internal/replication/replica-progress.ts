@@ -41,7 +41,7 @@ export class ReplicaProgress {
   /** The difference that the replica reports; undefined: none. */
   #mismatch: DigestMismatch | undefined;
   #problem: string;
-  /** Whether its last answer named the node that is pushed to. */
+  /** True if its last answer named the node that is pushed to. */
   #isNamed = false;
 
   /** `problem`: what was wrong with the replica before it registered again; empty: nothing. */
@@ -75,13 +75,13 @@ export class ReplicaProgress {
     return this.lagRecords === 0 ? 0 : Math.round(this.#options.clock.monotonicMs() - this.#lastLevelMs);
   }
 
-  /** Whether the replica took a push, or registered, within the last few heartbeats. */
+  /** True if the replica took a push, or registered, within the last few heartbeats. */
   get isLive(): boolean {
     const { clock, heartbeatMs } = this.#options;
     return clock.monotonicMs() - this.#lastAnswerMs < LIVE_HEARTBEATS * heartbeatMs;
   }
 
-  /** Whether its acks count: it is live, takes pushes, and named itself as the node that is pushed to. */
+  /** True if its acks count: it is live, takes pushes, and named itself as the node that is pushed to. */
   get isCounted(): boolean {
     return this.isLive && this.#isNamed && this.state === 'streaming';
   }
@@ -91,7 +91,7 @@ export class ReplicaProgress {
     return this.#problem;
   }
 
-  /** Whether the replica's state is known to differ from this node's. */
+  /** True if the replica's state is known to differ from this node's. */
   get isDifferent(): boolean {
     return this.#mismatch !== undefined;
   }

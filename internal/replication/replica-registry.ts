@@ -194,7 +194,7 @@ export class ReplicaRegistry {
     return this.#registered.countedSize;
   }
 
-  /** Whether a replica at `address` takes pushes and answered lately. */
+  /** True if a replica at `address` takes pushes and answered lately. */
   isLiveAt(address: string): boolean {
     return this.#registered.isLiveAt(address);
   }
@@ -332,7 +332,7 @@ export class ReplicaRegistry {
   }
 }
 
-/** Whether the replica has some records and lacks others. */
+/** True if the replica has some records and lacks others. */
 function isBehind(tailLsn: Lsn, durableLsn: Lsn): boolean {
   return tailLsn > 0 && tailLsn < durableLsn;
 }

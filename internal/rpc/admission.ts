@@ -1,6 +1,6 @@
 /**
- * Whether a call is let in: the one place that decides it, for rpcs, keys and
- * plain routes alike, before a body is read. What is asked, in this order: the name
+ * The one place that decides whether a call is let in, for rpcs, keys and plain routes
+ * alike, before a body is read. What is asked, in this order: the name
  * that the request is sent to, the address that it comes from, who calls and with
  * which rights, and whether the server still takes work.
  */

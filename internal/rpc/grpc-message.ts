@@ -8,10 +8,10 @@ const HEADER = 'grpc-message';
 /** The flag of the frame that contains trailers in gRPC-Web. */
 const TRAILERS_FLAG = 0x80;
 const FRAME_BYTES = 5;
-/** The length of one line of such trailers. */
+/** The line of the trailers that contains `grpc-message`. */
 const LINE = /^(grpc-message: *)(.*)$/im;
 const ESCAPED = /(?:%[0-9a-f]{2})+/gi;
-/** Would be lost at the ends of a header. */
+/** Spaces at the ends, which parsers of headers remove, so they are escaped. */
 const OUTER_BLANKS = /^ +| +$/g;
 
 export function encodeGrpcMessage(message: string): string {

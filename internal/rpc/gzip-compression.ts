@@ -35,7 +35,7 @@ export function createGzipCompression(): Compression {
         }
         throw new ConnectError('the body is no gzip, or not all of it', Code.InvalidArgument);
       } finally {
-        // The slot goes to the next in line, so `running` stays as it is.
+        // The next in line takes this place, so `running` stays as it is.
         const next = waiting.shift();
         if (next === undefined) running -= 1;
         else next();

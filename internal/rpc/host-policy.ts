@@ -20,7 +20,7 @@ export interface HostPolicy {
 }
 
 export interface HostPolicyOptions {
-  /** Whether only this machine reaches the server. */
+  /** True if only this machine reaches the server. */
   readonly isLoopback: boolean;
   /** Host names without a port, in any case. */
   readonly names: readonly string[];

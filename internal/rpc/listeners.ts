@@ -43,7 +43,7 @@ export interface Listeners {
   /** The IP address bound, and the same as `host:port`. */
   readonly ip: string;
   readonly address: string;
-  /** Whether only this machine reaches it. */
+  /** True if only this machine reaches it. */
   readonly isLoopback: boolean;
   readonly connectionsMax: number;
   connections(): number;

@@ -4,11 +4,12 @@
  * and again before it looks at anyone else: a peer that never reads its answers
  * could keep the process for as long as it keeps sending.
  *
- * Here each connection has one request at a time, for the next may depend on what
- * the one before does (RFC 9112, 9.3.2), and so many in one turn of the event
- * loop. What is more waits in order, and so does reading, until the one before is
- * answered, the next turn, or until the peer has taken the answers it has. Each answer is a write of its own: Node
- * undoes any cork of the socket when an answer ends. Batch and HTTP/2 write less.
+ * A connection processes one request at a time, because the next may depend on what the
+ * one before does (RFC 9112, 9.3.2), and begins at most `REQUESTS_PER_TURN` in one turn of
+ * the event loop. Further requests wait, and the socket is not read, until the previous
+ * answer is complete, the next turn begins, and the peer has read its answers. Each answer
+ * is a write of its own, because Node undoes any cork of the socket when an answer ends;
+ * Batch and HTTP/2 write less often.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';

@@ -1,14 +1,14 @@
 /**
- * What is no request that Node's HTTP/1.1 parser takes gets an answer that says
- * why, behind the answers that are due before it, and its connection ends: what
- * would follow cannot be told apart. The error has the shape of all others.
+ * Answers bytes that Node's HTTP/1.1 parser rejects: sends the answers that are due before,
+ * then an error that says why, and closes the connection, because the next request cannot
+ * be located. The error has the shape of all others.
  */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
 
 export const UNESCAPED_PATH =
-  'the path has bytes that a URL may not hold: expected them percent-encoded as UTF-8, such as %C3%BC for ü';
+  'the path has bytes that a URL may not contain: expected them percent-encoded as UTF-8, such as %C3%BC for ü';
 
 /** How long the peer may go on sending: a connection closed over unread bytes is reset, and the answer with it. */
 export const LINGER_MS = 1_000;

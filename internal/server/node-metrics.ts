@@ -58,7 +58,7 @@ function registerNode(metrics: Metrics, status: () => NodeStatus): void {
   );
   metrics.gaugeFrom('walnut_applied_lsn', 'Last LSN visible here.', () => status().appliedLsn);
   metrics.gaugeFrom('walnut_durable_lsn', 'Last LSN fdatasynced here.', () => status().durableLsn);
-  metrics.gaugeFrom('walnut_earliest_lsn', 'First LSN the log still holds.', () => status().earliestLsn);
+  metrics.gaugeFrom('walnut_earliest_lsn', 'First LSN that the log still has.', () => status().earliestLsn);
   metrics.gaugeFrom('walnut_wal_bytes', 'Bytes of all log segments.', () => status().wal.bytes);
   metrics.gaugeFrom('walnut_wal_segments', 'Log segments.', () => status().wal.segments);
 }

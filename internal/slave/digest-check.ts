@@ -145,7 +145,7 @@ export class DigestCheck {
     return this.remedy === 'resync' ? this.#problem : '';
   }
 
-  /** Whether the state is known to be wrong and no remedy was applied yet. */
+  /** True if the state is known to be wrong and no remedy was applied yet. */
   get isSuspect(): boolean {
     return this.#isSuspect;
   }

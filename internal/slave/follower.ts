@@ -74,7 +74,7 @@ export class Follower {
     if (!this.#isLinked) rejoin.request();
   }
 
-  /** Whether an operator has told this replica to keep its data and to follow no one. */
+  /** True if an operator has told this replica to keep its data and to follow no one. */
   get isKept(): boolean {
     return !this.#parts.state.isFollowing;
   }
@@ -124,7 +124,7 @@ export class Follower {
     };
   }
 
-  /** Whether the state here equals the master's, and whether it may be served. */
+  /** Compares the state here with the master's, and decides whether it may be served. */
   get check(): DigestCheck {
     return this.#parts.check;
   }

@@ -108,7 +108,7 @@ export class Receiver {
     return turn;
   }
 
-  /** Whether one request is worked on and another waits: more would fill the memory while the disk hangs. */
+  /** True if one request is worked on and another waits: more would fill the memory while the disk hangs. */
   get isBusy(): boolean {
     return this.#waiting >= TURNS_MAX;
   }
@@ -143,12 +143,12 @@ async function takeInto(
   }
 }
 
-/** Whether release 0.1.0 could not read the record. The append refuses a record that this program does not know either. */
+/** True if release 0.1.0 could not read the record. The append refuses a record that this program does not know either. */
 function needsStep(frame: Frame): boolean {
   return (tryRecordKindOf(frame)?.level ?? 0) > 0;
 }
 
-/** Whether this log has that record, or no longer reaches back to it, so that nothing contradicts it. */
+/** True if this log has that record, or no longer reaches back to it, so that nothing contradicts it. */
 async function isOurs(engine: Engine, point: ChainPoint): Promise<boolean> {
   const ours = await engine.log.lookup(point.lsn);
   return ours === undefined || (ours.epoch === point.epoch && ours.crc === point.crc);

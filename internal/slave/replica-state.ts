@@ -38,7 +38,7 @@ export class ReplicaState {
     return this.#current === 'quarantined';
   }
 
-  /** Whether it takes pushes and follows a master by itself. */
+  /** True if it takes pushes and follows a master by itself. */
   get takesPushes(): boolean {
     return !this.isQuarantined && this.isFollowing;
   }

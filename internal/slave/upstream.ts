@@ -146,7 +146,7 @@ export class Upstream {
     return failures;
   }
 
-  /** Whether the answer comes from a master of this log whose term is not over and can be believed. */
+  /** True if the answer comes from a master of this log whose term is not over and can be believed. */
   #isOwn({ logId, term }: RegisterAnswer): boolean {
     const { manifest } = this.#options.host;
     if (manifest.logId === '') return true;

@@ -24,7 +24,7 @@ export interface LoggedConfig {
   readonly wallOffsetMs: number;
 }
 
-/** Whether version 1 cannot state it. */
+/** True if version 1 cannot state it. */
 export function needsConfigV2({ limits, wallOffsetMs }: LoggedConfig): boolean {
   return wallOffsetMs !== 0 || limits.policy === 'ttl' || (limits.scope ?? 'all') !== 'all';
 }

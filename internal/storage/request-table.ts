@@ -110,7 +110,7 @@ export class RequestTable {
   }
 
   /**
-   * Whether a write that `find` does not know may have been carried out and forgotten.
+   * True if a write that `find` does not know may have been carried out and forgotten.
    * `sinceLsn`: an LSN that the caller knew before it first sent the write; 0: it does
    * not say, and a request id is then taken for new.
    */
@@ -242,7 +242,7 @@ export class RequestTable {
   }
 }
 
-/** Whether a record at `nowMs` makes the table forget it. */
+/** True if a record at `nowMs` makes the table forget it. */
 function isOver({ timestampMs }: RequestIdRow, nowMs: number): boolean {
   return nowMs - timestampMs >= REQUEST_WINDOW_MS;
 }

@@ -25,7 +25,7 @@ export function viewOf(bytes: Uint8Array): DataView {
 
 /** Returns where it ends. */
 export function writeU64(view: DataView, at: number, value: number): number {
-  assert(Number.isSafeInteger(value) && value >= 0, 'a snapshot holds whole numbers below 2^53');
+  assert(Number.isSafeInteger(value) && value >= 0, 'a snapshot contains whole numbers below 2^53');
   view.setUint32(at, value >>> 0, true);
   view.setUint32(at + 4, Math.floor(value / TWO_32), true);
   return at + 8;

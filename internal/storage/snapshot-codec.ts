@@ -92,7 +92,7 @@ export function checkBlockType(type: number, version: number, offset: number): v
   throw new SnapshotError(offset, `unknown block type ${type.toString(16)}${why}`, isNewer);
 }
 
-/** Whether the first letter of a block's name, its lowest byte, is lower-case. */
+/** True if the first letter of a block's name, its lowest byte, is lower-case. */
 function isOptional(type: number): boolean {
   const letter = type & 0xff;
   return letter >= 0x61 && letter <= 0x7a;

@@ -156,7 +156,7 @@ export function tryDecodeFrameHeader(buffer: Buffer, offset: number): Frame | st
 }
 
 /**
- * Whether a header that `tryDecodeFrameHeader` refused has a valid CRC: then a
+ * True if a header that `tryDecodeFrameHeader` refused has a valid CRC: then a
  * program with another format wrote it, and it is not a torn write.
  */
 export function isHeaderIntact(why: string): boolean {
@@ -175,7 +175,7 @@ export function mayBeFrameHeader(buffer: Buffer, offset: number): boolean {
   );
 }
 
-/** Whether the payload has the CRC that the header states. The frame's buffer must contain all of it. */
+/** True if the payload has the CRC that the header states. The frame's buffer must contain all of it. */
 export function isPayloadIntact({ buffer, payloadOffset, payloadBytes }: Frame): boolean {
   const crc = crc32(buffer, 0, payloadOffset, payloadOffset + payloadBytes);
   return crc === buffer.readUInt32LE(payloadOffset - 4);

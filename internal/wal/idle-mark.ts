@@ -9,9 +9,9 @@ const IDLE_MS = 100;
 
 export interface IdleMarkParts {
   readonly clock: Clock;
-  /** Whether there are durable records that no later item states to be durable. */
+  /** True if there are durable records that no later item states to be durable. */
   readonly isNeeded: () => boolean;
-  /** Whether batches or tasks are running. */
+  /** True if batches or tasks are running. */
   readonly isBusy: () => boolean;
   readonly write: () => void;
 }

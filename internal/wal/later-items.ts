@@ -127,7 +127,7 @@ function tryItemAt(
   return { item, bytes: offset + bytes <= options.sizeBytes ? bytes : RECORD_OVERHEAD_BYTES };
 }
 
-/** Whether there is a valid frame header anywhere in the file, so that the file once was part of a log. */
+/** True if there is a valid frame header anywhere in the file, so that the file once was part of a log. */
 export async function hasFrameSomewhere(file: File, sizeBytes: number, clock?: Clock): Promise<boolean> {
   const overlap = FRAME_HEADER_BYTES - 1;
   for (let base = 0; sizeBytes - base >= FRAME_HEADER_BYTES; base += CHUNK_BYTES - overlap) {

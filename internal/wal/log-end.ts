@@ -74,7 +74,7 @@ export class LogEnd {
     return this.#durableLsn as Lsn;
   }
 
-  /** Whether an item written later states that the last durable record is durable. */
+  /** True if an item written later states that the last durable record is durable. */
   get isVouched(): boolean {
     return this.#durableLsn <= this.#vouchedLsn;
   }

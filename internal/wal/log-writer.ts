@@ -308,7 +308,7 @@ export class LogWriter {
     return count;
   }
 
-  /** Whether another batch can follow at once: no task waits, it fits into the segment, and `holdBack` does not delay it. */
+  /** True if another batch can follow at once: no task waits, it fits into the segment, and `holdBack` does not delay it. */
   #goesOn(open: OpenSegment): boolean {
     const next = this.#queue.frames.at(0);
     if (next === undefined || this.#tasks.length > 0 || this.#failure !== undefined) return false;

@@ -131,7 +131,7 @@ function isApplyHold(value: unknown): boolean {
   return Number.isSafeInteger(hold?.['uptoLsn']) && typeof hold?.['isHeld'] === 'boolean';
 }
 
-/** Whether segment `seq` is excluded, so that it does not belong to the log. */
+/** True if segment `seq` is excluded, so that it does not belong to the log. */
 export function isSegmentExcluded(manifest: Manifest, seq: number): boolean {
   if (seq < manifest.lowestSegment) return true;
   return (manifest.excludedSegments ?? []).some(([first, last]) => seq >= first && seq <= last);

@@ -74,7 +74,7 @@ export function tryDecodeSegmentHeader(bytes: Buffer): SegmentHeader | string {
   };
 }
 
-/** Whether `bytes` are an intact header of a format that this program does not know: the magic and the CRC are right. */
+/** True if `bytes` are an intact header of a format that this program does not know: the magic and the CRC are right. */
 export function isUnknownSegmentFormat(bytes: Buffer): boolean {
   if (bytes.length < SEGMENT_HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) return false;
   const crc = crc32(bytes, 0, 0, SEGMENT_HEADER_BYTES - 4);
@@ -141,7 +141,7 @@ export function peekItemKind(buffer: Buffer, offset: number): number {
   return kind <= ITEM_KIND.seal ? kind : 0;
 }
 
-/** Whether the CRC of the prefix is valid. The buffer must have `offset + 28` bytes (for a record `offset + 16`). */
+/** True if the CRC of the prefix is valid. The buffer must have `offset + 28` bytes (for a record `offset + 16`). */
 export function isPrefixValid(buffer: Buffer, offset: number, salt: number): boolean {
   const covered = peekItemKind(buffer, offset) === ITEM_KIND.record ? 16 : NOTE_BYTES;
   return crc32(buffer, salt, offset + 4, offset + covered) === buffer.readUInt32LE(offset);

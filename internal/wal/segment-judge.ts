@@ -99,7 +99,7 @@ export function whyNotBase(base: ChainPoint, record: ChainPoint): string | undef
   return 'the record is not the one at which the snapshot was made';
 }
 
-/** Whether a later segment than `seq` exists, or existed according to MANIFEST: then all of `seq` was durable. */
+/** True if a later segment than `seq` exists, or existed according to MANIFEST: then all of `seq` was durable. */
 export function hasLaterSegment(seq: number, seqs: readonly number[], demand: Demand | undefined): boolean {
   return (demand?.seq ?? 0) > seq || seqs.some((other) => other > seq);
 }

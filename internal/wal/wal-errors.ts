@@ -101,7 +101,7 @@ export class WalReadError extends Error {
   }
 }
 
-/** Whether the error is a shortage of space, descriptors or memory, after which the caller may continue later. See `platform/shortage.ts`. */
+/** True if the error is a shortage of space, descriptors or memory, after which the caller may continue later. See `platform/shortage.ts`. */
 export function isShortage(error: unknown): boolean {
   return shortageOf(error) !== undefined;
 }

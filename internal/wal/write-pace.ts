@@ -26,7 +26,7 @@ export class WritePace {
     this.#clock = clock;
   }
 
-  /** Whether to write so many bytes on the calling thread; `syncingSinceMs` is when the running fdatasync began, if one runs. */
+  /** True if so many bytes should be written on the calling thread. `syncingSinceMs`: when the running fdatasync began; undefined if none runs. */
   allows(bytes: number, syncingSinceMs: number | undefined): boolean {
     if (bytes > NOW_BYTES_MAX) return false;
     const nowMs = this.#clock.monotonicMs();

@@ -38,7 +38,7 @@ export class OperationColumns implements MixedBatch {
   positions = 0;
   plainSets = 0;
   plainDeletes = 0;
-  /** Whether the batch says that it is all or nothing. */
+  /** True if the batch says that it is all or nothing. */
   isAtomic = false;
   readonly kinds = new Uint8Array(BATCH_OPERATIONS_MAX);
   readonly flags = new Uint8Array(BATCH_OPERATIONS_MAX);
@@ -86,12 +86,12 @@ export class OperationColumns implements MixedBatch {
     return this.plainSets === this.count;
   }
 
-  /** Whether every operation is a Get, or a write that asks for nothing but being visible. */
+  /** True if every operation is a Get, or a write that asks for nothing but being visible. */
   get arePlain(): boolean {
     return this.gets + this.plainSets + this.plainDeletes === this.count;
   }
 
-  /** Whether a moment that includes what `includes` says can answer every Get. */
+  /** True if a moment that includes what `includes` says can answer every Get. */
   areIncluded(includes: (position: Position) => boolean): boolean {
     if (this.positions === 0) return true;
     let epoch = -1;

@@ -38,7 +38,7 @@ export class PreparedSchemas<Field> {
   }
 }
 
-/** Whether the message is one of protobuf's own, which have forms of their own in JSON. */
+/** True if the message is one of protobuf's own, which have forms of their own in JSON. */
 export function isWellKnown(schema: DescMessage): boolean {
   return schema.typeName.startsWith('google.protobuf.');
 }

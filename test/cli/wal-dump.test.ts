@@ -211,7 +211,7 @@ describe('wal dump', () => {
     for (const command of ['dump', 'inspect', 'verify']) {
       const { code, err } = await runCli(['wal', command, directory]);
       expect({ command, code }).toEqual({ command, code: 2 });
-      expect(err).toContain('holds no log');
+      expect(err).toContain('contains no log');
     }
   });
 });

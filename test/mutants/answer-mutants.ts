@@ -5,7 +5,7 @@ const TAGS = 'test/server/entity-tags.test.ts';
 const KEYS = 'test/server/keys.test.ts';
 const STREAMS = 'test/server/streams.test.ts';
 const UNREAD = 'test/node/unread-snapshots.test.ts';
-const SLOTS = 'test/node/snapshot-slots.test.ts';
+const PLACES = 'test/node/snapshot-places.test.ts';
 
 export const ANSWER_MUTANTS: readonly Mutant[] = [
   {
@@ -26,23 +26,23 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
   {
     name: 'snapshot left open when its reader loses its place',
     file: 'internal/node/snapshot-source.ts',
-    text: '      slot.onEnd(() => {\n        closed = file.close();',
-    replacement: '      slot.onEnd(() => {',
+    text: '      place.onEnd(() => {\n        closed = file.close();',
+    replacement: '      place.onEnd(() => {',
     tests: [UNREAD],
   },
   {
     name: 'place for a snapshot kept from a replica that registered',
-    file: 'internal/node/snapshot-slots.ts',
+    file: 'internal/node/snapshot-places.ts',
     text: 'const stranger = isKnown ? ',
     replacement: "const stranger = isKnown && nodeId === '' ? ",
     tests: [UNREAD],
   },
   {
     name: 'place for a snapshot kept by a reader that takes nothing',
-    file: 'internal/node/snapshot-slots.ts',
+    file: 'internal/node/snapshot-places.ts',
     text: 'this.#clock.after(READER_IDLE_MS, () => this.end(late));',
     replacement: 'this.#clock.after(READER_IDLE_MS, () => {});\n    void late;',
-    tests: [SLOTS],
+    tests: [PLACES],
   },
   {
     name: 'weak entity tag taken for a strong one',

@@ -27,7 +27,7 @@ async function handedOverToTheDead() {
   return { group, two, oneDisk, masterDisk };
 }
 
-/** Whether the one that was told to lead would be told again, once it is back. */
+/** True if the one that was told to lead would be told again, once it is back. */
 async function leadsWhenBack(group: TestGroup, oneDisk: MemoryFileSystem): Promise<boolean> {
   // It cannot find out first who leads.
   group.network.cut('two:1', 'one:1');

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FetchSnapshotRequestSchema } from '#gen/walnut/v1/replication_pb.ts';
-import { READERS_MAX } from '#node/snapshot-slots.ts';
+import { READERS_MAX } from '#node/snapshot-places.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { ProbedFileSystem } from '#test/doubles/probed-file-system.ts';

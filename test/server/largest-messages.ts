@@ -69,7 +69,7 @@ function valueFor(field: DescField, value: Buffer, depth: number): unknown {
   }
 }
 
-/** Whether the field may contain a value, at any depth. */
+/** True if the field may contain a value, at any depth. */
 function hasBytes(field: DescField, depth = 0): boolean {
   if (field.scalar === ScalarType.BYTES) return true;
   return (

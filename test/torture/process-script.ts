@@ -35,7 +35,7 @@ export interface ScriptRun {
   readonly ackedAfterHit: number;
   readonly acked: number;
   readonly wasReady: boolean;
-  /** Whether the fault came before the orderly stop was asked for. */
+  /** True if the fault came before the orderly stop was asked for. */
   readonly wasHitBeforeStop: boolean;
   readonly output: string;
   readonly trace: string;

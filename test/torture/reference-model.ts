@@ -194,7 +194,7 @@ function deadline(expiry: Expiry, live: ModelEntry | undefined, nowMs: number): 
   }
 }
 
-/** Whether an entry of the store is exactly the model's. */
+/** True if an entry of the store is exactly the model's. */
 export function isSameEntry(actual: Entry | undefined, expected: ModelEntry | undefined): boolean {
   if (actual === undefined || expected === undefined) return actual === expected;
   return (

@@ -147,7 +147,7 @@ async function runCreate(invocation: Invocation, options: CreateOptions): Promis
           `LSN ${manifest.from.lsn} to ${manifest.to.lsn}, last of ${showDeadline(manifest.toTimestampMs)}`,
         ],
         ['copied', `${showBytes(copiedBytes)} in ${countOf(copiedFiles, 'file')}`],
-        ['held already', `${showBytes(reusedBytes)} in ${countOf(reusedFiles, 'file')}`],
+        ['there already', `${showBytes(reusedBytes)} in ${countOf(reusedFiles, 'file')}`],
         ['took', showDuration(elapsedMs)],
       ]),
   );

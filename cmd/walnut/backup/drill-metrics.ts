@@ -54,7 +54,7 @@ export function renderDrillMetrics(
   const gauges: [string, string, number][] = [
     [LAST_SUCCESS, 'When a recovery drill last passed; 0: never.', lastSuccess],
     ['walnut_drill_last_run_timestamp_seconds', 'When the last recovery drill ended.', nowSeconds],
-    ['walnut_drill_success', 'Whether the last recovery drill passed.', report?.isPassed === true ? 1 : 0],
+    ['walnut_drill_success', '1 if the last recovery drill passed.', report?.isPassed === true ? 1 : 0],
     ...(report === undefined ? [] : recoveryGauges(figuresOf(report))),
   ];
   return gauges

@@ -94,7 +94,7 @@ function compareOne(then: Store, now: Entry, { nowMs, shiftMs }: LiveClock): Cha
   return isSame ? 'same' : change;
 }
 
-/** Whether two deadlines are one, as far as a clock that is slewed can tell. */
+/** True if two deadlines are one, as far as a clock that is slewed can tell. */
 function isNear(one: number, other: number): boolean {
   return (one === NEVER) === (other === NEVER) && Math.abs(one - other) <= SLEW_MS_MAX;
 }

@@ -144,7 +144,7 @@ async function readValue(invocation: Invocation, options: SetOptions): Promise<U
     chunks.push(chunk);
     bytes += chunk.length;
     if (bytes > VALUE_BYTES_MAX)
-      throw usageError(`stdin holds more than ${VALUE_BYTES_MAX} bytes, too much for a value`);
+      throw usageError(`stdin has more than ${VALUE_BYTES_MAX} bytes, too much for a value`);
   }
   return Buffer.concat(chunks);
 }

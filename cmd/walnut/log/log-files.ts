@@ -55,7 +55,7 @@ export async function onLogDirectory<T>(
     const isOfLog = (name: string) =>
       name === MANIFEST_NAME || (parseSegmentName(name) ?? parseSnapshotName(name)) !== undefined;
     if (!names.some(isOfLog))
-      throw wrong(`${directory} holds no log: neither MANIFEST nor a segment is there`);
+      throw wrong(`${directory} contains no log: neither MANIFEST nor a segment is there`);
     return await work();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;

@@ -93,7 +93,7 @@ function proposal({ rehearsal, keep }: Cut): string {
   const instead =
     rehearsal.manifest.role === 'replica'
       ? 'This is a replica: moving the directory away and starting again loses nothing.'
-      : 'A replica, or a backup, may hold what is lost here: promote or restore that instead.';
+      : 'A replica or a backup may have what is lost here: promote or restore that instead.';
   const flags = keep.lsn === 0 ? '--apply --allow-empty' : '--apply';
   return `Nothing was changed. ${instead}\nTo cut the log here, with the node stopped, run again with ${flags}\n`;
 }
@@ -102,7 +102,7 @@ function conclusion(aside: readonly string[], role: string): string {
   const next =
     role === 'replica'
       ? 'It fetches the rest from its master when it is started.'
-      : 'A replica that holds more than this keeps a started master read only: promote the replica instead, or use --force-role master.';
+      : 'If a replica has more than this, the master that is started stays read only: promote the replica instead, or use --force-role master.';
   const kept = aside.length === 0 ? '' : `What was cut is kept: ${aside.join(', ')}\n`;
   return `Repaired and verified. ${kept}${next}\n`;
 }

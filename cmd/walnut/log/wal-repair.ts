@@ -39,7 +39,7 @@ export function addRepairCommand(wal: Command, host: CommandHost): void {
     .addHelpText(
       'after',
       `
-A node with the same log may hold what is damaged here: on a replica, move DIR away instead and
+Another node with the same log may have what is damaged here. On a replica, move DIR away instead and
 start again, which fetches everything; on a master with a replica, promote that one instead.
 
 Exits 0 where nothing has to be repaired or the repair is done; 1 where there is something to

@@ -104,7 +104,7 @@ export class Feed {
     if (this.#damagedLsn === undefined || lsn > this.#damagedLsn) this.#damagedLsn = lsn;
   }
 
-  /** Whether the record after `lsn` is in memory, or does not exist yet. */
+  /** True if the record after `lsn` is in memory, or does not exist yet. */
   isRecent(lsn: Lsn): boolean {
     return (
       lsn >= this.#source.log.durableLsn || lsn + 1 >= (this.#ring.oldestLsn ?? Number.POSITIVE_INFINITY)

@@ -77,7 +77,7 @@ export function mutationAt(bytes: Buffer, at: number): EncodedMutation {
   return cursor;
 }
 
-/** Whether that mutation is one of the key. */
+/** True if that mutation is one of the key. */
 export function hasKeyAt(bytes: Buffer, at: number, key: KeyBytes): boolean {
   const isAsLong = key.length === ((bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8));
   return isAsLong && key.standsAt(bytes, at + MUTATION_HEADER_BYTES);

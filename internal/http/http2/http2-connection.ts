@@ -136,7 +136,7 @@ export class Http2Connection implements InboundHooks {
     return stream;
   }
 
-  /** Whether a stream can be opened now: by the peer's settings and GOAWAY, and the numbers left. */
+  /** True if a stream can be opened now: by the peer's settings and GOAWAY, and the numbers left. */
   get canOpen(): boolean {
     const { streams, isOver, isClient } = this.#core;
     if (!isClient || isOver || this.#isDraining || this.#peerLastId !== Number.POSITIVE_INFINITY)
@@ -226,7 +226,7 @@ export class Http2Connection implements InboundHooks {
     return this.#core.failure;
   }
 
-  /** Whether `takeOutput` would give something. */
+  /** True if `takeOutput` would give something. */
   get hasOutput(): boolean {
     return this.#core.output.length > 0 || this.#outbound.canPump;
   }

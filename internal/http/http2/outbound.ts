@@ -138,7 +138,7 @@ export class Outbound {
     return [...this.#core.streams.live()].filter((each) => each.isWaiting && each.stalledSinceMs <= since);
   }
 
-  /** Whether so much data may be written past those in line. */
+  /** True if so much data may be written past those in line. */
   #fits(stream: Stream, length: number): boolean {
     if (length === 0) return true;
     if (length > stream.sendWindow || length > this.#window || this.#isLine) return false;

@@ -99,7 +99,7 @@ export class StreamTable {
     return this.#resetHere?.has(id) === true ? StreamState.resetHere : StreamState.closed;
   }
 
-  /** Whether the peer passed over `id`, as far as is remembered: then it never was a stream. */
+  /** True if the peer passed over `id`, as far as is remembered: then it never was a stream. */
   wasSkipped(id: number): boolean {
     const steps = (this.lastPeerId - id) >>> 1;
     return !this.isOwn(id) && steps < NUMBERS_REMEMBERED && ((this.#used >>> steps) & 1) === 0;

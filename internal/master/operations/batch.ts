@@ -52,7 +52,7 @@ export async function runBatch(
 
 function plainResult(path: WritePath, { accepted, operation }: PlainWrite, plain: PlainResults): BatchResult {
   if (operation !== 'increment') return plain[operation];
-  // Its sum is its own; an error is that of the record.
+  // An error concerns the whole record, so `plain.set` has it; a sum concerns one Increment.
   if (plain.answer === undefined) return plain.set;
   return { kind: 'increment', answer: toIncrementAnswer(path, accepted, plain.answer) };
 }

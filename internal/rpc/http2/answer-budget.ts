@@ -11,7 +11,7 @@ const LARGE_BYTES = 65_536;
 
 /** A connection with answers that wait. */
 export interface AnswerHolder {
-  /** Ends it, and drops what waits at once: it then holds nothing. */
+  /** Ends the connection and drops its answers at once: afterwards none of them is in memory. */
   shed(): void;
 }
 
@@ -34,7 +34,7 @@ export class AnswerBudget {
     return this.#bytes;
   }
 
-  /** The connection holds so many bytes now; `hasMoved`: its peer took some since it was last told. */
+  /** Notes how many bytes of answers the connection has now. `hasMoved`: its peer has read some since the last call. */
   note(holder: AnswerHolder, bytes: number, hasMoved: boolean): void {
     const before = this.#held.get(holder);
     if (before === undefined && bytes === 0) return;

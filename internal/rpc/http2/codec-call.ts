@@ -114,7 +114,7 @@ export class CodecCall implements CodecPort, ServedCall {
     if (this.#isDone) this.#wire.connection.release(this.#stream);
   }
 
-  /** A stream of messages has nobody left to read it. */
+  /** Cancels a streaming answer, because the peer no longer reads. */
   onPeerEnd(): void {
     if (this.response.headersSent) this.close(ErrorCode.cancel);
   }

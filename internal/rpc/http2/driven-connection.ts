@@ -128,8 +128,8 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
 
   shed(): void {
     this.#heldBytes = 0;
-    // A socket that takes nothing takes no GOAWAY either. Were only what waits reset, the
-    // calls that wait for room would make as much again.
+    // A socket that takes nothing takes no GOAWAY either. Resetting only the queued answers
+    // would not help: the calls that wait for room would queue as many again.
     if (this.#isWriting) this.#socket.destroy();
     else
       this.connection.fail(

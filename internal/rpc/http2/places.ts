@@ -1,10 +1,9 @@
 /**
- * So many requests at once, over all connections. When all places are taken, a
- * connection that has few may still have some more of as many again: one that
- * takes all it can get does not keep the others out.
+ * Limits the requests in progress over all connections to `max`. A connection with fewer
+ * than four may exceed `max`, up to twice `max` in total, so that a greedy connection does
+ * not lock out the others.
  */
 
-/** Requests of a connection that is still let in then. */
 const FEW = 4;
 
 export class Places {
@@ -19,7 +18,7 @@ export class Places {
     return this.#taken;
   }
 
-  /** `own`: how many the connection has. */
+  /** Takes a place and returns true, if there is one. `own`: the requests that the connection has in progress. */
   tryEnter(own: number): boolean {
     const max = own < FEW ? 2 * this.#max : this.#max;
     if (this.#taken >= max) return false;

@@ -2,7 +2,7 @@
 import type { Http2Connection } from '#http/http2/http2-connection.ts';
 import type { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
 
-/** A time that has not come: any time since then is none. */
+/** A time in the future, so that the time elapsed since then is negative. */
 export const NEVER = Number.POSITIVE_INFINITY;
 
 export interface ServedCall {

@@ -1,8 +1,8 @@
 /**
- * Work gathered over a turn of the event loop: what connections have to write,
- * once each, and requests that cost more than a small call. A turn does so much
- * of it, over all connections, and leaves the rest to later ones, so that a burst
- * keeps nobody else waiting.
+ * Collects work during a turn of the event loop: connections that have something to
+ * write, each once, and requests that cost more than a small call. At the end of the turn
+ * at most `TURN_BYTES` are written and `STARTS_PER_TURN` requests begin, over all
+ * connections, and the rest is left to later turns, so that a burst delays nobody else.
  */
 import type { Clock } from '#platform/clock.ts';
 import { SLICE_BYTES } from '#platform/slices.ts';

@@ -107,10 +107,10 @@ export class UnaryCall implements BodyReader, SlicePace {
 
   #expand({ bytes, excess }: ReceivedMessage): void {
     const { compression } = this.#options;
-    // The expanded bytes stay in memory until the call is answered, so they count like a body.
-    // The listener is added now, because one that is added after the caller went away is not called.
-    // They count with their own body; otherwise a call that is alone could be refused because of itself.
+    // The expanded bytes stay in memory until the call is answered, so they count like a body. They
+    // count with their own body; otherwise a call that is alone could be refused because of itself.
     const { reservation } = this;
+    // The listener is added now, because one that is added after the caller went away is not called.
     this.#exchange.onClose(reservation.release);
     compression
       .decompress(bytes, this.#route.readMaxBytes)

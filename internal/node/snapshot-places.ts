@@ -22,34 +22,34 @@ export interface SnapshotReader {
   readonly isKnown: boolean;
 }
 
-export class SnapshotSlots {
+export class SnapshotPlaces {
   readonly #clock: Clock;
   /** In the order in which they were taken. */
-  readonly #slots = new Set<SnapshotSlot>();
+  readonly #places = new Set<SnapshotPlace>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   get taken(): number {
-    return this.#slots.size;
+    return this.#places.size;
   }
 
   /** `signal`: that of the call. */
-  take(reader: SnapshotReader, signal: AbortSignal): SnapshotSlot {
+  take(reader: SnapshotReader, signal: AbortSignal): SnapshotPlace {
     this.#makeRoom(reader);
-    const slot = new SnapshotSlot(reader, this.#clock, signal);
-    this.#slots.add(slot);
-    slot.onEnd(() => this.#slots.delete(slot));
-    return slot;
+    const place = new SnapshotPlace(reader, this.#clock, signal);
+    this.#places.add(place);
+    place.onEnd(() => this.#places.delete(place));
+    return place;
   }
 
   #makeRoom({ nodeId, isKnown }: SnapshotReader): void {
-    const slots = [...this.#slots];
-    const own = nodeId === '' ? undefined : slots.find(({ reader }) => reader.nodeId === nodeId);
+    const places = [...this.#places];
+    const own = nodeId === '' ? undefined : places.find(({ reader }) => reader.nodeId === nodeId);
     own?.end(unavailable('this node asked for the snapshot once more'));
-    if (own !== undefined || slots.length < READERS_MAX) return;
-    const stranger = isKnown ? slots.find(({ reader }) => !reader.isKnown) : undefined;
+    if (own !== undefined || places.length < READERS_MAX) return;
+    const stranger = isKnown ? places.find(({ reader }) => !reader.isKnown) : undefined;
     if (stranger === undefined) {
       throw new WalnutError(
         'resource_exhausted',
@@ -61,7 +61,7 @@ export class SnapshotSlots {
 }
 
 /** The place of one reader, until it ends. */
-export class SnapshotSlot {
+export class SnapshotPlace {
   readonly reader: SnapshotReader;
   readonly #clock: Clock;
   readonly #callSignal: AbortSignal;
