@@ -144,7 +144,7 @@ function whyForgotten(since: Position | undefined, isForeign: boolean): string {
   return `since ${formatPosition(since)} is too old, or the client said that it has the answer`;
 }
 
-/** Whether the answer still counts: one that the log has only as long as the state has it too, and none of a refused record. */
+/** True if the answer still counts: one that the log has only as long as the state has it too, and none of a refused record. */
 function isOf(recent: RecentAnswer | undefined, outcome: KnownOutcome | undefined): boolean {
   if (recent === undefined) return false;
   const { accepted, isLogged } = recent;
@@ -152,7 +152,7 @@ function isOf(recent: RecentAnswer | undefined, outcome: KnownOutcome | undefine
   return outcome === undefined && accepted.dependsOn?.isRefused !== true;
 }
 
-/** Whether the answer has something that the log does not keep. */
+/** True if the answer has something that the log does not keep. */
 function saysMore({ previous, current, touched, counter, outcomes }: Accepted): boolean {
   return [previous, current, touched, counter, outcomes].some((part) => part !== undefined);
 }

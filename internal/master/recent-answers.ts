@@ -18,7 +18,7 @@ export interface RecentAnswer {
   /** The same name must come with the same request. */
   readonly checksum: number;
   readonly accepted: Accepted & { readonly position: Position };
-  /** Whether its record states the name. */
+  /** True if its record states the name. */
   readonly isLogged: boolean;
 }
 

@@ -175,7 +175,7 @@ export class WritePath {
   }
 }
 
-/** Whether the answer is true only as long as a record is: one that wrote something, or that has a name. */
+/** True if the answer is true only as long as a record is: one that wrote something, or that has a name. */
 function standsForRecord({ applied, isNamed }: Accepted): boolean {
   return applied || isNamed === true;
 }

@@ -32,7 +32,7 @@ export function writeGetAnswer(writer: AnswerWriter, { entry, asOf, stalenessMs 
   else writer.found(entry.value, entry.expireAtMs, entry.version, entry.contentType);
 }
 
-/** Whether the answer has only what `AnswerWriter` writes. */
+/** True if the answer has only what `AnswerWriter` writes. */
 export function isShort({ previous, current, isRepeat }: WriteAnswer): boolean {
   return previous === undefined && current === undefined && isRepeat === undefined;
 }

@@ -34,12 +34,12 @@ export function needOfId(id: WriteId | undefined): FormatNeed | undefined {
   return id.name.kind === 'client' || id.since !== undefined ? 'required' : 'wanted';
 }
 
-/** Whether the write can be made although the formats are refused: because of a replica, not of a full disk. */
+/** True if the write can be made although the formats are refused: because of a replica, not of a full disk. */
 export function goesWithout(need: FormatNeed | undefined, refusal: WalnutError): boolean {
   return need !== 'required' && refusal.code === 'failed_precondition';
 }
 
-/** Whether the operation cannot be carried out because of the refusal. */
+/** True if the operation cannot be carried out because of the refusal. */
 export function isRefused(operation: BatchOperation, refusal: WalnutError): boolean {
   const need = needOf(operation);
   return need !== undefined && !goesWithout(need, refusal);
