@@ -49,6 +49,8 @@ export interface WatchEvent {
   readonly key: string;
   /** Empty on a delete and where only keys were asked for. */
   readonly value: Uint8Array;
+  /** See `Entry`; of a set only. */
+  readonly contentType?: string | undefined;
   /** The record that made the change; of an initial event, the one that wrote the entry. */
   readonly version: Position;
   /** Log clock; `NEVER` (0) for none, and on a delete. */

@@ -212,4 +212,5 @@ export const WATCH_API: PathApi = {
       ...OTHER,
     },
   },
+  options: { summary: 'The methods', responses: { '204': answer('See the header Allow'), ...OTHER } },
 };

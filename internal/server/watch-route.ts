@@ -16,6 +16,7 @@ import {
   type HttpRequest,
   type HttpResponse,
   isOver,
+  send,
   sendMethodNotAllowed,
   sendProblem,
 } from '#rpc/http-io.ts';
@@ -32,6 +33,7 @@ import { toResumeText } from '#wire/resume-text.ts';
 import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
 
 export const WATCH_PATH = '/v1/watch';
+const METHODS = 'GET, OPTIONS';
 
 export interface WatchRouteOptions {
   readonly port: KeyValuePort;
@@ -71,7 +73,8 @@ async function serve(
   query: string,
   retired: AbortSignal | undefined,
 ): Promise<void> {
-  if (request.method !== 'GET') return sendMethodNotAllowed(request, response, 'GET');
+  if (request.method === 'OPTIONS') return send(request, response, 204, { allow: METHODS }, '');
+  if (request.method !== 'GET') return sendMethodNotAllowed(request, response, METHODS);
   const aborter = new AbortController();
   response.once('close', () => aborter.abort());
   try {

@@ -30,7 +30,8 @@ export class Change {
   constructor(full: WatchEvent) {
     this.#full = full;
     const previousBytes = full.previous?.value.length ?? 0;
-    this.bytes = EVENT_OVERHEAD_BYTES + 2 * full.key.length + full.value.length + previousBytes;
+    const typeBytes = (full.contentType?.length ?? 0) + (full.previous?.contentType?.length ?? 0);
+    this.bytes = EVENT_OVERHEAD_BYTES + 2 * full.key.length + full.value.length + previousBytes + typeBytes;
   }
 
   get key(): string {
@@ -85,7 +86,7 @@ export function eventOf(
   stored: Entry | undefined,
 ): WatchEvent {
   const { op, cause, key } = mutation;
-  const { value, expireAtMs } = stated(mutation);
+  const { value, expireAtMs, contentType } = stated(mutation);
   // A reader missed the key at that time; what an expiry deletes is told.
   const wasMissing = op === 'set' && stored !== undefined && isExpired(stored.expireAtMs, timestampMs);
   return {
@@ -93,6 +94,7 @@ export function eventOf(
     cause,
     key,
     value: value.length > 0 ? Buffer.from(value) : NO_BYTES,
+    contentType,
     version: { epoch, lsn },
     expireAtMs,
     timestampMs,

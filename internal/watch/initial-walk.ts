@@ -52,12 +52,13 @@ export class InitialWalk {
   }
 }
 
-function toChange({ key, value, version, expireAtMs }: Entry): Change {
+function toChange({ key, value, version, expireAtMs, contentType }: Entry): Change {
   return new Change({
     op: 'set',
     cause: 'client',
     key,
     value,
+    contentType,
     version,
     expireAtMs,
     timestampMs: 0,

@@ -13,7 +13,7 @@ import type { BatchOperation, BatchResult, Condition, WriteOptions } from '#mode
 import { invalidArgument } from '#model/errors.ts';
 import { BATCH_OPERATIONS_MAX, checkKey, checkValue } from '#model/limits.ts';
 import type { DescribeError } from '#wire/batch-codec.ts';
-import { requireTrue, toDurability } from '#wire/kv-codec.ts';
+import { requireTrue, toContentType, toDurability } from '#wire/kv-codec.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toPosition } from '#wire/position-codec.ts';
 
@@ -43,10 +43,13 @@ function toOperation(
       : { kind: 'version', version: toPosition(ifVersion, 'if_version') };
   switch (change.case) {
     case 'set': {
-      const { value, expireAtMs } = change.value;
+      const { value, expireAtMs, contentType } = change.value;
       checkValue(value, limits.valueBytesMax);
       const expiry = { kind: 'logged', expireAtMs: toSafeNumber(expireAtMs, 'set.expire_at_ms') } as const;
-      return { kind: 'set', command: { key, value, expiry, condition, ...options } };
+      return {
+        kind: 'set',
+        command: { key, value, expiry, condition, ...options, ...toContentType(contentType) },
+      };
     }
     case 'delete':
       requireTrue(change.value, 'delete');

@@ -48,7 +48,7 @@ function encode(event: WatchEvent, shiftMs: number): Uint8Array {
   const keyBytes = Buffer.byteLength(event.key);
   const previousBytes = previous === undefined ? 0 : entryBytes(previous, keyBytes, shiftMs);
   writer.begin(0);
-  writer.reserve(FIXED_BYTES + keyBytes + event.value.length + previousBytes);
+  writer.reserve(FIXED_BYTES + keyBytes + event.value.length + previousBytes + typeBytes(event.contentType));
   writer.byte(TAG_OF_EVENTS);
   writer.varint(eventBytes(event, keyBytes, previousBytes, shiftMs));
   writeNumber(1, OPS[event.op]);
@@ -61,6 +61,7 @@ function encode(event: WatchEvent, shiftMs: number): Uint8Array {
   writeNumber(8, event.isPreviousUnknown ? 1 : 0);
   writeNumber(9, event.isInitial ? 1 : 0);
   writeNumber(10, movedDeadline(event.timestampMs, shiftMs));
+  writeType(11, event.contentType);
   return writer.take();
 }
 
@@ -75,7 +76,8 @@ function eventBytes(event: WatchEvent, keyBytes: number, previousBytes: number, 
     (event.previous === undefined ? 0 : lengthBytes(previousBytes)) +
     (event.isPreviousUnknown ? 2 : 0) +
     (event.isInitial ? 2 : 0) +
-    numberBytes(movedDeadline(event.timestampMs, shiftMs))
+    numberBytes(movedDeadline(event.timestampMs, shiftMs)) +
+    typeBytes(event.contentType)
   );
 }
 
@@ -86,6 +88,7 @@ function writeEntry(field: number, entry: Entry, keyBytes: number, bytes: number
   writeBytes(2, entry.value);
   writePosition(3, entry.version);
   writeNumber(4, movedDeadline(entry.expireAtMs, shiftMs));
+  writeType(5, entry.contentType);
 }
 
 /** `keyBytes`: its key is that of its event. */
@@ -94,7 +97,8 @@ function entryBytes(entry: Entry, keyBytes: number, shiftMs: number): number {
     lengthBytes(keyBytes) +
     (entry.value.length === 0 ? 0 : lengthBytes(entry.value.length)) +
     lengthBytes(positionBytes(entry.version)) +
-    numberBytes(movedDeadline(entry.expireAtMs, shiftMs))
+    numberBytes(movedDeadline(entry.expireAtMs, shiftMs)) +
+    typeBytes(entry.contentType)
   );
 }
 
@@ -124,6 +128,15 @@ function writeText(field: number, text: string, bytes: number): void {
   writer.byte(lengthTag(field));
   writer.varint(bytes);
   writer.at += writer.buffer.write(text, writer.at, bytes, 'utf8');
+}
+
+/** Writes a content type, which is ASCII, unless there is none. */
+function writeType(field: number, contentType: string | undefined): void {
+  if (contentType !== undefined) writeText(field, contentType, contentType.length);
+}
+
+function typeBytes(contentType: string | undefined): number {
+  return contentType === undefined ? 0 : lengthBytes(contentType.length);
 }
 
 /** Writes the field, unless `bytes` is empty. */

@@ -111,6 +111,7 @@ export function fromWatchEvent(event: WatchEvent, shiftMs: number): EventMessage
     cause: CAUSES[event.cause],
     key: event.key,
     value: event.value,
+    contentType: event.contentType ?? '',
     version: fromPosition(event.version),
     expireAtMs: BigInt(movedDeadline(event.expireAtMs, shiftMs)),
     previousUnknown: event.isPreviousUnknown,

@@ -62,6 +62,21 @@ describe('walnut restore-to', () => {
     expect(master.node.digest()).toEqual(before);
   });
 
+  it('brings content types back, and takes another type of the same value for a change', async () => {
+    const html = { expiry: { kind: 'at', expireAtMs: 0 }, contentType: 'text/html' } as const;
+    const options = { returnPrevious: false, minAcks: 0, timeoutMs: 0 };
+    for (const key of ['page:gone', 'page:plain'])
+      await master.node.set({ key, value: Buffer.from('<p>'), ...html, ...options });
+    const { lsn } = master;
+    await master.delete('page:gone');
+    await master.set('page:plain', '<p>');
+    const ran = await restoreTo('--lsn', String(lsn), '--prefix', 'page:', '--apply', '--json');
+    expect(ran.code, ran.err).toBe(0);
+    expect(JSON.parse(ran.out)).toMatchObject({ changes: [{ contentType: 'text/html' }, {}], applied: 2 });
+    const { entries } = master.node.scan({ prefix: 'page:', cursor: '', limit: 9, keysOnly: false });
+    expect(entries.map(({ contentType }) => contentType)).toEqual(['text/html', 'text/html']);
+  });
+
   it('brings a prefix back with new entries that say why', async () => {
     const lsn = await writeSome();
     const before = master.node.digest();
@@ -263,7 +278,7 @@ describe('requests', () => {
     const random = new SeededRandom(4);
     const changes = Array.from({ length: 3_000 }, (_, i): Change => {
       const value = new Uint8Array(random.chance(0.01) ? 2 << 20 : random.below(3_000));
-      return { op: 'set', key: `key ${i}`, seen: undefined, value, expireAtMs: 0 };
+      return { op: 'set', key: `key ${i}`, seen: undefined, value, expireAtMs: 0, contentType: '' };
     });
     const chunks = chunkChanges(changes);
     expect(chunks.flat()).toEqual(changes);

@@ -228,4 +228,18 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   const op = mutation.op === 'touch' ? 'delete' : mutation.op;`,
     tests: ['test/node/api-model.test.ts'],
   },
+  {
+    name: 'content type of the entry before a change left out in protobuf',
+    file: 'internal/wire/watch-bytes.ts',
+    text: '  writeType(5, entry.contentType);',
+    replacement: '  writeType(5, undefined);',
+    tests: ['test/wire/watch-codec.test.ts'],
+  },
+  {
+    name: 'restore that brings values back without their content types',
+    file: 'internal/wire/restore-codec.ts',
+    text: '...toContentType(contentType)',
+    replacement: '...(toContentType(contentType) && {})',
+    tests: ['test/cli/restore-to.test.ts'],
+  },
 ];

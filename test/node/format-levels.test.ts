@@ -272,6 +272,8 @@ describe('a content type', () => {
       code: 'failed_precondition',
       details: { nothingDone: true },
     });
+    const restored = master.node.restore([{ kind: 'set', command: typed }]);
+    await expect(group.until(restored)).rejects.toMatchObject({ code: 'failed_precondition' });
     const upgraded = await group.replica('old', { fileSystem: await group.stop(old) });
     await group.clock.advance(3_000);
     await group.until(Promise.resolve(master.node.set(typed)));

@@ -1,8 +1,12 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BatchResponseSchema, GetResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
-import { encodeBinary } from '#rpc/unary/binary-encoder.ts';
+import {
+  BatchResponseSchema,
+  GetResponseSchema,
+  IncrementResponseSchema,
+} from '#gen/walnut/v1/kv_store_pb.ts';
+import { encodeBinary, tryEncodeBinary } from '#rpc/unary/binary-encoder.ts';
 import { encodeLargeBinary } from '#rpc/unary/large-binary.ts';
 import { made, messageOf, SCHEMAS, whole } from '#test/wire/any-message.ts';
 
@@ -39,6 +43,19 @@ describe('the bytes of a message', () => {
         const sliced = whole(encodeLargeBinary(BatchResponseSchema, message, 3));
         expect(sliced.subarray(3).equals(toBinary(BatchResponseSchema, message))).toBe(true);
       }
+    },
+  );
+
+  it.each([0n, 1n, -1n, 63n, -64n, 2n ** 52n - 1n, 1n - 2n ** 52n])(
+    'of an IncrementResponse with %d are written here, not by toBinary',
+    (value) => {
+      const message = create(IncrementResponseSchema, { applied: true, value });
+      const bytes = tryEncodeBinary(IncrementResponseSchema, message, 0);
+      expect(bytes?.equals(toBinary(IncrementResponseSchema, message))).toBe(true);
+      const larger = create(IncrementResponseSchema, { value: value < 0n ? -(2n ** 63n) : 2n ** 63n - 1n });
+      expect(encodeBinary(IncrementResponseSchema, larger)).toEqual(
+        Buffer.from(toBinary(IncrementResponseSchema, larger)),
+      );
     },
   );
 

@@ -139,7 +139,10 @@ describe('GET /v1/watch', () => {
     const refused = await http1(running, 'GET', '/v1/watch?after=4294967297-1');
     expect([refused.status, refused.headers['x-earliest-position']]).toEqual([416, '4294967297-9']);
     running.node.failure = undefined;
-    expect((await http1(running, 'POST', '/v1/watch')).status).toBe(405);
+    const post = await http1(running, 'POST', '/v1/watch');
+    expect([post.status, post.headers.allow]).toEqual([405, 'GET, OPTIONS']);
+    const options = await http1(running, 'OPTIONS', '/v1/watch?prefix=x');
+    expect([options.status, options.headers.allow, options.text]).toEqual([204, 'GET, OPTIONS', '']);
   });
 });
 

@@ -34,6 +34,28 @@ describe('initial', () => {
     expect(watch.told.at(-1)).toBe('user:c=new');
   });
 
+  it('tells what values are, of what is there and of what comes', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    await group.set(master, 'a', '<p>', { contentType: 'text/html' });
+    const watch = new Following(master.node, { isInitial: true, withPrevious: true });
+    const keys = new Following(master.node, { keysOnly: true });
+    await group.clock.advance(100);
+    await group.set(master, 'a', '{}', { contentType: 'application/json' });
+    await group.set(master, 'a', 'plain');
+    await group.delete(master, 'a');
+    await group.clock.advance(100);
+    const types = (one: Following) => one.events.map(({ contentType }) => contentType);
+    expect(types(watch)).toEqual(['text/html', 'application/json', undefined, undefined]);
+    expect(types(keys)).toEqual(['application/json', undefined, undefined]);
+    expect(watch.events.map(({ previous }) => previous?.contentType)).toEqual([
+      undefined,
+      'text/html',
+      'application/json',
+      undefined,
+    ]);
+  });
+
   it('of one key tells it, or that there is nothing', async () => {
     const group = new TestGroup();
     const master = await group.master();

@@ -164,14 +164,22 @@ describe('the bytes of events', () => {
     .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
     .filter((one) => one.isWellFormed());
   const bytes = fc.uint8Array({ maxLength: 300 });
+  const contentType = fc.constantFrom(undefined, 'text/html', 'x'.repeat(255));
   const entry = (key: string) =>
-    fc.record({ key: fc.constant(key), value: bytes, version: position, expireAtMs: fc.maxSafeNat() });
+    fc.record({
+      key: fc.constant(key),
+      value: bytes,
+      version: position,
+      expireAtMs: fc.maxSafeNat(),
+      contentType,
+    });
   const anyEvent = text.chain((key) =>
     fc.record<WatchEvent>({
       op: fc.constantFrom('set', 'delete'),
       cause: fc.constantFrom('client', 'expired', 'evicted', 'restored'),
       key: fc.constant(key),
       value: bytes,
+      contentType,
       version: position,
       expireAtMs: fc.maxSafeNat(),
       timestampMs: fc.maxSafeNat(),

@@ -20,6 +20,8 @@ export interface RestoreSet {
   readonly seen: SeenVersion | undefined;
   readonly value: Uint8Array<ArrayBuffer>;
   readonly expireAtMs: number;
+  /** Empty: there was none. */
+  readonly contentType: string;
 }
 
 export interface RestoreDelete {
@@ -82,14 +84,17 @@ function compareOne(then: Store, now: Entry, { nowMs, shiftMs }: LiveClock): Cha
   const was = then.peek(key);
   if (was?.version.lsn === MET.lsn) return 'met';
   if (was === undefined || isExpired(was.expireAtMs, nowMs)) return { op: 'delete', key, seen: version };
-  const { expireAtMs } = was;
+  const { expireAtMs, contentType = '' } = was;
   const nowExpireAtMs = movedDeadline(Number(now.expireAtMs), -shiftMs);
   const at = { epoch: Number(version.epoch), lsn: Number(version.lsn) as Lsn };
   // One version is one value, whose deadline a Touch may have changed. The log clock may be slewed meanwhile.
   const isSame = isSamePosition(was.version, at)
     ? isNear(expireAtMs, nowExpireAtMs)
-    : expireAtMs === nowExpireAtMs && Buffer.compare(was.value, now.value) === 0;
-  const change: Change = { op: 'set', key, seen: version, value: Uint8Array.from(was.value), expireAtMs };
+    : expireAtMs === nowExpireAtMs &&
+      contentType === now.contentType &&
+      Buffer.compare(was.value, now.value) === 0;
+  const value = Uint8Array.from(was.value);
+  const change: Change = { op: 'set', key, seen: version, value, expireAtMs, contentType };
   then.apply({ op: 'set', key, value: NOTHING, expireAtMs: 0, cause: 'restored' }, MET);
   return isSame ? 'same' : change;
 }
@@ -102,9 +107,9 @@ function isNear(one: number, other: number): boolean {
 function* missingNow(then: Store, prefix: string, nowMs: number): Generator<RestoreSet> {
   for (let cursor = ''; ; ) {
     const page = then.scan({ prefix, cursor, limit: PAGE, keysOnly: false }, nowMs);
-    for (const { key, value, expireAtMs, version } of page.entries) {
+    for (const { key, value, expireAtMs, version, contentType = '' } of page.entries) {
       if (version.lsn === MET.lsn) continue;
-      yield { op: 'set', key, seen: undefined, value: Uint8Array.from(value), expireAtMs };
+      yield { op: 'set', key, seen: undefined, value: Uint8Array.from(value), expireAtMs, contentType };
     }
     cursor = page.nextCursor;
     if (cursor === '') return;
@@ -135,7 +140,9 @@ export function chunkChanges(changes: readonly Change[]): Change[][] {
   let bytes = Number.POSITIVE_INFINITY;
   for (const change of changes) {
     const more =
-      change.key.length * 3 + (change.op === 'set' ? change.value.length : 0) + CHANGE_OVERHEAD_BYTES;
+      change.key.length * 3 +
+      (change.op === 'set' ? change.value.length + change.contentType.length : 0) +
+      CHANGE_OVERHEAD_BYTES;
     const last = chunks.at(-1);
     if (last === undefined || bytes + more > BYTES_PER_CALL || last.length === CHANGES_PER_CALL) {
       chunks.push([change]);

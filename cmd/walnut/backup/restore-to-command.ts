@@ -184,7 +184,8 @@ async function applyAll(
 function toMessage(change: Change) {
   const base = { key: change.key, ...(change.seen === undefined ? {} : { ifVersion: change.seen }) };
   if (change.op === 'delete') return { ...base, change: { case: 'delete', value: true } as const };
-  const value = { value: change.value, expireAtMs: BigInt(change.expireAtMs) };
+  const { contentType, expireAtMs } = change;
+  const value = { value: change.value, expireAtMs: BigInt(expireAtMs), contentType };
   return { ...base, change: { case: 'set', value } as const };
 }
 
@@ -219,6 +220,7 @@ function diffToJson(diff: Diff): Record<string, unknown> {
       key: change.key,
       seen: change.seen === undefined ? null : showPosition(change.seen),
       ...(change.op === 'set' ? { bytes: change.value.length, expireAtMs: change.expireAtMs } : {}),
+      ...(change.op === 'set' && change.contentType !== '' ? { contentType: change.contentType } : {}),
     })),
   };
 }

@@ -197,6 +197,7 @@ function toJson(event: WatchEvent, { keysOnly, previous }: WatchOptions): Record
     cause: enumName(Cause, event.cause),
     key: event.key,
     ...(isSet && hasValue ? { ...valueToJson(event.value), bytes: event.value.length } : {}),
+    ...(event.contentType === '' ? {} : { contentType: event.contentType }),
     version: showPosition(event.version),
     ...(hasDeadline(event) ? { expireAtMs: Number(event.expireAtMs) } : {}),
     ...(event.initial ? { initial: true } : { timestampMs: Number(event.timestampMs) }),

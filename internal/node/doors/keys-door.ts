@@ -206,7 +206,10 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   /** Like `batch`, for sets and deletes that are logged as restored. */
   async restore(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
     const read = (command: GetCommand): GetAnswer => this.#reader.getNow(command);
-    return this.#admission.writer().batch(operations, read, signal, 'restored');
+    const run = (master: Master): Promise<BatchResult[]> =>
+      master.batch(operations, read, signal, 'restored');
+    const isTyped = operations.some((operation) => needOf(operation) !== undefined);
+    return isTyped ? this.#whenReady('required', run) : run(this.#admission.writer());
   }
 
   scan(command: ScanCommand): ScanAnswer {

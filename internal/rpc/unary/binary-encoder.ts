@@ -168,6 +168,8 @@ function valueWriter(field: DescField): WriteValue | undefined {
     case ScalarType.UINT64:
     case ScalarType.INT64:
       return bigintWriter(tagOf(VARINT));
+    case ScalarType.SINT64:
+      return signedWriter(tagOf(VARINT));
     default:
       return undefined;
   }
@@ -200,6 +202,20 @@ function bigintWriter(tag: number): WriteValue {
     if (!out.hasRoom(FIELD_BYTES_MAX)) return false;
     out.varint(tag);
     out.varint(Number(value));
+    return true;
+  };
+}
+
+/** Numbers within it have a zigzag form below 2^53. */
+const SIGNED_MAX = 2n ** 52n - 1n;
+
+function signedWriter(tag: number): WriteValue {
+  return (out, value) => {
+    if (typeof value !== 'bigint' || value < -SIGNED_MAX || value > SIGNED_MAX) return false;
+    if (!out.hasRoom(FIELD_BYTES_MAX)) return false;
+    const number = Number(value);
+    out.varint(tag);
+    out.varint(number < 0 ? -2 * number - 1 : 2 * number);
     return true;
   };
 }
