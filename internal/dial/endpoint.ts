@@ -4,7 +4,7 @@
  * that what a connection needs (TLS, credentials) is a field of `Endpoint` and
  * reaches all of them. Nothing of Connect is loaded here: see `transport.ts`.
  */
-import { Agent, type ClientRequest, request } from 'node:http';
+import { Agent } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { isHostPort } from '#model/address.ts';
@@ -46,16 +46,10 @@ export function pathOf(method: DescMethodUnary): string {
 
 /** One connection, not yet established: what is written before then waits in the socket. */
 export function openSocket({ host, port }: Endpoint): Socket {
-  return connect({ host, port, noDelay: true });
+  return connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBE_MS });
 }
 
 /** Connections that requests share and keep open between them. */
 export function createAgent(): Agent {
   return new Agent({ keepAlive: true, keepAliveMsecs: PROBE_MS });
-}
-
-/** A unary call whose body is still to be sent. */
-export function openUnaryRequest(endpoint: Endpoint, agent: Agent, method: DescMethodUnary): ClientRequest {
-  const { host: hostname, port } = endpoint;
-  return request({ hostname, port, agent, method: 'POST', path: pathOf(method), headers: UNARY_HEADERS });
 }

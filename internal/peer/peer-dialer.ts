@@ -1,15 +1,16 @@
 /**
  * Links to other nodes over Connect: the production `PeerDialer`.
  *
- * Protobuf over HTTP/1.1 with kept connections. Measured against HTTP/2 the cost
- * of a push is the same within the noise, while HTTP/1.1 has no windows that cap
- * a snapshot over a long line, and a transfer of megabytes never stands in front
- * of a heartbeat: calls that overlap have connections of their own. A dead peer
- * shows by the time limit that every call has.
+ * Unary calls go over our own HTTP/2, on two connections: what is short (claims,
+ * heartbeats, small pushes) never stands behind a transfer of megabytes. Snapshots go
+ * over HTTP/1.1, which has no windows that cap them over a long line. A dead peer shows
+ * by the time limit that every call has: a connection on which nothing came since then
+ * ends with the call.
  */
 import { create, type MessageShape } from '@bufbuild/protobuf';
 import { type Client, createClient } from '@connectrpc/connect';
 import { createAgent, tryEndpoint } from '#dial/endpoint.ts';
+import { Http2Client } from '#dial/http2/http2-client.ts';
 import { createHttp1Transport } from '#dial/transport.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
@@ -57,15 +58,17 @@ function dial(clock: Clock, address: string): PeerLink {
   const agent = createAgent();
   const replication = createClient(Replication, createHttp1Transport(endpoint, agent, MESSAGE_BYTES_MAX));
   const calls = new CallsUnderWay(clock, address);
-  const client = new UnaryClient({ calls, endpoint, agent, bytesMax: MESSAGE_BYTES_MAX });
+  const [short, bulk] = [new Http2Client(endpoint, clock), new Http2Client(endpoint, clock)];
+  const client = new UnaryClient({ calls, endpoint, short, bulk, bytesMax: MESSAGE_BYTES_MAX });
 
   const unary = async <M extends AnyUnary, T>(
     method: M,
     message: MessageShape<M['input']>,
     toAnswer: (message: MessageShape<M['output']>) => T,
     options: CallOptions,
+    isBulk = false,
   ): Promise<T> => {
-    const answer = await client.call(method, message, options);
+    const answer = await client.call(method, message, options, isBulk);
     try {
       return toAnswer(answer);
     } catch (error) {
@@ -79,7 +82,7 @@ function dial(clock: Clock, address: string): PeerLink {
     replicate: (request, options) =>
       unary(Replication.method.replicate, fromReplicateRequest(request), toReplicateAnswer, options),
     getUpdates: (command, options) =>
-      unary(KVStore.method.getUpdates, fromUpdatesCommand(command), toUpdatesAnswer, options),
+      unary(KVStore.method.getUpdates, fromUpdatesCommand(command), toUpdatesAnswer, options, true),
     claim: (request, options) =>
       unary(Replication.method.claim, fromClaimRequest(request), toClaimAnswer, options),
     announce: (request, options) =>
@@ -91,6 +94,8 @@ function dial(clock: Clock, address: string): PeerLink {
     close: () => {
       calls.close();
       agent.destroy();
+      short.close();
+      bulk.close();
     },
   };
 }

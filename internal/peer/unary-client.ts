@@ -1,27 +1,37 @@
 /**
- * Unary calls to one peer in the Connect protocol (POST, protobuf, no
- * compression), straight on node:http: a push is made a hundred times a second
- * for each replica, and the general client takes twice the time for it.
+ * Unary calls to one peer in the Connect protocol (POST, protobuf, no compression), by
+ * our own HTTP/2: a push is made a hundred times a second for each replica, and the
+ * general client takes several times as long for it. Calls of many bytes, and those whose
+ * answers may be, have a connection of their own: claims and heartbeats never stand
+ * behind them.
  */
-import type { Agent, IncomingMessage } from 'node:http';
 import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { codeFromHttpStatus, errorFromJsonBytes } from '@connectrpc/connect/protocol-connect';
-import { type Endpoint, openUnaryRequest, UNARY_HEADERS } from '#dial/endpoint.ts';
-import type { CallsUnderWay } from '#peer/calls-under-way.ts';
+import { type Endpoint, UNARY_HEADERS } from '#dial/endpoint.ts';
+import { callError, unaryFields } from '#dial/http2/connect-call.ts';
+import type { Http2Client } from '#dial/http2/http2-client.ts';
+import { type AnswerHead, UnaryCall } from '#dial/http2/unary-call.ts';
+import type { BoundCall, CallsUnderWay } from '#peer/calls-under-way.ts';
 import { toPeerError } from '#peer/peer-errors.ts';
 import type { CallOptions } from '#replication/peer-link.ts';
 
 export interface UnaryClientOptions {
   readonly calls: CallsUnderWay;
   readonly endpoint: Endpoint;
-  readonly agent: Agent;
+  /** For what is short, both ways. */
+  readonly short: Http2Client;
+  /** For everything else. */
+  readonly bulk: Http2Client;
   /** The largest answer. */
   readonly bytesMax: number;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: any unary method; its shapes are inferred where it is called.
 export type AnyUnary = DescMethodUnary<any, any>;
+
+/** A request of more bytes is none of the short ones. */
+const SHORT_BYTES_MAX = 16_384;
 
 export class UnaryClient {
   readonly #options: UnaryClientOptions;
@@ -30,79 +40,57 @@ export class UnaryClient {
     this.#options = options;
   }
 
-  /** Rejects with `WalnutError`, at the latest after the time limit. */
+  /** Rejects with `WalnutError`, at the latest after the time limit. `isBulk`: its answer may be large. */
   call<M extends AnyUnary>(
     method: M,
     message: MessageShape<M['input']>,
     options: CallOptions,
+    isBulk: boolean,
   ): Promise<MessageShape<M['output']>> {
-    const { calls, endpoint, agent, bytesMax } = this.#options;
+    const { calls, endpoint, short, bulk, bytesMax } = this.#options;
     return new Promise((resolve, reject) => {
       const refusal = calls.refusal(options);
       if (refusal !== undefined) return reject(refusal);
-      // An error here must not leave a request behind.
+      // An error here must not leave a call behind.
       const body = toBinary(method.input, message);
-      const outgoing = openUnaryRequest(endpoint, agent, method);
-      const call = calls.begin(options, (error) => {
-        outgoing.destroy();
+      const client = isBulk || body.length > SHORT_BYTES_MAX ? bulk : short;
+      const fields = unaryFields(endpoint, method, body.length);
+      let outgoing: UnaryCall | undefined;
+      const call: BoundCall = calls.begin(options, (error) => {
+        outgoing?.cancel(error.code === 'unavailable');
         reject(error);
       });
       const fail = (error: unknown): void => call.end(toPeerError(error, endpoint.text));
-      outgoing.on('error', fail);
-      outgoing.on('response', (incoming) =>
-        readAnswer(incoming, bytesMax, fail, (bytes) => {
+      outgoing = new UnaryCall(client, fields, body, bytesMax, {
+        onFailure: (failure) => fail(callError(failure)),
+        onAnswer: (head, bytes) => {
           try {
-            const answer = readMessage(method, incoming, bytes);
-            if (!call.finish()) return;
-            // Answered before it was all sent: the peer may never read the rest.
-            if (!outgoing.writableFinished) outgoing.destroy();
-            resolve(answer);
+            const answer = readMessage(method, head, bytes);
+            if (call.finish()) resolve(answer);
           } catch (error) {
             fail(error);
           }
-        }),
-      );
-      outgoing.end(body);
+        },
+      });
     });
   }
-}
-
-function readAnswer(
-  incoming: IncomingMessage,
-  bytesMax: number,
-  fail: (error: unknown) => void,
-  onBody: (body: Buffer) => void,
-): void {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  incoming.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > bytesMax) fail(new ConnectError(`the answer is over ${bytesMax} bytes`, Code.Internal));
-    else chunks.push(chunk);
-  });
-  incoming.on('error', fail);
-  incoming.on('close', () => {
-    if (!incoming.complete) fail(new ConnectError('the answer was cut off', Code.Unavailable));
-  });
-  incoming.on('end', () => onBody(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
 }
 
 /** Throws `ConnectError` where the peer refused, and whatever decoding throws. */
 function readMessage<M extends AnyUnary>(
   method: M,
-  incoming: IncomingMessage,
-  body: Buffer,
+  head: AnswerHead,
+  body: Uint8Array,
 ): MessageShape<M['output']> {
-  const { statusCode = 0, headers } = incoming;
-  const contentType = headers['content-type'] ?? '';
-  if (statusCode === 200 && contentType === UNARY_HEADERS['content-type'])
+  const { status } = head;
+  const contentType = head.get('content-type') ?? '';
+  if (status === 200 && contentType === UNARY_HEADERS['content-type'])
     return fromBinary(method.output, body) as MessageShape<M['output']>;
-  const code = statusCode === 200 ? Code.Internal : codeFromHttpStatus(statusCode);
-  const said = `HTTP ${statusCode}${contentType === '' ? '' : ` with ${contentType}`}: is it a Walnut node?`;
+  const code = status === 200 ? Code.Internal : codeFromHttpStatus(status);
+  const said = `HTTP ${status}${contentType === '' ? '' : ` with ${contentType}`}: is it a Walnut node?`;
   const unknown = new ConnectError(said, code);
   if (!contentType.startsWith('application/json')) throw unknown;
   const metadata = new Headers();
-  for (const [name, value] of Object.entries(headers))
-    if (typeof value === 'string') metadata.append(name, value);
+  for (const { name, value } of head.fields) metadata.append(name, value);
   throw errorFromJsonBytes(body, metadata, unknown);
 }

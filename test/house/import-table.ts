@@ -44,7 +44,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   // What peer and server share: pure conversions between messages and the model.
   wire: { rooms: ['model', 'gen', 'platform'], packages: [...CONNECT, ...PURE_BUILTINS] },
   // What peer, client and the tool share: how a process reaches a node.
-  dial: { rooms: ['model'], packages: [...CONNECT, ...NETWORK_BUILTINS] },
+  dial: { rooms: ['model', 'platform', 'http'], packages: [...CONNECT, ...NETWORK_BUILTINS] },
   peer: {
     rooms: ['model', 'gen', 'platform', 'wire', 'dial'],
     typesOf: ['replication'],

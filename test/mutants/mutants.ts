@@ -23,6 +23,7 @@ import { FILL_MUTANTS } from './fill-mutants.ts';
 import { FORMAT_MUTANTS } from './format-mutants.ts';
 import { HTTP1_DRIVER_MUTANTS } from './http1-driver-mutants.ts';
 import { HTTP1_MUTANTS } from './http1-mutants.ts';
+import { HTTP2_CLIENT_MUTANTS } from './http2-client-mutants.ts';
 import { HTTP2_MUTANTS } from './http2-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
@@ -215,6 +216,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...HTTP1_DRIVER_MUTANTS,
   ...HTTP1_MUTANTS,
   ...HTTP2_MUTANTS,
+  ...HTTP2_CLIENT_MUTANTS,
   ...WIRE_MUTANTS,
   ...IDENTITY_MUTANTS,
   ...PROCESS_MUTANTS,

@@ -25,6 +25,7 @@ import {
   HEAD_MS_MAX,
   PREFACE_MS_MAX,
   SETTINGS_ACK_MS_MAX,
+  STREAMS_BEFORE_SETTINGS,
   STREAMS_MAX,
 } from './limits.ts';
 import { Outbound, type Sent } from './outbound.ts';
@@ -48,6 +49,7 @@ export interface Http2Options {
 
 const CONNECTION_WINDOW_DEFAULT = 1024 * 1024;
 const DRAIN_PING = Buffer.from('goaway-1', 'latin1');
+const ALIVE_PING = Buffer.from('alive-01', 'latin1');
 
 export class Http2Connection implements InboundHooks {
   readonly #core: Core;
@@ -141,7 +143,8 @@ export class Http2Connection implements InboundHooks {
     const { streams, isOver, isClient } = this.#core;
     if (!isClient || isOver || this.#isDraining || this.#peerLastId !== Number.POSITIVE_INFINITY)
       return false;
-    return streams.size < this.#inbound.peer.streamsMax && streams.lastOwnId < STREAM_ID_MAX;
+    const streamsMax = this.#inbound.hasSettings ? this.#inbound.peer.streamsMax : STREAMS_BEFORE_SETTINGS;
+    return streams.size < streamsMax && streams.lastOwnId < STREAM_ID_MAX;
   }
 
   /** An answer's head, or an interim one. Behind data that waits, use `sendTrailers`. Throws a RangeError for fields that HTTP/2 cannot carry. */
@@ -172,6 +175,17 @@ export class Http2Connection implements InboundHooks {
   /** Called by a server when the work for a stream that was reset has ended: its place is free. */
   release(stream: Stream): void {
     if (stream.isClosed) this.#core.release(stream);
+  }
+
+  /** Asks the peer for a sign of life; whatever it sends is one. */
+  ping(): void {
+    if (!this.#core.isOver)
+      this.#core.output.frame(FrameType.ping, Flag.none, 0, ALIVE_PING, 0, ALIVE_PING.length);
+  }
+
+  /** The first SETTINGS of the peer have come: it speaks HTTP/2. */
+  get hasSettings(): boolean {
+    return this.#inbound.hasSettings;
   }
 
   /** The time has passed: looks for what took too long. Call it every second or so. */

@@ -5,6 +5,8 @@
  */
 
 export const STREAMS_MAX = 256;
+/** As a client, while the peer has not said how many it takes: the least that RFC 9113 advises it to take. */
+export const STREAMS_BEFORE_SETTINGS = 100;
 /** Decoded octets of a head, as RFC 7541 counts: name + value + 32 a field. */
 export const HEAD_BYTES_MAX = 16 * 1024;
 /** A block as it is sent. Twice the decoded limit: a head just above it is a stream's error, not the end. */

@@ -1,0 +1,97 @@
+/**
+ * Calls to one node over HTTP/2 by our own codec: one connection at a time, opened by the
+ * first call and again when it has gone. A call is sent again only where the peer says
+ * that it has not looked at it. So many calls wait for a place; further ones fail.
+ */
+import type { Socket } from 'node:net';
+import { type Endpoint, openSocket } from '#dial/endpoint.ts';
+import { ClientConnection, type ConnectionOwner } from '#dial/http2/client-connection.ts';
+import type { OutgoingCall } from '#dial/http2/outgoing-call.ts';
+import { ErrorCode } from '#http/http2/frame.ts';
+import type { Clock } from '#platform/clock.ts';
+
+/** Calls beyond those that the peer takes at once. */
+export const CALLS_WAITING_MAX = 1_024;
+
+export class Http2Client implements ConnectionOwner {
+  readonly endpoint: Endpoint;
+  readonly #clock: Clock;
+  readonly #openSocket: (endpoint: Endpoint) => Socket;
+  readonly #open = new Set<ClientConnection>();
+  #current: ClientConnection | undefined;
+  #waiting: OutgoingCall[] = [];
+  #isClosed = false;
+
+  /** `open`: for tests. */
+  constructor(endpoint: Endpoint, clock: Clock, open: (endpoint: Endpoint) => Socket = openSocket) {
+    this.endpoint = endpoint;
+    this.#clock = clock;
+    this.#openSocket = open;
+  }
+
+  /** Throws a RangeError for fields that cannot be sent. */
+  start(call: OutgoingCall): void {
+    if (this.#isClosed) call.fail(undefined, 'the client is closed');
+    else if (this.#waiting.length >= CALLS_WAITING_MAX)
+      call.fail(ErrorCode.enhanceYourCalm, `${CALLS_WAITING_MAX} calls wait to be sent: expected fewer`);
+    else {
+      this.#waiting.push(call);
+      this.onRoom();
+    }
+  }
+
+  /** Nobody waits for the answer any more; its sink is told nothing further. `isLate`: it took too long. */
+  cancel(call: OutgoingCall, isLate: boolean): void {
+    if (call.isOver) return;
+    call.isOver = true;
+    const at = this.#waiting.indexOf(call);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    else call.connection?.cancel(call, isLate);
+  }
+
+  /** Calls under way fail, and so do later ones. */
+  close(): void {
+    this.#isClosed = true;
+    this.#failWaiting('the client is closed');
+    for (const connection of [...this.#open]) connection.destroy('the client is closed');
+  }
+
+  onRefused(call: OutgoingCall): void {
+    this.start(call);
+  }
+
+  /** Sends what waits, as far as there is room. */
+  onRoom(): void {
+    for (let call = this.#waiting[0]; call !== undefined; call = this.#waiting[0]) {
+      this.#current ??= this.#connect();
+      // Taken out first: were it refused at once, it would come back.
+      this.#waiting.shift();
+      if (this.#current.tryStart(call)) continue;
+      this.#waiting.unshift(call);
+      if (this.#current !== undefined) return;
+    }
+  }
+
+  onLeft(connection: ClientConnection): void {
+    if (this.#current !== connection) return;
+    this.#current = undefined;
+    if (!connection.isProven) this.#failWaiting(connection.why);
+    else if (this.#waiting.length > 0) this.onRoom();
+  }
+
+  onClosed(connection: ClientConnection): void {
+    this.#open.delete(connection);
+  }
+
+  #connect(): ClientConnection {
+    const connection = new ClientConnection(this.#openSocket(this.endpoint), this.#clock, this);
+    this.#open.add(connection);
+    return connection;
+  }
+
+  #failWaiting(why: string): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const call of waiting) call.fail(undefined, why);
+  }
+}
