@@ -42,6 +42,8 @@ export interface Observation {
   readonly heardMs: number;
   /** Since when it states this role in this term. */
   readonly roleSinceMs: number;
+  /** Since when it states this map epoch. */
+  readonly epochSinceMs: number;
   /** Since when `whyNoWrites` is not empty; undefined if it is empty. */
   readonly noWritesSinceMs: number | undefined;
   /** Since when `ackedByVoters` is below what a lease needs; undefined if it is not. */
@@ -65,6 +67,7 @@ export function observe(
     heartbeat,
     heardMs: nowMs,
     roleSinceMs: isSameRole(before?.heartbeat, heartbeat) ? (before?.roleSinceMs ?? nowMs) : nowMs,
+    epochSinceMs: before?.heartbeat.mapEpoch === heartbeat.mapEpoch ? before.epochSinceMs : nowMs,
     noWritesSinceMs: heartbeat.whyNoWrites === '' ? undefined : (before?.noWritesSinceMs ?? nowMs),
     fewAcksSinceMs: hasFewAcks ? (before?.fewAcksSinceMs ?? nowMs) : undefined,
   };

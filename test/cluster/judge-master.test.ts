@@ -40,6 +40,7 @@ function observation(node: string, { ago = 100, forMs = 60_000, ...fields }: Sai
     heartbeat: said,
     heardMs: NOW_MS - ago,
     roleSinceMs: NOW_MS - forMs,
+    epochSinceMs: NOW_MS - forMs,
     noWritesSinceMs: said.whyNoWrites === '' ? undefined : NOW_MS - forMs,
     fewAcksSinceMs: said.ackedByVoters > 1 ? undefined : NOW_MS - forMs,
   };

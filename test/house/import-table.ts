@@ -42,7 +42,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   cluster: { rooms: ['model'], packages: PURE_BUILTINS },
   node: { rooms: [...BELOW_ROLES, 'master', 'slave', 'watch'], packages: PURE_BUILTINS },
   // What peer and server share: pure conversions between messages and the model.
-  wire: { rooms: ['model', 'gen', 'platform'], packages: [...CONNECT, ...PURE_BUILTINS] },
+  wire: { rooms: ['model', 'gen', 'platform', 'cluster'], packages: [...CONNECT, ...PURE_BUILTINS] },
   // What peer, client and the tool share: how a process reaches a node.
   dial: { rooms: ['model', 'platform', 'http'], packages: [...CONNECT, ...NETWORK_BUILTINS] },
   peer: {
@@ -55,6 +55,8 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
     rooms: ['model', 'platform', 'gen', 'dial'],
     packages: ['node:sqlite', ...CONNECT, ...PURE_BUILTINS],
   },
+  // The process that decides who leads: election, heartbeats, failover.
+  coordinator: { rooms: ['model', 'platform', 'cluster', 'metadata', 'wire'], packages: PURE_BUILTINS },
   // What any edge needs, of a node or not: it knows no service but health and reflection.
   rpc: {
     rooms: ['model', 'gen', 'platform', 'wire', 'http'],

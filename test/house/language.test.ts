@@ -20,6 +20,7 @@ const REVISED_ROOMS = [
   'client/',
   'internal/cluster/',
   'internal/config/',
+  'internal/coordinator/',
   'internal/dial/',
   'cmd/',
   'internal/backup/',

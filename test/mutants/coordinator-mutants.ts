@@ -5,6 +5,11 @@ const CONTRACT = 'test/metadata/contract.test.ts';
 const FILE = 'test/metadata/file-store.test.ts';
 const LOCAL = 'test/metadata/local-store.test.ts';
 const ETCD = 'test/metadata/etcd-store.test.ts';
+const COORDINATOR = 'test/coordinator/coordinator.test.ts';
+const CATALOGUE = 'test/coordinator/catalogue.test.ts';
+const CHECK = 'test/coordinator/shared-check.test.ts';
+const LEASABLE = 'test/cluster/leasable.test.ts';
+const SIMULATION = 'test/coordinator/simulation.test.ts';
 
 export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
@@ -41,5 +46,97 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     text: '      this.#fail(messageOf(error));\n',
     replacement: '',
     tests: [LOCAL],
+  },
+  {
+    name: 'heartbeat leased by a check that had begun before it arrived',
+    file: 'internal/coordinator/shared-check.ts',
+    text: '    if (this.#running === undefined) return this.#begin();',
+    replacement: '    if (this.#running !== undefined) return this.#running;',
+    tests: [CHECK],
+  },
+  {
+    name: 'heartbeat leased by a coordinator that was deposed and does not know',
+    file: 'internal/coordinator/coordinator.ts',
+    text: '    if (isDone) return recorded;',
+    replacement: '    if (isDone || recorded.epochRevision > 0) return recorded;',
+    tests: [COORDINATOR],
+  },
+  {
+    name: 'change by a coordinator that was deposed and does not know',
+    file: 'internal/coordinator/catalogue.ts',
+    text: '        { key: this.leaderKey, createRevision: leaderRevision },\n',
+    replacement: '',
+    tests: [COORDINATOR, CATALOGUE],
+  },
+  {
+    name: 'change by a map that is old',
+    file: 'internal/coordinator/catalogue.ts',
+    text: '        { key: this.epochKey, modRevision: recorded.epochRevision },\n',
+    replacement: '',
+    tests: [CATALOGUE],
+  },
+  {
+    name: 'store not read again after a change without an answer',
+    file: 'internal/coordinator/catalogue.ts',
+    text: `      this.#recorded = undefined;
+      const compare`,
+    replacement: '      const compare',
+    tests: [CATALOGUE],
+  },
+  {
+    name: 'coordinator that acts although it could not renew its key',
+    file: 'internal/coordinator/election.ts',
+    text: 'isWithin(this.#renewed, now, ACTING_MS)',
+    replacement: 'isWithin(this.#renewed, now, 100 * ACTING_MS)',
+    tests: [COORDINATOR],
+  },
+  {
+    name: 'coordinator that acts on although its key is gone',
+    file: 'internal/coordinator/election.ts',
+    text: '    return (await store.transact({ compare, writes: [] })).isDone;',
+    replacement: '    return (await store.transact({ compare, writes: [] })).revision > 0;',
+    tests: [COORDINATOR],
+  },
+  {
+    name: 'master deposed by a coordinator that had stood still',
+    file: 'internal/coordinator/coordinator.ts',
+    text: '    if (nowMs - this.#lastTickMs > LATE_MS) this.#judgingSinceMs = nowMs;\n',
+    replacement: '',
+    tests: [COORDINATOR],
+  },
+  {
+    name: 'term given up where too few would grant the next one',
+    file: 'internal/coordinator/group-keeper.ts',
+    text: '    if (!this.#hasEnough(group, choice)) return false;\n',
+    replacement: '',
+    tests: [COORDINATOR],
+  },
+  {
+    name: 'master that its voters do not reach chosen again and again',
+    file: 'internal/coordinator/group-keeper.ts',
+    text: "        if (step.isByItsOwnWord) this.#deposed = group.leader?.node ?? '';\n",
+    replacement: '',
+    tests: [COORDINATOR],
+  },
+  {
+    name: 'group led by a store that is older than it',
+    file: 'internal/cluster/leasable.ts',
+    text: "  if (termsHeard.some((term) => judgeTerm(group, term) === 'ahead')) return false;\n",
+    replacement: '',
+    tests: [LEASABLE],
+  },
+  {
+    name: 'leader chosen by who answered first',
+    file: 'internal/cluster/choose-leader.ts',
+    text: '  const best = voters.reduce((a, b) => (isBetter(b, a, isNear) ? b : a));',
+    replacement: '  const best = voters.reduce((a, b) => (isBetter(b, a, isNear) ? a : a));',
+    tests: [SIMULATION],
+  },
+  {
+    name: 'leader chosen by one grant too few',
+    file: 'internal/cluster/shard-map.ts',
+    text: '  return voters - majorityOf(voters) + 1;',
+    replacement: '  return voters - majorityOf(voters);',
+    tests: [SIMULATION],
   },
 ];

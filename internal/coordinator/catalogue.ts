@@ -1,0 +1,173 @@
+/**
+ * The cluster's map as the metadata store records it, and the one way to change it.
+ * Changes are made one after the other. After a change whose outcome is unknown, or
+ * that another coordinator came before, the store is read again before anything else.
+ */
+import type { ClusterNode, Group, ShardMap, SlotRange } from '#cluster/shard-map.ts';
+import type { MetadataStore, StoredEntry, StoreView, StoreWrite } from '#metadata/metadata-store.ts';
+import { WalnutError } from '#model/errors.ts';
+import {
+  decodeEpoch,
+  decodeGroup,
+  decodeMeta,
+  decodeNode,
+  decodeSlots,
+  encodeEpoch,
+  encodeGroup,
+  encodeMeta,
+  encodeNode,
+  encodeSlots,
+} from '#wire/cluster-codec.ts';
+
+/** How many keys a change may write: etcd takes 128 operations. */
+const KEYS_MAX = 100;
+
+export interface Recorded {
+  readonly map: ShardMap;
+  /** The modification revision of `epoch`; 0 before the cluster exists. */
+  readonly epochRevision: number;
+  /** Monotonic time at which the read, or the change, that this is from was begun. */
+  readonly askedMs: number;
+}
+
+/** What a change puts in place of what is there. */
+export interface MapWrites {
+  readonly clusterId?: string;
+  readonly groups?: readonly Group[];
+  readonly slots?: readonly SlotRange[];
+  readonly nodes?: readonly ClusterNode[];
+}
+
+export interface CatalogueOptions {
+  readonly store: MetadataStore;
+  /** `/walnut/<cluster>/`. */
+  readonly prefix: string;
+  readonly monotonicMs: () => number;
+}
+
+export class Catalogue {
+  readonly #options: CatalogueOptions;
+  #recorded: Recorded | undefined;
+  /** Resolves when the last read or change that was asked for is over. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: CatalogueOptions) {
+    this.#options = options;
+  }
+
+  /** What the store has, as far as nothing else is known; undefined until it was read, or if it has to be again. */
+  get recorded(): Recorded | undefined {
+    return this.#recorded;
+  }
+
+  get leaderKey(): string {
+    return `${this.#options.prefix}leader`;
+  }
+
+  get epochKey(): string {
+    return `${this.#options.prefix}epoch`;
+  }
+
+  /** Makes the next decision wait for a new read. */
+  forget(): void {
+    this.#recorded = undefined;
+  }
+
+  read(): Promise<Recorded> {
+    return this.#inTurn(() => this.#read());
+  }
+
+  /**
+   * Writes what `decide` makes of the newest map, under the `leader` key with this create
+   * revision. Resolves with true if it is done, with false if `decide` returned undefined
+   * or this coordinator is not the active one or somebody else changed the map. Rejects
+   * if the outcome is unknown.
+   */
+  change(leaderRevision: number, decide: (map: ShardMap) => MapWrites | undefined): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const recorded = this.#recorded ?? (await this.#read());
+      const writes = decide(recorded.map);
+      if (writes === undefined) return false;
+      const map = changed(recorded.map, writes);
+      const askedMs = this.#options.monotonicMs();
+      this.#recorded = undefined;
+      const compare = [
+        { key: this.leaderKey, createRevision: leaderRevision },
+        { key: this.epochKey, modRevision: recorded.epochRevision },
+      ];
+      const { isDone, revision } = await this.#options.store.transact({
+        compare,
+        writes: this.#toStoreWrites(writes, map.epoch),
+      });
+      if (isDone) this.#recorded = { map, epochRevision: revision, askedMs };
+      return isDone;
+    });
+  }
+
+  #inTurn<T>(job: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(job);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  async #read(): Promise<Recorded> {
+    const { store, prefix, monotonicMs } = this.#options;
+    const askedMs = monotonicMs();
+    this.#recorded = undefined;
+    this.#recorded = { ...toMap(await store.read(prefix), prefix), askedMs };
+    return this.#recorded;
+  }
+
+  #toStoreWrites({ clusterId, groups = [], slots, nodes = [] }: MapWrites, epoch: number): StoreWrite[] {
+    const { prefix } = this.#options;
+    const writes = [
+      { key: this.epochKey, value: encodeEpoch(epoch) },
+      ...(clusterId === undefined ? [] : [{ key: `${prefix}meta`, value: encodeMeta(clusterId) }]),
+      ...(slots === undefined ? [] : [{ key: `${prefix}slots`, value: encodeSlots(slots) }]),
+      ...groups.map((group) => ({ key: `${prefix}groups/${group.id}`, value: encodeGroup(group) })),
+      ...nodes.map((node) => ({ key: `${prefix}nodes/${node.name}`, value: encodeNode(node) })),
+    ];
+    if (writes.length <= KEYS_MAX) return writes;
+    throw new WalnutError(
+      'invalid_argument',
+      `one change writes at most ${KEYS_MAX} groups and nodes, and this one ${writes.length}: make it in parts`,
+    );
+  }
+}
+
+/** The map after a change. */
+function changed(map: ShardMap, { clusterId, groups = [], slots, nodes = [] }: MapWrites): ShardMap {
+  return {
+    clusterId: clusterId ?? map.clusterId,
+    epoch: map.epoch + 1,
+    groups: new Map([...map.groups, ...groups.map((group) => [group.id, group] as const)]),
+    slots: slots ?? map.slots,
+    nodes: new Map([...map.nodes, ...nodes.map((node) => [node.name, node] as const)]),
+  };
+}
+
+function toMap({ entries }: StoreView, prefix: string): { map: ShardMap; epochRevision: number } {
+  const byKey = new Map(entries.map((entry) => [entry.key.slice(prefix.length), entry]));
+  const below = (folder: string): StoredEntry[] =>
+    [...byKey].filter(([key]) => key.startsWith(folder)).map(([, entry]) => entry);
+  const decode = <T>(key: string, decoded: (value: Uint8Array) => T, otherwise: T): T => {
+    const entry = byKey.get(key);
+    return entry === undefined ? otherwise : decoded(entry.value);
+  };
+  const map = {
+    clusterId: decode('meta', decodeMeta, ''),
+    epoch: decode('epoch', decodeEpoch, 0),
+    groups: new Map(
+      below('groups/')
+        .map(({ value }) => decodeGroup(value))
+        .map((group) => [group.id, group]),
+    ),
+    slots: decode('slots', decodeSlots, []),
+    nodes: new Map(
+      below('nodes/')
+        .map(({ value }) => decodeNode(value))
+        .map((node) => [node.name, node]),
+    ),
+  };
+  return { map, epochRevision: byKey.get('epoch')?.modRevision ?? 0 };
+}

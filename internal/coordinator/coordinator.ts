@@ -1,0 +1,266 @@
+/**
+ * One coordinator: takes part in the election, and while it is the active one hears the
+ * nodes, leases heartbeats, and keeps a leader in every group (ADR 17). It can be lost
+ * at any moment; another one goes on from what the metadata store records.
+ */
+import { nextTerm } from '#cluster/group-terms.ts';
+import type { Heartbeat } from '#cluster/heartbeat.ts';
+import { groupOf, isLeasable } from '#cluster/leasable.ts';
+import type { ClockReading } from '#cluster/lease.ts';
+import type { Group, ShardMap } from '#cluster/shard-map.ts';
+import { Alarms } from '#coordinator/alarms.ts';
+import { Catalogue, type Recorded } from '#coordinator/catalogue.ts';
+import { Election } from '#coordinator/election.ts';
+import { foundCluster, type GroupPlan } from '#coordinator/found-cluster.ts';
+import { GroupKeeper } from '#coordinator/group-keeper.ts';
+import type { Members } from '#coordinator/members.ts';
+import { Roll } from '#coordinator/roll.ts';
+import { SharedCheck } from '#coordinator/shared-check.ts';
+import type { MetadataStore } from '#metadata/metadata-store.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Random } from '#platform/random.ts';
+import { messageOf } from '#platform/thrown.ts';
+
+/** How often the groups are looked at, milliseconds. */
+const TICK_MS = 100;
+/** A look that comes later than this shows that the process stood still: it judges nobody for a while. */
+const LATE_MS = 300;
+
+export interface CoordinatorOptions {
+  /** `host:port` of its service. */
+  readonly address: string;
+  /** Letters, digits and hyphens. */
+  readonly cluster: string;
+  readonly store: MetadataStore;
+  readonly members: Members;
+  readonly clock: Clock;
+  readonly readClocks: () => ClockReading;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export interface HeartbeatAnswer {
+  /** Empty before the cluster is founded. */
+  readonly clusterId: string;
+  readonly mapEpoch: number;
+  /** The group of the node; undefined where it belongs to none. */
+  readonly group: Group | undefined;
+  /** The master of the group's term may take writes, by the sending of this heartbeat. */
+  readonly isLeased: boolean;
+}
+
+export class Coordinator {
+  readonly #options: CoordinatorOptions;
+  readonly #election: Election;
+  readonly #catalogue: Catalogue;
+  readonly #alarms: Alarms;
+  readonly #roll: Roll;
+  readonly #keepers = new Map<string, GroupKeeper>();
+  readonly #leasing: SharedCheck<Recorded | undefined>;
+  readonly #stop = new AbortController();
+  #ticking: Promise<void> | undefined;
+  /** The `leader` key for which nodes are heard, since when they are judged, and the last look at them. */
+  #heardFor: number | undefined;
+  #judgingSinceMs = 0;
+  #lastTickMs = 0;
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options;
+    const { clock, logger, store, address, random, readClocks, cluster } = options;
+    const prefix = `/walnut/${cluster}/`;
+    this.#catalogue = new Catalogue({ store, prefix, monotonicMs: () => clock.monotonicMs() });
+    const self = { id: random.id128(), address };
+    const { leaderKey } = this.#catalogue;
+    this.#election = new Election({ self, store, leaderKey, clock, readClocks, logger });
+    this.#alarms = new Alarms(clock, logger);
+    this.#roll = new Roll(this.#alarms);
+    this.#leasing = new SharedCheck(() => this.#checkStillActive());
+  }
+
+  start(): void {
+    this.#election.start();
+    this.#ticking ??= this.#tickOn();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#election.stop();
+    await this.#ticking;
+  }
+
+  get isActive(): boolean {
+    return this.#election.leaderRevision !== undefined;
+  }
+
+  get alarms(): readonly string[] {
+    return this.#alarms.list.map(({ why }) => why);
+  }
+
+  /** The map as far as this coordinator knows; undefined until it was read. */
+  get map(): ShardMap | undefined {
+    return this.#catalogue.recorded?.map;
+  }
+
+  /**
+   * Hears a node. Throws `failed_precondition` where this coordinator is not the active
+   * one, with the address of the one that is, and where it does not believe the node.
+   */
+  async heartbeat(heartbeat: Heartbeat): Promise<HeartbeatAnswer> {
+    this.#leaderRevision();
+    const map = this.#catalogue.recorded?.map;
+    if (map === undefined) throw new WalnutError('unavailable', 'the map is being read');
+    this.#roll.hear(heartbeat, map, this.#options.clock.monotonicMs());
+    if (heartbeat.role !== 'master') return answerTo(heartbeat, map, false);
+    const checked = await this.#leasing.ask().catch(() => undefined);
+    if (checked === undefined) return answerTo(heartbeat, map, false);
+    const termsHeard = this.#roll.termsAround(checked.map, heartbeat.node);
+    return answerTo(heartbeat, checked.map, isLeasable(checked.map, heartbeat, termsHeard));
+  }
+
+  /** Makes the cluster from nodes that are heard and empty. Resolves with the epoch that has it; a repeat is answered alike. */
+  async initCluster(plans: readonly GroupPlan[]): Promise<number> {
+    const leaderRevision = this.#leaderRevision();
+    const { random, clock } = this.#options;
+    const { observations } = this.#roll;
+    const isDone = await this.#catalogue.change(leaderRevision, (map) =>
+      foundCluster({ map, plans, observations, nowMs: clock.monotonicMs(), random }),
+    );
+    return this.#epochAfter(isDone, (map) => map.clusterId !== '');
+  }
+
+  /** Plans that the node leads the group, without losing a write. Resolves with the epoch that has the plan. */
+  async failoverGroup(groupId: string, to: string): Promise<number> {
+    const isWanted = ({ next, leader }: Group): boolean =>
+      next?.node === to || (!next && leader?.node === to);
+    const isDone = await this.#catalogue.change(this.#leaderRevision(), (map) => {
+      this.#checkEpoch(map);
+      const group = checkPlan(map, groupId, to);
+      return isWanted(group)
+        ? undefined
+        : { groups: [{ ...group, next: { term: nextTerm(group), node: to } }] };
+    });
+    return this.#epochAfter(isDone, (map) => {
+      const group = map.groups.get(groupId);
+      return group !== undefined && isWanted(group);
+    });
+  }
+
+  #epochAfter(isDone: boolean, isThere: (map: ShardMap) => boolean): number {
+    const { map } = this;
+    if (map !== undefined && (isDone || isThere(map))) return map.epoch;
+    throw new WalnutError('unavailable', 'the map changed meanwhile: try again');
+  }
+
+  /** Throws where this coordinator is not the active one. */
+  #leaderRevision(): number {
+    const { leaderRevision, active } = this.#election;
+    if (leaderRevision !== undefined && leaderRevision === this.#heardFor) return leaderRevision;
+    throw new WalnutError('failed_precondition', 'this coordinator is not the active one', {
+      leaderHint: active?.address,
+    });
+  }
+
+  /** The record by which heartbeats are leased, if it is still valid; linearizable. */
+  async #checkStillActive(): Promise<Recorded | undefined> {
+    const { recorded } = this.#catalogue;
+    const { leaderRevision } = this.#election;
+    if (recorded === undefined || leaderRevision === undefined) return undefined;
+    const { isDone } = await this.#options.store.transact({
+      compare: [
+        { key: this.#catalogue.leaderKey, createRevision: leaderRevision },
+        { key: this.#catalogue.epochKey, modRevision: recorded.epochRevision },
+      ],
+      writes: [],
+    });
+    if (isDone) return recorded;
+    // Somebody else changed the map, or acts: what is known here is old.
+    if (this.#catalogue.recorded === recorded) this.#catalogue.forget();
+    return undefined;
+  }
+
+  async #tickOn(): Promise<void> {
+    const { clock, logger } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await this.#tick();
+      } catch (error) {
+        logger.warn({ why: messageOf(error) }, 'the metadata store gives no answer');
+      }
+      await clock.sleep(TICK_MS, signal);
+    }
+  }
+
+  async #tick(): Promise<void> {
+    const { leaderRevision } = this.#election;
+    if (leaderRevision === undefined) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (leaderRevision !== this.#heardFor) this.#begin(leaderRevision, nowMs);
+    if (nowMs - this.#lastTickMs > LATE_MS) this.#judgingSinceMs = nowMs;
+    this.#lastTickMs = nowMs;
+    const recorded = this.#catalogue.recorded ?? (await this.#catalogue.read());
+    const { map } = recorded;
+    if (this.#roll.isDoubtful(map, recorded.askedMs)) {
+      await this.#catalogue.read();
+      return;
+    }
+    const why = this.#roll.whyEpochAhead(map);
+    this.#alarms.set('epoch', why);
+    if (why !== undefined) return;
+    for (const group of map.groups.values())
+      this.#keeperOf(group).step({ map, group, leaderRevision, judgingSinceMs: this.#judgingSinceMs });
+  }
+
+  /** What was heard while another coordinator acted is of no use. */
+  #begin(leaderRevision: number, nowMs: number): void {
+    this.#heardFor = leaderRevision;
+    this.#judgingSinceMs = nowMs;
+    this.#lastTickMs = nowMs;
+    this.#roll.clear();
+    this.#keepers.clear();
+    this.#catalogue.forget();
+  }
+
+  #keeperOf({ id }: Group): GroupKeeper {
+    const { members, clock, logger } = this.#options;
+    const keeper =
+      this.#keepers.get(id) ??
+      new GroupKeeper({
+        catalogue: this.#catalogue,
+        roll: this.#roll,
+        alarms: this.#alarms,
+        members,
+        clock,
+        logger,
+      });
+    this.#keepers.set(id, keeper);
+    return keeper;
+  }
+
+  #checkEpoch(map: ShardMap): void {
+    const why = this.#roll.whyEpochAhead(map);
+    if (why !== undefined) throw new WalnutError('failed_precondition', why);
+  }
+}
+
+function answerTo({ node }: Heartbeat, map: ShardMap, isLeased: boolean): HeartbeatAnswer {
+  return { clusterId: map.clusterId, mapEpoch: map.epoch, group: groupOf(map, node), isLeased };
+}
+
+function checkPlan(map: ShardMap, groupId: string, to: string): Group {
+  const group = map.groups.get(groupId);
+  const known = [...map.groups.keys()].join(', ') || 'none';
+  if (group === undefined)
+    throw new WalnutError('not_found', `there is no group ${groupId}: there are ${known}`);
+  const voters = group.voters.map(({ node }) => node);
+  if (!voters.includes(to))
+    throw new WalnutError(
+      'invalid_argument',
+      `${to} is no voter of ${groupId}: expected one of ${voters.join(', ')}`,
+    );
+  if (group.leader === undefined)
+    throw new WalnutError('failed_precondition', `${groupId} has no leader now: one is being chosen`);
+  return group;
+}

@@ -1,0 +1,77 @@
+/** What founds a cluster: its groups, their voters and their slots, from nodes that are heard. Pure but for new ids. */
+import { SILENCE_MS } from '#cluster/figures.ts';
+import type { Heartbeat, Observation } from '#cluster/heartbeat.ts';
+import { divideSlots, type Group, type ShardMap } from '#cluster/shard-map.ts';
+import type { MapWrites } from '#coordinator/catalogue.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { Random } from '#platform/random.ts';
+
+/** A group as an operator wants it. */
+export interface GroupPlan {
+  readonly id: string;
+  /** Names of its voters. */
+  readonly nodes: readonly string[];
+}
+
+export interface Founding {
+  readonly map: ShardMap;
+  readonly plans: readonly GroupPlan[];
+  readonly observations: ReadonlyMap<string, Observation>;
+  readonly nowMs: number;
+  readonly random: Random;
+}
+
+/**
+ * The first map; undefined if the cluster exists with just these groups. Throws where it
+ * exists with others, or a node is not heard, not empty, not free or named twice. The
+ * groups get their leaders as any group without one does.
+ */
+export function foundCluster({ map, plans, observations, nowMs, random }: Founding): MapWrites | undefined {
+  if (map.clusterId !== '') {
+    if (isSamePlan(map, plans)) return undefined;
+    throw new WalnutError(
+      'already_exists',
+      `the cluster exists, with groups ${[...map.groups.keys()].join(', ')}`,
+    );
+  }
+  const names = plans.flatMap(({ nodes }) => nodes);
+  if (plans.length === 0 || plans.some(({ id, nodes }) => id === '' || nodes.length === 0))
+    throw new WalnutError(
+      'invalid_argument',
+      'a cluster needs at least one group, and each a name and a node',
+    );
+  if (new Set(names).size < names.length || new Set(plans.map(({ id }) => id)).size < plans.length)
+    throw new WalnutError('invalid_argument', 'each group and each node may be named once');
+  const heard = new Map(names.map((name) => [name, heardFree(name, observations.get(name), nowMs)]));
+  return {
+    clusterId: random.id128(),
+    groups: plans.map((plan) => toGroup(plan, heard, random)),
+    slots: divideSlots(plans.map(({ id }) => id)),
+    nodes: [...heard].map(([name, { address, zone }]) => ({ name, address, zone, status: 'active' })),
+  };
+}
+
+function heardFree(name: string, observation: Observation | undefined, nowMs: number): Heartbeat {
+  const refuse = (why: string): never => {
+    throw new WalnutError('failed_precondition', `${name} ${why}`);
+  };
+  if (observation === undefined || nowMs - observation.heardMs >= SILENCE_MS)
+    return refuse('is not heard: start it, with the addresses of the coordinators');
+  const { heartbeat } = observation;
+  if (heartbeat.role !== 'unassigned') return refuse(`is a ${heartbeat.role} already`);
+  if (heartbeat.tail.lsn > 0) return refuse('is not empty: start it on an empty directory');
+  return heartbeat;
+}
+
+function toGroup({ id, nodes }: GroupPlan, heard: ReadonlyMap<string, Heartbeat>, random: Random): Group {
+  const voters = [...nodes].sort().map((node) => ({ node, incarnation: heard.get(node)?.incarnation ?? 0 }));
+  return { id, logId: random.id128(), voters, term: 1, leader: undefined, lastLeader: '', next: undefined };
+}
+
+function isSamePlan(map: ShardMap, plans: readonly GroupPlan[]): boolean {
+  if (plans.length !== map.groups.size) return false;
+  return plans.every(({ id, nodes }) => {
+    const voters = map.groups.get(id)?.voters.map(({ node }) => node);
+    return voters?.join(' ') === [...nodes].sort().join(' ');
+  });
+}

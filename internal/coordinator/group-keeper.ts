@@ -1,0 +1,212 @@
+/**
+ * Carries out the next step for one group, one at a time. Every change compares what
+ * the step was decided by, so a step that comes too late changes nothing; what fails is
+ * tried again with back-off, and a coordinator that takes over goes on from the record.
+ */
+import { type Choice, chooseLeader, type Grant } from '#cluster/choose-leader.ts';
+import { nextTerm } from '#cluster/group-terms.ts';
+import { isDownByItsOwnWord } from '#cluster/judge-master.ts';
+import type { ClusterNode, Group, ShardMap } from '#cluster/shard-map.ts';
+import type { Alarms } from '#coordinator/alarms.ts';
+import { Backoff } from '#coordinator/backoff.ts';
+import type { Catalogue } from '#coordinator/catalogue.ts';
+import { gather } from '#coordinator/gather.ts';
+import type { ClaimAnswer, Members } from '#coordinator/members.ts';
+import { nextStep, type Step, type StepView } from '#coordinator/next-step.ts';
+import type { Roll } from '#coordinator/roll.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Logger } from '#platform/logger.ts';
+import { messageOf } from '#platform/thrown.ts';
+
+export interface GroupKeeperOptions {
+  readonly catalogue: Catalogue;
+  readonly members: Members;
+  readonly roll: Roll;
+  readonly alarms: Alarms;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What a step is carried out with. */
+export interface StepContext {
+  readonly map: ShardMap;
+  readonly group: Group;
+  /** The create revision of this coordinator's `leader` key. */
+  readonly leaderRevision: number;
+  readonly judgingSinceMs: number;
+}
+
+export class GroupKeeper {
+  readonly #options: GroupKeeperOptions;
+  /** Attempts that end where they began. */
+  readonly #failovers = new Backoff(500, 60_000);
+  /** Calls to members that gave no answer, or too few. */
+  readonly #calls = new Backoff(200, 5_000);
+  #isBusy = false;
+  /** The leader and the planned one, and since when this coordinator knows them. */
+  /** The leader that was deposed by its own word: it is passed over until the group is led again. */
+  #deposed = '';
+  #known = { leader: '', leaderSinceMs: 0, next: '', nextSinceMs: 0 };
+
+  constructor(options: GroupKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Begins the next step, if none is under way. */
+  step(context: StepContext): void {
+    if (this.#isBusy) return;
+    const { clock, alarms, logger } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const step = nextStep(this.#view(context, nowMs));
+    const { id } = context.group;
+    alarms.set(`${id}: term`, step.kind === 'alarm' ? step.why : undefined);
+    if (step.kind === 'none') {
+      this.#calls.reset();
+      this.#deposed = '';
+      alarms.set(`${id}: failover`, undefined);
+    }
+    if (step.kind === 'none' || step.kind === 'alarm') return;
+    const gate = step.kind === 'question' ? this.#failovers : this.#calls;
+    if (!gate.isOver(nowMs)) return;
+    this.#isBusy = true;
+    this.#carryOut(step, context)
+      .then((isForward) => {
+        if (!isForward) gate.failed(clock.monotonicMs());
+      })
+      .catch((error: unknown) => {
+        gate.failed(clock.monotonicMs());
+        logger.warn({ group: id, step: step.kind, why: messageOf(error) }, 'a step for a group failed');
+      })
+      .finally(() => {
+        this.#isBusy = false;
+      });
+  }
+
+  #view({ group, judgingSinceMs }: StepContext, nowMs: number): StepView {
+    const leader = group.leader === undefined ? '' : `${group.term} ${group.leader.node}`;
+    const next = group.next === undefined ? '' : `${group.next.term} ${group.next.node}`;
+    const known = this.#known;
+    if (leader !== known.leader) this.#known = { ...this.#known, leader, leaderSinceMs: nowMs };
+    if (next !== known.next) this.#known = { ...this.#known, next, nextSinceMs: nowMs };
+    const { leaderSinceMs, nextSinceMs } = this.#known;
+    const { observations } = this.#options.roll;
+    return { group, observations, nowMs, judgingSinceMs, leaderSinceMs, nextSinceMs };
+  }
+
+  /** Resolves with true if the group is further than before. */
+  async #carryOut(step: Step, context: StepContext): Promise<boolean> {
+    const { group } = context;
+    const { members, logger } = this.#options;
+    switch (step.kind) {
+      case 'question':
+        if (step.isByItsOwnWord) this.#deposed = group.leader?.node ?? '';
+        return this.#question(context, step.why);
+      case 'claim':
+        return this.#claim(context);
+      case 'take_over':
+        return this.#takeOver(context, group);
+      case 'hand_over':
+        if (await members.handOver(nodeOf(context.map, group.leader?.node ?? ''), group)) return true;
+        return this.#newTerm(context, 'the master did not hand over');
+      case 'confirm': {
+        const leader = { ...step.voter, tail: step.observation.heartbeat.tail };
+        logger.info({ group: group.id, node: leader.node }, 'a planned failover is done');
+        return this.#change(context, { leader, term: group.next?.term ?? group.term, next: undefined });
+      }
+      case 'supersede':
+        return this.#newTerm(context, step.why);
+      case 'none':
+      case 'alarm':
+        return true;
+    }
+  }
+
+  async #question(context: StepContext, why: string): Promise<boolean> {
+    const { group } = context;
+    const term = nextTerm(group);
+    const choice = await this.#choose(context, (node) => this.#options.members.wouldGrant(node, group, term));
+    if (!this.#hasEnough(group, choice)) return false;
+    return this.#newTerm(context, why);
+  }
+
+  /** Step a: nobody leads from here on. */
+  async #newTerm(context: StepContext, why: string): Promise<boolean> {
+    const { group } = context;
+    const term = nextTerm(group);
+    this.#options.logger.warn({ group: group.id, term, why }, 'a failover begins');
+    return this.#change(context, { term, leader: undefined, next: undefined });
+  }
+
+  /** Steps b to e. */
+  async #claim(context: StepContext): Promise<boolean> {
+    const { group } = context;
+    const choice = await this.#choose(context, (node) => this.#options.members.claim(node, group));
+    if (!this.#hasEnough(group, choice) || choice.kind !== 'leader') return false;
+    const { node, incarnation, tail } = choice.grant;
+    const leader = { node, incarnation, tail };
+    if (!(await this.#change(context, { leader }))) return false;
+    return this.#takeOver(context, { ...group, leader });
+  }
+
+  async #takeOver(context: StepContext, group: Group): Promise<boolean> {
+    const { leader } = group;
+    if (leader === undefined) return false;
+    const isLeading = await this.#options.members.takeOver(nodeOf(context.map, leader.node), group, leader);
+    if (isLeading) return true;
+    return this.#newTerm({ ...context, group }, `${leader.node} refused to take over`);
+  }
+
+  /** Asks every voter, and chooses a leader from those that grant. */
+  async #choose(
+    { map, group }: StepContext,
+    ask: (node: ClusterNode) => Promise<ClaimAnswer>,
+  ): Promise<Choice> {
+    const { clock, roll } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const unfit = new Set(
+      group.voters
+        .map(({ node }) => node)
+        .filter((node) => node === this.#deposed || isDownByItsOwnWord(roll.observations.get(node), nowMs)),
+    );
+    const zones = new Map([...map.nodes.values()].map(({ name, zone }) => [name, zone]));
+    const choice = (answers: readonly ClaimAnswer[]): Choice =>
+      chooseLeader({ group, grants: grantsOf(answers), unfit, zones });
+    const calls = group.voters.map(async ({ node }) => ask(nodeOf(map, node)));
+    const isEnough = (answers: readonly ClaimAnswer[]): boolean => choice(answers).kind === 'leader';
+    return choice(await gather(clock, calls, isEnough));
+  }
+
+  #hasEnough(group: Group, choice: Choice): boolean {
+    const isEnough = choice.kind === 'leader';
+    this.#options.alarms.set(
+      `${group.id}: failover`,
+      isEnough
+        ? undefined
+        : `${group.id} cannot fail over: ${choice.needed} voters have to grant a term, and ${choice.lacking.join(' and ')} did not`,
+    );
+    return isEnough;
+  }
+
+  /** Changes the group's record if it is still the one that the step was decided by. */
+  #change({ group, leaderRevision }: StepContext, fields: Partial<Group>): Promise<boolean> {
+    return this.#options.catalogue.change(leaderRevision, (map) => {
+      const recorded = map.groups.get(group.id);
+      if (recorded === undefined || !isSameRecord(recorded, group)) return undefined;
+      const lastLeader = recorded.leader?.node ?? recorded.lastLeader;
+      return { groups: [{ ...recorded, lastLeader, ...fields }] };
+    });
+  }
+}
+
+function isSameRecord(a: Group, b: Group): boolean {
+  return a.term === b.term && a.leader?.node === b.leader?.node && a.next?.term === b.next?.term;
+}
+
+function grantsOf(answers: readonly ClaimAnswer[]): Grant[] {
+  return answers.filter((answer) => answer.kind === 'granted').map(({ grant }) => grant);
+}
+
+/** A node that the map does not list has no address, so a call to it gives no answer. */
+function nodeOf(map: ShardMap, name: string): ClusterNode {
+  return map.nodes.get(name) ?? { name, address: '', zone: '', status: 'active' };
+}

@@ -1,0 +1,70 @@
+/** What a coordinator does next for a group: the table of ADR 17, as a function of what is recorded and heard. Pure. */
+import { judgeTerm } from '#cluster/group-terms.ts';
+import type { Observation } from '#cluster/heartbeat.ts';
+import { type GroupView, judgeMaster } from '#cluster/judge-master.ts';
+import type { Group, Voter } from '#cluster/shard-map.ts';
+
+/** How long a planned failover may take, milliseconds. */
+export const PLANNED_MS = 10_000;
+
+export type Step =
+  | { readonly kind: 'none' }
+  /** Nothing, and operators must know why. */
+  | { readonly kind: 'alarm'; readonly why: string }
+  /** The leader is down: ask who would grant a term. */
+  | { readonly kind: 'question'; readonly isByItsOwnWord: boolean; readonly why: string }
+  /** There is no leader: claim the term that is recorded. */
+  | { readonly kind: 'claim' }
+  /** The leader does not say that it leads: tell it. */
+  | { readonly kind: 'take_over' }
+  /** A planned failover: tell the master to hand over. */
+  | { readonly kind: 'hand_over' }
+  /** `next` leads its term: record it. */
+  | { readonly kind: 'confirm'; readonly voter: Voter; readonly observation: Observation }
+  /** A planned failover came to nothing. */
+  | { readonly kind: 'supersede'; readonly why: string };
+
+export interface StepView extends GroupView {
+  /** Since when this coordinator knows of `group.next`. */
+  readonly nextSinceMs: number;
+}
+
+export function nextStep(view: StepView): Step {
+  const { group } = view;
+  const ahead = nodesAhead(view);
+  if (ahead.length > 0)
+    return {
+      kind: 'alarm',
+      why: `${ahead.join(' and ')} saw a term of ${group.id} above all that the metadata store gave it: the store was lost, or restored from a backup`,
+    };
+  if (group.leader === undefined) return { kind: 'claim' };
+  const verdict = judgeMaster(view);
+  if (verdict.kind === 'down') return { ...verdict, kind: 'question' };
+  if (group.next !== undefined) return planned(view, group.next);
+  return leads(view, group.leader, group.term) ? { kind: 'none' } : { kind: 'take_over' };
+}
+
+/** True if the newest heartbeat of the voter says that it leads the term. */
+export function leads({ observations }: GroupView, voter: Voter, term: number): boolean {
+  const heartbeat = observations.get(voter.node)?.heartbeat;
+  return (
+    heartbeat?.incarnation === voter.incarnation && heartbeat.role === 'master' && heartbeat.term === term
+  );
+}
+
+function planned(view: StepView, next: NonNullable<Group['next']>): Step {
+  const voter = view.group.voters.find(({ node }) => node === next.node);
+  const observation = view.observations.get(next.node);
+  if (voter !== undefined && observation !== undefined && leads(view, voter, next.term))
+    return { kind: 'confirm', voter, observation };
+  if (view.nowMs - view.nextSinceMs >= PLANNED_MS)
+    return { kind: 'supersede', why: `${next.node} does not lead term ${next.term} after ${PLANNED_MS} ms` };
+  return { kind: 'hand_over' };
+}
+
+function nodesAhead({ group, observations }: GroupView): string[] {
+  return group.voters
+    .map(({ node }) => observations.get(node)?.heartbeat)
+    .filter((heartbeat) => heartbeat !== undefined && judgeTerm(group, heartbeat.term) === 'ahead')
+    .map((heartbeat) => heartbeat?.node ?? '');
+}

@@ -1,0 +1,85 @@
+/** The nodes that this coordinator hears, and what each said last. In memory only; bounded. */
+
+import { judgeTerm } from '#cluster/group-terms.ts';
+import { type Heartbeat, type Observation, observe } from '#cluster/heartbeat.ts';
+import { groupOf } from '#cluster/leasable.ts';
+import { majorityOf, type ShardMap } from '#cluster/shard-map.ts';
+import type { Alarms } from '#coordinator/alarms.ts';
+import { WalnutError } from '#model/errors.ts';
+
+/** Nodes that no map lists are heard up to this number; those of the map always. */
+const UNLISTED_MAX = 1_024;
+
+export class Roll {
+  readonly #observations = new Map<string, Observation>();
+  readonly #alarms: Alarms;
+
+  constructor(alarms: Alarms) {
+    this.#alarms = alarms;
+  }
+
+  get observations(): ReadonlyMap<string, Observation> {
+    return this.#observations;
+  }
+
+  /**
+   * Throws `failed_precondition` where the node belongs to another cluster, or its term
+   * is not believed, and `resource_exhausted` where too many unlisted nodes are heard.
+   */
+  hear(heartbeat: Heartbeat, map: ShardMap, nowMs: number): void {
+    const { node, clusterId, term } = heartbeat;
+    if (clusterId !== '' && clusterId !== map.clusterId)
+      throw new WalnutError(
+        'failed_precondition',
+        `${node} belongs to cluster ${clusterId}, and this one is ${map.clusterId || 'not made yet'}`,
+      );
+    const group = groupOf(map, node);
+    const isAbsurd = group !== undefined && judgeTerm(group, term) === 'absurd';
+    const why = `${node} states term ${term}, too far above ${group?.term} to be believed: it does not count`;
+    this.#alarms.set(`${node}: term`, isAbsurd ? why : undefined);
+    if (isAbsurd) throw new WalnutError('failed_precondition', why);
+    if (!map.nodes.has(node) && !this.#observations.has(node) && this.#observations.size >= UNLISTED_MAX)
+      throw new WalnutError(
+        'resource_exhausted',
+        `${UNLISTED_MAX} nodes are heard, and ${node} is not listed`,
+      );
+    const acksNeeded = majorityOf(group?.voters.length ?? 1) - 1;
+    this.#observations.set(node, observe(this.#observations.get(node), heartbeat, nowMs, acksNeeded));
+  }
+
+  /** What the voters of the node's group state. */
+  termsAround(map: ShardMap, node: string): number[] {
+    const voters = groupOf(map, node)?.voters ?? [];
+    return voters
+      .map((voter) => this.#observations.get(voter.node)?.heartbeat.term)
+      .filter((term) => term !== undefined);
+  }
+
+  /** True if a node states a term or an epoch above the map's since the map was asked for: the map has to be read again. */
+  isDoubtful(map: ShardMap, askedMs: number): boolean {
+    return [...this.#observations.values()].some(({ heartbeat, roleSinceMs, epochSinceMs }) => {
+      const group = groupOf(map, heartbeat.node);
+      const isTermAhead = group !== undefined && judgeTerm(group, heartbeat.term) === 'ahead';
+      const isEpochAhead = isOfCluster(heartbeat, map) && heartbeat.mapEpoch > map.epoch;
+      return (isTermAhead && roleSinceMs >= askedMs) || (isEpochAhead && epochSinceMs >= askedMs);
+    });
+  }
+
+  /** Why nothing of the map may be changed; undefined if no node states a higher epoch. */
+  whyEpochAhead(map: ShardMap): string | undefined {
+    for (const { heartbeat } of this.#observations.values()) {
+      if (!isOfCluster(heartbeat, map) || heartbeat.mapEpoch <= map.epoch) continue;
+      return `${heartbeat.node} heard of map epoch ${heartbeat.mapEpoch}, and the metadata store has ${map.epoch}: the store was lost, or restored from a backup, so nothing is changed`;
+    }
+    return undefined;
+  }
+
+  /** Forgets everything: what was heard while another coordinator acted is of no use. */
+  clear(): void {
+    this.#observations.clear();
+  }
+}
+
+function isOfCluster({ clusterId }: Heartbeat, map: ShardMap): boolean {
+  return clusterId !== '' && clusterId === map.clusterId;
+}

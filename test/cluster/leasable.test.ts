@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import type { Heartbeat } from '#cluster/heartbeat.ts';
+import { groupOf, isLeasable } from '#cluster/leasable.ts';
+import type { Group, ShardMap } from '#cluster/shard-map.ts';
+import { NO_POSITION } from '#model/position.ts';
+
+const group: Group = {
+  id: 'g1',
+  logId: 'l',
+  voters: ['a', 'b', 'c'].map((node) => ({ node, incarnation: 4 })),
+  term: 7,
+  leader: { node: 'a', incarnation: 4, tail: NO_POSITION },
+  lastLeader: '',
+  next: undefined,
+};
+const mapWith = (fields: Partial<Group>): ShardMap => ({
+  clusterId: 'c',
+  epoch: 3,
+  groups: new Map([['g1', { ...group, ...fields }]]),
+  slots: [],
+  nodes: new Map(),
+});
+const said = { node: 'a', incarnation: 4, role: 'master', term: 7 } as Heartbeat;
+
+describe('a heartbeat', () => {
+  it.each<[string, Partial<Heartbeat>, Partial<Group>, number[], boolean]>([
+    ['of the leader is leased', {}, {}, [7, 6], true],
+    ['of another voter is not', { node: 'b' }, {}, [], false],
+    ['of a node of no group is not', { node: 'z' }, {}, [], false],
+    ['of a replica is not', { role: 'replica' }, {}, [], false],
+    ['of a lower term is not', { term: 6 }, {}, [], false],
+    ['of a higher term is not', { term: 8 }, {}, [], false],
+    ['of another incarnation is not', { incarnation: 5 }, {}, [], false],
+    ['while no leader is recorded is not', {}, { leader: undefined }, [], false],
+    ['during a planned failover is leased', {}, { next: { term: 8, node: 'b' } }, [8], true],
+    ['where a voter saw a term that the store never gave is not', {}, {}, [8], false],
+    ['where a voter states a term that is not believed is leased', {}, {}, [7 + 1_025], true],
+  ])('%s', (_, fields, record, termsHeard, expected) => {
+    expect(isLeasable(mapWith(record), { ...said, ...fields }, termsHeard)).toBe(expected);
+  });
+
+  it('belongs to the group of which its node is a voter', () => {
+    expect([groupOf(mapWith({}), 'b')?.id, groupOf(mapWith({}), 'z')]).toEqual(['g1', undefined]);
+  });
+});

@@ -1,0 +1,107 @@
+/** The record of a cluster in the store: what is written is what is read, and how changes exclude each other. */
+import { describe, expect, it } from 'vitest';
+import { divideSlots, type Group } from '#cluster/shard-map.ts';
+import { Catalogue } from '#coordinator/catalogue.ts';
+import type { LocalStore } from '#metadata/local-store.ts';
+import { makeEpoch, toLsn } from '#model/position.ts';
+import { createMemoryMetadata } from '#test/doubles/memory-metadata.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+
+const CLUSTER_ID = 'c'.repeat(32);
+const group: Group = {
+  id: 'g1',
+  logId: 'f'.repeat(32),
+  voters: [
+    { node: 'a:1', incarnation: 7 },
+    { node: 'b:1', incarnation: 2 ** 50 },
+  ],
+  term: 9,
+  leader: { node: 'a:1', incarnation: 7, tail: { epoch: makeEpoch(8, 5), lsn: toLsn(77) } },
+  lastLeader: 'b:1',
+  next: { term: 10, node: 'b:1' },
+};
+
+async function open(): Promise<{ store: LocalStore; leader: number; make: () => Catalogue }> {
+  const clock = new VirtualClock();
+  const store = createMemoryMetadata(clock);
+  const make = (): Catalogue =>
+    new Catalogue({ store, prefix: '/walnut/x/', monotonicMs: () => clock.monotonicMs() });
+  const key = '/walnut/x/leader';
+  const { revision } = await store.transact({ compare: [], writes: [{ key, value: Uint8Array.of() }] });
+  return { store, leader: revision, make };
+}
+
+describe('the catalogue', () => {
+  it('reads what it wrote, and nothing of another cluster', async () => {
+    const { leader, make } = await open();
+    const writes = {
+      clusterId: CLUSTER_ID,
+      groups: [group, { ...group, id: 'g2', leader: undefined, next: undefined }],
+      slots: divideSlots(['g1', 'g2']),
+      nodes: [
+        { name: 'a:1', address: 'a:1', zone: 'x', status: 'draining' },
+        { name: 'b:1', address: '[::1]:1', zone: '', status: 'active' },
+      ] as const,
+    };
+    const catalogue = make();
+    expect((await catalogue.read()).map).toMatchObject({ clusterId: '', epoch: 0, slots: [] });
+    expect(await catalogue.change(leader, () => writes)).toBe(true);
+    const changed = catalogue.recorded?.map;
+    expect(changed).toMatchObject({ clusterId: CLUSTER_ID, epoch: 1, slots: writes.slots });
+    expect((await make().read()).map).toEqual(changed);
+    expect([...(changed?.groups.values() ?? [])]).toEqual(writes.groups);
+    expect([...(changed?.nodes.values() ?? [])]).toEqual(writes.nodes);
+  });
+
+  it('changes nothing for a coordinator that was deposed, nor by a map that is old', async () => {
+    const { leader, make } = await open();
+    const [mine, other] = [make(), make()];
+    await mine.read();
+    await other.read();
+    expect(await other.change(leader, () => ({ clusterId: CLUSTER_ID }))).toBe(true);
+    expect(await mine.change(leader, () => ({ groups: [group] }))).toBe(false);
+    expect(mine.recorded).toBeUndefined();
+    expect(await mine.change(leader, (map) => (map.epoch === 1 ? { groups: [group] } : undefined))).toBe(
+      true,
+    );
+    expect(await mine.change(leader + 1, () => ({ groups: [] }))).toBe(false);
+    expect((await make().read()).map.epoch).toBe(2);
+  });
+
+  it('makes one change after the other, each of the newest map', async () => {
+    const { leader, make } = await open();
+    const catalogue = make();
+    const epochs: number[] = [];
+    const change = () =>
+      catalogue.change(leader, (map) => {
+        epochs.push(map.epoch);
+        return {};
+      });
+    expect(await Promise.all([change(), change(), change()])).toEqual([true, true, true]);
+    expect(epochs).toEqual([0, 1, 2]);
+  });
+
+  it('reads again after a change without an answer', async () => {
+    const { store, leader, make } = await open();
+    const catalogue = make();
+    await catalogue.read();
+    const { transact } = store;
+    store.transact = async (transaction) => {
+      await transact.call(store, transaction);
+      throw new Error('no answer');
+    };
+    await expect(catalogue.change(leader, () => ({ groups: [group] }))).rejects.toThrow('no answer');
+    expect(catalogue.recorded).toBeUndefined();
+    store.transact = transact;
+    expect(await catalogue.change(leader, (map) => (map.groups.has('g1') ? {} : undefined))).toBe(true);
+  });
+
+  it('refuses a change of more keys than etcd takes', async () => {
+    const { leader, make } = await open();
+    const groups = Array.from({ length: 100 }, (_, i) => ({ ...group, id: `g${i}` }));
+    await expect(make().change(leader, () => ({ groups }))).rejects.toThrow(
+      'one change writes at most 100 groups and nodes, and this one 101: make it in parts',
+    );
+    expect(await make().change(leader, () => ({ groups: groups.slice(1) }))).toBe(true);
+  });
+});

@@ -1,0 +1,289 @@
+/** What coordinators do for one group, event by event, on a virtual clock. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { SimulatedCluster } from './simulated-cluster.ts';
+
+let cluster: SimulatedCluster;
+
+async function begin(voters = 3, coordinators = 2): Promise<void> {
+  cluster = new SimulatedCluster(7, voters);
+  await cluster.begin(coordinators);
+  await cluster.clock.advance(4_000);
+}
+
+const isLed = (): boolean => cluster.master !== undefined;
+const led = (): [string | undefined, number | undefined] => [cluster.master?.name, cluster.master?.term];
+
+/** Milliseconds until a member takes writes again. */
+async function untilLed(limitMs: number): Promise<number> {
+  const fromMs = cluster.clock.monotonicMs();
+  await cluster.advanceUntil(isLed, limitMs);
+  return cluster.clock.monotonicMs() - fromMs;
+}
+
+afterEach(() => {
+  if (cluster.master !== undefined) cluster.checkKept(cluster.master);
+  expect(cluster.wrongs).toEqual([]);
+});
+
+describe('a group', () => {
+  it('that is new gets a leader in its first term, and writes reach QUORUM', async () => {
+    await begin();
+    expect(led()).toEqual(['a', 1]);
+    expect(cluster.acked.size).toBeGreaterThan(90);
+  });
+
+  it('loses its master and goes on within 5 s, with everything that was acked', async () => {
+    await begin();
+    cluster.member('a').kill();
+    expect(await untilLed(5_000)).toBeGreaterThan(1_500 + 1_650);
+    expect(led()).toEqual(['b', 2]);
+    cluster.member('a').start();
+    await cluster.clock.advance(3_000);
+    expect(led()).toEqual(['b', 2]);
+  });
+
+  it('keeps a master that only the coordinators do not reach', async () => {
+    await begin();
+    for (const { name } of cluster.coordinators) {
+      cluster.network.cut(name, 'a');
+      cluster.network.cut('a', name);
+    }
+    await cluster.clock.advance(20_000);
+    expect(led()).toEqual(['a', 1]);
+  });
+
+  it('replaces a master that its voters do not reach, although the coordinators do', async () => {
+    await begin();
+    for (const other of ['b', 'c']) cluster.network.cut('a', other);
+    await cluster.advanceUntil(() => cluster.member('b').isMaster, 10_000);
+    await untilLed(5_000);
+    expect(led()).toEqual(['b', 2]);
+  });
+
+  it('replaces a master that says it cannot write, and not one that waits for its first write', async () => {
+    await begin();
+    cluster.member('a').isSick = true;
+    await untilLed(6_000);
+    expect(led()).toEqual(['b', 2]);
+    cluster.member('a').isSick = false;
+    await cluster.clock.advance(10_000);
+    expect(led()).toEqual(['b', 2]);
+  });
+
+  it('keeps its master where no other could do better', async () => {
+    await begin();
+    for (const member of cluster.members.values()) member.isSick = true;
+    await cluster.clock.advance(10_000);
+    expect(cluster.member('a').isMaster).toBe(true);
+    expect(cluster.member('a').term).toBe(1);
+  });
+
+  it('does not lose its term where too few would grant, and an alarm names whom it lacks', async () => {
+    await begin();
+    cluster.member('a').kill();
+    cluster.member('b').kill();
+    await cluster.clock.advance(8_000);
+    expect(cluster.active?.coordinator.alarms).toEqual([
+      'g1 cannot fail over: 2 voters have to grant a term, and a and b did not',
+    ]);
+    expect(cluster.active?.coordinator.map?.groups.get('g1')?.term).toBe(1);
+    cluster.member('b').start();
+    await untilLed(10_000);
+    await cluster.clock.advance(500);
+    expect(cluster.active?.coordinator.alarms).toEqual([]);
+  });
+
+  it('does not count a voter whose disk was replaced', async () => {
+    await begin();
+    cluster.member('c').kill();
+    cluster.member('c').wipe();
+    cluster.member('c').start();
+    cluster.member('a').kill();
+    await cluster.clock.advance(10_000);
+    expect(led()).toEqual([undefined, undefined]);
+    cluster.member('a').start();
+    await untilLed(10_000);
+  });
+
+  it('of two fails over by itself, and has no lease by acks while one is down', async () => {
+    await begin(2);
+    cluster.member('a').kill();
+    await untilLed(5_000);
+    expect(led()).toEqual(['b', 2]);
+    for (const coordinator of [...cluster.coordinators]) cluster.killCoordinator(coordinator);
+    await cluster.clock.advance(1_600);
+    expect(cluster.member('b').whyNoWrites).toBe('no lease');
+    cluster.member('a').start();
+    await untilLed(1_000);
+  });
+
+  it('of one leads again after its process restarted', async () => {
+    await begin(1);
+    cluster.member('a').kill();
+    cluster.member('a').start();
+    await untilLed(5_000);
+    expect(led()).toEqual(['a', 1]);
+  });
+});
+
+describe('coordinators', () => {
+  it('that are all lost stop nothing', async () => {
+    await begin();
+    for (const coordinator of [...cluster.coordinators]) cluster.killCoordinator(coordinator);
+    const before = cluster.acked.size;
+    await cluster.clock.advance(10_000);
+    expect(led()).toEqual(['a', 1]);
+    expect(cluster.acked.size).toBeGreaterThan(before + 200);
+  });
+
+  it('are replaced within 7 s, and the next one goes on from the record', async () => {
+    await begin();
+    cluster.member('a').kill();
+    await cluster.advanceUntil(() => cluster.active?.coordinator.map?.groups.get('g1')?.term === 2, 5_000);
+    const [killed] = [cluster.active];
+    if (killed !== undefined) cluster.killCoordinator(killed);
+    await cluster.advanceUntil(() => cluster.active !== undefined, 7_000);
+    await untilLed(6_000);
+    expect(led()).toEqual(['b', 2]);
+  });
+
+  it('whose store gives no answer demote nobody, and act again when it does', async () => {
+    await begin();
+    for (const { store } of cluster.coordinators) store.isCut = true;
+    await cluster.clock.advance(20_000);
+    expect(led()).toEqual(['a', 1]);
+    expect(cluster.active).toBeUndefined();
+    for (const { store } of cluster.coordinators) store.isCut = false;
+    await cluster.advanceUntil(() => cluster.active !== undefined, 7_000);
+    await cluster.clock.advance(5_000);
+    expect(led()).toEqual(['a', 1]);
+  });
+
+  it('that were stopped for a while are not active, and judge nobody by what they missed', async () => {
+    await begin();
+    const stopped = cluster.active;
+    stopped?.clock.pause();
+    await cluster.clock.advance(10_000);
+    stopped?.clock.resume();
+    await cluster.clock.advance(10);
+    expect(stopped?.coordinator.isActive).toBe(false);
+    expect(cluster.coordinators.filter(({ coordinator }) => coordinator.isActive)).toHaveLength(1);
+    await cluster.clock.advance(5_000);
+    expect(led()).toEqual(['a', 1]);
+  });
+
+  it('that are the only ones and were stopped for less than their lease depose nobody', async () => {
+    await begin(3, 1);
+    const [only] = cluster.coordinators;
+    only?.clock.pause();
+    // When the coordinator goes on, it hears the other voters before the master.
+    for (const other of ['b', 'c', 'coordinator-1']) cluster.network.cut('a', other);
+    await cluster.clock.advance(2_500);
+    only?.clock.resume();
+    await cluster.clock.advance(250);
+    cluster.network.heal();
+    await cluster.clock.advance(4_000);
+    expect(led()).toEqual(['a', 1]);
+  });
+
+  it('whose key is gone from the store lease nothing and change nothing, although they still believe', async () => {
+    await begin();
+    const deposed = cluster.active;
+    await cluster.depose();
+    const asked = cluster.drive(deposed?.coordinator.failoverGroup('g1', 'b') as Promise<number>);
+    await expect(asked).rejects.toMatchObject({ code: 'unavailable' });
+    expect(deposed?.coordinator.map?.groups.get('g1')?.next).toBeUndefined();
+    // The master reaches nobody but the deposed coordinator, which must not lease it while the other fails over.
+    for (const { name } of [...cluster.members.values(), ...cluster.coordinators])
+      if (name !== deposed?.name) cluster.network.cut('a', name);
+    await cluster.clock.advance(1_600);
+    expect(cluster.member('a').whyNoWrites).toBe('no lease');
+    expect(deposed?.coordinator.isActive).toBe(false);
+    await untilLed(10_000);
+    expect(led()).toEqual(['b', 2]);
+  });
+
+  it('that are passive refuse heartbeats and changes, naming the active one', async () => {
+    await begin();
+    const passive = cluster.coordinators.find((each) => each !== cluster.active)?.coordinator;
+    await expect(passive?.failoverGroup('g1', 'b')).rejects.toMatchObject({
+      code: 'failed_precondition',
+      details: { leaderHint: `${cluster.active?.name}:1` },
+    });
+  });
+});
+
+describe('a planned failover', () => {
+  const ask = (to: string): Promise<number> =>
+    cluster.drive(cluster.active?.coordinator.failoverGroup('g1', to) as Promise<number>);
+
+  it('hands over without a wait, and is answered alike when it is repeated', async () => {
+    await begin();
+    const epoch = await ask('c');
+    await cluster.advanceUntil(() => cluster.master?.name === 'c', 1_500);
+    expect(led()).toEqual(['c', 2]);
+    await cluster.clock.advance(1_000);
+    expect(await ask('c')).toBe(epoch + 1);
+    expect(cluster.active?.coordinator.map?.groups.get('g1')).toMatchObject({
+      next: undefined,
+      lastLeader: 'a',
+    });
+  });
+
+  it('that cannot be ends in a failover with a higher term', async () => {
+    await begin();
+    cluster.member('c').kill();
+    await ask('c');
+    await cluster.advanceUntil(() => cluster.master?.term === 3, 16_000);
+  });
+
+  it.each([
+    ['g2', 'b', 'not_found', 'there is no group g2: there are g1'],
+    ['g1', 'z', 'invalid_argument', 'z is no voter of g1: expected one of a, b, c'],
+  ])('of %s to %s is refused', async (group, to, code, message) => {
+    await begin();
+    const asked = cluster.drive(cluster.active?.coordinator.failoverGroup(group, to) as Promise<number>);
+    await expect(asked).rejects.toMatchObject({ code, message });
+  });
+});
+
+describe('a store that was restored from a backup', () => {
+  it('is noticed by a term that it never gave: the group is left alone, with an alarm', async () => {
+    await begin();
+    cluster.member('b').term = 5;
+    await cluster.clock.advance(3_000);
+    expect(cluster.active?.coordinator.alarms).toEqual([
+      'a and b saw a term of g1 above all that the metadata store gave it: the store was lost, or restored from a backup',
+    ]);
+    cluster.member('a').kill();
+    await cluster.clock.advance(10_000);
+    expect(cluster.active?.coordinator.map?.groups.get('g1')?.term).toBe(1);
+  });
+
+  it('is noticed by a map epoch: nothing is changed, and leases go on', async () => {
+    await begin();
+    cluster.member('b').hearEpoch(99);
+    await cluster.clock.advance(1_000);
+    expect(cluster.active?.coordinator.alarms).toEqual([
+      expect.stringContaining('b heard of map epoch 99, and the metadata store has '),
+    ]);
+    const asked = cluster.drive(cluster.active?.coordinator.failoverGroup('g1', 'b') as Promise<number>);
+    await expect(asked).rejects.toThrow('so nothing is changed');
+    for (const other of ['b', 'c']) cluster.network.cut('a', other);
+    await cluster.clock.advance(5_000);
+    expect(led()).toEqual(['a', 1]);
+  });
+
+  it('is not believed of by a term far above, whose member does not count', async () => {
+    await begin();
+    cluster.member('b').term = 1 + 1_025;
+    await cluster.clock.advance(1_000);
+    expect(cluster.active?.coordinator.alarms).toEqual([
+      'b states term 1026, too far above 1 to be believed: it does not count',
+    ]);
+    cluster.member('a').kill();
+    cluster.member('a').start();
+    await untilLed(12_000);
+    expect(cluster.master?.name).not.toBe('b');
+  });
+});

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import type { Observation } from '#cluster/heartbeat.ts';
+import type { ShardMap } from '#cluster/shard-map.ts';
+import { foundCluster, type GroupPlan } from '#coordinator/found-cluster.ts';
+import { makeEpoch, NO_POSITION, toLsn } from '#model/position.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
+
+const NOW_MS = 50_000;
+const NO_MAP: ShardMap = { clusterId: '', epoch: 0, groups: new Map(), slots: [], nodes: new Map() };
+
+function observation(node: string, fields: object = {}, heardMs = NOW_MS): Observation {
+  const heartbeat = {
+    clusterId: '',
+    node,
+    incarnation: 3,
+    process: 'p',
+    sequence: 1,
+    address: `${node}.example:8080`,
+    zone: `zone ${node}`,
+    role: 'unassigned' as const,
+    term: 0,
+    tail: NO_POSITION,
+    mapEpoch: 0,
+    whyNoWrites: '',
+    ackedByVoters: 0,
+    lastAck: undefined,
+    ...fields,
+  };
+  const sinceMs = { roleSinceMs: 0, epochSinceMs: 0, noWritesSinceMs: undefined, fewAcksSinceMs: undefined };
+  return { heartbeat, heardMs, ...sinceMs };
+}
+
+const heard = new Map(
+  [
+    observation('a'),
+    observation('b'),
+    observation('c'),
+    observation('busy', { role: 'master' }),
+    observation('full', { tail: { epoch: makeEpoch(1, 1), lsn: toLsn(1) } }),
+    observation('late', {}, NOW_MS - 1_500),
+  ].map((each) => [each.heartbeat.node, each]),
+);
+const found = (plans: readonly GroupPlan[], map = NO_MAP) =>
+  foundCluster({ map, plans, observations: heard, nowMs: NOW_MS, random: new SeededRandom(1) });
+
+describe('founding a cluster', () => {
+  it('lists the nodes as they present themselves, divides the slots, and mints ids', () => {
+    const writes = found([
+      { id: 'g1', nodes: ['b', 'a'] },
+      { id: 'g2', nodes: ['c'] },
+    ]);
+    expect(writes?.groups?.map(({ id, voters, term, leader }) => ({ id, voters, term, leader }))).toEqual([
+      { id: 'g1', voters: ['a', 'b'].map((node) => ({ node, incarnation: 3 })), term: 1, leader: undefined },
+      { id: 'g2', voters: [{ node: 'c', incarnation: 3 }], term: 1, leader: undefined },
+    ]);
+    expect(writes?.slots).toEqual([
+      { first: 0, last: 8_191, group: 'g1' },
+      { first: 8_192, last: 16_383, group: 'g2' },
+    ]);
+    expect(writes?.nodes?.[0]).toEqual({
+      name: 'b',
+      address: 'b.example:8080',
+      zone: 'zone b',
+      status: 'active',
+    });
+    const ids = [writes?.clusterId, ...(writes?.groups ?? []).map(({ logId }) => logId)];
+    expect(new Set(ids).size).toBe(3);
+    for (const id of ids) expect(id).toMatch(/^[0-9a-f]{32}$/);
+  });
+
+  it.each<[string, GroupPlan[]]>([
+    ['a cluster needs at least one group, and each a name and a node', []],
+    ['a cluster needs at least one group, and each a name and a node', [{ id: 'g1', nodes: [] }]],
+    ['each group and each node may be named once', [{ id: 'g1', nodes: ['a', 'a'] }]],
+    [
+      'each group and each node may be named once',
+      [
+        { id: 'g1', nodes: ['a'] },
+        { id: 'g1', nodes: ['b'] },
+      ],
+    ],
+    ['x is not heard: start it, with the addresses of the coordinators', [{ id: 'g1', nodes: ['a', 'x'] }]],
+    ['late is not heard: start it, with the addresses of the coordinators', [{ id: 'g1', nodes: ['late'] }]],
+    ['busy is a master already', [{ id: 'g1', nodes: ['busy'] }]],
+    ['full is not empty: start it on an empty directory', [{ id: 'g1', nodes: ['full'] }]],
+  ])('refuses: %s', (message, plans) => {
+    expect(() => found(plans)).toThrow(message);
+  });
+
+  it('changes nothing where it is repeated, and refuses other groups', () => {
+    const writes = found([{ id: 'g1', nodes: ['a', 'b'] }]);
+    const groups = new Map(writes?.groups?.map((group) => [group.id, group]));
+    const map = { ...NO_MAP, clusterId: 'c', epoch: 1, groups };
+    expect(found([{ id: 'g1', nodes: ['b', 'a'] }], map)).toBeUndefined();
+    expect(() => found([{ id: 'g1', nodes: ['a'] }], map)).toThrow('the cluster exists, with groups g1');
+  });
+});

@@ -1,0 +1,331 @@
+/**
+ * A member of a group as ADR 17 asks for it, small enough to see that it is right: a log
+ * of which every record is on disk at once, pushes of the whole log, claims, a lease.
+ * Calls run in the process of the member that is called.
+ */
+import type { Grant } from '#cluster/choose-leader.ts';
+import { FIRST_WRITE_WAIT_MS, HEARTBEAT_MS } from '#cluster/figures.ts';
+import type { Heartbeat, MemberRole } from '#cluster/heartbeat.ts';
+import { type ClockReading, MasterLease, type SentAt } from '#cluster/lease.ts';
+import { type Group, type Leader, majorityOf } from '#cluster/shard-map.ts';
+import type { HeartbeatAnswer } from '#coordinator/coordinator.ts';
+import type { ClaimAnswer } from '#coordinator/members.ts';
+import { makeEpoch, type Position, termOf, toLsn } from '#model/position.ts';
+import { whyNotBelieved } from '#model/terms.ts';
+import { PausableClock } from '#test/doubles/pausable-clock.ts';
+import type { SeededRandom } from '#test/doubles/seeded-random.ts';
+import type { VirtualClock } from '#test/doubles/virtual-clock.ts';
+
+const PUSH_MS = 50;
+
+/** A record: an EPOCH record has no write. */
+export interface SimulatedRecord {
+  readonly epoch: number;
+  readonly write: number | undefined;
+}
+
+/** What a member does to others. */
+export interface Surroundings {
+  heartbeat(from: SimulatedMember, heartbeat: Heartbeat, onAnswer: (answer: HeartbeatAnswer) => void): void;
+  push(from: SimulatedMember, to: string, push: Push, onAnswer: (answer: PushAnswer) => void): void;
+  takeOver(from: SimulatedMember, to: string, term: number, tail: Position): Promise<boolean>;
+  /** The member leads this term from now on. */
+  onLeads(member: SimulatedMember): void;
+  onAcked(write: number): void;
+}
+
+export interface Push {
+  readonly term: number;
+  readonly records: readonly SimulatedRecord[];
+}
+
+/** How many records of the pusher's log are here, or the higher term that refuses it. */
+export type PushAnswer =
+  | { readonly matched: number; readonly incarnation: number }
+  | { readonly fencedBy: number };
+
+export class SimulatedMember {
+  readonly name: string;
+  readonly clock: PausableClock;
+  readonly #virtual: VirtualClock;
+  readonly #random: SeededRandom;
+  readonly #around: Surroundings;
+  // On disk.
+  incarnation = 1;
+  term = 0;
+  records: SimulatedRecord[] = [];
+  #termLed = 0;
+  #group: Group | undefined;
+  #clusterId = '';
+  // In memory.
+  isRunning = false;
+  process = '';
+  /** It could write nothing if it led. */
+  isSick = false;
+  #role: MemberRole = 'unassigned';
+  #lease: MasterLease | undefined;
+  #matched = new Map<string, number>();
+  #waiting: { readonly write: number; readonly lsn: number }[] = [];
+  #isHandingOver = false;
+  #firstWriteMs = 0;
+  #lastAck: { readonly term: number; readonly atMs: number } | undefined;
+  #sequence = 0;
+  #mapEpoch = 0;
+  #sleptMs = 0;
+
+  constructor(name: string, virtual: VirtualClock, random: SeededRandom, around: Surroundings) {
+    this.name = name;
+    this.clock = new PausableClock(virtual);
+    this.#virtual = virtual;
+    this.#random = random;
+    this.#around = around;
+  }
+
+  start(): void {
+    this.isRunning = true;
+    this.process = this.#random.id128();
+    this.#role = this.#group === undefined ? 'unassigned' : 'replica';
+    this.#lastAck = undefined;
+    this.#sequence = 0;
+    if (this.#group !== undefined && this.#termLed === this.term && this.term > 0) {
+      const hasData = this.records.some(
+        ({ epoch, write }) => termOf(epoch) === this.term && write !== undefined,
+      );
+      this.#lead(hasData ? 0 : FIRST_WRITE_WAIT_MS);
+    }
+    this.#repeat(HEARTBEAT_MS, () => this.#sendHeartbeat());
+    this.#repeat(PUSH_MS, () => this.#push());
+  }
+
+  kill(): void {
+    this.isRunning = false;
+    this.#role = 'replica';
+    this.#waiting = [];
+  }
+
+  /** Its disk is replaced by an empty one; it is not running. */
+  wipe(): void {
+    this.incarnation += 1;
+    this.term = 0;
+    this.#termLed = 0;
+    this.records = [];
+  }
+
+  /** The process went on after `ms` during which its machine slept, so that monotonic time stood still. */
+  slept(ms: number): void {
+    this.#sleptMs += ms;
+  }
+
+  /** It heard of a map that the store may not have any more. */
+  hearEpoch(mapEpoch: number): void {
+    this.#mapEpoch = mapEpoch;
+  }
+
+  get isMaster(): boolean {
+    return this.isRunning && this.#role === 'master';
+  }
+
+  get lsn(): number {
+    return this.records.length;
+  }
+
+  get tail(): Position {
+    return { epoch: this.records.at(-1)?.epoch ?? 0, lsn: toLsn(this.lsn) };
+  }
+
+  /** Why no write is taken now; empty where one is. */
+  get whyNoWrites(): string {
+    if (this.isSick) return 'no space';
+    if (this.#role !== 'master') return '';
+    if (this.#isHandingOver) return 'handing over';
+    if (this.#nowMs() < this.#firstWriteMs) return 'waits for its first write';
+    return this.#lease?.isHeld(this.#read()) === true ? '' : 'no lease';
+  }
+
+  /** Takes a write, and says it is acked when it is at QUORUM. False where none is taken. */
+  write(write: number): boolean {
+    if (!this.isMaster || this.whyNoWrites !== '') return false;
+    this.records.push({ epoch: this.#ownEpoch(), write });
+    this.#waiting.push({ write, lsn: this.lsn });
+    this.#settle();
+    return true;
+  }
+
+  wouldGrant(group: Group, term: number): ClaimAnswer {
+    if (this.#group !== undefined && this.#group.logId !== group.logId) throw new Error('another log');
+    if (term < this.term || whyNotBelieved(term, this.term) !== undefined)
+      return { kind: 'refused', term: this.term };
+    return { kind: 'granted', grant: this.#grant() };
+  }
+
+  claim(group: Group): ClaimAnswer {
+    const answer = this.wouldGrant(group, group.term);
+    if (answer.kind === 'refused') return answer;
+    if (group.term > this.term || this.#termLed !== group.term) this.#follow(group.term);
+    return { kind: 'granted', grant: this.#grant() };
+  }
+
+  takeOver(group: Group, leader: Leader): boolean {
+    if (this.#termLed === group.term && this.term === group.term) return true;
+    const { tail } = this;
+    const isAsClaimed = leader.tail.epoch === tail.epoch && leader.tail.lsn === tail.lsn;
+    if (this.term > group.term || leader.incarnation !== this.incarnation || !isAsClaimed) return false;
+    this.#group ??= group;
+    this.term = group.term;
+    this.#termLed = group.term;
+    this.#lead(FIRST_WRITE_WAIT_MS);
+    return true;
+  }
+
+  /** The master stops, waits until `next` has all, gives its role up, and only then tells it to lead. */
+  async handOver(group: Group): Promise<boolean> {
+    const { next } = group;
+    if (next !== undefined && !this.isMaster && this.term === next.term) return true;
+    if (next === undefined || !this.isMaster || this.term !== group.term) return false;
+    this.#isHandingOver = true;
+    for (let tries = 0; tries < 10 && this.#matched.get(next.node) !== this.lsn; tries++)
+      await this.clock.sleep(PUSH_MS);
+    this.#isHandingOver = false;
+    if (!this.isMaster || this.term !== group.term || this.#matched.get(next.node) !== this.lsn) return false;
+    this.#follow(next.term);
+    return this.#around.takeOver(this, next.node, next.term, this.tail);
+  }
+
+  /** By the word of the master that handed over; it begins at once. */
+  takeOverNext(term: number, tail: Position): boolean {
+    if (this.term > term || tail.lsn !== this.lsn || tail.epoch !== this.tail.epoch) return false;
+    if (this.#termLed === term) return true;
+    this.term = term;
+    this.#termLed = term;
+    this.#lead(0);
+    return true;
+  }
+
+  receive({ term, records }: Push): PushAnswer {
+    if (term < this.term) return { fencedBy: this.term };
+    if (term > this.term) this.#follow(term);
+    if (this.#role === 'master') throw new Error(`two masters of term ${term}`);
+    const shared = Math.min(records.length, this.lsn);
+    let matched = 0;
+    while (matched < shared && this.records[matched]?.epoch === records[matched]?.epoch) matched++;
+    if (matched < shared || records.length > this.lsn) this.records = [...records];
+    this.#lastAck = { term, atMs: this.#nowMs() };
+    return { matched: records.length, incarnation: this.incarnation };
+  }
+
+  #grant(): Grant {
+    const { name: node, incarnation, tail } = this;
+    return { node, incarnation, tail, isQuarantined: false, isLoading: false };
+  }
+
+  #follow(term: number): void {
+    this.term = term;
+    this.#role = 'replica';
+    this.#waiting = [];
+  }
+
+  #lead(waitMs: number): void {
+    const others = (this.#group?.voters ?? []).map(({ node }) => node).filter((node) => node !== this.name);
+    this.#role = 'master';
+    this.#lease = new MasterLease({ others });
+    this.#matched = new Map(others.map((node) => [node, 0]));
+    this.#firstWriteMs = this.#nowMs() + waitMs;
+    this.#isHandingOver = false;
+    if (termOf(this.tail.epoch) !== this.term)
+      this.records.push({ epoch: this.#ownEpoch(), write: undefined });
+    this.#around.onLeads(this);
+  }
+
+  #sendHeartbeat(): void {
+    const sent = this.#lease?.sent(this.#read());
+    const { term, process } = this;
+    const { lastAck } = { lastAck: this.#lastAck };
+    this.#sequence += 1;
+    const heartbeat: Heartbeat = {
+      clusterId: this.#clusterId,
+      node: this.name,
+      incarnation: this.incarnation,
+      process,
+      sequence: this.#sequence,
+      address: `${this.name}:1`,
+      zone: '',
+      role: this.#role,
+      term,
+      tail: this.tail,
+      mapEpoch: this.#mapEpoch,
+      whyNoWrites: this.whyNoWrites,
+      ackedByVoters: this.#role === 'master' ? (this.#lease?.voters(this.#read()) ?? 0) : 0,
+      lastAck: lastAck && { term: lastAck.term, agoMs: this.#nowMs() - lastAck.atMs },
+    };
+    this.#around.heartbeat(this, heartbeat, ({ clusterId, group, mapEpoch, isLeased }) => {
+      if (process !== this.process) return;
+      this.#mapEpoch = Math.max(this.#mapEpoch, mapEpoch);
+      if (group !== undefined && this.#clusterId === '') this.#join(clusterId, group);
+      if (isLeased && sent !== undefined && this.isMaster && this.term === term) this.#lease?.leased(sent);
+    });
+  }
+
+  #join(clusterId: string, group: Group): void {
+    this.#group = group;
+    this.#clusterId = clusterId;
+    if (this.#role === 'unassigned') this.#role = 'replica';
+  }
+
+  #push(): void {
+    if (!this.isMaster || this.#lease === undefined) return;
+    const { term, process } = this;
+    const lease = this.#lease;
+    for (const node of this.#matched.keys()) {
+      const sent: SentAt = lease.sent(this.#read());
+      this.#around.push(this, node, { term, records: [...this.records] }, (answer) => {
+        if (process !== this.process || lease !== this.#lease || !this.isMaster) return;
+        if ('fencedBy' in answer) {
+          const isBelieved = whyNotBelieved(answer.fencedBy, this.term) === undefined;
+          if (answer.fencedBy > this.term && isBelieved) this.#follow(answer.fencedBy);
+          return;
+        }
+        const voter = this.#group?.voters.find((each) => each.node === node);
+        if (voter?.incarnation !== answer.incarnation) return;
+        lease.acked(node, sent);
+        this.#matched.set(node, Math.max(this.#matched.get(node) ?? 0, answer.matched));
+        this.#settle();
+      });
+    }
+  }
+
+  /** Acks the writes that are at QUORUM, if the lease is still there. */
+  #settle(): void {
+    const newestFirst = [...this.#matched.values()].sort((a, b) => b - a);
+    const needed = majorityOf(newestFirst.length + 1) - 1;
+    const atQuorum = needed === 0 ? this.lsn : (newestFirst[needed - 1] ?? 0);
+    while (this.#waiting[0] !== undefined && this.#waiting[0].lsn <= atQuorum) {
+      const { write } = this.#waiting[0];
+      this.#waiting.shift();
+      if (this.#lease?.isHeld(this.#read()) === true) this.#around.onAcked(write);
+    }
+  }
+
+  /** One epoch a term: a restart of the process mints no other, since nothing here needs it. */
+  #ownEpoch(): number {
+    return makeEpoch(this.term, 1 + this.name.charCodeAt(0));
+  }
+
+  #repeat(ms: number, job: () => void): void {
+    const { process } = this;
+    const again = (): void => {
+      if (!this.isRunning || this.process !== process) return;
+      job();
+      this.clock.after(ms, again);
+    };
+    this.clock.after(this.#random.below(ms), again);
+  }
+
+  #nowMs(): number {
+    return this.clock.monotonicMs() - this.#sleptMs;
+  }
+
+  #read(): ClockReading {
+    const uptimeMs = this.#virtual.monotonicMs();
+    return { monotonicMs: this.#nowMs(), wallMs: this.#virtual.wallMs(), uptimeMs };
+  }
+}
