@@ -53,9 +53,14 @@ function endOfParsing(error: CommanderError, host: CommandHost): ExitCode {
 }
 
 /** Describes an unexpected error in full. Its exit code is never that of an answer. */
-export function describeBug(error: unknown): CliError {
+function describeBug(error: unknown): CliError {
   const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return new CliError(EXIT.bug, `this is a bug of the tool; please report it: ${what}`);
+}
+
+/** Reports an unexpected error outside of a command, as the arguments ask for; returns the exit code. */
+export function reportBug(error: unknown, args: readonly string[], io: CliIo): ExitCode {
+  return new CommandHost(io, asksForJson(args)).report(describeBug(error));
 }
 
 async function createProgram(args: readonly string[], host: CommandHost, output: string[]): Promise<Command> {
