@@ -3,6 +3,13 @@ import type { Mutant } from './mutant.ts';
 
 export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
+    name: 'usage errors in text although JSON was asked for',
+    file: 'cmd/walnut/program.ts',
+    text: '  if (!host.isJson) return EXIT.usage;',
+    replacement: '  return EXIT.usage;',
+    tests: ['test/cli/json-failures.test.ts'],
+  },
+  {
     name: 'variable with one underscore ignored without a word',
     file: 'internal/config/misspelt-variables.ts',
     text: '    if (known === undefined || isSpeltAs(name, known.variable)) return [];',

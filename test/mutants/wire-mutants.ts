@@ -7,6 +7,13 @@ const CONNECTION = 'internal/rpc/http2/driven-connection.ts';
 
 export const WIRE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'rpc that hides when an entry was modified',
+    file: 'internal/wire/kv-codec.ts',
+    text: '    withModified: request.withModified,',
+    replacement: '    withModified: false,',
+    tests: ['test/server/semantics.test.ts'],
+  },
+  {
     name: 'output taken from the codec while a write is under way',
     file: CONNECTION,
     text: 'if (this.#isWriting || this.#socket.destroyed) return 0;',
