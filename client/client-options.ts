@@ -1,6 +1,6 @@
 /** What a client is opened with: the node or transport, and bounds of what it keeps. */
 import { Code, ConnectError, type Transport } from '@connectrpc/connect';
-import { tryEndpoint } from '#dial/endpoint.ts';
+import { type Endpoint, isThisMachine, tryEndpoint } from '#dial/endpoint.ts';
 import { type ClosableTransport, createHttp2Transport } from '#dial/transport.ts';
 import type { QueueLimits } from './batch-queue.ts';
 import { invalid } from './operations.ts';
@@ -9,6 +9,10 @@ import type { Session } from './session.ts';
 export interface WalnutClientOptions extends Partial<QueueLimits> {
   /** `host:port` of a node, which is called over HTTP/2. */
   readonly address: string;
+  /** A token, sent with each call to `address`. */
+  readonly token?: string;
+  /** True if the token may go to `address` in clear text, though that is not this machine. */
+  readonly allowClearText?: boolean;
   /** A Connect or gRPC transport to use instead of `address`. The caller must close it. */
   readonly transport?: Transport;
   /** Share one session between clients whose reads must see each other's writes. By default each client has its own. */
@@ -26,14 +30,29 @@ const LIMITS: QueueLimits = {
   queuedBytesMax: 67_108_864,
 };
 /** Returns the caller's transport, which this client leaves open, or a new one. Throws INVALID_ARGUMENT for a bad address. */
-export function openTransport({ address, transport }: WalnutClientOptions): ClosableTransport {
-  if (transport !== undefined) return { transport, close: () => undefined };
+export function openTransport(options: WalnutClientOptions): ClosableTransport {
+  const { address, transport, token } = options;
+  if (transport !== undefined) {
+    if (token !== undefined) throw invalid('token goes with address: a transport sends headers of its own');
+    return { transport, close: () => undefined };
+  }
   const endpoint = tryEndpoint(address);
   if (endpoint === undefined) {
     const shown = JSON.stringify(address);
     throw invalid(`address is ${shown}: expected host:port such as 127.0.0.1:8080`);
   }
-  return createHttp2Transport(endpoint);
+  if (token === undefined) return createHttp2Transport(endpoint);
+  checkToken(token, endpoint, options);
+  return createHttp2Transport({ ...endpoint, authorization: () => `Bearer ${token}` });
+}
+
+function checkToken(token: string, endpoint: Endpoint, { allowClearText }: WalnutClientOptions): void {
+  if (!/^[\w.~+/=-]{1,4096}$/.test(token))
+    throw invalid('token is ill-formed: expected what walnut auth new-token printed');
+  if (allowClearText === true || isThisMachine(endpoint)) return;
+  throw invalid(
+    `the token would cross the network to ${endpoint.text} in clear text: expected allowClearText: true`,
+  );
 }
 
 /** Throws INVALID_ARGUMENT for a limit that is out of range. */

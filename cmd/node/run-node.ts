@@ -20,6 +20,7 @@ import { type MemoryPlan, planMemory, whyNoRoom } from '#platform/memory-plan.ts
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { openFilesMax } from '#platform/open-files.ts';
 import { createNodeRandom } from '#platform/random.ts';
+import { SecretFileError } from '#platform/secret-file.ts';
 import { hostOf } from '#rpc/host-policy.ts';
 import { ServerAddressError } from '#rpc/listen.ts';
 import { openServer } from '#server/open-server.ts';
@@ -30,6 +31,7 @@ import { runBinary } from '../run/run-binary.ts';
 import type { ProcessParts, StartFailure } from '../run/run-process.ts';
 import { announcedAddress } from './announced-address.ts';
 import { openNodeMetrics } from './node-metrics.ts';
+import { openNodeSecurity } from './node-security.ts';
 import { toNodeOptions } from './to-node-options.ts';
 
 /** How long calls in progress may take during a stop. The log is synced after them. */
@@ -50,6 +52,7 @@ export function runNode(kind: BinaryKind, argv: readonly string[], signals: Earl
 
 function explain(error: unknown): StartFailure | undefined {
   if (error instanceof WalOpenError) return { exitCode: EXIT_CODES.directory, message: error.message };
+  if (error instanceof SecretFileError) return { exitCode: EXIT_CODES.config, message: error.message };
   if (error instanceof ServerAddressError) return { exitCode: EXIT_CODES.other, message: error.message };
   return undefined;
 }
@@ -73,17 +76,20 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   const collector = startIdleCollector(clock, openHeap());
   closers.push('idle collector', () => collector.close());
   const version = packageVersion();
+  const fileSystem = createNodeFileSystem();
+  const random = createNodeRandom();
+  const security = await openNodeSecurity(config, { fileSystem, clock, random, logger, metrics, closers });
   const options = toNodeOptions(config);
   const node = new Node({
     ...options,
     ringBytesMax: memory.ringBytes,
     snapshotPendingBytesMax: memory.snapshotBytes,
     watchBytesMax: memory.watchBytes,
-    fileSystem: createNodeFileSystem(),
+    fileSystem,
     clock,
-    random: createNodeRandom(),
+    random,
     logger,
-    dialer: createPeerDialer({ clock }),
+    dialer: createPeerDialer({ clock, credential: security.credential }),
     version,
     directory: config.wal.directory,
     forcedRole: flags.forceRole,
@@ -107,6 +113,8 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     host: config.server.address,
     port: config.server.port,
     hostNames: hostNamesOf(config.server),
+    identities: security.identities,
+    isIdentityRequired: security.isIdentityRequired,
     valueBytesMax: config.server.valueBytesMax,
     batchBytesMax: config.server.batchBytesMax,
     bodyBytesMax: memory.bodyBytes,
@@ -128,6 +136,10 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   const { pid } = process;
   logger.info({ address: server.address, role: options.role, version, directory, pid }, 'listening');
   await node.start(announcedAddress(config.server, server));
+  tellRecovered(node, logger);
+}
+
+function tellRecovered(node: Node, logger: LevelLogger): void {
   const { state, position, store, recovery } = node.ports.admin.status();
   const { records, elapsedMs } = recovery ?? { records: 0, elapsedMs: 0 };
   logger.info({ state, position, entries: store.entries, records, elapsedMs }, 'recovered');

@@ -85,7 +85,12 @@ function adviceFor({ code, leaderHint }: CallError): string | undefined {
     case 'unimplemented':
       return 'Is that a Walnut node, and as new as this tool? Check with: walnut status';
     case 'unauthenticated':
-      return 'The node serves private addresses only; run the tool on its host or network.';
+      return (
+        'Send a token: --token-file FILE, or WALNUT_TOKEN. It goes only to nodes that you name, so name ' +
+        'each one. Without auth.mode: required a node serves private addresses only.'
+      );
+    case 'permission_denied':
+      return 'The roles of the user are in auth.file of the node, and its names in server.allowed_hosts.';
     case 'resource_exhausted':
       return 'A limit was reached and nothing was written; see entries and bytes with: walnut status';
     case 'deadline_exceeded':

@@ -6,6 +6,7 @@
 import type { Command } from 'commander';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { parseAddress } from './arguments.ts';
+import { type CredentialOptions, readCredential, type WithCredential } from './call/credential.ts';
 import { CliError, describeFailure, EXIT, type ExitCode, outputFailure } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { renderJson, showText } from './output/output.ts';
@@ -16,8 +17,10 @@ export const ADDRESS_DEFAULT = '127.0.0.1:8080';
 /** One run of one command. */
 export interface Invocation {
   readonly io: CliIo;
-  /** The node that --address names. */
+  /** The node that --address names, with the credential for it. */
   readonly address: Endpoint;
+  /** Adds the credential to an address that the user named. */
+  readonly withCredential: WithCredential;
   readonly isJson: boolean;
   readonly colors: Colors;
   /** Positional arguments. */
@@ -25,6 +28,11 @@ export interface Invocation {
 }
 
 export type Handler<Options> = (invocation: Invocation, options: Options) => Promise<ExitCode>;
+
+interface CommonOptions extends CredentialOptions {
+  readonly address?: Endpoint;
+  readonly json?: boolean;
+}
 
 /** Registers handlers and keeps the exit code of the one that ran. */
 export class CommandHost {
@@ -51,18 +59,26 @@ export class CommandHost {
   action<Options>(handler: Handler<Options>): (...args: unknown[]) => Promise<void> {
     return async (...args) => {
       const command = args.at(-1) as Command;
-      const options = command.optsWithGlobals<Options & { address?: Endpoint; json?: boolean }>();
-      const invocation: Invocation = {
-        io: this.io,
-        address: options.address ?? parseAddress(ADDRESS_DEFAULT),
-        isJson: options.json === true,
-        colors: chooseColors(this.io, this.io.isOutTerminal),
-        args: command.args,
-      };
+      const options = command.optsWithGlobals<Options & CommonOptions>();
+      const named = options.address ?? parseAddress(ADDRESS_DEFAULT);
       try {
+        const withCredential = await readCredential(options, this.io.env);
+        let address: Endpoint | undefined;
+        const invocation: Invocation = {
+          io: this.io,
+          // Only commands that call the node need a credential that may go there.
+          get address() {
+            address ??= withCredential(named);
+            return address;
+          },
+          withCredential,
+          isJson: options.json === true,
+          colors: chooseColors(this.io, this.io.isOutTerminal),
+          args: command.args,
+        };
         this.exitCode = await handler(invocation, options);
       } catch (error) {
-        this.exitCode = this.report(describeFailure(error, invocation.address.text));
+        this.exitCode = this.report(describeFailure(error, named.text));
       }
     };
   }

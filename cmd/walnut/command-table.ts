@@ -52,6 +52,7 @@ export const COMMAND_FILES: readonly CommandFile[] = [
   },
   { names: ['delay'], load: async () => (await import('./group/delay-command.ts')).addDelayCommand },
   { names: ['clock'], load: async () => (await import('./group/clock-command.ts')).addClockCommand },
+  { names: ['auth'], load: async () => (await import('./auth/auth-command.ts')).addAuthCommand },
   { names: ['diverged'], load: async () => (await import('./log/diverged-command.ts')).addDivergedCommand },
 ];
 

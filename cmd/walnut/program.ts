@@ -82,6 +82,8 @@ async function createProgram(args: readonly string[], host: CommandHost, output:
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(add --help for usage and examples)')
     .addOption(addressOption(host))
+    .option('--token-file <file>', 'the token to send (env: WALNUT_TOKEN, the token itself)')
+    .option('--allow-clear-text', 'send it without TLS to an address that is not this machine')
     .option('--json', 'answer in JSON')
     .addHelpText('after', EXAMPLES);
   for (const add of await loadCommands(args)) add(program, host);

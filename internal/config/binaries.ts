@@ -4,6 +4,7 @@
  * that only other kinds take is refused by naming them.
  */
 import type { KeySchemas, Section, Surroundings } from '#config/section.ts';
+import { AUTH, PEER } from '#config/sections/auth.ts';
 import { LOG } from '#config/sections/log.ts';
 import { REPLICATION, SLAVE_REPLICATION } from '#config/sections/replication.ts';
 import { SERVER } from '#config/sections/server.ts';
@@ -13,7 +14,7 @@ import { UPSTREAM } from '#config/sections/upstream.ts';
 import { WAL } from '#config/sections/wal.ts';
 import { ownValue } from '#platform/own-value.ts';
 
-const NODE = { server: SERVER, wal: WAL, snapshot: SNAPSHOT, storage: STORAGE };
+const NODE = { server: SERVER, auth: AUTH, peer: PEER, wal: WAL, snapshot: SNAPSHOT, storage: STORAGE };
 
 const SECTIONS = {
   master: { ...NODE, replication: REPLICATION, log: LOG },

@@ -125,6 +125,16 @@ export function directory(): z.ZodType<string> {
   });
 }
 
+export function optionalFile(): z.ZodType<string | undefined> {
+  return define({
+    expected: 'the path of a file',
+    read: (value) => {
+      const isPath = typeof value === 'string' && value.trim() !== '' && !value.includes('\0');
+      return isPath ? value : undefined;
+    },
+  }).optional();
+}
+
 const HOST_PORT = '"host:port" with a port from 1 to 65535';
 
 function readHostPort(value: unknown): string | undefined {

@@ -10,10 +10,12 @@ import {
   type ConfigOf,
   commandOf,
   keysOf,
+  type NodeConfig,
   type SectionKeys,
   sectionsOf,
   takersOf,
 } from '#config/binaries.ts';
+import { checkSecurity } from '#config/check-security.ts';
 import { ConfigError } from '#config/config-error.ts';
 import { coerce, type Override, readEnvironment, readSets } from '#config/overrides.ts';
 import type { Surroundings } from '#config/section.ts';
@@ -66,8 +68,14 @@ export function loadConfig<Kind extends BinaryKind>(source: ConfigSource<Kind>):
     const context = { kind, surroundings, yaml, labels, keys, absent };
     problems.push(...result.error.issues.flatMap((issue) => describeIssue(issue, context)));
   }
+  const config = { kind, ...result.data } as unknown as ConfigOf<Kind>;
+  if (problems.length === 0) {
+    const context = { kind, surroundings, yaml, labels, keys, absent };
+    for (const { section, key, message } of checkSecurity(config as NodeConfig))
+      problems.push(`${locate([section, key], 'value', context)} ${section}.${key}: ${message}`);
+  }
   if (problems.length > 0) throw new ConfigError(problems);
-  return { kind, ...result.data } as unknown as ConfigOf<Kind>;
+  return config;
 }
 
 /** The text of a configuration file. Throws `ConfigError` where it cannot be read. */

@@ -7,7 +7,7 @@
 import { Agent } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { DescMethodUnary } from '@bufbuild/protobuf';
-import { isHostPort } from '#model/address.ts';
+import { isHostPort, isLoopbackHost } from '#model/address.ts';
 
 /** The address on which a node listens. */
 export interface Endpoint {
@@ -16,6 +16,11 @@ export interface Endpoint {
   /** Name or address without brackets: for sockets. */
   readonly host: string;
   readonly port: number;
+  /**
+   * Gives the `authorization` header of each call. Undefined: the calls bring no
+   * credential. An address that somebody else named has none.
+   */
+  readonly authorization?: (() => string) | undefined;
 }
 
 /** Headers of each unary call with a protobuf body in the Connect protocol. */
@@ -33,6 +38,11 @@ export function tryEndpoint(address: string): Endpoint | undefined {
   const colon = address.lastIndexOf(':');
   const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
   return { text: address, host, port: Number(address.slice(colon + 1)) };
+}
+
+/** True if what is sent to the endpoint never leaves this machine. */
+export function isThisMachine({ host }: Endpoint): boolean {
+  return isLoopbackHost(host);
 }
 
 export function baseUrlOf({ text }: Endpoint): string {

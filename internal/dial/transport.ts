@@ -4,7 +4,7 @@
  * therefore imports this file only when it needs a stream.
  */
 import type { Agent } from 'node:http';
-import type { Transport } from '@connectrpc/connect';
+import type { Interceptor, Transport } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { baseUrlOf, type Endpoint } from '#dial/endpoint.ts';
 
@@ -14,6 +14,7 @@ export function createHttp1Transport(endpoint: Endpoint, agent: Agent, readMaxBy
     baseUrl: baseUrlOf(endpoint),
     httpVersion: '1.1',
     nodeOptions: { agent },
+    interceptors: interceptorsOf(endpoint),
     readMaxBytes,
     acceptCompression: [],
   });
@@ -23,6 +24,17 @@ export function createHttp1Transport(endpoint: Endpoint, agent: Agent, readMaxBy
 const PING_MS = 10_000;
 /** A connection whose ping is not answered within this time is closed. */
 const PING_ANSWER_MS = 5_000;
+
+/** Adds the credential of the endpoint to each call. */
+function interceptorsOf({ authorization }: Endpoint): Interceptor[] {
+  if (authorization === undefined) return [];
+  return [
+    (next) => (request) => {
+      request.header.set('authorization', authorization());
+      return next(request);
+    },
+  ];
+}
 
 export interface ClosableTransport {
   readonly transport: Transport;
@@ -34,7 +46,12 @@ export interface ClosableTransport {
 export function createHttp2Transport(endpoint: Endpoint): ClosableTransport {
   const baseUrl = baseUrlOf(endpoint);
   const sessionManager = new Http2SessionManager(baseUrl);
-  const transport = createConnectTransport({ baseUrl, httpVersion: '2', sessionManager });
+  const transport = createConnectTransport({
+    baseUrl,
+    httpVersion: '2',
+    sessionManager,
+    interceptors: interceptorsOf(endpoint),
+  });
   return { transport, close: () => sessionManager.abort() };
 }
 

@@ -13,3 +13,12 @@ export function isHostPort(text: string): boolean {
   const port = Number(HOST_PORT.exec(text)?.[1] ?? 0);
   return port >= 1 && port <= 65_535 && text.length <= ADDRESS_CHARACTERS_MAX;
 }
+
+/** `127.0.0.0/8`, `::1` and `localhost`: what leaves this machine never goes there. */
+const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/i;
+
+/** True if a host, or the host of `host:port`, is this machine and nothing else. A name other than localhost is not: it may be any address. */
+export function isLoopbackHost(text: string): boolean {
+  const host = isHostPort(text) ? text.slice(0, text.lastIndexOf(':')) : text;
+  return LOOPBACK.test(host.replace(/^\[|\]$/g, ''));
+}

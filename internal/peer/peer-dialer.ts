@@ -19,6 +19,7 @@ import { ADDRESS_CHARACTERS_MAX } from '#model/address.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import { CallsUnderWay } from '#peer/calls-under-way.ts';
+import type { PeerCredential } from '#peer/peer-credential.ts';
 import { toPeerError } from '#peer/peer-errors.ts';
 import { type AnyUnary, UnaryClient } from '#peer/unary-client.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -46,15 +47,18 @@ const MESSAGE_BYTES_MAX = 64 * 1_024 * 1_024 + 65_536;
 
 export interface PeerDialerOptions {
   readonly clock: Clock;
+  /** Undefined: this node sends no credential. */
+  readonly credential?: PeerCredential | undefined;
 }
 
-export function createPeerDialer({ clock }: PeerDialerOptions): PeerDialer {
-  return { dial: (address) => dial(clock, address) };
+export function createPeerDialer({ clock, credential }: PeerDialerOptions): PeerDialer {
+  return { dial: (address) => dial(clock, credential, address) };
 }
 
-function dial(clock: Clock, address: string): PeerLink {
-  const endpoint = tryEndpoint(address);
-  if (endpoint === undefined) return deadLink(address);
+function dial(clock: Clock, credential: PeerCredential | undefined, address: string): PeerLink {
+  const named = tryEndpoint(address);
+  if (named === undefined) return deadLink(address);
+  const endpoint = credential?.withCredential(named) ?? named;
   const agent = createAgent();
   const replication = createClient(Replication, createHttp1Transport(endpoint, agent, MESSAGE_BYTES_MAX));
   const calls = new CallsUnderWay(clock, address);

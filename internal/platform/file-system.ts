@@ -13,6 +13,10 @@ export interface FileStat {
   readonly isDirectory: boolean;
   /** Last modification, wall time in milliseconds. */
   readonly modifiedMs: number;
+  /** The permission bits, such as 0o600. */
+  readonly mode: number;
+  /** The user id of the owner. */
+  readonly ownerId: number;
 }
 
 export interface File {

@@ -6,7 +6,7 @@
  * unchanged. Files are created with mode 0600 and directories with 0700, minus the
  * umask. Windows cannot sync directories; there syncing one does nothing.
  */
-import { constants, writeSync } from 'node:fs';
+import { constants, type Stats, writeSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -81,11 +81,13 @@ async function statPath(path: string): Promise<FileStat | undefined> {
   }
 }
 
-function toFileStat(stats: { size: number; mtimeMs: number; isDirectory(): boolean }): FileStat {
+function toFileStat(stats: Stats): FileStat {
   return {
     sizeBytes: stats.size,
     isDirectory: stats.isDirectory(),
     modifiedMs: Math.floor(stats.mtimeMs),
+    mode: stats.mode & 0o7777,
+    ownerId: stats.uid,
   };
 }
 

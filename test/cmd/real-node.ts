@@ -20,6 +20,8 @@ export interface Ended {
 
 export interface StartOptions {
   readonly binary?: 'master' | 'slave';
+  /** Default: one that is free now. */
+  readonly port?: number;
   /** `section.key=value`. */
   readonly sets?: readonly string[];
   readonly stdio?: StdioOptions;
@@ -47,7 +49,7 @@ export class RealNodes {
 
   async start(options: StartOptions = {}): Promise<RealNode> {
     const { binary = 'master', sets = [], wrapper = [], isLaunched = false } = options;
-    const port = await freePort();
+    const port = options.port ?? (await freePort());
     const settings = [
       `server.port=${port}`,
       `wal.directory=${await this.directory()}`,

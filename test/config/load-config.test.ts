@@ -63,6 +63,8 @@ describe('documented files', () => {
         http1: 'own',
         http2: 'own',
       },
+      auth: { mode: 'off', file: undefined, allowClearText: false },
+      peer: { tokenFile: undefined },
       wal: {
         directory: '/var/log/kvstore/master',
         fsync: 'interval',
@@ -151,12 +153,49 @@ describe('shipped files', () => {
   ] as const)('%s shows every key, and true defaults in its comments', async (name, kind) => {
     const text = await read(name);
     const commentedOut = text.replace(/^ {2}# ([a-z_]+: \S.*)$/gm, '  $1');
-    // An example and a default that depends on the machine, not defaults to compare.
-    const comparable = commentedOut.replace(/^ {2}(advertise|max_memory): .*\n/gm, '');
+    // Examples and a default that depends on the machine, not defaults to compare.
+    const comparable = commentedOut.replace(/^ {2}(advertise|max_memory|file|token_file): .*\n/gm, '');
     expect(load(kind, comparable)).toEqual(load(kind, text));
     const keys = (yaml: string) => [...yaml.matchAll(/^( *[a-z_]+):/gm)].map((match) => match[1]).sort();
     const printed = printConfig(load(kind, commentedOut));
     expect(keys(commentedOut)).toEqual(keys(printed));
+  });
+});
+
+describe('keys of security', () => {
+  const problems = (kind: BinaryKind, text: string) => problemsOf(kind, `${MINIMAL}${text}`);
+  const OPEN = 'server: { address: 0.0.0.0 }\n';
+
+  it.each([
+    [
+      'auth: { mode: required }',
+      'node.yaml:2:1 auth.file: missing: expected the file of users that auth.mode: required needs',
+    ],
+    [
+      `${OPEN}auth: { mode: permissive, file: f }`,
+      'node.yaml:3:1 auth.allow_clear_text: expected true: callers send',
+    ],
+    [
+      'peer: { token_file: t }\nreplication: { replicas: ["127.0.0.1:1", "b:1"] }',
+      'this node sends peer.token_file to b:1',
+    ],
+    ['auth: { mode: yes }', 'auth.mode: expected off, permissive, required, got "yes"'],
+  ])('are refused together with others: %s', (text, problem) => {
+    expect(problems('master', text).join()).toContain(problem);
+  });
+
+  it.each([
+    'auth: { mode: required, file: f }',
+    `${OPEN}auth: { mode: required, file: f, allow_clear_text: true }`,
+    'peer: { token_file: t }\nreplication: { replicas: ["127.0.0.1:1", "[::1]:2", "localhost:3"] }',
+    OPEN,
+  ])('are taken: %s', (text) => {
+    expect(load('master', `${MINIMAL}${text}`).kind).toBe('master');
+  });
+
+  it('count the master of a replica among the addresses that get its token', () => {
+    const text = `${MINIMAL}master: { address: "m:1" }\npeer: { token_file: t }`;
+    expect(problemsOf('slave', text).join()).toContain('sends peer.token_file to m:1');
   });
 });
 
@@ -202,7 +241,7 @@ colour: blue
   it.each([
     ['master', 'master: { address: "a:1" }', 'master: unknown key'],
     ['master', 'server: { tls: { cert: a } }', 'server.tls: unknown key'],
-    ['master', 'auth: { token: a }', 'auth: unknown key'],
+    ['master', 'auth: { token: a }', 'auth.token: unknown key'],
     ['master', 'replication: { min_replicas_to_write: 65 }', 'expected a whole number from 0 to 64, got 65'],
     ['master', 'server: { max_entries: 5 }', 'did you mean storage.max_entries?'],
     ['master', 'server: { "__proto__": 5 }', 'server.__proto__: unknown key'],

@@ -120,5 +120,11 @@ function reserve(inode: Inode, sizeBytes: number): void {
 }
 
 export function statOf(inode: Inode): FileStat {
-  return { sizeBytes: inode.size, isDirectory: inode.kind === 'directory', modifiedMs: inode.modifiedMs };
+  return {
+    sizeBytes: inode.size,
+    isDirectory: inode.kind === 'directory',
+    modifiedMs: inode.modifiedMs,
+    mode: 0o600,
+    ownerId: 0,
+  };
 }

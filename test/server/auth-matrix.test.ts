@@ -8,7 +8,7 @@ import { Identities } from '#auth/identities.ts';
 import type { Operation } from '#model/access.ts';
 import { ALL_OPERATIONS } from '#model/methods.ts';
 import { createNodeRandom } from '#platform/random.ts';
-import { tokenOf, USER_NAMES, usersOf } from '#test/auth/users.ts';
+import { AUTH_FILE, tokenOf, USER_NAMES, usersOf } from '#test/auth/users.ts';
 import { http1, type PlainAnswer, type Running, start } from '#test/server/running.ts';
 
 const MAY: Readonly<Record<string, readonly string[]>> = {
@@ -163,6 +163,33 @@ function check(
   if (wanted !== undefined) expect(running.node.calls).toEqual([]);
   running.node.calls.length = 0;
 }
+
+describe('an open stream', () => {
+  it.each(['/walnut.v1.KVStore/Watch', '/v1/watch'])('at %s ends when its user is removed', async (path) => {
+    const identities = new Identities({
+      mode: 'required',
+      users: usersOf(),
+      random: createNodeRandom(),
+      onAnonymous: () => {},
+      onFailure: () => {},
+    });
+    const running = await start({ identities, isIdentityRequired: true });
+    running.node.watched = async function* (_command, signal) {
+      identities.replace(
+        usersOf({ ...AUTH_FILE, users: AUTH_FILE.users.filter(({ name }) => name !== 'app') }),
+      );
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+    };
+    const isRpc = path.startsWith('/walnut');
+    const answer = await http1(running, isRpc ? 'POST' : 'GET', path, {
+      headers: { ...headersOf('app'), ...(isRpc ? { 'content-type': 'application/connect+json' } : {}) },
+      ...(isRpc
+        ? { body: Buffer.concat([Buffer.from([0, 0, 0, 0, 13]), Buffer.from('{"prefix":""}')]) }
+        : {}),
+    });
+    expect(answer.text).toContain('unauthenticated');
+  });
+});
 
 describe('a server that is permissive', () => {
   it('lets callers without a credential do everything, and refuses a wrong one', async () => {

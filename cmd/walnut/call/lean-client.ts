@@ -23,6 +23,10 @@ const HEADER_LINES = Object.entries(UNARY_HEADERS)
   .map(([name, value]) => `${name}: ${value}\r\n`)
   .join('');
 
+function authorizationLine({ authorization }: Endpoint): string {
+  return authorization === undefined ? '' : `authorization: ${authorization()}\r\n`;
+}
+
 export class LeanClient {
   readonly address: Endpoint;
   readonly #timeoutMsDefault: number;
@@ -78,7 +82,7 @@ export class LeanClient {
     if (head === undefined) {
       head =
         `POST ${pathOf(method)} HTTP/1.1\r\nhost: ${this.address.text}\r\n` +
-        `${HEADER_LINES}content-length: `;
+        `${HEADER_LINES}${authorizationLine(this.address)}content-length: `;
       this.#heads.set(method, head);
     }
     const fullHead = `${head}${body.length}\r\n\r\n`;

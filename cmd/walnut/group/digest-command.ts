@@ -67,7 +67,7 @@ async function runDigest(invocation: Invocation, options: DigestOptions): Promis
   const addresses =
     options.compare === true
       ? await groupOf(invocation.address)
-      : [invocation.address, ...options.compare.map(parseAddress)];
+      : [invocation.address, ...options.compare.map((each) => invocation.withCredential(parseAddress(each)))];
   const comparison = await compareNodes(
     addresses,
     options.wait ?? WAIT_MS_DEFAULT,

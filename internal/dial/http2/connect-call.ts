@@ -19,9 +19,12 @@ export function unaryFields(endpoint: Endpoint, method: DescMethodUnary, bodyByt
     lists = new Map();
     known.set(endpoint, lists);
   }
+  const credential = endpoint.authorization?.();
   let list = lists.get(method);
-  if (list === undefined) {
-    list = [...pseudoFields(endpoint, pathOf(method)), ...Object.entries(UNARY_HEADERS).flat()];
+  // The credential is the last field, and changes where its file does.
+  if (list === undefined || (credential !== undefined && list.at(-1) !== credential)) {
+    const own = credential === undefined ? [] : ['authorization', credential];
+    list = [...pseudoFields(endpoint, pathOf(method)), ...Object.entries(UNARY_HEADERS).flat(), ...own];
     lists.set(method, list);
   }
   return bodyBytes < ANNOUNCED_BYTES_MIN ? list : [...list, 'content-length', String(bodyBytes)];

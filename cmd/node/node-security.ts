@@ -1,0 +1,144 @@
+/** The callers of this node and the credential that it sends to others: files, metrics and log lines around both. */
+import { type AuthMode, Identities, type LogInFailure } from '#auth/identities.ts';
+import { isToken } from '#auth/secret-hash.ts';
+import { isUserList, parseUserList, type User } from '#auth/user-list.ts';
+import type { NodeConfig } from '#config/binaries.ts';
+import { parseYaml } from '#config/yaml-source.ts';
+import type { IdentityPort } from '#model/access.ts';
+import { createPeerCredential, type PeerCredential } from '#peer/peer-credential.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { CloserStack } from '#platform/closer-stack.ts';
+import type { FileSystem } from '#platform/file-system.ts';
+import { FollowedFile } from '#platform/followed-file.ts';
+import { LinePaces } from '#platform/line-pace.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Metrics } from '#platform/metrics.ts';
+import type { Random } from '#platform/random.ts';
+
+export interface SecurityParts {
+  readonly fileSystem: FileSystem;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly closers: CloserStack;
+}
+
+export interface NodeSecurity {
+  /** Undefined: everybody may do everything. */
+  readonly identities: IdentityPort | undefined;
+  readonly isIdentityRequired: boolean;
+  /** Undefined: this node sends no credential. */
+  readonly credential: PeerCredential | undefined;
+}
+
+/** Throws `SecretFileError` where a file cannot be used. */
+export async function openNodeSecurity(config: NodeConfig, parts: SecurityParts): Promise<NodeSecurity> {
+  const { mode } = config.auth;
+  return {
+    identities: mode === 'off' ? undefined : await openIdentities(mode, config.auth.file ?? '', parts),
+    isIdentityRequired: mode === 'required',
+    credential: await openCredential(config, parts),
+  };
+}
+
+async function openIdentities(mode: AuthMode, path: string, parts: SecurityParts): Promise<Identities> {
+  const { logger, metrics, random } = parts;
+  let users: readonly User[] = [];
+  const file = await open(parts, path, {
+    parse: (text) => readUsers(path, text),
+    onChange: (changed) => {
+      users = changed;
+      identities.replace(changed);
+      logger.info({ file: path, users: changed.length }, 'the users changed');
+    },
+  });
+  users = file.first;
+  const identities = new Identities({ mode, users, random, ...countLogIns(parts) });
+  metrics.gaugeFrom('walnut_auth_file_ok', '1 unless auth.file was last found unusable.', () =>
+    file.isGood ? 1 : 0,
+  );
+  metrics.gaugeFrom('walnut_auth_users', 'Users in auth.file.', () => users.length);
+  if (mode === 'permissive') {
+    logger.warn({}, 'auth.mode is permissive: callers without a credential may do everything');
+  }
+  return identities;
+}
+
+/** Throws with everything that is wrong. */
+function readUsers(path: string, text: string): readonly User[] {
+  const { values, problems } = parseYaml(path, text);
+  const parsed = problems.length > 0 ? problems : parseUserList(values);
+  if (isUserList(parsed)) return parsed;
+  throw new Error(parsed.join('; '));
+}
+
+function countLogIns({
+  clock,
+  logger,
+  metrics,
+}: SecurityParts): Pick<ConstructorParameters<typeof Identities>[0], 'onAnonymous' | 'onFailure'> {
+  const anonymous = metrics.counter(
+    'walnut_auth_anonymous_requests_total',
+    'Requests without a credential that were admitted because auth.mode is permissive.',
+  );
+  const failures = metrics.counterFamily(
+    'walnut_auth_failures_total',
+    'Credentials that did not make their caller known, by reason.',
+    ['reason'],
+  );
+  const paces = new LinePaces(clock);
+  return {
+    onAnonymous: () => anonymous.inc(),
+    onFailure: (reason: LogInFailure, remoteAddress) => {
+      failures.with({ reason }).inc();
+      const pace = paces.take(reason);
+      if (pace !== undefined) logger.warn({ reason, remoteAddress, ...pace }, 'a caller is not known');
+    },
+  };
+}
+
+async function openCredential(config: NodeConfig, parts: SecurityParts): Promise<PeerCredential | undefined> {
+  const { tokenFile } = config.peer;
+  if (tokenFile === undefined) return undefined;
+  const { clock, logger } = parts;
+  let authorization = '';
+  const file = await open(parts, tokenFile, {
+    parse: readToken,
+    onChange: (changed) => {
+      authorization = changed;
+      logger.info({ file: tokenFile }, 'the token for other nodes changed');
+    },
+  });
+  authorization = file.first;
+  const paces = new LinePaces(clock);
+  return createPeerCredential({
+    authorization: () => authorization,
+    addresses: [...(config.kind === 'slave' ? [config.master.address] : []), ...config.replication.replicas],
+    onWithheld: (address) => {
+      const pace = paces.take(address);
+      const message =
+        'no credential is sent to a node that this configuration does not name: add it to replication.replicas';
+      if (pace !== undefined) logger.warn({ address, ...pace }, message);
+    },
+  });
+}
+
+/** The `authorization` header for the token in a file. */
+function readToken(text: string): string {
+  const token = text.trim();
+  if (!isToken(token)) throw new Error('expected one line with a token as walnut auth new-token prints it');
+  return `Bearer ${token}`;
+}
+
+async function open<T>(
+  { fileSystem, clock, logger, closers }: SecurityParts,
+  path: string,
+  { parse, onChange }: { parse: (text: string) => T; onChange: (contents: T) => void },
+): Promise<FollowedFile<T>> {
+  const onBroken = (reason: string): void =>
+    logger.error({ file: path, reason }, 'a changed file cannot be used: what it had before stays in force');
+  const file = await FollowedFile.open({ fileSystem, clock, path, parse, onChange, onBroken });
+  closers.push(path, () => file.close());
+  return file;
+}

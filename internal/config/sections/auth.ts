@@ -1,0 +1,47 @@
+/** `auth`: whether callers must be known, and who they are. `peer`: the credential that a node sends. */
+import { resolve } from 'node:path';
+import { boolean, oneOf, optionalFile } from '#config/leaf-schemas.ts';
+import { defineSection } from '#config/section.ts';
+
+export const AUTH_MODES = ['off', 'permissive', 'required'] as const;
+
+export interface AuthConfig {
+  readonly mode: (typeof AUTH_MODES)[number];
+  /** The file with users and roles; absolute where the working directory was given. */
+  readonly file: string | undefined;
+  /** True if credentials may cross a network in clear text. */
+  readonly allowClearText: boolean;
+}
+
+export const AUTH = defineSection({
+  keys: () => ({
+    mode: oneOf(AUTH_MODES, 'off'),
+    file: optionalFile(),
+    allow_clear_text: boolean(false),
+  }),
+  read: ({ mode, file, allow_clear_text }, { cwd }): AuthConfig => ({
+    mode,
+    file: absolute(file, cwd),
+    allowClearText: allow_clear_text,
+  }),
+  print: ({ mode, file, allowClearText }) => ({
+    mode,
+    ...(file === undefined ? {} : { file }),
+    allow_clear_text: allowClearText,
+  }),
+});
+
+export interface PeerConfig {
+  /** The file with the token that this node sends to the others of its group. */
+  readonly tokenFile: string | undefined;
+}
+
+export const PEER = defineSection({
+  keys: () => ({ token_file: optionalFile() }),
+  read: ({ token_file }, { cwd }): PeerConfig => ({ tokenFile: absolute(token_file, cwd) }),
+  print: ({ tokenFile }) => (tokenFile === undefined ? {} : { token_file: tokenFile }),
+});
+
+function absolute(file: string | undefined, cwd: string | undefined): string | undefined {
+  return file === undefined || cwd === undefined ? file : resolve(cwd, file);
+}

@@ -1,0 +1,55 @@
+/**
+ * Reads files that have secrets, and refuses those that another user of this machine
+ * could have read or written. Errors say what to type.
+ */
+import type { FileStat, FileSystem } from '#platform/file-system.ts';
+
+/** Larger files are something else by mistake. */
+const BYTES_MAX = 1_048_576;
+const ROOT = 0;
+
+export class SecretFileError extends Error {
+  override readonly name = 'SecretFileError';
+}
+
+/** Throws `SecretFileError`. `processId`: the user id of this process; undefined where the system has none. */
+export async function readSecretFile(
+  fileSystem: FileSystem,
+  path: string,
+  processId = process.getuid?.(),
+): Promise<string> {
+  try {
+    const file = await fileSystem.open(path, 'read');
+    try {
+      // Asked of the open file: another one may be put at the path meanwhile.
+      const stat = await file.stat();
+      const objection = objectionTo(stat, processId);
+      if (objection !== undefined) throw new SecretFileError(objection);
+      const bytes = new Uint8Array(stat.sizeBytes);
+      const length = await file.read(bytes, 0);
+      return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw new SecretFileError(`${path}: ${(error as Error).message}`);
+  }
+}
+
+/** Why a file with this state is not read; undefined where it is. Pure. */
+export function objectionTo(
+  { isDirectory, sizeBytes, mode, ownerId }: FileStat,
+  processId: number | undefined,
+): string | undefined {
+  if (isDirectory) return 'it is a directory: expected a file';
+  if (sizeBytes > BYTES_MAX) return `it has ${sizeBytes} bytes: expected at most ${BYTES_MAX}`;
+  if (processId === undefined) return undefined;
+  // Kubernetes mounts secrets as files of root that a group may read.
+  const forbidden = ownerId === ROOT ? 0o037 : 0o077;
+  if ((mode & forbidden) !== 0)
+    return `other users may read or change it (mode ${mode.toString(8).padStart(4, '0')}): type chmod 600 and its path`;
+  const isForeign = ownerId !== ROOT && ownerId !== processId && processId !== ROOT;
+  return isForeign
+    ? `it belongs to the user with the id ${ownerId}: expected root or the user of this process`
+    : undefined;
+}

@@ -1,0 +1,97 @@
+/** Files with secrets: who may read them, and what a change of one does. */
+import { describe, expect, it } from 'vitest';
+import type { FileStat } from '#platform/file-system.ts';
+import { FollowedFile } from '#platform/followed-file.ts';
+import { objectionTo, readSecretFile } from '#platform/secret-file.ts';
+import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+
+const OWN = 1_000;
+
+describe('a file with secrets', () => {
+  it.each<[Partial<FileStat>, number, RegExp | undefined]>([
+    [{ mode: 0o600, ownerId: OWN }, OWN, undefined],
+    [{ mode: 0o400, ownerId: OWN }, OWN, undefined],
+    [{ mode: 0o640, ownerId: OWN }, OWN, /mode 0640\): type chmod 600/],
+    [{ mode: 0o604, ownerId: OWN }, OWN, /mode 0604/],
+    [{ mode: 0o640, ownerId: 0 }, OWN, undefined],
+    [{ mode: 0o440, ownerId: 0 }, OWN, undefined],
+    [{ mode: 0o660, ownerId: 0 }, OWN, /mode 0660/],
+    [{ mode: 0o644, ownerId: 0 }, 0, /mode 0644/],
+    [{ mode: 0o600, ownerId: 7 }, OWN, /belongs to the user with the id 7/],
+    [{ mode: 0o600, ownerId: 7 }, 0, undefined],
+    [{ isDirectory: true }, OWN, /it is a directory/],
+    [{ sizeBytes: 2 ** 21 }, OWN, /at most 1048576/],
+  ])('with %o is read by %i, or refused: %s', (stat, processId, refusal) => {
+    const whole = { sizeBytes: 1, isDirectory: false, modifiedMs: 0, mode: 0o600, ownerId: OWN, ...stat };
+    const objection = objectionTo(whole, processId);
+    if (refusal === undefined) expect(objection).toBeUndefined();
+    else expect(objection).toMatch(refusal);
+  });
+
+  it('that is missing is named', async () => {
+    await expect(readSecretFile(new MemoryFileSystem(), '/none')).rejects.toThrow(/^\/none: ENOENT/);
+  });
+});
+
+describe('a file that is followed', () => {
+  const open = async () => {
+    const fileSystem = new MemoryFileSystem();
+    const clock = new VirtualClock();
+    const seen: string[] = [];
+    const broken: string[] = [];
+    const write = async (text: string): Promise<void> => {
+      const file = await fileSystem.open('/f', 'replace');
+      await file.write(Buffer.from(text), 0);
+      await file.close();
+    };
+    await write('one');
+    const parse = (text: string): string => {
+      if (text === 'bad') throw new Error('it is bad');
+      return text;
+    };
+    const file = await FollowedFile.open({
+      fileSystem,
+      clock,
+      path: '/f',
+      parse,
+      onChange: (text) => void seen.push(text),
+      onBroken: (reason) => void broken.push(reason),
+    });
+    return { file, clock, seen, broken, write, fileSystem };
+  };
+
+  it('tells each change once, within a second', async () => {
+    const { file, clock, seen, write } = await open();
+    expect(file.first).toBe('one');
+    await clock.advance(3_000);
+    await write('two');
+    await clock.advance(1_000);
+    await clock.advance(1_000);
+    expect(seen).toEqual(['two']);
+    file.close();
+    await write('three');
+    await clock.advance(2_000);
+    expect(seen).toEqual(['two']);
+  });
+
+  it('changes nothing while it cannot be used, and says why once', async () => {
+    const { file, clock, seen, broken, write } = await open();
+    await write('bad');
+    await clock.advance(1_000);
+    await clock.advance(1_000);
+    expect([seen, broken, file.isGood]).toEqual([[], ['it is bad'], false]);
+    await write('two');
+    await clock.advance(1_000);
+    expect([seen, broken, file.isGood]).toEqual([['two'], ['it is bad'], true]);
+  });
+
+  it('is refused with its name where it is bad from the start', async () => {
+    const { fileSystem, clock } = await open();
+    const options = { fileSystem, clock, path: '/f', onChange: () => {}, onBroken: () => {} };
+    const parse = (): never => {
+      throw new Error('it is bad');
+    };
+    await expect(FollowedFile.open({ ...options, parse })).rejects.toThrow('/f: it is bad');
+  });
+});
