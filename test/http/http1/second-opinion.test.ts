@@ -7,30 +7,13 @@
  * prints its seed.
  */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { Duplex } from 'node:stream';
 import { afterAll, describe, expect, it } from 'vitest';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { mutate, Pipe, randomRequest } from './random-requests.ts';
 import { kindOf, type Read, Reading } from './reading.ts';
 
 const COUNT = Number(process.env['WALNUT_FUZZ_REQUESTS'] ?? 1_500);
 const SEED = Number(process.env['WALNUT_FUZZ_SEED'] ?? 1);
-
-class Pipe extends Duplex {
-  readonly remoteAddress = '127.0.0.1';
-  override _read(): void {}
-  override _write(_chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
-    callback();
-  }
-  setTimeout(): this {
-    return this;
-  }
-  setNoDelay(): this {
-    return this;
-  }
-  setKeepAlive(): this {
-    return this;
-  }
-}
 
 interface Opinion {
   /** Requests whose body is whole. */
@@ -90,73 +73,6 @@ function ofReader(bytes: Buffer, random: SeededRandom): Read {
     at = to;
   }
   return reading.finish();
-}
-
-const LINES = [
-  'X-A: 1',
-  'x-b:  two words ',
-  'Accept: */*',
-  'Connection: keep-alive',
-  'Connection: close',
-  'Content-Type: application/proto',
-  'X-U: \u00fc',
-  'Connect-Timeout-Ms: 5',
-  'X-Empty:',
-];
-const ODD = [
-  'Transfer-Encoding: chunked',
-  'Content-Length: 3',
-  'Content-Length: 3',
-  'Content-Length: 03',
-  'Expect: 100-continue',
-  'Host: b',
-  'Upgrade: h2c',
-  'X : 1',
-  ' folded',
-  'NoColon',
-  'X: a\u0000b',
-  'Connection: close, x',
-  'X: a\rb',
-  'X: a\nY: b',
-];
-
-function randomRequest(random: SeededRandom): string {
-  const body = random.chance(0.4) ? 'b'.repeat(random.below(40)) : undefined;
-  const method = random.pick(body === undefined ? ['GET', 'HEAD', 'DELETE'] : ['POST', 'PUT']);
-  const lines = ['Host: a', ...Array.from({ length: random.below(5) }, () => random.pick(LINES))];
-  if (random.chance(0.15)) lines.splice(random.below(lines.length + 1), 0, random.pick(ODD));
-  if (body !== undefined) lines.splice(random.below(lines.length + 1), 0, `Content-Length: ${body.length}`);
-  const target = random.pick([
-    '/',
-    '/walnut.v1.KVStore/Get',
-    '/v1/keys/a?x=1',
-    `/${'p'.repeat(random.below(30))}`,
-  ]);
-  return `${method} ${target} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${body ?? ''}`;
-}
-
-function mutate(text: string, random: SeededRandom): string {
-  const at = random.below(text.length);
-  const octet = random.pick([
-    '\r',
-    '\n',
-    ' ',
-    '\t',
-    ':',
-    '\u0000',
-    'X',
-    '0',
-    '\u00ff',
-    ',',
-    String.fromCharCode(random.below(256)),
-  ]);
-  return random.pick([
-    () => text.slice(0, at) + octet + text.slice(at),
-    () => text.slice(0, at) + octet + text.slice(at + 1),
-    () => text.slice(0, at) + text.slice(at + 1),
-    () => text.slice(0, at),
-    () => text.slice(0, at) + text.slice(at, at + 20) + text.slice(at),
-  ])();
 }
 
 describe('a second opinion', () => {
