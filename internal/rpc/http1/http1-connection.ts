@@ -56,9 +56,9 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     this.socket = socket;
     this.heads = site.heads;
     this.#remoteAddress = plainAddress(socket.remoteAddress);
-    this.#output = new SocketOutput(socket, this.#onWritten);
+    this.#output = new SocketOutput(socket, this);
     this.#nowMs = site.clock.monotonicMs();
-    this.#time = new PhaseTime(site.requestTimeoutMs, this.#nowMs);
+    this.#time = new PhaseTime(site.limits, this.#nowMs);
     // What is still to be answered is, where the peer closes its side.
     socket.allowHalfOpen = true;
     socket.on('data', this.#onBytes);
@@ -124,7 +124,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
   }
 
   get isHeavy(): boolean {
-    return this.#output.heldBytes >= OUTPUT_BYTES_MAX;
+    return this.#output.lastBytes >= OUTPUT_BYTES_MAX;
   }
 
   /** The turn is over. */
@@ -248,7 +248,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     this.#site.turns.write(this);
   }
 
-  readonly #onWritten = (): void => {
+  onWritten(): void {
     this.#noteHeld();
     this.#request?.onReady();
     // Not at once: the next requests are another turn's, so that nobody waits for a peer that reads fast.
@@ -260,7 +260,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     }
     if (this.#mayGoOn()) this.#reader.next();
     this.#time.become(this.#phase, this.#nowMs);
-  };
+  }
 
   /** Everything that was gathered is written. */
   #endIfDone(): void {

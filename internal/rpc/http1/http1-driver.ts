@@ -4,6 +4,7 @@ import type { Clock, Timer } from '#platform/clock.ts';
 import type { Connections } from '#rpc/connections.ts';
 import { AnswerHeads } from '#rpc/http1/answer-heads.ts';
 import { Http1Connection } from '#rpc/http1/http1-connection.ts';
+import { type PhaseLimits, phaseLimits } from '#rpc/http1/phase.ts';
 import type { Http1Site } from '#rpc/http1/site.ts';
 import type { AnswerBudget } from '#rpc/http2/answer-budget.ts';
 import type { OpenConnection } from '#rpc/http2/site.ts';
@@ -11,8 +12,9 @@ import { Turns } from '#rpc/http2/turns.ts';
 
 const LOOK_MS = 500;
 
-export interface Http1DriverOptions
-  extends Pick<Http1Site, 'clock' | 'listener' | 'requestTimeoutMs' | 'onStalled' | 'handOver'> {
+export interface Http1DriverOptions extends Pick<Http1Site, 'clock' | 'listener' | 'onStalled' | 'handOver'> {
+  /** How long a request may take, from its first byte until it is whole. */
+  readonly requestTimeoutMs: number;
   readonly connections: Connections;
   /** Bounds answers that wait to be read, over all connections. */
   readonly budget: AnswerBudget;
@@ -21,7 +23,7 @@ export interface Http1DriverOptions
 export class Http1Driver implements Http1Site {
   readonly clock: Clock;
   readonly listener: Http1Site['listener'];
-  readonly requestTimeoutMs: number;
+  readonly limits: PhaseLimits;
   readonly onStalled: () => void;
   readonly handOver: (socket: Socket) => void;
   readonly budget: AnswerBudget;
@@ -34,7 +36,7 @@ export class Http1Driver implements Http1Site {
   constructor(options: Http1DriverOptions) {
     this.clock = options.clock;
     this.listener = options.listener;
-    this.requestTimeoutMs = options.requestTimeoutMs;
+    this.limits = phaseLimits(options.requestTimeoutMs);
     this.onStalled = options.onStalled;
     this.handOver = options.handOver;
     this.budget = options.budget;

@@ -12,23 +12,29 @@ export type Phase = 'idle' | 'head' | 'body' | 'answer' | 'blocked' | 'parting' 
 /** A peer that sends no more, and may still read, is answered for so long. */
 const HALF_CLOSED_MS = 1_000;
 
+export type PhaseLimits = Readonly<Record<Phase, number>>;
+
+/** In milliseconds. `requestMs`: from a request's first byte until it is whole. */
+export function phaseLimits(requestMs: number): PhaseLimits {
+  return {
+    idle: KEEP_ALIVE_MS,
+    head: HEADERS_TIMEOUT_MS,
+    body: requestMs,
+    answer: Number.POSITIVE_INFINITY,
+    blocked: ANSWER_WAIT_MS,
+    parting: HALF_CLOSED_MS,
+    over: LINGER_MS,
+  };
+}
+
 export class PhaseTime {
-  readonly #limitsMs: Readonly<Record<Phase, number>>;
+  readonly #limitsMs: PhaseLimits;
   /** The first bytes of a new connection have come. */
   #phase: Phase = 'head';
   #sinceMs: number;
 
-  /** `requestMs`: from a request's first byte until it is whole. */
-  constructor(requestMs: number, nowMs: number) {
-    this.#limitsMs = {
-      idle: KEEP_ALIVE_MS,
-      head: HEADERS_TIMEOUT_MS,
-      body: requestMs,
-      answer: Number.POSITIVE_INFINITY,
-      blocked: ANSWER_WAIT_MS,
-      parting: HALF_CLOSED_MS,
-      over: LINGER_MS,
-    };
+  constructor(limitsMs: PhaseLimits, nowMs: number) {
+    this.#limitsMs = limitsMs;
     this.#sinceMs = nowMs;
   }
 

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
 import type { AnswerHeads } from '#rpc/http1/answer-heads.ts';
+import type { PhaseLimits } from '#rpc/http1/phase.ts';
 import type { AnswerBudget } from '#rpc/http2/answer-budget.ts';
 import type { OpenConnection } from '#rpc/http2/site.ts';
 import type { Turns } from '#rpc/http2/turns.ts';
@@ -10,8 +11,7 @@ import type { Listener } from '#rpc/request-listener.ts';
 export interface Http1Site {
   readonly clock: Clock;
   readonly listener: Pick<Listener, 'onRequest' | 'planHttp1' | 'onCall'>;
-  /** How long a request may take, from its first byte until it is whole. */
-  readonly requestTimeoutMs: number;
+  readonly limits: PhaseLimits;
   readonly turns: Turns;
   readonly heads: AnswerHeads;
   readonly budget: AnswerBudget;

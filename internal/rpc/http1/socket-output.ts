@@ -5,23 +5,34 @@ import { patienceMs } from '#rpc/answer-pace.ts';
 /** So many bytes become text, and leave with what is before them in one piece; copying pays up to about this. */
 const TEXT_BYTES_MAX = 16_384;
 
+interface OutputOwner {
+  /** The write under way is done. */
+  onWritten(): void;
+}
+
 export class SocketOutput {
   readonly #socket: Socket;
-  readonly #onWritten: () => void;
+  readonly #owner: OutputOwner;
   /** Behind the pieces; one octet a character. */
   #text = '';
-  #pieces: Uint8Array[] = [];
+  #pieces: Uint8Array[] | undefined;
   #pieceBytes = 0;
   #isWriting = false;
   #writeSinceMs = 0;
+  #lastBytes = 0;
 
-  constructor(socket: Socket, onWritten: () => void) {
+  constructor(socket: Socket, owner: OutputOwner) {
     this.#socket = socket;
-    this.#onWritten = onWritten;
+    this.#owner = owner;
   }
 
   get isWriting(): boolean {
     return this.#isWriting;
+  }
+
+  /** Bytes of the last write. */
+  get lastBytes(): number {
+    return this.#lastBytes;
   }
 
   /** Bytes that no write has taken yet. */
@@ -45,8 +56,7 @@ export class SocketOutput {
       return;
     }
     this.#endText();
-    this.#pieces.push(bytes);
-    this.#pieceBytes += bytes.length;
+    this.#addPiece(bytes);
   }
 
   /** Writes what is gathered, unless a write is under way. Returns how many bytes. */
@@ -54,8 +64,9 @@ export class SocketOutput {
     const bytes = this.gatheredBytes;
     if (this.#isWriting || bytes === 0) return 0;
     this.#isWriting = true;
+    this.#lastBytes = bytes;
     this.#writeSinceMs = nowMs;
-    if (this.#pieces.length > 0) this.#writePieces();
+    if (this.#pieces !== undefined) this.#writePieces(this.#pieces);
     else {
       const text = this.#text;
       this.#text = '';
@@ -69,10 +80,9 @@ export class SocketOutput {
     return this.#isWriting && nowMs - this.#writeSinceMs >= patienceMs(this.#socket.writableLength);
   }
 
-  #writePieces(): void {
+  #writePieces(pieces: Uint8Array[]): void {
     this.#endText();
-    const pieces = this.#pieces;
-    this.#pieces = [];
+    this.#pieces = undefined;
     this.#pieceBytes = 0;
     const last = pieces.length - 1;
     this.#socket.cork();
@@ -83,14 +93,19 @@ export class SocketOutput {
 
   #endText(): void {
     if (this.#text === '') return;
-    this.#pieces.push(Buffer.from(this.#text, 'latin1'));
-    this.#pieceBytes += this.#text.length;
+    this.#addPiece(Buffer.from(this.#text, 'latin1'));
     this.#text = '';
+  }
+
+  #addPiece(bytes: Uint8Array): void {
+    if (this.#pieces === undefined) this.#pieces = [bytes];
+    else this.#pieces.push(bytes);
+    this.#pieceBytes += bytes.length;
   }
 
   readonly #onDone = (): void => {
     this.#isWriting = false;
-    this.#onWritten();
+    this.#owner.onWritten();
   };
 }
 

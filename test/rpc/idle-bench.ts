@@ -1,6 +1,6 @@
 /**
- * What an idle HTTP/2 connection costs this process above a bare socket, in bytes of the
- * heap: `node bin/launch.cjs test/rpc/http2/idle-bench.ts`. Each connection has made one
+ * What an idle connection of each HTTP costs this process above a bare socket, in bytes
+ * of the heap: `node bin/launch.cjs test/rpc/idle-bench.ts`. Each connection has made one
  * call. The peers are another process.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -11,9 +11,12 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createBoundedMux } from '#rpc/bounded-mux.ts';
 import { limitConnections } from '#rpc/connection-limit.ts';
 import { createConnections } from '#rpc/connections.ts';
+import { Http1Driver } from '#rpc/http1/http1-driver.ts';
 import { AnswerBudget } from '#rpc/http2/answer-budget.ts';
 import { Http2Driver } from '#rpc/http2/http2-driver.ts';
+import type { Exchange } from '#rpc/unary/exchange.ts';
 import { settings, settingsAck } from '#test/http/wire.ts';
+import { get } from '#test/rpc/http1/driven.ts';
 import { head, ok, PREFACE } from '#test/rpc/http2/driven.ts';
 
 const CONNECTIONS = 2_000;
@@ -34,20 +37,24 @@ function createBare(): Server {
 function createDriven(): Server {
   const clock = createNodeClock();
   const connections = createConnections(Number.POSITIVE_INFINITY);
-  const driver = new Http2Driver({
-    clock,
-    connections,
-    bodyTimeoutMs: 120_000,
-    budget: new AnswerBudget(1 << 28, nothing),
-    events: { onStalled: nothing, onLimit: nothing },
-    listener: {
-      onRequest: nothing,
-      planCall: (headers) => ({ headers }) as never,
-      onCall: (_plan, _address, exchange) => {
-        exchange.read({ onChunk: nothing, onEnd: () => exchange.answer(ok()) });
-        return true;
-      },
+  const common = { clock, connections, budget: new AnswerBudget(1 << 28, nothing) };
+  const listener = {
+    onRequest: nothing,
+    planCall: (headers: object) => ({ headers }) as never,
+    planHttp1: (_verb: string, _target: string, headers: object) => ({ headers }) as never,
+    onCall: (_plan: unknown, _address: string, exchange: Exchange) => {
+      exchange.read({ onChunk: nothing, onEnd: () => exchange.answer(ok()) });
+      return true;
     },
+  };
+  const events = { onStalled: nothing, onLimit: nothing };
+  const http2 = new Http2Driver({ ...common, listener, events, bodyTimeoutMs: 120_000 });
+  const http1 = new Http1Driver({
+    ...common,
+    listener,
+    requestTimeoutMs: 120_000,
+    onStalled: nothing,
+    handOver: (socket) => socket.destroy(),
   });
   return createBoundedMux(connections, {
     clock,
@@ -55,26 +62,31 @@ function createDriven(): Server {
     refusals: () => {
       throw new Error('a connection was refused: expected room for all');
     },
-    onHttp1: (socket) => socket.destroy(),
-    onHttp2: (socket) => driver.accept(socket),
+    onHttp1: (socket) => http1.accept(socket),
+    onHttp2: (socket) => http2.accept(socket),
   });
 }
 
+const CALLS = {
+  1: Buffer.from(get('/call')),
+  2: Buffer.concat([PREFACE, settings([]), settingsAck(), head(1, '/call', true)]),
+} as const;
+type Http = keyof typeof CALLS;
+
 /** In a process of its own: opens connections, makes a call on each, and keeps them. */
-function beClients(port: number, count: number): void {
-  const bytes = Buffer.concat([PREFACE, settings([]), settingsAck(), head(1, '/call', true)]);
+function beClients(port: number, count: number, http: Http): void {
   const sockets: Socket[] = [];
   for (let i = 0; i < count; i++) {
     const socket = connect(port, '127.0.0.1', () => {
-      socket.write(bytes);
+      socket.write(CALLS[http]);
       if (sockets.push(socket) === count) setTimeout(() => process.send?.('open'), 1_000);
     });
     socket.on('data', nothing);
   }
 }
 
-function open(port: number, count: number): Promise<ChildProcess> {
-  const child = fork(import.meta.filename, [String(port), String(count)]);
+function open(port: number, count: number, http: Http): Promise<ChildProcess> {
+  const child = fork(import.meta.filename, [port, count, http].map(String));
   return new Promise((resolve) => child.once('message', () => resolve(child)));
 }
 
@@ -84,24 +96,26 @@ function heapBytes(): number {
   return process.memoryUsage().heapUsed;
 }
 
-async function measure(server: Server): Promise<number> {
+async function measure(server: Server, http: Http): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const warm = await open(port, WARM);
+  const warm = await open(port, WARM, http);
   const before = heapBytes();
-  const clients = await open(port, CONNECTIONS);
+  const clients = await open(port, CONNECTIONS, http);
   const perConnection = (heapBytes() - before) / CONNECTIONS;
   for (const child of [warm, clients]) child.kill();
   server.close();
   return perConnection;
 }
 
-const [port, count] = process.argv.slice(2).map(Number);
-if (port !== undefined && count !== undefined) beClients(port, count);
+const [port, count, http] = process.argv.slice(2).map(Number);
+if (port !== undefined && count !== undefined) beClients(port, count, http as Http);
 else {
-  const bare = await measure(createBare());
-  const driven = await measure(createDriven());
-  const text = `${bare.toFixed(0)} bytes a bare socket, ${(driven - bare).toFixed(0)} more an HTTP/2 connection\n`;
-  process.stdout.write(text);
+  const bare = await measure(createBare(), 1);
+  process.stdout.write(`${bare.toFixed(0)} bytes a bare socket\n`);
+  for (const each of [1, 2] as const) {
+    const more = (await measure(createDriven(), each)) - bare;
+    process.stdout.write(`${more.toFixed(0)} more an HTTP/${each} connection\n`);
+  }
   process.exit(0);
 }
