@@ -4,6 +4,7 @@
  * on, the run fails, so that this table cannot rot unseen.
  */
 
+import { NAMED_MUTANTS } from '#test/mutants/named-mutants.ts';
 import { ADMISSION_MUTANTS } from './admission-mutants.ts';
 import { ADVICE_MUTANTS } from './advice-mutants.ts';
 import { ANSWER_MUTANTS } from './answer-mutants.ts';
@@ -235,6 +236,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...COMMAND_MUTANTS,
   ...FORMAT_MUTANTS,
   ...MEMORY_MUTANTS,
+  ...NAMED_MUTANTS,
   ...DIGEST_MUTANTS,
   ...TOOL_MUTANTS,
   ...ADMISSION_MUTANTS,

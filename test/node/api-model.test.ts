@@ -6,9 +6,10 @@
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { BatchOperation } from '#model/commands.ts';
+import type { BatchOperation, IncrementAnswer, IncrementCommand } from '#model/commands.ts';
 import { NO_POSITION, type Position } from '#model/position.ts';
 import { deleteCommand, setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+import { clientId, requestId } from '#test/engine/rig.ts';
 import { Following } from '#test/watch/following.ts';
 
 const WRITE = { minAcks: 0, timeoutMs: 0, returnPrevious: false } as const;
@@ -43,6 +44,16 @@ const step = fc.oneof(
     weight: 2,
   },
   { arbitrary: fc.record({ do: fc.constantFrom('lease', 'fill' as const), key }), weight: 3 },
+  {
+    arbitrary: fc.record({
+      do: fc.constant('named' as const),
+      as: fc.constantFrom('client', 'request' as const),
+      by: fc.integer({ min: -9, max: 9 }),
+      condition: fc.constantFrom(undefined, 'absent', 'present' as const),
+    }),
+    weight: 3,
+  },
+  { arbitrary: fc.record({ do: fc.constant('again' as const), which: fc.nat(9) }), weight: 3 },
   { arbitrary: fc.record({ do: fc.constantFrom('failover', 'restart', 'follow' as const) }), weight: 2 },
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
@@ -58,6 +69,10 @@ class Run {
   #watch: Following | undefined;
   #taken = 0;
   #newest: Position = NO_POSITION;
+  /** What the key of named writes has. */
+  #sum: bigint | undefined;
+  /** Every named write, with what it came to. */
+  readonly #named: { command: IncrementCommand; came: Partial<IncrementAnswer> }[] = [];
   /** Where the next watch begins: NO_POSITION is the beginning of the log. */
   #from: Position = NO_POSITION;
 
@@ -128,6 +143,15 @@ class Run {
         this.#newest = answer.position;
         return;
       }
+      case 'named':
+        return this.#nameOne(step.as, BigInt(step.by), step.condition);
+      case 'again': {
+        const one = this.#named[step.which % Math.max(1, this.#named.length)];
+        if (one === undefined) return;
+        const answer = await group.until((async () => node.increment(one.command))());
+        expect(answer).toMatchObject({ ...one.came, isRepeat: true });
+        return;
+      }
       case 'lease':
         return this.#lease(step.key);
       case 'fill':
@@ -137,6 +161,8 @@ class Run {
       case 'restart': {
         const replica = this.#nodes.find((one) => one !== this.#master) as TestNode;
         const { name } = replica;
+        // What it starts from is then a snapshot.
+        await group.until(replica.node.checkpoint());
         const fileSystem = await group.stop(replica);
         const again = await group.start(name, 'replica', { fileSystem, retentionBytes: 1 << 24 });
         this.#nodes = this.#nodes.map((one) => (one === replica ? again : one));
@@ -146,6 +172,31 @@ class Run {
       default:
         this.#follow(this.#nodes.indexOf(this.#master) === 0 ? 1 : 0);
     }
+  }
+
+  /** Adds to `sum` under a name. */
+  async #nameOne(
+    as: 'client' | 'request',
+    delta: bigint,
+    kind: 'absent' | 'present' | undefined,
+  ): Promise<void> {
+    const sequence = this.#named.length + 1;
+    const command: IncrementCommand = {
+      ...WRITE,
+      key: 'sum',
+      delta,
+      initial: 0n,
+      expiry: { kind: 'default' },
+      condition: kind && { kind },
+      ...(as === 'client' ? clientId(7, sequence) : requestId(`r-${sequence}`)),
+    };
+    const { node } = this.#master;
+    const { applied, value, position } = await this.#group.until((async () => node.increment(command))());
+    const before = this.#sum;
+    expect(applied).toBe(kind === undefined || (kind === 'present') === (before !== undefined));
+    if (applied) this.#sum = (before ?? 0n) + delta;
+    expect(value).toBe(applied ? this.#sum : 0n);
+    this.#named.push({ command, came: { applied, value, position } });
   }
 
   async #failover(): Promise<void> {
@@ -250,6 +301,7 @@ class Run {
   #takeTold(): void {
     const events = this.#watch?.events ?? [];
     for (const { op, key: one, value } of events.slice(this.#taken)) {
+      if (one === 'sum') continue;
       if (op === 'set') this.#told.set(one, Buffer.from(value).toString());
       else if (op === 'delete') this.#told.delete(one);
     }

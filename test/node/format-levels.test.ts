@@ -7,6 +7,7 @@ import type { RegisterRequest } from '#model/replication.ts';
 import type { PeerDialer, PeerLink } from '#replication/peer-link.ts';
 import type { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { setCommand, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+import { clientId, requestId } from '#test/engine/rig.ts';
 import { encodeManifest, type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 
 const YEAR = 365 * 24 * 3_600_000;
@@ -289,5 +290,37 @@ describe('a content type', () => {
     expect(previous).toMatchObject({ contentType: 'text/html' });
     await group.untilLevel([master, upgraded, late]);
     expect((await late.node.get({ key: 'page', waitMs: 0 })).entry).not.toHaveProperty('contentType');
+  });
+});
+
+describe('a named write', () => {
+  it('with a client id is refused while a replica could not read it; a request id is known to its master', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const old = await group.replica('old', { dialer: oldDialer(group, 'old:1') });
+    const ask = (changes: Parameters<typeof setCommand>[2]) =>
+      group.until((async () => master.node.set(setCommand('k', 'v', changes)))());
+    const refused = { code: 'failed_precondition', details: { nothingDone: true } };
+    await expect(ask(clientId(7, 1))).rejects.toMatchObject(refused);
+    await expect(ask(clientId(7, 1))).rejects.toThrow('replica old:1 has not said that it reads them');
+    const since = (await ask({})).position;
+    await expect(ask(requestId('r', since))).rejects.toMatchObject(refused);
+    const first = await ask(requestId('r'));
+    expect(await ask(requestId('r'))).toMatchObject({ position: first.position, isRepeat: true });
+    const operations = [
+      { kind: 'set', command: setCommand('a', '1', clientId(7, 1)) },
+      { kind: 'set', command: setCommand('b', '2', requestId('s')) },
+      { kind: 'get', command: { key: 'b', waitMs: 0 } },
+    ] as const;
+    expect(await group.until((async () => master.node.batch(operations))())).toMatchObject([
+      { kind: 'error', error: refused },
+      { kind: 'set', answer: { applied: true } },
+      { kind: 'get', answer: { entry: { key: 'b' } } },
+    ]);
+    const atomic = { operations: [operations[1]], answerBytesMax: 1_000, minAcks: 0, timeoutMs: 0 };
+    const together = async (changes: object) => master.node.atomicBatch({ ...atomic, ...changes });
+    await expect(group.until(together(clientId(7, 2)))).rejects.toMatchObject(refused);
+    await group.untilLevel([master, old]);
+    expect([master, old].map(formatOf)).toEqual([1, 1]);
   });
 });

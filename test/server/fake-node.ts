@@ -25,6 +25,7 @@ import type { NodeStatus } from '#model/status.ts';
 import type { WatchCommand, WatchMessage } from '#model/watch.ts';
 import { explained, operationsOf } from '#test/server/fake-answers.ts';
 import { runAtomically } from '#test/server/fake-atomic.ts';
+import { FakeNames } from '#test/server/fake-names.ts';
 import { EPOCH, fakeStatus, LOG_ID, NODE_ID, positionOf } from '#test/server/fake-status.ts';
 import type { OperationColumns } from '#wire/kv-columns.ts';
 
@@ -33,6 +34,7 @@ export { EPOCH, LOG_ID, NODE_ID, positionOf };
 /** What the ports were asked, and what they are told to answer. */
 export class FakeNode {
   readonly entries = new Map<string, Entry>();
+  readonly #names = new FakeNames();
   readonly calls: { readonly port: string; readonly argument: unknown; readonly extra?: unknown }[] = [];
   /** Thrown by every key-value and replication call while set. */
   failure: WalnutError | Error | undefined;
@@ -133,6 +135,7 @@ export class FakeNode {
       current,
       durabilityReached: command.durability ?? 'accepted',
       replicasAcked: 0,
+      ...this.#names.repeatOf(command.id),
     };
   }
 
@@ -227,7 +230,8 @@ export class FakeNode {
       },
       atomicBatch: async (command, signal) => {
         this.#note('atomicBatch', command, signal);
-        return runAtomically(this, command, (operations) => this.#record(operations), positionOf);
+        const answer = runAtomically(this, command, (operations) => this.#record(operations), positionOf);
+        return { ...answer, ...this.#names.repeatOf(command.id) };
       },
       ...this.#keyReads(),
     };

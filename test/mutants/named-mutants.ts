@@ -1,0 +1,85 @@
+/** Planted bugs of named writes: what would carry one out twice, or lose what became of it. */
+import type { Mutant } from '#test/mutants/mutant.ts';
+
+const TABLE = 'test/storage/request-table.test.ts';
+const MASTER = 'test/master/named-once.test.ts';
+
+export const NAMED_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'named writes left out of snapshots',
+    file: 'internal/storage/snapshot-scan.ts',
+    text: 'encodeRequestBlocks(requests.rows())',
+    replacement: 'encodeRequestBlocks([])',
+    tests: [TABLE],
+  },
+  {
+    name: 'named write that changed nothing is not logged',
+    file: 'internal/master/named-once.ts',
+    text: '    builder.name({ name,',
+    replacement: '    if (accepted.applied) builder.name({ name,',
+    tests: [MASTER],
+  },
+  {
+    name: 'named write: answered_through ignored',
+    file: 'internal/storage/request-table.ts',
+    text: 'client.dropThrough(answeredThrough)',
+    replacement: 'client.dropThrough(0 * answeredThrough)',
+    tests: [TABLE],
+  },
+  {
+    name: 'named writes: mark not raised where a client is forgotten',
+    file: 'internal/storage/request-table.ts',
+    text: 'this.#setMarks(Math.max(this.#clientsMark, client.lastLsn), this.#requestsMark);',
+    replacement: 'this.#setMarks(this.#clientsMark, this.#requestsMark);',
+    tests: [TABLE],
+  },
+  {
+    name: 'named writes: mark not raised where a request id is forgotten',
+    file: 'internal/storage/request-table.ts',
+    text: 'this.#setMarks(this.#clientsMark, Math.max(this.#requestsMark, row.outcome.position.lsn));',
+    replacement: 'this.#setMarks(this.#clientsMark, this.#requestsMark);',
+    tests: [TABLE],
+  },
+  {
+    name: 'named writes: client that comes back counts as one that was never forgotten',
+    file: 'internal/storage/request-table.ts',
+    text: '?? new ClientOutcomes(clientId, this.#clientsMark)',
+    replacement: '?? new ClientOutcomes(clientId, 0)',
+    tests: [TABLE],
+  },
+  {
+    name: 'named writes left out of the digest of the state',
+    file: 'internal/storage/store.ts',
+    text: '    this.requests.addDigestTo(target, at);',
+    replacement: '    if (target.length < 0) this.requests.addDigestTo(target, at);',
+    tests: [TABLE],
+  },
+  {
+    name: 'named write of a refused record stays known',
+    file: 'internal/master/write-path.ts',
+    text: '      this.named.drop();',
+    replacement: '',
+    tests: [MASTER],
+  },
+  {
+    name: 'named write that changed nothing is answered before its record is durable',
+    file: 'internal/master/write-path.ts',
+    text: '  return applied || isNamed === true;',
+    replacement: '  return applied && isNamed !== false;',
+    tests: [MASTER],
+  },
+  {
+    name: 'named write: another request under the same name is answered',
+    file: 'internal/master/named-once.ts',
+    text: 'if (known.checksum !== operation.checksum)',
+    replacement: 'if (known.checksum < 0)',
+    tests: [MASTER],
+  },
+  {
+    name: 'named write known to one master although it could be logged',
+    file: 'internal/master/named-once.ts',
+    text: 'if (!this.#engine.formats.isTaken) {',
+    replacement: "if (name.kind === 'request') {",
+    tests: ['test/node/named-writes.test.ts'],
+  },
+];

@@ -1,0 +1,15 @@
+/** What the fake node knows of names: it carries out every write, and says which name came before. */
+import type { WriteId } from '#model/write-id.ts';
+
+export class FakeNames {
+  readonly #known = new Set<string>();
+
+  repeatOf(id: WriteId | undefined): { readonly isRepeat?: true } {
+    if (id === undefined) return {};
+    const { name } = id;
+    const text = name.kind === 'request' ? name.requestId : `${name.clientId} ${name.sequence}`;
+    if (this.#known.has(text)) return { isRepeat: true };
+    this.#known.add(text);
+    return {};
+  }
+}
