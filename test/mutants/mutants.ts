@@ -4,7 +4,6 @@
  * on, the run fails, so that this table cannot rot unseen.
  */
 
-import { NAMED_MUTANTS } from '#test/mutants/named-mutants.ts';
 import { ADMISSION_MUTANTS } from './admission-mutants.ts';
 import { ADVICE_MUTANTS } from './advice-mutants.ts';
 import { ANSWER_MUTANTS } from './answer-mutants.ts';
@@ -30,6 +29,7 @@ import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
 import { MEMORY_MUTANTS } from './memory-mutants.ts';
 import type { Mutant } from './mutant.ts';
+import { NAMED_MUTANTS } from './named-mutants.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { RECORD_MUTANTS } from './record-mutants.ts';

@@ -145,30 +145,16 @@ class Run {
       }
       case 'named':
         return this.#nameOne(step.as, BigInt(step.by), step.condition);
-      case 'again': {
-        const one = this.#named[step.which % Math.max(1, this.#named.length)];
-        if (one === undefined) return;
-        const answer = await group.until((async () => node.increment(one.command))());
-        expect(answer).toMatchObject({ ...one.came, isRepeat: true });
-        return;
-      }
+      case 'again':
+        return this.#again(step.which);
       case 'lease':
         return this.#lease(step.key);
       case 'fill':
         return this.#fill(step.key);
       case 'failover':
         return this.#failover();
-      case 'restart': {
-        const replica = this.#nodes.find((one) => one !== this.#master) as TestNode;
-        const { name } = replica;
-        // What it starts from is then a snapshot.
-        await group.until(replica.node.checkpoint());
-        const fileSystem = await group.stop(replica);
-        const again = await group.start(name, 'replica', { fileSystem, retentionBytes: 1 << 24 });
-        this.#nodes = this.#nodes.map((one) => (one === replica ? again : one));
-        await group.untilTrue(() => again.node.status().state === 'streaming', 'linked again');
-        return;
-      }
+      case 'restart':
+        return this.#restart();
       default:
         this.#follow(this.#nodes.indexOf(this.#master) === 0 ? 1 : 0);
     }
@@ -197,6 +183,27 @@ class Run {
     if (applied) this.#sum = (before ?? 0n) + delta;
     expect(value).toBe(applied ? this.#sum : 0n);
     this.#named.push({ command, came: { applied, value, position } });
+  }
+
+  /** Sends one of the named writes again. */
+  async #again(which: number): Promise<void> {
+    const one = this.#named[which % Math.max(1, this.#named.length)];
+    if (one === undefined) return;
+    const { node } = this.#master;
+    const answer = await this.#group.until((async () => node.increment(one.command))());
+    expect(answer).toMatchObject({ ...one.came, isRepeat: true });
+  }
+
+  async #restart(): Promise<void> {
+    const group = this.#group;
+    const replica = this.#nodes.find((one) => one !== this.#master) as TestNode;
+    const { name } = replica;
+    // What it starts from is then a snapshot.
+    await group.until(replica.node.checkpoint());
+    const fileSystem = await group.stop(replica);
+    const again = await group.start(name, 'replica', { fileSystem, retentionBytes: 1 << 24 });
+    this.#nodes = this.#nodes.map((one) => (one === replica ? again : one));
+    await group.untilTrue(() => again.node.status().state === 'streaming', 'linked again');
   }
 
   async #failover(): Promise<void> {
