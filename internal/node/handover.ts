@@ -80,7 +80,7 @@ export async function handOver(
   try {
     await check(keeper, link, { to, nodeId, term, tail: ANY_TAIL });
     const pausedAtMs = clock.monotonicMs();
-    logger.warn({ to, term, timeoutMs }, 'failover: no more writes until the replica is level');
+    logger.warn({ to, term, timeoutMs }, 'failover: no more writes until the replica has caught up');
     role.pauseWrites(to);
     let tail: ChainPoint;
     let isMet: boolean;
@@ -179,7 +179,7 @@ async function untilLevel(
       if (leftMs() <= 0) {
         const behind = Math.max(0, tail.lsn - replica.acked.lsn);
         throw unavailable(
-          `${to} is not level in time: ${counted(behind, 'record is', 'records are')} not on its disk; it is ${replica.state}`,
+          `${to} has not caught up in time: ${counted(behind, 'record is', 'records are')} not on its disk; it is ${replica.state}`,
         );
       }
       await clock.sleep(Math.min(LOOK_MS, leftMs()), keeper.stopSignal);

@@ -222,7 +222,11 @@ function registerReplication(metrics: Metrics, status: () => NodeStatus): void {
     s.isLinked ? 1 : 0,
   );
   upstream('walnut_upstream_lag_records', 'On a replica: records behind its master.', (s) => s.lagRecords);
-  upstream('walnut_upstream_lag_seconds', 'On a replica: time since it was level.', (s) => s.lagMs / 1_000);
+  upstream(
+    'walnut_upstream_lag_seconds',
+    'On a replica: time since it was last caught up.',
+    (s) => s.lagMs / 1_000,
+  );
 
   const samples = (read: (replica: ReplicaStatus) => number) => () =>
     status().replicas.map((replica) => ({
@@ -247,7 +251,11 @@ function registerReplication(metrics: Metrics, status: () => NodeStatus): void {
     'On a master: records that are durable here and not applied there.',
     (r) => r.lagRecords,
   );
-  replicas('walnut_replica_lag_seconds', 'On a master: time since it was level.', (r) => r.lagMs / 1_000);
+  replicas(
+    'walnut_replica_lag_seconds',
+    'On a master: time since the replica was last caught up.',
+    (r) => r.lagMs / 1_000,
+  );
   replicaCounts(
     'walnut_replica_full_resyncs_total',
     'On a master: resyncs by snapshot.',

@@ -90,7 +90,7 @@ export class FullResync {
     if (excess < 0) return;
     const waitMs = Math.min(WAIT_MS_MIN * 2 ** excess, WAIT_MS_MAX);
     logger.error({ resyncs: this.#count, waitMs }, 'full resyncs do not help: waiting');
-    onReason(`${this.#count} full resyncs in a row did not make it level: waiting ${waitMs} ms`);
+    onReason(`${this.#count} full resyncs in a row did not bring it up to date: waiting ${waitMs} ms`);
     await clock.sleep(waitMs, signal);
     if (signal.aborted) throw unavailable('this replica is stopping');
   }

@@ -152,7 +152,7 @@ describe('a failover that cannot be', () => {
     for (let i = 0; i < 20; i++) await group.set(master, `big${i}`, 'x'.repeat(500));
     const startedMs = group.clock.monotonicMs();
     await expect(group.until(master.node.failover('one:1', 2_000))).rejects.toMatchObject({
-      message: expect.stringMatching(/one:1 (is not level in time: \d+ records|cannot lead: it is)/),
+      message: expect.stringMatching(/one:1 (has not caught up in time: \d+ records|cannot lead: it is)/),
     });
     expect(group.clock.monotonicMs() - startedMs).toBeLessThan(3_000);
     await writesStill(group, master);

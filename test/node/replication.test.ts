@@ -276,7 +276,9 @@ describe('resync', () => {
     const tries = group.network.callCount('fetchSnapshot', 'two:1', 'master:1');
     expect(tries).toBeGreaterThanOrEqual(4);
     expect(tries).toBeLessThanOrEqual(8);
-    expect(broken.node.status().reasons.join()).toMatch(/\d full resyncs in a row did not make it level/);
+    expect(broken.node.status().reasons.join()).toMatch(
+      /\d full resyncs in a row did not bring it up to date/,
+    );
     fresh.clearFaults();
     await group.clock.advance(61_000);
     expect(describeState(broken)).toBe(describeState(again));

@@ -588,7 +588,7 @@ export type MasterStatus = Message<"walnut.v1.MasterStatus"> & {
   lagRecords: bigint;
 
   /**
-   * Milliseconds since this node was last known level.
+   * Milliseconds since this node was last known to be caught up.
    *
    * @generated from field: uint64 lag_ms = 4;
    */
@@ -644,7 +644,7 @@ export type ReplicaStatus = Message<"walnut.v1.ReplicaStatus"> & {
   lagRecords: bigint;
 
   /**
-   * Milliseconds since it was last level.
+   * Milliseconds since it was last caught up.
    *
    * @generated from field: uint64 lag_ms = 6;
    */
@@ -1478,7 +1478,7 @@ export type FailoverRequest = Message<"walnut.v1.FailoverRequest"> & {
 
   /**
    * How long it may take, in milliseconds, at most 60,000; 0: 10,000. When it is
-   * over before the replica is level, the master takes writes again.
+   * over before the replica has caught up, the master takes writes again.
    *
    * @generated from field: uint32 timeout_ms = 2;
    */

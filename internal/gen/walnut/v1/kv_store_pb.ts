@@ -132,7 +132,7 @@ export type GetResponse = Message<"walnut.v1.GetResponse"> & {
 
   /**
    * 0 on a master (a fenced one: the age of its newest record); on a replica
-   * the milliseconds since it was last known level.
+   * the milliseconds since it was last known to be caught up.
    *
    * @generated from field: uint64 staleness_ms = 6;
    */
@@ -1422,7 +1422,7 @@ export type ScanResponse = Message<"walnut.v1.ScanResponse"> & {
 
   /**
    * 0 on a master (a fenced one: the age of its newest record); on a replica
-   * the milliseconds since it was last known level.
+   * the milliseconds since it was last known to be caught up.
    *
    * @generated from field: uint64 staleness_ms = 4;
    */
@@ -2187,7 +2187,7 @@ export type ExplainResponse = Message<"walnut.v1.ExplainResponse"> & {
 
   /**
    * 0 on a master (a fenced one: the age of its newest record); on a replica
-   * the milliseconds since it was last known level.
+   * the milliseconds since it was last known to be caught up.
    *
    * @generated from field: uint64 staleness_ms = 14;
    */
