@@ -18,6 +18,7 @@ const EXAMPLES = process.env['WALNUT_SCHEMATHESIS_EXAMPLES'] ?? '5';
 const TOOL = process.env['SCHEMATHESIS'] ?? 'schemathesis';
 
 it('schemathesis finds nothing', { timeout: 300_000 }, async ({ skip }) => {
+  if (!process.env['WALNUT_INTEROP']) skip('SKIPPED: it takes half a minute; run: npm run test:interop');
   if (spawnSync(TOOL, ['--version']).status !== 0) skip('SKIPPED: no schemathesis here (PyPI)');
   const directory = mkdtempSync(join(tmpdir(), 'walnut-schemathesis-'));
   const master = await RunningMaster.start(join(directory, 'data'));

@@ -11,7 +11,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     file: 'internal/wire/kv-codec.ts',
     text: '    withModified: request.withModified,',
     replacement: '    withModified: false,',
-    tests: ['test/server/semantics.test.ts'],
+    tests: ['test/server/protocols.test.ts'],
   },
   {
     name: 'output taken from the codec while a write is under way',
