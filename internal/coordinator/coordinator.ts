@@ -3,7 +3,6 @@
  * nodes, leases heartbeats, and keeps a leader in every group (ADR 17). It can be lost
  * at any moment; another one goes on from what the metadata store records.
  */
-import { nextTerm } from '#cluster/group-terms.ts';
 import type { Heartbeat } from '#cluster/heartbeat.ts';
 import { groupOf, isLeasable } from '#cluster/leasable.ts';
 import type { ClockReading } from '#cluster/lease.ts';
@@ -11,9 +10,9 @@ import type { Group, ShardMap } from '#cluster/shard-map.ts';
 import { Alarms } from '#coordinator/alarms.ts';
 import { Catalogue, type Recorded } from '#coordinator/catalogue.ts';
 import { Election } from '#coordinator/election.ts';
-import { foundCluster, type GroupPlan } from '#coordinator/found-cluster.ts';
 import { GroupKeeper } from '#coordinator/group-keeper.ts';
 import type { Members } from '#coordinator/members.ts';
+import { OperatorRequests } from '#coordinator/operator-requests.ts';
 import { Roll } from '#coordinator/roll.ts';
 import { SharedCheck } from '#coordinator/shared-check.ts';
 import type { MetadataStore } from '#metadata/metadata-store.ts';
@@ -52,6 +51,7 @@ export interface HeartbeatAnswer {
 }
 
 export class Coordinator {
+  readonly requests: OperatorRequests;
   readonly #options: CoordinatorOptions;
   readonly #election: Election;
   readonly #catalogue: Catalogue;
@@ -76,6 +76,13 @@ export class Coordinator {
     this.#election = new Election({ self, store, leaderKey, clock, readClocks, logger });
     this.#alarms = new Alarms(clock, logger);
     this.#roll = new Roll(this.#alarms);
+    this.requests = new OperatorRequests({
+      catalogue: this.#catalogue,
+      roll: this.#roll,
+      leaderRevision: () => this.#leaderRevision(),
+      clock,
+      random,
+    });
     this.#leasing = new SharedCheck(() => this.#checkStillActive());
   }
 
@@ -117,40 +124,6 @@ export class Coordinator {
     if (checked === undefined) return answerTo(heartbeat, map, false);
     const termsHeard = this.#roll.termsAround(checked.map, heartbeat.node);
     return answerTo(heartbeat, checked.map, isLeasable(checked.map, heartbeat, termsHeard));
-  }
-
-  /** Makes the cluster from nodes that are heard and empty. Resolves with the epoch that has it; a repeat is answered alike. */
-  async initCluster(plans: readonly GroupPlan[]): Promise<number> {
-    const leaderRevision = this.#leaderRevision();
-    const { random, clock } = this.#options;
-    const { observations } = this.#roll;
-    const isDone = await this.#catalogue.change(leaderRevision, (map) =>
-      foundCluster({ map, plans, observations, nowMs: clock.monotonicMs(), random }),
-    );
-    return this.#epochAfter(isDone, (map) => map.clusterId !== '');
-  }
-
-  /** Plans that the node leads the group, without losing a write. Resolves with the epoch that has the plan. */
-  async failoverGroup(groupId: string, to: string): Promise<number> {
-    const isWanted = ({ next, leader }: Group): boolean =>
-      next?.node === to || (!next && leader?.node === to);
-    const isDone = await this.#catalogue.change(this.#leaderRevision(), (map) => {
-      this.#checkEpoch(map);
-      const group = checkPlan(map, groupId, to);
-      return isWanted(group)
-        ? undefined
-        : { groups: [{ ...group, next: { term: nextTerm(group), node: to } }] };
-    });
-    return this.#epochAfter(isDone, (map) => {
-      const group = map.groups.get(groupId);
-      return group !== undefined && isWanted(group);
-    });
-  }
-
-  #epochAfter(isDone: boolean, isThere: (map: ShardMap) => boolean): number {
-    const { map } = this;
-    if (map !== undefined && (isDone || isThere(map))) return map.epoch;
-    throw new WalnutError('unavailable', 'the map changed meanwhile: try again');
   }
 
   /** Throws where this coordinator is not the active one. */
@@ -238,29 +211,8 @@ export class Coordinator {
     this.#keepers.set(id, keeper);
     return keeper;
   }
-
-  #checkEpoch(map: ShardMap): void {
-    const why = this.#roll.whyEpochAhead(map);
-    if (why !== undefined) throw new WalnutError('failed_precondition', why);
-  }
 }
 
 function answerTo({ node }: Heartbeat, map: ShardMap, isLeased: boolean): HeartbeatAnswer {
   return { clusterId: map.clusterId, mapEpoch: map.epoch, group: groupOf(map, node), isLeased };
-}
-
-function checkPlan(map: ShardMap, groupId: string, to: string): Group {
-  const group = map.groups.get(groupId);
-  const known = [...map.groups.keys()].join(', ') || 'none';
-  if (group === undefined)
-    throw new WalnutError('not_found', `there is no group ${groupId}: there are ${known}`);
-  const voters = group.voters.map(({ node }) => node);
-  if (!voters.includes(to))
-    throw new WalnutError(
-      'invalid_argument',
-      `${to} is no voter of ${groupId}: expected one of ${voters.join(', ')}`,
-    );
-  if (group.leader === undefined)
-    throw new WalnutError('failed_precondition', `${groupId} has no leader now: one is being chosen`);
-  return group;
 }

@@ -1,7 +1,8 @@
-/** What founds a cluster: its groups, their voters and their slots, from nodes that are heard. Pure but for new ids. */
+/** What founds a cluster, and what a further group is, from nodes that are heard. Pure but for new ids. */
 import { SILENCE_MS } from '#cluster/figures.ts';
 import type { Heartbeat, Observation } from '#cluster/heartbeat.ts';
-import { divideSlots, type Group, type ShardMap } from '#cluster/shard-map.ts';
+import { groupOf } from '#cluster/leasable.ts';
+import { type ClusterNode, divideSlots, type Group, type ShardMap } from '#cluster/shard-map.ts';
 import type { MapWrites } from '#coordinator/catalogue.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { Random } from '#platform/random.ts';
@@ -34,6 +35,34 @@ export function foundCluster({ map, plans, observations, nowMs, random }: Foundi
       `the cluster exists, with groups ${[...map.groups.keys()].join(', ')}`,
     );
   }
+  checkPlans(plans);
+  const names = plans.flatMap(({ nodes }) => nodes);
+  const heard = new Map(names.map((name) => [name, heardFree(name, observations.get(name), nowMs)]));
+  return {
+    clusterId: random.id128(),
+    groups: plans.map((plan) => toGroup(plan, heard, random)),
+    slots: divideSlots(plans.map(({ id }) => id)),
+    nodes: toNodes(heard),
+  };
+}
+
+/** A further group, without slots. As with `foundCluster`, undefined if it is there with just these nodes. */
+export function addedGroup(founding: Omit<Founding, 'plans'>, plan: GroupPlan): MapWrites | undefined {
+  const { map, observations, nowMs, random } = founding;
+  if (map.clusterId === '') throw new WalnutError('failed_precondition', 'there is no cluster yet');
+  const { id, nodes } = plan;
+  const there = map.groups.get(id);
+  if (there !== undefined && namesOf(there) === [...nodes].sort().join(' ')) return undefined;
+  if (there !== undefined) throw new WalnutError('already_exists', `${id} exists, with ${namesOf(there)}`);
+  checkPlans([plan]);
+  const taken = nodes.filter((node) => groupOf(map, node) !== undefined);
+  if (taken.length > 0)
+    throw new WalnutError('failed_precondition', `${taken.join(' and ')} belongs to another group`);
+  const heard = new Map(nodes.map((name) => [name, heardFree(name, observations.get(name), nowMs)]));
+  return { groups: [toGroup(plan, heard, random)], nodes: toNodes(heard) };
+}
+
+function checkPlans(plans: readonly GroupPlan[]): void {
   const names = plans.flatMap(({ nodes }) => nodes);
   if (plans.length === 0 || plans.some(({ id, nodes }) => id === '' || nodes.length === 0))
     throw new WalnutError(
@@ -42,13 +71,6 @@ export function foundCluster({ map, plans, observations, nowMs, random }: Foundi
     );
   if (new Set(names).size < names.length || new Set(plans.map(({ id }) => id)).size < plans.length)
     throw new WalnutError('invalid_argument', 'each group and each node may be named once');
-  const heard = new Map(names.map((name) => [name, heardFree(name, observations.get(name), nowMs)]));
-  return {
-    clusterId: random.id128(),
-    groups: plans.map((plan) => toGroup(plan, heard, random)),
-    slots: divideSlots(plans.map(({ id }) => id)),
-    nodes: [...heard].map(([name, { address, zone }]) => ({ name, address, zone, status: 'active' })),
-  };
 }
 
 function heardFree(name: string, observation: Observation | undefined, nowMs: number): Heartbeat {
@@ -68,10 +90,15 @@ function toGroup({ id, nodes }: GroupPlan, heard: ReadonlyMap<string, Heartbeat>
   return { id, logId: random.id128(), voters, term: 1, leader: undefined, lastLeader: '', next: undefined };
 }
 
+function toNodes(heard: ReadonlyMap<string, Heartbeat>): ClusterNode[] {
+  return [...heard].map(([name, { address, zone }]) => ({ name, address, zone, status: 'active' }));
+}
+
 function isSamePlan(map: ShardMap, plans: readonly GroupPlan[]): boolean {
   if (plans.length !== map.groups.size) return false;
-  return plans.every(({ id, nodes }) => {
-    const voters = map.groups.get(id)?.voters.map(({ node }) => node);
-    return voters?.join(' ') === [...nodes].sort().join(' ');
-  });
+  return plans.every(({ id, nodes }) => namesOf(map.groups.get(id)) === [...nodes].sort().join(' '));
+}
+
+function namesOf(group: Group | undefined): string | undefined {
+  return group?.voters.map(({ node }) => node).join(' ');
 }

@@ -18,6 +18,11 @@ import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import { messageOf } from '#platform/thrown.ts';
 
+/** A leader that led for this long ends the back-off of failovers, milliseconds. */
+const SETTLED_MS = 60_000;
+/** Steps after which the group may be where it was before. */
+const FAILOVERS: readonly Step['kind'][] = ['question', 'supersede', 'plan'];
+
 export interface GroupKeeperOptions {
   readonly catalogue: Catalogue;
   readonly members: Members;
@@ -38,7 +43,7 @@ export interface StepContext {
 
 export class GroupKeeper {
   readonly #options: GroupKeeperOptions;
-  /** Attempts that end where they began. */
+  /** Failovers: each may end where it began. */
   readonly #failovers = new Backoff(500, 60_000);
   /** Calls to members that gave no answer, or too few. */
   readonly #calls = new Backoff(200, 5_000);
@@ -57,21 +62,24 @@ export class GroupKeeper {
     if (this.#isBusy) return;
     const { clock, alarms, logger } = this.#options;
     const nowMs = clock.monotonicMs();
-    const step = nextStep(this.#view(context, nowMs));
+    const view = this.#view(context, nowMs);
+    const step = nextStep(view);
     const { id } = context.group;
     alarms.set(`${id}: term`, step.kind === 'alarm' ? step.why : undefined);
     if (step.kind === 'none') {
       this.#calls.reset();
+      if (nowMs - view.leaderSinceMs >= SETTLED_MS) this.#failovers.reset();
       this.#deposed = '';
       alarms.set(`${id}: failover`, undefined);
     }
     if (step.kind === 'none' || step.kind === 'alarm') return;
-    const gate = step.kind === 'question' ? this.#failovers : this.#calls;
+    const isFailover = FAILOVERS.includes(step.kind);
+    const gate = isFailover ? this.#failovers : this.#calls;
     if (!gate.isOver(nowMs)) return;
     this.#isBusy = true;
     this.#carryOut(step, context)
       .then((isForward) => {
-        if (!isForward) gate.failed(clock.monotonicMs());
+        if (isFailover || !isForward) gate.failed(clock.monotonicMs());
       })
       .catch((error: unknown) => {
         gate.failed(clock.monotonicMs());
@@ -82,7 +90,7 @@ export class GroupKeeper {
       });
   }
 
-  #view({ group, judgingSinceMs }: StepContext, nowMs: number): StepView {
+  #view({ group, map, judgingSinceMs }: StepContext, nowMs: number): StepView {
     const leader = group.leader === undefined ? '' : `${group.term} ${group.leader.node}`;
     const next = group.next === undefined ? '' : `${group.next.term} ${group.next.node}`;
     const known = this.#known;
@@ -90,7 +98,7 @@ export class GroupKeeper {
     if (next !== known.next) this.#known = { ...this.#known, next, nextSinceMs: nowMs };
     const { leaderSinceMs, nextSinceMs } = this.#known;
     const { observations } = this.#options.roll;
-    return { group, observations, nowMs, judgingSinceMs, leaderSinceMs, nextSinceMs };
+    return { group, observations, nowMs, judgingSinceMs, leaderSinceMs, nextSinceMs, nodes: map.nodes };
   }
 
   /** Resolves with true if the group is further than before. */
@@ -107,14 +115,16 @@ export class GroupKeeper {
         return this.#takeOver(context, group);
       case 'hand_over':
         if (await members.handOver(nodeOf(context.map, group.leader?.node ?? ''), group)) return true;
-        return this.#newTerm(context, 'the master did not hand over');
+        return this.#question(context, 'the master did not hand over');
       case 'confirm': {
         const leader = { ...step.voter, tail: step.observation.heartbeat.tail };
         logger.info({ group: group.id, node: leader.node }, 'a planned failover is done');
         return this.#change(context, { leader, term: group.next?.term ?? group.term, next: undefined });
       }
+      case 'plan':
+        return this.#change(context, { next: { term: nextTerm(group), node: step.to } });
       case 'supersede':
-        return this.#newTerm(context, step.why);
+        return this.#question(context, step.why);
       case 'none':
       case 'alarm':
         return true;
@@ -166,7 +176,12 @@ export class GroupKeeper {
     const unfit = new Set(
       group.voters
         .map(({ node }) => node)
-        .filter((node) => node === this.#deposed || isDownByItsOwnWord(roll.observations.get(node), nowMs)),
+        .filter(
+          (node) =>
+            node === this.#deposed ||
+            map.nodes.get(node)?.status === 'draining' ||
+            isDownByItsOwnWord(roll.observations.get(node), nowMs),
+        ),
     );
     const zones = new Map([...map.nodes.values()].map(({ name, zone }) => [name, zone]));
     const choice = (answers: readonly ClaimAnswer[]): Choice =>

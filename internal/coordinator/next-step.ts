@@ -2,7 +2,8 @@
 import { judgeTerm } from '#cluster/group-terms.ts';
 import type { Observation } from '#cluster/heartbeat.ts';
 import { type GroupView, judgeMaster } from '#cluster/judge-master.ts';
-import type { Group, Voter } from '#cluster/shard-map.ts';
+import type { ClusterNode, Group, Voter } from '#cluster/shard-map.ts';
+import { successor } from '#cluster/successor.ts';
 
 /** How long a planned failover may take, milliseconds. */
 export const PLANNED_MS = 10_000;
@@ -17,6 +18,8 @@ export type Step =
   | { readonly kind: 'claim' }
   /** The leader does not say that it leads: tell it. */
   | { readonly kind: 'take_over' }
+  /** The leader's node is draining: plan that another one leads. */
+  | { readonly kind: 'plan'; readonly to: string }
   /** A planned failover: tell the master to hand over. */
   | { readonly kind: 'hand_over' }
   /** `next` leads its term: record it. */
@@ -27,6 +30,8 @@ export type Step =
 export interface StepView extends GroupView {
   /** Since when this coordinator knows of `group.next`. */
   readonly nextSinceMs: number;
+  /** By name. */
+  readonly nodes: ReadonlyMap<string, ClusterNode>;
 }
 
 export function nextStep(view: StepView): Step {
@@ -38,10 +43,16 @@ export function nextStep(view: StepView): Step {
       why: `${ahead.join(' and ')} saw a term of ${group.id} above all that the metadata store gave it: the store was lost, or restored from a backup`,
     };
   if (group.leader === undefined) return { kind: 'claim' };
+  const plan = group.next === undefined ? undefined : planned(view, group.next);
+  // Once `next` leads, the old leader's silence means nothing.
+  if (plan?.kind === 'confirm') return plan;
   const verdict = judgeMaster(view);
   if (verdict.kind === 'down') return { ...verdict, kind: 'question' };
-  if (group.next !== undefined) return planned(view, group.next);
-  return leads(view, group.leader, group.term) ? { kind: 'none' } : { kind: 'take_over' };
+  if (plan !== undefined) return plan;
+  if (!leads(view, group.leader, group.term)) return { kind: 'take_over' };
+  const isDraining = view.nodes.get(group.leader.node)?.status === 'draining';
+  const to = isDraining ? successor(view) : undefined;
+  return to === undefined ? { kind: 'none' } : { kind: 'plan', to };
 }
 
 /** True if the newest heartbeat of the voter says that it leads the term. */

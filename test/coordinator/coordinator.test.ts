@@ -190,7 +190,7 @@ describe('coordinators', () => {
     await begin();
     const deposed = cluster.active;
     await cluster.depose();
-    const asked = cluster.drive(deposed?.coordinator.failoverGroup('g1', 'b') as Promise<number>);
+    const asked = cluster.drive(deposed?.coordinator.requests.failoverGroup('g1', 'b') as Promise<number>);
     await expect(asked).rejects.toMatchObject({ code: 'unavailable' });
     expect(deposed?.coordinator.map?.groups.get('g1')?.next).toBeUndefined();
     // The master reaches nobody but the deposed coordinator, which must not lease it while the other fails over.
@@ -206,7 +206,7 @@ describe('coordinators', () => {
   it('that are passive refuse heartbeats and changes, naming the active one', async () => {
     await begin();
     const passive = cluster.coordinators.find((each) => each !== cluster.active)?.coordinator;
-    await expect(passive?.failoverGroup('g1', 'b')).rejects.toMatchObject({
+    await expect(passive?.requests.failoverGroup('g1', 'b')).rejects.toMatchObject({
       code: 'failed_precondition',
       details: { leaderHint: `${cluster.active?.name}:1` },
     });
@@ -215,7 +215,7 @@ describe('coordinators', () => {
 
 describe('a planned failover', () => {
   const ask = (to: string): Promise<number> =>
-    cluster.drive(cluster.active?.coordinator.failoverGroup('g1', to) as Promise<number>);
+    cluster.drive(cluster.active?.coordinator.requests.failoverGroup('g1', to) as Promise<number>);
 
   it('hands over without a wait, and is answered alike when it is repeated', async () => {
     await begin();
@@ -230,6 +230,26 @@ describe('a planned failover', () => {
     });
   });
 
+  it('to nobody in particular goes to the most advanced of the others', async () => {
+    await begin();
+    cluster.network.cut('a', 'b');
+    await cluster.clock.advance(500);
+    await ask('');
+    await cluster.advanceUntil(() => cluster.master?.name === 'c', 1_500);
+  });
+
+  it('that cannot be costs a master nothing where it is the only one that could lead', async () => {
+    await begin();
+    cluster.member('b').kill();
+    cluster.member('c').kill();
+    await ask('c');
+    await cluster.clock.advance(15_000);
+    expect(led()).toEqual(['a', 1]);
+    expect(cluster.active?.coordinator.alarms).toEqual([
+      'g1 cannot fail over: 2 voters have to grant a term, and b and c did not',
+    ]);
+  });
+
   it('that cannot be ends in a failover with a higher term', async () => {
     await begin();
     cluster.member('c').kill();
@@ -242,8 +262,42 @@ describe('a planned failover', () => {
     ['g1', 'z', 'invalid_argument', 'z is no voter of g1: expected one of a, b, c'],
   ])('of %s to %s is refused', async (group, to, code, message) => {
     await begin();
-    const asked = cluster.drive(cluster.active?.coordinator.failoverGroup(group, to) as Promise<number>);
+    const asked = cluster.drive(
+      cluster.active?.coordinator.requests.failoverGroup(group, to) as Promise<number>,
+    );
     await expect(asked).rejects.toMatchObject({ code, message });
+  });
+});
+
+describe('a node that drains', () => {
+  const set = (node: string, status: 'active' | 'draining'): Promise<number> =>
+    cluster.drive(cluster.active?.coordinator.requests.setNodeStatus(node, status) as Promise<number>);
+
+  it('hands over what it leads, and leads nothing after the next failover either', async () => {
+    await begin();
+    const epoch = await set('b', 'draining');
+    expect(await set('b', 'draining')).toBe(epoch);
+    await set('a', 'draining');
+    await cluster.advanceUntil(() => cluster.master?.name === 'c', 3_000);
+    await set('a', 'active');
+    cluster.member('c').kill();
+    await untilLed(5_000);
+    expect(cluster.master?.name).toBe('a');
+  });
+
+  it('leads on where no other could', async () => {
+    await begin();
+    for (const node of ['a', 'b', 'c']) await set(node, 'draining');
+    await cluster.clock.advance(5_000);
+    expect(led()).toEqual(['a', 1]);
+    cluster.member('a').kill();
+    await untilLed(6_000);
+    expect(led()).toEqual(['b', 2]);
+  });
+
+  it('is listed', async () => {
+    await begin();
+    await expect(set('z', 'draining')).rejects.toThrow('there is no node z: there are a, b, c');
   });
 });
 
@@ -267,7 +321,9 @@ describe('a store that was restored from a backup', () => {
     expect(cluster.active?.coordinator.alarms).toEqual([
       expect.stringContaining('b heard of map epoch 99, and the metadata store has '),
     ]);
-    const asked = cluster.drive(cluster.active?.coordinator.failoverGroup('g1', 'b') as Promise<number>);
+    const asked = cluster.drive(
+      cluster.active?.coordinator.requests.failoverGroup('g1', 'b') as Promise<number>,
+    );
     await expect(asked).rejects.toThrow('so nothing is changed');
     for (const other of ['b', 'c']) cluster.network.cut('a', other);
     await cluster.clock.advance(5_000);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Observation } from '#cluster/heartbeat.ts';
 import type { ShardMap } from '#cluster/shard-map.ts';
-import { foundCluster, type GroupPlan } from '#coordinator/found-cluster.ts';
+import { addedGroup, foundCluster, type GroupPlan } from '#coordinator/found-cluster.ts';
 import { makeEpoch, NO_POSITION, toLsn } from '#model/position.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 
@@ -93,5 +93,35 @@ describe('founding a cluster', () => {
     const map = { ...NO_MAP, clusterId: 'c', epoch: 1, groups };
     expect(found([{ id: 'g1', nodes: ['b', 'a'] }], map)).toBeUndefined();
     expect(() => found([{ id: 'g1', nodes: ['a'] }], map)).toThrow('the cluster exists, with groups g1');
+  });
+});
+
+describe('a further group', () => {
+  const writes = found([{ id: 'g1', nodes: ['a'] }]);
+  const groups = new Map(writes?.groups?.map((group) => [group.id, group]));
+  const map: ShardMap = { ...NO_MAP, clusterId: 'c', epoch: 1, groups };
+  const added = (plan: GroupPlan, to = map) =>
+    addedGroup({ map: to, observations: heard, nowMs: NOW_MS, random: new SeededRandom(2) }, plan);
+
+  it('has nodes that are free, and no slots', () => {
+    const { groups: more, nodes, slots } = added({ id: 'g2', nodes: ['c', 'b'] }) ?? {};
+    expect(more?.map(({ id, term, voters }) => [id, term, voters.map(({ node }) => node)])).toEqual([
+      ['g2', 1, ['b', 'c']],
+    ]);
+    expect([nodes?.map(({ name }) => name), slots]).toEqual([['c', 'b'], undefined]);
+  });
+
+  it('changes nothing where it is repeated', () => {
+    expect(added({ id: 'g1', nodes: ['a'] })).toBeUndefined();
+  });
+
+  it.each<[string, GroupPlan, ShardMap]>([
+    ['there is no cluster yet', { id: 'g2', nodes: ['b'] }, NO_MAP],
+    ['g1 exists, with a', { id: 'g1', nodes: ['b'] }, map],
+    ['a belongs to another group', { id: 'g2', nodes: ['a', 'b'] }, map],
+    ['busy is a master already', { id: 'g2', nodes: ['busy'] }, map],
+    ['each group and each node may be named once', { id: 'g2', nodes: ['b', 'b'] }, map],
+  ])('is refused: %s', (message, plan, to) => {
+    expect(() => added(plan, to)).toThrow(message);
   });
 });

@@ -58,7 +58,9 @@ export class SimulatedCluster {
     await this.advanceUntil(() => this.active !== undefined, 10_000);
     await this.clock.advance(1_000);
     const nodes = [...this.members.keys()];
-    await this.drive((this.active as SimulatedCoordinator).coordinator.initCluster([{ id: 'g1', nodes }]));
+    await this.drive(
+      (this.active as SimulatedCoordinator).coordinator.requests.initCluster([{ id: 'g1', nodes }]),
+    );
     await this.advanceUntil(() => this.master !== undefined, 10_000);
   }
 

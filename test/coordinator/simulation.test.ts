@@ -114,8 +114,16 @@ const HAPPENINGS: Readonly<Record<string, Fault>> = {
       member.isSick = false;
     });
   },
+  'a node drains': (cluster) => {
+    const node = anyone(cluster);
+    const set = (status: 'active' | 'draining'): void => {
+      cluster.active?.coordinator.requests.setNodeStatus(node, status).catch(() => {});
+    };
+    set('draining');
+    later(cluster, () => set('active'));
+  },
   'a failover is planned': (cluster) => {
-    cluster.active?.coordinator.failoverGroup('g1', anyone(cluster)).catch(() => {});
+    cluster.active?.coordinator.requests.failoverGroup('g1', anyone(cluster)).catch(() => {});
   },
 };
 

@@ -139,4 +139,25 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     replacement: '  return voters - majorityOf(voters);',
     tests: [SIMULATION],
   },
+  {
+    name: 'healthy master deposed because a planned failover could not be',
+    file: 'internal/coordinator/group-keeper.ts',
+    text: "        return this.#question(context, 'the master did not hand over');",
+    replacement: "        return this.#newTerm(context, 'the master did not hand over');",
+    tests: [COORDINATOR],
+  },
+  {
+    name: 'draining node that leads again after the next failover',
+    file: 'internal/coordinator/group-keeper.ts',
+    text: "            map.nodes.get(node)?.status === 'draining' ||\n",
+    replacement: '',
+    tests: [COORDINATOR],
+  },
+  {
+    name: 'old leader judged although the planned one leads',
+    file: 'internal/coordinator/next-step.ts',
+    text: "  if (plan?.kind === 'confirm') return plan;\n",
+    replacement: '',
+    tests: ['test/coordinator/next-step.test.ts'],
+  },
 ];

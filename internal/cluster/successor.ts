@@ -1,0 +1,36 @@
+/** Chooses who should lead a group in place of its leader, by what was heard last. Pure. */
+import { SILENCE_MS } from '#cluster/figures.ts';
+import type { Observation } from '#cluster/heartbeat.ts';
+import { type ClusterNode, type Group, grantsNeeded } from '#cluster/shard-map.ts';
+import { termOf } from '#model/position.ts';
+
+export interface SuccessorView {
+  readonly group: Group;
+  readonly observations: ReadonlyMap<string, Observation>;
+  /** By name. */
+  readonly nodes: ReadonlyMap<string, ClusterNode>;
+  readonly nowMs: number;
+}
+
+/**
+ * The most advanced of the voters that could lead: heard, able to write and not
+ * draining. Undefined if none could, or if a failover without the leader would lack
+ * grants, since a planned one that fails ends in that.
+ */
+export function successor({ group, observations, nodes, nowMs }: SuccessorView): string | undefined {
+  const heard = group.voters
+    .filter(({ node }) => node !== group.leader?.node)
+    .map(({ node, incarnation }) => ({ incarnation, observation: observations.get(node) }))
+    .filter(({ incarnation, observation }) => observation?.heartbeat.incarnation === incarnation)
+    .map(({ observation }) => observation as Observation)
+    .filter(({ heardMs, heartbeat }) => nowMs - heardMs < SILENCE_MS && heartbeat.whyNoWrites === '');
+  if (heard.length < grantsNeeded(group.voters.length)) return undefined;
+  const able = heard.filter(({ heartbeat }) => nodes.get(heartbeat.node)?.status !== 'draining');
+  return able.sort(byTail)[0]?.heartbeat.node;
+}
+
+/** The most advanced first, then by name. */
+function byTail({ heartbeat: a }: Observation, { heartbeat: b }: Observation): number {
+  const [termA, termB] = [termOf(a.tail.epoch), termOf(b.tail.epoch)];
+  return termB - termA || b.tail.lsn - a.tail.lsn || (a.node < b.node ? -1 : 1);
+}

@@ -1,0 +1,130 @@
+/** What operators ask of the active coordinator: changes of the map. Each is answered alike when it is repeated. */
+import { nextTerm } from '#cluster/group-terms.ts';
+import type { ClusterNode, Group, NodeStatus, ShardMap } from '#cluster/shard-map.ts';
+import { successor } from '#cluster/successor.ts';
+import type { Catalogue, MapWrites } from '#coordinator/catalogue.ts';
+import { addedGroup, foundCluster, type GroupPlan } from '#coordinator/found-cluster.ts';
+import type { Roll } from '#coordinator/roll.ts';
+import { WalnutError } from '#model/errors.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Random } from '#platform/random.ts';
+
+export interface OperatorRequestsOptions {
+  readonly catalogue: Catalogue;
+  readonly roll: Roll;
+  /** Throws where this coordinator is not the active one. */
+  readonly leaderRevision: () => number;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * Every promise rejects with `failed_precondition` where this coordinator is not the active one,
+ * or the store is older than the cluster, and with `unavailable` where it is worth another try.
+ */
+export class OperatorRequests {
+  readonly #options: OperatorRequestsOptions;
+
+  constructor(options: OperatorRequestsOptions) {
+    this.#options = options;
+  }
+
+  /** Makes the cluster from nodes that are heard and empty. Resolves with the epoch that has it; a repeat is answered alike. */
+  initCluster(plans: readonly GroupPlan[]): Promise<number> {
+    const { random, clock, roll } = this.#options;
+    const { observations } = roll;
+    return this.#request(
+      (map) => foundCluster({ map, plans, observations, nowMs: clock.monotonicMs(), random }),
+      (map) => map.clusterId !== '',
+    );
+  }
+
+  /** Adds a group of nodes that are heard, empty and free. It owns no slots. Resolves with the epoch that has it. */
+  addGroup(plan: GroupPlan): Promise<number> {
+    const { random, clock, roll } = this.#options;
+    const { observations } = roll;
+    return this.#request(
+      (map) => addedGroup({ map, observations, nowMs: clock.monotonicMs(), random }, plan),
+      (map) => map.groups.has(plan.id),
+    );
+  }
+
+  /** A draining node hands over what it leads, and leads nothing while others can. Resolves with the epoch that has it. */
+  setNodeStatus(name: string, status: NodeStatus): Promise<number> {
+    const isSet = (map: ShardMap): boolean => map.nodes.get(name)?.status === status;
+    return this.#request((map) => {
+      const node = checkListed(map, name);
+      return isSet(map) ? undefined : { nodes: [{ ...node, status }] };
+    }, isSet);
+  }
+
+  /**
+   * Plans that the node leads the group without losing a write; the most advanced of the
+   * others if `to` is empty. Resolves with the epoch that has the plan.
+   */
+  failoverGroup(groupId: string, to: string): Promise<number> {
+    const isWanted = ({ next, leader }: Group): boolean =>
+      next !== undefined ? next.node === to || to === '' : to !== '' && leader?.node === to;
+    return this.#request(
+      (map) => {
+        const group = checkPlan(map, groupId, to);
+        if (isWanted(group)) return undefined;
+        const node = to === '' ? this.#successorIn(map, group) : to;
+        return { groups: [{ ...group, next: { term: nextTerm(group), node } }] };
+      },
+      (map) => {
+        const group = map.groups.get(groupId);
+        return group !== undefined && isWanted(group);
+      },
+    );
+  }
+
+  #successorIn({ nodes }: ShardMap, group: Group): string {
+    const { observations } = this.#options.roll;
+    const to = successor({ group, nodes, observations, nowMs: this.#options.clock.monotonicMs() });
+    if (to !== undefined) return to;
+    throw new WalnutError(
+      'failed_precondition',
+      `no voter of ${group.id} could lead in place of ${group.leader?.node}`,
+    );
+  }
+
+  /** Makes a change that an operator asks for; `isThere`: the map has it without this change. */
+  async #request(
+    decide: (map: ShardMap) => MapWrites | undefined,
+    isThere: (map: ShardMap) => boolean,
+  ): Promise<number> {
+    const { catalogue, leaderRevision, roll } = this.#options;
+    const isDone = await catalogue.change(leaderRevision(), (map) => {
+      const why = roll.whyEpochAhead(map);
+      if (why !== undefined) throw new WalnutError('failed_precondition', why);
+      return decide(map);
+    });
+    const map = catalogue.recorded?.map;
+    if (map !== undefined && (isDone || isThere(map))) return map.epoch;
+    throw new WalnutError('unavailable', 'the map changed meanwhile: try again');
+  }
+}
+
+function checkListed(map: ShardMap, name: string): ClusterNode {
+  const node = map.nodes.get(name);
+  if (node !== undefined) return node;
+  const known = [...map.nodes.keys()].join(', ') || 'none';
+  throw new WalnutError('not_found', `there is no node ${name}: there are ${known}`);
+}
+
+function checkPlan(map: ShardMap, groupId: string, to: string): Group {
+  const group = map.groups.get(groupId);
+  const known = [...map.groups.keys()].join(', ') || 'none';
+  if (group === undefined)
+    throw new WalnutError('not_found', `there is no group ${groupId}: there are ${known}`);
+  const voters = group.voters.map(({ node }) => node);
+  if (to !== '' && !voters.includes(to))
+    throw new WalnutError(
+      'invalid_argument',
+      `${to} is no voter of ${groupId}: expected one of ${voters.join(', ')}`,
+    );
+  if (group.leader === undefined)
+    throw new WalnutError('failed_precondition', `${groupId} has no leader now: one is being chosen`);
+  return group;
+}

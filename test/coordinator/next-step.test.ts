@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest';
+import type { Heartbeat, Observation } from '#cluster/heartbeat.ts';
+import type { ClusterNode, Group } from '#cluster/shard-map.ts';
+import { nextStep, PLANNED_MS } from '#coordinator/next-step.ts';
+import { NO_POSITION, toLsn } from '#model/position.ts';
+
+const NOW_MS = 100_000;
+
+const group: Group = {
+  id: 'g1',
+  logId: 'l',
+  voters: ['a', 'b', 'c'].map((node) => ({ node, incarnation: 1 })),
+  term: 7,
+  leader: { node: 'a', incarnation: 1, tail: NO_POSITION },
+  lastLeader: '',
+  next: undefined,
+};
+const next = { term: 8, node: 'b' };
+
+function hear(node: string, fields: Partial<Heartbeat> = {}, agoMs = 0): [string, Observation] {
+  const role = node === 'a' ? 'master' : 'replica';
+  const said = { node, incarnation: 1, role, term: 7, tail: NO_POSITION, whyNoWrites: '', ...fields };
+  const sinceMs = { roleSinceMs: 0, epochSinceMs: 0, noWritesSinceMs: undefined, fewAcksSinceMs: undefined };
+  return [node, { heartbeat: said as Heartbeat, heardMs: NOW_MS - agoMs, ...sinceMs }];
+}
+
+interface Case {
+  readonly record?: Partial<Group>;
+  readonly heard?: [string, Observation][];
+  readonly plannedMs?: number;
+  readonly draining?: string;
+}
+
+function step({ record = {}, heard = [], plannedMs = 0, draining = '' }: Case) {
+  const nodes = ['a', 'b', 'c'].map((name): [string, ClusterNode] => {
+    return [name, { name, address: name, zone: '', status: draining.includes(name) ? 'draining' : 'active' }];
+  });
+  return nextStep({
+    group: { ...group, ...record },
+    observations: new Map([hear('a'), hear('b'), hear('c'), ...heard]),
+    nowMs: NOW_MS,
+    judgingSinceMs: 0,
+    leaderSinceMs: 0,
+    nextSinceMs: NOW_MS - plannedMs,
+    nodes: new Map(nodes),
+  });
+}
+
+const silent = hear('a', {}, 2_000);
+const further = hear('c', { tail: { epoch: 0, lsn: toLsn(9) } });
+
+describe('the next step', () => {
+  it.each<[string, Case, object]>([
+    ['is none where the leader leads', {}, { kind: 'none' }],
+    ['is to claim where there is no leader', { record: { leader: undefined } }, { kind: 'claim' }],
+    ['is the question where the leader is silent', { heard: [silent] }, { kind: 'question' }],
+    [
+      'is the question where the leader follows another term',
+      { heard: [hear('a', { term: 6, role: 'replica' })] },
+      { kind: 'question' },
+    ],
+    [
+      'is an alarm where a voter saw a term that was never given',
+      { heard: [hear('c', { term: 8 })] },
+      { kind: 'alarm' },
+    ],
+    [
+      'is an alarm before anything else',
+      { heard: [hear('c', { term: 8 })], record: { leader: undefined } },
+      { kind: 'alarm' },
+    ],
+    [
+      'is to hand over where it is planned',
+      { record: { next }, heard: [hear('c', { term: 8 })] },
+      { kind: 'hand_over' },
+    ],
+    [
+      'is to record that the planned one leads',
+      { record: { next }, heard: [hear('b', { term: 8, role: 'master' })] },
+      { kind: 'confirm' },
+    ],
+    [
+      'is that also where the old one is silent',
+      { record: { next }, heard: [silent, hear('b', { term: 8, role: 'master' })] },
+      { kind: 'confirm' },
+    ],
+    [
+      'is the question where the old one is silent and the planned one does not lead',
+      { record: { next }, heard: [silent] },
+      { kind: 'question' },
+    ],
+    ['is to supersede a plan after 10 s', { record: { next }, plannedMs: PLANNED_MS }, { kind: 'supersede' }],
+    ['is to plan for a node that drains', { draining: 'a', heard: [further] }, { kind: 'plan', to: 'c' }],
+    [
+      'passes over others that drain, however advanced',
+      { draining: 'ac', heard: [further] },
+      { kind: 'plan', to: 'b' },
+    ],
+    ['is none where all others drain too', { draining: 'abc' }, { kind: 'none' }],
+    [
+      'is none for a node that drains where a failure would lack grants',
+      { draining: 'a', heard: [hear('b', {}, 2_000)] },
+      { kind: 'none' },
+    ],
+  ])('%s', (_, given, expected) => {
+    expect(step(given)).toMatchObject(expected);
+  });
+
+  it('is to tell a new leader that does not say so yet', () => {
+    const waiting = { ...group, leader: { node: 'c', incarnation: 1, tail: NO_POSITION } };
+    const view = {
+      observations: new Map([hear('a', { role: 'replica' }), hear('b'), hear('c')]),
+      nodes: new Map(),
+    };
+    const times = { nowMs: NOW_MS, judgingSinceMs: 0, leaderSinceMs: NOW_MS - 500, nextSinceMs: 0 };
+    expect(nextStep({ group: waiting, ...view, ...times })).toEqual({ kind: 'take_over' });
+  });
+});
