@@ -12,12 +12,12 @@ import type { Clock } from '#platform/clock.ts';
 import type { File } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
 import { messageOf } from '#platform/thrown.ts';
-import { TimeSlices } from '#platform/time-slices.ts';
 import type { SegmentName } from '#wal/file-names.ts';
 import type { Frame } from '#wal/frame.ts';
 import { whyRefused } from '#wal/judge-end.ts';
 import type { LaterItem } from '#wal/later-items.ts';
 import { type Demand, demandOf, whyShort } from '#wal/log-reach.ts';
+import { type RecoveryProgress, ReplayPace } from '#wal/recovery-progress.ts';
 import { SEGMENT_HEADER_BYTES, type SegmentHeader } from '#wal/segment-format.ts';
 import {
   hasLaterSegment,
@@ -30,15 +30,10 @@ import {
 } from '#wal/segment-judge.ts';
 import { type ReplayContext, type SegmentEnd, SegmentReplay } from '#wal/segment-replay.ts';
 import { createSegment, type Segment } from '#wal/segment-table.ts';
+import { settleTail, type TailState } from '#wal/tail-state.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { damageError, NewerFormatError, WalOpenError } from '#wal/wal-errors.ts';
 import { readHeader } from '#wal/walk-segment.ts';
-
-export interface RecoveryProgress {
-  readonly bytesDone: number;
-  readonly bytesTotal: number;
-  readonly records: number;
-}
 
 export interface RecoveryOptions {
   readonly directory: WalDirectory;
@@ -50,24 +45,6 @@ export interface RecoveryOptions {
   readonly onFrame: (frame: Frame) => void;
   readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
 }
-
-/** How the log on disk ends, and so what must be done before records are appended. */
-export type TailState =
-  /** The next segment must be created; the last one, if any, is sealed and durable. */
-  | { readonly kind: 'none' }
-  /** The log ends below the snapshot: every segment must be excluded, then the next one created. */
-  | { readonly kind: 'below_snapshot' }
-  /** The last segment ends with a clean mark and can be appended to. */
-  | { readonly kind: 'clean'; readonly segment: Segment }
-  /** The valid prefix of the last segment must be rewritten. */
-  | {
-      readonly kind: 'unclean';
-      readonly segment: Segment;
-      readonly validEnd: number;
-      readonly fileBytes: number;
-      readonly endsWithCleanMark: boolean;
-      readonly tornWhy: string | undefined;
-    };
 
 export interface Recovery {
   /** All segments, oldest first, including those below the snapshot that were not read. */
@@ -82,8 +59,6 @@ export interface Recovery {
   /** A newest segment no longer than a header, which is created anew in its place, or excluded. */
   readonly stub: SegmentName | undefined;
 }
-
-const ITEMS_BETWEEN_CLOCK_READS = 32;
 
 export async function recoverLog(options: RecoveryOptions): Promise<Recovery> {
   const { directory, from } = options;
@@ -126,14 +101,10 @@ class Replay implements ReplayContext {
   /** The segment and LSN that must exist by MANIFEST. */
   readonly #demand: Demand | undefined;
   readonly #segments: Segment[];
-  readonly #bytesTotal: number;
-  #bytesDone = 0;
-  #records = 0;
+  readonly pace: ReplayPace;
   /** The last record taken, or the record before the first one. */
   #chain: ChainPoint;
   #readableFromLsn = 0;
-  #itemsSinceClock = 0;
-  readonly #slices: TimeSlices;
 
   constructor(options: RecoveryOptions, found: readonly SizedSegment[], stub: SizedSegment | undefined) {
     this.#options = options;
@@ -146,8 +117,8 @@ class Replay implements ReplayContext {
       createSegment(options.directory.path, name, sizeBytes, found[i + 1]?.name.firstLsn),
     );
     this.#chain = options.from;
-    this.#bytesTotal = found.slice(this.#startIndex()).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    this.#slices = new TimeSlices(options.clock);
+    const bytesTotal = found.slice(this.#startIndex()).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    this.pace = new ReplayPace(bytesTotal, options.clock, options.onProgress);
   }
 
   async run(): Promise<Recovery> {
@@ -161,13 +132,13 @@ class Replay implements ReplayContext {
     }
     this.#checkStub();
     this.#checkDemand(end);
-    this.#report();
-    const rest = { readableFromLsn: this.#readableFromLsn, records: this.#records, stub: this.#stub };
+    this.pace.report();
+    const rest = { readableFromLsn: this.#readableFromLsn, records: this.pace.records, stub: this.#stub };
     if (end !== undefined && this.#chain.lsn < from.lsn) {
       const tailState: TailState = { kind: 'below_snapshot' };
       return { segments: [], tail: from, tailState, durableLsn: from.lsn, ...rest };
     }
-    const tailState = this.#tailState(end);
+    const tailState = settleTail(this.#segments.at(-1), end, this.#stub !== undefined);
     if (tailState.kind !== 'unclean') durableLsn = this.#chain.lsn;
     const { epoch, lsn, crc } = this.#chain;
     return { segments: this.#segments, tail: { epoch, lsn, crc }, tailState, durableLsn, ...rest };
@@ -207,17 +178,6 @@ class Replay implements ReplayContext {
     const why = whyNotNewest(this.#stub.firstLsn, this.#chain.lsn);
     if (why === undefined) return;
     throw this.#damage(this.#stub.name, 0, this.#stub.firstLsn, why);
-  }
-
-  #tailState(end: SegmentEnd | undefined): TailState {
-    const segment = this.#segments.at(-1);
-    if (segment === undefined || end === undefined || this.#stub !== undefined) return { kind: 'none' };
-    const { validEnd, endsWithCleanMark, tornWhy } = end;
-    if (endsWithCleanMark && tornWhy === undefined) return { kind: 'clean', segment };
-    const fileBytes = segment.sizeBytes;
-    segment.sizeBytes = validEnd;
-    segment.index.cutAt(validEnd);
-    return { kind: 'unclean', segment, validEnd, fileBytes, endsWithCleanMark, tornWhy };
   }
 
   async #replaySegment(segment: Segment, isFirst: boolean, hasLater: boolean): Promise<SegmentEnd> {
@@ -297,7 +257,7 @@ class Replay implements ReplayContext {
     segment.records++;
     segment.index.note(frame.lsn, offset);
     if (frame.lsn <= from.lsn) return;
-    this.#records++;
+    this.pace.records++;
     try {
       this.#options.onFrame(frame);
     } catch (error) {
@@ -313,27 +273,6 @@ class Replay implements ReplayContext {
   skipTo(item: LaterItem, prevCrc: number): void {
     this.#chain = { epoch: 0, lsn: (item.lsn - 1) as ChainPoint['lsn'], crc: prevCrc };
     this.#readableFromLsn = item.lsn;
-  }
-
-  progressed(bytes: number): void {
-    this.#bytesDone += bytes;
-    this.#report();
-  }
-
-  /** True if it is time to let the event loop run other work. */
-  isSliceOver(): boolean {
-    if (++this.#itemsSinceClock < ITEMS_BETWEEN_CLOCK_READS) return false;
-    this.#itemsSinceClock = 0;
-    return this.#slices.isOver;
-  }
-
-  nextSlice(): Promise<void> {
-    return this.#slices.next();
-  }
-
-  #report(): void {
-    const { onProgress } = this.#options;
-    onProgress?.({ bytesDone: this.#bytesDone, bytesTotal: this.#bytesTotal, records: this.#records });
   }
 
   #damage(name: string, byte: number, lsn: number, why: string): WalOpenError {

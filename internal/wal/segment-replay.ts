@@ -10,6 +10,7 @@ import type { Logger } from '#platform/logger.ts';
 import type { Frame } from '#wal/frame.ts';
 import { judgeEnd } from '#wal/judge-end.ts';
 import { type LaterItem, searchLaterItems } from '#wal/later-items.ts';
+import type { ReplayPace } from '#wal/recovery-progress.ts';
 import { ITEM_KIND, PREFIX_BYTES, SEGMENT_HEADER_BYTES, type SegmentHeader } from '#wal/segment-format.ts';
 import { SegmentJudge } from '#wal/segment-judge.ts';
 import { type SegmentItem, SegmentScanner } from '#wal/segment-scanner.ts';
@@ -30,10 +31,7 @@ export interface ReplayContext {
   accept(segment: Segment, frame: Frame, offset: number): void;
   /** Continues after damage below the snapshot, at the record `item`. */
   skipTo(item: LaterItem, prevCrc: number): void;
-  progressed(bytes: number): void;
-  /** True if it is time to let the event loop run other work. */
-  isSliceOver(): boolean;
-  nextSlice(): Promise<void>;
+  readonly pace: ReplayPace;
 }
 
 /** How one segment ended. */
@@ -69,7 +67,7 @@ export class SegmentReplay {
       const item = this.#scanner.tryNext();
       if (item === undefined) {
         await this.#scanner.fill();
-        this.#replay.progressed(this.#scanner.offset - reported);
+        this.#replay.pace.progressed(this.#scanner.offset - reported);
         reported = this.#scanner.offset;
         continue;
       }
@@ -80,9 +78,9 @@ export class SegmentReplay {
         return this.#end(why);
       }
       if (item.kind === 'end') break;
-      if (this.#replay.isSliceOver()) await this.#replay.nextSlice();
+      if (this.#replay.pace.isSliceOver()) await this.#replay.pace.nextSlice();
     }
-    this.#replay.progressed(this.#segment.sizeBytes - reported);
+    this.#replay.pace.progressed(this.#segment.sizeBytes - reported);
     if (!this.#judge.isSealed) await this.#checkEnd('unsealed_end', this.#judge.validEnd, '', false);
     return this.#end(undefined);
   }

@@ -13,9 +13,10 @@ import type { File } from '#platform/file-system.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Random } from '#platform/random.ts';
 import { ASIDE_NAME, formatSegmentName, type SegmentName, TEMPORARY_SUFFIX } from '#wal/file-names.ts';
-import type { Recovery, TailState } from '#wal/recovery.ts';
+import type { Recovery } from '#wal/recovery.ts';
 import { encodeMark, encodeSegmentHeader, NOTE_BYTES, SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
 import { createSegment, type Segment, type SegmentTable } from '#wal/segment-table.ts';
+import type { TailState } from '#wal/tail-state.ts';
 import type { WalDirectory } from '#wal/wal-directory.ts';
 import { copyRange, writeFully } from '#wal/whole-files.ts';
 
