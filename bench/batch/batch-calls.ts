@@ -77,4 +77,8 @@ export const BATCH_CALLS: readonly BatchCall[] = [
     return { case: i % 3 === 1 ? 'get' : 'delete', value: { key } };
   }),
   otherBatch('increments', false, (key) => ({ case: 'increment', value: { key: `number:${key}` } })),
+  otherBatch('touches', false, (key) => ({
+    case: 'touch',
+    value: { key: `number:${key}`, expiry: { case: 'expireAtMs', value: 0n } },
+  })),
 ];

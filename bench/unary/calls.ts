@@ -1,6 +1,11 @@
 /** The calls that are measured, as bytes, and how each is to compare. */
 import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
-import { GetRequestSchema, IncrementRequestSchema, SetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import {
+  GetRequestSchema,
+  IncrementRequestSchema,
+  SetRequestSchema,
+  TouchRequestSchema,
+} from '#gen/walnut/v1/kv_store_pb.ts';
 
 export const KEY = 'bench:0000000001';
 export const VALUE = Buffer.alloc(100, 'v');
@@ -77,6 +82,17 @@ const increment: MeasuredCall = {
   beside: [],
 };
 
+/** Gives the entry of the other calls the deadline that it has: none. */
+const touch: MeasuredCall = {
+  ...increment,
+  id: 'touch h1 proto',
+  path: '/walnut.v1.KVStore/Touch',
+  body: toBinary(
+    TouchRequestSchema,
+    create(TouchRequestSchema, { key: KEY, expiry: { case: 'expireAtMs', value: 0n } }),
+  ),
+};
+
 const keysRoute = { http: 1, path: `/v1/keys/${KEY}`, contentType: undefined, aims: {}, beside: [] } as const;
 
 /** etcd's messages have the key, and the value, as their first fields; it is asked by gRPC. */
@@ -99,4 +115,5 @@ export const CALLS: readonly MeasuredCall[] = [
   ...rpcs('Set'),
   { ...keysRoute, id: 'set /v1/keys', method: 'PUT', body: VALUE },
   increment,
+  touch,
 ];

@@ -174,6 +174,8 @@ function createWrites(
         const command = toTouchCommand(request);
         return fromTouchAnswer(await views(context.keys).port.touch(command, signalFor(command, context)));
       },
+      binaryImpl: (request, context, headroom) =>
+        context.keys === undefined ? bytes.touch(request, context, headroom) : undefined,
     },
   };
 }

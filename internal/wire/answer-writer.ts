@@ -6,7 +6,7 @@
 import { toBinary } from '@bufbuild/protobuf';
 import { BatchResultSchema, type BatchResult as ResultMessage } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability as WireDurability } from '#gen/walnut/v1/types_pb.ts';
-import type { IncrementAnswer, WriteAnswer } from '#model/commands.ts';
+import type { IncrementAnswer, TouchAnswer, WriteAnswer } from '#model/commands.ts';
 import type { Position } from '#model/position.ts';
 import { ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
 
@@ -21,6 +21,7 @@ const RESULT_TAGS = {
   set: delimited(2),
   delete: delimited(3),
   increment: delimited(5),
+  touch: delimited(6),
 } as const;
 /** An upper bound for a GetResponse without its value, with the tags and lengths around it. */
 const AROUND_VALUE_BYTES = 128;
@@ -179,6 +180,15 @@ export class AnswerWriter {
     return true;
   }
 
+  /** Writes a TouchResponse, or the result of one, from an answer that has no entry. */
+  touch(answer: TouchAnswer, isAlone: boolean): void {
+    const fields = touchFields(answer);
+    const out = this.#out;
+    out.reserve(fields.length + 4 * VARINT_BYTES_MAX);
+    if (!isAlone) openResult(out, RESULT_TAGS.touch, fields.length);
+    out.fewBytes(fields);
+  }
+
   /** Writes what is encoded already. */
   encoded(bytes: Uint8Array): void {
     this.#out.reserve(bytes.length);
@@ -235,6 +245,19 @@ function incrementFields(answer: IncrementAnswer, value: number): Uint8Array {
     writeNumber(out, varint(4), expireAtMs);
     writeNumber(out, varint(6), reached);
     writeNumber(out, varint(7), replicasAcked);
+  });
+}
+
+/** Encodes a TouchResponse without `entry`. */
+function touchFields(answer: TouchAnswer): Uint8Array {
+  const { applied, position, expireAtMs, durabilityReached, replicasAcked } = answer;
+  const reached = durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
+  return piece((out) => {
+    writeNumber(out, varint(1), applied ? 1 : 0);
+    writePosition(out, delimited(3), position.epoch, position.lsn);
+    writeNumber(out, varint(4), expireAtMs);
+    writeNumber(out, varint(5), reached);
+    writeNumber(out, varint(6), replicasAcked);
   });
 }
 

@@ -1,12 +1,16 @@
 /**
- * Get, Set, Increment and Batch from a request's bytes to an answer's, without messages in
+ * Get, Set, Increment, Touch and Batch from a request's bytes to an answer's, without messages in
  * between: what the common form of a request takes, and exactly what `kv-codec.ts` and
  * `batch-codec.ts` would answer. A request is read once. Gets that can be answered at
  * once and Sets that ask for nothing but being visible go through the bulk port, where
  * there is one; everything else becomes commands for the port.
  */
 import { toBinary } from '@bufbuild/protobuf';
-import { IncrementResponseSchema, SetResponseSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import {
+  IncrementResponseSchema,
+  SetResponseSchema,
+  TouchResponseSchema,
+} from '#gen/walnut/v1/kv_store_pb.ts';
 import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
 import { type BulkPort, NOT_FOUND, PREFETCH_KEYS, type ReadMoment, type SetsAnswer } from '#model/bulk.ts';
 import type {
@@ -14,6 +18,7 @@ import type {
   BatchResult,
   GetAnswer,
   IncrementAnswer,
+  TouchAnswer,
   WriteAnswer,
 } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
@@ -22,8 +27,8 @@ import { asBuffer } from '#platform/bytes.ts';
 import { runSlices, type SlicePace } from '#platform/slices.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
-import { fromIncrementAnswer, fromSetAnswer } from '#wire/kv-codec.ts';
-import { GET, INCREMENT, SET } from '#wire/kv-columns.ts';
+import { fromIncrementAnswer, fromSetAnswer, fromTouchAnswer } from '#wire/kv-codec.ts';
+import { GET, INCREMENT, SET, TOUCH } from '#wire/kv-columns.ts';
 import {
   encodeLargeResults,
   isShort,
@@ -98,6 +103,17 @@ export class KeyValueBytes {
       const signal = caller.hasDeadline ? caller.signal : undefined;
       const answer = this.#options.port.increment(this.#reader.columns.incrementCommand(0), signal);
       return mapAwaitable(answer, (settled) => this.#encodeIncrement(settled, headroom));
+    } finally {
+      this.#reader.close();
+    }
+  }
+
+  touch(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
+    try {
+      if (!this.#reader.readOne(TOUCH, asBuffer(request))) return undefined;
+      const signal = caller.hasDeadline ? caller.signal : undefined;
+      const answer = this.#options.port.touch(this.#reader.columns.touchCommand(0), signal);
+      return mapAwaitable(answer, (settled) => this.#encodeTouch(settled, headroom));
     } finally {
       this.#reader.close();
     }
@@ -268,6 +284,14 @@ export class KeyValueBytes {
     writer.begin(headroom);
     if (!isShort(answer) || !writer.tryIncrement(answer, true))
       writer.encoded(toBinary(IncrementResponseSchema, fromIncrementAnswer(answer)));
+    return writer.take();
+  }
+
+  #encodeTouch(answer: TouchAnswer, headroom: number): Buffer {
+    const writer = this.#writer;
+    writer.begin(headroom);
+    if (isShort(answer) && answer.entry === undefined) writer.touch(answer, true);
+    else writer.encoded(toBinary(TouchResponseSchema, fromTouchAnswer(answer)));
     return writer.take();
   }
 

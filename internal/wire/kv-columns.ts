@@ -11,6 +11,7 @@ import type {
   GetCommand,
   IncrementCommand,
   SetCommand,
+  TouchCommand,
 } from '#model/commands.ts';
 import { BATCH_OPERATIONS_MAX } from '#model/limits.ts';
 import type { Lsn, Position } from '#model/position.ts';
@@ -18,12 +19,14 @@ import type { Lsn, Position } from '#model/position.ts';
 /** What an operation is: the tags of BatchOperation. */
 export const { get: GET, set: SET, delete: DELETE } = PLAIN_KIND;
 export const INCREMENT = 0x22;
+export const TOUCH = 0x2a;
 
 /** What an operation asks for beside its key, value and expiry. */
 export const AT_LEAST = 1;
 export const RETURN_PREVIOUS = 2;
 export const IF_ABSENT = 4;
 export const IF_PRESENT = 8;
+export const RETURN_VALUE = 16;
 
 const NO_BYTES = Buffer.alloc(0);
 const DEFAULT_EXPIRY: Expiry = { kind: 'default' };
@@ -116,6 +119,7 @@ export class OperationColumns implements MixedBatch {
     if (kind === GET) return { kind: 'get', command: this.getCommand(i) };
     if (kind === SET) return { kind: 'set', command: this.setCommand(i) };
     if (kind === INCREMENT) return { kind: 'increment', command: this.incrementCommand(i) };
+    if (kind === TOUCH) return { kind: 'touch', command: this.touchCommand(i) };
     return { kind: 'delete', command: this.#deleteCommand(i) };
   }
 
@@ -155,6 +159,17 @@ export class OperationColumns implements MixedBatch {
       expiry: this.#expiry(i),
       condition: conditionOf(this.flags[i] as number),
       returnPrevious: false,
+      durability: undefined,
+      minAcks: 0,
+      timeoutMs: 0,
+    };
+  }
+
+  touchCommand(i: number): TouchCommand {
+    return {
+      key: this.#key(i),
+      expiry: this.#expiry(i),
+      returnValue: this.flags[i] === RETURN_VALUE,
       durability: undefined,
       minAcks: 0,
       timeoutMs: 0,

@@ -17,8 +17,11 @@ export function writeResult(
     writer.message(toResultMessage({ kind: 'error', error: budget.refusal() }, describe));
   } else if (result.kind === 'get') {
     writeGetAnswer(writer, result.answer);
-  } else if (result.kind === 'error' || result.kind === 'touch' || !isShort(result.answer)) {
+  } else if (result.kind === 'error' || !isShort(result.answer)) {
     writer.message(toResultMessage(result, describe));
+  } else if (result.kind === 'touch') {
+    if (result.answer.entry === undefined) writer.touch(result.answer, false);
+    else writer.message(toResultMessage(result, describe));
   } else if (result.kind !== 'increment') {
     writer.written(result.kind, result.answer);
   } else if (!writer.tryIncrement(result.answer, false)) {

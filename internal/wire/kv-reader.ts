@@ -17,7 +17,9 @@ import {
   INCREMENT,
   OperationColumns,
   RETURN_PREVIOUS,
+  RETURN_VALUE,
   SET,
+  TOUCH,
 } from '#wire/kv-columns.ts';
 import { WAIT_MS_MAX } from '#wire/numbers.ts';
 
@@ -40,6 +42,9 @@ const INCREMENT_TTL_MS = 0x20;
 const INCREMENT_EXPIRE_AT_MS = 0x28;
 const INCREMENT_IF_ABSENT = 0x30;
 const INCREMENT_IF_PRESENT = 0x38;
+const TOUCH_TTL_MS = 0x10;
+const TOUCH_EXPIRE_AT_MS = 0x18;
+const TOUCH_RETURN_VALUE = 0x20;
 const POSITION_EPOCH = 0x08;
 const POSITION_LSN = 0x10;
 
@@ -101,7 +106,8 @@ export class RequestReader {
     if (kind === GET) return this.#get();
     if (kind === SET) return this.#set();
     if (kind === DELETE) return this.#delete();
-    return kind === INCREMENT && this.#increment();
+    if (kind === INCREMENT) return this.#increment();
+    return kind === TOUCH && this.#touch();
   }
 
   #get(): boolean {
@@ -166,6 +172,19 @@ export class RequestReader {
     }
     if (tag !== 0) return false;
     columns.add(INCREMENT, flags);
+    return true;
+  }
+
+  #touch(): boolean {
+    const { columns } = this;
+    const expiry = this.#key();
+    // Without a deadline it is refused, which the general way does.
+    if (expiry !== TOUCH_TTL_MS && expiry !== TOUCH_EXPIRE_AT_MS) return false;
+    let tag = this.#expiry(expiry, TOUCH_TTL_MS, TOUCH_EXPIRE_AT_MS);
+    const returnsValue = tag === TOUCH_RETURN_VALUE;
+    if (returnsValue) tag = this.#afterTrue();
+    if (tag !== 0) return false;
+    columns.add(TOUCH, returnsValue ? RETURN_VALUE : 0);
     return true;
   }
 

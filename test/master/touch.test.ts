@@ -91,6 +91,34 @@ describe('a touch', () => {
     expect(rig.engine.store.peek('stored')).toMatchObject({ expireAtMs: 0 });
   });
 
+  it('in a batch has the answer of the record, with a deadline of its own, and is refused with it', async () => {
+    const rig = await open();
+    await rig.set('a', 'v');
+    await rig.set('b', 'v');
+    const operations = ['a', 'b', 'none'].map((key, i) => ({
+      kind: 'touch' as const,
+      command: touchOf(key, ttl(1_000 * (i + 1))),
+    }));
+    const read = () => {
+      throw new Error('there are no gets');
+    };
+    const nowMs = rig.engine.logClock.nowMs();
+    const results = await rig.until(rig.master.batch(operations, read));
+    const { position } = rig.engine;
+    expect(results).toMatchObject([
+      { kind: 'touch', answer: { applied: true, position, expireAtMs: nowMs + 1_000, entry: { key: 'a' } } },
+      { kind: 'touch', answer: { applied: true, position, expireAtMs: nowMs + 2_000, entry: { key: 'b' } } },
+      { kind: 'touch', answer: { applied: false, expireAtMs: 0, entry: undefined } },
+    ]);
+    rig.fileSystem.bytesMax = rig.fileSystem.usedBytes + 10;
+    const refused = await rig.until(rig.master.batch(operations.slice(0, 2), read));
+    expect(refused).toMatchObject([
+      { kind: 'error', error: { code: 'resource_exhausted' } },
+      { kind: 'error', error: { code: 'resource_exhausted' } },
+    ]);
+    rig.fileSystem.bytesMax = Number.POSITIVE_INFINITY;
+  });
+
   it('is carried out once for each request id', async () => {
     const rig = await open();
     await rig.set('k', 'v');

@@ -168,4 +168,19 @@ export const API_MUTANTS: readonly Mutant[] = [
     replacement: "error.code === 'failed_precondition') throw error;\n      const { policy",
     tests: ['test/node/format-levels.test.ts'],
   },
+  {
+    name: 'touch by bytes that forgets to answer the value',
+    file: 'internal/wire/kv-reader.ts',
+    text: 'columns.add(TOUCH, returnsValue ? RETURN_VALUE : 0);',
+    replacement: 'columns.add(TOUCH, 0);',
+    tests: ['test/server/kv-bytes.test.ts'],
+  },
+  {
+    name: 'touches of a batch that all have the deadline of the first',
+    file: 'internal/master/operations/batch.ts',
+    text: 'toTouchAnswer(path, accepted, plain.answer) };',
+    replacement:
+      'toTouchAnswer(path, accepted, plain.answer) && { ...plain.answer, entry: undefined, expireAtMs: 0 } };',
+    tests: ['test/master/touch.test.ts'],
+  },
 ];

@@ -2,11 +2,10 @@
  * Batch without messages: whatever the request's bytes are, the shorter way
  * answers what the general one does, or leaves the request to it with nothing done.
  */
-import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  type BatchOperationSchema,
   BatchRequestSchema,
   BatchResponseSchema,
   GetRequestSchema,
@@ -15,12 +14,15 @@ import {
   IncrementResponseSchema,
   SetRequestSchema,
   SetResponseSchema,
+  TouchRequestSchema,
+  TouchResponseSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { BulkPort } from '#model/bulk.ts';
 import type { WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { Lsn } from '#model/position.ts';
+import { badKey, key, type Operation, operationsOf } from '#test/server/byte-operations.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
 import { http1, start } from '#test/server/running.ts';
 import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
@@ -29,9 +31,11 @@ import {
   fromGetAnswer,
   fromIncrementAnswer,
   fromSetAnswer,
+  fromTouchAnswer,
   toGetCommand,
   toIncrementCommand,
   toSetCommand,
+  toTouchCommand,
 } from '#wire/kv-codec.ts';
 import { SET } from '#wire/kv-columns.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
@@ -49,8 +53,6 @@ const ANSWER = {
   durabilityReached: 'accepted',
   replicasAcked: 0,
 } as const;
-
-type Operation = MessageInitShape<typeof BatchOperationSchema>;
 
 async function byMessages(node: FakeNode, request: Uint8Array): Promise<Uint8Array | 'refused'> {
   try {
@@ -98,109 +100,27 @@ async function byBytes(bytes: KeyValueBytes, request: Uint8Array): Promise<Uint8
   return (await bytes.batch(request, WAITING, HEADROOM))?.subarray(HEADROOM);
 }
 
-/** Few, so that later operations meet earlier ones. */
-const key = fc.constantFrom(
-  'a',
-  'b',
-  'key:000000000001',
-  'schlüssel',
-  '\u{feff}bom',
-  '鍵',
-  'k'.repeat(1_024),
-);
-const badKey = fc.constantFrom('', 'k'.repeat(1_025), 'ü'.repeat(600));
-const value = fc.uint8Array({ maxLength: 300 });
-const position = fc.record({ epoch: fc.bigInt(0n, 2n ** 53n - 1n), lsn: fc.bigInt(0n, 9n) });
-
-const expiry = fc.oneof(
-  fc.record({ case: fc.constant('ttlMs' as const), value: fc.bigInt(1n, 2n ** 40n) }),
-  fc.record({ case: fc.constant('expireAtMs' as const), value: fc.bigInt(0n, 2n ** 40n) }),
-);
-const condition = fc.record({
-  case: fc.constantFrom('ifAbsent' as const, 'ifPresent' as const),
-  value: fc.constant(true),
-});
-
-function incrementsOf(keys: fc.Arbitrary<string>): fc.Arbitrary<unknown> {
-  return fc.record(
-    {
-      key: fc.oneof(keys, fc.constantFrom('n', 'm')),
-      delta: fc.oneof(fc.bigInt(-3n, 3n), fc.bigInt(-(2n ** 52n), 2n ** 52n - 1n)),
-      initial: fc.bigInt(-5n, 5n),
-      expiry,
-      condition,
+/** The two that are written one at a time by commands: their requests, and what the general way answers. */
+const ALONE = {
+  increment: {
+    toRequest: ({ value: init }: Operation['operation'] & object) =>
+      toBinary(IncrementRequestSchema, create(IncrementRequestSchema, init as never)),
+    byGeneralWay: async ({ ports }: FakeNode, request: Uint8Array): Promise<string> => {
+      const command = toIncrementCommand(fromBinary(IncrementRequestSchema, request));
+      const whole = fromIncrementAnswer(await ports.keyValue.increment(command));
+      return Buffer.from(toBinary(IncrementResponseSchema, whole)).toString('hex');
     },
-    { requiredKeys: ['key'] },
-  );
-}
-
-function operationsOf(keys: fc.Arbitrary<string>): {
-  plain: fc.Arbitrary<Operation>;
-  any: fc.Arbitrary<Operation>;
-} {
-  const get = fc.record(
-    { key: keys, atLeast: position, waitMs: fc.integer({ min: 0, max: 60_000 }) },
-    { requiredKeys: ['key'] },
-  );
-  const set = fc.record(
-    { key: keys, value, expiry, condition, returnPrevious: fc.boolean() },
-    { requiredKeys: ['key', 'value'] },
-  );
-  const remove = fc.record({ key: keys, returnPrevious: fc.boolean() }, { requiredKeys: ['key'] });
-  const wrapped = <C extends 'get' | 'set' | 'delete' | 'increment'>(
-    name: C,
-    of: fc.Arbitrary<unknown>,
-  ): fc.Arbitrary<Operation> => of.map((one) => ({ operation: { case: name, value: one } }) as Operation);
-  const plain = fc.oneof(
-    wrapped('get', get),
-    wrapped('set', set),
-    wrapped('delete', remove),
-    wrapped('increment', incrementsOf(keys)),
-  );
-  const odd = fc.oneof(
-    wrapped(
-      'get',
-      fc.record({
-        key: keys,
-        maxStalenessMs: fc.bigInt(0n, 5n),
-        waitMs: fc.integer({ min: 0, max: 70_000 }),
-      }),
-    ),
-    wrapped(
-      'set',
-      fc.record({
-        key: keys,
-        value: fc.uint8Array({ maxLength: 600 }),
-        minAcks: fc.integer({ min: 0, max: 99 }),
-      }),
-    ),
-    wrapped(
-      'set',
-      fc.record({
-        key: keys,
-        expiry: fc.constantFrom({ case: 'ttlMs', value: 0n }, { case: 'keepTtl', value: false }),
-      }),
-    ),
-    wrapped(
-      'set',
-      fc.record({ key: keys, condition: fc.record({ case: fc.constant('ifVersion'), value: position }) }),
-    ),
-    wrapped('delete', fc.record({ key: keys, durability: fc.integer({ min: 0, max: 3 }) })),
-    wrapped(
-      'increment',
-      fc.record(
-        {
-          key: keys,
-          delta: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
-          minAcks: fc.integer({ min: 0, max: 99 }),
-        },
-        { requiredKeys: ['key'] },
-      ),
-    ),
-    fc.constant({} as Operation),
-  );
-  return { plain, any: fc.oneof({ weight: 3, arbitrary: plain }, { weight: 1, arbitrary: odd }) };
-}
+  },
+  touch: {
+    toRequest: ({ value: init }: Operation['operation'] & object) =>
+      toBinary(TouchRequestSchema, create(TouchRequestSchema, init as never)),
+    byGeneralWay: async ({ ports }: FakeNode, request: Uint8Array): Promise<string> => {
+      const command = toTouchCommand(fromBinary(TouchRequestSchema, request));
+      const whole = fromTouchAnswer(await ports.keyValue.touch(command));
+      return Buffer.from(toBinary(TouchResponseSchema, whole)).toString('hex');
+    },
+  },
+};
 
 function encode(operations: readonly Operation[]): Uint8Array {
   return toBinary(BatchRequestSchema, create(BatchRequestSchema, { operations: [...operations] }));
@@ -340,15 +260,16 @@ describe('a batch by its bytes', () => {
     expect(taken).toBeGreaterThan(100);
   });
 
-  it('is for Increments by themselves what the general way is', async () => {
+  it.each(['increment', 'touch'] as const)('is for a single %s what the general way is', async (name) => {
+    const { toRequest, byGeneralWay } = ALONE[name];
     const of = fc.oneof(good.plain, mixed.any);
     let taken = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(of, { minLength: 1, maxLength: 9 }), async (operations) => {
         const [general, short] = [new FakeNode(), new FakeNode()];
         for (const { operation } of operations) {
-          if (operation?.case !== 'increment') continue;
-          const request = toBinary(IncrementRequestSchema, create(IncrementRequestSchema, operation.value));
+          if (operation?.case !== name) continue;
+          const request = toRequest(operation);
           const outcome = async (answer: () => unknown): Promise<unknown> => {
             try {
               return await answer();
@@ -356,14 +277,10 @@ describe('a batch by its bytes', () => {
               return (error as WalnutError).code;
             }
           };
-          const answer = await outcome(async () => bytesOf(short).increment(request, CALLER, HEADROOM));
+          const answer = await outcome(async () => bytesOf(short)[name](request, CALLER, HEADROOM));
           if (answer === undefined) continue;
           taken++;
-          const expected = await outcome(async () => {
-            const command = toIncrementCommand(fromBinary(IncrementRequestSchema, request));
-            const whole = fromIncrementAnswer(await general.ports.keyValue.increment(command));
-            return Buffer.from(toBinary(IncrementResponseSchema, whole)).toString('hex');
-          });
+          const expected = await outcome(() => byGeneralWay(general, request));
           const shown = Buffer.isBuffer(answer) ? answer.subarray(HEADROOM).toString('hex') : answer;
           expect(shown).toEqual(expected);
           expect([...short.entries]).toEqual([...general.entries]);

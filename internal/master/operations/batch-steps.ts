@@ -26,7 +26,7 @@ export interface OtherWrite {
 export interface PlainWrite {
   readonly kind: 'plain';
   readonly accepted: Accepted;
-  readonly operation: 'set' | 'delete' | 'increment';
+  readonly operation: OtherWrite['operation']['kind'];
 }
 
 /** What an operation of the batch came to: it is done already, or waits for its record. */
@@ -47,10 +47,10 @@ export interface PlainResults {
 export const PLAIN: ReceiptOptions = { minAcks: 0, timeoutMs: 0 };
 
 export function toStep(accepted: Accepted, operation: OtherWrite['operation'], builder: RecordBuilder): Step {
-  // A Touch has an answer of its own, and so has a write with a name.
-  if (operation.kind === 'touch' || accepted.isNamed === true) return { kind: 'write', accepted, operation };
-  const isOfRecord =
-    accepted === builder.written || (accepted.counter !== undefined && accepted.dependsOn === builder.record);
+  // A write with a name has an answer of its own.
+  if (accepted.isNamed === true) return { kind: 'write', accepted, operation };
+  const hasMore = accepted.counter !== undefined || accepted.touched !== undefined;
+  const isOfRecord = accepted === builder.written || (hasMore && accepted.dependsOn === builder.record);
   if (!isOfRecord || wantsWait(operation.command)) return { kind: 'write', accepted, operation };
   return { kind: 'plain', accepted, operation: operation.kind };
 }

@@ -51,9 +51,10 @@ export async function runBatch(
 }
 
 function plainResult(path: WritePath, { accepted, operation }: PlainWrite, plain: PlainResults): BatchResult {
-  if (operation !== 'increment') return plain[operation];
-  // An error concerns the whole record, so `plain.set` has it; a sum concerns one Increment.
+  if (operation === 'set' || operation === 'delete') return plain[operation];
+  // An error concerns the whole record, so `plain.set` has it; a sum or a deadline concerns one operation.
   if (plain.answer === undefined) return plain.set;
+  if (operation === 'touch') return { kind: 'touch', answer: toTouchAnswer(path, accepted, plain.answer) };
   return { kind: 'increment', answer: toIncrementAnswer(path, accepted, plain.answer) };
 }
 

@@ -95,6 +95,11 @@ export class Admission {
     return engine;
   }
 
+  /** True if writes that need formats of level 1 are accepted already. */
+  get hasFormats(): boolean {
+    return this.engine?.formats.isTaken === true;
+  }
+
   /** Resolves when a write that needs formats of level 1 may be accepted. What it rejects with says that nothing was done. */
   async readyForFormats(): Promise<void> {
     this.writer();

@@ -139,7 +139,12 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   }
 
   /** Writes as soon as the log may have what the write needs, which is at once but for the first time. */
-  async #whenReady<T>(need: FormatNeed, write: (master: Master) => Promise<T>): Promise<T> {
+  #whenReady<T>(need: FormatNeed, write: (master: Master) => Promise<T>): Promise<T> {
+    if (this.#admission.hasFormats) return write(this.#admission.writer());
+    return this.#afterStep(need, write);
+  }
+
+  async #afterStep<T>(need: FormatNeed, write: (master: Master) => Promise<T>): Promise<T> {
     const refusal = await this.#admission.whyNotReadyForFormats();
     if (refusal !== undefined && !goesWithout(need, refusal)) throw refusal;
     return write(this.#admission.writer());
