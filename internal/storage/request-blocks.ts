@@ -1,7 +1,15 @@
 /** The named writes in a snapshot: blocks of rows, and what the header says of them. README.md specifies both. */
 import { BlockError } from '#platform/blocks.ts';
 import { asBuffer } from '#platform/bytes.ts';
-import { type RequestRow, readRows, writeRow } from '#storage/request-rows.ts';
+import { AlteredStateError } from '#storage/altered-state.ts';
+import {
+  NO_MARKS,
+  type RequestMarks,
+  type RequestRow,
+  RowDigest,
+  readRows,
+  writeRow,
+} from '#storage/request-rows.ts';
 import type { RequestTable } from '#storage/request-table.ts';
 import { RowWriter } from '#storage/row-bytes.ts';
 import { SnapshotError } from '#storage/snapshot-bytes.ts';
@@ -19,17 +27,35 @@ export function summaryOf(table: RequestTable): RequestsSummary | undefined {
   return { marks: table.marks, rows: table.count, digest: table.digest() };
 }
 
-/** Whole blocks of about 64 KiB. */
-export function* encodeRequestBlocks(rows: readonly RequestRow[]): Generator<Uint8Array, void> {
+/**
+ * The table as it is now, in whole blocks of about 64 KiB. Throws `AlteredStateError`
+ * at the end if memory differs from what was noted.
+ */
+export function encodeRequestBlocks(table: RequestTable): Generator<Uint8Array, void> {
+  return encodeRows(table.rows(), table.marks, table.digest());
+}
+
+function* encodeRows(
+  rows: readonly RequestRow[],
+  marks: RequestMarks,
+  digest: string,
+): Generator<Uint8Array, void> {
   const writer = new RowWriter();
+  const sum = new RowDigest();
   let count = 0;
   for (const row of rows) {
+    sum.add(row);
     writeRow(writer, row);
     count++;
     if (writer.length < BLOCK_BYTES_TARGET) continue;
     yield sealed(writer, count);
     count = 0;
   }
+  sum.replaceMarks(NO_MARKS, marks);
+  if (sum.hex() !== digest)
+    throw new AlteredStateError(
+      `memory was altered: named writes have the digest ${sum.hex()}, kept was ${digest}`,
+    );
   if (count > 0) yield sealed(writer, count);
 }
 

@@ -42,6 +42,8 @@ export interface RequestMarks {
   readonly requests: number;
 }
 
+export const NO_MARKS: RequestMarks = { clients: 0, requests: 0 };
+
 const CLIENT = 1;
 const REQUEST = 2;
 const OUTCOME = 3;

@@ -10,6 +10,7 @@ import { assert } from '#platform/assert.ts';
 import { BlockError } from '#platform/blocks.ts';
 import { ClientOutcomes } from '#storage/client-outcomes.ts';
 import {
+  NO_MARKS,
   type OutcomeRow,
   type RequestIdRow,
   type RequestMarks,
@@ -93,7 +94,7 @@ export class RequestTable {
   digestAnew(): string {
     const digest = new RowDigest();
     for (const row of this.rows()) digest.add(row);
-    digest.replaceMarks({ clients: 0, requests: 0 }, this.marks);
+    digest.replaceMarks(NO_MARKS, this.marks);
     return digest.hex();
   }
 

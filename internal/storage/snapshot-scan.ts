@@ -78,7 +78,7 @@ export class SnapshotScan {
     this.#end = source.slots.end;
     this.#isWritten = new Uint8Array(Math.ceil(this.#end / 8));
     const { requests } = source;
-    this.#requests = encodeRequestBlocks(requests.rows());
+    this.#requests = encodeRequestBlocks(requests);
     this.#blocks.push(encodeHeader(meta, source.entries, summaryOf(requests)));
     if (meta.formatLevel > 0) this.#blocks.push(encodeTimesBlock(meta.times));
   }

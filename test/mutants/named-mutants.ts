@@ -8,8 +8,8 @@ export const NAMED_MUTANTS: readonly Mutant[] = [
   {
     name: 'named writes left out of snapshots',
     file: 'internal/storage/snapshot-scan.ts',
-    text: 'encodeRequestBlocks(requests.rows())',
-    replacement: 'encodeRequestBlocks([])',
+    text: 'encodeRequestBlocks(requests)',
+    replacement: '[][Symbol.iterator]()',
     tests: [TABLE],
   },
   {
