@@ -15,6 +15,8 @@ export interface Election {
   readonly grants: readonly Grant[];
   /** Names of nodes that are down by their own word. */
   readonly unfit: ReadonlySet<string>;
+  /** Names of nodes that drain. */
+  readonly draining: ReadonlySet<string>;
   /** The zone of each node, by name. */
   readonly zones: ReadonlyMap<string, string>;
 }
@@ -26,15 +28,17 @@ export type Choice =
 
 /**
  * Chooses the most advanced of the voters that granted, so that whatever a majority had
- * on its disks is there. Voters that are unfit count, and may lead, only if there are
- * too few others.
+ * on its disks is there. Any set of enough voters will do for that, so those that drain
+ * count, and may lead, only if there are too few others; those that are unfit only if
+ * there are too few with these.
  */
-export function chooseLeader({ group, grants, unfit, zones }: Election): Choice {
+export function chooseLeader({ group, grants, unfit, draining, zones }: Election): Choice {
   const needed = grantsNeeded(group.voters.length);
   const counted = grants.filter((grant) => counts(group, grant));
   const fit = counted.filter(({ node }) => !unfit.has(node));
-  const voters = fit.length >= needed ? fit : counted;
-  if (voters.length < needed) {
+  const staying = fit.filter(({ node }) => !draining.has(node));
+  const voters = [staying, fit, counted].find(({ length }) => length >= needed);
+  if (voters === undefined) {
     const granted = new Set(counted.map(({ node }) => node));
     const lacking = group.voters.map(({ node }) => node).filter((node) => !granted.has(node));
     return { kind: 'too_few', needed, lacking };

@@ -176,16 +176,13 @@ export class GroupKeeper {
     const unfit = new Set(
       group.voters
         .map(({ node }) => node)
-        .filter(
-          (node) =>
-            node === this.#deposed ||
-            map.nodes.get(node)?.status === 'draining' ||
-            isDownByItsOwnWord(roll.observations.get(node), nowMs),
-        ),
+        .filter((node) => node === this.#deposed || isDownByItsOwnWord(roll.observations.get(node), nowMs)),
     );
-    const zones = new Map([...map.nodes.values()].map(({ name, zone }) => [name, zone]));
+    const nodes = [...map.nodes.values()];
+    const draining = new Set(nodes.filter(({ status }) => status === 'draining').map(({ name }) => name));
+    const zones = new Map(nodes.map(({ name, zone }) => [name, zone]));
     const choice = (answers: readonly ClaimAnswer[]): Choice =>
-      chooseLeader({ group, grants: grantsOf(answers), unfit, zones });
+      chooseLeader({ group, grants: grantsOf(answers), unfit, draining, zones });
     const calls = group.voters.map(async ({ node }) => ask(nodeOf(map, node)));
     const isEnough = (answers: readonly ClaimAnswer[]): boolean => choice(answers).kind === 'leader';
     return choice(await gather(clock, calls, isEnough));

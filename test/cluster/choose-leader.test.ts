@@ -27,17 +27,19 @@ function grant(node: string, term: number, lsn: number, fields: Partial<Grant> =
 interface Case {
   readonly group?: Group;
   readonly unfit?: string;
+  readonly draining?: string;
   readonly zones?: Record<string, string>;
 }
 
 function choose(
   grants: readonly Grant[],
-  { group = groupOf('abc'), unfit = '', zones = {} }: Case = {},
+  { group = groupOf('abc'), unfit = '', draining = '', zones = {} }: Case = {},
 ): string {
   const choice = chooseLeader({
     group,
     grants,
     unfit: new Set(unfit),
+    draining: new Set(draining),
     zones: new Map(Object.entries(zones)),
   });
   return choice.kind === 'leader' ? choice.grant.node : `lacks ${choice.lacking.join(' and ')}`;
@@ -73,6 +75,18 @@ describe('the new leader', () => {
     ],
     ['is not loading', [grant('a', 4, 9), grant('b', 4, 9, { isLoading: true })], {}, 'lacks b and c'],
     ['is fit where enough are', [grant('a', 4, 99), grant('b', 4, 9), grant('c', 4, 8)], { unfit: 'a' }, 'b'],
+    [
+      'does not drain where enough others do not',
+      [grant('a', 4, 99), grant('b', 4, 9), grant('c', 4, 8)],
+      { draining: 'a' },
+      'b',
+    ],
+    [
+      'drains where too few others are fit',
+      [grant('a', 4, 99), grant('b', 4, 9), grant('c', 4, 8)],
+      { unfit: 'a', draining: 'b' },
+      'b',
+    ],
     ['is unfit where too few are fit', [grant('a', 4, 99), grant('b', 4, 9)], { unfit: 'a' }, 'a'],
     ['is alone where a group of two lost the other', [grant('b', 4, 9)], { group: groupOf('ab') }, 'b'],
   ])('%s', (_, grants, given, expected) => {
@@ -96,6 +110,7 @@ describe('the new leader', () => {
           group: groupOf(names),
           grants: granting,
           unfit: new Set(),
+          draining: new Set(),
           zones: new Map(),
         });
         if (choice.kind === 'too_few') {

@@ -147,11 +147,11 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     tests: [COORDINATOR],
   },
   {
-    name: 'draining node that leads again after the next failover',
-    file: 'internal/coordinator/group-keeper.ts',
-    text: "            map.nodes.get(node)?.status === 'draining' ||\n",
-    replacement: '',
-    tests: [COORDINATOR],
+    name: 'sick master chosen again because another node drains',
+    file: 'internal/cluster/choose-leader.ts',
+    text: '[staying, fit, counted].find',
+    replacement: '[staying, counted].find',
+    tests: ['test/cluster/choose-leader.test.ts'],
   },
   {
     name: 'old leader judged although the planned one leads',
