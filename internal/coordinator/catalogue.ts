@@ -146,7 +146,8 @@ function changed(map: ShardMap, { clusterId, groups = [], slots, nodes = [] }: M
   };
 }
 
-function toMap({ entries }: StoreView, prefix: string): { map: ShardMap; epochRevision: number } {
+/** The map that the entries under the prefix record, and the modification revision of `epoch`. */
+export function toMap({ entries }: StoreView, prefix: string): { map: ShardMap; epochRevision: number } {
   const byKey = new Map(entries.map((entry) => [entry.key.slice(prefix.length), entry]));
   const below = (folder: string): StoredEntry[] =>
     [...byKey].filter(([key]) => key.startsWith(folder)).map(([, entry]) => entry);

@@ -11,6 +11,7 @@ import { Alarms } from '#coordinator/alarms.ts';
 import { Catalogue, type Recorded } from '#coordinator/catalogue.ts';
 import { Election } from '#coordinator/election.ts';
 import { GroupKeeper } from '#coordinator/group-keeper.ts';
+import { MapFeed } from '#coordinator/map-feed.ts';
 import type { Members } from '#coordinator/members.ts';
 import { OperatorRequests } from '#coordinator/operator-requests.ts';
 import { Roll } from '#coordinator/roll.ts';
@@ -52,6 +53,8 @@ export interface HeartbeatAnswer {
 
 export class Coordinator {
   readonly requests: OperatorRequests;
+  /** The map for readers; on passive coordinators too. */
+  readonly feed: MapFeed;
   readonly #options: CoordinatorOptions;
   readonly #election: Election;
   readonly #catalogue: Catalogue;
@@ -75,6 +78,7 @@ export class Coordinator {
     const { leaderKey } = this.#catalogue;
     this.#election = new Election({ self, store, leaderKey, clock, readClocks, logger });
     this.#alarms = new Alarms(clock, logger);
+    this.feed = new MapFeed({ store, prefix, clock, logger });
     this.#roll = new Roll(this.#alarms);
     this.requests = new OperatorRequests({
       catalogue: this.#catalogue,
@@ -88,12 +92,13 @@ export class Coordinator {
 
   start(): void {
     this.#election.start();
+    this.feed.start();
     this.#ticking ??= this.#tickOn();
   }
 
   async stop(): Promise<void> {
     this.#stop.abort();
-    await this.#election.stop();
+    await Promise.all([this.#election.stop(), this.feed.stop()]);
     await this.#ticking;
   }
 
