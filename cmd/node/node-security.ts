@@ -1,10 +1,11 @@
 /** The callers of this node and the credential that it sends to others: files, metrics and log lines around both. */
+import { hostname } from 'node:os';
 import { type AuthMode, Identities, type LogInFailure } from '#auth/identities.ts';
 import { isToken } from '#auth/secret-hash.ts';
 import { isUserList, parseUserList, type User } from '#auth/user-list.ts';
 import type { NodeConfig } from '#config/binaries.ts';
 import { parseYaml } from '#config/yaml-source.ts';
-import type { IdentityPort } from '#model/access.ts';
+import type { AuditPort, IdentityPort } from '#model/access.ts';
 import { createPeerCredential, type PeerCredential } from '#peer/peer-credential.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { CloserStack } from '#platform/closer-stack.ts';
@@ -14,6 +15,7 @@ import { LinePaces } from '#platform/line-pace.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { Random } from '#platform/random.ts';
+import { openAudit } from './node-audit.ts';
 
 export interface SecurityParts {
   readonly fileSystem: FileSystem;
@@ -27,6 +29,8 @@ export interface SecurityParts {
 export interface NodeSecurity {
   /** Undefined: everybody may do everything. */
   readonly identities: IdentityPort | undefined;
+  /** Undefined: there is no audit log. */
+  readonly audit: AuditPort | undefined;
   readonly isIdentityRequired: boolean;
   /** Undefined: this node sends no credential. */
   readonly credential: PeerCredential | undefined;
@@ -34,9 +38,11 @@ export interface NodeSecurity {
 
 /** Throws `SecretFileError` where a file cannot be used. */
 export async function openNodeSecurity(config: NodeConfig, parts: SecurityParts): Promise<NodeSecurity> {
-  const { mode } = config.auth;
+  const { mode, auditFile } = config.auth;
+  const name = config.server.advertise ?? `${hostname()}:${config.server.port}`;
   return {
     identities: mode === 'off' ? undefined : await openIdentities(mode, config.auth.file ?? '', parts),
+    audit: auditFile === undefined ? undefined : openAudit(auditFile, name, parts),
     isIdentityRequired: mode === 'required',
     credential: await openCredential(config, parts),
   };

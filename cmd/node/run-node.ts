@@ -76,31 +76,22 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   const collector = startIdleCollector(clock, openHeap());
   closers.push('idle collector', () => collector.close());
   const version = packageVersion();
-  const fileSystem = createNodeFileSystem();
-  const random = createNodeRandom();
-  const security = await openNodeSecurity(config, { fileSystem, clock, random, logger, metrics, closers });
+  const seams = { fileSystem: createNodeFileSystem(), clock, random: createNodeRandom(), logger };
+  const { credential, ...callers } = await openNodeSecurity(config, { ...seams, metrics, closers });
   const options = toNodeOptions(config);
   const node = new Node({
     ...options,
     ringBytesMax: memory.ringBytes,
     snapshotPendingBytesMax: memory.snapshotBytes,
     watchBytesMax: memory.watchBytes,
-    fileSystem,
-    clock,
-    random,
-    logger,
-    dialer: createPeerDialer({ clock, credential: security.credential }),
+    ...seams,
+    dialer: createPeerDialer({ clock, credential }),
     version,
     directory: config.wal.directory,
     forcedRole: flags.forceRole,
     onFsync,
     onAside,
-    onFatal: (error) => {
-      // Nothing more may be acknowledged, so the process ends at once and closes nothing.
-      const what = error instanceof MemoryFailure ? 'this machine’s memory' : 'the disk under wal.directory';
-      logger.fatal({ err: error }, `${what} failed: stopping; see docs/operations.md`);
-      parts.leave(EXIT_CODES.storage);
-    },
+    onFatal: (error) => leaveFailed(error, parts),
   });
   await node.lock();
   closers.push('node', () => node.stop());
@@ -113,8 +104,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     host: config.server.address,
     port: config.server.port,
     hostNames: hostNamesOf(config.server),
-    identities: security.identities,
-    isIdentityRequired: security.isIdentityRequired,
+    ...callers,
     valueBytesMax: config.server.valueBytesMax,
     batchBytesMax: config.server.batchBytesMax,
     bodyBytesMax: memory.bodyBytes,
@@ -137,6 +127,13 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   logger.info({ address: server.address, role: options.role, version, directory, pid }, 'listening');
   await node.start(announcedAddress(config.server, server));
   tellRecovered(node, logger);
+}
+
+/** Nothing more may be acknowledged, so the process ends at once and closes nothing. */
+function leaveFailed(error: Error, { logger, leave }: ProcessParts): never {
+  const what = error instanceof MemoryFailure ? 'this machine’s memory' : 'the disk under wal.directory';
+  logger.fatal({ err: error }, `${what} failed: stopping; see docs/operations.md`);
+  return leave(EXIT_CODES.storage);
 }
 
 function tellRecovered(node: Node, logger: LevelLogger): void {

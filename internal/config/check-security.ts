@@ -14,6 +14,11 @@ export function checkSecurity({ auth, peer, server, ...config }: NodeConfig): Cr
     const message = `missing: expected the file of users that auth.mode: ${auth.mode} needs; walnut auth init writes one`;
     problems.push({ section: 'auth', key: 'file', message });
   }
+  if (auth.mode === 'off' && auth.auditFile !== undefined) {
+    const message =
+      'expected auth.mode: permissive or required beside it, as nobody is known while it is off';
+    problems.push({ section: 'auth', key: 'audit_file', message });
+  }
   if (auth.allowClearText) return problems;
   const others = config.kind === 'slave' ? [config.master.address] : [];
   const reached = [...others, ...config.replication.replicas].find((address) => !isLoopbackHost(address));

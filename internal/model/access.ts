@@ -72,3 +72,21 @@ export interface IdentityPort {
     remoteAddress: string,
   ): Awaitable<Principal | WalnutError>;
 }
+
+export interface AuditEvent {
+  /** The name of the user; `anonymous` where nobody is known. */
+  readonly user: string;
+  /** The IP address. */
+  readonly from: string;
+  /** See `Operation`. */
+  readonly operation: string;
+  /** `ok`, or the code of the error in lower case. */
+  readonly outcome: string;
+  /** True if the call was refused for its credential or its rights. */
+  readonly isRefusal: boolean;
+}
+
+/** Remembers who did what. */
+export interface AuditPort {
+  note(event: AuditEvent): void;
+}

@@ -5,7 +5,7 @@
  * which rights, and whether the server still takes work.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { IdentityPort, Operation, Principal } from '#model/access.ts';
+import type { AuditPort, IdentityPort, Operation, Principal } from '#model/access.ts';
 import type { Awaitable } from '#model/awaitable.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { HostPolicy } from '#rpc/host-policy.ts';
@@ -39,6 +39,8 @@ export interface AdmissionOptions {
   readonly isProtected: boolean;
   /** Undefined: everybody may do everything. */
   readonly identities?: IdentityPort | undefined;
+  /** Undefined: nobody asks who did what. */
+  readonly audit?: AuditPort | undefined;
   readonly isDraining: () => boolean;
   /** Where a caller may go instead of a server that drains. */
   readonly leaderHint: () => string | undefined;
@@ -76,6 +78,7 @@ function judge(
     return refused('rights', 'permission_denied', message);
   }
   call.keys = who.keysOf(operation);
+  if (options.audit !== undefined) call.onEnd = auditOf(options.audit, operation, call);
   return drainRefusal(options, operation);
 }
 
@@ -85,6 +88,22 @@ function drainRefusal(
 ): Refusal | undefined {
   if (operation.isServedDraining || !isDraining()) return undefined;
   return refused('drain', 'unavailable', 'the server is stopping: try another node', leaderHint());
+}
+
+/** What is noted when the call ends: every admin call, and a key that its caller may not touch. */
+function auditOf(audit: AuditPort, operation: Operation, call: RpcCall): RpcCall['onEnd'] {
+  const isAdmin = operation.access === 'admin';
+  if (!isAdmin && call.keys === undefined) return undefined;
+  return (outcome) => {
+    const isRefusal = outcome === 'permission_denied';
+    if (isAdmin || isRefusal)
+      audit.note({ ...callerOf(call), operation: operation.name, outcome, isRefusal });
+  };
+}
+
+/** The caller as the audit log names it. */
+export function callerOf({ principal, remoteAddress }: RpcCall): { user: string; from: string } {
+  return { user: principal.name, from: remoteAddress };
 }
 
 /** A method that somebody added and forgot must not be open to everyone. */

@@ -11,12 +11,12 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { Health } from '#gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
-import type { IdentityPort } from '#model/access.ts';
+import type { AuditPort, IdentityPort, Operation } from '#model/access.ts';
 import type { EdgeOwner, Readiness } from '#model/edge.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import { SliceQueue } from '#platform/slice-queue.ts';
 import type { SlicePace } from '#platform/slices.ts';
-import { type Admission, createAdmission } from '#rpc/admission.ts';
+import { type Admission, callerOf, createAdmission, type Refusal } from '#rpc/admission.ts';
 import { type BoundAnswer, createBoundAnswer } from '#rpc/answer-pace.ts';
 import { type BodyBudget, createBodyBudget } from '#rpc/body-budget.ts';
 import { type BodyDeadlines, createBodyDeadlines } from '#rpc/body-deadlines.ts';
@@ -32,6 +32,7 @@ import { createPlainRoutes } from '#rpc/plain-routes.ts';
 import { createReflectionModule } from '#rpc/reflection-service.ts';
 import { BODY_TIMEOUT_MS, createRequestListener, type Listener } from '#rpc/request-listener.ts';
 import { createRpcAdapter, type RpcAdapter, STRICT_JSON } from '#rpc/rpc-adapter.ts';
+import type { RpcCall } from '#rpc/rpc-call.ts';
 import { createRpcInterceptor } from '#rpc/rpc-interceptor.ts';
 import type { RpcModule } from '#rpc/rpc-routes.ts';
 import { type SendStream, sendStream } from '#rpc/stream-answer.ts';
@@ -47,6 +48,8 @@ export interface EdgeOptions extends ListenersOptions {
   readonly hostNames: readonly string[];
   /** Undefined: everybody may do everything. */
   readonly identities?: IdentityPort | undefined;
+  /** Undefined: nobody asks who did what. */
+  readonly audit?: AuditPort | undefined;
   /** True if nobody is served without a credential: that ends protected mode. */
   readonly isIdentityRequired?: boolean | undefined;
   /** Called once, when the address is bound. */
@@ -174,6 +177,7 @@ function createParts(
       }),
       isProtected: isProtected(options, listeners),
       identities: options.identities,
+      audit: options.audit,
       isDraining,
       leaderHint: () => owner.leaderHint(),
     }),
@@ -201,11 +205,24 @@ function createListener(parts: Parts): Listener {
     deadlines: parts.deadlines,
     errors: parts.errors,
     admission: parts.admission,
-    onRefused: metrics.countRefused,
+    onRefused: (refusal, operation, call) => {
+      metrics.countRefused(refusal.by);
+      noteRefusal(options.audit, refusal, operation, call);
+    },
     rpcAdapter: createAdapter(parts, services),
     httpRoutes: createHttpRoutes([...routes, openapi]),
     isDraining: parts.isDraining,
   });
+}
+
+function noteRefusal(
+  audit: AuditPort | undefined,
+  { by, error }: Refusal,
+  operation: Operation,
+  call: RpcCall,
+): void {
+  if (audit === undefined || (by !== 'credential' && by !== 'rights')) return;
+  audit.note({ ...callerOf(call), operation: operation.name, outcome: error.code, isRefusal: true });
 }
 
 function withStandardServices(parts: Parts, modules: readonly RpcModule[]): RpcModule[] {

@@ -28,7 +28,7 @@ import {
 import type { AskedRoute, HttpRoute, HttpRoutes } from '#rpc/http-routes.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
 import type { RpcAdapter, RpcRoute } from '#rpc/rpc-adapter.ts';
-import { anonymousCall } from '#rpc/rpc-call.ts';
+import { anonymousCall, type RpcCall } from '#rpc/rpc-call.ts';
 import type { UnaryRoute } from '#rpc/rpc-routes.ts';
 import { addressOf, type Exchange } from '#rpc/unary/exchange.ts';
 import type { RequestShape } from '#rpc/unary/request-shape.ts';
@@ -41,7 +41,7 @@ export interface RequestListenerOptions {
   readonly deadlines: BodyDeadlines;
   readonly errors: ErrorMapper;
   readonly admission: Admission;
-  readonly onRefused: (by: Refusal['by']) => void;
+  readonly onRefused: (refusal: Refusal, operation: Operation, call: RpcCall) => void;
   readonly rpcAdapter: RpcAdapter;
   readonly httpRoutes: HttpRoutes;
   readonly isDraining: () => boolean;
@@ -170,7 +170,7 @@ function dispatch(
   const call = anonymousCall(plainAddress(request.socket.remoteAddress));
   const { headers } = request;
   const verdict = options.admission.refusal(operation, call, headers, url, connectionOf(request));
-  const asked = { rpc, route, call, path, query };
+  const asked = { rpc, route, operation, call, path, query };
   if (!(verdict instanceof Promise)) return proceed(options, request, response, asked, verdict);
   return verdict.then((refusal) => proceed(options, request, response, asked, refusal));
 }
@@ -179,6 +179,7 @@ function dispatch(
 interface Asked extends AskedRoute {
   readonly rpc: RpcRoute | undefined;
   readonly route: HttpRoute | undefined;
+  readonly operation: Operation;
 }
 
 /** Serves what admission let in, and answers what it did not. */
@@ -186,12 +187,12 @@ function proceed(
   options: RequestListenerOptions,
   request: HttpRequest,
   response: HttpResponse,
-  { rpc, route, call, path, query }: Asked,
+  { rpc, route, operation, call, path, query }: Asked,
   refusal: Refusal | undefined,
 ): void | Promise<void> {
   const { rpcAdapter } = options;
   if (refusal !== undefined) {
-    options.onRefused(refusal.by);
+    options.onRefused(refusal, operation, call);
     const error = fromErrorToHttp(refusal.error);
     if (route !== undefined) return sendProblem(request, response, error.httpStatus, error, error.headers);
     if (rpc === undefined || refusal.by === 'name') return sendRpcError(request, response, error);
@@ -224,7 +225,7 @@ function tryStream(
   if (refusal instanceof Promise || refusal?.by === 'name') return false;
   call.refusal = refusal?.error;
   const isTaken = rpcAdapter.tryStream(rpc, call, stream, headers, query);
-  if (isTaken && refusal !== undefined) onRefused(refusal.by);
+  if (isTaken && refusal !== undefined) onRefused(refusal, rpc.operation, call);
   return isTaken;
 }
 
@@ -273,7 +274,7 @@ function tryCall(
     const { by, error } = refusal;
     if (by === 'name') return false;
     call.refusal = error;
-    onRefused(by);
+    onRefused(refusal, operation, call);
   }
   rpcAdapter.unaryPath.takeShape(unary, shape, call, exchange);
   return true;

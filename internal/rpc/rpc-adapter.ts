@@ -164,8 +164,10 @@ function serve(
   response: HttpResponse,
 ): void | Promise<void> {
   const startedMs = options.clock.monotonicMs();
-  const observe = (code: string): void =>
+  const observe = (code: string): void => {
     options.observe(handler.requestPath, code, options.clock.monotonicMs() - startedMs);
+    call.onEnd?.(code);
+  };
   const reservation = options.budget.reserve();
   response.once('close', reservation.release);
   const universal = tryConvert(request, response, call, reservation, options.errors);

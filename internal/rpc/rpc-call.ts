@@ -14,11 +14,20 @@ export interface RpcCall {
   refusal: WalnutError | undefined;
   /** Set by the interceptor; undefined where the request did not get that far. */
   code: string | undefined;
+  /** Called with the code of the answer, for calls that the audit log is about. */
+  onEnd: ((code: string) => void) | undefined;
 }
 
 /** A call that nothing is known of but the address it comes from. */
 export function anonymousCall(remoteAddress: string): RpcCall {
-  return { principal: ANONYMOUS, keys: undefined, remoteAddress, refusal: undefined, code: undefined };
+  return {
+    principal: ANONYMOUS,
+    keys: undefined,
+    remoteAddress,
+    refusal: undefined,
+    code: undefined,
+    onEnd: undefined,
+  };
 }
 
 const callKey = createContextKey<RpcCall>(anonymousCall(''), { description: 'the call as the edge sees it' });

@@ -31,7 +31,7 @@ export function createKeysListRoute(options: KeysRouteOptions): HttpRoute {
     api: LIST_API,
     operation: () => OPERATION,
     serve: (request, response, { query, call }) =>
-      serveKeys(options, request, response, () =>
+      serveKeys(options, request, response, call, () =>
         carryOut(optionsFor(options, call.keys), request, response, query),
       ),
   };

@@ -3,6 +3,7 @@ import type { KeyRights } from '#model/access.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import { type HttpRequest, type HttpResponse, isOver, methodNotAllowed, sendProblem } from '#rpc/http-io.ts';
+import type { RpcCall } from '#rpc/rpc-call.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
 import type { KeysCallOptions } from '#server/keys-call.ts';
 import type { KeysViews } from '#server/keys-views.ts';
@@ -28,16 +29,19 @@ export async function serveKeys(
   { observe, errors }: KeysRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
+  call: RpcCall,
   carryOut: () => void | Promise<void>,
 ): Promise<void> {
   const method = request.method ?? '';
   try {
     await carryOut();
     observe(method, 'ok');
+    call.onEnd?.('ok');
   } catch (error) {
     if (isOver(response)) return;
     const { httpStatus, code, message, headers } = toHttpError(error, errors);
     observe(method, code);
+    call.onEnd?.(code);
     sendProblem(request, response, httpStatus, { code, message }, headers);
   }
 }

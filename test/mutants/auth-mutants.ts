@@ -164,4 +164,18 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     replacement: 'if (false && !isThisMachine(endpoint))',
     tests: ['test/cli/auth.test.ts'],
   },
+  {
+    name: 'rights: an admin call is not in the audit log',
+    file: 'internal/rpc/unary/unary-call.ts',
+    text: '    this.#call.onEnd?.(code);\n',
+    replacement: '',
+    tests: ['test/server/audit.test.ts'],
+  },
+  {
+    name: 'rights: a refused credential is not in the audit log',
+    file: 'internal/rpc/open-edge.ts',
+    text: "(by !== 'credential' && by !== 'rights')",
+    replacement: "by !== 'rights'",
+    tests: ['test/server/audit.test.ts'],
+  },
 ];

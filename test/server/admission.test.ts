@@ -161,7 +161,7 @@ describe('a stream of HTTP/2', () => {
         isDraining: () => true,
         leaderHint: () => undefined,
       }),
-      onRefused: (by) => refused.push(by),
+      onRefused: ({ by }) => refused.push(by),
       rpcAdapter: {
         find: () => ({ operation, unary: undefined, handler: undefined as never }),
         tryStream: (_route, call) => {

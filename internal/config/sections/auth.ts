@@ -11,6 +11,8 @@ export interface AuthConfig {
   readonly file: string | undefined;
   /** True if credentials may cross a network in clear text. */
   readonly allowClearText: boolean;
+  /** The file to which admin calls and refusals are appended. */
+  readonly auditFile: string | undefined;
 }
 
 export const AUTH = defineSection({
@@ -18,16 +20,19 @@ export const AUTH = defineSection({
     mode: oneOf(AUTH_MODES, 'off'),
     file: optionalFile(),
     allow_clear_text: boolean(false),
+    audit_file: optionalFile(),
   }),
-  read: ({ mode, file, allow_clear_text }, { cwd }): AuthConfig => ({
+  read: ({ mode, file, allow_clear_text, audit_file }, { cwd }): AuthConfig => ({
     mode,
     file: absolute(file, cwd),
     allowClearText: allow_clear_text,
+    auditFile: absolute(audit_file, cwd),
   }),
-  print: ({ mode, file, allowClearText }) => ({
+  print: ({ mode, file, allowClearText, auditFile }) => ({
     mode,
     ...(file === undefined ? {} : { file }),
     allow_clear_text: allowClearText,
+    ...(auditFile === undefined ? {} : { audit_file: auditFile }),
   }),
 });
 

@@ -239,5 +239,6 @@ export class UnaryCall implements BodyReader, SlicePace {
     const { clock, observe } = this.#options;
     this.#context.finish();
     observe(this.#route.operation.name, code, clock.monotonicMs() - this.#startedMs);
+    this.#call.onEnd?.(code);
   }
 }

@@ -1,0 +1,46 @@
+/**
+ * The audit log: who did what from where, on which node, with which outcome, one JSON
+ * object a line. Every admin call is in it; refusals have a pace, because anyone can cause
+ * them.
+ */
+import type { AuditPort } from '#model/access.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { CloserStack } from '#platform/closer-stack.ts';
+import { openLineFile } from '#platform/line-file.ts';
+import { LinePaces } from '#platform/line-pace.ts';
+import type { Metrics } from '#platform/metrics.ts';
+import { SecretFileError } from '#platform/secret-file.ts';
+
+export interface AuditParts {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly closers: CloserStack;
+}
+
+/** `node`: how lines call this node. Throws `SecretFileError` where the file cannot be opened. */
+export function openAudit(path: string, node: string, { clock, metrics, closers }: AuditParts): AuditPort {
+  const file = open(path, clock);
+  closers.push('audit log', () => file.close());
+  metrics.counterFrom(
+    'walnut_audit_lines_dropped_total',
+    'Lines of the audit log that could not be written.',
+    () => file.droppedLines,
+  );
+  const paces = new LinePaces(clock);
+  return {
+    note: ({ user, from, operation, outcome, isRefusal }) => {
+      const pace = isRefusal ? paces.take(outcome) : {};
+      if (pace === undefined) return;
+      const time = new Date(clock.wallMs()).toISOString();
+      file.write({ time, node, user, from, operation, outcome, ...pace });
+    },
+  };
+}
+
+function open(path: string, clock: Clock): ReturnType<typeof openLineFile> {
+  try {
+    return openLineFile(path, clock);
+  } catch (error) {
+    throw new SecretFileError(`auth.audit_file: ${(error as Error).message}`);
+  }
+}

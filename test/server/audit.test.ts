@@ -1,0 +1,114 @@
+/** The audit log: every admin call with its outcome, and every refusal, once. */
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Identities } from '#auth/identities.ts';
+import type { AuditEvent } from '#model/access.ts';
+import { WalnutError } from '#model/errors.ts';
+import { CloserStack } from '#platform/closer-stack.ts';
+import { Metrics } from '#platform/metrics.ts';
+import { createNodeRandom } from '#platform/random.ts';
+import { tokenOf, usersOf } from '#test/auth/users.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { http1, http2, onCleanup, type Running, rpc, session, start } from '#test/server/running.ts';
+import { openAudit } from '../../cmd/node/node-audit.ts';
+
+async function open(): Promise<{ running: Running; noted: string[] }> {
+  const identities = new Identities({
+    mode: 'required',
+    users: usersOf(),
+    random: createNodeRandom(),
+    onAnonymous: () => {},
+    onFailure: () => {},
+  });
+  const noted: string[] = [];
+  const note = ({ user, from, operation, outcome }: AuditEvent): void => {
+    noted.push(`${user} ${from} ${operation.replace('/walnut.v1.', '')} ${outcome}`);
+  };
+  const running = await start({ identities, isIdentityRequired: true, audit: { note } });
+  return { running, noted };
+}
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+const as = (user: string) => ({ ...JSON_TYPE, authorization: `Bearer ${tokenOf(user)}` });
+
+describe('the audit log', () => {
+  it('has admin calls with their outcomes, over both HTTPs and in streams', async () => {
+    const { running, noted } = await open();
+    const call = (method: string, headers: Record<string, string>, body: string | Buffer = '{}') =>
+      http1(running, 'POST', `/walnut.v1.Admin/${method}`, { headers, body });
+    await call('Checkpoint', as('operator'));
+    await call('Status', as('operator'));
+    running.node.failure = new WalnutError('failed_precondition', 'not now');
+    await call('RotateWal', as('operator'));
+    running.node.failure = undefined;
+    const path = '/walnut.v1.Admin/Checkpoint';
+    await http2(session(running), { ':method': 'POST', ':path': path, ...as('checkpointer') }, '{}');
+    const frame = Buffer.from([0, 0, 0, 0, 2, 0x7b, 0x7d]);
+    await call('Scrub', { ...as('operator'), 'content-type': 'application/connect+json' }, frame);
+    expect(noted).toEqual([
+      'operator 127.0.0.1 Admin/Checkpoint ok',
+      'operator 127.0.0.1 Admin/RotateWal failed_precondition',
+      'checkpointer 127.0.0.1 Admin/Checkpoint ok',
+      'operator 127.0.0.1 Admin/Scrub ok',
+    ]);
+  });
+
+  it('has refusals, for the credential, the method and the key', async () => {
+    const { running, noted } = await open();
+    await rpc(running, 'KVStore/Get', { key: 'k' });
+    await http1(running, 'POST', '/walnut.v1.Admin/Checkpoint', { headers: as('app'), body: '{}' });
+    await http1(running, 'POST', '/walnut.v1.KVStore/Get', { headers: as('app'), body: '{"key":"foreign"}' });
+    await http1(running, 'GET', '/v1/keys/foreign', { headers: as('app') });
+    await http1(running, 'GET', '/v1/keys/own:k', { headers: as('app') });
+    await http1(running, 'GET', '/v1/keys/foreign', { headers: as('reader') });
+    await http2(
+      session(running),
+      { ':method': 'POST', ':path': '/walnut.v1.KVStore/Get', ...JSON_TYPE },
+      '{}',
+    );
+    expect(noted).toEqual([
+      'anonymous 127.0.0.1 KVStore/Get unauthenticated',
+      'app 127.0.0.1 Admin/Checkpoint permission_denied',
+      'app 127.0.0.1 KVStore/Get permission_denied',
+      'app 127.0.0.1 KVStore/Get permission_denied',
+      'anonymous 127.0.0.1 KVStore/Get unauthenticated',
+    ]);
+  });
+
+  it('is a file with a JSON object on each line, and bounded where anyone can fill it', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'walnut-audit-'));
+    onCleanup(() => rm(directory, { recursive: true, force: true }));
+    const path = join(directory, 'audit.log');
+    const clock = new VirtualClock();
+    const closers = new CloserStack();
+    const audit = openAudit(path, 'n:1', { clock, metrics: new Metrics(), closers });
+    const refusal = { user: 'a', from: '::1', operation: '/x', outcome: 'unauthenticated', isRefusal: true };
+    for (let i = 0; i < 100; i++) audit.note(refusal);
+    for (let i = 0; i < 20; i++) audit.note({ ...refusal, outcome: 'ok', isRefusal: false });
+    await clock.advance(10_000);
+    audit.note(refusal);
+    await closers.close();
+    const lines = readFileSync(path, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.length).toBe(5 + 20 + 1);
+    expect(lines.at(-1)).toEqual({
+      time: new Date(clock.wallMs()).toISOString(),
+      node: 'n:1',
+      user: 'a',
+      from: '::1',
+      operation: '/x',
+      outcome: 'unauthenticated',
+      leftOut: 95,
+    });
+  });
+
+  it('is refused with its name where it cannot be opened', () => {
+    const parts = { clock: new VirtualClock(), metrics: new Metrics(), closers: new CloserStack() };
+    expect(() => openAudit('/none/audit.log', 'n', parts)).toThrow(/^auth.audit_file: ENOENT/);
+  });
+});
