@@ -1,7 +1,9 @@
 /** What a client is opened with: the node or transport, and bounds of what it keeps. */
 import { Code, ConnectError, type Transport } from '@connectrpc/connect';
 import { type Endpoint, isThisMachine, tryEndpoint } from '#dial/endpoint.ts';
-import { type ClosableTransport, createHttp2Transport } from '#dial/transport.ts';
+import { createOwnTransport } from '#dial/http2/own-transport.ts';
+import type { ClosableTransport } from '#dial/transport.ts';
+import { createNodeClock } from '#platform/node-clock.ts';
 import type { QueueLimits } from './batch-queue.ts';
 import { invalid } from './operations.ts';
 import type { Session } from './session.ts';
@@ -41,9 +43,10 @@ export function openTransport(options: WalnutClientOptions): ClosableTransport {
     const shown = JSON.stringify(address);
     throw invalid(`address is ${shown}: expected host:port such as 127.0.0.1:8080`);
   }
-  if (token === undefined) return createHttp2Transport(endpoint);
+  const clock = createNodeClock();
+  if (token === undefined) return createOwnTransport(endpoint, clock);
   checkToken(token, endpoint, options);
-  return createHttp2Transport({ ...endpoint, authorization: () => `Bearer ${token}` });
+  return createOwnTransport({ ...endpoint, authorization: () => `Bearer ${token}` }, clock);
 }
 
 function checkToken(token: string, endpoint: Endpoint, { allowClearText }: WalnutClientOptions): void {

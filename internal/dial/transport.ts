@@ -1,7 +1,7 @@
 /**
- * Connect's own transports to a node: for streams, and for clients that call any
- * rpc. Loading them takes longer than a whole command of the tool, which
- * therefore imports this file only when it needs a stream.
+ * Connect's own transports: to a node for streams, and to services that are no nodes.
+ * Loading them takes longer than a whole command of the tool, which therefore imports
+ * this file only when it needs a stream.
  */
 import type { Agent } from 'node:http';
 import type { Interceptor, Transport } from '@connectrpc/connect';
@@ -38,21 +38,8 @@ function interceptorsOf({ authorization }: Endpoint): Interceptor[] {
 
 export interface ClosableTransport {
   readonly transport: Transport;
-  /** Closes the connection; calls under way fail. */
+  /** Closes the connections; calls under way fail. */
   close(): void;
-}
-
-/** HTTP/2 with one connection for all calls, opened by the first. */
-export function createHttp2Transport(endpoint: Endpoint): ClosableTransport {
-  const baseUrl = baseUrlOf(endpoint);
-  const sessionManager = new Http2SessionManager(baseUrl);
-  const transport = createConnectTransport({
-    baseUrl,
-    httpVersion: '2',
-    sessionManager,
-    interceptors: interceptorsOf(endpoint),
-  });
-  return { transport, close: () => sessionManager.abort() };
 }
 
 /**

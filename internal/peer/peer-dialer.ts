@@ -11,6 +11,7 @@ import { create, type MessageShape } from '@bufbuild/protobuf';
 import { type Client, createClient } from '@connectrpc/connect';
 import { createAgent, tryEndpoint } from '#dial/endpoint.ts';
 import { Http2Client } from '#dial/http2/http2-client.ts';
+import type { AnyUnary } from '#dial/http2/unary-answer.ts';
 import { createHttp1Transport } from '#dial/transport.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
@@ -21,7 +22,7 @@ import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import { CallsUnderWay } from '#peer/calls-under-way.ts';
 import type { PeerCredential } from '#peer/peer-credential.ts';
 import { toPeerError } from '#peer/peer-errors.ts';
-import { type AnyUnary, UnaryClient } from '#peer/unary-client.ts';
+import { UnaryClient } from '#peer/unary-client.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { CallOptions, PeerDialer, PeerLink } from '#replication/peer-link.ts';
 import {

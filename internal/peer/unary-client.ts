@@ -5,13 +5,12 @@
  * answers may be, have a connection of their own: claims and heartbeats never stand
  * behind them.
  */
-import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
-import { Code, ConnectError } from '@connectrpc/connect';
-import { codeFromHttpStatus, errorFromJsonBytes } from '@connectrpc/connect/protocol-connect';
-import { type Endpoint, UNARY_HEADERS } from '#dial/endpoint.ts';
+import { type MessageShape, toBinary } from '@bufbuild/protobuf';
+import type { Endpoint } from '#dial/endpoint.ts';
 import { callError, unaryFields } from '#dial/http2/connect-call.ts';
 import type { Http2Client } from '#dial/http2/http2-client.ts';
-import { type AnswerHead, UnaryCall } from '#dial/http2/unary-call.ts';
+import { type AnyUnary, readAnswer } from '#dial/http2/unary-answer.ts';
+import { UnaryCall } from '#dial/http2/unary-call.ts';
 import type { BoundCall, CallsUnderWay } from '#peer/calls-under-way.ts';
 import { toPeerError } from '#peer/peer-errors.ts';
 import type { CallOptions } from '#replication/peer-link.ts';
@@ -26,9 +25,6 @@ export interface UnaryClientOptions {
   /** The largest answer. */
   readonly bytesMax: number;
 }
-
-// biome-ignore lint/suspicious/noExplicitAny: any unary method; its shapes are inferred where it is called.
-export type AnyUnary = DescMethodUnary<any, any>;
 
 /** A request of more bytes is none of the short ones. */
 const SHORT_BYTES_MAX = 16_384;
@@ -65,7 +61,7 @@ export class UnaryClient {
         onFailure: (failure) => fail(callError(failure)),
         onAnswer: (head, bytes) => {
           try {
-            const answer = readMessage(method, head, bytes);
+            const answer = readAnswer(method, head, bytes);
             if (call.finish()) resolve(answer);
           } catch (error) {
             fail(error);
@@ -74,23 +70,4 @@ export class UnaryClient {
       });
     });
   }
-}
-
-/** Throws `ConnectError` where the peer refused, and whatever decoding throws. */
-function readMessage<M extends AnyUnary>(
-  method: M,
-  head: AnswerHead,
-  body: Uint8Array,
-): MessageShape<M['output']> {
-  const { status } = head;
-  const contentType = head.get('content-type') ?? '';
-  if (status === 200 && contentType === UNARY_HEADERS['content-type'])
-    return fromBinary(method.output, body) as MessageShape<M['output']>;
-  const code = status === 200 ? Code.Internal : codeFromHttpStatus(status);
-  const said = `HTTP ${status}${contentType === '' ? '' : ` with ${contentType}`}: is it a Walnut node?`;
-  const unknown = new ConnectError(said, code);
-  if (!contentType.startsWith('application/json')) throw unknown;
-  const metadata = new Headers();
-  for (const { name, value } of head.fields) metadata.append(name, value);
-  throw errorFromJsonBytes(body, metadata, unknown);
 }

@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 
 const CLIENT = 'test/dial/http2-client.test.ts';
+const TRANSPORT = 'test/dial/own-transport.test.ts';
 const PEER = 'test/peer/unary-client.test.ts';
 const CONNECTION = 'internal/dial/http2/client-connection.ts';
 
@@ -75,5 +76,40 @@ export const HTTP2_CLIENT_MUTANTS: readonly Mutant[] = [
     text: 'isBulk || body.length > SHORT_BYTES_MAX ? bulk : short',
     replacement: 'isBulk || body.length > SHORT_BYTES_MAX ? short : short',
     tests: [PEER],
+  },
+  {
+    name: 'stream whose reader stops left running at its node',
+    file: 'internal/dial/http2/answer-stream.ts',
+    text: '      this.#isOver = true;\n      this.#client.cancel(this.#call, false);',
+    replacement: '      this.#isOver = true;',
+    tests: [TRANSPORT],
+  },
+  {
+    name: 'stream credited before its reader has taken it',
+    file: 'internal/dial/http2/answer-stream.ts',
+    text: 'new OutgoingCall(fields, body, this, false)',
+    replacement: 'new OutgoingCall(fields, body, this, true)',
+    tests: [TRANSPORT],
+  },
+  {
+    name: 'timer of a call that was answered left running',
+    file: 'internal/dial/http2/own-transport.ts',
+    text: '    this.#timer?.cancel();',
+    replacement: '',
+    tests: [TRANSPORT],
+  },
+  {
+    name: 'stream over our own HTTP/2 without the credential of its endpoint',
+    file: 'internal/dial/http2/own-transport.ts',
+    text: "  if (credential !== undefined) fields.push('authorization', credential);",
+    replacement: '  void credential;',
+    tests: [TRANSPORT],
+  },
+  {
+    name: 'credential of a node kept after it has changed',
+    file: 'internal/dial/http2/connect-call.ts',
+    text: ' || last.credential !== credential',
+    replacement: '',
+    tests: [TRANSPORT],
   },
 ];

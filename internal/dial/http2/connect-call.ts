@@ -9,25 +9,46 @@ import { ErrorCode } from '#http/http2/frame.ts';
 /** A longer body is announced, so that its reader makes room for it once. */
 const ANNOUNCED_BYTES_MIN = 16_384;
 
-/** Lists by endpoint and method: the encoder knows the identical list by its first bytes. */
-const known = new WeakMap<Endpoint, Map<DescMethodUnary, FieldList>>();
+/** With what may differ from call to call, and seldom does. */
+interface KnownList {
+  readonly timeoutMs: number | undefined;
+  readonly credential: string | undefined;
+  readonly list: FieldList;
+}
 
-/** The head of a unary call with a protobuf body of so many bytes. */
-export function unaryFields(endpoint: Endpoint, method: DescMethodUnary, bodyBytes: number): FieldList {
+/** The last lists by endpoint and method: of the identical list the encoder has the bytes. */
+const known = new WeakMap<Endpoint, Map<DescMethodUnary, KnownList>>();
+
+/** The head of a unary call with a protobuf body of so many bytes; a time limit of 0 or less is none. */
+export function unaryFields(
+  endpoint: Endpoint,
+  method: DescMethodUnary,
+  bodyBytes: number,
+  timeoutMs?: number,
+): FieldList {
   let lists = known.get(endpoint);
   if (lists === undefined) {
     lists = new Map();
     known.set(endpoint, lists);
   }
   const credential = endpoint.authorization?.();
-  let list = lists.get(method);
-  // The credential is the last field, and changes where its file does.
-  if (list === undefined || (credential !== undefined && list.at(-1) !== credential)) {
-    const own = credential === undefined ? [] : ['authorization', credential];
-    list = [...pseudoFields(endpoint, pathOf(method)), ...Object.entries(UNARY_HEADERS).flat(), ...own];
-    lists.set(method, list);
+  let last = lists.get(method);
+  if (last === undefined || last.timeoutMs !== timeoutMs || last.credential !== credential) {
+    const list = [...pseudoFields(endpoint, pathOf(method)), ...Object.entries(UNARY_HEADERS).flat()];
+    if (timeoutMs !== undefined && timeoutMs > 0)
+      list.push('connect-timeout-ms', String(Math.ceil(timeoutMs)));
+    if (credential !== undefined) list.push('authorization', credential);
+    last = { timeoutMs, credential, list };
+    lists.set(method, last);
   }
-  return bodyBytes < ANNOUNCED_BYTES_MIN ? list : [...list, 'content-length', String(bodyBytes)];
+  return bodyBytes < ANNOUNCED_BYTES_MIN ? last.list : [...last.list, 'content-length', String(bodyBytes)];
+}
+
+/** Headers of a caller as fields; the endpoint's credential, where it has one, stands for the caller's. */
+export function callerFields({ authorization }: Endpoint, headers: Headers): FieldList {
+  const own = [...headers];
+  const kept = authorization === undefined ? own : own.filter(([name]) => name !== 'authorization');
+  return kept.flat();
 }
 
 /** What every request begins with. */
