@@ -6,10 +6,9 @@
 
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
-import { Master } from '#master/master.ts';
+import type { Master } from '#master/master.ts';
 import { WalnutError } from '#model/errors.ts';
-import type { Epoch, Lsn } from '#model/position.ts';
-import { NO_LSN, termOf } from '#model/position.ts';
+import { type Lsn, NO_LSN, termOf } from '#model/position.ts';
 import type {
   NodeAddress,
   RegisterAnswer,
@@ -19,39 +18,22 @@ import type {
 } from '#model/replication.ts';
 import type { NodeState, ReplicaStatus } from '#model/status.ts';
 import { checkBelieved } from '#model/terms.ts';
-import type { Asked } from '#node/ask-replicas.ts';
-import { Fence } from '#node/fence.ts';
-import { checkKeptLog } from '#node/kept-log-check.ts';
-import { LeaderSearch } from '#node/leader-search.ts';
-import { MasterEpoch } from '#node/master-epoch.ts';
+import type { Fence } from '#node/fence.ts';
+import { KeptLogCheck } from '#node/kept-log-check.ts';
+import type { LeaderSearch } from '#node/leader-search.ts';
+import type { MasterEpoch } from '#node/master-epoch.ts';
+import { createMasterParts, type MasterSeat } from '#node/master-parts.ts';
 import type { Membership } from '#node/membership.ts';
 import type { NodeOptions } from '#node/node-options.ts';
-import { ReplicaGroup } from '#node/replica-group.ts';
-import type { Self } from '#node/self.ts';
+import type { ReplicaGroup } from '#node/replica-group.ts';
 import { objectionToStart } from '#node/start-objection.ts';
-import { WriteGate } from '#node/write-gate.ts';
-import { AckLedger } from '#replication/ack-ledger.ts';
+import type { WriteGate } from '#node/write-gate.ts';
+import type { AckLedger } from '#replication/ack-ledger.ts';
 
 /** How often expired entries are deleted. */
 const TICK_MS = 100;
 /** How often a start that found the disk full tries again. */
 const NO_SPACE_RETRY_MS = 1_000;
-
-/** What a master needs to know of the node around it. */
-export interface MasterSeat {
-  /** What other nodes are told to register with; see `AnnounceRequest`. */
-  readonly advertise: string;
-  /** This master is fenced, and another node leads its log in a higher term. */
-  readonly onLeader: (address: string, term: number) => void;
-  /** This master is fenced, and nobody leads in its place, according to the others. */
-  readonly onNoLeader: (asked: readonly Asked[]) => void;
-  /** A replica begins to say that its state differs from the one here. */
-  readonly onReplicaDiffers: () => void;
-  /** The last epoch that this process began, whatever roles it has had since; 0: none. */
-  readonly run: { epoch: Epoch };
-  /** This node as the others would see it. */
-  readonly self: () => Self;
-}
 
 export class MasterRole {
   readonly kind = 'master';
@@ -68,84 +50,26 @@ export class MasterRole {
   readonly #abort = new AbortController();
   readonly #fence: Fence;
   readonly #gate: WriteGate;
-  #damage: string | undefined;
+  readonly #readyForFormats: () => Promise<void> | undefined;
+  readonly #keptLog: KeptLogCheck;
   #starting: Promise<void> | undefined;
   #ticking: Promise<void> | undefined;
-  #verifying: Promise<void> | undefined;
 
   constructor(options: NodeOptions, host: EngineHost, engine: Engine, seat: MasterSeat) {
     this.#options = options;
     this.#seat = seat;
     this.#host = host;
     this.#engine = engine;
-    this.acks = new AckLedger(options.clock);
-    this.#epoch = new MasterEpoch({
-      options,
-      host,
-      engine,
-      run: seat.run,
-      readyForFormats: () => this.readyForFormats(),
-    });
-    this.#fence = new Fence({
-      host,
-      clock: options.clock,
-      logger: options.logger,
-      ownTerm: () => this.#epoch.term,
-      onFatal: options.onFatal,
-    });
-    this.#gate = new WriteGate({
-      fence: this.#fence,
-      epoch: this.#epoch,
-      engine,
-      minReplicas: options.minReplicasToWrite ?? 0,
-      liveReplicas: () => this.#group.liveCount,
-    });
-    this.master = new Master({
-      engine,
-      clock: options.clock,
-      random: options.random,
-      acks: this.acks,
-      defaultTtlMs: options.defaultTtlMs,
-      whyDeposed: () => this.#gate.whyDeposed,
-    });
-    this.#group = this.#createGroup();
-    this.#search = this.#createSearch();
-  }
-
-  #createGroup(): ReplicaGroup {
-    const { advertise, self, onReplicaDiffers } = this.#seat;
-    return new ReplicaGroup({
-      options: this.#options,
-      host: this.#host,
-      engine: this.#engine,
-      acks: this.acks,
-      advertise,
-      self,
-      term: () => this.#epoch.term,
-      isTakingWrites: () => this.isTakingWrites,
-      onTerm: (term, address) => this.#fence.heardOf(term, address),
-      onReplicaDiffers,
-      signal: this.#abort.signal,
-    });
-  }
-
-  #createSearch(): LeaderSearch {
-    const { self, onLeader, onNoLeader } = this.#seat;
-    return new LeaderSearch({
-      options: this.#options,
-      self,
-      own: () => {
-        const { nodeId, logId, term } = this.#host.manifest;
-        return { nodeId, logId, term, position: this.#engine.position };
-      },
-      others: () => this.others,
-      onLeader,
-      onNoLeader: (asked) => {
-        if (this.mayLeadAgain) onNoLeader(asked);
-      },
-      onAdvice: (advice) => this.#fence.noteAdvice(advice),
-      signal: this.#abort.signal,
-    });
+    const parts = createMasterParts({ options, host, engine, seat, signal: this.#abort.signal });
+    this.master = parts.master;
+    this.acks = parts.acks;
+    this.#epoch = parts.epoch;
+    this.#fence = parts.fence;
+    this.#gate = parts.gate;
+    this.#group = parts.group;
+    this.#search = parts.search;
+    this.#readyForFormats = parts.readyForFormats;
+    this.#keptLog = new KeptLogCheck(engine, options.logger);
   }
 
   /**
@@ -166,7 +90,7 @@ export class MasterRole {
     else this.#fence.object(objection);
     this.#group.announce();
     this.#ticking = this.#tick();
-    this.#verifying = this.#verifyKept();
+    this.#keptLog.start(this.#abort.signal);
   }
 
   async #objection(): Promise<string | undefined> {
@@ -199,7 +123,7 @@ export class MasterRole {
     await this.#starting?.catch(() => undefined);
     await this.#ticking;
     await this.#group.stop();
-    await this.#verifying;
+    await this.#keptLog.idle();
   }
 
   /** True if a client may write here now, apart from shortage of space or of replicas. */
@@ -275,9 +199,7 @@ export class MasterRole {
   }
 
   get keptLogDamage(): string | undefined {
-    if (this.#damage !== undefined) return this.#damage;
-    const { damagedLsn } = this.#engine.feed;
-    return damagedLsn === undefined ? undefined : `LSN ${damagedLsn} cannot be read`;
+    return this.#keptLog.damage;
   }
 
   get replicas(): ReplicaStatus[] {
@@ -292,7 +214,7 @@ export class MasterRole {
 
   /** To be awaited before a write whose record release 0.1.0 cannot read; undefined if such writes are accepted already. */
   readyForFormats(): Promise<void> | undefined {
-    return this.#engine.formats.isTaken ? undefined : this.#group.takeFormatStep();
+    return this.#readyForFormats();
   }
 
   async register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
@@ -349,12 +271,6 @@ export class MasterRole {
       // Only a failed disk throws here, and `onFatal` reports that.
       logger.error({ err: error }, 'expiry stopped');
     }
-  }
-
-  async #verifyKept(): Promise<void> {
-    const damage = await checkKeptLog(this.#engine.log, this.#options.logger, this.#abort.signal);
-    this.#damage = damage?.what;
-    if (damage?.lsn !== undefined) this.#engine.feed.noteDamage(damage.lsn as Lsn);
   }
 
   /** Another node leads a higher term: this one takes no writes after that. */

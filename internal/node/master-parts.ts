@@ -1,0 +1,130 @@
+/** The parts of a node as a master, and what each needs of the others. */
+import type { Engine } from '#engine/engine.ts';
+import type { EngineHost } from '#engine/engine-host.ts';
+import { Master } from '#master/master.ts';
+import type { Epoch } from '#model/position.ts';
+import type { Asked } from '#node/ask-replicas.ts';
+import { Fence } from '#node/fence.ts';
+import { LeaderSearch } from '#node/leader-search.ts';
+import { MasterEpoch } from '#node/master-epoch.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+import { ReplicaGroup } from '#node/replica-group.ts';
+import type { Self } from '#node/self.ts';
+import { WriteGate } from '#node/write-gate.ts';
+import { AckLedger } from '#replication/ack-ledger.ts';
+
+/** What a master needs to know of the node around it. */
+export interface MasterSeat {
+  /** What other nodes are told to register with; see `AnnounceRequest`. */
+  readonly advertise: string;
+  /** This master is fenced, and another node leads its log in a higher term. */
+  readonly onLeader: (address: string, term: number) => void;
+  /** This master is fenced, and nobody leads in its place, according to the others. */
+  readonly onNoLeader: (asked: readonly Asked[]) => void;
+  /** A replica begins to say that its state differs from the one here. */
+  readonly onReplicaDiffers: () => void;
+  /** The last epoch that this process began, whatever roles it has had since; 0: none. */
+  readonly run: { epoch: Epoch };
+  /** This node as the others would see it. */
+  readonly self: () => Self;
+}
+
+export interface MasterAround {
+  readonly options: NodeOptions;
+  readonly host: EngineHost;
+  readonly engine: Engine;
+  readonly seat: MasterSeat;
+  /** Aborts when the role ends. */
+  readonly signal: AbortSignal;
+}
+
+export interface MasterParts {
+  readonly master: Master;
+  readonly acks: AckLedger;
+  readonly epoch: MasterEpoch;
+  readonly fence: Fence;
+  readonly gate: WriteGate;
+  readonly group: ReplicaGroup;
+  readonly search: LeaderSearch;
+  /** Resolves when records that release 0.1.0 cannot read may be written; undefined if they may be already. */
+  readonly readyForFormats: () => Promise<void> | undefined;
+}
+
+export function createMasterParts(around: MasterAround): MasterParts {
+  const { options, host, engine, seat } = around;
+  const acks = new AckLedger(options.clock);
+  const readyForFormats = (): Promise<void> | undefined =>
+    engine.formats.isTaken ? undefined : group.takeFormatStep();
+  const epoch = new MasterEpoch({ options, host, engine, run: seat.run, readyForFormats });
+  const fence = new Fence({
+    host,
+    clock: options.clock,
+    logger: options.logger,
+    ownTerm: () => epoch.term,
+    onFatal: options.onFatal,
+  });
+  const gate: WriteGate = new WriteGate({
+    fence,
+    epoch,
+    engine,
+    minReplicas: options.minReplicasToWrite ?? 0,
+    liveReplicas: () => group.liveCount,
+  });
+  const master = new Master({
+    engine,
+    clock: options.clock,
+    random: options.random,
+    acks,
+    defaultTtlMs: options.defaultTtlMs,
+    whyDeposed: () => gate.whyDeposed,
+  });
+  const group: ReplicaGroup = createGroup(around, acks, epoch, fence, gate);
+  const search = createSearch(around, fence, group);
+  return { master, acks, epoch, fence, gate, group, search, readyForFormats };
+}
+
+function createGroup(
+  { options, host, engine, seat, signal }: MasterAround,
+  acks: AckLedger,
+  epoch: MasterEpoch,
+  fence: Fence,
+  gate: WriteGate,
+): ReplicaGroup {
+  const { advertise, self, onReplicaDiffers } = seat;
+  return new ReplicaGroup({
+    options,
+    host,
+    engine,
+    acks,
+    advertise,
+    self,
+    term: () => epoch.term,
+    isTakingWrites: () => gate.isOpen,
+    onTerm: (term, address) => fence.heardOf(term, address),
+    onReplicaDiffers,
+    signal,
+  });
+}
+
+function createSearch(
+  { options, host, engine, seat, signal }: MasterAround,
+  fence: Fence,
+  group: ReplicaGroup,
+): LeaderSearch {
+  const { self, onLeader, onNoLeader } = seat;
+  return new LeaderSearch({
+    options,
+    self,
+    own: () => {
+      const { nodeId, logId, term } = host.manifest;
+      return { nodeId, logId, term, position: engine.position };
+    },
+    others: () => group.others,
+    onLeader,
+    onNoLeader: (asked) => {
+      if (fence.mayLeadAgain) onNoLeader(asked);
+    },
+    onAdvice: (advice) => fence.noteAdvice(advice),
+    signal,
+  });
+}
