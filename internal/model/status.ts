@@ -20,6 +20,8 @@ export type NodeState =
 export interface WalStatus {
   readonly segments: number;
   readonly bytes: number;
+  /** The level of the formats that the log may contain (`formats.ts`). */
+  readonly formatLevel: number;
 }
 
 export interface StoreStatus {

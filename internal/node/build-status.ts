@@ -4,6 +4,7 @@ import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import type { ClockStatus } from '#model/clock.ts';
+import { STEP_LEVEL } from '#model/formats.ts';
 import { NO_LSN, NO_POSITION } from '#model/position.ts';
 import {
   type IntegrityStatus,
@@ -54,7 +55,11 @@ export function buildStatus(parts: StatusParts): NodeStatus {
     durableLsn: log?.durableLsn ?? NO_LSN,
     appliedLsn: engine?.applied.lsn ?? NO_LSN,
     earliestLsn: log?.earliestLsn ?? NO_LSN,
-    wal: { segments: log?.segmentCount ?? 0, bytes: log?.bytes ?? 0 },
+    wal: {
+      segments: log?.segmentCount ?? 0,
+      bytes: log?.bytes ?? 0,
+      formatLevel: engine?.formats.level ?? (manifest?.format === 2 ? STEP_LEVEL : 0),
+    },
     store: engine?.store.stats() ?? STORE_UNKNOWN,
     integrity: parts.integrity,
     upstream: role?.kind === 'replica' ? role.upstream : undefined,

@@ -60,6 +60,11 @@ function registerNode(metrics: Metrics, status: () => NodeStatus): void {
   metrics.gaugeFrom('walnut_durable_lsn', 'Last LSN fdatasynced here.', () => status().durableLsn);
   metrics.gaugeFrom('walnut_earliest_lsn', 'First LSN that the log still has.', () => status().earliestLsn);
   metrics.gaugeFrom('walnut_wal_bytes', 'Bytes of all log segments.', () => status().wal.bytes);
+  metrics.gaugeFrom(
+    'walnut_wal_format_level',
+    'Which formats the log may contain; 0: those of release 0.1.0.',
+    () => status().wal.formatLevel,
+  );
   metrics.gaugeFrom('walnut_wal_segments', 'Log segments.', () => status().wal.segments);
 }
 

@@ -52,6 +52,7 @@ export function fromStatus(status: NodeStatus): StatusResponse {
       $typeName: 'walnut.v1.WalStatus',
       segments: status.wal.segments,
       bytes: BigInt(status.wal.bytes),
+      formatLevel: status.wal.formatLevel,
     },
     store: {
       $typeName: 'walnut.v1.StoreStatus',
@@ -161,7 +162,11 @@ export function toStatus(response: StatusResponse): NodeStatus {
     durableLsn: toLsnField(response.durableLsn, 'durable_lsn'),
     appliedLsn: toLsnField(response.appliedLsn, 'applied_lsn'),
     earliestLsn: toLsnField(response.earliestLsn, 'earliest_lsn'),
-    wal: { segments: wal?.segments ?? 0, bytes: toSafeNumber(wal?.bytes ?? 0n, 'wal.bytes') },
+    wal: {
+      segments: wal?.segments ?? 0,
+      bytes: toSafeNumber(wal?.bytes ?? 0n, 'wal.bytes'),
+      formatLevel: wal?.formatLevel ?? 0,
+    },
     store: {
       entries: toSafeNumber(store?.entries ?? 0n, 'store.entries'),
       bytes: toSafeNumber(store?.bytes ?? 0n, 'store.bytes'),

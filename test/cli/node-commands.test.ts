@@ -20,6 +20,7 @@ describe('status', () => {
     const { code, out } = await run('status');
     expect(code).toBe(0);
     expect(out).toMatch(/role +master/);
+    expect(out).toMatch(/log +.*, format level \d, id /);
     expect(out).toMatch(new RegExp(`${replica.address} +streaming +- +5 +1\\.5s +1 +0`));
     expect(JSON.parse((await run('status', '--json')).out)).toMatchObject({
       role: 'master',

@@ -120,4 +120,11 @@ export const FORMAT_MUTANTS: readonly Mutant[] = [
     replacement: 'const contentType = entries.contentTypeOf(found).slice(0, 0);',
     tests: ['test/server/protocols.test.ts'],
   },
+  {
+    name: 'status that shows the level of the program instead of that of the log',
+    file: 'internal/node/build-status.ts',
+    text: 'engine?.formats.level ?? (manifest?.format === 2 ? STEP_LEVEL : 0)',
+    replacement: 'manifest === undefined ? 0 : STEP_LEVEL',
+    tests: ['test/node/format-levels.test.ts'],
+  },
 ];

@@ -56,9 +56,12 @@ describe('formats of level 1', () => {
     await group.set(master, 'k', 'v');
     await group.untilLevel([master, replica]);
     expect([master, replica].map(formatOf)).toEqual([1, 1]);
+    const levels = () => [master, replica].map(({ node }) => node.status().wal.formatLevel);
+    expect(levels()).toEqual([0, 0]);
     await group.until(master.node.mendClock(APPLY));
     await group.untilLevel([master, replica]);
     expect([master, replica].map(formatOf)).toEqual([2, 2]);
+    expect(levels()).toEqual([1, 1]);
     // A snapshot that is installed says it in the same commit.
     await group.until(master.node.checkpoint());
     for (let i = 0; i < 40; i++) await group.set(master, `k${i}`, 'x'.repeat(4_000));

@@ -24,7 +24,7 @@ export function fakeStatus(lsn: number, entries: number): NodeStatus {
     durableLsn: toLsn(lsn),
     appliedLsn: toLsn(lsn),
     earliestLsn: 1 as Lsn,
-    wal: { segments: 2, bytes: 4_096 },
+    wal: { segments: 2, bytes: 4_096, formatLevel: 1 },
     store: {
       entries,
       bytes: 1_000,

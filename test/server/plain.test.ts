@@ -124,6 +124,7 @@ describe('/metrics', () => {
       'walnut_node_info{role="master",state="serving",version="0.0.0-test"} 1',
       'walnut_term 1',
       'walnut_wal_bytes 4096',
+      'walnut_wal_format_level 1',
       'walnut_wal_segments 2',
       'walnut_store_max_entries 10',
       'walnut_store_max_bytes 2000',

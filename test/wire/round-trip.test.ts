@@ -324,7 +324,7 @@ describe('the model survives the wire', () => {
       durableLsn: lsn,
       appliedLsn: lsn,
       earliestLsn: lsn,
-      wal: fc.record({ segments: uint32, bytes: number }),
+      wal: fc.record({ segments: uint32, bytes: number, formatLevel: uint32 }),
       store: fc.record({
         entries: number,
         bytes: number,

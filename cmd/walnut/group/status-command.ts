@@ -85,7 +85,11 @@ export function statusToJson(status: StatusResponse): Record<string, unknown> {
     durableLsn: Number(status.durableLsn),
     appliedLsn: Number(status.appliedLsn),
     earliestLsn: Number(status.earliestLsn),
-    wal: { segments: wal?.segments ?? 0, bytes: Number(wal?.bytes ?? 0) },
+    wal: {
+      segments: wal?.segments ?? 0,
+      bytes: Number(wal?.bytes ?? 0),
+      formatLevel: wal?.formatLevel ?? 0,
+    },
     store: {
       entries: Number(store?.entries ?? 0),
       bytes: Number(store?.bytes ?? 0),
@@ -141,7 +145,7 @@ function replicaToJson(replica: ReplicaStatus): Record<string, unknown> {
 }
 
 function renderStatus(status: StatusResponse, { colors, address }: Invocation): string {
-  const { wal, store, master } = status;
+  const { store, master } = status;
   const ready = status.ready ? colors.green('ready') : colors.yellow('not ready');
   const facts: [string, string][] = [
     ['node', `${address.text}  ${status.nodeId}`],
@@ -150,10 +154,7 @@ function renderStatus(status: StatusResponse, { colors, address }: Invocation): 
     ...status.reasons.map((reason): [string, string] => ['reason', colors.yellow(reason)]),
     ['position', showPosition(status.position)],
     ['LSN', `applied ${status.appliedLsn}, durable ${status.durableLsn}, log from ${status.earliestLsn}`],
-    [
-      'log',
-      `${countOf(wal?.segments ?? 0, 'segment')}, ${showBytes(wal?.bytes ?? 0)}, id ${status.logId || '-'}`,
-    ],
+    ['log', describeLog(status)],
     ['store', `${countOf(store?.entries ?? 0, 'entry', 'entries')}, ${showBytes(store?.bytes ?? 0)}`],
     ['gets', `${countOf(store?.hits ?? 0, 'hit')}, ${countOf(store?.misses ?? 0, 'miss', 'misses')}`],
     ['removed', `${showCount(store?.evicted ?? 0)} evicted, ${showCount(store?.expired ?? 0)} expired`],
@@ -168,6 +169,11 @@ function renderStatus(status: StatusResponse, { colors, address }: Invocation): 
   facts.push(['memory', renderScrubs(status.integrity)]);
   facts.push(['up', `${showDuration(status.uptimeMs)}, version ${status.version}`]);
   return renderFacts(colors, facts) + renderReplicas(status, colors);
+}
+
+function describeLog({ wal, logId }: StatusResponse): string {
+  const size = `${countOf(wal?.segments ?? 0, 'segment')}, ${showBytes(wal?.bytes ?? 0)}`;
+  return `${size}, format level ${wal?.formatLevel ?? 0}, id ${logId || '-'}`;
 }
 
 function renderComparisons(integrity: IntegrityStatus | undefined): string {
