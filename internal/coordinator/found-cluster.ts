@@ -69,6 +69,12 @@ function checkPlans(plans: readonly GroupPlan[]): void {
       'invalid_argument',
       'a cluster needs at least one group, and each a name and a node',
     );
+  const misnamed = plans.find(({ id }) => !/^[A-Za-z0-9-]{1,64}$/.test(id));
+  if (misnamed !== undefined)
+    throw new WalnutError(
+      'invalid_argument',
+      `group ${misnamed.id}: expected letters, digits and hyphens, at most 64`,
+    );
   if (new Set(names).size < names.length || new Set(plans.map(({ id }) => id)).size < plans.length)
     throw new WalnutError('invalid_argument', 'each group and each node may be named once');
 }

@@ -79,6 +79,7 @@ describe('founding a cluster', () => {
         { id: 'g1', nodes: ['b'] },
       ],
     ],
+    ['group g/1: expected letters, digits and hyphens, at most 64', [{ id: 'g/1', nodes: ['a'] }]],
     ['x is not heard: start it, with the addresses of the coordinators', [{ id: 'g1', nodes: ['a', 'x'] }]],
     ['late is not heard: start it, with the addresses of the coordinators', [{ id: 'g1', nodes: ['late'] }]],
     ['busy is a master already', [{ id: 'g1', nodes: ['busy'] }]],

@@ -64,6 +64,11 @@ export class SimulatedCluster {
     await this.advanceUntil(() => this.master !== undefined, 10_000);
   }
 
+  /** How often a member began to lead a term. */
+  get failovers(): number {
+    return this.#leaders.size;
+  }
+
   get active(): SimulatedCoordinator | undefined {
     return this.coordinators.find(({ isRunning, coordinator }) => isRunning && coordinator.isActive);
   }

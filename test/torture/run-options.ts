@@ -15,6 +15,7 @@ export const PARTS = [
   'syscalls',
   'links',
   'groups',
+  'clusters',
   'failovers',
   'stampede',
 ] as const;

@@ -6,6 +6,7 @@
 import { findSwallowed } from '#platform/npm-options.ts';
 import { Report } from './report.ts';
 import { type Part, parseTortureOptions, USAGE } from './run-options.ts';
+import { tortureClusters } from './torture-clusters.ts';
 import { tortureDamage } from './torture-damage.ts';
 import { tortureFailovers } from './torture-failovers.ts';
 import { tortureGroups } from './torture-groups.ts';
@@ -34,6 +35,7 @@ if (isWanted('process')) await tortureProcess(report, seed);
 if (isWanted('syscalls')) await tortureSyscalls(report);
 if (isWanted('links')) await tortureLinks(report, seed);
 if (isWanted('groups')) await tortureGroups(report, seed, seconds);
+if (isWanted('clusters')) await tortureClusters(report, seed, seconds);
 if (isWanted('failovers')) await tortureFailovers(report);
 if (isWanted('stampede')) await tortureStampede(report);
 if (report.skipped > 0) report.say(`${report.skipped} skipped`);

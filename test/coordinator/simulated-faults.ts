@@ -1,0 +1,144 @@
+/** The random faults of the simulation, and one run of a group under them. */
+import { SimulatedCluster } from './simulated-cluster.ts';
+
+const FAULTS = 12;
+/** How long everything may take to serve again when all faults are over: the longest back-off, and a failover. */
+const HEALED_MS = 75_000;
+/** How many voters the group of a seed has. */
+const VOTERS = [3, 5, 3, 2, 3, 4];
+
+type Fault = (cluster: SimulatedCluster) => void;
+
+const later = (cluster: SimulatedCluster, end: () => void): void => {
+  cluster.clock.after(200 + cluster.random.below(6_000), end);
+};
+const anyone = (cluster: SimulatedCluster): string => cluster.random.pick([...cluster.members.keys()]);
+const anyProcess = (cluster: SimulatedCluster): string =>
+  cluster.random.pick([...cluster.members.keys(), ...cluster.coordinators.map(({ name }) => name)]);
+
+export const HAPPENINGS: Readonly<Record<string, Fault>> = {
+  'a member is killed': (cluster) => {
+    const member = cluster.member(anyone(cluster));
+    if (!member.isRunning) return;
+    member.kill();
+    later(cluster, () => member.start());
+  },
+  'the master is killed': (cluster) => {
+    const { master } = cluster;
+    if (master === undefined) return;
+    master.kill();
+    later(cluster, () => master.start());
+  },
+  'a member is stopped': (cluster) => {
+    const member = cluster.member(anyone(cluster));
+    member.clock.pause();
+    later(cluster, () => member.clock.resume());
+  },
+  'the machine of the master sleeps': (cluster) => {
+    const member = cluster.master;
+    if (member === undefined) return;
+    member.clock.pause();
+    const fromMs = cluster.clock.monotonicMs();
+    later(cluster, () => {
+      member.slept(cluster.clock.monotonicMs() - fromMs);
+      member.clock.resume();
+    });
+  },
+  'a link is cut one way': (cluster) => cluster.network.cut(anyProcess(cluster), anyProcess(cluster)),
+  'a process is cut off': (cluster) => {
+    const name = anyProcess(cluster);
+    for (const other of [...cluster.members.keys(), ...cluster.coordinators.map((each) => each.name)]) {
+      cluster.network.cut(name, other);
+      cluster.network.cut(other, name);
+    }
+  },
+  'one member is alone with the coordinators': (cluster) => {
+    const name = anyone(cluster);
+    for (const other of cluster.members.keys()) {
+      if (other === name) continue;
+      for (const away of [name, ...cluster.coordinators.map((each) => each.name)]) {
+        cluster.network.cut(other, away);
+        cluster.network.cut(away, other);
+      }
+    }
+  },
+  'the links are mended': (cluster) => cluster.network.heal(),
+  'the active coordinator is killed': (cluster) => {
+    const { active } = cluster;
+    if (active === undefined) return;
+    cluster.killCoordinator(active);
+    cluster.addCoordinator();
+  },
+  'the active coordinator is stopped': (cluster) => {
+    const { active } = cluster;
+    active?.clock.pause();
+    later(cluster, () => active?.clock.resume());
+  },
+  'a coordinator loses the store': (cluster) => {
+    const { store } = cluster.random.pick(cluster.coordinators);
+    store.isCut = true;
+    later(cluster, () => {
+      store.isCut = false;
+    });
+  },
+  'the store drops the active coordinator': (cluster) => {
+    cluster.depose().catch(() => {});
+  },
+  'answers of the store are lost': (cluster) => {
+    for (const { store } of cluster.coordinators) store.lossChance = 0.4;
+    later(cluster, () => {
+      for (const { store } of cluster.coordinators) store.lossChance = 0;
+    });
+  },
+  'the disk of a member is replaced': (cluster) => {
+    const member = cluster.member(anyone(cluster));
+    // With another failure, or with one voter left of two, QUORUM is out of reach for good.
+    if (cluster.members.size === 2) return;
+    if ([...cluster.members.values()].some(({ incarnation }) => incarnation > 1)) return;
+    member.kill();
+    member.wipe();
+    later(cluster, () => member.start());
+  },
+  'a member cannot write': (cluster) => {
+    const member = cluster.member(anyone(cluster));
+    member.isSick = true;
+    later(cluster, () => {
+      member.isSick = false;
+    });
+  },
+  'a node drains': (cluster) => {
+    const node = anyone(cluster);
+    const set = (status: 'active' | 'draining'): void => {
+      cluster.active?.coordinator.requests.setNodeStatus(node, status).catch(() => {});
+    };
+    set('draining');
+    later(cluster, () => set('active'));
+  },
+  'a failover is planned': (cluster) => {
+    cluster.active?.coordinator.requests.failoverGroup('g1', anyone(cluster)).catch(() => {});
+  },
+};
+
+export function clusterOf(seed: number): SimulatedCluster {
+  return new SimulatedCluster(seed, VOTERS[seed % VOTERS.length]);
+}
+
+/** Throws with what was wrong: two masters, a write that was lost, or a group that does not serve again. */
+export async function runFaults(cluster: SimulatedCluster): Promise<void> {
+  await cluster.begin();
+  for (let i = 0; i < FAULTS && cluster.wrongs.length === 0; i++) {
+    const [what, happen] = cluster.random.pick(Object.entries(HAPPENINGS));
+    cluster.note(what);
+    happen(cluster);
+    await cluster.clock.advance(100 + cluster.random.below(3_000));
+  }
+  await cluster.clock.advance(7_000);
+  cluster.network.heal();
+  cluster.note('all faults are over');
+  const isServing = (): boolean => cluster.wrongs.length > 0 || cluster.master !== undefined;
+  await cluster.advanceUntil(isServing, HEALED_MS);
+  const acked = cluster.acked.size;
+  await cluster.advanceUntil(() => cluster.acked.size > acked || cluster.wrongs.length > 0, 10_000);
+  if (cluster.master !== undefined) cluster.checkKept(cluster.master);
+  if (cluster.wrongs.length > 0) throw new Error(cluster.wrongs.join('; '));
+}
