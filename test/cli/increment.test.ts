@@ -94,6 +94,8 @@ describe('increment', () => {
   it('is carried out once for each request id', async () => {
     expect((await run(['once', '--request-id', 'r'])).out).toBe('1\n');
     expect((await run(['once', '--request-id', 'r'])).out).toBe('1\n');
+    const again = JSON.parse((await run(['once', '--request-id', 'r', '--json'])).out);
+    expect(again).toMatchObject({ value: '1', repeated: true });
     expect((await run(['once'])).out).toBe('2\n');
   });
 

@@ -74,9 +74,11 @@ export function receiptToJson(response: {
   readonly durabilityReached: Durability;
   readonly replicasAcked: number;
   readonly position?: Position | undefined;
+  readonly repeated?: boolean;
 }): Json {
   return {
     durabilityReached: enumName(Durability, response.durabilityReached),
     replicasAcked: response.replicasAcked,
+    ...(response.repeated === true ? { repeated: true } : {}),
   };
 }

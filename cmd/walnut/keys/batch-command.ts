@@ -70,7 +70,8 @@ async function runBatch(invocation: Invocation, options: BatchOptions): Promise<
   await show(
     invocation,
     () => toJson(operations, response, isAtomic),
-    () => operations.map((operation, i) => `${describe(operation, results[i])}\n`).join(''),
+    () =>
+      operations.map((operation, i) => `${describe(operation, results[i], response.committed)}\n`).join(''),
   );
   if (isAtomic && !response.committed)
     throw new CliError(EXIT.negative, 'nothing was written: a condition was not met');
@@ -148,11 +149,18 @@ function resultToJson({ case: op, value: { key } }: NamedOperation, answered: Ba
 }
 
 /** One line. */
-function describe({ case: op, value: { key } }: NamedOperation, answered: BatchResult | undefined): string {
-  return `${op} ${quoteKey(key)}: ${outcomeOf(answered?.result)}`;
+function describe(
+  { case: op, value: { key } }: NamedOperation,
+  answered: BatchResult | undefined,
+  isCommitted: boolean,
+): string {
+  // Only a Get of a batch that is repeated was carried out and has no result.
+  const none = isCommitted ? 'not known any more' : 'not carried out';
+  return `${op} ${quoteKey(key)}: ${outcomeOf(answered?.result) ?? none}`;
 }
 
-function outcomeOf(result: BatchResult['result'] | undefined): string {
+/** Undefined: there is no result. */
+function outcomeOf(result: BatchResult['result'] | undefined): string | undefined {
   switch (result?.case) {
     case 'get':
       return `${result.value.found ? showValue(result.value.value) : 'missing'}${leaseOf(result.value)}`;
@@ -168,7 +176,7 @@ function outcomeOf(result: BatchResult['result'] | undefined): string {
     case 'error':
       return showText(`${result.value.code}: ${result.value.message}`, Number.POSITIVE_INFINITY);
     case undefined:
-      return 'not carried out';
+      return undefined;
   }
 }
 

@@ -187,7 +187,8 @@ function describeWrite(response: SetResponse | DeleteResponse, isApplied: boolea
   if (!isApplied) return '';
   const before =
     previous === undefined ? '' : `previous ${showPosition(previous.version)} ${showValue(previous.value)}\n`;
-  return `OK ${showPosition(response.position)}\n${before}`;
+  const repeated = response.repeated ? ' (done before, under this --request-id)' : '';
+  return `OK ${showPosition(response.position)}${repeated}\n${before}`;
 }
 
 function notWritten(key: string, response: SetResponse | DeleteResponse, options: SetOptions): CliError {
