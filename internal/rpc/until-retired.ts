@@ -2,7 +2,8 @@
 import { WalnutError } from '#model/errors.ts';
 
 /**
- * The same messages until `retired` aborts; then throws `unauthenticated`. What `messages`
+ * The same messages until `retired` aborts; then throws `unavailable`: a caller that still
+ * has rights calls again and goes on, and one that has none is refused then. What `messages`
  * waits for is left to the signal that it was made with, which aborts with its answer.
  */
 export async function* untilRetired<T>(
@@ -32,8 +33,7 @@ export async function* untilRetired<T>(
 
 function ended(): WalnutError {
   return new WalnutError(
-    'unauthenticated',
+    'unavailable',
     'the rights of this caller changed while the stream was open: call again',
-    { nothingDone: true, isChallenge: true },
   );
 }

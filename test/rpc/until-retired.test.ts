@@ -25,14 +25,14 @@ describe('a stream whose caller loses its rights', () => {
     expect((await messages.next()).value).toBe(0);
     const waiting = messages.next();
     retire();
-    await expect(waiting).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(waiting).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   it('ends between two messages, and closes what they come from', async () => {
     const { messages, retire, isClosed } = open(() => Promise.resolve());
     await messages.next();
     retire();
-    await expect(messages.next()).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(messages.next()).rejects.toMatchObject({ code: 'unavailable' });
     await Promise.resolve();
     expect(isClosed()).toBe(true);
   });
@@ -40,7 +40,7 @@ describe('a stream whose caller loses its rights', () => {
   it('never begins where they are gone before', async () => {
     const { messages, retire } = open(() => Promise.resolve());
     retire();
-    await expect(messages.next()).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(messages.next()).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   it('goes on, and ends by itself, where nothing changes', async () => {

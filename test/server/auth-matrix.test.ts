@@ -187,7 +187,8 @@ describe('an open stream', () => {
         ? { body: Buffer.concat([Buffer.from([0, 0, 0, 0, 13]), Buffer.from('{"prefix":""}')]) }
         : {}),
     });
-    expect(answer.text).toContain('unauthenticated');
+    expect(answer.text).toContain('unavailable');
+    expect(answer.text).toContain('the rights of this caller changed');
   });
 });
 
