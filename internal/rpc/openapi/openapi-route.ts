@@ -76,12 +76,18 @@ export function openapiOf(routes: readonly HttpRoute[], services: readonly DescS
         'A replicated in-memory cache. An rpc is a POST of its request as JSON; the same paths take ' +
         'Connect, gRPC and gRPC-Web. In JSON, bytes are base64 and 64-bit numbers are strings.',
     },
+    // The configuration of a server says whether a credential is needed, and its roles for what.
+    security: [{}, { token: [] }, { password: [] }],
     paths: Object.fromEntries([...plain, ...rpcs]),
     components: {
       schemas: {
         ...schemasOf(methods.flatMap(({ input, output }) => [input, output])),
         Problem: PROBLEM_SCHEMA,
         Error: ERROR_SCHEMA,
+      },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'A token of walnut auth new-token' },
+        password: { type: 'http', scheme: 'basic' },
       },
     },
   };
