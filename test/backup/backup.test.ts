@@ -39,7 +39,7 @@ const imageOf = (manifest: BackupManifest): LogImage =>
   imageOfBackup(manifest, (sha256) => repository.objectPath(sha256));
 
 describe('a backup of a running node', () => {
-  it('holds the state of its last record, before and after a checkpoint', async () => {
+  it('contains the state of its last record, before and after a checkpoint', async () => {
     await live.write(60);
     const first = await create(true);
     expect(first.manifest).toMatchObject({ from: { lsn: 0 }, to: { lsn: 61 } });
@@ -53,7 +53,7 @@ describe('a backup of a running node', () => {
     expect((await repository.list()).map(({ id }) => id)).toEqual([first.manifest.id, second.manifest.id]);
   });
 
-  it('holds what became of named writes, in its digest too', async () => {
+  it('contains what became of named writes, in its digest too', async () => {
     await live.write(3);
     await live.engine.formats.take();
     const payload = payloadOf([]);
@@ -196,7 +196,7 @@ describe('a backup of a stopped node', () => {
     await create();
   });
 
-  it('refuses what holds no log', async () => {
+  it('refuses what contains no log', async () => {
     await expect(createBackup(fileParts, root, repository, { isReplayed: false })).rejects.toThrow(
       BackupRequestError,
     );

@@ -40,7 +40,7 @@ async function logWithSnapshot(): Promise<{ rig: WalRig; snapshotLsn: number; di
 const snapshotOf = async (rig: WalRig): Promise<string> => rig.host.manifest.snapshot;
 
 describe('wal verify', () => {
-  it('finds a whole directory whole, with the state it holds, and changes nothing', async () => {
+  it('finds a whole directory whole, with the state it contains, and changes nothing', async () => {
     const { rig, digest } = await logWithSnapshot();
     const before = await fingerprint(directory);
     const { code, out, err } = await verify('--json');

@@ -390,7 +390,7 @@ describe('failures', () => {
     expect((await refusal(other.get('a'))).code).toBe(Code.Internal);
   });
 
-  it('of a call that no message can hold are its own', async () => {
+  it('of a call that no message can contain are its own', async () => {
     const { address } = await startMaster();
     const client = open({ address });
     const calls = [

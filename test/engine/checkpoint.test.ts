@@ -113,7 +113,7 @@ describe('a checkpoint', () => {
     expect(stateOf(again.engine)).toBe(live);
   });
 
-  it('holds the log back while more than 64 MiB wait for a slow disk, and lets it go on', async () => {
+  it('delays the log while more than 64 MiB wait for a slow disk, and lets it go on', async () => {
     const fileSystem = new SlowSnapshots();
     const rig = await Rig.open({ fileSystem, fsync: 'interval', maxFileBytes: 200 << 20 });
     const mebibyte = 'x'.repeat(1 << 20);

@@ -67,7 +67,7 @@ describe('FrameRing', () => {
     expect(run?.bytes).toEqual(bytesOf(frames.slice(2, 15)));
   });
 
-  it('takes a frame that is larger than all it may hold', () => {
+  it('takes a frame that is larger than all it may keep', () => {
     const [small, large, next] = chainOf([10, 5_000, 10]) as [Frame, Frame, Frame];
     const ring = new FrameRing(200);
     for (const frame of [small, large]) ring.add(frame, 1_000);

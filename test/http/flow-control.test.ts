@@ -132,7 +132,7 @@ describe('receiving', () => {
     expect(peer.take()).toEqual(['windowUpdate 0 32768']);
   });
 
-  it('holds the peer to the window of its stream, once it has acknowledged our setting', () => {
+  it('limits the peer to the window of its stream, once it has acknowledged our setting', () => {
     const peer = openServer({ streamWindowBytes: 10 });
     peer.receive(headers(1, POST, 0), data(1, 10), data(1, 1));
     expect(peer.take()).toEqual([`rstStream 1 ${ErrorCode.flowControlError}`]);
@@ -184,7 +184,7 @@ describe('sending', () => {
     expect(order.slice(0, 6)).toEqual(['1', '3', '5', '1', '3', '5']);
   });
 
-  it('lets no stream without a window hold up the others', () => {
+  it('lets no stream without a window delay the others', () => {
     const peer = openServer();
     peer.receive(settings([[4, 0]]));
     answer(peer, 1, 10);

@@ -178,7 +178,7 @@ describe('memos', () => {
     expect(read(reader, block(1))).not.toBe(head);
   });
 
-  it('hold no block that changes the table: it changes it each time', () => {
+  it('keep no block that changes the table: it changes it each time', () => {
     const reader = new HeadReader(16_384);
     const block = Buffer.concat([prepareBlock(GET), hex('40 01 78 01 31')]);
     const heads = [read(reader, block), read(reader, block), read(reader, block)];

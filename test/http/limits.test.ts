@@ -110,7 +110,7 @@ describe('a flood is cut off', () => {
     expect(mixed.connection.holdings.output).toBeLessThan(1002 * 17 + 100);
   });
 
-  it('of CONTINUATION, empty or long, and holds no more than its limit', () => {
+  it('of CONTINUATION, empty or long, and keeps no more than its limit', () => {
     const many = openServer();
     many.receive(frame(FrameType.headers, 0, 1, []));
     expect(flood(many, () => frame(FrameType.continuation, 0, 1, []))).toEqual([8, 'continuations']);

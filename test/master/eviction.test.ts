@@ -54,7 +54,7 @@ describe('the victim', () => {
     expect((await lines(rig)).at(-1)).toEqual(['delete a evicted', 'delete b evicted', 'set e client']);
   });
 
-  it('of a single place is what holds it', async () => {
+  it('of a single place is what keeps it', async () => {
     const rig = await Rig.open({ limits: entriesMax(1) });
     await rig.set('a', '1');
     await rig.set('a', '2');
@@ -166,7 +166,7 @@ describe('a value among far smaller ones', () => {
 });
 
 describe('limits lowered at a restart', () => {
-  it('are logged, trimmed down to by the tick, oldest first, and hold after another restart', async () => {
+  it('are logged, trimmed down to by the tick, oldest first, and apply after another restart', async () => {
     const rig = await Rig.open({ limits: entriesMax(0) });
     for (let i = 0; i < 50; i++) await rig.set(`k${10 + i}`, '1');
     const again = await Rig.open({ fileSystem: await rig.close(), limits: entriesMax(20) });

@@ -86,7 +86,7 @@ describe('an expired key', () => {
 });
 
 describe('the default time to live', () => {
-  it('holds where nothing else is asked, and only there', async () => {
+  it('applies where nothing else is asked, and only there', async () => {
     const rig = await Rig.open({ defaultTtlMs: 60_000 });
     const nowMs = rig.engine.logClock.nowMs();
     await rig.set('default', 'x');

@@ -114,7 +114,7 @@ describe('a master that starts again', () => {
     }
   });
 
-  it('with other limits logs them, and they hold', async () => {
+  it('with other limits logs them, and they apply', async () => {
     const group = new TestGroup();
     const master = await started(group);
     for (let i = 0; i < 30; i++) await group.set(master, `k${i}`, 'x');

@@ -108,7 +108,7 @@ describe('a condition', () => {
     expect(rig.get('a')).toBeUndefined();
   });
 
-  it('on a version holds for exactly that version, also one on its way', async () => {
+  it('on a version is met by exactly that version, also one on its way', async () => {
     const rig = await Rig.open();
     const { position } = await rig.set('a', '1');
     rig.fileSystem.holdSyncs();

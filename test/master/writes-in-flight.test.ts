@@ -114,7 +114,7 @@ describe('writes in flight', () => {
     }
   });
 
-  it('hold the bytes of a record no longer than it is in flight', () => {
+  it('keep the bytes of a record no longer than it is in flight', () => {
     const rig = new Rig(1, 3, -1);
     rig.accept(2);
     const [record] = rig.records;

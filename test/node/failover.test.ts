@@ -173,7 +173,7 @@ describe('a failover that cannot be', () => {
     await writesStill(group, master);
   });
 
-  it('takes no writes where it is not known what the disk holds of the commit', async () => {
+  it('takes no writes where it is not known what the disk has of the commit', async () => {
     const { group, master, one, two } = await threeNodes();
     const disk = master.fileSystem;
     // Behind the rename: what a start reads may be the one or the other.

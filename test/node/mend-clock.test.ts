@@ -116,7 +116,7 @@ describe('mending the clock', () => {
     expect(await group.get(master, 'ttl')).toBe('v');
   });
 
-  it('holds over a restart from the log, one from a snapshot, a full resync and a promotion', async () => {
+  it('stays over a restart from the log, one from a snapshot, a full resync and a promotion', async () => {
     const group = new TestGroup();
     let master = await spoiled(group);
     await group.until(master.node.mendClock(APPLY));

@@ -165,7 +165,7 @@ describe('a replica whose master is dead', () => {
     expect(await group.get(master, 'still')).toBe('writes');
   });
 
-  it('is refused where a sibling holds more, unless forced; then the sibling sets its tail aside', async () => {
+  it('is refused where a sibling has more, unless forced; then the sibling sets its tail aside', async () => {
     const { group, master, one, two } = await threeNodes();
     group.network.cut('master:1', 'one:1');
     group.network.cut('one:1', 'master:1');

@@ -53,7 +53,7 @@ describe('the places for readers of snapshots', () => {
     expect([places.taken, again.signal.aborted]).toEqual([READERS_MAX, false]);
   });
 
-  it('are given back once, with what they hold, when the call ends', () => {
+  it('are given back once, with what they keep, when the call ends', () => {
     const places = new SnapshotPlaces(new VirtualClock());
     const call = new AbortController();
     const place = places.take(STRANGER, call.signal);

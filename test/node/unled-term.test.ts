@@ -162,7 +162,7 @@ describe('a master whose replica granted a higher term', () => {
     expect(isWriting(master)).toBe(true);
   });
 
-  it('stays read only where one that grants its term turns out to hold another history', async () => {
+  it('stays read only where one that grants its term turns out to have another history', async () => {
     const { group, master, two } = await threeNodes();
     const { replication, ...others } = two.node.ports;
     const other = Object.create(replication) as typeof replication;
@@ -213,7 +213,7 @@ describe('a master of a term that is over', () => {
     expect(one.node.status().term).toBe(2);
   });
 
-  it('does not lead again where another node holds a record that it has not', async () => {
+  it('does not lead again where another node has a record that it has not', async () => {
     const { group, master, one, two } = await threeNodes();
     group.kill(master);
     separate(group, 'one', 'two');
@@ -231,7 +231,7 @@ describe('a master of a term that is over', () => {
     await group.untilLevel([one, two, back]);
   });
 
-  it('does not lead again over what a node holds that has moved to another address', async () => {
+  it('does not lead again over what a node has that has moved to another address', async () => {
     const { group, master, one, two } = await threeNodes();
     separate(group, 'master', 'two');
     separate(group, 'one', 'two');

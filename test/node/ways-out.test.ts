@@ -247,7 +247,7 @@ describe('a replica quarantined by a master of the same log', () => {
     await group.untilLevel([one, back]);
   });
 
-  it('names no follower of that master either, and forces the promotion past one that holds more', async () => {
+  it('names no follower of that master either, and forces the promotion past one that has more', async () => {
     const { group, wrong, one } = await overtaken();
     const two = await group.replica('two');
     await group.untilLevel([wrong, two]);
@@ -306,7 +306,7 @@ describe('a master started on an empty directory', () => {
     return { group, fresh, one, two };
   }
 
-  it('says that its replicas hold another history, names their promotion, and never their removal', async () => {
+  it('says that its replicas have another history, names their promotion, and never their removal', async () => {
     const { group, fresh, one, two } = await emptied();
     const says = () => {
       expect(reasonsOf(fresh)).toMatch(
@@ -446,7 +446,7 @@ describe('a promoted master that was emptied', () => {
 });
 
 describe('a quarantined replica', () => {
-  it('follows by itself where a corrected address leads to a master that holds all it has', async () => {
+  it('follows by itself where a corrected address leads to a master that has all its records', async () => {
     const { group, master, one, two } = await threeNodes();
     const elsewhere = await group.start('elsewhere', 'master');
     await group.set(elsewhere, 'other', 'world');

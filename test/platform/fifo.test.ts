@@ -45,7 +45,7 @@ describe('Fifo', () => {
     );
   });
 
-  it('holds nothing that was taken, although something is always left', async () => {
+  it('keeps nothing that was taken, although something is always left', async () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     const fifo = new Fifo<object>();

@@ -19,7 +19,7 @@ describe('Metrics', () => {
     expect(metrics.contentType).toContain('text/plain');
   });
 
-  it('holds one child per set of labels, and forgets removed ones', async () => {
+  it('has one child per set of labels, and forgets removed ones', async () => {
     const metrics = new Metrics();
     const calls = metrics.counterFamily('walnut_calls_total', 'Calls.', ['method', 'code']);
     const child = calls.with({ method: 'Get', code: 'ok' });

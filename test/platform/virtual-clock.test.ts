@@ -69,7 +69,7 @@ describe('VirtualClock', () => {
     expect([clock.monotonicMs(), fast.monotonicMs()]).toEqual([200, 200]);
   });
 
-  it('advances until a condition holds, or says that it never did', async () => {
+  it('advances until a condition is true, or says that it never did', async () => {
     const clock = new VirtualClock();
     let count = 0;
     const tick = (): void => {

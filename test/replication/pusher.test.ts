@@ -399,7 +399,7 @@ describe('Pusher', () => {
     await script.pusher.stop();
   });
 
-  it('ends where the log no longer holds what comes next: no empty pushes that feign a link', async () => {
+  it('ends where the log no longer has what comes next: no empty pushes that feign a link', async () => {
     const script = new Script();
     script.write(9);
     script.keptFromLsn = 5;

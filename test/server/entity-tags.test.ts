@@ -116,7 +116,7 @@ describe('a write under preconditions', () => {
     expect(answer.applied || answer.current?.version === key.version).toBe(true);
   });
 
-  it('holds only for the version that was compared, and gives up where it changes for ever', async () => {
+  it('is met only by the version that was compared, and gives up where it changes for ever', async () => {
     const key = new Key(V1);
     let left = 3;
     key.meanwhile = () => {

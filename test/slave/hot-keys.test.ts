@@ -21,7 +21,7 @@ it('keeps the hottest where not all fit into a hint', () => {
   expect(bytes).toBeGreaterThan(HOT_KEYS_BYTES_MAX - 400);
 });
 
-it('holds a bounded number of keys, however many are read', () => {
+it('keeps a bounded number of keys, however many are read', () => {
   const hot = new HotKeys();
   for (let i = 0; i < 5_000; i++) hot.note(`k${i}`);
   for (let i = 4_900; i < 5_000; i++) hot.note(`k${i}`);

@@ -88,7 +88,7 @@ describe('values', () => {
 });
 
 describe('the arena', () => {
-  it('holds a half more than what lives at most, through a million bytes written again and again', () => {
+  it('takes a half more than what lives at most, through a million bytes written again and again', () => {
     const random = new SeededRandom(7);
     const slots = new SlotTable();
     const lengths: number[] = [];

@@ -124,7 +124,7 @@ describe('key index', () => {
     }
   });
 
-  it('holds 10 to 14 bytes an entry when large, and nearly nothing once it is empty again', () => {
+  it('takes 10 to 14 bytes an entry when large, and nearly nothing once it is empty again', () => {
     const index = numbered();
     const hashes: number[] = [];
     for (let slot = 0; slot < 200_000; slot++) {

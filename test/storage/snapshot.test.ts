@@ -98,7 +98,7 @@ describe('snapshot', () => {
     }
   });
 
-  it('holds taken victims, which stay stored until their delete', () => {
+  it('contains taken victims, which stay stored until their delete', () => {
     const store = newStore();
     for (let i = 0; i < 10; i++) store.apply(set(`k${i}`), at(i + 1));
     store.takeVictim();
@@ -132,7 +132,7 @@ describe('snapshot', () => {
     expect(loader.finish().store.stateDigest()).toBe(store.stateDigest());
   });
 
-  it('looks at a bounded number of slots per slice, however few of them hold anything', () => {
+  it('looks at a bounded number of slots per slice, however few of them are in use', () => {
     const store = newStore();
     for (let i = 0; i < 60_000; i++) store.apply(set(`k${i}`, ''), at(i + 1));
     for (let i = 0; i < 59_999; i++) store.apply(remove(`k${i}`), at(70_000));

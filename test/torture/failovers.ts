@@ -110,7 +110,7 @@ class FailoverGroup {
     await dead.process.destroy();
     for (const seat of others) {
       const port = ports[this.#seats.indexOf(seat)] as number;
-      // What their configuration says is the first master, whoever that is now.
+      // Their configuration names the first master, which may be another node than the present one.
       seat.process = this.#launch(seat.name, port, `127.0.0.1:${ports[0]}`);
     }
     for (const { process } of others) await expectReady(process);

@@ -2,7 +2,7 @@
  * Link cuts under load: one kind of fault after the other on the links between
  * a master and its replicas. After each the links heal, the load pauses, and
  * all nodes must come to one position with one digest, without a full resync:
- * the log holds all that was missed.
+ * the log has all that was missed.
  */
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import type { TcpProxy, Way } from '#test/doubles/tcp-proxy.ts';
@@ -42,7 +42,7 @@ const REPLICAS = 2;
 const WRITERS = 8;
 /** Beyond the number wanted: rounds that met no traffic are not for ever. */
 const IDLE_MAX = 50;
-/** Every so many cuts what each node holds is compared with what was acknowledged, key by key. */
+/** Every so many cuts what each node has is compared with what was acknowledged, key by key. */
 const VERIFY_EVERY = 25;
 
 export async function cutAgainAndAgain(options: CutOptions): Promise<CutRun> {

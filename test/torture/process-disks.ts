@@ -1,5 +1,5 @@
 /**
- * Disks that are full, by every means at hand, then not any more; and two
+ * Disks that are full, by every means that the machine has, then not any more; and two
  * processes that want one directory. Each function throws at what is wrong.
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
@@ -84,7 +84,7 @@ export function fillByInjection(): Promise<void> {
 /**
  * Writes until refused; then everything acknowledged is still readable, nothing
  * refused is, and once there is room writes are taken again by themselves. All
- * of it holds after a restart, too.
+ * of it is there after a restart, too.
  */
 async function fillAndFree(
   options: ConstructorParameters<typeof MasterProcess>[0],

@@ -1,7 +1,7 @@
 /**
  * The memory of what a master acknowledged, kept in another process than the
  * one that is killed. Every write of a key carries a number that only rises;
- * after a crash the key must hold its last acknowledged number, or one of those
+ * after a crash the value must be the last acknowledged number, or one of those
  * asked for since and never answered. What is then found is the new truth.
  */
 import type { NodeProcess } from './node-process.ts';
@@ -58,7 +58,7 @@ export class ProcessJournal {
     if (known !== undefined) known.unknown = known.unknown.filter((each) => each !== number);
   }
 
-  /** Compares every key with what the master holds. Throws on anything lost, undone or made up. */
+  /** Compares every key with what the master has. Throws on anything lost, undone or made up. */
   async verify(master: NodeProcess): Promise<void> {
     const found = await readAll(master);
     for (const [key, known] of this.#keys) {
@@ -66,7 +66,7 @@ export class ProcessJournal {
       const possible = [known.acked, ...known.unknown.map((each) => Math.max(each, 0))];
       if (!possible.includes(number)) {
         throw new Error(
-          `${key} holds ${number}: acknowledged was ${known.acked}, unknown are [${known.unknown.join(', ')}]`,
+          `${key} is ${number}: acknowledged was ${known.acked}, unknown are [${known.unknown.join(', ')}]`,
         );
       }
       known.acked = number;

@@ -1,7 +1,7 @@
 /**
  * SIGKILL, again and again, at any moment of a master under load: while it
  * starts, writes, rotates, checkpoints and compacts. After each the next one
- * must come up by itself and hold every acknowledged write.
+ * must come up by itself and have every acknowledged write.
  */
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { MasterProcess } from './master-process.ts';

@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import { pathsIn, runScript, type Scene, type ScriptRun, type Wreck } from './process-script.ts';
 import { fail } from './reference-model.ts';
 
-/** The calls through which Walnut changes a disk, or holds on to a part of it. */
+/** The calls through which Walnut changes a disk, or keeps a part of it open. */
 const CHANGING = ['openat', 'close', 'mkdir', 'pwrite64', 'fdatasync', 'fsync', 'rename', 'unlink'];
 /** Those by which it looks. Their failure must never pass for an empty or a shorter file. */
 const READING = ['pread64', 'getdents64', 'newfstatat', 'statx', 'statfs'];

@@ -3,7 +3,7 @@
  * the records in LSN order, each with the changes it makes, and from them the
  * state at any LSN. An operation is acknowledged, refused, or unknown; the
  * unknown ones are settled by the next recovery, which must be the fold of an
- * exact prefix that holds everything promised.
+ * exact prefix that contains everything promised.
  *
  * Conditions, deadlines and previous values are worked out here anew, from the
  * contract, not by the code under test. `fail` throws `ModelViolation`.

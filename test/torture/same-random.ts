@@ -1,6 +1,6 @@
 /**
  * Preloaded into a traced master: identities and nonces that are the same in
- * every run. Names of files then are, too, and strace can be told of them.
+ * every run. So the names of files are the same too, and strace can be given them.
  */
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';

@@ -4,7 +4,7 @@
  * judged by the reference model as it arrives.
  *
  * Time is a clock of this life only, so a life that ends in a power cut leaves
- * nothing running. The role's own ticks are held back: expiry happens when the
+ * nothing running. The role's own ticks do not run: expiry happens when the
  * workload says so, on a quiet log, where the model can foretell it.
  */
 import type { Engine } from '#engine/engine.ts';
@@ -412,7 +412,7 @@ export class SimulatedMaster {
   }
 }
 
-/** The clock, but whoever sleeps on it sleeps until it is told to stop. */
+/** The clock, except that a sleep ends only when its signal aborts. */
 function withoutSleep(clock: VirtualClock): Clock {
   return {
     wallMs: () => clock.wallMs(),

@@ -1,7 +1,7 @@
 /**
- * Under strace: a kill at every call by which the scripted runs change or hold
- * on to a part of their data directory, and EIO at every one of these and at
- * every look. Without strace it says so and counts as skipped.
+ * Under strace: a kill at every call by which the scripted runs change a part of their
+ * data directory or keep it open, and EIO at every one of these and at every look. Without
+ * strace it says so and counts as skipped.
  */
 import { join } from 'node:path';
 import { whyNoStrace, withScratch } from './master-process.ts';

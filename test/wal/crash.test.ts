@@ -137,7 +137,7 @@ describe.each(['always', 'interval', 'never'] as const)('a power cut at any call
     }
   });
 
-  it('holds through a second power cut during recovery', async () => {
+  it('loses nothing by a second power cut during recovery', async () => {
     const random = new SeededRandom(42);
     const total = await callsOf((fileSystem) => runScript(fileSystem, fsync, freshPromise()));
     for (let call = 10; call <= total; call += 3) {

@@ -53,7 +53,7 @@ describe('compaction', () => {
     expect(again.log.earliestLsn).toBe(log.earliestLsn);
   });
 
-  it('keeps at least the retention, and what a pin holds', async () => {
+  it('keeps at least the retention, and what is pinned', async () => {
     const { log } = await filled({ retentionBytes: 600 });
     const release = log.pin(2);
     expect(await log.compact(30)).toBe(0);
@@ -64,7 +64,7 @@ describe('compaction', () => {
     expect(await log.compact(30)).toBe(0);
   });
 
-  it('keeps what a pin with a limit holds, and no more than that', async () => {
+  it('keeps what a pin with a limit asks for, and no more than that', async () => {
     const { log } = await filled({ retentionBytes: 0 });
     const earliestLsn = log.earliestLsn;
     log.pin(earliestLsn, log.bytes);
@@ -142,7 +142,7 @@ describe('the log and its snapshot', () => {
     }
   });
 
-  it('is not stopped by damage below S in the segment that holds S + 1', async () => {
+  it('is not stopped by damage below S in the segment that has S + 1', async () => {
     const fileSystem = new MemoryFileSystem();
     const first = await open(fileSystem);
     const frames = await appendAll(first.log, numbered(10));
@@ -197,7 +197,7 @@ describe('cutting', () => {
     expect(opened.log.tail.lsn).toBe(0);
   });
 
-  it('is refused for a record the log does not hold, with nothing changed', async () => {
+  it('is refused for a record that the log does not have, with nothing changed', async () => {
     const { fileSystem, frames, log, directory } = await filled();
     await close({ log, directory } as Parameters<typeof close>[0]);
     const cutting = await openInitialised(fileSystem);

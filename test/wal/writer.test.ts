@@ -78,7 +78,7 @@ describe('group commit', () => {
     expect(told).toEqual(['committed 1', 'durable 1', 'committed 2', 'durable 2']);
   });
 
-  it('lets tasks, new segments and whoever holds back come between batches', async () => {
+  it('lets tasks, new segments and a delay of the caller come between batches', async () => {
     const { log, clock, disk, told } = await rig(undefined, { maxFileBytes: 4_096 });
     disk.holdSyncs();
     append(log, ['a']);

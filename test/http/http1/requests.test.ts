@@ -171,7 +171,7 @@ describe('one request at a time', () => {
     expect(read(last + get()).requests.length).toBe(1);
   });
 
-  it('stops behind each until it may go on, and holds what came', () => {
+  it('stops behind each until it may go on, and keeps what came', () => {
     const targets: string[] = [];
     const reader = new RequestReader({ onHead: ({ target }) => targets.push(target) > 0, onBody: () => {} });
     const two = `${get(HOST, 'GET /1 HTTP/1.1')}${get(HOST, 'GET /2 HTTP/1.1')}`;

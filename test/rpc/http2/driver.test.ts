@@ -67,7 +67,7 @@ describe('what is written', () => {
 });
 
 describe('answers that nobody reads', () => {
-  it('are not made while the peer has many to read: 256 calls for 8 MiB each hold one', async () => {
+  it('are not made while the peer has many to read: 256 calls for 8 MiB each keep one in memory', async () => {
     const driven = startDriver();
     driven.onCall = ({ exchange }) => exchange.answer(ok(Buffer.alloc(8 * MIB)));
     const peer = await driven.open(NO_WINDOW);
