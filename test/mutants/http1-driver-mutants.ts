@@ -37,8 +37,8 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
   {
     name: 'pipelined requests read while nobody reads the answers',
     file: CONNECTION,
-    text: 'if (this.#isLast || this.#output.isWriting || this.#output',
-    replacement: 'if (this.#isLast || this.#output',
+    text: 'if (this.isLast || this.#output.isWriting || this.#output',
+    replacement: 'if (this.isLast || this.#output',
     tests: [DRIVER],
   },
   {
@@ -67,6 +67,13 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
     file: 'internal/rpc/http1/socket-call.ts',
     text: 'else if (!isRoom) this.#wire.holdBody(true);',
     replacement: '',
+    tests: [DRIVER],
+  },
+  {
+    name: 'requests lost behind which their peer closed its side (HTTP/1.1)',
+    file: CONNECTION,
+    text: '(this.#hasPeerEnded && this.#reader.held === 0)',
+    replacement: 'this.#hasPeerEnded',
     tests: [DRIVER],
   },
 ];

@@ -45,7 +45,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
   #isAdvancing = false;
   #isPaused = false;
   #isBodyHeld = false;
-  /** No request follows the one under way: the peer said so, has closed its side, or the server drains. */
+  /** No request follows the one under way: the peer said so, or the server drains. */
   #isLast = false;
   #hasPeerEnded = false;
   /** No request is read any more. */
@@ -68,7 +68,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
   }
 
   get isLast(): boolean {
-    return this.#isLast;
+    return this.#isLast || (this.#hasPeerEnded && this.#reader.held === 0);
   }
 
   get isWaiting(): boolean {
@@ -179,6 +179,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     this.#isAdvancing = true;
     if (bytes.length > 0) this.#reader.push(bytes);
     while (this.#mayGoOn()) this.#reader.next();
+    if (this.#hasPeerEnded && this.#request?.isAnswered === false) this.#request.onPeerEnd();
     this.#isAdvancing = false;
     const written = this.#output.write(this.#nowMs);
     if (!this.#output.isWriting) this.#endIfDone();
@@ -209,8 +210,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     if (this.#reader.state !== 'whole' || this.#isOver || this.socket.destroyed) return false;
     if (this.#request?.isAnswered === false) return false;
     this.#request = undefined;
-    if (this.#isLast || this.#output.isWriting || this.#output.gatheredBytes >= OUTPUT_BYTES_MAX)
-      return false;
+    if (this.isLast || this.#output.isWriting || this.#output.gatheredBytes >= OUTPUT_BYTES_MAX) return false;
     if (this.#reader.held === 0) return true;
     if (this.#begun < REQUESTS_PER_TURN && !this.#site.turns.isSpent) return true;
     this.#touchLater();
@@ -253,7 +253,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     this.#request?.onReady();
     // Not at once: the next requests are another turn's, so that nobody waits for a peer that reads fast.
     const { state, held } = this.#reader;
-    const hasMore = this.#output.gatheredBytes > 0 || held > 0 || typeof state !== 'string' || this.#isLast;
+    const hasMore = this.#output.gatheredBytes > 0 || held > 0 || typeof state !== 'string' || this.isLast;
     if (hasMore) {
       this.#touch();
       return;
@@ -266,7 +266,8 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
   #endIfDone(): void {
     const { state } = this.#reader;
     if (this.#isOver) return;
-    if (this.#isLast && this.#isDone) this.#finish();
+    if (this.#hasPeerEnded && this.#reader.isWithinHead) this.#refuse(notHttp('it ended early'));
+    else if (this.isLast && this.#isDone) this.#finish();
     else if (typeof state === 'string') return;
     else if (state.kind === 'handover') this.#handOver();
     else this.#refuse(state.status === 431 ? { status: 431, message: state.why } : notHttp(state.why));
@@ -302,11 +303,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
 
   readonly #onPeerEnd = (): void => {
     this.#hasPeerEnded = true;
-    this.#isLast = true;
-    if (this.#isOver) return;
-    if (this.#reader.isWithinHead) this.#refuse(notHttp('it ended early'));
-    else this.#request?.onPeerEnd();
-    if (this.#deferred === undefined) this.#advance(NOTHING);
+    if (!this.#isOver && this.#deferred === undefined) this.#advance(NOTHING);
   };
 
   readonly #onClosed = (): void => {

@@ -14,7 +14,7 @@ export interface Driven {
   readonly calls: Call[];
   readonly requests: { readonly request: HttpRequest; readonly response: HttpResponse }[];
   /** Sockets that were handed over, with what is read from them since. */
-  readonly handedOver: { readonly socket: FakeSocket; rest: string }[];
+  readonly handedOver: { readonly socket: FakeSocket; rest: string; hasEnded: boolean }[];
   readonly sheds: () => number;
   readonly stalls: () => number;
   /** Called when the body of a call has come. */
@@ -74,10 +74,13 @@ export function startDriver(answerBytesMax = 256 << 20): Driven {
     requestTimeoutMs: 120_000,
     onStalled: () => counts.stalls++,
     handOver: (socket) => {
-      const handed = { socket: socket as never, rest: '' };
+      const handed = { socket: socket as never, rest: '', hasEnded: false };
       driven.handedOver.push(handed);
       socket.on('data', (bytes: Buffer) => {
         handed.rest += bytes.toString('latin1');
+      });
+      socket.on('end', () => {
+        handed.hasEnded = true;
       });
     },
     listener: listenerOf(driven),

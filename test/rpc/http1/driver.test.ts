@@ -262,6 +262,21 @@ describe('a peer', () => {
     expect([bodiesOf(peer.take()), peer.socket.writableEnded]).toEqual([['late'], true]);
   });
 
+  it('that closes its side behind several requests is answered for each', async () => {
+    const driven = startDriver();
+    const held: Call[] = [];
+    driven.onCall = (call) => held.push(call);
+    const peer = driven.open();
+    peer.socket.push(Buffer.from(post('/call/1', 'a') + get('/call/2') + get('/page')));
+    peer.socket.push(null);
+    for (const i of [0, 1]) {
+      await driven.clock.settle();
+      held[i]?.exchange.answer(ok(String(i)));
+    }
+    for (let turn = 0; turn < 4; turn++) await driven.clock.settle();
+    expect([bodiesOf(peer.take()), peer.socket.writableEnded]).toEqual([['0', '1', '/page'], true]);
+  });
+
   it('that closes its side and whose call takes long is let go', async () => {
     const driven = startDriver();
     driven.onCall = () => {};

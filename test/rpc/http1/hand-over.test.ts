@@ -43,7 +43,20 @@ describe('a request that Node is to serve', () => {
     peer.socket.unstick();
     await driven.clock.settle();
     await driven.clock.settle();
-    expect(driven.handedOver).toEqual([{ socket: peer.socket, rest: CHUNKED }]);
+    expect(driven.handedOver).toEqual([{ socket: peer.socket, rest: CHUNKED, hasEnded: false }]);
+  });
+
+  it('comes to Node whole where the peer has closed its side, too', async () => {
+    const driven = startDriver();
+    const held: Call[] = [];
+    driven.onCall = (call) => held.push(call);
+    const peer = driven.open();
+    peer.socket.push(Buffer.from(get('/call') + CHUNKED));
+    peer.socket.push(null);
+    await driven.clock.settle();
+    held[0]?.exchange.answer(ok());
+    for (let turn = 0; turn < 3; turn++) await driven.clock.settle();
+    expect([driven.handedOver[0]?.rest, driven.handedOver[0]?.hasEnded]).toEqual([CHUNKED, true]);
   });
 
   it('leaves nothing of the driver at the socket, which stays counted until it closes', async () => {
@@ -52,8 +65,8 @@ describe('a request that Node is to serve', () => {
     const before = peer.socket.listenerCount('close');
     await peer.send(CHUNKED);
     const counts = ['data', 'end', 'error'].map((event) => peer.socket.listenerCount(event));
-    // The one for data is the other side's.
-    expect(counts).toEqual([1, 0, 0]);
+    // Those for data and the end are the other side's.
+    expect(counts).toEqual([1, 1, 0]);
     expect([peer.socket.listenerCount('close'), peer.socket.allowHalfOpen]).toEqual([before - 1, false]);
     expect([driven.connections.count(), timers(driven)]).toEqual([1, 0]);
     // Its end is Node's affair: the driver says nothing when the server drains.
