@@ -1,42 +1,15 @@
-/**
- * Get, Set, Increment, Touch and Batch from a request's bytes to an answer's, without messages in
- * between: what the common form of a request takes, and exactly what `kv-codec.ts` and
- * `batch-codec.ts` would answer. A request is read once. Gets that can be answered at
- * once and Sets that ask for nothing but being visible go through the bulk port, where
- * there is one; everything else becomes commands for the port.
- */
-import { toBinary } from '@bufbuild/protobuf';
-import {
-  IncrementResponseSchema,
-  SetResponseSchema,
-  TouchResponseSchema,
-} from '#gen/walnut/v1/kv_store_pb.ts';
 import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
 import { type BulkPort, NOT_FOUND, PREFETCH_KEYS, type ReadMoment, type SetsAnswer } from '#model/bulk.ts';
-import type {
-  BatchOperation,
-  BatchResult,
-  GetAnswer,
-  IncrementAnswer,
-  TouchAnswer,
-  WriteAnswer,
-} from '#model/commands.ts';
+import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { runSlices, type SlicePace } from '#platform/slices.ts';
 import { AnswerWriter } from '#wire/answer-writer.ts';
 import { AnswerBudget, type BatchLimits, type DescribeError, toResultMessage } from '#wire/batch-codec.ts';
-import { fromIncrementAnswer, fromSetAnswer, fromTouchAnswer } from '#wire/kv-codec.ts';
+import { encodeGet, encodeIncrement, encodeSet, encodeTouch } from '#wire/kv-alone.ts';
 import { GET, INCREMENT, SET, TOUCH } from '#wire/kv-columns.ts';
-import {
-  encodeLargeResults,
-  isShort,
-  LARGE_ANSWER_BYTES,
-  valuesIn,
-  writeGetAnswer,
-  writeResult,
-} from '#wire/kv-large.ts';
+import { encodeLargeResults, LARGE_ANSWER_BYTES, valuesIn, writeResult } from '#wire/kv-large.ts';
 import { RequestReader } from '#wire/kv-reader.ts';
 import { MixedBytes, writeRead } from '#wire/mixed-bytes.ts';
 
@@ -102,7 +75,7 @@ export class KeyValueBytes {
       if (!this.#reader.readOne(INCREMENT, asBuffer(request))) return undefined;
       const signal = caller.hasDeadline ? caller.signal : undefined;
       const answer = this.#options.port.increment(this.#reader.columns.incrementCommand(0), signal);
-      return mapAwaitable(answer, (settled) => this.#encodeIncrement(settled, headroom));
+      return mapAwaitable(answer, (settled) => encodeIncrement(this.#writer, settled, headroom));
     } finally {
       this.#reader.close();
     }
@@ -113,7 +86,7 @@ export class KeyValueBytes {
       if (!this.#reader.readOne(TOUCH, asBuffer(request))) return undefined;
       const signal = caller.hasDeadline ? caller.signal : undefined;
       const answer = this.#options.port.touch(this.#reader.columns.touchCommand(0), signal);
-      return mapAwaitable(answer, (settled) => this.#encodeTouch(settled, headroom));
+      return mapAwaitable(answer, (settled) => encodeTouch(this.#writer, settled, headroom));
     } finally {
       this.#reader.close();
     }
@@ -134,7 +107,7 @@ export class KeyValueBytes {
       const command = this.#reader.columns.getCommand(0);
       const signal = command.waitMs > 0 || caller.hasDeadline ? caller.signal : undefined;
       const answer = this.#options.port.get(command, signal);
-      return mapAwaitable(answer, (settled) => this.#encodeGet(settled, headroom));
+      return mapAwaitable(answer, (settled) => encodeGet(this.#writer, settled, headroom));
     }
     const { entries } = moment;
     const { keyOffsets, keyBytes } = this.#reader.columns;
@@ -151,7 +124,7 @@ export class KeyValueBytes {
     if (made !== undefined) return mapAwaitable(made, (settled) => this.#encodeMadeSet(settled, headroom));
     const signal = caller.hasDeadline ? caller.signal : undefined;
     const answer = this.#options.port.set(columns.setCommand(0), signal);
-    return mapAwaitable(answer, (settled) => this.#encodeSet(settled, headroom));
+    return mapAwaitable(answer, (settled) => encodeSet(this.#writer, settled, headroom));
   }
 
   #batch(bytes: Buffer, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
@@ -262,37 +235,9 @@ export class KeyValueBytes {
     return this.#carryOut(operations, encoded, budget, caller, headroom);
   }
 
-  #encodeGet(answer: GetAnswer, headroom: number): Buffer {
-    this.#writer.begin(headroom, true);
-    writeGetAnswer(this.#writer, answer);
-    return this.#writer.take();
-  }
-
   #encodeMadeSet({ answer, refused }: SetsAnswer, headroom: number): Buffer {
     if (answer === undefined) throw refused.get(0);
-    return this.#encodeSet(answer, headroom);
-  }
-
-  #encodeSet(answer: WriteAnswer, headroom: number): Buffer {
-    this.#writer.begin(headroom);
-    this.#writer.setResponse(isShort(answer) ? answer : toBinary(SetResponseSchema, fromSetAnswer(answer)));
-    return this.#writer.take();
-  }
-
-  #encodeIncrement(answer: IncrementAnswer, headroom: number): Buffer {
-    const writer = this.#writer;
-    writer.begin(headroom);
-    if (!isShort(answer) || !writer.tryIncrement(answer, true))
-      writer.encoded(toBinary(IncrementResponseSchema, fromIncrementAnswer(answer)));
-    return writer.take();
-  }
-
-  #encodeTouch(answer: TouchAnswer, headroom: number): Buffer {
-    const writer = this.#writer;
-    writer.begin(headroom);
-    if (isShort(answer) && answer.entry === undefined) writer.touch(answer, true);
-    else writer.encoded(toBinary(TouchResponseSchema, fromTouchAnswer(answer)));
-    return writer.take();
+    return encodeSet(this.#writer, answer, headroom);
   }
 
   #encodeSets({ answer, refused }: SetsAnswer, count: number, headroom: number): Buffer {

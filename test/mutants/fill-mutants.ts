@@ -89,4 +89,18 @@ export const FILL_MUTANTS: readonly Mutant[] = [
     replacement: '    void leaderHint;',
     tests: ['test/node/fill.test.ts'],
   },
+  {
+    name: 'Get within a batch that waits for a fill lease',
+    file: 'internal/wire/batch-codec.ts',
+    text: '  if (command.fill !== undefined && command.waitMs > 0)',
+    replacement: '  if (command.fill !== undefined && command.waitMs < 0)',
+    tests: ['test/server/fill.test.ts'],
+  },
+  {
+    name: 'fill lease given to a GET of HTTP',
+    file: 'internal/server/kv-service.ts',
+    text: 'if (context.isHttpGet && command.fill !== undefined)',
+    replacement: 'if (context.isHttpGet && command.fill === null)',
+    tests: ['test/server/fill.test.ts'],
+  },
 ];
