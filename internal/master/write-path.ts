@@ -135,8 +135,11 @@ export class WritePath {
     if (!standsForRecord(accepted) || !wantsWait(options)) {
       return settled.then(() => this.complete(accepted, position));
     }
+    // Not the whole command, whose value is in the record already: a wait for replicas may be long.
+    const { minAcks, timeoutMs } = options;
+    const wanted = { minAcks, timeoutMs };
     return settled
-      .then(() => awaitReceipt(engine, this.#acks, this.#clock, options, position.lsn, signal))
+      .then(() => awaitReceipt(engine, this.#acks, this.#clock, wanted, position.lsn, signal))
       .then((receipt) => this.complete(accepted, position, receipt));
   }
 

@@ -42,10 +42,13 @@ export class BodyPieces {
     this.#length = length;
   }
 
-  /** The body so far; nothing may be added afterwards. */
+  /** The body, which is the caller's from now on; nothing may be added afterwards. */
   take(): Buffer {
-    if (this.#first !== undefined) return asBuffer(this.#first);
-    return this.#buffer.subarray(0, this.#length);
+    const body = this.#first === undefined ? this.#buffer.subarray(0, this.#length) : asBuffer(this.#first);
+    this.#first = undefined;
+    this.#buffer = NOTHING;
+    this.#length = 0;
+    return body;
   }
 
   #grow(length: number): void {

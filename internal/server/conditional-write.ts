@@ -27,6 +27,11 @@ export function checkNamedOnce(preconditions: Preconditions, id: WriteId | undef
   );
 }
 
+/** True if `writeWhere` calls `write` once, whatever the outcome. */
+export function takesOneTry(preconditions: Preconditions): boolean {
+  return conditionOf(preconditions) !== 'several';
+}
+
 /**
  * A result that is not applied means that `current` does not meet the preconditions. Throws
  * `unavailable` if the key changes too fast, and `permission_denied` where several tries

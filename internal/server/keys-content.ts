@@ -1,4 +1,5 @@
 /** What a PUT says that its value is, and the headers by which a GET gives that back. Pure but for the port. */
+import type { Awaitable } from '#model/awaitable.ts';
 import type { SetCommand, WriteAnswer } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
@@ -40,17 +41,36 @@ export function contentHeaders(contentType = UNKNOWN): Record<string, string> {
  * Sets the value, without its content type while a replica of version 0.1 follows: a
  * PUT with that header worked before content types were kept.
  */
-export async function setAsKept(
+export function setAsKept(
   port: KeyValuePort,
   command: SetCommand,
   signal: AbortSignal | undefined,
-): Promise<{ readonly answer: WriteAnswer; readonly isTypeKept: boolean }> {
+): Promise<Kept> {
+  return command.contentType === undefined
+    ? keep(port.set(command, signal))
+    : setTyped(port, command, signal);
+}
+
+interface Kept {
+  readonly answer: WriteAnswer;
+  readonly isTypeKept: boolean;
+}
+
+async function keep(answer: Awaitable<WriteAnswer>): Promise<Kept> {
+  return { answer: await answer, isTypeKept: true };
+}
+
+async function setTyped(
+  port: KeyValuePort,
+  command: SetCommand,
+  signal: AbortSignal | undefined,
+): Promise<Kept> {
   try {
     return { answer: await port.set(command, signal), isTypeKept: true };
   } catch (error) {
-    const { contentType, ...plain } = command;
+    const { contentType: _, ...plain } = command;
     const isRefused = error instanceof WalnutError && error.code === 'failed_precondition';
-    if (contentType === undefined || !isRefused || error.details.nothingDone !== true) throw error;
+    if (!isRefused || error.details.nothingDone !== true) throw error;
     return { answer: await port.set(plain, signal), isTypeKept: false };
   }
 }

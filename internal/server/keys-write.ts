@@ -1,10 +1,10 @@
 /** PUT, POST and DELETE of `/v1/keys/{key}`. */
 
-import type { IncrementAnswer, WriteAnswer } from '#model/commands.ts';
+import type { IncrementAnswer, SetCommand, WriteAnswer } from '#model/commands.ts';
 import { counted } from '#model/counted.ts';
 import { invalidArgument, WalnutError } from '#model/errors.ts';
 import { send } from '#rpc/http-io.ts';
-import { checkNamedOnce, writeWhere } from '#server/conditional-write.ts';
+import { checkNamedOnce, takesOneTry, writeWhere } from '#server/conditional-write.ts';
 import { etagOf, readWriteConditions } from '#server/entity-tags.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
 import { readValue } from '#server/keys-body.ts';
@@ -12,6 +12,8 @@ import { type KeysCall, type KeysCallOptions, sendConditionNotMet, sendMissing }
 import { readContentType, setAsKept } from '#server/keys-content.ts';
 import { deadlineHeader, writeHeaders } from '#server/keys-headers.ts';
 import { toKeysDelete, toKeysIncrement, toKeysSet } from '#server/keys-request.ts';
+
+const NO_VALUE = new Uint8Array(0);
 
 export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<void> {
   const { request, response } = call;
@@ -22,10 +24,14 @@ export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<
   if (request.headers['content-range'] !== undefined) {
     throw invalidArgument('Content-Range does not go with PUT: expected the whole value');
   }
-  const value = await readValue(request, response, options);
+  const body = { value: await readValue(request, response, options) };
+  const isOnlyTry = takesOneTry(preconditions);
   let notKept = {};
   const answer = await writeWhere(preconditions, call.mayRead, async (condition) => {
-    const set = await setAsKept(options.port, { ...command, condition, value }, call.signalFor(command));
+    const setting = beginSet(options, call, { ...command, condition }, body);
+    // The record contains the value now: a wait for replicas, which may be long, keeps no second one.
+    if (isOnlyTry) body.value = NO_VALUE;
+    const set = await setting;
     notKept = set.isTypeKept ? {} : { 'x-walnut-not-kept': 'content-type' };
     return set.answer;
   });
@@ -35,6 +41,16 @@ export async function putKey(options: KeysCallOptions, call: KeysCall): Promise<
   // there before the first of a repeat may not be known any more.
   const isCreated = call.mayRead && answer.previous === undefined && answer.isRepeat === undefined;
   send(request, response, isCreated ? 201 : 204, headers, '');
+}
+
+/** Not async: the frame of an async function would keep the value until the answer. */
+function beginSet(
+  { port }: KeysCallOptions,
+  call: KeysCall,
+  command: Omit<SetCommand, 'value'>,
+  { value }: { readonly value: Uint8Array },
+): ReturnType<typeof setAsKept> {
+  return setAsKept(port, { ...command, value }, call.signalFor(command));
 }
 
 /** `?increment`: the answer's body is the sum. */

@@ -3,6 +3,20 @@ import type { Mutant } from './mutant.ts';
 
 export const EDGE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'value of a PUT kept by the edge until replicas have it',
+    file: 'internal/server/keys-write.ts',
+    text: '    if (isOnlyTry) body.value = NO_VALUE;',
+    replacement: '',
+    tests: ['test/server/values.test.ts'],
+  },
+  {
+    name: 'value of a PUT let go although another try needs it',
+    file: 'internal/server/conditional-write.ts',
+    text: "  return conditionOf(preconditions) !== 'several';",
+    replacement: "  return conditionOf(preconditions) !== 'never';",
+    tests: ['test/server/values.test.ts'],
+  },
+  {
     name: 'OpenAPI without a parameter that a route takes',
     file: 'internal/server/keys-api.ts',
     text: '  return given.map((name) => {',

@@ -32,6 +32,15 @@ describe('BodyPieces', () => {
     }
   });
 
+  it('keeps nothing of a body that was taken', () => {
+    for (const count of [1, 3]) {
+      const pieces = new BodyPieces(9);
+      for (let i = 0; i < count; i++) pieces.add(Buffer.from('abc'));
+      expect(pieces.take().length).toBe(3 * count);
+      expect([pieces.capacity, pieces.take().length]).toEqual([0, 0]);
+    }
+  });
+
   it('passes on a body of one piece as it is', () => {
     const piece = Buffer.alloc(16_384);
     const pieces = new BodyPieces(16_384);

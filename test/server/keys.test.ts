@@ -206,7 +206,7 @@ describe('/v1/keys/{key}', () => {
     ['POST', '/v1/keys/k?increment=9223372036854775808', {}, 'to 9223372036854775807'],
     ['POST', '/v1/keys/k?increment&initial=', {}, 'initial is \\"\\"'],
     ['POST', '/v1/keys/k?increment&ttl=keep', {}, 'keeps the deadline by itself'],
-    ['POST', '/v1/keys/k?increment', { body: '5' }, 'the body has 1 bytes: expected none'],
+    ['POST', '/v1/keys/k?increment', { body: '5' }, 'the body has 1 byte: expected none'],
   ])('%s %s with %j is 400 and reaches no port', async (method, path, request, expected) => {
     const running = await start();
     const answer = await http1(running, method, path, request);
