@@ -48,6 +48,7 @@ export interface CatalogueOptions {
 export class Catalogue {
   readonly #options: CatalogueOptions;
   #recorded: Recorded | undefined;
+  #lastMap: ShardMap | undefined;
   /** Resolves when the last read or change that was asked for is over. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -58,6 +59,11 @@ export class Catalogue {
   /** What the store has, as far as nothing else is known; undefined until it was read, or if it has to be again. */
   get recorded(): Recorded | undefined {
     return this.#recorded;
+  }
+
+  /** The last map that was known, by which nodes are heard while the store is asked. Nothing is decided by it. */
+  get lastMap(): ShardMap | undefined {
+    return this.#lastMap;
   }
 
   get leaderKey(): string {
@@ -99,7 +105,7 @@ export class Catalogue {
         compare,
         writes: this.#toStoreWrites(writes, map.epoch),
       });
-      if (isDone) this.#recorded = { map, epochRevision: revision, askedMs };
+      if (isDone) this.#take({ map, epochRevision: revision, askedMs });
       return isDone;
     });
   }
@@ -114,8 +120,13 @@ export class Catalogue {
     const { store, prefix, monotonicMs } = this.#options;
     const askedMs = monotonicMs();
     this.#recorded = undefined;
-    this.#recorded = { ...toMap(await store.read(prefix), prefix), askedMs };
-    return this.#recorded;
+    return this.#take({ ...toMap(await store.read(prefix), prefix), askedMs });
+  }
+
+  #take(recorded: Recorded): Recorded {
+    this.#recorded = recorded;
+    this.#lastMap = recorded.map;
+    return recorded;
   }
 
   #toStoreWrites({ clusterId, groups = [], slots, nodes = [] }: MapWrites, epoch: number): StoreWrite[] {

@@ -121,8 +121,9 @@ export class Coordinator {
    */
   async heartbeat(heartbeat: Heartbeat): Promise<HeartbeatAnswer> {
     this.#leaderRevision();
-    const map = this.#catalogue.recorded?.map;
-    if (map === undefined) throw new WalnutError('unavailable', 'the map is being read');
+    // A node must not look silent because the store is slow.
+    const map = this.#catalogue.lastMap;
+    if (map === undefined) throw new WalnutError('unavailable', 'the map was not read yet');
     this.#roll.hear(heartbeat, map, this.#options.clock.monotonicMs());
     if (heartbeat.role !== 'master') return answerTo(heartbeat, map, false);
     const checked = await this.#leasing.ask().catch(() => undefined);

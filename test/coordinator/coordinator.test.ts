@@ -1,5 +1,6 @@
 /** What coordinators do for one group, event by event, on a virtual clock. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { NO_POSITION } from '#model/position.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
 
 let cluster: SimulatedCluster;
@@ -157,6 +158,39 @@ describe('coordinators', () => {
     await cluster.advanceUntil(() => cluster.active !== undefined, 7_000);
     await cluster.clock.advance(5_000);
     expect(led()).toEqual(['a', 1]);
+  });
+
+  it('hear nodes while the store is asked, and lease nothing by what may be old', async () => {
+    await begin();
+    const { coordinator, store } = cluster.active ?? (expect.fail('no coordinator is active') as never);
+    store.lossChance = 1;
+    coordinator.requests.failoverGroup('g1', 'b').catch(() => {});
+    await cluster.clock.advance(500);
+    const said = {
+      clusterId: coordinator.feed.map?.clusterId ?? '',
+      node: 'a',
+      incarnation: 1,
+      process: 'x',
+    };
+    const state = {
+      address: 'a:1',
+      zone: '',
+      tail: NO_POSITION,
+      mapEpoch: 1,
+      whyNoWrites: '',
+      ackedByVoters: 2,
+    };
+    const heartbeat = {
+      ...said,
+      ...state,
+      role: 'master',
+      term: 1,
+      sequence: 1,
+      lastAck: undefined,
+    } as const;
+    expect(coordinator.map).toBeUndefined();
+    const answered = await cluster.drive(coordinator.heartbeat(heartbeat));
+    expect(answered).toMatchObject({ group: { id: 'g1', term: 1 }, isLeased: false });
   });
 
   it('that were stopped for a while are not active, and judge nobody by what they missed', async () => {

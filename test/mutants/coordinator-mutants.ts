@@ -160,4 +160,11 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: ['test/coordinator/next-step.test.ts'],
   },
+  {
+    name: 'nodes not heard while the store is asked',
+    file: 'internal/coordinator/coordinator.ts',
+    text: '    const map = this.#catalogue.lastMap;',
+    replacement: '    const map = this.#catalogue.recorded?.map;',
+    tests: [COORDINATOR],
+  },
 ];
