@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { Master } from '#master/master.ts';
 import { ANSWERS_BYTES_MAX } from '#master/recent-answers.ts';
 import { REQUEST_WINDOW_MS } from '#storage/request-table.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import {
   clientId,
   deleteOf,
@@ -198,6 +200,21 @@ describe('a named write in the log', () => {
     await rig.settle();
     expect(first.value).toMatchObject({ applied: false, durabilityReached: 'local' });
     expect(again.value).toEqual({ ...first.value, isRepeat: true });
+  });
+
+  it('that waits on a deposed master is not told that it changed nothing, which may be lost', async () => {
+    const rig = await open('logged');
+    await rig.set('a', 'v');
+    const { engine, clock, acks } = rig;
+    const whyDeposed = (): string => 'another one leads';
+    const parts = { engine, clock, acks, random: new SeededRandom(1), defaultTtlMs: 0 };
+    const deposed = new Master({ ...parts, whyDeposed });
+    const unmet = { ...ABSENT, returnPrevious: true };
+    const answer = await rig.until(deposed.set(setOf('a', '1', unmet)));
+    expect(answer.applied).toBe(false);
+    await expect(rig.until(deposed.set(setOf('a', '1', { ...unmet, ...clientId(7, 1) })))).rejects.toThrow(
+      'may be lost: another one leads',
+    );
   });
 
   it('is ABORTED where its client has its answer, or where it may have been forgotten', async () => {
