@@ -4,8 +4,6 @@
  * position to go on from where that helps; whatever ends it, nothing of it is left.
  */
 import type { Engine } from '#engine/engine.ts';
-import { FeedGap } from '#engine/feed/feed.ts';
-import { mutationsOf } from '#engine/records/record-table.ts';
 import { checkCaller, WalnutError } from '#model/errors.ts';
 import type { Lsn, Position } from '#model/position.ts';
 import {
@@ -15,21 +13,16 @@ import {
   type WatchMessage,
 } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
-import { decodeFrames, type Frame } from '#wal/frame.ts';
-import { NewerFormatError } from '#wal/wal-errors.ts';
-import { Change, eventOf } from '#watch/change.ts';
 import type { Taken } from '#watch/change-queue.ts';
-import { gapError, replacedError, withResume } from '#watch/ends.ts';
+import { replacedError, withResume } from '#watch/ends.ts';
 import { InitialWalk } from '#watch/initial-walk.ts';
 import type { MessagePace } from '#watch/message-pace.ts';
+import { queuePast, readPastFrames } from '#watch/past-records.ts';
 import type { Room } from '#watch/room.ts';
-import { isWatched } from '#watch/target.ts';
 import type { Turns } from '#watch/turns.ts';
 import type { WatchHub } from '#watch/watch-hub.ts';
 import type { Watcher } from '#watch/watcher.ts';
 
-/** Bytes of records that are read from the log for one watcher at a time. */
-const PAST_READ_BYTES = 256 * 1_024;
 /** How long a watcher that waits for the disk sleeps if nothing wakes it. */
 const WAIT_MS_MAX = 1_000;
 
@@ -144,11 +137,11 @@ export class WatchSession {
     const { clock } = this.#parts;
     const { past } = this.#watcher;
     let end = this.#at;
-    const frames = yield* this.#inTurn(() => this.#readFrames());
+    const frames = yield* this.#inTurn(() => readPastFrames(this.#hub.engine, this.#at, () => this.#check()));
     this.#watcher.pastSinceMs = clock.monotonicMs();
     for (const frame of frames) {
       if (endLsn !== undefined && frame.lsn > endLsn) break;
-      this.#addPast(frame);
+      queuePast(this.#watcher, frame);
       end = { epoch: frame.epoch, lsn: frame.lsn };
     }
     for (let taken = past.take(end.lsn); taken !== undefined; taken = past.take(end.lsn)) {
@@ -177,26 +170,6 @@ export class WatchSession {
       }
     } finally {
       turn.end();
-    }
-  }
-
-  async #readFrames(): Promise<readonly Frame[]> {
-    const { engine } = this.#hub;
-    try {
-      const run = await engine.feed.read(this.#at.lsn, PAST_READ_BYTES, 'applied');
-      this.#check();
-      if (run instanceof FeedGap) throw gapError(engine, this.#at, run);
-      return run === undefined ? [] : decodeFrames(run.bytes);
-    } catch (error) {
-      throw asUnreadable(error);
-    }
-  }
-
-  #addPast(frame: Frame): void {
-    const { target, past, withPrevious } = this.#watcher;
-    for (const mutation of mutationsOf(frame)) {
-      if (!isWatched(target, mutation.key) || !this.#watcher.wants(mutation.op)) continue;
-      past.push(new Change({ ...eventOf(mutation, frame, undefined), isPreviousUnknown: withPrevious }));
     }
   }
 
@@ -320,11 +293,4 @@ export class WatchSession {
     const engine = this.#context.engine();
     if (engine !== this.#hub.engine) throw replacedError(engine, this.#at, this.#context.leaderHint);
   }
-}
-
-/** Records below the snapshot may be of a newer program: this one cannot tell what they changed. */
-function asUnreadable(error: unknown): unknown {
-  if (!(error instanceof NewerFormatError)) return error;
-  const message = `what follows cannot be told: ${error.message}. Begin again with initial`;
-  return new WalnutError('failed_precondition', message, { cause: error });
 }

@@ -159,9 +159,9 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'replayed watch that leaves out deletes',
-    file: 'internal/watch/watch-session.ts',
-    text: '      if (!isWatched(target, mutation.key) || !this.#watcher.wants(mutation.op)) continue;',
-    replacement: "      if (!isWatched(target, mutation.key) || mutation.op !== 'set') continue;",
+    file: 'internal/watch/past-records.ts',
+    text: '    if (!isWatched(target, mutation.key) || !watcher.wants(mutation.op)) continue;',
+    replacement: "    if (!isWatched(target, mutation.key) || mutation.op !== 'set') continue;",
     tests: [CHECKER],
   },
   {
