@@ -65,6 +65,9 @@ async function openIdentities(mode: AuthMode, path: string, parts: SecurityParts
     file.isGood ? 1 : 0,
   );
   metrics.gaugeFrom('walnut_auth_users', 'Users in auth.file.', () => users.length);
+  metrics.gaugeFrom('walnut_auth_required', '1 where auth.mode is required, 0 where it is permissive.', () =>
+    mode === 'required' ? 1 : 0,
+  );
   if (mode === 'permissive') {
     logger.warn({}, 'auth.mode is permissive: callers without a credential may do everything');
   }

@@ -19,6 +19,8 @@ const NAME_FORM = 'a name of up to 64 of A-Z a-z 0-9 . _ @ -';
 
 export interface User {
   readonly name: string;
+  /** The names of the roles that the grants are of. */
+  readonly roles: readonly string[];
   readonly grants: readonly Grant[];
   readonly hashes: readonly SecretHash[];
 }
@@ -124,7 +126,7 @@ class UserListReader {
       HASH_FORM,
     ).flatMap((text) => parseHash(text) ?? []);
     this.#checkHashes(`${at}.tokens`, hashes);
-    return { name, grants: roles.flatMap((role): Role => this.#roles.get(role) ?? []), hashes };
+    return { name, roles, grants: roles.flatMap((role): Role => this.#roles.get(role) ?? []), hashes };
   }
 
   #checkHashes(at: string, hashes: readonly SecretHash[]): void {

@@ -41,6 +41,30 @@ describe('walnut auth', () => {
     expect([again.code, again.err]).toEqual([2, expect.stringContaining('is there already')]);
   });
 
+  it('check lists the users of a file, or everything that is wrong with it', async () => {
+    const path = join(await directory(), 'new');
+    await runCli(['auth', 'init', path]);
+    const file = join(path, 'auth.yaml');
+    const good = await runCli(['auth', 'check', file, '--json']);
+    expect(JSON.parse(good.out).users[0]).toEqual({
+      name: 'operator',
+      roles: ['operator', 'reader', 'writer'],
+      tokens: 1,
+      passwords: 0,
+    });
+    expect((await runCli(['auth', 'check', file])).out).toMatch(
+      /^USER +ROLES .*\noperator +operator reader writer/,
+    );
+    await writeFile(file, 'users:\n  - name: a b\n    roles: [root]\n');
+    const bad = await runCli(['auth', 'check', file]);
+    expect([bad.code, bad.err]).toEqual([
+      1,
+      expect.stringMatching(/users\[0\]\.name:.*\n.*roles\[0\]:.*\n.*tokens:/),
+    ]);
+    await chmod(file, 0o644);
+    expect((await runCli(['auth', 'check', file])).err).toContain('type chmod 600');
+  });
+
   it('new-token and hash-password print what auth.file takes', async () => {
     const [token = '', hash = ''] = (await runCli(['auth', 'new-token'])).out.split('\n');
     expect(parseHash(hash)).toEqual({ kind: 'token', digest: digestOf(token) });

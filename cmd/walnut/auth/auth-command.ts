@@ -7,6 +7,7 @@ import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import { runCheck } from './check-file.ts';
 
 /** Shorter passwords are guessed. */
 const PASSWORD_CHARACTERS_MIN = 12;
@@ -35,6 +36,16 @@ export function addAuthCommand(program: Command, host: CommandHost): void {
     .argument('<directory>', 'where to write; made if it is not there')
     .addHelpText('after', '\nExamples:\n  walnut auth init /etc/walnut')
     .action(host.action(runInit));
+  auth
+    .command('check')
+    .summary('check a file of users before nodes get it')
+    .description(
+      'Reads a file as a node reads auth.file: its permissions, users and roles. Lists the users, or everything ' +
+        'that is wrong, with exit code 1.',
+    )
+    .argument('<file>', 'the file')
+    .addHelpText('after', '\nExamples:\n  walnut auth check /etc/walnut/auth.yaml')
+    .action(host.action(runCheck));
   auth
     .command('new-token')
     .summary('make a token and its hash')
