@@ -25,8 +25,9 @@ type WriteValue = (out: JsonPieces, value: unknown) => boolean;
 type FieldValue = (message: Values) => unknown;
 
 interface FieldWriter {
-  /** `"name":` */
-  readonly label: string;
+  /** `{"name":` and `,"name":`: the field as the first one of its message, and behind another. */
+  readonly first: string;
+  readonly next: string;
   readonly value: FieldValue;
   readonly isList: boolean;
   /** Writes one value, or one element of a list. */
@@ -45,8 +46,12 @@ export function* encodeJson(
   headroom: number,
 ): Slices<Buffer> {
   const out = new JsonPieces();
-  if (yield* writeInSlices(out, writers.of(schema), message as unknown as Values)) {
-    return yield* out.take(headroom);
+  const writer = writers.of(schema);
+  const values = message as unknown as Values;
+  // Only lists take long to write: the generator for them costs as much as a small message.
+  const hasLists = writer.fields?.some(({ isList }) => isList);
+  if (hasLists === true ? yield* writeInSlices(out, writer, values) : writeMessage(out, writer, values)) {
+    return out.tryTake(headroom) ?? (yield* out.take(headroom));
   }
   const text = toJsonString(schema, message, options);
   const bytes = Buffer.allocUnsafe(headroom + Buffer.byteLength(text));
@@ -57,12 +62,12 @@ export function* encodeJson(
 /** Writes a message, and ends the slice where it is due between the elements of its lists. */
 function* writeInSlices(out: JsonPieces, writer: Writer, message: Values): Slices<boolean> {
   if (writer.fields === undefined || message['$typeName'] !== writer.typeName) return false;
-  let mark = '{';
-  for (const { label, value, isList, write } of writer.fields) {
+  let isFirst = true;
+  for (const { first, next, value, isList, write } of writer.fields) {
     const given = value(message);
     if (given === undefined) continue;
-    out.put(mark + label);
-    mark = ',';
+    out.put(isFirst ? first : next);
+    isFirst = false;
     if (!isList) {
       if (!write(out, given)) return false;
       continue;
@@ -77,21 +82,21 @@ function* writeInSlices(out: JsonPieces, writer: Writer, message: Values): Slice
     }
     out.put(']');
   }
-  out.put(mark === '{' ? '{}' : '}');
+  out.put(isFirst ? '{}' : '}');
   return true;
 }
 
 function writeMessage(out: JsonPieces, { typeName, fields }: Writer, message: Values): boolean {
   if (fields === undefined || message['$typeName'] !== typeName) return false;
-  let mark = '{';
-  for (const { label, value, isList, write } of fields) {
+  let isFirst = true;
+  for (const { first, next, value, isList, write } of fields) {
     const given = value(message);
     if (given === undefined) continue;
-    out.put(mark + label);
-    mark = ',';
+    out.put(isFirst ? first : next);
+    isFirst = false;
     if (!(isList ? writeList(out, write, given) : write(out, given))) return false;
   }
-  out.put(mark === '{' ? '{}' : '}');
+  out.put(isFirst ? '{}' : '}');
   return true;
 }
 
@@ -111,7 +116,8 @@ function fieldWriter(field: DescField): FieldWriter | undefined {
   const write = valueWriter(field);
   const value = readerOf(field);
   if (write === undefined || value === undefined) return undefined;
-  return { label: `${JSON.stringify(field.jsonName)}:`, value, isList: field.fieldKind === 'list', write };
+  const label = `${JSON.stringify(field.jsonName)}:`;
+  return { first: `{${label}`, next: `,${label}`, value, isList: field.fieldKind === 'list', write };
 }
 
 function readerOf(field: DescField): FieldValue | undefined {

@@ -47,6 +47,15 @@ export class JsonPieces {
     this.put('"');
   }
 
+  /** Everything where it is one short text, with `headroom` unwritten bytes before it; undefined otherwise. */
+  tryTake(headroom: number): Buffer | undefined {
+    if (this.#pieces.length > 0) return undefined;
+    const text = this.#text;
+    const out = Buffer.allocUnsafe(headroom + Buffer.byteLength(text));
+    out.write(text, headroom);
+    return out;
+  }
+
   /** Everything, with `headroom` unwritten bytes before it. */
   *take(headroom: number): Slices<Buffer> {
     this.#flush();
