@@ -15,6 +15,8 @@ import type { KeyBytes } from '#storage/key-bytes.ts';
 
 /** What a lease takes in memory besides its key, about. */
 const LEASE_BYTES = 512;
+/** Waiters that go on in one turn of the event loop: each is answered, or looks at the key. */
+export const WAKES_PER_TURN = 128;
 /** Counters of leases by the hash of their keys: a power of two. */
 const COUNTERS = 65_536;
 
@@ -181,7 +183,17 @@ export class FillLeases {
     this.#bytes -= bytesOf(lease.key);
     const counters = this.#counters as Uint16Array;
     counters[lease.counter] = (counters[lease.counter] as number) - 1;
-    for (const finish of lease.waiters) finish(end);
+    void this.#wake(lease, end);
+  }
+
+  /** Those that leave meanwhile are not woken. */
+  async #wake({ waiters }: Lease, end: WaitEnd): Promise<void> {
+    let woken = 0;
+    for (const finish of waiters) {
+      if (woken > 0 && woken % WAKES_PER_TURN === 0) await this.#clock.yield();
+      finish(end);
+      woken++;
+    }
   }
 }
 

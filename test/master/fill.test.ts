@@ -1,6 +1,6 @@
 /** Fill leases on a master: who gets one, what ends it, and what becomes of those that wait. */
 import { describe, expect, it } from 'vitest';
-import { FillLeases } from '#master/fill-leases.ts';
+import { FillLeases, WAKES_PER_TURN } from '#master/fill-leases.ts';
 import { type MixedBatch, PLAIN_EXPIRY, PLAIN_KIND } from '#model/bulk.ts';
 import type { FillWish, GetAnswer, SetCommand } from '#model/commands.ts';
 import { FILL_LEASE_BYTES_MAX } from '#model/limits.ts';
@@ -242,6 +242,29 @@ describe('callers that wait', () => {
       const kinds = waiting.map(({ value }) => value?.fill?.kind);
       expect(kinds).toEqual(waiting.map((_, i) => (i <= round ? 'lease' : undefined)));
     }
+  });
+
+  it('go on a few in each turn of the event loop, in their order', async () => {
+    const rig = await Rig.open();
+    const turns: number[] = [];
+    const order: number[] = [];
+    const clock = {
+      monotonicMs: () => rig.clock.monotonicMs(),
+      after: (ms: number, callback: () => void) => rig.clock.after(ms, callback),
+      yield: () => {
+        turns.push(order.length);
+        return rig.clock.yield();
+      },
+    };
+    const leases = new FillLeases(clock as never, new SeededRandom(1), rig.engine.store.createKey());
+    leases.grant('k', 60_000);
+    const count = 2 * WAKES_PER_TURN + 1;
+    for (let i = 0; i < count; i++) void leases.wait('k', 60_000, undefined).then(() => order.push(i));
+    leases.endKey('k');
+    await rig.settle();
+    expect(order).toEqual(Array.from({ length: count }, (_, i) => i));
+    expect(turns).toHaveLength(2);
+    expect(leases.status).toMatchObject({ leases: 0, waiters: 0 });
   });
 
   it('wait no longer than they said', async () => {

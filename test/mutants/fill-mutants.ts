@@ -50,8 +50,8 @@ export const FILL_MUTANTS: readonly Mutant[] = [
   {
     name: 'waiter for a fill lease left behind',
     file: 'internal/master/fill-leases.ts',
-    text: 'for (const finish of lease.waiters) finish(end);',
-    replacement: 'for (const finish of [...lease.waiters].slice(0, 1)) finish(end);',
+    text: '    for (const finish of waiters) {',
+    replacement: '    for (const finish of [...waiters].slice(0, 1)) {',
     tests: [FILL, MODEL],
   },
   {
@@ -102,5 +102,12 @@ export const FILL_MUTANTS: readonly Mutant[] = [
     text: 'if (context.isHttpGet && command.fill !== undefined)',
     replacement: 'if (context.isHttpGet && command.fill === null)',
     tests: ['test/server/fill.test.ts'],
+  },
+  {
+    name: 'all waiters for a fill lease answered in one turn of the event loop',
+    file: 'internal/master/fill-leases.ts',
+    text: 'if (woken > 0 && woken % WAKES_PER_TURN === 0) await this.#clock.yield();',
+    replacement: 'if (woken < 0) await this.#clock.yield();',
+    tests: [FILL],
   },
 ];
