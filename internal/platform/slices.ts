@@ -11,8 +11,14 @@ export type Slices<T> = Generator<number, T, void>;
 
 /** Decides what happens between two slices. */
 export interface SlicePace {
-  /** Resolves when the next slice may begin; if it rejects, the work is abandoned. */
-  pause(): Promise<void>;
+  /**
+   * Resolves when the next slice may begin; if it rejects, the work is abandoned. `work`:
+   * whose slice it is, the same object each time until `end`. Undefined: it keeps little
+   * in memory, and counts for itself.
+   */
+  pause(work?: object): Promise<void>;
+  /** The work is done, or abandoned. */
+  end?(work: object): void;
 }
 
 /** Runs the work to its end. Work of one slice is done synchronously. */
@@ -22,9 +28,13 @@ export function runSlices<T>(slices: Slices<T>, pace: SlicePace): T | Promise<T>
 }
 
 async function finish<T>(slices: Slices<T>, pace: SlicePace): Promise<T> {
-  for (;;) {
-    await pace.pause();
-    const step = slices.next();
-    if (step.done === true) return step.value;
+  try {
+    for (;;) {
+      await pace.pause(slices);
+      const step = slices.next();
+      if (step.done === true) return step.value;
+    }
+  } finally {
+    pace.end?.(slices);
   }
 }

@@ -118,8 +118,22 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   {
     name: 'slices of all long work begun in one turn',
     file: 'internal/platform/slice-queue.ts',
-    text: 'this.#waiting.splice(0, SLICES_PER_TURN)',
-    replacement: 'this.#waiting.splice(0)',
+    text: 'this.#ready.splice(0, SLICES_PER_TURN)',
+    replacement: 'this.#ready.splice(0)',
+    tests: ['test/platform/slice-queue.test.ts'],
+  },
+  {
+    name: 'all long works half done at once',
+    file: 'internal/platform/slice-queue.ts',
+    text: 'this.#works.size < WORKS_MAX',
+    replacement: 'this.#works.size >= 0',
+    tests: ['test/platform/slice-queue.test.ts'],
+  },
+  {
+    name: 'place of a long work kept when it is given up',
+    file: 'internal/platform/slices.ts',
+    text: '    pace.end?.(slices);',
+    replacement: '',
     tests: ['test/platform/slice-queue.test.ts'],
   },
   {

@@ -138,10 +138,14 @@ export class UnaryCall implements BodyReader, SlicePace {
   }
 
   /** Rejects if the caller went away, or its deadline passed: then the rest is not worth doing. */
-  async pause(): Promise<void> {
+  async pause(work: object): Promise<void> {
     const { signal } = this.#context;
-    await this.#options.slices.pause();
+    await this.#options.slices.pause(work);
     signal.throwIfAborted();
+  }
+
+  end(work: object): void {
+    this.#options.slices.end?.(work);
   }
 
   /** False where the method has no shorter way for these bytes. */
