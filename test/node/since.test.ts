@@ -7,7 +7,7 @@ import { touchOf, ttl } from '#test/engine/rig.ts';
 import { Following } from '#test/watch/following.ts';
 import { decodeFrames, type Frame } from '#wal/frame.ts';
 
-const PACES = [1, 700, 1_000, 60_000, 7_200_000];
+const PACES = [1, 700, 1_000, 9_000];
 const KEPT = { retentionBytes: 1 << 30 };
 
 async function updatesSince(group: TestGroup, { node }: TestNode, sinceMs: number): Promise<Frame[]> {
@@ -23,12 +23,11 @@ async function updatesSince(group: TestGroup, { node }: TestNode, sinceMs: numbe
   }
 }
 
-/** Records of many paces, from within a second to hours. */
+/** Records of many paces, from within a millisecond to seconds. */
 async function filled(group: TestGroup, master: TestNode, records: number, seed: number): Promise<void> {
   const random = new SeededRandom(seed);
   for (let i = 0; i < records; i++) {
     await group.set(master, `k${random.below(9)}`, 'x'.repeat(300));
-    group.clock.setWall(group.clock.wallMs());
     await group.clock.advance(random.below(PACES[random.below(PACES.length)] as number));
   }
 }
@@ -79,7 +78,7 @@ describe('GetUpdates since a time', () => {
       await filled(group, first, 40, 7);
       await group.clock.advance(60_000);
       const quietMs = group.clock.wallMs();
-      await group.clock.advance(3_600_000);
+      await group.clock.advance(300_000);
       await group.until(first.node.checkpoint());
       const master = await group.master({ fileSystem: await group.stop(first), ...small });
       const betweenMs = group.clock.wallMs();

@@ -61,7 +61,7 @@ describe('the time table', () => {
   it('stays small: some 2,000 rows for a year of records every second', () => {
     const table = new TimeTable();
     // Rows are one a second at most, so a year is skipped through in steps of its thinned rows.
-    for (let second = 0; second < 365 * 86_400; second += second < 31_000_000 ? 61 : 1)
+    for (let second = 0; second < 365 * 86_400; second += second < 31_500_000 ? 211 : 1)
       table.note(second + 1, START_MS + 1_000 * second);
     expect(table.rows().length).toBeLessThan(2_500);
   });
