@@ -76,6 +76,13 @@ export const NAMED_MUTANTS: readonly Mutant[] = [
     tests: [MASTER],
   },
   {
+    name: 'named write is looked up only until its record is applied',
+    file: 'internal/master/named-once.ts',
+    text: 'const outcome = this.#engine.store.requests.find(name, nowMs);',
+    replacement: 'const outcome = nowMs < 0 ? this.#engine.store.requests.find(name, nowMs) : undefined;',
+    tests: ['test/node/api-model.test.ts'],
+  },
+  {
     name: 'named write known to one master although it could be logged',
     file: 'internal/master/named-once.ts',
     text: 'if (!this.#engine.formats.isTaken) {',
