@@ -202,3 +202,28 @@ describe('a server that is permissive', () => {
     expect((await put(headersOf('app'))).status).toBe(403);
   });
 });
+
+describe('a user that may write and not read', () => {
+  it('is told nothing of what is stored by the answers of writes over HTTP', async () => {
+    const running = await openGuarded();
+    const ask = (verb: string, path: string, body?: string, more: Record<string, string> = {}) =>
+      http1(running, verb, `/v1/keys/${path}`, {
+        headers: { ...headersOf('feeder'), ...more },
+        ...(body === undefined ? {} : { body }),
+      });
+    // The same status for a key that was missing and for one that was there.
+    expect([(await ask('PUT', 'own:n', '41')).status, (await ask('PUT', 'own:n', '41')).status]).toEqual([
+      204, 204,
+    ]);
+    const sum = await ask('POST', 'own:n?increment=1');
+    expect([sum.status, sum.text, sum.headers['x-walnut-expire-at-ms']]).toEqual([200, '', undefined]);
+    const tag = '"1-1"';
+    const failed = await ask('PUT', 'own:n', 'x', { 'if-match': tag });
+    expect([failed.status, failed.headers.etag]).toEqual([412, undefined]);
+    const several = await ask('PUT', 'own:n', 'x', { 'if-match': `${tag}, "1-2"` });
+    expect([several.status, several.text]).toEqual([
+      403,
+      expect.stringContaining('you may write this key and not read it'),
+    ]);
+  });
+});
