@@ -1,5 +1,6 @@
 /** What coordinators do for one group, event by event, on a virtual clock. */
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Heartbeat } from '#cluster/heartbeat.ts';
 import { NO_POSITION } from '#model/position.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
 
@@ -19,6 +20,21 @@ async function untilLed(limitMs: number): Promise<number> {
   const fromMs = cluster.clock.monotonicMs();
   await cluster.advanceUntil(isLed, limitMs);
   return cluster.clock.monotonicMs() - fromMs;
+}
+
+/** A heartbeat of `a`, which leads term 1. */
+function heartbeatOfMaster(): Heartbeat {
+  const clusterId = cluster.coordinators[0]?.coordinator.feed.map?.clusterId ?? '';
+  const who = { clusterId, node: 'a', incarnation: 1, process: 'x', sequence: 1, address: 'a:1', zone: '' };
+  const state = {
+    term: 1,
+    tail: NO_POSITION,
+    mapEpoch: 1,
+    whyNoWrites: '',
+    ackedByVoters: 2,
+    lastAck: undefined,
+  };
+  return { ...who, ...state, role: 'master' };
 }
 
 afterEach(() => {
@@ -166,30 +182,8 @@ describe('coordinators', () => {
     store.lossChance = 1;
     coordinator.requests.failoverGroup('g1', 'b').catch(() => {});
     await cluster.clock.advance(500);
-    const said = {
-      clusterId: coordinator.feed.map?.clusterId ?? '',
-      node: 'a',
-      incarnation: 1,
-      process: 'x',
-    };
-    const state = {
-      address: 'a:1',
-      zone: '',
-      tail: NO_POSITION,
-      mapEpoch: 1,
-      whyNoWrites: '',
-      ackedByVoters: 2,
-    };
-    const heartbeat = {
-      ...said,
-      ...state,
-      role: 'master',
-      term: 1,
-      sequence: 1,
-      lastAck: undefined,
-    } as const;
     expect(coordinator.map).toBeUndefined();
-    const answered = await cluster.drive(coordinator.heartbeat(heartbeat));
+    const answered = await cluster.drive(coordinator.heartbeat(heartbeatOfMaster()));
     expect(answered).toMatchObject({ group: { id: 'g1', term: 1 }, isLeased: false });
   });
 
@@ -223,7 +217,10 @@ describe('coordinators', () => {
   it('whose key is gone from the store lease nothing and change nothing, although they still believe', async () => {
     await begin();
     const deposed = cluster.active;
+    const beat = () => cluster.drive(deposed?.coordinator.heartbeat(heartbeatOfMaster()) as Promise<object>);
+    expect(await beat()).toMatchObject({ isLeased: true });
     await cluster.depose();
+    expect(await beat()).toMatchObject({ isLeased: false });
     const asked = cluster.drive(deposed?.coordinator.requests.failoverGroup('g1', 'b') as Promise<number>);
     await expect(asked).rejects.toMatchObject({ code: 'unavailable' });
     expect(deposed?.coordinator.map?.groups.get('g1')?.next).toBeUndefined();
@@ -321,7 +318,7 @@ describe('a node that drains', () => {
 
   it('leads on where no other could', async () => {
     await begin();
-    for (const node of ['a', 'b', 'c']) await set(node, 'draining');
+    for (const node of ['c', 'b', 'a']) await set(node, 'draining');
     await cluster.clock.advance(5_000);
     expect(led()).toEqual(['a', 1]);
     cluster.member('a').kill();

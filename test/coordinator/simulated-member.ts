@@ -16,7 +16,10 @@ import { PausableClock } from '#test/doubles/pausable-clock.ts';
 import type { SeededRandom } from '#test/doubles/seeded-random.ts';
 import type { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
+const WALL_START_MS = 1_767_225_600_000;
 const PUSH_MS = 50;
+/** Clocks run up to this much too fast or too slow: two of them differ by less than the tenth that is assumed. */
+const DRIFT_MAX = 0.045;
 
 /** A record: an EPOCH record has no write. */
 export interface SimulatedRecord {
@@ -49,6 +52,8 @@ export class SimulatedMember {
   readonly clock: PausableClock;
   readonly #virtual: VirtualClock;
   readonly #random: SeededRandom;
+  /** What its clocks show per true millisecond. */
+  readonly #rate: number;
   readonly #around: Surroundings;
   // On disk.
   incarnation = 1;
@@ -78,6 +83,7 @@ export class SimulatedMember {
     this.clock = new PausableClock(virtual);
     this.#virtual = virtual;
     this.#random = random;
+    this.#rate = 1 + DRIFT_MAX * (2 * random.fraction() - 1);
     this.#around = around;
   }
 
@@ -321,11 +327,11 @@ export class SimulatedMember {
   }
 
   #nowMs(): number {
-    return this.clock.monotonicMs() - this.#sleptMs;
+    return this.#rate * (this.clock.monotonicMs() - this.#sleptMs);
   }
 
   #read(): ClockReading {
-    const uptimeMs = this.#virtual.monotonicMs();
-    return { monotonicMs: this.#nowMs(), wallMs: this.#virtual.wallMs(), uptimeMs };
+    const uptimeMs = this.#rate * this.#virtual.monotonicMs();
+    return { monotonicMs: this.#nowMs(), wallMs: WALL_START_MS + uptimeMs, uptimeMs };
   }
 }

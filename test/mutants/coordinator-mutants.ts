@@ -130,7 +130,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     file: 'internal/cluster/choose-leader.ts',
     text: '  const best = voters.reduce((a, b) => (isBetter(b, a, isNear) ? b : a));',
     replacement: '  const best = voters.reduce((a, b) => (isBetter(b, a, isNear) ? a : a));',
-    tests: [SIMULATION],
+    tests: ['test/cluster/choose-leader.test.ts'],
   },
   {
     name: 'leader chosen by one grant too few',
