@@ -256,6 +256,7 @@ describe('Upgrading from 0.1', () => {
     expect((await book.type('remove-replica', places)).code).toBe(0);
     await touch();
     await level(master, one);
+    expect((await book.type('status', places)).out).toMatch(/format level 1/);
   });
 });
 
