@@ -178,4 +178,25 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     replacement: "by !== 'rights'",
     tests: ['test/server/audit.test.ts'],
   },
+  {
+    name: 'rights: a call is served while its password is being hashed',
+    file: 'internal/rpc/request-listener.ts',
+    text: '  if (refusal instanceof Promise) return false;\n',
+    replacement: '  if (refusal instanceof Promise) call.refusal = undefined;\n',
+    tests: ['test/server/auth-password.test.ts'],
+  },
+  {
+    name: 'rights: one address takes every place for passwords',
+    file: 'internal/auth/password-queue.ts',
+    text: '    if (ofAddress >= OF_ADDRESS_MAX) return undefined;\n',
+    replacement: '',
+    tests: ['test/auth/identities.test.ts'],
+  },
+  {
+    name: 'rights: a PUT tells a writer whether the key was there',
+    file: 'internal/server/keys-write.ts',
+    text: 'const isCreated = call.mayRead && answer.previous === undefined && answer.isRepeat === undefined;',
+    replacement: 'const isCreated = answer.previous === undefined && answer.isRepeat === undefined;',
+    tests: ['test/server/auth-matrix.test.ts'],
+  },
 ];
