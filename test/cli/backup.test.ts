@@ -40,7 +40,7 @@ describe('walnut backup', () => {
     await live.write(10);
     const text = await create();
     expect(text.code).toBe(0);
-    expect(text.out).toMatch(/records {7}LSN 0 to 41/);
+    expect(text.out).toMatch(/records {8}LSN 0 to 41/);
     expect(await json('backup', 'list', backups)).toMatchObject([{ id: created.id }, { digest: null }]);
     expect((await runCli(['backup', 'list', backups])).out).toContain('0 to 41');
     expect(await json('backup', 'verify', `${backups}/${created.id}`)).toMatchObject([
