@@ -3,7 +3,7 @@
  * listed in docs/operations.md.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -19,7 +19,22 @@ let page = '';
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'walnut-metrics-'));
-  const sets = ['server.port=0', `wal.directory=${directory}`, 'storage.max_memory=50MB', 'log.format=json'];
+  const users = join(directory, 'auth.yaml');
+  await writeFile(
+    users,
+    `users:\n  - name: scraper\n    roles: [metrics]\n    tokens: ['sha256:${'0'.repeat(64)}']\n`,
+    { mode: 0o600 },
+  );
+  // What counts users is shown where there are some; without a credential everything may still be done.
+  const sets = [
+    'server.port=0',
+    `wal.directory=${join(directory, 'data')}`,
+    'storage.max_memory=50MB',
+    'log.format=json',
+    'auth.mode=permissive',
+    `auth.file=${users}`,
+    `auth.audit_file=${join(directory, 'audit.log')}`,
+  ];
   const args = [MASTER, ...sets.flatMap((set) => ['--set', set])];
   master = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const address = await listeningAddress(master);
