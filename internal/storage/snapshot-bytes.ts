@@ -3,7 +3,11 @@ import { assert } from '#platform/assert.ts';
 
 const TWO_32 = 2 ** 32;
 
-/** The file is damaged, cut or not a snapshot. `offset` is the byte of the file where this was found. */
+/**
+ * The file is damaged, cut or not a snapshot. `offset`: every byte of the file before
+ * it is intact. It is where the bytes begin that a wrong CRC covers, so the damage is
+ * at it or behind it.
+ */
 export class SnapshotError extends Error {
   override readonly name = 'SnapshotError';
   readonly offset: number;

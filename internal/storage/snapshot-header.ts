@@ -24,6 +24,8 @@ const CRC_ALGORITHM_CRC32 = 1;
 
 /** Fields and their bytes: magic 8, version 2, CRC algorithm 2, length of the rest of the header 4. */
 export const PREFIX_BYTES = 16;
+/** Offset of the length of the rest. Only the CRC at its end tells whether the length is right. */
+export const REST_BYTES_AT = 12;
 /** Enough for about 65,000 epochs. */
 export const HEADER_BYTES_MAX = 1_024 * 1_024 + 1_024;
 const CRC_BYTES = 4;
@@ -100,7 +102,7 @@ export function encodeHeader(meta: HeaderMeta, entries: number, requests?: Reque
   encoder.encodeInto(SNAPSHOT_MAGIC, bytes);
   view.setUint16(8, isV2 ? VERSION_2 : SNAPSHOT_FORMAT_VERSION, true);
   view.setUint16(10, CRC_ALGORITHM_CRC32, true);
-  view.setUint32(12, rest.length + CRC_BYTES, true);
+  view.setUint32(REST_BYTES_AT, rest.length + CRC_BYTES, true);
   bytes.set(rest, PREFIX_BYTES);
   const crcAt = bytes.length - CRC_BYTES;
   view.setUint32(crcAt, crc32(bytes, 0, 0, crcAt), true);
@@ -178,11 +180,11 @@ export function decodePrefix(bytes: Uint8Array): number {
   }
   const algorithm = view.getUint16(10, true);
   if (algorithm !== CRC_ALGORITHM_CRC32) throw new SnapshotError(10, `unknown CRC algorithm ${algorithm}`);
-  const restBytes = view.getUint32(12, true);
+  const restBytes = view.getUint32(REST_BYTES_AT, true);
   const restBytesMin = 1 + FIXED_BYTES + CRC_BYTES;
   if (restBytes < restBytesMin || restBytes > HEADER_BYTES_MAX - PREFIX_BYTES) {
     const expected = `${restBytesMin} to ${HEADER_BYTES_MAX - PREFIX_BYTES}`;
-    throw new SnapshotError(12, `header of ${restBytes} bytes: expected ${expected}`);
+    throw new SnapshotError(REST_BYTES_AT, `header of ${restBytes} bytes: expected ${expected}`);
   }
   return restBytes;
 }
@@ -192,7 +194,8 @@ export function decodeHeader(bytes: Uint8Array): SnapshotHeader {
   const view = viewOf(bytes);
   const end = bytes.length - CRC_BYTES;
   if (crc32(bytes, 0, 0, end) !== view.getUint32(end, true)) {
-    throw new SnapshotError(end, 'header CRC does not match');
+    // Any byte of the header may be the wrong one, so its first byte is named.
+    throw new SnapshotError(0, 'header CRC does not match');
   }
   const version = view.getUint16(8, true);
   const headerBytes = bytes.length;
@@ -296,10 +299,15 @@ function decodeEpochs(view: DataView, from: number, to: number): EpochStart[] {
   return epochs;
 }
 
+/** The file is shorter than its header states: it is cut, or the length is damaged. */
+export function headerCut(): SnapshotError {
+  return new SnapshotError(REST_BYTES_AT, 'the file is cut: the header is not whole');
+}
+
 /** Reads the header from the first bytes of a file. Throws `SnapshotError` if they are damaged or too few. */
 export function readSnapshotHeader(bytes: Uint8Array): SnapshotHeader {
-  if (bytes.length < PREFIX_BYTES) throw new SnapshotError(bytes.length, 'the header is cut');
+  if (bytes.length < PREFIX_BYTES) throw new SnapshotError(bytes.length, 'the file is cut: the header is not whole');
   const headerBytes = PREFIX_BYTES + decodePrefix(bytes);
-  if (bytes.length < headerBytes) throw new SnapshotError(bytes.length, 'the header is cut');
+  if (bytes.length < headerBytes) throw headerCut();
   return decodeHeader(bytes.subarray(0, headerBytes));
 }

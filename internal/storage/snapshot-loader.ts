@@ -23,6 +23,7 @@ import {
   decodeHeader,
   decodePrefix,
   type HeaderMeta,
+  headerCut,
   PREFIX_BYTES,
   type SnapshotHeader,
   type SnapshotMeta,
@@ -127,6 +128,7 @@ export class SnapshotLoader {
   }
 
   #complete(): { header: SnapshotHeader; store: Store; footer: SnapshotFooter } {
+    if (this.#piece.kind === 'header') throw headerCut();
     if (this.#header === undefined || this.#store === undefined || this.#footer === undefined) {
       throw new SnapshotError(this.#offset + this.#heldBytes, 'the file is cut: there is no footer');
     }
