@@ -12,6 +12,7 @@ import { type Folded, type FoldTarget, foldLog } from '#backup/fold-log.ts';
 import { walkLiveSegment } from '#backup/live-segment.ts';
 import { BackupRequestError, ImageDamageError, type LogImage } from '#backup/log-image.ts';
 import { type Recovered, recoverShadow, type ShadowParts, writeImage } from '#backup/shadow.ts';
+import { amendManifest } from '#engine/manifest-access.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { findNodeData } from '#wal/empty-directory.ts';
 import type { Manifest } from '#wal/manifest.ts';
@@ -101,7 +102,9 @@ async function build(
     }
     const segment = await removeCleanMark(parts, directory);
     const reaches = segment === undefined ? undefined : { segment, lsn: recovered.position.lsn };
-    await directory.commit({ ...manifest, reaches });
+    // The recovery may have taken the step to a newer format, which the manifest keeps.
+    await amendManifest(directory, { reaches });
+    await directory.publish();
     return recovered;
   } finally {
     await directory.close();

@@ -39,7 +39,7 @@ export interface OpenDirectoryOptions {
   readonly fileSystem: FileSystem;
   readonly path: string;
   readonly logger: Logger;
-  /** There is no MANIFEST yet, because the caller commits it last: until then `vouch` does nothing. */
+  /** There is no MANIFEST yet: every commit changes it in memory only, until `publish` writes it. */
   readonly isDraft?: boolean;
 }
 
@@ -149,7 +149,7 @@ export class WalDirectory {
    */
   async vouch(reach: LogReach): Promise<void> {
     const said = this.#manifest?.reaches;
-    if (this.#isDraft || (said?.segment === reach.segment && said.lsn === reach.lsn)) return;
+    if (said?.segment === reach.segment && said.lsn === reach.lsn) return;
     await this.update((manifest) => {
       assert(manifest !== undefined, 'the directory is initialised');
       return withReach(manifest, reach);
@@ -161,9 +161,23 @@ export class WalDirectory {
     return this.#failure;
   }
 
+  /** Ends the draft: writes the manifest that the commits made, atomically and durably. */
+  publish(): Promise<void> {
+    this.#isDraft = false;
+    return this.update((manifest) => {
+      assert(manifest !== undefined, 'a draft has a manifest');
+      return manifest;
+    });
+  }
+
   async #replace(change: Manifest): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     const manifest = withReach(change, this.reach?.());
+    if (!this.#isDraft) await this.#write(manifest);
+    this.#manifest = manifest;
+  }
+
+  async #write(manifest: Manifest): Promise<void> {
     const target = `${this.path}/${MANIFEST_NAME}`;
     const temporary = target + TEMPORARY_SUFFIX;
     let isReplaced = false;
@@ -182,8 +196,6 @@ export class WalDirectory {
       if (isReplaced || !isShortage(error)) this.#fail(asError(error));
       throw error;
     }
-    this.#manifest = manifest;
-    this.#isDraft = false;
   }
 
   #fail(error: Error): void {

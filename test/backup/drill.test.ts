@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type DrillOptions, runDrill, whyWrong } from '#backup/drill.ts';
-import { fileParts, LiveLog } from '#test/backup/live-log.ts';
+import { FORMAT_LEVELS, type FormatLevel, fileParts, LiveLog } from '#test/backup/live-log.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 
 let root: string;
@@ -11,14 +11,14 @@ let data: string;
 let live: LiveLog;
 let drills = 0;
 
-beforeEach(async () => {
+async function begin(formatLevel: FormatLevel): Promise<void> {
   root = await mkdtemp(join(tmpdir(), 'walnut-drill-test-'));
   data = join(root, 'data');
-  live = await LiveLog.open(data, { seed: 21 });
+  live = await LiveLog.open(data, { seed: 21, formatLevel });
   await live.write(30);
   await live.checkpoint();
   await live.write(120);
-});
+}
 
 afterEach(async () => {
   await live.close();
@@ -36,7 +36,9 @@ function digestNow() {
   return { position: engine.position, entries: engine.store.entries, digest: engine.store.stateDigest() };
 }
 
-describe('a recovery drill', () => {
+describe.each(FORMAT_LEVELS)('a recovery drill, at format level %i', (formatLevel) => {
+  beforeEach(() => begin(formatLevel));
+
   it('recovers everything without a cut, as the live node has it', async () => {
     const report = await drill('none', { live: digestNow() });
     expect(report).toMatchObject({

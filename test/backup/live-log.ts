@@ -7,6 +7,7 @@
 import type { ShadowParts } from '#backup/shadow.ts';
 import type { Engine } from '#engine/engine.ts';
 import { EngineHost } from '#engine/engine-host.ts';
+import type { PayloadWriter } from '#engine/records/payload-writer.ts';
 import type { Mutation } from '#model/entry.ts';
 import { makeEpoch } from '#model/position.ts';
 import type { Role } from '#model/status.ts';
@@ -25,7 +26,7 @@ export const fileParts: ShadowParts & { readonly random: SeededRandom } = {
   logger: silentLogger,
 };
 
-/** Key to `value@deadline@version`. */
+/** Key to `value@deadline@version@content type`. */
 export type Model = ReadonlyMap<string, string>;
 
 export interface LiveLogOptions {
@@ -34,7 +35,12 @@ export interface LiveLogOptions {
   readonly maxFileBytes?: number;
   readonly retentionBytes?: number;
   readonly parts?: typeof fileParts;
+  /** 1: the directory has taken the step, and the workload has touches, content types and request ids. */
+  readonly formatLevel?: FormatLevel;
 }
+
+export const FORMAT_LEVELS = [0, 1] as const;
+export type FormatLevel = (typeof FORMAT_LEVELS)[number];
 
 export class LiveLog {
   readonly host: EngineHost;
@@ -44,11 +50,13 @@ export class LiveLog {
   readonly models: Model[] = [new Map()];
   readonly digests: string[] = [];
   readonly timestamps: number[] = [0];
+  readonly #formatLevel: FormatLevel;
   #value = 0;
 
-  private constructor(host: EngineHost, engine: Engine, seed: number) {
+  private constructor(host: EngineHost, engine: Engine, seed: number, formatLevel: FormatLevel) {
     this.host = host;
     this.engine = engine;
+    this.#formatLevel = formatLevel;
     this.random = new SeededRandom(seed);
     this.digests.push(engine.store.stateDigest());
     engine.appliedFrames.subscribe((frame) => {
@@ -64,6 +72,7 @@ export class LiveLog {
       maxFileBytes = 4_096,
       retentionBytes = 0,
       parts = fileParts,
+      formatLevel = 0,
     } = options;
     const random = new SeededRandom(seed);
     const directory = await openDirectory({ ...parts, path });
@@ -93,9 +102,10 @@ export class LiveLog {
       () => {},
     );
     const engine = await host.open();
-    const live = noteOpen(new LiveLog(host, engine, seed));
+    const live = noteOpen(new LiveLog(host, engine, seed, formatLevel));
     await live.#logged((done) => engine.submitEpoch(makeEpoch(1, random.uint32()), done));
     live.models.push(live.models[0] as Model);
+    if (formatLevel > 0) await engine.formats.take();
     return live;
   }
 
@@ -107,7 +117,9 @@ export class LiveLog {
   async write(records: number): Promise<void> {
     for (let i = 0; i < records; i++) {
       const mutations = Array.from({ length: this.random.between(1, 3) }, () => this.#mutation());
-      await this.#logged((done) => this.engine.submit(payloadOf(mutations), done).lsn);
+      const payload = payloadOf(mutations);
+      if (this.#formatLevel > 0) this.#name(payload);
+      await this.#logged((done) => this.engine.submit(payload, done).lsn);
       this.models.push(this.#after(mutations));
     }
   }
@@ -126,7 +138,16 @@ export class LiveLog {
     if (this.random.chance(0.25)) return { op: 'delete', key, cause: 'client' };
     const value = Buffer.from(`${this.#value++} ${'x'.repeat(this.random.below(120))}`);
     const expireAtMs = this.random.chance(0.2) ? 1_000_000 + this.#value : 0;
-    return { op: 'set', key, value, expireAtMs, cause: 'client' };
+    const set = { op: 'set', key, value, expireAtMs, cause: 'client' } as const;
+    if (this.#formatLevel === 0) return set;
+    if (this.random.chance(0.2)) return { op: 'touch', key, expireAtMs, cause: 'client' };
+    return this.random.chance(0.3) ? { ...set, contentType: 'text/plain' } : set;
+  }
+
+  #name(payload: PayloadWriter): void {
+    if (!this.random.chance(0.3)) return;
+    const name = { kind: 'request', requestId: `request ${this.#value}` } as const;
+    payload.name({ name, checksum: 7, results: [{ applied: true, isUnmet: false }] });
   }
 
   #after(mutations: readonly Mutation[]): Model {
@@ -136,7 +157,11 @@ export class LiveLog {
       if (mutation.op === 'delete') model.delete(mutation.key);
       else if (mutation.op === 'set') {
         const value = Buffer.from(mutation.value).toString();
-        model.set(mutation.key, `${value}@${mutation.expireAtMs}@${epoch}-${lsn}`);
+        const { key, expireAtMs, contentType = '' } = mutation;
+        model.set(key, `${value}@${expireAtMs}@${epoch}-${lsn}@${contentType}`);
+      } else {
+        const [value, , ...rest] = model.get(mutation.key)?.split('@') ?? [];
+        if (value !== undefined) model.set(mutation.key, [value, mutation.expireAtMs, ...rest].join('@'));
       }
     }
     return model;
@@ -155,9 +180,9 @@ export function modelOf(store: Engine['store']): Model {
   if (nextCursor !== '') throw new Error('too much for one scan');
   return new Map(
     entries
-      .map(({ key, value, expireAtMs, version }): [string, string] => [
+      .map(({ key, value, expireAtMs, version, contentType = '' }): [string, string] => [
         key,
-        `${Buffer.from(value).toString()}@${expireAtMs}@${version.epoch}-${version.lsn}`,
+        `${Buffer.from(value).toString()}@${expireAtMs}@${version.epoch}-${version.lsn}@${contentType}`,
       ])
       .sort(([a], [b]) => (a < b ? -1 : 1)),
   );

@@ -21,7 +21,7 @@ const DATA = '/data';
 let files: ReadonlyMap<string, Buffer>;
 beforeAll(async () => {
   const fileSystem = new MemoryFileSystem();
-  const live = await LiveLog.open(DATA, { parts: { ...fileParts, fileSystem } });
+  const live = await LiveLog.open(DATA, { parts: { ...fileParts, fileSystem }, formatLevel: 1 });
   await live.write(12);
   await live.checkpoint();
   await live.write(40);
