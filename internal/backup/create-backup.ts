@@ -13,22 +13,14 @@ import { foldLog } from '#backup/fold-log.ts';
 import { checkTail } from '#backup/live-segment.ts';
 import {
   BackupRequestError,
-  type ImageBase,
   ImageDamageError,
   type ImageReaderParts,
   type LogImage,
   NO_RECORD,
 } from '#backup/log-image.ts';
+import { checkSnapshot } from '#backup/snapshot-file.ts';
 import { withLogImage } from '#backup/survey-log.ts';
-import { crc32 } from '#platform/crc32.ts';
 import { SnapshotError } from '#storage/snapshot-bytes.ts';
-import {
-  BLOCK_FOOTER,
-  BLOCK_HEADER_BYTES,
-  decodeBlockHeader,
-  decodeFooter,
-  FOOTER_BYTES,
-} from '#storage/snapshot-codec.ts';
 
 export interface CreatedBackup {
   readonly manifest: BackupManifest;
@@ -79,7 +71,7 @@ async function copyImage(
     const { name, bytes, path, point } = base;
     const range = { firstLsn: point.lsn, lastLsn: point.lsn, isSealed: true };
     const copy = await put({ name, kind: 'snapshot', bytes, ...range }, path);
-    await checkSnapshot(parts, { ...base, path: copy }).catch((error: unknown) => {
+    await checkSnapshot(parts, { path: copy, bytes }).catch((error: unknown) => {
       if (!(error instanceof SnapshotError)) throw error;
       throw new ImageDamageError({ file: path, byte: error.offset, lsn: point.lsn, why: error.why });
     });
@@ -123,33 +115,4 @@ async function replay(parts: ImageReaderParts, manifest: BackupManifest, reposit
   const image = imageOfBackup(manifest, (sha256) => repository.objectPath(sha256));
   const { store } = await foldLog(parts, image);
   return { entries: store.entries, digest: store.stateDigest() };
-}
-
-/** Verifies the CRC of the whole file that its footer states. The blocks are checked when the snapshot is loaded. */
-async function checkSnapshot(
-  { fileSystem, clock }: ImageReaderParts,
-  { path, bytes }: ImageBase,
-): Promise<void> {
-  const bodyBytes = bytes - BLOCK_HEADER_BYTES - FOOTER_BYTES;
-  const file = await fileSystem.open(path, 'read');
-  try {
-    const buffer = Buffer.allocUnsafe(1 << 20);
-    let crc = 0;
-    for (let at = 0; at < bodyBytes; at += buffer.length) {
-      const chunk = buffer.subarray(0, Math.min(buffer.length, bodyBytes - at));
-      await file.read(chunk, at);
-      crc = crc32(chunk, crc);
-      await clock.yield();
-    }
-    const footer = Buffer.alloc(BLOCK_HEADER_BYTES + FOOTER_BYTES);
-    await file.read(footer, bodyBytes);
-    const payload = footer.subarray(BLOCK_HEADER_BYTES);
-    const { type, payloadCrc } = decodeBlockHeader(footer.subarray(0, BLOCK_HEADER_BYTES), bodyBytes);
-    if (type !== BLOCK_FOOTER || crc32(payload) !== payloadCrc)
-      throw new SnapshotError(bodyBytes, 'the footer is damaged');
-    if (decodeFooter(payload, bodyBytes).fileCrc !== crc)
-      throw new SnapshotError(bodyBytes, 'file CRC does not match');
-  } finally {
-    await file.close();
-  }
 }

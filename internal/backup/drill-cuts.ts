@@ -8,7 +8,7 @@ import { walkLiveSegment } from '#backup/live-segment.ts';
 import type { ImageReaderParts, ImageSegment, LogImage } from '#backup/log-image.ts';
 import { assert, assertNever } from '#platform/assert.ts';
 import type { Random } from '#platform/random.ts';
-import { RECORD_OVERHEAD_BYTES, SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
+import { SEGMENT_HEADER_BYTES } from '#wal/segment-format.ts';
 import { rereadHeader } from '#wal/walk-segment.ts';
 
 export type CutKind = 'none' | 'torn-tail' | 'each-segment' | 'random';
@@ -111,9 +111,9 @@ async function lookUpTo(
       file,
       header,
       endOffset: segment.bytes,
-      onRecord: ({ payload }, endOffset) => {
-        if (endOffset > offset) return true;
-        recordStart = endOffset - RECORD_OVERHEAD_BYTES - payload.length;
+      onRecord: (record) => {
+        if (record.nextOffset > offset) return true;
+        recordStart = record.offset;
         return false;
       },
     });

@@ -174,10 +174,10 @@ class Fold {
         file,
         header,
         endOffset: segment.bytes,
-        onRecord: (frame, endOffset) => {
+        onRecord: ({ frame, offset, nextOffset }) => {
           if (this.#isBeyond(frame)) return true;
-          this.#take(segment, frame, endOffset);
-          cutOffset = endOffset;
+          this.#take(segment, frame, offset);
+          cutOffset = nextOffset;
           return false;
         },
       });
@@ -203,21 +203,21 @@ class Fold {
     return target.kind === 'time' && timestampMs > target.timeMs && lsn > this.#chain.lsn;
   }
 
-  #take(segment: ImageSegment, frame: Frame, endOffset: number): void {
+  #take(segment: ImageSegment, frame: Frame, offset: number): void {
     const { lsn, crc, epoch } = this.#chain;
     if (frame.lsn < lsn) return;
     if (frame.lsn === lsn) {
-      if (frame.crc !== crc) throw this.#damage(segment, endOffset, 'it does not continue the snapshot');
+      if (frame.crc !== crc) throw this.#damage(segment, offset, 'it does not continue the snapshot');
       return;
     }
     // The walk checks the chain within a segment; this checks it from the snapshot on, and between segments.
     if (frame.lsn !== lsn + 1 || frame.prevCrc !== crc)
-      throw this.#damage(segment, endOffset, `LSN ${frame.lsn} does not continue ${epoch}-${lsn}`);
+      throw this.#damage(segment, offset, `LSN ${frame.lsn} does not continue ${epoch}-${lsn}`);
     try {
       applyChecked(frame, this.#state);
     } catch (error) {
       if (!(error instanceof RecordError || error instanceof NewerFormatError)) throw error;
-      throw this.#damage(segment, endOffset, error.message);
+      throw this.#damage(segment, offset, error.message);
     }
     this.#chain = pointOf(frame);
     this.#timestampMs = frame.timestampMs;

@@ -23,11 +23,12 @@ import {
   LogMovedError,
   NO_RECORD,
 } from '#backup/log-image.ts';
+import { readHeaderOf } from '#backup/snapshot-file.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import type { File } from '#platform/file-system.ts';
 import { messageOf } from '#platform/thrown.ts';
 import { SnapshotError } from '#storage/snapshot-bytes.ts';
-import { HEADER_BYTES_MAX, PREFIX_BYTES, readSnapshotHeader } from '#storage/snapshot-header.ts';
+import { PREFIX_BYTES } from '#storage/snapshot-header.ts';
 import { MANIFEST_NAME, parseSegmentName, parseSnapshotName, type SegmentName } from '#wal/file-names.ts';
 import { judgeEnd, type SegmentBytes, whyRefused } from '#wal/judge-end.ts';
 import { type Demand, demandOf, whyShort } from '#wal/log-reach.ts';
@@ -128,7 +129,7 @@ async function readBase(
   const file = await fileSystem.open(path, 'read');
   try {
     const { sizeBytes: bytes } = await file.stat();
-    const { meta } = await readBaseHeader(file);
+    const { meta } = await readHeaderOf(file);
     if (meta.logId !== manifest.logId) {
       throw new SnapshotError(PREFIX_BYTES, `it belongs to log ${meta.logId}`);
     }
@@ -140,15 +141,6 @@ async function readBase(
   } finally {
     await file.close();
   }
-}
-
-async function readBaseHeader(file: File) {
-  const prefix = Buffer.alloc(PREFIX_BYTES);
-  const got = await file.read(prefix, 0);
-  const restBytes = got < PREFIX_BYTES ? 0 : prefix.readUInt32LE(12);
-  // The length is believed only as far as the format allows: readSnapshotHeader checks it first.
-  const bytes = Buffer.alloc(PREFIX_BYTES + Math.min(restBytes, HEADER_BYTES_MAX));
-  return readSnapshotHeader(bytes.subarray(0, await file.read(bytes, 0)));
 }
 
 async function liveSegments(
@@ -255,7 +247,7 @@ class Survey {
       file,
       header,
       endOffset,
-      onRecord: (frame, offset) => {
+      onRecord: ({ frame, offset }) => {
         const why = whyNotBase(this.#from, frame);
         if (why !== undefined) throw this.#damage(name, offset, why);
         this.#lastTimestampMs = frame.timestampMs;

@@ -32,14 +32,16 @@ import {
   type Seal,
 } from '#wal/segment-format.ts';
 
+export interface RecordItem {
+  readonly kind: 'record';
+  readonly offset: number;
+  readonly nextOffset: number;
+  readonly frame: Frame;
+  readonly durLag: number;
+}
+
 export type SegmentItem =
-  | {
-      readonly kind: 'record';
-      readonly offset: number;
-      readonly nextOffset: number;
-      readonly frame: Frame;
-      readonly durLag: number;
-    }
+  | RecordItem
   | { readonly kind: 'mark'; readonly offset: number; readonly nextOffset: number; readonly mark: Mark }
   | { readonly kind: 'seal'; readonly offset: number; readonly nextOffset: number; readonly seal: Seal }
   /** The range ends here, between two items. */

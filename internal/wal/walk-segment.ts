@@ -6,7 +6,6 @@
  */
 import type { ChainPoint } from '#model/replication.ts';
 import type { File } from '#platform/file-system.ts';
-import type { Frame } from '#wal/frame.ts';
 import type { SegmentStop } from '#wal/judge-end.ts';
 import { SEGMENT_HEADER_BYTES, type SegmentHeader } from '#wal/segment-format.ts';
 import {
@@ -16,7 +15,7 @@ import {
   type SegmentIdentity,
   SegmentJudge,
 } from '#wal/segment-judge.ts';
-import { SegmentScanner } from '#wal/segment-scanner.ts';
+import { type RecordItem, SegmentScanner } from '#wal/segment-scanner.ts';
 
 export interface SegmentWalk {
   readonly file: File;
@@ -25,8 +24,8 @@ export interface SegmentWalk {
   readonly endOffset: number;
   /** Bytes of one read; default 1 MiB. */
   readonly chunkBytes?: number;
-  /** Called with each record, whose bytes are views, and the offset of its end. Returns true to end the walk before the record. */
-  readonly onRecord?: (frame: Frame, endOffset: number) => boolean;
+  /** Called with each record, whose bytes are views, and its offsets. Returns true to end the walk before the record. */
+  readonly onRecord?: (record: RecordItem) => boolean;
   /** Reads the next chunk; returns false to end the walk. Default: `scanner.fill()`. */
   readonly fill?: (scanner: SegmentScanner) => Promise<boolean>;
 }
@@ -81,7 +80,7 @@ export async function walkSegment(walk: SegmentWalk): Promise<WalkEnd> {
     if (item.kind === 'bad') return endOf(judge, false, { ...item, what: 'item' });
     const why = judge.whyUnfit(item);
     if (why !== undefined) return endOf(judge, false, { what: 'item', offset, why });
-    if (item.kind === 'record' && onRecord?.(item.frame, item.nextOffset) === true) return endOf(judge, true);
+    if (item.kind === 'record' && onRecord?.(item) === true) return endOf(judge, true);
     judge.take(item);
   }
 }

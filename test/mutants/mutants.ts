@@ -30,6 +30,7 @@ import { LOG_MUTANTS } from './log-mutants.ts';
 import { MEMORY_MUTANTS } from './memory-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { NAMED_MUTANTS } from './named-mutants.ts';
+import { PLACE_MUTANTS } from './place-mutants.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { RECORD_MUTANTS } from './record-mutants.ts';
@@ -220,6 +221,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...HTTP2_CLIENT_MUTANTS,
   ...WIRE_MUTANTS,
   ...IDENTITY_MUTANTS,
+  ...PLACE_MUTANTS,
   ...PROCESS_MUTANTS,
   ...STALL_MUTANTS,
   ...TERM_MUTANTS,

@@ -76,7 +76,7 @@ class SegmentInspection {
       file: this.#file,
       header,
       endOffset: this.#bytes,
-      onRecord: ({ epoch, timestampMs }) => {
+      onRecord: ({ frame: { epoch, timestampMs } }) => {
         if (this.#epochs.at(-1) !== epoch) this.#epochs.push(epoch);
         if (this.#records++ === 0) this.#firstTimestampMs = timestampMs;
         this.#lastTimestampMs = timestampMs;
