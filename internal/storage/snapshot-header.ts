@@ -300,13 +300,13 @@ function decodeEpochs(view: DataView, from: number, to: number): EpochStart[] {
 }
 
 /** The file is shorter than its header states: it is cut, or the length is damaged. */
-export function headerCut(): SnapshotError {
-  return new SnapshotError(REST_BYTES_AT, 'the file is cut: the header is not whole');
+export function headerCut(offset = REST_BYTES_AT): SnapshotError {
+  return new SnapshotError(offset, 'the file is cut: the header is not whole');
 }
 
 /** Reads the header from the first bytes of a file. Throws `SnapshotError` if they are damaged or too few. */
 export function readSnapshotHeader(bytes: Uint8Array): SnapshotHeader {
-  if (bytes.length < PREFIX_BYTES) throw new SnapshotError(bytes.length, 'the file is cut: the header is not whole');
+  if (bytes.length < PREFIX_BYTES) throw headerCut(bytes.length);
   const headerBytes = PREFIX_BYTES + decodePrefix(bytes);
   if (bytes.length < headerBytes) throw headerCut();
   return decodeHeader(bytes.subarray(0, headerBytes));
