@@ -62,7 +62,7 @@ export async function checkSnapshot(
   }
 }
 
-/** `fileCrc`: of everything before the footer; undefined for another block. */
+/** `fileCrc`: the CRC of everything before the footer; undefined for another block. */
 async function checkPayload(walk: CrcWalk, block: BlockHeader, fileCrc: number | undefined): Promise<void> {
   const { offset } = walk;
   const { crc, last } = await walk.take(block.payloadBytes);
@@ -76,7 +76,7 @@ class CrcWalk {
   readonly #endOffset: number;
   readonly #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   offset = 0;
-  /** Of all bytes before `offset`. */
+  /** The CRC of all bytes before `offset`. */
   fileCrc = 0;
 
   constructor(file: File, endOffset: number) {
