@@ -11,6 +11,8 @@ import { openDirectory } from '#wal/wal-directory.ts';
 type Files = ReadonlyMap<string, Buffer>;
 
 interface Scenario {
+  /** The directory has taken the step to format level 1, and its records have content types. */
+  readonly isStepped?: boolean;
   readonly checkpointAt: number | undefined;
   readonly retentionBytes: number;
   readonly damage: (files: Map<string, Buffer>) => void;
@@ -53,13 +55,26 @@ const SCENARIOS: readonly (readonly [string, Scenario])[] = [
       },
     },
   ],
+  [
+    'a damaged snapshot, and a damaged segment in the log that replaces it, of format level 1',
+    {
+      isStepped: true,
+      checkpointAt: 20,
+      retentionBytes: 1 << 20,
+      damage: (files) => {
+        flip(files.get(snapshotOf(files)), 200);
+        flip(files.get(segmentsOf(files)[1] as string), 300);
+      },
+    },
+  ],
 ];
 
-async function damagedFiles({ checkpointAt, retentionBytes, damage }: Scenario): Promise<Files> {
+async function damagedFiles({ checkpointAt, retentionBytes, damage, isStepped }: Scenario): Promise<Files> {
   const rig = await Rig.open({ maxFileBytes: 1_024, retentionBytes });
+  if (isStepped) await rig.until(rig.engine.formats.take());
   for (let i = 0; i < 60; i++) {
     if (i === checkpointAt) await rig.until(rig.host.checkpoint());
-    await rig.set(`key ${i % 9}`, `value ${i}`.repeat(5));
+    await rig.set(`key ${i % 9}`, `value ${i}`.repeat(5), isStepped ? { contentType: 'text/plain' } : {});
   }
   const disk = await rig.close();
   const files = new Map<string, Buffer>();
