@@ -8,6 +8,7 @@ import type { FileStat, FileSystem } from '#platform/file-system.ts';
 const BYTES_MAX = 1_048_576;
 const ROOT = 0;
 
+/** `cause` is what the file system or the decoder said. */
 export class SecretFileError extends Error {
   override readonly name = 'SecretFileError';
 }
@@ -32,7 +33,7 @@ export async function readSecretFile(
       await file.close();
     }
   } catch (error) {
-    throw new SecretFileError(`${path}: ${(error as Error).message}`);
+    throw new SecretFileError(`${path}: ${(error as Error).message}`, { cause: error });
   }
 }
 

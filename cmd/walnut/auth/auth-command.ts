@@ -41,7 +41,7 @@ export function addAuthCommand(program: Command, host: CommandHost): void {
     .summary('check a file of users before nodes get it')
     .description(
       'Reads a file as a node reads auth.file: its permissions, users and roles. Lists the users, or everything ' +
-        'that is wrong, with exit code 1.',
+        'that is wrong, with exit code 1; a file that cannot be read ends it with 6.',
     )
     .argument('<file>', 'the file')
     .addHelpText('after', '\nExamples:\n  walnut auth check /etc/walnut/auth.yaml')

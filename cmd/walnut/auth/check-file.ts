@@ -38,7 +38,10 @@ async function read(path: string): Promise<string> {
   try {
     return await readSecretFile(createNodeFileSystem(), path);
   } catch (error) {
-    throw new CliError(EXIT.negative, (error as Error).message);
+    const { message, cause } = error as Error;
+    // The system's errors have codes; a refused file is an answer about the file.
+    const isUnreadable = (cause as NodeJS.ErrnoException | undefined)?.syscall !== undefined;
+    throw new CliError(isUnreadable ? EXIT.inputOutput : EXIT.negative, message);
   }
 }
 
