@@ -87,8 +87,11 @@ export interface KeyValuePort {
 }
 
 export interface ReplicationPort {
-  /** `remoteAddress` is the peer's IP, used if the advertised address has no host. */
-  register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer>;
+  /**
+   * `remoteAddress` is the peer's IP, used if the advertised address has no host. When `retired`
+   * aborts, the registration ends and nothing more is pushed because of it; undefined: it stays.
+   */
+  register(request: RegisterRequest, remoteAddress: string, retired?: AbortSignal): Promise<RegisterAnswer>;
   replicate(request: ReplicateRequest): Promise<ReplicateAnswer>;
   fetchSnapshot(request: SnapshotRequest, signal: AbortSignal): AsyncIterable<SnapshotChunk>;
   claim(request: ClaimRequest): Promise<ClaimAnswer>;

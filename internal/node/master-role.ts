@@ -217,10 +217,14 @@ export class MasterRole {
     return this.#readyForFormats();
   }
 
-  async register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
+  async register(
+    request: RegisterRequest,
+    remoteAddress: string,
+    retired?: AbortSignal,
+  ): Promise<RegisterAnswer> {
     const { logId, term } = this.#host.manifest;
     if (request.logId === logId) checkBelieved(Math.max(request.term, termOf(request.tail.epoch)), term);
-    return this.#group.register(request, remoteAddress);
+    return this.#group.register(request, remoteAddress, retired);
   }
 
   /** Another master pushes to this one: only a higher term changes anything. */

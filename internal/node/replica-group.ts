@@ -149,8 +149,8 @@ export class ReplicaGroup {
     return takeFormatStep(this.#parts.engine.formats, this.#registry);
   }
 
-  register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
-    return this.#registry.register(request, remoteAddress);
+  register(request: RegisterRequest, remoteAddress: string, retired?: AbortSignal): Promise<RegisterAnswer> {
+    return this.#registry.register(request, remoteAddress, retired);
   }
 
   /** Remembers a node in MANIFEST, so that it is asked from now on. */

@@ -114,6 +114,11 @@ export class Pusher {
     this.#wake?.();
   }
 
+  /** Aborts when nothing more is pushed. */
+  get stopped(): AbortSignal {
+    return this.#abort.signal;
+  }
+
   /** Stops pushing and gives up the push in flight. */
   async stop(): Promise<void> {
     this.#abort.abort();

@@ -101,15 +101,22 @@ export class ReplicaRegistry {
     for (const pusher of this.#registered.pushers()) pusher.wake();
   }
 
-  /** Decides how a replica catches up and begins to push to it. `remoteAddress` fills an empty advertised host. */
-  async register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
+  /**
+   * Decides how a replica catches up and begins to push to it. `remoteAddress` fills an empty advertised host.
+   * The registration belongs to the caller that made it: it ends when `retired` aborts.
+   */
+  async register(
+    request: RegisterRequest,
+    remoteAddress: string,
+    retired?: AbortSignal,
+  ): Promise<RegisterAnswer> {
     try {
       const address = completeAddress(request.advertise, remoteAddress);
       this.#admit(request, address);
       // This runs outside the queue of registrations, so that an address that does not answer delays nobody else.
       await this.#options.book.meet({ nodeId: request.nodeId, address });
       return await this.#inTurn(() =>
-        this.#register(request, address).finally(() => {
+        this.#register(request, address, retired).finally(() => {
           this.#joining = undefined;
         }),
       );
@@ -137,7 +144,11 @@ export class ReplicaRegistry {
     });
   }
 
-  async #register(request: RegisterRequest, address: string): Promise<RegisterAnswer> {
+  async #register(
+    request: RegisterRequest,
+    address: string,
+    retired: AbortSignal | undefined,
+  ): Promise<RegisterAnswer> {
     this.#admit(request, address);
     const { engine, book, nodeId } = this.#options;
     // From here on it counts: nothing that it cannot read is written before it is a member.
@@ -153,7 +164,7 @@ export class ReplicaRegistry {
     }
     const verdict = await this.#decide(request, logId);
     if (verdict.kind !== 'conflict') await this.#remember(node);
-    await this.#join(request, address, verdict);
+    await this.#join(request, address, verdict, retired);
     this.#options.logger.info(
       {
         replica: address,
@@ -276,10 +287,19 @@ export class ReplicaRegistry {
     return (await engine.feed.pointAt(lsn)) ?? { epoch, lsn, crc: 0 };
   }
 
-  async #join(request: RegisterRequest, address: string, verdict: ResyncVerdict): Promise<void> {
+  async #join(
+    request: RegisterRequest,
+    address: string,
+    verdict: ResyncVerdict,
+    retired: AbortSignal | undefined,
+  ): Promise<void> {
     await this.#makeRoom(request.nodeId, address);
     const before = this.#registered.get(request.nodeId);
     await before?.pusher.stop();
+    if (retired?.aborted === true) {
+      await this.#drop(request.nodeId);
+      throw new WalnutError('unavailable', 'the rights of this caller changed: register again');
+    }
     // A problem that lasts over a registration is logged once.
     const problem = before?.pusher.address === address ? before.pusher.progress.problem : '';
     const pusher = this.#createPusher(request, address, problem);
@@ -293,6 +313,20 @@ export class ReplicaRegistry {
     // A replica that must load the snapshot takes no push before it registers again.
     if (verdict.kind === 'continue') pusher.start();
     if (verdict.kind === 'conflict') pusher.quarantine();
+    retired?.addEventListener('abort', () => this.#retire(pusher), { once: true, signal: pusher.stopped });
+  }
+
+  /** Pushes end at once, though the registration is taken off after those that are under way. */
+  #retire(pusher: Pusher): void {
+    const { nodeId, address } = pusher;
+    this.#options.logger.warn(
+      { replica: address, nodeId },
+      'the user that registered a replica was removed or changed: nothing is pushed until it registers again',
+    );
+    void pusher.stop();
+    void this.#inTurn(async () => {
+      if (this.#registered.get(nodeId)?.pusher === pusher) await this.#drop(nodeId);
+    });
   }
 
   #createPusher({ nodeId, tail, applyDelayMs }: RegisterRequest, address: string, problem: string): Pusher {

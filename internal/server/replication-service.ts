@@ -25,8 +25,12 @@ export function createReplicationModule(port: ReplicationPort): RpcModule {
   return createRpcModule(Replication, {
     register: {
       limits: FEW,
-      impl: async (request, { values }) =>
-        fromRegisterAnswer(await port.register(toRegisterRequest(request), callOf(values).remoteAddress)),
+      impl: async (request, { values }) => {
+        const { remoteAddress, principal } = callOf(values);
+        return fromRegisterAnswer(
+          await port.register(toRegisterRequest(request), remoteAddress, principal.retired),
+        );
+      },
     },
     replicate: {
       limits: FRAMES,

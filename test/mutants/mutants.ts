@@ -34,6 +34,7 @@ import { PLACE_MUTANTS } from './place-mutants.ts';
 import { PROCESS_MUTANTS } from './process-mutants.ts';
 import { READ_MUTANTS } from './read-mutants.ts';
 import { RECORD_MUTANTS } from './record-mutants.ts';
+import { RETIRED_MUTANTS } from './retired-mutants.ts';
 import { STALL_MUTANTS } from './stall-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
 import { TIME_MUTANTS } from './time-mutants.ts';
@@ -223,6 +224,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...IDENTITY_MUTANTS,
   ...PLACE_MUTANTS,
   ...PROCESS_MUTANTS,
+  ...RETIRED_MUTANTS,
   ...STALL_MUTANTS,
   ...TERM_MUTANTS,
   ...TIME_MUTANTS,

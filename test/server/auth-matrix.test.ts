@@ -192,6 +192,28 @@ describe('an open stream', () => {
   });
 });
 
+describe('a registration', () => {
+  it('ends with the user that made it', async () => {
+    const identities = new Identities({
+      mode: 'required',
+      users: usersOf(),
+      random: createNodeRandom(),
+      onAnonymous: () => {},
+      onFailure: () => {},
+    });
+    const running = await start({ identities, isIdentityRequired: true });
+    await http1(running, 'POST', '/walnut.v1.Replication/Register', {
+      headers: { ...headersOf('replica'), 'content-type': 'application/json' },
+      body: JSON.stringify({ nodeId: 'a'.repeat(32), advertise: ':8081' }),
+    });
+    const before = running.node.retired?.aborted;
+    identities.replace(
+      usersOf({ ...AUTH_FILE, users: AUTH_FILE.users.filter(({ name }) => name !== 'replica') }),
+    );
+    expect([before, running.node.retired?.aborted]).toEqual([false, true]);
+  });
+});
+
 describe('a server that is permissive', () => {
   it('lets callers without a credential do everything, and refuses a wrong one', async () => {
     const running = await openGuarded('permissive');

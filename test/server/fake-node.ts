@@ -35,6 +35,8 @@ export { EPOCH, LOG_ID, NODE_ID, positionOf };
 export class FakeNode {
   readonly entries = new Map<string, Entry>();
   readonly #names = new FakeNames();
+  /** What the last registration ends with. */
+  retired: AbortSignal | undefined;
   readonly calls: { readonly port: string; readonly argument: unknown; readonly extra?: unknown }[] = [];
   /** Thrown by every key-value and replication call while set. */
   failure: WalnutError | Error | undefined;
@@ -339,8 +341,9 @@ export class FakeNode {
 
   #replication(): ReplicationPort {
     return {
-      register: async (request, remoteAddress) => {
+      register: async (request, remoteAddress, retired) => {
         this.#note('register', request, remoteAddress);
+        this.retired = retired;
         return {
           masterNodeId: NODE_ID,
           logId: LOG_ID,

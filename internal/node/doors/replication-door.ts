@@ -30,8 +30,8 @@ export class ReplicationDoor implements ReplicationPort {
     this.#snapshots = snapshots;
   }
 
-  register(request: RegisterRequest, remoteAddress: string): Promise<RegisterAnswer> {
-    return this.#admission.master('take replicas').register(request, remoteAddress);
+  register(request: RegisterRequest, remoteAddress: string, retired?: AbortSignal): Promise<RegisterAnswer> {
+    return this.#admission.master('take replicas').register(request, remoteAddress, retired);
   }
 
   async replicate(request: ReplicateRequest): Promise<ReplicateAnswer> {
