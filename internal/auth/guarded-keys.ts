@@ -6,9 +6,9 @@
 import { covers, isEverything } from '#auth/prefixes.ts';
 import { readableScan } from '#auth/readable-scan.ts';
 import { readableWatch } from '#auth/readable-watch.ts';
-import { resultWithoutValues, withoutValues } from '#auth/without-values.ts';
+import { failureWithoutValues, resultWithoutValues, writtenUnseen } from '#auth/without-values.ts';
 import type { KeyRights } from '#model/access.ts';
-import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
+import type { Awaitable } from '#model/awaitable.ts';
 import type {
   AtomicBatchAnswer,
   AtomicBatchCommand,
@@ -85,7 +85,10 @@ export class GuardedKeys implements KeyValuePort {
       const missing = this.#denialOf(operation);
       if (missing !== undefined) throw denied(missing, `operations[${index}]: `);
     }
-    const answer = await this.#port.atomicBatch(command, signal);
+    const answer = await this.#port.atomicBatch(command, signal).catch((error) => {
+      // An error is of one operation or of all: it is told whole to those who may read all keys.
+      throw operations.every((each) => this.#mayRead(each.command.key)) ? error : failureWithoutValues(error);
+    });
     const results = answer.results.map(
       (result, index) => result && this.#readable(operations[index] as BatchOperation, result),
     );
@@ -124,8 +127,7 @@ export class GuardedKeys implements KeyValuePort {
 
   #write<Answer extends WriteAnswer>(key: string, run: () => Awaitable<Answer>): Awaitable<Answer> {
     this.#checkWrite(key);
-    const answer = run();
-    return this.#mayRead(key) ? answer : mapAwaitable(answer, withoutValues);
+    return this.#mayRead(key) ? run() : writtenUnseen(run);
   }
 
   #readable({ command }: BatchOperation, result: BatchResult): BatchResult {

@@ -1,6 +1,8 @@
-/** Answers of writes for callers that may not read the key: what is stored is left out. Pure. */
+/** Answers and errors of writes for callers that may not read the key: what is stored is left out. Pure. */
+import type { Awaitable } from '#model/awaitable.ts';
 import type { BatchResult, IncrementAnswer, TouchAnswer, WriteAnswer } from '#model/commands.ts';
 import { NEVER } from '#model/entry.ts';
+import { errorWithoutValue, WalnutError } from '#model/errors.ts';
 
 /** The fields of all answers of writes that tell what is stored, and what they are where it is left out. */
 const LEFT_OUT: Partial<IncrementAnswer & TouchAnswer> = {
@@ -18,6 +20,25 @@ export function withoutValues<Answer extends WriteAnswer>(answer: Answer): Answe
 }
 
 export function resultWithoutValues(result: BatchResult): BatchResult {
-  if (result.kind === 'get' || result.kind === 'error') return result;
+  if (result.kind === 'get') return result;
+  if (result.kind === 'error') return { kind: 'error', error: errorWithoutValue(result.error) };
   return { ...result, answer: withoutValues(result.answer) } as BatchResult;
+}
+
+/** To be thrown instead of what a write threw. */
+export function failureWithoutValues(error: unknown): unknown {
+  return error instanceof WalnutError ? errorWithoutValue(error) : error;
+}
+
+/** The outcome of a write, thrown or answered, for a caller that may not read its key. */
+export function writtenUnseen<Answer extends WriteAnswer>(run: () => Awaitable<Answer>): Awaitable<Answer> {
+  try {
+    const answer = run();
+    if (!(answer instanceof Promise)) return withoutValues(answer);
+    return answer.then(withoutValues, (error) => {
+      throw failureWithoutValues(error);
+    });
+  } catch (error) {
+    throw failureWithoutValues(error);
+  }
 }

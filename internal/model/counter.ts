@@ -36,19 +36,19 @@ export function counterOf(key: string, value: Uint8Array): bigint {
   if (number !== undefined) return number;
   // Four bytes are the most that a character takes.
   const start = Buffer.from(value.subarray(0, 4 * 65)).toString();
-  throw new WalnutError(
-    'failed_precondition',
-    `key ${quoteKey(key)} has a value that is no number: ${quoteKey(start)}. ` +
-      'Expected a decimal whole number from -2^63 to 2^63 - 1, such as 42 or -7',
-  );
+  const what = `key ${quoteKey(key)} has a value that is no number`;
+  const expected = 'Expected a decimal whole number from -2^63 to 2^63 - 1, such as 42 or -7';
+  throw new WalnutError('failed_precondition', `${what}: ${quoteKey(start)}. ${expected}`, {
+    withoutValue: `${what}. ${expected}`,
+  });
 }
 
 /** Throws `out_of_range` if the sum does not fit. */
 export function addToCounter(key: string, number: bigint, delta: bigint): bigint {
   const sum = number + delta;
   if (isCounter(sum)) return sum;
-  throw new WalnutError(
-    'out_of_range',
-    `key ${quoteKey(key)} is ${number}: adding ${delta} exceeds ${COUNTER_MIN} to ${COUNTER_MAX}`,
-  );
+  const why = `adding ${delta} exceeds ${COUNTER_MIN} to ${COUNTER_MAX}`;
+  throw new WalnutError('out_of_range', `key ${quoteKey(key)} is ${number}: ${why}`, {
+    withoutValue: `key ${quoteKey(key)} has a number to which ${why}`,
+  });
 }

@@ -55,6 +55,8 @@ export interface ErrorDetails {
   readonly nothingDone?: true | undefined;
   /** True if the answer says how a caller makes itself known (WWW-Authenticate). */
   readonly isChallenge?: true | undefined;
+  /** The message for a caller that may not read the key; undefined if the message tells nothing of what is stored. */
+  readonly withoutValue?: string | undefined;
   /** The same request may find room after so many seconds, without anybody doing anything. */
   readonly retryAfterS?: number | undefined;
   readonly cause?: unknown;
@@ -91,7 +93,19 @@ export function afterPart(error: unknown): unknown {
 /** The same error, said of one operation of a batch. */
 export function ofOperation(index: number, error: unknown): unknown {
   if (!(error instanceof WalnutError)) return error;
-  return new WalnutError(error.code, `operations[${index}]: ${error.message}`, error.details);
+  const { message, details } = error;
+  const { withoutValue } = details;
+  const where = `operations[${index}]: `;
+  return new WalnutError(error.code, `${where}${message}`, {
+    ...details,
+    ...(withoutValue === undefined ? {} : { withoutValue: `${where}${withoutValue}` }),
+  });
+}
+
+/** The same error with nothing of what is stored in its message. */
+export function errorWithoutValue(error: WalnutError): WalnutError {
+  const { withoutValue, ...details } = error.details;
+  return withoutValue === undefined ? error : new WalnutError(error.code, withoutValue, details);
 }
 
 /** Throws `cancelled` if the caller went away or its deadline passed; the server knows which. */

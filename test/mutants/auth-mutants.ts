@@ -26,8 +26,8 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: to write is to read',
     file: 'internal/auth/guarded-keys.ts',
-    text: 'return this.#mayRead(key) ? answer : mapAwaitable(answer, withoutValues);',
-    replacement: 'return answer;',
+    text: 'return this.#mayRead(key) ? run() : writtenUnseen(run);',
+    replacement: 'return run();',
     tests: ['test/auth/guarded-keys.test.ts'],
   },
   {

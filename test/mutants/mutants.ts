@@ -39,6 +39,7 @@ import { STALL_MUTANTS } from './stall-mutants.ts';
 import { TERM_MUTANTS } from './term-mutants.ts';
 import { TIME_MUTANTS } from './time-mutants.ts';
 import { TOOL_MUTANTS } from './tool-mutants.ts';
+import { UNREAD_MUTANTS } from './unread-mutants.ts';
 import { WATCH_MUTANTS } from './watch-mutants.ts';
 import { WIRE_MUTANTS } from './wire-mutants.ts';
 import { WRITE_MUTANTS } from './write-mutants.ts';
@@ -243,6 +244,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...NAMED_MUTANTS,
   ...DIGEST_MUTANTS,
   ...TOOL_MUTANTS,
+  ...UNREAD_MUTANTS,
   ...ADMISSION_MUTANTS,
   ...ADVICE_MUTANTS,
   ...ANSWER_MUTANTS,

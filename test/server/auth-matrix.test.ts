@@ -239,6 +239,11 @@ describe('a user that may write and not read', () => {
     ]);
     const sum = await ask('POST', 'own:n?increment=1');
     expect([sum.status, sum.text, sum.headers['x-walnut-expire-at-ms']]).toEqual([200, '', undefined]);
+    const tooMuch = await ask('POST', 'own:n?increment=9223372036854775807');
+    expect([tooMuch.status, tooMuch.text]).toEqual([409, expect.not.stringContaining('42')]);
+    await ask('PUT', 'own:t', 'secret');
+    const noNumber = await ask('POST', 'own:t?increment=1');
+    expect([noNumber.status, noNumber.text]).toEqual([409, expect.not.stringContaining('secret')]);
     const tag = '"1-1"';
     const failed = await ask('PUT', 'own:n', 'x', { 'if-match': tag });
     expect([failed.status, failed.headers.etag]).toEqual([412, undefined]);

@@ -1,0 +1,35 @@
+/** Bugs by which a caller learns what it may not read, or by which one method stands for another. */
+import type { Mutant } from './mutant.ts';
+
+const GUARDED = 'test/auth/unread-errors.test.ts';
+
+export const UNREAD_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'unread: the error of a write quotes the value',
+    file: 'internal/auth/without-values.ts',
+    text: '  return error instanceof WalnutError ? errorWithoutValue(error) : error;',
+    replacement: '  return error;',
+    tests: [GUARDED],
+  },
+  {
+    name: 'unread: an error in a batch quotes the value',
+    file: 'internal/auth/without-values.ts',
+    text: "  if (result.kind === 'error') return { kind: 'error', error: errorWithoutValue(result.error) };",
+    replacement: "  if (result.kind === 'error') return result;",
+    tests: [GUARDED],
+  },
+  {
+    name: 'unread: an atomic batch of readable and other keys tells the values of all',
+    file: 'internal/auth/guarded-keys.ts',
+    text: 'throw operations.every((each)',
+    replacement: 'throw operations.some((each)',
+    tests: [GUARDED],
+  },
+  {
+    name: 'unread: an error of one operation loses its words without values',
+    file: 'internal/model/errors.ts',
+    text: '    ...(withoutValue === undefined ? {} :',
+    replacement: '    ...(withoutValue !== undefined ? {} :',
+    tests: [GUARDED],
+  },
+];
