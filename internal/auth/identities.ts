@@ -1,7 +1,8 @@
 /**
  * Who calls: from the `authorization` header to a principal. Verified credentials are
  * remembered, for their connection by their bytes and, where a password had to be hashed,
- * for the process by a keyed digest; a change of the users empties both.
+ * for the process by a keyed digest. A change of the users empties the first memory, and
+ * takes from the second whoever is retired by it.
  */
 import { createHmac } from 'node:crypto';
 import { type Credential, isEqualText, parseAuthorization } from '#auth/credential.ts';
@@ -28,7 +29,7 @@ const REMEMBERED_MAX = 1_024;
 export type AuthMode = 'permissive' | 'required';
 
 /** Why a caller is not known: the label of a metric. */
-export type LogInFailure = 'missing' | 'malformed' | 'wrong' | 'busy';
+export type LogInFailure = 'missing' | 'malformed' | 'wrong' | 'busy' | 'unchecked';
 
 export interface IdentitiesOptions {
   readonly mode: AuthMode;
@@ -71,7 +72,7 @@ export class Identities implements IdentityPort {
   /** Hashes that a wrong password is compared with, whoever it is for. */
   #rounds = 1;
   #ofConnections = new WeakMap<object, Remembered>();
-  #verified = new Map<string, Principal>();
+  readonly #verified = new Map<string, Principal>();
   #underWay = new Map<string, Promise<Principal | WalnutError>>();
 
   constructor(options: IdentitiesOptions) {
@@ -84,11 +85,13 @@ export class Identities implements IdentityPort {
   /** From now on these are the users. A principal stays where its user has the same rights and the same hash. */
   replace(users: readonly User[]): void {
     const before = new Map(this.#entries().map((entry) => [entry.id, entry]));
+    const now = new Map<string, Entry>();
     const make = (user: User, hash: string): Entry => {
       const id = JSON.stringify([user.name, user.grants, hash]);
-      const kept = before.get(id);
-      before.delete(id);
-      return kept ?? newEntry(id, user);
+      // One entry for each id: a second one could not be found again, and would never be retired.
+      const entry = now.get(id) ?? before.get(id) ?? newEntry(id, user);
+      now.set(id, entry);
+      return entry;
     };
     const tokens = new Map<string, Entry>();
     const passwords = new Map<string, readonly Password[]>();
@@ -104,9 +107,10 @@ export class Identities implements IdentityPort {
     this.#passwords = passwords;
     this.#rounds = Math.max(1, ...[...passwords.values()].map(({ length }) => length));
     this.#ofConnections = new WeakMap();
-    this.#verified = new Map();
+    for (const [id, { retire }] of before) if (!now.has(id)) retire();
+    for (const [key, principal] of this.#verified) if (isRetired(principal)) this.#verified.delete(key);
+    // A password that was wrong for the users before may be right for these.
     this.#underWay = new Map();
-    for (const { retire } of before.values()) retire();
   }
 
   identify(
@@ -156,14 +160,19 @@ export class Identities implements IdentityPort {
     const hashing = this.#queue.tryRun(remoteAddress, () => this.#findPassword(name, secret));
     if (hashing === undefined) return this.#fail('busy', remoteAddress);
     const underWay = this.#underWay;
-    const verified = this.#verified;
-    const settled = hashing.then((found) => {
-      underWay.delete(key);
-      // The users may have changed meanwhile: then these maps are not asked any more.
-      if (found === undefined || verified !== this.#verified) return this.#fail('wrong', remoteAddress);
-      remember(verified, key, found);
-      return found;
-    });
+    const settled = hashing.then(
+      (found) => {
+        underWay.delete(key);
+        // The users may have changed meanwhile.
+        if (found === undefined || isRetired(found)) return this.#fail('wrong', remoteAddress);
+        remember(this.#verified, key, found);
+        return found;
+      },
+      () => {
+        underWay.delete(key);
+        return this.#fail('unchecked', remoteAddress);
+      },
+    );
     underWay.set(key, settled);
     return settled;
   }
@@ -199,6 +208,10 @@ function newEntry(id: string, user: User): Entry {
   };
 }
 
+function isRetired({ retired }: Principal): boolean {
+  return retired?.aborted === true;
+}
+
 function remember(verified: Map<string, Principal>, key: string, principal: Principal): void {
   const [oldest] = verified.keys();
   if (verified.size >= REMEMBERED_MAX && oldest !== undefined) verified.delete(oldest);
@@ -227,4 +240,8 @@ const REFUSALS: Readonly<Record<LogInFailure, WalnutError>> = {
       retryAfterS: 1,
     },
   ),
+  unchecked: new WalnutError('unavailable', 'the password could not be checked: try again, or use a token', {
+    nothingDone: true,
+    retryAfterS: 1,
+  }),
 };

@@ -133,10 +133,10 @@ class UserListReader {
     if (hashes.filter(({ kind }) => kind === 'password').length > PASSWORDS_MAX)
       this.#problems.push(`${at}: expected at most ${PASSWORDS_MAX} hashes of passwords`);
     for (const hash of hashes) {
-      if (hash.kind !== 'token') continue;
-      if (this.#hashes.has(hash.digest))
-        this.#problems.push(`${at}: a token is there twice; make another one for each user`);
-      this.#hashes.add(hash.digest);
+      const text = hash.kind === 'token' ? hash.digest : hash.hash.toString('hex');
+      if (this.#hashes.has(text))
+        this.#problems.push(`${at}: a ${hash.kind} is there twice; make another one for each user`);
+      this.#hashes.add(text);
     }
   }
 

@@ -41,7 +41,7 @@ async function open(mode: AuthMode = 'required') {
     const found = await identities.identify(authorization, connection, FROM);
     return found instanceof WalnutError ? found.code : found.name;
   };
-  return { identities, ask, failures, derived, anonymous: () => anonymous };
+  return { identities, users, ask, failures, derived, anonymous: () => anonymous };
 }
 
 describe('a credential', () => {
@@ -112,7 +112,65 @@ describe('a credential', () => {
   });
 });
 
+describe('a password that is being hashed', () => {
+  it('is taken where the users change and its own user stays as it was', async () => {
+    const { ask, identities, users, derived } = await open();
+    const asked = ask(basic('ann', 'old one'));
+    identities.replace(usersOf({ ...AUTH_FILE, users: users.filter(({ name }) => name !== 'app') }));
+    expect(await asked).toBe('ann');
+    expect(await ask(basic('ann', 'old one'))).toBe('ann');
+    expect(derived).toEqual(['old one']);
+  });
+
+  it('and cannot be is refused, and hashed again for the next call', async () => {
+    const failures: string[] = [];
+    let isBroken = true;
+    const identities = new Identities({
+      mode: 'required',
+      users: usersOf({
+        users: [{ name: 'ann', roles: ['reader'], tokens: [await hashPassword('pass', RANDOM, cheap)] }],
+      }),
+      onAnonymous: () => {},
+      onFailure: (failure) => failures.push(failure),
+      random: RANDOM,
+      derive: (password, salt) => (isBroken ? Promise.reject(new Error('no memory')) : cheap(password, salt)),
+    });
+    const found = await identities.identify(basic('ann', 'pass'), {}, FROM);
+    expect(found).toMatchObject({ code: 'unavailable', details: { retryAfterS: 1 } });
+    expect(failures).toEqual(['unchecked']);
+    isBroken = false;
+    expect(await identities.identify(basic('ann', 'pass'), {}, FROM)).toMatchObject({ name: 'ann' });
+  });
+});
+
 describe('a change of the users', () => {
+  it('keeps the passwords that were verified, of users that stay as they were', async () => {
+    const { ask, identities, users, derived } = await open();
+    await ask(basic('ann', 'old one'));
+    identities.replace(usersOf({ ...AUTH_FILE, users }));
+    expect(await ask(basic('ann', 'old one'))).toBe('ann');
+    expect(derived).toEqual(['old one']);
+  });
+
+  it('retires a user that has one hash twice', async () => {
+    const password = 'old one';
+    const hash = await hashPassword(password, RANDOM, cheap);
+    const [ann] = usersOf({ users: [{ name: 'ann', roles: ['reader'], tokens: [hash] }] });
+    if (ann === undefined) throw new Error('no user');
+    const identities = new Identities({
+      mode: 'required',
+      users: [{ ...ann, hashes: [...ann.hashes, ...ann.hashes] }],
+      onAnonymous: () => {},
+      onFailure: () => {},
+      random: RANDOM,
+      derive: cheap,
+    });
+    const found = await identities.identify(basic('ann', password), {}, FROM);
+    if (found instanceof WalnutError) throw found;
+    identities.replace([]);
+    expect(found.retired?.aborted).toBe(true);
+  });
+
   const without = (name: string) => AUTH_FILE.users.filter((user) => user.name !== name);
 
   it('takes a removed token back at once, on connections that used it too', async () => {

@@ -5,6 +5,7 @@ import { AUTH_FILE, usersOf } from '#test/auth/users.ts';
 
 const [TOKEN = ''] = AUTH_FILE.users[0]?.tokens ?? [];
 const ANN = { name: 'ann', roles: ['reader'], tokens: [TOKEN] };
+const PASSWORD = `scrypt:14:8:5:${'A'.repeat(22)}:${'B'.repeat(43)}`;
 const roleOf = (grant: object) => ({ users: [ANN], roles: [{ name: 'own', grants: [grant] }] });
 
 function problemsOf(values: object): readonly string[] {
@@ -70,6 +71,11 @@ describe('a file of users', () => {
       'one token twice',
       { users: [ANN, { ...ANN, name: 'bob' }] },
       ['users[1].tokens: a token is there twice; make another one for each user'],
+    ],
+    [
+      'one password twice',
+      { users: [{ ...ANN, tokens: [PASSWORD, PASSWORD] }] },
+      ['users[0].tokens: a password is there twice; make another one for each user'],
     ],
     [
       'one name twice',

@@ -82,8 +82,8 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: a connection remembers a credential after the users changed',
     file: 'internal/auth/identities.ts',
-    text: '    this.#ofConnections = new WeakMap();\n    this.#verified',
-    replacement: '    this.#verified',
+    text: '    this.#ofConnections = new WeakMap();\n    for',
+    replacement: '    for',
     tests: ['test/auth/identities.test.ts'],
   },
   {

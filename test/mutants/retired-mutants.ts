@@ -23,4 +23,25 @@ export const RETIRED_MUTANTS: readonly Mutant[] = [
     replacement: 'if (this.#isClosed) {',
     tests: ['test/node/retired-replica.test.ts'],
   },
+  {
+    name: 'retired: a hash that a user has twice makes a principal that nobody retires',
+    file: 'internal/auth/identities.ts',
+    text: 'const entry = now.get(id) ?? before.get(id) ?? newEntry(id, user);',
+    replacement: 'const entry = before.get(id) ?? newEntry(id, user);',
+    tests: ['test/auth/identities.test.ts'],
+  },
+  {
+    name: 'retired: a password is remembered for a user that was removed',
+    file: 'internal/auth/identities.ts',
+    text: 'if (isRetired(principal)) this.#verified.delete(key);',
+    replacement: 'if (principal === undefined) this.#verified.delete(key);',
+    tests: ['test/auth/identities.test.ts'],
+  },
+  {
+    name: 'retired: a user that is removed while its password is hashed is let in',
+    file: 'internal/auth/identities.ts',
+    text: 'if (found === undefined || isRetired(found)) return',
+    replacement: 'if (found === undefined) return',
+    tests: ['test/auth/identities.test.ts'],
+  },
 ];
