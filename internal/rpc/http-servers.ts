@@ -15,6 +15,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { isKnownCoding, UNKNOWN_CODING } from '#http/http1/request-rules.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Connections } from '#rpc/connections.ts';
 import { deferContinue, sendError } from '#rpc/http-io.ts';
@@ -40,6 +41,7 @@ export function createHttp1(
 ): Http1Server {
   const lanes = new RequestLanes(clock, (request, response) => {
     if (lacksHost(request)) refuseHostless(request, response);
+    else if (!isKnownCoding(codingOf(request))) refuseCoding(request, response);
     else void onRequest(request, response);
   });
   const server = createHttp1Server(
@@ -92,6 +94,18 @@ function lacksHost({ headers, httpVersionMajor, httpVersionMinor }: IncomingMess
 function refuseHostless(request: IncomingMessage, response: ServerResponse): void {
   const message = 'the Host header is missing: HTTP/1.1 requires it';
   sendError(request, response, 400, { code: 'invalid_argument', message }, { connection: 'close' });
+}
+
+function codingOf({ headers }: IncomingMessage): string {
+  return headers['transfer-encoding'] ?? 'chunked';
+}
+
+/** A body in such a coding would be stored as it came. */
+function refuseCoding(request: IncomingMessage, response: ServerResponse): void {
+  // Node's parser refuses a body whose end it cannot find, and `answerUnparsed` answers that.
+  if (!/chunked$/i.test(codingOf(request))) return;
+  const error = { code: 'unimplemented', message: UNKNOWN_CODING };
+  sendError(request, response, 501, error, { connection: 'close' });
 }
 
 export function createHttp2(

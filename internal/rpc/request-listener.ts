@@ -10,6 +10,7 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
+import { FRAGMENT_IN_TARGET } from '#http/http1/request-rules.ts';
 import type { Operation } from '#model/access.ts';
 import { NO_ROUTE } from '#model/methods.ts';
 import type { Admission, Refusal } from '#rpc/admission.ts';
@@ -151,17 +152,22 @@ function repeatedHeader({ rawHeaders, headers }: IncomingMessage): string | unde
     : undefined;
 }
 
+/** Why no route may look at a request: it could be taken for another one. */
+function whyNotRead(request: HttpRequest, url: string): string | undefined {
+  if (url.includes('#')) return FRAGMENT_IN_TARGET;
+  const repeated = isNodeHttp1(request) ? repeatedHeader(request) : undefined;
+  return repeated === undefined ? undefined : `there is more than one ${repeated} header: expected one`;
+}
+
 function dispatch(
   options: RequestListenerOptions,
   request: HttpRequest,
   response: HttpResponse,
 ): void | Promise<void> {
   const url = request.url ?? '';
-  const repeated = isNodeHttp1(request) ? repeatedHeader(request) : undefined;
-  if (repeated !== undefined) {
-    const message = `there is more than one ${repeated} header: expected one`;
-    return sendError(request, response, 400, { code: 'invalid_argument', message });
-  }
+  const wrong = whyNotRead(request, url);
+  if (wrong !== undefined)
+    return sendError(request, response, 400, { code: 'invalid_argument', message: wrong });
   const { path, query } = splitUrl(url);
   const { rpcAdapter } = options;
   const rpc = rpcAdapter.find(path);

@@ -5,6 +5,7 @@
  */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { UNKNOWN_CODING } from '#http/http1/request-rules.ts';
 import type { Clock } from '#platform/clock.ts';
 
 export const UNESCAPED_PATH =
@@ -39,6 +40,7 @@ export function describeUnparsed({ code, reason, rawPacket }: ParseError, header
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
     return LATE;
   }
+  if (code === 'HPE_INVALID_TRANSFER_ENCODING') return { status: 501, message: UNKNOWN_CODING };
   if (code === 'HPE_INVALID_URL' || code === 'HPE_INVALID_CONSTANT') {
     const isUnescaped = firstLine(rawPacket).some((byte) => byte > 0x7e);
     if (isUnescaped) return { status: 400, message: UNESCAPED_PATH };
@@ -61,8 +63,7 @@ export function endWith(socket: Socket, clock: Clock, { status, message }: Unpar
     socket.destroy();
     return;
   }
-  const code = status === 413 || status === 431 ? 'resource_exhausted' : 'invalid_argument';
-  const body = JSON.stringify({ code, message });
+  const body = JSON.stringify({ code: codeOf(status), message });
   const head =
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\n` +
     `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`;
@@ -70,6 +71,11 @@ export function endWith(socket: Socket, clock: Clock, { status, message }: Unpar
   socket.once('close', () => linger.cancel());
   socket.end(head + body);
   socket.resume();
+}
+
+function codeOf(status: number): string {
+  if (status === 501) return 'unimplemented';
+  return status === 413 || status === 431 ? 'resource_exhausted' : 'invalid_argument';
 }
 
 function firstLine(packet: Uint8Array | undefined): Uint8Array {

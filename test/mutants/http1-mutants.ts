@@ -7,9 +7,16 @@ const READER = 'internal/http/http1/request-reader.ts';
 
 export const HTTP1_MUTANTS: readonly Mutant[] = [
   {
+    name: 'compressed body stored as its value',
+    file: 'internal/http/http1/request-rules.ts',
+    text: "return coding.toLowerCase() === 'chunked';",
+    replacement: "return coding.toLowerCase().endsWith('chunked');",
+    tests: [REQUESTS],
+  },
+  {
     name: 'body with a length and chunks handed over',
     file: PARSER,
-    text: 'if (this.#isCoded && this.#length !== undefined) {',
+    text: 'if (this.#coding !== undefined && this.#length !== undefined) {',
     replacement: 'if (false as boolean) {',
     tests: [REQUESTS],
   },

@@ -34,12 +34,19 @@ export interface Handover {
   readonly why: string;
 }
 
-/** Illegal or ambiguous: answered with `status`, and the connection ends. */
+/** 400: illegal or ambiguous; 431: too large; 501: a transfer coding that is not known. */
+export type RefusedStatus = 400 | 431 | 501;
+
+/** Not to be served: answered with `status`, and the connection ends. */
 export interface Refusal {
   readonly kind: 'refused';
-  readonly status: 400 | 431;
+  readonly status: RefusedStatus;
   readonly why: string;
 }
 
 export const handover = (why: string): Handover => ({ kind: 'handover', why });
-export const refused = (why: string, status: 400 | 431 = 400): Refusal => ({ kind: 'refused', status, why });
+export const refused = (why: string, status: RefusedStatus = 400): Refusal => ({
+  kind: 'refused',
+  status,
+  why,
+});

@@ -4,6 +4,7 @@
  * take for different requests is refused, and what is rare is handed over.
  */
 import { type Handover, Http1Head, handover, type Refusal, refused } from './head1.ts';
+import { FRAGMENT_IN_TARGET, isKnownCoding, UNKNOWN_CODING } from './request-rules.ts';
 
 /** Others are legal, too, and rare. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE']);
@@ -12,6 +13,7 @@ const CR = 0x0d;
 const COLON = 0x3a;
 const SPACE = 0x20;
 const TAB = 0x09;
+const FRAGMENT = 0x23;
 
 const TOKEN = 1;
 const IN_TARGET = 2;
@@ -22,8 +24,7 @@ function classify(): Uint8Array {
   const classes = new Uint8Array(256);
   for (let code = 0; code < 256; code++) {
     let bits = /^[!#$%&'*+\-.^_`|~0-9a-zA-Z]$/.test(String.fromCharCode(code)) ? TOKEN : 0;
-    // A fragment is never sent.
-    if (code > 0x20 && code < 0x7f && code !== 0x23) bits |= IN_TARGET;
+    if (code > 0x20 && code < 0x7f && code !== FRAGMENT) bits |= IN_TARGET;
     if (code === TAB || (code >= 0x20 && code !== 0x7f)) bits |= IN_VALUE;
     classes[code] = bits;
   }
@@ -47,6 +48,7 @@ export function parseHead(bytes: Buffer, from: number, to: number): Http1Head | 
   for (let i = 0; i < target.length; i++) {
     const code = target.charCodeAt(i);
     if (code <= 0x20 || code === 0x7f) return refused('the target has blanks or control characters');
+    if (code === FRAGMENT) return refused(FRAGMENT_IN_TARGET);
     if (((CLASSES[code] as number) & IN_TARGET) === 0) return handover('octets that no target has');
   }
   if (!target.startsWith('/')) return handover('a target that is no path');
@@ -59,7 +61,8 @@ class Fields {
   #hosts = 0;
   #length: number | undefined;
   #isLast = false;
-  #isCoded = false;
+  /** Of all Transfer-Encoding fields together. */
+  #coding: string | undefined;
   /** Why Node's parser should read it, where that is so. */
   #rare: string | undefined;
 
@@ -77,11 +80,12 @@ class Fields {
       if (why !== undefined) return refused(why);
       at = end + 2;
     }
-    if (this.#isCoded && this.#length !== undefined) {
+    if (this.#coding !== undefined && this.#length !== undefined) {
       return refused('both Content-Length and Transfer-Encoding, which may differ about where the body ends');
     }
     if (this.#hosts === 0) return refused('the Host header is missing: HTTP/1.1 requires it');
     if (this.#hosts > 1) return refused('there is more than one Host header: expected one');
+    if (this.#coding !== undefined && !isKnownCoding(this.#coding)) return refused(UNKNOWN_CODING, 501);
     if (this.#rare !== undefined) return handover(this.#rare);
     return new Http1Head(method, target, this.#list, this.#length ?? 0, this.#isLast);
   }
@@ -117,7 +121,7 @@ class Fields {
         this.#length = Number(value);
         return undefined;
       case 'transfer-encoding':
-        this.#isCoded = true;
+        this.#coding = this.#coding === undefined ? value : `${this.#coding}, ${value}`;
         this.#rare = 'a body that is coded';
         return undefined;
       case 'connection':

@@ -270,7 +270,8 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     else if (this.isLast && this.#isDone) this.#finish();
     else if (typeof state === 'string') return;
     else if (state.kind === 'handover') this.#handOver();
-    else this.#refuse(state.status === 431 ? { status: 431, message: state.why } : notHttp(state.why));
+    else
+      this.#refuse(state.status === 400 ? notHttp(state.why) : { status: state.status, message: state.why });
   }
 
   #handOver(): void {

@@ -67,7 +67,6 @@ describe('what is rare', () => {
     ['a rare method', get(HOST, 'PURGE /p HTTP/1.1')],
     ['an absolute target', get(HOST, 'GET http://a/p HTTP/1.1')],
     ['no path', get(HOST, 'GET * HTTP/1.1')],
-    ['a fragment', get(HOST, 'GET /p#f HTTP/1.1')],
     ['octets above ASCII in the target', get(HOST, 'GET /\u00fc HTTP/1.1')],
     ['an empty line first', `\r\n${get()}`],
     ['TLS', '\u0016\u0003\u0001\u0002\u0000'],
@@ -115,6 +114,8 @@ describe('what is illegal, or could be read in two ways', () => {
     ['a tab in the target', get(HOST, 'GET /p\tq HTTP/1.1')],
     ['an empty target', get(HOST, 'GET  HTTP/1.1')],
     ['no target', get(HOST, 'GET HTTP/1.1')],
+    ['a fragment', get(HOST, 'GET /p#f HTTP/1.1')],
+    ['a fragment in the query', get(HOST, 'GET /p?q=1#f HTTP/1.1')],
   ])('is refused, wherever it is cut: %s', (_name, text) => {
     for (const before of ['', get()]) {
       for (let cut = 0; cut <= text.length; cut++) {
@@ -122,6 +123,16 @@ describe('what is illegal, or could be read in two ways', () => {
         expect([cut, kindOf(state), requests.length]).toEqual([cut, 'refused 400', before === '' ? 0 : 1]);
       }
     }
+  });
+
+  it.each([
+    ['a coding before chunks', 'Transfer-Encoding: gzip, chunked\r\n'],
+    ['a coding in a field of its own', 'Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n'],
+    ['a coding alone', 'Transfer-Encoding: gzip\r\n'],
+    ['chunks twice', 'Transfer-Encoding: chunked, chunked\r\n'],
+  ])('is a transfer coding that is not known: %s', (_name, fields) => {
+    const { requests, state } = read(get(`${HOST}${fields}`, 'PUT /p HTTP/1.1'));
+    expect([kindOf(state), requests]).toEqual(['refused 501', []]);
   });
 
   it('is a head that is too large, as soon as that is known', () => {
