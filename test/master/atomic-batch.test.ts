@@ -13,6 +13,10 @@ const add = (...args: Parameters<typeof incrementOf>): BatchOperation => ({
   kind: 'increment',
   command: incrementOf(...args),
 });
+const touch = (key: string): BatchOperation => ({
+  kind: 'touch',
+  command: { ...deleteOf(key), expiry: ttl(1_000), returnValue: false },
+});
 const get = (key: string): BatchOperation => ({ kind: 'get', command: { key, waitMs: 0 } });
 const ABSENT = { condition: { kind: 'absent' } } as const;
 const PRESENT = { condition: { kind: 'present' } } as const;
@@ -90,6 +94,36 @@ describe('an atomic batch', () => {
       undefined,
     ]);
     expect([rig.engine.nextLsn, rig.engine.store.stateDigest()]).toEqual([lsn, state]);
+  });
+
+  it('shows what is there, and not what an uncommitted batch would have written', async () => {
+    const rig = await open();
+    await rig.set('a', 'old');
+    const { version } = rig.engine.store.peek('a') ?? {};
+    const answer = await settled(rig, [
+      set('new', 'x'),
+      set('new', 'y', ABSENT),
+      add('new', { condition: { kind: 'absent' } }),
+      set('a', 'newer'),
+      set('a', 'newest', ABSENT),
+      touch('a'),
+      del('a', { condition: { kind: 'version', version: { ...rig.engine.position, lsn: 99 as never } } }),
+      del('a'),
+      set('a', 'back', PRESENT),
+    ]);
+    const unmet = (kind: string, current: unknown) => ({ kind, answer: { applied: false, current } });
+    const there = { key: 'a', value: Uint8Array.from(Buffer.from('old')), expireAtMs: 0, version };
+    expect(answer.results).toMatchObject([
+      undefined,
+      unmet('set', undefined),
+      unmet('increment', undefined),
+      undefined,
+      unmet('set', there),
+      undefined,
+      unmet('delete', there),
+      undefined,
+      unmet('set', there),
+    ]);
   });
 
   it.each<[string, BatchOperation, string, string]>([

@@ -1,6 +1,7 @@
 /** Bugs of the way from accepted writes to the log. */
 import type { Mutant } from './mutant.ts';
 
+const ATOMIC = 'test/master/atomic-batch.test.ts';
 const PLAIN_SETS = 'test/master/plain-sets.test.ts';
 const CONCURRENT = 'test/master/concurrent.test.ts';
 const IN_FLIGHT = 'test/master/writes-in-flight.test.ts';
@@ -8,6 +9,13 @@ const WRITER = 'test/wal/writer.test.ts';
 const PACE = 'test/wal/write-pace.test.ts';
 
 export const WRITE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'version shown that an uncommitted batch would have written',
+    file: 'internal/master/operations/atomic-batch.ts',
+    text: '  return { kind: outcome.kind, accepted: { ...outcome.accepted, current } };',
+    replacement: '  return current && outcome;',
+    tests: [ATOMIC],
+  },
   {
     name: 'conditions judged without what is in flight',
     file: 'internal/master/accepted-state.ts',

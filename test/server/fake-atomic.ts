@@ -41,10 +41,14 @@ export function runAtomically(
   };
   const isCommitted = !results.some(isUnmet);
   if (!isCommitted) undo();
+  const shown = (result: BatchResult, i: number): BatchResult => {
+    const current = state.entries.get((operations[i] as BatchOperation).command.key);
+    return { ...result, answer: { ...(result as { answer: WriteAnswer }).answer, current } } as BatchResult;
+  };
   return {
     isCommitted,
     position: positionOf(state.lsn),
-    results: isCommitted ? results : results.map((one, i) => (isUnmet(one, i) ? one : undefined)),
+    results: isCommitted ? results : results.map((one, i) => (isUnmet(one, i) ? shown(one, i) : undefined)),
     durabilityReached: durability ?? 'accepted',
     replicasAcked: minAcks,
   };

@@ -66,7 +66,7 @@ function acceptAll(
   const isCommitted = outcomes.every((outcome, i) => isMet(outcome, operations[i] as BatchOperation));
   const shown = isCommitted
     ? outcomes
-    : outcomes.map((one, i) => (isMet(one, operations[i] as BatchOperation) ? undefined : one));
+    : outcomes.map((one, i) => unmetOutcome(one, operations[i] as BatchOperation, plan));
   checkAnswer(shown, answerBytesMax);
   if (isCommitted) plan.commit();
   const dependsOn = isCommitted && !plan.isEmpty ? builder.record : newest;
@@ -114,6 +114,21 @@ function isMet(outcome: AtomicOutcome, operation: BatchOperation): boolean {
     operation.kind === 'touch' ||
     operation.command.condition === undefined
   );
+}
+
+/**
+ * The answer to one operation of a batch that writes nothing; undefined if its own
+ * condition was met. `current` is the entry without the batch: what an earlier operation would
+ * have written has no version, because another write will have that position.
+ */
+function unmetOutcome(
+  outcome: AtomicOutcome,
+  operation: BatchOperation,
+  plan: AtomicPlan,
+): AtomicOutcome | undefined {
+  if (outcome.kind === 'get' || isMet(outcome, operation)) return undefined;
+  const current = plan.lookWithoutPlan(operation.command.key);
+  return { kind: outcome.kind, accepted: { ...outcome.accepted, current } };
 }
 
 /** Throws `resource_exhausted` if the values of the answer exceed `bytesMax`, before anything is written. */

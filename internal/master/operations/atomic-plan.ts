@@ -59,6 +59,11 @@ export class AtomicPlan implements WriteTarget {
     return { live: isExpired(expireAtMs, this.nowMs) ? undefined : entry, stored: true, record };
   }
 
+  /** The entry of the key without the plan: what is there if it is not committed. */
+  lookWithoutPlan(key: string): Entry | undefined {
+    return this.#builder.look(key).live;
+  }
+
   isLeased(key: string, token: string): boolean {
     return !this.#ended.has(key) && this.#builder.isLeased(key, token);
   }

@@ -1186,6 +1186,8 @@ export type BatchResponse = Message<"walnut.v1.BatchResponse"> & {
   /**
    * As many as there were operations. Those of an atomic Batch that was not
    * committed are empty, except of the operations whose conditions were not met.
+   * `current` of these is the entry as it is without the Batch, and is missing
+   * where the key is: what earlier operations would have written is not shown.
    *
    * @generated from field: repeated walnut.v1.BatchResult results = 1;
    */
