@@ -1,6 +1,7 @@
 /**
  * A file with secrets that is read again every second, so that a change of it takes effect
- * while the process runs. A file that cannot be used changes nothing.
+ * while the process runs. A file that cannot be used changes nothing, and neither does one
+ * that is still being written: half of a file may read well and say something else.
  */
 import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
@@ -24,13 +25,17 @@ export interface FollowedFileOptions<T> {
 export class FollowedFile<T> {
   readonly #options: FollowedFileOptions<T>;
   readonly #stop = new AbortController();
+  /** What is in force. */
   #text: string;
+  /** What the last look found; undefined: it could not be read. */
+  #seen: string | undefined;
   #reason: string | undefined;
   readonly first: T;
 
   private constructor(options: FollowedFileOptions<T>, text: string, first: T) {
     this.#options = options;
     this.#text = text;
+    this.#seen = text;
     this.first = first;
     void this.#follow();
   }
@@ -70,12 +75,16 @@ export class FollowedFile<T> {
     try {
       const text = await readSecretFile(fileSystem, path);
       if (this.#stop.signal.aborted) return;
+      const isSettled = text === this.#seen;
+      this.#seen = text;
+      if (!isSettled) return;
       const isNew = text !== this.#text;
       const contents = isNew ? parse(text) : undefined;
       this.#text = text;
       this.#reason = undefined;
       if (isNew) onChange(contents as T);
     } catch (error) {
+      if (error instanceof SecretFileError) this.#seen = undefined;
       const { message } = error as Error;
       if (message !== this.#reason) onBroken(message);
       this.#reason = message;

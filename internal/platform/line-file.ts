@@ -3,7 +3,7 @@
  * that cannot be written is dropped and counted (`line-output.ts`). A file that was cut to
  * nothing, as log rotation does with `copytruncate`, goes on from its beginning.
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import type { Clock } from '#platform/clock.ts';
 import { type Gap, LineOutput } from '#platform/line-output.ts';
 
@@ -14,9 +14,23 @@ export interface LineFile {
   close(): void;
 }
 
-/** Opens the file for appending, or makes it with mode 0600. Throws the system's error. */
+/** Others may not write, and of them only the group may read, such as what ships logs. */
+const FORBIDDEN_MODE = 0o027;
+
+/**
+ * Opens the file for appending, or makes it with mode 0600. Throws the system's error, and
+ * an error that says what to type where other users could read or change its lines.
+ */
 export function openLineFile(path: string, clock: Clock): LineFile {
   const file = openSync(path, 'a', 0o600);
+  const stat = fstatSync(file);
+  const { mode } = stat;
+  // A pipe or a terminal keeps no lines.
+  if (stat.isFile() && (mode & FORBIDDEN_MODE) !== 0) {
+    closeSync(file);
+    const shown = (mode & 0o7777).toString(8).padStart(4, '0');
+    throw new Error(`${path}: other users may read or change it (mode ${shown}): type chmod 600 ${path}`);
+  }
   const output = new LineOutput({
     tryWrite: (bytes) => writeSync(file, bytes),
     clock,

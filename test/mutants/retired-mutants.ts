@@ -44,4 +44,11 @@ export const RETIRED_MUTANTS: readonly Mutant[] = [
     replacement: 'if (found === undefined) return',
     tests: ['test/auth/identities.test.ts'],
   },
+  {
+    name: 'retired: half of a file is taken while it is being written',
+    file: 'internal/platform/followed-file.ts',
+    text: '      if (!isSettled) return;\n',
+    replacement: '      if (!isSettled && text === undefined) return;\n',
+    tests: ['test/platform/secret-file.test.ts'],
+  },
 ];

@@ -1,5 +1,5 @@
 /** The audit log: every admin call with its outcome, and every refusal, once. */
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,6 +105,25 @@ describe('the audit log', () => {
       outcome: 'unauthenticated',
       leftOut: 95,
     });
+  });
+
+  it.each([
+    [0o600, true],
+    [0o640, true],
+    [0o660, false],
+    [0o644, false],
+    [0o602, false],
+  ])('is taken with mode %o: %s', async (mode, isTaken) => {
+    const directory = await mkdtemp(join(tmpdir(), 'walnut-audit-'));
+    onCleanup(() => rm(directory, { recursive: true, force: true }));
+    const path = join(directory, 'audit.log');
+    writeFileSync(path, '');
+    chmodSync(path, mode);
+    const closers = new CloserStack();
+    const opened = () => openAudit(path, 'n', { clock: new VirtualClock(), metrics: new Metrics(), closers });
+    if (isTaken) opened();
+    else expect(opened).toThrow(`auth.audit_file: ${path}: other users may read or change it (mode 0`);
+    await closers.close();
   });
 
   it('is refused with its name where it cannot be opened', () => {
