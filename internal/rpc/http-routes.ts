@@ -13,7 +13,7 @@ export interface HttpRoute {
   readonly api: PathApi;
   /** Its answers come in pieces for as long as the caller wants. */
   readonly isStream?: boolean;
-  /** `verb`: such as GET. */
+  /** What a request is judged as, and so what it must be served as. `verb`: such as GET. */
   operation(verb: string, query: string): Operation;
   serve(request: HttpRequest, response: HttpResponse, asked: AskedRoute): void | Promise<void>;
 }
@@ -22,6 +22,8 @@ export interface HttpRoute {
 export interface AskedRoute {
   readonly path: string;
   readonly query: string;
+  /** What the request was judged as. */
+  readonly operation: Operation;
   readonly call: RpcCall;
 }
 

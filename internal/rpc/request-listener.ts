@@ -185,7 +185,6 @@ function dispatch(
 interface Asked extends AskedRoute {
   readonly rpc: RpcRoute | undefined;
   readonly route: HttpRoute | undefined;
-  readonly operation: Operation;
 }
 
 /** Serves what admission let in, and answers what it did not. */
@@ -205,7 +204,7 @@ function proceed(
     call.refusal = refusal.error;
   }
   if (rpc !== undefined) return rpcAdapter.serve(rpc, call, request, response, query);
-  if (route !== undefined) return route.serve(request, response, { path, query, call });
+  if (route !== undefined) return route.serve(request, response, { path, query, operation, call });
   if (rpcAdapter.isUnknown(path)) return rpcAdapter.serveUnknown(request, response, path);
   const message = `there is nothing here: expected an rpc or ${options.httpRoutes.shown}`;
   sendError(request, response, 404, { code: 'not_found', message });

@@ -9,11 +9,12 @@ import { isModifiedSince, isUnmodifiedSince } from '#server/http-dates.ts';
 import { HttpRefusal } from '#server/http-refusal.ts';
 import { type KeysCall, type KeysCallOptions, sendConditionNotMet, sendMissing } from '#server/keys-call.ts';
 import { entryHeaders, freshnessHeaders } from '#server/keys-headers.ts';
-import { toKeysGet } from '#server/keys-request.ts';
+import { checkExplain, toKeysGet } from '#server/keys-request.ts';
 import { fromExplainAnswer } from '#wire/explain-codec.ts';
 
 /** What became of the key, as the JSON of the rpc Explain. */
 export async function explainKey({ port }: KeysCallOptions, call: KeysCall): Promise<void> {
+  checkExplain(call.query);
   const answer = fromExplainAnswer(await port.explain({ key: call.key, changes: 0 }, call.signal));
   const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
   send(call.request, call.response, 200, headers, `${toJsonString(ExplainResponseSchema, answer)}\n`);

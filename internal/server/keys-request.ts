@@ -49,13 +49,17 @@ export function keyOfPath(path: string): string {
   return key;
 }
 
-/** `?explain`, which goes with nothing else where it is true. */
-export function isExplain(query: string): boolean {
-  // Most reads have no query, or not this one.
-  if (!query.includes('explain') || !new URLSearchParams(query).has('explain')) return false;
-  const isAsked = readFlag(readQuery(query, READ_PARAMETERS).get('explain'), 'explain');
-  if (isAsked) readQuery(query, ['explain']);
-  return isAsked;
+/** True if a read has `?explain`. Does not throw: it is asked before the caller is judged. */
+export function asksExplain(query: string): boolean {
+  // Most reads have no query, or not this one; a name may have escapes.
+  if (!query.includes('explain') && !query.includes('%')) return false;
+  return new URLSearchParams(query).getAll('explain').some((value) => value !== 'false');
+}
+
+/** Throws unless a query that asks Explain is right: it has nothing else. */
+export function checkExplain(query: string): void {
+  readFlag(readQuery(query, READ_PARAMETERS).get('explain'), 'explain');
+  readQuery(query, ['explain']);
 }
 
 /** `?at_least=epoch-lsn&wait=5s&max_staleness=1s` */

@@ -13,7 +13,7 @@ import type { AskedRoute, HttpRoute } from '#rpc/http-routes.ts';
 import { KEY_API } from '#server/keys-api.ts';
 import { KeysCall } from '#server/keys-call.ts';
 import { explainKey, getKey } from '#server/keys-read.ts';
-import { isExplain, KEYS_PREFIX, keyOfPath } from '#server/keys-request.ts';
+import { asksExplain, KEYS_PREFIX, keyOfPath } from '#server/keys-request.ts';
 import { type KeysRouteOptions, optionsFor, refuseMethod, serveKeys } from '#server/keys-serve.ts';
 import { deleteKey, postKey, putKey } from '#server/keys-write.ts';
 
@@ -31,7 +31,7 @@ export function createKeysRoute(options: KeysRouteOptions): HttpRoute {
     path: KEYS_PREFIX,
     shown: `${KEYS_PREFIX}{key}`,
     api: KEY_API,
-    operation: (verb, query) => WRITES.get(verb) ?? (query.includes('explain') ? EXPLAIN : GET),
+    operation: (verb, query) => WRITES.get(verb) ?? (asksExplain(query) ? EXPLAIN : GET),
     serve: (request, response, asked) =>
       serveKeys(options, request, response, asked.call, () => carryOut(options, request, response, asked)),
   };
@@ -41,7 +41,7 @@ function carryOut(
   all: KeysRouteOptions,
   request: HttpRequest,
   response: HttpResponse,
-  { path, query, call: { keys } }: AskedRoute,
+  { path, query, operation, call: { keys } }: AskedRoute,
 ): void | Promise<void> {
   const { method } = request;
   if (method === 'OPTIONS') {
@@ -53,7 +53,7 @@ function carryOut(
   switch (method) {
     case 'GET':
     case 'HEAD':
-      return isExplain(query) ? explainKey(options, call()) : getKey(options, call());
+      return operation === EXPLAIN ? explainKey(options, call()) : getKey(options, call());
     case 'PUT':
       return putKey(options, call());
     case 'POST':

@@ -13,6 +13,8 @@ export const AUTH_FILE = {
       name: 'checkpointer',
       grants: [{ access: ['admin'], methods: ['Admin/Checkpoint'] }],
     },
+    { name: 'getter', grants: [{ access: ['read'], methods: ['KVStore/Get'], prefixes: [''] }] },
+    { name: 'explainer', grants: [{ access: ['read'], methods: ['KVStore/Explain'], prefixes: [''] }] },
   ],
   users: [
     user('reader', 'reader'),
@@ -26,6 +28,8 @@ export const AUTH_FILE = {
     user('viewer', 'viewer-role'),
     user('feeder', 'feeder-role'),
     user('checkpointer', 'checkpointer'),
+    user('getter', 'getter'),
+    user('explainer', 'explainer'),
   ],
 };
 

@@ -32,4 +32,18 @@ export const UNREAD_MUTANTS: readonly Mutant[] = [
     replacement: '    ...(withoutValue !== undefined ? {} :',
     tests: [GUARDED],
   },
+  {
+    name: 'unread: a read is judged as Explain and served as Get',
+    file: 'internal/server/keys-request.ts',
+    text: "return new URLSearchParams(query).getAll('explain').some((value) => value !== 'false');",
+    replacement: 'return true;',
+    tests: ['test/server/auth-matrix.test.ts'],
+  },
+  {
+    name: 'unread: a route serves another method than it was judged as',
+    file: 'internal/server/keys-route.ts',
+    text: 'return operation === EXPLAIN ?',
+    replacement: "return operation === EXPLAIN && !query.includes('=') ?",
+    tests: ['test/server/auth-matrix.test.ts'],
+  },
 ];

@@ -23,6 +23,8 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   viewer: ['read'],
   feeder: ['write'],
   checkpointer: ['admin'],
+  getter: ['read'],
+  explainer: ['read'],
   stranger: [],
   impostor: [],
 };
@@ -32,6 +34,8 @@ const OWNERS = ['app', 'viewer', 'feeder'];
 const FEW: Readonly<Record<string, RegExp>> = {
   replica: /\.Replication\/|KVStore\/GetUpdates$|Admin\/Status$/,
   checkpointer: /Admin\/Checkpoint$/,
+  getter: /KVStore\/Get$/,
+  explainer: /KVStore\/Explain$/,
 };
 
 /** What single operations need on their key; other methods take no key. */
@@ -135,6 +139,10 @@ describe.each([...USER_NAMES, 'stranger', 'impostor'])('the caller %s', (caller)
     ['GET', '/v1/keys/KEY', 'Get'],
     ['HEAD', '/v1/keys/KEY', 'Get'],
     ['GET', '/v1/keys/KEY?explain', 'Explain'],
+    ['GET', '/v1/keys/KEY?explain=true', 'Explain'],
+    ['GET', '/v1/keys/KEY?%65xplain', 'Explain'],
+    ['GET', '/v1/keys/KEY?explain=false', 'Get'],
+    ['GET', '/v1/keys/KEY?wait=1s', 'Get'],
     ['PUT', '/v1/keys/KEY', 'Set'],
     ['POST', '/v1/keys/KEY?increment=1', 'Increment'],
     ['DELETE', '/v1/keys/KEY', 'Delete'],
@@ -222,6 +230,26 @@ describe('a server that is permissive', () => {
     expect((await put({})).status).toBe(201);
     expect((await put(headersOf('impostor'))).status).toBe(401);
     expect((await put(headersOf('app'))).status).toBe(403);
+  });
+});
+
+describe('a user that may call one method', () => {
+  it.each([
+    [
+      'getter',
+      ['', '?explain=false', '?wait=0s'],
+      ['?explain', '?explain=true', '?%65xplain', '?explain=maybe'],
+    ],
+    ['explainer', ['?explain', '?%65xplain', '?explain=true'], ['', '?explain=false', '?wait=explain']],
+  ])('has it in no other form: %s', async (caller, allowed, refused) => {
+    const running = await openGuarded();
+    const ask = (query: string) =>
+      http1(running, 'GET', `/v1/keys/own:k${query}`, { headers: headersOf(caller) });
+    for (const query of allowed) expect([query, (await ask(query)).status]).not.toEqual([query, 403]);
+    const asked = running.node.calls.splice(0).map(({ port }) => port);
+    expect(asked).toEqual(allowed.map(() => (caller === 'getter' ? 'get' : 'explain')));
+    for (const query of refused) expect([query, (await ask(query)).status]).toEqual([query, 403]);
+    expect(running.node.calls).toEqual([]);
   });
 });
 
