@@ -85,7 +85,9 @@ export class GuardedKeys implements KeyValuePort {
       const missing = this.#denialOf(operation);
       if (missing !== undefined) throw denied(missing, `operations[${index}]: `);
     }
-    const answer = await this.#port.atomicBatch(command, signal).catch((error) => {
+    // The bytes of an answer that would be too large tell the size of each value in it.
+    const isShown = (key: string): boolean => this.#mayRead(key);
+    const answer = await this.#port.atomicBatch({ ...command, isShown }, signal).catch((error) => {
       // An error is of one operation or of all: it is told whole to those who may read all keys.
       throw operations.every((each) => this.#mayRead(each.command.key)) ? error : failureWithoutValues(error);
     });

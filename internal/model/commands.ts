@@ -183,6 +183,8 @@ export interface AtomicBatchCommand extends ReceiptOptions {
   readonly id?: WriteId | undefined;
   /** Most bytes of values in the answer; a batch that would answer more is refused. */
   readonly answerBytesMax: number;
+  /** False for a key whose values the caller is not shown, so that they do not count. Undefined: all are shown. */
+  readonly isShown?: ((key: string) => boolean) | undefined;
 }
 
 export interface AtomicBatchAnswer {

@@ -63,11 +63,13 @@ export function sendMissing({ request, response }: KeysCall, headers: Headers): 
 
 /** `version`: undefined where there is no entry. */
 export function sendConditionNotMet(
-  { request, response }: KeysCall,
+  { request, response, mayRead }: KeysCall,
   version: Position | undefined,
   headers: Headers,
 ): void {
-  const now = version === undefined ? 'the key is missing' : `the version is ${formatPosition(version)}`;
-  const message = `the condition was not met: ${now}`;
+  const found = version === undefined ? 'the key is missing' : `the version is ${formatPosition(version)}`;
+  // A caller that may not read the key gets no version of an entry that is there.
+  const now = !mayRead ? '' : `: ${found}`;
+  const message = `the condition was not met${now}`;
   sendProblem(request, response, 412, { code: 'failed_precondition', message }, headers);
 }

@@ -26,6 +26,10 @@ const add = (key: string): BatchOperation => ({
   kind: 'increment',
   command: incrementOf(key, { delta: COUNTER_MAX }),
 });
+const touch = (key: string): BatchOperation => ({
+  kind: 'touch',
+  command: { key, expiry: { kind: 'keep' }, returnValue: true, minAcks: 0, timeoutMs: 0 },
+});
 const set = (key: string): BatchOperation => ({ kind: 'set', command: setOf(key, 'x') });
 
 const messageOf = async (run: () => unknown): Promise<string> => {
@@ -64,5 +68,23 @@ describe.each([
     expect(mixed).toMatch(`operations[1]: key "b:${name}" ${words}`);
     expect(mixed).not.toMatch(value);
     expect(await atomic(set('ab:x'), add(`ab:${name}`))).toMatch(value);
+  });
+});
+
+describe('an atomic batch whose answer would be too large', () => {
+  const absent = (key: string): BatchOperation => ({
+    kind: 'set',
+    command: setOf(key, 'x', { condition: { kind: 'absent' } }),
+  });
+
+  it.each([
+    ['a Touch', touch],
+    ['a condition that is not met', absent],
+  ])('counts no value that is not shown: %s', async (_, operation) => {
+    const { guarded, until } = await open();
+    const run = (...keys: string[]) =>
+      until(guarded.atomicBatch({ ...ATOMIC, answerBytesMax: 6, operations: keys.map(operation) }));
+    await expect(run('ab:t', 'ab:t')).rejects.toMatchObject({ code: 'resource_exhausted' });
+    await run('b:t', 'b:t', 'ab:t');
   });
 });

@@ -46,4 +46,18 @@ export const UNREAD_MUTANTS: readonly Mutant[] = [
     replacement: "return operation === EXPLAIN && !query.includes('=') ?",
     tests: ['test/server/auth-matrix.test.ts'],
   },
+  {
+    name: 'unread: the size of an answer counts values that are not shown',
+    file: 'internal/auth/guarded-keys.ts',
+    text: 'this.#port.atomicBatch({ ...command, isShown }, signal)',
+    replacement: 'this.#port.atomicBatch({ ...command, isShown: isShown && undefined }, signal)',
+    tests: [GUARDED],
+  },
+  {
+    name: 'unread: a condition that is not met tells a writer that the key is missing',
+    file: 'internal/server/keys-call.ts',
+    text: "const now = !mayRead ? '' :",
+    replacement: "const now = mayRead === undefined ? '' :",
+    tests: ['test/server/auth-matrix.test.ts'],
+  },
 ];

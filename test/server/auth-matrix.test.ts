@@ -275,6 +275,10 @@ describe('a user that may write and not read', () => {
     const tag = '"1-1"';
     const failed = await ask('PUT', 'own:n', 'x', { 'if-match': tag });
     expect([failed.status, failed.headers.etag]).toEqual([412, undefined]);
+    const deleted = await ask('DELETE', 'own:n', undefined, { 'if-match': tag });
+    const absent = await ask('PUT', 'own:n', 'x', { 'if-none-match': '*' });
+    for (const { status, text } of [failed, deleted, absent])
+      expect([status, JSON.parse(text).message]).toEqual([412, 'the condition was not met']);
     const several = await ask('PUT', 'own:n', 'x', { 'if-match': `${tag}, "1-2"` });
     expect([several.status, several.text]).toEqual([
       403,

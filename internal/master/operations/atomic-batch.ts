@@ -49,10 +49,11 @@ export async function runAtomicBatch(
 
 function acceptAll(
   path: WritePath,
-  { operations, answerBytesMax }: AtomicBatchCommand,
+  command: AtomicBatchCommand,
   builder: RecordBuilder,
   admit: AdmitRead,
 ): Accepted {
+  const { operations } = command;
   const plan = new AtomicPlan(builder);
   // Taken before anything is written, because it is the state that is looked at.
   const { newest } = path;
@@ -67,7 +68,7 @@ function acceptAll(
   const shown = isCommitted
     ? outcomes
     : outcomes.map((one, i) => unmetOutcome(one, operations[i] as BatchOperation, plan));
-  checkAnswer(shown, answerBytesMax);
+  checkAnswer(shown, command);
   if (isCommitted) plan.commit();
   const dependsOn = isCommitted && !plan.isEmpty ? builder.record : newest;
   return {
@@ -131,11 +132,14 @@ function unmetOutcome(
   return { kind: outcome.kind, accepted: { ...outcome.accepted, current } };
 }
 
-/** Throws `resource_exhausted` if the values of the answer exceed `bytesMax`, before anything is written. */
-function checkAnswer(outcomes: readonly (AtomicOutcome | undefined)[], bytesMax: number): void {
+/** Throws `resource_exhausted` if the values that the caller is shown exceed its bytes, before anything is written. */
+function checkAnswer(
+  outcomes: readonly (AtomicOutcome | undefined)[],
+  { operations, answerBytesMax: bytesMax, isShown }: AtomicBatchCommand,
+): void {
   let bytes = 0;
-  for (const outcome of outcomes) {
-    if (outcome === undefined) continue;
+  for (const [i, outcome] of outcomes.entries()) {
+    if (outcome === undefined || isShown?.(operations[i]?.command.key ?? '') === false) continue;
     if (outcome.kind === 'get') bytes += outcome.found?.value.length ?? 0;
     else bytes += valueBytes(outcome.accepted);
   }
