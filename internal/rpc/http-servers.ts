@@ -19,7 +19,7 @@ import { isKnownCoding, UNKNOWN_CODING } from '#http/http1/request-rules.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Connections } from '#rpc/connections.ts';
 import { deferContinue, sendError } from '#rpc/http-io.ts';
-import { HEADERS_TIMEOUT_MS, KEEP_ALIVE_MS } from '#rpc/http1/bounds.ts';
+import { HALF_CLOSED_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_MS } from '#rpc/http1/bounds.ts';
 import { createIdleSessions } from '#rpc/idle-sessions.ts';
 import { RequestLanes } from '#rpc/request-lanes.ts';
 import { BODY_TIMEOUT_MS, type Listener } from '#rpc/request-listener.ts';
@@ -62,6 +62,7 @@ export function createHttp1(
   });
   answerUnparsed(server, lanes, clock);
   server.on('connection', createStalledSockets(clock, onStalled).watch);
+  answerHalfClosed(server, lanes, clock);
   // Node checks the timeouts above from 'listening' on, and this server never listens itself.
   server.emit('listening');
   return server;
@@ -83,6 +84,24 @@ function answerUnparsed(server: Http1Server, lanes: RequestLanes, clock: Clock):
   server.on('checkExpectation', (request, response) => {
     const message = 'the Expect header is not known: expected 100-continue, or none';
     sendError(request, response, 417, { code: 'invalid_argument', message }, { connection: 'close' });
+  });
+}
+
+/**
+ * A peer that has closed its side may still read: what it sent is carried out, so it is
+ * answered, too, for as long as our own driver does that.
+ */
+function answerHalfClosed(server: Http1Server, lanes: RequestLanes, clock: Clock): void {
+  // By default Node ends such a connection at once. The types lack this field of the server.
+  Object.assign(server, { httpAllowHalfOpen: true });
+  server.on('connection', (socket: Socket) => {
+    socket.allowHalfOpen = true;
+    socket.once('end', () => {
+      const limit = clock.after(HALF_CLOSED_MS, () => {
+        if (!lanes.isAnswered(socket)) socket.destroy();
+      });
+      socket.once('close', () => limit.cancel());
+    });
   });
 }
 

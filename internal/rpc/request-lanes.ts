@@ -53,6 +53,11 @@ export class RequestLanes {
     lane.accept(request, response);
   }
 
+  /** True if every request of the connection is answered. */
+  isAnswered(socket: Socket): boolean {
+    return this.#lanes.get(socket)?.isDone !== false;
+  }
+
   /**
    * Calls back when every whole request of the connection is answered: at once
    * where that is so. Not where the connection ends before.
@@ -117,6 +122,10 @@ class Lane {
       this.#waiting = [];
       this.#limit?.cancel();
     });
+  }
+
+  get isDone(): boolean {
+    return this.#waiting.length === 0 && this.#isAnswered;
   }
 
   accept(request: IncomingMessage, response: ServerResponse): void {

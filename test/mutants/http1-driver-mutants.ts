@@ -7,6 +7,13 @@ const CONNECTION = 'internal/rpc/http1/http1-connection.ts';
 
 export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
   {
+    name: 'answer lost of a connection that Node serves and its peer half closed',
+    file: 'internal/rpc/http-servers.ts',
+    text: 'Object.assign(server, { httpAllowHalfOpen: true });',
+    replacement: '',
+    tests: ['test/server/pipelining.test.ts'],
+  },
+  {
     name: 'pipelined request lost at the hand-over',
     file: CONNECTION,
     text: 'passSocket(socket, this.#reader.takeRest(), this.#site.handOver);',

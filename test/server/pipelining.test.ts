@@ -199,3 +199,41 @@ async function settled({ node }: Running): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
+
+describe('a peer that closes its side behind its requests', () => {
+  const CHUNKS = 'Host: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n';
+  const CHUNKED = `GET /v1/keys/k HTTP/1.1\r\n${CHUNKS}`;
+  const READ = 'GET /v1/keys/k HTTP/1.1\r\nHost: a\r\n\r\n';
+
+  async function turns(count: number): Promise<void> {
+    for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  it.each([
+    ['with bodies in chunks', CHUNKED.repeat(5), 5],
+    ['with one of a rare method between', `${READ}OPTIONS /v1/keys/k HTTP/1.1\r\nHost: a\r\n\r\n${READ}`, 3],
+  ])('gets every answer, %s', async (_name, text, count) => {
+    const running = await start();
+    // The end of its side comes before the answers.
+    running.node.hold = () => turns(20);
+    const { socket, received, closed } = tcp(running);
+    socket.end(text);
+    await closed;
+    expect(received().match(/HTTP\/1\.1 2\d\d|HTTP\/1\.1 404/g)?.length).toBe(count);
+  });
+
+  it('is given up after a second', async () => {
+    const clock = new VirtualClock();
+    const running = await start({ clock });
+    let begun = 0;
+    running.node.hold = () => new Promise(() => begun++);
+    const { socket, received, closed } = tcp(running);
+    socket.end(CHUNKED);
+    await until(() => begun === 1);
+    // The end of its side comes behind its bytes.
+    await turns(20);
+    await clock.advance(1_000);
+    await closed;
+    expect(received()).toBe('');
+  });
+});

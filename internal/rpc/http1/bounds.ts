@@ -4,6 +4,8 @@
 export const HEADERS_TIMEOUT_MS = 10_000;
 /** Above the 60 s that load balancers commonly keep idle connections, so that they close first. */
 export const KEEP_ALIVE_MS = 75_000;
+/** A peer that sends no more, and may still read, is answered for so long. */
+export const HALF_CLOSED_MS = 1_000;
 /** Requests of one connection begun in one turn of the event loop: about a millisecond of small calls. */
 export const REQUESTS_PER_TURN = 64;
 /**

@@ -1,5 +1,5 @@
 /** What a connection of HTTP/1.1 is at, since when, and for how long it may be. */
-import { ANSWER_WAIT_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_MS } from '#rpc/http1/bounds.ts';
+import { ANSWER_WAIT_MS, HALF_CLOSED_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_MS } from '#rpc/http1/bounds.ts';
 import { LINGER_MS } from '#rpc/unparsed.ts';
 
 /**
@@ -8,9 +8,6 @@ import { LINGER_MS } from '#rpc/unparsed.ts';
  * more. `over`: the socket ends.
  */
 export type Phase = 'idle' | 'head' | 'body' | 'answer' | 'blocked' | 'parting' | 'over';
-
-/** A peer that sends no more, and may still read, is answered for so long. */
-const HALF_CLOSED_MS = 1_000;
 
 export type PhaseLimits = Readonly<Record<Phase, number>>;
 
