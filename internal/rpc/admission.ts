@@ -22,7 +22,7 @@ export interface Admission {
   /**
    * Undefined: the call is admitted, and `call` has its principal and the keys that it may
    * touch. `target`: the request's URL, which over HTTP/1.1 may name a host too.
-   * `connection`: see `IdentityPort`. A promise where a password must be hashed first.
+   * `connection`: see `IdentityPort`. `verb`: such as GET. A promise where a password must be hashed first.
    */
   refusal(
     operation: Operation,
@@ -30,6 +30,7 @@ export interface Admission {
     headers: IncomingHttpHeaders,
     target: string,
     connection: object,
+    verb: string,
   ): Awaitable<Refusal | undefined>;
 }
 
@@ -49,9 +50,9 @@ export interface AdmissionOptions {
 export function createAdmission(options: AdmissionOptions): Admission {
   const { hosts, isProtected, identities } = options;
   return {
-    refusal: (operation, call, headers, target, connection) => {
+    refusal: (operation, call, headers, target, connection, verb) => {
       if (operation.access === undefined) return unlisted(operation);
-      const foreign = hosts.refusal(headers, target);
+      const foreign = hosts.refusal(headers, target, verb);
       if (foreign !== undefined) return refused('name', 'permission_denied', foreign);
       const { remoteAddress } = call;
       if (isProtected && operation.access !== 'health' && !isPrivateAddress(remoteAddress)) {

@@ -14,9 +14,9 @@ import { isIP } from 'node:net';
 export interface HostPolicy {
   /**
    * What is wrong with the names in a request; undefined where it is served.
-   * `target`: the request's URL, which over HTTP/1.1 may name a host too.
+   * `target`: the request's URL, which over HTTP/1.1 may name a host too. `verb`: such as GET.
    */
-  refusal(headers: IncomingHttpHeaders, target: string): string | undefined;
+  refusal(headers: IncomingHttpHeaders, target: string, verb: string): string | undefined;
 }
 
 export interface HostPolicyOptions {
@@ -51,14 +51,14 @@ export function createHostPolicy({
     return undefined;
   };
   return {
-    refusal: (headers, target) => {
+    refusal: (headers, target, verb) => {
       const isFromBrowser = comesFromBrowser(headers);
       if (!isLoopback && !isFromBrowser) return undefined;
       const reason =
         check(headers[':authority']) ??
         check(headers.host) ??
         check(authorityOf(target)) ??
-        (isFromBrowser ? pageReason(headers, isServed, isSameOriginOnly) : undefined);
+        (isFromBrowser ? pageReason(headers, verb, isServed, isSameOriginOnly) : undefined);
       return reason === undefined ? undefined : `${reason}: ${ADVICE}`;
     },
   };
@@ -82,11 +82,12 @@ function comesFromBrowser(headers: IncomingHttpHeaders): boolean {
 
 /**
  * A page of another site is refused. Its name is in Origin; where a browser leaves that
- * out, Sec-Fetch-Site says `cross-site`. A link that somebody follows is a navigation,
+ * out, Sec-Fetch-Site says `cross-site`. A link that somebody follows is a navigation by GET,
  * which may only read.
  */
 function pageReason(
   headers: IncomingHttpHeaders,
+  verb: string,
   isServed: (authority: string) => boolean,
   isSameOriginOnly: boolean,
 ): string | undefined {
@@ -99,9 +100,8 @@ function pageReason(
     return isOther ? `the page ${quote(origin)} is not of this server` : undefined;
   }
   const isForeign = site === 'cross-site' || (isSameOriginOnly && site === 'same-site');
-  return isForeign && headers['sec-fetch-mode'] !== 'navigate'
-    ? `a page of another site sent this (Sec-Fetch-Site: ${site})`
-    : undefined;
+  const isLink = headers['sec-fetch-mode'] === 'navigate' && (verb === 'GET' || verb === 'HEAD');
+  return isForeign && !isLink ? `a page of another site sent this (Sec-Fetch-Site: ${site})` : undefined;
 }
 
 /** The host of a URL with a scheme; undefined for other targets. */

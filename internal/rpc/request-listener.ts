@@ -51,6 +51,7 @@ export interface RequestListenerOptions {
 /** What a head asks of the unary path. Nothing of it says that a call is admitted. */
 export interface CallPlan {
   readonly headers: IncomingHttpHeaders;
+  readonly verb: string;
   readonly operation: Operation;
   readonly unary: UnaryRoute;
   readonly shape: RequestShape;
@@ -175,7 +176,14 @@ function dispatch(
   const operation = rpc?.operation ?? route?.operation(request.method ?? '', query) ?? NO_ROUTE;
   const call = anonymousCall(plainAddress(request.socket.remoteAddress));
   const { headers } = request;
-  const verdict = options.admission.refusal(operation, call, headers, url, connectionOf(request));
+  const verdict = options.admission.refusal(
+    operation,
+    call,
+    headers,
+    url,
+    connectionOf(request),
+    request.method ?? '',
+  );
   const asked = { rpc, route, operation, call, path, query };
   if (!(verdict instanceof Promise)) return proceed(options, request, response, asked, verdict);
   return verdict.then((refusal) => proceed(options, request, response, asked, refusal));
@@ -225,7 +233,14 @@ function tryStream(
   const rpc = rpcAdapter.find(path);
   if (rpc === undefined) return false;
   const call = anonymousCall(addressOf(stream.session));
-  const refusal = admission.refusal(rpc.operation, call, headers, '/', stream.session ?? stream);
+  const refusal = admission.refusal(
+    rpc.operation,
+    call,
+    headers,
+    '/',
+    stream.session ?? stream,
+    headers[':method'] ?? '',
+  );
   // It comes again as a request, which can wait for a password to be hashed.
   if (refusal instanceof Promise || refusal?.by === 'name') return false;
   call.refusal = refusal?.error;
@@ -249,7 +264,9 @@ function planCall(
   const rpc = rpcAdapter.find(path);
   if (rpc?.unary === undefined) return undefined;
   const shape = rpcAdapter.unaryPath.shapeOf(rpc.unary, { verb, query, isHttp2 }, headers);
-  return shape === undefined ? undefined : { headers, operation: rpc.operation, unary: rpc.unary, shape };
+  return shape === undefined
+    ? undefined
+    : { verb, headers, operation: rpc.operation, unary: rpc.unary, shape };
 }
 
 /** Rpcs that the unary path does not take, and streams, need Connect's handlers, which need Node's requests. */
@@ -273,7 +290,7 @@ function tryCall(
   const { headers, operation, unary, shape } = plan;
   const call = anonymousCall(remoteAddress);
   // A plan belongs to the equal heads of one connection.
-  const refusal = admission.refusal(operation, call, headers, '/', plan);
+  const refusal = admission.refusal(operation, call, headers, '/', plan, plan.verb);
   if (refusal instanceof Promise) return false;
   if (refusal !== undefined) {
     const { by, error } = refusal;

@@ -29,7 +29,7 @@ describe('the table of methods', () => {
       leaderHint: () => undefined,
     });
     const added = operationOf('/walnut.v1.KVStore/Added');
-    const refusal = admission.refusal(added, anonymousCall('127.0.0.1'), {}, '/', {});
+    const refusal = admission.refusal(added, anonymousCall('127.0.0.1'), {}, '/', {}, 'POST');
     expect(refusal).toMatchObject({ by: 'table', error: { code: 'permission_denied' } });
   });
 });

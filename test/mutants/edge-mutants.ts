@@ -89,15 +89,15 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'calls of our own codec that are answered whatever name they are sent to',
     file: 'internal/rpc/request-listener.ts',
-    text: "  const refusal = admission.refusal(operation, call, headers, '/', plan);",
+    text: "  const refusal = admission.refusal(operation, call, headers, '/', plan, plan.verb);",
     replacement: '  const refusal = undefined as ReturnType<typeof admission.refusal>;',
     tests: ['test/server/host-policy.test.ts'],
   },
   {
     name: 'HTTP/2 streams that the unary path answers whatever name they are sent to',
     file: 'internal/rpc/request-listener.ts',
-    text: "  const refusal = admission.refusal(rpc.operation, call, headers, '/', stream.session ?? stream);",
-    replacement: '  const refusal = undefined as ReturnType<typeof admission.refusal>;',
+    text: "  if (refusal instanceof Promise || refusal?.by === 'name') return false;\n  call.refusal = refusal?.error;",
+    replacement: '  if (refusal instanceof Promise) return false;',
     tests: ['test/server/host-policy.test.ts'],
     http2: 'node',
   },

@@ -60,4 +60,11 @@ export const UNREAD_MUTANTS: readonly Mutant[] = [
     replacement: "const now = mayRead === undefined ? '' :",
     tests: ['test/server/auth-matrix.test.ts'],
   },
+  {
+    name: 'unread: a form of another site is taken for a link',
+    file: 'internal/rpc/host-policy.ts',
+    text: " && (verb === 'GET' || verb === 'HEAD');",
+    replacement: ';',
+    tests: ['test/server/host-policy.test.ts'],
+  },
 ];

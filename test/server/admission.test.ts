@@ -62,6 +62,7 @@ describe.each(ACCESSES)('a call that needs the access %s', (access) => {
         { host },
         target,
         {},
+        'POST',
       ) as Refusal | undefined
     )?.by;
 
@@ -85,6 +86,7 @@ describe.each(ACCESSES)('a call that needs the access %s', (access) => {
       { host: 'localhost' },
       '/',
       {},
+      'POST',
     ) as Refusal | undefined;
     expect(refusal?.error).toMatchObject({
       code: 'unavailable',

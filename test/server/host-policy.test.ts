@@ -67,50 +67,57 @@ describe('a page of another site without Origin', () => {
       ...(mode === undefined ? {} : { 'sec-fetch-mode': mode }),
     };
     for (const policy of [onLoopback, elsewhere]) {
-      expect(policy.refusal(headers, '/') !== undefined).toBe(isRefused);
+      expect(policy.refusal(headers, '/', 'GET') !== undefined).toBe(isRefused);
     }
   });
 });
 
+it.each(['POST', 'PUT', 'DELETE', ''])('a page of another site may not send a form by %s', (verb) => {
+  const headers = { host: '127.0.0.1', 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
+  expect(onLoopback.refusal(headers, '/', verb)).toContain('a page of another site sent this');
+});
+
 describe('a name on a loopback bind', () => {
   it.each(SERVED)('%s is served', (host) => {
-    expect(onLoopback.refusal({ host }, '/')).toBeUndefined();
-    expect(onLoopback.refusal({ ':authority': host }, '/')).toBeUndefined();
-    expect(onLoopback.refusal({ host: 'localhost' }, `http://${host}/livez`)).toBeUndefined();
+    expect(onLoopback.refusal({ host }, '/', 'GET')).toBeUndefined();
+    expect(onLoopback.refusal({ ':authority': host }, '/', 'GET')).toBeUndefined();
+    expect(onLoopback.refusal({ host: 'localhost' }, `http://${host}/livez`, 'GET')).toBeUndefined();
   });
 
   it.each(REFUSED)('%j is refused', (host) => {
     const refusal = expect.stringContaining('server.allowed_hosts');
-    expect(onLoopback.refusal({ host }, '/')).toEqual(refusal);
-    expect(onLoopback.refusal({ ':authority': host, host: 'localhost' }, '/')).toEqual(refusal);
-    expect(onLoopback.refusal({ ':authority': 'localhost', host }, '/')).toEqual(refusal);
+    expect(onLoopback.refusal({ host }, '/', 'GET')).toEqual(refusal);
+    expect(onLoopback.refusal({ ':authority': host, host: 'localhost' }, '/', 'GET')).toEqual(refusal);
+    expect(onLoopback.refusal({ ':authority': 'localhost', host }, '/', 'GET')).toEqual(refusal);
     // Once more, since what was served last is remembered.
-    expect(onLoopback.refusal({ host: 'localhost' }, '/')).toBeUndefined();
-    expect(onLoopback.refusal({ host }, '/')).toEqual(refusal);
+    expect(onLoopback.refusal({ host: 'localhost' }, '/', 'GET')).toBeUndefined();
+    expect(onLoopback.refusal({ host }, '/', 'GET')).toEqual(refusal);
     if (!/[[\s]/.test(host)) {
-      expect(onLoopback.refusal({ host: 'localhost' }, `http://${host}/livez`)).toEqual(refusal);
+      expect(onLoopback.refusal({ host: 'localhost' }, `http://${host}/livez`, 'GET')).toEqual(refusal);
     }
   });
 
   it('may be missing, as in HTTP/1.0, which no browser speaks', () => {
-    expect(onLoopback.refusal({}, '/')).toBeUndefined();
+    expect(onLoopback.refusal({}, '/', 'GET')).toBeUndefined();
   });
 
   it('is shown quoted and cut', () => {
     const host = `"${'e'.repeat(300)}`;
-    expect(onLoopback.refusal({ host }, '/')).toContain(`"\\"${'e'.repeat(79)}" is no name of this node`);
+    expect(onLoopback.refusal({ host }, '/', 'GET')).toContain(
+      `"\\"${'e'.repeat(79)}" is no name of this node`,
+    );
   });
 });
 
 describe('a name on any other bind', () => {
   it.each(REFUSED)('%j is served to nodes and tools', (host) => {
-    expect(elsewhere.refusal({ host, 'user-agent': 'curl/8.5.0' }, '/')).toBeUndefined();
-    expect(elsewhere.refusal({ host, 'sec-fetch-mode': 'cors' }, '/')).toBeUndefined();
+    expect(elsewhere.refusal({ host, 'user-agent': 'curl/8.5.0' }, '/', 'GET')).toBeUndefined();
+    expect(elsewhere.refusal({ host, 'sec-fetch-mode': 'cors' }, '/', 'GET')).toBeUndefined();
   });
 
   it.each(BROWSERS)('is held to the list for a browser: %j', (headers) => {
-    for (const host of SERVED) expect(elsewhere.refusal({ ...headers, host }, '/')).toBeUndefined();
-    for (const host of REFUSED) expect(elsewhere.refusal({ ...headers, host }, '/')).toBeDefined();
+    for (const host of SERVED) expect(elsewhere.refusal({ ...headers, host }, '/', 'GET')).toBeUndefined();
+    for (const host of REFUSED) expect(elsewhere.refusal({ ...headers, host }, '/', 'GET')).toBeDefined();
   });
 });
 
@@ -121,14 +128,14 @@ describe.each([
   it.each(['http://localhost:3000', 'https://cache.example.net', 'http://[::1]:8080'])(
     '%s is served',
     (origin) => {
-      expect(policy.refusal({ host: 'localhost:8080', origin }, '/')).toBeUndefined();
+      expect(policy.refusal({ host: 'localhost:8080', origin }, '/', 'GET')).toBeUndefined();
     },
   );
 
   it.each(['http://evil.example', 'https://localhost.evil.example', 'null', '', 'localhost', 'file://'])(
     '%j is refused',
     (origin) => {
-      const refusal = policy.refusal({ host: 'localhost:8080', origin }, '/');
+      const refusal = policy.refusal({ host: 'localhost:8080', origin }, '/', 'GET');
       expect(refusal).toContain(`the page ${JSON.stringify(origin)} has a host that is no name of this node`);
     },
   );
@@ -235,7 +242,7 @@ describe('a server that others reach', () => {
 describe('a page, where callers have credentials that a browser sends by itself', () => {
   const strict = createHostPolicy({ isLoopback: true, names: NAMES, isSameOriginOnly: true });
   const ask = (headers: Record<string, string>): boolean =>
-    strict.refusal({ host: 'localhost:8080', ...headers }, '/') === undefined;
+    strict.refusal({ host: 'localhost:8080', ...headers }, '/', 'GET') === undefined;
 
   it.each<[Record<string, string>, boolean]>([
     [{ origin: 'http://localhost:8080' }, true],
