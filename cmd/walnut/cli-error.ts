@@ -67,6 +67,11 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof code === 'string' && typeof syscall === 'string';
 }
 
+/** A file or directory that cannot be read: the system's fault or the path's. */
+export function inputFailure(message: string, cause: unknown, advice?: string): CliError {
+  return new CliError(EXIT.inputOutput, message, advice, cause);
+}
+
 /** The failure to write the whole output. Its exit code says so, whatever the command found. */
 export function outputFailure(error: Error): CliError {
   return new CliError(
@@ -77,6 +82,7 @@ export function outputFailure(error: Error): CliError {
   );
 }
 
+/** For any rpc, so it names no option. OUT_OF_RANGE says what is out of which range in its message. */
 function adviceFor({ code, leaderHint }: CallError): string | undefined {
   if (leaderHint !== undefined) return `Ask the master instead: --address ${escapeLine(leaderHint)}`;
   switch (code) {
@@ -96,9 +102,7 @@ function adviceFor({ code, leaderHint }: CallError): string | undefined {
     case 'deadline_exceeded':
       return 'The node took too long; see what it is doing with: walnut status';
     case 'data_loss':
-      return 'The position belongs to a discarded history: read without --at-least and start from there.';
-    case 'out_of_range':
-      return 'The log no longer contains that position; see the earliest with: walnut status';
+      return 'The position belongs to a discarded history: begin again from what the node has now.';
     default:
       return undefined;
   }

@@ -160,7 +160,7 @@ export const KEY_API: PathApi = {
     ],
     responses: {
       '200': answer('The sum', { 'text/plain; charset=utf-8': TEXT }),
-      '409': problem('The sum does not fit 64 bits'),
+      '409': problem('The value is no number, or the sum does not fit 64 bits'),
       ...UNMET,
       ...OTHER,
     },

@@ -268,7 +268,7 @@ describe('replay with replicas', () => {
     const onReplica = await replay(file, ['--address', replica.address]);
     expect(onReplica).toMatchObject({ code: 5, err: expect.stringContaining(`--address ${node.address}`) });
     await replica.stop();
-    expect(await replay(join(directory, 'none'))).toMatchObject({ code: 2 });
+    expect(await replay(join(directory, 'none'))).toMatchObject({ code: 6 });
   });
 
   /** Starts replicas that share the master's data, and restarts the master, which then knows them. */

@@ -323,8 +323,8 @@ describe('wal inspect', () => {
     ]);
   });
 
-  it('refuses what is no directory as usage', async () => {
-    expect(await runCli(['wal', 'inspect', join(directory, 'none')])).toMatchObject({ code: 2 });
+  it('ends with 6 where there is no directory, and with 2 where none is named', async () => {
+    expect(await runCli(['wal', 'inspect', join(directory, 'none')])).toMatchObject({ code: 6 });
     expect(await runCli(['wal', 'inspect'])).toMatchObject({ code: 2 });
   });
 });

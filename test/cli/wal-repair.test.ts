@@ -315,7 +315,7 @@ describe('wal repair', () => {
       code: 1,
       err: expect.stringContaining('belongs to log'),
     });
-    expect(await runCli(['wal', 'repair', join(directory, 'none'), '--apply'])).toMatchObject({ code: 2 });
+    expect(await runCli(['wal', 'repair', join(directory, 'none'), '--apply'])).toMatchObject({ code: 6 });
     expect(await readdir(directory)).not.toContain('none');
   });
 

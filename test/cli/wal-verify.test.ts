@@ -213,7 +213,7 @@ describe('wal verify', () => {
     expect(await verdict()).toEqual({ code: 1, verdict: 'damaged', kinds: ['corrupt'] });
   });
 
-  it('takes a replica’s directory without a log yet, and refuses what is no data directory as usage', async () => {
+  it('takes a replica’s directory without a log yet, and refuses what is no data directory', async () => {
     // A check of a lost or wrong directory must not succeed.
     expect(await verify()).toMatchObject({ code: 2, out: '' });
     await (await WalRig.open(directory)).close();
@@ -222,7 +222,7 @@ describe('wal verify', () => {
     for (const name of await segmentsIn(directory)) await rm(join(directory, name));
     await writeFile(join(directory, 'MANIFEST'), encodeManifest(manifest));
     expect(await verdict()).toEqual({ code: 0, verdict: 'whole', kinds: [] });
-    expect(await runCli(['wal', 'verify', join(directory, 'none')])).toMatchObject({ code: 2 });
+    expect(await runCli(['wal', 'verify', join(directory, 'none')])).toMatchObject({ code: 6 });
   });
 
   it('tells on the way how far it is, from two seconds on', async () => {

@@ -51,7 +51,7 @@ export function addAwaitCommand(program: Command, host: CommandHost): void {
 Examples:
   walnut await 4294967303-12
   walnut await 4294967303-12 --min-acks 2 --timeout 10s
-  walnut await 4294967303-12 --address 127.0.0.1:8081      on the disk of this replica
+  walnut await 4294967303-12 --address 127.0.0.1:8081      # on the disk of this replica
   p=$(walnut set order:7 paid --json | jq -r .position) && walnut await "$p" --min-acks 1`,
     )
     .action(host.action<AwaitOptions>(runAwait));

@@ -37,7 +37,8 @@ export function addBatchCommand(program: Command, host: CommandHost): void {
     .summary('several operations in one call')
     .description(
       `Carries out operations in order, at most ${BATCH_OPERATIONS_MAX}, and prints what each came to. Each is one ` +
-        'argument, or without arguments one line of stdin. With --atomic it is all or nothing. Exits 1 if an ' +
+        'argument, or without arguments one line of stdin. Quotes within one are not parsed: what stands ' +
+        'behind KEY and a space is VALUE, as it is. With --atomic it is all or nothing. Exits 1 if an ' +
         'operation was refused or a condition was not met.',
     )
     .argument('[operation...]', OPERATION_FORM)
@@ -51,7 +52,7 @@ Examples:
   walnut batch 'set greeting hello world' 'get greeting' 'del old'
   walnut batch --atomic 'increment stock:7 -1' 'increment sold:7' --request-id 5f3a
   walnut batch '{"set":{"key":"lock","value":"bWU=","ifAbsent":true,"ttlMs":"10000"}}'
-  walnut batch --json < operations.ndjson            one JSON object, or one operation in words, a line`,
+  walnut batch --json < operations.ndjson            # one JSON object, or one operation in words, a line`,
     )
     .action(host.action<BatchOptions>(runBatch));
 }

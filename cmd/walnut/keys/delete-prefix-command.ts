@@ -47,7 +47,7 @@ export function addDeletePrefixCommand(program: Command, host: CommandHost): voi
       'after',
       `
 Examples:
-  walnut scan session: --count                  how many it would be
+  walnut scan session: --count                  # how many it would be
   walnut delete-prefix session:
   walnut delete-prefix session: --min-acks 1 --json
   walnut delete-prefix --all --yes`,

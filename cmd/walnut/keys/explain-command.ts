@@ -44,7 +44,7 @@ export function addExplainCommand(program: Command, host: CommandHost): void {
       `
 Examples:
   walnut explain greeting
-  walnut explain greeting --address 127.0.0.1:8081   what a replica knows of it
+  walnut explain greeting --address 127.0.0.1:8081   # what a replica knows of it
   walnut explain greeting --changes 100 --json | jq .changes`,
     )
     .action(host.action<ExplainOptions>(runExplain));

@@ -71,8 +71,8 @@ Examples:
   walnut get greeting
   walnut get image > image.png
   walnut get greeting --json
-  walnut get greeting --address 127.0.0.1:8081 --at-least 4294967303-12 --wait 2s   read your own write on a replica
-  walnut get page --fill-lease 5s --wait 5s --json   fillLease.token is for: walnut set page VALUE --if-fill-lease TOKEN`,
+  walnut get greeting --address 127.0.0.1:8081 --at-least 4294967303-12 --wait 2s   # read your own write on a replica
+  walnut get page --fill-lease 5s --wait 5s --json   # fillLease.token is for: walnut set page VALUE --if-fill-lease TOKEN`,
     )
     .action(host.action<GetOptions>(runGet));
 }

@@ -61,7 +61,7 @@ Examples:
   walnut increment visits
   walnut increment visits 10
   walnut increment stock:7 --by -2 --if-present
-  walnut increment calls:ann --ttl 60s               a limit for each minute
+  walnut increment calls:ann --ttl 60s               # a limit for each minute
   walnut increment order-id --initial 1000 --request-id 5f3a --json`,
     )
     .action(host.action<IncrementOptions>(runIncrement));

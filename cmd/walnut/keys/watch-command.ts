@@ -67,7 +67,11 @@ export function addWatchCommand(program: Command, host: CommandHost): void {
     .option('--previous', 'with --json: also the entry before each change')
     .option('--keys-only', 'without values')
     .option('--initial', 'first the entries that are there')
-    .option('--count <n>', 'end after so many changes, at the end of a record', parseCount(1))
+    .option(
+      '--count <n>',
+      'end at the end of the message that brings this many changes; it may bring more',
+      parseCount(1),
+    )
     .addHelpText(
       'after',
       `
@@ -76,8 +80,8 @@ Examples:
   walnut watch user: --initial
   walnut watch --key greeting --address 127.0.0.1:8081
   walnut watch user: --ops delete --json | jq -r .key
-  walnut watch --after 0-0 --count 100                what the log still has, from its beginning
-  walnut watch user: --since 10m                      the last ten minutes, then what happens
+  walnut watch --after 0-0 --count 100                # what the log still has, from its beginning
+  walnut watch user: --since 10m                      # the last ten minutes, then what happens
   walnut watch --since 2027-01-31T12:00:00Z --json
 
 With --json each object is a change, or {"position", "resume"} where a message ended: all before it was

@@ -6,7 +6,7 @@ import type { DeleteResponse, SetRequestSchema, SetResponse } from '#gen/walnut/
 import { quoteKey } from '#model/limits.ts';
 import { parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
-import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
+import { CliError, EXIT, type ExitCode, inputFailure } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { showPosition, showValue } from '../output/output.ts';
 import { writeToJson } from './answer-json.ts';
@@ -78,7 +78,7 @@ Examples:
   walnut set lock:job me --if-absent --ttl 10s && run-the-job
   walnut set counter 2 --if-version 4294967303-12
   walnut set page - --if-fill-lease "$TOKEN" < page.html
-  walnut set -- -key -value                          after --, nothing is an option`,
+  walnut set -- -key -value                          # after --, nothing is an option`,
     )
     .action(host.action<SetOptions>(runSet));
   const del = program
@@ -134,7 +134,7 @@ async function readValue(invocation: Invocation, options: SetOptions): Promise<U
   }
   if (options.file !== undefined) {
     return readFile(options.file).catch((error: Error) => {
-      throw usageError(`cannot read the value: ${error.message}`);
+      throw inputFailure(`cannot read the value: ${error.message}`, error);
     });
   }
   if (text !== '-') return Buffer.from(text ?? '', 'utf8');

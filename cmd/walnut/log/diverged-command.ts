@@ -12,7 +12,7 @@ import { type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 import { readWholeFile } from '#wal/whole-files.ts';
 import { parseCount } from '../arguments.ts';
 import { createNodeClients, WAITING_CALL } from '../call/connection.ts';
-import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
+import { CliError, EXIT, type ExitCode, inputFailure } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import {
   countOf,
@@ -238,7 +238,11 @@ async function directorySource(directory: string): Promise<Source> {
   const fileSystem = createReadOnlyFileSystem(createNodeFileSystem());
   const read = async (): Promise<Manifest> => {
     const bytes = await readWholeFile(fileSystem, `${directory}/${MANIFEST_NAME}`).catch((error: Error) => {
-      throw usageError(`cannot read ${directory}: ${error.message}`, 'Give the wal.directory of a node.');
+      throw inputFailure(
+        `cannot read ${directory}: ${error.message}`,
+        error,
+        'Give the wal.directory of a node.',
+      );
     });
     const manifest = tryDecodeManifest(bytes);
     if (typeof manifest === 'string')

@@ -21,7 +21,7 @@ import { SnapshotError } from '#storage/snapshot-bytes.ts';
 import { MANIFEST_NAME, parseSegmentName, parseSnapshotName } from '#wal/file-names.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
 import { parseCount } from '../arguments.ts';
-import { CliError, EXIT, isSystemError } from '../cli-error.ts';
+import { CliError, EXIT, inputFailure, isSystemError } from '../cli-error.ts';
 import { usageError } from '../command-host.ts';
 
 const BACKUP_SUFFIX = '.backup.json';
@@ -41,26 +41,27 @@ export function cleanPath(path: string): string {
 }
 
 /**
- * Runs work on the directory of a log. A directory that cannot be read, or contains no part
- * of a log, is a usage error: a mistyped path must not be reported as a log without damage.
+ * Runs work on the directory of a log. A directory that contains no part of a log is a usage
+ * error, and one that cannot be read one of input: a mistyped path must not be reported as a
+ * log without damage.
  */
 export async function onLogDirectory<T>(
   fileSystem: FileSystem,
   directory: string,
   work: () => Promise<T>,
 ): Promise<T> {
-  const wrong = (why: string) => usageError(why, 'Give the wal.directory of a node.');
+  const advice = 'Give the wal.directory of a node.';
   try {
     const names = await fileSystem.readDirectory(directory);
     const isOfLog = (name: string) =>
       name === MANIFEST_NAME || (parseSegmentName(name) ?? parseSnapshotName(name)) !== undefined;
     if (!names.some(isOfLog))
-      throw wrong(`${directory} contains no log: neither MANIFEST nor a segment is there`);
+      throw usageError(`${directory} contains no log: neither MANIFEST nor a segment is there`, advice);
     return await work();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (!(error instanceof Error) || code === undefined) throw error;
-    throw wrong(`cannot read ${directory}: ${message}`);
+    throw inputFailure(`cannot read ${directory}: ${message}`, error, advice);
   }
 }
 

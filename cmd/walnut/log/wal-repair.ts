@@ -11,8 +11,8 @@ import { MANIFEST_NAME } from '#wal/file-names.ts';
 import { openDirectory, type WalDirectory } from '#wal/wal-directory.ts';
 import { WalOpenError } from '#wal/wal-errors.ts';
 import { parseCount } from '../arguments.ts';
-import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
-import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import { CliError, EXIT, type ExitCode, inputFailure } from '../cli-error.ts';
+import { type CommandHost, type Invocation, show } from '../command-host.ts';
 import { cutToJson, renderCut } from './wal-repair-output.ts';
 
 interface RepairOptions {
@@ -80,7 +80,11 @@ function wordFailure(error: unknown, directory: string): unknown {
   }
   const { code, message } = error as NodeJS.ErrnoException;
   if (error instanceof CliError || code === undefined) return error;
-  return usageError(`cannot use ${directory}: ${message}`, 'Give the wal.directory of a stopped node.');
+  return inputFailure(
+    `cannot use ${directory}: ${message}`,
+    error,
+    'Give the wal.directory of a stopped node.',
+  );
 }
 
 async function repair(

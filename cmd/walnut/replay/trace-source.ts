@@ -8,7 +8,7 @@
 import { createReadStream } from 'node:fs';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { CliError, EXIT } from '../cli-error.ts';
+import { CliError, EXIT, inputFailure, isSystemError } from '../cli-error.ts';
 import { readCsvTrace } from './csv-trace.ts';
 import { readInt32Trace } from './int32-trace.ts';
 import type { TraceOperation } from './trace-operation.ts';
@@ -87,12 +87,12 @@ function traceError(error: unknown, path: string): CliError {
   if (error instanceof CliError) return error;
   const { message, code } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT')
-    return new CliError(
-      EXIT.usage,
+    return inputFailure(
       `no such file: ${path}`,
-      'Give the path of a trace; see: walnut replay --help',
       error,
+      'Give the path of a trace; see: walnut replay --help',
     );
+  if (isSystemError(error)) return inputFailure(`cannot read the trace ${path}: ${message}`, error);
   return new CliError(
     EXIT.usage,
     `cannot read the trace ${path}: ${message}`,
