@@ -5,7 +5,7 @@
  */
 import { InvalidArgumentError } from 'commander';
 import type { Endpoint } from '#dial/endpoint.ts';
-import { KEY_BYTES_MAX, utf8Length } from '#model/limits.ts';
+import { KEY_BYTES_MAX, REQUEST_ID_CHARACTERS_MAX, utf8Length } from '#model/limits.ts';
 import { parsePosition } from '#model/position.ts';
 import { DURATION_FORM, parseDuration } from '#platform/duration.ts';
 import { parseTime } from '#platform/time.ts';
@@ -38,6 +38,14 @@ export function parseKey(text: string): string {
   const bytes = utf8Length(text);
   if (bytes >= 1 && bytes <= KEY_BYTES_MAX && text.isWellFormed()) return text;
   throw new InvalidArgumentError(`Expected 1 to ${KEY_BYTES_MAX} bytes of UTF-8, not ${bytes}.`);
+}
+
+/** Checks the name of a write as nodes do. An empty one would mean no name. */
+export function parseRequestId(text: string): string {
+  if (text !== '' && text.length <= REQUEST_ID_CHARACTERS_MAX && text.isWellFormed()) return text;
+  throw new InvalidArgumentError(
+    `Expected 1 to ${REQUEST_ID_CHARACTERS_MAX} characters, not ${text.length}.`,
+  );
 }
 
 export function parseTtlMs(text: string): number {

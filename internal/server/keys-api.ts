@@ -51,7 +51,10 @@ const PARAMETERS: Readonly<Record<Name, readonly [string, JsonSchema]>> = {
     { type: 'string', pattern: '^([1-5]?\\d|6[0-4])$' },
   ],
   timeout: ['How long to wait for durability and min_acks; at most 60s', WAIT],
-  request_id: ['Names the write, so that a repeat is carried out once', { type: 'string', maxLength: 128 }],
+  request_id: [
+    'Names the write, so that a repeat is carried out once',
+    { type: 'string', minLength: 1, maxLength: 128 },
+  ],
   increment: ['What is added; 1 where it is empty', { anyOf: [NUMBER, { const: '' }] }],
   initial: ['What a missing key counts as', NUMBER],
   prefix: ['Only keys that begin with it; empty: every key', { type: 'string', maxLength: KEY_BYTES_MAX }],

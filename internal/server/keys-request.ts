@@ -145,11 +145,14 @@ function readWriteOptions(parameters: ReadonlyMap<string, string>, returnPreviou
     durability: readDurability(parameters.get('durability')),
     minAcks: checkMinAcks(Number(minAcks)),
     timeoutMs: checkWaitMs(readDuration(parameters.get('timeout') ?? '0s', 'timeout'), 'timeout'),
-    ...readRequestId(parameters.get('request_id') ?? ''),
+    ...readRequestId(parameters.get('request_id')),
   };
 }
 
-function readRequestId(text: string): { id?: WriteId } {
+function readRequestId(text: string | undefined): { id?: WriteId } {
+  if (text === undefined) return {};
+  if (text === '')
+    throw invalidArgument('request_id is empty: expected 1 to 128 characters, or no request_id');
   const requestId = checkRequestId(text);
   return requestId === undefined ? {} : { id: { name: { kind: 'request', requestId } } };
 }

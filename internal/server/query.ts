@@ -1,14 +1,22 @@
 /** Parameters of plain HTTP routes. Pure; what is wrong throws `invalid_argument` naming what was expected. */
-import { invalidArgument } from '#model/errors.ts';
+import { invalidArgument, type WalnutError } from '#model/errors.ts';
 import { type Position, parsePosition } from '#model/position.ts';
 import { parseDuration } from '#platform/duration.ts';
 import { parseTime, TIME_FORM } from '#platform/time.ts';
 
-/** The parameters by name; each is known and there once. */
+/** Characters that a URL must escape (RFC 3986): what they stand for would depend on the version of HTTP. */
+const UNESCAPED = /[^\x21-\x7e]/;
+
+/** The parameters by name; each is known and there once. Bytes that are not UTF-8 are refused, as in the path. */
 export function readQuery(query: string, known: readonly string[]): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
   if (query === '') return parameters;
-  for (const [name, value] of new URLSearchParams(query)) {
+  if (UNESCAPED.test(query)) throw badEscape();
+  for (const pair of query.split('&')) {
+    if (pair === '') continue;
+    const cut = pair.indexOf('=');
+    const name = unescaped(cut < 0 ? pair : pair.slice(0, cut));
+    const value = cut < 0 ? '' : unescaped(pair.slice(cut + 1));
     if (!known.includes(name)) {
       throw invalidArgument(`unknown parameter ${quote(name)}: expected one of ${known.join(', ')}`);
     }
@@ -16,6 +24,19 @@ export function readQuery(query: string, known: readonly string[]): ReadonlyMap<
     parameters.set(name, value);
   }
   return parameters;
+}
+
+/** URLSearchParams would make U+FFFD of bad bytes, so that different names become one. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    throw badEscape();
+  }
+}
+
+function badEscape(): WalnutError {
+  return invalidArgument('the query has a bad escape: expected %XX with UTF-8 bytes, such as %C3%BC for ü');
 }
 
 export function readPosition(text: string, name: string): Position {

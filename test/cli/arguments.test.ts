@@ -4,12 +4,19 @@ import {
   parseCount,
   parseDurationMs,
   parseExpireAtMs,
+  parseRequestId,
   parseTtlMs,
   parseWaitMs,
   parseWirePosition,
 } from '../../cmd/walnut/arguments.ts';
 
 describe('arguments', () => {
+  it('reads the name of a write, which is not empty', () => {
+    expect(parseRequestId('r'.repeat(128))).toBe('r'.repeat(128));
+    for (const text of ['', 'r'.repeat(129), '\ud800'])
+      expect(() => parseRequestId(text)).toThrow('Expected 1 to 128 characters');
+  });
+
   it.each([
     ['0ms', 0],
     ['500ms', 500],

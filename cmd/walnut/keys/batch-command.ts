@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { BatchResponse, BatchResult, GetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { BATCH_OPERATIONS_MAX, quoteKey } from '#model/limits.ts';
+import { parseRequestId } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
@@ -44,7 +45,11 @@ export function addBatchCommand(program: Command, host: CommandHost): void {
     .argument('[operation...]', OPERATION_FORM)
     .option('--atomic', 'make all writes together, or none; the options below need it');
   addReceiptOptions(batch)
-    .option('--request-id <id>', 'name the batch: if repeated within ten minutes, it is carried out once')
+    .option(
+      '--request-id <id>',
+      'name the batch: if repeated within ten minutes, it is carried out once',
+      parseRequestId,
+    )
     .addHelpText(
       'after',
       `

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { TouchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { quoteKey } from '#model/limits.ts';
-import { parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
+import { parseExpireAtMs, parseKey, parseRequestId, parseTtlMs } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
@@ -42,7 +42,11 @@ export function addTouchCommand(program: Command, host: CommandHost): void {
       ),
     );
   addReceiptOptions(touch)
-    .option('--request-id <id>', 'name the write: repeated within ten minutes, it is carried out once')
+    .option(
+      '--request-id <id>',
+      'name the write: repeated within ten minutes, it is carried out once',
+      parseRequestId,
+    )
     .addHelpText(
       'after',
       `

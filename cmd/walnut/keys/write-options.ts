@@ -6,7 +6,13 @@
 import { type Command, Option } from 'commander';
 import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { REPLICAS_MAX } from '#model/limits.ts';
-import { parseCount, parseWaitMs, parseWirePosition, type WirePosition } from '../arguments.ts';
+import {
+  parseCount,
+  parseRequestId,
+  parseWaitMs,
+  parseWirePosition,
+  type WirePosition,
+} from '../arguments.ts';
 import { createNodeClients, type NodeClients } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode, leaderHintOf } from '../cli-error.ts';
 import { type Invocation, parseToldAddress } from '../command-host.ts';
@@ -53,6 +59,7 @@ export function addWriteOptions(command: Command): Command {
   return addReceiptOptions(command).option(
     '--request-id <id>',
     'name the write: if repeated within ten minutes, it is carried out once',
+    parseRequestId,
   );
 }
 
