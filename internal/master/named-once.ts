@@ -94,7 +94,7 @@ export class NamedOnce {
     throw new WalnutError(
       'aborted',
       `the outcome of ${show(name)} is not known: nothing was done now, but the write may have been carried out ` +
-        `before and forgotten (${whyForgotten(since, isForeign)})`,
+        `before and forgotten (${engine.store.requests.isDropped(name) ? DROPPED : whyForgotten(since, isForeign)})`,
     );
   }
 
@@ -138,10 +138,14 @@ function show(name: WriteName): string {
   return `client_id ${name.clientId}, sequence ${name.sequence}`;
 }
 
+const DROPPED =
+  'the client said by answered_through that it has the answer, or sent later sequences that took its place: ' +
+  'expected a higher sequence for a new write';
+
 function whyForgotten(since: Position | undefined, isForeign: boolean): string {
   if (since === undefined) return 'since is not given: expected a position from before the first attempt';
   if (isForeign) return `since ${formatPosition(since)} is in another history`;
-  return `since ${formatPosition(since)} is too old, or the client said that it has the answer`;
+  return `since ${formatPosition(since)} is too old`;
 }
 
 /** True if the answer still counts: one that the log has only as long as the state has it too, and none of a refused record. */

@@ -117,14 +117,18 @@ export class RequestTable {
    */
   mayBeForgotten(name: WriteName, sinceLsn: number, nowMs: number): boolean {
     if (name.kind === 'client') {
-      const client = this.#clients.get(name.clientId);
-      if (client !== undefined && name.sequence <= client.floor) return true;
-      return sinceLsn < (client?.mark ?? this.#clientsMark);
+      if (this.isDropped(name)) return true;
+      return sinceLsn < (this.#clients.get(name.clientId)?.mark ?? this.#clientsMark);
     }
     if (sinceLsn === 0) return false;
     const row = this.#requests.get(name.requestId);
     const overLsn = row !== undefined && isOver(row, nowMs) ? row.outcome.position.lsn : 0;
     return sinceLsn < Math.max(this.#requestsMark, overLsn);
+  }
+
+  /** True if the client said that it has the answer, or later sequences pushed the outcome out: no `sinceLsn` helps then. */
+  isDropped(name: WriteName): boolean {
+    return name.kind === 'client' && name.sequence <= (this.#clients.get(name.clientId)?.floor ?? 0);
   }
 
   /** Notes the named writes of the record at `position`, whose timestamp is `timestampMs`. */

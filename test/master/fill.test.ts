@@ -136,6 +136,11 @@ describe('a fill lease', () => {
     await rig.clock.advance(400);
     rig.master.tick();
     await rig.settle();
+    // The key is missing now.
+    expect(await rig.delete('k', { condition: version as never })).toMatchObject({ applied: false });
+    const present = { kind: 'present' } as const;
+    expect(await rig.set('k', 'x', { condition: present })).toMatchObject({ applied: false });
+    expect(await rig.increment('k', { condition: present })).toMatchObject({ applied: false });
     await rig.set('a', '');
     await rig.set('b', '');
     await rig.set('c', '');

@@ -8,7 +8,7 @@ export const FILL_MUTANTS: readonly Mutant[] = [
   {
     name: 'fill lease that survives a Delete that finds nothing',
     file: 'internal/master/operations/delete.ts',
-    text: '    if (live === undefined) into.endLease(key);',
+    text: '    if (condition === undefined) into.endLease(key);',
     replacement: '',
     tests: [FILL, MODEL],
   },

@@ -25,7 +25,8 @@ export function judgeDelete(command: DeleteCommand, into: WriteTarget): Accepted
   const { live, record } = into.look(key);
   const isWanted = live !== undefined && (condition === undefined || isMet(condition, key, live, into));
   if (!isWanted) {
-    if (live === undefined) into.endLease(key);
+    // A write that is accepted ends the lease of its key, and an unmet one is not.
+    if (condition === undefined) into.endLease(key);
     const current = condition === undefined ? undefined : live;
     return { applied: false, previous: undefined, current, dependsOn: record };
   }
