@@ -209,7 +209,7 @@ function toExpiry(expiry: SetRequest['expiry']): Expiry {
       return DEFAULT_EXPIRY;
     case 'ttlMs':
       if (expiry.value === 0n) throw invalidArgument('ttl_ms is 0: expected at least 1 millisecond');
-      return { kind: 'ttl', ttlMs: toSafeNumber(expiry.value, 'ttl_ms') };
+      return { kind: 'ttl', ttlMs: toSafeNumber(expiry.value, 'ttl_ms', 1) };
     case 'expireAtMs':
       return { kind: 'at', expireAtMs: toSafeNumber(expiry.value, 'expire_at_ms') };
     case 'keepTtl':

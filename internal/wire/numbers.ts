@@ -11,10 +11,10 @@ const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 /** The longest wait that a caller may request, in milliseconds. */
 export const WAIT_MS_MAX = 60_000;
 
-/** Throws `invalid_argument` above 2^53 - 1. */
-export function toSafeNumber(value: bigint, field: string): number {
+/** Throws `invalid_argument` above 2^53 - 1. `least`: what the message names as the smallest. */
+export function toSafeNumber(value: bigint, field: string, least = 0): number {
   if (value > SAFE_MAX || value < 0n) {
-    throw invalidArgument(`${field} is ${value}: expected a whole number from 0 to ${SAFE_MAX}`);
+    throw invalidArgument(`${field} is ${value}: expected a whole number from ${least} to ${SAFE_MAX}`);
   }
   return Number(value);
 }

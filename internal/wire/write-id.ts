@@ -39,7 +39,7 @@ function toRequestName({ requestId, sequence, answeredThrough }: IdFields): Writ
 function toClientName(fields: IdFields): WriteName {
   const { requestId, clientId } = fields;
   if (requestId !== '') throw invalidArgument('request_id and client_id are given: expected one of them');
-  const sequence = toSafeNumber(fields.sequence, 'sequence');
+  const sequence = toSafeNumber(fields.sequence, 'sequence', 1);
   const answeredThrough = toSafeNumber(fields.answeredThrough, 'answered_through');
   if (sequence === 0) throw invalidArgument('sequence is 0: expected at least 1 together with client_id');
   if (answeredThrough >= sequence) {

@@ -118,7 +118,18 @@ const BAD: readonly [string, string, object, string][] = [
     { key: 'k', clientId: '7', sequence: '5', answeredThrough: '5' },
     'answered_through is 5: expected a number below the sequence 5',
   ],
-  ['too high a number', 'Set', { key: 'k', clientId: '7', sequence: `${2n ** 53n}` }, 'sequence is 9007'],
+  [
+    'too high a number',
+    'Set',
+    { key: 'k', clientId: '7', sequence: `${2n ** 53n}` },
+    'sequence is 9007199254740992: expected a whole number from 1 to 9007199254740991',
+  ],
+  [
+    'too long a time to live',
+    'Set',
+    { key: 'k', ttlMs: `${2n ** 53n}` },
+    'ttl_ms is 9007199254740992: expected a whole number from 1 to 9007199254740991',
+  ],
   ['a position without a name', 'Set', { key: 'k', since: { lsn: '1' } }, 'since is given without a name'],
   ['no position', 'Set', { key: 'k', requestId: 'r', since: {} }, 'since has the LSN 0'],
   [

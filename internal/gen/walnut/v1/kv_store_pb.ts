@@ -238,7 +238,7 @@ export type SetRequest = Message<"walnut.v1.SetRequest"> & {
    */
   expiry: {
     /**
-     * Milliseconds from now; at least 1.
+     * Milliseconds from now; at least 1, and a deadline below 2^53.
      *
      * @generated from field: uint64 ttl_ms = 3;
      */
@@ -247,7 +247,7 @@ export type SetRequest = Message<"walnut.v1.SetRequest"> & {
   } | {
     /**
      * Milliseconds since the Unix epoch, taken relative to the master's wall
-     * clock when the write is accepted. 0: never; one in the past deletes.
+     * clock when the write is accepted; below 2^53. 0: never; one in the past deletes.
      *
      * @generated from field: uint64 expire_at_ms = 4;
      */
@@ -365,7 +365,8 @@ export type SetRequest = Message<"walnut.v1.SetRequest"> & {
   clientId: bigint;
 
   /**
-   * The number of the write: at least 1, higher than that of every write before.
+   * The number of the write: at least 1 and below 2^53, higher than that of every
+   * write before.
    * Gaps mean nothing. A repeat has the same one; used for another write it is
    * INVALID_ARGUMENT. Each operation of a Batch has a number of its own. The
    * outcomes of 1,024 sequences of a client are kept, and 16,384 clients.
@@ -664,7 +665,7 @@ export type IncrementRequest = Message<"walnut.v1.IncrementRequest"> & {
    */
   expiry: {
     /**
-     * Milliseconds from now; at least 1.
+     * Milliseconds from now; at least 1, and a deadline below 2^53.
      *
      * @generated from field: uint64 ttl_ms = 4;
      */
@@ -673,7 +674,8 @@ export type IncrementRequest = Message<"walnut.v1.IncrementRequest"> & {
   } | {
     /**
      * Milliseconds since the Unix epoch, taken relative to the master's wall
-     * clock when the write is accepted. 0: never; one in the past stores nothing.
+     * clock when the write is accepted; below 2^53. 0: never; one in the past
+     * stores nothing.
      *
      * @generated from field: uint64 expire_at_ms = 5;
      */
@@ -869,7 +871,7 @@ export type TouchRequest = Message<"walnut.v1.TouchRequest"> & {
    */
   expiry: {
     /**
-     * Milliseconds from now; at least 1.
+     * Milliseconds from now; at least 1, and a deadline below 2^53.
      *
      * @generated from field: uint64 ttl_ms = 2;
      */
@@ -878,7 +880,7 @@ export type TouchRequest = Message<"walnut.v1.TouchRequest"> & {
   } | {
     /**
      * Milliseconds since the Unix epoch, taken relative to the master's wall
-     * clock when the write is accepted. 0: never; one in the past deletes.
+     * clock when the write is accepted; below 2^53. 0: never; one in the past deletes.
      *
      * @generated from field: uint64 expire_at_ms = 3;
      */
@@ -1587,7 +1589,8 @@ export type GetUpdatesRequest = Message<"walnut.v1.GetUpdatesRequest"> & {
 
   /**
    * Begin with the first record at or after this time, in milliseconds since the Unix
-   * epoch by the wall clock of the node that answers; not together with `after`. A
+   * epoch by the wall clock of the node that answers, below 2^53; not together with
+   * `after`. A
    * time after the newest record begins with the next one: ask on from `last`.
    * OUT_OF_RANGE where the log may not reach back to it.
    *
@@ -1856,7 +1859,7 @@ export type WatchRequest = Message<"walnut.v1.WatchRequest"> & {
   } | {
     /**
      * With the first record at or after this time, in milliseconds since the Unix
-     * epoch by the wall clock of the node that answers. A time after the newest
+     * epoch by the wall clock of the node that answers, below 2^53. A time after the newest
      * record that is visible begins with the next one. OUT_OF_RANGE where the log
      * may not reach back to it.
      *
