@@ -173,7 +173,7 @@ function askFirst(server: Http2Server, onStream: Listener['onStream']): void {
   const asRequest = server.listeners('stream') as StreamHandler[];
   server.removeAllListeners('stream');
   const first: StreamHandler = (stream, headers, flags, rawHeaders) => {
-    if (onStream(stream, headers)) return;
+    if (onStream(stream, headers, rawHeaders)) return;
     for (const handler of asRequest) handler.call(server, stream, headers, flags, rawHeaders);
   };
   server.on('stream', first);

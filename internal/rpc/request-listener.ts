@@ -3,7 +3,6 @@
  * on; 404 for what has no route. Nothing thrown here leaves it, as that would end the
  * process.
  */
-import type { IncomingMessage } from 'node:http';
 import {
   constants,
   type Http2ServerRequest,
@@ -61,7 +60,7 @@ export interface Listener {
   /** A promise resolves when nothing works for the request any more; it never rejects. */
   onRequest(request: HttpRequest, response: HttpResponse): void | Promise<void>;
   /** HTTP/2 streams come here first; false: it should come as a request. */
-  onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+  onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]): boolean;
   /** Takes a head of HTTP/2. Undefined: calls with this head should come as requests. */
   planCall(headers: IncomingHttpHeaders): CallPlan | undefined;
   /** Takes a head of HTTP/1.1. Undefined: requests with this head are for Node's server. */
@@ -89,10 +88,10 @@ export function createRequestListener(options: RequestListenerOptions): Listener
     }
     return undefined;
   };
-  const onStream: Listener['onStream'] = (stream, headers) => {
+  const onStream: Listener['onStream'] = (stream, headers, rawHeaders) => {
     stream.on('error', ignore);
     try {
-      return tryStream(options, stream, headers);
+      return tryStream(options, stream, headers, rawHeaders);
     } catch (error) {
       options.errors.toHttpError(error);
       stream.close(constants.NGHTTP2_INTERNAL_ERROR);
@@ -145,9 +144,12 @@ function isThereTwice(rawHeaders: readonly string[], wanted: string): boolean {
   return count > 1;
 }
 
-/** The header that a request of HTTP/1.1 has twice, though it must be one. */
-function repeatedHeader({ rawHeaders, headers }: IncomingMessage): string | undefined {
-  if (isThereTwice(rawHeaders, 'host')) return 'Host';
+/**
+ * The header that a request has twice, though it must be one. Not for our own HTTP/2, which
+ * joins the values of fields that are sent twice: admission refuses what it makes of them.
+ */
+function repeatedHeader(rawHeaders: readonly string[], headers: IncomingHttpHeaders): string | undefined {
+  if (headers.host !== undefined && isThereTwice(rawHeaders, 'host')) return 'Host';
   return headers.authorization !== undefined && isThereTwice(rawHeaders, 'authorization')
     ? 'Authorization'
     : undefined;
@@ -156,7 +158,8 @@ function repeatedHeader({ rawHeaders, headers }: IncomingMessage): string | unde
 /** Why no route may look at a request: it could be taken for another one. */
 function whyNotRead(request: HttpRequest, url: string): string | undefined {
   if (url.includes('#')) return FRAGMENT_IN_TARGET;
-  const repeated = isNodeHttp1(request) ? repeatedHeader(request) : undefined;
+  const isNodes = isNodeHttp1(request) || isNodeHttp2(request);
+  const repeated = isNodes ? repeatedHeader(request.rawHeaders, request.headers) : undefined;
   return repeated === undefined ? undefined : `there is more than one ${repeated} header: expected one`;
 }
 
@@ -228,10 +231,12 @@ function tryStream(
   { rpcAdapter, admission, onRefused }: RequestListenerOptions,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
 ): boolean {
   const { path, query } = splitUrl(headers[':path'] ?? '');
   const rpc = rpcAdapter.find(path);
-  if (rpc === undefined) return false;
+  // What has a header twice comes again as a request, and is answered there.
+  if (rpc === undefined || repeatedHeader(rawHeaders, headers) !== undefined) return false;
   const call = anonymousCall(addressOf(stream.session));
   const refusal = admission.refusal(
     rpc.operation,

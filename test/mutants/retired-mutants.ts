@@ -51,4 +51,11 @@ export const RETIRED_MUTANTS: readonly Mutant[] = [
     replacement: '      if (!isSettled && text === undefined) return;\n',
     tests: ['test/platform/secret-file.test.ts'],
   },
+  {
+    name: 'rights: of two authorization headers over HTTP/2 the first counts',
+    file: 'internal/rpc/request-listener.ts',
+    text: 'rpc === undefined || repeatedHeader(rawHeaders, headers) !== undefined',
+    replacement: 'rpc === undefined',
+    tests: ['test/server/auth-matrix.test.ts'],
+  },
 ];

@@ -179,7 +179,11 @@ describe('a stream of HTTP/2', () => {
       isDraining: () => true,
     });
     const stream = { on: () => stream, session: { socket: { remoteAddress: NEIGHBOUR } } };
-    const answered = listener.onStream(stream as never, { ':path': '/walnut.v1.KVStore/Get', ...headers });
+    const answered = listener.onStream(
+      stream as never,
+      { ':path': '/walnut.v1.KVStore/Get', ...headers },
+      [],
+    );
     return { answered, refused, codes: calls.map(({ refusal }) => refusal?.code) };
   };
 

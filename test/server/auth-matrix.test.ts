@@ -3,13 +3,15 @@
  * refused as the table of methods and the roles say, and nothing is done where refused.
  * What is expected is worked out here, not by the code under test.
  */
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import { describe, expect, it } from 'vitest';
 import { Identities } from '#auth/identities.ts';
 import type { Operation } from '#model/access.ts';
 import { ALL_OPERATIONS } from '#model/methods.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { AUTH_FILE, tokenOf, USER_NAMES, usersOf } from '#test/auth/users.ts';
-import { http1, type PlainAnswer, type Running, start } from '#test/server/running.ts';
+import { http1, onCleanup, type PlainAnswer, type Running, start } from '#test/server/running.ts';
 
 const MAY: Readonly<Record<string, readonly string[]>> = {
   reader: ['read'],
@@ -197,6 +199,39 @@ describe('an open stream', () => {
     });
     expect(answer.text).toContain('unavailable');
     expect(answer.text).toContain('the rights of this caller changed');
+  });
+});
+
+describe('two authorization headers over HTTP/2', () => {
+  it.each([
+    ['own', '/walnut.v1.KVStore/Get', '401'],
+    ['own', '/v1/keys/k', '401'],
+    ['node', '/walnut.v1.KVStore/Get', '400'],
+    ['node', '/v1/keys/k', '400'],
+  ] as const)('are refused by the codec of %s at %s', async (codec, path, status) => {
+    const identities = new Identities({
+      mode: 'required',
+      users: usersOf(),
+      random: createNodeRandom(),
+      onAnonymous: () => {},
+      onFailure: () => {},
+    });
+    const running = await start({ identities, isIdentityRequired: true, http2: codec });
+    // Node's types do not have the option for clients yet.
+    const lenient: object = { strictSingleValueFields: false };
+    const client = connect(running.baseUrl, lenient);
+    onCleanup(() => client.destroy());
+    const isRpc = path.startsWith('/walnut');
+    const both = ['reader', 'app'].map((name) => headersOf(name).authorization ?? '');
+    const stream = client.request({
+      ':method': isRpc ? 'POST' : 'GET',
+      ':path': path,
+      authorization: both as unknown as string,
+      ...(isRpc ? { 'content-type': 'application/json' } : {}),
+    });
+    stream.end(isRpc ? '{"key":"k"}' : undefined);
+    const [answered] = await once(stream, 'response');
+    expect([String(answered[':status']), running.node.calls]).toEqual([status, []]);
   });
 });
 
