@@ -84,6 +84,8 @@ export interface AuditEvent {
   readonly outcome: string;
   /** True if the call was refused for its credential or its rights. */
   readonly isRefusal: boolean;
+  /** True if the operation needs the access `admin`. */
+  readonly isAdmin: boolean;
 }
 
 /** Remembers who did what. */

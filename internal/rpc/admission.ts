@@ -98,7 +98,7 @@ function auditOf(audit: AuditPort, operation: Operation, call: RpcCall): RpcCall
   return (outcome) => {
     const isRefusal = outcome === 'permission_denied';
     if (isAdmin || isRefusal)
-      audit.note({ ...callerOf(call), operation: operation.name, outcome, isRefusal });
+      audit.note({ ...callerOf(call), operation: operation.name, outcome, isRefusal, isAdmin });
   };
 }
 

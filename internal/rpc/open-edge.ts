@@ -222,7 +222,9 @@ function noteRefusal(
   call: RpcCall,
 ): void {
   if (audit === undefined || (by !== 'credential' && by !== 'rights')) return;
-  audit.note({ ...callerOf(call), operation: operation.name, outcome: error.code, isRefusal: true });
+  const { name, access } = operation;
+  const isAdmin = access === 'admin';
+  audit.note({ ...callerOf(call), operation: name, outcome: error.code, isRefusal: true, isAdmin });
 }
 
 function withStandardServices(parts: Parts, modules: readonly RpcModule[]): RpcModule[] {

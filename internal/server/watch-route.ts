@@ -21,6 +21,7 @@ import {
   sendProblem,
 } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
+import type { RpcCall } from '#rpc/rpc-call.ts';
 import type { SendStream } from '#rpc/stream-answer.ts';
 import { untilRetired } from '#rpc/until-retired.ts';
 import { WATCH_API } from '#server/keys-api.ts';
@@ -62,7 +63,7 @@ export function createWatchRoute(options: WatchRouteOptions): HttpRoute {
     isStream: true,
     operation: () => OPERATION,
     serve: (request, response, { query, call }) =>
-      serve(optionsFor(options, call.keys), request, response, query, call.principal.retired),
+      serve(optionsFor(options, call.keys), request, response, query, call),
   };
 }
 
@@ -71,10 +72,11 @@ async function serve(
   request: HttpRequest,
   response: HttpResponse,
   query: string,
-  retired: AbortSignal | undefined,
+  call: RpcCall,
 ): Promise<void> {
   if (request.method === 'OPTIONS') return send(request, response, 204, { allow: METHODS }, '');
   if (request.method !== 'GET') return sendMethodNotAllowed(request, response, METHODS);
+  const { retired } = call.principal;
   const aborter = new AbortController();
   response.once('close', () => aborter.abort());
   try {
@@ -89,6 +91,7 @@ async function serve(
   } catch (error) {
     if (isOver(response)) return;
     const { httpStatus, code, message, headers } = errors.toHttpError(error);
+    call.onEnd?.(code);
     sendProblem(request, response, httpStatus, { code, message }, headers);
   }
 }

@@ -64,6 +64,10 @@ describe('the audit log', () => {
     await http1(running, 'GET', '/v1/keys/foreign', { headers: as('app') });
     await http1(running, 'GET', '/v1/keys/own:k', { headers: as('app') });
     await http1(running, 'GET', '/v1/keys/foreign', { headers: as('reader') });
+    running.node.watched = () => {
+      throw new WalnutError('permission_denied', 'not this key');
+    };
+    await http1(running, 'GET', '/v1/watch?key=foreign', { headers: as('app') });
     await http2(
       session(running),
       { ':method': 'POST', ':path': '/walnut.v1.KVStore/Get', ...JSON_TYPE },
@@ -74,6 +78,7 @@ describe('the audit log', () => {
       'app 127.0.0.1 Admin/Checkpoint permission_denied',
       'app 127.0.0.1 KVStore/Get permission_denied',
       'app 127.0.0.1 KVStore/Get permission_denied',
+      'app 127.0.0.1 KVStore/Watch permission_denied',
       'anonymous 127.0.0.1 KVStore/Get unauthenticated',
     ]);
   });
@@ -85,7 +90,14 @@ describe('the audit log', () => {
     const clock = new VirtualClock();
     const closers = new CloserStack();
     const audit = openAudit(path, 'n:1', { clock, metrics: new Metrics(), closers });
-    const refusal = { user: 'a', from: '::1', operation: '/x', outcome: 'unauthenticated', isRefusal: true };
+    const refusal = {
+      user: 'a',
+      from: '::1',
+      operation: '/x',
+      outcome: 'unauthenticated',
+      isRefusal: true,
+      isAdmin: false,
+    };
     for (let i = 0; i < 100; i++) audit.note(refusal);
     for (let i = 0; i < 20; i++) audit.note({ ...refusal, outcome: 'ok', isRefusal: false });
     await clock.advance(10_000);
@@ -105,6 +117,22 @@ describe('the audit log', () => {
       outcome: 'unauthenticated',
       leftOut: 95,
     });
+  });
+
+  it('has refused admin calls of each user, whatever else is refused', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'walnut-audit-'));
+    onCleanup(() => rm(directory, { recursive: true, force: true }));
+    const path = join(directory, 'audit.log');
+    const closers = new CloserStack();
+    const audit = openAudit(path, 'n', { clock: new VirtualClock(), metrics: new Metrics(), closers });
+    const refuse = (user: string, isAdmin: boolean): void =>
+      audit.note({ user, from: '', operation: '', outcome: 'permission_denied', isRefusal: true, isAdmin });
+    for (let i = 0; i < 7; i++) refuse('ann', false);
+    for (let i = 0; i < 7; i++) refuse('bob', true);
+    refuse('ann', true);
+    await closers.close();
+    const users = Array.from(readFileSync(path, 'utf8').matchAll(/"user":"(\w+)"/g), ([, user]) => user);
+    expect(users).toEqual([...Array(5).fill('ann'), ...Array(5).fill('bob'), 'ann']);
   });
 
   it.each([
