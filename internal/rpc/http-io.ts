@@ -2,6 +2,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
+import { weightOf } from '#rpc/accept.ts';
 import { encodeGrpcMessage } from '#rpc/grpc-message.ts';
 import type { CodecRequest, CodecResponse } from '#rpc/http2/codec-request.ts';
 import type { HttpError } from '#wire/error-codec.ts';
@@ -166,7 +167,7 @@ export function sendError(
 /**
  * Errors of plain routes are problems of RFC 9457, with the fields of the Connect protocol
  * beside. They have the type `application/json` where the caller accepts that by name and
- * problems not.
+ * would rather have it than problems.
  */
 export function sendProblem(
   request: HttpRequest,
@@ -183,7 +184,7 @@ export function sendProblem(
 
 function problemType(accept: string | undefined): string {
   const problem = 'application/problem+json';
-  const isPlain = accept?.includes('application/json') === true && !accept.includes(problem);
+  const isPlain = weightOf(accept, 'application/json') > weightOf(accept, problem);
   return isPlain ? 'application/json' : problem;
 }
 

@@ -150,6 +150,8 @@ function isThereTwice(rawHeaders: readonly string[], wanted: string): boolean {
  */
 function repeatedHeader(rawHeaders: readonly string[], headers: IncomingHttpHeaders): string | undefined {
   if (headers.host !== undefined && isThereTwice(rawHeaders, 'host')) return 'Host';
+  if (headers['content-type'] !== undefined && isThereTwice(rawHeaders, 'content-type'))
+    return 'Content-Type';
   return headers.authorization !== undefined && isThereTwice(rawHeaders, 'authorization')
     ? 'Authorization'
     : undefined;

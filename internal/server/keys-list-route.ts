@@ -9,6 +9,7 @@ import { EntrySchema } from '#gen/walnut/v1/types_pb.ts';
 import type { ScanAnswer, ScanCommand } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { operationOf } from '#model/methods.ts';
+import { weightOf } from '#rpc/accept.ts';
 import { type HttpRequest, type HttpResponse, isNodeHttp2Response, send } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
 import { LIST_API } from '#server/keys-api.ts';
@@ -23,7 +24,7 @@ export const LIST_METHODS = 'GET, HEAD, OPTIONS';
 
 const OPERATION = operationOf('/walnut.v1.KVStore/Scan');
 /** The names that NDJSON goes by; none is registered. */
-const LINES = /\bapplication\/(?:x-ndjson|ndjson|jsonl)\b/i;
+const LINES = ['application/x-ndjson', 'application/ndjson', 'application/jsonl'];
 
 export function createKeysListRoute(options: KeysRouteOptions): HttpRoute {
   return {
@@ -50,7 +51,7 @@ function carryOut(
   }
   if (method !== 'GET' && method !== 'HEAD') throw refuseMethod(method, LIST_METHODS);
   const answer = port.scan(toCommand(query));
-  const lines = LINES.exec(request.headers.accept ?? '')?.[0];
+  const lines = acceptedLines(request.headers.accept);
   const body = Buffer.from(lines === undefined ? toPage(answer) : toLines(answer));
   const headers = {
     ...freshnessHeaders(answer),
@@ -62,6 +63,12 @@ function carryOut(
   };
   send(request, response, 200, headers, body);
   if (isNodeHttp2Response(response)) boundAnswer(response.stream, body.length);
+}
+
+/** Undefined where the caller names no such type, or gives JSON a greater weight. */
+function acceptedLines(accept: string | undefined): string | undefined {
+  const least = weightOf(accept, 'application/json');
+  return LINES.find((type) => weightOf(accept, type) > 0 && weightOf(accept, type) >= least);
 }
 
 /** Reads the parameters as the request of the rpc, so that both refuse the same things in the same words. */

@@ -129,7 +129,7 @@ export function toContentType(contentType: string): { contentType?: string } {
   if (contentType.length <= CONTENT_TYPE_CHARACTERS_MAX && /^[\x20-\x7e]+$/.test(contentType))
     return { contentType };
   throw invalidArgument(
-    `content_type has ${contentType.length} characters: expected at most ${CONTENT_TYPE_CHARACTERS_MAX} of printable ASCII`,
+    `content_type has ${contentType.length} characters, or others than printable ASCII: expected at most ${CONTENT_TYPE_CHARACTERS_MAX}, from space to ~`,
   );
 }
 

@@ -48,6 +48,15 @@ describe('GET /v1/keys', () => {
     },
   );
 
+  it.each([
+    'application/x-ndjson;q=0, application/json',
+    'application/x-ndjson;q=0.5, application/json',
+    'application/x-ndjsonish',
+  ])('answers JSON to %s', async (accept) => {
+    const answer = await list(await filled(), '?prefix=user:', { accept });
+    expect(answer.headers['content-type']).toBe('application/json');
+  });
+
   it('passes on what is asked for, and the cursor of the next page', async () => {
     const running = await filled();
     const { keyValue } = running.node.ports;

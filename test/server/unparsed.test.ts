@@ -71,6 +71,12 @@ describe('a request that cannot be parsed', () => {
       400,
       'expected none',
     ],
+    [
+      'two content types',
+      'PUT /v1/keys/k HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 1\r\n\r\na',
+      400,
+      'more than one Content-Type',
+    ],
     ['no Host', 'GET / HTTP/1.1\r\n\r\n', 400, 'the Host header is missing'],
     ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n', 405, 'no proxy'],
     ['another Expect', 'GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n', 417, 'expected 100-continue'],
