@@ -90,7 +90,7 @@ describe('diverged', () => {
     expect((await run('diverged', 'seen', 'x')).code).toBe(2);
   });
 
-  it('exits 1 where a tail cannot be read to its end, 2 for what is no number or no directory', async () => {
+  it('exits 1 where a tail cannot be read to its end, 2 for what is no number, 6 for what cannot be read', async () => {
     node.divergedDamage = 'byte 96: torn';
     expect(await run('diverged', 'show', '1')).toMatchObject({
       code: 1,
@@ -98,7 +98,7 @@ describe('diverged', () => {
     });
     expect((await run('diverged', 'show', 'x')).code).toBe(2);
     expect(await run('diverged', 'list', '/nowhere')).toMatchObject({
-      code: 2,
+      code: 6,
       err: expect.stringMatching(/cannot read \/nowhere/),
     });
   });
