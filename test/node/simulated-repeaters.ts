@@ -9,17 +9,17 @@ import type { Position } from '#model/position.ts';
 import type { WriteId } from '#model/write-id.ts';
 import type { SeededRandom } from '#test/doubles/seeded-random.ts';
 import type { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { callMember } from '#test/node/simulated-calls.ts';
 import type { Member } from '#test/node/simulated-members.ts';
 
 const CLIENTS = 6;
 /** 4^30 is the last that fits. */
 const INCREMENTS_MAX = 30;
-const CALL_MS_MAX = 1_500;
 
 interface Client {
   readonly key: string;
   readonly clientId: bigint;
-  /** Whether it uses request ids instead. */
+  /** True: it uses request ids instead. */
   readonly usesText: boolean;
   sequence: number;
   answered: number;
@@ -110,25 +110,13 @@ export class Repeaters {
     member: Member,
     ask: (node: NonNullable<Member['running']>['node']) => Promise<T>,
   ): Promise<T | undefined> {
-    const { running } = member;
-    if (running === undefined) return undefined;
-    const late = new AbortController();
-    const given = this.#clock.sleep(CALL_MS_MAX, late.signal).then(() => undefined);
-    try {
-      const answer = await Promise.race([(async () => ask(running.node))(), given]);
-      // A process that died or stands still meanwhile has not answered.
-      return member.running === running && !member.isPaused ? answer : undefined;
-    } catch (error) {
-      if (!(error instanceof WalnutError)) throw error;
-      if (member.running !== running || member.isPaused) return undefined;
-      if (error.code === 'aborted') {
-        this.counts.aborted++;
-        // It may say what it likes of the past now, but must not be carried out.
-        client.since = undefined;
-      } else this.counts.unavailable++;
-      return undefined;
-    } finally {
-      late.abort();
-    }
+    const answer = await callMember(this.#clock, member, ask);
+    if (!(answer instanceof WalnutError)) return answer;
+    if (answer.code === 'aborted') {
+      this.counts.aborted++;
+      // It may say what it likes of the past now, but must not be carried out.
+      client.since = undefined;
+    } else this.counts.unavailable++;
+    return undefined;
   }
 }

@@ -14,12 +14,11 @@ import { type Position, termOf } from '#model/position.ts';
 import type { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { setCommand } from '#test/doubles/test-group.ts';
 import type { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { callMember } from '#test/node/simulated-calls.ts';
 import type { Member } from '#test/node/simulated-members.ts';
 
 const CLIENTS = 16;
 const WAIT_MS_MAX = 400;
-/** A call that is not answered by then is given up. */
-const CALL_MS_MAX = 1_500;
 
 interface Client {
   readonly key: string;
@@ -104,25 +103,13 @@ export class Sessions {
     member: Member,
     ask: (node: NonNullable<Member['running']>['node']) => Promise<T>,
   ): Promise<T | undefined> {
-    const { running } = member;
-    if (running === undefined) return undefined;
-    const late = new AbortController();
-    const given = this.#clock.sleep(CALL_MS_MAX, late.signal).then(() => undefined);
-    try {
-      const answer = await Promise.race([(async () => ask(running.node))(), given]);
-      // A process that died or stands still meanwhile has not answered.
-      return member.running === running && !member.isPaused ? answer : undefined;
-    } catch (error) {
-      if (!(error instanceof WalnutError)) throw error;
-      if (member.running !== running || member.isPaused) return undefined;
-      if (error.code === 'discarded_history') {
-        this.counts.discarded++;
-        client.token = undefined;
-        client.known.clear();
-      } else this.counts.unavailable++;
-      return undefined;
-    } finally {
-      late.abort();
-    }
+    const answer = await callMember(this.#clock, member, ask);
+    if (!(answer instanceof WalnutError)) return answer;
+    if (answer.code === 'discarded_history') {
+      this.counts.discarded++;
+      client.token = undefined;
+      client.known.clear();
+    } else this.counts.unavailable++;
+    return undefined;
   }
 }
