@@ -63,7 +63,7 @@ export class Identities implements IdentityPort {
   readonly #options: IdentitiesOptions;
   readonly #derive: Derive;
   readonly #queue = new PasswordQueue();
-  /** Of the digests of verified passwords. */
+  /** Verified passwords are remembered by their digest under this key. */
   readonly #memoryKey: string;
   /** By the digest of the token. */
   #tokens = new Map<string, Entry>();

@@ -5,9 +5,9 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** An HTTP/2 connection. */
+/** A connection of one of our own drivers, or of Node's HTTP/2. */
 export interface Session {
-  /** Takes no new streams, and ends after those under way. */
+  /** Takes no new requests, and ends after those under way. */
   close(): void;
   destroy(): void;
 }

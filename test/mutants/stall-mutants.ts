@@ -5,7 +5,7 @@ const SLICES = 'test/server/slices.test.ts';
 const BATCH = 'test/server/sliced-batch.test.ts';
 const ROOM = 'test/server/body-room.test.ts';
 const LARGE = 'test/server/large-messages.test.ts';
-const TURNS = 'test/rpc/http2/turns.test.ts';
+const TURNS = 'test/rpc/turns.test.ts';
 
 export const STALL_MUTANTS: readonly Mutant[] = [
   {
@@ -138,21 +138,21 @@ export const STALL_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'writes of all connections in one turn, however large',
-    file: 'internal/rpc/http2/turns.ts',
+    file: 'internal/rpc/turns.ts',
     text: '      this.#spentBytes += bytes + WRITE_BYTES;',
     replacement: '      this.#spentBytes += WRITE_BYTES;',
     tests: [TURNS],
   },
   {
     name: 'large answers to all connections made in one turn',
-    file: 'internal/rpc/http2/turns.ts',
+    file: 'internal/rpc/turns.ts',
     text: '    this.#spentBytes += bytes + CALL_BYTES;',
     replacement: '    this.#spentBytes += CALL_BYTES;',
     tests: [TURNS],
   },
   {
     name: 'connections with little behind those with much',
-    file: 'internal/rpc/http2/turns.ts',
+    file: 'internal/rpc/turns.ts',
     text: '(writer.isHeavy ? this.#heavy : this.#light).push(writer);',
     replacement: 'this.#heavy.push(writer);',
     tests: [TURNS],

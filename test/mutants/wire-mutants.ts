@@ -43,7 +43,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'budget of waiting answers never given back',
-    file: 'internal/rpc/http2/answer-budget.ts',
+    file: 'internal/rpc/answer-budget.ts',
     text: 'this.#bytes += bytes - (before ?? 0);',
     replacement: 'this.#bytes += Math.max(0, bytes - (before ?? 0));',
     tests: [DRIVER],
@@ -71,7 +71,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'all requests of a burst begun in one turn',
-    file: 'internal/rpc/http2/turns.ts',
+    file: 'internal/rpc/turns.ts',
     text: 'let left = STARTS_PER_TURN;',
     replacement: 'let left = Infinity;',
     tests: [CALLS],
@@ -99,7 +99,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the only connection with a large answer ended for want of memory',
-    file: 'internal/rpc/http2/answer-budget.ts',
+    file: 'internal/rpc/answer-budget.ts',
     text: ' || this.#held.size === 1',
     replacement: '',
     tests: [DRIVER],

@@ -8,11 +8,11 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { createNodeClock } from '#platform/node-clock.ts';
+import { AnswerBudget } from '#rpc/answer-budget.ts';
 import { createBoundedMux } from '#rpc/bounded-mux.ts';
 import { limitConnections } from '#rpc/connection-limit.ts';
 import { createConnections } from '#rpc/connections.ts';
 import { Http1Driver } from '#rpc/http1/http1-driver.ts';
-import { AnswerBudget } from '#rpc/http2/answer-budget.ts';
 import { Http2Driver } from '#rpc/http2/http2-driver.ts';
 import type { Exchange } from '#rpc/unary/exchange.ts';
 import { settings, settingsAck } from '#test/http/wire.ts';

@@ -45,7 +45,7 @@ export class FakeNode {
   statusOverrides: Partial<NodeStatus> = {};
   snapshot: readonly Uint8Array[] = [new Uint8Array([1, 2, 3]), new Uint8Array([4, 5])];
   lsn = 0;
-  /** Of every entry, where a Get asks for it. */
+  /** The time of every entry, for a Get that asks for it. */
   modifiedMs: number | undefined;
   /** What a watch tells, and how it ends. */
   watched: (command: WatchCommand, signal: AbortSignal) => AsyncIterable<WatchMessage> =

@@ -201,7 +201,7 @@ async function inBatch(store: Store, row: Row): Promise<BatchResult['result']> {
   return results[0]?.result as BatchResult['result'];
 }
 
-/** As any caller with curl would try it. */
+/** A call as anybody with curl would try it. */
 function byGet(baseUrl: string, { rpc }: Row): Promise<Response> {
   const name = rpc[0]?.toUpperCase() + rpc.slice(1);
   return fetch(`${baseUrl}/walnut.v1.KVStore/${name}?encoding=json&message=%7B%7D`);

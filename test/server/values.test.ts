@@ -19,7 +19,7 @@ const WRITTEN: WriteAnswer = {
   durabilityReached: 'local',
   replicasAcked: 1,
 };
-/** Of several pieces, which are put together. */
+/** A value of several pieces, which are put together. */
 const VALUE = Buffer.alloc(200_000, 'v');
 
 describe('a value that is put', () => {

@@ -15,10 +15,10 @@ import { beginRequest } from '#rpc/http1/request-start.ts';
 import type { Http1Site } from '#rpc/http1/site.ts';
 import { SocketOutput } from '#rpc/http1/socket-output.ts';
 import type { Http1Wire, ServedRequest } from '#rpc/http1/wire.ts';
-import type { OpenConnection } from '#rpc/http2/site.ts';
-import type { Writer } from '#rpc/http2/turns.ts';
+import type { OpenConnection } from '#rpc/open-connections.ts';
 import { passSocket } from '#rpc/pass-socket.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
+import type { Writer } from '#rpc/turns.ts';
 import { endWith, LATE, notHttp, type Unparsed } from '#rpc/unparsed.ts';
 
 /** With so many bytes of answers to be written, the next request waits for the write. */

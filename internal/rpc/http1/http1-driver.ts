@@ -1,14 +1,14 @@
 /** HTTP/1.1 by our own reader: what all its connections share, and how they come and end. */
 import type { Socket } from 'node:net';
-import type { Clock, Timer } from '#platform/clock.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { AnswerBudget } from '#rpc/answer-budget.ts';
 import type { Connections } from '#rpc/connections.ts';
 import { AnswerHeads } from '#rpc/http1/answer-heads.ts';
 import { Http1Connection } from '#rpc/http1/http1-connection.ts';
 import { type PhaseLimits, phaseLimits } from '#rpc/http1/phase.ts';
 import type { Http1Site } from '#rpc/http1/site.ts';
-import type { AnswerBudget } from '#rpc/http2/answer-budget.ts';
-import type { OpenConnection } from '#rpc/http2/site.ts';
-import { Turns } from '#rpc/http2/turns.ts';
+import { type OpenConnection, OpenConnections } from '#rpc/open-connections.ts';
+import { Turns } from '#rpc/turns.ts';
 
 const LOOK_MS = 500;
 
@@ -29,9 +29,7 @@ export class Http1Driver implements Http1Site {
   readonly budget: AnswerBudget;
   readonly turns: Turns;
   readonly heads: AnswerHeads;
-  readonly #connections: Connections;
-  readonly #open = new Set<OpenConnection>();
-  #timer: Timer | undefined;
+  readonly #open: OpenConnections;
 
   constructor(options: Http1DriverOptions) {
     this.clock = options.clock;
@@ -42,28 +40,20 @@ export class Http1Driver implements Http1Site {
     this.budget = options.budget;
     this.turns = new Turns(options.clock);
     this.heads = new AnswerHeads(options.clock.wallMs());
-    this.#connections = options.connections;
+    this.#open = new OpenConnections({
+      clock: options.clock,
+      connections: options.connections,
+      lookMs: LOOK_MS,
+      onLook: () => this.heads.refresh(this.clock.wallMs()),
+    });
   }
 
   /** The socket is a new connection's; it is not read yet. */
   accept(socket: Socket): void {
-    if (this.#timer === undefined) this.#look();
-    const connection = new Http1Connection(this, socket);
-    this.#connections.addSession(connection);
-    this.#open.add(connection);
+    this.#open.add(new Http1Connection(this, socket));
   }
 
   leave(connection: OpenConnection): void {
-    this.#connections.removeSession(connection);
-    this.#open.delete(connection);
-    if (this.#open.size > 0) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-  }
-
-  #look(): void {
-    this.heads.refresh(this.clock.wallMs());
-    for (const connection of this.#open) connection.check();
-    this.#timer = this.clock.after(LOOK_MS, () => this.#look());
+    this.#open.remove(connection);
   }
 }

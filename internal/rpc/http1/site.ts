@@ -1,12 +1,12 @@
 /** What all HTTP/1.1 connections of a server share, as each of them sees it. */
 import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
+import type { AnswerBudget } from '#rpc/answer-budget.ts';
 import type { AnswerHeads } from '#rpc/http1/answer-heads.ts';
 import type { PhaseLimits } from '#rpc/http1/phase.ts';
-import type { AnswerBudget } from '#rpc/http2/answer-budget.ts';
-import type { OpenConnection } from '#rpc/http2/site.ts';
-import type { Turns } from '#rpc/http2/turns.ts';
+import type { OpenConnection } from '#rpc/open-connections.ts';
 import type { Listener } from '#rpc/request-listener.ts';
+import type { Turns } from '#rpc/turns.ts';
 
 export interface Http1Site {
   readonly clock: Clock;

@@ -1,5 +1,6 @@
 /** What a connection of HTTP/1.1 has to write: gathered in order, written at once, one write at a time. */
 import type { Socket } from 'node:net';
+import { asBuffer } from '#platform/bytes.ts';
 import { patienceMs } from '#rpc/answer-pace.ts';
 
 /** So many bytes become text, and leave with what is before them in one piece; copying pays up to about this. */
@@ -107,8 +108,4 @@ export class SocketOutput {
     this.#isWriting = false;
     this.#owner.onWritten();
   };
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -13,9 +13,10 @@ import { patienceMs } from '#rpc/answer-pace.ts';
 import type { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
 import { CallIntake } from '#rpc/http2/call-intake.ts';
 import { type CallWire, NEVER, type ServedCall } from '#rpc/http2/served-call.ts';
-import type { OpenConnection, Site } from '#rpc/http2/site.ts';
-import type { Writer } from '#rpc/http2/turns.ts';
+import type { Site } from '#rpc/http2/site.ts';
+import type { OpenConnection } from '#rpc/open-connections.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
+import type { Writer } from '#rpc/turns.ts';
 
 const STREAM_WINDOW_BYTES = 1_048_576;
 /** All streams of a connection together: what a peer can make one connection buffer. */

@@ -1,14 +1,15 @@
 /** HTTP/2 by our own codec: what all its connections share, and how they come and end. */
 import type { Socket } from 'node:net';
 import { OutputPool } from '#http/http2/output.ts';
-import type { Clock, Timer } from '#platform/clock.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { AnswerBudget } from '#rpc/answer-budget.ts';
 import type { Connections } from '#rpc/connections.ts';
 import { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
-import type { AnswerBudget } from '#rpc/http2/answer-budget.ts';
 import { DrivenConnection } from '#rpc/http2/driven-connection.ts';
 import { Places } from '#rpc/http2/places.ts';
-import type { OpenConnection, Site, SiteEvents } from '#rpc/http2/site.ts';
-import { Turns } from '#rpc/http2/turns.ts';
+import type { Site, SiteEvents } from '#rpc/http2/site.ts';
+import { type OpenConnection, OpenConnections } from '#rpc/open-connections.ts';
+import { Turns } from '#rpc/turns.ts';
 
 /** Streams of messages and other requests through Connect's handlers at once, over all connections: see `Places`. */
 export const REQUESTS_MAX = 4_096;
@@ -36,9 +37,7 @@ export class Http2Driver implements Site {
   readonly blocks: AnswerBlocks;
   readonly budget: AnswerBudget;
   readonly requests: Places;
-  readonly #connections: Connections;
-  readonly #open = new Set<OpenConnection>();
-  #timer: Timer | undefined;
+  readonly #open: OpenConnections;
 
   constructor(options: Http2DriverOptions) {
     const { clock, events, budget, requestsMax = REQUESTS_MAX } = options;
@@ -50,29 +49,21 @@ export class Http2Driver implements Site {
     this.blocks = new AnswerBlocks(clock.wallMs());
     this.budget = budget;
     this.requests = new Places(requestsMax);
-    this.#connections = options.connections;
+    this.#open = new OpenConnections({
+      clock: clock,
+      connections: options.connections,
+      lookMs: LOOK_MS,
+      onLook: () => this.blocks.refresh(this.clock.wallMs()),
+    });
   }
 
   /** The socket is a new HTTP/2 connection's. */
   accept(socket: Socket): void {
-    if (this.#timer === undefined) this.#look();
-    const connection = new DrivenConnection(this, socket);
-    this.#connections.addSession(connection);
-    this.#open.add(connection);
+    this.#open.add(new DrivenConnection(this, socket));
   }
 
   /** Its socket is closed. */
   leave(connection: OpenConnection): void {
-    this.#connections.removeSession(connection);
-    this.#open.delete(connection);
-    if (this.#open.size > 0) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-  }
-
-  #look(): void {
-    this.blocks.refresh(this.clock.wallMs());
-    for (const connection of this.#open) connection.check();
-    this.#timer = this.clock.after(LOOK_MS, () => this.#look());
+    this.#open.remove(connection);
   }
 }

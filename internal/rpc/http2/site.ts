@@ -2,12 +2,12 @@
 import type { LimitName } from '#http/http2/limits.ts';
 import type { OutputPool } from '#http/http2/output.ts';
 import type { Clock } from '#platform/clock.ts';
-import type { Session } from '#rpc/connections.ts';
+import type { AnswerBudget } from '#rpc/answer-budget.ts';
 import type { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
-import type { AnswerBudget, AnswerHolder } from '#rpc/http2/answer-budget.ts';
 import type { Places } from '#rpc/http2/places.ts';
-import type { Turns } from '#rpc/http2/turns.ts';
+import type { OpenConnection } from '#rpc/open-connections.ts';
 import type { Listener } from '#rpc/request-listener.ts';
+import type { Turns } from '#rpc/turns.ts';
 
 export interface SiteEvents {
   /** An answer was cut off because its peer read nothing. */
@@ -16,11 +16,6 @@ export interface SiteEvents {
    * A peer passed a limit. `requests`: a stream was refused; any other: its connection ended.
    */
   readonly onLimit: (limit: LimitName | 'requests' | 'answers') => void;
-}
-
-export interface OpenConnection extends AnswerHolder, Session {
-  /** Once a second or so: what took too long ends. */
-  check(): void;
 }
 
 export interface Site {

@@ -24,7 +24,7 @@ export interface ApiParameter {
   readonly content?: JsonSchema;
 }
 
-/** Where the document has the schema of the answer to every refused request of a plain route. */
+/** The place in the document of the schema that answers to every refused request of a plain route have. */
 export const PROBLEM = { $ref: '#/components/schemas/Problem' };
 
 export function answer(description: string, types: Readonly<Record<string, JsonSchema>> = {}): JsonSchema {

@@ -1,8 +1,9 @@
 /** The driver of our own HTTP/1.1 on sockets that tests write to by hand, over a listener that does as it is told. */
+
+import { AnswerBudget } from '#rpc/answer-budget.ts';
 import { type Connections, createConnections } from '#rpc/connections.ts';
 import { type HttpRequest, type HttpResponse, send } from '#rpc/http-io.ts';
 import { Http1Driver } from '#rpc/http1/http1-driver.ts';
-import { AnswerBudget } from '#rpc/http2/answer-budget.ts';
 import type { Listener } from '#rpc/request-listener.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { type Call, FakeSocket, ok } from '#test/rpc/http2/driven.ts';

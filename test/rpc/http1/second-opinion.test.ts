@@ -6,11 +6,11 @@
  * tried; a failure prints its seed.
  */
 import { afterAll, describe, expect, it } from 'vitest';
+import { AnswerBudget } from '#rpc/answer-budget.ts';
 import { createConnections } from '#rpc/connections.ts';
 import { type HttpRequest, type HttpResponse, receiveBody, send } from '#rpc/http-io.ts';
 import { createHttp1 } from '#rpc/http-servers.ts';
 import { Http1Driver } from '#rpc/http1/http1-driver.ts';
-import { AnswerBudget } from '#rpc/http2/answer-budget.ts';
 import type { Listener } from '#rpc/request-listener.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';

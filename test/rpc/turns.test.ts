@@ -1,7 +1,7 @@
 /** What one turn of the event loop does for all connections together: counted, not timed. */
 import { describe, expect, it } from 'vitest';
 import { SettingId } from '#http/http2/frame.ts';
-import { TURN_BYTES, Turns, type Writer } from '#rpc/http2/turns.ts';
+import { TURN_BYTES, Turns, type Writer } from '#rpc/turns.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { type Driven, type DrivenPeer, head, ok, startDriver } from '#test/rpc/http2/driven.ts';
 
@@ -55,7 +55,7 @@ describe('writes of many connections', () => {
   });
 });
 
-/** As many connections, each of which has asked for one answer and reads nothing. */
+/** So many connections, each of which has asked for one answer and reads nothing. */
 async function ask(driven: Driven, count: number): Promise<DrivenPeer[]> {
   const peers = await Promise.all(Array.from({ length: count }, () => driven.open(NO_WINDOW)));
   for (const { socket } of peers) socket.push(head(1, '/call', true));

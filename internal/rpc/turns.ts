@@ -39,7 +39,7 @@ export class Turns {
     return this.#spentBytes >= TURN_BYTES;
   }
 
-  /** So many bytes of an answer were made in this turn. Whoever is kept waiting by it calls `write`. */
+  /** So many bytes of an answer were made in this turn. A connection that has to wait because of it calls `write`. */
   spend(bytes: number): void {
     this.#spentBytes += bytes + CALL_BYTES;
   }

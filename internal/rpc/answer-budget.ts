@@ -50,7 +50,7 @@ export class AnswerBudget {
   #relieve(): void {
     for (const [holder, bytes] of this.#held) {
       if (this.#bytes <= this.#bytesMax || this.#held.size === 1) return;
-      // Taken out first: shedding tells of itself again.
+      // Taken out first, since shedding notes the same connection again.
       this.#held.delete(holder);
       this.#bytes -= bytes;
       this.#onShed();
