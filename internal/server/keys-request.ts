@@ -116,7 +116,7 @@ export function toKeysDelete(key: string, query: string): DeleteCommand {
   return { key, ...readWriteOptions(readQuery(query, DELETE_PARAMETERS), false) };
 }
 
-/** As the parameter or as a header, for callers whose URL is given. */
+/** The time to live, from the parameter or, for callers whose URL is given, from a header. */
 function readTtl(parameters: ReadonlyMap<string, string>, header: TtlHeader): string | undefined {
   const parameter = parameters.get('ttl');
   if (header !== undefined && parameter !== undefined && String(header) !== parameter)

@@ -85,7 +85,7 @@ export class RequestTable {
     return rows;
   }
 
-  /** As 32 lower-case hex digits. */
+  /** The digest in 32 lower-case hex digits. */
   digest(): string {
     return this.#digest.hex();
   }

@@ -60,7 +60,7 @@ export class RowWriter {
     this.#bytes.write(value, at);
   }
 
-  /** Where so many bytes are to be written. It may replace the buffer. */
+  /** The offset at which so many bytes are to be written. It may replace the buffer. */
   #reserve(bytes: number): number {
     const at = this.#at;
     this.#at += bytes;

@@ -66,7 +66,7 @@ export class Watches {
     return session.messages(signal);
   }
 
-  /** Where the room stays full, the watcher that has had its part for longest loses it: the others go on. */
+  /** While the room stays full, the watcher that has had its part for longest loses it, and the others go on. */
   #mayReadPast(): boolean {
     if (this.#room.hasRoomForPast) return true;
     if (this.#turns.heldUpMs >= HELD_UP_MS_MAX) this.#hub?.endStalest(HELD_UP_MS_MAX);

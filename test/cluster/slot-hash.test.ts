@@ -8,7 +8,7 @@ describe('the slot of a key', () => {
   it.each([
     // CRC-16/XMODEM's check value is 0x31c3 for 123456789.
     ['123456789', 0x31c3 % SLOTS],
-    // As a Redis Cluster answers CLUSTER KEYSLOT.
+    // A Redis Cluster answers these to CLUSTER KEYSLOT.
     ['', 0],
     ['foo', 12_182],
     ['bar', 5_061],

@@ -145,7 +145,7 @@ describe('the table of named writes', () => {
         steps.forEach(({ laterMs, names }, i) => {
           const lsn = i + 2;
           timestampMs += laterMs;
-          // As a master does: what is known, or may have been done, is not carried out.
+          // A master carries out nothing that is known or may have been done.
           const sinceLsn = Math.max(0, lsn - 1 - held);
           const fresh = names.filter((one) => {
             const before = done.get(placeOf(one));

@@ -16,7 +16,7 @@ function snapshotAt(formatLevel: number): Buffer {
   return drain(store.beginSnapshot({ ...meta(4), formatLevel }), 1 << 20);
 }
 
-/** Where reading fails; undefined if it does not. */
+/** The byte at which reading fails; undefined if it does not. */
 function placeOf(read: () => unknown): number | undefined {
   try {
     read();

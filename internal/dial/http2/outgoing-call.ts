@@ -38,7 +38,7 @@ export class OutgoingCall {
   readonly sink: AnswerSink;
   /** False: `connection.credit` is told what of the answer is taken. */
   readonly isCredited: boolean;
-  /** Where it is under way. */
+  /** The stream and the connection that it is under way on. */
   stream: Stream | undefined = undefined;
   connection: CallConnection | undefined = undefined;
   startedMs = 0;

@@ -61,7 +61,7 @@ class Fields {
   #hosts = 0;
   #length: number | undefined;
   #isLast = false;
-  /** Of all Transfer-Encoding fields together. */
+  /** The codings of all Transfer-Encoding fields together. */
   #coding: string | undefined;
   /** Why Node's parser should read it, where that is so. */
   #rare: string | undefined;

@@ -5,7 +5,7 @@
  */
 
 export const STREAMS_MAX = 256;
-/** As a client, while the peer has not said how many it takes: the least that RFC 9113 advises it to take. */
+/** What a client assumes until the peer says how many it takes: the least that RFC 9113 advises it to take. */
 export const STREAMS_BEFORE_SETTINGS = 100;
 /** Decoded octets of a head, as RFC 7541 counts: name + value + 32 a field. */
 export const HEAD_BYTES_MAX = 16 * 1024;

@@ -30,7 +30,7 @@ export function judgeFrame(type: number, state: number): number {
   return (ROWS[type] as readonly number[])[state] as number;
 }
 
-/** Of the newest numbers of the peer it is remembered which were used, and which were passed over. */
+/** So many of the newest numbers of the peer are remembered: which were used, and which were passed over. */
 const NUMBERS_REMEMBERED = 16;
 
 export class StreamTable {

@@ -253,7 +253,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     yield* this.#watches.watch(command, context, signal);
   }
 
-  /** Where a watch since a time begins: at the latest with what becomes visible next, which on a delayed replica is older. */
+  /** The position at which a watch since a time begins: at the latest the one of what becomes visible next, which on a delayed replica is older. */
   async #startOf(engine: Engine, sinceMs: number, signal: AbortSignal): Promise<Position> {
     const start = await this.#reader.untilTime(engine, sinceMs, signal);
     return start.lsn > engine.appliedLsn ? engine.position : start;

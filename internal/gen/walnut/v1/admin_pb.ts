@@ -582,7 +582,7 @@ export type MasterStatus = Message<"walnut.v1.MasterStatus"> & {
   address: string;
 
   /**
-   * Whether pushes or heartbeats arrive.
+   * True: pushes or heartbeats arrive.
    *
    * @generated from field: bool linked = 2;
    */
@@ -680,7 +680,7 @@ export type ReplicaStatus = Message<"walnut.v1.ReplicaStatus"> & {
   lastFullResyncReason: string;
 
   /**
-   * Whether its state is known to differ from this node's: see its own Status.
+   * True: its state is known to differ from this node's; see its own Status.
    *
    * @generated from field: bool different = 10;
    */
@@ -1307,7 +1307,7 @@ export const RestoredValueSchema: GenMessage<RestoredValue> = /*@__PURE__*/
  */
 export type RestoreResponse = Message<"walnut.v1.RestoreResponse"> & {
   /**
-   * As many as there were changes.
+   * The number of changes.
    *
    * @generated from field: repeated walnut.v1.RestoreResult results = 1;
    */
@@ -1761,7 +1761,7 @@ export const DivergedShowResponseSchema: GenMessage<DivergedShowResponse> = /*@_
  */
 export type MendClockRequest = Message<"walnut.v1.MendClockRequest"> & {
   /**
-   * Whether to do it. False: tells only what would be done.
+   * False: tells only what would be done.
    *
    * @generated from field: bool apply = 1;
    */
@@ -1804,7 +1804,7 @@ export type MendClockResponse = Message<"walnut.v1.MendClockResponse"> & {
   wallOffsetMs: bigint;
 
   /**
-   * Whether it was done.
+   * True: it was done.
    *
    * @generated from field: bool applied = 3;
    */

@@ -147,7 +147,7 @@ export type GetResponse = Message<"walnut.v1.GetResponse"> & {
   fillLease?: FillLease | undefined;
 
   /**
-   * Where another caller has the lease: how long that lasts at most, in
+   * Set while another caller has the lease: how long that lasts at most, in
    * milliseconds. The key may be there earlier. 0: nobody fills it.
    *
    * @generated from field: uint32 fill_wait_ms = 8;
@@ -1196,14 +1196,14 @@ export type BatchResponse = Message<"walnut.v1.BatchResponse"> & {
   results: BatchResult[];
 
   /**
-   * Of an atomic Batch: every condition was met. False: nothing was written.
+   * For an atomic Batch: every condition was met. False: nothing was written.
    *
    * @generated from field: bool committed = 2;
    */
   committed: boolean;
 
   /**
-   * Of an atomic Batch: the record that wrote it; where nothing was written, the
+   * For an atomic Batch: the record that wrote it; where nothing was written, the
    * state looked at.
    *
    * @generated from field: walnut.v1.Position position = 3;
@@ -1211,14 +1211,14 @@ export type BatchResponse = Message<"walnut.v1.BatchResponse"> & {
   position?: Position | undefined;
 
   /**
-   * Of an atomic Batch: the durability reached when the answer was given.
+   * For an atomic Batch: the durability reached when the answer was given.
    *
    * @generated from field: walnut.v1.Durability durability_reached = 4;
    */
   durabilityReached: Durability;
 
   /**
-   * Of an atomic Batch: replicas that had it on disk when the answer was given.
+   * For an atomic Batch: replicas that had it on disk when the answer was given.
    *
    * @generated from field: uint32 replicas_acked = 5;
    */
@@ -2112,14 +2112,14 @@ export type ExplainResponse = Message<"walnut.v1.ExplainResponse"> & {
   found: boolean;
 
   /**
-   * Where it is found: the position of the record that wrote it.
+   * If it is found: the position of the record that wrote it.
    *
    * @generated from field: walnut.v1.Position version = 3;
    */
   version?: Position | undefined;
 
   /**
-   * Where it is found: its deadline in milliseconds since the Unix epoch, by the
+   * If it is found: its deadline in milliseconds since the Unix epoch, by the
    * wall clock of the node that answers; 0: never.
    *
    * @generated from field: uint64 expire_at_ms = 4;
@@ -2127,14 +2127,14 @@ export type ExplainResponse = Message<"walnut.v1.ExplainResponse"> & {
   expireAtMs: bigint;
 
   /**
-   * Where it is found: the length of its value.
+   * If it is found: the length of its value.
    *
    * @generated from field: uint64 value_bytes = 5;
    */
   valueBytes: bigint;
 
   /**
-   * Where it is found: what it counts against `storage.max_memory`.
+   * If it is found: what it counts against `storage.max_memory`.
    *
    * @generated from field: uint64 memory_bytes = 6;
    */
@@ -2206,7 +2206,7 @@ export type ExplainResponse = Message<"walnut.v1.ExplainResponse"> & {
   lagRecords: bigint;
 
   /**
-   * Where it is found: when the record that wrote it was made; see GetResponse.
+   * If it is found: when the record that wrote it was made; see GetResponse.
    *
    * @generated from field: uint64 modified_ms = 16;
    */
