@@ -33,6 +33,15 @@ describe('touch', () => {
     expect(master.contents('k')).toEqual({ k: 'v' });
   });
 
+  it('prints a deadline that no date has in milliseconds', async () => {
+    await master.set('far', 'v');
+    expect(await run(['far', '--expire-at', '9000000000000000'])).toMatchObject({
+      code: 0,
+      out: '9000000000000000 ms\n',
+      err: '',
+    });
+  });
+
   it('tells all of the answer as JSON', async () => {
     await master.set('j', 'v');
     const { code, out } = await run(['j', '--ttl', '1h', '--json']);

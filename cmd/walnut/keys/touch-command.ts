@@ -1,11 +1,11 @@
 /** `walnut touch`: another deadline for an entry. */
 import { type Command, Option } from 'commander';
-import type { TouchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { quoteKey } from '#model/limits.ts';
 import { parseExpireAtMs, parseKey, parseRequestId, parseTtlMs } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import { showDeadline } from '../output/output.ts';
 import { touchToJson } from './answer-json.ts';
 import {
   addReceiptOptions,
@@ -70,7 +70,7 @@ async function runTouch(invocation: Invocation, options: TouchOptions): Promise<
   await show(
     invocation,
     () => touchToJson(key, response),
-    () => (response.touched ? `${showDeadline(response)}\n` : ''),
+    () => (response.touched ? `${showDeadline(response.expireAtMs)}\n` : ''),
   );
   if (!response.touched) throw new CliError(EXIT.negative, `key ${quoteKey(key)} is missing`);
   return checkGuarantee(response, options);
@@ -80,8 +80,4 @@ function expiryOf({ ttl, expireAt }: TouchOptions) {
   if (ttl !== undefined) return { case: 'ttlMs', value: BigInt(ttl) } as const;
   if (expireAt !== undefined) return { case: 'expireAtMs', value: BigInt(expireAt) } as const;
   throw usageError('no deadline is given: expected --ttl DURATION or --expire-at TIME (never removes it)');
-}
-
-function showDeadline({ expireAtMs }: TouchResponse): string {
-  return expireAtMs === 0n ? 'never' : new Date(Number(expireAtMs)).toISOString();
 }
