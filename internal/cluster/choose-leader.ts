@@ -1,6 +1,6 @@
 /** Chooses who leads after a failover, from what the members answered to a claim, or to the question before it. Pure. */
 import { type Group, grantsNeeded, type Voter } from '#cluster/shard-map.ts';
-import { type Position, termOf } from '#model/position.ts';
+import { isAhead, type Position } from '#model/position.ts';
 
 /** A member that grants the term, or would. */
 export interface Grant extends Voter {
@@ -57,9 +57,8 @@ function counts(group: Group, grant: Grant): boolean {
 }
 
 function isBetter(a: Grant, b: Grant, isNear: (grant: Grant) => boolean): boolean {
-  const [termA, termB] = [termOf(a.tail.epoch), termOf(b.tail.epoch)];
-  if (termA !== termB) return termA > termB;
-  if (a.tail.lsn !== b.tail.lsn) return a.tail.lsn > b.tail.lsn;
+  if (isAhead(a.tail, b.tail)) return true;
+  if (isAhead(b.tail, a.tail)) return false;
   if (isNear(a) !== isNear(b)) return isNear(a);
   return a.node < b.node;
 }

@@ -2,7 +2,7 @@
 import { SILENCE_MS } from '#cluster/figures.ts';
 import type { Observation } from '#cluster/heartbeat.ts';
 import { type ClusterNode, type Group, grantsNeeded } from '#cluster/shard-map.ts';
-import { termOf } from '#model/position.ts';
+import { isAhead } from '#model/position.ts';
 
 export interface SuccessorView {
   readonly group: Group;
@@ -31,6 +31,7 @@ export function successor({ group, observations, nodes, nowMs }: SuccessorView):
 
 /** The most advanced first, then by name. */
 function byTail({ heartbeat: a }: Observation, { heartbeat: b }: Observation): number {
-  const [termA, termB] = [termOf(a.tail.epoch), termOf(b.tail.epoch)];
-  return termB - termA || b.tail.lsn - a.tail.lsn || (a.node < b.node ? -1 : 1);
+  if (isAhead(a.tail, b.tail)) return -1;
+  if (isAhead(b.tail, a.tail)) return 1;
+  return a.node < b.node ? -1 : 1;
 }

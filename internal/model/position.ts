@@ -70,3 +70,9 @@ export function parsePosition(text: string): Position | undefined {
 export function isSamePosition(a: Position, b: Position): boolean {
   return a.epoch === b.epoch && a.lsn === b.lsn;
 }
+
+/** True if a log that ends at `a` has more than one that ends at `b`: the higher term, then the higher LSN. */
+export function isAhead(a: Position, b: Position): boolean {
+  const [termA, termB] = [termOf(a.epoch), termOf(b.epoch)];
+  return termA === termB ? a.lsn > b.lsn : termA > termB;
+}

@@ -3,11 +3,11 @@
  * master it follows by itself, or which command an operator should give, with its
  * address. Pure.
  */
-import { formatPosition, type Position, TERM_MAX, termOf } from '#model/position.ts';
+import { formatPosition, isAhead, type Position, TERM_MAX, termOf } from '#model/position.ts';
 import { describeLastTerm } from '#model/terms.ts';
 import { adviceWithoutData, describeNoData } from '#node/advice-without-data.ts';
 import { type Asked, endOf, isLeading, whyDisbelieved } from '#node/ask-replicas.ts';
-import { endOfAsked, furthest, ifGone, isAhead, logsOf } from '#node/furthest.ts';
+import { endOfAsked, furthest, ifGone, logsOf } from '#node/furthest.ts';
 import type { Self } from '#node/self.ts';
 
 /**

@@ -2,7 +2,7 @@
  * Which node has the most records of a log: that one should be promoted if nobody
  * leads. Every node that asks the same others names the same one. Pure.
  */
-import { type Position, termOf } from '#model/position.ts';
+import { isAhead, type Position } from '#model/position.ts';
 import { type Asked, endOf } from '#node/ask-replicas.ts';
 import type { Self } from '#node/self.ts';
 
@@ -33,11 +33,6 @@ export function endOfAsked({ status }: Asked): Position {
 function isBefore(a: Furthest, b: Furthest): boolean {
   if (isAhead(a.end, b.end) || isAhead(b.end, a.end)) return isAhead(a.end, b.end);
   return a.end.epoch === b.end.epoch ? a.address < b.address : a.end.epoch > b.end.epoch;
-}
-
-export function isAhead(a: Position, b: Position): boolean {
-  const [termA, termB] = [termOf(a.epoch), termOf(b.epoch)];
-  return termA === termB ? a.lsn > b.lsn : termA > termB;
 }
 
 export function logsOf(nodes: readonly Asked[]): string[] {

@@ -6,7 +6,7 @@
 
 import { unavailable } from '#model/errors.ts';
 import type { ClaimAnswer } from '#model/leadership.ts';
-import { formatPosition, type Position, termOf } from '#model/position.ts';
+import { formatPosition, isAhead, type Position, termOf } from '#model/position.ts';
 import type { Quarantine } from '#model/status.ts';
 import { whyNotBelieved } from '#model/terms.ts';
 import { type Asked, endOf, isLeading, termSeenBy, whyDisbelieved } from '#node/ask-replicas.ts';
@@ -186,9 +186,4 @@ export function claimTerm(
 /** A delayed replica has more in its log than it has applied, in the newest epoch that it knows. */
 function endOfLog({ status }: Asked): Position {
   return { epoch: status.position.epoch, lsn: endOf(status) };
-}
-
-function isAhead(a: Position, b: Position): boolean {
-  const [termA, termB] = [termOf(a.epoch), termOf(b.epoch)];
-  return termA === termB ? a.lsn > b.lsn : termA > termB;
 }

@@ -57,9 +57,9 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'more records of a lower term preferred',
-    file: 'internal/cluster/choose-leader.ts',
-    text: '  if (termA !== termB) return termA > termB;\n',
-    replacement: '',
+    file: 'internal/model/position.ts',
+    text: '  return termA === termB ? a.lsn > b.lsn : termA > termB;',
+    replacement: '  return a.lsn > b.lsn;',
     tests: [CHOOSE],
   },
 ];
