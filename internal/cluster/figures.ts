@@ -17,5 +17,3 @@ export const ACK_RECENT_MS = 1_000;
 export const NO_WRITES_MS = 1_500;
 /** How long a master may say that too few voters ack it. */
 export const FEW_ACKS_MS = 3_000;
-/** A write that is not finished after this time shows a hanging disk. */
-export const UNFINISHED_WRITE_MS = 3_000;

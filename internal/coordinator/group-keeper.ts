@@ -21,7 +21,7 @@ import { messageOf } from '#platform/thrown.ts';
 /** A leader that led for this long ends the back-off of failovers, milliseconds. */
 const SETTLED_MS = 60_000;
 /** Steps after which the group may be where it was before. */
-const FAILOVERS: readonly Step['kind'][] = ['question', 'supersede', 'plan'];
+const FAILOVERS: readonly Step['kind'][] = ['question', 'plan'];
 
 export interface GroupKeeperOptions {
   readonly catalogue: Catalogue;
@@ -48,9 +48,9 @@ export class GroupKeeper {
   /** Calls to members that gave no answer, or too few. */
   readonly #calls = new Backoff(200, 5_000);
   #isBusy = false;
-  /** The leader and the planned one, and since when this coordinator knows them. */
   /** The leader that was deposed by its own word: it is passed over until the group is led again. */
   #deposed = '';
+  /** The leader and the planned one, and since when this coordinator knows them. */
   #known = { leader: '', leaderSinceMs: 0, next: '', nextSinceMs: 0 };
 
   constructor(options: GroupKeeperOptions) {
@@ -123,8 +123,6 @@ export class GroupKeeper {
       }
       case 'plan':
         return this.#change(context, { next: { term: nextTerm(group), node: step.to } });
-      case 'supersede':
-        return this.#question(context, step.why);
       case 'none':
       case 'alarm':
         return true;

@@ -12,7 +12,7 @@ export type Step =
   | { readonly kind: 'none' }
   /** Nothing, and operators must know why. */
   | { readonly kind: 'alarm'; readonly why: string }
-  /** The leader is down: ask who would grant a term. */
+  /** The leader is down, or a planned failover came to nothing: ask who would grant a term. */
   | { readonly kind: 'question'; readonly isByItsOwnWord: boolean; readonly why: string }
   /** There is no leader: claim the term that is recorded. */
   | { readonly kind: 'claim' }
@@ -23,9 +23,7 @@ export type Step =
   /** A planned failover: tell the master to hand over. */
   | { readonly kind: 'hand_over' }
   /** `next` leads its term: record it. */
-  | { readonly kind: 'confirm'; readonly voter: Voter; readonly observation: Observation }
-  /** A planned failover came to nothing. */
-  | { readonly kind: 'supersede'; readonly why: string };
+  | { readonly kind: 'confirm'; readonly voter: Voter; readonly observation: Observation };
 
 export interface StepView extends GroupView {
   /** Since when this coordinator knows of `group.next`. */
@@ -69,7 +67,11 @@ function planned(view: StepView, next: NonNullable<Group['next']>): Step {
   if (voter !== undefined && observation !== undefined && leads(view, voter, next.term))
     return { kind: 'confirm', voter, observation };
   if (view.nowMs - view.nextSinceMs >= PLANNED_MS)
-    return { kind: 'supersede', why: `${next.node} does not lead term ${next.term} after ${PLANNED_MS} ms` };
+    return {
+      kind: 'question',
+      isByItsOwnWord: false,
+      why: `${next.node} does not lead term ${next.term} after ${PLANNED_MS} ms`,
+    };
   return { kind: 'hand_over' };
 }
 

@@ -89,7 +89,11 @@ describe('the next step', () => {
       { record: { next }, heard: [silent] },
       { kind: 'question' },
     ],
-    ['is to supersede a plan after 10 s', { record: { next }, plannedMs: PLANNED_MS }, { kind: 'supersede' }],
+    [
+      'is the question where a plan came to nothing for 10 s',
+      { record: { next }, plannedMs: PLANNED_MS },
+      { kind: 'question', isByItsOwnWord: false },
+    ],
     ['is to plan for a node that drains', { draining: 'a', heard: [further] }, { kind: 'plan', to: 'c' }],
     [
       'passes over others that drain, however advanced',

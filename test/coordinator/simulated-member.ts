@@ -245,7 +245,7 @@ export class SimulatedMember {
   #sendHeartbeat(): void {
     const sent = this.#lease?.sent(this.#read());
     const { term, process } = this;
-    const { lastAck } = { lastAck: this.#lastAck };
+    const lastAck = this.#lastAck;
     this.#sequence += 1;
     const heartbeat: Heartbeat = {
       clusterId: this.#clusterId,
