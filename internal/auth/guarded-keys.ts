@@ -69,11 +69,12 @@ export class GuardedKeys implements KeyValuePort {
   }
 
   async batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
-    const allowed = operations.filter((operation) => this.#denialOf(operation) === undefined);
+    const denials = operations.map((operation) => this.#denialOf(operation));
+    const allowed = operations.filter((_, i) => denials[i] === undefined);
     const results = allowed.length === 0 ? [] : await this.#port.batch(allowed, signal);
     let next = 0;
-    return operations.map((operation): BatchResult => {
-      const missing = this.#denialOf(operation);
+    return operations.map((operation, i): BatchResult => {
+      const missing = denials[i];
       if (missing !== undefined) return { kind: 'error', error: denied(missing) };
       return this.#readable(operation, results[next++] as BatchResult);
     });

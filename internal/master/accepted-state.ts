@@ -73,11 +73,6 @@ export class AcceptedState {
     return row === NO_ROW ? undefined : this.#inFlight.recordAt(row);
   }
 
-  /** True if the newest accepted state of the key comes from a record in flight. */
-  isInFlight(key: string): boolean {
-    return this.#rowOf(key) !== NO_ROW;
-  }
-
   /** Returns the key of the oldest entry in flight that is not spared; undefined if there is none. */
   oldestInFlight(isSpared: (key: string) => boolean): string | undefined {
     const row = this.#inFlight.oldest(isSpared);

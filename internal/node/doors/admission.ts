@@ -100,25 +100,19 @@ export class Admission {
     return this.engine?.formats.isTaken === true;
   }
 
-  /** Resolves when a write that needs formats of level 1 may be accepted. What it rejects with says that nothing was done. */
-  async readyForFormats(): Promise<void> {
-    this.writer();
-    try {
-      await this.master('take writes').readyForFormats();
-    } catch (error) {
-      throw asRefusal(error);
-    }
-  }
-
-  /** Why a write that needs formats of level 1 may not be accepted; undefined: it may. Throws where no write may. */
+  /**
+   * Why a write that needs formats of level 1 may not be accepted, saying that nothing was
+   * done; undefined: it may. Throws where no write may.
+   */
   async whyNotReadyForFormats(): Promise<WalnutError | undefined> {
     this.writer();
     try {
-      await this.readyForFormats();
+      await this.master('take writes').readyForFormats();
       return undefined;
     } catch (error) {
-      if (error instanceof WalnutError) return error;
-      throw error;
+      const refusal = asRefusal(error);
+      if (refusal instanceof WalnutError) return refusal;
+      throw refusal;
     }
   }
 

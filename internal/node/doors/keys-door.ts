@@ -153,7 +153,8 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   async batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
     const hasWrites = operations.some((operation) => operation.kind !== 'get');
     if (hasWrites) {
-      const isNeeded = operations.some((operation) => needOf(operation) !== undefined);
+      const isNeeded =
+        !this.#admission.hasFormats && operations.some((operation) => needOf(operation) !== undefined);
       const refusal = isNeeded ? await this.#admission.whyNotReadyForFormats() : undefined;
       if (refusal !== undefined && operations.some((operation) => isRefused(operation, refusal)))
         return this.#batchOfOthers(operations, refusal, signal);
