@@ -19,7 +19,10 @@ export function schemaRef({ typeName }: { readonly typeName: string }): JsonSche
 }
 
 /** The schemas of `messages` and of all that they contain, by type name. */
-export function schemasOf(messages: readonly DescMessage[]): Record<string, JsonSchema> {
+export function schemasOf(
+  messages: readonly DescMessage[],
+  comments: ProtoComments,
+): Record<string, JsonSchema> {
   const schemas: Record<string, JsonSchema> = {};
   const add = (type: DescMessage | DescEnum): void => {
     if (Object.hasOwn(schemas, type.typeName)) return;
@@ -29,7 +32,7 @@ export function schemasOf(messages: readonly DescMessage[]): Record<string, Json
     }
     // Noted first, because a message may contain itself.
     schemas[type.typeName] = {};
-    schemas[type.typeName] = messageSchema(type);
+    schemas[type.typeName] = messageSchema(type, comments.of(type.file.proto.name));
     for (const field of type.fields) {
       if (field.message !== undefined) add(field.message);
       if (field.enum !== undefined) add(field.enum);
@@ -39,8 +42,7 @@ export function schemasOf(messages: readonly DescMessage[]): Record<string, Json
   return schemas;
 }
 
-function messageSchema(message: DescMessage): JsonSchema {
-  const comments = commentsOf(message.file.proto.name);
+function messageSchema(message: DescMessage, comments: ReadonlyMap<string, string>): JsonSchema {
   const at = message.file.messages.indexOf(message);
   const properties = message.fields.map((field, i): [string, JsonSchema] => [
     field.jsonName,
@@ -58,11 +60,11 @@ function messageSchema(message: DescMessage): JsonSchema {
 }
 
 /** What the proto says of a method. */
-export function methodComment(method: DescMessageMethod): string | undefined {
+export function methodComment(method: DescMessageMethod, comments: ProtoComments): string | undefined {
   const { parent } = method;
   const at = [SERVICES_OF_FILE, parent.file.services.indexOf(parent as never)];
   const path = [...at, METHODS_OF_SERVICE, parent.methods.indexOf(method as never)];
-  return commentsOf(parent.file.proto.name).get(path.join());
+  return comments.of(parent.file.proto.name).get(path.join());
 }
 
 interface DescMessageMethod {
@@ -121,8 +123,22 @@ function scalarSchema(scalar: ScalarType): JsonSchema {
   }
 }
 
-/** The comments of a proto file, by the path of what they stand above. */
-function commentsOf(file: string): ReadonlyMap<string, string> {
+/** The comments of proto files. Each file is decoded once; let go of it when the document is made. */
+export class ProtoComments {
+  readonly #files = new Map<string, ReadonlyMap<string, string>>();
+
+  /** By the path of what they stand above. */
+  of(file: string): ReadonlyMap<string, string> {
+    let comments = this.#files.get(file);
+    if (comments === undefined) {
+      comments = readComments(file);
+      this.#files.set(file, comments);
+    }
+    return comments;
+  }
+}
+
+function readComments(file: string): ReadonlyMap<string, string> {
   const info = ownValue(COMMENTS, file);
   if (info === undefined) return new Map();
   const { location } = fromBinary(SourceCodeInfoSchema, Buffer.from(info, 'base64'));

@@ -7,7 +7,7 @@ import type { DescMethod, DescService } from '@bufbuild/protobuf';
 import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import { send } from '#rpc/http-io.ts';
 import type { HttpRoute } from '#rpc/http-routes.ts';
-import { methodComment, schemaRef, schemasOf } from '#rpc/openapi/message-schemas.ts';
+import { methodComment, ProtoComments, schemaRef, schemasOf } from '#rpc/openapi/message-schemas.ts';
 import {
   type ApiOperation,
   type ApiParameter,
@@ -62,10 +62,11 @@ export function createOpenapiRoute(
 /** Pure. */
 export function openapiOf(routes: readonly HttpRoute[], services: readonly DescService[]): JsonSchema {
   const methods = services.flatMap((service) => service.methods.filter(isUnary));
+  const comments = new ProtoComments();
   const plain = routes.map(({ shown, path, api }) => [shown ?? path, withTag(api, 'plain HTTP')] as const);
   const rpcs = methods.map((method) => [
     `/${method.parent.typeName}/${method.name}`,
-    withTag(toPathApi(method), method.parent.typeName),
+    withTag(toPathApi(method, comments), method.parent.typeName),
   ]);
   return {
     openapi: '3.1.0',
@@ -81,7 +82,10 @@ export function openapiOf(routes: readonly HttpRoute[], services: readonly DescS
     paths: Object.fromEntries([...plain, ...rpcs]),
     components: {
       schemas: {
-        ...schemasOf(methods.flatMap(({ input, output }) => [input, output])),
+        ...schemasOf(
+          methods.flatMap(({ input, output }) => [input, output]),
+          comments,
+        ),
         Problem: PROBLEM_SCHEMA,
         Error: ERROR_SCHEMA,
       },
@@ -104,8 +108,8 @@ function withTag(api: PathApi, tag: string): Record<string, JsonSchema> {
 }
 
 /** An rpc without side effects is a GET too, with its request as a parameter. */
-function toPathApi(method: DescMethod): PathApi {
-  const post = toOperation(method);
+function toPathApi(method: DescMethod, comments: ProtoComments): PathApi {
+  const post = toOperation(method, comments);
   if (method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) return { post };
   const { requestBody: _, ...same } = post;
   const content = { [JSON_TYPE]: { schema: schemaRef(method.input) } };
@@ -122,9 +126,9 @@ function toPathApi(method: DescMethod): PathApi {
   return { get: { ...same, parameters }, post };
 }
 
-function toOperation(method: DescMethod): ApiOperation {
+function toOperation(method: DescMethod, comments: ProtoComments): ApiOperation {
   const { name, input, output } = method;
-  const description = methodComment(method);
+  const description = methodComment(method, comments);
   return {
     summary: name,
     ...(description === undefined ? {} : { description }),
