@@ -1,3 +1,10 @@
+/**
+ * Get, Set, Increment, Touch and Batch from a request's bytes to an answer's, without
+ * messages in between: what the common form of a request takes, and exactly what
+ * `kv-codec.ts` and `batch-codec.ts` would answer. A request is read once. Gets that can
+ * be answered at once and Sets that ask for nothing but being visible go through the bulk
+ * port, where there is one; everything else becomes commands for the port.
+ */
 import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
 import { type BulkPort, NOT_FOUND, PREFETCH_KEYS, type ReadMoment, type SetsAnswer } from '#model/bulk.ts';
 import type { BatchOperation, BatchResult } from '#model/commands.ts';

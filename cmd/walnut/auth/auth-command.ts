@@ -5,6 +5,7 @@ import { hashOfToken, hashPassword, newToken } from '#auth/secret-hash.ts';
 import type { File, FileSystem } from '#platform/file-system.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
+import { writeFully } from '#wal/whole-files.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { runCheck } from './check-file.ts';
@@ -144,8 +145,7 @@ const HEADER = `# Who may call the nodes of this group: the file of auth.file, t
 async function writeNew(fileSystem: FileSystem, path: string, text: string): Promise<void> {
   const file: File = await fileSystem.open(path, 'create');
   try {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; ) at += await file.write(bytes.subarray(at), at);
+    await writeFully(file, Buffer.from(text), 0);
     await file.sync();
   } finally {
     await file.close();

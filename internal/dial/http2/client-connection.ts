@@ -142,7 +142,7 @@ export class ClientConnection implements Http2Events, CallConnection {
     // An interim answer says nothing that anybody here waits for.
     if (head.status < 200 || call.isOver) return;
     call.hasHead = true;
-    call.sink.onHead(head, isEnd);
+    call.sink.onHead(head);
     if (isEnd) this.#onAnswered(stream, call, undefined);
   }
 

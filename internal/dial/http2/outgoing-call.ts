@@ -6,7 +6,7 @@ import type { Stream } from '#http/http2/stream.ts';
 
 /** Told in this order: a head, data, then an end or a failure, which is always the last. */
 export interface AnswerSink {
-  onHead(head: Head, isEnd: boolean): void;
+  onHead(head: Head): void;
   /** `bytes[from, to)` lasts as long as the chunk that was read from the socket: copy what is kept. */
   onData(bytes: Buffer, from: number, to: number): void;
   /** The answer is whole. */

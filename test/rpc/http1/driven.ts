@@ -6,7 +6,7 @@ import { type HttpRequest, type HttpResponse, send } from '#rpc/http-io.ts';
 import { Http1Driver } from '#rpc/http1/http1-driver.ts';
 import type { Listener } from '#rpc/request-listener.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
-import { type Call, FakeSocket, ok } from '#test/rpc/http2/driven.ts';
+import { type Call, FakeSocket, ok, recordCall } from '#test/rpc/http2/driven.ts';
 
 export interface Driven {
   readonly clock: VirtualClock;
@@ -101,19 +101,7 @@ function listenerOf(driven: Driven): Pick<Listener, 'onRequest' | 'planHttp1' | 
     },
     onCall: (plan, _address, exchange) => {
       const path = (plan as unknown as { readonly target: string }).target;
-      const call: Call = { path, exchange, body: '', isWhole: undefined, closed: [] };
-      driven.calls.push(call);
-      exchange.onClose((isAnswered) => call.closed.push(isAnswered));
-      exchange.read({
-        onChunk: (chunk) => {
-          call.body += Buffer.from(chunk).toString('latin1');
-        },
-        onEnd: (isWhole) => {
-          call.isWhole = isWhole;
-          if (isWhole) driven.onCall(call);
-          else exchange.answer(ok('cut'));
-        },
-      });
+      recordCall(driven, path, exchange);
       return true;
     },
   };

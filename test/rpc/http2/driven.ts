@@ -98,6 +98,27 @@ export const ok = (body: string | Buffer = 'ok'): Answer => ({
   body: Buffer.from(body),
 });
 
+/** Notes a call and what comes of it. One that is cut is answered at once. */
+export function recordCall(
+  driven: { readonly calls: Call[]; readonly onCall: (call: Call) => void },
+  path: string,
+  exchange: Exchange,
+): void {
+  const call: Call = { path, exchange, body: '', isWhole: undefined, closed: [] };
+  driven.calls.push(call);
+  exchange.onClose((isAnswered) => call.closed.push(isAnswered));
+  exchange.read({
+    onChunk: (chunk) => {
+      call.body += Buffer.from(chunk).toString('latin1');
+    },
+    onEnd: (isWhole) => {
+      call.isWhole = isWhole;
+      if (isWhole) driven.onCall(call);
+      else exchange.answer(ok('cut'));
+    },
+  });
+}
+
 interface DrivenOptions {
   readonly answerBytesMax?: number;
   readonly onAnswerBytes?: (bytes: number) => void;
@@ -148,25 +169,7 @@ export function startDriver({
       planCall: (headers) =>
         headers[':path']?.startsWith('/call') === true ? ({ headers } as never) : undefined,
       onCall: ({ headers }, _address, exchange) => {
-        const call: Call = {
-          path: headers[':path'] ?? '',
-          exchange,
-          body: '',
-          isWhole: undefined,
-          closed: [],
-        };
-        driven.calls.push(call);
-        exchange.onClose((isAnswered) => call.closed.push(isAnswered));
-        exchange.read({
-          onChunk: (chunk) => {
-            call.body += Buffer.from(chunk).toString('latin1');
-          },
-          onEnd: (isWhole) => {
-            call.isWhole = isWhole;
-            if (isWhole) driven.onCall(call);
-            else exchange.answer(ok());
-          },
-        });
+        recordCall(driven, headers[':path'] ?? '', exchange);
         return true;
       },
     },
