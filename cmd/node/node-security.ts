@@ -50,21 +50,18 @@ export async function openNodeSecurity(config: NodeConfig, parts: SecurityParts)
 
 async function openIdentities(mode: AuthMode, path: string, parts: SecurityParts): Promise<Identities> {
   const { logger, metrics, random } = parts;
-  let users: readonly User[] = [];
   const file = await open(parts, path, {
     parse: (text) => readUsers(path, text),
     onChange: (changed) => {
-      users = changed;
       identities.replace(changed);
       logger.info({ file: path, users: changed.length }, 'the users changed');
     },
   });
-  users = file.first;
-  const identities = new Identities({ mode, users, random, ...countLogIns(parts) });
+  const identities = new Identities({ mode, users: file.current, random, ...countLogIns(parts) });
   metrics.gaugeFrom('walnut_auth_file_ok', '1 unless auth.file was last found unusable.', () =>
     file.isGood ? 1 : 0,
   );
-  metrics.gaugeFrom('walnut_auth_users', 'Users in auth.file.', () => users.length);
+  metrics.gaugeFrom('walnut_auth_users', 'Users in auth.file.', () => file.current.length);
   metrics.gaugeFrom('walnut_auth_required', '1 where auth.mode is required, 0 where it is permissive.', () =>
     mode === 'required' ? 1 : 0,
   );
@@ -111,18 +108,13 @@ async function openCredential(config: NodeConfig, parts: SecurityParts): Promise
   const { tokenFile } = config.peer;
   if (tokenFile === undefined) return undefined;
   const { clock, logger } = parts;
-  let authorization = '';
   const file = await open(parts, tokenFile, {
     parse: readToken,
-    onChange: (changed) => {
-      authorization = changed;
-      logger.info({ file: tokenFile }, 'the token for other nodes changed');
-    },
+    onChange: () => logger.info({ file: tokenFile }, 'the token for other nodes changed'),
   });
-  authorization = file.first;
   const paces = new LinePaces(clock);
   return createPeerCredential({
-    authorization: () => authorization,
+    authorization: () => file.current,
     addresses: [...(config.kind === 'slave' ? [config.master.address] : []), ...config.replication.replicas],
     onWithheld: (address) => {
       const pace = paces.take(address);

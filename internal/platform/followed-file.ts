@@ -30,13 +30,13 @@ export class FollowedFile<T> {
   /** What the last look found; undefined: it could not be read. */
   #seen: string | undefined;
   #reason: string | undefined;
-  readonly first: T;
+  #current: T;
 
   private constructor(options: FollowedFileOptions<T>, text: string, first: T) {
     this.#options = options;
     this.#text = text;
     this.#seen = text;
-    this.first = first;
+    this.#current = first;
     void this.#follow();
   }
 
@@ -49,6 +49,11 @@ export class FollowedFile<T> {
     } catch (error) {
       throw new SecretFileError(`${path}: ${(error as Error).message}`);
     }
+  }
+
+  /** What the file said when it was last usable. */
+  get current(): T {
+    return this.#current;
   }
 
   /** False where the file was last found unusable. */
@@ -79,10 +84,10 @@ export class FollowedFile<T> {
       this.#seen = text;
       if (!isSettled) return;
       const isNew = text !== this.#text;
-      const contents = isNew ? parse(text) : undefined;
+      if (isNew) this.#current = parse(text);
       this.#text = text;
       this.#reason = undefined;
-      if (isNew) onChange(contents as T);
+      if (isNew) onChange(this.#current);
     } catch (error) {
       if (error instanceof SecretFileError) this.#seen = undefined;
       const { message } = error as Error;

@@ -153,8 +153,8 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: a broken file of users lets its new text in later',
     file: 'internal/platform/followed-file.ts',
-    text: '      const contents = isNew ? parse(text) : undefined;\n      this.#text = text;',
-    replacement: '      this.#text = text;\n      const contents = isNew ? parse(text) : undefined;',
+    text: '      if (isNew) this.#current = parse(text);\n      this.#text = text;',
+    replacement: '      this.#text = text;\n      if (isNew) this.#current = parse(text);',
     tests: ['test/platform/secret-file.test.ts'],
   },
   {

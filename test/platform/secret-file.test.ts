@@ -63,7 +63,7 @@ describe('a file that is followed', () => {
 
   it('tells each change once, within two seconds', async () => {
     const { file, clock, seen, write } = await open();
-    expect(file.first).toBe('one');
+    expect(file.current).toBe('one');
     await clock.advance(3_000);
     await write('two');
     await clock.advance(1_000);
