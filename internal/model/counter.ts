@@ -26,6 +26,12 @@ export function isCounter(number: bigint): boolean {
   return number >= COUNTER_MIN && number <= COUNTER_MAX;
 }
 
+/** A number as people type it, in decimals, leading zeros allowed; undefined for anything else. */
+export function parseTypedNumber(text: string): bigint | undefined {
+  const number = /^-?\d{1,19}$/.test(text) ? BigInt(text) : undefined;
+  return number !== undefined && isCounter(number) ? number : undefined;
+}
+
 export function encodeCounter(number: bigint): Uint8Array {
   return Buffer.from(String(number), 'latin1');
 }

@@ -4,7 +4,7 @@
  */
 import { create, fromJson, type JsonValue, type MessageInitShape } from '@bufbuild/protobuf';
 import { type BatchOperation, BatchOperationSchema } from '#gen/walnut/v1/kv_store_pb.ts';
-import { isCounter } from '#model/counter.ts';
+import { parseTypedNumber } from '#model/counter.ts';
 import { parseDuration } from '#platform/duration.ts';
 
 export type NamedOperation = Exclude<BatchOperation['operation'], { case: undefined }>;
@@ -53,9 +53,9 @@ function parseWords(text: string): OperationInit {
 }
 
 function parseDelta(text: string): bigint {
-  const delta = /^-?\d{1,19}$/.test(text) ? BigInt(text) : undefined;
-  if (delta !== undefined && isCounter(delta)) return delta;
-  throw expected();
+  const delta = parseTypedNumber(text);
+  if (delta === undefined) throw expected();
+  return delta;
 }
 
 function parseDeadline(text = ''): { case: 'expireAtMs' | 'ttlMs'; value: bigint } {

@@ -1,7 +1,7 @@
 /** `walnut increment`: adds to a number. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { IncrementResponse } from '#gen/walnut/v1/kv_store_pb.ts';
-import { isCounter } from '#model/counter.ts';
+import { parseTypedNumber } from '#model/counter.ts';
 import { quoteKey } from '#model/limits.ts';
 import { parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
@@ -69,8 +69,8 @@ Examples:
 
 /** A whole number of 64 bits with a sign. */
 function parseNumber(text: string): bigint {
-  const number = /^-?\d{1,19}$/.test(text) ? BigInt(text) : undefined;
-  if (number !== undefined && isCounter(number)) return number;
+  const number = parseTypedNumber(text);
+  if (number !== undefined) return number;
   throw new InvalidArgumentError('Expected a whole number from -2^63 to 2^63 - 1, such as 10 or -1.');
 }
 
