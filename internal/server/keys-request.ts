@@ -25,16 +25,13 @@ import {
   READ_PARAMETERS,
   SET_PARAMETERS,
 } from '#server/parameters.ts';
-import { quote, readDuration, readFlag, readPosition, readQuery } from '#server/query.ts';
+import { quote, readDuration, readFlag, readPosition, readQuery, UNESCAPED } from '#server/query.ts';
 import { checkRequestId, checkWaitMs } from '#wire/numbers.ts';
 
 export const KEYS_PREFIX = '/v1/keys/';
 
 /** The value of the header `x-walnut-ttl`. */
 type TtlHeader = string | string[] | undefined;
-
-/** Characters that a path must escape (RFC 3986): HTTP/2 would give their bytes as other characters. */
-const UNESCAPED = /[^\x21-\x7e]/;
 
 /** The rest of the path, slashes included, percent-decoded once. */
 export function keyOfPath(path: string): string {

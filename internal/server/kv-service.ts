@@ -7,7 +7,6 @@ import type { BatchOperation, ReceiptOptions } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { WatchMessage } from '#model/watch.ts';
-import type { Clock } from '#platform/clock.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import { callOf } from '#rpc/rpc-call.ts';
 import {
@@ -17,7 +16,7 @@ import {
   type RpcModule,
   type UnaryContext,
 } from '#rpc/rpc-routes.ts';
-import { createKeysViews, type KeysViews } from '#server/keys-views.ts';
+import type { KeysViews } from '#server/keys-views.ts';
 import { operationsLimits, valueLimits } from '#server/message-limits.ts';
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
 import {
@@ -55,7 +54,7 @@ import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
 
 export interface KeyValueModuleOptions {
   readonly port: KeyValuePort;
-  readonly clock: Clock;
+  readonly views: KeysViews;
   readonly slices: SlicePace;
   /** Undefined: everything goes through `port`. */
   readonly bulk: BulkPort | undefined;
@@ -68,8 +67,7 @@ export interface KeyValueModuleOptions {
 type Methods = MethodTable<typeof KVStore>;
 
 export function createKeyValueModule(options: KeyValueModuleOptions): RpcModule {
-  const { port, clock, slices } = options;
-  const views = createKeysViews(port, clock, slices);
+  const { views, slices } = options;
   const { batch } = views(undefined);
   const bytes = new KeyValueBytes({ ...options, batch, pace: slices });
   return createRpcModule(KVStore, {

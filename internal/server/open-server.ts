@@ -64,7 +64,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
     services: [
       createKeyValueModule({
         port: ports.keyValue,
-        clock: options.clock,
+        views: keys.views,
         slices: edge.slices,
         bulk: ports.bulk,
         limits: { valueBytesMax, answerBytesMax: batchBytesMax },

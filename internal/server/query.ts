@@ -5,7 +5,7 @@ import { parseDuration } from '#platform/duration.ts';
 import { parseTime, TIME_FORM } from '#platform/time.ts';
 
 /** Characters that a URL must escape (RFC 3986): what they stand for would depend on the version of HTTP. */
-const UNESCAPED = /[^\x21-\x7e]/;
+export const UNESCAPED = /[^\x21-\x7e]/;
 
 /** The parameters by name; each is known and there once. Bytes that are not UTF-8 are refused, as in the path. */
 export function readQuery(query: string, known: readonly string[]): ReadonlyMap<string, string> {

@@ -7,6 +7,7 @@ import { createHealthModule } from '#rpc/health-service.ts';
 import { createReflectionModule } from '#rpc/reflection-service.ts';
 import type { RpcLimits, RpcModule } from '#rpc/rpc-routes.ts';
 import { createAdminModule } from '#server/admin-service.ts';
+import { createKeysViews } from '#server/keys-views.ts';
 import { createKeyValueModule } from '#server/kv-service.ts';
 import { createReplicationModule } from '#server/replication-service.ts';
 import { FakeNode } from '#test/server/fake-node.ts';
@@ -22,7 +23,7 @@ function modules(valueBytesMax: number, batchBytesMax: number): readonly RpcModu
     createKeyValueModule({
       ...bounds,
       port: keyValue,
-      clock,
+      views: createKeysViews(keyValue, clock, slices),
       slices,
       bulk: undefined,
       limits: { valueBytesMax, answerBytesMax: batchBytesMax },

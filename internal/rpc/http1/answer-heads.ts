@@ -5,9 +5,7 @@
  */
 import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http';
 import { KEEP_ALIVE_MS } from '#rpc/http1/bounds.ts';
-import type { PlainHead } from '#rpc/unary/answer.ts';
-
-export type Fields = Readonly<Record<string, string | number | readonly string[] | undefined>>;
+import type { Fields, PlainHead } from '#rpc/unary/answer.ts';
 
 /** Lengths of bodies whose heads are kept, each some two hundred bytes. */
 const LENGTHS_KEPT = 4_096;

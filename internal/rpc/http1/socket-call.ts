@@ -1,9 +1,9 @@
 /** A request of our own HTTP/1.1 that is served as a request and a response: see `codec-request.ts`. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Http1Head } from '#http/http1/head1.ts';
-import type { Fields } from '#rpc/http1/answer-heads.ts';
 import type { Http1Wire, ServedRequest } from '#rpc/http1/wire.ts';
 import { type CodecPort, CodecRequest, CodecResponse } from '#rpc/http2/codec-request.ts';
+import type { Fields } from '#rpc/unary/answer.ts';
 
 export class SocketCall implements CodecPort, ServedRequest {
   readonly request: CodecRequest;

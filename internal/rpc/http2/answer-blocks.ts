@@ -4,9 +4,7 @@
  * Throws a RangeError for fields that HTTP/2 cannot carry.
  */
 import { prepareBlock } from '#http/hpack/hpack-encoder.ts';
-import { type AnswerHeaders, OK_TRAILERS, type PlainHead } from '#rpc/unary/answer.ts';
-
-export type Fields = Readonly<Record<string, string | number | readonly string[] | undefined>>;
+import { type AnswerHeaders, type Fields, OK_TRAILERS, type PlainHead } from '#rpc/unary/answer.ts';
 
 /** Fields of HTTP/1.1 connections: HTTP/2 forbids them. */
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);

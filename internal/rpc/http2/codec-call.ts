@@ -2,9 +2,10 @@
 import type { IncomingHttpHeaders } from 'node:http2';
 import { ErrorCode } from '#http/http2/frame.ts';
 import type { Stream } from '#http/http2/stream.ts';
-import { CONTINUE, type Fields } from '#rpc/http2/answer-blocks.ts';
+import { CONTINUE } from '#rpc/http2/answer-blocks.ts';
 import { type CodecPort, CodecRequest, CodecResponse, type RequestHead } from '#rpc/http2/codec-request.ts';
 import { type CallWire, NEVER, type ServedCall } from '#rpc/http2/served-call.ts';
+import type { Fields } from '#rpc/unary/answer.ts';
 
 export class CodecCall implements CodecPort, ServedCall {
   readonly request: CodecRequest;

@@ -7,7 +7,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http2';
 import type { Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
-import type { Fields } from '#rpc/http2/answer-blocks.ts';
+import type { Fields } from '#rpc/unary/answer.ts';
 
 /** How both reach their stream of HTTP/2, or the connection of HTTP/1.1. */
 export interface CodecStream {

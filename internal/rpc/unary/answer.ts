@@ -3,6 +3,9 @@
 /** Names in lower case. */
 export type AnswerHeaders = Record<string, string | string[]>;
 
+/** The headers of any response, as its maker gives them. */
+export type Fields = Readonly<Record<string, string | number | readonly string[] | undefined>>;
+
 /** The head of an answer as it nearly always is: status 200, and the same headers but for the length. It is prepared once. */
 export interface PlainHead {
   readonly headers: AnswerHeaders;
