@@ -3,8 +3,8 @@
  * may not be read is not there; what may not be done is refused with
  * `permission_denied` and nothing of it reaches the port. Pure.
  */
-import { covers, isEverything } from '#auth/prefixes.ts';
-import { readableScan } from '#auth/readable-scan.ts';
+import { covers, isEverything, within } from '#auth/prefixes.ts';
+import { inEqualSteps, readableUpdates } from '#auth/readable-updates.ts';
 import { readableWatch } from '#auth/readable-watch.ts';
 import { failureWithoutValues, resultWithoutValues, writtenUnseen } from '#auth/without-values.ts';
 import type { KeyRights } from '#model/access.ts';
@@ -99,7 +99,8 @@ export class GuardedKeys implements KeyValuePort {
   }
 
   scan(command: ScanCommand): ScanAnswer {
-    return readableScan(this.#port, command, this.#rights.read);
+    // Found in one walk: a page that ended at keys which are left out later would tell how many there are.
+    return this.#port.scan({ ...command, among: within(this.#rights.read, command.prefix) });
   }
 
   async deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer> {
@@ -108,10 +109,15 @@ export class GuardedKeys implements KeyValuePort {
   }
 
   async getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer> {
-    if (command.format === 'frames' && !isEverything(this.#rights.read))
+    const { read } = this.#rights;
+    if (isEverything(read)) return this.#port.getUpdates(command, signal);
+    if (command.format === 'frames')
       throw denied('read', '', 'every key, which frames are about: ask for entries');
-    const answer = await this.#port.getUpdates(command, signal);
-    return { ...answer, updates: answer.updates.filter(({ key }) => this.#mayRead(key)) };
+    return readableUpdates(
+      await this.#port.getUpdates(inEqualSteps(command), signal),
+      read,
+      command.bytesMax,
+    );
   }
 
   watch(command: WatchCommand, signal: AbortSignal): AsyncIterable<WatchMessage> {

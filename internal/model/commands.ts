@@ -203,6 +203,8 @@ export interface AtomicBatchAnswer {
 export interface ScanCommand {
   /** Empty: every key. */
   readonly prefix: string;
+  /** Only keys with one of these prefixes, each of which begins with `prefix`; none: no keys. Undefined: all with `prefix`. */
+  readonly among?: readonly string[] | undefined;
   /** Empty for the start, else the `nextCursor` of the previous answer of the same node. */
   readonly cursor: string;
   /** 0: `SCAN_LIMIT_DEFAULT`. */

@@ -40,20 +40,23 @@ export function scanSlots(
   const limit = checkLimit(command.limit);
   const first = parseCursor(command.cursor, incarnation);
   const examinedMax = Math.min(Math.max(limit * EXAMINED_PER_ENTRY, EXAMINED_MIN), EXAMINED_MAX);
-  const end = Math.min(slots.end, first + examinedMax);
-  const prefix = encoder.encode(command.prefix);
+  const prefixes = prefixesOf(command);
+  const last = lastSlotOf(slots, prefixes);
+  const end = Math.min(last, first + examinedMax);
   const entries: Entry[] = [];
   let bytes = 0;
   let slot = first;
   for (; slot < end && entries.length < limit && bytes < SCAN_ANSWER_BYTES_MAX; slot++) {
     if (slots.stateOf(slot) === SLOT_FREE || isExpired(slots.expireAtMsOf(slot), nowMs)) continue;
-    if (!slots.hasPrefix(slot, prefix)) continue;
+    if (!hasAnyPrefix(slots, slot, prefixes)) continue;
     const entry = command.keysOnly ? slots.entryWithoutValue(slot) : slots.entry(slot);
     entries.push(entry);
     bytes += entry.key.length + entry.value.length;
   }
-  return { entries, nextCursor: slot < slots.end ? `${incarnation}-${slot}` : '' };
+  return { entries, nextCursor: slot < last ? `${incarnation}-${slot}` : '' };
 }
+
+export type CountCommand = Pick<ScanCommand, 'prefix' | 'among' | 'cursor' | 'limit'>;
 
 export interface CountPage {
   readonly count: number;
@@ -65,20 +68,35 @@ export interface CountPage {
 export function countSlots(
   slots: SlotTable,
   incarnation: string,
-  { prefix, cursor, limit }: Pick<ScanCommand, 'prefix' | 'cursor' | 'limit'>,
+  command: CountCommand,
   nowMs: number,
 ): CountPage {
-  const countMax = limit === 0 ? Number.POSITIVE_INFINITY : checkLimit(limit);
-  const first = parseCursor(cursor, incarnation);
-  const end = Math.min(slots.end, first + EXAMINED_MAX);
-  const bytes = encoder.encode(prefix);
+  const countMax = command.limit === 0 ? Number.POSITIVE_INFINITY : checkLimit(command.limit);
+  const first = parseCursor(command.cursor, incarnation);
+  const prefixes = prefixesOf(command);
+  const last = lastSlotOf(slots, prefixes);
+  const end = Math.min(last, first + EXAMINED_MAX);
   let count = 0;
   let slot = first;
   for (; slot < end && count < countMax; slot++) {
     if (slots.stateOf(slot) === SLOT_FREE || isExpired(slots.expireAtMsOf(slot), nowMs)) continue;
-    if (slots.hasPrefix(slot, bytes)) count++;
+    if (hasAnyPrefix(slots, slot, prefixes)) count++;
   }
-  return { count, nextCursor: slot < slots.end ? `${incarnation}-${slot}` : '' };
+  return { count, nextCursor: slot < last ? `${incarnation}-${slot}` : '' };
+}
+
+function prefixesOf({ prefix, among = [prefix] }: CountCommand): readonly Uint8Array[] {
+  return among.map((each) => encoder.encode(each));
+}
+
+/** Behind the last slot to examine. */
+function lastSlotOf(slots: SlotTable, prefixes: readonly Uint8Array[]): number {
+  return prefixes.length === 0 ? 0 : slots.end;
+}
+
+function hasAnyPrefix(slots: SlotTable, slot: number, prefixes: readonly Uint8Array[]): boolean {
+  for (const prefix of prefixes) if (slots.hasPrefix(slot, prefix)) return true;
+  return false;
 }
 
 function checkLimit(limit: number): number {

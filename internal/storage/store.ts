@@ -32,7 +32,13 @@ import { RecencyList } from '#storage/recency.ts';
 import { RequestTable } from '#storage/request-table.ts';
 import { ScrubScan } from '#storage/scrub-scan.ts';
 import { type ReadHooks, SlotReads } from '#storage/slot-reads.ts';
-import { type CountPage, countSlots, type ScanPage, scanSlots } from '#storage/slot-scan.ts';
+import {
+  type CountCommand,
+  type CountPage,
+  countSlots,
+  type ScanPage,
+  scanSlots,
+} from '#storage/slot-scan.ts';
 import { NO_SLOT, SLOT_LIVE, SLOT_TAKEN, SLOT_UNLISTED, SlotTable } from '#storage/slot-table.ts';
 import type { SnapshotEntry } from '#storage/snapshot-codec.ts';
 import type { SnapshotMeta } from '#storage/snapshot-header.ts';
@@ -280,7 +286,7 @@ export class Store {
   }
 
   /** How many entries one page of a scan has; see `slot-scan.ts`. */
-  count(command: Pick<ScanCommand, 'prefix' | 'cursor' | 'limit'>, nowMs: number): CountPage {
+  count(command: CountCommand, nowMs: number): CountPage {
     return countSlots(this.#slots, this.#incarnation, command, nowMs);
   }
 

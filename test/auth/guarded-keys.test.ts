@@ -1,11 +1,20 @@
 /** The port as a caller sees it who may read `a:` and write `b:`, and both for `ab:`. */
 import { describe, expect, it } from 'vitest';
 import { GuardedKeys } from '#auth/guarded-keys.ts';
-import type { BatchOperation, GetCommand, ScanCommand, SetCommand } from '#model/commands.ts';
+import type {
+  BatchOperation,
+  GetCommand,
+  ScanCommand,
+  SetCommand,
+  Update,
+  UpdatesCommand,
+} from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { NO_POSITION } from '#model/position.ts';
 import type { WatchCommand, WatchEvent, WatchMessage } from '#model/watch.ts';
+import { createStore } from '#storage/store.ts';
+import { at, set, UNLIMITED } from '#test/storage/helpers.ts';
 
 const RIGHTS = { read: ['a:', 'ab:'], write: ['ab:', 'b:'] };
 const VALUE = new Uint8Array([1]);
@@ -18,6 +27,27 @@ const setOf = (key: string): SetCommand => ({
   expiry: { kind: 'default' },
   returnPrevious: true,
 });
+
+const STORE = createStore({ limits: UNLIMITED });
+for (const [i, key] of ['b:1', 'a:1', 'c', 'c2', 'a:2', 'b:2', 'ab:1', 'c3'].entries())
+  STORE.apply(set(key), at(i + 1));
+
+/** Records 1 to 5; that of LSN 3 is a batch. */
+const UPDATES: Update[] = [
+  ['a:1', 1],
+  ['b:1', 2],
+  ['a:2', 3],
+  ['b:2', 3],
+  ['ab:2', 3],
+  ['a:3', 4],
+  ['c', 5],
+].map(([key, lsn]) => ({
+  ...entryOf(String(key)),
+  position: at(Number(lsn)),
+  timestampMs: 0,
+  op: 'set',
+  cause: 'client',
+}));
 
 /** Answers everything, with all that an answer can tell. */
 function open(): { guarded: GuardedKeys; asked: unknown[]; messages: WatchMessage[] } {
@@ -53,14 +83,14 @@ function open(): { guarded: GuardedKeys; asked: unknown[]; messages: WatchMessag
       results: operations.map(resultOf),
     }),
     scan: (command: ScanCommand) => {
-      asked.push(command);
-      const keys = ['a:1', 'ab:1', 'b:1', 'c'].filter((key) => key.startsWith(command.prefix));
-      const found = { asOf: NO_POSITION, stalenessMs: 0, nextCursor: 'next' };
-      return command.countOnly === true
-        ? { ...found, entries: [], count: keys.length }
-        : { ...found, entries: keys.map(entryOf) };
+      const freshness = { asOf: NO_POSITION, stalenessMs: 0 };
+      if (command.countOnly === true) return { ...freshness, entries: [], ...STORE.count(command, 0) };
+      return { ...freshness, ...STORE.scan(command, 0) };
     },
-    getUpdates: async () => ({ updates: ['a:1', 'b:1'].map(entryOf), frames: VALUE }),
+    getUpdates: async (command: UpdatesCommand) => {
+      asked.push(command);
+      return { updates: UPDATES, frames: VALUE, last: at(9) };
+    },
     deletePrefix: async ({ prefix }: { prefix: string }) => asked.push(prefix),
     explain: async ({ key }: { key: string }) => asked.push(key),
     watch: async function* (command: WatchCommand) {
@@ -170,28 +200,37 @@ describe('a batch', () => {
 });
 
 describe('a scan', () => {
-  const scan = (prefix: string, more: Partial<ScanCommand> = {}) => {
-    const { guarded, asked } = open();
-    const answer = guarded.scan({ prefix, cursor: '', limit: 10, keysOnly: false, ...more });
-    return {
-      keys: answer.entries.map(({ key }) => key),
-      next: answer.nextCursor,
-      count: answer.count,
-      asked,
-    };
-  };
+  const ALL: ScanCommand = { prefix: '', cursor: '', limit: 10, keysOnly: true };
+  const scan = (more: Partial<ScanCommand>) => open().guarded.scan({ ...ALL, ...more });
 
-  it('has only what may be read', () => {
-    expect(scan('')).toMatchObject({ keys: ['a:1', 'ab:1'], next: 'next' });
-    expect(scan('b:')).toMatchObject({ keys: [], next: '' });
-    expect(scan('ab:1').asked).toMatchObject([{ prefix: 'ab:1' }]);
-    expect(scan('ab').asked).toMatchObject([{ prefix: 'ab:' }]);
+  it.each([
+    ['', ['a:1', 'a:2', 'ab:1']],
+    ['a', ['a:1', 'a:2', 'ab:1']],
+    ['ab', ['ab:1']],
+    ['a:2', ['a:2']],
+    ['b:', []],
+    ['c', []],
+  ])('of %j has only what may be read, and counts only that', (prefix, keys) => {
+    expect(scan({ prefix }).entries.map(({ key }) => key)).toEqual(keys);
+    expect(scan({ prefix, countOnly: true })).toMatchObject({ entries: [], count: keys.length });
   });
 
-  it('counts only what may be read', () => {
-    expect(scan('', { countOnly: true })).toMatchObject({ keys: [], count: 2 });
-    expect(scan('c', { countOnly: true })).toMatchObject({ keys: [], count: 0 });
-    expect(scan('a:', { countOnly: true })).toMatchObject({ count: 1 });
+  it('has pages that end at keys which may be read, so that nobody counts the others by them', () => {
+    const pages: string[][] = [];
+    let cursor = '';
+    do {
+      const page = scan({ cursor, limit: 1 });
+      pages.push(page.entries.map(({ key }) => key));
+      cursor = page.nextCursor;
+    } while (cursor !== '');
+    expect(pages).toEqual([['a:1'], ['a:2'], ['ab:1'], []]);
+  });
+
+  it('of what may not be read has one page, and refuses a bad cursor and a bad limit all the same', () => {
+    expect(scan({ prefix: 'c', limit: 1 })).toMatchObject({ entries: [], nextCursor: '' });
+    expect(scan({ prefix: 'c', countOnly: true })).toMatchObject({ count: 0, nextCursor: '' });
+    expect(() => scan({ prefix: 'c', cursor: 'x' })).toThrow('cursor is malformed');
+    expect(() => scan({ prefix: 'c', limit: -1 })).toThrow('limit is -1');
   });
 });
 
@@ -214,9 +253,25 @@ describe('calls on many keys', () => {
     const { guarded } = open();
     const ask = (format: 'entries' | 'frames') =>
       guarded.getUpdates({ after: NO_POSITION, format, bytesMax: 0 });
-    expect((await ask('entries')).updates.map(({ key }) => key)).toEqual(['a:1']);
+    const { updates, last } = await ask('entries');
+    expect([updates.map(({ key }) => key), last]).toEqual([['a:1', 'a:2', 'ab:2', 'a:3'], at(9)]);
     await expect(ask('frames')).rejects.toThrow(/may not read every key/);
   });
+
+  it.each([
+    [1, 1, ['a:1']],
+    [12, 1, ['a:1']],
+    [13, 3, ['a:1', 'a:2', 'ab:2']],
+    [17, 9, ['a:1', 'a:2', 'ab:2', 'a:3']],
+  ])(
+    'ends a page of %i bytes of updates at LSN %i, whatever the size of others',
+    async (bytesMax, lsn, keys) => {
+      const { guarded, asked } = open();
+      const { updates, last } = await guarded.getUpdates({ after: NO_POSITION, format: 'entries', bytesMax });
+      expect([updates.map(({ key }) => key), last]).toEqual([keys, at(lsn)]);
+      expect(asked).toEqual([{ after: NO_POSITION, format: 'entries', bytesMax: 0 }]);
+    },
+  );
 });
 
 const WATCH: WatchCommand = {

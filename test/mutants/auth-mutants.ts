@@ -47,8 +47,8 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: frames are given to a caller that may read a prefix',
     file: 'internal/auth/guarded-keys.ts',
-    text: "if (command.format === 'frames' && !isEverything(this.#rights.read))",
-    replacement: "if (command.format === 'frames' && this.#rights.read.length === 0)",
+    text: "if (command.format === 'frames')",
+    replacement: "if (command.format === 'frames' && read.length === 0)",
     tests: ['test/auth/guarded-keys.test.ts'],
   },
   {
@@ -73,10 +73,25 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     tests: ['test/auth/guarded-keys.test.ts'],
   },
   {
-    name: 'rights: a count tells of keys that may not be read',
-    file: 'internal/auth/readable-scan.ts',
-    text: 'port.scan(countOnly === true ? { ...rest, keysOnly: true } : command)',
-    replacement: 'port.scan(command)',
+    name: 'rights: the pages of a scan tell how many keys may not be read',
+    file: 'internal/auth/guarded-keys.ts',
+    text: 'return this.#port.scan({ ...command, among: within(this.#rights.read, command.prefix) });',
+    replacement:
+      'const answer = this.#port.scan(command);\n    return { ...answer, entries: answer.entries.filter(({ key }) => this.#mayRead(key)) };',
+    tests: ['test/auth/guarded-keys.test.ts'],
+  },
+  {
+    name: 'rights: the pages of updates tell the size of records that may not be read',
+    file: 'internal/auth/readable-updates.ts',
+    text: 'return { ...command, bytesMax: 0 };',
+    replacement: 'return command;',
+    tests: ['test/auth/guarded-keys.test.ts'],
+  },
+  {
+    name: 'rights: a page of updates ends within a record, the rest of which is never told',
+    file: 'internal/auth/readable-updates.ts',
+    text: '    const next = endOfRecord(updates, end);',
+    replacement: '    const next = end + 1;',
     tests: ['test/auth/guarded-keys.test.ts'],
   },
   {
