@@ -12,6 +12,7 @@ import { type Folded, type FoldTarget, foldLog } from '#backup/fold-log.ts';
 import { walkLiveSegment } from '#backup/live-segment.ts';
 import { BackupRequestError, ImageDamageError, type LogImage } from '#backup/log-image.ts';
 import { type Recovered, recoverShadow, type ShadowParts, writeImage } from '#backup/shadow.ts';
+import { newIncarnation } from '#engine/incarnation.ts';
 import { amendManifest } from '#engine/manifest-access.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { findNodeData } from '#wal/empty-directory.ts';
@@ -43,6 +44,7 @@ export async function restoreImage(
   const manifest: Manifest = {
     ...image.manifest,
     nodeId: parts.random.id128(),
+    incarnation: newIncarnation(parts.random),
     lowestSegment: segments[0]?.seq ?? image.manifest.lowestSegment,
     excludedSegments: [],
     replicas: { added: [], removed: [] },

@@ -10,6 +10,7 @@ import { Checkpointer } from '#engine/checkpoint.ts';
 import { DelayedApply, NO_HOLD } from '#engine/delayed-apply.ts';
 import { type DivergedFrom, leavingTail } from '#engine/diverged-from.ts';
 import type { Engine } from '#engine/engine.ts';
+import { newIncarnation } from '#engine/incarnation.ts';
 import { amendManifest, manifestOf, pathIn } from '#engine/manifest-access.ts';
 import { type Base, type EngineOptions, loadSnapshot, openEngine } from '#engine/open-engine.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
@@ -219,6 +220,7 @@ export class EngineHost {
     const lowestSegment = await this.directory.nextSegmentSeq();
     await amendManifest(this.directory, {
       logId: '',
+      incarnation: newIncarnation(this.options.random),
       term: 0,
       snapshot: '',
       lowestSegment,

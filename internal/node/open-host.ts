@@ -5,10 +5,12 @@
  */
 
 import { EngineHost } from '#engine/engine-host.ts';
+import { newIncarnation } from '#engine/incarnation.ts';
 import { amendManifest, manifestOf } from '#engine/manifest-access.ts';
 import type { RecoveryProgress } from '#engine/recovery-meter.ts';
 import { TERM_MAX } from '#model/position.ts';
 import type { Role } from '#model/status.ts';
+import { checkPlace, placeOf } from '#node/member-place.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { pendingHandoverOf } from '#node/pending-handover.ts';
 import { OWN_TERMS } from '#node/term-source.ts';
@@ -57,7 +59,8 @@ export async function openHost(
 /** Throws for a replica without a master to follow, which would wait for ever. */
 function checkUpstream(directory: WalDirectory, options: NodeOptions): void {
   const { role, upstream } = manifestOf(directory);
-  if (role !== 'replica' || options.upstream !== '' || upstream !== '') return;
+  const isFollower = role === 'replica' && options.member === undefined;
+  if (!isFollower || options.upstream !== '' || upstream !== '') return;
   throw new WalOpenError(
     'unusable',
     `${directory.path} is a replica's and no master is known to it: start it with walnut-slave and master.address set`,
@@ -71,6 +74,8 @@ async function settleIdentity(directory: WalDirectory, options: NodeOptions): Pr
       format: 1,
       logId: wanted === 'master' ? options.random.id128() : '',
       nodeId: options.random.id128(),
+      incarnation: newIncarnation(options.random),
+      ...placeOf(options.member),
       role: wanted,
       upstream: wanted === 'master' ? '' : options.upstream,
       configuredUpstream: options.upstream,
@@ -86,6 +91,7 @@ async function settleIdentity(directory: WalDirectory, options: NodeOptions): Pr
 }
 
 async function settleRole(directory: WalDirectory, options: NodeOptions): Promise<void> {
+  checkPlace(directory.path, manifestOf(directory), options.member);
   const { logger, forcedRole, upstream } = options;
   const manifest = manifestOf(directory);
   checkTerms(directory, forcedRole === 'master');

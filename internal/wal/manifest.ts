@@ -26,12 +26,28 @@ export interface LogReach {
   readonly lsn: number;
 }
 
+/** The place of a directory in a cluster. */
+export interface MemberPlace {
+  /** `cluster.name`. */
+  readonly cluster: string;
+  /** `cluster.node`: the name by which the cluster lists the node. */
+  readonly node: string;
+  /** 32 hex digits; empty until a coordinator has said it. */
+  readonly clusterId: string;
+  /** Empty until the map assigns the node to a group. */
+  readonly group: string;
+}
+
 export interface Manifest {
   /** 2 where log and snapshot may have formats that release 0.1.0 does not read (ADR 14). */
   readonly format: 1 | 2;
   /** 32 hex digits; empty on a replica that has not registered yet. */
   readonly logId: string;
   readonly nodeId: string;
+  /** Renewed where durable records were lost or replaced: `engine/incarnation.ts`; absent: an earlier version wrote the file. */
+  readonly incarnation?: number;
+  /** Absent: the directory belongs to no cluster. */
+  readonly member?: MemberPlace;
   readonly role: Role;
   /** `host:port` of the master that this replica follows; empty on a master. */
   readonly upstream: string;
@@ -107,15 +123,24 @@ function isManifest(value: unknown): value is Manifest {
     texts.every((text) => typeof text === 'string') &&
     numbers.every((number) => Number.isSafeInteger(number) && (number as number) >= 0) &&
     (m['role'] === 'master' || m['role'] === 'replica') &&
-    [m['promotedTo'] ?? 0, m['keepsAsideTo'] ?? 0].every((number) => Number.isSafeInteger(number)) &&
+    [m['promotedTo'] ?? 0, m['keepsAsideTo'] ?? 0, m['incarnation'] ?? 0].every((number) =>
+      Number.isSafeInteger(number),
+    ) &&
     [m['configuredUpstream'] ?? ''].every((text) => typeof text === 'string') &&
     Array.isArray(m['diverged'] ?? []) &&
     Array.isArray(replicas?.added) &&
     Array.isArray(replicas?.removed) &&
     Array.isArray(replicas?.nodes ?? []) &&
+    isMemberPlace(m['member']) &&
     isApplyHold(m['applyHold']) &&
     isReach(m['reaches'])
   );
+}
+
+function isMemberPlace(value: unknown): boolean {
+  if (value === undefined) return true;
+  const place = value as Record<string, unknown> | null;
+  return ['cluster', 'node', 'clusterId', 'group'].every((field) => typeof place?.[field] === 'string');
 }
 
 function isReach(value: unknown): boolean {

@@ -282,11 +282,13 @@ describe.each(FORMAT_LEVELS)('a restore, at format level %i', (formatLevel) => {
   it('is a node of its own that recovers by itself, with no clean mark', async () => {
     await live.write(70);
     const { manifest } = await create();
+    const incarnations = new Set<number | undefined>();
     for (const lsn of [0, 1, 37, 71]) {
       const to = join(root, `own-${lsn}`);
       const { nodeId } = await restoreImage(fileParts, imageOf(manifest), { kind: 'lsn', lsn }, to);
       expect(nodeId).not.toBe(manifest.nodeId);
       const directory = await openDirectory({ ...fileParts, path: to });
+      incarnations.add(directory.manifest?.incarnation);
       expect(directory.manifest).toMatchObject({
         nodeId,
         logId: manifest.logId,
@@ -305,6 +307,7 @@ describe.each(FORMAT_LEVELS)('a restore, at format level %i', (formatLevel) => {
       await engine.log.close();
       await directory.close();
     }
+    expect(incarnations.size).toBe(4);
   });
 
   it('goes by the log’s clock to a moment', async () => {

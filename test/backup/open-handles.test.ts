@@ -60,7 +60,7 @@ async function repair(fileSystem: ProbedFileSystem): Promise<void> {
     try {
       const plan = await planRepair(parts, DATA, true);
       if (plan.kind !== 'cut') throw new Error('nothing is damaged');
-      await applyRepair(directory, plan);
+      await applyRepair(directory, plan, parts);
     } finally {
       await directory.close();
     }

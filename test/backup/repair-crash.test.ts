@@ -6,6 +6,7 @@ import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { DIR, Rig, stateOf } from '#test/engine/rig.ts';
+import { tryDecodeManifest } from '#wal/manifest.ts';
 import { openDirectory } from '#wal/wal-directory.ts';
 
 type Files = ReadonlyMap<string, Buffer>;
@@ -98,8 +99,13 @@ const partsOf = (fileSystem: MemoryFileSystem) => ({
 async function repair(disk: MemoryFileSystem): Promise<void> {
   const directory = await openDirectory({ fileSystem: disk, path: DIR, logger: silentLogger });
   const plan = await planRepair(partsOf(disk), DIR, true);
-  if (plan.kind === 'cut') await applyRepair(directory, plan);
+  if (plan.kind === 'cut') await applyRepair(directory, plan, partsOf(disk));
   await directory.close();
+}
+
+function incarnationIn(disk: MemoryFileSystem): number | undefined {
+  const manifest = tryDecodeManifest(disk.content(`${DIR}/MANIFEST`));
+  return typeof manifest === 'string' ? undefined : manifest.incarnation;
 }
 
 /** Every original, byte by byte, is in its place or aside. */
@@ -121,6 +127,8 @@ describe.each(SCENARIOS)('the repair of %s', (_name, scenario) => {
     await repair(whole);
     const calls = whole.callCount - before;
     expect(calls).toBeGreaterThan(8);
+    // A cluster must not count it as the member that had the records.
+    expect(incarnationIn(whole)).not.toBe(incarnationIn(diskOf(files, 1)));
     const outcomes = new Set<string>();
     for (let call = 1; call <= calls; call++) {
       const disk = diskOf(files, call);

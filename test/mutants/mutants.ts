@@ -27,6 +27,7 @@ import { HTTP2_CLIENT_MUTANTS } from './http2-client-mutants.ts';
 import { HTTP2_MUTANTS } from './http2-mutants.ts';
 import { IDENTITY_MUTANTS } from './identity-mutants.ts';
 import { LOG_MUTANTS } from './log-mutants.ts';
+import { MEMBER_MUTANTS } from './member-mutants.ts';
 import { MEMORY_MUTANTS } from './memory-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { NAMED_MUTANTS } from './named-mutants.ts';
@@ -215,6 +216,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [SIMULATION],
   },
   ...FAILOVER_MUTANTS,
+  ...MEMBER_MUTANTS,
   ...FEED_MUTANTS,
   ...FILL_MUTANTS,
   ...HTTP1_DRIVER_MUTANTS,

@@ -102,7 +102,7 @@ async function repair(
       const advice = 'Restore a backup, or empty the log with: --apply --allow-empty';
       throw new CliError(EXIT.negative, 'nothing of the state would be left; nothing was changed', advice);
     }
-    const aside = await applyRepair(owned, plan);
+    const aside = await applyRepair(owned, plan, parts);
     await checkRepaired(parts, owned, plan);
     await showCut(invocation, options, plan, aside);
     return EXIT.ok;

@@ -17,6 +17,7 @@ import {
   rehearseStart,
   type StartOutcome,
 } from '#backup/repair/rehearse-start.ts';
+import { newIncarnation } from '#engine/incarnation.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { assert } from '#platform/assert.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -177,10 +178,16 @@ async function snapshotFile(fileSystem: FileSystem, path: string, name: string):
 /**
  * Applies the plan; the caller owns the directory's lock. Returns the names of the
  * files that were set aside, relative to the directory. A crash leaves the directory
- * either unchanged or repaired.
+ * either unchanged or repaired, and a repaired one has a new incarnation: it lost
+ * records that had been durable.
  */
-export async function applyRepair(directory: WalDirectory, plan: Cut): Promise<string[]> {
-  const changes: Partial<Manifest> = plan.dropsSnapshot ? { snapshot: '' } : {};
+export async function applyRepair(
+  directory: WalDirectory,
+  plan: Cut,
+  { random }: Pick<RehearsalParts, 'random'>,
+): Promise<string[]> {
+  const incarnation = newIncarnation(random);
+  const changes: Partial<Manifest> = { incarnation, ...(plan.dropsSnapshot ? { snapshot: '' } : {}) };
   if (plan.cutsLog) {
     const beyond = plan.endOffset === undefined ? NO_RECORD : plan.keep;
     return cutLog(directory, beyond, changes, plan.endOffset);
