@@ -110,6 +110,13 @@ export class RecordBuilder implements WriteTarget {
     this.#setLoaded(bytes, valueOffset, valueBytes, expireAtMs);
   }
 
+  /** Like `setInRoom`, from encoded bytes. */
+  setEncodedInRoom(pair: EncodedPair): void {
+    const { bytes, keyBytes, valueOffset, valueBytes, expireAtMs } = pair;
+    const before = this.accessEncoded(pair);
+    this.#put(bytes, valueOffset, valueBytes, expireAtMs, before, entryCost(keyBytes, valueBytes));
+  }
+
   /** Adds a set whose room was made before. */
   setInRoom(key: string, value: Uint8Array, expireAtMs: number, contentType = ''): void {
     const { set: loaded } = this.#keys;
@@ -206,11 +213,15 @@ export class RecordBuilder implements WriteTarget {
     return this.#accepted.recordOf(this.#keys.delete);
   }
 
-  /** True if so many more sets of so many bytes surely fit, into the limits and into this record. */
-  hasRoomFor(sets: number, keyAndValueBytes: number): boolean {
-    const cost = keyAndValueBytes + sets * entryCost(0, 0);
-    if (isOver(this.#store.limits, this.#accepted, sets, cost)) return false;
-    return keyAndValueBytes + sets * setBytes(0) <= SETS_BYTES_MAX;
+  /** Like `AcceptedState.access`, for a key given as bytes. */
+  accessEncoded({ bytes, keyOffset, keyBytes }: EncodedPair): number {
+    this.#keys.set.loadBytes(bytes, keyOffset, keyBytes);
+    return this.#accepted.access(this.#keys.set);
+  }
+
+  /** True if so much more is within the limits. */
+  hasRoomFor(moreEntries: number, moreBytes: number): boolean {
+    return !isOver(this.#store.limits, this.#accepted, moreEntries, moreBytes);
   }
 
   /** Adds what a named write came to. */
@@ -293,6 +304,11 @@ export function typedBytes(value: Uint8Array, contentType = ''): number {
 /** Upper bound of the bytes that a set takes in its record. */
 function setBytes(valueBytes: number): number {
   return KEY_BYTES_MAX + valueBytes + MUTATION_OVERHEAD_BYTES;
+}
+
+/** True if so many sets of so many bytes surely fit into one record. */
+export function surelyFit(sets: number, keyAndValueBytes: number): boolean {
+  return keyAndValueBytes + sets * setBytes(0) <= SETS_BYTES_MAX;
 }
 
 /** Throws `resource_exhausted` if the values of these sets do not fit into one record. */

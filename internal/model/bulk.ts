@@ -73,7 +73,7 @@ export const PLAIN_EXPIRY = { default: 0, ttl: 1, at: 2 } as const;
 export interface PlainSets {
   readonly bytes: Buffer;
   readonly count: number;
-  /** All of them or none; nothing is done if that cannot be told beforehand. */
+  /** All of them or none; nothing is done if one of them is invalid. */
   readonly isAtomic?: boolean;
   readonly keyOffsets: Uint32Array;
   readonly keyBytes: Uint16Array;

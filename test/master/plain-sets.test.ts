@@ -6,6 +6,7 @@ import type { PlainSets, SetsAnswer } from '#model/bulk.ts';
 import { PLAIN_EXPIRY } from '#model/bulk.ts';
 import type { BatchResult, Expiry } from '#model/commands.ts';
 import type { StoreLimits } from '#model/entry.ts';
+import { entryCost } from '#storage/store.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { drainVictims, Rig, type RigOptions, setOf, stateOf, watch } from '#test/engine/rig.ts';
@@ -69,8 +70,8 @@ function plainSetsOf(sets: readonly PlainSet[]): PlainSets {
 }
 
 /** By the bytes, or as the caller does where they turn out to be no plain sets. */
-function byBytes({ master }: Rig, sets: readonly PlainSet[]): Promise<BatchResult[]> {
-  const plain = plainSetsOf(sets);
+function byBytes({ master }: Rig, sets: readonly PlainSet[], isAtomic = false): Promise<BatchResult[]> {
+  const plain = { ...plainSetsOf(sets), isAtomic };
   const answer = master.sets(plain);
   // The request's bytes are another one's from here on.
   if (answer !== undefined) plain.bytes.fill(0xee);
@@ -230,5 +231,21 @@ describe('plain sets', () => {
     await other.until(byBatch(other, sets('f')));
     expect(stateOf(one.engine)).toBe(stateOf(other.engine));
     expect(drainVictims(one.engine)).toEqual(drainVictims(other.engine));
+  });
+
+  it('evict others in their own record where they are atomic and make an entry larger', async () => {
+    const rig = await Rig.open({ limits: { entriesMax: 0, bytesMax: 3 * entryCost(1, 100), policy: 'lru' } });
+    for (const one of ['a', 'b', 'c']) await rig.set(one, 'v'.repeat(100));
+    const larger: PlainSet[] = [
+      { key: 'c', value: 'w'.repeat(150), expiry: { kind: 'default' } },
+      { key: 'b', value: 'w', expiry: { kind: 'default' } },
+    ];
+    await rig.until(byBytes(rig, larger, true));
+    const { mutations } = (await rig.records()).at(-1) ?? {};
+    expect(mutations?.map(({ op, key: of }) => `${op} ${of}`)).toEqual(['set c', 'set b']);
+    await rig.until(byBytes(rig, [{ key: 'b', value: 'w'.repeat(100), expiry: { kind: 'default' } }], true));
+    const last = (await rig.records()).at(-1);
+    expect(last?.mutations.map(({ op, key: of }) => `${op} ${of}`)).toEqual(['delete a', 'set b']);
+    await rig.close();
   });
 });

@@ -120,11 +120,18 @@ export const API_MUTANTS: readonly Mutant[] = [
     tests: [BYTES],
   },
   {
-    name: 'atomic sets from bytes made without asking whether all fit',
+    name: 'atomic sets from bytes made without room for all',
     file: 'internal/master/operations/plain-sets.ts',
-    text: '    if (sets.isAtomic === true && !surelyFit(sets, builder)) return undefined;\n',
-    replacement: '    surelyFit(sets, builder);\n',
+    text: '    builder.makeRoomFor(costsOf(sets));\n',
+    replacement: '    costsOf(sets);\n',
     tests: [BYTES],
+  },
+  {
+    name: 'atomic sets whose larger values are not counted',
+    file: 'internal/master/operations/plain-sets.ts',
+    text: 'Math.max(0, cost - before)',
+    replacement: 'Math.min(0, cost - before)',
+    tests: ['test/master/plain-sets.test.ts'],
   },
   {
     name: 'mixed batch that answers nothing of a refused record',

@@ -48,7 +48,7 @@ const batch: fc.Arbitrary<Batch> = fc.record({
   operations: fc.oneof(
     { weight: 4, arbitrary: fc.array(operation, { minLength: 1, maxLength: 9 }) },
     {
-      weight: 1,
+      weight: 2,
       arbitrary: fc.array(wrapped('set', fc.record({ key, value })), { minLength: 1, maxLength: 5 }),
     },
   ),

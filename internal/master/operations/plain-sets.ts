@@ -1,16 +1,19 @@
 /** Sets that ask for visibility only, from the bytes of the request to those of the answer, as one record. */
+import { MISSING } from '#master/accepted-state.ts';
 import { areReachable, hasPast } from '#master/deadlines.ts';
 import { refuseRest, toBatchError } from '#master/operations/batch-steps.ts';
 import { PlainSetCursor } from '#master/operations/plain-set-cursor.ts';
-import type { RecordBuilder } from '#master/record-builder.ts';
+import { type RecordBuilder, surelyFit } from '#master/record-builder.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { WritePath } from '#master/write-path.ts';
 import { type PlainSets, PREFETCH_KEYS, type SetsAnswer } from '#model/bulk.ts';
 import type { WalnutError } from '#model/errors.ts';
+import { entryCost } from '#storage/store.ts';
 
 /**
  * Returns undefined, and does nothing, if a deadline has passed already, because such a
- * set is a delete, and if atomic sets may not all be made.
+ * set is a delete, and if atomic sets are refused for a deadline or for their size.
+ * Throws `resource_exhausted` if the store has no room for all of the atomic sets.
  */
 export function runPlainSets(path: WritePath, sets: PlainSets): Promise<SetsAnswer> | undefined {
   const { engine, deadlines } = path;
@@ -18,7 +21,8 @@ export function runPlainSets(path: WritePath, sets: PlainSets): Promise<SetsAnsw
   const accepted = path.write((builder) => {
     const shiftMs = engine.logClock.shiftMs(builder.nowMs);
     if (hasPast(sets, shiftMs, builder.nowMs)) return undefined;
-    if (sets.isAtomic === true && !surelyFit(sets, builder)) return undefined;
+    const isAtomic = sets.isAtomic === true;
+    if (isAtomic && !tryMakeRoom(sets, builder)) return undefined;
     const pair = new PlainSetCursor(sets);
     while (pair.next()) {
       if (pair.index % PREFETCH_KEYS === 0) {
@@ -27,7 +31,8 @@ export function runPlainSets(path: WritePath, sets: PlainSets): Promise<SetsAnsw
       }
       try {
         pair.expireAtMs = deadlines.ofPlain(sets, pair.index, shiftMs, builder.nowMs);
-        builder.setEncoded(pair);
+        if (isAtomic) builder.setEncodedInRoom(pair);
+        else builder.setEncoded(pair);
       } catch (error) {
         refused.set(pair.index, toBatchError(error).error);
       }
@@ -48,9 +53,40 @@ export function runPlainSets(path: WritePath, sets: PlainSets): Promise<SetsAnsw
   }, refuseAll);
 }
 
-/** True if nothing can be in the way of any of the sets: no limit, and no deadline. */
-function surelyFit(sets: PlainSets, builder: RecordBuilder): boolean {
+/** Makes room for all of the sets together; false, with nothing done, if one of them is invalid or a record cannot contain all. */
+function tryMakeRoom(sets: PlainSets, builder: RecordBuilder): boolean {
   let bytes = 0;
   for (let i = 0; i < sets.count; i++) bytes += (sets.keyBytes[i] as number) + (sets.valueBytes[i] as number);
-  return builder.hasRoomFor(sets.count, bytes) && areReachable(sets, builder.nowMs);
+  if (!surelyFit(sets.count, bytes) || !areReachable(sets, builder.nowMs)) return false;
+  // Each step costs more than the one before it, and most Batches need only the first.
+  const mostBytes = bytes + sets.count * entryCost(0, 0);
+  if (!builder.hasRoomFor(sets.count, mostBytes) && !fitBeside(sets, builder))
+    builder.makeRoomFor(costsOf(sets));
+  return true;
+}
+
+/** True if the sets fit beside all other entries. A new key is counted as often as it is set. */
+function fitBeside(sets: PlainSets, builder: RecordBuilder): boolean {
+  let entries = 0;
+  let bytes = 0;
+  const pair = new PlainSetCursor(sets);
+  while (pair.next()) {
+    const before = builder.accessEncoded(pair);
+    const cost = entryCost(pair.keyBytes, pair.valueBytes);
+    if (before === MISSING) entries++;
+    bytes += before === MISSING ? cost : Math.max(0, cost - before);
+    if (!builder.hasRoomFor(entries, bytes)) return false;
+  }
+  return true;
+}
+
+/** What the entry of each key will count for: of the last of its sets. */
+function costsOf({ bytes, count, keyOffsets, keyBytes, valueBytes }: PlainSets): Map<string, number> {
+  const costs = new Map<string, number>();
+  for (let i = 0; i < count; i++) {
+    const from = keyOffsets[i] as number;
+    const length = keyBytes[i] as number;
+    costs.set(bytes.toString('utf8', from, from + length), entryCost(length, valueBytes[i] as number));
+  }
+  return costs;
 }
