@@ -1,5 +1,7 @@
 /** What a node says of itself every 300 ms, and what the coordinator makes of it. Values only. */
+import type { ClusterNode, Group } from '#cluster/shard-map.ts';
 import type { Position } from '#model/position.ts';
+import type { NodeState } from '#model/status.ts';
 
 /** A node that the map assigns to no group yet is `unassigned`. */
 export type MemberRole = 'unassigned' | 'master' | 'replica';
@@ -28,6 +30,39 @@ export interface Heartbeat {
   readonly ackedByVoters: number;
   /** A replica: the last push that it acked; undefined if there was none. */
   readonly lastAck: LastAck | undefined;
+  /** The identity of its log, 32 hex digits; empty where it has none. */
+  readonly logId: string;
+  readonly report: NodeReport;
+}
+
+/** What a node says for people to read. Nothing is decided by it. */
+export interface NodeReport {
+  readonly version: string;
+  /** The level of the formats that it reads. */
+  readonly formatLevel: number;
+  readonly state: NodeState;
+  readonly reasons: readonly string[];
+  /** The other nodes of its group, and how many milliseconds ago each was heard. */
+  readonly links: readonly { readonly node: string; readonly agoMs: number }[];
+  /** Milliseconds since the oldest write that is under way began; 0: none is. */
+  readonly oldestWriteMs: number;
+  readonly entries: number;
+  readonly bytes: number;
+  /** `storage.max_memory` */
+  readonly bytesMax: number;
+}
+
+/** What the active coordinator answers to a heartbeat. */
+export interface HeartbeatAnswer {
+  /** Empty before the cluster is founded. */
+  readonly clusterId: string;
+  readonly mapEpoch: number;
+  /** The group of the node; undefined where it belongs to none. */
+  readonly group: Group | undefined;
+  /** The nodes of that group. */
+  readonly nodes: readonly ClusterNode[];
+  /** The master of the group's term may take writes, by the sending of this heartbeat. */
+  readonly isLeased: boolean;
 }
 
 export interface LastAck {

@@ -3,7 +3,7 @@
  * nodes, leases heartbeats, and keeps a leader in every group (ADR 17). It can be lost
  * at any moment; another one goes on from what the metadata store records.
  */
-import type { Heartbeat } from '#cluster/heartbeat.ts';
+import type { Heartbeat, HeartbeatAnswer } from '#cluster/heartbeat.ts';
 import { groupOf, isLeasable } from '#cluster/leasable.ts';
 import type { ClockReading } from '#cluster/lease.ts';
 import type { Group, ShardMap } from '#cluster/shard-map.ts';
@@ -39,16 +39,6 @@ export interface CoordinatorOptions {
   readonly readClocks: () => ClockReading;
   readonly random: Random;
   readonly logger: Logger;
-}
-
-export interface HeartbeatAnswer {
-  /** Empty before the cluster is founded. */
-  readonly clusterId: string;
-  readonly mapEpoch: number;
-  /** The group of the node; undefined where it belongs to none. */
-  readonly group: Group | undefined;
-  /** The master of the group's term may take writes, by the sending of this heartbeat. */
-  readonly isLeased: boolean;
 }
 
 export class Coordinator {
@@ -220,5 +210,8 @@ export class Coordinator {
 }
 
 function answerTo({ node }: Heartbeat, map: ShardMap, isLeased: boolean): HeartbeatAnswer {
-  return { clusterId: map.clusterId, mapEpoch: map.epoch, group: groupOf(map, node), isLeased };
+  const { clusterId, epoch: mapEpoch } = map;
+  const group = groupOf(map, node);
+  const nodes = (group?.voters ?? []).flatMap((voter) => map.nodes.get(voter.node) ?? []);
+  return { clusterId, mapEpoch, group, nodes, isLeased };
 }

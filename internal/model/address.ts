@@ -1,4 +1,5 @@
 /** The one rule for node addresses, `host:port`, wherever they are configured, sent, dialled or stored. */
+import { invalidArgument } from '#model/errors.ts';
 
 /** Enough for a host name of 253 characters, brackets, a colon and a port. */
 export const ADDRESS_CHARACTERS_MAX = 262;
@@ -21,4 +22,19 @@ const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/i;
 export function isLoopbackHost(text: string): boolean {
   const host = isHostPort(text) ? text.slice(0, text.lastIndexOf(':')) : text;
   return LOOPBACK.test(host.replace(/^\[|\]$/g, ''));
+}
+
+/**
+ * Completes `:8081` or `8081` with the host that the master sees; an IPv6 host
+ * gets brackets. Throws `invalid_argument` if the result is not `host:port`.
+ */
+export function completeAddress(advertise: string, remoteAddress: string): string {
+  const port = /^:?(\d{1,5})$/.exec(advertise)?.[1];
+  const host = remoteAddress.replace(/^::ffff:/, '');
+  const address = port === undefined ? advertise : `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  if (!isHostPort(address)) {
+    const shown = JSON.stringify(address.slice(0, 64).toWellFormed());
+    throw invalidArgument(`the advertised address is ${shown}: expected host:port; set server.advertise`);
+  }
+  return address;
 }

@@ -5,6 +5,7 @@
  * write, follows the first master that counts it among its replicas.
  */
 
+import { completeAddress } from '#model/address.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import type { AnnounceAnswer, AnnounceRequest } from '#model/leadership.ts';
 import { termOf } from '#model/position.ts';
@@ -13,7 +14,6 @@ import { isLeading } from '#node/ask-replicas.ts';
 import type { RoleKeeper } from '#node/role-keeper.ts';
 import { assertNever } from '#platform/assert.ts';
 import { messageOf } from '#platform/thrown.ts';
-import { completeAddress } from '#replication/replica-address.ts';
 
 /** Shorter than the second that the sender waits. */
 const CONFIRM_TIMEOUT_MS = 800;

@@ -1,9 +1,10 @@
 /** Which replicas may follow a master, as its operator decides: AddReplica and RemoveReplica. */
+
+import { completeAddress } from '#model/address.ts';
 import { WalnutError } from '#model/errors.ts';
 import { lookAtReplica } from '#node/absent-replicas.ts';
 import type { ReplicaList } from '#node/replica-list.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
-import { completeAddress } from '#replication/replica-address.ts';
 import type { ReplicaRegistry } from '#replication/replica-registry.ts';
 
 export interface MembershipOptions {

@@ -7,6 +7,7 @@
 
 import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
+import { completeAddress } from '#model/address.ts';
 import { unavailable, WalnutError } from '#model/errors.ts';
 import { checkBelieved } from '#model/terms.ts';
 import type { Asked } from '#node/ask-replicas.ts';
@@ -23,7 +24,6 @@ import { commitFollowing, commitRole, settle } from '#node/role-commits.ts';
 import { isBlank, type Self, selfOf } from '#node/self.ts';
 import { assert } from '#platform/assert.ts';
 import { withKnown } from '#replication/known-replicas.ts';
-import { completeAddress } from '#replication/replica-address.ts';
 import { isShortage } from '#wal/wal-errors.ts';
 
 /** Called when the state in memory may be wrong. */

@@ -8,6 +8,7 @@
  */
 
 import type { Engine } from '#engine/engine.ts';
+import { completeAddress } from '#model/address.ts';
 import { WalnutError } from '#model/errors.ts';
 import { FORMAT_LEVEL } from '#model/formats.ts';
 import { REPLICAS_MAX } from '#model/limits.ts';
@@ -30,7 +31,6 @@ import type { PeerDialer } from '#replication/peer-link.ts';
 import { type PushContext, Pusher } from '#replication/pusher.ts';
 import { RecentRecords } from '#replication/recent-records.ts';
 import { RegisteredReplicas, replicaAfter } from '#replication/registered-replicas.ts';
-import { completeAddress } from '#replication/replica-address.ts';
 import type { ReplicaBook } from '#replication/replica-book.ts';
 import { decideResync } from '#replication/resync.ts';
 import { isShortage } from '#wal/wal-errors.ts';

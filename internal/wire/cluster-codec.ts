@@ -1,19 +1,16 @@
 /** Converts the records of a cluster's metadata store between protobuf and the cluster's values. Pure; bad bytes throw. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { ClusterNode, Group, Leader, SlotRange, Voter } from '#cluster/shard-map.ts';
+import type { ClusterNode, Group, SlotRange } from '#cluster/shard-map.ts';
 import {
   ActiveCoordinatorSchema,
   GroupSchema,
-  type Leader as LeaderMessage,
   MapEpochSchema,
   MetaSchema,
   NodeSchema,
-  NodeStatus,
   SlotsSchema,
-  type Voter as VoterMessage,
 } from '#gen/walnut/cluster/v1/records_pb.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
-import { fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
+import { fromGroup, fromNode, fromSlotRange, toGroup, toNode, toSlotRange } from '#wire/shard-map-codec.ts';
 
 /** The active coordinator, as its `leader` key names it. */
 export interface ActiveCoordinator {
@@ -49,56 +46,25 @@ export function decodeEpoch(bytes: Uint8Array): number {
 }
 
 export function encodeGroup(group: Group): Uint8Array {
-  const { id, logId, term, lastLeader, next } = group;
-  const voters = group.voters.map(fromVoter);
-  const leader = group.leader && { voter: fromVoter(group.leader), tail: fromPosition(group.leader.tail) };
-  const fields = { id, logId, voters, term, lastLeader };
-  return toBinary(
-    GroupSchema,
-    create(GroupSchema, { ...fields, ...(leader && { leader }), ...(next && { next }) }),
-  );
+  return toBinary(GroupSchema, fromGroup(group));
 }
 
 export function decodeGroup(bytes: Uint8Array): Group {
-  const { id, logId, voters, term, leader, lastLeader, next } = fromBinary(GroupSchema, bytes);
-  return {
-    id,
-    logId,
-    voters: voters.map(toVoter),
-    term,
-    leader: leader && toLeader(leader),
-    lastLeader,
-    next: next && { term: next.term, node: next.node },
-  };
+  return toGroup(fromBinary(GroupSchema, bytes));
 }
 
 export function encodeSlots(ranges: readonly SlotRange[]): Uint8Array {
-  return toBinary(SlotsSchema, create(SlotsSchema, { ranges: [...ranges] }));
+  return toBinary(SlotsSchema, create(SlotsSchema, { ranges: ranges.map(fromSlotRange) }));
 }
 
 export function decodeSlots(bytes: Uint8Array): SlotRange[] {
-  return fromBinary(SlotsSchema, bytes).ranges.map(({ first, last, group }) => ({ first, last, group }));
+  return fromBinary(SlotsSchema, bytes).ranges.map(toSlotRange);
 }
 
-export function encodeNode({ name, address, zone, status }: ClusterNode): Uint8Array {
-  const word = status === 'draining' ? NodeStatus.DRAINING : NodeStatus.ACTIVE;
-  return toBinary(NodeSchema, create(NodeSchema, { name, address, zone, status: word }));
+export function encodeNode(node: ClusterNode): Uint8Array {
+  return toBinary(NodeSchema, fromNode(node));
 }
 
 export function decodeNode(bytes: Uint8Array): ClusterNode {
-  const { name, address, zone, status } = fromBinary(NodeSchema, bytes);
-  return { name, address, zone, status: status === NodeStatus.DRAINING ? 'draining' : 'active' };
-}
-
-function fromVoter({ node, incarnation }: Voter): { node: string; incarnation: bigint } {
-  return { node, incarnation: BigInt(incarnation) };
-}
-
-function toVoter({ node, incarnation }: VoterMessage): Voter {
-  return { node, incarnation: toSafeNumber(incarnation, `the incarnation of ${node}`) };
-}
-
-function toLeader({ voter, tail }: LeaderMessage): Leader {
-  const who = voter === undefined ? { node: '', incarnation: 0 } : toVoter(voter);
-  return { ...who, tail: toPositionOrNone(tail, 'leader.tail') };
+  return toNode(fromBinary(NodeSchema, bytes));
 }

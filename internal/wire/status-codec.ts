@@ -223,7 +223,11 @@ function toReplica(message: ReplicaMessage): ReplicaStatus {
   };
 }
 
-function toState(wire: WireState): NodeState {
+export function fromState(state: NodeState): WireState {
+  return STATES[state];
+}
+
+export function toState(wire: WireState): NodeState {
   for (const [state, value] of Object.entries(STATES)) {
     if (value === wire) return state as NodeState;
   }

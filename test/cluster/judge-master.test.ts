@@ -3,28 +3,14 @@ import { type Heartbeat, type Observation, observe } from '#cluster/heartbeat.ts
 import { isDownByItsOwnWord, judgeMaster } from '#cluster/judge-master.ts';
 import type { Group } from '#cluster/shard-map.ts';
 import { NO_POSITION } from '#model/position.ts';
+import { heartbeatOf } from '#test/doubles/heartbeat.ts';
 
 const NOW_MS = 100_000;
 const TERM = 7;
 
 function heartbeat(node: string, fields: Partial<Heartbeat> = {}): Heartbeat {
-  return {
-    clusterId: 'c',
-    node,
-    incarnation: 1,
-    process: 'p',
-    sequence: 1,
-    address: `${node}:1`,
-    zone: '',
-    role: node === 'a' ? 'master' : 'replica',
-    term: TERM,
-    tail: NO_POSITION,
-    mapEpoch: 1,
-    whyNoWrites: '',
-    ackedByVoters: 9,
-    lastAck: undefined,
-    ...fields,
-  };
+  const role = node === 'a' ? 'master' : 'replica';
+  return heartbeatOf(node, { clusterId: 'c', role, term: TERM, mapEpoch: 1, ackedByVoters: 9, ...fields });
 }
 
 interface Said extends Partial<Heartbeat> {

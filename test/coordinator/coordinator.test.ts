@@ -1,7 +1,7 @@
 /** What coordinators do for one group, event by event, on a virtual clock. */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Heartbeat } from '#cluster/heartbeat.ts';
-import { NO_POSITION } from '#model/position.ts';
+import { heartbeatOf } from '#test/doubles/heartbeat.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
 
 let cluster: SimulatedCluster;
@@ -25,16 +25,14 @@ async function untilLed(limitMs: number): Promise<number> {
 /** A heartbeat of `a`, which leads term 1. */
 function heartbeatOfMaster(): Heartbeat {
   const clusterId = cluster.coordinators[0]?.coordinator.feed.map?.clusterId ?? '';
-  const who = { clusterId, node: 'a', incarnation: 1, process: 'x', sequence: 1, address: 'a:1', zone: '' };
-  const state = {
+  return heartbeatOf('a', {
+    clusterId,
+    process: 'x',
+    role: 'master',
     term: 1,
-    tail: NO_POSITION,
     mapEpoch: 1,
-    whyNoWrites: '',
     ackedByVoters: 2,
-    lastAck: undefined,
-  };
-  return { ...who, ...state, role: 'master' };
+  });
 }
 
 afterEach(() => {

@@ -2,30 +2,16 @@ import { describe, expect, it } from 'vitest';
 import type { Observation } from '#cluster/heartbeat.ts';
 import type { ShardMap } from '#cluster/shard-map.ts';
 import { addedGroup, foundCluster, type GroupPlan } from '#coordinator/found-cluster.ts';
-import { makeEpoch, NO_POSITION, toLsn } from '#model/position.ts';
+import { makeEpoch, toLsn } from '#model/position.ts';
+import { heartbeatOf } from '#test/doubles/heartbeat.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 
 const NOW_MS = 50_000;
 const NO_MAP: ShardMap = { clusterId: '', epoch: 0, groups: new Map(), slots: [], nodes: new Map() };
 
 function observation(node: string, fields: object = {}, heardMs = NOW_MS): Observation {
-  const heartbeat = {
-    clusterId: '',
-    node,
-    incarnation: 3,
-    process: 'p',
-    sequence: 1,
-    address: `${node}.example:8080`,
-    zone: `zone ${node}`,
-    role: 'unassigned' as const,
-    term: 0,
-    tail: NO_POSITION,
-    mapEpoch: 0,
-    whyNoWrites: '',
-    ackedByVoters: 0,
-    lastAck: undefined,
-    ...fields,
-  };
+  const address = `${node}.example:8080`;
+  const heartbeat = heartbeatOf(node, { incarnation: 3, address, zone: `zone ${node}`, ...fields });
   const sinceMs = { roleSinceMs: 0, epochSinceMs: 0, noWritesSinceMs: undefined, fewAcksSinceMs: undefined };
   return { heartbeat, heardMs, ...sinceMs };
 }

@@ -3,6 +3,7 @@ import type { Heartbeat, Observation } from '#cluster/heartbeat.ts';
 import type { ClusterNode, Group } from '#cluster/shard-map.ts';
 import { nextStep, PLANNED_MS } from '#coordinator/next-step.ts';
 import { NO_POSITION, toLsn } from '#model/position.ts';
+import { heartbeatOf } from '#test/doubles/heartbeat.ts';
 
 const NOW_MS = 100_000;
 
@@ -19,9 +20,9 @@ const next = { term: 8, node: 'b' };
 
 function hear(node: string, fields: Partial<Heartbeat> = {}, agoMs = 0): [string, Observation] {
   const role = node === 'a' ? 'master' : 'replica';
-  const said = { node, incarnation: 1, role, term: 7, tail: NO_POSITION, whyNoWrites: '', ...fields };
+  const heartbeat = heartbeatOf(node, { role, term: 7, ...fields });
   const sinceMs = { roleSinceMs: 0, epochSinceMs: 0, noWritesSinceMs: undefined, fewAcksSinceMs: undefined };
-  return [node, { heartbeat: said as Heartbeat, heardMs: NOW_MS - agoMs, ...sinceMs }];
+  return [node, { heartbeat, heardMs: NOW_MS - agoMs, ...sinceMs }];
 }
 
 interface Case {

@@ -5,13 +5,13 @@
  */
 import type { Grant } from '#cluster/choose-leader.ts';
 import { FIRST_WRITE_WAIT_MS, HEARTBEAT_MS } from '#cluster/figures.ts';
-import type { Heartbeat, MemberRole } from '#cluster/heartbeat.ts';
+import type { Heartbeat, HeartbeatAnswer, MemberRole } from '#cluster/heartbeat.ts';
 import { type ClockReading, MasterLease, type SentAt } from '#cluster/lease.ts';
 import { type Group, type Leader, majorityOf } from '#cluster/shard-map.ts';
-import type { HeartbeatAnswer } from '#coordinator/coordinator.ts';
 import type { ClaimAnswer } from '#coordinator/members.ts';
 import { makeEpoch, type Position, termOf, toLsn } from '#model/position.ts';
 import { whyNotBelieved } from '#model/terms.ts';
+import { NO_REPORT } from '#test/doubles/heartbeat.ts';
 import { PausableClock } from '#test/doubles/pausable-clock.ts';
 import type { SeededRandom } from '#test/doubles/seeded-random.ts';
 import type { VirtualClock } from '#test/doubles/virtual-clock.ts';
@@ -262,6 +262,8 @@ export class SimulatedMember {
       whyNoWrites: this.whyNoWrites,
       ackedByVoters: this.#role === 'master' ? (this.#lease?.voters(this.#read()) ?? 0) : 0,
       lastAck: lastAck && { term: lastAck.term, agoMs: this.#nowMs() - lastAck.atMs },
+      logId: this.#group?.logId ?? '',
+      report: NO_REPORT,
     };
     this.#around.heartbeat(this, heartbeat, ({ clusterId, group, mapEpoch, isLeased }) => {
       if (process !== this.process) return;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { lastCommonLsn } from '#engine/epoch-table.ts';
+import { completeAddress } from '#model/address.ts';
 import type { EpochStart, Lsn } from '#model/position.ts';
 import { makeEpoch } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
-import { completeAddress } from '#replication/replica-address.ts';
 import { decideResync, type MasterHistory } from '#replication/resync.ts';
 
 const E1 = makeEpoch(1, 7);

@@ -7,15 +7,13 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Position } from "../../v1/types_pb.ts";
-import { file_walnut_v1_types } from "../../v1/types_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file walnut/cluster/v1/records.proto.
  */
 export const file_walnut_cluster_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("Ch93YWxudXQvY2x1c3Rlci92MS9yZWNvcmRzLnByb3RvEhF3YWxudXQuY2x1c3Rlci52MSIaCgRNZXRhEhIKCmNsdXN0ZXJfaWQYASABKAkiMAoRQWN0aXZlQ29vcmRpbmF0b3ISCgoCaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCSIZCghNYXBFcG9jaBINCgVlcG9jaBgBIAEoBCIqCgVWb3RlchIMCgRub2RlGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgEIlQKBkxlYWRlchInCgV2b3RlchgBIAEoCzIYLndhbG51dC5jbHVzdGVyLnYxLlZvdGVyEiEKBHRhaWwYAiABKAsyEy53YWxudXQudjEuUG9zaXRpb24iKAoKTmV4dExlYWRlchIMCgR0ZXJtGAEgASgNEgwKBG5vZGUYAiABKAkiyAEKBUdyb3VwEgoKAmlkGAEgASgJEg4KBmxvZ19pZBgCIAEoCRIoCgZ2b3RlcnMYAyADKAsyGC53YWxudXQuY2x1c3Rlci52MS5Wb3RlchIMCgR0ZXJtGAQgASgNEikKBmxlYWRlchgFIAEoCzIZLndhbG51dC5jbHVzdGVyLnYxLkxlYWRlchITCgtsYXN0X2xlYWRlchgGIAEoCRIrCgRuZXh0GAcgASgLMh0ud2FsbnV0LmNsdXN0ZXIudjEuTmV4dExlYWRlciI3CglTbG90UmFuZ2USDQoFZmlyc3QYASABKA0SDAoEbGFzdBgCIAEoDRINCgVncm91cBgDIAEoCSI1CgVTbG90cxIsCgZyYW5nZXMYASADKAsyHC53YWxudXQuY2x1c3Rlci52MS5TbG90UmFuZ2UiYgoETm9kZRIMCgRuYW1lGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEem9uZRgDIAEoCRItCgZzdGF0dXMYBCABKA4yHS53YWxudXQuY2x1c3Rlci52MS5Ob2RlU3RhdHVzKlsKCk5vZGVTdGF0dXMSGwoXTk9ERV9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJOT0RFX1NUQVRVU19BQ1RJVkUQARIYChROT0RFX1NUQVRVU19EUkFJTklORxACYgZwcm90bzM", [file_walnut_v1_types]);
+  fileDesc("Ch93YWxudXQvY2x1c3Rlci92MS9yZWNvcmRzLnByb3RvEhF3YWxudXQuY2x1c3Rlci52MSIaCgRNZXRhEhIKCmNsdXN0ZXJfaWQYASABKAkiMAoRQWN0aXZlQ29vcmRpbmF0b3ISCgoCaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCSIZCghNYXBFcG9jaBINCgVlcG9jaBgBIAEoBCIqCgVWb3RlchIMCgRub2RlGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgEIiIKBFRhaWwSDQoFZXBvY2gYASABKAQSCwoDbHNuGAIgASgEIlgKBkxlYWRlchInCgV2b3RlchgBIAEoCzIYLndhbG51dC5jbHVzdGVyLnYxLlZvdGVyEiUKBHRhaWwYAiABKAsyFy53YWxudXQuY2x1c3Rlci52MS5UYWlsIigKCk5leHRMZWFkZXISDAoEdGVybRgBIAEoDRIMCgRub2RlGAIgASgJIsgBCgVHcm91cBIKCgJpZBgBIAEoCRIOCgZsb2dfaWQYAiABKAkSKAoGdm90ZXJzGAMgAygLMhgud2FsbnV0LmNsdXN0ZXIudjEuVm90ZXISDAoEdGVybRgEIAEoDRIpCgZsZWFkZXIYBSABKAsyGS53YWxudXQuY2x1c3Rlci52MS5MZWFkZXISEwoLbGFzdF9sZWFkZXIYBiABKAkSKwoEbmV4dBgHIAEoCzIdLndhbG51dC5jbHVzdGVyLnYxLk5leHRMZWFkZXIiNwoJU2xvdFJhbmdlEg0KBWZpcnN0GAEgASgNEgwKBGxhc3QYAiABKA0SDQoFZ3JvdXAYAyABKAkiNQoFU2xvdHMSLAoGcmFuZ2VzGAEgAygLMhwud2FsbnV0LmNsdXN0ZXIudjEuU2xvdFJhbmdlImIKBE5vZGUSDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHpvbmUYAyABKAkSLQoGc3RhdHVzGAQgASgOMh0ud2FsbnV0LmNsdXN0ZXIudjEuTm9kZVN0YXR1cypbCgpOb2RlU3RhdHVzEhsKF05PREVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSTk9ERV9TVEFUVVNfQUNUSVZFEAESGAoUTk9ERV9TVEFUVVNfRFJBSU5JTkcQAmIGcHJvdG8z");
 
 /**
  * Key `meta`: what never changes.
@@ -117,6 +115,35 @@ export const VoterSchema: GenMessage<Voter> = /*@__PURE__*/
   messageDesc(file_walnut_cluster_v1_records, 3);
 
 /**
+ * The last record of a log, such as walnut.v1.Position states it. This package
+ * imports none of walnut.v1, because that imports this one.
+ *
+ * @generated from message walnut.cluster.v1.Tail
+ */
+export type Tail = Message<"walnut.cluster.v1.Tail"> & {
+  /**
+   * The record's epoch.
+   *
+   * @generated from field: uint64 epoch = 1;
+   */
+  epoch: bigint;
+
+  /**
+   * The record's LSN.
+   *
+   * @generated from field: uint64 lsn = 2;
+   */
+  lsn: bigint;
+};
+
+/**
+ * Describes the message walnut.cluster.v1.Tail.
+ * Use `create(TailSchema)` to create a new message.
+ */
+export const TailSchema: GenMessage<Tail> = /*@__PURE__*/
+  messageDesc(file_walnut_cluster_v1_records, 4);
+
+/**
  * The leader of a group's term.
  *
  * @generated from message walnut.cluster.v1.Leader
@@ -133,9 +160,9 @@ export type Leader = Message<"walnut.cluster.v1.Leader"> & {
    * Its last record as it granted the term; TakeOver is refused where that is
    * another one.
    *
-   * @generated from field: walnut.v1.Position tail = 2;
+   * @generated from field: walnut.cluster.v1.Tail tail = 2;
    */
-  tail?: Position | undefined;
+  tail?: Tail | undefined;
 };
 
 /**
@@ -143,7 +170,7 @@ export type Leader = Message<"walnut.cluster.v1.Leader"> & {
  * Use `create(LeaderSchema)` to create a new message.
  */
 export const LeaderSchema: GenMessage<Leader> = /*@__PURE__*/
-  messageDesc(file_walnut_cluster_v1_records, 4);
+  messageDesc(file_walnut_cluster_v1_records, 5);
 
 /**
  * A planned failover.
@@ -171,7 +198,7 @@ export type NextLeader = Message<"walnut.cluster.v1.NextLeader"> & {
  * Use `create(NextLeaderSchema)` to create a new message.
  */
 export const NextLeaderSchema: GenMessage<NextLeader> = /*@__PURE__*/
-  messageDesc(file_walnut_cluster_v1_records, 5);
+  messageDesc(file_walnut_cluster_v1_records, 6);
 
 /**
  * Key `groups/<id>`: the only place that makes leaders and terms.
@@ -234,7 +261,7 @@ export type Group = Message<"walnut.cluster.v1.Group"> & {
  * Use `create(GroupSchema)` to create a new message.
  */
 export const GroupSchema: GenMessage<Group> = /*@__PURE__*/
-  messageDesc(file_walnut_cluster_v1_records, 6);
+  messageDesc(file_walnut_cluster_v1_records, 7);
 
 /**
  * A run of key slots, both ends included.
@@ -269,7 +296,7 @@ export type SlotRange = Message<"walnut.cluster.v1.SlotRange"> & {
  * Use `create(SlotRangeSchema)` to create a new message.
  */
 export const SlotRangeSchema: GenMessage<SlotRange> = /*@__PURE__*/
-  messageDesc(file_walnut_cluster_v1_records, 7);
+  messageDesc(file_walnut_cluster_v1_records, 8);
 
 /**
  * Key `slots`: who owns which key slots.
@@ -290,7 +317,7 @@ export type Slots = Message<"walnut.cluster.v1.Slots"> & {
  * Use `create(SlotsSchema)` to create a new message.
  */
 export const SlotsSchema: GenMessage<Slots> = /*@__PURE__*/
-  messageDesc(file_walnut_cluster_v1_records, 8);
+  messageDesc(file_walnut_cluster_v1_records, 9);
 
 /**
  * Key `nodes/<name>`: a node of the cluster.
@@ -332,7 +359,7 @@ export type Node = Message<"walnut.cluster.v1.Node"> & {
  * Use `create(NodeSchema)` to create a new message.
  */
 export const NodeSchema: GenMessage<Node> = /*@__PURE__*/
-  messageDesc(file_walnut_cluster_v1_records, 9);
+  messageDesc(file_walnut_cluster_v1_records, 10);
 
 /**
  * What an operator wants of a node.

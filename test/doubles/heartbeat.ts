@@ -1,0 +1,37 @@
+/** A heartbeat of an empty node that belongs nowhere, with what a test needs in it. */
+import type { Heartbeat, NodeReport } from '#cluster/heartbeat.ts';
+import { NO_POSITION } from '#model/position.ts';
+
+export const NO_REPORT: NodeReport = {
+  version: '0.0.0',
+  formatLevel: 2,
+  state: 'loading',
+  reasons: [],
+  links: [],
+  oldestWriteMs: 0,
+  entries: 0,
+  bytes: 0,
+  bytesMax: 0,
+};
+
+export function heartbeatOf(node: string, fields: Partial<Heartbeat> = {}): Heartbeat {
+  return {
+    clusterId: '',
+    node,
+    incarnation: 1,
+    process: 'p',
+    sequence: 1,
+    address: `${node}:1`,
+    zone: '',
+    role: 'unassigned',
+    term: 0,
+    tail: NO_POSITION,
+    mapEpoch: 0,
+    whyNoWrites: '',
+    ackedByVoters: 0,
+    lastAck: undefined,
+    logId: '',
+    report: NO_REPORT,
+    ...fields,
+  };
+}
