@@ -3,7 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { runCli } from '#test/cli/memory-io.ts';
-import { eventually, freePort, RealNodes } from './real-node.ts';
+import { freePort } from '#test/doubles/free-ports.ts';
+import { eventually, RealNodes } from './real-node.ts';
 
 const nodes = new RealNodes();
 afterEach(() => nodes.end());

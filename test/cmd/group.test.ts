@@ -5,9 +5,10 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freePort } from '#test/doubles/free-ports.ts';
 import { ROOT } from '#test/house/source-files.ts';
 import { findFreePort } from '../../cmd/group/ports.ts';
-import { eventually, freePort, killGroup, LAUNCHER, RealNodes } from './real-node.ts';
+import { eventually, killGroup, LAUNCHER, RealNodes } from './real-node.ts';
 
 const nodes = new RealNodes();
 const groups: Demo[] = [];

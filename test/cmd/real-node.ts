@@ -4,9 +4,9 @@
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '#test/doubles/free-ports.ts';
 import { ROOT } from '#test/house/source-files.ts';
 
 export const LAUNCHER = join(ROOT, 'bin', 'launch.cjs');
@@ -145,15 +145,6 @@ export async function eventually(check: () => boolean | Promise<boolean>, what: 
 
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Returns a port that is free now. */
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 /** Kills a detached child and every process that it has started. */

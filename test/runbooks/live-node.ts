@@ -11,6 +11,7 @@ import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeFileSystem } from '#platform/node-file-system.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { openServer, type RunningServer } from '#server/open-server.ts';
+import { freePort } from '#test/doubles/free-ports.ts';
 import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
 import { createWholeNode, type WholeNode } from '#test/doubles/whole-node.ts';
 
@@ -34,6 +35,7 @@ export class LiveNode {
 
   /** Starts the node, or restarts it on the same port. */
   async start(changes: Changes = {}): Promise<this> {
+    this.#port ||= await freePort();
     const clock = createNodeClock();
     this.node = createWholeNode({
       fileSystem: createNodeFileSystem(),
@@ -78,7 +80,6 @@ export class LiveNode {
       http2: HTTP2,
       version: 'test',
     });
-    this.#port = this.#server.port;
     try {
       await this.node.start(this.address);
     } catch (error) {

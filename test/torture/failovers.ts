@@ -6,6 +6,7 @@
  */
 import { join } from 'node:path';
 import { runCli } from '#test/cli/memory-io.ts';
+import { freePort } from '#test/doubles/free-ports.ts';
 import { expectReady } from './link-group.ts';
 import { type Answer, NodeProcess, pause } from './node-process.ts';
 
@@ -68,11 +69,11 @@ class FailoverGroup {
   }
 
   async start(): Promise<void> {
-    const master = this.#launch('master', 0, '');
+    const master = this.#launch('master', await freePort(), '');
     this.#seats.push({ name: 'master', process: master });
     await expectReady(master);
     for (const name of ['one', 'two']) {
-      this.#seats.push({ name, process: this.#launch(name, 0, master.address) });
+      this.#seats.push({ name, process: this.#launch(name, await freePort(), master.address) });
     }
     for (const { process } of this.#seats) await expectReady(process);
     await this.#untilLevel();

@@ -3,10 +3,10 @@
  * formats and wire of both fit. Real processes, the old ones from the history.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePorts } from '#test/doubles/free-ports.ts';
 import { expectReady } from '#test/torture/link-group.ts';
 import { NodeProcess, pause } from '#test/torture/node-process.ts';
 import { RELEASE_0_1_0, unpackRelease, whyNoRelease } from './old-release.ts';
@@ -17,21 +17,6 @@ const KEYS = 300;
 
 const whyNot = await whyNoRelease(RELEASE_0_1_0);
 if (whyNot !== undefined) process.stderr.write(`SKIPPED: upgrade from 0.1.0: ${whyNot}\n`);
-
-/** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          server.once('listening', () => resolve((server.address() as { port: number }).port));
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
 
 describe.skipIf(whyNot !== undefined)('a group of release 0.1.0', () => {
   let scratch = '';

@@ -1,0 +1,43 @@
+/** Ports for servers that must be told theirs, or that close it and take it again. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
+
+/**
+ * Below the range from which Linux gives ports to outgoing connections and to servers
+ * that ask for port 0 (`ip_local_port_range`, from 32,768), so none of those takes a
+ * port between its choice and its use, or while its server restarts.
+ */
+const FIRST = 15_000;
+const COUNT = 17_000;
+const TRIES_MAX = 1_000;
+
+/** Test files run side by side in processes of their own, so each begins elsewhere. */
+let next = Math.floor(Math.random() * COUNT);
+
+/** Returns a port of 127.0.0.1 that nobody listens on, other than all it returned before. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const port = FIRST + (next % COUNT);
+    next += 1;
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no port is free among ${TRIES_MAX} from ${FIRST} on`);
+}
+
+export async function freePorts(count: number): Promise<number[]> {
+  const ports: number[] = [];
+  while (ports.length < count) ports.push(await freePort());
+  return ports;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server: Server = createServer();
+  try {
+    await once(server.listen(port, '127.0.0.1'), 'listening');
+  } catch {
+    return false;
+  }
+  server.close();
+  await once(server, 'close');
+  return true;
+}
