@@ -15,6 +15,7 @@ import { LinePaces } from '#platform/line-pace.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { Random } from '#platform/random.ts';
+import { readSecretFile, SecretFileError } from '#platform/secret-file.ts';
 import { openAudit } from './node-audit.ts';
 
 export interface SecurityParts {
@@ -39,6 +40,10 @@ export interface NodeSecurity {
 /** Throws `SecretFileError` where a file cannot be used. */
 export async function openNodeSecurity(config: NodeConfig, parts: SecurityParts): Promise<NodeSecurity> {
   const { mode, auditFile } = config.auth;
+  if (config.server.tls.mode !== 'off')
+    throw new SecretFileError(
+      'server.tls.mode: expected off: this version reads the keys, but serves no TLS yet',
+    );
   const name = config.server.advertise ?? `${hostname()}:${config.server.port}`;
   return {
     identities: mode === 'off' ? undefined : await openIdentities(mode, config.auth.file ?? '', parts),
@@ -139,7 +144,8 @@ async function open<T>(
 ): Promise<FollowedFile<T>> {
   const onBroken = (reason: string): void =>
     logger.error({ file: path, reason }, 'a changed file cannot be used: what it had before stays in force');
-  const file = await FollowedFile.open({ fileSystem, clock, path, parse, onChange, onBroken });
+  const read = (): Promise<string> => readSecretFile(fileSystem, path);
+  const file = await FollowedFile.open({ clock, name: path, read, parse, onChange, onBroken });
   closers.push(path, () => file.close());
   return file;
 }

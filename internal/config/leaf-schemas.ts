@@ -3,6 +3,7 @@
  * what came, gives plain units, and fills in its default where the key is
  * missing. A key without a default is required.
  */
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import { formatSize, parseSize, SIZE_FORM } from '#config/size.ts';
 import { isHostPort } from '#model/address.ts';
@@ -99,7 +100,12 @@ export function boolean(fallback: boolean): z.ZodType<boolean> {
 
 export function oneOf<const T extends string>(choices: readonly T[], fallback: T): z.ZodType<T> {
   return define(
-    { expected: choices.join(', '), read: (value) => choices.find((choice) => choice === value) },
+    {
+      expected: choices.join(', '),
+      // YAML reads 1.2 as a number.
+      read: (value) =>
+        choices.find((choice) => choice === (typeof value === 'number' ? String(value) : value)),
+    },
     fallback,
   );
 }
@@ -133,6 +139,11 @@ export function optionalFile(): z.ZodType<string | undefined> {
       return isPath ? value : undefined;
     },
   }).optional();
+}
+
+/** The path from the working directory, where that is known. */
+export function absolute(file: string | undefined, cwd: string | undefined): string | undefined {
+  return file === undefined || cwd === undefined ? file : resolve(cwd, file);
 }
 
 const HOST_PORT = '"host:port" with a port from 1 to 65535';

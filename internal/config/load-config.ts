@@ -17,6 +17,7 @@ import {
 } from '#config/binaries.ts';
 import { checkSecurity } from '#config/check-security.ts';
 import { ConfigError } from '#config/config-error.ts';
+import { flattenGroups, isGroup, placeOf } from '#config/groups.ts';
 import { coerce, type Override, readEnvironment, readSets } from '#config/overrides.ts';
 import type { Surroundings } from '#config/section.ts';
 import { suggestKey } from '#config/suggest-key.ts';
@@ -57,6 +58,7 @@ export function loadConfig<Kind extends BinaryKind>(source: ConfigSource<Kind>):
   if (yaml.problems.length > 0) throw new ConfigError([...yaml.problems, ...problems]);
 
   const keys = keysOf(kind, surroundings);
+  problems.push(...flattenAll(yaml, keys));
   const labels = applyOverrides(yaml.values, [...readEnvironment(source.env ?? {}), ...overrides], keys);
   const absent = Object.keys(sectionsOf(kind)).filter((name) => yaml.values[name] === undefined);
   const schemas = Object.entries(sectionsOf(kind)).map(([name, section]) => {
@@ -96,6 +98,18 @@ export async function readConfigFile(fileSystem: FileSystem, file: string): Prom
   } catch (error) {
     throw new ConfigError([`${file}: cannot read the configuration: ${(error as Error).message}`]);
   }
+}
+
+/** Makes plain keys of all groups in the file; one message for each key that it wrote with a dot. */
+function flattenAll({ values, locate }: YamlSource, keys: SectionKeys): string[] {
+  return Object.entries(keys).flatMap(([name, schemas]) => {
+    const section = values[name];
+    if (typeof section !== 'object' || section === null || Array.isArray(section)) return [];
+    return flattenGroups(section as RawSection, schemas).map((key) => {
+      const [group, own] = key.split('.');
+      return `${locate([name, key], 'key')} ${name}.${JSON.stringify(key)}: unknown key: expected ${own} below ${group}`;
+    });
+  });
 }
 
 /** Puts overrides into `values`; the label of the last one for each `section.key`. */
@@ -153,6 +167,9 @@ function describeUnknown(path: KeyPath, context: Context): string[] {
       ? 'unknown key'
       : `unknown key of ${commandOf(kind)}: only ${others} takes it, so remove it or start ${others}`;
   // An unknown section that only overrides filled is reported for each of them.
+  if (isGroup(ownValue(keys, section), key)) {
+    return [`${locate(path, 'value', context)} ${showPath(path)}: expected keys below it, each with a value`];
+  }
   const fromOverrides = [...labels].filter(([name]) => name.startsWith(`${section}.`));
   if (key === undefined && fromOverrides.length > 0) {
     return fromOverrides.map(([name, label]) => `${label} ${name}: ${why}`);
@@ -162,13 +179,14 @@ function describeUnknown(path: KeyPath, context: Context): string[] {
   return [`${locate(path, 'key', context)} ${showPath(path)}: ${why}${hint}`];
 }
 
-/** A key of the file may be any text: one that is no plain word is quoted, and cut. */
+/** A key of the file may be any text: one that is no plain word, or two with a dot, is quoted, and cut. */
 function showPath(path: KeyPath): string {
   return path
-    .map((name) => (/^[\w-]{1,64}$/.test(name) ? name : JSON.stringify(name.slice(0, 64))))
+    .map((name) => (/^[\w-]{1,64}(?:\.[\w-]{1,64})?$/.test(name) ? name : JSON.stringify(name.slice(0, 64))))
     .join('.');
 }
 
-function locate(path: KeyPath, what: 'key' | 'value', { yaml, labels }: Context): string {
-  return labels.get(path.slice(0, 2).join('.')) ?? yaml.locate(path, what);
+function locate(path: KeyPath, what: 'key' | 'value', { yaml, labels, keys }: Context): string {
+  const label = labels.get(path.slice(0, 2).join('.'));
+  return label ?? yaml.locate(placeOf(path, ownValue(keys, path[0] ?? '')), what);
 }

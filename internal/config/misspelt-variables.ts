@@ -32,7 +32,7 @@ function variablesOf(kind: BinaryKind): ReadonlyMap<string, KeyVariable> {
   const variables = new Map<string, KeyVariable>();
   for (const [section, keys] of Object.entries(keysOf(kind, NO_SURROUNDINGS))) {
     for (const key of Object.keys(keys)) {
-      const variable = `${PREFIX}${section.toUpperCase()}__${key.toUpperCase()}`;
+      const variable = `${PREFIX}${section}__${key.replace('.', '__')}`.toUpperCase();
       variables.set(withoutUnderscores(variable), { key: `${section}.${key}`, variable });
     }
   }

@@ -14,14 +14,17 @@ export interface Override {
 }
 
 export const PREFIX = 'WALNUT_';
-const NAME = /^[a-z_][a-z0-9_]*$/;
+const SECTION = /^[a-z_][a-z0-9_]*$/;
+/** A key of a group has a dot: `tls.cert`. */
+const KEY = /^[a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)?$/;
 
-/** Overrides from variables such as `WALNUT_SECTION__KEY`. Other variables are ignored; `findMisspelt` warns of those that are almost a key's. */
+/** Overrides from variables such as `WALNUT_SECTION__KEY`, or `WALNUT_SECTION__GROUP__KEY`. Other variables are ignored; `findMisspelt` warns of those that are almost a key's. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Override[] {
   const overrides: Override[] = [];
   for (const [name, text] of Object.entries(env)) {
-    const [section, key] = splitOnce(name.slice(PREFIX.length).toLowerCase(), '__');
-    const isOurs = name.startsWith(PREFIX) && NAME.test(section) && key !== undefined && NAME.test(key);
+    const [section, rest] = splitOnce(name.slice(PREFIX.length).toLowerCase(), '__');
+    const key = rest?.replace('__', '.');
+    const isOurs = name.startsWith(PREFIX) && SECTION.test(section) && key !== undefined && KEY.test(key);
     if (isOurs && text !== undefined) overrides.push({ section, key, text, label: name });
   }
   return overrides;
@@ -34,7 +37,7 @@ export function readSets(sets: readonly string[]): { overrides: Override[]; prob
   for (const set of sets) {
     const [name, text] = splitOnce(set, '=');
     const [section, key] = splitOnce(name, '.');
-    if (text === undefined || key === undefined || !NAME.test(section) || !NAME.test(key)) {
+    if (text === undefined || key === undefined || !SECTION.test(section) || !KEY.test(key)) {
       problems.push(`--set ${JSON.stringify(set)}: expected section.key=value`);
     } else {
       overrides.push({ section, key, text, label: `--set ${name}` });

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 
-/** The schema of each key. */
+/** The schema of each key; a key of a group has a dot, such as `tls.cert` (`groups.ts`). */
 export type KeySchemas = Readonly<Record<string, z.ZodType>>;
 
 /** The memory that this process may use and the directory in which it runs: some defaults and paths depend on them. */

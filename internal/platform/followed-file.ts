@@ -1,19 +1,21 @@
 /**
- * A file with secrets that is read again every second, so that a change of it takes effect
- * while the process runs. A file that cannot be used changes nothing, and neither does one
- * that is still being written: half of a file may read well and say something else.
+ * A file, or several that belong together, read again every second, so that a change of it takes effect
+ * while the process runs. What cannot be used changes nothing, and neither does what is
+ * still being written: half of a file may read well and say something else, and so may two
+ * files of which one is new.
  */
 import type { Clock } from '#platform/clock.ts';
-import type { FileSystem } from '#platform/file-system.ts';
-import { readSecretFile, SecretFileError } from '#platform/secret-file.ts';
+import { SecretFileError } from '#platform/secret-file.ts';
 
 /** A removed user is out within two of these. */
 const INTERVAL_MS = 1_000;
 
 export interface FollowedFileOptions<T> {
-  readonly fileSystem: FileSystem;
   readonly clock: Clock;
-  readonly path: string;
+  /** How the error of the first reading names what is read. */
+  readonly name: string;
+  /** The text of the file, or of all of them. Rejects with `SecretFileError`. */
+  readonly read: () => Promise<string>;
   /** Throws where the text cannot be used. */
   readonly parse: (text: string) => T;
   /** Called with each new contents. */
@@ -42,12 +44,12 @@ export class FollowedFile<T> {
 
   /** Reads it for the first time: throws `SecretFileError` where it cannot be used. `onChange` is not called for what this finds. */
   static async open<T>(options: FollowedFileOptions<T>): Promise<FollowedFile<T>> {
-    const { fileSystem, path, parse } = options;
-    const text = await readSecretFile(fileSystem, path);
+    const { name, read, parse } = options;
+    const text = await read();
     try {
       return new FollowedFile(options, text, parse(text));
     } catch (error) {
-      throw new SecretFileError(`${path}: ${(error as Error).message}`);
+      throw new SecretFileError(`${name}: ${(error as Error).message}`);
     }
   }
 
@@ -76,9 +78,9 @@ export class FollowedFile<T> {
   }
 
   async #look(): Promise<void> {
-    const { fileSystem, path, parse, onChange, onBroken } = this.#options;
+    const { read, parse, onChange, onBroken } = this.#options;
     try {
-      const text = await readSecretFile(fileSystem, path);
+      const text = await read();
       if (this.#stop.signal.aborted) return;
       const isSettled = text === this.#seen;
       this.#seen = text;

@@ -1,6 +1,6 @@
 /**
- * Reads files that have secrets, and refuses those that another user of this machine
- * could have read or written. Errors say what to type.
+ * Reads small text files. One with secrets is refused where another user of this machine
+ * could have read or written it. Errors say what to type.
  */
 import type { FileStat, FileSystem } from '#platform/file-system.ts';
 
@@ -14,17 +14,30 @@ export class SecretFileError extends Error {
 }
 
 /** Throws `SecretFileError`. `processId`: the user id of this process; undefined where the system has none. */
-export async function readSecretFile(
+export function readSecretFile(
   fileSystem: FileSystem,
   path: string,
   processId = process.getuid?.(),
+): Promise<string> {
+  return readChecked(fileSystem, path, (stat) => objectionTo(stat, processId));
+}
+
+/** The same for a file that others may read, such as a certificate. */
+export function readPublicFile(fileSystem: FileSystem, path: string): Promise<string> {
+  return readChecked(fileSystem, path, objectionToSize);
+}
+
+async function readChecked(
+  fileSystem: FileSystem,
+  path: string,
+  objectTo: (stat: FileStat) => string | undefined,
 ): Promise<string> {
   try {
     const file = await fileSystem.open(path, 'read');
     try {
       // Asked of the open file: another one may be put at the path meanwhile.
       const stat = await file.stat();
-      const objection = objectionTo(stat, processId);
+      const objection = objectTo(stat);
       if (objection !== undefined) throw new SecretFileError(objection);
       const bytes = new Uint8Array(stat.sizeBytes);
       const length = await file.read(bytes, 0);
@@ -38,13 +51,10 @@ export async function readSecretFile(
 }
 
 /** Why a file with this state is not read; undefined where it is. Pure. */
-export function objectionTo(
-  { isDirectory, sizeBytes, mode, ownerId }: FileStat,
-  processId: number | undefined,
-): string | undefined {
-  if (isDirectory) return 'it is a directory: expected a file';
-  if (sizeBytes > BYTES_MAX) return `it has ${sizeBytes} bytes: expected at most ${BYTES_MAX}`;
-  if (processId === undefined) return undefined;
+export function objectionTo(stat: FileStat, processId: number | undefined): string | undefined {
+  const { mode, ownerId } = stat;
+  const objection = objectionToSize(stat);
+  if (objection !== undefined || processId === undefined) return objection;
   // Kubernetes mounts secrets as files of root that a group may read.
   const forbidden = ownerId === ROOT ? 0o037 : 0o077;
   if ((mode & forbidden) !== 0)
@@ -53,4 +63,9 @@ export function objectionTo(
   return isForeign
     ? `it belongs to the user with the id ${ownerId}: expected root or the user of this process`
     : undefined;
+}
+
+function objectionToSize({ isDirectory, sizeBytes }: FileStat): string | undefined {
+  if (isDirectory) return 'it is a directory: expected a file';
+  return sizeBytes > BYTES_MAX ? `it has ${sizeBytes} bytes: expected at most ${BYTES_MAX}` : undefined;
 }

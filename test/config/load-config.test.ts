@@ -62,6 +62,15 @@ describe('documented files', () => {
         batchBytesMax: 32 * 1_024 * 1_024,
         http1: 'own',
         http2: 'own',
+        tls: {
+          mode: 'off',
+          cert: undefined,
+          key: undefined,
+          clientCa: undefined,
+          clientAuth: 'none',
+          minVersion: '1.2',
+          handshakesMax: 512,
+        },
       },
       auth: { mode: 'off', file: undefined, allowClearText: false, auditFile: undefined },
       peer: { tokenFile: undefined },
@@ -153,53 +162,15 @@ describe('shipped files', () => {
   ] as const)('%s shows every key, and true defaults in its comments', async (name, kind) => {
     const text = await read(name);
     const commentedOut = text
-      .replace(/^ {2}# ([a-z_]+: \S.*)$/gm, '  $1')
-      // With authentication off, which is the default, there is nothing to audit.
-      .replace(/^ {2}audit_file: .*\n/m, '');
+      .replace(/^ {2}# ((?: {2})?[a-z_]+:(?: \S.*)?)$/gm, '  $1')
+      // With authentication and TLS off, which is the default, there is nothing to audit or to read.
+      .replace(/^ {2}(audit_file| {2}(cert|key|client_ca)): .*\n/gm, '');
     // Examples and a default that depends on the machine, not defaults to compare.
     const comparable = commentedOut.replace(/^ {2}(advertise|max_memory|file|token_file): .*\n/gm, '');
     expect(load(kind, comparable)).toEqual(load(kind, text));
     const keys = (yaml: string) => [...yaml.matchAll(/^( *[a-z_]+):/gm)].map((match) => match[1]).sort();
     const printed = printConfig(load(kind, commentedOut));
     expect(keys(commentedOut)).toEqual(keys(printed));
-  });
-});
-
-describe('keys of security', () => {
-  const problems = (kind: BinaryKind, text: string) => problemsOf(kind, `${MINIMAL}${text}`);
-  const OPEN = 'server: { address: 0.0.0.0 }\n';
-
-  it.each([
-    [
-      'auth: { mode: required }',
-      'node.yaml:2:1 auth.file: missing: expected the file of users that auth.mode: required needs',
-    ],
-    [
-      `${OPEN}auth: { mode: permissive, file: f }`,
-      'node.yaml:3:1 auth.allow_clear_text: expected true: callers send',
-    ],
-    [
-      'peer: { token_file: t }\nreplication: { replicas: ["127.0.0.1:1", "b:1"] }',
-      'this node sends peer.token_file to b:1',
-    ],
-    ['auth: { audit_file: a }', 'auth.audit_file: expected auth.mode: permissive or required beside it'],
-    ['auth: { mode: yes }', 'auth.mode: expected off, permissive, required, got "yes"'],
-  ])('are refused together with others: %s', (text, problem) => {
-    expect(problems('master', text).join()).toContain(problem);
-  });
-
-  it.each([
-    'auth: { mode: required, file: f }',
-    `${OPEN}auth: { mode: required, file: f, allow_clear_text: true }`,
-    'peer: { token_file: t }\nreplication: { replicas: ["127.0.0.1:1", "[::1]:2", "localhost:3"] }',
-    OPEN,
-  ])('are taken: %s', (text) => {
-    expect(load('master', `${MINIMAL}${text}`).kind).toBe('master');
-  });
-
-  it('count the master of a replica among the addresses that get its token', () => {
-    const text = `${MINIMAL}master: { address: "m:1" }\npeer: { token_file: t }`;
-    expect(problemsOf('slave', text).join()).toContain('sends peer.token_file to m:1');
   });
 });
 
@@ -244,7 +215,28 @@ colour: blue
 
   it.each([
     ['master', 'master: { address: "a:1" }', 'master: unknown key'],
-    ['master', 'server: { tls: { cert: a } }', 'server.tls: unknown key'],
+    [
+      'master',
+      'server: { tls: { certs: a } }',
+      'node.yaml:1:18 server.tls.certs: unknown key; did you mean server.tls.cert?',
+    ],
+    [
+      'master',
+      'server: { tls: { mode: on } }',
+      'node.yaml:1:24 server.tls.mode: expected off, optional, required',
+    ],
+    ['master', 'server: { tls: 5 }', 'node.yaml:1:16 server.tls: expected keys below it, each with a value'],
+    [
+      'master',
+      'server: { tls.mode: off }',
+      'node.yaml:1:11 server."tls.mode": unknown key: expected mode below tls',
+    ],
+    ['master', 'server: { tls: { min_version: 1.1 } }', 'server.tls.min_version: expected 1.2, 1.3, got 1.1'],
+    [
+      'master',
+      'server: { port: { a: 1 } }',
+      'server.port: expected a whole number from 0 to 65535, got {"a":1}',
+    ],
     ['master', 'auth: { token: a }', 'auth.token: unknown key'],
     ['master', 'replication: { min_replicas_to_write: 65 }', 'expected a whole number from 0 to 64, got 65'],
     ['master', 'server: { max_entries: 5 }', 'did you mean storage.max_entries?'],
@@ -347,7 +339,7 @@ describe('overrides', () => {
 
   it('take numbers, true and false, and lists from text', () => {
     const config = load('master', '', {
-      env: { WALNUT_REPLICATION__REPLICAS: 'a:1, [::1]:2' },
+      env: { WALNUT_REPLICATION__REPLICAS: 'a:1, [::1]:2', WALNUT_SERVER__TLS__MAX_HANDSHAKES: '7' },
       sets: [
         'wal.directory=7',
         'storage.max_entries=10',
@@ -355,9 +347,11 @@ describe('overrides', () => {
         'wal.max_file_size=4KB',
         'server.advertise=h:1',
         'server.allowed_hosts=a.example, b',
+        'server.tls.min_version=1.3',
       ],
     });
     expect(config.wal.directory).toBe('7');
+    expect(config.server.tls).toMatchObject({ minVersion: '1.3', handshakesMax: 7 });
     expect(config.server.allowedHosts).toEqual(['a.example', 'b']);
     expect(config.wal.fileBytesMax).toBe(4_000);
     expect(config.storage.entriesMax).toBe(10);
@@ -441,6 +435,14 @@ describe('printConfig', () => {
           `replication.serve_stale=${stale}`,
           `storage.max_entries=${entries}`,
           'wal.directory=yes: "no" # really',
+          ...[
+            'mode=optional',
+            'cert=c',
+            'key=k',
+            'client_ca=a',
+            'client_auth=request',
+            'min_version=1.3',
+          ].map((key) => `server.tls.${key}`),
         ];
         for (const [kind, text] of [
           ['master', DOCUMENTED_MASTER],

@@ -8,6 +8,7 @@ describe('a variable that is almost a key’s', () => {
     ['WALNUT_WAL__SYNCINTERVAL', 'wal.sync_interval', 'WALNUT_WAL__SYNC_INTERVAL'],
     ['WALNUT__SERVER__PORT', 'server.port', 'WALNUT_SERVER__PORT'],
     ['walnut_server__port', 'server.port', 'WALNUT_SERVER__PORT'],
+    ['WALNUT_SERVER__TLS_CERT', 'server.tls.cert', 'WALNUT_SERVER__TLS__CERT'],
     ['WALNUTSERVERPORT', 'server.port', 'WALNUT_SERVER__PORT'],
   ])('%s is named with the one to set', (name, key, variable) => {
     expect(findMisspelt('master', { [name]: '1' })).toEqual([
@@ -18,6 +19,7 @@ describe('a variable that is almost a key’s', () => {
   it.each([
     'WALNUT_SERVER__PORT',
     'WALNUT_server__port',
+    'WALNUT_SERVER__TLS__CERT',
     'WALNUT_PORT',
     'WALNUT_SERVICE_HOST',
     'WALNUT_SERVER_PORT_8080_TCP',

@@ -28,6 +28,8 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   config: { rooms: ['model', 'platform'], packages: ['yaml', 'zod', ...PURE_BUILTINS] },
   // Users, their rights, and the port as a caller with few of them sees it.
   auth: { rooms: ['model', 'platform'], packages: ['node:crypto', ...PURE_BUILTINS] },
+  // The files of TLS, checked and followed: what both sides of a connection need.
+  tls: { rooms: ['model', 'platform'], packages: ['node:crypto', 'node:tls', ...PURE_BUILTINS] },
   wal: { rooms: ['model', 'platform'], packages: PURE_BUILTINS },
   storage: { rooms: ['model', 'platform'], packages: ['node:crypto', ...PURE_BUILTINS] },
   engine: { rooms: BELOW_ENGINE, packages: PURE_BUILTINS },
@@ -44,9 +46,9 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   // What peer and server share: pure conversions between messages and the model.
   wire: { rooms: ['model', 'gen', 'platform', 'cluster'], packages: [...CONNECT, ...PURE_BUILTINS] },
   // What peer, client and the tool share: how a process reaches a node.
-  dial: { rooms: ['model', 'platform', 'http'], packages: [...CONNECT, ...NETWORK_BUILTINS] },
+  dial: { rooms: ['model', 'platform', 'http', 'tls'], packages: [...CONNECT, ...NETWORK_BUILTINS] },
   peer: {
-    rooms: ['model', 'gen', 'platform', 'wire', 'dial'],
+    rooms: ['model', 'gen', 'platform', 'wire', 'dial', 'tls'],
     typesOf: ['replication'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
@@ -59,14 +61,14 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   coordinator: { rooms: ['model', 'platform', 'cluster', 'metadata', 'wire'], packages: PURE_BUILTINS },
   // What any edge needs, of a node or not: it knows no service but health and reflection.
   rpc: {
-    rooms: ['model', 'gen', 'platform', 'wire', 'http'],
+    rooms: ['model', 'gen', 'platform', 'wire', 'http', 'tls'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
   server: {
     rooms: ['model', 'gen', 'platform', 'wire', 'rpc', 'auth'],
     packages: ['@connectrpc/connect', '@bufbuild/protobuf'],
   },
-  client: { rooms: ['gen', 'dial', 'platform'], packages: [...CONNECT, ...PURE_BUILTINS] },
+  client: { rooms: ['gen', 'dial', 'platform', 'tls'], packages: [...CONNECT, ...PURE_BUILTINS] },
 };
 
 export interface Import {

@@ -161,9 +161,9 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: a credential crosses a network in clear text unasked',
     file: 'internal/config/check-security.ts',
-    text: "auth.mode !== 'off' && !isLoopbackHost(server.address)",
-    replacement: "auth.mode === 'required' && server.address === ''",
-    tests: ['test/config/load-config.test.ts'],
+    text: "server.tls.mode !== 'required' && !isLoopbackHost(server.address)",
+    replacement: "server.tls.mode === 'off' && server.address === ''",
+    tests: ['test/config/security-keys.test.ts'],
   },
   {
     name: 'rights: a broken file of users lets its new text in later',

@@ -51,9 +51,9 @@ describe('a file that is followed', () => {
       return text;
     };
     const file = await FollowedFile.open({
-      fileSystem,
       clock,
-      path: '/f',
+      name: '/f',
+      read: () => readSecretFile(fileSystem, '/f'),
       parse,
       onChange: (text) => void seen.push(text),
       onBroken: (reason) => void broken.push(reason),
@@ -103,7 +103,8 @@ describe('a file that is followed', () => {
 
   it('is refused with its name where it is bad from the start', async () => {
     const { fileSystem, clock } = await open();
-    const options = { fileSystem, clock, path: '/f', onChange: () => {}, onBroken: () => {} };
+    const read = (): Promise<string> => readSecretFile(fileSystem, '/f');
+    const options = { clock, name: '/f', read, onChange: () => {}, onBroken: () => {} };
     const parse = (): never => {
       throw new Error('it is bad');
     };

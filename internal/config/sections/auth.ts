@@ -1,6 +1,5 @@
 /** `auth`: whether callers must be known, and who they are. `peer`: the credential that a node sends. */
-import { resolve } from 'node:path';
-import { boolean, oneOf, optionalFile } from '#config/leaf-schemas.ts';
+import { absolute, boolean, oneOf, optionalFile } from '#config/leaf-schemas.ts';
 import { defineSection } from '#config/section.ts';
 
 export const AUTH_MODES = ['off', 'permissive', 'required'] as const;
@@ -46,7 +45,3 @@ export const PEER = defineSection({
   read: ({ token_file }, { cwd }): PeerConfig => ({ tokenFile: absolute(token_file, cwd) }),
   print: ({ tokenFile }) => (tokenFile === undefined ? {} : { token_file: tokenFile }),
 });
-
-function absolute(file: string | undefined, cwd: string | undefined): string | undefined {
-  return file === undefined || cwd === undefined ? file : resolve(cwd, file);
-}

@@ -1,6 +1,12 @@
 /** `server`: where a process listens, the names it is called by, and the largest requests. */
 import { bindAddress, hostNames, oneOf, optionalHostPort, size, wholeNumber } from '#config/leaf-schemas.ts';
 import { defineSection } from '#config/section.ts';
+import {
+  printServerTls,
+  readServerTls,
+  SERVER_TLS_KEYS,
+  type ServerTlsConfig,
+} from '#config/sections/server-tls.ts';
 import { formatSize } from '#config/size.ts';
 import { KIB, MIB } from '#config/units.ts';
 import { VALUE_BYTES_MAX_DEFAULT } from '#model/limits.ts';
@@ -22,6 +28,7 @@ export interface ServerConfig {
   /** The implementations of HTTP/1.1 and HTTP/2: our own codecs, or Node's as a way back. */
   readonly http1: (typeof HTTP)[number];
   readonly http2: (typeof HTTP)[number];
+  readonly tls: ServerTlsConfig;
 }
 
 const HTTP = ['own', 'node'] as const;
@@ -36,8 +43,9 @@ export const SERVER = defineSection({
     max_batch_bytes: size({ min: 64 * KIB, max: 1_024 * MIB }, 32 * MIB),
     http1: oneOf(HTTP, 'own'),
     http2: oneOf(HTTP, 'own'),
+    ...SERVER_TLS_KEYS,
   }),
-  read: (values): ServerConfig => ({
+  read: (values, surroundings): ServerConfig => ({
     port: values.port,
     address: values.address,
     advertise: values.advertise,
@@ -46,6 +54,7 @@ export const SERVER = defineSection({
     batchBytesMax: values.max_batch_bytes,
     http1: values.http1,
     http2: values.http2,
+    tls: readServerTls(values, surroundings),
   }),
   print: (server) => ({
     port: server.port,
@@ -56,5 +65,6 @@ export const SERVER = defineSection({
     max_batch_bytes: formatSize(server.batchBytesMax),
     http1: server.http1,
     http2: server.http2,
+    ...printServerTls(server.tls),
   }),
 });

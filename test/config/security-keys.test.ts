@@ -1,0 +1,84 @@
+/** Keys of security that need each other, or that a network needs. */
+import { describe, expect, it } from 'vitest';
+import type { BinaryKind } from '#config/binaries.ts';
+import { ConfigError } from '#config/config-error.ts';
+import { loadConfig } from '#config/load-config.ts';
+
+const MINIMAL = 'wal: { directory: d }\n';
+const load = (kind: BinaryKind, text: string) => loadConfig({ kind, file: 'node.yaml', text });
+
+function problemsOf(kind: BinaryKind, text: string): readonly string[] {
+  try {
+    load(kind, text);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  throw new Error('loaded, against expectation');
+}
+
+describe('keys of security', () => {
+  const problems = (kind: BinaryKind, text: string) => problemsOf(kind, `${MINIMAL}${text}`);
+  const OPEN = 'server: { address: 0.0.0.0 }\n';
+  const TLS = 'tls: { mode: required, cert: c, key: k';
+
+  it.each([
+    [
+      'auth: { mode: required }',
+      'node.yaml:2:1 auth.file: missing: expected the file of users that auth.mode: required needs',
+    ],
+    [
+      `${OPEN}auth: { mode: permissive, file: f }`,
+      'node.yaml:3:1 auth.allow_clear_text: expected true: callers send',
+    ],
+    [
+      'peer: { token_file: t }\nreplication: { replicas: ["127.0.0.1:1", "b:1"] }',
+      'this node sends peer.token_file to b:1',
+    ],
+    ['auth: { audit_file: a }', 'auth.audit_file: expected auth.mode: permissive or required beside it'],
+    ['auth: { mode: yes }', 'auth.mode: expected off, permissive, required, got "yes"'],
+    [
+      'server: { tls: { mode: required } }',
+      'node.yaml:2:11 server.tls.cert: missing: expected a file in PEM, as server.tls.mode is required',
+    ],
+    [
+      'server: { tls: { key: k } }',
+      'server.tls.key: expected server.tls.mode: optional or required beside it',
+    ],
+    [
+      'server: { tls: { client_auth: request } }',
+      'server.tls.client_auth: expected server.tls.mode: optional',
+    ],
+    [
+      `server: { ${TLS}, client_auth: require } }`,
+      'server.tls.client_ca: missing: expected a file with the certificates that sign those of clients',
+    ],
+    [
+      `server: { ${TLS}, client_ca: a } }`,
+      'server.tls.client_ca: expected server.tls.client_auth: request or require beside it',
+    ],
+    [
+      `server: { address: 0.0.0.0, ${TLS.replace('required', 'optional')} } }\nauth: { mode: required, file: f }`,
+      'callers send their credentials to server.address 0.0.0.0 in clear text, as server.tls.mode is optional',
+    ],
+  ])('are refused together with others: %s', (text, problem) => {
+    expect(problems('master', text).join()).toContain(problem);
+  });
+
+  it.each([
+    'auth: { mode: required, file: f }',
+    `${OPEN}auth: { mode: required, file: f, allow_clear_text: true }`,
+    'peer: { token_file: t }\nreplication: { replicas: ["127.0.0.1:1", "[::1]:2", "localhost:3"] }',
+    OPEN,
+    `server: { address: 0.0.0.0, ${TLS} } }\nauth: { mode: required, file: f }`,
+    `server: { ${TLS}, client_ca: a, client_auth: require, min_version: 1.3 } }`,
+    'server:\n  tls:\n',
+  ])('are taken: %s', (text) => {
+    expect(load('master', `${MINIMAL}${text}`).kind).toBe('master');
+  });
+
+  it('count the master of a replica among the addresses that get its token', () => {
+    const text = `${MINIMAL}master: { address: "m:1" }\npeer: { token_file: t }`;
+    expect(problemsOf('slave', text).join()).toContain('sends peer.token_file to m:1');
+  });
+});

@@ -1,0 +1,109 @@
+/** The files of TLS while they change: a pair is taken whole, or not at all. */
+import { describe, expect, it } from 'vitest';
+import type { Logger } from '#platform/logger.ts';
+import { Metrics } from '#platform/metrics.ts';
+import { SecretFileError } from '#platform/secret-file.ts';
+import { Authority, type Issued } from '#test/doubles/certificates.ts';
+import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { TlsFiles } from '#tls/tls-files.ts';
+import { registerTlsMetrics } from '#tls/tls-metrics.ts';
+
+const PATHS = { cert: '/node.crt', key: '/node.key', ca: '/ca.crt' };
+const DAY_MS = 86_400_000;
+
+async function open(first: Issued) {
+  const fileSystem = new MemoryFileSystem();
+  const clock = new VirtualClock();
+  const lines: string[] = [];
+  const note = (fields: Readonly<Record<string, unknown>>, message: string): void =>
+    void lines.push([message, fields['reason'] ?? fields['why'] ?? []].flat().join(': '));
+  const logger: Logger = {
+    debug: note,
+    info: note,
+    warn: note,
+    error: note,
+    fatal: note,
+    child: () => logger,
+  };
+  const write = async (path: string, text: string): Promise<void> => {
+    const file = await fileSystem.open(path, 'replace');
+    await file.write(Buffer.from(text), 0);
+    await file.close();
+  };
+  const authority = new Authority();
+  await write(PATHS.cert, first.cert);
+  await write(PATHS.key, first.key);
+  await write(PATHS.ca, authority.cert);
+  const files = await TlsFiles.open({ fileSystem, clock, logger, section: 'server.tls', paths: PATHS });
+  const changes: (string | undefined)[] = [];
+  files.onChange(({ parts }) => void changes.push(parts.cert));
+  const metrics = new Metrics();
+  registerTlsMetrics(metrics, [files]);
+  const gauge = async (name: string): Promise<number> =>
+    Number(new RegExp(`^${name}\\{section="server.tls"\\} (.*)$`, 'm').exec(await metrics.render())?.[1]);
+  return { files, clock, write, lines, changes, gauge };
+}
+
+const validUntil = (ms: number): Issued =>
+  new Authority().issue({ cn: 'n', from: new Date(0), to: new Date(ms) });
+
+describe('the files of TLS', () => {
+  it('are taken as a pair: one new file alone changes nothing and is told', async () => {
+    const [old, fresh] = [new Authority().issue(), new Authority().issue()];
+    const { files, clock, write, lines, changes, gauge } = await open(old);
+    await write(PATHS.cert, fresh.cert);
+    await clock.advance(1_000);
+    expect([files.isGood, lines.filter((line) => line.includes('cannot be used'))]).toEqual([true, []]);
+    await clock.advance(1_000);
+    expect([files.current.parts.cert, files.isGood, await gauge('walnut_tls_ok')]).toEqual([
+      old.cert,
+      false,
+      0,
+    ]);
+    expect(lines.at(-1)).toContain('those before stay in force: /node.key does not belong to the first');
+    await write(PATHS.key, fresh.key);
+    await clock.advance(1_000);
+    await clock.advance(1_000);
+    expect([changes, files.isGood, await gauge('walnut_tls_ok')]).toEqual([[fresh.cert], true, 1]);
+    files.close();
+  });
+
+  it('that change the authorities only are a change', async () => {
+    const { files, clock, write, changes } = await open(new Authority().issue());
+    const { cert } = new Authority();
+    await write(PATHS.ca, cert);
+    await clock.advance(2_000);
+    await clock.advance(1_000);
+    expect([changes.length, files.current.parts.ca]).toEqual([1, cert]);
+    files.close();
+  });
+
+  it('tell when the certificate expires, at the start and when a new one is taken', async () => {
+    const nowMs = new VirtualClock().wallMs();
+    const { files, clock, write, lines, gauge } = await open(validUntil(nowMs + DAY_MS));
+    expect([lines, await gauge('walnut_tls_certificate_expiry_seconds')]).toEqual([[], 86_400]);
+    const late = validUntil(nowMs - DAY_MS);
+    await write(PATHS.cert, late.cert);
+    await write(PATHS.key, late.key);
+    await clock.advance(1_000);
+    await clock.advance(1_000);
+    expect(lines).toEqual([
+      'the certificates changed',
+      expect.stringMatching(/^the certificate may not be used now: it expired at /),
+    ]);
+    expect(await gauge('walnut_tls_certificate_expiry_seconds')).toBeLessThan(-86_400);
+    files.close();
+    expect((await open(late)).lines).toEqual([
+      expect.stringMatching(/^the certificate may not be used now: it expired at /),
+    ]);
+  });
+
+  it('that cannot be used end the start, by name', async () => {
+    const { cert } = new Authority().issue();
+    await expect(open({ cert, key: 'none' })).rejects.toThrow(SecretFileError);
+    await expect(open({ cert, key: 'none' })).rejects.toThrow(
+      'server.tls: /node.key: expected a private key',
+    );
+  });
+});
