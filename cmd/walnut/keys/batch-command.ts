@@ -156,17 +156,21 @@ function resultToJson({ case: op, value: { key } }: NamedOperation, answered: Ba
 
 /** One line. */
 function describe(
-  { case: op, value: { key } }: NamedOperation,
+  { case: op, value }: NamedOperation,
   answered: BatchResult | undefined,
   isCommitted: boolean,
 ): string {
   // Only a Get of a batch that is repeated was carried out and has no result.
   const none = isCommitted ? 'not known any more' : 'not carried out';
-  return `${op} ${quoteKey(key)}: ${outcomeOf(answered?.result) ?? none}`;
+  const condition = 'condition' in value ? value.condition.case : undefined;
+  return `${op} ${quoteKey(value.key)}: ${outcomeOf(answered?.result, condition) ?? none}`;
 }
 
 /** Undefined: there is no result. */
-function outcomeOf(result: BatchResult['result'] | undefined): string | undefined {
+function outcomeOf(
+  result: BatchResult['result'] | undefined,
+  condition: string | undefined,
+): string | undefined {
   switch (result?.case) {
     case 'get':
       return `${result.value.found ? showValue(result.value.value) : 'missing'}${leaseOf(result.value)}`;
@@ -174,7 +178,7 @@ function outcomeOf(result: BatchResult['result'] | undefined): string | undefine
       return result.value.applied ? `written ${showPosition(result.value.position)}` : 'condition not met';
     case 'delete':
       if (result.value.deleted) return `deleted ${showPosition(result.value.position)}`;
-      return result.value.current === undefined ? 'missing' : 'condition not met';
+      return condition === undefined ? 'missing' : 'condition not met';
     case 'increment':
       return result.value.applied ? String(result.value.value) : 'condition not met';
     case 'touch':

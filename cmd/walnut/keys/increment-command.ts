@@ -7,8 +7,8 @@ import { parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
-import { showPosition } from '../output/output.ts';
 import { incrementToJson } from './answer-json.ts';
+import { unmetReason } from './unmet-condition.ts';
 import {
   addWriteOptions,
   callFollowing,
@@ -93,7 +93,7 @@ async function runIncrement(invocation: Invocation, options: IncrementOptions): 
     () => incrementToJson(key, response),
     () => (response.applied ? `${response.value}\n` : ''),
   );
-  if (!response.applied) throw notAdded(key, response);
+  if (!response.applied) throw notAdded(key, conditionOf(options).case, response);
   return checkGuarantee(response, options);
 }
 
@@ -110,7 +110,11 @@ function conditionOf(options: IncrementOptions) {
   return { case: undefined };
 }
 
-function notAdded(key: string, { current }: IncrementResponse): CliError {
-  const why = current === undefined ? 'is missing' : `has version ${showPosition(current.version)}`;
+function notAdded(
+  key: string,
+  condition: string | undefined,
+  { current, repeated }: IncrementResponse,
+): CliError {
+  const why = unmetReason({ condition, current, repeated });
   return new CliError(EXIT.negative, `nothing added: key ${quoteKey(key)} ${why}`);
 }

@@ -10,6 +10,7 @@ import { CliError, EXIT, type ExitCode, inputFailure } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { showPosition, showValue } from '../output/output.ts';
 import { writeToJson } from './answer-json.ts';
+import { unmetReason } from './unmet-condition.ts';
 import {
   addWriteOptions,
   callFollowing,
@@ -193,7 +194,7 @@ function describeWrite(response: SetResponse | DeleteResponse, isApplied: boolea
 
 function notWritten(key: string, response: SetResponse | DeleteResponse, options: SetOptions): CliError {
   const isDelete = response.$typeName === 'walnut.v1.DeleteResponse';
-  const { current } = response;
+  const { current, repeated } = response;
   if (options.ifFillLease !== undefined) {
     return new CliError(
       EXIT.negative,
@@ -201,20 +202,14 @@ function notWritten(key: string, response: SetResponse | DeleteResponse, options
       `To ask for another: walnut get --fill-lease 5s ${quoteKey(key)}`,
     );
   }
-  if (current !== undefined) {
-    const advice =
-      options.ifVersion === undefined
-        ? undefined
-        : `To go on from there: --if-version ${showPosition(current.version)}`;
-    const verb = isDelete ? 'deleted' : 'written';
-    return new CliError(
-      EXIT.negative,
-      `not ${verb}: key ${quoteKey(key)} has version ${showPosition(current.version)}`,
-      advice,
-    );
-  }
+  const advice =
+    current === undefined || options.ifVersion === undefined
+      ? undefined
+      : `To go on from there: --if-version ${showPosition(current.version)}`;
+  const condition = conditionOf(options).case;
   return new CliError(
     EXIT.negative,
-    `not ${isDelete ? 'deleted' : 'written'}: key ${quoteKey(key)} is missing`,
+    `not ${isDelete ? 'deleted' : 'written'}: key ${quoteKey(key)} ${unmetReason({ condition, current, repeated })}`,
+    advice,
   );
 }
