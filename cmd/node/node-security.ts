@@ -54,7 +54,7 @@ export async function openNodeSecurity(config: NodeConfig, parts: SecurityParts)
 }
 
 async function openIdentities(mode: AuthMode, path: string, parts: SecurityParts): Promise<Identities> {
-  const { logger, metrics, random } = parts;
+  const { clock, logger, metrics, random } = parts;
   const file = await open(parts, path, {
     parse: (text) => readUsers(path, text),
     onChange: (changed) => {
@@ -62,7 +62,7 @@ async function openIdentities(mode: AuthMode, path: string, parts: SecurityParts
       logger.info({ file: path, users: changed.length }, 'the users changed');
     },
   });
-  const identities = new Identities({ mode, users: file.current, random, ...countLogIns(parts) });
+  const identities = new Identities({ mode, users: file.current, random, clock, ...countLogIns(parts) });
   metrics.gaugeFrom('walnut_auth_file_ok', '1 unless auth.file was last found unusable.', () =>
     file.isGood ? 1 : 0,
   );

@@ -6,7 +6,8 @@
  */
 import { createHmac } from 'node:crypto';
 import { type Credential, isEqualText, parseAuthorization } from '#auth/credential.ts';
-import { PasswordQueue } from '#auth/password-queue.ts';
+import { GUESS_EVERY_MS } from '#auth/password-pace.ts';
+import { type NoPlace, PasswordQueue } from '#auth/password-queue.ts';
 import { createPrincipal } from '#auth/rights.ts';
 import {
   type Derive,
@@ -20,7 +21,8 @@ import {
 import type { User } from '#auth/user-list.ts';
 import { ANONYMOUS, type IdentityPort, type Principal } from '#model/access.ts';
 import type { Awaitable } from '#model/awaitable.ts';
-import { WalnutError } from '#model/errors.ts';
+import { type ErrorCode, WalnutError } from '#model/errors.ts';
+import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
 
 /** Verified passwords that are remembered. */
@@ -29,7 +31,7 @@ const REMEMBERED_MAX = 1_024;
 export type AuthMode = 'permissive' | 'required';
 
 /** Why a caller is not known: the label of a metric. */
-export type LogInFailure = 'missing' | 'malformed' | 'wrong' | 'busy' | 'unchecked';
+export type LogInFailure = 'missing' | 'malformed' | 'wrong' | NoPlace | 'unchecked';
 
 export interface IdentitiesOptions {
   readonly mode: AuthMode;
@@ -38,6 +40,7 @@ export interface IdentitiesOptions {
   readonly onAnonymous: () => void;
   readonly onFailure: (failure: LogInFailure, remoteAddress: string) => void;
   readonly random: Random;
+  readonly clock: Clock;
   readonly derive?: Derive;
 }
 
@@ -62,7 +65,7 @@ interface Remembered {
 export class Identities implements IdentityPort {
   readonly #options: IdentitiesOptions;
   readonly #derive: Derive;
-  readonly #queue = new PasswordQueue();
+  readonly #queue: PasswordQueue;
   /** Verified passwords are remembered by their digest under this key. */
   readonly #memoryKey: string;
   /** By the digest of the token. */
@@ -79,6 +82,7 @@ export class Identities implements IdentityPort {
     this.#options = options;
     this.#memoryKey = options.random.id128() + options.random.id128();
     this.#derive = options.derive ?? deriveByScrypt;
+    this.#queue = new PasswordQueue(options.clock);
     this.replace(options.users);
   }
 
@@ -158,7 +162,7 @@ export class Identities implements IdentityPort {
   ): Awaitable<Principal | WalnutError> {
     const { name, secret } = credential;
     const hashing = this.#queue.tryRun(remoteAddress, () => this.#findPassword(name, secret));
-    if (hashing === undefined) return this.#fail('busy', remoteAddress);
+    if (!(hashing instanceof Promise)) return this.#fail(hashing, remoteAddress);
     const underWay = this.#underWay;
     const settled = hashing.then(
       (found) => {
@@ -222,6 +226,10 @@ function unauthenticated(message: string): WalnutError {
   return new WalnutError('unauthenticated', message, { nothingDone: true, isChallenge: true });
 }
 
+function tryLater(code: ErrorCode, message: string, retryAfterS: number): WalnutError {
+  return new WalnutError(code, message, { nothingDone: true, retryAfterS });
+}
+
 /** Made once: they are the same for everybody, and a flood of them must cost little. */
 const REFUSALS: Readonly<Record<LogInFailure, WalnutError>> = {
   missing: unauthenticated(
@@ -232,16 +240,11 @@ const REFUSALS: Readonly<Record<LogInFailure, WalnutError>> = {
     'the authorization header is not understood: expected one, with Bearer TOKEN or Basic',
   ),
   wrong: unauthenticated('the token, or the user and the password, are not known to this node'),
-  busy: new WalnutError(
-    'resource_exhausted',
-    'too many passwords are being checked: try again, or use a token',
-    {
-      nothingDone: true,
-      retryAfterS: 1,
-    },
+  paced: tryLater(
+    'rate_limited',
+    'too many passwords came from your network, and some were wrong: try again later, or use a token',
+    GUESS_EVERY_MS / 1_000,
   ),
-  unchecked: new WalnutError('unavailable', 'the password could not be checked: try again, or use a token', {
-    nothingDone: true,
-    retryAfterS: 1,
-  }),
+  busy: tryLater('unavailable', 'too many passwords are being checked: try again, or use a token', 1),
+  unchecked: tryLater('unavailable', 'the password could not be checked: try again, or use a token', 1),
 };

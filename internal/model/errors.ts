@@ -17,6 +17,8 @@ export type ErrorCode =
   | 'out_of_range'
   /** A limit of entries, bytes, disk or message size was reached; nothing was applied. */
   | 'resource_exhausted'
+  /** The caller asks too often for what costs much; nothing was done, and `retryAfterS` is given. */
+  | 'rate_limited'
   /** A named write is not known, and may have been carried out and forgotten. */
   | 'aborted'
   /** The call does not fit the state: an administrative one the node's, an Increment the value of the key. */

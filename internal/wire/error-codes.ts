@@ -50,6 +50,7 @@ export const SENT_CODES: Readonly<Record<ErrorCode, SentCode>> = {
   discarded_history: { code: 'data_loss', httpStatus: 410 },
   out_of_range: { code: 'out_of_range', httpStatus: 416 },
   resource_exhausted: { code: 'resource_exhausted', httpStatus: 507 },
+  rate_limited: { code: 'resource_exhausted', httpStatus: 429 },
   aborted: { code: 'aborted', httpStatus: 409 },
   failed_precondition: { code: 'failed_precondition', httpStatus: 409 },
   already_exists: { code: 'already_exists', httpStatus: 409 },

@@ -2,11 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { isEqualText, parseAuthorization } from '#auth/credential.ts';
 import { type AuthMode, Identities } from '#auth/identities.ts';
-import { PasswordQueue } from '#auth/password-queue.ts';
 import { deriveByScrypt, hashPassword, isPassword, isToken, newToken, parseHash } from '#auth/secret-hash.ts';
 import { WalnutError } from '#model/errors.ts';
 import { operationOf } from '#model/methods.ts';
 import { AUTH_FILE, tokenOf, usersOf } from '#test/auth/users.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
 const FROM = '10.0.0.1';
 const RANDOM = { uint32: () => 3, id128: () => '3f'.repeat(16) };
@@ -27,6 +27,7 @@ async function open(mode: AuthMode = 'required') {
   );
   const users = [...AUTH_FILE.users, { name: 'ann', roles: ['reader'], tokens: passwords }];
   const identities = new Identities({
+    clock: new VirtualClock(),
     mode,
     users: usersOf({ ...AUTH_FILE, users }),
     onAnonymous: () => anonymous++,
@@ -126,6 +127,7 @@ describe('a password that is being hashed', () => {
     const failures: string[] = [];
     let isBroken = true;
     const identities = new Identities({
+      clock: new VirtualClock(),
       mode: 'required',
       users: usersOf({
         users: [{ name: 'ann', roles: ['reader'], tokens: [await hashPassword('pass', RANDOM, cheap)] }],
@@ -158,6 +160,7 @@ describe('a change of the users', () => {
     const [ann] = usersOf({ users: [{ name: 'ann', roles: ['reader'], tokens: [hash] }] });
     if (ann === undefined) throw new Error('no user');
     const identities = new Identities({
+      clock: new VirtualClock(),
       mode: 'required',
       users: [{ ...ann, hashes: [...ann.hashes, ...ann.hashes] }],
       onAnonymous: () => {},
@@ -209,33 +212,6 @@ describe('a change of the users', () => {
 
   const tokensOf = (name: string): string[] =>
     AUTH_FILE.users.find((user) => user.name === name)?.tokens ?? [];
-});
-
-describe('the queue of passwords', () => {
-  it('runs two, keeps 64 waiting and four of one address', async () => {
-    const queue = new PasswordQueue();
-    const ends: (() => void)[] = [];
-    const work = () => new Promise<void>((resolve) => ends.push(resolve));
-    const all = Array.from({ length: 70 }, (_, i) => queue.tryRun(`10.0.0.${i >> 2}`, work));
-    expect(all.map((one) => one !== undefined).lastIndexOf(true)).toBe(65);
-    expect(queue.tryRun('10.0.1.1', work)).toBeUndefined();
-    expect(ends.length).toBe(2);
-    for (let i = 0; i < 66; i++) {
-      ends[i]?.();
-      await all[i];
-    }
-    expect(ends.length).toBe(66);
-    const four = Array.from({ length: 5 }, () => queue.tryRun('10.0.0.1', async () => {}) !== undefined);
-    expect(four).toEqual([true, true, true, true, false]);
-  });
-
-  it('gives a place back where the work fails', async () => {
-    const queue = new PasswordQueue();
-    for (let i = 0; i < 10; i++)
-      await expect(queue.tryRun('a', () => Promise.reject(new Error('no memory')))).rejects.toThrow(
-        'no memory',
-      );
-  });
 });
 
 describe('secrets', () => {

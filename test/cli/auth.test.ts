@@ -10,6 +10,7 @@ import { parseYaml } from '#config/yaml-source.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { tokenOf, usersOf } from '#test/auth/users.ts';
 import { runCli } from '#test/cli/memory-io.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { start } from '#test/server/running.ts';
 
 const directories: string[] = [];
@@ -78,6 +79,7 @@ describe('walnut auth', () => {
 describe('the token of the tool', () => {
   const open = async () => {
     const identities = new Identities({
+      clock: new VirtualClock(),
       mode: 'required',
       users: usersOf(),
       random: createNodeRandom(),

@@ -109,6 +109,35 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     tests: ['test/auth/identities.test.ts'],
   },
   {
+    name: 'log-in: each address of a /64 network has places of its own',
+    file: 'internal/auth/password-queue.ts',
+    text: '    const network = networkOf(address);',
+    replacement: '    const network = address.length > 0 ? address : networkOf(address);',
+    tests: ['test/auth/password-queue.test.ts'],
+  },
+  {
+    name: 'log-in: strangers take the places of known networks',
+    file: 'internal/auth/password-queue.ts',
+    text: 'const line = this.#pace.isKnown(network) ? this.#known : this.#strangers;',
+    replacement: 'const line = this.#strangers;',
+    tests: ['test/auth/password-queue.test.ts'],
+  },
+  {
+    name: 'log-in: a wrong password is no guess',
+    file: 'internal/auth/password-queue.ts',
+    text: '      if (found === undefined) return undefined;\n',
+    replacement:
+      '      if (found === undefined) this.#pace.giveBack(network);\n      if (found === undefined) return undefined;\n',
+    tests: ['test/auth/password-queue.test.ts'],
+  },
+  {
+    name: 'log-in: a right password forgives the wrong ones',
+    file: 'internal/auth/password-pace.ts',
+    text: 'this.#set(network, Math.min(GUESSES_MAX, this.#left(network) + 1));',
+    replacement: 'this.#set(network, GUESSES_MAX);',
+    tests: ['test/auth/password-queue.test.ts'],
+  },
+  {
     name: 'rights: an unknown name costs less than a wrong password',
     file: 'internal/auth/identities.ts',
     text: '    const rounds = this.#rounds;',
@@ -203,9 +232,9 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: one address takes every place for passwords',
     file: 'internal/auth/password-queue.ts',
-    text: '    if (ofAddress >= OF_ADDRESS_MAX) return undefined;\n',
+    text: "    if (ofNetwork >= OF_NETWORK_MAX) return 'paced';\n",
     replacement: '',
-    tests: ['test/auth/identities.test.ts'],
+    tests: ['test/auth/password-queue.test.ts'],
   },
   {
     name: 'rights: a PUT tells a writer whether the key was there',

@@ -11,6 +11,7 @@ import { onCleanup, start } from '#test/server/running.ts';
 
 async function open(isConfigured: boolean) {
   const identities = new Identities({
+    clock: new VirtualClock(),
     mode: 'required',
     users: usersOf(),
     random: createNodeRandom(),

@@ -17,6 +17,7 @@ import { openAudit } from '../../cmd/node/node-audit.ts';
 
 async function open(): Promise<{ running: Running; noted: string[] }> {
   const identities = new Identities({
+    clock: new VirtualClock(),
     mode: 'required',
     users: usersOf(),
     random: createNodeRandom(),

@@ -11,6 +11,7 @@ import type { Operation } from '#model/access.ts';
 import { ALL_OPERATIONS } from '#model/methods.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { AUTH_FILE, tokenOf, USER_NAMES, usersOf } from '#test/auth/users.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { http1, onCleanup, type PlainAnswer, type Running, start } from '#test/server/running.ts';
 
 const MAY: Readonly<Record<string, readonly string[]>> = {
@@ -60,6 +61,7 @@ function bodyOf(method: string, key: string): object {
 
 async function openGuarded(mode: 'permissive' | 'required' = 'required'): Promise<Running> {
   const identities = new Identities({
+    clock: new VirtualClock(),
     mode,
     users: usersOf(),
     random: createNodeRandom(),
@@ -177,6 +179,7 @@ function check(
 describe('an open stream', () => {
   it.each(['/walnut.v1.KVStore/Watch', '/v1/watch'])('at %s ends when its user is removed', async (path) => {
     const identities = new Identities({
+      clock: new VirtualClock(),
       mode: 'required',
       users: usersOf(),
       random: createNodeRandom(),
@@ -210,6 +213,7 @@ describe('two authorization headers over HTTP/2', () => {
     ['node', '/v1/keys/k', '400'],
   ] as const)('are refused by the codec of %s at %s', async (codec, path, status) => {
     const identities = new Identities({
+      clock: new VirtualClock(),
       mode: 'required',
       users: usersOf(),
       random: createNodeRandom(),
@@ -238,6 +242,7 @@ describe('two authorization headers over HTTP/2', () => {
 describe('a registration', () => {
   it('ends with the user that made it', async () => {
     const identities = new Identities({
+      clock: new VirtualClock(),
       mode: 'required',
       users: usersOf(),
       random: createNodeRandom(),

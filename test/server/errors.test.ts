@@ -28,6 +28,7 @@ const TABLE: readonly [ErrorCode, ErrorDetails, Code, number, string][] = [
   ['discarded_history', {}, Code.DataLoss, 410, 'data_loss'],
   ['out_of_range', { earliest: positionOf(7) }, Code.OutOfRange, 416, 'out_of_range'],
   ['resource_exhausted', {}, Code.ResourceExhausted, 507, 'resource_exhausted'],
+  ['rate_limited', {}, Code.ResourceExhausted, 429, 'resource_exhausted'],
   ['failed_precondition', {}, Code.FailedPrecondition, 409, 'failed_precondition'],
   ['already_exists', {}, Code.AlreadyExists, 409, 'already_exists'],
   ['not_found', {}, Code.NotFound, 404, 'not_found'],
