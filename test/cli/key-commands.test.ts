@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -108,6 +108,9 @@ describe('set and del', () => {
         expect((await run(args)).code).toBe(2);
       }
       expect((await run(['set', 'd', '--file', '/none'])).code).toBe(6);
+      await truncate(file, 1 << 30);
+      const tooMany = await run(['set', 'd', '--file', file]);
+      expect([tooMany.code, tooMany.err]).toEqual([2, expect.stringMatching(/value has more than \d+ bytes/)]);
     } finally {
       await rm(directory, { recursive: true });
     }

@@ -8,6 +8,7 @@ import { createNodeRandom } from '#platform/random.ts';
 import { writeFully } from '#wal/whole-files.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import { readAtMost } from '../read-input.ts';
 import { runCheck } from './check-file.ts';
 
 /** Shorter passwords are guessed. */
@@ -79,11 +80,7 @@ async function runNewToken(invocation: Invocation): Promise<ExitCode> {
 }
 
 async function runHashPassword(invocation: Invocation): Promise<ExitCode> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of invocation.io.stdin) chunks.push(chunk);
-  const bytes = Buffer.concat(chunks);
-  if (bytes.length > PASSWORD_BYTES_MAX)
-    throw usageError(`the password has ${bytes.length} bytes: expected at most ${PASSWORD_BYTES_MAX}`);
+  const bytes = await readAtMost(invocation.io.stdin, PASSWORD_BYTES_MAX, 'stdin', 'a password');
   const password = bytes.toString('utf8').replace(/\r?\n$/, '');
   if ([...password].length < PASSWORD_CHARACTERS_MIN)
     throw usageError(`the password is too short: expected at least ${PASSWORD_CHARACTERS_MIN} characters`);

@@ -6,6 +6,7 @@ import { parseRequestId } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import { readAtMost } from '../read-input.ts';
 import { showDeadline, showDuration, showPosition, showText, showValue } from '../output/output.ts';
 import {
   getToJson,
@@ -116,15 +117,8 @@ async function readOperations(invocation: Invocation): Promise<NamedOperation[]>
 
 /** Empty lines at the end are none. */
 async function readLines({ io }: Invocation): Promise<string[]> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of io.stdin) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > INPUT_BYTES_MAX)
-      throw usageError(`stdin has more than ${INPUT_BYTES_MAX} bytes, too many for a batch`);
-  }
-  const text = Buffer.concat(chunks).toString().trimEnd();
+  const input = await readAtMost(io.stdin, INPUT_BYTES_MAX, 'stdin', 'a batch');
+  const text = input.toString().trimEnd();
   return text === '' ? [] : text.split(/\r?\n/);
 }
 

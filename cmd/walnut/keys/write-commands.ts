@@ -1,5 +1,5 @@
 /** `walnut set` and `walnut del`. */
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Command, Option } from 'commander';
 import type { DeleteResponse, SetRequestSchema, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
@@ -8,6 +8,7 @@ import { parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode, inputFailure } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import { readAtMost } from '../read-input.ts';
 import { showPosition, showValue } from '../output/output.ts';
 import { writeToJson } from './answer-json.ts';
 import { unmetReason } from './unmet-condition.ts';
@@ -134,20 +135,20 @@ async function readValue(invocation: Invocation, options: SetOptions): Promise<U
     throw usageError('give exactly one value: VALUE, - for stdin, or --file PATH', 'See: walnut set --help');
   }
   if (options.file !== undefined) {
-    return readFile(options.file).catch((error: Error) => {
-      throw inputFailure(`cannot read the value: ${error.message}`, error);
-    });
+    return readFile(options.file);
   }
   if (text !== '-') return Buffer.from(text ?? '', 'utf8');
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of invocation.io.stdin) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > VALUE_BYTES_MAX)
-      throw usageError(`stdin has more than ${VALUE_BYTES_MAX} bytes, too much for a value`);
+  return readAtMost(invocation.io.stdin, VALUE_BYTES_MAX, 'stdin', 'a value');
+}
+
+async function readFile(path: string): Promise<Uint8Array> {
+  try {
+    return await readAtMost(createReadStream(path), VALUE_BYTES_MAX, path, 'a value');
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    const { message } = error as Error;
+    throw inputFailure(`cannot read the value: ${message}`, error as Error);
   }
-  return Buffer.concat(chunks);
 }
 
 function expiryOf(options: SetOptions): NonNullable<MessageInitShape<typeof SetRequestSchema>['expiry']> {
