@@ -14,7 +14,8 @@ export async function readAtMost(
   let bytes = 0;
   for await (const chunk of input) {
     bytes += chunk.length;
-    if (bytes > bytesMax) throw usageError(`${what} has more than ${bytesMax} bytes, too many for ${purpose}`);
+    if (bytes > bytesMax)
+      throw usageError(`${what} has more than ${bytesMax} bytes, too many for ${purpose}`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

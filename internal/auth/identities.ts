@@ -1,8 +1,8 @@
 /**
- * Who calls: from the `authorization` header to a principal. Verified credentials are
+ * Finds the caller: from the `authorization` header to a principal. Verified credentials are
  * remembered, for their connection by their bytes and, where a password had to be hashed,
  * for the process by a keyed digest. A change of the users empties the first memory, and
- * takes from the second whoever is retired by it.
+ * takes from the second the users that are retired by it.
  */
 import { createHmac } from 'node:crypto';
 import { type Credential, isEqualText, parseAuthorization } from '#auth/credential.ts';
@@ -72,7 +72,7 @@ export class Identities implements IdentityPort {
   #tokens = new Map<string, Entry>();
   /** By the name of the user. */
   #passwords = new Map<string, readonly Password[]>();
-  /** Hashes that a wrong password is compared with, whoever it is for. */
+  /** Hashes that a wrong password is compared with, for every name. */
   #rounds = 1;
   #ofConnections = new WeakMap<object, Remembered>();
   readonly #verified = new Map<string, Principal>();

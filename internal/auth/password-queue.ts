@@ -9,7 +9,7 @@ import type { Clock } from '#platform/clock.ts';
 import { networkOf } from '#platform/network-of.ts';
 
 const RUNNING_MAX = 2;
-/** Of known networks, and of the others. */
+/** Those of known networks, and those of the others. */
 const WAITING_MAX = 64;
 /** Running and waiting, of one network. */
 const OF_NETWORK_MAX = 4;

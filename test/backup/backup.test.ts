@@ -354,7 +354,7 @@ describe.each(FORMAT_LEVELS)('a restore, at format level %i', (formatLevel) => {
   it.each([
     ['MANIFEST', 'x'],
     ['00000000000000000017-0000004294967303.snapshot', ''],
-  ])('refuses a directory that holds %s', async (name, content) => {
+  ])('refuses a directory that contains %s', async (name, content) => {
     await live.write(3);
     const { manifest } = await create();
     const full = join(root, 'full');

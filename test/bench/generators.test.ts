@@ -12,7 +12,7 @@ describe('where an answer ends', () => {
   it.each([
     ['http', cutHttp],
     ['redis', cutRedis],
-  ] as const)('is told of %s, byte by byte', (name, cut) => {
+  ] as const)('is found for %s, byte by byte', (name, cut) => {
     for (const answer of answers[name]) {
       const bytes = Buffer.from(`${answer}next`);
       for (let end = 1; end < answer.length; end++) expect(cut(bytes.subarray(0, end))).toBe(0);

@@ -110,7 +110,10 @@ describe('set and del', () => {
       expect((await run(['set', 'd', '--file', '/none'])).code).toBe(6);
       await truncate(file, 1 << 30);
       const tooMany = await run(['set', 'd', '--file', file]);
-      expect([tooMany.code, tooMany.err]).toEqual([2, expect.stringMatching(/value has more than \d+ bytes/)]);
+      expect([tooMany.code, tooMany.err]).toEqual([
+        2,
+        expect.stringMatching(/value has more than \d+ bytes/),
+      ]);
     } finally {
       await rm(directory, { recursive: true });
     }

@@ -93,7 +93,7 @@ describe('the new leader', () => {
     expect(choose(grants, given)).toBe(expected);
   });
 
-  it('has every record that a majority had on its disks, whoever grants', () => {
+  it('has every record that a majority had on its disks, with every set of voters that grants', () => {
     const tails = fc.array(fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 0, max: 9 })), {
       minLength: 1,
       maxLength: 5,

@@ -381,7 +381,7 @@ describe('discarding everything', () => {
 });
 
 describe('the term', () => {
-  it('never falls, whoever raises it at the same time, and outlives the process', async () => {
+  it('never falls, even if two callers raise it at the same time, and outlives the process', async () => {
     const disk = await ReplicaDisk.open();
     await Promise.all([5, 9, 4, 8].map((term) => disk.host.raiseTerm(term)));
     expect(disk.host.manifest.term).toBe(9);

@@ -12,6 +12,7 @@ import {
   readSources,
   readText,
   type SourceFile,
+  type SyntaxNode,
   walk,
 } from '#test/house/source-files.ts';
 
@@ -23,8 +24,10 @@ const REVISED_ROOMS = [
   'internal/coordinator/',
   'internal/dial/',
   'cmd/',
+  'internal/auth/',
   'internal/backup/',
   'internal/engine/',
+  'internal/http/',
   'internal/master/',
   'internal/metadata/',
   'internal/model/',
@@ -120,6 +123,21 @@ function findingsInMessages(source: SourceFile): string[] {
   return found;
 }
 
+/** What tests are called: the first argument of `it`, `describe` and what `it.each(…)` returns. */
+function findingsInTestNames(source: SourceFile): string[] {
+  const found: string[] = [];
+  walk(source.tree, (node) => {
+    if (node.type !== 'CallExpression') return;
+    const [name] = node['arguments'] as readonly SyntaxNode[];
+    const text = name?.type === 'Literal' ? name['value'] : undefined;
+    if (typeof text !== 'string' || !/^(?:it|describe)\b/.test(source.text.slice(node.start, node.end)))
+      return;
+    const line = lineOf(source, node.start);
+    found.push(...refusedIn(text, [...OPENINGS, ...WORDS]).map((each) => `${source.path}:${line}: ${each}`));
+  });
+  return found;
+}
+
 /** Files whose comments are still to be revised. */
 const NOT_YET = /^internal\/rpc\/http2\//;
 
@@ -182,5 +200,21 @@ describe('the messages', () => {
   it('are found', () => {
     const text = "throw new Error(`it holds more`); log('is told of it'); map.get('hold'); // 'it holds'";
     expect(findingsInMessages(parseSource('a.ts', text))).toHaveLength(2);
+  });
+});
+
+describe('the names of tests', () => {
+  it('keep to the words of the glossary', () => {
+    expect(
+      readSources()
+        .filter(({ path }) => path.startsWith('test/'))
+        .flatMap(findingsInTestNames),
+    ).toEqual([]);
+  });
+
+  it('are found', () => {
+    const text =
+      "describe('what it holds', () => { it.each([1])('is told of %d', f); it('is', () => g('it holds')); });";
+    expect(findingsInTestNames(parseSource('a.test.ts', text))).toHaveLength(2);
   });
 });

@@ -112,7 +112,7 @@ describe('a write that asks for acks', () => {
     expect(rig.acks.hasWaiters).toBe(false);
   });
 
-  it('is told of acks it did not ask for', async () => {
+  it('gets acks that it did not ask for', async () => {
     const rig = await quietRig();
     rig.acks.ack('ahead', toLsn(1_000));
     expect(await rig.set('a', '1')).toMatchObject({ replicasAcked: 1 });

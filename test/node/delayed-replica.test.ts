@@ -207,7 +207,7 @@ describe('a delayed replica', () => {
   });
 });
 
-describe('what a delayed replica holds back', () => {
+describe('what a delayed replica does not apply yet', () => {
   async function held() {
     const setup = await pair();
     const { group, master, late } = setup;

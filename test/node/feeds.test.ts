@@ -36,7 +36,7 @@ async function lastOf(engine: Opened, reach: FeedReach): Promise<number> {
 }
 
 describe('the feed of a replica', () => {
-  it('wakes whoever reads on there, and gives the records in memory without the log', async () => {
+  it('wakes the readers that wait there, and gives the records in memory without the log', async () => {
     const { group, master, replica, ofReplica } = await pair();
     await group.untilLevel([master, replica]);
     const { feed } = ofReplica;

@@ -5,7 +5,7 @@ import { chainOf } from '#test/replication/chain.ts';
 import { frameAfter } from '#test/wal/append-record.ts';
 import { decodeFrames, type Frame } from '#wal/frame.ts';
 
-describe('a push of frames that do not hold', () => {
+describe('a push of frames that fail their checks', () => {
   const record = (): Buffer => Buffer.from(chainOf([20])[0]?.bytes ?? []);
   const changed = (at: number): Buffer => {
     const bytes = record();

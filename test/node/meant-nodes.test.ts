@@ -239,17 +239,22 @@ describe('a master that would lead again, and a name that leads to another node'
 });
 
 describe('a replica whose master pushes, and whose name leads to another node', () => {
-  it.each(['a replica', 'a master of another log'])('%s: is told of no promotion', async (who) => {
-    const { group, master, one, two } = await threeNodes();
-    const { nodeId } = master.node.status();
-    const other = who === 'a replica' ? two : await group.start('other', 'master');
-    group.network.attach('master:1', other.node.ports);
-    await group.clock.advance(20_000);
-    expect(one.node.status()).toMatchObject({ state: 'streaming', isReady: true });
-    expect(reasonsOf(one)).toMatch(new RegExp(`another node than the master ${nodeId} answers at master:1`));
-    expect(reasonsOf(one)).not.toMatch(/promote/);
-    group.network.attach('master:1', master.node.ports);
-    await group.clock.advance(20_000);
-    expect(reasonsOf(one)).toBe('');
-  });
+  it.each(['a replica', 'a master of another log'])(
+    '%s: gets no announcement of a promotion',
+    async (who) => {
+      const { group, master, one, two } = await threeNodes();
+      const { nodeId } = master.node.status();
+      const other = who === 'a replica' ? two : await group.start('other', 'master');
+      group.network.attach('master:1', other.node.ports);
+      await group.clock.advance(20_000);
+      expect(one.node.status()).toMatchObject({ state: 'streaming', isReady: true });
+      expect(reasonsOf(one)).toMatch(
+        new RegExp(`another node than the master ${nodeId} answers at master:1`),
+      );
+      expect(reasonsOf(one)).not.toMatch(/promote/);
+      group.network.attach('master:1', master.node.ports);
+      await group.clock.advance(20_000);
+      expect(reasonsOf(one)).toBe('');
+    },
+  );
 });

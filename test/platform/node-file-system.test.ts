@@ -165,7 +165,7 @@ describe('lock', () => {
   });
 
   it.runIf(isPosix)(
-    'is refused to whoever may only read the file: a shared lock keeps nobody out',
+    'is refused to a process that may only read the file: a shared lock keeps nobody out',
     async () => {
       const path = join(root, 'LOCK');
       await fs.writeFile(path, '');

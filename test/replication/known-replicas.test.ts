@@ -90,7 +90,7 @@ describe('a removed replica', () => {
   });
 });
 
-it('whoever is to be told besides is added, unless removed', () => {
+it('a node that is to hear of it besides is added, unless removed', () => {
   expect(withKnown({ added: ['a:1'], removed: ['b:1'], nodes: [] }, ['a:1', 'b:1', 'c:1'])).toEqual({
     added: ['a:1', 'c:1'],
     removed: ['b:1'],

@@ -127,7 +127,7 @@ describe.each(FORMS)('%s', (_what, call, good, bad) => {
 });
 
 describe('many wrong passwords', () => {
-  it('from one address hold up neither tokens nor passwords that were verified', async () => {
+  it('from one address delay neither tokens nor passwords that were verified', async () => {
     const ends: (() => void)[] = [];
     let isHeld = false;
     const running = await open(() =>

@@ -328,7 +328,7 @@ describe('a batch by its bytes', () => {
     expect(found).toBeGreaterThan(20);
   });
 
-  it('tells of each Set that was refused, and of the others what their record came to', async () => {
+  it('answers each refused Set with its error, and the others with the outcome of their record', async () => {
     const node = new FakeNode();
     const full = new WalnutError('resource_exhausted', 'full');
     const { bulk } = node.ports as { readonly bulk: BulkPort };

@@ -31,7 +31,7 @@ describe('the limits of messages', () => {
   });
 
   it.each(METHODS.filter(([, { methodKind }]) => methodKind === 'unary'))(
-    'of %s hold for its body',
+    'of %s apply to its body',
     async (path, _method, { readMaxBytes }) => {
       const running = await start();
       const answer = await promise(running, path, readMaxBytes + 1);
@@ -43,7 +43,7 @@ describe('the limits of messages', () => {
   it.each([
     ['KVStore/Set', 'server.max_value_bytes'],
     ['KVStore/Batch', 'server.max_batch_bytes'],
-  ])('of %s are told with the key that sets them, whoever counts', async (method, key) => {
+  ])('of %s are stated with the key that sets them, by each of the counters', async (method, key) => {
     const running = await start({ valueBytesMax: 1_000, batchBytesMax: 70_000 });
     const body = Buffer.alloc(100_000);
     for (const type of ['application/json', 'application/grpc-web+proto']) {

@@ -112,7 +112,7 @@ describe.each(Object.keys(TRANSPORTS))('a watch by %s', (name) => {
     await until(() => isOver);
   });
 
-  it('refuses what makes no sense before anything is watched', async () => {
+  it('refuses contradictory requests before anything is watched', async () => {
     const { node, baseUrl } = await start();
     const client = createClient(KVStore, (TRANSPORTS[name] as (url: string) => Transport)(baseUrl));
     const stream = client.watch({})[Symbol.asyncIterator]();

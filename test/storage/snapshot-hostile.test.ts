@@ -187,7 +187,7 @@ describe('a snapshot', () => {
   });
 });
 
-describe('a forged snapshot whose CRCs hold', () => {
+describe('a forged snapshot whose CRCs are right', () => {
   it('is made right by these helpers', () => {
     const head = Buffer.concat([headerOf(1), sealed(BLOCK_ENTRIES, 1, entryBytes('a'))]);
     const store = newStore();

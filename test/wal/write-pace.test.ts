@@ -108,7 +108,7 @@ describe('the first batch of a run', () => {
     expect(isBegun).toBe(true);
   });
 
-  it('begins within the turn when it has gathered for as long as an fdatasync takes, by the least of late', async () => {
+  it('begins within the turn when it has gathered for as long as an fdatasync takes, by the least of the last samples', async () => {
     const clock = new HeldClock();
     const start = new BatchStart(clock, true);
     for (const tookMs of [9, 2, 7]) start.noteSync(tookMs);

@@ -67,7 +67,7 @@ describe('a code of the wire', () => {
     expect(Object.values(WIRE_CODES)).toEqual(numbers);
   });
 
-  it('that is none is unknown, and a bug of whoever sent it', () => {
+  it('that is none is unknown, and a bug of the sender', () => {
     expect(codeName(99 as Code)).toBe('unknown');
     expect(toError(new ConnectError('because', 99 as Code)).code).toBe('internal');
   });

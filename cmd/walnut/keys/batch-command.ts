@@ -6,8 +6,8 @@ import { parseRequestId } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
-import { readAtMost } from '../read-input.ts';
 import { showDeadline, showDuration, showPosition, showText, showValue } from '../output/output.ts';
+import { readAtMost } from '../read-input.ts';
 import {
   getToJson,
   incrementToJson,

@@ -8,8 +8,8 @@ import { parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode, inputFailure } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
-import { readAtMost } from '../read-input.ts';
 import { showPosition, showValue } from '../output/output.ts';
+import { readAtMost } from '../read-input.ts';
 import { writeToJson } from './answer-json.ts';
 import { unmetReason } from './unmet-condition.ts';
 import {

@@ -1,6 +1,6 @@
 /**
  * The dynamic table of RFC 7541, section 2.3.2: fields in order of insertion,
- * newest first, within a size in octets. The ring that holds them grows with
+ * newest first, within a size in octets. The ring that contains them grows with
  * what is in it, so an unused table costs nothing.
  */
 import type { Field } from './field.ts';

@@ -67,7 +67,7 @@ function hasFittingValue(kind: number, value: string): boolean {
     case FieldKind.scheme:
       return /^[a-zA-Z][a-zA-Z0-9+.-]*$/.test(value);
     case FieldKind.path:
-      // Octets above ASCII do not belong there; whoever serves the path can say what to write instead.
+      // Octets above ASCII do not belong there; the server of the path can say what to write instead.
       return isEach(value, IN_PATH) && (value.charCodeAt(0) === 0x2f || value === '*');
     case FieldKind.authority:
     case FieldKind.host:

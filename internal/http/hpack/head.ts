@@ -27,7 +27,7 @@ export class Head {
   readonly contentLength: number;
   /** All but pseudo-fields, in order. */
   readonly fields: readonly Field[];
-  /** For whoever serves the head: what it made of it, which is the same for equal heads. The codec never reads it. */
+  /** What the server of the request derived from the head, which is the same for equal heads. The codec never reads it. */
   derived: unknown = undefined;
 
   constructor(builder: HeadBuilder) {

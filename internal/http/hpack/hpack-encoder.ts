@@ -236,5 +236,5 @@ class BlockWriter {
   }
 }
 
-/** For all encoders: a block is copied by whoever asked for it, before another is written. */
+/** For all encoders: the caller copies a block before another one is written. */
 const WRITER = new BlockWriter();

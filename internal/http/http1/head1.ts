@@ -10,7 +10,7 @@ export class Http1Head {
   readonly contentLength: number;
   /** The peer sends no further request. */
   readonly isLast: boolean;
-  /** For whoever serves the head: what it made of it, which is the same for equal heads. The reader never looks at it. */
+  /** What the server of the request derived from the head, which is the same for equal heads. The reader never looks at it. */
   derived: unknown = undefined;
 
   constructor(

@@ -1,4 +1,4 @@
-/** What a connection tells whoever drives it. Called from within `receive`, `takeOutput` and `check`. */
+/** What a connection reports to its driver. Called from within `receive`, `takeOutput` and `check`. */
 import type { Head } from '#http/hpack/head.ts';
 import type { LimitName } from './limits.ts';
 import type { Stream } from './stream.ts';

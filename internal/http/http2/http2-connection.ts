@@ -219,7 +219,7 @@ export class Http2Connection implements InboundHooks {
     return this.#core.streams.live();
   }
 
-  /** Ends it by GOAWAY, for a reason of whoever drives it; `onFailure` follows. */
+  /** Ends it by GOAWAY, for a reason that its driver gives; `onFailure` follows. */
   fail(code: number, why: string): void {
     this.#core.fail(code, why);
   }
@@ -255,7 +255,7 @@ export class Http2Connection implements InboundHooks {
     return this.#core.queuedBytes;
   }
 
-  /** What the connection holds, in octets and numbers: for metrics and for tests of its bounds. */
+  /** What the connection keeps in memory, in octets and numbers: for metrics and for tests of its bounds. */
   get holdings() {
     const { streams, output, credits, line } = this.#core;
     let uncredited = 0;
@@ -313,7 +313,7 @@ export class Http2Connection implements InboundHooks {
     return undefined;
   }
 
-  /** A frame that is cut counts unless it is of data, for which whoever reads it has a time of its own. */
+  /** A frame that is cut counts. DATA does not: the reader of the body has a time limit of its own. */
   #isHeadLate(nowMs: number): boolean {
     const { blocks } = this.#inbound;
     if (blocks.streamId !== 0 && nowMs - blocks.sinceMs >= HEAD_MS_MAX) return true;

@@ -134,7 +134,7 @@ export class Inbound implements FrameHandler {
     }
     if (length > 0 || isEnd) this.#core.earn();
     else return this.#core.countOverhead();
-    // The state comes first: whoever answers within the event finds that the peer has ended.
+    // The state comes first: an answer that is given within the event finds that the peer has ended.
     if (isEnd) this.#core.endRemote(stream);
     this.#core.events.onData(stream, bytes, from, to, isEnd);
   }

@@ -1,12 +1,12 @@
 /**
  * What waits to be written to a socket, in one buffer. The buffer comes from a
  * pool when the first frame of a turn is written and leaves with `take`, so an
- * idle connection holds none.
+ * idle connection has none.
  */
 import { Flag, FRAME_HEAD_BYTES, FrameType, writeFrameHead, writeUint32 } from './frame.ts';
 
 const POOLED_BYTES_MIN = 64 * 1024;
-/** Each size is twice the one before. The largest holds the data of a turn and as much again. */
+/** Each size is twice the one before. The largest has room for the data of a turn and as much again. */
 const SIZES = 4;
 /** The limit of free bytes, all sizes together: what is given back beyond it is left to the collector. */
 const FREE_BYTES_MAX = 2 * 1024 * 1024;

@@ -21,7 +21,7 @@ export type HeadBlock = Uint8Array | FieldList;
 
 export class Stream {
   readonly id: number;
-  /** For whoever serves the stream: what it has of the call. The codec never reads it. */
+  /** The state of the call, kept by the server of the stream. The codec never reads it. */
   call: unknown = undefined;
   state: number = StreamState.open;
   /** Octets we may still send; a setting of the peer can make it negative. */
