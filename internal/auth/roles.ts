@@ -28,12 +28,23 @@ export const BUILT_IN_ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
     [
       {
         access: ['replicate', 'observe', 'read'],
-        methods: ['Replication/*', 'KVStore/GetUpdates', 'Admin/Status'],
+        methods: [
+          'Replication/*',
+          'KVStore/GetUpdates',
+          'Admin/Status',
+          'Coordinator/Heartbeat',
+          'Coordinator/GetShardMap',
+          'Coordinator/WatchShardMap',
+        ],
         prefixes: EVERY_KEY,
       },
     ],
   ],
+  [
+    'coordinator',
+    [{ access: ['coordinate', 'observe'], methods: ['Member/*', 'Admin/Status'], prefixes: EVERY_KEY }],
+  ],
 ]);
 
-/** What a role of the operator's own may allow; calls between nodes need the role `replica`. */
+/** What a role of the operator's own may allow; calls of nodes and coordinators to nodes need the roles `replica` and `coordinator`. */
 export const OWN_ACCESS: readonly Access[] = ['read', 'write', 'observe', 'metrics', 'admin'];

@@ -6,7 +6,7 @@
 import { type Choice, chooseLeader, type Grant } from '#cluster/choose-leader.ts';
 import { nextTerm } from '#cluster/group-terms.ts';
 import { isDownByItsOwnWord } from '#cluster/judge-master.ts';
-import type { ClusterNode, Group, ShardMap } from '#cluster/shard-map.ts';
+import type { Group, ShardMap } from '#cluster/shard-map.ts';
 import type { Alarms } from '#coordinator/alarms.ts';
 import { Backoff } from '#coordinator/backoff.ts';
 import type { Catalogue } from '#coordinator/catalogue.ts';
@@ -114,7 +114,7 @@ export class GroupKeeper {
       case 'take_over':
         return this.#takeOver(context, group);
       case 'hand_over':
-        if (await members.handOver(nodeOf(context.map, group.leader?.node ?? ''), group)) return true;
+        if (await members.handOver(context.map, group, step.next)) return true;
         return this.#question(context, 'the master did not hand over');
       case 'confirm': {
         const leader = { ...step.voter, tail: step.observation.heartbeat.tail };
@@ -132,7 +132,9 @@ export class GroupKeeper {
   async #question(context: StepContext, why: string): Promise<boolean> {
     const { group } = context;
     const term = nextTerm(group);
-    const choice = await this.#choose(context, (node) => this.#options.members.wouldGrant(node, group, term));
+    const choice = await this.#choose(context, (node) =>
+      this.#options.members.wouldGrant(context.map, node, group, term),
+    );
     if (!this.#hasEnough(group, choice)) return false;
     return this.#newTerm(context, why);
   }
@@ -148,7 +150,9 @@ export class GroupKeeper {
   /** Steps b to e. */
   async #claim(context: StepContext): Promise<boolean> {
     const { group } = context;
-    const choice = await this.#choose(context, (node) => this.#options.members.claim(node, group));
+    const choice = await this.#choose(context, (node) =>
+      this.#options.members.claim(context.map, node, group),
+    );
     if (!this.#hasEnough(group, choice) || choice.kind !== 'leader') return false;
     const { node, incarnation, tail } = choice.grant;
     const leader = { node, incarnation, tail };
@@ -159,16 +163,15 @@ export class GroupKeeper {
   async #takeOver(context: StepContext, group: Group): Promise<boolean> {
     const { leader } = group;
     if (leader === undefined) return false;
-    const isLeading = await this.#options.members.takeOver(nodeOf(context.map, leader.node), group, leader);
+    const { catalogue, members } = this.#options;
+    // The newest map names the leader; the one that the step was decided by may not.
+    const isLeading = await members.takeOver(catalogue.lastMap ?? context.map, group, leader);
     if (isLeading) return true;
     return this.#newTerm({ ...context, group }, `${leader.node} refused to take over`);
   }
 
   /** Asks every voter, and chooses a leader from those that grant. */
-  async #choose(
-    { map, group }: StepContext,
-    ask: (node: ClusterNode) => Promise<ClaimAnswer>,
-  ): Promise<Choice> {
+  async #choose({ map, group }: StepContext, ask: (node: string) => Promise<ClaimAnswer>): Promise<Choice> {
     const { clock, roll } = this.#options;
     const nowMs = clock.monotonicMs();
     const unfit = new Set(
@@ -181,7 +184,7 @@ export class GroupKeeper {
     const zones = new Map(nodes.map(({ name, zone }) => [name, zone]));
     const choice = (answers: readonly ClaimAnswer[]): Choice =>
       chooseLeader({ group, grants: grantsOf(answers), unfit, draining, zones });
-    const calls = group.voters.map(async ({ node }) => ask(nodeOf(map, node)));
+    const calls = group.voters.map(async ({ node }) => ask(node));
     const isEnough = (answers: readonly ClaimAnswer[]): boolean => choice(answers).kind === 'leader';
     return choice(await gather(clock, calls, isEnough));
   }
@@ -214,9 +217,4 @@ function isSameRecord(a: Group, b: Group): boolean {
 
 function grantsOf(answers: readonly ClaimAnswer[]): Grant[] {
   return answers.filter((answer) => answer.kind === 'granted').map(({ grant }) => grant);
-}
-
-/** A node that the map does not list has no address, so a call to it gives no answer. */
-function nodeOf(map: ShardMap, name: string): ClusterNode {
-  return map.nodes.get(name) ?? { name, address: '', zone: '', status: 'active' };
 }

@@ -1,22 +1,66 @@
-/** What a coordinator asks of the members of a group: a port. A promise that rejects is no answer. */
+/** What a coordinator asks of the members of a group: a port, and its form over calls to nodes. A promise that rejects is no answer. */
 import type { Grant } from '#cluster/choose-leader.ts';
-import type { ClusterNode, Group, Leader } from '#cluster/shard-map.ts';
+import type { MemberPort, TermClaimAnswer, ToMember } from '#cluster/member-port.ts';
+import type { Group, Leader, ShardMap } from '#cluster/shard-map.ts';
+import { WalnutError } from '#model/errors.ts';
 
 export type ClaimAnswer =
   | { readonly kind: 'granted'; readonly grant: Grant }
   /** A higher term was granted before. */
   | { readonly kind: 'refused'; readonly term: number };
 
+/** `map` lists the nodes by their names. */
 export interface Members {
   /** Asks whether the member would grant the term, and with which tail. Changes nothing. */
-  wouldGrant(node: ClusterNode, group: Group, term: number): Promise<ClaimAnswer>;
+  wouldGrant(map: ShardMap, node: string, group: Group, term: number): Promise<ClaimAnswer>;
   /** The member persists `group.term` and takes nothing of a lower one from then on. A repeat is granted again. */
-  claim(node: ClusterNode, group: Group): Promise<ClaimAnswer>;
+  claim(map: ShardMap, node: string, group: Group): Promise<ClaimAnswer>;
   /**
-   * The member leads `group.term`. False if its tail or incarnation is another one than
-   * `leader` states, or if it saw a higher term. A repeat changes nothing.
+   * `leader` leads `group.term`, as `map` says. False if its tail or incarnation is
+   * another one than stated, or if it saw a higher term. A repeat changes nothing.
    */
-  takeOver(node: ClusterNode, group: Group, leader: Leader): Promise<boolean>;
-  /** The master hands over to `group.next` without losing a write; true also where it has done so before. False if it did not. */
-  handOver(node: ClusterNode, group: Group): Promise<boolean>;
+  takeOver(map: ShardMap, group: Group, leader: Leader): Promise<boolean>;
+  /** The group's master hands over to `next` without losing a write; true also where it has done so before. False if it did not. */
+  handOver(map: ShardMap, group: Group, next: NonNullable<Group['next']>): Promise<boolean>;
+}
+
+/** `memberAt`: calls to the node at an address. */
+export function createMembers(memberAt: (address: string) => MemberPort): Members {
+  // A node that the map does not list has no address, so that a call to it gives no answer.
+  const at = async ({ nodes }: ShardMap, node: string): Promise<MemberPort> => {
+    const address = nodes.get(node)?.address;
+    if (address !== undefined) return memberAt(address);
+    throw new WalnutError('unavailable', `the map lists no node ${node}`);
+  };
+  const claim = async (map: ShardMap, to: ToMember, term: number, isCheck: boolean): Promise<ClaimAnswer> => {
+    const member = await at(map, to.node);
+    return toAnswer(to.node, await member.claim({ ...to, term, isCheck }));
+  };
+  return {
+    wouldGrant: (map, node, group, term) => claim(map, toMember(map, node, group), term, true),
+    claim: (map, node, group) => claim(map, toMember(map, node, group), group.term, false),
+    takeOver: async (map, group, { node, incarnation, tail }) => {
+      const member = await at(map, node);
+      const to = toMember(map, node, group);
+      return (await member.takeOver({ ...to, term: group.term, incarnation, tail, map })).isAccepted;
+    },
+    handOver: async (map, group, next) => {
+      const node = group.leader?.node ?? '';
+      const member = await at(map, node);
+      return (await member.handOver({ ...toMember(map, node, group), term: group.term, next })).isAccepted;
+    },
+  };
+}
+
+function toMember({ clusterId }: ShardMap, node: string, { id, logId }: Group): ToMember {
+  return { clusterId, node, group: id, logId };
+}
+
+/** Throws if another node answers than the one that was asked. */
+function toAnswer(node: string, answer: TermClaimAnswer): ClaimAnswer {
+  const { isGranted, term, voter, tail, isQuarantined, isLoading } = answer;
+  if (voter.node !== node)
+    throw new WalnutError('unavailable', `${voter.node} answered in place of ${node}: is its address right?`);
+  if (!isGranted) return { kind: 'refused', term };
+  return { kind: 'granted', grant: { ...voter, tail, isQuarantined, isLoading } };
 }

@@ -21,7 +21,7 @@ export type Step =
   /** The leader's node is draining: plan that another one leads. */
   | { readonly kind: 'plan'; readonly to: string }
   /** A planned failover: tell the master to hand over. */
-  | { readonly kind: 'hand_over' }
+  | { readonly kind: 'hand_over'; readonly next: NonNullable<Group['next']> }
   /** `next` leads its term: record it. */
   | { readonly kind: 'confirm'; readonly voter: Voter; readonly observation: Observation };
 
@@ -72,7 +72,7 @@ function planned(view: StepView, next: NonNullable<Group['next']>): Step {
       isByItsOwnWord: false,
       why: `${next.node} does not lead term ${next.term} after ${PLANNED_MS} ms`,
     };
-  return { kind: 'hand_over' };
+  return { kind: 'hand_over', next };
 }
 
 function nodesAhead({ group, observations }: GroupView): string[] {

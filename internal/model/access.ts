@@ -17,6 +17,8 @@ export type Access =
   | 'either'
   /** Calls between the nodes of a group. */
   | 'replicate'
+  /** Calls of the active coordinator to the members of a group. */
+  | 'coordinate'
   /** Calls that change the node or its group, and expensive ones. */
   | 'admin';
 

@@ -57,6 +57,24 @@ const ADMIN = service('/walnut.v1.Admin/', {
   MendClock: { access: 'admin' },
 });
 
+/** What the active coordinator asks of a member. */
+const MEMBER = service('/walnut.cluster.v1.Member/', {
+  Claim: { access: 'coordinate' },
+  TakeOver: { access: 'coordinate' },
+  HandOver: { access: 'coordinate' },
+});
+
+const COORDINATOR = service('/walnut.v1.Coordinator/', {
+  Heartbeat: { access: 'replicate' },
+  GetShardMap: { access: 'observe' },
+  WatchShardMap: { access: 'observe' },
+  GetCluster: { access: 'observe', isServedDraining: true },
+  ListNodes: { access: 'observe', isServedDraining: true },
+  InitCluster: { access: 'admin' },
+  FailoverGroup: { access: 'admin' },
+  SetNodeStatus: { access: 'admin' },
+});
+
 const EDGE: Readonly<Record<string, Row>> = {
   '/grpc.health.v1.Health/Check': { access: 'health', isServedDraining: true },
   '/grpc.health.v1.Health/List': { access: 'health', isServedDraining: true },
@@ -73,8 +91,18 @@ function service(path: string, rows: Readonly<Record<string, Row>>): Record<stri
   return Object.fromEntries(Object.entries(rows).map(([name, row]) => [path + name, row]));
 }
 
+const NODE = { ...KEY_VALUE, ...REPLICATION, ...ADMIN, ...EDGE };
+
+/** The rows of each kind of server: a coordinator is no node, and a member is one with a service more. */
+const SERVED = {
+  node: NODE,
+  member: { ...NODE, ...MEMBER },
+  coordinator: { ...COORDINATOR, ...EDGE },
+} as const;
+export type ServerKind = keyof typeof SERVED;
+
 const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
-  Object.entries({ ...KEY_VALUE, ...REPLICATION, ...ADMIN, ...EDGE }).map(([name, row]) => [
+  Object.entries({ ...SERVED.member, ...SERVED.coordinator }).map(([name, row]) => [
     name,
     { isServedDraining: false, ...row, name },
   ]),
@@ -82,6 +110,11 @@ const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
 
 /** Every operation there is, in the order of the table. */
 export const ALL_OPERATIONS: readonly Operation[] = [...OPERATIONS.values()];
+
+/** The operations that one kind of server has. */
+export function operationsOf(kind: ServerKind): readonly Operation[] {
+  return Object.keys(SERVED[kind]).map(operationOf);
+}
 
 /** `name`: see `Operation`. */
 export function operationOf(name: string): Operation {

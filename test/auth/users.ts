@@ -23,6 +23,7 @@ export const AUTH_FILE = {
     user('operator', 'operator'),
     user('chief', 'operator', 'reader', 'writer'),
     user('replica', 'replica'),
+    user('coordinator', 'coordinator'),
     user('metrics', 'metrics'),
     user('app', 'app-role'),
     user('viewer', 'viewer-role'),

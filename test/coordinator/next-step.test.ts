@@ -73,7 +73,7 @@ describe('the next step', () => {
     [
       'is to hand over where it is planned',
       { record: { next }, heard: [hear('c', { term: 8 })] },
-      { kind: 'hand_over' },
+      { kind: 'hand_over', next },
     ],
     [
       'is to record that the planned one leads',

@@ -196,11 +196,15 @@ export class SimulatedCluster {
     const call = <T>(name: string, answer: (member: SimulatedMember) => Promise<T> | T): Promise<T> =>
       this.network.call(from, this.member(name), () => answer(this.member(name)));
     return {
-      wouldGrant: ({ name }, group, term) =>
+      wouldGrant: (_map, name, group, term) =>
         call<ClaimAnswer>(name, (member) => member.wouldGrant(group, term)),
-      claim: ({ name }, group) => call<ClaimAnswer>(name, (member) => member.claim(group)),
-      takeOver: ({ name }, group, leader) => call(name, (member) => member.takeOver(group, leader)),
-      handOver: ({ name }, group) => call(name, (member) => member.handOver(group)),
+      claim: (_map, name, group) => call<ClaimAnswer>(name, (member) => member.claim(group)),
+      takeOver: (map, group, leader) => {
+        if (map.groups.get(group.id)?.leader?.node !== leader.node)
+          this.wrongs.push(`${leader.node} is told to lead by a map that does not name it`);
+        return call(leader.node, (member) => member.takeOver(group, leader));
+      },
+      handOver: (_map, group) => call(group.leader?.node ?? '', (member) => member.handOver(group)),
     };
   }
 }

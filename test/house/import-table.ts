@@ -49,7 +49,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   dial: { rooms: ['model', 'platform', 'http', 'tls'], packages: [...CONNECT, ...NETWORK_BUILTINS] },
   peer: {
     rooms: ['model', 'gen', 'platform', 'wire', 'dial', 'tls'],
-    typesOf: ['replication'],
+    typesOf: ['replication', 'cluster'],
     packages: [...CONNECT, ...NETWORK_BUILTINS, ...PURE_BUILTINS],
   },
   // The store that decides for a cluster: etcd, or one file.
@@ -66,6 +66,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   },
   server: {
     rooms: ['model', 'gen', 'platform', 'wire', 'rpc', 'auth'],
+    typesOf: ['cluster'],
     packages: ['@connectrpc/connect', '@bufbuild/protobuf'],
   },
   client: { rooms: ['gen', 'dial', 'platform', 'tls'], packages: [...CONNECT, ...PURE_BUILTINS] },

@@ -1,23 +1,36 @@
 /** The table of methods has a row for every rpc and page that is served, and no other. */
+import type { DescService } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { Health } from '#gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '#gen/grpc/reflection/v1/reflection_pb.ts';
+import { Member } from '#gen/walnut/cluster/v1/member_pb.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
+import { Coordinator } from '#gen/walnut/v1/coordinator_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Replication } from '#gen/walnut/v1/replication_pb.ts';
-import { ALL_OPERATIONS, operationOf } from '#model/methods.ts';
+import { ALL_OPERATIONS, operationOf, operationsOf, type ServerKind } from '#model/methods.ts';
 import { createAdmission } from '#rpc/admission.ts';
 import { anonymousCall } from '#rpc/rpc-call.ts';
 
-const SERVICES = [KVStore, Replication, Admin, Health, ServerReflection];
+const EDGE = [Health, ServerReflection];
+const NODE = [KVStore, Replication, Admin, ...EDGE];
+const SERVICES: Readonly<Record<ServerKind, readonly DescService[]>> = {
+  node: NODE,
+  member: [...NODE, Member],
+  coordinator: [Coordinator, ...EDGE],
+};
 const PAGES = ['/livez', '/readyz', '/metrics', '/openapi.json', '/'];
 
 describe('the table of methods', () => {
-  it('has every method of every service, and every page', () => {
-    const rpcs = SERVICES.flatMap(({ typeName, methods }) =>
+  it.each(Object.entries(SERVICES))('has every method and page of a %s', (kind, services) => {
+    const rpcs = services.flatMap(({ typeName, methods }) =>
       methods.map(({ name }) => `/${typeName}/${name}`),
     );
-    expect(ALL_OPERATIONS.map(({ name }) => name).sort()).toEqual([...rpcs, ...PAGES].sort());
+    const has = operationsOf(kind as ServerKind).map(({ name }) => name);
+    expect(has.sort()).toEqual([...rpcs, ...PAGES].sort());
+  });
+
+  it('says of each what its caller needs', () => {
     expect(ALL_OPERATIONS.filter(({ access }) => access === undefined)).toEqual([]);
   });
 

@@ -8,7 +8,7 @@ import { connect } from 'node:http2';
 import { describe, expect, it } from 'vitest';
 import { Identities } from '#auth/identities.ts';
 import type { Operation } from '#model/access.ts';
-import { ALL_OPERATIONS } from '#model/methods.ts';
+import { operationsOf } from '#model/methods.ts';
 import { createNodeRandom } from '#platform/random.ts';
 import { AUTH_FILE, tokenOf, USER_NAMES, usersOf } from '#test/auth/users.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
@@ -21,6 +21,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   operator: ['observe', 'metrics', 'admin'],
   chief: ['observe', 'metrics', 'admin', 'read', 'write'],
   replica: ['replicate', 'observe', 'read'],
+  coordinator: ['coordinate', 'observe'],
   metrics: ['metrics'],
   app: ['read', 'write'],
   viewer: ['read'],
@@ -36,6 +37,7 @@ const OWNERS = ['app', 'viewer', 'feeder'];
 /** Methods that the users with few methods may call. */
 const FEW: Readonly<Record<string, RegExp>> = {
   replica: /\.Replication\/|KVStore\/GetUpdates$|Admin\/Status$/,
+  coordinator: /Admin\/Status$/,
   checkpointer: /Admin\/Checkpoint$/,
   getter: /KVStore\/Get$/,
   explainer: /KVStore\/Explain$/,
@@ -95,11 +97,12 @@ function expected(
   return needs !== undefined && isForeign ? 403 : undefined;
 }
 
-const RPCS = ALL_OPERATIONS.filter(
+const OPERATIONS = operationsOf('node');
+const RPCS = OPERATIONS.filter(
   ({ name }) => /^\/walnut/.test(name) && !/Watch$|FetchSnapshot$|Scrub$/.test(name),
 );
-const STREAMS = ALL_OPERATIONS.filter(({ name }) => /KVStore\/Watch$|FetchSnapshot$|Scrub$/.test(name));
-const PAGES = ALL_OPERATIONS.filter(({ name }) => !name.includes('.'));
+const STREAMS = OPERATIONS.filter(({ name }) => /KVStore\/Watch$|FetchSnapshot$|Scrub$/.test(name));
+const PAGES = OPERATIONS.filter(({ name }) => !name.includes('.'));
 
 describe.each([...USER_NAMES, 'stranger', 'impostor'])('the caller %s', (caller) => {
   it('may do what the table says, and no more', async () => {
@@ -153,7 +156,7 @@ describe.each([...USER_NAMES, 'stranger', 'impostor'])('the caller %s', (caller)
     ['GET', '/v1/keys', 'Scan'],
   ])('is judged for %s %s as for the rpc', async (verb, path, method) => {
     const running = await openGuarded();
-    const operation = ALL_OPERATIONS.find(({ name }) => name === `/walnut.v1.KVStore/${method}`) as Operation;
+    const operation = OPERATIONS.find(({ name }) => name === `/walnut.v1.KVStore/${method}`) as Operation;
     for (const key of ['own:k', 'foreign']) {
       const answer = await http1(running, verb, path.replace('KEY', key), { headers: headersOf(caller) });
       check(running, caller, operation, key, answer);
