@@ -104,6 +104,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     host: config.server.address,
     port: config.server.port,
     hostNames: hostNamesOf(config.server),
+    corsOrigins: new Set(config.server.corsOrigins),
     ...callers,
     valueBytesMax: config.server.valueBytesMax,
     batchBytesMax: config.server.batchBytesMax,

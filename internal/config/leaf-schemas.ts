@@ -190,3 +190,22 @@ export function hostNames(): z.ZodType<string[]> {
     [],
   );
 }
+
+/** Origins of web pages, as browsers write them: without a path, and without the port that the scheme has anyway. */
+export function webOrigins(): z.ZodType<string[]> {
+  return define(
+    {
+      expected:
+        'a list of origins such as "https://app.example.net" or "http://localhost:3000", as the browser sends them',
+      read: (value) =>
+        Array.isArray(value) && value.every((item) => typeof item === 'string' && isWebOrigin(item))
+          ? (value as string[])
+          : undefined,
+    },
+    [],
+  );
+}
+
+function isWebOrigin(text: string): boolean {
+  return /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}

@@ -6,10 +6,15 @@
  * On a loopback bind only those who are on this machine come, so every request is held
  * to the list: IP addresses, localhost, and the names that the node is known by. On
  * other binds nodes and tools may use any name that leads here, and only what a
- * browser sends is held to it, the page that it comes from included.
+ * browser sends is held to it.
+ *
+ * A page may call the very server that it came from, whatever the bind: a browser sends
+ * passwords and certificates by itself, for a page of another port too. The configuration
+ * may list others (`cors.ts`).
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
+import { type CorsOrigins, pageOf } from '#rpc/cors.ts';
 
 export interface HostPolicy {
   /**
@@ -24,18 +29,11 @@ export interface HostPolicyOptions {
   readonly isLoopback: boolean;
   /** Host names without a port, in any case. */
   readonly names: readonly string[];
-  /**
-   * True if a page may only call the very server that it came from: where callers have
-   * credentials a browser sends them by itself, for a page of another port too.
-   */
-  readonly isSameOriginOnly?: boolean;
+  /** Pages of other sites that may call this server. */
+  readonly origins: CorsOrigins;
 }
 
-export function createHostPolicy({
-  isLoopback,
-  names,
-  isSameOriginOnly = false,
-}: HostPolicyOptions): HostPolicy {
+export function createHostPolicy({ isLoopback, names, origins }: HostPolicyOptions): HostPolicy {
   const served = new Set(['localhost', ...names.map(plainName)]);
   const isServed = (authority: string): boolean => {
     const host = hostOf(authority);
@@ -54,17 +52,17 @@ export function createHostPolicy({
     refusal: (headers, target, verb) => {
       const isFromBrowser = comesFromBrowser(headers);
       if (!isLoopback && !isFromBrowser) return undefined;
-      const reason =
-        check(headers[':authority']) ??
-        check(headers.host) ??
-        check(authorityOf(target)) ??
-        (isFromBrowser ? pageReason(headers, verb, isServed, isSameOriginOnly) : undefined);
-      return reason === undefined ? undefined : `${reason}: ${ADVICE}`;
+      const reason = check(headers[':authority']) ?? check(headers.host) ?? check(authorityOf(target));
+      if (reason !== undefined) return `${reason}: ${NAME_ADVICE}`;
+      if (!isFromBrowser || pageOf(origins, headers) !== undefined) return undefined;
+      const pageReason = whyForeign(headers, verb);
+      return pageReason === undefined ? undefined : `${pageReason}: ${PAGE_ADVICE}`;
     },
   };
 }
 
-const ADVICE =
+const PAGE_ADVICE = 'add the origin of the page to server.cors_origins if its readers may call this node';
+const NAME_ADVICE =
   'use an IP address or localhost, or add the name to server.allowed_hosts ' +
   '(a web page could give this address any name, so other names are refused)';
 
@@ -81,25 +79,18 @@ function comesFromBrowser(headers: IncomingHttpHeaders): boolean {
 }
 
 /**
- * A page of another site is refused. Its name is in Origin; where a browser leaves that
- * out, Sec-Fetch-Site says `cross-site`. A link that somebody follows is a navigation by GET,
- * which may only read.
+ * A page of another site or port is named in Origin; where a browser leaves that out,
+ * Sec-Fetch-Site tells. A link that somebody follows is a navigation by GET, which may
+ * only read.
  */
-function pageReason(
-  headers: IncomingHttpHeaders,
-  verb: string,
-  isServed: (authority: string) => boolean,
-  isSameOriginOnly: boolean,
-): string | undefined {
+function whyForeign(headers: IncomingHttpHeaders, verb: string): string | undefined {
   const { origin, 'sec-fetch-site': site } = headers;
   if (origin !== undefined) {
-    const authority = authorityOf(origin) ?? '';
-    if (!isServed(authority)) return `the page ${quote(origin)} has a host that is no name of this node`;
-    const own = headers[':authority'] ?? headers.host ?? '';
-    const isOther = isSameOriginOnly && authority.toLowerCase() !== String(own).toLowerCase();
-    return isOther ? `the page ${quote(origin)} is not of this server` : undefined;
+    const own = String(headers[':authority'] ?? headers.host ?? '');
+    const isOwn = own !== '' && authorityOf(origin)?.toLowerCase() === own.toLowerCase();
+    return isOwn ? undefined : `the page ${quote(origin)} is not of this server`;
   }
-  const isForeign = site === 'cross-site' || (isSameOriginOnly && site === 'same-site');
+  const isForeign = site === 'cross-site' || site === 'same-site';
   const isLink = headers['sec-fetch-mode'] === 'navigate' && (verb === 'GET' || verb === 'HEAD');
   return isForeign && !isLink ? `a page of another site sent this (Sec-Fetch-Site: ${site})` : undefined;
 }

@@ -124,6 +124,14 @@ function endedEarly(): Error {
   return new Error('the request body ended early');
 }
 
+/** Those that stand already are replaced, but for Vary, which is a list. */
+export function setHeaders(response: HttpResponse, headers: Headers): void {
+  for (const [name, value] of Object.entries(headers)) {
+    const before = name === 'vary' ? response.getHeader(name) : undefined;
+    response.setHeader(name, before === undefined ? value : `${before}, ${value}`);
+  }
+}
+
 /** Answers once; HEAD gets the headers of the answer and no body. */
 export function send(
   request: HttpRequest,
@@ -136,7 +144,7 @@ export function send(
   const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
   const hasNoContent = status === 204 || status === 304;
   response.statusCode = status;
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  setHeaders(response, headers);
   if (!hasNoContent) response.setHeader('content-length', bytes.length);
   if (hasNoContent || request.method === 'HEAD') response.end();
   else response.end(bytes);

@@ -20,6 +20,7 @@ import { type Admission, callerOf, createAdmission, type Refusal } from '#rpc/ad
 import { type BoundAnswer, createBoundAnswer } from '#rpc/answer-pace.ts';
 import { type BodyBudget, createBodyBudget } from '#rpc/body-budget.ts';
 import { type BodyDeadlines, createBodyDeadlines } from '#rpc/body-deadlines.ts';
+import type { CorsOrigins } from '#rpc/cors.ts';
 import { createEdgeMetrics, type EdgeMetrics } from '#rpc/edge-metrics.ts';
 import { createErrorMapper, type ErrorMapper } from '#rpc/error-mapping.ts';
 import { createGzipCompression, NEVER_COMPRESS_BYTES } from '#rpc/gzip-compression.ts';
@@ -46,6 +47,8 @@ export interface EdgeOptions extends ListenersOptions {
   readonly onBodyBytes?: ((bytes: number) => void) | undefined;
   /** Names by which callers may call this server, beside localhost: without a port. */
   readonly hostNames: readonly string[];
+  /** Origins of the pages of other sites that may call this server. */
+  readonly corsOrigins: CorsOrigins;
   /** Undefined: everybody may do everything. */
   readonly identities?: IdentityPort | undefined;
   /** Undefined: nobody asks who did what. */
@@ -173,7 +176,7 @@ function createParts(
       hosts: createHostPolicy({
         isLoopback,
         names: [options.host, ...options.hostNames],
-        isSameOriginOnly: options.identities !== undefined,
+        origins: options.corsOrigins,
       }),
       isProtected: isProtected(options, listeners),
       identities: options.identities,
@@ -212,6 +215,7 @@ function createListener(parts: Parts): Listener {
     rpcAdapter: createAdapter(parts, services),
     httpRoutes: createHttpRoutes([...routes, openapi]),
     isDraining: parts.isDraining,
+    origins: options.corsOrigins,
   });
 }
 

@@ -9,24 +9,34 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
-import { FRAGMENT_IN_TARGET } from '#http/http1/request-rules.ts';
 import type { Operation } from '#model/access.ts';
 import { NO_ROUTE } from '#model/methods.ts';
 import type { Admission, Refusal } from '#rpc/admission.ts';
 import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
+import {
+  type CorsOrigins,
+  isPreflight,
+  PREFLIGHT,
+  PREFLIGHT_HEADERS,
+  pageHeaders,
+  pageOf,
+} from '#rpc/cors.ts';
 import type { ErrorMapper } from '#rpc/error-mapping.ts';
 import {
   type HttpRequest,
   type HttpResponse,
   isNodeHttp1,
   isNodeHttp2,
+  send,
   sendError,
   sendProblem,
   sendRpcError,
+  setHeaders,
   splitUrl,
 } from '#rpc/http-io.ts';
 import type { AskedRoute, HttpRoute, HttpRoutes } from '#rpc/http-routes.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
+import { repeatedHeader, whyNotRead } from '#rpc/read-twice.ts';
 import type { RpcAdapter, RpcRoute } from '#rpc/rpc-adapter.ts';
 import { anonymousCall, type RpcCall } from '#rpc/rpc-call.ts';
 import type { UnaryRoute } from '#rpc/rpc-routes.ts';
@@ -45,6 +55,8 @@ export interface RequestListenerOptions {
   readonly rpcAdapter: RpcAdapter;
   readonly httpRoutes: HttpRoutes;
   readonly isDraining: () => boolean;
+  /** Pages of other sites that may call; what they send always comes as a request. */
+  readonly origins: CorsOrigins;
 }
 
 /** What a head asks of the unary path. Nothing of it says that a call is admitted. */
@@ -81,7 +93,9 @@ export function createRequestListener(options: RequestListenerOptions): Listener
     };
     try {
       if (options.isDraining() && isNodeHttp1(request)) response.setHeader('connection', 'close');
-      const answered = dispatch(options, request, response);
+      const page = pageOf(options.origins, request.headers);
+      if (page !== undefined) setHeaders(response, pageHeaders(page));
+      const answered = dispatch(options, request, response, page);
       if (answered instanceof Promise) return answered.catch(fail);
     } catch (error) {
       fail(error);
@@ -134,62 +148,23 @@ function boundBody(deadlines: BodyDeadlines, request: Http2ServerRequest): void 
   });
 }
 
-/** Node takes the first of two, and a proxy before this server may have taken the second. */
-function isThereTwice(rawHeaders: readonly string[], wanted: string): boolean {
-  let count = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string;
-    if (name.length === wanted.length && name.toLowerCase() === wanted) count++;
-  }
-  return count > 1;
-}
-
-/**
- * The header that a request has twice, though it must be one. Not for our own HTTP/2, which
- * joins the values of fields that are sent twice: admission refuses what it makes of them.
- */
-function repeatedHeader(rawHeaders: readonly string[], headers: IncomingHttpHeaders): string | undefined {
-  if (headers.host !== undefined && isThereTwice(rawHeaders, 'host')) return 'Host';
-  if (headers['content-type'] !== undefined && isThereTwice(rawHeaders, 'content-type'))
-    return 'Content-Type';
-  return headers.authorization !== undefined && isThereTwice(rawHeaders, 'authorization')
-    ? 'Authorization'
-    : undefined;
-}
-
-/** Why no route may look at a request: it could be taken for another one. */
-function whyNotRead(request: HttpRequest, url: string): string | undefined {
-  if (url.includes('#')) return FRAGMENT_IN_TARGET;
-  const isNodes = isNodeHttp1(request) || isNodeHttp2(request);
-  const repeated = isNodes ? repeatedHeader(request.rawHeaders, request.headers) : undefined;
-  return repeated === undefined ? undefined : `there is more than one ${repeated} header: expected one`;
-}
-
 function dispatch(
   options: RequestListenerOptions,
   request: HttpRequest,
   response: HttpResponse,
+  page: string | undefined,
 ): void | Promise<void> {
   const url = request.url ?? '';
   const wrong = whyNotRead(request, url);
   if (wrong !== undefined)
     return sendError(request, response, 400, { code: 'invalid_argument', message: wrong });
-  const { path, query } = splitUrl(url);
-  const { rpcAdapter } = options;
-  const rpc = rpcAdapter.find(path);
-  const route = rpc === undefined ? options.httpRoutes.find(path) : undefined;
-  const operation = rpc?.operation ?? route?.operation(request.method ?? '', query) ?? NO_ROUTE;
-  const call = anonymousCall(plainAddress(request.socket.remoteAddress));
-  const { headers } = request;
-  const verdict = options.admission.refusal(
-    operation,
-    call,
-    headers,
-    url,
-    connectionOf(request),
-    request.method ?? '',
-  );
-  const asked = { rpc, route, operation, call, path, query };
+  const { headers, method = '' } = request;
+  const asked =
+    page !== undefined && isPreflight(method, headers)
+      ? askedByBrowser(request, url)
+      : findAsked(options, request, url);
+  const { operation, call } = asked;
+  const verdict = options.admission.refusal(operation, call, headers, url, connectionOf(request), method);
   if (!(verdict instanceof Promise)) return proceed(options, request, response, asked, verdict);
   return verdict.then((refusal) => proceed(options, request, response, asked, refusal));
 }
@@ -198,6 +173,27 @@ function dispatch(
 interface Asked extends AskedRoute {
   readonly rpc: RpcRoute | undefined;
   readonly route: HttpRoute | undefined;
+}
+
+function findAsked(
+  { rpcAdapter, httpRoutes }: RequestListenerOptions,
+  request: HttpRequest,
+  url: string,
+): Asked {
+  const { path, query } = splitUrl(url);
+  const rpc = rpcAdapter.find(path);
+  const route = rpc === undefined ? httpRoutes.find(path) : undefined;
+  const operation = rpc?.operation ?? route?.operation(request.method ?? '', query) ?? NO_ROUTE;
+  return { rpc, route, operation, call: callOf(request), path, query };
+}
+
+/** A preflight is answered alike for every path. */
+function askedByBrowser(request: HttpRequest, url: string): Asked {
+  return { rpc: undefined, route: undefined, operation: PREFLIGHT, call: callOf(request), ...splitUrl(url) };
+}
+
+function callOf(request: HttpRequest): RpcCall {
+  return anonymousCall(plainAddress(request.socket.remoteAddress));
 }
 
 /** Serves what admission let in, and answers what it did not. */
@@ -216,6 +212,7 @@ function proceed(
     if (rpc === undefined || refusal.by === 'name') return sendRpcError(request, response, error);
     call.refusal = refusal.error;
   }
+  if (operation === PREFLIGHT) return send(request, response, 204, PREFLIGHT_HEADERS, '');
   if (rpc !== undefined) return rpcAdapter.serve(rpc, call, request, response, query);
   if (route !== undefined) return route.serve(request, response, { path, query, operation, call });
   if (rpcAdapter.isUnknown(path)) return rpcAdapter.serveUnknown(request, response, path);
@@ -230,15 +227,16 @@ function connectionOf(request: HttpRequest): object {
 
 /** Like `dispatch`, for a call that the unary path takes; false if the call must come as a request. */
 function tryStream(
-  { rpcAdapter, admission, onRefused }: RequestListenerOptions,
+  { rpcAdapter, admission, origins, onRefused }: RequestListenerOptions,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   rawHeaders: readonly string[],
 ): boolean {
   const { path, query } = splitUrl(headers[':path'] ?? '');
   const rpc = rpcAdapter.find(path);
+  if (rpc === undefined || pageOf(origins, headers) !== undefined) return false;
   // What has a header twice comes again as a request, and is answered there.
-  if (rpc === undefined || repeatedHeader(rawHeaders, headers) !== undefined) return false;
+  if (repeatedHeader(rawHeaders, headers) !== undefined) return false;
   const call = anonymousCall(addressOf(stream.session));
   const refusal = admission.refusal(
     rpc.operation,
@@ -263,10 +261,11 @@ interface PlannedLine {
 }
 
 function planCall(
-  { rpcAdapter }: RequestListenerOptions,
+  { rpcAdapter, origins }: RequestListenerOptions,
   { verb, target, isHttp2 }: PlannedLine,
   headers: IncomingHttpHeaders,
 ): CallPlan | undefined {
+  if (pageOf(origins, headers) !== undefined) return undefined;
   const { path, query } = splitUrl(target);
   const rpc = rpcAdapter.find(path);
   if (rpc?.unary === undefined) return undefined;

@@ -30,7 +30,8 @@ export function contentHeaders(contentType = UNKNOWN): Record<string, string> {
   const headers = {
     'content-type': contentType,
     'x-content-type-options': 'nosniff',
-    'content-security-policy': 'sandbox',
+    'content-security-policy': "sandbox; frame-ancestors 'none'",
+    'referrer-policy': 'no-referrer',
   };
   return SHOWN.includes(essenceOf(contentType))
     ? headers

@@ -58,6 +58,7 @@ describe('documented files', () => {
         address: '0.0.0.0',
         advertise: undefined,
         allowedHosts: [],
+        corsOrigins: [],
         valueBytesMax: 8 * 1_024 * 1_024,
         batchBytesMax: 32 * 1_024 * 1_024,
         http1: 'own',
@@ -347,12 +348,14 @@ describe('overrides', () => {
         'wal.max_file_size=4KB',
         'server.advertise=h:1',
         'server.allowed_hosts=a.example, b',
+        'server.cors_origins=https://app.example.net,http://[::1]:3000',
         'server.tls.min_version=1.3',
       ],
     });
     expect(config.wal.directory).toBe('7');
     expect(config.server.tls).toMatchObject({ minVersion: '1.3', handshakesMax: 7 });
     expect(config.server.allowedHosts).toEqual(['a.example', 'b']);
+    expect(config.server.corsOrigins).toEqual(['https://app.example.net', 'http://[::1]:3000']);
     expect(config.wal.fileBytesMax).toBe(4_000);
     expect(config.storage.entriesMax).toBe(10);
     expect(config.replication.serveStale).toBe(false);
@@ -388,6 +391,15 @@ describe('overrides', () => {
     ]);
     expect(Object.keys).toBeTypeOf('function');
   });
+
+  it.each(['*', 'app.example.net', 'https://a/', 'https://a:443', 'HTTPS://a', 'null', 'file:///a'])(
+    'refuse %s as the origin of a page',
+    (origin) => {
+      expect(problemsOf('master', MINIMAL, { sets: [`server.cors_origins=${origin}`] })).toEqual([
+        expect.stringContaining('expected a list of origins such as "https://app.example.net"'),
+      ]);
+    },
+  );
 
   it.each(['a:80', 'http://a', '[::1]', '*', 'a b'])('refuse %s as a name of the node', (name) => {
     expect(problemsOf('master', MINIMAL, { sets: [`server.allowed_hosts=${name}`] })).toEqual([

@@ -68,7 +68,7 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
   {
     name: 'value of a key that a browser takes for a page of the node',
     file: 'internal/server/keys-content.ts',
-    text: "    'content-security-policy': 'sandbox',\n",
+    text: "    'content-security-policy': \"sandbox; frame-ancestors 'none'\",\n",
     replacement: '',
     tests: [KEYS],
   },

@@ -162,9 +162,23 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: a page of another port rides on a cached password',
     file: 'internal/rpc/host-policy.ts',
-    text: 'isSameOriginOnly && authority.toLowerCase() !==',
-    replacement: 'isSameOriginOnly && hostOf(authority) === undefined && authority.toLowerCase() !==',
+    text: "const isOwn = own !== '' && authorityOf(origin)?.toLowerCase() === own.toLowerCase();",
+    replacement: "const isOwn = own !== '' && hostOf(authorityOf(origin) ?? '') === hostOf(own);",
     tests: ['test/server/host-policy.test.ts'],
+  },
+  {
+    name: 'pages: what a page of a listed origin asks goes the short way, without the headers that it needs',
+    file: 'internal/rpc/request-listener.ts',
+    text: '  if (pageOf(origins, headers) !== undefined) return undefined;\n',
+    replacement: '',
+    tests: ['test/server/cors.test.ts'],
+  },
+  {
+    name: 'pages: a preflight needs the credential that browsers leave out of it',
+    file: 'internal/rpc/cors.ts',
+    text: "name: 'OPTIONS', access: 'health'",
+    replacement: "name: 'OPTIONS', access: 'known'",
+    tests: ['test/server/cors.test.ts'],
   },
   {
     name: 'rights: a stream goes on with rights that are gone',

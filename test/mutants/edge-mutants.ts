@@ -82,8 +82,8 @@ export const EDGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'name in the absolute target that nobody checks',
     file: 'internal/rpc/host-policy.ts',
-    text: '        check(authorityOf(target)) ??\n',
-    replacement: '',
+    text: ' ?? check(headers.host) ?? check(authorityOf(target));',
+    replacement: ' ?? check(headers.host);',
     tests: ['test/server/host-policy.test.ts'],
   },
   {

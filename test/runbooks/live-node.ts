@@ -75,6 +75,7 @@ export class LiveNode {
       bodyBytesMax: 512 << 20,
       answerBytesMax: 256 << 20,
       hostNames: [],
+      corsOrigins: new Set(),
       openFilesMax: 20_000,
       http1: HTTP1,
       http2: HTTP2,

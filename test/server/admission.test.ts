@@ -46,7 +46,7 @@ function anOperation(access: Access, isServedDraining: boolean): Operation {
 describe.each(ACCESSES)('a call that needs the access %s', (access) => {
   const admissionOf = (isDraining: boolean): ReturnType<typeof createAdmission> =>
     createAdmission({
-      hosts: createHostPolicy({ isLoopback: true, names: [] }),
+      hosts: createHostPolicy({ isLoopback: true, names: [], origins: new Set() }),
       isProtected: true,
       isDraining: () => isDraining,
       leaderHint: () => 'm:8080',
@@ -158,11 +158,12 @@ describe('a stream of HTTP/2', () => {
       deadlines: createBodyDeadlines(new VirtualClock(), 1_000, new AbortController().signal),
       errors: createErrorMapper(silentLogger, new VirtualClock(), 'test'),
       admission: createAdmission({
-        hosts: createHostPolicy({ isLoopback: true, names: [] }),
+        hosts: createHostPolicy({ isLoopback: true, names: [], origins: new Set() }),
         isProtected: false,
         isDraining: () => true,
         leaderHint: () => undefined,
       }),
+      origins: new Set(),
       onRefused: ({ by }) => refused.push(by),
       rpcAdapter: {
         find: () => ({ operation, unary: undefined, handler: undefined as never }),
@@ -221,6 +222,7 @@ describe('an edge of something that is no node', () => {
       bodyBytesMax: 1_000_000,
       answerBytesMax: 1_000_000,
       hostNames: [],
+      corsOrigins: new Set(),
       modules: () => ({
         services: [
           createRpcModule(KVStore, {

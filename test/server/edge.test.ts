@@ -236,6 +236,7 @@ describe('a peer outside of private networks', () => {
     const listener = createRequestListener({
       deadlines: createBodyDeadlines(new VirtualClock(), BODY_TIMEOUT_MS, new AbortController().signal),
       errors: createErrorMapper(silentLogger, new VirtualClock(), 'test'),
+      origins: new Set(),
       httpRoutes: createHttpRoutes([
         createPlainRoute('/', {}, answerTo('/')),
         createPlainRoute('/livez', {}, answerTo('/livez')),

@@ -32,7 +32,8 @@ describe('/v1/keys/{key}', () => {
     expect(got.headers).toMatchObject({
       'content-type': 'application/octet-stream',
       'x-content-type-options': 'nosniff',
-      'content-security-policy': 'sandbox',
+      'content-security-policy': "sandbox; frame-ancestors 'none'",
+      'referrer-policy': 'no-referrer',
       'cache-control': 'no-cache',
       etag: '"4294967297-1"',
       'x-walnut-as-of': '4294967297-1',
@@ -65,7 +66,8 @@ describe('/v1/keys/{key}', () => {
     expect(await got()).toMatchObject({
       'content-type': 'text/html; charset=utf-8',
       'x-content-type-options': 'nosniff',
-      'content-security-policy': 'sandbox',
+      'content-security-policy': "sandbox; frame-ancestors 'none'",
+      'referrer-policy': 'no-referrer',
       'content-disposition': 'attachment',
     });
     await put('Application/JSON');

@@ -62,6 +62,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
     errors,
     httpRoutes: createHttpRoutes([]),
     admission: { refusal: () => undefined },
+    origins: new Set(),
     isDraining: () => false,
     onRefused: () => {},
   });

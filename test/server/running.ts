@@ -56,6 +56,7 @@ export async function start(overrides: Partial<ServerOptions> & { clock?: Clock 
     answerBytesMax: 256 << 20,
     // What requests written by hand in the tests say.
     hostNames: ['a'],
+    corsOrigins: new Set(),
     version: '0.0.0-test',
     openFilesMax: 20_000,
     http1: HTTP1,

@@ -1,5 +1,13 @@
 /** `server`: where a process listens, the names it is called by, and the largest requests. */
-import { bindAddress, hostNames, oneOf, optionalHostPort, size, wholeNumber } from '#config/leaf-schemas.ts';
+import {
+  bindAddress,
+  hostNames,
+  oneOf,
+  optionalHostPort,
+  size,
+  webOrigins,
+  wholeNumber,
+} from '#config/leaf-schemas.ts';
 import { defineSection } from '#config/section.ts';
 import {
   printServerTls,
@@ -23,6 +31,8 @@ export interface ServerConfig {
   readonly advertise: string | undefined;
   /** Names by which callers may call this node, beside localhost, its own and that of `advertise`. */
   readonly allowedHosts: readonly string[];
+  /** Origins of the pages of other sites that may call this node. */
+  readonly corsOrigins: readonly string[];
   readonly valueBytesMax: number;
   readonly batchBytesMax: number;
   /** The implementations of HTTP/1.1 and HTTP/2: our own codecs, or Node's as a way back. */
@@ -39,6 +49,7 @@ export const SERVER = defineSection({
     address: bindAddress('127.0.0.1'),
     advertise: optionalHostPort(),
     allowed_hosts: hostNames(),
+    cors_origins: webOrigins(),
     max_value_bytes: size({ min: 1, max: VALUE_BYTES_LIMIT }, VALUE_BYTES_MAX_DEFAULT),
     max_batch_bytes: size({ min: 64 * KIB, max: 1_024 * MIB }, 32 * MIB),
     http1: oneOf(HTTP, 'own'),
@@ -50,6 +61,7 @@ export const SERVER = defineSection({
     address: values.address,
     advertise: values.advertise,
     allowedHosts: values.allowed_hosts,
+    corsOrigins: values.cors_origins,
     valueBytesMax: values.max_value_bytes,
     batchBytesMax: values.max_batch_bytes,
     http1: values.http1,
@@ -61,6 +73,7 @@ export const SERVER = defineSection({
     address: server.address,
     ...(server.advertise === undefined ? {} : { advertise: server.advertise }),
     allowed_hosts: server.allowedHosts,
+    cors_origins: server.corsOrigins,
     max_value_bytes: formatSize(server.valueBytesMax),
     max_batch_bytes: formatSize(server.batchBytesMax),
     http1: server.http1,

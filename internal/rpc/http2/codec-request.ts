@@ -104,6 +104,10 @@ export class CodecResponse extends Writable {
     return this;
   }
 
+  getHeader(name: string): string | number | readonly string[] | undefined {
+    return this.#headers[name.toLowerCase()];
+  }
+
   removeHeader(name: string): void {
     delete this.#headers[name.toLowerCase()];
   }
