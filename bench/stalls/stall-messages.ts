@@ -40,6 +40,10 @@ function sets(count: number, bytes: number, prefix: string): MessageInitShape<ty
   };
 }
 
+function atomic(count: number, bytes: number): MessageInitShape<typeof BatchRequestSchema> {
+  return { ...sets(count, bytes, 'a'), atomic: true };
+}
+
 function gets(count: number, prefix: string, keys: number): MessageInitShape<typeof BatchRequestSchema> {
   return {
     operations: Array.from({ length: count }, (_, i) => ({
@@ -115,6 +119,9 @@ export function* stallMessages(after: { epoch: bigint; lsn: bigint }): Generator
     () => rpc('Set of 8 MiB', 'KVStore/Set', SetRequestSchema, { key: 'k', value: Buffer.alloc(8 * MIB, 7) }),
     () => rpc('Batch of 3 Sets of 7.9 MiB', 'KVStore/Batch', BatchRequestSchema, sets(3, 7.9 * MIB, 'b')),
     () => rpc('Batch of 1,000 Sets of 24 kB', 'KVStore/Batch', BatchRequestSchema, sets(1_000, 24_000, 'c')),
+    () => rpc('atomic Batch of 2 Sets of 7.9 MiB', 'KVStore/Batch', BatchRequestSchema, atomic(2, 7.9 * MIB)),
+    () =>
+      rpc('atomic Batch of 1,000 Sets of 16 kB', 'KVStore/Batch', BatchRequestSchema, atomic(1_000, 16_000)),
     () =>
       rpc('Restore of 1,000 changes of 24 kB', 'Admin/Restore', RestoreRequestSchema, changes(1_000, 24_000)),
     () => rpc('Batch of 3 Gets of 8 MiB', 'KVStore/Batch', BatchRequestSchema, gets(3, 'l', 3)),

@@ -306,18 +306,6 @@ function setBytes(valueBytes: number): number {
   return KEY_BYTES_MAX + valueBytes + MUTATION_OVERHEAD_BYTES;
 }
 
-/** True if so many sets of so many bytes surely fit into one record. */
-export function surelyFit(sets: number, keyAndValueBytes: number): boolean {
-  return keyAndValueBytes + sets * setBytes(0) <= SETS_BYTES_MAX;
-}
-
-/** Throws `resource_exhausted` if the values of these sets do not fit into one record. */
-export function checkFits(values: readonly { readonly length: number }[]): void {
-  let bytes = 0;
-  for (const { length } of values) bytes += setBytes(length);
-  checkSetsBytes(bytes);
-}
-
 function checkSetsBytes(bytes: number): void {
   if (bytes <= SETS_BYTES_MAX) return;
   throw new WalnutError(

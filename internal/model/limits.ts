@@ -7,6 +7,12 @@ export const KEY_BYTES_MAX = 1_024;
 export const REQUEST_ID_CHARACTERS_MAX = 128;
 /** Longest content type, in characters of ASCII. */
 export const CONTENT_TYPE_CHARACTERS_MAX = 255;
+/**
+ * Most bytes of the values that one atomic batch sets, unless it is one value alone:
+ * its record is built and applied in one turn of the event loop, which is to be done
+ * within 50 ms.
+ */
+export const ATOMIC_BYTES_MAX = 16 * 1_024 * 1_024;
 /** Most bytes of recently read keys that one ack reports. */
 export const HOT_KEYS_BYTES_MAX = 4_096;
 /** Operations in one Batch. */

@@ -42,6 +42,22 @@ const text = (result: unknown): string | undefined => {
 };
 
 describe('an atomic batch', () => {
+  it('sets 16 MiB of values, or one value, which is what one turn of the event loop may take', async () => {
+    const rig = await open();
+    const mib = (count: number): Uint8Array => Buffer.alloc(count * 1_024 * 1_024);
+    const large = (key: string, value: Uint8Array): BatchOperation => ({
+      kind: 'set',
+      command: { ...setOf(key, ''), value },
+    });
+    const refused = await settled(rig, [large('a', mib(8)), large('b', mib(9))]).catch((error) => error);
+    expect(refused).toMatchObject({ code: 'resource_exhausted' });
+    expect(refused.message).toMatch(/^the values of this atomic batch have 17825802 bytes: expected at most/);
+    expect(rig.get('a')).toBeUndefined();
+    expect(await settled(rig, [large('a', mib(17))])).toMatchObject({ isCommitted: true });
+    expect(await settled(rig, [large('a', mib(7)), large('b', mib(8))])).toMatchObject({ isCommitted: true });
+    await rig.close();
+  });
+
   it('makes all writes as one record, and later operations see earlier ones', async () => {
     const rig = await open();
     await rig.set('a', '1');

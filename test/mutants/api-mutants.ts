@@ -120,6 +120,13 @@ export const API_MUTANTS: readonly Mutant[] = [
     tests: [BYTES],
   },
   {
+    name: 'atomic batch that sets any number of bytes in one turn',
+    file: 'internal/master/operations/atomic-plan.ts',
+    text: '    checkBytes(this.#planned);\n',
+    replacement: '    checkBytes([]);\n',
+    tests: ['test/master/atomic-batch.test.ts'],
+  },
+  {
     name: 'atomic sets from bytes made without room for all',
     file: 'internal/master/operations/plain-sets.ts',
     text: '    builder.makeRoomFor(costsOf(sets));\n',

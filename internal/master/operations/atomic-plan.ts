@@ -6,11 +6,12 @@
 
 import type { Accepted } from '#master/accepted.ts';
 import { MISSING } from '#master/accepted-state.ts';
-import { checkFits, type RecordBuilder, typedBytes } from '#master/record-builder.ts';
+import { type RecordBuilder, typedBytes } from '#master/record-builder.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { Looked, WriteTarget } from '#master/write-target.ts';
 import { type Entry, isExpired } from '#model/entry.ts';
-import { utf8Length } from '#model/limits.ts';
+import { WalnutError } from '#model/errors.ts';
+import { ATOMIC_BYTES_MAX, utf8Length } from '#model/limits.ts';
 import { assert } from '#platform/assert.ts';
 import { entryCost } from '#storage/store.ts';
 
@@ -90,11 +91,7 @@ export class AtomicPlan implements WriteTarget {
   }
 
   commit(): void {
-    checkFits(
-      this.#planned.flatMap(({ value, contentType, touched }) =>
-        value === undefined || touched ? [] : [{ length: typedBytes(value, contentType) }],
-      ),
-    );
+    checkBytes(this.#planned);
     const changes = new Map<string, number>();
     for (const [key, { value, contentType = '' }] of this.#newest) {
       const bytes = (value?.length ?? 0) + contentType.length;
@@ -113,4 +110,21 @@ export class AtomicPlan implements WriteTarget {
     this.#planned.push(planned);
     this.#newest.set(planned.key, planned);
   }
+}
+
+/** Throws `resource_exhausted` if the plan sets too many bytes for one turn of the event loop. */
+function checkBytes(planned: readonly Planned[]): void {
+  let sets = 0;
+  let bytes = 0;
+  for (const { value, contentType, touched } of planned) {
+    if (value === undefined || touched !== undefined) continue;
+    sets++;
+    bytes += typedBytes(value, contentType);
+  }
+  if (sets <= 1 || bytes <= ATOMIC_BYTES_MAX) return;
+  throw new WalnutError(
+    'resource_exhausted',
+    `the values of this atomic batch have ${bytes} bytes: expected at most ${ATOMIC_BYTES_MAX}. ` +
+      'Make the batch smaller, or send it without atomic',
+  );
 }

@@ -3,11 +3,12 @@ import { MISSING } from '#master/accepted-state.ts';
 import { areReachable, hasPast } from '#master/deadlines.ts';
 import { refuseRest, toBatchError } from '#master/operations/batch-steps.ts';
 import { PlainSetCursor } from '#master/operations/plain-set-cursor.ts';
-import { type RecordBuilder, surelyFit } from '#master/record-builder.ts';
+import type { RecordBuilder } from '#master/record-builder.ts';
 import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { WritePath } from '#master/write-path.ts';
 import { type PlainSets, PREFETCH_KEYS, type SetsAnswer } from '#model/bulk.ts';
 import type { WalnutError } from '#model/errors.ts';
+import { ATOMIC_BYTES_MAX } from '#model/limits.ts';
 import { entryCost } from '#storage/store.ts';
 
 /**
@@ -53,11 +54,11 @@ export function runPlainSets(path: WritePath, sets: PlainSets): Promise<SetsAnsw
   }, refuseAll);
 }
 
-/** Makes room for all of the sets together; false, with nothing done, if one of them is invalid or a record cannot contain all. */
+/** Makes room for all of the sets together; false, with nothing done, if one of them is invalid or they are too many bytes. */
 function tryMakeRoom(sets: PlainSets, builder: RecordBuilder): boolean {
   let bytes = 0;
   for (let i = 0; i < sets.count; i++) bytes += (sets.keyBytes[i] as number) + (sets.valueBytes[i] as number);
-  if (!surelyFit(sets.count, bytes) || !areReachable(sets, builder.nowMs)) return false;
+  if (bytes > ATOMIC_BYTES_MAX || !areReachable(sets, builder.nowMs)) return false;
   // Each step costs more than the one before it, and most Batches need only the first.
   const mostBytes = bytes + sets.count * entryCost(0, 0);
   if (!builder.hasRoomFor(sets.count, mostBytes) && !fitBeside(sets, builder))

@@ -1045,7 +1045,8 @@ export type BatchRequest = Message<"walnut.v1.BatchRequest"> & {
    * answer waits until it is visible: on a master the newest accepted one if the
    * Batch has writes, else the visible one, as on a replica. An operation that
    * is refused refuses the Batch, with an error that names it by its index. Room
-   * is made by evicting other keys only. Operations have no durability,
+   * is made by evicting other keys only. Sets have at most 16 MiB of values in
+   * all, unless there is only one Set. Operations have no durability,
    * min_acks, timeout_ms and names of their own then, and the fields below are
    * for the whole; without `atomic` these must be unset.
    *
