@@ -65,7 +65,7 @@ import type {
   RotateAnswer,
   ScrubProgress,
 } from '#model/status.ts';
-import type { WatchCommand, WatchMessage } from '#model/watch.ts';
+import type { WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
 
 export interface KeyValuePort {
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer>;
@@ -80,8 +80,12 @@ export interface KeyValuePort {
   scan(command: ScanCommand): ScanAnswer;
   deletePrefix(command: DeletePrefixCommand, signal?: AbortSignal): Promise<DeletePrefixAnswer>;
   getUpdates(command: UpdatesCommand, signal?: AbortSignal): Promise<UpdatesAnswer>;
-  /** Tells changes until `signal` aborts; throws what ends it. Nothing is watched before the first message is asked for. */
-  watch(command: WatchCommand, signal: AbortSignal): AsyncIterable<WatchMessage>;
+  /**
+   * Tells changes until `signal` aborts; throws what ends it. Nothing is watched before the
+   * first message is asked for. While the next message is asked for, and `outlet` is open,
+   * messages may go there instead.
+   */
+  watch(command: WatchCommand, signal: AbortSignal, outlet?: WatchOutlet): AsyncIterable<WatchMessage>;
   explain(command: ExplainCommand, signal: AbortSignal): Promise<ExplainAnswer>;
   awaitDurable(command: AwaitDurableCommand, signal?: AbortSignal): Promise<DurableAnswer>;
 }

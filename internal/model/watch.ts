@@ -84,6 +84,17 @@ export interface WatchMessage {
   readonly wallShiftMs: number;
 }
 
+/** Takes messages past the iteration of a watch, which costs more than a small message. */
+export interface WatchOutlet {
+  /** False: messages must still go through the iteration. Once true, it stays so. */
+  readonly isOpen: boolean;
+  /**
+   * Sends a message in this turn. Returns false where no other may be sent before
+   * `onReady` is called, which is later, once, and never if the peer has gone.
+   */
+  send(message: WatchMessage, onReady: () => void): boolean;
+}
+
 /** How many there are, and what became of them since the process started. */
 export interface WatchStatus {
   readonly watchers: number;

@@ -208,7 +208,9 @@ async function answer(
     given = settled.answer;
     observe(settled.code);
   }
-  await sendStream(given, response, options);
+  await sendStream(given, response, options, (frames) => {
+    call.frames = frames;
+  });
 }
 
 /** connect-node throws where the request has no usable authority: undefined. */

@@ -3,6 +3,19 @@ import { type ContextValues, createContextKey, createContextValues } from '@conn
 import { ANONYMOUS, type KeyRights, type Principal } from '#model/access.ts';
 import type { WalnutError } from '#model/errors.ts';
 
+/**
+ * Sends messages of a stream past Connect's chain of iterators, which costs more than
+ * all else that a small message does. A frame is the message in the binary format behind
+ * its five bytes of flags (0) and length, as Connect, gRPC and gRPC-Web have it.
+ */
+export interface FrameSink {
+  /**
+   * Sends a frame in this turn. Returns false where no other may be sent before `onReady`
+   * is called, which is later, once, and never if the peer has gone.
+   */
+  send(frame: Uint8Array, onReady: () => void): boolean;
+}
+
 export interface RpcCall {
   /** Anonymous until admission has found out. */
   principal: Principal;
@@ -14,6 +27,8 @@ export interface RpcCall {
   refusal: WalnutError | undefined;
   /** Set by the interceptor; undefined where the request did not get that far. */
   code: string | undefined;
+  /** There once the first message of a streamed answer went through Connect, with the headers; not over Node's own servers. */
+  frames: FrameSink | undefined;
   /** Called with the code of the answer, for calls that the audit log is about. */
   onEnd: ((code: string) => void) | undefined;
 }
@@ -26,6 +41,7 @@ export function anonymousCall(remoteAddress: string): RpcCall {
     remoteAddress,
     refusal: undefined,
     code: undefined,
+    frames: undefined,
     onEnd: undefined,
   };
 }

@@ -13,6 +13,8 @@ import type { Clock, Timer } from '#platform/clock.ts';
 import { cutOff, patienceMs } from '#rpc/answer-pace.ts';
 import { relaxGrpcTrailers, relaxGrpcWebFrame } from '#rpc/grpc-message.ts';
 import { type HttpResponse, isOver } from '#rpc/http-io.ts';
+import { CodecResponse } from '#rpc/http2/codec-request.ts';
+import type { FrameSink } from '#rpc/rpc-call.ts';
 import { toNodeHeaders } from '#rpc/unary/protocols.ts';
 
 export interface StreamAnswerOptions {
@@ -24,11 +26,16 @@ export interface StreamAnswerOptions {
 /** `sendStream` with the options of an edge. */
 export type SendStream = (answer: UniversalServerResponse, response: HttpResponse) => Promise<void>;
 
-/** Resolves when the answer is out or cannot go out any more. Never rejects. */
+/**
+ * Resolves when the answer is out or cannot go out any more. Never rejects. `onFrames` is
+ * called when the headers are out, where frames may be sent past the source then, while
+ * that is asked for its next piece.
+ */
 export async function sendStream(
   answer: UniversalServerResponse,
   response: HttpResponse,
   options: StreamAnswerOptions,
+  onFrames?: (frames: FrameSink) => void,
 ): Promise<void> {
   const source = answer.body?.[Symbol.asyncIterator]();
   const endSource = (): void => {
@@ -40,6 +47,7 @@ export async function sendStream(
     let next = await source?.next();
     // After the first piece: an implementation sets headers before it.
     outlet.begin(answer.status, answer.header);
+    if (response instanceof CodecResponse) onFrames?.(framesOf(response));
     for (; next !== undefined && next.done !== true && !outlet.isClosed; next = await source?.next()) {
       await outlet.write(isGrpcWeb ? relaxGrpcWebFrame(next.value) : next.value);
     }
@@ -52,6 +60,10 @@ export async function sendStream(
     outlet.release();
     endSource();
   }
+}
+
+function framesOf(response: CodecResponse): FrameSink {
+  return { send: (frame, onReady) => response.sendNow(frame, onReady) };
 }
 
 /** A response that may go away while something waits for it. */

@@ -1,12 +1,11 @@
 /** KVStore over Connect: decode, ask the port, encode. */
 import { isEverything } from '#auth/prefixes.ts';
-import { KVStore, type WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { mapAwaitable } from '#model/awaitable.ts';
 import type { BulkPort } from '#model/bulk.ts';
 import type { BatchOperation, ReceiptOptions } from '#model/commands.ts';
 import { invalidArgument } from '#model/errors.ts';
 import type { KeyValuePort } from '#model/ports.ts';
-import type { WatchMessage } from '#model/watch.ts';
 import type { SlicePace } from '#platform/slices.ts';
 import { callOf } from '#rpc/rpc-call.ts';
 import {
@@ -18,6 +17,7 @@ import {
 } from '#rpc/rpc-routes.ts';
 import type { KeysViews } from '#server/keys-views.ts';
 import { operationsLimits, valueLimits } from '#server/message-limits.ts';
+import { FrameOutlet, watchMessages } from '#server/watch-frames.ts';
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
 import {
   type BatchLimits,
@@ -49,8 +49,7 @@ import {
   toScanCommand,
   toUpdatesCommand,
 } from '#wire/scan-codec.ts';
-import { fromWatchMessageBinary } from '#wire/watch-bytes.ts';
-import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
+import { toWatchCommand } from '#wire/watch-codec.ts';
 
 export interface KeyValueModuleOptions {
   readonly port: KeyValuePort;
@@ -110,9 +109,11 @@ function createReads(
     watch: {
       limits: FEW,
       impl: (request, { signal, requestHeader, values }) => {
-        const { port } = views(callOf(values).keys);
+        const call = callOf(values);
         const isJson = requestHeader.get('content-type')?.includes('json') === true;
-        return watch(port.watch(toWatchCommand(request), signal), isJson);
+        const outlet = isJson ? undefined : new FrameOutlet(call);
+        const messages = views(call.keys).port.watch(toWatchCommand(request), signal, outlet);
+        return watchMessages(messages, outlet, signal);
       },
     },
     explain: {
@@ -204,11 +205,6 @@ function createBatch(
     binaryImpl: (request, context, headroom) =>
       context.keys === undefined ? bytes.batch(request, context, headroom) : undefined,
   };
-}
-
-async function* watch(messages: AsyncIterable<WatchMessage>, isJson: boolean): AsyncIterable<WatchResponse> {
-  const encode = isJson ? fromWatchMessage : fromWatchMessageBinary;
-  for await (const message of messages) yield encode(message);
 }
 
 /** Only an operation that may wait needs to know that its caller went away. */

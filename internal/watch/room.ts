@@ -7,7 +7,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { Change } from '#watch/change.ts';
 
 /** How often one that waits for room looks again. */
-const LOOK_MS = 20;
+export const LOOK_MS = 20;
 
 /** Counts the changes in queues. */
 export interface Holder {
@@ -72,12 +72,14 @@ export class Room implements Holder {
     return this.#pastBytes <= this.#bytesMax / 2;
   }
 
-  /** A message is handed over: `returned` is to be called when it was taken. */
-  send(bytes: number): () => void {
+  /** A message of so many bytes is handed over. */
+  send(bytes: number): void {
     this.#sentBytes += bytes;
-    return () => {
-      this.#sentBytes -= bytes;
-    };
+  }
+
+  /** A message of so many bytes was taken. */
+  taken(bytes: number): void {
+    this.#sentBytes -= bytes;
   }
 
   /** True if a message may be handed over now. Large ones wait until few bytes are under way. */

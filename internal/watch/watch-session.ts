@@ -5,20 +5,14 @@
  */
 import type { Engine } from '#engine/engine.ts';
 import { checkCaller, WalnutError } from '#model/errors.ts';
-import type { Lsn, Position } from '#model/position.ts';
-import {
-  WATCH_PROGRESS_MS_DEFAULT,
-  type WatchCommand,
-  type WatchEvent,
-  type WatchMessage,
-} from '#model/watch.ts';
-import type { Clock } from '#platform/clock.ts';
-import type { Taken } from '#watch/change-queue.ts';
+import type { Lsn } from '#model/position.ts';
+import type { WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
 import { replacedError, withResume } from '#watch/ends.ts';
 import { InitialWalk } from '#watch/initial-walk.ts';
+import { LivePump } from '#watch/live-pump.ts';
 import type { MessagePace } from '#watch/message-pace.ts';
 import { queuePast, readPastFrames } from '#watch/past-records.ts';
-import type { Room } from '#watch/room.ts';
+import { type Tellable, Telling, type TellingParts } from '#watch/telling.ts';
 import type { Turns } from '#watch/turns.ts';
 import type { WatchHub } from '#watch/watch-hub.ts';
 import type { Watcher } from '#watch/watcher.ts';
@@ -27,12 +21,9 @@ import type { Watcher } from '#watch/watcher.ts';
 const WAIT_MS_MAX = 1_000;
 
 /** What all sessions of a node share. */
-export interface SessionParts {
-  readonly clock: Clock;
-  readonly room: Room;
+export interface SessionParts extends TellingParts {
   readonly turns: Turns;
   readonly pace: MessagePace;
-  readonly onMessage: (events: number) => void;
   readonly onEnd: () => void;
 }
 
@@ -49,14 +40,7 @@ export class WatchSession {
   readonly #hub: WatchHub;
   readonly #context: WatchContext;
   readonly #parts: SessionParts;
-  readonly #progressMs: number;
-  /** All records up to here were told, or are of no interest. */
-  #at: Position;
-  #canResume: boolean;
-  /** When the next message is due although nothing happened. */
-  #dueMs = 0;
-  /** Gives back the room of the message that was handed over last. */
-  #taken: (() => void) | undefined;
+  readonly #telling: Telling;
   #detach: (() => void) | undefined;
 
   constructor(
@@ -71,30 +55,28 @@ export class WatchSession {
     this.#hub = hub;
     this.#context = context;
     this.#parts = parts;
-    this.#progressMs = command.progressEveryMs || WATCH_PROGRESS_MS_DEFAULT;
-    this.#at = command.after ?? hub.ready;
-    this.#canResume = !command.isInitial;
+    this.#telling = new Telling(command, watcher, hub, parts);
     watcher.check = () => this.#check();
   }
 
-  async *messages(signal: AbortSignal): AsyncGenerator<WatchMessage> {
+  async *messages(signal: AbortSignal, outlet: WatchOutlet | undefined): AsyncGenerator<WatchMessage> {
     const close = this.#hub.open(this.#watcher);
     const onAbort = (): void => this.#watcher.end(new WalnutError('cancelled', 'the watcher has gone'));
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       checkCaller(signal);
       const startLsn = this.#command.after === undefined ? await this.#begin() : undefined;
-      yield this.#message([], 0);
+      yield this.#telling.mark();
       if (startLsn === undefined) yield* this.#past();
       else if (this.#command.isInitial) yield* this.#initial(startLsn);
-      yield* this.#live();
+      yield* this.#live(outlet);
     } catch (error) {
-      throw this.#canResume ? withResume(error, this.#at) : error;
+      throw this.#telling.canResume ? withResume(error, this.#telling.at) : error;
     } finally {
       signal.removeEventListener('abort', onAbort);
       this.#detach?.();
       this.#watcher.end(new WalnutError('cancelled', 'the watch is over'));
-      this.#taken?.();
+      this.#telling.end();
       close();
       this.#parts.onEnd();
     }
@@ -106,13 +88,13 @@ export class WatchSession {
     let endLsn: Lsn | undefined;
     for (;;) {
       this.#check();
-      const isRead = this.#at.lsn >= feed.lastLsn('applied');
+      const isRead = this.#telling.at.lsn >= feed.lastLsn('applied');
       if (isRead && endLsn === undefined) endLsn = this.#attach();
-      if (endLsn !== undefined && this.#at.lsn >= endLsn) return;
+      if (endLsn !== undefined && this.#telling.at.lsn >= endLsn) return;
       // Only what is durable can be read; the rest of it is on its way to the disk.
       if (isRead) await this.#watcher.untilWoken(WAIT_MS_MAX);
       else yield* this.#readPast(endLsn);
-      if (this.#isDue) yield this.#message([], 0);
+      if (this.#telling.isDue) yield this.#telling.mark();
     }
   }
 
@@ -123,7 +105,7 @@ export class WatchSession {
       await this.#watcher.untilWoken(WAIT_MS_MAX);
       this.#check();
     }
-    this.#at = { epoch: this.#hub.engine.epochAt(startLsn), lsn: startLsn };
+    this.#telling.at = { epoch: this.#hub.engine.epochAt(startLsn), lsn: startLsn };
     return startLsn;
   }
 
@@ -136,8 +118,10 @@ export class WatchSession {
   async *#readPast(endLsn: Lsn | undefined): AsyncGenerator<WatchMessage> {
     const { clock } = this.#parts;
     const { past } = this.#watcher;
-    let end = this.#at;
-    const frames = yield* this.#inTurn(() => readPastFrames(this.#hub.engine, this.#at, () => this.#check()));
+    let end = this.#telling.at;
+    const frames = yield* this.#inTurn(() =>
+      readPastFrames(this.#hub.engine, this.#telling.at, () => this.#check()),
+    );
     this.#watcher.pastSinceMs = clock.monotonicMs();
     for (const frame of frames) {
       if (endLsn !== undefined && frame.lsn > endLsn) break;
@@ -145,9 +129,9 @@ export class WatchSession {
       end = { epoch: frame.epoch, lsn: frame.lsn };
     }
     for (let taken = past.take(end.lsn); taken !== undefined; taken = past.take(end.lsn)) {
-      yield* this.#send(taken, past.length === 0 ? end : undefined);
+      yield* this.#send({ taken, end: past.length === 0 ? end : undefined });
     }
-    this.#at = end;
+    this.#telling.at = end;
     await clock.yield();
     this.#watcher.throwIfEnded();
   }
@@ -162,11 +146,11 @@ export class WatchSession {
     try {
       for (;;) {
         turn.listen();
-        await watcher.untilWoken(this.#dueMs - this.#parts.clock.monotonicMs());
+        await watcher.untilWoken(this.#telling.dueInMs);
         turn.pause();
         this.#check();
         if (turn.hasPlace) return await read();
-        if (this.#isDue) yield this.#message([], 0);
+        if (this.#telling.isDue) yield this.#telling.mark();
       }
     } finally {
       turn.end();
@@ -182,14 +166,14 @@ export class WatchSession {
       this.#watcher.pastSinceMs = this.#parts.clock.monotonicMs();
       for (const change of page) past.push(change);
       for (let taken = past.take(startLsn); taken !== undefined; taken = past.take(startLsn)) {
-        yield* this.#send(taken, undefined);
+        yield* this.#send({ taken, end: undefined });
       }
       yield* this.#ready();
       await this.#parts.clock.yield();
     }
     yield* this.#until(this.#hub.engine.appliedLsn);
-    this.#canResume = true;
-    yield { ...this.#message([], 0), isInitialDone: true };
+    this.#telling.canResume = true;
+    yield this.#telling.mark(true);
   }
 
   /** Everything up to the record at `lsn`, as it becomes durable. */
@@ -197,100 +181,63 @@ export class WatchSession {
     for (;;) {
       this.#check();
       yield* this.#ready();
-      if (this.#at.lsn >= lsn) return;
+      if (this.#telling.at.lsn >= lsn) return;
       this.#watcher.wantsLsn = Math.max(this.#watcher.wantsLsn, lsn) as Lsn;
       this.#hub.touch(this.#watcher);
       await this.#watcher.untilWoken(WAIT_MS_MAX);
-      if (this.#isDue) yield this.#message([], 0);
+      if (this.#telling.isDue) yield this.#telling.mark();
     }
   }
 
   /** What can be told now. */
   async *#ready(): AsyncGenerator<WatchMessage> {
-    for (let next = this.#takeLive(); next !== undefined; next = this.#takeLive()) {
-      yield* this.#send(next.taken, next.end);
-    }
+    const telling = this.#telling;
+    for (let next = telling.takeLive(); next !== undefined; next = telling.takeLive())
+      yield* this.#send(next);
   }
 
-  async *#live(): AsyncGenerator<WatchMessage> {
+  async *#live(outlet: WatchOutlet | undefined): AsyncGenerator<WatchMessage> {
     const { clock, pace } = this.#parts;
     const watcher = this.#watcher;
     for (;;) {
       this.#check();
-      const next = this.#takeLive();
+      if (outlet?.isOpen === true) await this.#pump(outlet);
+      const next = this.#telling.takeLive();
       if (next !== undefined) {
         pace.note(clock.monotonicMs());
-        await this.#untilMaySend(next.taken);
-        yield this.#tell(next.taken, next.end);
+        yield* this.#send(next);
         continue;
       }
-      const nowMs = clock.monotonicMs();
-      if (nowMs >= this.#dueMs) {
-        yield this.#message([], 0);
+      if (this.#telling.isDue) {
+        yield this.#telling.mark();
         continue;
       }
-      await watcher.untilWoken(this.#dueMs - nowMs);
+      await watcher.untilWoken(this.#telling.dueInMs);
       if (!watcher.live.hasUpTo(this.#hub.readyLsn)) continue;
       const paceMs = pace.waitMs(clock.monotonicMs());
       if (paceMs > 0) await clock.sleep(paceMs, watcher.signal);
     }
   }
 
-  /** `end`: where the watcher is when it has the message; undefined: where its events say. */
-  #takeLive(): { taken: Taken; end: Position | undefined } | undefined {
-    const { live } = this.#watcher;
-    const { ready } = this.#hub;
-    const taken = live.take(ready.lsn);
-    const isAll = !live.hasUpTo(ready.lsn);
-    if (taken !== undefined) return { taken, end: isAll ? ready : undefined };
-    if (ready.lsn > this.#at.lsn) this.#at = ready;
-    return undefined;
+  #pump(outlet: WatchOutlet): Promise<never> {
+    const [watcher, hub, telling, check] = [this.#watcher, this.#hub, this.#telling, () => this.#check()];
+    return new LivePump({ ...this.#parts, watcher, hub, telling, outlet, check }).run();
   }
 
-  async *#send(taken: Taken, end: Position | undefined): AsyncGenerator<WatchMessage> {
-    await this.#untilMaySend(taken);
-    yield this.#tell(taken, end);
-  }
-
-  async #untilMaySend({ bytes }: Taken): Promise<void> {
+  async *#send(next: Tellable): AsyncGenerator<WatchMessage> {
     const { room } = this.#parts;
-    if (room.maySend(bytes)) return;
-    await room.untilMaySend(bytes, this.#watcher.signal);
-    this.#check();
-  }
-
-  #tell(taken: Taken, end: Position | undefined): WatchMessage {
-    const position = taken.isFragment ? taken.lastWhole : (end ?? taken.lastWhole);
-    if (position !== undefined && position.lsn > this.#at.lsn) this.#at = position;
-    const events = taken.changes.map((change) => change.as(this.#watcher));
-    return this.#message(events, taken.bytes, taken.isFragment);
-  }
-
-  #message(events: readonly WatchEvent[], bytes: number, isFragment = false): WatchMessage {
-    const { clock, room, onMessage } = this.#parts;
-    this.#taken?.();
-    this.#taken = room.send(bytes);
-    this.#dueMs = clock.monotonicMs() + this.#progressMs;
-    onMessage(events.length);
-    const { logClock } = this.#hub.engine;
-    return {
-      events,
-      position: this.#at,
-      canResume: this.#canResume && !isFragment,
-      isFragment,
-      isInitialDone: false,
-      wallShiftMs: logClock.shiftMs(logClock.nowMs()),
-    };
-  }
-
-  get #isDue(): boolean {
-    return this.#parts.clock.monotonicMs() >= this.#dueMs;
+    const { bytes } = next.taken;
+    if (!room.maySend(bytes)) {
+      await room.untilMaySend(bytes, this.#watcher.signal);
+      this.#check();
+    }
+    yield this.#telling.tell(next);
   }
 
   /** Throws where the watch is over: by itself, or since the node is not what it was. */
   #check(): void {
     this.#watcher.throwIfEnded();
     const engine = this.#context.engine();
-    if (engine !== this.#hub.engine) throw replacedError(engine, this.#at, this.#context.leaderHint);
+    if (engine !== this.#hub.engine) throw replacedError(engine, this.#telling.at, this.#context.leaderHint);
   }
 }

@@ -26,6 +26,8 @@ export class Watcher implements ChangeForm {
   wantsLsn: Lsn = NO_LSN;
   /** Throws why the watch cannot go on; set by its session. */
   check: () => void = () => {};
+  /** Called when it is woken. */
+  onWake: (() => void) | undefined;
   readonly #ops: readonly WatchOp[] | undefined;
   readonly #room: Room;
   readonly #clock: Clock;
@@ -93,6 +95,7 @@ export class Watcher implements ChangeForm {
   wake(): void {
     this.#isWoken = true;
     this.#wake?.();
+    this.onWake?.();
   }
 
   /** Resolves when it is woken, at once where it was since the last call, or after `ms`. */

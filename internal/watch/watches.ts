@@ -6,6 +6,7 @@ import {
   WATCHERS_MAX,
   type WatchCommand,
   type WatchMessage,
+  type WatchOutlet,
   type WatchStatus,
 } from '#model/watch.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -52,7 +53,12 @@ export class Watches {
    * message at once. `after` is in the history here, and applied. Throws
    * `resource_exhausted` where there are too many watchers.
    */
-  watch(command: WatchCommand, context: WatchContext, signal: AbortSignal): AsyncGenerator<WatchMessage> {
+  watch(
+    command: WatchCommand,
+    context: WatchContext,
+    signal: AbortSignal,
+    outlet?: WatchOutlet,
+  ): AsyncGenerator<WatchMessage> {
     if (this.#watchers >= WATCHERS_MAX) {
       throw new WalnutError(
         'resource_exhausted',
@@ -63,7 +69,7 @@ export class Watches {
     const watcher = new Watcher(command, this.#room, this.#clock);
     const session = new WatchSession(command, watcher, hub, context, this.#parts());
     this.#watchers++;
-    return session.messages(signal);
+    return session.messages(signal, outlet);
   }
 
   /** While the room stays full, the watcher that has had its part for longest loses it, and the others go on. */

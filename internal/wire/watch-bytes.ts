@@ -1,39 +1,49 @@
 /**
- * Events of Watch in protobuf's binary format, from the model: no message, bigint or
- * buffer is made for an event. The bytes of an event that many watchers get are made
- * once. They travel in a WatchResponse as bytes of its field `events`, which protobuf-es
- * writes as they are; its decoders read them as any others.
+ * Messages of Watch in protobuf's binary format, from the model, framed for a stream: no
+ * message or bigint is made of an event, and the bytes of an event that many watchers get
+ * are made once.
  */
-import type { WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { type Entry, movedDeadline } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
 import type { WatchEvent, WatchMessage } from '#model/watch.ts';
 import { ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
+import { toResumeText } from '#wire/resume-text.ts';
 import { CAUSES, OPS } from '#wire/scan-codec.ts';
-import { fromWatchMessage } from '#wire/watch-codec.ts';
 
 /** Tags of fields with varints. */
 const varintTag = (field: number): number => field * 8;
 /** Tags of fields with a length. */
 const lengthTag = (field: number): number => field * 8 + 2;
 
-const EVENTS_FIELD = 1;
-const WIRE_LENGTH = 2;
-const TAG_OF_EVENTS = lengthTag(EVENTS_FIELD);
+const TAG_OF_EVENTS = lengthTag(1);
+/** Flags and length before a message of a stream. */
+const FRAME_HEAD_BYTES = 5;
+/** The fields of a message beside its events and `resume`: their tags and numbers. */
+const MESSAGE_BYTES = 8 * VARINT_BYTES_MAX;
 /** All of an event but its texts and bytes: tags, lengths and numbers. */
 const FIXED_BYTES = 24 * VARINT_BYTES_MAX;
 
 const writer = new ByteWriter();
 
-/** Like `fromWatchMessage`, for callers that get protobuf. */
-export function fromWatchMessageBinary(message: WatchMessage): WatchResponse {
-  const { events, wallShiftMs } = message;
-  const response = fromWatchMessage({ ...message, events: [] });
-  if (events.length === 0) return response;
-  const data = Buffer.concat(events.map((event) => bytesOf(event, wallShiftMs)));
-  // The first tag is protobuf-es's to write.
-  response.$unknown = [{ no: EVENTS_FIELD, wireType: WIRE_LENGTH, data: data.subarray(1) }];
-  return response;
+/** The message as `fromWatchMessage` has it, in the frame of a stream: flags, length, bytes. */
+export function toWatchFrame(message: WatchMessage): Buffer {
+  const { events, position, wallShiftMs } = message;
+  // Before `begin`, because an event is encoded in the same writer.
+  const parts = events.map((event) => bytesOf(event, wallShiftMs));
+  const resume = message.canResume ? toResumeText(position) : '';
+  let bytes = FRAME_HEAD_BYTES + MESSAGE_BYTES + resume.length;
+  for (const part of parts) bytes += part.length;
+  writer.begin(0);
+  writer.reserve(bytes);
+  writer.at = FRAME_HEAD_BYTES;
+  for (const part of parts) writer.bytes(part);
+  writePosition(2, position);
+  if (resume.length > 0) writeText(3, resume, resume.length);
+  writeNumber(4, message.isFragment ? 1 : 0);
+  writeNumber(5, message.isInitialDone ? 1 : 0);
+  writer.buffer[0] = 0;
+  writer.view.setUint32(1, writer.at - FRAME_HEAD_BYTES);
+  return writer.take();
 }
 
 /** Tag, length and event. */

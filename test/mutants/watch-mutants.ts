@@ -5,9 +5,45 @@ const WATCH = 'test/watch/watch.test.ts';
 const INITIAL = 'test/watch/initial.test.ts';
 const PAST = 'test/watch/past.test.ts';
 const ENDS = 'test/watch/ends.test.ts';
+const PUMP = 'test/watch/live-pump.test.ts';
 const CHECKER = 'test/node/watchers.test.ts';
 
 export const WATCH_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'message that is sent before its peer can take another',
+    file: 'internal/watch/live-pump.ts',
+    text: '      if (!this.#isFull && this.#pause === undefined) this.#tell(isPaced);',
+    replacement: '      if (this.#pause === undefined) this.#tell(isPaced);',
+    tests: [PUMP],
+  },
+  {
+    name: 'outlet that gets no marks',
+    file: 'internal/watch/live-pump.ts',
+    text: '    if (telling.isDue && !this.#send(telling.mark())) return;',
+    replacement: '',
+    tests: [PUMP],
+  },
+  {
+    name: 'outlet without a pace',
+    file: 'internal/watch/live-pump.ts',
+    text: '      if (paceMs > 0) {',
+    replacement: '      if (paceMs > 1e9) {',
+    tests: [PUMP],
+  },
+  {
+    name: 'frame that overtakes what was written before it',
+    file: 'internal/rpc/http2/codec-request.ts',
+    text: '    if (this.writableLength > 0) {',
+    replacement: '    if (this.writableLength < 0) {',
+    tests: ['test/rpc/codec-response.test.ts'],
+  },
+  {
+    name: 'frames whose sender is never held back',
+    file: 'internal/rpc/http2/codec-request.ts',
+    text: '    return isReady;',
+    replacement: '    return true;',
+    tests: ['test/server/watch.test.ts'],
+  },
   {
     name: 'watch that tells what is applied and not durable',
     file: 'internal/watch/watch-hub.ts',
@@ -17,7 +53,7 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'progress mark of a watch ahead of its events',
-    file: 'internal/watch/watch-session.ts',
+    file: 'internal/watch/telling.ts',
     text: '    const isAll = !live.hasUpTo(ready.lsn);',
     replacement: '    const isAll = true;',
     tests: [WATCH],
@@ -31,9 +67,9 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'watch whose fragments can be gone on from',
-    file: 'internal/watch/watch-session.ts',
-    text: '      canResume: this.#canResume && !isFragment,',
-    replacement: '      canResume: this.#canResume,',
+    file: 'internal/watch/telling.ts',
+    text: '      canResume: this.canResume && !isFragment,',
+    replacement: '      canResume: this.canResume,',
     tests: [WATCH],
   },
   {
@@ -146,7 +182,7 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'watch that begins to get changes before it has read what was applied',
     file: 'internal/watch/watch-session.ts',
-    text: '      if (endLsn !== undefined && this.#at.lsn >= endLsn) return;',
+    text: '      if (endLsn !== undefined && this.#telling.at.lsn >= endLsn) return;',
     replacement: '      if (endLsn !== undefined) return;',
     tests: [CHECKER, WATCH],
   },
@@ -195,7 +231,7 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: 'watcher that hears nothing while it waits for its turn',
     file: 'internal/watch/watch-session.ts',
-    text: 'await watcher.untilWoken(this.#dueMs - this.#parts.clock.monotonicMs());\n        turn.pause();',
+    text: 'await watcher.untilWoken(this.#telling.dueInMs);\n        turn.pause();',
     replacement: 'await watcher.untilWoken(600_000);\n        turn.pause();',
     tests: [PAST],
   },

@@ -22,7 +22,7 @@ import type { AdminPort, KeyValuePort, NodePorts, ReplicationPort } from '#model
 import { isSamePosition, toLsn } from '#model/position.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import type { NodeStatus } from '#model/status.ts';
-import type { WatchCommand, WatchMessage } from '#model/watch.ts';
+import type { WatchCommand, WatchMessage, WatchOutlet } from '#model/watch.ts';
 import { explained, operationsOf } from '#test/server/fake-answers.ts';
 import { runAtomically } from '#test/server/fake-atomic.ts';
 import { FakeNames } from '#test/server/fake-names.ts';
@@ -48,8 +48,11 @@ export class FakeNode {
   /** The time of every entry, for a Get that asks for it. */
   modifiedMs: number | undefined;
   /** What a watch tells, and how it ends. */
-  watched: (command: WatchCommand, signal: AbortSignal) => AsyncIterable<WatchMessage> =
-    async function* () {};
+  watched: (
+    command: WatchCommand,
+    signal: AbortSignal,
+    outlet: WatchOutlet | undefined,
+  ) => AsyncIterable<WatchMessage> = async function* () {};
   #recordLsn: number | undefined;
 
   readonly ports: NodePorts = {
@@ -263,9 +266,9 @@ export class FakeNode {
         this.#note('explain', command, signal);
         return explained(positionOf);
       },
-      watch: (command, signal) => {
+      watch: (command, signal, outlet) => {
         this.#note('watch', command, signal);
-        return this.watched(command, signal);
+        return this.watched(command, signal, outlet);
       },
       deletePrefix: async (command) => {
         this.#note('deletePrefix', command);

@@ -91,6 +91,37 @@ describe.each(Object.keys(TRANSPORTS))('a watch by %s', (name) => {
     expect(error?.findDetails(WatchEndSchema)).toMatchObject([{ resume: toResumeText(positionOf(5)) }]);
   });
 
+  it('has an outlet for protobuf over HTTP/2, whose messages come in order and are held back', async () => {
+    const { node, baseUrl } = await start();
+    const value = Buffer.alloc(100_000, 'v');
+    const count = 30;
+    let [waits, wasOpen] = [0, false];
+    node.watched = async function* (_command, _signal, outlet) {
+      yield messageOf(1, []);
+      wasOpen = outlet?.isOpen === true;
+      for (let lsn = 2; lsn < count; lsn++) {
+        const message = messageOf(lsn, [{ ...EVENT, value, version: positionOf(lsn), encoded: undefined }]);
+        if (outlet === undefined || !wasOpen || lsn % 10 === 0) yield message;
+        else {
+          await new Promise<void>((resolve) => {
+            if (outlet.send(message, resolve)) resolve();
+            else waits++;
+          });
+        }
+      }
+      throw slow;
+    };
+    const client = createClient(KVStore, (TRANSPORTS[name] as (url: string) => Transport)(baseUrl));
+    const lsns: number[] = [];
+    const read = async (): Promise<void> => {
+      for await (const { position } of client.watch({ what: { case: 'key', value: 'k' } }))
+        lsns.push(Number(position?.lsn));
+    };
+    await expect(read()).rejects.toMatchObject({ code: Code.ResourceExhausted });
+    expect(lsns).toEqual(Array.from({ length: count - 1 }, (_, i) => i + 1));
+    expect([wasOpen, waits > 0]).toEqual(/HTTP\/2|gRPC$/.test(name) ? [true, true] : [false, false]);
+  });
+
   it('ends at the node when its caller goes away', async () => {
     const { node, baseUrl } = await start();
     let isOver = false;

@@ -4,16 +4,16 @@ import type { WalnutError } from '#model/errors.ts';
 import { WATCH_QUEUE_BYTES_MAX, WATCHERS_MAX } from '#model/watch.ts';
 import { setCommand, TestGroup } from '#test/doubles/test-group.ts';
 import { separate, threeNodes } from '#test/node/three-nodes.ts';
-import { Following } from '#test/watch/following.ts';
+import { Following, WAYS } from '#test/watch/following.ts';
 
 const LARGE = 'x'.repeat(100_000);
 
-describe('a slow watcher', () => {
+describe.each(WAYS)('a slow watcher, by %s', (way) => {
   it('costs bounded memory, and is ended with the position to go on from', async () => {
     const group = new TestGroup();
     const master = await group.master({ retentionBytes: 1 << 30, maxFileBytes: 1 << 20 });
-    const slow = new Following(master.node);
-    const quick = new Following(master.node);
+    const slow = new Following(master.node, {}, way);
+    const quick = new Following(master.node, {}, way);
     await group.clock.advance(100);
     await group.set(master, 'seen', 'x');
     await group.clock.advance(100);
@@ -32,7 +32,7 @@ describe('a slow watcher', () => {
     expect(slow.code).toBe('resource_exhausted');
     expect((slow.error as WalnutError).details.resumeAfter).toEqual(resumeAfter);
     expect(quick.events).toHaveLength(61);
-    const again = new Following(master.node, { after: resumeAfter });
+    const again = new Following(master.node, { after: resumeAfter }, way);
     await group.clock.advance(500);
     const keys = [...slow.events, ...again.events].map(({ key }) => key);
     expect(keys).toEqual(quick.events.map(({ key }) => key));
@@ -44,7 +44,7 @@ describe('a slow watcher', () => {
     const master = await group.master({ limits, watchBytesMax: 1_000_000 });
     const prefixes = ['a', 'b', 'c', 'd', 'e', 'f'];
     const watchers = prefixes.map(
-      (prefix) => new Following(master.node, { target: { kind: 'prefix', prefix } }),
+      (prefix) => new Following(master.node, { target: { kind: 'prefix', prefix } }, way),
     );
     await group.clock.advance(100);
     for (const one of watchers) one.isStuck = true;
@@ -66,7 +66,7 @@ describe('a slow watcher', () => {
   it('that is not slow may have one record that is larger than its queue', async () => {
     const group = new TestGroup();
     const master = await group.master({ limits: { entriesMax: 0, bytesMax: 0, policy: 'lru' } });
-    const watch = new Following(master.node);
+    const watch = new Following(master.node, {}, way);
     await group.clock.advance(100);
     const sets = Array.from({ length: 60 }, (_, i) => ({
       kind: 'set' as const,
@@ -79,12 +79,12 @@ describe('a slow watcher', () => {
   });
 });
 
-describe('a watch that is left', () => {
+describe.each(WAYS)('a watch that is left, by %s', (way) => {
   it('leaves nothing behind, whether it waits or is not read', async () => {
     const group = new TestGroup();
     const master = await group.master();
-    const waiting = new Following(master.node);
-    const stuck = new Following(master.node);
+    const waiting = new Following(master.node, {}, way);
+    const stuck = new Following(master.node, {}, way);
     stuck.isStuck = true;
     await group.clock.advance(100);
     await group.set(master, 'a', LARGE);
@@ -100,22 +100,22 @@ describe('a watch that is left', () => {
   it('counts: there are so many and no more', async () => {
     const group = new TestGroup();
     const master = await group.master();
-    const all = Array.from({ length: WATCHERS_MAX }, () => new Following(master.node));
+    const all = Array.from({ length: WATCHERS_MAX }, () => new Following(master.node, {}, way));
     await group.clock.advance(100);
-    const more = new Following(master.node);
+    const more = new Following(master.node, {}, way);
     await group.clock.advance(10);
     expect(more.code).toBe('resource_exhausted');
     for (const one of all) one.stop();
     await group.clock.advance(10);
-    expect(new Following(master.node).code).toBeUndefined();
+    expect(new Following(master.node, {}, way).code).toBeUndefined();
   });
 });
 
-describe('a change of the node', () => {
+describe.each(WAYS)('a change of the node, by %s', (way) => {
   it('ends watches with the way to the master, and they go on at another node', async () => {
     const { group, master, one } = await threeNodes();
-    const atMaster = new Following(master.node);
-    const atReplica = new Following(one.node);
+    const atMaster = new Following(master.node, {}, way);
+    const atReplica = new Following(one.node, {}, way);
     await group.clock.advance(200);
     await group.set(master, 'before', 'x');
     await group.untilLevel([master, one]);
@@ -125,7 +125,7 @@ describe('a change of the node', () => {
     expect((atMaster.error as WalnutError).details.resumeAfter).toEqual(atMaster.resumeAfter);
     await group.set(one, 'after', 'y');
     await group.untilLevel([master, one]);
-    const again = new Following(master.node, { after: atReplica.resumeAfter });
+    const again = new Following(master.node, { after: atReplica.resumeAfter }, way);
     await group.clock.advance(500);
     expect([...atReplica.told, ...again.told]).toEqual(['before=x', 'after=y']);
   });
@@ -133,7 +133,7 @@ describe('a change of the node', () => {
   it('ends them when it stops', async () => {
     const group = new TestGroup();
     const master = await group.master();
-    const watch = new Following(master.node);
+    const watch = new Following(master.node, {}, way);
     await group.clock.advance(100);
     master.node.beginDrain();
     await group.clock.advance(300);
@@ -148,7 +148,7 @@ describe('a change of the node', () => {
     const one = await group.replica('one');
     await group.set(master, 'a', 'x');
     await group.untilLevel([master, one]);
-    const watch = new Following(one.node);
+    const watch = new Following(one.node, {}, way);
     await group.clock.advance(200);
     separate(group, 'master', 'one');
     for (let i = 0; i < 60; i++) await group.set(master, `k${i}`, 'x'.repeat(1_000));
@@ -165,7 +165,7 @@ describe('a change of the node', () => {
     const { group, master, one, two } = await threeNodes();
     separate(group, 'master', 'one');
     separate(group, 'master', 'two');
-    const watch = new Following(master.node);
+    const watch = new Following(master.node, {}, way);
     await group.clock.advance(200);
     await group.set(master, 'alone', 'x');
     await group.clock.advance(200);
@@ -178,7 +178,7 @@ describe('a change of the node', () => {
     // Fenced first, which is no change of role yet; then the tail is cut.
     expect(watch.isOver).toBe(true);
     expect(['unavailable', 'discarded_history']).toContain(watch.code);
-    const again = new Following(master.node, { after: watch.resumeAfter });
+    const again = new Following(master.node, { after: watch.resumeAfter }, way);
     await group.clock.advance(6_000);
     expect(again.code).toBe('discarded_history');
   });
@@ -189,7 +189,7 @@ describe('a change of the node', () => {
     const late = await group.replica('late', { applyDelayMs: 60_000 });
     await group.untilTrue(() => late.node.status().upstream?.isLinked === true, 'linked');
     await group.clock.advance(61_000);
-    const watch = new Following(late.node);
+    const watch = new Following(late.node, {}, way);
     await group.clock.advance(2_000);
     const { position } = await group.set(master, 'a', '1');
     await group.clock.advance(30_000);

@@ -2,11 +2,15 @@
 import { WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import { formatPosition } from '#model/position.ts';
-import type { WatchCommand, WatchEvent, WatchMessage } from '#model/watch.ts';
+import type { WatchCommand, WatchEvent, WatchMessage, WatchOutlet } from '#model/watch.ts';
 
 export interface Watchable {
-  watch(command: WatchCommand, signal: AbortSignal): AsyncIterable<WatchMessage>;
+  watch(command: WatchCommand, signal: AbortSignal, outlet?: WatchOutlet): AsyncIterable<WatchMessage>;
 }
+
+/** How messages come: all by the iteration, or through an outlet once the first has come. */
+export type Way = 'iteration' | 'outlet';
+export const WAYS: readonly Way[] = ['iteration', 'outlet'];
 
 export const EVERYTHING: WatchCommand = {
   target: { kind: 'prefix', prefix: '' },
@@ -21,6 +25,8 @@ export const EVERYTHING: WatchCommand = {
 /** One watch and all that it told. */
 export class Following {
   readonly messages: WatchMessage[] = [];
+  /** How many of them came through the outlet. */
+  sent = 0;
   error: unknown;
   isOver = false;
   /** While it is true nothing is read: the watcher is slow. */
@@ -28,8 +34,29 @@ export class Following {
   #unstick: (() => void) | undefined;
   readonly #aborter = new AbortController();
 
-  constructor(node: Watchable, changes: Partial<WatchCommand> = {}) {
-    void this.#read(node.watch({ ...EVERYTHING, ...changes }, this.#aborter.signal));
+  constructor(node: Watchable, changes: Partial<WatchCommand> = {}, way: Way = 'iteration') {
+    const outlet = way === 'outlet' ? this.#outlet() : undefined;
+    void this.#read(node.watch({ ...EVERYTHING, ...changes }, this.#aborter.signal, outlet));
+  }
+
+  #outlet(): WatchOutlet {
+    const following = this;
+    return {
+      get isOpen() {
+        return following.messages.length > 0;
+      },
+      send(message, onReady) {
+        if (following.#unstick !== undefined) throw new Error('a message is sent before the outlet is ready');
+        following.messages.push(message);
+        following.sent++;
+        if (!following.isStuck) return true;
+        following.#unstick = () => {
+          following.#unstick = undefined;
+          onReady();
+        };
+        return false;
+      },
+    };
   }
 
   get events(): WatchEvent[] {
@@ -69,6 +96,7 @@ export class Following {
       for await (const message of messages) {
         this.messages.push(message);
         if (this.isStuck) await new Promise<void>((resolve) => (this.#unstick = resolve));
+        this.#unstick = undefined;
       }
     } catch (error) {
       this.error = error;

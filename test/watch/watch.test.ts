@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { NO_POSITION } from '#model/position.ts';
 import { setCommand, TestGroup } from '#test/doubles/test-group.ts';
-import { checkOrder, Following } from '#test/watch/following.ts';
+import { checkOrder, Following, WAYS } from '#test/watch/following.ts';
 
 async function oneNode(changes = {}) {
   const group = new TestGroup();
@@ -10,11 +10,11 @@ async function oneNode(changes = {}) {
   return { group, master };
 }
 
-describe('a watch from now on', () => {
+describe.each(WAYS)('a watch from now on, by %s', (way) => {
   it('tells at once where it begins, then every change in order, once', async () => {
     const { group, master } = await oneNode();
     await group.set(master, 'a', 'before');
-    const watch = new Following(master.node);
+    const watch = new Following(master.node, {}, way);
     await group.clock.advance(0);
     expect(watch.messages).toMatchObject([{ events: [], canResume: true, isFragment: false }]);
     await group.set(master, 'a', '1');
@@ -36,7 +36,7 @@ describe('a watch from now on', () => {
 
   it('tells what expires and what is evicted, with its cause and what was there', async () => {
     const { group, master } = await oneNode({ limits: { entriesMax: 2, bytesMax: 0, policy: 'lru' } });
-    const watch = new Following(master.node, { withPrevious: true });
+    const watch = new Following(master.node, { withPrevious: true }, way);
     await group.clock.advance(0);
     await group.set(master, 'a', '1', { expiry: { kind: 'ttl', ttlMs: 500 } });
     await group.clock.advance(3_000);
@@ -51,12 +51,16 @@ describe('a watch from now on', () => {
 
   it('tells only what was asked for: one key, a prefix, one kind of change, no values', async () => {
     const { group, master } = await oneNode();
-    const key = new Following(master.node, { target: { kind: 'key', key: 'user:1' } });
-    const prefix = new Following(master.node, {
-      target: { kind: 'prefix', prefix: 'user:' },
-      ops: ['delete'],
-    });
-    const keys = new Following(master.node, { keysOnly: true, withPrevious: true });
+    const key = new Following(master.node, { target: { kind: 'key', key: 'user:1' } }, way);
+    const prefix = new Following(
+      master.node,
+      {
+        target: { kind: 'prefix', prefix: 'user:' },
+        ops: ['delete'],
+      },
+      way,
+    );
+    const keys = new Following(master.node, { keysOnly: true, withPrevious: true }, way);
     await group.clock.advance(0);
     await group.set(master, 'user:1', 'x');
     await group.set(master, 'user:12', 'y');
@@ -78,7 +82,7 @@ describe('a watch from now on', () => {
   it('gives the entry before each change, that of the same record too', async () => {
     const { group, master } = await oneNode();
     await group.set(master, 'a', '0');
-    const watch = new Following(master.node, { withPrevious: true });
+    const watch = new Following(master.node, { withPrevious: true }, way);
     await group.clock.advance(0);
     const sets = ['1', '2'].map((value) => ({ kind: 'set' as const, command: setCommand('a', value) }));
     await group.until(master.node.batch([...sets, { kind: 'set', command: setCommand('b', 'x') }]));
@@ -102,7 +106,7 @@ describe('a watch from now on', () => {
   it('counts an expired entry as missing before a set', async () => {
     const { group, master } = await oneNode();
     await group.set(master, 'a', 'old', { expiry: { kind: 'ttl', ttlMs: 5 } });
-    const watch = new Following(master.node, { withPrevious: true });
+    const watch = new Following(master.node, { withPrevious: true }, way);
     await group.clock.advance(6);
     await group.set(master, 'a', 'new', { condition: { kind: 'absent' } });
     await group.clock.advance(100);
@@ -112,10 +116,10 @@ describe('a watch from now on', () => {
 
   it('tells nothing and no position that is not durable', async () => {
     const { group, master } = await oneNode({ fsync: 'interval' });
-    const watch = new Following(master.node);
+    const watch = new Following(master.node, {}, way);
     await group.clock.advance(50);
     const target = { kind: 'key', key: 'quiet' } as const;
-    const quiet = new Following(master.node, { target, progressEveryMs: 100 });
+    const quiet = new Following(master.node, { target, progressEveryMs: 100 }, way);
     await group.clock.advance(53);
     let toldEarly = 0;
     for (let i = 0; i < 200; i++) {
@@ -134,7 +138,7 @@ describe('a watch from now on', () => {
   it('is never ahead of its events, where they are more than one message', async () => {
     const { group, master } = await oneNode({ fsync: 'interval' });
     const start = master.node.status().position;
-    const live = new Following(master.node);
+    const live = new Following(master.node, {}, way);
     await group.clock.advance(50);
     live.isStuck = true;
     const writes = Array.from({ length: 60 }, (_, i) =>
@@ -143,7 +147,7 @@ describe('a watch from now on', () => {
     await group.until(Promise.all(writes));
     await group.clock.advance(300);
     live.unstick();
-    const replayed = new Following(master.node, { after: start });
+    const replayed = new Following(master.node, { after: start }, way);
     await group.clock.advance(500);
     for (const watch of [live, replayed]) {
       expect(watch.events).toHaveLength(60);
@@ -154,7 +158,11 @@ describe('a watch from now on', () => {
 
   it('tells how far it is although nothing happens', async () => {
     const { group, master } = await oneNode();
-    const watch = new Following(master.node, { target: { kind: 'key', key: 'quiet' }, progressEveryMs: 500 });
+    const watch = new Following(
+      master.node,
+      { target: { kind: 'key', key: 'quiet' }, progressEveryMs: 500 },
+      way,
+    );
     await group.clock.advance(0);
     await group.set(master, 'loud', 'x');
     await group.clock.advance(1_600);
@@ -164,13 +172,13 @@ describe('a watch from now on', () => {
   });
 });
 
-describe('a watch from a position', () => {
+describe.each(WAYS)('a watch from a position, by %s', (way) => {
   it('tells what was logged since, then goes on without a gap', async () => {
     const { group, master } = await oneNode({ fsync: 'interval' });
     const { position } = await group.set(master, 'a', '1');
     await group.set(master, 'b', '2');
     await group.delete(master, 'a');
-    const watch = new Following(master.node, { after: position, withPrevious: true });
+    const watch = new Following(master.node, { after: position, withPrevious: true }, way);
     // Not waited for: applied, and not durable while the watch begins.
     const writes = ['c', 'd', 'e'].map((key) => master.node.set(setCommand(key, key)));
     await group.until(Promise.all(writes));
@@ -186,7 +194,7 @@ describe('a watch from a position', () => {
   it('tells everything after the beginning of the log', async () => {
     const { group, master } = await oneNode();
     for (let i = 0; i < 5; i++) await group.set(master, `k${i}`, String(i));
-    const watch = new Following(master.node, { after: NO_POSITION });
+    const watch = new Following(master.node, { after: NO_POSITION }, way);
     await group.clock.advance(100);
     expect(watch.told).toEqual(['k0=0', 'k1=1', 'k2=2', 'k3=3', 'k4=4']);
   });
@@ -198,7 +206,7 @@ describe('a watch from a position', () => {
     await group.until(master.node.checkpoint());
     // Without what is in memory for replicas.
     const again = await group.master({ fileSystem: await group.stop(master), retentionBytes: 0 });
-    const watch = new Following(again.node, { after: position });
+    const watch = new Following(again.node, { after: position }, way);
     await group.clock.advance(100);
     expect(watch.code).toBe('out_of_range');
     expect(watch.error).toMatchObject({ details: { earliest: { lsn: again.node.status().earliestLsn } } });
@@ -208,16 +216,16 @@ describe('a watch from a position', () => {
     const { group, master } = await oneNode();
     const { position } = await group.set(master, 'a', 'x');
     const lost = { ...position, lsn: (position.lsn + 100) as typeof position.lsn };
-    const watch = new Following(master.node, { after: lost });
+    const watch = new Following(master.node, { after: lost }, way);
     await group.clock.advance(6_000);
     expect(watch.code).toBe('discarded_history');
   });
 });
 
-describe('a large record', () => {
+describe.each(WAYS)('a large record, by %s', (way) => {
   it('comes in fragments that cannot be gone on from', async () => {
     const { group, master } = await oneNode();
-    const live = new Following(master.node);
+    const live = new Following(master.node, {}, way);
     await group.clock.advance(0);
     const start = master.node.status().position;
     await group.set(master, 'first', 'x');
@@ -227,7 +235,7 @@ describe('a large record', () => {
     }));
     await group.until(master.node.batch(sets));
     await group.clock.advance(200);
-    const replayed = new Following(master.node, { after: start });
+    const replayed = new Following(master.node, { after: start }, way);
     await group.clock.advance(200);
     for (const watch of [live, replayed]) {
       expect(watch.events).toHaveLength(401);

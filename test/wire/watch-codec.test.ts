@@ -7,7 +7,7 @@ import type { Lsn } from '#model/position.ts';
 import type { WatchEvent, WatchMessage } from '#model/watch.ts';
 import { crc32 } from '#platform/crc32.ts';
 import { fromResumeText, toResumeText } from '#wire/resume-text.ts';
-import { fromWatchMessageBinary } from '#wire/watch-bytes.ts';
+import { toWatchFrame } from '#wire/watch-bytes.ts';
 import { fromWatchMessage, toWatchCommand } from '#wire/watch-codec.ts';
 
 const position = fc.record({ epoch: fc.maxSafeNat(), lsn: fc.maxSafeNat() as fc.Arbitrary<Lsn> });
@@ -149,17 +149,17 @@ describe('a watch message', () => {
 
   it('is encoded once for all who get the same event', () => {
     const one = { ...event };
-    fromWatchMessageBinary({ ...message, events: [one] });
+    toWatchFrame({ ...message, events: [one] });
     const { encoded } = one as WatchEvent;
-    fromWatchMessageBinary({ ...message, events: [one] });
+    toWatchFrame({ ...message, events: [one] });
     expect(encoded).toBeDefined();
     expect((one as WatchEvent).encoded).toBe(encoded);
-    fromWatchMessageBinary({ ...message, events: [one], wallShiftMs: 9 });
+    toWatchFrame({ ...message, events: [one], wallShiftMs: 9 });
     expect((one as WatchEvent).encoded).toBe(encoded);
   });
 });
 
-describe('the bytes of events', () => {
+describe('the frame of a message', () => {
   const text = fc
     .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
     .filter((one) => one.isWellFormed());
@@ -197,10 +197,12 @@ describe('the bytes of events', () => {
     wallShiftMs: fc.constantFrom(0, 0, -5_000, 70_000),
   });
 
-  it('say what the messages say', () => {
+  it('says what the message says', () => {
     fc.assert(
       fc.property(anyMessage, (message) => {
-        const sent = toBinary(WatchResponseSchema, fromWatchMessageBinary(message));
+        const frame = toWatchFrame(message);
+        const sent = new Uint8Array(frame.subarray(5));
+        expect([frame[0], frame.readUInt32BE(1)]).toEqual([0, sent.length]);
         const expected = toBinary(WatchResponseSchema, fromWatchMessage(message));
         expect(sent.length).toBe(expected.length);
         expect(fromBinary(WatchResponseSchema, sent)).toEqual(fromBinary(WatchResponseSchema, expected));

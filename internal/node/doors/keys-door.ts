@@ -32,7 +32,7 @@ import { WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
-import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage } from '#model/watch.ts';
+import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage, type WatchOutlet } from '#model/watch.ts';
 import type { Admission } from '#node/doors/admission.ts';
 import { readAtOnce } from '#node/doors/atomic-reads.ts';
 import { FillReads } from '#node/doors/fill-reads.ts';
@@ -239,19 +239,23 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     return this.#reader.getUpdates(command, signal);
   }
 
-  async *watch(command: WatchCommand, signal: AbortSignal): AsyncGenerator<WatchMessage> {
+  async *watch(
+    command: WatchCommand,
+    signal: AbortSignal,
+    outlet?: WatchOutlet,
+  ): AsyncGenerator<WatchMessage> {
     const { after, sinceMs } = command;
     const context = this.#admission.watchable();
     if (sinceMs !== undefined) {
       const start = await this.#startOf(context.engine(), sinceMs, signal);
-      yield* this.#watches.watch({ ...command, after: start }, context, signal);
+      yield* this.#watches.watch({ ...command, after: start }, context, signal, outlet);
       return;
     }
     if (after !== undefined) {
       context.engine();
       await this.#reader.untilReached(after, WATCH_START_MS_MAX, signal);
     }
-    yield* this.#watches.watch(command, context, signal);
+    yield* this.#watches.watch(command, context, signal, outlet);
   }
 
   /** The position at which a watch since a time begins: at the latest the one of what becomes visible next, which on a delayed replica is older. */

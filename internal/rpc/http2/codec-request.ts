@@ -124,6 +124,27 @@ export class CodecResponse extends Writable {
     return this;
   }
 
+  /**
+   * Sends bytes past the queue of this stream where that is empty, in the same turn.
+   * Returns false where no more should be sent before `onReady`, which is called later, and
+   * never if the peer has gone.
+   */
+  sendNow(bytes: Uint8Array, onReady: () => void): boolean {
+    if (this.destroyed || this.writableEnded) return false;
+    if (this.writableLength > 0) {
+      this.write(bytes, (error) => (error ? undefined : onReady()));
+      return false;
+    }
+    let isNow = true;
+    let isReady = false;
+    this.#port.sendData(bytes, false, () => {
+      if (isNow) isReady = true;
+      else onReady();
+    });
+    isNow = false;
+    return isReady;
+  }
+
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
     try {
       if (!this.headersSent) this.#sendHead(false);

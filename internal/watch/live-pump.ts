@@ -1,0 +1,113 @@
+/**
+ * Tells a watcher what happens through an outlet, in the turn in which it may be told:
+ * no promise, timer or iteration for a message. What the outlet does not take waits in
+ * the watcher's queue, where its bounds apply.
+ */
+import type { WatchMessage, WatchOutlet } from '#model/watch.ts';
+import type { Clock, Timer } from '#platform/clock.ts';
+import type { MessagePace } from '#watch/message-pace.ts';
+import { LOOK_MS, type Room } from '#watch/room.ts';
+import type { Tellable, Telling } from '#watch/telling.ts';
+import type { WatchHub } from '#watch/watch-hub.ts';
+import type { Watcher } from '#watch/watcher.ts';
+
+export interface PumpParts {
+  readonly watcher: Watcher;
+  readonly hub: WatchHub;
+  readonly telling: Telling;
+  readonly outlet: WatchOutlet;
+  readonly clock: Clock;
+  readonly room: Room;
+  readonly pace: MessagePace;
+  /** Throws why the watch is over. */
+  readonly check: () => void;
+}
+
+export class LivePump {
+  readonly #parts: PumpParts;
+  #fail: (error: unknown) => void = () => {};
+  #isOver = false;
+  /** The outlet takes no more until it says so. */
+  #isFull = false;
+  /** A large message that waits for room. */
+  #held: Tellable | undefined;
+  /** Runs while messages wait for the pace or for room. */
+  #pause: Timer | undefined;
+  /** Runs until a message is due although nothing happens, or was due before others were sent. */
+  #due: Timer | undefined;
+
+  constructor(parts: PumpParts) {
+    this.#parts = parts;
+  }
+
+  /** Tells until the watch is over, and rejects with the reason. */
+  run(): Promise<never> {
+    const { watcher } = this.#parts;
+    return new Promise<never>((_, reject) => {
+      this.#fail = reject;
+      watcher.onWake = () => this.#go(true);
+      this.#go(true);
+    });
+  }
+
+  #go(isPaced: boolean): void {
+    if (this.#isOver) return;
+    try {
+      this.#parts.check();
+      if (!this.#isFull && this.#pause === undefined) this.#tell(isPaced);
+    } catch (error) {
+      this.#end(error);
+    }
+  }
+
+  #tell(isPaced: boolean): void {
+    const { watcher, hub, telling, pace, clock, room } = this.#parts;
+    if (isPaced && watcher.live.hasUpTo(hub.readyLsn)) {
+      const paceMs = pace.waitMs(clock.monotonicMs());
+      if (paceMs > 0) {
+        this.#pauseFor(paceMs);
+        return;
+      }
+    }
+    for (let next = this.#held ?? telling.takeLive(); next !== undefined; next = telling.takeLive()) {
+      this.#held = next;
+      if (!room.maySend(next.taken.bytes)) {
+        this.#pauseFor(LOOK_MS);
+        return;
+      }
+      this.#held = undefined;
+      pace.note(clock.monotonicMs());
+      if (!this.#send(telling.tell(next))) return;
+    }
+    if (telling.isDue && !this.#send(telling.mark())) return;
+    this.#due ??= clock.after(telling.dueInMs, () => {
+      this.#due = undefined;
+      this.#go(true);
+    });
+  }
+
+  #send(message: WatchMessage): boolean {
+    this.#isFull = !this.#parts.outlet.send(message, this.#onReady);
+    return !this.#isFull;
+  }
+
+  readonly #onReady = (): void => {
+    this.#isFull = false;
+    this.#go(false);
+  };
+
+  #pauseFor(ms: number): void {
+    this.#pause = this.#parts.clock.after(ms, () => {
+      this.#pause = undefined;
+      this.#go(false);
+    });
+  }
+
+  #end(error: unknown): void {
+    this.#isOver = true;
+    this.#parts.watcher.onWake = undefined;
+    this.#pause?.cancel();
+    this.#due?.cancel();
+    this.#fail(error);
+  }
+}

@@ -1,0 +1,111 @@
+/** What one watcher was told so far, and what it can be told now: makes the messages of its watch. */
+import type { Position } from '#model/position.ts';
+import { WATCH_PROGRESS_MS_DEFAULT, type WatchCommand, type WatchMessage } from '#model/watch.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Change } from '#watch/change.ts';
+import type { Taken } from '#watch/change-queue.ts';
+import type { Room } from '#watch/room.ts';
+import type { WatchHub } from '#watch/watch-hub.ts';
+import type { Watcher } from '#watch/watcher.ts';
+
+export interface TellingParts {
+  readonly clock: Clock;
+  readonly room: Room;
+  /** A message with so many events is made. */
+  readonly onMessage: (events: number) => void;
+}
+
+/** The changes of a message that is not made yet. */
+export interface Tellable {
+  readonly taken: Taken;
+  /** Where the watcher is when it has the message; undefined: where its events say. */
+  readonly end: Position | undefined;
+}
+
+const NO_CHANGES: readonly Change[] = [];
+
+export class Telling {
+  /** All records up to here were told, or are of no interest. */
+  at: Position;
+  canResume: boolean;
+  readonly #watcher: Watcher;
+  readonly #hub: WatchHub;
+  readonly #parts: TellingParts;
+  readonly #progressMs: number;
+  #dueMs = 0;
+  /** Bytes of the message that was handed over last; its room is given back with the next one. */
+  #sentBytes = 0;
+
+  constructor(command: WatchCommand, watcher: Watcher, hub: WatchHub, parts: TellingParts) {
+    this.#watcher = watcher;
+    this.#hub = hub;
+    this.#parts = parts;
+    this.#progressMs = command.progressEveryMs || WATCH_PROGRESS_MS_DEFAULT;
+    this.at = command.after ?? hub.ready;
+    this.canResume = !command.isInitial;
+  }
+
+  /** How long it may be until a message is due although nothing happens; 0 or less: it is due. */
+  get dueInMs(): number {
+    return this.#dueMs - this.#parts.clock.monotonicMs();
+  }
+
+  get isDue(): boolean {
+    return this.dueInMs <= 0;
+  }
+
+  /** Takes what happened since it is attached, of records that are durable and applied. */
+  takeLive(): Tellable | undefined {
+    const { live } = this.#watcher;
+    const { ready } = this.#hub;
+    const taken = live.take(ready.lsn);
+    const isAll = !live.hasUpTo(ready.lsn);
+    if (taken !== undefined) return { taken, end: isAll ? ready : undefined };
+    if (ready.lsn > this.at.lsn) this.at = ready;
+    return undefined;
+  }
+
+  tell({ taken, end }: Tellable): WatchMessage {
+    const position = taken.isFragment ? taken.lastWhole : (end ?? taken.lastWhole);
+    if (position !== undefined && position.lsn > this.at.lsn) this.at = position;
+    return this.#message(taken.changes, taken.bytes, taken.isFragment, false);
+  }
+
+  /** A message without events. */
+  mark(isInitialDone = false): WatchMessage {
+    return this.#message(NO_CHANGES, 0, false, isInitialDone);
+  }
+
+  /** Nothing more is told. */
+  end(): void {
+    this.#send(0);
+  }
+
+  #message(
+    changes: readonly Change[],
+    bytes: number,
+    isFragment: boolean,
+    isInitialDone: boolean,
+  ): WatchMessage {
+    const { clock, onMessage } = this.#parts;
+    this.#send(bytes);
+    this.#dueMs = clock.monotonicMs() + this.#progressMs;
+    onMessage(changes.length);
+    const { logClock } = this.#hub.engine;
+    return {
+      events: changes.map((change) => change.as(this.#watcher)),
+      position: this.at,
+      canResume: this.canResume && !isFragment,
+      isFragment,
+      isInitialDone,
+      wallShiftMs: logClock.shiftMs(logClock.nowMs()),
+    };
+  }
+
+  #send(bytes: number): void {
+    const { room } = this.#parts;
+    room.taken(this.#sentBytes);
+    room.send(bytes);
+    this.#sentBytes = bytes;
+  }
+}

@@ -1,0 +1,69 @@
+/** Telling through an outlet: at once, one message after the other, and never after the end. */
+import { describe, expect, it } from 'vitest';
+import { WATCH_PROGRESS_MS_MIN } from '#model/watch.ts';
+import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+import { Following } from '#test/watch/following.ts';
+import { PACE_MESSAGES, PACE_WINDOW_MS } from '#watch/message-pace.ts';
+
+async function watched(changes = {}): Promise<{ group: TestGroup; master: TestNode; watch: Following }> {
+  const group = new TestGroup();
+  const master = await group.master();
+  const watch = new Following(master.node, changes, 'outlet');
+  await group.clock.advance(0);
+  return { group, master, watch };
+}
+
+describe('an outlet', () => {
+  it('gets everything but the first message', async () => {
+    const { group, master, watch } = await watched();
+    await group.set(master, 'a', '1');
+    await group.set(master, 'b', '2');
+    await group.clock.advance(2_000);
+    expect(watch.told).toEqual(['a=1', 'b=2']);
+    expect([watch.sent, watch.messages[0]?.events]).toEqual([watch.messages.length - 1, []]);
+  });
+
+  it('gets nothing before it is ready again, and then what happened meanwhile as one message', async () => {
+    const { group, master, watch } = await watched();
+    watch.isStuck = true;
+    for (const key of ['a', 'b', 'c']) await group.set(master, key, '');
+    await group.clock.advance(3_000);
+    expect(watch.told).toEqual(['a=']);
+    watch.unstick();
+    expect(watch.messages.at(-1)?.events.map(({ key }) => key)).toEqual(['b', 'c']);
+  });
+
+  it('gets marks while nothing happens, each when it is due', async () => {
+    const { group, watch } = await watched({ progressEveryMs: WATCH_PROGRESS_MS_MIN });
+    const before = watch.messages.length;
+    await group.clock.advance(5 * WATCH_PROGRESS_MS_MIN);
+    expect(watch.messages.length - before).toBe(5);
+    expect(watch.events).toEqual([]);
+  });
+
+  it('gets what happens in a window as one message, once all watchers had so many in it', async () => {
+    const { group, master, watch } = await watched();
+    const others = Array.from({ length: PACE_MESSAGES - 1 }, () => {
+      return new Following(master.node, { target: { kind: 'key', key: 'first' } }, 'outlet');
+    });
+    await group.clock.advance(PACE_WINDOW_MS - (group.clock.monotonicMs() % PACE_WINDOW_MS) + 1);
+    await group.set(master, 'first', '');
+    await group.clock.advance(10);
+    expect(others.every(({ told }) => told.length === 1)).toBe(true);
+    for (const key of ['x', 'y']) await group.set(master, key, '');
+    expect(group.clock.monotonicMs() % PACE_WINDOW_MS).toBeGreaterThan(0);
+    expect(watch.told).toEqual(['first=']);
+    await group.clock.advance(PACE_WINDOW_MS);
+    expect(watch.messages.at(-1)?.events.map(({ key }) => key)).toEqual(['x', 'y']);
+  });
+
+  it('gets nothing after the watch is over', async () => {
+    const { group, master, watch } = await watched({ progressEveryMs: WATCH_PROGRESS_MS_MIN });
+    await group.set(master, 'a', '1');
+    watch.stop();
+    const before = watch.messages.length;
+    await group.set(master, 'b', '2');
+    await group.clock.advance(2_000);
+    expect([watch.messages.length, watch.isOver, watch.code]).toEqual([before, true, 'cancelled']);
+  });
+});
