@@ -120,6 +120,7 @@ async function openCredential(config: NodeConfig, parts: SecurityParts): Promise
   const paces = new LinePaces(clock);
   return createPeerCredential({
     authorization: () => file.current,
+    isNameConfigured: false,
     addresses: [...(config.kind === 'slave' ? [config.master.address] : []), ...config.replication.replicas],
     onWithheld: (address) => {
       const pace = paces.take(address);

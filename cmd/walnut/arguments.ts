@@ -4,13 +4,23 @@
  * ends in exit code 2).
  */
 import { InvalidArgumentError } from 'commander';
-import type { Endpoint } from '#dial/endpoint.ts';
 import { KEY_BYTES_MAX, REQUEST_ID_CHARACTERS_MAX, utf8Length } from '#model/limits.ts';
 import { parsePosition } from '#model/position.ts';
 import { DURATION_FORM, parseDuration } from '#platform/duration.ts';
 import { parseTime } from '#platform/time.ts';
 
 const PORT_DEFAULT = 8080;
+
+/** An address as a user writes it: to be reached, it becomes an `Endpoint`. */
+export interface NamedAddress {
+  /** `host:port`, with IPv6 hosts in brackets. */
+  readonly text: string;
+  /** Without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** Written with `https://`. */
+  readonly isTls: boolean;
+}
 
 /** Parses a position into its wire form. */
 export interface WirePosition {
@@ -83,13 +93,14 @@ export function parseExpireAtMs(text: string): number {
   );
 }
 
-/** `host`, `host:port`, `[v6]:port`, with or without `http://`; the port defaults to 8080. */
-export function parseAddress(text: string): Endpoint {
-  const match = /^(?:http:\/\/)?(\[[0-9a-fA-F:.]+\]|[^\s\p{C}:/[\]]+)(?::(\d{1,5}))?\/?$/u.exec(text);
-  const port = match?.[2] === undefined ? PORT_DEFAULT : Number(match[2]);
-  const host = match?.[1];
+/** `host`, `host:port`, `[v6]:port`, after `http://`, `https://` or nothing; the port defaults to 8080. */
+export function parseAddress(text: string): NamedAddress {
+  const match = /^(?:http(s?):\/\/)?(\[[0-9a-fA-F:.]+\]|[^\s\p{C}:/[\]]+)(?::(\d{1,5}))?\/?$/u.exec(text);
+  const port = match?.[3] === undefined ? PORT_DEFAULT : Number(match[3]);
+  const host = match?.[2];
   if (host === undefined || port < 1 || port > 65_535) {
-    throw new InvalidArgumentError('Expected HOST:PORT such as 127.0.0.1:8080.');
+    throw new InvalidArgumentError('Expected HOST:PORT such as 127.0.0.1:8080, or https://HOST:PORT.');
   }
-  return { host: host.replace(/^\[|\]$/g, ''), port, text: `${host}:${port}` };
+  const isTls = match?.[1] === 's';
+  return { host: host.replace(/^\[|\]$/g, ''), port, text: `${host}:${port}`, isTls };
 }

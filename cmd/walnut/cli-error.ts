@@ -5,6 +5,7 @@
  * error; 6 a file or a stream could not be read or written; 70 a bug; 130 interrupted. The
  * codes of answers (0, 1) never mean that the tool failed.
  */
+import { tlsFailure } from '#dial/why-lost.ts';
 import { CallError } from './call/call-error.ts';
 import { escapeLine } from './output/terminal.ts';
 
@@ -37,7 +38,14 @@ export function leaderHintOf(error: unknown): string | undefined {
   return error instanceof CallError ? error.leaderHint : undefined;
 }
 
-/** Describes the failure of a command that called `address`. Rethrows a bug. */
+const ADVICE_LOST =
+  'Is it running? Start a group with: npm start\n' +
+  'Or name another node: --address HOST:PORT (or WALNUT_ADDRESS).';
+const ADVICE_TLS =
+  'Name the authority of its certificate: --ca-file FILE, and the name in it: --server-name NAME.\n' +
+  'A node that demands a certificate: --cert-file FILE --key-file FILE. One without TLS: --address HOST:PORT.';
+
+/** Describes the failure of a command that called `address`, as `--address` takes it. Rethrows a bug. */
 export function describeFailure(error: unknown, address: string): CliError {
   if (error instanceof CliError) return error;
   if (error instanceof CallError) return describeCallFailure(error, address);
@@ -47,18 +55,13 @@ export function describeFailure(error: unknown, address: string): CliError {
 
 function describeCallFailure(error: CallError, address: string): CliError {
   if (error.code === 'lost') {
-    return new CliError(
-      EXIT.server,
-      escapeLine(error.message),
-      'Is it running? Start a group with: npm start\n' +
-        'Or name another node: --address HOST:PORT (or WALNUT_ADDRESS).',
-      error,
-    );
+    const advice = tlsFailure(error.cause) === undefined ? ADVICE_LOST : ADVICE_TLS;
+    return new CliError(EXIT.server, escapeLine(error.message), advice, error);
   }
   // An argument that a node rejects is wrong usage, like one that the tool rejects.
   const exitCode = error.code === 'invalid_argument' ? EXIT.usage : EXIT.server;
   const message = `${address} answered ${error.code.toUpperCase()}: ${escapeLine(error.message)}`;
-  return new CliError(exitCode, message, adviceFor(error), error);
+  return new CliError(exitCode, message, adviceFor(error, address), error);
 }
 
 /** True for an error of the operating system: a file, a directory or a stream. */
@@ -83,8 +86,9 @@ export function outputFailure(error: Error): CliError {
 }
 
 /** For any rpc, so it names no option. OUT_OF_RANGE says what is out of which range in its message. */
-function adviceFor({ code, leaderHint }: CallError): string | undefined {
-  if (leaderHint !== undefined) return `Ask the master instead: --address ${escapeLine(leaderHint)}`;
+function adviceFor({ code, leaderHint }: CallError, address: string): string | undefined {
+  const scheme = /^https:\/\//.exec(address)?.[0] ?? '';
+  if (leaderHint !== undefined) return `Ask the master instead: --address ${scheme}${escapeLine(leaderHint)}`;
   switch (code) {
     case 'unavailable':
       return 'The node is up but cannot answer now; see why with: walnut status';
@@ -92,8 +96,8 @@ function adviceFor({ code, leaderHint }: CallError): string | undefined {
       return 'Is that a Walnut node, and as new as this tool? Check with: walnut status';
     case 'unauthenticated':
       return (
-        'Send a token: --token-file FILE, or WALNUT_TOKEN. It goes only to nodes that you name, so name ' +
-        'each one. Without auth.mode: required a node serves private addresses only.'
+        'Send a token: --token-file FILE, or WALNUT_TOKEN. Without TLS it goes only to nodes that you name, so ' +
+        'name each one. Without auth.mode: required a node serves private addresses only.'
       );
     case 'permission_denied':
       return 'The roles of the user are in auth.file of the node, and its names in server.allowed_hosts.';

@@ -4,9 +4,9 @@
  */
 
 import type { Command } from 'commander';
-import type { Endpoint } from '#dial/endpoint.ts';
-import { parseAddress } from './arguments.ts';
-import { type CredentialOptions, readCredential, type WithCredential } from './call/credential.ts';
+import { type Endpoint, tryEndpoint, writtenAddress } from '#dial/endpoint.ts';
+import { type NamedAddress, parseAddress } from './arguments.ts';
+import { createReach, type Reach, type ReachOptions } from './call/reach.ts';
 import { CliError, describeFailure, EXIT, type ExitCode, outputFailure } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { renderJson, showText } from './output/output.ts';
@@ -17,10 +17,10 @@ export const ADDRESS_DEFAULT = '127.0.0.1:8080';
 /** One run of one command. */
 export interface Invocation {
   readonly io: CliIo;
-  /** The node that --address names, with the credential for it. */
+  /** The node that --address names. */
   readonly address: Endpoint;
-  /** Adds the credential to an address that the user named. */
-  readonly withCredential: WithCredential;
+  /** Makes an endpoint of another address that the user named. */
+  readonly reach: Reach;
   readonly isJson: boolean;
   readonly colors: Colors;
   /** Positional arguments. */
@@ -29,8 +29,8 @@ export interface Invocation {
 
 export type Handler<Options> = (invocation: Invocation, options: Options) => Promise<ExitCode>;
 
-interface CommonOptions extends CredentialOptions {
-  readonly address?: Endpoint;
+interface CommonOptions extends ReachOptions {
+  readonly address?: NamedAddress;
   readonly json?: boolean;
 }
 
@@ -62,23 +62,22 @@ export class CommandHost {
       const options = command.optsWithGlobals<Options & CommonOptions>();
       const named = options.address ?? parseAddress(ADDRESS_DEFAULT);
       try {
-        const withCredential = await readCredential(options, this.io.env);
-        let address: Endpoint | undefined;
+        const reach = createReach(options, this.io.env);
+        const reached = await outcomeOf(reach(named));
         const invocation: Invocation = {
           io: this.io,
-          // Only commands that call the node need a credential that may go there.
+          // Only commands that call the node fail where it may not be called.
           get address() {
-            address ??= withCredential(named);
-            return address;
+            return reached();
           },
-          withCredential,
+          reach,
           isJson: options.json === true,
           colors: chooseColors(this.io, this.io.isOutTerminal),
           args: command.args,
         };
         this.exitCode = await handler(invocation, options);
       } catch (error) {
-        this.exitCode = this.report(describeFailure(error, named.text));
+        this.exitCode = this.report(describeFailure(error, writtenAddress(named.text, named.isTls)));
       }
     };
   }
@@ -95,6 +94,16 @@ export class CommandHost {
   }
 }
 
+/** Returns or throws what `promise` ended with. */
+function outcomeOf<T>(promise: Promise<T>): Promise<() => T> {
+  return promise.then(
+    (value) => () => value,
+    (error: unknown) => () => {
+      throw error;
+    },
+  );
+}
+
 /** Prints `json` or `text`, as the options request. */
 export async function show(invocation: Invocation, json: () => unknown, text: () => string): Promise<void> {
   await invocation.io.write(invocation.isJson ? renderJson(json()) : text());
@@ -105,15 +114,23 @@ export function usageError(message: string, advice?: string): CliError {
   return new CliError(EXIT.usage, message, advice);
 }
 
-/** Parses an address that a node named. Throws if it is invalid. */
+/**
+ * Makes an endpoint of an address that a node named. It is called by TLS if `by` is, and only
+ * then with its credential: `by` was sent that, too, and its word cannot be forged on the
+ * way. Throws if the address is invalid.
+ */
 export function parseToldAddress(text: string, by: Endpoint): Endpoint {
-  try {
-    return parseAddress(text);
-  } catch {
+  const told = tryEndpoint(text);
+  if (told === undefined)
     throw new CliError(
       EXIT.server,
       `${by.text} names ${showText(text)} as an address of its group, which is no HOST:PORT`,
       'See what it knows with: walnut status; or name the node yourself: --address HOST:PORT',
     );
-  }
+  return by.tls === undefined ? told : { ...told, tls: by.tls, authorization: by.authorization };
+}
+
+/** The endpoint as `--address` takes it. */
+export function toArgument(endpoint: Endpoint): string {
+  return writtenAddress(endpoint.text, endpoint.tls !== undefined);
 }

@@ -63,11 +63,21 @@ export async function loadCommands(args: readonly string[]): Promise<AddCommands
   return Promise.all((file === undefined ? COMMAND_FILES : [file]).map((one) => one.load()));
 }
 
+/** Options of the program that are followed by a value. */
+const VALUED = new Set([
+  '--address',
+  '--token-file',
+  '--ca-file',
+  '--cert-file',
+  '--key-file',
+  '--server-name',
+]);
+
 /** Returns the first argument that is neither an option of the program nor the value of one. */
 export function commandNameOf(args: readonly string[]): string | undefined {
   for (let i = 0; i < args.length; i++) {
     const argument = args[i] ?? '';
-    if (argument === '--address') i++;
+    if (VALUED.has(argument)) i++;
     else if (!argument.startsWith('-')) return argument;
   }
   return undefined;

@@ -84,6 +84,10 @@ async function createProgram(args: readonly string[], host: CommandHost, output:
     .addOption(addressOption(host))
     .option('--token-file <file>', 'the token to send (env: WALNUT_TOKEN, the token itself)')
     .option('--allow-clear-text', 'send it without TLS to an address that is not this machine')
+    .option('--ca-file <file>', 'authorities of an https:// address (env: WALNUT_CA_FILE)')
+    .option('--cert-file <file>', 'the certificate to show there (env: WALNUT_CERT_FILE)')
+    .option('--key-file <file>', 'its key (env: WALNUT_KEY_FILE)')
+    .option('--server-name <name>', 'the name in its certificate (env: WALNUT_SERVER_NAME)')
     .option('--json', 'answer in JSON')
     .addHelpText('after', EXAMPLES);
   for (const add of await loadCommands(args)) add(program, host);
@@ -91,9 +95,10 @@ async function createProgram(args: readonly string[], host: CommandHost, output:
 }
 
 function addressOption({ io }: CommandHost): Option {
-  const option = new Option('--address <host:port>', 'the node to talk to (env: WALNUT_ADDRESS)').argParser(
-    parseAddress,
-  );
+  const option = new Option(
+    '--address <host:port>',
+    'the node to talk to, or https://host:port (env: WALNUT_ADDRESS)',
+  ).argParser(parseAddress);
   const fromEnvironment = io.env.WALNUT_ADDRESS ?? '';
   if (fromEnvironment === '') return option.default(parseAddress(ADDRESS_DEFAULT), ADDRESS_DEFAULT);
   return option.default(parseEnvironmentAddress(fromEnvironment), fromEnvironment);

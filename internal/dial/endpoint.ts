@@ -4,18 +4,28 @@
  * that what a connection needs (TLS, credentials) is a field of `Endpoint` and
  * reaches all of them. Nothing of Connect is loaded here: see `transport.ts`.
  */
-import { Agent } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { isHostPort, isLoopbackHost } from '#model/address.ts';
 
-/** The address on which a node listens. */
+/** The HTTP that a connection is for: what TLS offers by ALPN. */
+export type Protocol = 'h2' | 'http/1.1';
+
+/** Opens connections that are encrypted and whose other end is verified: see `tls-dialer.ts`. */
+export interface TlsDialer {
+  /** Not yet established. Nothing that is written leaves before the other end is verified. */
+  open(endpoint: Endpoint, protocol: Protocol): Socket;
+}
+
+/** The address on which a node listens, and how it is called there. */
 export interface Endpoint {
   /** `host:port` with IPv6 hosts in brackets: for URLs, the Host header and messages. */
   readonly text: string;
   /** Name or address without brackets: for sockets. */
   readonly host: string;
   readonly port: number;
+  /** Undefined: calls go in clear text. */
+  readonly tls: TlsDialer | undefined;
   /**
    * Gives the `authorization` header of each call. Undefined: the calls bring no
    * credential. An address that somebody else named has none.
@@ -30,23 +40,32 @@ export const UNARY_HEADERS = {
 } as const;
 
 /** Interval of TCP keep-alive probes on idle connections, milliseconds. */
-const PROBE_MS = 30_000;
+export const PROBE_MS = 30_000;
 
-/** Undefined where `address` is not `host:port`. */
+/** In clear text and without a credential. Undefined where `address` is not `host:port`. */
 export function tryEndpoint(address: string): Endpoint | undefined {
   if (!isHostPort(address)) return undefined;
   const colon = address.lastIndexOf(':');
   const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
-  return { text: address, host, port: Number(address.slice(colon + 1)) };
+  return { text: address, host, port: Number(address.slice(colon + 1)), tls: undefined };
 }
 
-/** True if what is sent to the endpoint never leaves this machine. */
-export function isThisMachine({ host }: Endpoint): boolean {
-  return isLoopbackHost(host);
+/** True if nobody on a network can read what is sent to the endpoint. */
+export function isConfidential({ tls, host }: Endpoint): boolean {
+  return tls !== undefined || isLoopbackHost(host);
 }
 
-export function baseUrlOf({ text }: Endpoint): string {
-  return `http://${text}`;
+export function schemeOf({ tls }: Endpoint): 'http' | 'https' {
+  return tls === undefined ? 'http' : 'https';
+}
+
+export function baseUrlOf(endpoint: Endpoint): string {
+  return `${schemeOf(endpoint)}://${endpoint.text}`;
+}
+
+/** The address as users write it. */
+export function writtenAddress(text: string, isTls: boolean): string {
+  return isTls ? `https://${text}` : text;
 }
 
 /** The path of an rpc. */
@@ -55,11 +74,8 @@ export function pathOf(method: DescMethodUnary): string {
 }
 
 /** One connection, not yet established: what is written before then waits in the socket. */
-export function openSocket({ host, port }: Endpoint): Socket {
+export function openSocket(endpoint: Endpoint, protocol: Protocol): Socket {
+  const { host, port, tls } = endpoint;
+  if (tls !== undefined) return tls.open(endpoint, protocol);
   return connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBE_MS });
-}
-
-/** Connections that requests share and keep open between them. */
-export function createAgent(): Agent {
-  return new Agent({ keepAlive: true, keepAliveMsecs: PROBE_MS });
 }

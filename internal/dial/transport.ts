@@ -3,22 +3,45 @@
  * Loading them takes longer than a whole command of the tool, which therefore imports
  * this file only when it needs a stream.
  */
-import type { Agent } from 'node:http';
-import type { Interceptor, Transport } from '@connectrpc/connect';
+import { Agent } from 'node:http';
+import { Agent as TlsAgent } from 'node:https';
+import { ConnectError, type Interceptor, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
-import { baseUrlOf, type Endpoint } from '#dial/endpoint.ts';
+import { baseUrlOf, type Endpoint, openSocket, PROBE_MS } from '#dial/endpoint.ts';
+import { whyLost } from '#dial/why-lost.ts';
 
-/** HTTP/1.1 with the agent's connections. Answers of more than `readMaxBytes` are refused. */
-export function createHttp1Transport(endpoint: Endpoint, agent: Agent, readMaxBytes: number): Transport {
-  return createConnectTransport({
+/** HTTP/1.1 with connections that calls share. Answers of more than `readMaxBytes` are refused. */
+export function createHttp1Transport(endpoint: Endpoint, readMaxBytes: number): ClosableTransport {
+  const agent = createAgent(endpoint);
+  const transport = createConnectTransport({
     baseUrl: baseUrlOf(endpoint),
     httpVersion: '1.1',
     nodeOptions: { agent },
-    interceptors: interceptorsOf(endpoint),
+    interceptors: [explained, ...interceptorsOf(endpoint)],
     readMaxBytes,
     acceptCompression: [],
   });
+  return { transport, close: () => agent.destroy() };
 }
+
+/** Node's own way to open a connection is not used: it would resume TLS sessions. */
+function createAgent(endpoint: Endpoint): Agent {
+  const options = { keepAlive: true, keepAliveMsecs: PROBE_MS };
+  const agent = endpoint.tls === undefined ? new Agent(options) : new TlsAgent(options);
+  agent.createConnection = () => openSocket(endpoint, 'http/1.1');
+  return agent;
+}
+
+/** Says why there is no connection as every other way to call a node does. */
+const explained: Interceptor = (next) => async (request) => {
+  try {
+    return await next(request);
+  } catch (error) {
+    const { cause } = error as ConnectError;
+    if (!(error instanceof ConnectError) || !(cause instanceof Error)) throw error;
+    throw new ConnectError(whyLost(cause), error.code, error.metadata, undefined, cause);
+  }
+};
 
 /** The pace of pings on a connection with calls under way. etcd ends connections that ping more often than every 5 s. */
 const PING_MS = 10_000;
@@ -49,7 +72,8 @@ export interface ClosableTransport {
 export function createGrpcHttp2Transport(endpoint: Endpoint, readMaxBytes: number): ClosableTransport {
   const baseUrl = baseUrlOf(endpoint);
   const pings = { pingIntervalMs: PING_MS, pingTimeoutMs: PING_ANSWER_MS };
-  const sessionManager = new Http2SessionManager(baseUrl, pings);
+  const createConnection = () => openSocket(endpoint, 'h2');
+  const sessionManager = new Http2SessionManager(baseUrl, pings, { createConnection });
   const transport = createGrpcTransport({ baseUrl, sessionManager, readMaxBytes, acceptCompression: [] });
   return { transport, close: () => sessionManager.abort() };
 }

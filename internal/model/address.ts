@@ -15,6 +15,11 @@ export function isHostPort(text: string): boolean {
   return port >= 1 && port <= 65_535 && text.length <= ADDRESS_CHARACTERS_MAX;
 }
 
+/** True if `text` is the name of a host, which an IP address is not. */
+export function isHostName(text: string): boolean {
+  return /^[A-Za-z0-9_][A-Za-z0-9._-]{0,252}$/.test(text) && !/^[\d.]+$/.test(text);
+}
+
 /** `127.0.0.0/8`, `::1` and `localhost`: what leaves this machine never goes there. */
 const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/i;
 

@@ -9,7 +9,7 @@
  */
 import { create, type MessageShape } from '@bufbuild/protobuf';
 import { type Client, createClient } from '@connectrpc/connect';
-import { createAgent, tryEndpoint } from '#dial/endpoint.ts';
+import { type Endpoint, type TlsDialer, tryEndpoint } from '#dial/endpoint.ts';
 import { Http2Client } from '#dial/http2/http2-client.ts';
 import type { AnyUnary } from '#dial/http2/unary-answer.ts';
 import { createHttp1Transport } from '#dial/transport.ts';
@@ -48,20 +48,27 @@ const MESSAGE_BYTES_MAX = 64 * 1_024 * 1_024 + 65_536;
 
 export interface PeerDialerOptions {
   readonly clock: Clock;
+  /** Undefined: this node calls the others in clear text. Otherwise it never does. */
+  readonly tls?: TlsDialer | undefined;
   /** Undefined: this node sends no credential. */
   readonly credential?: PeerCredential | undefined;
 }
 
-export function createPeerDialer({ clock, credential }: PeerDialerOptions): PeerDialer {
-  return { dial: (address) => dial(clock, credential, address) };
+export function createPeerDialer({ clock, tls, credential }: PeerDialerOptions): PeerDialer {
+  return {
+    dial: (address) => {
+      const named = tryEndpoint(address);
+      if (named === undefined) return deadLink(address);
+      const endpoint = { ...named, tls };
+      return dial(clock, credential?.withCredential(endpoint) ?? endpoint);
+    },
+  };
 }
 
-function dial(clock: Clock, credential: PeerCredential | undefined, address: string): PeerLink {
-  const named = tryEndpoint(address);
-  if (named === undefined) return deadLink(address);
-  const endpoint = credential?.withCredential(named) ?? named;
-  const agent = createAgent();
-  const replication = createClient(Replication, createHttp1Transport(endpoint, agent, MESSAGE_BYTES_MAX));
+function dial(clock: Clock, endpoint: Endpoint): PeerLink {
+  const address = endpoint.text;
+  const streams = createHttp1Transport(endpoint, MESSAGE_BYTES_MAX);
+  const replication = createClient(Replication, streams.transport);
   const calls = new CallsUnderWay(clock, address);
   const [short, bulk] = [new Http2Client(endpoint, clock), new Http2Client(endpoint, clock)];
   const client = new UnaryClient({ calls, endpoint, short, bulk, bytesMax: MESSAGE_BYTES_MAX });
@@ -98,7 +105,7 @@ function dial(clock: Clock, credential: PeerCredential | undefined, address: str
     fetchSnapshot: (request, options) => fetchSnapshot(replication, request, calls, options, address),
     close: () => {
       calls.close();
-      agent.destroy();
+      streams.close();
       short.close();
       bulk.close();
     },

@@ -77,12 +77,14 @@ describe('arguments', () => {
     ['127.0.0.1:8080', '127.0.0.1', 8080, '127.0.0.1:8080'],
     ['master', 'master', 8080, 'master:8080'],
     ['http://master:81/', 'master', 81, 'master:81'],
+    ['https://master', 'master', 8080, 'master:8080'],
     ['[::1]:8081', '::1', 8081, '[::1]:8081'],
   ])('reads the address %s', (text, host, port, shown) => {
-    expect(parseAddress(text)).toEqual({ host, port, text: shown });
+    const isTls = text.startsWith('https');
+    expect(parseAddress(text)).toEqual({ host, port, text: shown, isTls });
   });
 
-  it.each(['', ':8080', 'a:b', 'a:0', 'a:70000', 'a b:1', 'https://a:1', 'a:1/path'])(
+  it.each(['', ':8080', 'a:b', 'a:0', 'a:70000', 'a b:1', 'httpss://a:1', 'a:1/path'])(
     'refuses the address %j',
     (text) => {
       expect(() => parseAddress(text)).toThrow('HOST:PORT');

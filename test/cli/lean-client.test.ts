@@ -3,8 +3,8 @@ import * as net from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Endpoint, tryEndpoint } from '#dial/endpoint.ts';
 import { GetRequestSchema, KVStore, SetRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
-import { parseAddress } from '../../cmd/walnut/arguments.ts';
 import { LeanClient } from '../../cmd/walnut/call/lean-client.ts';
 import { LeanResponseReader } from '../../cmd/walnut/call/lean-response.ts';
 import { FakeNode } from './fake-node.ts';
@@ -22,6 +22,8 @@ function readAll(bytes: Buffer, lengths: readonly number[]): { status: number; b
   }
   return responses;
 }
+
+const endpointOf = (address: string) => tryEndpoint(address) as Endpoint;
 
 describe('the response reader', () => {
   it('reads lengths and chunks, wherever the bytes are cut', () => {
@@ -62,7 +64,7 @@ describe('the lean client', () => {
   let client: LeanClient;
   beforeEach(async () => {
     node = await new FakeNode().start();
-    client = new LeanClient(parseAddress(node.address));
+    client = new LeanClient(endpointOf(node.address));
   });
   afterEach(async () => {
     client.close();
@@ -88,7 +90,7 @@ describe('the lean client', () => {
     node.fault = () => 'unavailable';
     await expect(get('a')).rejects.toMatchObject({ code: 'unavailable', message: 'loading' });
     const replica = await new FakeNode({ master: 'm:1' }).start();
-    const other = new LeanClient(parseAddress(replica.address));
+    const other = new LeanClient(endpointOf(replica.address));
     const request = create(SetRequestSchema, { key: 'a' });
     await expect(other.call(KVStore.method.set, request)).rejects.toMatchObject({
       code: 'failed_precondition',
@@ -132,7 +134,7 @@ describe('the lean client', () => {
     });
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as net.AddressInfo;
-    const asked = new LeanClient(parseAddress(`127.0.0.1:${port}`));
+    const asked = new LeanClient(endpointOf(`127.0.0.1:${port}`));
     const call = asked.call(KVStore.method.get, create(GetRequestSchema, { key: 'a' }));
     await expect(call).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
     asked.close();
@@ -143,7 +145,7 @@ describe('the lean client', () => {
     const silent = net.createServer((socket) => void socket.resume()).listen(0, '127.0.0.1');
     await new Promise((resolve) => silent.once('listening', resolve));
     const { port } = silent.address() as net.AddressInfo;
-    const hasty = new LeanClient(parseAddress(`127.0.0.1:${port}`), 50);
+    const hasty = new LeanClient(endpointOf(`127.0.0.1:${port}`), 50);
     const call = hasty.call(KVStore.method.get, create(GetRequestSchema, { key: 'a' }));
     await expect(call).rejects.toMatchObject({
       code: 'lost',

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseAddress } from '../../cmd/walnut/arguments.ts';
+import { type Endpoint, tryEndpoint } from '#dial/endpoint.ts';
 import { replayTrace, valueFor } from '../../cmd/walnut/replay/replay-driver.ts';
 import { ReplayCounters, type ReplayReport } from '../../cmd/walnut/replay/replay-report.ts';
 import { TraceQueue } from '../../cmd/walnut/replay/trace-queue.ts';
@@ -202,7 +202,7 @@ describe('replay', () => {
       (_, key) => ({ kind: 'get', key: `${key}`, valueBytes: 1, ttlMs: 0 }) as const,
     );
     const counters = new ReplayCounters();
-    const master = parseAddress(node.address);
+    const master = tryEndpoint(node.address) as Endpoint;
     const policy = { patienceMs: 40, interrupted: new AbortController().signal };
     const plan = { master, readers: [master], concurrency: 2, batch: 1, policy };
     async function* chunks() {

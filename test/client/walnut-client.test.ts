@@ -1,7 +1,5 @@
 /** The client against a real node, and against nodes that answer as told. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
@@ -447,31 +445,5 @@ describe('close', () => {
     await closing;
     expect((await Promise.all(before)).every(({ applied }) => applied)).toBe(true);
     await client.close();
-  });
-});
-
-describe('a token', () => {
-  it.each<[Partial<WalnutClientOptions>, string]>([
-    [{ address: '192.0.2.1:8080', token: 'walnut_a' }, 'expected allowClearText: true'],
-    [{ token: 'a b' }, 'token is ill-formed'],
-    [{ token: 'a', transport: createRouterTransport(() => {}) }, 'token goes with address'],
-  ])('is refused with %o', (options, why) => {
-    expect(() => new WalnutClient({ address: '127.0.0.1:1', ...options })).toThrow(why);
-  });
-
-  it('is sent with each call', async () => {
-    const seen: (string | undefined)[] = [];
-    const server = createServer((request, response) => {
-      seen.push(request.headers.authorization);
-      response.stream.close();
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    cleanups.push(() => void server.close());
-    const client = open({
-      address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-      token: 'walnut_a',
-    });
-    await expect(client.get('k')).rejects.toThrow();
-    expect(seen).toEqual(['Bearer walnut_a']);
   });
 });

@@ -9,7 +9,7 @@ describe('an endpoint', () => {
     ['cache-1.example.net:65535', 'cache-1.example.net', 65_535, 'http://cache-1.example.net:65535'],
   ])('is read from %s', (text, host, port, url) => {
     const endpoint = tryEndpoint(text);
-    expect(endpoint).toEqual({ text, host, port });
+    expect(endpoint).toEqual({ text, host, port, tls: undefined });
     expect(baseUrlOf(endpoint as Endpoint)).toBe(url);
   });
 

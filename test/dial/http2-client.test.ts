@@ -12,7 +12,7 @@ import type { Stream } from '#http/http2/stream.ts';
 import { acceptHttp2, type Http2Peer } from '#test/dial/http2-peer.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 
-const ENDPOINT: Endpoint = { text: 'a:1', host: 'a', port: 1 };
+const ENDPOINT: Endpoint = { text: 'a:1', host: 'a', port: 1, tls: undefined };
 const OK = prepareBlock([':status', '200']);
 const GET = [':method', 'GET', ':scheme', 'http', ':authority', 'a:1', ':path'];
 

@@ -157,7 +157,11 @@ function stream(answer: (connection: Http2Connection, stream: Stream) => void) {
   const clock = new VirtualClock();
   const [near, far] = duplexPair();
   const peer = acceptHttp2(far as unknown as Socket, answer);
-  const client = new Http2Client({ text: 'a:1', host: 'a', port: 1 }, clock, () => near as unknown as Socket);
+  const client = new Http2Client(
+    { text: 'a:1', host: 'a', port: 1, tls: undefined },
+    clock,
+    () => near as unknown as Socket,
+  );
   const fields = [':method', 'POST', ':scheme', 'http', ':authority', 'a:1', ':path', '/'];
   return { clock, peer, answered: new AnswerStream(client, fields, Buffer.from('body')) };
 }

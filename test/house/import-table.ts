@@ -4,7 +4,15 @@ import { type SourceFile, type SyntaxNode, walk } from '#test/house/source-files
 
 /** Built-ins that only compute: no disk, no network, no time. Open to every room but model. */
 const PURE_BUILTINS = ['node:buffer', 'node:path', 'node:util', 'node:zlib'];
-const NETWORK_BUILTINS = ['node:events', 'node:http', 'node:http2', 'node:net', 'node:stream', 'node:tls'];
+const NETWORK_BUILTINS = [
+  'node:events',
+  'node:http',
+  'node:https',
+  'node:http2',
+  'node:net',
+  'node:stream',
+  'node:tls',
+];
 const CONNECT = ['@bufbuild/protobuf', '@connectrpc/connect', '@connectrpc/connect-node'];
 
 interface Arrows {

@@ -190,8 +190,8 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: the token of a node goes to whoever was named',
     file: 'internal/peer/peer-credential.ts',
-    text: '      if (configured.has(endpoint.text.toLowerCase())) return',
-    replacement: '      if (configured.size > 0) return',
+    text: 'if (isVerified || configured.has(endpoint.text.toLowerCase())) return',
+    replacement: 'if (isVerified || configured.size > 0) return',
     tests: ['test/peer/peer-credential.test.ts'],
   },
   {
@@ -218,8 +218,8 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
   {
     name: 'rights: the tool sends its token in clear text unasked',
     file: 'cmd/walnut/call/credential.ts',
-    text: 'if (!allowClearText && !isThisMachine(endpoint))',
-    replacement: 'if (false && !isThisMachine(endpoint))',
+    text: 'if (!allowClearText && !isConfidential(endpoint))',
+    replacement: 'if (false && !isConfidential(endpoint))',
     tests: ['test/cli/auth.test.ts'],
   },
   {

@@ -11,6 +11,7 @@ import { API_MUTANTS } from './api-mutants.ts';
 import { APPLY_MUTANTS } from './apply-mutants.ts';
 import { ASIDE_MUTANTS } from './aside-mutants.ts';
 import { AUTH_MUTANTS } from './auth-mutants.ts';
+import { CALLER_TLS_MUTANTS } from './caller-tls-mutants.ts';
 import { CLOCK_MUTANTS } from './clock-mutants.ts';
 import { CLUSTER_MUTANTS } from './cluster-mutants.ts';
 import { COMMAND_MUTANTS } from './command-mutants.ts';
@@ -237,6 +238,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...AUTH_MUTANTS,
   ...READ_MUTANTS,
   ...RECORD_MUTANTS,
+  ...CALLER_TLS_MUTANTS,
   ...CLOCK_MUTANTS,
   ...COORDINATOR_MUTANTS,
   ...CLUSTER_MUTANTS,

@@ -33,8 +33,8 @@ export const TOOL_MUTANTS: readonly Mutant[] = [
   {
     name: 'tool that takes the value of --address for its command',
     file: 'cmd/walnut/command-table.ts',
-    text: "    if (argument === '--address') i++;",
-    replacement: "    if (argument === '--address') continue;",
+    text: '    if (VALUED.has(argument)) i++;',
+    replacement: '    if (VALUED.has(argument)) continue;',
     tests: ['test/cli/program.test.ts'],
   },
   {

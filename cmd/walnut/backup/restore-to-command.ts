@@ -13,7 +13,7 @@ import { formatPosition } from '#model/position.ts';
 import { MANIFEST_NAME } from '#wal/file-names.ts';
 import { createNodeClients, LONG_CALL, type NodeClients } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
-import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import { type CommandHost, type Invocation, show, toArgument, usageError } from '../command-host.ts';
 import {
   chooseTarget,
   cleanPath,
@@ -170,7 +170,7 @@ async function applyAll(
     const durability = chunk.at(-1) === last ? Durability.LOCAL : Durability.UNSPECIFIED;
     const request = { changes: chunk.map(toMessage), durability };
     const { results } = await admin.restore(request, LONG_CALL).catch((error: unknown) => {
-      const failure = describeFailure(error, invocation.address.text);
+      const failure = describeFailure(error, toArgument(invocation.address));
       const done = `${outcome.applied} of ${changes.length} changes were made before; run it again for the rest`;
       throw new CliError(failure.exitCode, `${failure.message}; ${done}`, failure.advice, error);
     });

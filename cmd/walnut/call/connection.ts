@@ -12,7 +12,7 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
-import { createAgent, type Endpoint } from '#dial/endpoint.ts';
+import type { Endpoint } from '#dial/endpoint.ts';
 import { Admin } from '#gen/walnut/v1/admin_pb.ts';
 import { KVStore } from '#gen/walnut/v1/kv_store_pb.ts';
 import { LEADER_HINT_HEADER } from '#wire/error-codes.ts';
@@ -125,8 +125,7 @@ export async function* openStream<Method extends DescMethodStreaming>(
   { timeoutMs, signal, answerBytesMax = ANSWER_BYTES_MAX }: StreamOptions,
 ): AsyncGenerator<MessageShape<Method['output']>> {
   const { createHttp1Transport } = await import('#dial/transport.ts');
-  const agent = createAgent();
-  const transport = createHttp1Transport(address, agent, answerBytesMax);
+  const { transport, close } = createHttp1Transport(address, answerBytesMax);
   try {
     const input = (async function* () {
       yield request;
@@ -134,19 +133,22 @@ export async function* openStream<Method extends DescMethodStreaming>(
     const { message } = await transport.stream(method, signal, timeoutMs, undefined, input);
     yield* message as AsyncIterable<MessageShape<Method['output']>>;
   } finally {
-    agent.destroy();
+    close();
   }
 }
 
 /** Converts Connect's error of a stream to that of a call. Other errors stay as they are. */
 export async function toCallError(error: unknown): Promise<unknown> {
-  const [{ ConnectError }, { codeName }] = await Promise.all([
+  const [{ ConnectError }, { codeName }, { tlsFailure }] = await Promise.all([
     import('@connectrpc/connect'),
     import('#wire/error-codec.ts'),
+    import('#dial/why-lost.ts'),
   ]);
   if (!(error instanceof ConnectError)) return error;
   const system = systemCodeOf(error);
   if (system !== undefined) return new CallError('lost', system, undefined, error);
+  const failure = tlsFailure(error.cause);
+  if (failure !== undefined) return new CallError('lost', failure, undefined, error.cause);
   const hint = error.metadata.get(LEADER_HINT_HEADER) ?? undefined;
   return new CallError(codeName(error.code), error.rawMessage, hint, error);
 }

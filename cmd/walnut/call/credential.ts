@@ -1,8 +1,8 @@
 /**
- * The token that the tool sends: only to addresses that its user named, never to one that
- * a node gave as a hint or as a member of its group.
+ * The token that the tool sends: to addresses that its user named. In clear text it goes to
+ * no address that a node gave as a hint or as a member of its group (`parseToldAddress`).
  */
-import { type Endpoint, isThisMachine } from '#dial/endpoint.ts';
+import { type Endpoint, isConfidential } from '#dial/endpoint.ts';
 import { CliError, EXIT } from '../cli-error.ts';
 
 export interface CredentialOptions {
@@ -28,10 +28,10 @@ export async function readCredential(
   if (!TOKEN.test(token)) throw unusable(`${where} has no token: expected one line that begins with walnut_`);
   const authorization = (): string => `Bearer ${token}`;
   return (endpoint) => {
-    if (!allowClearText && !isThisMachine(endpoint))
+    if (!allowClearText && !isConfidential(endpoint))
       throw unusable(
         `the token would cross the network to ${endpoint.text} in clear text`,
-        'If that network is private, say so with: --allow-clear-text',
+        'If the node speaks TLS, type: --address https://HOST:PORT; if that network is private, say so with: --allow-clear-text',
       );
     return { ...endpoint, authorization };
   };

@@ -9,6 +9,7 @@
 import type { Socket } from 'node:net';
 import { type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { type Endpoint, openSocket, pathOf, UNARY_HEADERS } from '#dial/endpoint.ts';
+import { whyLost } from '#dial/why-lost.ts';
 import { WIRE_CODES } from '#wire/error-codes.ts';
 import { CallError, systemCodeOf } from './call-error.ts';
 import { type LeanResponse, LeanResponseReader } from './lean-response.ts';
@@ -106,11 +107,11 @@ export class LeanClient {
 
   /** Writes may begin before the connection is established: the socket buffers them. */
   #open(): Socket {
-    const socket = openSocket(this.address);
+    const socket = openSocket(this.address, 'http/1.1');
     socket.setTimeout(this.#timeoutMs);
     socket.on('data', (bytes: Buffer) => this.#receive(socket, bytes));
     socket.on('timeout', () => this.#lose(socket, `no answer within ${this.#timeoutMs} ms`));
-    socket.on('error', (error) => this.#lose(socket, systemCodeOf(error) ?? error.message, error));
+    socket.on('error', (error) => this.#lose(socket, systemCodeOf(error) ?? whyLost(error), error));
     socket.on('close', () => this.#lose(socket, 'connection closed by the server'));
     return socket;
   }

@@ -9,7 +9,14 @@ import { Role } from '#gen/walnut/v1/types_pb.ts';
 import { parseAddress, parseWaitMs, parseWirePosition, type WirePosition } from '../arguments.ts';
 import { CALL, createNodeClients, WAITING_CALL } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
-import { type CommandHost, type Invocation, parseToldAddress, show, usageError } from '../command-host.ts';
+import {
+  type CommandHost,
+  type Invocation,
+  parseToldAddress,
+  show,
+  toArgument,
+  usageError,
+} from '../command-host.ts';
 import { showCount, showPosition } from '../output/output.ts';
 import { renderTable } from '../output/table.ts';
 import { type Comparison, compareNodes, failureOf } from './digest-compare.ts';
@@ -67,7 +74,10 @@ async function runDigest(invocation: Invocation, options: DigestOptions): Promis
   const addresses =
     options.compare === true
       ? await groupOf(invocation.address)
-      : [invocation.address, ...options.compare.map((each) => invocation.withCredential(parseAddress(each)))];
+      : [
+          invocation.address,
+          ...(await Promise.all(options.compare.map((each) => invocation.reach(parseAddress(each))))),
+        ];
   const comparison = await compareNodes(
     addresses,
     options.wait ?? WAIT_MS_DEFAULT,
@@ -130,7 +140,7 @@ async function statusOf(address: Endpoint) {
   return createNodeClients(address)
     .admin.status({}, CALL)
     .catch((error: unknown) => {
-      throw describeFailure(error, address.text);
+      throw describeFailure(error, toArgument(address));
     });
 }
 

@@ -12,6 +12,7 @@ import { type Position, Role } from '#gen/walnut/v1/types_pb.ts';
 import { CallError } from '../call/call-error.ts';
 import { CALL, createNodeClients, type NodeClients, WAITING_CALL } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT } from '../cli-error.ts';
+import { toArgument } from '../command-host.ts';
 import { enumName, showPosition } from '../output/output.ts';
 
 /** How long the nodes may take to reach one position before another is tried. */
@@ -180,6 +181,6 @@ function outcomeOf(error: unknown, address: Endpoint): NodeVerdict {
     case 'lost':
       return 'no answer';
     default:
-      throw describeFailure(error, address.text);
+      throw describeFailure(error, toArgument(address));
   }
 }

@@ -4,9 +4,8 @@
  */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Endpoint } from '#dial/endpoint.ts';
 import { formatDuration } from '#platform/duration.ts';
-import { parseAddress, parseDurationMs } from '../arguments.ts';
+import { type NamedAddress, parseAddress, parseDurationMs } from '../arguments.ts';
 import { createNodeClients, WAITING_CALL } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show } from '../command-host.ts';
@@ -17,7 +16,7 @@ interface PromoteOptions {
 }
 
 interface FailoverOptions {
-  readonly to: Endpoint;
+  readonly to: NamedAddress;
   readonly timeout: number;
 }
 

@@ -4,7 +4,7 @@ import type { DeletePrefixResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability } from '#gen/walnut/v1/types_pb.ts';
 import { type NodeClients, WAITING_CALL } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode } from '../cli-error.ts';
-import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
+import { type CommandHost, type Invocation, show, toArgument, usageError } from '../command-host.ts';
 import { countOf, enumName, showPosition } from '../output/output.ts';
 import {
   addReceiptOptions,
@@ -65,7 +65,7 @@ async function runDeletePrefix(invocation: Invocation, options: DeletePrefixOpti
   try {
     await deleteAll(invocation, options, { prefix, all }, progress);
   } catch (error) {
-    const { exitCode, message, advice } = describeFailure(error, address.text);
+    const { exitCode, message, advice } = describeFailure(error, toArgument(address));
     throw new CliError(
       exitCode,
       `${message} (after ${countOf(progress.deleted, 'entry', 'entries')} deleted)`,

@@ -15,7 +15,7 @@ import {
 } from '../arguments.ts';
 import { createNodeClients, type NodeClients } from '../call/connection.ts';
 import { CliError, describeFailure, EXIT, type ExitCode, leaderHintOf } from '../cli-error.ts';
-import { type Invocation, parseToldAddress } from '../command-host.ts';
+import { type Invocation, parseToldAddress, toArgument } from '../command-host.ts';
 import { showPosition } from '../output/output.ts';
 
 const TIMEOUT_MS_MAX = 60_000;
@@ -91,7 +91,7 @@ export async function callFollowing<T>(
     const master = parseToldAddress(hint, invocation.address);
     invocation.io.note(`${invocation.address.text} is a replica; ${does} its master at ${master.text}\n`);
     return await call(createNodeClients(master)).catch((cause: unknown) => {
-      throw describeFailure(cause, master.text);
+      throw describeFailure(cause, toArgument(master));
     });
   }
 }

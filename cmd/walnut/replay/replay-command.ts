@@ -8,7 +8,7 @@ import { parseCount } from '../arguments.ts';
 import { CallError } from '../call/call-error.ts';
 import { CALL, createNodeClients } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
-import { type CommandHost, type Invocation, parseToldAddress, show } from '../command-host.ts';
+import { type CommandHost, type Invocation, parseToldAddress, show, toArgument } from '../command-host.ts';
 import { escapeLine } from '../output/terminal.ts';
 import { replayTrace } from './replay-driver.ts';
 import { ReplayCounters, renderReport } from './replay-report.ts';
@@ -151,7 +151,7 @@ function describeStop(error: unknown, address: Endpoint): unknown {
     return new CliError(
       EXIT.server,
       message,
-      `Is it running? See: walnut status --address ${address.text}`,
+      `Is it running? See: walnut status --address ${toArgument(address)}`,
       error,
     );
   }

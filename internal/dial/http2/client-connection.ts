@@ -6,6 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import type { CallConnection, OutgoingCall } from '#dial/http2/outgoing-call.ts';
+import { whyLost } from '#dial/why-lost.ts';
 import type { Head } from '#http/hpack/head.ts';
 import type { Http2Events, ResetBy } from '#http/http2/events.ts';
 import { ErrorCode } from '#http/http2/frame.ts';
@@ -66,7 +67,7 @@ export class ClientConnection implements Http2Events, CallConnection {
     });
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
     socket.on('error', (error) => {
-      this.#why = error.message;
+      this.#why = whyLost(error);
     });
     socket.on('close', () => this.#onClosed());
   }

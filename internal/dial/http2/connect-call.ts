@@ -1,7 +1,7 @@
 /** The Connect protocol on our own HTTP/2: the head of a call, and what a call that failed is told as. */
 import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { type Endpoint, pathOf, UNARY_HEADERS } from '#dial/endpoint.ts';
+import { type Endpoint, pathOf, schemeOf, UNARY_HEADERS } from '#dial/endpoint.ts';
 import type { CallFailure } from '#dial/http2/outgoing-call.ts';
 import type { FieldList } from '#http/hpack/hpack-encoder.ts';
 import { ErrorCode } from '#http/http2/frame.ts';
@@ -52,8 +52,8 @@ export function callerFields({ authorization }: Endpoint, headers: Headers): Fie
 }
 
 /** What every request begins with. */
-export function pseudoFields({ text }: Endpoint, path: string): FieldList {
-  return [':method', 'POST', ':scheme', 'http', ':authority', text, ':path', path];
+export function pseudoFields(endpoint: Endpoint, path: string): FieldList {
+  return [':method', 'POST', ':scheme', schemeOf(endpoint), ':authority', endpoint.text, ':path', path];
 }
 
 /** With the codes that connect-node gives. */

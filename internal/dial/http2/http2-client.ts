@@ -23,7 +23,7 @@ export class Http2Client implements ConnectionOwner {
   #isClosed = false;
 
   /** `open`: for tests. */
-  constructor(endpoint: Endpoint, clock: Clock, open: (endpoint: Endpoint) => Socket = openSocket) {
+  constructor(endpoint: Endpoint, clock: Clock, open = (to: Endpoint): Socket => openSocket(to, 'h2')) {
     this.endpoint = endpoint;
     this.#clock = clock;
     this.#openSocket = open;

@@ -1,0 +1,68 @@
+/**
+ * Connections by TLS. The other end must show a certificate of an authority that is
+ * trusted here, for the name or address that is called; otherwise the connection fails
+ * before anything is sent. Sessions are not resumed, because resuming skips these checks.
+ */
+import { isIP, type Socket } from 'node:net';
+import { connect, createSecureContext, type SecureContext } from 'node:tls';
+import { PROBE_MS, type TlsDialer } from '#dial/endpoint.ts';
+import { isHostName } from '#model/address.ts';
+
+/** PEM texts. */
+export interface TlsMaterial {
+  /** The authorities that are trusted. Undefined: those that Node brings along. */
+  readonly ca: string | undefined;
+  /** The certificate that is shown if the other end asks for one, and its key. */
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+export interface TlsDialerOptions {
+  /** Asked for each connection; it is compared by identity, so give the same object until it changes. */
+  readonly material: () => TlsMaterial;
+  /** The name that certificates must be for, whatever address is called. Undefined: the host of the address. */
+  readonly serverName: string | undefined;
+}
+
+/** Throws an `Error` where the first material, or the name, cannot be used. */
+export function createTlsDialer({ material, serverName }: TlsDialerOptions): TlsDialer {
+  if (serverName !== undefined && !isHostName(serverName))
+    throw new Error(`the server name is ${JSON.stringify(serverName)}: expected a host name, not an address`);
+  let last = material();
+  let context = contextOf(last);
+  const contextNow = (): SecureContext => {
+    const now = material();
+    if (now !== last) context = contextOf(now);
+    last = now;
+    return context;
+  };
+  return {
+    open: ({ host, port }, protocol): Socket => {
+      const socket = connect({
+        host,
+        port,
+        secureContext: contextNow(),
+        ALPNProtocols: [protocol],
+        // An address is not sent as a name; the certificate must have it all the same.
+        servername: serverName ?? (isIP(host) === 0 ? host : ''),
+      });
+      // A write that waits in TLS would fail with less of a reason than the handshake does.
+      socket.cork();
+      socket.once('secureConnect', () => socket.uncork());
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, PROBE_MS);
+      return socket;
+    },
+  };
+}
+
+function contextOf({ ca, cert, key }: TlsMaterial): SecureContext {
+  try {
+    return createSecureContext({ ca, cert, key, minVersion: 'TLSv1.2' });
+  } catch (error) {
+    throw new Error(
+      `expected certificates and a key in PEM that belong together (${(error as Error).message})`,
+      { cause: error },
+    );
+  }
+}

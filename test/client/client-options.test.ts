@@ -1,0 +1,71 @@
+/** What a client is opened with to be secure: TLS, and a token. */
+import { createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { createRouterTransport } from '@connectrpc/connect';
+import { describe, expect, it } from 'vitest';
+import { TestAuthority } from '#test/doubles/test-authority.ts';
+import { startTlsFront } from '#test/doubles/tls-front.ts';
+import { onCleanup, start } from '#test/server/running.ts';
+import { WalnutClient, type WalnutClientOptions } from '../../client/walnut-client.ts';
+
+function open(options: WalnutClientOptions): WalnutClient {
+  const client = new WalnutClient(options);
+  onCleanup(() => client.close());
+  return client;
+}
+
+describe('TLS', () => {
+  it.each<[Partial<WalnutClientOptions>, string]>([
+    [{ tls: {} }, 'expected https://127.0.0.1:1'],
+    [{ address: 'https://a:1', tls: { cert: 'x' } }, 'expected tls.cert and tls.key together'],
+    [{ address: 'https://a:1', tls: { ca: 'x', cert: 'x', key: 'x' } }, 'in PEM that belong together'],
+    [{ address: 'https://a:1', tls: { serverName: '10.0.0.1' } }, 'expected a host name'],
+    [{ address: 'https://a' }, 'or https://host:port'],
+    [{ tls: {}, transport: createRouterTransport(() => {}) }, 'tls goes with address'],
+  ])('is refused with %o', (options, why) => {
+    expect(() => new WalnutClient({ address: '127.0.0.1:1', ...options })).toThrow(why);
+  });
+
+  it('carries every call, to a node that is verified and wants to know the client', async () => {
+    const [authority, { server }] = [new TestAuthority(), await start()];
+    const demand = { requestCert: true, rejectUnauthorized: true, ca: authority.ca };
+    const front = await startTlsFront(server.port, { ...authority.issue(), ...demand });
+    onCleanup(() => front.close());
+    const own = authority.issue({ names: [] });
+    const client = open({ address: `https://${front.address}`, tls: { ca: authority.ca, ...own } });
+    await client.set('k', Buffer.from('v'));
+    expect((await client.get('k')).found).toBe(true);
+    expect((await Array.fromAsync(client.scan(''))).length).toBe(1);
+    const stranger = open({ address: `https://${front.address}`, tls: own });
+    await expect(stranger.get('k')).rejects.toThrow('not trusted here');
+  });
+});
+
+describe('a token', () => {
+  it.each<[Partial<WalnutClientOptions>, string]>([
+    [
+      { address: '192.0.2.1:8080', token: 'walnut_a' },
+      'expected https://192.0.2.1:8080, or allowClearText: true',
+    ],
+    [{ token: 'a b' }, 'token is ill-formed'],
+    [{ token: 'a', transport: createRouterTransport(() => {}) }, 'token goes with address'],
+  ])('is refused with %o', (options, why) => {
+    expect(() => new WalnutClient({ address: '127.0.0.1:1', ...options })).toThrow(why);
+  });
+
+  it('is sent with each call', async () => {
+    const seen: (string | undefined)[] = [];
+    const server = createServer((request, response) => {
+      seen.push(request.headers.authorization);
+      response.stream.close();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onCleanup(() => void server.close());
+    const client = open({
+      address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+      token: 'walnut_a',
+    });
+    await expect(client.get('k')).rejects.toThrow();
+    expect(seen).toEqual(['Bearer walnut_a']);
+  });
+});

@@ -1,0 +1,72 @@
+/** Planted bugs in how TLS is called, and in what is sent over it. */
+import type { Mutant } from './mutant.ts';
+
+const DIALER = 'internal/dial/tls-dialer.ts';
+const DIAL = 'test/dial/tls-dialer.test.ts';
+const TOOL = 'test/cli/tls.test.ts';
+
+export const CALLER_TLS_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'caller by TLS: certificates are not verified',
+    file: DIALER,
+    text: '        ALPNProtocols: [protocol],',
+    replacement: '        ALPNProtocols: [protocol], rejectUnauthorized: false,',
+    tests: [DIAL],
+  },
+  {
+    name: 'caller by TLS: the name in a certificate is not compared',
+    file: DIALER,
+    text: '        ALPNProtocols: [protocol],',
+    replacement: '        ALPNProtocols: [protocol], checkServerIdentity: () => undefined,',
+    tests: [DIAL],
+  },
+  {
+    name: 'caller by TLS: an old authority stays trusted after a change',
+    file: DIALER,
+    text: '    if (now !== last) context = contextOf(now);\n',
+    replacement: '',
+    tests: [DIAL],
+  },
+  {
+    name: 'caller by TLS: streams go in clear text',
+    file: 'internal/dial/transport.ts',
+    text: "agent.createConnection = () => openSocket(endpoint, 'http/1.1');",
+    replacement: "agent.createConnection = () => openSocket({ ...endpoint, tls: undefined }, 'http/1.1');",
+    tests: [DIAL],
+  },
+  {
+    name: 'caller by TLS: a node sends its token to a name that its peer chose',
+    file: 'internal/peer/peer-credential.ts',
+    text: 'const isVerified = isNameConfigured && endpoint.tls !== undefined;',
+    replacement: 'const isVerified = endpoint.tls !== undefined;',
+    tests: ['test/peer/peer-credential.test.ts'],
+  },
+  {
+    name: 'caller by TLS: a node follows hints in clear text',
+    file: 'internal/peer/peer-dialer.ts',
+    text: 'const endpoint = { ...named, tls };',
+    replacement: 'const endpoint = { ...named, tls: undefined };',
+    tests: ['test/peer/peer-credential.test.ts'],
+  },
+  {
+    name: 'caller by TLS: the token of the tool follows a hint in clear text',
+    file: 'cmd/walnut/command-host.ts',
+    text: 'by.tls === undefined ? told : { ...told, tls: by.tls, authorization: by.authorization }',
+    replacement: '{ ...told, tls: by.tls, authorization: by.authorization }',
+    tests: [TOOL],
+  },
+  {
+    name: 'caller by TLS: the tool follows a hint out of TLS',
+    file: 'cmd/walnut/command-host.ts',
+    text: 'by.tls === undefined ? told : { ...told, tls: by.tls, authorization: by.authorization }',
+    replacement: '{ ...told, authorization: by.authorization }',
+    tests: [TOOL],
+  },
+  {
+    name: 'caller by TLS: https:// of the client is clear text',
+    file: 'client/client-options.ts',
+    text: 'if (isTls) return { ...endpoint, tls: createDialer(tls ?? {}) };',
+    replacement: 'if (isTls) return endpoint;',
+    tests: ['test/client/client-options.test.ts'],
+  },
+];
