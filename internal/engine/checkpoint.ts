@@ -111,6 +111,7 @@ export class Checkpointer {
       limits: engine.store.limits,
       wallOffsetMs: engine.logClock.wallOffsetMs,
       times: engine.times.rows(),
+      members: engine.store.members.current,
       formatLevel,
     });
     this.#scan = scan;

@@ -33,6 +33,7 @@ import { Fifo } from '#platform/fifo.ts';
 import { Listeners } from '#platform/listeners.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { LoggedConfig } from '#storage/logged-config.ts';
+import { encodeMembers, type LoggedMembers } from '#storage/logged-members.ts';
 import type { Store } from '#storage/store.ts';
 import type { TimeTable } from '#storage/time-table.ts';
 import { encodeFrame, type Frame, type FrameHeader } from '#wal/frame.ts';
@@ -273,9 +274,17 @@ export class Engine implements RecordState {
     return this.#submitConfig({ limits: this.store.limits, wallOffsetMs }, done);
   }
 
+  /** Master: logs the member list that applies from this record on. Formats of level 1 must be ready. */
+  submitMembers(members: LoggedMembers, done?: RecordDone): Lsn {
+    return this.#submitControl(RECORD_TYPE.members, encodeMembers(members), done);
+  }
+
   #submitConfig(config: LoggedConfig, done: RecordDone | undefined): Lsn {
-    const payload = encodeConfig(config);
-    const header = this.#nextHeader(RECORD_TYPE.config, this.log.tail.epoch);
+    return this.#submitControl(RECORD_TYPE.config, encodeConfig(config), done);
+  }
+
+  #submitControl(type: FrameHeader['type'], payload: Buffer, done: RecordDone | undefined): Lsn {
+    const header = this.#nextHeader(type, this.log.tail.epoch);
     const frame = encodeFrame(header, payload.length, (target, offset) => target.set(payload, offset));
     return this.#append({ frame, done });
   }

@@ -27,6 +27,7 @@ import { DigestSum, EntryHasher, formatDigest } from '#storage/entry-hash.ts';
 import { ExpiryIndex } from '#storage/expiry-index.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import { KeyIndex } from '#storage/key-index.ts';
+import { MemberList } from '#storage/logged-members.ts';
 import { Prefetcher } from '#storage/prefetch.ts';
 import { RecencyList } from '#storage/recency.ts';
 import { RequestTable } from '#storage/request-table.ts';
@@ -77,6 +78,8 @@ export function entryCost(keyBytes: number, valueBytes: number): number {
 export class Store {
   /** What became of writes that have names. */
   readonly requests = new RequestTable();
+  /** The member list of the group; empty in the log of a plain one. */
+  readonly members = new MemberList();
   readonly #incarnation: string;
   readonly #hashSeed: number;
   readonly #hashMask: number | undefined;
@@ -308,7 +311,7 @@ export class Store {
     return this.#digest.hex();
   }
 
-  /** The digest of the node's state, by which nodes are compared: that of the entries and that of named writes. */
+  /** The digest of the node's state, by which nodes are compared: those of the entries, of named writes and of the member list. */
   stateDigest(): string {
     const lanes = new Uint32Array(4);
     this.copyStateDigest(lanes, 0);
@@ -319,6 +322,7 @@ export class Store {
   copyStateDigest(target: Uint32Array, at: number): void {
     this.#digest.copyTo(target, at);
     this.requests.addDigestTo(target, at);
+    this.members.addDigestTo(target, at);
   }
 
   /**

@@ -16,6 +16,14 @@ import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { clientId, DIR, openBareHost, Rig, requestId, settled, touchOf, ttl } from '#test/engine/rig.ts';
 
 const OFFSET_MS = 3_600_000;
+const MEMBERS = {
+  voters: [
+    { node: 'a', incarnation: 7 },
+    { node: 'b', incarnation: 8 },
+  ],
+  learners: [{ node: 'c', incarnation: 9 }],
+  quorum: 2,
+};
 
 /** Whatever records can change. */
 function stated({ store, epochs, logClock }: RecordState): unknown {
@@ -26,6 +34,7 @@ function stated({ store, epochs, logClock }: RecordState): unknown {
     limits,
     epochs: epochs.starts(),
     wallOffsetMs: logClock.wallOffsetMs,
+    members: store.members.current,
   };
 }
 
@@ -43,6 +52,7 @@ async function everyRecord(
     () => rig.logged((done) => engine.submitEpoch(makeEpoch(2, 7), done)),
     () => rig.logged((done) => engine.submitLimits({ entriesMax: 9, bytesMax: 99, policy: 'lru' }, done)),
     () => rig.logged((done) => engine.submitWallOffset(OFFSET_MS, done)),
+    () => rig.logged((done) => engine.submitMembers(MEMBERS, done)),
   ];
   for (const [i, write] of groups.entries()) {
     if (i === checkpointAt) await rig.until(rig.host.checkpoint());
@@ -70,24 +80,30 @@ describe('a log with every record of the table', () => {
     expect(new Set(RECORD_ROWS.map(({ name }) => name))).toEqual(new Set(Object.keys(RECORD_TYPE)));
   });
 
-  it.each([-1, 0, 3, 4, 5, 6, 7])('is folded to the state of the engine (checkpoint %i)', async (at) => {
+  it.each([-1, 0, 3, 4, 5, 6, 7, 8])('is folded to the state of the engine (checkpoint %i)', async (at) => {
     const { disk, expected } = await everyRecord(at);
     const parts = partsOf(disk);
     const folding = withLogImage(parts, DIR, (image) => foldLog(parts, image));
     expect(stated(await settled(parts.clock, folding))).toEqual(expected);
   });
 
-  it.each([-1, 0, 3, 4, 5, 6, 7])('is recovered to the state of the engine (checkpoint %i)', async (at) => {
-    const { disk, expected } = await everyRecord(at);
-    const clock = new VirtualClock();
-    const host = await openBareHost({ fileSystem: disk, clock });
-    expect(stated(await settled(clock, host.open()))).toEqual(expected);
-    await settled(clock, host.close());
-  });
+  it.each([-1, 0, 3, 4, 5, 6, 7, 8])(
+    'is recovered to the state of the engine (checkpoint %i)',
+    async (at) => {
+      const { disk, expected } = await everyRecord(at);
+      const clock = new VirtualClock();
+      const host = await openBareHost({ fileSystem: disk, clock });
+      expect(stated(await settled(clock, host.open()))).toEqual(expected);
+      await settled(clock, host.close());
+    },
+  );
 
-  it.each([-1, 0, 3, 4, 5, 6, 7])('is rehearsed to the state of the engine (checkpoint %i)', async (at) => {
-    const { disk, expected } = await everyRecord(at);
-    const parts = partsOf(disk);
-    expect(stated(await settled(parts.clock, rehearseSettled(parts, DIR)))).toEqual(expected);
-  });
+  it.each([-1, 0, 3, 4, 5, 6, 7, 8])(
+    'is rehearsed to the state of the engine (checkpoint %i)',
+    async (at) => {
+      const { disk, expected } = await everyRecord(at);
+      const parts = partsOf(disk);
+      expect(stated(await settled(parts.clock, rehearseSettled(parts, DIR)))).toEqual(expected);
+    },
+  );
 });

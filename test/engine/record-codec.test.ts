@@ -10,6 +10,7 @@ import {
   mutationAt,
 } from '#engine/records/data-record.ts';
 import { decodeEpochParent, encodeEpochParent } from '#engine/records/epoch-record.ts';
+import { decodeMembersRecord } from '#engine/records/members-record.ts';
 import { type PayloadSource, PayloadWriter } from '#engine/records/payload-writer.ts';
 import { RECORD_TYPE, RecordError } from '#engine/records/record-kind.ts';
 import { RECORD_ROWS } from '#engine/records/record-table.ts';
@@ -18,6 +19,7 @@ import type { Lsn } from '#model/position.ts';
 import type { ChainPoint } from '#model/replication.ts';
 import { KeyBytes } from '#storage/key-bytes.ts';
 import type { LoggedConfig } from '#storage/logged-config.ts';
+import { encodeMembers, type LoggedMembers } from '#storage/logged-members.ts';
 import { payloadOf, writeAll } from '#test/engine/payload-of.ts';
 import { type FrameHeader, tryDecodeFrame } from '#wal/frame.ts';
 import { NewerFormatError } from '#wal/wal-errors.ts';
@@ -69,6 +71,15 @@ const CONFIG_2 = {
   wallOffsetMs: -315_360_000_001,
 } as const;
 
+const MEMBERS: LoggedMembers = {
+  voters: [
+    { node: 'cache-1:8080', incarnation: 2 ** 53 - 1 },
+    { node: 'cache-2', incarnation: 7 },
+  ],
+  learners: [{ node: 'ключ', incarnation: 1 }],
+  quorum: 2,
+};
+
 function encode(mutations: readonly Mutation[]): Buffer {
   return Buffer.from(payloadOf(mutations).toFrame(HEADER).payload);
 }
@@ -116,14 +127,18 @@ const DECODERS: readonly (readonly [string, Buffer, (payload: Uint8Array) => unk
   ['EPOCH', encodeEpochParent(PARENT), decodeEpochParent],
   ['CONFIG', encodeConfig(CONFIG), decodeConfig],
   ['CONFIG of version 2', encodeConfig(CONFIG_2), decodeConfig],
+  ['MEMBERS', encodeMembers(MEMBERS), decodeMembersRecord],
 ];
 
 function decoderName({ name, version }: (typeof RECORD_ROWS)[number]): string {
   return version === 1 ? name.toUpperCase() : `${name.toUpperCase()} of version ${version}`;
 }
 
-/** What a CONFIG of version 2 without its last block is. */
-const EXPECTED_CUTS = new Set([encodeConfig({ ...CONFIG_2, wallOffsetMs: 0 }).toString('hex')]);
+/** A CONFIG of version 2, and a MEMBERS, without the last block. */
+const EXPECTED_CUTS = new Set([
+  encodeConfig({ ...CONFIG_2, wallOffsetMs: 0 }).toString('hex'),
+  encodeMembers({ ...MEMBERS, learners: [] }).toString('hex'),
+]);
 
 /** Decoding is either a value or one of two errors; what is thrown otherwise fails the test. */
 function tryDecode(decode: (payload: Uint8Array) => unknown, payload: Uint8Array): unknown {
@@ -330,7 +345,35 @@ const GOLDEN = [
   ['epoch-v1', encodeEpochParent(PARENT), decodeEpochParent, PARENT],
   ['config-v1', encodeConfig(CONFIG), decodeConfig, CONFIG],
   ['config-v2', encodeConfig(CONFIG_2), decodeConfig, CONFIG_2],
+  ['members-v1', encodeMembers(MEMBERS), decodeMembersRecord, MEMBERS],
 ] as const;
+
+describe('a member list', () => {
+  it.each([
+    ['no voters', '01'],
+    ['a quorum of none', `01${block(1, `00${member('a', 1)}`)}`],
+    ['a quorum of more than all voters', `01${block(1, `02${member('a', 1)}`)}`],
+    ['two members of one name', `01${block(1, `01${member('a', 1)}${member('a', 2)}`)}`],
+    ['members that do not ascend', `01${block(1, `01${member('b', 1)}${member('a', 2)}`)}`],
+    ['an empty list of learners', `01${block(1, `01${member('a', 1)}`)}${block(2, '')}`],
+  ])('with %s is refused', (_, hex) => {
+    expect(() => decodeMembersRecord(Buffer.from(hex, 'hex'))).toThrow(RecordError);
+  });
+});
+
+function block(type: number, content: string): string {
+  const head = Buffer.alloc(6);
+  head.writeUInt16LE(type, 0);
+  head.writeUInt32LE(content.length / 2, 2);
+  return head.toString('hex') + content;
+}
+
+function member(node: string, incarnation: number): string {
+  const head = Buffer.alloc(10);
+  head.writeUInt8(incarnation, 0);
+  head.writeUInt16LE(node.length, 8);
+  return head.toString('hex') + Buffer.from(node).toString('hex');
+}
 
 describe('golden payloads', () => {
   it('are there for every row of the record table, and each kind has its heading in the README', () => {

@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 
 const PLACE = 'test/node/member-place.test.ts';
+const EVERY = 'test/backup/every-record.test.ts';
 const REPAIR = 'test/backup/repair-crash.test.ts';
 
 export const MEMBER_MUTANTS: readonly Mutant[] = [
@@ -25,5 +26,12 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     text: '  if (why !== undefined) throw',
     replacement: '  if (why !== undefined && name !== undefined) throw',
     tests: [PLACE],
+  },
+  {
+    name: 'member list that a snapshot forgets',
+    file: 'internal/engine/checkpoint.ts',
+    text: '      members: engine.store.members.current,\n',
+    replacement: '',
+    tests: [EVERY],
   },
 ];

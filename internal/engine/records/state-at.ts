@@ -17,10 +17,21 @@ export function stateAt(clock: Clock, store: Store, meta?: SnapshotMeta): Record
     return { store, epochs: new EpochTable(), logClock: new LogClock(clock, 0), times: new TimeTable() };
   }
   // The first three say which state it is and who can read it; they are no part of it.
-  const { logId, position, formatLevel, epochs, logClockMs, limits, wallOffsetMs, times, ...forgotten } =
-    meta;
+  const {
+    logId,
+    position,
+    formatLevel,
+    epochs,
+    logClockMs,
+    limits,
+    wallOffsetMs,
+    times,
+    members,
+    ...forgotten
+  } = meta;
   forgotten satisfies Record<string, never>;
   store.setLimits(limits);
+  store.members.current = members;
   return {
     store,
     epochs: new EpochTable(epochs),
