@@ -10,6 +10,7 @@ import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
 import type { Lsn } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
+import type { QuorumLedger } from '#replication/quorum-ledger.ts';
 
 export interface Receipt {
   readonly durabilityReached: Durability;
@@ -18,7 +19,8 @@ export interface Receipt {
 
 /** True if a write asks for more than visibility. */
 export function wantsWait(options: ReceiptOptions): boolean {
-  return options.durability === 'local' || options.minAcks > 0;
+  const { durability, minAcks } = options;
+  return durability === 'local' || durability === 'quorum' || minAcks > 0;
 }
 
 /** How long to wait if the caller asks for `timeoutMs`. */
@@ -29,9 +31,14 @@ export function receiptTimeoutMs(timeoutMs: number): number {
 /** What is known now, without waiting. `acks`: undefined on a replica, which has no acks to count. */
 export function receiptOf(engine: Engine, acks: AckLedger | undefined, lsn: Lsn): Receipt {
   return {
-    durabilityReached: engine.durableLsn >= lsn ? 'local' : 'accepted',
+    durabilityReached: reached(engine, acks?.quorum, lsn),
     replicasAcked: acks?.countAtLeast(lsn) ?? 0,
   };
+}
+
+function reached(engine: Engine, quorum: QuorumLedger | undefined, lsn: Lsn): Durability {
+  if (quorum !== undefined && quorum.lsn >= lsn) return 'quorum';
+  return engine.durableLsn >= lsn ? 'local' : 'accepted';
 }
 
 /**
@@ -42,7 +49,7 @@ export async function awaitReceipt(
   engine: Engine,
   acks: AckLedger | undefined,
   clock: Clock,
-  options: Pick<ReceiptOptions, 'minAcks' | 'timeoutMs'>,
+  options: Pick<ReceiptOptions, 'durability' | 'minAcks' | 'timeoutMs'>,
   lsn: Lsn,
   signal?: AbortSignal,
 ): Promise<Receipt> {
@@ -52,5 +59,6 @@ export async function awaitReceipt(
   await engine.waitDurable(lsn, timeoutMs, signal);
   engine.checkDisk();
   if (options.minAcks > 0) await acks?.wait(lsn, options.minAcks, deadlineMs - clock.monotonicMs(), signal);
+  if (options.durability === 'quorum') await acks?.waitQuorum(lsn, deadlineMs - clock.monotonicMs(), signal);
   return receiptOf(engine, acks, lsn);
 }

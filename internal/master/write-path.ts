@@ -33,10 +33,10 @@ export interface MasterOptions {
   /** `storage.default_ttl` in milliseconds; 0 means never. */
   readonly defaultTtlMs: number;
   /**
-   * Why accepted writes may be discarded; undefined on a master that leads, or that
-   * handed over everything it had.
+   * Why the outcome of writes that were accepted is not known, for their callers;
+   * undefined on a master that leads, or that handed over everything it had.
    */
-  readonly whyDeposed: () => string | undefined;
+  readonly whyUnknown: () => string | undefined;
 }
 
 const SETTLED = Promise.resolve();
@@ -48,7 +48,7 @@ export class WritePath {
   readonly named: NamedOnce;
   readonly #clock: Clock;
   readonly #acks: AckLedger;
-  readonly #whyDeposed: () => string | undefined;
+  readonly #whyUnknown: () => string | undefined;
   readonly #payload = new PayloadWriter();
   readonly #keys: RecordKeys;
   #newest: RecordInFlight | undefined;
@@ -57,7 +57,7 @@ export class WritePath {
     this.engine = options.engine;
     this.#clock = options.clock;
     this.#acks = options.acks;
-    this.#whyDeposed = options.whyDeposed;
+    this.#whyUnknown = options.whyUnknown;
     const { store } = options.engine;
     this.accepted = new AcceptedState(
       store,
@@ -136,8 +136,8 @@ export class WritePath {
       return settled.then(() => this.complete(accepted, position));
     }
     // Not the whole command, whose value is in the record already: a wait for replicas may be long.
-    const { minAcks, timeoutMs } = options;
-    const wanted = { minAcks, timeoutMs };
+    const { durability, minAcks, timeoutMs } = options;
+    const wanted = { durability, minAcks, timeoutMs };
     return settled
       .then(() => awaitReceipt(engine, this.#acks, this.#clock, wanted, position.lsn, signal))
       .then((receipt) => this.complete(accepted, position, receipt));
@@ -150,9 +150,8 @@ export class WritePath {
     receipt: Receipt = receiptOf(this.engine, this.#acks, position.lsn),
   ): WriteAnswer {
     this.engine.checkDisk();
-    const why = standsForRecord(accepted) ? this.#whyDeposed() : undefined;
-    if (why !== undefined)
-      throw unavailable(`this write was not settled when the master was deposed, and may be lost: ${why}`);
+    const why = standsForRecord(accepted) ? this.#whyUnknown() : undefined;
+    if (why !== undefined) throw unavailable(why);
     const { applied, previous, current } = accepted;
     const { durabilityReached, replicasAcked } = receipt;
     const answer = {

@@ -66,7 +66,7 @@ export type Condition =
   | { readonly kind: 'fill_lease'; readonly token: string };
 
 /** Levels are ordered: `accepted` < `local` (fdatasynced here). */
-export type Durability = 'accepted' | 'local';
+export type Durability = 'accepted' | 'local' | 'quorum';
 
 /** What the answer of a write waits for. */
 export interface ReceiptOptions {

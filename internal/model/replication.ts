@@ -112,6 +112,15 @@ export interface DigestMismatch {
   readonly found: string;
 }
 
+/** A member of a cluster, as it answers a push. */
+export interface MemberAck {
+  /** The name by which the cluster lists it. */
+  readonly node: string;
+  readonly incarnation: number;
+  /** It loads a snapshot: its answer counts for no lease. */
+  readonly isInstalling: boolean;
+}
+
 export interface ReplicateAnswer {
   readonly verdict: ReplicateVerdict;
   /** The replica that answers; undefined from version 0.1, which does not send it. */
@@ -122,6 +131,8 @@ export interface ReplicateAnswer {
   readonly hotKeys?: readonly string[] | undefined;
   /** Present as long as the replica's state is known to differ from the master's. */
   readonly digestMismatch?: DigestMismatch | undefined;
+  /** Undefined on a node of a plain group. */
+  readonly member?: MemberAck | undefined;
 }
 
 export interface SnapshotRequest {

@@ -15,6 +15,8 @@ export type NodeState =
   | 'quarantined'
   | 'fenced'
   | 'no_space'
+  /** A master in a cluster that may not write now, and may again at any moment. */
+  | 'no_lease'
   | 'draining';
 
 export interface WalStatus {

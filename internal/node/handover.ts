@@ -62,7 +62,7 @@ export interface Handover {
 /**
  * Runs steps 1 to 6. Rejects if the failover was aborted before step 5: then `role`
  * takes writes again. After that the caller changes the role of this node by the
- * outcome.
+ * outcome. `planned`: the term that a coordinator gives; else this node chooses it.
  */
 export async function handOver(
   keeper: Ceding,
@@ -70,12 +70,13 @@ export async function handOver(
   engine: Engine,
   replica: NodeAddress,
   timeoutMs: number,
+  planned?: number,
 ): Promise<Handover> {
   const { address: to, nodeId } = replica;
   const { clock, dialer, logger } = keeper.options;
   const startedMs = clock.monotonicMs();
   const deadlineMs = startedMs + timeoutMs;
-  const term = await (keeper.options.terms ?? OWN_TERMS).next(keeper.host.manifest.term);
+  const term = planned ?? (await (keeper.options.terms ?? OWN_TERMS).next(keeper.host.manifest.term));
   const link = dialer.dial(to);
   try {
     await check(keeper, link, { to, nodeId, term, tail: ANY_TAIL });

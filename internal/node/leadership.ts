@@ -40,7 +40,8 @@ export class Leadership {
   }
 
   /** Makes this node the master. Throws `failed_precondition` with what speaks against it, unless forced. */
-  promote(isForced: boolean): Promise<PromoteAnswer> {
+  async promote(isForced: boolean): Promise<PromoteAnswer> {
+    this.#checkPlain('be promoted');
     return this.#keeper.exclusively('a promotion', () => this.#promote(isForced));
   }
 
@@ -148,7 +149,8 @@ export class Leadership {
    * if the failover was aborted and this node takes writes again; throws `unavailable`
    * if the outcome is unknown, and then this node takes none.
    */
-  failover(to: string, timeoutMs: number): Promise<FailoverAnswer> {
+  async failover(to: string, timeoutMs: number): Promise<FailoverAnswer> {
+    this.#checkPlain('hand over');
     return this.#keeper.exclusively('a failover', () => this.#failover(to, timeoutMs));
   }
 
@@ -205,8 +207,21 @@ export class Leadership {
   }
 
   /** Another node wants to lead a term. */
-  claim(request: ClaimRequest): Promise<ClaimAnswer> {
+  async claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    this.#checkPlain('grant a term to another node');
     return grantClaim(this.#keeper, request);
+  }
+
+  /** Throws on a member of a cluster, in which only a coordinator makes terms. `what`: what it cannot do. */
+  #checkPlain(what: string): void {
+    const { member } = this.#keeper.host.manifest;
+    if (member === undefined) return;
+    const group = member.group === '' ? 'GROUP' : member.group;
+    throw new WalnutError(
+      'failed_precondition',
+      `${member.node} is a member of cluster ${member.cluster} and cannot ${what}: a coordinator decides who leads. ` +
+        `Use: walnut cluster failover ${group}`,
+    );
   }
 
   /** Another node says that it leads. */

@@ -7,7 +7,7 @@ import type { Engine } from '#engine/engine.ts';
 import type { EngineHost } from '#engine/engine-host.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
-import { type Epoch, makeEpoch, termOf } from '#model/position.ts';
+import { type Epoch, type Lsn, makeEpoch, termOf } from '#model/position.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { needsConfigV2 } from '#storage/logged-config.ts';
 
@@ -26,6 +26,7 @@ export interface MasterEpochParts {
 export class MasterEpoch {
   readonly #parts: MasterEpochParts;
   #hasBegun = false;
+  #beganLsn: Lsn | undefined;
   #heldBack: string | undefined;
 
   constructor(parts: MasterEpochParts) {
@@ -35,6 +36,11 @@ export class MasterEpoch {
   /** True if this master has an epoch, so that it may write. */
   get hasBegun(): boolean {
     return this.#hasBegun;
+  }
+
+  /** The LSN of the EPOCH record; undefined before it was submitted. */
+  get beganLsn(): Lsn | undefined {
+    return this.#beganLsn;
   }
 
   /** Why the limits of the configuration are not in force; undefined: they are, or do not count here. */
@@ -67,7 +73,10 @@ export class MasterEpoch {
     const epoch = this.#next();
     try {
       if (epoch !== undefined) {
-        await this.#logged((done) => engine.submitEpoch(epoch, done));
+        await this.#logged((done) => {
+          this.#beganLsn = engine.submitEpoch(epoch, done);
+          return this.#beganLsn;
+        });
         run.epoch = epoch;
       }
       if (this.#hasNewLimits(epoch) && (await this.#mayState(options.limits)))

@@ -7,11 +7,15 @@ import type { Asked } from '#node/ask-replicas.ts';
 import { Fence } from '#node/fence.ts';
 import { LeaderSearch } from '#node/leader-search.ts';
 import { MasterEpoch } from '#node/master-epoch.ts';
+import { type LeaseSent, MemberLease } from '#node/member/member-lease.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaGroup } from '#node/replica-group.ts';
 import type { Self } from '#node/self.ts';
 import { WriteGate } from '#node/write-gate.ts';
 import { AckLedger } from '#replication/ack-ledger.ts';
+import type { PushWitness } from '#replication/pusher.ts';
+import { QuorumLedger } from '#replication/quorum-ledger.ts';
+import type { LoggedMembers } from '#storage/logged-members.ts';
 
 /** What a master needs to know of the node around it. */
 export interface MasterSeat {
@@ -27,6 +31,8 @@ export interface MasterSeat {
   readonly run: { epoch: Epoch };
   /** This node as the others would see it. */
   readonly self: () => Self;
+  /** In a cluster: the master before handed its role over, so that its lease need not be waited for. */
+  readonly isHandedOver?: boolean | undefined;
 }
 
 export interface MasterAround {
@@ -44,6 +50,8 @@ export interface MasterParts {
   readonly epoch: MasterEpoch;
   readonly fence: Fence;
   readonly gate: WriteGate;
+  /** Undefined in a plain group. */
+  readonly lease: MemberLease | undefined;
   readonly group: ReplicaGroup;
   readonly search: LeaderSearch;
   /** Resolves when records that release 0.1.0 cannot read may be written; undefined if they may be already. */
@@ -53,8 +61,10 @@ export interface MasterParts {
 export function createMasterParts(around: MasterAround): MasterParts {
   const { options, host, engine, seat } = around;
   const acks = new AckLedger(options.clock);
+  acks.quorum = createQuorum(around, () => epoch);
   const readyForFormats = (): Promise<void> | undefined =>
     engine.formats.isTaken ? undefined : group.takeFormatStep();
+  const lease = createLease(around);
   const epoch = new MasterEpoch({ options, host, engine, run: seat.run, readyForFormats });
   const fence = new Fence({
     host,
@@ -69,6 +79,7 @@ export function createMasterParts(around: MasterAround): MasterParts {
     engine,
     minReplicas: options.minReplicasToWrite ?? 0,
     liveReplicas: () => group.liveCount,
+    lease,
   });
   const master = new Master({
     engine,
@@ -76,19 +87,34 @@ export function createMasterParts(around: MasterAround): MasterParts {
     random: options.random,
     acks,
     defaultTtlMs: options.defaultTtlMs,
-    whyDeposed: () => gate.whyDeposed,
+    whyUnknown: () => gate.whyUnknown,
   });
-  const group: ReplicaGroup = createGroup(around, acks, epoch, fence, gate);
+  const group: ReplicaGroup = createGroup(around, { acks, epoch, fence, gate, lease });
   const search = createSearch(around, fence, group);
-  return { master, acks, epoch, fence, gate, group, search, readyForFormats };
+  return { master, acks, epoch, fence, gate, lease, group, search, readyForFormats };
+}
+
+function createLease({ options: { member }, engine, seat }: MasterAround): MemberLease | undefined {
+  if (member === undefined) return undefined;
+  const members = (): LoggedMembers | undefined => engine.store.members.current;
+  return new MemberLease({ ...member, members, waits: seat.isHandedOver !== true });
+}
+
+function createQuorum({ options, engine }: MasterAround, epoch: () => MasterEpoch): QuorumLedger | undefined {
+  const { clock, member } = options;
+  if (member === undefined) return undefined;
+  return new QuorumLedger({
+    clock,
+    node: member.node,
+    members: () => engine.store.members.current,
+    durableLsn: () => engine.durableLsn,
+    epochLsn: () => epoch().beganLsn,
+  });
 }
 
 function createGroup(
   { options, host, engine, seat, signal }: MasterAround,
-  acks: AckLedger,
-  epoch: MasterEpoch,
-  fence: Fence,
-  gate: WriteGate,
+  { acks, epoch, fence, gate, lease }: Pick<MasterParts, 'acks' | 'epoch' | 'fence' | 'gate' | 'lease'>,
 ): ReplicaGroup {
   const { advertise, self, onReplicaDiffers } = seat;
   return new ReplicaGroup({
@@ -102,8 +128,22 @@ function createGroup(
     isTakingWrites: () => gate.isOpen,
     onTerm: (term, address) => fence.heardOf(term, address),
     onReplicaDiffers,
+    pushWitness: lease && witnessFor(lease, acks),
     signal,
   });
+}
+
+/** Every answer of a listed member is an ack of the push, unless the member says that the term is over. */
+function witnessFor(lease: MemberLease, acks: AckLedger): PushWitness<LeaseSent | undefined> {
+  return {
+    sent: () => lease.sent(),
+    answered: ({ member, durable, verdict }, sent) => {
+      if (member === undefined || member.isInstalling) return;
+      lease.acked(member, sent);
+      // Only of a log that has the same records it is known what they are.
+      if (verdict.kind === 'ok') acks.quorum?.ack(member, durable.lsn);
+    },
+  };
 }
 
 function createSearch(

@@ -23,12 +23,14 @@ import { KeptLogCheck } from '#node/kept-log-check.ts';
 import type { LeaderSearch } from '#node/leader-search.ts';
 import type { MasterEpoch } from '#node/master-epoch.ts';
 import { createMasterParts, type MasterSeat } from '#node/master-parts.ts';
+import type { MemberLease } from '#node/member/member-lease.ts';
 import type { Membership } from '#node/membership.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import type { ReplicaGroup } from '#node/replica-group.ts';
 import { objectionToStart } from '#node/start-objection.ts';
 import type { WriteGate } from '#node/write-gate.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
+import type { LoggedMembers } from '#storage/logged-members.ts';
 
 /** How often expired entries are deleted. */
 const TICK_MS = 100;
@@ -43,6 +45,8 @@ export class MasterRole {
   readonly #host: EngineHost;
   readonly #engine: Engine;
   readonly acks: AckLedger;
+  /** In a cluster: the right to write now. */
+  readonly lease: MemberLease | undefined;
   readonly #seat: MasterSeat;
   readonly #epoch: MasterEpoch;
   readonly #group: ReplicaGroup;
@@ -63,6 +67,7 @@ export class MasterRole {
     const parts = createMasterParts({ options, host, engine, seat, signal: this.#abort.signal });
     this.master = parts.master;
     this.acks = parts.acks;
+    this.lease = parts.lease;
     this.#epoch = parts.epoch;
     this.#fence = parts.fence;
     this.#gate = parts.gate;
@@ -105,6 +110,21 @@ export class MasterRole {
     });
     this.#fence.noteAdvice(advice);
     return why;
+  }
+
+  /** The term that this node leads. */
+  get term(): number {
+    return this.#epoch.term;
+  }
+
+  /** In a cluster: logs the member list, if the log has none yet. Rejects if the record was refused. */
+  async stateMembers(members: LoggedMembers): Promise<void> {
+    const engine = this.#engine;
+    if (engine.store.members.current !== undefined || !this.isTakingWrites) return;
+    await this.#readyForFormats();
+    await new Promise<void>((resolve, reject) => {
+      engine.submitMembers(members, (error) => (error === undefined ? resolve() : reject(error)));
+    });
   }
 
   /** Which replicas may follow. */
@@ -151,9 +171,9 @@ export class MasterRole {
     void this.acks.wait(lsn, Number.MAX_SAFE_INTEGER, timeoutMs, signal);
   }
 
-  /** A fenced master was up to date when it wrote its newest record. */
+  /** A fenced master was up to date when it wrote its newest record, one in a cluster while it had its lease. */
   get stalenessMs(): number {
-    if (!this.#fence.isUp) return 0;
+    if (!this.#fence.isUp) return this.#gate.lostForMs;
     return Math.max(0, this.#engine.logClock.nowMs() - this.#engine.lastTimestampMs);
   }
 
@@ -193,9 +213,9 @@ export class MasterRole {
     this.#fence.noteObstacle(obstacle);
   }
 
-  /** A master is ready once it has recovered; a fenced one cannot serve its clients. */
+  /** A master is ready once it has recovered; one that is fenced or has no lease cannot serve its clients. */
   get isReady(): boolean {
-    return !this.#fence.isUp;
+    return !this.#fence.isUp && this.#gate.state !== 'no_lease';
   }
 
   get keptLogDamage(): string | undefined {

@@ -16,7 +16,9 @@ export interface MemberName {
 
 /** The fields of a new MANIFEST. */
 export function placeOf(name: MemberName | undefined): { readonly member?: MemberPlace } {
-  return name === undefined ? {} : { member: { ...name, clusterId: '', group: '' } };
+  if (name === undefined) return {};
+  const { cluster, node } = name;
+  return { member: { cluster, node, clusterId: '', group: '' } };
 }
 
 /** Throws `WalOpenError` if the directory at `path` belongs elsewhere than the configuration says. */

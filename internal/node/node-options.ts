@@ -3,7 +3,7 @@ import type { AsideState } from '#engine/aside-pruner.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import type { FsyncPolicy } from '#model/fsync-policy.ts';
 import type { Role } from '#model/status.ts';
-import type { MemberName } from '#node/member-place.ts';
+import type { MemberOptions } from '#node/member/member-options.ts';
 import type { TermSource } from '#node/term-source.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { FileSystem } from '#platform/file-system.ts';
@@ -27,7 +27,7 @@ export interface NodeOptions {
   readonly upstream: string;
   readonly directory: string;
   /** `cluster`: the cluster of which the node is a member; undefined: it is a node of a plain group. */
-  readonly member?: MemberName | undefined;
+  readonly member?: MemberOptions | undefined;
   readonly fsync: FsyncPolicy;
   readonly walSyncIntervalMs: number;
   readonly maxFileBytes: number;

@@ -15,6 +15,8 @@ import { AdminDoor } from '#node/doors/admin-door.ts';
 import { Admission, type NodeCore } from '#node/doors/admission.ts';
 import { KeysDoor } from '#node/doors/keys-door.ts';
 import { ReplicationDoor } from '#node/doors/replication-door.ts';
+import { MemberAgent } from '#node/member/member-agent.ts';
+import { MemberDoor } from '#node/member/member-door.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { openHost } from '#node/open-host.ts';
 import { RecoveryWatch } from '#node/recovery-watch.ts';
@@ -30,6 +32,8 @@ export interface NodeDoors {
   readonly bulk: KeysDoor;
   readonly replication: ReplicationDoor;
   readonly admin: AdminDoor;
+  /** On a member of a cluster. */
+  readonly member: MemberDoor | undefined;
 }
 
 export class Node {
@@ -40,6 +44,7 @@ export class Node {
   #snapshots: SnapshotSource | undefined;
   #pruner: AsidePruner | undefined;
   #keeper: RoleKeeper | undefined;
+  #agent: MemberAgent | undefined;
   readonly #admission: Admission;
   readonly #recovery: RecoveryWatch;
   readonly #guard: StateGuard;
@@ -95,7 +100,15 @@ export class Node {
       status: () => this.#status(),
       scrub: (signal) => this.#guard.scrub(signal),
     });
-    return { keyValue, bulk: keyValue, replication, admin };
+    return { keyValue, bulk: keyValue, replication, admin, member: this.#openMemberDoor() };
+  }
+
+  #openMemberDoor(): MemberDoor | undefined {
+    if (this.#options.member === undefined) return undefined;
+    return new MemberDoor({
+      keeper: () => (this.#isDraining ? undefined : this.#keeper),
+      addressOf: (node) => this.#agent?.addressOf(node),
+    });
   }
 
   /**
@@ -127,6 +140,11 @@ export class Node {
     const { clock, logger, asideBytesMax = Infinity, asideAgeMaxMs = Infinity, onAside } = this.#options;
     const rule = { bytesMax: asideBytesMax, ageMaxMs: asideAgeMaxMs };
     this.#pruner = new AsidePruner({ directory: host.directory, clock, logger, rule, onState: onAside });
+    const { member } = this.#options;
+    if (member !== undefined)
+      this.#agent = new MemberAgent({ options: this.#options, member, keeper: this.#keeper });
+    // A coordinator hears of a member that is loading, too.
+    this.#agent?.start();
     await this.#keeper.start(() => this.#recovery.noteNothing());
     this.#pruner.start();
     this.#guard.start();
@@ -145,6 +163,7 @@ export class Node {
     this.#isDraining = true;
     this.#clockWatch.stop();
     const guarded = this.#guard.stop();
+    await this.#agent?.stop();
     await this.#keeper?.stop();
     await guarded;
     await this.#pruner?.stop();

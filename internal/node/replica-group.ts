@@ -18,6 +18,7 @@ import { Rivals } from '#node/rivals.ts';
 import type { Self } from '#node/self.ts';
 import { takeFormatStep } from '#node/take-format-step.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
+import type { PushWitness } from '#replication/pusher.ts';
 import { ReplicaRegistry } from '#replication/replica-registry.ts';
 
 export interface ReplicaGroupParts {
@@ -36,6 +37,8 @@ export interface ReplicaGroupParts {
   readonly onTerm: (term: number, address: string) => void;
   /** A replica begins to say that its state differs from the one here. */
   readonly onReplicaDiffers: () => void;
+  /** In a cluster: the lease and QUORUM count by the answers to pushes. */
+  readonly pushWitness?: PushWitness | undefined;
   /** Aborts when the master ends. */
   readonly signal: AbortSignal;
 }
@@ -79,8 +82,9 @@ export class ReplicaGroup {
   }
 
   #createRegistry(): ReplicaRegistry {
-    const { options, host, engine, acks, term, onTerm, onReplicaDiffers } = this.#parts;
+    const { options, host, engine, acks, term, onTerm, onReplicaDiffers, pushWitness } = this.#parts;
     return new ReplicaRegistry({
+      pushWitness,
       engine,
       nodeId: host.manifest.nodeId,
       identity: () => ({ logId: host.manifest.logId, term: term() }),

@@ -29,6 +29,7 @@ export class ReplicaRole {
   readonly #follower: Follower;
   readonly #hotKeys = new HotKeys();
 
+  #acked: { readonly term: number; readonly atMs: number } | undefined;
   /** Which command helps, and whether the master was linked when that was found; empty if none is known. */
   #advice = { text: '', wasLinked: false };
 
@@ -192,8 +193,21 @@ export class ReplicaRole {
     this.#hotKeys.note(key);
   }
 
+  /** The last push that was acked: its term, and how long ago. Undefined: none was. */
+  get lastAck(): { term: number; agoMs: number } | undefined {
+    const acked = this.#acked;
+    return acked && { term: acked.term, agoMs: this.#options.clock.monotonicMs() - acked.atMs };
+  }
+
+  /** Takes the identity of a log that a coordinator gave to the group, if it has none. */
+  adopt(logId: string, term: number): Promise<void> {
+    return this.#follower.adopt(logId, term);
+  }
+
   async replicate(request: ReplicateRequest): Promise<ReplicateAnswer> {
     const answer = await this.#follower.replicate(request);
+    if (answer.verdict.kind !== 'fenced')
+      this.#acked = { term: request.term, atMs: this.#options.clock.monotonicMs() };
     return answer.verdict.kind === 'ok' ? { ...answer, hotKeys: this.#hotKeys.take() } : answer;
   }
 

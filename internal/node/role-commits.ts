@@ -53,3 +53,16 @@ export async function commitFollowing(
     return { ...current, ...follows, term: Math.max(term, current.term) };
   });
 }
+
+/**
+ * In a cluster, at a start: a master that granted a higher term leads no more. Until the
+ * map names the master it follows nobody.
+ */
+export async function leaveTermThatIsOver({ directory, manifest }: EngineHost): Promise<void> {
+  const { role, term, promotedTo = 0 } = manifest;
+  if (role !== 'master' || term <= promotedTo) return;
+  await directory.update((current) => {
+    assert(current !== undefined, 'the directory is initialised');
+    return { ...current, role: 'replica', upstream: '', promotedTo: 0 };
+  });
+}

@@ -20,7 +20,7 @@ import { OneChange } from '#node/one-change.ts';
 import { type PendingHandover, pendingHandoverOf } from '#node/pending-handover.ts';
 import { ReplicaList } from '#node/replica-list.ts';
 import { ReplicaRole } from '#node/replica-role.ts';
-import { commitFollowing, commitRole, settle } from '#node/role-commits.ts';
+import { commitFollowing, commitRole, leaveTermThatIsOver, settle } from '#node/role-commits.ts';
 import { isBlank, type Self, selfOf } from '#node/self.ts';
 import { assert } from '#platform/assert.ts';
 import { withKnown } from '#replication/known-replicas.ts';
@@ -32,6 +32,14 @@ export interface StateWatch {
   readonly onAltered: (engine: Engine, why: string) => void;
   /** A replica begins to say that its state differs from the one here. */
   readonly onReplicaDiffers: () => void;
+}
+
+/** How a node comes to lead a term. */
+export interface HowToLead {
+  /** This node itself granted the term, to a coordinator. */
+  readonly isGranted?: boolean;
+  /** The master before takes no more writes. */
+  readonly isHandedOver?: boolean;
 }
 
 export class RoleKeeper {
@@ -71,7 +79,10 @@ export class RoleKeeper {
     const { host } = this;
     if (host.manifest.logId !== '') this.#engine = await host.open();
     else onNothing();
-    if (host.manifest.role === 'master') await this.#beginMaster(false);
+    const isMember = this.options.member !== undefined;
+    if (isMember) await leaveTermThatIsOver(host);
+    // Only the store makes leaders in a cluster: a lease decides whether it still is one, not the other nodes.
+    if (host.manifest.role === 'master') await this.#beginMaster(isMember);
     else this.#beginReplica();
   }
 
@@ -152,7 +163,7 @@ export class RoleKeeper {
    * told besides those in MANIFEST. Throws, and the role stays as it was, if the term
    * was seen meanwhile or the state turned out to be wrong. Within `exclusively`.
    */
-  async lead(term: number, known: readonly string[]): Promise<void> {
+  async lead(term: number, known: readonly string[], how: HowToLead = {}): Promise<void> {
     const { host, options } = this;
     const before = this.#current;
     if (before?.kind === 'replica' && before.isSuspect)
@@ -180,7 +191,8 @@ export class RoleKeeper {
         replicas: withKnown(host.manifest.replicas, known),
       } as const;
       // A master has seen the term in its own fence.
-      await commitRole(host, term, leads, before.kind === 'master' ? term : term - 1);
+      const hasSeen = before.kind === 'master' || how.isGranted === true;
+      await commitRole(host, term, leads, hasSeen ? term : term - 1);
     } catch (error) {
       if (before.kind === 'master') await this.#beginMaster(false, true);
       else this.#beginReplica();
@@ -188,7 +200,7 @@ export class RoleKeeper {
     }
     await host.endDelay();
     this.#promotions++;
-    await this.#beginMaster(true);
+    await this.#beginMaster(true, false, how.isHandedOver);
     options.logger.warn({ term, position: engine.position }, 'master of a new term');
   }
 
@@ -291,7 +303,7 @@ export class RoleKeeper {
   }
 
   /** `isAgain`: this process began before, so that what was forced at its start is done. */
-  async #beginMaster(isAsked: boolean, isAgain = false): Promise<void> {
+  async #beginMaster(isAsked: boolean, isAgain = false, isHandedOver = false): Promise<void> {
     const { host } = this;
     assert(host.engine !== undefined, 'a master has an engine');
     const options = isAgain ? { ...this.options, forcedRole: undefined } : this.options;
@@ -302,6 +314,7 @@ export class RoleKeeper {
       onReplicaDiffers: this.#watch.onReplicaDiffers,
       run: this.#run,
       self: () => this.self(),
+      isHandedOver,
     });
     this.#beginning = role;
     await role.start(isAsked);
@@ -318,9 +331,11 @@ export class RoleKeeper {
     });
     this.#current = role;
     role.start();
+    this.#insistence.start();
+    // In a cluster the map says whom to follow.
+    if (options.member !== undefined) return;
     this.#lookout = new Lookout(this, role);
     this.#lookout.start();
-    this.#insistence.start();
   }
 
   /** A fenced master found out which node leads. It tries again if this fails. */
@@ -338,6 +353,7 @@ export class RoleKeeper {
 
   /** A fenced master found that no node leads. It asks again if this fails. */
   async #leadAgain(role: MasterRole, asked: readonly Asked[]): Promise<void> {
+    if (this.options.member !== undefined) return;
     try {
       await this.exclusively('a return to leading', async () => {
         if (this.#current === role) await this.#comeback.attempt(role, asked);

@@ -34,7 +34,7 @@ export async function takeOver(keeper: RoleKeeper, request: TakeOverRequest): Pr
         await host.raiseTerm(request.term);
       return { isAccepted: false, reason, nodeId };
     }
-    await keeper.lead(request.term, [host.manifest.upstream]);
+    await keeper.lead(request.term, [host.manifest.upstream], { isHandedOver: true });
     return { isAccepted: true, reason: '', nodeId };
   });
 }

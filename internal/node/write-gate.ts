@@ -1,6 +1,6 @@
 /**
  * Decides whether a master takes writes now: not while it is fenced, hands its role over,
- * waits for space to begin its epoch, or has too few live replicas.
+ * waits for space to begin its epoch, has no lease in a cluster, or too few live replicas.
  */
 
 import type { Engine } from '#engine/engine.ts';
@@ -9,6 +9,7 @@ import { unavailable, WalnutError } from '#model/errors.ts';
 import type { NodeState } from '#model/status.ts';
 import type { Fence } from '#node/fence.ts';
 import type { MasterEpoch } from '#node/master-epoch.ts';
+import type { WriteLease } from '#node/write-lease.ts';
 import { describeShortage } from '#platform/shortage.ts';
 
 export interface WriteGateParts {
@@ -19,6 +20,8 @@ export interface WriteGateParts {
   readonly minReplicas: number;
   /** How many replicas take pushes and answered lately. */
   readonly liveReplicas: () => number;
+  /** Undefined in a plain group, whose master needs none. */
+  readonly lease: WriteLease | undefined;
 }
 
 export class WriteGate {
@@ -26,6 +29,7 @@ export class WriteGate {
   readonly #fence: Fence;
   readonly #epoch: MasterEpoch;
   readonly #minReplicas: number;
+  readonly #lease: WriteLease | undefined;
   /** The replica that a failover under way hands over to; undefined if there is none. */
   #pausedFor: string | undefined;
 
@@ -34,6 +38,7 @@ export class WriteGate {
     this.#fence = parts.fence;
     this.#epoch = parts.epoch;
     this.#minReplicas = parts.minReplicas;
+    this.#lease = parts.lease;
   }
 
   /** True if this master may write, apart from a failover and from shortage of space or of replicas. */
@@ -43,12 +48,20 @@ export class WriteGate {
 
   /** True if entries may expire and be evicted: not while the log must end. */
   get mayExpire(): boolean {
-    return !this.#fence.isUp && this.#pausedFor === undefined;
+    return !this.#fence.isUp && this.#pausedFor === undefined && this.#lease?.whyNotHeld === undefined;
   }
 
-  /** Why accepted writes may be discarded; undefined if this master leads, or handed over everything it had. */
-  get whyDeposed(): string | undefined {
-    return this.#fence.isUp && this.#pausedFor === undefined ? this.#fence.why : undefined;
+  /**
+   * Why the outcome of writes that were accepted is not known; undefined if this master
+   * leads, or handed over everything it had.
+   */
+  get whyUnknown(): string | undefined {
+    if (this.#fence.isUp && this.#pausedFor === undefined)
+      return `this write was not settled when the master was deposed, and may be lost: ${this.#fence.why}`;
+    const why = this.#lease?.whyNotHeld;
+    return why === undefined
+      ? undefined
+      : `this write was accepted and its outcome is unknown: ${noLease(why)}`;
   }
 
   /** A failover to `to` begins: writes are refused, and nothing expires, so that the log ends. */
@@ -63,7 +76,8 @@ export class WriteGate {
   get state(): NodeState {
     if (this.#fence.isUp) return 'fenced';
     const { log } = this.#parts.engine;
-    return log.shortage !== undefined || !this.#epoch.hasBegun ? 'no_space' : 'serving';
+    if (log.shortage !== undefined || !this.#epoch.hasBegun) return 'no_space';
+    return this.#lease?.whyNotHeld === undefined ? 'serving' : 'no_lease';
   }
 
   /** For Status: why nothing but the fence or the failover matters now; undefined if neither stops writes. */
@@ -73,9 +87,16 @@ export class WriteGate {
     return [`a failover to ${this.#pausedFor} is under way: writes wait`];
   }
 
-  /** For Status: what is short; empty if nothing is. */
+  /** For Status: what is short, or that the lease is over; empty if neither is. */
   get shortages(): string[] {
-    return this.state === 'no_space' ? [this.#shortOf] : [];
+    const { state } = this;
+    if (state === 'no_lease') return [noLease(this.#lease?.whyNotHeld ?? '')];
+    return state === 'no_space' ? [this.#shortOf] : [];
+  }
+
+  /** Milliseconds since the lease was held last; 0 while it is, and in a plain group. */
+  get lostForMs(): number {
+    return this.#lease?.lostForMs ?? 0;
   }
 
   get #shortOf(): string {
@@ -93,6 +114,8 @@ export class WriteGate {
       );
     }
     if (!this.#epoch.hasBegun) throw new WalnutError('resource_exhausted', this.#shortOf);
+    const why = this.#lease?.whyNotHeld;
+    if (why !== undefined) throw unavailable(noLease(why));
     if (this.#minReplicas === 0) return;
     const live = this.#parts.liveReplicas();
     if (live >= this.#minReplicas) return;
@@ -100,4 +123,8 @@ export class WriteGate {
       `${counted(live, 'replica takes', 'replicas take')} pushes: replication.min_replicas_to_write is ${this.#minReplicas}`,
     );
   }
+}
+
+function noLease(why: string): string {
+  return `this master has no lease: ${why}; it takes writes again as soon as it has`;
 }

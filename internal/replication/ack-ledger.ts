@@ -5,6 +5,7 @@
 import type { Lsn } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import { Listeners } from '#platform/listeners.ts';
+import type { QuorumLedger } from '#replication/quorum-ledger.ts';
 
 interface AckWaiter {
   readonly lsn: Lsn;
@@ -16,6 +17,8 @@ export class AckLedger {
   readonly #clock: Clock;
   readonly #durableLsns = new Map<string, Lsn>();
   readonly #waiters = new Set<AckWaiter>();
+  /** In a cluster: what a majority of the voters has. */
+  quorum: QuorumLedger | undefined;
 
   /** Tells each LSN that someone begins to wait for: pushes then ask replicas for acks. */
   readonly waits = new Listeners<Lsn>();
@@ -26,7 +29,7 @@ export class AckLedger {
 
   /** While someone waits, pushes ask replicas to fdatasync before they answer. */
   get hasWaiters(): boolean {
-    return this.#waiters.size > 0;
+    return this.#waiters.size > 0 || this.quorum?.hasWaiters === true;
   }
 
   ack(nodeId: string, durableLsn: Lsn): void {
@@ -52,6 +55,13 @@ export class AckLedger {
     let count = 0;
     for (const durableLsn of this.#durableLsns.values()) if (durableLsn >= lsn) count++;
     return count;
+  }
+
+  /** Resolves when `lsn` has reached QUORUM, after `timeoutMs`, or on an abort; at once in a plain group. */
+  async waitQuorum(lsn: Lsn, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    const waiting = this.quorum?.wait(lsn, timeoutMs, signal);
+    this.waits.tell(lsn);
+    await waiting;
   }
 
   /** Resolves when `count` nodes have `lsn` durable, after `timeoutMs`, or on an abort. */

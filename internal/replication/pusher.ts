@@ -33,8 +33,17 @@ export interface PushIdentity {
 /** The part of a feed that a pusher reads. */
 export type PushFeed = Pick<Feed, 'lastLsn' | 'read' | 'isRecent' | 'pointAt'>;
 
+/** Notes each push and who answered it: leases and QUORUM go by that in a cluster. */
+export interface PushWitness<Sent = unknown> {
+  /** Just before a push is sent. What it returns is given to `answered`. */
+  sent(): Sent;
+  /** The replica that was meant has answered, and did not say that the sender's term is over. */
+  answered(answer: ReplicateAnswer, sent: Sent): void;
+}
+
 /** What a push says besides its frames. */
 export interface PushContext {
+  readonly witness?: PushWitness | undefined;
   identity(): PushIdentity;
   /** The members of the group; the same object until something changes. */
   group(): GroupMembers;
@@ -193,6 +202,7 @@ export class Pusher {
     const durableLsn = this.#durableLsn;
     const group = context.group();
     this.#lastPushMs = clock.monotonicMs();
+    const witnessed = context.witness?.sent();
     const answer = await link.replicate(
       {
         ...context.identity(),
@@ -208,6 +218,8 @@ export class Pusher {
       { timeoutMs: PUSH_TIMEOUT_MS, signal: this.#abort.signal },
     );
     if (answer.verdict.kind === 'ok') this.#toldGroup = group;
+    if (answer.verdict.kind !== 'fenced' && ownerOf(this.nodeId, answer.nodeId) === 'own')
+      context.witness?.answered(answer, witnessed);
     await this.#take(answer, sent, sent.lsn >= durableLsn);
   }
 

@@ -28,7 +28,7 @@ import type { AckLedger } from '#replication/ack-ledger.ts';
 import { admitReplica } from '#replication/admit-replica.ts';
 import { firstBelow } from '#replication/known-replicas.ts';
 import type { PeerDialer } from '#replication/peer-link.ts';
-import { type PushContext, Pusher } from '#replication/pusher.ts';
+import { type PushContext, Pusher, type PushWitness } from '#replication/pusher.ts';
 import { RecentRecords } from '#replication/recent-records.ts';
 import { RegisteredReplicas, replicaAfter } from '#replication/registered-replicas.ts';
 import type { ReplicaBook } from '#replication/replica-book.ts';
@@ -56,6 +56,7 @@ export interface RegistryOptions {
   readonly onFenced: (term: number, address: string) => void;
   /** Called when a replica begins to report that its state differs from this node's. */
   readonly onMismatch?: (() => void) | undefined;
+  readonly pushWitness?: PushWitness | undefined;
 }
 
 /** A refused replica tries again every second; refusals are logged at most this often. */
@@ -79,12 +80,13 @@ export class ReplicaRegistry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    const { engine, acks, book, nodeId, identity } = options;
+    const { engine, acks, book, nodeId, identity, pushWitness } = options;
     this.#context = {
       identity: () => ({ masterNodeId: nodeId, ...identity() }),
       group: () => book.group(),
       logClockMs: () => engine.logClock.nowMs(),
       wantsDurableAcks: () => acks.hasWaiters,
+      witness: pushWitness,
       digestAt: (lsn) => engine.digests.at(lsn)?.digest ?? '',
     };
     this.#recent = new RecentRecords(engine.feed, options.ringBytesMax, () => this.#wake());

@@ -45,7 +45,7 @@ const PARAMETERS: Readonly<Record<Name, readonly [string, JsonSchema]>> = {
     'When the entry expires: a duration from now, never, or on PUT keep; also as the header x-walnut-ttl',
     TTL,
   ],
-  durability: ['What the answer waits for', { enum: ['accepted', 'local'] }],
+  durability: ['What the answer waits for', { enum: ['accepted', 'local', 'quorum'] }],
   min_acks: [
     'How many replicas must have it on disk, at most 64',
     { type: 'string', pattern: '^([1-5]?\\d|6[0-4])$' },

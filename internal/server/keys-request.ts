@@ -72,7 +72,7 @@ export function toKeysGet(key: string, query: string): GetCommand {
   };
 }
 
-/** `?ttl=30s|keep|never`, `durability=accepted|local`, `min_acks=1`, `timeout=5s`. Value and condition come later. */
+/** `?ttl=30s|keep|never`, `durability=accepted|local|quorum`, `min_acks=1`, `timeout=5s`. Value and condition come later. */
 export function toKeysSet(key: string, query: string, ttlHeader?: TtlHeader): Omit<SetCommand, 'value'> {
   const parameters = readQuery(query, SET_PARAMETERS);
   return {
@@ -155,6 +155,6 @@ function readRequestId(text: string | undefined): { id?: WriteId } {
 }
 
 function readDurability(text: string | undefined): Durability | undefined {
-  if (text === undefined || text === 'accepted' || text === 'local') return text;
-  throw invalidArgument(`durability is ${quote(text)}: expected accepted or local`);
+  if (text === undefined || text === 'accepted' || text === 'local' || text === 'quorum') return text;
+  throw invalidArgument(`durability is ${quote(text)}: expected accepted, local or quorum`);
 }

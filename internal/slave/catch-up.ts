@@ -29,6 +29,7 @@ export class CatchUp {
     this.#puller = new Puller({
       link: () => upstream.link,
       receiver,
+      knownTerm: () => options.host.manifest.term,
       clock: options.clock,
       onHeard: (lsn) => linkState.heard(lsn, options.clock.monotonicMs()),
       onBehind: (records) => state.set('catching_up', `${counted(records, 'record')} behind`),
@@ -155,7 +156,7 @@ export class CatchUp {
       engine.logClock.follow(answer.logClockMs);
       state.isPulling = true;
       try {
-        noteLevel(this.#parts, await this.#puller.pullUntilLevel(engine, signal));
+        noteLevel(this.#parts, await this.#puller.pullUntilLevel(engine, answer.term, signal));
       } finally {
         state.isPulling = false;
       }

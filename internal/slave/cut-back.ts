@@ -11,6 +11,7 @@ import type { DivergedWhy } from '#model/diverged.ts';
 import { NO_LSN } from '#model/position.ts';
 import type { RegisterAnswer } from '#model/replication.ts';
 import type { Logger } from '#platform/logger.ts';
+import { checkTerm } from '#slave/check-term.ts';
 import type { Receiver } from '#slave/receiver.ts';
 
 export interface CutParts {
@@ -38,6 +39,9 @@ export async function cutBack(
   await host.raiseTerm(answer.term);
   // The epoch tables say that the master has all of this log, and yet the records differ: the tables cannot be trusted.
   if (common >= tail.lsn) return { ...why, commonLsn: NO_LSN };
-  const cut = await receiver.exclusive(() => host.cutTo({ epoch: engine.epochAt(common), lsn: common }, why));
+  const cut = await receiver.exclusive(() => {
+    checkTerm(host, answer);
+    return host.cutTo({ epoch: engine.epochAt(common), lsn: common }, why);
+  });
   return cut === undefined ? { ...why, commonLsn: common } : undefined;
 }

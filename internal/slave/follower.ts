@@ -84,6 +84,15 @@ export class Follower {
     return this.#parts.upstream.ownAddress;
   }
 
+  /** Takes the identity of a log, and begins it, if this replica has none. */
+  async adopt(logId: string, term: number): Promise<void> {
+    const { options, receiver } = this.#parts;
+    await receiver.exclusive(async () => {
+      if (options.host.manifest.logId === '') await options.host.adopt(logId, term);
+    });
+    options.onChange();
+  }
+
   /** Resolves when every push taken so far is in the log, or refused. */
   settled(): Promise<void> {
     return this.#parts.receiver.idle();
@@ -183,7 +192,9 @@ export class Follower {
     let retryMs = RETRY_MS_MIN;
     while (!signal.aborted) {
       if (check.remedy === 'rebuild') await this.#rebuild();
-      if (!state.isFollowing || (state.isQuarantined && !state.isReconsidering)) {
+      const isLed = this.#parts.upstream.address !== '';
+      if (!isLed) state.set('catching_up', 'no coordinator has named the master of its group yet');
+      if (!isLed || !state.isFollowing || (state.isQuarantined && !state.isReconsidering)) {
         await rejoin.wait(Number.MAX_SAFE_INTEGER);
         continue;
       }

@@ -12,6 +12,7 @@ import type { RegisterAnswer } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
+import { checkTerm } from '#slave/check-term.ts';
 import type { Receiver } from '#slave/receiver.ts';
 import { fetchSnapshot } from '#slave/snapshot-fetch.ts';
 
@@ -37,9 +38,15 @@ export class FullResync {
   readonly #options: FullResyncOptions;
   /** Snapshots received, or lost to an error of this node's own disk, since the replica was last level. */
   #count = 0;
+  #isRunning = false;
 
   constructor(options: FullResyncOptions) {
     this.#options = options;
+  }
+
+  /** True while a snapshot is received or installed. */
+  get isRunning(): boolean {
+    return this.#isRunning;
   }
 
   /** The replica is level. */
@@ -53,7 +60,7 @@ export class FullResync {
    * master's history does not have.
    */
   async run(link: PeerLink, answer: RegisterAnswer, reason: string, diverged?: DivergedFrom): Promise<void> {
-    const { host, receiver, clock, logger, signal, onReason } = this.#options;
+    const { host, receiver, logger, signal, onReason } = this.#options;
     if (host.delayed?.hold.isHeld === true) {
       const why = `a full resync (${reason}) would replace the state that an operator paused: walnut delay resume`;
       throw new WalnutError('failed_precondition', why);
@@ -71,6 +78,20 @@ export class FullResync {
       'full resync by snapshot',
     );
     onReason(`receiving a snapshot: ${reason}`);
+    this.#isRunning = true;
+    try {
+      await this.#fetch(link, answer);
+      await receiver.exclusive(() => {
+        checkTerm(host, answer);
+        return host.installSnapshot(answer.logId, signal, diverged);
+      });
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  async #fetch(link: PeerLink, answer: RegisterAnswer): Promise<void> {
+    const { host, clock, logger, signal } = this.#options;
     try {
       const { fileSystem } = host.options;
       const request = { logId: answer.logId, nodeId: host.manifest.nodeId };
@@ -81,7 +102,6 @@ export class FullResync {
       if (!(error instanceof WalnutError)) this.#count++;
       throw error;
     }
-    await receiver.exclusive(() => host.installSnapshot(answer.logId, signal, diverged));
   }
 
   async #waitBefore(): Promise<void> {

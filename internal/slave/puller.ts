@@ -9,7 +9,7 @@ import type { Engine } from '#engine/engine.ts';
 import type { UpdatesAnswer } from '#model/commands.ts';
 import { unavailable } from '#model/errors.ts';
 import type { Lsn } from '#model/position.ts';
-import type { ChainPoint } from '#model/replication.ts';
+import type { ChainPoint, ReplicateVerdict } from '#model/replication.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { PeerLink } from '#replication/peer-link.ts';
 import { framesFromPeer } from '#slave/peer-frames.ts';
@@ -21,6 +21,8 @@ export interface PullerOptions {
   /** The link to the current master. */
   readonly link: () => PeerLink;
   readonly receiver: Receiver;
+  /** The highest term that this node has persisted. */
+  readonly knownTerm: () => number;
   readonly clock: Clock;
   /** Called for each answer with the last durable LSN of the master. */
   readonly onHeard: (durableLsn: Lsn) => void;
@@ -103,9 +105,12 @@ export class Puller {
    * Resolves when this replica is level, with the monotonic time at which the
    * master had exactly these durable records. Rejects with `WalnutError` if the
    * link breaks, the master's log no longer has the records, or the histories differ.
+   * `term`: the master's; nothing is taken once a higher one was granted.
    */
-  async pullUntilLevel(engine: Engine, signal: AbortSignal): Promise<number> {
-    const { receiver, onHeard, onBehind } = this.#options;
+  async pullUntilLevel(engine: Engine, term: number, signal: AbortSignal): Promise<number> {
+    const { receiver, onHeard, onBehind, knownTerm } = this.#options;
+    const refusal = (): ReplicateVerdict | undefined =>
+      knownTerm() > term ? { kind: 'fenced', term: knownTerm() } : undefined;
     const over = new AbortController();
     const either = AbortSignal.any([signal, over.signal]);
     const ask = (after: ChainPoint): Promise<Pulled> => this.#ask(after, either);
@@ -120,7 +125,8 @@ export class Puller {
         }
         const { askedMs, after, answer, frames, end } = pulled;
         onHeard(answer.latest.lsn);
-        const verdict = await receiver.take(after, frames, false);
+        const verdict = await receiver.take(after, frames, false, refusal);
+        if (verdict.kind === 'fenced') throw unavailable(`term ${verdict.term} was granted meanwhile`);
         if (verdict.kind === 'conflict') throw unavailable('the histories differ: registering again');
         if (tail().lsn >= answer.latest.lsn) return askedMs;
         onBehind(answer.latest.lsn - tail().lsn);

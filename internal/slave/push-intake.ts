@@ -11,6 +11,7 @@ import { type FollowerParts, noteLevel } from '#slave/follower-parts.ts';
 import { framesFromPeer } from '#slave/peer-frames.ts';
 import { EMPTY_TAIL } from '#slave/receiver.ts';
 import type { Frame } from '#wal/frame.ts';
+import type { Manifest } from '#wal/manifest.ts';
 
 export class PushIntake {
   readonly #parts: FollowerParts;
@@ -108,6 +109,14 @@ export class PushIntake {
       durable: engine?.durablePosition ?? EMPTY_TAIL,
       appliedLsn: engine?.applied.lsn ?? NO_LSN,
       digestMismatch: check.mismatch,
+      ...memberAck(manifest, this.#parts.resync.isRunning),
     };
   }
+}
+
+function memberAck(
+  { member, incarnation = 0 }: Manifest,
+  isInstalling: boolean,
+): Pick<ReplicateAnswer, 'member'> {
+  return member === undefined ? {} : { member: { node: member.node, incarnation, isInstalling } };
 }

@@ -5,10 +5,10 @@
  */
 import { toBinary } from '@bufbuild/protobuf';
 import { BatchResultSchema, type BatchResult as ResultMessage } from '#gen/walnut/v1/kv_store_pb.ts';
-import { Durability as WireDurability } from '#gen/walnut/v1/types_pb.ts';
 import type { IncrementAnswer, TouchAnswer, WriteAnswer } from '#model/commands.ts';
 import type { Position } from '#model/position.ts';
 import { ByteWriter, VARINT_BYTES_MAX, varintBytes } from '#wire/byte-writer.ts';
+import { fromDurability } from '#wire/durability.ts';
 
 /** A field's number and type, as its tag. */
 const delimited = (field: number): number => field * 8 + 2;
@@ -154,7 +154,7 @@ export class AnswerWriter {
 
   /** Writes what follows the results of an atomic batch that was committed. */
   committed({ position, durabilityReached, replicasAcked }: WriteAnswer): void {
-    const reached = durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
+    const reached = fromDurability(durabilityReached);
     const out = this.#out;
     out.reserve(8 * VARINT_BYTES_MAX);
     writeNumber(out, varint(2), 1);
@@ -225,7 +225,7 @@ export class AnswerWriter {
 
 /** Encodes the fields that SetResponse and DeleteResponse share, without `previous` and `current`. */
 function fieldsOf({ applied, position, durabilityReached, replicasAcked }: WriteAnswer): Uint8Array {
-  const reached = durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
+  const reached = fromDurability(durabilityReached);
   return piece((out) => {
     writeNumber(out, varint(1), applied ? 1 : 0);
     writePosition(out, delimited(2), position.epoch, position.lsn);
@@ -237,7 +237,7 @@ function fieldsOf({ applied, position, durabilityReached, replicasAcked }: Write
 /** Encodes an IncrementResponse without `current`. */
 function incrementFields(answer: IncrementAnswer, value: number): Uint8Array {
   const { applied, position, expireAtMs, durabilityReached, replicasAcked } = answer;
-  const reached = durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
+  const reached = fromDurability(durabilityReached);
   return piece((out) => {
     writeNumber(out, varint(1), applied ? 1 : 0);
     writeNumber(out, varint(2), value < 0 ? -2 * value - 1 : 2 * value);
@@ -251,7 +251,7 @@ function incrementFields(answer: IncrementAnswer, value: number): Uint8Array {
 /** Encodes a TouchResponse without `entry`. */
 function touchFields(answer: TouchAnswer): Uint8Array {
   const { applied, position, expireAtMs, durabilityReached, replicasAcked } = answer;
-  const reached = durabilityReached === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
+  const reached = fromDurability(durabilityReached);
   return piece((out) => {
     writeNumber(out, varint(1), applied ? 1 : 0);
     writePosition(out, delimited(3), position.epoch, position.lsn);

@@ -17,7 +17,8 @@ import {
   toOperation,
   toResultMessage,
 } from '#wire/batch-codec.ts';
-import { fromDurability, toReceiptOptions } from '#wire/kv-codec.ts';
+import { fromDurability } from '#wire/durability.ts';
+import { toReceiptOptions } from '#wire/kv-codec.ts';
 import { fromPosition } from '#wire/position-codec.ts';
 import { idFieldOf, toWriteId } from '#wire/write-id.ts';
 

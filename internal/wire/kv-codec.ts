@@ -21,12 +21,10 @@ import type {
   TouchRequest,
   TouchResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
-import { Durability as WireDurability } from '#gen/walnut/v1/types_pb.ts';
 import type {
   AwaitDurableCommand,
   Condition,
   DeleteCommand,
-  Durability,
   DurableAnswer,
   Expiry,
   FillAnswer,
@@ -50,6 +48,7 @@ import {
   FILL_LEASE_MS_MAX,
   FILL_TOKEN_CHARACTERS_MAX,
 } from '#model/limits.ts';
+import { fromDurability, toDurability } from '#wire/durability.ts';
 import { checkText, checkWaitMs, toSafeNumber } from '#wire/numbers.ts';
 import { fromEntry, fromPosition, toPosition } from '#wire/position-codec.ts';
 import { toWriteId } from '#wire/write-id.ts';
@@ -281,25 +280,6 @@ export function fromDurableAnswer(answer: DurableAnswer): AwaitDurableResponse {
     replicasAcked: answer.replicasAcked,
     durable: fromPosition(answer.durable),
   };
-}
-
-export function toDurability(durability: WireDurability): Durability | undefined {
-  switch (durability) {
-    case WireDurability.UNSPECIFIED:
-      return undefined;
-    case WireDurability.ACCEPTED:
-      return 'accepted';
-    case WireDurability.LOCAL:
-      return 'local';
-    default:
-      throw invalidArgument(
-        `durability is ${durability}: expected DURABILITY_ACCEPTED (1) or DURABILITY_LOCAL (2)`,
-      );
-  }
-}
-
-export function fromDurability(durability: Durability): WireDurability {
-  return durability === 'local' ? WireDurability.LOCAL : WireDurability.ACCEPTED;
 }
 
 /** What the answers of writes have in common. */

@@ -35,6 +35,7 @@ import type {
   ReplicateVerdict,
   ResyncVerdict,
 } from '#model/replication.ts';
+import { fromMemberAck, toMemberAck } from '#wire/member-ack-codec.ts';
 import { checkAddress, checkText, cutReason, toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toLsnField, toPositionOrNone } from '#wire/position-codec.ts';
 
@@ -199,6 +200,7 @@ export function toReplicateAnswer(response: ReplicateResponse): ReplicateAnswer 
     appliedLsn: toLsnField(response.appliedLsn, 'applied_lsn'),
     hotKeys: toHotKeys(response.hotKeys),
     digestMismatch: toDigestMismatch(response.digestMismatch),
+    ...toMemberAck(response.member),
   };
 }
 
@@ -247,6 +249,7 @@ export function fromReplicateAnswer(answer: ReplicateAnswer): ReplicateResponse 
     digestMismatch:
       answer.digestMismatch === undefined ? undefined : fromDigestMismatch(answer.digestMismatch),
     nodeId: answer.nodeId ?? '',
+    member: fromMemberAck(answer.member),
   };
 }
 

@@ -13,7 +13,8 @@ import type { BatchOperation, BatchResult, Condition, WriteOptions } from '#mode
 import { invalidArgument } from '#model/errors.ts';
 import { BATCH_OPERATIONS_MAX, checkKey, checkValue } from '#model/limits.ts';
 import type { DescribeError } from '#wire/batch-codec.ts';
-import { requireTrue, toContentType, toDurability } from '#wire/kv-codec.ts';
+import { toDurability } from '#wire/durability.ts';
+import { requireTrue, toContentType } from '#wire/kv-codec.ts';
 import { toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toPosition } from '#wire/position-codec.ts';
 

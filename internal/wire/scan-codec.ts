@@ -22,7 +22,8 @@ import type {
 import type { Cause } from '#model/entry.ts';
 import { invalidArgument } from '#model/errors.ts';
 import { checkPrefix, DELETE_PREFIX_LIMIT_MAX, SCAN_LIMIT_MAX } from '#model/limits.ts';
-import { fromDurability, toReceiptOptions } from '#wire/kv-codec.ts';
+import { fromDurability } from '#wire/durability.ts';
+import { toReceiptOptions } from '#wire/kv-codec.ts';
 import { checkText, toSafeNumber } from '#wire/numbers.ts';
 import { fromEntry, fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
 

@@ -32,6 +32,7 @@ const STATES: Readonly<Record<NodeState, WireState>> = {
   quarantined: WireState.QUARANTINED,
   fenced: WireState.FENCED,
   no_space: WireState.NO_SPACE,
+  no_lease: WireState.NO_LEASE,
   draining: WireState.DRAINING,
 };
 

@@ -129,7 +129,7 @@ export class Rig {
       clock,
       acks: this.acks,
       defaultTtlMs: options.defaultTtlMs ?? 0,
-      whyDeposed: () => undefined,
+      whyUnknown: () => undefined,
     });
   }
 

@@ -50,7 +50,7 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
   watch: { rooms: BELOW_REPLICATION, packages: PURE_BUILTINS },
   // Decisions about a cluster as pure functions: who leads, who owns, how long a lease is held.
   cluster: { rooms: ['model'], packages: PURE_BUILTINS },
-  node: { rooms: [...BELOW_ROLES, 'master', 'slave', 'watch'], packages: PURE_BUILTINS },
+  node: { rooms: [...BELOW_ROLES, 'master', 'slave', 'watch', 'cluster'], packages: PURE_BUILTINS },
   // What peer and server share: pure conversions between messages and the model.
   wire: { rooms: ['model', 'gen', 'platform', 'cluster'], packages: [...CONNECT, ...PURE_BUILTINS] },
   // What peer, client and the tool share: how a process reaches a node.

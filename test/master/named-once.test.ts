@@ -206,14 +206,14 @@ describe('a named write in the log', () => {
     const rig = await open('logged');
     await rig.set('a', 'v');
     const { engine, clock, acks } = rig;
-    const whyDeposed = (): string => 'another one leads';
+    const whyUnknown = (): string => 'another one leads';
     const parts = { engine, clock, acks, random: new SeededRandom(1), defaultTtlMs: 0 };
-    const deposed = new Master({ ...parts, whyDeposed });
+    const deposed = new Master({ ...parts, whyUnknown });
     const unmet = { ...ABSENT, returnPrevious: true };
     const answer = await rig.until(deposed.set(setOf('a', '1', unmet)));
     expect(answer.applied).toBe(false);
     await expect(rig.until(deposed.set(setOf('a', '1', { ...unmet, ...clientId(7, 1) })))).rejects.toThrow(
-      'may be lost: another one leads',
+      'another one leads',
     );
   });
 

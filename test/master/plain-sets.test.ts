@@ -173,8 +173,8 @@ describe('plain sets', () => {
     for (const { fileSystem } of [one, other]) fileSystem.bytesMax = Number.POSITIVE_INFINITY;
     const deposed = [one, other].map((rig) => {
       const { engine, clock, acks } = rig;
-      const whyDeposed = (): string => 'another one leads';
-      return new Master({ engine, clock, random: new SeededRandom(1), acks, defaultTtlMs: 0, whyDeposed });
+      const whyUnknown = (): string => 'another one leads';
+      return new Master({ engine, clock, random: new SeededRandom(1), acks, defaultTtlMs: 0, whyUnknown });
     }) as [Master, Master];
     const answers = await one.until(byBytes({ master: deposed[0] } as Rig, sets));
     expect(answers).toEqual(await other.until(byBatch({ master: deposed[1] } as Rig, sets)));

@@ -1,6 +1,9 @@
 /** Bugs by which a member of a cluster could count twice, lead beside another, or lose what a majority has. */
 import type { Mutant } from './mutant.ts';
 
+const LEASE = 'test/node/member/member-lease.test.ts';
+const MEMBERS = 'test/node/member/members.test.ts';
+const QUORUM = 'test/replication/quorum-ledger.test.ts';
 const PLACE = 'test/node/member-place.test.ts';
 const EVERY = 'test/backup/every-record.test.ts';
 const REPAIR = 'test/backup/repair-crash.test.ts';
@@ -33,5 +36,68 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     text: '      members: engine.store.members.current,\n',
     replacement: '',
     tests: [EVERY],
+  },
+  {
+    name: 'write taken without a lease',
+    file: 'internal/node/write-gate.ts',
+    text: '    if (why !== undefined) throw unavailable(noLease(why));\n',
+    replacement: '',
+    tests: [MEMBERS],
+  },
+  {
+    name: 'first write while the master before may still have its lease',
+    file: 'internal/node/member/member-lease.ts',
+    text: 'options.waits ? monotonicMs + FIRST_WRITE_WAIT_MS : monotonicMs',
+    replacement: 'options.waits ? monotonicMs : monotonicMs',
+    tests: [LEASE],
+  },
+  {
+    name: 'lease by a wiped disk under a listed name',
+    file: 'internal/node/member/member-lease.ts',
+    text: 'one.node === node && one.incarnation === incarnation',
+    replacement: 'one.node === node && incarnation > 0',
+    tests: [LEASE],
+  },
+  {
+    name: 'QUORUM by a wiped disk under a listed name',
+    file: 'internal/replication/quorum-ledger.ts',
+    text: 'return said?.incarnation === incarnation ? said.lsn : NO_LSN;',
+    replacement: 'return incarnation > 0 && said !== undefined ? said.lsn : NO_LSN;',
+    tests: [QUORUM],
+  },
+  {
+    name: 'QUORUM by copies of an older term',
+    file: 'internal/replication/quorum-ledger.ts',
+    text: 'return lsn >= epochLsn ? lsn : NO_LSN;',
+    replacement: 'return lsn;',
+    tests: [QUORUM],
+  },
+  {
+    name: 'QUORUM without the disk of the master',
+    file: 'internal/replication/quorum-ledger.ts',
+    text: 'Math.min(majority, ownLsn)',
+    replacement: 'Math.max(majority, 0 * ownLsn)',
+    tests: [QUORUM],
+  },
+  {
+    name: 'records pulled from a master whose term is over',
+    file: 'internal/slave/puller.ts',
+    text: 'knownTerm() > term ?',
+    replacement: 'knownTerm() > term + 1 ?',
+    tests: ['test/slave/puller.test.ts'],
+  },
+  {
+    name: 'member that an operator promotes beside the coordinator',
+    file: 'internal/node/leadership.ts',
+    text: "    this.#checkPlain('be promoted');\n",
+    replacement: '',
+    tests: [MEMBERS],
+  },
+  {
+    name: 'suspended machine that the clocks do not show',
+    file: 'internal/platform/machine-clocks.ts',
+    text: '      Math.abs(wallMs - read.wallMs) < UPTIME_STEP_MS;',
+    replacement: '      Math.abs(wallMs - read.wallMs) < Number.POSITIVE_INFINITY;',
+    tests: ['test/platform/machine-clocks.test.ts'],
   },
 ];

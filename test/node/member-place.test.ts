@@ -1,12 +1,27 @@
 /** Which directories a node accepts, and when a directory counts as another one. */
 import { describe, expect, it } from 'vitest';
+import { unavailable } from '#model/errors.ts';
+import type { MemberOptions } from '#node/member/member-options.ts';
 import { whyElsewhere } from '#node/member-place.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+import type { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { type Manifest, tryDecodeManifest } from '#wal/manifest.ts';
 
 const NAME = { cluster: 'prod', node: 'a' };
 const PLACE = { ...NAME, clusterId: '', group: '' };
+
+/** No coordinator answers. */
+function memberOptions(clock: VirtualClock): MemberOptions {
+  return {
+    ...NAME,
+    zone: '',
+    coordinators: ['coordinator:1'],
+    heartbeat: () => Promise.reject(unavailable('no coordinator')),
+    leaseMs: 1_500,
+    readClocks: () => ({ monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs(), uptimeMs: 0 }),
+  };
+}
 
 function manifestIn({ fileSystem }: Pick<TestNode, 'fileSystem'>): Manifest {
   const manifest = tryDecodeManifest(fileSystem.content('/data/MANIFEST'));
@@ -30,7 +45,7 @@ describe('the place of a directory', () => {
 
   it('is written at the first start, and a plain node refuses the directory', async () => {
     const group = new TestGroup();
-    const one = await group.start('one', 'replica', { member: NAME, upstream: '' });
+    const one = await group.start('one', 'replica', { member: memberOptions(group.clock), upstream: '' });
     const fileSystem = await group.stop(one);
     expect(manifestIn({ fileSystem }).member).toEqual(PLACE);
     await expect(group.replica('one', { fileSystem })).rejects.toMatchObject({

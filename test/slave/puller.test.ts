@@ -15,6 +15,8 @@ const PER_ANSWER = 10;
 const APPLY_MS = 100;
 
 /** A master with 50 records, of which an answer takes ten, and a replica that takes 100 ms to apply an answer. */
+type Refusal = () => ReplicateVerdict | undefined;
+
 class Pull {
   readonly clock = new VirtualClock();
   readonly log: Frame[] = chainOf(
@@ -29,6 +31,8 @@ class Pull {
   readonly verdicts: ReplicateVerdict[] = [];
   /** Answers that come too late, by number of the question. */
   readonly late = new Set<number>();
+  /** The highest term that was granted; the master leads term 1. */
+  knownTerm = 1;
   /** How long an answer takes. */
   answerMs = 0;
   readonly puller = new Puller({
@@ -37,9 +41,11 @@ class Pull {
         getUpdates: (command: UpdatesCommand, options: CallOptions) => this.#answer(command, options),
       }) as unknown as PeerLink,
     receiver: {
-      take: (_previous: ChainPoint, frames: readonly Frame[]) => this.#take(frames),
+      take: (_previous: ChainPoint, frames: readonly Frame[], _isDurable: boolean, refusal: Refusal) =>
+        this.#take(frames, refusal),
     } as unknown as Receiver,
     clock: this.clock,
+    knownTerm: () => this.knownTerm,
     onHeard: () => undefined,
     onBehind: (records) => this.behind.push(records),
   });
@@ -53,7 +59,7 @@ class Pull {
         },
       },
     } as unknown as Engine;
-    const level = this.puller.pullUntilLevel(engine, signal);
+    const level = this.puller.pullUntilLevel(engine, 1, signal);
     level.catch(() => undefined);
     return level;
   }
@@ -73,8 +79,10 @@ class Pull {
     return { updates: [], frames: bytesOf(frames), last: after, latest, earliest: after };
   }
 
-  async #take(frames: readonly Frame[]): Promise<ReplicateVerdict> {
+  async #take(frames: readonly Frame[], refusal: Refusal): Promise<ReplicateVerdict> {
     await this.clock.sleep(APPLY_MS);
+    const refused = refusal();
+    if (refused !== undefined) return refused;
     const last = frames.at(-1);
     if (last !== undefined && last.lsn > this.tail.lsn) this.tail = pointOf(last);
     return this.verdicts.shift() ?? { kind: 'ok' };
@@ -82,6 +90,17 @@ class Pull {
 }
 
 describe('Puller', () => {
+  it('takes nothing of the master once a higher term was granted', async () => {
+    const pull = new Pull();
+    const level = pull.run();
+    await pull.clock.advance(APPLY_MS + 1);
+    const { lsn } = pull.tail;
+    pull.knownTerm = 2;
+    await pull.clock.advance(1_000);
+    await expect(level).rejects.toThrow('term 2 was granted meanwhile');
+    expect(pull.tail.lsn).toBe(lsn);
+  });
+
   it('asks for the next records while the last are applied, two answers ahead, and for none beyond the end', async () => {
     const pull = new Pull();
     const level = pull.run();

@@ -219,6 +219,10 @@ function showState(state: NodeState, colors: Colors): string {
   const name = enumName(NodeState, state);
   const isGood = state === NodeState.SERVING || state === NodeState.STREAMING || state === NodeState.DELAYED;
   if (isGood) return colors.green(name);
-  const isBad = state === NodeState.QUARANTINED || state === NodeState.FENCED || state === NodeState.NO_SPACE;
+  const isBad =
+    state === NodeState.QUARANTINED ||
+    state === NodeState.FENCED ||
+    state === NodeState.NO_SPACE ||
+    state === NodeState.NO_LEASE;
   return isBad ? colors.red(name) : colors.yellow(name);
 }

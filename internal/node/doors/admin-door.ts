@@ -31,7 +31,7 @@ import type { NodeOptions } from '#node/node-options.ts';
 export interface AdminParts {
   readonly admission: Admission;
   readonly keys: KeysDoor;
-  readonly options: Pick<NodeOptions, 'clock' | 'logger' | 'fileSystem'>;
+  readonly options: Pick<NodeOptions, 'clock' | 'logger' | 'fileSystem' | 'member'>;
   readonly status: () => NodeStatus;
   readonly scrub: (signal: AbortSignal) => AsyncGenerator<ScrubProgress>;
 }
@@ -66,11 +66,21 @@ export class AdminDoor implements AdminPort {
   }
 
   addReplica(address: string): Promise<string> {
+    this.#checkPlain();
     return this.#admission.master('have replicas').members.add(address);
   }
 
   removeReplica(address: string): Promise<void> {
+    this.#checkPlain();
     return this.#admission.master('have replicas').members.remove(address);
+  }
+
+  /** Throws on a member of a cluster: the map and the log say which nodes belong to its group. */
+  #checkPlain(): void {
+    const { member } = this.#parts.options;
+    if (member === undefined) return;
+    const why = `${member.node} is a member of cluster ${member.cluster}, whose map lists the nodes of its groups`;
+    throw new WalnutError('failed_precondition', `${why}: see walnut cluster map`);
   }
 
   async checkpoint(): Promise<CheckpointAnswer> {

@@ -22,6 +22,10 @@ export interface NodeCore {
   readonly isDraining: boolean;
 }
 
+const NO_VOTERS =
+  'durability quorum counts the voters of a group in a cluster, and this is the master of a plain group: ' +
+  'ask for local, or for min_acks';
+
 export class Admission {
   readonly #core: NodeCore;
 
@@ -124,6 +128,16 @@ export class Admission {
       if (role.kind === 'master') return role.writer();
       const { leaderHint } = role;
       throw new WalnutError('not_master', 'this node is a replica: writes go to its master', { leaderHint });
+    } catch (error) {
+      throw asRefusal(error);
+    }
+  }
+
+  /** Called before a write that asks for QUORUM; its errors say that nothing was done. */
+  checkQuorum(): void {
+    try {
+      if (this.master('know what has reached QUORUM').lease !== undefined) return;
+      throw new WalnutError('failed_precondition', NO_VOTERS);
     } catch (error) {
       throw asRefusal(error);
     }

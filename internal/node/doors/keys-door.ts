@@ -14,6 +14,7 @@ import type {
   DeleteCommand,
   DeletePrefixAnswer,
   DeletePrefixCommand,
+  Durability,
   DurableAnswer,
   GetAnswer,
   GetCommand,
@@ -117,24 +118,28 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   }
 
   set(command: SetCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    this.#checkLevel(command.durability);
     const need = needOfSet(command);
     if (need === undefined) return this.#admission.writer().set(command, signal);
     return this.#whenReady(need, (master) => master.set(command, signal));
   }
 
   delete(command: DeleteCommand, signal?: AbortSignal): Promise<WriteAnswer> {
+    this.#checkLevel(command.durability);
     const need = needOfId(command.id);
     if (need === undefined) return this.#admission.writer().delete(command, signal);
     return this.#whenReady(need, (master) => master.delete(command, signal));
   }
 
   increment(command: IncrementCommand, signal?: AbortSignal): Promise<IncrementAnswer> {
+    this.#checkLevel(command.durability);
     const need = needOfId(command.id);
     if (need === undefined) return this.#admission.writer().increment(command, signal);
     return this.#whenReady(need, (master) => master.increment(command, signal));
   }
 
   touch(command: TouchCommand, signal?: AbortSignal): Promise<TouchAnswer> {
+    this.#checkLevel(command.durability);
     return this.#whenReady('required', (master) => master.touch(command, signal));
   }
 
@@ -153,6 +158,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   async batch(operations: readonly BatchOperation[], signal?: AbortSignal): Promise<BatchResult[]> {
     const hasWrites = operations.some((operation) => operation.kind !== 'get');
     if (hasWrites) {
+      if (operations.some(asksForQuorum)) this.#checkLevel('quorum');
       const isNeeded =
         !this.#admission.hasFormats && operations.some((operation) => needOf(operation) !== undefined);
       const refusal = isNeeded ? await this.#admission.whyNotReadyForFormats() : undefined;
@@ -193,6 +199,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
 
   async atomicBatch(command: AtomicBatchCommand, signal?: AbortSignal): Promise<AtomicBatchAnswer> {
     const { operations } = command;
+    this.#checkLevel(command.durability);
     if (operations.some(({ kind }) => kind !== 'get')) {
       const admit = (get: GetCommand): void => this.#reader.checkAccepted(get);
       const need = needOfAll(command);
@@ -274,15 +281,22 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     const endMs = this.#clock.monotonicMs() + receiptTimeoutMs(command.timeoutMs);
     for (;;) {
       // Asked again in each turn, because role and engine may change during the wait.
+      this.#checkLevel(command.durability);
       const acks = minAcks > 0 ? admission.master('count the acks of replicas').acks : this.#acks;
       const leftMs = Math.max(0, endMs - this.#clock.monotonicMs());
       const engine = await this.#reader.untilLogged(position, leftMs, signal);
-      const options = { minAcks, timeoutMs: Math.max(1, endMs - this.#clock.monotonicMs()) };
+      const { durability } = command;
+      const options = { durability, minAcks, timeoutMs: Math.max(1, endMs - this.#clock.monotonicMs()) };
       const receipt = wantsWait(command)
         ? await awaitReceipt(engine, acks, this.#clock, options, position.lsn, signal)
         : receiptOf(engine, acks, position.lsn);
       if (engine === this.#engine) return { ...receipt, durable: engine.durablePosition };
     }
+  }
+
+  /** Throws where nobody can know what has reached the level, before anything is done. */
+  #checkLevel(durability: Durability | undefined): void {
+    if (durability === 'quorum') this.#admission.checkQuorum();
   }
 
   /** The current engine; undefined if there is none. */
@@ -295,4 +309,8 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     const { role } = this.#admission;
     return role?.kind === 'master' ? role.acks : undefined;
   }
+}
+
+function asksForQuorum(operation: BatchOperation): boolean {
+  return operation.kind !== 'get' && operation.command.durability === 'quorum';
 }

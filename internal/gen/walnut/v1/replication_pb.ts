@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file walnut/v1/replication.proto.
  */
 export const file_walnut_v1_replication: GenFile = /*@__PURE__*/
-  fileDesc("Cht3YWxudXQvdjEvcmVwbGljYXRpb24ucHJvdG8SCXdhbG51dC52MSI1CgpDaGFpblBvaW50Eg0KBWVwb2NoGAEgASgEEgsKA2xzbhgCIAEoBBILCgNjcmMYAyABKA0iLgoKRXBvY2hTdGFydBINCgVlcG9jaBgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQi7gEKD1JlZ2lzdGVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEhEKCWFkdmVydGlzZRgDIAEoCRIOCgZsb2dfaWQYBCABKAkSIwoEdGFpbBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhUKDXVwc3RyZWFtX3BhdGgYBiADKAkSGgoSZnVsbF9yZXN5bmNfcmVhc29uGAcgASgJEhYKDmFwcGx5X2RlbGF5X21zGAggASgEEgwKBHRlcm0YCSABKA0SFAoMZm9ybWF0X2xldmVsGAogASgNIq8CChBSZWdpc3RlclJlc3BvbnNlEhYKDm1hc3Rlcl9ub2RlX2lkGAEgASgJEg4KBmxvZ19pZBgCIAEoCRIMCgR0ZXJtGAMgASgNEiUKBmVwb2NocxgEIAMoCzIVLndhbG51dC52MS5FcG9jaFN0YXJ0EiUKBmxhdGVzdBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhQKDGxvZ19jbG9ja19tcxgGIAEoBBIpCgd2ZXJkaWN0GAcgASgOMhgud2FsbnV0LnYxLlJlc3luY1ZlcmRpY3QSDgoGcmVhc29uGAggASgJEg8KB2FkZHJlc3MYCSABKAkSHwoFZ3JvdXAYCiABKAsyEC53YWxudXQudjEuR3JvdXASFAoMZm9ybWF0X2xldmVsGAsgASgNIlEKBUdyb3VwEhAKCHJlcGxpY2FzGAEgAygJEg8KB3JlbW92ZWQYAiADKAkSJQoFbm9kZXMYAyADKAsyFi53YWxudXQudjEuTm9kZUFkZHJlc3MiRQoLTm9kZUFkZHJlc3MSDwoHYWRkcmVzcxgBIAEoCRIPCgdub2RlX2lkGAIgASgJEhQKDGZvcm1hdF9sZXZlbBgDIAEoDSKQAgoQUmVwbGljYXRlUmVxdWVzdBIWCg5tYXN0ZXJfbm9kZV9pZBgBIAEoCRIOCgZsb2dfaWQYAiABKAkSDAoEdGVybRgDIAEoDRInCghwcmV2aW91cxgEIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50Eg4KBmZyYW1lcxgFIAEoDBITCgtkdXJhYmxlX2xzbhgGIAEoBBIUCgxsb2dfY2xvY2tfbXMYByABKAQSGAoQYWNrX3doZW5fZHVyYWJsZRgIIAEoCBIOCgZkaWdlc3QYCSABKAkSHwoFZ3JvdXAYCiABKAsyEC53YWxudXQudjEuR3JvdXASFwoPcmVwbGljYV9ub2RlX2lkGAsgASgJIrQCChFSZXBsaWNhdGVSZXNwb25zZRIkCgdkdXJhYmxlGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhMKC2FwcGxpZWRfbHNuGAIgASgEEiUKBG5lZWQYAyABKAsyFS53YWxudXQudjEuQ2hhaW5Qb2ludEgAEjYKEGhpc3RvcnlfY29uZmxpY3QYBCABKAsyGi53YWxudXQudjEuSGlzdG9yeUNvbmZsaWN0SAASIwoGZmVuY2VkGAUgASgLMhEud2FsbnV0LnYxLkZlbmNlZEgAEhAKCGhvdF9rZXlzGAYgAygJEjIKD2RpZ2VzdF9taXNtYXRjaBgHIAEoCzIZLndhbG51dC52MS5EaWdlc3RNaXNtYXRjaBIPCgdub2RlX2lkGAggASgJQgkKB3JlZnVzYWwiPAoORGlnZXN0TWlzbWF0Y2gSCwoDbHNuGAEgASgEEg4KBnN0YXRlZBgCIAEoCRINCgVmb3VuZBgDIAEoCSI4Cg9IaXN0b3J5Q29uZmxpY3QSJQoGZXBvY2hzGAEgAygLMhUud2FsbnV0LnYxLkVwb2NoU3RhcnQiFgoGRmVuY2VkEgwKBHRlcm0YASABKA0iNwoURmV0Y2hTbmFwc2hvdFJlcXVlc3QSDgoGbG9nX2lkGAEgASgJEg8KB25vZGVfaWQYAiABKAkicgoVRmV0Y2hTbmFwc2hvdFJlc3BvbnNlEiUKCHBvc2l0aW9uGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEg4KBm9mZnNldBgCIAEoBBITCgt0b3RhbF9ieXRlcxgDIAEoBBINCgVjaHVuaxgEIAEoDCJXCgxDbGFpbVJlcXVlc3QSDgoGbG9nX2lkGAEgASgJEgwKBHRlcm0YAiABKA0SDwoHbm9kZV9pZBgDIAEoCRIYChByZWNlaXZlcl9ub2RlX2lkGAQgASgJIoMBCg1DbGFpbVJlc3BvbnNlEg8KB2dyYW50ZWQYASABKAgSDAoEdGVybRgCIAEoDRIOCgZyZWFzb24YAyABKAkSIQoEdGFpbBgEIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIPCgdub192b3RlGAUgASgIEg8KB25vZGVfaWQYBiABKAkiUwoPQW5ub3VuY2VSZXF1ZXN0Eg4KBmxvZ19pZBgBIAEoCRIMCgR0ZXJtGAIgASgNEg8KB25vZGVfaWQYAyABKAkSEQoJYWR2ZXJ0aXNlGAQgASgJIjUKEEFubm91bmNlUmVzcG9uc2USIQoGZmVuY2VkGAEgASgLMhEud2FsbnV0LnYxLkZlbmNlZCKSAQoPVGFrZU92ZXJSZXF1ZXN0Eg4KBmxvZ19pZBgBIAEoCRIMCgR0ZXJtGAIgASgNEg8KB25vZGVfaWQYAyABKAkSIwoEdGFpbBgEIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhIKCmNoZWNrX29ubHkYBSABKAgSFwoPcmVwbGljYV9ub2RlX2lkGAYgASgJIkUKEFRha2VPdmVyUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgSDgoGcmVhc29uGAIgASgJEg8KB25vZGVfaWQYAyABKAkqhgEKDVJlc3luY1ZlcmRpY3QSHgoaUkVTWU5DX1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIbChdSRVNZTkNfVkVSRElDVF9DT05USU5VRRABEhsKF1JFU1lOQ19WRVJESUNUX1NOQVBTSE9UEAISGwoXUkVTWU5DX1ZFUkRJQ1RfQ09ORkxJQ1QQAzK2AwoLUmVwbGljYXRpb24SQwoIUmVnaXN0ZXISGi53YWxudXQudjEuUmVnaXN0ZXJSZXF1ZXN0Ghsud2FsbnV0LnYxLlJlZ2lzdGVyUmVzcG9uc2USRgoJUmVwbGljYXRlEhsud2FsbnV0LnYxLlJlcGxpY2F0ZVJlcXVlc3QaHC53YWxudXQudjEuUmVwbGljYXRlUmVzcG9uc2USVAoNRmV0Y2hTbmFwc2hvdBIfLndhbG51dC52MS5GZXRjaFNuYXBzaG90UmVxdWVzdBogLndhbG51dC52MS5GZXRjaFNuYXBzaG90UmVzcG9uc2UwARI6CgVDbGFpbRIXLndhbG51dC52MS5DbGFpbVJlcXVlc3QaGC53YWxudXQudjEuQ2xhaW1SZXNwb25zZRJDCghBbm5vdW5jZRIaLndhbG51dC52MS5Bbm5vdW5jZVJlcXVlc3QaGy53YWxudXQudjEuQW5ub3VuY2VSZXNwb25zZRJDCghUYWtlT3ZlchIaLndhbG51dC52MS5UYWtlT3ZlclJlcXVlc3QaGy53YWxudXQudjEuVGFrZU92ZXJSZXNwb25zZWIGcHJvdG8z", [file_walnut_v1_types]);
+  fileDesc("Cht3YWxudXQvdjEvcmVwbGljYXRpb24ucHJvdG8SCXdhbG51dC52MSI1CgpDaGFpblBvaW50Eg0KBWVwb2NoGAEgASgEEgsKA2xzbhgCIAEoBBILCgNjcmMYAyABKA0iLgoKRXBvY2hTdGFydBINCgVlcG9jaBgBIAEoBBIRCglmaXJzdF9sc24YAiABKAQi7gEKD1JlZ2lzdGVyUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEhMKC2luY2FybmF0aW9uGAIgASgJEhEKCWFkdmVydGlzZRgDIAEoCRIOCgZsb2dfaWQYBCABKAkSIwoEdGFpbBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhUKDXVwc3RyZWFtX3BhdGgYBiADKAkSGgoSZnVsbF9yZXN5bmNfcmVhc29uGAcgASgJEhYKDmFwcGx5X2RlbGF5X21zGAggASgEEgwKBHRlcm0YCSABKA0SFAoMZm9ybWF0X2xldmVsGAogASgNIq8CChBSZWdpc3RlclJlc3BvbnNlEhYKDm1hc3Rlcl9ub2RlX2lkGAEgASgJEg4KBmxvZ19pZBgCIAEoCRIMCgR0ZXJtGAMgASgNEiUKBmVwb2NocxgEIAMoCzIVLndhbG51dC52MS5FcG9jaFN0YXJ0EiUKBmxhdGVzdBgFIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50EhQKDGxvZ19jbG9ja19tcxgGIAEoBBIpCgd2ZXJkaWN0GAcgASgOMhgud2FsbnV0LnYxLlJlc3luY1ZlcmRpY3QSDgoGcmVhc29uGAggASgJEg8KB2FkZHJlc3MYCSABKAkSHwoFZ3JvdXAYCiABKAsyEC53YWxudXQudjEuR3JvdXASFAoMZm9ybWF0X2xldmVsGAsgASgNIlEKBUdyb3VwEhAKCHJlcGxpY2FzGAEgAygJEg8KB3JlbW92ZWQYAiADKAkSJQoFbm9kZXMYAyADKAsyFi53YWxudXQudjEuTm9kZUFkZHJlc3MiRQoLTm9kZUFkZHJlc3MSDwoHYWRkcmVzcxgBIAEoCRIPCgdub2RlX2lkGAIgASgJEhQKDGZvcm1hdF9sZXZlbBgDIAEoDSKQAgoQUmVwbGljYXRlUmVxdWVzdBIWCg5tYXN0ZXJfbm9kZV9pZBgBIAEoCRIOCgZsb2dfaWQYAiABKAkSDAoEdGVybRgDIAEoDRInCghwcmV2aW91cxgEIAEoCzIVLndhbG51dC52MS5DaGFpblBvaW50Eg4KBmZyYW1lcxgFIAEoDBITCgtkdXJhYmxlX2xzbhgGIAEoBBIUCgxsb2dfY2xvY2tfbXMYByABKAQSGAoQYWNrX3doZW5fZHVyYWJsZRgIIAEoCBIOCgZkaWdlc3QYCSABKAkSHwoFZ3JvdXAYCiABKAsyEC53YWxudXQudjEuR3JvdXASFwoPcmVwbGljYV9ub2RlX2lkGAsgASgJItoCChFSZXBsaWNhdGVSZXNwb25zZRIkCgdkdXJhYmxlGAEgASgLMhMud2FsbnV0LnYxLlBvc2l0aW9uEhMKC2FwcGxpZWRfbHNuGAIgASgEEiUKBG5lZWQYAyABKAsyFS53YWxudXQudjEuQ2hhaW5Qb2ludEgAEjYKEGhpc3RvcnlfY29uZmxpY3QYBCABKAsyGi53YWxudXQudjEuSGlzdG9yeUNvbmZsaWN0SAASIwoGZmVuY2VkGAUgASgLMhEud2FsbnV0LnYxLkZlbmNlZEgAEhAKCGhvdF9rZXlzGAYgAygJEjIKD2RpZ2VzdF9taXNtYXRjaBgHIAEoCzIZLndhbG51dC52MS5EaWdlc3RNaXNtYXRjaBIPCgdub2RlX2lkGAggASgJEiQKBm1lbWJlchgJIAEoCzIULndhbG51dC52MS5NZW1iZXJBY2tCCQoHcmVmdXNhbCJCCglNZW1iZXJBY2sSDAoEbm9kZRgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoBBISCgppbnN0YWxsaW5nGAMgASgIIjwKDkRpZ2VzdE1pc21hdGNoEgsKA2xzbhgBIAEoBBIOCgZzdGF0ZWQYAiABKAkSDQoFZm91bmQYAyABKAkiOAoPSGlzdG9yeUNvbmZsaWN0EiUKBmVwb2NocxgBIAMoCzIVLndhbG51dC52MS5FcG9jaFN0YXJ0IhYKBkZlbmNlZBIMCgR0ZXJtGAEgASgNIjcKFEZldGNoU25hcHNob3RSZXF1ZXN0Eg4KBmxvZ19pZBgBIAEoCRIPCgdub2RlX2lkGAIgASgJInIKFUZldGNoU25hcHNob3RSZXNwb25zZRIlCghwb3NpdGlvbhgBIAEoCzITLndhbG51dC52MS5Qb3NpdGlvbhIOCgZvZmZzZXQYAiABKAQSEwoLdG90YWxfYnl0ZXMYAyABKAQSDQoFY2h1bmsYBCABKAwiVwoMQ2xhaW1SZXF1ZXN0Eg4KBmxvZ19pZBgBIAEoCRIMCgR0ZXJtGAIgASgNEg8KB25vZGVfaWQYAyABKAkSGAoQcmVjZWl2ZXJfbm9kZV9pZBgEIAEoCSKDAQoNQ2xhaW1SZXNwb25zZRIPCgdncmFudGVkGAEgASgIEgwKBHRlcm0YAiABKA0SDgoGcmVhc29uGAMgASgJEiEKBHRhaWwYBCABKAsyEy53YWxudXQudjEuUG9zaXRpb24SDwoHbm9fdm90ZRgFIAEoCBIPCgdub2RlX2lkGAYgASgJIlMKD0Fubm91bmNlUmVxdWVzdBIOCgZsb2dfaWQYASABKAkSDAoEdGVybRgCIAEoDRIPCgdub2RlX2lkGAMgASgJEhEKCWFkdmVydGlzZRgEIAEoCSI1ChBBbm5vdW5jZVJlc3BvbnNlEiEKBmZlbmNlZBgBIAEoCzIRLndhbG51dC52MS5GZW5jZWQikgEKD1Rha2VPdmVyUmVxdWVzdBIOCgZsb2dfaWQYASABKAkSDAoEdGVybRgCIAEoDRIPCgdub2RlX2lkGAMgASgJEiMKBHRhaWwYBCABKAsyFS53YWxudXQudjEuQ2hhaW5Qb2ludBISCgpjaGVja19vbmx5GAUgASgIEhcKD3JlcGxpY2Ffbm9kZV9pZBgGIAEoCSJFChBUYWtlT3ZlclJlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgIEg4KBnJlYXNvbhgCIAEoCRIPCgdub2RlX2lkGAMgASgJKoYBCg1SZXN5bmNWZXJkaWN0Eh4KGlJFU1lOQ19WRVJESUNUX1VOU1BFQ0lGSUVEEAASGwoXUkVTWU5DX1ZFUkRJQ1RfQ09OVElOVUUQARIbChdSRVNZTkNfVkVSRElDVF9TTkFQU0hPVBACEhsKF1JFU1lOQ19WRVJESUNUX0NPTkZMSUNUEAMytgMKC1JlcGxpY2F0aW9uEkMKCFJlZ2lzdGVyEhoud2FsbnV0LnYxLlJlZ2lzdGVyUmVxdWVzdBobLndhbG51dC52MS5SZWdpc3RlclJlc3BvbnNlEkYKCVJlcGxpY2F0ZRIbLndhbG51dC52MS5SZXBsaWNhdGVSZXF1ZXN0Ghwud2FsbnV0LnYxLlJlcGxpY2F0ZVJlc3BvbnNlElQKDUZldGNoU25hcHNob3QSHy53YWxudXQudjEuRmV0Y2hTbmFwc2hvdFJlcXVlc3QaIC53YWxudXQudjEuRmV0Y2hTbmFwc2hvdFJlc3BvbnNlMAESOgoFQ2xhaW0SFy53YWxudXQudjEuQ2xhaW1SZXF1ZXN0Ghgud2FsbnV0LnYxLkNsYWltUmVzcG9uc2USQwoIQW5ub3VuY2USGi53YWxudXQudjEuQW5ub3VuY2VSZXF1ZXN0Ghsud2FsbnV0LnYxLkFubm91bmNlUmVzcG9uc2USQwoIVGFrZU92ZXISGi53YWxudXQudjEuVGFrZU92ZXJSZXF1ZXN0Ghsud2FsbnV0LnYxLlRha2VPdmVyUmVzcG9uc2ViBnByb3RvMw", [file_walnut_v1_types]);
 
 /**
  * A record's place in the log's hash chain.
@@ -495,6 +495,13 @@ export type ReplicateResponse = Message<"walnut.v1.ReplicateResponse"> & {
    * @generated from field: string node_id = 8;
    */
   nodeId: string;
+
+  /**
+   * Who answers, in a cluster; absent on a node of a plain group.
+   *
+   * @generated from field: walnut.v1.MemberAck member = 9;
+   */
+  member?: MemberAck | undefined;
 };
 
 /**
@@ -503,6 +510,41 @@ export type ReplicateResponse = Message<"walnut.v1.ReplicateResponse"> & {
  */
 export const ReplicateResponseSchema: GenMessage<ReplicateResponse> = /*@__PURE__*/
   messageDesc(file_walnut_v1_replication, 7);
+
+/**
+ * A member of a cluster, as it answers a push.
+ *
+ * @generated from message walnut.v1.MemberAck
+ */
+export type MemberAck = Message<"walnut.v1.MemberAck"> & {
+  /**
+   * The name by which the cluster lists it.
+   *
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * The life of its data directory: another one under this name does not count.
+   *
+   * @generated from field: uint64 incarnation = 2;
+   */
+  incarnation: bigint;
+
+  /**
+   * It loads a snapshot: its answer counts for no lease.
+   *
+   * @generated from field: bool installing = 3;
+   */
+  installing: boolean;
+};
+
+/**
+ * Describes the message walnut.v1.MemberAck.
+ * Use `create(MemberAckSchema)` to create a new message.
+ */
+export const MemberAckSchema: GenMessage<MemberAck> = /*@__PURE__*/
+  messageDesc(file_walnut_v1_replication, 8);
 
 /**
  * Two states that should be one.
@@ -537,7 +579,7 @@ export type DigestMismatch = Message<"walnut.v1.DigestMismatch"> & {
  * Use `create(DigestMismatchSchema)` to create a new message.
  */
 export const DigestMismatchSchema: GenMessage<DigestMismatch> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 8);
+  messageDesc(file_walnut_v1_replication, 9);
 
 /**
  * The replica's history, where it differs from the sender's.
@@ -558,7 +600,7 @@ export type HistoryConflict = Message<"walnut.v1.HistoryConflict"> & {
  * Use `create(HistoryConflictSchema)` to create a new message.
  */
 export const HistoryConflictSchema: GenMessage<HistoryConflict> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 9);
+  messageDesc(file_walnut_v1_replication, 10);
 
 /**
  * A higher term was seen.
@@ -579,7 +621,7 @@ export type Fenced = Message<"walnut.v1.Fenced"> & {
  * Use `create(FencedSchema)` to create a new message.
  */
 export const FencedSchema: GenMessage<Fenced> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 10);
+  messageDesc(file_walnut_v1_replication, 11);
 
 /**
  * Asks for the snapshot of a log.
@@ -608,7 +650,7 @@ export type FetchSnapshotRequest = Message<"walnut.v1.FetchSnapshotRequest"> & {
  * Use `create(FetchSnapshotRequestSchema)` to create a new message.
  */
 export const FetchSnapshotRequestSchema: GenMessage<FetchSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 11);
+  messageDesc(file_walnut_v1_replication, 12);
 
 /**
  * A slice of the snapshot file, verbatim (internal/storage/README.md).
@@ -650,7 +692,7 @@ export type FetchSnapshotResponse = Message<"walnut.v1.FetchSnapshotResponse"> &
  * Use `create(FetchSnapshotResponseSchema)` to create a new message.
  */
 export const FetchSnapshotResponseSchema: GenMessage<FetchSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 12);
+  messageDesc(file_walnut_v1_replication, 13);
 
 /**
  * Asks to lead a term.
@@ -695,7 +737,7 @@ export type ClaimRequest = Message<"walnut.v1.ClaimRequest"> & {
  * Use `create(ClaimRequestSchema)` to create a new message.
  */
 export const ClaimRequestSchema: GenMessage<ClaimRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 13);
+  messageDesc(file_walnut_v1_replication, 14);
 
 /**
  * Whether the term is granted.
@@ -752,7 +794,7 @@ export type ClaimResponse = Message<"walnut.v1.ClaimResponse"> & {
  * Use `create(ClaimResponseSchema)` to create a new message.
  */
 export const ClaimResponseSchema: GenMessage<ClaimResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 14);
+  messageDesc(file_walnut_v1_replication, 15);
 
 /**
  * Says who leads.
@@ -794,7 +836,7 @@ export type AnnounceRequest = Message<"walnut.v1.AnnounceRequest"> & {
  * Use `create(AnnounceRequestSchema)` to create a new message.
  */
 export const AnnounceRequestSchema: GenMessage<AnnounceRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 15);
+  messageDesc(file_walnut_v1_replication, 16);
 
 /**
  * What the receiver makes of it.
@@ -815,7 +857,7 @@ export type AnnounceResponse = Message<"walnut.v1.AnnounceResponse"> & {
  * Use `create(AnnounceResponseSchema)` to create a new message.
  */
 export const AnnounceResponseSchema: GenMessage<AnnounceResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 16);
+  messageDesc(file_walnut_v1_replication, 17);
 
 /**
  * Tells a replica to lead.
@@ -874,7 +916,7 @@ export type TakeOverRequest = Message<"walnut.v1.TakeOverRequest"> & {
  * Use `create(TakeOverRequestSchema)` to create a new message.
  */
 export const TakeOverRequestSchema: GenMessage<TakeOverRequest> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 17);
+  messageDesc(file_walnut_v1_replication, 18);
 
 /**
  * Whether the replica leads, or with `check_only` could.
@@ -911,7 +953,7 @@ export type TakeOverResponse = Message<"walnut.v1.TakeOverResponse"> & {
  * Use `create(TakeOverResponseSchema)` to create a new message.
  */
 export const TakeOverResponseSchema: GenMessage<TakeOverResponse> = /*@__PURE__*/
-  messageDesc(file_walnut_v1_replication, 18);
+  messageDesc(file_walnut_v1_replication, 19);
 
 /**
  * How a replica goes on.

@@ -1,0 +1,81 @@
+/** The heartbeat of a member: how it is now. */
+import type { Heartbeat, MemberRole } from '#cluster/heartbeat.ts';
+import type { Engine } from '#engine/engine.ts';
+import { FORMAT_LEVEL } from '#model/formats.ts';
+import { NO_POSITION } from '#model/position.ts';
+import type { MasterRole } from '#node/master-role.ts';
+import type { MemberOptions } from '#node/member/member-options.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+import type { ReplicaRole } from '#node/replica-role.ts';
+import type { RoleKeeper } from '#node/role-keeper.ts';
+import type { Manifest } from '#wal/manifest.ts';
+
+/** A write that takes longer counts as a disk that hangs. */
+const STALLED_MS = 3_000;
+
+export interface Counted {
+  readonly process: string;
+  readonly sequence: number;
+  readonly mapEpoch: number;
+  readonly oldestWriteMs: number;
+}
+
+type Role = MasterRole | ReplicaRole | undefined;
+
+export function describeSelf(
+  keeper: RoleKeeper,
+  member: MemberOptions,
+  options: Pick<NodeOptions, 'version' | 'limits' | 'clock'>,
+  counted: Counted,
+): Heartbeat {
+  const { host, current, advertise } = keeper;
+  const { manifest } = host;
+  const { process, sequence, mapEpoch, oldestWriteMs } = counted;
+  const engine = current === undefined ? undefined : host.engine;
+  return {
+    ...{ process, sequence, mapEpoch },
+    clusterId: manifest.member?.clusterId ?? '',
+    node: member.node,
+    incarnation: manifest.incarnation ?? 0,
+    address: advertise,
+    zone: member.zone,
+    role: roleOf(manifest, current),
+    term: current?.kind === 'master' && current.isTakingWrites ? current.term : manifest.term,
+    tail: engine?.durablePosition ?? NO_POSITION,
+    whyNoWrites: whyNoWrites(current, oldestWriteMs),
+    ackedByVoters: current?.kind === 'master' ? (current.lease?.voters ?? 0) : 0,
+    lastAck: current?.kind === 'replica' ? current.lastAck : undefined,
+    logId: manifest.logId,
+    report: {
+      version: options.version,
+      formatLevel: FORMAT_LEVEL,
+      state: current?.state ?? 'loading',
+      reasons: current?.reasons ?? [],
+      links: [],
+      oldestWriteMs,
+      ...loadOf(engine),
+      bytesMax: options.limits.bytesMax,
+    },
+  };
+}
+
+/** A master that has given its term up is no master any more. */
+function roleOf({ member }: Manifest, role: Role): MemberRole {
+  if (member === undefined || member.group === '') return 'unassigned';
+  return role?.kind === 'master' && role.isTakingWrites ? 'master' : 'replica';
+}
+
+/** Empty if nothing keeps it from writing, or would if it led. */
+function whyNoWrites(role: Role, oldestWriteMs: number): string {
+  if (role === undefined) return 'it is loading';
+  if (oldestWriteMs > STALLED_MS) return `a write has been under way for ${Math.round(oldestWriteMs)} ms`;
+  const { state } = role;
+  if (role.kind === 'master') return state === 'serving' ? '' : (role.reasons[0] ?? state);
+  const isUnfit = state === 'loading' || state === 'quarantined' || state === 'no_space';
+  return isUnfit ? (role.reasons[0] ?? state) : '';
+}
+
+function loadOf(engine: Engine | undefined): { entries: number; bytes: number } {
+  const { entries = 0, bytes = 0 } = engine?.store.stats() ?? {};
+  return { entries, bytes };
+}

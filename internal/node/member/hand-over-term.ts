@@ -1,0 +1,52 @@
+/**
+ * A coordinator plans that another member leads (ADR 17, `next`): this master hands over
+ * to it without losing a write, as in ADR 8 and with the term of the plan. Where the
+ * other one refuses, this node waits for the failover that follows: it makes no term.
+ */
+import type { HandOverAnswer, HandOverRequest } from '#cluster/member-port.ts';
+import { WalnutError } from '#model/errors.ts';
+import { FAILOVER_TIMEOUT_MS_DEFAULT, handOver } from '#node/handover.ts';
+import { checkWhom } from '#node/member/whom.ts';
+import type { RoleKeeper } from '#node/role-keeper.ts';
+import { messageOf } from '#platform/thrown.ts';
+
+/** `addressOf`: where a node of the group is, as the map has it. */
+export async function handOverTerm(
+  keeper: RoleKeeper,
+  request: HandOverRequest,
+  addressOf: (node: string) => string | undefined,
+): Promise<HandOverAnswer> {
+  const { host } = keeper;
+  checkWhom(host.manifest, request);
+  const { next } = request;
+  if (host.manifest.role === 'replica' && host.manifest.term >= next.term)
+    return { isAccepted: true, reason: '' };
+  return keeper.exclusively('a planned failover', async () => {
+    const role = keeper.current;
+    const { engine } = host;
+    if (role?.kind !== 'master' || engine === undefined || !role.isTakingWrites || role.term !== request.term)
+      return refused(`it does not lead term ${request.term}`);
+    const address = addressOf(next.node);
+    const replica = role.replicas.find((one) => one.address === address);
+    if (replica === undefined) return refused(`${next.node} does not follow it`);
+    try {
+      const { outcome } = await handOver(
+        keeper,
+        role,
+        engine,
+        replica,
+        FAILOVER_TIMEOUT_MS_DEFAULT,
+        next.term,
+      );
+      await keeper.follow(replica.address, next.term, outcome.kind === 'led');
+      return outcome.kind === 'refused' ? refused(outcome.reason) : { isAccepted: true, reason: '' };
+    } catch (error) {
+      if (!(error instanceof WalnutError)) throw error;
+      return refused(messageOf(error));
+    }
+  });
+}
+
+function refused(reason: string): HandOverAnswer {
+  return { isAccepted: false, reason };
+}

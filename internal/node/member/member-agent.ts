@@ -1,0 +1,149 @@
+/**
+ * What a member does by itself: it says how it is to the active coordinator every 300 ms,
+ * whether or not earlier heartbeats were answered, and heeds the answers: a lease for a
+ * master, its place in the cluster, and whom to follow. It never makes a term.
+ */
+import { HEARTBEAT_MS } from '#cluster/figures.ts';
+import type { Heartbeat, HeartbeatAnswer } from '#cluster/heartbeat.ts';
+import type { ClusterNode, Group } from '#cluster/shard-map.ts';
+import { WalnutError } from '#model/errors.ts';
+import { describeSelf } from '#node/member/describe-self.ts';
+import { stateMembers } from '#node/member/lead-term.ts';
+import type { LeaseSent } from '#node/member/member-lease.ts';
+import type { MemberOptions } from '#node/member/member-options.ts';
+import { takePlace } from '#node/member/whom.ts';
+import { WriteStall } from '#node/member/write-stall.ts';
+import type { NodeOptions } from '#node/node-options.ts';
+import type { RoleKeeper } from '#node/role-keeper.ts';
+import { messageOf } from '#platform/thrown.ts';
+
+export interface MemberAgentParts {
+  readonly options: NodeOptions;
+  readonly member: MemberOptions;
+  readonly keeper: RoleKeeper;
+}
+
+export class MemberAgent {
+  readonly #parts: MemberAgentParts;
+  readonly #process: string;
+  readonly #stop = new AbortController();
+  readonly #stall: WriteStall;
+  #address: string;
+  #sequence = 0;
+  #mapEpoch = 0;
+  #nodes: ReadonlyMap<string, ClusterNode> = new Map();
+  /** Why the last heartbeat that failed did; it is logged once. */
+  #problem = '';
+  #running: Promise<void> | undefined;
+  #heeding: Promise<void> | undefined;
+
+  constructor(parts: MemberAgentParts) {
+    const { options, member } = parts;
+    this.#parts = parts;
+    this.#process = options.random.id128();
+    this.#stall = new WriteStall(options.clock);
+    this.#address = member.coordinators[0] as string;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    await this.#heeding;
+  }
+
+  /** Where a node of the group is, as the map has it. */
+  addressOf(node: string): string | undefined {
+    return this.#nodes.get(node)?.address;
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#parts.options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      this.#send();
+      await clock.sleep(HEARTBEAT_MS, signal);
+    }
+  }
+
+  /** Sends a heartbeat and does not wait for its answer. */
+  #send(): void {
+    const { keeper, member, options } = this.#parts;
+    const role = keeper.current;
+    const sent = role?.kind === 'master' ? role.lease?.sent() : undefined;
+    const heartbeat = describeSelf(keeper, member, options, {
+      process: this.#process,
+      sequence: ++this.#sequence,
+      mapEpoch: this.#mapEpoch,
+      oldestWriteMs: this.#stall.ageMs(keeper.host.engine),
+    });
+    const address = this.#address;
+    member.heartbeat(address, heartbeat).then(
+      (answer) => this.#take(answer, heartbeat, sent),
+      (error: unknown) => this.#failed(address, error),
+    );
+  }
+
+  #take(answer: HeartbeatAnswer, heartbeat: Heartbeat, sent: LeaseSent | undefined): void {
+    const { keeper, options } = this.#parts;
+    if (this.#stop.signal.aborted) return;
+    this.#problem = '';
+    if (heartbeat.clusterId !== '' && answer.clusterId !== heartbeat.clusterId) {
+      options.logger.error(
+        { coordinator: this.#address, clusterId: answer.clusterId },
+        'a coordinator of another cluster answers',
+      );
+      return;
+    }
+    const role = keeper.current;
+    if (answer.isLeased && role?.kind === 'master') role.lease?.leased(sent);
+    // Answers may overtake each other.
+    if (answer.mapEpoch < this.#mapEpoch || answer.group === undefined) return;
+    this.#mapEpoch = answer.mapEpoch;
+    this.#nodes = new Map(answer.nodes.map((node) => [node.name, node]));
+    const { group } = answer;
+    this.#heeding ??= this.#heed(answer.clusterId, group)
+      .catch((error: unknown) => {
+        options.logger.info({ why: messageOf(error) }, 'the map is heeded at the next heartbeat');
+      })
+      .finally(() => {
+        this.#heeding = undefined;
+      });
+  }
+
+  async #heed(clusterId: string, group: Group): Promise<void> {
+    const { keeper, member } = this.#parts;
+    await takePlace(keeper.host, { clusterId, group: group.id });
+    const { leader, term } = group;
+    const role = keeper.current;
+    if (leader === undefined || role === undefined) return;
+    if (leader.node === member.node) {
+      if (role.kind === 'master' && role.term === term) await stateMembers(keeper, group);
+      return;
+    }
+    const { manifest } = keeper.host;
+    const isOver = manifest.logId !== '' && term < manifest.term;
+    const address = this.addressOf(leader.node);
+    if (isOver || address === undefined || (role.kind === 'master' && role.term >= term)) return;
+    if (role.kind === 'replica' && manifest.upstream === address && manifest.term >= term) return;
+    await keeper.exclusively('a change of master', () => keeper.follow(address, term));
+  }
+
+  /** Tries the coordinator that is named as the active one, else the next of the configured ones. */
+  #failed(address: string, error: unknown): void {
+    const { member, options } = this.#parts;
+    if (this.#stop.signal.aborted || address !== this.#address) return;
+    const why = messageOf(error);
+    if (why !== this.#problem)
+      options.logger.warn({ coordinator: address, why }, 'no coordinator hears this node');
+    this.#problem = why;
+    const hint = error instanceof WalnutError ? (error.details.leaderHint ?? '') : '';
+    const { coordinators } = member;
+    const next = coordinators[(coordinators.indexOf(address) + 1) % coordinators.length] as string;
+    const to = hint === '' ? next : hint;
+    this.#address = to;
+  }
+}

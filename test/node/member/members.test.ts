@@ -1,0 +1,154 @@
+/** Whole members under a real coordinator: who leads, who takes writes, and what outlives a failover. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { TestCluster } from '#test/doubles/test-cluster.ts';
+import { TestGroup, type TestNode } from '#test/doubles/test-group.ts';
+
+let cluster: TestCluster;
+
+async function begin(...names: string[]): Promise<void> {
+  cluster = new TestCluster(1);
+  await cluster.found(...names);
+}
+
+const isStreaming = (one: TestNode): boolean => one.node.status().state === 'streaming';
+const stateOf = (one: TestNode): string => one.node.status().state;
+
+/** A write that is to be on the disks of a majority; the level that it reached. */
+async function write(key: string, value: string, timeoutMs = 5_000): Promise<string> {
+  const wanted = { durability: 'quorum', timeoutMs } as const;
+  return (await cluster.group.set(cluster.master, key, value, wanted)).durabilityReached;
+}
+
+function others(): TestNode[] {
+  const { master } = cluster;
+  return [...cluster.nodes.values()].filter((one) => one !== master);
+}
+
+afterEach(async () => {
+  await cluster?.stop();
+});
+
+describe('a group of three members', () => {
+  it('gets its first leader, and writes reach QUORUM', async () => {
+    await begin('a', 'b', 'c');
+    expect(cluster.master.node.status()).toMatchObject({ role: 'master', term: 1, isReady: true });
+    expect(await write('k', 'v')).toBe('quorum');
+    for (const other of others()) expect(isStreaming(other)).toBe(true);
+  });
+
+  it('loses its master and takes writes again within 5 s, with everything that reached QUORUM', async () => {
+    await begin('a', 'b', 'c');
+    for (let i = 0; i < 20; i++) expect(await write(`k${i}`, `v${i}`)).toBe('quorum');
+    const { name } = cluster.master;
+    const disk = cluster.kill(name);
+    expect(await cluster.untilLed()).toBeLessThan(5_000);
+    for (let i = 0; i < 20; i++) expect(await cluster.group.get(cluster.master, `k${i}`)).toBe(`v${i}`);
+    expect(cluster.master.node.status().term).toBe(2);
+    expect(await write('after', '1')).toBe('quorum');
+    // The old master comes back, follows, and leads nothing.
+    const old = await cluster.start(name, { fileSystem: disk });
+    await cluster.group.untilTrue(() => isStreaming(old), 'the old master follows');
+    await cluster.group.clock.advance(3_000);
+    expect(cluster.masters.map((one) => one.name)).not.toContain(name);
+    expect(await cluster.group.get(old, 'after')).toBe('1');
+  });
+
+  it('keeps its master by the acks of its voters while there is no coordinator', async () => {
+    await begin('a', 'b', 'c');
+    const { master } = cluster;
+    await cluster.stopCoordinator();
+    for (let i = 0; i < 40; i++) {
+      await cluster.group.clock.advance(250);
+      expect(stateOf(master)).toBe('serving');
+    }
+    expect(await write('k', 'v')).toBe('quorum');
+    cluster.restartCoordinator();
+    await cluster.group.clock.advance(8_000);
+    expect(cluster.masters).toEqual([master]);
+    expect(master.node.status().term).toBe(1);
+  });
+
+  it('has no master beside another: one that is cut off has no lease before the next one writes', async () => {
+    await begin('a', 'b', 'c');
+    const old = cluster.master;
+    cluster.cutOff.add(old.name);
+    for (const { address } of others()) cluster.group.network.cut(old.address, address);
+    for (let i = 0; i < 400; i++) {
+      await cluster.group.clock.advance(20);
+      const serving = cluster.masters;
+      expect(serving.length, `${i}`).toBeLessThanOrEqual(1);
+      if (serving[0] !== undefined && serving[0] !== old) break;
+    }
+    expect(cluster.master).not.toBe(old);
+    expect(stateOf(old)).toBe('no_lease');
+    const refused = async (): Promise<unknown> => cluster.group.set(old, 'k', 'of the old one');
+    await expect(refused()).rejects.toMatchObject({ code: 'unavailable', details: { nothingDone: true } });
+    expect(old.node.get({ key: 'k', waitMs: 0 })).toMatchObject({ stalenessMs: expect.any(Number) });
+    expect(await write('k', 'of the new one')).toBe('quorum');
+    cluster.cutOff.clear();
+    cluster.group.network.heal();
+    await cluster.group.untilTrue(() => isStreaming(old), 'the old master follows');
+    expect(await cluster.group.get(old, 'k')).toBe('of the new one');
+  });
+
+  it('hands over as planned: no write is lost, and none waits for a lease to end', async () => {
+    await begin('a', 'b', 'c');
+    await write('k', 'v');
+    const [next] = others();
+    await cluster.group.until(cluster.coordinator.requests.failoverGroup('g1', next?.name ?? ''));
+    await cluster.group.untilTrue(
+      () => next !== undefined && stateOf(next) === 'serving',
+      'the next one serves',
+    );
+    expect(next?.node.status().term).toBe(2);
+    expect(cluster.masters).toEqual([next]);
+    expect(await write('k2', 'v2')).toBe('quorum');
+    expect(await cluster.group.get(cluster.master, 'k')).toBe('v');
+  });
+
+  it('counts no wiped disk: under a listed name it is another incarnation', async () => {
+    await begin('a', 'b', 'c');
+    const [one, two] = others() as [TestNode, TestNode];
+    cluster.kill(one.name);
+    cluster.kill(two.name);
+    const wiped = await cluster.start(one.name);
+    await cluster.group.untilTrue(() => isStreaming(wiped), 'the wiped one follows');
+    expect(await write('k', 'v', 1_000)).not.toBe('quorum');
+  });
+
+  it.each([
+    ['promote', (one: TestNode) => one.node.promote(true)],
+    ['failover', (one: TestNode) => one.node.failover('b:1', 0)],
+    ['a claim of another node', (one: TestNode) => one.node.claim({ logId: '', term: 9, nodeId: '' })],
+    ['add-replica', async (one: TestNode) => one.node.addReplica('d:1')],
+    ['remove-replica', async (one: TestNode) => one.node.removeReplica('b:1')],
+  ])('refuses %s, and names the command of the cluster', async (_, call) => {
+    await begin('a', 'b', 'c');
+    const { status } = { status: cluster.master.node.status() };
+    await expect(call(cluster.master)).rejects.toThrow(/walnut cluster/);
+    expect(cluster.master.node.status().term).toBe(status.term);
+  });
+});
+
+describe('a group of one member', () => {
+  it('needs no lease, and reaches QUORUM by its own disk', async () => {
+    await begin('a');
+    cluster.cutOff.add('a');
+    await cluster.group.clock.advance(5_000);
+    expect(await write('k', 'v')).toBe('quorum');
+  });
+});
+
+describe('a plain group', () => {
+  it('refuses QUORUM by name, with nothing done', async () => {
+    const group = new TestGroup();
+    const master = await group.master();
+    const refused = async (): Promise<unknown> => group.set(master, 'k', 'v', { durability: 'quorum' });
+    await expect(refused()).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: expect.stringContaining('quorum'),
+    });
+    expect(await group.get(master, 'k')).toBeUndefined();
+    await group.stop(master);
+  });
+});
