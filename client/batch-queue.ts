@@ -2,8 +2,9 @@
  * A bounded queue of operations that wait to be sent, in the order of their calls.
  * It also decides how many go into the next Batch.
  */
-import { Code, ConnectError } from '@connectrpc/connect';
-import type { BatchOperation, BatchRequest, BatchResponse, BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
+import { Code } from '@connectrpc/connect';
+import type { BatchOperation, BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
+import { type CallError, refusedHere } from './failures.ts';
 
 /** One call that is not settled yet, and that goes with others. */
 export interface PendingOperation {
@@ -11,20 +12,22 @@ export interface PendingOperation {
   readonly operation: BatchOperation['operation'];
   /** An upper estimate of the operation's bytes in the request. */
   readonly bytes: number;
-  readonly settle: (result: BatchResult['result']) => void;
-  readonly fail: (error: ConnectError) => void;
+  readonly settle: (value: NonNullable<BatchResult['result']['value']>) => void;
+  readonly fail: (error: CallError) => void;
+  /** Its caller gave up before it was sent. */
+  isGivenUp: boolean;
+  isSent: boolean;
 }
 
-/** An atomic Batch, which is sent by itself. */
-export interface PendingAtomic {
-  readonly kind: 'atomic';
-  readonly request: BatchRequest;
+/** What is sent by itself, in its turn. */
+export interface PendingAlone {
+  readonly kind: 'alone';
   readonly bytes: number;
-  readonly settle: (response: BatchResponse) => void;
-  readonly fail: (error: ConnectError) => void;
+  /** What comes after it waits for the promise. Never rejects. */
+  readonly begin: () => Promise<void>;
 }
 
-export type Pending = PendingOperation | PendingAtomic;
+export type Pending = PendingOperation | PendingAlone;
 
 export interface QueueLimits {
   /** Operations in one Batch; nodes take at most 1,000. */
@@ -54,12 +57,13 @@ export class BatchQueue {
   /** Adds an operation. Throws RESOURCE_EXHAUSTED if too much is waiting. */
   push(pending: Pending): void {
     const { queuedOperationsMax, queuedBytesMax } = this.#limits;
-    // An empty queue accepts an operation of any size.
+    // An empty queue accepts an operation of any size, and every queue what sends nothing.
     if (
       this.length > 0 &&
+      pending.bytes > 0 &&
       (this.length >= queuedOperationsMax || this.#bytes + pending.bytes > queuedBytesMax)
     ) {
-      throw new ConnectError(
+      throw refusedHere(
         `${this.length} operations of ${this.#bytes} bytes wait to be sent: expected at most ` +
           `${queuedOperationsMax} (queuedOperationsMax) of ${queuedBytesMax} (queuedBytesMax)`,
         Code.ResourceExhausted,
@@ -69,10 +73,10 @@ export class BatchQueue {
     this.#bytes += pending.bytes;
   }
 
-  /** Removes and returns the first waiting operations, as many as fit into one Batch; or one atomic Batch. */
-  take(): PendingOperation[] | PendingAtomic {
+  /** Removes and returns the first waiting operations, as many as fit into one Batch; or one that goes alone. */
+  take(): PendingOperation[] | PendingAlone {
     const first = this.#waiting[this.#head];
-    if (first?.kind === 'atomic') {
+    if (first?.kind === 'alone') {
       this.#drop(1, first.bytes);
       return first;
     }

@@ -1,5 +1,5 @@
 /** What a client is opened with: the node or transport, and bounds of what it keeps. */
-import { Code, ConnectError, type Transport } from '@connectrpc/connect';
+import type { Transport } from '@connectrpc/connect';
 import {
   type Endpoint,
   isConfidential,
@@ -10,28 +10,54 @@ import {
 import { createOwnTransport } from '#dial/http2/own-transport.ts';
 import { createTlsDialer } from '#dial/tls-dialer.ts';
 import type { ClosableTransport } from '#dial/transport.ts';
+import type { Clock } from '#platform/clock.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
+import type { Random } from '#platform/random.ts';
+import type { Told } from '#routing/failure.ts';
+import type { ReadPolicy } from '#routing/group-routes.ts';
 import type { QueueLimits } from './batch-queue.ts';
-import { invalid } from './operations.ts';
+import { invalid } from './failures.ts';
 import type { Session } from './session.ts';
 
 export interface WalnutClientOptions extends Partial<QueueLimits> {
-  /** `host:port` of a node, which is called over HTTP/2: in clear text, or by TLS as `https://host:port`. */
-  readonly address: string;
-  /** What an `https://` address needs. Default: the authorities that Node trusts, and no certificate. */
+  /** `host:port` of the only node that is called, over HTTP/2: in clear text, or by TLS as `https://host:port`. */
+  readonly address?: string;
+  /**
+   * Nodes of one group, instead of `address`, all by TLS or none. Writes go to the master,
+   * reads where `readFrom` says. Nodes that these name are called too, but without TLS
+   * only if there is no token.
+   */
+  readonly addresses?: readonly string[];
+  /**
+   * With `addresses`: who answers reads; default `master`. `replica`: replicas, and the
+   * master where none can. `nearest`: who has answered fastest recently. A session's reads
+   * see its own writes, and never go back in time, wherever they go.
+   */
+  readonly readFrom?: ReadPolicy;
+  /** What `https://` addresses need. Default: the authorities that Node trusts, and no certificate. */
   readonly tls?: ClientTlsOptions;
-  /** A token, sent with each call to `address`. */
+  /** A token, sent with each call: in clear text only to these addresses. */
   readonly token?: string;
-  /** True if the token may go to `address` in clear text, though that is not this machine. */
+  /** True if the token may go there in clear text, though it is not this machine. */
   readonly allowClearText?: boolean;
-  /** A Connect or gRPC transport to use instead of `address`. The caller must close it. */
+  /** A Connect or gRPC transport to use instead of an address. The caller must close it. */
   readonly transport?: Transport;
   /** Share one session between clients whose reads must see each other's writes. By default each client has its own. */
   readonly session?: Session;
-  /** How long a Batch may take in addition to the waits of its calls, in milliseconds; default 10,000. */
+  /** How long a call may take with its repeats, in addition to what it asks to wait, in milliseconds; default 10,000. */
   readonly timeoutMs?: number;
+  /** How long one attempt of it may take, where others can follow, in milliseconds; default 1,000. */
+  readonly attemptMs?: number;
   /** How long a Get waits on a node that is behind the session, in milliseconds; default 1,000. */
   readonly waitMs?: number;
+  /**
+   * False: writes have no names but those that their callers give them, and are repeated
+   * only where nothing was done. Default true; a group with a replica of version 0.1
+   * refuses such names with FAILED_PRECONDITION.
+   */
+  readonly namedWrites?: boolean;
+  /** Called for each attempt that failed and is followed by another. */
+  readonly onRetry?: (told: Told, error: unknown) => void;
 }
 
 /** Texts in PEM, and a name. */
@@ -45,7 +71,15 @@ export interface ClientTlsOptions {
   readonly serverName?: string;
 }
 
+/** Time, chance and the ways to nodes, for tests. */
+export interface ClientSeams {
+  readonly open?: (address: string) => ClosableTransport;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
 const HTTPS = 'https://';
+const ADDRESSES_MAX = 32;
 
 const LIMITS: QueueLimits = {
   batchOperationsMax: 1_000,
@@ -53,23 +87,47 @@ const LIMITS: QueueLimits = {
   queuedOperationsMax: 100_000,
   queuedBytesMax: 67_108_864,
 };
-/** Returns the caller's transport, which this client leaves open, or a new one. Throws INVALID_ARGUMENT for a bad address. */
-export function openTransport(options: WalnutClientOptions): ClosableTransport {
+
+/** The addresses to call. Throws INVALID_ARGUMENT unless they are given in one way. */
+export function addressesOf({ address, addresses, transport, readFrom }: WalnutClientOptions): string[] {
+  if (transport !== undefined) return [address ?? 'transport'];
+  if (addresses === undefined) {
+    if (readFrom !== undefined && readFrom !== 'master')
+      throw invalid(`readFrom is ${readFrom}: expected addresses with it, since address is the only node`);
+    if (address === undefined)
+      throw invalid('no node is named: expected addresses, such as ["127.0.0.1:8080"]');
+    return [address];
+  }
+  if (address !== undefined) throw invalid('address and addresses are given: expected one of them');
+  if (addresses.length === 0 || addresses.length > ADDRESSES_MAX)
+    throw invalid(`addresses has ${addresses.length}: expected 1 to ${ADDRESSES_MAX}`);
+  if (new Set(addresses.map(isByTls)).size > 1)
+    throw invalid('some of addresses begin with https:// and some do not: expected all or none');
+  return [...new Set(addresses)];
+}
+
+/** True if the address is called by TLS. */
+export function isByTls(address: string): boolean {
+  return address.startsWith(HTTPS);
+}
+
+/** Returns the caller's transport, which this client leaves open, or a new one to `address`. Throws INVALID_ARGUMENT for a bad address. */
+export function openTransport(options: WalnutClientOptions, address: string): ClosableTransport {
   const { transport, token, tls } = options;
   if (transport !== undefined) {
     if (token !== undefined) throw invalid('token goes with address: a transport sends headers of its own');
     if (tls !== undefined) throw invalid('tls goes with address: a transport has connections of its own');
     return { transport, close: () => undefined };
   }
-  const endpoint = endpointOf(options);
+  const endpoint = endpointOf(address, tls);
   const clock = createNodeClock();
   if (token === undefined) return createOwnTransport(endpoint, clock);
   checkToken(token, endpoint, options);
   return createOwnTransport({ ...endpoint, authorization: () => `Bearer ${token}` }, clock);
 }
 
-function endpointOf({ address, tls }: WalnutClientOptions): Endpoint {
-  const isTls = address.startsWith(HTTPS);
+function endpointOf(address: string, tls: ClientTlsOptions | undefined): Endpoint {
+  const isTls = isByTls(address);
   const endpoint = tryEndpoint(isTls ? address.slice(HTTPS.length) : address);
   if (endpoint === undefined) {
     const shown = JSON.stringify(address);
@@ -107,10 +165,7 @@ export function limitsOf(options: WalnutClientOptions): QueueLimits {
     if (value === undefined) continue;
     const max = name === 'batchOperationsMax' ? LIMITS.batchOperationsMax : Number.MAX_SAFE_INTEGER;
     if (!Number.isInteger(value) || value < 1 || value > max) {
-      throw new ConnectError(
-        `${name} is ${value}: expected a whole number from 1 to ${max}`,
-        Code.InvalidArgument,
-      );
+      throw invalid(`${name} is ${value}: expected a whole number from 1 to ${max}`);
     }
     limits[name] = value;
   }

@@ -1,12 +1,10 @@
 /** Operations as messages: their types, sizes, waits and errors. Pure. */
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { Code, ConnectError } from '@connectrpc/connect';
 import {
   type AwaitDurableRequestSchema,
   type BatchOperation,
   BatchOperationSchema,
   type BatchRequestSchema,
-  type BatchResult,
   type DeleteRequestSchema,
   type GetRequestSchema,
   type GetUpdatesRequestSchema,
@@ -15,6 +13,8 @@ import {
   type TouchRequestSchema,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { PendingOperation } from './batch-queue.ts';
+import { invalid } from './failures.ts';
+import { hasName, type NamedFields } from './write-names.ts';
 
 /** The fields of the message without its key. */
 export type GetOptions = Omit<MessageInitShape<typeof GetRequestSchema>, 'key' | '$typeName'>;
@@ -89,7 +89,7 @@ function contentBytes({ case: kind, value }: Operation): number {
   }
 }
 
-function keyOf({ value }: Operation): string {
+export function keyOf({ value }: Operation): string {
   return value?.key ?? '';
 }
 
@@ -118,18 +118,19 @@ export function isEncodable({ operation, fail }: Pick<PendingOperation, 'operati
   }
 }
 
-export function invalid(message: string): ConnectError {
-  return new ConnectError(message, Code.InvalidArgument);
+/** The write of an operation, which can have a name; undefined: it is a Get, or none. */
+export function writeOf({ case: kind, value }: Operation): NamedFields | undefined {
+  return kind === undefined || kind === 'get' ? undefined : value;
 }
 
-const CODES: ReadonlyMap<string, Code> = new Map(
-  Object.entries(Code)
-    .filter((entry): entry is [string, Code] => typeof entry[1] === 'number')
-    .map(([name, code]) => [name.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toLowerCase(), code]),
-);
+/** True if the operation may be sent twice without being carried out twice. */
+export function isRepeatable(operation: Operation): boolean {
+  const write = writeOf(operation);
+  return write === undefined || hasName(write);
+}
 
-export function errorOf(result: BatchResult['result']): ConnectError {
-  if (result.case !== 'error') return new ConnectError('the result is of another kind', Code.Internal);
-  const { code, message } = result.value;
-  return new ConnectError(message, CODES.get(code) ?? Code.Unknown);
+/** True if the node may have the answer wait for others: such a call goes alone, so that no other waits for it. */
+export function mayWait({ case: kind, value }: Operation): boolean {
+  if (kind === undefined) return false;
+  return kind === 'get' ? value.waitMs > 0 || value.fillLeaseMs > 0 : value.minAcks > 0;
 }

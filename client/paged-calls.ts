@@ -1,10 +1,10 @@
 /** Calls of which one answers a page: they are repeated with the cursor of the page before, until the last page. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { Client } from '@connectrpc/connect';
-import type { DeletePrefixRequestSchema, KVStore, ScanRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { DeletePrefixRequestSchema, ScanRequestSchema } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
-import { invalid } from './operations.ts';
-import type { Session } from './session.ts';
+import type { Target } from '#routing/group-routes.ts';
+import type { Caller } from './caller.ts';
+import { invalid } from './failures.ts';
 
 /** The fields of the message without what the client sets. */
 export type DeletePrefixOptions = Omit<
@@ -16,39 +16,47 @@ export type ScanOptions = Omit<
   'prefix' | 'cursor' | 'countOnly' | '$typeName'
 >;
 
-/** Resolves with the number of entries that were deleted. `timeoutMs` is for each call. */
+/** Resolves with the number of entries that were deleted. A page whose answer is lost is not called again: it has no name. */
 export async function deletePages(
-  store: Client<typeof KVStore>,
+  caller: Caller,
   prefix: string,
   options: DeletePrefixOptions,
-  session: Session,
-  timeoutMs: number,
+  signal: AbortSignal | undefined,
 ): Promise<number> {
   checkPrefix(prefix);
+  const kind = { target: 'master', isRepeatable: false, waitMs: options.timeoutMs ?? 0, signal } as const;
   let deleted = 0;
   let cursor = '';
+  let at: string | undefined;
   do {
-    const answer = await store.deletePrefix({ ...options, prefix, cursor }, { timeoutMs });
-    session.observe(answer.position);
+    const answer = await caller.run({ ...kind, at }, async (sent) => {
+      at = sent.address;
+      return sent.link.store.deletePrefix({ ...options, prefix, cursor }, sent.options);
+    });
+    caller.session.observe(answer.position);
     deleted += answer.deleted;
     cursor = answer.nextCursor;
   } while (cursor !== '');
   return deleted;
 }
 
-/** Gives the entries of all pages. `timeoutMs` is for each call. */
+/** Gives the entries of all pages, which come from the node that gave the first: a cursor is of one node. */
 export async function* scanPages(
-  store: Client<typeof KVStore>,
+  caller: Caller,
+  target: Target,
   prefix: string,
   options: ScanOptions,
-  session: Session,
-  timeoutMs: number,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Entry, void, undefined> {
   checkPrefix(prefix);
   let cursor = '';
+  let at: string | undefined;
   do {
-    const answer = await store.scan({ ...options, prefix, cursor }, { timeoutMs });
-    session.observe(answer.asOf);
+    const answer = await caller.run({ target, isRepeatable: true, waitMs: 0, signal, at }, async (sent) => {
+      at = sent.address;
+      return sent.link.store.scan({ ...options, prefix, cursor }, sent.options);
+    });
+    caller.session.observe(answer.asOf);
     yield* answer.entries;
     cursor = answer.nextCursor;
   } while (cursor !== '');

@@ -1,8 +1,11 @@
 /** Watch as the client offers it: what to watch and how, and a transport that goes on by itself. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { Client, ConnectError } from '@connectrpc/connect';
-import type { KVStore, WatchRequest, WatchRequestSchema, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { ConnectError } from '@connectrpc/connect';
+import type { WatchRequest, WatchRequestSchema, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
+import type { Target } from '#routing/group-routes.ts';
+import type { Router } from '#routing/router.ts';
+import type { NodeStub } from './node-links.ts';
 import { type OpenWatch, resumingWatch } from './resuming-watch.ts';
 
 const PATIENCE_MS = 60_000;
@@ -20,7 +23,8 @@ export interface WatchOptions
 
 /** `closed` ends the watch, as the caller's signal does. */
 export function openWatch(
-  store: Client<typeof KVStore>,
+  router: Router<NodeStub>,
+  readFrom: Target,
   what: WatchTarget,
   options: WatchOptions,
   closed: AbortSignal,
@@ -28,7 +32,8 @@ export function openWatch(
   const { signal, patienceMs = PATIENCE_MS, onBreak, ...fields } = options;
   const target: WatchRequest['what'] =
     'key' in what ? { case: 'key', value: what.key } : { case: 'prefix', value: what.prefix };
-  const open: OpenWatch = (request, ended) => store.watch(request, { signal: ended, timeoutMs: 0 });
+  const open: OpenWatch = (request, ended) =>
+    router.stream(readFrom, ({ store }) => store.watch(request, { signal: ended, timeoutMs: 0 }));
   const ends = signal === undefined ? closed : AbortSignal.any([signal, closed]);
   return resumingWatch(
     open,

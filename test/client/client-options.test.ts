@@ -36,7 +36,7 @@ describe('TLS', () => {
     await client.set('k', Buffer.from('v'));
     expect((await client.get('k')).found).toBe(true);
     expect((await Array.fromAsync(client.scan(''))).length).toBe(1);
-    const stranger = open({ address: `https://${front.address}`, tls: own });
+    const stranger = open({ address: `https://${front.address}`, tls: own, timeoutMs: 200 });
     await expect(stranger.get('k')).rejects.toThrow('not trusted here');
   });
 });
@@ -64,8 +64,9 @@ describe('a token', () => {
     const client = open({
       address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
       token: 'walnut_a',
+      timeoutMs: 60,
     });
     await expect(client.get('k')).rejects.toThrow();
-    expect(seen).toEqual(['Bearer walnut_a']);
+    expect(new Set(seen)).toEqual(new Set(['Bearer walnut_a']));
   });
 });

@@ -77,7 +77,12 @@ export const TABLE: Readonly<Record<string, Arrows>> = {
     typesOf: ['cluster'],
     packages: ['@connectrpc/connect', '@bufbuild/protobuf'],
   },
-  client: { rooms: ['gen', 'dial', 'platform', 'tls'], packages: [...CONNECT, ...PURE_BUILTINS] },
+  // Whom of a group to ask, and what to repeat; who uses it brings the links.
+  routing: { rooms: ['model', 'platform', 'cluster'], packages: PURE_BUILTINS },
+  client: {
+    rooms: ['gen', 'dial', 'platform', 'tls', 'routing'],
+    packages: [...CONNECT, ...PURE_BUILTINS],
+  },
 };
 
 export interface Import {

@@ -12,6 +12,7 @@ import { APPLY_MUTANTS } from './apply-mutants.ts';
 import { ASIDE_MUTANTS } from './aside-mutants.ts';
 import { AUTH_MUTANTS } from './auth-mutants.ts';
 import { CALLER_TLS_MUTANTS } from './caller-tls-mutants.ts';
+import { CLIENT_MUTANTS } from './client-mutants.ts';
 import { CLOCK_MUTANTS } from './clock-mutants.ts';
 import { CLUSTER_MUTANTS } from './cluster-mutants.ts';
 import { COMMAND_MUTANTS } from './command-mutants.ts';
@@ -216,6 +217,7 @@ export const MUTANTS: readonly Mutant[] = [
       "    while (mutation.next()) if (mutation.cause !== 'expired') store.applyEncoded(mutation, frame);",
     tests: [SIMULATION],
   },
+  ...CLIENT_MUTANTS,
   ...FAILOVER_MUTANTS,
   ...MEMBER_MUTANTS,
   ...FEED_MUTANTS,

@@ -49,6 +49,7 @@ export class ClientConnection implements Http2Events, CallConnection {
   #isWriting = false;
   #isLeft = false;
   #isPinged = false;
+  #isConnected = false;
   #why = 'the connection was closed';
   #timer: Timer | undefined;
 
@@ -66,6 +67,9 @@ export class ClientConnection implements Http2Events, CallConnection {
       streamWindowBytes: STREAM_WINDOW_BYTES,
     });
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
+    socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
+      this.#isConnected = true;
+    });
     socket.on('error', (error) => {
       this.#why = whyLost(error);
     });
@@ -163,8 +167,9 @@ export class ClientConnection implements Http2Events, CallConnection {
     this.#release(call);
     if (by === 'peer' && code === ErrorCode.refusedStream && !call.isOver && call.mayRepeat()) {
       this.#owner.onRefused(call);
-    } else if (by === 'peer') call.fail(code, `the call was reset with ${nameOf(code)}`);
-    else call.fail(undefined, this.why);
+    } else if (by === 'peer') {
+      call.fail(code, `the call was reset with ${nameOf(code)}`, code === ErrorCode.refusedStream);
+    } else call.fail(undefined, this.why, !this.#isConnected);
   }
 
   onDrain(): void {}

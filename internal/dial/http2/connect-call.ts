@@ -57,8 +57,17 @@ export function pseudoFields(endpoint: Endpoint, path: string): FieldList {
 }
 
 /** With the codes that connect-node gives. */
-export function callError({ code, why }: CallFailure): ConnectError {
-  return new ConnectError(why, codeOf(code));
+export function callError(failure: CallFailure): ConnectError {
+  return new ConnectError(failure.why, codeOf(failure.code), undefined, undefined, failure);
+}
+
+/** The failure that `callError` made an error of; undefined: the error is an answer, or was made elsewhere. */
+export function failureOf({ cause }: ConnectError): CallFailure | undefined {
+  return isFailure(cause) ? cause : undefined;
+}
+
+function isFailure(cause: unknown): cause is CallFailure {
+  return typeof cause === 'object' && cause !== null && 'isUnsent' in cause;
 }
 
 function codeOf(code: number | undefined): Code {

@@ -31,9 +31,13 @@ export class Http2Client implements ConnectionOwner {
 
   /** Throws a RangeError for fields that cannot be sent. */
   start(call: OutgoingCall): void {
-    if (this.#isClosed) call.fail(undefined, 'the client is closed');
+    if (this.#isClosed) call.fail(undefined, 'the client is closed', true);
     else if (this.#waiting.length >= CALLS_WAITING_MAX)
-      call.fail(ErrorCode.enhanceYourCalm, `${CALLS_WAITING_MAX} calls wait to be sent: expected fewer`);
+      call.fail(
+        ErrorCode.enhanceYourCalm,
+        `${CALLS_WAITING_MAX} calls wait to be sent: expected fewer`,
+        true,
+      );
     else {
       this.#waiting.push(call);
       this.onRoom();
@@ -92,6 +96,6 @@ export class Http2Client implements ConnectionOwner {
   #failWaiting(why: string): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const call of waiting) call.fail(undefined, why);
+    for (const call of waiting) call.fail(undefined, why, true);
   }
 }

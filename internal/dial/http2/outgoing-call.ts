@@ -19,6 +19,8 @@ export interface CallFailure {
   /** An error code of RFC 9113 where the peer reset the stream. */
   readonly code: number | undefined;
   readonly why: string;
+  /** True if no byte of the call reached the peer, or the peer says that it has not looked at it. */
+  readonly isUnsent: boolean;
 }
 
 /** A connection, as far as a call needs it. */
@@ -65,9 +67,9 @@ export class OutgoingCall {
     this.sink.onEnd(trailers);
   }
 
-  fail(code: number | undefined, why: string): void {
+  fail(code: number | undefined, why: string, isUnsent = false): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.sink.onFailure({ code, why });
+    this.sink.onFailure({ code, why, isUnsent });
   }
 }

@@ -79,6 +79,10 @@ export class UnaryCall implements AnswerSink {
 
   #failTooLong(): void {
     this.cancel(false);
-    this.#listener.onFailure({ code: undefined, why: `the answer is over ${this.#bytesMax} bytes` });
+    this.#listener.onFailure({
+      code: undefined,
+      why: `the answer is over ${this.#bytesMax} bytes`,
+      isUnsent: false,
+    });
   }
 }

@@ -1,0 +1,150 @@
+/**
+ * Sends one Batch and gives each of its operations its own result or error. What one
+ * Batch cannot answer is sent again: Gets that a replica refused together with writes,
+ * Gets that a replica is too far behind for, Gets whose values did not fit, and writes
+ * that a node cannot tell from repeats of forgotten ones.
+ */
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { Position } from '#gen/walnut/v1/types_pb.ts';
+import type { Random } from '#platform/random.ts';
+import type { Target } from '#routing/group-routes.ts';
+import type { PendingOperation } from './batch-queue.ts';
+import type { Caller } from './caller.ts';
+import { CallError, errorOf, toCallError } from './failures.ts';
+import { isEncodable, isGet, isRepeatable, keyOf, type Operation, waitMsOf, writeOf } from './operations.ts';
+import { WriteNames } from './write-names.ts';
+
+interface Answered {
+  readonly results: readonly BatchResult[];
+  readonly address: string;
+  readonly mayBeRepeat: boolean;
+  /** The session's position that its Gets had. */
+  readonly token: Position | undefined;
+}
+
+/** Operations that go once more, by why. */
+interface Again {
+  readonly tooLarge: PendingOperation[];
+  readonly behind: PendingOperation[];
+  readonly unknown: PendingOperation[];
+}
+
+export class BatchSender {
+  readonly #caller: Caller;
+  readonly #names: WriteNames;
+  /** How long a Get waits on a node that is behind the session, milliseconds. */
+  readonly #waitMs: number;
+
+  constructor(caller: Caller, random: Random, waitMs: number) {
+    this.#caller = caller;
+    this.#names = new WriteNames(random);
+    this.#waitMs = waitMs;
+  }
+
+  /** Settles every operation. Never rejects. */
+  async send(given: readonly PendingOperation[], target: Target): Promise<void> {
+    const batch = given.filter(({ isGivenUp }) => !isGivenUp);
+    if (batch.length === 0) return;
+    for (const pending of batch) pending.isSent = true;
+    const writes = batch.flatMap(({ operation }) => writeOf(operation) ?? []);
+    await this.#caller.named(this.#names, writes, firstKey(batch), () => this.#sendNamed(batch, target));
+  }
+
+  async #sendNamed(batch: readonly PendingOperation[], target: Target, isRenewed = false): Promise<void> {
+    if (batch.length === 0) return;
+    try {
+      const answered = await this.#call(batch, target);
+      await this.#sendAgain(this.#settle(batch, target, answered, isRenewed), target);
+    } catch (error) {
+      // If an operation cannot be encoded nothing was sent: fail that one and send the others.
+      const fitting = batch.filter(isEncodable);
+      if (fitting.length < batch.length) return this.#sendNamed(fitting, target);
+      const reason = toCallError(error, { outcome: 'unknown', address: '', attempts: 1 });
+      // A replica refuses a whole Batch if it contains a write, and applies nothing: send the Gets again.
+      const isRefused = reason.code === Code.FailedPrecondition && !batch.every(isGet);
+      const gets = isRefused ? batch.filter(isGet) : [];
+      for (const pending of batch) if (!isRefused || !isGet(pending)) pending.fail(ofCall(reason, pending));
+      await this.#sendNamed(gets, target);
+    }
+  }
+
+  #call(batch: readonly PendingOperation[], target: Target): Promise<Answered> {
+    const { token } = this.#caller.session;
+    const operations = batch.map(({ operation }) => ({ operation: this.#withToken(operation, token) }));
+    const waitMs = Math.max(...operations.map(({ operation }) => waitMsOf(operation)));
+    const isSafe = batch.every(({ operation }) => isRepeatable(operation));
+    return this.#caller.run({ target, isRepeatable: isSafe, waitMs }, async (sent) => {
+      const { results } = await sent.link.store.batch({ operations }, sent.options);
+      if (results.length !== batch.length)
+        throw new ConnectError(`${results.length} results for ${batch.length} operations`, Code.Internal);
+      return { results, address: sent.address, mayBeRepeat: sent.mayBeRepeat, token };
+    });
+  }
+
+  #settle(batch: readonly PendingOperation[], target: Target, answered: Answered, isRenewed: boolean): Again {
+    const again: Again = { tooLarge: [], behind: [], unknown: [] };
+    for (const [i, { result }] of answered.results.entries()) {
+      const pending = batch[i] as PendingOperation;
+      const { operation } = pending;
+      if (result.case !== undefined && result.case === operation.case) {
+        pending.settle(result.value);
+        continue;
+      }
+      const isRead = operation.case === 'get';
+      const error = errorOf(result, { ...answered, isRead });
+      const { code } = error;
+      if (isRead && code === Code.ResourceExhausted && batch.length > 1) again.tooLarge.push(pending);
+      else if (isRead && code === Code.Unavailable && target !== 'master') again.behind.push(pending);
+      else if (code !== Code.Aborted || answered.mayBeRepeat || !this.#isOurs(operation)) {
+        if (isRead && operation.value.atLeast === undefined) this.#caller.onError(error, answered.token);
+        pending.fail(error);
+      } else if (isRenewed) pending.fail(new CallError(error, { ...error, outcome: 'not_done' }));
+      else again.unknown.push(pending);
+    }
+    return again;
+  }
+
+  async #sendAgain({ tooLarge, behind, unknown }: Again, target: Target): Promise<void> {
+    // An answer is limited in bytes of values; a Get that did not fit is repeated alone.
+    for (const pending of tooLarge) await this.#sendNamed([pending], target);
+    // The master has every position that a session can have.
+    await this.#sendNamed(behind, 'master');
+    if (unknown.length > 0) await this.#renew(unknown, target);
+  }
+
+  /**
+   * The node cannot tell first attempts from repeats that it forgot: the position that
+   * they were sent with is too old, or of another history. A newer one shows what they are.
+   */
+  async #renew(unknown: readonly PendingOperation[], target: Target): Promise<void> {
+    const lost = await this.#caller.learnPosition(firstKey(unknown));
+    for (const { operation, fail } of unknown) {
+      if (lost !== undefined) fail(new CallError(lost, { ...lost, outcome: 'not_done' }));
+      const write = writeOf(operation);
+      if (write !== undefined && this.#caller.session.token !== undefined)
+        write.since = this.#caller.session.token;
+    }
+    if (lost === undefined) await this.#sendNamed(unknown, target, true);
+  }
+
+  #isOurs(operation: Operation): boolean {
+    return writeOf(operation)?.clientId === this.#names.clientId;
+  }
+
+  #withToken(operation: Operation, token: Position | undefined): Operation {
+    if (operation.case !== 'get' || token === undefined || operation.value.atLeast !== undefined)
+      return operation;
+    const waitMs = operation.value.waitMs === 0 ? this.#waitMs : operation.value.waitMs;
+    return { case: 'get', value: { ...operation.value, atLeast: token, waitMs } };
+  }
+}
+
+function firstKey(batch: readonly PendingOperation[]): string {
+  return keyOf((batch[0] as PendingOperation).operation);
+}
+
+/** The error of a whole Batch, said of one operation: a Get has no effect that could be unknown. */
+function ofCall(error: CallError, pending: PendingOperation): CallError {
+  return isGet(pending) ? new CallError(error, { ...error, outcome: 'not_done' }) : error;
+}

@@ -1,0 +1,117 @@
+/**
+ * Calls of one client to the nodes of a group: which node, how long, how often, and what
+ * the session learns of the answer.
+ */
+import type { CallOptions as TransportOptions } from '@connectrpc/connect';
+import { Code } from '@connectrpc/connect';
+import type { Position } from '#gen/walnut/v1/types_pb.ts';
+import type { Target } from '#routing/group-routes.ts';
+import type { Attempt, Router } from '#routing/router.ts';
+import { type CallError, refusedHere } from './failures.ts';
+import type { NodeStub } from './node-links.ts';
+import type { Session } from './session.ts';
+import type { NamedFields, WriteNames } from './write-names.ts';
+
+export interface CallerOptions {
+  readonly router: Router<NodeStub>;
+  readonly session: Session;
+  /** All attempts of a call, without what the call itself asks to wait. */
+  readonly timeoutMs: number;
+  /** The first attempt. */
+  readonly attemptMs: number;
+  /** False: writes have only the names that their callers give them, and so are not repeated. */
+  readonly namesWrites: boolean;
+}
+
+export interface CallKind {
+  readonly target: Target;
+  readonly isRepeatable: boolean;
+  /** How long the node may wait before it answers. */
+  readonly waitMs: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly at?: string | undefined;
+}
+
+/** What a call has of its attempt: the node, the limits, and whether it may have been carried out before. */
+export type Sent = Attempt<NodeStub> & { readonly options: TransportOptions };
+
+export class Caller {
+  readonly session: Session;
+  readonly #options: CallerOptions;
+
+  constructor(options: CallerOptions) {
+    this.session = options.session;
+    this.#options = options;
+  }
+
+  run<T>(kind: CallKind, attempt: (sent: Sent) => Promise<T>): Promise<T> {
+    const { router, timeoutMs, attemptMs } = this.#options;
+    const { target, isRepeatable, waitMs, signal, at } = kind;
+    return router.run(
+      {
+        target,
+        isRepeatable,
+        timeoutMs: timeoutMs + waitMs,
+        attemptMs: Math.min(attemptMs, timeoutMs) + waitMs,
+        signal,
+        at,
+      },
+      (given) => {
+        const { timeoutMs: limitMs, signal: ended } = given;
+        return attempt({
+          ...given,
+          options: ended === undefined ? { timeoutMs: limitMs } : { timeoutMs: limitMs, signal: ended },
+        });
+      },
+    );
+  }
+
+  /**
+   * Names the writes, does `work`, and forgets the names. `key`: one that the caller may
+   * read or write; of it a position is asked where the session has none.
+   */
+  async named<T>(
+    names: WriteNames,
+    writes: readonly NamedFields[],
+    key: string,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    if (writes.length === 0 || !this.#options.namesWrites) return work();
+    if (this.session.token === undefined) await this.learnPosition(key);
+    const sequences = names.begin(writes, this.session.token);
+    try {
+      return await work();
+    } finally {
+      names.end(sequences);
+    }
+  }
+
+  /**
+   * Moves the session to where the master is, unless that belongs to another history:
+   * then returns the error, and the session's position is dropped. A caller that may not
+   * read `key` learns nothing.
+   */
+  async learnPosition(key: string): Promise<CallError | undefined> {
+    const { token } = this.session;
+    try {
+      const { asOf } = await this.run({ target: 'master', isRepeatable: true, waitMs: 0 }, (sent) =>
+        sent.link.store.get(token === undefined ? { key } : { key, atLeast: token }, sent.options),
+      );
+      this.session.observe(asOf);
+      return undefined;
+    } catch (error) {
+      this.onError(error as CallError, token);
+      return error as CallError;
+    }
+  }
+
+  /** A position that belongs to no history any more is told once, and then dropped. */
+  onError(error: CallError, sent: Position | undefined): void {
+    if (error.code === Code.DataLoss && sent !== undefined && this.session.token === sent)
+      this.session.reset();
+  }
+}
+
+export function closedError(): CallError {
+  return refusedHere('this client is closed', Code.Canceled);
+}

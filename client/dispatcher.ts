@@ -1,0 +1,264 @@
+/**
+ * The order of a client's calls. Writes, and reads of the master, take effect in the
+ * order of their calls. Reads of other nodes go beside them, unless a write of their key
+ * is not answered yet. A call that may wait for long goes alone after those before it,
+ * and if it writes, later calls of its keys wait for it.
+ */
+import type { BatchRequest, BatchResponse, BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { Random } from '#platform/random.ts';
+import type { Target } from '#routing/group-routes.ts';
+import type { PendingOperation, QueueLimits } from './batch-queue.ts';
+import { BatchSender } from './batch-sender.ts';
+import type { Caller } from './caller.ts';
+import { type CallError, givenUp, invalid, toCallError } from './failures.ts';
+import { KeyOrder } from './key-order.ts';
+import { Lane } from './lane.ts';
+import {
+  checkText,
+  isEncodable,
+  keyOf,
+  mayWait,
+  type Operation,
+  sizeOf,
+  waitMsOf,
+  writeOf,
+} from './operations.ts';
+import { Places } from './places.ts';
+import { hasName, WriteNames } from './write-names.ts';
+
+export interface DispatcherOptions {
+  readonly caller: Caller;
+  readonly random: Random;
+  readonly limits: QueueLimits;
+  readonly readFrom: Target;
+  /** How long a Get waits on a node that is behind the session, milliseconds. */
+  readonly waitMs: number;
+}
+
+type Value = NonNullable<BatchResult['result']['value']>;
+
+/** Batches of reads under way at once, so that no other waits for one that waits for a replica. */
+const READS_MAX = 8;
+/** Calls that may wait, at once. A connection has 256 streams, and what they wait for needs one. */
+const WAITING_MAX = 64;
+
+export class Dispatcher {
+  readonly #caller: Caller;
+  readonly #readFrom: Target;
+  readonly #order: Lane;
+  readonly #reads: Lane;
+  readonly #keys: KeyOrder;
+  readonly #alone: BatchSender;
+  readonly #atomicNames: WriteNames;
+  readonly #places = new Places(WAITING_MAX);
+  /** Apart from the others, since a Get with a fill lease may wait for a write of this client. */
+  readonly #fills = new Places(WAITING_MAX);
+  /** Writes of each key that are not answered; kept where reads may go elsewhere. */
+  readonly #writes = new Map<string, number>();
+  readonly #underWay = new Set<Promise<void>>();
+
+  constructor({ caller, random, limits, readFrom, waitMs }: DispatcherOptions) {
+    const ordered = new BatchSender(caller, random, waitMs);
+    this.#caller = caller;
+    this.#readFrom = readFrom;
+    this.#alone = new BatchSender(caller, random, waitMs);
+    this.#atomicNames = new WriteNames(random);
+    this.#keys = new KeyOrder(limits.queuedOperationsMax);
+    this.#order = new Lane({ limits, batchesMax: 1, send: (batch) => ordered.send(batch, 'master') });
+    this.#reads = new Lane({
+      limits,
+      batchesMax: READS_MAX,
+      send: (batch) => ordered.send(batch, readFrom),
+    });
+  }
+
+  /** Resolves with the operation's result. */
+  call(operation: Operation, signal: AbortSignal | undefined): Promise<Value> {
+    const key = keyOf(operation);
+    return new Promise<Value>((resolve, reject) => {
+      checkText(operation);
+      if (signal?.aborted === true) throw givenUp('not_done');
+      const pending = this.#pendingOf(operation, signal, resolve, reject);
+      this.#begin(pending, key);
+    });
+  }
+
+  /** An atomic Batch, which goes by itself. */
+  atomic(request: BatchRequest, signal: AbortSignal | undefined): Promise<BatchResponse> {
+    const keys = [...new Set(request.operations.map(({ operation }) => keyOf(operation)))];
+    return new Promise((resolve, reject) => {
+      if (!request.requestId.isWellFormed()) throw invalid('ill-formed text: request_id has lone surrogates');
+      const bytes = request.operations.reduce((sum, one) => sum + sizeOf(one.operation), 0);
+      const begin = (): Promise<void> => this.#sendAtomic(request, signal).then(resolve, reject);
+      if (request.minAcks > 0) this.#aside(keys, bytes, begin, reject);
+      else this.#inTurn(keys, () => this.#order.push({ kind: 'alone', bytes, begin }), reject);
+    });
+  }
+
+  /** Does `work`, a Get with a fill lease, after what was called before. */
+  fill<T>(work: () => Promise<T>): Promise<T> {
+    return this.#fills.run(() => this.afterEarlier(work));
+  }
+
+  /** Does `work` after what was called before. */
+  async afterEarlier<T>(work: () => Promise<T>): Promise<T> {
+    await this.#order.settled();
+    return work();
+  }
+
+  /** Resolves when everything that was called before is settled, what goes alone too. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#order.settled(), this.#reads.settled()]);
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+  }
+
+  #begin(pending: PendingOperation, key: string): void {
+    const { operation } = pending;
+    const isWrite = writeOf(operation) !== undefined;
+    const { bytes, fail } = pending;
+    if (mayWait(operation)) {
+      const target = isWrite ? 'master' : this.#targetOf(key);
+      this.#aside(isWrite ? [key] : [], bytes, () => this.#alone.send([pending], target), fail);
+      return;
+    }
+    const lane = !isWrite && this.#targetOf(key) !== 'master' ? this.#reads : this.#order;
+    this.#inTurn([key], () => lane.push(pending), fail);
+  }
+
+  /** Does `push` when no call that may wait has one of these keys. */
+  #inTurn(keys: readonly string[], push: () => void, fail: (error: CallError) => void): void {
+    const begin = (): void => {
+      try {
+        push();
+      } catch (error) {
+        fail(error as CallError);
+      }
+    };
+    try {
+      this.#keys.enter({ keys, keepsKeys: false, begin });
+    } catch (error) {
+      fail(error as CallError);
+    }
+  }
+
+  /** A read of a key with a write under way goes after it, wherever other reads go. */
+  #targetOf(key: string): Target {
+    return this.#writes.has(key) ? 'master' : this.#readFrom;
+  }
+
+  /** Sends after what was called before; later calls wait for it only if they are of these keys. */
+  #aside(
+    keys: readonly string[],
+    bytes: number,
+    send: () => Promise<void>,
+    fail: (error: CallError) => void,
+  ): void {
+    const launch = async (): Promise<void> => {
+      const sent = this.#places.run(send).finally(() => {
+        this.#underWay.delete(sent);
+        this.#keys.leave(turn);
+      });
+      this.#underWay.add(sent);
+    };
+    const begin = (): void => {
+      try {
+        this.#order.push({ kind: 'alone', bytes, begin: launch });
+      } catch (error) {
+        fail(error as CallError);
+        this.#keys.leave(turn);
+      }
+    };
+    const turn = { keys, keepsKeys: true, begin };
+    try {
+      this.#keys.enter(turn);
+    } catch (error) {
+      fail(error as CallError);
+    }
+  }
+
+  async #sendAtomic(request: BatchRequest, signal: AbortSignal | undefined): Promise<BatchResponse> {
+    const waitMs = Math.max(
+      request.timeoutMs,
+      ...request.operations.map(({ operation }) => waitMsOf(operation)),
+    );
+    const isWrite = request.operations.some(({ operation }) => writeOf(operation) !== undefined);
+    const [first] = request.operations;
+    const key = first === undefined ? '' : keyOf(first.operation);
+    try {
+      const answer = await this.#caller.named(this.#atomicNames, isWrite ? [request] : [], key, () =>
+        this.#caller.run(
+          { target: 'master', isRepeatable: !isWrite || hasName(request), waitMs, signal },
+          (sent) => sent.link.store.batch(this.#withTokens(request), sent.options),
+        ),
+      );
+      this.#caller.session.observe(answer.position);
+      return answer;
+    } catch (error) {
+      // If it cannot be encoded nothing was sent, and the caller is told why.
+      let reason = toCallError(error, { outcome: 'unknown', address: '', attempts: 1 });
+      const fail = (why: CallError): void => {
+        reason = why;
+      };
+      request.operations.every(({ operation }) => isEncodable({ operation, fail }));
+      throw reason;
+    }
+  }
+
+  #withTokens(request: BatchRequest): BatchRequest {
+    const { token } = this.#caller.session;
+    if (token === undefined) return request;
+    for (const { operation } of request.operations)
+      if (operation.case === 'get') operation.value.atLeast ??= token;
+    return request;
+  }
+
+  #pendingOf(
+    operation: Operation,
+    signal: AbortSignal | undefined,
+    resolve: (value: Value) => void,
+    reject: (error: CallError) => void,
+  ): PendingOperation {
+    const isWrite = writeOf(operation) !== undefined;
+    const key = keyOf(operation);
+    const isCounted = isWrite && this.#readFrom !== 'master';
+    if (isCounted) this.#writes.set(key, (this.#writes.get(key) ?? 0) + 1);
+    const end = (): void => {
+      signal?.removeEventListener('abort', onAbort);
+      if (isCounted) this.#uncount(key);
+    };
+    const pending: PendingOperation = {
+      kind: 'operation',
+      operation,
+      bytes: sizeOf(operation),
+      isGivenUp: false,
+      isSent: false,
+      settle: (value) => {
+        end();
+        this.#observe(value);
+        resolve(value);
+      },
+      fail: (error) => {
+        end();
+        reject(error);
+      },
+    };
+    const onAbort = (): void => {
+      pending.isGivenUp = true;
+      reject(givenUp(isWrite && pending.isSent ? 'unknown' : 'not_done'));
+      if (!pending.isSent) end();
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    return pending;
+  }
+
+  #uncount(key: string): void {
+    const left = (this.#writes.get(key) ?? 1) - 1;
+    if (left === 0) this.#writes.delete(key);
+    else this.#writes.set(key, left);
+  }
+
+  #observe(answer: object): void {
+    const { asOf, position } = answer as { asOf?: never; position?: never };
+    this.#caller.session.observe(asOf ?? position);
+  }
+}

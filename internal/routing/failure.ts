@@ -1,0 +1,32 @@
+/** What is known of a call that failed: its effect, and what may help. */
+
+/**
+ * What became of a call that failed. `done`: it took effect, and only its answer could
+ * not be used. `not_done`: it did nothing and never will. `unknown`: either.
+ */
+export type Outcome = 'done' | 'not_done' | 'unknown';
+
+/** One attempt that failed, as far as routing needs to know it. */
+export interface Failure {
+  /** The effect of this attempt alone. */
+  readonly outcome: 'not_done' | 'unknown';
+  /**
+   * `elsewhere`: another node is the one to ask. `later`: this node cannot answer now;
+   * another one may, and so may this one later. `none`: every repeat fails like this.
+   */
+  readonly remedy: 'elsewhere' | 'later' | 'none';
+  /** The attempt ran out of its time: a further one gets more. */
+  readonly isLate?: boolean;
+  /** `host:port` of the master, as the node that was asked knows it. */
+  readonly leaderHint?: string | undefined;
+  /** The node asks not to be called again before so many milliseconds. */
+  readonly pauseMs?: number | undefined;
+}
+
+/** What a caller is told with the error of the last attempt. */
+export interface Told {
+  readonly outcome: Outcome;
+  /** The node that failed last. */
+  readonly address: string;
+  readonly attempts: number;
+}

@@ -1,0 +1,244 @@
+/**
+ * Carries a call to the node of a group that can answer it, and repeats what may be
+ * repeated until the caller's time is over. How a node is called is the caller's matter:
+ * routing sees links and the judgement of their errors.
+ *
+ * A call that fails throws what `Links.toError` makes of the last error and of what is
+ * known about the effect of all attempts.
+ */
+import type { Clock } from '#platform/clock.ts';
+import type { Random } from '#platform/random.ts';
+import type { Failure, Outcome, Told } from '#routing/failure.ts';
+import type { GroupRoutes, Target } from '#routing/group-routes.ts';
+import { nextStep } from '#routing/next-step.ts';
+
+/** How nodes are called; implemented by who calls them. `L` is the way to one node. */
+export interface Links<L> {
+  /** Opens nothing: the first call does. */
+  linkTo(address: string): L;
+  /** What an error of an attempt means. */
+  judge(error: unknown): Failure;
+  toError(error: unknown, told: Told): Error;
+  /**
+   * Asks a node who the master is: itself, another address, or undefined where it does not know.
+   * Throws where it does not say.
+   */
+  findMaster(link: L, limits: Limits): Promise<'itself' | string | undefined>;
+}
+
+export interface Limits {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface RoutedCall {
+  readonly target: Target;
+  /** True if it may be carried out twice without harm: reads, and writes with a name. */
+  readonly isRepeatable: boolean;
+  /** The caller's time for all attempts, milliseconds. */
+  readonly timeoutMs: number;
+  /** The time of the first attempt, where there may be others; it doubles where it was too short. */
+  readonly attemptMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Ask this node and no other. */
+  readonly at?: string | undefined;
+}
+
+export interface Attempt<L> extends Limits {
+  readonly link: L;
+  readonly address: string;
+  /** True if an earlier attempt may have been, or may still be, carried out. */
+  readonly mayBeRepeat: boolean;
+}
+
+export interface RouterOptions<L> {
+  readonly routes: GroupRoutes;
+  readonly links: Links<L>;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Called for each attempt that failed and is followed by another. */
+  readonly onRetry?: ((told: Told, error: unknown) => void) | undefined;
+}
+
+/** Nodes that are asked who the master is have so long. */
+const FIND_MS = 1_000;
+const ATTEMPT_DOUBLINGS_MAX = 6;
+
+/** One call while it goes on. */
+interface Progress {
+  outcome: Outcome;
+  attempts: number;
+  late: number;
+  rounds: number;
+  hintsFollowed: number;
+  readonly tried: Set<string>;
+  readonly endMs: number;
+}
+
+export class Router<L> {
+  readonly #routes: GroupRoutes;
+  readonly #links: Links<L>;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #onRetry: ((told: Told, error: unknown) => void) | undefined;
+  #finding: Promise<void> | undefined;
+
+  constructor({ routes, links, clock, random, onRetry }: RouterOptions<L>) {
+    this.#routes = routes;
+    this.#links = links;
+    this.#clock = clock;
+    this.#random = random;
+    this.#onRetry = onRetry;
+  }
+
+  async run<T>(call: RoutedCall, attempt: (attempt: Attempt<L>) => Promise<T>): Promise<T> {
+    const endMs = this.#clock.monotonicMs() + call.timeoutMs;
+    const progress: Progress = {
+      outcome: 'not_done',
+      attempts: 0,
+      late: 0,
+      rounds: 0,
+      hintsFollowed: 0,
+      tried: new Set(),
+      endMs,
+    };
+    let hint: string | undefined;
+    for (;;) {
+      const address = call.at ?? hint ?? (await this.#choose(call, progress.tried));
+      progress.tried.add(address);
+      progress.attempts++;
+      const startedMs = this.#clock.monotonicMs();
+      try {
+        const answer = await attempt(this.#attemptAt(address, call, progress));
+        this.#onAnswer(address, call, this.#clock.monotonicMs() - startedMs);
+        return answer;
+      } catch (error) {
+        hint = await this.#afterFailure(error, address, call, progress);
+      }
+    }
+  }
+
+  /**
+   * Opens a stream at the node to ask, and at the next one while none of them gave a
+   * message. A stream that breaks later is the caller's to open again.
+   */
+  async *stream<T>(target: Target, open: (link: L) => AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+    const tried = new Set<string>();
+    for (;;) {
+      const address = await this.#choose({ target }, tried);
+      tried.add(address);
+      let hasBegun = false;
+      try {
+        for await (const message of open(this.#links.linkTo(address))) {
+          hasBegun = true;
+          yield message;
+        }
+        return;
+      } catch (error) {
+        const failure = this.#links.judge(error);
+        this.#routes.onFailure(address, failure, this.#clock.monotonicMs());
+        if (!hasBegun && failure.remedy !== 'none' && this.#routes.hasUntried(tried)) continue;
+        throw this.#links.toError(error, { outcome: 'not_done', address, attempts: tried.size });
+      }
+    }
+  }
+
+  /** The node to ask. Where only the master will do and nobody knows it, nodes are asked who it is. */
+  async #choose({ target }: Pick<RoutedCall, 'target'>, tried: ReadonlySet<string>): Promise<string> {
+    if (target === 'master' && this.#routes.master === undefined && this.#routes.addresses.length > 1) {
+      this.#finding ??= this.#findMaster().finally(() => {
+        this.#finding = undefined;
+      });
+      await this.#finding;
+    }
+    const nowMs = this.#clock.monotonicMs();
+    const address = this.#routes.choose(target, nowMs, tried);
+    return address ?? (this.#routes.choose(target, nowMs, new Set()) as string);
+  }
+
+  /** Asks all nodes at once, so that one that is down costs nothing; the first that knows decides. */
+  async #findMaster(): Promise<void> {
+    const over = new AbortController();
+    const limits = { timeoutMs: FIND_MS, signal: over.signal };
+    const ask = async (address: string): Promise<void> => {
+      const said = await this.#links.findMaster(this.#links.linkTo(address), limits);
+      const master = said === 'itself' ? address : said;
+      if (master === undefined || !this.#routes.learn(master)) throw new Error('not known');
+      this.#routes.setMaster(master);
+    };
+    await Promise.any(this.#routes.addresses.map(ask)).catch(() => undefined);
+    over.abort();
+  }
+
+  #attemptAt(address: string, call: RoutedCall, { outcome, late, endMs }: Progress): Attempt<L> {
+    const leftMs = endMs - this.#clock.monotonicMs();
+    const attemptMs = call.attemptMs * 2 ** Math.min(late, ATTEMPT_DOUBLINGS_MAX);
+    return {
+      link: this.#links.linkTo(address),
+      address,
+      // A call that is not repeated has nothing to gain by giving up early.
+      timeoutMs: Math.max(1, Math.ceil(call.isRepeatable ? Math.min(attemptMs, leftMs) : leftMs)),
+      signal: call.signal,
+      mayBeRepeat: outcome !== 'not_done',
+    };
+  }
+
+  #onAnswer(address: string, { target }: RoutedCall, tookMs: number): void {
+    this.#routes.onAnswer(address, target === 'master' ? undefined : tookMs);
+  }
+
+  /** Waits as long as is right, and returns the address to ask next where a node gave it. Throws to give up. */
+  async #afterFailure(
+    error: unknown,
+    address: string,
+    call: RoutedCall,
+    progress: Progress,
+  ): Promise<string | undefined> {
+    const nowMs = this.#clock.monotonicMs();
+    const failure = this.#links.judge(error);
+    if (failure.outcome === 'unknown') progress.outcome = 'unknown';
+    this.#routes.onFailure(address, failure, nowMs);
+    const told = { outcome: progress.outcome, address, attempts: progress.attempts };
+    if (isGivenUp(call)) throw this.#links.toError(error, told);
+    if (failure.isLate === true) progress.late++;
+    const hint = this.#hintOf(failure, address, call);
+    const hasUntried = call.at === undefined && this.#routes.hasUntried(progress.tried);
+    const step = nextStep({
+      ...progress,
+      failure,
+      isRepeatable: call.isRepeatable,
+      hint,
+      hasOthers: call.at === undefined && this.#routes.addresses.length > 1,
+      hasUntried,
+      leftMs: progress.endMs - nowMs,
+      jitter: this.#random.uint32() / 2 ** 32,
+    });
+    if (step.kind === 'give_up') throw this.#links.toError(error, told);
+    this.#onRetry?.(told, error);
+    if (step.kind === 'ask') {
+      progress.hintsFollowed++;
+      return step.address;
+    }
+    progress.hintsFollowed = 0;
+    if (!hasUntried) {
+      progress.rounds++;
+      progress.tried.clear();
+      await this.#clock.sleep(step.pauseMs, call.signal);
+      if (isGivenUp(call)) throw this.#links.toError(error, told);
+    }
+    return undefined;
+  }
+
+  /** The master that the node named, where it is another one and may be asked. */
+  #hintOf({ leaderHint }: Failure, address: string, call: RoutedCall): string | undefined {
+    if (leaderHint === undefined || leaderHint === address || call.at !== undefined) return undefined;
+    if (!this.#routes.learn(leaderHint)) return undefined;
+    this.#routes.setMaster(leaderHint);
+    // A replica that is too stale names the master; a read may still prefer another replica.
+    return call.target === 'master' ? leaderHint : undefined;
+  }
+}
+
+function isGivenUp({ signal }: RoutedCall): boolean {
+  return signal?.aborted === true;
+}

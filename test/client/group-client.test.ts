@@ -1,0 +1,211 @@
+/** A client of several nodes: where calls go, what is repeated, and what errors say. */
+import { Code } from '@connectrpc/connect';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { BatchRequest } from '#gen/walnut/v1/kv_store_pb.ts';
+import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { CallError } from '../../client/failures.ts';
+import { WalnutClient, type WalnutClientOptions } from '../../client/walnut-client.ts';
+import { type Fault, SimulatedGroup } from './simulated-group.ts';
+
+const NODES = ['m:1', 'a:1', 'b:1'];
+const text = (value: Uint8Array): string => Buffer.from(value).toString();
+
+function open(options: Partial<WalnutClientOptions> = {}, group = new SimulatedGroup(NODES), seed = 1) {
+  const clock = new VirtualClock();
+  const client = new WalnutClient(
+    { addresses: NODES, ...options },
+    {
+      clock,
+      random: new SeededRandom(seed),
+      open: (address) => ({ transport: group.transportTo(address), close: () => undefined }),
+    },
+  );
+  /** Lets time pass until the call is settled. */
+  const settle = async <T>(call: Promise<T>): Promise<T> => {
+    let isSettled = false;
+    void call.then(
+      () => (isSettled = true),
+      () => (isSettled = true),
+    );
+    for (let i = 0; i < 20 && !isSettled; i++) await clock.settle();
+    if (!isSettled) await clock.advanceUntil(() => isSettled, 120_000);
+    return call;
+  };
+  const failure = async (call: Promise<unknown>): Promise<CallError> => {
+    const error = await settle(call).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(CallError);
+    return error as CallError;
+  };
+  return { group, clock, client, settle, failure };
+}
+
+describe('a client of a group', () => {
+  it('writes at the master, wherever that is, and goes on with the next one', async () => {
+    const { group, client, settle } = open();
+    group.master = 'b:1';
+    await settle(client.set('k', Buffer.from('1')));
+    group.master = 'a:1';
+    await settle(client.set('k', Buffer.from('2')));
+    expect(text((await settle(client.get('k'))).value)).toBe('2');
+    expect(group.seen).toEqual([
+      ['b:1', 'set'],
+      ['b:1', 'set'],
+      ['a:1', 'set'],
+      ['a:1', 'get'],
+    ]);
+  });
+
+  it('reads replicas, and the master what they do not have yet', async () => {
+    const { group, client, settle } = open({ readFrom: 'replica' });
+    await settle(client.set('k', Buffer.from('1')));
+    expect(text((await settle(client.get('k'))).value)).toBe('1');
+    expect(group.seen.map(([address]) => address)).toEqual(['m:1', expect.not.stringMatching('m:1'), 'm:1']);
+    for (const address of NODES) group.sync(address);
+    await settle(client.get('k'));
+    expect(group.seen.at(-1)?.[0]).not.toBe('m:1');
+  });
+
+  it('reads a key after the write of it that is under way, at the master', async () => {
+    const { group, client, settle } = open({ readFrom: 'replica' });
+    for (const address of NODES) group.sync(address);
+    const [, mine, other] = await settle(
+      Promise.all([client.set('k', Buffer.from('1')), client.get('k'), client.get('other')]),
+    );
+    expect([text(mine.value), other.found]).toEqual(['1', false]);
+    expect(group.seen).toContainEqual(['m:1', 'set get']);
+  });
+
+  it('sends a write again whose answer was lost, and it is carried out once', async () => {
+    const { group, client, settle } = open();
+    const faults: Fault[] = ['none', 'none', 'none', 'none', 'lost_answer', 'lost_request', 'lost_answer'];
+    group.fault = () => faults.shift() ?? 'none';
+    expect((await settle(client.increment('n'))).value).toBe(1n);
+    expect(text(group.state.get('n') as Uint8Array)).toBe('1');
+    expect(group.seen.length).toBeGreaterThan(1);
+  });
+
+  it('does not send a write without a name again', async () => {
+    const { group, client, failure } = open({ namedWrites: false });
+    let attempts = 0;
+    group.fault = () => (attempts++ < 3 ? 'none' : 'lost_answer');
+    const error = await failure(client.increment('n'));
+    expect([error.code, error.outcome, error.attempts]).toEqual([Code.Unavailable, 'unknown', 1]);
+    expect(text(group.state.get('n') as Uint8Array)).toBe('1');
+  });
+
+  it('says that nothing was done where all nodes refused', async () => {
+    const { group, client, failure } = open();
+    group.fault = () => 'refused';
+    const error = await failure(client.set('k', Buffer.from('1')));
+    expect([error.code, error.outcome, error.attempts > 5]).toEqual([Code.Unavailable, 'not_done', true]);
+    expect((await failure(client.set('a\ud800', Buffer.from('1')))).outcome).toBe('not_done');
+  });
+
+  it('gives a caller up without its neighbours', async () => {
+    const { group, client, settle, failure } = open();
+    const aborter = new AbortController();
+    const { signal } = aborter;
+    let release: (() => void) | undefined;
+    group.hold = () => new Promise((resolve) => (release = resolve));
+    const sent = failure(client.set('a', Buffer.from('1'), { signal }));
+    const read = failure(client.get('a', { signal }));
+    const neighbour = client.set('b', Buffer.from('1'));
+    while (release === undefined) await settle(Promise.resolve());
+    const queued = failure(client.set('c', Buffer.from('1'), { signal }));
+    aborter.abort();
+    const outcomes = (await Promise.all([sent, read, queued])).map(({ outcome }) => outcome);
+    expect(outcomes).toEqual(['unknown', 'not_done', 'not_done']);
+    group.hold = () => undefined;
+    release();
+    expect((await settle(neighbour)).applied).toBe(true);
+    await settle(client.set('d', Buffer.from('1')));
+    expect(group.state.has('c')).toBe(false);
+    expect((await failure(client.get('a', { signal }))).code).toBe(Code.Canceled);
+  });
+
+  it('lets a write wait for replicas, and nothing but calls of its key wait for it', async () => {
+    const { group, client, settle } = open();
+    let release: (() => void) | undefined;
+    const isPatient = (request: BatchRequest): boolean =>
+      request.operations.some(({ operation: { case: kind, value } }) => kind === 'set' && value.minAcks > 0);
+    group.hold = (request) =>
+      isPatient(request) ? new Promise((resolve) => (release = resolve)) : undefined;
+    const settled: string[] = [];
+    const told = (name: string) => () => settled.push(name);
+    const patient = client
+      .set('k', Buffer.from('1'), { minAcks: 1, timeoutMs: 30_000 })
+      .then(told('patient'));
+    const same = client.set('k', Buffer.from('2')).then(told('same'));
+    await settle(client.set('other', Buffer.from('1')).then(told('other')));
+    await settle(client.get('other').then(told('get')));
+    expect(settled).toEqual(['other', 'get']);
+    while (release === undefined) await settle(Promise.resolve());
+    release();
+    await settle(Promise.all([patient, same]));
+    expect(settled).toEqual(['other', 'get', 'patient', 'same']);
+    expect(text(group.state.get('k') as Uint8Array)).toBe('2');
+  });
+
+  it('carries out every increment once, and says which, whatever is lost on the way', async () => {
+    const fault = fc.constantFrom<Fault>('none', 'none', 'lost_request', 'lost_answer', 'refused');
+    const calls = fc.array(fc.record({ key: fc.constantFrom('x', 'y'), waits: fc.boolean() }), {
+      maxLength: 25,
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        calls,
+        fc.infiniteStream(fault),
+        fc.integer({ min: 1, max: 4 }),
+        async (given, faults, size) => {
+          const group = new SimulatedGroup(NODES);
+          const { client, settle } = open(
+            { timeoutMs: 400, batchOperationsMax: size },
+            group,
+            given.length + 1,
+          );
+          let moves = 0;
+          group.fault = () => {
+            if (++moves % 7 === 0) group.master = NODES[moves % NODES.length] as string;
+            return faults.next().value ?? 'none';
+          };
+          const counts = { done: 0, unknown: 0 };
+          const all: Promise<unknown>[] = [];
+          for (const { key, waits } of given) {
+            const call = client.increment(key).then(
+              () => counts.done++,
+              (error: CallError) => {
+                if (error.outcome !== 'not_done') counts.unknown++;
+              },
+            );
+            all.push(call);
+            if (waits) await settle(call);
+          }
+          await settle(Promise.all(all));
+          await settle(client.close());
+          const sum = ['x', 'y'].reduce(
+            (total, key) => total + Number(text(group.state.get(key) ?? new Uint8Array())),
+            0,
+          );
+          expect(sum).toBeGreaterThanOrEqual(counts.done);
+          expect(sum).toBeLessThanOrEqual(counts.done + counts.unknown);
+        },
+      ),
+      { numRuns: Number(process.env['WALNUT_FUZZ_CALLS'] ?? 100) },
+    );
+  });
+});
+
+describe('the addresses of a client', () => {
+  it.each<[WalnutClientOptions, string]>([
+    [{}, 'expected addresses'],
+    [{ addresses: [] }, 'expected 1 to 32'],
+    [{ addresses: ['a:1', 'b'] }, 'expected host:port'],
+    [{ address: 'a:1', addresses: ['a:1'] }, 'expected one of them'],
+    [{ addresses: ['a:1', 'https://b:1'] }, 'expected all or none'],
+    [{ address: 'a:1', readFrom: 'replica' }, 'expected addresses with it'],
+  ])('%j are refused', (options, why) => {
+    expect(() => new WalnutClient(options)).toThrow(why);
+  });
+});

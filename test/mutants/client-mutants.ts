@@ -1,0 +1,87 @@
+/** Planted bugs of the client of a group and of its routing: what is repeated, and what is said of it. */
+import type { Mutant } from './mutant.ts';
+
+const GROUP = 'test/client/group-client.test.ts';
+const STEP = 'test/routing/next-step.test.ts';
+const ROUTER = 'test/routing/router.test.ts';
+const ROUTES = 'test/routing/group-routes.test.ts';
+
+export const CLIENT_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'client that repeats a write without a name after a lost answer',
+    file: 'internal/routing/next-step.ts',
+    text: "  if (outcome !== 'not_done' && !isRepeatable) return GIVE_UP;",
+    replacement: '',
+    tests: [STEP, GROUP],
+  },
+  {
+    name: 'client that says of all attempts what is true of the last',
+    file: 'internal/routing/router.ts',
+    text: "    if (failure.outcome === 'unknown') progress.outcome = 'unknown';",
+    replacement: '    progress.outcome = failure.outcome;',
+    tests: [ROUTER],
+  },
+  {
+    name: 'client that follows the hints of two nodes without a pause',
+    file: 'internal/routing/next-step.ts',
+    text: ' && hintsFollowed < HINTS_MAX',
+    replacement: '',
+    tests: [STEP],
+  },
+  {
+    name: 'client that takes a master that failed for the master',
+    file: 'internal/routing/group-routes.ts',
+    text: '    if (this.#master === address) this.#master = undefined;',
+    replacement: '',
+    tests: [ROUTES],
+  },
+  {
+    name: 'client that sends its credential where only a node said',
+    file: 'internal/routing/group-routes.ts',
+    text: '    if (!this.#mayFollow(address) || this.#nodes.size >= NODES_MAX) return false;',
+    replacement: '    if (this.#nodes.size >= NODES_MAX) return false;',
+    tests: [ROUTES, ROUTER],
+  },
+  {
+    name: 'client that counts as answered what is still open',
+    file: 'client/write-names.ts',
+    text: '      write.answeredThrough = BigInt(first - 1);',
+    replacement: '      write.answeredThrough = write.sequence - 1n;',
+    tests: ['test/client/write-names.test.ts'],
+  },
+  {
+    name: 'client that calls not done what a repeated Batch refused',
+    file: 'client/failures.ts',
+    text: '  const isUnclear = mayBeRepeat || UNCLEAR.has(error.code);',
+    replacement: '  const isUnclear = UNCLEAR.has(error.code);',
+    tests: ['test/client/failures.test.ts'],
+  },
+  {
+    name: 'client that reads at a replica beside the write of the key',
+    file: 'client/dispatcher.ts',
+    text: "    return this.#writes.has(key) ? 'master' : this.#readFrom;",
+    replacement: '    return this.#readFrom;',
+    tests: [GROUP],
+  },
+  {
+    name: 'client that lets calls overtake a waiting write of their key',
+    file: 'client/dispatcher.ts',
+    text: '    const turn = { keys, keepsKeys: true, begin };',
+    replacement: '    const turn = { keys: [], keepsKeys: true, begin };',
+    tests: [GROUP],
+  },
+  {
+    name: 'client that gives up a read for which a replica is too far behind',
+    file: 'client/batch-sender.ts',
+    text: "      else if (isRead && code === Code.Unavailable && target !== 'master') again.behind.push(pending);\n",
+    replacement: '',
+    tests: [GROUP],
+  },
+  {
+    name: 'client that sends a write although its caller gave up',
+    file: 'client/batch-sender.ts',
+    text: 'given.filter(({ isGivenUp }) => !isGivenUp)',
+    replacement: 'given.slice()',
+    tests: [GROUP],
+  },
+];

@@ -1,0 +1,174 @@
+/** Calls of a group whose nodes answer as told, on a virtual clock. */
+import { describe, expect, it } from 'vitest';
+import type { Random } from '#platform/random.ts';
+import type { Failure, Told } from '#routing/failure.ts';
+import { GroupRoutes } from '#routing/group-routes.ts';
+import { type Attempt, type RoutedCall, Router } from '#routing/router.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+
+/** What a node does with a call: answers, or fails so. */
+type Doing = 'answer' | Failure;
+
+const random: Random = { uint32: () => 0, id128: () => '0'.repeat(32) };
+const later: Failure = { outcome: 'unknown', remedy: 'later' };
+const refused: Failure = { outcome: 'not_done', remedy: 'later' };
+const toMaster = (leaderHint?: string): Failure => ({ outcome: 'not_done', remedy: 'elsewhere', leaderHint });
+const WRITE: RoutedCall = { target: 'master', isRepeatable: true, timeoutMs: 10_000, attemptMs: 1_000 };
+
+class Told2 extends Error {
+  readonly told: Told;
+  constructor(told: Told) {
+    super('told');
+    this.told = told;
+  }
+}
+
+function group(doings: Record<string, () => Doing>, mayFollow = true) {
+  const clock = new VirtualClock();
+  const asked: string[] = [];
+  const timeouts: number[] = [];
+  const routes = new GroupRoutes({ addresses: Object.keys(doings), mayFollow: () => mayFollow });
+  let master: string | undefined;
+  const router = new Router<string>({
+    routes,
+    clock,
+    random,
+    links: {
+      linkTo: (address) => address,
+      judge: (error) => error as Failure,
+      toError: (_, told) => new Told2(told),
+      findMaster: async (link) => {
+        if (master === undefined) throw new Error('nobody says');
+        return link === master ? 'itself' : master;
+      },
+    },
+  });
+  const attempt = async ({ address, timeoutMs }: Attempt<string>): Promise<string> => {
+    asked.push(address);
+    timeouts.push(timeoutMs);
+    const doing = doings[address]?.() ?? refused;
+    if (doing === 'answer') return address;
+    if (doing.isLate === true) await clock.sleep(timeoutMs);
+    throw doing;
+  };
+  const run = async (call: Partial<RoutedCall> = {}): Promise<string | Told> => {
+    let settled = false;
+    const done = router
+      .run({ ...WRITE, ...call }, attempt)
+      .catch((error: unknown) => (error as Told2).told)
+      .finally(() => {
+        settled = true;
+      });
+    await clock.settle();
+    if (!settled) await clock.advanceUntil(() => settled, 60_000);
+    return done;
+  };
+  return {
+    clock,
+    asked,
+    timeouts,
+    routes,
+    router,
+    run,
+    setMaster: (address: string) => {
+      master = address;
+    },
+  };
+}
+
+describe('a routed call', () => {
+  it('asks nodes who the master is, and goes there', async () => {
+    const one = group({ a: () => toMaster('b'), b: () => 'answer' });
+    one.setMaster('b');
+    expect([await one.run(), one.asked]).toEqual(['b', ['b']]);
+  });
+
+  it('follows a hint at once, and remembers it', async () => {
+    const one = group({ a: () => toMaster('c'), b: () => toMaster('c'), c: () => 'answer' });
+    await one.run();
+    await one.run();
+    expect(one.asked).toEqual(['a', 'c', 'c']);
+    expect(one.clock.monotonicMs()).toBe(0);
+  });
+
+  it('does not follow a hint that it may not, and finds the master among its own', async () => {
+    const one = group({ a: () => toMaster('b.internal'), b: () => 'answer' }, false);
+    expect([await one.run(), one.asked]).toEqual(['b', ['a', 'b']]);
+  });
+
+  it('tells where nodes refer to each other, and goes on with pauses', async () => {
+    const one = group({ a: () => toMaster('b'), b: () => toMaster('a') });
+    expect(await one.run()).toMatchObject({ outcome: 'not_done' });
+    expect(one.clock.monotonicMs()).toBeGreaterThan(8_000);
+    expect(one.asked.length).toBeLessThan(150);
+  });
+
+  it('ends at once where the only node refers elsewhere', async () => {
+    const one = group({ a: () => toMaster() });
+    expect(await one.run()).toEqual({ outcome: 'not_done', address: 'a', attempts: 1 });
+  });
+
+  it('outlasts a group without a master', async () => {
+    let isLed = false;
+    const one = group({ a: () => (isLed ? 'answer' : toMaster()), b: () => (isLed ? toMaster('a') : later) });
+    void one.clock.sleep(3_000).then(() => {
+      isLed = true;
+    });
+    expect(await one.run()).toBe('a');
+    expect(one.clock.monotonicMs()).toBeGreaterThanOrEqual(3_000);
+    expect(one.clock.monotonicMs()).toBeLessThan(4_500);
+  });
+
+  it('says what is known: nothing after one attempt that may have been carried out', async () => {
+    const doings: Doing[] = [refused, later, refused];
+    const one = group({ a: () => doings.shift() ?? { outcome: 'not_done', remedy: 'none' } });
+    expect(await one.run()).toEqual({ outcome: 'unknown', address: 'a', attempts: 4 });
+    const other = group({ a: () => later });
+    expect(await other.run({ isRepeatable: false })).toEqual({
+      outcome: 'unknown',
+      address: 'a',
+      attempts: 1,
+    });
+  });
+
+  it('gives attempts that were too short more time, and all of them the caller’s', async () => {
+    const one = group({ a: () => ({ ...later, isLate: true }) });
+    expect(await one.run()).toMatchObject({ outcome: 'unknown' });
+    expect(one.timeouts.slice(0, 3)).toEqual([1_000, 2_000, 4_000]);
+    expect(Math.floor(one.clock.monotonicMs())).toBe(10_000);
+    const other = group({ a: () => ({ ...later, isLate: true }) });
+    await other.run({ isRepeatable: false });
+    expect(other.timeouts).toEqual([10_000]);
+  });
+
+  it('goes on no more when its caller gives up', async () => {
+    const aborter = new AbortController();
+    const one = group({ a: () => refused });
+    void one.clock.sleep(300).then(() => aborter.abort());
+    expect(await one.run({ signal: aborter.signal })).toMatchObject({ outcome: 'not_done' });
+    expect(one.clock.monotonicMs()).toBeLessThanOrEqual(300);
+  });
+
+  it('stays at the node that it must stay at', async () => {
+    let failures = 3;
+    const one = group({ a: () => 'answer', b: () => (failures-- > 0 ? refused : 'answer') });
+    expect([await one.run({ at: 'b' }), one.asked]).toEqual(['b', ['b', 'b', 'b', 'b']]);
+  });
+});
+
+describe('a routed stream', () => {
+  it('begins at the next node while none has given anything, and breaks with the node after that', async () => {
+    const one = group({ a: () => 'answer', b: () => 'answer' });
+    const open = async function* (link: string) {
+      if (link === 'a') throw refused;
+      yield link;
+      throw later;
+    };
+    const given: string[] = [];
+    const broken = (async () => {
+      for await (const message of one.router.stream('replica', open)) given.push(message);
+    })();
+    await expect(broken).rejects.toMatchObject({ told: { outcome: 'not_done', address: 'b' } });
+    expect(given).toEqual(['b']);
+  });
+});
