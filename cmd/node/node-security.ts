@@ -4,6 +4,7 @@ import { type AuthMode, Identities, type LogInFailure } from '#auth/identities.t
 import { isToken } from '#auth/secret-hash.ts';
 import { isUserList, parseUserList, type User } from '#auth/user-list.ts';
 import type { NodeConfig } from '#config/binaries.ts';
+import { upstreamsOf } from '#config/upstreams.ts';
 import { parseYaml } from '#config/yaml-source.ts';
 import type { AuditPort, IdentityPort } from '#model/access.ts';
 import { createPeerCredential, type PeerCredential } from '#peer/peer-credential.ts';
@@ -121,7 +122,7 @@ async function openCredential(config: NodeConfig, parts: SecurityParts): Promise
   return createPeerCredential({
     authorization: () => file.current,
     isNameConfigured: false,
-    addresses: [...(config.kind === 'slave' ? [config.master.address] : []), ...config.replication.replicas],
+    addresses: [...upstreamsOf(config), ...config.replication.replicas],
     onWithheld: (address) => {
       const pace = paces.take(address);
       const message =

@@ -6,8 +6,14 @@
  * storage failure while running; 1 anything else.
  */
 import { hostname } from 'node:os';
-import type { BinaryKind, NodeConfig } from '#config/binaries.ts';
-import { NODE_FLAG_NAMES, type NodeFlags, nodeUsage, parseNodeFlags } from '#config/node-flags.ts';
+import type { NodeConfig } from '#config/binaries.ts';
+import {
+  NODE_FLAG_NAMES,
+  type NodeFlags,
+  nodeUsage,
+  parseMemberFlags,
+  parseNodeFlags,
+} from '#config/node-flags.ts';
 import { Node } from '#node/node.ts';
 import { MemoryFailure } from '#node/state-guard.ts';
 import { createPeerDialer } from '#peer/peer-dialer.ts';
@@ -32,17 +38,22 @@ import type { ProcessParts, StartFailure } from '../run/run-process.ts';
 import { announcedAddress } from './announced-address.ts';
 import { openNodeMetrics } from './node-metrics.ts';
 import { openNodeSecurity } from './node-security.ts';
+import { openMember } from './open-member.ts';
 import { toNodeOptions } from './to-node-options.ts';
 
 /** How long calls in progress may take during a stop. The log is synced after them. */
 const DRAIN_MS = 3_000;
 
 /** Runs a node until it is stopped, and sets the exit code of the process. */
-export function runNode(kind: BinaryKind, argv: readonly string[], signals: EarlySignals): Promise<void> {
+export function runNode(
+  kind: NodeConfig['kind'],
+  argv: readonly string[],
+  signals: EarlySignals,
+): Promise<void> {
   const binary = {
     kind,
     flagNames: NODE_FLAG_NAMES,
-    parseFlags: parseNodeFlags,
+    parseFlags: kind === 'node' ? parseMemberFlags : parseNodeFlags,
     usage: nodeUsage,
     start: startNode,
     explain,
@@ -89,6 +100,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     version,
     directory: config.wal.directory,
     forcedRole: flags.forceRole,
+    member: config.kind === 'node' ? openMember(config, { clock, credential, closers }) : undefined,
     onFsync,
     onAside,
     onFatal: (error) => leaveFailed(error, parts),
@@ -98,6 +110,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   const collectBuffers = memory.isScarce ? createBufferCollector(memory.bodyBytes / 2) : undefined;
   const server = await openServer({
     ports: node.ports,
+    member: node.ports.member,
     clock,
     logger,
     metrics,

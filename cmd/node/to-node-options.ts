@@ -38,7 +38,7 @@ const PULL_INTERVAL_MS_DEFAULT = 1_000;
 export function toNodeOptions(config: NodeConfig): ConfiguredOptions {
   const { wal, storage, replication } = config;
   return {
-    role: config.kind === 'slave' ? 'replica' : 'master',
+    role: config.kind === 'master' ? 'master' : 'replica',
     upstream: config.kind === 'slave' ? config.master.address : '',
     fsync: wal.fsync,
     walSyncIntervalMs: wal.syncIntervalMs,

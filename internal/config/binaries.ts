@@ -5,6 +5,7 @@
  */
 import type { KeySchemas, Section, Surroundings } from '#config/section.ts';
 import { AUTH, PEER } from '#config/sections/auth.ts';
+import { CLUSTER } from '#config/sections/cluster.ts';
 import { LOG } from '#config/sections/log.ts';
 import { REPLICATION, SLAVE_REPLICATION } from '#config/sections/replication.ts';
 import { SERVER } from '#config/sections/server.ts';
@@ -19,9 +20,10 @@ const NODE = { server: SERVER, auth: AUTH, peer: PEER, wal: WAL, snapshot: SNAPS
 const SECTIONS = {
   master: { ...NODE, replication: REPLICATION, log: LOG },
   slave: { ...NODE, replication: SLAVE_REPLICATION, log: LOG, master: UPSTREAM },
+  node: { ...NODE, cluster: CLUSTER, replication: REPLICATION, log: LOG },
 };
 
-/** The last part of the binary's name: `walnut-master`, `walnut-slave`. */
+/** The last part of the binary's name: `walnut-master`, `walnut-slave`, `walnut-node`. */
 export type BinaryKind = keyof typeof SECTIONS;
 
 export const BINARY_KINDS = Object.keys(SECTIONS) as readonly BinaryKind[];
@@ -38,8 +40,9 @@ export type ConfigOf<Kind extends BinaryKind> = Kind extends BinaryKind
   : never;
 export type MasterConfig = ConfigOf<'master'>;
 export type SlaveConfig = ConfigOf<'slave'>;
+export type MemberConfig = ConfigOf<'node'>;
 /** The binaries that start a node, in either role. */
-export type NodeConfig = MasterConfig | SlaveConfig;
+export type NodeConfig = MasterConfig | SlaveConfig | MemberConfig;
 
 export type Sections = Readonly<Record<string, Section<unknown>>>;
 
@@ -64,6 +67,13 @@ export function takersOf(section: string, key: string | undefined, surroundings:
     const keys = ownValue(keysOf(kind, surroundings), section);
     return keys !== undefined && (key === undefined || Object.hasOwn(keys, key));
   }).map(commandOf);
+}
+
+/** True if the two binaries do the same for a group: a file of one may be meant for the other. */
+export function areAlike(a: BinaryKind, b: BinaryKind): boolean {
+  return ['wal', 'cluster'].every(
+    (name) => Object.hasOwn(SECTIONS[a], name) === Object.hasOwn(SECTIONS[b], name),
+  );
 }
 
 export function commandOf(kind: BinaryKind): string {

@@ -1,6 +1,7 @@
 /** What keys of `auth`, `peer` and `server.tls` need of other keys. Pure. */
 import type { NodeConfig } from '#config/binaries.ts';
 import type { ServerTlsConfig } from '#config/sections/server-tls.ts';
+import { upstreamsOf } from '#config/upstreams.ts';
 import { isLoopbackHost } from '#model/address.ts';
 
 export interface CrossProblem {
@@ -59,7 +60,7 @@ function checkServerTls({ mode, cert, key, clientCa, clientAuth }: ServerTlsConf
 /** A credential crosses a network in clear text only where `auth.allow_clear_text` says so. */
 function checkClearText({ auth, peer, server, ...config }: NodeConfig): CrossProblem[] {
   if (auth.allowClearText) return [];
-  const others = config.kind === 'slave' ? [config.master.address] : [];
+  const others = upstreamsOf(config);
   const reached = [...others, ...config.replication.replicas].find((address) => !isLoopbackHost(address));
   const isServedClear = server.tls.mode !== 'required' && !isLoopbackHost(server.address);
   const reason =

@@ -160,20 +160,50 @@ export function optionalHostPort(): z.ZodType<string | undefined> {
   return define({ expected: HOST_PORT, read: readHostPort }).optional();
 }
 
-export function hostPorts(): z.ZodType<string[]> {
+/** Without a default if at least one is needed. */
+export function hostPorts({ min = 0 }: { readonly min?: number } = {}): z.ZodType<string[]> {
+  const atLeast = min === 0 ? '' : `at least ${min} and `;
   return define(
     {
-      expected: `a list of at most ${CONFIGURED_REPLICAS_MAX} times ${HOST_PORT}`,
+      expected: `a list of ${atLeast}at most ${CONFIGURED_REPLICAS_MAX} times ${HOST_PORT}`,
       read: (value) => {
         const isList =
           Array.isArray(value) &&
+          value.length >= min &&
           value.length <= CONFIGURED_REPLICAS_MAX &&
           value.every((item) => readHostPort(item) !== undefined);
         return isList ? (value as string[]) : undefined;
       },
     },
-    [],
+    min === 0 ? [] : undefined,
   );
+}
+
+/** The name of a cluster, which stands in keys of its metadata store. */
+export function clusterName(fallback: string): z.ZodType<string> {
+  return define(
+    {
+      expected: 'letters, digits and hyphens, at most 64',
+      read: (value) => (typeof value === 'string' && /^[A-Za-z0-9-]{1,64}$/.test(value) ? value : undefined),
+    },
+    fallback,
+  );
+}
+
+const NODE_NAME_FORM = 'letters, digits and . : [ ] _ - only, at most 64, such as "cache-1"';
+
+function readNodeName(value: unknown): string | undefined {
+  return typeof value === 'string' && /^[\w.:[\]-]{1,64}$/.test(value) ? value : undefined;
+}
+
+/** The name by which a cluster lists a node. */
+export function nodeName(): z.ZodType<string> {
+  return define({ expected: NODE_NAME_FORM, read: readNodeName });
+}
+
+/** Empty where it is not known. */
+export function zoneName(): z.ZodType<string> {
+  return define({ expected: NODE_NAME_FORM, read: (value) => (value === '' ? '' : readNodeName(value)) }, '');
 }
 
 /** Host names without a port. */

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import {
+  areAlike,
   BINARY_KINDS,
   type BinaryKind,
   type ConfigOf,
@@ -152,7 +153,9 @@ function describeIssue(issue: z.core.$ZodIssue, context: Context): string[] {
 /** A hint for a missing section that another binary does not have: the file may be meant for that binary. */
 function describeNeed([section = '']: KeyPath, { kind, surroundings, absent }: Context): string {
   const takers = takersOf(section, undefined, surroundings);
-  const others = BINARY_KINDS.map(commandOf).filter((command) => !takers.includes(command));
+  const others = BINARY_KINDS.filter((other) => areAlike(kind, other))
+    .map(commandOf)
+    .filter((command) => !takers.includes(command));
   if (!absent.includes(section) || others.length === 0) return '';
   return `; ${commandOf(kind)} needs it, so add it or start ${others.join(', ')}`;
 }

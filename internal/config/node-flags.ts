@@ -1,4 +1,4 @@
-/** The flags of `walnut-master` and `walnut-slave`. Wrong ones are exit code 2, all reported at once. */
+/** The flags of `walnut-master`, `walnut-slave` and `walnut-node`. Wrong ones are exit code 2, all reported at once. */
 import type { CommonFlags, ParsedFlags } from '#config/common-flags.ts';
 import type { Role } from '#model/status.ts';
 
@@ -12,8 +12,13 @@ export const NODE_FLAG_NAMES = ['config', 'set', 'print-config', 'check-config',
 
 const ROLES: readonly string[] = ['master', 'replica'] satisfies Role[];
 
+const FORCE_ROLE_USAGE = `  --force-role ROLE        start as master or replica, whatever the data
+                           directory remembers
+`;
+
 /** The text of `--help`. */
 export function nodeUsage(command: string): string {
+  const forceRole = command === 'walnut-node' ? '' : FORCE_ROLE_USAGE;
   return `Usage: ${command} [--config FILE] [options]
 
   --config FILE            read the configuration from FILE (also -config)
@@ -21,9 +26,7 @@ export function nodeUsage(command: string): string {
                            environment (WALNUT_SECTION__KEY) and the file
   --print-config           print the whole configuration in effect and leave
   --check-config           check the configuration and leave
-  --force-role ROLE        start as master or replica, whatever the data
-                           directory remembers
-  --help, --version
+${forceRole}  --help, --version
 
 Exit codes: 0 clean, 2 configuration or flags, 3 the data directory cannot be
 used, 4 storage failure while running, 1 anything else.
@@ -79,4 +82,12 @@ export function parseNodeFlags(argv: readonly string[]): ParsedFlags<NodeFlags> 
     shouldCheckConfig: switches.has('check-config'),
     forceRole,
   };
+}
+
+/** Like `parseNodeFlags`, for a member of a cluster: no flag makes it lead. */
+export function parseMemberFlags(argv: readonly string[]): ParsedFlags<NodeFlags> {
+  const flags = parseNodeFlags(argv);
+  if (flags.kind !== 'run' || flags.forceRole === undefined) return flags;
+  const why = 'a coordinator decides who leads in a cluster; use walnut cluster failover';
+  return { kind: 'error', problems: [`--force-role: ${why}`] };
 }

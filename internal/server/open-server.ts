@@ -3,6 +3,7 @@
  * ports of the model and nothing behind them. Rejects with `ServerAddressError` where
  * the address cannot be bound.
  */
+import type { MemberPort } from '#cluster/member-port.ts';
 import type { EdgeOwner } from '#model/edge.ts';
 import type { NodePorts } from '#model/ports.ts';
 import type { NodeStatus } from '#model/status.ts';
@@ -21,6 +22,7 @@ import { createKeysRoute } from '#server/keys-route.ts';
 import type { KeysRouteOptions } from '#server/keys-serve.ts';
 import { createKeysViews } from '#server/keys-views.ts';
 import { createKeyValueModule } from '#server/kv-service.ts';
+import { createMemberModule } from '#server/member-service.ts';
 import { createKeysObserver, registerNodeMetrics } from '#server/node-metrics.ts';
 import { createNodePage } from '#server/node-page.ts';
 import { createReplicationModule } from '#server/replication-service.ts';
@@ -30,6 +32,8 @@ export type { RunningServer };
 
 export interface ServerOptions extends Omit<EdgeOptions, 'owner' | 'modules'> {
   readonly ports: NodePorts;
+  /** On a member of a cluster: what the active coordinator asks of it. */
+  readonly member?: MemberPort | undefined;
   /** `server.max_value_bytes` */
   readonly valueBytesMax: number;
   /** `server.max_batch_bytes`: one Batch as sent, and the values in one Batch answer. */
@@ -72,6 +76,7 @@ export function createNodeModules(options: ServerOptions, edge: Edge): EdgeModul
         describe,
       }),
       createReplicationModule(ports.replication),
+      ...(options.member === undefined ? [] : [createMemberModule(options.member)]),
       createAdminModule({
         port: ports.admin,
         clock: options.clock,

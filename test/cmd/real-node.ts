@@ -19,7 +19,7 @@ export interface Ended {
 }
 
 export interface StartOptions {
-  readonly binary?: 'master' | 'slave';
+  readonly binary?: 'master' | 'slave' | 'node';
   /** Default: one that is free now. */
   readonly port?: number;
   /** `section.key=value`. */
@@ -27,6 +27,8 @@ export interface StartOptions {
   readonly stdio?: StdioOptions;
   /** Added to the environment of the test. */
   readonly env?: NodeJS.ProcessEnv;
+  /** Put behind the node's settings. */
+  readonly flags?: readonly string[];
   /** Put before the node's command line. */
   readonly wrapper?: readonly string[];
   /** Starts it by `bin/launch.cjs`, as npm does. */
@@ -48,7 +50,7 @@ export class RealNodes {
   }
 
   async start(options: StartOptions = {}): Promise<RealNode> {
-    const { binary = 'master', sets = [], wrapper = [], isLaunched = false } = options;
+    const { binary = 'master', sets = [], flags = [], wrapper = [], isLaunched = false } = options;
     const port = options.port ?? (await freePort());
     const settings = [
       `server.port=${port}`,
@@ -57,7 +59,8 @@ export class RealNodes {
       ...sets,
     ];
     const entry = isLaunched ? [LAUNCHER, `cmd/${binary}.ts`] : [join(ROOT, `cmd/${binary}.ts`)];
-    const line = [...wrapper, process.execPath, ...entry, ...settings.flatMap((each) => ['--set', each])];
+    const set = settings.flatMap((each) => ['--set', each]);
+    const line = [...wrapper, process.execPath, ...entry, ...set, ...flags];
     const env = { ...process.env, ...options.env };
     delete env['npm_lifecycle_event'];
     const child = spawn(line[0] as string, line.slice(1), {

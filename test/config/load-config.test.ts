@@ -149,6 +149,9 @@ describe('shipped files', () => {
     ['master.yaml', 'master', 8080, './data/master'],
     ['slave-1.yaml', 'slave', 8081, './data/slave-1'],
     ['slave-2.yaml', 'slave', 8082, './data/slave-2'],
+    ['node-1.yaml', 'node', 8081, './data/node-1'],
+    ['node-2.yaml', 'node', 8082, './data/node-2'],
+    ['node-3.yaml', 'node', 8083, './data/node-3'],
   ] as const)('%s loads', async (name, kind, port, directory) => {
     const config = load(kind, await read(name));
     expect(config.server).toMatchObject({ port, address: '127.0.0.1' });
@@ -160,6 +163,7 @@ describe('shipped files', () => {
     ['master.yaml', 'master'],
     ['slave-1.yaml', 'slave'],
     ['slave-2.yaml', 'slave'],
+    ['node-1.yaml', 'node'],
   ] as const)('%s shows every key, and true defaults in its comments', async (name, kind) => {
     const text = await read(name);
     const commentedOut = text
@@ -261,6 +265,11 @@ colour: blue
     ],
     ['master', 'log: { level: loud }', 'log.level: expected debug, info, warn, error, fatal, silent'],
     ['slave', 'master: { address: "host" }', 'master.address: expected "host:port"'],
+    ['node', 'cluster: { node: "a b" }', 'cluster.node: expected letters, digits and . : [ ] _ - only'],
+    ['node', 'cluster: { node: a, name: "a_b" }', 'cluster.name: expected letters, digits and hyphens'],
+    ['node', 'cluster: { node: a, coordinators: [] }', 'cluster.coordinators: expected a list of at least 1'],
+    ['node', 'cluster: { node: a }', 'cluster.coordinators: missing: expected a list of at least 1'],
+    ['node', 'cluster: { node: a, lease: 2s }', 'from 700ms to 1500ms, got "2s"'],
   ] as const)('%s: %s', (kind, text, message) => {
     expect(problemsOf(kind, text).join('\n')).toContain(message);
   });

@@ -1,0 +1,26 @@
+/** The part of a node that makes it a member of a cluster, from its configuration. */
+import type { MemberConfig } from '#config/binaries.ts';
+import type { MemberOptions } from '#node/member/member-options.ts';
+import { ClusterLinks } from '#peer/cluster-links.ts';
+import type { PeerCredential } from '#peer/peer-credential.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { CloserStack } from '#platform/closer-stack.ts';
+import { createMachineClocks } from '#platform/machine-clocks.ts';
+
+export interface MemberParts {
+  readonly clock: Clock;
+  readonly credential: PeerCredential | undefined;
+  readonly closers: CloserStack;
+}
+
+export function openMember({ cluster }: MemberConfig, parts: MemberParts): MemberOptions {
+  const { clock, credential, closers } = parts;
+  const links = new ClusterLinks({ clock, credential });
+  closers.push('links to coordinators', () => links.close());
+  const { name, node, zone, coordinators, leaseMs } = cluster;
+  return {
+    ...{ cluster: name, node, zone, coordinators, leaseMs },
+    heartbeat: (address, heartbeat) => links.heartbeat(address, heartbeat),
+    readClocks: createMachineClocks(clock),
+  };
+}

@@ -1,0 +1,40 @@
+/** `cluster`: the cluster of which a node is a member. */
+import { clusterName, duration, hostPorts, nodeName, zoneName } from '#config/leaf-schemas.ts';
+import { defineSection } from '#config/section.ts';
+import { formatDuration } from '#platform/duration.ts';
+
+export interface ClusterConfig {
+  /** The name under which its coordinators keep it. */
+  readonly name: string;
+  /** The name by which the cluster lists this node. */
+  readonly node: string;
+  /** What fails together, such as a rack; empty: not known. */
+  readonly zone: string;
+  /** `host:port` of the coordinators, at least one. */
+  readonly coordinators: readonly string[];
+  /** How long this node may take writes, as a master, on the answers that it had. */
+  readonly leaseMs: number;
+}
+
+/** The longest lease: a new leader waits for 1.1 times as long before its first write, whatever the others have. */
+const LEASE_MS_MAX = 1_500;
+/** Heartbeats go out every 300 ms, and one of them may be lost. */
+const LEASE_MS_MIN = 700;
+
+export const CLUSTER = defineSection({
+  keys: () => ({
+    name: clusterName('main'),
+    node: nodeName(),
+    zone: zoneName(),
+    coordinators: hostPorts({ min: 1 }),
+    lease: duration({ min: LEASE_MS_MIN, max: LEASE_MS_MAX }, LEASE_MS_MAX),
+  }),
+  read: ({ name, node, zone, coordinators, lease }): ClusterConfig => ({
+    ...{ name, node, zone, coordinators },
+    leaseMs: lease,
+  }),
+  print: ({ name, node, zone, coordinators, leaseMs }) => ({
+    ...{ name, node, zone, coordinators },
+    lease: formatDuration(leaseMs),
+  }),
+});
