@@ -158,7 +158,7 @@ export class SimulatedMaster {
 
   set(command: SetCommand): void {
     const record = this.#begin();
-    const expected = this.#inWallTime(this.#model.set(this.#inLogTime(command), record));
+    const expected = this.#model.set(this.#inLogTime(command), record);
     this.#watch([expected], record, async () => {
       return [{ kind: 'set', answer: await this.#master().set(command) }];
     });
@@ -166,7 +166,7 @@ export class SimulatedMaster {
 
   delete(command: DeleteCommand): void {
     const record = this.#begin();
-    const expected = this.#inWallTime(this.#model.delete(command, record));
+    const expected = this.#model.delete(command, record);
     this.#watch([expected], record, async () => {
       return [{ kind: 'delete', answer: await this.#master().delete(command) }];
     });
@@ -179,10 +179,8 @@ export class SimulatedMaster {
         ? this.#model.set(this.#inLogTime(operation.command), record)
         : this.#model.delete(operation.command, record),
     );
-    this.#watch(
-      expected.map((each) => this.#inWallTime(each)),
-      record,
-      () => this.#master().batch(operations, () => fail('no gets in these batches')),
+    this.#watch(expected, record, () =>
+      this.#master().batch(operations, () => fail('no gets in these batches')),
     );
   }
 
@@ -304,6 +302,7 @@ export class SimulatedMaster {
     };
   }
 
+  /** Deadlines are translated when the answer is given, since the shift may change while a write waits. */
   #inWallTime(expected: Expectation): Expectation {
     const shown = (entry: ModelEntry | undefined): ModelEntry | undefined =>
       entry && { ...entry, expireAtMs: movedDeadline(entry.expireAtMs, this.#shiftMs) };
@@ -339,7 +338,7 @@ export class SimulatedMaster {
       // A batch reports what became of each operation: all of them were in one record.
       if (result.kind === 'error') throw result.error;
       if (result.kind === 'get') fail('no gets in these batches');
-      else this.#check(result.answer, expected[i] ?? fail('an answer too many'));
+      else this.#check(result.answer, this.#inWallTime(expected[i] ?? fail('an answer too many')));
     }
     this.counts.acked++;
   }
@@ -348,8 +347,10 @@ export class SimulatedMaster {
     const { applied, previous, current, position, durabilityReached } = answer;
     const { dependsOnLsn } = expected;
     if (applied !== expected.applied) fail(`applied is ${applied} at ${position.lsn}`);
-    if (!isSameEntry(previous, expected.previous)) fail(`previous is ${describeEntry(previous)}`);
-    if (!isSameEntry(current, expected.current)) fail(`current is ${describeEntry(current)}`);
+    if (!isSameEntry(previous, expected.previous))
+      fail(`previous is ${describeEntry(previous)}, not ${describeEntry(expected.previous)}`);
+    if (!isSameEntry(current, expected.current))
+      fail(`current is ${describeEntry(current)}, not ${describeEntry(expected.current)}`);
     if (position.lsn < dependsOnLsn)
       fail(`the answer is from LSN ${position.lsn}, its record ${dependsOnLsn}`);
     if (this.engine.applied.lsn < dependsOnLsn) fail(`LSN ${dependsOnLsn} is answered before it is visible`);
