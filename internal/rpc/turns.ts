@@ -56,6 +56,15 @@ export class Turns {
     this.#schedule();
   }
 
+  /**
+   * A call was begun whose answer is not there yet. The log writes at the end of the turn
+   * in which it was given a record, and this turn then ends behind it: what the write
+   * makes known is sent in the same turn, not in the next one.
+   */
+  expect(): void {
+    this.#schedule();
+  }
+
   #schedule(): void {
     if (this.#isDue) return;
     this.#isDue = true;

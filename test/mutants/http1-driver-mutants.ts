@@ -35,6 +35,20 @@ export const HTTP1_DRIVER_MUTANTS: readonly Mutant[] = [
     tests: [HAND_OVER],
   },
   {
+    name: 'answers that wait for the end of the turn lost where the server drains',
+    file: CONNECTION,
+    text: "return this.#output.isEmpty ? 'idle' : 'answer';",
+    replacement: "return this.#output.isWriting ? 'answer' : 'idle';",
+    tests: [DRIVER],
+  },
+  {
+    name: 'answers that the log makes known left to the next turn',
+    file: CONNECTION,
+    text: 'this.#site.turns.expect();',
+    replacement: '',
+    tests: [DRIVER],
+  },
+  {
     name: 'answer before the one to the request before (HTTP/1.1)',
     file: CONNECTION,
     text: 'if (this.#request?.isAnswered === false) return false;',

@@ -31,6 +31,18 @@ export class SocketOutput {
     return this.#isWriting;
   }
 
+  /** Nothing is gathered, and nothing is being written. */
+  get isEmpty(): boolean {
+    return !this.#isWriting && this.#text === '' && this.#pieces === undefined;
+  }
+
+  /** So little is gathered that it may be written later. */
+  mayWait(bytesMax: number): boolean {
+    return (
+      !this.#isWriting && this.#pieces === undefined && this.#text !== '' && this.#text.length < bytesMax
+    );
+  }
+
   /** Bytes of the last write. */
   get lastBytes(): number {
     return this.#lastBytes;
@@ -71,7 +83,8 @@ export class SocketOutput {
     else {
       const text = this.#text;
       this.#text = '';
-      this.#socket.write(text, 'latin1', this.#onDone);
+      this.#socket.write(text, 'latin1');
+      this.#awaitWrite();
     }
     return bytes;
   }
@@ -85,11 +98,16 @@ export class SocketOutput {
     this.#endText();
     this.#pieces = undefined;
     this.#pieceBytes = 0;
-    const last = pieces.length - 1;
     this.#socket.cork();
-    for (let i = 0; i < last; i++) this.#socket.write(pieces[i] as Uint8Array);
-    this.#socket.write(pieces[last] as Uint8Array, this.#onDone);
+    for (const piece of pieces) this.#socket.write(piece);
     this.#socket.uncork();
+    this.#awaitWrite();
+  }
+
+  /** The kernel mostly takes all at once; a callback for that would cost a tick and an object. */
+  #awaitWrite(): void {
+    if (this.#socket.writableLength === 0) this.#isWriting = false;
+    else this.#socket.write('', this.#onDone);
   }
 
   #endText(): void {

@@ -173,6 +173,7 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     this.#movedMs = this.nowMs;
     this.connection.receive(bytes, this.nowMs);
     if (this.connection.hasOutput) this.touch();
+    else this.#site.turns.expect();
   }
 
   #write(output: Buffer): void {
@@ -180,7 +181,10 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     this.#writtenBytes = output.length;
     this.#writeSinceMs = this.nowMs;
     this.#movedMs = this.nowMs;
-    this.#socket.write(output, this.#onWritten);
+    this.#socket.write(output);
+    // The kernel mostly takes all at once; a callback for that would cost a tick and an object.
+    if (this.#socket.writableLength === 0) this.#onWritten();
+    else this.#socket.write('', this.#onWritten);
   }
 
   readonly #onWritten = (): void => {

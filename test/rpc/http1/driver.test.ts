@@ -35,6 +35,39 @@ describe('answers', () => {
     expect([peer.socket.isPaused(), driven.calls.map(({ body }) => body)]).toEqual([false, ['a', 'b', 'c']]);
   });
 
+  it('of a turn leave at its end, from all connections, and where the server drains before that, too', async () => {
+    const driven = startDriver();
+    const [first, second] = [driven.open(), driven.open()];
+    const written: number[] = [];
+    driven.onCall = ({ exchange, body }) => {
+      exchange.answer(ok(body));
+      written.push(first.socket.writes.length);
+      if (body === 'b') driven.connections.drain({ closeIdleConnections: () => {} } as never);
+    };
+    await Promise.all([first.send(post('/call', 'a')), second.send(post('/call', 'b'))]);
+    expect(written).toEqual([0, 0]);
+    expect([bodiesOf(first.take()), bodiesOf(second.take())]).toEqual([['a'], ['b']]);
+    expect([first.socket.writableEnded, second.socket.writableEnded]).toEqual([true, true]);
+  });
+
+  it('that the end of the turn makes known leave in the same turn', async () => {
+    const driven = startDriver();
+    const peer = driven.open();
+    let written = -1;
+    driven.onCall = ({ exchange }) => {
+      // As a log that writes at the end of the turn.
+      setImmediate(() => {
+        setImmediate(() => {
+          written = peer.socket.writes.length;
+        });
+        exchange.answer(ok('x'));
+      });
+    };
+    await peer.send(post('/call', 'a'));
+    await driven.clock.settle();
+    expect(written).toBe(1);
+  });
+
   it('are made for so many requests in a turn', async () => {
     const driven = startDriver();
     const turns: number[] = [];
