@@ -37,6 +37,7 @@ import type {
   TouchCommand,
   WriteAnswer,
 } from '#model/commands.ts';
+import type { Soon } from '#model/later.ts';
 import type { FillStatus } from '#model/status.ts';
 
 export class Master {
@@ -120,7 +121,7 @@ export class Master {
    * Makes plain sets as one record. Returns undefined, and does nothing, if a deadline
    * has passed already, because such a set is a delete.
    */
-  sets(sets: PlainSets): Promise<SetsAnswer> | undefined {
+  sets(sets: PlainSets): Soon<SetsAnswer> | undefined {
     return runPlainSets(this.#path, sets);
   }
 

@@ -14,17 +14,27 @@ export interface MutationPlace {
   readonly place: number;
 }
 
+/** Waits for a record without a promise. */
+export interface SettledListener {
+  /** `error`: why the record was refused; undefined: it is visible. It may not throw. */
+  onSettled(error: WalnutError | undefined): void;
+}
+
 export class RecordInFlight {
   readonly position: Position;
+  /** See `SettledRecords`; set before the record is settled. */
+  listener: SettledListener | undefined = undefined;
   #source: PayloadSource | undefined;
+  #isBuilt = false;
   /**
    * Entries that were asked for while the record was built, by where they begin: the
    * writer's buffer is used again later.
    */
-  #copies: Map<number, Entry> | undefined = new Map();
+  #copies: Map<number, Entry> | undefined;
   /** The set in flight whose entry each touch changes, by the place of the touch; undefined: the stored entry. */
   #touches: Map<number, MutationPlace | undefined> | undefined;
-  #outcome: { readonly error: WalnutError | undefined } | undefined;
+  #isSettled = false;
+  #error: WalnutError | undefined;
   #waiting: PromiseWithResolvers<void> | undefined;
 
   constructor(position: Position, source: PayloadSource) {
@@ -35,6 +45,7 @@ export class RecordInFlight {
   /** Called when the record is built: from now on its bytes are those of its frame. */
   build(frame: PayloadSource): void {
     this.#source = frame;
+    this.#isBuilt = true;
     this.#copies = undefined;
   }
 
@@ -50,17 +61,17 @@ export class RecordInFlight {
   get settled(): Promise<void> {
     if (this.#waiting === undefined) {
       this.#waiting = Promise.withResolvers();
-      if (this.#outcome !== undefined) this.settle(this.#outcome.error);
+      if (this.#isSettled) this.settle(this.#error);
     }
     return this.#waiting.promise;
   }
 
   get isSettled(): boolean {
-    return this.#outcome !== undefined;
+    return this.#isSettled;
   }
 
   get isRefused(): boolean {
-    return this.#outcome?.error !== undefined;
+    return this.#error !== undefined;
   }
 
   /** `error`: why the record was refused; undefined: it is visible. */
@@ -68,7 +79,8 @@ export class RecordInFlight {
     this.#source = undefined;
     this.#copies = undefined;
     this.#touches = undefined;
-    this.#outcome = { error };
+    this.#isSettled = true;
+    this.#error = error;
     if (error === undefined) this.#waiting?.resolve();
     else this.#waiting?.reject(error);
   }
@@ -119,11 +131,14 @@ export class RecordInFlight {
     const mutation = mutationAt(buffer, payloadOffset + place);
     const { bytes, valueOffset, valueBytes, expireAtMs } = mutation;
     const view = bytes.subarray(valueOffset, valueOffset + valueBytes);
-    const value = this.#copies === undefined ? view : Uint8Array.from(view);
+    const value = this.#isBuilt ? view : Uint8Array.from(view);
     const plain = { key: this.keyAt(place), value, expireAtMs, version: this.position };
     const contentType = contentTypeOf(mutation);
     const entry = contentType === undefined ? plain : { ...plain, contentType };
-    this.#copies?.set(place, entry);
+    if (!this.#isBuilt) {
+      this.#copies ??= new Map();
+      this.#copies.set(place, entry);
+    }
     return entry;
   }
 

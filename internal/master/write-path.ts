@@ -16,9 +16,10 @@ import { NamedOnce } from '#master/named-once.ts';
 import { awaitReceipt, type Receipt, receiptOf, wantsWait } from '#master/receipts.ts';
 import { RecordBuilder, RecordKeys, type WriteCause } from '#master/record-builder.ts';
 import { RecordInFlight } from '#master/record-in-flight.ts';
+import { SettledRecords } from '#master/settled-records.ts';
 import type { ReceiptOptions, WriteAnswer } from '#model/commands.ts';
 import { type Entry, movedDeadline } from '#model/entry.ts';
-import { asRefusal, unavailable } from '#model/errors.ts';
+import { asRefusal, unavailable, type WalnutError } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Random } from '#platform/random.ts';
@@ -51,6 +52,7 @@ export class WritePath {
   readonly #whyUnknown: () => string | undefined;
   readonly #payload = new PayloadWriter();
   readonly #keys: RecordKeys;
+  readonly #settled = new SettledRecords();
   #newest: RecordInFlight | undefined;
 
   constructor(options: MasterOptions) {
@@ -104,26 +106,29 @@ export class WritePath {
 
   /** `taken`: victims, which are given back if the record is refused. */
   #submit(record: RecordInFlight, taken: readonly Entry[]): void {
-    const { engine } = this;
-    const refuse = (): void => {
-      for (const entry of taken) engine.store.returnVictim(entry);
-      this.accepted.drop();
-      this.named.drop();
-    };
     try {
-      const frame = engine.submit(this.#payload, (error) => {
-        if (error === undefined) {
-          this.accepted.settle(record);
-          this.named.settle(record);
-        } else refuse();
-        record.settle(error);
-      });
+      const frame = this.engine.submit(this.#payload, (error) => this.#settle(record, taken, error));
       record.build(frame);
       this.#newest = record;
     } catch (error) {
-      refuse();
+      this.#refuse(taken);
       throw error;
     }
+  }
+
+  #settle(record: RecordInFlight, taken: readonly Entry[], error: WalnutError | undefined): void {
+    if (error === undefined) {
+      this.accepted.settle(record);
+      this.named.settle(record);
+    } else this.#refuse(taken);
+    record.settle(error);
+    this.#settled.tell(record, error);
+  }
+
+  #refuse(taken: readonly Entry[]): void {
+    for (const entry of taken) this.engine.store.returnVictim(entry);
+    this.accepted.drop();
+    this.named.drop();
   }
 
   /** Rejects if the record is refused. */

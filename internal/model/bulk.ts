@@ -7,13 +7,14 @@ import type { Awaitable } from '#model/awaitable.ts';
 import type { Freshness, WriteAnswer } from '#model/commands.ts';
 import type { Entry } from '#model/entry.ts';
 import type { WalnutError } from '#model/errors.ts';
+import type { Soon } from '#model/later.ts';
 import type { Position } from '#model/position.ts';
 
 export interface BulkPort {
   /** The state to read from now. Throws `unavailable` if this node cannot answer reads. */
   moment(): ReadMoment;
   /** Carries out `sets` as one batch. Undefined means that nothing was done and the caller must use `KeyValuePort.batch`. */
-  sets(sets: PlainSets): Awaitable<SetsAnswer> | undefined;
+  sets(sets: PlainSets): Soon<SetsAnswer> | undefined;
   /**
    * Carries out plain Sets and Deletes, with Gets among them, as one batch. `read` is
    * called for each Get in its turn, before this returns: it reads the entries of

@@ -14,6 +14,8 @@ import type {
 } from '@bufbuild/protobuf';
 import type { ConnectRouter, ContextValues, HandlerContext, MethodImpl } from '@connectrpc/connect';
 import type { KeyRights, Operation } from '#model/access.ts';
+import type { Awaitable } from '#model/awaitable.ts';
+import type { Later } from '#model/later.ts';
 import { operationOf } from '#model/methods.ts';
 import { callOf } from '#rpc/rpc-call.ts';
 import { untilRetired } from '#rpc/until-retired.ts';
@@ -66,7 +68,7 @@ export type BinaryImpl = (
   request: Uint8Array,
   context: UnaryContext,
   headroom: number,
-) => Buffer | Promise<Buffer> | undefined;
+) => Awaitable<Buffer> | Later<Buffer> | undefined;
 
 interface MethodRules {
   readonly limits: RpcLimits;

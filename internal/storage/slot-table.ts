@@ -103,11 +103,12 @@ export class SlotTable {
     const words = this.#slots.wordsOf(slot);
     const at = firstWordOf(slot);
     const isNew = words[at + 2] === 0;
+    // Retained before the old one is released: the number of the only entry's epoch stays in use.
+    const epochId = this.#epochs.retain(epoch);
     if (isNew) assert(key.length > 0 && key.length <= STORED_KEY_BYTES_MAX, 'a key has 1 to 65,535 bytes');
     else this.#epochs.release(epochIdAt(words, at));
     this.#fill(slot, words, at, key, pair);
     words[at + 3] = crc32(pair.bytes, 0, pair.valueOffset, pair.valueOffset + pair.valueBytes);
-    const epochId = this.#epochs.retain(epoch);
     setKeyAt(words, at, key.length, epochId, lsn);
     this.#putDeadline(slot, words, at, expireAtMs);
     this.#compact();

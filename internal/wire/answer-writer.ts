@@ -165,7 +165,12 @@ export class AnswerWriter {
 
   /** Writes a SetResponse, from its bytes or from an answer that has neither `previous` nor `current`. */
   setResponse(answer: WriteAnswer | Uint8Array): void {
-    this.encoded(answer instanceof Uint8Array ? answer : fieldsOf(answer));
+    if (answer instanceof Uint8Array) {
+      this.encoded(answer);
+      return;
+    }
+    this.#out.reserve(8 * VARINT_BYTES_MAX);
+    writeFields(this.#out, answer);
   }
 
   /** Writes an IncrementResponse, or the result of one; false if its number is too large for this writer. */
@@ -214,7 +219,7 @@ export class AnswerWriter {
   }
 
   #keepWritten(kind: 'set' | 'delete', answer: WriteAnswer): void {
-    const fields = fieldsOf(answer);
+    const fields = piece((out) => writeFields(out, answer));
     this.#written[kind] = piece((out) => {
       openResult(out, RESULT_TAGS[kind], fields.length);
       out.bytes(fields);
@@ -223,15 +228,16 @@ export class AnswerWriter {
   }
 }
 
-/** Encodes the fields that SetResponse and DeleteResponse share, without `previous` and `current`. */
-function fieldsOf({ applied, position, durabilityReached, replicasAcked }: WriteAnswer): Uint8Array {
+/** Writes the fields that SetResponse and DeleteResponse share, without `previous` and `current`. */
+function writeFields(
+  out: ByteWriter,
+  { applied, position, durabilityReached, replicasAcked }: WriteAnswer,
+): void {
   const reached = fromDurability(durabilityReached);
-  return piece((out) => {
-    writeNumber(out, varint(1), applied ? 1 : 0);
-    writePosition(out, delimited(2), position.epoch, position.lsn);
-    writeNumber(out, varint(5), reached);
-    writeNumber(out, varint(6), replicasAcked);
-  });
+  writeNumber(out, varint(1), applied ? 1 : 0);
+  writePosition(out, delimited(2), position.epoch, position.lsn);
+  writeNumber(out, varint(5), reached);
+  writeNumber(out, varint(6), replicasAcked);
 }
 
 /** Encodes an IncrementResponse without `current`. */

@@ -9,6 +9,7 @@ import { type Awaitable, mapAwaitable } from '#model/awaitable.ts';
 import { type BulkPort, NOT_FOUND, PREFETCH_KEYS, type ReadMoment, type SetsAnswer } from '#model/bulk.ts';
 import type { BatchOperation, BatchResult } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
+import { type Later, mapSoon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import { asBuffer } from '#platform/bytes.ts';
 import { runSlices, type SlicePace } from '#platform/slices.ts';
@@ -23,6 +24,9 @@ import { MixedBytes, writeRead } from '#wire/mixed-bytes.ts';
 /** A request with more bytes is carried out as commands, which may be done in parts. */
 const BULK_BYTES_MAX = 1_024 * 1_024;
 const NOTHING = Buffer.alloc(0);
+
+/** The bytes of an answer, at once or later. */
+type Encoded = Awaitable<Buffer> | Later<Buffer>;
 
 export interface KeyValueBytesOptions {
   readonly port: KeyValuePort;
@@ -69,7 +73,7 @@ export class KeyValueBytes {
     }
   }
 
-  set(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
+  set(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
     try {
       return this.#set(asBuffer(request), caller, headroom);
     } finally {
@@ -99,7 +103,7 @@ export class KeyValueBytes {
     }
   }
 
-  batch(request: Uint8Array, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
+  batch(request: Uint8Array, caller: Caller, headroom: number): Encoded | undefined {
     try {
       return this.#batch(asBuffer(request), caller, headroom);
     } finally {
@@ -124,17 +128,17 @@ export class KeyValueBytes {
     return this.#writer.take();
   }
 
-  #set(bytes: Buffer, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
+  #set(bytes: Buffer, caller: Caller, headroom: number): Encoded | undefined {
     if (!this.#reader.readOne(SET, bytes)) return undefined;
     const { columns } = this.#reader;
     const made = columns.areSets ? this.#options.bulk?.sets(columns) : undefined;
-    if (made !== undefined) return mapAwaitable(made, (settled) => this.#encodeMadeSet(settled, headroom));
+    if (made !== undefined) return mapSoon(made, (settled) => this.#encodeMadeSet(settled, headroom));
     const signal = caller.hasDeadline ? caller.signal : undefined;
     const answer = this.#options.port.set(columns.setCommand(0), signal);
     return mapAwaitable(answer, (settled) => encodeSet(this.#writer, settled, headroom));
   }
 
-  #batch(bytes: Buffer, caller: Caller, headroom: number): Awaitable<Buffer> | undefined {
+  #batch(bytes: Buffer, caller: Caller, headroom: number): Encoded | undefined {
     if (!this.#reader.readBatch(bytes)) return undefined;
     const { columns } = this.#reader;
     // The general way says what is none of these.
@@ -149,8 +153,7 @@ export class KeyValueBytes {
     if (columns.areSets && bytes.length <= BULK_BYTES_MAX) {
       const { count } = columns;
       const made = this.#options.bulk?.sets(columns);
-      if (made !== undefined)
-        return mapAwaitable(made, (settled) => this.#encodeSets(settled, count, headroom));
+      if (made !== undefined) return mapSoon(made, (settled) => this.#encodeSets(settled, count, headroom));
     }
     if (columns.arePlain && !columns.areGets && !columns.areSets && bytes.length <= BULK_BYTES_MAX) {
       const moment = columns.gets === 0 ? undefined : this.#moment();
@@ -184,11 +187,11 @@ export class KeyValueBytes {
     });
   }
 
-  #atomicSets(headroom: number): Awaitable<Buffer> | undefined {
+  #atomicSets(headroom: number): Encoded | undefined {
     const { columns } = this.#reader;
     const { count } = columns;
     const made = this.#options.bulk?.sets(columns);
-    return made && mapAwaitable(made, (settled) => this.#encodeAtomicSets(settled, count, headroom));
+    return made && mapSoon(made, (settled) => this.#encodeAtomicSets(settled, count, headroom));
   }
 
   #encodeAtomicSets({ answer, refused }: SetsAnswer, count: number, headroom: number): Buffer {

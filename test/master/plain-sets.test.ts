@@ -9,6 +9,7 @@ import type { StoreLimits } from '#model/entry.ts';
 import { entryCost } from '#storage/store.ts';
 import { MemoryFileSystem } from '#test/doubles/memory-file-system.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
+import { settled } from '#test/doubles/settled.ts';
 import { drainVictims, Rig, type RigOptions, setOf, stateOf, watch } from '#test/engine/rig.ts';
 
 interface PlainSet {
@@ -77,7 +78,7 @@ function byBytes({ master }: Rig, sets: readonly PlainSet[], isAtomic = false): 
   if (answer !== undefined) plain.bytes.fill(0xee);
   return answer === undefined
     ? byBatch({ master } as Rig, sets)
-    : answer.then((all) => resultsOf(all, sets.length));
+    : settled(answer).then((all) => resultsOf(all, sets.length));
 }
 
 function resultsOf({ answer, refused }: SetsAnswer, count: number): BatchResult[] {

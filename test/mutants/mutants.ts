@@ -124,7 +124,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'accepted state of a refused batch kept',
     file: 'internal/master/write-path.ts',
-    text: '      this.accepted.drop();',
+    text: '    this.accepted.drop();',
     replacement: '',
     tests: [SIMULATION],
   },

@@ -57,7 +57,7 @@ export const NAMED_MUTANTS: readonly Mutant[] = [
   {
     name: 'named write of a refused record stays known',
     file: 'internal/master/write-path.ts',
-    text: '      this.named.drop();',
+    text: '    this.named.drop();',
     replacement: '',
     tests: [MASTER],
   },

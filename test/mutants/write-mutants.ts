@@ -10,6 +10,13 @@ const PACE = 'test/wal/write-pace.test.ts';
 
 export const WRITE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'plain Sets of a refused record answered as written',
+    file: 'internal/master/operations/sets-in-flight.ts',
+    text: 'error === undefined ? this.#answer() : this.#refuseRest(error)',
+    replacement: 'this.#answer()',
+    tests: ['test/master/plain-sets.test.ts'],
+  },
+  {
     name: 'version shown that an uncommitted batch would have written',
     file: 'internal/master/operations/atomic-batch.ts',
     text: '  return { kind: outcome.kind, accepted: { ...outcome.accepted, current } };',

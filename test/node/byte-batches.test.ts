@@ -12,6 +12,7 @@ import {
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { StoreLimits } from '#model/entry.ts';
 import { WalnutError } from '#model/errors.ts';
+import { settled } from '#test/doubles/settled.ts';
 import { describeState, TestGroup, type TestNode } from '#test/doubles/test-group.ts';
 import { fromAtomicAnswer, toAtomicBatch } from '#wire/atomic-codec.ts';
 import { fromBatchResults, toBatchOperations } from '#wire/batch-codec.ts';
@@ -127,7 +128,7 @@ describe('batches from bytes', () => {
             const short =
               answer === undefined
                 ? byMessages(one.one, request)
-                : shown(Promise.resolve(answer).then((whole) => whole.subarray(HEADROOM)));
+                : shown(settled(answer).then((whole) => whole.subarray(HEADROOM)));
             pending.push(Promise.all([short, byMessages(twin.one, request)]));
             if (then === 'go on') continue;
             await both(({ group }) => group.clock.advance(then === 'pass' ? 45 : 1));

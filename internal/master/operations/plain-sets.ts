@@ -1,13 +1,13 @@
 /** Sets that ask for visibility only, from the bytes of the request to those of the answer, as one record. */
 import { MISSING } from '#master/accepted-state.ts';
 import { areReachable, hasPast } from '#master/deadlines.ts';
-import { refuseRest, toBatchError } from '#master/operations/batch-steps.ts';
+import { toBatchError } from '#master/operations/batch-steps.ts';
 import { PlainSetCursor } from '#master/operations/plain-set-cursor.ts';
+import { type Refused, SetsInFlight } from '#master/operations/sets-in-flight.ts';
 import type { RecordBuilder } from '#master/record-builder.ts';
-import type { RecordInFlight } from '#master/record-in-flight.ts';
 import type { WritePath } from '#master/write-path.ts';
 import { type PlainSets, PREFETCH_KEYS, type SetsAnswer } from '#model/bulk.ts';
-import type { WalnutError } from '#model/errors.ts';
+import type { Soon } from '#model/later.ts';
 import { ATOMIC_BYTES_MAX } from '#model/limits.ts';
 import { entryCost } from '#storage/store.ts';
 
@@ -16,9 +16,9 @@ import { entryCost } from '#storage/store.ts';
  * set is a delete, and if atomic sets are refused for a deadline or for their size.
  * Throws `resource_exhausted` if the store has no room for all of the atomic sets.
  */
-export function runPlainSets(path: WritePath, sets: PlainSets): Promise<SetsAnswer> | undefined {
+export function runPlainSets(path: WritePath, sets: PlainSets): Soon<SetsAnswer> | undefined {
   const { engine, deadlines } = path;
-  const refused = new Map<number, WalnutError>();
+  let refused: Refused | undefined;
   const accepted = path.write((builder) => {
     const shiftMs = engine.logClock.shiftMs(builder.nowMs);
     if (hasPast(sets, shiftMs, builder.nowMs)) return undefined;
@@ -35,23 +35,15 @@ export function runPlainSets(path: WritePath, sets: PlainSets): Promise<SetsAnsw
         if (isAtomic) builder.setEncodedInRoom(pair);
         else builder.setEncoded(pair);
       } catch (error) {
+        refused ??= new Map();
         refused.set(pair.index, toBatchError(error).error);
       }
     }
     return builder.written;
   });
   if (accepted === undefined) return undefined;
-  if (refused.size === sets.count) return Promise.resolve({ answer: undefined, refused });
-  const { settled, position } = accepted.dependsOn as RecordInFlight;
-  const { count } = sets;
-  const refuseAll = (error: unknown): SetsAnswer => refuseRest(refused, count, error);
-  return settled.then(() => {
-    try {
-      return { answer: path.complete(accepted, position), refused };
-    } catch (error) {
-      return refuseAll(error);
-    }
-  }, refuseAll);
+  if (refused?.size === sets.count) return { answer: undefined, refused };
+  return new SetsInFlight(path, accepted, sets.count, refused);
 }
 
 /** Makes room for all of the sets together; false, with nothing done, if one of them is invalid or they are too many bytes. */

@@ -31,6 +31,7 @@ import type {
 } from '#model/commands.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { ExplainAnswer, ExplainCommand } from '#model/explain.ts';
+import type { Soon } from '#model/later.ts';
 import type { KeyValuePort } from '#model/ports.ts';
 import type { Position } from '#model/position.ts';
 import { WATCH_START_MS_MAX, type WatchCommand, type WatchMessage, type WatchOutlet } from '#model/watch.ts';
@@ -109,7 +110,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
     return this.#reader.get(command, signal);
   }
 
-  sets(sets: PlainSets): Promise<SetsAnswer> | undefined {
+  sets(sets: PlainSets): Soon<SetsAnswer> | undefined {
     return this.#admission.writer().sets(sets);
   }
 

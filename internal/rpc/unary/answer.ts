@@ -15,13 +15,18 @@ export interface PlainHead {
 
 export interface Answer {
   readonly status: number;
-  /** The exchange may add to them, unless the answer is plain. */
+  /** Those of `plain`, which other answers share, where there is one. Else they are this answer's own, and tell the length of a sized body. */
   readonly headers: AnswerHeaders;
-  /** Says the same as status and headers, where nothing special is in them. */
+  /** The head, where nothing special is in it. */
   readonly plain?: PlainHead | undefined;
   readonly body: Buffer;
   /** HTTP/2 only. */
   readonly trailers?: AnswerHeaders;
+}
+
+/** All headers of the answer, for an HTTP that prepares no heads. */
+export function wholeHeaders({ headers, plain, body }: Answer): AnswerHeaders {
+  return plain?.isSized === true ? { ...headers, 'content-length': String(body.length) } : headers;
 }
 
 export const OK_TRAILERS: AnswerHeaders = { 'grpc-status': '0' };

@@ -11,7 +11,7 @@ import type { BodyDeadlines } from '#rpc/body-deadlines.ts';
 import { askForBody } from '#rpc/http-io.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
 import { restConnection } from '#rpc/resting-connection.ts';
-import type { Answer } from '#rpc/unary/answer.ts';
+import { type Answer, wholeHeaders } from '#rpc/unary/answer.ts';
 
 export interface BodySink {
   onChunk(chunk: Uint8Array): void;
@@ -70,10 +70,11 @@ export class Http1Exchange implements Exchange {
     this.#response.once('close', () => callback(this.#response.writableEnded));
   }
 
-  answer({ status, headers, body }: Answer): void {
+  answer(answer: Answer): void {
     const response = this.#response;
+    const { status, body } = answer;
     if (response.headersSent || response.destroyed) return;
-    response.writeHead(status, headers);
+    response.writeHead(status, wholeHeaders(answer));
     if (body.length > ONE_WRITE_BYTES_MAX) response.end(body);
     else response.end(body.toString('latin1'), 'latin1');
   }
@@ -128,10 +129,11 @@ export class Http2Exchange implements Exchange {
     );
   }
 
-  answer({ status, headers, body, trailers }: Answer): void {
+  answer(answer: Answer): void {
     const stream = this.#stream;
+    const { status, body, trailers } = answer;
     if (stream.headersSent || stream.destroyed || stream.closed) return;
-    const head = { ':status': String(status), ...headers };
+    const head = { ':status': String(status), ...wholeHeaders(answer) };
     if (trailers === undefined) {
       stream.respond(head);
     } else {

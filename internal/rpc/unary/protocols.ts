@@ -69,15 +69,17 @@ const connect: Protocol = {
   acceptsGzip: ({ isGzip }, { headers }) => isGzipAccepted(headers['accept-encoding'], isGzip),
   succeed: ({ bytes, isGzip }, { isBinary }, context) => {
     const { madeHeader, madeTrailer } = context;
-    const isPlain = !isGzip && madeHeader === undefined && madeTrailer === undefined;
+    if (!isGzip && madeHeader === undefined && madeTrailer === undefined) {
+      const plain = isBinary ? PLAIN_PROTO : PLAIN_JSON;
+      return { status: 200, headers: plain.headers, plain, body: bytes };
+    }
     const headers: AnswerHeaders = {
       'content-type': isBinary ? PROTO : JSON_TYPE,
       'content-length': String(bytes.length),
     };
     if (isGzip) headers['content-encoding'] = 'gzip';
     addConnectMetadata(headers, madeHeader, madeTrailer);
-    const plain = isPlain ? (isBinary ? PLAIN_PROTO : PLAIN_JSON) : undefined;
-    return { status: 200, headers, plain, body: bytes };
+    return { status: 200, headers, body: bytes };
   },
   fail: (error, _shape, context, json) => {
     const body = Buffer.from(errorToJsonBytes(error, json));

@@ -4,6 +4,7 @@
  * caller's protocol and counted; only what has to wait is asynchronous.
  */
 import type { ConnectError } from '@connectrpc/connect';
+import { Later, type Receiver } from '#model/later.ts';
 import type { Clock } from '#platform/clock.ts';
 import { runSlices, type SlicePace } from '#platform/slices.ts';
 import type { BodyReservation } from '#rpc/body-budget.ts';
@@ -28,7 +29,7 @@ import { codeName } from '#wire/error-codec.ts';
 type Input = Parameters<UnaryRoute['impl']>[0];
 type Output = Awaited<ReturnType<UnaryRoute['impl']>>;
 
-export class UnaryCall implements BodyReader, SlicePace {
+export class UnaryCall implements BodyReader, SlicePace, Receiver<Buffer> {
   readonly #options: UnaryPathOptions;
   readonly #route: UnaryRoute;
   readonly #shape: RequestShape;
@@ -152,8 +153,22 @@ export class UnaryCall implements BodyReader, SlicePace {
   #invokeBinary(bytes: Uint8Array): boolean {
     const answer = this.#route.binaryImpl?.(bytes, this.#context, this.#protocol.headroom);
     if (answer === undefined) return false;
-    this.#settle(answer, (encoded) => this.#send(encoded));
+    if (answer instanceof Later) answer.to(this);
+    else this.#settle(answer, (encoded) => this.#send(encoded));
     return true;
+  }
+
+  /** The answer of the shorter way. */
+  onValue(encoded: Buffer): void {
+    try {
+      this.#send(encoded);
+    } catch (error) {
+      this.onFailed(error);
+    }
+  }
+
+  onError(error: unknown): void {
+    this.onFailed(error);
   }
 
   #settle<T>(output: T | Promise<T>, onSettled: (output: T) => void): void {
