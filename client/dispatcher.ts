@@ -4,7 +4,13 @@
  * is not answered yet. A call that may wait for long goes alone after those before it,
  * and if it writes, later calls of its keys wait for it.
  */
-import type { BatchRequest, BatchResponse, BatchResult } from '#gen/walnut/v1/kv_store_pb.ts';
+import type {
+  BatchRequest,
+  BatchResponse,
+  BatchResult,
+  GetRequest,
+  GetResponse,
+} from '#gen/walnut/v1/kv_store_pb.ts';
 import type { Random } from '#platform/random.ts';
 import type { Target } from '#routing/group-routes.ts';
 import type { PendingOperation, QueueLimits } from './batch-queue.ts';
@@ -78,6 +84,10 @@ export class Dispatcher {
     return new Promise<Value>((resolve, reject) => {
       checkText(operation);
       if (signal?.aborted === true) throw givenUp('not_done');
+      if (operation.case === 'get' && operation.value.fillLeaseMs > 0) {
+        this.#fills.run(() => this.#fill(operation.value, signal)).then(resolve, reject);
+        return;
+      }
       const pending = this.#pendingOf(operation, signal, resolve, reject);
       this.#begin(pending, key);
     });
@@ -93,11 +103,6 @@ export class Dispatcher {
       if (request.minAcks > 0) this.#aside(keys, bytes, begin, reject);
       else this.#inTurn(keys, () => this.#order.push({ kind: 'alone', bytes, begin }), reject);
     });
-  }
-
-  /** Does `work`, a Get with a fill lease, after what was called before. */
-  fill<T>(work: () => Promise<T>): Promise<T> {
-    return this.#fills.run(() => this.afterEarlier(work));
   }
 
   /** Does `work` after what was called before. */
@@ -138,6 +143,24 @@ export class Dispatcher {
       this.#keys.enter({ keys, keepsKeys: false, begin });
     } catch (error) {
       fail(error as CallError);
+    }
+  }
+
+  /** A Get with a fill lease: of the master, after what was called before, and not in a Batch. */
+  async #fill(request: GetRequest, signal: AbortSignal | undefined): Promise<GetResponse> {
+    await this.#order.settled();
+    const { session } = this.#caller;
+    const { token } = session;
+    const atLeast = request.atLeast ?? token;
+    const sent = atLeast === undefined ? request : { ...request, atLeast };
+    try {
+      const kind = { target: 'master', isRepeatable: true, waitMs: request.waitMs, signal } as const;
+      const answer = await this.#caller.run(kind, ({ link, options }) => link.store.get(sent, options));
+      session.observe(answer.asOf);
+      return answer;
+    } catch (error) {
+      if (request.atLeast === undefined) this.#caller.onError(error as CallError, token);
+      throw error;
     }
   }
 

@@ -16,6 +16,12 @@ import type { PendingOperation } from './batch-queue.ts';
 import { invalid } from './failures.ts';
 import { hasName, type NamedFields } from './write-names.ts';
 
+/** What every call takes beside the fields of its message. */
+export interface CallOptions {
+  /** Gives the call up. What goes together with it goes on. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** The fields of the message without its key. */
 export type GetOptions = Omit<MessageInitShape<typeof GetRequestSchema>, 'key' | '$typeName'>;
 export type SetOptions = Omit<MessageInitShape<typeof SetRequestSchema>, 'key' | 'value' | '$typeName'>;
@@ -132,5 +138,5 @@ export function isRepeatable(operation: Operation): boolean {
 /** True if the node may have the answer wait for others: such a call goes alone, so that no other waits for it. */
 export function mayWait({ case: kind, value }: Operation): boolean {
   if (kind === undefined) return false;
-  return kind === 'get' ? value.waitMs > 0 || value.fillLeaseMs > 0 : value.minAcks > 0;
+  return kind === 'get' ? value.waitMs > 0 : value.minAcks > 0;
 }

@@ -1,12 +1,19 @@
 /**
  * The newest position that a caller has written or read. A read that carries it as
  * its token never shows an older state, on any node. Clients of several nodes may
- * share one session.
+ * share one session, and a session can go to another process as a text.
  */
-import type { Position } from '#gen/walnut/v1/types_pb.ts';
+import { create } from '@bufbuild/protobuf';
+import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
+import { invalid } from './failures.ts';
 
 /** The bits of the nonce in an epoch; the term is above them. */
 const NONCE_BITS = 32n;
+/** Every number of a position is below. */
+const NUMBER_END = 2n ** 53n;
+/** What the text of a session begins with: its version. Later versions may have more after it. */
+const VERSION = 's1';
+const TEXT = /^s1(?:\.(\d{1,16})-(\d{1,16}))?$/;
 
 export class Session {
   #token: Position | undefined;
@@ -14,6 +21,30 @@ export class Session {
   /** `token` continues an earlier session. */
   constructor(token?: Position) {
     this.#token = token;
+  }
+
+  /**
+   * Continues the session that `toString` gave, maybe in another process. Throws
+   * INVALID_ARGUMENT for any other text: it may come from a cookie that somebody made up.
+   * A made-up position can make reads fail, and shows nothing that its caller may not read.
+   */
+  static from(text: string): Session {
+    const [whole, epoch, lsn] = TEXT.exec(text) ?? [];
+    if (whole === undefined) throw badText(text);
+    if (epoch === undefined || lsn === undefined) return new Session();
+    const position = create(PositionSchema, { epoch: BigInt(epoch), lsn: BigInt(lsn) });
+    if (position.lsn === 0n || position.epoch >= NUMBER_END || position.lsn >= NUMBER_END)
+      throw badText(text);
+    return new Session(position);
+  }
+
+  /** At most 40 characters, which are safe in cookies, headers and URLs. */
+  toString(): string {
+    return this.#token === undefined ? VERSION : `${VERSION}.${this.#token.epoch}-${this.#token.lsn}`;
+  }
+
+  toJSON(): string {
+    return this.toString();
   }
 
   /** The token, to store or to pass to another process; undefined before the first answer. */
@@ -27,16 +58,27 @@ export class Session {
     if (this.#token === undefined || isNewer(position, this.#token)) this.#token = position;
   }
 
+  /** Moves the session to where another one is, if that is newer. */
+  join(other: Session): void {
+    this.observe(other.token);
+  }
+
   /**
-   * Discards the position. Call it after DATA_LOSS, which means that the position
-   * belongs to a discarded history, so that no node can ever include it again.
+   * Discards the position. A client does so itself after DATA_LOSS, which means that the
+   * position belongs to a discarded history, so that no node can ever include it again.
    */
   reset(): void {
     this.#token = undefined;
   }
 }
 
-function isNewer(one: Position, other: Position): boolean {
+function badText(text: string): Error {
+  const shown = JSON.stringify(text.slice(0, 40));
+  return invalid(`${shown} is no session: expected what toString gave, such as s1.4294967297-12`);
+}
+
+/** True if `one` is of a higher term, or later in the same. */
+export function isNewer(one: Position, other: Position): boolean {
   const [term, otherTerm] = [one.epoch >> NONCE_BITS, other.epoch >> NONCE_BITS];
   return term === otherTerm ? one.lsn > other.lsn : term > otherTerm;
 }

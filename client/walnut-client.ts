@@ -16,7 +16,6 @@ import {
   type DeleteResponse,
   DeleteRequestSchema as DeleteSchema,
   type ExplainResponse,
-  type GetRequest,
   type GetResponse,
   GetRequestSchema as GetSchema,
   type GetUpdatesResponse,
@@ -42,14 +41,17 @@ import {
   openTransport,
   type WalnutClientOptions,
 } from './client-options.ts';
+import type { Codec } from './codecs.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { type CallError, invalid } from './failures.ts';
+import { invalid } from './failures.ts';
+import { type GetOrSetOptions, type Load, Loads } from './get-or-set.ts';
+import { KeyMap } from './key-map.ts';
 import { NodeLinks, type NodeStub } from './node-links.ts';
 import {
   type AtomicOperation,
   type AtomicOptions,
   type AwaitDurableOptions,
-  checkText,
+  type CallOptions,
   type DeleteOptions,
   type GetOptions,
   type GetUpdatesOptions,
@@ -71,12 +73,6 @@ const AWAIT_MS = 5_000;
 
 export type { WalnutClientOptions } from './client-options.ts';
 
-/** What every call takes beside the fields of its message. */
-export interface CallOptions {
-  /** Gives the call up. What goes together with it goes on. */
-  readonly signal?: AbortSignal | undefined;
-}
-
 const READ: Omit<CallKind, 'target'> = { isRepeatable: true, waitMs: 0 };
 
 export class WalnutClient implements AsyncDisposable {
@@ -86,6 +82,7 @@ export class WalnutClient implements AsyncDisposable {
   readonly #links: NodeLinks;
   readonly #calls: Dispatcher;
   readonly #readFrom: ReadPolicy;
+  readonly #loads: Loads;
   readonly #closed = new AbortController();
 
   constructor(options: WalnutClientOptions, seams?: ClientSeams) {
@@ -106,6 +103,7 @@ export class WalnutClient implements AsyncDisposable {
     const router = this.#router;
     this.#caller = new Caller({ router, session, timeoutMs, attemptMs, namesWrites: namedWrites });
     this.#calls = new Dispatcher({ caller: this.#caller, random, limits, readFrom, waitMs });
+    this.#loads = new Loads(this, clock);
   }
 
   /**
@@ -119,8 +117,26 @@ export class WalnutClient implements AsyncDisposable {
    */
   get(key: string, { signal, ...options }: GetOptions & CallOptions = {}): Promise<GetResponse> {
     const value = create(GetSchema, { ...options, key });
-    if (value.fillLeaseMs > 0) return this.#getAlone(value, signal);
     return this.#call({ case: 'get', value }, signal) as Promise<GetResponse>;
+  }
+
+  /**
+   * The value of `key` as `codec` decodes it. One that is missing is loaded and stored for
+   * `ttlMs`: by one caller at a time, of this process and of all others that read through
+   * the same group (`get-or-set.ts`). Undefined where `load` gives nothing.
+   */
+  async getOrSet<T>(
+    key: string,
+    load: Load<T>,
+    options: GetOrSetOptions & { readonly codec: Codec<T> },
+  ): Promise<T | undefined> {
+    this.#checkOpen();
+    return this.#loads.getOrSet(key, load, options);
+  }
+
+  /** The keys that begin with `prefix` as a map of typed values. */
+  map<T>(prefix: string, codec: Codec<T>): KeyMap<T> {
+    return new KeyMap(this, prefix, codec);
   }
 
   /** Writes one key; `applied: false` if a condition was not met. Do not change `value` before the call is settled. */
@@ -268,25 +284,6 @@ export class WalnutClient implements AsyncDisposable {
   async #call(operation: Operation, signal: AbortSignal | undefined): Promise<unknown> {
     this.#checkOpen();
     return this.#calls.call(operation, signal);
-  }
-
-  async #getAlone(request: GetRequest, signal: AbortSignal | undefined): Promise<GetResponse> {
-    this.#checkOpen();
-    checkText({ case: 'get', value: request });
-    return this.#calls.fill(async () => {
-      const { token } = this.session;
-      const atLeast = request.atLeast ?? token;
-      const sent = atLeast === undefined ? request : { ...request, atLeast };
-      try {
-        const kind = { ...READ, target: 'master', waitMs: request.waitMs, signal } as const;
-        const answer = await this.#caller.run(kind, ({ link, options }) => link.store.get(sent, options));
-        this.session.observe(answer.asOf);
-        return answer;
-      } catch (error) {
-        if (request.atLeast === undefined) this.#caller.onError(error as CallError, token);
-        throw error;
-      }
-    });
   }
 
   #checkOpen(): void {

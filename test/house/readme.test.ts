@@ -28,7 +28,7 @@ const EXPECTED: readonly (readonly [command: string, output: RegExp])[] = [
   ['walnut -- wal inspect', /no damage found/],
   ['walnut -- backup create', /^backup +data\/backups\//m],
   ['launch.cjs try-connect.ts', /^true hi \d+n\n$/],
-  ['launch.cjs try-client.ts', /^bob\n$/],
+  ['launch.cjs try-client.ts', /^bob eve\n$/],
   ['grpcurl', /"value": "aGk="/],
   ['buf curl', /"value": *"aGk="/],
   ['replay accesses.csv', /^hits +2 /m],

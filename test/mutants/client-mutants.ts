@@ -4,6 +4,7 @@ import type { Mutant } from './mutant.ts';
 const GROUP = 'test/client/group-client.test.ts';
 const STEP = 'test/routing/next-step.test.ts';
 const ROUTER = 'test/routing/router.test.ts';
+const LOADS = 'test/client/get-or-set.test.ts';
 const ROUTES = 'test/routing/group-routes.test.ts';
 
 export const CLIENT_MUTANTS: readonly Mutant[] = [
@@ -83,5 +84,33 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     text: 'given.filter(({ isGivenUp }) => !isGivenUp)',
     replacement: 'given.slice()',
     tests: [GROUP],
+  },
+  {
+    name: 'client that ends a load with the first caller that gives up',
+    file: 'client/get-or-set.ts',
+    text: '      if (flight.callers === 0) this.#abandon(key, flight);',
+    replacement: '      this.#abandon(key, flight);',
+    tests: [LOADS],
+  },
+  {
+    name: 'client that gives what it loaded although another was written meanwhile',
+    file: 'client/get-or-set.ts',
+    text: '    if (stored?.applied === false && stored.current !== undefined)',
+    replacement: '    if (stored?.applied === undefined && known.found)',
+    tests: [LOADS],
+  },
+  {
+    name: 'client that loads once for each caller',
+    file: 'client/get-or-set.ts',
+    text: '    this.#flights.set(key, flight);',
+    replacement: '',
+    tests: [LOADS],
+  },
+  {
+    name: 'client that says of a replaced value which cannot be read that nothing was done',
+    file: 'client/key-map.ts',
+    text: "answer.previous.value, 'done')",
+    replacement: "answer.previous.value, 'not_done')",
+    tests: ['test/client/key-map.test.ts'],
   },
 ];

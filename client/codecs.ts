@@ -1,0 +1,38 @@
+/** Values of the caller as bytes, and back. */
+
+export interface Codec<T> {
+  encode(value: T): Uint8Array;
+  /** Throws for bytes that are no such value. */
+  decode(bytes: Uint8Array): T;
+}
+
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** JSON. What JSON cannot say (undefined, a function, a bigint) is refused when it is written. */
+export function json<T>(): Codec<T> {
+  return {
+    encode: (value) => {
+      const text = JSON.stringify(value) as string | undefined;
+      if (text === undefined) throw new TypeError(`a value of type ${typeof value} is no JSON`);
+      return ENCODER.encode(text);
+    },
+    decode: (bytes) => JSON.parse(DECODER.decode(bytes)) as T,
+  };
+}
+
+/** Text as UTF-8. Text with lone surrogates is refused: it would come back as another. */
+export function text(): Codec<string> {
+  return {
+    encode: (value) => {
+      if (!value.isWellFormed()) throw new TypeError('text with lone surrogates');
+      return ENCODER.encode(value);
+    },
+    decode: (bytes) => DECODER.decode(bytes),
+  };
+}
+
+/** Bytes as they are. */
+export function bytes(): Codec<Uint8Array> {
+  return { encode: (value) => value, decode: (value) => value };
+}

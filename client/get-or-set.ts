@@ -1,0 +1,258 @@
+/**
+ * Reads through the cache: a value that is missing is loaded by one caller and stored
+ * for all. In one process calls of a key share one load; between processes the fill
+ * lease of the key decides who loads, and what was loaded before the key was written or
+ * deleted is not stored.
+ */
+import { Code } from '@connectrpc/connect';
+import type { GetResponse, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Codec } from './codecs.ts';
+import { givenUp, invalid, refusedHere } from './failures.ts';
+import type { GetOptions, SetOptions } from './operations.ts';
+
+/** Gives the value of the key, or undefined where there is none. `signal` aborts when nobody waits for it any more. */
+export type Load<T> = (signal: AbortSignal) => Promise<T | undefined> | T | undefined;
+
+export interface GetOrSetOptions {
+  /** How long a loaded value is fresh, milliseconds. */
+  readonly ttlMs: number;
+  /** A value that is fresh for less than this is given, and loaded anew meanwhile. Default 0: never. */
+  readonly refreshBeforeMs?: number;
+  /**
+   * The entry stays for so long after `ttlMs`. A value of this time is loaded anew; it is
+   * given where that fails, or while another process loads. Other readers of the key are
+   * not told that it is stale. Default 0.
+   */
+  readonly staleIfErrorMs?: number;
+  /**
+   * What `load` found to be missing is kept as missing for so long. Such an entry has an
+   * empty value and the content type `application/x-walnut-absent`. Default: not kept.
+   */
+  readonly absentTtlMs?: number;
+  /** After so long another process may load, too; at most 60,000, default 10,000. */
+  readonly leaseMs?: number;
+  /** Gives this call up. The load goes on while others wait for it. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The calls of a client that this needs. */
+export interface FillClient {
+  get(key: string, options: GetOptions & { signal?: AbortSignal | undefined }): Promise<GetResponse>;
+  set(key: string, value: Uint8Array, options: SetOptions): Promise<SetResponse>;
+}
+
+interface Plan {
+  readonly ttlMs: number;
+  readonly refreshBeforeMs: number;
+  readonly staleMs: number;
+  readonly absentTtlMs: number;
+  readonly leaseMs: number;
+}
+
+/** A load under way, and how many wait for it. */
+interface Flight {
+  readonly content: Promise<Uint8Array | undefined>;
+  readonly aborter: AbortController;
+  callers: number;
+}
+
+type Age = 'missing' | 'fresh' | 'to_refresh' | 'stale';
+type FillLease = NonNullable<GetResponse['fillLease']>;
+
+const ABSENT = 'application/x-walnut-absent';
+const LEASE_MS = 10_000;
+const LEASE_MS_MAX = 60_000;
+/** How often a caller waits for a lease that others were given and let end. */
+const ROUNDS_MAX = 3;
+/** While another process refreshes a value, this one looks again after so long. */
+const REFRESH_PAUSE_MS = 1_000;
+const NOTHING = new Uint8Array();
+/** 1970: an entry with this deadline is a delete. */
+const PAST = { case: 'expireAtMs', value: 1n } as const;
+
+export class Loads {
+  readonly #client: FillClient;
+  readonly #clock: Clock;
+  readonly #flights = new Map<string, Flight>();
+
+  constructor(client: FillClient, clock: Clock) {
+    this.#client = client;
+    this.#clock = clock;
+  }
+
+  /** Rejects with what `load` throws where no stale value may be given, and with `CallError`s. */
+  async getOrSet<T>(
+    key: string,
+    load: Load<T>,
+    options: GetOrSetOptions & { readonly codec: Codec<T> },
+  ): Promise<T | undefined> {
+    const { codec, signal } = options;
+    const plan = planOf(options);
+    const encoded: Load<Uint8Array> = async (ended) => {
+      const value = await load(ended);
+      return value === undefined ? undefined : codec.encode(value);
+    };
+    const known = await this.#client.get(key, { signal });
+    const age = ageOf(known, plan, this.#clock.wallMs());
+    if (age === 'to_refresh') this.#refresh(key, encoded, plan);
+    const isUsable = age === 'fresh' || age === 'to_refresh';
+    const content = isUsable ? contentOf(known) : await this.#join(key, encoded, plan, signal);
+    // Each caller has a value of its own, which it may change.
+    return content && codec.decode(content);
+  }
+
+  #refresh(key: string, load: Load<Uint8Array>, plan: Plan): void {
+    if (this.#flights.has(key)) return;
+    this.#flightOf(key, load, plan, true);
+  }
+
+  async #join(
+    key: string,
+    load: Load<Uint8Array>,
+    plan: Plan,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array | undefined> {
+    const flight = this.#flights.get(key) ?? this.#flightOf(key, load, plan, false);
+    flight.callers++;
+    try {
+      return await orAbort(flight.content, signal);
+    } finally {
+      flight.callers--;
+      if (flight.callers === 0) this.#abandon(key, flight);
+    }
+  }
+
+  /** Nobody waits any more: the next caller begins anew. */
+  #abandon(key: string, flight: Flight): void {
+    flight.aborter.abort();
+    if (this.#flights.get(key) === flight) this.#flights.delete(key);
+  }
+
+  #flightOf(key: string, load: Load<Uint8Array>, plan: Plan, isRefresh: boolean): Flight {
+    const aborter = new AbortController();
+    const content = this.#fill(key, load, plan, aborter.signal, isRefresh).finally(() => {
+      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    });
+    // One that refreshes waits for itself, so that it does not end with the callers that join it.
+    const flight: Flight = { content, aborter, callers: isRefresh ? 1 : 0 };
+    // Those who wait for it are told why it failed; one that refreshes may have nobody who waits.
+    content.catch(() => undefined);
+    this.#flights.set(key, flight);
+    return flight;
+  }
+
+  /** The value that another process stored, or loads it. */
+  async #fill(
+    key: string,
+    load: Load<Uint8Array>,
+    plan: Plan,
+    signal: AbortSignal,
+    isRefresh: boolean,
+  ): Promise<Uint8Array | undefined> {
+    const { leaseMs, refreshBeforeMs, staleMs } = plan;
+    const options = {
+      fillLeaseMs: leaseMs,
+      waitMs: leaseMs,
+      refreshBeforeMs: BigInt(refreshBeforeMs + staleMs),
+      signal,
+    };
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const answer = await this.#client.get(key, options);
+      if (answer.fillLease !== undefined)
+        return this.#load(key, load, plan, answer, answer.fillLease, signal);
+      if (!answer.found) continue;
+      if (isRefresh) await this.#clock.sleep(Math.min(answer.fillWaitMs, REFRESH_PAUSE_MS), signal);
+      return contentOf(answer);
+    }
+    throw refusedHere(
+      `others were given the right to load ${JSON.stringify(key)} and did not store it, ${ROUNDS_MAX} times for ${leaseMs} ms`,
+      Code.Unavailable,
+    );
+  }
+
+  async #load(
+    key: string,
+    load: Load<Uint8Array>,
+    plan: Plan,
+    known: GetResponse,
+    lease: FillLease,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    let content: Uint8Array | undefined;
+    try {
+      content = await load(signal);
+    } catch (error) {
+      if (known.found && plan.staleMs > 0) return contentOf(known);
+      // Ends the lease, so that the next caller need not wait for it. A value that is there stays.
+      if (!known.found) await this.#store(key, undefined, lease, PAST).catch(() => undefined);
+      throw error;
+    }
+    const isKept = content !== undefined || plan.absentTtlMs > 0;
+    const keptMs = content === undefined ? plan.absentTtlMs : plan.ttlMs + plan.staleMs;
+    const expiry = isKept ? ({ case: 'ttlMs', value: BigInt(keptMs) } as const) : PAST;
+    const stored = await this.#store(key, content, lease, expiry).catch(() => undefined);
+    // Somebody wrote the key meanwhile: what was loaded may be older.
+    if (stored?.applied === false && stored.current !== undefined)
+      return contentOf({ ...stored.current, found: true });
+    return content;
+  }
+
+  #store(
+    key: string,
+    content: Uint8Array | undefined,
+    { token }: FillLease,
+    expiry: NonNullable<SetOptions['expiry']>,
+  ): Promise<SetResponse> {
+    const contentType = content === undefined && expiry !== PAST ? ABSENT : '';
+    const condition = { case: 'ifFillLease', value: token } as const;
+    return this.#client.set(key, content ?? NOTHING, { condition, expiry, contentType });
+  }
+}
+
+/** How old an answer is. `nowMs`: this machine's wall clock, which decides only when to load anew. */
+export function ageOf(
+  { found, expireAtMs }: Pick<GetResponse, 'found' | 'expireAtMs'>,
+  { staleMs, refreshBeforeMs }: Pick<Plan, 'staleMs' | 'refreshBeforeMs'>,
+  nowMs: number,
+): Age {
+  if (!found) return 'missing';
+  if (expireAtMs === 0n) return 'fresh';
+  const leftMs = Number(expireAtMs) - nowMs;
+  if (staleMs > 0 && leftMs <= staleMs) return 'stale';
+  return leftMs <= staleMs + refreshBeforeMs && refreshBeforeMs > 0 ? 'to_refresh' : 'fresh';
+}
+
+/** Undefined for an entry that says that there is nothing. */
+function contentOf({
+  found,
+  value,
+  contentType,
+}: Pick<GetResponse, 'found' | 'value' | 'contentType'>): Uint8Array | undefined {
+  return found && contentType !== ABSENT ? value : undefined;
+}
+
+function planOf(options: GetOrSetOptions): Plan {
+  const { ttlMs, refreshBeforeMs = 0, staleIfErrorMs = 0, absentTtlMs = 0, leaseMs = LEASE_MS } = options;
+  const given = { ttlMs, refreshBeforeMs, staleIfErrorMs, absentTtlMs, leaseMs };
+  for (const [name, value] of Object.entries(given)) {
+    const min = name === 'ttlMs' || name === 'leaseMs' ? 1 : 0;
+    const max = name === 'leaseMs' ? LEASE_MS_MAX : Number.MAX_SAFE_INTEGER;
+    if (!Number.isSafeInteger(value) || value < min || value > max)
+      throw invalid(`${name} is ${value}: expected a whole number of milliseconds from ${min} to ${max}`);
+  }
+  if (refreshBeforeMs >= ttlMs)
+    throw invalid(`refreshBeforeMs is ${refreshBeforeMs}: expected less than ttlMs, which is ${ttlMs}`);
+  return { ttlMs, refreshBeforeMs, staleMs: staleIfErrorMs, absentTtlMs, leaseMs };
+}
+
+/** The result, unless the signal aborts before. */
+function orAbort<T>(result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return result;
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(givenUp('not_done'));
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    result.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -1,0 +1,154 @@
+/**
+ * The keys with one prefix as a map of typed values. A value that cannot be encoded is
+ * refused before anything is sent; one that cannot be decoded rejects, and the error says
+ * that a write was done.
+ */
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { DeleteResponse, GetResponse, SetResponse, WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
+import { type Entry, Op } from '#gen/walnut/v1/types_pb.ts';
+import type { Codec } from './codecs.ts';
+import { CallError, invalid } from './failures.ts';
+import type { GetOrSetOptions, Load } from './get-or-set.ts';
+import type { CallOptions, DeleteOptions, GetOptions, SetOptions } from './operations.ts';
+import type { DeletePrefixOptions } from './paged-calls.ts';
+import type { WatchOptions, WatchTarget } from './watch.ts';
+
+/** The calls of a client that a map needs. */
+export interface MapClient {
+  get(key: string, options: GetOptions & CallOptions): Promise<GetResponse>;
+  set(key: string, value: Uint8Array, options: SetOptions & CallOptions): Promise<SetResponse>;
+  delete(key: string, options: DeleteOptions & CallOptions): Promise<DeleteResponse>;
+  deletePrefix(prefix: string, options: DeletePrefixOptions & CallOptions): Promise<number>;
+  scan(prefix: string, options: CallOptions): AsyncIterable<Entry>;
+  watch(what: WatchTarget, options: WatchOptions): AsyncIterable<WatchResponse>;
+  getOrSet<T>(
+    key: string,
+    load: Load<T>,
+    options: GetOrSetOptions & { readonly codec: Codec<T> },
+  ): Promise<T | undefined>;
+}
+
+export interface MapSetOptions extends SetOptions, CallOptions {
+  /** Milliseconds until the entry expires; instead of `expiry`. */
+  readonly ttlMs?: number;
+}
+
+/** One change of an entry; `value` is undefined where the entry is gone. */
+export interface MapChange<T> {
+  readonly key: string;
+  readonly value: T | undefined;
+}
+
+export class KeyMap<T> {
+  readonly prefix: string;
+  readonly #client: MapClient;
+  readonly #codec: Codec<T>;
+
+  constructor(client: MapClient, prefix: string, codec: Codec<T>) {
+    this.#client = client;
+    this.prefix = prefix;
+    this.#codec = codec;
+  }
+
+  /** Undefined if the key is missing. */
+  async get(key: string, options: GetOptions & CallOptions = {}): Promise<T | undefined> {
+    const { found, value } = await this.#client.get(this.prefix + key, options);
+    return found ? this.#decode(key, value, 'not_done') : undefined;
+  }
+
+  async has(key: string, options: GetOptions & CallOptions = {}): Promise<boolean> {
+    return (await this.#client.get(this.prefix + key, options)).found;
+  }
+
+  /** Resolves with what became of it: `applied: false` if a condition was not met. */
+  async set(key: string, value: T, { ttlMs, ...options }: MapSetOptions = {}): Promise<SetResponse> {
+    return this.#client.set(this.prefix + key, this.#encode(key, value), { ...options, ...expiryOf(ttlMs) });
+  }
+
+  /**
+   * Writes, and resolves with the value before; undefined if there was none. Where the
+   * answer was lost and the write repeated, the value before is not known: rejects with
+   * `outcome: 'done'`.
+   */
+  async replace(key: string, value: T, options: MapSetOptions = {}): Promise<T | undefined> {
+    const answer = await this.set(key, value, { ...options, returnPrevious: true });
+    if (answer.repeated && answer.previous === undefined)
+      throw failed('done', Code.Unavailable, `${show(key)} is written, but its value before is not known`);
+    return answer.previous && this.#decode(key, answer.previous.value, 'done');
+  }
+
+  /** `deleted: false` if the key was missing. */
+  delete(key: string, options: DeleteOptions & CallOptions = {}): Promise<DeleteResponse> {
+    return this.#client.delete(this.prefix + key, options);
+  }
+
+  /** Deletes every entry of the map. Resolves with how many there were. */
+  clear(options: CallOptions = {}): Promise<number> {
+    return this.#client.deletePrefix(this.prefix, { ...options, all: this.prefix === '' });
+  }
+
+  /** Gives every entry, in no order. */
+  async *entries(options: CallOptions = {}): AsyncGenerator<[key: string, value: T], void, undefined> {
+    for await (const { key, value } of this.#client.scan(this.prefix, options)) {
+      const name = key.slice(this.prefix.length);
+      yield [name, this.#decode(name, value, 'not_done')];
+    }
+  }
+
+  /** Gives every change once and in order, as `watch` does. */
+  async *changes(options: WatchOptions = {}): AsyncGenerator<MapChange<T>, void, undefined> {
+    const ops = [Op.SET, Op.DELETE];
+    for await (const { events } of this.#client.watch({ prefix: this.prefix }, { ops, ...options }))
+      for (const { op, key, value } of events) {
+        const name = key.slice(this.prefix.length);
+        if (op === Op.SET) yield { key: name, value: this.#decode(name, value, 'not_done') };
+        else if (op === Op.DELETE) yield { key: name, value: undefined };
+      }
+  }
+
+  /** The value of the key, loaded if it is missing: see `WalnutClient.getOrSet`. */
+  getOrSet(key: string, load: Load<T>, options: GetOrSetOptions): Promise<T | undefined> {
+    const codec: Codec<T> = {
+      encode: (value) => this.#encode(key, value),
+      decode: (bytes) => this.#decode(key, bytes, 'not_done'),
+    };
+    return this.#client.getOrSet(this.prefix + key, load, { ...options, codec });
+  }
+
+  #encode(key: string, value: T): Uint8Array {
+    try {
+      return this.#codec.encode(value);
+    } catch (error) {
+      throw invalid(`the value of ${show(key)} cannot be encoded: ${reasonOf(error)}`);
+    }
+  }
+
+  #decode(key: string, bytes: Uint8Array, outcome: 'done' | 'not_done'): T {
+    try {
+      return this.#codec.decode(bytes);
+    } catch (error) {
+      const why = `the value of ${show(key)} cannot be decoded: ${reasonOf(error)}`;
+      throw failed(outcome, Code.FailedPrecondition, why);
+    }
+  }
+}
+
+/** The fields of a Set for a time to live. Throws INVALID_ARGUMENT for one that is not a whole number above 0. */
+export function expiryOf(ttlMs: number | undefined): Pick<SetOptions, 'expiry'> {
+  if (ttlMs === undefined) return {};
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1)
+    throw invalid(`ttlMs is ${ttlMs}: expected a whole number of milliseconds above 0`);
+  return { expiry: { case: 'ttlMs', value: BigInt(ttlMs) } };
+}
+
+function failed(outcome: 'done' | 'not_done', code: Code, message: string): CallError {
+  return new CallError(new ConnectError(message, code), { outcome, address: '', attempts: 1 });
+}
+
+function show(key: string): string {
+  return JSON.stringify(key);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

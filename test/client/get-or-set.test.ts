@@ -1,0 +1,267 @@
+/** Reading through: one load for all callers, of one process and of several. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import {
+  FillLeaseSchema,
+  type GetResponse,
+  GetResponseSchema,
+  type SetResponse,
+  SetResponseSchema,
+} from '#gen/walnut/v1/kv_store_pb.ts';
+import { RunningMaster } from '#test/cli/running-node.ts';
+import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { text } from '../../client/codecs.ts';
+import { ageOf, type FillClient, type GetOrSetOptions, type Load, Loads } from '../../client/get-or-set.ts';
+import { WalnutClient } from '../../client/walnut-client.ts';
+
+interface Stored {
+  readonly value: Uint8Array;
+  readonly expireAtMs: number;
+  readonly contentType: string;
+}
+
+/** A cache with fill leases, as `FillClient` sees it. */
+class LeasingCache implements FillClient {
+  readonly clock = new VirtualClock();
+  readonly stored = new Map<string, Stored>();
+  readonly #leases = new Map<string, { token: string; untilMs: number }>();
+  #tokens = 0;
+
+  async get(key: string, options: Parameters<FillClient['get']>[1]): Promise<GetResponse> {
+    const { fillLeaseMs = 0, waitMs = 0, refreshBeforeMs = 0n, signal } = options;
+    const endMs = this.clock.monotonicMs() + waitMs;
+    for (;;) {
+      const known = this.#find(key);
+      const leftMs = known === undefined ? 0 : known.expireAtMs - this.clock.wallMs();
+      if (fillLeaseMs === 0 || (known !== undefined && leftMs > Number(refreshBeforeMs)))
+        return answer(known);
+      const lease = this.#leases.get(key);
+      if (lease === undefined || lease.untilMs <= this.clock.monotonicMs()) {
+        const token = String(++this.#tokens);
+        this.#leases.set(key, { token, untilMs: this.clock.monotonicMs() + fillLeaseMs });
+        return { ...answer(known), fillLease: create(FillLeaseSchema, { token, expiresInMs: fillLeaseMs }) };
+      }
+      if (known !== undefined) return { ...answer(known), fillWaitMs: 500 };
+      if (this.clock.monotonicMs() >= endMs) return { ...answer(undefined), fillWaitMs: 1 };
+      await this.clock.sleep(10, signal ?? undefined);
+    }
+  }
+
+  async set(key: string, value: Uint8Array, options: Parameters<FillClient['set']>[2]): Promise<SetResponse> {
+    const { condition, expiry, contentType = '' } = options;
+    const lease = this.#leases.get(key);
+    const isValid = lease !== undefined && lease.untilMs > this.clock.monotonicMs();
+    if (!isValid || condition?.value !== lease.token) {
+      const current = this.#find(key);
+      return create(SetResponseSchema, {
+        applied: false,
+        ...(current && { current: { value: current.value } }),
+      });
+    }
+    this.write(key, value, expiry?.case === 'ttlMs' ? Number(expiry.value) : 0, contentType);
+    return create(SetResponseSchema, { applied: true });
+  }
+
+  /** A write of anybody ends the lease. */
+  write(key: string, value: Uint8Array, ttlMs: number, contentType = ''): void {
+    this.#leases.delete(key);
+    if (ttlMs === 0) this.stored.delete(key);
+    else this.stored.set(key, { value, expireAtMs: this.clock.wallMs() + ttlMs, contentType });
+  }
+
+  #find(key: string): Stored | undefined {
+    const known = this.stored.get(key);
+    return known !== undefined && known.expireAtMs > this.clock.wallMs() ? known : undefined;
+  }
+}
+
+function answer(known: Stored | undefined): GetResponse {
+  if (known === undefined) return create(GetResponseSchema, {});
+  const { value, expireAtMs, contentType } = known;
+  return create(GetResponseSchema, { found: true, value, expireAtMs: BigInt(expireAtMs), contentType });
+}
+
+/** Processes with one cache, and a loader that takes 100 ms. */
+function fleet(processes: number, results: (string | undefined | Error)[] = []) {
+  const cache = new LeasingCache();
+  const { clock } = cache;
+  const loads = Array.from({ length: processes }, () => new Loads(cache, clock));
+  const counts = { loads: 0, aborted: 0 };
+  const load: Load<string> = async (signal) => {
+    const number = ++counts.loads;
+    await clock.sleep(100, signal);
+    if (signal.aborted) counts.aborted++;
+    const result = number in results ? results[number] : `v${number}`;
+    if (result instanceof Error) throw result;
+    return result;
+  };
+  const get = (process = 0, options: Partial<GetOrSetOptions> = {}): Promise<string | undefined> =>
+    (loads[process] as Loads).getOrSet('k', load, { ttlMs: 1_000, codec: text(), ...options });
+  const settle = async <T>(call: Promise<T>): Promise<T> => {
+    let isSettled = false;
+    call.then(
+      () => (isSettled = true),
+      () => (isSettled = true),
+    );
+    await clock.settle();
+    if (!isSettled) await clock.advanceUntil(() => isSettled, 300_000);
+    return call;
+  };
+  return { cache, clock, counts, get, settle };
+}
+
+describe('a missing value', () => {
+  it('is loaded once for all callers of all processes', async () => {
+    const { counts, get, settle } = fleet(8);
+    const calls = Array.from({ length: 800 }, (_, i) => get(i % 8));
+    expect(new Set(await settle(Promise.all(calls)))).toEqual(new Set(['v1']));
+    expect(counts.loads).toBe(1);
+    expect(await settle(get())).toBe('v1');
+  });
+
+  it('is loaded by the next one where a load fails, and that error is told to its callers', async () => {
+    const { counts, get, settle } = fleet(2, [undefined, new Error('database')]);
+    const [first, same, other] = [get(0), get(0), get(1)];
+    const settled = await settle(Promise.allSettled([first, same, other]));
+    expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled']);
+    expect([await other, counts.loads]).toEqual(['v2', 2]);
+  });
+
+  it('that is not there is kept as such if asked to be, and else not at all', async () => {
+    const one = fleet(1, [undefined, undefined, undefined, undefined]);
+    expect([await one.settle(one.get()), one.cache.stored.size]).toEqual([undefined, 0]);
+    for (let i = 0; i < 3; i++) expect(await one.settle(one.get(0, { absentTtlMs: 500 }))).toBeUndefined();
+    expect(one.counts.loads).toBe(2);
+    await one.clock.advance(600);
+    expect(await one.settle(one.get())).toBeUndefined();
+    expect(one.counts.loads).toBe(3);
+  });
+
+  it('that somebody writes while it is loaded, is what was written', async () => {
+    const { cache, clock, get, settle } = fleet(1);
+    const call = get();
+    await clock.advance(50);
+    cache.write('k', Buffer.from('newer'), 5_000);
+    expect(await settle(call)).toBe('newer');
+    expect(await settle(get())).toBe('newer');
+  });
+
+  it('that somebody deletes while it is loaded, is not stored', async () => {
+    const { cache, clock, get, settle } = fleet(1);
+    const call = get();
+    await clock.advance(50);
+    cache.write('k', Buffer.from(''), 0);
+    expect([await settle(call), cache.stored.size]).toEqual(['v1', 0]);
+  });
+
+  it('is given to every caller by itself', async () => {
+    const { get, settle } = fleet(1);
+    const lists = new Loads(new LeasingCache(), new VirtualClock());
+    const codec = {
+      encode: (value: string[]) => Buffer.from(value.join()),
+      decode: (bytes: Uint8Array) => String(bytes).split(','),
+    };
+    const [a, b] = await Promise.all([1, 2].map(() => lists.getOrSet('k', () => ['x'], { ttlMs: 1, codec })));
+    expect(a).not.toBe(b);
+    await settle(get());
+  });
+
+  it.each<[Partial<GetOrSetOptions>, string]>([
+    [{ ttlMs: 0 }, 'ttlMs is 0'],
+    [{ leaseMs: 60_001 }, 'leaseMs is 60001'],
+    [{ refreshBeforeMs: 1_000 }, 'expected less than ttlMs'],
+    [{ absentTtlMs: 0.5 }, 'absentTtlMs is 0.5'],
+  ])('with %o is refused', async (options, why) => {
+    await expect(fleet(1).get(0, options)).rejects.toThrow(why);
+  });
+});
+
+describe('a caller that gives up', () => {
+  it('leaves the load to the others', async () => {
+    const { clock, counts, get, settle } = fleet(1);
+    const aborter = new AbortController();
+    const calls = Promise.allSettled([get(0, { signal: aborter.signal }), get()]);
+    await clock.advance(50);
+    aborter.abort();
+    expect(await settle(calls)).toMatchObject([{ reason: { outcome: 'not_done' } }, { value: 'v1' }]);
+    expect(counts).toEqual({ loads: 1, aborted: 0 });
+  });
+
+  it('and is the last ends the load, and the next caller begins anew', async () => {
+    const { clock, counts, get, settle } = fleet(1);
+    const aborter = new AbortController();
+    const calls = Promise.allSettled([1, 2].map(() => get(0, { signal: aborter.signal })));
+    await clock.advance(50);
+    aborter.abort();
+    const next = get();
+    await settle(calls);
+    await settle(next);
+    expect(counts).toEqual({ loads: 1, aborted: 1 });
+    expect(await next).toBe('v1');
+  });
+});
+
+describe('an old value', () => {
+  it('is given while it is loaded anew, by one process', async () => {
+    const { clock, counts, get, settle } = fleet(2);
+    await settle(get());
+    await clock.advance(800);
+    const options = { refreshBeforeMs: 300 };
+    expect(await settle(Promise.all([get(0, options), get(1, options), get(0, options)]))).toEqual([
+      'v1',
+      'v1',
+      'v1',
+    ]);
+    await clock.advance(150);
+    expect([await settle(get(1, options)), counts.loads]).toEqual(['v2', 2]);
+  });
+
+  it('is given where loading it anew fails, as long as allowed', async () => {
+    const results = [undefined, 'v1', new Error('database'), new Error('database')];
+    const { clock, counts, get, settle } = fleet(1, results);
+    const options = { staleIfErrorMs: 60_000 };
+    await settle(get(0, options));
+    await clock.advance(1_500);
+    expect([await settle(get(0, options)), counts.loads]).toEqual(['v1', 2]);
+    await clock.advance(60_000);
+    await expect(settle(get(0, options))).rejects.toThrow('database');
+  });
+
+  it.each([
+    [0, 0, 0, 'fresh'],
+    [1_000, 0, 0, 'fresh'],
+    [-5, 0, 0, 'fresh'],
+    [500, 0, 500, 'to_refresh'],
+    [501, 0, 500, 'fresh'],
+    [500, 500, 100, 'stale'],
+    [600, 500, 100, 'to_refresh'],
+  ])('that is there for %i ms, stale %i, to refresh %i: %s', (leftMs, staleMs, refreshBeforeMs, age) => {
+    const expireAtMs = leftMs === 0 ? 0n : BigInt(10_000 + leftMs);
+    expect(ageOf({ found: true, expireAtMs }, { staleMs, refreshBeforeMs }, 10_000)).toBe(age);
+  });
+});
+
+it('loads once for two clients of a real node', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'walnut-load-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const master = await RunningMaster.start(directory);
+  onTestFinished(() => master.stop());
+  const one = new WalnutClient({ addresses: [master.address] });
+  onTestFinished(() => one.close());
+  const two = new WalnutClient({ addresses: [master.address] });
+  onTestFinished(() => two.close());
+  let loads = 0;
+  const load = async (): Promise<string> => {
+    loads++;
+    await new Promise((resolve) => setImmediate(resolve));
+    return 'loaded';
+  };
+  const maps = [one, two].map((client) => client.map('user:', text()));
+  const calls = Array.from({ length: 200 }, (_, i) => maps[i % 2]?.getOrSet('a', load, { ttlMs: 60_000 }));
+  expect(new Set(await Promise.all(calls))).toEqual(new Set(['loaded']));
+  expect(loads).toBe(1);
+  expect(await maps[0]?.get('a')).toBe('loaded');
+});

@@ -1,0 +1,132 @@
+/** Typed maps, codecs and sessions as text. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import { Code } from '@connectrpc/connect';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { PositionSchema } from '#gen/walnut/v1/types_pb.ts';
+import { RunningMaster } from '#test/cli/running-node.ts';
+import { bytes, type Codec, json, text } from '../../client/codecs.ts';
+import { connect } from '../../client/connect.ts';
+import { Session } from '../../client/session.ts';
+
+interface User {
+  readonly name: string;
+}
+
+async function startMaster(): Promise<RunningMaster> {
+  const directory = mkdtempSync(join(tmpdir(), 'walnut-map-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const master = await RunningMaster.start(directory);
+  onTestFinished(() => master.stop());
+  return master;
+}
+
+describe('a map of typed values', () => {
+  it('does what a Map does, and no more than its prefix', async () => {
+    const { address } = await startMaster();
+    const client = connect(address);
+    onTestFinished(() => client.close());
+    const users = client.map('user:', json<User>());
+    expect([await users.get('ann'), await users.has('ann')]).toEqual([undefined, false]);
+    expect((await users.set('ann', { name: 'Ann' })).applied).toBe(true);
+    expect(await users.replace('ann', { name: 'Anna' })).toEqual({ name: 'Ann' });
+    expect(await users.replace('bob', { name: 'Bob' }, { ttlMs: 60_000 })).toBeUndefined();
+    await client.set('other', Buffer.from('1'));
+    const all = await Array.fromAsync(users.entries());
+    expect(all.sort()).toEqual([
+      ['ann', { name: 'Anna' }],
+      ['bob', { name: 'Bob' }],
+    ]);
+    expect([(await users.delete('ann')).deleted, await users.clear()]).toEqual([true, 1]);
+    expect((await client.get('other')).found).toBe(true);
+  });
+
+  it('tells changes', async () => {
+    const { address } = await startMaster();
+    const client = connect([address]);
+    onTestFinished(() => client.close());
+    const users = client.map('user:', json<User>());
+    await users.set('ann', { name: 'Ann' });
+    const told: unknown[] = [];
+    for await (const change of users.changes({ initial: true })) {
+      told.push(change);
+      if (told.length === 1) await users.delete('ann');
+      if (told.length === 2) break;
+    }
+    expect(told).toEqual([
+      { key: 'ann', value: { name: 'Ann' } },
+      { key: 'ann', value: undefined },
+    ]);
+  });
+
+  it('says of what cannot be encoded that nothing was done, and of what cannot be decoded what was', async () => {
+    const { address } = await startMaster();
+    const client = connect(address);
+    onTestFinished(() => client.close());
+    const users = client.map('user:', json<unknown>());
+    await expect(users.set('a', () => 1)).rejects.toMatchObject({
+      code: Code.InvalidArgument,
+      outcome: 'not_done',
+    });
+    await client.set('user:a', Buffer.from('no json'));
+    await expect(users.get('a')).rejects.toMatchObject({
+      code: Code.FailedPrecondition,
+      outcome: 'not_done',
+    });
+    await expect(users.replace('a', 1)).rejects.toMatchObject({
+      code: Code.FailedPrecondition,
+      outcome: 'done',
+    });
+    expect(await users.get('a')).toBe(1);
+    await expect(users.set('a', 1, { ttlMs: 0 })).rejects.toThrow('ttlMs is 0');
+  });
+});
+
+describe('a codec', () => {
+  it.each<[string, Codec<never>, unknown[]]>([
+    ['json', json(), [null, 0, '', 'ä\u{1F600}', [1, { a: false }]]],
+    ['text', text() as Codec<never>, ['', 'ä\u{1F600}', '\ufeffx', '\0']],
+    ['bytes', bytes() as Codec<never>, [new Uint8Array([0, 255])]],
+  ])('of %s gives back what it was given', (_, codec, values) => {
+    for (const value of values) expect(codec.decode(codec.encode(value as never))).toEqual(value);
+  });
+
+  it('refuses what would come back as something else', () => {
+    expect(() => text().encode('\ud800')).toThrow('lone surrogates');
+    expect(() => json().encode(undefined)).toThrow('no JSON');
+    expect(() => text().decode(new Uint8Array([0xff]))).toThrow();
+  });
+});
+
+describe('a session as text', () => {
+  const at = (lsn: bigint) => create(PositionSchema, { epoch: (3n << 32n) + 7n, lsn });
+
+  it('goes on in another process where it was', () => {
+    const session = new Session(at(12n));
+    expect(session.toString()).toBe('s1.12884901895-12');
+    expect(Session.from(String(session)).token).toEqual(at(12n));
+    expect(Session.from(String(new Session())).token).toBeUndefined();
+    expect(JSON.stringify({ session })).toBe('{"session":"s1.12884901895-12"}');
+    session.join(new Session(at(13n)));
+    session.join(new Session(at(11n)));
+    expect(session.token).toEqual(at(13n));
+  });
+
+  it.each([
+    '',
+    's2',
+    's1.',
+    's1.1',
+    's1.1-0',
+    's1.-1',
+    's1.1-99999999999999999',
+    's1.9999999999999999-1',
+    's1.1-2 ',
+    '__proto__',
+  ])('is not %j', (given) => {
+    expect(() => Session.from(given)).toThrow('expected what toString gave');
+  });
+});
