@@ -17,6 +17,8 @@ export interface GetCommand {
   readonly maxStalenessMs?: number | undefined;
   /** True if the answer says when the entry was modified. */
   readonly withModified?: boolean | undefined;
+  /** True if the answer must be as of one copy: only the master of a group in a cluster can give it. */
+  readonly isLinearizable?: boolean | undefined;
   /** Undefined: the caller does not fill what is missing. */
   readonly fill?: FillWish | undefined;
 }

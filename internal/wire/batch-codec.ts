@@ -110,6 +110,8 @@ export function toOperation({ operation }: OperationMessage, valueBytesMax: numb
 
 function toBatchedGet(message: GetRequest): GetCommand {
   const command = toGetCommand(message);
+  if (command.isLinearizable === true)
+    throw invalidArgument('linearizable is given: expected a Get by itself, not in a batch');
   if (command.fill !== undefined && command.waitMs > 0)
     throw invalidArgument('fill_lease_ms and wait_ms are given: in a batch a Get does not wait for a lease');
   return command;

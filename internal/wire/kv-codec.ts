@@ -69,8 +69,14 @@ export function toGetCommand(request: GetRequest): GetCommand {
     maxStalenessMs:
       maxStalenessMs === undefined ? undefined : toSafeNumber(maxStalenessMs, 'max_staleness_ms'),
     withModified: request.withModified,
+    isLinearizable: checkLinearizable(request),
     fill: toFillWish(request),
   };
+}
+
+function checkLinearizable({ linearizable, fillLeaseMs }: GetRequest): boolean {
+  if (!linearizable || fillLeaseMs === 0) return linearizable;
+  throw invalidArgument('linearizable is given with fill_lease_ms: expected one of them');
 }
 
 function toFillWish({ fillLeaseMs, refreshBeforeMs }: GetRequest): FillWish | undefined {

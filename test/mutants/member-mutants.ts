@@ -100,4 +100,11 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     replacement: '      Math.abs(wallMs - read.wallMs) < Number.POSITIVE_INFINITY;',
     tests: ['test/platform/machine-clocks.test.ts'],
   },
+  {
+    name: 'linearizable read of what has not reached QUORUM',
+    file: 'internal/node/doors/linear-reads.ts',
+    text: '    if (quorum.lsn < lsn)\n',
+    replacement: '    if (quorum.lsn + lsn < 0)\n',
+    tests: [MEMBERS],
+  },
 ];

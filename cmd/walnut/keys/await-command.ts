@@ -11,12 +11,12 @@ import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
 import { countOf, enumName, showPosition } from '../output/output.ts';
-import { callFollowing, missedGuarantee } from './write-options.ts';
+import { callFollowing, LEVELS, missedGuarantee } from './write-options.ts';
 
 const TIMEOUT_MS_MAX = 60_000;
 
 interface AwaitOptions {
-  readonly durability: 'accepted' | 'local';
+  readonly durability: keyof typeof LEVELS;
   readonly minAcks?: number;
   readonly timeout?: number;
   readonly follow?: boolean;
@@ -35,7 +35,7 @@ export function addAwaitCommand(program: Command, host: CommandHost): void {
     .argument('<position>')
     .addOption(
       new Option('--durability <level>', 'what to wait for on the node itself')
-        .choices(['accepted', 'local'])
+        .choices(Object.keys(LEVELS))
         .default('local'),
     )
     .option('--min-acks <n>', 'wait until this many replicas have it on disk', parseCount(0, REPLICAS_MAX))
@@ -61,7 +61,7 @@ async function runAwait(invocation: Invocation, options: AwaitOptions): Promise<
   const text = invocation.args[0] ?? '';
   const request = {
     position: readPosition(text),
-    durability: options.durability === 'local' ? Durability.LOCAL : Durability.ACCEPTED,
+    durability: LEVELS[options.durability],
     minAcks: options.minAcks ?? 0,
     timeoutMs: options.timeout ?? 0,
   };

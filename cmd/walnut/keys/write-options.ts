@@ -20,9 +20,16 @@ import { showPosition } from '../output/output.ts';
 
 const TIMEOUT_MS_MAX = 60_000;
 
+/** The levels of durability, by the words of `--durability`. */
+export const LEVELS = {
+  accepted: Durability.ACCEPTED,
+  local: Durability.LOCAL,
+  quorum: Durability.QUORUM,
+} as const;
+
 /** What a write waits for, and where it may go. */
 export interface ReceiptOptions {
-  readonly durability?: 'accepted' | 'local';
+  readonly durability?: keyof typeof LEVELS;
   readonly minAcks?: number;
   readonly timeout?: number;
   readonly follow?: boolean;
@@ -36,10 +43,9 @@ export interface WriteOptions extends ReceiptOptions {
 export function addReceiptOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--durability <level>', 'answer only when the write is this durable').choices([
-        'accepted',
-        'local',
-      ]),
+      new Option('--durability <level>', 'answer only when the write is this durable').choices(
+        Object.keys(LEVELS),
+      ),
     )
     .option(
       '--min-acks <n>',
@@ -64,9 +70,8 @@ export function addWriteOptions(command: Command): Command {
 }
 
 export function receiptFields(options: ReceiptOptions) {
-  const levels = { accepted: Durability.ACCEPTED, local: Durability.LOCAL };
   return {
-    durability: options.durability === undefined ? Durability.UNSPECIFIED : levels[options.durability],
+    durability: options.durability === undefined ? Durability.UNSPECIFIED : LEVELS[options.durability],
     minAcks: options.minAcks ?? 0,
     timeoutMs: options.timeout ?? 0,
   };
@@ -101,9 +106,10 @@ export function missedGuarantee(
   response: { readonly durabilityReached: Durability; readonly replicasAcked: number },
   options: Pick<ReceiptOptions, 'durability' | 'minAcks'>,
 ): string | undefined {
-  if (options.durability === 'local' && response.durabilityReached < Durability.LOCAL) {
+  if (options.durability === 'quorum' && response.durabilityReached < Durability.QUORUM)
+    return 'not known to be on the disks of a majority of its group in time';
+  if (options.durability === 'local' && response.durabilityReached < Durability.LOCAL)
     return 'not known to be on the disk of the node in time';
-  }
   const wanted = options.minAcks ?? 0;
   if (response.replicasAcked >= wanted) return undefined;
   return `only ${response.replicasAcked} of ${wanted} replicas had it on disk in time`;

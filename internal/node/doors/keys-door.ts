@@ -47,6 +47,7 @@ import {
   needOfId,
   needOfSet,
 } from '#node/doors/format-need.ts';
+import { LinearReads } from '#node/doors/linear-reads.ts';
 import { Explainer } from '#node/explainer.ts';
 import type { MasterRole } from '#node/master-role.ts';
 import { withModifiedIn } from '#node/modified.ts';
@@ -60,6 +61,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
   readonly #clock: Clock;
   readonly #reader: Reader;
   readonly #fillReads: FillReads;
+  readonly #linearReads: LinearReads;
   readonly #watches: Watches;
   readonly #explainer: Explainer;
 
@@ -99,6 +101,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
       },
     });
     this.#fillReads = new FillReads(admission, this.#reader, clock);
+    this.#linearReads = new LinearReads(admission, this.#reader);
   }
 
   moment(): ReadMoment {
@@ -107,6 +110,7 @@ export class KeysDoor implements KeyValuePort, BulkPort {
 
   get(command: GetCommand, signal?: AbortSignal): Awaitable<GetAnswer> {
     if (command.fill !== undefined) return this.#fillReads.get(command, command.fill, signal);
+    if (command.isLinearizable === true) return this.#linearReads.get(command, signal);
     return this.#reader.get(command, signal);
   }
 

@@ -91,6 +91,25 @@ describe('a group of three members', () => {
     expect(await cluster.group.get(old, 'k')).toBe('of the new one');
   });
 
+  it('answers linearizable reads on its master: what reached QUORUM, and only with a lease', async () => {
+    await begin('a', 'b', 'c');
+    const { master } = cluster;
+    const [one, two] = others() as [TestNode, TestNode];
+    await cluster.group.set(master, 'k', 'v');
+    const linear = { isLinearizable: true, waitMs: 500 } as const;
+    expect(await cluster.group.get(master, 'k', linear)).toBe('v');
+    await expect(cluster.group.get(one, 'k', linear)).rejects.toMatchObject({ code: 'not_master' });
+    // Nothing that is written from now on is on the disks of a majority.
+    cluster.kill(one.name);
+    cluster.kill(two.name);
+    await cluster.group.set(master, 'k', 'too new');
+    expect(await cluster.group.get(master, 'k')).toBe('too new');
+    await expect(cluster.group.get(master, 'k', linear)).rejects.toThrow('has not reached QUORUM');
+    cluster.cutOff.add(master.name);
+    await cluster.group.clock.advance(2_000);
+    await expect(cluster.group.get(master, 'k', linear)).rejects.toThrow('no lease');
+  });
+
   it('hands over as planned: no write is lost, and none waits for a lease to end', async () => {
     await begin('a', 'b', 'c');
     await write('k', 'v');
@@ -140,7 +159,7 @@ describe('a group of one member', () => {
 });
 
 describe('a plain group', () => {
-  it('refuses QUORUM by name, with nothing done', async () => {
+  it('refuses QUORUM and linearizable reads by name, with nothing done', async () => {
     const group = new TestGroup();
     const master = await group.master();
     const refused = async (): Promise<unknown> => group.set(master, 'k', 'v', { durability: 'quorum' });
@@ -149,6 +168,9 @@ describe('a plain group', () => {
       message: expect.stringContaining('quorum'),
     });
     expect(await group.get(master, 'k')).toBeUndefined();
+    await expect(group.get(master, 'k', { isLinearizable: true })).rejects.toMatchObject({
+      code: 'failed_precondition',
+    });
     await group.stop(master);
   });
 });

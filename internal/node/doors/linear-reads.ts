@@ -1,0 +1,45 @@
+/**
+ * Gets as of one copy (docs/promises.md, 32). A master answers one when everything that
+ * was visible with the value has reached QUORUM, and its lease was held after the value
+ * was taken: then no other master has answered a write, and no failover takes back what
+ * was read.
+ */
+import type { GetAnswer, GetCommand } from '#model/commands.ts';
+import { unavailable, WalnutError } from '#model/errors.ts';
+import { RECEIPT_TIMEOUT_MS_DEFAULT } from '#model/limits.ts';
+import type { Admission } from '#node/doors/admission.ts';
+import type { Reader } from '#node/reader.ts';
+
+const NO_VOTERS =
+  'a linearizable read counts the voters of a group in a cluster, and this is the master of a plain group';
+
+export class LinearReads {
+  readonly #admission: Admission;
+  readonly #reader: Reader;
+
+  constructor(admission: Admission, reader: Reader) {
+    this.#admission = admission;
+    this.#reader = reader;
+  }
+
+  /** Throws `unavailable` where QUORUM is not reached in time, or the lease is over. */
+  async get(command: GetCommand, signal: AbortSignal | undefined): Promise<GetAnswer> {
+    const role = this.#admission.master('answer linearizable reads');
+    const { quorum } = role.acks;
+    if (quorum === undefined) throw new WalnutError('failed_precondition', NO_VOTERS);
+    role.writer();
+    const answer = await this.#reader.get(command, signal);
+    const { lsn } = answer.asOf;
+    await role.acks.waitQuorum(
+      lsn,
+      command.waitMs === 0 ? RECEIPT_TIMEOUT_MS_DEFAULT : command.waitMs,
+      signal,
+    );
+    if (quorum.lsn < lsn)
+      throw unavailable(`what was read has not reached QUORUM: record ${quorum.lsn} has, ${lsn} is needed`);
+    // Asked anew, since the lease must have been held after the value was taken.
+    if (this.#admission.role !== role) throw unavailable('this node has changed its role');
+    role.writer();
+    return answer;
+  }
+}
