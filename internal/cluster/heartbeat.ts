@@ -1,5 +1,5 @@
 /** What a node says of itself every 300 ms, and what the coordinator makes of it. Values only. */
-import type { ClusterNode, Group } from '#cluster/shard-map.ts';
+import type { ClusterNode, Group, Voter } from '#cluster/shard-map.ts';
 import type { Position } from '#model/position.ts';
 import type { NodeState } from '#model/status.ts';
 
@@ -32,6 +32,8 @@ export interface Heartbeat {
   readonly lastAck: LastAck | undefined;
   /** The identity of its log, 32 hex digits; empty where it has none. */
   readonly logId: string;
+  /** A master: the voters of its log's newest list, once that has reached QUORUM; else empty. */
+  readonly voters: readonly Voter[];
   readonly report: NodeReport;
 }
 

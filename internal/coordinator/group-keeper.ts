@@ -121,6 +121,9 @@ export class GroupKeeper {
         logger.info({ group: group.id, node: leader.node }, 'a planned failover is done');
         return this.#change(context, { leader, term: group.next?.term ?? group.term, next: undefined });
       }
+      case 'relist':
+        logger.warn({ group: group.id, voters: step.voters }, 'a member took its place again');
+        return this.#change(context, { voters: step.voters });
       case 'plan':
         return this.#change(context, { next: { term: nextTerm(group), node: step.to } });
       case 'none':

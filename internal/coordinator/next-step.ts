@@ -18,6 +18,8 @@ export type Step =
   | { readonly kind: 'claim' }
   /** The leader does not say that it leads: tell it. */
   | { readonly kind: 'take_over' }
+  /** The log of the leader has another member list: the record follows it. */
+  | { readonly kind: 'relist'; readonly voters: readonly Voter[] }
   /** The leader's node is draining: plan that another one leads. */
   | { readonly kind: 'plan'; readonly to: string }
   /** A planned failover: tell the master to hand over. */
@@ -48,6 +50,8 @@ export function nextStep(view: StepView): Step {
   if (verdict.kind === 'down') return { ...verdict, kind: 'question' };
   if (plan !== undefined) return plan;
   if (!leads(view, group.leader, group.term)) return { kind: 'take_over' };
+  const voters = listed(view, group.leader);
+  if (voters !== undefined) return { kind: 'relist', voters };
   const isDraining = view.nodes.get(group.leader.node)?.status === 'draining';
   const to = isDraining ? successor(view) : undefined;
   return to === undefined ? { kind: 'none' } : { kind: 'plan', to };
@@ -80,4 +84,16 @@ function nodesAhead({ group, observations }: GroupView): string[] {
     .map(({ node }) => observations.get(node)?.heartbeat)
     .filter((heartbeat) => heartbeat !== undefined && judgeTerm(group, heartbeat.term) === 'ahead')
     .map((heartbeat) => heartbeat?.node ?? '');
+}
+
+/** The voters that the leader's log lists, if an incarnation is another one than recorded; names change elsewhere. */
+function listed({ group, observations }: GroupView, leader: Voter): readonly Voter[] | undefined {
+  const voters = observations.get(leader.node)?.heartbeat.voters ?? [];
+  const isSame = (incarnationToo: boolean): boolean =>
+    voters.length === group.voters.length &&
+    group.voters.every(({ node, incarnation }, i) => {
+      const voter = voters[i];
+      return voter?.node === node && (!incarnationToo || voter.incarnation === incarnation);
+    });
+  return isSame(false) && !isSame(true) ? voters : undefined;
 }

@@ -8,6 +8,7 @@ import { Fence } from '#node/fence.ts';
 import { LeaderSearch } from '#node/leader-search.ts';
 import { MasterEpoch } from '#node/master-epoch.ts';
 import { type LeaseSent, MemberLease } from '#node/member/member-lease.ts';
+import { Newcomers } from '#node/member/newcomers.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import { ReplicaGroup } from '#node/replica-group.ts';
 import type { Self } from '#node/self.ts';
@@ -52,6 +53,8 @@ export interface MasterParts {
   readonly gate: WriteGate;
   /** Undefined in a plain group. */
   readonly lease: MemberLease | undefined;
+  /** In a cluster: members that are to take their places again. */
+  readonly newcomers: Newcomers;
   readonly group: ReplicaGroup;
   readonly search: LeaderSearch;
   /** Resolves when records that release 0.1.0 cannot read may be written; undefined if they may be already. */
@@ -65,6 +68,7 @@ export function createMasterParts(around: MasterAround): MasterParts {
   const readyForFormats = (): Promise<void> | undefined =>
     engine.formats.isTaken ? undefined : group.takeFormatStep();
   const lease = createLease(around);
+  const newcomers = new Newcomers(options.clock);
   const epoch = new MasterEpoch({ options, host, engine, run: seat.run, readyForFormats });
   const fence = new Fence({
     host,
@@ -89,9 +93,9 @@ export function createMasterParts(around: MasterAround): MasterParts {
     defaultTtlMs: options.defaultTtlMs,
     whyUnknown: () => gate.whyUnknown,
   });
-  const group: ReplicaGroup = createGroup(around, { acks, epoch, fence, gate, lease });
+  const group: ReplicaGroup = createGroup(around, { acks, epoch, fence, gate, lease, newcomers });
   const search = createSearch(around, fence, group);
-  return { master, acks, epoch, fence, gate, lease, group, search, readyForFormats };
+  return { master, acks, epoch, fence, gate, lease, newcomers, group, search, readyForFormats };
 }
 
 function createLease({ options: { member }, engine, seat }: MasterAround): MemberLease | undefined {
@@ -114,7 +118,14 @@ function createQuorum({ options, engine }: MasterAround, epoch: () => MasterEpoc
 
 function createGroup(
   { options, host, engine, seat, signal }: MasterAround,
-  { acks, epoch, fence, gate, lease }: Pick<MasterParts, 'acks' | 'epoch' | 'fence' | 'gate' | 'lease'>,
+  {
+    acks,
+    epoch,
+    fence,
+    gate,
+    lease,
+    newcomers,
+  }: Pick<MasterParts, 'acks' | 'epoch' | 'fence' | 'gate' | 'lease' | 'newcomers'>,
 ): ReplicaGroup {
   const { advertise, self, onReplicaDiffers } = seat;
   return new ReplicaGroup({
@@ -128,20 +139,28 @@ function createGroup(
     isTakingWrites: () => gate.isOpen,
     onTerm: (term, address) => fence.heardOf(term, address),
     onReplicaDiffers,
-    pushWitness: lease && witnessFor(lease, acks),
+    pushWitness: lease && witnessFor(lease, acks, newcomers, engine),
     signal,
   });
 }
 
 /** Every answer of a listed member is an ack of the push, unless the member says that the term is over. */
-function witnessFor(lease: MemberLease, acks: AckLedger): PushWitness<LeaseSent | undefined> {
+function witnessFor(
+  lease: MemberLease,
+  acks: AckLedger,
+  newcomers: Newcomers,
+  engine: Engine,
+): PushWitness<LeaseSent | undefined> {
   return {
     sent: () => lease.sent(),
     answered: ({ member, durable, verdict }, sent) => {
       if (member === undefined || member.isInstalling) return;
       lease.acked(member, sent);
       // Only of a log that has the same records it is known what they are.
-      if (verdict.kind === 'ok') acks.quorum?.ack(member, durable.lsn);
+      if (verdict.kind !== 'ok') return;
+      acks.quorum?.ack(member, durable.lsn);
+      const members = engine.store.members.current;
+      if (members !== undefined) newcomers.note(member, durable.lsn, engine.log.tail.lsn, members);
     },
   };
 }

@@ -24,13 +24,14 @@ import type { LeaderSearch } from '#node/leader-search.ts';
 import type { MasterEpoch } from '#node/master-epoch.ts';
 import { createMasterParts, type MasterSeat } from '#node/master-parts.ts';
 import type { MemberLease } from '#node/member/member-lease.ts';
+import type { Newcomers } from '#node/member/newcomers.ts';
 import type { Membership } from '#node/membership.ts';
 import type { NodeOptions } from '#node/node-options.ts';
 import type { ReplicaGroup } from '#node/replica-group.ts';
 import { objectionToStart } from '#node/start-objection.ts';
 import type { WriteGate } from '#node/write-gate.ts';
 import type { AckLedger } from '#replication/ack-ledger.ts';
-import type { LoggedMembers } from '#storage/logged-members.ts';
+import type { LoggedMember, LoggedMembers } from '#storage/logged-members.ts';
 
 /** How often expired entries are deleted. */
 const TICK_MS = 100;
@@ -47,6 +48,9 @@ export class MasterRole {
   readonly acks: AckLedger;
   /** In a cluster: the right to write now. */
   readonly lease: MemberLease | undefined;
+  readonly #newcomers: Newcomers;
+  /** The last member list that this master logged; it says the next one when this one has reached QUORUM. */
+  #listedLsn: Lsn = NO_LSN;
   readonly #seat: MasterSeat;
   readonly #epoch: MasterEpoch;
   readonly #group: ReplicaGroup;
@@ -68,6 +72,7 @@ export class MasterRole {
     this.master = parts.master;
     this.acks = parts.acks;
     this.lease = parts.lease;
+    this.#newcomers = parts.newcomers;
     this.#epoch = parts.epoch;
     this.#fence = parts.fence;
     this.#gate = parts.gate;
@@ -123,8 +128,32 @@ export class MasterRole {
     if (engine.store.members.current !== undefined || !this.isTakingWrites) return;
     await this.#readyForFormats();
     await new Promise<void>((resolve, reject) => {
-      engine.submitMembers(members, (error) => (error === undefined ? resolve() : reject(error)));
+      this.#listedLsn = engine.submitMembers(members, (error) =>
+        error === undefined ? resolve() : reject(error),
+      );
     });
+  }
+
+  /** The voters of the newest list, once it has reached QUORUM: those that a coordinator may count. */
+  get listedVoters(): readonly LoggedMember[] {
+    const reachedLsn = this.acks.quorum?.lsn ?? NO_LSN;
+    if (reachedLsn === NO_LSN || reachedLsn < this.#listedLsn) return [];
+    return this.#engine.store.members.current?.voters ?? [];
+  }
+
+  /** In a cluster: gives one member that came back with another incarnation its place again. */
+  #admit(): void {
+    const members = this.#engine.store.members.current;
+    const { quorum } = this.acks;
+    if (members === undefined || quorum === undefined || this.#gate.state !== 'serving') return;
+    const isSettled = this.#listedLsn === NO_LSN || quorum.lsn >= this.#listedLsn;
+    const next = isSettled ? this.#newcomers.next(members) : undefined;
+    if (next === undefined) return;
+    this.#options.logger.warn(
+      { voters: next.voters },
+      'a member takes its place again with a new incarnation',
+    );
+    this.#listedLsn = this.#engine.submitMembers(next);
   }
 
   /** Which replicas may follow. */
@@ -287,6 +316,7 @@ export class MasterRole {
         if (signal.aborted) return;
         await this.#fence.save();
         this.#group.tick();
+        this.#admit();
         if (this.#fence.isUp) await this.#search.tick();
         if (lacksEpoch()) await this.#epoch.begin();
         else while (!signal.aborted && this.#gate.mayExpire && this.master.tick()) await clock.yield();

@@ -13,7 +13,15 @@ import { invalidArgument } from '#model/errors.ts';
 import { checkText, cutReason, toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toPositionOrNone } from '#wire/position-codec.ts';
 import { checkIdOrEmpty, checkTerm } from '#wire/replication-codec.ts';
-import { checkNodeName, fromGroup, fromNode, toGroup, toNode } from '#wire/shard-map-codec.ts';
+import {
+  checkNodeName,
+  fromGroup,
+  fromNode,
+  fromVoter,
+  toGroup,
+  toNode,
+  toVoter,
+} from '#wire/shard-map-codec.ts';
 import { fromState, toState } from '#wire/status-codec.ts';
 
 const ROLES: Readonly<Record<MemberRole, WireRole>> = {
@@ -24,6 +32,8 @@ const ROLES: Readonly<Record<MemberRole, WireRole>> = {
 const WORD_CHARACTERS_MAX = 64;
 /** The most reasons, and the most links, that are read of one heartbeat. */
 const LISTED_MAX = 32;
+/** More voters than a member list may have are not read. */
+const VOTERS_MAX = 255;
 
 export function fromHeartbeat(heartbeat: Heartbeat): HeartbeatRequest {
   const { clusterId, node, process, address, zone, term, whyNoWrites, ackedByVoters, logId } = heartbeat;
@@ -35,6 +45,7 @@ export function fromHeartbeat(heartbeat: Heartbeat): HeartbeatRequest {
     sequence: BigInt(heartbeat.sequence),
     role: ROLES[heartbeat.role],
     tail: fromPosition(heartbeat.tail),
+    voters: heartbeat.voters.map(fromVoter),
     mapEpoch: BigInt(heartbeat.mapEpoch),
     lastAck: lastAck && {
       $typeName: 'walnut.v1.LastAck',
@@ -67,6 +78,7 @@ export function toHeartbeat(message: HeartbeatRequest): Heartbeat {
       agoMs: toSafeNumber(lastAck.agoMs, 'last_ack.ago_ms'),
     },
     logId: checkIdOrEmpty(message.logId, 'log_id'),
+    voters: message.voters.slice(0, VOTERS_MAX).map(toVoter),
     report: toReport(message),
   };
 }

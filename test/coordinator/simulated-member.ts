@@ -262,6 +262,7 @@ export class SimulatedMember {
       whyNoWrites: this.whyNoWrites,
       ackedByVoters: this.#role === 'master' ? (this.#lease?.voters(this.#read()) ?? 0) : 0,
       lastAck: lastAck && { term: lastAck.term, agoMs: this.#nowMs() - lastAck.atMs },
+      voters: [],
       logId: this.#group?.logId ?? '',
       report: NO_REPORT,
     };

@@ -30,6 +30,7 @@ export function heartbeatOf(node: string, fields: Partial<Heartbeat> = {}): Hear
     whyNoWrites: '',
     ackedByVoters: 0,
     lastAck: undefined,
+    voters: [],
     logId: '',
     report: NO_REPORT,
     ...fields,

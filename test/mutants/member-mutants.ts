@@ -107,4 +107,25 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     replacement: '    if (quorum.lsn + lsn < 0)\n',
     tests: [MEMBERS],
   },
+  {
+    name: 'wiped disk that counts before it has everything',
+    file: 'internal/node/member/newcomers.ts',
+    text: 'newcomer.durableLsn < newcomer.neededLsn',
+    replacement: 'newcomer.durableLsn < 0 * newcomer.neededLsn',
+    tests: ['test/node/member/newcomers.test.ts'],
+  },
+  {
+    name: 'second node of a name that takes the place of one that works',
+    file: 'internal/node/member/newcomers.ts',
+    text: '      this.#listed.set(node, this.#clock.monotonicMs());\n',
+    replacement: '',
+    tests: ['test/node/member/newcomers.test.ts'],
+  },
+  {
+    name: 'coordinator that does not follow the member list in the log',
+    file: 'internal/coordinator/next-step.ts',
+    text: "  if (voters !== undefined) return { kind: 'relist', voters };\n",
+    replacement: '',
+    tests: [MEMBERS],
+  },
 ];

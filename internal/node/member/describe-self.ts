@@ -46,6 +46,7 @@ export function describeSelf(
     ackedByVoters: current?.kind === 'master' ? (current.lease?.voters ?? 0) : 0,
     lastAck: current?.kind === 'replica' ? current.lastAck : undefined,
     logId: manifest.logId,
+    voters: current?.kind === 'master' ? current.listedVoters : [],
     report: {
       version: options.version,
       formatLevel: FORMAT_LEVEL,

@@ -135,6 +135,24 @@ describe('a group of three members', () => {
     expect(await write('k', 'v', 1_000)).not.toBe('quorum');
   });
 
+  it('gives a wiped member its place again once it has everything, and then counts it', async () => {
+    await begin('a', 'b', 'c');
+    const [one, two] = others() as [TestNode, TestNode];
+    for (let i = 0; i < 10; i++) await write(`k${i}`, 'v');
+    cluster.kill(one.name);
+    await cluster.start(one.name);
+    await cluster.group.clock.advance(10_000);
+    cluster.kill(two.name);
+    expect(await write('k', 'with the wiped one')).toBe('quorum');
+    // The record of the group followed: the wiped one and the third are enough for the next leader.
+    const disk = two.fileSystem.kill();
+    cluster.kill(cluster.master.name);
+    await cluster.start(two.name, { fileSystem: disk });
+    await cluster.untilLed();
+    expect(cluster.master.name).toBe(one.name);
+    expect(await cluster.group.get(cluster.master, 'k')).toBe('with the wiped one');
+  });
+
   it.each([
     ['promote', (one: TestNode) => one.node.promote(true)],
     ['failover', (one: TestNode) => one.node.failover('b:1', 0)],
