@@ -17,6 +17,7 @@ import type { Told } from '#routing/failure.ts';
 import type { ReadPolicy } from '#routing/group-routes.ts';
 import type { QueueLimits } from './batch-queue.ts';
 import { invalid } from './failures.ts';
+import type { NearOptions } from './near-cache.ts';
 import type { Session } from './session.ts';
 
 export interface WalnutClientOptions extends Partial<QueueLimits> {
@@ -56,6 +57,8 @@ export interface WalnutClientOptions extends Partial<QueueLimits> {
    * refuses such names with FAILED_PRECONDITION.
    */
   readonly namedWrites?: boolean;
+  /** Keep entries in this process's memory, right by a watch; default: do not. */
+  readonly near?: NearOptions;
   /** Called for each attempt that failed and is followed by another. */
   readonly onRetry?: (told: Told, error: unknown) => void;
 }

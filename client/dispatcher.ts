@@ -37,6 +37,8 @@ export interface DispatcherOptions {
   readonly random: Random;
   readonly limits: QueueLimits;
   readonly readFrom: Target;
+  /** True if `hasWrite` is asked. */
+  readonly countsWrites: boolean;
   /** How long a Get waits on a node that is behind the session, milliseconds. */
   readonly waitMs: number;
 }
@@ -59,14 +61,16 @@ export class Dispatcher {
   readonly #places = new Places(WAITING_MAX);
   /** Apart from the others, since a Get with a fill lease may wait for a write of this client. */
   readonly #fills = new Places(WAITING_MAX);
-  /** Writes of each key that are not answered; kept where reads may go elsewhere. */
+  readonly #countsWrites: boolean;
+  /** Writes of each key that are not answered, if reads may go elsewhere. */
   readonly #writes = new Map<string, number>();
   readonly #underWay = new Set<Promise<void>>();
 
-  constructor({ caller, random, limits, readFrom, waitMs }: DispatcherOptions) {
+  constructor({ caller, random, limits, readFrom, countsWrites, waitMs }: DispatcherOptions) {
     const ordered = new BatchSender(caller, random, waitMs);
     this.#caller = caller;
     this.#readFrom = readFrom;
+    this.#countsWrites = countsWrites || readFrom !== 'master';
     this.#alone = new BatchSender(caller, random, waitMs);
     this.#atomicNames = new WriteNames(random);
     this.#keys = new KeyOrder(limits.queuedOperationsMax);
@@ -164,6 +168,11 @@ export class Dispatcher {
     }
   }
 
+  /** True if a write of the key is not answered yet. */
+  hasWrite(key: string): boolean {
+    return this.#writes.has(key);
+  }
+
   /** A read of a key with a write under way goes after it, wherever other reads go. */
   #targetOf(key: string): Target {
     return this.#writes.has(key) ? 'master' : this.#readFrom;
@@ -214,7 +223,7 @@ export class Dispatcher {
           (sent) => sent.link.store.batch(this.#withTokens(request), sent.options),
         ),
       );
-      this.#caller.session.observe(answer.position);
+      this.#caller.session.observeWrite(answer.position);
       return answer;
     } catch (error) {
       // If it cannot be encoded nothing was sent, and the caller is told why.
@@ -243,7 +252,7 @@ export class Dispatcher {
   ): PendingOperation {
     const isWrite = writeOf(operation) !== undefined;
     const key = keyOf(operation);
-    const isCounted = isWrite && this.#readFrom !== 'master';
+    const isCounted = isWrite && this.#countsWrites;
     if (isCounted) this.#writes.set(key, (this.#writes.get(key) ?? 0) + 1);
     const end = (): void => {
       signal?.removeEventListener('abort', onAbort);
@@ -282,6 +291,7 @@ export class Dispatcher {
 
   #observe(answer: object): void {
     const { asOf, position } = answer as { asOf?: never; position?: never };
-    this.#caller.session.observe(asOf ?? position);
+    if (asOf === undefined) this.#caller.session.observeWrite(position);
+    else this.#caller.session.observe(asOf);
   }
 }

@@ -33,7 +33,7 @@ export async function deletePages(
       at = sent.address;
       return sent.link.store.deletePrefix({ ...options, prefix, cursor }, sent.options);
     });
-    caller.session.observe(answer.position);
+    caller.session.observeWrite(answer.position);
     deleted += answer.deleted;
     cursor = answer.nextCursor;
   } while (cursor !== '');

@@ -17,10 +17,13 @@ const TEXT = /^s1(?:\.(\d{1,16})-(\d{1,16}))?$/;
 
 export class Session {
   #token: Position | undefined;
+  /** What reads must show: the newest write, and what was brought along. */
+  #required: Position | undefined;
 
   /** `token` continues an earlier session. */
   constructor(token?: Position) {
     this.#token = token;
+    this.#required = token;
   }
 
   /**
@@ -52,15 +55,29 @@ export class Session {
     return this.#token;
   }
 
-  /** Moves the session to the position of an answer, if that is newer. */
+  /**
+   * The position of the newest write, or of the session that this one continues or has
+   * joined. Reads of other keys do not move it, so that answers which are allowed to be
+   * somewhat old (`NearCache`) need not include them.
+   */
+  get required(): Position | undefined {
+    return this.#required;
+  }
+
+  /** Moves the session to the position of an answer to a read, if that is newer. */
   observe(position: Position | undefined): void {
-    if (position === undefined || position.lsn === 0n) return;
-    if (this.#token === undefined || isNewer(position, this.#token)) this.#token = position;
+    this.#token = newer(this.#token, position);
+  }
+
+  /** Moves the session to the position of a write, if that is newer. */
+  observeWrite(position: Position | undefined): void {
+    this.observe(position);
+    this.#required = newer(this.#required, position);
   }
 
   /** Moves the session to where another one is, if that is newer. */
   join(other: Session): void {
-    this.observe(other.token);
+    this.observeWrite(other.token);
   }
 
   /**
@@ -69,12 +86,18 @@ export class Session {
    */
   reset(): void {
     this.#token = undefined;
+    this.#required = undefined;
   }
 }
 
 function badText(text: string): Error {
   const shown = JSON.stringify(text.slice(0, 40));
   return invalid(`${shown} is no session: expected what toString gave, such as s1.4294967297-12`);
+}
+
+function newer(known: Position | undefined, position: Position | undefined): Position | undefined {
+  if (position === undefined || position.lsn === 0n) return known;
+  return known === undefined || isNewer(position, known) ? position : known;
 }
 
 /** True if `one` is of a higher term, or later in the same. */

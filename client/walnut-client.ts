@@ -46,6 +46,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { invalid } from './failures.ts';
 import { type GetOrSetOptions, type Load, Loads } from './get-or-set.ts';
 import { KeyMap } from './key-map.ts';
+import { NearCache, type NearStats } from './near-cache.ts';
 import { NodeLinks, type NodeStub } from './node-links.ts';
 import {
   type AtomicOperation,
@@ -83,12 +84,13 @@ export class WalnutClient implements AsyncDisposable {
   readonly #calls: Dispatcher;
   readonly #readFrom: ReadPolicy;
   readonly #loads: Loads;
+  readonly #near: NearCache | undefined;
   readonly #closed = new AbortController();
 
   constructor(options: WalnutClientOptions, seams?: ClientSeams) {
     const { session = new Session(), timeoutMs = TIMEOUT_MS, attemptMs = ATTEMPT_MS, token } = options;
     const { clock = createNodeClock(), random = createNodeRandom() } = seams ?? {};
-    const { waitMs = WAIT_MS, readFrom = 'master', namedWrites = true, onRetry } = options;
+    const { waitMs = WAIT_MS, readFrom = 'master', namedWrites = true, onRetry, near } = options;
     const addresses = addressesOf(options);
     const limits = limitsOf(options);
     const isTls = addresses.some(isByTls);
@@ -102,8 +104,17 @@ export class WalnutClient implements AsyncDisposable {
     this.#router = new Router({ routes, links: this.#links, clock, random, onRetry });
     const router = this.#router;
     this.#caller = new Caller({ router, session, timeoutMs, attemptMs, namesWrites: namedWrites });
-    this.#calls = new Dispatcher({ caller: this.#caller, random, limits, readFrom, waitMs });
+    this.#calls = new Dispatcher({
+      caller: this.#caller,
+      random,
+      limits,
+      readFrom,
+      waitMs,
+      countsWrites: near !== undefined,
+    });
     this.#loads = new Loads(this, clock);
+    const client = { watch: this.watch.bind(this), read: (key: string) => this.#read(key) };
+    this.#near = near && new NearCache(client, clock, near, this.#closed.signal);
   }
 
   /**
@@ -117,7 +128,17 @@ export class WalnutClient implements AsyncDisposable {
    */
   get(key: string, { signal, ...options }: GetOptions & CallOptions = {}): Promise<GetResponse> {
     const value = create(GetSchema, { ...options, key });
-    return this.#call({ case: 'get', value }, signal) as Promise<GetResponse>;
+    const read = (): Promise<GetResponse> =>
+      this.#call({ case: 'get', value }, signal) as Promise<GetResponse>;
+    const near = this.#near?.covers(key) === true && Object.keys(options).length === 0;
+    // A read that asks for more than the value, or comes after a write that is not answered, goes to a node.
+    if (!near || this.#calls.hasWrite(key) || this.#closed.signal.aborted) return read();
+    return this.#near.get(key, this.session.required, read);
+  }
+
+  /** What the near cache has and did; undefined if there is none. */
+  get nearStats(): NearStats | undefined {
+    return this.#near?.stats;
   }
 
   /**
@@ -273,6 +294,7 @@ export class WalnutClient implements AsyncDisposable {
   async close(): Promise<void> {
     this.#closed.abort();
     await this.#calls.settled();
+    await this.#near?.ended();
     this.#links.close();
   }
 
@@ -284,6 +306,11 @@ export class WalnutClient implements AsyncDisposable {
   async #call(operation: Operation, signal: AbortSignal | undefined): Promise<unknown> {
     this.#checkOpen();
     return this.#calls.call(operation, signal);
+  }
+
+  /** Reads from a node, for the near cache. */
+  #read(key: string): Promise<GetResponse> {
+    return this.#call({ case: 'get', value: create(GetSchema, { key }) }, undefined) as Promise<GetResponse>;
   }
 
   #checkOpen(): void {

@@ -5,6 +5,7 @@ const GROUP = 'test/client/group-client.test.ts';
 const STEP = 'test/routing/next-step.test.ts';
 const ROUTER = 'test/routing/router.test.ts';
 const LOADS = 'test/client/get-or-set.test.ts';
+const NEAR = 'test/client/near-state.test.ts';
 const ROUTES = 'test/routing/group-routes.test.ts';
 
 export const CLIENT_MUTANTS: readonly Mutant[] = [
@@ -112,5 +113,40 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     text: "answer.previous.value, 'done')",
     replacement: "answer.previous.value, 'not_done')",
     tests: ['test/client/key-map.test.ts'],
+  },
+  {
+    name: 'client that keeps near what was changed while it was read',
+    file: 'client/near-state.ts',
+    text: ' || (changed !== undefined && isNewer(changed, asOf))',
+    replacement: '',
+    tests: [NEAR],
+  },
+  {
+    name: 'client that keeps near what a node behind the watch answered',
+    file: 'client/near-state.ts',
+    text: 'isNewer(mark, asOf) || ',
+    replacement: '',
+    tests: [NEAR],
+  },
+  {
+    name: 'client that takes what it read ahead of the watch for as fresh as that',
+    file: 'client/near-state.ts',
+    text: 'isNewer(asOf, this.#mark) ? atMs : this.#freshMs',
+    replacement: 'isNewer(asOf, this.#mark) ? this.#freshMs : this.#freshMs',
+    tests: [NEAR],
+  },
+  {
+    name: 'client that keeps near what a failover may have lost',
+    file: 'client/near-state.ts',
+    text: '    if (this.#mark !== undefined && this.#mark.epoch !== mark.epoch) this.#onEpoch(this.#mark);',
+    replacement: '',
+    tests: [NEAR],
+  },
+  {
+    name: 'client that gives from near what the session has overwritten',
+    file: 'client/near-state.ts',
+    text: '    return this.#mark !== undefined && !isNewer(required, this.#mark);',
+    replacement: '    return true;',
+    tests: [NEAR],
   },
 ];
