@@ -16,7 +16,7 @@ import { LinePaces } from '#platform/line-pace.ts';
 import type { Logger } from '#platform/logger.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { Random } from '#platform/random.ts';
-import { readSecretFile, SecretFileError } from '#platform/secret-file.ts';
+import { readSecretFile } from '#platform/secret-file.ts';
 import { openAudit } from './node-audit.ts';
 
 export interface SecurityParts {
@@ -41,10 +41,6 @@ export interface NodeSecurity {
 /** Throws `SecretFileError` where a file cannot be used. */
 export async function openNodeSecurity(config: NodeConfig, parts: SecurityParts): Promise<NodeSecurity> {
   const { mode, auditFile } = config.auth;
-  if (config.server.tls.mode !== 'off')
-    throw new SecretFileError(
-      'server.tls.mode: expected off: this version reads the keys, but serves no TLS yet',
-    );
   const name = config.server.advertise ?? `${hostname()}:${config.server.port}`;
   return {
     identities: mode === 'off' ? undefined : await openIdentities(mode, config.auth.file ?? '', parts),

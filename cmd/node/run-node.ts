@@ -38,6 +38,7 @@ import type { ProcessParts, StartFailure } from '../run/run-process.ts';
 import { announcedAddress } from './announced-address.ts';
 import { openNodeMetrics } from './node-metrics.ts';
 import { openNodeSecurity } from './node-security.ts';
+import { openNodeTls } from './node-tls.ts';
 import { openMember } from './open-member.ts';
 import { toNodeOptions } from './to-node-options.ts';
 
@@ -88,7 +89,9 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   closers.push('idle collector', () => collector.close());
   const version = packageVersion();
   const seams = { fileSystem: createNodeFileSystem(), clock, random: createNodeRandom(), logger };
-  const { credential, ...callers } = await openNodeSecurity(config, { ...seams, metrics, closers });
+  const security = { ...seams, metrics, closers };
+  const { credential, ...callers } = await openNodeSecurity(config, security);
+  const tls = await openNodeTls(config, security);
   const options = toNodeOptions(config);
   const node = new Node({
     ...options,
@@ -119,6 +122,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     hostNames: hostNamesOf(config.server),
     corsOrigins: new Set(config.server.corsOrigins),
     ...callers,
+    tls: tls.server,
     valueBytesMax: config.server.valueBytesMax,
     batchBytesMax: config.server.batchBytesMax,
     bodyBytesMax: memory.bodyBytes,

@@ -1,18 +1,17 @@
 /** The port of a server: who may come in by the bound of connections, and what becomes of the others. */
-import type { Server, Socket } from 'node:net';
+import type { Server } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
 import type { ConnectionLimit, ConnectionRefusals } from '#rpc/connection-limit.ts';
-import { TELL_MS } from '#rpc/connection-limit.ts';
 import type { Connections } from '#rpc/connections.ts';
-import { createSocketMux, FIRST_BYTES_MS } from '#rpc/socket-mux.ts';
+import { TELL_MS } from '#rpc/refuse-connection.ts';
+import { createSocketMux, FIRST_BYTES_MS, type Readers, type TlsReader } from '#rpc/socket-mux.ts';
 
-export interface BoundedMuxParts {
+export interface BoundedMuxParts extends Readers {
+  readonly onTls: TlsReader;
   readonly clock: Clock;
   readonly limit: ConnectionLimit;
   /** Asked for when the first connection comes. */
   readonly refusals: () => ConnectionRefusals;
-  readonly onHttp1: (socket: Socket) => void;
-  readonly onHttp2: (socket: Socket) => void;
 }
 
 /** The server is not listening yet. */

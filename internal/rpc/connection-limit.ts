@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
+import { ENHANCE_YOUR_CALM, refuseConnection } from '#rpc/refuse-connection.ts';
 import type { Protocol } from '#rpc/socket-mux.ts';
 
 /** Whatever the limit of open files: each connection takes memory, too. */
@@ -14,8 +15,6 @@ const CONNECTIONS_MAX = 20_000;
 const RESERVED_FILES = 192;
 /** So many peers at once, or fewer where few files may be open, are told why they are refused. */
 const TOLD_MAX = 32;
-/** How long one may take to say what it speaks, and then to read why it is refused. */
-export const TELL_MS = 1_000;
 const LOG_EVERY_MS = 10_000;
 
 export interface ConnectionLimit {
@@ -73,45 +72,16 @@ export class ConnectionRefusals {
   /** Tells the peer in its own protocol, and closes. */
   tell(socket: Socket, protocol: Protocol): void {
     const { connectionsMax, openFilesMax } = this.#limit;
-    const why =
+    const message =
       `all ${connectionsMax} connections of this node are taken (ulimit -n is ${openFilesMax}): ` +
       'close some, share them, or raise the limit';
-    // The rest that the peer sends is read and dropped, because a reset could overtake the answer.
-    socket.resume();
-    socket.end(protocol === 'http2' ? goAway(why) : unavailable(why));
-    const timer = this.#clock.after(TELL_MS, () => socket.destroy());
-    socket.once('close', () => timer.cancel());
+    const refusal = {
+      status: 503,
+      code: 'unavailable',
+      message,
+      retryAfterS: 1,
+      goAwayCode: ENHANCE_YOUR_CALM,
+    };
+    refuseConnection(socket, protocol, refusal, this.#clock);
   }
-}
-
-function unavailable(message: string): Buffer {
-  const body = JSON.stringify({ code: 'unavailable', message });
-  const head = [
-    'HTTP/1.1 503 Service Unavailable',
-    'content-type: application/json',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'retry-after: 1',
-    'connection: close',
-  ];
-  return Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`);
-}
-
-const FRAME_SETTINGS = 4;
-const FRAME_GOAWAY = 7;
-const ENHANCE_YOUR_CALM = 11;
-
-/** Empty SETTINGS, which must come first, and GOAWAY: no stream was taken up, so all may be tried elsewhere. */
-function goAway(why: string): Buffer {
-  const codes = Buffer.alloc(8);
-  codes.writeUInt32BE(ENHANCE_YOUR_CALM, 4);
-  const payload = Buffer.concat([codes, Buffer.from(why)]);
-  return Buffer.concat([frame(FRAME_SETTINGS, Buffer.alloc(0)), frame(FRAME_GOAWAY, payload)]);
-}
-
-/** On stream 0, without flags. */
-function frame(type: number, payload: Buffer): Buffer {
-  const header = Buffer.alloc(9);
-  header.writeUIntBE(payload.length, 0, 3);
-  header.writeUInt8(type, 3);
-  return Buffer.concat([header, payload]);
 }

@@ -1,6 +1,7 @@
 /** The metrics of any edge: rpcs by method and code, connections, refusals, readiness. */
 import type { CounterHandle, HistogramHandle, Metrics } from '#platform/metrics.ts';
 import type { Refusal } from '#rpc/admission.ts';
+import type { TlsResult } from '#rpc/tls/doors.ts';
 
 export interface EdgeMetrics {
   /** `path`: `/walnut.v1.KVStore/Get`, or `unknown`. */
@@ -10,6 +11,8 @@ export interface EdgeMetrics {
   countStalled(): void;
   /** A peer passed a limit of HTTP/2, or that of answers. */
   countLimit(limit: string): void;
+  /** A handshake ended, or clear text was refused. */
+  countHandshake(result: TlsResult): void;
 }
 
 export interface EdgeMetricsOptions {
@@ -19,6 +22,8 @@ export interface EdgeMetricsOptions {
   readonly connectionsMax: number;
   /** Bytes of answers that wait for their peers, on connections of our own codecs. */
   readonly waitingBytes: () => number;
+  /** Handshakes of TLS under way; undefined where there is no TLS. */
+  readonly handshakes: (() => number) | undefined;
 }
 
 interface ObservedRpc {
@@ -83,7 +88,19 @@ export function createEdgeMetrics(options: EdgeMetricsOptions): EdgeMetrics {
     countConnectionRefused: () => refused.inc(),
     countStalled: () => stalled.inc(),
     countLimit: (limit) => limits.with({ limit: limit.replace(' ', '_') }).inc(),
+    countHandshake:
+      options.handshakes === undefined ? () => {} : createHandshakeCounter(metrics, options.handshakes),
   };
+}
+
+function createHandshakeCounter(metrics: Metrics, underWay: () => number): EdgeMetrics['countHandshake'] {
+  const ended = metrics.counterFamily(
+    'walnut_tls_handshakes_total',
+    'Handshakes that ended, by result; clear_text: a peer spoke without TLS where that is required.',
+    ['result'],
+  );
+  metrics.gaugeFrom('walnut_tls_handshakes_under_way', 'Handshakes under way.', underWay);
+  return (result) => ended.with({ result }).inc();
 }
 
 function createRpcObserver(metrics: Metrics): EdgeMetrics['observeRpc'] {

@@ -5,6 +5,7 @@
 import type { Server as Http1Server } from 'node:http';
 import type { Http2Server } from 'node:http2';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Clock } from '#platform/clock.ts';
 import type { Logger } from '#platform/logger.ts';
 import { AnswerBudget } from '#rpc/answer-budget.ts';
@@ -18,6 +19,8 @@ import type { SiteEvents } from '#rpc/http2/site.ts';
 import { type BindOptions, listen } from '#rpc/listen.ts';
 import { isLoopbackAddress } from '#rpc/protected-mode.ts';
 import { BODY_TIMEOUT_MS, type Listener } from '#rpc/request-listener.ts';
+import { type Doors, openDoors, type TlsResult } from '#rpc/tls/doors.ts';
+import type { TlsOptions } from '#rpc/tls/tls-gate.ts';
 
 export interface ListenersOptions extends BindOptions {
   readonly clock: Clock;
@@ -31,11 +34,15 @@ export interface ListenersOptions extends BindOptions {
   readonly onAnswerBytes?: ((bytes: number) => void) | undefined;
   /** How many files and sockets the process may have open. */
   readonly openFilesMax: number;
+  /** Undefined: the port speaks clear text. */
+  readonly tls?: TlsOptions | undefined;
 }
 
 export interface ListenersEvents extends SiteEvents {
   /** A connection was refused because all were taken. */
   readonly onConnectionRefused: () => void;
+  /** A handshake of TLS ended, or a peer spoke without TLS where that is required. */
+  readonly onHandshake: (result: TlsResult) => void;
 }
 
 export interface Listeners {
@@ -49,6 +56,8 @@ export interface Listeners {
   connections(): number;
   /** Bytes of answers that wait for their peers on connections of our own codecs. */
   waitingBytes(): number;
+  /** Handshakes of TLS under way. */
+  handshakes(): number;
   /** Takes requests from now on. To be called in the turn of the event loop in which it was opened. */
   serve(listener: Listener, events: ListenersEvents): void;
   /** Idle connections end now, busy ones after what is under way. */
@@ -68,8 +77,9 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     clock,
     limit,
     refusals: () => now().refusals,
-    onHttp1: (socket) => now().acceptHttp1(socket),
-    onHttp2: (socket) => now().acceptHttp2(socket),
+    onHttp1: (socket) => now().clear.onHttp1(socket),
+    onHttp2: (socket) => now().clear.onHttp2(socket),
+    onTls: (socket, sinceMs) => now().onTls(socket, sinceMs),
   });
   logger.info({ ...limit }, 'connections are bounded by the limit of open files');
   const { address: ip, port, family } = await listen(mux, options);
@@ -81,18 +91,22 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     connectionsMax: limit.connectionsMax,
     connections: connections.count,
     waitingBytes: () => serving?.budget.heldBytes ?? 0,
+    handshakes: () => serving?.handshakes() ?? 0,
     serve: (listener, events) => {
       const { onConnectionRefused, onStalled, onLimit } = events;
       const { answerBytesMax, onAnswerBytes } = options;
       const budget = new AnswerBudget(answerBytesMax, () => onLimit('answers'), onAnswerBytes);
       const parts = { clock, listener, connections, events, budget };
       const http1 = createHttp1(listener, clock, onStalled);
+      const readers = {
+        onHttp1: options.http1 === 'own' ? ownHttp1(parts, http1) : nodeHttp(http1),
+        onHttp2:
+          options.http2 === 'own' ? ownHttp2(parts) : nodeHttp2(createHttp2(listener, connections, clock)),
+      };
       serving = {
         http1,
         budget,
-        acceptHttp1: options.http1 === 'own' ? ownHttp1(parts, http1) : nodeHttp(http1),
-        acceptHttp2:
-          options.http2 === 'own' ? ownHttp2(parts) : nodeHttp(createHttp2(listener, connections, clock)),
+        ...openDoors(options.tls, { clock, logger, connections, readers, onHandshake: events.onHandshake }),
         refusals: new ConnectionRefusals({ limit, clock, logger, onRefused: onConnectionRefused }),
       };
     },
@@ -112,12 +126,10 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
 
 type Accept = (socket: Socket) => void;
 
-interface Serving {
+interface Serving extends Doors {
   /** Node's: what our own driver does not serve goes there. */
   readonly http1: Http1Server;
   readonly budget: AnswerBudget;
-  readonly acceptHttp1: Accept;
-  readonly acceptHttp2: Accept;
   readonly refusals: ConnectionRefusals;
 }
 
@@ -144,6 +156,14 @@ function ownHttp2(parts: DriverParts): Accept {
   return (socket) => driver.accept(socket);
 }
 
-function nodeHttp(server: Http1Server | Http2Server): Accept {
+function nodeHttp(server: Http1Server): Accept {
   return (socket) => void server.emit('connection', socket);
+}
+
+function nodeHttp2(server: Http2Server): Accept {
+  return (socket) => {
+    // The preface has come, so the peer speaks HTTP/2, with ALPN or without; Node asks for ALPN where there is TLS.
+    if (socket instanceof TLSSocket) Object.assign(socket, { alpnProtocol: 'h2' });
+    server.emit('connection', socket);
+  };
 }

@@ -101,6 +101,7 @@ export async function openEdge(options: EdgeOptions): Promise<RunningServer> {
     onConnectionRefused: parts.metrics.countConnectionRefused,
     onStalled: parts.metrics.countStalled,
     onLimit: parts.metrics.countLimit,
+    onHandshake: parts.metrics.countHandshake,
   });
   if (isProtected(options, listeners)) {
     logger.warn(
@@ -128,9 +129,10 @@ export async function openEdge(options: EdgeOptions): Promise<RunningServer> {
   };
 }
 
-/** A server that others reach and that asks nobody for a credential. */
-function isProtected({ isIdentityRequired }: EdgeOptions, { isLoopback }: Listeners): boolean {
-  return !isLoopback && isIdentityRequired !== true;
+/** A server that others reach and that asks nobody for a credential or a certificate. */
+function isProtected({ isIdentityRequired, tls }: EdgeOptions, { isLoopback }: Listeners): boolean {
+  const isCertificateRequired = tls?.mode === 'required' && tls.clientAuth === 'require';
+  return !isLoopback && isIdentityRequired !== true && !isCertificateRequired;
 }
 
 interface Parts extends Edge {
@@ -164,6 +166,7 @@ function createParts(
     connections,
     connectionsMax,
     waitingBytes,
+    handshakes: options.tls === undefined ? undefined : listeners.handshakes,
   });
   return {
     options,

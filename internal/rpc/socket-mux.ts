@@ -1,23 +1,33 @@
 /**
- * HTTP/1.1 and cleartext HTTP/2 on one port. The first bytes of a connection
- * decide: those that begin the HTTP/2 preface go to the HTTP/2 server, all
- * others to the HTTP/1 server. A preface may arrive in pieces; a connection
- * that stays silent is dropped after `firstBytesMs`.
+ * HTTP/1.1, HTTP/2 and TLS on one port. The first bytes of a connection decide: those
+ * that begin the HTTP/2 preface go to the HTTP/2 server, a handshake goes to TLS,
+ * all others go to the HTTP/1 server. A preface may arrive in pieces; a connection that
+ * stays silent is dropped after `firstBytesMs`.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
 import { passSocket } from '#rpc/pass-socket.ts';
 
+/** The type of the first record of TLS; no request of HTTP begins with it. */
+const TLS_HANDSHAKE = 0x16;
 const PREFACE = Buffer.from('PRI * HTTP/2.0', 'latin1');
 
 /** How long a new connection may take to say which protocol it speaks. */
 export const FIRST_BYTES_MS = 5_000;
 
-export interface SocketMuxOptions {
-  readonly clock: Clock;
-  readonly firstBytesMs: number;
+/** What becomes of a connection when its first bytes are known. */
+export interface Readers {
   readonly onHttp1: (socket: Socket) => void;
   readonly onHttp2: (socket: Socket) => void;
+}
+
+/** The peer begins a handshake. `sinceMs`: when the connection came, monotonic. */
+export type TlsReader = (socket: Socket, sinceMs: number) => void;
+
+export interface SocketMuxOptions extends Readers {
+  readonly onTls: TlsReader;
+  readonly clock: Clock;
+  readonly firstBytesMs: number;
   /** Every connection, before anything is read from it; false refuses it. */
   readonly onSocket: (socket: Socket) => boolean;
   /** One that was refused has said what it speaks, within `refusedMs`. */
@@ -30,25 +40,35 @@ export type Protocol = 'http1' | 'http2';
 /** The server is not listening yet. */
 export function createSocketMux(options: SocketMuxOptions): Server {
   return createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => {
-    if (options.onSocket(socket)) peek(socket, options);
-    else peek(socket, refusing(options));
+    if (options.onSocket(socket)) sniff(socket, options);
+    else sniff(socket, refusing(options));
   });
 }
 
-type Handlers = Pick<SocketMuxOptions, 'clock' | 'firstBytesMs' | 'onHttp1' | 'onHttp2'>;
+export interface SniffOptions extends Readers {
+  readonly clock: Clock;
+  readonly firstBytesMs: number;
+  /** Undefined: TLS is what HTTP/1.1 makes of it. */
+  readonly onTls?: TlsReader;
+}
 
-function refusing({ clock, refusedMs, onRefused }: SocketMuxOptions): Handlers {
+function refusing({ clock, refusedMs, onRefused }: SocketMuxOptions): SniffOptions {
   return {
     clock,
     firstBytesMs: refusedMs,
     onHttp1: (socket) => onRefused(socket, 'http1'),
     onHttp2: (socket) => onRefused(socket, 'http2'),
+    // A handshake would cost more than what it is refused for.
+    onTls: (socket) => socket.destroy(),
   };
 }
 
-function peek(socket: Socket, options: Handlers): void {
+/** Waits for the first bytes of a connection, and passes it on with them. */
+export function sniff(socket: Socket, options: SniffOptions): void {
   let seen: Buffer = Buffer.alloc(0);
-  const timer = options.clock.after(options.firstBytesMs, () => socket.destroy());
+  const { clock, onTls } = options;
+  const sinceMs = clock.monotonicMs();
+  const timer = clock.after(options.firstBytesMs, () => socket.destroy());
   // A peer may reset at any moment; the HTTP servers bring listeners of their own later.
   const ignore = (): void => {};
   const stop = (): void => {
@@ -61,6 +81,13 @@ function peek(socket: Socket, options: Handlers): void {
     const protocol = protocolOf(seen);
     if (protocol === 'undecided') return;
     stop();
+    if (seen[0] === TLS_HANDSHAKE && onTls !== undefined) {
+      // What reads it next reads the handle, and begins with what is put back.
+      socket.pause();
+      if (!socket.readableEnded) socket.unshift(seen);
+      onTls(socket, sinceMs);
+      return;
+    }
     passSocket(socket, seen, protocol === 'http2' ? options.onHttp2 : options.onHttp1);
     socket.off('error', ignore);
   };

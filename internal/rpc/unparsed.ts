@@ -13,7 +13,6 @@ export const UNESCAPED_PATH =
 
 /** How long the peer may go on sending: a connection closed over unread bytes is reset, and the answer with it. */
 export const LINGER_MS = 1_000;
-const TLS_HANDSHAKE = 0x16;
 
 /** Node's fields of a parser error. */
 export interface ParseError {
@@ -44,9 +43,6 @@ export function describeUnparsed({ code, reason, rawPacket }: ParseError, header
   if (code === 'HPE_INVALID_URL' || code === 'HPE_INVALID_CONSTANT') {
     const isUnescaped = firstLine(rawPacket).some((byte) => byte > 0x7e);
     if (isUnescaped) return { status: 400, message: UNESCAPED_PATH };
-  }
-  if (rawPacket?.[0] === TLS_HANDSHAKE) {
-    return { status: 400, message: 'this port speaks HTTP without TLS: expected http://, not https://' };
   }
   return notHttp(reason);
 }

@@ -15,6 +15,8 @@ export interface TlsParts {
   readonly ca?: string | undefined;
 }
 
+export type Certificate = X509Certificate;
+
 export interface TlsMaterial {
   /** In PEM. */
   readonly parts: TlsParts;

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Authority } from '#test/doubles/certificates.ts';
 import { lintMetrics } from '#test/doubles/metrics-lint.ts';
 
 const MASTER = new URL('../../cmd/master.ts', import.meta.url).pathname;
@@ -35,6 +36,12 @@ beforeAll(async () => {
     `auth.file=${users}`,
     `auth.audit_file=${join(directory, 'audit.log')}`,
   ];
+  const { cert, key } = new Authority().issue();
+  for (const [name, text] of Object.entries({ cert, key })) {
+    await writeFile(join(directory, name), text, { mode: 0o600 });
+    sets.push(`server.tls.${name}=${join(directory, name)}`);
+  }
+  sets.push('server.tls.mode=optional');
   const args = [MASTER, ...sets.flatMap((set) => ['--set', set])];
   master = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const address = await listeningAddress(master);

@@ -64,6 +64,7 @@ function createDriven(): Server {
     },
     onHttp1: (socket) => http1.accept(socket),
     onHttp2: (socket) => http2.accept(socket),
+    onTls: (socket) => socket.destroy(),
   });
 }
 

@@ -12,7 +12,6 @@ describe('a request that cannot be parsed', () => {
     [{ code: 'ERR_HTTP_REQUEST_TIMEOUT' }, 408, 'in time'],
     [{ code: 'HPE_INVALID_URL', rawPacket: Buffer.from('GET /ü HTTP/1.1\r\n') }, 400, '%C3%BC'],
     [{ code: 'HPE_INVALID_URL', reason: 'Bad', rawPacket: Buffer.from('GET / \r\nX: ü') }, 400, ': Bad'],
-    [{ code: 'HPE_INVALID_METHOD', rawPacket: Buffer.from([0x16, 3, 1]) }, 400, 'without TLS'],
     [{}, 400, 'expected a request of HTTP/1.1 or HTTP/2'],
   ])('%j is %i', (error, status, message) => {
     const described = describeUnparsed(error, 99);

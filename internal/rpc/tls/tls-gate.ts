@@ -1,0 +1,175 @@
+/**
+ * TLS on accepted connections: the handshake, and what is asked of the client's certificate.
+ * What comes out of it is a socket like any other, which says by its first bytes what it
+ * speaks. New certificates serve the handshakes that begin from then on; connections whose
+ * client certificate no authority signs any more end at once.
+ */
+import type { Socket } from 'node:net';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Clock } from '#platform/clock.ts';
+import { LinePaces } from '#platform/line-pace.ts';
+import type { Logger } from '#platform/logger.ts';
+import type { Connections } from '#rpc/connections.ts';
+import { plainAddress } from '#rpc/protected-mode.ts';
+import { type ConnectionRefusal, INADEQUATE_SECURITY, refuseConnection } from '#rpc/refuse-connection.ts';
+import { FIRST_BYTES_MS, type Readers, sniff } from '#rpc/socket-mux.ts';
+import { CertifiedSockets } from '#rpc/tls/certified-sockets.ts';
+import { type HandshakeResult, Handshakes, keyOf } from '#rpc/tls/handshakes.ts';
+import { serverContext } from '#tls/server-context.ts';
+import type { TlsFiles } from '#tls/tls-files.ts';
+import type { Certificate, TlsMaterial } from '#tls/tls-material.ts';
+
+export interface TlsOptions {
+  /** `optional`: clear text is served on the same port. */
+  readonly mode: 'optional' | 'required';
+  readonly minVersion: '1.2' | '1.3';
+  readonly clientAuth: 'none' | 'request' | 'require';
+  readonly handshakesMax: number;
+  readonly files: Pick<TlsFiles, 'current' | 'onChange'>;
+}
+
+export interface TlsGateOptions extends TlsOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly connections: Connections;
+  /** What serves a connection after its handshake. */
+  readonly readers: Readers;
+  readonly onHandshake: (result: HandshakeResult) => void;
+}
+
+export class TlsGate {
+  readonly #options: TlsGateOptions;
+  readonly #server: Server;
+  readonly #handshakes: Handshakes;
+  readonly #certified: CertifiedSockets;
+  readonly #paces: LinePaces;
+  #authorities: string | undefined;
+
+  constructor(options: TlsGateOptions) {
+    const { clock, connections, handshakesMax, files } = options;
+    this.#options = options;
+    this.#paces = new LinePaces(clock);
+    this.#certified = new CertifiedSockets(clock, (remoteAddress) => this.#tellOutcast(remoteAddress));
+    this.#handshakes = new Handshakes({
+      clock,
+      connections,
+      countMax: handshakesMax,
+      onEnd: (result, remoteAddress) => this.#count(result, remoteAddress),
+    });
+    this.#authorities = files.current.parts.ca;
+    this.#server = createServer({
+      ...this.#contextOf(files.current),
+      ALPNProtocols: ['h2', 'http/1.1'],
+      requestCert: this.#asksForCertificate,
+      // A client without a good certificate is told what is wrong, which an alert cannot.
+      rejectUnauthorized: false,
+    });
+    this.#server.on('secureConnection', (socket) => this.#onSecure(socket));
+    this.#server.on('tlsClientError', (error, socket) => this.#onError(error, socket));
+    files.onChange((material) => this.#renew(material));
+  }
+
+  /** Handshakes under way. */
+  get underWay(): number {
+    return this.#handshakes.count;
+  }
+
+  /** The first bytes of the connection are there to be read. `sinceMs`: when it came, monotonic. */
+  accept(socket: Socket, sinceMs: number): void {
+    if (socket.destroyed || socket.readableEnded) {
+      socket.destroy();
+      return;
+    }
+    this.#handshakes.begin(socket, sinceMs);
+    this.#server.emit('connection', socket);
+  }
+
+  get #asksForCertificate(): boolean {
+    return this.#options.clientAuth !== 'none';
+  }
+
+  #contextOf(material: TlsMaterial) {
+    const { minVersion } = this.#options;
+    return serverContext(material, { minVersion, asksForCertificate: this.#asksForCertificate });
+  }
+
+  #renew(material: TlsMaterial): void {
+    this.#server.setSecureContext(this.#contextOf(material));
+    const { ca } = material.parts;
+    if (ca === undefined || ca === this.#authorities) return;
+    this.#authorities = ca;
+    this.#certified.judgeAgain(ca);
+  }
+
+  #onSecure(socket: TLSSocket): void {
+    // It may have been cut in the same turn.
+    if (!this.#handshakes.end(keyOf(socket))) {
+      socket.destroy();
+      return;
+    }
+    const certificate = this.#asksForCertificate ? socket.getPeerX509Certificate() : undefined;
+    const objection = this.#objectionTo(socket, certificate);
+    this.#count(objection?.result ?? 'ok', socket.remoteAddress, objection?.refusal.message);
+    const { clock, readers } = this.#options;
+    if (objection === undefined && certificate !== undefined) this.#certified.add(socket, certificate);
+    sniff(socket, {
+      clock,
+      firstBytesMs: FIRST_BYTES_MS,
+      ...(objection === undefined ? readers : refusing(objection.refusal, clock)),
+    });
+  }
+
+  /** `authorized` alone is not enough: a resumed session of TLS 1.3 without a certificate has it. */
+  #objectionTo(
+    { authorized, authorizationError }: TLSSocket,
+    certificate: Certificate | undefined,
+  ): { readonly result: HandshakeResult; readonly refusal: ConnectionRefusal } | undefined {
+    if (certificate === undefined) {
+      return this.#options.clientAuth === 'require'
+        ? { result: 'no_certificate', refusal: unauthenticated('a client certificate is missing') }
+        : undefined;
+    }
+    if (authorized) return undefined;
+    const why = `the client certificate is not trusted (${authorizationError})`;
+    return { result: 'untrusted', refusal: unauthenticated(why) };
+  }
+
+  #onError({ code, message }: NodeJS.ErrnoException, socket: TLSSocket): void {
+    if (!this.#handshakes.end(keyOf(socket))) return;
+    this.#count(code === 'ECONNRESET' ? 'gone' : 'failed', socket.remoteAddress, code ?? message);
+  }
+
+  #count(result: HandshakeResult, remoteAddress: string | undefined, reason?: string): void {
+    this.#options.onHandshake(result);
+    // A port scanner, or the probe of a load balancer, opens connections and leaves.
+    if (result === 'ok' || result === 'gone') return;
+    const pace = this.#paces.take(result);
+    if (pace === undefined) return;
+    const fields = { result, reason, remoteAddress: plainAddress(remoteAddress), ...pace };
+    this.#options.logger.warn(fields, 'a TLS handshake did not lead to a connection');
+  }
+
+  #tellOutcast(remoteAddress: string): void {
+    const pace = this.#paces.take('outcast');
+    if (pace === undefined) return;
+    const fields = { remoteAddress, ...pace };
+    this.#options.logger.warn(fields, 'a connection ended: its client certificate is not trusted any more');
+  }
+}
+
+/** Readers that tell the peer why, whatever it speaks. */
+function refusing(refusal: ConnectionRefusal, clock: Clock): Readers {
+  return {
+    onHttp1: (socket) => refuseConnection(socket, 'http1', refusal, clock),
+    onHttp2: (socket) => refuseConnection(socket, 'http2', refusal, clock),
+  };
+}
+
+function unauthenticated(why: string): ConnectionRefusal {
+  return {
+    status: 401,
+    code: 'unauthenticated',
+    message: `${why}: expected one that an authority in server.tls.client_ca has signed, and that is valid now`,
+    goAwayCode: INADEQUATE_SECURITY,
+  };
+}
