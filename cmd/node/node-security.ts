@@ -117,12 +117,12 @@ async function openCredential(config: NodeConfig, parts: SecurityParts): Promise
   const paces = new LinePaces(clock);
   return createPeerCredential({
     authorization: () => file.current,
-    isNameConfigured: false,
+    isNameConfigured: config.peer.tls.serverName !== undefined,
     addresses: [...upstreamsOf(config), ...config.replication.replicas],
     onWithheld: (address) => {
       const pace = paces.take(address);
       const message =
-        'no credential is sent to a node that this configuration does not name: add it to replication.replicas';
+        'no credential is sent to a node that this configuration does not name: add it to replication.replicas, or set peer.tls.server_name';
       if (pace !== undefined) logger.warn({ address, ...pace }, message);
     },
   });

@@ -2,20 +2,20 @@
 import type { MemberConfig } from '#config/binaries.ts';
 import type { MemberOptions } from '#node/member/member-options.ts';
 import { ClusterLinks } from '#peer/cluster-links.ts';
-import type { PeerCredential } from '#peer/peer-credential.ts';
+import type { PeerWay } from '#peer/peer-endpoint.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { CloserStack } from '#platform/closer-stack.ts';
 import { createMachineClocks } from '#platform/machine-clocks.ts';
 
 export interface MemberParts {
   readonly clock: Clock;
-  readonly credential: PeerCredential | undefined;
+  readonly way: PeerWay;
   readonly closers: CloserStack;
 }
 
 export function openMember({ cluster }: MemberConfig, parts: MemberParts): MemberOptions {
-  const { clock, credential, closers } = parts;
-  const links = new ClusterLinks({ clock, credential });
+  const { clock, way, closers } = parts;
+  const links = new ClusterLinks({ clock, ...way });
   closers.push('links to coordinators', () => links.close());
   const { name, node, zone, coordinators, leaseMs } = cluster;
   return {

@@ -92,6 +92,7 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
   const security = { ...seams, metrics, closers };
   const { credential, ...callers } = await openNodeSecurity(config, security);
   const tls = await openNodeTls(config, security);
+  const way = { tls: tls.peer, credential };
   const options = toNodeOptions(config);
   const node = new Node({
     ...options,
@@ -99,11 +100,11 @@ async function startNode(config: NodeConfig, flags: NodeFlags, parts: ProcessPar
     snapshotPendingBytesMax: memory.snapshotBytes,
     watchBytesMax: memory.watchBytes,
     ...seams,
-    dialer: createPeerDialer({ clock, credential }),
+    dialer: createPeerDialer({ clock, ...way }),
     version,
     directory: config.wal.directory,
     forcedRole: flags.forceRole,
-    member: config.kind === 'node' ? openMember(config, { clock, credential, closers }) : undefined,
+    member: config.kind === 'node' ? openMember(config, { clock, way, closers }) : undefined,
     onFsync,
     onAside,
     onFatal: (error) => leaveFailed(error, parts),

@@ -4,9 +4,10 @@
  * that only other kinds take is refused by naming them.
  */
 import type { KeySchemas, Section, Surroundings } from '#config/section.ts';
-import { AUTH, PEER } from '#config/sections/auth.ts';
+import { AUTH } from '#config/sections/auth.ts';
 import { CLUSTER } from '#config/sections/cluster.ts';
 import { LOG } from '#config/sections/log.ts';
+import { PEER } from '#config/sections/peer.ts';
 import { REPLICATION, SLAVE_REPLICATION } from '#config/sections/replication.ts';
 import { SERVER } from '#config/sections/server.ts';
 import { SNAPSHOT } from '#config/sections/snapshot.ts';

@@ -1,5 +1,6 @@
 /** What keys of `auth`, `peer` and `server.tls` need of other keys. Pure. */
 import type { NodeConfig } from '#config/binaries.ts';
+import type { PeerTlsConfig } from '#config/sections/peer.ts';
 import type { ServerTlsConfig } from '#config/sections/server-tls.ts';
 import { upstreamsOf } from '#config/upstreams.ts';
 import { isLoopbackHost } from '#model/address.ts';
@@ -11,7 +12,13 @@ export interface CrossProblem {
 }
 
 export function checkSecurity(config: NodeConfig): CrossProblem[] {
-  return [...checkAuth(config), ...checkServerTls(config.server.tls), ...checkClearText(config)];
+  const { server, peer } = config;
+  return [
+    ...checkAuth(config),
+    ...checkServerTls(server.tls),
+    ...checkPeerTls(peer.tls),
+    ...checkClearText(config),
+  ];
 }
 
 function checkAuth({ auth }: NodeConfig): CrossProblem[] {
@@ -57,6 +64,19 @@ function checkServerTls({ mode, cert, key, clientCa, clientAuth }: ServerTlsConf
     : [...missing, problem('client_ca', 'expected server.tls.client_auth: request or require beside it')];
 }
 
+function checkPeerTls({ ca, cert, key, serverName }: PeerTlsConfig): CrossProblem[] {
+  const problem = (name: string, message: string): CrossProblem[] => [
+    { section: 'peer', key: `tls.${name}`, message: `missing: expected ${message}` },
+  ];
+  const others = Object.entries({ cert, key, server_name: serverName });
+  const [given] = others.find(([, value]) => value !== undefined) ?? [];
+  if (ca === undefined && given !== undefined)
+    return problem('ca', `the file with the authorities of the other nodes, as peer.tls.${given} is there`);
+  if ((cert === undefined) === (key === undefined)) return [];
+  const [missing, there] = cert === undefined ? ['cert', 'key'] : ['key', 'cert'];
+  return problem(missing, `a file in PEM, as peer.tls.${there} is there`);
+}
+
 /** A credential crosses a network in clear text only where `auth.allow_clear_text` says so. */
 function checkClearText({ auth, peer, server, ...config }: NodeConfig): CrossProblem[] {
   if (auth.allowClearText) return [];
@@ -66,7 +86,7 @@ function checkClearText({ auth, peer, server, ...config }: NodeConfig): CrossPro
   const reason =
     auth.mode !== 'off' && isServedClear
       ? `callers send their credentials to server.address ${server.address} in clear text, as server.tls.mode is ${server.tls.mode}`
-      : peer.tokenFile !== undefined && reached !== undefined
+      : peer.tokenFile !== undefined && peer.tls.ca === undefined && reached !== undefined
         ? `this node sends peer.token_file to ${reached} in clear text`
         : undefined;
   if (reason === undefined) return [];

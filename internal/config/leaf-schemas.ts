@@ -6,7 +6,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { formatSize, parseSize, SIZE_FORM } from '#config/size.ts';
-import { isHostPort } from '#model/address.ts';
+import { isHostName, isHostPort } from '#model/address.ts';
 import { CONFIGURED_REPLICAS_MAX } from '#model/limits.ts';
 import { DURATION_FORM, formatDuration, parseDuration } from '#platform/duration.ts';
 
@@ -204,6 +204,13 @@ export function nodeName(): z.ZodType<string> {
 /** Empty where it is not known. */
 export function zoneName(): z.ZodType<string> {
   return define({ expected: NODE_NAME_FORM, read: (value) => (value === '' ? '' : readNodeName(value)) }, '');
+}
+
+export function optionalHostName(): z.ZodType<string | undefined> {
+  return define({
+    expected: 'a host name without a port, not an address',
+    read: (value) => (typeof value === 'string' && isHostName(value) ? value : undefined),
+  }).optional();
 }
 
 /** Host names without a port. */

@@ -7,19 +7,14 @@ import { isIP, type Socket } from 'node:net';
 import { connect, createSecureContext, type SecureContext } from 'node:tls';
 import { PROBE_MS, type TlsDialer } from '#dial/endpoint.ts';
 import { isHostName } from '#model/address.ts';
-
-/** PEM texts. */
-export interface TlsMaterial {
-  /** The authorities that are trusted. Undefined: those that Node brings along. */
-  readonly ca: string | undefined;
-  /** The certificate that is shown if the other end asks for one, and its key. */
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-}
+import type { TlsParts } from '#tls/tls-material.ts';
 
 export interface TlsDialerOptions {
-  /** Asked for each connection; it is compared by identity, so give the same object until it changes. */
-  readonly material: () => TlsMaterial;
+  /**
+   * Texts in PEM, asked for with each connection; the same object until they change. Without
+   * `ca` the authorities are trusted that Node brings along.
+   */
+  readonly material: () => TlsParts;
   /** The name that certificates must be for, whatever address is called. Undefined: the host of the address. */
   readonly serverName: string | undefined;
 }
@@ -56,7 +51,7 @@ export function createTlsDialer({ material, serverName }: TlsDialerOptions): Tls
   };
 }
 
-function contextOf({ ca, cert, key }: TlsMaterial): SecureContext {
+function contextOf({ ca, cert, key }: TlsParts): SecureContext {
   try {
     return createSecureContext({ ca, cert, key, minVersion: 'TLSv1.2' });
   } catch (error) {

@@ -5,7 +5,6 @@
 import type { MessageShape } from '@bufbuild/protobuf';
 import type { Heartbeat, HeartbeatAnswer } from '#cluster/heartbeat.ts';
 import type { MemberPort } from '#cluster/member-port.ts';
-import { tryEndpoint } from '#dial/endpoint.ts';
 import { Http2Client } from '#dial/http2/http2-client.ts';
 import type { AnyUnary } from '#dial/http2/unary-answer.ts';
 import { Member } from '#gen/walnut/cluster/v1/member_pb.ts';
@@ -13,7 +12,7 @@ import { Coordinator } from '#gen/walnut/v1/coordinator_pb.ts';
 import { ADDRESS_CHARACTERS_MAX } from '#model/address.ts';
 import { WalnutError } from '#model/errors.ts';
 import { CallsUnderWay } from '#peer/calls-under-way.ts';
-import type { PeerCredential } from '#peer/peer-credential.ts';
+import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import { toPeerError } from '#peer/peer-errors.ts';
 import { UnaryClient } from '#peer/unary-client.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -36,10 +35,8 @@ const HAND_OVER_MS = 10_000;
 /** How long a heartbeat waits for its answer: later it would lease nothing. */
 const HEARTBEAT_MS = 1_500;
 
-export interface ClusterLinksOptions {
+export interface ClusterLinksOptions extends PeerWay {
   readonly clock: Clock;
-  /** Undefined: no credential is sent. */
-  readonly credential?: PeerCredential | undefined;
 }
 
 interface Link {
@@ -113,10 +110,9 @@ export class ClusterLinks {
   }
 
   #dial(address: string): Link {
-    const { clock, credential } = this.#options;
-    const named = tryEndpoint(address);
-    if (named === undefined) throw new WalnutError('unavailable', notAnAddress(address));
-    const endpoint = credential?.withCredential(named) ?? named;
+    const { clock } = this.#options;
+    const endpoint = peerEndpoint(address, this.#options);
+    if (endpoint === undefined) throw new WalnutError('unavailable', notAnAddress(address));
     const calls = new CallsUnderWay(clock, address);
     const http2 = new Http2Client(endpoint, clock);
     const client = new UnaryClient({

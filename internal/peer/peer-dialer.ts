@@ -9,7 +9,7 @@
  */
 import { create, type MessageShape } from '@bufbuild/protobuf';
 import { type Client, createClient } from '@connectrpc/connect';
-import { type Endpoint, type TlsDialer, tryEndpoint } from '#dial/endpoint.ts';
+import type { Endpoint } from '#dial/endpoint.ts';
 import { Http2Client } from '#dial/http2/http2-client.ts';
 import type { AnyUnary } from '#dial/http2/unary-answer.ts';
 import { createHttp1Transport } from '#dial/transport.ts';
@@ -20,7 +20,7 @@ import { ADDRESS_CHARACTERS_MAX } from '#model/address.ts';
 import { WalnutError } from '#model/errors.ts';
 import type { SnapshotChunk, SnapshotRequest } from '#model/replication.ts';
 import { CallsUnderWay } from '#peer/calls-under-way.ts';
-import type { PeerCredential } from '#peer/peer-credential.ts';
+import { type PeerWay, peerEndpoint } from '#peer/peer-endpoint.ts';
 import { toPeerError } from '#peer/peer-errors.ts';
 import { UnaryClient } from '#peer/unary-client.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -46,21 +46,15 @@ import { toStatus } from '#wire/status-codec.ts';
 /** The format's largest record, its header and the message around it. */
 const MESSAGE_BYTES_MAX = 64 * 1_024 * 1_024 + 65_536;
 
-export interface PeerDialerOptions {
+export interface PeerDialerOptions extends PeerWay {
   readonly clock: Clock;
-  /** Undefined: this node calls the others in clear text. Otherwise it never does. */
-  readonly tls?: TlsDialer | undefined;
-  /** Undefined: this node sends no credential. */
-  readonly credential?: PeerCredential | undefined;
 }
 
-export function createPeerDialer({ clock, tls, credential }: PeerDialerOptions): PeerDialer {
+export function createPeerDialer({ clock, ...way }: PeerDialerOptions): PeerDialer {
   return {
     dial: (address) => {
-      const named = tryEndpoint(address);
-      if (named === undefined) return deadLink(address);
-      const endpoint = { ...named, tls };
-      return dial(clock, credential?.withCredential(endpoint) ?? endpoint);
+      const endpoint = peerEndpoint(address, way);
+      return endpoint === undefined ? deadLink(address) : dial(clock, endpoint);
     },
   };
 }

@@ -35,6 +35,13 @@ describe('keys of security', () => {
       'peer: { token_file: t }\nreplication: { replicas: ["127.0.0.1:1", "b:1"] }',
       'this node sends peer.token_file to b:1',
     ],
+    [
+      'peer: { tls: { server_name: a } }',
+      'peer.tls.ca: missing: expected the file with the authorities of the other nodes, as peer.tls.server_name',
+    ],
+    ['peer: { tls: { ca: a, cert: c } }', 'peer.tls.key: missing: expected a file in PEM, as peer.tls.cert'],
+    ['peer: { tls: { ca: a, key: k } }', 'peer.tls.cert: missing: expected a file in PEM, as peer.tls.key'],
+    ['peer: { tls: { server_name: 10.0.0.1 } }', 'peer.tls.server_name: expected a host name without a port'],
     ['auth: { audit_file: a }', 'auth.audit_file: expected auth.mode: permissive or required beside it'],
     ['auth: { mode: yes }', 'auth.mode: expected off, permissive, required, got "yes"'],
     [
@@ -69,6 +76,7 @@ describe('keys of security', () => {
     'auth: { mode: required, file: f }',
     `${OPEN}auth: { mode: required, file: f, allow_clear_text: true }`,
     'peer: { token_file: t }\nreplication: { replicas: ["127.0.0.1:1", "[::1]:2", "localhost:3"] }',
+    'peer: { token_file: t, tls: { ca: a } }\nreplication: { replicas: ["b:1"] }',
     OPEN,
     `server: { address: 0.0.0.0, ${TLS} } }\nauth: { mode: required, file: f }`,
     `server: { ${TLS}, client_ca: a, client_auth: require, min_version: 1.3 } }`,

@@ -43,7 +43,7 @@ export const CALLER_TLS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'caller by TLS: a node follows hints in clear text',
-    file: 'internal/peer/peer-dialer.ts',
+    file: 'internal/peer/peer-endpoint.ts',
     text: 'const endpoint = { ...named, tls };',
     replacement: 'const endpoint = { ...named, tls: undefined };',
     tests: ['test/peer/peer-credential.test.ts'],

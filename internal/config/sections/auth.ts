@@ -1,4 +1,4 @@
-/** `auth`: whether callers must be known, and who they are. `peer`: the credential that a node sends. */
+/** `auth`: whether callers must be known, and who they are. */
 import { absolute, boolean, oneOf, optionalFile } from '#config/leaf-schemas.ts';
 import { defineSection } from '#config/section.ts';
 
@@ -33,15 +33,4 @@ export const AUTH = defineSection({
     allow_clear_text: allowClearText,
     ...(auditFile === undefined ? {} : { audit_file: auditFile }),
   }),
-});
-
-export interface PeerConfig {
-  /** The file with the token that this node sends to the others of its group. */
-  readonly tokenFile: string | undefined;
-}
-
-export const PEER = defineSection({
-  keys: () => ({ token_file: optionalFile() }),
-  read: ({ token_file }, { cwd }): PeerConfig => ({ tokenFile: absolute(token_file, cwd) }),
-  print: ({ tokenFile }) => (tokenFile === undefined ? {} : { token_file: tokenFile }),
 });
