@@ -4,7 +4,12 @@
  * ends in exit code 2).
  */
 import { InvalidArgumentError } from 'commander';
-import { KEY_BYTES_MAX, REQUEST_ID_CHARACTERS_MAX, utf8Length } from '#model/limits.ts';
+import {
+  CONTENT_TYPE_CHARACTERS_MAX,
+  KEY_BYTES_MAX,
+  REQUEST_ID_CHARACTERS_MAX,
+  utf8Length,
+} from '#model/limits.ts';
 import { parsePosition } from '#model/position.ts';
 import { DURATION_FORM, parseDuration } from '#platform/duration.ts';
 import { parseTime } from '#platform/time.ts';
@@ -55,6 +60,14 @@ export function parseRequestId(text: string): string {
   if (text !== '' && text.length <= REQUEST_ID_CHARACTERS_MAX && text.isWellFormed()) return text;
   throw new InvalidArgumentError(
     `Expected 1 to ${REQUEST_ID_CHARACTERS_MAX} characters, not ${text.length}.`,
+  );
+}
+
+/** Checks a content type as nodes do. An empty one would mean none. */
+export function parseContentType(text: string): string {
+  if (text.length <= CONTENT_TYPE_CHARACTERS_MAX && /^[\x20-\x7e]+$/.test(text)) return text;
+  throw new InvalidArgumentError(
+    `Expected 1 to ${CONTENT_TYPE_CHARACTERS_MAX} characters of printable ASCII, such as application/json.`,
   );
 }
 

@@ -117,10 +117,11 @@ export class FakeNode {
     if (entry === undefined) return create(GetResponseSchema, { asOf: this.position() });
     this.data.delete(request.key);
     this.data.set(request.key, entry);
-    const { value, version, expireAtMs } = entry;
+    const { value, version, expireAtMs, contentType } = entry;
     return create(GetResponseSchema, {
       found: true,
       value,
+      contentType,
       expireAtMs,
       asOf: this.position(),
       ...(version === undefined ? {} : { version }),
@@ -149,6 +150,7 @@ export class FakeNode {
       value: Buffer.from(request.value),
       version: this.position(),
       expireAtMs,
+      contentType: request.contentType,
     };
     this.data.delete(request.key);
     this.data.set(request.key, create(EntrySchema, entry));

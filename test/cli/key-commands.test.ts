@@ -54,6 +54,20 @@ describe('get', () => {
     expect(JSON.parse(missing.out)).toMatchObject({ key: 'none', found: false });
   });
 
+  it('takes a content type, and tells it with the value, in a scan and of the entry before', async () => {
+    await run(['set', 'p', '<p>', '--content-type', 'text/html; charset=utf-8']);
+    const expected = { contentType: 'text/html; charset=utf-8' };
+    expect(JSON.parse((await run(['get', 'p', '--json'])).out)).toMatchObject(expected);
+    expect(JSON.parse((await run(['scan', 'p', '--json'])).out)).toMatchObject([expected]);
+    expect((await run(['get', 'p', '-v'])).err).toContain('content type "text/html; charset=utf-8"');
+    const again = await run(['set', 'p', 'plain', '--return-previous', '--json']);
+    expect(JSON.parse(again.out)).toMatchObject({ previous: expected });
+    expect(JSON.parse((await run(['get', 'p', '--json'])).out)).not.toHaveProperty('contentType');
+    const refused = await run(['set', 'p', 'v', '--content-type', 'täxt']);
+    expect(refused.code).toBe(2);
+    expect(refused.err).toContain('Expected 1 to 255 characters of printable ASCII');
+  });
+
   it('says the metadata on stderr with --verbose', async () => {
     await run(['set', 'k', 'v']);
     const { out, err } = await run(['get', 'k', '--verbose']);

@@ -45,6 +45,7 @@ interface Row {
   readonly httpShows?: (response: Response) => unknown;
 }
 
+let asked = 0;
 const V = new Uint8Array(Buffer.from('v'));
 const ttl = { case: 'ttlMs', value: 60_000n } as const;
 const some = expect.anything();
@@ -84,6 +85,29 @@ const ROWS: Readonly<Record<string, () => Row>> = {
     answer: { entries: [{ key: 'k' }] },
     http: (url) => fetched('GET', url('', 'prefix=k').replace('keys/', 'keys')),
     httpShows: async (response) => expect(await response.json()).toMatchObject({ entries: [{ key: 'k' }] }),
+  }),
+  'fill a missing key once (`fill_lease_ms`)': () => ({
+    rpc: 'get',
+    // Each call asks for a key of its own, because the first to ask has the lease.
+    get request() {
+      return { key: `unfilled-${asked++}`, fillLeaseMs: 1_000 };
+    },
+    answer: { found: false, fillLease: { token: some } },
+  }),
+  'name a write (`request_id`)': () => ({
+    rpc: 'set',
+    request: { key: 'w', value: V, requestId: `named-${asked++}` },
+    answer: { applied: true },
+    http: (url) => fetched('PUT', url('w', 'request_id=named'), {}, 'v'),
+    httpShows: async ({ url }) => {
+      const again = await fetched('PUT', url, {}, 'v');
+      expect(again.headers.get('x-walnut-repeated')).toBe('true');
+    },
+  }),
+  'name a write by client and number (`client_id`, `sequence`)': () => ({
+    rpc: 'set',
+    request: { key: 'w', value: V, clientId: 1_000n + BigInt(asked++), sequence: 1n },
+    answer: { applied: true },
   }),
   'write with a time to live': () => ({
     rpc: 'set',
@@ -201,10 +225,11 @@ async function inBatch(store: Store, row: Row): Promise<BatchResult['result']> {
   return results[0]?.result as BatchResult['result'];
 }
 
-/** A call as anybody with curl would try it. */
-function byGet(baseUrl: string, { rpc }: Row): Promise<Response> {
+/** A call as anybody with curl would try it: a write without its fields, because none is taken. */
+function byGet(baseUrl: string, { rpc, request }: Row): Promise<Response> {
   const name = rpc[0]?.toUpperCase() + rpc.slice(1);
-  return fetch(`${baseUrl}/walnut.v1.KVStore/${name}?encoding=json&message=%7B%7D`);
+  const message = encodeURIComponent(rpc === 'get' ? JSON.stringify(request) : '{}');
+  return fetch(`${baseUrl}/walnut.v1.KVStore/${name}?encoding=json&message=${message}`);
 }
 
 describe('what goes over which transport', () => {
@@ -236,7 +261,7 @@ describe('what goes over which transport', () => {
       return;
     }
     if (cell === 'refused') {
-      expect((await byGet(baseUrl, row)).status).toBe(405);
+      expect((await byGet(baseUrl, row)).status).toBe(row.rpc === 'get' ? 400 : 405);
       return;
     }
     expect(cell).toBe('yes');

@@ -7,7 +7,7 @@ import type {
   TouchResponse,
 } from '#gen/walnut/v1/kv_store_pb.ts';
 import { Durability, type Position } from '#gen/walnut/v1/types_pb.ts';
-import { entryToJson, enumName, showPosition, valueToJson } from '../output/output.ts';
+import { contentTypeToJson, entryToJson, enumName, showPosition, valueToJson } from '../output/output.ts';
 
 export type Json = Record<string, unknown>;
 
@@ -27,6 +27,7 @@ export function getToJson(key: string, response: GetResponse): Json {
     version: showPosition(response.version),
     expireAtMs: Number(response.expireAtMs),
     modifiedMs: Number(response.modifiedMs),
+    ...contentTypeToJson(response),
     ...fill,
     ...freshness,
   };

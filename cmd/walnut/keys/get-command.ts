@@ -18,6 +18,7 @@ import {
   showDuration,
   showModified,
   showPosition,
+  showText,
   showWholeValue,
 } from '../output/output.ts';
 import { getToJson } from './answer-json.ts';
@@ -63,7 +64,10 @@ export function addGetCommand(program: Command, host: CommandHost): void {
       parseDurationMs,
     )
     .option('--raw', 'write the bytes unchanged, also to a terminal')
-    .option('-v, --verbose', 'also print version, deadline, modification time and freshness to stderr')
+    .option(
+      '-v, --verbose',
+      'also print version, deadline, modification time, content type and freshness to stderr',
+    )
     .addHelpText(
       'after',
       `
@@ -139,6 +143,7 @@ function describeGet(response: GetResponse): string {
       `expires ${showDeadline(response.expireAtMs)}`,
       `modified ${showModified(response.modifiedMs)}`,
     );
+    if (response.contentType !== '') facts.push(`content type ${showText(response.contentType)}`);
   }
   return `${facts.join(', ')}\n`;
 }

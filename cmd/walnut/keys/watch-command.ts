@@ -12,6 +12,7 @@ import { openStream, toCallError } from '../call/connection.ts';
 import { EXIT, type ExitCode } from '../cli-error.ts';
 import { type CommandHost, type Invocation, usageError } from '../command-host.ts';
 import {
+  contentTypeToJson,
   entryToJson,
   enumName,
   showLineKey,
@@ -201,7 +202,7 @@ function toJson(event: WatchEvent, { keysOnly, previous }: WatchOptions): Record
     cause: enumName(Cause, event.cause),
     key: event.key,
     ...(isSet && hasValue ? { ...valueToJson(event.value), bytes: event.value.length } : {}),
-    ...(event.contentType === '' ? {} : { contentType: event.contentType }),
+    ...contentTypeToJson(event),
     version: showPosition(event.version),
     ...(hasDeadline(event) ? { expireAtMs: Number(event.expireAtMs) } : {}),
     ...(event.initial ? { initial: true } : { timestampMs: Number(event.timestampMs) }),

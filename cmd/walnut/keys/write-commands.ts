@@ -4,7 +4,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Command, Option } from 'commander';
 import type { DeleteResponse, SetRequestSchema, SetResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import { quoteKey } from '#model/limits.ts';
-import { parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
+import { parseContentType, parseExpireAtMs, parseKey, parseTtlMs } from '../arguments.ts';
 import { WAITING_CALL } from '../call/connection.ts';
 import { CliError, EXIT, type ExitCode, inputFailure } from '../cli-error.ts';
 import { type CommandHost, type Invocation, show, usageError } from '../command-host.ts';
@@ -29,6 +29,7 @@ interface KeyOptions extends WriteOptions {
 
 interface SetOptions extends KeyOptions {
   readonly file?: string;
+  readonly contentType?: string;
   readonly ttl?: number;
   readonly expireAt?: number;
   readonly keepTtl?: boolean;
@@ -49,6 +50,11 @@ export function addWriteCommands(program: Command, host: CommandHost): void {
     .argument('<key>', 'the key of the entry', parseKey)
     .argument('[value]', 'the value; - reads stdin')
     .option('--file <path>', 'read the value from a file')
+    .option(
+      '--content-type <type>',
+      'what the value is, such as image/png; without it the value has no type',
+      parseContentType,
+    )
     .addOption(
       new Option('--ttl <duration>', 'expire after, such as 30s')
         .argParser(parseTtlMs)
@@ -76,7 +82,7 @@ export function addWriteCommands(program: Command, host: CommandHost): void {
 Examples:
   walnut set greeting hello
   walnut set session:7 - --ttl 30m < session.json
-  walnut set image --file image.png --durability local
+  walnut set image --file image.png --content-type image/png --durability local
   walnut set lock:job me --if-absent --ttl 10s && run-the-job
   walnut set counter 2 --if-version 4294967303-12
   walnut set page - --if-fill-lease "$TOKEN" < page.html
@@ -109,6 +115,7 @@ async function runSet(invocation: Invocation, options: SetOptions): Promise<Exit
     expiry: expiryOf(options),
     condition: conditionOf(options),
     returnPrevious: options.returnPrevious === true,
+    contentType: options.contentType ?? '',
     ...writeFields(options),
   };
   const response = await callFollowing(invocation, options, ({ kv }) => kv.set(request, WAITING_CALL));

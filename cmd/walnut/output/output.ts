@@ -25,7 +25,17 @@ export function entryToJson(entry: Entry, hasValue = true): Record<string, unkno
     ...(hasValue ? { ...valueToJson(entry.value), bytes: entry.value.length } : {}),
     version: showPosition(entry.version),
     expireAtMs: Number(entry.expireAtMs),
+    ...contentTypeToJson(entry),
   };
+}
+
+/** Nothing where the value has no content type. */
+export function contentTypeToJson({
+  contentType,
+}: {
+  readonly contentType: string;
+}): Record<string, unknown> {
+  return contentType === '' ? {} : { contentType };
 }
 
 /** One quoted line without control characters, which is safe to show on a terminal. */
