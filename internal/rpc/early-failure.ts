@@ -1,15 +1,20 @@
 /**
- * Unary calls that fail before their handler: Connect answers them itself, and
- * what it says of a body that is no protobuf is INTERNAL, as if the fault were
- * the server's. Here such answers become INVALID_ARGUMENT, and every early
- * failure gets the code that the metrics count it by.
+ * Calls that fail before their handler: Connect answers unary ones itself, and what it
+ * says of a body that is no protobuf is INTERNAL, as if the fault were the server's. Here
+ * such answers become INVALID_ARGUMENT with the detail that nothing was done, as the
+ * unary path has it, and every early failure gets the code that the metrics count it by.
  *
  * Connect's own text is what tells the case; should that ever change, the
  * tests of bad input fail.
  */
 
-import { Code, ConnectError } from '@connectrpc/connect';
+import { Code, type ConnectError } from '@connectrpc/connect';
 import type { UniversalServerResponse } from '@connectrpc/connect/protocol';
+import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
+import { trailerParse, trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
+import type { JsonOptions } from '#rpc/unary/message-codec.ts';
+import { undecodable } from '#rpc/undecodable.ts';
 import { codeName } from '#wire/error-codec.ts';
 
 export interface Settled {
@@ -19,57 +24,74 @@ export interface Settled {
 }
 
 const PARSE_FAILURE = 'parse binary: ';
-const PARSE_FAILURE_ENCODED = 'parse%20binary';
+const INVALID_ARGUMENT = codeName(Code.InvalidArgument);
+const DETAILS = 'grpc-status-details-bin';
+/** Flags and length before the trailers of gRPC-Web. */
+const ENVELOPE_BYTES = 5;
 
 /** The same of a message of a stream, which fails within the call. */
 export function blamedOnCaller(error: ConnectError): ConnectError {
   const isParseFailure = error.code === Code.Internal && error.rawMessage.startsWith(PARSE_FAILURE);
-  return isParseFailure ? new ConnectError(error.rawMessage, Code.InvalidArgument) : error;
+  return isParseFailure ? undecodable(error.rawMessage) : error;
 }
 
-export async function settleEarlyFailure(answer: UniversalServerResponse): Promise<Settled> {
+export async function settleEarlyFailure(
+  answer: UniversalServerResponse,
+  json: JsonOptions,
+): Promise<Settled> {
   const { trailer } = answer;
-  if (trailer?.has('grpc-status') === true) return settleGrpc(answer, trailer);
+  if (trailer?.has('grpc-status') === true) return { answer, code: settleTrailers(trailer) };
   const body = Buffer.concat(await collect(answer.body));
   const isGrpcWeb = answer.header?.get('content-type')?.startsWith('application/grpc-web') === true;
-  return isGrpcWeb ? settleGrpcWeb(answer, body) : settleConnect(answer, body);
+  return isGrpcWeb ? settleGrpcWeb(answer, body) : settleConnect(answer, body, json);
 }
 
-function settleGrpc(answer: UniversalServerResponse, trailer: Headers): Settled {
-  if (trailer.get('grpc-message')?.startsWith(PARSE_FAILURE_ENCODED) === true) {
-    trailer.set('grpc-status', String(Code.InvalidArgument));
-  }
-  return { answer, code: nameOf(Number(trailer.get('grpc-status'))) };
+/** Corrects them in place. Returns the name of their code. */
+function settleTrailers(trailers: Headers): string {
+  const message = decodeURIComponent(trailers.get('grpc-message') ?? '');
+  const code = Number(trailers.get('grpc-status'));
+  const isUndecodable = code === Code.InvalidArgument || message.startsWith(PARSE_FAILURE);
+  if (!isUndecodable) return nameOf(code);
+  if (!trailers.has(DETAILS)) setTrailerStatus(trailers, undecodable(message));
+  return nameOf(Code.InvalidArgument);
 }
 
-/** The body is one frame of trailers. A space keeps its length. */
+/** The body is one frame of trailers; compressed ones stay as they are. */
 function settleGrpcWeb(answer: UniversalServerResponse, body: Buffer): Settled {
-  let text = body.toString('latin1');
-  if (text.includes(PARSE_FAILURE_ENCODED)) {
-    text = text.replace(`grpc-status: ${Code.Internal}`, `grpc-status: ${Code.InvalidArgument} `);
-  }
-  const status = /grpc-status: (\d+)/.exec(text)?.[1];
-  return { answer: { ...answer, body: once(Buffer.from(text, 'latin1')) }, code: nameOf(Number(status)) };
+  const trailers = trailerParse(body.subarray(ENVELOPE_BYTES));
+  if (!trailers.has('grpc-status')) return { answer: { ...answer, body: once(body) }, code: 'unknown' };
+  const code = settleTrailers(trailers);
+  const text = trailerSerialize(trailers);
+  const head = Buffer.from(body.subarray(0, ENVELOPE_BYTES));
+  head.writeUInt32BE(text.length, 1);
+  return { answer: { ...answer, body: once(Buffer.concat([head, text])) }, code };
 }
 
-function settleConnect(answer: UniversalServerResponse, body: Buffer): Settled {
-  const error = readError(body);
-  if (!error.message.startsWith(PARSE_FAILURE)) {
-    return { answer: { ...answer, body: once(body) }, code: error.code };
-  }
-  const code = codeName(Code.InvalidArgument);
-  const corrected = Buffer.from(JSON.stringify({ code, message: error.message }));
+function settleConnect(answer: UniversalServerResponse, body: Buffer, json: JsonOptions): Settled {
+  const { code, message, hasDetails } = readError(body);
+  const isUndecodable = code === INVALID_ARGUMENT || message.startsWith(PARSE_FAILURE);
+  if (!isUndecodable || hasDetails) return { answer: { ...answer, body: once(body) }, code };
+  const corrected = errorToJsonBytes(undecodable(message), json);
   const header = new Headers(answer.header);
   header.set('content-length', String(corrected.length));
-  return { answer: { status: 400, header, body: once(corrected) }, code };
+  return { answer: { status: 400, header, body: once(corrected) }, code: INVALID_ARGUMENT };
 }
 
-function readError(body: Buffer): { readonly code: string; readonly message: string } {
+function readError(body: Buffer): {
+  readonly code: string;
+  readonly message: string;
+  readonly hasDetails: boolean;
+} {
   try {
-    const { code, message } = JSON.parse(body.toString('utf8')) as { code?: unknown; message?: unknown };
-    return { code: String(code), message: String(message ?? '') };
+    const error = JSON.parse(body.toString('utf8')) as {
+      code?: unknown;
+      message?: unknown;
+      details?: unknown;
+    };
+    const { code, message, details } = error;
+    return { code: String(code), message: String(message ?? ''), hasDetails: details !== undefined };
   } catch {
-    return { code: 'unknown', message: '' };
+    return { code: 'unknown', message: '', hasDetails: false };
   }
 }
 

@@ -9,6 +9,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { compressionGzip } from '@connectrpc/connect-node';
 import { gunzip, TooLongError } from '#rpc/gunzip.ts';
+import { undecodable } from '#rpc/undecodable.ts';
 
 const CONCURRENT_MAX = 4;
 const NOTHING = new Uint8Array(0);
@@ -33,7 +34,7 @@ export function createGzipCompression(): Compression {
           const message = `message is larger than configured readMaxBytes ${readMaxBytes} after decompression`;
           throw new ConnectError(message, Code.ResourceExhausted);
         }
-        throw new ConnectError('the body is no gzip, or not all of it', Code.InvalidArgument);
+        throw undecodable('the body is no gzip, or not all of it');
       } finally {
         // The next in line takes this place, so `running` stays as it is.
         const next = waiting.shift();

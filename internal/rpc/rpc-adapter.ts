@@ -30,6 +30,7 @@ import { bodyOf, type HttpRequest, type HttpResponse, sendError, sendText } from
 import { callOf, contextValuesOf, type RpcCall } from '#rpc/rpc-call.ts';
 import { RpcRoutes, type UnaryRoute } from '#rpc/rpc-routes.ts';
 import { sendStream } from '#rpc/stream-answer.ts';
+import { whyUnreadable } from '#rpc/unary/get-query.ts';
 import { BINARY_READING, type JsonOptions } from '#rpc/unary/message-codec.ts';
 import { createUnaryPath, type UnaryPath } from '#rpc/unary/unary-path.ts';
 import { sendUnknownRpc } from '#rpc/unknown-rpc.ts';
@@ -137,7 +138,10 @@ export function createRpcAdapter(options: RpcAdapterOptions): RpcAdapter {
         unary !== undefined &&
         request instanceof IncomingMessage &&
         unaryPath.takeRequest(unary, call, request, response as ServerResponse, query);
-      return isTaken ? undefined : serve(options, handler, call, request, response);
+      if (isTaken) return undefined;
+      const isRead = request.method === 'GET' && handler.allowedMethods.includes('GET');
+      const why = isRead ? whyUnreadable(query) : undefined;
+      return serve(options, handler, call, request, response, why);
     },
     unaryPath,
     isUnknown: (path) => RPC_PATH.test(path),
@@ -162,21 +166,22 @@ function serve(
   call: RpcCall,
   request: HttpRequest,
   response: HttpResponse,
+  wrong: string | undefined,
 ): void | Promise<void> {
   const startedMs = options.clock.monotonicMs();
   const observe = (code: string): void => {
     options.observe(handler.requestPath, code, options.clock.monotonicMs() - startedMs);
     call.onEnd?.(code);
   };
+  const refuse = (message: string): void => {
+    sendError(request, response, 400, { code: 'invalid_argument', message });
+    observe('invalid_argument');
+  };
+  if (wrong !== undefined) return refuse(wrong);
   const reservation = options.budget.reserve();
   response.once('close', reservation.release);
   const universal = tryConvert(request, response, call, reservation, options.errors);
-  if (universal === undefined) {
-    const message = 'the Host header or the path is missing or ill-formed';
-    sendError(request, response, 400, { code: 'invalid_argument', message });
-    observe('invalid_argument');
-    return;
-  }
+  if (universal === undefined) return refuse('the Host header or the path is missing or ill-formed');
   return answer(options, handler, universal, call, request, response, observe).catch((error: unknown) => {
     // The handlers catch what the implementations throw; this is the protocol layer itself.
     const { code, rawMessage } = options.errors.toConnectError(error, universal.signal);
@@ -204,7 +209,7 @@ async function answer(
   } else if (call.code !== undefined) {
     observe(call.code);
   } else {
-    const settled = await settleEarlyFailure(given);
+    const settled = await settleEarlyFailure(given, options.jsonOptions);
     given = settled.answer;
     observe(settled.code);
   }

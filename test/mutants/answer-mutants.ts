@@ -9,6 +9,27 @@ const PLACES = 'test/node/snapshot-places.test.ts';
 
 export const ANSWER_MUTANTS: readonly Mutant[] = [
   {
+    name: 'bytes of a GET that are no UTF-8 taken for another key',
+    file: 'internal/rpc/unary/get-query.ts',
+    text: "  if (query.includes('%') && !isWellEscaped(query))",
+    replacement: "  if (query === '%' && !isWellEscaped(query))",
+    tests: ['test/server/unary-differential.test.ts'],
+  },
+  {
+    name: 'message that cannot be read, refused without the detail that nothing was done',
+    file: 'internal/rpc/undecodable.ts',
+    text: 'undefined, [NOTHING_DONE])',
+    replacement: 'undefined)',
+    tests: ['test/server/unary-differential.test.ts'],
+  },
+  {
+    name: 'early failure of gRPC that keeps the status of a bug',
+    file: 'internal/rpc/early-failure.ts',
+    text: '  if (!trailers.has(DETAILS)) setTrailerStatus(',
+    replacement: '  if (trailers.has(DETAILS)) setTrailerStatus(',
+    tests: ['test/server/unary-differential.test.ts'],
+  },
+  {
     name: 'stream whose peer has gone left waiting',
     file: 'internal/rpc/stream-answer.ts',
     text: '      this.#wake?.();\n      onClosed();',

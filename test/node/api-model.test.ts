@@ -316,8 +316,10 @@ class Run {
   }
 }
 
+/** Some 15 operations each. */
+const RUNS = Number(process.env['WALNUT_MODEL_RUNS'] ?? 40);
+
 it('the API does what a map does, on a master and a replica, through failovers and restarts', async () => {
-  const runs = Number(process.env['WALNUT_MODEL_RUNS'] ?? 40);
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
       const run = new Run();
@@ -325,6 +327,6 @@ it('the API does what a map does, on a master and a replica, through failovers a
       for (const one of steps) await run.run(one);
       await run.stop();
     }),
-    { numRuns: runs, endOnFailure: true },
+    { numRuns: RUNS, endOnFailure: true },
   );
-}, 120_000);
+}, 120_000 + 1_000 * RUNS);

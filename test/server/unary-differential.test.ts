@@ -112,8 +112,7 @@ function unwrapped(answer: Received): unknown {
     const content = body.subarray(at + 5, end);
     // What is compressed keeps Connect's way to escape.
     const text = (flags & 1) === 1 ? relaxed(gunzipSync(content), flags) : content.toString('latin1');
-    // Where the adapter corrects a status, a space keeps the length.
-    envelopes.push([flags & 0x80, text.replace(/^(grpc-status: \d+) (?=\r$)/m, '$1')]);
+    envelopes.push([flags & 0x80, text]);
     at = end;
   }
   return { ...answer, body: envelopes };
@@ -278,19 +277,21 @@ describe('Connect by GET', () => {
         `encoding=proto&base64=1&compression=gzip&message=${squeezed}`,
         'encoding=proto',
         'encoding=json&message=%7B%22nokey%22:1}',
-        'encoding=proto&message=%FF%FF',
+        'encoding=proto&message=%0A%01a',
       ]) {
         await same(both, get(http, query, { 'accept-encoding': 'gzip' }));
       }
     }
     expect(direct(both.direct.twin)).toBe(true);
-    expect(both.direct.twin.wasDirect.length).toBe(2 * 5);
+    expect(both.direct.twin.wasDirect.length).toBe(2 * 6);
   });
 
   it.each([
     'encoding=xml&message=',
     'message=',
     'encoding=proto&base64=1&message=***',
+    'encoding=proto&message=%FF%FF',
+    'encoding=json&message=%G1',
     'encoding=proto&compression=br&message=',
     'encoding=json&compression=&message={}',
     `encoding=json&message=${encodeURIComponent(`{"key":"${'k'.repeat(READ_BYTES_MAX)}"}`)}`,
@@ -301,6 +302,38 @@ describe('Connect by GET', () => {
     await same(both, { ...get(1, query), path: `/walnut.v1.KVStore/Set?${query}` });
     await same(both, get(1, query, { 'content-type': 'application/json' }));
     await same(both, { ...get(1, query), method: 'HEAD' });
+  });
+});
+
+describe('a message that cannot be read', () => {
+  it.each(KINDS)('of %s is refused with the detail that nothing was done', async (kind) => {
+    const both = await startBoth();
+    for (const http of kind === 'grpc' ? ([2] as const) : ([1, 2] as const)) {
+      const call = callOf(kind, http, 'plain');
+      const bytes = Buffer.from([0xff]);
+      const body = kind.startsWith('connect') ? bytes : envelope(bytes);
+      const answer = await same(both, { ...call, body });
+      const text = `${answer.body}${JSON.stringify(answer.trailers)}`;
+      const detail = kind.startsWith('connect') ? '"type":"walnut.v1.Refusal"' : 'grpc-status-details-bin';
+      expect(text).toMatch(/invalid_argument|grpc-status(": ?"|: ?)3/);
+      expect(text).toContain(detail);
+    }
+  });
+
+  it.each([
+    ['encoding=json&message=%7B%22key%22:%22%FF%22}', 'bad escape'],
+    ['encoding=json&message=%7B%22key%22:%22%G1%22}', 'bad escape'],
+    ['encoding=json&message=%7B%22key%22:%22%ED%A0%80%22}', 'bad escape'],
+    ['encoding=proto&base64=1&message=***', 'no base64'],
+    ['encoding=json&base64=1&message=%C3%BC', 'no base64'],
+  ])('by GET is refused and not guessed: %s', async (query, why) => {
+    const both = await startBoth();
+    const call = { method: 'GET', path: `${PATH}?${query}`, headers: {}, body: new Uint8Array(0) };
+    for (const http of [1, 2] as const) {
+      const answer = await same(both, { ...call, http });
+      expect([answer.status, answer.body]).toEqual([400, expect.stringContaining(why)]);
+      expect(answer.body).toContain('"code":"invalid_argument"');
+    }
   });
 });
 

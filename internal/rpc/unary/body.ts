@@ -10,6 +10,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { BodyReservation } from '#rpc/body-budget.ts';
 import { BodyPieces } from '#rpc/body-pieces.ts';
 import type { BodySink, Exchange } from '#rpc/unary/exchange.ts';
+import { undecodable } from '#rpc/undecodable.ts';
 
 export interface BodyReader {
   /** The call's; made when it is first asked for. */
@@ -181,6 +182,5 @@ function endedEarly(): ConnectError {
 }
 
 function unkept(promised: number, received: number): ConnectError {
-  const message = `protocol error: promised ${promised} bytes, received ${received}`;
-  return new ConnectError(message, Code.InvalidArgument);
+  return undecodable(`protocol error: promised ${promised} bytes, received ${received}`);
 }

@@ -18,6 +18,7 @@ import type { Slices } from '#platform/slices.ts';
 import { messageOf } from '#platform/thrown.ts';
 import { tryEncodeBinary } from '#rpc/unary/binary-encoder.ts';
 import { encodeLargeBinary } from '#rpc/unary/large-binary.ts';
+import { undecodable } from '#rpc/undecodable.ts';
 import { decodeJson } from '#wire/json-decode.ts';
 import { encodeJson } from '#wire/json-encode.ts';
 import { checkMessage } from '#wire/message-check.ts';
@@ -42,7 +43,7 @@ export function decodeBinary(
   try {
     return fromBinary(schema, bytes, BINARY_READING);
   } catch (error) {
-    throw notDecoded(`parse binary: ${messageOf(error)}`);
+    throw undecodable(`parse binary: ${messageOf(error)}`);
   }
 }
 
@@ -56,12 +57,8 @@ export function* decodeJsonMessage(
   try {
     return yield* decodeJson(schema, bytes, fieldsMax, json);
   } catch (error) {
-    throw error instanceof WalnutError ? error : notDecoded(messageOf(error));
+    throw error instanceof WalnutError ? error : undecodable(messageOf(error));
   }
-}
-
-function notDecoded(what: string): ConnectError {
-  return new ConnectError(what, Code.InvalidArgument);
 }
 
 /**

@@ -14,6 +14,7 @@ import type { CallContext } from '#rpc/unary/call-context.ts';
 
 import type { JsonOptions } from '#rpc/unary/message-codec.ts';
 import type { ProtocolName, RequestShape } from '#rpc/unary/request-shape.ts';
+import { undecodable } from '#rpc/undecodable.ts';
 
 export interface ReceivedMessage {
   readonly bytes: Uint8Array;
@@ -191,7 +192,7 @@ function extraMessage(): ConnectError {
 }
 
 function incompleteEnvelope(): ConnectError {
-  return new ConnectError('protocol error: incomplete envelope', Code.InvalidArgument);
+  return undecodable('protocol error: incomplete envelope');
 }
 
 /** The error for bytes behind a message. */

@@ -9,6 +9,7 @@ import { base64Decode } from '@bufbuild/protobuf/wire';
 import { MethodOptions_IdempotencyLevel as IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import { parseTimeout as parseConnectTimeout } from '@connectrpc/connect/protocol-connect';
 import { parseTimeout as parseGrpcTimeout } from '@connectrpc/connect/protocol-grpc';
+import { whyUnreadable } from '#rpc/unary/get-query.ts';
 
 export type ProtocolName = 'connect' | 'grpc' | 'grpc-web';
 
@@ -121,14 +122,14 @@ const PLAIN_QUERY = /^[!"$-~]*$/;
 function shapeOfGet({ query }: RequestLine, headers: IncomingHttpHeaders): RequestShape | undefined {
   const hasBody = (headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined;
   if (hasBody || headers['content-type'] !== undefined || headers.expect !== undefined) return undefined;
-  if (!PLAIN_QUERY.test(query)) return undefined;
+  if (!PLAIN_QUERY.test(query) || whyUnreadable(query) !== undefined) return undefined;
   const parameters = new URLSearchParams(query);
   const format = parameters.get('encoding');
   if (format !== 'proto' && format !== 'json') return undefined;
   const encoding = encodingOf(parameters.get('compression') ?? undefined);
   const timeout = timeoutOf('connect', headers);
   const message = messageOf(parameters);
-  if (encoding === undefined || timeout === undefined || message === undefined) return undefined;
+  if (encoding === undefined || timeout === undefined) return undefined;
   return {
     protocol: 'connect',
     isBinary: format === 'proto',
@@ -139,14 +140,9 @@ function shapeOfGet({ query }: RequestLine, headers: IncomingHttpHeaders): Reque
   };
 }
 
-function messageOf(parameters: URLSearchParams): Uint8Array | undefined {
+function messageOf(parameters: URLSearchParams): Uint8Array {
   const text = parameters.get('message') ?? '';
-  if (parameters.get('base64') !== '1') return Buffer.from(text, 'utf8');
-  try {
-    return base64Decode(text);
-  } catch {
-    return undefined;
-  }
+  return parameters.get('base64') === '1' ? base64Decode(text) : Buffer.from(text, 'utf8');
 }
 
 let lastPlainAuthority = '';
