@@ -63,10 +63,11 @@ export interface WatchEvent {
   readonly isPreviousUnknown: boolean;
   readonly isInitial: boolean;
   /**
-   * The encoded event, cached here because many watchers share one event. A copy with
-   * other fields must clear it. A WeakMap would cost the garbage collector more.
+   * The encoded event, cached here because many watchers may share one event; `once` where
+   * it was encoded once and not kept. A copy with other fields must clear it. A WeakMap
+   * would cost the garbage collector more.
    */
-  encoded?: Uint8Array | undefined;
+  encoded?: Uint8Array | 'once' | undefined;
 }
 
 export interface WatchMessage {

@@ -186,7 +186,7 @@ class Search {
       }
       if (mutation.op === 'delete') this.#deletes++;
       else if (mutation.op === 'set') this.#sets++;
-      events.push(eventOf(withoutValue(mutation), frame, undefined));
+      events.push(eventOf(withoutValue(mutation), frame, { epoch: frame.epoch, lsn: frame.lsn }, undefined));
     }
   }
 }

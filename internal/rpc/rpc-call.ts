@@ -27,7 +27,7 @@ export interface RpcCall {
   refusal: WalnutError | undefined;
   /** Set by the interceptor; undefined where the request did not get that far. */
   code: string | undefined;
-  /** There once the first message of a streamed answer went through Connect, with the headers; not over Node's own servers. */
+  /** There once the first message of a streamed answer went through Connect, with the headers. */
   frames: FrameSink | undefined;
   /** Called with the code of the answer, for calls that the audit log is about. */
   onEnd: ((code: string) => void) | undefined;

@@ -9,7 +9,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { UniversalServerResponse } from '@connectrpc/connect/protocol';
-import type { Clock, Timer } from '#platform/clock.ts';
+import type { Clock } from '#platform/clock.ts';
 import { cutOff, patienceMs } from '#rpc/answer-pace.ts';
 import { relaxGrpcTrailers, relaxGrpcWebFrame } from '#rpc/grpc-message.ts';
 import { type HttpResponse, isOver } from '#rpc/http-io.ts';
@@ -28,7 +28,7 @@ export type SendStream = (answer: UniversalServerResponse, response: HttpRespons
 
 /**
  * Resolves when the answer is out or cannot go out any more. Never rejects. `onFrames` is
- * called when the headers are out, where frames may be sent past the source then, while
+ * called when the headers are out: frames may be sent past the source from then on, while
  * that is asked for its next piece.
  */
 export async function sendStream(
@@ -44,11 +44,17 @@ export async function sendStream(
   const isGrpcWeb = answer.header?.get('content-type')?.startsWith('application/grpc-web') === true;
   const outlet = new Outlet(response, options, endSource);
   try {
-    let next = await source?.next();
+    const ask = async () => {
+      outlet.isAsked = true;
+      const given = await source?.next();
+      outlet.isAsked = false;
+      return given;
+    };
+    let next = await ask();
     // After the first piece: an implementation sets headers before it.
     outlet.begin(answer.status, answer.header);
-    if (response instanceof CodecResponse) onFrames?.(framesOf(response));
-    for (; next !== undefined && next.done !== true && !outlet.isClosed; next = await source?.next()) {
+    onFrames?.(outlet);
+    for (; next !== undefined && next.done !== true && !outlet.isClosed; next = await ask()) {
       await outlet.write(isGrpcWeb ? relaxGrpcWebFrame(next.value) : next.value);
     }
     const { trailer } = answer;
@@ -62,19 +68,20 @@ export async function sendStream(
   }
 }
 
-function framesOf(response: CodecResponse): FrameSink {
-  return { send: (frame, onReady) => response.sendNow(frame, onReady) };
-}
-
 /** A response that may go away while something waits for it. */
-class Outlet {
+class Outlet implements FrameSink {
   /** Also used for HTTP/2, whose stream has the same members that are used here. */
   readonly #response: ServerResponse;
   readonly #options: StreamAnswerOptions;
   readonly #onClose: () => void;
-  /** Ends the wait under way. */
-  #wake: (() => void) | undefined;
+  /** End the waits under way: a frame may wait, and the end behind it. */
+  readonly #wakes = new Set<() => void>();
   #isClosed: boolean;
+  /**
+   * The source is asked for its next piece. Frames are sent only meanwhile: a source may end
+   * while what it is made of still runs, and nothing may follow its end.
+   */
+  isAsked = false;
 
   constructor(response: HttpResponse, options: StreamAnswerOptions, onClosed: () => void) {
     this.#response = response as ServerResponse;
@@ -82,7 +89,7 @@ class Outlet {
     this.#isClosed = isOver(response);
     this.#onClose = () => {
       this.#isClosed = true;
-      this.#wake?.();
+      this.#wakeAll();
       onClosed();
     };
     response.once('close', this.#onClose);
@@ -102,6 +109,17 @@ class Outlet {
     await this.#until('drain', bytes.length);
   }
 
+  send(frame: Uint8Array, onReady: () => void): boolean {
+    if (this.#isClosed || !this.isAsked) return false;
+    const response: HttpResponse = this.#response;
+    if (response instanceof CodecResponse) return response.sendNow(frame, onReady);
+    if (this.#response.write(frame)) return true;
+    void this.#until('drain', frame.length).then(() => {
+      if (!this.#isClosed) onReady();
+    });
+    return false;
+  }
+
   /** Resolves when everything was handed over, or the peer is gone. */
   async end(trailer: Headers | undefined): Promise<void> {
     if (this.#isClosed) return;
@@ -111,22 +129,27 @@ class Outlet {
     await this.#until('finish', leftBytes);
   }
 
+  /** Nothing is sent any more. */
   release(): void {
     this.#response.off('close', this.#onClose);
+    this.#wakeAll();
+  }
+
+  #wakeAll(): void {
+    for (const wake of this.#wakes) wake();
   }
 
   async #until(event: 'drain' | 'finish', bytes: number): Promise<void> {
     if (this.#isClosed || (event === 'finish' && this.#response.writableFinished)) return;
-    let timer: Timer | undefined;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      this.#response.once(event, resolve);
-      timer = this.#options.clock.after(patienceMs(bytes), () => {
-        this.#options.onStalled();
-        cutOff(this.#response);
-      });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wakes.add(resolve);
+    this.#response.once(event, resolve);
+    const timer = this.#options.clock.after(patienceMs(bytes), () => {
+      this.#options.onStalled();
+      cutOff(this.#response);
     });
-    timer?.cancel();
-    this.#wake = undefined;
+    await promise;
+    timer.cancel();
+    this.#wakes.delete(resolve);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * A streamed Watch in the binary format: its first message and its end go through Connect,
- * what is between them goes as frames straight to the connection, where the edge offers
- * that. JSON, and what Node's own servers serve, goes through Connect as a whole.
+ * what is between them goes as frames straight to the connection. JSON goes through
+ * Connect as a whole.
  */
 import type { WatchResponse } from '#gen/walnut/v1/kv_store_pb.ts';
 import type { WatchMessage, WatchOutlet } from '#model/watch.ts';

@@ -3,6 +3,7 @@
  * and in the forms that watchers ask for. It knows in how many queues it is.
  */
 import { type Entry, isExpired, type Mutation, stated } from '#model/entry.ts';
+import type { Position } from '#model/position.ts';
 import type { WatchEvent } from '#model/watch.ts';
 import type { Frame } from '#wal/frame.ts';
 
@@ -79,10 +80,14 @@ function withoutValue(entry: Entry): Entry {
   return { ...entry, value: NO_BYTES };
 }
 
-/** The change with all that watchers may ask for; `stored`: the entry before. Copies the value out of the frame. */
+/**
+ * The change with all that watchers may ask for. `version`: the position of the frame, one
+ * object for all of its changes; `stored`: the entry before. Copies the value out of the frame.
+ */
 export function eventOf(
   mutation: Mutation,
-  { epoch, lsn, timestampMs }: Frame,
+  { timestampMs }: Frame,
+  version: Position,
   stored: Entry | undefined,
 ): WatchEvent {
   const { op, cause, key } = mutation;
@@ -93,9 +98,9 @@ export function eventOf(
     op,
     cause,
     key,
-    value: value.length > 0 ? Buffer.from(value) : NO_BYTES,
+    value: value.length > 0 ? copyOf(value) : NO_BYTES,
     contentType,
-    version: { epoch, lsn },
+    version,
     expireAtMs,
     timestampMs,
     previous: wasMissing ? undefined : stored,
@@ -103,4 +108,11 @@ export function eventOf(
     isInitial: false,
     encoded: undefined,
   };
+}
+
+/** `Buffer.from` asks more about what it copies. */
+function copyOf(bytes: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafe(bytes.length);
+  copy.set(bytes);
+  return copy;
 }

@@ -37,9 +37,12 @@ export async function readPastFrames(
 /** Queues the changes of a record that are of interest. What was there before each is not known any more. */
 export function queuePast(watcher: Watcher, frame: Frame): void {
   const { target, past, withPrevious } = watcher;
+  const version = { epoch: frame.epoch, lsn: frame.lsn };
   for (const mutation of mutationsOf(frame)) {
     if (!isWatched(target, mutation.key) || !watcher.wants(mutation.op)) continue;
-    past.push(new Change({ ...eventOf(mutation, frame, undefined), isPreviousUnknown: withPrevious }));
+    past.push(
+      new Change({ ...eventOf(mutation, frame, version, undefined), isPreviousUnknown: withPrevious }),
+    );
   }
 }
 

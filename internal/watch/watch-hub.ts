@@ -87,27 +87,29 @@ export class WatchHub {
   /** The engine's side: the record is about to be applied. */
   beforeApply(frame: Frame): void {
     const mutations = recordKindOf(frame).mutations(frame);
+    const version = { epoch: frame.epoch, lsn: frame.lsn };
     // What this record has done to a key so far, where somebody asks for it.
     const left = mutations.length > 1 ? new Map<string, Entry | undefined>() : undefined;
     for (const mutation of mutations) {
       const found = this.#found;
       found.length = 0;
       this.#matcher.match(mutation.key, found);
-      if (found.length > 0) this.#offer(found, this.#changeOf(mutation, frame, found, left));
+      if (found.length > 0) this.#offer(found, this.#changeOf(mutation, frame, version, found, left));
     }
   }
 
   #changeOf(
     mutation: Mutation,
     frame: Frame,
+    version: Position,
     found: readonly Watcher[],
     left: Map<string, Entry | undefined> | undefined,
   ): Change {
     if (!found.some(({ withPrevious }) => withPrevious))
-      return new Change(eventOf(mutation, frame, undefined));
+      return new Change(eventOf(mutation, frame, version, undefined));
     const { key } = mutation;
     const stored = left?.has(key) === true ? left.get(key) : this.engine.store.peek(key);
-    const event = eventOf(mutation, frame, stored);
+    const event = eventOf(mutation, frame, version, stored);
     left?.set(key, entryAfter(event));
     return new Change(event);
   }

@@ -21,14 +21,22 @@ const TEXT_BYTES = 2 + PART_BYTES + 4;
 const CHARACTERS_MAX = 8_192;
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
+/** The text that was made last: what many watchers are told in one turn ends at one position. */
+const last = { epoch: -1, lsn: -1, text: '' };
+const scratch = Buffer.from([VERSION, 1, ...new Uint8Array(TEXT_BYTES - 2)]);
+
 export function toResumeText({ epoch, lsn }: Position): string {
-  const bytes = Buffer.alloc(TEXT_BYTES);
-  bytes[0] = VERSION;
-  bytes[1] = 1;
-  bytes.writeBigUInt64BE(BigInt(epoch), 3);
-  bytes.writeBigUInt64BE(BigInt(lsn), 11);
-  bytes.writeUInt32BE(crc32(bytes, 0, 0, TEXT_BYTES - 4), TEXT_BYTES - 4);
-  return bytes.toString('base64url');
+  if (epoch === last.epoch && lsn === last.lsn) return last.text;
+  writeUint64(epoch, 3);
+  writeUint64(lsn, 11);
+  scratch.writeUInt32BE(crc32(scratch, 0, 0, TEXT_BYTES - 4), TEXT_BYTES - 4);
+  return Object.assign(last, { epoch, lsn, text: scratch.toString('base64url') }).text;
+}
+
+/** A whole number below 2^53, big-endian. */
+function writeUint64(value: number, at: number): void {
+  scratch.writeUInt32BE(Math.floor(value / 2 ** 32), at);
+  scratch.writeUInt32BE(value >>> 0, at + 4);
 }
 
 /** Throws `invalid_argument` for what no node wrote. */

@@ -1,7 +1,7 @@
 /**
  * Messages of Watch in protobuf's binary format, from the model, framed for a stream: no
  * message or bigint is made of an event, and the bytes of an event that many watchers get
- * are made once.
+ * are made twice at most.
  */
 import { type Entry, movedDeadline } from '#model/entry.ts';
 import type { Position } from '#model/position.ts';
@@ -28,15 +28,10 @@ const writer = new ByteWriter();
 /** The message as `fromWatchMessage` has it, in the frame of a stream: flags, length, bytes. */
 export function toWatchFrame(message: WatchMessage): Buffer {
   const { events, position, wallShiftMs } = message;
-  // Before `begin`, because an event is encoded in the same writer.
-  const parts = events.map((event) => bytesOf(event, wallShiftMs));
   const resume = message.canResume ? toResumeText(position) : '';
-  let bytes = FRAME_HEAD_BYTES + MESSAGE_BYTES + resume.length;
-  for (const part of parts) bytes += part.length;
-  writer.begin(0);
-  writer.reserve(bytes);
-  writer.at = FRAME_HEAD_BYTES;
-  for (const part of parts) writer.bytes(part);
+  writer.begin(FRAME_HEAD_BYTES);
+  for (const event of events) writeEvent(event, wallShiftMs);
+  writer.reserve(MESSAGE_BYTES + resume.length);
   writePosition(2, position);
   if (resume.length > 0) writeText(3, resume, resume.length);
   writeNumber(4, message.isFragment ? 1 : 0);
@@ -46,18 +41,26 @@ export function toWatchFrame(message: WatchMessage): Buffer {
   return writer.take();
 }
 
-/** Tag, length and event. */
-function bytesOf(event: WatchEvent, shiftMs: number): Uint8Array {
-  if (shiftMs !== 0) return encode(event, shiftMs);
-  event.encoded ??= encode(event, 0);
-  return event.encoded;
+/** Most events go to one watcher: the bytes are kept when they are written for the second time. */
+function writeEvent(event: WatchEvent, shiftMs: number): void {
+  const { encoded } = event;
+  if (shiftMs !== 0) encode(event, shiftMs);
+  else if (encoded instanceof Uint8Array) {
+    writer.reserve(encoded.length);
+    writer.bytes(encoded);
+  } else {
+    const from = writer.at;
+    encode(event, 0);
+    event.encoded =
+      encoded === undefined ? 'once' : Uint8Array.prototype.slice.call(writer.buffer, from, writer.at);
+  }
 }
 
-function encode(event: WatchEvent, shiftMs: number): Uint8Array {
+/** Writes tag, length and event. */
+function encode(event: WatchEvent, shiftMs: number): void {
   const { previous } = event;
   const keyBytes = Buffer.byteLength(event.key);
   const previousBytes = previous === undefined ? 0 : entryBytes(previous, keyBytes, shiftMs);
-  writer.begin(0);
   writer.reserve(FIXED_BYTES + keyBytes + event.value.length + previousBytes + typeBytes(event.contentType));
   writer.byte(TAG_OF_EVENTS);
   writer.varint(eventBytes(event, keyBytes, previousBytes, shiftMs));
@@ -72,7 +75,6 @@ function encode(event: WatchEvent, shiftMs: number): Uint8Array {
   writeNumber(9, event.isInitial ? 1 : 0);
   writeNumber(10, movedDeadline(event.timestampMs, shiftMs));
   writeType(11, event.contentType);
-  return writer.take();
 }
 
 function eventBytes(event: WatchEvent, keyBytes: number, previousBytes: number, shiftMs: number): number {

@@ -32,14 +32,14 @@ export const ANSWER_MUTANTS: readonly Mutant[] = [
   {
     name: 'stream whose peer has gone left waiting',
     file: 'internal/rpc/stream-answer.ts',
-    text: '      this.#wake?.();\n      onClosed();',
+    text: '      this.#wakeAll();\n      onClosed();',
     replacement: '',
     tests: [STREAMS],
   },
   {
     name: 'stream that nobody reads kept for ever',
     file: 'internal/rpc/stream-answer.ts',
-    text: '        cutOff(this.#response);',
+    text: '      cutOff(this.#response);',
     replacement: '',
     tests: [STREAMS],
     http2: 'node',

@@ -31,6 +31,13 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
     tests: [PUMP],
   },
   {
+    name: 'frames sent behind the end of their stream',
+    file: 'internal/rpc/stream-answer.ts',
+    text: '    if (this.#isClosed || !this.isAsked) return false;',
+    replacement: '    if (this.#isClosed) return false;',
+    tests: ['test/rpc/stream-frames.test.ts'],
+  },
+  {
     name: 'frame that overtakes what was written before it',
     file: 'internal/rpc/http2/codec-request.ts',
     text: '    if (this.writableLength > 0) {',

@@ -319,14 +319,18 @@ class Run {
 /** Some 15 operations each. */
 const RUNS = Number(process.env['WALNUT_MODEL_RUNS'] ?? 40);
 
-it('the API does what a map does, on a master and a replica, through failovers and restarts', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
-      const run = new Run();
-      await run.start();
-      for (const one of steps) await run.run(one);
-      await run.stop();
-    }),
-    { numRuns: RUNS, endOnFailure: true },
-  );
-}, 120_000 + 1_000 * RUNS);
+it(
+  'the API does what a map does, on a master and a replica, through failovers and restarts',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
+        const run = new Run();
+        await run.start();
+        for (const one of steps) await run.run(one);
+        await run.stop();
+      }),
+      { numRuns: RUNS, endOnFailure: true },
+    );
+  },
+  120_000 + 1_000 * RUNS,
+);

@@ -43,6 +43,7 @@ const TRANSPORTS: Readonly<Record<string, (baseUrl: string) => Transport>> = {
   'Connect JSON over HTTP/1.1': (baseUrl) =>
     createConnectTransport({ baseUrl, httpVersion: '1.1', useBinaryFormat: false }),
   'Connect binary over HTTP/2': (baseUrl) => createConnectTransport({ baseUrl, httpVersion: '2' }),
+  'Connect binary over HTTP/1.1': (baseUrl) => createConnectTransport({ baseUrl, httpVersion: '1.1' }),
   gRPC: (baseUrl) => createGrpcTransport({ baseUrl }),
   'gRPC-Web': (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: '1.1' }),
 };
@@ -91,7 +92,7 @@ describe.each(Object.keys(TRANSPORTS))('a watch by %s', (name) => {
     expect(error?.findDetails(WatchEndSchema)).toMatchObject([{ resume: toResumeText(positionOf(5)) }]);
   });
 
-  it('has an outlet for protobuf over HTTP/2, whose messages come in order and are held back', async () => {
+  it('has an outlet for all but JSON, whose messages come in order and are held back', async () => {
     const { node, baseUrl } = await start();
     const value = Buffer.alloc(100_000, 'v');
     const count = 30;
@@ -119,7 +120,25 @@ describe.each(Object.keys(TRANSPORTS))('a watch by %s', (name) => {
     };
     await expect(read()).rejects.toMatchObject({ code: Code.ResourceExhausted });
     expect(lsns).toEqual(Array.from({ length: count - 1 }, (_, i) => i + 1));
-    expect([wasOpen, waits > 0]).toEqual(/HTTP\/2|gRPC$/.test(name) ? [true, true] : [false, false]);
+    expect([wasOpen, waits > 0]).toEqual(name.includes('JSON') ? [false, false] : [true, true]);
+  });
+
+  it('sends nothing behind its end, though what it is made of still runs', async () => {
+    const { node, baseUrl } = await start();
+    const late = messageOf(9, [{ ...EVENT, key: 'late', encoded: undefined }]);
+    node.watched = async function* (_command, _signal, outlet) {
+      yield messageOf(1, []);
+      const goOn = async (): Promise<void> => {
+        for (let i = 0; i < 2_000; i++) await outlet?.send(late, () => {});
+      };
+      void goOn();
+      throw slow;
+    };
+    const client = createClient(KVStore, (TRANSPORTS[name] as (url: string) => Transport)(baseUrl));
+    const read = async (): Promise<void> => {
+      for await (const _ of client.watch({ what: { case: 'key', value: 'k' } }));
+    };
+    await expect(read()).rejects.toMatchObject({ code: Code.ResourceExhausted, rawMessage: 'too slow' });
   });
 
   it('ends at the node when its caller goes away', async () => {

@@ -89,7 +89,7 @@ describe('the forms of a change', () => {
       forms.map(({ value, previous: before, encoded }) => [
         value.length,
         before?.value.length,
-        encoded?.length,
+        (encoded as Uint8Array | undefined)?.length,
       ]),
     ).toEqual([
       [0, 0, undefined],
