@@ -6,6 +6,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '#platform/clock.ts';
+import { directSocketOf } from '#rpc/direct-socket.ts';
 import { passSocket } from '#rpc/pass-socket.ts';
 
 /** The type of the first record of TLS; no request of HTTP begins with it. */
@@ -39,7 +40,8 @@ export type Protocol = 'http1' | 'http2';
 
 /** The server is not listening yet. */
 export function createSocketMux(options: SocketMuxOptions): Server {
-  return createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => {
+  return createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (accepted) => {
+    const socket = directSocketOf(accepted);
     if (options.onSocket(socket)) sniff(socket, options);
     else sniff(socket, refusing(options));
   });

@@ -38,10 +38,16 @@ function openersIn(source: SourceFile): string[] {
   return found;
 }
 
+/** Makes sockets of connections that came in, and so has the class that could open one. */
+const INCOMING = 'internal/rpc/direct-socket.ts';
+
 describe('connections to nodes', () => {
   it('are opened by internal/dial only', () => {
     const shipped = readSources().filter(({ path }) => /^(internal\/(?!dial\/)|cmd\/|client\/)/.test(path));
-    expect(shipped.flatMap(openersIn)).toEqual([]);
+    expect(shipped.filter(({ path }) => path !== INCOMING).flatMap(openersIn)).toEqual([]);
+    const incoming = shipped.find(({ path }) => path === INCOMING);
+    expect(incoming?.text).toContain('super({ handle,');
+    expect(incoming?.text).not.toMatch(/connect\(|new Socket/);
   });
 
   it('are noticed, whichever way they are opened', () => {

@@ -71,7 +71,7 @@ export class RequestReader {
     return rest;
   }
 
-  /** `bytes` are kept while they are needed, and must not change. */
+  /** `bytes` are looked at until `keep`, and must not change before it. */
   push(bytes: Buffer): ReadState {
     if (this.held === 0) {
       this.#bytes = bytes;
@@ -83,6 +83,18 @@ export class RequestReader {
     this.#at = 0;
     if (this.#state === 'reading') this.#read();
     return this.#state;
+  }
+
+  /** Copies what is held: the bytes that were pushed are the caller's again. */
+  keep(): void {
+    if (this.held === 0) {
+      this.#bytes = NONE;
+      this.#seen = 0;
+    } else {
+      this.#bytes = Buffer.from(this.#bytes.subarray(this.#at));
+      this.#seen -= this.#at;
+    }
+    this.#at = 0;
   }
 
   /** The request before is done with: goes on with what is held. Behind one that is the last, nothing is read. */

@@ -8,6 +8,7 @@
 import type { Socket } from 'node:net';
 import type { Http1Head } from '#http/http1/head1.ts';
 import { type RequestEvents, RequestReader } from '#http/http1/request-reader.ts';
+import { DirectSocket } from '#rpc/direct-socket.ts';
 import type { AnswerHeads } from '#rpc/http1/answer-heads.ts';
 import { REQUESTS_PER_TURN } from '#rpc/http1/bounds.ts';
 import { type Phase, PhaseTime } from '#rpc/http1/phase.ts';
@@ -68,6 +69,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     // What is still to be answered is, where the peer closes its side.
     socket.allowHalfOpen = true;
     socket.on('data', this.#onBytes);
+    if (socket instanceof DirectSocket) socket.readTo(this.#onBytes);
     socket.on('end', this.#onPeerEnd);
     socket.on('error', ignore);
     socket.on('close', this.#onClosed);
@@ -170,7 +172,8 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
   #take(bytes: Buffer, isTurnEnd = false): number {
     if (this.#request !== undefined || !this.#site.turns.isSpent) return this.#advance(bytes, isTurnEnd);
     // Others have made large answers in this turn: a request that begins now is a later one's.
-    this.#deferred = this.#deferred === undefined ? bytes : Buffer.concat([this.#deferred, bytes]);
+    // A copy: what was read is not ours to keep.
+    this.#deferred = Buffer.concat(this.#deferred === undefined ? [bytes] : [this.#deferred, bytes]);
     this.#touch();
     this.#steer();
     return 0;
@@ -188,6 +191,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     if (this.#reader.state === 'whole' && this.#request?.isAnswered === false) this.#site.turns.expect();
     if (this.#hasPeerEnded && this.#request?.isAnswered === false) this.#request.onPeerEnd();
     this.#isAdvancing = false;
+    if (bytes.length > 0) this.#reader.keep();
     if (!isTurnEnd && this.#output.mayWait(GATHERED_BYTES_MAX)) {
       this.#touchLater();
       this.#steer();
@@ -296,6 +300,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     const { socket } = this;
     this.#isOver = true;
     socket.off('data', this.#onBytes);
+    if (socket instanceof DirectSocket) socket.readTo(undefined);
     socket.off('end', this.#onPeerEnd);
     socket.off('close', this.#onClosed);
     this.#site.leave(this);

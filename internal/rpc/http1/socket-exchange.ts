@@ -66,7 +66,7 @@ export class SocketExchange implements Exchange, ServedRequest {
   }
 
   onBody(bytes: Buffer, from: number, to: number, isEnd: boolean): void {
-    this.#sink?.onChunk(bytes.subarray(from, to));
+    this.#sink?.onChunk(Buffer.from(bytes.subarray(from, to)));
     if (isEnd) this.#endBody(true);
   }
 

@@ -45,6 +45,11 @@ export const bodiesOf = (text: string): string[] =>
     .slice(1)
     .map((answer) => answer.slice(answer.indexOf('\r\n\r\n') + 4));
 
+/** As the next read of a direct socket does with the bytes of this one. */
+function readOver(bytes: Buffer): void {
+  bytes.fill(0xee);
+}
+
 export function startDriver(answerBytesMax = 256 << 20): Driven {
   const clock = new VirtualClock();
   const connections = createConnections(Number.POSITIVE_INFINITY);
@@ -65,6 +70,7 @@ export function startDriver(answerBytesMax = 256 << 20): Driven {
       const peer = createPeer(clock);
       connections.addSocket(peer.socket as never);
       driver.accept(peer.socket as never);
+      peer.socket.on('data', readOver);
       return peer;
     },
   };
@@ -75,6 +81,7 @@ export function startDriver(answerBytesMax = 256 << 20): Driven {
     requestTimeoutMs: 120_000,
     onStalled: () => counts.stalls++,
     handOver: (socket) => {
+      socket.off('data', readOver);
       const handed = { socket: socket as never, rest: '', hasEnded: false };
       driven.handedOver.push(handed);
       socket.on('data', (bytes: Buffer) => {

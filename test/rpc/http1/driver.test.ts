@@ -1,13 +1,14 @@
 /** How connections of our own HTTP/1.1 are driven: order, writes, room, times, and their end. */
 import { describe, expect, it } from 'vitest';
 import { patienceMs } from '#rpc/answer-pace.ts';
-import type { HttpResponse } from '#rpc/http-io.ts';
+import { type HttpResponse, send } from '#rpc/http-io.ts';
 import { ANSWER_WAIT_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_MS, REQUESTS_PER_TURN } from '#rpc/http1/bounds.ts';
 import type { CodecResponse } from '#rpc/http2/codec-request.ts';
 import { bodiesOf, get, post, startDriver } from '#test/rpc/http1/driven.ts';
 import { type Call, ok } from '#test/rpc/http2/driven.ts';
 
 const MIB = 1 << 20;
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('answers', () => {
   it('go in the order of their requests, in one write where they are made at once', async () => {
@@ -245,6 +246,22 @@ describe('time', () => {
 });
 
 describe('a body', () => {
+  it('that comes in pieces, or is read late, is what was sent', async () => {
+    const driven = startDriver();
+    const peer = driven.open();
+    await peer.send(post('/call', 'ab').slice(0, -1));
+    await peer.send('b');
+    expect(bodiesOf(peer.take())).toEqual(['<ab>']);
+    driven.onRequest = async (request, response) => {
+      await nextTurn();
+      const chunks = await Array.fromAsync(request as AsyncIterable<Buffer>);
+      send(request, response, 200, {}, Buffer.concat(chunks).toString());
+    };
+    await peer.send(post('/page', 'cd').slice(0, -1));
+    await peer.send('d');
+    expect(bodiesOf(peer.take())).toEqual(['cd']);
+  });
+
   it('that nobody reads is not read from the socket, either', async () => {
     const driven = startDriver();
     let finish = (): void => {};

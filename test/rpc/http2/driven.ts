@@ -107,11 +107,14 @@ export function recordCall(
   const call: Call = { path, exchange, body: '', isWhole: undefined, closed: [] };
   driven.calls.push(call);
   exchange.onClose((isAnswered) => call.closed.push(isAnswered));
+  // Kept until the end, as the unary path keeps them.
+  const chunks: Uint8Array[] = [];
   exchange.read({
     onChunk: (chunk) => {
-      call.body += Buffer.from(chunk).toString('latin1');
+      chunks.push(chunk);
     },
     onEnd: (isWhole) => {
+      call.body = Buffer.concat(chunks).toString('latin1');
       call.isWhole = isWhole;
       if (isWhole) driven.onCall(call);
       else exchange.answer(ok('cut'));
