@@ -74,12 +74,15 @@ export class BatchSender {
     const operations = batch.map(({ operation }) => ({ operation: this.#withToken(operation, token) }));
     const waitMs = Math.max(...operations.map(({ operation }) => waitMsOf(operation)));
     const isSafe = batch.every(({ operation }) => isRepeatable(operation));
-    return this.#caller.run({ target, isRepeatable: isSafe, waitMs }, async (sent) => {
-      const { results } = await sent.link.store.batch({ operations }, sent.options);
-      if (results.length !== batch.length)
-        throw new ConnectError(`${results.length} results for ${batch.length} operations`, Code.Internal);
-      return { results, address: sent.address, mayBeRepeat: sent.mayBeRepeat, token };
-    });
+    return this.#caller.run(
+      { rpc: 'Batch', operations: batch.length, target, isRepeatable: isSafe, waitMs },
+      async (sent) => {
+        const { results } = await sent.link.store.batch({ operations }, sent.options);
+        if (results.length !== batch.length)
+          throw new ConnectError(`${results.length} results for ${batch.length} operations`, Code.Internal);
+        return { results, address: sent.address, mayBeRepeat: sent.mayBeRepeat, token };
+      },
+    );
   }
 
   #settle(batch: readonly PendingOperation[], target: Target, answered: Answered, isRenewed: boolean): Again {

@@ -5,14 +5,17 @@
 import type { CallOptions as TransportOptions } from '@connectrpc/connect';
 import { Code } from '@connectrpc/connect';
 import type { Position } from '#gen/walnut/v1/types_pb.ts';
+import type { Clock } from '#platform/clock.ts';
 import type { Target } from '#routing/group-routes.ts';
 import type { Attempt, Router } from '#routing/router.ts';
+import { type CallEnd, hasCallListeners, tellCall } from './diagnostics.ts';
 import { type CallError, refusedHere } from './failures.ts';
 import type { NodeStub } from './node-links.ts';
 import type { Session } from './session.ts';
 import type { NamedFields, WriteNames } from './write-names.ts';
 
 export interface CallerOptions {
+  readonly clock: Clock;
   readonly router: Router<NodeStub>;
   readonly session: Session;
   /** All attempts of a call, without what the call itself asks to wait. */
@@ -24,6 +27,10 @@ export interface CallerOptions {
 }
 
 export interface CallKind {
+  /** What is called, for diagnostics. */
+  readonly rpc: string;
+  /** How many operations the call carries; default 1. */
+  readonly operations?: number;
   readonly target: Target;
   readonly isRepeatable: boolean;
   /** How long the node may wait before it answers. */
@@ -47,23 +54,36 @@ export class Caller {
   run<T>(kind: CallKind, attempt: (sent: Sent) => Promise<T>): Promise<T> {
     const { router, timeoutMs, attemptMs } = this.#options;
     const { target, isRepeatable, waitMs, signal, at } = kind;
-    return router.run(
-      {
-        target,
-        isRepeatable,
-        timeoutMs: timeoutMs + waitMs,
-        attemptMs: Math.min(attemptMs, timeoutMs) + waitMs,
-        signal,
-        at,
-      },
-      (given) => {
-        const { timeoutMs: limitMs, signal: ended } = given;
-        return attempt({
-          ...given,
-          options: ended === undefined ? { timeoutMs: limitMs } : { timeoutMs: limitMs, signal: ended },
-        });
-      },
-    );
+    const limits = { timeoutMs: timeoutMs + waitMs, attemptMs: Math.min(attemptMs, timeoutMs) + waitMs };
+    const last = { address: '', attempts: 0 };
+    const result = router.run({ target, isRepeatable, signal, at, ...limits }, (given) => {
+      last.address = given.address;
+      last.attempts++;
+      const { timeoutMs: limitMs, signal: ended } = given;
+      const options = ended === undefined ? { timeoutMs: limitMs } : { timeoutMs: limitMs, signal: ended };
+      return attempt({ ...given, options });
+    });
+    return hasCallListeners() ? this.#told(kind, last, result) : result;
+  }
+
+  /** Tells listeners how the call ended. */
+  async #told<T>(
+    { rpc, operations = 1 }: CallKind,
+    last: Readonly<Pick<CallEnd, 'address' | 'attempts'>>,
+    result: Promise<T>,
+  ): Promise<T> {
+    const { clock } = this.#options;
+    const startedMs = clock.monotonicMs();
+    const end = (): CallEnd => ({ rpc, operations, ...last, tookMs: clock.monotonicMs() - startedMs });
+    try {
+      const answer = await result;
+      tellCall(end());
+      return answer;
+    } catch (error) {
+      const { code, outcome } = error as CallError;
+      tellCall({ ...end(), error: { code, outcome } });
+      throw error;
+    }
   }
 
   /**
@@ -94,8 +114,9 @@ export class Caller {
   async learnPosition(key: string): Promise<CallError | undefined> {
     const { token } = this.session;
     try {
-      const { asOf } = await this.run({ target: 'master', isRepeatable: true, waitMs: 0 }, (sent) =>
-        sent.link.store.get(token === undefined ? { key } : { key, atLeast: token }, sent.options),
+      const { asOf } = await this.run(
+        { rpc: 'Get', target: 'master', isRepeatable: true, waitMs: 0 },
+        (sent) => sent.link.store.get(token === undefined ? { key } : { key, atLeast: token }, sent.options),
       );
       this.session.observe(asOf);
       return undefined;

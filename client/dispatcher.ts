@@ -158,7 +158,13 @@ export class Dispatcher {
     const atLeast = request.atLeast ?? token;
     const sent = atLeast === undefined ? request : { ...request, atLeast };
     try {
-      const kind = { target: 'master', isRepeatable: true, waitMs: request.waitMs, signal } as const;
+      const kind = {
+        rpc: 'Get',
+        target: 'master',
+        isRepeatable: true,
+        waitMs: request.waitMs,
+        signal,
+      } as const;
       const answer = await this.#caller.run(kind, ({ link, options }) => link.store.get(sent, options));
       session.observe(answer.asOf);
       return answer;
@@ -219,7 +225,14 @@ export class Dispatcher {
     try {
       const answer = await this.#caller.named(this.#atomicNames, isWrite ? [request] : [], key, () =>
         this.#caller.run(
-          { target: 'master', isRepeatable: !isWrite || hasName(request), waitMs, signal },
+          {
+            rpc: 'Batch',
+            operations: request.operations.length,
+            target: 'master',
+            isRepeatable: !isWrite || hasName(request),
+            waitMs,
+            signal,
+          },
           (sent) => sent.link.store.batch(this.#withTokens(request), sent.options),
         ),
       );

@@ -24,7 +24,13 @@ export async function deletePages(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   checkPrefix(prefix);
-  const kind = { target: 'master', isRepeatable: false, waitMs: options.timeoutMs ?? 0, signal } as const;
+  const kind = {
+    rpc: 'DeletePrefix',
+    target: 'master',
+    isRepeatable: false,
+    waitMs: options.timeoutMs ?? 0,
+    signal,
+  } as const;
   let deleted = 0;
   let cursor = '';
   let at: string | undefined;
@@ -52,10 +58,13 @@ export async function* scanPages(
   let cursor = '';
   let at: string | undefined;
   do {
-    const answer = await caller.run({ target, isRepeatable: true, waitMs: 0, signal, at }, async (sent) => {
-      at = sent.address;
-      return sent.link.store.scan({ ...options, prefix, cursor }, sent.options);
-    });
+    const answer = await caller.run(
+      { rpc: 'Scan', target, isRepeatable: true, waitMs: 0, signal, at },
+      async (sent) => {
+        at = sent.address;
+        return sent.link.store.scan({ ...options, prefix, cursor }, sent.options);
+      },
+    );
     caller.session.observe(answer.asOf);
     yield* answer.entries;
     cursor = answer.nextCursor;

@@ -30,6 +30,7 @@ import {
 import type { Entry } from '#gen/walnut/v1/types_pb.ts';
 import { createNodeClock } from '#platform/node-clock.ts';
 import { createNodeRandom } from '#platform/random.ts';
+import type { Told } from '#routing/failure.ts';
 import { GroupRoutes, type ReadPolicy } from '#routing/group-routes.ts';
 import { Router } from '#routing/router.ts';
 import { Caller, type CallKind, closedError } from './caller.ts';
@@ -42,6 +43,7 @@ import {
   type WalnutClientOptions,
 } from './client-options.ts';
 import type { Codec } from './codecs.ts';
+import { tellRetry } from './diagnostics.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { invalid } from './failures.ts';
 import { type GetOrSetOptions, type Load, Loads } from './get-or-set.ts';
@@ -74,7 +76,7 @@ const AWAIT_MS = 5_000;
 
 export type { WalnutClientOptions } from './client-options.ts';
 
-const READ: Omit<CallKind, 'target'> = { isRepeatable: true, waitMs: 0 };
+const READ: Pick<CallKind, 'isRepeatable' | 'waitMs'> = { isRepeatable: true, waitMs: 0 };
 
 export class WalnutClient implements AsyncDisposable {
   readonly session: Session;
@@ -101,9 +103,13 @@ export class WalnutClient implements AsyncDisposable {
     this.#readFrom = readFrom;
     this.#links = new NodeLinks(seams?.open ?? ((address) => openTransport(options, address)), isTls);
     for (const address of addresses) this.#links.linkTo(address);
-    this.#router = new Router({ routes, links: this.#links, clock, random, onRetry });
+    const retried = (told: Told, error: unknown): void => {
+      tellRetry(told, error);
+      onRetry?.(told, error);
+    };
+    this.#router = new Router({ routes, links: this.#links, clock, random, onRetry: retried });
     const router = this.#router;
-    this.#caller = new Caller({ router, session, timeoutMs, attemptMs, namesWrites: namedWrites });
+    this.#caller = new Caller({ clock, router, session, timeoutMs, attemptMs, namesWrites: namedWrites });
     this.#calls = new Dispatcher({
       caller: this.#caller,
       random,
@@ -250,7 +256,13 @@ export class WalnutClient implements AsyncDisposable {
       const { position = this.session.token } = options;
       if (position === undefined)
         throw invalid('no position: expected one in the options, or a call of this session before');
-      const kind = { ...READ, target: 'master', waitMs: options.timeoutMs || AWAIT_MS, signal } as const;
+      const kind = {
+        ...READ,
+        rpc: 'AwaitDurable',
+        target: 'master',
+        waitMs: options.timeoutMs || AWAIT_MS,
+        signal,
+      } as const;
       return this.#caller.run(kind, ({ link, options: sent }) =>
         link.store.awaitDurable({ ...options, position }, sent),
       );
@@ -267,16 +279,18 @@ export class WalnutClient implements AsyncDisposable {
     ...options
   }: GetUpdatesOptions & CallOptions = {}): Promise<GetUpdatesResponse> {
     this.#checkOpen();
-    return this.#caller.run({ ...READ, target: this.#readFrom, signal }, ({ link, options: sent }) =>
-      link.store.getUpdates(options, sent),
+    return this.#caller.run(
+      { ...READ, rpc: 'GetUpdates', target: this.#readFrom, signal },
+      ({ link, options: sent }) => link.store.getUpdates(options, sent),
     );
   }
 
   /** What a node knows of a key, and what became of it; `changes`: how many of the last ones. */
   async explain(key: string, changes = 0, { signal }: CallOptions = {}): Promise<ExplainResponse> {
     this.#checkOpen();
-    return this.#caller.run({ ...READ, target: this.#readFrom, signal }, ({ link, options: sent }) =>
-      link.store.explain({ key, changes }, sent),
+    return this.#caller.run(
+      { ...READ, rpc: 'Explain', target: this.#readFrom, signal },
+      ({ link, options: sent }) => link.store.explain({ key, changes }, sent),
     );
   }
 

@@ -12,6 +12,7 @@ import { type Position, PositionSchema } from '#gen/walnut/v1/types_pb.ts';
 import { RunningMaster } from '#test/cli/running-node.ts';
 import { Session } from '../../client/session.ts';
 import { WalnutClient, type WalnutClientOptions } from '../../client/walnut-client.ts';
+import { openHurried } from './hurried.ts';
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -325,8 +326,9 @@ describe('failures', () => {
       if (isDown) throw new ConnectError('no one here', Code.Unavailable);
       return found(request);
     });
-    const client = open({ ...options, timeoutMs: 20 });
-    const errors = await Promise.all([refusal(client.get('a')), refusal(client.set('b', bytes('')))]);
+    const { client, settle } = openHurried(options);
+    const calls = [refusal(client.get('a')), refusal(client.set('b', bytes('')))];
+    const errors = await settle(Promise.all(calls));
     expect(errors.map(({ code }) => code)).toEqual([Code.Unavailable, Code.Unavailable]);
     isDown = false;
     expect((await client.get('a')).found).toBe(true);
@@ -352,8 +354,8 @@ describe('failures', () => {
   });
 
   it('of a node that cannot be reached are UNAVAILABLE', async () => {
-    const client = open({ address: '127.0.0.1:1', timeoutMs: 50 });
-    expect((await refusal(client.get('a'))).code).toBe(Code.Unavailable);
+    const { client, settle } = openHurried({ address: '127.0.0.1:1' });
+    expect((await settle(refusal(client.get('a')))).code).toBe(Code.Unavailable);
   });
 
   it('of writes on a replica leave the reads beside them alone', async () => {
