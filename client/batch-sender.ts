@@ -55,7 +55,9 @@ export class BatchSender {
     if (batch.length === 0) return;
     try {
       const answered = await this.#call(batch, target);
-      await this.#sendAgain(this.#settle(batch, target, answered, isRenewed), target);
+      const again = this.#settle(batch, target, answered, isRenewed);
+      if (again.behind.length > 0) this.#caller.onBehind(answered.address);
+      await this.#sendAgain(again, target);
     } catch (error) {
       // If an operation cannot be encoded nothing was sent: fail that one and send the others.
       const fitting = batch.filter(isEncodable);

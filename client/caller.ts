@@ -86,6 +86,11 @@ export class Caller {
     }
   }
 
+  /** The node does not have the state that a read of this session must show. */
+  onBehind(address: string): void {
+    this.#options.router.onBehind(address);
+  }
+
   /**
    * Names the writes, does `work`, and forgets the names. `key`: one that the caller may
    * read or write; of it a position is asked where the session has none.

@@ -34,6 +34,9 @@ export interface RoutesOptions {
 const NODES_MAX = 64;
 const REST_MS = 100;
 const REST_MS_MAX = 5_000;
+/** A node that keeps being behind, such as a delayed replica, is left alone for longer. */
+const BEHIND_MS_MAX = 30_000;
+const BEHIND_FORGOTTEN_MS = 60_000;
 /** The weight of the newest answer in `latencyMs`. */
 const LATENCY_WEIGHT = 0.2;
 /** One choice of so many asks the node that was asked longest ago, so that one that became fast is found. */
@@ -46,6 +49,9 @@ interface NodeState {
   restUntilMs: number;
   chosenAt: number;
   failures: number;
+  /** How often it was behind, one soon after the other, and when last. */
+  behind: number;
+  behindMs: number;
 }
 
 export class GroupRoutes {
@@ -99,11 +105,22 @@ export class GroupRoutes {
   onAnswer(address: string, tookMs: number | undefined): void {
     const node = this.#nodes.get(address);
     if (node === undefined) return;
+    // A node that is behind for ever still answers: that does not end its rest.
+    if (node.failures > 0) node.restUntilMs = 0;
     node.failures = 0;
-    node.restUntilMs = 0;
     if (tookMs === undefined) return;
     const { latencyMs = tookMs } = node;
     node.latencyMs = latencyMs + LATENCY_WEIGHT * (tookMs - latencyMs);
+  }
+
+  /** The node answered, but does not have the state that a read must show. */
+  onBehind(address: string, nowMs: number): void {
+    const node = this.#nodes.get(address);
+    if (node === undefined) return;
+    if (nowMs - node.behindMs > BEHIND_FORGOTTEN_MS) node.behind = 0;
+    node.behind++;
+    node.behindMs = nowMs;
+    node.restUntilMs = nowMs + Math.min(BEHIND_MS_MAX, REST_MS * 2 ** Math.min(node.behind, 10));
   }
 
   onFailure(address: string, { remedy }: Failure, nowMs: number): void {
@@ -118,7 +135,16 @@ export class GroupRoutes {
 }
 
 function newNode(address: string, isLearned: boolean): NodeState {
-  return { address, isLearned, latencyMs: undefined, restUntilMs: 0, chosenAt: 0, failures: 0 };
+  return {
+    address,
+    isLearned,
+    latencyMs: undefined,
+    restUntilMs: 0,
+    chosenAt: 0,
+    failures: 0,
+    behind: 0,
+    behindMs: 0,
+  };
 }
 
 /** The nodes in the order in which to ask them. `any`: that which was asked longest ago comes first. */

@@ -143,6 +143,11 @@ export class Router<L> {
     }
   }
 
+  /** A node answered, but does not have the state that a read must show: others are asked first for a while. */
+  onBehind(address: string): void {
+    this.#routes.onBehind(address, this.#clock.monotonicMs());
+  }
+
   /** The node to ask. Where only the master will do and nobody knows it, nodes are asked who it is. */
   async #choose({ target }: Pick<RoutedCall, 'target'>, tried: ReadonlySet<string>): Promise<string> {
     if (target === 'master' && this.#routes.master === undefined && this.#routes.addresses.length > 1) {

@@ -4,6 +4,7 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { Endpoint } from '#dial/endpoint.ts';
 import { CALLS_WAITING_MAX, Http2Client } from '#dial/http2/http2-client.ts';
+import type { CallFailure } from '#dial/http2/outgoing-call.ts';
 import { UnaryCall } from '#dial/http2/unary-call.ts';
 import { prepareBlock } from '#http/hpack/hpack-encoder.ts';
 import { ErrorCode } from '#http/http2/frame.ts';
@@ -230,6 +231,24 @@ describe('a peer that says nothing', () => {
     await settle();
     expect(told.slice(2).sort()).toEqual(['/beside failed: no sign of life for 100 ms', '/quick 200']);
     expect(sockets.length).toBe(2);
+  });
+
+  it.each([
+    ['that was never made carried nothing', false, true],
+    ['that was made may have carried the call', true, false],
+  ])('%s', async (_, isMade, isUnsent) => {
+    const { call, client, clock, sockets } = rig('silent');
+    const failures: boolean[] = [];
+    const sink = {
+      onAnswer: () => undefined,
+      onFailure: (failure: CallFailure) => failures.push(failure.isUnsent),
+    };
+    new UnaryCall(client, [...GET, '/a'], new Uint8Array(1), 1_000, sink);
+    call('/b');
+    if (isMade) sockets[0]?.emit('connect');
+    sockets[0]?.destroy();
+    await clock.settle();
+    expect(failures).toEqual([isUnsent]);
   });
 
   it('and cannot be reached fails all calls that wait, at once', async () => {

@@ -68,6 +68,22 @@ describe('what is known of a group', () => {
     expect(group.choose('nearest', 5_999, NONE)).toBe('b');
   });
 
+  it('leaves a node alone that keeps being behind, although it answers', () => {
+    const group = routes();
+    group.setMaster('c');
+    const restOf = (nowMs: number): number => {
+      group.onBehind('a', nowMs);
+      group.onAnswer('a', 1);
+      let restMs = 0;
+      while (group.choose('replica', nowMs + restMs, NONE) !== 'a') restMs += 100;
+      return restMs;
+    };
+    expect([restOf(0), restOf(1_000), restOf(2_000)]).toEqual([200, 400, 800]);
+    for (let i = 0; i < 20; i++) group.onBehind('a', 3_000);
+    expect(restOf(3_000)).toBeLessThanOrEqual(30_100);
+    expect(restOf(200_000)).toBe(200);
+  });
+
   it('asks the slower node now and then, and finds that it became fast', () => {
     const group = routes();
     group.onAnswer('a', 1);

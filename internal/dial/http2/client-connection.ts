@@ -169,7 +169,7 @@ export class ClientConnection implements Http2Events, CallConnection {
       this.#owner.onRefused(call);
     } else if (by === 'peer') {
       call.fail(code, `the call was reset with ${nameOf(code)}`, code === ErrorCode.refusedStream);
-    } else call.fail(undefined, this.why, !this.#isConnected);
+    } else call.fail(undefined, this.why, !this.#isConnected && !this.isProven);
   }
 
   onDrain(): void {}
