@@ -21,6 +21,7 @@ import { isLoopbackAddress } from '#rpc/protected-mode.ts';
 import { BODY_TIMEOUT_MS, type Listener } from '#rpc/request-listener.ts';
 import { type Doors, openDoors, type TlsResult } from '#rpc/tls/doors.ts';
 import type { TlsOptions } from '#rpc/tls/tls-gate.ts';
+import { Turns } from '#rpc/turns.ts';
 
 export interface ListenersOptions extends BindOptions {
   readonly clock: Clock;
@@ -96,7 +97,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
       const { onConnectionRefused, onStalled, onLimit } = events;
       const { answerBytesMax, onAnswerBytes } = options;
       const budget = new AnswerBudget(answerBytesMax, () => onLimit('answers'), onAnswerBytes);
-      const parts = { clock, listener, connections, events, budget };
+      const parts = { clock, listener, connections, events, budget, turns: new Turns(clock) };
       const http1 = createHttp1(listener, clock, onStalled);
       const readers = {
         onHttp1: options.http1 === 'own' ? ownHttp1(parts, http1) : nodeHttp(http1),
@@ -139,6 +140,8 @@ interface DriverParts {
   readonly connections: Connections;
   readonly events: SiteEvents;
   readonly budget: AnswerBudget;
+  /** One for all connections: each turn has one budget, whatever they speak. */
+  readonly turns: Turns;
 }
 
 function ownHttp1(parts: DriverParts, node: Http1Server): Accept {

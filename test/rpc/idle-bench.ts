@@ -14,6 +14,7 @@ import { limitConnections } from '#rpc/connection-limit.ts';
 import { createConnections } from '#rpc/connections.ts';
 import { Http1Driver } from '#rpc/http1/http1-driver.ts';
 import { Http2Driver } from '#rpc/http2/http2-driver.ts';
+import { Turns } from '#rpc/turns.ts';
 import type { Exchange } from '#rpc/unary/exchange.ts';
 import { settings, settingsAck } from '#test/http/wire.ts';
 import { get } from '#test/rpc/http1/driven.ts';
@@ -37,7 +38,7 @@ function createBare(): Server {
 function createDriven(): Server {
   const clock = createNodeClock();
   const connections = createConnections(Number.POSITIVE_INFINITY);
-  const common = { clock, connections, budget: new AnswerBudget(1 << 28, nothing) };
+  const common = { clock, connections, budget: new AnswerBudget(1 << 28, nothing), turns: new Turns(clock) };
   const listener = {
     onRequest: nothing,
     planCall: (headers: object) => ({ headers }) as never,

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SettingId } from '#http/http2/frame.ts';
 import { TURN_BYTES, Turns, type Writer } from '#rpc/turns.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
+import { get, startDriver as startHttp1 } from '#test/rpc/http1/driven.ts';
 import { type Driven, type DrivenPeer, head, ok, startDriver } from '#test/rpc/http2/driven.ts';
 
 const MIB = 1 << 20;
@@ -52,6 +53,18 @@ describe('writes of many connections', () => {
     await nextTurn();
     expect(large.written.slice(0, 4)).toEqual([1, 3, 5, 7]);
     expect(large.written).toContain(0);
+  });
+});
+
+describe('a turn', () => {
+  it('that connections of one protocol have spent is spent for those of the other', async () => {
+    const one = startHttp1();
+    one.turns.spend(TURN_BYTES);
+    const asked = one.open().send(get('/call'));
+    await Promise.resolve();
+    expect(one.calls).toHaveLength(0);
+    await asked;
+    expect(one.calls).toHaveLength(1);
   });
 });
 

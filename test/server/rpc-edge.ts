@@ -18,6 +18,7 @@ import { createRpcAdapter } from '#rpc/rpc-adapter.ts';
 import { createRpcInterceptor } from '#rpc/rpc-interceptor.ts';
 import type { RpcRoutes } from '#rpc/rpc-routes.ts';
 import { protocolOf } from '#rpc/socket-mux.ts';
+import { Turns } from '#rpc/turns.ts';
 import type { JsonOptions } from '#rpc/unary/message-codec.ts';
 import { HTTP1, HTTP2 } from '#test/doubles/http-choice.ts';
 
@@ -70,7 +71,7 @@ export async function openRpcEdge(options: RpcEdgeOptions): Promise<{ port: numb
   const http1 = createHttp1(listener, createNodeClock(), () => {});
   const http2 = createHttp2(listener, connections, clock);
   const budget = new AnswerBudget(256 << 20, () => {});
-  const parts = { clock, listener, connections, budget };
+  const parts = { clock, listener, connections, budget, turns: new Turns(clock) };
   const events = { onStalled: () => {}, onLimit: () => {} };
   const own2 = new Http2Driver({ ...parts, events, bodyTimeoutMs: BODY_TIMEOUT_MS });
   const own1 = new Http1Driver({

@@ -21,6 +21,7 @@ import { passSocket } from '#rpc/pass-socket.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
 import type { Writer } from '#rpc/turns.ts';
 import { endWith, LATE, notHttp, type Unparsed } from '#rpc/unparsed.ts';
+import { wholeMs } from '#rpc/whole-ms.ts';
 
 /** With so many bytes of answers to be written, the next request waits for the write. */
 const OUTPUT_BYTES_MAX = 65_536;
@@ -64,7 +65,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
     this.heads = site.heads;
     this.#remoteAddress = plainAddress(socket.remoteAddress);
     this.#output = new SocketOutput(socket, this);
-    this.#nowMs = site.clock.monotonicMs();
+    this.#nowMs = wholeMs(site.clock);
     this.#time = new PhaseTime(site.limits, this.#nowMs);
     // What is still to be answered is, where the peer closes its side.
     socket.allowHalfOpen = true;
@@ -148,7 +149,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
 
   /** Once a second or so: what took too long ends. */
   check(): void {
-    const nowMs = this.#site.clock.monotonicMs();
+    const nowMs = wholeMs(this.#site.clock);
     this.#nowMs = nowMs;
     if (this.#output.isStalled(nowMs)) {
       this.#site.onStalled();
@@ -184,7 +185,7 @@ export class Http1Connection implements Http1Wire, RequestEvents, Writer, OpenCo
    * the socket, at the end of the turn where that is little. Returns how many bytes it wrote.
    */
   #advance(bytes: Buffer, isTurnEnd = false): number {
-    this.#nowMs = this.#site.clock.monotonicMs();
+    this.#nowMs = wholeMs(this.#site.clock);
     this.#isAdvancing = true;
     if (bytes.length > 0) this.#reader.push(bytes);
     while (this.#mayGoOn()) this.#reader.next();

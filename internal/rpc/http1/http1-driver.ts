@@ -8,7 +8,7 @@ import { Http1Connection } from '#rpc/http1/http1-connection.ts';
 import { type PhaseLimits, phaseLimits } from '#rpc/http1/phase.ts';
 import type { Http1Site } from '#rpc/http1/site.ts';
 import { type OpenConnection, OpenConnections } from '#rpc/open-connections.ts';
-import { Turns } from '#rpc/turns.ts';
+import type { Turns } from '#rpc/turns.ts';
 
 const LOOK_MS = 500;
 
@@ -18,6 +18,7 @@ export interface Http1DriverOptions extends Pick<Http1Site, 'clock' | 'listener'
   readonly connections: Connections;
   /** Bounds answers that wait to be read, over all connections. */
   readonly budget: AnswerBudget;
+  readonly turns: Turns;
 }
 
 export class Http1Driver implements Http1Site {
@@ -38,7 +39,7 @@ export class Http1Driver implements Http1Site {
     this.onStalled = options.onStalled;
     this.handOver = options.handOver;
     this.budget = options.budget;
-    this.turns = new Turns(options.clock);
+    this.turns = options.turns;
     this.heads = new AnswerHeads(options.clock.wallMs());
     this.#open = new OpenConnections({
       clock: options.clock,

@@ -8,7 +8,6 @@ import type { Socket } from 'node:net';
 import { ErrorCode } from '#http/http2/frame.ts';
 import { Http2Connection } from '#http/http2/http2-connection.ts';
 import type { Stream } from '#http/http2/stream.ts';
-import type { Clock } from '#platform/clock.ts';
 import { patienceMs } from '#rpc/answer-pace.ts';
 import type { AnswerBlocks } from '#rpc/http2/answer-blocks.ts';
 import { CallIntake } from '#rpc/http2/call-intake.ts';
@@ -17,6 +16,7 @@ import type { Site } from '#rpc/http2/site.ts';
 import type { OpenConnection } from '#rpc/open-connections.ts';
 import { plainAddress } from '#rpc/protected-mode.ts';
 import type { Writer } from '#rpc/turns.ts';
+import { wholeMs } from '#rpc/whole-ms.ts';
 
 const STREAM_WINDOW_BYTES = 1_048_576;
 /** All streams of a connection together: what a peer can make one connection buffer. */
@@ -263,9 +263,4 @@ export class DrivenConnection implements CallWire, Writer, OpenConnection {
     this.#noteHeld();
     this.#site.leave(this);
   }
-}
-
-/** Fractions would cost each connection a number on the heap for each of its times. */
-function wholeMs(clock: Clock): number {
-  return Math.floor(clock.monotonicMs());
 }

@@ -9,7 +9,7 @@ import { DrivenConnection } from '#rpc/http2/driven-connection.ts';
 import { Places } from '#rpc/http2/places.ts';
 import type { Site, SiteEvents } from '#rpc/http2/site.ts';
 import { type OpenConnection, OpenConnections } from '#rpc/open-connections.ts';
-import { Turns } from '#rpc/turns.ts';
+import type { Turns } from '#rpc/turns.ts';
 
 /** Streams of messages and other requests through Connect's handlers at once, over all connections: see `Places`. */
 export const REQUESTS_MAX = 4_096;
@@ -23,6 +23,7 @@ export interface Http2DriverOptions {
   readonly bodyTimeoutMs: number;
   /** Bounds answers that wait to be read, over all connections. */
   readonly budget: AnswerBudget;
+  readonly turns: Turns;
   /** For tests. */
   readonly requestsMax?: number;
 }
@@ -45,7 +46,7 @@ export class Http2Driver implements Site {
     this.listener = options.listener;
     this.events = events;
     this.bodyTimeoutMs = options.bodyTimeoutMs;
-    this.turns = new Turns(clock);
+    this.turns = options.turns;
     this.blocks = new AnswerBlocks(clock.wallMs());
     this.budget = budget;
     this.requests = new Places(requestsMax);

@@ -5,12 +5,14 @@ import { type Connections, createConnections } from '#rpc/connections.ts';
 import { type HttpRequest, type HttpResponse, send } from '#rpc/http-io.ts';
 import { Http1Driver } from '#rpc/http1/http1-driver.ts';
 import type { Listener } from '#rpc/request-listener.ts';
+import { Turns } from '#rpc/turns.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { type Call, FakeSocket, ok, recordCall } from '#test/rpc/http2/driven.ts';
 
 export interface Driven {
   readonly clock: VirtualClock;
   readonly budget: AnswerBudget;
+  readonly turns: Turns;
   readonly connections: Connections;
   readonly calls: Call[];
   readonly requests: { readonly request: HttpRequest; readonly response: HttpResponse }[];
@@ -58,6 +60,7 @@ export function startDriver(answerBytesMax = 256 << 20): Driven {
   const driven: Driven = {
     clock,
     budget,
+    turns: new Turns(clock),
     connections,
     calls: [],
     requests: [],
@@ -76,6 +79,7 @@ export function startDriver(answerBytesMax = 256 << 20): Driven {
   };
   const driver = new Http1Driver({
     clock,
+    turns: driven.turns,
     connections,
     budget,
     requestTimeoutMs: 120_000,

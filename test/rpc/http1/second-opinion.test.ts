@@ -12,6 +12,7 @@ import { type HttpRequest, type HttpResponse, receiveBody, send } from '#rpc/htt
 import { createHttp1 } from '#rpc/http-servers.ts';
 import { Http1Driver } from '#rpc/http1/http1-driver.ts';
 import type { Listener } from '#rpc/request-listener.ts';
+import { Turns } from '#rpc/turns.ts';
 import { SeededRandom } from '#test/doubles/seeded-random.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
 import { mutate, Pipe, randomRequest } from '#test/http/http1/random-requests.ts';
@@ -79,6 +80,7 @@ const driver = new Http1Driver({
   listener,
   connections: createConnections(Number.POSITIVE_INFINITY),
   budget: new AnswerBudget(1 << 28, () => {}),
+  turns: new Turns(clock),
   requestTimeoutMs: 120_000,
   onStalled: () => {},
   handOver: (socket) => {

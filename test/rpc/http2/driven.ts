@@ -8,6 +8,7 @@ import { AnswerBudget } from '#rpc/answer-budget.ts';
 import { type Connections, createConnections } from '#rpc/connections.ts';
 import { type HttpRequest, type HttpResponse, send } from '#rpc/http-io.ts';
 import { Http2Driver, REQUESTS_MAX } from '#rpc/http2/http2-driver.ts';
+import { Turns } from '#rpc/turns.ts';
 import type { Answer } from '#rpc/unary/answer.ts';
 import type { Exchange } from '#rpc/unary/exchange.ts';
 import { VirtualClock } from '#test/doubles/virtual-clock.ts';
@@ -159,6 +160,7 @@ export function startDriver({
   };
   const driver = new Http2Driver({
     clock,
+    turns: new Turns(clock),
     connections,
     bodyTimeoutMs,
     requestsMax,
