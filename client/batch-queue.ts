@@ -14,8 +14,11 @@ export interface PendingOperation {
   readonly bytes: number;
   readonly settle: (value: NonNullable<BatchResult['result']['value']>) => void;
   readonly fail: (error: CallError) => void;
-  /** Its caller gave up before it was sent. */
+  /** Its caller may give up, and has. */
+  readonly isAbortable: boolean;
   isGivenUp: boolean;
+  /** Called when its caller gives up. */
+  onGivenUp: (() => void) | undefined;
   isSent: boolean;
 }
 

@@ -75,9 +75,10 @@ export class BatchSender {
     const { token } = this.#caller.session;
     const operations = batch.map(({ operation }) => ({ operation: this.#withToken(operation, token) }));
     const waitMs = Math.max(...operations.map(({ operation }) => waitMsOf(operation)));
+    const signal = endOf(batch);
     const isSafe = batch.every(({ operation }) => isRepeatable(operation));
     return this.#caller.run(
-      { rpc: 'Batch', operations: batch.length, target, isRepeatable: isSafe, waitMs },
+      { rpc: 'Batch', operations: batch.length, target, isRepeatable: isSafe, waitMs, signal },
       async (sent) => {
         const { results } = await sent.link.store.batch({ operations }, sent.options);
         if (results.length !== batch.length)
@@ -143,6 +144,17 @@ export class BatchSender {
     const waitMs = operation.value.waitMs === 0 ? this.#waitMs : operation.value.waitMs;
     return { case: 'get', value: { ...operation.value, atLeast: token, waitMs } };
   }
+}
+
+/** Aborts when all callers have given up; undefined where one cannot. */
+function endOf(batch: readonly PendingOperation[]): AbortSignal | undefined {
+  if (!batch.every(({ isAbortable }) => isAbortable)) return undefined;
+  const aborter = new AbortController();
+  const end = (): void => {
+    if (batch.every(({ isGivenUp }) => isGivenUp)) aborter.abort();
+  };
+  for (const pending of batch) pending.onGivenUp = end;
+  return aborter.signal;
 }
 
 function firstKey(batch: readonly PendingOperation[]): string {

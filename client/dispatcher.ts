@@ -275,7 +275,9 @@ export class Dispatcher {
       kind: 'operation',
       operation,
       bytes: sizeOf(operation),
+      isAbortable: signal !== undefined,
       isGivenUp: false,
+      onGivenUp: undefined,
       isSent: false,
       settle: (value) => {
         end();
@@ -289,6 +291,7 @@ export class Dispatcher {
     };
     const onAbort = (): void => {
       pending.isGivenUp = true;
+      pending.onGivenUp?.();
       reject(givenUp(isWrite && pending.isSent ? 'unknown' : 'not_done'));
       if (!pending.isSent) end();
     };

@@ -125,6 +125,26 @@ describe('a client of a group', () => {
     expect((await failure(client.get('a', { signal }))).code).toBe(Code.Canceled);
   });
 
+  it('ends a Batch that nobody waits for, so that later calls do not', async () => {
+    const { group, clock, client, failure } = open();
+    await client.get('before');
+    const [one, two] = [new AbortController(), new AbortController()];
+    group.hold = () => new Promise(() => undefined);
+    const calls = [one, two].map(({ signal }) => failure(client.set('a', Buffer.from('1'), { signal })));
+    await clock.settle();
+    one.abort();
+    group.hold = () => undefined;
+    let isSettled = false;
+    const later = client.set('b', Buffer.from('1')).then(() => {
+      isSettled = true;
+    });
+    await clock.settle();
+    expect(isSettled).toBe(false);
+    two.abort();
+    await Promise.all([...calls, later]);
+    expect(group.state.has('b')).toBe(true);
+  });
+
   it('lets a write wait for replicas, and nothing but calls of its key wait for it', async () => {
     const { group, client, settle } = open();
     let release: (() => void) | undefined;

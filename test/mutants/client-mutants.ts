@@ -149,4 +149,25 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     replacement: '    return true;',
     tests: [NEAR],
   },
+  {
+    name: 'client that takes every failed connection for one that carried nothing',
+    file: 'internal/dial/http2/client-connection.ts',
+    text: '!this.#isConnected && !this.isProven',
+    replacement: 'true',
+    tests: ['test/dial/http2-client.test.ts'],
+  },
+  {
+    name: 'client that goes back at once to a replica that stays behind',
+    file: 'internal/routing/group-routes.ts',
+    text: '    if (node.failures > 0) node.restUntilMs = 0;',
+    replacement: '    node.restUntilMs = 0;',
+    tests: [ROUTES],
+  },
+  {
+    name: 'client that waits for a Batch that nobody waits for',
+    file: 'client/batch-sender.ts',
+    text: '    if (batch.every(({ isGivenUp }) => isGivenUp)) aborter.abort();',
+    replacement: '',
+    tests: [GROUP],
+  },
 ];
