@@ -1,6 +1,7 @@
 /** Bugs by which a member of a cluster could count twice, lead beside another, or lose what a majority has. */
 import type { Mutant } from './mutant.ts';
 
+const CALLS = 'test/node/member/member-calls.test.ts';
 const LEASE = 'test/node/member/member-lease.test.ts';
 const MEMBERS = 'test/node/member/members.test.ts';
 const QUORUM = 'test/replication/quorum-ledger.test.ts';
@@ -127,5 +128,40 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     text: "  if (voters !== undefined) return { kind: 'relist', voters };\n",
     replacement: '',
     tests: [MEMBERS],
+  },
+  {
+    name: 'claim granted by a master that goes on',
+    file: 'internal/node/member/grant-term.ts',
+    text: '    current.fence(term);\n',
+    replacement: '',
+    tests: [CALLS],
+  },
+  {
+    name: 'granted term that a restart forgets',
+    file: 'internal/node/member/grant-term.ts',
+    text: '  await host.raiseTerm(term);\n',
+    replacement: '',
+    tests: [CALLS],
+  },
+  {
+    name: 'master of a term that is over at its start',
+    file: 'internal/node/role-commits.ts',
+    text: "if (role !== 'master' || term <= promotedTo) return;",
+    replacement: "if (role !== 'master' || term > 0 || promotedTo > 0) return;",
+    tests: [CALLS],
+  },
+  {
+    name: 'leader with another tail than it claimed',
+    file: 'internal/node/member/lead-term.ts',
+    text: 'lsn === request.tail.lsn && epoch === request.tail.epoch',
+    replacement: 'lsn >= request.tail.lsn && epoch === request.tail.epoch',
+    tests: [CALLS],
+  },
+  {
+    name: 'leader with another incarnation than it claimed',
+    file: 'internal/node/member/lead-term.ts',
+    text: 'manifest.incarnation !== request.incarnation',
+    replacement: 'manifest.incarnation === undefined',
+    tests: [CALLS],
   },
 ];
