@@ -28,6 +28,8 @@ export interface RegisterRequest {
   readonly term: number;
   /** The format level that the replica reads (`model/formats.ts`); undefined from version 0.1, which does not send it. */
   readonly formatLevel?: number | undefined;
+  /** The name by which its cluster lists the replica; undefined on a node of a plain group. */
+  readonly memberNode?: string | undefined;
 }
 
 /**

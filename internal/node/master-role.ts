@@ -23,6 +23,7 @@ import { KeptLogCheck } from '#node/kept-log-check.ts';
 import type { LeaderSearch } from '#node/leader-search.ts';
 import type { MasterEpoch } from '#node/master-epoch.ts';
 import { createMasterParts, type MasterSeat } from '#node/master-parts.ts';
+import { checkListed } from '#node/member/check-listed.ts';
 import type { MemberLease } from '#node/member/member-lease.ts';
 import type { Newcomers } from '#node/member/newcomers.ts';
 import type { Membership } from '#node/membership.ts';
@@ -272,6 +273,7 @@ export class MasterRole {
     retired?: AbortSignal,
   ): Promise<RegisterAnswer> {
     const { logId, term } = this.#host.manifest;
+    if (this.lease !== undefined) checkListed(request.memberNode, this.#engine.store.members.current);
     if (request.logId === logId) checkBelieved(Math.max(request.term, termOf(request.tail.epoch)), term);
     return this.#group.register(request, remoteAddress, retired);
   }

@@ -51,7 +51,7 @@ export class CatchUp {
       await receiver.exclusive(() => host.open());
       options.onChange();
     }
-    const { nodeId, logId, term } = host.manifest;
+    const { nodeId, logId, term, member } = host.manifest;
     const answer = await upstream.register({
       nodeId,
       incarnation: this.#incarnation,
@@ -63,6 +63,7 @@ export class CatchUp {
       applyDelayMs: host.options.applyDelayMs ?? 0,
       term,
       formatLevel: FORMAT_LEVEL,
+      memberNode: member?.node,
     });
     linkState.registered(answer.latest.lsn, state.masterNodeId !== answer.masterNodeId);
     linkState.saidAtMs(answer.logClockMs);

@@ -22,7 +22,7 @@ import {
   toNode,
   toVoter,
 } from '#wire/shard-map-codec.ts';
-import { fromState, toState } from '#wire/status-codec.ts';
+import { fromState, tryState } from '#wire/status-codec.ts';
 
 const ROLES: Readonly<Record<MemberRole, WireRole>> = {
   unassigned: WireRole.UNASSIGNED,
@@ -134,7 +134,8 @@ function toReport(message: HeartbeatRequest): NodeReport {
   return {
     version: checkText(message.version, 'version', WORD_CHARACTERS_MAX),
     formatLevel: message.formatLevel,
-    state: toState(message.state),
+    // Nobody decides by it: a node of a later version must not go unheard for a state of its own.
+    state: tryState(message.state) ?? 'loading',
     reasons: message.reasons.slice(0, LISTED_MAX).map(cutReason),
     links: message.links.slice(0, LISTED_MAX).map(({ node, agoMs }) => ({
       node: checkNodeName(node, 'links.node'),

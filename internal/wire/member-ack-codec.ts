@@ -3,12 +3,13 @@ import type { MemberAck as MemberAckMessage } from '#gen/walnut/v1/replication_p
 import type { MemberAck } from '#model/replication.ts';
 import { checkText, toSafeNumber } from '#wire/numbers.ts';
 
-const NODE_CHARACTERS_MAX = 64;
+/** The longest name by which a cluster lists a node. */
+export const MEMBER_CHARACTERS_MAX = 64;
 
 /** No field from a node of a plain group. */
 export function toMemberAck(message: MemberAckMessage | undefined): { readonly member?: MemberAck } {
   if (message === undefined) return {};
-  const node = checkText(message.node, 'member.node', NODE_CHARACTERS_MAX);
+  const node = checkText(message.node, 'member.node', MEMBER_CHARACTERS_MAX);
   const incarnation = toSafeNumber(message.incarnation, 'member.incarnation');
   return { member: { node, incarnation, isInstalling: message.installing } };
 }

@@ -35,7 +35,7 @@ import type {
   ReplicateVerdict,
   ResyncVerdict,
 } from '#model/replication.ts';
-import { fromMemberAck, toMemberAck } from '#wire/member-ack-codec.ts';
+import { fromMemberAck, MEMBER_CHARACTERS_MAX, toMemberAck } from '#wire/member-ack-codec.ts';
 import { checkAddress, checkText, cutReason, toSafeNumber } from '#wire/numbers.ts';
 import { fromPosition, toLsnField, toPositionOrNone } from '#wire/position-codec.ts';
 
@@ -89,6 +89,9 @@ export function toRegisterRequest(message: RegisterRequestMessage): RegisterRequ
     applyDelayMs: toSafeNumber(message.applyDelayMs, 'apply_delay_ms'),
     term: checkTerm(message.term),
     ...toStatedLevel(message.formatLevel),
+    ...(message.member === ''
+      ? {}
+      : { memberNode: checkText(message.member, 'member', MEMBER_CHARACTERS_MAX) }),
   };
 }
 
@@ -105,6 +108,7 @@ export function fromRegisterRequest(request: RegisterRequest): RegisterRequestMe
     applyDelayMs: BigInt(request.applyDelayMs),
     term: request.term,
     formatLevel: request.formatLevel ?? 0,
+    member: request.memberNode ?? '',
   };
 }
 

@@ -228,9 +228,14 @@ export function fromState(state: NodeState): WireState {
   return STATES[state];
 }
 
+/** Undefined for a state that this version does not know. */
+export function tryState(wire: WireState): NodeState | undefined {
+  for (const [state, value] of Object.entries(STATES)) if (value === wire) return state as NodeState;
+  return undefined;
+}
+
 export function toState(wire: WireState): NodeState {
-  for (const [state, value] of Object.entries(STATES)) {
-    if (value === wire) return state as NodeState;
-  }
+  const state = tryState(wire);
+  if (state !== undefined) return state;
   throw invalidArgument(`state is ${wire}: not a state this version knows`);
 }

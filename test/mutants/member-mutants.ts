@@ -164,4 +164,11 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     replacement: 'manifest.incarnation === undefined',
     tests: [CALLS],
   },
+  {
+    name: 'node of a plain group that follows the master of a cluster',
+    file: 'internal/node/master-role.ts',
+    text: '    if (this.lease !== undefined) checkListed(request.memberNode, this.#engine.store.members.current);\n',
+    replacement: '',
+    tests: [MEMBERS],
+  },
 ];

@@ -135,6 +135,16 @@ describe('a group of three members', () => {
     expect(await write('k', 'v', 1_000)).not.toBe('quorum');
   });
 
+  it('takes only nodes that its log lists', async () => {
+    await begin('a', 'b', 'c');
+    const upstream = cluster.master.address;
+    const plain = await cluster.group.replica('plain', { upstream });
+    await cluster.group.clock.advance(1_000);
+    expect(plain.node.status().reasons[0]).toContain('does not belong to this group of a cluster');
+    expect(cluster.master.node.status().replicas.map((one) => one.address)).not.toContain(plain.address);
+    await cluster.group.stop(plain);
+  });
+
   it('gives a wiped member its place again once it has everything, and then counts it', async () => {
     await begin('a', 'b', 'c');
     const [one, two] = others() as [TestNode, TestNode];
