@@ -36,6 +36,8 @@ export interface MemberPlace {
   readonly clusterId: string;
   /** Empty until the map assigns the node to a group. */
   readonly group: string;
+  /** The highest map epoch that the node heard of: a metadata store that is older was restored from a backup. */
+  readonly mapEpoch?: number;
 }
 
 export interface Manifest {
@@ -140,7 +142,10 @@ function isManifest(value: unknown): value is Manifest {
 function isMemberPlace(value: unknown): boolean {
   if (value === undefined) return true;
   const place = value as Record<string, unknown> | null;
-  return ['cluster', 'node', 'clusterId', 'group'].every((field) => typeof place?.[field] === 'string');
+  return (
+    ['cluster', 'node', 'clusterId', 'group'].every((field) => typeof place?.[field] === 'string') &&
+    Number.isSafeInteger(place?.['mapEpoch'] ?? 0)
+  );
 }
 
 function isReach(value: unknown): boolean {

@@ -171,4 +171,11 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     replacement: '',
     tests: [MEMBERS],
   },
+  {
+    name: 'map epoch that a restart forgets',
+    file: 'internal/node/member/whom.ts',
+    text: 'Math.max(mapEpoch, member.mapEpoch ?? 0)',
+    replacement: '0 * Math.max(mapEpoch, member.mapEpoch ?? 0)',
+    tests: [CALLS],
+  },
 ];

@@ -43,6 +43,7 @@ export class MemberAgent {
     this.#process = options.random.id128();
     this.#stall = new WriteStall(options.clock);
     this.#address = member.coordinators[0] as string;
+    this.#mapEpoch = parts.keeper.host.manifest.member?.mapEpoch ?? 0;
   }
 
   start(): void {
@@ -105,7 +106,7 @@ export class MemberAgent {
     this.#mapEpoch = answer.mapEpoch;
     this.#nodes = new Map(answer.nodes.map((node) => [node.name, node]));
     const { group } = answer;
-    this.#heeding ??= this.#heed(answer.clusterId, group)
+    this.#heeding ??= this.#heed(answer.clusterId, answer.mapEpoch, group)
       .catch((error: unknown) => {
         options.logger.info({ why: messageOf(error) }, 'the map is heeded at the next heartbeat');
       })
@@ -114,9 +115,9 @@ export class MemberAgent {
       });
   }
 
-  async #heed(clusterId: string, group: Group): Promise<void> {
+  async #heed(clusterId: string, mapEpoch: number, group: Group): Promise<void> {
     const { keeper, member } = this.#parts;
-    await takePlace(keeper.host, { clusterId, group: group.id });
+    await takePlace(keeper.host, { clusterId, group: group.id, mapEpoch });
     const { leader, term } = group;
     const role = keeper.current;
     if (leader === undefined || role === undefined) return;

@@ -20,15 +20,20 @@ function whyOther(what: string, own: string, stated: string): string | undefined
   return own === '' || own === stated ? undefined : `belongs to ${what} ${own}, not to ${stated}`;
 }
 
-/** Writes the place to MANIFEST where it is new. A node that belongs somewhere else keeps its place. */
+/**
+ * Writes to MANIFEST what is new of the place: cluster and group, which a node that has
+ * them keeps, and a map epoch above all that it heard of.
+ */
 export async function takePlace(
   host: EngineHost,
-  { clusterId, group }: Pick<ToMember, 'clusterId' | 'group'>,
+  { clusterId, group, mapEpoch = 0 }: Pick<ToMember, 'clusterId' | 'group'> & { readonly mapEpoch?: number },
 ): Promise<void> {
-  if (host.manifest.member?.group !== '') return;
+  const known = host.manifest.member;
+  if (known?.group !== '' && mapEpoch <= (known?.mapEpoch ?? 0)) return;
   await host.directory.update((manifest) => {
     assert(manifest?.member !== undefined, 'a member has a place');
     const { member } = manifest;
-    return member.group === '' ? { ...manifest, member: { ...member, clusterId, group } } : manifest;
+    const place = member.group === '' ? { ...member, clusterId, group } : member;
+    return { ...manifest, member: { ...place, mapEpoch: Math.max(mapEpoch, member.mapEpoch ?? 0) } };
   });
 }

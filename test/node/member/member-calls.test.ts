@@ -2,7 +2,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MemberPort, TermClaim } from '#cluster/member-port.ts';
 import type { ShardMap } from '#cluster/shard-map.ts';
+import { unavailable } from '#model/errors.ts';
 import type { Position } from '#model/position.ts';
+import type { MemberOptions } from '#node/member/member-options.ts';
 import { TestCluster } from '#test/doubles/test-cluster.ts';
 import type { TestNode } from '#test/doubles/test-group.ts';
 
@@ -85,6 +87,21 @@ describe('a claim', () => {
 
   it('of a term far above all that were seen is not granted', async () => {
     expect(await ask(replica(), { term: 5_000 })).toMatchObject({ isGranted: false, term: 1 });
+  });
+});
+
+describe('a member that starts again', () => {
+  it('states the highest map epoch that it heard of, before a coordinator answers', async () => {
+    const one = replica();
+    const fileSystem = await cluster.group.stop(one);
+    const stated: number[] = [];
+    const heartbeat: MemberOptions['heartbeat'] = async (_, { mapEpoch }) => {
+      stated.push(mapEpoch);
+      throw unavailable('no coordinator');
+    };
+    await cluster.start(one.name, { fileSystem, member: { ...cluster.memberOptions(one.name), heartbeat } });
+    expect(stated[0]).toBe(map.epoch);
+    expect(map.epoch).toBeGreaterThan(1);
   });
 });
 
