@@ -186,7 +186,7 @@ describe('/v1/keys/{key}', () => {
     ['PUT', '/v1/keys/k?ttl=12xyz', {}, 'above 0'],
     ['PUT', '/v1/keys/k?tll=5s', {}, 'unknown parameter \\"tll\\"'],
     ['PUT', '/v1/keys/k?ttl=5s&ttl=6s', {}, 'twice'],
-    ['PUT', '/v1/keys/k?durability=much', {}, 'expected accepted or local'],
+    ['PUT', '/v1/keys/k?durability=much', {}, 'expected accepted, local or quorum'],
     ['PUT', '/v1/keys/k?min_acks=-1', {}, 'expected a whole number'],
     ['PUT', `/v1/keys/k?request_id=${'r'.repeat(129)}`, {}, 'at most 128'],
     ['PUT', '/v1/keys/k?request_id=', {}, 'request_id is empty'],
